@@ -1,0 +1,65 @@
+package connexa
+
+import "time"
+
+// User is a person who may log in.
+type User struct {
+	ID           int64
+	Name         string
+	PasswordHash string // argon2id, PHC string format
+	CreatedAt    time.Time
+	ChangedAt    time.Time // of the password
+}
+
+// Session is one login in one browser.
+type Session struct {
+	ID        int64
+	UserID    int64
+	CreatedAt time.Time
+	SeenAt    time.Time // touched at most once a minute
+	ExpiresAt time.Time
+	Address   string
+	Agent     string
+	Current   bool // the one that asks
+}
+
+// Act is what an audit row records.
+type Act string
+
+// The acts.
+const (
+	ActLogin          Act = "login"
+	ActLoginFailed    Act = "login_failed"
+	ActLogout         Act = "logout"
+	ActReauth         Act = "reauth"
+	ActPassword       Act = "password_changed"
+	ActSessionRevoked Act = "session_revoked"
+	ActImport         Act = "import"
+	ActNodeAdded      Act = "node_added"
+	ActNodeEdited     Act = "node_edited"
+	ActNodesDeleted   Act = "nodes_deleted"
+	ActExport         Act = "export"
+	ActReveal         Act = "reveal"
+	ActRunStarted     Act = "run_started"
+	ActRunCancelled   Act = "run_cancelled"
+	ActSettings       Act = "settings_changed"
+	ActKeyConfirmed   Act = "key_confirmed"
+)
+
+// Acts lists every act.
+func Acts() []Act {
+	return []Act{
+		ActLogin, ActLoginFailed, ActLogout, ActReauth, ActPassword, ActSessionRevoked, ActImport, ActNodeAdded,
+		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActSettings, ActKeyConfirmed,
+	}
+}
+
+// AuditRow is one line of the audit table, which only grows.
+type AuditRow struct {
+	ID      int64
+	At      time.Time
+	User    string
+	Address string // of the person
+	Act     Act
+	Detail  string // names and counts; never a secret
+}

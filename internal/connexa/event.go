@@ -1,0 +1,20 @@
+package connexa
+
+// Topic is what kind of thing an event tells of.
+type Topic string
+
+// The topics.
+const (
+	NodeChanged   Topic = "node"   // ID is the node
+	FleetChanged  Topic = "fleet"  // nodes were added or deleted; ID is zero
+	RunChanged    Topic = "run"    // ID is the run
+	ImportChanged Topic = "import" // ID is the import
+	PanelChanged  Topic = "panel"  // settings, banners; ID is zero
+)
+
+// Event says that one thing changed. It carries nothing of it: whoever cares
+// reads it fresh, so an event that is late or joined with another is still true.
+type Event struct {
+	Topic Topic
+	ID    int64
+}

@@ -1,0 +1,179 @@
+package connexa
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Filter picks nodes. Every field that is set must hold; of the values of one
+// field any may. The zero Filter picks all. The same filter counts, lists,
+// tests, exports and deletes.
+type Filter struct {
+	Text      string // anywhere in address, login, provider, place, comment and tags, without regard to case
+	Statuses  []Status
+	Countries []string // codes; "-" is "no country"
+	Providers []string // exactly as stored; "-" is "no provider"
+	Tags      []string // any of them
+	Reached   []Step   // the last step that the last probe completed
+	Causes    []Cause  // of the last probe
+	Suspect   bool     // only suspects
+}
+
+// IsZero says whether f picks all nodes.
+func (f Filter) IsZero() bool {
+	return f.Text == "" && !f.Suspect && len(f.Statuses)+len(f.Countries)+len(f.Providers)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0
+}
+
+// Values is f as it stands in an address bar; ParseFilter reads it back.
+func (f Filter) Values() url.Values {
+	v := url.Values{}
+	if f.Text != "" {
+		v.Set("q", f.Text)
+	}
+	for _, s := range f.Statuses {
+		v.Add("status", string(s))
+	}
+	for _, s := range f.Reached {
+		v.Add("step", string(s))
+	}
+	for _, s := range f.Causes {
+		v.Add("cause", string(s))
+	}
+	for name, list := range map[string][]string{"country": f.Countries, "provider": f.Providers, "tag": f.Tags} {
+		for _, s := range list {
+			v.Add(name, s)
+		}
+	}
+	if f.Suspect {
+		v.Set("suspect", "1")
+	}
+	return v
+}
+
+// ParseFilter reads a filter from a query. What it does not know is an error:
+// a filter that was half understood would delete more than was shown.
+func ParseFilter(v url.Values) (Filter, error) {
+	f := Filter{Text: strings.TrimSpace(v.Get("q")), Suspect: v.Get("suspect") == "1"}
+	if len(f.Text) > 200 {
+		return Filter{}, Errorf(Invalid, "filter.text.long")
+	}
+	for _, s := range filled(v["status"]) {
+		if !Status(s).Known() {
+			return Filter{}, Errorf(Invalid, "filter.status", s)
+		}
+		f.Statuses = append(f.Statuses, Status(s))
+	}
+	for _, s := range filled(v["step"]) {
+		if Step(s).Height() == 0 && Step(s) != NoStep {
+			return Filter{}, Errorf(Invalid, "filter.step", s)
+		}
+		f.Reached = append(f.Reached, Step(s))
+	}
+	for _, s := range filled(v["cause"]) {
+		if Cause(s).Step().Height() == 0 {
+			return Filter{}, Errorf(Invalid, "filter.cause", s)
+		}
+		f.Causes = append(f.Causes, Cause(s))
+	}
+	for _, s := range filled(v["country"]) {
+		if s != "-" && !KnownCountry(s) {
+			return Filter{}, Errorf(Invalid, "filter.country", s)
+		}
+		f.Countries = append(f.Countries, s)
+	}
+	f.Providers, f.Tags = filled(v["provider"]), filled(v["tag"])
+	return f, nil
+}
+
+func filled(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
+}
+
+// Selection is what an act is meant for: a list of nodes, or all that match a
+// filter.
+type Selection struct {
+	All    bool
+	Filter Filter  // when All
+	IDs    []int64 // when not
+}
+
+// SortKey is a column that the node list can be ordered by.
+type SortKey string
+
+// The sort keys.
+const (
+	SortAddress SortKey = "address"
+	SortLogin   SortKey = "login"
+	SortPlace   SortKey = "place"
+	SortStatus  SortKey = "status"
+	SortStep    SortKey = "step"
+	SortLatency SortKey = "latency"
+	SortLoss    SortKey = "loss"
+	SortSpeed   SortKey = "speed"
+	SortChecked SortKey = "checked"
+	SortAdded   SortKey = "added"
+)
+
+// SortKeys lists every sort key.
+func SortKeys() []SortKey {
+	return []SortKey{SortAddress, SortLogin, SortPlace, SortStatus, SortStep, SortLatency, SortLoss, SortSpeed, SortChecked, SortAdded}
+}
+
+// Sort is an order of the node list; nodes that lack the value come last either way.
+type Sort struct {
+	Key  SortKey
+	Desc bool
+}
+
+// ParseSort reads "latency" or "-latency"; what it does not know is by address.
+func ParseSort(s string) Sort {
+	name, desc := strings.CutPrefix(s, "-")
+	if !slices.Contains(SortKeys(), SortKey(name)) {
+		return Sort{Key: SortAddress}
+	}
+	return Sort{SortKey(name), desc}
+}
+
+// String is the inverse of ParseSort.
+func (s Sort) String() string {
+	if s.Desc {
+		return "-" + string(s.Key)
+	}
+	return string(s.Key)
+}
+
+// ListQuery asks for one page of the node list.
+type ListQuery struct {
+	Filter Filter
+	Sort   Sort
+	Size   int    // rows a page, 1 to 200
+	Cursor string // as a NodePage gave it; empty is the first page
+}
+
+// NodePage is one page of the node list.
+type NodePage struct {
+	Nodes []Node
+	Total int    // that match the filter
+	From  int    // how many stand before the first of Nodes
+	Next  string // cursor of the page after this one; empty at the end
+	Prev  string // cursor of the page before; empty at the start
+}
+
+// Facets are the values that the filters of the node list offer, with counts
+// over all nodes.
+type Facets struct {
+	Total     int
+	Suspect   int
+	Statuses  map[Status]int
+	Countries []Facet // the most frequent first; "-" is none
+	Providers []Facet
+	Tags      []Facet
+	Causes    []Facet
+}
+
+// Facet is one value with the number of nodes that have it.
+type Facet struct {
+	Value string
+	Count int
+}

@@ -1,0 +1,110 @@
+package connexa
+
+import "time"
+
+// ImportState is where an import stands.
+type ImportState string
+
+// The states of an import.
+const (
+	ImportReading   ImportState = "reading"   // the file is being read into the preview
+	ImportMapping   ImportState = "mapping"   // no header: waits for a person to name the columns
+	ImportReady     ImportState = "ready"     // the preview waits for a person
+	ImportRunning   ImportState = "importing" // confirmed; rows are being written
+	ImportDone      ImportState = "done"
+	ImportCancelled ImportState = "cancelled"
+	ImportFailed    ImportState = "failed" // Problem says why
+)
+
+// LineClass is what the preview says of a line.
+type LineClass string
+
+// The classes of lines.
+const (
+	LineNew      LineClass = "new"
+	LineSame     LineClass = "same"     // already there, nothing differs
+	LineConflict LineClass = "conflict" // already there, and something differs
+	LineBad      LineClass = "bad"
+)
+
+// Choice says what to do with a conflict.
+type Choice string
+
+// The choices. KeepBoth is offered only where the logins differ.
+const (
+	KeepMine   Choice = "mine"
+	TakeTheirs Choice = "theirs"
+	KeepBoth   Choice = "both"
+)
+
+// ImportTest is the test that follows an import.
+type ImportTest string
+
+// TestNone follows an import with nothing; the others are kinds of run.
+const TestNone ImportTest = "none"
+
+// Import is a file or a text on its way into the fleet.
+type Import struct {
+	ID        int64
+	State     ImportState
+	Name      string // of the file; empty for pasted text
+	Bytes     int64
+	Lines     int    // lines read so far
+	Format    string // "csv", "text"
+	Encoding  string // "utf-8", "windows-1251"
+	Separator string // "," ";" or a tab; empty for text
+	Mapping   []string
+	Test      ImportTest
+	Choice    Choice
+	New       int
+	Same      int
+	Conflict  int
+	Bad       int
+	Resets    int      // validated nodes that TakeTheirs would reset
+	Crowded   []string // addresses with more than ten logins, the first few
+	Todo      int      // rows to write, once confirmed
+	Written   int      // rows written so far
+	Added     int
+	Updated   int
+	Kept      int
+	RunID     int64 // of the test; zero: none
+	Problem   Text
+	By        string
+	CreatedAt time.Time
+	EndedAt   time.Time
+}
+
+// ImportRow is one server of a file, still as it was typed, with the number of
+// its first line. Problem is set for a bad line.
+type ImportRow struct {
+	Line    int
+	Input   NodeInput
+	Raw     Secret // the line itself, of a bad line, cut at 4 KiB
+	Problem Text
+	// NoPassword says that the file has no password column: a known node keeps
+	// its own.
+	NoPassword bool
+}
+
+// ImportLine is one row of the preview.
+type ImportLine struct {
+	ID      int64
+	Line    int
+	Class   LineClass
+	Address string
+	Port    int
+	Login   string
+	Place   string
+	Problem Text // of a bad line
+	Differs []Difference
+	Choice  Choice // of a conflict; empty: as the import says
+	Both    bool   // KeepBoth may be chosen
+	Resets  bool   // TakeTheirs would reset a validated node
+}
+
+// Difference is one field in which a line and a node differ. For the password
+// both texts are empty.
+type Difference struct {
+	Field        string
+	Mine, Theirs string
+}

@@ -1,0 +1,92 @@
+package connexa
+
+import (
+	"strings"
+	"time"
+)
+
+// Step is one rung of the ladder that a probe climbs.
+type Step string
+
+// The ladder, from the ground up. NoStep is below it: nothing was reached.
+const (
+	NoStep     Step = "none"
+	Resolve    Step = "resolve"
+	TCP        Step = "tcp"
+	Control    Step = "control"
+	Call       Step = "call"
+	GRE        Step = "gre"
+	LCP        Step = "lcp"
+	Auth       Step = "auth"
+	Encryption Step = "encryption"
+	IP         Step = "ip"
+	Internet   Step = "internet"
+)
+
+var ladder = []Step{Resolve, TCP, Control, Call, GRE, LCP, Auth, Encryption, IP, Internet}
+
+// Ladder lists the steps in order.
+func Ladder() []Step { return append([]Step(nil), ladder...) }
+
+// Height is how many steps are climbed once s is reached: 0 for NoStep and for
+// what is no step.
+func (s Step) Height() int {
+	for i, l := range ladder {
+		if l == s {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// StepAt is the inverse of Height.
+func StepAt(height int) Step {
+	if height < 1 || height > len(ladder) {
+		return NoStep
+	}
+	return ladder[height-1]
+}
+
+// Cause names why a probe stopped: the failing step, a dot and a code, such as
+// "tcp.refused" or "auth.691". It is empty when nothing failed.
+type Cause string
+
+// Step returns the failing step of c.
+func (c Cause) Step() Step {
+	step, _, _ := strings.Cut(string(c), ".")
+	return Step(step)
+}
+
+// Code returns what follows the step.
+func (c Cause) Code() string {
+	_, code, _ := strings.Cut(string(c), ".")
+	return code
+}
+
+// Rung is one step of one climb.
+type Rung struct {
+	Step Step          `json:"step"`
+	OK   bool          `json:"ok"`
+	At   time.Duration `json:"at"`            // since the probe began
+	Note Text          `json:"note,omitzero"` // what was seen, in words
+}
+
+// Peer is how a server names itself in its Start-Control-Connection-Reply.
+type Peer struct {
+	Vendor   string `json:"vendor,omitempty"`
+	Host     string `json:"host,omitempty"`
+	Firmware int    `json:"firmware,omitempty"`
+}
+
+// Kind is what a probe looks for, and so how high it climbs.
+type Kind string
+
+// The kinds of probe.
+const (
+	Ping  Kind = "ping"  // to control
+	Login Kind = "login" // to ip
+	Speed Kind = "speed" // to internet, then it measures
+)
+
+// Known says whether k is a kind of probe.
+func (k Kind) Known() bool { return k == Ping || k == Login || k == Speed }

@@ -1,0 +1,265 @@
+package connexa
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// DefaultPort is where PPTP servers listen (RFC 2637 section 1.3).
+const DefaultPort = 1723
+
+// Limits of a node's fields, in runes but for the password, which is in bytes.
+const (
+	MaxLogin    = 256
+	MaxPassword = 256
+	MaxDetail   = 200
+	MaxComment  = 2000
+	MaxTags     = 20
+	MaxTag      = 40
+)
+
+// Node is one PPTP server with one login on it. Its password is kept apart: who
+// needs it asks for it by name.
+type Node struct {
+	ID       int64
+	Address  string // IPv4 or host name, lower case
+	Port     int
+	Login    string
+	Provider string
+	Country  string // ISO 3166-1 alpha-2, or empty
+	State    string // as typed
+	City     string
+	Zip      string
+	Comment  string
+	Tags     []string
+
+	Encryption EncryptionPolicy
+	AllowPAP   bool
+
+	Verdict
+	Revision  int64 // raised when address, port, login or password change
+	Last      Outcome
+	Peer      Peer
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// EncryptionPolicy says what a node's sessions demand. The empty policy takes
+// the panel's default.
+type EncryptionPolicy string
+
+// The policies.
+const (
+	EncryptionDefault   EncryptionPolicy = ""
+	EncryptionPreferred EncryptionPolicy = "preferred" // the strongest that both sides have
+	EncryptionRequired  EncryptionPolicy = "required"  // no keys, no session
+	EncryptionOff       EncryptionPolicy = "off"
+)
+
+// HostPort is the node's address with its port, as a dialer takes it.
+func (n *Node) HostPort() string { return n.Address + ":" + strconv.Itoa(n.Port) }
+
+// Outcome is what the last probe of a node, or one row of its history, saw.
+type Outcome struct {
+	Kind     Kind
+	At       time.Time     // zero: never
+	Reached  Step          // the last step that was completed
+	Cause    Cause         // empty when nothing failed
+	Latency  time.Duration // best TCP connect time; zero: not known
+	Control  time.Duration // of Start-Control-Connection; zero: not known
+	Attempts int
+	Lost     int   // attempts that failed
+	DownBits int64 // bits per second; zero: not measured
+	UpBits   int64
+}
+
+// Loss is the share of attempts that failed, 0 to 1.
+func (o Outcome) Loss() float64 {
+	if o.Attempts == 0 {
+		return 0
+	}
+	return float64(o.Lost) / float64(o.Attempts)
+}
+
+// NodeInput is a node as a person or a file gives it: strings, not yet checked.
+type NodeInput struct {
+	Address    string `json:"address"`
+	Port       string `json:"port,omitempty"`
+	Login      string `json:"login"`
+	Password   string `json:"password"` // plain here on purpose: it is input; it is sealed before it is kept
+	Provider   string `json:"provider,omitempty"`
+	Country    string `json:"country,omitempty"` // a code of two letters, or empty
+	State      string `json:"state,omitempty"`
+	City       string `json:"city,omitempty"`
+	Zip        string `json:"zip,omitempty"`
+	Comment    string `json:"comment,omitempty"`
+	Tags       string `json:"tags,omitempty"` // separated by commas or semicolons
+	Encryption string `json:"encryption,omitempty"`
+	AllowPAP   bool   `json:"allow_pap,omitempty"`
+}
+
+// ParseNode checks in and returns the node and its password, or FieldErrors
+// keyed by the field's name in lower case. An empty password is reported as
+// "password"; whoever edits a node and keeps its password fills it in before.
+func ParseNode(in NodeInput) (Node, Secret, error) {
+	errs := FieldErrors{}
+	n := Node{Revision: 1, Verdict: Verdict{Status: NotTested}}
+	var err *Error
+	if n.Address, err = ParseAddress(in.Address); err != nil {
+		errs["address"] = err.Text
+	}
+	if n.Port, err = ParsePort(in.Port); err != nil {
+		errs["port"] = err.Text
+	}
+	line := func(field, s string, most int) string {
+		s = strings.TrimSpace(s)
+		switch {
+		case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+			errs.Add(field, "field.control")
+		case utf8.RuneCountInString(s) > most:
+			errs.Add(field, "field.long", most)
+		}
+		return s
+	}
+	n.Login = line("login", in.Login, MaxLogin)
+	if n.Login == "" {
+		errs.Add("login", "field.login.empty")
+	}
+	switch p := in.Password; {
+	case p == "":
+		errs.Add("password", "field.password.empty")
+	case len(p) > MaxPassword:
+		errs.Add("password", "field.password.long", MaxPassword)
+	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
+		errs.Add("password", "field.control")
+	}
+	n.Provider = line("provider", in.Provider, MaxDetail)
+	n.State = line("state", in.State, MaxDetail)
+	n.City = line("city", in.City, MaxDetail)
+	n.Zip = line("zip", in.Zip, MaxDetail)
+	n.Comment = line("comment", strings.Map(newlineToSpace, in.Comment), MaxComment)
+	n.Country = strings.ToUpper(strings.TrimSpace(in.Country))
+	if n.Country != "" && !KnownCountry(n.Country) {
+		errs.Add("country", "field.country", n.Country)
+	}
+	n.Tags = parseTags(in.Tags, errs)
+	switch n.Encryption = EncryptionPolicy(in.Encryption); n.Encryption {
+	case EncryptionDefault, EncryptionPreferred, EncryptionRequired, EncryptionOff:
+	default:
+		errs.Add("encryption", "field.encryption")
+	}
+	n.AllowPAP = in.AllowPAP
+	if len(errs) > 0 {
+		return Node{}, "", errs
+	}
+	return n, Secret(in.Password), nil
+}
+
+func newlineToSpace(r rune) rune {
+	if r == '\n' || r == '\r' || r == '\t' {
+		return ' '
+	}
+	return r
+}
+
+// parseTags splits s at commas and semicolons, drops empty and repeated tags
+// and keeps the order.
+func parseTags(s string, errs FieldErrors) []string {
+	var tags []string
+	seen := map[string]bool{}
+	for _, t := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' }) {
+		t = strings.Join(strings.Fields(t), " ")
+		key := strings.ToLower(t)
+		if t == "" || seen[key] {
+			continue
+		}
+		if utf8.RuneCountInString(t) > MaxTag || strings.ContainsFunc(t, unicode.IsControl) {
+			errs.Add("tags", "field.tag", MaxTag)
+		}
+		seen[key] = true
+		tags = append(tags, t)
+	}
+	if len(tags) > MaxTags {
+		errs.Add("tags", "field.tags", MaxTags)
+	}
+	return tags
+}
+
+// ParsePort reads a TCP port; empty is DefaultPort.
+func ParsePort(s string) (int, *Error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return DefaultPort, nil
+	}
+	p, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || p == 0 {
+		return 0, &Error{Code: Invalid, Text: T("field.port")}
+	}
+	return int(p), nil
+}
+
+// ParseAddress reads an IPv4 address or a host name (RFC 1123 section 2.1) and
+// returns it in lower case. Ranges are refused: each server is named with a
+// login of its own.
+func ParseAddress(s string) (string, *Error) {
+	bad := func(key string, args ...any) (string, *Error) {
+		return "", &Error{Code: Invalid, Text: T(key, args...)}
+	}
+	s = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), "."))
+	switch {
+	case s == "":
+		return bad("field.address.empty")
+	case strings.Contains(s, "/") || strings.Contains(s, "*") || isRange(s):
+		return bad("field.address.range")
+	case strings.Contains(s, ":"):
+		return bad("field.address.ipv6")
+	}
+	if digitsAndDots(s) {
+		return parseIPv4(s, bad)
+	}
+	if len(s) > 253 {
+		return bad("field.address.long")
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return bad("field.address.host")
+		}
+		for _, r := range label {
+			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+				return bad("field.address.host")
+			}
+		}
+	}
+	return s, nil
+}
+
+func parseIPv4(s string, bad func(string, ...any) (string, *Error)) (string, *Error) {
+	parts := strings.Split(s, ".")
+	for _, p := range parts {
+		if n, err := strconv.Atoi(p); err == nil && n > 255 {
+			return bad("field.address.octet", p)
+		}
+	}
+	a, err := netip.ParseAddr(s)
+	switch {
+	case err != nil || !a.Is4():
+		return bad("field.address.ipv4")
+	case a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return bad("field.address.nohost")
+	}
+	return a.String(), nil
+}
+
+func digitsAndDots(s string) bool {
+	return strings.Trim(s, "0123456789.") == ""
+}
+
+// isRange says whether s looks like 192.0.2.1-50 or 192.0.2.1-192.0.2.50.
+func isRange(s string) bool {
+	from, to, found := strings.Cut(s, "-")
+	return found && from != "" && to != "" && strings.Contains(from, ".") && digitsAndDots(from) && digitsAndDots(to)
+}

@@ -1,0 +1,208 @@
+package connexa
+
+import "time"
+
+// RunKind is what a run does to each of its nodes.
+type RunKind string
+
+// The kinds of run. A ping+speed run measures each node whose ping passed.
+const (
+	RunPing      RunKind = "ping"
+	RunLogin     RunKind = "login"
+	RunSpeed     RunKind = "speed"
+	RunPingSpeed RunKind = "ping+speed"
+)
+
+// First is the kind of the jobs that the run starts with.
+func (k RunKind) First() Kind {
+	if k == RunPingSpeed {
+		return Ping
+	}
+	return Kind(k)
+}
+
+// RunState is where a run stands.
+type RunState string
+
+// The states of a run. Live ones are running and paused.
+const (
+	RunRunning   RunState = "running"
+	RunPaused    RunState = "paused" // for the reason in Notice; it goes on by itself or when told
+	RunDone      RunState = "done"
+	RunCancelled RunState = "cancelled"
+)
+
+// Live says whether the run still wants jobs done.
+func (s RunState) Live() bool { return s == RunRunning || s == RunPaused }
+
+// Run is what a person started: a kind of probe on a selection of nodes.
+type Run struct {
+	ID         int64
+	Kind       RunKind
+	State      RunState
+	Label      Text   // what was selected, in words
+	By         string // user name, or "" for the panel itself
+	ImportID   int64  // zero: not from an import
+	Notice     Text   // why it is paused, or a question to the admin
+	CreatedAt  time.Time
+	FinishedAt time.Time // zero while live
+	Tally
+}
+
+// Tally counts the jobs of a run. Done jobs are the sum of the verdicts; after a
+// cancel Total stays and Void holds what was cancelled.
+type Tally struct {
+	Total int
+	Good  int // reached what the probe climbs to
+	Slow  int // measured, under the threshold
+	Bad   int // a failure of the node
+	Void  int // no fact: deleted, cancelled, not possible here, internal error
+}
+
+// Done is how many jobs have ended.
+func (t Tally) Done() int { return t.Good + t.Slow + t.Bad + t.Void }
+
+// Mark is how a job of a run ended.
+type Mark string
+
+// The marks. The void ones say nothing about the node.
+const (
+	MarkNone      Mark = "" // not ended
+	MarkGood      Mark = "good"
+	MarkSlow      Mark = "slow"
+	MarkBad       Mark = "bad"
+	MarkCancelled Mark = "cancelled"      // the run was cancelled first
+	MarkDeleted   Mark = "deleted"        // the node was deleted first
+	MarkBroken    Mark = "internal_error" // interrupted three times, or our own fault
+	MarkHeld      Mark = "held_back"      // too many refused logins at that address
+	MarkNotHere   Mark = "not_here"       // this machine cannot do it
+	MarkInUse     Mark = "in_use"         // a service holds the server
+)
+
+// Marks lists every mark but MarkNone.
+func Marks() []Mark {
+	return []Mark{MarkGood, MarkSlow, MarkBad, MarkCancelled, MarkDeleted, MarkBroken, MarkHeld, MarkNotHere, MarkInUse}
+}
+
+// Void says whether m says nothing about the node.
+func (m Mark) Void() bool {
+	switch m {
+	case MarkNone, MarkGood, MarkSlow, MarkBad:
+		return false
+	default:
+		return true
+	}
+}
+
+// MarkOf is the mark of a job whose probe found f.
+func MarkOf(f Fact) Mark {
+	switch f {
+	case Answered, LoggedIn, Fast:
+		return MarkGood
+	case Slow:
+		return MarkSlow
+	case NoAnswer, NoTunnel, LoginRefused:
+		return MarkBad
+	default:
+		return MarkBroken
+	}
+}
+
+// RunGroup is the share of a run that ended alike.
+type RunGroup struct {
+	Mark    Mark
+	Reached Step
+	Cause   Cause
+	Count   int
+	Nodes   []RunNode // the first few
+}
+
+// RunNode names one node of a run; a deleted one has ID zero.
+type RunNode struct {
+	ID      int64
+	Address string
+	Port    int
+	Login   string
+}
+
+// NewRun asks for a run.
+type NewRun struct {
+	Kind      RunKind
+	Selection Selection
+	Label     Text
+	By        string
+	ImportID  int64
+}
+
+// Job is one probe of one node inside one run or more, durable in the database.
+type Job struct {
+	ID       int64
+	NodeID   int64
+	Kind     Kind
+	Attempt  int // the fence: raised by every claim
+	Revision int64
+	Address  string
+	Port     int
+	Login    string
+	Password Secret // only for kinds above ping
+
+	Encryption EncryptionPolicy
+	AllowPAP   bool
+}
+
+// Probed is the outcome of one probe of one node, ready to be written.
+type Probed struct {
+	Fact    Fact
+	Mark    Mark // MarkOf(Fact), or a void mark
+	Outcome Outcome
+	Peer    Peer   // empty: not seen
+	Rungs   []Rung // the climb
+	Detail  Detail
+}
+
+// Detail is what the node page tells beside the ladder.
+type Detail struct {
+	Text       Text     `json:"text,omitzero"`        // the sentence about the cause
+	Evidence   string   `json:"evidence,omitempty"`   // bytes seen, codes
+	PeerText   string   `json:"peer_text,omitempty"`  // the server's own words
+	Transcript []string `json:"transcript,omitempty"` // protocol events
+	Attempts   []Text   `json:"attempts,omitempty"`   // one sentence for each attempt
+}
+
+// Finished is what came of writing a Probed.
+type Finished struct {
+	Verdict Verdict // of the node, after
+	Stale   bool    // the node was edited meanwhile: history only, and the job is queued again
+	Runs    []int64 // whose tallies changed
+	Ended   []int64 // of those, the ones that are done now
+}
+
+// Entry is one row of a node's history.
+type Entry struct {
+	ID     int64
+	NodeID int64
+	At     time.Time
+	What   EntryKind
+	By     string // user name, or "" for the panel itself
+	RunID  int64
+	Fact   Fact
+	Mark   Mark
+	Before Status // Before and After differ when the row explains a change
+	After  Status
+	Doubt  bool // the node was suspect after it
+	Stale  bool // measured on an older revision
+	Outcome
+	Rungs  []Rung
+	Detail Detail
+}
+
+// EntryKind is what a history row tells of.
+type EntryKind string
+
+// The kinds of history rows.
+const (
+	EntryProbe   EntryKind = "probe"
+	EntryAdded   EntryKind = "added"
+	EntryEdited  EntryKind = "edited"
+	EntryService EntryKind = "service"
+)
