@@ -1,0 +1,152 @@
+// Package db is the only place that knows SQL. Only exported methods begin or
+// end a transaction; nothing in here touches the network.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	"github.com/pressly/goose/v3"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/migrations"
+)
+
+// Options say where the database lives and how it is opened.
+type Options struct {
+	Dir string           // the data folder; it is made when missing
+	Key connexa.Secret   // of CONNEXA_KEY, 64 hex digits; empty: the file connexa.key in Dir
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: nothing is logged
+}
+
+// DB is one SQLite file behind two pools: SQLite takes one writer at a time, so
+// the write pool has one connection and waiting happens in Go, not in SQLITE_BUSY.
+type DB struct {
+	write, read *sql.DB
+	now         func() time.Time
+	log         *slog.Logger
+	ring        *keyring
+}
+
+// File is the name of the database inside the data folder.
+const File = "connexa.db"
+
+// Open opens the database in o.Dir and brings its schema up to date.
+func Open(ctx context.Context, o Options) (_ *DB, err error) {
+	d := &DB{now: o.Now, log: o.Log}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if d.ring, err = openKeyring(o); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(o.Dir, File)
+	if d.write, err = sql.Open("sqlite3", dsn(path, false)); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	d.write.SetMaxOpenConns(1)
+	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, migrations.FS)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	if d.read, err = sql.Open("sqlite3", dsn(path, true)); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	n := max(4, runtime.NumCPU())
+	d.read.SetMaxOpenConns(n)
+	d.read.SetMaxIdleConns(n)
+	return d, nil
+}
+
+// dsn carries the pragmas: one sent with Exec would reach one connection of the pool.
+func dsn(path string, readOnly bool) string {
+	v := url.Values{
+		"_busy_timeout": {"5000"},
+		"_foreign_keys": {"on"},
+		"_synchronous":  {"NORMAL"},
+		"_cache_size":   {"-16384"}, // KiB, of each connection
+	}
+	if readOnly {
+		v.Set("mode", "ro")
+	} else {
+		v.Set("_journal_mode", "WAL")
+		v.Set("_txlock", "immediate")
+		v.Set("_secure_delete", "on")
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+}
+
+// Close closes both pools.
+func (d *DB) Close() error {
+	var errs []error
+	for _, p := range []*sql.DB{d.read, d.write} {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tx runs fn in one write transaction.
+func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback()
+	if err := fn(tx); err != nil {
+		return translate(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", translate(err))
+	}
+	return nil
+}
+
+// translate gives SQLite's answers the panel's names.
+func translate(err error) error {
+	var e sqlite3.Error
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return &connexa.Error{Code: connexa.NotFound, Text: connexa.T("error.not_found"), Err: err}
+	case errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintUnique:
+		return &connexa.Error{Code: connexa.Conflict, Text: connexa.T("error.exists"), Err: err}
+	}
+	return err
+}
+
+// millis is how the database keeps a time; zero stays zero.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMillis is the inverse of millis.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
