@@ -1,0 +1,56 @@
+// Package app is what the panel does, without HTTP and without SQL: one file per
+// use case, each with the interfaces that it needs.
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Deps is what an App works with.
+type Deps struct {
+	Audit   auditStore
+	Publish func(connexa.Event) // after a commit; never blocks
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// App is the service layer. Its methods are safe for use by many goroutines.
+type App struct {
+	Deps
+}
+
+// New returns an App. It starts nothing.
+func New(d Deps) *App { return &App{Deps: d} }
+
+type auditStore interface {
+	AddAudit(ctx context.Context, row connexa.AuditRow) error
+}
+
+type actorKey struct{}
+
+type actor struct{ name, address string }
+
+// WithActor says on whose behalf ctx acts, and from which address.
+func WithActor(ctx context.Context, name, address string) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor{name, address})
+}
+
+// Actor returns what WithActor put into ctx; both are empty for the panel itself.
+func Actor(ctx context.Context) (name, address string) {
+	a, _ := ctx.Value(actorKey{}).(actor)
+	return a.name, a.address
+}
+
+// audit records an act of the person in ctx. An act that cannot be recorded is
+// logged, and has happened all the same.
+func (a *App) audit(ctx context.Context, act connexa.Act, detail string) {
+	name, address := Actor(ctx)
+	row := connexa.AuditRow{At: a.Now(), User: name, Address: address, Act: act, Detail: detail}
+	if err := a.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {
+		a.Log.Error("record an act", "act", string(act), "err", err)
+	}
+}
