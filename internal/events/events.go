@@ -1,0 +1,110 @@
+// Package events tells open pages what changed.
+package events
+
+import (
+	"context"
+	"sync"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Broker fans events out. The zero value is ready to use.
+type Broker struct {
+	mu     sync.Mutex
+	boxes  map[*Mailbox]struct{}
+	closed bool
+}
+
+// Mailbox is one page's view: the set of things that it has not redrawn yet. A
+// slow page loses nothing; it only sees fewer versions of it.
+type Mailbox struct {
+	want  func(connexa.Event) bool
+	mu    sync.Mutex
+	dirty map[connexa.Event]struct{}
+	wake  chan struct{} // holds at most one token; closed by Broker.Close
+}
+
+// Open adds a mailbox that takes the events that want says yes to; nil takes
+// all. want is called with a lock held: it must be quick and publish nothing. The
+// caller must call the returned function.
+func (b *Broker) Open(want func(connexa.Event) bool) (*Mailbox, func()) {
+	m := &Mailbox{want: want, dirty: map[connexa.Event]struct{}{}, wake: make(chan struct{}, 1)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		close(m.wake)
+		return m, func() {}
+	}
+	if b.boxes == nil {
+		b.boxes = map[*Mailbox]struct{}{}
+	}
+	b.boxes[m] = struct{}{}
+	return m, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.boxes, m)
+	}
+}
+
+// Publish puts e into every mailbox that wants it. It never blocks.
+func (b *Broker) Publish(e connexa.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for m := range b.boxes {
+		m.put(e)
+	}
+}
+
+func (m *Mailbox) put(e connexa.Event) {
+	if m.want != nil && !m.want(e) {
+		return
+	}
+	m.mu.Lock()
+	m.dirty[e] = struct{}{}
+	m.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default: // a token is there already; whoever takes it takes this event too
+	}
+}
+
+// Close ends every mailbox, so that open event streams return.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.closed = true
+	for m := range b.boxes {
+		close(m.wake)
+	}
+	b.boxes = nil
+}
+
+// Next waits for events and takes all that are there, in no order. It reports
+// false once the broker is closed or ctx is done.
+func (m *Mailbox) Next(ctx context.Context) ([]connexa.Event, bool) {
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case _, ok := <-m.wake:
+		if !ok {
+			return nil, false
+		}
+	}
+	return m.Take(), true
+}
+
+// Take takes what is there without waiting. A stream that gathers for a moment
+// after Next calls it to join what came meanwhile.
+func (m *Mailbox) Take() []connexa.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]connexa.Event, 0, len(m.dirty))
+	for e := range m.dirty {
+		list = append(list, e)
+	}
+	clear(m.dirty)
+	return list
+}
