@@ -1,0 +1,270 @@
+package mppe
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// What Open says of a packet that gives no plain text. None of them ends the
+// session by itself.
+var (
+	// ErrMalformed is a packet that is too short for its header, or a buffer
+	// that is too short for the packet.
+	ErrMalformed = errors.New("mppe: malformed packet")
+	// ErrPlain is a packet without the encrypted bit: it is not let through.
+	ErrPlain = errors.New("mppe: packet is not encrypted")
+	// ErrCompressed is a packet compressed with MPPC, which was never agreed to.
+	ErrCompressed = errors.New("mppe: packet is compressed")
+	// ErrStale is a packet seen before, or too late for the kept keys.
+	ErrStale = errors.New("mppe: packet came too late")
+	// ErrGarbage is a packet that decrypts to no PPP protocol: it was damaged or
+	// forged, or the two sides have different keys.
+	ErrGarbage = errors.New("mppe: packet decrypts to garbage")
+	// ErrLost is a packet behind a gap in stateful mode: nothing can be read
+	// until the peer is asked, by a CCP Reset-Request, to start over.
+	ErrLost = errors.New("mppe: an earlier packet was lost")
+)
+
+// kept is how many keys of packets that did not come yet are remembered.
+const kept = 64
+
+// maxFlushes is how many flushed packets may have been lost in a row in
+// stateful mode, each of which changed the key on a Linux server.
+const maxFlushes = 8
+
+// Decryptor is the receiving direction of a session. It is not safe for
+// concurrent use.
+type Decryptor struct {
+	keys      schedule // cur is the key of packet count in stateless mode, else of the stream
+	stateless bool
+	keepsKey  bool
+	count     uint16 // of the next packet
+	data      cipher
+	pair      cipher
+	scratch   cipher
+	skipped   [kept]skippedKey // by count modulo kept
+}
+
+type skippedKey struct {
+	key   Key
+	count uint16
+	ok    bool
+}
+
+// NewDecryptor begins a direction at packet 0.
+func NewDecryptor(start Key, strength Strength, stateless bool) *Decryptor {
+	d := &Decryptor{keys: newSchedule(start, strength), stateless: stateless}
+	if stateless {
+		d.keys.cur = d.keys.after(d.keys.cur)
+	} else {
+		d.data.key(&d.keys.cur)
+	}
+	return d
+}
+
+// PeerKeepsKey reports whether the peer was seen to restart its stream without
+// a new key after a Reset-Request, as RFC 3078 has it and Linux does not.
+func (d *Decryptor) PeerKeepsKey() bool { return d.keepsKey }
+
+// Open decrypts frame, header included, into dst and returns the number of
+// bytes. dst must not overlap frame and be no shorter than its contents. State
+// changes only when the plain text starts like a PPP packet, so that a forged
+// packet cannot take the session out of step.
+func (d *Decryptor) Open(dst, frame []byte) (int, error) {
+	bits, err := check(dst, frame)
+	if err != nil {
+		return 0, err
+	}
+	src := frame[Overhead:]
+	dst = dst[:len(src)]
+	if d.stateless {
+		err = d.openStateless(dst, src, bits&countMask)
+	} else {
+		err = d.openStateful(dst, src, bits&countMask, bits&bitFlushed != 0)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(src), nil
+}
+
+// OpenPair is Open(dstA, a) and Open(dstB, b), in little more time than one
+// when both are the packets expected next in stateless mode.
+func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB int, errB error) {
+	bitsA, errA := check(dstA, a)
+	bitsB, errB := check(dstB, b)
+	if errA != nil || errB != nil || !d.stateless ||
+		bitsA&countMask != d.count || bitsB&countMask != (d.count+1)&countMask {
+		nA, errA = d.Open(dstA, a)
+		nB, errB = d.Open(dstB, b)
+		return nA, errA, nB, errB
+	}
+	first := d.keys.cur
+	second := d.keys.fork(&d.data, &d.scratch, first)
+	third := d.keys.fork(&d.pair, &d.scratch, second)
+	srcA, srcB := a[Overhead:], b[Overhead:]
+	dstA, dstB = dstA[:len(srcA)], dstB[:len(srcB)]
+	xorPair(&d.data, dstA, srcA, &d.pair, dstB, srcB)
+	switch okA, okB := startsLikePPP(dstA), startsLikePPP(dstB); {
+	case okA && okB:
+		d.count, d.keys.cur = (d.count+2)&countMask, third
+		return len(srcA), nil, len(srcB), nil
+	case okA:
+		d.count, d.keys.cur = (d.count+1)&countMask, second
+		return len(srcA), nil, 0, ErrGarbage
+	case okB: // a jump over a
+		d.keep(first, d.count)
+		d.count, d.keys.cur = (d.count+2)&countMask, third
+		return 0, ErrGarbage, len(srcB), nil
+	default:
+		return 0, ErrGarbage, 0, ErrGarbage
+	}
+}
+
+func check(dst, frame []byte) (bits uint16, err error) {
+	if len(frame) <= Overhead || len(dst) < len(frame)-Overhead {
+		return 0, ErrMalformed
+	}
+	bits = binary.BigEndian.Uint16(frame)
+	switch {
+	case bits&bitCompressed != 0:
+		return 0, ErrCompressed
+	case bits&bitEncrypted == 0:
+		return 0, ErrPlain
+	}
+	return bits, nil
+}
+
+func (d *Decryptor) openStateless(dst, src []byte, count uint16) error {
+	if behind := (d.count - count) & countMask; behind >= 1 && behind <= kept {
+		return d.openLate(dst, src, count)
+	}
+	ahead := (count - d.count) & countMask
+	cur := d.keys.cur
+	for range ahead {
+		cur = d.keys.after(cur)
+	}
+	next := d.keys.fork(&d.data, &d.scratch, cur)
+	d.data.xor(dst, src)
+	if !startsLikePPP(dst) {
+		return ErrGarbage
+	}
+	// Only now is the jump believed. Walking it a second time, to keep the last
+	// of the skipped keys, costs less than room for two sets of them.
+	skipped := d.keys.cur
+	for i := range ahead {
+		if ahead-i <= kept {
+			d.keep(skipped, (d.count+i)&countMask)
+		}
+		skipped = d.keys.after(skipped)
+	}
+	d.count = (count + 1) & countMask
+	d.keys.cur = next
+	return nil
+}
+
+func (d *Decryptor) keep(k Key, count uint16) {
+	d.skipped[count%kept] = skippedKey{key: k, count: count, ok: true}
+}
+
+func (d *Decryptor) openLate(dst, src []byte, count uint16) error {
+	k := &d.skipped[count%kept]
+	if !k.ok || k.count != count {
+		return ErrStale
+	}
+	d.data.key(&k.key)
+	d.data.xor(dst, src)
+	if !startsLikePPP(dst) {
+		return ErrGarbage
+	}
+	k.ok = false // a key is for one packet
+	return nil
+}
+
+func (d *Decryptor) openStateful(dst, src []byte, count uint16, flushed bool) error {
+	if flushed {
+		return d.openFlushed(dst, src, count)
+	}
+	if count != d.count {
+		if behind := (d.count - count) & countMask; behind <= kept {
+			return ErrStale
+		}
+		return ErrLost
+	}
+	d.pair = d.data
+	d.pair.xor(dst, src)
+	if !startsLikePPP(dst) {
+		return ErrLost // a damaged packet moves the stream as a lost one does
+	}
+	d.data = d.pair
+	d.count = (count + 1) & countMask
+	return nil
+}
+
+// openFlushed reads a packet that begins a new stream. Which key it has depends
+// on the packets that were missed, and on the peer's idea of a flush.
+func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
+	if behind := (d.count - count) & countMask; behind >= 1 && behind <= kept {
+		return ErrStale
+	}
+	cur := d.keys.cur
+	ahead := (count - d.count) & countMask
+	for i := range ahead {
+		if (d.count+i)&flagMask == flagMask {
+			cur = d.keys.after(cur)
+		}
+	}
+	atFlag := count&flagMask == flagMask
+	keeps := cur // as RFC 3078: the same key again
+	for try := range maxFlushes {
+		cur = d.keys.after(cur)
+		if d.opensWith(dst, src, cur) {
+			d.believe(cur, count)
+			d.keepsKey = d.keepsKey && atFlag
+			return nil
+		}
+		if try == 0 && !atFlag && d.opensWith(dst, src, keeps) {
+			d.believe(keeps, count)
+			d.keepsKey = true
+			return nil
+		}
+	}
+	return ErrGarbage
+}
+
+func (d *Decryptor) opensWith(dst, src []byte, k Key) bool {
+	d.pair.key(&k)
+	d.pair.xor(dst, src)
+	return startsLikePPP(dst)
+}
+
+func (d *Decryptor) believe(k Key, count uint16) {
+	d.keys.cur = k
+	d.data = d.pair
+	d.count = (count + 1) & countMask
+}
+
+// startsLikePPP reports whether a plain text begins with a protocol that MPPE
+// may carry: 0x0021 to 0x00fa, and for IP the version right behind it. Random
+// bytes pass once in some 600.
+func startsLikePPP(b []byte) bool {
+	if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
+		b = b[2:]
+	}
+	if len(b) < 2 {
+		return false
+	}
+	if b[0] == 0 { // the protocol has two bytes
+		b = b[1:]
+		if b[0] != 0x21 && b[0] != 0x57 {
+			return b[0]&1 == 1 && b[0] > 0x21 && b[0] <= 0xfa
+		}
+	}
+	switch b[0] {
+	case 0x21:
+		return len(b) >= 2 && b[1]>>4 == 4
+	case 0x57:
+		return len(b) >= 2 && b[1]>>4 == 6
+	}
+	return false
+}

@@ -1,0 +1,90 @@
+package mppe
+
+// cipher is an RC4 state that can be keyed again in place; crypto/rc4 allocates
+// one per key, and in stateless mode each packet has two keys.
+type cipher struct {
+	s    [256]byte
+	i, j byte
+}
+
+var identity = func() (s [256]byte) {
+	for i := range s {
+		s[i] = byte(i)
+	}
+	return s
+}()
+
+// key starts the stream of k.
+func (c *cipher) key(k *Key) {
+	c.s = identity
+	var j byte
+	for i := range 256 {
+		x := c.s[i]
+		j += x + k[i&15]
+		c.s[i] = c.s[j]
+		c.s[j] = x
+	}
+	c.i, c.j = 0, 0
+}
+
+// keyPair is a.key(ka) and b.key(kb) at once.
+func keyPair(a *cipher, ka *Key, b *cipher, kb *Key) {
+	a.s = identity
+	b.s = identity
+	var j, l byte
+	for i := range 256 {
+		x, y := a.s[i], b.s[i]
+		j += x + ka[i&15]
+		l += y + kb[i&15]
+		a.s[i] = a.s[j]
+		b.s[i] = b.s[l]
+		a.s[j] = x
+		b.s[l] = y
+	}
+	a.i, a.j = 0, 0
+	b.i, b.j = 0, 0
+}
+
+// xor writes src, encrypted or decrypted, to dst, which must be as long. They
+// may be the same slice.
+func (c *cipher) xor(dst, src []byte) {
+	i, j := c.i, c.j
+	dst = dst[:len(src)]
+	for n, v := range src {
+		i++
+		x := c.s[i]
+		j += x
+		y := c.s[j]
+		c.s[i] = y
+		c.s[j] = x
+		dst[n] = v ^ c.s[x+y]
+	}
+	c.i, c.j = i, j
+}
+
+// xorPair is two calls of xor at once, for two ciphers that stand at the same
+// place in their streams. One RC4 stream waits for its own last store at every
+// byte; two of them fill each other's pauses.
+func xorPair(a *cipher, dstA, srcA []byte, b *cipher, dstB, srcB []byte) {
+	n := min(len(srcA), len(srcB))
+	da, sa := dstA[:n], srcA[:n]
+	db, sb := dstB[:n], srcB[:n]
+	i, j, l := a.i, a.j, b.j
+	for k := range n {
+		i++
+		x, p := a.s[i], b.s[i]
+		j += x
+		l += p
+		y, q := a.s[j], b.s[l]
+		a.s[i] = y
+		b.s[i] = q
+		a.s[j] = x
+		b.s[l] = p
+		da[k] = sa[k] ^ a.s[x+y]
+		db[k] = sb[k] ^ b.s[p+q]
+	}
+	a.i, a.j = i, j
+	b.i, b.j = i, l
+	a.xor(dstA[n:], srcA[n:])
+	b.xor(dstB[n:], srcB[n:])
+}
