@@ -1,0 +1,170 @@
+package i18n
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
+
+//go:embed locales
+var locales embed.FS
+
+// catalogue is read once. The files are compiled in, and a test reads them, so
+// that a file which cannot be read is a broken build.
+var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
+	all := map[Lang]map[string]message{}
+	for _, l := range Langs() {
+		words, err := load(locales, l)
+		if err != nil {
+			panic(err)
+		}
+		all[l] = words
+	}
+	return all
+})
+
+// load reads every file of a language. A key stands in one file only.
+func load(files fs.FS, l Lang) (map[string]message, error) {
+	names, err := fs.Glob(files, path.Join("locales", string(l), "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("list the catalogue of %s: %w", l, err)
+	}
+	words := map[string]message{}
+	for _, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("read the catalogue: %w", err)
+		}
+		var file map[string]message
+		if err := json.Unmarshal(data, &file); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		for key, m := range file {
+			if _, twice := words[key]; twice {
+				return nil, fmt.Errorf("read %s: the key %s stands in another file too", name, key)
+			}
+			words[key] = m
+		}
+	}
+	return words, nil
+}
+
+// message is one sentence in every plural form it has; one that does not
+// depend on a number has the form "other" only.
+type message map[string][]part
+
+// part is a piece of text, or the blank for an argument when arg is not -1.
+type part struct {
+	text string
+	arg  int
+}
+
+// UnmarshalJSON reads a sentence, or an object of plural forms.
+func (m *message) UnmarshalJSON(data []byte) error {
+	forms := map[string]string{}
+	if len(data) > 0 && data[0] == '{' {
+		if err := json.Unmarshal(data, &forms); err != nil {
+			return err
+		}
+		if _, ok := forms["other"]; !ok {
+			return fmt.Errorf("the form other is missing in %s", data)
+		}
+	} else {
+		var s string
+		if err := json.Unmarshal(data, &s); err != nil {
+			return err
+		}
+		forms["other"] = s
+	}
+	*m = message{}
+	for form, s := range forms {
+		(*m)[form] = split(s)
+	}
+	return nil
+}
+
+// split cuts s at its blanks, {0} to {9}; other braces are text.
+func split(s string) []part {
+	var parts []part
+	for {
+		i := strings.IndexByte(s, '{')
+		for i >= 0 && !isBlank(s[i:]) {
+			next := strings.IndexByte(s[i+1:], '{')
+			if next < 0 {
+				i = -1
+				break
+			}
+			i += 1 + next
+		}
+		if i < 0 {
+			return append(parts, part{text: s, arg: -1})
+		}
+		if i > 0 {
+			parts = append(parts, part{text: s[:i], arg: -1})
+		}
+		parts = append(parts, part{arg: int(s[i+1] - '0')})
+		s = s[i+3:]
+	}
+}
+
+func isBlank(s string) bool {
+	return len(s) >= 3 && s[1] >= '0' && s[1] <= '9' && s[2] == '}'
+}
+
+var tags = map[Lang]language.Tag{English: language.English, Russian: language.Russian}
+
+var formNames = map[plural.Form]string{
+	plural.Zero: "zero", plural.One: "one", plural.Two: "two",
+	plural.Few: "few", plural.Many: "many", plural.Other: "other",
+}
+
+// form picks the parts for the first whole number of args.
+func (m message) form(l Lang, args []any) []part {
+	if len(m) > 1 {
+		for _, a := range args {
+			if n, ok := whole(a); ok {
+				if parts, ok := m[pluralForm(l, n)]; ok {
+					return parts
+				}
+				break
+			}
+		}
+	}
+	return m["other"]
+}
+
+func pluralForm(l Lang, n int64) string {
+	if n < 0 {
+		n = -n
+	}
+	// The rules look at the last digits only; MatchPlural takes an int.
+	return formNames[plural.Cardinal.MatchPlural(tags[l], int(n%1_000_000), 0, 0, 0, 0)]
+}
+
+// whole returns a as a number without a fraction. A number that was kept as
+// JSON comes back as a float64.
+func whole(a any) (int64, bool) {
+	switch v := a.(type) {
+	case int:
+		return int64(v), true
+	case int64:
+		return v, true
+	case int32:
+		return int64(v), true
+	case uint16:
+		return int64(v), true
+	case uint32:
+		return int64(v), true
+	case float64:
+		return int64(v), v == float64(int64(v))
+	default:
+		return 0, false
+	}
+}

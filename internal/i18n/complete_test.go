@@ -1,0 +1,207 @@
+package i18n
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// forms are the CLDR cardinal forms of whole numbers, and "other", which is
+// what a number with a fraction takes.
+var forms = map[Lang][]string{English: {"one", "other"}, Russian: {"few", "many", "one", "other"}}
+
+func TestLanguagesAgree(t *testing.T) {
+	all := catalogue()
+	for _, l := range Langs() {
+		for key := range all[English] {
+			if _, ok := all[l][key]; !ok {
+				t.Errorf("%s lacks %s", l, key)
+			}
+		}
+		for key, m := range all[l] {
+			en, ok := all[English][key]
+			if !ok {
+				t.Errorf("%s has %s, which en has not", l, key)
+				continue
+			}
+			if len(m) > 1 {
+				if got := slices.Sorted(maps.Keys(m)); !slices.Equal(got, forms[l]) {
+					t.Errorf("%s: %s has the forms %v, want %v", l, key, got, forms[l])
+				}
+			}
+			if got, want := allBlanks(m), allBlanks(en); got != want {
+				t.Errorf("%s: %s has the blanks %q, en has %q", l, key, got, want)
+			}
+			for form, parts := range m {
+				if got := text(parts); strings.TrimSpace(got) == "" || strings.Contains(got, "  ") {
+					t.Errorf("%s: %s (%s) is %q", l, key, form, got)
+				}
+			}
+		}
+	}
+}
+
+// TestRussianIsRussian finds sentences that were left in English.
+func TestRussianIsRussian(t *testing.T) {
+	cyrillic := regexp.MustCompile(`\p{Cyrillic}`)
+	letters := regexp.MustCompile(`[a-z]{4,}`)
+	for key, m := range catalogue()[Russian] {
+		for _, parts := range m {
+			if s := text(parts); !cyrillic.MatchString(s) && letters.MatchString(s) && s == text(catalogue()[English][key]["other"]) && !international[key] {
+				t.Errorf("%s is %q in both languages", key, s)
+			}
+		}
+	}
+}
+
+// international are keys that read the same in every language.
+var international = map[string]bool{}
+
+var uses = []*regexp.Regexp{
+	regexp.MustCompile(`\bT\(\s*"([^"]+)"`),
+	regexp.MustCompile(`\bErrorf\(\s*[\w.]+,\s*"([^"]+)"`),
+	regexp.MustCompile(`\.Add\(\s*(?:"\w+"|\w+),\s*"([a-z]\w*(?:\.\w+)+)"`),
+	regexp.MustCompile(`\bbad\("([a-z]\w*(?:\.\w+)+)"`),
+}
+
+func TestEveryKeyInTheSourcesExists(t *testing.T) {
+	used := 0
+	walkSources(t, func(path, source string) {
+		for _, re := range uses {
+			for _, m := range re.FindAllStringSubmatch(source, -1) {
+				key := m[1]
+				if strings.HasSuffix(key, ".") { // put together; the parts are tested where they are listed
+					continue
+				}
+				used++
+				for _, l := range Langs() {
+					if _, ok := catalogue()[l][key]; !ok {
+						t.Errorf("%s: %s lacks %q", path, l, key)
+					}
+				}
+			}
+		}
+	})
+	if used == 0 {
+		t.Error("no key was found: the patterns no longer match the sources")
+	}
+}
+
+// TestKeysPutTogether holds the families of keys that the sources build from a
+// prefix and a value.
+func TestKeysPutTogether(t *testing.T) {
+	var keys []string
+	for _, s := range connexa.Statuses() {
+		keys = append(keys, "status."+string(s))
+	}
+	for _, m := range connexa.Marks() {
+		keys = append(keys, "mark."+string(m))
+	}
+	for _, s := range append(connexa.Ladder(), connexa.NoStep) {
+		keys = append(keys, "step."+string(s))
+	}
+	for _, s := range connexa.Ladder() {
+		keys = append(keys, "step."+string(s)+".fail", "step."+string(s)+".fail.more", "step."+string(s)+".fail.try")
+	}
+	for _, k := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed} {
+		keys = append(keys, "kind."+string(k))
+	}
+	for _, k := range keys {
+		for _, l := range Langs() {
+			if _, ok := catalogue()[l][k]; !ok {
+				t.Errorf("%s lacks %s", l, k)
+			}
+		}
+	}
+}
+
+// TestCausesAreWhole holds that a cause has its sentence, what it means and
+// what to try.
+func TestCausesAreWhole(t *testing.T) {
+	for key := range catalogue()[English] {
+		name, ok := strings.CutPrefix(key, "cause.")
+		if !ok || strings.HasSuffix(name, ".more") || strings.HasSuffix(name, ".try") {
+			continue
+		}
+		if connexa.Cause(name).Step().Height() == 0 {
+			t.Errorf("%s: no such step", key)
+		}
+		for _, more := range []string{".more", ".try"} {
+			if _, ok := catalogue()[English][key+more]; !ok {
+				t.Errorf("%s%s is missing", key, more)
+			}
+		}
+	}
+}
+
+func walkSources(t *testing.T, see func(path, source string)) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root:
+			return filepath.SkipDir
+		case d.IsDir(), strings.HasSuffix(path, "_test.go"), strings.HasSuffix(path, "_templ.go"):
+			return nil
+		case !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".templ"):
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		see(path, string(source))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func text(parts []part) string {
+	var b strings.Builder
+	for _, p := range parts {
+		if p.arg >= 0 {
+			b.WriteString("#")
+		}
+		b.WriteString(p.text)
+	}
+	return b.String()
+}
+
+func allBlanks(m message) string {
+	var most string
+	for _, parts := range m {
+		if b := blanks(parts); len(b) > len(most) {
+			most = b
+		}
+	}
+	return most
+}
+
+// blanks lists the blanks of a form, for the test that compares languages.
+func blanks(parts []part) string {
+	var seen [10]bool
+	for _, p := range parts {
+		if p.arg >= 0 {
+			seen[p.arg] = true
+		}
+	}
+	var b strings.Builder
+	for i, ok := range seen {
+		if ok {
+			b.WriteString("{" + strconv.Itoa(i) + "}")
+		}
+	}
+	return b.String()
+}
