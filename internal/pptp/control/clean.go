@@ -1,0 +1,39 @@
+package control
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxShown is how much of a peer's text is shown, in runes.
+const maxShown = 200
+
+// Clean makes text that came from a peer fit to show: it is cut after 200
+// runes, and what has no glyph of its own (control characters, invisible
+// direction marks, bytes that are no UTF-8) is written as an escape.
+func Clean(s string) string {
+	var b strings.Builder
+	for n := 0; len(s) > 0; n++ {
+		if n == maxShown {
+			b.WriteRune('…')
+			break
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b.WriteString(`\x`)
+			b.WriteByte(hexDigits[s[0]>>4])
+			b.WriteByte(hexDigits[s[0]&15])
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+		s = s[size:]
+	}
+	return b.String()
+}
+
+const hexDigits = "0123456789abcdef"

@@ -1,0 +1,357 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// How long a step may take when its context has no deadline of its own.
+const (
+	StartTimeout = 5 * time.Second
+	CallTimeout  = 10 * time.Second
+	StopTimeout  = time.Second
+)
+
+// writeTimeout bounds every write: a few hundred bytes find no room in a
+// socket only when the other side has stopped reading.
+const writeTimeout = 5 * time.Second
+
+// Config is what a client says about itself and how long it waits. The zero
+// value is ready to use.
+type Config struct {
+	Host     string // default "connexa"
+	Vendor   string // default "Connexa"
+	Firmware uint16 // default 1
+	Window   uint16 // GRE packets that we are ready to buffer; default 64
+
+	// EchoInterval is the silence after which Run asks whether the server
+	// lives, EchoTimeout the time it then has. Both are 60 s by default,
+	// as RFC 2637 section 3.1.4 has it.
+	EchoInterval time.Duration
+	EchoTimeout  time.Duration
+
+	// Trace, if set, is called with each message before it is sent and after
+	// it was received, by the goroutine that does so.
+	Trace func(sent bool, m Message)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Host == "" {
+		c.Host = "connexa"
+	}
+	if c.Vendor == "" {
+		c.Vendor = "Connexa"
+	}
+	if c.Firmware == 0 {
+		c.Firmware = 1
+	}
+	if c.Window == 0 {
+		c.Window = 64
+	}
+	if c.EchoInterval <= 0 {
+		c.EchoInterval = time.Minute
+	}
+	if c.EchoTimeout <= 0 {
+		c.EchoTimeout = time.Minute
+	}
+	return c
+}
+
+// Conn is the client's side of a control connection that carries one call. It
+// starts no goroutine: each method works in its caller's. The order is Start,
+// Call, Run; Hangup or Stop; Close. Methods that read wait for one another, so
+// end Run by its context before Hangup; SetLinkInfo, Clear and Close may be
+// called at any time.
+type Conn struct {
+	nc      net.Conn
+	cfg     Config
+	r       *Reader
+	reading chan struct{} // holds a token while a method reads
+
+	mu  sync.Mutex // guards what follows, and the order of writes
+	out []byte
+
+	start StartResult // what the server answered to Start
+	echo  uint32      // the last Echo-Request's identifier; Run owns it
+}
+
+// NewConn returns the client's side of a control connection over nc, which it
+// owns from then on.
+func NewConn(nc net.Conn, cfg Config) *Conn {
+	return &Conn{
+		nc:      nc,
+		cfg:     cfg.withDefaults(),
+		r:       NewReader(nc),
+		reading: make(chan struct{}, 1),
+	}
+}
+
+// Close closes the TCP connection at once.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// Start opens the control connection. The reply comes back with a nil error
+// when the server answered as a PPTP server does, which includes
+// StartAlreadyExists; any other result is a *Refused beside the reply. What
+// else may happen is an *Error.
+func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
+	var reply SCCRP
+	err := c.ask(ctx, StepStart, StartTimeout, SCCRQ{
+		Version:  Version,
+		Framing:  FramingAsync | FramingSync,
+		Bearer:   BearerAnalog | BearerDigital,
+		Firmware: c.cfg.Firmware,
+		Host:     c.cfg.Host,
+		Vendor:   c.cfg.Vendor,
+	}, func(m Message) (done bool) {
+		reply, done = m.(SCCRP)
+		return done
+	})
+	if err != nil {
+		return SCCRP{}, err
+	}
+	c.start = reply.Result
+	// Some servers leave the version zero, and minor versions are compatible.
+	if reply.Result.Answers() && reply.Version>>8 > Version>>8 {
+		c.start = StartVersion
+	}
+	if !c.start.Answers() {
+		return reply, &Refused{Step: StepStart, Result: c.start, General: reply.General, Version: reply.Version}
+	}
+	return reply, nil
+}
+
+// Call asks for a tunnel. callID is what the server will write into its GRE
+// packets to us; the reply's CallID is what ours to it must bear. A reply that
+// is not CallConnected comes with a *Refused, a Call-Disconnect-Notify in its
+// place is a *Disconnected, and what else may happen an *Error.
+func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
+	if !c.start.Accepts() {
+		return OCRP{}, &Refused{Step: StepStart, Result: c.start}
+	}
+	var (
+		reply OCRP
+		ended *Disconnected
+	)
+	// There is one call on the connection, so every reply is to ours,
+	// whatever the server made of its id.
+	err := c.ask(ctx, StepCall, CallTimeout, OCRQ{
+		CallID:  callID,
+		Serial:  serial,
+		MinBPS:  300,
+		MaxBPS:  100_000_000,
+		Bearer:  BearerAnalog | BearerDigital,
+		Framing: FramingAsync | FramingSync,
+		Window:  c.cfg.Window,
+	}, func(m Message) (done bool) {
+		switch m := m.(type) {
+		case OCRP:
+			reply = m
+			return true
+		case CDN:
+			ended = &Disconnected{Step: StepCall, Notify: m}
+			return true
+		}
+		return false
+	})
+	switch {
+	case err != nil:
+		return OCRP{}, err
+	case ended != nil:
+		return OCRP{}, ended
+	case reply.Result != CallConnected:
+		return reply, &Refused{Step: StepCall, Result: reply.Result, General: reply.General, Cause: reply.Cause}
+	}
+	return reply, nil
+}
+
+// SetLinkInfo tells the server that no character needs an escape. peerCallID is
+// the server's call id.
+func (c *Conn) SetLinkInfo(ctx context.Context, peerCallID uint16) error {
+	return c.send(ctx, StepSession, SLI{PeerCallID: peerCallID, SendACCM: NoMap, ReceiveACCM: NoMap})
+}
+
+// Clear asks the server to end the call with our callID. Run reports the
+// server's Call-Disconnect-Notify.
+func (c *Conn) Clear(ctx context.Context, callID uint16) error {
+	return c.send(ctx, StepStop, CallClear{CallID: callID})
+}
+
+// Stop takes leave: it sends a Stop-Control-Connection-Request and waits for
+// the reply or the end of the connection, for StopTimeout at most. It does not
+// close the connection.
+func (c *Conn) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, StopTimeout)
+	defer cancel()
+	err := c.ask(ctx, StepStop, StopTimeout, StopCCRQ{Reason: StopNone}, func(m Message) bool {
+		_, done := m.(StopCCRP)
+		return done
+	})
+	return unlessGone(err)
+}
+
+// Hangup ends the call with our callID, takes leave and closes the connection.
+// It waits for the server StopTimeout twice at most.
+func (c *Conn) Hangup(ctx context.Context, callID uint16) error {
+	defer c.Close()
+	brief, cancel := context.WithTimeout(ctx, StopTimeout)
+	defer cancel()
+	err := c.ask(brief, StepStop, StopTimeout, CallClear{CallID: callID}, func(m Message) bool {
+		_, done := m.(CDN)
+		return done
+	})
+	if e := (*Error)(nil); err != nil && (!errors.As(err, &e) || e.Seen != SeenTimeout) {
+		return unlessGone(err) // closed, as pptpd does: there is nobody to take leave of
+	}
+	return c.Stop(ctx)
+}
+
+// unlessGone drops an error that says that the server has ended the connection:
+// when taking leave that is as good as a reply.
+func unlessGone(err error) error {
+	var e *Error
+	if errors.As(err, &e) && (e.Seen == SeenClosed || e.Seen == SeenReset || e.Seen == SeenStopped) {
+		return nil
+	}
+	return err
+}
+
+// Run keeps the connection alive until it ends: it answers Echo-Requests, sends
+// its own into silence, and passes over what it has no use for. It returns a
+// *Disconnected after a Call-Disconnect-Notify, an *Error when the connection
+// ended or the server is dead, and the context's error when that ended it; the
+// connection may then still be used.
+func (c *Conn) Run(ctx context.Context) error {
+	done, err := c.turn(ctx, StepSession)
+	if err != nil {
+		return err
+	}
+	defer done()
+	limit, asked := time.Now().Add(c.cfg.EchoInterval), false
+	for {
+		m, err := c.receive(ctx, StepSession, limit)
+		var e *Error
+		switch {
+		case err == nil:
+			// Any message proves that the server lives, not the reply alone.
+			limit, asked = time.Now().Add(c.cfg.EchoInterval), false
+		case asked || ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e.Err, os.ErrDeadlineExceeded):
+			if ctx.Err() != nil {
+				return fmt.Errorf("%s: %w", StepSession, ctx.Err())
+			}
+			return err
+		default:
+			c.echo++
+			if err := c.send(ctx, StepSession, EchoRequest{ID: c.echo}); err != nil {
+				return err
+			}
+			limit, asked = time.Now().Add(c.cfg.EchoTimeout), true
+		}
+		if m, ended := m.(CDN); ended {
+			return &Disconnected{Step: StepSession, Notify: m}
+		}
+	}
+}
+
+// ask sends a request and reads until done says that its reply has come.
+func (c *Conn) ask(ctx context.Context, step Step, timeout time.Duration, request Message, done func(Message) bool) error {
+	free, err := c.turn(ctx, step)
+	if err != nil {
+		return err
+	}
+	defer free()
+	limit, ok := ctx.Deadline()
+	if !ok {
+		limit = time.Now().Add(timeout)
+	}
+	// A server that resets or closes has often said why before, so a request
+	// that could not be written is followed by a look at what there is to read.
+	sent := c.send(ctx, step, request)
+	for {
+		m, err := c.receive(ctx, step, limit)
+		switch e := (*Error)(nil); {
+		case err == nil && done(m):
+			return nil
+		case sent != nil && (err == nil || errors.As(err, &e) && e.Seen == SeenClosed):
+			return sent // the write took the reset that the read would have seen
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// turn waits until nobody else reads and lets ctx end what is read in it. The
+// caller calls done when it has read.
+func (c *Conn) turn(ctx context.Context, step Step) (done func(), err error) {
+	select {
+	case c.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: %w", step, ctx.Err())
+	}
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only when it is closed
+	})
+	return func() {
+		if !stop() {
+			<-cut // else it would cut the read of whoever comes next
+		}
+		<-c.reading
+	}, nil
+}
+
+// receive reads one message and does what it asks of any client.
+func (c *Conn) receive(ctx context.Context, step Step, limit time.Time) (Message, error) {
+	if err := c.nc.SetReadDeadline(limit); err != nil {
+		return nil, failure(ctx, step, nil, err)
+	}
+	// The limit may just have replaced the deadline that cut us off.
+	if ctx.Err() != nil {
+		return nil, failure(ctx, step, c.r.Pending(), os.ErrDeadlineExceeded)
+	}
+	m, err := c.r.Next()
+	if err != nil {
+		return nil, failure(ctx, step, c.r.Pending(), err)
+	}
+	if c.cfg.Trace != nil {
+		c.cfg.Trace(false, m)
+	}
+	switch m := m.(type) {
+	case EchoRequest:
+		return m, c.send(ctx, step, EchoReply{ID: m.ID, Result: ReplyOK})
+	case ICRQ:
+		return m, c.send(ctx, step, ICRP{PeerCallID: m.CallID, Result: IncomingNotAccepted})
+	case StopCCRQ:
+		// Its answer is a courtesy: that the server leaves is what counts.
+		_ = c.send(ctx, step, StopCCRP{Result: ReplyOK})
+		return nil, &Error{Step: step, Seen: SeenStopped, Reason: m.Reason}
+	}
+	return m, nil
+}
+
+// send writes one message.
+func (c *Conn) send(ctx context.Context, step Step, m Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg.Trace != nil {
+		c.cfg.Trace(true, m)
+	}
+	limit := time.Now().Add(writeTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
+		limit = d
+	}
+	err := c.nc.SetWriteDeadline(limit)
+	if err == nil {
+		c.out = m.Append(c.out[:0])
+		_, err = c.nc.Write(c.out)
+	}
+	if err != nil {
+		return failure(ctx, step, nil, fmt.Errorf("send %v: %w", m.Type(), err))
+	}
+	return nil
+}

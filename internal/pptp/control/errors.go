@@ -1,0 +1,186 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Step is what the client was doing when something ended it.
+type Step string
+
+// The steps in the life of a control connection.
+const (
+	StepStart   Step = "control" // waiting for the Start-Control-Connection-Reply
+	StepCall    Step = "call"    // waiting for the Outgoing-Call-Reply
+	StepSession Step = "session" // the call is up
+	StepStop    Step = "stop"    // taking leave
+)
+
+// Seen is what came in place of the awaited message.
+type Seen string
+
+// What may be seen.
+const (
+	SeenClosed    Seen = "closed"    // the server closed the connection
+	SeenReset     Seen = "reset"     // the connection was reset
+	SeenTimeout   Seen = "timeout"   // nothing came in time
+	SeenHalf      Seen = "half"      // a message began and did not end
+	SeenNotPPTP   Seen = "not_pptp"  // bytes came that are no PPTP
+	SeenMalformed Seen = "malformed" // a message came that the RFC does not allow
+	SeenStopped   Seen = "stopped"   // the server sent a Stop-Control-Connection-Request
+	SeenLost      Seen = "lost"      // the network under the connection failed
+)
+
+var seenTexts = map[Seen]string{
+	SeenClosed:    "the server closed the connection",
+	SeenReset:     "the connection was reset",
+	SeenTimeout:   "the server did not answer in time",
+	SeenHalf:      "the server sent half a message",
+	SeenNotPPTP:   "this is no PPTP server",
+	SeenMalformed: "the server sent a malformed message",
+	SeenStopped:   "the server ended the control connection",
+	SeenLost:      "the network failed",
+}
+
+// Error says that the awaited message did not come, and what came instead. It
+// is a fact about the server or the way to it, never about our own caller: a
+// cancelled context and a connection closed by us come back as they are.
+type Error struct {
+	Step   Step
+	Seen   Seen
+	First  []byte     // SeenNotPPTP and SeenHalf: the first bytes that came, at most 16
+	Reason StopReason // SeenStopped: the reason that the server gave
+	Err    error      // what the network said, if it said something
+}
+
+func (e *Error) Error() string {
+	s := string(e.Step) + ": " + seenTexts[e.Seen]
+	switch {
+	case e.Seen == SeenStopped:
+		s += ", " + e.Reason.String()
+	case len(e.First) > 0:
+		s += fmt.Sprintf(", it sent %q", e.First)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Code is the step and what was seen, as in "control.timeout".
+func (e *Error) Code() string { return string(e.Step) + "." + string(e.Seen) }
+
+// Result is a result code of any reply.
+type Result interface {
+	Key() string
+	String() string
+}
+
+// Refused is a reply that says no.
+type Refused struct {
+	Step    Step // StepStart or StepCall
+	Result  Result
+	General GeneralError // has a meaning when the result is a general error
+	Cause   Cause        // StepCall only
+	Version uint16       // StepStart only: the version that the server speaks
+}
+
+func (e *Refused) Error() string {
+	s := string(e.Step) + ": refused: " + e.Result.String()
+	if e.General != ErrorNone {
+		s += ", " + e.General.String()
+	}
+	if e.Cause != 0 {
+		s += fmt.Sprintf(", cause %d: %v", uint16(e.Cause), e.Cause)
+	}
+	return s
+}
+
+// Code is "control.version", "control.rejected", "call.busy" or
+// "call.rejected". Result and General hold the detail.
+func (e *Refused) Code() string {
+	switch e.Result {
+	case StartVersion:
+		return "control.version"
+	case CallBusy:
+		return "call.busy"
+	}
+	return string(e.Step) + ".rejected"
+}
+
+// Disconnected says that the server ended the call with a
+// Call-Disconnect-Notify.
+type Disconnected struct {
+	Step   Step // StepCall or StepSession
+	Notify CDN
+}
+
+func (e *Disconnected) Error() string {
+	s := string(e.Step) + ": the server ended the call: " + e.Notify.Result.String()
+	if e.Notify.Result == DisconnectGeneralError {
+		s += ", " + e.Notify.General.String()
+	}
+	return s
+}
+
+// Code is "call.disconnected" or "session.disconnected".
+func (e *Disconnected) Code() string { return string(e.Step) + ".disconnected" }
+
+// CodeOf returns the code of an error of this package, "step.what", or the
+// empty string when err is no fact about a server.
+func CodeOf(err error) string {
+	var c interface {
+		error
+		Code() string
+	}
+	if errors.As(err, &c) {
+		return c.Code()
+	}
+	return ""
+}
+
+// failure makes of an error of the connection what it says about the server.
+// pending is what was read of a message that did not end.
+func failure(ctx context.Context, step Step, pending []byte, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%s: %w", step, ctx.Err())
+	}
+	var (
+		not  *NotPPTP
+		seen Seen
+	)
+	switch {
+	case errors.As(err, &not):
+		return &Error{Step: step, Seen: SeenNotPPTP, First: not.First}
+	case errors.Is(err, ErrMalformed):
+		return &Error{Step: step, Seen: SeenMalformed, Err: err}
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return fmt.Errorf("%s: %w", step, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		seen = SeenClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		seen = SeenTimeout
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		seen = SeenReset
+	default:
+		seen = SeenLost
+	}
+	if len(pending) > 0 && (seen == SeenClosed || seen == SeenTimeout) {
+		seen = SeenHalf
+		if !plausible(pending) {
+			seen = SeenNotPPTP
+		}
+	}
+	e := &Error{Step: step, Seen: seen, Err: err}
+	if seen == SeenHalf || seen == SeenNotPPTP {
+		e.First = append(e.First, pending[:min(len(pending), evidenceLen)]...)
+	}
+	return e
+}
