@@ -204,7 +204,7 @@ func (c *Conn) Hangup(ctx context.Context, callID uint16) error {
 		_, done := m.(CDN)
 		return done
 	})
-	if e := (*Error)(nil); err != nil && (!errors.As(err, &e) || e.Seen != SeenTimeout) {
+	if err != nil && !saw(err, SeenTimeout) {
 		return unlessGone(err) // closed, as pptpd does: there is nobody to take leave of
 	}
 	return c.Stop(ctx)
@@ -213,8 +213,7 @@ func (c *Conn) Hangup(ctx context.Context, callID uint16) error {
 // unlessGone drops an error that says that the server has ended the connection:
 // when taking leave that is as good as a reply.
 func unlessGone(err error) error {
-	var e *Error
-	if errors.As(err, &e) && (e.Seen == SeenClosed || e.Seen == SeenReset || e.Seen == SeenStopped) {
+	if saw(err, SeenClosed) || saw(err, SeenReset) || saw(err, SeenStopped) {
 		return nil
 	}
 	return err
@@ -273,15 +272,21 @@ func (c *Conn) ask(ctx context.Context, step Step, timeout time.Duration, reques
 	sent := c.send(ctx, step, request)
 	for {
 		m, err := c.receive(ctx, step, limit)
-		switch e := (*Error)(nil); {
+		switch {
 		case err == nil && done(m):
 			return nil
-		case sent != nil && (err == nil || errors.As(err, &e) && e.Seen == SeenClosed):
-			return sent // the write took the reset that the read would have seen
+		case err != nil && saw(err, SeenClosed) && saw(sent, SeenReset):
+			return sent // the write took the reset that the read would have met
 		case err != nil:
 			return err
 		}
 	}
+}
+
+// saw reports whether err says that this was seen.
+func saw(err error, seen Seen) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Seen == seen
 }
 
 // turn waits until nobody else reads and lets ctx end what is read in it. The
@@ -295,7 +300,7 @@ func (c *Conn) turn(ctx context.Context, step Step) (done func(), err error) {
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only when it is closed
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only where the read will
 	})
 	return func() {
 		if !stop() {
@@ -307,9 +312,7 @@ func (c *Conn) turn(ctx context.Context, step Step) (done func(), err error) {
 
 // receive reads one message and does what it asks of any client.
 func (c *Conn) receive(ctx context.Context, step Step, limit time.Time) (Message, error) {
-	if err := c.nc.SetReadDeadline(limit); err != nil {
-		return nil, failure(ctx, step, nil, err)
-	}
+	_ = c.nc.SetReadDeadline(limit) // fails only where the read will
 	// The limit may just have replaced the deadline that cut us off.
 	if ctx.Err() != nil {
 		return nil, failure(ctx, step, c.r.Pending(), os.ErrDeadlineExceeded)
@@ -345,12 +348,9 @@ func (c *Conn) send(ctx context.Context, step Step, m Message) error {
 	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
 		limit = d
 	}
-	err := c.nc.SetWriteDeadline(limit)
-	if err == nil {
-		c.out = m.Append(c.out[:0])
-		_, err = c.nc.Write(c.out)
-	}
-	if err != nil {
+	_ = c.nc.SetWriteDeadline(limit) // fails only where the write will
+	c.out = m.Append(c.out[:0])
+	if _, err := c.nc.Write(c.out); err != nil {
 		return failure(ctx, step, nil, fmt.Errorf("send %v: %w", m.Type(), err))
 	}
 	return nil
