@@ -60,6 +60,12 @@ const (
 	EncryptionOff       EncryptionPolicy = "off"
 )
 
+// Exported is a node on its way out of the panel.
+type Exported struct {
+	Node
+	Password Secret // empty unless it was asked for
+}
+
 // HostPort is the node's address with its port, as a dialer takes it.
 func (n *Node) HostPort() string { return n.Address + ":" + strconv.Itoa(n.Port) }
 
