@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
-	"github.com/pressly/goose/v3"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
-	"github.com/connexa-panel/connexa/migrations"
 )
 
 // Options say where the database lives and how it is opened.
@@ -35,6 +34,8 @@ type DB struct {
 	now         func() time.Time
 	log         *slog.Logger
 	ring        *keyring
+	lock        *os.File
+	touches     touches
 }
 
 // File is the name of the database inside the data folder.
@@ -54,20 +55,25 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	if d.lock, err = lockFolder(o.Dir); err != nil {
+		return nil, err
+	}
 	if d.ring, err = openKeyring(o); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(o.Dir, File)
+	if err := makePrivate(path); err != nil {
+		return nil, err
+	}
 	if d.write, err = sql.Open("sqlite3", dsn(path, false)); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	d.write.SetMaxOpenConns(1)
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, migrations.FS)
-	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
+	if err := d.migrate(ctx, o.Dir); err != nil {
+		return nil, err
 	}
 	if d.read, err = sql.Open("sqlite3", dsn(path, true)); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -93,16 +99,34 @@ func dsn(path string, readOnly bool) string {
 		v.Set("_txlock", "immediate")
 		v.Set("_secure_delete", "on")
 	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+	return fileURI(path) + "?" + v.Encode()
 }
 
-// Close closes both pools.
+// fileURI names a file to SQLite whatever characters its path has.
+func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+
+// makePrivate makes the database's file, so that it and the files that SQLite
+// puts beside it, which take its mode, are nobody else's to read.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	return f.Close()
+}
+
+// Close waits for what still runs in the background, closes both pools and lets
+// go of the data folder.
 func (d *DB) Close() error {
+	d.touches.close()
 	var errs []error
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {
 			errs = append(errs, p.Close())
 		}
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
@@ -26,16 +27,15 @@ const KeyFile = "connexa.key"
 // (XChaCha20-Poly1305) and digests what must be found again without opening it
 // (HMAC-SHA-256). Both keys are derived from the one that the admin keeps.
 type keyring struct {
-	aead cipher.AEAD
-	mac  []byte
+	source string // where the key came from, for messages
+	aead   cipher.AEAD
+	mac    []byte
+	cookie [2][]byte // signs and seals cookies
 }
 
 // openKeyring takes the key from o.Key or the key file; a fresh data folder gets
 // a new one.
 func openKeyring(o Options) (*keyring, error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
-	}
 	if o.Key != "" {
 		return parseKey("CONNEXA_KEY", o.Key.Reveal())
 	}
@@ -47,7 +47,8 @@ func openKeyring(o Options) (*keyring, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the key: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(o.Dir, File)); err == nil {
+	// A folder that holds a database has had a key: a new one would not fit it.
+	if info, err := os.Stat(filepath.Join(o.Dir, File)); err == nil && info.Size() > 0 {
 		return nil, connexa.Errorf(connexa.Invalid, "start.key.missing", path)
 	}
 	raw := make([]byte, chacha20poly1305.KeySize)
@@ -60,7 +61,7 @@ func openKeyring(o Options) (*keyring, error) {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("write the key: %w", err)
 	}
-	return newKeyring(raw)
+	return newKeyring(path, raw)
 }
 
 func parseKey(from, text string) (*keyring, error) {
@@ -68,23 +69,28 @@ func parseKey(from, text string) (*keyring, error) {
 	if err != nil || len(raw) != chacha20poly1305.KeySize {
 		return nil, connexa.Errorf(connexa.Invalid, "start.key.form", from)
 	}
-	return newKeyring(raw)
+	return newKeyring(from, raw)
 }
 
-func newKeyring(raw []byte) (*keyring, error) {
-	sealing, err := hkdf.Expand(sha256.New, raw, "connexa seal", chacha20poly1305.KeySize)
+func newKeyring(from string, raw []byte) (*keyring, error) {
+	var keys [4][]byte
+	for i, purpose := range []string{"connexa seal", "connexa digest", "connexa cookie sign", "connexa cookie seal"} {
+		var err error
+		if keys[i], err = hkdf.Expand(sha256.New, raw, purpose, 32); err != nil {
+			return nil, fmt.Errorf("derive key: %w", err)
+		}
+	}
+	aead, err := chacha20poly1305.NewX(keys[0])
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
-	mac, err := hkdf.Expand(sha256.New, raw, "connexa digest", sha256.Size)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	aead, err := chacha20poly1305.NewX(sealing)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	return &keyring{aead: aead, mac: mac}, nil
+	return &keyring{source: from, aead: aead, mac: keys[1], cookie: [2][]byte{keys[2], keys[3]}}, nil
+}
+
+// CookieKeys returns the keys, 32 bytes each, that sign and encrypt the cookies
+// that carry more than a token.
+func (d *DB) CookieKeys() (sign, encrypt []byte) {
+	return bytes.Clone(d.ring.cookie[0]), bytes.Clone(d.ring.cookie[1])
 }
 
 // seal encrypts plain. The purpose, such as "node.password", is bound to it, so

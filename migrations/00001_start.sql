@@ -19,7 +19,7 @@ CREATE TABLE users (
 CREATE TABLE sessions (
     id         INTEGER PRIMARY KEY,
     token_hash BLOB    NOT NULL UNIQUE,
-    user_id    INTEGER REFERENCES users (id) ON DELETE CASCADE, -- NULL until the login
+    user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE, -- only a login makes a row
     data       BLOB    NOT NULL,
     address    TEXT    NOT NULL DEFAULT '',
     agent      TEXT    NOT NULL DEFAULT '',

@@ -1,0 +1,48 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// AddAudit appends a row to the audit table, which a trigger keeps from being
+// changed or shortened.
+func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, user, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
+			millis(row.At), row.User, row.Address, string(row.Act), row.Detail)
+		if err != nil {
+			return fmt.Errorf("add an audit row: %w", err)
+		}
+		return nil
+	})
+}
+
+// AuditRows returns up to size rows older than the one with the id before, the
+// newest first; before = 0 begins at the newest.
+func (d *DB) AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT id, at, user, address, act, detail FROM audit
+		WHERE ?1 = 0 OR id < ?1 ORDER BY id DESC LIMIT ?2`, before, size)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit table: %w", err)
+	}
+	defer rows.Close()
+	var list []connexa.AuditRow
+	for rows.Next() {
+		var r connexa.AuditRow
+		var at int64
+		if err := rows.Scan(&r.ID, &at, &r.User, &r.Address, &r.Act, &r.Detail); err != nil {
+			return nil, fmt.Errorf("read the audit table: %w", err)
+		}
+		r.At = fromMillis(at)
+		list = append(list, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the audit table: %w", err)
+	}
+	return list, nil
+}

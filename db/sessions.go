@@ -1,0 +1,292 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// How long a login lasts.
+const (
+	SessionIdle = 12 * time.Hour     // without a request
+	SessionLife = 7 * 24 * time.Hour // in all
+)
+
+const (
+	touchEvery   = time.Minute     // last-seen is no finer than this
+	touchTimeout = 2 * time.Second // behind an import; the next request tries again
+	touchesMost  = 8               // at once
+)
+
+// aliveSession is the condition on a session that still counts; its two
+// arguments are those of aliveArgs.
+const aliveSession = `expires_at > ? AND seen_at > ?`
+
+func (d *DB) aliveArgs() (now, idle int64) {
+	t := d.now()
+	return millis(t), millis(t.Add(-SessionIdle))
+}
+
+// tokenHash is what the table keeps of a token: who reads the table cannot log in.
+func tokenHash(token connexa.Secret) []byte {
+	sum := sha256.Sum256([]byte(token.Reveal()))
+	return sum[:]
+}
+
+// StartSession adds the row of a fresh login. It is the only way to one: a
+// commit of the session store changes rows and makes none. Sessions that are
+// over are removed on the way.
+func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.Session) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		now, idle := d.aliveArgs()
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE NOT (`+aliveSession+`)`, now, idle); err != nil {
+			return fmt.Errorf("prune sessions: %w", err)
+		}
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO sessions (token_hash, user_id, data, address, agent, created_at, seen_at, expires_at)
+			VALUES (?, ?, x'', ?, ?, ?, ?, ?)`,
+			tokenHash(token), s.UserID, s.Address, s.Agent, now, now, millis(d.now().Add(SessionLife)))
+		if err != nil {
+			return fmt.Errorf("start a session: %w", err)
+		}
+		return nil
+	})
+}
+
+// SessionAlive says whether the session with that token still counts.
+func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
+	now, idle := d.aliveArgs()
+	var alive bool
+	err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sessions WHERE token_hash = ? AND `+aliveSession+`)`,
+		tokenHash(token), now, idle).Scan(&alive)
+	if err != nil {
+		return false, fmt.Errorf("look for a session: %w", err)
+	}
+	return alive, nil
+}
+
+// Sessions lists a user's sessions, the last seen first. The one with the token
+// current is marked.
+func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
+	now, idle := d.aliveArgs()
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT id, user_id, created_at, seen_at, expires_at, address, agent, token_hash = ?
+		FROM sessions WHERE user_id = ? AND `+aliveSession+` ORDER BY seen_at DESC, id DESC`,
+		tokenHash(current), userID, now, idle)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	defer rows.Close()
+	var list []connexa.Session
+	for rows.Next() {
+		var s connexa.Session
+		var created, seen, expires int64
+		if err := rows.Scan(&s.ID, &s.UserID, &created, &seen, &expires, &s.Address, &s.Agent, &s.Current); err != nil {
+			return nil, fmt.Errorf("list sessions: %w", err)
+		}
+		s.CreatedAt, s.SeenAt, s.ExpiresAt = fromMillis(created), fromMillis(seen), fromMillis(expires)
+		list = append(list, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return list, nil
+}
+
+// EndSession ends one session of a user, or says NotFound.
+func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND user_id = ?`, id, userID)
+		if err != nil {
+			return fmt.Errorf("end session %d: %w", id, err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return fmt.Errorf("end session %d: %w", id, sql.ErrNoRows)
+		}
+		return nil
+	})
+}
+
+// EndOtherSessions ends all sessions of a user but the one with the token keep,
+// and returns how many.
+func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
+		if err != nil {
+			return fmt.Errorf("end the other sessions: %w", err)
+		}
+		n, err := res.RowsAffected()
+		ended = int(n)
+		return err
+	})
+	return ended, err
+}
+
+// SessionStore is the table of sessions as package scs wants it. Unlike the
+// store that comes with scs it reads on the read pool, and a commit of a session
+// that was ended meanwhile changes nothing.
+type SessionStore struct {
+	d *DB
+}
+
+// SessionStore returns d as a store for scs.
+func (d *DB) SessionStore() *SessionStore { return &SessionStore{d} }
+
+// FindCtx returns the data of a session that still counts. Every minute at most
+// it notes, behind the back of the request, that the session was seen.
+func (s *SessionStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	var seen int64
+	hash := tokenHash(connexa.Secret(token))
+	now, idle := s.d.aliveArgs()
+	err = s.d.read.QueryRowContext(ctx, `SELECT data, seen_at FROM sessions WHERE token_hash = ? AND data <> x'' AND `+aliveSession,
+		hash, now, idle).Scan(&data, &seen)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("find a session: %w", err)
+	}
+	if now-seen >= touchEvery.Milliseconds() {
+		s.d.touches.add(string(hash), func() { s.d.touch(hash) })
+	}
+	return data, true, nil
+}
+
+// CommitCtx keeps the data of a session that is there; it makes none and
+// prolongs none.
+func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	return s.d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE sessions SET data = ?, expires_at = min(expires_at, ?) WHERE token_hash = ?`,
+			data, millis(expiry), tokenHash(connexa.Secret(token)))
+		if err != nil {
+			return fmt.Errorf("commit a session: %w", err)
+		}
+		return nil
+	})
+}
+
+// DeleteCtx ends a session. One that is not there is fine.
+func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
+	return s.d.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token_hash = ?`, tokenHash(connexa.Secret(token))); err != nil {
+			return fmt.Errorf("delete a session: %w", err)
+		}
+		return nil
+	})
+}
+
+// AllCtx returns the data of every session that counts, by the hash of its
+// token in hex: the tokens themselves are nowhere but in the browsers.
+func (s *SessionStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	now, idle := s.d.aliveArgs()
+	rows, err := s.d.read.QueryContext(ctx, `SELECT token_hash, data FROM sessions WHERE data <> x'' AND `+aliveSession, now, idle)
+	if err != nil {
+		return nil, fmt.Errorf("read all sessions: %w", err)
+	}
+	defer rows.Close()
+	all := map[string][]byte{}
+	for rows.Next() {
+		var hash, data []byte
+		if err := rows.Scan(&hash, &data); err != nil {
+			return nil, fmt.Errorf("read all sessions: %w", err)
+		}
+		all[hex.EncodeToString(hash)] = data
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read all sessions: %w", err)
+	}
+	return all, nil
+}
+
+// storeTimeout bounds the calls that come without a context.
+const storeTimeout = 10 * time.Second
+
+// Find is FindCtx for callers without a context.
+func (s *SessionStore) Find(token string) ([]byte, bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return s.FindCtx(ctx, token)
+}
+
+// Commit is CommitCtx for callers without a context.
+func (s *SessionStore) Commit(token string, data []byte, expiry time.Time) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return s.CommitCtx(ctx, token, data, expiry)
+}
+
+// Delete is DeleteCtx for callers without a context.
+func (s *SessionStore) Delete(token string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return s.DeleteCtx(ctx, token)
+}
+
+// All is AllCtx for callers without a context.
+func (s *SessionStore) All() (map[string][]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return s.AllCtx(ctx)
+}
+
+// touch notes that a session was seen. It has its own short deadline, because
+// the request that caused it may be over.
+func (d *DB) touch(hash []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
+	defer cancel()
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE sessions SET seen_at = max(seen_at, ?) WHERE token_hash = ?`, millis(d.now()), hash)
+		return err
+	})
+	if err != nil {
+		d.log.Debug("touch a session", "err", err)
+	}
+}
+
+// touches are writes that no request waits for: one for each key at a time, a
+// few in all, and none once they were closed.
+type touches struct {
+	mu      sync.Mutex
+	running map[string]struct{}
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+// add runs fn unless one with that key runs, too many do, or t is closed: a
+// touch that is left out costs a minute of precision.
+func (t *touches) add(key string, fn func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.running[key]; ok || t.closed || len(t.running) >= touchesMost {
+		return
+	}
+	if t.running == nil {
+		t.running = map[string]struct{}{}
+	}
+	t.running[key] = struct{}{}
+	t.wg.Go(func() {
+		defer func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			delete(t.running, key)
+		}()
+		fn()
+	})
+}
+
+// close waits for those that run and lets no more begin.
+func (t *touches) close() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.wg.Wait()
+}

@@ -1,0 +1,121 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// settingFields ties each row of the settings table to its field.
+func settingFields(s *connexa.Settings) []settingField {
+	return []settingField{
+		number("concurrency", &s.Concurrency),
+		number("connect_rate", &s.ConnectRate),
+		number("per_network", &s.PerNetwork),
+		number("per_address", &s.PerAddress),
+		number("ping_attempts", &s.PingAttempts),
+		number("history_raw_days", &s.HistoryRawDays),
+		{
+			name: "encryption",
+			get:  func() string { return string(s.Encryption) },
+			set:  func(v string) error { s.Encryption = connexa.EncryptionPolicy(v); return nil },
+		},
+		{
+			name: "key_confirmed",
+			get:  func() string { return strconv.FormatInt(millis(s.KeyConfirmed), 10) },
+			set: func(v string) error {
+				ms, err := strconv.ParseInt(v, 10, 64)
+				s.KeyConfirmed = fromMillis(ms)
+				return err
+			},
+		},
+	}
+}
+
+type settingField struct {
+	name string
+	get  func() string
+	set  func(string) error
+}
+
+func number(name string, at *int) settingField {
+	return settingField{
+		name: name,
+		get:  func() string { return strconv.Itoa(*at) },
+		set: func(v string) (err error) {
+			*at, err = strconv.Atoi(v)
+			return err
+		},
+	}
+}
+
+// queryer is a pool or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Settings returns the settings; what was never set is as in a new panel.
+func (d *DB) Settings(ctx context.Context) (connexa.Settings, error) {
+	return readSettings(ctx, d.read)
+}
+
+func readSettings(ctx context.Context, q queryer) (connexa.Settings, error) {
+	s := connexa.DefaultSettings()
+	fields := settingFields(&s)
+	rows, err := q.QueryContext(ctx, `SELECT name, value FROM settings`)
+	if err != nil {
+		return s, fmt.Errorf("read settings: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return s, fmt.Errorf("read settings: %w", err)
+		}
+		for _, f := range fields {
+			if f.name != name {
+				continue
+			}
+			if err := f.set(value); err != nil {
+				return s, fmt.Errorf("read setting %s: %w", name, err)
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return s, fmt.Errorf("read settings: %w", err)
+	}
+	return s, nil
+}
+
+// ChangeSettings reads the settings, lets change alter them and writes them, in
+// one transaction. An error of change changes nothing.
+func (d *DB) ChangeSettings(ctx context.Context, change func(*connexa.Settings) error) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		s, err := readSettings(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := change(&s); err != nil {
+			return err
+		}
+		for _, f := range settingFields(&s) {
+			if err := setSetting(ctx, tx, f.name, f.get()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func setSetting(ctx context.Context, tx *sql.Tx, name, value string) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO settings (name, value) VALUES (?, ?)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	if err != nil {
+		return fmt.Errorf("write setting %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const userColumns = `id, name, password_hash, created_at, changed_at`
+
+// AddFirstUser adds a user while there is none, and says whether it did.
+func (d *DB) AddFirstUser(ctx context.Context, name, passwordHash string) (added bool, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		now := millis(d.now())
+		res, err := tx.ExecContext(ctx, `
+			INSERT INTO users (name, password_hash, created_at, changed_at)
+			SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)`, name, passwordHash, now, now)
+		if err != nil {
+			return fmt.Errorf("add the first user: %w", err)
+		}
+		n, err := res.RowsAffected()
+		added = n == 1
+		return err
+	})
+	return added, err
+}
+
+// HasUsers says whether anybody may log in.
+func (d *DB) HasUsers(ctx context.Context) (bool, error) {
+	var some bool
+	if err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&some); err != nil {
+		return false, fmt.Errorf("look for users: %w", err)
+	}
+	return some, nil
+}
+
+// User returns the user with that id, or NotFound.
+func (d *DB) User(ctx context.Context, id int64) (connexa.User, error) {
+	return d.user(ctx, `SELECT `+userColumns+` FROM users WHERE id = ?`, id)
+}
+
+// UserByName returns the user of that name, or NotFound. The case of ASCII
+// letters makes no difference.
+func (d *DB) UserByName(ctx context.Context, name string) (connexa.User, error) {
+	return d.user(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name)
+}
+
+func (d *DB) user(ctx context.Context, query string, arg any) (connexa.User, error) {
+	var u connexa.User
+	var created, changed int64
+	err := d.read.QueryRowContext(ctx, query, arg).Scan(&u.ID, &u.Name, &u.PasswordHash, &created, &changed)
+	if err != nil {
+		return connexa.User{}, fmt.Errorf("read a user: %w", translate(err))
+	}
+	u.CreatedAt, u.ChangedAt = fromMillis(created), fromMillis(changed)
+	return u, nil
+}
+
+// SetPassword gives a user a new password hash and ends all of the user's
+// sessions but the one with the token keep. It returns how many it ended.
+func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE users SET password_hash = ?, changed_at = ? WHERE id = ?`,
+			passwordHash, millis(d.now()), userID)
+		if err != nil {
+			return fmt.Errorf("set a password: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return fmt.Errorf("set a password: %w", sql.ErrNoRows)
+		}
+		res, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
+		if err != nil {
+			return fmt.Errorf("end the other sessions: %w", err)
+		}
+		n, err := res.RowsAffected()
+		ended = int(n)
+		return err
+	})
+	return ended, err
+}
