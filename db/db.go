@@ -36,6 +36,7 @@ type DB struct {
 	ring        *keyring
 	lock        *os.File
 	touches     touches
+	nodes       nodeCache
 }
 
 // File is the name of the database inside the data folder.
@@ -119,6 +120,7 @@ func makePrivate(path string) error {
 // go of the data folder.
 func (d *DB) Close() error {
 	d.touches.close()
+	d.nodes.facets.background.Wait()
 	var errs []error
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {

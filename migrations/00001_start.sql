@@ -82,7 +82,6 @@ CREATE TABLE nodes (
     control         INTEGER,
     attempts        INTEGER NOT NULL DEFAULT 0,
     lost            INTEGER NOT NULL DEFAULT 0,
-    loss            INTEGER GENERATED ALWAYS AS (CASE WHEN attempts > 0 THEN lost * 1000 / attempts END) VIRTUAL,
     down            INTEGER,
     up              INTEGER,
     checked_at      INTEGER,
@@ -97,7 +96,7 @@ CREATE TABLE nodes (
 -- it is bounded whatever is asked. What never changes under a probe comes first,
 -- so that a result rewrites its entry in place.
 CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, state, city, tags, created_at,
-    status, reached, cause, latency, loss, down, checked_at, silences, tunnel_failures, refusals);
+    status, reached, cause, latency, attempts, lost, down, checked_at, silences, tunnel_failures, refusals);
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
 
 CREATE TABLE runs (

@@ -1,0 +1,58 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// deleteBatch is how many nodes one transaction deletes: between two of them
+// results of probes are written.
+const deleteBatch = 500
+
+// SelectNodes returns the ids that s means as of now, of nodes that exist.
+func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, error) {
+	cond, args := whereSelected(s)
+	ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT id FROM nodes WHERE `+cond+` ORDER BY id`, args...))
+	if err != nil {
+		return nil, fmt.Errorf("select nodes: %w", err)
+	}
+	return ids, nil
+}
+
+// DeleteNodes deletes nodes with their history and ends their live jobs as
+// deleted. It works in batches: when it fails in between, what was deleted
+// before stays deleted and is in the count. It returns too the runs whose
+// tallies changed.
+func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error) {
+	for batch := range slices.Chunk(ids, deleteBatch) {
+		var n int64
+		var touched []int64
+		err := d.tx(ctx, func(tx *sql.Tx) (err error) {
+			if touched, err = d.endJobsOfNodes(ctx, tx, batch); err != nil {
+				return err
+			}
+			res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(batch))
+			if err != nil {
+				return err
+			}
+			n, err = res.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return deleted, distinct(runs), fmt.Errorf("delete nodes: %w", err)
+		}
+		deleted += int(n)
+		runs = append(runs, touched...)
+		d.fleetChanged()
+	}
+	return deleted, distinct(runs), nil
+}
+
+func distinct(ids []int64) []int64 {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

@@ -1,0 +1,147 @@
+package db
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// AddNode adds a node that was never tested and returns its id. A node with the
+// same address, port and login is Conflict.
+func (d *DB) AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error) {
+	var id int64
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		ins, err := d.insertNodes(ctx, tx, d.now(), 0)
+		if err != nil {
+			return err
+		}
+		defer ins.close()
+		if id, err = ins.add(ctx, &n, password); err != nil {
+			return err
+		}
+		if id == 0 {
+			return connexa.Errorf(connexa.Conflict, "error.exists")
+		}
+		return d.tellHistory(ctx, tx, connexa.Entry{
+			NodeID: id, What: connexa.EntryAdded, By: by, Before: connexa.NotTested, After: connexa.NotTested,
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("add node: %w", err)
+	}
+	d.fleetChanged()
+	return id, nil
+}
+
+// EditNode replaces what a person may write of the node n.ID and says whether
+// that took back what probes had proven: a change of address, port, login or
+// password raises the revision, sets the status to not tested and forgets the
+// last outcome, which stays in the history. When n.Revision is not the node's,
+// somebody else was faster: Conflict.
+func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		var mac []byte
+		old, err := scanNode(tx.QueryRowContext(ctx, `SELECT `+nodeRow+`, password_mac FROM nodes WHERE id = ?`, n.ID).Scan, &mac)
+		if err != nil {
+			return err
+		}
+		if old.Revision != n.Revision {
+			return connexa.Errorf(connexa.Conflict, "node.edit.changed")
+		}
+		fields := differing(&old, &n)
+		newPassword := !bytes.Equal(mac, d.ring.passwordMAC(password))
+		if newPassword {
+			fields = append(fields, "password")
+		}
+		if len(fields) == 0 {
+			return nil
+		}
+		// A password that is kept is sealed anew with the rest.
+		values := append(d.ring.nodeValues(&n, password), millis(d.now()), n.ID)
+		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET (`+nodeColumns+`, changed_at) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?`, values...); err != nil {
+			return err
+		}
+		after := old.Status
+		if reset = slices.ContainsFunc(fields, probed); reset {
+			after = connexa.NotTested
+			if _, err := tx.ExecContext(ctx, resetNode+` WHERE id = ?`, n.ID); err != nil {
+				return err
+			}
+		}
+		return d.tellHistory(ctx, tx, connexa.Entry{
+			NodeID: n.ID, What: connexa.EntryEdited, By: by, Before: old.Status, After: after,
+			Doubt: !reset && old.Doubt.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("edit node %d: %w", n.ID, err)
+	}
+	d.fleetChanged()
+	return reset, nil
+}
+
+// resetNode makes a node one that was never probed: what is known was learnt
+// about another server or another login.
+const resetNode = `UPDATE nodes SET revision = revision + 1, status = 'not_tested', silences = 0, tunnel_failures = 0, refusals = 0,
+	kind = '', reached = 0, cause = '', latency = NULL, control = NULL, attempts = 0, lost = 0, down = NULL, up = NULL,
+	checked_at = NULL, vendor = '', peer_host = '', firmware = 0`
+
+// probed says whether a probe goes by the field.
+func probed(field string) bool {
+	return field == "address" || field == "port" || field == "login" || field == "password"
+}
+
+// differing names the fields, but for the password, in which two nodes differ.
+func differing(a, b *connexa.Node) []string {
+	var fields []string
+	for _, f := range []struct {
+		name   string
+		differ bool
+	}{
+		{"address", a.Address != b.Address},
+		{"port", a.Port != b.Port},
+		{"login", a.Login != b.Login},
+		{"provider", a.Provider != b.Provider},
+		{"country", a.Country != b.Country},
+		{"state", a.State != b.State},
+		{"city", a.City != b.City},
+		{"zip", a.Zip != b.Zip},
+		{"comment", a.Comment != b.Comment},
+		{"tags", !slices.Equal(a.Tags, b.Tags)},
+		{"encryption", a.Encryption != b.Encryption},
+		{"allow_pap", a.AllowPAP != b.AllowPAP},
+	} {
+		if f.differ {
+			fields = append(fields, f.name)
+		}
+	}
+	return fields
+}
+
+// fieldNames is the list of fields as a sentence in the reader's language.
+func fieldNames(fields []string) connexa.Text {
+	t := connexa.T("node.field." + fields[0])
+	for _, f := range fields[1:] {
+		t = connexa.T("history.and", t, connexa.T("node.field."+f))
+	}
+	return t
+}
+
+// tellHistory adds a row about what a person did to a node.
+func (d *DB) tellHistory(ctx context.Context, tx *sql.Tx, e connexa.Entry) error {
+	text, err := json.Marshal(detail{Detail: e.Detail})
+	if err != nil {
+		return fmt.Errorf("encode the history: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after, doubt, detail) VALUES (?,?,?,?,?,?,?,?)`,
+		e.NodeID, millis(d.now()), e.What, e.By, e.Before, e.After, e.Doubt, string(text))
+	if err != nil {
+		return fmt.Errorf("write the history: %w", err)
+	}
+	return nil
+}

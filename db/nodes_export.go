@@ -1,0 +1,85 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// exportChunk is how many nodes an export holds in memory.
+const exportChunk = 500
+
+// ExportNodes yields the nodes that s means, by address, all from one snapshot
+// of the database, which is held until the loop ends. Passwords are opened only
+// when secrets is set. An error is the last thing it yields.
+func (d *DB) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error] {
+	return func(yield func(connexa.Exported, error) bool) {
+		if err := d.export(ctx, s, secrets, func(e connexa.Exported) bool { return yield(e, nil) }); err != nil {
+			yield(connexa.Exported{}, fmt.Errorf("export nodes: %w", err))
+		}
+	}
+}
+
+// export calls yield until it says false, and then returns nil.
+func (d *DB) export(ctx context.Context, s connexa.Selection, secrets bool, yield func(connexa.Exported) bool) error {
+	tx, err := d.read.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	// The ids first: sorting whole rows would take the memory of all of them.
+	from, order := "nodes", orderKeys(connexa.Sort{Key: connexa.SortAddress})
+	if s.All {
+		from = source(s.Filter)
+	}
+	cond, args := whereSelected(s)
+	ids, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM `+from+` WHERE `+cond+` ORDER BY `+orderBy(order, false, false), args...))
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(ids, exportChunk) {
+		nodes, err := nodesByID(ctx, tx, chunk)
+		if err != nil {
+			return err
+		}
+		var sealed map[int64][]byte
+		if secrets {
+			if sealed, err = sealedPasswords(ctx, tx, chunk); err != nil {
+				return err
+			}
+		}
+		for _, n := range nodes {
+			e := connexa.Exported{Node: n}
+			if secrets {
+				if e.Password, err = d.ring.openPassword(sealed[n.ID]); err != nil {
+					return fmt.Errorf("node %d: %w", n.ID, err)
+				}
+			}
+			if !yield(e) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func sealedPasswords(ctx context.Context, q querier, ids []int64) (map[int64][]byte, error) {
+	rows, err := q.QueryContext(ctx, `SELECT id, password FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	sealed := make(map[int64][]byte, len(ids))
+	for rows.Next() {
+		var id int64
+		var b []byte
+		if err := rows.Scan(&id, &b); err != nil {
+			return nil, err
+		}
+		sealed[id] = b
+	}
+	return sealed, rows.Err()
+}

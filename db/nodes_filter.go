@@ -1,0 +1,131 @@
+package db
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// none stands in a filter for "has no value".
+const none = "-"
+
+// where turns f into the condition of a WHERE clause over nodes and its
+// arguments. It is the only place that does: what is listed, counted, tested,
+// exported and deleted for a filter is the same set. But for the text every
+// column it names is in the index nodes_list.
+func where(f connexa.Filter) (string, []any) {
+	var c conditions
+	if len(f.Statuses) > 0 {
+		c.in("status", texts(f.Statuses))
+	}
+	if len(f.Countries) > 0 {
+		c.in("country", emptyForNone(f.Countries))
+	}
+	if len(f.Providers) > 0 {
+		c.in("provider", emptyForNone(f.Providers))
+	}
+	if len(f.Causes) > 0 {
+		c.in("cause", texts(f.Causes))
+	}
+	if len(f.Reached) > 0 {
+		heights := make([]int, len(f.Reached))
+		for i, s := range f.Reached {
+			heights[i] = s.Height()
+		}
+		// A node that was never probed stopped nowhere.
+		c.add("checked_at IS NOT NULL AND reached IN (SELECT value FROM json_each(?))", list(heights))
+	}
+	if len(f.Tags) > 0 {
+		parts, args := make([]string, len(f.Tags)), make([]any, len(f.Tags))
+		for i, tag := range f.Tags {
+			parts[i], args[i] = "instr(tags, ?) > 0", joinTags([]string{tag})
+		}
+		c.add("("+strings.Join(parts, " OR ")+")", args...)
+	}
+	if f.Suspect {
+		c.add("(silences > 0 OR tunnel_failures > 0 OR refusals > 0)")
+	}
+	switch {
+	case f.Text == "":
+	case strings.Contains(f.Text, "\n"):
+		c.add("FALSE") // it would match where two fields meet
+	default:
+		c.add("instr(search, ?) > 0", strings.ToLower(f.Text))
+	}
+	return c.join()
+}
+
+// whereSelected is where for a selection.
+func whereSelected(s connexa.Selection) (string, []any) {
+	if s.All {
+		return where(s.Filter)
+	}
+	return "id IN (SELECT value FROM json_each(?))", []any{list(s.IDs)}
+}
+
+// source is what to scan for f: the index answers everything but the text, and
+// for that one pass over the table beats looking up each row from the index.
+func source(f connexa.Filter) string {
+	if f.Text != "" {
+		return "nodes NOT INDEXED"
+	}
+	return "nodes INDEXED BY nodes_list"
+}
+
+// conditions are parts of a WHERE clause that must all hold.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+func (c *conditions) add(part string, args ...any) {
+	c.parts = append(c.parts, part)
+	c.args = append(c.args, args...)
+}
+
+// in is true for any of values; one value is compared without a list.
+func (c *conditions) in(column string, values []string) {
+	if len(values) == 1 {
+		c.add(column+" = ?", values[0])
+		return
+	}
+	c.add(column+" IN (SELECT value FROM json_each(?))", list(values))
+}
+
+func (c *conditions) join() (string, []any) {
+	if len(c.parts) == 0 {
+		return "TRUE", nil
+	}
+	return strings.Join(c.parts, " AND "), c.args
+}
+
+// list hands a slice of any length to SQL as one argument, for json_each.
+func list[T int | int64 | string](values []T) string {
+	if len(values) == 0 {
+		return "[]"
+	}
+	b, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // numbers and strings always marshal
+	}
+	return string(b)
+}
+
+func texts[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func emptyForNone(values []string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		if v != none {
+			out[i] = v
+		}
+	}
+	return out
+}

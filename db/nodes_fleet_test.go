@@ -1,0 +1,170 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// fleetStart is when the nodes of test fleets were added.
+var fleetStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// openFleet opens a fresh database.
+func openFleet(tb testing.TB) *DB {
+	tb.Helper()
+	d, err := Open(tb.Context(), Options{Dir: tb.TempDir()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return d
+}
+
+var (
+	fleetProviders = []string{"Northwind Hosting", "Blue Ridge VPS", "Käse & Söhne", "Ромашка", "100% Uptime_Ltd", ""}
+	fleetPlaces    = []struct{ country, state, city string }{
+		{"US", "TX", "Austin"}, {"US", "CA", "Los Angeles"}, {"US", "CA", "San Jose"}, {"US", "", ""}, {"DE", "", "Köln"},
+		{"RU", "", "Тверь"}, {"NL", "", "Amsterdam"}, {"FR", "", ""}, {"BR", "SP", "São Paulo"}, {"", "", "somewhere"}, {"", "", ""},
+	}
+	fleetTags     = []string{"resale", "old", "Old", "spare", "client a", "client ab", "тест"}
+	fleetComments = []string{"", "", "", "moved in May", "Ask Ännchen", "50%_off"}
+	fleetCauses   = []connexa.Cause{"tcp.refused", "tcp.timeout", "control.silent", "gre.no_inbound", "auth.691", "auth.647"}
+)
+
+// skewed picks a low index most of the time, as real fleets do.
+func skewed(rng *rand.Rand, n int) int {
+	return min(int(rng.ExpFloat64()*float64(n)/4), n-1)
+}
+
+// makeFleet makes n nodes with few different values, so that keys are often
+// equal, and many missing ones. The same seed makes the same fleet.
+func makeFleet(seed uint64, n int) []connexa.Node {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	nodes := make([]connexa.Node, n)
+	for i := range nodes {
+		v := &nodes[i]
+		*v = connexa.Node{
+			Address: fmt.Sprintf("%d.%d.%d.%d", 5+skewed(rng, 200), rng.IntN(256), rng.IntN(256), 1+rng.IntN(254)),
+			Port:    connexa.DefaultPort, Login: fmt.Sprintf("user%d", rng.IntN(max(n/3, 2))), Revision: 1,
+			Provider: fleetProviders[skewed(rng, len(fleetProviders))], Comment: fleetComments[rng.IntN(len(fleetComments))],
+			Verdict: connexa.Verdict{Status: connexa.NotTested}, CreatedAt: fleetStart.Add(time.Duration(i/7) * time.Second),
+		}
+		if rng.IntN(9) == 0 {
+			v.Address = fmt.Sprintf("vpn%d.example.net", rng.IntN(n))
+		}
+		if rng.IntN(20) == 0 {
+			v.Port = 1024 + rng.IntN(9)
+		}
+		place := fleetPlaces[skewed(rng, len(fleetPlaces))]
+		v.Country, v.State, v.City = place.country, place.state, place.city
+		for _, tag := range fleetTags {
+			if rng.IntN(10) == 0 {
+				v.Tags = append(v.Tags, tag)
+			}
+		}
+		v.Last.Reached = connexa.NoStep
+		if rng.IntN(10) > 0 {
+			probeNode(rng, v)
+		}
+	}
+	return nodes
+}
+
+// probeNode makes up what a last probe found.
+func probeNode(rng *rand.Rand, v *connexa.Node) {
+	v.Status = connexa.Statuses()[1+skewed(rng, len(connexa.Statuses())-1)]
+	v.Last = connexa.Outcome{Kind: connexa.Ping, At: fleetStart.Add(time.Duration(rng.IntN(5000)) * time.Second), Attempts: 1 + rng.IntN(3)}
+	v.Last.Lost = rng.IntN(v.Last.Attempts + 1)
+	v.Last.Reached = connexa.StepAt(rng.IntN(11))
+	if !v.Status.Validated() {
+		v.Last.Cause = fleetCauses[skewed(rng, len(fleetCauses))]
+	} else {
+		v.Last.Kind = connexa.Speed
+		if rng.IntN(15) == 0 {
+			v.Doubt = connexa.Doubt{NoAnswer: rng.IntN(2), NoTunnel: rng.IntN(2), LoginRefused: rng.IntN(2)}
+		}
+		if rng.IntN(3) > 0 {
+			v.Last.DownBits, v.Last.UpBits = int64(1+rng.IntN(50))*1e6, int64(1+rng.IntN(20))*1e6
+		}
+	}
+	if v.Last.Reached.Height() >= 2 {
+		v.Last.Latency = time.Duration(10+rng.IntN(300)) * time.Millisecond
+		v.Last.Control = v.Last.Latency * 2
+	}
+}
+
+// putFleet writes nodes through the panel's own inserter and then what their
+// last probes found; their IDs are filled in. Nodes that are there twice are dropped.
+func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
+	tb.Helper()
+	var out []connexa.Node
+	err := d.tx(context.Background(), func(tx *sql.Tx) error {
+		ins, err := d.insertNodes(context.Background(), tx, fleetStart, 0)
+		if err != nil {
+			return err
+		}
+		defer ins.close()
+		probe, err := tx.Prepare(`UPDATE nodes SET status=?, silences=?, tunnel_failures=?, refusals=?, kind=?, reached=?, cause=?,
+			latency=?, control=?, attempts=?, lost=?, down=?, up=?, checked_at=nullif(?,0), created_at=? WHERE id=?`)
+		if err != nil {
+			return err
+		}
+		defer probe.Close()
+		for _, n := range nodes {
+			if n.ID, err = ins.add(context.Background(), &n, connexa.Secret("pw-"+n.Login)); err != nil {
+				return err
+			}
+			if n.ID == 0 {
+				continue
+			}
+			o := n.Last
+			if _, err := probe.Exec(n.Status, n.Doubt.NoAnswer, n.Doubt.NoTunnel, n.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
+				micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
+				millis(n.CreatedAt), n.ID); err != nil {
+				return err
+			}
+			out = append(out, n)
+		}
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d.fleetChanged()
+	return out
+}
+
+// matches is the filter as its words say, without SQL.
+func matches(f connexa.Filter, n *connexa.Node) bool {
+	orNone := func(s string) string {
+		if s == "" {
+			return "-"
+		}
+		return s
+	}
+	some := func(set bool, ok func() bool) bool { return !set || ok() }
+	return some(f.Text != "", func() bool {
+		hay := append([]string{n.Address, n.Login, n.Provider, n.Country, n.State, n.City, n.Zip, n.Comment}, n.Tags...)
+		return slices.ContainsFunc(hay, func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(f.Text)) })
+	}) &&
+		some(len(f.Statuses) > 0, func() bool { return slices.Contains(f.Statuses, n.Status) }) &&
+		some(len(f.Countries) > 0, func() bool { return slices.Contains(f.Countries, orNone(n.Country)) }) &&
+		some(len(f.Providers) > 0, func() bool { return slices.Contains(f.Providers, orNone(n.Provider)) }) &&
+		some(len(f.Tags) > 0, func() bool {
+			return slices.ContainsFunc(f.Tags, func(t string) bool { return slices.Contains(n.Tags, t) })
+		}) &&
+		some(len(f.Reached) > 0, func() bool { return !n.Last.At.IsZero() && slices.Contains(f.Reached, n.Last.Reached) }) &&
+		some(len(f.Causes) > 0, func() bool { return slices.Contains(f.Causes, n.Last.Cause) }) &&
+		(!f.Suspect || n.Doubt.Suspect())
+}

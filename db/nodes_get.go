@@ -1,0 +1,104 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// nodeRow are the columns that scanNode reads.
+const nodeRow = `id, address, port, login, provider, country, state, city, zip, comment, tags, encryption, allow_pap, revision,
+	status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
+	vendor, peer_host, firmware, created_at, changed_at`
+
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Node returns one node.
+func (d *DB) Node(ctx context.Context, id int64) (connexa.Node, error) {
+	n, err := scanNode(d.read.QueryRowContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id = ?`, id).Scan)
+	if err != nil {
+		return connexa.Node{}, fmt.Errorf("read node %d: %w", id, translate(err))
+	}
+	return n, nil
+}
+
+// NodesByID returns the nodes of ids in that order; those that are gone are left out.
+func (d *DB) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
+	return nodesByID(ctx, d.read, ids)
+}
+
+func nodesByID(ctx context.Context, q querier, ids []int64) ([]connexa.Node, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := q.QueryContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read nodes: %w", err)
+	}
+	defer rows.Close()
+	found := make(map[int64]connexa.Node, len(ids))
+	for rows.Next() {
+		n, err := scanNode(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("read nodes: %w", err)
+		}
+		found[n.ID] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read nodes: %w", err)
+	}
+	nodes := make([]connexa.Node, 0, len(found))
+	for _, id := range ids {
+		if n, ok := found[id]; ok {
+			nodes = append(nodes, n)
+			delete(found, id) // an id named twice is one row
+		}
+	}
+	return nodes, nil
+}
+
+// NodePassword opens the password of one node.
+func (d *DB) NodePassword(ctx context.Context, id int64) (connexa.Secret, error) {
+	var sealed []byte
+	if err := d.read.QueryRowContext(ctx, `SELECT password FROM nodes WHERE id = ?`, id).Scan(&sealed); err != nil {
+		return "", fmt.Errorf("read the password of node %d: %w", id, translate(err))
+	}
+	return d.ring.openPassword(sealed)
+}
+
+// scanNode reads the columns of nodeRow, and after them what more is asked for.
+func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
+	var (
+		n                                  connexa.Node
+		tags                               string
+		height                             int
+		latency, control, down, up, looked sql.NullInt64
+		created, changed                   int64
+	)
+	err := scan(append([]any{
+		&n.ID, &n.Address, &n.Port, &n.Login, &n.Provider, &n.Country, &n.State, &n.City, &n.Zip, &n.Comment, &tags,
+		&n.Encryption, &n.AllowPAP, &n.Revision,
+		&n.Status, &n.Doubt.NoAnswer, &n.Doubt.NoTunnel, &n.Doubt.LoginRefused,
+		&n.Last.Kind, &height, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &looked,
+		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &created, &changed,
+	}, more...)...)
+	if err != nil {
+		return connexa.Node{}, err
+	}
+	n.Tags = splitTags(tags)
+	n.Last.Reached = connexa.StepAt(height)
+	n.Last.Latency, n.Last.Control = fromMicros(latency.Int64), fromMicros(control.Int64)
+	n.Last.DownBits, n.Last.UpBits = down.Int64, up.Int64
+	n.Last.At = fromMillis(looked.Int64)
+	n.CreatedAt, n.ChangedAt = fromMillis(created), fromMillis(changed)
+	return n, nil
+}
+
+func fromMicros(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
