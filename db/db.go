@@ -37,6 +37,7 @@ type DB struct {
 	lock        *os.File
 	touches     touches
 	nodes       nodeCache
+	queue       queueStatements
 }
 
 // File is the name of the database inside the data folder.
@@ -74,6 +75,9 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	d.write.SetMaxOpenConns(1)
 	if err := d.migrate(ctx, o.Dir); err != nil {
+		return nil, err
+	}
+	if d.queue, err = prepareQueue(ctx, d.write); err != nil {
 		return nil, err
 	}
 	if d.read, err = sql.Open("sqlite3", dsn(path, true)); err != nil {

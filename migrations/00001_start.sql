@@ -97,6 +97,7 @@ CREATE TABLE nodes (
 -- so that a result rewrites its entry in place.
 CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, state, city, tags, created_at,
     status, reached, cause, latency, attempts, lost, down, checked_at, silences, tunnel_failures, refusals);
+CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
 
 CREATE TABLE runs (

@@ -1,0 +1,311 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// parked is added to the turn of the jobs of a paused run: they stand behind all
+// others, where a claim never looks.
+const parked = int64(1) << 60
+
+// maxInterruptions is how often the process may die with a job in hand before
+// the job itself is the suspect.
+const maxInterruptions = 3
+
+// Claim takes up to n due jobs of a kind, in the order of their turns. Passwords
+// are opened for the kinds that log in.
+func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
+	var jobs []connexa.Job
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		ids, err := queryIDs(tx.StmtContext(ctx, d.queue.claim).QueryContext(ctx, kind, parked, d.now().UnixMilli(), n))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		rows, err := tx.StmtContext(ctx, d.queue.claimed).QueryContext(ctx, list(ids))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		jobs = make([]connexa.Job, 0, len(ids))
+		for rows.Next() {
+			var (
+				j      connexa.Job
+				sealed []byte
+			)
+			if err := rows.Scan(&j.ID, &j.NodeID, &j.Kind, &j.Attempt, &j.Revision, &j.Address, &j.Port, &j.Login,
+				&sealed, &j.Encryption, &j.AllowPAP); err != nil {
+				return err
+			}
+			if kind != connexa.Ping {
+				if j.Password, err = d.ring.openPassword(sealed); err != nil {
+					return fmt.Errorf("job %d: %w", j.ID, err)
+				}
+			}
+			jobs = append(jobs, j)
+		}
+		return rows.Err()
+	})
+	return jobs, err
+}
+
+// Release gives a job back that was not done: the panel goes down, or this
+// machine could not do it now. It is due again at the given time; zero is now.
+func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.StmtContext(ctx, d.queue.release).ExecContext(ctx, millis(due), j.ID, j.Attempt)
+		return err
+	})
+}
+
+// Finish writes what j found out and closes j, in one transaction: the law, the
+// node's row, the job's row, a row of history, the tallies of its runs. A worker
+// whose job was cancelled, deleted or claimed anew gets Conflict and its result
+// is dropped. A result for an older revision of the node goes to the history
+// only, and the job is queued again.
+func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
+	detail, err := encodeDetail(p)
+	if err != nil {
+		return connexa.Finished{}, err
+	}
+	var out connexa.Finished
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		var (
+			before   connexa.Verdict
+			revision int64
+		)
+		doubt := &before.Doubt
+		err := tx.StmtContext(ctx, d.queue.node).QueryRowContext(ctx, j.ID, j.Attempt).
+			Scan(&revision, &before.Status, &doubt.NoAnswer, &doubt.NoTunnel, &doubt.LoginRefused)
+		if errors.Is(err, sql.ErrNoRows) {
+			return connexa.Errorf(connexa.Conflict, "error.job.gone")
+		}
+		if err != nil {
+			return err
+		}
+		out.Stale = revision != j.Revision
+		after := before
+		if !out.Stale {
+			if after, err = before.After(p.Fact); err != nil {
+				return err
+			}
+		}
+		out.Verdict = after
+		if err := d.record(ctx, tx, j, p, before, after, out.Stale, detail); err != nil {
+			return err
+		}
+		if out.Stale {
+			_, err := tx.StmtContext(ctx, d.queue.requeue).ExecContext(ctx, j.ID)
+			return err
+		}
+		if p.Fact != connexa.NoFact {
+			if err := d.judge(ctx, tx, j.NodeID, after, p); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.StmtContext(ctx, d.queue.closeJob).ExecContext(ctx, p.Mark, p.Outcome.Reached.Height(), p.Outcome.Cause, millis(p.Outcome.At), j.ID); err != nil {
+			return err
+		}
+		out.Runs, out.Ended, err = d.tally(ctx, tx, j.ID, p.Mark)
+		return err
+	})
+	return out, err
+}
+
+// judge writes the verdict and the figures into the node's row.
+func (d *DB) judge(ctx context.Context, tx *sql.Tx, nodeID int64, v connexa.Verdict, p connexa.Probed) error {
+	o := p.Outcome
+	var vendor, host, firmware any
+	if p.Peer != (connexa.Peer{}) {
+		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
+	}
+	_, err := tx.StmtContext(ctx, d.queue.judge).ExecContext(ctx,
+		v.Status, v.Doubt.NoAnswer, v.Doubt.NoTunnel, v.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
+		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
+		vendor, host, firmware, nodeID)
+	return err
+}
+
+// record adds the row of history.
+func (d *DB) record(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Probed, before, after connexa.Verdict, stale bool, detail string) error {
+	o := p.Outcome
+	_, err := tx.StmtContext(ctx, d.queue.addHistory).ExecContext(ctx,
+		j.NodeID, millis(o.At), connexa.EntryProbe, "", nil, o.Kind, p.Fact, p.Mark, before.Status, after.Status,
+		after.Doubt.Suspect(), stale, o.Reached.Height(), o.Cause, micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
+		positive(o.DownBits), positive(o.UpBits), detail)
+	return err
+}
+
+// tally counts the end of a job in every live run that waits for it and says
+// which runs those are and which of them are done now.
+func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark) (runs, ended []int64, err error) {
+	var good, slow, bad, void int
+	switch {
+	case m == connexa.MarkGood:
+		good = 1
+	case m == connexa.MarkSlow:
+		slow = 1
+	case m == connexa.MarkBad:
+		bad = 1
+	default:
+		void = 1
+	}
+	rows, err := tx.StmtContext(ctx, d.queue.tallyRun).QueryContext(ctx, good, slow, bad, void, d.now().UnixMilli(), jobID)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			id    int64
+			state connexa.RunState
+		)
+		if err := rows.Scan(&id, &state); err != nil {
+			return nil, nil, err
+		}
+		runs = append(runs, id)
+		if !state.Live() {
+			ended = append(ended, id)
+		}
+	}
+	return runs, ended, rows.Err()
+}
+
+// endJobs closes jobs that will never be done, with a void mark, and counts them
+// in their runs. It returns the runs whose tallies changed.
+func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mark) ([]int64, error) {
+	touched := map[int64]bool{}
+	var runs []int64
+	for _, id := range ids {
+		// The raised attempt is the fence against a worker that still has it.
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'done', mark = ?, attempt = attempt + 1, finished_at = ? WHERE id = ?`,
+			m, d.now().UnixMilli(), id); err != nil {
+			return nil, err
+		}
+		changed, _, err := d.tally(ctx, tx, id, m)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range changed {
+			if !touched[r] {
+				touched[r] = true
+				runs = append(runs, r)
+			}
+		}
+	}
+	return runs, nil
+}
+
+// endJobsOfNodes ends the live jobs of nodes that are about to be deleted; call
+// it in the transaction that deletes them. It returns the runs whose tallies
+// changed.
+func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([]int64, error) {
+	ids, err := queryIDs(tx.QueryContext(ctx, `
+		SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.state IN ('queued','running')`,
+		list(nodeIDs)))
+	if err != nil {
+		return nil, err
+	}
+	return d.endJobs(ctx, tx, ids, connexa.MarkDeleted)
+}
+
+// Recover queues again what was running when the process died; a job that was
+// interrupted three times ends as an internal error. Call it before the first
+// Claim: one process owns the file, so every running row is an orphan.
+func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET interrupted = interrupted + 1 WHERE state = 'running'`); err != nil {
+			return err
+		}
+		broken, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND interrupted >= ?`, maxInterruptions))
+		if err != nil {
+			return err
+		}
+		if _, err := d.endJobs(ctx, tx, broken, connexa.MarkBroken); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued' WHERE state = 'running'`)
+		if err != nil {
+			return err
+		}
+		queued, err = res.RowsAffected()
+		return err
+	})
+	return queued, err
+}
+
+// LookAgain queues a job for every suspect whose last look is long enough ago:
+// a minute, or nearly two after a refused login, because a stale session on the
+// server can look like a wrong password. It returns how many jobs it added.
+func (d *DB) LookAgain(ctx context.Context) (int64, error) {
+	now := d.now()
+	var n int64
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `
+			INSERT INTO jobs (node_id, kind, turn)
+			SELECT id, CASE WHEN tunnel_failures + refusals > 0 THEN 'login' ELSE 'ping' END, 0
+			FROM nodes INDEXED BY nodes_suspect
+			WHERE silences + tunnel_failures + refusals > 0
+				AND checked_at <= CASE WHEN refusals > 0 THEN ? ELSE ? END
+			ON CONFLICT (node_id, kind) WHERE state IN ('queued','running') DO NOTHING`,
+			now.Add(-105*time.Second).UnixMilli(), now.Add(-60*time.Second).UnixMilli())
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// detail is the JSON of a history row.
+type detail struct {
+	connexa.Detail
+	Rungs []connexa.Rung `json:"rungs,omitempty"`
+}
+
+func encodeDetail(p connexa.Probed) (string, error) {
+	b, err := json.Marshal(detail{p.Detail, p.Rungs})
+	if err != nil {
+		return "", fmt.Errorf("encode the climb: %w", err)
+	}
+	return string(b), nil
+}
+
+// queryIDs reads the first column of rows; it takes the results of a query call.
+func queryIDs(rows *sql.Rows, err error) ([]int64, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// micros is how the database keeps a duration; what is not known is NULL.
+func micros(t time.Duration) any {
+	if t <= 0 {
+		return nil
+	}
+	return t.Microseconds()
+}
+
+func positive(n int64) any {
+	if n <= 0 {
+		return nil
+	}
+	return n
+}

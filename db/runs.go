@@ -1,0 +1,299 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// StartRun inserts a run and its jobs. A node that has a live job of that kind
+// joins: its job ends in this run too. Nothing to do is Invalid.
+func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
+	which, args := whereSelected(n.Selection)
+	if n.ImportID != 0 {
+		which, args = "import_id = ?", []any{n.ImportID}
+	}
+	var run connexa.Run
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		id, err := d.insertRun(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		kind := n.Kind.First()
+		// A new run's jobs begin at the turn that the queue has come to, so that
+		// runs take turns. Neighbours in the list are seldom neighbours in the
+		// queue: many connections to one network at once would look like a scan.
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO jobs (node_id, kind, turn)
+			SELECT id, ?, (SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND turn < ?)
+				+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296)
+			FROM nodes WHERE `+which+`
+			ON CONFLICT (node_id, kind) WHERE state IN ('queued','running') DO NOTHING`,
+			append([]any{kind, kind, parked}, args...)...); err != nil {
+			return fmt.Errorf("queue the jobs: %w", err)
+		}
+		res, err := tx.ExecContext(ctx, `
+			INSERT INTO run_jobs (run_id, job_id)
+			SELECT ?, id FROM jobs WHERE state IN ('queued','running') AND kind = ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`)`,
+			append([]any{id, kind}, args...)...)
+		if err != nil {
+			return fmt.Errorf("tie the jobs to the run: %w", err)
+		}
+		total, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if total == 0 {
+			return connexa.Errorf(connexa.Invalid, "run.empty")
+		}
+		// A job that waits for a paused run is wanted by one that is not.
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE jobs SET turn = turn - ? WHERE turn >= ? AND state = 'queued' AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`,
+			parked, parked, id); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
+			return err
+		}
+		run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
+		return err
+	})
+	return run, err
+}
+
+func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64, error) {
+	label, err := json.Marshal(n.Label)
+	if err != nil {
+		return 0, fmt.Errorf("encode the label: %w", err)
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO runs (kind, label, by, import_id, created_at) VALUES (?, ?, ?, ?, ?)`,
+		n.Kind, string(label), n.By, positive(n.ImportID), d.now().UnixMilli())
+	if err != nil {
+		return 0, fmt.Errorf("insert the run: %w", err)
+	}
+	return res.LastInsertId()
+}
+
+// CancelRun ends a live run at once: what it still waited for counts as void.
+// Jobs that another live run wants go on. It returns the jobs that nobody wants
+// any more and somebody works on. A run that is over is Conflict.
+func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		now := d.now().UnixMilli()
+		res, err := tx.ExecContext(ctx, `
+			UPDATE runs SET state = 'cancelled', void = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return connexa.Errorf(connexa.Conflict, "run.over")
+		}
+		const open = `SELECT r.job_id FROM run_jobs r JOIN jobs j ON j.id = r.job_id WHERE r.run_id = ? AND j.state IN ('queued','running')`
+		if _, err := tx.ExecContext(ctx, `UPDATE run_jobs SET cancelled = 1 WHERE run_id = ? AND job_id IN (`+open+`)`, id, id); err != nil {
+			return err
+		}
+		const unwanted = `id IN (` + open + `) AND NOT EXISTS (
+			SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
+			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state IN ('running','paused'))`
+		if working, err = queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND `+unwanted, id)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			UPDATE jobs SET state = 'done', mark = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE state IN ('queued','running') AND `+unwanted, now, id)
+		return err
+	})
+	return working, err
+}
+
+// PauseRun stops handing out the jobs that only this run wants and says why.
+func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		if err := d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunPaused, notice); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			UPDATE jobs SET turn = turn + ? WHERE turn < ? AND state IN ('queued','running')
+			AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ? AND cancelled = 0)
+			AND NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
+				WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')`, parked, parked, id)
+		return err
+	})
+}
+
+// ResumeRun lets a paused run go on.
+func (d *DB) ResumeRun(ctx context.Context, id int64) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		if err := d.setRunState(ctx, tx, id, connexa.RunPaused, connexa.RunRunning, connexa.Text{}); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			UPDATE jobs SET turn = turn - ? WHERE turn >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`, parked, parked, id)
+		return err
+	})
+}
+
+// NoticeRun sets the question or the remark that the run shows; it goes on.
+func (d *DB) NoticeRun(ctx context.Context, id int64, notice connexa.Text) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		return d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunRunning, notice)
+	})
+}
+
+func (d *DB) setRunState(ctx context.Context, tx *sql.Tx, id int64, from, to connexa.RunState, notice connexa.Text) error {
+	text, err := json.Marshal(notice)
+	if err != nil {
+		return fmt.Errorf("encode the notice: %w", err)
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, notice = ? WHERE id = ? AND state = ?`, to, string(text), id, from)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return connexa.Errorf(connexa.Conflict, "run.state")
+	}
+	return nil
+}
+
+const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), total, good, slow, bad, void, created_at, coalesce(finished_at, 0)`
+
+func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
+	var (
+		r              connexa.Run
+		label, notice  string
+		created, ended int64
+	)
+	if err := row.Scan(&r.ID, &r.Kind, &r.State, &label, &notice, &r.By, &r.ImportID,
+		&r.Total, &r.Good, &r.Slow, &r.Bad, &r.Void, &created, &ended); err != nil {
+		return r, err
+	}
+	r.CreatedAt, r.FinishedAt = fromMillis(created), fromMillis(ended)
+	if err := json.Unmarshal([]byte(label), &r.Label); err != nil {
+		return r, fmt.Errorf("run %d: label: %w", r.ID, err)
+	}
+	if err := json.Unmarshal([]byte(notice), &r.Notice); err != nil {
+		return r, fmt.Errorf("run %d: notice: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// Run returns one run.
+func (d *DB) Run(ctx context.Context, id int64) (connexa.Run, error) {
+	r, err := scanRun(d.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
+	return r, translate(err)
+}
+
+// LiveRuns lists the runs that are not over, the newest first, and those that
+// ended after since.
+func (d *DB) LiveRuns(ctx context.Context, since time.Time) ([]connexa.Run, error) {
+	return d.queryRuns(ctx, `
+		SELECT `+runColumns+` FROM runs WHERE id IN (
+			SELECT id FROM runs INDEXED BY runs_live WHERE state IN ('running','paused')
+			UNION SELECT id FROM (SELECT id, finished_at FROM runs ORDER BY id DESC LIMIT 20) WHERE finished_at >= ?)
+		ORDER BY id DESC`, since.UnixMilli())
+}
+
+// Runs lists up to n runs older than before, the newest first; before zero
+// starts at the newest.
+func (d *DB) Runs(ctx context.Context, before int64, n int) ([]connexa.Run, error) {
+	return d.queryRuns(ctx, `SELECT `+runColumns+` FROM runs WHERE ? = 0 OR id < ? ORDER BY id DESC LIMIT ?`, before, before, n)
+}
+
+func (d *DB) queryRuns(ctx context.Context, query string, args ...any) ([]connexa.Run, error) {
+	rows, err := d.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	defer rows.Close()
+	var runs []connexa.Run
+	for rows.Next() {
+		r, err := scanRun(rows)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, rows.Err()
+}
+
+// RunGroups tells how the jobs of a run ended, alike with alike, the largest
+// group first, each with its first few nodes. Jobs that have not ended are the
+// group without a mark.
+func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		WITH mine AS (
+			SELECT j.id, j.node_id, CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.mark END AS mark, j.reached, j.cause
+			FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id WHERE rj.run_id = ?),
+		ranked AS (
+			SELECT *, count(*) OVER (PARTITION BY mark, reached, cause) AS size,
+				row_number() OVER (PARTITION BY mark, reached, cause ORDER BY id) AS place FROM mine)
+		SELECT r.mark, r.reached, r.cause, r.size, coalesce(n.id, 0), coalesce(n.address, ''), coalesce(n.port, 0), coalesce(n.login, '')
+		FROM ranked r LEFT JOIN nodes n ON n.id = r.node_id WHERE r.place <= ?
+		ORDER BY r.size DESC, r.mark, r.reached, r.cause, r.place`, id, few)
+	if err != nil {
+		return nil, fmt.Errorf("group run %d: %w", id, err)
+	}
+	defer rows.Close()
+	var groups []connexa.RunGroup
+	for rows.Next() {
+		var (
+			g      connexa.RunGroup
+			n      connexa.RunNode
+			height int
+		)
+		if err := rows.Scan(&g.Mark, &height, &g.Cause, &g.Count, &n.ID, &n.Address, &n.Port, &n.Login); err != nil {
+			return nil, err
+		}
+		g.Reached = connexa.StepAt(height)
+		if last := len(groups) - 1; last < 0 || groups[last].Mark != g.Mark || groups[last].Reached != g.Reached || groups[last].Cause != g.Cause {
+			groups = append(groups, g)
+		}
+		g2 := &groups[len(groups)-1]
+		g2.Nodes = append(g2.Nodes, n)
+	}
+	return groups, rows.Err()
+}
+
+// RunNodes returns the nodes of a run that still exist and whose jobs ended with
+// one of marks; a cause that is not nil narrows it to that cause.
+func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error) {
+	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
+		WHERE rj.run_id = ? AND j.node_id IS NOT NULL
+		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.mark END IN (SELECT value FROM json_each(?))`
+	args := []any{id, list(texts(marks))}
+	if cause != nil {
+		query += ` AND j.cause = ?`
+		args = append(args, *cause)
+	}
+	return queryIDs(d.read.QueryContext(ctx, query, args...))
+}
+
+// LiveJobs says which kinds of probe run on the nodes right now.
+func (d *DB) LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.state IN ('queued','running')
+		WHERE j.state = 'running'`, list(nodeIDs))
+	if err != nil {
+		return nil, fmt.Errorf("live jobs: %w", err)
+	}
+	defer rows.Close()
+	live := map[int64][]connexa.Kind{}
+	for rows.Next() {
+		var (
+			id   int64
+			kind connexa.Kind
+		)
+		if err := rows.Scan(&id, &kind); err != nil {
+			return nil, err
+		}
+		live[id] = append(live[id], kind)
+	}
+	return live, rows.Err()
+}

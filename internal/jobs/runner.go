@@ -1,0 +1,338 @@
+// Package jobs runs durable work. What is due, who holds it and what came of it
+// live in the database; this package decides when to ask and what to start.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Store is the durable side of the queue.
+type Store interface {
+	Recover(ctx context.Context) (int64, error)
+	Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error)
+	Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error)
+	Release(ctx context.Context, j connexa.Job, due time.Time) error
+	LookAgain(ctx context.Context) (int64, error)
+	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
+	PauseRun(ctx context.Context, id int64, notice connexa.Text) error
+	ResumeRun(ctx context.Context, id int64) error
+	NoticeRun(ctx context.Context, id int64, notice connexa.Text) error
+}
+
+// Work does the slow part of one job and says what to write. It holds no
+// transaction and returns soon after ctx is done. An error says that nothing was
+// learnt about the node: a *connexa.LocalError blames this
+// machine, any other the panel.
+type Work func(ctx context.Context, j connexa.Job) (connexa.Probed, error)
+
+// Config is what a Runner works with.
+type Config struct {
+	Store    Store
+	Work     map[connexa.Kind]Work
+	Settings func() connexa.Settings
+	Publish  func(connexa.Event) // after a commit; never blocks
+	Log      *slog.Logger
+	Online   func() bool   // whether this machine has any route to the outside
+	Timeout  time.Duration // of one job; zero: 30 s
+}
+
+// Runner keeps jobs running until its context ends.
+type Runner struct {
+	Config
+	gate *Gate
+	wake chan struct{}
+	done chan result
+
+	mu      sync.Mutex
+	cancels map[int64]context.CancelCauseFunc // of the jobs in hand, by job
+
+	watch watch
+}
+
+// result is what a worker hands back to the loop.
+type result struct {
+	job   connexa.Job
+	free  func() // gives the place at the gate back
+	local bool
+}
+
+var errCancelled = errors.New("cancelled")
+
+// NewRunner returns a Runner. Gate is shared with the probes, which ask it before
+// each further connection.
+func NewRunner(c Config, gate *Gate) *Runner {
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	return &Runner{Config: c, gate: gate, wake: make(chan struct{}, 1), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
+}
+
+// Wake makes the runner look for jobs at once. It never blocks.
+func (r *Runner) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Cancel ends the work on jobs that nobody wants any more. Their rows are closed
+// already; what they find is dropped.
+func (r *Runner) Cancel(ids []int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		if cancel, ok := r.cancels[id]; ok {
+			cancel(errCancelled)
+		}
+	}
+}
+
+const (
+	poll      = 500 * time.Millisecond // how often to look when nobody calls Wake
+	lookAgain = 15 * time.Second       // how often suspects are looked for
+	batch     = 32                     // fewer free places than this wait for company, so that a claim is not made for each
+	ahead     = 2 * batch              // jobs claimed beyond the free slots
+	crowd     = 1024                   // jobs that may wait for their address or network without holding up others
+)
+
+// Run works until ctx is done, then gives back what is in hand and waits for it.
+func (r *Runner) Run(ctx context.Context) error {
+	n, err := r.Store.Recover(ctx)
+	if err != nil {
+		return fmt.Errorf("recover jobs: %w", err)
+	}
+	if n > 0 {
+		r.Log.Info("jobs recovered", "count", n)
+	}
+	l := loop{Runner: r, ctx: ctx, kinds: make([]connexa.Kind, 0, len(r.Work)), more: map[connexa.Kind]bool{}}
+	for k := range r.Work {
+		l.kinds = append(l.kinds, k)
+		l.more[k] = true
+	}
+	l.watch.offline = true // until the first look: runs that were paused for it go on
+	l.run()
+	return nil
+}
+
+// loop is the state of one Run; only its goroutine touches it.
+type loop struct {
+	*Runner
+	ctx     context.Context
+	kinds   []connexa.Kind
+	more    map[connexa.Kind]bool // the last claim of that kind was full: there is more
+	waiting []connexa.Job         // claimed, not started
+	blocked int                   // of these, how many the gate sent back at the last look
+	running int
+	wg      sync.WaitGroup
+}
+
+func (l *loop) run() {
+	defer l.giveBack()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	suspects := time.NewTicker(lookAgain)
+	defer suspects.Stop()
+	for l.ctx.Err() == nil {
+		l.claim()
+		later := l.start()
+		var retry <-chan time.Time
+		if later > 0 {
+			retry = time.After(later)
+		}
+		select {
+		case <-l.ctx.Done():
+		case <-retry:
+		case <-tick.C:
+			l.lookEverywhere()
+			l.watchUplink()
+		case <-suspects.C:
+			l.suspects()
+		case <-l.wake:
+			l.lookEverywhere()
+		case res := <-l.done:
+			l.ended(res)
+			for drained := false; !drained; { // many end together; one look serves them all
+				select {
+				case res := <-l.done:
+					l.ended(res)
+				default:
+					drained = true
+				}
+			}
+		}
+	}
+}
+
+func (l *loop) lookEverywhere() {
+	for _, k := range l.kinds {
+		l.more[k] = true
+	}
+}
+
+func (l *loop) ended(res result) {
+	l.running--
+	res.free()
+	l.observe(l.ctx, res)
+}
+
+// claim fills the waiting room.
+func (l *loop) claim() {
+	slots := l.Settings().Concurrency
+	for _, k := range l.kinds {
+		want := slots - l.running + ahead - len(l.waiting) + min(l.blocked, crowd)
+		if !l.more[k] || want < min(batch, slots) {
+			continue
+		}
+		jobs, err := l.Store.Claim(l.ctx, k, want)
+		if err != nil {
+			if l.ctx.Err() == nil {
+				l.Log.Error("claim jobs", "kind", string(k), "err", err)
+			}
+			l.more[k] = false
+			continue
+		}
+		l.more[k] = len(jobs) == want
+		l.waiting = append(l.waiting, jobs...)
+	}
+}
+
+// start starts what may start now. When the gate's rate holds something back it
+// returns after how long to try again.
+func (l *loop) start() time.Duration {
+	slots := l.Settings().Concurrency
+	var later time.Duration
+	kept := l.waiting[:0]
+	l.blocked = 0
+	for i, j := range l.waiting {
+		if l.running >= slots || later > 0 {
+			kept = append(kept, l.waiting[i:]...)
+			break
+		}
+		free, wait, ok := l.gate.TryEnter(j.Address)
+		if !ok {
+			later = wait
+			kept = append(kept, j)
+			l.blocked++
+			continue
+		}
+		l.running++
+		work, cancel := context.WithCancelCause(l.ctx)
+		l.mu.Lock()
+		l.cancels[j.ID] = cancel
+		l.mu.Unlock()
+		l.wg.Go(func() {
+			local := l.one(work, j)
+			l.mu.Lock()
+			delete(l.cancels, j.ID)
+			l.mu.Unlock()
+			cancel(nil)
+			select {
+			case l.done <- result{job: j, free: free, local: local}:
+			case <-l.ctx.Done():
+			}
+		})
+	}
+	clear(l.waiting[len(kept):])
+	l.waiting = kept
+	return later
+}
+
+// giveBack releases what was claimed and not started, and waits for the rest.
+func (l *loop) giveBack() {
+	for _, j := range l.waiting {
+		l.release(j, time.Time{})
+	}
+	l.wg.Wait()
+}
+
+func (l *loop) suspects() {
+	n, err := l.Store.LookAgain(l.ctx)
+	if err != nil {
+		if l.ctx.Err() == nil {
+			l.Log.Error("look for suspects", "err", err)
+		}
+		return
+	}
+	if n > 0 {
+		l.Log.Info("looking at suspects again", "count", n)
+		l.lookEverywhere()
+	}
+}
+
+// one does one job and writes what came of it. It reports whether this machine
+// was to blame.
+func (r *Runner) one(ctx context.Context, j connexa.Job) (local bool) {
+	log := r.Log.With("job", j.ID, "kind", string(j.Kind), "node", j.NodeID, "attempt", j.Attempt)
+	work, cancel := context.WithTimeoutCause(ctx, r.Timeout, context.DeadlineExceeded)
+	probed, err := r.call(work, j)
+	cause := context.Cause(ctx) // asked before cancel, which would answer yes for itself
+	cancel()
+	var blame *connexa.LocalError
+	switch {
+	case errors.Is(cause, errCancelled):
+		return false // its row is closed already
+	case err != nil && cause != nil: // shutdown, not a verdict about the node
+		r.release(j, time.Time{})
+		return false
+	case errors.As(err, &blame):
+		log.Warn("probe", "err", err)
+		r.release(j, time.Now().Add(5*time.Second))
+		return true
+	case err != nil:
+		log.Error("probe", "err", err)
+		probed = connexa.Probed{Mark: connexa.MarkBroken, Outcome: connexa.Outcome{Kind: j.Kind, Reached: connexa.NoStep}}
+	}
+	if probed.Outcome.At.IsZero() {
+		probed.Outcome.At = time.Now()
+	}
+	// The outcome is written even while the program goes down. The writer's pool
+	// and SQLite's busy timeout bound the wait.
+	done, err := r.Store.Finish(context.WithoutCancel(ctx), j, probed)
+	switch {
+	case connexa.CodeOf(err) == connexa.Conflict:
+		log.Debug("result dropped", "err", err)
+		return false
+	case err != nil:
+		log.Error("write a result", "err", err)
+		r.release(j, time.Now().Add(time.Second))
+		return false
+	}
+	r.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: j.NodeID}) // only after the commit
+	for _, id := range done.Runs {
+		r.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	}
+	r.watch.note(done, probed)
+	if done.Stale {
+		r.Wake()
+	}
+	return false
+}
+
+func (r *Runner) release(j connexa.Job, due time.Time) {
+	if err := r.Store.Release(context.Background(), j, due); err != nil {
+		r.Log.Error("give a job back", "job", j.ID, "err", err)
+	}
+}
+
+// call runs the job's work and turns a panic into an error, so that one broken
+// node cannot stop the others.
+func (r *Runner) call(ctx context.Context, j connexa.Job) (_ connexa.Probed, err error) {
+	work, ok := r.Work[j.Kind]
+	if !ok {
+		return connexa.Probed{}, fmt.Errorf("no work for kind %q", j.Kind)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return work(ctx, j)
+}

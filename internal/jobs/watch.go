@@ -1,0 +1,123 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// watch looks at results as a whole: what a single one cannot say is whether
+// this machine or its firewall is to blame.
+type watch struct {
+	mu    sync.Mutex
+	first map[int64]int // of a young run: how many of its first results timed out at tcp
+	seen  map[int64]int // results of a young run
+	ask   []int64       // runs whose first results all timed out: to be asked about
+
+	locals  int  // local errors in a row
+	offline bool // runs are paused because of it
+}
+
+// young is how many results of a run, or local errors in a row, are a pattern.
+const young = 50
+
+// note takes a result that was written.
+func (w *watch) note(done connexa.Finished, p connexa.Probed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.locals = 0
+	for _, id := range done.Runs {
+		if w.seen == nil {
+			w.seen, w.first = map[int64]int{}, map[int64]int{}
+		}
+		if w.seen[id] >= young {
+			continue
+		}
+		w.seen[id]++
+		if p.Outcome.Cause == "tcp.timeout" {
+			w.first[id]++
+		}
+		if w.seen[id] == young && w.first[id] == young {
+			w.ask = append(w.ask, id)
+		}
+	}
+	for _, id := range done.Ended {
+		delete(w.seen, id)
+		delete(w.first, id)
+	}
+}
+
+// observe takes a job that ended and acts on the pattern, if there is one.
+func (l *loop) observe(ctx context.Context, res result) {
+	w := &l.watch
+	w.mu.Lock()
+	if res.local {
+		w.locals++
+	}
+	ask := w.ask
+	w.ask = nil
+	lost := res.local && !w.offline && (w.locals >= young || !l.Online())
+	w.mu.Unlock()
+	for _, id := range ask {
+		l.notice(ctx, id)
+	}
+	if lost {
+		l.pauseAll(ctx)
+	}
+}
+
+func (l *loop) notice(ctx context.Context, id int64) {
+	if err := l.Store.NoticeRun(ctx, id, connexa.T("run.notice.outgoing")); err != nil {
+		if connexa.CodeOf(err) != connexa.Conflict && ctx.Err() == nil {
+			l.Log.Error("put a notice on a run", "run", id, "err", err)
+		}
+		return
+	}
+	l.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+}
+
+// pauseAll pauses every live run: this machine has no network.
+func (l *loop) pauseAll(ctx context.Context) {
+	l.watch.mu.Lock()
+	l.watch.offline, l.watch.locals = true, 0
+	l.watch.mu.Unlock()
+	l.Log.Warn("this machine has no network; runs are paused")
+	l.eachRun(ctx, connexa.RunRunning, func(id int64) error {
+		return l.Store.PauseRun(ctx, id, connexa.T("run.notice.offline"))
+	})
+}
+
+// watchUplink lets the runs that pauseAll paused go on once there is a network.
+func (l *loop) watchUplink() {
+	l.watch.mu.Lock()
+	offline := l.watch.offline
+	l.watch.mu.Unlock()
+	if !offline || !l.Online() {
+		return
+	}
+	l.watch.mu.Lock()
+	l.watch.offline = false
+	l.watch.mu.Unlock()
+	l.eachRun(l.ctx, connexa.RunPaused, func(id int64) error { return l.Store.ResumeRun(l.ctx, id) })
+	l.lookEverywhere()
+}
+
+func (l *loop) eachRun(ctx context.Context, in connexa.RunState, do func(id int64) error) {
+	runs, err := l.Store.LiveRuns(ctx, time.Now())
+	if err != nil {
+		l.Log.Error("list live runs", "err", err)
+		return
+	}
+	for _, run := range runs {
+		if run.State != in || in == connexa.RunPaused && run.Notice.Key != "run.notice.offline" {
+			continue
+		}
+		if err := do(run.ID); err != nil && connexa.CodeOf(err) != connexa.Conflict {
+			l.Log.Error("pause or resume a run", "run", run.ID, "err", err)
+			continue
+		}
+		l.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
+	}
+}

@@ -1,0 +1,157 @@
+// Package probe climbs the ladder of a node and says how far it got.
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Prober looks at nodes. Its zero value works; the fields are for the panel's
+// limits and for tests.
+type Prober struct {
+	// Attempts is how often a ping tries at most; nil: three.
+	Attempts func() int
+	// Again is asked before every connection after a probe's first; nil: at once.
+	Again func(ctx context.Context, address string) error
+	// Online says whether this machine has a route to the outside; nil: Online.
+	Online func() bool
+	// LookupIP resolves host names; nil: the system's resolver.
+	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// timeouts of the attempts of a ping, each with the pause that follows it.
+var timeouts = []time.Duration{3 * time.Second, 5 * time.Second, 8 * time.Second}
+
+// pause is the least time between two attempts.
+const pause = time.Second
+
+// resolveTimeout bounds one question to the resolver.
+const resolveTimeout = 4 * time.Second
+
+// Online says whether this machine has any route to the outside. It asks the
+// kernel by connecting UDP sockets to documentation addresses (RFC 5737), which
+// sends nothing.
+func Online() bool {
+	for _, a := range []string{"192.0.2.1:9", "203.0.113.1:9"} {
+		c, err := net.Dial("udp4", a) //nolint:noctx // no packet is sent and nothing is waited for
+		if err == nil {
+			c.Close()
+			return true
+		}
+	}
+	return false
+}
+
+// resolve finds the node's address. A name that does not exist is a fact; a
+// resolver that does not answer is not.
+func (p *Prober) resolve(ctx context.Context, host string) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a, nil
+	}
+	lookup := p.LookupIP
+	if lookup == nil {
+		lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+		}
+	}
+	var last error
+	for range 3 {
+		one, cancel := context.WithTimeout(ctx, resolveTimeout)
+		list, err := lookup(one, host)
+		cancel()
+		if err == nil && len(list) > 0 {
+			return list[0].Unmap(), nil
+		}
+		var dns *net.DNSError
+		if err == nil || errors.As(err, &dns) && dns.IsNotFound {
+			return netip.Addr{}, &stopped{cause: "resolve.nxdomain"}
+		}
+		if ctx.Err() != nil {
+			return netip.Addr{}, ctx.Err()
+		}
+		last = err
+	}
+	return netip.Addr{}, &stopped{cause: "resolve.temporary", void: true, evidence: last.Error()}
+}
+
+// stopped is where and why one climb ended.
+type stopped struct {
+	cause    connexa.Cause
+	text     connexa.Text // more than the cause's own sentence says
+	evidence string
+	void     bool // no fact about the node
+}
+
+func (s *stopped) Error() string { return string(s.cause) }
+
+// dialFailure says what a failed TCP connect means. A failure of this machine is
+// a *connexa.LocalError.
+func (p *Prober) dialFailure(err error) error {
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM, syscall.EACCES} {
+		if errors.Is(err, own) {
+			return &connexa.LocalError{Err: err}
+		}
+	}
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &stopped{cause: "tcp.refused"}
+	case errors.Is(err, syscall.ECONNRESET):
+		return &stopped{cause: "tcp.reset"}
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN), errors.Is(err, syscall.EHOSTUNREACH):
+		online := p.Online
+		if online == nil {
+			online = Online
+		}
+		if !online() {
+			return &connexa.LocalError{Err: err}
+		}
+		return &stopped{cause: "tcp.unreachable"}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &stopped{cause: "tcp.timeout"}
+	}
+	return fmt.Errorf("connect: %w", err)
+}
+
+// climb notes the steps as they are reached.
+type climb struct {
+	began time.Time
+	rungs []connexa.Rung
+}
+
+func (c *climb) reached(s connexa.Step, note connexa.Text) {
+	c.rungs = append(c.rungs, connexa.Rung{Step: s, OK: true, At: time.Since(c.began), Note: note})
+}
+
+func (c *climb) failed(s connexa.Step) {
+	c.rungs = append(c.rungs, connexa.Rung{Step: s, At: time.Since(c.began)})
+}
+
+// top is the last step that was completed.
+func (c *climb) top() connexa.Step {
+	for i := len(c.rungs) - 1; i >= 0; i-- {
+		if c.rungs[i].OK {
+			return c.rungs[i].Step
+		}
+	}
+	return connexa.NoStep
+}
+
+// sleep waits for d or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
