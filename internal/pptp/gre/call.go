@@ -1,0 +1,218 @@
+package gre
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// ackAfter and ackDelay say when an acknowledgment is sent that no data could
+	// carry. FreeBSD drops what exceeds half of our window without one.
+	ackAfter = 8
+	ackDelay = 20 * time.Millisecond
+
+	// Window is the receive window to announce in the Outgoing-Call-Request.
+	Window = 64
+
+	// Headroom is the room that Send needs before each frame.
+	Headroom = maxLen
+)
+
+// ErrClosed is returned by Send after Close.
+var ErrClosed = errors.New("gre: call is closed")
+
+// Call is one PPTP call: the packets between two addresses that bear its ids.
+//
+// It never waits for the peer's acknowledgments, as Linux servers send none by
+// themselves, and never holds packets back to put them in order.
+type Call struct {
+	port    *port
+	key     callKey
+	shared  *peerState
+	handler Handler
+	touched bool // in the batch that port.read is delivering
+
+	mu      sync.Mutex // the receiving side
+	in      sequence
+	unacked int
+	armed   bool // the timer runs
+	timer   *time.Timer
+	closed  bool
+	acked   uint32 // the newest of ours that the peer says it has
+	anyAck  bool
+
+	peerID atomic.Uint32 // with knownID once it is set
+
+	sendMu sync.Mutex // the sending side; held over the system call, so that numbers go out in order
+	next   uint32
+	sent   uint64
+	failed uint64
+	out    []Packet
+	ack    [maxLen]byte
+}
+
+// knownID marks a call id as set: 0 is a good one, pptpd begins there.
+const knownID = 1 << 16
+
+func newCall(p *port, k callKey, s *peerState, h Handler) *Call {
+	c := &Call{port: p, key: k, shared: s, handler: h}
+	c.timer = time.AfterFunc(time.Hour, c.ackLate)
+	c.timer.Stop()
+	return c
+}
+
+// ID is the call id that the peer's packets bear.
+func (c *Call) ID() uint16 { return c.key.id }
+
+// SetPeerID sets the id that our packets bear: the one in the peer's
+// Outgoing-Call-Reply. Nothing is sent before.
+func (c *Call) SetPeerID(id uint16) {
+	c.peerID.Store(knownID | uint32(id))
+}
+
+func (c *Call) sendsTo(id uint16) bool { return c.peerID.Load() == knownID|uint32(id) }
+
+// Send sends frames in order. Each begins with Headroom bytes, which Send
+// overwrites; the frames are the caller's again when it returns.
+func (c *Call) Send(frames ...[]byte) error {
+	id := c.peerID.Load()
+	if id&knownID == 0 {
+		return errors.New("gre: send before the peer's call id is known")
+	}
+	ack, hasAck, closed := c.takeAck()
+	if closed {
+		return ErrClosed
+	}
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
+	c.out = c.out[:0]
+	for _, f := range frames {
+		h := Header{CallID: uint16(id), HasSeq: true, Seq: c.next, HasAck: hasAck, Ack: ack}
+		c.next++
+		start := Headroom - 12
+		if hasAck {
+			start = 0
+		}
+		h.appendTo(f[start:start], len(f)-Headroom)
+		c.out = append(c.out, Packet{Peer: c.key.peer, Data: f[start:]})
+		hasAck = false // once in a batch is enough
+	}
+	return c.write()
+}
+
+// write sends c.out. c.sendMu is held.
+func (c *Call) write() error {
+	c.sent += uint64(len(c.out))
+	err := c.port.wire.WriteBatch(c.out)
+	if err != nil {
+		c.failed++
+	}
+	clear(c.out)
+	return err
+}
+
+func (c *Call) takeAck() (ack uint32, ok, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok = c.unacked > 0
+	c.unacked = 0
+	return c.in.newest, ok, c.closed
+}
+
+// accept notes a packet and reports whether it has a frame to deliver.
+func (c *Call) accept(h Header, size int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	if h.HasAck && (!c.anyAck || int32(h.Ack-c.acked) > 0) {
+		c.acked, c.anyAck = h.Ack, true
+	}
+	if !h.HasSeq || !c.in.accept(h.Seq) {
+		return false
+	}
+	c.unacked++
+	return size > 0
+}
+
+// flush ends a batch of deliveries.
+func (c *Call) flush() {
+	c.handler.Flush()
+	c.mu.Lock()
+	now := c.unacked >= ackAfter
+	if !now && c.unacked > 0 && !c.armed && !c.closed {
+		c.armed = true
+		c.timer.Reset(ackDelay)
+	}
+	c.mu.Unlock()
+	if now {
+		c.sendAck()
+	}
+}
+
+func (c *Call) ackLate() {
+	c.mu.Lock()
+	c.armed = false
+	c.mu.Unlock()
+	c.sendAck()
+}
+
+// sendAck sends a packet that only acknowledges, if there is something to.
+func (c *Call) sendAck() {
+	id := c.peerID.Load()
+	if id&knownID == 0 {
+		return
+	}
+	ack, ok, closed := c.takeAck()
+	if !ok || closed {
+		return
+	}
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
+	b := Header{CallID: uint16(id), HasAck: true, Ack: ack}.appendTo(c.ack[:0], 0)
+	c.out = append(c.out[:0], Packet{Peer: c.key.peer, Data: b})
+	_ = c.write() // the next one acknowledges these too
+}
+
+// Stats counts the packets of a call since it began.
+type Stats struct {
+	Received  uint64 // taken, late ones included
+	Lost      uint64 // jumped over by the sequence numbers and not come later
+	Late      uint64 // came after a newer one, and were used
+	Duplicate uint64
+	Old       uint64 // too late, or with a number that could not be believed
+	Sent      uint64 // acknowledgments included
+	SendFails uint64 // batches of which this machine could not send a packet
+	Strays    uint64 // from the peer, for calls that do not exist here
+	PeerAcked bool   // the peer has acknowledged at least one of our packets
+}
+
+// Stats returns the counters as they stand.
+func (c *Call) Stats() Stats {
+	c.mu.Lock()
+	n, anyAck := c.in.counts, c.anyAck
+	c.mu.Unlock()
+	c.sendMu.Lock()
+	sent, failed := c.sent, c.failed
+	c.sendMu.Unlock()
+	return Stats{
+		Received: n.received, Lost: n.lost, Late: n.late, Duplicate: n.twice, Old: n.old,
+		Sent: sent, SendFails: failed, Strays: c.shared.strays.Load(), PeerAcked: anyAck,
+	}
+}
+
+// Close ends the call: nothing is delivered after it returns. The wire is
+// closed with its last call.
+func (c *Call) Close() {
+	c.mu.Lock()
+	was := c.closed
+	c.closed = true
+	c.timer.Stop()
+	c.mu.Unlock()
+	if !was {
+		c.port.remove(c)
+	}
+}

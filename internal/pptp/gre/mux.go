@@ -1,0 +1,246 @@
+package gre
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Handler receives what a call gets. Its methods are called by the goroutine
+// that reads for every call of a local address: they must not wait, and must
+// not call Close.
+type Handler interface {
+	// Deliver hands over a PPP frame; the handler releases the buffer.
+	Deliver(b *Buffer)
+	// Flush follows the last Deliver of a batch.
+	Flush()
+	// Unreachable passes on an ICMP error about a packet of this call.
+	Unreachable(u Unreachable)
+}
+
+// Mux gives each local address one wire and sorts what comes there by peer and
+// call id. A socket bound to no address would also hear what this machine sends
+// to itself, and could not tell on which address a packet came.
+type Mux struct {
+	open  Opener
+	mu    sync.Mutex
+	ports map[netip.Addr]*port
+}
+
+// NewMux returns a Mux whose wires open opens.
+func NewMux(open Opener) *Mux {
+	return &Mux{open: open, ports: make(map[netip.Addr]*port)}
+}
+
+// Open begins a call between two addresses and opens the wire of the local one
+// if no other call has. The call's id is random and free. Both addresses must
+// be IPv4.
+func (m *Mux) Open(local, peer netip.Addr, h Handler) (*Call, error) {
+	return m.open4(local, peer, h, func() uint16 { return uint16(rand.Uint32()) })
+}
+
+// OpenWithID is Open with an id that the caller wants; it fails when the peer
+// has a call of that id.
+func (m *Mux) OpenWithID(local, peer netip.Addr, id uint16, h Handler) (*Call, error) {
+	return m.open4(local, peer, h, func() uint16 { return id })
+}
+
+func (m *Mux) open4(local, peer netip.Addr, h Handler, id func() uint16) (*Call, error) {
+	local, peer = local.Unmap(), peer.Unmap()
+	if !local.Is4() || !peer.Is4() {
+		return nil, fmt.Errorf("gre: call from %s to %s: only IPv4 carries PPTP", local, peer)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.ports[local]
+	if p == nil {
+		p = &port{mux: m, local: local, calls: make(map[callKey]*Call), peers: make(map[netip.Addr]*peerState), done: make(chan struct{})}
+		w, err := m.open(local, p.report)
+		if err != nil {
+			return nil, fmt.Errorf("open GRE at %s: %w", local, err)
+		}
+		p.wire = w
+		m.ports[local] = p
+		go p.read()
+	}
+	c, err := p.add(peer, h, id)
+	if err != nil {
+		m.drop(p)
+		return nil, err
+	}
+	return c, nil
+}
+
+// drop closes a port that has no calls left. m.mu is held.
+func (m *Mux) drop(p *port) {
+	p.mu.RLock()
+	empty := len(p.calls) == 0
+	p.mu.RUnlock()
+	if !empty || m.ports[p.local] != p {
+		return
+	}
+	delete(m.ports, p.local)
+	p.wire.Close()
+	<-p.done
+}
+
+type callKey struct {
+	peer netip.Addr
+	id   uint16
+}
+
+// port is the wire of one local address with the calls on it.
+type port struct {
+	mux   *Mux
+	local netip.Addr
+	wire  Wire
+	done  chan struct{} // closed when read has returned
+
+	mu    sync.RWMutex // held for reading while packets are delivered
+	calls map[callKey]*Call
+	peers map[netip.Addr]*peerState
+}
+
+// peerState is what the calls with one peer have in common.
+type peerState struct {
+	calls  int
+	strays atomic.Uint64 // packets for calls that do not exist
+}
+
+var errNoID = errors.New("gre: every call id tried is taken")
+
+func (p *port) add(peer netip.Addr, h Handler, id func() uint16) (*Call, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range 64 {
+		k := callKey{peer, id()}
+		if p.calls[k] != nil {
+			continue
+		}
+		s := p.peers[peer]
+		if s == nil {
+			s = new(peerState)
+			p.peers[peer] = s
+		}
+		s.calls++
+		c := newCall(p, k, s, h)
+		p.calls[k] = c
+		return c, nil
+	}
+	return nil, fmt.Errorf("%w: %d calls from %s to %s", errNoID, len(p.calls), p.local, peer)
+}
+
+// remove returns when no delivery to c is under way.
+func (p *port) remove(c *Call) {
+	p.mux.mu.Lock()
+	defer p.mux.mu.Unlock()
+	p.mu.Lock()
+	if p.calls[c.key] == c {
+		delete(p.calls, c.key)
+		if c.shared.calls--; c.shared.calls == 0 {
+			delete(p.peers, c.key.peer)
+		}
+	}
+	p.mu.Unlock()
+	p.mux.drop(p)
+}
+
+const (
+	smallBatch = 4 // an idle port holds this many buffers ready
+	fullBatch  = 64
+)
+
+// read sorts packets to their calls until the wire is closed.
+func (p *port) read() {
+	defer close(p.done)
+	var (
+		bufs    [fullBatch]*Buffer
+		packets [fullBatch]Packet
+		touched []*Call
+		size    = smallBatch
+	)
+	defer func() {
+		for _, b := range bufs {
+			if b != nil {
+				b.Release()
+			}
+		}
+	}()
+	for {
+		for i := range size {
+			if bufs[i] == nil {
+				bufs[i] = buffers.Get().(*Buffer)
+			}
+			packets[i].Data = bufs[i].mem[:]
+		}
+		n, err := p.wire.ReadBatch(packets[:size])
+		if err != nil {
+			return // the wire was closed, or is broken: the calls run into their timeouts
+		}
+		p.mu.RLock()
+		for i := range n {
+			if c := p.deliver(packets[i], bufs[i]); c != nil {
+				bufs[i] = nil // it belongs to the handler now
+				if !c.touched {
+					c.touched = true
+					touched = append(touched, c)
+				}
+			}
+		}
+		for _, c := range touched {
+			c.touched = false
+			c.flush()
+		}
+		p.mu.RUnlock()
+		clear(touched)
+		touched = touched[:0]
+		switch {
+		case n == size && size < fullBatch:
+			size *= 2
+		case n <= size/8 && size > smallBatch:
+			size /= 2
+			for i := size; i < 2*size; i++ {
+				if bufs[i] != nil {
+					bufs[i].Release()
+					bufs[i] = nil
+				}
+			}
+		}
+	}
+}
+
+// deliver gives a packet to its call. It returns the call if it took the buffer.
+func (p *port) deliver(in Packet, b *Buffer) *Call {
+	h, payload, err := Parse(in.Data)
+	if err != nil {
+		return nil
+	}
+	c := p.calls[callKey{in.Peer, h.CallID}]
+	if c == nil {
+		if s := p.peers[in.Peer]; s != nil {
+			s.strays.Add(1)
+		}
+		return nil
+	}
+	if !c.accept(h, len(payload)) {
+		return nil
+	}
+	b.Data = payload
+	c.handler.Deliver(b)
+	return c
+}
+
+// report passes an ICMP error to the call that it is about, or to all calls
+// with that peer when it does not say.
+func (p *port) report(u Unreachable) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for k, c := range p.calls {
+		if k.peer == u.Peer && (!u.HasCallID || c.sendsTo(u.CallID)) {
+			c.handler.Unreachable(u)
+		}
+	}
+}
