@@ -1,0 +1,150 @@
+// Package config reads flags and environment into one checked struct per
+// command. Every flag has its CONNEXA_… variable; secrets have only that.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Serve is the panel.
+type Serve struct {
+	Listen       string   `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
+	Data         string   `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database and its key. One process at a time."`
+	TLSCert      string   `name:"tls-cert" env:"CONNEXA_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM) for HTTPS."`
+	TLSKey       string   `name:"tls-key" env:"CONNEXA_TLS_KEY" placeholder:"FILE" help:"Private key (PEM) for HTTPS."`
+	ACMEDomain   string   `name:"acme-domain" env:"CONNEXA_ACME_DOMAIN" placeholder:"NAME" help:"Get a certificate for this name from Let's Encrypt; --listen must be reachable as port 443 of it."`
+	PublicURL    string   `name:"public-url" env:"CONNEXA_PUBLIC_URL" placeholder:"URL" help:"How browsers reach the panel, for instance https://panel.example.net behind a proxy."`
+	TrustedProxy []string `name:"trusted-proxy" env:"CONNEXA_TRUSTED_PROXY" sep:"," placeholder:"NET" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
+
+	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
+	Key           connexa.Secret `kong:"-"` // CONNEXA_KEY
+	Public        *url.URL       `kong:"-"` // PublicURL, checked; nil: not set
+	Proxies       []netip.Prefix `kong:"-"` // TrustedProxy, checked
+}
+
+// TLS says whether the panel itself speaks HTTPS.
+func (s *Serve) TLS() bool { return s.TLSCert != "" || s.ACMEDomain != "" }
+
+// Demo is the panel on a fresh data folder with a simulated fleet.
+type Demo struct {
+	Listen string `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
+	Nodes  int    `default:"200" env:"CONNEXA_DEMO_NODES" placeholder:"N" help:"How many servers are simulated, 1 to 10000."`
+	Seed   uint64 `default:"1" env:"CONNEXA_DEMO_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
+}
+
+// Lab is the simulated fleet alone.
+type Lab struct {
+	Nodes  int    `required:"" env:"CONNEXA_LAB_NODES" placeholder:"N" help:"How many servers, 1 to 10000."`
+	CSV    string `name:"csv" required:"" env:"CONNEXA_LAB_CSV" placeholder:"FILE" help:"Where to write the fleet, ready to import."`
+	Faults string `env:"CONNEXA_LAB_FAULTS" placeholder:"SPEC" help:"Share of each behaviour, such as good=80,silent=10,refuse=10."`
+	Seed   uint64 `default:"1" env:"CONNEXA_LAB_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
+}
+
+// Version prints the version.
+type Version struct{}
+
+// Command is one parsed command line; exactly one of its fields is set.
+type Command struct {
+	Serve   *Serve
+	Demo    *Demo
+	Lab     *Lab
+	Version *Version
+}
+
+// ErrHelp says that help was asked for and printed.
+var ErrHelp = errors.New("help was printed")
+
+// Parse reads a command line without the program's name. Help goes to out. An
+// error other than ErrHelp is bad use and says what to do.
+func Parse(args []string, out io.Writer) (Command, error) {
+	var cli struct {
+		Serve   Serve   `cmd:"" default:"withargs" help:"Run the panel (the default)."`
+		Demo    Demo    `cmd:"" help:"Run the panel with a simulated fleet, to look around."`
+		Lab     Lab     `cmd:"" help:"Run the simulated fleet alone: PPTP servers on 127.x.y.z:1723."`
+		Version Version `cmd:"" help:"Print the version."`
+	}
+	helped := false
+	p, err := kong.New(&cli,
+		kong.Name("connexa"),
+		kong.Description("An admin panel for fleets of PPTP servers."),
+		kong.Writers(out, out),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return Command{}, fmt.Errorf("describe the commands: %w", err)
+	}
+	k, err := p.Parse(args)
+	switch {
+	case helped:
+		return Command{}, ErrHelp
+	case err != nil:
+		return Command{}, fmt.Errorf("%w (connexa --help lists the commands)", err)
+	}
+	var c Command
+	switch name, _, _ := strings.Cut(k.Command(), " "); name {
+	case "demo":
+		c.Demo, err = &cli.Demo, checkCount("--nodes", cli.Demo.Nodes)
+	case "lab":
+		c.Lab, err = &cli.Lab, checkCount("--nodes", cli.Lab.Nodes)
+	case "version":
+		c.Version = &cli.Version
+	default:
+		c.Serve, err = &cli.Serve, cli.Serve.check()
+	}
+	return c, err
+}
+
+func checkCount(flag string, n int) error {
+	if n < 1 || n > 10000 {
+		return fmt.Errorf("%s: %d is not between 1 and 10000", flag, n)
+	}
+	return nil
+}
+
+func (s *Serve) check() error {
+	s.AdminPassword = connexa.Secret(os.Getenv("CONNEXA_ADMIN_PASSWORD"))
+	s.Key = connexa.Secret(os.Getenv("CONNEXA_KEY"))
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		return fmt.Errorf("--listen: %q is not ADDRESS:PORT, such as 127.0.0.1:8080", s.Listen)
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key go together")
+	}
+	if s.TLSCert != "" && s.ACMEDomain != "" {
+		return errors.New("give --tls-cert or --acme-domain, not both")
+	}
+	if s.PublicURL != "" {
+		u, err := url.Parse(s.PublicURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") {
+			return fmt.Errorf("--public-url: %q is not like https://panel.example.net", s.PublicURL)
+		}
+		s.Public = u
+	}
+	for _, t := range s.TrustedProxy {
+		prefix, err := parseNetwork(strings.TrimSpace(t))
+		if err != nil {
+			return fmt.Errorf("--trusted-proxy: %q is neither an address nor a network such as 10.0.0.0/8", t)
+		}
+		s.Proxies = append(s.Proxies, prefix)
+	}
+	return nil
+}
+
+func parseNetwork(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
