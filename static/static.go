@@ -1,0 +1,186 @@
+// Package static holds the files that browsers fetch and keep: scripts, the
+// stylesheet, fonts and icons. Each is served under a name that changes with
+// its content, so that a browser may keep it for ever.
+//
+// Vendored, each with its licence beside it: htmx.org 4.0.1 and its hx-sse
+// extension, Inter (@fontsource-variable/inter 5.3.0), and icons of
+// lucide-static 1.62.0, drawn together in icons.svg by sprite.go.
+package static
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:generate go run sprite.go -icons node_modules/lucide-static/icons
+
+//go:embed *.css *.js *.svg *.woff2 *-LICENSE.txt
+var files embed.FS
+
+// Prefix is where Handler is to be mounted.
+const Prefix = "/static/"
+
+// URL returns the address of a file of this package under its lasting name:
+// "app.css" is "/static/app.4c1f09ab2d.css". A name that does not exist gives
+// an address that answers 404, which a test of the pages finds.
+func URL(name string) string {
+	if a, ok := assets().byName[name]; ok {
+		return Prefix + a.hashed
+	}
+	return Prefix + name
+}
+
+// asset is one file, ready to be sent.
+type asset struct {
+	hashed string // its lasting name
+	kind   string // its Content-Type
+	body   []byte
+	zipped []byte // nil where it does not pay
+}
+
+type collection struct {
+	byName map[string]*asset // "app.css"
+	byHash map[string]*asset // "app.4c1f09ab2d.css"
+}
+
+// assets are made once. The files are compiled in; one that cannot be read is
+// a broken build, and a test reads them all.
+var assets = sync.OnceValue(func() collection {
+	c, err := collect(files)
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+func collect(from fs.FS) (collection, error) {
+	c := collection{map[string]*asset{}, map[string]*asset{}}
+	names, err := fs.Glob(from, "*.*")
+	if err != nil {
+		return c, fmt.Errorf("list the static files: %w", err)
+	}
+	var sheets []string
+	for _, name := range names {
+		if path.Ext(name) == ".css" { // after the files that they name
+			sheets = append(sheets, name)
+			continue
+		}
+		if err := c.add(from, name); err != nil {
+			return c, err
+		}
+	}
+	for _, name := range sheets {
+		if err := c.add(from, name); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+var reference = regexp.MustCompile(`url\("([^":]+)"\)`)
+
+func (c *collection) add(from fs.FS, name string) error {
+	body, err := fs.ReadFile(from, name)
+	if err != nil {
+		return fmt.Errorf("read a static file: %w", err)
+	}
+	ext := path.Ext(name)
+	if ext == ".css" {
+		var missing error
+		body = reference.ReplaceAllFunc(body, func(m []byte) []byte {
+			file := string(reference.FindSubmatch(m)[1])
+			a, ok := c.byName[file]
+			if !ok {
+				missing = fmt.Errorf("%s names %s, which is not there", name, file)
+				return m
+			}
+			return []byte(`url("` + a.hashed + `")`)
+		})
+		if missing != nil {
+			return missing
+		}
+	}
+	sum := sha256.Sum256(body)
+	a := &asset{
+		hashed: strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:5]) + ext,
+		kind:   kindOf(ext),
+		body:   body,
+	}
+	if ext != ".woff2" {
+		a.zipped = zip(body)
+	}
+	c.byName[name], c.byHash[a.hashed] = a, a
+	return nil
+}
+
+// kindOf does not leave to the machine's tables what browsers insist on.
+func kindOf(ext string) string {
+	switch ext {
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".woff2":
+		return "font/woff2"
+	case ".txt":
+		return "text/plain; charset=utf-8"
+	}
+	return mime.TypeByExtension(ext)
+}
+
+// zip returns nil when it would save less than a tenth.
+func zip(body []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil
+	}
+	if _, err := w.Write(body); err != nil || w.Close() != nil || b.Len() > len(body)*9/10 {
+		return nil
+	}
+	return b.Bytes()
+}
+
+// Handler serves the files under Prefix by their lasting names, and nothing
+// else.
+func Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		a, ok := assets().byHash[strings.TrimPrefix(r.URL.Path, Prefix)]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", a.kind)
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		h.Set("X-Content-Type-Options", "nosniff")
+		body := a.body
+		if a.zipped != nil {
+			h.Set("Vary", "Accept-Encoding")
+			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.Header.Get("Range") == "" {
+				h.Set("Content-Encoding", "gzip")
+				body = a.zipped
+			}
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	})
+}

@@ -1,0 +1,124 @@
+package views
+
+import (
+	"strconv"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// StatusTone is the colour of a status.
+func StatusTone(s connexa.Status) Tone {
+	switch s {
+	case connexa.LoginOK, connexa.SpeedOK, connexa.PingOK:
+		return ToneGood
+	case connexa.SpeedSlow:
+		return ToneWarn
+	case connexa.PingFailed, connexa.TunnelFailed, connexa.LoginFailed:
+		return ToneBad
+	default:
+		return ToneNone
+	}
+}
+
+// MarkTone is the colour of how a job ended.
+func MarkTone(m connexa.Mark) Tone {
+	switch m {
+	case connexa.MarkGood:
+		return ToneGood
+	case connexa.MarkSlow:
+		return ToneWarn
+	case connexa.MarkBad:
+		return ToneBad
+	default:
+		return ToneNone
+	}
+}
+
+// bars are the classes of the ladder's ten bars.
+func bars(reached connexa.Step, cause connexa.Cause, testing bool) []string {
+	height := reached.Height()
+	classes := make([]string, len(connexa.Ladder()))
+	for i := range classes {
+		switch {
+		case i < height:
+			classes[i] = "ok"
+		case i == height && testing:
+			classes[i] = "now"
+		case cause != "" && connexa.StepAt(i+1) == cause.Step() && !testing:
+			classes[i] = "stop"
+		}
+	}
+	return classes
+}
+
+func ladderLabel(p *i18n.Printer, reached connexa.Step, cause connexa.Cause) string {
+	label := p.T("ladder.reached", reached.Height(), len(connexa.Ladder()))
+	if cause != "" {
+		label += ", " + p.T("ladder.stopped", p.T("step."+string(cause.Step())))
+	}
+	return label
+}
+
+// FieldAttrs are the attributes that tie a control to its Field.
+func FieldAttrs(a FieldArgs) templ.Attributes {
+	attrs := templ.Attributes{"id": "f-" + a.Name}
+	var described string
+	if !a.Error.IsZero() {
+		attrs["aria-invalid"] = "true"
+		described = "e-" + a.Name
+	}
+	if a.Help != "" {
+		if described != "" {
+			described += " "
+		}
+		described += "h-" + a.Name
+	}
+	if described != "" {
+		attrs["aria-describedby"] = described
+	}
+	return attrs
+}
+
+func orText(kind string) string {
+	if kind == "" {
+		return "text"
+	}
+	return kind
+}
+
+// drawnInto makes a link one that htmx follows into target; the address bar
+// follows too.
+func drawnInto(url, target string) templ.Attributes {
+	if target == "" {
+		return nil
+	}
+	return templ.Attributes{"hx-get": url, "hx-target": target, "hx-swap": "outerHTML", "hx-push-url": "true"}
+}
+
+// slice is one part of a Meter, in thousandths.
+type slice struct {
+	class    string
+	x, width string
+}
+
+func slices(t connexa.Tally) []slice {
+	if t.Total <= 0 {
+		return nil
+	}
+	var out []slice
+	from := 0
+	for _, s := range []struct {
+		class string
+		n     int
+	}{{"good", t.Good}, {"warn", t.Slow}, {"bad", t.Bad}, {"void", t.Void}} {
+		to := min(from+s.n, t.Total)
+		if x, end := from*1000/t.Total, to*1000/t.Total; end > x {
+			out = append(out, slice{s.class, strconv.Itoa(x), strconv.Itoa(end - x)})
+		}
+		from = to
+	}
+	return out
+}

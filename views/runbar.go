@@ -1,0 +1,42 @@
+package views
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// pace says how fast a run goes and how long it will take, or how it ended.
+func pace(p *i18n.Printer, r RunBar) string {
+	switch r.State {
+	case connexa.RunCancelled:
+		return p.T("run.cancelled")
+	case connexa.RunDone:
+		return p.T("run.done")
+	case connexa.RunPaused:
+		return p.T("run.paused")
+	}
+	var parts []string
+	if r.PerSecond > 0 {
+		digits := 0
+		if r.PerSecond < 10 {
+			digits = 1
+		}
+		parts = append(parts, p.T("run.rate", p.Decimal(r.PerSecond, digits)))
+	}
+	if r.Left > 0 {
+		parts = append(parts, p.T("run.left", p.About(r.Left)))
+	}
+	if len(parts) == 0 {
+		return p.T("run.starting")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func domID(what string, id int64) string { return what + "-" + strconv.FormatInt(id, 10) }
+
+func runURL(id int64) string { return "/runs/" + strconv.FormatInt(id, 10) }
+
+func nodeURL(id int64) string { return "/nodes/" + strconv.FormatInt(id, 10) }
