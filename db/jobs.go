@@ -19,6 +19,10 @@ const parked = int64(1) << 60
 // the job itself is the suspect.
 const maxInterruptions = 3
 
+// behind is how many turns a job loses when the process died with it in hand: if
+// it was to blame, others are done before it strikes again.
+const behind = 2048
+
 // Claim takes up to n due jobs of a kind, in the order of their turns. Passwords
 // are opened for the kinds that log in.
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
@@ -230,7 +234,7 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 		if _, err := d.endJobs(ctx, tx, broken, connexa.MarkBroken); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued' WHERE state = 'running'`)
+		res, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', turn = turn + ? WHERE state = 'running'`, behind)
 		if err != nil {
 			return err
 		}

@@ -117,7 +117,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		l.kinds = append(l.kinds, k)
 		l.more[k] = true
 	}
-	l.watch.offline = true // until the first look: runs that were paused for it go on
+	l.watch.left = true
 	l.run()
 	return nil
 }

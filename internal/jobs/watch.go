@@ -18,6 +18,7 @@ type watch struct {
 
 	locals  int  // local errors in a row
 	offline bool // runs are paused because of it
+	left    bool // runs may be paused since before this process began
 }
 
 // young is how many results of a run, or local errors in a row, are a pattern.
@@ -92,13 +93,13 @@ func (l *loop) pauseAll(ctx context.Context) {
 // watchUplink lets the runs that pauseAll paused go on once there is a network.
 func (l *loop) watchUplink() {
 	l.watch.mu.Lock()
-	offline := l.watch.offline
+	paused := l.watch.offline || l.watch.left
 	l.watch.mu.Unlock()
-	if !offline || !l.Online() {
+	if !paused || !l.Online() {
 		return
 	}
 	l.watch.mu.Lock()
-	l.watch.offline = false
+	l.watch.offline, l.watch.left = false, false
 	l.watch.mu.Unlock()
 	l.eachRun(l.ctx, connexa.RunPaused, func(id int64) error { return l.Store.ResumeRun(l.ctx, id) })
 	l.lookEverywhere()

@@ -1,0 +1,67 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const historyColumns = `id, node_id, at, what, by, coalesce(run_id, 0), kind, fact, mark, before, after, doubt, stale,
+	reached, cause, coalesce(latency, 0), coalesce(control, 0), attempts, lost, coalesce(down, 0), coalesce(up, 0), detail`
+
+func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {
+	var (
+		e                    connexa.Entry
+		at, latency, control int64
+		height               int
+		text                 string
+	)
+	if err := row.Scan(&e.ID, &e.NodeID, &at, &e.What, &e.By, &e.RunID, &e.Kind, &e.Fact, &e.Mark, &e.Before, &e.After, &e.Doubt, &e.Stale,
+		&height, &e.Cause, &latency, &control, &e.Attempts, &e.Lost, &e.DownBits, &e.UpBits, &text); err != nil {
+		return e, err
+	}
+	e.At, e.Reached = fromMillis(at), connexa.StepAt(height)
+	e.Latency, e.Control = time.Duration(latency)*time.Microsecond, time.Duration(control)*time.Microsecond
+	if text != "" {
+		var d detail
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return e, fmt.Errorf("history row %d: %w", e.ID, err)
+		}
+		e.Detail, e.Rungs = d.Detail, d.Rungs
+	}
+	return e, nil
+}
+
+// NodeHistory lists up to n rows of a node's history, the newest first, from the
+// one before the row with the id before on; zero starts at the newest.
+func (d *DB) NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT `+historyColumns+` FROM history WHERE node_id = ? AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?`, nodeID, before, before, n)
+	if err != nil {
+		return nil, fmt.Errorf("history of node %d: %w", nodeID, err)
+	}
+	defer rows.Close()
+	var entries []connexa.Entry
+	for rows.Next() {
+		e, err := scanEntry(rows)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, rows.Err()
+}
+
+// LastProbe returns the newest row of a node's history that a probe wrote, or
+// the newest of its failures; NotFound when there is none.
+func (d *DB) LastProbe(ctx context.Context, nodeID int64, failed bool) (connexa.Entry, error) {
+	query := `SELECT ` + historyColumns + ` FROM history WHERE node_id = ? AND what = 'probe' AND stale = 0`
+	if failed {
+		query += ` AND mark = 'bad'`
+	}
+	e, err := scanEntry(d.read.QueryRowContext(ctx, query+` ORDER BY id DESC LIMIT 1`, nodeID))
+	return e, translate(err)
+}

@@ -1,0 +1,354 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// fleet opens a database with n nodes, 192.0.2.1 and on.
+func fleet(t *testing.T, n int) (*DB, []int64) {
+	t.Helper()
+	d := openFleet(t)
+	ids := make([]int64, n)
+	for i := range n {
+		node, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.2.%d", i+1), Login: "ops", Password: "Blue-Kite-7"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids[i], err = d.AddNode(t.Context(), node, password, "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d, ids
+}
+
+func startRun(t *testing.T, d *DB, ids ...int64) connexa.Run {
+	t.Helper()
+	run, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: ids}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func claim(t *testing.T, d *DB, n int) []connexa.Job {
+	t.Helper()
+	jobs, err := d.Claim(t.Context(), connexa.Ping, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
+}
+
+// found is the result of a ping that learnt f.
+func found(f connexa.Fact) connexa.Probed {
+	p := connexa.Probed{Fact: f, Mark: connexa.MarkOf(f), Outcome: connexa.Outcome{Kind: connexa.Ping, At: time.Now(), Reached: connexa.Control, Attempts: 1}}
+	if f == connexa.NoAnswer {
+		p.Outcome.Reached, p.Outcome.Cause, p.Outcome.Lost = connexa.Resolve, "tcp.refused", 1
+	}
+	return p
+}
+
+func finish(t *testing.T, d *DB, j connexa.Job, f connexa.Fact) connexa.Finished {
+	t.Helper()
+	done, err := d.Finish(t.Context(), j, found(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+func reload(t *testing.T, d *DB, run connexa.Run) connexa.Run {
+	t.Helper()
+	run, err := d.Run(t.Context(), run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func TestAClaimIsExclusive(t *testing.T) {
+	d, ids := fleet(t, 60)
+	run := startRun(t, d, ids...)
+	var (
+		mu   sync.Mutex
+		seen = map[int64]int{}
+		wg   sync.WaitGroup
+	)
+	for range 8 {
+		wg.Go(func() {
+			for {
+				jobs, err := d.Claim(context.Background(), connexa.Ping, 3)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if len(jobs) == 0 {
+					return
+				}
+				for _, j := range jobs {
+					mu.Lock()
+					seen[j.NodeID]++
+					mu.Unlock()
+					if _, err := d.Finish(context.Background(), j, found(connexa.Answered)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("node %d was probed %d times", id, n)
+		}
+	}
+	if run = reload(t, d, run); run.State != connexa.RunDone || run.Good != 60 || run.Total != 60 || run.FinishedAt.IsZero() {
+		t.Errorf("run %+v", run)
+	}
+	if n, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Statuses: []connexa.Status{connexa.PingOK}}}); n != 60 || err != nil {
+		t.Errorf("%d nodes answer, %v", n, err)
+	}
+}
+
+func TestALateResultChangesNothing(t *testing.T) {
+	d, ids := fleet(t, 1)
+	startRun(t, d, ids...)
+	old := claim(t, d, 1)[0]
+	if n, err := d.Recover(t.Context()); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	fresh := claim(t, d, 1)[0]
+	if _, err := d.Finish(t.Context(), old, found(connexa.NoAnswer)); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("the late result: %v", err)
+	}
+	finish(t, d, fresh, connexa.Answered)
+	n, err := d.Node(t.Context(), ids[0])
+	if err != nil || n.Status != connexa.PingOK {
+		t.Errorf("status %q, %v", n.Status, err)
+	}
+	history, err := d.NodeHistory(t.Context(), ids[0], 0, 10)
+	if err != nil || len(history) != 2 || history[0].After != connexa.PingOK || history[1].What != connexa.EntryAdded {
+		t.Errorf("history %+v, %v", history, err)
+	}
+}
+
+func TestASecondRunJoinsTheLiveJob(t *testing.T) {
+	d, ids := fleet(t, 3)
+	one, two := startRun(t, d, ids...), startRun(t, d, ids[:2]...)
+	jobs := claim(t, d, 10)
+	if len(jobs) != 3 {
+		t.Fatalf("%d jobs for 3 nodes", len(jobs))
+	}
+	for _, j := range jobs {
+		finish(t, d, j, connexa.Answered)
+	}
+	if one = reload(t, d, one); one.Good != 3 || one.State != connexa.RunDone {
+		t.Errorf("first run %+v", one)
+	}
+	if two = reload(t, d, two); two.Good != 2 || two.State != connexa.RunDone {
+		t.Errorf("second run %+v", two)
+	}
+}
+
+func TestACancelLeavesWhatAnotherRunWants(t *testing.T) {
+	d, ids := fleet(t, 4)
+	one, two := startRun(t, d, ids...), startRun(t, d, ids[:2]...)
+	jobs := claim(t, d, 1)
+	finish(t, d, jobs[0], connexa.Answered)
+	held := claim(t, d, 1)[0]
+	working, err := d.CancelRun(t.Context(), one.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := map[int64]bool{ids[0]: true, ids[1]: true}
+	if wanted[held.NodeID] != (len(working) == 0) {
+		t.Errorf("work on node %d: told to stop %v", held.NodeID, working)
+	}
+	if one = reload(t, d, one); one.State != connexa.RunCancelled || one.Good != 1 || one.Void != 3 || one.Done() != one.Total {
+		t.Errorf("cancelled run %+v", one)
+	}
+	if _, err := d.CancelRun(t.Context(), one.ID); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("a second cancel: %v", err)
+	}
+	left := claim(t, d, 10)
+	if wanted[held.NodeID] {
+		left = append(left, held)
+	} else if _, err := d.Finish(t.Context(), held, found(connexa.NoAnswer)); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("the result of a cancelled job: %v", err)
+	}
+	for _, j := range left {
+		if !wanted[j.NodeID] {
+			t.Errorf("node %d is still probed", j.NodeID)
+		}
+		finish(t, d, j, connexa.Answered)
+	}
+	if two = reload(t, d, two); two.State != connexa.RunDone || two.Good != 2 {
+		t.Errorf("the other run %+v", two)
+	}
+}
+
+func TestRunsTakeTurns(t *testing.T) {
+	d, ids := fleet(t, 60)
+	startRun(t, d, ids[:50]...)
+	claim(t, d, 5)
+	small := startRun(t, d, ids[50:]...)
+	tied, err := d.RunNodes(t.Context(), small.ID, []connexa.Mark{connexa.MarkNone}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := map[int64]bool{}
+	for _, id := range tied {
+		mine[id] = true
+	}
+	n := 0
+	for _, j := range claim(t, d, 24) {
+		if mine[j.NodeID] {
+			n++
+		}
+	}
+	if n < 9 {
+		t.Errorf("of 24 jobs %d are of the small run of 10 that came second", n)
+	}
+}
+
+func TestTheJobOfADeletedNodeIsCounted(t *testing.T) {
+	d, ids := fleet(t, 3)
+	run := startRun(t, d, ids...)
+	held := claim(t, d, 1)[0]
+	if _, runs, err := d.DeleteNodes(t.Context(), ids); err != nil || len(runs) != 1 || runs[0] != run.ID {
+		t.Fatalf("delete: runs %v, %v", runs, err)
+	}
+	if run = reload(t, d, run); run.State != connexa.RunDone || run.Void != 3 {
+		t.Errorf("run %+v", run)
+	}
+	if _, err := d.Finish(t.Context(), held, found(connexa.Answered)); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("the result of a deleted node: %v", err)
+	}
+	groups, err := d.RunGroups(t.Context(), run.ID, 5)
+	if err != nil || len(groups) != 1 || groups[0].Mark != connexa.MarkDeleted || groups[0].Count != 3 {
+		t.Errorf("groups %+v, %v", groups, err)
+	}
+}
+
+func TestAJobInterruptedThreeTimesEndsWithoutAFact(t *testing.T) {
+	d, ids := fleet(t, 1)
+	run := startRun(t, d, ids...)
+	for i := range maxInterruptions {
+		if jobs := claim(t, d, 1); len(jobs) != 1 {
+			t.Fatalf("after %d interruptions: %d jobs", i, len(jobs))
+		}
+		if _, err := d.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if jobs := claim(t, d, 1); len(jobs) != 0 {
+		t.Error("the job runs a fourth time")
+	}
+	if run = reload(t, d, run); run.State != connexa.RunDone || run.Void != 1 {
+		t.Errorf("run %+v", run)
+	}
+	if n, err := d.Node(t.Context(), ids[0]); err != nil || n.Status != connexa.NotTested {
+		t.Errorf("status %q, %v", n.Status, err)
+	}
+}
+
+func TestAResultForAnOlderRevisionIsHistoryOnly(t *testing.T) {
+	d, ids := fleet(t, 1)
+	run := startRun(t, d, ids...)
+	j := claim(t, d, 1)[0]
+	n, err := d.Node(t.Context(), ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Login = "other"
+	if reset, err := d.EditNode(t.Context(), n, "", "ann"); err != nil || !reset {
+		t.Fatal(reset, err)
+	}
+	if done := finish(t, d, j, connexa.Answered); !done.Stale {
+		t.Error("the result is not called stale")
+	}
+	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.NotTested {
+		t.Errorf("status %q", n.Status)
+	}
+	again := claim(t, d, 1)
+	if len(again) != 1 || again[0].Login != "other" {
+		t.Fatalf("queued again: %+v", again)
+	}
+	finish(t, d, again[0], connexa.Answered)
+	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.PingOK {
+		t.Errorf("status %q", n.Status)
+	}
+	if run = reload(t, d, run); run.Good != 1 || run.State != connexa.RunDone {
+		t.Errorf("run %+v", run)
+	}
+}
+
+func TestAPausedRunIsNotClaimed(t *testing.T) {
+	d, ids := fleet(t, 4)
+	run := startRun(t, d, ids[:3]...)
+	if err := d.PauseRun(t.Context(), run.ID, connexa.T("run.notice.offline")); err != nil {
+		t.Fatal(err)
+	}
+	if jobs := claim(t, d, 10); len(jobs) != 0 {
+		t.Errorf("%d jobs of a paused run", len(jobs))
+	}
+	startRun(t, d, ids[2:]...) // one of them waits for the paused run, and now for this one too
+	if jobs := claim(t, d, 10); len(jobs) != 2 {
+		t.Errorf("%d jobs of the second run, want 2", len(jobs))
+	}
+	if err := d.ResumeRun(t.Context(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	if jobs := claim(t, d, 10); len(jobs) != 2 {
+		t.Errorf("%d jobs after the pause, want 2", len(jobs))
+	}
+	if run = reload(t, d, run); run.State != connexa.RunRunning || !run.Notice.IsZero() {
+		t.Errorf("run %+v", run)
+	}
+}
+
+func TestSuspectsAreLookedAtAgain(t *testing.T) {
+	d, ids := fleet(t, 2)
+	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok' WHERE id = ?`, ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	startRun(t, d, ids...)
+	long := found(connexa.NoAnswer)
+	long.Outcome.At = time.Now().Add(-70 * time.Second)
+	for _, j := range claim(t, d, 2) {
+		if _, err := d.Finish(t.Context(), j, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := d.LookAgain(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d jobs, %v; want one, for the suspect", n, err)
+	}
+	if n, err := d.LookAgain(t.Context()); n != 0 || err != nil {
+		t.Fatalf("%d jobs, %v; the suspect has one already", n, err)
+	}
+	jobs := claim(t, d, 5)
+	if len(jobs) != 1 || jobs[0].NodeID != ids[0] {
+		t.Fatalf("%+v", jobs)
+	}
+	finish(t, d, jobs[0], connexa.NoAnswer)
+	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.PingFailed || n.Doubt.Suspect() {
+		t.Errorf("after the second silence %+v", n.Verdict)
+	}
+}
+
+func TestARunOfNothingIsRefused(t *testing.T) {
+	d, _ := fleet(t, 1)
+	_, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: []int64{99}}})
+	if connexa.CodeOf(err) != connexa.Invalid {
+		t.Errorf("%v", err)
+	}
+	if runs, err := d.Runs(t.Context(), 0, 10); len(runs) != 0 || err != nil {
+		t.Errorf("%v %v", runs, err)
+	}
+}

@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type runStore interface {
+	StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error)
+	CancelRun(ctx context.Context, id int64) (working []int64, err error)
+	ResumeRun(ctx context.Context, id int64) error
+	Run(ctx context.Context, id int64) (connexa.Run, error)
+	Runs(ctx context.Context, before int64, n int) ([]connexa.Run, error)
+	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
+	RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error)
+	RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error)
+	LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error)
+}
+
+// runner is told what the store's rows cannot say by themselves.
+type runner interface {
+	Wake()
+	Cancel(jobs []int64)
+}
+
+// RunKinds lists the kinds of run that this panel can start.
+func (a *App) RunKinds() []connexa.RunKind { return a.Kinds }
+
+// StartRun starts a run over a selection. A node that is being tested in that
+// way already joins.
+func (a *App) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
+	if !slices.Contains(a.Kinds, n.Kind) {
+		return connexa.Run{}, connexa.Errorf(connexa.Invalid, "run.kind", string(n.Kind))
+	}
+	if n.By == "" {
+		n.By, _ = Actor(ctx)
+	}
+	run, err := a.Runs.StartRun(ctx, n)
+	if err != nil {
+		return connexa.Run{}, fmt.Errorf("start run: %w", err)
+	}
+	a.audit(ctx, connexa.ActRunStarted, fmt.Sprintf("run %d: %s, %d nodes", run.ID, run.Kind, run.Total))
+	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
+	a.Runner.Wake()
+	return run, nil
+}
+
+// CancelRun ends a run now.
+func (a *App) CancelRun(ctx context.Context, id int64) error {
+	working, err := a.Runs.CancelRun(ctx, id)
+	if err != nil {
+		return fmt.Errorf("cancel run %d: %w", id, err)
+	}
+	a.Runner.Cancel(working)
+	a.audit(ctx, connexa.ActRunCancelled, fmt.Sprintf("run %d", id))
+	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	return nil
+}
+
+// ResumeRun lets a paused run go on before it would by itself.
+func (a *App) ResumeRun(ctx context.Context, id int64) error {
+	if err := a.Runs.ResumeRun(ctx, id); err != nil {
+		return fmt.Errorf("resume run %d: %w", id, err)
+	}
+	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	a.Runner.Wake()
+	return nil
+}
+
+// RetryRun starts a run of the same kind over those nodes of run id whose jobs
+// ended with one of marks; no marks are all that did not end well. A cause that
+// is not nil narrows it.
+func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.Run, error) {
+	old, err := a.Runs.Run(ctx, id)
+	if err != nil {
+		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)
+	}
+	if len(marks) == 0 {
+		marks = slices.DeleteFunc(connexa.Marks(), func(m connexa.Mark) bool { return m == connexa.MarkGood || m == connexa.MarkSlow })
+	}
+	ids, err := a.Runs.RunNodes(ctx, id, marks, cause)
+	if err != nil {
+		return connexa.Run{}, fmt.Errorf("nodes of run %d: %w", id, err)
+	}
+	return a.StartRun(ctx, connexa.NewRun{Kind: old.Kind, Selection: connexa.Selection{IDs: ids}, Label: connexa.T("run.label.retry", id)})
+}
+
+// Run returns a run and how its jobs ended, alike with alike.
+func (a *App) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGroup, error) {
+	run, err := a.Runs.Run(ctx, id)
+	if err != nil {
+		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
+	}
+	groups, err := a.Runs.RunGroups(ctx, id, groupNodes)
+	if err != nil {
+		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
+	}
+	return run, groups, nil
+}
+
+// groupNodes is how many nodes a group of a run names.
+const groupNodes = 8
+
+// RunGroupNodes returns the nodes of one group of a run.
+func (a *App) RunGroupNodes(ctx context.Context, id int64, mark connexa.Mark, cause *connexa.Cause) ([]int64, error) {
+	return a.Runs.RunNodes(ctx, id, []connexa.Mark{mark}, cause)
+}
+
+// RunPage lists runs, the newest first, from the one before the id before on
+// (zero: from the newest). next is the id to ask with for the following page;
+// zero: there is none.
+func (a *App) RunPage(ctx context.Context, before int64, size int) (runs []connexa.Run, next int64, err error) {
+	if runs, err = a.Runs.Runs(ctx, before, size+1); err != nil {
+		return nil, 0, err
+	}
+	if len(runs) > size {
+		runs = runs[:size]
+		next = runs[size-1].ID
+	}
+	return runs, next, nil
+}
+
+// lingering is how long the bar shows a run that is over.
+const lingering = 8 * time.Second
+
+// ActiveRuns lists the runs that go on and those that ended a moment ago, the
+// newest first.
+func (a *App) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
+	return a.Runs.LiveRuns(ctx, a.Now().Add(-lingering))
+}
+
+// Testing says which of the nodes are looked at right now, and for what.
+func (a *App) Testing(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
+	return a.Runs.LiveJobs(ctx, nodeIDs)
+}
