@@ -57,6 +57,10 @@ type Reader struct {
 // NewReader returns a Reader on r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
 
+// Reset drops what was read so far and goes on with r, so that a server can use
+// a Reader again.
+func (r *Reader) Reset(from io.Reader) { r.r, r.head, r.tail = from, 0, 0 }
+
 // Next returns the next message. The body of an Unknown is valid until the next
 // call. The end of the stream between two messages is io.EOF, inside of one
 // io.ErrUnexpectedEOF; after *NotPPTP and ErrMalformed the stream is of no more

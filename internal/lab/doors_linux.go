@@ -1,0 +1,190 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// doors are the listeners of a fleet. A net.Listener and a goroutine for each
+// of 10,000 addresses take 36 MB; bare sockets in one epoll set, which Go's own
+// poller watches as it watches a socket, take one megabyte and one goroutine.
+type doors struct {
+	set     *os.File // the epoll set
+	sockets []socket
+}
+
+type socket struct {
+	fd   int
+	node int32
+}
+
+// backlog is how many connections wait at one address; the kernel caps it.
+const backlog = 1024
+
+// add binds addr for the node with the given number. Without listening, the
+// address is held and refuses.
+func (d *doors) add(node int, addr netip.AddrPort, listening bool) error {
+	if d.set == nil {
+		set, err := newSet()
+		if err != nil {
+			return err
+		}
+		d.set = set
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	d.sockets = append(d.sockets, socket{fd, int32(node)})
+	// Connections of an earlier fleet that linger in TIME_WAIT are no obstacle.
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	// Accepted connections inherit it.
+	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
+		return taken("bind", err)
+	}
+	if !listening {
+		return nil
+	}
+	if err := syscall.Listen(fd, backlog); err != nil {
+		return taken("listen", err)
+	}
+	// Fd is ours to fill: the position in sockets says more than the descriptor.
+	entry := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(len(d.sockets) - 1)}
+	return d.control(func(set int) error {
+		return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(set, syscall.EPOLL_CTL_ADD, fd, &entry))
+	})
+}
+
+func newSet() (*os.File, error) {
+	set, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	// os.NewFile hands a descriptor to Go's poller only when it does not block.
+	if err := syscall.SetNonblock(set, true); err != nil {
+		syscall.Close(set)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(set), "epoll"), nil
+}
+
+func (d *doors) control(act func(set int) error) error {
+	raw, err := d.set.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = act(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
+}
+
+func taken(call string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: %w", ErrTaken, os.NewSyscallError(call, err))
+	}
+	return os.NewSyscallError(call, err)
+}
+
+func (d *doors) close() {
+	for _, s := range d.sockets {
+		syscall.Close(s.fd)
+	}
+	d.sockets = nil
+	if d.set != nil {
+		d.set.Close()
+	}
+}
+
+// run gives every connection that comes in to accept, until ctx ends, and
+// closes the doors. It takes a slot for each first; accept's side gives it back.
+func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
+	defer d.close()
+	stop := context.AfterFunc(ctx, func() { d.set.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, err := d.set.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	events := make([]syscall.EpollEvent, 256)
+	for {
+		n := 0
+		var failed error
+		err := raw.Read(func(set uintptr) bool {
+			n, failed = syscall.EpollWait(int(set), events, 0)
+			return n > 0 || failed != nil && !errors.Is(failed, syscall.EINTR)
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err = errors.Join(err, failed); err != nil {
+			return fmt.Errorf("lab: wait for connections: %w", err)
+		}
+		for _, e := range events[:n] {
+			if !d.acceptAll(ctx, d.sockets[e.Fd], slots, accept) {
+				return nil
+			}
+		}
+	}
+}
+
+// acceptAll empties the backlog of one socket. It reports whether ctx lets it go
+// on.
+func (d *doors) acceptAll(ctx context.Context, s socket, slots chan struct{}, accept func(int, *conn)) bool {
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
+		fd, _, err := syscall.Accept4(s.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		if err == nil {
+			accept(int(s.node), &conn{File: os.NewFile(uintptr(fd), "pptp")})
+			continue
+		}
+		<-slots
+		switch {
+		case errors.Is(err, syscall.EINTR), errors.Is(err, syscall.ECONNABORTED):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			return true
+		}
+		// Out of descriptors or memory: those who hold them will let go.
+		return pause(ctx, 10*time.Millisecond)
+	}
+}
+
+// conn is an accepted connection. An os.File does all that is needed of it and
+// is made with half of the system calls of a net.TCPConn.
+type conn struct {
+	*os.File
+	once sync.Once
+}
+
+// Close closes the connection; again is harmless.
+func (c *conn) Close() (err error) {
+	c.once.Do(func() { err = c.File.Close() })
+	return err
+}
+
+// abort closes the connection with a reset.
+func (c *conn) abort() {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+		})
+	}
+	c.Close()
+}

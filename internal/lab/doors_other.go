@@ -1,0 +1,93 @@
+//go:build !linux
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// doors are the listeners of a fleet: one goroutine each. The Linux build knows
+// a cheaper way.
+type doors struct {
+	listeners []listener
+}
+
+type listener struct {
+	net.Listener
+	node int
+}
+
+const reservedFiles = 128
+
+// needFiles returns how many files a fleet of n servers plans with. The runtime
+// has raised the limit already.
+func needFiles(n int) (limit int, err error) { return n + 2048, nil }
+
+func (d *doors) add(node int, addr netip.AddrPort, listening bool) error {
+	if !listening {
+		return nil
+	}
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(addr))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: %w", ErrTaken, err)
+	}
+	if err != nil {
+		return err
+	}
+	d.listeners = append(d.listeners, listener{l, node})
+	return nil
+}
+
+func (d *doors) close() {
+	for _, l := range d.listeners {
+		l.Close()
+	}
+}
+
+func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
+	stop := context.AfterFunc(ctx, d.close)
+	defer stop()
+	var accepting sync.WaitGroup
+	defer accepting.Wait()
+	for _, l := range d.listeners {
+		accepting.Go(func() {
+			for {
+				nc, err := l.Accept()
+				if errors.Is(err, net.ErrClosed) {
+					return
+				}
+				if err != nil {
+					pause(ctx, 10*time.Millisecond)
+					continue
+				}
+				select {
+				case slots <- struct{}{}:
+					accept(l.node, &conn{TCPConn: nc.(*net.TCPConn)})
+				case <-ctx.Done():
+					nc.Close()
+					return
+				}
+			}
+		})
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// conn is an accepted connection.
+type conn struct {
+	*net.TCPConn
+}
+
+// abort closes the connection with a reset.
+func (c *conn) abort() {
+	_ = c.SetLinger(0)
+	c.Close()
+}

@@ -1,0 +1,196 @@
+// Package lab simulates a fleet of PPTP servers in this process: real TCP
+// listeners on addresses of 127/8, each with a behaviour, good or faulty in one
+// of many ways. Tests, the demo and load measurements run against it.
+//
+// Ten thousand servers cost 10,000 file descriptors, one goroutine and a few
+// megabytes.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/connexa-panel/connexa/internal/pptp/control"
+)
+
+// ErrTaken is wrapped by Listen when another program, or another fleet, listens
+// on an address of the fleet.
+var ErrTaken = errors.New("address is taken")
+
+// Config describes a fleet. Two fleets of one Config are equal.
+type Config struct {
+	Nodes  int          // how many servers, at least 1
+	Seed   uint64       // decides everything that is invented
+	Faults Faults       // default: every server is good
+	Port   uint16       // default 1723
+	Base   netip.Prefix // where the addresses are taken from; default 127.20.0.0/14
+
+	// MaxConns is how many connections are held open at once; more wait in the
+	// backlog of their listener. The default is half of the file descriptors
+	// that the listeners leave.
+	MaxConns int
+}
+
+var (
+	defaultBase = netip.MustParsePrefix("127.20.0.0/14")
+	loopback    = netip.MustParsePrefix("127.0.0.0/8")
+	localhost   = netip.MustParseAddr("127.0.0.1")
+)
+
+// Fleet is a fleet of servers.
+type Fleet struct {
+	maxConns int
+	nodes    []Node
+	visits   []atomic.Uint64 // connections accepted, by node
+	byAddr   map[netip.Addr]int
+
+	mu    sync.Mutex
+	doors *doors // set by Listen, taken by Run
+	open  map[*conn]struct{}
+	over  bool // set when Run ends: no connection may be added to open
+}
+
+// New returns the fleet that cfg describes. Nothing listens yet.
+func New(cfg Config) (*Fleet, error) {
+	if cfg.Port == 0 {
+		cfg.Port = control.Port
+	}
+	if cfg.Base == (netip.Prefix{}) {
+		cfg.Base = defaultBase
+	}
+	switch {
+	case cfg.Nodes < 1:
+		return nil, fmt.Errorf("lab: a fleet of %d servers, want at least 1", cfg.Nodes)
+	case !cfg.Base.IsValid() || !loopback.Contains(cfg.Base.Addr()) || cfg.Base.Bits() < loopback.Bits():
+		return nil, fmt.Errorf("lab: the addresses %v are not inside %v", cfg.Base, loopback)
+	case cfg.Base.Contains(localhost):
+		return nil, fmt.Errorf("lab: the addresses %v include %v, where real services listen", cfg.Base, localhost)
+	case cfg.MaxConns < 0:
+		return nil, fmt.Errorf("lab: at most %d connections", cfg.MaxConns)
+	}
+	f := &Fleet{
+		maxConns: cfg.MaxConns,
+		nodes:    make([]Node, 0, cfg.Nodes),
+		visits:   make([]atomic.Uint64, cfg.Nodes),
+		byAddr:   make(map[netip.Addr]int, cfg.Nodes),
+		open:     make(map[*conn]struct{}),
+	}
+	rnd := rand.New(rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15))
+	behaviours := cfg.Faults.deal(cfg.Nodes, rnd)
+	addr := cfg.Base.Masked().Addr()
+	for i, b := range behaviours {
+		// .0 and .255 would do, but look like a mistake in a table.
+		for addr = addr.Next(); addr.As4()[3] == 0 || addr.As4()[3] == 255; addr = addr.Next() {
+		}
+		if !cfg.Base.Contains(addr) {
+			return nil, fmt.Errorf("lab: %v has room for %d servers, not for %d", cfg.Base, i, cfg.Nodes)
+		}
+		f.byAddr[addr] = i
+		f.nodes = append(f.nodes, invent(netip.AddrPortFrom(addr, cfg.Port), b, rnd))
+	}
+	return f, nil
+}
+
+// Nodes lists the servers in the order of their addresses.
+func (f *Fleet) Nodes() []Node { return slices.Clone(f.nodes) }
+
+// Visits is how many connections the server at addr has accepted.
+func (f *Fleet) Visits(addr netip.Addr) uint64 {
+	i, ok := f.byAddr[addr]
+	if !ok {
+		return 0
+	}
+	return f.visits[i].Load()
+}
+
+// Listen opens every listener, so that a client may connect from then on. It
+// raises the process's limit of open files when it can. The error wraps
+// ErrTaken when an address is in use.
+func (f *Fleet) Listen() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.doors != nil || f.over {
+		return errors.New("lab: the fleet listens already")
+	}
+	limit, err := needFiles(len(f.nodes))
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	if f.maxConns == 0 {
+		f.maxConns = max(1, (limit-len(f.nodes)-reservedFiles)/2)
+	}
+	d := new(doors)
+	for i, n := range f.nodes {
+		if err := d.add(i, n.Addr, n.Behaviour.Kind != Refuse); err != nil {
+			d.close()
+			return fmt.Errorf("lab: listen on %v: %w", n.Addr, err)
+		}
+	}
+	f.doors = d
+	return nil
+}
+
+// Run serves until ctx ends, and then closes every listener and connection. It
+// opens the listeners if Listen has not. A fleet runs once.
+func (f *Fleet) Run(ctx context.Context) error {
+	f.mu.Lock()
+	listening := f.doors != nil
+	f.mu.Unlock()
+	if !listening {
+		if err := f.Listen(); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	d := f.doors
+	f.doors = nil
+	f.mu.Unlock()
+	if d == nil {
+		return errors.New("lab: the fleet runs already")
+	}
+	var serving sync.WaitGroup
+	slots := make(chan struct{}, f.maxConns)
+	err := d.run(ctx, slots, func(i int, c *conn) {
+		serving.Go(func() {
+			defer func() { <-slots }()
+			f.serve(ctx, i, c)
+		})
+	})
+	f.closeAll()
+	serving.Wait()
+	return err
+}
+
+// keep adds c to what is closed at the end, and reports whether that end is yet
+// to come.
+func (f *Fleet) keep(c *conn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return false
+	}
+	f.open[c] = struct{}{}
+	return true
+}
+
+func (f *Fleet) forget(c *conn) {
+	f.mu.Lock()
+	delete(f.open, c)
+	f.mu.Unlock()
+	c.Close()
+}
+
+func (f *Fleet) closeAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	for c := range f.open {
+		c.Close()
+	}
+}

@@ -1,0 +1,61 @@
+// Package labtest starts fleets of package lab for the length of a test.
+package labtest
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/lab"
+)
+
+// Start runs a fleet until the test ends. Without a Base in cfg it finds
+// addresses that no other test uses, in this process or another.
+func Start(t testing.TB, cfg lab.Config) *lab.Fleet {
+	t.Helper()
+	f, err := listen(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+// Faults reads a spec such as "good=3,silent=1".
+func Faults(t testing.TB, spec string) lab.Faults {
+	t.Helper()
+	f, err := lab.ParseFaults(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func listen(cfg lab.Config) (*lab.Fleet, error) {
+	search := cfg.Base == netip.Prefix{}
+	for try := 1; ; try++ {
+		if search {
+			// The product's own default, 127.20 to 127.23, is not touched.
+			second := byte(32 + rand.IntN(222))
+			cfg.Base = netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second}), 16)
+		}
+		f, err := lab.New(cfg)
+		if err != nil {
+			return nil, err
+		}
+		err = f.Listen()
+		if err == nil || !search || try == 20 || !errors.Is(err, lab.ErrTaken) {
+			return f, err
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/control"
+)
+
+// idle is how long a server waits for the next message. A client asks after its
+// health every minute, so three are enough.
+const idle = 3 * time.Minute
+
+// talk is one connection to one server.
+type talk struct {
+	*conn
+	node  *Node
+	visit uint64 // 1 for the node's first connection
+	r     control.Reader
+	out   []byte
+}
+
+// talks are used again: the buffers are most of what a connection would
+// allocate.
+var talks = sync.Pool{New: func() any { return new(talk) }}
+
+// serve lets node i behave on c.
+func (f *Fleet) serve(ctx context.Context, i int, c *conn) {
+	if !f.keep(c) {
+		c.Close()
+		return
+	}
+	defer f.forget(c)
+	t := talks.Get().(*talk)
+	defer talks.Put(t)
+	t.conn, t.node, t.visit = c, &f.nodes[i], f.visits[i].Add(1)
+	t.r.Reset(c)
+	t.behave(ctx)
+	t.conn, t.node = nil, nil
+	t.r.Reset(nil)
+}
+
+func (t *talk) behave(ctx context.Context) {
+	switch b := t.node.Behaviour; b.Kind {
+	case Slow:
+		t.pptp(ctx, b.Delay, control.StartOK)
+	case Lossy:
+		if t.visit%uint64(b.Every) != 0 {
+			t.listen()
+			return
+		}
+		t.pptp(ctx, 0, control.StartOK)
+	case Denied:
+		t.pptp(ctx, 0, b.Result)
+	case Silent:
+		t.listen()
+	case Garbage:
+		if t.hear() != nil {
+			t.write(t.garbage())
+			t.listen()
+		}
+	case Half:
+		if reply := t.reply(); reply != nil {
+			t.write(reply[:len(reply)/2])
+			t.listen()
+		}
+	case Reset:
+		if reply := t.reply(); reply != nil {
+			t.write(reply[:len(reply)/2])
+			t.abort()
+		}
+	case Drip:
+		t.drip(ctx, t.reply())
+	case SSH:
+		t.write([]byte("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"))
+		t.listen()
+	default: // Good; and Refuse, which nobody reaches
+		t.pptp(ctx, 0, control.StartOK)
+	}
+}
+
+// pptp is a server as it should be, but for a delay before each answer and the
+// result of the start.
+func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.StartResult) {
+	for {
+		m := t.hear()
+		if m == nil || !pause(ctx, delay) {
+			return
+		}
+		var answer control.Message
+		switch m := m.(type) {
+		case control.SCCRQ:
+			answer = t.start(result)
+		case control.EchoRequest:
+			answer = control.EchoReply{ID: m.ID, Result: control.ReplyOK}
+		case control.OCRQ:
+			answer = control.OCRP{
+				PeerCallID: m.CallID,
+				Result:     control.CallGeneralError,
+				General:    control.ErrorNoResource,
+			}
+		case control.StopCCRQ:
+			answer = control.StopCCRP{Result: control.ReplyOK}
+		default:
+			continue // Set-Link-Info, and what only servers send
+		}
+		t.out = answer.Append(t.out[:0])
+		if !t.write(t.out) || m.Type() == control.TypeStopCCRQ {
+			return
+		}
+		if !result.Answers() {
+			t.listen() // the client leaves, as the RFC has it
+			return
+		}
+	}
+}
+
+func (t *talk) start(result control.StartResult) control.SCCRP {
+	reply := control.SCCRP{
+		Version:     control.Version,
+		Result:      result,
+		MaxChannels: 1,
+		Firmware:    t.node.Server.Firmware,
+		Host:        t.node.Server.Host,
+		Vendor:      t.node.Server.Vendor,
+	}
+	switch {
+	case result == control.StartGeneralError:
+		reply.General = control.ErrorNoResource
+	case result == control.StartVersion:
+		reply.Version = 0x0200
+	}
+	return reply
+}
+
+// hear waits for a message. It is nil when the client left, said what is no
+// PPTP, or said nothing for too long.
+func (t *talk) hear() control.Message {
+	t.SetDeadline(time.Now().Add(idle))
+	m, err := t.r.Next()
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// reply waits for the start and returns the whole answer to it, or nil.
+func (t *talk) reply() []byte {
+	if _, ok := t.hear().(control.SCCRQ); !ok {
+		return nil
+	}
+	t.out = t.start(control.StartOK).Append(t.out[:0])
+	return t.out
+}
+
+// listen reads until the client leaves or has said nothing for too long.
+func (t *talk) listen() {
+	t.SetDeadline(time.Now().Add(idle))
+	var sink [256]byte
+	for {
+		if _, err := t.Read(sink[:]); err != nil {
+			return
+		}
+	}
+}
+
+func (t *talk) write(b []byte) bool {
+	t.SetDeadline(time.Now().Add(idle))
+	_, err := t.Write(b)
+	return err == nil
+}
+
+func (t *talk) drip(ctx context.Context, reply []byte) {
+	for i := range reply {
+		if !t.write(reply[i:i+1]) || !pause(ctx, time.Second) {
+			return
+		}
+	}
+	if reply != nil {
+		t.listen()
+	}
+}
+
+// garbage is what other services say to a stranger.
+func (t *talk) garbage() []byte {
+	switch seed := binary.BigEndian.Uint32(t.node.Addr.Addr().AsSlice()); seed % 3 {
+	case 0:
+		return []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n400 Bad Request")
+	case 1:
+		return []byte("220 ftp.example.net FTP server ready\r\n500 Unknown command\r\n")
+	default:
+		b := make([]byte, 64)
+		for i := range b {
+			seed = seed*1664525 + 1013904223 // any noise does, if it is the same each time
+			b[i] = byte(seed >> 24)
+		}
+		return b
+	}
+}
+
+// pause waits, and reports whether ctx let it.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+var _ io.ReadWriteCloser = (*conn)(nil)
