@@ -1,0 +1,162 @@
+package importer
+
+import (
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// block is a server whose fields stand on labelled lines.
+type block struct {
+	line    int // of its first label
+	first   string
+	values  map[string]string
+	raw     strings.Builder
+	problem connexa.Text
+}
+
+func (b *block) has(field string) bool { _, ok := b.values[field]; return ok }
+
+// whole says whether a server can come of b as it is.
+func (b *block) whole() bool {
+	return b.has("address") && (b.has("credentials") || b.has("login") && b.has("password"))
+}
+
+// fits says whether o can be more of the same server.
+func (b *block) fits(o *block) bool {
+	for field := range o.values {
+		if b.has(field) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *block) keep(raw string) {
+	if b.raw.Len() < maxRaw {
+		if b.raw.Len() > 0 {
+			b.raw.WriteByte('\n')
+		}
+		b.raw.WriteString(raw)
+	}
+}
+
+func (b *block) join(o *block) {
+	for field, value := range o.values {
+		b.values[field] = value
+	}
+	b.keep(o.raw.String())
+	if b.problem.IsZero() {
+		b.problem = o.problem
+	}
+}
+
+func (b *block) row() connexa.ImportRow {
+	row := connexa.ImportRow{Line: b.line, Problem: b.problem}
+	for _, field := range Fields() {
+		value, ok := b.values[field]
+		if !ok || !row.Problem.IsZero() {
+			continue
+		}
+		if field == "credentials" && (b.has("login") || b.has("password")) {
+			row.Problem = connexa.T("import.bad.twice")
+			continue
+		}
+		if field == "location" {
+			value = b.withoutKnownPlace(value, &row.Input)
+		}
+		row.Problem = set(&row.Input, field, value)
+	}
+	if row.Problem.IsZero() {
+		row.Problem = splitPort(&row.Input)
+	}
+	if row = finish(row); !row.Problem.IsZero() {
+		row.Raw = cut(b.raw.String())
+	}
+	return row
+}
+
+// withoutKnownPlace lets the labels of their own win over a location.
+func (b *block) withoutKnownPlace(value string, in *connexa.NodeInput) string {
+	p := parsePlace(value)
+	for _, f := range []struct{ have, more *string }{{&in.Country, &p.country}, {&in.State, &p.state}, {&in.City, &p.city}, {&in.Zip, &p.zip}} {
+		if *f.have == "" {
+			*f.have = *f.more
+		}
+	}
+	return ""
+}
+
+// blocks gathers labelled lines into servers. Lines without a blank one between
+// them are a paragraph. A paragraph is split where its first label, or an
+// address, comes again. A paragraph without an address may be more of the server
+// before it, so that a text with a blank line after each line can be read.
+type blocks struct {
+	emit      func(*block) bool
+	open      *block // of an earlier paragraph; may get more
+	now       *block // of this paragraph
+	first     string // label of this paragraph
+	paragraph bool
+}
+
+// add takes one labelled line.
+func (s *blocks) add(line int, field, value, raw string) bool {
+	if !s.paragraph {
+		s.paragraph, s.first = true, ""
+	}
+	if s.first == "" {
+		s.first = field
+	}
+	if s.now != nil && field != "" && (field == s.first && s.now.has(field) || field == "address" && s.now.has(field)) {
+		if !s.close() {
+			return false
+		}
+	}
+	if s.now == nil {
+		if field == "" {
+			return true
+		}
+		s.now = &block{line: line, values: map[string]string{}}
+	}
+	s.now.keep(raw)
+	switch {
+	case field == "":
+	case s.now.has(field):
+		s.now.problem = connexa.T("import.bad.twice")
+	default:
+		s.now.values[field] = value
+	}
+	return true
+}
+
+// blank ends the paragraph.
+func (s *blocks) blank() bool {
+	s.paragraph = false
+	return s.close()
+}
+
+// close ends the block at hand: it joins the open one or takes its place.
+func (s *blocks) close() bool {
+	b := s.now
+	if b == nil {
+		return true
+	}
+	s.now = nil
+	if s.open != nil && s.open.fits(b) && !(s.open.whole() && b.has("address")) {
+		s.open.join(b)
+		return true
+	}
+	before := s.open
+	s.open = b
+	return before == nil || s.emit(before)
+}
+
+// flush ends all blocks: what follows is no label.
+func (s *blocks) flush() bool {
+	if !s.blank() {
+		return false
+	}
+	b := s.open
+	s.open = nil
+	return b == nil || s.emit(b)
+}

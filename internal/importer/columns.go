@@ -1,0 +1,164 @@
+package importer
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Fields lists what a column may hold, besides the "" of one that is skipped.
+// Credentials are login and password with a colon between them, a location is
+// "Texas (Austin)" or "Arizona/Phoenix".
+func Fields() []string {
+	return []string{"address", "port", "login", "password", "country", "state", "city", "zip", "provider", "comment", "tags", "credentials", "location"}
+}
+
+// CheckMapping says whether rows can come of a mapping: it names an address and
+// a login, and no field twice.
+func CheckMapping(mapping []string) error {
+	seen := map[string]bool{}
+	for _, f := range mapping {
+		switch {
+		case f == "":
+		case fieldNames[f].IsZero():
+			return connexa.Errorf(connexa.Invalid, "import.mapping.unknown")
+		case seen[f]:
+			return connexa.Errorf(connexa.Invalid, "import.mapping.twice", fieldNames[f])
+		}
+		seen[f] = true
+	}
+	if !seen["address"] || !seen["login"] && !seen["credentials"] {
+		return connexa.Errorf(connexa.Invalid, "import.mapping.short")
+	}
+	return nil
+}
+
+// aliases are the names of columns and labels, as key makes them, the surest
+// first: where two columns of a file mean one field, the surer name has it.
+var aliases = map[string][]string{
+	"address": {"address", "ipaddress", "ipaddr", "ip", "ipv4", "host", "hostname", "serverip", "serveraddress", "server", "remote", "gateway",
+		"адрес", "ipадрес", "айпи", "айпиадрес", "хост", "адрессервера", "сервер"},
+	"port":     {"port", "serverport", "порт"},
+	"login":    {"login", "username", "user", "userid", "account", "accountname", "loginname", "логин", "пользователь", "имяпользователя", "учетнаязапись", "аккаунт"},
+	"password": {"password", "pass", "passwd", "pwd", "passw", "userpassword", "secret", "пароль", "пасс"},
+	"country":  {"country", "countrycode", "countryname", "cc", "страна", "кодстраны"},
+	"state":    {"state", "region", "province", "statecode", "regionname", "штат", "регион", "область", "край", "провинция"},
+	"city":     {"city", "town", "город"},
+	"zip":      {"zip", "zipcode", "postal", "postalcode", "postcode", "индекс", "почтовыйиндекс", "почтовыйкод"},
+	"provider": {"provider", "isp", "hoster", "hosting", "vendor", "провайдер", "хостер", "хостинг"},
+	"comment": {"comment", "comments", "note", "notes", "remark", "remarks", "description", "комментарий", "комментарии", "примечание", "примечания",
+		"заметка", "заметки", "описание"},
+	"tags":        {"tags", "tag", "labels", "group", "groups", "теги", "тег", "тэги", "тэг", "метки", "метка", "группа", "группы"},
+	"credentials": {"credentials", "credential", "creds", "auth", "loginpassword", "loginpass", "userpass", "логинпароль", "учетныеданные", "доступ"},
+	"location":    {"location", "place", "geo", "geolocation", "расположение", "местоположение", "место", "локация"},
+}
+
+// ignored are names that are known to say nothing of a server's identity: what
+// the panel's own export adds, and what other lists tend to hold.
+var ignored = []string{"status", "suspect", "step", "cause", "latencyms", "latency", "loss", "downmbps", "upmbps", "lastcheck",
+	"ping", "speed", "date", "time", "added", "created", "updated", "checked", "expires", "expire", "type", "protocol", "proto", "id", "no", "number",
+	"статус", "пинг", "скорость", "дата", "время", "тип", "протокол"}
+
+type alias struct {
+	field string
+	rank  int
+}
+
+var byAlias = func() map[string]alias {
+	m := map[string]alias{}
+	for field, names := range aliases {
+		for i, name := range names {
+			m[name] = alias{field, i}
+		}
+	}
+	for _, name := range ignored {
+		m[name] = alias{"", 0}
+	}
+	return m
+}()
+
+// key is a name of a column or label without case, blanks and marks.
+func key(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == 'ё' || r == 'Ё':
+			return 'е'
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
+}
+
+// header reads names of columns. It is one when it names an address and anything
+// else that is known.
+func header(names []string) (mapping []string, known int, ok bool) {
+	mapping = make([]string, len(names))
+	best := map[string]int{}
+	for i, name := range names {
+		a, found := byAlias[key(name)]
+		if !found {
+			continue
+		}
+		known++
+		if a.field == "" {
+			continue
+		}
+		if j, taken := best[a.field]; taken {
+			if byAlias[key(names[j])].rank <= a.rank {
+				continue
+			}
+			mapping[j] = ""
+		}
+		mapping[i], best[a.field] = a.field, i
+	}
+	_, ok = best["address"]
+	return mapping, known, ok && known > 1
+}
+
+// propose guesses what the columns of records hold, for a person to confirm.
+func propose(records [][]string) []string {
+	width := 0
+	for _, r := range records {
+		width = max(width, len(r))
+	}
+	mapping := make([]string, width)
+	most := func(test func(string) bool) int {
+		column, hits := -1, 0
+		for i := range width {
+			if mapping[i] != "" {
+				continue
+			}
+			n := 0
+			for _, r := range records {
+				if i < len(r) && test(strings.TrimSpace(r[i])) {
+					n++
+				}
+			}
+			if n > hits && 2*n >= len(records) {
+				column, hits = i, n
+			}
+		}
+		return column
+	}
+	give := func(field string, column int) {
+		if column >= 0 && column < width && mapping[column] == "" {
+			mapping[column] = field
+		}
+	}
+	give("address", most(looksLikeAddress))
+	give("port", most(func(s string) bool { return s == "1723" }))
+	free := slices.Index(mapping, "")
+	give("login", free)
+	give("password", slices.Index(mapping, ""))
+	give("country", most(func(s string) bool {
+		_, ok := Country(s)
+		return ok && s != "" && !(usState(s) && len(s) == 2 && s != "US")
+	}))
+	give("state", most(usState))
+	give("zip", most(looksLikeZip))
+	give("city", most(func(s string) bool { return s != "" && strings.IndexFunc(s, unicode.IsDigit) < 0 }))
+	return mapping
+}

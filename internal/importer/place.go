@@ -1,0 +1,133 @@
+package importer
+
+import (
+	"strings"
+	"unicode"
+)
+
+// place is where a server stands, as far as it was told.
+type place struct{ country, state, city, zip string }
+
+// parsePlace reads "Texas (Austin)", "Arizona/Phoenix 85001", "US/Arizona/Phoenix",
+// "Austin, TX, USA" and single names. A state stays as it was typed.
+func parsePlace(s string) place {
+	var p place
+	s = strings.TrimSpace(s)
+	s, p.zip = cutZip(s)
+	if outer, inner, ok := strings.Cut(s, "("); ok {
+		inner = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(inner), ")"))
+		p.wide(strings.TrimSpace(outer))
+		if p.zip == "" {
+			inner, p.zip = cutZip(inner)
+		}
+		p.city = inner
+		return p
+	}
+	if parts := trimmed(strings.Split(s, "/")); len(parts) > 1 {
+		p.downward(parts)
+		return p
+	}
+	if parts := trimmed(strings.Split(s, ",")); len(parts) > 1 {
+		if p.zip == "" && len(parts) > 2 && looksLikeZip(parts[len(parts)-1]) {
+			p.zip, parts = parts[len(parts)-1], parts[:len(parts)-1]
+		}
+		p.upward(parts)
+		return p
+	}
+	if code, ok := Country(s); ok && code != "" && !usState(s) {
+		p.country = code
+	} else if usState(s) {
+		p.state = s
+	} else {
+		p.city = s
+	}
+	return p
+}
+
+// wide takes the name of a state or a country; what is neither is a state.
+func (p *place) wide(s string) {
+	if code, ok := Country(s); ok && code != "" && !usState(s) {
+		p.country = code
+		return
+	}
+	p.state = s
+}
+
+// downward takes state/city or country/state/city.
+func (p *place) downward(parts []string) {
+	if len(parts) > 2 {
+		if code, ok := Country(parts[0]); ok && code != "" {
+			p.country, parts = code, parts[1:]
+		}
+		p.state = parts[0]
+	} else {
+		p.wide(parts[0])
+	}
+	p.city = strings.Join(parts[1:], "/")
+}
+
+// upward takes city, state, country; city, country; city, state or state, city.
+func (p *place) upward(parts []string) {
+	last := parts[len(parts)-1]
+	if code, ok := Country(last); ok && code != "" && !(len(parts) == 2 && usState(last)) {
+		p.country = code
+		parts = parts[:len(parts)-1]
+	}
+	switch {
+	case len(parts) == 1:
+		if usState(parts[0]) {
+			p.state = parts[0]
+		} else {
+			p.city = parts[0]
+		}
+	case usState(parts[0]) && !usState(parts[1]):
+		p.state, p.city = parts[0], strings.Join(parts[1:], ", ")
+	default:
+		p.city, p.state = parts[0], strings.Join(parts[1:], ", ")
+	}
+}
+
+// cutZip takes the words with digits off the end of s.
+func cutZip(s string) (rest, zip string) {
+	words := strings.Fields(s)
+	n := len(words)
+	for n > 0 && len(words)-n < 2 && looksLikeZip(words[n-1]) {
+		n--
+	}
+	if n == len(words) {
+		return s, ""
+	}
+	rest = strings.TrimRightFunc(strings.Join(words[:n], " "), func(r rune) bool { return unicode.IsSpace(r) || r == ',' })
+	return rest, strings.Join(words[n:], " ")
+}
+
+// trimmed drops what is empty.
+func trimmed(parts []string) []string {
+	kept := parts[:0]
+	for _, p := range parts {
+		if p = strings.TrimSpace(p); p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// usState says whether s is a code or a name of a state of the United States,
+// its district or its territories.
+func usState(s string) bool {
+	return usStates[strings.ToLower(strings.Join(strings.Fields(s), " "))]
+}
+
+var usStates = func() map[string]bool {
+	m := map[string]bool{}
+	for pair := range strings.SplitSeq("al alabama;ak alaska;az arizona;ar arkansas;ca california;co colorado;ct connecticut;de delaware;"+
+		"dc district of columbia;fl florida;ga georgia;hi hawaii;id idaho;il illinois;in indiana;ia iowa;ks kansas;ky kentucky;la louisiana;"+
+		"me maine;md maryland;ma massachusetts;mi michigan;mn minnesota;ms mississippi;mo missouri;mt montana;ne nebraska;nv nevada;"+
+		"nh new hampshire;nj new jersey;nm new mexico;ny new york;nc north carolina;nd north dakota;oh ohio;ok oklahoma;or oregon;"+
+		"pa pennsylvania;ri rhode island;sc south carolina;sd south dakota;tn tennessee;tx texas;ut utah;vt vermont;va virginia;"+
+		"wa washington;wv west virginia;wi wisconsin;wy wyoming;pr puerto rico;gu guam;vi virgin islands;as american samoa;mp northern mariana islands", ";") {
+		code, name, _ := strings.Cut(pair, " ")
+		m[code], m[name] = true, true
+	}
+	return m
+}()
