@@ -21,7 +21,7 @@ var locales embed.FS
 var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
 	all := map[Lang]map[string]message{}
 	for _, l := range Langs() {
-		words, err := load(locales, l)
+		words, _, err := load(locales, l)
 		if err != nil {
 			panic(err)
 		}
@@ -30,30 +30,32 @@ var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
 	return all
 })
 
-// load reads every file of a language. A key stands in one file only.
-func load(files fs.FS, l Lang) (map[string]message, error) {
+// load reads every file of a language, and says which keys stand in more than
+// one; a test holds that none does.
+func load(files fs.FS, l Lang) (words map[string]message, twice []string, err error) {
 	names, err := fs.Glob(files, path.Join("locales", string(l), "*.json"))
 	if err != nil {
-		return nil, fmt.Errorf("list the catalogue of %s: %w", l, err)
+		return nil, nil, fmt.Errorf("list the catalogue of %s: %w", l, err)
 	}
-	words := map[string]message{}
+	words = map[string]message{}
 	for _, name := range names {
 		data, err := fs.ReadFile(files, name)
 		if err != nil {
-			return nil, fmt.Errorf("read the catalogue: %w", err)
+			return nil, nil, fmt.Errorf("read the catalogue: %w", err)
 		}
 		var file map[string]message
 		if err := json.Unmarshal(data, &file); err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+			return nil, nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		for key, m := range file {
-			if _, twice := words[key]; twice {
-				return nil, fmt.Errorf("read %s: the key %s stands in another file too", name, key)
+			if _, known := words[key]; known {
+				twice = append(twice, key)
+				continue
 			}
 			words[key] = m
 		}
 	}
-	return words, nil
+	return words, twice, nil
 }
 
 // message is one sentence in every plural form it has; one that does not
