@@ -12,22 +12,30 @@ import (
 
 // Deps is what an App works with.
 type Deps struct {
-	Audit   auditStore
-	Publish func(connexa.Event) // after a commit; never blocks
-	Now     func() time.Time
-	Log     *slog.Logger
+	Users    userStore
+	Settings settingsStore
+	Audit    auditStore
+	Runs     runStore
+	Runner   runner
+	Kinds    []connexa.RunKind   // of run that can be started here
+	Publish  func(connexa.Event) // after a commit; never blocks
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // App is the service layer. Its methods are safe for use by many goroutines.
 type App struct {
 	Deps
+	passwords *passwords
+	limiter   limiter
 }
 
 // New returns an App. It starts nothing.
-func New(d Deps) *App { return &App{Deps: d} }
+func New(d Deps) *App { return &App{Deps: d, passwords: newPasswords(usualCost)} }
 
 type auditStore interface {
 	AddAudit(ctx context.Context, row connexa.AuditRow) error
+	AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error)
 }
 
 type actorKey struct{}

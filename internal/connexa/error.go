@@ -20,6 +20,7 @@ const (
 	Conflict  Code = "conflict"  // the thing changed, or already is
 	Forbidden Code = "forbidden" // not without a login, or the password again
 	Busy      Code = "busy"      // later, not now
+	TooSoon   Code = "too_soon"  // not before a wait that the sentence names
 	Internal  Code = "internal"  // our fault; the log knows more
 )
 

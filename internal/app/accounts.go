@@ -1,0 +1,281 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// AdminName is the user that the first start makes.
+const AdminName = "admin"
+
+// Bounds of a password that a person chooses.
+const (
+	passwordShortest = 8    // characters
+	passwordLongest  = 1024 // bytes
+	nameLongest      = 128  // bytes
+)
+
+type userStore interface {
+	AddFirstUser(ctx context.Context, name, passwordHash string) (added bool, err error)
+	HasUsers(ctx context.Context) (bool, error)
+	User(ctx context.Context, id int64) (connexa.User, error)
+	UserByName(ctx context.Context, name string) (connexa.User, error)
+	SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error)
+
+	StartSession(ctx context.Context, token connexa.Secret, s connexa.Session) error
+	SessionAlive(ctx context.Context, token connexa.Secret) (bool, error)
+	Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error)
+	EndSession(ctx context.Context, userID, id int64) error
+	EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error)
+}
+
+// WaitError says that too many wrong passwords came, and how long nobody is
+// listened to. Its code is TooSoon.
+type WaitError struct {
+	Wait time.Duration
+}
+
+func (e *WaitError) Error() string { return fmt.Sprintf("wait %s before the next password", e.Wait) }
+
+func (e *WaitError) Unwrap() error {
+	return &connexa.Error{Code: connexa.TooSoon, Text: connexa.T("login.wait", e.Wait)}
+}
+
+// waitError rounds up to whole seconds: "wait 0 s" would be a riddle.
+func waitError(d time.Duration) error {
+	return &WaitError{Wait: (d + time.Second - 1).Truncate(time.Second)}
+}
+
+// FirstStart makes the user AdminName while there is no user at all. With an
+// empty password it makes one up and returns it, to be shown once.
+func (a *App) FirstStart(ctx context.Context, password connexa.Secret) (made bool, generated connexa.Secret, err error) {
+	some, err := a.Users.HasUsers(ctx)
+	if err != nil || some {
+		return false, "", err
+	}
+	if len(password) > passwordLongest {
+		return false, "", connexa.Errorf(connexa.Invalid, "field.password.long", passwordLongest)
+	}
+	if password == "" {
+		generated = randomPassword()
+		password = generated
+	} else if utf8.RuneCountInString(password.Reveal()) < passwordShortest {
+		a.Log.Warn("the admin password is short", "least", passwordShortest)
+	}
+	hash, err := a.passwords.hash(ctx, password)
+	if err != nil {
+		return false, "", err
+	}
+	made, err = a.Users.AddFirstUser(ctx, AdminName, hash)
+	if err != nil || !made {
+		return false, "", err
+	}
+	return true, generated, nil
+}
+
+// Login checks a name and a password for the address in ctx. A browser that has
+// logged in as that user before is named by browser and has attempts of its own,
+// so that guesses from elsewhere cannot shut it out; empty means any other.
+//
+// The errors are Forbidden for a wrong pair, a *WaitError, and Busy.
+func (a *App) Login(ctx context.Context, name string, password connexa.Secret, browser string) (connexa.User, error) {
+	_, address := Actor(ctx)
+	name = strings.TrimSpace(name)
+	if len(name) > nameLongest || len(password) > passwordLongest {
+		return connexa.User{}, connexa.Errorf(connexa.Forbidden, "login.wrong")
+	}
+	who := accountKey(name)
+	if browser != "" {
+		who = "browser " + browser
+	}
+	u, err := a.Users.UserByName(ctx, name)
+	if err != nil && connexa.CodeOf(err) != connexa.NotFound {
+		return connexa.User{}, err
+	}
+	ctx = WithActor(ctx, u.Name, address) // empty for a stranger: people type passwords into the wrong field
+	if err := a.prove(ctx, u, password, addressKey(address), who); err != nil {
+		if connexa.CodeOf(err) == connexa.Forbidden {
+			a.audit(ctx, connexa.ActLoginFailed, "")
+		}
+		return connexa.User{}, err
+	}
+	return u, nil
+}
+
+// prove checks the password of u, or wastes the same time when there is no u,
+// and keeps the limiter's books: where it came from, and who was tried.
+func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret, from, who string) error {
+	if wait := a.limiter.begin(from, who); wait > 0 {
+		return waitError(wait)
+	}
+	ok, err := a.passwords.match(ctx, u.PasswordHash, password)
+	switch {
+	case err != nil:
+		a.limiter.undo(from, who)
+		return err
+	case !ok:
+		return connexa.Errorf(connexa.Forbidden, "login.wrong")
+	}
+	a.limiter.undo(from) // an address may be many people
+	a.limiter.forget(who)
+	return nil
+}
+
+// StartSession makes the session of a login that succeeded; token is what the
+// browser gets.
+func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.User, agent string) error {
+	_, address := Actor(ctx)
+	s := connexa.Session{UserID: u.ID, Address: address, Agent: cut(agent, 300)}
+	if err := a.Users.StartSession(ctx, token, s); err != nil {
+		return err
+	}
+	a.audit(WithActor(ctx, u.Name, address), connexa.ActLogin, "")
+	return nil
+}
+
+// SessionAlive says whether the session with that token still counts.
+func (a *App) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
+	return a.Users.SessionAlive(ctx, token)
+}
+
+// Logout records that the person in ctx left; the session store forgets the
+// session.
+func (a *App) Logout(ctx context.Context) { a.audit(ctx, connexa.ActLogout, "") }
+
+// Ready says whether the panel can serve: the database answers and somebody may
+// log in.
+func (a *App) Ready(ctx context.Context) error {
+	some, err := a.Users.HasUsers(ctx)
+	if err == nil && !some {
+		err = connexa.Errorf(connexa.Busy, "error.not_ready")
+	}
+	return err
+}
+
+// User returns the user with that id.
+func (a *App) User(ctx context.Context, id int64) (connexa.User, error) { return a.Users.User(ctx, id) }
+
+// Reauth checks the password of a person who is logged in, once more.
+func (a *App) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
+	if err := a.again(ctx, userID, password); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActReauth, "")
+	return nil
+}
+
+func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) error {
+	u, err := a.Users.User(ctx, userID)
+	if err != nil {
+		return err
+	}
+	if len(password) > passwordLongest {
+		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
+	}
+	_, address := Actor(ctx)
+	err = a.prove(ctx, u, password, addressKey(address), fmt.Sprintf("again %d", userID))
+	if connexa.CodeOf(err) == connexa.Forbidden {
+		a.audit(ctx, connexa.ActLoginFailed, "")
+		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
+	}
+	return err
+}
+
+// ChangePassword gives a user a new password once the old one was proven, ends
+// all of the user's sessions but the one with that token, and returns how many.
+// FieldErrors name the fields "old", "new" and "repeat".
+func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
+	u, err := a.Users.User(ctx, userID)
+	if err != nil {
+		return 0, err
+	}
+	errs := connexa.FieldErrors{}
+	switch {
+	case utf8.RuneCountInString(fresh.Reveal()) < passwordShortest:
+		errs.Add("new", "field.password.short", passwordShortest)
+	case len(fresh) > passwordLongest:
+		errs.Add("new", "field.password.long", passwordLongest)
+	case strings.EqualFold(fresh.Reveal(), u.Name):
+		errs.Add("new", "field.password.name")
+	case fresh.Equal(old):
+		errs.Add("new", "field.password.same")
+	}
+	if !fresh.Equal(repeat) {
+		errs.Add("repeat", "field.password.repeat")
+	}
+	if len(errs) > 0 {
+		return 0, errs
+	}
+	if err := a.again(ctx, userID, old); err != nil {
+		if code := connexa.CodeOf(err); code == connexa.Forbidden || code == connexa.TooSoon {
+			return 0, connexa.FieldErrors{"old": connexa.TextOf(err)}
+		}
+		return 0, err
+	}
+	hash, err := a.passwords.hash(ctx, fresh)
+	if err != nil {
+		return 0, err
+	}
+	if ended, err = a.Users.SetPassword(ctx, userID, hash, token); err != nil {
+		return 0, err
+	}
+	a.audit(ctx, connexa.ActPassword, "")
+	return ended, nil
+}
+
+// Sessions lists a user's sessions; the one with the token current is marked.
+func (a *App) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
+	return a.Users.Sessions(ctx, userID, current)
+}
+
+// EndSession ends one session of a user.
+func (a *App) EndSession(ctx context.Context, userID, id int64) error {
+	if err := a.Users.EndSession(ctx, userID, id); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActSessionRevoked, "1")
+	return nil
+}
+
+// EndOtherSessions ends all sessions of a user but the one with the token keep,
+// and returns how many.
+func (a *App) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (int, error) {
+	n, err := a.Users.EndOtherSessions(ctx, userID, keep)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	a.audit(ctx, connexa.ActSessionRevoked, fmt.Sprint(n))
+	return n, nil
+}
+
+// addressKey is what the limiter knows of an address. Whoever has one IPv6
+// address has the 64 bits below its network too.
+func addressKey(address string) string {
+	if a, err := netip.ParseAddr(address); err == nil {
+		if a = a.Unmap().WithZone(""); a.Is6() {
+			p, _ := a.Prefix(64)
+			return "address " + p.String()
+		}
+		return "address " + a.String()
+	}
+	return "address " + address
+}
+
+func accountKey(name string) string { return "account " + strings.ToLower(name) }
+
+// cut shortens s to n bytes, at the edge of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,123 @@
+package app
+
+import (
+	"sync"
+	"time"
+)
+
+// limiter makes guessing slow. Each key (an address, an account) has a few free
+// attempts; after them every attempt doubles the wait before the next.
+type limiter struct {
+	mu   sync.Mutex
+	keys map[string]*guesses
+}
+
+type guesses struct {
+	count int
+	next  time.Time // not before
+	last  time.Time
+}
+
+const (
+	freeAttempts = 4
+	longestWait  = 15 * time.Minute
+	forgetAfter  = 2 * time.Hour // without an attempt
+	mostKeys     = 20_000        // about 3 MiB
+)
+
+// waitAfter is the wait that follows that many attempts in a row.
+func waitAfter(count int) time.Duration {
+	if count < freeAttempts {
+		return 0
+	}
+	if n := count - freeAttempts; n < 10 {
+		return min(longestWait, time.Second<<n)
+	}
+	return longestWait
+}
+
+// begin counts an attempt against every key, before its outcome is known, so
+// that a hundred at once are not a hundred first ones. When one of the keys has
+// to wait, nothing is counted and the wait is returned.
+func (l *limiter) begin(keys ...string) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for _, k := range keys {
+		if g := l.keys[k]; g != nil {
+			wait = max(wait, g.next.Sub(now))
+		}
+	}
+	if wait > 0 {
+		return wait
+	}
+	for _, k := range keys {
+		g := l.get(k, now)
+		g.count++
+		g.last, g.next = now, now.Add(waitAfter(g.count))
+	}
+	return 0
+}
+
+// undo takes an attempt back that came to no verdict or to a good one.
+func (l *limiter) undo(keys ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		if g := l.keys[k]; g != nil && g.count > 0 {
+			g.count--
+			g.next = g.last.Add(waitAfter(g.count))
+		}
+	}
+}
+
+// forget clears keys: who knows the password has not been guessing.
+func (l *limiter) forget(keys ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		delete(l.keys, k)
+	}
+}
+
+// wait says how long the keys have to wait now.
+func (l *limiter) wait(keys ...string) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		if g := l.keys[k]; g != nil {
+			wait = max(wait, time.Until(g.next))
+		}
+	}
+	return wait
+}
+
+func (l *limiter) get(key string, now time.Time) *guesses {
+	g := l.keys[key]
+	if g != nil && now.Sub(g.last) > forgetAfter {
+		*g = guesses{}
+	}
+	if g == nil {
+		if l.keys == nil {
+			l.keys = map[string]*guesses{}
+		}
+		if len(l.keys) >= mostKeys {
+			l.makeRoom(now)
+		}
+		g = &guesses{}
+		l.keys[key] = g
+	}
+	return g
+}
+
+// makeRoom drops what is forgotten and, where that is not enough, the keys with
+// the fewest attempts: a flood of new keys must not wash away an old grudge.
+func (l *limiter) makeRoom(now time.Time) {
+	for least := 0; len(l.keys) >= mostKeys; least++ {
+		for k, g := range l.keys {
+			if now.Sub(g.last) > forgetAfter || g.count <= least {
+				delete(l.keys, k)
+			}
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// cost is what one argon2id computation takes (RFC 9106).
+type cost struct {
+	memory uint32 // KiB
+	passes uint32
+	lanes  uint8
+}
+
+// usualCost is that of new hashes: 19 MiB and two passes, the first choice of
+// OWASP for a machine with little memory. Old hashes name their own.
+var usualCost = cost{memory: 19 * 1024, passes: 2, lanes: 1}
+
+const (
+	saltBytes = 16
+	keyBytes  = 32
+)
+
+var base64s = base64.RawStdEncoding.Strict()
+
+// phc is a password hash as the PHC string format writes it:
+// $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH.
+type phc struct {
+	cost
+	salt, key []byte
+}
+
+func (h phc) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.passes, h.lanes,
+		base64s.EncodeToString(h.salt), base64s.EncodeToString(h.key))
+}
+
+var errPHC = errors.New("not an argon2id hash in PHC form")
+
+// parsePHC reads a hash. Bounds keep a damaged row from asking for all memory.
+func parsePHC(s string) (phc, error) {
+	f := strings.Split(s, "$")
+	if len(f) != 6 || f[0] != "" || f[1] != "argon2id" || f[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return phc{}, errPHC
+	}
+	var h phc
+	if _, err := fmt.Sscanf(f[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.lanes); err != nil {
+		return phc{}, fmt.Errorf("%w: %w", errPHC, err)
+	}
+	if h.memory < 8 || h.memory > 1<<20 || h.passes < 1 || h.passes > 64 || h.lanes < 1 {
+		return phc{}, fmt.Errorf("%w: cost out of bounds", errPHC)
+	}
+	var err error
+	if h.salt, err = base64s.DecodeString(f[4]); err != nil {
+		return phc{}, fmt.Errorf("%w: %w", errPHC, err)
+	}
+	if h.key, err = base64s.DecodeString(f[5]); err != nil {
+		return phc{}, fmt.Errorf("%w: %w", errPHC, err)
+	}
+	if len(h.salt) < 8 || len(h.key) < 16 || h.String() != s {
+		return phc{}, errPHC
+	}
+	return h, nil
+}
+
+func (h phc) compute(password connexa.Secret) []byte {
+	n := keyBytes
+	if len(h.key) > 0 {
+		n = len(h.key)
+	}
+	return argon2.IDKey([]byte(password.Reveal()), h.salt, h.passes, h.memory, h.lanes, uint32(n))
+}
+
+// passwords hashes and compares, a few at a time: each computation holds
+// megabytes and a core, and anybody may ask for one.
+type passwords struct {
+	cost  cost
+	seats chan struct{} // working or waiting
+	desks chan struct{} // working
+}
+
+const (
+	hashesAtOnce = 2
+	hashesQueued = 8
+	hashesWait   = 5 * time.Second
+)
+
+func newPasswords(c cost) *passwords {
+	return &passwords{
+		cost:  c,
+		seats: make(chan struct{}, hashesAtOnce+hashesQueued),
+		desks: make(chan struct{}, hashesAtOnce),
+	}
+}
+
+// enter waits for a turn; with a full queue, or after a wait that no person
+// would sit through, the answer is Busy. The caller calls leave.
+func (p *passwords) enter(ctx context.Context) (leave func(), err error) {
+	busy := connexa.Errorf(connexa.Busy, "login.busy")
+	select {
+	case p.seats <- struct{}{}:
+	default:
+		return nil, busy
+	}
+	timer := time.NewTimer(hashesWait)
+	defer timer.Stop()
+	select {
+	case p.desks <- struct{}{}:
+		return func() { <-p.desks; <-p.seats }, nil
+	case <-timer.C:
+		err = busy
+	case <-ctx.Done():
+		err = fmt.Errorf("wait for a turn to check a password: %w", ctx.Err())
+	}
+	<-p.seats
+	return nil, err
+}
+
+// hash returns the PHC string of a password.
+func (p *passwords) hash(ctx context.Context, password connexa.Secret) (string, error) {
+	leave, err := p.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	h := phc{cost: p.cost, salt: make([]byte, saltBytes)}
+	rand.Read(h.salt)
+	h.key = h.compute(password)
+	return h.String(), nil
+}
+
+// match says whether password is the one behind hash. For the hash "", that of
+// a user who does not exist, it does the same work and says no.
+func (p *passwords) match(ctx context.Context, hash string, password connexa.Secret) (bool, error) {
+	h := phc{cost: p.cost, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}
+	if hash == "" {
+		rand.Read(h.key)
+	} else {
+		var err error
+		if h, err = parsePHC(hash); err != nil {
+			return false, fmt.Errorf("check a password: %w", err)
+		}
+	}
+	leave, err := p.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return subtle.ConstantTimeCompare(h.compute(password), h.key) == 1 && hash != "", nil
+}
+
+// randomPassword has 20 letters and digits that are not mixed up when read
+// aloud, in groups of five: 98 bits.
+func randomPassword() connexa.Secret {
+	const alphabet = "abcdefghjkmnpqrstuvwxyz23456789" // 31
+	var b strings.Builder
+	for one := make([]byte, 1); b.Len() < 23; {
+		rand.Read(one)
+		if n := int(one[0]); n < 248 { // 8 × 31: no letter is likelier than another
+			if b.Len()%6 == 5 {
+				b.WriteByte('-')
+			}
+			b.WriteByte(alphabet[n%len(alphabet)])
+		}
+	}
+	return connexa.Secret(b.String())
+}

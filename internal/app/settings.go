@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type settingsStore interface {
+	Settings(ctx context.Context) (connexa.Settings, error)
+	ChangeSettings(ctx context.Context, change func(*connexa.Settings) error) error
+}
+
+// CurrentSettings returns the settings.
+func (a *App) CurrentSettings(ctx context.Context) (connexa.Settings, error) {
+	return a.Settings.Settings(ctx)
+}
+
+// ChangeSettings puts fresh in place of the settings, or says with FieldErrors
+// what is out of bounds. Whether the key was confirmed is not a setting that a
+// form can change.
+func (a *App) ChangeSettings(ctx context.Context, fresh connexa.Settings) error {
+	if err := fresh.Check(); err != nil {
+		return err
+	}
+	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+		fresh.KeyConfirmed = s.KeyConfirmed
+		*s = fresh
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActSettings, "")
+	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
+	return nil
+}
+
+// ConfirmKey notes that the admin keeps a copy of the key apart from the
+// database; the banner that asks for it goes.
+func (a *App) ConfirmKey(ctx context.Context) error {
+	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+		if s.KeyConfirmed.IsZero() {
+			s.KeyConfirmed = a.Now()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActKeyConfirmed, "")
+	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
+	return nil
+}
