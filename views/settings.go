@@ -1,0 +1,32 @@
+package views
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// SettingsPage is the form of the settings: what was typed, by the name of the
+// field, and what is wrong with it.
+type SettingsPage struct {
+	Values       map[string]string
+	Errors       connexa.FieldErrors
+	KeyConfirmed time.Time // zero: not yet
+}
+
+// SettingsOf is the form as the settings fill it.
+func SettingsOf(s connexa.Settings) SettingsPage {
+	return SettingsPage{
+		Values: map[string]string{
+			"concurrency":      strconv.Itoa(s.Concurrency),
+			"connect_rate":     strconv.Itoa(s.ConnectRate),
+			"per_network":      strconv.Itoa(s.PerNetwork),
+			"per_address":      strconv.Itoa(s.PerAddress),
+			"ping_attempts":    strconv.Itoa(s.PingAttempts),
+			"history_raw_days": strconv.Itoa(s.HistoryRawDays),
+			"encryption":       string(s.Encryption),
+		},
+		KeyConfirmed: s.KeyConfirmed,
+	}
+}
