@@ -1,0 +1,80 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// How much a request may send and how long it may take.
+const (
+	formBytes   = 1 << 20
+	uploadBytes = 257 << 20 // a file of 256 MiB, and the form around it
+	pageTime    = 30 * time.Second
+	longTime    = 30 * time.Minute
+)
+
+// access registers handlers by who may call them.
+type access struct {
+	h   *Handlers
+	mux *http.ServeMux
+}
+
+// bare is for all, and needs no session.
+func (a access) bare(pattern string, f http.HandlerFunc) {
+	a.mux.Handle(pattern, limit(f, formBytes, pageTime))
+}
+
+// open is for all; the session is there when there is one.
+func (a access) open(pattern string, f http.HandlerFunc) {
+	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(f), formBytes, pageTime))
+}
+
+// page is for who is logged in.
+func (a access) page(pattern string, f http.HandlerFunc) {
+	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(a.h.guard(f)), formBytes, pageTime))
+}
+
+// secret is a page for who has entered the password again a short while ago.
+func (a access) secret(pattern string, f http.HandlerFunc) {
+	a.page(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if a.h.proved(w, r) {
+			f(w, r)
+		}
+	})
+}
+
+// long is a page that may take its time: a download.
+func (a access) long(pattern string, f http.HandlerFunc) {
+	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(a.h.guard(f)), formBytes, longTime))
+}
+
+// upload is a page that may be sent a file.
+func (a access) upload(pattern string, f http.HandlerFunc) {
+	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(a.h.guard(f)), uploadBytes, longTime))
+}
+
+// stream is an endless answer for who is logged in. It stands outside
+// LoadAndSave, which would hold the session as it was when the page came; its
+// context ends with the session instead.
+func (a access) stream(pattern string, f http.HandlerFunc) {
+	a.mux.Handle(pattern, a.h.streamGuard(f))
+}
+
+// limit bounds the body and the time of a request. The deadlines of the
+// connection come on top of the context's: a slow sender or reader does not look
+// at contexts.
+func limit(next http.Handler, bytes int64, d time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		until := time.Now().Add(d)
+		rc := http.NewResponseController(w)
+		// A writer without deadlines is one of a test.
+		_ = rc.SetReadDeadline(until)
+		_ = rc.SetWriteDeadline(until.Add(5 * time.Second)) // time to say that it took too long
+		ctx, cancel := context.WithDeadline(r.Context(), until)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, bytes)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,51 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// frame is what surrounds the content of a page: who is logged in, what waits to
+// be said. It takes the waiting toasts, so a page that is not drawn after all
+// loses them.
+func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.Text, nav views.Nav) views.Page {
+	who := personOf(r.Context())
+	pg := views.Page{
+		Title:  i18n.From(r.Context()).Text(title),
+		Nav:    nav,
+		User:   who.name,
+		Here:   localPath(r.URL.RequestURI()),
+		Theme:  views.Theme(h.preferences(r).Theme),
+		Toasts: h.flashes(w, r),
+	}
+	if r.Method != http.MethodGet { // a form that was drawn again: its address answers no GET
+		pg.Here = ownPath(r.Referer(), r.Host)
+	}
+	if who.id != 0 {
+		pg.Banners = h.banners(r)
+	}
+	return pg
+}
+
+// banners are what stays on every page until it is settled.
+func (h *Handlers) banners(r *http.Request) []views.Banner {
+	var list []views.Banner
+	s, err := h.app.CurrentSettings(r.Context())
+	if err != nil {
+		h.log.Error("read the settings for the banners", "err", err)
+		return nil
+	}
+	if s.KeyConfirmed.IsZero() {
+		list = append(list, views.Banner{
+			ID:     "banner-key",
+			Tone:   views.ToneWarn,
+			Title:  connexa.T("banner.key.title"),
+			Text:   connexa.T("banner.key.text"),
+			Action: &views.Action{Text: connexa.T("banner.key.done"), URL: "/settings/key"},
+		})
+	}
+	return list
+}

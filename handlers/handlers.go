@@ -1,0 +1,97 @@
+// Package handlers is HTTP in, HTML out: one file per action. What an action
+// means is decided in package app, what it looks like in package views.
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gorilla/securecookie"
+	"github.com/gorilla/sessions"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/events"
+)
+
+// Deps is what the handlers work with. All but the marked fields are needed.
+type Deps struct {
+	App           *app.App
+	Broker        *events.Broker
+	Sessions      scs.CtxStore
+	CookieSign    []byte         // 32 bytes; cookies with content are signed with it
+	CookieEncrypt []byte         // 32 bytes; and encrypted with this one
+	PublicURL     *url.URL       // optional: where browsers reach the panel, when a proxy stands before it
+	Trusted       []netip.Prefix // optional: proxies whose X-Forwarded-For is believed
+	TLS           bool           // the panel itself speaks TLS
+	Version       string         // optional: shown in the foot of the menu
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// Handlers answers every request of the panel.
+type Handlers struct {
+	app     *app.App
+	broker  *events.Broker
+	login   *scs.SessionManager
+	prefs   *sessions.CookieStore
+	known   *securecookie.SecureCookie
+	origin  *http.CrossOriginProtection
+	trusted []netip.Prefix
+	secure  bool // browsers come by https
+	version string
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// New returns the handlers. It starts nothing.
+func New(d Deps) (*Handlers, error) {
+	if len(d.CookieSign) != 32 || len(d.CookieEncrypt) != 32 {
+		return nil, errors.New("the cookie keys have 32 bytes each")
+	}
+	h := &Handlers{
+		app: d.App, broker: d.Broker, trusted: d.Trusted, version: d.Version, now: d.Now, log: d.Log,
+		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
+		origin: http.NewCrossOriginProtection(),
+	}
+	if d.PublicURL != nil {
+		// Behind a proxy that rewrites Host, a form's Origin is not the Host we see.
+		if err := h.origin.AddTrustedOrigin(d.PublicURL.Scheme + "://" + d.PublicURL.Host); err != nil {
+			return nil, fmt.Errorf("public url: %w", err)
+		}
+	}
+	h.origin.SetDenyHandler(http.HandlerFunc(h.crossOrigin))
+	h.login = h.newLogin(d.Sessions)
+	h.prefs = h.newPreferences(d.CookieSign, d.CookieEncrypt)
+	h.known = newKnown(d.CookieSign, d.CookieEncrypt)
+	return h, nil
+}
+
+// cookieName gives a cookie the prefix with which browsers hold it to this very
+// host and to https, where there is https.
+func (h *Handlers) cookieName(name string) string {
+	if h.secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// person is who is logged in.
+type person struct {
+	id   int64
+	name string
+}
+
+type personKey struct{}
+
+// personOf returns who asks; the zero person on the pages before the login.
+func personOf(ctx context.Context) person {
+	p, _ := ctx.Value(personKey{}).(person)
+	return p
+}

@@ -1,0 +1,87 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+func (h *Handlers) loginPage(w http.ResponseWriter, r *http.Request) {
+	next := pageAfter(r.URL.Query().Get("next"))
+	if _, ok := h.identify(r.Context()); ok {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return
+	}
+	h.page(w, r, views.Login(h.frame(w, r, connexa.T("login.title"), views.NavNone), views.LoginForm{Next: next}))
+}
+
+func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	form := views.LoginForm{Name: r.PostForm.Get("username"), Next: pageAfter(r.PostForm.Get("next"))}
+	user, err := h.app.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), h.knownBrowser(r, form.Name))
+	if err == nil {
+		err = h.beginSession(w, r, user)
+	}
+	if err != nil {
+		status, ok := h.promptStatus(w, err)
+		if !ok {
+			h.fail(w, r, err)
+			return
+		}
+		form.Problem = connexa.TextOf(err)
+		h.fragmentStatus(w, r, status, views.Login(h.frame(w, r, connexa.T("login.title"), views.NavNone), form))
+		return
+	}
+	h.redirect(w, r, form.Next)
+}
+
+// promptStatus is the status of a password prompt that is drawn again because of
+// err; not ok when err is about something else.
+func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, ok bool) {
+	var wait *app.WaitError
+	switch code := connexa.CodeOf(err); {
+	case errors.As(err, &wait):
+		w.Header().Set("Retry-After", seconds(wait.Wait))
+		return statusOf(code), true
+	case code == connexa.Busy:
+		w.Header().Set("Retry-After", "5")
+		return statusOf(code), true
+	case code == connexa.Forbidden:
+		return http.StatusUnprocessableEntity, true
+	}
+	return 0, false
+}
+
+// beginSession gives the browser a session under a new token: one that it had
+// before, perhaps from somebody else, ends.
+func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connexa.User) error {
+	ctx := r.Context()
+	if err := h.login.Destroy(ctx); err != nil {
+		return err
+	}
+	if err := h.login.RenewToken(ctx); err != nil {
+		return err
+	}
+	h.login.Put(ctx, keyUser, u.ID)
+	h.login.Put(ctx, keyName, u.Name)
+	if err := h.app.StartSession(ctx, h.token(r), u, r.UserAgent()); err != nil {
+		return errors.Join(err, h.login.Destroy(ctx))
+	}
+	h.rememberBrowser(w, r, u.Name)
+	return nil
+}
+
+func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {
+	if err := h.login.Destroy(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.app.Logout(r.Context())
+	h.redirect(w, r, "/login")
+}

@@ -1,0 +1,249 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestEveryPageIsBehindTheLogin(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser()
+	for path, want := range map[string]string{
+		"/":                    "/login",
+		"/nodes?q=a+b&page=2":  "/login?next=" + url.QueryEscape("/nodes?q=a+b&page=2"),
+		"/account":             "/login?next=%2Faccount",
+		"/audit":               "/login?next=%2Faudit",
+		"/settings":            "/login?next=%2Fsettings",
+		"/reauth":              "/login",
+		"/nothing/of/the/kind": "/login?next=%2Fnothing%2Fof%2Fthe%2Fkind",
+	} {
+		b.get(path).leadsTo(t, want)
+	}
+	b.post("/logout").leadsTo(t, "/login")
+	b.get("/healthz").is(t, http.StatusOK)
+	b.get("/readyz").is(t, http.StatusOK)
+	b.get("/login").is(t, http.StatusOK).says(t, `name="password"`)
+}
+
+func TestScriptsGetAStatus(t *testing.T) {
+	p := startPanel(t)
+	for name, header := range map[string]http.Header{
+		"htmx":   {"Hx-Request": {"true"}, "Hx-Current-Url": {p.URL + "/nodes?q=x"}},
+		"stream": {"Accept": {"text/event-stream"}, "Hx-Current-Url": {p.URL + "/nodes?q=x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := p.browser()
+			b.header = header
+			a := b.get("/account").is(t, http.StatusUnauthorized)
+			if got, want := a.Header.Get("HX-Redirect"), "/login?next=%2Fnodes%3Fq%3Dx"; got != want {
+				t.Errorf("HX-Redirect %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestLogin(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser()
+	b.post("/login", "username", "admin", "password", "wrong", "next", "/audit").is(t, http.StatusUnprocessableEntity).
+		says(t, "The user name or the password is wrong.").says(t, `value="admin"`).says(t, `value="/audit"`)
+	b.post("/login", "username", "nobody", "password", "wrong").is(t, http.StatusUnprocessableEntity).
+		says(t, "The user name or the password is wrong.")
+	b.post("/login", "username", "ADMIN ", "password", adminPassword, "next", "/audit?before=9").leadsTo(t, "/audit?before=9")
+	b.get("/audit").is(t, http.StatusOK).says(t, "logged in")
+	b.get("/login").leadsTo(t, "/")
+	if got, want := p.acts(), "admin:login :login_failed admin:login_failed"; got != want {
+		t.Errorf("audit: %s, want %s", got, want)
+	}
+	b.post("/logout").leadsTo(t, "/login")
+	b.get("/audit").leadsTo(t, "/login?next=%2Faudit")
+	if log := p.log.String(); strings.Contains(log, adminPassword) || strings.Contains(log, "before=9") {
+		t.Error("the log holds a password or a query")
+	}
+}
+
+func TestLoginCookie(t *testing.T) {
+	for name, secure := range map[string]bool{"http": false, "https": true} {
+		t.Run(name, func(t *testing.T) {
+			p := startPanel(t, func(d *Deps) {
+				if secure {
+					d.PublicURL = &url.URL{Scheme: "https", Host: "panel.example.net"}
+				}
+			})
+			a := p.browser().post("/login", "username", "admin", "password", adminPassword)
+			found := map[string]bool{}
+			for _, c := range a.Cookies() {
+				found[c.Name] = true
+				if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Secure != secure || c.Path != "/" || c.Domain != "" {
+					t.Errorf("cookie %s", c.Raw)
+				}
+				if strings.HasPrefix(c.Name, "__Host-") != secure {
+					t.Errorf("name %s", c.Name)
+				}
+			}
+			if len(found) != 2 { // the session, and the browser that is known
+				t.Errorf("cookies %v", found)
+			}
+			if got := a.Header.Get("Strict-Transport-Security") != ""; got != secure {
+				t.Errorf("strict transport security: %t", got)
+			}
+		})
+	}
+}
+
+func TestSessionIsNotFixed(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser()
+	u, _ := url.Parse(p.URL)
+	b.client.Jar.SetCookies(u, []*http.Cookie{{Name: "connexa", Value: "chosen-by-somebody-else", Path: "/"}})
+	b.login()
+	first := b.cookie("connexa")
+	if first == "" || first == "chosen-by-somebody-else" {
+		t.Fatalf("the token after the login is %q", first)
+	}
+	b.login()
+	if second := b.cookie("connexa"); second == first {
+		t.Error("a second login kept the token")
+	}
+	thief := p.browser()
+	thief.client.Jar.SetCookies(u, []*http.Cookie{{Name: "connexa", Value: first, Path: "/"}})
+	thief.get("/account").leadsTo(t, "/login?next=%2Faccount")
+}
+
+func TestLoginLeadsNowhereElse(t *testing.T) {
+	p := startPanel(t)
+	for _, next := range []string{
+		"//evil.example", "https://evil.example/", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)",
+		"evil.example", "http:///evil.example", "//evil.example/%2f..", "/login?next=/login", "/logout", "/%2fevil.example",
+	} {
+		b := p.browser()
+		b.post("/login", "username", "admin", "password", adminPassword, "next", next).leadsTo(t, "/")
+		b.get("/login?next="+url.QueryEscape(next)).leadsTo(t, "/")
+	}
+}
+
+func TestWrongPasswordsWait(t *testing.T) {
+	p := startPanel(t, behindProxy)
+	from := func(address string) *browser {
+		b := p.browser()
+		b.header.Set("X-Forwarded-For", address)
+		return b
+	}
+	known := from("192.0.2.1").login()
+	var last answer
+	for range 8 {
+		last = from("192.0.2.2").post("/login", "username", "admin", "password", "guess")
+	}
+	last.is(t, http.StatusTooManyRequests).says(t, "Too many wrong passwords. Try again in")
+	if last.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	// The account waits, wherever the next one comes from, and the right password does not help.
+	from("192.0.2.3").post("/login", "username", "Admin", "password", adminPassword).is(t, http.StatusTooManyRequests)
+	// A browser that has logged in before has attempts of its own.
+	known.post("/logout").leadsTo(t, "/login")
+	known.login()
+	// The address waits, whoever is tried.
+	from("192.0.2.2").post("/login", "username", "somebody", "password", "x").is(t, http.StatusTooManyRequests)
+	from("192.0.2.4").post("/login", "username", "somebody", "password", "x").is(t, http.StatusUnprocessableEntity)
+}
+
+func TestManyLoginsAtOnceAreRefused(t *testing.T) {
+	p := startPanel(t, behindProxy)
+	var mu sync.Mutex
+	seen := map[int]int{}
+	var wg sync.WaitGroup
+	for i := range 60 {
+		b := p.browser()
+		b.header.Set("X-Forwarded-For", "198.51.100."+string(rune('0'+i/10))+string(rune('0'+i%10)))
+		b.header.Set("X-Forwarded-For", strings.Replace(b.header.Get("X-Forwarded-For"), "100.0", "100.", 1))
+		wg.Go(func() {
+			a, err := b.try(t.Context(), http.MethodPost, "/login", url.Values{"username": {"u" + b.header.Get("X-Forwarded-For")}, "password": {"x"}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[a.StatusCode]++
+			if a.StatusCode == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		})
+	}
+	wg.Wait()
+	if seen[http.StatusServiceUnavailable] == 0 || seen[http.StatusUnprocessableEntity] == 0 || len(seen) != 2 {
+		t.Errorf("statuses %v", seen)
+	}
+}
+
+func TestOtherSitesCannotPost(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	for name, header := range map[string]http.Header{
+		"fetch metadata": {"Sec-Fetch-Site": {"cross-site"}},
+		"origin":         {"Origin": {"https://evil.example"}},
+	} {
+		b.header = header
+		b.post("/settings/key").is(t, http.StatusForbidden).says(t, "another site")
+		b.post("/login", "username", "admin", "password", adminPassword).is(t, http.StatusForbidden)
+		b.header = nil
+		b.get("/settings").is(t, http.StatusOK).says(t, "banner-key")
+		_ = name
+	}
+	b.header = http.Header{"Origin": {p.URL}, "Sec-Fetch-Site": {"same-origin"}}
+	b.post("/settings/key").leadsTo(t, "/")
+}
+
+func TestOriginBehindAProxy(t *testing.T) {
+	p := startPanel(t, func(d *Deps) { d.PublicURL = &url.URL{Scheme: "https", Host: "panel.example.net"} })
+	b := p.browser()
+	b.header.Set("Origin", "https://panel.example.net")
+	b.post("/login", "username", "admin", "password", adminPassword).leadsTo(t, "/")
+}
+
+func TestHeaders(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser()
+	for _, path := range []string{"/login", "/nothing", "/healthz"} {
+		a := b.get(path)
+		csp := a.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || !strings.Contains(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %q", path, csp)
+		}
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"} {
+			if got := a.Header.Get(name); !strings.Contains(got, want) {
+				t.Errorf("%s: %s is %q", path, name, got)
+			}
+		}
+	}
+	// Nothing in a page that the policy would refuse.
+	b.login()
+	for _, path := range []string{"/login", "/account", "/audit", "/settings", "/reauth", "/nothing"} {
+		body := b.get(path).body
+		for _, bad := range []string{" style=", "<style", " onclick=", "javascript:", "hx-on"} {
+			if strings.Contains(body, bad) {
+				t.Errorf("%s holds %q", path, bad)
+			}
+		}
+	}
+}
+
+func TestSessionEndsInTime(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	p.clock.pass(11 * time.Hour)
+	b.get("/audit").is(t, http.StatusOK)
+	waitFor(t, func() bool { // the request was noted
+		list, err := p.db.Sessions(t.Context(), 1, "")
+		return err == nil && len(list) == 1 && list[0].SeenAt.After(time.Now().Add(10*time.Hour))
+	})
+	p.clock.pass(11 * time.Hour)
+	b.get("/audit").is(t, http.StatusOK)
+	p.clock.pass(13 * time.Hour)
+	b.get("/audit").leadsTo(t, "/login?next=%2Faudit")
+}

@@ -1,0 +1,141 @@
+package handlers
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gorilla/sessions"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// preferences are what a browser wants, kept in a cookie of its own: they must
+// not cost a write to the database, and hold before the login.
+type preferences struct {
+	Lang    string        `json:"lang,omitempty"`    // empty: what the browser asks for
+	Theme   string        `json:"theme,omitempty"`   // "light", "dark"; empty: as the system has it
+	Size    int           `json:"size,omitempty"`    // rows a page of the node list; zero: the usual
+	Columns []string      `json:"columns,omitempty"` // of the node list; nil: the usual
+	Flash   []views.Toast `json:"flash,omitempty"`   // to be shown once, on the next page
+}
+
+const (
+	preferencesLife = 365 * 24 * time.Hour
+	preferencesKey  = "preferences"
+	flashesMost     = 4 // a cookie has 4 KiB
+	zoneCookie      = "tz"
+)
+
+func (h *Handlers) newPreferences(sign, encrypt []byte) *sessions.CookieStore {
+	s := sessions.NewCookieStore(sign, encrypt)
+	s.MaxAge(int(preferencesLife / time.Second))
+	s.Options.HttpOnly = true
+	s.Options.Secure = h.secure
+	s.Options.SameSite = http.SameSiteLaxMode
+	return s
+}
+
+// preferences returns those of the browser that asks. A cookie that does not
+// open is none.
+func (h *Handlers) preferences(r *http.Request) preferences {
+	s, _ := h.prefs.Get(r, h.cookieName("preferences"))
+	var p preferences
+	if text, ok := s.Values[preferencesKey].(string); ok {
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			return preferences{}
+		}
+	}
+	return p
+}
+
+// prefer changes the preferences of the browser. It must come before the first
+// byte of the answer.
+func (h *Handlers) prefer(w http.ResponseWriter, r *http.Request, change func(*preferences)) {
+	p := h.preferences(r)
+	change(&p)
+	text, err := json.Marshal(p)
+	if err != nil {
+		h.log.Error("write preferences", "err", err)
+		return
+	}
+	name := h.cookieName("preferences")
+	s, _ := h.prefs.Get(r, name)
+	s.Values[preferencesKey] = string(text)
+	dropCookie(w, name) // a second change within a request replaces the first
+	if err := s.Save(r, w); err != nil {
+		h.log.Warn("write preferences", "err", err)
+	}
+}
+
+// dropCookie takes a cookie out of an answer that has not gone out yet.
+func dropCookie(w http.ResponseWriter, name string) {
+	const header = "Set-Cookie"
+	w.Header()[header] = slices.DeleteFunc(w.Header()[header], func(line string) bool {
+		return len(line) > len(name) && line[:len(name)] == name && line[len(name)] == '='
+	})
+	if len(w.Header()[header]) == 0 {
+		delete(w.Header(), header)
+	}
+}
+
+// flash keeps good news for the next page that this browser draws.
+func (h *Handlers) flash(w http.ResponseWriter, r *http.Request, t connexa.Text) {
+	h.flashTone(w, r, views.ToneGood, t)
+}
+
+// flashTone is flash for news of any tone.
+func (h *Handlers) flashTone(w http.ResponseWriter, r *http.Request, tone views.Tone, t connexa.Text) {
+	h.prefer(w, r, func(p *preferences) {
+		p.Flash = append(p.Flash, views.Toast{Tone: tone, Text: t})
+		p.Flash = p.Flash[max(0, len(p.Flash)-flashesMost):]
+	})
+}
+
+// flashes takes the toasts that wait for a page.
+func (h *Handlers) flashes(w http.ResponseWriter, r *http.Request) []views.Toast {
+	waiting := h.preferences(r).Flash
+	if len(waiting) > 0 {
+		h.prefer(w, r, func(p *preferences) { p.Flash = nil })
+	}
+	return waiting
+}
+
+// withPrinter puts the reader's language and time zone into the context: the
+// language from the preferences or the browser, the zone from a cookie that the
+// page's script writes.
+func (h *Handlers) withPrinter(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		lang, ok := i18n.ParseLang(h.preferences(r).Lang)
+		if !ok {
+			lang = i18n.Accept(r.Header.Get("Accept-Language"))
+		}
+		zone := time.UTC
+		if c, err := r.Cookie(zoneCookie); err == nil {
+			zone = i18n.Zone(c.Value)
+		}
+		next.ServeHTTP(w, r.WithContext(i18n.With(r.Context(), i18n.New(lang, zone))))
+	})
+}
+
+// savePreferences takes the language and the theme, also before the login.
+func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	h.prefer(w, r, func(p *preferences) {
+		if v := r.PostForm.Get("lang"); r.PostForm.Has("lang") {
+			if _, ok := i18n.ParseLang(v); ok || v == "" {
+				p.Lang = v
+			}
+		}
+		if v := r.PostForm.Get("theme"); r.PostForm.Has("theme") && slices.Contains([]string{"", "light", "dark"}, v) {
+			p.Theme = v
+		}
+	})
+	h.redirect(w, r, localPath(r.PostForm.Get("next")))
+}

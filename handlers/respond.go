@@ -1,0 +1,120 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// page answers with a whole page.
+func (h *Handlers) page(w http.ResponseWriter, r *http.Request, c templ.Component) {
+	h.fragmentStatus(w, r, http.StatusOK, c)
+}
+
+// fragment answers with a part of a page.
+func (h *Handlers) fragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
+	h.fragmentStatus(w, r, http.StatusOK, c)
+}
+
+// fragmentStatus answers with a component and that status. It is drawn whole
+// before the first byte goes out, so that an error can still be one.
+func (h *Handlers) fragmentStatus(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
+	var b bytes.Buffer
+	if err := c.Render(r.Context(), &b); err != nil {
+		h.log.Error("draw a page", "path", r.URL.Path, "err", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	if _, err := w.Write(b.Bytes()); err != nil {
+		h.log.Debug("send a page", "path", r.URL.Path, "err", err)
+	}
+}
+
+// redirect sends the browser on after a form.
+func (h *Handlers) redirect(w http.ResponseWriter, r *http.Request, to string) {
+	if isHTMX(r) {
+		w.Header().Set("HX-Redirect", to)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// fail answers with what err has to say. This and statusOf are the only places
+// where a code becomes a status. The cause goes to the log, never to the page.
+func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code, text := connexa.CodeOf(err), connexa.TextOf(err)
+	var large *http.MaxBytesError
+	var wait *app.WaitError
+	switch {
+	case errors.As(err, &large):
+		code, text = tooLarge, connexa.T("error.too_large", large.Limit>>20)
+		w.Header().Set("Connection", "close")
+	case errors.Is(err, context.DeadlineExceeded):
+		code, text = connexa.Busy, connexa.T("error.too_slow")
+	case errors.As(err, &wait):
+		w.Header().Set("Retry-After", seconds(wait.Wait))
+	}
+	switch {
+	case r.Context().Err() == context.Canceled:
+		h.log.Debug("the reader left", "path", r.URL.Path, "err", err)
+	case code == connexa.Internal:
+		h.log.Error("request failed", "path", r.URL.Path, "err", err)
+	case code == connexa.Busy:
+		h.log.Warn("request refused", "path", r.URL.Path, "err", err)
+	}
+	h.refuse(w, r, code, text)
+}
+
+// tooLarge is a code that only HTTP knows.
+const tooLarge connexa.Code = "too_large"
+
+func statusOf(code connexa.Code) int {
+	switch code {
+	case connexa.Invalid:
+		return http.StatusUnprocessableEntity
+	case connexa.NotFound:
+		return http.StatusNotFound
+	case connexa.Conflict:
+		return http.StatusConflict
+	case connexa.Forbidden:
+		return http.StatusForbidden
+	case connexa.Busy:
+		return http.StatusServiceUnavailable
+	case connexa.TooSoon:
+		return http.StatusTooManyRequests
+	case tooLarge:
+		return http.StatusRequestEntityTooLarge
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// refuse answers with a sentence: to htmx as a toast, to a browser as a page.
+func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, code connexa.Code, text connexa.Text) {
+	status := statusOf(code)
+	if code == connexa.Busy {
+		w.Header().Set("Retry-After", "5")
+	}
+	if isHTMX(r) {
+		w.Header().Set("HX-Retarget", "#toasts")
+		w.Header().Set("HX-Reswap", "beforeend")
+		h.fragmentStatus(w, r, status, views.ToastItem(views.Toast{Tone: views.ToneBad, Text: text}))
+		return
+	}
+	h.fragmentStatus(w, r, status, views.Failure(h.frame(w, r, connexa.T("failure.title"), views.NavNone), status, text))
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int((d + time.Second - 1) / time.Second)) }

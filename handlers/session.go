@@ -1,0 +1,199 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const (
+	sessionLife = 7 * 24 * time.Hour // the store ends it earlier when nobody comes
+	provedFor   = 15 * time.Minute
+	aliveEvery  = 3 * time.Second
+)
+
+// What a session holds.
+const (
+	keyUser   = "user"   // int64
+	keyName   = "name"   // string
+	keyProved = "proved" // int64, Unix time: when the password was entered again
+)
+
+func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
+	m := scs.New()
+	m.Store = store
+	m.Lifetime = sessionLife
+	m.Cookie.Name = h.cookieName("connexa")
+	m.Cookie.Secure = h.secure
+	m.ErrorFunc = h.fail
+	return m
+}
+
+// guard lets through who is logged in and shows the others the login.
+func (h *Handlers) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ctx, ok := h.identify(r.Context()); ok {
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
+		h.toLogin(w, r)
+	})
+}
+
+// identify adds to ctx, which carries a session, whose it is.
+func (h *Handlers) identify(ctx context.Context) (context.Context, bool) {
+	p := person{id: h.login.GetInt64(ctx, keyUser), name: h.login.GetString(ctx, keyName)}
+	if p.id == 0 {
+		return ctx, false
+	}
+	v := visitOf(ctx)
+	v.user = p.name
+	ctx = context.WithValue(ctx, personKey{}, p)
+	return app.WithActor(ctx, p.name, v.address), true
+}
+
+// streamGuard is guard for a stream. The context of next ends within seconds of
+// the session: ended here, ended elsewhere, or over.
+func (h *Handlers) streamGuard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var token string
+		if c, err := r.Cookie(h.login.Cookie.Name); err == nil {
+			token = c.Value
+		}
+		ctx, err := h.login.Load(r.Context(), token)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		ctx, ok := h.identify(ctx)
+		if !ok {
+			h.toLogin(w, r)
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			h.watch(ctx, connexa.Secret(token))
+			cancel()
+		}()
+		defer func() {
+			cancel()
+			<-watched
+		}()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// watch returns when the session is over or ctx is. A database that does not
+// answer proves nothing.
+func (h *Handlers) watch(ctx context.Context, token connexa.Secret) {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ask, done := context.WithTimeout(ctx, aliveEvery/2)
+		alive, err := h.app.SessionAlive(ask, token)
+		done()
+		if err == nil && !alive {
+			return
+		}
+	}
+}
+
+// token is the session's, as the browser has it.
+func (h *Handlers) token(r *http.Request) connexa.Secret {
+	return connexa.Secret(h.login.Token(r.Context()))
+}
+
+// proved says whether the password was entered again in this session within the
+// last 15 minutes. When not, it has answered with the way to the prompt, which
+// leads back here.
+func (h *Handlers) proved(w http.ResponseWriter, r *http.Request) bool {
+	at := time.Unix(h.login.GetInt64(r.Context(), keyProved), 0)
+	if since := h.now().Sub(at); since >= 0 && since < provedFor {
+		return true
+	}
+	h.detour(w, r, "/reauth", http.StatusForbidden)
+	return false
+}
+
+func (h *Handlers) toLogin(w http.ResponseWriter, r *http.Request) {
+	h.detour(w, r, "/login", http.StatusUnauthorized)
+}
+
+// detour sends the browser to a prompt that leads back to where it is. A script
+// cannot be redirected to a page: it gets the status, and htmx the address.
+func (h *Handlers) detour(w http.ResponseWriter, r *http.Request, prompt string, status int) {
+	next := r.URL.RequestURI()
+	switch {
+	case isHTMX(r) || isStream(r):
+		next = r.Header.Get("HX-Current-URL")
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		next = r.Referer() // the page with the form: what was sent cannot be sent again
+	}
+	to := prompt
+	if next = pageAfter(ownPath(next, r.Host)); next != "/" {
+		to += "?next=" + url.QueryEscape(next)
+	}
+	if isHTMX(r) || isStream(r) {
+		w.Header().Set("HX-Redirect", to)
+		w.WriteHeader(status)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+func isHTMX(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }
+
+func isStream(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+}
+
+// localPath returns s when it is a path of this site, and "/" for anything that
+// a browser might take for another.
+func localPath(s string) string {
+	if len(s) > 2000 || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.ContainsAny(s, "\\\t\r\n") {
+		return "/"
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.HasPrefix(u.Path, "//") {
+		return "/"
+	}
+	return u.RequestURI()
+}
+
+// pageAfter is where a prompt leads once it was answered: s, unless that is
+// elsewhere or a prompt itself.
+func pageAfter(s string) string {
+	s = localPath(s)
+	path, _, _ := strings.Cut(s, "?")
+	switch path {
+	case "/login", "/logout", "/reauth", "/preferences":
+		return "/"
+	}
+	return s
+}
+
+// ownPath is localPath for what may be a whole address of this site.
+func ownPath(s, host string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "/"
+	}
+	if u.Host != "" && u.Host == host && (u.Scheme == "http" || u.Scheme == "https") {
+		return localPath(u.RequestURI())
+	}
+	return localPath(s)
+}

@@ -1,0 +1,88 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+func (h *Handlers) settings(w http.ResponseWriter, r *http.Request) {
+	s, err := h.app.CurrentSettings(r.Context())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.page(w, r, views.Settings(h.frame(w, r, connexa.T("settings.title"), views.NavSettings), views.SettingsOf(s)))
+}
+
+func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	err := h.app.ChangeSettings(r.Context(), readSettings(r.PostForm))
+	var errs connexa.FieldErrors
+	switch {
+	case errors.As(err, &errs):
+		h.refuseSettings(w, r, errs)
+		return
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("settings.saved"))
+	h.redirect(w, r, "/settings")
+}
+
+// refuseSettings draws the form again with what was typed.
+func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs connexa.FieldErrors) {
+	s, err := h.app.CurrentSettings(r.Context())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	vm := views.SettingsOf(s)
+	for name := range vm.Values {
+		vm.Values[name] = r.PostForm.Get(name)
+	}
+	vm.Errors = errs
+	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
+	pg.Here = "/settings"
+	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))
+}
+
+// readSettings reads the form. What is no number becomes one that is out of
+// every bound, so that Check complains about it.
+func readSettings(f url.Values) connexa.Settings {
+	number := func(name string) int {
+		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	return connexa.Settings{
+		Concurrency:    number("concurrency"),
+		ConnectRate:    number("connect_rate"),
+		PerNetwork:     number("per_network"),
+		PerAddress:     number("per_address"),
+		PingAttempts:   number("ping_attempts"),
+		HistoryRawDays: number("history_raw_days"),
+		Encryption:     connexa.EncryptionPolicy(f.Get("encryption")),
+	}
+}
+
+// confirmKey takes the word of the admin that a copy of the key is kept.
+func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) {
+	if err := h.app.ConfirmKey(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("settings.key.confirmed"))
+	h.redirect(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
+}

@@ -1,0 +1,87 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+const (
+	pingEvery   = 20 * time.Second // a page that hears nothing for 45 s says so
+	writeWithin = 10 * time.Second
+)
+
+// stream is one open text/event-stream answer. It belongs to one goroutine.
+type stream struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	buf bytes.Buffer
+}
+
+// openStream begins the answer, so that the page knows that it is connected.
+func openStream(w http.ResponseWriter) (*stream, error) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold the stream back
+	s := &stream{w: w, rc: http.NewResponseController(w)}
+	// The server's ReadTimeout would end the request under the stream.
+	if err := s.rc.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("open a stream: %w", err)
+	}
+	return s, s.ping()
+}
+
+// send renders the components as one message. It has no name: htmx swaps only
+// unnamed ones.
+func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
+	var page bytes.Buffer
+	for _, c := range parts {
+		if err := c.Render(ctx, &page); err != nil {
+			return fmt.Errorf("render a message: %w", err)
+		}
+	}
+	// Every line needs its own data field. A lone CR would end one too.
+	for line := range bytes.Lines(page.Bytes()) {
+		s.buf.WriteString("data: ")
+		for i, part := range bytes.Split(bytes.TrimRight(line, "\r\n"), []byte{'\r'}) {
+			if i > 0 {
+				s.buf.WriteString("\ndata: ")
+			}
+			s.buf.Write(part)
+		}
+		s.buf.WriteByte('\n')
+	}
+	s.buf.WriteByte('\n')
+	return s.flush()
+}
+
+// event sends a message that htmx does not swap but gives to scripts.
+func (s *stream) event(name, data string) error {
+	fmt.Fprintf(&s.buf, "event: %s\ndata: %s\n\n", name, data)
+	return s.flush()
+}
+
+// ping keeps proxies from closing an idle stream, and tells the page that it is
+// live: as an event, because scripts do not see comments.
+func (s *stream) ping() error { return s.event("ping", "") }
+
+// flush writes what was gathered. The server's WriteTimeout would end a stream,
+// so each write gets a deadline of its own; a reader that is slower has gone.
+func (s *stream) flush() error {
+	defer s.buf.Reset()
+	if err := s.rc.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
+		return fmt.Errorf("write to a stream: %w", err)
+	}
+	if _, err := s.w.Write(s.buf.Bytes()); err != nil {
+		return fmt.Errorf("write to a stream: %w", err)
+	}
+	if err := s.rc.Flush(); err != nil {
+		return fmt.Errorf("write to a stream: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package handlers
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/app"
+)
+
+// visit is what is known about a request beside the request itself. The guard
+// adds who it was, for the log line.
+type visit struct {
+	address string // of the person, not of a proxy between
+	user    string
+}
+
+type visitKey struct{}
+
+func visitOf(ctx context.Context) *visit {
+	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
+		return v
+	}
+	return &visit{}
+}
+
+func (h *Handlers) withVisit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{address: clientAddress(r, h.trusted)}
+		ctx := context.WithValue(r.Context(), visitKey{}, v)
+		next.ServeHTTP(w, r.WithContext(app.WithActor(ctx, "", v.address)))
+	})
+}
+
+// clientAddress is the address that the request came from. When that is a
+// trusted proxy, it is the last address in X-Forwarded-For that is not one: what
+// stands before it anybody may have written.
+func clientAddress(r *http.Request, trusted []netip.Prefix) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	at, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	at = at.Unmap().WithZone("")
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(at) }) {
+			break
+		}
+		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		at = next.Unmap().WithZone("")
+	}
+	return at.String()
+}

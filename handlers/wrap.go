@@ -1,0 +1,127 @@
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/static"
+)
+
+// wrap puts around next what every request gets, the outermost first.
+func (h *Handlers) wrap(next http.Handler) http.Handler {
+	next = h.origin.Handler(next)
+	next = h.withPrinter(next)
+	next = h.recovered(next)
+	next = h.withHeaders(next)
+	next = h.logged(next)
+	return h.withVisit(next)
+}
+
+// contentPolicy lets a page load what we serve and run nothing that stands in
+// the page itself.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func (h *Handlers) withHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := w.Header()
+		d.Set("Content-Security-Policy", contentPolicy)
+		d.Set("X-Content-Type-Options", "nosniff")
+		d.Set("X-Frame-Options", "DENY")
+		d.Set("Referrer-Policy", "same-origin")
+		d.Set("Cross-Origin-Opener-Policy", "same-origin")
+		d.Set("Cross-Origin-Resource-Policy", "same-origin")
+		d.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+		d.Set("Cache-Control", "no-store") // static files say otherwise
+		if h.secure {
+			d.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= 200 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// logged writes one line for each request. It leaves queries out: they hold what
+// people search for, and tokens.
+func (h *Handlers) logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		v := visitOf(r.Context())
+		defer func() {
+			level := slog.LevelInfo
+			switch {
+			case rec.status >= 500:
+				level = slog.LevelError
+			case quiet(r.URL.Path):
+				level = slog.LevelDebug
+			}
+			h.log.LogAttrs(r.Context(), level, "request",
+				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status),
+				slog.Int64("bytes", rec.bytes), slog.Duration("took", time.Since(start).Round(time.Microsecond)),
+				slog.String("peer", v.address), slog.String("user", v.user))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func quiet(path string) bool {
+	return strings.HasPrefix(path, static.Prefix) || path == "/healthz" || path == "/readyz"
+}
+
+// recovered turns a panic into a 500; when the answer has begun, into a
+// connection that ends.
+func (h *Handlers) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			h.log.Error("panic", "path", r.URL.Path, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if rec, ok := w.(*recorder); ok && rec.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			h.refuse(w, r, connexa.Internal, connexa.T("error.internal"))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// crossOrigin answers a form that another site sent.
+func (h *Handlers) crossOrigin(w http.ResponseWriter, r *http.Request) {
+	h.refuse(w, r, connexa.Forbidden, connexa.T("error.cross_origin"))
+}
