@@ -150,6 +150,7 @@ func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", translate(err))
 	}
+	d.nodes.writes.Add(1)
 	return nil
 }
 

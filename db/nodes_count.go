@@ -14,6 +14,7 @@ import (
 // nodeCache holds what is dear to compute about the fleet and may be a moment
 // old on a page. What acts on a selection counts for itself.
 type nodeCache struct {
+	writes     atomic.Int64 // raised after every commit: without one nothing is old
 	generation atomic.Int64 // raised after nodes came, went or were edited
 	counts     countCache
 	facets     facetCache
@@ -34,9 +35,25 @@ type countCache struct {
 }
 
 type countEntry struct {
-	n          int
-	generation int64
-	at         time.Time
+	n   int
+	age snapshot
+}
+
+// snapshot says what a cached value was computed from.
+type snapshot struct {
+	writes, generation int64
+	at                 time.Time
+}
+
+// snapshot is taken before the value is read.
+func (c *nodeCache) snapshot(now time.Time) snapshot {
+	return snapshot{c.writes.Load(), c.generation.Load(), now}
+}
+
+// fresh says whether a value from old is good enough: nothing was written since,
+// or only results of probes, and not for longer than most.
+func (s snapshot) fresh(old snapshot, most time.Duration) bool {
+	return s.writes == old.writes || s.generation == old.generation && s.at.Sub(old.at) < most
 }
 
 // CountNodes says how many nodes s means, as of now.
@@ -55,18 +72,18 @@ func (d *DB) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
 	return n, nil
 }
 
-// countCached is CountNodes for a list, at most countAge old.
+// countCached is CountNodes for a list, at most countAge old while probes go on.
 func (d *DB) countCached(ctx context.Context, f connexa.Filter) (int, error) {
 	b, err := json.Marshal(f)
 	if err != nil {
 		return 0, fmt.Errorf("name a filter: %w", err)
 	}
 	key, c := string(b), &d.nodes.counts
-	now, generation := d.now(), d.nodes.generation.Load()
+	now := d.nodes.snapshot(d.now())
 	c.mu.Lock()
 	e, ok := c.entries[key]
 	c.mu.Unlock()
-	if ok && e.generation == generation && now.Sub(e.at) < countAge {
+	if ok && now.fresh(e.age, countAge) {
 		return e.n, nil
 	}
 	n, err := count(ctx, d.read, f)
@@ -78,6 +95,6 @@ func (d *DB) countCached(ctx context.Context, f connexa.Filter) (int, error) {
 	if c.entries == nil || len(c.entries) >= maxCounts {
 		c.entries = make(map[string]countEntry)
 	}
-	c.entries[key] = countEntry{n, generation, now}
+	c.entries[key] = countEntry{n, now}
 	return n, nil
 }

@@ -13,60 +13,78 @@ import (
 
 const (
 	facetAge     = 2 * time.Second
+	facetWait    = 15 * time.Millisecond
 	facetTimeout = 10 * time.Second
 	maxFacet     = 300 // values of one facet; who has more finds them with the text
 )
 
-// facetCache keeps the last facets. One reader at a time computes new ones.
+// facetCache keeps the last facets and computes new ones behind.
 type facetCache struct {
 	mu         sync.Mutex
 	value      connexa.Facets
-	generation int64
-	at         time.Time // zero: none yet
-	refreshing bool
+	age        snapshot
+	known      bool
+	refresh    *refresh // nil when none is under way
 	background sync.WaitGroup
 }
 
-// Facets returns the values that the filters offer. After an edit of the fleet
-// they are new, but for the second after they were last computed; when only
-// probes went on, old ones are returned while new ones are made behind.
-// Whoever gets them must not change them.
+// refresh is one computation; done is closed at its end, and then err is set.
+type refresh struct {
+	done chan struct{}
+	err  error
+}
+
+// Facets returns the values that the filters offer. When they are old new ones
+// are made, and a page does not wait for those of a large fleet: it gets the
+// old ones. Whoever gets them must not change them.
 func (d *DB) Facets(ctx context.Context) (connexa.Facets, error) {
 	c := &d.nodes.facets
-	now, generation := d.now(), d.nodes.generation.Load()
+	c.mu.Lock()
+	if now := d.nodes.snapshot(d.now()); c.known && now.fresh(c.age, facetAge) {
+		defer c.mu.Unlock()
+		return c.value, nil
+	}
+	r, known := c.refresh, c.known
+	if r == nil {
+		r = &refresh{done: make(chan struct{})}
+		c.refresh = r
+		c.background.Go(func() { d.refreshFacets(context.WithoutCancel(ctx), r) })
+	}
+	c.mu.Unlock()
+
+	var enough <-chan time.Time // never, while there is nothing to show
+	if known {
+		enough = time.After(facetWait)
+	}
+	select {
+	case <-r.done:
+		if r.err != nil && !known {
+			return connexa.Facets{}, r.err
+		}
+	case <-enough:
+	case <-ctx.Done():
+		return connexa.Facets{}, ctx.Err()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	age := now.Sub(c.at)
-	switch {
-	case c.at.IsZero(), c.generation != generation && age >= facetAge/2:
-		// The lock is held: whoever comes meanwhile wants the same answer.
-		value, err := d.computeFacets(ctx)
-		if err != nil {
-			return connexa.Facets{}, err
-		}
-		c.value, c.generation, c.at = value, generation, now
-	case age >= facetAge && !c.refreshing:
-		c.refreshing = true
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), facetTimeout)
-		c.background.Go(func() {
-			defer cancel()
-			d.refreshFacets(ctx, generation)
-		})
-	}
 	return c.value, nil
 }
 
-func (d *DB) refreshFacets(ctx context.Context, generation int64) {
+func (d *DB) refreshFacets(ctx context.Context, r *refresh) {
+	ctx, cancel := context.WithTimeout(ctx, facetTimeout)
+	defer cancel()
+	now := d.nodes.snapshot(d.now())
 	value, err := d.computeFacets(ctx)
 	c := &d.nodes.facets
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.refreshing = false
-	if err != nil {
+	if r.err = err; err != nil {
 		d.log.Warn("count the fleet", "err", err)
-		return
+	} else {
+		c.value, c.age, c.known = value, now, true
 	}
-	c.value, c.generation, c.at = value, generation, d.now()
+	c.refresh = nil
+	close(r.done)
 }
 
 func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {

@@ -51,10 +51,12 @@ func where(f connexa.Filter) (string, []any) {
 	case strings.Contains(f.Text, "\n"):
 		c.add("FALSE") // it would match where two fields meet
 	default:
-		c.add("instr(search, ?) > 0", strings.ToLower(f.Text))
+		c.add(`search LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(strings.ToLower(f.Text))+"%")
 	}
 	return c.join()
 }
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // whereSelected is where for a selection.
 func whereSelected(s connexa.Selection) (string, []any) {
