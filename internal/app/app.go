@@ -12,6 +12,7 @@ import (
 
 // Deps is what an App works with.
 type Deps struct {
+	Nodes    nodeStore
 	Users    userStore
 	Settings settingsStore
 	Audit    auditStore

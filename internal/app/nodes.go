@@ -1,0 +1,216 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type nodeStore interface {
+	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
+	CountNodes(ctx context.Context, s connexa.Selection) (int, error)
+	SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, error)
+	Facets(ctx context.Context) (connexa.Facets, error)
+	Node(ctx context.Context, id int64) (connexa.Node, error)
+	NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error)
+	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
+	NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error)
+	LastProbe(ctx context.Context, nodeID int64, failed bool) (connexa.Entry, error)
+	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
+	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
+	DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error)
+	ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error]
+}
+
+// ListNodes returns one page of the node list.
+func (a *App) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
+	return a.Nodes.ListNodes(ctx, q)
+}
+
+// Facets returns the values that the filters of the node list offer. They belong
+// to all who ask: nobody changes them.
+func (a *App) Facets(ctx context.Context) (connexa.Facets, error) { return a.Nodes.Facets(ctx) }
+
+// NodesByID returns the nodes of ids in that order; those that are gone are left out.
+func (a *App) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
+	return a.Nodes.NodesByID(ctx, ids)
+}
+
+// Node returns one node.
+func (a *App) Node(ctx context.Context, id int64) (connexa.Node, error) { return a.Nodes.Node(ctx, id) }
+
+// NodeStory is a node with what happened to it.
+type NodeStory struct {
+	Node    connexa.Node
+	Last    connexa.Entry   // the last probe with its climb; zero: none since the last reset
+	History []connexa.Entry // the newest first
+	Next    int64           // NodeStory asked with it goes on; zero: that was all
+}
+
+// storyRows is how many rows of history a node page shows.
+const storyRows = 30
+
+// NodeStory returns a node with its last probe and a page of its history, from
+// the row before the one named on; zero starts at the newest.
+func (a *App) NodeStory(ctx context.Context, id, before int64) (NodeStory, error) {
+	n, err := a.Nodes.Node(ctx, id)
+	if err != nil {
+		return NodeStory{}, err
+	}
+	s := NodeStory{Node: n}
+	if !n.Last.At.IsZero() { // else the last probe was of another server or login
+		s.Last, err = a.Nodes.LastProbe(ctx, id, false)
+		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
+			return NodeStory{}, err
+		}
+	}
+	if s.History, err = a.Nodes.NodeHistory(ctx, id, before, storyRows+1); err != nil {
+		return NodeStory{}, err
+	}
+	if len(s.History) > storyRows {
+		s.History = s.History[:storyRows]
+		s.Next = s.History[storyRows-1].ID
+	}
+	return s, nil
+}
+
+// AddNode checks in and adds it as a node that was never tested. What is wrong
+// with it comes as FieldErrors.
+func (a *App) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) {
+	n, password, err := connexa.ParseNode(in)
+	if err != nil {
+		return 0, err
+	}
+	by, _ := Actor(ctx)
+	id, err := a.Nodes.AddNode(ctx, n, password, by)
+	if err != nil {
+		return 0, taken(err)
+	}
+	a.audit(ctx, connexa.ActNodeAdded, nameOf(id, &n))
+	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	return id, nil
+}
+
+// EditNode checks in and puts it in place of what a person wrote about the node;
+// an empty password keeps the old one. revision is that of the node when the
+// person began: when it is no longer, the edit is Conflict. It says whether the
+// edit took back what probes had proven.
+func (a *App) EditNode(ctx context.Context, id, revision int64, in connexa.NodeInput) (reset bool, err error) {
+	if in.Password == "" {
+		old, err := a.Nodes.NodePassword(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		in.Password = old.Reveal() // to be sealed again
+	}
+	n, password, err := connexa.ParseNode(in)
+	if err != nil {
+		return false, err
+	}
+	n.ID, n.Revision = id, revision
+	by, _ := Actor(ctx)
+	if reset, err = a.Nodes.EditNode(ctx, n, password, by); err != nil {
+		return false, taken(err)
+	}
+	a.audit(ctx, connexa.ActNodeEdited, nameOf(id, &n))
+	a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
+	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	return reset, nil
+}
+
+// taken gives the complaint that a server is there already to the form's field.
+func taken(err error) error {
+	if connexa.TextOf(err).Key == "error.exists" {
+		return connexa.FieldErrors{"login": connexa.T("node.taken")}
+	}
+	return err
+}
+
+// CountNodes says how many nodes s means, as of now.
+func (a *App) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
+	return a.Nodes.CountNodes(ctx, s)
+}
+
+// DeleteNodes deletes the nodes that s means, with their history. shown is the
+// count that the person agreed to: when s means another number by now, nothing
+// is deleted and the error is Conflict.
+func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+	ids, err := a.Nodes.SelectNodes(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	if len(ids) != shown {
+		return 0, connexa.Errorf(connexa.Conflict, "nodes.delete.changed", len(ids), shown)
+	}
+	what := ""
+	if len(ids) == 1 {
+		if n, err := a.Nodes.Node(ctx, ids[0]); err == nil {
+			what = nameOf(n.ID, &n)
+		}
+	}
+	// Half a deletion is what nobody asked for: it goes on when the reader leaves.
+	deleted, runs, err := a.Nodes.DeleteNodes(context.WithoutCancel(ctx), ids)
+	if deleted > 0 {
+		if what == "" {
+			what = fmt.Sprintf("%d nodes%s", deleted, inWords(s))
+		}
+		a.audit(ctx, connexa.ActNodesDeleted, what)
+		for _, id := range ids {
+			a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
+		}
+		for _, id := range runs {
+			a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+		}
+		a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	}
+	return deleted, err
+}
+
+// ExportNodes records the export and yields the nodes that s means. Whoever asks
+// for secrets has seen to it that the person may have them.
+func (a *App) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) (iter.Seq2[connexa.Exported, error], error) {
+	n, err := a.Nodes.CountNodes(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	with := "without passwords"
+	if secrets {
+		with = "with passwords"
+	}
+	a.audit(ctx, connexa.ActExport, fmt.Sprintf("%d nodes%s, %s", n, inWords(s), with))
+	return a.Nodes.ExportNodes(ctx, s, secrets), nil
+}
+
+// RevealPassword returns the password of a node and records that it did.
+func (a *App) RevealPassword(ctx context.Context, id int64) (connexa.Secret, error) {
+	n, err := a.Nodes.Node(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	password, err := a.Nodes.NodePassword(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	a.audit(ctx, connexa.ActReveal, nameOf(id, &n))
+	return password, nil
+}
+
+// nameOf names a node in the audit table, where it outlives the node.
+func nameOf(id int64, n *connexa.Node) string {
+	return fmt.Sprintf("node %d: %s, login %s", id, n.HostPort(), n.Login)
+}
+
+// inWords tells the audit table of the filter behind a selection.
+func inWords(s connexa.Selection) string {
+	switch {
+	case !s.All:
+		return ""
+	case s.Filter.IsZero():
+		return " (the whole fleet)"
+	default:
+		return " (" + s.Filter.Values().Encode() + ")"
+	}
+}
+
