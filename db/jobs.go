@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,7 +43,8 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 				sealed []byte
 			)
 			if err := rows.Scan(&j.ID, &j.NodeID, &j.Kind, &j.Attempt, &j.Revision, &j.Address, &j.Port, &j.Login,
-				&sealed, &j.Encryption, &j.AllowPAP); err != nil {
+				&sealed, &j.Encryption, &j.AllowPAP,
+				&j.Verdict.Status, &j.Verdict.Doubt.NoAnswer, &j.Verdict.Doubt.NoTunnel, &j.Verdict.Doubt.LoginRefused); err != nil {
 				return err
 			}
 			if kind != connexa.Ping {
@@ -80,40 +80,25 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	}
 	var out connexa.Finished
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		var (
-			before   connexa.Verdict
-			revision int64
-		)
-		doubt := &before.Doubt
-		err := tx.StmtContext(ctx, d.queue.node).QueryRowContext(ctx, j.ID, j.Attempt).
-			Scan(&revision, &before.Status, &doubt.NoAnswer, &doubt.NoTunnel, &doubt.LoginRefused)
-		if errors.Is(err, sql.ErrNoRows) {
+		o := p.Outcome
+		if ok, err := changed(tx.StmtContext(ctx, d.queue.closeJob).ExecContext(ctx,
+			p.Mark, o.Reached.Height(), o.Cause, millis(o.At), j.ID, j.Attempt)); err != nil {
+			return err
+		} else if !ok {
 			return connexa.Errorf(connexa.Conflict, "error.job.gone")
 		}
+		before, err := d.judge(ctx, tx, j, p, &out)
 		if err != nil {
 			return err
 		}
-		out.Stale = revision != j.Revision
-		after := before
-		if !out.Stale {
-			if after, err = before.After(p.Fact); err != nil {
-				return err
-			}
-		}
-		out.Verdict = after
-		if err := d.record(ctx, tx, j, p, before, after, out.Stale, detail); err != nil {
+		if _, err := tx.StmtContext(ctx, d.queue.addHistory).ExecContext(ctx,
+			j.NodeID, millis(o.At), o.Kind, p.Fact, p.Mark, before.Status, out.Verdict.Status, out.Verdict.Doubt.Suspect(), out.Stale,
+			o.Reached.Height(), o.Cause, micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
+			positive(o.DownBits), positive(o.UpBits), detail); err != nil {
 			return err
 		}
 		if out.Stale {
 			_, err := tx.StmtContext(ctx, d.queue.requeue).ExecContext(ctx, j.ID)
-			return err
-		}
-		if p.Fact != connexa.NoFact {
-			if err := d.judge(ctx, tx, j.NodeID, after, p); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.StmtContext(ctx, d.queue.closeJob).ExecContext(ctx, p.Mark, p.Outcome.Reached.Height(), p.Outcome.Cause, millis(p.Outcome.At), j.ID); err != nil {
 			return err
 		}
 		out.Runs, out.Ended, err = d.tally(ctx, tx, j.ID, p.Mark)
@@ -122,28 +107,63 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	return out, err
 }
 
-// judge writes the verdict and the figures into the node's row.
-func (d *DB) judge(ctx context.Context, tx *sql.Tx, nodeID int64, v connexa.Verdict, p connexa.Probed) error {
+// judge applies the law and writes the verdict and the figures into the node's
+// row; it fills in out.Verdict and out.Stale. Mostly nothing has happened to the
+// node since the claim, and then one statement does.
+func (d *DB) judge(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
+	before = j.Verdict
+	if p.Fact != connexa.NoFact {
+		if done, err := d.judgeAs(ctx, tx, j, p, before, out); done || err != nil {
+			return before, err
+		}
+	}
+	var revision int64
+	doubt := &before.Doubt
+	if err := tx.QueryRowContext(ctx, `SELECT revision, status, silences, tunnel_failures, refusals FROM nodes WHERE id = ?`, j.NodeID).
+		Scan(&revision, &before.Status, &doubt.NoAnswer, &doubt.NoTunnel, &doubt.LoginRefused); err != nil {
+		return before, err
+	}
+	out.Verdict, out.Stale = before, revision != j.Revision
+	if out.Stale || p.Fact == connexa.NoFact {
+		return before, nil
+	}
+	done, err := d.judgeAs(ctx, tx, j, p, before, out)
+	if err == nil && !done {
+		err = fmt.Errorf("node %d changed inside the transaction", j.NodeID)
+	}
+	return before, err
+}
+
+// judgeAs is judge for a node whose verdict is before; when it is not, or when
+// the node has another revision, nothing is written.
+func (d *DB) judgeAs(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Probed, before connexa.Verdict, out *connexa.Finished) (bool, error) {
+	after, err := before.After(p.Fact)
+	if err != nil {
+		return false, err
+	}
 	o := p.Outcome
 	var vendor, host, firmware any
 	if p.Peer != (connexa.Peer{}) {
 		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
 	}
-	_, err := tx.StmtContext(ctx, d.queue.judge).ExecContext(ctx,
-		v.Status, v.Doubt.NoAnswer, v.Doubt.NoTunnel, v.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
+	ok, err := changed(tx.StmtContext(ctx, d.queue.judge).ExecContext(ctx,
+		after.Status, after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
 		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
-		vendor, host, firmware, nodeID)
-	return err
+		vendor, host, firmware,
+		j.NodeID, j.Revision, before.Status, before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused))
+	if ok {
+		out.Verdict = after
+	}
+	return ok, err
 }
 
-// record adds the row of history.
-func (d *DB) record(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Probed, before, after connexa.Verdict, stale bool, detail string) error {
-	o := p.Outcome
-	_, err := tx.StmtContext(ctx, d.queue.addHistory).ExecContext(ctx,
-		j.NodeID, millis(o.At), connexa.EntryProbe, "", nil, o.Kind, p.Fact, p.Mark, before.Status, after.Status,
-		after.Doubt.Suspect(), stale, o.Reached.Height(), o.Cause, micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
-		positive(o.DownBits), positive(o.UpBits), detail)
-	return err
+// changed says whether a statement changed a row.
+func changed(res sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // tally counts the end of a job in every live run that waits for it and says
@@ -192,11 +212,11 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 			m, d.now().UnixMilli(), id); err != nil {
 			return nil, err
 		}
-		changed, _, err := d.tally(ctx, tx, id, m)
+		counted, _, err := d.tally(ctx, tx, id, m)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range changed {
+		for _, r := range counted {
 			if !touched[r] {
 				touched[r] = true
 				runs = append(runs, r)
@@ -224,17 +244,17 @@ func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([
 // Claim: one process owns the file, so every running row is an orphan.
 func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET interrupted = interrupted + 1 WHERE state = 'running'`); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE state IN ('queued','running') AND state = 'running'`); err != nil {
 			return err
 		}
-		broken, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND interrupted >= ?`, maxInterruptions))
+		broken, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs INDEXED BY jobs_one_live WHERE state IN ('queued','running') AND state = 'running' AND interrupted >= ?`, maxInterruptions))
 		if err != nil {
 			return err
 		}
 		if _, err := d.endJobs(ctx, tx, broken, connexa.MarkBroken); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', turn = turn + ? WHERE state = 'running'`, behind)
+		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', turn = turn + ? WHERE state IN ('queued','running') AND state = 'running'`, behind)
 		if err != nil {
 			return err
 		}

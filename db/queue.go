@@ -9,9 +9,8 @@ import (
 // queueStatements are what every single job executes, prepared once on the
 // writer: reading their text anew would double the cost of a result.
 type queueStatements struct {
-	claim, claimed, release        *sql.Stmt
-	node, judge, requeue           *sql.Stmt
-	closeJob, addHistory, tallyRun *sql.Stmt
+	claim, claimed, release                        *sql.Stmt
+	closeJob, judge, addHistory, requeue, tallyRun *sql.Stmt
 }
 
 func prepareQueue(ctx context.Context, write *sql.DB) (q queueStatements, err error) {
@@ -26,24 +25,24 @@ func prepareQueue(ctx context.Context, write *sql.DB) (q queueStatements, err er
 				WHERE state = 'queued' AND kind = ? AND turn < ? AND run_after <= ? ORDER BY turn LIMIT ?)
 			RETURNING id`},
 		{&q.claimed, `
-			SELECT j.id, j.node_id, j.kind, j.attempt, n.revision, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap
+			SELECT j.id, j.node_id, j.kind, j.attempt, n.revision, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap,
+				n.status, n.silences, n.tunnel_failures, n.refusals
 			FROM json_each(?) c JOIN jobs j ON j.id = c.value JOIN nodes n ON n.id = j.node_id ORDER BY j.turn`},
 		{&q.release, `UPDATE jobs SET state = 'queued', run_after = ? WHERE id = ? AND state = 'running' AND attempt = ?`},
-		{&q.node, `
-			SELECT n.revision, n.status, n.silences, n.tunnel_failures, n.refusals
-			FROM jobs j JOIN nodes n ON n.id = j.node_id WHERE j.id = ? AND j.state = 'running' AND j.attempt = ?`},
-		{&q.requeue, `UPDATE jobs SET state = 'queued' WHERE id = ?`},
-		{&q.closeJob, `UPDATE jobs SET state = 'done', mark = ?, reached = ?, cause = ?, finished_at = ? WHERE id = ?`},
+		{&q.requeue, `UPDATE jobs SET state = 'queued', mark = '', reached = 0, cause = '', finished_at = NULL WHERE id = ?`},
+		{&q.closeJob, `
+			UPDATE jobs SET state = 'done', mark = ?, reached = ?, cause = ?, finished_at = ?
+			WHERE id = ? AND state = 'running' AND attempt = ?`},
 		{&q.judge, `
 			UPDATE nodes SET status = ?, silences = ?, tunnel_failures = ?, refusals = ?, kind = ?, reached = ?, cause = ?,
 				latency = coalesce(?, latency), control = coalesce(?, control), attempts = ?, lost = ?,
 				down = coalesce(?, down), up = coalesce(?, up), checked_at = ?,
 				vendor = coalesce(?, vendor), peer_host = coalesce(?, peer_host), firmware = coalesce(?, firmware)
-			WHERE id = ?`},
+			WHERE id = ? AND revision = ? AND status = ? AND silences = ? AND tunnel_failures = ? AND refusals = ?`},
 		{&q.addHistory, `
-			INSERT INTO history (node_id, at, what, by, run_id, kind, fact, mark, before, after, doubt, stale,
+			INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, doubt, stale,
 				reached, cause, latency, control, attempts, lost, down, up, detail)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&q.tallyRun, `
 			UPDATE runs SET good = good + ?, slow = slow + ?, bad = bad + ?, void = void + ?,
 				state = CASE WHEN good + slow + bad + void + 1 >= total THEN 'done' ELSE state END,

@@ -136,7 +136,6 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE state IN ('queued','running');
 CREATE INDEX jobs_due ON jobs (kind, turn) WHERE state = 'queued';
-CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
 CREATE INDEX jobs_node ON jobs (node_id);
 
 -- Which runs want a job. A cancel ends only the jobs that no other live run wants.
@@ -181,10 +180,14 @@ CREATE TABLE imports (
     state      TEXT    NOT NULL CHECK (state IN ('reading','mapping','ready','importing','done','cancelled','failed')),
     name       TEXT    NOT NULL DEFAULT '',
     bytes      INTEGER NOT NULL DEFAULT 0,
+    uploaded   INTEGER NOT NULL DEFAULT 0 CHECK (uploaded IN (0, 1)), -- all of it is in import_chunks
+    confirmed  INTEGER NOT NULL DEFAULT 0 CHECK (confirmed IN (0, 1)), -- goes on by itself once it is read
     lines      INTEGER NOT NULL DEFAULT 0,
+    chosen     TEXT    NOT NULL DEFAULT '{}', -- JSON: how a person says that it is to be read
     format     TEXT    NOT NULL DEFAULT '',
     encoding   TEXT    NOT NULL DEFAULT '',
     separator  TEXT    NOT NULL DEFAULT '',
+    header     INTEGER NOT NULL DEFAULT 0 CHECK (header IN (0, 1)),
     mapping    TEXT    NOT NULL DEFAULT '[]',
     test       TEXT    NOT NULL DEFAULT 'none' CHECK (test IN ('none','ping','login','speed','ping+speed')),
     choice     TEXT    NOT NULL DEFAULT 'mine' CHECK (choice IN ('mine','theirs','both')),
@@ -192,6 +195,7 @@ CREATE TABLE imports (
     same       INTEGER NOT NULL DEFAULT 0,
     conflict   INTEGER NOT NULL DEFAULT 0,
     bad        INTEGER NOT NULL DEFAULT 0,
+    resets     INTEGER NOT NULL DEFAULT 0, -- validated nodes that 'theirs' would send back to not tested
     crowded    TEXT    NOT NULL DEFAULT '[]',
     todo       INTEGER NOT NULL DEFAULT 0,
     written    INTEGER NOT NULL DEFAULT 0,
@@ -222,13 +226,14 @@ CREATE TABLE import_lines (
     choice    TEXT    NOT NULL DEFAULT '' CHECK (choice IN ('','mine','theirs','both')),
     both      INTEGER NOT NULL DEFAULT 0 CHECK (both IN (0, 1)),
     resets    INTEGER NOT NULL DEFAULT 0 CHECK (resets IN (0, 1)),
-    server    BLOB, -- keyed digest of address, port and login, to find it again in the same file
+    server    INTEGER, -- keyed digest of address, port and login, of the first line in the file that names them
+    twin      INTEGER, -- the first line in the file with the same server
     node_id   INTEGER, -- of the node that it meets
     problem   TEXT    NOT NULL DEFAULT '', -- JSON of a text; never holds a password
     sealed    BLOB    NOT NULL -- the row as it was typed
 ) STRICT;
 CREATE INDEX import_lines_page ON import_lines (import_id, class, id);
-CREATE INDEX import_lines_server ON import_lines (import_id, server) WHERE server IS NOT NULL;
+CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE server IS NOT NULL;
 
 -- +goose Down
 DROP TABLE import_lines;

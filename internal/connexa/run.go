@@ -141,6 +141,7 @@ type Job struct {
 	Kind     Kind
 	Attempt  int // the fence: raised by every claim
 	Revision int64
+	Verdict  Verdict // of the node, when the job was claimed
 	Address  string
 	Port     int
 	Login    string
