@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/migrations"
 )
 
 // Options say where the database lives and how it is opened.
@@ -43,8 +45,13 @@ type DB struct {
 // File is the name of the database inside the data folder.
 const File = "connexa.db"
 
-// Open opens the database in o.Dir and brings its schema up to date.
-func Open(ctx context.Context, o Options) (_ *DB, err error) {
+// Open takes the data folder o.Dir for this process, opens the database in it
+// and brings its schema up to date. Errors that a person can mend carry a
+// sentence: the folder is in use, the key is missing or wrong, the schema is
+// newer than the program.
+func Open(ctx context.Context, o Options) (*DB, error) { return open(ctx, o, migrations.FS) }
+
+func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	d := &DB{now: o.Now, log: o.Log}
 	if d.now == nil {
 		d.now = time.Now
@@ -74,7 +81,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	d.write.SetMaxOpenConns(1)
-	if err := d.migrate(ctx, o.Dir); err != nil {
+	if err := d.migrate(ctx, o.Dir, schema); err != nil {
 		return nil, err
 	}
 	if d.queue, err = prepareQueue(ctx, d.write); err != nil {
@@ -133,6 +140,7 @@ func (d *DB) Close() error {
 	}
 	if d.lock != nil {
 		errs = append(errs, d.lock.Close())
+		d.lock = nil
 	}
 	return errors.Join(errs...)
 }

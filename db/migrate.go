@@ -6,18 +6,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/pressly/goose/v3"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
-	"github.com/connexa-panel/connexa/migrations"
 )
 
 // migrate brings the schema up to date. A database that was made by a newer
 // program, or sealed with another key, is left as it is; one that is older is
 // copied first.
-func (d *DB) migrate(ctx context.Context, dir string) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, migrations.FS)
+func (d *DB) migrate(ctx context.Context, dir string, schema fs.FS) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, schema)
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}

@@ -15,8 +15,8 @@ import (
 // wrap puts around next what every request gets, the outermost first.
 func (h *Handlers) wrap(next http.Handler) http.Handler {
 	next = h.origin.Handler(next)
-	next = h.withPrinter(next)
 	next = h.recovered(next)
+	next = h.withPrinter(next)
 	next = h.withHeaders(next)
 	next = h.logged(next)
 	return h.withVisit(next)

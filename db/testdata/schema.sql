@@ -1,0 +1,236 @@
+CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit table only grows');
+END;
+
+CREATE TRIGGER audit_only_grows BEFORE UPDATE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit table only grows');
+END;
+
+CREATE TABLE audit (
+    id      INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    user    TEXT    NOT NULL,
+    address TEXT    NOT NULL,
+    act     TEXT    NOT NULL CHECK (act IN ('login','login_failed','logout','reauth','password_changed','session_revoked','import','node_added',
+                    'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','settings_changed','key_confirmed')),
+    detail  TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE history (
+    id       INTEGER PRIMARY KEY,
+    node_id  INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL,
+    what     TEXT    NOT NULL CHECK (what IN ('probe','added','edited','service')),
+    by       TEXT    NOT NULL DEFAULT '',
+    run_id   INTEGER,
+    kind     TEXT    NOT NULL DEFAULT '' CHECK (kind IN ('','ping','login','speed')),
+    fact     TEXT    NOT NULL DEFAULT '' CHECK (fact IN ('','no_answer','answered','no_tunnel','login_refused','logged_in','slow','fast')),
+    mark     TEXT    NOT NULL DEFAULT ''
+             CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','in_use')),
+    before   TEXT    NOT NULL DEFAULT '',
+    after    TEXT    NOT NULL DEFAULT '',
+    doubt    INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)),
+    stale    INTEGER NOT NULL DEFAULT 0 CHECK (stale IN (0, 1)),
+    reached  INTEGER NOT NULL DEFAULT 0,
+    cause    TEXT    NOT NULL DEFAULT '',
+    latency  INTEGER,
+    control  INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    lost     INTEGER NOT NULL DEFAULT 0,
+    down     INTEGER,
+    up       INTEGER,
+    detail   TEXT    NOT NULL DEFAULT '' -- JSON: the climb, the sentence, the evidence
+) STRICT;
+
+CREATE INDEX history_node ON history (node_id, id);
+
+CREATE TABLE import_chunks (
+    import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
+    n         INTEGER NOT NULL,
+    sealed    BLOB    NOT NULL,
+    PRIMARY KEY (import_id, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE import_lines (
+    id        INTEGER PRIMARY KEY,
+    import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
+    line      INTEGER NOT NULL,
+    class     TEXT    NOT NULL CHECK (class IN ('new','same','conflict','bad')),
+    choice    TEXT    NOT NULL DEFAULT '' CHECK (choice IN ('','mine','theirs','both')),
+    both      INTEGER NOT NULL DEFAULT 0 CHECK (both IN (0, 1)),
+    resets    INTEGER NOT NULL DEFAULT 0 CHECK (resets IN (0, 1)),
+    server    INTEGER, -- keyed digest of address, port and login, of the first line in the file that names them
+    twin      INTEGER, -- the first line in the file with the same server
+    node_id   INTEGER, -- of the node that it meets
+    problem   TEXT    NOT NULL DEFAULT '', -- JSON of a text; never holds a password
+    sealed    BLOB    NOT NULL -- the row as it was typed
+) STRICT;
+
+CREATE INDEX import_lines_page ON import_lines (import_id, class, id);
+
+CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE server IS NOT NULL;
+
+CREATE TABLE imports (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    state      TEXT    NOT NULL CHECK (state IN ('reading','mapping','ready','importing','done','cancelled','failed')),
+    name       TEXT    NOT NULL DEFAULT '',
+    bytes      INTEGER NOT NULL DEFAULT 0,
+    uploaded   INTEGER NOT NULL DEFAULT 0 CHECK (uploaded IN (0, 1)), -- all of it is in import_chunks
+    confirmed  INTEGER NOT NULL DEFAULT 0 CHECK (confirmed IN (0, 1)), -- goes on by itself once it is read
+    lines      INTEGER NOT NULL DEFAULT 0,
+    chosen     TEXT    NOT NULL DEFAULT '{}', -- JSON: how a person says that it is to be read
+    format     TEXT    NOT NULL DEFAULT '',
+    encoding   TEXT    NOT NULL DEFAULT '',
+    separator  TEXT    NOT NULL DEFAULT '',
+    header     INTEGER NOT NULL DEFAULT 0 CHECK (header IN (0, 1)),
+    mapping    TEXT    NOT NULL DEFAULT '[]',
+    test       TEXT    NOT NULL DEFAULT 'none' CHECK (test IN ('none','ping','login','speed','ping+speed')),
+    choice     TEXT    NOT NULL DEFAULT 'mine' CHECK (choice IN ('mine','theirs','both')),
+    new        INTEGER NOT NULL DEFAULT 0,
+    same       INTEGER NOT NULL DEFAULT 0,
+    conflict   INTEGER NOT NULL DEFAULT 0,
+    bad        INTEGER NOT NULL DEFAULT 0,
+    resets     INTEGER NOT NULL DEFAULT 0, -- validated nodes that 'theirs' would send back to not tested
+    crowded    TEXT    NOT NULL DEFAULT '[]',
+    todo       INTEGER NOT NULL DEFAULT 0,
+    written    INTEGER NOT NULL DEFAULT 0,
+    added      INTEGER NOT NULL DEFAULT 0,
+    updated    INTEGER NOT NULL DEFAULT 0,
+    kept       INTEGER NOT NULL DEFAULT 0,
+    run_id     INTEGER,
+    problem    TEXT    NOT NULL DEFAULT '{}',
+    by         TEXT    NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL,
+    ended_at   INTEGER
+) STRICT;
+
+CREATE TABLE jobs (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    node_id     INTEGER REFERENCES nodes (id) ON DELETE SET NULL, -- NULL: the node was deleted
+    kind        TEXT    NOT NULL CHECK (kind IN ('ping','login','speed')),
+    state       TEXT    NOT NULL DEFAULT 'queued' CHECK (state IN ('queued','running','done')),
+    turn        INTEGER NOT NULL, -- fair queueing: runs take turns because their jobs' numbers interleave
+    run_after   INTEGER NOT NULL DEFAULT 0,
+    attempt     INTEGER NOT NULL DEFAULT 0, -- the fence: raised by every claim
+    interrupted INTEGER NOT NULL DEFAULT 0, -- how often the process died with it in hand
+    mark        TEXT    NOT NULL DEFAULT ''
+                CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','in_use')),
+    reached     INTEGER NOT NULL DEFAULT 0,
+    cause       TEXT    NOT NULL DEFAULT '',
+    finished_at INTEGER,
+    CHECK ((state = 'done') = (mark <> ''))
+) STRICT;
+
+CREATE INDEX jobs_due ON jobs (kind, turn) WHERE state = 'queued';
+
+CREATE INDEX jobs_node ON jobs (node_id);
+
+CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE state IN ('queued','running');
+
+CREATE TABLE nodes (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given twice: old pages name nodes by it
+    address         TEXT    NOT NULL,
+    address_key     TEXT    NOT NULL, -- sorts 192.0.2.9 before 192.0.2.10
+    port            INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    login           TEXT    NOT NULL,
+    password        BLOB    NOT NULL, -- sealed
+    password_mac    BLOB    NOT NULL, -- keyed digest: finds equal passwords without opening them
+    provider        TEXT    NOT NULL DEFAULT '',
+    country         TEXT    NOT NULL DEFAULT '',
+    state           TEXT    NOT NULL DEFAULT '',
+    city            TEXT    NOT NULL DEFAULT '',
+    zip             TEXT    NOT NULL DEFAULT '',
+    comment         TEXT    NOT NULL DEFAULT '',
+    tags            TEXT    NOT NULL DEFAULT '', -- ',one,two,' so that a whole tag can be found
+    encryption      TEXT    NOT NULL DEFAULT '' CHECK (encryption IN ('','preferred','required','off')),
+    allow_pap       INTEGER NOT NULL DEFAULT 0 CHECK (allow_pap IN (0, 1)),
+    search          TEXT    NOT NULL DEFAULT '', -- what the text filter looks through, in lower case
+    import_id       INTEGER REFERENCES imports (id) ON DELETE SET NULL, -- the last import that made or changed it
+    revision        INTEGER NOT NULL DEFAULT 1,
+    status          TEXT    NOT NULL DEFAULT 'not_tested'
+                    CHECK (status IN ('not_tested','ping_failed','ping_ok','tunnel_failed','login_failed','login_ok','speed_slow','speed_ok')),
+    silences        INTEGER NOT NULL DEFAULT 0, -- failures in a row of a validated node, each kind apart
+    tunnel_failures INTEGER NOT NULL DEFAULT 0,
+    refusals        INTEGER NOT NULL DEFAULT 0,
+    kind            TEXT    NOT NULL DEFAULT '' CHECK (kind IN ('','ping','login','speed')), -- of the last probe
+    reached         INTEGER NOT NULL DEFAULT 0 CHECK (reached BETWEEN 0 AND 10), -- height on the ladder
+    cause           TEXT    NOT NULL DEFAULT '',
+    latency         INTEGER,
+    control         INTEGER,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    lost            INTEGER NOT NULL DEFAULT 0,
+    down            INTEGER,
+    up              INTEGER,
+    checked_at      INTEGER,
+    vendor          TEXT    NOT NULL DEFAULT '',
+    peer_host       TEXT    NOT NULL DEFAULT '',
+    firmware        INTEGER NOT NULL DEFAULT 0,
+    created_at      INTEGER NOT NULL,
+    changed_at      INTEGER NOT NULL,
+    UNIQUE (address, port, login)
+) STRICT;
+
+CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
+
+CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, state, city, tags, created_at,
+    status, reached, cause, latency, attempts, lost, down, checked_at, silences, tunnel_failures, refusals);
+
+CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
+
+CREATE TABLE run_jobs (
+    run_id    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    job_id    INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    cancelled INTEGER NOT NULL DEFAULT 0 CHECK (cancelled IN (0, 1)), -- this run no longer waits for it
+    PRIMARY KEY (run_id, job_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX run_jobs_job ON run_jobs (job_id);
+
+CREATE TABLE runs (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT    NOT NULL CHECK (kind IN ('ping','login','speed','ping+speed')),
+    state       TEXT    NOT NULL DEFAULT 'running' CHECK (state IN ('running','paused','done','cancelled')),
+    label       TEXT    NOT NULL DEFAULT '{}', -- JSON of a text
+    notice      TEXT    NOT NULL DEFAULT '{}',
+    by          TEXT    NOT NULL DEFAULT '',
+    import_id   INTEGER REFERENCES imports (id) ON DELETE SET NULL,
+    total       INTEGER NOT NULL DEFAULT 0,
+    good        INTEGER NOT NULL DEFAULT 0,
+    slow        INTEGER NOT NULL DEFAULT 0,
+    bad         INTEGER NOT NULL DEFAULT 0,
+    void        INTEGER NOT NULL DEFAULT 0,
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+
+CREATE INDEX runs_live ON runs (state) WHERE state IN ('running','paused');
+
+CREATE TABLE sessions (
+    id         INTEGER PRIMARY KEY,
+    token_hash BLOB    NOT NULL UNIQUE,
+    user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE, -- only a login makes a row
+    data       BLOB    NOT NULL,
+    address    TEXT    NOT NULL DEFAULT '',
+    agent      TEXT    NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL,
+    seen_at    INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+CREATE INDEX sessions_user ON sessions (user_id);
+
+CREATE TABLE settings (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE users (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT    NOT NULL UNIQUE COLLATE NOCASE,
+    password_hash TEXT    NOT NULL,
+    created_at    INTEGER NOT NULL,
+    changed_at    INTEGER NOT NULL -- of the password
+) STRICT;
+
