@@ -77,6 +77,9 @@ func (c *Call) sendsTo(id uint16) bool { return c.peerID.Load() == knownID|uint3
 // Send sends frames in order. Each begins with Headroom bytes, which Send
 // overwrites; the frames are the caller's again when it returns.
 func (c *Call) Send(frames ...[]byte) error {
+	if len(frames) == 0 {
+		return nil
+	}
 	id := c.peerID.Load()
 	if id&knownID == 0 {
 		return errors.New("gre: send before the peer's call id is known")

@@ -194,7 +194,7 @@ func (d *Decryptor) openStateful(dst, src []byte, count uint16, flushed bool) er
 	d.pair = d.data
 	d.pair.xor(dst, src)
 	if !startsLikePPP(dst) {
-		return ErrLost // a damaged packet moves the stream as a lost one does
+		return ErrGarbage // the packets behind it are lost then
 	}
 	d.data = d.pair
 	d.count = (count + 1) & countMask

@@ -1,0 +1,129 @@
+package pptp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/pptp/mschap"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// clean makes a peer's text fit to show.
+func clean(s string) string { return control.Clean(s) }
+
+// describe makes the event of a PPP control packet. What PAP and CHAP carry
+// stays out, but for the texts of their answers.
+func describe(sent bool, proto ppp.Protocol, p ppp.Packet) Event {
+	e := Event{Sent: sent, Protocol: proto.String(), Name: p.Code.String(), ID: int(p.ID), Len: len(p.Data)}
+	switch proto {
+	case ppp.PAP:
+		e.Name = [...]string{ppp.PAPRequest: "Authenticate-Request", ppp.PAPAck: "Authenticate-Ack", ppp.PAPNak: "Authenticate-Nak"}[min(p.Code, ppp.PAPNak)]
+		if !sent && p.Code != ppp.PAPRequest {
+			e.Note = clean(ppp.PAPMessage(p.Data))
+		}
+	case ppp.CHAP:
+		e.Name = [...]string{ppp.CHAPChallenge: "Challenge", ppp.CHAPResponse: "Response", ppp.CHAPSuccess: "Success", ppp.CHAPFailure: "Failure"}[min(p.Code, ppp.CHAPFailure)]
+		e.Note = chapNote(p)
+	case ppp.LCP, ppp.CCP, ppp.IPCP:
+		e.Note = controlNote(proto, p)
+	}
+	return e
+}
+
+func chapNote(p ppp.Packet) string {
+	switch p.Code {
+	case ppp.CHAPChallenge:
+		if v, err := ppp.ParseValue(p.Data); err == nil {
+			return fmt.Sprintf("%d bytes from %q", len(v.Value), clean(v.Name))
+		}
+	case ppp.CHAPFailure:
+		r := mschap.ParseRefused(string(p.Data))
+		if r.Code == 0 {
+			return clean(r.Text)
+		}
+		return fmt.Sprintf("E=%d %s", r.Code, clean(r.Text))
+	case ppp.CHAPSuccess: // its S= is a proof over the password
+		if _, text, ok := strings.Cut(string(p.Data), "M="); ok {
+			return clean(text)
+		}
+	}
+	return ""
+}
+
+func controlNote(proto ppp.Protocol, p ppp.Packet) string {
+	switch p.Code {
+	case ppp.ConfigureRequest, ppp.ConfigureAck, ppp.ConfigureNak, ppp.ConfigureReject:
+		list, err := ppp.ParseOptions(p.Data)
+		if err != nil {
+			return "malformed options"
+		}
+		var names []string
+		for _, o := range list {
+			names = append(names, optionName(proto, o))
+		}
+		return strings.Join(names, ", ")
+	case ppp.TerminateRequest:
+		return clean(string(p.Data))
+	case ppp.ProtocolReject:
+		if proto == ppp.LCP && len(p.Data) >= 2 {
+			return ppp.Protocol(binary.BigEndian.Uint16(p.Data)).String()
+		}
+	}
+	return ""
+}
+
+// optionName tells an option in words. Magic numbers are no secret, but say
+// nothing to a reader.
+func optionName(proto ppp.Protocol, o ppp.Option) string {
+	v := o.Value
+	switch {
+	case proto == ppp.LCP && o.Type == 1 && len(v) == 2:
+		return fmt.Sprintf("MRU %d", binary.BigEndian.Uint16(v))
+	case proto == ppp.LCP && o.Type == 3 && len(v) >= 2:
+		a := ppp.Auth{Protocol: ppp.Protocol(binary.BigEndian.Uint16(v))}
+		if len(v) > 2 {
+			a.Algorithm = v[2]
+		}
+		return "auth " + a.String()
+	case proto == ppp.LCP:
+		if name := lcpNames[o.Type]; name != "" {
+			return name
+		}
+	case proto == ppp.CCP && o.Type == 18 && len(v) == 4:
+		return fmt.Sprintf("MPPE %#08x", binary.BigEndian.Uint32(v))
+	case proto == ppp.IPCP && len(v) == 4:
+		if name := ipcpNames[o.Type]; name != "" {
+			return name + " " + netip.AddrFrom4([4]byte(v)).String()
+		}
+	}
+	return fmt.Sprintf("option %d", o.Type)
+}
+
+var (
+	lcpNames = map[uint8]string{
+		2: "ACCM", 4: "quality", 5: "magic", 7: "PFC", 8: "ACFC", 13: "callback",
+		17: "MRRU", 18: "short sequence numbers", 19: "endpoint discriminator", 23: "link discriminator",
+	}
+	ipcpNames = map[uint8]string{3: "address", 129: "DNS", 130: "WINS", 131: "DNS 2", 132: "WINS 2"}
+)
+
+// describeControl makes the event of a control connection's message.
+func describeControl(sent bool, m control.Message) Event {
+	e := Event{Sent: sent, Protocol: "PPTP", Name: m.Type().String(), ID: -1, Len: len(m.Append(nil)) - control.HeaderLen}
+	switch m := m.(type) {
+	case control.SCCRP:
+		e.Note = fmt.Sprintf("result %d (%s), host %q, vendor %q", m.Result, m.Result, clean(m.Host), clean(m.Vendor))
+	case control.OCRQ:
+		e.Note = fmt.Sprintf("call id %d", m.CallID)
+	case control.OCRP:
+		e.Note = fmt.Sprintf("result %d (%s), call id %d, window %d", m.Result, m.Result, m.CallID, m.Window)
+	case control.CDN:
+		e.Note = fmt.Sprintf("result %d (%s), error %d, cause %d", m.Result, m.Result, m.General, m.Cause)
+	case control.StopCCRQ:
+		e.Note = fmt.Sprintf("reason %d", m.Reason)
+	}
+	return e
+}

@@ -1,0 +1,85 @@
+package pptp
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/mschap"
+)
+
+// Refused is a server's no to a login, with its code: 691 is a wrong login or
+// password, 0 none given. Every Error of the step auth that is one wraps it.
+type Refused = mschap.Refused
+
+// Unavailable says that this machine cannot speak GRE. It is no fact about a
+// server, and Dial returns it as it is.
+type Unavailable = gre.Unavailable
+
+// Error is how far Dial got and why it stopped there, or why a session that was
+// up ended. All its texts are safe to show: cut, and without control
+// characters. None holds a password, a challenge or a key.
+type Error struct {
+	Step     Step   // the step that failed
+	Code     string // why, as in Causes
+	Evidence string // what was seen: names, numbers, ids
+	PeerText string // the server's own words
+	Err      error  // what is underneath, for the log
+
+	Rungs      []Rung  // the whole climb
+	Transcript []Event // the last protocol events
+	Server     Server  // who it was, as far as it said
+}
+
+// Server is how a server names itself.
+type Server = control.Server
+
+// Cause is the step and the code, as in "auth.691".
+func (e *Error) Cause() string { return string(e.Step) + "." + e.Code }
+
+func (e *Error) Error() string {
+	s := "pptp: " + e.Cause()
+	if e.Evidence != "" {
+		s += ": " + e.Evidence
+	}
+	if e.PeerText != "" {
+		s += fmt.Sprintf(": the server says %q", e.PeerText)
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Reached is the last step that was completed, or the empty Step.
+func (e *Error) Reached() Step {
+	c := climb{rungs: e.Rungs}
+	return c.top()
+}
+
+// causes are all codes, by step. Those with a number come from the server:
+// RFC 2759 section 6 names six, and each of them may be met.
+var causes = map[Step][]string{
+	StepResolve:    {"nxdomain", "no_ipv4", "temporary"},
+	StepTCP:        {"refused", "timeout", "unreachable", "reset", "failed"},
+	StepControl:    {"closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "version", "no_echo"},
+	StepCall:       {"busy", "rejected", "disconnected", "dropped_at_start", "closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost"},
+	StepGRE:        {"no_inbound", "no_outbound", "icmp", "call_id_mismatch", "closed", "disconnected"},
+	StepLCP:        {"timeout", "loop", "terminated", "rejected", "closed", "disconnected", "no_echo"},
+	StepAuth:       {"691", "646", "647", "648", "649", "709", "refused", "eap", "unsupported", "pap_not_allowed", "server_not_genuine", "malformed", "timeout", "terminated", "closed", "disconnected"},
+	StepEncryption: {"refused", "required_by_server", "strength", "no_keys", "key_mismatch", "timeout", "terminated", "closed", "disconnected"},
+	StepIP:         {"no_address", "rejected", "timeout", "terminated", "closed", "disconnected"},
+}
+
+// Causes lists every cause that an Error of this package may have, but for
+// other numbers that a server may give to a refused login.
+func Causes() []string {
+	var list []string
+	for _, s := range ladder {
+		for _, c := range causes[s] {
+			list = append(list, string(s)+"."+c)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

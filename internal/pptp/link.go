@@ -1,0 +1,613 @@
+package pptp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// phase is where a link is on its way up. Each has one deadline.
+type phase uint8
+
+const (
+	phaseLCP phase = iota
+	phaseAuth
+	phaseEncryption
+	phaseIP
+	phaseUp
+	phaseDead
+)
+
+// linkHooks are what a link calls, always from within its own methods.
+type linkHooks struct {
+	send    func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
+	event   func(Event)
+	reached func(Step, string)
+	keyed   func(*mppe.Encryptor, *mppe.Decryptor) // nil: that direction is plain
+	flush   func()                                 // the server lost packets and wants a new stream
+}
+
+// link is the client's end of a PPP link: LCP, then the login, then CCP, then
+// IPCP, one after the other, because pppd forgets an IPCP that comes before the
+// encryption it insists on. It has no goroutine and no clock of its own.
+type link struct {
+	cfg   *Config
+	hooks linkHooks
+	phase phase
+	until time.Time // when the phase is over
+	err   *Error    // why the link is dead
+
+	lcp  *ppp.Negotiation
+	ccp  *ppp.Negotiation // nil until there are keys to negotiate for
+	ipcp *ppp.Negotiation
+	lcpo ppp.LCPOptions
+	ccpo ppp.CCPOptions
+	ipo  ppp.IPCPOptions
+
+	login    login
+	heldIPCP *ppp.Packet // came too early, is answered in time
+
+	nudge        bool // ask a server that begins with a weak login for a better one
+	nudged       bool
+	declined     string // the cause of a login method not taken, when the server offers no other
+	declinedName string
+	refusedCCP   bool // the server wanted MPPE of us, and we said no
+	encDropped   bool // CCP ended without encryption
+	strangers    int  // Protocol-Rejects of protocols that we never sent
+	enc          *mppe.Encryptor
+	dec          *mppe.Decryptor
+	lastReqID    int // of the server's last LCP Configure-Request
+	sameReq      int // how often it came again
+	gotAnswer    bool
+	echoID       uint8
+	echoes       int // sent since the last answer
+	nextEcho     time.Time
+	id           uint8 // of packets that belong to no negotiation
+	now          time.Time
+	terminated   bool // the server acknowledged our Terminate-Request, or sent its own
+}
+
+func newLink(cfg *Config, hooks linkHooks, nudge bool) *link {
+	l := &link{cfg: cfg, hooks: hooks, nudge: nudge, lastReqID: -1}
+	l.lcpo = ppp.LCPOptions{MRU: DefaultMTU, Magic: l.magic(), Compress: true, TakeAuth: l.takeAuth, NewMagic: l.magic}
+	l.lcp = ppp.NewNegotiation(ppp.LCP, &l.lcpo, ppp.Timing{}, ppp.Hooks{
+		Send: l.send, Up: l.lcpUp, Finished: l.lcpFinished, Extra: l.lcpExtra,
+	})
+	return l
+}
+
+func (l *link) magic() uint32 {
+	for {
+		if m := binary.BigEndian.Uint32(l.random(4)); m != 0 {
+			return m
+		}
+	}
+}
+
+// random reads n bytes of the configured randomness, which must not fail.
+func (l *link) random(n int) []byte {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(l.cfg.Random, b); err != nil {
+		panic("pptp: the random source failed: " + err.Error())
+	}
+	return b
+}
+
+func (l *link) send(proto ppp.Protocol, p ppp.Packet) {
+	l.hooks.event(describe(true, proto, p))
+	l.hooks.send(proto, p)
+}
+
+// start sends the first Configure-Request.
+func (l *link) start(now time.Time) {
+	l.now = now
+	l.enter(phaseLCP, l.cfg.Timeouts.LCP)
+	l.lcp.Begin(now)
+}
+
+func (l *link) enter(p phase, d time.Duration) {
+	l.phase = p
+	l.until = l.now.Add(d)
+}
+
+// fail ends the link, with a word to the server if it listens.
+func (l *link) fail(step Step, code, evidence, peerText string) {
+	if l.err != nil || l.phase == phaseDead {
+		return
+	}
+	l.err = &Error{Step: step, Code: code, Evidence: evidence, PeerText: clean(peerText)}
+	l.phase = phaseDead
+	l.lcp.Close(l.now)
+}
+
+// close takes leave of the server.
+func (l *link) close(now time.Time) {
+	l.now = now
+	l.phase = phaseDead
+	l.lcp.Close(now)
+}
+
+// quiet reports whether the server knows that the link has ended.
+func (l *link) quiet() bool {
+	return l.terminated || l.lcp.State() < ppp.Closing
+}
+
+// deadline is when tick must be called.
+func (l *link) deadline() time.Time {
+	var first time.Time
+	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.login.again, l.phaseEnd(), l.nextEcho} {
+		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
+			first = d
+		}
+	}
+	return first
+}
+
+func deadlineOf(n *ppp.Negotiation) time.Time {
+	if n == nil {
+		return time.Time{}
+	}
+	return n.Deadline()
+}
+
+func (l *link) phaseEnd() time.Time {
+	if l.phase >= phaseUp {
+		return time.Time{}
+	}
+	return l.until
+}
+
+// tick lets time pass.
+func (l *link) tick(now time.Time) {
+	l.now = now
+	if end := l.phaseEnd(); !end.IsZero() && !now.Before(end) {
+		l.overdue()
+	}
+	l.lcp.Tick(now)
+	if l.phase == phaseDead {
+		return
+	}
+	for _, n := range []*ppp.Negotiation{l.ccp, l.ipcp} {
+		if n != nil {
+			n.Tick(now)
+		}
+	}
+	l.retryLogin()
+	l.echo()
+}
+
+// overdue ends a phase that took too long.
+func (l *link) overdue() {
+	switch l.phase {
+	case phaseLCP:
+		l.lcpLate()
+	case phaseAuth:
+		l.fail(StepAuth, "timeout", "the server did not answer the login", "")
+	case phaseEncryption:
+		if l.cfg.Encryption == EncryptionRequired {
+			l.fail(StepEncryption, "timeout", "the server did not answer about encryption", "")
+			return
+		}
+		l.withoutEncryption()
+	case phaseIP:
+		l.fail(StepIP, "timeout", "the server did not answer about addresses", "")
+	}
+}
+
+func (l *link) lcpLate() {
+	if l.declined != "" {
+		l.failDeclined("")
+		return
+	}
+	l.fail(StepLCP, "timeout", fmt.Sprintf("our requests are in state %s", l.lcp.State()), "")
+}
+
+// input takes a control frame's contents.
+func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
+	l.now = now
+	switch proto {
+	case ppp.LCP, ppp.CCP, ppp.IPCP, ppp.PAP, ppp.CHAP:
+	default:
+		l.rejectProtocol(proto, b)
+		return
+	}
+	p, err := ppp.ParsePacket(b)
+	if err != nil {
+		l.hooks.event(Event{Protocol: proto.String(), Name: "malformed packet", ID: -1, Len: len(b)})
+		return
+	}
+	l.hooks.event(describe(false, proto, p))
+	switch proto {
+	case ppp.LCP:
+		l.lcpInput(p)
+	case ppp.PAP:
+		l.papInput(p)
+	case ppp.CHAP:
+		l.chapInput(p)
+	case ppp.CCP:
+		l.ccpInput(p)
+	case ppp.IPCP:
+		l.ipcpInput(p)
+	}
+}
+
+// rejectProtocol answers what we do not speak, IPv6 for one, RFC 1661 section 5.7.
+func (l *link) rejectProtocol(proto ppp.Protocol, b []byte) {
+	l.hooks.event(Event{Protocol: proto.String(), Name: "packet", ID: -1, Len: len(b)})
+	if l.lcp.State() != ppp.Opened {
+		return
+	}
+	l.id++
+	data := binary.BigEndian.AppendUint16(nil, uint16(proto))
+	data = append(data, b[:min(len(b), 64)]...) // enough to know it by
+	l.send(ppp.LCP, ppp.Packet{Code: ppp.ProtocolReject, ID: l.id, Data: data})
+}
+
+// --- LCP
+
+func (l *link) lcpInput(p ppp.Packet) {
+	switch p.Code {
+	case ppp.ConfigureRequest:
+		if int(p.ID) == l.lastReqID {
+			l.sameReq++
+		}
+		l.lastReqID = int(p.ID)
+	case ppp.ConfigureAck, ppp.ConfigureNak, ppp.ConfigureReject:
+		l.gotAnswer = true
+	case ppp.TerminateAck:
+		l.terminated = l.phase == phaseDead
+	}
+	l.lcp.Input(l.now, p)
+	if l.lcpo.Loops >= 3 {
+		l.fail(StepLCP, "loop", "our own packets come back", "")
+	}
+	if p.Code == ppp.TerminateRequest {
+		l.terminated = true
+		l.hungUp(string(p.Data))
+	}
+}
+
+// unheard reports whether the server seems to get nothing of what we send: it
+// repeats itself and answers none of our requests.
+func (l *link) unheard() bool { return l.phase <= phaseLCP && !l.gotAnswer }
+
+func (l *link) lcpUp() {
+	if l.phase != phaseLCP {
+		return
+	}
+	l.hooks.reached(StepLCP, fmt.Sprintf("MRU %d, auth %s", l.lcpo.PeerMRU, l.lcpo.PeerAuth))
+	l.enter(phaseAuth, l.cfg.Timeouts.Auth)
+	switch l.lcpo.PeerAuth {
+	case ppp.AuthNone:
+		if l.declined == "" {
+			l.accepted("no login asked for")
+			return
+		}
+		// The server gave up its only method because of us. It will most likely
+		// hang up; one that goes on talks about the network next.
+	case ppp.AuthPAP:
+		l.sendPAP()
+	}
+}
+
+func (l *link) lcpFinished() {
+	if l.phase == phaseDead {
+		l.terminated = true
+		return
+	}
+	if l.phase == phaseLCP {
+		l.lcpLate()
+	}
+}
+
+func (l *link) lcpExtra(p ppp.Packet) bool {
+	switch p.Code {
+	case ppp.EchoRequest:
+		if l.lcp.State() == ppp.Opened && len(p.Data) >= 4 {
+			data := binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)
+			l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
+		}
+	case ppp.EchoReply:
+		l.echoes = 0
+	case ppp.ProtocolReject:
+		if len(p.Data) >= 2 {
+			l.protocolRejected(ppp.Protocol(binary.BigEndian.Uint16(p.Data)))
+		}
+	case ppp.DiscardRequest, ppp.Identification, ppp.TimeRemaining:
+	default:
+		return false
+	}
+	return true
+}
+
+func (l *link) protocolRejected(proto ppp.Protocol) {
+	switch proto {
+	case ppp.CCP:
+		// accel-ppp does this to a CCP that comes after the session is up: no harm.
+		if l.ccp != nil && l.phase == phaseEncryption {
+			l.ccpo.Rejected = true
+			l.ccp.Reject(l.now)
+		}
+	case ppp.IPCP:
+		if l.phase == phaseIP {
+			l.fail(StepIP, "rejected", "the server does not speak IPCP", "")
+		}
+	case ppp.PAP, ppp.CHAP:
+		if l.phase == phaseAuth {
+			l.fail(StepAuth, "unsupported", "the server rejects "+proto.String()+", which it asked for", "")
+		}
+	case ppp.MPPE, ppp.IPv4, ppp.IPv6, ppp.LCP:
+	default:
+		// A server with another key makes random protocols of our packets.
+		if l.strangers++; l.strangers >= 3 && l.enc != nil {
+			l.fail(StepEncryption, "key_mismatch", "the server reads our packets as nonsense", "")
+		}
+	}
+}
+
+// hungUp takes the server's Terminate-Request.
+func (l *link) hungUp(text string) {
+	if l.err != nil {
+		return
+	}
+	lower := strings.ToLower(text)
+	switch {
+	case l.phase == phaseDead:
+		return
+	case strings.Contains(lower, "mppe required") || l.refusedCCP && l.phase < phaseUp:
+		l.fail(StepEncryption, "required_by_server", "", text)
+	case l.phase <= phaseAuth && l.declined != "":
+		l.failDeclined(text)
+	case l.phase == phaseLCP:
+		l.fail(StepLCP, "terminated", "", text)
+	case l.phase == phaseAuth && l.login.answered:
+		l.fail(StepAuth, "refused", "", text)
+	case l.phase == phaseAuth:
+		l.fail(StepAuth, "terminated", "", text)
+	case l.phase == phaseEncryption:
+		l.fail(StepEncryption, "terminated", "", text)
+	case l.phase == phaseIP:
+		l.fail(StepIP, "terminated", "", text)
+	default:
+		l.fail(StepLCP, "terminated", "the server ended the session", text)
+	}
+}
+
+// echo asks an idle server for life signs, and gives it up after four silences.
+func (l *link) echo() {
+	if l.phase != phaseUp || l.nextEcho.IsZero() || l.now.Before(l.nextEcho) {
+		return
+	}
+	if l.echoes >= 4 {
+		l.fail(StepLCP, "no_echo", fmt.Sprintf("%d LCP Echo-Requests without an answer", l.echoes), "")
+		return
+	}
+	l.echoes++
+	l.echoID++
+	l.nextEcho = l.now.Add(l.cfg.EchoEvery)
+	l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: l.echoID, Data: binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)})
+}
+
+// alive tells that packets came: no need for an echo.
+func (l *link) alive() { l.echoes = 0 }
+
+// --- encryption
+
+// accepted goes on from the login to the network.
+func (l *link) accepted(note string) {
+	if l.phase != phaseAuth {
+		return
+	}
+	l.login.again = time.Time{}
+	l.hooks.reached(StepAuth, note)
+	allowed := l.cfg.strengths()
+	if !l.login.keys || allowed == 0 {
+		if l.cfg.Encryption == EncryptionRequired {
+			l.fail(StepEncryption, "no_keys", "the login "+l.lcpo.PeerAuth.String()+" gives no keys", "")
+			return
+		}
+		l.hooks.reached(StepEncryption, "none")
+		l.beginIPCP()
+		return
+	}
+	l.enter(phaseEncryption, l.cfg.Timeouts.Encryption)
+	l.ccpo = ppp.CCPOptions{Allowed: allowed, Want: allowed.Strongest() | ppp.MPPEStateless}
+	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, ppp.Timing{}, ppp.Hooks{
+		Send: l.send, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra,
+	})
+	l.ccp.Begin(l.now)
+}
+
+func (l *link) ccpInput(p ppp.Packet) {
+	if l.phase == phaseAuth {
+		l.networkTooSoon()
+		return
+	}
+	if l.ccp == nil {
+		if l.phase > phaseAuth && p.Code == ppp.ConfigureRequest {
+			l.refusedCCP = len(p.Data) > 0
+			l.rejectProtocol(ppp.CCP, p.Append(nil))
+		}
+		return
+	}
+	if l.phase != phaseDead {
+		l.ccp.Input(l.now, p)
+	}
+}
+
+func (l *link) ccpUp() {
+	recv, send := l.ccpo.Recv, l.ccpo.Send
+	if l.cfg.Encryption == EncryptionRequired && (recv == 0 || send == 0) {
+		l.failUnencrypted()
+		return
+	}
+	l.enc, l.dec = nil, nil
+	if send != 0 {
+		l.enc = mppe.NewEncryptor(l.login.key(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
+	}
+	if recv != 0 {
+		l.dec = mppe.NewDecryptor(l.login.key(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
+	}
+	l.hooks.keyed(l.enc, l.dec)
+	if l.phase == phaseEncryption {
+		l.hooks.reached(StepEncryption, l.encryption())
+		l.beginIPCP()
+	}
+}
+
+func (l *link) ccpFinished() {
+	if l.phase != phaseEncryption {
+		return
+	}
+	if l.cfg.Encryption == EncryptionRequired {
+		l.failUnencrypted()
+		return
+	}
+	l.withoutEncryption()
+}
+
+func (l *link) failUnencrypted() {
+	if l.ccpo.Offered != 0 {
+		l.fail(StepEncryption, "strength", fmt.Sprintf("the server has %d bits only", l.ccpo.Offered.Bits()), "")
+		return
+	}
+	l.fail(StepEncryption, "refused", "the server has no MPPE", "")
+}
+
+// withoutEncryption goes on in clear, as the policy allows it.
+func (l *link) withoutEncryption() {
+	l.encDropped = true
+	l.hooks.reached(StepEncryption, "none")
+	l.beginIPCP()
+}
+
+func (l *link) ccpExtra(p ppp.Packet) bool {
+	switch p.Code {
+	case ppp.ResetRequest:
+		if l.enc != nil {
+			l.hooks.flush()
+		}
+		l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetAck, ID: p.ID})
+	case ppp.ResetAck:
+	default:
+		return false
+	}
+	return true
+}
+
+// askReset asks the server to begin its stream anew.
+func (l *link) askReset(now time.Time) {
+	l.now = now
+	if l.phase == phaseDead {
+		return
+	}
+	l.id++
+	l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: l.id})
+}
+
+// encryption names what is in use.
+func (l *link) encryption() string {
+	if l.enc == nil && l.dec == nil {
+		return "none"
+	}
+	name := func(b ppp.MPPEBits) string {
+		switch {
+		case b == 0:
+			return "none"
+		case b&ppp.MPPEStateless != 0:
+			return fmt.Sprintf("MPPE-%d stateless", b.Bits())
+		}
+		return fmt.Sprintf("MPPE-%d stateful", b.Bits())
+	}
+	send, recv := name(l.ccpo.Send), name(l.ccpo.Recv)
+	if send == recv {
+		return send
+	}
+	return fmt.Sprintf("%s sent, %s received", send, recv)
+}
+
+// --- addresses
+
+func (l *link) beginIPCP() {
+	l.enter(phaseIP, l.cfg.Timeouts.IP)
+	l.ipo = ppp.IPCPOptions{AskDNS: true}
+	l.ipcp = ppp.NewNegotiation(ppp.IPCP, &l.ipo, ppp.Timing{}, ppp.Hooks{
+		Send: l.send, Up: l.ipcpUp, Finished: l.ipcpFinished,
+	})
+	l.ipcp.Begin(l.now)
+	if p := l.heldIPCP; p != nil {
+		l.heldIPCP = nil
+		l.ipcp.Input(l.now, *p)
+	}
+}
+
+func (l *link) ipcpInput(p ppp.Packet) {
+	switch {
+	case l.phase == phaseAuth:
+		l.networkTooSoon()
+		fallthrough
+	case l.phase == phaseEncryption:
+		if p.Code == ppp.ConfigureRequest {
+			p.Data = append([]byte(nil), p.Data...)
+			l.heldIPCP = &p
+		}
+	case l.ipcp != nil && l.phase != phaseDead:
+		l.ipcp.Input(l.now, p)
+		if p.Code == ppp.TerminateRequest && l.phase != phaseDead {
+			step, code := StepIP, "terminated"
+			if l.phase == phaseUp {
+				step = StepLCP
+			}
+			l.fail(step, code, "the server ended IPCP", string(p.Data))
+		}
+	}
+}
+
+func (l *link) ipcpUp() {
+	if l.phase != phaseIP {
+		return
+	}
+	if l.ipo.Refusal {
+		l.fail(StepIP, "rejected", "the server rejects the address option", "")
+		return
+	}
+	if !l.ipo.Local.IsValid() || l.ipo.Local.IsUnspecified() {
+		l.fail(StepIP, "no_address", "the server gave us no address", "")
+		return
+	}
+	l.phase = phaseUp
+	l.nextEcho = l.now.Add(l.cfg.EchoEvery)
+	l.hooks.reached(StepIP, l.ipo.Local.String())
+}
+
+func (l *link) ipcpFinished() {
+	if l.phase == phaseIP {
+		l.overdue()
+	}
+}
+
+// mtu is the largest IP packet to send. MPPE puts 4 bytes into what the
+// server's MRU counts.
+func (l *link) mtu() int {
+	limit := int(l.lcpo.PeerMRU)
+	if l.enc != nil {
+		limit -= 4
+	}
+	return max(min(DefaultMTU, limit), 68)
+}
+
+func (l *link) dns() []netip.Addr {
+	var list []netip.Addr
+	for i, a := range l.ipo.DNS {
+		if a.IsValid() && !a.IsUnspecified() && (i == 0 || a != l.ipo.DNS[0]) {
+			list = append(list, a)
+		}
+	}
+	return list
+}

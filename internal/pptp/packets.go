@@ -1,0 +1,243 @@
+package pptp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+const (
+	// Headroom is the room that WritePackets needs before each packet, in bytes.
+	Headroom = gre.Headroom + ppp.FrameOverhead + mppe.Overhead + 2
+	// ReadRoom is the room that ReadPackets needs for each packet, in bytes.
+	ReadRoom = 2048
+	// Batch is the number of packets that are worth reading or writing at once.
+	Batch = 64
+
+	// tooMuchGarbage is how many packets in a row may decrypt to nothing before
+	// the session is given up: three at its start, when the keys were never seen
+	// to work, and many later, when anyone may have forged them.
+	garbageAtStart = 3
+	garbageLater   = 1000
+)
+
+// ReadPackets waits for IP packets and puts them into pkts. Each of pkts gives
+// ReadRoom bytes of memory on entry, and is cut to its packet, which may begin a
+// few bytes into that memory. After the session's end the error is net.ErrClosed.
+// It is for one goroutine at a time.
+func (s *Session) ReadPackets(pkts [][]byte) (int, error) {
+	s.rxMu.Lock()
+	defer s.rxMu.Unlock()
+	for {
+		frames := s.rxFrames[:min(len(pkts), Batch)]
+		n := s.data.take(frames)
+		if n == 0 {
+			select {
+			case <-s.data.wake:
+				continue
+			case <-s.over:
+				return 0, net.ErrClosed
+			}
+		}
+		got := s.open(frames[:n], pkts)
+		for i, b := range frames[:n] {
+			b.Release()
+			frames[i] = nil
+		}
+		if got > 0 {
+			return got, nil
+		}
+	}
+}
+
+// ReadPacket is ReadPackets for one packet, copied to b.
+func (s *Session) ReadPacket(b []byte) (int, error) {
+	mem := make([]byte, ReadRoom)
+	pkts := [][]byte{mem}
+	if _, err := s.ReadPackets(pkts); err != nil {
+		return 0, err
+	}
+	return copy(b, pkts[0]), nil
+}
+
+// open decrypts frames into pkts and returns how many packets there are.
+// Neighbours are decrypted in pairs. rxMu is held.
+func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
+	got := 0
+	dec := s.dec.Load()
+	for i := 0; i < len(frames); i++ {
+		proto, body, err := ppp.ParseFrame(frames[i].Data)
+		if err != nil {
+			s.garbage.Add(1)
+			continue
+		}
+		if proto != ppp.MPPE {
+			if dec != nil { // what was agreed to be encrypted is not taken in clear
+				s.garbage.Add(1)
+			} else if proto == ppp.IPv4 && len(body) <= len(pkts[got]) {
+				pkts[got] = pkts[got][:copy(pkts[got], body)]
+				got += s.took(pkts[got])
+			}
+			continue
+		}
+		if dec == nil {
+			s.garbage.Add(1)
+			continue
+		}
+		if i+1 < len(frames) {
+			if p2, next, err := ppp.ParseFrame(frames[i+1].Data); err == nil && p2 == ppp.MPPE {
+				a, b := pkts[got], pkts[got+1]
+				nA, errA, nB, errB := dec.OpenPair(a, body, b, next)
+				switch {
+				case s.opened(&a, nA, errA):
+					pkts[got] = a
+					got++
+					if s.opened(&b, nB, errB) {
+						pkts[got] = b
+						got++
+					}
+				case s.opened(&b, nB, errB):
+					pkts[got], pkts[got+1] = b, a // the memory changes places too
+					got++
+				}
+				i++
+				continue
+			}
+		}
+		a := pkts[got]
+		n, err := dec.Open(a, body)
+		if s.opened(&a, n, err) {
+			pkts[got] = a
+			got++
+		}
+	}
+	return got
+}
+
+// opened cuts a decrypted packet to the IP packet in it and reports whether
+// there is one.
+func (s *Session) opened(p *[]byte, n int, err error) bool {
+	if err != nil {
+		s.unreadable(err)
+		return false
+	}
+	proto, ip, err := ppp.ParseFrame((*p)[:n])
+	if err != nil || proto != ppp.IPv4 {
+		return false
+	}
+	s.bad = 0
+	s.proven = true
+	if s.took(ip) == 0 {
+		return false
+	}
+	*p = ip
+	return true
+}
+
+// took counts an IP packet; it returns 1 if it is one.
+func (s *Session) took(ip []byte) int {
+	if len(ip) < 20 || ip[0]>>4 != 4 {
+		return 0
+	}
+	s.rxPackets.Add(1)
+	s.rxBytes.Add(uint64(len(ip)))
+	return 1
+}
+
+// unreadable judges a packet that could not be decrypted.
+func (s *Session) unreadable(err error) {
+	switch {
+	case errors.Is(err, mppe.ErrStale):
+		s.stale.Add(1)
+		return
+	case errors.Is(err, mppe.ErrLost), errors.Is(err, mppe.ErrCompressed):
+		select {
+		case s.resetWanted <- struct{}{}:
+		default:
+		}
+		s.garbage.Add(1)
+		return
+	default:
+		s.garbage.Add(1)
+	}
+	s.bad++
+	if limit := garbageAtStart; s.bad >= limit && !s.proven || s.bad >= garbageLater {
+		e := &Error{Step: StepEncryption, Code: "key_mismatch", Evidence: fmt.Sprintf("%d packets in a row decrypt to nonsense", s.bad)}
+		select {
+		case s.trouble <- e:
+		default:
+		}
+	}
+}
+
+// WritePackets sends IP packets in order. Each of bufs begins with Headroom
+// bytes, and both they and the packet are overwritten. Packets that exceed the
+// MTU are dropped. After the session's end the error is net.ErrClosed.
+func (s *Session) WritePackets(bufs [][]byte) error {
+	s.txMu.Lock()
+	defer s.txMu.Unlock()
+	select {
+	case <-s.over:
+		return net.ErrClosed
+	default:
+	}
+	frames := s.txFrames[:0]
+	limit := Headroom + s.mtu
+	for _, b := range bufs {
+		if len(b) <= Headroom || len(b) > limit {
+			s.oversize.Add(1)
+			continue
+		}
+		frames = append(frames, b)
+		s.txPackets.Add(1)
+		s.txBytes.Add(uint64(len(b) - Headroom))
+	}
+	if len(frames) == 0 {
+		return nil
+	}
+	s.seal(frames)
+	err := s.call.Send(frames...)
+	clear(frames)
+	s.txFrames = frames[:0]
+	if errors.Is(err, gre.ErrClosed) {
+		return net.ErrClosed
+	}
+	return nil // what this machine could not send is lost, as on any network
+}
+
+// seal makes PPP frames of packets, in place. txMu is held.
+func (s *Session) seal(frames [][]byte) {
+	if s.enc == nil {
+		const start = Headroom - ppp.FrameOverhead - gre.Headroom
+		for i, b := range frames {
+			ppp.AppendFrame(b[Headroom-ppp.FrameOverhead:][:0], ppp.IPv4)
+			frames[i] = b[start:]
+		}
+		return
+	}
+	const head = gre.Headroom + ppp.FrameOverhead
+	for _, b := range frames {
+		ppp.AppendFrame(b[gre.Headroom:][:0], ppp.MPPE)
+		binary.BigEndian.PutUint16(b[Headroom-2:], uint16(ppp.IPv4))
+	}
+	rest := frames
+	for len(rest) >= 2 {
+		s.enc.SealPair(rest[0][head:], rest[1][head:])
+		rest = rest[2:]
+	}
+	if len(rest) == 1 {
+		s.enc.Seal(rest[0][head:])
+	}
+}
+
+// WritePacket is WritePackets for one packet, which is copied.
+func (s *Session) WritePacket(p []byte) error {
+	b := make([]byte, Headroom+len(p))
+	copy(b[Headroom:], p)
+	return s.WritePackets([][]byte{b})
+}

@@ -1,0 +1,439 @@
+// Package pptp is a PPTP client in user space: from the control connection to
+// IP packets, without kernel PPP, routes or a TUN device.
+package pptp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+const (
+	dataQueue    = 512 // packets that wait for ReadPackets
+	controlQueue = 64  // frames that wait for the link
+	// resetPause is the least time between two Reset-Requests; a server answers
+	// each of them, and the first one should have its time.
+	resetPause = 200 * time.Millisecond
+	// lastWords is how long frames are still read once the control connection is
+	// gone: pppd's reason may be behind its end.
+	lastWords = 150 * time.Millisecond
+	// droppedWithin is the time within which a server that hangs up without any
+	// GRE packet could not start its pppd.
+	droppedWithin = 2 * time.Second
+)
+
+// Session is a PPTP session that is up, or was. Its methods are safe for
+// concurrent use, ReadPackets by one goroutine at a time.
+type Session struct {
+	cfg    Config
+	conn   *control.Conn
+	call   *gre.Call
+	local  netip.Addr
+	remote netip.Addr
+	server Server
+	log    *transcript
+	climb  climb // of the goroutine that runs Dial, then of run
+
+	link   *link // owned by run
+	frames *queue
+	data   *queue
+	icmp   chan gre.Unreachable
+	lastIC *gre.Unreachable
+
+	up      chan struct{} // closed when the link is up
+	closing chan struct{} // closed by Close
+	over    chan struct{} // closed when the session ends
+	done    chan struct{} // closed when everything is gone
+	once    sync.Once
+	err     error // why it ended; valid after over
+	upInfo  Info  // valid after up
+
+	txMu     sync.Mutex
+	enc      *mppe.Encryptor
+	txFrames [][]byte
+	mtu      int
+
+	rxMu     sync.Mutex
+	dec      atomic.Pointer[mppe.Decryptor]
+	rxFrames [Batch]*gre.Buffer
+	bad      int  // packets in a row that could not be decrypted
+	proven   bool // one could
+
+	resetWanted chan struct{}
+	lastReset   time.Time
+	trouble     chan *Error
+
+	rxPackets, rxBytes, txPackets, txBytes atomic.Uint64
+	garbage, stale, oversize, resets       atomic.Uint64
+}
+
+// Info describes a session that is up.
+type Info struct {
+	LocalIP    netip.Addr   // ours, inside
+	PeerIP     netip.Addr   // the server's, inside; it may be invalid or 0.0.0.0
+	DNS        []netip.Addr // what the server named, possibly none
+	Encryption string       // "MPPE-128 stateless", or "none"
+	Bits       int          // of the weaker direction's key; 0 when one is not encrypted
+	Auth       string       // "MS-CHAPv2"
+	MTU        int          // of the IP packets, in bytes
+	Server     Server       // as it names itself; its texts are fit to show
+	Local      netip.Addr   // ours, outside
+	Remote     netip.Addr   // the server's, outside
+	Rungs      []Rung
+	SetUp      time.Duration // from the begin of Dial
+}
+
+// Stats counts what went through a session since it began.
+type Stats struct {
+	RxPackets, RxBytes uint64 // IP packets given to ReadPackets
+	TxPackets, TxBytes uint64 // IP packets taken by WritePackets
+	Dropped            uint64 // nobody read them in time
+	Garbage            uint64 // could not be decrypted, or were not encrypted
+	Stale              uint64 // came too late to be decrypted
+	Oversize           uint64 // exceeded the MTU, or were empty
+	Resets             uint64 // of a stateful stream
+	GRE                gre.Stats
+}
+
+// Loss is the share of the server's packets that did not arrive, from 0 to 1.
+func (s Stats) Loss() float64 {
+	if s.GRE.Lost == 0 {
+		return 0
+	}
+	return float64(s.GRE.Lost) / float64(s.GRE.Lost+s.GRE.Received)
+}
+
+// Info returns what the session is.
+func (s *Session) Info() Info { return s.upInfo }
+
+// MTU is the largest packet that WritePackets takes, in bytes.
+func (s *Session) MTU() int { return s.upInfo.MTU }
+
+// Headroom is the constant Headroom, for users that know the session as an
+// interface.
+func (s *Session) Headroom() int { return Headroom }
+
+// Done is closed when the session ends. Err says why.
+func (s *Session) Done() <-chan struct{} { return s.over }
+
+// Err is why the session ended: an *Error, or nil after Close. It is nil while
+// the session is up.
+func (s *Session) Err() error {
+	select {
+	case <-s.over:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Transcript returns the last 64 protocol events, the oldest first.
+func (s *Session) Transcript() []Event { return s.log.events() }
+
+// Stats returns the counters as they stand.
+func (s *Session) Stats() Stats {
+	return Stats{
+		RxPackets: s.rxPackets.Load(), RxBytes: s.rxBytes.Load(),
+		TxPackets: s.txPackets.Load(), TxBytes: s.txBytes.Load(),
+		Dropped: s.data.drops(), Garbage: s.garbage.Load(), Stale: s.stale.Load(),
+		Oversize: s.oversize.Load(), Resets: s.resets.Load(), GRE: s.call.Stats(),
+	}
+}
+
+// Close ends the session: it tells the server, waits for its answers for 2 s at
+// most, and returns when nothing of the session is left.
+func (s *Session) Close() error {
+	s.once.Do(func() { close(s.closing) })
+	<-s.done
+	return nil
+}
+
+// --- gre.Handler
+
+// Deliver implements gre.Handler.
+func (s *Session) Deliver(b *gre.Buffer) {
+	proto, _, err := ppp.ParseFrame(b.Data)
+	switch {
+	case err != nil:
+		b.Release()
+	case proto == ppp.MPPE || proto == ppp.IPv4:
+		s.data.put(b)
+	default:
+		s.frames.put(b)
+	}
+}
+
+// Flush implements gre.Handler.
+func (s *Session) Flush() {
+	s.frames.signal()
+	s.data.signal()
+}
+
+// Unreachable implements gre.Handler.
+func (s *Session) Unreachable(u gre.Unreachable) {
+	select {
+	case s.icmp <- u:
+	default: // one is as good as the next
+	}
+}
+
+// --- the goroutine of the session
+
+// run drives the link until it ends, and takes leave.
+func (s *Session) run() {
+	defer close(s.done)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.conn.Run(ctx) }()
+
+	s.link.start(time.Now())
+	err := s.serve(ended)
+	if e, ok := err.(*Error); ok {
+		s.climb.failed(e.Step, e.Code)
+		s.finishError(e)
+	}
+	s.err = err
+	close(s.over)
+	s.leave(cancel, ended)
+	s.call.Close()
+	s.frames.close()
+	s.data.close()
+}
+
+// finishError adds to e what only the session knows.
+func (s *Session) finishError(e *Error) {
+	e.Rungs = append([]Rung(nil), s.climb.rungs...)
+	e.Transcript = s.log.events()
+	e.Server = s.server
+}
+
+// serve works until the session ends, and says why: nil after Close.
+func (s *Session) serve(ended <-chan error) error {
+	var (
+		began   = time.Now()
+		timer   = time.NewTimer(time.Hour)
+		gone    error // the control connection's end
+		goneAt  time.Time
+		heardAt uint64
+	)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		s.drain(now)
+		if n := s.call.Stats(); n.Received != heardAt || n.PeerAcked && s.climb.top() == StepCall {
+			heardAt = n.Received
+			s.link.alive()
+			s.climb.reached(StepGRE, "")
+		}
+		s.link.tick(now)
+		if s.link.err != nil {
+			return s.refine(s.link.err)
+		}
+		if s.climb.top() == StepCall && now.Sub(began) >= s.cfg.Timeouts.GRE {
+			return s.silence(now.Sub(began))
+		}
+		if gone != nil && now.Sub(goneAt) >= lastWords {
+			return s.hungUp(gone, goneAt.Sub(began))
+		}
+		s.noteUp()
+		s.arm(timer, now, began, goneAt)
+		select {
+		case <-s.frames.wake:
+		case <-timer.C:
+		case u := <-s.icmp:
+			s.lastIC = &u
+			s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
+		case <-s.resetWanted:
+			if now := time.Now(); now.Sub(s.lastReset) >= resetPause {
+				s.lastReset = now
+				s.resets.Add(1)
+				s.link.askReset(now)
+			}
+		case e := <-s.trouble:
+			return e
+		case err := <-ended:
+			ended = nil
+			gone, goneAt = err, time.Now()
+		case <-s.closing:
+			return nil
+		}
+	}
+}
+
+// arm sets the timer to the next thing that happens by itself.
+func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
+	next := s.link.deadline()
+	earlier := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if s.climb.top() == StepCall {
+		earlier(began.Add(s.cfg.Timeouts.GRE))
+	}
+	if !goneAt.IsZero() {
+		earlier(goneAt.Add(lastWords))
+	}
+	if next.IsZero() {
+		next = now.Add(time.Hour)
+	}
+	timer.Reset(max(next.Sub(now), 0))
+}
+
+// drain gives the frames that came to the link.
+func (s *Session) drain(now time.Time) {
+	var batch [8]*gre.Buffer
+	for {
+		n := s.frames.take(batch[:])
+		if n == 0 {
+			return
+		}
+		for _, b := range batch[:n] {
+			if proto, body, err := ppp.ParseFrame(b.Data); err == nil {
+				s.climb.reached(StepGRE, "")
+				s.link.input(now, proto, body)
+			}
+			b.Release()
+		}
+	}
+}
+
+// noteUp publishes the session once the link is up.
+func (s *Session) noteUp() {
+	if s.link.phase != phaseUp || s.upInfo.MTU != 0 {
+		return
+	}
+	l := s.link
+	s.upInfo = Info{
+		LocalIP: l.ipo.Local, PeerIP: l.ipo.Peer, DNS: l.dns(),
+		Encryption: l.encryption(), Auth: l.lcpo.PeerAuth.String(), MTU: l.mtu(),
+		Server: s.server, Local: s.local, Remote: s.remote,
+		Rungs: append([]Rung(nil), s.climb.rungs...), SetUp: time.Since(s.climb.began),
+	}
+	if l.enc != nil && l.dec != nil {
+		s.upInfo.Bits = min(l.ccpo.Send.Bits(), l.ccpo.Recv.Bits())
+	}
+	s.txMu.Lock()
+	s.mtu = s.upInfo.MTU
+	s.txMu.Unlock()
+	close(s.up)
+}
+
+// refine tells a server that does not hear us from one that does not answer.
+func (s *Session) refine(e *Error) error {
+	n := s.call.Stats()
+	if e.Step == StepLCP && e.Code == "timeout" && s.link.unheard() && !n.PeerAcked && s.link.sameReq > 0 {
+		e.Step, e.Code = StepGRE, "no_outbound"
+		e.Evidence = fmt.Sprintf("the server sent its request %d times and acknowledged none of our packets", s.link.sameReq+1)
+	}
+	return e
+}
+
+// silence is the error of a call from which no GRE packet came.
+func (s *Session) silence(after time.Duration) error {
+	e := &Error{Step: StepGRE, Code: "no_inbound", Evidence: fmt.Sprintf("no GRE packet within %s of the call", after.Round(time.Second))}
+	switch n := s.call.Stats(); {
+	case s.lastIC != nil:
+		e.Code, e.Evidence = "icmp", s.lastIC.String()
+	case n.Strays > 0:
+		e.Code, e.Evidence = "call_id_mismatch", fmt.Sprintf("%d GRE packets came for calls that do not exist", n.Strays)
+	}
+	return e
+}
+
+// hungUp is the error of a session whose control connection ended.
+func (s *Session) hungUp(why error, after time.Duration) error {
+	step := s.climb.next()
+	if step == StepGRE {
+		if after <= droppedWithin {
+			return &Error{Step: StepCall, Code: "dropped_at_start", Evidence: fmt.Sprintf("the server hung up %d ms after the call, without a GRE packet", after.Milliseconds()), Err: why}
+		}
+		return s.silence(after)
+	}
+	e := &Error{Step: step, Code: "closed", Evidence: "the server closed the control connection", Err: why}
+	if s.climb.top() == StepIP {
+		e.Step = StepControl
+	}
+	var (
+		bye *control.Disconnected
+		bad *control.Error
+	)
+	switch {
+	case errors.As(why, &bye):
+		e.Code = "disconnected"
+		e.Evidence = fmt.Sprintf("Call-Disconnect-Notify: %s, error %d, cause %d", bye.Notify.Result, bye.Notify.General, bye.Notify.Cause)
+		if e.Step == StepControl {
+			e.Step = StepCall
+		}
+	case errors.As(why, &bad):
+		e.Evidence = bad.Error()
+		if e.Step == StepControl {
+			e.Code = string(bad.Seen)
+			if bad.Seen == control.SeenTimeout {
+				e.Code = "no_echo"
+			}
+		}
+	}
+	return e
+}
+
+// leave says goodbye on both layers, within the time that Close may take.
+func (s *Session) leave(cancel context.CancelFunc, ended <-chan error) {
+	ctx, stop := context.WithTimeout(context.Background(), s.cfg.Timeouts.Close)
+	defer stop()
+	s.link.close(time.Now())
+	s.terminate(ctx)
+	cancel()
+	if err := <-ended; err == nil || errors.Is(err, context.Canceled) {
+		_ = s.conn.Hangup(ctx, s.call.ID()) // its errors are the server's last word, or none
+	}
+	s.conn.Close()
+}
+
+// terminate waits for the server's Terminate-Ack, for a quarter of the time.
+func (s *Session) terminate(ctx context.Context) {
+	timer := time.NewTimer(s.cfg.Timeouts.Close / 4)
+	defer timer.Stop()
+	for !s.link.quiet() {
+		select {
+		case <-s.frames.wake:
+			s.drain(time.Now())
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// --- what the link calls
+
+func (s *Session) sendFrame(proto ppp.Protocol, p ppp.Packet) {
+	b := make([]byte, gre.Headroom, gre.Headroom+ppp.FrameOverhead+4+len(p.Data))
+	b = p.Append(ppp.AppendFrame(b, proto))
+	_ = s.call.Send(b) // every request is repeated until it is answered
+}
+
+func (s *Session) keyed(enc *mppe.Encryptor, dec *mppe.Decryptor) {
+	s.txMu.Lock()
+	s.enc = enc
+	s.txMu.Unlock()
+	s.dec.Store(dec)
+}
+
+func (s *Session) flush() {
+	s.txMu.Lock()
+	defer s.txMu.Unlock()
+	if s.enc != nil {
+		s.enc.Flush(false)
+	}
+}

@@ -1,0 +1,48 @@
+package pptp
+
+import (
+	"sync"
+	"time"
+)
+
+// transcriptLen is how many events are kept.
+const transcriptLen = 64
+
+// Event is one protocol message, without what is secret in it.
+type Event struct {
+	At       time.Duration // since Dial began
+	Sent     bool          // by us
+	Protocol string        // "PPTP", "GRE", "LCP", "CHAP", ...
+	Name     string        // "Configure-Request"
+	ID       int           // -1 where the message has none
+	Len      int           // bytes of contents
+	Note     string        // options, codes and the server's texts, safe to show
+}
+
+// transcript keeps the last events of a session. It is safe for concurrent use.
+type transcript struct {
+	began time.Time
+	mu    sync.Mutex
+	ring  [transcriptLen]Event
+	total int
+}
+
+func (t *transcript) add(e Event) {
+	e.At = time.Since(t.began)
+	t.mu.Lock()
+	t.ring[t.total%transcriptLen] = e
+	t.total++
+	t.mu.Unlock()
+}
+
+// events returns what is kept, the oldest first.
+func (t *transcript) events() []Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := min(t.total, transcriptLen)
+	list := make([]Event, 0, n)
+	for i := t.total - n; i < t.total; i++ {
+		list = append(list, t.ring[i%transcriptLen])
+	}
+	return list
+}
