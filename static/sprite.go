@@ -23,7 +23,7 @@ var icons = [][2]string{
 	{"search", "search"}, {"plus", "plus"}, {"edit", "pencil"}, {"delete", "trash-2"}, {"more", "ellipsis"}, {"close", "x"},
 	{"check", "check"}, {"cross", "x"}, {"minus", "minus"}, {"play", "play"}, {"stop", "square"}, {"retry", "rotate-cw"},
 	{"up", "arrow-up"}, {"down", "arrow-down"}, {"right", "arrow-right"}, {"previous", "chevron-left"}, {"next", "chevron-right"},
-	{"open", "chevron-down"}, {"sort", "chevrons-up-down"}, {"filter", "list-filter"}, {"copy", "copy"}, {"eye", "eye"},
+	{"open", "chevron-down"}, {"open-page", "square-arrow-out-up-right"}, {"sort", "chevrons-up-down"}, {"filter", "list-filter"}, {"copy", "copy"}, {"eye", "eye"},
 	{"info", "info"}, {"warning", "triangle-alert"}, {"error", "circle-alert"}, {"success", "circle-check"}, {"offline", "wifi-off"},
 	{"language", "languages"}, {"light", "sun"}, {"dark", "moon"}, {"system", "monitor"}, {"keyboard", "keyboard"},
 	{"clock", "clock"}, {"tag", "tag"}, {"file", "file-text"}, {"paste", "clipboard-paste"}, {"lock", "lock"}, {"empty", "inbox"},

@@ -98,17 +98,17 @@ func drawnInto(url, target string) templ.Attributes {
 	return templ.Attributes{"hx-get": url, "hx-target": target, "hx-swap": "outerHTML", "hx-push-url": "true"}
 }
 
-// slice is one part of a Meter, in thousandths.
-type slice struct {
+// share is one part of a Meter, in thousandths.
+type share struct {
 	class    string
 	x, width string
 }
 
-func slices(t connexa.Tally) []slice {
+func shares(t connexa.Tally) []share {
 	if t.Total <= 0 {
 		return nil
 	}
-	var out []slice
+	var out []share
 	from := 0
 	for _, s := range []struct {
 		class string
@@ -116,7 +116,7 @@ func slices(t connexa.Tally) []slice {
 	}{{"good", t.Good}, {"warn", t.Slow}, {"bad", t.Bad}, {"void", t.Void}} {
 		to := min(from+s.n, t.Total)
 		if x, end := from*1000/t.Total, to*1000/t.Total; end > x {
-			out = append(out, slice{s.class, strconv.Itoa(x), strconv.Itoa(end - x)})
+			out = append(out, share{s.class, strconv.Itoa(x), strconv.Itoa(end - x)})
 		}
 		from = to
 	}

@@ -2265,7 +2265,7 @@ func Meter(t connexa.Tally) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, s := range slices(t) {
+		for _, s := range shares(t) {
 			var templ_7745c5c3_Var109 = []any{s.class}
 			templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var109...)
 			if templ_7745c5c3_Err != nil {

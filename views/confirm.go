@@ -1,0 +1,25 @@
+package views
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// ConfirmDelete asks before n nodes are deleted. The selection is the posted
+// form that chose them; the answer carries it along with "yes" and the number
+// that was shown, so that no more than that is deleted.
+func ConfirmDelete(p *i18n.Printer, n int, selection url.Values) Confirm {
+	fields := slices.DeleteFunc(hidden(selection), func(h Hidden) bool { return h.Name == "yes" || h.Name == "count" })
+	return Confirm{
+		Title:   p.T("nodes.delete.title", n),
+		Text:    p.T("nodes.delete.text"),
+		Warning: p.T("nodes.delete.warning"),
+		URL:     "/nodes/delete",
+		Button:  p.T("nodes.delete.button", n),
+		Danger:  true,
+		Fields:  append(fields, Hidden{"count", strconv.Itoa(n)}, Hidden{"yes", "1"}),
+	}
+}

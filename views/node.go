@@ -1,0 +1,212 @@
+package views
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+func (n Node) where(p *i18n.Printer) string {
+	place := p.Place(n.City, stateOf(p, &n.Node), n.Country)
+	if n.Zip == "" {
+		return place
+	}
+	if place == "" {
+		return n.Zip
+	}
+	return place + " · " + n.Zip
+}
+
+func (n Node) subtitle(p *i18n.Printer) string {
+	var parts []string
+	for _, s := range []string{p.Place(n.City, stateOf(p, &n.Node), n.Country), n.Provider, n.Login} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// step is one rung as the page shows it.
+type step struct {
+	class, icon, name, note, took string
+}
+
+// steps are the rungs of the last probe up to what its kind climbs to.
+func (n Node) steps(p *i18n.Printer) []step {
+	seen := map[connexa.Step]connexa.Rung{}
+	for _, r := range n.Last.Rungs {
+		seen[r.Step] = r
+	}
+	top := goal(n.Last.Kind).Height()
+	var list []step
+	for i, s := range connexa.Ladder() {
+		if i >= max(top, n.Last.Reached.Height(), n.Last.Cause.Step().Height()) {
+			break
+		}
+		line := step{class: "later", name: p.T("step." + string(s)), note: p.T("step." + string(s) + ".means")}
+		r, climbed := seen[s]
+		switch {
+		case s.Height() <= n.Last.Reached.Height():
+			line.class, line.icon = "ok", "check"
+		case s == n.Last.Cause.Step():
+			line.class, line.icon, line.note = "stop", "cross", CauseText(p, n.Last.Cause)
+		default:
+			line.note = p.T("node.step.later")
+		}
+		if climbed {
+			line.took = p.Duration(r.At)
+			if !r.Note.IsZero() {
+				line.note = p.Text(r.Note)
+			}
+		}
+		list = append(list, line)
+	}
+	return list
+}
+
+// goal is the step that a kind of probe climbs to.
+func goal(k connexa.Kind) connexa.Step {
+	switch k {
+	case connexa.Login:
+		return connexa.IP
+	case connexa.Speed:
+		return connexa.Internet
+	default:
+		return connexa.Control
+	}
+}
+
+// outcome tells in one sentence what a good probe measured.
+func (n Node) outcome(p *i18n.Printer, e *connexa.Entry) string {
+	var parts []string
+	if e.DownBits > 0 {
+		parts = append(parts, p.T("node.measured", p.Speed(e.DownBits), p.Speed(e.UpBits)))
+	}
+	if e.Latency > 0 {
+		parts = append(parts, p.T("node.latency", p.Duration(e.Latency)))
+	}
+	if e.Lost > 0 {
+		parts = append(parts, p.T("node.lost", e.Lost, e.Attempts))
+	}
+	return strings.Join(parts, " ")
+}
+
+// beats are the classes of the bars.
+func (n Node) beats() []string {
+	list := make([]string, len(n.Beats))
+	for i, m := range n.Beats {
+		switch m {
+		case connexa.MarkGood:
+		case connexa.MarkSlow:
+			list[i] = "warn"
+		case connexa.MarkBad:
+			list[i] = "bad"
+		default:
+			list[i] = "void"
+		}
+	}
+	return list
+}
+
+func (n Node) beatsLabel(p *i18n.Printer) string {
+	var t connexa.Tally
+	for _, m := range n.Beats {
+		switch m {
+		case connexa.MarkGood:
+			t.Good++
+		case connexa.MarkSlow:
+			t.Slow++
+		case connexa.MarkBad:
+			t.Bad++
+		default:
+			t.Void++
+		}
+	}
+	var parts []string
+	for _, s := range []struct {
+		n    int
+		text string
+	}{{t.Good, p.T("run.good", t.Good)}, {t.Slow, p.T("run.slow", t.Slow)}, {t.Bad, p.T("run.bad", t.Bad)}, {t.Void, p.T("run.void", t.Void)}} {
+		if s.n > 0 {
+			parts = append(parts, s.text)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// historyLine tells one row of the history in words.
+func historyLine(p *i18n.Printer, e connexa.Entry) string {
+	switch e.What {
+	case connexa.EntryProbe:
+		return p.T("history.probe", p.T("kind."+string(e.Kind)), probeWords(p, e))
+	case connexa.EntryAdded:
+		return p.T("history.added")
+	case connexa.EntryEdited:
+		if !e.Detail.Text.IsZero() {
+			return p.Text(e.Detail.Text)
+		}
+		return p.T("history.changed")
+	default:
+		return p.Text(e.Detail.Text)
+	}
+}
+
+func probeWords(p *i18n.Printer, e connexa.Entry) string {
+	switch {
+	case e.Mark.Void():
+		return lower(p.T("mark." + string(e.Mark)))
+	case e.DownBits > 0:
+		return p.T("history.speed", p.Speed(e.DownBits), p.Speed(e.UpBits))
+	case e.Cause != "":
+		return CauseText(p, e.Cause)
+	case e.Latency > 0:
+		return p.Duration(e.Latency)
+	default:
+		return lower(p.T("mark." + string(e.Mark)))
+	}
+}
+
+// fingerprint is how the server names itself.
+func fingerprint(p *i18n.Printer, peer connexa.Peer) string {
+	var parts []string
+	for _, s := range []string{peer.Vendor, peer.Host} {
+		if s = strings.TrimSpace(s); s != "" {
+			parts = append(parts, s)
+		}
+	}
+	if peer.Firmware > 0 {
+		parts = append(parts, p.T("node.firmware", peer.Firmware))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func policyKey(e connexa.EncryptionPolicy) string {
+	if e == connexa.EncryptionDefault {
+		return "default"
+	}
+	return string(e)
+}
+
+// sentence makes a row's words stand alone: a capital first, a full stop last.
+func sentence(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	if size == 0 {
+		return s
+	}
+	s = string(unicode.ToUpper(r)) + s[size:]
+	if strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
+}
+
+func lower(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToLower(r)) + s[size:]
+}
+
+func lines(list []string) string { return strings.Join(list, "\n") }

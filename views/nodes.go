@@ -1,0 +1,352 @@
+package views
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// Nodes is the page of the node list: its filters and the list below them.
+type Nodes struct {
+	Filters NodeFilters
+	List    NodeList
+}
+
+// NodeFilters are the filters of the node list, with counts over the fleet.
+type NodeFilters struct {
+	Filter connexa.Filter
+	Facets connexa.Facets
+}
+
+// NodeList is one page of the node list: what htmx draws again when a filter,
+// the order or the page changes.
+type NodeList struct {
+	Query  connexa.ListQuery // as it was asked for
+	Page   connexa.NodePage
+	Fleet  int               // nodes in all; zero draws the first steps
+	Rows   []NodeRow         // of Page.Nodes
+	Kinds  []connexa.RunKind // that can be started
+	Stream string            // address of the events of exactly these rows
+}
+
+// NodeRow is one node of the list.
+type NodeRow struct {
+	connexa.Node
+	Testing bool // a job of it is queued or running
+}
+
+// Sizes are the numbers of rows a page that the list offers.
+var Sizes = []int{50, 100, 200}
+
+// NodesURL is the address of one page of the node list.
+func NodesURL(q connexa.ListQuery) string { return nodesURL("/nodes", q) }
+
+// NodesCSV is the address of the export of all nodes that match.
+func NodesCSV(f connexa.Filter) string { return nodesURL("/nodes.csv", connexa.ListQuery{Filter: f}) }
+
+func nodesURL(path string, q connexa.ListQuery) string {
+	v := q.Filter.Values()
+	if q.Sort.Key != "" && q.Sort != (connexa.Sort{Key: connexa.SortAddress}) {
+		v.Set("sort", q.Sort.String())
+	}
+	if q.Size > 0 {
+		v.Set("size", strconv.Itoa(q.Size))
+	}
+	if q.Cursor != "" {
+		v.Set("cursor", q.Cursor)
+	}
+	if len(v) == 0 {
+		return path
+	}
+	return path + "?" + v.Encode()
+}
+
+// pager leads through the list. The size is a preference of the reader and
+// need not be in every address.
+func (l NodeList) pager() Pager {
+	at := func(cursor string) string {
+		if cursor == "" {
+			return ""
+		}
+		q := l.Query
+		q.Cursor, q.Size = cursor, 0
+		return NodesURL(q)
+	}
+	return Pager{
+		From: min(l.Page.From+1, l.Page.Total), To: l.Page.From + len(l.Rows), Total: l.Page.Total,
+		Prev: at(l.Page.Prev), Next: at(l.Page.Next), Target: "#list",
+	}
+}
+
+func (l NodeList) sizeURL(size int) string {
+	q := l.Query
+	q.Cursor, q.Size = "", size
+	return NodesURL(q)
+}
+
+// selection is the filter as a form carries it, for "all that match".
+func (l NodeList) selection() []Hidden { return hidden(l.Query.Filter.Values()) }
+
+func hidden(v url.Values) []Hidden {
+	var list []Hidden
+	for name, values := range v {
+		for _, value := range values {
+			list = append(list, Hidden{name, value})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Hidden) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// measured says whether any row has a speed; without one the column stays away.
+func (l NodeList) measured() bool {
+	return slices.ContainsFunc(l.Rows, func(r NodeRow) bool { return r.Last.DownBits > 0 })
+}
+
+// column is one heading of the list.
+type column struct {
+	class string
+	key   connexa.SortKey // empty: cannot be ordered by
+	label string
+	desc  bool // the first click begins with the largest
+}
+
+func (l NodeList) columns(p *i18n.Printer) []column {
+	list := []column{
+		{"state", connexa.SortStatus, p.T("nodes.column.status"), true},
+		{"where", connexa.SortAddress, p.T("nodes.column.server"), false},
+		{"place", connexa.SortPlace, p.T("nodes.column.place"), false},
+		{"why-cell", connexa.SortStep, p.T("nodes.column.why"), true},
+		{"num late", connexa.SortLatency, p.T("nodes.column.latency"), false},
+	}
+	if l.measured() {
+		list = append(list, column{"num fast", connexa.SortSpeed, p.T("nodes.column.speed"), true})
+	}
+	return append(list, column{"num seen", connexa.SortChecked, p.T("nodes.column.checked"), true})
+}
+
+// sorted is the value of aria-sort for a column.
+func (l NodeList) sorted(c column) string {
+	switch {
+	case l.sort().Key != c.key:
+		return "none"
+	case l.sort().Desc:
+		return "descending"
+	default:
+		return "ascending"
+	}
+}
+
+func (l NodeList) sort() connexa.Sort {
+	if l.Query.Sort.Key == "" {
+		return connexa.Sort{Key: connexa.SortAddress}
+	}
+	return l.Query.Sort
+}
+
+// sortURL orders by c, or the other way round when it already is.
+func (l NodeList) sortURL(c column) string {
+	q := l.Query
+	q.Cursor, q.Size = "", 0
+	q.Sort = connexa.Sort{Key: c.key, Desc: c.desc}
+	if l.sort().Key == c.key {
+		q.Sort.Desc = !l.sort().Desc
+	}
+	return NodesURL(q)
+}
+
+func sortIcon(order string) string {
+	switch order {
+	case "ascending":
+		return "up"
+	case "descending":
+		return "down"
+	default:
+		return "sort"
+	}
+}
+
+// key is what a row shows, so that the page's script sees a change.
+func (r NodeRow) key() string {
+	return strings.Join([]string{
+		string(r.Status), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
+		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()),
+	}, "|")
+}
+
+// server is the address, with the port where it is not the usual one.
+func server(address string, port int) string {
+	if port == connexa.DefaultPort || port == 0 {
+		return address
+	}
+	return address + ":" + strconv.Itoa(port)
+}
+
+// Reason is one short sentence on why a node is not better than it is; empty
+// when there is nothing to say.
+func Reason(p *i18n.Printer, n *connexa.Node) string {
+	why := CauseText(p, n.Last.Cause)
+	if n.Doubt.Suspect() {
+		if why == "" {
+			return p.T("nodes.suspect")
+		}
+		return p.T("nodes.suspect.because", why)
+	}
+	return why
+}
+
+func reasonTone(n *connexa.Node) string {
+	if n.Doubt.Suspect() {
+		return "warn-ink"
+	}
+	return "sub"
+}
+
+// details are the second line about a place.
+func details(p *i18n.Printer, n *connexa.Node) string {
+	var parts []string
+	for _, s := range []string{p.Country(n.Country), n.Provider} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+func town(p *i18n.Printer, n *connexa.Node) string {
+	return p.Place(n.City, stateOf(p, n), "")
+}
+
+func stateOf(p *i18n.Printer, n *connexa.Node) string { return p.State(n.Country, n.State) }
+
+// menu of a filter: one field with its values.
+type facetMenu struct {
+	name  string // of the field
+	label string
+	list  []facetOption
+	on    int // how many are chosen
+}
+
+type facetOption struct {
+	value string
+	label string
+	count int
+	on    bool
+}
+
+// menus are the filters beside the search; one without values stays away.
+func (f NodeFilters) menus(ctx context.Context) []facetMenu {
+	p := i18n.From(ctx)
+	same := func(s string) string { return s }
+	causes := make([]string, len(f.Filter.Causes))
+	for i, c := range f.Filter.Causes {
+		causes[i] = string(c)
+	}
+	all := []facetMenu{
+		facets("cause", p.T("nodes.filter.why"), f.Facets.Causes, causes, func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
+		facets("country", p.T("nodes.filter.country"), f.Facets.Countries, f.Filter.Countries, p.Country, p.T("nodes.filter.nocountry")),
+		facets("provider", p.T("nodes.filter.provider"), f.Facets.Providers, f.Filter.Providers, same, p.T("nodes.filter.noprovider")),
+		facets("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""),
+	}
+	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
+}
+
+func facets(name, label string, list []connexa.Facet, chosen []string, words func(string) string, none string) facetMenu {
+	m := facetMenu{name: name, label: label, on: len(chosen)}
+	seen := map[string]bool{}
+	add := func(value string, count int) {
+		o := facetOption{value: value, label: words(value), count: count, on: slices.Contains(chosen, value)}
+		if value == "-" && none != "" {
+			o.label = none
+		}
+		seen[value] = true
+		m.list = append(m.list, o)
+	}
+	for _, f := range list {
+		add(f.Value, f.Count)
+	}
+	for _, value := range chosen { // what no node has any more can still be let go
+		if !seen[value] {
+			add(value, 0)
+		}
+	}
+	return m
+}
+
+// statuses are those that the chips show: the ones that exist or are chosen.
+func (f NodeFilters) statuses() []connexa.Status {
+	return slices.DeleteFunc(reversed(connexa.Statuses()), func(s connexa.Status) bool {
+		return f.Facets.Statuses[s] == 0 && !slices.Contains(f.Filter.Statuses, s)
+	})
+}
+
+// drop is one active filter with the address of the list without it.
+type drop struct {
+	label string
+	url   string
+}
+
+// drops are the active filters that can be taken away one by one.
+func (l NodeList) drops(p *i18n.Printer) []drop {
+	v := l.Query.Filter.Values()
+	names := map[string]string{
+		"q": "nodes.filter.text", "cause": "nodes.filter.why", "country": "nodes.filter.country",
+		"provider": "nodes.filter.provider", "tag": "nodes.filter.tag", "step": "nodes.filter.step",
+	}
+	var list []drop
+	for _, name := range []string{"q", "step", "cause", "country", "provider", "tag"} {
+		for _, value := range v[name] {
+			rest := url.Values{}
+			for n, values := range v {
+				for _, w := range values {
+					if n != name || w != value {
+						rest.Add(n, w)
+					}
+				}
+			}
+			f, err := connexa.ParseFilter(rest)
+			if err != nil { // it was a filter a moment ago
+				continue
+			}
+			list = append(list, drop{p.T("nodes.filter.is", p.T(names[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
+		}
+	}
+	return list
+}
+
+func filterWord(p *i18n.Printer, name, value string) string {
+	switch {
+	case name == "country" && value == "-":
+		return p.T("nodes.filter.nocountry")
+	case name == "provider" && value == "-":
+		return p.T("nodes.filter.noprovider")
+	case name == "country":
+		return p.Country(value)
+	case name == "cause":
+		return CauseText(p, connexa.Cause(value))
+	case name == "step":
+		return p.T("step." + value)
+	default:
+		return value
+	}
+}
+
+// reversed returns list from its end.
+func reversed[T any](list []T) []T {
+	list = slices.Clone(list)
+	slices.Reverse(list)
+	return list
+}
+
+// asks are the attributes of a button that asks for the dialog of an act on
+// the form around it.
+func asks(url string) templ.Attributes {
+	return templ.Attributes{"hx-post": url, "hx-target": "#dialog", "hx-swap": "innerHTML"}
+}
