@@ -114,7 +114,7 @@ func differing(a, b *connexa.Node) []string {
 		{"comment", a.Comment != b.Comment},
 		{"tags", !slices.Equal(a.Tags, b.Tags)},
 		{"encryption", a.Encryption != b.Encryption},
-		{"allow_pap", a.AllowPAP != b.AllowPAP},
+		{"pap", a.AllowPAP != b.AllowPAP},
 	} {
 		if f.differ {
 			fields = append(fields, f.name)
@@ -125,9 +125,9 @@ func differing(a, b *connexa.Node) []string {
 
 // fieldNames is the list of fields as a sentence in the reader's language.
 func fieldNames(fields []string) connexa.Text {
-	t := connexa.T("node.field." + fields[0])
+	t := connexa.T("node." + fields[0])
 	for _, f := range fields[1:] {
-		t = connexa.T("history.and", t, connexa.T("node.field."+f))
+		t = connexa.T("history.and", t, connexa.T("node."+f))
 	}
 	return t
 }

@@ -15,7 +15,7 @@ func (f NodeForm) action() string {
 	if f.ID == 0 {
 		return "/nodes"
 	}
-	return nodeURL(f.ID)
+	return nodeURL(f.ID) + "/edit"
 }
 
 func (f NodeForm) back() string {

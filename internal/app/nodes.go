@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -47,10 +48,13 @@ type NodeStory struct {
 	Last    connexa.Entry   // the last probe with its climb; zero: none since the last reset
 	History []connexa.Entry // the newest first
 	Next    int64           // NodeStory asked with it goes on; zero: that was all
+	Beats   []connexa.Mark  // of the probes among the last rows, the oldest first
 }
 
-// storyRows is how many rows of history a node page shows.
-const storyRows = 30
+const (
+	storyRows = 20 // of history that a node page shows
+	beatRows  = 50 // of history that its bars are made of
+)
 
 // NodeStory returns a node with its last probe and a page of its history, from
 // the row before the one named on; zero starts at the newest.
@@ -66,8 +70,13 @@ func (a *App) NodeStory(ctx context.Context, id, before int64) (NodeStory, error
 			return NodeStory{}, err
 		}
 	}
-	if s.History, err = a.Nodes.NodeHistory(ctx, id, before, storyRows+1); err != nil {
+	if s.History, err = a.Nodes.NodeHistory(ctx, id, before, beatRows); err != nil {
 		return NodeStory{}, err
+	}
+	for _, e := range slices.Backward(s.History) {
+		if e.What == connexa.EntryProbe {
+			s.Beats = append(s.Beats, e.Mark)
+		}
 	}
 	if len(s.History) > storyRows {
 		s.History = s.History[:storyRows]
@@ -213,4 +222,3 @@ func inWords(s connexa.Selection) string {
 		return " (" + s.Filter.Values().Encode() + ")"
 	}
 }
-

@@ -51,12 +51,20 @@ func (f Filter) Values() url.Values {
 	return v
 }
 
+// MaxChoices is how many values a filter takes of one field.
+const MaxChoices = 300
+
 // ParseFilter reads a filter from a query. What it does not know is an error:
 // a filter that was half understood would delete more than was shown.
 func ParseFilter(v url.Values) (Filter, error) {
 	f := Filter{Text: strings.TrimSpace(v.Get("q")), Suspect: v.Get("suspect") == "1"}
 	if len(f.Text) > 200 {
 		return Filter{}, Errorf(Invalid, "filter.text.long")
+	}
+	for _, name := range []string{"status", "step", "cause", "country", "provider", "tag"} {
+		if len(v[name]) > MaxChoices {
+			return Filter{}, Errorf(Invalid, "filter.many", MaxChoices)
+		}
 	}
 	for _, s := range filled(v["status"]) {
 		if !Status(s).Known() {

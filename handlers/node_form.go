@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// suggestions is how many values in use a field of the form offers.
+const suggestions = 100
+
+// readNode reads what was typed into the form of a node.
+func readNode(form url.Values) connexa.NodeInput {
+	return connexa.NodeInput{
+		Address: form.Get("address"), Port: form.Get("port"), Login: form.Get("login"), Password: form.Get("password"),
+		Provider: form.Get("provider"), Country: form.Get("country"), State: form.Get("state"), City: form.Get("city"), Zip: form.Get("zip"),
+		Comment: form.Get("comment"), Tags: form.Get("tags"), Encryption: form.Get("encryption"), AllowPAP: form.Get("allow_pap") == "1",
+	}
+}
+
+// inputOf is a node as the form shows it: without its password.
+func inputOf(n *connexa.Node) connexa.NodeInput {
+	return connexa.NodeInput{
+		Address: n.Address, Port: strconv.Itoa(n.Port), Login: n.Login, Provider: n.Provider, Country: n.Country, State: n.State,
+		City: n.City, Zip: n.Zip, Comment: n.Comment, Tags: strings.Join(n.Tags, ", "), Encryption: string(n.Encryption), AllowPAP: n.AllowPAP,
+	}
+}
+
+// suggest adds to the form the values in use.
+func (h *Handlers) suggest(ctx context.Context, f *views.NodeForm) error {
+	facets, err := h.app.Facets(ctx)
+	if err != nil {
+		return err
+	}
+	values := func(list []connexa.Facet) (out []string) {
+		for _, v := range list[:min(len(list), suggestions)] {
+			if v.Value != "-" {
+				out = append(out, v.Value)
+			}
+		}
+		return out
+	}
+	f.Providers, f.Tags = values(facets.Providers), values(facets.Tags)
+	return nil
+}
+
+// nodeForm draws the form: as a page, or to htmx alone.
+func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, f views.NodeForm) {
+	if err := h.suggest(r.Context(), &f); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	f.Input.Password = "" // a page never carries one, not even one just typed
+	if isHTMX(r) {
+		h.fragmentStatus(w, r, status, views.NodeFormPart(f))
+		return
+	}
+	title := connexa.T("node.new")
+	if f.ID != 0 {
+		title = connexa.T("node.edit", f.Input.Address)
+	}
+	h.fragmentStatus(w, r, status, views.NodeFormPage(h.frame(w, r, title, views.NavNodes), f))
+}
+
+// refuseNode draws the form again with what is wrong with it, and says whether
+// err was of the kind that a form can show.
+func (h *Handlers) refuseNode(w http.ResponseWriter, r *http.Request, f views.NodeForm, err error) bool {
+	var fields connexa.FieldErrors
+	switch {
+	case errors.As(err, &fields):
+		f.Errors = fields
+		h.nodeForm(w, r, http.StatusUnprocessableEntity, f)
+	case connexa.CodeOf(err) == connexa.Conflict:
+		f.Problem = connexa.TextOf(err)
+		h.nodeForm(w, r, http.StatusConflict, f)
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,32 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// newNode answers GET /nodes/new with the empty form.
+func (h *Handlers) newNode(w http.ResponseWriter, r *http.Request) {
+	h.nodeForm(w, r, http.StatusOK, views.NodeForm{})
+}
+
+// addNode answers POST /nodes.
+func (h *Handlers) addNode(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	in := readNode(r.PostForm)
+	id, err := h.app.AddNode(r.Context(), in)
+	if err != nil {
+		if !h.refuseNode(w, r, views.NodeForm{Input: in}, err) {
+			h.fail(w, r, err)
+		}
+		return
+	}
+	h.flash(w, r, connexa.T("node.added"))
+	h.redirect(w, r, fmt.Sprintf("/nodes/%d", id))
+}

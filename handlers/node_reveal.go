@@ -1,0 +1,29 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// revealPassword answers GET /nodes/{id}/password, behind the password prompt:
+// to htmx with the password alone, to a browser with a page around it.
+func (h *Handlers) revealPassword(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	password, err := h.app.RevealPassword(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if isHTMX(r) {
+		h.fragment(w, r, views.NodeSecret(password))
+		return
+	}
+	pg := h.frame(w, r, connexa.T("node.password"), views.NavNodes)
+	h.page(w, r, views.NodeSecretPage(pg, id, password))
+}

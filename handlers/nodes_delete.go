@@ -1,0 +1,108 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// deleteNodes answers POST /nodes/delete with a selection: at first with the
+// question and the count, and once that was answered with "yes", by deleting.
+func (h *Handlers) deleteNodes(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	s, err := selectionOf(r.PostForm)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.deleteSelection(w, r, s)
+}
+
+// deleteNode answers POST /nodes/{id}/delete, which is deleteNodes for one.
+func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err == nil {
+		err = r.ParseForm()
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.deleteSelection(w, r, connexa.Selection{IDs: []int64{id}})
+}
+
+func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s connexa.Selection) {
+	back := afterDelete(r)
+	if r.PostForm.Get("yes") != "1" {
+		h.askDelete(w, r, s, back, nil)
+		return
+	}
+	shown, err := strconv.Atoi(r.PostForm.Get("count"))
+	if err != nil {
+		h.askDelete(w, r, s, back, nil) // nobody was told how many
+		return
+	}
+	n, err := h.app.DeleteNodes(r.Context(), s, shown)
+	switch {
+	case connexa.CodeOf(err) == connexa.Conflict:
+		h.askDelete(w, r, s, back, err)
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.flash(w, r, connexa.T("nodes.deleted", n))
+		h.redirect(w, r, back)
+	}
+}
+
+// askDelete asks before nodes are deleted; why says why it asks again.
+func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.Selection, back string, why error) {
+	n, err := h.app.CountNodes(r.Context(), s)
+	if err == nil && n == 0 {
+		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	p := i18n.From(r.Context())
+	c := views.ConfirmDelete(p, n, selectionValues(s))
+	c.Fields = append(c.Fields, views.Hidden{Name: "back", Value: back})
+	status := http.StatusOK
+	if why != nil {
+		c.Warning = p.Err(why)
+		status = statusOf(connexa.CodeOf(why))
+	}
+	if isHTMX(r) {
+		h.fragmentStatus(w, r, status, views.ConfirmDialog(c))
+		return
+	}
+	h.fragmentStatus(w, r, status, views.ConfirmPage(h.frame(w, r, connexa.T("nodes.delete"), views.NavNodes), c))
+}
+
+// afterDelete is where a deletion leads: back to the list with its filters, and
+// from the page of a node, which may be gone, to the whole list.
+func afterDelete(r *http.Request) string {
+	from := r.PostForm.Get("back")
+	if from == "" {
+		from = r.Header.Get("HX-Current-URL")
+	}
+	if from == "" {
+		from = r.Referer()
+	}
+	u, err := url.Parse(ownPath(from, r.Host))
+	if err != nil || strings.TrimSuffix(u.Path, "/") != "/nodes" {
+		return "/nodes"
+	}
+	q := u.Query()
+	q.Del("cursor") // the row it names may be gone
+	u.RawQuery = q.Encode()
+	return u.RequestURI()
+}

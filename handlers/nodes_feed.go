@@ -1,0 +1,111 @@
+package handlers
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// facetsEvery is how often the counts beside the filters are drawn at most: they
+// are over the whole fleet.
+const facetsEvery = 3 * time.Second
+
+// nodesStream is the address of the events of exactly these rows, with what it
+// takes to draw them as the page did.
+func nodesStream(f connexa.Filter, nodes []connexa.Node) string {
+	v := f.Values()
+	v.Set("page", "nodes")
+	v.Set("rows", encodeRows(idsOf(nodes)))
+	if measured(nodes) {
+		v.Set("speed", "1")
+	}
+	return "/events?" + v.Encode()
+}
+
+// nodesFeed is what a page of the node list hears of; v is the query of
+// nodesStream.
+func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
+	ids, err := decodeRows(v.Get("rows"))
+	if err != nil {
+		return nil, err
+	}
+	filter, err := connexa.ParseFilter(v)
+	if err != nil {
+		return nil, err
+	}
+	f := &feed{rows: make(map[int64]bool, len(ids)), every: facetsEvery}
+	for _, id := range ids {
+		f.rows[id] = true
+	}
+	speed := v.Get("speed") == "1"
+	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) { return h.nodeRows(ctx, ids, speed) }
+	// A run tells of its progress far less often than of its nodes.
+	f.wants = func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged }
+	f.panel = func(ctx context.Context) ([]templ.Component, error) {
+		facets, err := h.app.Facets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []templ.Component{views.FacetsPartial(views.NodeFilters{Filter: filter, Facets: facets})}, nil
+	}
+	return f, nil
+}
+
+// nodeRows draws rows of the node list as they are now, in one query: the same
+// row as on the page, to be swapped in. A node that is gone takes its row away.
+func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) ([]templ.Component, error) {
+	nodes, err := h.app.NodesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.rowsOf(ctx, nodes)
+	if err != nil {
+		return nil, err
+	}
+	gone := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		gone[id] = true
+	}
+	parts := make([]templ.Component, 0, len(ids))
+	for _, row := range rows {
+		delete(gone, row.ID)
+		parts = append(parts, views.RowSwap(row, speed))
+	}
+	for id := range gone {
+		parts = append(parts, views.RowGone(id))
+	}
+	return parts, nil
+}
+
+// nodeStream is the address of the events of one node's page.
+func nodeStream(id int64) string {
+	return "/events?page=node&id=" + strconv.FormatInt(id, 10)
+}
+
+// nodeFeed is what the page of a node hears of; v is the query of nodeStream.
+func (h *Handlers) nodeFeed(v url.Values) (*feed, error) {
+	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	return &feed{
+		rows: map[int64]bool{id: true},
+		row: func(ctx context.Context, _ []int64) ([]templ.Component, error) {
+			n, err := h.nodeView(ctx, id, 0)
+			if connexa.CodeOf(err) == connexa.NotFound {
+				gone := views.Toast{Tone: views.ToneWarn, Text: connexa.T("node.gone")}
+				return []templ.Component{views.ToastPartial(gone)}, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			return []templ.Component{views.NodePartial(n)}, nil
+		},
+	}, nil
+}

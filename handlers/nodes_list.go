@@ -1,0 +1,84 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// listNodes answers GET /nodes: the whole page, or the list alone when htmx asks
+// for another part of it.
+func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
+	q, err := h.listQuery(w, r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v, err := h.nodesView(r.Context(), q)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#list") {
+		h.fragment(w, r, templ.Join(views.NodeListPart(v.List), views.FacetsPartial(v.Filters)))
+		return
+	}
+	pg := h.frame(w, r, connexa.T("nodes.title"), views.NavNodes)
+	pg.Nodes = v.List.Fleet
+	h.page(w, r, views.NodesPage(pg, v))
+}
+
+func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {
+	facets, err := h.app.Facets(ctx)
+	if err != nil {
+		return views.Nodes{}, err
+	}
+	page, err := h.app.ListNodes(ctx, q)
+	if err != nil {
+		return views.Nodes{}, err
+	}
+	rows, err := h.rowsOf(ctx, page.Nodes)
+	if err != nil {
+		return views.Nodes{}, err
+	}
+	return views.Nodes{
+		Filters: views.NodeFilters{Filter: q.Filter, Facets: facets},
+		List: views.NodeList{
+			Query: q, Page: page, Rows: rows, Kinds: h.app.RunKinds(),
+			Fleet:  max(facets.Total, page.Total), // the facets may be a moment older
+			Stream: nodesStream(q.Filter, page.Nodes),
+		},
+	}, nil
+}
+
+// rowsOf adds to nodes whether they are being tested.
+func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.NodeRow, error) {
+	testing, err := h.app.Testing(ctx, idsOf(nodes))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]views.NodeRow, len(nodes))
+	for i, n := range nodes {
+		rows[i] = views.NodeRow{Node: n, Testing: len(testing[n.ID]) > 0}
+	}
+	return rows, nil
+}
+
+func idsOf(nodes []connexa.Node) []int64 {
+	ids := make([]int64, len(nodes))
+	for i, n := range nodes {
+		ids[i] = n.ID
+	}
+	return ids
+}
+
+// measured says whether the list shows a column of speeds.
+func measured(nodes []connexa.Node) bool {
+	return slices.ContainsFunc(nodes, func(n connexa.Node) bool { return n.Last.DownBits > 0 })
+}

@@ -1,0 +1,76 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// listQuery reads which page of the node list is asked for. A size in the
+// address becomes the reader's preference, so that it need not be in all others.
+func (h *Handlers) listQuery(w http.ResponseWriter, r *http.Request) (connexa.ListQuery, error) {
+	v := r.URL.Query()
+	f, err := connexa.ParseFilter(v)
+	if err != nil {
+		return connexa.ListQuery{}, err
+	}
+	q := connexa.ListQuery{Filter: f, Sort: connexa.ParseSort(v.Get("sort")), Cursor: v.Get("cursor"), Size: h.preferences(r).Size}
+	if size, err := strconv.Atoi(v.Get("size")); err == nil && slices.Contains(views.Sizes, size) && size != q.Size {
+		q.Size = size
+		h.prefer(w, r, func(p *preferences) { p.Size = size })
+	}
+	if !slices.Contains(views.Sizes, q.Size) {
+		q.Size = views.Sizes[0]
+	}
+	return q, nil
+}
+
+// selectionOf reads what an act is meant for: the nodes of "id" and "ids" (a
+// list with commas), or with "all" those that the filter in the same form picks.
+// Nothing selected is Invalid.
+func selectionOf(form url.Values) (connexa.Selection, error) {
+	if form.Get("all") == "1" {
+		f, err := connexa.ParseFilter(form)
+		return connexa.Selection{All: true, Filter: f}, err
+	}
+	var s connexa.Selection
+	texts := slices.Clone(form["id"])
+	for _, list := range form["ids"] {
+		texts = append(texts, strings.Split(list, ",")...)
+	}
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id <= 0 {
+			return connexa.Selection{}, connexa.Errorf(connexa.Invalid, "nodes.select.id", text)
+		}
+		s.IDs = append(s.IDs, id)
+	}
+	if len(s.IDs) == 0 {
+		return connexa.Selection{}, connexa.Errorf(connexa.Invalid, "nodes.select.none")
+	}
+	slices.Sort(s.IDs)
+	s.IDs = slices.Compact(s.IDs)
+	return s, nil
+}
+
+// selectionValues are s as a form carries it; selectionOf reads them back.
+func selectionValues(s connexa.Selection) url.Values {
+	if s.All {
+		v := s.Filter.Values()
+		v.Set("all", "1")
+		return v
+	}
+	ids := make([]string, len(s.IDs))
+	for i, id := range s.IDs {
+		ids[i] = strconv.FormatInt(id, 10)
+	}
+	return url.Values{"ids": {strings.Join(ids, ",")}}
+}
