@@ -28,6 +28,7 @@ func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, err
 // before stays deleted and is in the count. It returns too the runs whose
 // tallies changed.
 func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error) {
+	ids = distinct(slices.Clone(ids)) // a job counts once
 	for batch := range slices.Chunk(ids, deleteBatch) {
 		var n int64
 		var touched []int64
@@ -52,6 +53,7 @@ func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []
 	return deleted, distinct(runs), nil
 }
 
+// distinct sorts ids and drops what is there twice.
 func distinct(ids []int64) []int64 {
 	slices.Sort(ids)
 	return slices.Compact(ids)

@@ -1,0 +1,86 @@
+package db
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+func TestFacetsCountTheFleet(t *testing.T) {
+	d := openFleet(t)
+	ctx := t.Context()
+	if f, err := d.Facets(ctx); err != nil || f.Total != 0 || len(f.Countries) != 0 {
+		t.Fatalf("an empty fleet has %+v, %v", f, err)
+	}
+	fleet := putFleet(t, d, makeFleet(5, 300))
+	f, err := freshFacets(t, d, len(fleet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	suspects := 0
+	for i := range fleet {
+		if fleet[i].Doubt.Suspect() {
+			suspects++
+		}
+	}
+	if f.Total != len(fleet) || f.Suspect != suspects {
+		t.Errorf("total %d, suspect %d; want %d and %d", f.Total, f.Suspect, len(fleet), suspects)
+	}
+	for name, part := range map[string]struct {
+		list   []connexa.Facet
+		filter func(value string) connexa.Filter
+	}{
+		"countries": {f.Countries, func(v string) connexa.Filter { return connexa.Filter{Countries: []string{v}} }},
+		"providers": {f.Providers, func(v string) connexa.Filter { return connexa.Filter{Providers: []string{v}} }},
+		"tags":      {f.Tags, func(v string) connexa.Filter { return connexa.Filter{Tags: []string{v}} }},
+		"causes":    {f.Causes, func(v string) connexa.Filter { return connexa.Filter{Causes: []connexa.Cause{connexa.Cause(v)}} }},
+	} {
+		if len(part.list) < 2 || !slices.IsSortedFunc(part.list, func(a, b connexa.Facet) int { return b.Count - a.Count }) {
+			t.Errorf("%s: %v", name, part.list)
+		}
+		for _, facet := range part.list {
+			// The count beside a value is how many rows a click on it shows.
+			n, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: part.filter(facet.Value)})
+			if err != nil || n != facet.Count {
+				t.Errorf("%s: %q has %d, its filter finds %d, %v", name, facet.Value, facet.Count, n, err)
+			}
+		}
+	}
+	for status, n := range f.Statuses {
+		if got, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.Filter{Statuses: []connexa.Status{status}}}); err != nil || got != n {
+			t.Errorf("%s: %d, its filter finds %d, %v", status, n, got, err)
+		}
+	}
+}
+
+// freshFacets asks until the facets are those of a fleet of that size.
+func freshFacets(t *testing.T, d *DB, total int) (connexa.Facets, error) {
+	t.Helper()
+	for {
+		f, err := d.Facets(t.Context())
+		if err != nil || f.Total == total {
+			return f, err
+		}
+		d.nodes.facets.background.Wait()
+	}
+}
+
+func TestFacetsForManyAtOnce(t *testing.T) {
+	d := openFleet(t)
+	fleet := putFleet(t, d, makeFleet(5, 50))
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for range 5 {
+				f, err := d.Facets(t.Context())
+				if err != nil || f.Total != len(fleet) {
+					t.Errorf("%d nodes, %v", f.Total, err)
+				}
+				d.fleetChanged()
+			}
+		})
+	}
+	readers.Wait()
+}
