@@ -18,6 +18,7 @@ import (
 
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
@@ -84,7 +85,7 @@ func startPanel(t *testing.T, change ...func(*Deps)) *panel {
 		}
 	})
 	broker := &events.Broker{}
-	p.app = app.New(app.Deps{Users: p.db, Settings: p.db, Audit: p.db, Publish: broker.Publish, Now: p.clock.now, Log: logger})
+	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Users: p.db, Settings: p.db, Audit: p.db, Publish: broker.Publish, Now: p.clock.now, Log: logger})
 	if _, _, err := p.app.FirstStart(t.Context(), adminPassword); err != nil {
 		t.Fatal(err)
 	}

@@ -35,10 +35,28 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /settings/key", h.confirmKey)
 
 	// Nodes.
+	a.page("GET /nodes", h.listNodes)
+	a.page("POST /nodes", h.addNode)
+	a.page("GET /nodes/new", h.newNode)
+	a.page("GET /nodes/{id}", h.showNode)
+	a.page("GET /nodes/{id}/edit", h.editNode)
+	a.page("POST /nodes/{id}/edit", h.saveNode)
+	a.page("POST /nodes/{id}/delete", h.deleteNode)
+	a.secret("GET /nodes/{id}/password", h.revealPassword)
+	a.long("POST /nodes/delete", h.deleteNodes)
+	a.long("GET /nodes.csv", h.exportNodes)
 
 	// Imports.
 
 	// Runs and the stream.
+	a.page("GET /runs", h.listRuns)
+	a.page("POST /runs", h.startRun)
+	a.page("GET /runs/{id}", h.showRun)
+	a.page("POST /runs/{id}/cancel", h.cancelRun)
+	a.page("POST /runs/{id}/resume", h.resumeRun)
+	a.page("POST /runs/{id}/retry", h.retryRun)
+	a.long("GET /runs/{id}/nodes.csv", h.exportGroup)
+	a.stream("GET /events", h.events)
 
 	a.page("GET /{$}", h.home)
 	a.page("/", h.nowhere)

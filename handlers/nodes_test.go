@@ -1,0 +1,357 @@
+package handlers
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// addNodes puts nodes into the fleet through the form; each is an address.
+func (b *browser) addNodes(addresses ...string) {
+	b.p.t.Helper()
+	for _, address := range addresses {
+		a := b.post("/nodes", "address", address, "login", "ops1", "password", "Blue:Kite "+address, "city", "Austin", "country", "US")
+		if a.StatusCode != http.StatusSeeOther {
+			b.p.t.Fatalf("add %s: %d\n%s", address, a.StatusCode, a.body)
+		}
+	}
+}
+
+// drawn lists the ids of the rows on a page, from the top.
+func (a answer) drawn() []string {
+	var ids []string
+	for _, m := range regexp.MustCompile(`<tr id="node-(\d+)"`).FindAllStringSubmatch(a.body, -1) {
+		ids = append(ids, m[1])
+	}
+	return ids
+}
+
+// saysNot is the opposite of says.
+func (a answer) saysNot(t *testing.T, text string) answer {
+	t.Helper()
+	if strings.Contains(a.body, text) {
+		t.Errorf("%s %s says %q", a.Request.Method, a.Request.URL.Path, text)
+	}
+	return a
+}
+
+// asHTMX makes a browser send what htmx sends when target is to be drawn.
+func (b *browser) asHTMX(target string) *browser {
+	c := *b
+	c.header = http.Header{"Hx-Request": {"true"}, "Hx-Target": {target}}
+	return &c
+}
+
+func TestNodeListPage(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.get("/nodes").is(t, http.StatusOK).says(t, "No nodes yet")
+	b.addNodes("192.0.2.10", "192.0.2.9", "vpn.example.net")
+	a := b.get("/nodes").is(t, http.StatusOK)
+	if got, want := a.drawn(), []string{"2", "1", "3"}; !slices.Equal(got, want) {
+		t.Errorf("rows %v, want %v: by address, numbers before names", got, want)
+	}
+	a.says(t, "/events?").says(t, "page=nodes").says(t, "rows="+encodeRows([]int64{1, 2, 3}))
+	if got := b.get("/nodes?q=VPN").drawn(); !slices.Equal(got, []string{"3"}) {
+		t.Errorf("the search drew %v", got)
+	}
+	b.get("/nodes?q=nothing").is(t, http.StatusOK).says(t, "Nothing matches")
+	b.get("/nodes?status=splendid").is(t, http.StatusUnprocessableEntity).says(t, "splendid")
+	b.get("/").leadsTo(t, "/nodes")
+
+	part := b.asHTMX("section#list").get("/nodes?sort=-address").is(t, http.StatusOK).saysNot(t, "<html").says(t, `id="facets"`)
+	if got, want := part.drawn(), []string{"3", "1", "2"}; !slices.Equal(got, want) {
+		t.Errorf("rows %v, want %v", got, want)
+	}
+}
+
+func TestNodeListPages(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	for i := range 120 {
+		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.2.%d", i+1), Login: "ops1", Password: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.db.AddNode(t.Context(), n, password, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(a answer, id string) string {
+		m := regexp.MustCompile(`id="page-` + id + `"[^>]*href="([^"]+)"|href="([^"]+)"[^>]*id="page-` + id + `"`).FindStringSubmatch(a.body)
+		if m == nil {
+			return ""
+		}
+		return strings.ReplaceAll(m[1]+m[2], "&amp;", "&")
+	}
+	var seen []string
+	a := b.get("/nodes?sort=-address")
+	for {
+		seen = append(seen, a.drawn()...)
+		next := link(a, "next")
+		if next == "" {
+			break
+		}
+		if len(seen) > 120 {
+			t.Fatal("the list has no end")
+		}
+		a = b.get(next).is(t, http.StatusOK)
+	}
+	if len(seen) != 120 || seen[0] != "120" || seen[119] != "1" {
+		t.Errorf("the pages drew %v", seen)
+	}
+	a.says(t, "101 to 120 of 120")
+	if back := b.get(link(a, "previous")).drawn(); !slices.Equal(back, seen[50:100]) {
+		t.Errorf("back: %v", back)
+	}
+	// The size holds for the pages after it.
+	if n := len(b.get("/nodes?size=100").drawn()); n != 100 {
+		t.Errorf("%d rows, want 100", n)
+	}
+	if n := len(b.get("/nodes").drawn()); n != 100 {
+		t.Errorf("%d rows on the next page, want 100", n)
+	}
+	if n := len(b.get("/nodes?size=100000").drawn()); n != 100 {
+		t.Errorf("%d rows for a size that is not offered, want 100", n)
+	}
+}
+
+func TestAddNode(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.get("/nodes/new").is(t, http.StatusOK).says(t, `name="address"`)
+	a := b.post("/nodes", "address", "192.0.2.0/24", "login", "ops1", "password", "Blue-Kite", "comment", "typed <here>", "port", "0", "tags", "a; b")
+	a.is(t, http.StatusUnprocessableEntity).says(t, "Ranges are not accepted").says(t, "A port is a number").
+		says(t, `value="192.0.2.0/24"`).says(t, "typed &lt;here&gt;").says(t, `value="a; b"`).saysNot(t, "Blue-Kite")
+	b.asHTMX("form#node-form").post("/nodes", "address", "").is(t, http.StatusUnprocessableEntity).saysNot(t, "<html").says(t, `id="node-form"`)
+
+	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "Blue-Kite").leadsTo(t, "/nodes/1")
+	b.get("/nodes/1").is(t, http.StatusOK).says(t, "The node was added.").says(t, "192.0.2.1").saysNot(t, "Blue-Kite").says(t, "page=node&amp;id=1")
+	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "other").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
+	b.get("/nodes/99").is(t, http.StatusNotFound)
+	b.get("/nodes/x").is(t, http.StatusNotFound)
+	if got := p.acts(); !strings.HasPrefix(got, "admin:node_added") {
+		t.Errorf("audit: %s", got)
+	}
+}
+
+func TestEditNode(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	b.get("/nodes/1/edit").is(t, http.StatusOK).says(t, `value="192.0.2.1"`).says(t, `name="revision" value="1"`).saysNot(t, "Blue:Kite")
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "", "comment", "kept words").
+		is(t, http.StatusUnprocessableEntity).says(t, "Enter the login.").says(t, "kept words").says(t, `action="/nodes/1/edit"`)
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
+	b.post("/nodes/1/edit", "address", "192.0.2.1", "login", "ops1").is(t, http.StatusUnprocessableEntity)
+
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.7", "login", "ops1", "tags", "spare").leadsTo(t, "/nodes/1")
+	b.get("/nodes/1").says(t, "192.0.2.7").says(t, "spare").says(t, "Edited: Address, ")
+	if password, err := p.db.NodePassword(t.Context(), 1); err != nil || password.Reveal() != "Blue:Kite 192.0.2.1" {
+		t.Errorf("an empty password changed it to %q, %v", password.Reveal(), err)
+	}
+	// Somebody who still sees the node as it was.
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "ops9").
+		is(t, http.StatusConflict).says(t, "Somebody else changed this node").says(t, `value="ops9"`).says(t, `name="revision" value="2"`)
+	b.post("/nodes/99/edit", "revision", "1").is(t, http.StatusNotFound)
+}
+
+func TestDeleteNodesAsksFirst(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1")
+	field := func(a answer, name string) string {
+		m := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(a.body)
+		if m == nil {
+			t.Fatalf("no field %s in\n%s", name, a.body)
+		}
+		return strings.ReplaceAll(m[1], "&amp;", "&")
+	}
+
+	asked := b.asHTMX("div#dialog").post("/nodes/delete", "all", "1", "q", "192.0.2").is(t, http.StatusOK).says(t, "<dialog").saysNot(t, "<html")
+	if field(asked, "count") != "3" || field(asked, "q") != "192.0.2" {
+		t.Errorf("asked about %s nodes", field(asked, "count"))
+	}
+	b.post("/nodes/delete", "all", "1", "q", "192.0.2").is(t, http.StatusOK).says(t, "<html").says(t, "cannot be undone")
+
+	// One more matches by now: nothing goes, and the new number is shown.
+	b.addNodes("192.0.2.4")
+	again := b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", "3", "yes", "1").is(t, http.StatusConflict).says(t, "4 now, 3 when you were asked")
+	if n := len(b.get("/nodes").drawn()); n != 5 {
+		t.Fatalf("%d nodes are left, want all 5", n)
+	}
+	b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", field(again, "count"), "yes", "1", "back", "/nodes?q=192.0.2").leadsTo(t, "/nodes?q=192.0.2")
+	if got := b.get("/nodes").says(t, "4 nodes were deleted").drawn(); !slices.Equal(got, []string{"4"}) {
+		t.Errorf("left: %v", got)
+	}
+
+	b.post("/nodes/delete").is(t, http.StatusUnprocessableEntity).says(t, "Select at least one node")
+	b.post("/nodes/delete", "ids", "1,x").is(t, http.StatusUnprocessableEntity)
+	b.post("/nodes/delete", "all", "1", "status", "splendid", "yes", "1", "count", "1").is(t, http.StatusUnprocessableEntity)
+	b.post("/nodes/delete", "id", "1", "id", "2").is(t, http.StatusNotFound).says(t, "gone already")
+	b.post("/nodes/4/delete", "back", "https://elsewhere.example/nodes").is(t, http.StatusOK).says(t, `name="back" value="/nodes"`)
+	b.post("/nodes/4/delete", "yes", "1", "count", "1").leadsTo(t, "/nodes")
+	b.get("/nodes").says(t, "No nodes yet")
+	if got := p.acts(); strings.Count(got, "nodes_deleted") != 2 {
+		t.Errorf("audit: %s", got)
+	}
+}
+
+func TestExport(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1", "vpn.example.net")
+	b.post("/nodes", "address", "192.0.2.2", "login", `=cmd|"x"`, "password", `a,b "c";=1`, "comment", "x, y", "tags", "old, spare")
+	a := b.get("/nodes.csv").is(t, http.StatusOK)
+	const header = "address,port,login,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check"
+	if first, _, _ := strings.Cut(a.body, "\n"); first != header {
+		t.Errorf("header %s", first)
+	}
+	if got := a.Header.Get("Content-Type"); got != "text/csv; charset=utf-8" {
+		t.Errorf("content type %s", got)
+	}
+	rows, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	want := []string{"192.0.2.2", "1723", `=cmd|"x"`, "", "", "", "", "", "x, y", "old, spare", "not_tested", "false", "", "", "", "", "", "", ""}
+	if !slices.Equal(rows[2], want) {
+		t.Errorf("row %q\nwant %q", rows[2], want)
+	}
+	a.saysNot(t, "Blue:Kite")
+	if one := b.get("/nodes.csv?q=example").body; strings.Count(one, "\n") != 2 {
+		t.Errorf("a filtered export:\n%s", one)
+	}
+	if one := b.get("/nodes.csv?ids=1,2").body; strings.Count(one, "\n") != 3 {
+		t.Errorf("an export by ids:\n%s", one)
+	}
+	b.get("/nodes.csv?status=splendid").is(t, http.StatusUnprocessableEntity)
+}
+
+func TestExportRow(t *testing.T) {
+	n := connexa.Node{
+		Address: "192.0.2.1", Port: 1723, Login: "ops1", Tags: []string{"a", "b c"},
+		Verdict: connexa.Verdict{Status: connexa.SpeedOK, Doubt: connexa.Doubt{NoTunnel: 1}},
+		Last: connexa.Outcome{
+			At: time.Date(2026, 5, 1, 10, 0, 0, 5e6, time.FixedZone("", 3600)), Reached: connexa.Control, Cause: "call.busy",
+			Latency: 12345 * time.Microsecond, Attempts: 3, Lost: 1, DownBits: 12_345_678, UpBits: 1e6,
+		},
+	}
+	got := strings.Join(exportRow(&n), "|")
+	if want := "192.0.2.1|1723|ops1|||||||a, b c|speed_ok|true|control|call.busy|12.345|0.333|12.35|1|2026-05-01T09:00:00Z"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestSecretsNeedThePasswordAgain(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1")
+	b.get("/nodes.csv?secrets=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes.csv?secrets=1"))
+	b.get("/nodes/1/password").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/password"))
+	b.asHTMX("span#secret").get("/nodes/1/password").is(t, http.StatusForbidden).saysNot(t, "Blue:Kite")
+	if strings.Contains(p.acts(), "reveal") || strings.Contains(p.acts(), "export") {
+		t.Errorf("audit: %s", p.acts())
+	}
+
+	b.post("/reauth", "password", adminPassword, "next", "/nodes/1").leadsTo(t, "/nodes/1")
+	rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv?secrets=1").is(t, http.StatusOK).body)).ReadAll()
+	if err != nil || len(rows) != 2 || rows[0][2] != "login" || rows[0][3] != "password" || rows[1][3] != "Blue:Kite 192.0.2.1" || rows[1][4] != "US" {
+		t.Errorf("export %q, %v", rows, err)
+	}
+	b.asHTMX("span#secret").get("/nodes/1/password").is(t, http.StatusOK).says(t, "Blue:Kite 192.0.2.1").saysNot(t, "<html")
+	b.get("/nodes/1/password").is(t, http.StatusOK).says(t, "Blue:Kite 192.0.2.1").says(t, "<html")
+	b.get("/nodes/99/password").is(t, http.StatusNotFound)
+	if got, want := p.acts(), "admin:reveal admin:reveal admin:export admin:reauth admin:node_added admin:login"; got != want {
+		t.Errorf("audit: %s\nwant %s", got, want)
+	}
+	if strings.Contains(p.log.String(), "Blue:Kite") {
+		t.Error("the password is in the log")
+	}
+
+	p.clock.pass(provedFor + time.Second)
+	b.get("/nodes.csv?secrets=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes.csv?secrets=1"))
+	b.get("/nodes.csv").is(t, http.StatusOK)
+}
+
+func TestNodeRowsAreDrawnFresh(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	if _, err := p.app.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
+		t.Fatal(err)
+	}
+	parts, err := p.h.nodeRows(t.Context(), []int64{1, 2}, false)
+	if err != nil || len(parts) != 2 {
+		t.Fatalf("%d parts, %v", len(parts), err)
+	}
+	var text strings.Builder
+	for _, part := range parts {
+		if err := part.Render(t.Context(), &text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{`hx-target="#node-1" hx-swap="outerMorph"`, `<tr id="node-1"`, `hx-target="#node-2" hx-swap="delete"`} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %s in\n%s", want, text.String())
+		}
+	}
+}
+
+func TestNodeFeedsRefuseWhatThePanelDidNotGiveOut(t *testing.T) {
+	p := startPanel(t)
+	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "x"}, []connexa.Node{{ID: 3}, {ID: 9}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := p.h.nodesFeed(stream.Query())
+	if err != nil || len(f.rows) != 2 || !f.rows[3] || !f.rows[9] {
+		t.Errorf("feed %+v, %v", f, err)
+	}
+	for _, query := range []string{"rows=!", "rows=AQ&status=splendid"} {
+		v, _ := url.ParseQuery(query)
+		if _, err := p.h.nodesFeed(v); connexa.CodeOf(err) != connexa.Invalid {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	if _, err := p.h.nodeFeed(url.Values{"id": {"x"}}); connexa.CodeOf(err) != connexa.NotFound {
+		t.Error(err)
+	}
+}
+
+func TestSelectionOf(t *testing.T) {
+	for query, want := range map[string]connexa.Selection{
+		"id=3&id=1&id=3":               {IDs: []int64{1, 3}},
+		"ids=3,+1&ids=2&id=7":          {IDs: []int64{1, 2, 3, 7}},
+		"all=1&q=x&id=3":               {All: true, Filter: connexa.Filter{Text: "x"}},
+		"all=1":                        {All: true},
+		"all=&status=ping_ok&id=5":     {IDs: []int64{5}},
+		"all=1&suspect=1&tag=a&tag=b+": {All: true, Filter: connexa.Filter{Suspect: true, Tags: []string{"a", "b "}}},
+	} {
+		v, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := selectionOf(v)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %+v, %v; want %+v", query, got, err, want)
+		}
+		if back, err := selectionOf(selectionValues(got)); err != nil || fmt.Sprint(back) != fmt.Sprint(got) {
+			t.Errorf("%s comes back as %+v, %v", query, back, err)
+		}
+	}
+	for _, query := range []string{"", "id=", "ids=,,", "id=-1", "id=0", "id=1.5", "ids=1;2", "all=1&step=moon", "all=1&q=" + strings.Repeat("x", 300)} {
+		v, _ := url.ParseQuery(query)
+		if s, err := selectionOf(v); connexa.CodeOf(err) != connexa.Invalid {
+			t.Errorf("%.40s: %+v, %v", query, s, err)
+		}
+	}
+}
