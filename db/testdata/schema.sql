@@ -93,6 +93,8 @@ CREATE TABLE imports (
     resets     INTEGER NOT NULL DEFAULT 0, -- validated nodes that 'theirs' would send back to not tested
     crowded    TEXT    NOT NULL DEFAULT '[]',
     todo       INTEGER NOT NULL DEFAULT 0,
+    drained    INTEGER NOT NULL DEFAULT 0, -- id of a line: the new ones up to it are written
+    ahead      INTEGER NOT NULL DEFAULT 0, -- of the lines after it, so many are written, in the order of the index
     written    INTEGER NOT NULL DEFAULT 0,
     added      INTEGER NOT NULL DEFAULT 0,
     updated    INTEGER NOT NULL DEFAULT 0,

@@ -16,6 +16,14 @@ const (
 	ImportFailed    ImportState = "failed" // Problem says why
 )
 
+// Live says whether the panel is at work on the import.
+func (s ImportState) Live() bool { return s == ImportReading || s == ImportRunning }
+
+// Ended says whether nothing will happen to the import any more.
+func (s ImportState) Ended() bool {
+	return s == ImportDone || s == ImportCancelled || s == ImportFailed
+}
+
 // LineClass is what the preview says of a line.
 type LineClass string
 
@@ -53,7 +61,11 @@ type Import struct {
 	Format    string // "csv", "text"
 	Encoding  string // "utf-8", "windows-1251"
 	Separator string // "," ";" or a tab; empty for text
+	Header    bool   // the first line names the columns
 	Mapping   []string
+	Chosen    ImportOptions
+	Uploaded  bool // all of the text is here
+	Confirmed bool // goes on by itself once it is read
 	Test      ImportTest
 	Choice    Choice
 	New       int
@@ -72,6 +84,15 @@ type Import struct {
 	By        string
 	CreatedAt time.Time
 	EndedAt   time.Time
+}
+
+// ImportOptions are how a person says that a text is to be read. What is empty
+// is found out from the text.
+type ImportOptions struct {
+	Format    string   `json:"format,omitempty"`
+	Encoding  string   `json:"encoding,omitempty"`
+	Separator string   `json:"separator,omitempty"`
+	Mapping   []string `json:"mapping,omitempty"`
 }
 
 // ImportRow is one server of a file, still as it was typed, with the number of
@@ -94,11 +115,14 @@ type ImportLine struct {
 	Address string
 	Port    int
 	Login   string
-	Place   string
+	City    string
+	State   string
+	Country string
 	Problem Text // of a bad line
 	Differs []Difference
 	Choice  Choice // of a conflict; empty: as the import says
 	Both    bool   // KeepBoth may be chosen
+	Twin    int    // the line of the same file that it is compared with; zero: a node
 	Resets  bool   // TakeTheirs would reset a validated node
 }
 

@@ -1,0 +1,282 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const importColumns = `id, state, name, bytes, uploaded, confirmed, lines, chosen, format, encoding, separator, header, mapping, test, choice,
+	new, same, conflict, bad, resets, crowded, todo, written, added, updated, kept, coalesce(run_id, 0), problem, by, created_at, coalesce(ended_at, 0)`
+
+func scanImport(scan func(...any) error) (connexa.Import, error) {
+	var (
+		i                                 connexa.Import
+		chosen, mapping, crowded, problem []byte
+		created, ended                    int64
+	)
+	if err := scan(&i.ID, &i.State, &i.Name, &i.Bytes, &i.Uploaded, &i.Confirmed, &i.Lines, &chosen, &i.Format, &i.Encoding, &i.Separator,
+		&i.Header, &mapping, &i.Test, &i.Choice, &i.New, &i.Same, &i.Conflict, &i.Bad, &i.Resets, &crowded, &i.Todo, &i.Written,
+		&i.Added, &i.Updated, &i.Kept, &i.RunID, &problem, &i.By, &created, &ended); err != nil {
+		return i, err
+	}
+	for _, part := range []struct {
+		text []byte
+		into any
+	}{{chosen, &i.Chosen}, {mapping, &i.Mapping}, {crowded, &i.Crowded}, {problem, &i.Problem}} {
+		if err := json.Unmarshal(part.text, part.into); err != nil {
+			return i, fmt.Errorf("import %d: %w", i.ID, err)
+		}
+	}
+	i.CreatedAt, i.EndedAt = fromMillis(created), fromMillis(ended)
+	return i, nil
+}
+
+// asJSON encodes what cannot fail: strings, and Texts of them and of numbers.
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "{}"
+	}
+	return string(b)
+}
+
+// StartImport makes the row of an import whose text is about to come.
+func (d *DB) StartImport(ctx context.Context, i connexa.Import) (int64, error) {
+	var id int64
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `INSERT INTO imports (state, name, test, by, created_at) VALUES ('reading', ?, ?, ?, ?)`,
+			i.Name, i.Test, i.By, millis(d.now()))
+		if err != nil {
+			return err
+		}
+		id, err = res.LastInsertId()
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("start an import: %w", err)
+	}
+	return id, nil
+}
+
+// Import returns one import.
+func (d *DB) Import(ctx context.Context, id int64) (connexa.Import, error) {
+	i, err := scanImport(d.read.QueryRowContext(ctx, `SELECT `+importColumns+` FROM imports WHERE id = ?`, id).Scan)
+	if err != nil {
+		return connexa.Import{}, fmt.Errorf("read import %d: %w", id, translate(err))
+	}
+	return i, nil
+}
+
+// Imports lists the last n imports, the newest first.
+func (d *DB) Imports(ctx context.Context, n int) ([]connexa.Import, error) {
+	return d.importsWhere(ctx, `TRUE ORDER BY id DESC LIMIT ?`, n)
+}
+
+// WaitingImports lists the imports that the panel has to go on with, the oldest
+// first: those to be read and those to be written.
+func (d *DB) WaitingImports(ctx context.Context) ([]connexa.Import, error) {
+	return d.importsWhere(ctx, `state = 'importing' OR state = 'reading' AND uploaded ORDER BY id`)
+}
+
+func (d *DB) importsWhere(ctx context.Context, cond string, args ...any) ([]connexa.Import, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT `+importColumns+` FROM imports WHERE `+cond, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list imports: %w", err)
+	}
+	defer rows.Close()
+	var all []connexa.Import
+	for rows.Next() {
+		i, err := scanImport(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("list imports: %w", err)
+		}
+		all = append(all, i)
+	}
+	return all, rows.Err()
+}
+
+// changeImport updates one import where cond still holds; elsewhere it is
+// Conflict, for somebody else was faster.
+func (d *DB) changeImport(ctx context.Context, id int64, cond, set string, args ...any) error {
+	err := d.tx(ctx, func(tx *sql.Tx) error { return changeImport(ctx, tx, id, cond, set, args...) })
+	if err != nil {
+		return fmt.Errorf("change import %d: %w", id, err)
+	}
+	return nil
+}
+
+func changeImport(ctx context.Context, tx *sql.Tx, id int64, cond, set string, args ...any) error {
+	res, err := tx.ExecContext(ctx, `UPDATE imports SET `+set+` WHERE id = ? AND (`+cond+`)`, append(args, id)...)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return connexa.Errorf(connexa.Conflict, "import.error.moved_on")
+	}
+	return nil
+}
+
+// ShapeImport keeps what was found out about the text of an import.
+func (d *DB) ShapeImport(ctx context.Context, i connexa.Import) error {
+	return d.changeImport(ctx, i.ID, `state = 'reading'`, `format = ?, encoding = ?, separator = ?, header = ?, mapping = ?`,
+		i.Format, i.Encoding, i.Separator, i.Header, asJSON(i.Mapping))
+}
+
+// AskForMapping lets an import wait for a person to name the columns.
+func (d *DB) AskForMapping(ctx context.Context, id int64) error {
+	return d.changeImport(ctx, id, `state = 'reading'`, `state = 'mapping'`)
+}
+
+// RereadImport has the text of an import read again as a person says.
+func (d *DB) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
+	return d.changeImport(ctx, id, `state IN ('mapping', 'ready') OR state = 'reading' AND uploaded`, `state = 'reading', chosen = ?`, asJSON(o))
+}
+
+// ConfirmImport lets an import go on to be written, now or as soon as it is
+// read. An empty test or choice leaves what was chosen before.
+func (d *DB) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
+	return d.changeImport(ctx, id, `state IN ('reading', 'ready')`, `confirmed = 1, test = coalesce(nullif(?, ''), test), choice = coalesce(nullif(?, ''), choice),
+		todo = CASE state WHEN 'ready' THEN new + conflict ELSE 0 END, state = CASE state WHEN 'ready' THEN 'importing' ELSE state END`,
+		string(test), string(choice))
+}
+
+// SetImportTest says which test follows an import that is not written yet.
+func (d *DB) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
+	return d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready')`, `test = ?`, test)
+}
+
+// SetImportChoice says what becomes of all conflicts; choices of single lines
+// are forgotten.
+func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error {
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = ?`, choice); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE import_lines SET choice = '' WHERE import_id = ? AND class = 'conflict' AND choice <> ''`, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("choose for import %d: %w", id, err)
+	}
+	return nil
+}
+
+// SetLineChoice says what becomes of one conflict.
+func (d *DB) SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error {
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = choice`); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `UPDATE import_lines SET choice = ? WHERE id = ? AND import_id = ? AND class = 'conflict' AND (both OR ? <> 'both')`,
+			choice, line, id, choice)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return connexa.Errorf(connexa.Invalid, "import.error.choice")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("choose for line %d: %w", line, err)
+	}
+	return nil
+}
+
+// FailImport ends an import with the reason; what was read of it is removed.
+func (d *DB) FailImport(ctx context.Context, id int64, problem connexa.Text) error {
+	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping')`, `state = 'failed', problem = ?, ended_at = ?`, asJSON(problem), millis(d.now())); err != nil {
+		return err
+	}
+	return d.emptyImport(ctx, id, false)
+}
+
+// CancelImport ends an import now. What it has written stays.
+func (d *DB) CancelImport(ctx context.Context, id int64) error {
+	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready', 'importing')`, `state = 'cancelled', ended_at = ?`, millis(d.now())); err != nil {
+		return err
+	}
+	return d.emptyImport(ctx, id, false)
+}
+
+// EndImport closes an import whose every line is written, and removes all but
+// its bad lines.
+func (d *DB) EndImport(ctx context.Context, id int64) error {
+	if err := d.emptyImport(ctx, id, true); err != nil {
+		return err
+	}
+	return d.changeImport(ctx, id, `state = 'importing'`, `state = 'done', ended_at = ?`, millis(d.now()))
+}
+
+// SetImportRun ties the run that tests an import to it.
+func (d *DB) SetImportRun(ctx context.Context, id, runID int64) error {
+	return d.changeImport(ctx, id, `run_id IS NULL`, `run_id = ?`, runID)
+}
+
+// ImportRunOf returns the run that was started for an import; zero: none.
+func (d *DB) ImportRunOf(ctx context.Context, id int64) (int64, error) {
+	var run int64
+	err := d.read.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM runs WHERE import_id = ?`, id).Scan(&run)
+	if err != nil {
+		return 0, fmt.Errorf("run of import %d: %w", id, err)
+	}
+	return run, nil
+}
+
+// CutImports ends the imports whose upload was cut off by the end of the process.
+func (d *DB) CutImports(ctx context.Context) error {
+	rows, err := d.importsWhere(ctx, `state = 'reading' AND NOT uploaded`)
+	if err != nil {
+		return err
+	}
+	for _, i := range rows {
+		if err := d.FailImport(ctx, i.ID, connexa.T("import.error.cut")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExpireImports forgets what was read by imports that were made before then:
+// those that nobody confirmed end, of the others the bad lines go.
+func (d *DB) ExpireImports(ctx context.Context, then time.Time) error {
+	old, err := d.importsWhere(ctx, `created_at < ? AND state <> 'importing' AND (ended_at IS NULL
+		OR EXISTS (SELECT 1 FROM import_lines WHERE import_id = imports.id))`, millis(then))
+	if err != nil {
+		return err
+	}
+	for _, i := range old {
+		if !i.State.Ended() {
+			err = d.changeImport(ctx, i.ID, `ended_at IS NULL`, `state = 'cancelled', problem = ?, ended_at = ?`, asJSON(connexa.T("import.error.expired")), millis(d.now()))
+			if err != nil {
+				return err
+			}
+		}
+		if err := d.emptyImport(ctx, i.ID, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emptyImport removes the text and the lines of an import, piece by piece, so
+// that nobody waits long for the one writer.
+func (d *DB) emptyImport(ctx context.Context, id int64, keepBad bool) error {
+	if err := d.dropText(ctx, id); err != nil {
+		return err
+	}
+	for _, class := range []connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad} {
+		if keepBad && class == connexa.LineBad {
+			continue
+		}
+		if err := d.dropLines(ctx, id, class); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/csv"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// BenchmarkImport confirms a preview of 100,000 rows and waits for the report.
+// Beside it, in the same run, the sqlite3 command imports the very rows that came
+// of it, already sealed, into a copy of the table with the same indexes, in text
+// for blobs. "ratio" is the one through the other.
+func BenchmarkImport(b *testing.B) {
+	tool, err := exec.LookPath("sqlite3")
+	if err != nil {
+		b.Skip("the sqlite3 command is missing: apt-get install sqlite3")
+	}
+	for _, order := range []string{"in order", "shuffled"} {
+		b.Run(order, func(b *testing.B) {
+			for b.Loop() {
+				benchImport(b, tool, order == "shuffled")
+			}
+		})
+	}
+}
+
+func benchImport(b *testing.B, tool string, shuffled bool) {
+	const rows = 100_000
+	ctx := b.Context()
+	d := openFleet(b)
+	id, err := d.StartImport(ctx, connexa.Import{Name: "bench.csv", Test: connexa.TestNone, By: "admin"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var text strings.Builder
+	for r := range benchRows(rows, shuffled) {
+		fmt.Fprintf(&text, "%s,1723,%s,%s,%s\n", r.Input.Address, r.Input.Login, r.Input.Password, r.Input.City)
+	}
+	for n, rest := 0, text.String(); rest != ""; n++ {
+		size := min(len(rest), 256<<10)
+		if err := d.AddImportChunk(ctx, id, n, []byte(rest[:size])); err != nil {
+			b.Fatal(err)
+		}
+		rest = rest[size:]
+	}
+	if err := d.EndUpload(ctx, id); err != nil {
+		b.Fatal(err)
+	}
+	start := time.Now()
+	if err := d.FillImport(ctx, id, benchRows(rows, shuffled), func() {}); err != nil {
+		b.Fatal(err)
+	}
+	if err := d.EndReading(ctx, id, rows); err != nil {
+		b.Fatal(err)
+	}
+	preview := time.Since(start)
+
+	peak, stop := watchMemory()
+	start = time.Now()
+	if err := d.ConfirmImport(ctx, id, "", ""); err != nil {
+		b.Fatal(err)
+	}
+	i, err := d.Import(ctx, id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := d.WriteImport(ctx, i, func() {}); err != nil {
+		b.Fatal(err)
+	}
+	if err := d.EndImport(ctx, id); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	stop()
+	if i, err = d.Import(ctx, id); err != nil || i.Added != rows {
+		b.Fatalf("the report says %+v, %v", i, err)
+	}
+
+	bare := bareImport(b, d, tool)
+	b.ReportMetric(took.Seconds()/bare.Seconds(), "ratio")
+	b.ReportMetric(took.Seconds(), "import-s")
+	b.ReportMetric(bare.Seconds(), "sqlite3-s")
+	b.ReportMetric(preview.Seconds(), "preview-s")
+	b.ReportMetric(float64(peak.Load())/(1<<20), "heap-MiB")
+}
+
+// benchRows makes rows as a file of a large fleet would have them.
+func benchRows(n int, shuffled bool) iter.Seq2[connexa.ImportRow, error] {
+	return func(yield func(connexa.ImportRow, error) bool) {
+		order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+		for i := range n {
+			at := i
+			if shuffled {
+				at = order[i]
+			}
+			row := connexa.ImportRow{Line: i + 2, Input: connexa.NodeInput{
+				Address: fmt.Sprintf("10.%d.%d.%d", at>>16, at>>8&255, at&255), Login: fmt.Sprintf("ops%d", at%7), Password: fmt.Sprintf("Blue-Kite-%d", at),
+				Country: "US", State: "TX", City: "Austin", Zip: "78701", Provider: "Northwind Hosting", Comment: "moved in May", Tags: "spare,old",
+			}}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// watchMemory keeps the largest heap until it is stopped.
+func watchMemory() (peak *atomic.Uint64, stop func()) {
+	peak = new(atomic.Uint64)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		var m runtime.MemStats
+		for {
+			runtime.ReadMemStats(&m)
+			peak.Store(max(peak.Load(), m.Sys-m.HeapReleased))
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return peak, func() { close(done); <-ended }
+}
+
+// bareImport lets the sqlite3 command import the nodes of d and says how long it
+// took.
+func bareImport(b *testing.B, d *DB, tool string) time.Duration {
+	b.Helper()
+	dir := b.TempDir()
+	schema, columns := copyOfNodes(b, d)
+	file := filepath.Join(dir, "nodes.csv")
+	writeNodes(b, d, file, columns)
+	path := filepath.Join(dir, "bare.db")
+	run := func(script string) time.Duration {
+		cmd := exec.CommandContext(b.Context(), tool, path)
+		cmd.Stdin = strings.NewReader(script)
+		start := time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			b.Fatalf("sqlite3: %v: %.300s", err, out)
+		}
+		return time.Since(start)
+	}
+	run(schema)
+	took := run(".import --csv '" + file + "' nodes\n")
+	bare, err := sql.Open("sqlite3", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer bare.Close()
+	var got, want int
+	if err := bare.QueryRowContext(b.Context(), `SELECT count(*) FROM nodes`).Scan(&got); err != nil {
+		b.Fatal(err)
+	}
+	if err := d.read.QueryRowContext(b.Context(), `SELECT count(*) FROM nodes`).Scan(&want); err != nil || got != want {
+		b.Fatalf("the copy has %d nodes of %d: %v", got, want, err)
+	}
+	return took
+}
+
+// copyOfNodes is the schema of the table of nodes, its blobs as text.
+func copyOfNodes(b *testing.B, d *DB) (schema string, columns []string) {
+	b.Helper()
+	rows, err := d.read.QueryContext(b.Context(), `SELECT sql FROM sqlite_schema WHERE tbl_name = 'nodes' AND sql IS NOT NULL ORDER BY type DESC`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			b.Fatal(err)
+		}
+		s = strings.ReplaceAll(s, " BLOB ", " TEXT ")
+		// A CSV has no NULL: what is empty there is text.
+		s = strings.ReplaceAll(s, "INTEGER REFERENCES imports (id) ON DELETE SET NULL", "ANY")
+		schema += nullableAsAny(s) + ";\n"
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	names, err := d.read.QueryContext(b.Context(), `SELECT name FROM pragma_table_info('nodes')`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer names.Close()
+	for names.Next() {
+		var s string
+		if err := names.Scan(&s); err != nil {
+			b.Fatal(err)
+		}
+		columns = append(columns, s)
+	}
+	return schema, columns
+}
+
+func nullableAsAny(s string) string {
+	for _, c := range []string{"latency", "control", "down", "up", "checked_at"} {
+		for line := range strings.Lines(s) {
+			f := strings.Fields(line)
+			if len(f) >= 2 && f[0] == c && strings.TrimSuffix(f[1], ",") == "INTEGER" {
+				s = strings.Replace(s, line, strings.Replace(line, "INTEGER", "ANY", 1), 1)
+			}
+		}
+	}
+	return s
+}
+
+func writeNodes(b *testing.B, d *DB, file string, columns []string) {
+	b.Helper()
+	f, err := os.Create(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	w := csv.NewWriter(f)
+	rows, err := d.read.QueryContext(context.WithoutCancel(b.Context()), `SELECT `+strings.Join(columns, ", ")+` FROM nodes ORDER BY id`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	values := make([]any, len(columns))
+	into := make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	record := make([]string, len(columns))
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			b.Fatal(err)
+		}
+		for i, v := range values {
+			switch v := v.(type) {
+			case nil:
+				record[i] = ""
+			case []byte:
+				record[i] = hex.EncodeToString(v)
+			default:
+				record[i] = fmt.Sprint(v)
+			}
+		}
+		if err := w.Write(record); err != nil {
+			b.Fatal(err)
+		}
+	}
+	w.Flush()
+	if err := w.Error(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,239 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const (
+	linePurpose   = "import.line"
+	serverPurpose = "import.server"
+)
+
+// sealLine seals a row of a file as it was typed.
+func (k *keyring) sealLine(r *connexa.ImportRow) []byte {
+	in := &r.Input
+	b := make([]byte, 1, 256)
+	if r.NoPassword {
+		b[0] = 1
+	}
+	for _, s := range []string{
+		in.Address, in.Port, in.Login, in.Password, in.Provider, in.Country, in.State, in.City, in.Zip, in.Comment, in.Tags, r.Raw.Reveal(),
+	} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return k.seal(linePurpose, b)
+}
+
+var errLine = errors.New("a stored line is damaged")
+
+// openLine is the inverse of sealLine.
+func (k *keyring) openLine(sealed []byte) (r connexa.ImportRow, err error) {
+	b, err := k.open(linePurpose, sealed)
+	if err != nil {
+		return r, err
+	}
+	if len(b) == 0 {
+		return r, errLine
+	}
+	r.NoPassword = b[0] == 1
+	b = b[1:]
+	in := &r.Input
+	var raw string
+	for _, into := range []*string{
+		&in.Address, &in.Port, &in.Login, &in.Password, &in.Provider, &in.Country, &in.State, &in.City, &in.Zip, &in.Comment, &in.Tags, &raw,
+	} {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			return r, errLine
+		}
+		*into = string(b[size : size+int(n)])
+		b = b[size+int(n):]
+	}
+	r.Raw = connexa.Secret(raw)
+	return r, nil
+}
+
+// ImportLines lists up to n lines of one class, from the one after the line with
+// the id after on.
+func (d *DB) ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT l.id, l.line, l.choice, l.both, l.resets, coalesce(l.node_id, 0), l.problem, l.sealed, coalesce(t.line, 0), t.sealed
+		FROM import_lines l LEFT JOIN import_lines t ON t.id = l.twin
+		WHERE l.import_id = ? AND l.class = ? AND l.id > ? ORDER BY l.id LIMIT ?`, id, class, after, n)
+	if err != nil {
+		return nil, fmt.Errorf("lines of import %d: %w", id, err)
+	}
+	defer rows.Close()
+	var (
+		lines  []connexa.ImportLine
+		typed  []connexa.ImportRow
+		twins  []*connexa.ImportRow
+		nodes  []int64
+		wanted []int64
+	)
+	for rows.Next() {
+		var (
+			l                     = connexa.ImportLine{Class: class}
+			node                  int64
+			problem, sealed, twin []byte
+		)
+		if err := rows.Scan(&l.ID, &l.Line, &l.Choice, &l.Both, &l.Resets, &node, &problem, &sealed, &l.Twin, &twin); err != nil {
+			return nil, fmt.Errorf("lines of import %d: %w", id, err)
+		}
+		row, err := d.ring.openLine(sealed)
+		if err != nil {
+			return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
+		}
+		if len(problem) > 0 {
+			if err := json.Unmarshal(problem, &l.Problem); err != nil {
+				return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
+			}
+		}
+		if class != connexa.LineBad {
+			n, _, err := parseRow(&row)
+			if err != nil {
+				return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
+			}
+			l.Address, l.Port, l.Login = n.Address, n.Port, n.Login
+			l.City, l.State, l.Country = n.City, n.State, n.Country
+		}
+		var first *connexa.ImportRow
+		if twin != nil {
+			r, err := d.ring.openLine(twin)
+			if err != nil {
+				return nil, fmt.Errorf("line %d of import %d: %w", l.Twin, id, err)
+			}
+			first = &r
+		} else if node != 0 {
+			wanted = append(wanted, node)
+		}
+		lines, typed, twins, nodes = append(lines, l), append(typed, row), append(twins, first), append(nodes, node)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("lines of import %d: %w", id, err)
+	}
+	if class != connexa.LineConflict {
+		return lines, nil
+	}
+	known, err := d.knownByID(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for i := range lines {
+		theirs, err := d.wouldBe(&typed[i])
+		if err != nil {
+			return nil, err
+		}
+		mine, ok := known[nodes[i]]
+		if twins[i] != nil {
+			if mine, err = d.wouldBe(twins[i]); err != nil {
+				return nil, err
+			}
+		} else if !ok {
+			continue // the node was deleted meanwhile: the line will be added
+		}
+		lines[i].Differs = compare(&mine, &theirs, typed[i].NoPassword)
+	}
+	return lines, nil
+}
+
+// BadLines yields the bad lines of an import in the order of their lines, and
+// what stood there.
+func (d *DB) BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow, error] {
+	return func(yield func(connexa.ImportRow, error) bool) {
+		fail := func(err error) { yield(connexa.ImportRow{}, fmt.Errorf("bad lines of import %d: %w", id, err)) }
+		rows, err := d.read.QueryContext(ctx, `SELECT line, problem, sealed FROM import_lines WHERE import_id = ? AND class = 'bad' ORDER BY id`, id)
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var (
+				line            int
+				problem, sealed []byte
+			)
+			if err := rows.Scan(&line, &problem, &sealed); err != nil {
+				fail(err)
+				return
+			}
+			r, err := d.ring.openLine(sealed)
+			if err == nil {
+				err = json.Unmarshal(problem, &r.Problem)
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			r.Line = line
+			if !yield(r, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			fail(err)
+		}
+	}
+}
+
+// parseRow makes a node of a row that was found good. One without a password is
+// given one, for its node has its own.
+func parseRow(r *connexa.ImportRow) (connexa.Node, connexa.Secret, error) {
+	in := r.Input
+	if r.NoPassword {
+		in.Password = "-"
+	}
+	return connexa.ParseNode(in)
+}
+
+// known is a node, or a line of a file that would become one, with the digest of
+// its password.
+type known struct {
+	connexa.Node
+	mac []byte
+}
+
+func (d *DB) wouldBe(r *connexa.ImportRow) (known, error) {
+	n, password, err := parseRow(r)
+	if err != nil {
+		return known{}, fmt.Errorf("read a stored line: %w", err)
+	}
+	return known{n, d.ring.passwordMAC(password)}, nil
+}
+
+func (d *DB) knownByID(ctx context.Context, ids []int64) (map[int64]known, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found := make(map[int64]known, len(ids))
+	err := d.eachKnown(ctx, d.read, `id IN (SELECT value FROM json_each(?))`, func(k known) { found[k.ID] = k }, list(ids))
+	return found, err
+}
+
+func (d *DB) eachKnown(ctx context.Context, q querier, cond string, each func(known), args ...any) error {
+	rows, err := q.QueryContext(ctx, `SELECT `+nodeRow+`, password_mac FROM nodes WHERE `+cond, args...)
+	if err != nil {
+		return fmt.Errorf("find known nodes: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k known
+		if k.Node, err = scanNode(rows.Scan, &k.mac); err != nil {
+			return fmt.Errorf("find known nodes: %w", err)
+		}
+		each(k)
+	}
+	return rows.Err()
+}
+
+// nullable is NULL for zero.
+func nullable(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }

@@ -1,0 +1,405 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// fileRow is "address login password city".
+func fileRow(line int, s string) connexa.ImportRow {
+	f := append(strings.Split(s, " "), "", "", "")
+	return connexa.ImportRow{Line: line, Input: connexa.NodeInput{Address: f[0], Login: f[1], Password: f[2], City: f[3]}}
+}
+
+func fileRows(rows ...connexa.ImportRow) iter.Seq2[connexa.ImportRow, error] {
+	return func(yield func(connexa.ImportRow, error) bool) {
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func typed(lines ...string) iter.Seq2[connexa.ImportRow, error] {
+	var rows []connexa.ImportRow
+	for i, s := range lines {
+		rows = append(rows, fileRow(i+1, s))
+	}
+	return fileRows(rows...)
+}
+
+// preview reads rows into a fresh import.
+func preview(t *testing.T, d *DB, rows iter.Seq2[connexa.ImportRow, error]) int64 {
+	t.Helper()
+	id, err := d.StartImport(t.Context(), connexa.Import{Name: "fleet.csv", Test: connexa.TestNone, By: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.AddImportChunk(t.Context(), id, 0, []byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.EndUpload(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.FillImport(t.Context(), id, rows, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.EndReading(t.Context(), id, 9); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func importOf(t *testing.T, d *DB, id int64) connexa.Import {
+	t.Helper()
+	i, err := d.Import(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func confirm(t *testing.T, d *DB, id int64, choice connexa.Choice) connexa.Import {
+	t.Helper()
+	if err := d.ConfirmImport(t.Context(), id, "", choice); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.WriteImport(t.Context(), importOf(t, d, id), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.EndImport(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	return importOf(t, d, id)
+}
+
+// fleetOf is every node in short.
+func fleetOf(t *testing.T, d *DB) []string {
+	t.Helper()
+	var all []string
+	err := d.eachKnown(t.Context(), d.read, `TRUE ORDER BY address, login`, func(k known) {
+		p, err := d.NodePassword(t.Context(), k.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", k.Address, k.Login, p.Reveal(), k.City)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
+}
+
+// classes lists "line class differs" of a preview.
+func classes(t *testing.T, d *DB, id int64) []string {
+	t.Helper()
+	var all []connexa.ImportLine
+	for _, c := range []connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad} {
+		lines, err := d.ImportLines(t.Context(), id, c, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, lines...)
+	}
+	slices.SortFunc(all, func(a, b connexa.ImportLine) int { return a.Line - b.Line })
+	var out []string
+	for _, l := range all {
+		s := fmt.Sprintf("%d %s", l.Line, l.Class)
+		for _, x := range l.Differs {
+			s += " " + x.Field
+			if x.Field == "password" && (x.Mine != "" || x.Theirs != "") {
+				t.Error("a password is shown")
+			}
+		}
+		if l.Both {
+			s += " both"
+		}
+		if l.Twin != 0 {
+			s += fmt.Sprintf(" of %d", l.Twin)
+		}
+		if !l.Problem.IsZero() {
+			s += " " + l.Problem.Key
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func TestImportClasses(t *testing.T) {
+	d := openFleet(t)
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a")), "")
+	same(t, "first import", fleetOf(t, d), []string{"192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a"})
+
+	id := preview(t, d, typed(
+		"192.0.2.1 ops1 a Rome",  // 1: the same
+		"192.0.2.1 ops1 a",       // 2: the same: what is empty does not count, but it is compared with line 1
+		"192.0.2.2 ops1 b Paris", // 3
+		"192.0.2.1 OPS1 a",       // 4: a login in another case than line 1's
+		"192.0.2.9 ops1 x",       // 5
+		"192.0.2.9 ops1 x",       // 6
+		"192.0.2.9 ops1 y",       // 7
+		"192.0.2.2 ops2 x",       // 8
+	))
+	same(t, "classes", classes(t, d, id), []string{
+		"1 same", "2 same of 1", "3 conflict password city", "4 conflict login both of 1", "5 new", "6 same of 5", "7 conflict password of 5", "8 new",
+	})
+	i := importOf(t, d, id)
+	if i.New != 2 || i.Same != 3 || i.Conflict != 3 || i.Bad != 0 || i.State != connexa.ImportReady {
+		t.Errorf("counts: %+v", i)
+	}
+	i = confirm(t, d, id, "")
+	if i.Added != 2 || i.Kept != 3 || i.Updated != 0 || i.Written != 5 || i.Todo != 5 || i.State != connexa.ImportDone {
+		t.Errorf("report: %+v", i)
+	}
+	same(t, "mine", fleetOf(t, d), []string{"192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a", "192.0.2.2 ops2 x", "192.0.2.9 ops1 x"})
+
+	lines := typed("192.0.2.2 ops1 b Paris", "192.0.2.1 OPS1 a", "192.0.2.9 ops1 y", "192.0.2.9 ops1 z")
+	i = confirm(t, d, preview(t, d, lines), connexa.KeepBoth)
+	if i.Added != 1 || i.Kept != 3 {
+		t.Errorf("both: %+v", i)
+	}
+	i = confirm(t, d, preview(t, d, lines), connexa.TakeTheirs)
+	if i.Updated != 3 || i.Kept != 0 || i.Same != 1 {
+		t.Errorf("theirs: %+v", i)
+	}
+	same(t, "theirs", fleetOf(t, d), []string{"192.0.2.1 OPS1 a", "192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 b Paris", "192.0.2.2 ops2 x", "192.0.2.9 ops1 z"})
+	var left int
+	if err := d.read.QueryRow(`SELECT (SELECT count(*) FROM import_lines) + (SELECT count(*) FROM import_chunks)`).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d lines and chunks are left, %v", left, err)
+	}
+}
+
+func TestImportResets(t *testing.T) {
+	d := openFleet(t)
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.2 ops1 a", "192.0.2.3 ops1 a")), "")
+	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok', reached = 9`); err != nil {
+		t.Fatal(err)
+	}
+	id := preview(t, d, typed("192.0.2.1 ops1 b", "192.0.2.1 ops1 c", "192.0.2.2 ops1 a Rome", "192.0.2.3 OPS1 a"))
+	if i := importOf(t, d, id); i.Resets != 2 {
+		t.Errorf("%d resets are announced", i.Resets)
+	}
+	lines, err := d.ImportLines(t.Context(), id, connexa.LineConflict, 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetLineChoice(t.Context(), id, lines[0].ID, connexa.KeepBoth); connexa.CodeOf(err) != connexa.Invalid {
+		t.Errorf("both for one login: %v", err)
+	}
+	if err := d.SetLineChoice(t.Context(), id, lines[0].ID, connexa.KeepMine); err != nil {
+		t.Fatal(err)
+	}
+	confirm(t, d, id, connexa.TakeTheirs)
+	var statuses []string
+	err = d.eachKnown(t.Context(), d.read, `TRUE ORDER BY address`, func(k known) {
+		statuses = append(statuses, fmt.Sprintf("%s %s %d", k.Login, k.Status, k.Revision))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "statuses", statuses, []string{"ops1 not_tested 2", "ops1 login_ok 1", "OPS1 not_tested 2"})
+	h, err := d.NodeHistory(t.Context(), 1, 0, 10)
+	if err != nil || len(h) != 2 || h[0].What != connexa.EntryEdited || h[0].By != "ann" || h[0].Before != connexa.LoginOK || h[1].What != connexa.EntryAdded {
+		t.Errorf("history: %+v, %v", h, err)
+	}
+}
+
+func TestImportWithoutPasswords(t *testing.T) {
+	d := openFleet(t)
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.2 ops1 b")), "")
+	var rows []connexa.ImportRow
+	for i, s := range []string{"192.0.2.1 ops1", "192.0.2.2 ops1  Rome", "192.0.2.3 ops1"} {
+		r := fileRow(i+2, s)
+		r.NoPassword = true
+		rows = append(rows, r)
+	}
+	id := preview(t, d, fileRows(rows...))
+	same(t, "classes", classes(t, d, id), []string{"2 same", "3 conflict city", "4 bad import.bad.unknown_node"})
+	confirm(t, d, id, connexa.TakeTheirs)
+	same(t, "fleet", fleetOf(t, d), []string{"192.0.2.1 ops1 a", "192.0.2.2 ops1 b Rome"})
+}
+
+// TestImportIsTakenUp ends the writing after every batch and goes on; meanwhile
+// somebody adds and deletes nodes.
+func TestImportIsTakenUp(t *testing.T) {
+	d := openFleet(t)
+	const n = 5*importBatch + 7
+	id := preview(t, d, func(yield func(connexa.ImportRow, error) bool) {
+		for i := range n {
+			at := (i * 7919) % n
+			if !yield(fileRow(i+1, fmt.Sprintf("10.0.%d.%d ops1 pw%d", at>>8, at&255, at)), nil) {
+				return
+			}
+		}
+	})
+	if _, err := d.AddNode(t.Context(), connexa.Node{Address: "10.0.0.5", Port: 1723, Login: "ops1"}, "other", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.ConfirmImport(t.Context(), id, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	for rounds := 0; ; rounds++ {
+		if rounds > n {
+			t.Fatal("it does not get on")
+		}
+		ctx, cut := context.WithCancel(t.Context())
+		err := d.WriteImport(ctx, importOf(t, d, id), cut)
+		cut()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if err := d.EndImport(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	i := importOf(t, d, id)
+	if i.Added != n-1 || i.Kept != 1 || i.Written != n || len(fleetOf(t, d)) != n {
+		t.Errorf("report: %+v, %d nodes", i, len(fleetOf(t, d)))
+	}
+	var added int
+	if err := d.read.QueryRow(`SELECT count(*) FROM history WHERE what = 'added'`).Scan(&added); err != nil || added != n {
+		t.Errorf("%d history rows, %v", added, err)
+	}
+}
+
+func TestImportIsReadAgain(t *testing.T) {
+	d := openFleet(t)
+	id := preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.2 ops1 a"))
+	if err := d.RereadImport(t.Context(), id, connexa.ImportOptions{Separator: ";", Mapping: []string{"address", ""}}); err != nil {
+		t.Fatal(err)
+	}
+	i := importOf(t, d, id)
+	if i.State != connexa.ImportReading || i.Chosen.Separator != ";" || len(i.Chosen.Mapping) != 2 {
+		t.Errorf("after the change: %+v", i)
+	}
+	text, err := io.ReadAll(d.ImportText(t.Context(), id))
+	if err != nil || string(text) != "text" {
+		t.Errorf("text %q, %v", text, err)
+	}
+	// A confirmation while it is read is remembered.
+	if err := d.ConfirmImport(t.Context(), id, connexa.ImportTest(connexa.RunPing), connexa.TakeTheirs); err != nil {
+		t.Fatal(err)
+	}
+	bad := fileRow(3, "")
+	bad.Problem, bad.Raw = connexa.T("import.bad.columns", 3, 4), "192.0.2.3,x,secret"
+	if err := d.FillImport(t.Context(), id, fileRows(fileRow(1, "192.0.2.1 ops1 a"), bad), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.EndReading(t.Context(), id, 3); err != nil {
+		t.Fatal(err)
+	}
+	i = importOf(t, d, id)
+	if i.State != connexa.ImportRunning || i.Test != "ping" || i.Choice != connexa.TakeTheirs || i.Todo != 1 || i.New != 1 || i.Bad != 1 || i.Lines != 3 {
+		t.Errorf("after the reading: %+v", i)
+	}
+	if err := d.WriteImport(t.Context(), i, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.EndImport(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for r, err := range d.BadLines(t.Context(), id) {
+		if n++; err != nil || r.Line != 3 || r.Raw != "192.0.2.3,x,secret" || r.Problem.Key != "import.bad.columns" || fmt.Sprint(r.Problem.Args) != "[3 4]" {
+			t.Errorf("bad line %+v, %v", r, err)
+		}
+	}
+	if err := d.ExpireImports(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for range d.BadLines(t.Context(), id) {
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d bad lines", n)
+	}
+}
+
+func TestImportExpires(t *testing.T) {
+	d := openFleet(t)
+	id := preview(t, d, typed("192.0.2.1 ops1 a"))
+	cutOff, err := d.StartImport(t.Context(), connexa.Import{Test: connexa.TestNone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CutImports(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if i := importOf(t, d, cutOff); i.State != connexa.ImportFailed || i.Problem.Key != "import.error.cut" {
+		t.Errorf("cut off: %+v", i)
+	}
+	if err := d.ExpireImports(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if i := importOf(t, d, id); i.State != connexa.ImportReady {
+		t.Errorf("expired early: %+v", i)
+	}
+	if err := d.ExpireImports(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if i := importOf(t, d, id); i.State != connexa.ImportCancelled || i.Problem.Key != "import.error.expired" {
+		t.Errorf("not expired: %+v", i)
+	}
+	if err := d.ConfirmImport(t.Context(), id, "", ""); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("confirm after the end: %v", err)
+	}
+}
+
+func TestCrowdedAddresses(t *testing.T) {
+	d := openFleet(t)
+	var lines []string
+	for i := range 11 {
+		lines = append(lines, fmt.Sprintf("192.0.2.1 ops%d a", i), fmt.Sprintf("192.0.2.2 ops%d a", min(i, 9)))
+	}
+	id := preview(t, d, typed(lines...))
+	same(t, "crowded", importOf(t, d, id).Crowded, []string{"192.0.2.1"})
+	confirm(t, d, id, "")
+	same(t, "crowded later", importOf(t, d, preview(t, d, typed("192.0.2.2 more a"))).Crowded, []string{"192.0.2.2"})
+}
+
+// TestSealedPreview looks for what was typed in the file of the database.
+func TestSealedPreview(t *testing.T) {
+	d := openFleet(t)
+	preview(t, d, typed("192.0.2.77 ops-visible Blue-Kite-Secret"))
+	rows, err := d.read.Query(`SELECT sealed FROM import_lines UNION ALL SELECT sealed FROM import_chunks`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			t.Fatal(err)
+		}
+		n++
+		for _, s := range []string{"192.0.2.77", "ops-visible", "Blue-Kite", "text"} {
+			if strings.Contains(string(b), s) {
+				t.Errorf("%q can be read", s)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d sealed pieces", n)
+	}
+}

@@ -1,0 +1,423 @@
+package db
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// WriteImport writes a confirmed import into the fleet, in batches. Each batch
+// is one transaction that also says that its lines are written, so that whatever
+// ends the process, the next call goes on with the first line that was not. told
+// is called after each batch. The error is Conflict when somebody cancelled.
+func (d *DB) WriteImport(ctx context.Context, i connexa.Import, told func()) error {
+	if err := d.dropText(ctx, i.ID); err != nil {
+		return err
+	}
+	w := importWriter{db: d, imp: i, told: told}
+	var err error
+	if w.insert, err = d.write.PrepareContext(ctx, insertMany(insertWidth)); err != nil {
+		return fmt.Errorf("prepare import %d: %w", i.ID, err)
+	}
+	defer w.insert.Close()
+	if err := w.addNew(ctx); err != nil {
+		return fmt.Errorf("write import %d: %w", i.ID, err)
+	}
+	if err := w.settleConflicts(ctx); err != nil {
+		return fmt.Errorf("write import %d: %w", i.ID, err)
+	}
+	return nil
+}
+
+// importWriter writes the lines of one import.
+type importWriter struct {
+	db     *DB
+	imp    connexa.Import
+	insert *sql.Stmt // of insertWidth nodes
+	told   func()
+}
+
+// ready is a line with what its node will hold.
+type ready struct {
+	id         int64
+	node       connexa.Node
+	password   connexa.Secret
+	values     []any // of nodeColumns
+	noPassword bool
+	choice     connexa.Choice
+	both       bool
+}
+
+// importWindow is how many lines are sorted at a time.
+const importWindow = 100_000
+
+// addNew writes the new nodes, window by window. Inside a window they are
+// written in the order of the index of the node list: a batch then touches few
+// of its pages, where a shuffled file would have every batch rewrite most of
+// them. The order is the same each time, so a number says how far it got.
+func (w *importWriter) addNew(ctx context.Context) error {
+	for {
+		var drained int64
+		var ahead int
+		err := w.db.read.QueryRowContext(ctx, `SELECT drained, ahead FROM imports WHERE id = ?`, w.imp.ID).Scan(&drained, &ahead)
+		if err != nil {
+			return err
+		}
+		// What an earlier window has written.
+		err = w.db.inPieces(ctx, `DELETE FROM import_lines WHERE id IN (SELECT id FROM import_lines WHERE import_id = ?1 AND class = 'new' AND id <= ?2 LIMIT 2000)`, w.imp.ID, drained)
+		if err != nil {
+			return err
+		}
+		ids, end, err := w.window(ctx, drained)
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		left := ids[min(ahead, len(ids)):]
+		err = w.pipe(ctx, slices.Collect(slices.Chunk(left, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
+			if err := w.addAll(ctx, tx, lines, c); err != nil {
+				return err
+			}
+			if last {
+				return changeImport(ctx, tx, w.imp.ID, `TRUE`, `drained = ?, ahead = 0`, end)
+			}
+			return changeImport(ctx, tx, w.imp.ID, `TRUE`, `ahead = ahead + ?`, len(lines))
+		})
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			if err := w.db.changeImport(ctx, w.imp.ID, `state = 'importing'`, `drained = ?, ahead = 0`, end); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// window lists the ids of the next new lines in the order in which they are
+// written, and the largest of them.
+func (w *importWriter) window(ctx context.Context, drained int64) (ids []int64, end int64, err error) {
+	rows, err := w.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE import_id = ? AND class = 'new' AND id > ? ORDER BY id LIMIT ?`,
+		w.imp.ID, drained, importWindow)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	type place struct {
+		key string
+		id  int64
+	}
+	var places []place
+	var sealed sql.RawBytes
+	for rows.Next() {
+		var p place
+		if err := rows.Scan(&p.id, &sealed); err != nil {
+			return nil, 0, err
+		}
+		row, err := w.db.ring.openLine(sealed)
+		if err != nil {
+			return nil, 0, err
+		}
+		p.key = addressKey(strings.ToLower(row.Input.Address))
+		places, end = append(places, p), p.id
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, err
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
+	ids = make([]int64, len(places))
+	for i, p := range places {
+		ids[i] = p.id
+	}
+	return ids, end, nil
+}
+
+// settleConflicts does with each conflict as was chosen. A batch removes its lines.
+func (w *importWriter) settleConflicts(ctx context.Context) error {
+	for {
+		ids, err := queryIDs(w.db.read.QueryContext(ctx, `SELECT id FROM import_lines WHERE import_id = ? AND class = 'conflict' ORDER BY id LIMIT ?`, w.imp.ID, importWindow))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		err = w.pipe(ctx, slices.Collect(slices.Chunk(ids, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, _ bool, c *counts) error {
+			for i := range lines {
+				if err := w.settle(ctx, tx, &lines[i], w.choice(&lines[i]), c); err != nil {
+					return err
+				}
+			}
+			_, err := tx.ExecContext(ctx, `DELETE FROM import_lines WHERE import_id = ? AND class = 'conflict' AND id <= ?`, w.imp.ID, lines[len(lines)-1].id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// pipe writes batches of lines, each in one transaction. While one is written,
+// the next one is opened and sealed on another core.
+func (w *importWriter) pipe(ctx context.Context, batches [][]int64, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	type opened struct {
+		lines []ready
+		err   error
+	}
+	next := make(chan opened)
+	var opener sync.WaitGroup
+	defer opener.Wait()
+	defer stop()
+	opener.Go(func() {
+		for _, ids := range batches {
+			lines, err := w.open(ctx, ids)
+			select {
+			case next <- opened{lines, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for n := range batches {
+		var o opened
+		select {
+		case o = <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if o.err != nil {
+			return o.err
+		}
+		if err := w.batch(ctx, o.lines, n == len(batches)-1, write); err != nil {
+			return err
+		}
+		w.db.fleetChanged()
+		w.told()
+	}
+	return nil
+}
+
+// open reads lines, in the order of ids, and makes nodes of them.
+func (w *importWriter) open(ctx context.Context, ids []int64) ([]ready, error) {
+	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, list(ids))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	lines := make([]ready, 0, len(ids))
+	var sealed sql.RawBytes
+	for rows.Next() {
+		var l ready
+		if err := rows.Scan(&l.id, &l.choice, &l.both, &sealed); err != nil {
+			return nil, err
+		}
+		row, err := w.db.ring.openLine(sealed)
+		if err != nil {
+			return nil, err
+		}
+		if l.node, l.password, err = parseRow(&row); err != nil {
+			return nil, fmt.Errorf("read a stored line: %w", err)
+		}
+		if l.noPassword = row.NoPassword; !l.noPassword {
+			l.values = w.db.ring.nodeValues(&l.node, l.password)
+		}
+		lines = append(lines, l)
+	}
+	return lines, rows.Err()
+}
+
+// counts is what one batch came to.
+type counts struct{ added, updated, kept int }
+
+func (w *importWriter) batch(ctx context.Context, lines []ready, last bool, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
+	return w.db.tx(ctx, func(tx *sql.Tx) error {
+		before, err := lastNode(ctx, tx)
+		if err != nil {
+			return err
+		}
+		var c counts
+		if err := write(ctx, tx, lines, last, &c); err != nil {
+			return err
+		}
+		if c.added > 0 {
+			// Ids only grow: those after the last one are of this batch.
+			_, err := tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after)
+				SELECT id, ?, 'added', ?, 'not_tested', 'not_tested' FROM nodes WHERE id > ?`, millis(w.db.now()), w.imp.By, before)
+			if err != nil {
+				return fmt.Errorf("write the history: %w", err)
+			}
+		}
+		return changeImport(ctx, tx, w.imp.ID, `state = 'importing'`, `written = written + ?, added = added + ?, updated = updated + ?, kept = kept + ?`,
+			len(lines), c.added, c.updated, c.kept)
+	})
+}
+
+// lastNode is the largest id that a node ever had.
+func lastNode(ctx context.Context, tx *sql.Tx) (id int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT seq FROM sqlite_sequence WHERE name = 'nodes'`).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("find the last node: %w", err)
+	}
+	return id, nil
+}
+
+func (w *importWriter) choice(l *ready) connexa.Choice {
+	choice := l.choice
+	if choice == "" {
+		choice = w.imp.Choice
+	}
+	if choice == connexa.KeepBoth && !l.both {
+		return connexa.KeepMine
+	}
+	return choice
+}
+
+// insertWidth is how many nodes one statement inserts.
+const insertWidth = 50
+
+func insertMany(n int) string {
+	const row = `(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	return `INSERT INTO nodes (` + nodeColumns + `, import_id, created_at, changed_at) VALUES ` +
+		strings.TrimSuffix(strings.Repeat(row+",", n), ",") + ` ON CONFLICT (address, port, login) DO NOTHING`
+}
+
+// addAll inserts new nodes. One that somebody else added since the preview is
+// treated as a conflict is.
+func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c *counts) error {
+	last, err := lastNode(ctx, tx)
+	if err != nil {
+		return err
+	}
+	many := tx.StmtContext(ctx, w.insert)
+	now := millis(w.db.now())
+	var values []any
+	for part := range slices.Chunk(lines, insertWidth) {
+		values = values[:0]
+		for i := range part {
+			values = append(values, part[i].values...)
+			values = append(values, w.imp.ID, now, now)
+		}
+		var res sql.Result
+		var err error
+		if len(part) == insertWidth {
+			res, err = many.ExecContext(ctx, values...)
+		} else {
+			res, err = tx.ExecContext(ctx, insertMany(len(part)), values...)
+		}
+		if err != nil {
+			return fmt.Errorf("insert nodes: %w", err)
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		c.added += int(n)
+	}
+	if c.added == len(lines) {
+		return nil
+	}
+	for i := range lines {
+		l := &lines[i]
+		var known bool
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM nodes WHERE address = ? AND port = ? AND login = ? AND id <= ?)`,
+			l.node.Address, l.node.Port, l.node.Login, last).Scan(&known)
+		if err != nil {
+			return err
+		}
+		if known {
+			if err := w.settle(ctx, tx, l, w.choice(l), c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle does with a conflict as was chosen.
+func (w *importWriter) settle(ctx context.Context, tx *sql.Tx, l *ready, choice connexa.Choice, c *counts) error {
+	var nodes []known
+	err := w.db.eachKnown(ctx, tx, `address = ? AND port = ?`, func(k known) {
+		if serverOf(&k.Node) == serverOf(&l.node) {
+			nodes = append(nodes, k)
+		}
+	}, l.node.Address, l.node.Port)
+	if err != nil {
+		return err
+	}
+	mine := pick(nodes, l.node.Login)
+	switch {
+	case mine == nil && l.noPassword: // it was deleted meanwhile, and its password with it
+		c.kept++
+		return nil
+	case mine == nil, choice == connexa.KeepBoth && mine.Login != l.node.Login:
+		return w.addOne(ctx, tx, l, c)
+	case choice != connexa.TakeTheirs:
+		c.kept++
+		return nil
+	}
+	return w.take(ctx, tx, mine, l, c)
+}
+
+func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *counts) error {
+	now := millis(w.db.now())
+	res, err := tx.ExecContext(ctx, insertMany(1), append(slices.Clip(l.values), w.imp.ID, now, now)...)
+	if err != nil {
+		return fmt.Errorf("insert node: %w", err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	c.added += int(n)
+	c.kept += int(1 - n)
+	return nil
+}
+
+// take gives a node what its line says.
+func (w *importWriter) take(ctx context.Context, tx *sql.Tx, mine *known, l *ready, c *counts) error {
+	d := w.db
+	n := taking(&mine.Node, &l.node)
+	fields := differing(&mine.Node, &n)
+	password := l.password
+	if l.noPassword {
+		var sealed []byte
+		if err := tx.QueryRowContext(ctx, `SELECT password FROM nodes WHERE id = ?`, n.ID).Scan(&sealed); err != nil {
+			return err
+		}
+		var err error
+		if password, err = d.ring.openPassword(sealed); err != nil {
+			return err
+		}
+	} else if !bytes.Equal(mine.mac, d.ring.passwordMAC(password)) {
+		fields = append(fields, "password")
+	}
+	if len(fields) == 0 {
+		c.kept++
+		return nil
+	}
+	values := append(d.ring.nodeValues(&n, password), w.imp.ID, millis(d.now()), n.ID)
+	if _, err := tx.ExecContext(ctx, `UPDATE nodes SET (`+nodeColumns+`, import_id, changed_at) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?`, values...); err != nil {
+		return fmt.Errorf("change node %d: %w", n.ID, err)
+	}
+	after := mine.Status
+	reset := slices.ContainsFunc(fields, probed)
+	if reset {
+		after = connexa.NotTested
+		if _, err := tx.ExecContext(ctx, resetNode+` WHERE id = ?`, n.ID); err != nil {
+			return fmt.Errorf("reset node %d: %w", n.ID, err)
+		}
+	}
+	c.updated++
+	return d.tellHistory(ctx, tx, connexa.Entry{
+		NodeID: n.ID, What: connexa.EntryEdited, By: w.imp.By, Before: mine.Status, After: after,
+		Doubt: !reset && mine.Doubt.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
+	})
+}
