@@ -24,6 +24,10 @@ const (
 	phaseDead
 )
 
+// ccpPatience is how long a server may take to say first which strength it
+// wants. Its request is usually right behind its word that the login was good.
+const ccpPatience = 50 * time.Millisecond
+
 // linkHooks are what a link calls, always from within its own methods.
 type linkHooks struct {
 	send    func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
@@ -52,6 +56,7 @@ type link struct {
 
 	login    login
 	heldIPCP *ppp.Packet // came too early, is answered in time
+	ccpAt    time.Time   // when CCP begins, if the server does not begin it
 
 	nudge        bool // ask a server that begins with a weak login for a better one
 	nudged       bool
@@ -141,7 +146,7 @@ func (l *link) quiet() bool {
 // deadline is when tick must be called.
 func (l *link) deadline() time.Time {
 	var first time.Time
-	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.login.again, l.phaseEnd(), l.nextEcho} {
+	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.login.again, l.ccpAt, l.phaseEnd(), l.nextEcho} {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
 			first = d
 		}
@@ -177,6 +182,9 @@ func (l *link) tick(now time.Time) {
 		if n != nil {
 			n.Tick(now)
 		}
+	}
+	if !l.ccpAt.IsZero() && !now.Before(l.ccpAt) {
+		l.beginCCP(0)
 	}
 	l.retryLogin()
 	l.echo()
@@ -417,10 +425,22 @@ func (l *link) accepted(note string) {
 		return
 	}
 	l.enter(phaseEncryption, l.cfg.Timeouts.Encryption)
-	l.ccpo = ppp.CCPOptions{Allowed: allowed, Want: allowed.Strongest() | ppp.MPPEStateless}
+	l.ccpAt = l.now.Add(ccpPatience)
+	l.ccpo = ppp.CCPOptions{Allowed: allowed}
 	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, ppp.Timing{}, ppp.Hooks{
 		Send: l.send, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra,
 	})
+}
+
+// beginCCP asks for the strength that the server has shown to want, or for all
+// that are allowed. A pppd with 40 bits only hangs up when it is asked for 128.
+func (l *link) beginCCP(offered ppp.MPPEBits) {
+	l.ccpAt = time.Time{}
+	l.ccpo.Want = l.ccpo.Allowed
+	if best := (offered & l.ccpo.Allowed).Strongest(); best != 0 {
+		l.ccpo.Want = best
+	}
+	l.ccpo.Want |= ppp.MPPEStateless
 	l.ccp.Begin(l.now)
 }
 
@@ -436,9 +456,17 @@ func (l *link) ccpInput(p ppp.Packet) {
 		}
 		return
 	}
-	if l.phase != phaseDead {
-		l.ccp.Input(l.now, p)
+	if l.phase == phaseDead {
+		return
 	}
+	if !l.ccpAt.IsZero() {
+		var offered ppp.MPPEBits
+		if p.Code == ppp.ConfigureRequest {
+			offered = ppp.OfferedMPPE(p.Data)
+		}
+		l.beginCCP(offered)
+	}
+	l.ccp.Input(l.now, p)
 }
 
 func (l *link) ccpUp() {
@@ -482,6 +510,7 @@ func (l *link) failUnencrypted() {
 
 // withoutEncryption goes on in clear, as the policy allows it.
 func (l *link) withoutEncryption() {
+	l.ccpAt = time.Time{}
 	l.encDropped = true
 	l.hooks.reached(StepEncryption, "none")
 	l.beginIPCP()

@@ -39,11 +39,26 @@ func (b MPPEBits) Bits() int {
 	return 0
 }
 
+// OfferedMPPE returns the bits that a CCP Configure-Request asks for, 0 when it
+// asks for no MPPE.
+func OfferedMPPE(request []byte) MPPEBits {
+	list, err := ParseOptions(request)
+	if err != nil {
+		return 0
+	}
+	for _, o := range list {
+		if o.Type == optMPPE && len(o.Value) == 4 {
+			return MPPEBits(binary.BigEndian.Uint32(o.Value))
+		}
+	}
+	return 0
+}
+
 // CCPOptions is the Policy of CCP with MPPE as the only method. Each side asks
 // for what it will receive.
 type CCPOptions struct {
 	Allowed MPPEBits // the strengths that may be used; 0 for none
-	Want    MPPEBits // what we ask for; set it to the strongest of Allowed and MPPEStateless
+	Want    MPPEBits // what we ask for; of several strengths the peer names one in its Nak
 
 	// The outcome: what we receive and send with, 0 for no encryption.
 	Recv, Send MPPEBits
@@ -97,8 +112,9 @@ func (c *CCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	return code, answer
 }
 
-// Acked implements Policy.
-func (c *CCPOptions) Acked() { c.Recv = c.Want }
+// Acked implements Policy. A peer that takes several strengths at once means the
+// strongest.
+func (c *CCPOptions) Acked() { c.Recv = c.Want.Strongest() | c.Want&MPPEStateless }
 
 // Refused implements Policy.
 func (c *CCPOptions) Refused(code Code, options []byte) {
