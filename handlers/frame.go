@@ -26,6 +26,17 @@ func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.T
 	}
 	if who.id != 0 {
 		pg.Banners = h.banners(r)
+		pg.Stream = "/events"
+		runs, err := h.runBars(r.Context())
+		if err != nil {
+			h.log.Error("read the runs for the bar", "err", err)
+		}
+		pg.Runs = runs
+		for _, run := range runs {
+			if run.State.Live() {
+				pg.Live++
+			}
+		}
 	}
 	return pg
 }

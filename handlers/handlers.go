@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -48,6 +49,7 @@ type Handlers struct {
 	version string
 	now     func() time.Time
 	log     *slog.Logger
+	streams atomic.Int64 // open now
 }
 
 // New returns the handlers. It starts nothing.

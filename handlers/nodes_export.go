@@ -38,6 +38,11 @@ func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) {
 	if secrets && !h.proved(w, r) {
 		return
 	}
+	h.writeNodes(w, r, s, secrets)
+}
+
+// writeNodes sends nodes as a CSV file.
+func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, secrets bool) {
 	nodes, err := h.app.ExportNodes(r.Context(), s, secrets)
 	if err != nil {
 		h.fail(w, r, err)

@@ -31,6 +31,7 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
 	}
 	pg := h.frame(w, r, connexa.T("nodes.title"), views.NavNodes)
 	pg.Nodes = v.List.Fleet
+	pg.Stream = "" // the list has its own, of the rows that it drew
 	h.page(w, r, views.NodesPage(pg, v))
 }
 

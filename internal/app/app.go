@@ -29,6 +29,7 @@ type App struct {
 	Deps
 	passwords *passwords
 	limiter   limiter
+	pace      pace
 }
 
 // New returns an App. It starts nothing.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// layers is the import law of the module: a package may import packages of the
+// module only from the set written beside it. docs/ARCHITECTURE.md draws it and
+// says why.
+var layers = map[string]string{
+	"internal/connexa":      "",
+	"internal/config":       "internal/connexa",
+	"internal/events":       "internal/connexa",
+	"internal/i18n":         "internal/connexa",
+	"internal/importer":     "internal/connexa",
+	"internal/jobs":         "internal/connexa",
+	"internal/pptp/gre":     "",
+	"internal/pptp/control": "",
+	"internal/pptp/ppp":     "",
+	"internal/pptp/mschap":  "",
+	"internal/pptp/mppe":    "",
+	"internal/pptp":         "internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
+	"internal/netstack":     "",
+	"internal/probe":        "internal/connexa internal/pptp internal/pptp/control internal/netstack",
+	"internal/app":          "internal/connexa internal/importer",
+	"migrations":            "",
+	"db":                    "internal/connexa migrations",
+	"static":                "",
+	"views":                 "internal/connexa internal/i18n static",
+	"handlers":              "internal/connexa internal/app internal/events internal/i18n views static",
+	"internal/daemon":       "*",
+	"internal/lab":          "internal/netstack internal/pptp internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
+	"internal/lab/labtest":  "internal/lab",
+	"internal/interop":      "", // its tests import the session
+	"internal/browser":      "", // its tests start the program
+	"":                      "internal/config internal/daemon",
+}
+
+const module = "github.com/connexa-panel/connexa"
+
+func TestImportsFollowTheLayers(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(p string) (string, bool) {
+		if p == module {
+			return "", true
+		}
+		return strings.CutPrefix(p, module+"/")
+	}
+	seen := map[string]bool{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkg, _ := name(p.ImportPath)
+		seen[pkg] = true
+		allowed, known := layers[pkg]
+		if !known {
+			t.Errorf("package %q is not in the layer table", pkg)
+			continue
+		}
+		for _, imp := range p.Imports {
+			dep, ours := name(imp)
+			if !ours || allowed == "*" || strings.Contains(" "+allowed+" ", " "+dep+" ") {
+				continue
+			}
+			t.Errorf("%s imports %s; it may import %q", pkg, dep, allowed)
+		}
+	}
+	for pkg := range layers {
+		if !seen[pkg] {
+			t.Errorf("the layer table has %q, which is no package: the table must not rot", pkg)
+		}
+	}
+}

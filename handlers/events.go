@@ -1,0 +1,226 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/events"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+const (
+	gather    = 80 * time.Millisecond  // how long a changed row waits for others to go with it
+	runsEvery = 250 * time.Millisecond // progress is drawn no more often than this
+	barsEvery = time.Second            // a bar's rate and time left go on without events
+	maxPages  = 1000                   // streams open at once
+)
+
+// feed is what one page hears of, beside the runs and the banners, which every
+// page shows.
+type feed struct {
+	rows  map[int64]bool // the nodes that the page drew
+	row   func(ctx context.Context, ids []int64) ([]templ.Component, error)
+	panel func(ctx context.Context) ([]templ.Component, error) // what else the page shows
+	wants func(connexa.Event) bool                             // the events that change the panel
+	every time.Duration                                        // the panel is drawn no more often than this
+}
+
+func (f *feed) takes(e connexa.Event) bool {
+	switch e.Topic {
+	case connexa.RunChanged, connexa.PanelChanged:
+		return true
+	case connexa.NodeChanged:
+		if f.rows[e.ID] {
+			return true
+		}
+	}
+	return f.wants != nil && f.wants(e)
+}
+
+// events answers GET /events: the stream of the page that the query names. An
+// event is a hint; what it tells of is read fresh, so what the page gets is true
+// when it is sent, whatever was missed before.
+func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
+	f, err := h.feedOf(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if h.streams.Add(1) > maxPages {
+		h.streams.Add(-1)
+		h.fail(w, r, connexa.Errorf(connexa.Busy, "error.busy"))
+		return
+	}
+	defer h.streams.Add(-1)
+	// The mailbox is open before the page's state is drawn: nothing falls between.
+	box, done := h.broker.Open(f.takes)
+	defer done()
+	s, err := openStream(w)
+	if err != nil {
+		h.log.Debug("open a stream", "err", err)
+		return
+	}
+	v := viewer{h: h, feed: f, stream: s, box: box}
+	if err := v.follow(r.Context()); err != nil && r.Context().Err() == nil {
+		h.log.Debug("a stream ended", "err", err)
+	}
+}
+
+// viewer is one open page.
+type viewer struct {
+	h      *Handlers
+	feed   *feed
+	stream *stream
+	box    *events.Mailbox
+
+	runsDue, panelDue time.Time // when to draw them next; zero: not before they change
+	runsAt, panelAt   time.Time // when they were drawn last
+	pingAt            time.Time
+}
+
+// follow draws the page as it is now and then what changes, until the session,
+// the reader or the panel goes.
+func (v *viewer) follow(ctx context.Context) error {
+	now := v.h.now()
+	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
+	all := make([]int64, 0, len(v.feed.rows))
+	for id := range v.feed.rows {
+		all = append(all, id)
+	}
+	if err := v.draw(ctx, all); err != nil {
+		return err
+	}
+	for {
+		wait, cancel := context.WithDeadline(ctx, v.nextDue())
+		list, ok := v.box.Next(wait)
+		timeout := wait.Err() != nil
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case ok:
+			if !pauseFor(ctx, gather) {
+				return nil
+			}
+			list = append(list, v.box.Take()...)
+		case !timeout:
+			return nil // the panel goes down
+		}
+		if err := v.draw(ctx, v.sort(list)); err != nil {
+			return err
+		}
+		if now := v.h.now(); !now.Before(v.pingAt) {
+			v.pingAt = now.Add(pingEvery)
+			if err := v.stream.ping(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sort takes the events apart: it returns the rows to draw now, and notes what
+// else is due and when.
+func (v *viewer) sort(list []connexa.Event) (rows []int64) {
+	seen := map[int64]bool{}
+	for _, e := range list {
+		if e.Topic == connexa.NodeChanged && v.feed.rows[e.ID] && !seen[e.ID] {
+			seen[e.ID] = true
+			rows = append(rows, e.ID)
+		}
+		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged {
+			v.runsDue = sooner(v.runsDue, v.runsAt.Add(runsEvery))
+		}
+		if v.feed.wants != nil && v.feed.wants(e) {
+			v.panelDue = sooner(v.panelDue, v.panelAt.Add(v.feed.every))
+		}
+	}
+	return rows
+}
+
+// draw sends the rows and whatever is due.
+func (v *viewer) draw(ctx context.Context, rows []int64) error {
+	now := v.h.now()
+	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // "2 minutes ago" is as of now
+	var parts []templ.Component
+	if len(rows) > 0 && v.feed.row != nil {
+		list, err := v.feed.row(ctx, rows)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, list...)
+	}
+	if due(v.panelDue, now) && v.feed.panel != nil {
+		list, err := v.feed.panel(ctx)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, list...)
+		v.panelAt, v.panelDue = now, time.Time{}
+	}
+	if due(v.runsDue, now) {
+		bars, err := v.h.runBars(ctx)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, views.RunsBarPartial(bars))
+		v.runsAt, v.runsDue = now, time.Time{}
+		if len(bars) > 0 {
+			v.runsDue = now.Add(barsEvery)
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return v.stream.send(ctx, parts...)
+}
+
+func (v *viewer) nextDue() time.Time {
+	return sooner(sooner(v.pingAt, v.runsDue), v.panelDue)
+}
+
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// sooner is the earlier of two times; zero is never.
+func sooner(a, b time.Time) time.Time {
+	switch {
+	case a.IsZero():
+		return b
+	case b.IsZero() || a.Before(b):
+		return a
+	}
+	return b
+}
+
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// runBars are the runs that go on and those that ended a moment ago.
+func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
+	runs, err := h.app.ActiveRuns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bars := make([]views.RunBar, len(runs))
+	for i, run := range runs {
+		bars[i] = h.runBar(run)
+	}
+	return bars, nil
+}
+
+func (h *Handlers) runBar(run connexa.Run) views.RunBar {
+	perSecond, left := h.app.Pace(run)
+	return views.RunBar{ID: run.ID, Kind: run.Kind, State: run.State, Notice: run.Notice, PerSecond: perSecond, Left: left, Tally: run.Tally}
+}

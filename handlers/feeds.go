@@ -1,0 +1,26 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// feedOf is what the page that the query names hears of. A page without rows or
+// a panel of its own hears of the runs alone.
+func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
+	v := r.URL.Query()
+	switch v.Get("page") {
+	case "nodes":
+		return h.nodesFeed(v)
+	case "node":
+		return h.nodeFeed(v)
+	case "runs":
+		return h.runsFeed(), nil
+	case "run":
+		return h.runFeed(v)
+	case "":
+		return &feed{}, nil
+	}
+	return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
+}

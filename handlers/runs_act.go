@@ -1,0 +1,88 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// cancelRun answers POST /runs/{id}/cancel.
+func (h *Handlers) cancelRun(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err == nil {
+		err = h.app.CancelRun(r.Context(), id)
+	}
+	h.runActed(w, r, id, connexa.T("run.cancelled.toast"), err)
+}
+
+// resumeRun answers POST /runs/{id}/resume.
+func (h *Handlers) resumeRun(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err == nil {
+		err = h.app.ResumeRun(r.Context(), id)
+	}
+	h.runActed(w, r, id, connexa.T("run.resumed.toast"), err)
+}
+
+// runActed answers what was done to a run; its bar follows through the stream.
+func (h *Handlers) runActed(w http.ResponseWriter, r *http.Request, id int64, said connexa.Text, err error) {
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+	case isHTMX(r):
+		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: said}))
+	default:
+		h.flash(w, r, said)
+		h.redirect(w, r, runPath(id))
+	}
+}
+
+// retryRun answers POST /runs/{id}/retry: all that did not end well, or with
+// `mark` and `cause` the nodes of one group.
+func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	var (
+		marks []connexa.Mark
+		cause *connexa.Cause
+	)
+	if mark := r.PostForm.Get("mark"); mark != "" {
+		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
+	}
+	run, err := h.app.RetryRun(r.Context(), id, marks, cause)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.runStarted(w, r, run)
+}
+
+// groupOf is a group of a run as a form or an address names it.
+func groupOf(mark, cause string) ([]connexa.Mark, *connexa.Cause) {
+	c := connexa.Cause(cause)
+	return []connexa.Mark{connexa.Mark(mark)}, &c
+}
+
+// exportGroup answers GET /runs/{id}/nodes.csv with the nodes of one group.
+func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	marks, cause := groupOf(r.URL.Query().Get("mark"), r.URL.Query().Get("cause"))
+	ids, err := h.app.RunGroupNodes(r.Context(), id, marks[0], cause)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.writeNodes(w, r, connexa.Selection{IDs: ids}, false)
+}

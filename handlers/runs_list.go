@@ -1,0 +1,35 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// runsSize is how many runs a page lists.
+const runsSize = 50
+
+// listRuns answers GET /runs.
+func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
+	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
+	if err != nil {
+		before = 0
+	}
+	runs, next, err := h.app.RunPage(r.Context(), before, runsSize)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v := views.Runs{Runs: runs}
+	if next != 0 {
+		v.Older = "/runs?before=" + strconv.FormatInt(next, 10)
+	}
+	if before != 0 {
+		v.Newer = "/runs"
+	}
+	pg := h.frame(w, r, connexa.T("runs.title"), views.NavRuns)
+	pg.Stream = "/events?page=runs"
+	h.page(w, r, views.RunsPage(pg, v))
+}

@@ -1,0 +1,98 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// showRun answers GET /runs/{id}.
+func (h *Handlers) showRun(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v, err := h.runView(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	pg := h.frame(w, r, connexa.T("kind."+string(v.Kind)), views.NavRuns)
+	pg.Stream = "/events?page=run&id=" + strconv.FormatInt(id, 10)
+	h.page(w, r, views.RunPage(pg, v))
+}
+
+// runView is a run as its page shows it.
+func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
+	run, groups, err := h.app.Run(ctx, id)
+	if err != nil {
+		return views.Run{}, err
+	}
+	v := views.Run{Run: run, Bar: h.runBar(run)}
+	for _, g := range groups {
+		if g.Mark == connexa.MarkNone { // still to come; the progress says how many
+			continue
+		}
+		group := views.RunGroup{RunGroup: g}
+		if g.Mark != connexa.MarkDeleted {
+			q := url.Values{"mark": {string(g.Mark)}, "cause": {string(g.Cause)}}
+			group.Export = runPath(id) + "/nodes.csv?" + q.Encode()
+		}
+		v.Groups = append(v.Groups, group)
+		if g.Mark != connexa.MarkGood && g.Mark != connexa.MarkSlow && g.Mark != connexa.MarkDeleted {
+			v.Retry += g.Count
+		}
+	}
+	return v, nil
+}
+
+// groupsEvery is how often the groups of a run that goes on are counted anew at
+// most.
+const groupsEvery = time.Second
+
+// runFeed is what the page of a run hears of.
+func (h *Handlers) runFeed(v url.Values) (*feed, error) {
+	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	return &feed{
+		every: groupsEvery,
+		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged && e.ID == id },
+		panel: func(ctx context.Context) ([]templ.Component, error) {
+			run, err := h.runView(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return []templ.Component{views.RunPartial(run)}, nil
+		},
+	}, nil
+}
+
+// runsFeed is what the list of runs hears of: the rows of those that go on. It
+// is small, so it is drawn whole.
+func (h *Handlers) runsFeed() *feed {
+	return &feed{
+		every: groupsEvery,
+		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged },
+		panel: func(ctx context.Context) ([]templ.Component, error) {
+			runs, err := h.app.ActiveRuns(ctx)
+			if err != nil {
+				return nil, err
+			}
+			parts := make([]templ.Component, len(runs))
+			for i, run := range runs {
+				parts[i] = views.RunRowPartial(run)
+			}
+			return parts, nil
+		},
+	}
+}

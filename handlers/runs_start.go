@@ -1,0 +1,53 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// startRun answers POST /runs: `kind`, and a selection as selectionOf reads it.
+func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	s, err := selectionOf(r.PostForm)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	run, err := h.app.StartRun(r.Context(), connexa.NewRun{
+		Kind: connexa.RunKind(r.PostForm.Get("kind")), Selection: s, Label: selectionLabel(s),
+	})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.runStarted(w, r, run)
+}
+
+// runStarted shows the run: a browser goes to its page, htmx stays where it is,
+// for the bar is on every page.
+func (h *Handlers) runStarted(w http.ResponseWriter, r *http.Request, run connexa.Run) {
+	if !isHTMX(r) {
+		h.redirect(w, r, runPath(run.ID))
+		return
+	}
+	h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T("run.started", run.Total)}))
+}
+
+// selectionLabel names a selection in a run's title.
+func selectionLabel(s connexa.Selection) connexa.Text {
+	switch {
+	case !s.All:
+		return connexa.T("run.label.picked", len(s.IDs))
+	case s.Filter.IsZero():
+		return connexa.T("run.label.all")
+	}
+	return connexa.T("run.label.filter")
+}
+
+func runPath(id int64) string { return "/runs/" + strconv.FormatInt(id, 10) }

@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/lab"
+)
+
+// demoFaults is a fleet as owners know it: most of it works.
+const demoFaults = "good=76,slow=5,lossy=4,silent=3,refuse=4,ssh=2,garbage=1,half=1,denied=2,reset=1,drip=1"
+
+// Demo runs the panel on a fresh data folder beside a simulated fleet, until ctx
+// is done. The folder is removed at the end.
+func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, log *slog.Logger) error {
+	dir, err := os.MkdirTemp("", "connexa-demo-")
+	if err != nil {
+		return fmt.Errorf("make the demo's folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	faults, err := lab.ParseFaults(demoFaults)
+	if err != nil {
+		return err
+	}
+	fleet, err := lab.New(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
+	if err != nil {
+		return err
+	}
+	if err := fleet.Listen(); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "demo.csv")
+	if err := writeFleet(fleet, path); err != nil {
+		return err
+	}
+	panel, err := New(ctx, config.Serve{Listen: cfg.Listen, Data: filepath.Join(dir, "data")}, version, log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, `
+  Connexa demo: %d simulated PPTP servers on 127.x.y.z, some of them faulty.
+
+    open      %s
+    login     admin
+    password  %s
+    import    %s   (page Import, test "Ping")
+
+  Everything is gone when you stop it with Ctrl-C.
+
+`, cfg.Nodes, panel.URL(), panel.FirstPassword.Reveal(), path)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return fleet.Run(ctx) })
+	g.Go(func() error { return panel.Run(ctx) })
+	return g.Wait()
+}

@@ -1,0 +1,169 @@
+// Package daemon wires the parts together and runs them: New builds, Run blocks
+// until everything it started is gone.
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/handlers"
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/events"
+	"github.com/connexa-panel/connexa/internal/jobs"
+	"github.com/connexa-panel/connexa/internal/probe"
+)
+
+// Panel is one running panel over one data folder.
+type Panel struct {
+	cfg      config.Serve
+	log      *slog.Logger
+	db       *db.DB
+	broker   *events.Broker
+	settings settings
+	runner   *jobs.Runner
+	app      *app.App
+	server   *http.Server
+	listener net.Listener
+
+	// FirstPassword is the admin's generated password, once: when this start
+	// made the user and nobody had chosen a password.
+	FirstPassword connexa.Secret
+}
+
+// shutdownTime is how long requests in hand may take to end.
+const shutdownTime = 3 * time.Second
+
+// New opens the data folder and the port. The caller must call Run, which closes
+// both; after an error nothing is left open.
+func New(ctx context.Context, cfg config.Serve, version string, log *slog.Logger) (_ *Panel, err error) {
+	p := &Panel{cfg: cfg, log: log, broker: &events.Broker{}}
+	var open []io.Closer
+	defer func() {
+		if err != nil {
+			for i := len(open) - 1; i >= 0; i-- {
+				err = errors.Join(err, open[i].Close())
+			}
+		}
+	}()
+	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log}); err != nil {
+		return nil, err
+	}
+	open = append(open, p.db)
+	if err := p.settings.load(ctx, p.db); err != nil {
+		return nil, err
+	}
+	publish := p.broker.Publish
+	gate := jobs.NewGate(p.settings.now)
+	prober := &probe.Prober{Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again}
+	p.runner = jobs.NewRunner(jobs.Config{
+		Store: p.db, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
+		Work: map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping},
+	}, gate)
+	p.app = app.New(app.Deps{
+		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Runner: p.runner, Nodes: p.db,
+		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: publish, Now: time.Now, Log: log,
+	})
+	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
+		return nil, fmt.Errorf("make the first user: %w", err)
+	}
+	sign, encrypt := p.db.CookieKeys()
+	h, err := handlers.New(handlers.Deps{
+		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
+		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Version: version, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.server = &http.Server{
+		Handler:           h.Routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+	}
+	p.server.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
+	if p.listener, err = listen(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func listen(ctx context.Context, cfg config.Serve) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	switch {
+	case cfg.TLSCert != "":
+		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read the certificate: %w", err), ln.Close())
+		}
+		return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+	case cfg.ACMEDomain != "":
+		m := autocert.Manager{Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(cfg.ACMEDomain), Cache: autocert.DirCache(cfg.Data + "/acme")}
+		return tls.NewListener(ln, m.TLSConfig()), nil
+	}
+	return ln, nil
+}
+
+// URL is where the panel answers.
+func (p *Panel) URL() string {
+	if p.cfg.Public != nil {
+		return p.cfg.Public.String()
+	}
+	scheme := "http"
+	if p.cfg.TLS() {
+		scheme = "https"
+	}
+	return scheme + "://" + p.listener.Addr().String()
+}
+
+// Run serves until ctx is done, then goes down in order: no new requests and the
+// streams end, nothing more is claimed, jobs in hand are given back, the database
+// is closed.
+func (p *Panel) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, p.db.Close()) }()
+	// The work goes on while the server drains, and ends after it.
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	g, failed := errgroup.WithContext(work)
+	g.Go(func() error { return p.runner.Run(work) })
+	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
+	g.Go(func() error {
+		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer stopWork()
+		select {
+		case <-ctx.Done():
+		case <-failed.Done(): // a part failed: the others go down too
+		}
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		p.broker.Close()
+		if err := p.server.Shutdown(stop); err != nil {
+			p.log.Warn("requests were cut off", "err", err)
+			return p.server.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}

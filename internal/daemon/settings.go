@@ -1,0 +1,43 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/events"
+)
+
+// settings are the panel's, at hand for what asks for them a thousand times a
+// second.
+type settings struct {
+	current atomic.Pointer[connexa.Settings]
+}
+
+func (s *settings) now() connexa.Settings { return *s.current.Load() }
+
+func (s *settings) load(ctx context.Context, d *db.DB) error {
+	fresh, err := d.Settings(ctx)
+	if err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	s.current.Store(&fresh)
+	return nil
+}
+
+// follow reads the settings again whenever they change.
+func (s *settings) follow(ctx context.Context, b *events.Broker, d *db.DB, log *slog.Logger) error {
+	box, done := b.Open(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
+	defer done()
+	for {
+		if _, ok := box.Next(ctx); !ok {
+			return nil
+		}
+		if err := s.load(ctx, d); err != nil && ctx.Err() == nil {
+			log.Error("the settings stay as they were", "err", err)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+// Connexa is an admin panel for people who run a fleet of PPTP servers.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/daemon"
+)
+
+// version is set by the linker for a release.
+var version = ""
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // from then on a second signal kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// The exit codes: 0 well, 1 it failed, 2 bad use.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func run(ctx context.Context, args []string, out io.Writer, errs *os.File) int {
+	cmd, err := config.Parse(args, out)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(errs, "connexa:", err)
+		return exitUsage
+	}
+	log := logger(errs)
+	switch {
+	case cmd.Version != nil:
+		fmt.Fprintln(out, "connexa", versionOf())
+	case cmd.Demo != nil:
+		err = daemon.Demo(ctx, *cmd.Demo, versionOf(), out, log)
+	case cmd.Lab != nil:
+		err = daemon.Lab(ctx, *cmd.Lab, out)
+	default:
+		err = daemon.Serve(ctx, *cmd.Serve, versionOf(), out, log)
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "connexa:", daemon.Explain(err))
+		return exitFailed
+	}
+	return 0
+}
+
+// logger writes text to a terminal and JSON to anything else.
+func logger(to *os.File) *slog.Logger {
+	if term.IsTerminal(int(to.Fd())) {
+		return slog.New(slog.NewTextHandler(to, nil))
+	}
+	return slog.New(slog.NewJSONHandler(to, nil))
+}
+
+func versionOf() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
