@@ -134,7 +134,7 @@ func (d *DB) AskForMapping(ctx context.Context, id int64) error {
 
 // RereadImport has the text of an import read again as a person says.
 func (d *DB) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
-	return d.changeImport(ctx, id, `state IN ('mapping', 'ready') OR state = 'reading' AND uploaded`, `state = 'reading', chosen = ?`, asJSON(o))
+	return d.changeImport(ctx, id, `state IN ('mapping', 'ready')`, `state = 'reading', chosen = ?`, asJSON(o))
 }
 
 // ConfirmImport lets an import go on to be written, now or as soon as it is

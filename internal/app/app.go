@@ -16,6 +16,7 @@ type Deps struct {
 	Users    userStore
 	Settings settingsStore
 	Audit    auditStore
+	Imports  importStore
 	Runs     runStore
 	Runner   runner
 	Kinds    []connexa.RunKind   // of run that can be started here
@@ -30,10 +31,13 @@ type App struct {
 	passwords *passwords
 	limiter   limiter
 	pace      pace
+	imports   importBell
 }
 
 // New returns an App. It starts nothing.
-func New(d Deps) *App { return &App{Deps: d, passwords: newPasswords(usualCost)} }
+func New(d Deps) *App {
+	return &App{Deps: d, passwords: newPasswords(usualCost), imports: make(importBell, 1)}
+}
 
 type auditStore interface {
 	AddAudit(ctx context.Context, row connexa.AuditRow) error

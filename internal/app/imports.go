@@ -1,0 +1,317 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/importer"
+)
+
+// MaxImport is how large a file may be, in bytes.
+const MaxImport = 256 << 20
+
+const (
+	importChunk   = 256 << 10          // bytes of a file that are kept together
+	importKept    = 7 * 24 * time.Hour // how long what was read is kept
+	importsListed = 20
+)
+
+type importStore interface {
+	StartImport(ctx context.Context, i connexa.Import) (int64, error)
+	AddImportChunk(ctx context.Context, id int64, n int, text []byte) error
+	EndUpload(ctx context.Context, id int64) error
+	ImportText(ctx context.Context, id int64) io.Reader
+
+	Import(ctx context.Context, id int64) (connexa.Import, error)
+	Imports(ctx context.Context, n int) ([]connexa.Import, error)
+	ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error)
+	BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow, error]
+
+	RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error
+	SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error
+	SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error
+	ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error
+	CancelImport(ctx context.Context, id int64) error
+
+	importWork
+}
+
+// UploadImport takes the text of an import as it comes and returns its id; the
+// reading goes on behind. What is no text at all is refused at once.
+func (a *App) UploadImport(ctx context.Context, name string, test connexa.ImportTest, r io.Reader) (int64, error) {
+	if test == "" {
+		test = connexa.TestNone
+	}
+	if !a.testable(test) {
+		return 0, connexa.Errorf(connexa.Invalid, "import.error.test")
+	}
+	chunk := make([]byte, importChunk)
+	n, err := io.ReadFull(r, chunk)
+	if err = upToEnd(err); err != nil {
+		return 0, fmt.Errorf("receive a file: %w", err)
+	}
+	if _, err := importer.New(strings.NewReader(string(chunk[:n])), importer.Options{}); err != nil {
+		return 0, err
+	}
+	by, _ := Actor(ctx)
+	id, err := a.Imports.StartImport(ctx, connexa.Import{Name: fileName(name), Test: test, By: by})
+	if err != nil {
+		return 0, err
+	}
+	if err := a.receive(ctx, id, chunk, n, r); err != nil {
+		text := connexa.T("import.error.cut")
+		if connexa.CodeOf(err) == connexa.Invalid {
+			text = connexa.TextOf(err)
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return 0, errors.Join(err, a.Imports.FailImport(ctx, id, text))
+	}
+	a.imports.wakeUp()
+	return id, nil
+}
+
+// receive keeps the text in pieces, of which the first n bytes are in chunk.
+func (a *App) receive(ctx context.Context, id int64, chunk []byte, n int, r io.Reader) error {
+	for i, total := 0, 0; n > 0; i++ {
+		if total += n; total > MaxImport {
+			return connexa.Errorf(connexa.Invalid, "import.error.big", MaxImport>>20)
+		}
+		if err := a.Imports.AddImportChunk(ctx, id, i, chunk[:n]); err != nil {
+			return err
+		}
+		var err error
+		n, err = io.ReadFull(r, chunk)
+		if err = upToEnd(err); err != nil {
+			return fmt.Errorf("receive a file: %w", err)
+		}
+	}
+	return a.Imports.EndUpload(ctx, id)
+}
+
+func upToEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// fileName is what a browser said of a file, without its folder.
+func fileName(s string) string {
+	s = s[strings.LastIndexAny(s, `/\`)+1:]
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+	return cut(s, 120)
+}
+
+// testable says whether a test can follow an import here.
+func (a *App) testable(t connexa.ImportTest) bool {
+	return t == connexa.TestNone || slices.Contains(a.Kinds, connexa.RunKind(t))
+}
+
+// ImportTests lists the tests that can follow an import.
+func (a *App) ImportTests() []connexa.ImportTest {
+	tests := []connexa.ImportTest{connexa.TestNone}
+	for _, k := range a.Kinds {
+		tests = append(tests, connexa.ImportTest(k))
+	}
+	return tests
+}
+
+// Import returns one import.
+func (a *App) Import(ctx context.Context, id int64) (connexa.Import, error) {
+	return a.Imports.Import(ctx, id)
+}
+
+// RecentImports lists the last imports, the newest first.
+func (a *App) RecentImports(ctx context.Context) ([]connexa.Import, error) {
+	return a.Imports.Imports(ctx, importsListed)
+}
+
+// ImportLines lists one page of the lines of one class; after is the id of the
+// last line of the page before. more says that there is another page.
+func (a *App) ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, size int) (lines []connexa.ImportLine, more bool, err error) {
+	lines, err = a.Imports.ImportLines(ctx, id, class, after, size+1)
+	if len(lines) > size {
+		lines, more = lines[:size], true
+	}
+	return lines, more, err
+}
+
+// ImportColumn is one column of a CSV that a person may name.
+type ImportColumn struct {
+	Field  string   // what it holds, or seems to; "" skips it
+	Name   string   // in the header
+	Sample []string // of the first rows, so far covered that no password is shown
+}
+
+// ImportColumns looks at the columns of an import's text.
+func (a *App) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColumn, error) {
+	rd, err := importer.New(a.Imports.ImportText(ctx, i.ID), importOptions(i.Chosen))
+	if err != nil {
+		return nil, err
+	}
+	shape := rd.Shape()
+	rows := shape.Sample
+	width := len(shape.Mapping)
+	for _, r := range rows {
+		width = max(width, len(r))
+	}
+	columns := make([]ImportColumn, width)
+	for c := range columns {
+		col := &columns[c]
+		if c < len(shape.Mapping) {
+			col.Field = shape.Mapping[c]
+		}
+		for n, r := range rows {
+			switch {
+			case c >= len(r) || len(col.Sample) == sampleRows:
+			case n == 0 && shape.Header:
+				col.Name = cut(r[c], 40)
+			default:
+				col.Sample = append(col.Sample, covered(col.Field, r[c]))
+			}
+		}
+	}
+	return columns, nil
+}
+
+const sampleRows = 3
+
+// covered shows a value that can be no password, and of others the beginning.
+func covered(field, s string) string {
+	s = strings.TrimSpace(s)
+	switch field {
+	case "address", "port", "country", "state":
+		return cut(s, 40)
+	}
+	if utf8.RuneCountInString(s) < 4 {
+		return strings.Repeat("•", utf8.RuneCountInString(s))
+	}
+	return string([]rune(s)[:2]) + "•••"
+}
+
+// ImportFields lists what a column may hold.
+func (a *App) ImportFields() []string { return importer.Fields() }
+
+// ImportFieldName is the name of a field of a mapping.
+func (a *App) ImportFieldName(field string) connexa.Text { return importer.FieldName(field) }
+
+// ImportEncodings lists the encodings that a person may choose.
+func (a *App) ImportEncodings() []string { return importer.Encodings() }
+
+func importOptions(o connexa.ImportOptions) importer.Options {
+	return importer.Options{Format: o.Format, Encoding: o.Encoding, Separator: o.Separator, Mapping: o.Mapping}
+}
+
+// RereadImport has the text of an import read again in the way that a person
+// says.
+func (a *App) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
+	switch o.Format {
+	case "", importer.CSV, importer.Text:
+	default:
+		return connexa.Errorf(connexa.Invalid, "error.form")
+	}
+	if o.Encoding != "" && !slices.Contains(importer.Encodings(), o.Encoding) || !slices.Contains([]string{"", ",", ";", "\t"}, o.Separator) {
+		return connexa.Errorf(connexa.Invalid, "error.form")
+	}
+	if len(o.Mapping) > 0 {
+		if err := importer.CheckMapping(o.Mapping); err != nil {
+			return err
+		}
+	}
+	if err := a.Imports.RereadImport(ctx, id, o); err != nil {
+		return err
+	}
+	a.imports.wakeUp()
+	a.importChanged(id)
+	return nil
+}
+
+// ChooseForImport says what becomes of all conflicts, or of the one of a line.
+func (a *App) ChooseForImport(ctx context.Context, id, line int64, choice connexa.Choice) error {
+	switch choice {
+	case connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth:
+	default:
+		return connexa.Errorf(connexa.Invalid, "import.error.choice")
+	}
+	var err error
+	if line == 0 {
+		err = a.Imports.SetImportChoice(ctx, id, choice)
+	} else {
+		err = a.Imports.SetLineChoice(ctx, id, line, choice)
+	}
+	if err == nil {
+		a.importChanged(id)
+	}
+	return err
+}
+
+// ConfirmImport lets an import go on to be written; when it is still being read,
+// as soon as that is done. An empty test or choice leaves what was chosen before.
+// To confirm twice is no fault.
+func (a *App) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
+	if test != "" && !a.testable(test) {
+		return connexa.Errorf(connexa.Invalid, "import.error.test")
+	}
+	i, err := a.Imports.Import(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case i.State == connexa.ImportMapping:
+		return connexa.Errorf(connexa.Conflict, "import.error.mapping_first")
+	case i.State == connexa.ImportRunning || i.State == connexa.ImportDone:
+		return nil
+	}
+	if err := a.Imports.ConfirmImport(ctx, id, test, choice); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActImport, fmt.Sprintf("import %d confirmed: %s", id, importName(i)))
+	a.imports.wakeUp()
+	a.importChanged(id)
+	return nil
+}
+
+func importName(i connexa.Import) string {
+	if i.Name == "" {
+		return "pasted text"
+	}
+	return i.Name
+}
+
+// CancelImport ends an import. What it has written already stays.
+func (a *App) CancelImport(ctx context.Context, id int64) error {
+	if err := a.Imports.CancelImport(ctx, id); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActImport, fmt.Sprintf("import %d cancelled", id))
+	a.importChanged(id)
+	return nil
+}
+
+// BadLines yields the bad lines of an import with what stood there, passwords
+// and all; the caller has asked the person for the password again.
+func (a *App) BadLines(ctx context.Context, id int64) (iter.Seq2[connexa.ImportRow, error], error) {
+	i, err := a.Imports.Import(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a.audit(ctx, connexa.ActReveal, fmt.Sprintf("%d bad lines of import %d", i.Bad, id))
+	return a.Imports.BadLines(ctx, id), nil
+}
+
+func (a *App) importChanged(id int64) {
+	a.Publish(connexa.Event{Topic: connexa.ImportChanged, ID: id})
+}

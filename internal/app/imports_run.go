@@ -1,0 +1,238 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/importer"
+)
+
+// importWork is what reads and writes imports behind the pages.
+type importWork interface {
+	WaitingImports(ctx context.Context) ([]connexa.Import, error)
+	CutImports(ctx context.Context) error
+	ExpireImports(ctx context.Context, then time.Time) error
+
+	ShapeImport(ctx context.Context, i connexa.Import) error
+	AskForMapping(ctx context.Context, id int64) error
+	FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], told func()) error
+	EndReading(ctx context.Context, id int64, lines int) error
+	FailImport(ctx context.Context, id int64, problem connexa.Text) error
+
+	WriteImport(ctx context.Context, i connexa.Import, told func()) error
+	EndImport(ctx context.Context, id int64) error
+	ImportRunOf(ctx context.Context, id int64) (int64, error)
+	SetImportRun(ctx context.Context, id, runID int64) error
+}
+
+const (
+	importsAtOnce  = 2
+	importRetry    = 10 * time.Second       // after a fault of our own
+	importProgress = 250 * time.Millisecond // progress is told no more often
+	importExpiry   = time.Hour              // how often old ones are looked for
+)
+
+// importBell wakes RunImports. It holds at most one ring.
+type importBell chan struct{}
+
+func (b importBell) wakeUp() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+// RunImports reads and writes imports until ctx is done. What an earlier process
+// left unfinished goes on where it was.
+func (a *App) RunImports(ctx context.Context) error {
+	if err := a.Imports.CutImports(ctx); err != nil {
+		a.Log.Error("end cut uploads", "err", err)
+	}
+	var (
+		workers sync.WaitGroup
+		mu      sync.Mutex
+		busy    = map[int64]bool{}
+	)
+	defer workers.Wait()
+	claim := func(id int64) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if busy[id] || len(busy) == importsAtOnce {
+			return false
+		}
+		busy[id] = true
+		return true
+	}
+	release := func(id int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(busy, id)
+		a.imports.wakeUp()
+	}
+	expiry := time.NewTicker(importExpiry)
+	defer expiry.Stop()
+	a.expireImports(ctx)
+	for {
+		waiting, err := a.Imports.WaitingImports(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.Log.Error("look for imports", "err", err)
+		}
+		for _, i := range waiting {
+			if claim(i.ID) {
+				workers.Go(func() {
+					defer release(i.ID)
+					a.workImport(ctx, i)
+				})
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.imports:
+		case <-expiry.C:
+			a.expireImports(ctx)
+		}
+	}
+}
+
+func (a *App) expireImports(ctx context.Context) {
+	if err := a.Imports.ExpireImports(ctx, a.Now().Add(-importKept)); err != nil && ctx.Err() == nil {
+		a.Log.Error("forget old imports", "err", err)
+	}
+}
+
+// workImport does the next step of one import.
+func (a *App) workImport(ctx context.Context, i connexa.Import) {
+	step := a.readImport
+	if i.State == connexa.ImportRunning {
+		step = a.writeImport
+	}
+	err := step(ctx, i)
+	a.importChanged(i.ID)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return
+	case connexa.CodeOf(err) == connexa.Conflict: // somebody cancelled it, or has it read anew
+		a.Log.Debug("an import moved on", "import", i.ID, "err", err)
+		return
+	case i.State == connexa.ImportReading:
+		text := connexa.TextOf(err)
+		if connexa.CodeOf(err) == connexa.Internal {
+			a.Log.Error("read an import", "import", i.ID, "err", err)
+		}
+		if err = a.Imports.FailImport(ctx, i.ID, text); err == nil {
+			a.importChanged(i.ID)
+			return
+		}
+	}
+	a.Log.Error("an import waits", "import", i.ID, "err", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(importRetry):
+	}
+}
+
+// progress returns what tells the pages of an import, but not too often.
+func (a *App) progress(id int64, more ...connexa.Topic) func() {
+	var last time.Time
+	return func() {
+		now := a.Now()
+		if now.Sub(last) < importProgress {
+			return
+		}
+		last = now
+		a.importChanged(id)
+		for _, t := range more {
+			a.Publish(connexa.Event{Topic: t})
+		}
+	}
+}
+
+// readImport reads a text into its preview.
+func (a *App) readImport(ctx context.Context, i connexa.Import) error {
+	rd, err := importer.New(a.Imports.ImportText(ctx, i.ID), importOptions(i.Chosen))
+	if err != nil {
+		return err
+	}
+	shape := rd.Shape()
+	keep := func() error {
+		s := rd.Shape()
+		i.Format, i.Encoding, i.Separator, i.Header, i.Mapping = s.Format, s.Encoding, s.Separator, s.Header, s.Mapping
+		return a.Imports.ShapeImport(ctx, i)
+	}
+	if err := keep(); err != nil {
+		return err
+	}
+	if shape.Unmapped {
+		return a.Imports.AskForMapping(ctx, i.ID)
+	}
+	if err := a.Imports.FillImport(ctx, i.ID, rd.Rows(), a.progress(i.ID)); err != nil {
+		return err
+	}
+	if rd.Shape().Encoding != shape.Encoding {
+		if err := keep(); err != nil {
+			return err
+		}
+	}
+	now, err := a.Imports.Import(ctx, i.ID)
+	if err != nil {
+		return err
+	}
+	if now.New+now.Same+now.Conflict+now.Bad == 0 {
+		return connexa.Errorf(connexa.Invalid, "import.error.nothing")
+	}
+	return a.Imports.EndReading(ctx, i.ID, rd.Lines())
+}
+
+// writeImport writes a confirmed import into the fleet, and starts its test.
+func (a *App) writeImport(ctx context.Context, i connexa.Import) error {
+	ctx = WithActor(ctx, i.By, "")
+	if err := a.Imports.WriteImport(ctx, i, a.progress(i.ID, connexa.FleetChanged)); err != nil {
+		return err
+	}
+	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	i, err := a.Imports.Import(ctx, i.ID)
+	if err != nil {
+		return err
+	}
+	if err := a.testImport(ctx, i); err != nil {
+		return err
+	}
+	if err := a.Imports.EndImport(ctx, i.ID); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActImport, fmt.Sprintf("import %d ended: %s, %d added, %d changed, %d kept, %d the same, %d bad lines",
+		i.ID, importName(i), i.Added, i.Updated, i.Kept, i.Same, i.Bad))
+	return nil
+}
+
+// testImport starts the run over the new and changed nodes, once.
+func (a *App) testImport(ctx context.Context, i connexa.Import) error {
+	if i.Test == connexa.TestNone || i.RunID != 0 || i.Added+i.Updated == 0 {
+		return nil
+	}
+	run, err := a.Imports.ImportRunOf(ctx, i.ID)
+	if err != nil {
+		return err
+	}
+	if run == 0 {
+		started, err := a.StartRun(ctx, connexa.NewRun{
+			Kind: connexa.RunKind(i.Test), ImportID: i.ID, By: i.By, Label: connexa.T("run.label.import", i.ID),
+		})
+		var e *connexa.Error
+		switch {
+		case errors.As(err, &e) && (e.Code == connexa.Invalid || e.Code == connexa.NotFound):
+			a.Log.Warn("an import is not tested", "import", i.ID, "err", err) // its nodes were deleted meanwhile
+			return nil
+		case err != nil:
+			return err
+		}
+		run = started.ID
+	}
+	return a.Imports.SetImportRun(ctx, i.ID, run)
+}
