@@ -1,0 +1,222 @@
+package views
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+func draw(t *testing.T, p *i18n.Printer, c templ.Component) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := c.Render(i18n.With(t.Context(), p), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// forbidden is what our Content-Security-Policy would refuse.
+var forbidden = map[string]*regexp.Regexp{
+	"an inline style":   regexp.MustCompile(`<style|\sstyle=`),
+	"an inline script":  regexp.MustCompile(`<script(?:\s[^>]*)?>[^<]`),
+	"an inline handler": regexp.MustCompile(`\s(?:on[a-z]+|hx-on[a-z:-]*)="`),
+	"evaluated code":    regexp.MustCompile(`"js:|hx-trigger="[^"]*\[`),
+	"another site":      regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`),
+}
+
+var (
+	words = regexp.MustCompile(`>([^<]+)<`)
+	key   = regexp.MustCompile(`^\s*[a-z]+(?:\.[a-z0-9_+]+)+\s*$`)
+	idOf  = regexp.MustCompile(`\sid="([^"]+)"`)
+	label = regexp.MustCompile(`(?:for|aria-describedby|aria-labelledby|popovertarget|commandfor|form)="([^"]+)"`)
+	field = regexp.MustCompile(`<(?:input|select|textarea)\b[^>]*>`)
+	named = regexp.MustCompile(`aria-label="|\sid="f-|type="hidden"|type="(?:checkbox|radio)"`)
+)
+
+func TestPages(t *testing.T) {
+	for _, lang := range i18n.Langs() {
+		p := i18n.New(lang, nil).At(now)
+		for name, c := range samples(p, ThemeSystem) {
+			t.Run(string(lang)+"/"+name, func(t *testing.T) {
+				page := draw(t, p, c)
+				for what, re := range forbidden {
+					if m := re.FindString(page); m != "" {
+						t.Errorf("has %s: %q", what, m)
+					}
+				}
+				for _, m := range words.FindAllStringSubmatch(page, -1) {
+					if key.MatchString(m[1]) && !strings.Contains(m[1], "example") {
+						t.Errorf("shows the key %q", m[1])
+					}
+				}
+				ids := map[string]bool{}
+				for _, m := range idOf.FindAllStringSubmatch(page, -1) {
+					if ids[m[1]] {
+						t.Errorf("the id %s stands twice", m[1])
+					}
+					ids[m[1]] = true
+				}
+				for _, m := range label.FindAllStringSubmatch(page, -1) {
+					for id := range strings.FieldsSeq(m[1]) {
+						if !ids[id] && !strings.HasPrefix(id, "{") {
+							t.Errorf("%s leads to no element", m[0])
+						}
+					}
+				}
+				for _, m := range field.FindAllString(page, -1) {
+					if !named.MatchString(m) {
+						t.Errorf("a field without a name: %s", m)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestRowIsTheSameOnTheStream(t *testing.T) {
+	p := i18n.New(i18n.English, nil).At(now)
+	row := sampleRows()[7]
+	table, stream := draw(t, p, Row(row, false)), draw(t, p, RowSwap(row, false))
+	if !strings.Contains(stream, table) {
+		t.Error("the streamed row is not the row of the table")
+	}
+	if want := `<hx-partial hx-target="#node-8" hx-swap="outerMorph">`; !strings.HasPrefix(stream, want) {
+		t.Errorf("the stream begins with %.60s, want %s", stream, want)
+	}
+}
+
+func TestPagesEscape(t *testing.T) {
+	p := i18n.New(i18n.English, nil).At(now)
+	const evil = `"><script>alert(1)</script>`
+	row := sampleRows()[0]
+	row.Login, row.City, row.Provider, row.Address = evil, evil, evil, evil
+	if page := draw(t, p, Row(row, true)); strings.Contains(page, "<script") {
+		t.Error("a row lets markup through")
+	}
+	n := sampleNode()
+	n.Comment, n.Login, n.Tags, n.Last.Detail.PeerText = evil, evil, []string{evil}, evil
+	if page := draw(t, p, NodePanel(n)); strings.Contains(page, "<script") {
+		t.Error("a node lets markup through")
+	}
+	f := NodeForm{Input: connexa.NodeInput{Address: evil, Comment: evil}, Providers: []string{evil}}
+	if page := draw(t, p, NodeFormPart(f)); strings.Contains(page, "<script") {
+		t.Error("a form lets markup through")
+	}
+}
+
+func TestTheFormNeverShowsAPassword(t *testing.T) {
+	p := i18n.New(i18n.English, nil)
+	f := NodeForm{ID: 1, Input: connexa.NodeInput{Password: "hunter2"}}
+	if page := draw(t, p, NodeFormPart(f)); strings.Contains(page, "hunter2") {
+		t.Error("the form sends the password back")
+	}
+}
+
+func TestCauseWords(t *testing.T) {
+	p := i18n.New(i18n.English, nil)
+	for c, want := range map[connexa.Cause]string{
+		"":                 "",
+		"tcp.refused":      "port refused",
+		"tcp.brand_new":    "no connection to the port",
+		"nonsense.at_all":  "nonsense.at_all",
+		"auth.691":         "wrong login or password",
+		"control.not_pptp": "not a PPTP server",
+	} {
+		if got := CauseText(p, c); got != want {
+			t.Errorf("CauseText(%q) = %q, want %q", c, got, want)
+		}
+	}
+}
+
+func TestBars(t *testing.T) {
+	tests := []struct {
+		reached connexa.Step
+		cause   connexa.Cause
+		testing bool
+		want    string
+	}{
+		{connexa.NoStep, "", false, ",,,,,,,,,"},
+		{connexa.Control, "", false, "ok,ok,ok,,,,,,,"},
+		{connexa.Internet, "", false, "ok,ok,ok,ok,ok,ok,ok,ok,ok,ok"},
+		{connexa.Resolve, "tcp.refused", false, "ok,stop,,,,,,,,"},
+		{connexa.NoStep, "resolve.nxdomain", false, "stop,,,,,,,,,"},
+		{connexa.Resolve, "tcp.refused", true, "ok,now,,,,,,,,"},
+		{connexa.Internet, "", true, "ok,ok,ok,ok,ok,ok,ok,ok,ok,ok"},
+	}
+	for _, tt := range tests {
+		if got := strings.Join(bars(tt.reached, tt.cause, tt.testing), ","); got != tt.want {
+			t.Errorf("bars(%s, %s, %v) = %s, want %s", tt.reached, tt.cause, tt.testing, got, tt.want)
+		}
+	}
+}
+
+func TestMeterNeverOverflows(t *testing.T) {
+	for _, tally := range []connexa.Tally{{}, {Total: 3, Good: 1, Bad: 1, Void: 1}, {Total: 7, Good: 5, Slow: 9}, {Total: 100_000, Bad: 1}} {
+		end := 0
+		for _, s := range shares(tally) {
+			var x, width int
+			if _, err := fmt.Sscan(s.x, &x); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fmt.Sscan(s.width, &width); err != nil {
+				t.Fatal(err)
+			}
+			if x != end {
+				t.Errorf("%+v: a gap at %d", tally, x)
+			}
+			end = x + width
+		}
+		if end > 1000 {
+			t.Errorf("%+v: %d thousandths", tally, end)
+		}
+	}
+}
+
+func TestDropsLeadToTheRest(t *testing.T) {
+	p := i18n.New(i18n.English, nil)
+	l := NodeList{Query: connexa.ListQuery{Filter: connexa.Filter{Text: "a b", Countries: []string{"DE", "-"}, Tags: []string{"x"}}}}
+	got := map[string]string{}
+	for _, d := range l.drops(p) {
+		got[d.label] = d.url
+	}
+	want := map[string]string{
+		"Text: a b":           "/nodes?country=DE&country=-&tag=x",
+		"Country: Germany":    "/nodes?country=-&q=a+b&tag=x",
+		"Country: no country": "/nodes?country=DE&q=a+b&tag=x",
+		"Tag: x":              "/nodes?country=DE&country=-&q=a+b",
+	}
+	for label, url := range want {
+		if got[label] != url {
+			t.Errorf("%s leads to %q, want %q", label, got[label], url)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("drops = %v", got)
+	}
+}
+
+func TestConfirmDeleteCarriesTheSelection(t *testing.T) {
+	p := i18n.New(i18n.English, nil)
+	v := connexa.Filter{Text: "x", Statuses: []connexa.Status{connexa.PingFailed}}.Values()
+	v.Set("all", "1")
+	v.Set("yes", "1") // asked again
+	v.Set("count", "3")
+	c := ConfirmDelete(p, 4, v)
+	var got []string
+	for _, h := range c.Fields {
+		got = append(got, h.Name+"="+h.Value)
+	}
+	if want := "all=1 q=x status=ping_failed count=4 yes=1"; strings.Join(got, " ") != want {
+		t.Errorf("fields = %v, want %s", got, want)
+	}
+	if c.Title != "Delete 4 nodes?" || !c.Danger {
+		t.Errorf("%+v", c)
+	}
+}

@@ -1,0 +1,191 @@
+package views
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// now is when the samples happen.
+var now = time.Date(2026, 11, 22, 14, 2, 5, 0, time.UTC)
+
+// samples are pages full of invented data, by name.
+func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
+	at := func(nav Nav, title string, runs ...RunBar) Page {
+		return Page{Title: title, Nav: nav, User: "admin", Here: "/", Theme: theme, Nodes: 4688, Live: len(runs), Runs: runs}
+	}
+	list := NodeList{
+		Query:  connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortStatus, Desc: true}, Size: 50},
+		Page:   connexa.NodePage{Total: 4688, From: 50, Next: "n", Prev: "p"},
+		Fleet:  4688,
+		Rows:   sampleRows(),
+		Kinds:  []connexa.RunKind{connexa.RunPing},
+		Stream: "/events?page=nodes&rows=x",
+	}
+	narrowed := list
+	narrowed.Query.Filter = connexa.Filter{Text: "ops", Causes: []connexa.Cause{"tcp.timeout"}, Countries: []string{"CA"}}
+	narrowed.Page = connexa.NodePage{Total: 0}
+	narrowed.Rows = nil
+	first := list
+	first.Fleet, first.Rows = 0, nil
+	facets := connexa.Facets{
+		Total: 4688, Suspect: 23,
+		Statuses: map[connexa.Status]int{
+			connexa.NotTested: 159, connexa.PingFailed: 527, connexa.PingOK: 3101, connexa.TunnelFailed: 164, connexa.LoginFailed: 311,
+			connexa.LoginOK: 402, connexa.SpeedSlow: 18, connexa.SpeedOK: 6,
+		},
+		Countries: []connexa.Facet{{Value: "US", Count: 3100}, {Value: "DE", Count: 801}, {Value: "CA", Count: 90}, {Value: "-", Count: 7}},
+		Providers: []connexa.Facet{{Value: "Example Net", Count: 2000}, {Value: "-", Count: 12}},
+		Tags:      []connexa.Facet{{Value: "branch", Count: 40}, {Value: "canada", Count: 12}},
+		Causes:    []connexa.Facet{{Value: "tcp.timeout", Count: 302}, {Value: "tcp.refused", Count: 141}, {Value: "control.not_pptp", Count: 84}},
+	}
+	bar := RunBar{
+		ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second,
+		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 24, Bad: 83, Void: 4},
+	}
+	paused := bar
+	paused.State, paused.Notice = connexa.RunPaused, connexa.T("error.internal")
+	node, good, fresh := sampleNode(), sampleNode(), sampleNode()
+	good.Status, good.Doubt = connexa.SpeedOK, connexa.Doubt{NoAnswer: 1}
+	good.Last = &connexa.Entry{
+		What: connexa.EntryProbe, Mark: connexa.MarkGood,
+		Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(-2 * time.Minute), Reached: connexa.Control, Latency: 97 * time.Millisecond, Attempts: 3, Lost: 1},
+		Rungs:   sampleRungs()[:3],
+	}
+	good.Doubt = connexa.Doubt{}
+	fresh.Last, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, nil, nil, connexa.NotTested, connexa.Peer{}
+	form := NodeForm{
+		Input:     connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
+		Errors:    connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
+		Providers: []string{"Example Net"}, Tags: []string{"branch"},
+	}
+	edit := NodeForm{ID: 7, Input: connexa.NodeInput{Address: "203.0.113.77", Port: "1723", Login: "ops3"}, Status: connexa.SpeedOK}
+	run := sampleRun()
+	over := run
+	over.ID, over.State, over.FinishedAt, over.Retry = 2, connexa.RunCancelled, now.Add(-time.Minute), 83
+	banners := at(NavNodes, p.T("nodes.title"), bar)
+	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("look.save"), URL: "/x"}}}
+	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
+	return map[string]templ.Component{
+		"nodes":        NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
+		"nodes-none":   NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
+		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
+		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
+		"node-bad":     NodePage(at(NavNodes, "203.0.113.77"), node),
+		"node-good":    NodePage(at(NavNodes, "203.0.113.77"), good),
+		"node-fresh":   NodePage(at(NavNodes, "203.0.113.77"), fresh),
+		"form-new":     NodeFormPage(at(NavNodes, p.T("node.new")), form),
+		"form-edit":    NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
+		"runs":         RunsPage(at(NavRuns, p.T("runs.title"), paused), Runs{Runs: []connexa.Run{run.Run, over.Run, {ID: 1, Kind: connexa.RunPing, State: connexa.RunDone, By: "admin", CreatedAt: now.Add(-26 * time.Hour), FinishedAt: now.Add(-25 * time.Hour), Tally: connexa.Tally{Total: 4688, Good: 4000, Bad: 688}}}, Older: "/runs?before=1"}),
+		"runs-none":    RunsPage(at(NavRuns, p.T("runs.title")), Runs{}),
+		"run":          RunPage(at(NavRuns, p.T("kind.ping")), run),
+		"run-over":     RunPage(at(NavRuns, p.T("kind.ping")), over),
+		"failure":      Failure(at(NavNone, p.T("failure.not_found")), 404, connexa.T("error.not_found")),
+		"failure-bare": Failure(Page{Title: "x", Theme: theme}, 503, connexa.T("error.internal")),
+		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
+	}
+}
+
+func sampleRows() []NodeRow {
+	row := func(id int64, s connexa.Status, address, login, city, state, country, provider string, o connexa.Outcome) NodeRow {
+		return NodeRow{Node: connexa.Node{
+			ID: id, Address: address, Port: 1723, Login: login, City: city, State: state, Country: country, Provider: provider,
+			Verdict: connexa.Verdict{Status: s}, Last: o, Revision: 1,
+		}}
+	}
+	probe := func(ago time.Duration, reached connexa.Step, cause connexa.Cause, ms, lost int) connexa.Outcome {
+		return connexa.Outcome{Kind: connexa.Ping, At: now.Add(-ago), Reached: reached, Cause: cause, Latency: time.Duration(ms) * time.Millisecond, Attempts: 3, Lost: lost}
+	}
+	rows := []NodeRow{
+		row(1, connexa.SpeedOK, "198.51.100.7", "edge-de-1", "Frankfurt", "HE", "DE", "Example Hosting", probe(12*time.Second, connexa.Internet, "", 18, 0)),
+		row(2, connexa.SpeedOK, "203.0.113.21", "ops1", "Phoenix", "AZ", "US", "Example Cable", probe(40*time.Second, connexa.Internet, "", 142, 1)),
+		row(3, connexa.SpeedOK, "203.0.113.58", "ops1", "Austin", "TX", "US", "Spectrum of Examples", probe(2*time.Minute, connexa.Resolve, "tcp.timeout", 0, 3)),
+		row(4, connexa.SpeedSlow, "192.0.2.44", "branch-44", "Warszawa", "", "PL", "Orange Example", probe(3*time.Minute, connexa.Internet, "", 61, 0)),
+		row(5, connexa.PingOK, "192.0.2.90", "branch-90", "Kraków", "", "PL", "Orange Example", probe(time.Second, connexa.TCP, "", 57, 0)),
+		row(6, connexa.LoginOK, "a-rather-long-host-name.vpn.example.net", "office", "Amsterdam", "", "NL", "Example Lease", probe(4*time.Minute, connexa.IP, "", 22, 0)),
+		row(7, connexa.LoginFailed, "198.51.100.130", "ops1", "Paris", "", "FR", "Example Cloud", probe(4*time.Minute, connexa.LCP, "auth.691", 31, 0)),
+		row(8, connexa.TunnelFailed, "203.0.113.77", "ops3", "Toronto", "ON", "CA", "Example Bell", probe(5*time.Minute, connexa.Call, "gre.no_inbound", 97, 0)),
+		row(9, connexa.PingFailed, "192.0.2.15", "ops1", "Newfoundland and Labrador Town", "NL", "CA", "", probe(2*time.Hour, connexa.TCP, "control.timeout", 0, 3)),
+		row(10, connexa.PingFailed, "192.0.2.16", "ops1", "", "", "", "", probe(50*time.Hour, connexa.Resolve, "tcp.refused", 0, 3)),
+		row(11, connexa.NotTested, "192.0.2.17", "ops1", "", "CA", "US", "Example Cable", connexa.Outcome{}),
+	}
+	rows[0].Last.DownBits, rows[0].Last.UpBits = 94_200_000, 41_800_000
+	rows[3].Last.DownBits, rows[3].Last.UpBits = 800_000, 400_000
+	rows[2].Doubt = connexa.Doubt{NoAnswer: 1}
+	rows[4].Testing = true
+	rows[5].Port = 11723
+	for i := int64(12); i < 24; i++ {
+		rows = append(rows, row(i, connexa.PingOK, fmt.Sprintf("192.0.2.%d", 100+i), "ops1", "Phoenix", "AZ", "US", "Example Cable", probe(time.Hour, connexa.Control, "", 90+int(i), 0)))
+	}
+	return rows
+}
+
+func sampleRungs() []connexa.Rung {
+	return []connexa.Rung{
+		{Step: connexa.Resolve, OK: true},
+		{Step: connexa.TCP, OK: true, At: 97 * time.Millisecond},
+		{Step: connexa.Control, OK: true, At: 198 * time.Millisecond},
+		{Step: connexa.Call, OK: true, At: 302 * time.Millisecond},
+		{Step: connexa.GRE, At: 12 * time.Second},
+	}
+}
+
+func sampleNode() Node {
+	entry := func(ago time.Duration, before, after connexa.Status, doubt bool, cause connexa.Cause, reached connexa.Step, mark connexa.Mark) connexa.Entry {
+		return connexa.Entry{
+			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Doubt: doubt, Mark: mark, By: "admin",
+			Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-ago), Reached: reached, Cause: cause, Latency: 97 * time.Millisecond, Attempts: 1},
+		}
+	}
+	last := entry(5*time.Minute, connexa.SpeedOK, connexa.TunnelFailed, false, "gre.no_inbound", connexa.Call, connexa.MarkBad)
+	last.Rungs = sampleRungs()
+	last.Detail = connexa.Detail{Evidence: "0 GRE packets in 12.0 s, TCP still open", Transcript: []string{"→ Start-Control-Connection-Request", "← Start-Control-Connection-Reply result 1", "→ Outgoing-Call-Request call 16962", "← Outgoing-Call-Reply result 1"}}
+	speed := entry(5*time.Hour, connexa.SpeedOK, connexa.SpeedOK, false, "", connexa.Internet, connexa.MarkGood)
+	speed.Kind, speed.DownBits, speed.UpBits = connexa.Speed, 58_100_000, 10_900_000
+	n := Node{
+		Node: connexa.Node{
+			ID: 8, Address: "203.0.113.77", Port: 1723, Login: "ops3", City: "Toronto", State: "ON", Country: "CA", Zip: "M5V 2T6", Provider: "Example Bell",
+			Tags: []string{"branch", "canada"}, Comment: "Rack 4, renewed until March", Verdict: connexa.Verdict{Status: connexa.TunnelFailed},
+			Peer: connexa.Peer{Vendor: "linux", Host: "local", Firmware: 1}, CreatedAt: now.AddDate(0, -2, 0), Last: last.Outcome,
+		},
+		Last: &last,
+		History: []connexa.Entry{
+			last, entry(9*time.Minute, connexa.SpeedOK, connexa.SpeedOK, true, "gre.no_inbound", connexa.Call, connexa.MarkBad), speed,
+			{What: connexa.EntryEdited, At: now.Add(-30 * time.Hour), By: "admin", Before: connexa.LoginOK, After: connexa.NotTested},
+			{What: connexa.EntryAdded, At: now.AddDate(0, -2, 0), By: "admin", After: connexa.NotTested},
+		},
+		Older: "/nodes/8/history?before=1", Kinds: []connexa.RunKind{connexa.RunPing}, Reveal: "/nodes/8/password",
+	}
+	for i := range 44 {
+		n.Beats = append(n.Beats, map[bool]connexa.Mark{true: connexa.MarkGood, false: []connexa.Mark{connexa.MarkBad, connexa.MarkSlow, connexa.MarkCancelled}[i%3]}[i%7 != 0])
+	}
+	return n
+}
+
+func sampleRun() Run {
+	run := connexa.Run{
+		ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, By: "admin", CreatedAt: now.Add(-80 * time.Second), Label: connexa.T("nodes.match", 640),
+		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 0, Bad: 107, Void: 4},
+	}
+	names := func(n int) (list []connexa.RunNode) {
+		for i := range n {
+			list = append(list, connexa.RunNode{ID: int64(i + 1), Address: fmt.Sprintf("192.0.2.%d", i+1), Port: 1723, Login: "ops1"})
+		}
+		return list
+	}
+	group := func(m connexa.Mark, reached connexa.Step, c connexa.Cause, count int) RunGroup {
+		return RunGroup{RunGroup: connexa.RunGroup{Mark: m, Reached: reached, Cause: c, Count: count, Nodes: names(min(count, 8))}, Export: "/x.csv", Nodes: "/nodes?cause=" + string(c)}
+	}
+	return Run{
+		Run: run,
+		Bar: RunBar{PerSecond: 5.2, Left: 44 * time.Second},
+		Groups: []RunGroup{
+			group(connexa.MarkBad, connexa.Resolve, "tcp.timeout", 61), group(connexa.MarkBad, connexa.TCP, "control.not_pptp", 30),
+			group(connexa.MarkBad, connexa.Resolve, "tcp.brand_new_cause", 16), group(connexa.MarkDeleted, connexa.NoStep, "", 4), group(connexa.MarkGood, connexa.Control, "", 301),
+		},
+	}
+}
