@@ -1,0 +1,146 @@
+package handlers
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+func mustParse(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// stream registers f as a stream at /stream.
+func (p *panel) stream(f func(*stream, *http.Request)) {
+	mux := http.NewServeMux()
+	access{p.h, mux}.stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
+		s, err := openStream(w)
+		if err != nil {
+			p.t.Error(err)
+			return
+		}
+		f(s, r)
+	})
+	mux.Handle("/", p.Config.Handler)
+	p.Config.Handler = p.h.wrap(mux)
+}
+
+func (b *browser) open(ctx context.Context, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.p.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	return b.client.Do(req)
+}
+
+func TestStreamFormat(t *testing.T) {
+	p := startPanel(t)
+	p.stream(func(s *stream, r *http.Request) {
+		if err := s.send(r.Context(), templ.Raw("<tr id=\"node-7\">\n<td>a\rb</td>\r\n</tr>"), templ.Raw("<b>x</b>")); err != nil {
+			t.Error(err)
+		}
+		if err := s.ping(); err != nil {
+			t.Error(err)
+		}
+	})
+	b := p.browser().login()
+	res, err := b.open(t.Context(), "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	want := "event: ping\ndata: \n\n" +
+		"data: <tr id=\"node-7\">\ndata: <td>a\ndata: b</td>\ndata: </tr><b>x</b>\n\n" +
+		"event: ping\ndata: \n\n"
+	if err != nil || string(body) != want {
+		t.Errorf("got %q, %v\nwant %q", body, err, want)
+	}
+	if res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("X-Accel-Buffering") != "no" {
+		t.Errorf("headers %v", res.Header)
+	}
+}
+
+// TestAStreamEndsWithItsSession ends the session in each of the ways there are.
+func TestAStreamEndsWithItsSession(t *testing.T) {
+	for name, end := range map[string]func(*panel, *browser){
+		"logout":          func(_ *panel, b *browser) { b.post("/logout") },
+		"ended elsewhere": func(p *panel, _ *browser) { p.browser().login().post("/account/sessions/end") },
+		"password changed": func(p *panel, _ *browser) {
+			p.browser().login().post("/account/password", "old", adminPassword, "new", "another horse", "repeat", "another horse")
+		},
+		"over": func(p *panel, _ *browser) { p.clock.pass(sessionLife) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startPanel(t)
+			ended := make(chan struct{})
+			p.stream(func(_ *stream, r *http.Request) {
+				defer close(ended)
+				<-r.Context().Done()
+			})
+			b := p.browser().login()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			res, err := b.open(ctx, "/stream")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			end(p, b)
+			select {
+			case <-ended:
+			case <-ctx.Done():
+				t.Fatal("the stream goes on")
+			}
+			if _, err := io.ReadAll(res.Body); err != nil {
+				t.Error(err)
+			}
+			again, err := b.open(ctx, "/stream")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Body.Close()
+			if again.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(again.Header.Get("HX-Redirect"), "/login") {
+				t.Errorf("status %d, %v", again.StatusCode, again.Header)
+			}
+		})
+	}
+}
+
+func TestAStreamOutlivesTheServersTimeout(t *testing.T) {
+	p := startPanel(t)
+	p.stream(func(s *stream, r *http.Request) {
+		if err := s.send(r.Context(), templ.Raw("late")); err != nil {
+			t.Error(err)
+		}
+	})
+	b := p.browser().login()
+	hasty := httptest.NewUnstartedServer(p.Config.Handler)
+	hasty.Config.WriteTimeout = time.Nanosecond // over before the first byte
+	hasty.Start()
+	defer hasty.Close()
+	b.client.Jar.SetCookies(mustParse(t, hasty.URL), b.client.Jar.Cookies(mustParse(t, p.URL)))
+	p.URL = hasty.URL
+	res, err := b.open(t.Context(), "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "data: late\n") {
+		t.Errorf("%q, %v", body, err)
+	}
+}

@@ -1,0 +1,121 @@
+package app_test
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+func newApp(t *testing.T) (*app.App, *db.DB) {
+	t.Helper()
+	d, err := db.Open(t.Context(), db.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return app.New(app.Deps{
+		Users: d, Settings: d, Audit: d, Publish: func(connexa.Event) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}), d
+}
+
+func TestFirstStart(t *testing.T) {
+	a, _ := newApp(t)
+	if err := a.Ready(t.Context()); connexa.CodeOf(err) != connexa.Busy {
+		t.Errorf("ready without a user: %v", err)
+	}
+	made, generated, err := a.FirstStart(t.Context(), "")
+	if err != nil || !made || len(generated) < 20 {
+		t.Fatalf("%t, %d characters, %v", made, len(generated), err)
+	}
+	if err := a.Ready(t.Context()); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	if _, err := a.Login(t.Context(), app.AdminName, generated, ""); err != nil {
+		t.Error(err)
+	}
+	// CONNEXA_ADMIN_PASSWORD acts only while no user exists.
+	made, generated, err = a.FirstStart(t.Context(), "another one")
+	if err != nil || made || generated != "" {
+		t.Errorf("a second first start: %t, %t, %v", made, generated != "", err)
+	}
+	if _, err := a.Login(t.Context(), app.AdminName, "another one", ""); connexa.CodeOf(err) != connexa.Forbidden {
+		t.Errorf("the second password: %v", err)
+	}
+}
+
+func TestFirstStartWithAPassword(t *testing.T) {
+	a, _ := newApp(t)
+	made, generated, err := a.FirstStart(t.Context(), "chosen by me")
+	if err != nil || !made || generated != "" {
+		t.Fatalf("%t, %t, %v", made, generated != "", err)
+	}
+	if _, err := a.Login(t.Context(), app.AdminName, "chosen by me", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWaitIsTyped(t *testing.T) {
+	a, _ := newApp(t)
+	var wait *app.WaitError
+	for range 10 {
+		_, err := a.Login(app.WithActor(t.Context(), "", "192.0.2.7"), "nobody", "x", "")
+		if errors.As(err, &wait) {
+			break
+		}
+		if connexa.CodeOf(err) != connexa.Forbidden {
+			t.Fatal(err)
+		}
+	}
+	if wait == nil || wait.Wait < time.Second || connexa.CodeOf(wait) != connexa.TooSoon {
+		t.Fatalf("wait %v", wait)
+	}
+	// IPv6 neighbours of one network are one guesser.
+	for i := range 10 {
+		address := "2001:db8::" + string(rune('1'+i))
+		_, err := a.Login(app.WithActor(t.Context(), "", address), "name"+address, "x", "")
+		if connexa.CodeOf(err) == connexa.TooSoon {
+			return
+		}
+	}
+	t.Error("ten addresses of a /64 never waited")
+}
+
+func TestChangePasswordChecks(t *testing.T) {
+	a, d := newApp(t)
+	if _, _, err := a.FirstStart(t.Context(), "the old one"); err != nil {
+		t.Fatal(err)
+	}
+	u, err := d.UserByName(t.Context(), app.AdminName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		old, fresh, repeat connexa.Secret
+		field, key         string
+	}{
+		"short":     {"the old one", "1234567", "1234567", "new", "field.password.short"},
+		"same":      {"the old one", "the old one", "the old one", "new", "field.password.same"},
+		"different": {"the old one", "the new one", "the knew one", "repeat", "field.password.repeat"},
+		"wrong":     {"not the old one", "the new one", "the new one", "old", "login.wrong.password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := a.ChangePassword(t.Context(), u.ID, "", tt.old, tt.fresh, tt.repeat)
+			var errs connexa.FieldErrors
+			if !errors.As(err, &errs) || len(errs) != 1 || errs[tt.field].Key != tt.key {
+				t.Errorf("%v, want %s at %s", err, tt.key, tt.field)
+			}
+		})
+	}
+	if _, err := a.Login(t.Context(), app.AdminName, "the old one", ""); err != nil {
+		t.Errorf("the password changed: %v", err)
+	}
+}
