@@ -102,7 +102,7 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 						got++
 					}
 				case s.opened(&b, nB, errB):
-					pkts[got], pkts[got+1] = b, a // the memory changes places too
+					pkts[got] = a[:copy(a, b)] // each slot keeps its memory
 					got++
 				}
 				i++

@@ -1,0 +1,352 @@
+package netstack
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/stack/gro"
+)
+
+const (
+	roomIn     = 2048 // bytes for a packet that comes
+	smallBatch = 4
+	fullBatch  = 64
+	// queueOut is how many packets wait for the link. A sender that finds it full
+	// waits too: dropped packets would look like losses of the network.
+	queueOut = 256
+	// gsoMax is the largest piece of TCP data that the stack hands over at once,
+	// to be cut into packets here.
+	gsoMax = 60 << 10
+)
+
+// endpoint is the link layer of a stack: one goroutine reads the link, one
+// writes it.
+type endpoint struct {
+	link     Link
+	addr     [4]byte
+	mtu      uint32
+	headroom int
+	dead     chan struct{}
+	deadOnce sync.Once
+	running  sync.WaitGroup
+
+	in, out, notForUs atomic.Uint64
+
+	mu         sync.RWMutex
+	dispatcher stack.NetworkDispatcher
+	onClose    func()
+
+	qmu    sync.Mutex
+	filled *sync.Cond // there is something to send, or the end
+	room   *sync.Cond // there is room in the queue, or the end
+	queue  [][]byte
+	free   [][]byte
+	ended  bool
+}
+
+func newEndpoint(l Link, addr netip.Addr) *endpoint {
+	e := &endpoint{link: l, addr: addr.As4(), mtu: uint32(l.MTU()), headroom: l.Headroom(), dead: make(chan struct{})}
+	e.filled = sync.NewCond(&e.qmu)
+	e.room = sync.NewCond(&e.qmu)
+	return e
+}
+
+func (e *endpoint) start() {
+	e.running.Add(2)
+	go e.read()
+	go e.write()
+}
+
+// stop closes the link and waits for both goroutines.
+func (e *endpoint) stop() {
+	e.link.Close()
+	e.end()
+	e.running.Wait()
+}
+
+// end lets nobody wait for the queue any more.
+func (e *endpoint) end() {
+	e.qmu.Lock()
+	e.ended = true
+	e.filled.Broadcast()
+	e.room.Broadcast()
+	e.qmu.Unlock()
+	e.deadOnce.Do(func() { close(e.dead) })
+}
+
+// read delivers packets until the link ends. Segments of one connection that
+// come together go up as one.
+func (e *endpoint) read() {
+	defer e.running.Done()
+	defer e.end()
+	var (
+		views [fullBatch]*buffer.View
+		pkts  [fullBatch][]byte
+		merge gro.GRO
+		size  = smallBatch
+	)
+	defer func() {
+		for _, v := range views {
+			if v != nil {
+				v.Release()
+			}
+		}
+	}()
+	merge.Dispatcher = deliverer{e}
+	merge.Init(true)
+	for {
+		for i := range size {
+			if views[i] == nil {
+				views[i] = buffer.NewViewSize(roomIn)
+			}
+			pkts[i] = views[i].AsSlice()
+		}
+		n, err := e.link.ReadPackets(pkts[:size])
+		if err != nil {
+			return
+		}
+		for i, p := range pkts[:n] {
+			if !e.isForUs(p) {
+				e.notForUs.Add(1)
+				continue
+			}
+			v := views[i]
+			views[i] = nil
+			v.TrimFront(cap(v.AsSlice()) - cap(p))
+			v.CapLength(len(p))
+			e.in.Add(1)
+			pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+			pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
+			merge.Enqueue(pkt)
+			pkt.DecRef()
+		}
+		merge.Flush()
+		switch {
+		case n == size && size < fullBatch:
+			size *= 2
+		case n <= size/8 && size > smallBatch:
+			size /= 2
+			for i := size; i < 2*size; i++ {
+				if views[i] != nil {
+					views[i].Release()
+					views[i] = nil
+				}
+			}
+		}
+	}
+}
+
+// isForUs lets in what is for our address: nothing else may come out of a
+// tunnel whose other end anyone can write into.
+func (e *endpoint) isForUs(p []byte) bool {
+	return len(p) >= header.IPv4MinimumSize && p[0]>>4 == 4 && [4]byte(p[16:20]) == e.addr
+}
+
+// deliverer gives what came out of the merging to whoever is attached.
+type deliverer struct{ e *endpoint }
+
+func (d deliverer) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	d.e.mu.RLock()
+	up := d.e.dispatcher
+	d.e.mu.RUnlock()
+	if up != nil {
+		up.DeliverNetworkPacket(p, pkt)
+	}
+}
+
+func (deliverer) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
+
+// write sends what is queued until the end.
+func (e *endpoint) write() {
+	defer e.running.Done()
+	var batch [fullBatch][]byte
+	for {
+		n := e.take(batch[:])
+		if n == 0 {
+			return
+		}
+		err := e.link.WritePackets(batch[:n])
+		e.giveBack(batch[:n])
+		if err != nil {
+			e.end()
+			return
+		}
+		e.out.Add(uint64(n))
+	}
+}
+
+// take waits for packets; 0 is the end.
+func (e *endpoint) take(dst [][]byte) int {
+	e.qmu.Lock()
+	defer e.qmu.Unlock()
+	for len(e.queue) == 0 && !e.ended {
+		e.filled.Wait()
+	}
+	n := copy(dst, e.queue)
+	rest := copy(e.queue, e.queue[n:])
+	clear(e.queue[rest:])
+	e.queue = e.queue[:rest]
+	if n > 0 {
+		e.room.Broadcast()
+	}
+	return n
+}
+
+// giveBack keeps some of the memory for the next packets; an idle stack should
+// not hold what a busy one needed.
+func (e *endpoint) giveBack(bufs [][]byte) {
+	e.qmu.Lock()
+	defer e.qmu.Unlock()
+	for i, b := range bufs {
+		if len(e.free) < fullBatch && len(e.queue) > 0 || len(e.free) < smallBatch {
+			e.free = append(e.free, b)
+		} else {
+			outBuffers.Put((*[outSize]byte)(b[:outSize]))
+		}
+		bufs[i] = nil
+	}
+}
+
+// outSize holds a packet of any Ethernet with its headroom.
+const outSize = 2048
+
+var outBuffers = sync.Pool{New: func() any { return new([outSize]byte) }}
+
+// slot is the memory for a packet of size bytes, behind the headroom.
+func (e *endpoint) slot(size int) []byte {
+	e.qmu.Lock()
+	var b []byte
+	if n := len(e.free); n > 0 {
+		b = e.free[n-1]
+		e.free[n-1] = nil
+		e.free = e.free[:n-1]
+	}
+	e.qmu.Unlock()
+	if b == nil {
+		b = outBuffers.Get().(*[outSize]byte)[:]
+	}
+	return b[:e.headroom+size]
+}
+
+// put queues packets, and waits for room.
+func (e *endpoint) put(bufs ...[]byte) error {
+	e.qmu.Lock()
+	defer e.qmu.Unlock()
+	for len(bufs) > 0 {
+		for len(e.queue) >= queueOut && !e.ended {
+			e.room.Wait()
+		}
+		if e.ended {
+			return errClosed
+		}
+		n := min(len(bufs), queueOut-len(e.queue))
+		e.queue = append(e.queue, bufs[:n]...)
+		bufs = bufs[n:]
+		e.filled.Signal()
+	}
+	return nil
+}
+
+// --- stack.LinkEndpoint
+
+// WritePackets implements stack.LinkWriter.
+func (e *endpoint) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
+	n := 0
+	for _, pkt := range list.AsSlice() {
+		if err := e.send(pkt); err != nil {
+			return n, &tcpip.ErrClosedForSend{}
+		}
+		n++
+	}
+	return n, nil
+}
+
+// send queues one packet of the stack, or cuts it into several.
+func (e *endpoint) send(pkt *stack.PacketBuffer) error {
+	if pkt.GSOOptions.Type == stack.GSOTCPv4 {
+		return e.sendTCP(pkt)
+	}
+	size := pkt.Size()
+	if e.headroom+size > outSize {
+		return nil // longer than any MTU that we announced
+	}
+	b := e.slot(size)
+	at := e.headroom
+	for _, s := range pkt.AsSlices() {
+		at += copy(b[at:], s)
+	}
+	return e.put(b)
+}
+
+// GSOMaxSize implements stack.GSOEndpoint.
+func (e *endpoint) GSOMaxSize() uint32 { return gsoMax }
+
+// SupportedGSO implements stack.GSOEndpoint.
+func (e *endpoint) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
+
+// MTU implements stack.NetworkLinkEndpoint.
+func (e *endpoint) MTU() uint32 { return e.mtu }
+
+// SetMTU implements stack.NetworkLinkEndpoint; the link's is the only one.
+func (e *endpoint) SetMTU(uint32) {}
+
+// MaxHeaderLength implements stack.NetworkLinkEndpoint.
+func (e *endpoint) MaxHeaderLength() uint16 { return 0 }
+
+// LinkAddress implements stack.NetworkLinkEndpoint.
+func (e *endpoint) LinkAddress() tcpip.LinkAddress { return "" }
+
+// SetLinkAddress implements stack.NetworkLinkEndpoint.
+func (e *endpoint) SetLinkAddress(tcpip.LinkAddress) {}
+
+// Capabilities implements stack.NetworkLinkEndpoint. Received checksums are
+// checked by the stack: GRE has none of its own.
+func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities { return stack.CapabilityNone }
+
+// Attach implements stack.NetworkLinkEndpoint.
+func (e *endpoint) Attach(d stack.NetworkDispatcher) {
+	e.mu.Lock()
+	e.dispatcher = d
+	e.mu.Unlock()
+}
+
+// IsAttached implements stack.NetworkLinkEndpoint.
+func (e *endpoint) IsAttached() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.dispatcher != nil
+}
+
+// Wait implements stack.NetworkLinkEndpoint.
+func (e *endpoint) Wait() { e.running.Wait() }
+
+// ARPHardwareType implements stack.NetworkLinkEndpoint.
+func (e *endpoint) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+
+// AddHeader implements stack.NetworkLinkEndpoint.
+func (e *endpoint) AddHeader(*stack.PacketBuffer) {}
+
+// ParseHeader implements stack.NetworkLinkEndpoint.
+func (e *endpoint) ParseHeader(*stack.PacketBuffer) bool { return true }
+
+// Close implements stack.NetworkLinkEndpoint.
+func (e *endpoint) Close() {
+	e.mu.RLock()
+	f := e.onClose
+	e.mu.RUnlock()
+	if f != nil {
+		f()
+	}
+}
+
+// SetOnCloseAction implements stack.NetworkLinkEndpoint.
+func (e *endpoint) SetOnCloseAction(f func()) {
+	e.mu.Lock()
+	e.onClose = f
+	e.mu.Unlock()
+}
