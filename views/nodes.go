@@ -173,6 +173,9 @@ func sortIcon(order string) string {
 	}
 }
 
+// mbit is a speed without its unit, which stands in the heading.
+func mbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(bits)/1e6, 1) }
+
 // key is what a row shows, so that the page's script sees a change.
 func (r NodeRow) key() string {
 	return strings.Join([]string{
