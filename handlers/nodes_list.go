@@ -30,8 +30,8 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	pg := h.frame(w, r, connexa.T("nodes.title"), views.NavNodes)
-	pg.Nodes = v.List.Fleet
-	pg.Stream = "" // the list has its own, of the rows that it drew
+	pg.Nodes, pg.Stream = v.List.Fleet, "" // the list has a stream of its own
+	pg.Stream = ""                         // the list has its own, of the rows that it drew
 	h.page(w, r, views.NodesPage(pg, v))
 }
 

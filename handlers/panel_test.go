@@ -37,7 +37,8 @@ var lightHash = sync.OnceValue(func() string {
 // panel is a whole panel over a fresh data folder, with a browser in front.
 type panel struct {
 	*httptest.Server
-	t     *testing.T
+	t     testing.TB
+	dir   string // the data folder
 	db    *db.DB
 	app   *app.App
 	h     *Handlers
@@ -81,12 +82,12 @@ func (b *syncBuffer) String() string {
 }
 
 // startPanel starts a panel with the user admin; change alters what it is made of.
-func startPanel(t *testing.T, change ...func(*Deps)) *panel {
+func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 	t.Helper()
-	p := &panel{t: t, clock: &clock{}, log: &syncBuffer{}}
+	p := &panel{t: t, dir: t.TempDir(), clock: &clock{}, log: &syncBuffer{}}
 	logger := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if p.db, err = db.Open(t.Context(), db.Options{Dir: t.TempDir(), Now: p.clock.now, Log: logger}); err != nil {
+	if p.db, err = db.Open(t.Context(), db.Options{Dir: p.dir, Now: p.clock.now, Log: logger}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -212,7 +213,7 @@ func (b *browser) cookie(name string) string {
 	return ""
 }
 
-func (a answer) is(t *testing.T, status int) answer {
+func (a answer) is(t testing.TB, status int) answer {
 	t.Helper()
 	if a.StatusCode != status {
 		t.Errorf("%s %s: status %d, want %d\n%.600s", a.Request.Method, a.Request.URL.Path, a.StatusCode, status, a.body)
@@ -220,14 +221,14 @@ func (a answer) is(t *testing.T, status int) answer {
 	return a
 }
 
-func (a answer) leadsTo(t *testing.T, path string) {
+func (a answer) leadsTo(t testing.TB, path string) {
 	t.Helper()
 	if got := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || got != path {
 		t.Errorf("%s %s: status %d, Location %q, want 303 to %q\n%.300s", a.Request.Method, a.Request.URL.Path, a.StatusCode, got, path, a.body)
 	}
 }
 
-func (a answer) says(t *testing.T, text string) answer {
+func (a answer) says(t testing.TB, text string) answer {
 	t.Helper()
 	if !strings.Contains(a.body, text) {
 		t.Errorf("%s %s does not say %q:\n%.2000s", a.Request.Method, a.Request.URL.Path, text, a.body)
@@ -250,7 +251,7 @@ func (p *panel) acts() string {
 }
 
 // waitFor gives what happens in the background a fair time to happen.
-func waitFor(t *testing.T, ok func() bool) {
+func waitFor(t testing.TB, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
