@@ -19,6 +19,8 @@ func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
 		return h.runsFeed(), nil
 	case "run":
 		return h.runFeed(v)
+	case "import":
+		return h.importFeed(r.Context(), v)
 	case "":
 		return &feed{}, nil
 	}

@@ -47,6 +47,15 @@ func (h *Handlers) Routes() http.Handler {
 	a.long("GET /nodes.csv", h.exportNodes)
 
 	// Imports.
+	a.page("GET /import", h.importStart)
+	a.page("GET /imports", h.importStart)
+	a.upload("POST /imports", h.startImport)
+	a.page("GET /imports/{id}", h.showImport)
+	a.page("POST /imports/{id}/confirm", h.confirmImport)
+	a.page("POST /imports/{id}/choice", h.chooseForImport)
+	a.page("POST /imports/{id}/reread", h.rereadImport)
+	a.page("POST /imports/{id}/cancel", h.cancelImport)
+	a.long("GET /imports/{id}/bad.csv", h.badLines)
 
 	// Runs and the stream.
 	a.page("GET /runs", h.listRuns)

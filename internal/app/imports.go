@@ -39,6 +39,7 @@ type importStore interface {
 	SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error
 	SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error
 	ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error
+	SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error
 	CancelImport(ctx context.Context, id int64) error
 
 	importWork
@@ -114,6 +115,18 @@ func fileName(s string) string {
 		return r
 	}, s)
 	return cut(s, 120)
+}
+
+// SetImportTest says which test follows the import id; zero is one that is yet
+// to come, whose test is only looked at.
+func (a *App) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
+	if !a.testable(test) {
+		return connexa.Errorf(connexa.Invalid, "import.error.test")
+	}
+	if id == 0 {
+		return nil
+	}
+	return a.Imports.SetImportTest(ctx, id, test)
 }
 
 // testable says whether a test can follow an import here.

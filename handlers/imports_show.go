@@ -1,0 +1,149 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// importLines is how many lines of a preview a page shows.
+const importLines = 50
+
+func importPath(id int64) string { return "/imports/" + strconv.FormatInt(id, 10) }
+
+// showImport answers GET /imports/{id}, whatever state the import is in.
+func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) {
+	h.drawImport(w, r, http.StatusOK, connexa.Text{}, nil)
+}
+
+// drawImport draws the page of an import, with what is wrong about a form on it
+// and the mapping that was sent.
+func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v, err := h.importView(r.Context(), id, r.URL.Query())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v.Fault = fault
+	for i := range v.Columns {
+		if i < len(mapping) {
+			v.Columns[i].Field = mapping[i]
+		}
+	}
+	pg := h.frame(w, r, connexa.T("import.title"), views.NavImport)
+	pg.Stream = v.Stream()
+	h.fragmentStatus(w, r, status, views.ImportPage(pg, v))
+}
+
+// importView is an import as its page shows it. The query says which of its
+// lines.
+func (h *Handlers) importView(ctx context.Context, id int64, q url.Values) (views.Import, error) {
+	i, err := h.app.Import(ctx, id)
+	if err != nil {
+		return views.Import{}, err
+	}
+	v := views.Import{Import: i, Tests: h.app.ImportTests(), Encodings: h.app.ImportEncodings(), Class: lineClass(q.Get("class"), i)}
+	switch i.State {
+	case connexa.ImportReady:
+		if after, err := strconv.ParseInt(q.Get("after"), 10, 64); err == nil && after > 0 {
+			v.After = after
+		}
+		if v.Lines, v.More, err = h.app.ImportLines(ctx, id, v.Class, v.After, importLines); err != nil {
+			return v, err
+		}
+		if i.Format != "csv" {
+			return v, nil
+		}
+		fallthrough
+	case connexa.ImportMapping:
+		if err := h.importColumns(ctx, &v); err != nil {
+			return v, err
+		}
+	}
+	if i.RunID != 0 {
+		run, _, err := h.app.Run(ctx, i.RunID)
+		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
+			return v, err
+		}
+		if err == nil {
+			bar := h.runBar(run)
+			v.Run = &bar
+		}
+	}
+	return v, nil
+}
+
+// importColumns adds what a person needs to name the columns.
+func (h *Handlers) importColumns(ctx context.Context, v *views.Import) error {
+	columns, err := h.app.ImportColumns(ctx, v.Import)
+	if err != nil {
+		return err
+	}
+	for _, c := range columns {
+		v.Columns = append(v.Columns, views.ImportColumn{Field: c.Field, Name: c.Name, Sample: c.Sample})
+	}
+	p := i18n.From(ctx)
+	for _, f := range h.app.ImportFields() {
+		v.Fields = append(v.Fields, views.Option{Value: f, Label: p.Text(h.app.ImportFieldName(f))})
+	}
+	return nil
+}
+
+// lineClass is the class that the query names; else the first that needs a look.
+func lineClass(s string, i connexa.Import) connexa.LineClass {
+	switch c := connexa.LineClass(s); c {
+	case connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad:
+		return c
+	}
+	switch {
+	case i.Conflict > 0:
+		return connexa.LineConflict
+	case i.Bad > 0:
+		return connexa.LineBad
+	case i.New > 0 || i.Same == 0:
+		return connexa.LineNew
+	default:
+		return connexa.LineSame
+	}
+}
+
+// importEvery is how often the page of an import is drawn anew at most.
+const importEvery = 250 * time.Millisecond
+
+// importFeed is what the page of an import hears of: the import, and the run
+// that tests it.
+func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*feed, error) {
+	id, err := strconv.ParseInt(q.Get("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	if _, err := h.app.Import(ctx, id); err != nil {
+		return nil, err
+	}
+	return &feed{
+		every: importEvery,
+		wants: func(e connexa.Event) bool {
+			return e.Topic == connexa.ImportChanged && e.ID == id || e.Topic == connexa.RunChanged
+		},
+		panel: func(ctx context.Context) ([]templ.Component, error) {
+			v, err := h.importView(ctx, id, q)
+			if err != nil {
+				return nil, err
+			}
+			return []templ.Component{views.ImportPartial(v)}, nil
+		},
+	}, nil
+}

@@ -1,0 +1,161 @@
+package handlers
+
+import (
+	"errors"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// importTestField is how much of the field "test" is read.
+const importTestField = 64
+
+// importStart answers GET /imports: where an import begins, and the last ones.
+func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) {
+	h.drawImportStart(w, r, http.StatusOK, views.ImportStart{Test: connexa.TestNone})
+}
+
+func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) {
+	recent, err := h.app.RecentImports(r.Context())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v.Recent, v.Tests = recent, h.app.ImportTests()
+	if len(v.Tests) > 1 && status == http.StatusOK {
+		v.Test = v.Tests[1] // who imports servers wants to know which of them work
+	}
+	h.fragmentStatus(w, r, status, views.ImportStartPage(h.frame(w, r, connexa.T("import.title"), views.NavImport), v))
+}
+
+// startImport answers POST /imports: a file or a text, read as it comes.
+func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) {
+	in := upload{h: h, r: r, test: connexa.TestNone}
+	err := in.read()
+	if err == nil && in.id == 0 {
+		err = connexa.FieldErrors{"file": connexa.T("import.error.none")}
+	}
+	if err != nil && in.id != 0 {
+		err = errors.Join(err, h.app.CancelImport(r.Context(), in.id))
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		// The limit of a request leaves room for the form around a file.
+		h.refuseImport(w, r, http.StatusRequestEntityTooLarge, in, connexa.Errorf(connexa.Invalid, "import.error.big", app.MaxImport>>20))
+	case err != nil && connexa.CodeOf(err) == connexa.Invalid:
+		h.refuseImport(w, r, http.StatusUnprocessableEntity, in, err)
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.redirect(w, r, importPath(in.id))
+	}
+}
+
+// refuseImport draws the form again. What was sent is not in it: it may be large,
+// and it holds passwords.
+func (h *Handlers) refuseImport(w http.ResponseWriter, r *http.Request, status int, in upload, err error) {
+	var errs connexa.FieldErrors
+	if !errors.As(err, &errs) {
+		field := in.field
+		if field == "" {
+			field = "file"
+		}
+		errs = connexa.FieldErrors{field: connexa.TextOf(err)}
+	}
+	h.drawImportStart(w, r, status, views.ImportStart{Test: in.test, Errors: errs})
+}
+
+// upload is the form of a new import on its way in.
+type upload struct {
+	h     *Handlers
+	r     *http.Request
+	id    int64 // of the import that came of it
+	field string
+	test  connexa.ImportTest
+}
+
+// read takes the parts in the order in which they come. Nothing of a file is
+// ever kept whole, in memory or in a temporary file.
+func (u *upload) read() error {
+	parts, err := u.r.MultipartReader()
+	if errors.Is(err, http.ErrNotMultipart) {
+		return u.readForm()
+	}
+	if err != nil {
+		return badForm(err)
+	}
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return badForm(err)
+		}
+		if err := u.part(part); err != nil {
+			return err
+		}
+	}
+}
+
+func (u *upload) part(part *multipart.Part) error {
+	defer part.Close()
+	switch name := part.FormName(); name {
+	case "test":
+		text, err := io.ReadAll(io.LimitReader(part, importTestField))
+		if err != nil {
+			return badForm(err)
+		}
+		return u.setTest(string(text))
+	case "file", "text":
+		first := make([]byte, 1)
+		n, err := io.ReadFull(part, first)
+		switch {
+		case errors.Is(err, io.EOF) && part.FileName() == "":
+			return nil // left empty
+		case err != nil && !errors.Is(err, io.EOF):
+			return badForm(err)
+		}
+		return u.take(name, part.FileName(), io.MultiReader(strings.NewReader(string(first[:n])), part))
+	}
+	return nil
+}
+
+// readForm reads a form without a file, as scripts send it.
+func (u *upload) readForm() error {
+	if err := u.r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if err := u.setTest(u.r.PostForm.Get("test")); err != nil {
+		return err
+	}
+	if text := u.r.PostForm.Get("text"); text != "" {
+		return u.take("text", "", strings.NewReader(text))
+	}
+	return nil
+}
+
+func (u *upload) take(field, name string, text io.Reader) error {
+	u.field = field
+	if u.id != 0 {
+		return connexa.Errorf(connexa.Invalid, "import.error.both")
+	}
+	id, err := u.h.app.UploadImport(u.r.Context(), name, u.test, text)
+	u.id = id
+	return err
+}
+
+// setTest may come before the file or after it.
+func (u *upload) setTest(s string) error {
+	if s == "" {
+		return nil
+	}
+	u.test = connexa.ImportTest(s)
+	return u.h.app.SetImportTest(u.r.Context(), u.id, u.test)
+}
