@@ -41,11 +41,15 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 			var (
 				j      connexa.Job
 				sealed []byte
+				runs   string
 			)
 			if err := rows.Scan(&j.ID, &j.NodeID, &j.Kind, &j.Attempt, &j.Revision, &j.Address, &j.Port, &j.Login,
 				&sealed, &j.Encryption, &j.AllowPAP,
-				&j.Verdict.Status, &j.Verdict.Doubt.NoAnswer, &j.Verdict.Doubt.NoTunnel, &j.Verdict.Doubt.LoginRefused); err != nil {
+				&j.Verdict.Status, &j.Verdict.Doubt.NoAnswer, &j.Verdict.Doubt.NoTunnel, &j.Verdict.Doubt.LoginRefused, &runs); err != nil {
 				return err
+			}
+			if err := json.Unmarshal([]byte(runs), &j.Runs); err != nil {
+				return fmt.Errorf("runs of job %d: %w", j.ID, err)
 			}
 			if kind != connexa.Ping {
 				if j.Password, err = d.ring.openPassword(sealed); err != nil {
@@ -101,7 +105,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 			_, err := tx.StmtContext(ctx, d.queue.requeue).ExecContext(ctx, j.ID)
 			return err
 		}
-		out.Runs, out.Ended, err = d.tally(ctx, tx, j.ID, p.Mark)
+		out.Runs, err = d.tally(ctx, tx, j.ID, j.Runs, p.Mark)
 		return err
 	})
 	return out, err
@@ -166,9 +170,10 @@ func changed(res sql.Result, err error) (bool, error) {
 	return n > 0, err
 }
 
-// tally counts the end of a job in every live run that waits for it and says
-// which runs those are and which of them are done now.
-func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark) (runs, ended []int64, err error) {
+// tally counts the end of a job in every live run that waits for it and returns
+// those runs. known are those that waited for it when it was claimed: mostly the
+// same, and then nobody has to ask.
+func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, known []int64, m connexa.Mark) (runs []int64, err error) {
 	var good, slow, bad, void int
 	switch {
 	case m == connexa.MarkGood:
@@ -180,25 +185,18 @@ func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark)
 	default:
 		void = 1
 	}
-	rows, err := tx.StmtContext(ctx, d.queue.tallyRun).QueryContext(ctx, good, slow, bad, void, d.now().UnixMilli(), jobID)
+	res, err := tx.StmtContext(ctx, d.queue.tallyRun).ExecContext(ctx, good, slow, bad, void, d.now().UnixMilli(), jobID)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var (
-			id    int64
-			state connexa.RunState
-		)
-		if err := rows.Scan(&id, &state); err != nil {
-			return nil, nil, err
-		}
-		runs = append(runs, id)
-		if !state.Live() {
-			ended = append(ended, id)
-		}
+	n, err := res.RowsAffected()
+	if err != nil || n == 0 {
+		return nil, err
 	}
-	return runs, ended, rows.Err()
+	if int(n) == len(known) {
+		return known, nil
+	}
+	return queryIDs(tx.StmtContext(ctx, d.queue.runsOf).QueryContext(ctx, jobID))
 }
 
 // endJobs closes jobs that will never be done, with a void mark, and counts them
@@ -212,7 +210,7 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 			m, d.now().UnixMilli(), id); err != nil {
 			return nil, err
 		}
-		counted, _, err := d.tally(ctx, tx, id, m)
+		counted, err := d.tally(ctx, tx, id, nil, m)
 		if err != nil {
 			return nil, err
 		}

@@ -9,8 +9,8 @@ import (
 // queueStatements are what every single job executes, prepared once on the
 // writer: reading their text anew would double the cost of a result.
 type queueStatements struct {
-	claim, claimed, release                        *sql.Stmt
-	closeJob, judge, addHistory, requeue, tallyRun *sql.Stmt
+	claim, claimed, release                                *sql.Stmt
+	closeJob, judge, addHistory, requeue, tallyRun, runsOf *sql.Stmt
 }
 
 func prepareQueue(ctx context.Context, write *sql.DB) (q queueStatements, err error) {
@@ -26,7 +26,8 @@ func prepareQueue(ctx context.Context, write *sql.DB) (q queueStatements, err er
 			RETURNING id`},
 		{&q.claimed, `
 			SELECT j.id, j.node_id, j.kind, j.attempt, n.revision, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap,
-				n.status, n.silences, n.tunnel_failures, n.refusals
+				n.status, n.silences, n.tunnel_failures, n.refusals,
+				(SELECT json_group_array(run_id) FROM run_jobs WHERE job_id = j.id AND cancelled = 0)
 			FROM json_each(?) c JOIN jobs j ON j.id = c.value JOIN nodes n ON n.id = j.node_id ORDER BY j.turn`},
 		{&q.release, `UPDATE jobs SET state = 'queued', run_after = ? WHERE id = ? AND state = 'running' AND attempt = ?`},
 		{&q.requeue, `UPDATE jobs SET state = 'queued', mark = '', reached = 0, cause = '', finished_at = NULL WHERE id = ?`},
@@ -47,8 +48,8 @@ func prepareQueue(ctx context.Context, write *sql.DB) (q queueStatements, err er
 			UPDATE runs SET good = good + ?, slow = slow + ?, bad = bad + ?, void = void + ?,
 				state = CASE WHEN good + slow + bad + void + 1 >= total THEN 'done' ELSE state END,
 				finished_at = CASE WHEN good + slow + bad + void + 1 >= total THEN ? END
-			WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0)
-			RETURNING id, state`},
+			WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0)`},
+		{&q.runsOf, `SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0`},
 	} {
 		if *p.dst, err = write.PrepareContext(ctx, p.query); err != nil {
 			return q, fmt.Errorf("prepare %q: %w", p.query, err)

@@ -142,6 +142,7 @@ type Job struct {
 	Attempt  int // the fence: raised by every claim
 	Revision int64
 	Verdict  Verdict // of the node, when the job was claimed
+	Runs     []int64 // that waited for the job then
 	Address  string
 	Port     int
 	Login    string
@@ -175,7 +176,6 @@ type Finished struct {
 	Verdict Verdict // of the node, after
 	Stale   bool    // the node was edited meanwhile: history only, and the job is queued again
 	Runs    []int64 // whose tallies changed
-	Ended   []int64 // of those, the ones that are done now
 }
 
 // Entry is one row of a node's history.

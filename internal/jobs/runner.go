@@ -47,9 +47,10 @@ type Config struct {
 // Runner keeps jobs running until its context ends.
 type Runner struct {
 	Config
-	gate *Gate
-	wake chan struct{}
-	done chan result
+	gate  *Gate
+	wake  chan struct{}
+	found chan result // from the workers to the writer
+	done  chan result // from the writer to the loop
 
 	mu      sync.Mutex
 	cancels map[int64]context.CancelCauseFunc // of the jobs in hand, by job
@@ -57,11 +58,14 @@ type Runner struct {
 	watch watch
 }
 
-// result is what a worker hands back to the loop.
+// result is what a worker found, on its way into the database and then to the
+// loop.
 type result struct {
-	job   connexa.Job
-	free  func() // gives the place at the gate back
-	local bool
+	job    connexa.Job
+	probed connexa.Probed
+	free   func() // gives the place at the gate back
+	write  bool   // probed is to be written
+	local  bool   // this machine was to blame
 }
 
 var errCancelled = errors.New("cancelled")
@@ -72,7 +76,7 @@ func NewRunner(c Config, gate *Gate) *Runner {
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
 	}
-	return &Runner{Config: c, gate: gate, wake: make(chan struct{}, 1), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
+	return &Runner{Config: c, gate: gate, wake: make(chan struct{}, 1), found: make(chan result, 64), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
 }
 
 // Wake makes the runner look for jobs at once. It never blocks.
@@ -112,7 +116,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if n > 0 {
 		r.Log.Info("jobs recovered", "count", n)
 	}
-	l := loop{Runner: r, ctx: ctx, kinds: make([]connexa.Kind, 0, len(r.Work)), more: map[connexa.Kind]bool{}}
+	l := loop{Runner: r, ctx: ctx, kinds: make([]connexa.Kind, 0, len(r.Work)), more: map[connexa.Kind]bool{}, written: make(chan struct{})}
 	for k := range r.Work {
 		l.kinds = append(l.kinds, k)
 		l.more[k] = true
@@ -131,10 +135,12 @@ type loop struct {
 	waiting []connexa.Job         // claimed, not started
 	blocked int                   // of these, how many the gate sent back at the last look
 	running int
-	wg      sync.WaitGroup
+	wg      sync.WaitGroup // the workers
+	written chan struct{}  // closed when the writer is done
 }
 
 func (l *loop) run() {
+	go l.write()
 	defer l.giveBack()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
@@ -229,15 +235,13 @@ func (l *loop) start() time.Duration {
 		l.cancels[j.ID] = cancel
 		l.mu.Unlock()
 		l.wg.Go(func() {
-			local := l.one(work, j)
+			res := l.one(work, j)
+			res.free = free
 			l.mu.Lock()
 			delete(l.cancels, j.ID)
 			l.mu.Unlock()
 			cancel(nil)
-			select {
-			case l.done <- result{job: j, free: free, local: local}:
-			case <-l.ctx.Done():
-			}
+			l.found <- res
 		})
 	}
 	clear(l.waiting[len(kept):])
@@ -251,6 +255,24 @@ func (l *loop) giveBack() {
 		l.release(j, time.Time{})
 	}
 	l.wg.Wait()
+	close(l.found) // the workers, who sent on it, are gone
+	<-l.written
+}
+
+// write puts results into the database, one after the other: SQLite has one
+// writer, and workers that queue for it would hand it over thousands of times a
+// second.
+func (l *loop) write() {
+	defer close(l.written)
+	for res := range l.found {
+		if res.write {
+			l.finish(res.job, res.probed)
+		}
+		select {
+		case l.done <- res:
+		case <-l.ctx.Done():
+		}
+	}
 }
 
 func (l *loop) suspects() {
@@ -267,43 +289,48 @@ func (l *loop) suspects() {
 	}
 }
 
-// one does one job and writes what came of it. It reports whether this machine
-// was to blame.
-func (r *Runner) one(ctx context.Context, j connexa.Job) (local bool) {
-	log := r.Log.With("job", j.ID, "kind", string(j.Kind), "node", j.NodeID, "attempt", j.Attempt)
-	work, cancel := context.WithTimeoutCause(ctx, r.Timeout, context.DeadlineExceeded)
+// one does one job.
+func (r *Runner) one(ctx context.Context, j connexa.Job) result {
+	res := result{job: j}
+	work, cancel := context.WithTimeout(ctx, r.Timeout)
 	probed, err := r.call(work, j)
 	cause := context.Cause(ctx) // asked before cancel, which would answer yes for itself
 	cancel()
 	var blame *connexa.LocalError
 	switch {
-	case errors.Is(cause, errCancelled):
-		return false // its row is closed already
+	case errors.Is(cause, errCancelled): // its row is closed already
+		return res
 	case err != nil && cause != nil: // shutdown, not a verdict about the node
 		r.release(j, time.Time{})
-		return false
+		return res
 	case errors.As(err, &blame):
-		log.Warn("probe", "err", err)
+		r.logOf(j).Warn("probe", "err", err)
 		r.release(j, time.Now().Add(5*time.Second))
-		return true
+		res.local = true
+		return res
 	case err != nil:
-		log.Error("probe", "err", err)
+		r.logOf(j).Error("probe", "err", err)
 		probed = connexa.Probed{Mark: connexa.MarkBroken, Outcome: connexa.Outcome{Kind: j.Kind, Reached: connexa.NoStep}}
 	}
 	if probed.Outcome.At.IsZero() {
 		probed.Outcome.At = time.Now()
 	}
-	// The outcome is written even while the program goes down. The writer's pool
-	// and SQLite's busy timeout bound the wait.
-	done, err := r.Store.Finish(context.WithoutCancel(ctx), j, probed)
+	res.probed, res.write = probed, true
+	return res
+}
+
+// finish writes a result, also while the program goes down. The writer's pool
+// and SQLite's busy timeout bound the wait.
+func (r *Runner) finish(j connexa.Job, probed connexa.Probed) {
+	done, err := r.Store.Finish(context.Background(), j, probed)
 	switch {
 	case connexa.CodeOf(err) == connexa.Conflict:
-		log.Debug("result dropped", "err", err)
-		return false
+		r.logOf(j).Debug("result dropped", "err", err)
+		return
 	case err != nil:
-		log.Error("write a result", "err", err)
+		r.logOf(j).Error("write a result", "err", err)
 		r.release(j, time.Now().Add(time.Second))
-		return false
+		return
 	}
 	r.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: j.NodeID}) // only after the commit
 	for _, id := range done.Runs {
@@ -313,7 +340,10 @@ func (r *Runner) one(ctx context.Context, j connexa.Job) (local bool) {
 	if done.Stale {
 		r.Wake()
 	}
-	return false
+}
+
+func (r *Runner) logOf(j connexa.Job) *slog.Logger {
+	return r.Log.With("job", j.ID, "kind", string(j.Kind), "node", j.NodeID, "attempt", j.Attempt)
 }
 
 func (r *Runner) release(j connexa.Job, due time.Time) {

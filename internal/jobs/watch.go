@@ -33,6 +33,10 @@ func (w *watch) note(done connexa.Finished, p connexa.Probed) {
 		if w.seen == nil {
 			w.seen, w.first = map[int64]int{}, map[int64]int{}
 		}
+		if _, known := w.seen[id]; !known {
+			delete(w.seen, id-remembered)
+			delete(w.first, id-remembered)
+		}
 		if w.seen[id] >= young {
 			continue
 		}
@@ -44,11 +48,10 @@ func (w *watch) note(done connexa.Finished, p connexa.Probed) {
 			w.ask = append(w.ask, id)
 		}
 	}
-	for _, id := range done.Ended {
-		delete(w.seen, id)
-		delete(w.first, id)
-	}
 }
+
+// remembered is how many of the latest runs are told apart from young ones.
+const remembered = 256
 
 // observe takes a job that ended and acts on the pattern, if there is one.
 func (l *loop) observe(ctx context.Context, res result) {

@@ -1,0 +1,279 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp/control"
+)
+
+const adminPassword = "Blue-Kite-7-Blue-Kite"
+
+// running is a Panel on a free port with somebody logged in.
+type running struct {
+	*Panel
+	tb     testing.TB
+	client *http.Client
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+// startPanel runs a panel over dir until the test ends.
+func startPanel(tb testing.TB, dir string) *running {
+	tb.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p, err := New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		stop()
+		tb.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := &running{Panel: p, tb: tb, client: &http.Client{Jar: jar}, stop: stop, ended: make(chan error, 1)}
+	go func() { r.ended <- p.Run(ctx) }()
+	tb.Cleanup(r.shutdown)
+	r.post("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})
+	return r
+}
+
+// shutdown ends the panel as a signal does.
+func (r *running) shutdown() {
+	r.stop()
+	if err, ok := <-r.ended; ok && err != nil {
+		r.tb.Errorf("the panel ended with %v", err)
+	}
+	select {
+	case <-r.ended:
+	default:
+		close(r.ended)
+	}
+}
+
+func (r *running) post(path string, form url.Values) *http.Response {
+	r.tb.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.URL()+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := r.client.Do(req)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode >= 400 {
+		r.tb.Fatalf("POST %s: %s", path, res.Status)
+	}
+	return res
+}
+
+// addNodes adds the servers of a fleet.
+func (r *running) addNodes(nodes []lab.Node) {
+	r.tb.Helper()
+	for _, n := range nodes {
+		node, password, err := connexa.ParseNode(connexa.NodeInput{
+			Address: n.Addr.Addr().String(), Port: fmt.Sprint(n.Addr.Port()), Login: n.Login, Password: n.Password,
+			Country: n.Country, City: n.City, Provider: n.Provider,
+		})
+		if err != nil {
+			r.tb.Fatal(err)
+		}
+		if _, err := r.db.AddNode(context.Background(), node, password, "admin"); err != nil {
+			r.tb.Fatal(err)
+		}
+	}
+}
+
+// listen reads the stream of the page that query names, until the panel ends,
+// and counts its lines.
+func (r *running) listen(query string, line func(string)) {
+	r.tb.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, r.URL()+"/events?"+query, nil)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	res, err := r.client.Do(req)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	go func() {
+		defer res.Body.Close()
+		for sc := bufio.NewScanner(res.Body); sc.Scan(); {
+			line(sc.Text())
+		}
+	}()
+}
+
+// pingAll runs a ping over all nodes and returns how long it took, from the
+// button to the last result.
+func (r *running) pingAll() time.Duration {
+	r.tb.Helper()
+	began := time.Now()
+	r.post("/runs", url.Values{"kind": {"ping"}, "all": {"1"}})
+	runs, _, err := r.app.RunPage(context.Background(), 0, 1)
+	if err != nil || len(runs) != 1 {
+		r.tb.Fatal(runs, err)
+	}
+	for runs[0].State.Live() {
+		time.Sleep(5 * time.Millisecond)
+		if runs[0], err = r.db.Run(context.Background(), runs[0].ID); err != nil {
+			r.tb.Fatal(err)
+		}
+	}
+	took := time.Since(began)
+	if runs[0].Good != runs[0].Total {
+		r.tb.Fatalf("run %+v", runs[0])
+	}
+	return took
+}
+
+// bareLoop does the same handshakes at the same concurrency and calls after for
+// each.
+func bareLoop(tb testing.TB, nodes []lab.Node, concurrency int, after func(i int) error) time.Duration {
+	tb.Helper()
+	began := time.Now()
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int64
+	)
+	for range concurrency {
+		wg.Go(func() {
+			for i := int(next.Add(1) - 1); i < len(nodes); i = int(next.Add(1) - 1) {
+				nc, err := net.Dial("tcp4", nodes[i].Addr.String())
+				if err != nil {
+					tb.Error(err)
+					return
+				}
+				c := control.NewConn(nc, control.Config{})
+				if _, err := c.Start(context.Background()); err != nil {
+					tb.Error(err)
+				}
+				_ = c.Stop(context.Background())
+				c.Close()
+				if err := after(i); err != nil {
+					tb.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(began)
+}
+
+// BenchmarkPing is a ping of 10,000 good servers through the whole panel, saved
+// and streamed to a page with 200 rows, against a bare loop that saves each
+// result with one bare SQL transaction (the node's row, its job's, one of
+// history, the same tables and indexes), and one that keeps nothing.
+func BenchmarkPing(b *testing.B) {
+	const n = 10_000
+	fleet := labtest.Start(b, lab.Config{Nodes: n, Seed: 1})
+	dir := b.TempDir()
+	p := startPanel(b, dir)
+	nodes := fleet.Nodes()
+	p.addNodes(nodes)
+	var heard atomic.Int64
+	p.listen("page=nodes&rows="+firstRows(200), func(string) { heard.Add(1) })
+	p.pingAll() // makes the job and history tables what they are in life
+	copied := filepath.Join(b.TempDir(), "bare.db")
+	bare := openBare(b, filepath.Join(dir, "connexa.db"), copied)
+	b.ResetTimer()
+	var panel, withTx, nothing time.Duration
+	for range b.N {
+		if !testing.Short() {
+			nothing += bareLoop(b, nodes, 256, func(int) error { return nil })
+		withTx += bareLoop(b, nodes, 256, bare)
+		}
+		panel += p.pingAll()
+	}
+	if heard.Load() == 0 {
+		b.Error("the stream was silent")
+	}
+	per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(b.N) / n }
+	b.ReportMetric(per(panel), "panel-µs/result")
+	b.ReportMetric(per(withTx), "bare-µs/result")
+	b.ReportMetric(per(nothing), "nothing-µs/result")
+	b.ReportMetric(float64(withTx)/float64(panel), "×bare(≥0.8)")
+	b.ReportMetric(float64(nothing)/float64(panel), "×nothing(≥0.35)")
+	b.ReportMetric(0, "ns/op")
+}
+
+// firstRows is the row token of the nodes 1 to n: their differences.
+func firstRows(n int) string {
+	return base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{1}, n))
+}
+
+// openBare copies the database and returns what a plain program would do with a
+// result.
+func openBare(tb testing.TB, from, to string) func(i int) error {
+	tb.Helper()
+	src, err := sql.Open("sqlite3", "file:"+from+"?mode=ro")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer src.Close()
+	if _, err := src.Exec("VACUUM INTO ?", to); err != nil {
+		tb.Fatal(err)
+	}
+	w, err := sql.Open("sqlite3", "file:"+to+"?_journal_mode=WAL&_busy_timeout=5000&_foreign_keys=on&_synchronous=NORMAL&_txlock=immediate&_secure_delete=on")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { w.Close() })
+	w.SetMaxOpenConns(1)
+	if _, err := w.Exec("UPDATE jobs SET state = 'running', mark = ''"); err != nil {
+		tb.Fatal(err)
+	}
+	var stmts [3]*sql.Stmt
+	for i, q := range []string{
+		`UPDATE nodes SET status = ?, kind = 'ping', reached = 3, latency = ?, control = 300, attempts = 1, lost = 0, checked_at = ? WHERE id = ?`,
+		`UPDATE jobs SET state = 'done', mark = 'good', reached = 3, finished_at = ? WHERE id = ?`,
+		`INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, reached, latency, control, attempts, detail)
+			VALUES (?, ?, 'probe', 'ping', 'answered', 'good', 'ping_ok', 'ping_ok', 3, ?, 300, 1, ?)`,
+	} {
+		if stmts[i], err = w.Prepare(q); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	detail := `{"attempts":[{"key":"attempt.good","args":[1,1234567,234567]}],"rungs":[{"step":"resolve","ok":true,"at":1234,"note":{"key":"rung.resolve.given"}},` +
+		`{"step":"tcp","ok":true,"at":123456,"note":{"key":"rung.tcp","args":[1723]}},{"step":"control","ok":true,"at":1234567,"note":{"key":"rung.control","args":["linux","local",1]}}]}`
+
+	return func(i int) error {
+		now := time.Now().UnixMilli()
+		tx, err := w.Begin()
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if _, err := tx.Stmt(stmts[0]).Exec("ping_ok", i, now, i+1); err != nil {
+			return err
+		}
+		if _, err := tx.Stmt(stmts[1]).Exec(now, i+1); err != nil {
+			return err
+		}
+		if _, err := tx.Stmt(stmts[2]).Exec(i+1, now, i, detail); err != nil {
+			return err
+		}
+		return tx.Commit()
+	}
+}
