@@ -73,7 +73,7 @@ func New(ctx context.Context, cfg config.Serve, version string, log *slog.Logger
 		Work: map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping},
 	}, gate)
 	p.app = app.New(app.Deps{
-		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Runner: p.runner, Nodes: p.db,
+		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -143,6 +143,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
+	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
 	g.Go(func() error {
 		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
