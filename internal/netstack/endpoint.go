@@ -35,7 +35,7 @@ type endpoint struct {
 	deadOnce sync.Once
 	running  sync.WaitGroup
 
-	in, out, notForUs atomic.Uint64
+	in, out, notForUs, damaged atomic.Uint64
 
 	mu         sync.RWMutex
 	dispatcher stack.NetworkDispatcher
@@ -111,7 +111,14 @@ func (e *endpoint) read() {
 			return
 		}
 		for i, p := range pkts[:n] {
-			if !e.isForUs(p) {
+			p, ok := intact(p)
+			if !ok {
+				e.damaged.Add(1)
+				continue
+			}
+			if [4]byte(p[16:20]) != e.addr {
+				// Nothing else may come out of a tunnel whose other end anyone can
+				// write into.
 				e.notForUs.Add(1)
 				continue
 			}
@@ -122,6 +129,7 @@ func (e *endpoint) read() {
 			e.in.Add(1)
 			pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
 			pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
+			pkt.RXChecksumValidated = true
 			merge.Enqueue(pkt)
 			pkt.DecRef()
 		}
@@ -139,12 +147,6 @@ func (e *endpoint) read() {
 			}
 		}
 	}
-}
-
-// isForUs lets in what is for our address: nothing else may come out of a
-// tunnel whose other end anyone can write into.
-func (e *endpoint) isForUs(p []byte) bool {
-	return len(p) >= header.IPv4MinimumSize && p[0]>>4 == 4 && [4]byte(p[16:20]) == e.addr
 }
 
 // deliverer gives what came out of the merging to whoever is attached.
@@ -304,9 +306,11 @@ func (e *endpoint) LinkAddress() tcpip.LinkAddress { return "" }
 // SetLinkAddress implements stack.NetworkLinkEndpoint.
 func (e *endpoint) SetLinkAddress(tcpip.LinkAddress) {}
 
-// Capabilities implements stack.NetworkLinkEndpoint. Received checksums are
-// checked by the stack: GRE has none of its own.
-func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities { return stack.CapabilityNone }
+// Capabilities implements stack.NetworkLinkEndpoint: checksums of what comes
+// were checked by intact.
+func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities {
+	return stack.CapabilityRXChecksumOffload
+}
 
 // Attach implements stack.NetworkLinkEndpoint.
 func (e *endpoint) Attach(d stack.NetworkDispatcher) {

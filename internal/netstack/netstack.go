@@ -137,13 +137,14 @@ func (s *Stack) Dead() <-chan struct{} { return s.end.dead }
 type Stats struct {
 	In, Out  uint64
 	NotForUs uint64 // dropped: their destination was not our address
+	Damaged  uint64 // dropped: wrong length or checksum
 	Retries  uint64 // TCP segments sent again
 }
 
 // Stats returns the counters as they stand.
 func (s *Stack) Stats() Stats {
 	return Stats{
-		In: s.end.in.Load(), Out: s.end.out.Load(), NotForUs: s.end.notForUs.Load(),
+		In: s.end.in.Load(), Out: s.end.out.Load(), NotForUs: s.end.notForUs.Load(), Damaged: s.end.damaged.Load(),
 		Retries: s.stack.Stats().TCP.Retransmits.Value(),
 	}
 }

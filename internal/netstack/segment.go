@@ -1,8 +1,6 @@
 package netstack
 
 import (
-	"encoding/binary"
-
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -80,11 +78,7 @@ func finish(p []byte, ipLen, at int, last bool) {
 		tcp.SetFlags(uint8(tcp.Flags() &^ (header.TCPFlagFin | header.TCPFlagPsh)))
 	}
 	tcp.SetChecksum(0)
-	var pseudo [12]byte
-	copy(pseudo[:8], p[12:20])
-	pseudo[9] = byte(header.TCPProtocolNumber)
-	binary.BigEndian.PutUint16(pseudo[10:], uint16(len(tcp)))
-	tcp.SetChecksum(^checksum.Checksum(tcp, checksum.Checksum(pseudo[:], 0)))
+	tcp.SetChecksum(^checksum.Checksum(tcp, pseudoSum(p, len(tcp))))
 }
 
 // gather copies the beginning of parts to dst.
