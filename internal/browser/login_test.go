@@ -1,0 +1,68 @@
+package browser
+
+import "testing"
+
+const loginButton = `form[action="/login"] .btn.primary`
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	b := startPanel(t).openTab(t)
+	b.expect(unprocessable, tooMany)
+
+	// A page that was asked for before the login comes after it.
+	b.see("/runs")
+	b.wait(at("/login"))
+
+	b.fill(`[name=username]`, admin)
+	try := func(word string) {
+		t.Helper()
+		b.do(mark)
+		b.fill(`[name=password]`, word)
+		b.click(loginButton)
+		b.wait(`!window.seen && document.readyState === "complete"`)
+	}
+	const problem = `document.querySelector("#problem")?.textContent ?? ""`
+	tries := 0
+	for ; tries < 12; tries++ {
+		try("not the password")
+		if got := get[string](b, `document.querySelector("[name=username]").value`); got != admin {
+			t.Fatalf("the name that was typed became %q", got)
+		}
+		if get[string](b, `document.querySelector("[name=password]").value`) != "" {
+			t.Fatal("the page sends the password back")
+		}
+		if get[bool](b, `/Try again in \d/.test(`+problem+`)`) {
+			break
+		}
+		if got := get[string](b, problem); got != "The user name or the password is wrong." {
+			t.Fatalf("the page says %q", got)
+		}
+	}
+	if tries < 3 || tries == 12 {
+		t.Errorf("a wait is shown after %d wrong passwords", tries)
+	}
+	// The right one has to wait as well, and then leads to the page asked for.
+	until(t, patience, func() error {
+		try(password)
+		return b.is(at("/runs"))
+	})
+}
+
+func TestLogoutEndsTheOtherTab(t *testing.T) {
+	t.Parallel()
+	b := startPanel(t).openTab(t)
+	b.expect(unauthorized)
+	b.login()
+	other := b.another()
+	other.expect(unauthorized, streamEnded)
+	other.see("/nodes")
+	other.live()
+
+	b.click(`button[popovertarget=account].entry`)
+	b.click(`form[action="/logout"] button`)
+	b.wait(at("/login"))
+	// The stream ends within 5 s, and the page asks for the login or says that it hears no more.
+	other.wait(at("/login") + ` || document.querySelector("#live")?.hidden === false`)
+	other.see("/nodes")
+	other.wait(at("/login"))
+}

@@ -1,0 +1,189 @@
+package browser
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/lab"
+)
+
+const (
+	admin    = "admin"
+	password = "Copper-Lantern-42"
+)
+
+// panel is the program over a data folder of its own.
+type panel struct {
+	t    *testing.T
+	data string
+	url  string // the same after a restart
+
+	cmd   *exec.Cmd
+	ended chan error
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+// startPanel starts the program and stops it when the test ends.
+func startPanel(t *testing.T) *panel {
+	t.Helper()
+	need(t)
+	p := &panel{t: t, data: t.TempDir()}
+	p.start("127.0.0.1:0")
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			t.Logf("the panel's log:\n%s", p.logged())
+		}
+	})
+	return p
+}
+
+// start returns when the panel answers.
+func (p *panel) start(listen string) {
+	p.t.Helper()
+	path, err := program()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--listen", listen, "--data", p.data)
+	cmd.Env = append(os.Environ(), "CONNEXA_ADMIN_PASSWORD="+password)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.cmd, p.ended = cmd, make(chan error, 1)
+	answers := make(chan string, 1)
+	go func() {
+		p.follow(log, answers)
+		p.ended <- cmd.Wait()
+	}()
+	select {
+	case p.url = <-answers:
+	case err := <-p.ended:
+		p.cmd = nil
+		p.t.Fatalf("the panel ended at once: %v\n%s", err, p.logged())
+	case <-time.After(20 * time.Second):
+		p.t.Fatalf("the panel does not come up\n%s", p.logged())
+	}
+}
+
+// follow keeps the log, and fails the test for what the panel calls an error.
+func (p *panel) follow(log io.Reader, answers chan<- string) {
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		p.mu.Lock()
+		p.log.WriteString(lines.Text() + "\n")
+		p.mu.Unlock()
+		var entry struct{ Level, Msg, URL string }
+		if json.Unmarshal(lines.Bytes(), &entry) != nil {
+			continue // a panic, perhaps; the exit code tells
+		}
+		if entry.Level == "ERROR" {
+			p.t.Errorf("the panel logged an error: %s", lines.Text())
+		}
+		if entry.URL != "" && entry.Msg == "the panel answers" {
+			answers <- entry.URL
+		}
+	}
+}
+
+func (p *panel) logged() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// stop ends the panel as a service manager does. It is well to stop one that
+// does not run.
+func (p *panel) stop() {
+	p.t.Helper()
+	if p.cmd == nil {
+		return
+	}
+	cmd := p.cmd
+	p.cmd = nil
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Errorf("stop the panel: %v", err)
+	}
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			p.t.Errorf("the panel stopped with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		p.t.Error("the panel did not stop in time")
+		_ = cmd.Process.Kill() // it may have ended just now
+		<-p.ended
+	}
+}
+
+// again starts the panel that was stopped, at the same address.
+func (p *panel) again() {
+	p.t.Helper()
+	u, err := url.Parse(p.url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.start(u.Host)
+}
+
+// client is a browser without a window, to bring a panel into a state quickly.
+type client struct {
+	t    *testing.T
+	url  string
+	http http.Client
+}
+
+// client logs in.
+func (p *panel) client() *client {
+	p.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := &client{t: p.t, url: p.url, http: http.Client{Jar: jar, Timeout: 20 * time.Second}}
+	c.post("/login", url.Values{"username": {admin}, "password": {password}})
+	return c
+}
+
+// post sends a form, follows the redirect and fails the test unless the page
+// behind it is well.
+func (c *client) post(path string, form url.Values) {
+	c.t.Helper()
+	answer, err := c.http.PostForm(c.url+path, form)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+		c.t.Fatalf("POST %s: %s\n%s", path, answer.Status, body)
+	}
+}
+
+// add puts servers of the lab into the panel, as the form does.
+func (c *client) add(nodes []lab.Node) {
+	c.t.Helper()
+	for _, n := range nodes {
+		c.post("/nodes", url.Values{
+			"address": {n.Addr.Addr().String()}, "port": {"1723"}, "login": {n.Login}, "password": {n.Password},
+			"country": {n.Country}, "state": {n.State}, "city": {n.City}, "zip": {n.Zip}, "provider": {n.Provider},
+			"comment": {n.Comment()}, "encryption": {""},
+		})
+	}
+}

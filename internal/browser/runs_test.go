@@ -1,0 +1,175 @@
+package browser
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+)
+
+const (
+	pingAll   = `#list header button[name=kind][value=ping]`
+	barCancel = `#runs-bar form[action$="/cancel"] button`
+)
+
+// rows says, as an expression, how many rows of the table show a status.
+func rows(status string) string {
+	return fmt.Sprintf(`document.querySelectorAll('#list tbody tr[data-key^=%s]').length`, js(status+"|"))
+}
+
+// fleet runs a fleet and puts it into the panel.
+func (p *panel) fleet(nodes int, faults string) *lab.Fleet {
+	p.t.Helper()
+	fleet := labtest.Start(p.t, lab.Config{Nodes: nodes, Seed: 3, Faults: labtest.Faults(p.t, faults)})
+	p.client().add(fleet.Nodes())
+	return fleet
+}
+
+func TestRowsTurnWithoutReload(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.fleet(30, "good=4,refuse=1")
+	b := p.openTab(t)
+	b.login()
+	b.wait(rows("not_tested") + ` === 30`)
+	b.do(mark, chromedp.Evaluate[chromedp.Void](`
+		window.turned = new Set();
+		new MutationObserver(() => document.querySelectorAll("#list tbody tr:not([data-key^=not_tested])").forEach(row => turned.add(row.id)))
+			.observe(document.querySelector("#list"), {subtree: true, childList: true, attributes: true});
+		window.bars = 0;
+		new MutationObserver(() => bars += document.querySelectorAll("#runs-bar .run").length)
+			.observe(document.querySelector("#runs-bar").parentElement, {subtree: true, childList: true, characterData: true})`))
+	b.click(pingAll)
+	b.wait(rows("ping_ok") + ` === 24 && ` + rows("ping_failed") + ` === 6`)
+	b.wait(`window.seen && window.turned.size === 30 && window.bars > 0`)
+	// The chips count along.
+	b.wait(`document.querySelector("#chip-ping_ok b").textContent === "24" && document.querySelector("#chip-ping_failed b").textContent === "6"`)
+	if n := get[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("port refused")).length`); n != 6 {
+		t.Errorf("%d rows say that the port is refused, want 6", n)
+	}
+	// What the stream drew is what a fresh page shows.
+	const table = `[...document.querySelectorAll("#list tbody tr")].map(row => row.dataset.key).join("\n")`
+	live := get[string](b, table)
+	b.do(chromedp.Reload())
+	b.wait(`!window.seen && document.readyState === "complete"`)
+	if fresh := get[string](b, table); fresh != live {
+		t.Errorf("the page that was watched:\n%s\na fresh one:\n%s", live, fresh)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.fleet(24, "good=1,silent=2")
+	b := p.openTab(t)
+	b.login()
+	b.do(mark)
+	b.click(pingAll)
+	b.wait(rows("ping_ok") + ` === 8`) // the others keep silent for 18 s
+	pressed := time.Now()
+	b.click(barCancel)
+	b.waitFor(2*time.Second, has("#runs-bar", "cancelled"))
+	t.Logf("cancelled after %v", time.Since(pressed).Round(time.Millisecond))
+	b.wait(`window.seen && ` + rows("not_tested") + ` === 16 && ` + rows("ping_ok") + ` === 8`)
+	b.wait(`![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
+
+	b.see("/runs")
+	b.click(`#list a[href^="/runs/"], .runs tbody a[href^="/runs/"]`)
+	b.wait(`/^\/runs\/\d+$/.test(location.pathname)`)
+	b.wait(has("main .badge", "Cancelled"))
+	got := groups(b)
+	if total := sum(got); total != 24 || got[""] != 0 {
+		t.Errorf("the groups of the run are %v, together %d of 24", got, total)
+	}
+}
+
+// groups are the figures of a run's page by the title of the group.
+func groups(b *tab) map[string]int {
+	b.t.Helper()
+	return get[map[string]int](b, `Object.fromEntries([...document.querySelectorAll(".groups .group")].map(g => [g.querySelector("b").textContent.trim(), +g.querySelector(".n").textContent.replace(/\D/g, "")]))`)
+}
+
+func sum(m map[string]int) (n int) {
+	for v := range maps.Values(m) {
+		n += v
+	}
+	return n
+}
+
+func TestTwoTabs(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.fleet(12, "good=1,silent=1")
+	b := p.openTab(t)
+	b.login()
+	other := b.another()
+	other.see("/settings") // the bar is on every page
+	other.live()
+	third := b.another()
+	third.see("/nodes?status=not_tested")
+	third.live()
+	other.do(mark)
+	third.do(mark)
+
+	b.click(pingAll)
+	other.wait(`window.seen && ` + has("#runs-bar", "of 12"))
+	third.wait(`window.seen && ` + rows("ping_ok") + ` === 6`)
+	// A reload keeps the progress.
+	b.do(chromedp.Reload())
+	b.wait(`!window.seen && document.readyState === "complete" && ` + has("#runs-bar", "6 of 12"))
+	b.live()
+	// What one tab cancels, the others see.
+	other.click(barCancel)
+	b.wait(has("#runs-bar", "cancelled"))
+	third.wait(has("#runs-bar", "cancelled") + ` && window.seen`)
+}
+
+// causes are the sentences for what a lab server may be found guilty of.
+var causes = map[string]string{
+	"tcp.refused":      "port refused",
+	"control.timeout":  "port open, no PPTP answer",
+	"control.not_pptp": "not a PPTP server",
+	"control.half":     "answer cut short",
+	"control.reset":    "connection reset before the answer",
+	"control.rejected": "the server refused",
+	"control.version":  "another protocol version",
+}
+
+// verdicts fails the test unless every row of the node list shows what the
+// behaviour of its server deserves.
+func verdicts(b *tab, fleet *lab.Fleet) {
+	b.t.Helper()
+	type row struct{ Key, Why, Badge string }
+	got := get[map[string]row](b, `Object.fromEntries([...document.querySelectorAll("#list tbody tr")].map(row => [
+		row.querySelector(".where a").textContent.trim(),
+		{Key: row.dataset.key, Why: row.querySelector(".why-cell").textContent.trim(), Badge: row.querySelector(".badge").textContent.trim()}]))`)
+	for _, n := range fleet.Nodes() {
+		want := n.Behaviour.Expect()
+		r, ok := got[n.Addr.Addr().String()]
+		if !ok {
+			b.t.Errorf("%v (%v) is missing", n.Addr, n.Behaviour)
+			continue
+		}
+		key := strings.Split(r.Key, "|") // status, step, cause, …
+		if key[0] != want.Status || key[2] != want.Cause {
+			b.t.Errorf("%v (%v) ended as %s %s, want %s %s", n.Addr, n.Behaviour, key[0], key[2], want.Status, want.Cause)
+		}
+		if badge := map[string]string{"ping_ok": "Ping OK", "ping_failed": "No answer"}[want.Status]; r.Badge != badge {
+			b.t.Errorf("%v (%v) has the badge %q, want %q", n.Addr, n.Behaviour, r.Badge, badge)
+		}
+		if want.Cause != "" && !strings.Contains(r.Why, causes[want.Cause]) {
+			b.t.Errorf("%v (%v) gives the reason %q, want %q", n.Addr, n.Behaviour, r.Why, causes[want.Cause])
+		}
+		delete(got, n.Addr.Addr().String())
+	}
+	for _, address := range slices.Sorted(maps.Keys(got)) {
+		b.t.Errorf("%s is no server of the fleet", address)
+	}
+}

@@ -1,0 +1,313 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience is how long a test waits for what a person would expect at once: the
+// machine may be busy with other tests.
+const patience = 15 * time.Second
+
+// tab is a page in the browser. What a page writes to its console as an error or
+// a warning fails the test, and so does a breach of the policy for content.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+	url string // of the panel
+
+	mu       sync.Mutex
+	expected []string
+}
+
+// openTab opens a tab with cookies of its own.
+func (p *panel) openTab(t *testing.T) *tab {
+	t.Helper()
+	parent, err := chromium()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newTab(t, parent, p.url, chromedp.WithNewBrowserContext())
+}
+
+// another opens a second tab of the same person.
+func (b *tab) another() *tab {
+	b.t.Helper()
+	return newTab(b.t, b.ctx, b.url, chromedp.WithNewWindow(true))
+}
+
+func newTab(t *testing.T, parent context.Context, url string, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	b := &tab{t: t, url: url}
+	ctx, stop := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.hear))...)
+	t.Cleanup(stop)
+	b.ctx = ctx
+	// The tab lives as long as the context that opens it.
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, target, audits.Enable, cdp.Empty{}); err != nil {
+			return fmt.Errorf("listen to the issues of the page: %w", err)
+		}
+		// A page in the background would stop its stream.
+		_, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return err
+	}))
+	b.size(1280, 860)
+	return b
+}
+
+// hear gets everything that the tab reports.
+func (b *tab) hear(event any) {
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if x := e.ExceptionDetails.Exception; x != nil {
+			text += " " + x.Description
+		}
+		b.complain(text)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			var text []string
+			for _, arg := range e.Args {
+				text = append(text, string(arg.Value)+arg.Description)
+			}
+			b.complain(strings.Join(text, " "))
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			b.complain(e.Entry.Text + " " + e.Entry.URL)
+		}
+	case *audits.EventIssueAdded:
+		if e.Issue.Code == audits.InspectorIssueCodeContentSecurityPolicyIssue {
+			details, _ := json.Marshal(e.Issue.Details.ContentSecurityPolicyIssueDetails)
+			b.complain("breach of the policy: " + string(details))
+		}
+	}
+}
+
+// complain fails the test, unless it expects the complaint.
+func (b *tab) complain(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, part := range b.expected {
+		if strings.Contains(text, part) {
+			return
+		}
+	}
+	b.t.Errorf("the page complains: %s", text)
+}
+
+// expect allows complaints that have the text in them: a browser reports every
+// answer of 400 and more, also where it is the right one.
+func (b *tab) expect(text ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expected = append(b.expected, text...)
+}
+
+// Answers that a browser reports although they are right.
+const (
+	unprocessable = "status of 422"
+	tooMany       = "status of 429"
+	unauthorized  = "status of 401"
+	unreachable   = "net::ERR_"
+	streamEnded   = "htmx:sse:error"
+)
+
+// do runs actions, or fails the test.
+func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := b.try(actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *tab) try(actions ...chromedp.Action[chromedp.Void]) error {
+	if chromedp.FromContext(b.ctx).Target == nil {
+		return chromedp.Do(b.ctx, actions...) // opens the tab, which lives as long as this context
+	}
+	ctx, stop := context.WithTimeout(b.ctx, patience)
+	defer stop()
+	return chromedp.Do(ctx, actions...)
+}
+
+func (b *tab) size(width, height int64) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1)))
+}
+
+// see goes to a page of the panel.
+func (b *tab) see(path string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(b.url + path))
+}
+
+// click presses the mouse on the first element of the selector, when it is seen.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	if err := b.try(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)); err != nil {
+		b.t.Fatalf("click %s: %v", selector, err)
+	}
+}
+
+// fill types a text into a field, in the place of what is there.
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	field := chromedp.CSS(selector)
+	if err := b.try(
+		chromedp.WaitVisible(field),
+		chromedp.Evaluate[chromedp.Void](`document.querySelector(`+js(selector)+`).select()`),
+		chromedp.SendKeys(field, text),
+	); err != nil {
+		b.t.Fatalf("type into %s: %v", selector, err)
+	}
+}
+
+// press strikes one key, wherever the focus is. Unlike chromedp.KeyEvent it
+// leaves it to the page to swallow the character.
+func (b *tab) press(key string) {
+	b.t.Helper()
+	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key}
+	switch key {
+	case "Enter":
+		down.Text, down.Code, down.WindowsVirtualKeyCode = "\r", key, 13
+	case "Escape":
+		down.Code, down.WindowsVirtualKeyCode = key, 27
+	case "Tab":
+		down.Code, down.WindowsVirtualKeyCode = key, 9
+	default:
+		down.Text = key
+	}
+	up := down
+	up.Type, up.Text = input.DispatchKeyEventTypeKeyUp, ""
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, target, input.DispatchKeyEvent, down); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, input.DispatchKeyEvent, up)
+		return err
+	}))
+}
+
+// get evaluates an expression in the page and waits for its promise.
+func get[T any](b *tab, expression string) T {
+	b.t.Helper()
+	v, err := evaluate[T](b, expression)
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+func evaluate[T any](b *tab, expression string) (T, error) {
+	ctx, stop := context.WithTimeout(b.ctx, patience)
+	defer stop()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// wait asks the page until the expression is true, across navigations.
+func (b *tab) wait(expression string) {
+	b.t.Helper()
+	b.waitFor(patience, expression)
+}
+
+func (b *tab) waitFor(limit time.Duration, expression string) {
+	b.t.Helper()
+	until(b.t, limit, func() error {
+		ok, err := evaluate[bool](b, "!!("+expression+")")
+		if err != nil {
+			return fmt.Errorf("%s: %w", expression, err)
+		}
+		if !ok {
+			return fmt.Errorf("%s stays false on %s", expression, b.where())
+		}
+		return nil
+	})
+}
+
+// where is the address of the page and what can be read on it, for messages.
+func (b *tab) where() string {
+	text, err := evaluate[string](b, `location.href + "\n" + (document.querySelector("main")?.innerText ?? "").slice(0, 1500)`)
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// until asks again and again, and fails the test with the last answer when the
+// time is over.
+func until(t *testing.T, limit time.Duration, ask func() error) {
+	t.Helper()
+	deadline, pause := time.Now().Add(limit), 20*time.Millisecond
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v: %v", limit, err)
+		}
+		<-time.After(pause)
+		pause = min(2*pause, 250*time.Millisecond)
+	}
+}
+
+// js writes a value as JavaScript.
+func js(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // no test asks for what cannot be written
+	}
+	return string(text)
+}
+
+// at says, as an expression, that the page is that of a path.
+func at(path string) string {
+	return fmt.Sprintf(`location.pathname === %s && document.readyState === "complete"`, js(path))
+}
+
+// has says, as an expression, that an element has the text in it.
+func has(selector, text string) string {
+	return fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, js(selector), js(text))
+}
+
+// login logs in through the form.
+func (b *tab) login() {
+	b.t.Helper()
+	b.see("/login")
+	b.fill(`[name=username]`, admin)
+	b.fill(`[name=password]`, password)
+	b.click(`form[action="/login"] .btn.primary`)
+	b.wait(at("/nodes"))
+	b.live()
+}
+
+// live waits until the page hears its stream.
+func (b *tab) live() {
+	b.t.Helper()
+	b.wait(`document.querySelector("#stream")?._htmx?.sse`)
+}
+
+// is asks the page once.
+func (b *tab) is(expression string) error {
+	ok, err := evaluate[bool](b, "!!("+expression+")")
+	if err == nil && !ok {
+		err = fmt.Errorf("%s is false on %s", expression, b.where())
+	}
+	return err
+}
+
+// mark leaves a sign in the page that is gone once another page is there.
+var mark = chromedp.Evaluate[chromedp.Void](`window.seen = true`)
