@@ -200,6 +200,13 @@ on("click", async (event) => {
   });
 }
 
+// An address has no empty filters in it.
+on("htmx:config:request", (event) => {
+  const { method, body } = event.detail.ctx.request;
+  if (method !== "GET" || !(body instanceof FormData)) return;
+  for (const [name, value] of [...body]) if (value === "") body.delete(name, value);
+});
+
 // Focus survives a list that is drawn again.
 {
   let held = "";

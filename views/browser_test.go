@@ -1,0 +1,306 @@
+package views
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/chromedp/chromedp"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/static"
+)
+
+// fake is a panel with just enough behind it for the page's script.
+type fake struct {
+	*httptest.Server
+	p *i18n.Printer
+
+	mu       sync.Mutex
+	asked    []string // requests, in order
+	refusals []int    // statuses that /events answers first
+	messages chan string
+}
+
+func newFake(t *testing.T) *fake {
+	f := &fake{p: i18n.New(i18n.English, nil).At(now), messages: make(chan string, 8)}
+	draw := func(w http.ResponseWriter, r *http.Request, c templ.Component) {
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if err := c.Render(i18n.With(r.Context(), f.p), w); err != nil {
+			t.Error(err)
+		}
+	}
+	list := func(r *http.Request) Nodes {
+		filter, err := connexa.ParseFilter(r.URL.Query())
+		if err != nil {
+			t.Error(err)
+		}
+		l := NodeList{
+			Query: connexa.ListQuery{Filter: filter, Sort: connexa.ParseSort(r.URL.Query().Get("sort")), Size: 50},
+			Page:  connexa.NodePage{Total: 300, Next: "c"}, Fleet: 300, Rows: sampleRows(), Kinds: []connexa.RunKind{connexa.RunPing}, Stream: "/events?page=nodes",
+		}
+		return Nodes{NodeFilters{filter, connexa.Facets{Total: 300, Statuses: map[connexa.Status]int{connexa.PingOK: 200, connexa.PingFailed: 100}, Countries: []connexa.Facet{{Value: "DE", Count: 3}}}}, l}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+static.Prefix, static.Handler())
+	mux.HandleFunc("GET /nodes", func(w http.ResponseWriter, r *http.Request) {
+		if v := list(r); r.Header.Get("HX-Request") == "true" {
+			draw(w, r, NodeListPart(v.List))
+		} else {
+			draw(w, r, NodesPage(Page{Title: "Nodes", Nav: NavNodes, User: "admin", Here: "/nodes"}, v))
+		}
+	})
+	mux.HandleFunc("POST /nodes/delete", func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		draw(w, r, ConfirmDialog(ConfirmDelete(f.p, len(r.PostForm["id"]), r.PostForm)))
+	})
+	mux.HandleFunc("POST /runs", func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		draw(w, r, ToastPartial(Toast{Tone: ToneGood, Text: connexa.T("nodes.match", len(r.PostForm["id"]))}))
+	})
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		draw(w, r, Bare(Page{Title: "login"}))
+	})
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		status := 200
+		if len(f.refusals) > 0 {
+			status, f.refusals = f.refusals[0], f.refusals[1:]
+		}
+		f.mu.Unlock()
+		if status != 200 {
+			http.Error(w, "no", status)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		rc := http.NewResponseController(w)
+		fmt.Fprint(w, "event: ping\ndata: \n\n")
+		rc.Flush()
+		for {
+			select {
+			case <-r.Context().Done():
+				return
+			case m := <-f.messages:
+				fmt.Fprint(w, m)
+				rc.Flush()
+			}
+		}
+	})
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		f.asked = append(f.asked, r.Method+" "+r.URL.RequestURI())
+		f.mu.Unlock()
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
+	return f
+}
+
+func (f *fake) was(t *testing.T, request string) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.asked {
+		if r == request {
+			return
+		}
+	}
+	t.Errorf("nobody asked %q; asked were %q", request, f.asked)
+}
+
+// say sends one unnamed message to the page's stream.
+func (f *fake) say(t *testing.T, c templ.Component) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := c.Render(i18n.With(t.Context(), f.p), &b); err != nil {
+		t.Fatal(err)
+	}
+	f.messages <- "data: " + strings.ReplaceAll(b.String(), "\n", "\ndata: ") + "\n\n"
+}
+
+func open(t *testing.T, ctx context.Context, url string) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for an expression to hold in the page, across navigations.
+func until(t *testing.T, ctx context.Context, expression string) {
+	t.Helper()
+	look := `(() => { try { return !!(` + expression + `) } catch { return false } })()`
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look)); err == nil && ok {
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal(ctx.Err())
+		}
+	}
+	t.Fatalf("never: %s", expression)
+}
+
+func click(t *testing.T, ctx context.Context, selector string) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(ctx, 8*time.Second)
+	defer stop()
+	if err := chromedp.Do(ctx, chromedp.Click(selector)); err != nil {
+		t.Fatalf("click %s: %v", selector, err)
+	}
+}
+
+func press(t *testing.T, ctx context.Context, keys string) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
+		t.Fatalf("press %q: %v", keys, err)
+	}
+}
+
+func TestRowsTurnLive(t *testing.T) {
+	f, ctx := newFake(t), browser(t)
+	open(t, ctx, f.URL+"/nodes")
+	until(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
+	click(t, ctx, "#pick-node-11")
+	row := sampleRows()[10]
+	row.Status, row.Last.At, row.Last.Reached = connexa.PingOK, now, connexa.Control
+	f.say(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}), RowGone(10)))
+	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
+	until(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)
+	if get(t, ctx, `document.querySelector("#pick-node-11").checked`) != true {
+		t.Error("a selected row is no longer selected after it changed")
+	}
+	if get(t, ctx, `document.querySelector("#node-11").classList.contains("fresh")`) != true {
+		t.Error("a changed row does not glow")
+	}
+	if get(t, ctx, `document.querySelectorAll("#node-11").length`) != 1.0 {
+		t.Error("the row stands there twice")
+	}
+}
+
+func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {
+	f, ctx := newFake(t), browser(t)
+	f.refusals = []int{503, 502}
+	open(t, ctx, f.URL+"/nodes")
+	until(t, ctx, `!document.querySelector("#live").hidden`)
+	until(t, ctx, `document.querySelector("#live").hidden && document.querySelector("#stream")._htmx?.sse`)
+	row := sampleRows()[10]
+	row.Status = connexa.PingFailed
+	f.say(t, RowSwap(row, true))
+	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "No answer"`)
+}
+
+func TestStreamWithoutLoginLeadsToIt(t *testing.T) {
+	f, ctx := newFake(t), browser(t)
+	f.refusals = []int{401}
+	open(t, ctx, f.URL+"/nodes?q=a")
+	until(t, ctx, `location.pathname === "/login"`)
+	f.was(t, "GET /login?next=%2Fnodes%3Fq%3Da")
+}
+
+func TestFiltersAndOrder(t *testing.T) {
+	f, ctx := newFake(t), browser(t)
+	open(t, ctx, f.URL+"/nodes")
+	click(t, ctx, "#chip-ping_failed")
+	until(t, ctx, `new URLSearchParams(location.search).get("status") === "ping_failed"`)
+	if got := get(t, ctx, `location.search`); got != "?status=ping_failed" {
+		t.Errorf("the address bar has %v", got)
+	}
+	click(t, ctx, "#sort-latency")
+	until(t, ctx, `document.querySelector("th.late").ariaSort === "ascending"`)
+	until(t, ctx, `document.activeElement.id === "sort-latency"`)
+	press(t, ctx, "/")
+	until(t, ctx, `document.activeElement.id === "q"`)
+	get(t, ctx, `document.activeElement.value = ""`) // driven keys type even where the page prevents it
+	press(t, ctx, "ops")
+	until(t, ctx, `new URLSearchParams(location.search).get("q") === "ops"`)
+	if got := get(t, ctx, `location.search`); got != "?q=ops&status=ping_failed&sort=latency" {
+		t.Errorf("the address bar has %v", got)
+	}
+	if got := get(t, ctx, `document.activeElement.id`); got != "q" {
+		t.Errorf("the focus left the search for %v", got)
+	}
+	until(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
+	click(t, ctx, `[popovertarget="filter-country"]`)
+	click(t, ctx, `#filter-country label`)
+	until(t, ctx, `new URLSearchParams(location.search).get("country") === "DE"`)
+	if get(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`) != true {
+		t.Error("the menu closed at the first choice")
+	}
+}
+
+func TestSelection(t *testing.T) {
+	f, ctx := newFake(t), browser(t)
+	open(t, ctx, f.URL+"/nodes")
+	shown := `getComputedStyle(document.querySelector("#bulk")).display !== "none"`
+	if get(t, ctx, shown) == true {
+		t.Error("the bulk bar is there without a selection")
+	}
+	click(t, ctx, "#pick-node-2")
+	at := func(selector string) (x, y float64) {
+		box := get(t, ctx, `(() => { const b = document.querySelector("`+selector+`").getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] })()`).([]any)
+		return box[0].(float64), box[1].(float64)
+	}
+	x, y := at("#pick-node-6")
+	if err := chromedp.Do(ctx, chromedp.MouseClickXY(x, y, chromedp.ButtonModifiers(chromedp.ModifierShift))); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, `document.querySelector("[data-count]").textContent === "5"`)
+	until(t, ctx, shown)
+	if get(t, ctx, `document.querySelector("thead .pick input").indeterminate`) != true {
+		t.Error("the box in the header does not say that some are selected")
+	}
+	click(t, ctx, "[data-every]")
+	until(t, ctx, `document.querySelector("[data-count]").textContent === "300"`)
+	click(t, ctx, "#pick-node-3")
+	until(t, ctx, `!document.querySelector("[data-every]").checked`)
+	click(t, ctx, "[data-unpick]")
+	until(t, ctx, `!(`+shown+`)`)
+	press(t, ctx, "j")
+	press(t, ctx, "j")
+	press(t, ctx, "x")
+	until(t, ctx, `document.querySelector("#pick-node-2").checked`)
+	click(t, ctx, "#bulk button[name=kind]")
+	until(t, ctx, `document.querySelector(".toast p")?.textContent === "1 node"`)
+}
+
+func TestDialogs(t *testing.T) {
+	f, ctx := newFake(t), browser(t)
+	open(t, ctx, f.URL+"/nodes")
+	click(t, ctx, "#pick-node-1")
+	click(t, ctx, "#bulk .danger")
+	until(t, ctx, `document.querySelector("#dialog dialog[open]")`)
+	if got := get(t, ctx, `document.querySelector("#confirm-title").textContent`); got != "Delete 1 node?" {
+		t.Errorf("the dialog asks %v", got)
+	}
+	if got := get(t, ctx, `document.activeElement.textContent`); got != "Cancel" {
+		t.Errorf("the focus is on %v, not on the way back", got)
+	}
+	click(t, ctx, "#confirm [data-close]")
+	until(t, ctx, `!document.querySelector("#dialog dialog")`)
+	click(t, ctx, `#node-2 [popovertarget]`)
+	until(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`)
+	box := get(t, ctx, `(() => { const b = document.querySelector("#menu-node-2").getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth && b.width > 100 })()`)
+	if box != true {
+		t.Error("the menu of a row hangs out of the window")
+	}
+	click(t, ctx, "#menu-node-2 .danger")
+	until(t, ctx, `document.querySelector("#dialog dialog[open]")`)
+	if get(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`) == true {
+		t.Error("the menu stays open under the dialog")
+	}
+	press(t, ctx, "\u001b")
+	until(t, ctx, `!document.querySelector("#dialog dialog")`)
+	press(t, ctx, "?")
+	until(t, ctx, `document.querySelector("#help").open`)
+}
