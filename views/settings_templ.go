@@ -88,7 +88,7 @@ func Settings(pg Page, s SettingsPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			templ_7745c5c3_Err = Select(SelectArgs{
-				FieldArgs: FieldArgs{Name: "encryption", Label: p.T("settings.encryption"), Help: p.T("settings.encryption.help"), Error: s.Errors["encryption"], Class: "half"},
+				FieldArgs: FieldArgs{Name: "encryption", Label: p.T("settings.encryption"), Help: p.T("settings.encryption.help"), Error: s.Errors["encryption"], Class: "third"},
 				Value:     s.Values["encryption"],
 				Options: []Option{
 					{string(connexa.EncryptionPreferred), p.T("settings.encryption.preferred")},
@@ -282,7 +282,7 @@ func settingNumber(s SettingsPage, name, label, help string) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = Input(InputArgs{
-			FieldArgs: FieldArgs{Name: name, Label: label, Help: help, Error: s.Errors[name], Class: "half"},
+			FieldArgs: FieldArgs{Name: name, Label: label, Help: help, Error: s.Errors[name], Class: "third"},
 			Value:     s.Values[name],
 			Attrs:     templ.Attributes{"inputmode": "numeric", "autocomplete": "off", "required": true},
 		}).Render(ctx, templ_7745c5c3_Buffer)
