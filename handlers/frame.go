@@ -32,6 +32,9 @@ func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.T
 			h.log.Error("read the runs for the bar", "err", err)
 		}
 		pg.Runs = runs
+		if fleet, err := h.app.Facets(r.Context()); err == nil { // else the page itself says more
+			pg.Nodes = fleet.Total
+		}
 		for _, run := range runs {
 			if run.State.Live() {
 				pg.Live++

@@ -51,6 +51,14 @@ func NodesURL(q connexa.ListQuery) string { return nodesURL("/nodes", q) }
 // NodesCSV is the address of the export of all nodes that match.
 func NodesCSV(f connexa.Filter) string { return nodesURL("/nodes.csv", connexa.ListQuery{Filter: f}) }
 
+// NodesSecretCSV is NodesCSV with the passwords. It may lead to the password
+// prompt first, so a link to it is not one to download.
+func NodesSecretCSV(f connexa.Filter) string {
+	v := f.Values()
+	v.Set("secrets", "1")
+	return "/nodes.csv?" + v.Encode()
+}
+
 func nodesURL(path string, q connexa.ListQuery) string {
 	v := q.Filter.Values()
 	if q.Sort.Key != "" && q.Sort != (connexa.Sort{Key: connexa.SortAddress}) {
