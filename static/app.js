@@ -204,7 +204,7 @@ on("click", async (event) => {
 on("htmx:config:request", (event) => {
   const { method, body } = event.detail.ctx.request;
   if (method !== "GET" || !(body instanceof FormData)) return;
-  for (const [name, value] of [...body]) if (value === "") body.delete(name, value);
+  for (const [name, value] of [...body]) if (value === "") body.delete(name);
 });
 
 // Focus survives a list that is drawn again.
