@@ -32,6 +32,7 @@ type Options struct {
 // DB is one SQLite file behind two pools: SQLite takes one writer at a time, so
 // the write pool has one connection and waiting happens in Go, not in SQLITE_BUSY.
 type DB struct {
+	path        string
 	write, read *sql.DB
 	now         func() time.Time
 	log         *slog.Logger
@@ -77,9 +78,8 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	if err := makePrivate(path); err != nil {
 		return nil, err
 	}
-	if d.write, err = sql.Open("sqlite3", dsn(path, false)); err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
+	d.path = path
+	d.write = sql.OpenDB(writerConn{dsn(path, false)})
 	d.write.SetMaxOpenConns(1)
 	if err := d.migrate(ctx, o.Dir, schema); err != nil {
 		return nil, err
@@ -102,6 +102,7 @@ func dsn(path string, readOnly bool) string {
 		"_busy_timeout": {"5000"},
 		"_foreign_keys": {"on"},
 		"_synchronous":  {"NORMAL"},
+		"_mutex":        {"no"},     // a connection is with one goroutine at a time; the pool sees to that
 		"_cache_size":   {"-16384"}, // KiB, of each connection
 	}
 	if readOnly {
@@ -110,6 +111,7 @@ func dsn(path string, readOnly bool) string {
 		v.Set("_journal_mode", "WAL")
 		v.Set("_txlock", "immediate")
 		v.Set("_secure_delete", "on")
+		v.Set("_cache_size", "-49152")
 	}
 	return fileURI(path) + "?" + v.Encode()
 }

@@ -144,6 +144,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
+	g.Go(func() error { return p.db.RunCheckpoints(work) })
 	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
 	g.Go(func() error {
 		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
