@@ -95,6 +95,25 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 	}
 }
 
+// families are keys that the sources put together from a prefix and a value.
+var families = []string{
+	"act.", "cause.", "encryption.", "general.error.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
+	"nodes.test.", "nodes.testall.", "run.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
+}
+
+func TestNoKeyIsLeftOver(t *testing.T) {
+	left := maps.Clone(catalogue()[English])
+	maps.DeleteFunc(left, func(key string, _ message) bool {
+		return slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(key, f) })
+	})
+	walkSources(t, func(_, source string) {
+		maps.DeleteFunc(left, func(key string, _ message) bool { return strings.Contains(source, `"`+key+`"`) })
+	})
+	for key := range left {
+		t.Errorf("nothing says %s any more", key)
+	}
+}
+
 // TestKeysPutTogether holds the families of keys that the sources build from a
 // prefix and a value.
 func TestKeysPutTogether(t *testing.T) {
