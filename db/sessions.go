@@ -156,7 +156,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) (data []byte, 
 		return nil, false, fmt.Errorf("find a session: %w", err)
 	}
 	if now-seen >= touchEvery.Milliseconds() {
-		s.d.touches.add(string(hash), func() { s.d.touch(hash) })
+		s.d.touches.add(string(hash), func() { s.d.touch(hash, now) })
 	}
 	return data, true, nil
 }
@@ -238,13 +238,13 @@ func (s *SessionStore) All() (map[string][]byte, error) {
 	return s.AllCtx(ctx)
 }
 
-// touch notes that a session was seen. It has its own short deadline, because
-// the request that caused it may be over.
-func (d *DB) touch(hash []byte) {
+// touch notes that a session was seen at that time, which may be a while ago. It
+// has its own short deadline, because the request that caused it may be over.
+func (d *DB) touch(hash []byte, at int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
 	err := d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE sessions SET seen_at = max(seen_at, ?) WHERE token_hash = ?`, millis(d.now()), hash)
+		_, err := tx.ExecContext(ctx, `UPDATE sessions SET seen_at = max(seen_at, ?) WHERE token_hash = ?`, at, hash)
 		return err
 	})
 	if err != nil {

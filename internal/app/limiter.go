@@ -80,18 +80,6 @@ func (l *limiter) forget(keys ...string) {
 	}
 }
 
-// wait says how long the keys have to wait now.
-func (l *limiter) wait(keys ...string) (wait time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, k := range keys {
-		if g := l.keys[k]; g != nil {
-			wait = max(wait, time.Until(g.next))
-		}
-	}
-	return wait
-}
-
 func (l *limiter) get(key string, now time.Time) *guesses {
 	g := l.keys[key]
 	if g != nil && now.Sub(g.last) > forgetAfter {
