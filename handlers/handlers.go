@@ -31,7 +31,7 @@ type Deps struct {
 	PublicURL     *url.URL       // optional: where browsers reach the panel, when a proxy stands before it
 	Trusted       []netip.Prefix // optional: proxies whose X-Forwarded-For is believed
 	TLS           bool           // the panel itself speaks TLS
-	Version       string         // optional: shown in the foot of the menu
+	Version       string         // optional: shown below the settings
 	Now           func() time.Time
 	Log           *slog.Logger
 }

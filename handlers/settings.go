@@ -17,7 +17,9 @@ func (h *Handlers) settings(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	h.page(w, r, views.Settings(h.frame(w, r, connexa.T("settings.title"), views.NavSettings), views.SettingsOf(s)))
+	vm := views.SettingsOf(s)
+	vm.Version = h.version
+	h.page(w, r, views.Settings(h.frame(w, r, connexa.T("settings.title"), views.NavSettings), vm))
 }
 
 func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +52,7 @@ func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs c
 	for name := range vm.Values {
 		vm.Values[name] = r.PostForm.Get(name)
 	}
-	vm.Errors = errs
+	vm.Errors, vm.Version = errs, h.version
 	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
 	pg.Here = "/settings"
 	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))

@@ -13,6 +13,7 @@ type SettingsPage struct {
 	Values       map[string]string
 	Errors       connexa.FieldErrors
 	KeyConfirmed time.Time // zero: not yet
+	Version      string    // of the program
 }
 
 // SettingsOf is the form as the settings fill it.
