@@ -232,6 +232,9 @@ func (v Import) button(p *i18n.Printer) string {
 	if v.State == connexa.ImportReading {
 		return p.T("import.confirm.early")
 	}
+	if v.New == 0 {
+		return p.T("import.confirm.none")
+	}
 	return p.T("import.confirm", v.New)
 }
 
@@ -244,3 +247,15 @@ func (v Import) written() connexa.Tally {
 
 // columnName names the choice for one column.
 func columnName(n int) string { return "column-" + strconv.Itoa(n) }
+
+// What may be imported, by example.
+const (
+	importTable = "address,login,password,country,city\n192.0.2.10,ops1,Blue-Kite-7,US,Austin"
+	importForms = "192.0.2.20 ops1 Blue-Kite-7 TX\n" +
+		"192.0.2.30 - ops1:Blue-Kite-7 - Arizona/Phoenix 85001\n" +
+		"192.0.2.40:ops1:Blue-Kite-7:US:AZ:85001\n" +
+		"192.0.2.70:1723:ops1:Blue-Kite-7\n" +
+		"pptp://ops1:Blue%2DKite@vpn.example.net:1723\n\n" +
+		"Ip: 192.0.2.10\nLogin: ops1\nPass: Blue-Kite-7\nCity: Los Angeles\n\n" +
+		"IP: 192.0.2.50\nCredentials: ops1:Blue:Kite\nLocation: Texas (Austin)"
+)

@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/a-h/templ"
@@ -70,7 +71,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	banners := at(NavNodes, p.T("nodes.title"), bar)
 	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("look.save"), URL: "/x"}}}
 	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
-	return map[string]templ.Component{
+	pages := map[string]templ.Component{
 		"nodes":        NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
 		"nodes-none":   NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
 		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
@@ -88,6 +89,8 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"failure-bare": Failure(Page{Title: "x", Theme: theme}, 503, connexa.T("error.internal")),
 		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
 	}
+	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
+	return pages
 }
 
 func sampleRows() []NodeRow {

@@ -1,0 +1,67 @@
+package views
+
+import (
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// importSamples are the pages of imports in their states.
+func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
+	i := connexa.Import{
+		ID: 5, State: connexa.ImportReady, Name: "fleet-november.csv", Bytes: 81_204, Lines: 1204, Format: "csv", Encoding: "windows-1251", Separator: ";",
+		Header: true, Uploaded: true, Test: "ping", Choice: connexa.KeepMine, New: 1101, Same: 58, Conflict: 31, Bad: 14, Resets: 12,
+		Crowded: []string{"192.0.2.7", "vpn.example.net"}, By: "admin", CreatedAt: now.Add(-2 * time.Minute),
+	}
+	fields := []Option{{"address", p.T("import.field.address")}, {"login", p.T("import.field.login")}, {"password", p.T("import.field.password")}}
+	page := func(state connexa.ImportState, class connexa.LineClass, lines ...connexa.ImportLine) Import {
+		v := Import{
+			Import: i, Tests: []connexa.ImportTest{connexa.TestNone, "ping"}, Encodings: []string{"utf-8", "windows-1251"}, Class: class, Lines: lines, More: true, Fields: fields,
+			Columns: []ImportColumn{{"address", "Адрес", []string{"192.0.2.1", "192.0.2.2"}}, {"", "Box", []string{"op•••", "op•••"}}},
+		}
+		v.State = state
+		return v
+	}
+	conflicts := page(connexa.ImportReady, connexa.LineConflict,
+		connexa.ImportLine{ID: 7, Line: 340, Class: connexa.LineConflict, Address: "198.51.100.7", Port: 1723, Login: "edge-de-1", Resets: true,
+			Differs: []connexa.Difference{{Field: "password"}, {Field: "country", Mine: "DE", Theirs: "AT"}, {Field: "city", Theirs: "Linz"}}},
+		connexa.ImportLine{ID: 8, Line: 341, Class: connexa.LineConflict, Address: "vpn.a-rather-long-host-name.example.net", Port: 1724, Login: "OPS1", Both: true, Choice: connexa.KeepBoth, Twin: 12,
+			Differs: []connexa.Difference{{Field: "login", Mine: "ops1", Theirs: "OPS1"}}})
+	bad := page(connexa.ImportReady, connexa.LineBad,
+		connexa.ImportLine{ID: 1, Line: 17, Class: connexa.LineBad, Problem: connexa.T("field.address.octet", "300")},
+		connexa.ImportLine{ID: 2, Line: 212, Class: connexa.LineBad, Problem: connexa.T("import.bad.ambiguous")},
+		connexa.ImportLine{ID: 3, Line: 213, Class: connexa.LineBad, Problem: connexa.T("import.bad.field", connexa.T("import.field.city"), connexa.T("field.long", 200))})
+	fresh := page(connexa.ImportReady, connexa.LineNew,
+		connexa.ImportLine{ID: 1, Line: 2, Class: connexa.LineNew, Address: "203.0.113.140", Port: 1723, Login: "ops1", City: "Phoenix", State: "AZ", Country: "US"})
+	mapping := page(connexa.ImportMapping, connexa.LineNew)
+	mapping.Fault = connexa.T("import.mapping.short")
+	reading := page(connexa.ImportReading, connexa.LineNew)
+	early := reading
+	early.Confirmed = true
+	writing := page(connexa.ImportRunning, connexa.LineNew)
+	writing.Todo, writing.Written, writing.Added = 1132, 500, 498
+	done := page(connexa.ImportDone, connexa.LineNew)
+	done.Added, done.Updated, done.Kept, done.RunID = 1101, 3, 28, 3
+	done.Run = &RunBar{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second, Tally: connexa.Tally{Total: 1104, Good: 301, Bad: 83}}
+	failed := page(connexa.ImportFailed, connexa.LineNew)
+	failed.Problem = connexa.T("import.error.hopeless", 10_000)
+	over := done.Import
+	over.State = connexa.ImportDone
+	return map[string]templ.Component{
+		"import": ImportStartPage(pg, ImportStart{Test: "ping", Tests: conflicts.Tests, Recent: []connexa.Import{i, over, failed.Import}}),
+		"import-refused": ImportStartPage(pg, ImportStart{Test: "ping", Tests: conflicts.Tests,
+			Errors: connexa.FieldErrors{"file": connexa.T("import.error.binary"), "text": connexa.T("import.error.both")}}),
+		"import-conflicts": ImportPage(pg, conflicts),
+		"import-bad":       ImportPage(pg, bad),
+		"import-new":       ImportPage(pg, fresh),
+		"import-mapping":   ImportPage(pg, mapping),
+		"import-reading":   ImportPage(pg, reading),
+		"import-early":     ImportPage(pg, early),
+		"import-writing":   ImportPage(pg, writing),
+		"import-done":      ImportPage(pg, done),
+		"import-failed":    ImportPage(pg, failed),
+	}
+}
