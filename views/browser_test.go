@@ -138,7 +138,7 @@ func open(t *testing.T, ctx context.Context, url string) {
 func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	look := `(() => { try { return !!(` + expression + `) } catch { return false } })()`
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look)); err == nil && ok {
 			return
 		}
@@ -153,7 +153,7 @@ func until(t *testing.T, ctx context.Context, expression string) {
 
 func click(t *testing.T, ctx context.Context, selector string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(ctx, 8*time.Second)
+	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
 	defer stop()
 	if err := chromedp.Do(ctx, chromedp.Click(selector)); err != nil {
 		t.Fatalf("click %s: %v", selector, err)

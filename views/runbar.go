@@ -35,6 +35,14 @@ func pace(p *i18n.Printer, r RunBar) string {
 	return strings.Join(parts, " · ")
 }
 
+func spokenProgress(p *i18n.Printer, kind connexa.RunKind, state connexa.RunState, t connexa.Tally) string {
+	name := p.T("kind." + string(kind))
+	if !state.Live() || t.Total == 0 {
+		return p.T("run.spoken", name, p.T("run.state."+string(state)))
+	}
+	return p.T("run.spoken", name, p.Percent(float64(t.Done()*10/t.Total)/10))
+}
+
 func domID(what string, id int64) string { return what + "-" + strconv.FormatInt(id, 10) }
 
 func runURL(id int64) string { return "/runs/" + strconv.FormatInt(id, 10) }
