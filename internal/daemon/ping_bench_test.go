@@ -202,7 +202,7 @@ func BenchmarkPing(b *testing.B) {
 	for range b.N {
 		if !testing.Short() {
 			nothing += bareLoop(b, nodes, 256, func(int) error { return nil })
-		withTx += bareLoop(b, nodes, 256, bare)
+			withTx += bareLoop(b, nodes, 256, bare)
 		}
 		panel += p.pingAll()
 	}

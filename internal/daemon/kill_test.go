@@ -1,0 +1,260 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime/multipart"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+)
+
+// childVar makes the test program be a panel over the folder that it names.
+const childVar = "CONNEXA_TEST_PANEL"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVar); dir != "" {
+		cfg := config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}
+		if err := Serve(context.Background(), cfg, "test", io.Discard, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// child is a panel in a process of its own, so that it can be killed.
+type child struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	url    string
+	client *http.Client
+}
+
+func startChild(t *testing.T, dir string) *child {
+	t.Helper()
+	c := &child{t: t, cmd: exec.Command(os.Args[0])}
+	c.cmd.Env = append(os.Environ(), childVar+"="+dir)
+	out, err := c.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	go func() {
+		for sc := bufio.NewScanner(out); sc.Scan(); {
+			var line struct{ Msg, URL string }
+			if json.Unmarshal(sc.Bytes(), &line) == nil && line.URL != "" {
+				ready <- line.URL
+			} else if strings.Contains(sc.Text(), `"level":"ERROR"`) || !strings.HasPrefix(sc.Text(), "{") {
+				t.Log(sc.Text())
+			}
+		}
+		close(ready)
+	}()
+	select {
+	case u, ok := <-ready:
+		if !ok {
+			t.Fatal("the panel did not start")
+		}
+		c.url = u
+	case <-time.After(30 * time.Second):
+		t.Fatal("the panel is not ready after 30 s")
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.client = &http.Client{Jar: jar}
+	c.post("/login", "application/x-www-form-urlencoded", strings.NewReader(url.Values{"username": {"admin"}, "password": {adminPassword}}.Encode()))
+	return c
+}
+
+func (c *child) post(path, kind string, body io.Reader) string {
+	c.t.Helper()
+	res, err := c.client.Post(c.url+path, kind, body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 400 {
+		text, _ := io.ReadAll(res.Body)
+		c.t.Fatalf("POST %s: %s %s", path, res.Status, text)
+	}
+	return res.Request.URL.Path
+}
+
+// kill ends the process at once, as kill -9 does.
+func (c *child) kill() {
+	c.t.Helper()
+	if err := c.cmd.Process.Kill(); err != nil {
+		c.t.Error(err)
+	}
+	_ = c.cmd.Wait() // "signal: killed"
+}
+
+func TestKilledTenTimesItLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	faults := labtest.Faults(t, "good=86,slow:1s=4,refuse=4,ssh=2,garbage=2,denied=2")
+	fleet := labtest.Start(t, lab.Config{Nodes: 1500, Seed: 7, Faults: faults})
+	var file bytes.Buffer
+	if err := fleet.WriteCSV(&file); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := startChild(t, dir)
+	var form bytes.Buffer
+	mw := multipart.NewWriter(&form)
+	if err := mw.WriteField("test", "ping"); err != nil {
+		t.Fatal(err)
+	}
+	part, err := mw.CreateFormFile("file", "fleet.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := part.Write(file.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := mw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	page := c.post("/imports", mw.FormDataContentType(), &form)
+	c.post(page+"/confirm", "application/x-www-form-urlencoded", nil)
+
+	ledger := openLedger(t, dir)
+	known := map[int64]string{}
+	for i := range 10 {
+		time.Sleep(time.Duration(20+rand.IntN(350)) * time.Millisecond) // a random moment is what is tested
+		for id, row := range ledger.history() {
+			known[id] = row
+		}
+		c.kill()
+		after := ledger.history()
+		for id, row := range known {
+			if after[id] != row {
+				t.Fatalf("kill %d: the committed result %d was %q and is %q", i+1, id, row, after[id])
+			}
+		}
+		c = startChild(t, dir)
+	}
+	defer c.kill()
+	deadline := time.Now().Add(2 * time.Minute)
+	for !ledger.settled() {
+		if time.Now().After(deadline) {
+			t.Fatal("the import or its run has not ended after two minutes")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ledger.check(fleet.Nodes())
+	t.Logf("%d results were committed before a kill", len(known))
+}
+
+// ledger reads the database of a panel that another process writes.
+type ledger struct {
+	t  *testing.T
+	db *sql.DB
+}
+
+func openLedger(t *testing.T, dir string) ledger {
+	t.Helper()
+	d, err := sql.Open("sqlite3", "file:"+filepath.Join(dir, "connexa.db")+"?_busy_timeout=5000&_query_only=on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return ledger{t, d}
+}
+
+// history is every probe's row, as one text each.
+func (l ledger) history() map[int64]string {
+	l.t.Helper()
+	rows, err := l.db.Query(`SELECT id, node_id || ' ' || fact || ' ' || after || ' ' || cause FROM history WHERE what = 'probe'`)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer rows.Close()
+	all := map[int64]string{}
+	for rows.Next() {
+		var (
+			id  int64
+			row string
+		)
+		if err := rows.Scan(&id, &row); err != nil {
+			l.t.Fatal(err)
+		}
+		all[id] = row
+	}
+	if err := rows.Err(); err != nil {
+		l.t.Fatal(err)
+	}
+	return all
+}
+
+func (l ledger) count(query string, args ...any) (n int) {
+	l.t.Helper()
+	if err := l.db.QueryRow(query, args...).Scan(&n); err != nil {
+		l.t.Fatal(query, err)
+	}
+	return n
+}
+
+func (l ledger) settled() bool {
+	return l.count(`SELECT count(*) FROM imports WHERE state <> 'done'`) == 0 &&
+		l.count(`SELECT count(*) FROM runs WHERE state = 'done'`) == 1
+}
+
+// check says what is wrong with the fleet after the run.
+func (l ledger) check(nodes []lab.Node) {
+	l.t.Helper()
+	if n := l.count(`SELECT count(*) FROM nodes`); n != len(nodes) {
+		l.t.Errorf("%d nodes, want %d", n, len(nodes))
+	}
+	if n := l.count(`SELECT count(*) FROM (SELECT address FROM nodes GROUP BY address, port HAVING count(*) > 1)`); n != 0 {
+		l.t.Errorf("%d servers are there twice", n)
+	}
+	if n := l.count(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
+		l.t.Error("the counts of the run do not add up")
+	}
+	if n := l.count(`SELECT count(*) FROM jobs WHERE state <> 'done'`); n != 0 {
+		l.t.Errorf("%d jobs are left", n)
+	}
+	for _, n := range nodes {
+		var status, mark string
+		if err := l.db.QueryRow(`SELECT n.status, j.mark FROM nodes n JOIN jobs j ON j.node_id = n.id WHERE n.address = ?`, n.Addr.Addr().String()).
+			Scan(&status, &mark); err != nil {
+			l.t.Fatal(n.Addr, err)
+		}
+		want := n.Behaviour.Expect().Status
+		if mark == string(connexa.MarkBroken) {
+			want = string(connexa.NotTested) // interrupted three times: no fact
+		}
+		if status != want {
+			l.t.Errorf("%s (%s) is %s, want %s", n.Addr, n.Behaviour, status, want)
+		}
+	}
+	if n := l.count(`SELECT count(*) FROM jobs WHERE mark = 'internal_error'`); n > len(nodes)/10 {
+		l.t.Errorf("%d of %d jobs gave up", n, len(nodes))
+	}
+}
