@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,19 +55,25 @@ func benchList(b *testing.B, d *DB, q connexa.ListQuery) {
 		b.Fatal(err)
 	}
 	q.Cursor = deepCursor(b, d, q, n/2)
-	var whole, bare []time.Duration
-	for b.Loop() {
-		d.fleetChanged() // so that the total is counted every time
+	var whole, counted, bare []time.Duration
+	list := func() time.Duration {
 		start := time.Now()
 		if _, err := d.ListNodes(ctx, q); err != nil {
 			b.Fatal(err)
 		}
-		whole = append(whole, time.Since(start))
-		start = time.Now()
+		return time.Since(start)
+	}
+	for b.Loop() {
+		whole = append(whole, list())
+		start := time.Now()
 		barePage(b, d.read, q)
 		bare = append(bare, time.Since(start))
+		d.nodes.writes.Add(1) // as after an edit: the total is counted anew
+		d.fleetChanged()
+		counted = append(counted, list())
 	}
-	report(b, whole, bare)
+	report(b, map[string][]time.Duration{"": whole, "counted-": counted, "bare-": bare})
+	b.ReportMetric(float64(share(whole, .5))/float64(share(bare, .5)), "×bare")
 }
 
 // deepCursor leads to the page after the row at index.
@@ -120,17 +128,111 @@ func barePage(tb testing.TB, read *sql.DB, q connexa.ListQuery) {
 	}
 }
 
-func report(b *testing.B, whole, bare []time.Duration) {
-	at := func(of []time.Duration, share float64) time.Duration {
-		slices.Sort(of)
-		return of[min(int(share*float64(len(of))), len(of)-1)]
+// report gives the middle and the slow end of what was measured, by name.
+func report(b *testing.B, took map[string][]time.Duration) {
+	for name, list := range took {
+		b.ReportMetric(float64(share(list, .5).Microseconds())/1000, name+"p50-ms")
+		b.ReportMetric(float64(share(list, .95).Microseconds())/1000, name+"p95-ms")
 	}
-	ms := func(t time.Duration) float64 { return float64(t.Microseconds()) / 1000 }
-	b.ReportMetric(ms(at(whole, .5)), "p50-ms")
-	b.ReportMetric(ms(at(whole, .95)), "p95-ms")
-	b.ReportMetric(ms(at(bare, .5)), "bare-p50-ms")
-	b.ReportMetric(float64(at(whole, .5))/float64(at(bare, .5)), "×bare")
-	b.ReportMetric(0, "ns/op") // of both together it says nothing
+	b.ReportMetric(0, "ns/op") // of all together it says nothing
+}
+
+// share is the time that this share of list does not exceed.
+func share(list []time.Duration, part float64) time.Duration {
+	slices.Sort(list)
+	return list[min(int(part*float64(len(list))), len(list)-1)]
+}
+
+// BenchmarkNodeListBusy asks for pages while 1,000 results a second are written,
+// each in a transaction of its own, and an import adds nodes in batches.
+func BenchmarkNodeListBusy(b *testing.B) {
+	d := openFleet(b)
+	fleet := putFleet(b, d, makeFleet(1, 100_000))
+	ctx, stop := context.WithCancel(b.Context())
+	var writers sync.WaitGroup
+	defer writers.Wait()
+	defer stop()
+	writers.Go(func() {
+		rng := rand.New(rand.NewPCG(1, 1))
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			for range 10 {
+				n := fleet[rng.IntN(len(fleet))]
+				probeNode(rng, &n)
+				err := d.tx(ctx, func(tx *sql.Tx) error {
+					_, err := tx.ExecContext(ctx, `UPDATE nodes SET status = ?, reached = ?, cause = ?, latency = ?, attempts = ?, lost = ?, checked_at = ? WHERE id = ?`,
+						n.Status, n.Last.Reached.Height(), n.Last.Cause, micros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, millis(n.Last.At), n.ID)
+					return err
+				})
+				if err != nil && ctx.Err() == nil {
+					b.Error(err)
+				}
+			}
+		}
+	})
+	writers.Go(func() {
+		pause := time.NewTicker(50 * time.Millisecond)
+		defer pause.Stop()
+		for ctx.Err() == nil {
+			<-pause.C
+			added, err := addBatch(ctx, d, makeFleet(2, 200))
+			if err == nil { // they go again, so that the fleet keeps its size
+				_, _, err = d.DeleteNodes(ctx, added)
+			}
+			if err != nil && ctx.Err() == nil {
+				b.Error(err)
+			}
+			d.fleetChanged()
+		}
+	})
+	for _, f := range benchFilters {
+		for _, key := range []connexa.SortKey{connexa.SortAddress, connexa.SortLatency} {
+			q := connexa.ListQuery{Filter: f.filter, Sort: connexa.Sort{Key: key}, Size: 50}
+			b.Run(fmt.Sprintf("%s/%s", f.name, q.Sort), func(b *testing.B) {
+				q.Cursor = deepCursor(b, d, q, 1)
+				var took []time.Duration
+				for b.Loop() {
+					start := time.Now()
+					if _, err := d.Facets(ctx); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := d.ListNodes(ctx, q); err != nil {
+						b.Fatal(err)
+					}
+					took = append(took, time.Since(start))
+				}
+				report(b, map[string][]time.Duration{"": took})
+			})
+		}
+	}
+}
+
+// addBatch adds nodes as an import does, and returns the ids of the new ones.
+func addBatch(ctx context.Context, d *DB, nodes []connexa.Node) (added []int64, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		ins, err := d.insertNodes(ctx, tx, fleetStart, 0)
+		if err != nil {
+			return err
+		}
+		defer ins.close()
+		for _, n := range nodes {
+			id, err := ins.add(ctx, &n, "x")
+			if err != nil {
+				return err
+			}
+			if id != 0 {
+				added = append(added, id)
+			}
+		}
+		return nil
+	})
+	return added, err
 }
 
 // BenchmarkFacets counts the whole fleet for the filters.
