@@ -283,7 +283,7 @@ func (l *link) lcpInput(p ppp.Packet) {
 
 // unheard reports whether the server seems to get nothing of what we send: it
 // repeats itself and answers none of our requests.
-func (l *link) unheard() bool { return l.phase <= phaseLCP && !l.gotAnswer }
+func (l *link) unheard() bool { return l.sameReq > 0 && !l.gotAnswer }
 
 func (l *link) lcpUp() {
 	if l.phase != phaseLCP {

@@ -193,7 +193,10 @@ func (s *Session) run() {
 	defer close(s.done)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.conn.Run(ctx) }()
+	go func() {
+		defer close(ended)
+		ended <- s.conn.Run(ctx)
+	}()
 
 	s.link.start(time.Now())
 	err := s.serve(ended)
@@ -331,9 +334,11 @@ func (s *Session) noteUp() {
 // refine tells a server that does not hear us from one that does not answer.
 func (s *Session) refine(e *Error) error {
 	n := s.call.Stats()
-	if e.Step == StepLCP && e.Code == "timeout" && s.link.unheard() && !n.PeerAcked && s.link.sameReq > 0 {
+	if e.Step == StepLCP && e.Code == "timeout" && s.link.unheard() && !n.PeerAcked {
 		e.Step, e.Code = StepGRE, "no_outbound"
 		e.Evidence = fmt.Sprintf("the server sent its request %d times and acknowledged none of our packets", s.link.sameReq+1)
+	} else if e.Code == "timeout" {
+		e.Evidence += fmt.Sprintf("; %d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked)
 	}
 	return e
 }
@@ -393,7 +398,7 @@ func (s *Session) leave(cancel context.CancelFunc, ended <-chan error) {
 	s.link.close(time.Now())
 	s.terminate(ctx)
 	cancel()
-	if err := <-ended; err == nil || errors.Is(err, context.Canceled) {
+	if err, first := <-ended; first && errors.Is(err, context.Canceled) {
 		_ = s.conn.Hangup(ctx, s.call.ID()) // its errors are the server's last word, or none
 	}
 	s.conn.Close()

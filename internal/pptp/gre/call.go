@@ -45,8 +45,8 @@ type Call struct {
 
 	peerID atomic.Uint32 // with knownID once it is set
 
-	sendMu sync.Mutex // the sending side; held over the system call, so that numbers go out in order
-	next   uint32
+	sendMu sync.Mutex    // the sending side; held over the system call, so that numbers go out in order
+	next   atomic.Uint32 // written under sendMu
 	sent   uint64
 	failed uint64
 	out    []Packet
@@ -92,8 +92,8 @@ func (c *Call) Send(frames ...[]byte) error {
 	defer c.sendMu.Unlock()
 	c.out = c.out[:0]
 	for _, f := range frames {
-		h := Header{CallID: uint16(id), HasSeq: true, Seq: c.next, HasAck: hasAck, Ack: ack}
-		c.next++
+		h := Header{CallID: uint16(id), HasSeq: true, Seq: c.next.Load(), HasAck: hasAck, Ack: ack}
+		c.next.Add(1)
 		start := Headroom - 12
 		if hasAck {
 			start = 0
@@ -131,7 +131,8 @@ func (c *Call) accept(h Header, size int) bool {
 	if c.closed {
 		return false
 	}
-	if h.HasAck && (!c.anyAck || int32(h.Ack-c.acked) > 0) {
+	// pptpd acknowledges packet -1 while it has got none.
+	if h.HasAck && (c.anyAck && int32(h.Ack-c.acked) > 0 || !c.anyAck && h.Ack < c.next.Load()) {
 		c.acked, c.anyAck = h.Ack, true
 	}
 	if !h.HasSeq || !c.in.accept(h.Seq) {

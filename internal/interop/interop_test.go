@@ -1,0 +1,374 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/netstack"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+const server = "10.99.0.1"
+
+func config(user, password string) pptp.Config {
+	return pptp.Config{Address: server, Login: user, Password: password}
+}
+
+func alice() pptp.Config { return config("alice", "wonderland-1") }
+
+// noLeaks fails a test whose sessions leave goroutines behind.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		stacks := ""
+		for range 300 {
+			buf := make([]byte, 1<<20)
+			stacks = ""
+			for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+				if strings.Contains(g, "internal/pptp") || strings.Contains(g, "gvisor.dev") || strings.Contains(g, "netstack.(*") {
+					stacks += g + "\n\n"
+				}
+			}
+			if stacks == "" {
+				return
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		t.Errorf("goroutines are left:\n%s", stacks)
+	})
+}
+
+func dial(t *testing.T, cfg pptp.Config) *pptp.Session {
+	t.Helper()
+	s, err := pptp.Dial(t.Context(), cfg)
+	if err != nil {
+		var e *pptp.Error
+		if errors.As(err, &e) {
+			for _, v := range e.Transcript {
+				t.Logf("%v sent=%v %s %s %d %s", v.At.Round(time.Millisecond), v.Sent, v.Protocol, v.Name, v.ID, v.Note)
+			}
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func refused(t *testing.T, cfg pptp.Config, want string) *pptp.Error {
+	t.Helper()
+	s, err := pptp.Dial(t.Context(), cfg)
+	if err == nil {
+		s.Close()
+		t.Fatalf("a session came up; want %s", want)
+	}
+	var e *pptp.Error
+	if !errors.As(err, &e) || e.Cause() != want {
+		t.Fatalf("%v; want %s", err, want)
+	}
+	return e
+}
+
+// stack puts an IP stack on a session.
+func stack(t *testing.T, s *pptp.Session) *netstack.Stack {
+	t.Helper()
+	i := s.Info()
+	st, err := netstack.New(netstack.Config{Link: s, Addr: i.LocalIP, DNS: i.DNS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+func client(st *netstack.Stack) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: st.DialContext, DisableKeepAlives: true}, Timeout: time.Minute}
+}
+
+// download fetches size bytes and checks them.
+func download(c *http.Client, size int) error {
+	r, err := c.Get(fmt.Sprintf("http://web.lab.test/bytes/%d", size))
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, r.Body)
+	if err != nil || n != int64(size) {
+		return fmt.Errorf("%d of %d bytes: %w", n, size, err)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != r.Header.Get("X-Sha256") {
+		return fmt.Errorf("%d bytes with sum %s, want %s", size, got, r.Header.Get("X-Sha256"))
+	}
+	return nil
+}
+
+// upload sends size bytes and compares what the server got.
+func upload(c *http.Client, size int) error {
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(i >> 5 * 11)
+	}
+	r, err := c.Post("http://web.lab.test/upload", "application/octet-stream", bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	var got struct {
+		Bytes  int
+		SHA256 string
+	}
+	if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+		return err
+	}
+	if want := fmt.Sprintf("%x", sha256.Sum256(data)); got.Bytes != size || got.SHA256 != want {
+		return fmt.Errorf("the server got %d bytes with sum %s", got.Bytes, got.SHA256)
+	}
+	return nil
+}
+
+func transfer(t *testing.T, s *pptp.Session, size int) {
+	t.Helper()
+	c := client(stack(t, s))
+	if err := download(c, size); err != nil {
+		t.Error("download:", err)
+	}
+	if err := upload(c, size); err != nil {
+		t.Error("upload:", err)
+	}
+	if n := s.Stats(); n.Garbage > 0 && !strings.Contains(s.Info().Encryption, "stateful") {
+		t.Errorf("garbage: %+v", n)
+	}
+}
+
+func TestVariants(t *testing.T) {
+	noLeaks(t)
+	for _, tt := range []struct {
+		variant, auth, encryption string
+		bad                       string // the cause with a wrong password
+		required                  string // the cause when encryption is required
+		off                       string // and when it is off
+	}{
+		{"mppe128", "MS-CHAPv2", "MPPE-128 stateless", "auth.691", "", "encryption.required_by_server"},
+		{"mppe128-stateful", "MS-CHAPv2", "MPPE-128 stateful sent, MPPE-128 stateless received", "auth.691", "", "encryption.required_by_server"},
+		{"mppe128-mixed", "MS-CHAPv2", "MPPE-128 stateless", "auth.691", "", "encryption.required_by_server"},
+		{"mppe40", "MS-CHAPv2", "MPPE-40 stateless", "auth.691", "", "encryption.required_by_server"},
+		{"mppe40-stateful", "MS-CHAPv2", "MPPE-40 stateful sent, MPPE-40 stateless received", "auth.691", "", "encryption.required_by_server"},
+		{"mppe-any", "MS-CHAPv2", "MPPE-128 stateless", "auth.691", "", "encryption.required_by_server"},
+		{"mppe128-ipv6", "MS-CHAPv2", "MPPE-128 stateless", "auth.691", "", "encryption.required_by_server"},
+		{"mschapv1", "MS-CHAPv1", "MPPE-128 stateless", "auth.691", "", "encryption.required_by_server"},
+		{"mschapv2-plain", "MS-CHAPv2", "none", "auth.691", "encryption.refused", ""},
+		{"chap-md5", "CHAP-MD5", "none", "auth.refused", "encryption.no_keys", ""},
+		{"pap", "PAP", "none", "auth.refused", "encryption.no_keys", ""},
+		{"noauth", "none", "none", "", "encryption.no_keys", ""},
+	} {
+		t.Run(tt.variant, func(t *testing.T) {
+			need(t, tt.variant)
+			cfg := alice()
+			cfg.AllowPAP = true
+			s := dial(t, cfg)
+			if i := s.Info(); i.Auth != tt.auth || i.Encryption != tt.encryption || i.Server.Vendor != "linux" {
+				t.Errorf("%+v", i)
+			}
+			transfer(t, s, 500_000)
+			s.Close()
+			if tt.bad != "" {
+				wrong := config("alice", "wrong")
+				wrong.AllowPAP = true
+				e := refused(t, wrong, tt.bad)
+				if !errors.As(e, new(*pptp.Refused)) || e.Reached() != pptp.StepLCP {
+					t.Errorf("%+v", e)
+				}
+			}
+			for policy, want := range map[pptp.Encryption]string{pptp.EncryptionRequired: tt.required, pptp.EncryptionOff: tt.off} {
+				cfg.Encryption = policy
+				if want != "" {
+					refused(t, cfg, want)
+				} else {
+					dial(t, cfg).Close()
+				}
+			}
+		})
+	}
+}
+
+func TestWhatWeDoNotTake(t *testing.T) {
+	noLeaks(t)
+	need(t, "eap")
+	if e := refused(t, alice(), "auth.eap"); e.PeerText == "" {
+		t.Errorf("%+v", e)
+	}
+	need(t, "pap")
+	refused(t, alice(), "auth.pap_not_allowed")
+	need(t, "mppe40")
+	cfg := alice()
+	cfg.MinBits = 128
+	refused(t, cfg, "encryption.required_by_server")
+}
+
+func TestUsers(t *testing.T) {
+	noLeaks(t)
+	need(t, "mppe128")
+	for user, password := range map[string]string{
+		"bob":                `b0b's "quoted" pass`,
+		`LAB\carol`:          "domain-pass",
+		"dave":               "fixed-address",
+		"erin":               strings.Repeat("0123456789abcdef", 4),
+		"frank@example.test": "frank-pass",
+	} {
+		s := dial(t, config(user, password))
+		if user == "dave" && s.Info().LocalIP != netip.MustParseAddr("10.99.5.77") {
+			t.Errorf("dave got %s", s.Info().LocalIP)
+		}
+		s.Close()
+	}
+}
+
+func TestTwentyInTurn(t *testing.T) {
+	noLeaks(t)
+	need(t, "mppe128")
+	var times []time.Duration
+	for range 20 {
+		s := dial(t, alice())
+		times = append(times, s.Info().SetUp)
+		s.Close()
+	}
+	slices.Sort(times)
+	t.Logf("set-up: median %v, worst %v", times[10].Round(time.Millisecond), times[19].Round(time.Millisecond))
+}
+
+func TestFiveAtOnce(t *testing.T) {
+	noLeaks(t)
+	need(t, "mppe128")
+	var wg sync.WaitGroup
+	errs := make([]error, 5)
+	for i := range errs {
+		local := fmt.Sprintf("10.99.0.%d", 11+i)
+		if out, err := exec.Command("ip", "addr", "replace", local+"/24", "dev", "eth0").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		wg.Go(func() {
+			cfg := alice()
+			cfg.Local = netip.MustParseAddr(local)
+			s, err := pptp.Dial(t.Context(), cfg)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			defer s.Close()
+			st, err := netstack.New(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			defer st.Close()
+			errs[i] = errors.Join(download(client(st), 200_000), upload(client(st), 200_000))
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoss(t *testing.T) {
+	noLeaks(t)
+	for _, variant := range []string{"mppe128", "mppe128-stateful", "mschapv2-plain"} {
+		t.Run(variant, func(t *testing.T) {
+			need(t, variant)
+			do(t, "net", "loss", "2%")
+			defer do(t, "net", "off")
+			cfg := alice()
+			cfg.Timeouts.All = time.Minute
+			s := dial(t, cfg)
+			transfer(t, s, 300_000)
+			n := s.Stats()
+			t.Logf("loss %.3f, %+v", n.Loss(), n)
+			if n.GRE.Lost == 0 {
+				t.Error("no packet was counted as lost")
+			}
+		})
+	}
+}
+
+func TestServerEndsTheSession(t *testing.T) {
+	noLeaks(t)
+	need(t, "mppe128")
+	for how, want := range map[string]string{"": "lcp.terminated", "tcp": "control."} {
+		s := dial(t, alice())
+		st := stack(t, s)
+		if err := download(client(st), 1000); err != nil {
+			t.Error(err)
+		}
+		do(t, append([]string{"kick"}, strings.Fields(how)...)...)
+		select {
+		case <-s.Done():
+		case <-time.After(30 * time.Second):
+			t.Fatal("the session goes on")
+		}
+		var e *pptp.Error
+		if !errors.As(s.Err(), &e) || !strings.HasPrefix(e.Cause(), want) {
+			t.Errorf("kick %s: %v", how, s.Err())
+		}
+		<-st.Dead()
+		s.Close()
+	}
+}
+
+// GRE is dropped near the server, in one direction or the other. On the way out
+// it must be lost behind the server's firewall: a drop there is an error for
+// pptpd, which hangs up.
+func TestBlockedGRE(t *testing.T) {
+	noLeaks(t)
+	need(t, "mppe128")
+	for _, tt := range []struct{ want, block, unblock string }{
+		{"gre.no_outbound", "iptables-legacy -I INPUT -p 47 -j DROP", "iptables-legacy -D INPUT -p 47 -j DROP"},
+		{
+			"gre.no_inbound",
+			"modprobe -a sch_prio cls_u32 act_gact && tc qdisc add dev eth0 root handle 1: prio && tc filter add dev eth0 parent 1: protocol ip u32 match ip protocol 47 0xff action drop",
+			"tc qdisc del dev eth0 root",
+		},
+		{"call.dropped_at_start", "mv /etc/ppp/options.pptpd /etc/ppp/gone", "mv /etc/ppp/gone /etc/ppp/options.pptpd"},
+	} {
+		do(t, "exec", "server", tt.block)
+		cfg := alice()
+		cfg.Timeouts = pptp.Timeouts{GRE: 4 * time.Second, LCP: 7 * time.Second}
+		e := refused(t, cfg, tt.want)
+		if e.Reached() != pptp.StepCall && e.Reached() != pptp.StepControl {
+			t.Errorf("%s: reached %s", tt.want, e.Reached())
+		}
+		t.Log(e)
+		do(t, "exec", "server", tt.unblock)
+	}
+}
+
+func TestBelowTheTunnel(t *testing.T) {
+	noLeaks(t)
+	need(t, "mppe128")
+	cfg := alice()
+	cfg.Address = "10.99.0.254" // the router, where nothing listens
+	refused(t, cfg, "tcp.refused")
+	cfg.Address = server
+	cfg.Port = 53
+	cfg.Timeouts.TCP = time.Second
+	refused(t, cfg, "tcp.refused")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := pptp.Dial(ctx, alice()); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that is over: %v", err)
+	}
+}

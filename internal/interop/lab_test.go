@@ -1,0 +1,121 @@
+package interop
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// insideEnv marks the process that runs in the client's network namespace.
+const insideEnv = "CONNEXA_INTEROP_INSIDE"
+
+// noLab is why the tests are skipped.
+var noLab string
+
+// TestMain boots the lab and runs this very program once more, in the network
+// namespace of the lab's client.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getenv(insideEnv) != "" {
+		os.Exit(m.Run())
+	}
+	if noLab = cannot(); noLab != "" {
+		os.Exit(m.Run())
+	}
+	code, err := runInside()
+	if err != nil {
+		if os.Getenv("CONNEXA_NO_SKIP") != "" {
+			fmt.Fprintln(os.Stderr, "interop:", err)
+			os.Exit(1)
+		}
+		noLab = err.Error()
+		code = m.Run()
+	}
+	os.Exit(code)
+}
+
+// cannot says why this machine cannot have the lab.
+func cannot() string {
+	switch {
+	case testing.Short():
+		return "the lab takes a minute, and -short was asked for"
+	case runtime.GOOS != "linux" || runtime.GOARCH != "amd64":
+		return "the lab needs Linux on amd64"
+	case os.Getuid() != 0:
+		return "the lab needs root"
+	}
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil || !strings.Contains(string(release), "VERSION_CODENAME=bookworm") {
+		return "the lab needs Debian 12"
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		return "the lab needs /dev/net/tun"
+	}
+	return ""
+}
+
+// runInside is the parent's part.
+func runInside() (code int, err error) {
+	cache := os.Getenv("LAB_CACHE")
+	if cache == "" {
+		cache = "/var/tmp/connexa-lab"
+		if dir, err := os.UserCacheDir(); err == nil {
+			cache = filepath.Join(dir, "connexa-lab")
+		}
+		os.Setenv("LAB_CACHE", cache)
+	}
+	prefix := fmt.Sprintf("cx%d", os.Getpid()) // so that two runs do not meet
+	os.Setenv("LAB_PREFIX", prefix)
+	defer func() {
+		if out, derr := lab("down"); derr != nil {
+			err = errors.Join(err, fmt.Errorf("lab down: %w: %s", derr, out))
+		}
+		os.RemoveAll(filepath.Join(cache, "run", prefix))
+	}()
+	if out, err := lab("up"); err != nil {
+		return 0, fmt.Errorf("lab up: %w: %s", err, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.Command("lab/lab.sh", append([]string{"ns", "cli", self}, os.Args[1:]...)...)
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// lab runs one verb of the script.
+func lab(args ...string) (string, error) {
+	out, err := exec.Command("lab/lab.sh", args...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// need skips a test without the lab, and gives it the variant that it wants.
+func need(t *testing.T, variant ...string) {
+	t.Helper()
+	if noLab != "" {
+		t.Skip(noLab)
+	}
+	do(t, append([]string{"set"}, variant...)...)
+}
+
+// do runs a verb that must work.
+func do(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := lab(args...)
+	if err != nil {
+		t.Fatalf("lab %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
