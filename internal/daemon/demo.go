@@ -29,11 +29,8 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err != nil {
 		return err
 	}
-	fleet, err := lab.New(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
+	fleet, err := openFleet(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
 	if err != nil {
-		return err
-	}
-	if err := fleet.Listen(); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, "demo.csv")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 
 	"github.com/connexa-panel/connexa/internal/config"
@@ -17,11 +18,8 @@ func Lab(ctx context.Context, cfg config.Lab, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := lab.New(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
+	fleet, err := openFleet(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
 	if err != nil {
-		return err
-	}
-	if err := fleet.Listen(); err != nil {
 		return err
 	}
 	if err := writeFleet(fleet, cfg.CSV); err != nil {
@@ -30,6 +28,27 @@ func Lab(ctx context.Context, cfg config.Lab, out io.Writer) error {
 	nodes := fleet.Nodes()
 	fmt.Fprintf(out, "%d servers listen, from %s to %s; %s is ready to import\n", len(nodes), nodes[0].Addr, nodes[len(nodes)-1].Addr, cfg.CSV)
 	return fleet.Run(ctx)
+}
+
+// openFleet makes the fleet that cfg describes and opens its listeners, on the
+// first part of 127/8 where nobody else, another fleet for one, has them.
+func openFleet(cfg lab.Config) (*lab.Fleet, error) {
+	var taken error
+	for second := byte(20); second < 84; second += 4 {
+		cfg.Base = netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second, 0, 0}), 14)
+		fleet, err := lab.New(cfg)
+		if err != nil {
+			return nil, err
+		}
+		if err = fleet.Listen(); err == nil {
+			return fleet, nil
+		}
+		if !errors.Is(err, lab.ErrTaken) {
+			return nil, err
+		}
+		taken = err
+	}
+	return nil, taken
 }
 
 // writeFleet writes the file that the panel imports. It holds passwords, if only
