@@ -9,7 +9,6 @@ import (
 // block is a server whose fields stand on labelled lines.
 type block struct {
 	line    int // of its first label
-	first   string
 	values  map[string]string
 	raw     strings.Builder
 	problem connexa.Text

@@ -59,7 +59,7 @@ func look(records [][]string, s string) (shape Shape, score int) {
 	width := 0
 	hits := 0
 	for i, r := range records {
-		if len(r) < 3 {
+		if len(r) < 2 {
 			continue
 		}
 		found := false

@@ -54,7 +54,11 @@ func read(t *testing.T, r io.Reader, o Options) (*Reader, []string) {
 
 func check(t *testing.T, text string, o Options, want ...string) {
 	t.Helper()
-	for name, r := range map[string]io.Reader{"whole": strings.NewReader(text), "in bytes": iotest.OneByteReader(strings.NewReader(text))} {
+	pieces := iotest.OneByteReader(strings.NewReader(text))
+	if len(text) > MaxLine/2 {
+		pieces = iotest.HalfReader(strings.NewReader(text)) // byte by byte would take long
+	}
+	for name, r := range map[string]io.Reader{"whole": strings.NewReader(text), "in pieces": pieces} {
 		_, got := read(t, r, o)
 		if len(got) != len(want) {
 			t.Errorf("%s: %d rows, want %d:\n%s", name, len(got), len(want), strings.Join(got, "\n"))
@@ -206,6 +210,11 @@ Ip: 192.0.2.91
 		"24 192.0.2.90: late x",
 		"27 192.0.2.91: later y",
 	)
+}
+
+func TestRowAmidText(t *testing.T) {
+	check(t, "192.0.2.1 ops1 x\n192.0.2.2 ops1 x\n192.0.2.3,ops1,x\n", Options{},
+		"1 192.0.2.1: ops1 x", "2 192.0.2.2: ops1 x", "3 !form")
 }
 
 func TestBlocks(t *testing.T) {

@@ -120,6 +120,9 @@ func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 	if addressLike(s) {
 		return none, missing["login"]
 	}
+	if i := strings.IndexAny(s, ",;|"); i > 0 && addressLike(strings.TrimSpace(s[:i])) {
+		return none, problemForm // a row of a table amid other forms
+	}
 	if first == s && !strings.ContainsAny(s, ":,;@") || !strings.ContainsAny(s, "0123456789.") {
 		return none, problemForm
 	}
