@@ -32,12 +32,14 @@ func Kinds() []Kind {
 	return []Kind{Good, Slow, Lossy, Refuse, Silent, Garbage, Half, SSH, Denied, Reset, Drip}
 }
 
-// Behaviour is a kind with its parameter. The zero value is a good server.
+// Behaviour is a kind with its parameter, and what happens in the sessions of
+// those kinds that have any. The zero value is a good server.
 type Behaviour struct {
-	Kind   Kind
-	Delay  time.Duration       // Slow: how long each answer takes
-	Every  int                 // Lossy: 2 or 3
-	Result control.StartResult // Denied: 2 to 5
+	Kind    Kind
+	Delay   time.Duration       // Slow: how long each answer takes
+	Every   int                 // Lossy: 2 or 3
+	Result  control.StartResult // Denied: 2 to 5
+	Session Session             // Good, Slow, Lossy
 }
 
 // Limits that keep Expect true: who pings three times, for 3 s at first, must
@@ -53,7 +55,54 @@ const (
 // behind a colon, as in "silent", "slow:2s", "lossy:3" and "denied:4". Without
 // one, a slow server takes 1.5 s, a lossy server answers every second time, and
 // a denied one leaves the choice of the result to the fleet's seed.
+//
+// Plus signs join what a server does in a session, with or without a kind in
+// front: "login-refused:691", "auth:pap+loss:2", "slow:1s+mppe:40+no-internet". The
+// words are the fields of Session.
 func ParseBehaviour(s string) (Behaviour, error) {
+	words := strings.Split(s, "+")
+	if b, known, err := parseSession(Behaviour{Kind: Good}, words); known {
+		return b, err
+	}
+	b, err := parseKind(words[0])
+	if err != nil || len(words) == 1 {
+		return b, err
+	}
+	if b.Kind != Good && b.Kind != Slow && b.Kind != Lossy {
+		return Behaviour{}, fmt.Errorf("%q: a server that is %s has no sessions", s, b.Kind)
+	}
+	b, known, err := parseSession(b, words[1:])
+	if !known {
+		err = fmt.Errorf("%q: there is no %s in a session; there are %s", s, words[1], joinTraits())
+	}
+	return b, err
+}
+
+// parseSession adds words to b. known is false when the first is none of a
+// session.
+func parseSession(b Behaviour, words []string) (_ Behaviour, known bool, err error) {
+	for i, w := range words {
+		switch is, err := b.Session.parseTrait(w); {
+		case err != nil:
+			return Behaviour{}, true, err
+		case !is && i == 0:
+			return Behaviour{}, false, nil
+		case !is:
+			return Behaviour{}, true, fmt.Errorf("there is no %s in a session; there are %s", w, joinTraits())
+		}
+	}
+	return b, true, b.Session.check()
+}
+
+func joinTraits() string {
+	var names []string
+	for _, t := range traits {
+		names = append(names, t.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func parseKind(s string) (Behaviour, error) {
 	name, param, has := strings.Cut(s, ":")
 	b := Behaviour{Kind: Kind(name)}
 	var err error
@@ -88,7 +137,7 @@ func ParseBehaviour(s string) (Behaviour, error) {
 			return Behaviour{}, fmt.Errorf("%q: %s takes no parameter", s, name)
 		}
 	default:
-		return Behaviour{}, fmt.Errorf("%q is no behaviour; there are %s", s, joinKinds())
+		return Behaviour{}, fmt.Errorf("%q is no behaviour; there are %s, and for sessions %s", s, joinKinds(), joinTraits())
 	}
 	return b, nil
 }
@@ -103,6 +152,17 @@ func joinKinds() string {
 
 // String is the behaviour as ParseBehaviour reads it.
 func (b Behaviour) String() string {
+	kind, session := b.kind(), b.Session.String()
+	switch {
+	case session == "":
+		return kind
+	case kind == string(Good):
+		return session
+	}
+	return kind + "+" + session
+}
+
+func (b Behaviour) kind() string {
 	switch {
 	case b.Kind == "":
 		return string(Good)
@@ -114,36 +174,4 @@ func (b Behaviour) String() string {
 		return fmt.Sprintf("%s:%d", b.Kind, uint8(b.Result))
 	}
 	return string(b.Kind)
-}
-
-// Expect is what an honest ping finds out about a server.
-type Expect struct {
-	Status string // "ping_ok" or "ping_failed"
-	Cause  string // the failing step, a dot and a code; empty when all is well
-}
-
-// Expect says what a ping that makes three attempts deserves to find.
-func (b Behaviour) Expect() Expect {
-	switch b.Kind {
-	case Refuse:
-		return Expect{"ping_failed", "tcp.refused"}
-	case Silent:
-		return Expect{"ping_failed", "control.timeout"}
-	case Garbage, SSH:
-		return Expect{"ping_failed", "control.not_pptp"}
-	case Half, Drip:
-		return Expect{"ping_failed", "control.half"}
-	case Reset:
-		return Expect{"ping_failed", "control.reset"}
-	case Denied:
-		switch {
-		case b.Result.Answers():
-		case b.Result == control.StartVersion:
-			return Expect{"ping_failed", "control.version"}
-		default:
-			return Expect{"ping_failed", "control.rejected"}
-		}
-	case Good, Slow, Lossy:
-	}
-	return Expect{Status: "ping_ok"}
 }

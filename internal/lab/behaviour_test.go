@@ -65,6 +65,76 @@ func TestEveryKindIsRead(t *testing.T) {
 	}
 }
 
+func TestSessionsAreRead(t *testing.T) {
+	for spec, want := range map[string]string{
+		"auth:pap":                               "auth:pap",
+		"good+auth:pap":                          "auth:pap",
+		"loss:2%+mppe:40":                        "mppe:40+loss:2",
+		"slow:1s+login-refused":                  "slow:1s+login-refused:691",
+		"lossy+no-internet":                      "lossy:2+no-internet",
+		"rate:20M/5M":                            "rate:20M/5M",
+		"rate:1500k":                             "rate:1500k",
+		"rate:1G+latency:40ms":                   "latency:40ms+rate:1G",
+		"terminate:Too_many_users+dies:1m30s":    "terminate:Too_many_users+dies:1m30s",
+		"mppe-required+wrong-keys+corrupt:0.5":   "mppe-required+wrong-keys+corrupt:0.5",
+		"call:dropped+gre:deaf+nak:ipcp+no-dns":  "call:dropped+gre:deaf+nak:ipcp+no-dns",
+		"impostor+ends:2s+swapped-cdn+reply:5ms": "impostor+ends:2s+swapped-cdn+reply:5ms",
+	} {
+		b, err := ParseBehaviour(spec)
+		if err != nil || b.String() != want {
+			t.Errorf("%s is read as %v, %v, want %s", spec, b, err, want)
+		}
+		if again, err := ParseBehaviour(b.String()); err != nil || again != b {
+			t.Errorf("%s is read again as %v, %v", b, again, err)
+		}
+	}
+}
+
+func TestParseBehaviourSaysWhatIsWrong(t *testing.T) {
+	for spec, want := range map[string]string{
+		"silent+auth:pap":          "has no sessions",
+		"good+ssh":                 "no ssh in a session",
+		"auth:pap+nothing":         "no nothing in a session",
+		"auth:pap+auth:eap":        "auth is there twice",
+		"auth:kerberos":            "one of none, pap",
+		"impostor:1":               "takes no parameter",
+		"loss:0":                   "up to 20 %",
+		"loss:21":                  "up to 20 %",
+		"loss:NaN":                 "up to 20 %",
+		"dies:-1s":                 "a time up to 24h",
+		"reply:2s":                 "a time up to 1s",
+		"login-refused:0":          "1 to 65535",
+		"login-refused:70000":      "1 to 65535",
+		"rate:1":                   "bits per second",
+		"rate:10M/":                "bits per second",
+		"rate:999999999999G":       "bits per second",
+		"terminate:":               "a text",
+		"mppe:none+mppe-required":  "cannot require",
+		"auth:none+login-refused":  "nobody is refused",
+		"auth:pap+impostor":        "prove itself",
+		"gre":                      "one of silent",
+		"auth:pap+login-refused:x": "1 to 65535",
+	} {
+		if b, err := ParseBehaviour(spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v, want %q", spec, b, err, want)
+		}
+	}
+}
+
+// No word may mean two things.
+func TestWordsAreDistinct(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Kinds() {
+		seen[string(k)] = true
+	}
+	for _, tr := range traits {
+		if seen[tr.name] {
+			t.Errorf("%s is there twice", tr.name)
+		}
+		seen[tr.name] = true
+	}
+}
+
 func TestDealIsExact(t *testing.T) {
 	f, err := ParseFaults("good=80,silent=15,denied=5")
 	if err != nil {

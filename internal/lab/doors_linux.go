@@ -149,9 +149,13 @@ func (d *doors) acceptAll(ctx context.Context, s socket, slots chan struct{}, ac
 		case <-ctx.Done():
 			return false
 		}
-		fd, _, err := syscall.Accept4(s.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		fd, from, err := syscall.Accept4(s.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		if err == nil {
-			accept(int(s.node), &conn{File: os.NewFile(uintptr(fd), "pptp")})
+			c := &conn{File: os.NewFile(uintptr(fd), "pptp")}
+			if in4, ok := from.(*syscall.SockaddrInet4); ok {
+				c.peer = netip.AddrFrom4(in4.Addr)
+			}
+			accept(int(s.node), c)
 			continue
 		}
 		<-slots
@@ -170,6 +174,7 @@ func (d *doors) acceptAll(ctx context.Context, s socket, slots chan struct{}, ac
 // is made with half of the system calls of a net.TCPConn.
 type conn struct {
 	*os.File
+	peer netip.Addr // the client's
 	once sync.Once
 }
 

@@ -67,9 +67,13 @@ func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node i
 					pause(ctx, 10*time.Millisecond)
 					continue
 				}
+				c := &conn{TCPConn: nc.(*net.TCPConn)}
+				if from, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+					c.peer = from.Addr().Unmap()
+				}
 				select {
 				case slots <- struct{}{}:
-					accept(l.node, &conn{TCPConn: nc.(*net.TCPConn)})
+					accept(l.node, c)
 				case <-ctx.Done():
 					nc.Close()
 					return
@@ -84,6 +88,7 @@ func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node i
 // conn is an accepted connection.
 type conn struct {
 	*net.TCPConn
+	peer netip.Addr // the client's
 }
 
 // abort closes the connection with a reset.

@@ -2,8 +2,14 @@
 // listeners on addresses of 127/8, each with a behaviour, good or faulty in one
 // of many ways. Tests, the demo and load measurements run against it.
 //
+// A server speaks the whole protocol, with GRE over raw sockets or a Switch of
+// package gre. Behind each session is a network of its own that is no part of
+// this machine's: a host at every address with HTTP (/, /ip, /bytes/N,
+// /sha256/N, /upload), DNS, echo and discard.
+//
 // Ten thousand servers cost 10,000 file descriptors, one goroutine and a few
-// megabytes.
+// megabytes. A session adds the goroutine of its control connection and, for
+// the first one to a server, a raw socket with its reader.
 package lab
 
 import (
@@ -17,6 +23,7 @@ import (
 	"sync/atomic"
 
 	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 // ErrTaken is wrapped by Listen when another program, or another fleet, listens
@@ -32,9 +39,15 @@ type Config struct {
 	Base   netip.Prefix // where the addresses are taken from; default 127.20.0.0/14
 
 	// MaxConns is how many connections are held open at once; more wait in the
-	// backlog of their listener. The default is half of the file descriptors
-	// that the listeners leave.
+	// backlog of their listener. The default is a third of the file descriptors
+	// that the listeners leave: a session may need another for GRE, and a client
+	// in this process one, too.
 	MaxConns int
+
+	// GRE opens the wire of a server at its first call. The default is gre.Raw,
+	// which needs CAP_NET_RAW; with the Open of a gre.Switch, clients of the same
+	// Switch reach the servers without it.
+	GRE gre.Opener
 }
 
 var (
@@ -46,6 +59,10 @@ var (
 // Fleet is a fleet of servers.
 type Fleet struct {
 	maxConns int
+	seed     uint64
+	wires    gre.Opener
+	mux      *gre.Mux
+	pool     pool
 	nodes    []Node
 	visits   []atomic.Uint64 // connections accepted, by node
 	byAddr   map[netip.Addr]int
@@ -54,6 +71,7 @@ type Fleet struct {
 	doors *doors // set by Listen, taken by Run
 	open  map[*conn]struct{}
 	over  bool // set when Run ends: no connection may be added to open
+	sv    *services
 }
 
 // New returns the fleet that cfg describes. Nothing listens yet.
@@ -74,13 +92,19 @@ func New(cfg Config) (*Fleet, error) {
 	case cfg.MaxConns < 0:
 		return nil, fmt.Errorf("lab: at most %d connections", cfg.MaxConns)
 	}
+	if cfg.GRE == nil {
+		cfg.GRE = gre.Raw
+	}
 	f := &Fleet{
 		maxConns: cfg.MaxConns,
+		seed:     cfg.Seed,
+		wires:    cfg.GRE,
 		nodes:    make([]Node, 0, cfg.Nodes),
 		visits:   make([]atomic.Uint64, cfg.Nodes),
 		byAddr:   make(map[netip.Addr]int, cfg.Nodes),
 		open:     make(map[*conn]struct{}),
 	}
+	f.mux = gre.NewMux(f.openWire)
 	rnd := rand.New(rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15))
 	behaviours := cfg.Faults.deal(cfg.Nodes, rnd)
 	addr := cfg.Base.Masked().Addr()
@@ -123,7 +147,7 @@ func (f *Fleet) Listen() error {
 		return fmt.Errorf("lab: %w", err)
 	}
 	if f.maxConns == 0 {
-		f.maxConns = max(1, (limit-len(f.nodes)-reservedFiles)/2)
+		f.maxConns = max(1, (limit-len(f.nodes)-reservedFiles)/3)
 	}
 	d := new(doors)
 	for i, n := range f.nodes {
@@ -164,7 +188,38 @@ func (f *Fleet) Run(ctx context.Context) error {
 	})
 	f.closeAll()
 	serving.Wait()
+	f.mu.Lock()
+	sv := f.sv
+	f.mu.Unlock()
+	if sv != nil {
+		sv.close()
+	}
 	return err
+}
+
+// openWire is the gre.Opener of the fleet's own Mux: it puts a server's faults
+// between it and the real wire.
+func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wire, error) {
+	w, err := f.wires(local, report)
+	if err != nil {
+		return nil, err
+	}
+	i := f.byAddr[local]
+	if s := f.nodes[i].Behaviour.Session; s.bad() {
+		return newBadWire(w, s, f.seed^uint64(i)), nil
+	}
+	return w, nil
+}
+
+// innerServices are what answers inside the tunnels. They begin with the first
+// packet of the fleet's sessions.
+func (f *Fleet) innerServices() *services {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sv == nil {
+		f.sv = newServices()
+	}
+	return f.sv
 }
 
 // keep adds c to what is closed at the end, and reports whether that end is yet

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"math/bits"
 	"sync"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 // idle is how long a server waits for the next message. A client asks after its
@@ -17,10 +19,13 @@ const idle = 3 * time.Minute
 // talk is one connection to one server.
 type talk struct {
 	*conn
-	node  *Node
-	visit uint64 // 1 for the node's first connection
-	r     control.Reader
-	out   []byte
+	fleet   *Fleet
+	number  int // of the node
+	node    *Node
+	visit   uint64 // 1 for the node's first connection
+	session *session
+	r       control.Reader
+	out     []byte
 }
 
 // talks are used again: the buffers are most of what a connection would
@@ -36,10 +41,11 @@ func (f *Fleet) serve(ctx context.Context, i int, c *conn) {
 	defer f.forget(c)
 	t := talks.Get().(*talk)
 	defer talks.Put(t)
-	t.conn, t.node, t.visit = c, &f.nodes[i], f.visits[i].Add(1)
+	t.conn, t.fleet, t.number, t.node, t.visit = c, f, i, &f.nodes[i], f.visits[i].Add(1)
 	t.r.Reset(c)
 	t.behave(ctx)
-	t.conn, t.node = nil, nil
+	t.endSession()
+	t.conn, t.fleet, t.node = nil, nil, nil
 	t.r.Reset(nil)
 }
 
@@ -85,6 +91,7 @@ func (t *talk) behave(ctx context.Context) {
 // pptp is a server as it should be, but for a delay before each answer and the
 // result of the start.
 func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.StartResult) {
+	delay += t.node.Behaviour.Session.Reply
 	for {
 		m := t.hear()
 		if m == nil || !pause(ctx, delay) {
@@ -97,11 +104,11 @@ func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.Sta
 		case control.EchoRequest:
 			answer = control.EchoReply{ID: m.ID, Result: control.ReplyOK}
 		case control.OCRQ:
-			answer = control.OCRP{
-				PeerCallID: m.CallID,
-				Result:     control.CallGeneralError,
-				General:    control.ErrorNoResource,
+			if answer = t.answerCall(m, result); answer == nil {
+				continue
 			}
+		case control.CallClear:
+			answer = t.clearCall(m)
 		case control.StopCCRQ:
 			answer = control.StopCCRP{Result: control.ReplyOK}
 		default:
@@ -115,6 +122,75 @@ func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.Sta
 			t.listen() // the client leaves, as the RFC has it
 			return
 		}
+		if m.Type() == control.TypeOCRQ && !t.begin() {
+			return
+		}
+	}
+}
+
+// answerCall places a call, one at a time. It is nil where no answer goes out.
+func (t *talk) answerCall(m control.OCRQ, result control.StartResult) control.Message {
+	no := func(r control.CallResult, e control.GeneralError) control.Message {
+		return control.OCRP{PeerCallID: m.CallID, Result: r, General: e}
+	}
+	what := t.node.Behaviour.Session
+	switch {
+	case !result.Accepts(), t.session != nil:
+		return no(control.CallGeneralError, control.ErrorNoResource)
+	case what.Call == CallBusy:
+		return no(control.CallBusy, control.ErrorNone)
+	case what.Call == CallRefused:
+		return no(control.CallNotAccepted, control.ErrorNone)
+	case what.Call == CallSilent:
+		return nil
+	}
+	yes := control.OCRP{
+		PeerCallID: m.CallID,
+		Result:     control.CallConnected,
+		Speed:      m.MaxBPS,
+		Window:     gre.Window,
+	}
+	if what.Call == CallDropped || what.GRE == GREICMP { // no socket for GRE
+		yes.CallID = m.CallID
+		return yes
+	}
+	c := t.conn // the talk serves another connection one day
+	s, err := t.fleet.openSession(t.number, c.peer, m.CallID, func() { c.Close() })
+	if err != nil {
+		return no(control.CallGeneralError, control.ErrorNoResource)
+	}
+	t.session = s
+	yes.CallID = s.call.ID()
+	return yes
+}
+
+// begin follows an Outgoing-Call-Reply. It is false when the connection is to
+// end.
+func (t *talk) begin() bool {
+	if t.session != nil {
+		t.session.start()
+	}
+	return t.node.Behaviour.Session.Call != CallDropped
+}
+
+// clearCall ends the call. Whose id stands in the notification is a matter of
+// taste: the RFC wants the server's, accel-ppp has the client's.
+func (t *talk) clearCall(m control.CallClear) control.Message {
+	bye := control.CDN{CallID: m.CallID, Result: control.DisconnectRequested}
+	if t.session != nil {
+		bye.CallID = t.session.call.ID()
+	}
+	if t.node.Behaviour.Session.SwappedCDN {
+		bye.CallID = bits.ReverseBytes16(m.CallID)
+	}
+	t.endSession()
+	return bye
+}
+
+func (t *talk) endSession() {
+	if t.session != nil {
+		t.session.close()
+		t.session = nil
 	}
 }
 

@@ -1,0 +1,170 @@
+package lab
+
+import (
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/mschap"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// gate is where a client logs in: it judges what the client answers, and has no
+// part in how the packets travel.
+type gate struct {
+	auth      Auth
+	login     string
+	password  string
+	refuse    int  // the code with which everyone is refused
+	impostor  bool // everyone is let in
+	challenge []byte
+}
+
+// option is what the server asks for in LCP.
+func (a Auth) option() ppp.Auth {
+	switch a {
+	case AuthNone:
+		return ppp.AuthNone
+	case AuthPAP:
+		return ppp.AuthPAP
+	case AuthMD5:
+		return ppp.AuthMD5
+	case AuthMSCHAPv1:
+		return ppp.AuthMSCHAPv1
+	case AuthEAP:
+		return ppp.AuthEAP
+	case AuthMSCHAPv2:
+	}
+	return ppp.AuthMSCHAPv2
+}
+
+// challengeLen is the length of the challenge, in bytes.
+func (a Auth) challengeLen() int {
+	if a == AuthMSCHAPv1 {
+		return 8
+	}
+	return 16
+}
+
+// verdict is the answer to a login.
+type verdict struct {
+	ok   bool
+	text string // the message of the answer
+	keys keys
+}
+
+// keys are the start keys of MPPE. The zero value has none.
+type keys struct {
+	send, recv mppe.Key
+	short      mppe.Key // of MS-CHAPv1 with 40 and 56 bits
+	ok         bool
+	isShort    bool
+}
+
+// start is the start key of a direction.
+func (k keys) start(bits ppp.MPPEBits, send bool) mppe.Key {
+	switch {
+	case k.isShort && bits.Bits() < 128:
+		return k.short
+	case send:
+		return k.send
+	}
+	return k.recv
+}
+
+// pap judges a PAP request.
+func (g *gate) pap(c ppp.Credentials) verdict {
+	switch {
+	case g.refuse != 0:
+		return verdict{text: refusals[g.refuse]}
+	case c.Name == g.login && equal([]byte(c.Password), []byte(g.password)):
+		return verdict{ok: true, text: "Login ok"}
+	}
+	return verdict{text: "Authentication failure"}
+}
+
+// chap judges the response to the challenge that went out with id.
+func (g *gate) chap(id uint8, v ppp.Value) verdict {
+	if g.refuse != 0 {
+		return g.no(g.refuse)
+	}
+	known := v.Name == g.login || strings.HasSuffix(v.Name, `\`+g.login)
+	switch g.auth {
+	case AuthMD5:
+		sum := mschap.MD5Response(id, g.password, g.challenge)
+		if known && equal(sum[:], v.Value) {
+			return verdict{ok: true, text: "Access granted"}
+		}
+	case AuthMSCHAPv1:
+		if r, err := ppp.ParseMSResponse(v.Value); err == nil && known {
+			return g.v1(r)
+		}
+	default:
+		if r, err := ppp.ParseMSResponse(v.Value); err == nil && known {
+			return g.v2(v.Name, r)
+		}
+	}
+	return g.no(mschap.WrongCredentials)
+}
+
+// hashes are those that servers make of a password; they differ outside of
+// ASCII.
+func (g *gate) hashes() [][16]byte {
+	return [][16]byte{mschap.NTHash(g.password), mschap.WidenedNTHash(g.password)}
+}
+
+func (g *gate) v1(r ppp.MSResponse) verdict {
+	challenge := [8]byte(g.challenge)
+	for _, hash := range g.hashes() {
+		if want := mschap.V1Response(challenge, hash); equal(want[:], r.NT[:]) {
+			k := mppe.KeyV1(mschap.HashHash(hash), challenge)
+			return verdict{true, "Access granted", keys{
+				send: k, recv: k, short: mppe.KeyV1Short(mschap.LMHash(g.password)), ok: true, isShort: true,
+			}}
+		}
+	}
+	return g.no(mschap.WrongCredentials)
+}
+
+func (g *gate) v2(name string, r ppp.MSResponse) verdict {
+	challenge := [16]byte(g.challenge)
+	for _, hash := range g.hashes() {
+		want := mschap.V2Response(challenge, r.PeerChallenge, name, hash)
+		if !g.impostor && !equal(want[:], r.NT[:]) {
+			continue
+		}
+		if g.impostor { // it makes up what it cannot know
+			hash = [16]byte(randomBytes(16))
+		}
+		proof := mschap.AuthenticatorResponse(challenge, r.PeerChallenge, name, hash, r.NT)
+		clientSend, clientRecv := mppe.KeysV2(mschap.HashHash(hash), r.NT)
+		return verdict{true, proof + " M=Access granted", keys{send: clientRecv, recv: clientSend, ok: true}}
+	}
+	return g.no(mschap.WrongCredentials)
+}
+
+// refusals are what servers say beside a code.
+var refusals = map[int]string{
+	mschap.RestrictedHours:  "Not at this hour",
+	mschap.AccountDisabled:  "Account disabled",
+	mschap.PasswordExpired:  "Password expired",
+	mschap.NoDialinAllowed:  "No permission to dial in",
+	mschap.WrongCredentials: "Access denied",
+	mschap.ChangingPassword: "Change the password first",
+}
+
+// no words a refusal as RFC 2759 section 6 has it, where the login has codes.
+func (g *gate) no(code int) verdict {
+	text := refusals[code]
+	if text == "" {
+		text = "Refused"
+	}
+	if g.auth == AuthMD5 {
+		return verdict{text: text}
+	}
+	return verdict{text: fmt.Sprintf("E=%d R=0 C=%s V=3 M=%s", code, strings.ToUpper(hex.EncodeToString(g.challenge)), text)}
+}
+
+func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -1,0 +1,268 @@
+package lab
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/stack/gro"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+const (
+	innerNIC = 1
+	// innerMTU leaves room in a frame of 1400 bytes for what MPPE adds.
+	innerMTU = 1396
+	// innerGSO is the largest piece of TCP data that goes through the stack at
+	// once; it is cut into packets before it comes here.
+	innerGSO = 60 << 10
+
+	maxFlows = 256              // UDP flows and TCP handshakes of a session
+	flowIdle = 30 * time.Second // a UDP flow without packets ends
+)
+
+// inner is the network behind one session: a host that answers at every
+// address. It is made when the first packet comes, as most sessions of a fleet
+// carry none.
+type inner struct {
+	stack    *stack.Stack
+	services *services
+	send     func(*stack.PacketBuffer) // out of the tunnel; may wait
+	flows    chan struct{}
+
+	mu         sync.RWMutex
+	dispatcher stack.NetworkDispatcher
+	closing    bool
+	work       sync.WaitGroup
+}
+
+func newInner(at netip.Addr, sv *services, send func(*stack.PacketBuffer)) (*inner, error) {
+	n := &inner{services: sv, send: send, flows: make(chan struct{}, maxFlows)}
+	n.stack = stack.New(stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
+	})
+	if err := n.setUp(at); err != nil {
+		n.stack.Destroy()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *inner) setUp(at netip.Addr) error {
+	sack := tcpip.TCPSACKEnabled(true)
+	cubic := tcpip.CongestionControlOption("cubic")
+	moderate := tcpip.TCPModerateReceiveBufferOption(true)
+	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
+	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
+	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &cubic, &moderate, &receive, &send} {
+		if err := n.stack.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
+			return stackError{"set an option of TCP", err}
+		}
+	}
+	if err := n.stack.CreateNIC(innerNIC, n); err != nil {
+		return stackError{"create an interface", err}
+	}
+	// With these two the host is at every address, and answers from it.
+	if err := n.stack.SetPromiscuousMode(innerNIC, true); err != nil {
+		return stackError{"take every address", err}
+	}
+	if err := n.stack.SetSpoofing(innerNIC, true); err != nil {
+		return stackError{"answer from every address", err}
+	}
+	addr := tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: tcpip.AddrFrom4(at.As4()).WithPrefix()}
+	if err := n.stack.AddProtocolAddress(innerNIC, addr, stack.AddressProperties{}); err != nil {
+		return stackError{"add an address", err}
+	}
+	n.stack.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: innerNIC}})
+	tcps := tcp.NewForwarder(n.stack, 0, maxFlows, n.takeTCP)
+	n.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, tcps.HandlePacket)
+	udps := udp.NewForwarder(n.stack, n.takeUDP)
+	n.stack.SetTransportProtocolHandler(udp.ProtocolNumber, udps.HandlePacket)
+	return nil
+}
+
+type stackError struct {
+	act string
+	err tcpip.Error
+}
+
+func (e stackError) Error() string { return "lab: inner network: " + e.act + ": " + e.err.String() }
+
+// close resets every connection, and returns when nothing is left.
+func (n *inner) close() {
+	n.mu.Lock()
+	n.closing = true
+	n.mu.Unlock()
+	n.stack.Close()
+	n.stack.Wait()
+	n.work.Wait()
+}
+
+// enter counts a goroutine that close waits for; false is the end.
+func (n *inner) enter() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closing {
+		n.work.Add(1)
+	}
+	return !n.closing
+}
+
+// takeTCP is called by a goroutine of its own for each connection.
+func (n *inner) takeTCP(r *tcp.ForwarderRequest) {
+	serve := n.services.tcp(r.ID().LocalPort)
+	if serve == nil || !n.enter() {
+		r.Complete(true)
+		return
+	}
+	defer n.work.Done()
+	var wq waiter.Queue
+	ep, err := r.CreateEndpoint(&wq)
+	if err != nil {
+		r.Complete(true)
+		return
+	}
+	r.Complete(false)
+	serve(gonet.NewTCPConn(&wq, ep))
+}
+
+// takeUDP is called where packets are delivered, and must not wait.
+func (n *inner) takeUDP(r *udp.ForwarderRequest) bool {
+	serve := n.services.udp(r.ID().LocalPort)
+	if serve == nil {
+		return false // the client is told that nobody is there
+	}
+	select {
+	case n.flows <- struct{}{}:
+	default:
+		return true
+	}
+	var wq waiter.Queue
+	ep, err := r.CreateEndpoint(&wq)
+	if err != nil || !n.enter() {
+		if ep != nil {
+			ep.Close()
+		}
+		<-n.flows
+		return true
+	}
+	go func() {
+		defer n.work.Done()
+		defer func() { <-n.flows }()
+		c := gonet.NewUDPConn(&wq, ep)
+		defer c.Close()
+		serve(c)
+	}()
+	return true
+}
+
+// merges joins TCP segments that come together; one is some kilobytes.
+var merges = sync.Pool{New: func() any {
+	g := new(gro.GRO)
+	g.Init(true)
+	return g
+}}
+
+// deliver gives packets to the host. It owns the views.
+func (n *inner) deliver(views []*buffer.View) {
+	g := merges.Get().(*gro.GRO)
+	g.Dispatcher = innerDispatcher{n}
+	for _, v := range views {
+		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+		pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
+		g.Enqueue(pkt)
+		pkt.DecRef()
+	}
+	g.Flush()
+	g.Dispatcher = nil
+	merges.Put(g)
+}
+
+type innerDispatcher struct{ n *inner }
+
+func (d innerDispatcher) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	d.n.mu.RLock()
+	up := d.n.dispatcher
+	d.n.mu.RUnlock()
+	if up != nil {
+		up.DeliverNetworkPacket(p, pkt)
+	}
+}
+
+func (innerDispatcher) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
+
+// --- stack.LinkEndpoint
+
+// WritePackets implements stack.LinkWriter.
+func (n *inner) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
+	for _, pkt := range list.AsSlice() {
+		n.send(pkt)
+	}
+	return list.Len(), nil
+}
+
+// GSOMaxSize implements stack.GSOEndpoint.
+func (n *inner) GSOMaxSize() uint32 { return innerGSO }
+
+// SupportedGSO implements stack.GSOEndpoint.
+func (n *inner) SupportedGSO() stack.SupportedGSO { return stack.GVisorGSOSupported }
+
+// MTU implements stack.NetworkLinkEndpoint.
+func (n *inner) MTU() uint32 { return innerMTU }
+
+// SetMTU implements stack.NetworkLinkEndpoint.
+func (n *inner) SetMTU(uint32) {}
+
+// MaxHeaderLength implements stack.NetworkLinkEndpoint.
+func (n *inner) MaxHeaderLength() uint16 { return 0 }
+
+// LinkAddress implements stack.NetworkLinkEndpoint.
+func (n *inner) LinkAddress() tcpip.LinkAddress { return "" }
+
+// SetLinkAddress implements stack.NetworkLinkEndpoint.
+func (n *inner) SetLinkAddress(tcpip.LinkAddress) {}
+
+// Capabilities implements stack.NetworkLinkEndpoint.
+func (n *inner) Capabilities() stack.LinkEndpointCapabilities { return stack.CapabilityNone }
+
+// Attach implements stack.NetworkLinkEndpoint.
+func (n *inner) Attach(d stack.NetworkDispatcher) {
+	n.mu.Lock()
+	n.dispatcher = d
+	n.mu.Unlock()
+}
+
+// IsAttached implements stack.NetworkLinkEndpoint.
+func (n *inner) IsAttached() bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.dispatcher != nil
+}
+
+// Wait implements stack.NetworkLinkEndpoint.
+func (n *inner) Wait() {}
+
+// ARPHardwareType implements stack.NetworkLinkEndpoint.
+func (n *inner) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+
+// AddHeader implements stack.NetworkLinkEndpoint.
+func (n *inner) AddHeader(*stack.PacketBuffer) {}
+
+// ParseHeader implements stack.NetworkLinkEndpoint.
+func (n *inner) ParseHeader(*stack.PacketBuffer) bool { return true }
+
+// Close implements stack.NetworkLinkEndpoint.
+func (n *inner) Close() {}
+
+// SetOnCloseAction implements stack.NetworkLinkEndpoint.
+func (n *inner) SetOnCloseAction(func()) {}

@@ -1,0 +1,168 @@
+package lab
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// Types of the options that the lab's own policies write.
+const (
+	optAuth  = 3
+	optMagic = 5
+	optMPPE  = 18
+	optIP    = 3
+)
+
+// linkPolicy is LCP as servers have it: the login is theirs to choose.
+type linkPolicy struct {
+	ppp.LCPOptions
+	endless  bool // refuse every proposal
+	declined int  // how often the client would not log in our way
+}
+
+// Judge implements ppp.Policy.
+func (p *linkPolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
+	if p.endless {
+		return ppp.ConfigureNak, ppp.Option{Type: optMagic, Value: randomBytes(4)}.Append(nil)
+	}
+	return p.LCPOptions.Judge(request, final)
+}
+
+// Refused implements ppp.Policy.
+func (p *linkPolicy) Refused(code ppp.Code, options []byte) {
+	if list, err := ppp.ParseOptions(options); err == nil {
+		for _, o := range list {
+			if o.Type == optAuth {
+				p.declined++
+			}
+		}
+	}
+	p.LCPOptions.Refused(code, options)
+}
+
+// addressPolicy is IPCP, with a server that is never content.
+type addressPolicy struct {
+	ppp.IPCPOptions
+	endless bool
+}
+
+// Judge implements ppp.Policy.
+func (p *addressPolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
+	if p.endless {
+		return ppp.ConfigureNak, ppp.Option{Type: optIP, Value: randomBytes(4)}.Append(nil)
+	}
+	return p.IPCPOptions.Judge(request, final)
+}
+
+// mppePolicy is CCP of a server that insists on what it has, as pppd does.
+type mppePolicy struct {
+	allowed  ppp.MPPEBits // strengths; 0 for none
+	stateful bool
+	want     ppp.MPPEBits // what we ask to be sent
+
+	recv, send ppp.MPPEBits // the outcome; 0 is no encryption
+	refused    bool         // the client takes nothing that we have
+}
+
+func newMPPEPolicy(m MPPE) *mppePolicy {
+	p := new(mppePolicy)
+	switch m {
+	case "", MPPE128:
+		p.allowed = ppp.MPPE128
+	case MPPE56:
+		p.allowed = ppp.MPPE56
+	case MPPE40:
+		p.allowed = ppp.MPPE40
+	case MPPEAny:
+		p.allowed = ppp.MPPE128 | ppp.MPPE56 | ppp.MPPE40
+	case MPPE128Stateful:
+		p.allowed, p.stateful = ppp.MPPE128, true
+	case MPPE56Stateful:
+		p.allowed, p.stateful = ppp.MPPE56, true
+	case MPPE40Stateful:
+		p.allowed, p.stateful = ppp.MPPE40, true
+	case MPPENone, MPPERejected:
+	}
+	p.want = p.mode(p.allowed.Strongest())
+	return p
+}
+
+func (p *mppePolicy) mode(strength ppp.MPPEBits) ppp.MPPEBits {
+	if strength == 0 || p.stateful {
+		return strength
+	}
+	return strength | ppp.MPPEStateless
+}
+
+func mppeOption(bits ppp.MPPEBits) ppp.Option {
+	return ppp.Option{Type: optMPPE, Value: binary.BigEndian.AppendUint32(nil, uint32(bits))}
+}
+
+// Request implements ppp.Policy. Without MPPE it has no options: so pppd does.
+func (p *mppePolicy) Request(b []byte) []byte {
+	if p.want == 0 {
+		return b
+	}
+	return mppeOption(p.want).Append(b)
+}
+
+// Judge implements ppp.Policy.
+func (p *mppePolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
+	list, err := ppp.ParseOptions(request)
+	if err != nil {
+		return ppp.ConfigureReject, request
+	}
+	p.send = 0
+	for _, o := range list {
+		if o.Type != optMPPE || len(o.Value) != 4 || p.allowed == 0 {
+			return ppp.ConfigureReject, o.Append(nil)
+		}
+		bits := ppp.MPPEBits(binary.BigEndian.Uint32(o.Value))
+		best := (bits & p.allowed).Strongest()
+		if best != 0 && bits == p.mode(best) {
+			p.send = bits
+			continue
+		}
+		if final {
+			return ppp.ConfigureReject, o.Append(nil)
+		}
+		if best == 0 {
+			best = p.allowed.Strongest()
+		}
+		return ppp.ConfigureNak, mppeOption(p.mode(best)).Append(nil)
+	}
+	return ppp.ConfigureAck, request
+}
+
+// Acked implements ppp.Policy.
+func (p *mppePolicy) Acked() { p.recv = p.want }
+
+// Refused implements ppp.Policy.
+func (p *mppePolicy) Refused(code ppp.Code, options []byte) {
+	list, err := ppp.ParseOptions(options)
+	if err != nil {
+		return
+	}
+	for _, o := range list {
+		if o.Type != optMPPE {
+			continue
+		}
+		best := ppp.MPPEBits(0)
+		if code == ppp.ConfigureNak && len(o.Value) == 4 {
+			best = (ppp.MPPEBits(binary.BigEndian.Uint32(o.Value)) & p.allowed).Strongest()
+		}
+		p.want = p.mode(best)
+		p.refused = best == 0
+	}
+}
+
+// randomBytes are for what need not be secret: nothing in a lab is.
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}

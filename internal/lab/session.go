@@ -1,0 +1,588 @@
+package lab
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// phase is where a session is.
+type phase uint8
+
+const (
+	phaseLink phase = iota
+	phaseLogin
+	phaseNetwork
+	phaseUp
+	phaseLeaving
+)
+
+const (
+	mru = 1450 // what we ask to be sent at most, in bytes
+
+	askAgain   = 3 * time.Second // after a challenge or a Terminate-Request without an answer
+	maxAsks    = 10
+	loginWait  = 30 * time.Second // the whole login
+	leaveWait  = 3 * time.Second  // for the client's Terminate-Ack
+	afterLeave = 50 * time.Millisecond
+	resetPause = 200 * time.Millisecond
+	maxDecline = 3 // a server other than pppd asks so often for its own login
+)
+
+// session is the server's end of one call: PPP from LCP to IPCP, and the packets
+// after that. It has no goroutine while nothing happens: packets come in the one
+// that reads the wire, time in a timer's.
+type session struct {
+	what   Session
+	node   *Node
+	hangUp func() // closes the control connection
+	call   *gre.Call
+	addrs  addresses
+	free   func() // gives the address back
+	sv     func() *services
+
+	mu     sync.Mutex // of the link
+	phase  phase
+	closed bool
+	timer  *time.Timer
+	now    time.Time
+	link   *ppp.Negotiation
+	linkP  linkPolicy
+	ccp    *ppp.Negotiation
+	ccpP   *mppePolicy
+	ip     *ppp.Negotiation
+	ipP    addressPolicy
+	gate   gate
+	id     uint8 // of packets that belong to no negotiation
+
+	chapID uint8
+	asks   int
+	said   *ppp.Packet // our answer to the login, to be repeated
+	keys   keys
+
+	again  time.Time // when we repeat ourselves
+	giveUp time.Time // when we wait no longer
+	lifeAt time.Time // when a session that was to last so long is over
+
+	data tunnel
+}
+
+// addresses are those of a session, inside.
+type addresses struct {
+	server, client netip.Addr
+	dns            netip.Addr
+}
+
+// openSession begins the server's end of a call from peer. The session speaks when
+// start is called.
+func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, hangUp func()) (*session, error) {
+	n := &f.nodes[i]
+	s := &session{what: n.Behaviour.Session, node: n, hangUp: hangUp, sv: f.innerServices}
+	s.gate = gate{auth: s.what.Auth, login: n.Login, password: n.Password, refuse: s.what.Refuse, impostor: s.what.Impostor}
+	s.linkP = linkPolicy{endless: s.what.Nak == LayerLCP, LCPOptions: ppp.LCPOptions{
+		MRU: mru, Magic: newMagic(), NewMagic: newMagic, Compress: true, Auth: s.what.Auth.option(),
+	}}
+	s.link = ppp.NewNegotiation(ppp.LCP, &s.linkP, ppp.Timing{}, ppp.Hooks{
+		Send: s.send, Up: s.linkUp, Down: s.linkDown, Finished: s.leave, Extra: s.linkExtra,
+	})
+	s.timer = time.AfterFunc(time.Hour, s.tick)
+	s.timer.Stop()
+	s.data.init(s)
+	server := network(i, 1)
+	s.addrs = addresses{server: server, dns: server, client: netip.IPv4Unspecified()}
+	if !s.what.NoAddress {
+		s.addrs.client = f.pool.lease(i)
+	}
+	s.free = func() { f.pool.release(i, s.addrs.client) }
+	s.mu.Lock() // packets may come before we have the call
+	defer s.mu.Unlock()
+	call, err := f.mux.Open(n.Addr.Addr(), peer, s)
+	if err != nil {
+		s.free()
+		return nil, err
+	}
+	s.call = call
+	if s.what.GRE != GRESilent { // without an id nothing is ever sent
+		call.SetPeerID(callID)
+	}
+	return s, nil
+}
+
+func newMagic() uint32 { return rand.Uint32() | 1 }
+
+// start sends the first packet.
+func (s *session) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = time.Now()
+	switch {
+	case s.closed || s.what.GRE == GRESilent:
+		return
+	case s.what.Terminate != "":
+		s.terminate(s.what.Terminate)
+	default:
+		s.link.Begin(s.now)
+	}
+	s.arm()
+}
+
+// close ends the session, and returns when nothing of it is left. It must not be
+// called where packets are delivered.
+func (s *session) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.timer.Stop()
+	s.mu.Unlock()
+	s.call.Close()
+	s.data.close()
+	s.free()
+}
+
+// --- gre.Handler
+
+// Deliver implements gre.Handler.
+func (s *session) Deliver(b *gre.Buffer) {
+	proto, body, err := ppp.ParseFrame(b.Data)
+	switch {
+	case err != nil || s.what.GRE == GRESilent:
+	case proto == ppp.MPPE || proto == ppp.IPv4:
+		s.data.take(b)
+		return
+	default:
+		s.input(proto, body)
+	}
+	b.Release()
+}
+
+// Flush implements gre.Handler.
+func (s *session) Flush() { s.data.flush() }
+
+// Unreachable implements gre.Handler. The control connection will tell.
+func (s *session) Unreachable(gre.Unreachable) {}
+
+// --- the link; s.mu is held by everything below but input and tick
+
+func (s *session) send(proto ppp.Protocol, p ppp.Packet) {
+	if s.what.GRE == GREDeaf && p.Code == ppp.ConfigureRequest {
+		p.ID = 1 // pppd repeats itself word by word
+	}
+	b := make([]byte, gre.Headroom, gre.Headroom+ppp.FrameOverhead+4+len(p.Data))
+	b = p.Append(ppp.AppendFrame(b, proto))
+	_ = s.call.Send(b) // what is lost is asked for again
+}
+
+func (s *session) input(proto ppp.Protocol, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.now = time.Now()
+	s.dispatch(proto, body)
+	s.arm()
+}
+
+func (s *session) dispatch(proto ppp.Protocol, body []byte) {
+	p, err := ppp.ParsePacket(body)
+	if err != nil {
+		return
+	}
+	switch proto {
+	case ppp.LCP:
+		s.linkInput(p)
+	case ppp.PAP:
+		s.papInput(p)
+	case ppp.CHAP:
+		s.chapInput(p)
+	case ppp.CCP:
+		if s.ccp != nil && s.phase != phaseLeaving {
+			s.ccp.Input(s.now, p)
+			s.afterCCP()
+		} else if s.phase >= phaseNetwork && s.phase != phaseLeaving {
+			s.rejectProtocol(proto, body)
+		}
+	case ppp.IPCP:
+		s.ipInput(p)
+	default:
+		if s.link.State() == ppp.Opened {
+			s.rejectProtocol(proto, body)
+		}
+	}
+}
+
+func (s *session) rejectProtocol(proto ppp.Protocol, body []byte) {
+	s.id++
+	data := binary.BigEndian.AppendUint16(nil, uint16(proto))
+	s.send(ppp.LCP, ppp.Packet{Code: ppp.ProtocolReject, ID: s.id, Data: append(data, body[:min(len(body), 64)]...)})
+}
+
+// tick is what the timer calls.
+func (s *session) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.now = time.Now()
+	reached := func(t time.Time) bool { return !t.IsZero() && !s.now.Before(t) }
+	switch {
+	case reached(s.lifeAt):
+		s.lifeAt = time.Time{}
+		s.expire()
+	case reached(s.giveUp):
+		s.giveUp = time.Time{}
+		if s.phase == phaseLeaving {
+			s.hangUp()
+		} else {
+			s.terminate("")
+		}
+	case reached(s.again):
+		s.repeat()
+	}
+	if s.phase != phaseLeaving {
+		for _, n := range []*ppp.Negotiation{s.link, s.ccp, s.ip} {
+			if n != nil {
+				n.Tick(s.now)
+			}
+		}
+		s.afterCCP()
+	}
+	s.arm()
+}
+
+// arm sets the timer to what happens next by itself.
+func (s *session) arm() {
+	var next time.Time
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	earlier(s.again)
+	earlier(s.giveUp)
+	earlier(s.lifeAt)
+	if s.phase != phaseLeaving {
+		for _, n := range []*ppp.Negotiation{s.link, s.ccp, s.ip} {
+			if n != nil {
+				earlier(n.Deadline())
+			}
+		}
+	}
+	if next.IsZero() {
+		s.timer.Stop()
+		return
+	}
+	s.timer.Reset(max(next.Sub(s.now), 0))
+}
+
+// repeat says again what was not answered.
+func (s *session) repeat() {
+	s.again = time.Time{}
+	switch {
+	case s.phase == phaseLeaving:
+		s.sendTerminate(s.what.Terminate)
+		s.again = s.now.Add(time.Second)
+	case s.phase == phaseLogin && s.asks < maxAsks:
+		s.ask()
+	}
+}
+
+// expire ends a session whose time is over.
+func (s *session) expire() {
+	if s.what.Ends > 0 {
+		s.terminate("Session-Timeout")
+		return
+	}
+	s.phase = phaseLeaving
+	s.hangUp()
+}
+
+// --- LCP
+
+func (s *session) linkInput(p ppp.Packet) {
+	if s.phase == phaseLeaving {
+		switch p.Code {
+		case ppp.TerminateAck:
+			s.leave()
+		case ppp.TerminateRequest:
+			s.send(ppp.LCP, ppp.Packet{Code: ppp.TerminateAck, ID: p.ID})
+		}
+		return
+	}
+	s.link.Input(s.now, p)
+	switch {
+	case p.Code == ppp.TerminateRequest:
+		s.phase = phaseLeaving
+		s.again = time.Time{}
+		s.giveUp = s.now.Add(leaveWait) // the client hangs up before
+	case s.linkP.declined > 0 && s.phase == phaseLink:
+		s.declined()
+	}
+}
+
+// declined deals with a client that will not log in our way. pppd hangs up;
+// others ask once more.
+func (s *session) declined() {
+	if s.node.Server.Vendor == "linux" || s.linkP.declined > maxDecline {
+		s.terminate("peer refused to authenticate")
+	}
+}
+
+func (s *session) linkUp() {
+	s.phase = phaseLogin
+	s.linkP.declined = 0
+	s.id++
+	s.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: s.id, Data: binary.BigEndian.AppendUint32(nil, s.linkP.Magic)})
+	s.giveUp = s.now.Add(loginWait)
+	switch s.what.Auth {
+	case AuthNone:
+		s.loggedIn(keys{})
+	case AuthPAP, AuthEAP: // the client begins
+	default:
+		s.asks, s.said = 0, nil
+		s.gate.challenge = randomBytes(s.what.Auth.challengeLen())
+		s.id++
+		s.chapID = s.id
+		s.ask()
+	}
+}
+
+// linkDown starts over: the client sends Configure-Requests again.
+func (s *session) linkDown() {
+	if s.phase != phaseLeaving {
+		s.phase = phaseLink
+		s.ccp, s.ip = nil, nil
+		s.data.setKeys(nil, nil)
+		s.again = time.Time{}
+	}
+}
+
+func (s *session) linkExtra(p ppp.Packet) bool {
+	switch p.Code {
+	case ppp.EchoRequest:
+		if s.link.State() == ppp.Opened && len(p.Data) >= 4 {
+			data := binary.BigEndian.AppendUint32(nil, s.linkP.Magic)
+			s.send(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
+		}
+	case ppp.ProtocolReject:
+		if len(p.Data) >= 2 && ppp.Protocol(binary.BigEndian.Uint16(p.Data)) == ppp.CCP && s.ccp != nil {
+			s.ccpP.refused = true
+			s.ccp.Reject(s.now)
+			s.afterCCP()
+		}
+	case ppp.EchoReply, ppp.DiscardRequest, ppp.Identification, ppp.TimeRemaining:
+	default:
+		return false
+	}
+	return true
+}
+
+// terminate ends the link with a text.
+func (s *session) terminate(text string) {
+	if s.phase == phaseLeaving {
+		return
+	}
+	s.phase = phaseLeaving
+	s.what.Terminate = text
+	s.sendTerminate(text)
+	s.again = s.now.Add(time.Second)
+	s.giveUp = s.now.Add(leaveWait)
+}
+
+func (s *session) sendTerminate(text string) {
+	s.id++
+	s.send(ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: s.id, Data: []byte(text)})
+}
+
+// leave lets the control connection end, in a moment: pppd takes one, too.
+func (s *session) leave() {
+	s.phase = phaseLeaving
+	s.again = time.Time{}
+	s.giveUp = s.now.Add(afterLeave)
+}
+
+// --- the login
+
+// ask sends the challenge, first or again.
+func (s *session) ask() {
+	s.asks++
+	s.again = s.now.Add(askAgain)
+	v := ppp.Value{Value: s.gate.challenge, Name: s.node.Server.Host}
+	s.send(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: s.chapID, Data: v.Append(nil)})
+}
+
+func (s *session) papInput(p ppp.Packet) {
+	if s.what.Auth != AuthPAP || p.Code != ppp.PAPRequest || s.phase < phaseLogin {
+		return
+	}
+	if s.said != nil && s.phase != phaseLogin { // it did not hear us
+		s.said.ID = p.ID
+		s.send(ppp.PAP, *s.said)
+		return
+	}
+	c, err := ppp.ParseCredentials(p.Data)
+	if err != nil {
+		return
+	}
+	v := s.gate.pap(c)
+	code := ppp.PAPNak
+	if v.ok {
+		code = ppp.PAPAck
+	}
+	s.answer(ppp.PAP, ppp.Packet{Code: code, ID: p.ID, Data: append([]byte{byte(len(v.text))}, v.text...)}, v)
+}
+
+func (s *session) chapInput(p ppp.Packet) {
+	if s.what.Auth.option().Protocol != ppp.CHAP || p.Code != ppp.CHAPResponse || p.ID != s.chapID || s.phase < phaseLogin {
+		return
+	}
+	if s.said != nil {
+		s.send(ppp.CHAP, *s.said)
+		return
+	}
+	v, err := ppp.ParseValue(p.Data)
+	if err != nil {
+		return
+	}
+	judged := s.gate.chap(p.ID, v)
+	code := ppp.CHAPFailure
+	if judged.ok {
+		code = ppp.CHAPSuccess
+	}
+	s.answer(ppp.CHAP, ppp.Packet{Code: code, ID: p.ID, Data: []byte(judged.text)}, judged)
+}
+
+func (s *session) answer(proto ppp.Protocol, p ppp.Packet, v verdict) {
+	s.again = time.Time{}
+	s.said = &p
+	s.send(proto, p)
+	if !v.ok {
+		s.terminate("Authentication failed")
+		return
+	}
+	s.loggedIn(v.keys)
+}
+
+// --- the network
+
+// loggedIn begins with encryption and addresses, as pppd at once, unless there
+// is no session without the first.
+func (s *session) loggedIn(k keys) {
+	s.phase = phaseNetwork
+	s.giveUp = time.Time{}
+	s.keys = k
+	if s.what.WrongKeys {
+		for i := range s.keys.send {
+			s.keys.send[i] ^= 0x5a
+			s.keys.recv[i] ^= 0xa5
+			s.keys.short[i] ^= 0x3c
+		}
+	}
+	switch {
+	case !k.ok && s.what.MPPERequired:
+		s.terminate("MPPE required but not available")
+		return
+	case k.ok && s.what.MPPE != MPPERejected:
+		s.ccpP = newMPPEPolicy(s.what.MPPE)
+		s.ccp = ppp.NewNegotiation(ppp.CCP, s.ccpP, ppp.Timing{}, ppp.Hooks{
+			Send: s.send, Up: s.ccpUp, Extra: s.ccpExtra,
+			Finished: func() { s.ccpP.refused = true },
+		})
+		s.ccp.Begin(s.now)
+	}
+	if !s.what.MPPERequired {
+		s.beginIP()
+	}
+}
+
+func (s *session) ccpUp() {
+	recv, send := s.ccpP.recv, s.ccpP.send
+	if recv == 0 || send == 0 {
+		s.ccpP.refused = true
+		return
+	}
+	enc := mppe.NewEncryptor(s.keys.start(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
+	dec := mppe.NewDecryptor(s.keys.start(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
+	s.data.setKeys(enc, dec)
+	if s.ip == nil {
+		s.beginIP()
+	}
+}
+
+// afterCCP ends a session that may not be without encryption.
+func (s *session) afterCCP() {
+	if s.ccpP != nil && s.ccpP.refused && s.what.MPPERequired && s.phase != phaseLeaving {
+		s.terminate("MPPE required but peer negotiation failed")
+	}
+}
+
+func (s *session) ccpExtra(p ppp.Packet) bool {
+	switch p.Code {
+	case ppp.ResetRequest:
+		s.data.restart()
+		s.send(ppp.CCP, ppp.Packet{Code: ppp.ResetAck, ID: p.ID})
+	case ppp.ResetAck:
+	default:
+		return false
+	}
+	return true
+}
+
+// askReset asks the client to begin its stream anew. It takes s.mu.
+func (s *session) askReset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.phase != phaseUp {
+		return
+	}
+	s.id++
+	s.send(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: s.id})
+}
+
+// rejectNonsense is what a kernel does with packets that it decrypts with the
+// wrong key: it finds protocols in them that nobody knows. It takes s.mu.
+func (s *session) rejectNonsense() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed && s.phase == phaseUp {
+		s.rejectProtocol(ppp.Protocol(0x4101|rand.Uint32()&0x3efe), randomBytes(8))
+	}
+}
+
+func (s *session) beginIP() {
+	s.ipP = addressPolicy{endless: s.what.Nak == LayerIPCP, IPCPOptions: ppp.IPCPOptions{
+		Local: s.addrs.server, Assign: s.addrs.client, DNS: [2]netip.Addr{s.addrs.dns},
+	}}
+	s.ip = ppp.NewNegotiation(ppp.IPCP, &s.ipP, ppp.Timing{}, ppp.Hooks{Send: s.send, Up: s.ipUp, Down: s.ipDown})
+	s.ip.Begin(s.now)
+}
+
+func (s *session) ipInput(p ppp.Packet) {
+	switch {
+	case s.phase != phaseNetwork && s.phase != phaseUp:
+	case s.ip != nil:
+		s.ip.Input(s.now, p)
+	case p.Code == ppp.ConfigureRequest: // pppd forgets what comes before its encryption
+		s.send(ppp.IPCP, ppp.Packet{Code: ppp.TerminateAck, ID: p.ID})
+	}
+}
+
+func (s *session) ipUp() {
+	s.phase = phaseUp
+	s.data.open()
+	if life := s.what.Dies + s.what.Ends; life > 0 && s.lifeAt.IsZero() {
+		s.lifeAt = s.now.Add(life)
+	}
+}
+
+func (s *session) ipDown() {
+	if s.phase == phaseUp {
+		s.phase = phaseNetwork
+	}
+}

@@ -1,0 +1,153 @@
+package lab
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// minRate is the slowest rate, in bits per second: a packet takes 3 s then.
+	minRate = 4000
+	// shaperBatch is how many packets go on at once.
+	shaperBatch = 64
+	// shaperRoom is how many packets wait where there is no rate. Who brings more
+	// waits with them.
+	shaperRoom = 256
+	// shaperDepth is how long a packet may wait for its turn at a rate; what would
+	// take longer is dropped, as a router's queue does.
+	shaperDepth = 100 * time.Millisecond
+)
+
+// shaper passes packets on, in order and no faster than its rate, from a
+// goroutine that lives while there are any: an idle session has none.
+type shaper struct {
+	rate int64            // bits per second; 0 is no limit
+	size func([]byte) int // bytes of a packet that count
+	out  func([][]byte)   // must not keep its argument
+	drop func([]byte)     // takes back a packet that does not go out
+
+	mu      sync.Mutex
+	room    sync.Cond
+	queue   [][]byte
+	waiting int // bytes in queue
+	running bool
+	closed  chan struct{}
+	over    bool
+	work    sync.WaitGroup
+}
+
+func newShaper(rate int64, size func([]byte) int, out func([][]byte), drop func([]byte)) *shaper {
+	s := &shaper{rate: rate, size: size, out: out, drop: drop, closed: make(chan struct{})}
+	s.room.L = &s.mu
+	return s
+}
+
+// put takes a packet.
+func (s *shaper) put(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.size(p)
+	if s.rate > 0 {
+		if len(s.queue) > 1 && int64(s.waiting+n)*8 > s.rate*int64(shaperDepth)/int64(time.Second) && len(s.queue) >= 16 {
+			s.drop(p)
+			return
+		}
+	} else {
+		for len(s.queue) >= shaperRoom && !s.over {
+			s.room.Wait()
+		}
+	}
+	if s.over {
+		s.drop(p)
+		return
+	}
+	s.queue = append(s.queue, p)
+	s.waiting += n
+	if !s.running {
+		s.running = true
+		s.work.Go(s.run)
+	}
+}
+
+// run passes on what is queued, and ends when nothing is.
+func (s *shaper) run() {
+	var batch [shaperBatch][]byte
+	at := time.Now() // when the packets so far have left, at the rate
+	for {
+		n, bytes := s.take(batch[:])
+		if n == 0 {
+			return
+		}
+		if s.rate > 0 {
+			if now := time.Now(); at.Before(now) {
+				at = now
+			}
+			at = at.Add(time.Duration(int64(bytes) * 8 * int64(time.Second) / s.rate))
+			if !s.pause(time.Until(at)) {
+				for _, p := range batch[:n] {
+					s.drop(p)
+				}
+				continue
+			}
+		}
+		s.out(batch[:n])
+		clear(batch[:n])
+	}
+}
+
+// take moves packets to batch; with a rate no more than go out in a few
+// milliseconds.
+func (s *shaper) take(batch [][]byte) (n, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := len(s.queue)
+	if s.rate > 0 {
+		most = min(most, max(1, int(s.rate/8/1400/250)))
+	}
+	n = copy(batch, s.queue[:most])
+	for _, p := range batch[:n] {
+		bytes += s.size(p)
+	}
+	rest := copy(s.queue, s.queue[n:])
+	clear(s.queue[rest:])
+	s.queue = s.queue[:rest]
+	s.waiting -= bytes
+	if n == 0 {
+		s.running = false
+		if cap(s.queue) > shaperBatch {
+			s.queue = nil
+		}
+	}
+	s.room.Broadcast()
+	return n, bytes
+}
+
+func (s *shaper) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.closed:
+		return false
+	}
+}
+
+// close drops what waits, and returns when nothing goes out any more.
+func (s *shaper) close() {
+	s.mu.Lock()
+	if !s.over {
+		s.over = true
+		close(s.closed)
+		for _, p := range s.queue {
+			s.drop(p)
+		}
+		s.queue, s.waiting = nil, 0
+		s.room.Broadcast()
+	}
+	s.mu.Unlock()
+	s.work.Wait()
+}

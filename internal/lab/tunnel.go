@@ -1,0 +1,287 @@
+package lab
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+const (
+	// headroom is the room before an IP packet for all the headers.
+	headroom = gre.Headroom + ppp.FrameOverhead + mppe.Overhead + 2
+	// packetRoom holds a packet with its headroom, in bytes.
+	packetRoom = 2048
+)
+
+var packets = sync.Pool{New: func() any { return new([packetRoom]byte) }}
+
+func newPacket(size int) []byte { return packets.Get().(*[packetRoom]byte)[:size] }
+func freePacket(b []byte)       { packets.Put((*[packetRoom]byte)(b[:packetRoom])) }
+
+// tunnel is what a session does with IP packets.
+type tunnel struct {
+	s    *session
+	up   atomic.Bool
+	dec  atomic.Pointer[mppe.Decryptor]
+	down *shaper // to the client
+	in   *shaper // from the client; nil when it is not limited
+
+	// Of the goroutine that delivers.
+	frames    []*gre.Buffer
+	views     []*buffer.View
+	lastReset time.Time
+
+	txMu sync.Mutex
+	enc  *mppe.Encryptor
+
+	innerMu sync.Mutex
+	inner   *inner
+	over    bool
+}
+
+func (t *tunnel) init(s *session) {
+	t.s = s
+	t.down = newShaper(s.what.RateDown, func(b []byte) int { return len(b) - headroom }, t.seal, freePacket)
+	if s.what.RateUp > 0 {
+		t.in = newShaper(s.what.RateUp, func(b []byte) int { return len(b) }, t.arrive, freePacket)
+	}
+}
+
+// open lets packets through.
+func (t *tunnel) open() { t.up.Store(true) }
+
+func (t *tunnel) setKeys(enc *mppe.Encryptor, dec *mppe.Decryptor) {
+	t.txMu.Lock()
+	t.enc = enc
+	t.txMu.Unlock()
+	t.dec.Store(dec)
+}
+
+// restart answers a Reset-Request.
+func (t *tunnel) restart() {
+	t.txMu.Lock()
+	defer t.txMu.Unlock()
+	if t.enc != nil {
+		t.enc.Flush(false)
+	}
+}
+
+// close returns when nothing of the tunnel is left. No packet may come any more.
+func (t *tunnel) close() {
+	t.innerMu.Lock()
+	t.over = true
+	n := t.inner
+	t.inner = nil
+	t.innerMu.Unlock()
+	if t.in != nil {
+		t.in.close()
+	}
+	t.down.close()
+	if n != nil {
+		n.close()
+	}
+	for _, b := range t.frames {
+		b.Release()
+	}
+	t.frames = nil
+}
+
+// network is the network behind the session, made when it is first needed. It
+// is nil after the end.
+func (t *tunnel) network() *inner {
+	t.innerMu.Lock()
+	defer t.innerMu.Unlock()
+	if t.inner == nil && !t.over {
+		n, err := newInner(t.s.addrs.server, t.s.sv(), t.write)
+		if err != nil {
+			return nil // the packets find nobody
+		}
+		t.inner = n
+	}
+	return t.inner
+}
+
+// --- from the client; all of it by the goroutine that delivers, but arrive
+
+// take keeps a frame until flush.
+func (t *tunnel) take(b *gre.Buffer) { t.frames = append(t.frames, b) }
+
+// flush opens the frames of a batch and passes their packets on.
+func (t *tunnel) flush() {
+	if len(t.frames) == 0 {
+		return
+	}
+	t.openFrames(t.dec.Load())
+	for i, b := range t.frames {
+		b.Release()
+		t.frames[i] = nil
+	}
+	t.frames = t.frames[:0]
+	if len(t.views) == 0 {
+		return
+	}
+	if t.in != nil {
+		for _, v := range t.views {
+			b := newPacket(v.Size())
+			copy(b, v.AsSlice())
+			v.Release()
+			t.in.put(b)
+		}
+	} else if n := t.network(); n != nil {
+		n.deliver(t.views)
+	}
+	clear(t.views)
+	t.views = t.views[:0]
+}
+
+// arrive passes on what came through a limited line.
+func (t *tunnel) arrive(batch [][]byte) {
+	views := make([]*buffer.View, len(batch))
+	for i, b := range batch {
+		views[i] = buffer.NewViewWithData(b)
+		freePacket(b)
+	}
+	if n := t.network(); n != nil {
+		n.deliver(views)
+	}
+}
+
+// openFrames makes views of frames. Two that follow each other are decrypted
+// together.
+func (t *tunnel) openFrames(dec *mppe.Decryptor) {
+	for i := 0; i < len(t.frames); i++ {
+		proto, body, err := ppp.ParseFrame(t.frames[i].Data)
+		switch {
+		case err != nil || !t.up.Load():
+		case proto == ppp.IPv4:
+			if dec == nil {
+				t.pass(buffer.NewViewWithData(body), 0, len(body))
+			}
+		case dec == nil:
+		default:
+			a := buffer.NewViewSize(max(len(body), 1))
+			if i+1 < len(t.frames) {
+				if p2, next, err := ppp.ParseFrame(t.frames[i+1].Data); err == nil && p2 == ppp.MPPE {
+					b := buffer.NewViewSize(max(len(next), 1))
+					nA, errA, nB, errB := dec.OpenPair(a.AsSlice(), body, b.AsSlice(), next)
+					t.opened(a, nA, errA)
+					t.opened(b, nB, errB)
+					i++
+					continue
+				}
+			}
+			n, err := dec.Open(a.AsSlice(), body)
+			t.opened(a, n, err)
+		}
+	}
+}
+
+func (t *tunnel) opened(v *buffer.View, n int, err error) {
+	switch {
+	case err == nil:
+		plain := v.AsSlice()[:n]
+		if proto, ip, err := ppp.ParseFrame(plain); err == nil && proto == ppp.IPv4 {
+			t.pass(v, n-len(ip), n)
+			return
+		}
+	case errors.Is(err, mppe.ErrLost):
+		if now := time.Now(); now.Sub(t.lastReset) >= resetPause {
+			t.lastReset = now
+			t.s.askReset()
+		}
+	case errors.Is(err, mppe.ErrGarbage) && t.s.what.WrongKeys:
+		t.s.rejectNonsense()
+		t.noise()
+	}
+	v.Release()
+}
+
+// pass lets in what a session may send: packets from its own address.
+func (t *tunnel) pass(v *buffer.View, from, to int) {
+	v.CapLength(to)
+	v.TrimFront(from)
+	ip := v.AsSlice()
+	if len(ip) < 20 || ip[0]>>4 != 4 || [4]byte(ip[12:16]) != t.s.addrs.client.As4() || !t.leads(ip) {
+		v.Release()
+		return
+	}
+	t.views = append(t.views, v)
+}
+
+// leads reports whether there is a way for a packet behind the server.
+func (t *tunnel) leads(ip []byte) bool {
+	const protoICMP, protoTCP, protoUDP = 1, 6, 17
+	switch {
+	case t.s.what.NoInternet:
+		return ip[9] == protoICMP && [4]byte(ip[16:20]) == t.s.addrs.server.As4()
+	case t.s.what.NoDNS:
+		head := int(ip[0]&15) * 4
+		return ip[9] != protoTCP && ip[9] != protoUDP || len(ip) < head+4 ||
+			binary.BigEndian.Uint16(ip[head+2:]) != portDNS
+	}
+	return true
+}
+
+// noise sends a packet that the client cannot read, as every packet of a server
+// with other keys is.
+func (t *tunnel) noise() {
+	b := newPacket(headroom + 64)
+	copy(b[headroom:], randomBytes(64))
+	t.down.put(b)
+}
+
+// --- to the client
+
+// write takes a packet of the network.
+func (t *tunnel) write(pkt *stack.PacketBuffer) {
+	size := pkt.Size()
+	if headroom+size > packetRoom || !t.up.Load() {
+		return
+	}
+	b := newPacket(headroom + size)
+	at := headroom
+	for _, part := range pkt.AsSlices() {
+		at += copy(b[at:], part)
+	}
+	t.down.put(b)
+}
+
+// seal makes frames of packets and sends them.
+func (t *tunnel) seal(batch [][]byte) {
+	var frames [shaperBatch][]byte
+	n := copy(frames[:], batch)
+	t.txMu.Lock()
+	if t.enc == nil {
+		for i, b := range batch {
+			ppp.AppendFrame(b[headroom-ppp.FrameOverhead:][:0], ppp.IPv4)
+			frames[i] = b[headroom-ppp.FrameOverhead-gre.Headroom:]
+		}
+	} else {
+		const head = gre.Headroom + ppp.FrameOverhead
+		for _, b := range batch {
+			ppp.AppendFrame(b[gre.Headroom:][:0], ppp.MPPE)
+			binary.BigEndian.PutUint16(b[headroom-2:], uint16(ppp.IPv4))
+		}
+		i := 0
+		for ; i+1 < n; i += 2 {
+			t.enc.SealPair(frames[i][head:], frames[i+1][head:])
+		}
+		if i < n {
+			t.enc.Seal(frames[i][head:])
+		}
+	}
+	_ = t.s.call.Send(frames[:n]...) // a lost packet is the inner network's affair
+	t.txMu.Unlock()
+	for _, b := range batch {
+		freePacket(b)
+	}
+}
