@@ -132,6 +132,14 @@ func open(t *testing.T, ctx context.Context, url string) {
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}
+	// A font that arrives late moves what is about to be clicked.
+	until(t, ctx, `document.readyState === "complete" && document.fonts.status === "loaded"`)
+}
+
+// settled waits until htmx has drawn what it asked for.
+func settled(t *testing.T, ctx context.Context) {
+	t.Helper()
+	until(t, ctx, `!document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling")`)
 }
 
 // until waits for an expression to hold in the page, across navigations.
@@ -216,9 +224,11 @@ func TestFiltersAndOrder(t *testing.T) {
 	if got := get(t, ctx, `location.search`); got != "?status=ping_failed" {
 		t.Errorf("the address bar has %v", got)
 	}
+	settled(t, ctx)
 	click(t, ctx, "#sort-latency")
 	until(t, ctx, `document.querySelector("th.late").ariaSort === "ascending"`)
 	until(t, ctx, `document.activeElement.id === "sort-latency"`)
+	settled(t, ctx)
 	press(t, ctx, "/")
 	until(t, ctx, `document.activeElement.id === "q"`)
 	get(t, ctx, `document.activeElement.value = ""`) // driven keys type even where the page prevents it
@@ -231,7 +241,9 @@ func TestFiltersAndOrder(t *testing.T) {
 		t.Errorf("the focus left the search for %v", got)
 	}
 	until(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
+	settled(t, ctx)
 	click(t, ctx, `[popovertarget="filter-country"]`)
+	until(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`)
 	click(t, ctx, `#filter-country label`)
 	until(t, ctx, `new URLSearchParams(location.search).get("country") === "DE"`)
 	if get(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`) != true {

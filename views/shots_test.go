@@ -66,6 +66,9 @@ func sampleSite(t *testing.T) *httptest.Server {
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	if _, err := exec.LookPath("chromium"); err != nil {
+		if os.Getenv("CONNEXA_NO_SKIP") != "" {
+			t.Fatal("needs chromium: ", err)
+		}
 		t.Skip("needs chromium: ", err)
 	}
 	ctx, stop := chromedp.NewContext(t.Context(),
