@@ -19,7 +19,7 @@ func TestLogin(t *testing.T) {
 		b.do(mark)
 		b.fill(`[name=password]`, word)
 		b.click(loginButton)
-		b.wait(`!window.seen && document.readyState === "complete"`)
+		b.wait(arrived)
 	}
 	const problem = `document.querySelector("#problem")?.textContent ?? ""`
 	tries := 0

@@ -131,7 +131,7 @@ func TestSearchAndKeys(t *testing.T) {
 	b.wait(has("#list tbody .where", fleet[4].Addr.Addr().String()))
 	b.wait(`new URLSearchParams(location.search).get("q") && window.seen && document.activeElement.id === "q"`)
 	b.do(chromedp.Reload()) // the address keeps the filter
-	b.wait(`!window.seen && document.querySelectorAll("#list tbody tr").length === 1`)
+	b.wait(arrived + ` && document.querySelectorAll("#list tbody tr").length === 1`)
 
 	b.see("/nodes")
 	b.press("?")

@@ -58,7 +58,7 @@ func TestRowsTurnWithoutReload(t *testing.T) {
 	const table = `[...document.querySelectorAll("#list tbody tr")].map(row => row.dataset.key).join("\n")`
 	live := get[string](b, table)
 	b.do(chromedp.Reload())
-	b.wait(`!window.seen && document.readyState === "complete"`)
+	b.wait(arrived)
 	if fresh := get[string](b, table); fresh != live {
 		t.Errorf("the page that was watched:\n%s\na fresh one:\n%s", live, fresh)
 	}
@@ -73,10 +73,9 @@ func TestCancel(t *testing.T) {
 	b.do(mark)
 	b.click(pingAll)
 	b.wait(rows("ping_ok") + ` === 8`) // the others keep silent for 18 s
-	pressed := time.Now()
 	b.click(barCancel)
-	b.waitFor(2*time.Second, has("#runs-bar", "cancelled"))
-	t.Logf("cancelled after %v", time.Since(pressed).Round(time.Millisecond))
+	// 2 s on a machine of its own, and never as late as the first silent server.
+	b.waitFor(6*time.Second, has("#runs-bar", "cancelled"))
 	b.wait(`window.seen && ` + rows("not_tested") + ` === 16 && ` + rows("ping_ok") + ` === 8`)
 	b.wait(`![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
 
@@ -123,7 +122,7 @@ func TestTwoTabs(t *testing.T) {
 	third.wait(`window.seen && ` + rows("ping_ok") + ` === 6`)
 	// A reload keeps the progress.
 	b.do(chromedp.Reload())
-	b.wait(`!window.seen && document.readyState === "complete" && ` + has("#runs-bar", "6 of 12"))
+	b.wait(arrived + ` && ` + has("#runs-bar", "6 of 12"))
 	b.live()
 	// What one tab cancels, the others see.
 	other.click(barCancel)

@@ -29,6 +29,8 @@ type tab struct {
 	ctx context.Context
 	url string // of the panel
 
+	report func(text string) // gets what the page did wrong
+
 	mu       sync.Mutex
 	expected []string
 }
@@ -51,7 +53,7 @@ func (b *tab) another() *tab {
 
 func newTab(t *testing.T, parent context.Context, url string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
-	b := &tab{t: t, url: url}
+	b := &tab{t: t, url: url, report: func(text string) { t.Errorf("the page complains: %s", text) }}
 	ctx, stop := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.hear))...)
 	t.Cleanup(stop)
 	b.ctx = ctx
@@ -97,7 +99,7 @@ func (b *tab) hear(event any) {
 	}
 }
 
-// complain fails the test, unless it expects the complaint.
+// complain reports what the test does not expect.
 func (b *tab) complain(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +108,7 @@ func (b *tab) complain(text string) {
 			return
 		}
 	}
-	b.t.Errorf("the page complains: %s", text)
+	b.report(text)
 }
 
 // expect allows complaints that have the text in them: a browser reports every
@@ -311,3 +313,6 @@ func (b *tab) is(expression string) error {
 
 // mark leaves a sign in the page that is gone once another page is there.
 var mark = chromedp.Evaluate[chromedp.Void](`window.seen = true`)
+
+// arrived says, as an expression, that the marked page has given way to another.
+const arrived = `!window.seen && document.readyState === "complete"`

@@ -1,0 +1,86 @@
+package browser
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+const notLive = `document.querySelector("#live").hidden === false`
+
+// A page says so when it hears nothing, and tells the truth again by itself.
+func TestThePanelGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.fleet(6, "good=1")
+	b := p.openTab(t)
+	b.expect(unreachable, streamEnded)
+	b.login()
+	b.do(mark)
+	b.wait(`!(` + notLive + `)`)
+	p.stop()
+	b.wait(`window.seen && ` + notLive)
+	p.again()
+	// What happened while the page was deaf arrives with the stream.
+	p.client().post("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
+	b.waitFor(75*time.Second, `window.seen && !(`+notLive+`) && `+rows("ping_ok")+` === 6`)
+}
+
+// "Try again" does not wait for its turn.
+func TestTryAgain(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	b := p.openTab(t)
+	b.expect(unreachable, streamEnded)
+	b.login()
+	b.do(mark)
+	p.stop()
+	b.wait(notLive)
+	p.again()
+	until(t, patience, func() error {
+		if err := b.is(`window.seen && !(` + notLive + `)`); err == nil {
+			return nil
+		}
+		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-reconnect]").click()`))
+		return b.is(`window.seen && !(` + notLive + `)`)
+	})
+}
+
+// The other tests rely on it that a tab hears what a page does wrong.
+func TestATabHears(t *testing.T) {
+	t.Parallel()
+	var (
+		mu    sync.Mutex
+		heard []string
+	)
+	b := startPanel(t).openTab(t)
+	b.report = func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard = append(heard, text)
+	}
+	b.see("/login")
+	b.do(chromedp.Evaluate[chromedp.Void](`
+		document.body.setAttribute("style", "color: red");
+		setTimeout(() => { throw new Error("thrown by the test") });
+		console.error("written by the test");
+		fetch("/nothing-here-of-this-name")`))
+	for _, want := range []string{"Content Security Policy", "breach of the policy", "thrown by the test", "written by the test"} {
+		until(t, patience, func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if slices.ContainsFunc(heard, func(text string) bool { return strings.Contains(text, want) }) {
+				return nil
+			}
+			return unheard(want)
+		})
+	}
+}
+
+type unheard string
+
+func (u unheard) Error() string { return "the tab does not hear of: " + string(u) }

@@ -1,0 +1,143 @@
+package browser
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// The pages of a panel that has nodes, a run and an import, each numbered 1.
+var pages = []string{
+	"/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1/edit", "/nodes/new", "/imports", "/imports/1",
+	"/runs", "/runs/1", "/audit", "/settings", "/account", "/reauth", "/no-such-page",
+}
+
+// furnished is a panel with something on every page.
+func furnished(t *testing.T) *panel {
+	t.Helper()
+	p := startPanel(t)
+	p.fleet(12, "good=2,refuse=1")
+	c := p.client()
+	c.post("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
+	c.post("/imports", map[string][]string{"test": {"none"}, "text": {
+		"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.0-192.0.2.9,ops,Blue-Kite-9\n"}})
+	return p
+}
+
+func TestRussian(t *testing.T) {
+	t.Parallel()
+	english := onlyEnglish(t)
+	b := furnished(t).openTab(t)
+	b.expect("status of 404")
+	b.login()
+	b.speak(".side", "ru")
+	b.wait(has("nav.side", "Узлы"))
+	for _, page := range pages {
+		b.see(page)
+		// Everything that is read, or read aloud, but what the owner has typed.
+		texts := get[[]string](b, `(() => {
+			const texts = [], walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
+			while (walk.nextNode()) if (!walk.currentNode.parentElement.closest("script, .mono")) texts.push(walk.currentNode.data);
+			for (const name of ["title", "aria-label", "placeholder", "alt"])
+				for (const e of document.querySelectorAll("[" + name + "]")) texts.push(e.getAttribute(name));
+			return texts.map(text => text.trim()).filter(text => text);
+		})()`)
+		for _, text := range texts {
+			if english[text] {
+				t.Errorf("%s shows %q to a Russian reader", page, text)
+			}
+		}
+		if !slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "Настройки") }) {
+			t.Errorf("%s is not in Russian", page)
+		}
+	}
+}
+
+// speak chooses a language in the menu of the account, which a narrow page has
+// in its top bar and a wide one at its side.
+func (b *tab) speak(bar, lang string) {
+	b.t.Helper()
+	b.see("/nodes")
+	b.click(bar + ` button[popovertarget=account]`)
+	b.do(mark)
+	b.click(`#account button[name=lang][value=` + lang + `]`)
+	b.wait(arrived + ` && document.documentElement.lang === ` + js(lang))
+}
+
+// onlyEnglish is every sentence of the English catalogues that is another one in
+// the Russian ones.
+func onlyEnglish(t *testing.T) map[string]bool {
+	t.Helper()
+	need(t)
+	en, ru := catalogue(t, "en"), catalogue(t, "ru")
+	list := map[string]bool{}
+	placeholder := regexp.MustCompile(`\{\d\}`)
+	for key, text := range en {
+		if text != ru[key] && !placeholder.MatchString(text) {
+			list[text] = true
+		}
+	}
+	for text := range maps.Values(ru) {
+		delete(list, text)
+	}
+	if len(list) < 100 {
+		t.Fatalf("only %d English sentences were found", len(list))
+	}
+	return list
+}
+
+func catalogue(t *testing.T, lang string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "i18n", "locales", lang, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var entries map[string]any
+		if err := json.Unmarshal(text, &entries); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for key, value := range entries {
+			if s, ok := value.(string); ok {
+				all[key] = s
+			}
+		}
+	}
+	return all
+}
+
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	b := furnished(t).openTab(t)
+	b.expect("status of 404")
+	b.size(390, 844)
+	b.login()
+	for _, lang := range []string{"en", "ru"} {
+		b.speak(".bar-top", lang)
+		for _, page := range pages {
+			b.see(page)
+			if wide := get[[]string](b, `document.fonts.ready.then(() => document.documentElement.scrollWidth <= innerWidth ? [] :
+				[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth).slice(0, 5).map(e => e.outerHTML.slice(0, 120)))`); len(wide) > 0 {
+				t.Errorf("%s in %s scrolls sideways: %q", page, lang, wide)
+			}
+		}
+	}
+	// The menu is in reach of a thumb.
+	for _, page := range []string{"/runs", "/imports", "/audit", "/settings", "/nodes"} {
+		b.click(`nav.side a[href="` + page + `"]`)
+		b.wait(at(page) + ` && document.querySelector('nav.side a[aria-current]').getAttribute("href") === ` + js(page))
+	}
+	b.do(chromedp.WaitVisible(chromedp.CSS(`#q`)))
+}
