@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,11 +66,15 @@ func sampleSite(t *testing.T) *httptest.Server {
 // test.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
+	if !slices.ContainsFunc([]string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, func(name string) bool {
+		_, err := exec.LookPath(name)
+		return err == nil
+	}) {
+		const reason = "there is no Chromium: apt-get install chromium"
 		if os.Getenv("CONNEXA_NO_SKIP") != "" {
-			t.Fatal("needs chromium: ", err)
+			t.Fatal(reason)
 		}
-		t.Skip("needs chromium: ", err)
+		t.Skip(reason)
 	}
 	ctx, stop := chromedp.NewContext(t.Context(),
 		chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.Flag("disable-quic", true), chromedp.Flag("lang", "en-US")),
