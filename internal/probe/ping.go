@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -102,7 +103,7 @@ func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, tim
 		return a
 	}
 	a.tcp = time.Since(start)
-	a.climb.reached(connexa.TCP, connexa.T("rung.tcp", int(to.Port())))
+	a.climb.reached(connexa.TCP, connexa.T("rung.tcp", strconv.Itoa(int(to.Port()))))
 	c := control.NewConn(nc, control.Config{})
 	defer c.Close()
 	asked := time.Now()
