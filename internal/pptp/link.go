@@ -28,6 +28,10 @@ const (
 // wants. Its request is usually right behind its word that the login was good.
 const ccpPatience = 50 * time.Millisecond
 
+// strangerWindow is the time in which a few such Protocol-Rejects mean that the
+// keys differ; now and then one is only a damaged packet.
+const strangerWindow = 10 * time.Second
+
 // linkHooks are what a link calls, always from within its own methods.
 type linkHooks struct {
 	send    func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
@@ -58,24 +62,25 @@ type link struct {
 	heldIPCP *ppp.Packet // came too early, is answered in time
 	ccpAt    time.Time   // when CCP begins, if the server does not begin it
 
-	nudge        bool // ask a server that begins with a weak login for a better one
-	nudged       bool
-	declined     string // the cause of a login method not taken, when the server offers no other
-	declinedName string
-	refusedCCP   bool // the server wanted MPPE of us, and we said no
-	encDropped   bool // CCP ended without encryption
-	strangers    int  // Protocol-Rejects of protocols that we never sent
-	enc          *mppe.Encryptor
-	dec          *mppe.Decryptor
-	lastReqID    int // of the server's last LCP Configure-Request
-	sameReq      int // how often it came again
-	gotAnswer    bool
-	echoID       uint8
-	echoes       int // sent since the last answer
-	nextEcho     time.Time
-	id           uint8 // of packets that belong to no negotiation
-	now          time.Time
-	terminated   bool // the server acknowledged our Terminate-Request, or sent its own
+	nudge         bool // ask a server that begins with a weak login for a better one
+	nudged        bool
+	declined      string // the cause of a login method not taken, when the server offers no other
+	declinedName  string
+	refusedCCP    bool // the server wanted MPPE of us, and we said no
+	encDropped    bool // CCP ended without encryption
+	strangers     int  // Protocol-Rejects of protocols that we never sent, in this window
+	firstStranger time.Time
+	enc           *mppe.Encryptor
+	dec           *mppe.Decryptor
+	lastReqID     int // of the server's last LCP Configure-Request
+	sameReq       int // how often it came again
+	gotAnswer     bool
+	echoID        uint8
+	echoes        int // sent since the last answer
+	nextEcho      time.Time
+	id            uint8 // of packets that belong to no negotiation
+	now           time.Time
+	terminated    bool // the server acknowledged our Terminate-Request, or sent its own
 }
 
 func newLink(cfg *Config, hooks linkHooks, nudge bool) *link {
@@ -352,8 +357,15 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 		}
 	case ppp.MPPE, ppp.IPv4, ppp.IPv6, ppp.LCP:
 	default:
-		// A server with another key makes random protocols of our packets.
-		if l.strangers++; l.strangers >= 3 && l.enc != nil {
+		// A server with another key makes random protocols of our packets. In
+		// stateful mode a loss does that, too, and the next new key ends it.
+		if l.ccpo.Send == 0 || l.ccpo.Send&ppp.MPPEStateless == 0 {
+			return
+		}
+		if l.now.Sub(l.firstStranger) > strangerWindow {
+			l.firstStranger, l.strangers = l.now, 0
+		}
+		if l.strangers++; l.strangers >= 3 {
 			l.fail(StepEncryption, "key_mismatch", "the server reads our packets as nonsense", "")
 		}
 	}
