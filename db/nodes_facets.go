@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	facetAge     = 2 * time.Second
 	facetWait    = 15 * time.Millisecond
 	facetTimeout = 10 * time.Second
+	facetRest    = 10  // times what the last computation took: an import would keep it busy for good
 	maxFacet     = 300 // values of one facet; who has more finds them with the text
 )
 
@@ -22,9 +22,10 @@ const (
 type facetCache struct {
 	mu         sync.Mutex
 	value      connexa.Facets
-	age        snapshot
+	writes     int64 // seen when value was computed
 	known      bool
-	refresh    *refresh // nil when none is under way
+	rest       time.Time // before it nothing new is computed
+	refresh    *refresh  // nil when none is under way
 	background sync.WaitGroup
 }
 
@@ -34,15 +35,15 @@ type refresh struct {
 	err  error
 }
 
-// Facets returns the values that the filters offer. When they are old new ones
-// are made, and a page does not wait for those of a large fleet: it gets the
-// old ones. Whoever gets them must not change them.
+// Facets returns the values that the filters offer. Once something was written
+// new ones are made, and a page does not wait for those of a large fleet: it
+// gets the old ones, marked so. Whoever gets them must not change them.
 func (d *DB) Facets(ctx context.Context) (connexa.Facets, error) {
 	c := &d.nodes.facets
 	c.mu.Lock()
-	if now := d.nodes.snapshot(d.now()); c.known && now.fresh(c.age, facetAge) {
+	if c.known && (d.nodes.writes.Load() == c.writes || time.Now().Before(c.rest)) {
 		defer c.mu.Unlock()
-		return c.value, nil
+		return d.lastFacets(), nil
 	}
 	r, known := c.refresh, c.known
 	if r == nil {
@@ -67,13 +68,20 @@ func (d *DB) Facets(ctx context.Context) (connexa.Facets, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.value, nil
+	return d.lastFacets(), nil
+}
+
+// lastFacets is called with the lock held.
+func (d *DB) lastFacets() connexa.Facets {
+	f := d.nodes.facets.value
+	f.Old = d.nodes.writes.Load() != d.nodes.facets.writes
+	return f
 }
 
 func (d *DB) refreshFacets(ctx context.Context, r *refresh) {
 	ctx, cancel := context.WithTimeout(ctx, facetTimeout)
 	defer cancel()
-	now := d.nodes.snapshot(d.now())
+	writes, start := d.nodes.writes.Load(), time.Now()
 	value, err := d.computeFacets(ctx)
 	c := &d.nodes.facets
 	c.mu.Lock()
@@ -81,8 +89,9 @@ func (d *DB) refreshFacets(ctx context.Context, r *refresh) {
 	if r.err = err; err != nil {
 		d.log.Warn("count the fleet", "err", err)
 	} else {
-		c.value, c.age, c.known = value, now, true
+		c.value, c.writes, c.known = value, writes, true
 	}
+	c.rest = time.Now().Add(facetRest * time.Since(start))
 	c.refresh = nil
 	close(r.done)
 }

@@ -33,9 +33,26 @@ func (d *DB) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePa
 	if err != nil {
 		return connexa.NodePage{}, fmt.Errorf("list nodes: %w", err)
 	}
-	// The total may be a moment older than the page.
-	page.Total = max(t.n, page.From+len(page.Nodes))
+	page.Total, page.From = settle(page, t.n)
 	return page, nil
+}
+
+// settle makes the total, which may be a moment older than the page, and the
+// page's place, which a cursor remembers from when it was made, agree with what
+// the page shows.
+func settle(page connexa.NodePage, counted int) (total, from int) {
+	n := len(page.Nodes)
+	total = max(counted, n)
+	switch {
+	case page.Prev == "" && page.Next == "":
+		return n, 0
+	case page.Prev == "":
+		return total, 0
+	case page.Next == "":
+		return total, total - n
+	default:
+		return total, min(page.From, total-n)
+	}
 }
 
 func (d *DB) page(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {

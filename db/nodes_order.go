@@ -89,7 +89,8 @@ func parseCursor(s string, order connexa.Sort) *position {
 	var p position
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber() // an id or a time does not fit a float
-	if dec.Decode(&p) != nil || p.Sort != order.String() || len(p.Keys) != len(orderKeys(order)) || p.Index < 0 {
+	if dec.Decode(&p) != nil || p.Sort != order.String() || len(p.Keys) != len(orderKeys(order)) ||
+		p.Index < 0 || p.Index > math.MaxInt32 {
 		return nil
 	}
 	for i, k := range p.Keys {

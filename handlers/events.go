@@ -28,6 +28,7 @@ type feed struct {
 	panel func(ctx context.Context) ([]templ.Component, error) // what else the page shows
 	wants func(connexa.Event) bool                             // the events that change the panel
 	every time.Duration                                        // the panel is drawn no more often than this
+	again func() bool                                          // optional: the panel was drawn of old figures, and wants to be drawn once more
 }
 
 func (f *feed) takes(e connexa.Event) bool {
@@ -161,6 +162,9 @@ func (v *viewer) draw(ctx context.Context, rows []int64) error {
 		}
 		parts = append(parts, list...)
 		v.panelAt, v.panelDue = now, time.Time{}
+		if v.feed.again != nil && v.feed.again() {
+			v.panelDue = now.Add(v.feed.every)
+		}
 	}
 	if due(v.runsDue, now) {
 		bars, err := v.h.runBars(ctx)

@@ -12,9 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// facetsEvery is how often the counts beside the filters are drawn at most: they
-// are over the whole fleet.
-const facetsEvery = 3 * time.Second
+// facetsEvery is how often the counts beside the filters are drawn at most.
+const facetsEvery = 500 * time.Millisecond
 
 // nodesStream is the address of the events of exactly these rows, with what it
 // takes to draw them as the page did.
@@ -47,11 +46,14 @@ func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
 	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) { return h.nodeRows(ctx, ids, speed) }
 	// A run tells of its progress far less often than of its nodes.
 	f.wants = func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged }
+	old := false
+	f.again = func() bool { return old }
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
 		facets, err := h.app.Facets(ctx)
 		if err != nil {
 			return nil, err
 		}
+		old = facets.Old
 		return []templ.Component{views.FacetsPartial(views.NodeFilters{Filter: filter, Facets: facets})}, nil
 	}
 	return f, nil

@@ -30,8 +30,10 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	pg := h.frame(w, r, connexa.T("nodes.title"), views.NavNodes)
-	pg.Nodes, pg.Stream = v.List.Fleet, "" // the list has a stream of its own
-	pg.Stream = ""                         // the list has its own, of the rows that it drew
+	pg.Nodes = v.List.Fleet
+	if v.List.Stream != "" {
+		pg.Stream = "" // the list has its own, of the rows that it drew
+	}
 	h.page(w, r, views.NodesPage(pg, v))
 }
 
@@ -48,14 +50,17 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	if err != nil {
 		return views.Nodes{}, err
 	}
-	return views.Nodes{
+	v := views.Nodes{
 		Filters: views.NodeFilters{Filter: q.Filter, Facets: facets},
 		List: views.NodeList{
 			Query: q, Page: page, Rows: rows, Kinds: h.app.RunKinds(),
-			Fleet:  max(facets.Total, page.Total), // the facets may be a moment older
-			Stream: nodesStream(q.Filter, page.Nodes),
+			Fleet: max(facets.Total, page.Total), // the facets may be a moment older
 		},
-	}, nil
+	}
+	if v.List.Fleet > 0 { // else the page has neither rows nor counts
+		v.List.Stream = nodesStream(q.Filter, page.Nodes)
+	}
+	return v, nil
 }
 
 // rowsOf adds to nodes whether they are being tested.

@@ -178,6 +178,7 @@ type Facets struct {
 	Providers []Facet
 	Tags      []Facet
 	Causes    []Facet
+	Old       bool // something was written since they were counted
 }
 
 // Facet is one value with the number of nodes that have it.
