@@ -327,6 +327,34 @@ func TestNodeFeedsRefuseWhatThePanelDidNotGiveOut(t *testing.T) {
 	}
 }
 
+func TestNodesFeedDrawsCountsUntilTheyAreTrue(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	f, err := p.h.nodesFeed(url.Values{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func() string {
+		t.Helper()
+		parts, err := f.panel(t.Context())
+		if err != nil || len(parts) != 1 {
+			t.Fatalf("%d parts, %v", len(parts), err)
+		}
+		var text strings.Builder
+		if err := parts[0].Render(t.Context(), &text); err != nil {
+			t.Fatal(err)
+		}
+		return text.String()
+	}
+	draw()
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	var text string
+	waitFor(t, func() bool { text = draw(); return !f.again() })
+	if !strings.Contains(text, `hx-target="#facets"`) || !strings.Contains(text, "Not tested <b>2</b>") {
+		t.Errorf("the counts settled on\n%s", text)
+	}
+}
+
 func TestSelectionOf(t *testing.T) {
 	for query, want := range map[string]connexa.Selection{
 		"id=3&id=1&id=3":               {IDs: []int64{1, 3}},
