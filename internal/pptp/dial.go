@@ -182,7 +182,7 @@ func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr, widened
 	conn := control.NewConn(nc, cc)
 	s := &Session{
 		cfg: d.cfg, conn: conn, local: local, remote: addr, log: d.log,
-		frames: newQueue(controlQueue), data: newQueue(dataQueue), icmp: make(chan gre.Unreachable, 1),
+		frames: newQueue(controlQueue), data: newQueue(unreadQueue), icmp: make(chan gre.Unreachable, 1),
 		up: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
 		resetWanted: make(chan struct{}, 1), trouble: make(chan *Error, 1), mtu: DefaultMTU,
 	}

@@ -33,6 +33,10 @@ const (
 func (s *Session) ReadPackets(pkts [][]byte) (int, error) {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
+	if !s.reading {
+		s.reading = true
+		s.data.setBound(dataQueue)
+	}
 	for {
 		frames := s.rxFrames[:min(len(pkts), Batch)]
 		n := s.data.take(frames)

@@ -13,6 +13,7 @@ type queue struct {
 
 	mu      sync.Mutex
 	frames  []*gre.Buffer
+	head    int // of the first frame that was not taken
 	bound   int
 	dropped uint64
 	closed  bool
@@ -22,14 +23,26 @@ func newQueue(bound int) *queue {
 	return &queue{wake: make(chan struct{}, 1), bound: bound}
 }
 
+// setBound changes how many frames may wait.
+func (q *queue) setBound(n int) {
+	q.mu.Lock()
+	q.bound = n
+	q.mu.Unlock()
+}
+
 // put takes the buffer.
 func (q *queue) put(b *gre.Buffer) {
 	q.mu.Lock()
-	if q.closed || len(q.frames) >= q.bound {
+	if q.closed || len(q.frames)-q.head >= q.bound {
 		q.dropped++
 		q.mu.Unlock()
 		b.Release()
 		return
+	}
+	if len(q.frames) == cap(q.frames) && q.head > len(q.frames)/2 {
+		n := copy(q.frames, q.frames[q.head:])
+		clear(q.frames[n:])
+		q.frames, q.head = q.frames[:n], 0
 	}
 	q.frames = append(q.frames, b)
 	q.mu.Unlock()
@@ -38,29 +51,33 @@ func (q *queue) put(b *gre.Buffer) {
 // signal wakes the reader if there is something for it.
 func (q *queue) signal() {
 	q.mu.Lock()
-	some := len(q.frames) > 0
+	some := len(q.frames) > q.head
 	q.mu.Unlock()
 	if some {
-		select {
-		case q.wake <- struct{}{}:
-		default:
-		}
+		q.poke()
+	}
+}
+
+func (q *queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
 	}
 }
 
 // take moves up to len(dst) frames to dst, which owns them then.
 func (q *queue) take(dst []*gre.Buffer) int {
 	q.mu.Lock()
-	n := copy(dst, q.frames)
-	rest := copy(q.frames, q.frames[n:])
-	clear(q.frames[rest:])
-	q.frames = q.frames[:rest]
+	n := copy(dst, q.frames[q.head:])
+	clear(q.frames[q.head : q.head+n])
+	q.head += n
+	more := q.head < len(q.frames)
+	if !more {
+		q.frames, q.head = q.frames[:0], 0
+	}
 	q.mu.Unlock()
-	if rest > 0 {
-		select {
-		case q.wake <- struct{}{}:
-		default:
-		}
+	if more {
+		q.poke()
 	}
 	return n
 }
@@ -70,10 +87,10 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	for _, b := range q.frames {
+	for _, b := range q.frames[q.head:] {
 		b.Release()
 	}
-	q.frames = nil
+	q.frames, q.head = nil, 0
 }
 
 func (q *queue) drops() uint64 {

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	dataQueue    = 512 // packets that wait for ReadPackets
-	controlQueue = 64  // frames that wait for the link
+	unreadQueue  = 64   // packets kept for a ReadPackets that nobody has called yet
+	dataQueue    = 4096 // packets that wait for ReadPackets: a window of 4 MiB, and more
+	controlQueue = 64   // frames that wait for the link
 	// resetPause is the least time between two Reset-Requests; a server answers
 	// each of them, and the first one should have its time.
 	resetPause = 200 * time.Millisecond
@@ -67,6 +68,7 @@ type Session struct {
 	rxFrames [Batch]*gre.Buffer
 	bad      int  // packets in a row that could not be decrypted
 	proven   bool // one could
+	reading  bool // ReadPackets was called
 
 	resetWanted chan struct{}
 	lastReset   time.Time
