@@ -26,7 +26,7 @@ type fake struct {
 
 	mu       sync.Mutex
 	asked    []string // requests, in order
-	refusals []int    // statuses that /events answers first
+	refusal  int      // the status that /events answers; zero: it streams
 	messages chan string
 }
 
@@ -72,13 +72,10 @@ func newFake(t *testing.T) *fake {
 	})
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
-		status := 200
-		if len(f.refusals) > 0 {
-			status, f.refusals = f.refusals[0], f.refusals[1:]
-		}
+		refusal := f.refusal
 		f.mu.Unlock()
-		if status != 200 {
-			http.Error(w, "no", status)
+		if refusal != 0 {
+			http.Error(w, "no", refusal)
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -103,6 +100,13 @@ func newFake(t *testing.T) *fake {
 	}))
 	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
 	return f
+}
+
+// refuse makes /events answer with that status from now on; zero lets it stream.
+func (f *fake) refuse(status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusal = status
 }
 
 func (f *fake) was(t *testing.T, request string) {
@@ -198,9 +202,10 @@ func TestRowsTurnLive(t *testing.T) {
 
 func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {
 	f, ctx := newFake(t), browser(t)
-	f.refusals = []int{503, 502}
+	f.refuse(503)
 	open(t, ctx, f.URL+"/nodes")
 	until(t, ctx, `!document.querySelector("#live").hidden`)
+	f.refuse(0)
 	until(t, ctx, `document.querySelector("#live").hidden && document.querySelector("#stream")._htmx?.sse`)
 	row := sampleRows()[10]
 	row.Status = connexa.PingFailed
@@ -210,7 +215,7 @@ func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {
 
 func TestStreamWithoutLoginLeadsToIt(t *testing.T) {
 	f, ctx := newFake(t), browser(t)
-	f.refusals = []int{401}
+	f.refuse(401)
 	open(t, ctx, f.URL+"/nodes?q=a")
 	until(t, ctx, `location.pathname === "/login"`)
 	f.was(t, "GET /login?next=%2Fnodes%3Fq%3Da")
