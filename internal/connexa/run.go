@@ -162,6 +162,15 @@ type Probed struct {
 	Detail  Detail
 }
 
+// SessionFacts is what a session agreed on; zero when none came up.
+type SessionFacts struct {
+	Auth       string `json:"auth,omitempty"`       // "MS-CHAPv2"
+	Encryption string `json:"encryption,omitempty"` // "MPPE-128 stateless", or "none"
+	Bits       int    `json:"bits,omitempty"`       // of the key; zero: not encrypted
+	MTU        int    `json:"mtu,omitempty"`
+	LocalIP    string `json:"local_ip,omitempty"` // ours, inside
+}
+
 // Detail is what the node page tells beside the ladder.
 type Detail struct {
 	Text       Text     `json:"text,omitzero"`        // the sentence about the cause
@@ -169,6 +178,8 @@ type Detail struct {
 	PeerText   string   `json:"peer_text,omitempty"`  // the server's own words
 	Transcript []string `json:"transcript,omitempty"` // protocol events
 	Attempts   []Text   `json:"attempts,omitempty"`   // one sentence for each attempt
+
+	Session SessionFacts `json:"session,omitzero"`
 }
 
 // Finished is what came of writing a Probed.

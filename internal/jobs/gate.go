@@ -32,14 +32,24 @@ const retry = 20 * time.Millisecond
 
 // TryEnter asks for a place for one job at address. When there is none it says
 // after how long to try again: zero when only that address or its network is
-// full, so that others may go ahead. The caller must call free once.
-func (g *Gate) TryEnter(address string) (free func(), wait time.Duration, ok bool) {
+// full, so that others may go ahead. A job that opens a tunnel has its server
+// alone: behind NAT two would share one GRE flow. The caller must call free once.
+func (g *Gate) TryEnter(address string, tunnel bool) (free func(), wait time.Duration, ok bool) {
 	keys := keysOf(address)
-	if len(keys) == 0 {
-		return func() {}, 0, true
-	}
 	s := g.settings()
+	if tunnel && !g.alone(address) {
+		return nil, 0, false
+	}
+	leave := func() {
+		if tunnel {
+			g.give([]string{tunnelKey(address)})
+		}
+	}
+	if len(keys) == 0 {
+		return sync.OnceFunc(leave), 0, true
+	}
 	if !g.take(keys, s) {
+		leave()
 		return nil, 0, false
 	}
 	g.follow(s)
@@ -47,10 +57,27 @@ func (g *Gate) TryEnter(address string) (free func(), wait time.Duration, ok boo
 	if d := res.Delay(); d > 0 {
 		res.Cancel()
 		g.give(keys)
+		leave()
 		return nil, d, false
 	}
-	return sync.OnceFunc(func() { g.give(keys) }), 0, true
+	return sync.OnceFunc(func() {
+		g.give(keys)
+		leave()
+	}), 0, true
 }
+
+// alone takes the one place for a tunnel to a server.
+func (g *Gate) alone(address string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy[tunnelKey(address)] > 0 {
+		return false
+	}
+	g.busy[tunnelKey(address)]++
+	return true
+}
+
+func tunnelKey(address string) string { return "tunnel " + address }
 
 // Again waits for the right to open one more connection for a job that has
 // entered. It ends with ctx.

@@ -40,8 +40,11 @@ type Config struct {
 	Settings func() connexa.Settings
 	Publish  func(connexa.Event) // after a commit; never blocks
 	Log      *slog.Logger
-	Online   func() bool   // whether this machine has any route to the outside
-	Timeout  time.Duration // of one job; zero: 30 s
+	Online   func() bool                      // whether this machine has any route to the outside
+	Timeout  func(connexa.Kind) time.Duration // of one job; nil: 30 s
+
+	GREPassed   bool   // a session from this machine has passed gre before
+	OnGREPassed func() // called once, when the first does; nil: nobody cares
 }
 
 // Runner keeps jobs running until its context ends.
@@ -55,7 +58,9 @@ type Runner struct {
 	mu      sync.Mutex
 	cancels map[int64]context.CancelCauseFunc // of the jobs in hand, by job
 
-	watch watch
+	watch     watch
+	refusals  refusals
+	decisions chan bool // what the admin says of verdicts that are held
 }
 
 // result is what a worker found, on its way into the database and then to the
@@ -66,6 +71,7 @@ type result struct {
 	free   func() // gives the place at the gate back
 	write  bool   // probed is to be written
 	local  bool   // this machine was to blame
+	idle   bool   // no result at all: the loop has nothing in hand
 }
 
 var errCancelled = errors.New("cancelled")
@@ -73,10 +79,10 @@ var errCancelled = errors.New("cancelled")
 // NewRunner returns a Runner. Gate is shared with the probes, which ask it before
 // each further connection.
 func NewRunner(c Config, gate *Gate) *Runner {
-	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
+	if c.Timeout == nil {
+		c.Timeout = func(connexa.Kind) time.Duration { return 30 * time.Second }
 	}
-	return &Runner{Config: c, gate: gate, wake: make(chan struct{}, 1), found: make(chan result, 64), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
+	return &Runner{Config: c, decisions: make(chan bool, 1), gate: gate, wake: make(chan struct{}, 1), found: make(chan result, 64), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
 }
 
 // Wake makes the runner look for jobs at once. It never blocks.
@@ -135,6 +141,7 @@ type loop struct {
 	waiting []connexa.Job         // claimed, not started
 	blocked int                   // of these, how many the gate sent back at the last look
 	running int
+	resting bool           // the writer was told that nothing is in hand
 	wg      sync.WaitGroup // the workers
 	written chan struct{}  // closed when the writer is done
 }
@@ -149,6 +156,7 @@ func (l *loop) run() {
 	for l.ctx.Err() == nil {
 		l.claim()
 		later := l.start()
+		l.rest()
 		var retry <-chan time.Time
 		if later > 0 {
 			retry = time.After(later)
@@ -175,6 +183,18 @@ func (l *loop) run() {
 			}
 		}
 	}
+}
+
+// rest tells the writer, once, that nothing is in hand.
+func (l *loop) rest() {
+	idle := l.running == 0 && len(l.waiting) == 0
+	if idle && !l.resting {
+		select {
+		case l.found <- result{idle: true}:
+		case <-l.ctx.Done():
+		}
+	}
+	l.resting = idle
 }
 
 func (l *loop) lookEverywhere() {
@@ -222,7 +242,11 @@ func (l *loop) start() time.Duration {
 			kept = append(kept, l.waiting[i:]...)
 			break
 		}
-		free, wait, ok := l.gate.TryEnter(j.Address)
+		if l.refusals.holds(j) {
+			l.hold(j)
+			continue
+		}
+		free, wait, ok := l.gate.TryEnter(j.Address, j.Kind != connexa.Ping)
 		if !ok {
 			later = wait
 			kept = append(kept, j)
@@ -264,15 +288,39 @@ func (l *loop) giveBack() {
 // second.
 func (l *loop) write() {
 	defer close(l.written)
-	for res := range l.found {
-		if res.write {
-			l.finish(res.job, res.probed)
-		}
+	g := greWatch{Runner: l.Runner, passed: l.GREPassed}
+	defer g.giveBack()
+	for {
 		select {
-		case l.done <- res:
-		case <-l.ctx.Done():
+		case res, ok := <-l.found:
+			if !ok {
+				return
+			}
+			if res.idle {
+				g.release()
+				continue
+			}
+			if res.write && !g.keeps(l.ctx, res) {
+				l.finish(res.job, res.probed)
+			}
+			select {
+			case l.done <- res:
+			case <-l.ctx.Done():
+			}
+		case accept := <-l.decisions:
+			g.decide(l.ctx, accept)
 		}
 	}
+}
+
+// hold ends a job at an address that refused too many logins. It took no slot.
+func (l *loop) hold(j connexa.Job) {
+	l.running++
+	l.wg.Go(func() {
+		l.found <- result{job: j, free: func() {}, write: true, probed: connexa.Probed{
+			Mark: connexa.MarkHeld, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
+		}}
+	})
 }
 
 func (l *loop) suspects() {
@@ -292,7 +340,7 @@ func (l *loop) suspects() {
 // one does one job.
 func (r *Runner) one(ctx context.Context, j connexa.Job) result {
 	res := result{job: j}
-	work, cancel := context.WithTimeout(ctx, r.Timeout)
+	work, cancel := context.WithTimeout(ctx, r.Timeout(j.Kind))
 	probed, err := r.call(work, j)
 	cause := context.Cause(ctx) // asked before cancel, which would answer yes for itself
 	cancel()
@@ -337,6 +385,11 @@ func (r *Runner) finish(j connexa.Job, probed connexa.Probed) {
 		r.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	}
 	r.watch.note(done, probed)
+	if r.refusals.note(j.Address, probed) {
+		for _, id := range done.Runs {
+			r.notice(context.Background(), id, connexa.T("run.notice.held", j.Address))
+		}
+	}
 	if done.Stale {
 		r.Wake()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -35,15 +36,20 @@ func newMemory(n int) *memory {
 func (m *memory) Recover(context.Context) (int64, error)   { return 0, nil }
 func (m *memory) LookAgain(context.Context) (int64, error) { return 0, nil }
 
-func (m *memory) Claim(_ context.Context, _ connexa.Kind, n int) ([]connexa.Job, error) {
+func (m *memory) Claim(_ context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.runs[0].State == connexa.RunPaused {
 		return nil, nil
 	}
-	n = min(n, len(m.due))
-	jobs := append([]connexa.Job(nil), m.due[:n]...)
-	m.due = m.due[n:]
+	var jobs []connexa.Job
+	m.due = slices.DeleteFunc(m.due, func(j connexa.Job) bool {
+		if j.Kind != kind || len(jobs) == n {
+			return false
+		}
+		jobs = append(jobs, j)
+		return true
+	})
 	return jobs, nil
 }
 
@@ -95,7 +101,7 @@ type bench struct {
 	ended  chan error
 }
 
-func start(t *testing.T, n, slots int, work Work) *bench {
+func start(t *testing.T, n, slots int, work Work, tune ...func(*bench)) *bench {
 	b := &bench{memory: newMemory(n), ended: make(chan error, 1)}
 	b.online.Store(true)
 	settings := func() connexa.Settings {
@@ -104,13 +110,28 @@ func start(t *testing.T, n, slots int, work Work) *bench {
 		return s
 	}
 	b.Runner = NewRunner(Config{
-		Store: b.memory, Work: map[connexa.Kind]Work{connexa.Ping: work}, Settings: settings,
+		Store: b.memory, Work: map[connexa.Kind]Work{connexa.Ping: work, connexa.Login: work}, Settings: settings,
 		Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: b.online.Load,
 	}, NewGate(settings))
+	for _, f := range tune {
+		f(b)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	b.stop = stop
 	go func() { b.ended <- b.Run(ctx) }()
 	return b
+}
+
+// useLogins makes the due jobs logins, each at its own address or all at one.
+func (b *bench) useLogins(oneAddress bool) {
+	b.memory.mu.Lock()
+	defer b.memory.mu.Unlock()
+	for i := range b.due {
+		b.due[i].Kind = connexa.Login
+		if oneAddress {
+			b.due[i].Address = "127.0.0.9"
+		}
+	}
 }
 
 func (b *bench) end(t *testing.T) {
@@ -271,7 +292,7 @@ func TestTheGate(t *testing.T) {
 		enter := func(address string) func() {
 			t.Helper()
 			time.Sleep(10 * time.Millisecond)
-			free, _, ok := g.TryEnter(address)
+			free, _, ok := g.TryEnter(address, false)
 			if !ok {
 				return nil
 			}
@@ -300,7 +321,7 @@ func TestTheGate(t *testing.T) {
 		began := time.Now()
 		for range 20 {
 			for {
-				if _, wait, ok := g.TryEnter("host" + strconv.Itoa(int(time.Now().UnixNano()))); ok {
+				if _, wait, ok := g.TryEnter("host"+strconv.Itoa(int(time.Now().UnixNano())), false); ok {
 					break
 				} else if wait == 0 {
 					t.Fatal("held back without a time")
@@ -313,9 +334,107 @@ func TestTheGate(t *testing.T) {
 			t.Errorf("20 connections at 10 a second took %s", took)
 		}
 		for range 100 {
-			if _, _, ok := g.TryEnter("127.0.0.1"); !ok {
+			if _, _, ok := g.TryEnter("127.0.0.1", false); !ok {
 				t.Fatal("loopback is not exempt")
 			}
 		}
+	})
+}
+
+func TestOneTunnelAtATimeToAServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		b := start(t, 6, 10, func(context.Context, connexa.Job) (connexa.Probed, error) {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(2 * time.Second)
+			now.Add(-1)
+			return connexa.Probed{Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.IP}}, nil
+		}, func(b *bench) { b.useLogins(true) })
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if most.Load() != 1 || len(b.finished) != 6 {
+			t.Errorf("%d tunnels at once, %d ended", most.Load(), len(b.finished))
+		}
+		b.end(t)
+	})
+}
+
+func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tried atomic.Int32
+		refuse := func(context.Context, connexa.Job) (connexa.Probed, error) {
+			tried.Add(1)
+			time.Sleep(time.Second)
+			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
+		}
+		b := start(t, 9, 10, refuse, func(b *bench) { b.useLogins(true); b.Runner.GREPassed = true })
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		held := 0
+		for _, p := range b.finished {
+			if p.Mark == connexa.MarkHeld && p.Fact == connexa.NoFact {
+				held++
+			}
+		}
+		if tried.Load() != 5 || held != 4 || len(b.noticed) != 1 || b.noticed[0] != "run.notice.held" {
+			t.Errorf("%d tried, %d held back, notices %v", tried.Load(), held, b.noticed)
+		}
+		b.GoOn()
+		b.memory.mu.Lock()
+		b.due = append(b.due, connexa.Job{ID: 100, NodeID: 100, Kind: connexa.Login, Address: "127.0.0.9"})
+		b.memory.mu.Unlock()
+		b.Wake()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if tried.Load() != 6 {
+			t.Errorf("%d tried after the admin said go on", tried.Load())
+		}
+		b.end(t)
+	})
+}
+
+func stopAtGRE(context.Context, connexa.Job) (connexa.Probed, error) {
+	time.Sleep(time.Second)
+	return connexa.Probed{Fact: connexa.NoTunnel, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.Call, Cause: "gre.no_inbound"}}, nil
+}
+
+func TestTwentyServersAtGREAskTheAdmin(t *testing.T) {
+	for _, accept := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(t, 30, 5, stopAtGRE, func(b *bench) { b.useLogins(false) })
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			if len(b.finished) != 0 || b.runs[0].State != connexa.RunPaused || b.runs[0].Notice.Key != "run.notice.gre" {
+				t.Errorf("%d verdicts were written, run %+v", len(b.finished), b.runs[0])
+			}
+			b.Decide(accept)
+			time.Sleep(30 * time.Second)
+			synctest.Wait()
+			facts := 0
+			for _, p := range b.finished {
+				if p.Fact == connexa.NoTunnel {
+					facts++
+				}
+			}
+			if accept && (facts != 30 || b.runs[0].State != connexa.RunRunning) {
+				t.Errorf("accepted: %d facts, run %+v", facts, b.runs[0])
+			}
+			if !accept && facts > 10 {
+				t.Errorf("discarded: %d facts", facts)
+			}
+			b.end(t)
+		})
+	}
+}
+
+func TestAFewServersAtGREAreBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, 3, 5, stopAtGRE, func(b *bench) { b.useLogins(false) })
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if len(b.finished) != 3 || b.finished[1].Fact != connexa.NoTunnel {
+			t.Errorf("written: %+v", b.finished)
+		}
+		b.end(t)
 	})
 }

@@ -65,21 +65,22 @@ func (l *loop) observe(ctx context.Context, res result) {
 	lost := res.local && !w.offline && (w.locals >= young || !l.Online())
 	w.mu.Unlock()
 	for _, id := range ask {
-		l.notice(ctx, id)
+		l.notice(ctx, id, connexa.T("run.notice.outgoing"))
 	}
 	if lost {
 		l.pauseAll(ctx)
 	}
 }
 
-func (l *loop) notice(ctx context.Context, id int64) {
-	if err := l.Store.NoticeRun(ctx, id, connexa.T("run.notice.outgoing")); err != nil {
+// notice puts a remark on a run that goes on.
+func (r *Runner) notice(ctx context.Context, id int64, text connexa.Text) {
+	if err := r.Store.NoticeRun(ctx, id, text); err != nil {
 		if connexa.CodeOf(err) != connexa.Conflict && ctx.Err() == nil {
-			l.Log.Error("put a notice on a run", "run", id, "err", err)
+			r.Log.Error("put a notice on a run", "run", id, "err", err)
 		}
 		return
 	}
-	l.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	r.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 }
 
 // pauseAll pauses every live run: this machine has no network.
@@ -88,9 +89,7 @@ func (l *loop) pauseAll(ctx context.Context) {
 	l.watch.offline, l.watch.locals = true, 0
 	l.watch.mu.Unlock()
 	l.Log.Warn("this machine has no network; runs are paused")
-	l.eachRun(ctx, connexa.RunRunning, func(id int64) error {
-		return l.Store.PauseRun(ctx, id, connexa.T("run.notice.offline"))
-	})
+	l.pauseRuns(ctx, connexa.T(noticeOffline))
 }
 
 // watchUplink lets the runs that pauseAll paused go on once there is a network.
@@ -104,24 +103,49 @@ func (l *loop) watchUplink() {
 	l.watch.mu.Lock()
 	l.watch.offline, l.watch.left = false, false
 	l.watch.mu.Unlock()
-	l.eachRun(l.ctx, connexa.RunPaused, func(id int64) error { return l.Store.ResumeRun(l.ctx, id) })
+	l.resumeRuns(l.ctx, noticeOffline)
 	l.lookEverywhere()
 }
 
-func (l *loop) eachRun(ctx context.Context, in connexa.RunState, do func(id int64) error) {
-	runs, err := l.Store.LiveRuns(ctx, time.Now())
+// Why runs are paused.
+const (
+	noticeOffline = "run.notice.offline"
+	noticeGRE     = "run.notice.gre"
+)
+
+// pauseRuns pauses every run that goes on.
+func (r *Runner) pauseRuns(ctx context.Context, why connexa.Text) {
+	r.eachRun(ctx, func(run connexa.Run) (bool, error) {
+		if run.State != connexa.RunRunning {
+			return false, nil
+		}
+		return true, r.Store.PauseRun(ctx, run.ID, why)
+	})
+}
+
+// resumeRuns lets the runs go on that were paused for that reason.
+func (r *Runner) resumeRuns(ctx context.Context, why string) {
+	r.eachRun(ctx, func(run connexa.Run) (bool, error) {
+		if run.State != connexa.RunPaused || run.Notice.Key != why {
+			return false, nil
+		}
+		return true, r.Store.ResumeRun(ctx, run.ID)
+	})
+	r.Wake()
+}
+
+func (r *Runner) eachRun(ctx context.Context, do func(connexa.Run) (changed bool, err error)) {
+	runs, err := r.Store.LiveRuns(ctx, time.Now())
 	if err != nil {
-		l.Log.Error("list live runs", "err", err)
+		r.Log.Error("list live runs", "err", err)
 		return
 	}
 	for _, run := range runs {
-		if run.State != in || in == connexa.RunPaused && run.Notice.Key != "run.notice.offline" {
-			continue
+		switch changed, err := do(run); {
+		case err != nil && connexa.CodeOf(err) != connexa.Conflict:
+			r.Log.Error("pause or resume a run", "run", run.ID, "err", err)
+		case changed && err == nil:
+			r.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
 		}
-		if err := do(run.ID); err != nil && connexa.CodeOf(err) != connexa.Conflict {
-			l.Log.Error("pause or resume a run", "run", run.ID, "err", err)
-			continue
-		}
-		l.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
 // Prober looks at nodes. Its zero value works; the fields are for the panel's
@@ -24,6 +25,10 @@ type Prober struct {
 	Online func() bool
 	// LookupIP resolves host names; nil: the system's resolver.
 	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Session is how logins dial, but for whom and with what.
+	Session pptp.Config
+	// Encryption is the policy of nodes that have none of their own; nil: preferred.
+	Encryption func() connexa.EncryptionPolicy
 }
 
 // timeouts of the attempts of a ping, each with the pause that follows it.

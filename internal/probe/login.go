@@ -1,0 +1,230 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+// Login climbs to ip: it brings a whole PPTP session up and takes it down again.
+// The steps up to control are tried as often and as patiently as a ping does;
+// what happens above is told by the first attempt that gets there. The error is a
+// *connexa.LocalError, or the context's.
+func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
+	began := time.Now()
+	out := connexa.Outcome{Kind: connexa.Login, At: began}
+	var said []connexa.Text
+	for i, timeout := range timeouts[:p.attempts()] {
+		if i > 0 {
+			if err := p.pauseBefore(ctx, j.Address); err != nil {
+				return connexa.Probed{}, err
+			}
+		}
+		out.Attempts++
+		offset := time.Since(began)
+		s, err := pptp.Dial(ctx, p.session(j, timeout))
+		if err == nil {
+			probed := loggedIn(s, out, offset)
+			probed.Detail.Attempts = said
+			// The result stands whatever becomes of the leave-taking, which is bounded.
+			_ = s.Close()
+			return probed, nil
+		}
+		if ctx.Err() != nil {
+			return connexa.Probed{}, ctx.Err()
+		}
+		var no *pptp.Error
+		if !errors.As(err, &no) {
+			return p.notDialed(out, err)
+		}
+		if again, local := p.worthAnother(no); local != nil {
+			return connexa.Probed{}, local
+		} else if again && i+1 < p.attempts() {
+			out.Lost++
+			said = append(said, connexa.T("attempt.bad", i+1, connexa.T("cause."+no.Cause())))
+			continue
+		}
+		out.Lost++
+		probed := p.failedSession(no, out, offset)
+		probed.Detail.Attempts = said
+		return probed, nil
+	}
+	return connexa.Probed{}, errors.New("a login without an attempt")
+}
+
+// session is how j's server is dialed; timeout is of the steps below the tunnel.
+func (p *Prober) session(j connexa.Job, timeout time.Duration) pptp.Config {
+	cfg := p.Session
+	cfg.Address, cfg.Port = j.Address, uint16(j.Port)
+	cfg.Login, cfg.Password = j.Login, j.Password.Reveal()
+	cfg.AllowPAP = j.AllowPAP
+	cfg.Timeouts.TCP, cfg.Timeouts.Control = timeout, timeout
+	policy := j.Encryption
+	if policy == connexa.EncryptionDefault && p.Encryption != nil {
+		policy = p.Encryption()
+	}
+	cfg.Encryption = pptp.Encryption(policy)
+	return cfg
+}
+
+// notDialed is a Dial that this machine could not make.
+func (p *Prober) notDialed(out connexa.Outcome, err error) (connexa.Probed, error) {
+	var lacking *pptp.Unavailable
+	if !errors.As(err, &lacking) {
+		return connexa.Probed{}, err
+	}
+	out.Reached = connexa.NoStep
+	return connexa.Probed{
+		Mark: connexa.MarkNotHere, Outcome: out,
+		Detail: connexa.Detail{Text: connexa.T("probe.not_here"), Evidence: lacking.Error()},
+	}, nil
+}
+
+// worthAnother says whether a further attempt may fare better: below the tunnel
+// a packet lost is no verdict. A failure of this machine comes back as local.
+func (p *Prober) worthAnother(no *pptp.Error) (again bool, local error) {
+	switch no.Step {
+	case pptp.StepTCP:
+		if err := p.dialFailure(no.Err); errors.As(err, new(*connexa.LocalError)) {
+			return false, err
+		}
+		return true, nil
+	case pptp.StepControl:
+		return true, nil
+	case pptp.StepResolve:
+		return no.Code == "temporary", nil
+	default:
+		return false, nil
+	}
+}
+
+// loggedIn is the result of a session that came up.
+func loggedIn(s *pptp.Session, out connexa.Outcome, offset time.Duration) connexa.Probed {
+	info := s.Info()
+	out.Reached = connexa.IP
+	rungs := rungsOf(info.Rungs, info.Server, offset)
+	out.Latency, out.Control = latencies(rungs)
+	return connexa.Probed{
+		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Rungs: rungs, Peer: peerOf(info.Server),
+		Detail: connexa.Detail{
+			Transcript: transcriptOf(s.Transcript()),
+			Session:    connexa.SessionFacts{Auth: info.Auth, Encryption: info.Encryption, Bits: info.Bits, MTU: info.MTU, LocalIP: info.LocalIP.String()},
+		},
+	}
+}
+
+// failedSession is the result of a climb that ended at no.
+func (p *Prober) failedSession(no *pptp.Error, out connexa.Outcome, offset time.Duration) connexa.Probed {
+	out.Cause = connexa.Cause(no.Cause())
+	out.Reached = connexa.NoStep
+	if r := no.Reached(); r != "" {
+		out.Reached = connexa.Step(r)
+	}
+	probed := connexa.Probed{Outcome: out, Rungs: rungsOf(no.Rungs, no.Server, offset), Peer: peerOf(no.Server)}
+	probed.Outcome.Latency, probed.Outcome.Control = latencies(probed.Rungs)
+	probed.Detail = connexa.Detail{Evidence: no.Evidence, PeerText: no.PeerText, Transcript: transcriptOf(no.Transcript)}
+	probed.Fact = factOf(no)
+	probed.Mark = connexa.MarkOf(probed.Fact)
+	if probed.Fact == connexa.NoFact { // a resolver that does not answer says nothing about the node
+		probed.Mark = connexa.MarkNotHere
+	}
+	return probed
+}
+
+// factOf is what the step that failed says about the node.
+func factOf(no *pptp.Error) connexa.Fact {
+	var refused *pptp.Refused
+	switch {
+	case no.Step == pptp.StepResolve && no.Code == "temporary":
+		return connexa.NoFact
+	case no.Step == pptp.StepResolve, no.Step == pptp.StepTCP, no.Step == pptp.StepControl:
+		return connexa.NoAnswer
+	case errors.As(no, &refused):
+		return connexa.LoginRefused
+	default:
+		return connexa.NoTunnel
+	}
+}
+
+func peerOf(s pptp.Server) connexa.Peer {
+	return connexa.Peer{Vendor: s.Vendor, Host: s.Host, Firmware: int(s.Firmware)}
+}
+
+// rungsOf gives the rungs of a session words in the reader's language. offset is
+// how long earlier attempts took.
+func rungsOf(list []pptp.Rung, server pptp.Server, offset time.Duration) []connexa.Rung {
+	rungs := make([]connexa.Rung, len(list))
+	for i, r := range list {
+		rungs[i] = connexa.Rung{Step: connexa.Step(r.Step), OK: r.OK, At: r.At + offset}
+		if r.OK {
+			rungs[i].Note = noteOf(r, server)
+		}
+	}
+	return rungs
+}
+
+func noteOf(r pptp.Rung, server pptp.Server) connexa.Text {
+	switch r.Step {
+	case pptp.StepResolve:
+		if r.Note == "" {
+			return connexa.T("rung.resolve.given")
+		}
+		return connexa.T("rung.resolve", r.Note)
+	case pptp.StepTCP:
+		return connexa.Text{}
+	case pptp.StepControl:
+		return connexa.T("rung.control", server.Vendor, server.Host, int(server.Firmware))
+	case pptp.StepCall:
+		return connexa.T("rung.call", strings.TrimPrefix(r.Note, "call id "))
+	case pptp.StepGRE:
+		return connexa.T("rung.gre")
+	case pptp.StepEncryption:
+		if r.Note == "none" {
+			return connexa.T("rung.encryption.none")
+		}
+	case pptp.StepIP:
+		return connexa.T("rung.ip", r.Note)
+	}
+	return connexa.T("rung.text", r.Note)
+}
+
+// latencies are the times of the TCP connect and of the control connection's
+// start, from the rungs.
+func latencies(rungs []connexa.Rung) (tcp, control time.Duration) {
+	at := map[connexa.Step]time.Duration{}
+	for _, r := range rungs {
+		if r.OK {
+			at[r.Step] = r.At
+		}
+	}
+	if t, ok := at[connexa.TCP]; ok {
+		tcp = t - at[connexa.Resolve]
+		if c, ok := at[connexa.Control]; ok {
+			control = c - t
+		}
+	}
+	return tcp, control
+}
+
+// transcriptOf writes protocol events as lines.
+func transcriptOf(list []pptp.Event) []string {
+	lines := make([]string, len(list))
+	for i, e := range list {
+		arrow := "<"
+		if e.Sent {
+			arrow = ">"
+		}
+		id := ""
+		if e.ID >= 0 {
+			id = " id " + strconv.Itoa(e.ID)
+		}
+		lines[i] = strings.TrimRight(fmt.Sprintf("%8.3f %s %s %s%s, %d bytes %s", e.At.Seconds(), arrow, e.Protocol, e.Name, id, e.Len, e.Note), " ")
+	}
+	return lines
+}
