@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -23,15 +24,8 @@ func settingFields(s *connexa.Settings) []settingField {
 			get:  func() string { return string(s.Encryption) },
 			set:  func(v string) error { s.Encryption = connexa.EncryptionPolicy(v); return nil },
 		},
-		{
-			name: "key_confirmed",
-			get:  func() string { return strconv.FormatInt(millis(s.KeyConfirmed), 10) },
-			set: func(v string) error {
-				ms, err := strconv.ParseInt(v, 10, 64)
-				s.KeyConfirmed = fromMillis(ms)
-				return err
-			},
-		},
+		moment("key_confirmed", &s.KeyConfirmed),
+		moment("gre_passed", &s.GREPassed),
 	}
 }
 
@@ -47,6 +41,18 @@ func number(name string, at *int) settingField {
 		get:  func() string { return strconv.Itoa(*at) },
 		set: func(v string) (err error) {
 			*at, err = strconv.Atoi(v)
+			return err
+		},
+	}
+}
+
+func moment(name string, at *time.Time) settingField {
+	return settingField{
+		name: name,
+		get:  func() string { return strconv.FormatInt(millis(*at), 10) },
+		set: func(v string) error {
+			ms, err := strconv.ParseInt(v, 10, 64)
+			*at = fromMillis(ms)
 			return err
 		},
 	}

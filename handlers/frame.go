@@ -52,6 +52,12 @@ func (h *Handlers) banners(r *http.Request) []views.Banner {
 		h.log.Error("read the settings for the banners", "err", err)
 		return nil
 	}
+	if h.fix != "" {
+		list = append(list, views.Banner{
+			ID: "banner-gre", Tone: views.ToneWarn,
+			Title: connexa.T("banner.gre.title"), Text: connexa.T("banner.gre.text", h.fix),
+		})
+	}
 	if s.KeyConfirmed.IsZero() {
 		list = append(list, views.Banner{
 			ID:     "banner-key",

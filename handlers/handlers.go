@@ -31,6 +31,7 @@ type Deps struct {
 	PublicURL     *url.URL       // optional: where browsers reach the panel, when a proxy stands before it
 	Trusted       []netip.Prefix // optional: proxies whose X-Forwarded-For is believed
 	TLS           bool           // the panel itself speaks TLS
+	NoTunnels     string         // optional: this machine cannot open tunnels, and this line mends it
 	Version       string         // optional: shown below the settings
 	Now           func() time.Time
 	Log           *slog.Logger
@@ -49,6 +50,7 @@ type Handlers struct {
 	version string
 	now     func() time.Time
 	log     *slog.Logger
+	fix     string       // Deps.NoTunnels
 	streams atomic.Int64 // open now
 }
 
@@ -58,7 +60,7 @@ func New(d Deps) (*Handlers, error) {
 		return nil, errors.New("the cookie keys have 32 bytes each")
 	}
 	h := &Handlers{
-		app: d.App, broker: d.Broker, trusted: d.Trusted, version: d.Version, now: d.Now, log: d.Log,
+		app: d.App, broker: d.Broker, trusted: d.Trusted, fix: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
 		origin: http.NewCrossOriginProtection(),
 	}

@@ -71,7 +71,7 @@ func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.No
 	}
 	rows := make([]views.NodeRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = views.NodeRow{Node: n, Testing: len(testing[n.ID]) > 0}
+		rows[i] = views.NodeRow{Node: n, Testing: len(testing[n.ID]) > 0, Kinds: h.app.RunKinds()}
 	}
 	return rows, nil
 }

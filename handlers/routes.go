@@ -64,6 +64,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /runs/{id}/cancel", h.cancelRun)
 	a.page("POST /runs/{id}/resume", h.resumeRun)
 	a.page("POST /runs/{id}/retry", h.retryRun)
+	a.page("POST /runs/{id}/decide/{answer}", h.decideRun)
 	a.long("GET /runs/{id}/nodes.csv", h.exportGroup)
 	a.stream("GET /events", h.events)
 

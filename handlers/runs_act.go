@@ -25,6 +25,25 @@ func (h *Handlers) resumeRun(w http.ResponseWriter, r *http.Request) {
 	h.runActed(w, r, id, connexa.T("run.resumed.toast"), err)
 }
 
+// decideRun answers POST /runs/{id}/decide/{answer}: the admin's answer to the
+// question that the run shows.
+func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err == nil {
+		switch r.PathValue("answer") {
+		case "accept":
+			h.app.DecideRun(r.Context(), id, true)
+		case "discard":
+			h.app.DecideRun(r.Context(), id, false)
+		case "go":
+			err = h.app.ReleaseHeld(r.Context(), id)
+		default:
+			err = connexa.Errorf(connexa.NotFound, "error.not_found")
+		}
+	}
+	h.runActed(w, r, id, connexa.T("run.resumed.toast"), err)
+}
+
 // runActed answers what was done to a run; its bar follows through the stream.
 func (h *Handlers) runActed(w http.ResponseWriter, r *http.Request, id int64, said connexa.Text, err error) {
 	switch {

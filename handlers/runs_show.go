@@ -36,7 +36,7 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 	if err != nil {
 		return views.Run{}, err
 	}
-	v := views.Run{Run: run, Bar: h.runBar(run)}
+	v := views.Run{Run: run, Bar: h.runBar(run), Answers: answersTo(run)}
 	for _, g := range groups {
 		if g.Mark == connexa.MarkNone { // still to come; the progress says how many
 			continue
@@ -52,6 +52,23 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 		}
 	}
 	return v, nil
+}
+
+// answersTo are the buttons under a run's question.
+func answersTo(run connexa.Run) []views.Action {
+	if !run.State.Live() {
+		return nil
+	}
+	switch run.Notice.Key {
+	case "run.notice.gre":
+		return []views.Action{
+			{Text: connexa.T("run.gre.accept"), URL: runPath(run.ID) + "/decide/accept"},
+			{Text: connexa.T("run.gre.discard"), URL: runPath(run.ID) + "/decide/discard"},
+		}
+	case "run.notice.held":
+		return []views.Action{{Text: connexa.T("run.held.go"), URL: runPath(run.ID) + "/decide/go"}}
+	}
+	return nil
 }
 
 // groupsEvery is how often the groups of a run that goes on are counted anew at

@@ -39,7 +39,8 @@ type NodeList struct {
 // NodeRow is one node of the list.
 type NodeRow struct {
 	connexa.Node
-	Testing bool // a job of it is queued or running
+	Testing bool              // a job of it is running
+	Kinds   []connexa.RunKind // that can be started
 }
 
 // Sizes are the numbers of rows a page that the list offers.

@@ -95,7 +95,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 
 func sampleRows() []NodeRow {
 	row := func(id int64, s connexa.Status, address, login, city, state, country, provider string, o connexa.Outcome) NodeRow {
-		return NodeRow{Node: connexa.Node{
+		return NodeRow{Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin}, Node: connexa.Node{
 			ID: id, Address: address, Port: 1723, Login: login, City: city, State: state, Country: country, Provider: provider,
 			Verdict: connexa.Verdict{Status: s}, Last: o, Revision: 1,
 		}}

@@ -13,6 +13,7 @@ type runStore interface {
 	StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error)
 	CancelRun(ctx context.Context, id int64) (working []int64, err error)
 	ResumeRun(ctx context.Context, id int64) error
+	NoticeRun(ctx context.Context, id int64, notice connexa.Text) error
 	Run(ctx context.Context, id int64) (connexa.Run, error)
 	Runs(ctx context.Context, before int64, n int) ([]connexa.Run, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
@@ -25,6 +26,8 @@ type runStore interface {
 type runner interface {
 	Wake()
 	Cancel(jobs []int64)
+	Decide(accept bool)
+	GoOn()
 }
 
 // RunKinds lists the kinds of run that this panel can start.
@@ -68,6 +71,25 @@ func (a *App) ResumeRun(ctx context.Context, id int64) error {
 	}
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	a.Runner.Wake()
+	return nil
+}
+
+// DecideRun answers the question of a run that is paused because every server
+// stops at gre: accept writes the verdicts that are held, else they are dropped.
+func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
+	a.Runner.Decide(accept)
+	a.audit(ctx, connexa.ActRunResumed, fmt.Sprintf("run %d: verdicts at gre accepted: %t", id, accept))
+}
+
+// ReleaseHeld lets logins be tried again where too many were refused in a row,
+// and takes the remark about it from the run.
+func (a *App) ReleaseHeld(ctx context.Context, id int64) error {
+	a.Runner.GoOn()
+	a.audit(ctx, connexa.ActRunResumed, fmt.Sprintf("run %d: logins held back go on", id))
+	if err := a.Runs.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
+		return fmt.Errorf("run %d: %w", id, err)
+	}
+	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	return nil
 }
 

@@ -42,6 +42,7 @@ const (
 	ActReveal         Act = "reveal"
 	ActRunStarted     Act = "run_started"
 	ActRunCancelled   Act = "run_cancelled"
+	ActRunResumed     Act = "run_resumed"
 	ActSettings       Act = "settings_changed"
 	ActKeyConfirmed   Act = "key_confirmed"
 )
@@ -50,7 +51,7 @@ const (
 func Acts() []Act {
 	return []Act{
 		ActLogin, ActLoginFailed, ActLogout, ActReauth, ActPassword, ActSessionRevoked, ActImport, ActNodeAdded,
-		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActSettings, ActKeyConfirmed,
+		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActRunResumed, ActSettings, ActKeyConfirmed,
 	}
 }
 

@@ -11,6 +11,7 @@ type Settings struct {
 	PingAttempts   int              // 1 to 3
 	Encryption     EncryptionPolicy // of nodes that have none of their own; never EncryptionDefault
 	KeyConfirmed   time.Time        // when the admin said that a copy of the key is kept; zero: not yet
+	GREPassed      time.Time        // when a session from this machine first passed gre; zero: never
 	HistoryRawDays int              // how long every probe is kept, 1 to 365
 }
 

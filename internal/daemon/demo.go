@@ -12,6 +12,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 // demoFaults is a fleet as owners know it: most of it works.
@@ -29,7 +30,8 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err != nil {
 		return err
 	}
-	fleet, err := openFleet(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
+	wires, how := demoWires(ctx)
+	fleet, err := openFleet(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults, GRE: wires})
 	if err != nil {
 		return err
 	}
@@ -37,7 +39,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err := writeFleet(fleet, path); err != nil {
 		return err
 	}
-	panel, err := New(ctx, config.Serve{Listen: cfg.Listen, Data: filepath.Join(dir, "data")}, version, log)
+	panel, err := New(ctx, config.Serve{Listen: cfg.Listen, Data: filepath.Join(dir, "data")}, wires, version, log)
 	if err != nil {
 		return err
 	}
@@ -47,13 +49,27 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
     open      %s
     login     admin
     password  %s
-    import    %s   (page Import, test "Ping")
-
+    import    %s   (page Import, test "Login")
+%s
   Everything is gone when you stop it with Ctrl-C.
 
-`, cfg.Nodes, panel.URL(), panel.FirstPassword.Reveal(), path)
+`, cfg.Nodes, panel.URL(), panel.FirstPassword.Reveal(), path, how)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return fleet.Run(ctx) })
 	g.Go(func() error { return panel.Run(ctx) })
 	return g.Wait()
+}
+
+// demoWires are raw sockets where this user may open them, else a switch inside
+// this process, so that everybody sees whole sessions.
+func demoWires(ctx context.Context) (wires gre.Opener, how string) {
+	ctx, cancel := context.WithTimeout(ctx, selfTestTime)
+	defer cancel()
+	if gre.SelfTest(ctx, gre.Raw) == nil {
+		return gre.Raw, ""
+	}
+	return gre.NewSwitch().Open, `
+  Without CAP_NET_RAW the demo carries GRE inside this process instead of through
+  raw sockets. Tunnels to real servers need that right; pings do not.
+`
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
 	"github.com/connexa-panel/connexa/internal/jobs"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
@@ -37,6 +38,7 @@ type Panel struct {
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
+	mux      *gre.Mux
 
 	// FirstPassword is the admin's generated password, once: when this start
 	// made the user and nobody had chosen a password.
@@ -46,10 +48,10 @@ type Panel struct {
 // shutdownTime is how long requests in hand may take to end.
 const shutdownTime = 3 * time.Second
 
-// New opens the data folder and the port. The caller must call Run, which closes
-// both; after an error nothing is left open.
-func New(ctx context.Context, cfg config.Serve, version string, log *slog.Logger) (_ *Panel, err error) {
-	p := &Panel{cfg: cfg, log: log, broker: &events.Broker{}}
+// New opens the data folder and the port; wires carry the GRE of its tunnels. The
+// caller must call Run, which closes both; after an error nothing is left open.
+func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string, log *slog.Logger) (_ *Panel, err error) {
+	p := &Panel{cfg: cfg, log: log, broker: &events.Broker{}, mux: gre.NewMux(wires)}
 	var open []io.Closer
 	defer func() {
 		if err != nil {
@@ -67,14 +69,20 @@ func New(ctx context.Context, cfg config.Serve, version string, log *slog.Logger
 	}
 	publish := p.broker.Publish
 	gate := jobs.NewGate(p.settings.now)
-	prober := &probe.Prober{Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again}
+	prober := &probe.Prober{
+		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again,
+		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
+	}
+	prober.Session.GRE = p.mux
 	p.runner = jobs.NewRunner(jobs.Config{
 		Store: p.db, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
-		Work: map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping},
+		Work:      map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping, connexa.Login: prober.Login},
+		Timeout:   timeoutOf,
+		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: publish, Now: time.Now, Log: log,
+		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
 		return nil, fmt.Errorf("make the first user: %w", err)
@@ -82,7 +90,7 @@ func New(ctx context.Context, cfg config.Serve, version string, log *slog.Logger
 	sign, encrypt := p.db.CookieKeys()
 	h, err := handlers.New(handlers.Deps{
 		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
-		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Version: version, Now: time.Now, Log: log,
+		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), NoTunnels: tunnelFix(ctx, wires, log), Version: version, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -99,6 +107,26 @@ func New(ctx context.Context, cfg config.Serve, version string, log *slog.Logger
 		return nil, err
 	}
 	return p, nil
+}
+
+// timeoutOf is how long a job may take: what its steps may take one after the
+// other, and something over. Only a probe that hangs meets it.
+func timeoutOf(k connexa.Kind) time.Duration {
+	if k == connexa.Ping {
+		return 30 * time.Second
+	}
+	return time.Minute
+}
+
+// noteGRE remembers that GRE works from this machine.
+func (p *Panel) noteGRE() {
+	err := p.db.ChangeSettings(context.Background(), func(s *connexa.Settings) error {
+		s.GREPassed = time.Now()
+		return nil
+	})
+	if err != nil {
+		p.log.Error("note that GRE works", "err", err)
+	}
 }
 
 func listen(ctx context.Context, cfg config.Serve) (net.Listener, error) {

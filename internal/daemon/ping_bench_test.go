@@ -22,6 +22,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 const adminPassword = "Blue-Kite-7-Blue-Kite"
@@ -40,7 +41,7 @@ type running struct {
 func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *running {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p, err := New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, "test", slog.New(slog.DiscardHandler))
+	p, err := New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, gre.Raw, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		stop()
 		tb.Fatal(err)

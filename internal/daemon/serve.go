@@ -7,11 +7,12 @@ import (
 	"log/slog"
 
 	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 // Serve runs the panel until ctx is done.
 func Serve(ctx context.Context, cfg config.Serve, version string, out io.Writer, log *slog.Logger) error {
-	p, err := New(ctx, cfg, version, log)
+	p, err := New(ctx, cfg, gre.Raw, version, log)
 	if err != nil {
 		return err
 	}
