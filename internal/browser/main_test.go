@@ -66,7 +66,8 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(filepath.Join(scratch, "chromium")),
-		chromedp.NoSandbox, // which does not run as root
+		chromedp.Env("TMPDIR="+scratch), // what it leaves there goes with the rest
+		chromedp.NoSandbox,              // which does not run as root
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
