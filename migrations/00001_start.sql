@@ -128,7 +128,7 @@ CREATE TABLE jobs (
     attempt     INTEGER NOT NULL DEFAULT 0, -- the fence: raised by every claim
     interrupted INTEGER NOT NULL DEFAULT 0, -- how often the process died with it in hand
     mark        TEXT    NOT NULL DEFAULT ''
-                CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','in_use')),
+                CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
     reached     INTEGER NOT NULL DEFAULT 0,
     cause       TEXT    NOT NULL DEFAULT '',
     finished_at INTEGER,
@@ -158,7 +158,7 @@ CREATE TABLE history (
     kind     TEXT    NOT NULL DEFAULT '' CHECK (kind IN ('','ping','login','speed')),
     fact     TEXT    NOT NULL DEFAULT '' CHECK (fact IN ('','no_answer','answered','no_tunnel','login_refused','logged_in','slow','fast')),
     mark     TEXT    NOT NULL DEFAULT ''
-             CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','in_use')),
+             CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
     before   TEXT    NOT NULL DEFAULT '',
     after    TEXT    NOT NULL DEFAULT '',
     doubt    INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)),

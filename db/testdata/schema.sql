@@ -12,7 +12,7 @@ CREATE TABLE audit (
     user    TEXT    NOT NULL,
     address TEXT    NOT NULL,
     act     TEXT    NOT NULL CHECK (act IN ('login','login_failed','logout','reauth','password_changed','session_revoked','import','node_added',
-                    'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','settings_changed','key_confirmed')),
+                    'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','run_resumed','settings_changed','key_confirmed')),
     detail  TEXT    NOT NULL
 ) STRICT;
 
@@ -26,7 +26,7 @@ CREATE TABLE history (
     kind     TEXT    NOT NULL DEFAULT '' CHECK (kind IN ('','ping','login','speed')),
     fact     TEXT    NOT NULL DEFAULT '' CHECK (fact IN ('','no_answer','answered','no_tunnel','login_refused','logged_in','slow','fast')),
     mark     TEXT    NOT NULL DEFAULT ''
-             CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','in_use')),
+             CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
     before   TEXT    NOT NULL DEFAULT '',
     after    TEXT    NOT NULL DEFAULT '',
     doubt    INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)),
@@ -116,7 +116,7 @@ CREATE TABLE jobs (
     attempt     INTEGER NOT NULL DEFAULT 0, -- the fence: raised by every claim
     interrupted INTEGER NOT NULL DEFAULT 0, -- how often the process died with it in hand
     mark        TEXT    NOT NULL DEFAULT ''
-                CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','in_use')),
+                CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
     reached     INTEGER NOT NULL DEFAULT 0,
     cause       TEXT    NOT NULL DEFAULT '',
     finished_at INTEGER,

@@ -76,12 +76,13 @@ const (
 	MarkBroken    Mark = "internal_error" // interrupted three times, or our own fault
 	MarkHeld      Mark = "held_back"      // too many refused logins at that address
 	MarkNotHere   Mark = "not_here"       // this machine cannot do it
+	MarkNoFact    Mark = "no_fact"        // nothing was learnt: the resolver was silent, or the admin discarded it
 	MarkInUse     Mark = "in_use"         // a service holds the server
 )
 
 // Marks lists every mark but MarkNone.
 func Marks() []Mark {
-	return []Mark{MarkGood, MarkSlow, MarkBad, MarkCancelled, MarkDeleted, MarkBroken, MarkHeld, MarkNotHere, MarkInUse}
+	return []Mark{MarkGood, MarkSlow, MarkBad, MarkCancelled, MarkDeleted, MarkBroken, MarkHeld, MarkNotHere, MarkNoFact, MarkInUse}
 }
 
 // Void says whether m says nothing about the node.

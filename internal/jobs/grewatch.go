@@ -70,7 +70,7 @@ func (g *greWatch) decide(ctx context.Context, accept bool) {
 	if !accept {
 		for i := range g.held {
 			p := &g.held[i].probed
-			p.Fact, p.Mark = connexa.NoFact, connexa.MarkNotHere
+			p.Fact, p.Mark = connexa.NoFact, connexa.MarkNoFact
 		}
 	}
 	g.release()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -257,5 +258,8 @@ func (d *dialer) controlError(step Step, err error) error {
 		}
 		return fmt.Errorf("pptp: %s: %w", step, err)
 	}
-	return d.fail(step, code[len(string(step))+1:], err.Error(), err)
+	// A server that says "you are connected already" answers the start, and it is
+	// the call that this refuses: the step is ours to name.
+	_, name, _ := strings.Cut(code, ".")
+	return d.fail(step, name, err.Error(), err)
 }

@@ -388,6 +388,7 @@ func (l *link) hungUp(text string) {
 		l.fail(StepLCP, "terminated", "", text)
 	case l.phase == phaseAuth && l.login.answered:
 		l.fail(StepAuth, "refused", "", text)
+		l.err.Err = &Refused{Text: text}
 	case l.phase == phaseAuth:
 		l.fail(StepAuth, "terminated", "", text)
 	case l.phase == phaseEncryption:

@@ -132,7 +132,7 @@ func (p *Prober) failedSession(no *pptp.Error, out connexa.Outcome, offset time.
 	probed.Fact = factOf(no)
 	probed.Mark = connexa.MarkOf(probed.Fact)
 	if probed.Fact == connexa.NoFact { // a resolver that does not answer says nothing about the node
-		probed.Mark = connexa.MarkNotHere
+		probed.Mark = connexa.MarkNoFact
 	}
 	return probed
 }

@@ -187,7 +187,7 @@ func finish(c *climb, out connexa.Outcome, err error, said []connexa.Text) (conn
 		p.Rungs = c.rungs
 	}
 	if s.void {
-		p.Mark = connexa.MarkNotHere
+		p.Mark = connexa.MarkNoFact
 		return p, nil
 	}
 	p.Fact, p.Mark = connexa.NoAnswer, connexa.MarkBad
