@@ -15,9 +15,6 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// demoFaults is a fleet as owners know it: most of it works.
-const demoFaults = "good=76,slow=5,lossy=4,silent=3,refuse=4,ssh=2,garbage=1,half=1,denied=2,reset=1,drip=1"
-
 // Demo runs the panel on a fresh data folder beside a simulated fleet, until ctx
 // is done. The folder is removed at the end.
 func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, log *slog.Logger) error {
@@ -26,7 +23,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 		return fmt.Errorf("make the demo's folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	faults, err := lab.ParseFaults(demoFaults)
+	faults, err := lab.ParseFaults(lab.DefaultFaults)
 	if err != nil {
 		return err
 	}
