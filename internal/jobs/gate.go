@@ -27,9 +27,6 @@ func NewGate(settings func() connexa.Settings) *Gate {
 	return &Gate{settings: settings, rate: rate.NewLimiter(1, 1), busy: map[string]int{}}
 }
 
-// retry is how long to wait for a place at an address or a network.
-const retry = 20 * time.Millisecond
-
 // TryEnter asks for a place for one job at address. When there is none it says
 // after how long to try again: zero when only that address or its network is
 // full, so that others may go ahead. A job that opens a tunnel has its server

@@ -23,8 +23,7 @@ type login struct {
 	sent     []byte // the last answer
 	asked    []byte // the challenge that it answers
 
-	peer  [16]byte // our challenge to the server
-	proof string   // what the server must say
+	proof string // what the server must say
 
 	keys             bool // there are keys for MPPE
 	sendKey, recvKey mppe.Key

@@ -16,7 +16,8 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4" //nolint:staticcheck // RFC 2759 section 8.3 prescribes MD4
+	//lint:ignore SA1019 RFC 2759 section 8.3 prescribes MD4
+	"golang.org/x/crypto/md4" //nolint:staticcheck // as above
 )
 
 // NTHash is the password hash of RFC 2759 section 8.3: MD4 over the password
