@@ -2,14 +2,17 @@ package mppe
 
 // cipher is an RC4 state that can be keyed again in place; crypto/rc4 allocates
 // one per key, and in stateless mode each packet has two keys.
+//
+// Each entry of the table has 32 bits, of which 8 are used: processors forward
+// whole words from a store to the next load faster than bytes.
 type cipher struct {
-	s    [256]byte
+	s    [256]uint32
 	i, j byte
 }
 
-var identity = func() (s [256]byte) {
+var identity = func() (s [256]uint32) {
 	for i := range s {
-		s[i] = byte(i)
+		s[i] = uint32(i)
 	}
 	return s
 }()
@@ -20,7 +23,7 @@ func (c *cipher) key(k *Key) {
 	var j byte
 	for i := range 256 {
 		x := c.s[i]
-		j += x + k[i&15]
+		j += byte(x) + k[i&15]
 		c.s[i] = c.s[j]
 		c.s[j] = x
 	}
@@ -34,8 +37,8 @@ func keyPair(a *cipher, ka *Key, b *cipher, kb *Key) {
 	var j, l byte
 	for i := range 256 {
 		x, y := a.s[i], b.s[i]
-		j += x + ka[i&15]
-		l += y + kb[i&15]
+		j += byte(x) + ka[i&15]
+		l += byte(y) + kb[i&15]
 		a.s[i] = a.s[j]
 		b.s[i] = b.s[l]
 		a.s[j] = x
@@ -53,11 +56,11 @@ func (c *cipher) xor(dst, src []byte) {
 	for n, v := range src {
 		i++
 		x := c.s[i]
-		j += x
+		j += byte(x)
 		y := c.s[j]
 		c.s[i] = y
 		c.s[j] = x
-		dst[n] = v ^ c.s[x+y]
+		dst[n] = v ^ byte(c.s[byte(x+y)])
 	}
 	c.i, c.j = i, j
 }
@@ -73,15 +76,15 @@ func xorPair(a *cipher, dstA, srcA []byte, b *cipher, dstB, srcB []byte) {
 	for k := range n {
 		i++
 		x, p := a.s[i], b.s[i]
-		j += x
-		l += p
+		j += byte(x)
+		l += byte(p)
 		y, q := a.s[j], b.s[l]
 		a.s[i] = y
 		b.s[i] = q
 		a.s[j] = x
 		b.s[l] = p
-		da[k] = sa[k] ^ a.s[x+y]
-		db[k] = sb[k] ^ b.s[p+q]
+		da[k] = sa[k] ^ byte(a.s[byte(x+y)])
+		db[k] = sb[k] ^ byte(b.s[byte(p+q)])
 	}
 	a.i, a.j = i, j
 	b.i, b.j = i, l
