@@ -41,6 +41,7 @@ type replay struct {
 	enc   *mppe.Encryptor
 	dec   *mppe.Decryptor
 	sent  int
+	log   []Event
 }
 
 func newReplay(t *testing.T, cfg Config) *replay {
@@ -54,7 +55,7 @@ func newReplay(t *testing.T, cfg Config) *replay {
 				r.asked[proto] = p
 			}
 		},
-		event:   func(Event) {},
+		event:   func(e Event) { r.log = append(r.log, e) },
 		reached: func(s Step, _ string) { r.steps = append(r.steps, s) },
 		keyed:   func(e *mppe.Encryptor, d *mppe.Decryptor) { r.enc, r.dec = e, d },
 		flush:   func() {},
@@ -192,6 +193,7 @@ func TestCaptures(t *testing.T) {
 					}
 				}
 			}
+			noSecrets(t, r.log, cfg.Password, random.challenge)
 			if tt.cause != "" {
 				if r.link.err == nil || r.link.err.Cause() != tt.cause {
 					t.Fatalf("ended with %v, want %s", r.link.err, tt.cause)
@@ -214,6 +216,20 @@ func TestCaptures(t *testing.T) {
 				compareSealed(t, r.enc, c.plainFromUs, fromUs)
 			}
 		})
+	}
+}
+
+// noSecrets looks for what must not be in a transcript.
+func noSecrets(t *testing.T, log []Event, password string, challenge []byte) {
+	t.Helper()
+	if len(log) < 5 {
+		t.Errorf("only %d events", len(log))
+	}
+	text := fmt.Sprintf("%+v", log)
+	for _, secret := range []string{password, string(challenge), fmt.Sprintf("%x", challenge), "S=", "C="} {
+		if secret != "" && strings.Contains(strings.ToLower(text), strings.ToLower(secret)) {
+			t.Errorf("the transcript has %q: %s", secret, text)
+		}
 	}
 }
 

@@ -285,6 +285,9 @@ func BenchmarkSession(b *testing.B) {
 
 // The steady path allocates nothing per packet.
 func TestPacketPathAllocations(t *testing.T) {
+	if underRace {
+		t.Skip("allocations are not those of a program without the race detector")
+	}
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			a, b := carriers(t, gre.NewSwitch().Open, m)

@@ -107,6 +107,9 @@ func TestICMPErrorIsReported(t *testing.T) {
 }
 
 func TestRawAllocations(t *testing.T) {
+	if underRace {
+		t.Skip("allocations are not those of a program without the race detector")
+	}
 	needRaw(t)
 	a, b, _, toB := pair(t, Raw)
 	defer b.Close()
