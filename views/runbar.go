@@ -29,7 +29,7 @@ func pace(p *i18n.Printer, r RunBar) string {
 	if r.Left > 0 {
 		parts = append(parts, p.T("run.left", p.About(r.Left)))
 	}
-	if len(parts) == 0 {
+	if r.Done() == 0 && len(parts) == 0 {
 		return p.T("run.starting")
 	}
 	return strings.Join(parts, " · ")
