@@ -24,23 +24,18 @@ var version = ""
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from then on a second signal kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// The exit codes: 0 well, 1 it failed, 2 bad use.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-func run(ctx context.Context, args []string, out io.Writer, errs *os.File) int {
+// run returns the exit code.
+func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *os.File) int {
 	cmd, err := config.Parse(args, out)
 	switch {
 	case errors.Is(err, config.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(errs, "connexa:", err)
-		return exitUsage
+		fmt.Fprintln(errs, "connexa:", daemon.Explain(err))
+		return daemon.ExitUsage
 	}
 	log := logger(errs)
 	switch {
@@ -50,12 +45,14 @@ func run(ctx context.Context, args []string, out io.Writer, errs *os.File) int {
 		err = daemon.Demo(ctx, *cmd.Demo, versionOf(), out, log)
 	case cmd.Lab != nil:
 		err = daemon.Lab(ctx, *cmd.Lab, out)
+	case cmd.Check != nil:
+		return daemon.Check(ctx, *cmd.Check, in, out, errs)
 	default:
 		err = daemon.Serve(ctx, *cmd.Serve, versionOf(), out, log)
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "connexa:", daemon.Explain(err))
-		return exitFailed
+		return daemon.ExitFailed
 	}
 	return 0
 }

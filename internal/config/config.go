@@ -59,6 +59,7 @@ type Command struct {
 	Serve   *Serve
 	Demo    *Demo
 	Lab     *Lab
+	Check   *Check
 	Version *Version
 }
 
@@ -72,6 +73,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		Serve   Serve   `cmd:"" default:"withargs" help:"Run the panel (the default)."`
 		Demo    Demo    `cmd:"" help:"Run the panel with a simulated fleet, to look around."`
 		Lab     Lab     `cmd:"" help:"Run the simulated fleet alone: PPTP servers on 127.x.y.z:1723."`
+		Check   Check   `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
 		Version Version `cmd:"" help:"Print the version."`
 	}
 	helped := false
@@ -89,6 +91,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 	switch {
 	case helped:
 		return Command{}, ErrHelp
+	case err != nil && strings.Contains(err.Error(), "unknown flag --pass"):
+		return Command{}, fmt.Errorf("%w: the password comes from CONNEXA_PASSWORD, or you are asked for it", err)
 	case err != nil:
 		return Command{}, fmt.Errorf("%w (connexa --help lists the commands)", err)
 	}
@@ -98,6 +102,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		c.Demo, err = &cli.Demo, checkCount("--nodes", cli.Demo.Nodes)
 	case "lab":
 		c.Lab, err = &cli.Lab, checkCount("--nodes", cli.Lab.Nodes)
+	case "check":
+		c.Check, err = &cli.Check, cli.Check.check()
 	case "version":
 		c.Version = &cli.Version
 	default:

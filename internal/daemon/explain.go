@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
@@ -9,11 +12,20 @@ import (
 
 // Explain is err as a person at a terminal reads it.
 func Explain(err error) string {
+	p := i18n.New(i18n.English, nil)
+	var fields connexa.FieldErrors
+	if errors.As(err, &fields) {
+		var said []string
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			said = append(said, name+": "+p.Text(fields[name]))
+		}
+		return strings.Join(said, " ")
+	}
 	var e *connexa.Error
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	text := i18n.New(i18n.English, nil).Text(e.Text)
+	text := p.Text(e.Text)
 	if e.Err != nil {
 		text += " (" + e.Err.Error() + ")"
 	}

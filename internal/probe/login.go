@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,13 +59,15 @@ func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	return connexa.Probed{}, errors.New("a login without an attempt")
 }
 
-// session is how j's server is dialed; timeout is of the steps below the tunnel.
+// session is how j's server is dialed; timeout is of the steps below the tunnel,
+// where p.Session has none.
 func (p *Prober) session(j connexa.Job, timeout time.Duration) pptp.Config {
 	cfg := p.Session
 	cfg.Address, cfg.Port = j.Address, uint16(j.Port)
 	cfg.Login, cfg.Password = j.Login, j.Password.Reveal()
 	cfg.AllowPAP = j.AllowPAP
-	cfg.Timeouts.TCP, cfg.Timeouts.Control = timeout, timeout
+	cfg.Timeouts.TCP = cmp.Or(cfg.Timeouts.TCP, timeout)
+	cfg.Timeouts.Control = cmp.Or(cfg.Timeouts.Control, timeout)
 	policy := j.Encryption
 	if policy == connexa.EncryptionDefault && p.Encryption != nil {
 		policy = p.Encryption()

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"os"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Target is one server and how to log in to it. Its password comes from
+// CONNEXA_PASSWORD or is asked for: the command line is open to every user of
+// the machine, and stays in the shell's history.
+type Target struct {
+	Address    string `arg:"" name:"addr" help:"IPv4 address or host name of the server."`
+	Login      string `required:"" env:"LOGIN" placeholder:"L" help:"Login on the server. Its password comes from CONNEXA_PASSWORD, or you are asked for it."`
+	Port       string `default:"1723" env:"PORT" placeholder:"P" help:"Port of the server, 1723 by default."`
+	Encryption string `default:"preferred" enum:"preferred,required,off" env:"ENCRYPTION" help:"What the session demands: preferred (the default), required or off."`
+	AllowPAP   bool   `name:"allow-pap" env:"ALLOW_PAP" help:"Let the password be sent in clear where the server knows no better way."`
+
+	Password connexa.Secret `kong:"-"` // CONNEXA_PASSWORD; empty: ask
+}
+
+// Check is one climb of the ladder from a terminal.
+type Check struct {
+	Target `embed:"" envprefix:"CONNEXA_CHECK_"`
+	JSON   bool `name:"json" env:"CONNEXA_CHECK_JSON" help:"Print one JSON object, and nothing while the check goes on."`
+}
+
+// Job is the login at the target with password. The error is
+// connexa.FieldErrors, whose fields are named as the flags.
+func (t *Target) Job(password connexa.Secret) (connexa.Job, error) {
+	n, password, err := connexa.ParseNode(connexa.NodeInput{
+		Address: t.Address, Port: t.Port, Login: t.Login, Password: password.Reveal(),
+		Encryption: t.Encryption, AllowPAP: t.AllowPAP,
+	})
+	if err != nil {
+		return connexa.Job{}, err
+	}
+	return connexa.Job{
+		Kind: connexa.Login, Address: n.Address, Port: n.Port, Login: n.Login, Password: password,
+		Encryption: n.Encryption, AllowPAP: n.AllowPAP,
+	}, nil
+}
+
+func (t *Target) check() error {
+	t.Password = connexa.Secret(os.Getenv("CONNEXA_PASSWORD"))
+	password := t.Password
+	if password == "" {
+		password = "yet to be typed" // the rest is checked before anybody is asked
+	}
+	_, err := t.Job(password)
+	return err
+}

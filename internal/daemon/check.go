@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/probe"
+)
+
+// checkPatience is how long a check waits for the connection, and then for the
+// first answer: as long as the last and most patient attempt of the panel's probe.
+const checkPatience = 8 * time.Second
+
+// Check climbs the ladder of one server once, tells out each step as it is
+// climbed and then what became of it, and returns the exit code.
+func Check(ctx context.Context, cfg config.Check, in *os.File, out, errs io.Writer) int {
+	c := checker{
+		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil),
+		mux: gre.NewMux(gre.Raw), online: probe.Online,
+		ask: func(ctx context.Context, question string) (connexa.Secret, error) {
+			return askSecret(ctx, in, errs, question)
+		},
+	}
+	return c.run(ctx)
+}
+
+type checker struct {
+	cfg       config.Check
+	out, errs io.Writer
+	words     *i18n.Printer
+	mux       *gre.Mux
+	online    func() bool
+	ask       func(ctx context.Context, question string) (connexa.Secret, error)
+}
+
+func (c *checker) run(ctx context.Context) int {
+	password := c.cfg.Password
+	if password == "" {
+		var err error
+		password, err = c.ask(ctx, fmt.Sprintf("Password of %s on %s: ", c.cfg.Login, c.cfg.Address))
+		if err != nil && ctx.Err() == nil {
+			return c.fail(ExitUsage, err)
+		}
+	}
+	if ctx.Err() != nil {
+		return c.fail(ExitInterrupted, errInterrupted)
+	}
+	job, err := c.cfg.Job(password)
+	if err != nil {
+		return c.fail(ExitUsage, err)
+	}
+	found, err := c.climb(ctx, job)
+	if err != nil {
+		return c.fail(ExitInterrupted, err)
+	}
+	if c.cfg.JSON {
+		err = found.encode(c.out)
+	} else {
+		err = found.write(c.out)
+	}
+	if err != nil {
+		return c.fail(ExitFailed, fmt.Errorf("write the result: %w", err))
+	}
+	return found.code
+}
+
+var errInterrupted = errors.New("interrupted")
+
+func (c *checker) fail(code int, err error) int {
+	fmt.Fprintln(c.errs, "connexa:", Explain(err))
+	return code
+}
+
+// climb makes the login. Its only error is errInterrupted: everything else that
+// may go wrong is a finding.
+func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) {
+	told := io.Discard
+	if !c.cfg.JSON {
+		told = c.out
+		fmt.Fprintf(c.out, "%s, port %d, as %s\n\n", job.Address, job.Port, job.Login)
+	}
+	l := newLadder(told, c.words)
+	p := probe.Prober{Attempts: func() int { return 1 }, Online: c.online}
+	p.Session = pptp.Config{GRE: c.mux, OnStep: l.step}
+	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkPatience, checkPatience
+	probed, err := p.Login(ctx, job)
+	found := &checked{Address: job.Address, policy: job.Encryption}
+	found.climbed(l.end())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, errInterrupted
+	case err != nil:
+		found.here(c.localFailure(err))
+	case probed.Mark == connexa.MarkNotHere && probed.Outcome.Cause == "":
+		found.here("local.gre", c.words.Text(probed.Detail.Text), fixFor(os.Getenv, exists), probed.Detail.Evidence)
+	case probed.Outcome.Cause == "resolve.temporary" && !c.online():
+		found.here("local.network", noNetwork, "", "")
+	default:
+		found.told(probed, c.words)
+	}
+	return found, nil
+}
+
+const noNetwork = "This machine has no network: it has no route to the outside."
+
+// localFailure is err, which is no fact about the server, in words.
+func (c *checker) localFailure(err error) (cause connexa.Cause, message, fix, seen string) {
+	var local *connexa.LocalError
+	if errors.As(err, &local) {
+		err = local.Err
+		if !c.online() {
+			return "local.network", noNetwork, "", err.Error()
+		}
+	}
+	return "local.failed", "This machine could not carry the check out.", "", err.Error()
+}
