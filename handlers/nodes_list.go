@@ -50,11 +50,17 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	if err != nil {
 		return views.Nodes{}, err
 	}
+	fleet := facets.Total
+	if facets.Old { // an empty fleet must not look like a full one, or the other way round
+		if fleet, err = h.app.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
+			return views.Nodes{}, err
+		}
+	}
 	v := views.Nodes{
 		Filters: views.NodeFilters{Filter: q.Filter, Facets: facets},
 		List: views.NodeList{
 			Query: q, Page: page, Rows: rows, Kinds: h.app.RunKinds(),
-			Fleet: max(facets.Total, page.Total), // the facets may be a moment older
+			Fleet: max(fleet, page.Total),
 		},
 	}
 	if v.List.Fleet > 0 { // else the page has neither rows nor counts

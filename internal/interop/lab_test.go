@@ -1,15 +1,20 @@
 package interop
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
 // insideEnv marks the process that runs in the client's network namespace.
@@ -108,6 +113,32 @@ func need(t *testing.T, variant ...string) {
 		t.Skip(noLab)
 	}
 	do(t, append([]string{"set"}, variant...)...)
+	// The server that answers at first may be the one that is being replaced.
+	for range 20 {
+		if err := knock(t); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("the server does not answer after a change of its variant: %v", knock(t))
+}
+
+// knock opens a control connection and takes leave again.
+func knock(t *testing.T) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp4", net.JoinHostPort(server, "1723"))
+	if err != nil {
+		return err
+	}
+	c := control.NewConn(nc, control.Config{})
+	defer c.Close()
+	if _, err := c.Start(ctx); err != nil {
+		return err
+	}
+	return c.Stop(ctx)
 }
 
 // do runs a verb that must work.
