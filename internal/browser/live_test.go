@@ -1,12 +1,16 @@
 package browser
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -48,6 +52,44 @@ func TestTryAgain(t *testing.T) {
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-reconnect]").click()`))
 		return b.is(`window.seen && !(` + notLive + `)`)
 	})
+}
+
+// The scripts of a page arrive in any order. htmx must not look at the page
+// before its extension for streams is there.
+func TestTheStreamWaitsForItsScript(t *testing.T) {
+	t.Parallel()
+	b := startPanel(t).openTab(t)
+	b.login()
+	late := make(chan fetch.RequestID, 1)
+	if err := chromedp.Listen(b.ctx, func(event any) {
+		if e, ok := event.(*fetch.EventRequestPaused); ok {
+			late <- e.RequestID
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, target, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/hx-sse-*"}}})
+		return err
+	}))
+	b.do(mark, chromedp.Evaluate[chromedp.Void](`location.reload()`))
+	var id fetch.RequestID
+	select {
+	case id = <-late:
+	case <-time.After(patience):
+		t.Fatal("the page does not ask for its extension")
+	}
+	b.wait(`!window.seen && window.htmx`)
+	// What htmx does in a task of its own has been done after two more.
+	get[bool](b, `new Promise(done => setTimeout(() => setTimeout(() => done(true))))`)
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: id})
+		return err
+	}))
+	b.live()
 }
 
 // The other tests rely on it that a tab hears what a page does wrong.
