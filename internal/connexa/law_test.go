@@ -1,0 +1,251 @@
+package connexa
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// lawAsWritten is the law as the documents print it: a line for each fact, a
+// column for each group of statuses. "suspect" keeps the status once and is
+// followed by what the second failure in a row makes of it.
+const lawAsWritten = `
+	fact          | not_tested ping_failed ping_ok | tunnel_failed login_failed | login_ok speed_slow speed_ok
+	answered      | ping_ok                        | unchanged                  | unchanged
+	no_answer     | ping_failed                    | ping_failed                | suspect ping_failed
+	no_tunnel     | tunnel_failed                  | tunnel_failed              | suspect tunnel_failed
+	login_refused | login_failed                   | login_failed               | suspect login_failed
+	logged_in     | login_ok                       | login_ok                   | unchanged
+	slow          | speed_slow                     | speed_slow                 | speed_slow
+	fast          | speed_ok                       | speed_ok                   | speed_ok
+`
+
+// cell is what lawAsWritten says to a status and a fact: one word, or two.
+type cell struct {
+	status Status
+	fact   Fact
+}
+
+func readLaw(t *testing.T) map[cell][]string {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(lawAsWritten), "\n")
+	head := strings.Split(lines[0], "|")
+	written := map[cell][]string{}
+	for _, line := range lines[1:] {
+		columns := strings.Split(line, "|")
+		f := Fact(strings.TrimSpace(columns[0]))
+		for i, c := range columns[1:] {
+			for _, s := range strings.Fields(head[i+1]) {
+				written[cell{Status(s), f}] = strings.Fields(c)
+			}
+		}
+	}
+	if want := len(Statuses()) * len(Facts()); len(written) != want {
+		t.Fatalf("the law as written has %d cells, want %d", len(written), want)
+	}
+	return written
+}
+
+// failures are the facts that can cost a status; sessions end every row of them.
+var (
+	failures = []Fact{NoAnswer, NoTunnel, LoginRefused}
+	sessions = []Fact{LoggedIn, Slow, Fast}
+	proven   = []Status{LoginOK, SpeedSlow, SpeedOK}
+)
+
+// open says whether a row of the failure f is open after past. It counts
+// nothing: it looks back for whatever speaks about f first.
+func open(past []Fact, f Fact) bool {
+	for _, p := range slices.Backward(past) {
+		switch {
+		case p == f:
+			return true
+		case slices.Contains(sessions, p), f == NoAnswer && p == Answered:
+			return false
+		}
+	}
+	return false
+}
+
+// byHand is the status after the last of facts, and the rows that are open then,
+// read off the law as it is written. Only a session makes a status proven, and
+// it ends every row, so that looking back stops there by itself.
+func byHand(written map[cell][]string, from Status, facts []Fact) (Status, []Fact) {
+	s := from
+	for i, f := range facts {
+		if f == NoFact {
+			continue
+		}
+		switch words := written[cell{s, f}]; {
+		case words[0] == "unchanged":
+		case words[0] != "suspect":
+			s = Status(words[0])
+		case open(facts[:i], f):
+			s = Status(words[1])
+		}
+	}
+	var rows []Fact
+	if slices.Contains(proven, s) {
+		for _, f := range failures {
+			if open(facts, f) {
+				rows = append(rows, f)
+			}
+		}
+	}
+	return s, rows
+}
+
+func rows(d Doubt) (open []Fact) {
+	for i, n := range []int{d.NoAnswer, d.NoTunnel, d.LoginRefused} {
+		if n > 0 {
+			open = append(open, failures[i])
+		}
+	}
+	return open
+}
+
+var (
+	anyStatus = rapid.SampledFrom(Statuses())
+	anyFact   = rapid.SampledFrom(append([]Fact{NoFact}, Facts()...))
+	anyFacts  = rapid.SliceOfN(anyFact, 0, 40)
+)
+
+// lived is a verdict that some order of facts leads to.
+func lived(t *rapid.T) Verdict {
+	return after(t, Verdict{Status: anyStatus.Draw(t, "from")}, anyFacts.Draw(t, "facts")...)
+}
+
+func after(t *rapid.T, v Verdict, facts ...Fact) Verdict {
+	t.Helper()
+	for _, f := range facts {
+		var err error
+		if v, err = v.After(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
+}
+
+func TestEachCellOfTheLaw(t *testing.T) {
+	for c, words := range readLaw(t) {
+		v := Verdict{Status: c.status}
+		for i, word := range words {
+			want := Status(word)
+			if word == "suspect" || word == "unchanged" {
+				want = c.status
+			}
+			got, err := v.After(c.fact)
+			if err != nil || got.Status != want || got.Doubt.Suspect() != (word == "suspect") {
+				t.Errorf("%s after %d × %s is %+v, %v; want %s", c.status, i+1, c.fact, got, err, word)
+			}
+			v = got
+		}
+	}
+}
+
+func TestAnyOrderOfFactsKeepsTheLaw(t *testing.T) {
+	written := readLaw(t)
+	rapid.Check(t, func(t *rapid.T) {
+		from, facts := anyStatus.Draw(t, "from"), anyFacts.Draw(t, "facts")
+		v := Verdict{Status: from}
+		for i := range facts {
+			v = after(t, v, facts[i])
+			status, open := byHand(written, from, facts[:i+1])
+			if v.Status != status || !slices.Equal(rows(v.Doubt), open) || v.Doubt.Suspect() != (len(open) > 0) {
+				t.Fatalf("%s after %q is %+v, want %s with open rows of %q", from, facts[:i+1], v, status, open)
+			}
+		}
+	})
+}
+
+func TestOnlyTheSecondFailureOfAKindTakesWhatWasProven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, f := lived(t), anyFact.Draw(t, "fact")
+		if !v.Status.Validated() {
+			return
+		}
+		next := after(t, v, f)
+		open := slices.Contains(rows(v.Doubt), f)
+		if next.Status.Validated() == open {
+			t.Errorf("%+v after %s is %+v", v, f, next)
+		}
+		if !next.Status.Validated() && next.Doubt.Suspect() {
+			t.Errorf("%+v after %s has lost its status and keeps its doubt: %+v", v, f, next)
+		}
+	})
+}
+
+func TestAnAnswerTakesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := lived(t)
+		want := Verdict{v.Status, v.Doubt}
+		want.Doubt.NoAnswer = 0
+		if slices.Contains([]Status{NotTested, PingFailed, PingOK}, v.Status) {
+			want = Verdict{Status: PingOK}
+		}
+		if got := after(t, v, Answered); got != want {
+			t.Errorf("%+v after an answer is %+v, want %+v", v, got, want)
+		}
+	})
+}
+
+func TestNothingLearntChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := lived(t)
+		if got := after(t, v, NoFact); got != v {
+			t.Errorf("%+v after no fact is %+v", v, got)
+		}
+		for _, unknown := range []Fact{"rumour", "ANSWERED", " "} {
+			if got, err := v.After(unknown); CodeOf(err) != Conflict || got != v {
+				t.Errorf("%+v after %q is %+v, %v", v, unknown, got, err)
+			}
+		}
+	})
+}
+
+// TestWhatIsARow puts things between two failures of a kind: those that say
+// nothing about it leave the row as it is, those that end it make the second
+// failure a first one.
+func TestWhatIsARow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := Verdict{Status: rapid.SampledFrom(proven).Draw(t, "from")}
+		f := rapid.SampledFrom(failures).Draw(t, "failure")
+		ends, silent := slices.Clone(sessions), []Fact{NoFact}
+		if f == NoAnswer {
+			ends = append(ends, Answered)
+		} else {
+			silent = append(silent, Answered)
+		}
+		between := rapid.SliceOfN(rapid.SampledFrom(silent), 0, 5).Draw(t, "between")
+		// One of each other failure: a second one would take the status itself.
+		for _, other := range failures {
+			if other != f && rapid.Bool().Draw(t, string(other)) {
+				between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place"), other)
+			}
+		}
+		if got := after(t, after(t, after(t, v, f), between...), f); got.Status.Validated() || got.Doubt.Suspect() {
+			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
+		}
+		end := rapid.SampledFrom(ends).Draw(t, "end")
+		between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place of the end"), end)
+		if got := after(t, after(t, after(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(rows(got.Doubt), f) {
+			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
+		}
+	})
+}
+
+// TestSuspicionIsForTheProven: a status with nothing to lose carries no doubt
+// along, and no row outlives its second failure.
+func TestSuspicionIsForTheProven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := lived(t)
+		if v.Doubt.Suspect() && !v.Status.Validated() {
+			t.Errorf("%+v is suspect", v)
+		}
+		if d := v.Doubt; max(d.NoAnswer, d.NoTunnel, d.LoginRefused) > 1 || min(d.NoAnswer, d.NoTunnel, d.LoginRefused) < 0 {
+			t.Errorf("%+v", d)
+		}
+	})
+}
