@@ -153,7 +153,9 @@ func (b *tab) size(width, height int64) {
 // see goes to a page of the panel.
 func (b *tab) see(path string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(b.url + path))
+	// Navigate may take the end of the page before for that of this one.
+	b.do(mark, chromedp.Navigate(b.url+path))
+	b.wait(arrived)
 }
 
 // click presses the mouse on the first element of the selector, when it is seen.
