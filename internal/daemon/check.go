@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -39,6 +41,9 @@ type checker struct {
 	words     *i18n.Printer
 	mux       *gre.Mux
 	online    func() bool
+	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer's
+	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)         // nil: the system's
+	onStep    func(pptp.Rung)                                                      // nil: nobody else looks on
 	ask       func(ctx context.Context, question string) (connexa.Secret, error)
 }
 
@@ -90,7 +95,14 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	}
 	l := newLadder(told, c.words)
 	p := probe.Prober{Attempts: func() int { return 1 }, Online: c.online}
-	p.Session = pptp.Config{GRE: c.mux, OnStep: l.step}
+	p.Session = pptp.Config{GRE: c.mux, DialTCP: c.dial, Resolve: c.resolve, OnStep: func(r pptp.Rung) {
+		if ctx.Err() == nil { // what an interrupt makes fail has not failed
+			l.step(r)
+		}
+		if c.onStep != nil {
+			c.onStep(r)
+		}
+	}}
 	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkPatience, checkPatience
 	probed, err := p.Login(ctx, job)
 	found := &checked{Address: job.Address, policy: job.Encryption}

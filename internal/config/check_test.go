@@ -1,0 +1,66 @@
+package config
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+func TestCheckFlags(t *testing.T) {
+	t.Setenv("CONNEXA_PASSWORD", "Blue-Kite-7")
+	c, err := Parse(strings.Fields("check VPN.example.net --login ops1"), io.Discard)
+	if err != nil || c.Check == nil {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	job, err := c.Check.Job(c.Check.Password)
+	if err != nil || job.Address != "vpn.example.net" || job.Port != 1723 || job.Login != "ops1" || job.Password.Reveal() != "Blue-Kite-7" ||
+		job.Encryption != connexa.EncryptionPreferred || job.AllowPAP || c.Check.JSON {
+		t.Errorf("by default: %+v, %v", job, err)
+	}
+	c, err = Parse(strings.Fields("check 192.0.2.1 --login ops1 --port 1724 --encryption required --allow-pap --json"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err = c.Check.Job("x")
+	if err != nil || job.Port != 1724 || job.Encryption != connexa.EncryptionRequired || !job.AllowPAP || !c.Check.JSON {
+		t.Errorf("with every flag: %+v, %v", job, err)
+	}
+}
+
+func TestCheckVariables(t *testing.T) {
+	t.Setenv("CONNEXA_CHECK_LOGIN", "ops1")
+	t.Setenv("CONNEXA_CHECK_ENCRYPTION", "off")
+	t.Setenv("CONNEXA_PORT", "tcp://10.0.0.1:8080") // as Kubernetes sets it for a service named connexa
+	c, err := Parse(strings.Fields("check 192.0.2.1"), io.Discard)
+	if err != nil || c.Check.Login != "ops1" || c.Check.Encryption != "off" || c.Check.Password != "" {
+		t.Errorf("%+v, %v", c.Check, err)
+	}
+}
+
+func TestCheckBadUse(t *testing.T) {
+	t.Setenv("CONNEXA_PASSWORD", "")
+	for _, tt := range []struct{ words, want string }{
+		{"check --login ops1", "addr"},
+		{"check 192.0.2.1", "--login"},
+		{"check 192.0.2.0/24 --login ops1", "address="},
+		{"check 192.0.2.1-9 --login ops1", "address="},
+		{"check 192.0.2.1 --login ops1 --port 0", "port="},
+		{"check 192.0.2.1 --login ops1 --encryption maybe", "--encryption"},
+		{"check 192.0.2.1 --login ops1 --password hunter2", "CONNEXA_PASSWORD"},
+		{"check 192.0.2.1 --login ops1 --speed", "--speed"},
+		{"check pptp://ops1:hunter2@192.0.2.1 --login ops1", "address="},
+	} {
+		_, err := Parse(strings.Fields(tt.words), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("connexa %s: %v; want %q in it", tt.words, err, tt.want)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("connexa %s: the password is in %v", tt.words, err)
+		}
+	}
+	t.Setenv("CONNEXA_PASSWORD", "two\nlines")
+	if _, err := Parse(strings.Fields("check 192.0.2.1 --login ops1"), io.Discard); err == nil || !strings.Contains(err.Error(), "password=") {
+		t.Errorf("a password of two lines: %v", err)
+	}
+}

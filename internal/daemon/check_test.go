@@ -1,0 +1,279 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+// try is one check of one server.
+type try struct {
+	*checker
+	out, errs bytes.Buffer
+}
+
+// newTry aims a check at a server of its own that behaves as faults says, with
+// the login that it takes. GRE stays inside this process.
+func newTry(t *testing.T, faults string) (*try, lab.Node) {
+	t.Helper()
+	wires := gre.NewSwitch()
+	fleet := labtest.Start(t, lab.Config{Nodes: 1, Faults: labtest.Faults(t, faults+"=1"), GRE: wires.Open})
+	n := fleet.Nodes()[0]
+	c := &try{}
+	c.checker = &checker{
+		out: &c.out, errs: &c.errs, words: i18n.New(i18n.English, nil),
+		mux: gre.NewMux(wires.Open), online: func() bool { return true },
+		ask: func(context.Context, string) (connexa.Secret, error) {
+			t.Error("the password was asked for")
+			return "", errNobodyToAsk
+		},
+	}
+	c.cfg.Target = config.Target{
+		Address: n.Addr.Addr().String(), Port: "1723", Login: n.Login, Password: connexa.Secret(n.Password), Encryption: "preferred",
+	}
+	return c, n
+}
+
+// found runs c for its JSON.
+func (c *try) found(t *testing.T) (checked, int) {
+	t.Helper()
+	c.cfg.JSON = true
+	code := c.run(t.Context())
+	var got checked
+	if err := json.Unmarshal(c.out.Bytes(), &got); err != nil {
+		t.Fatalf("exit %d, stdout %q, stderr %q: %v", code, &c.out, &c.errs, err)
+	}
+	return got, code
+}
+
+func TestCheckNamesTheCause(t *testing.T) {
+	for _, tt := range []struct {
+		faults  string
+		set     func(*config.Check)
+		reached connexa.Step
+		cause   connexa.Cause
+		message string
+	}{
+		{"good", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
+		{"good", func(c *config.Check) { c.Password = "wrong" }, connexa.LCP, "auth.691", "Wrong login or password."},
+		{"refuse", nil, connexa.Resolve, "tcp.refused", "Port refused."},
+		{"gre:silent", nil, connexa.Call, "gre.no_inbound", "GRE blocked on the way to us."},
+		{"auth:pap", nil, connexa.GRE, "auth.pap_not_allowed", "The server wants the password in clear (PAP)."},
+		{"auth:pap", func(c *config.Check) { c.AllowPAP = true }, connexa.IP, "", "All is well: a session came up, and was closed again."},
+		{"mppe:none", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
+		{"mppe:none", func(c *config.Check) { c.Encryption = "required" }, connexa.Auth, "encryption.refused", "The server refuses encryption."},
+		{"mppe-required", func(c *config.Check) { c.Encryption = "off" }, connexa.Auth, "encryption.required_by_server", "The server demands encryption."},
+	} {
+		t.Run(tt.faults+" "+string(tt.cause), func(t *testing.T) {
+			t.Parallel()
+			c, n := newTry(t, tt.faults)
+			if tt.set != nil {
+				tt.set(&c.cfg)
+			}
+			got, code := c.found(t)
+			want := ExitFailed
+			if tt.cause == "" {
+				want = 0
+			}
+			if code != want || got.Reached != tt.reached || got.Cause != tt.cause || got.Message != tt.message {
+				t.Errorf("exit %d, reached %s, cause %q, %q", code, got.Reached, got.Cause, got.Message)
+			}
+			if (got.Session != nil) != (tt.cause == "") {
+				t.Errorf("session %+v", got.Session)
+			}
+			if got.Address != n.Addr.Addr().String() || c.errs.Len() > 0 {
+				t.Errorf("address %s, stderr %q", got.Address, &c.errs)
+			}
+			for i, s := range got.Steps {
+				if last := i == len(got.Steps)-1; s.OK != (!last || tt.cause == "") || s.MS < 0 {
+					t.Errorf("step %d: %+v", i, s)
+				}
+			}
+		})
+	}
+}
+
+// TestCheckJSON holds the shape that scripts rely on.
+func TestCheckJSON(t *testing.T) {
+	numbers := regexp.MustCompile(`"ms":[0-9.]+`)
+	run := func(c *try) string {
+		c.cfg.JSON = true
+		c.run(t.Context())
+		return strings.ReplaceAll(numbers.ReplaceAllString(c.out.String(), `"ms":N`), c.cfg.Address, "ADDR")
+	}
+	c, _ := newTry(t, "good")
+	const good = `{"address":"ADDR","reached":"ip","cause":"","message":"All is well: a session came up, and was closed again.","steps":[` +
+		`{"step":"resolve","ok":true,"ms":N},{"step":"tcp","ok":true,"ms":N},{"step":"control","ok":true,"ms":N},{"step":"call","ok":true,"ms":N},` +
+		`{"step":"gre","ok":true,"ms":N},{"step":"lcp","ok":true,"ms":N},{"step":"auth","ok":true,"ms":N},{"step":"encryption","ok":true,"ms":N},` +
+		`{"step":"ip","ok":true,"ms":N}],"session":{"local_ip":"10.0.0.2","encryption":"MPPE-128 stateless","auth":"MS-CHAPv2","mtu":1400}}` + "\n"
+	if got := run(c); got != good {
+		t.Errorf("a session:\n%s\nwant\n%s", got, good)
+	}
+	c, _ = newTry(t, "refuse")
+	const refused = `{"address":"ADDR","reached":"resolve","cause":"tcp.refused","message":"Port refused.","steps":[` +
+		`{"step":"resolve","ok":true,"ms":N},{"step":"tcp","ok":false,"ms":N}]}` + "\n"
+	if got := run(c); got != refused {
+		t.Errorf("no session:\n%s\nwant\n%s", got, refused)
+	}
+}
+
+func TestCheckTellsEachStepAndWhatToTry(t *testing.T) {
+	c, n := newTry(t, "login-refused:691")
+	if code := c.run(t.Context()); code != ExitFailed {
+		t.Errorf("exit %d", code)
+	}
+	text := c.out.String()
+	at := 0
+	for _, want := range []string{
+		"port 1723, as " + n.Login, "✓ Name", "✓ Port", "✓ Control", "✓ Call", "✓ GRE", "✓ Link", "✗ Login", " ms   wrong login or password\n",
+		"\nWrong login or password.\n", "It means", "(691)", "Try", "It says     “Access denied”",
+	} {
+		i := strings.Index(text[at:], want)
+		if i < 0 {
+			t.Fatalf("%q is missing, or out of order, in\n%s", want, text)
+		}
+		at += i
+	}
+	c, _ = newTry(t, "auth:pap")
+	if c.run(t.Context()); !strings.Contains(c.out.String(), "--allow-pap") {
+		t.Errorf("the flag is not named:\n%s", &c.out)
+	}
+}
+
+func TestCheckTellsNoPassword(t *testing.T) {
+	for _, faults := range []string{"good", "auth:pap", "auth:chap-md5", "login-refused:691", "impostor"} {
+		for _, asJSON := range []bool{false, true} {
+			c, n := newTry(t, faults)
+			c.cfg.AllowPAP, c.cfg.JSON = true, asJSON
+			c.run(t.Context())
+			if all := c.out.String() + c.errs.String(); all == "" || strings.Contains(all, n.Password) {
+				t.Errorf("%s, json %v:\n%s", faults, asJSON, all)
+			}
+		}
+	}
+}
+
+func TestCheckBothFormsOfAPassword(t *testing.T) {
+	c, _ := newTry(t, "good")
+	c.cfg.Password = "пароль"
+	if code := c.run(t.Context()); code != ExitFailed || strings.Count(c.out.String(), "✗ Login") != 2 || !strings.Contains(c.out.String(), "outside ASCII") {
+		t.Errorf("exit %d\n%s", code, &c.out)
+	}
+	c.out.Reset()
+	if got, _ := c.found(t); got.Cause != "auth.691" || len(got.Steps) != 7 {
+		t.Errorf("%+v; want the steps of the last climb", got)
+	}
+}
+
+func TestCheckAsksForThePassword(t *testing.T) {
+	c, n := newTry(t, "good")
+	c.cfg.Password = ""
+	c.ask = func(_ context.Context, question string) (connexa.Secret, error) {
+		if !strings.Contains(question, n.Login) || !strings.Contains(question, n.Addr.Addr().String()) {
+			t.Errorf("asked %q", question)
+		}
+		return connexa.Secret(n.Password), nil
+	}
+	if code := c.run(t.Context()); code != 0 {
+		t.Errorf("exit %d: %s%s", code, &c.out, &c.errs)
+	}
+	c, _ = newTry(t, "good")
+	c.cfg.Password = ""
+	c.ask = func(context.Context, string) (connexa.Secret, error) { return "", nil }
+	if code := c.run(t.Context()); code != ExitUsage || !strings.Contains(c.errs.String(), "Enter the password") {
+		t.Errorf("an empty answer: exit %d, %s", code, &c.errs)
+	}
+}
+
+func TestCheckWithoutATerminal(t *testing.T) {
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var out, errs bytes.Buffer
+	cfg := config.Check{Target: config.Target{Address: "127.0.0.1", Port: "1723", Login: "ops1", Encryption: "preferred"}}
+	code := Check(t.Context(), cfg, in, &out, &errs)
+	if code != ExitUsage || !strings.Contains(errs.String(), "CONNEXA_PASSWORD") || out.Len() > 0 {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, &out, &errs)
+	}
+}
+
+func TestCheckOnAMachineThatCannot(t *testing.T) {
+	noRaw := func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) { return nil, syscall.EPERM }
+	for _, tt := range []struct {
+		name    string
+		set     func(*checker)
+		cause   connexa.Cause
+		reached connexa.Step
+		words   []string
+	}{
+		{"no raw sockets", func(c *checker) { c.mux = gre.NewMux(noRaw) }, "local.gre", connexa.Control, []string{"CAP_NET_RAW", "To mend it: "}},
+		{"no network", func(c *checker) {
+			c.dial = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ENETUNREACH }
+			c.online = func() bool { return false }
+		}, "local.network", connexa.Resolve, []string{"no network"}},
+		{"no name server, for want of a network", func(c *checker) {
+			c.cfg.Address = "vpn.example.net"
+			c.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("network is unreachable") }
+			c.online = func() bool { return false }
+		}, "local.network", connexa.NoStep, []string{"no network"}},
+		{"no more ports", func(c *checker) {
+			c.dial = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.EADDRNOTAVAIL }
+		}, "local.failed", connexa.Resolve, []string{"could not carry the check out"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := newTry(t, "good")
+			tt.set(c.checker)
+			got, code := c.found(t)
+			if code != ExitHere || got.Cause != tt.cause || got.Reached != tt.reached {
+				t.Errorf("exit %d: %+v", code, got)
+			}
+			c.out.Reset()
+			c.cfg.JSON = false
+			if again := c.run(t.Context()); again != code {
+				t.Errorf("exit %d in words, %d in JSON", again, code)
+			}
+			for _, want := range tt.words {
+				if !strings.Contains(got.Message, want) || !strings.Contains(c.out.String(), strings.TrimSuffix(want, ": ")) {
+					t.Errorf("%q is missing in %q, or in\n%s", want, got.Message, &c.out)
+				}
+			}
+		})
+	}
+	c, _ := newTry(t, "good")
+	c.cfg.Address = "vpn.example.net"
+	c.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("server misbehaving") }
+	if got, code := c.found(t); code != ExitFailed || got.Cause != "resolve.temporary" {
+		t.Errorf("a name server that does not answer a machine with a network: exit %d: %+v", code, got)
+	}
+}
+
+func TestCheckIsInterrupted(t *testing.T) {
+	c, _ := newTry(t, "gre:silent")
+	ctx, interrupt := context.WithCancel(t.Context())
+	c.onStep = func(r pptp.Rung) {
+		if r.Step == pptp.StepCall {
+			interrupt()
+		}
+	}
+	if code := c.run(ctx); code != ExitInterrupted || strings.Contains(c.out.String(), "✗") || !strings.Contains(c.errs.String(), "interrupted") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, &c.out, &c.errs)
+	}
+}
