@@ -40,7 +40,7 @@ type DB struct {
 	lock        *os.File
 	touches     touches
 	nodes       nodeCache
-	queue       queueStatements
+	fastTx      fastTx // of the writer's connection; whoever has that has this
 }
 
 // File is the name of the database inside the data folder.
@@ -82,9 +82,6 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	d.write = sql.OpenDB(writerConn{dsn(path, false)})
 	d.write.SetMaxOpenConns(1)
 	if err := d.migrate(ctx, o.Dir, schema); err != nil {
-		return nil, err
-	}
-	if d.queue, err = prepareQueue(ctx, d.write); err != nil {
 		return nil, err
 	}
 	if d.read, err = sql.Open("sqlite3", dsn(path, true)); err != nil {

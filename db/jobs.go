@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -27,11 +28,11 @@ const behind = 2048
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	var jobs []connexa.Job
 	err := d.tx(ctx, func(tx *sql.Tx) error {
-		ids, err := queryIDs(tx.StmtContext(ctx, d.queue.claim).QueryContext(ctx, kind, parked, d.now().UnixMilli(), n))
+		ids, err := queryIDs(tx.QueryContext(ctx, claimJobs, kind, parked, d.now().UnixMilli(), n))
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		rows, err := tx.StmtContext(ctx, d.queue.claimed).QueryContext(ctx, list(ids))
+		rows, err := tx.QueryContext(ctx, claimedJobs, list(ids))
 		if err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 // machine could not do it now. It is due again at the given time; zero is now.
 func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
 	return d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.StmtContext(ctx, d.queue.release).ExecContext(ctx, millis(due), j.ID, j.Attempt)
+		_, err := tx.ExecContext(ctx, releaseJob, millis(due), j.ID, j.Attempt)
 		return err
 	})
 }
@@ -82,56 +83,72 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	if err != nil {
 		return connexa.Finished{}, err
 	}
-	var out connexa.Finished
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	var (
+		out     connexa.Finished
+		counted bool // in just the runs that waited for the job when it was claimed
+	)
+	err = d.fast(ctx, func(t *fastTx) error {
 		o := p.Outcome
-		if ok, err := changed(tx.StmtContext(ctx, d.queue.closeJob).ExecContext(ctx,
-			p.Mark, o.Reached.Height(), o.Cause, millis(o.At), j.ID, j.Attempt)); err != nil {
+		if n, err := t.changed(closeJob, string(p.Mark), o.Reached.Height(), string(o.Cause), millis(o.At), j.ID, j.Attempt); err != nil {
 			return err
-		} else if !ok {
+		} else if n == 0 {
 			return connexa.Errorf(connexa.Conflict, "error.job.gone")
 		}
-		before, err := d.judge(ctx, tx, j, p, &out)
+		before, err := judge(t, j, p, &out)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.StmtContext(ctx, d.queue.addHistory).ExecContext(ctx,
-			j.NodeID, millis(o.At), o.Kind, p.Fact, p.Mark, before.Status, out.Verdict.Status, out.Verdict.Doubt.Suspect(), out.Stale,
-			o.Reached.Height(), o.Cause, micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
+		if err := t.exec(addProbe,
+			j.NodeID, millis(o.At), string(o.Kind), string(p.Fact), string(p.Mark), string(before.Status), string(out.Verdict.Status),
+			out.Verdict.Doubt.Suspect(), out.Stale, o.Reached.Height(), string(o.Cause), micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
 			positive(o.DownBits), positive(o.UpBits), detail); err != nil {
 			return err
 		}
 		if out.Stale {
-			_, err := tx.StmtContext(ctx, d.queue.requeue).ExecContext(ctx, j.ID)
+			return t.exec(requeueJob, j.ID)
+		}
+		good, slow, bad, void := countsOf(p.Mark)
+		n, err := t.changed(tallyRuns, good, slow, bad, void, d.now().UnixMilli(), j.ID)
+		if err != nil {
 			return err
 		}
-		out.Runs, err = d.tally(ctx, tx, j.ID, j.Runs, p.Mark)
-		return err
+		out.Runs, counted = j.Runs, int(n) == len(j.Runs)
+		return nil
 	})
+	if err == nil && !counted && !out.Stale { // a run has joined or left since the claim
+		out.Runs, err = queryIDs(d.read.QueryContext(ctx, runsOfJob, j.ID))
+	}
 	return out, err
 }
 
 // judge applies the law and writes the verdict and the figures into the node's
 // row; it fills in out.Verdict and out.Stale. Mostly nothing has happened to the
 // node since the claim, and then one statement does.
-func (d *DB) judge(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
+func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
 	before = j.Verdict
 	if p.Fact != connexa.NoFact {
-		if done, err := d.judgeAs(ctx, tx, j, p, before, out); done || err != nil {
+		if done, err := judgeAs(t, j, p, before, out); done || err != nil {
 			return before, err
 		}
 	}
-	var revision int64
-	doubt := &before.Doubt
-	if err := tx.QueryRowContext(ctx, `SELECT revision, status, silences, tunnel_failures, refusals FROM nodes WHERE id = ?`, j.NodeID).
-		Scan(&revision, &before.Status, &doubt.NoAnswer, &doubt.NoTunnel, &doubt.LoginRefused); err != nil {
+	row := make([]driver.Value, 5)
+	if err := t.row(nodeVerdict, row, j.NodeID); err != nil {
 		return before, err
 	}
-	out.Verdict, out.Stale = before, revision != j.Revision
+	number := func(i int) int {
+		n, _ := row[i].(int64) // the table is STRICT
+		return int(n)
+	}
+	status, _ := row[1].(string)
+	before = connexa.Verdict{
+		Status: connexa.Status(status),
+		Doubt:  connexa.Doubt{NoAnswer: number(2), NoTunnel: number(3), LoginRefused: number(4)},
+	}
+	out.Verdict, out.Stale = before, int64(number(0)) != j.Revision
 	if out.Stale || p.Fact == connexa.NoFact {
 		return before, nil
 	}
-	done, err := d.judgeAs(ctx, tx, j, p, before, out)
+	done, err := judgeAs(t, j, p, before, out)
 	if err == nil && !done {
 		err = fmt.Errorf("node %d changed inside the transaction", j.NodeID)
 	}
@@ -140,7 +157,7 @@ func (d *DB) judge(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Pro
 
 // judgeAs is judge for a node whose verdict is before; when it is not, or when
 // the node has another revision, nothing is written.
-func (d *DB) judgeAs(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.Probed, before connexa.Verdict, out *connexa.Finished) (bool, error) {
+func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict, out *connexa.Finished) (bool, error) {
 	after, err := before.After(p.Fact)
 	if err != nil {
 		return false, err
@@ -150,53 +167,44 @@ func (d *DB) judgeAs(ctx context.Context, tx *sql.Tx, j connexa.Job, p connexa.P
 	if p.Peer != (connexa.Peer{}) {
 		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
 	}
-	ok, err := changed(tx.StmtContext(ctx, d.queue.judge).ExecContext(ctx,
-		after.Status, after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
+	n, err := t.changed(judgeNode,
+		string(after.Status), after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, string(o.Kind), o.Reached.Height(), string(o.Cause),
 		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
 		vendor, host, firmware,
-		j.NodeID, j.Revision, before.Status, before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused))
-	if ok {
-		out.Verdict = after
-	}
-	return ok, err
-}
-
-// changed says whether a statement changed a row.
-func changed(res sql.Result, err error) (bool, error) {
-	if err != nil {
+		j.NodeID, j.Revision, string(before.Status), before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused)
+	if err != nil || n == 0 {
 		return false, err
 	}
-	n, err := res.RowsAffected()
-	return n > 0, err
+	out.Verdict = after
+	return true, nil
+}
+
+// countsOf is what the end of a job adds to the counts of its runs.
+func countsOf(m connexa.Mark) (good, slow, bad, void int) {
+	switch m {
+	case connexa.MarkGood:
+		return 1, 0, 0, 0
+	case connexa.MarkSlow:
+		return 0, 1, 0, 0
+	case connexa.MarkBad:
+		return 0, 0, 1, 0
+	default:
+		return 0, 0, 0, 1
+	}
 }
 
 // tally counts the end of a job in every live run that waits for it and returns
-// those runs. known are those that waited for it when it was claimed: mostly the
-// same, and then nobody has to ask.
-func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, known []int64, m connexa.Mark) (runs []int64, err error) {
-	var good, slow, bad, void int
-	switch {
-	case m == connexa.MarkGood:
-		good = 1
-	case m == connexa.MarkSlow:
-		slow = 1
-	case m == connexa.MarkBad:
-		bad = 1
-	default:
-		void = 1
-	}
-	res, err := tx.StmtContext(ctx, d.queue.tallyRun).ExecContext(ctx, good, slow, bad, void, d.now().UnixMilli(), jobID)
+// those runs.
+func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark) (runs []int64, err error) {
+	good, slow, bad, void := countsOf(m)
+	res, err := tx.ExecContext(ctx, tallyRuns, good, slow, bad, void, d.now().UnixMilli(), jobID)
 	if err != nil {
 		return nil, err
 	}
-	n, err := res.RowsAffected()
-	if err != nil || n == 0 {
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return nil, err
 	}
-	if int(n) == len(known) {
-		return known, nil
-	}
-	return queryIDs(tx.StmtContext(ctx, d.queue.runsOf).QueryContext(ctx, jobID))
+	return queryIDs(tx.QueryContext(ctx, runsOfJob, jobID))
 }
 
 // endJobs closes jobs that will never be done, with a void mark, and counts them
@@ -210,7 +218,7 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 			m, d.now().UnixMilli(), id); err != nil {
 			return nil, err
 		}
-		counted, err := d.tally(ctx, tx, id, nil, m)
+		counted, err := d.tally(ctx, tx, id, m)
 		if err != nil {
 			return nil, err
 		}
