@@ -12,11 +12,15 @@ type limiter struct {
 	keys map[string]*guesses
 }
 
+// guesses are the attempts of one key.
 type guesses struct {
-	count int
-	next  time.Time // not before
-	last  time.Time
+	count   int
+	last    time.Time
+	earlier time.Time // the attempt before the last
 }
+
+// next is the time before which there is no further attempt.
+func (g *guesses) next() time.Time { return g.last.Add(waitAfter(g.count)) }
 
 const (
 	freeAttempts = 4
@@ -45,7 +49,7 @@ func (l *limiter) begin(keys ...string) (wait time.Duration) {
 	now := time.Now()
 	for _, k := range keys {
 		if g := l.keys[k]; g != nil {
-			wait = max(wait, g.next.Sub(now))
+			wait = max(wait, g.next().Sub(now))
 		}
 	}
 	if wait > 0 {
@@ -54,19 +58,20 @@ func (l *limiter) begin(keys ...string) (wait time.Duration) {
 	for _, k := range keys {
 		g := l.get(k, now)
 		g.count++
-		g.last, g.next = now, now.Add(waitAfter(g.count))
+		g.earlier, g.last = g.last, now
 	}
 	return 0
 }
 
-// undo takes an attempt back that came to no verdict or to a good one.
+// undo takes the last attempt back, which came to no verdict or to a good one:
+// the wait is again the one that the attempts before it left behind.
 func (l *limiter) undo(keys ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
 		if g := l.keys[k]; g != nil && g.count > 0 {
 			g.count--
-			g.next = g.last.Add(waitAfter(g.count))
+			g.last = g.earlier
 		}
 	}
 }

@@ -108,6 +108,28 @@ func TestUndoAndForget(t *testing.T) {
 	})
 }
 
+func TestUndoLeavesTheWaitAsItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l limiter
+		for range freeAttempts {
+			l.begin("a")
+		}
+		time.Sleep(time.Second)
+		for range 3 { // good logins right after the wait that the wrong ones earned
+			if w := l.begin("a"); w != 0 {
+				t.Fatalf("waits %v after a login that was good", w)
+			}
+			l.undo("a")
+		}
+		if w := l.begin("a"); w != 0 {
+			t.Fatalf("waits %v", w)
+		}
+		if w := l.begin("a"); w != 2*time.Second {
+			t.Errorf("waits %v after one more wrong one, want 2s: the earlier ones still count", w)
+		}
+	})
+}
+
 func TestTheBooksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
