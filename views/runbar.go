@@ -26,10 +26,12 @@ func pace(p *i18n.Printer, r RunBar) string {
 		}
 		parts = append(parts, p.T("run.rate", p.Decimal(r.PerSecond, digits)))
 	}
-	if r.Left > 0 {
+	switch rest := r.Total - r.Done(); {
+	case r.Left > 0:
 		parts = append(parts, p.T("run.left", p.About(r.Left)))
-	}
-	if r.Done() == 0 && len(parts) == 0 {
+	case r.Done() > 0 && rest > 0:
+		parts = append(parts, p.T("run.waiting", rest))
+	case r.Done() == 0 && len(parts) == 0:
 		return p.T("run.starting")
 	}
 	return strings.Join(parts, " · ")

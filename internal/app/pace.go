@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -22,10 +23,21 @@ type sample struct {
 const (
 	paceSpan = 10 * time.Second // what counts as of late
 	paceStep = 500 * time.Millisecond
+
+	// A server that is silent holds its probe for this long: three attempts of 3,
+	// 5 and 8 s, with a second between them.
+	silence = 18 * time.Second
+	// With less than this to go, most of what is left is in hand already.
+	nearEnd = 3 * time.Second
+	// What counts as right now, to see that a run has slowed down.
+	paceNow = 2 * time.Second
 )
 
 // of returns how many jobs of the run end in a second, of late, and how long the
 // rest will take at that rate; zero where it is not known.
+//
+// At the end it is not: the jobs that are in hand then are those of the silent
+// servers, and how fast the others were says nothing about them.
 func (p *pace) of(run connexa.Run, now time.Time) (perSecond float64, left time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +65,21 @@ func (p *pace) of(run connexa.Run, now time.Time) (perSecond float64, left time.
 		return 0, 0
 	}
 	perSecond = float64(run.Done()-since.done) / took
-	return perSecond, time.Duration(float64(run.Total-run.Done()) / perSecond * float64(time.Second))
+	left = time.Duration(float64(run.Total-run.Done()) / perSecond * float64(time.Second))
+	if left < nearEnd || left < silence && slowed(list, sample{now, run.Done()}, perSecond) {
+		left = 0
+	}
+	return perSecond, left
+}
+
+// slowed says whether jobs end at less than half the rate right now.
+func slowed(list []sample, now sample, perSecond float64) bool {
+	for _, s := range slices.Backward(list) {
+		if took := now.at.Sub(s.at); took >= paceNow {
+			return float64(now.done-s.done)/took.Seconds() < perSecond/2
+		}
+	}
+	return false
 }
 
 // Pace returns how many jobs of a run end in a second, of late, and how long the
