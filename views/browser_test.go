@@ -210,7 +210,7 @@ func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {
 	row := sampleRows()[10]
 	row.Status = connexa.PingFailed
 	f.say(t, RowSwap(row, true))
-	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "No answer"`)
+	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping failed"`)
 }
 
 func TestStreamWithoutLoginLeadsToIt(t *testing.T) {

@@ -160,7 +160,7 @@ func verdicts(b *tab, fleet *lab.Fleet) {
 		if key[0] != want.Status || key[2] != want.Cause {
 			b.t.Errorf("%v (%v) ended as %s %s, want %s %s", n.Addr, n.Behaviour, key[0], key[2], want.Status, want.Cause)
 		}
-		if badge := map[string]string{"ping_ok": "Ping OK", "ping_failed": "No answer"}[want.Status]; r.Badge != badge {
+		if badge := map[string]string{"ping_ok": "Ping OK", "ping_failed": "Ping failed"}[want.Status]; r.Badge != badge {
 			b.t.Errorf("%v (%v) has the badge %q, want %q", n.Addr, n.Behaviour, r.Badge, badge)
 		}
 		if want.Cause != "" && !strings.Contains(r.Why, causes[want.Cause]) {
