@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -105,9 +104,8 @@ func (t *fastTx) changed(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// row reads the first row of a query into dst, of which there are as many as
-// columns; sql.ErrNoRows when there is none.
-func (t *fastTx) row(query string, dst []driver.Value, args ...any) error {
+// rows calls each with every row of a query, of which columns is the width.
+func (t *fastTx) rows(query string, columns int, each func(row []driver.Value), args ...any) error {
 	s, err := t.stmt(query)
 	if err != nil {
 		return err
@@ -117,10 +115,13 @@ func (t *fastTx) row(query string, dst []driver.Value, args ...any) error {
 		return err
 	}
 	defer rows.Close()
-	if err := rows.Next(dst); errors.Is(err, io.EOF) {
-		return sql.ErrNoRows
-	} else if err != nil {
-		return err
+	row := make([]driver.Value, columns)
+	for {
+		if err := rows.Next(row); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		each(row)
 	}
-	return nil
 }

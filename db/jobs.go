@@ -42,15 +42,11 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 			var (
 				j      connexa.Job
 				sealed []byte
-				runs   string
 			)
 			if err := rows.Scan(&j.ID, &j.NodeID, &j.Kind, &j.Attempt, &j.Revision, &j.Address, &j.Port, &j.Login,
 				&sealed, &j.Encryption, &j.AllowPAP,
-				&j.Verdict.Status, &j.Verdict.Doubt.NoAnswer, &j.Verdict.Doubt.NoTunnel, &j.Verdict.Doubt.LoginRefused, &runs); err != nil {
+				&j.Verdict.Status, &j.Verdict.Doubt.NoAnswer, &j.Verdict.Doubt.NoTunnel, &j.Verdict.Doubt.LoginRefused); err != nil {
 				return err
-			}
-			if err := json.Unmarshal([]byte(runs), &j.Runs); err != nil {
-				return fmt.Errorf("runs of job %d: %w", j.ID, err)
 			}
 			if kind != connexa.Ping {
 				if j.Password, err = d.ring.openPassword(sealed); err != nil {
@@ -83,10 +79,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	if err != nil {
 		return connexa.Finished{}, err
 	}
-	var (
-		out     connexa.Finished
-		counted bool // in just the runs that waited for the job when it was claimed
-	)
+	var out connexa.Finished
 	err = d.fast(ctx, func(t *fastTx) error {
 		o := p.Outcome
 		if n, err := t.changed(closeJob, string(p.Mark), o.Reached.Height(), string(o.Cause), millis(o.At), j.ID, j.Attempt); err != nil {
@@ -107,18 +100,29 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		if out.Stale {
 			return t.exec(requeueJob, j.ID)
 		}
-		good, slow, bad, void := countsOf(p.Mark)
-		n, err := t.changed(tallyRuns, good, slow, bad, void, d.now().UnixMilli(), j.ID)
-		if err != nil {
-			return err
-		}
-		out.Runs, counted = j.Runs, int(n) == len(j.Runs)
-		return nil
+		out.Runs, err = d.tallyFast(t, j.ID, p.Mark)
+		return err
 	})
-	if err == nil && !counted && !out.Stale { // a run has joined or left since the claim
-		out.Runs, err = queryIDs(d.read.QueryContext(ctx, runsOfJob, j.ID))
-	}
 	return out, err
+}
+
+// tallyFast is tally for the transaction of a result.
+func (d *DB) tallyFast(t *fastTx, jobID int64, m connexa.Mark) (runs []int64, err error) {
+	good, slow, bad, void := countsOf(m)
+	var over []int64
+	err = t.rows(tallyRuns, 2, func(row []driver.Value) {
+		id, _ := row[0].(int64) // the table is STRICT
+		runs = append(runs, id)
+		if row[1] == int64(1) {
+			over = append(over, id)
+		}
+	}, good, slow, bad, void, jobID)
+	for _, id := range over {
+		if err == nil {
+			err = t.exec(endRun, d.now().UnixMilli(), id)
+		}
+	}
+	return runs, err
 }
 
 // judge applies the law and writes the verdict and the figures into the node's
@@ -131,20 +135,25 @@ func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (b
 			return before, err
 		}
 	}
-	row := make([]driver.Value, 5)
-	if err := t.row(nodeVerdict, row, j.NodeID); err != nil {
+	revision := int64(-1)
+	if err := t.rows(nodeVerdict, 5, func(row []driver.Value) {
+		number := func(i int) int {
+			n, _ := row[i].(int64) // the table is STRICT
+			return int(n)
+		}
+		status, _ := row[1].(string)
+		revision = int64(number(0))
+		before = connexa.Verdict{
+			Status: connexa.Status(status),
+			Doubt:  connexa.Doubt{NoAnswer: number(2), NoTunnel: number(3), LoginRefused: number(4)},
+		}
+	}, j.NodeID); err != nil {
 		return before, err
 	}
-	number := func(i int) int {
-		n, _ := row[i].(int64) // the table is STRICT
-		return int(n)
+	if revision < 0 {
+		return before, connexa.Errorf(connexa.Conflict, "error.job.gone")
 	}
-	status, _ := row[1].(string)
-	before = connexa.Verdict{
-		Status: connexa.Status(status),
-		Doubt:  connexa.Doubt{NoAnswer: number(2), NoTunnel: number(3), LoginRefused: number(4)},
-	}
-	out.Verdict, out.Stale = before, int64(number(0)) != j.Revision
+	out.Verdict, out.Stale = before, revision != j.Revision
 	if out.Stale || p.Fact == connexa.NoFact {
 		return before, nil
 	}
@@ -197,14 +206,34 @@ func countsOf(m connexa.Mark) (good, slow, bad, void int) {
 // those runs.
 func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark) (runs []int64, err error) {
 	good, slow, bad, void := countsOf(m)
-	res, err := tx.ExecContext(ctx, tallyRuns, good, slow, bad, void, d.now().UnixMilli(), jobID)
+	rows, err := tx.QueryContext(ctx, tallyRuns, good, slow, bad, void, jobID)
 	if err != nil {
 		return nil, err
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
+	defer rows.Close()
+	var over []int64
+	for rows.Next() {
+		var (
+			id   int64
+			done bool
+		)
+		if err := rows.Scan(&id, &done); err != nil {
+			return nil, err
+		}
+		runs = append(runs, id)
+		if done {
+			over = append(over, id)
+		}
+	}
+	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	return queryIDs(tx.QueryContext(ctx, runsOfJob, jobID))
+	for _, id := range over {
+		if _, err := tx.ExecContext(ctx, endRun, d.now().UnixMilli(), id); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
 }
 
 // endJobs closes jobs that will never be done, with a void mark, and counts them

@@ -10,8 +10,7 @@ const (
 		RETURNING id`
 	claimedJobs = `
 		SELECT j.id, j.node_id, j.kind, j.attempt, n.revision, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap,
-			n.status, n.silences, n.tunnel_failures, n.refusals,
-			(SELECT json_group_array(run_id) FROM run_jobs WHERE job_id = j.id AND cancelled = 0)
+			n.status, n.silences, n.tunnel_failures, n.refusals
 		FROM json_each(?) c JOIN jobs j ON j.id = c.value JOIN nodes n ON n.id = j.node_id ORDER BY j.turn`
 	releaseJob = `UPDATE jobs SET state = 'queued', run_after = ? WHERE id = ? AND state = 'running' AND attempt = ?`
 	requeueJob = `UPDATE jobs SET state = 'queued', mark = '', reached = 0, cause = '', finished_at = NULL WHERE id = ?`
@@ -29,10 +28,10 @@ const (
 		INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, doubt, stale,
 			reached, cause, latency, control, attempts, lost, down, up, detail)
 		VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	// The state is not among what it sets: that would rewrite an index each time.
 	tallyRuns = `
-		UPDATE runs SET good = good + ?, slow = slow + ?, bad = bad + ?, void = void + ?,
-			state = CASE WHEN good + slow + bad + void + 1 >= total THEN 'done' ELSE state END,
-			finished_at = CASE WHEN good + slow + bad + void + 1 >= total THEN ? END
-		WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0)`
-	runsOfJob = `SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0`
+		UPDATE runs SET good = good + ?, slow = slow + ?, bad = bad + ?, void = void + ?
+		WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0)
+		RETURNING id, good + slow + bad + void >= total`
+	endRun = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
 )

@@ -26,12 +26,13 @@ func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error
 		kind := n.Kind.First()
 		// A new run's jobs begin at the turn that the queue has come to, so that
 		// runs take turns. Neighbours in the list are seldom neighbours in the
-		// queue: many connections to one network at once would look like a scan.
+		// queue: many connections to one network at once would look like a scan. The
+		// jobs lie in the table as they will be claimed, so a claim writes few pages.
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO jobs (node_id, kind, turn)
 			SELECT id, ?, (SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND turn < ?)
-				+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296)
-			FROM nodes WHERE `+which+`
+				+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS turn
+			FROM nodes WHERE `+which+` ORDER BY turn
 			ON CONFLICT (node_id, kind) WHERE state IN ('queued','running') DO NOTHING`,
 			append([]any{kind, kind, parked}, args...)...); err != nil {
 			return fmt.Errorf("queue the jobs: %w", err)

@@ -143,7 +143,6 @@ type Job struct {
 	Attempt  int // the fence: raised by every claim
 	Revision int64
 	Verdict  Verdict // of the node, when the job was claimed
-	Runs     []int64 // that waited for the job then
 	Address  string
 	Port     int
 	Login    string

@@ -59,6 +59,9 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 		}
 		out.Lost++
 	}
+	if len(said) == 1 && best.err == nil {
+		said = nil // the ladder says as much
+	}
 	probed, err := finish(&best.climb, out, best.err, said)
 	probed.Peer = best.peer
 	return probed, err
