@@ -155,12 +155,8 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 
 // A server's address without a raw socket is a machine that refuses GRE.
 func TestRawSockets(t *testing.T) {
-	if err := gre.SelfTest(t.Context(), gre.Raw); err != nil {
-		t.Skip(err)
-	}
-	f := labtest.Start(t, lab.Config{Nodes: 4, Seed: 2, Faults: labtest.Faults(t, "good=2,gre:icmp=2")})
-	r := rig{f, gre.NewMux(gre.Raw)}
-	for _, n := range f.Nodes() {
+	r := rawRig(t, lab.Config{Nodes: 4, Seed: 2, Faults: labtest.Faults(t, "good=2,gre:icmp=2")})
+	for _, n := range r.Nodes() {
 		if found, err := r.login(t.Context(), n, lab.Policy{}); found != n.Behaviour.ExpectLogin(lab.Policy{}) {
 			t.Errorf("%v: found %+v, %v", n.Behaviour, found, err)
 		}

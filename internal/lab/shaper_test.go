@@ -2,6 +2,7 @@ package lab
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,26 +43,26 @@ func TestShaperDropsWhatWaitsTooLong(t *testing.T) {
 			s.put(make([]byte, 1000))
 		}
 		time.Sleep(time.Second)
+		s.close()
 		if passed+dropped != 100 || passed < 50 || passed > 52 { // 100 ms at the rate are 50 of them
 			t.Errorf("%d passed, %d dropped", passed, dropped)
 		}
-		s.close()
 	})
 }
 
 func TestShaperClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		passed, dropped := 0, 0
+		var passed, dropped atomic.Int32 // by whoever finds the end first
 		s := newShaper(minRate, func(b []byte) int { return len(b) },
-			func(batch [][]byte) { passed += len(batch) }, func([]byte) { dropped++ })
+			func(batch [][]byte) { passed.Add(int32(len(batch))) }, func([]byte) { dropped.Add(1) })
 		for range 10 {
 			s.put(make([]byte, 1000))
 		}
 		synctest.Wait()
 		s.close()
 		s.put(make([]byte, 1000))
-		if passed != 0 || dropped != 11 {
-			t.Errorf("%d passed, %d dropped", passed, dropped)
+		if passed.Load() != 0 || dropped.Load() != 11 {
+			t.Errorf("%d passed, %d dropped", passed.Load(), dropped.Load())
 		}
 	})
 }

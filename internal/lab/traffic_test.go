@@ -305,10 +305,5 @@ func TestSessionsLeaveNothing(t *testing.T) {
 	for range 3 {
 		t.Run("cycle", cycle)
 	}
-	for limit := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before+2; runtime.Gosched() {
-		if time.Now().After(limit) {
-			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, before there were %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-		}
-	}
+	settled(t, before)
 }
