@@ -185,6 +185,10 @@ func sortIcon(order string) string {
 // mbit is a speed without its unit, which stands in the heading.
 func mbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(bits)/1e6, 1) }
 
+// answered says whether the last probe found a PPTP server. How fast a port
+// accepts that is not one would look like the latency of a good node.
+func (r NodeRow) answered() bool { return r.Last.Reached.Height() >= connexa.Control.Height() }
+
 // key is what a row shows, so that the page's script sees a change.
 func (r NodeRow) key() string {
 	return strings.Join([]string{

@@ -126,6 +126,10 @@ func TestTimes(t *testing.T) {
 	en, ru := New(English, nil).At(now), New(Russian, moscow).At(now)
 	tests := []struct{ got, want string }{
 		{en.Duration(0), "0\u202fms"},
+		{en.Duration(time.Nanosecond), "<1\u202fms"},
+		{en.Duration(time.Millisecond - 1), "<1\u202fms"},
+		{en.Duration(time.Millisecond), "1\u202fms"},
+		{ru.Duration(300 * time.Microsecond), "<1\u202fмс"},
 		{en.Duration(97 * time.Millisecond), "97\u202fms"},
 		{en.Duration(999_700 * time.Microsecond), "1.0\u202fs"},
 		{ru.Duration(1300 * time.Millisecond), "1,3\u202fс"},

@@ -28,12 +28,14 @@ func Zone(name string) *time.Location {
 	return z
 }
 
-// Duration writes d as short as it stays true: 97 ms, 1.3 s, 44 s, 2 min 5 s,
-// 1 h 5 min, 3 d 4 h.
+// Duration writes d as short as it stays true: <1 ms, 97 ms, 1.3 s, 44 s,
+// 2 min 5 s, 1 h 5 min, 3 d 4 h.
 func (p *Printer) Duration(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "−" + p.Duration(-d)
+	case d > 0 && d < time.Millisecond:
+		return "<" + p.T("unit.ms", "1")
 	case d < time.Second && math.Round(float64(d)/1e6) < 1000:
 		return p.T("unit.ms", p.Decimal(float64(d)/1e6, 0))
 	case d < 10*time.Second-50*time.Millisecond:
