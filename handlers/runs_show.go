@@ -41,7 +41,7 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 		if g.Mark == connexa.MarkNone { // still to come; the progress says how many
 			continue
 		}
-		group := views.RunGroup{RunGroup: g}
+		group := views.RunGroup{RunGroup: g, Nodes: likeGroup(g)}
 		if g.Mark != connexa.MarkDeleted {
 			q := url.Values{"mark": {string(g.Mark)}, "cause": {string(g.Cause)}}
 			group.Export = runPath(id) + "/nodes.csv?" + q.Encode()
@@ -52,6 +52,22 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 		}
 	}
 	return v, nil
+}
+
+// likeGroup is the address of the node list with the nodes whose last probe ended
+// like those of g; empty where no filter says so.
+func likeGroup(g connexa.RunGroup) string {
+	f := connexa.Filter{Reached: []connexa.Step{g.Reached}}
+	switch {
+	case g.Mark.Void() || g.Mark == connexa.MarkBad && g.Cause == "":
+		return ""
+	case g.Mark == connexa.MarkSlow:
+		f.Statuses = []connexa.Status{connexa.SpeedSlow}
+	}
+	if g.Cause != "" {
+		f.Causes = []connexa.Cause{g.Cause}
+	}
+	return views.NodesURL(connexa.ListQuery{Filter: f})
 }
 
 // answersTo are the buttons under a run's question.
