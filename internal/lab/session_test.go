@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -104,6 +105,10 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 		{"mppe-required", off, "encryption.required_by_server"},
 		{"auth:chap-md5+mppe-required", lab.Policy{}, "encryption.required_by_server"},
 		{"mppe:40+mppe-required", lab.Policy{MinBits: 128}, "encryption.required_by_server"},
+		{"denied:3", lab.Policy{}, "call.rejected"},
+		{"denied:4", lab.Policy{}, "control.rejected"},
+		{"refuse", lab.Policy{}, "tcp.refused"},
+		{"ssh", lab.Policy{}, "control.not_pptp"},
 		{"call:busy", lab.Policy{}, "call.busy"},
 		{"call:refused", lab.Policy{}, "call.rejected"},
 		{"call:silent", lab.Policy{}, "call.timeout"},
@@ -150,6 +155,17 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 				t.Errorf("found %+v, want %+v (%v)", found, want, err)
 			}
 		})
+	}
+}
+
+// Every cause that a fleet deserves is one that the client can name.
+func TestDefaultFaultsHaveNames(t *testing.T) {
+	known := pptp.Causes()
+	for _, share := range labtest.Faults(t, lab.DefaultFaults) {
+		e := share.Behaviour.ExpectLogin(lab.Policy{})
+		if e.Status == "" || e.Reached == "" || e.Cause != "" && !slices.Contains(known, e.Cause) {
+			t.Errorf("%v: %+v", share.Behaviour, e)
+		}
 	}
 }
 
