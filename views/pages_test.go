@@ -119,6 +119,31 @@ func TestTheFormNeverShowsAPassword(t *testing.T) {
 	}
 }
 
+func TestTheSessionOfANode(t *testing.T) {
+	p := i18n.New(i18n.English, nil).At(now)
+	all := samples(p, ThemeSystem)
+	for _, c := range []struct {
+		name     string
+		has, not []string
+	}{
+		{"node-login", []string{"MS-CHAPv2", "MPPE-128 stateless", ">1396<", ">10.8.0.14<", "“Welcome”", "Attempt 1", "→ Start-Control"}, []string{"no encryption"}},
+		{"node-open", []string{"PAP", "no encryption", ">1400<"}, []string{">none<"}},
+		{"node-good", nil, []string{"The session", "no encryption"}},
+	} {
+		page := draw(t, p, all[c.name])
+		for _, s := range c.has {
+			if !strings.Contains(page, s) {
+				t.Errorf("%s does not show %q", c.name, s)
+			}
+		}
+		for _, s := range c.not {
+			if strings.Contains(page, s) {
+				t.Errorf("%s shows %q", c.name, s)
+			}
+		}
+	}
+}
+
 func TestCauseWords(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	for c, want := range map[connexa.Cause]string{

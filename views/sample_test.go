@@ -58,6 +58,19 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		Rungs:   sampleRungs()[:3],
 	}
 	good.Doubt = connexa.Doubt{}
+	loggedIn, open := sampleNode(), sampleNode()
+	loggedIn.Status, loggedIn.Doubt = connexa.LoginOK, connexa.Doubt{}
+	loggedIn.Last = &connexa.Entry{
+		What: connexa.EntryProbe, Mark: connexa.MarkGood,
+		Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-2 * time.Minute), Reached: connexa.IP, Latency: 97 * time.Millisecond, Attempts: 1},
+		Detail: connexa.Detail{
+			PeerText: "Welcome", Session: connexa.SessionFacts{Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128, MTU: 1396, LocalIP: "10.8.0.14"},
+			Attempts: []connexa.Text{connexa.T("attempt.bad", 1, connexa.T("attempt.broken", 1))}, Transcript: []string{"→ Start-Control-Connection-Request"},
+		},
+	}
+	bare := *loggedIn.Last
+	bare.Detail.Session = connexa.SessionFacts{Auth: "PAP", Encryption: "none", MTU: 1400, LocalIP: "10.8.0.14"}
+	open.Status, open.Last = connexa.LoginOK, &bare
 	fresh.Last, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, nil, nil, connexa.NotTested, connexa.Peer{}
 	form := NodeForm{
 		Input:     connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
@@ -78,6 +91,8 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
 		"node-bad":     NodePage(at(NavNodes, "203.0.113.77"), node),
 		"node-good":    NodePage(at(NavNodes, "203.0.113.77"), good),
+		"node-login":   NodePage(at(NavNodes, "203.0.113.77"), loggedIn),
+		"node-open":    NodePage(at(NavNodes, "203.0.113.77"), open),
 		"node-fresh":   NodePage(at(NavNodes, "203.0.113.77"), fresh),
 		"form-new":     NodeFormPage(at(NavNodes, p.T("node.new")), form),
 		"form-edit":    NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
