@@ -253,9 +253,11 @@ type facetMenu struct {
 type facetOption struct {
 	value string
 	label string
-	count int
+	count int // uncounted: not known
 	on    bool
 }
+
+const uncounted = -1
 
 // menus are the filters beside the search; one without values stays away.
 func (f NodeFilters) menus(ctx context.Context) []facetMenu {
@@ -267,11 +269,21 @@ func (f NodeFilters) menus(ctx context.Context) []facetMenu {
 	}
 	all := []facetMenu{
 		facets("cause", p.T("nodes.filter.why"), f.Facets.Causes, causes, func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
+		f.steps(p),
 		facets("country", p.T("nodes.filter.country"), f.Facets.Countries, f.Filter.Countries, p.Country, p.T("nodes.filter.nocountry")),
 		facets("provider", p.T("nodes.filter.provider"), f.Facets.Providers, f.Filter.Providers, same, p.T("nodes.filter.noprovider")),
 		facets("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""),
 	}
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
+}
+
+// steps offers every step that a probe may end on. The fleet is not counted by it.
+func (f NodeFilters) steps(p *i18n.Printer) facetMenu {
+	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
+	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Ladder()...) {
+		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: uncounted, on: slices.Contains(f.Filter.Reached, s)})
+	}
+	return m
 }
 
 func facets(name, label string, list []connexa.Facet, chosen []string, words func(string) string, none string) facetMenu {
