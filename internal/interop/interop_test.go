@@ -372,3 +372,29 @@ func TestBelowTheTunnel(t *testing.T) {
 		t.Errorf("with a context that is over: %v", err)
 	}
 }
+
+// BenchmarkSetUp dials and closes 50 sessions in turn and reports how long from
+// the call to the address.
+func BenchmarkSetUp(b *testing.B) {
+	if noLab != "" {
+		b.Skip(noLab)
+	}
+	if out, err := lab("set", "mppe128"); err != nil {
+		b.Fatal(out, err)
+	}
+	var times []time.Duration
+	for range b.N {
+		for range 50 {
+			s, err := pptp.Dial(b.Context(), config("alice", "wonderland-1"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			times = append(times, s.Info().SetUp)
+			s.Close()
+		}
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Milliseconds()), "p50-ms(<400)")
+	b.ReportMetric(float64(times[len(times)*95/100].Milliseconds()), "p95-ms")
+	b.ReportMetric(0, "ns/op")
+}
