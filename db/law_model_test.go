@@ -1,0 +1,179 @@
+package db
+
+import (
+	"slices"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// What a panel must hold, in plain Go: no SQL, no law of the program's own.
+
+// lawNode is one node. Its history keeps what the database must have, oldest first.
+type lawNode struct {
+	id             int64
+	address        string
+	login, comment string
+	password       connexa.Secret
+	revision       int64
+	checked        time.Time
+	lawVerdict
+	history []connexa.Entry
+	pruned  bool // the history has holes: only what changed a status is whole
+}
+
+// lawVerdict is a status with the rows of failures that are open.
+type lawVerdict struct {
+	status connexa.Status
+	open   map[connexa.Fact]bool
+}
+
+func untested() lawVerdict {
+	return lawVerdict{connexa.NotTested, map[connexa.Fact]bool{}}
+}
+
+var lawTakes = map[connexa.Fact]connexa.Status{
+	connexa.NoAnswer: connexa.PingFailed, connexa.NoTunnel: connexa.TunnelFailed, connexa.LoginRefused: connexa.LoginFailed,
+}
+
+func (v *lawVerdict) proven() bool {
+	return v.status == connexa.LoginOK || v.status == connexa.SpeedSlow || v.status == connexa.SpeedOK
+}
+
+func (v *lawVerdict) fresh() bool {
+	return v.status == connexa.NotTested || v.status == connexa.PingFailed || v.status == connexa.PingOK
+}
+
+func (v *lawVerdict) suspect() bool { return len(v.open) > 0 }
+
+// learn is the law in the words of the documents.
+func (v *lawVerdict) learn(f connexa.Fact) {
+	switch f {
+	case connexa.Answered:
+		delete(v.open, connexa.NoAnswer)
+		if v.fresh() {
+			v.status = connexa.PingOK
+		}
+	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
+		clear(v.open)
+		switch {
+		case f == connexa.Slow:
+			v.status = connexa.SpeedSlow
+		case f == connexa.Fast:
+			v.status = connexa.SpeedOK
+		case !v.proven():
+			v.status = connexa.LoginOK
+		}
+	case connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused:
+		if v.proven() && !v.open[f] {
+			v.open[f] = true
+			return
+		}
+		v.status = lawTakes[f]
+		clear(v.open)
+	}
+}
+
+func (v *lawVerdict) verdict() connexa.Verdict {
+	count := func(f connexa.Fact) int {
+		if v.open[f] {
+			return 1
+		}
+		return 0
+	}
+	return connexa.Verdict{Status: v.status, Doubt: connexa.Doubt{
+		NoAnswer: count(connexa.NoAnswer), NoTunnel: count(connexa.NoTunnel), LoginRefused: count(connexa.LoginRefused),
+	}}
+}
+
+// lawAllows says whether the table has a transition from before to after for f,
+// in doubt or not.
+func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool {
+	v := lawVerdict{status: before}
+	switch f {
+	case connexa.Answered:
+		return v.fresh() && after == connexa.PingOK
+	case connexa.LoggedIn:
+		return !v.proven() && after == connexa.LoginOK
+	case connexa.Slow:
+		return after == connexa.SpeedSlow
+	case connexa.Fast:
+		return after == connexa.SpeedOK
+	case connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused:
+		return after == lawTakes[f]
+	default:
+		return false
+	}
+}
+
+// lawRun is one run.
+type lawRun struct {
+	id    int64
+	kind  connexa.Kind
+	state connexa.RunState
+	ended time.Time
+	connexa.Tally
+}
+
+func (r *lawRun) over(s connexa.RunState, at time.Time) { r.state, r.ended = s, at }
+
+// lawJob is one job; it keeps its node when that is deleted.
+type lawJob struct {
+	node        *lawNode
+	kind        connexa.Kind
+	state       string
+	attempt     int
+	interrupted int
+	due, ended  time.Time
+	tied        []*lawRun
+}
+
+func (j *lawJob) live() bool { return j.state != "done" }
+
+// wanted are the runs that still wait for the job: a tie ends with its run.
+func (j *lawJob) wanted() (runs []*lawRun) {
+	for _, r := range j.tied {
+		if r.state.Live() {
+			runs = append(runs, r)
+		}
+	}
+	return runs
+}
+
+// claimable says whether a worker may take the job. What no run ever wanted is a
+// second look at a suspect; what only paused runs want waits with them.
+func (j *lawJob) claimable(now time.Time) bool {
+	wanted := j.wanted()
+	return j.state == "queued" && !j.due.After(now) &&
+		(len(wanted) == 0 || slices.ContainsFunc(wanted, func(r *lawRun) bool { return r.state == connexa.RunRunning }))
+}
+
+// end closes the job and counts it; it returns the runs that counted it.
+func (j *lawJob) end(m connexa.Mark, at time.Time) (runs []int64) {
+	for _, r := range j.wanted() {
+		switch m {
+		case connexa.MarkGood:
+			r.Good++
+		case connexa.MarkSlow:
+			r.Slow++
+		case connexa.MarkBad:
+			r.Bad++
+		default:
+			r.Void++
+		}
+		if r.Done() == r.Total {
+			r.over(connexa.RunDone, at)
+		}
+		runs = append(runs, r.id)
+	}
+	j.state, j.ended = "done", at
+	return runs
+}
+
+// lawClaim is a job in a worker's hand, perhaps of a worker that has lost it.
+type lawClaim struct {
+	connexa.Job
+	job *lawJob
+}
+
+func (c *lawClaim) current() bool { return c.job.state == "running" && c.job.attempt == c.Attempt }

@@ -1,0 +1,741 @@
+package db
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// lawSlots is how many servers there are: few, so that their stories are long.
+const lawSlots = 3
+
+// lawKeepDays is how long the pruned panel keeps its probes.
+const lawKeepDays = 14
+
+var (
+	lawKinds   = []connexa.Kind{connexa.Ping, connexa.Login}
+	lawResults = []connexa.Probed{
+		result(connexa.Answered), result(connexa.LoggedIn), result(connexa.NoAnswer), result(connexa.NoTunnel),
+		result(connexa.LoginRefused), result(connexa.Fast), result(connexa.Slow),
+		{Mark: connexa.MarkNoFact}, {Mark: connexa.MarkHeld}, {Mark: connexa.MarkNotHere}, {Mark: connexa.MarkInUse}, {Mark: connexa.MarkBroken},
+	}
+)
+
+func result(f connexa.Fact) connexa.Probed {
+	return connexa.Probed{Fact: f, Mark: connexa.MarkOf(f)}
+}
+
+// lawPanel is a real database beside the model of it.
+type lawPanel struct {
+	ctx    context.Context
+	dir    string
+	d      *DB
+	now    time.Time
+	slots  [lawSlots]*lawNode // nil: deleted
+	runs   []*lawRun
+	jobs   []*lawJob
+	claims []*lawClaim
+}
+
+// TestTheLawHoldsInAnyOrder lets people, workers, crashes and the clock loose on
+// one database. Whatever the order, a status is what the law makes of the facts,
+// the history tells every step of the way, and every run ends with its count.
+func TestTheLawHoldsInAnyOrder(t *testing.T) {
+	fewer(t, "rapid.checks", "40")
+	root := t.TempDir()
+	template, err := Open(t.Context(), Options{Dir: filepath.Join(root, "template")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeNow(t, template)
+	check := 0
+	rapid.Check(t, func(t *rapid.T) {
+		check++
+		p := &lawPanel{ctx: t.Context(), dir: filepath.Join(root, fmt.Sprint(check)), now: fleetStart}
+		if err := os.CopyFS(p.dir, os.DirFS(filepath.Join(root, "template"))); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			p.close(t)
+			if err := os.RemoveAll(p.dir); err != nil {
+				t.Error(err)
+			}
+		})
+		p.open(t)
+		for slot := range p.slots {
+			p.add(t, slot)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"":                      p.holds,
+			"start a run":           p.startRun,
+			"claim":                 p.claim,
+			"finish":                p.finish,
+			"finish late":           p.finishLate,
+			"probe":                 p.probe,
+			"probe again":           p.probe, // twice as likely: only facts make a story
+			"release":               p.release,
+			"crash":                 p.crash,
+			"shut down":             p.shutDown,
+			"cancel":                p.cancel,
+			"pause":                 p.pause,
+			"resume":                p.resume,
+			"edit the comment":      p.editComment,
+			"edit what is probed":   p.editProbed,
+			"edit what has changed": p.editLate,
+			"delete":                p.delete,
+			"add again":             p.addAgain,
+			"look again":            p.lookAgain,
+			"wait":                  p.wait,
+			"prune":                 p.prune,
+		})
+		p.everyRunEnds(t)
+	})
+}
+
+// fewer lowers a default of rapid for one test; what was asked for on the command line stays.
+func fewer(t *testing.T, name, value string) {
+	f := flag.Lookup(name)
+	if f == nil || f.Value.String() != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Value.Set(f.DefValue) })
+}
+
+func (p *lawPanel) open(t *rapid.T) {
+	d, err := Open(p.ctx, Options{Dir: p.dir, Now: func() time.Time { return p.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.d = d
+}
+
+func (p *lawPanel) close(t *rapid.T) {
+	if p.d == nil {
+		return
+	}
+	if err := p.d.Close(); err != nil {
+		t.Error(err)
+	}
+	p.d = nil
+}
+
+// What workers do.
+
+func (p *lawPanel) startRun(t *rapid.T) {
+	kind := rapid.SampledFrom(lawKinds).Draw(t, "kind")
+	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
+	p.start(t, kind, picked)
+}
+
+func (p *lawPanel) start(t *rapid.T, kind connexa.Kind, picked int) {
+	ids := []int64{1 << 40} // one that never was
+	run := &lawRun{kind: kind, state: connexa.RunRunning}
+	for slot, n := range p.slots {
+		if n != nil && picked&(1<<slot) != 0 {
+			ids = append(ids, n.id)
+			run.Total++
+		}
+	}
+	got, err := p.d.StartRun(p.ctx, connexa.NewRun{Kind: connexa.RunKind(kind), By: "ann", Selection: connexa.Selection{IDs: ids}})
+	if run.Total == 0 {
+		if connexa.CodeOf(err) != connexa.Invalid {
+			t.Fatalf("a run of nothing: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.id = got.ID
+	p.runs = append(p.runs, run)
+	for _, n := range p.slots {
+		if n == nil || !slices.Contains(ids, n.id) {
+			continue
+		}
+		j := p.liveJob(n, kind)
+		if j == nil {
+			j = p.queue(n, kind)
+		}
+		j.tied = append(j.tied, run)
+	}
+}
+
+func (p *lawPanel) queue(n *lawNode, kind connexa.Kind) *lawJob {
+	j := &lawJob{node: n, kind: kind, state: "queued"}
+	p.jobs = append(p.jobs, j)
+	return j
+}
+
+func (p *lawPanel) liveJob(n *lawNode, kind connexa.Kind) *lawJob {
+	for _, j := range p.jobs {
+		if j.live() && j.node == n && j.kind == kind {
+			return j
+		}
+	}
+	return nil
+}
+
+func (p *lawPanel) claim(t *rapid.T) {
+	p.take(t, rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(1, lawSlots).Draw(t, "n"))
+}
+
+func (p *lawPanel) take(t *rapid.T, kind connexa.Kind, n int) {
+	due := 0
+	for _, j := range p.jobs {
+		if j.kind == kind && j.claimable(p.now) {
+			due++
+		}
+	}
+	jobs, err := p.d.Claim(p.ctx, kind, n)
+	if err != nil || len(jobs) != min(n, due) {
+		t.Fatalf("claimed %d of %d %s jobs that are due, asked for %d: %v", len(jobs), due, kind, n, err)
+	}
+	for _, got := range jobs {
+		i := slices.IndexFunc(p.jobs, func(j *lawJob) bool {
+			return j.kind == kind && j.node.id == got.NodeID && j.claimable(p.now)
+		})
+		if i < 0 {
+			t.Fatalf("claimed %+v, which nobody may have", got)
+		}
+		j := p.jobs[i]
+		j.state, j.attempt = "running", j.attempt+1
+		n := j.node
+		want := connexa.Job{ID: got.ID, NodeID: n.id, Kind: kind, Attempt: j.attempt, Revision: n.revision, Verdict: n.verdict(),
+			Address: n.address, Port: connexa.DefaultPort, Login: n.login}
+		if kind != connexa.Ping {
+			want.Password = n.password
+		}
+		if got != want {
+			t.Fatalf("claimed\n%+v, want\n%+v", got, want)
+		}
+		p.claims = append(p.claims, &lawClaim{got, j})
+	}
+}
+
+// held are the claims whose job is still the worker's, or those whose job is not.
+func (p *lawPanel) held(current bool) (claims []*lawClaim) {
+	for _, c := range p.claims {
+		if c.current() == current {
+			claims = append(claims, c)
+		}
+	}
+	return claims
+}
+
+func (p *lawPanel) finish(t *rapid.T) {
+	held := p.held(true)
+	if len(held) == 0 {
+		t.Skip("nobody works")
+	}
+	p.tell(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(lawResults).Draw(t, "result"))
+}
+
+// probe is what a person sees as one thing: start, claim, finish.
+func (p *lawPanel) probe(t *rapid.T) {
+	kind, slot := rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
+	found := rapid.SampledFrom(lawResults).Draw(t, "result")
+	p.start(t, kind, 1<<slot)
+	p.take(t, kind, lawSlots)
+	for _, c := range p.held(true) {
+		if c.job.node == p.slots[slot] && c.Kind == kind {
+			p.tell(t, c, found)
+		}
+	}
+}
+
+// tell writes what a worker found who has the job in hand.
+func (p *lawPanel) tell(t *rapid.T, c *lawClaim, found connexa.Probed) {
+	found.Outcome = connexa.Outcome{Kind: c.Kind, At: p.now, Reached: connexa.Control, Attempts: 1}
+	n, before, want := c.job.node, c.job.node.status, connexa.Finished{Stale: c.Revision != c.job.node.revision}
+	if want.Stale {
+		c.job.state = "queued"
+	} else {
+		n.learn(found.Fact)
+		want.Runs = c.job.end(found.Mark, p.now)
+		if found.Fact != connexa.NoFact {
+			n.checked = p.now
+		}
+	}
+	want.Verdict = n.verdict()
+	n.history = append(n.history, connexa.Entry{
+		At: p.now, What: connexa.EntryProbe, Fact: found.Fact, Mark: found.Mark,
+		Before: before, After: n.status, Doubt: n.suspect(), Stale: want.Stale,
+	})
+	got, err := p.d.Finish(p.ctx, c.Job, found)
+	if err != nil || got.Verdict != want.Verdict || got.Stale != want.Stale || !sameIDs(got.Runs, want.Runs) {
+		t.Fatalf("finished as %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func (p *lawPanel) finishLate(t *rapid.T) {
+	lost := p.held(false)
+	if len(lost) == 0 {
+		t.Skip("nobody is late")
+	}
+	c := lost[rapid.IntRange(0, len(lost)-1).Draw(t, "worker")]
+	found := rapid.SampledFrom(lawResults).Draw(t, "result")
+	found.Outcome = connexa.Outcome{Kind: c.Kind, At: p.now}
+	if _, err := p.d.Finish(p.ctx, c.Job, found); connexa.CodeOf(err) != connexa.Conflict {
+		t.Fatalf("a late result: %v", err)
+	}
+}
+
+func (p *lawPanel) release(t *rapid.T) {
+	if len(p.claims) == 0 {
+		t.Skip("nobody works")
+	}
+	c := p.claims[rapid.IntRange(0, len(p.claims)-1).Draw(t, "worker")]
+	var due time.Time
+	if rapid.Bool().Draw(t, "later") {
+		due = p.now.Add(time.Minute)
+	}
+	p.giveBack(t, c, due)
+}
+
+func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
+	if err := p.d.Release(p.ctx, c.Job, due); err != nil {
+		t.Fatal(err)
+	}
+	if c.current() {
+		c.job.state, c.job.due = "queued", due
+	}
+}
+
+// How the panel ends and begins.
+
+func (p *lawPanel) crash(t *rapid.T) {
+	p.close(t)
+	p.open(t)
+	p.recover(t)
+}
+
+func (p *lawPanel) shutDown(t *rapid.T) {
+	for _, c := range p.held(true) {
+		p.giveBack(t, c, time.Time{})
+	}
+	p.crash(t)
+}
+
+func (p *lawPanel) recover(t *rapid.T) {
+	want := int64(0)
+	for _, j := range p.jobs {
+		if j.state != "running" {
+			continue
+		}
+		if j.interrupted++; j.interrupted >= maxInterruptions {
+			j.end(connexa.MarkBroken, p.now)
+		} else {
+			j.state = "queued"
+			want++
+		}
+	}
+	if n, err := p.d.Recover(p.ctx); err != nil || n != want {
+		t.Fatalf("recovered %d jobs, %v; want %d", n, err, want)
+	}
+}
+
+// What people do.
+
+func (p *lawPanel) anyRun(t *rapid.T) *lawRun {
+	if len(p.runs) == 0 {
+		t.Skip("no run")
+	}
+	return p.runs[len(p.runs)-1-rapid.IntRange(0, len(p.runs)-1).Draw(t, "run, from the newest")]
+}
+
+// refused is for an act on a run: it must fail unless the run is in one of the states.
+func refused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool {
+	if slices.Contains(states, r.state) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return false
+	}
+	if connexa.CodeOf(err) != connexa.Conflict {
+		t.Fatalf("run %d is %s, and it went through: %v", r.id, r.state, err)
+	}
+	return true
+}
+
+func (p *lawPanel) cancel(t *rapid.T) {
+	r := p.anyRun(t)
+	working, err := p.d.CancelRun(p.ctx, r.id)
+	if refused(t, err, r, connexa.RunRunning, connexa.RunPaused) {
+		return
+	}
+	var want []int64
+	for _, c := range p.held(true) {
+		if wanted := c.job.wanted(); len(wanted) == 1 && wanted[0] == r {
+			want = append(want, c.ID)
+		}
+	}
+	if !sameIDs(working, want) {
+		t.Fatalf("told to stop %v, want %v", working, want)
+	}
+	r.over(connexa.RunCancelled, p.now)
+	r.Void = r.Total - r.Good - r.Slow - r.Bad
+	for _, j := range p.jobs {
+		if j.live() && slices.Contains(j.tied, r) && len(j.wanted()) == 0 {
+			j.end(connexa.MarkCancelled, p.now)
+		}
+	}
+}
+
+func (p *lawPanel) pause(t *rapid.T) {
+	r := p.anyRun(t)
+	if !refused(t, p.d.PauseRun(p.ctx, r.id, connexa.T("run.notice.offline")), r, connexa.RunRunning) {
+		r.state = connexa.RunPaused
+	}
+}
+
+func (p *lawPanel) resume(t *rapid.T) {
+	r := p.anyRun(t)
+	if !refused(t, p.d.ResumeRun(p.ctx, r.id), r, connexa.RunPaused) {
+		r.state = connexa.RunRunning
+	}
+}
+
+func (p *lawPanel) anyNode(t *rapid.T) (slot int) {
+	var there []int
+	for slot, n := range p.slots {
+		if n != nil {
+			there = append(there, slot)
+		}
+	}
+	if len(there) == 0 {
+		t.Skip("no node")
+	}
+	return rapid.SampledFrom(there).Draw(t, "node")
+}
+
+func (p *lawPanel) editComment(t *rapid.T) {
+	n := p.slots[p.anyNode(t)]
+	changed := false
+	p.edit(t, n, func(row *connexa.Node, _ *connexa.Secret) {
+		row.Comment = rapid.SampledFrom([]string{"", "spare"}).Draw(t, "comment")
+		changed, n.comment = row.Comment != n.comment, row.Comment
+	}, func() (bool, bool) { return changed, false })
+}
+
+func (p *lawPanel) editProbed(t *rapid.T) {
+	n := p.slots[p.anyNode(t)]
+	changed := false
+	p.edit(t, n, func(row *connexa.Node, password *connexa.Secret) {
+		row.Login = rapid.SampledFrom([]string{"ops", "ops2"}).Draw(t, "login")
+		*password = connexa.Secret(rapid.SampledFrom([]string{"Blue-Kite-7", "Red-Kite-8"}).Draw(t, "password"))
+		changed = row.Login != n.login || !password.Equal(n.password)
+		n.login, n.password = row.Login, *password
+	}, func() (bool, bool) { return changed, changed })
+}
+
+// edit saves what change makes of the node; outcome says whether that was a
+// change at all, and whether it takes back what was proven.
+func (p *lawPanel) edit(t *rapid.T, n *lawNode, change func(*connexa.Node, *connexa.Secret), outcome func() (changed, reset bool)) {
+	row, err := p.d.Node(p.ctx, n.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password := n.password
+	change(&row, &password)
+	changed, reset := outcome()
+	if got, err := p.d.EditNode(p.ctx, row, password, "ann"); err != nil || got != reset {
+		t.Fatalf("reset %v, %v; want %v", got, err, reset)
+	}
+	before := n.status
+	if reset {
+		n.lawVerdict, n.revision, n.checked = untested(), n.revision+1, time.Time{}
+	}
+	if changed {
+		n.history = append(n.history, connexa.Entry{
+			At: p.now, What: connexa.EntryEdited, By: "ann", Before: before, After: n.status, Doubt: n.suspect(),
+		})
+	}
+}
+
+func (p *lawPanel) editLate(t *rapid.T) {
+	n := p.slots[p.anyNode(t)]
+	row, err := p.d.Node(p.ctx, n.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.Revision, row.Login = row.Revision-1, "late"
+	if _, err := p.d.EditNode(p.ctx, row, n.password, "bob"); connexa.CodeOf(err) != connexa.Conflict {
+		t.Fatalf("an edit of what somebody else has changed: %v", err)
+	}
+}
+
+func (p *lawPanel) delete(t *rapid.T) {
+	slot := p.anyNode(t)
+	n := p.slots[slot]
+	var want []int64
+	for _, j := range p.jobs {
+		if j.live() && j.node == n {
+			want = append(want, j.end(connexa.MarkDeleted, p.now)...)
+		}
+	}
+	deleted, runs, err := p.d.DeleteNodes(p.ctx, []int64{n.id})
+	if err != nil || deleted != 1 || !sameIDs(runs, distinct(want)) {
+		t.Fatalf("deleted %d, runs %v, %v; want runs %v", deleted, runs, err, want)
+	}
+	p.slots[slot] = nil
+}
+
+func (p *lawPanel) addAgain(t *rapid.T) {
+	slot := slices.Index(p.slots[:], nil)
+	if slot < 0 {
+		t.Skip("all are there")
+	}
+	p.add(t, slot)
+}
+
+func (p *lawPanel) add(t *rapid.T, slot int) {
+	n := &lawNode{
+		address: fmt.Sprintf("192.0.2.%d", slot+1), login: "ops", password: "Blue-Kite-7", revision: 1, lawVerdict: untested(),
+	}
+	var err error
+	n.id, err = p.d.AddNode(p.ctx, connexa.Node{Address: n.address, Port: connexa.DefaultPort, Login: n.login}, n.password, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.history = []connexa.Entry{{At: p.now, What: connexa.EntryAdded, By: "ann", Before: connexa.NotTested, After: connexa.NotTested}}
+	p.slots[slot] = n
+}
+
+// What the panel does by itself.
+
+func (p *lawPanel) wait(t *rapid.T) {
+	const day = 24 * time.Hour
+	p.now = p.now.Add(rapid.SampledFrom([]time.Duration{time.Second, 90 * time.Second, 2 * time.Minute, 20 * day, 100 * day}).Draw(t, "how long"))
+}
+
+func (p *lawPanel) lookAgain(t *rapid.T) {
+	want := int64(0)
+	for _, n := range p.slots {
+		if n == nil || !n.suspect() {
+			continue
+		}
+		kind, rest := connexa.Ping, time.Minute
+		if n.open[connexa.NoTunnel] || n.open[connexa.LoginRefused] {
+			kind = connexa.Login
+		}
+		if n.open[connexa.LoginRefused] {
+			rest = 105 * time.Second
+		}
+		if p.now.Sub(n.checked) >= rest && p.liveJob(n, kind) == nil {
+			p.queue(n, kind)
+			want++
+		}
+	}
+	if n, err := p.d.LookAgain(p.ctx); err != nil || n != want {
+		t.Fatalf("looks again at %d suspects, %v; want %d", n, err, want)
+	}
+}
+
+func (p *lawPanel) prune(t *rapid.T) {
+	if _, err := p.d.Prune(p.ctx, lawKeepDays); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.slots {
+		if n == nil {
+			continue
+		}
+		whole := len(n.history)
+		n.history = slices.DeleteFunc(n.history, func(e connexa.Entry) bool {
+			return e.What == connexa.EntryProbe && e.Before == e.After && p.now.Sub(e.At) > lawKeepDays*24*time.Hour
+		})
+		n.pruned = n.pruned || len(n.history) < whole
+	}
+	old := func(at time.Time) bool { return p.now.Sub(at) > runsKept }
+	p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool { return !j.live() && old(j.ended) })
+	p.runs = slices.DeleteFunc(p.runs, func(r *lawRun) bool {
+		return !r.state.Live() && old(r.ended) && !slices.ContainsFunc(p.jobs, func(j *lawJob) bool { return slices.Contains(j.tied, r) })
+	})
+}
+
+// What must be true at every moment.
+
+func (p *lawPanel) holds(t *rapid.T) {
+	for _, n := range p.slots {
+		if n != nil {
+			p.nodeHolds(t, n)
+		}
+	}
+	p.runsHold(t)
+	p.jobsHold(t)
+}
+
+func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
+	got, err := p.d.Node(p.ctx, n.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Verdict != n.verdict() || got.Revision != n.revision || got.Login != n.login || got.Comment != n.comment || !got.Last.At.Equal(n.checked) {
+		t.Fatalf("node %d is %+v, want %+v, revision %d, checked %s", n.id, got, n.verdict(), n.revision, n.checked)
+	}
+	history, err := p.d.NodeHistory(p.ctx, n.id, 0, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(history)
+	if len(history) != len(n.history) {
+		t.Fatalf("node %d has %d rows of history, want %d", n.id, len(history), len(n.history))
+	}
+	told := untested()
+	for i, e := range history {
+		if row := lawRow(e); !row.At.Equal(n.history[i].At) || fmt.Sprint(row) != fmt.Sprint(n.history[i]) {
+			t.Fatalf("node %d: row %d of its history is %+v, want %+v", n.id, i, row, n.history[i])
+		}
+		explains(t, &told, e, n.pruned)
+	}
+	if told.status != got.Status || !n.pruned && told.verdict() != got.Verdict {
+		t.Fatalf("node %d is %+v, and its history ends with %+v", n.id, got.Verdict, told)
+	}
+}
+
+// lawRow is what the model keeps of a row of history.
+func lawRow(e connexa.Entry) connexa.Entry {
+	return connexa.Entry{At: e.At, What: e.What, By: e.By, Fact: e.Fact, Mark: e.Mark, Before: e.Before, After: e.After, Doubt: e.Doubt, Stale: e.Stale}
+}
+
+// explains goes from told to what the row says, which must begin where the row
+// before has ended and be a step that the law allows. A history with holes still
+// tells every change, but not how often a failure came before.
+func explains(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
+	if e.Before != told.status {
+		t.Fatalf("the history jumps from %s to %+v", told.status, e)
+	}
+	switch {
+	case e.What == connexa.EntryProbe && !e.Stale && e.Fact != connexa.NoFact:
+		if e.After != e.Before && !lawAllows(e.Before, e.Fact, e.After) {
+			t.Fatalf("not in the table: %+v", e)
+		}
+		told.learn(e.Fact)
+	case e.What == connexa.EntryEdited && e.After != e.Before || e.What == connexa.EntryAdded:
+		*told = untested()
+	}
+	if holes {
+		told.status = e.After
+		return
+	}
+	if e.After != told.status || e.Doubt != told.suspect() {
+		t.Fatalf("the history says %+v, which the law does not: %+v", e, told)
+	}
+}
+
+func (p *lawPanel) runsHold(t *rapid.T) {
+	runs, err := p.d.Runs(p.ctx, 0, 10_000)
+	if err != nil || len(runs) != len(p.runs) {
+		t.Fatalf("%d runs, %v; want %d", len(runs), err, len(p.runs))
+	}
+	slices.Reverse(runs)
+	for i, got := range runs {
+		want := p.runs[i]
+		if got.ID != want.id || got.State != want.state || got.Tally != want.Tally || !got.FinishedAt.Equal(want.ended) {
+			t.Fatalf("run %+v, want %+v", got, want)
+		}
+		if got.Done() > got.Total || got.State.Live() == (got.Done() == got.Total) || got.State.Live() != got.FinishedAt.IsZero() {
+			t.Fatalf("run %+v does not add up", got)
+		}
+	}
+}
+
+// jobsHold compares the open jobs and looks past the model for what must never
+// be: two of a kind for one node, one without a node, one that waits in a run
+// that is over.
+func (p *lawPanel) jobsHold(t *rapid.T) {
+	type key struct {
+		node  int64
+		kind  connexa.Kind
+		state string
+	}
+	got, want, seen := map[key]int{}, map[key]int{}, map[key]bool{}
+	for _, j := range p.jobs {
+		if j.live() {
+			want[key{j.node.id, j.kind, j.state}]++
+		}
+	}
+	rows, err := p.d.read.QueryContext(p.ctx, `
+		SELECT coalesce(node_id, 0), kind, state, node_id IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id),
+			(SELECT count(*) FROM run_jobs rj JOIN runs r ON r.id = rj.run_id
+				WHERE rj.job_id = jobs.id AND rj.cancelled = 0 AND r.state NOT IN ('running','paused'))
+		FROM jobs WHERE state <> 'done'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			k       key
+			there   bool
+			waiting int
+		)
+		if err := rows.Scan(&k.node, &k.kind, &k.state, &there, &waiting); err != nil {
+			t.Fatal(err)
+		}
+		one := key{node: k.node, kind: k.kind}
+		if seen[one] || !there || waiting > 0 {
+			t.Fatalf("job %+v: the second one %v, its node is there %v, runs that are over wait for it %d", k, seen[one], there, waiting)
+		}
+		seen[one] = true
+		got[k]++
+	}
+	if err := rows.Err(); err != nil || !maps.Equal(got, want) {
+		t.Fatalf("open jobs %v, %v; want %v", got, err, want)
+	}
+}
+
+// everyRunEnds resumes what is paused and lets the workers work: nothing is left.
+func (p *lawPanel) everyRunEnds(t *rapid.T) {
+	for _, r := range p.runs {
+		if r.state == connexa.RunPaused {
+			if err := p.d.ResumeRun(p.ctx, r.id); err != nil {
+				t.Fatal(err)
+			}
+			r.state = connexa.RunRunning
+		}
+	}
+	p.now = p.now.Add(time.Hour) // all that was put off is due
+	for range 2 {                // what was measured on an older revision is done twice
+		for _, kind := range lawKinds {
+			p.take(t, kind, 2*lawSlots)
+		}
+		for _, c := range p.held(true) {
+			p.tell(t, c, result(connexa.Answered))
+		}
+	}
+	p.holds(t)
+	for _, r := range p.runs {
+		if r.state.Live() {
+			t.Fatalf("run %+v never ends", r)
+		}
+	}
+	for _, j := range p.jobs {
+		if j.live() {
+			t.Fatalf("job %+v is left", j)
+		}
+	}
+}
+
+func runIDs(runs []*lawRun) (ids []int64) {
+	for _, r := range runs {
+		ids = append(ids, r.id)
+	}
+	return ids
+}
+
+func sameIDs(a, b []int64) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
