@@ -26,7 +26,7 @@ func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {
 	e.At, e.Reached = fromMillis(at), connexa.StepAt(height)
 	e.Latency, e.Control = time.Duration(latency)*time.Microsecond, time.Duration(control)*time.Microsecond
 	if text != "" {
-		var d detail
+		var d connexa.Story
 		if err := json.Unmarshal([]byte(text), &d); err != nil {
 			return e, fmt.Errorf("history row %d: %w", e.ID, err)
 		}

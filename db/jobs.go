@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,37 +27,52 @@ const behind = 2048
 // are opened for the kinds that log in.
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	var jobs []connexa.Job
-	err := d.tx(ctx, func(tx *sql.Tx) error {
-		ids, err := queryIDs(tx.QueryContext(ctx, claimJobs, kind, parked, d.now().UnixMilli(), n))
+	err := d.fast(ctx, func(t *fastTx) error {
+		var ids []int64
+		err := t.rows(claimJobs, 1, func(row []driver.Value) {
+			ids = append(ids, integer(row[0]))
+		}, string(kind), parked, d.now().UnixMilli(), n)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, claimedJobs, list(ids))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
 		jobs = make([]connexa.Job, 0, len(ids))
-		for rows.Next() {
-			var (
-				j      connexa.Job
-				sealed []byte
-			)
-			if err := rows.Scan(&j.ID, &j.NodeID, &j.Kind, &j.Attempt, &j.Revision, &j.Address, &j.Port, &j.Login,
-				&sealed, &j.Encryption, &j.AllowPAP,
-				&j.Verdict.Status, &j.Verdict.Doubt.NoAnswer, &j.Verdict.Doubt.NoTunnel, &j.Verdict.Doubt.LoginRefused); err != nil {
-				return err
+		var unopened error
+		err = t.rows(claimedJobs, 15, func(row []driver.Value) {
+			j := connexa.Job{
+				ID: integer(row[0]), NodeID: integer(row[1]), Kind: connexa.Kind(text(row[2])), Attempt: int(integer(row[3])),
+				Revision: integer(row[4]), Address: text(row[5]), Port: int(integer(row[6])), Login: text(row[7]),
+				Encryption: connexa.EncryptionPolicy(text(row[9])), AllowPAP: integer(row[10]) == 1,
+				Verdict: verdictOf(row[11:]),
 			}
 			if kind != connexa.Ping {
+				sealed, _ := row[8].([]byte) // the table is STRICT
 				if j.Password, err = d.ring.openPassword(sealed); err != nil {
-					return fmt.Errorf("job %d: %w", j.ID, err)
+					unopened = fmt.Errorf("job %d: %w", j.ID, err)
 				}
 			}
 			jobs = append(jobs, j)
-		}
-		return rows.Err()
+		}, list(ids))
+		return errors.Join(err, unopened)
 	})
 	return jobs, err
+}
+
+// integer is an INTEGER column of a STRICT table, text a TEXT one.
+func integer(v driver.Value) int64 {
+	n, _ := v.(int64)
+	return n
+}
+
+func text(v driver.Value) string {
+	s, _ := v.(string)
+	return s
+}
+
+// verdictOf reads the columns status, silences, tunnel_failures, refusals.
+func verdictOf(row []driver.Value) connexa.Verdict {
+	return connexa.Verdict{Status: connexa.Status(text(row[0])), Doubt: connexa.Doubt{
+		NoAnswer: int(integer(row[1])), NoTunnel: int(integer(row[2])), LoginRefused: int(integer(row[3])),
+	}}
 }
 
 // Release gives a job back that was not done: the panel goes down, or this
@@ -75,12 +90,13 @@ func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
 // is dropped. A result for an older revision of the node goes to the history
 // only, and the job is queued again.
 func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
-	detail, err := encodeDetail(p)
-	if err != nil {
-		return connexa.Finished{}, err
+	if p.Story == "" {
+		if err := p.Tell(); err != nil {
+			return connexa.Finished{}, err
+		}
 	}
 	var out connexa.Finished
-	err = d.fast(ctx, func(t *fastTx) error {
+	err := d.fast(ctx, func(t *fastTx) error {
 		o := p.Outcome
 		if n, err := t.changed(closeJob, string(p.Mark), o.Reached.Height(), string(o.Cause), millis(o.At), j.ID, j.Attempt); err != nil {
 			return err
@@ -94,7 +110,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		if err := t.exec(addProbe,
 			j.NodeID, millis(o.At), string(o.Kind), string(p.Fact), string(p.Mark), string(before.Status), string(out.Verdict.Status),
 			out.Verdict.Doubt.Suspect(), out.Stale, o.Reached.Height(), string(o.Cause), micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
-			positive(o.DownBits), positive(o.UpBits), detail); err != nil {
+			positive(o.DownBits), positive(o.UpBits), p.Story); err != nil {
 			return err
 		}
 		if out.Stale {
@@ -111,10 +127,9 @@ func (d *DB) tallyFast(t *fastTx, jobID int64, m connexa.Mark) (runs []int64, er
 	good, slow, bad, void := countsOf(m)
 	var over []int64
 	err = t.rows(tallyRuns, 2, func(row []driver.Value) {
-		id, _ := row[0].(int64) // the table is STRICT
-		runs = append(runs, id)
-		if row[1] == int64(1) {
-			over = append(over, id)
+		runs = append(runs, integer(row[0]))
+		if integer(row[1]) == 1 {
+			over = append(over, integer(row[0]))
 		}
 	}, good, slow, bad, void, jobID)
 	for _, id := range over {
@@ -137,16 +152,7 @@ func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (b
 	}
 	revision := int64(-1)
 	if err := t.rows(nodeVerdict, 5, func(row []driver.Value) {
-		number := func(i int) int {
-			n, _ := row[i].(int64) // the table is STRICT
-			return int(n)
-		}
-		status, _ := row[1].(string)
-		revision = int64(number(0))
-		before = connexa.Verdict{
-			Status: connexa.Status(status),
-			Doubt:  connexa.Doubt{NoAnswer: number(2), NoTunnel: number(3), LoginRefused: number(4)},
-		}
+		revision, before = integer(row[0]), verdictOf(row[1:])
 	}, j.NodeID); err != nil {
 		return before, err
 	}
@@ -266,7 +272,7 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 // changed.
 func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([]int64, error) {
 	ids, err := queryIDs(tx.QueryContext(ctx, `
-		SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.state IN ('queued','running')`,
+		SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL`,
 		list(nodeIDs)))
 	if err != nil {
 		return nil, err
@@ -279,17 +285,17 @@ func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([
 // Claim: one process owns the file, so every running row is an orphan.
 func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE state IN ('queued','running') AND state = 'running'`); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE finished_at IS NULL AND state = 'running'`); err != nil {
 			return err
 		}
-		broken, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs INDEXED BY jobs_one_live WHERE state IN ('queued','running') AND state = 'running' AND interrupted >= ?`, maxInterruptions))
+		broken, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs INDEXED BY jobs_one_live WHERE finished_at IS NULL AND state = 'running' AND interrupted >= ?`, maxInterruptions))
 		if err != nil {
 			return err
 		}
 		if _, err := d.endJobs(ctx, tx, broken, connexa.MarkBroken); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', turn = turn + ? WHERE state IN ('queued','running') AND state = 'running'`, behind)
+		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', turn = turn + ? WHERE finished_at IS NULL AND state = 'running'`, behind)
 		if err != nil {
 			return err
 		}
@@ -312,7 +318,7 @@ func (d *DB) LookAgain(ctx context.Context) (int64, error) {
 			FROM nodes INDEXED BY nodes_suspect
 			WHERE silences + tunnel_failures + refusals > 0
 				AND checked_at <= CASE WHEN refusals > 0 THEN ? ELSE ? END
-			ON CONFLICT (node_id, kind) WHERE state IN ('queued','running') DO NOTHING`,
+			ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
 			now.Add(-105*time.Second).UnixMilli(), now.Add(-60*time.Second).UnixMilli())
 		if err != nil {
 			return err
@@ -321,20 +327,6 @@ func (d *DB) LookAgain(ctx context.Context) (int64, error) {
 		return err
 	})
 	return n, err
-}
-
-// detail is the JSON of a history row.
-type detail struct {
-	connexa.Detail
-	Rungs []connexa.Rung `json:"rungs,omitempty"`
-}
-
-func encodeDetail(p connexa.Probed) (string, error) {
-	b, err := json.Marshal(detail{p.Detail, p.Rungs})
-	if err != nil {
-		return "", fmt.Errorf("encode the climb: %w", err)
-	}
-	return string(b), nil
 }
 
 // queryIDs reads the first column of rows; it takes the results of a query call.

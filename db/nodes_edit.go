@@ -134,7 +134,7 @@ func fieldNames(fields []string) connexa.Text {
 
 // tellHistory adds a row about what a person did to a node.
 func (d *DB) tellHistory(ctx context.Context, tx *sql.Tx, e connexa.Entry) error {
-	text, err := json.Marshal(detail{Detail: e.Detail})
+	text, err := json.Marshal(connexa.Story{Detail: e.Detail})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}

@@ -33,13 +33,13 @@ func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error
 			SELECT id, ?, (SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND turn < ?)
 				+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS turn
 			FROM nodes WHERE `+which+` ORDER BY turn
-			ON CONFLICT (node_id, kind) WHERE state IN ('queued','running') DO NOTHING`,
+			ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
 			append([]any{kind, kind, parked}, args...)...); err != nil {
 			return fmt.Errorf("queue the jobs: %w", err)
 		}
 		res, err := tx.ExecContext(ctx, `
 			INSERT INTO run_jobs (run_id, job_id)
-			SELECT ?, id FROM jobs WHERE state IN ('queued','running') AND kind = ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`)`,
+			SELECT ?, id FROM jobs WHERE finished_at IS NULL AND kind = ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`)`,
 			append([]any{id, kind}, args...)...)
 		if err != nil {
 			return fmt.Errorf("tie the jobs to the run: %w", err)
@@ -95,7 +95,7 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 		} else if n == 0 {
 			return connexa.Errorf(connexa.Conflict, "run.over")
 		}
-		const open = `SELECT r.job_id FROM run_jobs r JOIN jobs j ON j.id = r.job_id WHERE r.run_id = ? AND j.state IN ('queued','running')`
+		const open = `SELECT r.job_id FROM run_jobs r JOIN jobs j ON j.id = r.job_id WHERE r.run_id = ? AND j.finished_at IS NULL`
 		if _, err := tx.ExecContext(ctx, `UPDATE run_jobs SET cancelled = 1 WHERE run_id = ? AND job_id IN (`+open+`)`, id, id); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
-			UPDATE jobs SET state = 'done', mark = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE state IN ('queued','running') AND `+unwanted, now, id)
+			UPDATE jobs SET state = 'done', mark = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE finished_at IS NULL AND `+unwanted, now, id)
 		return err
 	})
 	return working, err
@@ -119,7 +119,7 @@ func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error 
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `
-			UPDATE jobs SET turn = turn + ? WHERE turn < ? AND state IN ('queued','running')
+			UPDATE jobs SET turn = turn + ? WHERE turn < ? AND finished_at IS NULL
 			AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ? AND cancelled = 0)
 			AND NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 				WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')`, parked, parked, id)
@@ -279,7 +279,7 @@ func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause
 // LiveJobs says which kinds of probe run on the nodes right now.
 func (d *DB) LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.state IN ('queued','running')
+		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL
 		WHERE j.state = 'running'`, list(nodeIDs))
 	if err != nil {
 		return nil, fmt.Errorf("live jobs: %w", err)

@@ -132,9 +132,10 @@ CREATE TABLE jobs (
     reached     INTEGER NOT NULL DEFAULT 0,
     cause       TEXT    NOT NULL DEFAULT '',
     finished_at INTEGER,
-    CHECK ((state = 'done') = (mark <> ''))
+    CHECK ((state = 'done') = (mark <> '') AND (state = 'done') = (finished_at IS NOT NULL))
 ) STRICT;
-CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE state IN ('queued','running');
+-- By finished_at and not by state: a claim changes the state and leaves this index alone.
+CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE finished_at IS NULL;
 CREATE INDEX jobs_due ON jobs (kind, turn) WHERE state = 'queued';
 CREATE INDEX jobs_node ON jobs (node_id);
 

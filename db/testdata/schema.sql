@@ -120,14 +120,14 @@ CREATE TABLE jobs (
     reached     INTEGER NOT NULL DEFAULT 0,
     cause       TEXT    NOT NULL DEFAULT '',
     finished_at INTEGER,
-    CHECK ((state = 'done') = (mark <> ''))
+    CHECK ((state = 'done') = (mark <> '') AND (state = 'done') = (finished_at IS NOT NULL))
 ) STRICT;
 
 CREATE INDEX jobs_due ON jobs (kind, turn) WHERE state = 'queued';
 
 CREATE INDEX jobs_node ON jobs (node_id);
 
-CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE state IN ('queued','running');
+CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE finished_at IS NULL;
 
 CREATE TABLE nodes (
     id              INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given twice: old pages name nodes by it

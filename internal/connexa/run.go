@@ -1,6 +1,10 @@
 package connexa
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // RunKind is what a run does to each of its nodes.
 type RunKind string
@@ -160,6 +164,24 @@ type Probed struct {
 	Peer    Peer   // empty: not seen
 	Rungs   []Rung // the climb
 	Detail  Detail
+	Story   string // JSON of Rungs and Detail; empty: not told yet
+}
+
+// Story is the climb and the detail as the history keeps them.
+type Story struct {
+	Detail
+	Rungs []Rung `json:"rungs,omitempty"`
+}
+
+// Tell fills in p.Story. It is the dearest part of writing a result that needs
+// no database, so whoever has time does it before.
+func (p *Probed) Tell() error {
+	b, err := json.Marshal(Story{p.Detail, p.Rungs})
+	if err != nil {
+		return fmt.Errorf("tell the climb: %w", err)
+	}
+	p.Story = string(b)
+	return nil
 }
 
 // SessionFacts is what a session agreed on; zero when none came up.

@@ -108,7 +108,7 @@ func (r *Runner) Cancel(ids []int64) {
 const (
 	poll      = 500 * time.Millisecond // how often to look when nobody calls Wake
 	lookAgain = 15 * time.Second       // how often suspects are looked for
-	batch     = 32                     // fewer free places than this wait for company, so that a claim is not made for each
+	batch     = 64                     // fewer free places than this wait for company, so that a claim is not made for each
 	ahead     = 2 * batch              // jobs claimed beyond the free slots
 	crowd     = 1024                   // jobs that may wait for their address or network without holding up others
 )
@@ -362,6 +362,9 @@ func (r *Runner) one(ctx context.Context, j connexa.Job) result {
 	}
 	if probed.Outcome.At.IsZero() {
 		probed.Outcome.At = time.Now()
+	}
+	if err := probed.Tell(); err != nil { // Finish will try again, and say so
+		r.logOf(j).Error("probe", "err", err)
 	}
 	res.probed, res.write = probed, true
 	return res
