@@ -241,7 +241,7 @@ func openBare(tb testing.TB, from, to string) func(i int) error {
 	}
 	tb.Cleanup(func() { w.Close() })
 	w.SetMaxOpenConns(1)
-	if _, err := w.Exec("UPDATE jobs SET state = 'running', mark = ''"); err != nil {
+	if _, err := w.Exec("UPDATE jobs SET state = 'running', mark = '', finished_at = NULL"); err != nil {
 		tb.Fatal(err)
 	}
 	var stmts [3]*sql.Stmt
