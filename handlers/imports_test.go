@@ -279,7 +279,7 @@ func TestImportChoices(t *testing.T) {
 	b.bring(1, "ip,login,password\n192.0.2.1,ops1,a\n192.0.2.2,ops1,a\n192.0.2.3,ops1,a\n")
 	b.upload(part{"file", "a.csv", "ip,login,password\n192.0.2.1,ops1,b\n192.0.2.2,ops1,b\n192.0.2.3,OPS1,b\n"}).leadsTo(t, "/imports/2")
 	p.until(2, connexa.ImportReady)
-	b.get("/imports/2").says(t, "The password differs.").says(t, "Keep both logins")
+	b.get("/imports/2").says(t, "password: differs").says(t, "Keep both logins")
 	lines, err := p.db.ImportLines(t.Context(), 2, connexa.LineConflict, 0, 10)
 	if err != nil || len(lines) != 3 {
 		t.Fatal(lines, err)

@@ -103,6 +103,17 @@ on("click", async (event) => {
   }, 1500);
 });
 
+// The name of a file that was chosen stands beside its button.
+{
+  const name = (input) => {
+    const place = one("[data-chosen]", input.parentElement);
+    place.dataset.none ??= place.textContent;
+    place.textContent = [...input.files].map((file) => file.name).join(", ") || place.dataset.none;
+  };
+  on("change", (event) => event.target.matches(".file input") && name(event.target));
+  all(".file input").forEach(name); // a page that was left and came back
+}
+
 // Selection: the box in the header, ranges with shift, and the count.
 {
   let last = null;
