@@ -10,7 +10,7 @@ import (
 )
 
 func (n Node) where(p *i18n.Printer) string {
-	place := p.Place(n.City, stateOf(p, &n.Node), n.Country)
+	place := p.FullPlace(n.City, stateOf(p, &n.Node), n.Country)
 	if n.Zip == "" {
 		return place
 	}

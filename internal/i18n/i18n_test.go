@@ -183,6 +183,13 @@ func TestPlaces(t *testing.T) {
 		{ru.Place("Финикс", "AZ", "US"), "Финикс, Аризона, Соединенные Штаты"},
 		{en.Place("", "", ""), ""},
 		{en.Place("Singapore", "", "SG"), "Singapore"},
+		{en.Place("Warszawa", "14", "PL"), "Warszawa, Poland"},
+		{en.Place("Warszawa", "PL-14", "PL"), "Warszawa, Poland"},
+		{en.Place("Lille", "HDF", "FR"), "Lille, France"},
+		{en.Place("Lille", "Nord", "FR"), "Lille, Nord, France"},
+		{en.Place("Phoenix", "AZ", "US"), "Phoenix, Arizona, United States"},
+		{en.Place("", "14", "PL"), "14, Poland"},
+		{en.FullPlace("Warszawa", "14", "PL"), "Warszawa, 14, Poland"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

@@ -37,8 +37,25 @@ func (p *Printer) State(country, state string) string {
 }
 
 // Place joins what is known of a place, the nearest first: Phoenix, Arizona,
-// United States.
+// United States. Beside a city, a code of a state that has no name here is left
+// out: "Warszawa, 14" tells a reader less than "Warszawa".
 func (p *Printer) Place(city, state, country string) string {
+	if city != "" && isCode(p.State(country, state)) {
+		state = ""
+	}
+	return p.FullPlace(city, state, country)
+}
+
+// isCode says whether s looks like a code and not like a name: 14, HDF, PL-14.
+func isCode(s string) bool {
+	if head, rest, ok := strings.Cut(s, "-"); ok && len(head) == 2 {
+		return isCode(head) && isCode(rest)
+	}
+	return len(s) <= 3 && strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// FullPlace is Place with nothing left out.
+func (p *Printer) FullPlace(city, state, country string) string {
 	var parts []string
 	for _, s := range []string{city, p.State(country, state), p.Country(country)} {
 		if s != "" && (len(parts) == 0 || parts[len(parts)-1] != s) {
