@@ -51,10 +51,9 @@ func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error
 		if total == 0 {
 			return connexa.Errorf(connexa.Invalid, "run.empty")
 		}
-		// A job that waits for a paused run is wanted by one that is not.
-		if _, err := tx.ExecContext(ctx, `
-			UPDATE jobs SET turn = turn - ? WHERE turn >= ? AND state = 'queued' AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`,
-			parked, parked, id); err != nil {
+		// A job that waits for a paused run is wanted by one that is not. One that
+		// is in hand too: it may come back.
+		if _, err := tx.ExecContext(ctx, unparkJobs, parked, parked, id); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
@@ -105,12 +104,27 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 		if working, err = queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND `+unwanted, id)); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `
-			UPDATE jobs SET state = 'done', mark = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE finished_at IS NULL AND `+unwanted, now, id)
+		if _, err = tx.ExecContext(ctx, `
+			UPDATE jobs SET state = 'done', mark = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE finished_at IS NULL AND `+unwanted, now, id); err != nil {
+			return err
+		}
+		// Those that are left may be wanted by paused runs only.
+		_, err = tx.ExecContext(ctx, parkJobs, parked, parked, id)
 		return err
 	})
 	return working, err
 }
+
+// parkJobs and unparkJobs move the open jobs of a run behind all others, but for
+// those that a running run wants too, and back.
+const (
+	parkJobs = `
+		UPDATE jobs SET turn = turn + ? WHERE turn < ? AND finished_at IS NULL
+		AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)
+		AND NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
+			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')`
+	unparkJobs = `UPDATE jobs SET turn = turn - ? WHERE turn >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`
+)
 
 // PauseRun stops handing out the jobs that only this run wants and says why.
 func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error {
@@ -118,11 +132,7 @@ func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error 
 		if err := d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunPaused, notice); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `
-			UPDATE jobs SET turn = turn + ? WHERE turn < ? AND finished_at IS NULL
-			AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ? AND cancelled = 0)
-			AND NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
-				WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')`, parked, parked, id)
+		_, err := tx.ExecContext(ctx, parkJobs, parked, parked, id)
 		return err
 	})
 }
@@ -133,8 +143,7 @@ func (d *DB) ResumeRun(ctx context.Context, id int64) error {
 		if err := d.setRunState(ctx, tx, id, connexa.RunPaused, connexa.RunRunning, connexa.Text{}); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `
-			UPDATE jobs SET turn = turn - ? WHERE turn >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`, parked, parked, id)
+		_, err := tx.ExecContext(ctx, unparkJobs, parked, parked, id)
 		return err
 	})
 }
