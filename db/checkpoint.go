@@ -13,8 +13,8 @@ import (
 const (
 	checkpointEvery = 500 * time.Millisecond
 	// walPages is where the writer checkpoints after all, when RunCheckpoints is
-	// not running or does not keep up: 64 MiB.
-	walPages = 16384
+	// not running or does not keep up: 128 MiB.
+	walPages = 32768
 )
 
 // RunCheckpoints moves what was committed from the write-ahead log into the
