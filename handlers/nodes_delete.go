@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -74,6 +75,11 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 	}
 	p := i18n.From(r.Context())
 	c := views.ConfirmDelete(p, n, selectionValues(s))
+	if n == 1 {
+		if list, err := h.firstNodes(r.Context(), s); err == nil && len(list) == 1 { // else it is gone, and the answer to the question will tell
+			c = views.ConfirmDeleteOne(p, list[0], selectionValues(s))
+		}
+	}
 	c.Fields = append(c.Fields, views.Hidden{Name: "back", Value: back})
 	status := http.StatusOK
 	if why != nil {
@@ -85,6 +91,16 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 		return
 	}
 	h.fragmentStatus(w, r, status, views.ConfirmPage(h.frame(w, r, connexa.T("nodes.delete"), views.NavNodes), c))
+}
+
+// firstNodes returns the nodes of a selection, or the first of those that its
+// filter picks.
+func (h *Handlers) firstNodes(ctx context.Context, s connexa.Selection) ([]connexa.Node, error) {
+	if !s.All {
+		return h.app.NodesByID(ctx, s.IDs)
+	}
+	page, err := h.app.ListNodes(ctx, connexa.ListQuery{Filter: s.Filter, Size: 1})
+	return page.Nodes, err
 }
 
 // afterDelete is where a deletion leads: back to the list with its filters, and

@@ -193,6 +193,10 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 		t.Errorf("left: %v", got)
 	}
 
+	// One node is named.
+	b.post("/nodes/delete", "id", "4").is(t, http.StatusOK).says(t, "198.51.100.1, login ")
+	b.post("/nodes/delete", "all", "1", "q", "198.51.100").is(t, http.StatusOK).says(t, "198.51.100.1, login ")
+
 	b.post("/nodes/delete").is(t, http.StatusUnprocessableEntity).says(t, "Select at least one node")
 	b.post("/nodes/delete", "ids", "1,x").is(t, http.StatusUnprocessableEntity)
 	b.post("/nodes/delete", "all", "1", "status", "splendid", "yes", "1", "count", "1").is(t, http.StatusUnprocessableEntity)

@@ -5,8 +5,16 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
+
+// ConfirmDeleteOne is ConfirmDelete for a single node, which it names.
+func ConfirmDeleteOne(p *i18n.Printer, n connexa.Node, selection url.Values) Confirm {
+	c := ConfirmDelete(p, 1, selection)
+	c.Text = p.T("nodes.delete.one", server(n.Address, n.Port), n.Login)
+	return c
+}
 
 // ConfirmDelete asks before n nodes are deleted. The selection is the posted
 // form that chose them; the answer carries it along with "yes" and the number
