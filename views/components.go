@@ -65,19 +65,12 @@ func ladderLabel(p *i18n.Printer, reached connexa.Step, cause connexa.Cause) str
 // FieldAttrs are the attributes that tie a control to its Field.
 func FieldAttrs(a FieldArgs) templ.Attributes {
 	attrs := templ.Attributes{"id": "f-" + a.Name}
-	var described string
-	if !a.Error.IsZero() {
+	switch {
+	case !a.Error.IsZero():
 		attrs["aria-invalid"] = "true"
-		described = "e-" + a.Name
-	}
-	if a.Help != "" {
-		if described != "" {
-			described += " "
-		}
-		described += "h-" + a.Name
-	}
-	if described != "" {
-		attrs["aria-describedby"] = described
+		attrs["aria-describedby"] = "e-" + a.Name
+	case a.Help != "":
+		attrs["aria-describedby"] = "h-" + a.Name
 	}
 	return attrs
 }
