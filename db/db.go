@@ -131,7 +131,7 @@ func makePrivate(path string) error {
 func (d *DB) Close() error {
 	d.touches.close()
 	d.nodes.facets.background.Wait()
-	var errs []error
+	errs := []error{d.closeFast()}
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {
 			errs = append(errs, p.Close())

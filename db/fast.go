@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // fastTx is one write transaction on statements that stay prepared, without what
@@ -51,6 +52,32 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 			err = errors.Join(err, fmt.Errorf("roll back: %w", back))
 		}
 		return translate(err)
+	})
+}
+
+// closeFast closes the statements that fast keeps on the writer's connection.
+// SQLite holds on to the file until the last of them is closed.
+func (d *DB) closeFast() error {
+	if d.fastTx.conn == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c, err := d.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("close the writer's statements: %w", err)
+	}
+	defer c.Close()
+	return c.Raw(func(raw any) error {
+		if t := &d.fastTx; t.conn == raw { // those of a connection that was replaced went with it
+			for _, s := range t.stmts {
+				if err := s.Close(); err != nil {
+					return fmt.Errorf("close the writer's statements: %w", err)
+				}
+			}
+		}
+		d.fastTx = fastTx{}
+		return nil
 	})
 }
 

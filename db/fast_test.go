@@ -1,0 +1,24 @@
+package db
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// SQLite deletes the write-ahead log when the last connection is really closed:
+// who stops the panel and copies the one file has everything.
+func TestACloseLeavesOneFile(t *testing.T) {
+	d, ids := fleet(t, 1)
+	startRun(t, d, ids...)
+	finish(t, d, claim(t, d, 1)[0], connexa.Answered)
+	closeNow(t, d)
+	for _, beside := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(d.path + beside); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", beside, err)
+		}
+	}
+}
