@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"sync"
 	"time"
 
@@ -222,7 +223,7 @@ func (a *App) testImport(ctx context.Context, i connexa.Import) error {
 	}
 	if run == 0 {
 		started, err := a.StartRun(ctx, connexa.NewRun{
-			Kind: connexa.RunKind(i.Test), ImportID: i.ID, By: i.By, Label: connexa.T("run.label.import", i.ID),
+			Kind: connexa.RunKind(i.Test), ImportID: i.ID, By: i.By, Label: connexa.T("run.label.import", strconv.FormatInt(i.ID, 10)),
 		})
 		var e *connexa.Error
 		switch {

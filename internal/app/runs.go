@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -108,7 +109,7 @@ func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Mark, caus
 	if err != nil {
 		return connexa.Run{}, fmt.Errorf("nodes of run %d: %w", id, err)
 	}
-	return a.StartRun(ctx, connexa.NewRun{Kind: old.Kind, Selection: connexa.Selection{IDs: ids}, Label: connexa.T("run.label.retry", id)})
+	return a.StartRun(ctx, connexa.NewRun{Kind: old.Kind, Selection: connexa.Selection{IDs: ids}, Label: connexa.T("run.label.retry", strconv.FormatInt(id, 10))})
 }
 
 // Run returns a run and how its jobs ended, alike with alike.
