@@ -13,6 +13,8 @@ func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
 	switch v.Get("page") {
 	case "nodes":
 		return h.nodesFeed(v)
+	case "first":
+		return h.firstFeed(), nil
 	case "node":
 		return h.nodeFeed(v)
 	case "runs":

@@ -59,6 +59,25 @@ func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
 	return f, nil
 }
 
+// firstStream is the address of the events of a node list without nodes.
+const firstStream = "/events?page=first"
+
+// firstFeed is what a page of the node list hears of while there is no node: that
+// there are some.
+func (h *Handlers) firstFeed() *feed {
+	return &feed{
+		every: time.Second,
+		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged },
+		panel: func(ctx context.Context) ([]templ.Component, error) {
+			n, err := h.app.CountNodes(ctx, connexa.Selection{All: true})
+			if err != nil || n == 0 {
+				return nil, err
+			}
+			return []templ.Component{views.NodesAgain()}, nil
+		},
+	}
+}
+
 // nodeRows draws rows of the node list as they are now, in one query: the same
 // row as on the page, to be swapped in. A node that is gone takes its row away.
 func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) ([]templ.Component, error) {

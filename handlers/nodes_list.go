@@ -31,9 +31,7 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
 	}
 	pg := h.frame(w, r, connexa.T("nodes.title"), views.NavNodes)
 	pg.Nodes = v.List.Fleet
-	if v.List.Stream != "" {
-		pg.Stream = "" // the list has its own, of the rows that it drew
-	}
+	pg.Stream = "" // the list has its own, of the rows that it drew
 	h.page(w, r, views.NodesPage(pg, v))
 }
 
@@ -63,8 +61,9 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 			Fleet: max(fleet, page.Total),
 		},
 	}
-	if v.List.Fleet > 0 { // else the page has neither rows nor counts
-		v.List.Stream = nodesStream(q.Filter, page.Nodes)
+	v.List.Stream = nodesStream(q.Filter, page.Nodes)
+	if v.List.Fleet == 0 { // the page has neither rows nor counts
+		v.List.Stream = firstStream
 	}
 	return v, nil
 }

@@ -126,3 +126,17 @@ func TestATabHears(t *testing.T) {
 type unheard string
 
 func (u unheard) Error() string { return "the tab does not hear of: " + string(u) }
+
+// The list of an empty panel fills itself when the first nodes come.
+func TestTheFirstNodes(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	b := p.openTab(t)
+	b.login()
+	b.see("/nodes")
+	b.wait(`document.querySelector("#list .empty")`)
+	b.do(mark)
+	p.client().post("/nodes", map[string][]string{"address": {"192.0.2.10"}, "port": {"1723"}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "encryption": {""}})
+	b.wait(`document.querySelectorAll("#list tbody tr").length === 1 && document.querySelector("#filters")`)
+	b.wait(`window.seen && document.querySelector("#list #stream").getAttribute("hx-sse:connect").includes("page=nodes")`)
+}
