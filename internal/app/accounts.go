@@ -101,7 +101,7 @@ func (a *App) Login(ctx context.Context, name string, password connexa.Secret, b
 	ctx = WithActor(ctx, u.Name, address) // empty for a stranger: people type passwords into the wrong field
 	if err := a.prove(ctx, u, password, addressKey(address), who); err != nil {
 		if connexa.CodeOf(err) == connexa.Forbidden {
-			a.audit(ctx, connexa.ActLoginFailed, "")
+			a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
 		}
 		return connexa.User{}, err
 	}
@@ -135,7 +135,7 @@ func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.
 	if err := a.Users.StartSession(ctx, token, s); err != nil {
 		return err
 	}
-	a.audit(WithActor(ctx, u.Name, address), connexa.ActLogin, "")
+	a.audit(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
 	return nil
 }
 
@@ -146,7 +146,7 @@ func (a *App) SessionAlive(ctx context.Context, token connexa.Secret) (bool, err
 
 // Logout records that the person in ctx left; the session store forgets the
 // session.
-func (a *App) Logout(ctx context.Context) { a.audit(ctx, connexa.ActLogout, "") }
+func (a *App) Logout(ctx context.Context) { a.audit(ctx, connexa.ActLogout, connexa.Text{}) }
 
 // Ready says whether the panel can serve: the database answers and somebody may
 // log in.
@@ -166,7 +166,7 @@ func (a *App) Reauth(ctx context.Context, userID int64, password connexa.Secret)
 	if err := a.again(ctx, userID, password); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActReauth, "")
+	a.audit(ctx, connexa.ActReauth, connexa.Text{})
 	return nil
 }
 
@@ -181,7 +181,7 @@ func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) 
 	_, address := Actor(ctx)
 	err = a.prove(ctx, u, password, addressKey(address), fmt.Sprintf("again %d", userID))
 	if connexa.CodeOf(err) == connexa.Forbidden {
-		a.audit(ctx, connexa.ActLoginFailed, "")
+		a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
 	}
 	return err
@@ -225,7 +225,7 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 	if ended, err = a.Users.SetPassword(ctx, userID, hash, token); err != nil {
 		return 0, err
 	}
-	a.audit(ctx, connexa.ActPassword, "")
+	a.audit(ctx, connexa.ActPassword, connexa.Text{})
 	return ended, nil
 }
 
@@ -239,7 +239,7 @@ func (a *App) EndSession(ctx context.Context, userID, id int64) error {
 	if err := a.Users.EndSession(ctx, userID, id); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActSessionRevoked, "1")
+	a.audit(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
 	return nil
 }
 
@@ -250,7 +250,7 @@ func (a *App) EndOtherSessions(ctx context.Context, userID int64, keep connexa.S
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	a.audit(ctx, connexa.ActSessionRevoked, fmt.Sprint(n))
+	a.audit(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", n))
 	return n, nil
 }
 

@@ -61,9 +61,9 @@ func Actor(ctx context.Context) (name, address string) {
 
 // audit records an act of the person in ctx. An act that cannot be recorded is
 // logged, and has happened all the same.
-func (a *App) audit(ctx context.Context, act connexa.Act, detail string) {
+func (a *App) audit(ctx context.Context, act connexa.Act, detail connexa.Text) {
 	name, address := Actor(ctx)
-	row := connexa.AuditRow{At: a.Now(), User: name, Address: address, Act: act, Detail: detail}
+	row := connexa.AuditRow{At: a.Now(), User: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
 	if err := a.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {
 		a.Log.Error("record an act", "act", string(act), "err", err)
 	}

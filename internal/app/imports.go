@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -291,15 +292,15 @@ func (a *App) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTe
 	if err := a.Imports.ConfirmImport(ctx, id, test, choice); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActImport, fmt.Sprintf("import %d confirmed: %s", id, importName(i)))
+	a.audit(ctx, connexa.ActImport, connexa.T("audit.import.confirmed", strconv.FormatInt(id, 10), importName(i)))
 	a.imports.wakeUp()
 	a.importChanged(id)
 	return nil
 }
 
-func importName(i connexa.Import) string {
+func importName(i connexa.Import) any {
 	if i.Name == "" {
-		return "pasted text"
+		return connexa.T("import.pasted")
 	}
 	return i.Name
 }
@@ -309,7 +310,7 @@ func (a *App) CancelImport(ctx context.Context, id int64) error {
 	if err := a.Imports.CancelImport(ctx, id); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActImport, fmt.Sprintf("import %d cancelled", id))
+	a.audit(ctx, connexa.ActImport, connexa.T("audit.import.cancelled", strconv.FormatInt(id, 10)))
 	a.importChanged(id)
 	return nil
 }
@@ -321,7 +322,7 @@ func (a *App) BadLines(ctx context.Context, id int64) (iter.Seq2[connexa.ImportR
 	if err != nil {
 		return nil, err
 	}
-	a.audit(ctx, connexa.ActReveal, fmt.Sprintf("%d bad lines of import %d", i.Bad, id))
+	a.audit(ctx, connexa.ActReveal, connexa.T("audit.import.bad", i.Bad, strconv.FormatInt(id, 10)))
 	return a.Imports.BadLines(ctx, id), nil
 }
 

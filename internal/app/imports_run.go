@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strconv"
 	"sync"
@@ -207,8 +206,8 @@ func (a *App) writeImport(ctx context.Context, i connexa.Import) error {
 	if err := a.Imports.EndImport(ctx, i.ID); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActImport, fmt.Sprintf("import %d ended: %s, %d added, %d changed, %d kept, %d the same, %d bad lines",
-		i.ID, importName(i), i.Added, i.Updated, i.Kept, i.Same, i.Bad))
+	a.audit(ctx, connexa.ActImport, connexa.T("audit.import.ended",
+		strconv.FormatInt(i.ID, 10), importName(i), i.Added, i.Updated, i.Kept, i.Same, i.Bad))
 	return nil
 }
 

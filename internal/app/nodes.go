@@ -2,9 +2,9 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -153,7 +153,7 @@ func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (
 	if len(ids) != shown {
 		return 0, connexa.Errorf(connexa.Conflict, "nodes.delete.changed", len(ids), shown)
 	}
-	what := ""
+	var what connexa.Text
 	if len(ids) == 1 {
 		if n, err := a.Nodes.Node(ctx, ids[0]); err == nil {
 			what = nameOf(n.ID, &n)
@@ -162,8 +162,8 @@ func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (
 	// Half a deletion is what nobody asked for: it goes on when the reader leaves.
 	deleted, runs, err := a.Nodes.DeleteNodes(context.WithoutCancel(ctx), ids)
 	if deleted > 0 {
-		if what == "" {
-			what = fmt.Sprintf("%d nodes%s", deleted, inWords(s))
+		if what.IsZero() {
+			what = nodesOf(deleted, s)
 		}
 		a.audit(ctx, connexa.ActNodesDeleted, what)
 		for _, id := range ids {
@@ -184,11 +184,11 @@ func (a *App) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool
 	if err != nil {
 		return nil, err
 	}
-	with := "without passwords"
+	with := "audit.plain"
 	if secrets {
-		with = "with passwords"
+		with = "audit.secrets"
 	}
-	a.audit(ctx, connexa.ActExport, fmt.Sprintf("%d nodes%s, %s", n, inWords(s), with))
+	a.audit(ctx, connexa.ActExport, connexa.T(with, nodesOf(n, s)))
 	return a.Nodes.ExportNodes(ctx, s, secrets), nil
 }
 
@@ -207,18 +207,18 @@ func (a *App) RevealPassword(ctx context.Context, id int64) (connexa.Secret, err
 }
 
 // nameOf names a node in the audit table, where it outlives the node.
-func nameOf(id int64, n *connexa.Node) string {
-	return fmt.Sprintf("node %d: %s, login %s", id, n.HostPort(), n.Login)
+func nameOf(id int64, n *connexa.Node) connexa.Text {
+	return connexa.T("audit.node", strconv.FormatInt(id, 10), n.HostPort(), n.Login)
 }
 
-// inWords tells the audit table of the filter behind a selection.
-func inWords(s connexa.Selection) string {
+// nodesOf tells the audit table of so many nodes and the filter that picked them.
+func nodesOf(n int, s connexa.Selection) connexa.Text {
 	switch {
 	case !s.All:
-		return ""
+		return connexa.T("nodes.match", n)
 	case s.Filter.IsZero():
-		return " (the whole fleet)"
+		return connexa.T("audit.nodes.all", n)
 	default:
-		return " (" + s.Filter.Values().Encode() + ")"
+		return connexa.T("audit.nodes.filter", n, s.Filter.Values().Encode())
 	}
 }

@@ -47,7 +47,7 @@ func (a *App) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, erro
 	if err != nil {
 		return connexa.Run{}, fmt.Errorf("start run: %w", err)
 	}
-	a.audit(ctx, connexa.ActRunStarted, fmt.Sprintf("run %d: %s, %d nodes", run.ID, run.Kind, run.Total))
+	a.audit(ctx, connexa.ActRunStarted, connexa.T("audit.run.started", run.Total, strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind))))
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
 	a.Runner.Wake()
 	return run, nil
@@ -60,7 +60,7 @@ func (a *App) CancelRun(ctx context.Context, id int64) error {
 		return fmt.Errorf("cancel run %d: %w", id, err)
 	}
 	a.Runner.Cancel(working)
-	a.audit(ctx, connexa.ActRunCancelled, fmt.Sprintf("run %d", id))
+	a.audit(ctx, connexa.ActRunCancelled, connexa.T("audit.run", strconv.FormatInt(id, 10)))
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	return nil
 }
@@ -79,14 +79,18 @@ func (a *App) ResumeRun(ctx context.Context, id int64) error {
 // stops at gre: accept writes the verdicts that are held, else they are dropped.
 func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
 	a.Runner.Decide(accept)
-	a.audit(ctx, connexa.ActRunResumed, fmt.Sprintf("run %d: verdicts at gre accepted: %t", id, accept))
+	what := "audit.run.discarded"
+	if accept {
+		what = "audit.run.accepted"
+	}
+	a.audit(ctx, connexa.ActRunResumed, connexa.T(what, strconv.FormatInt(id, 10)))
 }
 
 // ReleaseHeld lets logins be tried again where too many were refused in a row,
 // and takes the remark about it from the run.
 func (a *App) ReleaseHeld(ctx context.Context, id int64) error {
 	a.Runner.GoOn()
-	a.audit(ctx, connexa.ActRunResumed, fmt.Sprintf("run %d: logins held back go on", id))
+	a.audit(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
 	if err := a.Runs.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
 		return fmt.Errorf("run %d: %w", id, err)
 	}

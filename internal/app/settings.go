@@ -31,7 +31,7 @@ func (a *App) ChangeSettings(ctx context.Context, fresh connexa.Settings) error 
 	if err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActSettings, "")
+	a.audit(ctx, connexa.ActSettings, connexa.Text{})
 	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	return nil
 }
@@ -48,7 +48,7 @@ func (a *App) ConfirmKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActKeyConfirmed, "")
+	a.audit(ctx, connexa.ActKeyConfirmed, connexa.Text{})
 	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	return nil
 }

@@ -1,6 +1,9 @@
 package connexa
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // User is a person who may log in.
 type User struct {
@@ -55,6 +58,25 @@ func Acts() []Act {
 	}
 }
 
+// AuditDetail is t as an audit row keeps it, so that every reader gets it in a
+// language of their own; AuditText reads it back.
+func AuditDetail(t Text) string {
+	if t.IsZero() {
+		return ""
+	}
+	kept, err := json.Marshal(t)
+	if err != nil { // an argument that JSON has no form for
+		return t.String()
+	}
+	return string(kept)
+}
+
+// AuditText is the sentence of a row's detail; ok is false where it is plain words.
+func AuditText(detail string) (t Text, ok bool) {
+	err := json.Unmarshal([]byte(detail), &t)
+	return t, err == nil && !t.IsZero()
+}
+
 // AuditRow is one line of the audit table, which only grows.
 type AuditRow struct {
 	ID      int64
@@ -62,5 +84,5 @@ type AuditRow struct {
 	User    string
 	Address string // of the person
 	Act     Act
-	Detail  string // names and counts; never a secret
+	Detail  string // names and counts as AuditDetail keeps them; never a secret
 }
