@@ -1,6 +1,7 @@
 package views
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -179,7 +180,7 @@ func fingerprint(p *i18n.Printer, peer connexa.Peer) string {
 		}
 	}
 	if peer.Firmware > 0 {
-		parts = append(parts, p.T("node.firmware", peer.Firmware))
+		parts = append(parts, p.T("node.firmware", strconv.Itoa(peer.Firmware)))
 	}
 	return strings.Join(parts, " · ")
 }
