@@ -182,7 +182,7 @@ func noteOf(r pptp.Rung, server pptp.Server) connexa.Text {
 	case pptp.StepTCP:
 		return connexa.Text{}
 	case pptp.StepControl:
-		return connexa.T("rung.control", server.Vendor, server.Host, int(server.Firmware))
+		return connexa.T("rung.control", server.Vendor, server.Host, strconv.Itoa(int(server.Firmware)))
 	case pptp.StepCall:
 		return connexa.T("rung.call", strings.TrimPrefix(r.Note, "call id "))
 	case pptp.StepGRE:
