@@ -97,7 +97,9 @@ func TestICMPErrorIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, s, "the ICMP error", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.errs) > 0 })
+	s.mu.Lock()
 	u := s.errs[0]
+	s.mu.Unlock()
 	if u.Type != 3 || u.Code != 2 || u.CallID != 99 || u.From != netip.MustParseAddr("127.77.0.9") {
 		t.Errorf("%+v", u)
 	}
