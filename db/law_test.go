@@ -17,22 +17,28 @@ import (
 )
 
 // lawSlots is how many servers there are: few, so that their stories are long.
-const lawSlots = 3
+const lawSlots = 2
 
 // lawKeepDays is how long the pruned panel keeps its probes.
 const lawKeepDays = 14
 
 var (
 	lawKinds   = []connexa.Kind{connexa.Ping, connexa.Login}
-	lawResults = []connexa.Probed{
-		result(connexa.Answered), result(connexa.LoggedIn), result(connexa.NoAnswer), result(connexa.NoTunnel),
-		result(connexa.LoginRefused), result(connexa.Fast), result(connexa.Slow),
-		{Mark: connexa.MarkNoFact}, {Mark: connexa.MarkHeld}, {Mark: connexa.MarkNotHere}, {Mark: connexa.MarkInUse}, {Mark: connexa.MarkBroken},
+	lawResults = []lawResult{
+		{connexa.Answered, connexa.MarkGood}, {connexa.LoggedIn, connexa.MarkGood}, {connexa.Fast, connexa.MarkGood}, {connexa.Slow, connexa.MarkSlow},
+		{connexa.NoAnswer, connexa.MarkBad}, {connexa.NoTunnel, connexa.MarkBad}, {connexa.LoginRefused, connexa.MarkBad},
+		{mark: connexa.MarkNoFact}, {mark: connexa.MarkHeld}, {mark: connexa.MarkNotHere}, {mark: connexa.MarkInUse}, {mark: connexa.MarkBroken},
 	}
 )
 
-func result(f connexa.Fact) connexa.Probed {
-	return connexa.Probed{Fact: f, Mark: connexa.MarkOf(f)}
+// lawResult is what one probe found out.
+type lawResult struct {
+	fact connexa.Fact
+	mark connexa.Mark
+}
+
+func (r lawResult) probed(kind connexa.Kind, at time.Time) connexa.Probed {
+	return connexa.Probed{Fact: r.fact, Mark: r.mark, Outcome: connexa.Outcome{Kind: kind, At: at, Reached: connexa.Control, Attempts: 1}}
 }
 
 // lawPanel is a real database beside the model of it.
@@ -51,7 +57,8 @@ type lawPanel struct {
 // one database. Whatever the order, a status is what the law makes of the facts,
 // the history tells every step of the way, and every run ends with its count.
 func TestTheLawHoldsInAnyOrder(t *testing.T) {
-	fewer(t, "rapid.checks", "40")
+	unlessAsked(t, "rapid.checks", "20")
+	unlessAsked(t, "rapid.steps", "50")
 	root := t.TempDir()
 	template, err := Open(t.Context(), Options{Dir: filepath.Join(root, "template")})
 	if err != nil {
@@ -82,7 +89,8 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 			"finish":                p.finish,
 			"finish late":           p.finishLate,
 			"probe":                 p.probe,
-			"probe again":           p.probe, // twice as likely: only facts make a story
+			"probe again":           p.probe, // more likely than others: facts make the story
+			"probe once more":       p.probe,
 			"release":               p.release,
 			"crash":                 p.crash,
 			"shut down":             p.shutDown,
@@ -102,8 +110,8 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 	})
 }
 
-// fewer lowers a default of rapid for one test; what was asked for on the command line stays.
-func fewer(t *testing.T, name, value string) {
+// unlessAsked changes a default of rapid for one test.
+func unlessAsked(t *testing.T, name, value string) {
 	f := flag.Lookup(name)
 	if f == nil || f.Value.String() != f.DefValue {
 		return
@@ -138,6 +146,9 @@ func (p *lawPanel) startRun(t *rapid.T) {
 	kind := rapid.SampledFrom(lawKinds).Draw(t, "kind")
 	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
 	p.start(t, kind, picked)
+	if rapid.Bool().Draw(t, "and claim") {
+		p.take(t, kind, lawSlots)
+	}
 }
 
 func (p *lawPanel) start(t *rapid.T, kind connexa.Kind, picked int) {
@@ -235,6 +246,11 @@ func (p *lawPanel) held(current bool) (claims []*lawClaim) {
 	return claims
 }
 
+// running are the claims whose job somebody works on.
+func running(claims []*lawClaim) []*lawClaim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c *lawClaim) bool { return c.job.state != "running" })
+}
+
 func (p *lawPanel) finish(t *rapid.T) {
 	held := p.held(true)
 	if len(held) == 0 {
@@ -243,38 +259,41 @@ func (p *lawPanel) finish(t *rapid.T) {
 	p.tell(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(lawResults).Draw(t, "result"))
 }
 
-// probe is what a person sees as one thing: start, claim, finish.
+// probe is what a person sees as one thing, start, claim and finish, a few times.
 func (p *lawPanel) probe(t *rapid.T) {
 	kind, slot := rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
-	found := rapid.SampledFrom(lawResults).Draw(t, "result")
-	p.start(t, kind, 1<<slot)
-	p.take(t, kind, lawSlots)
-	for _, c := range p.held(true) {
-		if c.job.node == p.slots[slot] && c.Kind == kind {
-			p.tell(t, c, found)
+	for i, found := range rapid.SliceOfN(rapid.SampledFrom(lawResults), 1, 4).Draw(t, "results") {
+		if i > 0 {
+			p.holds(t)
+		}
+		p.start(t, kind, 1<<slot)
+		p.take(t, kind, lawSlots)
+		for _, c := range p.held(true) {
+			if c.job.node == p.slots[slot] && c.Kind == kind {
+				p.tell(t, c, found)
+			}
 		}
 	}
 }
 
 // tell writes what a worker found who has the job in hand.
-func (p *lawPanel) tell(t *rapid.T, c *lawClaim, found connexa.Probed) {
-	found.Outcome = connexa.Outcome{Kind: c.Kind, At: p.now, Reached: connexa.Control, Attempts: 1}
+func (p *lawPanel) tell(t *rapid.T, c *lawClaim, found lawResult) {
 	n, before, want := c.job.node, c.job.node.status, connexa.Finished{Stale: c.Revision != c.job.node.revision}
 	if want.Stale {
 		c.job.state = "queued"
 	} else {
-		n.learn(found.Fact)
-		want.Runs = c.job.end(found.Mark, p.now)
-		if found.Fact != connexa.NoFact {
+		n.learn(found.fact)
+		want.Runs = c.job.end(found.mark, p.now)
+		if found.fact != connexa.NoFact {
 			n.checked = p.now
 		}
 	}
 	want.Verdict = n.verdict()
 	n.history = append(n.history, connexa.Entry{
-		At: p.now, What: connexa.EntryProbe, Fact: found.Fact, Mark: found.Mark,
+		At: p.now, What: connexa.EntryProbe, Fact: found.fact, Mark: found.mark,
 		Before: before, After: n.status, Doubt: n.suspect(), Stale: want.Stale,
 	})
-	got, err := p.d.Finish(p.ctx, c.Job, found)
+	got, err := p.d.Finish(p.ctx, c.Job, found.probed(c.Kind, p.now))
 	if err != nil || got.Verdict != want.Verdict || got.Stale != want.Stale || !sameIDs(got.Runs, want.Runs) {
 		t.Fatalf("finished as %+v, %v; want %+v", got, err, want)
 	}
@@ -285,10 +304,12 @@ func (p *lawPanel) finishLate(t *rapid.T) {
 	if len(lost) == 0 {
 		t.Skip("nobody is late")
 	}
+	if again := running(lost); len(again) > 0 && rapid.Bool().Draw(t, "while another works") {
+		lost = again
+	}
 	c := lost[rapid.IntRange(0, len(lost)-1).Draw(t, "worker")]
 	found := rapid.SampledFrom(lawResults).Draw(t, "result")
-	found.Outcome = connexa.Outcome{Kind: c.Kind, At: p.now}
-	if _, err := p.d.Finish(p.ctx, c.Job, found); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := p.d.Finish(p.ctx, c.Job, found.probed(c.Kind, p.now)); connexa.CodeOf(err) != connexa.Conflict {
 		t.Fatalf("a late result: %v", err)
 	}
 }
@@ -303,6 +324,9 @@ func (p *lawPanel) release(t *rapid.T) {
 		due = p.now.Add(time.Minute)
 	}
 	p.giveBack(t, c, due)
+	if rapid.Bool().Draw(t, "and claim") {
+		p.take(t, c.Kind, lawSlots)
+	}
 }
 
 func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
@@ -316,7 +340,17 @@ func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
 
 // How the panel ends and begins.
 
+// crash comes when the workers have taken what there is, perhaps not only once.
 func (p *lawPanel) crash(t *rapid.T) {
+	for range rapid.IntRange(1, maxInterruptions).Draw(t, "times") {
+		for _, kind := range lawKinds {
+			p.take(t, kind, 2*lawSlots)
+		}
+		p.restart(t)
+	}
+}
+
+func (p *lawPanel) restart(t *rapid.T) {
 	p.close(t)
 	p.open(t)
 	p.recover(t)
@@ -326,7 +360,7 @@ func (p *lawPanel) shutDown(t *rapid.T) {
 	for _, c := range p.held(true) {
 		p.giveBack(t, c, time.Time{})
 	}
-	p.crash(t)
+	p.restart(t)
 }
 
 func (p *lawPanel) recover(t *rapid.T) {
@@ -349,11 +383,17 @@ func (p *lawPanel) recover(t *rapid.T) {
 
 // What people do.
 
-func (p *lawPanel) anyRun(t *rapid.T) *lawRun {
+// anyRun is mostly one in a state in which the act makes sense.
+func (p *lawPanel) anyRun(t *rapid.T, states ...connexa.RunState) *lawRun {
 	if len(p.runs) == 0 {
 		t.Skip("no run")
 	}
-	return p.runs[len(p.runs)-1-rapid.IntRange(0, len(p.runs)-1).Draw(t, "run, from the newest")]
+	runs := p.runs
+	fit := slices.DeleteFunc(slices.Clone(runs), func(r *lawRun) bool { return !slices.Contains(states, r.state) })
+	if len(fit) > 0 && rapid.IntRange(0, 5).Draw(t, "fit unless 5") < 5 {
+		runs = fit
+	}
+	return runs[len(runs)-1-rapid.IntRange(0, len(runs)-1).Draw(t, "run, from the newest")]
 }
 
 // refused is for an act on a run: it must fail unless the run is in one of the states.
@@ -371,7 +411,7 @@ func refused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool 
 }
 
 func (p *lawPanel) cancel(t *rapid.T) {
-	r := p.anyRun(t)
+	r := p.anyRun(t, connexa.RunRunning, connexa.RunPaused)
 	working, err := p.d.CancelRun(p.ctx, r.id)
 	if refused(t, err, r, connexa.RunRunning, connexa.RunPaused) {
 		return
@@ -395,14 +435,14 @@ func (p *lawPanel) cancel(t *rapid.T) {
 }
 
 func (p *lawPanel) pause(t *rapid.T) {
-	r := p.anyRun(t)
+	r := p.anyRun(t, connexa.RunRunning)
 	if !refused(t, p.d.PauseRun(p.ctx, r.id, connexa.T("run.notice.offline")), r, connexa.RunRunning) {
 		r.state = connexa.RunPaused
 	}
 }
 
 func (p *lawPanel) resume(t *rapid.T) {
-	r := p.anyRun(t)
+	r := p.anyRun(t, connexa.RunPaused)
 	if !refused(t, p.d.ResumeRun(p.ctx, r.id), r, connexa.RunPaused) {
 		r.state = connexa.RunRunning
 	}
@@ -518,10 +558,15 @@ func (p *lawPanel) add(t *rapid.T, slot int) {
 
 func (p *lawPanel) wait(t *rapid.T) {
 	const day = 24 * time.Hour
-	p.now = p.now.Add(rapid.SampledFrom([]time.Duration{time.Second, 90 * time.Second, 2 * time.Minute, 20 * day, 100 * day}).Draw(t, "how long"))
+	p.pass(t, time.Second, 20*day, 100*day)
+}
+
+func (p *lawPanel) pass(t *rapid.T, durations ...time.Duration) {
+	p.now = p.now.Add(rapid.SampledFrom(durations).Draw(t, "how long"))
 }
 
 func (p *lawPanel) lookAgain(t *rapid.T) {
+	p.pass(t, 0, time.Minute, 90*time.Second, 105*time.Second)
 	want := int64(0)
 	for _, n := range p.slots {
 		if n == nil || !n.suspect() {
@@ -713,7 +758,7 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 			p.take(t, kind, 2*lawSlots)
 		}
 		for _, c := range p.held(true) {
-			p.tell(t, c, result(connexa.Answered))
+			p.tell(t, c, lawResult{connexa.Answered, connexa.MarkGood})
 		}
 	}
 	p.holds(t)
@@ -729,12 +774,6 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 	}
 }
 
-func runIDs(runs []*lawRun) (ids []int64) {
-	for _, r := range runs {
-		ids = append(ids, r.id)
-	}
-	return ids
-}
 
 func sameIDs(a, b []int64) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
