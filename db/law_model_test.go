@@ -140,12 +140,16 @@ func (j *lawJob) wanted() (runs []*lawRun) {
 	return runs
 }
 
-// claimable says whether a worker may take the job. What no run ever wanted is a
-// second look at a suspect; what only paused runs want waits with them.
-func (j *lawJob) claimable(now time.Time) bool {
+// parked says whether only paused runs want the job. What no run ever wanted is
+// a second look at a suspect, which waits for nobody.
+func (j *lawJob) parked() bool {
 	wanted := j.wanted()
-	return j.state == "queued" && !j.due.After(now) &&
-		(len(wanted) == 0 || slices.ContainsFunc(wanted, func(r *lawRun) bool { return r.state == connexa.RunRunning }))
+	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(r *lawRun) bool { return r.state == connexa.RunRunning })
+}
+
+// claimable says whether a worker may take the job.
+func (j *lawJob) claimable(now time.Time) bool {
+	return j.state == "queued" && !j.due.After(now) && !j.parked()
 }
 
 // end closes the job and counts it; it returns the runs that counted it.

@@ -57,7 +57,7 @@ type lawPanel struct {
 // one database. Whatever the order, a status is what the law makes of the facts,
 // the history tells every step of the way, and every run ends with its count.
 func TestTheLawHoldsInAnyOrder(t *testing.T) {
-	unlessAsked(t, "rapid.checks", "20")
+	unlessAsked(t, "rapid.checks", "15")
 	unlessAsked(t, "rapid.steps", "50")
 	root := t.TempDir()
 	template, err := Open(t.Context(), Options{Dir: filepath.Join(root, "template")})
@@ -714,21 +714,22 @@ func (p *lawPanel) runsHold(t *rapid.T) {
 // that is over.
 func (p *lawPanel) jobsHold(t *rapid.T) {
 	type key struct {
-		node  int64
-		kind  connexa.Kind
-		state string
+		node   int64
+		kind   connexa.Kind
+		state  string
+		parked bool
 	}
 	got, want, seen := map[key]int{}, map[key]int{}, map[key]bool{}
 	for _, j := range p.jobs {
 		if j.live() {
-			want[key{j.node.id, j.kind, j.state}]++
+			want[key{j.node.id, j.kind, j.state, j.parked()}]++
 		}
 	}
 	rows, err := p.d.read.QueryContext(p.ctx, `
-		SELECT coalesce(node_id, 0), kind, state, node_id IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id),
+		SELECT coalesce(node_id, 0), kind, state, turn >= ?, node_id IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id),
 			(SELECT count(*) FROM run_jobs rj JOIN runs r ON r.id = rj.run_id
 				WHERE rj.job_id = jobs.id AND rj.cancelled = 0 AND r.state NOT IN ('running','paused'))
-		FROM jobs WHERE state <> 'done'`)
+		FROM jobs WHERE state <> 'done'`, parked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -739,7 +740,7 @@ func (p *lawPanel) jobsHold(t *rapid.T) {
 			there   bool
 			waiting int
 		)
-		if err := rows.Scan(&k.node, &k.kind, &k.state, &there, &waiting); err != nil {
+		if err := rows.Scan(&k.node, &k.kind, &k.state, &k.parked, &there, &waiting); err != nil {
 			t.Fatal(err)
 		}
 		one := key{node: k.node, kind: k.kind}
