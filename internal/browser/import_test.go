@@ -73,12 +73,16 @@ func TestImportAndWatch(t *testing.T) {
 	for _, n := range fleet.Nodes() {
 		want[n.Behaviour.Expect().Status]++
 	}
-	chips := get[map[string]int](watch, `Object.fromEntries([...document.querySelectorAll("#facets label.chip")].map(c => [c.id.replace("chip-", ""), +c.querySelector("b").textContent]))`)
-	for status, n := range want {
-		if chips[status] != n {
-			t.Errorf("the chip of %s says %d, want %d", status, chips[status], n)
+	// The counts beside the filters are drawn less often than the rows.
+	until(t, patience, func() error {
+		chips := get[map[string]int](watch, `Object.fromEntries([...document.querySelectorAll("#facets label.chip")].map(c => [c.id.replace("chip-", ""), +c.querySelector("b").textContent]))`)
+		for status, n := range want {
+			if chips[status] != n {
+				return fmt.Errorf("the chip of %s says %d, want %d", status, chips[status], n)
+			}
 		}
-	}
+		return nil
+	})
 	b.click(importRun + ` a[href^="/runs/"]`)
 	b.wait(has("main .badge", "Done"))
 	if got := groups(b); sum(got) != 44 {
