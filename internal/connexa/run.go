@@ -202,6 +202,7 @@ type Detail struct {
 	Attempts   []Text   `json:"attempts,omitempty"`   // one sentence for each attempt
 
 	Session SessionFacts `json:"session,omitzero"`
+	Speed   *Measurement `json:"speed,omitempty"` // of speed tests that got to measure
 }
 
 // Finished is what came of writing a Probed.

@@ -1,0 +1,96 @@
+package connexa
+
+import (
+	"net/url"
+	"time"
+)
+
+// SpeedMode is how thorough a speed test is.
+type SpeedMode string
+
+// The modes of a speed test.
+const (
+	SpeedQuick SpeedMode = "quick" // 5 s each way, to tell fast from slow
+	SpeedFull  SpeedMode = "full"  // 10 s each way
+)
+
+// Known says whether m is a mode.
+func (m SpeedMode) Known() bool { return m == SpeedQuick || m == SpeedFull }
+
+// EndpointKind is what answers a speed test.
+type EndpointKind string
+
+// The kinds of speed endpoint.
+const (
+	EndpointOwn        EndpointKind = "own"        // connexa speed-server
+	EndpointLibreSpeed EndpointKind = "librespeed" // a LibreSpeed server
+	EndpointCloudflare EndpointKind = "cloudflare" // speed.cloudflare.com
+	EndpointURLs       EndpointKind = "urls"       // any pair of URLs
+)
+
+// Endpoint is one place to measure against.
+type Endpoint struct {
+	Kind  EndpointKind `json:"kind"`
+	URL   string       `json:"url,omitempty"` // base URL of own and librespeed; the download of urls
+	UpURL string       `json:"up_url,omitempty"`
+	Token Secret       `json:"-"` // of own; sealed where it is stored
+}
+
+// Name is how pages, logs and the history call e: never more than a host.
+func (e Endpoint) Name() string {
+	if e.Kind == EndpointCloudflare {
+		return "speed.cloudflare.com"
+	}
+	u, err := url.Parse(e.URL)
+	if err != nil || u.Host == "" {
+		return string(e.Kind)
+	}
+	return u.Host
+}
+
+// Confidence is how much a measurement is worth.
+type Confidence string
+
+// The confidences, from the spread of the samples and how many there were.
+const (
+	ConfidenceHigh   Confidence = "high"
+	ConfidenceMedium Confidence = "medium"
+	ConfidenceLow    Confidence = "low"
+)
+
+// Measurement is what a speed test found. Speeds are bits of TCP payload a
+// second, of which the far end had acknowledged every one; zero: not measured.
+type Measurement struct {
+	Endpoint   string        `json:"endpoint"`          // Endpoint.Name
+	ExitIP     string        `json:"exit_ip,omitempty"` // as the endpoint sees the node; empty: it does not say
+	Mode       SpeedMode     `json:"mode"`
+	Down       int64         `json:"down,omitempty"`
+	Up         int64         `json:"up,omitempty"`
+	DownBytes  int64         `json:"down_bytes,omitempty"` // moved in all, slow start included
+	UpBytes    int64         `json:"up_bytes,omitempty"`
+	Latency    time.Duration `json:"latency,omitempty"` // of a small request on an idle tunnel, median
+	Jitter     time.Duration `json:"jitter,omitempty"`  // mean difference of neighbours
+	LoadedDown time.Duration `json:"loaded_down,omitempty"`
+	LoadedUp   time.Duration `json:"loaded_up,omitempty"`
+	Loss       float64       `json:"loss"` // of GRE packets on their way here, 0 to 1
+	Grade      string        `json:"grade,omitempty"`
+	Confidence Confidence    `json:"confidence,omitempty"`
+	Spread     float64       `json:"spread,omitempty"` // standard deviation ÷ mean of the worse direction's samples
+	Limited    bool          `json:"limited,omitempty"`
+}
+
+// SpeedPhase is what a running speed test does.
+type SpeedPhase string
+
+// The phases of a speed test, in order.
+const (
+	PhaseLatency  SpeedPhase = "latency"
+	PhaseDownload SpeedPhase = "download"
+	PhaseUpload   SpeedPhase = "upload"
+)
+
+// SpeedLive is the figure of a test that is running.
+type SpeedLive struct {
+	Phase SpeedPhase
+	Bits  int64 // a second, over the last quarter
+}
