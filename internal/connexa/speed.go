@@ -75,8 +75,8 @@ type Measurement struct {
 	Loss       float64       `json:"loss"` // of GRE packets on their way here, 0 to 1
 	Grade      string        `json:"grade,omitempty"`
 	Confidence Confidence    `json:"confidence,omitempty"`
-	Spread     float64       `json:"spread,omitempty"` // standard deviation ÷ mean of the worse direction's samples
-	Limited    bool          `json:"limited,omitempty"`
+	Spread     float64       `json:"spread,omitempty"`  // standard deviation ÷ mean of the worse direction's samples
+	Limited    bool          `json:"limited,omitempty"` // likely by the uplink of this machine
 }
 
 // SpeedPhase is what a running speed test does.

@@ -42,6 +42,7 @@ type Call struct {
 	closed  bool
 	acked   uint32 // the newest of ours that the peer says it has
 	anyAck  bool
+	nudge   nudge
 
 	peerID atomic.Uint32 // with knownID once it is set
 
@@ -60,6 +61,8 @@ func newCall(p *port, k callKey, s *peerState, h Handler) *Call {
 	c := &Call{port: p, key: k, shared: s, handler: h}
 	c.timer = time.AfterFunc(time.Hour, c.ackLate)
 	c.timer.Stop()
+	c.nudge.timer = time.AfterFunc(time.Hour, c.nudgeLate)
+	c.nudge.timer.Stop()
 	return c
 }
 
@@ -84,7 +87,11 @@ func (c *Call) Send(frames ...[]byte) error {
 	if id&knownID == 0 {
 		return errors.New("gre: send before the peer's call id is known")
 	}
-	ack, hasAck, closed := c.takeAck()
+	c.mu.Lock()
+	ack, hasAck := c.takeAck()
+	c.awaitAck()
+	closed := c.closed
+	c.mu.Unlock()
 	if closed {
 		return ErrClosed
 	}
@@ -116,12 +123,12 @@ func (c *Call) write() error {
 	return err
 }
 
-func (c *Call) takeAck() (ack uint32, ok, closed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ok = c.unacked > 0
+// takeAck says what to acknowledge, and whether there is anything new. c.mu is
+// held.
+func (c *Call) takeAck() (ack uint32, fresh bool) {
+	fresh = c.unacked > 0
 	c.unacked = 0
-	return c.in.newest, ok, c.closed
+	return c.in.newest, fresh
 }
 
 // accept notes a packet and reports whether it has a frame to deliver.
@@ -166,12 +173,19 @@ func (c *Call) ackLate() {
 
 // sendAck sends a packet that only acknowledges, if there is something to.
 func (c *Call) sendAck() {
+	c.mu.Lock()
+	ack, fresh := c.takeAck()
+	closed := c.closed
+	c.mu.Unlock()
+	if fresh && !closed {
+		c.sendBare(ack)
+	}
+}
+
+// sendBare sends a packet without a frame.
+func (c *Call) sendBare(ack uint32) {
 	id := c.peerID.Load()
 	if id&knownID == 0 {
-		return
-	}
-	ack, ok, closed := c.takeAck()
-	if !ok || closed {
 		return
 	}
 	c.sendMu.Lock()
@@ -215,6 +229,7 @@ func (c *Call) Close() {
 	was := c.closed
 	c.closed = true
 	c.timer.Stop()
+	c.nudge.timer.Stop()
 	c.mu.Unlock()
 	if !was {
 		c.port.remove(c)
