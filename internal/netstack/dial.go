@@ -15,7 +15,8 @@ import (
 
 // DialContext connects to an address behind the link. The network is tcp, tcp4,
 // udp or udp4; a host name is looked up through the link. Errors are *net.OpError
-// or, for the name, *net.DNSError.
+// or, for the name, *net.DNSError. What became of a TCP connection is an errno
+// inside the former, as of a connection of this machine's own.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -51,7 +52,7 @@ func (s *Stack) DialAddr(ctx context.Context, network string, to netip.AddrPort)
 	}
 	switch network {
 	case "tcp", "tcp4":
-		c, err := gonet.DialContextTCP(ctx, s.stack, full, ipv4.ProtocolNumber)
+		c, err := s.dialTCP(ctx, full)
 		if err != nil {
 			return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: err}
 		}

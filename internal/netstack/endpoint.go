@@ -37,6 +37,8 @@ type endpoint struct {
 
 	in, out, notForUs, damaged atomic.Uint64
 
+	flows flows
+
 	mu         sync.RWMutex
 	dispatcher stack.NetworkDispatcher
 	onClose    func()
@@ -122,6 +124,7 @@ func (e *endpoint) read() {
 				e.notForUs.Add(1)
 				continue
 			}
+			e.flows.noteIn(p)
 			v := views[i]
 			views[i] = nil
 			v.TrimFront(cap(v.AsSlice()) - cap(p))
@@ -270,6 +273,7 @@ func (e *endpoint) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) 
 
 // send queues one packet of the stack, or cuts it into several.
 func (e *endpoint) send(pkt *stack.PacketBuffer) error {
+	e.flows.noteOut(pkt)
 	if pkt.GSOOptions.Type == stack.GSOTCPv4 {
 		return e.sendTCP(pkt)
 	}

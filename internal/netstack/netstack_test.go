@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -469,5 +470,22 @@ func TestStacksCostLittle(t *testing.T) {
 	t.Logf("%d KiB each", each>>10)
 	if each > 200<<10 {
 		t.Errorf("an idle stack takes %d KiB", each>>10)
+	}
+}
+
+// TestDialSaysWhatHappened holds the errno of a refusal, and that a connection
+// that nobody answers ends with its context.
+func TestDialSaysWhatHappened(t *testing.T) {
+	noLeaks(t)
+	a, _ := both(t, nil)
+	_, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:81")
+	var op *net.OpError
+	if !errors.As(err, &op) || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a port that nobody listens on: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := a.DialContext(ctx, "tcp", "10.0.0.3:81"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an address that nobody has: %v", err)
 	}
 }

@@ -1,0 +1,137 @@
+package netstack
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// flow counts what the far end of one TCP connection has acknowledged, from the
+// packets that pass the link. The stack itself does not tell.
+type flow struct {
+	local, remote uint16
+	peer          [4]byte
+
+	mu    sync.Mutex
+	begun bool   // our SYN went out
+	fin   bool   // our FIN did
+	sent  uint32 // the number behind the last byte of data that went out
+	una   uint32 // the first number that is not acknowledged
+	acked int64
+}
+
+// out notes a segment of ours with size bytes of data.
+func (f *flow) out(seq uint32, flags header.TCPFlags, size int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if flags.Contains(header.TCPFlagSyn) {
+		seq++ // a SYN has a number of its own, RFC 9293 section 3.4
+		if !f.begun {
+			f.begun, f.sent, f.una = true, seq, seq
+		}
+	}
+	if end := seq + uint32(size); int32(end-f.sent) > 0 {
+		f.sent = end
+	}
+	f.fin = f.fin || flags.Contains(header.TCPFlagFin)
+}
+
+// in notes an acknowledgment. One of what was never sent counts nothing, as the
+// stack drops it too; the number of our FIN is no data.
+func (f *flow) in(ack uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.begun {
+		return
+	}
+	if beyond := int32(ack - f.sent); beyond > 0 {
+		if beyond > 1 || !f.fin {
+			return
+		}
+		ack = f.sent
+	}
+	if n := int32(ack - f.una); n > 0 {
+		f.una = ack
+		f.acked += int64(n)
+	}
+}
+
+func (f *flow) count() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.acked
+}
+
+// flows are the connections that are counted, by our port. It is nil where none
+// is, so that nobody else pays for more than a look at that.
+type flows struct {
+	mu     sync.Mutex
+	byPort atomic.Pointer[map[uint16]*flow]
+}
+
+func (r *flows) add(f *flow) {
+	r.change(func(m map[uint16]*flow) { m[f.local] = f })
+}
+
+func (r *flows) remove(f *flow) {
+	r.change(func(m map[uint16]*flow) {
+		if m[f.local] == f { // the port may be another's by now
+			delete(m, f.local)
+		}
+	})
+}
+
+func (r *flows) change(do func(map[uint16]*flow)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := map[uint16]*flow{}
+	if old := r.byPort.Load(); old != nil {
+		next = maps.Clone(*old)
+	}
+	do(next)
+	if len(next) == 0 {
+		r.byPort.Store(nil)
+		return
+	}
+	r.byPort.Store(&next)
+}
+
+// noteIn looks at a packet that came; intact has passed it.
+func (r *flows) noteIn(p []byte) {
+	byPort := r.byPort.Load()
+	if byPort == nil {
+		return
+	}
+	ip := header.IPv4(p)
+	if ip.TransportProtocol() != header.TCPProtocolNumber || ip.More() || ip.FragmentOffset() != 0 {
+		return
+	}
+	tcp := header.TCP(p[ip.HeaderLength():])
+	f := (*byPort)[tcp.DestinationPort()]
+	if f == nil || f.remote != tcp.SourcePort() || f.peer != [4]byte(p[12:16]) {
+		return
+	}
+	if flags := tcp.Flags(); flags.Contains(header.TCPFlagAck) && !flags.Contains(header.TCPFlagRst) {
+		f.in(tcp.AckNumber())
+	}
+}
+
+// noteOut looks at a packet of the stack, before it goes out.
+func (r *flows) noteOut(pkt *stack.PacketBuffer) {
+	byPort := r.byPort.Load()
+	if byPort == nil || pkt.TransportProtocolNumber != header.TCPProtocolNumber {
+		return
+	}
+	tcp, ip := header.TCP(pkt.TransportHeader().Slice()), pkt.NetworkHeader().Slice()
+	if len(tcp) < header.TCPMinimumSize || len(ip) < header.IPv4MinimumSize {
+		return
+	}
+	f := (*byPort)[tcp.SourcePort()]
+	if f == nil || f.remote != tcp.DestinationPort() || f.peer != [4]byte(ip[16:20]) {
+		return
+	}
+	f.out(tcp.SequenceNumber(), tcp.Flags(), pkt.Data().Size())
+}

@@ -1,0 +1,86 @@
+package netstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// A connection that is idle is asked for life signs, so that one whose other end
+// has vanished does not stay for ever.
+const (
+	keepIdle  = 5 * time.Minute
+	keepEvery = 30 * time.Second
+	keepCount = 4
+)
+
+// dialTCP connects to an address. The error says with an errno what happened:
+// the adapter's own dial keeps only its text.
+func (s *Stack) dialTCP(ctx context.Context, to tcpip.FullAddress) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	var queue waiter.Queue
+	ep, terr := s.stack.NewEndpoint(tcp.ProtocolNumber, ipv4.ProtocolNumber, &queue)
+	if terr != nil {
+		return nil, errnoOf(terr)
+	}
+	ended, wake := waiter.NewChannelEntry(waiter.WritableEvents)
+	queue.EventRegister(&ended)
+	defer queue.EventUnregister(&ended)
+	terr = ep.Connect(to)
+	if _, begun := terr.(*tcpip.ErrConnectStarted); begun {
+		select {
+		case <-wake:
+			terr = ep.LastError()
+		case <-ctx.Done():
+			ep.Close()
+			return nil, ctx.Err()
+		}
+	}
+	if terr != nil {
+		ep.Close()
+		return nil, errnoOf(terr)
+	}
+	keepAlive(ep)
+	return gonet.NewTCPConn(&queue, ep), nil
+}
+
+func keepAlive(ep tcpip.Endpoint) {
+	idle, every := tcpip.KeepaliveIdleOption(keepIdle), tcpip.KeepaliveIntervalOption(keepEvery)
+	// These fail only for values that are out of bounds.
+	_ = ep.SetSockOpt(&idle)
+	_ = ep.SetSockOpt(&every)
+	_ = ep.SetSockOptInt(tcpip.KeepaliveCountOption, keepCount)
+	ep.SocketOptions().SetKeepAlive(true)
+}
+
+// errnoOf is the errno that the kernel's own stack would have for err.
+func errnoOf(err tcpip.Error) error {
+	switch err.(type) {
+	case *tcpip.ErrConnectionRefused:
+		return syscall.ECONNREFUSED
+	case *tcpip.ErrConnectionReset, *tcpip.ErrConnectionAborted, *tcpip.ErrAborted:
+		return syscall.ECONNRESET
+	case *tcpip.ErrTimeout:
+		return syscall.ETIMEDOUT
+	case *tcpip.ErrHostUnreachable, *tcpip.ErrHostDown, *tcpip.ErrNoNet:
+		return syscall.EHOSTUNREACH
+	case *tcpip.ErrNetworkUnreachable:
+		return syscall.ENETUNREACH
+	case *tcpip.ErrNoPortAvailable:
+		return syscall.EADDRNOTAVAIL
+	case *tcpip.ErrClosedForSend, *tcpip.ErrInvalidEndpointState, *tcpip.ErrUnknownNICID:
+		return fmt.Errorf("%w: %s", net.ErrClosed, err)
+	}
+	return errors.New(err.String())
+}
