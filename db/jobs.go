@@ -113,28 +113,43 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 			positive(o.DownBits), positive(o.UpBits), p.Story); err != nil {
 			return err
 		}
+		if m := p.Detail.Speed; m != nil && m.DownBytes+m.UpBytes > 0 {
+			if err := t.exec(spendBytes, hourOf(o.At), m.DownBytes+m.UpBytes); err != nil {
+				return err
+			}
+		}
 		if out.Stale {
 			return t.exec(requeueJob, j.ID)
 		}
-		out.Runs, err = d.tallyFast(t, j.ID, p.Mark)
+		out.Runs, err = d.tallyFast(t, j, p.Mark)
 		return err
 	})
 	return out, err
 }
 
-// tallyFast is tally for the transaction of a result.
-func (d *DB) tallyFast(t *fastTx, jobID int64, m connexa.Mark) (runs []int64, err error) {
+// tallyFast is tally for the transaction of a result. A ping that passed is
+// followed by a speed test in the runs that want one.
+func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs []int64, err error) {
 	good, slow, bad, void := countsOf(m)
-	var over []int64
-	err = t.rows(tallyRuns, 2, func(row []driver.Value) {
-		runs = append(runs, integer(row[0]))
+	var over, follow []int64
+	err = t.rows(tallyRuns, 3, func(row []driver.Value) {
+		id := integer(row[0])
+		runs = append(runs, id)
 		if integer(row[1]) == 1 {
-			over = append(over, integer(row[0]))
+			over = append(over, id)
 		}
-	}, good, slow, bad, void, jobID)
+		if integer(row[2]) == 1 {
+			follow = append(follow, id)
+		}
+	}, j.Kind == connexa.Ping && m == connexa.MarkGood, good, slow, bad, void, j.ID)
 	for _, id := range over {
 		if err == nil {
 			err = t.exec(endRun, d.now().UnixMilli(), id)
+		}
+	}
+	for _, id := range follow {
+		if err == nil {
+			err = followWithSpeed(t, j, id)
 		}
 	}
 	return runs, err
@@ -212,7 +227,7 @@ func countsOf(m connexa.Mark) (good, slow, bad, void int) {
 // those runs.
 func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark) (runs []int64, err error) {
 	good, slow, bad, void := countsOf(m)
-	rows, err := tx.QueryContext(ctx, tallyRuns, good, slow, bad, void, jobID)
+	rows, err := tx.QueryContext(ctx, tallyRuns, false, good, slow, bad, void, jobID)
 	if err != nil {
 		return nil, err
 	}
@@ -220,10 +235,10 @@ func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark)
 	var over []int64
 	for rows.Next() {
 		var (
-			id   int64
-			done bool
+			id           int64
+			done, follow bool
 		)
-		if err := rows.Scan(&id, &done); err != nil {
+		if err := rows.Scan(&id, &done, &follow); err != nil {
 			return nil, err
 		}
 		runs = append(runs, id)

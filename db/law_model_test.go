@@ -109,7 +109,7 @@ func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool
 // lawRun is one run.
 type lawRun struct {
 	id    int64
-	kind  connexa.Kind
+	kind  connexa.RunKind
 	state connexa.RunState
 	ended time.Time
 	connexa.Tally
@@ -152,15 +152,18 @@ func (j *lawJob) claimable(now time.Time) bool {
 	return j.state == "queued" && !j.due.After(now) && !j.parked()
 }
 
-// end closes the job and counts it; it returns the runs that counted it.
-func (j *lawJob) end(m connexa.Mark, at time.Time) (runs []int64) {
+// end closes the job and counts it; it returns the runs that counted it. A ping
+// that passed counts nothing in a ping+speed run: follow is told of it.
+func (j *lawJob) end(m connexa.Mark, at time.Time, follow func(*lawRun)) (runs []int64) {
 	for _, r := range j.wanted() {
-		switch m {
-		case connexa.MarkGood:
+		switch {
+		case m == connexa.MarkGood && j.kind == connexa.Ping && r.kind == connexa.RunPingSpeed:
+			follow(r)
+		case m == connexa.MarkGood:
 			r.Good++
-		case connexa.MarkSlow:
+		case m == connexa.MarkSlow:
 			r.Slow++
-		case connexa.MarkBad:
+		case m == connexa.MarkBad:
 			r.Bad++
 		default:
 			r.Void++

@@ -23,7 +23,8 @@ const lawSlots = 2
 const lawKeepDays = 14
 
 var (
-	lawKinds   = []connexa.Kind{connexa.Ping, connexa.Login}
+	lawKinds   = []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed}
+	lawRuns    = []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}
 	lawResults = []lawResult{
 		{connexa.Answered, connexa.MarkGood}, {connexa.LoggedIn, connexa.MarkGood}, {connexa.Fast, connexa.MarkGood}, {connexa.Slow, connexa.MarkSlow},
 		{connexa.NoAnswer, connexa.MarkBad}, {connexa.NoTunnel, connexa.MarkBad}, {connexa.LoginRefused, connexa.MarkBad},
@@ -51,6 +52,8 @@ type lawPanel struct {
 	runs   []*lawRun
 	jobs   []*lawJob
 	claims []*lawClaim
+
+	jobsPruned bool // the groups of old runs have holes
 }
 
 // TestTheLawHoldsInAnyOrder lets people, workers, crashes and the clock loose on
@@ -155,15 +158,15 @@ func (p *lawPanel) close(t *rapid.T) {
 // What workers do.
 
 func (p *lawPanel) startRun(t *rapid.T) {
-	kind := rapid.SampledFrom(lawKinds).Draw(t, "kind")
+	kind := rapid.SampledFrom(lawRuns).Draw(t, "kind")
 	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
 	p.start(t, kind, picked)
 	if rapid.Bool().Draw(t, "and claim") {
-		p.take(t, kind, lawSlots)
+		p.take(t, kind.First(), lawSlots)
 	}
 }
 
-func (p *lawPanel) start(t *rapid.T, kind connexa.Kind, picked int) {
+func (p *lawPanel) start(t *rapid.T, kind connexa.RunKind, picked int) {
 	ids := []int64{1 << 40} // one that never was
 	run := &lawRun{kind: kind, state: connexa.RunRunning}
 	for slot, n := range p.slots {
@@ -172,7 +175,7 @@ func (p *lawPanel) start(t *rapid.T, kind connexa.Kind, picked int) {
 			run.Total++
 		}
 	}
-	got, err := p.d.StartRun(p.ctx, connexa.NewRun{Kind: connexa.RunKind(kind), By: "ann", Selection: connexa.Selection{IDs: ids}})
+	got, err := p.d.StartRun(p.ctx, connexa.NewRun{Kind: kind, By: "ann", Selection: connexa.Selection{IDs: ids}})
 	if run.Total == 0 {
 		if connexa.CodeOf(err) != connexa.Invalid {
 			t.Fatalf("a run of nothing: %v", err)
@@ -188,12 +191,22 @@ func (p *lawPanel) start(t *rapid.T, kind connexa.Kind, picked int) {
 		if n == nil || !slices.Contains(ids, n.id) {
 			continue
 		}
-		j := p.liveJob(n, kind)
-		if j == nil {
-			j = p.queue(n, kind)
-		}
-		j.tied = append(j.tied, run)
+		p.tie(n, kind.First(), run)
 	}
+}
+
+// tie makes run wait for a job of n; a live one is joined.
+func (p *lawPanel) tie(n *lawNode, kind connexa.Kind, run *lawRun) {
+	j := p.liveJob(n, kind)
+	if j == nil {
+		j = p.queue(n, kind)
+	}
+	j.tied = append(j.tied, run)
+}
+
+// follow is what comes of a ping that passed.
+func (p *lawPanel) follow(n *lawNode) func(*lawRun) {
+	return func(r *lawRun) { p.tie(n, connexa.Speed, r) }
 }
 
 func (p *lawPanel) queue(n *lawNode, kind connexa.Kind) *lawJob {
@@ -273,12 +286,13 @@ func (p *lawPanel) finish(t *rapid.T) {
 
 // probe is what a person sees as one thing, start, claim and finish, a few times.
 func (p *lawPanel) probe(t *rapid.T) {
-	kind, slot := rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
+	run, slot := rapid.SampledFrom(lawRuns).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
+	kind := run.First()
 	for i, found := range rapid.SliceOfN(rapid.SampledFrom(lawResults), 1, 4).Draw(t, "results") {
 		if i > 0 {
 			p.holds(t)
 		}
-		p.start(t, kind, 1<<slot)
+		p.start(t, run, 1<<slot)
 		p.take(t, kind, lawSlots)
 		for _, c := range p.held(true) {
 			if c.job.node == p.slots[slot] && c.Kind == kind {
@@ -295,7 +309,7 @@ func (p *lawPanel) tell(t *rapid.T, c *lawClaim, found lawResult) {
 		c.job.state = "queued"
 	} else {
 		n.learn(found.fact)
-		want.Runs = c.job.end(found.mark, p.now)
+		want.Runs = c.job.end(found.mark, p.now, p.follow(n))
 		if found.fact != connexa.NoFact {
 			n.checked = p.now
 		}
@@ -382,7 +396,7 @@ func (p *lawPanel) recover(t *rapid.T) {
 			continue
 		}
 		if j.interrupted++; j.interrupted >= maxInterruptions {
-			j.end(connexa.MarkBroken, p.now)
+			j.end(connexa.MarkBroken, p.now, nil)
 		} else {
 			j.state = "queued"
 			want++
@@ -441,7 +455,7 @@ func (p *lawPanel) cancel(t *rapid.T) {
 	r.Void = r.Total - r.Good - r.Slow - r.Bad
 	for _, j := range p.jobs {
 		if j.live() && slices.Contains(j.tied, r) && len(j.wanted()) == 0 {
-			j.end(connexa.MarkCancelled, p.now)
+			j.end(connexa.MarkCancelled, p.now, nil)
 		}
 	}
 }
@@ -535,7 +549,7 @@ func (p *lawPanel) delete(t *rapid.T) {
 	var want []int64
 	for _, j := range p.jobs {
 		if j.live() && j.node == n {
-			want = append(want, j.end(connexa.MarkDeleted, p.now)...)
+			want = append(want, j.end(connexa.MarkDeleted, p.now, nil)...)
 		}
 	}
 	deleted, runs, err := p.d.DeleteNodes(p.ctx, []int64{n.id})
@@ -616,7 +630,9 @@ func (p *lawPanel) prune(t *rapid.T) {
 		n.pruned = n.pruned || len(n.history) < whole
 	}
 	old := func(at time.Time) bool { return p.now.Sub(at) > runsKept }
+	whole := len(p.jobs)
 	p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool { return !j.live() && old(j.ended) })
+	p.jobsPruned = p.jobsPruned || len(p.jobs) < whole
 	p.runs = slices.DeleteFunc(p.runs, func(r *lawRun) bool {
 		return !r.state.Live() && old(r.ended) && !slices.ContainsFunc(p.jobs, func(j *lawJob) bool { return slices.Contains(j.tied, r) })
 	})
@@ -706,6 +722,20 @@ func (p *lawPanel) runsHold(t *rapid.T) {
 		if got.Done() > got.Total || got.State.Live() == (got.Done() == got.Total) || got.State.Live() != got.FinishedAt.IsZero() {
 			t.Fatalf("run %+v does not add up", got)
 		}
+		if p.jobsPruned {
+			continue
+		}
+		groups, err := p.d.RunGroups(p.ctx, got.ID, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0
+		for _, g := range groups {
+			sum += g.Count
+		}
+		if sum != got.Total {
+			t.Fatalf("the groups of run %+v hold %d nodes: %+v", got, sum, groups)
+		}
 	}
 }
 
@@ -766,7 +796,7 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 		}
 	}
 	p.now = p.now.Add(time.Hour) // all that was put off is due
-	for range 2 {                // what was measured on an older revision is done twice
+	for range 4 {                // what was measured on an older revision is done twice, and a ping may be followed
 		for _, kind := range lawKinds {
 			p.take(t, kind, 2*lawSlots)
 		}

@@ -29,9 +29,31 @@ const (
 			reached, cause, latency, control, attempts, lost, down, up, detail)
 		VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	// The state is not among what it sets: that would rewrite an index each time.
+	// The first parameter says that the job is a ping that passed: a ping+speed run
+	// counts the speed job that follows it in its place.
 	tallyRuns = `
-		UPDATE runs SET good = good + ?, slow = slow + ?, bad = bad + ?, void = void + ?
-		WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ? AND cancelled = 0)
-		RETURNING id, good + slow + bad + void >= total`
-	endRun = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
+		UPDATE runs SET good = good + ?2 * (?1 = 0 OR kind <> 'ping+speed'), slow = slow + ?3, bad = bad + ?4, void = void + ?5
+		WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ?6 AND cancelled = 0)
+		RETURNING id, good + slow + bad + void >= total, ?1 = 1 AND kind = 'ping+speed'`
+	// The speed jobs of a run stand in the queue one behind the other, and the
+	// first of them where the queue has come to, so that runs take turns. The
+	// highest id among its jobs is that of the one which was added last.
+	addSpeedJob = `
+		INSERT INTO jobs (node_id, kind, turn)
+		SELECT ?1, 'speed', max(
+			(SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = 'speed' AND turn < ?2),
+			coalesce((SELECT CASE WHEN j.kind = 'speed' THEN j.turn % ?2 + 1 END FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
+				WHERE rj.run_id = ?3 ORDER BY rj.job_id DESC LIMIT 1), 0))
+		WHERE true ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`
+	tieSpeedJob = `
+		INSERT INTO run_jobs (run_id, job_id) SELECT ?, id FROM jobs WHERE node_id = ? AND kind = 'speed' AND finished_at IS NULL
+		ON CONFLICT DO NOTHING`
+	followPing = `UPDATE run_jobs SET followed = 1 WHERE run_id = ? AND job_id = ?`
+	// A job whose runs are all paused stands behind all others.
+	parkSpeedJob = `
+		UPDATE jobs SET turn = turn % ?1 + ?1 * NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
+			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')
+		WHERE node_id = ?2 AND kind = 'speed' AND finished_at IS NULL`
+	spendBytes = `INSERT INTO speed_spent (hour, bytes) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET bytes = bytes + excluded.bytes`
+	endRun     = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
 )

@@ -240,7 +240,7 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 	rows, err := d.read.QueryContext(ctx, `
 		WITH mine AS (
 			SELECT j.id, j.node_id, CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.mark END AS mark, j.reached, j.cause
-			FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id WHERE rj.run_id = ?),
+			FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id WHERE rj.run_id = ? AND rj.followed = 0),
 		ranked AS (
 			SELECT *, count(*) OVER (PARTITION BY mark, reached, cause) AS size,
 				row_number() OVER (PARTITION BY mark, reached, cause ORDER BY id) AS place FROM mine)
@@ -275,7 +275,7 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 // one of marks; a cause that is not nil narrows it to that cause.
 func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error) {
 	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
-		WHERE rj.run_id = ? AND j.node_id IS NOT NULL
+		WHERE rj.run_id = ? AND rj.followed = 0 AND j.node_id IS NOT NULL
 		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.mark END IN (SELECT value FROM json_each(?))`
 	args := []any{id, list(texts(marks))}
 	if cause != nil {

@@ -144,9 +144,26 @@ CREATE TABLE run_jobs (
     run_id    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     job_id    INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     cancelled INTEGER NOT NULL DEFAULT 0 CHECK (cancelled IN (0, 1)), -- this run no longer waits for it
+    followed  INTEGER NOT NULL DEFAULT 0 CHECK (followed IN (0, 1)), -- it passed, and another job of this run tells how the node ended
     PRIMARY KEY (run_id, job_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_jobs_job ON run_jobs (job_id);
+
+-- What speed tests are measured against, in the order in which they are tried.
+CREATE TABLE speed_endpoints (
+    id     INTEGER PRIMARY KEY,
+    place  INTEGER NOT NULL,
+    kind   TEXT    NOT NULL CHECK (kind IN ('own','librespeed','cloudflare','urls')),
+    url    TEXT    NOT NULL DEFAULT '',
+    up_url TEXT    NOT NULL DEFAULT '',
+    token  BLOB    NOT NULL -- sealed
+) STRICT;
+
+-- How many bytes speed tests have moved, by the hour since 1970.
+CREATE TABLE speed_spent (
+    hour  INTEGER PRIMARY KEY,
+    bytes INTEGER NOT NULL
+) STRICT;
 
 -- What happened to a node: every probe, and every change of its status with its reason.
 CREATE TABLE history (
@@ -242,6 +259,8 @@ CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE serve
 DROP TABLE import_lines;
 DROP TABLE import_chunks;
 DROP TABLE history;
+DROP TABLE speed_spent;
+DROP TABLE speed_endpoints;
 DROP TABLE run_jobs;
 DROP TABLE jobs;
 DROP TABLE runs;

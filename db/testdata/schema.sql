@@ -183,6 +183,7 @@ CREATE TABLE run_jobs (
     run_id    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     job_id    INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     cancelled INTEGER NOT NULL DEFAULT 0 CHECK (cancelled IN (0, 1)), -- this run no longer waits for it
+    followed  INTEGER NOT NULL DEFAULT 0 CHECK (followed IN (0, 1)), -- it passed, and another job of this run tells how the node ended
     PRIMARY KEY (run_id, job_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -226,6 +227,20 @@ CREATE INDEX sessions_user ON sessions (user_id);
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE speed_endpoints (
+    id     INTEGER PRIMARY KEY,
+    place  INTEGER NOT NULL,
+    kind   TEXT    NOT NULL CHECK (kind IN ('own','librespeed','cloudflare','urls')),
+    url    TEXT    NOT NULL DEFAULT '',
+    up_url TEXT    NOT NULL DEFAULT '',
+    token  BLOB    NOT NULL -- sealed
+) STRICT;
+
+CREATE TABLE speed_spent (
+    hour  INTEGER PRIMARY KEY,
+    bytes INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE users (

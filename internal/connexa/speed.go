@@ -94,3 +94,10 @@ type SpeedLive struct {
 	Phase SpeedPhase
 	Bits  int64 // a second, over the last quarter
 }
+
+// Uplink is how fast this machine itself is, measured without a tunnel.
+type Uplink struct {
+	At      time.Time   `json:"at"` // zero: never measured
+	Found   Measurement `json:"found"`
+	Problem Text        `json:"problem,omitzero"` // why it could not be measured
+}

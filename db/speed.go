@@ -1,0 +1,165 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// purposeToken binds a sealed token to its column.
+const purposeToken = "speed.token"
+
+// followWithSpeed gives a ping+speed run, whose ping j has passed, the speed job
+// of that node: a live one is joined. From then on that job alone tells how the
+// node ended in the run, so the run still counts each of its nodes once.
+func followWithSpeed(t *fastTx, j connexa.Job, run int64) error {
+	if err := t.exec(addSpeedJob, j.NodeID, parked, run); err != nil {
+		return fmt.Errorf("queue a speed test: %w", err)
+	}
+	if err := t.exec(tieSpeedJob, run, j.NodeID); err != nil {
+		return fmt.Errorf("tie a speed test to its run: %w", err)
+	}
+	if err := t.exec(followPing, run, j.ID); err != nil {
+		return fmt.Errorf("follow a ping: %w", err)
+	}
+	return t.exec(parkSpeedJob, parked, j.NodeID)
+}
+
+// SpeedEndpoints lists what speed tests are measured against, in order, with
+// their tokens.
+func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT kind, url, up_url, token FROM speed_endpoints ORDER BY place, id`)
+	if err != nil {
+		return nil, fmt.Errorf("list speed endpoints: %w", err)
+	}
+	defer rows.Close()
+	var list []connexa.Endpoint
+	for rows.Next() {
+		var (
+			e      connexa.Endpoint
+			sealed []byte
+		)
+		if err := rows.Scan(&e.Kind, &e.URL, &e.UpURL, &sealed); err != nil {
+			return nil, fmt.Errorf("list speed endpoints: %w", err)
+		}
+		if len(sealed) > 0 {
+			token, err := d.ring.open(purposeToken, sealed)
+			if err != nil {
+				return nil, fmt.Errorf("speed endpoint %s: %w", e.Name(), err)
+			}
+			e.Token = connexa.Secret(token)
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// ChangeSpeedEndpoints reads the endpoints, lets change alter the list and writes
+// it, in one transaction. An error of change changes nothing.
+func (d *DB) ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.Endpoint) ([]connexa.Endpoint, error)) error {
+	// What is read here cannot change before it is written: the list is short, and
+	// whoever changes it comes through the one writer.
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		old, err := d.SpeedEndpoints(ctx)
+		if err != nil {
+			return err
+		}
+		list, err := change(old)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM speed_endpoints`); err != nil {
+			return fmt.Errorf("write speed endpoints: %w", err)
+		}
+		for i, e := range list {
+			sealed := []byte{}
+			if e.Token != "" {
+				sealed = d.ring.seal(purposeToken, []byte(e.Token.Reveal()))
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO speed_endpoints (place, kind, url, up_url, token) VALUES (?, ?, ?, ?, ?)`,
+				i, e.Kind, e.URL, e.UpURL, sealed); err != nil {
+				return fmt.Errorf("write speed endpoint %s: %w", e.Name(), err)
+			}
+		}
+		return nil
+	})
+}
+
+// spentKept is how long it is known what an hour has cost.
+const spentKept = 62 * 24
+
+func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
+
+// SpeedSpent is how many bytes speed tests have moved since the current hour
+// began, and since the current month did, in UTC.
+func (d *DB) SpeedSpent(ctx context.Context) (hour, month int64, err error) {
+	now := d.now().UTC()
+	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	err = d.read.QueryRowContext(ctx, `SELECT coalesce(sum(bytes) FILTER (WHERE hour = ?), 0), coalesce(sum(bytes), 0) FROM speed_spent WHERE hour >= ?`,
+		hourOf(now), hourOf(first)).Scan(&hour, &month)
+	if err != nil {
+		return 0, 0, fmt.Errorf("what speed tests have cost: %w", err)
+	}
+	return hour, month, nil
+}
+
+// SpendSpeed counts bytes that a speed test has moved and that no result tells of.
+func (d *DB) SpendSpeed(ctx context.Context, bytes int64) error {
+	now := hourOf(d.now())
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, spendBytes, now, bytes); err != nil {
+			return fmt.Errorf("count the cost of a speed test: %w", err)
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM speed_spent WHERE hour < ?`, now-spentKept)
+		return err
+	})
+}
+
+// uplinkSetting is where the last measurement of this machine's own uplink is kept.
+const uplinkSetting = "uplink"
+
+// Uplink is the last measurement of this machine's own uplink; the zero Uplink
+// when there is none.
+func (d *DB) Uplink(ctx context.Context) (u connexa.Uplink, err error) {
+	var text string
+	switch err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM settings WHERE name = ?), '')`, uplinkSetting).Scan(&text); {
+	case err != nil:
+		return u, fmt.Errorf("read the uplink: %w", err)
+	case text == "":
+		return u, nil
+	}
+	if err := json.Unmarshal([]byte(text), &u); err != nil {
+		return u, fmt.Errorf("read the uplink: %w", err)
+	}
+	return u, nil
+}
+
+// SetUplink keeps a measurement of this machine's own uplink.
+func (d *DB) SetUplink(ctx context.Context, u connexa.Uplink) error {
+	text, err := json.Marshal(u)
+	if err != nil {
+		return fmt.Errorf("keep the uplink: %w", err)
+	}
+	return d.tx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, uplinkSetting, string(text)) })
+}
+
+// LastSpeed returns the newest row of a node's history that holds a measurement;
+// NotFound when there is none.
+func (d *DB) LastSpeed(ctx context.Context, nodeID int64) (connexa.Entry, error) {
+	e, err := scanEntry(d.read.QueryRowContext(ctx, `
+		SELECT `+historyColumns+` FROM history WHERE node_id = ? AND kind = 'speed' AND down IS NOT NULL AND stale = 0 ORDER BY id DESC LIMIT 1`, nodeID))
+	return e, translate(err)
+}
+
+// SpeedUsed says whether a speed test has moved anything since then.
+func (d *DB) SpeedUsed(ctx context.Context, since time.Time) (used bool, err error) {
+	err = d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM speed_spent WHERE hour >= ?)`, hourOf(since)).Scan(&used)
+	if err != nil {
+		return false, fmt.Errorf("whether speed tests are used: %w", err)
+	}
+	return used, nil
+}
