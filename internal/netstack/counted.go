@@ -2,7 +2,6 @@ package netstack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -44,7 +43,7 @@ func (c *Counted) Abort() {
 }
 
 // DialCounted connects to an address over TCP and counts what is acknowledged.
-// The error is a *net.OpError.
+// The error is a *net.OpError, with an errno in it where there is one.
 func (s *Stack) DialCounted(ctx context.Context, to netip.AddrPort) (*Counted, error) {
 	c, err := s.dialCounted(ctx, to)
 	if err != nil {
@@ -84,24 +83,4 @@ func (s *Stack) dialCounted(ctx context.Context, to netip.AddrPort) (*Counted, e
 		return nil, err
 	}
 	return &Counted{TCPConn: gonet.NewTCPConn(wq, ep), ep: ep, flows: &s.end.flows, flow: f}, nil
-}
-
-// connect waits until ep is connected.
-func connect(ctx context.Context, ep tcpip.Endpoint, wq *waiter.Queue, to tcpip.FullAddress) error {
-	entry, ready := waiter.NewChannelEntry(waiter.WritableEvents)
-	wq.EventRegister(&entry)
-	defer wq.EventUnregister(&entry)
-	fail := ep.Connect(to)
-	if _, started := fail.(*tcpip.ErrConnectStarted); started {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ready:
-		}
-		fail = ep.LastError()
-	}
-	if fail != nil {
-		return errors.New(fail.String())
-	}
-	return nil
 }

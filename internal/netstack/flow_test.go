@@ -3,9 +3,11 @@ package netstack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +22,9 @@ func TestFlowCounts(t *testing.T) {
 		size  int
 		ack   uint32
 	}
-	sent := func(seq uint32, size int) step { return step{out: true, seq: seq, flags: header.TCPFlagAck, size: size} }
+	sent := func(seq uint32, size int) step {
+		return step{out: true, seq: seq, flags: header.TCPFlagAck, size: size}
+	}
 	acked := func(n uint32) step { return step{ack: n} }
 	syn := func(seq uint32) step { return step{out: true, seq: seq, flags: header.TCPFlagSyn} }
 	fin := func(seq uint32, size int) step {
@@ -166,6 +170,8 @@ func TestDialCountedErrors(t *testing.T) {
 	if c, err := a.DialCounted(t.Context(), netip.AddrPortFrom(addrB, 81)); err == nil {
 		c.Abort()
 		t.Error("a port where nobody listens")
+	} else if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a port where nobody listens: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

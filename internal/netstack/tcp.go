@@ -34,25 +34,32 @@ func (s *Stack) dialTCP(ctx context.Context, to tcpip.FullAddress) (net.Conn, er
 	if terr != nil {
 		return nil, errnoOf(terr)
 	}
+	if err := connect(ctx, ep, &queue, to); err != nil {
+		ep.Close()
+		return nil, err
+	}
+	keepAlive(ep)
+	return gonet.NewTCPConn(&queue, ep), nil
+}
+
+// connect waits until ep is connected. The caller closes it.
+func connect(ctx context.Context, ep tcpip.Endpoint, queue *waiter.Queue, to tcpip.FullAddress) error {
 	ended, wake := waiter.NewChannelEntry(waiter.WritableEvents)
 	queue.EventRegister(&ended)
 	defer queue.EventUnregister(&ended)
-	terr = ep.Connect(to)
+	terr := ep.Connect(to)
 	if _, begun := terr.(*tcpip.ErrConnectStarted); begun {
 		select {
 		case <-wake:
 			terr = ep.LastError()
 		case <-ctx.Done():
-			ep.Close()
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 	if terr != nil {
-		ep.Close()
-		return nil, errnoOf(terr)
+		return errnoOf(terr)
 	}
-	keepAlive(ep)
-	return gonet.NewTCPConn(&queue, ep), nil
+	return nil
 }
 
 func keepAlive(ep tcpip.Endpoint) {
