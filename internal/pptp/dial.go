@@ -198,7 +198,7 @@ func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr, widened
 	// servers have the better one more often than not.
 	nudge := s.server.Vendor != "linux"
 	s.link = newLink(&s.cfg, linkHooks{
-		send: s.sendFrame, event: s.log.add, keyed: s.keyed, flush: s.flush,
+		send: s.sendFrame, event: s.log.add, keyed: s.keyed, flush: s.flush, astray: s.astray,
 		reached: func(step Step, note string) { s.climb.reached(step, note) },
 	}, nudge)
 	s.link.login.widened = widened

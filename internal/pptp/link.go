@@ -32,6 +32,10 @@ const ccpPatience = 50 * time.Millisecond
 // keys differ; now and then one is only a damaged packet.
 const strangerWindow = 10 * time.Second
 
+// correctPause is how long after a correction of the stateful stream complaints
+// may still be about packets before it: pptpd holds some for 0.3 s.
+const correctPause = 500 * time.Millisecond
+
 // linkHooks are what a link calls, always from within its own methods.
 type linkHooks struct {
 	send    func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
@@ -39,6 +43,7 @@ type linkHooks struct {
 	reached func(Step, string)
 	keyed   func(*mppe.Encryptor, *mppe.Decryptor) // nil: that direction is plain
 	flush   func()                                 // the server lost packets and wants a new stream
+	astray  func()                                 // the server reads the stream with another key
 }
 
 // link is the client's end of a PPP link: LCP, then the login, then CCP, then
@@ -70,6 +75,8 @@ type link struct {
 	encDropped    bool // CCP ended without encryption
 	strangers     int  // Protocol-Rejects of protocols that we never sent, in this window
 	firstStranger time.Time
+	resetHeard    bool // the server asked for a new start of the stream at least once
+	correctedAt   time.Time
 	enc           *mppe.Encryptor
 	dec           *mppe.Decryptor
 	lastReqID     int // of the server's last LCP Configure-Request
@@ -357,9 +364,15 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 		}
 	case ppp.MPPE, ppp.IPv4, ppp.IPv6, ppp.LCP:
 	default:
-		// A server with another key makes random protocols of our packets. In
-		// stateful mode a loss does that, too, and the next new key ends it.
-		if l.ccpo.Send == 0 || l.ccpo.Send&ppp.MPPEStateless == 0 {
+		// A server with another key makes random protocols of our packets.
+		switch {
+		case l.ccpo.Send == 0:
+			return
+		case l.resetHeard:
+			if l.now.Sub(l.correctedAt) >= correctPause {
+				l.correctedAt = l.now
+				l.hooks.astray()
+			}
 			return
 		}
 		if l.now.Sub(l.firstStranger) > strangerWindow {
@@ -533,6 +546,7 @@ func (l *link) ccpExtra(p ppp.Packet) bool {
 	switch p.Code {
 	case ppp.ResetRequest:
 		if l.enc != nil {
+			l.resetHeard = l.ccpo.Send&ppp.MPPEStateless == 0
 			l.hooks.flush()
 		}
 		l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetAck, ID: p.ID})

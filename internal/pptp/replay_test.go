@@ -59,6 +59,7 @@ func newReplay(t *testing.T, cfg Config) *replay {
 		reached: func(s Step, _ string) { r.steps = append(r.steps, s) },
 		keyed:   func(e *mppe.Encryptor, d *mppe.Decryptor) { r.enc, r.dec = e, d },
 		flush:   func() {},
+		astray:  func() {},
 	}, false)
 	r.link.start(r.now)
 	return r

@@ -438,9 +438,18 @@ func (s *Session) keyed(enc *mppe.Encryptor, dec *mppe.Decryptor) {
 }
 
 func (s *Session) flush() {
+	dec := s.dec.Load()
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
 	if s.enc != nil {
-		s.enc.Flush(false)
+		s.enc.Flush(dec != nil && dec.PeerKeepsKey())
+	}
+}
+
+func (s *Session) astray() {
+	s.txMu.Lock()
+	defer s.txMu.Unlock()
+	if s.enc != nil {
+		s.enc.Astray()
 	}
 }

@@ -3,6 +3,7 @@ package mppe
 import (
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 )
 
 // What Open says of a packet that gives no plain text. None of them ends the
@@ -37,8 +38,8 @@ const maxFlushes = 8
 type Decryptor struct {
 	keys      schedule // cur is the key of packet count in stateless mode, else of the stream
 	stateless bool
-	keepsKey  bool
-	count     uint16 // of the next packet
+	keepsKey  atomic.Bool // the only field that others may read
+	count     uint16      // of the next packet
 	data      cipher
 	pair      cipher
 	scratch   cipher
@@ -63,8 +64,9 @@ func NewDecryptor(start Key, strength Strength, stateless bool) *Decryptor {
 }
 
 // PeerKeepsKey reports whether the peer was seen to restart its stream without
-// a new key after a Reset-Request, as RFC 3078 has it and Linux does not.
-func (d *Decryptor) PeerKeepsKey() bool { return d.keepsKey }
+// a new key after a Reset-Request, as RFC 3078 has it and Linux does not. It may
+// be asked at any time.
+func (d *Decryptor) PeerKeepsKey() bool { return d.keepsKey.Load() }
 
 // Open decrypts frame, header included, into dst and returns the number of
 // bytes. dst must not overlap frame and be no shorter than its contents. State
@@ -220,12 +222,12 @@ func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 		cur = d.keys.after(cur)
 		if d.opensWith(dst, src, cur) {
 			d.believe(cur, count)
-			d.keepsKey = d.keepsKey && atFlag
+			d.keepsKey.Store(d.keepsKey.Load() && atFlag)
 			return nil
 		}
 		if try == 0 && !atFlag && d.opensWith(dst, src, keeps) {
 			d.believe(keeps, count)
-			d.keepsKey = true
+			d.keepsKey.Store(true)
 			return nil
 		}
 	}

@@ -26,8 +26,11 @@ type Encryptor struct {
 	keys      schedule
 	stateless bool
 	count     uint16 // of the next packet
-	flush     bool
-	restart   bool // a flush restarts the stream and keeps the key
+	flush     bool   // the next packet starts the stream anew
+	changes   int    // how often its key changes then; with always, at a flag packet too
+	always    bool
+	quiet     int // packets since the peer was last known to be astray
+	leg, left int // of the search, see Astray
 	data      cipher
 	pair      cipher
 	scratch   cipher
@@ -55,12 +58,17 @@ func (e *Encryptor) Seal(frame []byte) {
 		e.keys.cur = e.keys.fork(&e.data, &e.scratch, e.keys.cur)
 	case e.count&flagMask == flagMask || e.flush:
 		bits |= bitFlushed
-		if e.count&flagMask == flagMask || !e.restart {
+		changes := 1
+		if e.flush && (e.always || e.count&flagMask != flagMask) {
+			changes = e.changes
+		}
+		for range changes {
 			e.keys.cur = e.keys.after(e.keys.cur)
 		}
 		e.data.key(&e.keys.cur)
 		e.flush = false
 	}
+	e.quiet++
 	e.header(frame, bits)
 	e.data.xor(frame[Overhead:], frame[Overhead:])
 }
@@ -92,6 +100,42 @@ func (e *Encryptor) header(frame []byte, bits uint16) {
 // also changes the key, on both sides. keepKey chooses the RFC's way, see
 // Decryptor.PeerKeepsKey.
 func (e *Encryptor) Flush(keepKey bool) {
-	e.flush = !e.stateless
-	e.restart = keepKey
+	if e.stateless || e.flush {
+		return
+	}
+	e.flush, e.always, e.changes = true, false, 1
+	if keepKey {
+		e.changes = 0
+	}
+}
+
+// settled is how many packets without a complaint say that the peer is in step.
+const settled = 64
+
+// Astray is told when what the peer decrypts is no protocol to it. A Linux peer
+// changes its key with every flushed packet that it gets, so each one that is
+// lost on the way leaves it a key behind, for ever if nothing is done. The next
+// packet is flushed then, and lets the peer catch up by one. A complaint that
+// came late and was heeded twice puts it ahead instead: when catching up does not
+// help, the search turns round for a moment, and then goes further.
+func (e *Encryptor) Astray() {
+	if e.stateless || e.flush {
+		return
+	}
+	if e.quiet > settled {
+		e.leg, e.left = 0, 0
+	}
+	e.quiet = 0
+	if e.left == 0 {
+		e.leg++
+		e.left = 2
+		if e.leg%2 == 1 {
+			e.left = min(2*e.leg, 16)
+		}
+	}
+	e.left--
+	e.flush, e.always, e.changes = true, true, 0
+	if e.leg%2 == 0 {
+		e.changes = 2
+	}
 }

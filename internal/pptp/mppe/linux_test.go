@@ -1,0 +1,97 @@
+package mppe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+// linux is the receiving side of a Linux server in stateful mode: what Linux
+// 5.10 does in mppe_decompress. It never looks whether what comes out makes
+// sense, and changes its key with every flushed packet that it gets.
+type linux struct {
+	keys    schedule
+	data    cipher
+	count   uint16
+	discard bool
+}
+
+func newLinux(start Key) *linux {
+	l := &linux{keys: newSchedule(start, Bits128), count: countMask}
+	l.data.key(&l.keys.cur)
+	return l
+}
+
+// open returns nil for what it throws away.
+func (l *linux) open(frame []byte) []byte {
+	bits := binary.BigEndian.Uint16(frame)
+	count, flushed := bits&countMask, bits&bitFlushed != 0
+	switch {
+	case !l.discard:
+		l.count = (l.count + 1) & countMask
+		if count != l.count {
+			l.discard = true
+			return nil
+		}
+	case !flushed:
+		return nil
+	default:
+		for l.count&^flagMask != count&^flagMask {
+			l.keys.cur = l.keys.after(l.keys.cur)
+			l.count = (l.count + 256) & countMask
+		}
+		l.discard, l.count = false, count
+	}
+	if flushed {
+		l.keys.cur = l.keys.after(l.keys.cur)
+		l.data.key(&l.keys.cur)
+	}
+	dst := make([]byte, len(frame)-Overhead)
+	l.data.xor(dst, frame[Overhead:])
+	return dst
+}
+
+// A Linux server gets back into step whatever is lost: data, flushed packets,
+// its requests and its complaints. Both of these come a few packets late.
+func TestLinuxServerGetsBackIntoStep(t *testing.T) {
+	key, _ := KeysV2(hashHash, ntResponse)
+	for _, percent := range []int{1, 2, 5, 10, 20} {
+		for seed := range uint64(20) {
+			e, server := NewEncryptor(key, Bits128, false), newLinux(key)
+			r := rand.New(rand.NewPCG(seed, uint64(percent)))
+			lost := func() bool { return r.IntN(100) < percent }
+			var request, complaint int // the packet with which each arrives
+			run, longest := 0, 0
+			for n := 1; n <= 20_000; n++ {
+				if request == n {
+					e.Flush(false)
+				}
+				if complaint == n {
+					e.Astray()
+				}
+				p := ip(n, 40)
+				f := seal(e, p)
+				run++
+				longest = max(longest, run)
+				if lost() {
+					continue
+				}
+				got := server.open(f)
+				switch {
+				case got == nil:
+					if request <= n && !lost() {
+						request = n + 1 + r.IntN(3)
+					}
+				case bytes.Equal(got, p):
+					run = 0
+				case complaint <= n && !lost():
+					complaint = n + 1 + r.IntN(3)
+				}
+			}
+			if longest > 100+20*percent {
+				t.Errorf("%d %% lost, seed %d: %d packets in a row were not read", percent, seed, longest)
+			}
+		}
+	}
+}
