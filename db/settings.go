@@ -24,6 +24,17 @@ func settingFields(s *connexa.Settings) []settingField {
 			get:  func() string { return string(s.Encryption) },
 			set:  func(v string) error { s.Encryption = connexa.EncryptionPolicy(v); return nil },
 		},
+		{
+			name: "speed_mode",
+			get:  func() string { return string(s.Speed.Mode) },
+			set:  func(v string) error { s.Speed.Mode = connexa.SpeedMode(v); return nil },
+		},
+		number("speed_at_once", &s.Speed.AtOnce),
+		number("speed_quick_mb", &s.Speed.QuickMB),
+		number("speed_full_mb", &s.Speed.FullMB),
+		number("speed_slow_kbit", &s.Speed.SlowKbit),
+		number("speed_hour_gb", &s.Speed.HourGB),
+		number("speed_month_gb", &s.Speed.MonthGB),
 		moment("key_confirmed", &s.KeyConfirmed),
 		moment("gre_passed", &s.GREPassed),
 	}

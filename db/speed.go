@@ -96,15 +96,15 @@ func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
 // SpeedSpent is how many bytes speed tests have moved since the current hour
 // began, and since the current month did, in UTC.
-func (d *DB) SpeedSpent(ctx context.Context) (hour, month int64, err error) {
+func (d *DB) SpeedSpent(ctx context.Context) (spent connexa.SpeedSpent, err error) {
 	now := d.now().UTC()
 	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	err = d.read.QueryRowContext(ctx, `SELECT coalesce(sum(bytes) FILTER (WHERE hour = ?), 0), coalesce(sum(bytes), 0) FROM speed_spent WHERE hour >= ?`,
-		hourOf(now), hourOf(first)).Scan(&hour, &month)
+		hourOf(now), hourOf(first)).Scan(&spent.Hour, &spent.Month)
 	if err != nil {
-		return 0, 0, fmt.Errorf("what speed tests have cost: %w", err)
+		return spent, fmt.Errorf("what speed tests have cost: %w", err)
 	}
-	return hour, month, nil
+	return spent, nil
 }
 
 // SpendSpeed counts bytes that a speed test has moved and that no result tells of.

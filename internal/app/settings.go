@@ -17,14 +17,14 @@ func (a *App) CurrentSettings(ctx context.Context) (connexa.Settings, error) {
 }
 
 // ChangeSettings puts fresh in place of the settings, or says with FieldErrors
-// what is out of bounds. Whether the key was confirmed is not a setting that a
-// form can change.
+// what is out of bounds. Whether the key was confirmed and whether GRE works are
+// not settings that a form can change, and speed tests have a form of their own.
 func (a *App) ChangeSettings(ctx context.Context, fresh connexa.Settings) error {
-	if err := fresh.Check(); err != nil {
-		return err
-	}
 	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
-		fresh.KeyConfirmed = s.KeyConfirmed
+		fresh.KeyConfirmed, fresh.GREPassed, fresh.Speed = s.KeyConfirmed, s.GREPassed, s.Speed
+		if err := fresh.Check(); err != nil {
+			return err
+		}
 		*s = fresh
 		return nil
 	})

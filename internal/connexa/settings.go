@@ -13,6 +13,7 @@ type Settings struct {
 	KeyConfirmed   time.Time        // when the admin said that a copy of the key is kept; zero: not yet
 	GREPassed      time.Time        // when a session from this machine first passed gre; zero: never
 	HistoryRawDays int              // how long every probe is kept, 1 to 365
+	Speed          SpeedSettings
 }
 
 // DefaultSettings are those of a new panel.
@@ -20,6 +21,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Concurrency: 256, ConnectRate: 100, PerNetwork: 16, PerAddress: 2,
 		PingAttempts: 3, Encryption: EncryptionPreferred, HistoryRawDays: 14,
+		Speed: DefaultSpeedSettings(),
 	}
 }
 
@@ -41,6 +43,7 @@ func (s Settings) Check() error {
 			errs.Add(f.name, "field.bounds", f.low, f.high)
 		}
 	}
+	s.Speed.check(errs)
 	switch s.Encryption {
 	case EncryptionPreferred, EncryptionRequired, EncryptionOff:
 	default:
