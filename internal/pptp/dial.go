@@ -194,13 +194,10 @@ func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr, widened
 		conn.Close()
 		return nil, s.dialError(err)
 	}
-	// pptpd's pppd hangs up when it is asked for a better login than it has; other
-	// servers have the better one more often than not.
-	nudge := s.server.Vendor != "linux"
 	s.link = newLink(&s.cfg, linkHooks{
 		send: s.sendFrame, event: s.log.add, keyed: s.keyed, flush: s.flush, astray: s.astray,
 		reached: func(step Step, note string) { s.climb.reached(step, note) },
-	}, nudge)
+	}, s.server.Vendor == "linux")
 	s.link.login.widened = widened
 	s.climb = d.climb
 	return s, nil

@@ -67,7 +67,7 @@ type link struct {
 	heldIPCP *ppp.Packet // came too early, is answered in time
 	ccpAt    time.Time   // when CCP begins, if the server does not begin it
 
-	nudge         bool // ask a server that begins with a weak login for a better one
+	pppd          bool // the server is pptpd with pppd, whose quirks are known
 	nudged        bool
 	declined      string // the cause of a login method not taken, when the server offers no other
 	declinedName  string
@@ -90,8 +90,8 @@ type link struct {
 	terminated    bool // the server acknowledged our Terminate-Request, or sent its own
 }
 
-func newLink(cfg *Config, hooks linkHooks, nudge bool) *link {
-	l := &link{cfg: cfg, hooks: hooks, nudge: nudge, lastReqID: -1}
+func newLink(cfg *Config, hooks linkHooks, pppd bool) *link {
+	l := &link{cfg: cfg, hooks: hooks, pppd: pppd, lastReqID: -1}
 	l.lcpo = ppp.LCPOptions{MRU: DefaultMTU, Magic: l.magic(), Compress: true, TakeAuth: l.takeAuth, NewMagic: l.magic}
 	l.lcp = ppp.NewNegotiation(ppp.LCP, &l.lcpo, ppp.Timing{}, ppp.Hooks{
 		Send: l.send, Up: l.lcpUp, Finished: l.lcpFinished, Extra: l.lcpExtra,
@@ -189,6 +189,11 @@ func (l *link) tick(now time.Time) {
 	l.lcp.Tick(now)
 	if l.phase == phaseDead {
 		return
+	}
+	if l.pppd && l.heldIPCP != nil && l.ccpo.Send != 0 && !now.Before(l.ccp.Deadline()) {
+		// pppd says nothing of IPCP before the MPPE that it asks for is agreed on,
+		// and hangs up when it is asked for that again.
+		l.ccp.Assume(now)
 	}
 	for _, n := range []*ppp.Negotiation{l.ccp, l.ipcp} {
 		if n != nil {

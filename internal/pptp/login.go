@@ -52,7 +52,9 @@ func (l *link) takeAuth(a ppp.Auth) (bool, ppp.Auth) {
 		return false, ppp.AuthMSCHAPv2
 	}
 	take := func(strong bool) (bool, ppp.Auth) {
-		if !strong && l.nudge && !l.nudged {
+		// pppd hangs up when it is asked for a better login than it has; other
+		// servers have the better one more often than not.
+		if !strong && !l.pppd && !l.nudged {
 			l.nudged = true
 			return false, ppp.AuthMSCHAPv2
 		}

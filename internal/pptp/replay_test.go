@@ -60,7 +60,7 @@ func newReplay(t *testing.T, cfg Config) *replay {
 		keyed:   func(e *mppe.Encryptor, d *mppe.Decryptor) { r.enc, r.dec = e, d },
 		flush:   func() {},
 		astray:  func() {},
-	}, false)
+	}, true)
 	r.link.start(r.now)
 	return r
 }
@@ -217,6 +217,44 @@ func TestCaptures(t *testing.T) {
 				compareSealed(t, r.enc, c.plainFromUs, fromUs)
 			}
 		})
+	}
+}
+
+// pppd hangs up when CCP is negotiated anew after it was agreed on, so a lost
+// Configure-Ack must not make us ask again.
+func TestLostAckOfPppd(t *testing.T) {
+	c := loadCapture(t, "mppe128")
+	random := &fixedRandom{}
+	for _, f := range c.frames {
+		if !f.fromServer && f.proto == ppp.CHAP {
+			random.challenge = f.body[5:21]
+		}
+	}
+	r := newReplay(t, Config{Login: "alice", Password: "wonderland-1", Random: random})
+	lost := false
+	for _, f := range c.frames {
+		if !f.fromServer || f.proto == ppp.MPPE {
+			continue
+		}
+		if f.proto == ppp.CCP && f.packet(t).Code == ppp.ConfigureAck {
+			lost = true
+			continue
+		}
+		r.serve(f, 0)
+		if f.proto == ppp.IPCP && r.link.phase == phaseEncryption {
+			asked := r.asked[ppp.CCP].ID
+			r.now = r.now.Add(time.Second)
+			r.link.tick(r.now)
+			if r.asked[ppp.CCP].ID != asked {
+				t.Error("MPPE was asked for again")
+			}
+		}
+		if r.link.phase == phaseUp {
+			break
+		}
+	}
+	if !lost || r.link.phase != phaseUp || r.link.encryption() != "MPPE-128 stateless" {
+		t.Errorf("phase %d, %s, %v", r.link.phase, r.link.encryption(), r.link.err)
 	}
 }
 

@@ -171,6 +171,17 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 	}
 }
 
+// Assume takes our last request for acknowledged, when the peer could not go on
+// as it does without having agreed: its Ack was lost.
+func (n *Negotiation) Assume(now time.Time) {
+	if n.state != AckSent {
+		return
+	}
+	n.now = now
+	n.policy.Acked()
+	n.step(evAck)
+}
+
 // isAnswer reports whether p answers our last request, which is still open.
 func (n *Negotiation) isAnswer(p Packet) bool {
 	return n.state >= ReqSent && p.ID == n.id
