@@ -144,7 +144,9 @@ func ParseEndpoint(e Endpoint) (Endpoint, error) {
 	case EndpointURLs:
 		e.Token = ""
 		checkURL(errs, "url", e.URL)
-		checkURL(errs, "up_url", e.UpURL)
+		if e.UpURL != "" { // without it only the download is measured
+			checkURL(errs, "up_url", e.UpURL)
+		}
 	default:
 		errs.Add("kind", "field.endpoint.kind")
 	}

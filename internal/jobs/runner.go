@@ -43,6 +43,10 @@ type Config struct {
 	Online   func() bool                      // whether this machine has any route to the outside
 	Timeout  func(connexa.Kind) time.Duration // of one job; nil: 30 s
 
+	// SpeedHold says why and until when no further speed test may begin while
+	// inHand are running; the zero Text: one may. Nil holds none.
+	SpeedHold func(ctx context.Context, inHand int) (connexa.Text, error)
+
 	GREPassed   bool   // a session from this machine has passed gre before
 	OnGREPassed func() // called once, when the first does; nil: nobody cares
 }
@@ -67,6 +71,7 @@ type Runner struct {
 // loop.
 type result struct {
 	job    connexa.Job
+	lane   *lane
 	probed connexa.Probed
 	free   func() // gives the place at the gate back
 	write  bool   // probed is to be written
@@ -122,12 +127,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	if n > 0 {
 		r.Log.Info("jobs recovered", "count", n)
 	}
-	l := loop{Runner: r, ctx: ctx, kinds: make([]connexa.Kind, 0, len(r.Work)), more: map[connexa.Kind]bool{}, written: make(chan struct{})}
-	for k := range r.Work {
-		l.kinds = append(l.kinds, k)
-		l.more[k] = true
-	}
-	l.watch.left = true
+	l := loop{Runner: r, ctx: ctx, lanes: lanesOf(r.Work), written: make(chan struct{})}
+	l.watch.left, l.held.told = true, true
 	l.run()
 	return nil
 }
@@ -136,14 +137,11 @@ func (r *Runner) Run(ctx context.Context) error {
 type loop struct {
 	*Runner
 	ctx     context.Context
-	kinds   []connexa.Kind
-	more    map[connexa.Kind]bool // the last claim of that kind was full: there is more
-	waiting []connexa.Job         // claimed, not started
-	blocked int                   // of these, how many the gate sent back at the last look
-	running int
+	lanes   []*lane
 	resting bool           // the writer was told that nothing is in hand
 	wg      sync.WaitGroup // the workers
 	written chan struct{}  // closed when the writer is done
+	held    hold           // of the speed tests
 }
 
 func (l *loop) run() {
@@ -154,8 +152,13 @@ func (l *loop) run() {
 	suspects := time.NewTicker(lookAgain)
 	defer suspects.Stop()
 	for l.ctx.Err() == nil {
-		l.claim()
-		later := l.start()
+		var later time.Duration
+		for _, ln := range l.lanes {
+			l.claim(ln)
+			if d := l.start(ln); d > 0 && (later == 0 || d < later) {
+				later = d
+			}
+		}
 		l.rest()
 		var retry <-chan time.Time
 		if later > 0 {
@@ -187,7 +190,10 @@ func (l *loop) run() {
 
 // rest tells the writer, once, that nothing is in hand.
 func (l *loop) rest() {
-	idle := l.running == 0 && len(l.waiting) == 0
+	idle := true
+	for _, ln := range l.lanes {
+		idle = idle && ln.running == 0 && len(ln.waiting) == 0
+	}
 	if idle && !l.resting {
 		select {
 		case l.found <- result{idle: true}:
@@ -198,69 +204,74 @@ func (l *loop) rest() {
 }
 
 func (l *loop) lookEverywhere() {
-	for _, k := range l.kinds {
-		l.more[k] = true
+	for _, ln := range l.lanes {
+		for k := range ln.more {
+			ln.more[k] = true
+		}
 	}
 }
 
 func (l *loop) ended(res result) {
-	l.running--
+	res.lane.running--
 	res.free()
 	l.observe(l.ctx, res)
 }
 
-// claim fills the waiting room.
-func (l *loop) claim() {
-	slots := l.Settings().Concurrency
-	for _, k := range l.kinds {
-		want := slots - l.running + ahead - len(l.waiting) + min(l.blocked, crowd)
-		if !l.more[k] || want < min(batch, slots) {
+// claim fills the waiting room of a lane.
+func (l *loop) claim(ln *lane) {
+	slots := ln.slots(l.Settings())
+	for k := range ln.more {
+		want, least := ln.wants(slots)
+		if !ln.more[k] || want < least {
 			continue
+		}
+		if ln.speed && !l.mayMeasure(ln) {
+			return
 		}
 		jobs, err := l.Store.Claim(l.ctx, k, want)
 		if err != nil {
 			if l.ctx.Err() == nil {
 				l.Log.Error("claim jobs", "kind", string(k), "err", err)
 			}
-			l.more[k] = false
+			ln.more[k] = false
 			continue
 		}
-		l.more[k] = len(jobs) == want
-		l.waiting = append(l.waiting, jobs...)
+		ln.more[k] = len(jobs) == want
+		ln.waiting = append(ln.waiting, jobs...)
 	}
 }
 
 // start starts what may start now. When the gate's rate holds something back it
 // returns after how long to try again.
-func (l *loop) start() time.Duration {
-	slots := l.Settings().Concurrency
+func (l *loop) start(ln *lane) time.Duration {
+	slots := ln.slots(l.Settings())
 	var later time.Duration
-	kept := l.waiting[:0]
-	l.blocked = 0
-	for i, j := range l.waiting {
-		if l.running >= slots || later > 0 {
-			kept = append(kept, l.waiting[i:]...)
+	kept := ln.waiting[:0]
+	ln.blocked = 0
+	for i, j := range ln.waiting {
+		if ln.running >= slots || later > 0 || ln.speed && !l.mayMeasure(ln) {
+			kept = append(kept, ln.waiting[i:]...)
 			break
 		}
 		if l.refusals.holds(j) {
-			l.hold(j)
+			l.hold(ln, j)
 			continue
 		}
 		free, wait, ok := l.gate.TryEnter(j.Address, j.Kind != connexa.Ping)
 		if !ok {
 			later = wait
 			kept = append(kept, j)
-			l.blocked++
+			ln.blocked++
 			continue
 		}
-		l.running++
+		ln.running++
 		work, cancel := context.WithCancelCause(l.ctx)
 		l.mu.Lock()
 		l.cancels[j.ID] = cancel
 		l.mu.Unlock()
 		l.wg.Go(func() {
 			res := l.one(work, j)
-			res.free = free
+			res.free, res.lane = free, ln
 			l.mu.Lock()
 			delete(l.cancels, j.ID)
 			l.mu.Unlock()
@@ -268,15 +279,17 @@ func (l *loop) start() time.Duration {
 			l.found <- res
 		})
 	}
-	clear(l.waiting[len(kept):])
-	l.waiting = kept
+	clear(ln.waiting[len(kept):])
+	ln.waiting = kept
 	return later
 }
 
 // giveBack releases what was claimed and not started, and waits for the rest.
 func (l *loop) giveBack() {
-	for _, j := range l.waiting {
-		l.release(j, time.Time{})
+	for _, ln := range l.lanes {
+		for _, j := range ln.waiting {
+			l.release(j, time.Time{})
+		}
 	}
 	l.wg.Wait()
 	close(l.found) // the workers, who sent on it, are gone
@@ -314,10 +327,10 @@ func (l *loop) write() {
 }
 
 // hold ends a job at an address that refused too many logins. It took no slot.
-func (l *loop) hold(j connexa.Job) {
-	l.running++
+func (l *loop) hold(ln *lane, j connexa.Job) {
+	ln.running++
 	l.wg.Go(func() {
-		l.found <- result{job: j, free: func() {}, write: true, probed: connexa.Probed{
+		l.found <- result{job: j, lane: ln, free: func() {}, write: true, probed: connexa.Probed{
 			Mark: connexa.MarkHeld, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
 		}}
 	})
