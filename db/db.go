@@ -40,7 +40,8 @@ type DB struct {
 	lock        *os.File
 	touches     touches
 	nodes       nodeCache
-	fastTx      fastTx // of the writer's connection; whoever has that has this
+	pruning     pruning // of whoever runs Prune
+	fastTx      fastTx  // of the writer's connection; whoever has that has this
 }
 
 // File is the name of the database inside the data folder.
@@ -131,6 +132,7 @@ func makePrivate(path string) error {
 func (d *DB) Close() error {
 	d.touches.close()
 	d.nodes.facets.background.Wait()
+	d.nodes.fleet.background.Wait()
 	errs := []error{d.closeFast()}
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {

@@ -616,7 +616,7 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 }
 
 func (p *lawPanel) prune(t *rapid.T) {
-	if _, err := p.d.Prune(p.ctx, lawKeepDays); err != nil {
+	if _, err := p.d.Prune(p.ctx, connexa.Keep{Raw: lawKeepDays, Hours: 90, Days: 730}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range p.slots {

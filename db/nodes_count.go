@@ -17,7 +17,8 @@ type nodeCache struct {
 	writes     atomic.Int64 // raised after every commit: without one nothing is old
 	generation atomic.Int64 // raised after nodes came, went or were edited
 	counts     countCache
-	facets     facetCache
+	facets     lagging[connexa.Facets]
+	fleet      lagging[connexa.Fleet]
 }
 
 // fleetChanged is called after the commit of what added, edited or deleted

@@ -36,11 +36,17 @@ func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []
 			if touched, err = d.endJobsOfNodes(ctx, tx, batch); err != nil {
 				return err
 			}
+			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, list(batch)); err != nil {
+				return err
+			}
 			res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(batch))
 			if err != nil {
 				return err
 			}
-			n, err = res.RowsAffected()
+			if n, err = res.RowsAffected(); err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, unrollGone)
 			return err
 		})
 		if err != nil {

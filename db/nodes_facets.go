@@ -5,95 +5,20 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-const (
-	facetWait    = 15 * time.Millisecond
-	facetTimeout = 10 * time.Second
-	facetRest    = 10  // times what the last computation took: an import would keep it busy for good
-	maxFacet     = 300 // values of one facet; who has more finds them with the text
-)
-
-// facetCache keeps the last facets and computes new ones behind.
-type facetCache struct {
-	mu         sync.Mutex
-	value      connexa.Facets
-	writes     int64 // seen when value was computed
-	known      bool
-	rest       time.Time // before it nothing new is computed
-	refresh    *refresh  // nil when none is under way
-	background sync.WaitGroup
-}
-
-// refresh is one computation; done is closed at its end, and then err is set.
-type refresh struct {
-	done chan struct{}
-	err  error
-}
+// maxFacet is how many values a facet has; who looks for others finds them with the text.
+const maxFacet = 300
 
 // Facets returns the values that the filters offer. Once something was written
 // new ones are made, and a page does not wait for those of a large fleet: it
 // gets the old ones, marked so. Whoever gets them must not change them.
 func (d *DB) Facets(ctx context.Context) (connexa.Facets, error) {
-	c := &d.nodes.facets
-	c.mu.Lock()
-	if c.known && (d.nodes.writes.Load() == c.writes || time.Now().Before(c.rest)) {
-		defer c.mu.Unlock()
-		return d.lastFacets(), nil
-	}
-	r, known := c.refresh, c.known
-	if r == nil {
-		r = &refresh{done: make(chan struct{})}
-		c.refresh = r
-		c.background.Go(func() { d.refreshFacets(context.WithoutCancel(ctx), r) })
-	}
-	c.mu.Unlock()
-
-	var enough <-chan time.Time // never, while there is nothing to show
-	if known {
-		enough = time.After(facetWait)
-	}
-	select {
-	case <-r.done:
-		if r.err != nil && !known {
-			return connexa.Facets{}, r.err
-		}
-	case <-enough:
-	case <-ctx.Done():
-		return connexa.Facets{}, ctx.Err()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return d.lastFacets(), nil
-}
-
-// lastFacets is called with the lock held.
-func (d *DB) lastFacets() connexa.Facets {
-	f := d.nodes.facets.value
-	f.Old = d.nodes.writes.Load() != d.nodes.facets.writes
-	return f
-}
-
-func (d *DB) refreshFacets(ctx context.Context, r *refresh) {
-	ctx, cancel := context.WithTimeout(ctx, facetTimeout)
-	defer cancel()
-	writes, start := d.nodes.writes.Load(), time.Now()
-	value, err := d.computeFacets(ctx)
-	c := &d.nodes.facets
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if r.err = err; err != nil {
-		d.log.Warn("count the fleet", "err", err)
-	} else {
-		c.value, c.writes, c.known = value, writes, true
-	}
-	c.rest = time.Now().Add(facetRest * time.Since(start))
-	c.refresh = nil
-	close(r.done)
+	f, old, err := d.nodes.facets.get(ctx, d, 0, d.computeFacets)
+	f.Old = old
+	return f, err
 }
 
 func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {

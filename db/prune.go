@@ -2,28 +2,48 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 const (
+	rollEvery  = time.Minute
 	pruneEvery = 10 * time.Minute
-	pruneBite  = 500 // rows a transaction: the writer is never held for long
-	pruneRest  = 20 * time.Millisecond
 	runsKept   = 90 * 24 * time.Hour
 )
 
-// RunPruning deletes what is too old, in small bites, until ctx is done: probes
-// older than days() that changed no status, and the jobs and runs that ended more
-// than 90 days ago.
-func (d *DB) RunPruning(ctx context.Context, days func() int) error {
-	tick := time.NewTicker(pruneEvery)
+// pruning is where the last round has come to, so that the next one need not
+// look at the same rows again.
+type pruning struct {
+	old        int64 // of the probes that are too old for it
+	upto       int64 // id of the last row of the old ones in a row that it looked at
+	generation int64 // of the fleet: ids come again when nodes take the newest rows with them
+}
+
+// RunHistory keeps the history in shape until ctx is done: it rolls up what was
+// written, notes each day how the fleet stands, and deletes what is older than
+// keep() says; beside it the jobs and runs that ended more than 90 days ago. All
+// of it goes in small bites, so that results and imports come first.
+func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Keep) error {
+	tick := time.NewTicker(rollEvery)
 	defer tick.Stop()
+	var pruned time.Time
 	for {
-		if n, err := d.Prune(ctx, days()); err != nil && ctx.Err() == nil {
-			d.log.Error("prune", "err", err)
-		} else if n > 0 {
-			d.log.Info("pruned", "rows", n)
+		if _, err := d.Roll(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("roll the history up", "err", err)
+		} else if now := d.now(); ctx.Err() == nil && now.Sub(pruned) >= pruneEvery {
+			pruned = now
+			if err := d.NoteFleet(ctx); err != nil && ctx.Err() == nil {
+				d.log.Error("note how the fleet stands", "err", err)
+			}
+			if n, err := d.Prune(ctx, keep()); err != nil && ctx.Err() == nil {
+				d.log.Error("prune", "err", err)
+			} else if n > 0 {
+				d.log.Info("pruned", "rows", n)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -33,68 +53,175 @@ func (d *DB) RunPruning(ctx context.Context, days func() int) error {
 	}
 }
 
-// Prune is one round of RunPruning. It returns how many rows it deleted.
-func (d *DB) Prune(ctx context.Context, days int) (int64, error) {
-	old := d.now().Add(-time.Duration(days) * 24 * time.Hour).UnixMilli()
-	ended := d.now().Add(-runsKept).UnixMilli()
-	// Ids grow with time, so the walk ends at the first young row. What explains
-	// a change of status stays; the cursor keeps it from being looked at again.
-	total, err := d.bites(ctx, func(ctx context.Context, after int64) (last, deleted int64, err error) {
-		rows, err := d.write.QueryContext(ctx, `
-			DELETE FROM history WHERE what = 'probe' AND before = after AND id IN (
-				SELECT id FROM (SELECT id, at FROM history WHERE id > ? ORDER BY id LIMIT ?) WHERE at < ?)
-			RETURNING id`, after, pruneBite, old)
-		ids, err := queryIDs(rows, err)
-		if err != nil {
-			return 0, 0, err
-		}
-		err = d.read.QueryRowContext(ctx, `
-			SELECT coalesce(max(id), 0) FROM (SELECT id, at FROM history WHERE id > ? ORDER BY id LIMIT ?) WHERE at < ?`, after, pruneBite, old).Scan(&last)
-		if len(ids) > 0 {
-			last = max(last, ids[len(ids)-1])
-		}
-		return last, int64(len(ids)), err
-	})
-	if err != nil {
-		return total, fmt.Errorf("prune history: %w", err)
+// Prune deletes what is older than keep says and, first, rolls up what was not
+// yet. Probes that changed a status stay: they explain it. It returns how many
+// rows it deleted.
+func (d *DB) Prune(ctx context.Context, keep connexa.Keep) (total int64, err error) {
+	if _, err := d.Roll(ctx); err != nil {
+		return 0, err
 	}
-	jobs, err := d.bites(ctx, func(ctx context.Context, after int64) (last, deleted int64, err error) {
+	before := func(days int) int64 { return d.now().Add(-time.Duration(days) * 24 * time.Hour).UnixMilli() }
+	ended := d.now().Add(-runsKept).UnixMilli()
+	for _, part := range []struct {
+		name  string
+		prune func(context.Context) (int64, error)
+	}{
+		{"history", func(ctx context.Context) (int64, error) { return d.pruneProbes(ctx, before(keep.Raw)) }},
+		{"hours", func(ctx context.Context) (int64, error) { return d.pruneSums(ctx, "history_hours", before(keep.Hours)) }},
+		{"days", func(ctx context.Context) (int64, error) { return d.pruneSums(ctx, "history_days", before(keep.Days)) }},
+		{"deleted nodes", d.pruneGone},
+		{"jobs", func(ctx context.Context) (int64, error) { return d.pruneJobs(ctx, ended) }},
+		{"runs", func(ctx context.Context) (int64, error) {
+			return d.deleted(ctx, `DELETE FROM runs WHERE finished_at < ? AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE run_id = runs.id)`, ended)
+		}},
+		{"fleet", func(ctx context.Context) (int64, error) {
+			return d.deleted(ctx, `DELETE FROM fleet_days WHERE at < ?`, before(keep.Days))
+		}},
+	} {
+		n, err := part.prune(ctx)
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("prune %s: %w", part.name, err)
+		}
+	}
+	return total, nil
+}
+
+func (d *DB) deleted(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := d.write.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// pruneProbes deletes probes from before old. Ids grow with time, so it ends at
+// the first bite that is all young.
+func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
+	p := &d.pruning
+	if generation := d.nodes.generation.Load(); old < p.old || generation != p.generation { // or more is to be kept than before
+		*p = pruning{generation: generation}
+	}
+	p.old = old
+	after := p.upto
+	return d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+		whole := false
+		err = d.tx(ctx, func(tx *sql.Tx) error {
+			var last, rows, aged int64
+			if err := tx.QueryRowContext(ctx, `
+				SELECT coalesce(max(id), 0), count(*), coalesce(sum(at < ?), 0)
+				FROM (SELECT id, at FROM history WHERE id > ? AND id <= (SELECT upto FROM history_rolled) ORDER BY id LIMIT ?)`,
+				old, after, most).Scan(&last, &rows, &aged); err != nil {
+				return err
+			}
+			done = rows < int64(most) || aged == 0
+			if aged == 0 {
+				return nil
+			}
+			res, err := tx.ExecContext(ctx, `
+				DELETE FROM history WHERE id > ? AND id <= ? AND at < ? AND what = 'probe' AND before = after`, after, last, old)
+			if err != nil {
+				return err
+			}
+			after, whole = last, aged == rows // else there are young ones among them, which age
+			if n, err = res.RowsAffected(); err != nil || n == 0 {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, unrollGone)
+			return err
+		})
+		if err == nil && whole {
+			p.upto = after
+		}
+		return n, done, err
+	})
+}
+
+// pruneSums deletes the sums from before old: they stand at the beginning.
+func (d *DB) pruneSums(ctx context.Context, table string, old int64) (int64, error) {
+	query := `DELETE FROM ` + table + ` WHERE (at, node_id, kind) IN (
+		SELECT at, node_id, kind FROM ` + table + ` WHERE at < ? ORDER BY at, node_id, kind LIMIT ?)`
+	return d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+		n, err := d.deleted(ctx, query, old, most)
+		return n, n < int64(most), err
+	})
+}
+
+// pruneGone deletes the sums of deleted nodes. They are all over the tables, so
+// it looks through them without the writer.
+func (d *DB) pruneGone(ctx context.Context) (total int64, err error) {
+	gone, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM history_gone`))
+	if err != nil || len(gone) == 0 {
+		return 0, err
+	}
+	ids := list(gone)
+	for _, table := range []string{"history_hours", "history_days"} {
+		var at sumKey
+		n, err := d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+			keys, last, seen, err := d.sumsOf(ctx, table, ids, at, 20*most)
+			if err != nil {
+				return 0, false, err
+			}
+			at = last
+			if len(keys) > 0 {
+				err = d.tx(ctx, func(tx *sql.Tx) error {
+					for _, k := range keys {
+						if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE at = ? AND node_id = ? AND kind = ?`, k.at, k.node, k.kind); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			return int64(len(keys)), seen < 20*most, err
+		})
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	_, err = d.deleted(ctx, `DELETE FROM history_gone WHERE node_id IN (SELECT value FROM json_each(?))`, ids)
+	return total, err
+}
+
+// sumsOf looks at the rows of sums after a key, and returns the keys of those
+// that belong to nodes, the last row that it saw and how many it saw.
+func (d *DB) sumsOf(ctx context.Context, table, nodes string, after sumKey, most int) (keys []sumKey, last sumKey, seen int, err error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT at, node_id, kind, node_id IN (SELECT value FROM json_each(?)) FROM `+table+`
+		WHERE (at, node_id, kind) > (?, ?, ?) ORDER BY at, node_id, kind LIMIT ?`, nodes, after.at, after.node, after.kind, most)
+	if err != nil {
+		return nil, after, 0, err
+	}
+	defer rows.Close()
+	last = after
+	for rows.Next() {
+		var gone bool
+		if err := rows.Scan(&last.at, &last.node, &last.kind, &gone); err != nil {
+			return nil, after, 0, err
+		}
+		seen++
+		if gone {
+			keys = append(keys, last)
+		}
+	}
+	return keys, last, seen, rows.Err()
+}
+
+// pruneJobs deletes the jobs that ended before ended. They end nearly in the
+// order in which they were made.
+func (d *DB) pruneJobs(ctx context.Context, ended int64) (int64, error) {
+	after := int64(0)
+	return d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
 		rows, err := d.write.QueryContext(ctx, `
 			DELETE FROM jobs WHERE state = 'done' AND id IN (
 				SELECT id FROM (SELECT id, finished_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?) WHERE finished_at < ?)
-			RETURNING id`, after, pruneBite, ended)
+			RETURNING id`, after, most, ended)
 		ids, err := queryIDs(rows, err)
 		if err != nil || len(ids) == 0 {
-			return 0, 0, err
+			return 0, true, err
 		}
-		return ids[len(ids)-1], int64(len(ids)), nil
+		after = ids[len(ids)-1]
+		return int64(len(ids)), false, nil
 	})
-	if err != nil {
-		return total + jobs, fmt.Errorf("prune jobs: %w", err)
-	}
-	res, err := d.write.ExecContext(ctx, `
-		DELETE FROM runs WHERE finished_at < ? AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE run_id = runs.id)`, ended)
-	if err != nil {
-		return total + jobs, fmt.Errorf("prune runs: %w", err)
-	}
-	runs, err := res.RowsAffected()
-	return total + jobs + runs, err
-}
-
-// bites calls one until it has come to the end, which is last zero, with a rest
-// in between so that results and imports go first.
-func (d *DB) bites(ctx context.Context, one func(ctx context.Context, after int64) (last, deleted int64, err error)) (total int64, err error) {
-	for after := int64(0); ; {
-		last, n, err := one(ctx, after)
-		total += n
-		if err != nil || last == 0 {
-			return total, err
-		}
-		after = last
-		select {
-		case <-ctx.Done():
-			return total, ctx.Err()
-		case <-time.After(pruneRest):
-		}
-	}
 }

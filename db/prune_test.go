@@ -25,7 +25,7 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	probe(connexa.NoAnswer, old) // → ping failed
 	probe(connexa.NoAnswer, old)
 	probe(connexa.NoAnswer, now)
-	if n, err := d.Prune(t.Context(), 14); n != 2 || err != nil {
+	if n, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); n != 2 || err != nil {
 		t.Fatalf("%d rows, %v; want the two that changed nothing", n, err)
 	}
 	history, err := d.NodeHistory(t.Context(), ids[0], 0, 10)
@@ -38,7 +38,7 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	if _, err := d.write.Exec(`UPDATE runs SET finished_at = ? WHERE id < 3`, now.Add(-100*24*time.Hour).UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := d.Prune(t.Context(), 14); n != 5+2 || err != nil {
+	if n, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); n != 5+2 || err != nil {
 		t.Errorf("%d rows, %v; want five jobs and two runs", n, err)
 	}
 }

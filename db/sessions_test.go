@@ -268,7 +268,7 @@ func TestSettings(t *testing.T) {
 	}
 	want := connexa.Settings{
 		Concurrency: 7, ConnectRate: 8, PerNetwork: 9, PerAddress: 10, PingAttempts: 2,
-		Encryption: connexa.EncryptionRequired, KeyConfirmed: *at, HistoryRawDays: 30,
+		Encryption: connexa.EncryptionRequired, KeyConfirmed: *at, HistoryRawDays: 30, HistoryHourDays: 60, HistoryDayDays: 400,
 		Speed: connexa.SpeedSettings{Mode: connexa.SpeedFull, AtOnce: 3, QuickMB: 4, FullMB: 5, SlowKbit: 6, HourGB: 7, MonthGB: 8},
 	}
 	if err := d.ChangeSettings(t.Context(), func(s *connexa.Settings) error { *s = want; return nil }); err != nil {

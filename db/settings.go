@@ -19,6 +19,8 @@ func settingFields(s *connexa.Settings) []settingField {
 		number("per_address", &s.PerAddress),
 		number("ping_attempts", &s.PingAttempts),
 		number("history_raw_days", &s.HistoryRawDays),
+		number("history_hour_days", &s.HistoryHourDays),
+		number("history_day_days", &s.HistoryDayDays),
 		{
 			name: "encryption",
 			get:  func() string { return string(s.Encryption) },

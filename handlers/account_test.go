@@ -121,7 +121,7 @@ func TestSettingsForm(t *testing.T) {
 	p := startPanel(t)
 	b := p.browser().login()
 	b.get("/settings").is(t, http.StatusOK).says(t, `value="256"`).says(t, "banner-key")
-	good := []string{"concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30", "encryption", "required"}
+	good := []string{"concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30", "history_hour_days", "60", "history_day_days", "400", "encryption", "required"}
 	bad := append([]string{"concurrency", "lots"}, good[2:]...)
 	b.post("/settings", bad...).is(t, http.StatusUnprocessableEntity).says(t, `value="lots"`).says(t, "Enter a whole number from 1 to 2,000.").says(t, `aria-invalid="true"`)
 	if s, err := p.db.Settings(t.Context()); err != nil || s != connexa.DefaultSettings() {

@@ -75,7 +75,10 @@ func readSettings(f url.Values) connexa.Settings {
 		PerAddress:     number("per_address"),
 		PingAttempts:   number("ping_attempts"),
 		HistoryRawDays: number("history_raw_days"),
-		Encryption:     connexa.EncryptionPolicy(f.Get("encryption")),
+
+		HistoryHourDays: number("history_hour_days"),
+		HistoryDayDays:  number("history_day_days"),
+		Encryption:      connexa.EncryptionPolicy(f.Get("encryption")),
 	}
 }
 

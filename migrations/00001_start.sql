@@ -193,6 +193,80 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_node ON history (node_id, id);
 
+-- What stays of the probes when they go: their sums over an hour and over a day.
+-- In the order of time, so that they grow at one end and go at the other; a
+-- reference to nodes would have to search them all for every node deleted.
+CREATE TABLE history_hours (
+    at            INTEGER NOT NULL, -- where the hour begins, UTC
+    node_id       INTEGER NOT NULL,
+    kind          TEXT    NOT NULL CHECK (kind IN ('ping','login','speed')),
+    good          INTEGER NOT NULL,
+    slow          INTEGER NOT NULL,
+    bad           INTEGER NOT NULL,
+    void          INTEGER NOT NULL,
+    turns         INTEGER NOT NULL, -- probes that changed the status
+    attempts      INTEGER NOT NULL,
+    lost          INTEGER NOT NULL,
+    latency_count INTEGER NOT NULL,
+    latency_sum   INTEGER NOT NULL,
+    latency_min   INTEGER,
+    latency_max   INTEGER,
+    down_count    INTEGER NOT NULL,
+    down_sum      INTEGER NOT NULL,
+    down_min      INTEGER,
+    down_max      INTEGER,
+    up_count      INTEGER NOT NULL,
+    up_sum        INTEGER NOT NULL,
+    up_min        INTEGER,
+    up_max        INTEGER,
+    PRIMARY KEY (at, node_id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE history_days (
+    at            INTEGER NOT NULL, -- where the day begins, UTC
+    node_id       INTEGER NOT NULL,
+    kind          TEXT    NOT NULL CHECK (kind IN ('ping','login','speed')),
+    good          INTEGER NOT NULL,
+    slow          INTEGER NOT NULL,
+    bad           INTEGER NOT NULL,
+    void          INTEGER NOT NULL,
+    turns         INTEGER NOT NULL, -- probes that changed the status
+    attempts      INTEGER NOT NULL,
+    lost          INTEGER NOT NULL,
+    latency_count INTEGER NOT NULL,
+    latency_sum   INTEGER NOT NULL,
+    latency_min   INTEGER,
+    latency_max   INTEGER,
+    down_count    INTEGER NOT NULL,
+    down_sum      INTEGER NOT NULL,
+    down_min      INTEGER,
+    down_max      INTEGER,
+    up_count      INTEGER NOT NULL,
+    up_sum        INTEGER NOT NULL,
+    up_min        INTEGER,
+    up_max        INTEGER,
+    PRIMARY KEY (at, node_id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX history_days_turns ON history_days (at, node_id, turns) WHERE turns > 0;
+-- The sums hold the probes with ids up to this one.
+CREATE TABLE history_rolled (upto INTEGER NOT NULL) STRICT;
+INSERT INTO history_rolled VALUES (0);
+-- Deleted nodes whose sums are still there.
+CREATE TABLE history_gone (node_id INTEGER PRIMARY KEY) STRICT;
+
+-- The last latencies of a node, packed for the line in its row of the list.
+CREATE TABLE sparks (
+    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    at      INTEGER NOT NULL, -- of the last point
+    points  BLOB    NOT NULL
+) STRICT;
+
+-- How the fleet stood at the end of each day.
+CREATE TABLE fleet_days (
+    at        INTEGER PRIMARY KEY, -- where the day begins, UTC
+    total     INTEGER NOT NULL,
+    validated INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE imports (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     state      TEXT    NOT NULL CHECK (state IN ('reading','mapping','ready','importing','done','cancelled','failed')),
@@ -258,6 +332,12 @@ CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE serve
 -- +goose Down
 DROP TABLE import_lines;
 DROP TABLE import_chunks;
+DROP TABLE fleet_days;
+DROP TABLE sparks;
+DROP TABLE history_gone;
+DROP TABLE history_rolled;
+DROP TABLE history_days;
+DROP TABLE history_hours;
 DROP TABLE history;
 DROP TABLE speed_spent;
 DROP TABLE speed_endpoints;

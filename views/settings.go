@@ -26,7 +26,11 @@ func SettingsOf(s connexa.Settings) SettingsPage {
 			"per_address":      strconv.Itoa(s.PerAddress),
 			"ping_attempts":    strconv.Itoa(s.PingAttempts),
 			"history_raw_days": strconv.Itoa(s.HistoryRawDays),
-			"encryption":       string(s.Encryption),
+
+			"history_hour_days": strconv.Itoa(s.HistoryHourDays),
+			"history_day_days":  strconv.Itoa(s.HistoryDayDays),
+
+			"encryption": string(s.Encryption),
 		},
 		KeyConfirmed: s.KeyConfirmed,
 	}

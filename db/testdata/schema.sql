@@ -16,6 +16,12 @@ CREATE TABLE audit (
     detail  TEXT    NOT NULL
 ) STRICT;
 
+CREATE TABLE fleet_days (
+    at        INTEGER PRIMARY KEY, -- where the day begins, UTC
+    total     INTEGER NOT NULL,
+    validated INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE history (
     id       INTEGER PRIMARY KEY,
     node_id  INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
@@ -43,6 +49,64 @@ CREATE TABLE history (
 ) STRICT;
 
 CREATE INDEX history_node ON history (node_id, id);
+
+CREATE TABLE history_days (
+    at            INTEGER NOT NULL, -- where the day begins, UTC
+    node_id       INTEGER NOT NULL,
+    kind          TEXT    NOT NULL CHECK (kind IN ('ping','login','speed')),
+    good          INTEGER NOT NULL,
+    slow          INTEGER NOT NULL,
+    bad           INTEGER NOT NULL,
+    void          INTEGER NOT NULL,
+    turns         INTEGER NOT NULL, -- probes that changed the status
+    attempts      INTEGER NOT NULL,
+    lost          INTEGER NOT NULL,
+    latency_count INTEGER NOT NULL,
+    latency_sum   INTEGER NOT NULL,
+    latency_min   INTEGER,
+    latency_max   INTEGER,
+    down_count    INTEGER NOT NULL,
+    down_sum      INTEGER NOT NULL,
+    down_min      INTEGER,
+    down_max      INTEGER,
+    up_count      INTEGER NOT NULL,
+    up_sum        INTEGER NOT NULL,
+    up_min        INTEGER,
+    up_max        INTEGER,
+    PRIMARY KEY (at, node_id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX history_days_turns ON history_days (at, node_id, turns) WHERE turns > 0;
+
+CREATE TABLE history_gone (node_id INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE history_hours (
+    at            INTEGER NOT NULL, -- where the hour begins, UTC
+    node_id       INTEGER NOT NULL,
+    kind          TEXT    NOT NULL CHECK (kind IN ('ping','login','speed')),
+    good          INTEGER NOT NULL,
+    slow          INTEGER NOT NULL,
+    bad           INTEGER NOT NULL,
+    void          INTEGER NOT NULL,
+    turns         INTEGER NOT NULL, -- probes that changed the status
+    attempts      INTEGER NOT NULL,
+    lost          INTEGER NOT NULL,
+    latency_count INTEGER NOT NULL,
+    latency_sum   INTEGER NOT NULL,
+    latency_min   INTEGER,
+    latency_max   INTEGER,
+    down_count    INTEGER NOT NULL,
+    down_sum      INTEGER NOT NULL,
+    down_min      INTEGER,
+    down_max      INTEGER,
+    up_count      INTEGER NOT NULL,
+    up_sum        INTEGER NOT NULL,
+    up_min        INTEGER,
+    up_max        INTEGER,
+    PRIMARY KEY (at, node_id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE history_rolled (upto INTEGER NOT NULL) STRICT;
 
 CREATE TABLE import_chunks (
     import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
@@ -227,6 +291,12 @@ CREATE INDEX sessions_user ON sessions (user_id);
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE sparks (
+    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    at      INTEGER NOT NULL, -- of the last point
+    points  BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE speed_endpoints (

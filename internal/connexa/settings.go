@@ -13,14 +13,17 @@ type Settings struct {
 	KeyConfirmed   time.Time        // when the admin said that a copy of the key is kept; zero: not yet
 	GREPassed      time.Time        // when a session from this machine first passed gre; zero: never
 	HistoryRawDays int              // how long every probe is kept, 1 to 365
-	Speed          SpeedSettings
+
+	HistoryHourDays int // how long the sums over an hour are kept, 1 to 730
+	HistoryDayDays  int // how long the sums over a day are kept, 1 to 3650
+	Speed           SpeedSettings
 }
 
 // DefaultSettings are those of a new panel.
 func DefaultSettings() Settings {
 	return Settings{
 		Concurrency: 256, ConnectRate: 100, PerNetwork: 16, PerAddress: 2,
-		PingAttempts: 3, Encryption: EncryptionPreferred, HistoryRawDays: 14,
+		PingAttempts: 3, Encryption: EncryptionPreferred, HistoryRawDays: 14, HistoryHourDays: 90, HistoryDayDays: 730,
 		Speed: DefaultSpeedSettings(),
 	}
 }
@@ -38,6 +41,8 @@ func (s Settings) Check() error {
 		{"per_address", s.PerAddress, 1, 100},
 		{"ping_attempts", s.PingAttempts, 1, 3},
 		{"history_raw_days", s.HistoryRawDays, 1, 365},
+		{"history_hour_days", s.HistoryHourDays, 1, 730},
+		{"history_day_days", s.HistoryDayDays, 1, 3650},
 	} {
 		if f.value < f.low || f.value > f.high {
 			errs.Add(f.name, "field.bounds", f.low, f.high)
@@ -50,4 +55,9 @@ func (s Settings) Check() error {
 		errs.Add("encryption", "field.encryption")
 	}
 	return errs.OrNil()
+}
+
+// Keep says how long the history is kept.
+func (s Settings) Keep() Keep {
+	return Keep{Raw: s.HistoryRawDays, Hours: s.HistoryHourDays, Days: s.HistoryDayDays}
 }

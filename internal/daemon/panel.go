@@ -173,7 +173,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.runner.Run(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
-	g.Go(func() error { return p.db.RunPruning(work, func() int { return p.settings.now().HistoryRawDays }) })
+	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.now().Keep() }) })
 	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
 	g.Go(func() error {
 		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {

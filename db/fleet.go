@@ -1,0 +1,192 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const (
+	fleetEvery   = 10 * time.Second // a new picture of the fleet is made no more often
+	fleetDays    = 90               // that the picture goes back
+	flappingDays = 7
+	fleetTop     = 6 // nodes that a list of the worst names
+)
+
+// speedBounds are where the classes of speed begin, in bits a second.
+var speedBounds = []int64{0, 1e6, 2e6, 5e6, 10e6, 20e6, 50e6, 100e6}
+
+// Fleet returns how the nodes stand all together, a moment old while something
+// is being written. Whoever gets it must not change it.
+func (d *DB) Fleet(ctx context.Context) (connexa.Fleet, error) {
+	f, _, err := d.nodes.fleet.get(ctx, d, fleetEvery, d.computeFleet)
+	return f, err
+}
+
+func (d *DB) computeFleet(ctx context.Context) (f connexa.Fleet, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("look at the fleet: %w", err)
+		}
+	}()
+	tx, err := d.read.BeginTx(ctx, nil)
+	if err != nil {
+		return f, err
+	}
+	defer tx.Rollback()
+	if f.Days, err = readFleetDays(ctx, tx, d.now().Add(-fleetDays*24*time.Hour).UnixMilli()); err != nil {
+		return f, err
+	}
+	if f.Speeds, err = speedClasses(ctx, tx); err != nil {
+		return f, err
+	}
+	if f.Slowest, err = slowest(ctx, tx); err != nil {
+		return f, err
+	}
+	f.Flapping, err = flapping(ctx, tx, d.now().Add(-flappingDays*24*time.Hour).UnixMilli())
+	return f, err
+}
+
+func readFleetDays(ctx context.Context, q querier, since int64) ([]connexa.FleetDay, error) {
+	rows, err := q.QueryContext(ctx, `SELECT at, total, validated FROM fleet_days WHERE at >= ? ORDER BY at`, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var days []connexa.FleetDay
+	for rows.Next() {
+		var at int64
+		var f connexa.FleetDay
+		if err := rows.Scan(&at, &f.Total, &f.Validated); err != nil {
+			return nil, err
+		}
+		f.At = fromMillis(at)
+		days = append(days, f)
+	}
+	return days, rows.Err()
+}
+
+// speedClasses counts the nodes with a session by what was measured last; none
+// when nothing was.
+func speedClasses(ctx context.Context, q querier) ([]connexa.SpeedClass, error) {
+	class := "0"
+	for _, from := range speedBounds[1:] {
+		class += fmt.Sprintf(" + (down >= %d)", from)
+	}
+	rows, err := q.QueryContext(ctx, `
+		SELECT `+class+`, count(*) FROM nodes INDEXED BY nodes_list
+		WHERE down IS NOT NULL AND status IN (SELECT value FROM json_each(?)) GROUP BY 1`, validated)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var classes []connexa.SpeedClass
+	for rows.Next() {
+		var i, n int
+		if err := rows.Scan(&i, &n); err != nil {
+			return nil, err
+		}
+		if classes == nil {
+			classes = make([]connexa.SpeedClass, len(speedBounds))
+			for i, from := range speedBounds {
+				classes[i].From = from
+				if i > 0 {
+					classes[i-1].To = from
+				}
+			}
+		}
+		classes[i].Count = n
+	}
+	return classes, rows.Err()
+}
+
+// validated are the statuses of nodes on which a session has come up, as JSON.
+var validated = func() string {
+	var list []connexa.Status
+	for _, s := range connexa.Statuses() {
+		if s.Validated() {
+			list = append(list, s)
+		}
+	}
+	return asJSON(list)
+}()
+
+func slowest(ctx context.Context, q querier) ([]connexa.Node, error) {
+	for _, order := range []struct{ column, sort string }{{"down", "down"}, {"latency", "latency DESC"}} {
+		ids, err := queryIDs(q.QueryContext(ctx, `
+			SELECT id FROM nodes INDEXED BY nodes_list
+			WHERE `+order.column+` IS NOT NULL AND status IN (SELECT value FROM json_each(?)) ORDER BY `+order.sort+`, id LIMIT ?`, validated, fleetTop))
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) > 0 {
+			return nodesByID(ctx, q, ids)
+		}
+	}
+	return nil, nil
+}
+
+// flapping finds the nodes that changed their status most often. Once or twice
+// is an event, and no habit.
+func flapping(ctx context.Context, q querier, since int64) ([]connexa.Flapper, error) {
+	rows, err := q.QueryContext(ctx, `
+		SELECT node_id, sum(turns) FROM history_days INDEXED BY history_days_turns
+		WHERE turns > 0 AND at >= ? AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id)
+		GROUP BY node_id HAVING sum(turns) >= 3 ORDER BY 2 DESC, 1 LIMIT ?`, since, fleetTop)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []int64
+	turns := map[int64]int{}
+	for rows.Next() {
+		var id int64
+		var n int
+		if err := rows.Scan(&id, &n); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+		turns[id] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	nodes, err := nodesByID(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]connexa.Flapper, len(nodes))
+	for i, n := range nodes {
+		list[i] = connexa.Flapper{Node: n, Turns: turns[n.ID]}
+	}
+	return list, nil
+}
+
+// NoteFleet writes down how the fleet stands today, over what it wrote today
+// before.
+func (d *DB) NoteFleet(ctx context.Context) error {
+	statuses, err := countBy(ctx, d.read, "status", "TRUE")
+	if err != nil {
+		return fmt.Errorf("count the fleet: %w", err)
+	}
+	var f connexa.FleetDay
+	for status, n := range statuses {
+		f.Total += n
+		if connexa.Status(status).Validated() {
+			f.Validated += n
+		}
+	}
+	if f.Total == 0 {
+		return nil
+	}
+	now := d.now().UnixMilli()
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO fleet_days (at, total, validated) VALUES (?, ?, ?)
+			ON CONFLICT (at) DO UPDATE SET total = excluded.total, validated = excluded.validated`, now-now%day, f.Total, f.Validated)
+		return err
+	})
+}

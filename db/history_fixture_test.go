@@ -1,0 +1,111 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// madeUp is a row of history that no probe wrote.
+type madeUp struct {
+	node        int64
+	at          time.Time
+	what        connexa.EntryKind
+	kind        connexa.Kind
+	mark        connexa.Mark
+	turn, stale bool
+	reached     connexa.Step
+	latency     time.Duration
+	tried, lost int
+	down, up    int64
+}
+
+// putHistory writes rows of history in their order.
+func putHistory(tb testing.TB, d *DB, rows []madeUp) {
+	tb.Helper()
+	err := d.tx(context.Background(), func(tx *sql.Tx) error {
+		stmt, err := tx.Prepare(`
+			INSERT INTO history (node_id, at, what, kind, mark, before, after, stale, reached, latency, attempts, lost, down, up, detail)
+			VALUES (?, ?, ?, ?, ?, 'ping_ok', ?, ?, ?, ?, ?, ?, ?, ?, '')`)
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for _, r := range rows {
+			after := connexa.PingOK
+			if r.turn {
+				after = connexa.PingFailed
+			}
+			if _, err := stmt.Exec(r.node, millis(r.at), r.what, r.kind, r.mark, after, r.stale, r.reached.Height(), micros(r.latency),
+				r.tried, r.lost, positive(r.down), positive(r.up)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// someHistory makes up n rows of what happened to nodes, spread evenly from a
+// time on.
+func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every time.Duration) []madeUp {
+	rows := make([]madeUp, n)
+	for i := range rows {
+		r := &rows[i]
+		*r = madeUp{
+			node: nodes[rng.IntN(len(nodes))], at: from.Add(time.Duration(i) * every), what: connexa.EntryProbe, kind: connexa.Ping,
+			mark: connexa.MarkGood, reached: connexa.Control, latency: time.Duration(5000+rng.IntN(200_000)) * time.Microsecond, tried: 3, lost: rng.IntN(3),
+		}
+		switch rng.IntN(12) {
+		case 0:
+			r.mark, r.reached, r.latency, r.lost = connexa.MarkBad, connexa.Resolve, 0, 3
+		case 1: // something else accepts at that port
+			r.mark, r.reached = connexa.MarkBad, connexa.TCP
+		case 2:
+			r.mark = connexa.MarkNoFact
+		case 3:
+			r.what, r.mark, r.kind = connexa.EntryEdited, "", ""
+		case 4:
+			r.stale = true
+		case 5, 6:
+			r.kind, r.mark, r.reached = connexa.Speed, connexa.MarkSlow, connexa.Internet
+			r.down, r.up = int64(1+rng.IntN(90))*1e6, int64(1+rng.IntN(20))*1e6
+		}
+		r.turn = r.what == connexa.EntryProbe && rng.IntN(9) == 0
+	}
+	return rows
+}
+
+// spansOf adds rows up as the sums should be, without SQL.
+func spansOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Span {
+	sums := map[int64]map[int64]connexa.Span{}
+	for _, r := range rows {
+		if r.what != connexa.EntryProbe || r.stale {
+			continue
+		}
+		at := r.at.Truncate(length)
+		if sums[r.node] == nil {
+			sums[r.node] = map[int64]connexa.Span{}
+		}
+		s := sums[r.node][at.UnixMilli()]
+		s.At = at
+		s.Count(r.mark)
+		if r.turn {
+			s.Turns++
+		}
+		s.Attempts, s.Lost = s.Attempts+r.tried, s.Lost+r.lost
+		if r.reached != connexa.Resolve && r.reached != connexa.TCP {
+			s.Latency.Add(r.latency.Microseconds())
+		}
+		s.Down.Add(r.down)
+		s.Up.Add(r.up)
+		sums[r.node][at.UnixMilli()] = s
+	}
+	return sums
+}

@@ -1,0 +1,83 @@
+package db
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	lagWait    = 15 * time.Millisecond
+	lagTimeout = 10 * time.Second
+	lagRest    = 10 // times what the last computation took: an import would keep it busy for good
+)
+
+// lagging keeps a value that is dear to compute from the database, and computes
+// a new one behind the backs of those who ask.
+type lagging[T any] struct {
+	mu         sync.Mutex
+	value      T
+	writes     int64 // seen when value was computed
+	known      bool
+	rest       time.Time // before it nothing new is computed
+	refresh    *refresh  // nil when none is under way
+	background sync.WaitGroup
+}
+
+// refresh is one computation; done is closed at its end, and then err is set.
+type refresh struct {
+	done chan struct{}
+	err  error
+}
+
+// get returns the value, and whether something was written since it was
+// computed. Then a new one is made, at most once in every, and nobody waits long
+// for it who can have the old one.
+func (b *lagging[T]) get(ctx context.Context, d *DB, every time.Duration, compute func(context.Context) (T, error)) (value T, old bool, err error) {
+	b.mu.Lock()
+	if b.known && (d.nodes.writes.Load() == b.writes || time.Now().Before(b.rest)) {
+		defer b.mu.Unlock()
+		return b.value, d.nodes.writes.Load() != b.writes, nil
+	}
+	r, known := b.refresh, b.known
+	if r == nil {
+		r = &refresh{done: make(chan struct{})}
+		b.refresh = r
+		b.background.Go(func() { b.renew(context.WithoutCancel(ctx), d, r, every, compute) })
+	}
+	b.mu.Unlock()
+
+	var enough <-chan time.Time // never, while there is nothing to show
+	if known {
+		enough = time.After(lagWait)
+	}
+	select {
+	case <-r.done:
+		if r.err != nil && !known {
+			return value, false, r.err
+		}
+	case <-enough:
+	case <-ctx.Done():
+		return value, false, ctx.Err()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.value, d.nodes.writes.Load() != b.writes, nil
+}
+
+func (b *lagging[T]) renew(ctx context.Context, d *DB, r *refresh, every time.Duration, compute func(context.Context) (T, error)) {
+	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
+	defer cancel()
+	writes, start := d.nodes.writes.Load(), time.Now()
+	value, err := compute(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.err = err; err != nil {
+		d.log.Warn("look at the fleet", "err", err)
+	} else {
+		b.value, b.writes, b.known = value, writes, true
+	}
+	b.rest = time.Now().Add(max(every, lagRest*time.Since(start)))
+	b.refresh = nil
+	close(r.done)
+}

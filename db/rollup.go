@@ -1,0 +1,173 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const (
+	hour = int64(time.Hour / time.Millisecond)
+	day  = 24 * hour
+)
+
+const (
+	rolledUpto = `SELECT upto FROM history_rolled`
+	rollUpto   = `UPDATE history_rolled SET upto = ?`
+	// Ids of history come again when the newest rows are deleted; the mark must
+	// not stand before what is written next.
+	unrollGone = `
+		UPDATE history_rolled SET upto = (SELECT coalesce(max(id), 0) FROM history)
+		WHERE upto > (SELECT coalesce(max(id), 0) FROM history)`
+	// The columns end before detail, which mostly lies on pages of its own.
+	freshHistory = `
+		SELECT id, node_id, at, what, kind, mark, before <> after, stale, reached, latency, attempts, lost, down, up
+		FROM history WHERE id > ? ORDER BY id LIMIT ?`
+	sparkOf  = `SELECT points FROM sparks WHERE node_id = ?`
+	setSpark = `
+		INSERT INTO sparks (node_id, at, points) VALUES (?, ?, ?)
+		ON CONFLICT (node_id) DO UPDATE SET at = excluded.at, points = excluded.points`
+)
+
+// addSums is the statement that adds sums to those of an hour or a day.
+func addSums(table string) string {
+	return `
+		INSERT INTO ` + table + ` (at, node_id, kind, good, slow, bad, void, turns, attempts, lost,
+			latency_count, latency_sum, latency_min, latency_max, down_count, down_sum, down_min, down_max, up_count, up_sum, up_min, up_max)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (at, node_id, kind) DO UPDATE SET
+			good = good + excluded.good, slow = slow + excluded.slow, bad = bad + excluded.bad, void = void + excluded.void,
+			turns = turns + excluded.turns, attempts = attempts + excluded.attempts, lost = lost + excluded.lost,
+			latency_count = latency_count + excluded.latency_count, latency_sum = latency_sum + excluded.latency_sum,
+			latency_min = coalesce(min(latency_min, excluded.latency_min), latency_min, excluded.latency_min),
+			latency_max = coalesce(max(latency_max, excluded.latency_max), latency_max, excluded.latency_max),
+			down_count = down_count + excluded.down_count, down_sum = down_sum + excluded.down_sum,
+			down_min = coalesce(min(down_min, excluded.down_min), down_min, excluded.down_min),
+			down_max = coalesce(max(down_max, excluded.down_max), down_max, excluded.down_max),
+			up_count = up_count + excluded.up_count, up_sum = up_sum + excluded.up_sum,
+			up_min = coalesce(min(up_min, excluded.up_min), up_min, excluded.up_min),
+			up_max = coalesce(max(up_max, excluded.up_max), up_max, excluded.up_max)`
+}
+
+var addHour, addDay = addSums("history_hours"), addSums("history_days")
+
+// sumKey names one row of sums.
+type sumKey struct {
+	at, node int64
+	kind     string
+}
+
+// sums are what a bite of the history adds up to.
+type sums struct {
+	last   int64 // id of its last row; zero: there was none
+	rows   int64
+	hours  map[sumKey]*connexa.Span
+	days   map[sumKey]*connexa.Span
+	sparks map[int64]*sparkTail
+}
+
+// sparkTail is what a bite adds to a node's spark.
+type sparkTail struct {
+	at     int64
+	points connexa.Spark
+}
+
+// Roll adds what was written since the last time to the sums of hours and days
+// and to the sparks, in small bites. It returns how many rows it took in. Sums
+// and mark change in one transaction, so each row counts once whatever happens
+// in between.
+func (d *DB) Roll(ctx context.Context) (int64, error) {
+	n, err := d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+		rows, err := d.rollBite(ctx, most)
+		return rows, rows < int64(most), err
+	})
+	if err != nil {
+		return n, fmt.Errorf("roll the history up: %w", err)
+	}
+	return n, nil
+}
+
+func (d *DB) rollBite(ctx context.Context, most int) (int64, error) {
+	var s sums
+	err := d.fast(ctx, func(t *fastTx) error {
+		var err error
+		if s, err = readSums(t, most); err != nil || s.rows == 0 {
+			return err
+		}
+		for key, span := range s.hours {
+			if err := t.exec(addHour, key.values(span)...); err != nil {
+				return err
+			}
+		}
+		for key, span := range s.days {
+			if err := t.exec(addDay, key.values(span)...); err != nil {
+				return err
+			}
+		}
+		for node, tail := range s.sparks {
+			if err := addToSpark(t, node, tail); err != nil {
+				return err
+			}
+		}
+		return t.exec(rollUpto, s.last)
+	})
+	return s.rows, err
+}
+
+// readSums adds up to most rows together, from the mark on.
+func readSums(t *fastTx, most int) (sums, error) {
+	s := sums{hours: map[sumKey]*connexa.Span{}, days: map[sumKey]*connexa.Span{}, sparks: map[int64]*sparkTail{}}
+	var upto int64
+	if err := t.rows(rolledUpto, 1, func(row []driver.Value) { upto = integer(row[0]) }); err != nil {
+		return s, err
+	}
+	err := t.rows(freshHistory, 14, func(row []driver.Value) {
+		s.last = integer(row[0])
+		s.rows++
+		if text(row[3]) != string(connexa.EntryProbe) || integer(row[7]) == 1 { // or of a server that the node no longer is
+			return
+		}
+		node, at, kind, mark := integer(row[1]), integer(row[2]), text(row[4]), connexa.Mark(text(row[5]))
+		p := connexa.Span{Turns: int(integer(row[6])), Attempts: int(integer(row[10])), Lost: int(integer(row[11]))}
+		p.Count(mark)
+		reached := connexa.StepAt(int(integer(row[8])))
+		p.Measure(reached, integer(row[9]), integer(row[12]), integer(row[13]))
+		join(s.hours, sumKey{at - at%hour, node, kind}, p)
+		join(s.days, sumKey{at - at%day, node, kind}, p)
+		if mark.Void() {
+			return
+		}
+		tail := s.sparks[node]
+		if tail == nil {
+			tail = &sparkTail{}
+			s.sparks[node] = tail
+		}
+		tail.at = max(tail.at, at)
+		tail.points = append(tail.points, connexa.SparkOf(mark, reached, fromMicros(integer(row[9]))))
+	}, upto, most)
+	return s, err
+}
+
+func join(into map[sumKey]*connexa.Span, key sumKey, p connexa.Span) {
+	if s := into[key]; s != nil {
+		s.Add(p)
+		return
+	}
+	into[key] = &p
+}
+
+// values are the columns of addSums.
+func (k sumKey) values(s *connexa.Span) []any {
+	list := []any{k.at, k.node, k.kind, s.Good, s.Slow, s.Bad, s.Void, s.Turns, s.Attempts, s.Lost}
+	for _, f := range []connexa.Sum{s.Latency, s.Down, s.Up} {
+		var least, most any
+		if f.Count > 0 {
+			least, most = f.Min, f.Max
+		}
+		list = append(list, f.Count, f.Total, least, most)
+	}
+	return list
+}

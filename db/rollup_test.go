@@ -1,0 +1,298 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// reopened closes a database and opens it again, as a restart does.
+func reopened(t *testing.T, d *DB, dir string, now func() time.Time) *DB {
+	t.Helper()
+	if d != nil {
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Open(t.Context(), Options{Dir: dir, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// addNodes adds n nodes and returns their ids.
+func addNodes(t *testing.T, d *DB, n int) []int64 {
+	t.Helper()
+	var ids []int64
+	for _, node := range putFleet(t, d, makeFleet(1, n)) {
+		ids = append(ids, node.ID)
+	}
+	return ids
+}
+
+// sameSpans holds what the database tells of each node against rows.
+func sameSpans(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.Tier, since time.Time) {
+	t.Helper()
+	want := spansOf(rows, tier.Length())
+	for _, id := range nodes {
+		got, err := d.NodeSpans(t.Context(), id, tier, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.IsSortedFunc(got, func(a, b connexa.Span) int { return a.At.Compare(b.At) }) {
+			t.Errorf("node %d: the spans are not in order", id)
+		}
+		left := len(want[id])
+		for _, s := range got {
+			w := want[id][s.At.UnixMilli()]
+			w.At = s.At
+			if s != w {
+				t.Fatalf("node %d, %s of %v:\n%+v, want\n%+v", id, tier, s.At, s, w)
+			}
+			left--
+		}
+		if left != 0 {
+			t.Errorf("node %d: %d spans are missing of %d", id, left, len(want[id]))
+		}
+	}
+}
+
+// TestRollCountsEachProbeOnce rolls up in bites that restarts, failures and the
+// deletion of nodes come between, and holds the sums against the rows.
+func TestRollCountsEachProbeOnce(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	dir := t.TempDir()
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	now := func() time.Time { return start.Add(4 * 24 * time.Hour) }
+	d := reopened(t, nil, dir, now)
+	nodes := addNodes(t, d, 5)
+	rows := someHistory(rng, nodes, 3000, start, time.Minute)
+	for written := 0; written < len(rows); {
+		n := min(200+rng.IntN(300), len(rows)-written)
+		putHistory(t, d, rows[written:written+n])
+		written += n
+		switch rng.IntN(5) {
+		case 0:
+			d = reopened(t, d, dir, now)
+		case 1: // dies before the mark is written: nothing of the bite must stay
+			if _, err := d.write.Exec(`CREATE TRIGGER broken BEFORE UPDATE ON history_rolled BEGIN SELECT raise(ABORT, 'no'); END`); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Roll(t.Context()); err == nil {
+				t.Fatal("rolled up without a mark")
+			}
+			if _, err := d.write.Exec(`DROP TRIGGER broken`); err != nil {
+				t.Fatal(err)
+			}
+		case 2: // half of it
+			if _, err := d.rollBite(t.Context(), n/2); err != nil {
+				t.Fatal(err)
+			}
+		case 3:
+			if _, err := d.Roll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := d.Roll(t.Context()); n != 0 || err != nil {
+				t.Fatalf("%d rows are rolled up twice, %v", n, err)
+			}
+		}
+		// What is not rolled up yet is in the answer all the same.
+		sameSpans(t, d, nodes[:1], rows[:written], connexa.EveryHour, start)
+	}
+	if _, err := d.Roll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sameSpans(t, d, nodes, rows, connexa.EveryHour, start)
+	sameSpans(t, d, nodes, rows, connexa.EveryDay, start)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRollAfterTheNewestRowsWent writes history under ids that were rolled up
+// before, because the rows that had them went with their node.
+func TestRollAfterTheNewestRowsWent(t *testing.T) {
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	d := reopened(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
+	defer d.Close()
+	nodes := addNodes(t, d, 2)
+	rng := rand.New(rand.NewPCG(5, 5))
+	kept := someHistory(rng, nodes[:1], 20, start, time.Minute)
+	putHistory(t, d, kept)
+	putHistory(t, d, someHistory(rng, nodes[1:], 20, start, time.Minute))
+	if _, err := d.Roll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.DeleteNodes(t.Context(), nodes[1:]); err != nil {
+		t.Fatal(err)
+	}
+	more := someHistory(rng, nodes[:1], 20, start.Add(time.Hour), time.Minute)
+	putHistory(t, d, more)
+	if n, err := d.Roll(t.Context()); n != 20 || err != nil {
+		t.Fatalf("%d rows were rolled up, %v; want the 20 new ones", n, err)
+	}
+	sameSpans(t, d, nodes[:1], append(kept, more...), connexa.EveryHour, start)
+	var gone int
+	count := func() int {
+		t.Helper()
+		if err := d.read.QueryRow(`SELECT (SELECT count(*) FROM history_hours WHERE node_id = ?1) + (SELECT count(*) FROM history_days WHERE node_id = ?1)`, nodes[1]).Scan(&gone); err != nil {
+			t.Fatal(err)
+		}
+		return gone
+	}
+	if count() == 0 {
+		t.Fatal("the test has nothing to look for")
+	}
+	keep := connexa.Keep{Raw: 14, Hours: 90, Days: 730}
+	if _, err := d.Prune(t.Context(), keep); err != nil || count() != 0 {
+		t.Errorf("%d sums of a deleted node are left, %v", gone, err)
+	}
+	if n, err := d.Prune(t.Context(), keep); n != 0 || err != nil {
+		t.Errorf("a second round deletes %d rows, %v", n, err)
+	}
+	sameSpans(t, d, nodes[:1], append(kept, more...), connexa.EveryDay, start)
+}
+
+// TestPruneByTiers lets two years pass and holds each tier against what it has
+// to keep, with restarts and broken rounds on the way.
+func TestPruneByTiers(t *testing.T) {
+	dir := t.TempDir()
+	start := time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
+	today := start
+	now := func() time.Time { return today }
+	d := reopened(t, nil, dir, now)
+	nodes := addNodes(t, d, 3)
+	rng := rand.New(rand.NewPCG(6, 6))
+	keep := connexa.Keep{Raw: 14, Hours: 90, Days: 730}
+	var rows []madeUp
+	for today.Sub(start) < 800*24*time.Hour {
+		week := someHistory(rng, nodes, 7*24, today, time.Hour)
+		rows = append(rows, week...)
+		putHistory(t, d, week)
+		today = today.Add(7 * 24 * time.Hour)
+		switch rng.IntN(4) {
+		case 0:
+			d = reopened(t, d, dir, now)
+		case 1:
+			stopped, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := d.Prune(stopped, keep); !errors.Is(err, context.Canceled) {
+				t.Fatalf("a round that was stopped returned %v", err)
+			}
+		default:
+			if _, err := d.Prune(t.Context(), keep); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := d.Prune(t.Context(), keep); err != nil {
+		t.Fatal(err)
+	}
+	since := func(days int) (left []madeUp, from time.Time) {
+		from = today.Add(-time.Duration(days) * 24 * time.Hour)
+		return slices.DeleteFunc(slices.Clone(rows), func(r madeUp) bool { return r.at.Before(from) }), from
+	}
+	for _, tier := range []struct {
+		tier connexa.Tier
+		days int
+	}{{connexa.EveryProbe, 14}, {connexa.EveryHour, 90}, {connexa.EveryDay, 730}} {
+		left, from := since(tier.days)
+		if tier.tier == connexa.EveryProbe {
+			for _, id := range nodes {
+				spans, err := d.NodeSpans(t.Context(), id, tier.tier, from)
+				want := 0
+				for _, r := range left {
+					if r.node == id && r.what == connexa.EntryProbe && !r.stale {
+						want++
+					}
+				}
+				if err != nil || len(spans) != want {
+					t.Errorf("node %d has %d probes, %v; want %d", id, len(spans), err, want)
+				}
+			}
+			continue
+		}
+		sameSpans(t, d, nodes, left, tier.tier, from)
+	}
+	for query, from := range map[string]int{
+		`SELECT count(*) FROM history WHERE what = 'probe' AND before = after AND at < ?`: keep.Raw,
+		`SELECT count(*) FROM history_hours WHERE at < ?`:                                 keep.Hours,
+		`SELECT count(*) FROM history_days WHERE at < ?`:                                  keep.Days,
+	} {
+		var n int
+		if err := d.read.QueryRow(query, today.Add(-time.Duration(from)*24*time.Hour).UnixMilli()).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%s: %d rows are too old, %v", query, n, err)
+		}
+	}
+	// Who wants more kept than before does not lose what the last round looked at.
+	var stay int
+	if err := d.read.QueryRow(`SELECT count(*) FROM history WHERE before <> after AND at < ?`, today.Add(-14*24*time.Hour).UnixMilli()).Scan(&stay); err != nil || stay == 0 {
+		t.Errorf("%d old rows explain a status, %v", stay, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSparks(t *testing.T) {
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	d := reopened(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
+	defer d.Close()
+	nodes := addNodes(t, d, 3)
+	var rows []madeUp
+	for i := range 40 {
+		r := madeUp{node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, mark: connexa.MarkGood,
+			reached: connexa.Control, latency: time.Duration(i+1) * time.Millisecond}
+		switch {
+		case i == 38: // something accepts, that is no PPTP server
+			r.mark, r.reached = connexa.MarkBad, connexa.TCP
+		case i == 37:
+			r.mark, r.latency = connexa.MarkNoFact, 0
+		case i == 36: // answers, and refuses the login
+			r.mark, r.kind, r.reached = connexa.MarkBad, connexa.Login, connexa.LCP
+		}
+		rows = append(rows, r)
+	}
+	for part := range slices.Chunk(rows, 7) {
+		putHistory(t, d, part)
+		if _, err := d.Roll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(last connexa.Outcome) connexa.Spark {
+		t.Helper()
+		sparks, err := d.Sparks(t.Context(), []connexa.Node{{ID: nodes[0], Last: last}, {ID: nodes[1]}})
+		if err != nil || len(sparks) != 1 {
+			t.Fatalf("%d sparks, %v", len(sparks), err)
+		}
+		return sparks[nodes[0]]
+	}
+	at := func(i int) connexa.SparkPoint {
+		return connexa.SparkPoint{Latency: time.Duration(i+1) * time.Millisecond}
+	}
+	got := ask(connexa.Outcome{At: rows[39].at})
+	if len(got) != connexa.MaxSpark {
+		t.Fatalf("%d points", len(got))
+	}
+	for i, want := range map[int]connexa.SparkPoint{23: at(39), 22: {Failed: true}, 21: {Latency: 37 * time.Millisecond, Failed: true}, 20: at(35), 0: at(15)} {
+		if got[i] != want {
+			t.Errorf("point %d is %+v, want %+v", i, got[i], want)
+		}
+	}
+	// A probe that is not rolled up yet stands at the end.
+	got = ask(connexa.Outcome{At: rows[39].at.Add(time.Minute), Cause: "tcp.refused", Reached: connexa.Resolve})
+	if want := []connexa.SparkPoint{at(39), {Failed: true}}; len(got) != connexa.MaxSpark || !slices.Equal(got[22:], want) {
+		t.Errorf("it ends with %+v", got[22:])
+	}
+	// The measurement failed, the login did not.
+	got = ask(connexa.Outcome{At: rows[39].at.Add(time.Minute), Cause: "internet.refused", Reached: connexa.IP, Latency: time.Hour})
+	if p := got[23]; p.Failed || p.Latency < 6*time.Second {
+		t.Errorf("it ends with %+v", p)
+	}
+}

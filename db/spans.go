@@ -1,0 +1,134 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// maxSpans bounds how many probes a picture is made of.
+const maxSpans = 50_000
+
+// NodeSpans tells the history of a node since a time, the oldest first: every
+// probe, or what the probes of each hour or day (UTC) came to. A stretch without
+// probes has no span.
+func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) (spans []connexa.Span, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("spans of node %d: %w", nodeID, err)
+		}
+	}()
+	tx, err := d.read.BeginTx(ctx, nil) // of the sums and of what they lack
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	if tier == connexa.EveryProbe {
+		return probesSince(ctx, tx, nodeID, 0, since)
+	}
+	table, length := "history_hours", hour
+	if tier == connexa.EveryDay {
+		table, length = "history_days", day
+	}
+	from := millis(since)
+	from -= from % length
+	if spans, err = readSpans(ctx, tx, table, nodeID, from, d.now().Add(time.Hour).UnixMilli(), length); err != nil {
+		return nil, err
+	}
+	var upto int64
+	if err := tx.QueryRowContext(ctx, rolledUpto).Scan(&upto); err != nil {
+		return nil, err
+	}
+	fresh, err := probesSince(ctx, tx, nodeID, upto, time.UnixMilli(from))
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range fresh {
+		at := millis(p.At)
+		p.At = fromMillis(at - at%length)
+		if i, found := slices.BinarySearchFunc(spans, p.At, func(s connexa.Span, at time.Time) int { return s.At.Compare(at) }); found {
+			spans[i].Add(p)
+		} else {
+			spans = slices.Insert(spans, i, p)
+		}
+	}
+	return spans, nil
+}
+
+// readSpans reads the sums of a node. They stand apart, each among those of its
+// hour, so each is looked up.
+func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Span, error) {
+	rows, err := tx.QueryContext(ctx, `
+		WITH RECURSIVE t(at) AS (SELECT ? UNION ALL SELECT at + ? FROM t WHERE at < ?)
+		SELECT s.at, good, slow, bad, void, turns, attempts, lost,
+			latency_count, latency_sum, coalesce(latency_min, 0), coalesce(latency_max, 0),
+			down_count, down_sum, coalesce(down_min, 0), coalesce(down_max, 0), up_count, up_sum, coalesce(up_min, 0), coalesce(up_max, 0)
+		FROM t CROSS JOIN `+table+` s ON s.at = t.at AND s.node_id = ?`, from, length, to-length, nodeID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var spans []connexa.Span
+	for rows.Next() {
+		var s connexa.Span
+		var at int64
+		l, down, up := &s.Latency, &s.Down, &s.Up
+		if err := rows.Scan(&at, &s.Good, &s.Slow, &s.Bad, &s.Void, &s.Turns, &s.Attempts, &s.Lost, &l.Count, &l.Total, &l.Min, &l.Max,
+			&down.Count, &down.Total, &down.Min, &down.Max, &up.Count, &up.Total, &up.Min, &up.Max); err != nil {
+			return nil, err
+		}
+		s.At = fromMillis(at)
+		if n := len(spans); n > 0 && spans[n-1].At.Equal(s.At) { // another kind of probe
+			spans[n-1].Add(s)
+		} else {
+			spans = append(spans, s)
+		}
+	}
+	return spans, rows.Err()
+}
+
+// probesSince reads the probes of a node with ids over after, each as a span. It
+// begins with the newest, for only ids are in order and indexed.
+func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since time.Time) ([]connexa.Span, error) {
+	rows, err := tx.QueryContext(ctx, `
+		SELECT at, what, stale, mark, before <> after, attempts, lost, reached, coalesce(latency, 0), coalesce(down, 0), coalesce(up, 0)
+		FROM history WHERE node_id = ? AND id > ? ORDER BY id DESC LIMIT ?`, nodeID, after, maxSpans)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var spans []connexa.Span
+	for rows.Next() {
+		var (
+			s                     connexa.Span
+			what                  connexa.EntryKind
+			mark                  connexa.Mark
+			at, latency, down, up int64
+			stale                 bool
+			reached               int
+		)
+		if err := rows.Scan(&at, &what, &stale, &mark, &s.Turns, &s.Attempts, &s.Lost, &reached, &latency, &down, &up); err != nil {
+			return nil, err
+		}
+		if at < millis(since) {
+			break
+		}
+		if what != connexa.EntryProbe || stale {
+			continue
+		}
+		s.At = fromMillis(at)
+		s.Count(mark)
+		s.Measure(connexa.StepAt(reached), latency, down, up)
+		spans = append(spans, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	slices.Reverse(spans)
+	slices.SortStableFunc(spans, func(a, b connexa.Span) int { return a.At.Compare(b.At) })
+	return spans, nil
+}
