@@ -1,0 +1,338 @@
+package socks5
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxHeader bounds the header of a request, in bytes.
+const maxHeader = 64 << 10
+
+// serveHTTP hands a connection over to the web server, which is made for the
+// first one.
+func (s *Server) serveHTTP(ctx context.Context, g *guest, r *bufio.Reader) {
+	s.webOnce.Do(func() { s.web = newWebServer(ctx, s) })
+	c := &webConn{Conn: g.Conn, guest: g, early: r, server: s, closed: make(chan struct{})}
+	if s.web == nil || !s.web.take(ctx, c) {
+		g.leave()
+		g.Close()
+		return
+	}
+	<-c.closed // the budget is given back when it is
+}
+
+// webServer speaks HTTP to the clients that do.
+type webServer struct {
+	server  *Server
+	http    *http.Server
+	forward *httputil.ReverseProxy
+	out     *http.Transport
+	conns   chan net.Conn
+	done    chan struct{}
+	once    sync.Once
+}
+
+func newWebServer(ctx context.Context, s *Server) *webServer {
+	w := &webServer{server: s, conns: make(chan net.Conn), done: make(chan struct{})}
+	quiet := log.New(io.Discard, "", 0) // what goes wrong here is told to the client
+	w.out = &http.Transport{
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			to, err := parseTarget(address)
+			if err != nil {
+				return nil, err
+			}
+			_, c, err := s.dial(ctx, to)
+			return c, err
+		},
+		DisableCompression: true, MaxIdleConns: 32, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
+		ExpectContinueTimeout: time.Second, MaxResponseHeaderBytes: maxHeader,
+	}
+	w.forward = &httputil.ReverseProxy{
+		Transport: w.out, ErrorLog: quiet, FlushInterval: -1,
+		Rewrite: func(*httputil.ProxyRequest) {}, // hop-by-hop headers are gone, and none about the client is added
+		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) {
+			fail(rw, err)
+		},
+		BufferPool: copyBuffers{},
+	}
+	w.http = &http.Server{
+		Handler: w, ErrorLog: quiet, ReadHeaderTimeout: s.limits.Handshake, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, webConnKey{}, c) },
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	s.work.Go(func() { _ = w.http.Serve(w) }) // ends with the listener
+	return w
+}
+
+type webConnKey struct{}
+
+// copyBuffers lends the relay's buffers to the forwarding of bodies.
+type copyBuffers struct{}
+
+func (copyBuffers) Get() []byte  { return largeBuffers.Get().(*[largeBuffer]byte)[:] }
+func (copyBuffers) Put(b []byte) { largeBuffers.Put((*[largeBuffer]byte)(b[:largeBuffer])) }
+
+func (w *webServer) take(ctx context.Context, c net.Conn) bool {
+	select {
+	case w.conns <- c:
+		return true
+	case <-w.done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (w *webServer) close() {
+	w.once.Do(func() { close(w.done) })
+	w.http.Close()
+	w.out.CloseIdleConnections()
+}
+
+// Accept implements net.Listener.
+func (w *webServer) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.conns:
+		return c, nil
+	case <-w.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (w *webServer) Close() error { w.once.Do(func() { close(w.done) }); return nil }
+
+// Addr implements net.Listener.
+func (w *webServer) Addr() net.Addr { return &net.TCPAddr{} }
+
+// webConn is a connection that speaks HTTP. It counts what is forwarded; a
+// CONNECT takes it over and counts by itself.
+type webConn struct {
+	net.Conn
+	guest  *guest
+	early  *bufio.Reader // nil once it is empty
+	server *Server
+
+	mu       sync.Mutex
+	member   *member
+	passed   string // the credentials that were checked
+	hijacked bool
+	closed   chan struct{}
+	once     sync.Once
+}
+
+// NetConn is the connection underneath.
+func (c *webConn) NetConn() net.Conn { return c.Conn }
+
+func (c *webConn) Read(b []byte) (n int, err error) {
+	if c.early != nil && c.early.Buffered() > 0 {
+		n, err = c.early.Read(b)
+	} else {
+		c.early = nil
+		n, err = c.Conn.Read(b)
+	}
+	if m := c.counted(); m != nil {
+		m.meters.up(n)
+	}
+	return n, err
+}
+
+func (c *webConn) Write(b []byte) (int, error) {
+	// Not net/http's WriteTimeout: a download may take a day, but no part of it.
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.server.limits.Stall))
+	n, err := c.Conn.Write(b)
+	if m := c.counted(); m != nil {
+		m.meters.down(n)
+	}
+	return n, err
+}
+
+// CloseWrite passes half an end on.
+func (c *webConn) CloseWrite() error {
+	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+func (c *webConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.guest.leave()
+		c.mu.Lock()
+		m := c.member
+		c.mu.Unlock()
+		if m != nil {
+			c.server.dismiss(m)
+		}
+		close(c.closed)
+	})
+	return err
+}
+
+func (c *webConn) counted() *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hijacked {
+		return nil
+	}
+	return c.member
+}
+
+// enter makes a member of a connection whose client sent the right credentials.
+func (c *webConn) enter(client Client, credentials string) (*member, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.member != nil {
+		c.passed = credentials
+		return c.member, c.member.key.name == client.Name // another user needs a connection of its own
+	}
+	if !c.guest.leave() {
+		return nil, false
+	}
+	c.member = c.server.admit(c.Conn, client, c.guest.from)
+	c.passed = credentials
+	return c.member, c.member != nil
+}
+
+// ServeHTTP serves one request of a client.
+func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	c := r.Context().Value(webConnKey{}).(*webConn)
+	m, ok := w.login(rw, r, c)
+	if !ok {
+		return
+	}
+	switch {
+	case r.Method == http.MethodConnect:
+		w.connect(rw, r, c, m)
+	case r.URL.Scheme != "http" || r.URL.Host == "":
+		http.Error(rw, "This is a proxy: ask it for http://… , or use CONNECT.", http.StatusBadRequest)
+	default:
+		w.forward.ServeHTTP(rw, r)
+	}
+}
+
+// login checks the credentials of a request, RFC 9110 section 11.7.
+func (w *webServer) login(rw http.ResponseWriter, r *http.Request, c *webConn) (*member, bool) {
+	given := r.Header.Get("Proxy-Authorization")
+	c.mu.Lock()
+	m, known := c.member, given != "" && c.passed == given
+	c.mu.Unlock()
+	if known && m != nil {
+		return m, true
+	}
+	user, password, ok := basic(given)
+	var client Client
+	if ok {
+		client, ok = w.server.check(r.Context(), user, password, c.guest.from)
+	}
+	if !ok {
+		rw.Header().Set("Proxy-Authenticate", `Basic realm="proxy", charset="UTF-8"`)
+		http.Error(rw, "The proxy wants a user and a password.", http.StatusProxyAuthRequired)
+		return nil, false
+	}
+	m, ok = c.enter(client, given)
+	if !ok {
+		rw.Header().Set("Connection", "close")
+		http.Error(rw, "Too many connections.", http.StatusServiceUnavailable)
+	}
+	return m, ok
+}
+
+// basic reads the credentials of RFC 7617.
+func basic(header string) (user, password string, ok bool) {
+	scheme, value, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return "", "", false
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(value))
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(text), ":")
+}
+
+// connect serves a CONNECT request, RFC 9110 section 9.3.6.
+func (w *webServer) connect(rw http.ResponseWriter, r *http.Request, c *webConn, m *member) {
+	to, err := parseTarget(r.Host)
+	if err != nil {
+		http.Error(rw, "CONNECT wants HOST:PORT.", http.StatusBadRequest)
+		return
+	}
+	way, remote, err := w.server.dial(r.Context(), to)
+	if err != nil {
+		fail(rw, err)
+		return
+	}
+	conn, buffered, err := http.NewResponseController(rw).Hijack()
+	if err != nil {
+		remote.Close()
+		return
+	}
+	c.mu.Lock()
+	c.hijacked = true
+	c.mu.Unlock()
+	defer c.Close()
+	_ = conn.SetDeadline(time.Time{})
+	_ = conn.SetWriteDeadline(time.Now().Add(w.server.limits.Handshake))
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		remote.Close()
+		return
+	}
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if c.early != nil { // what greet had read and net/http had not
+		more, _ := c.early.Peek(c.early.Buffered())
+		early = append(append([]byte(nil), early...), more...)
+	}
+	w.server.relay(m, early, way, remote)
+}
+
+// parseTarget reads HOST:PORT.
+func parseTarget(s string) (target, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return target{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || host == "" {
+		return target{}, fmt.Errorf("%w: %q is no host and port", ErrMalformed, s)
+	}
+	t := target{name: host, port: uint16(n)}
+	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" {
+		t.name, t.addr = "", a.Unmap()
+	}
+	return t, nil
+}
+
+// fail answers a request with what went wrong.
+func fail(w http.ResponseWriter, err error) {
+	code, text := http.StatusBadGateway, "The connection could not be made."
+	switch replyOf(err) {
+	case NotAllowed:
+		code, text = http.StatusForbidden, "This destination is not allowed here."
+	case NetworkUnreachable:
+		code, text = http.StatusServiceUnavailable, "The tunnel is not up."
+		w.Header().Set("Retry-After", "5")
+	case HostUnreachable:
+		text = "The host does not exist or cannot be reached."
+	case ConnectionRefused:
+		text = "The host refused the connection."
+	case TimedOut:
+		code, text = http.StatusGatewayTimeout, "The host did not answer."
+	case AddressUnsupported:
+		text = "Only IPv4 goes through the tunnel."
+	}
+	http.Error(w, text, code)
+}

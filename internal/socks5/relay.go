@@ -1,0 +1,173 @@
+package socks5
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// A connection on which little moves is served from a small buffer; one that
+	// fills it gets a large one, until it rests.
+	smallBuffer = 4 << 10
+	largeBuffer = 128 << 10
+	// rest is how often a silent connection is looked at.
+	rest = 15 * time.Second
+)
+
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+)
+
+// relay moves what comes between a client and the far end, until both have
+// finished, one breaks off, or nothing moves for too long. It closes both.
+func (s *Server) relay(m *member, early []byte, way Way, remote net.Conn) {
+	p := &pair{limits: &s.limits}
+	p.touch(time.Now())
+	done := make(chan error, 1)
+	s.work.Go(func() {
+		err := p.copy(m.conn, remote, nil, m.meters.down)
+		if err == nil && isClosed(way.Dead()) {
+			err = errNoWay // the end of a tunnel is not the end of a download
+		}
+		p.ended(err, m.conn, m.conn, remote)
+		done <- err
+	})
+	err := p.copy(remote, m.conn, early, m.meters.up)
+	p.ended(err, remote, m.conn, remote)
+	<-done
+	m.conn.Close()
+	remote.Close()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// pair is the state that both directions of a relay share.
+type pair struct {
+	limits *Limits
+	moved  atomic.Int64 // when something last did, in Unix nanoseconds
+	half   atomic.Bool  // one direction has come to its end
+}
+
+func (p *pair) touch(now time.Time) { p.moved.Store(now.UnixNano()) }
+
+// expired says whether nothing has moved for too long.
+func (p *pair) expired(now time.Time) bool {
+	limit := p.limits.Idle
+	if p.half.Load() {
+		limit = p.limits.HalfIdle
+	}
+	return now.UnixNano()-p.moved.Load() >= int64(limit)
+}
+
+// ended passes on how one direction ended: a clean end closes the other side for
+// writing, anything else breaks both off.
+func (p *pair) ended(err error, to, client, remote net.Conn) {
+	if err == nil {
+		p.half.Store(true)
+		if h, ok := to.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil {
+			return
+		}
+	}
+	abort(client)
+	remote.Close()
+}
+
+var errIdle = errors.New("idle for too long")
+
+// copy moves bytes from src to dst until the end of src, which is no error.
+func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
+	b := buffer{}
+	defer b.release()
+	var reads, writes time.Time // the deadlines as they stand
+	write := func(data []byte, now time.Time) error {
+		if limit := now.Add(p.limits.Stall); limit.Sub(writes) > p.limits.Stall/8 {
+			writes = limit
+			_ = dst.SetWriteDeadline(limit) // fails only where the write will
+		}
+		n, err := dst.Write(data)
+		count(n)
+		return err
+	}
+	if len(early) > 0 {
+		if err := write(early, time.Now()); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	for {
+		if limit := now.Add(rest); limit.Sub(reads) > rest/2 {
+			reads = limit
+			_ = src.SetReadDeadline(limit) // fails only where the read will
+		}
+		mem := b.bytes()
+		n, err := src.Read(mem)
+		now = time.Now()
+		if n > 0 {
+			p.touch(now)
+			if err := write(mem[:n], now); err != nil {
+				return err
+			}
+			if n == len(mem) {
+				b.grow()
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			b.release()
+			if p.expired(now) {
+				return errIdle
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// buffer is the memory of one direction.
+type buffer struct {
+	small *[smallBuffer]byte
+	large *[largeBuffer]byte
+}
+
+func (b *buffer) bytes() []byte {
+	switch {
+	case b.large != nil:
+		return b.large[:]
+	case b.small == nil:
+		b.small = smallBuffers.Get().(*[smallBuffer]byte)
+	}
+	return b.small[:]
+}
+
+func (b *buffer) grow() {
+	if b.large == nil {
+		b.release()
+		b.large = largeBuffers.Get().(*[largeBuffer]byte)
+	}
+}
+
+func (b *buffer) release() {
+	if b.small != nil {
+		smallBuffers.Put(b.small)
+	}
+	if b.large != nil {
+		largeBuffers.Put(b.large)
+	}
+	*b = buffer{}
+}

@@ -1,0 +1,216 @@
+package socks5
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// wrongPause is how long the answer to a wrong login takes.
+const wrongPause = time.Second
+
+// greet finds out what a connection speaks and serves it.
+func (s *Server) greet(ctx context.Context, g *guest) {
+	_ = g.SetDeadline(time.Now().Add(s.limits.Handshake)) // fails only where the read will
+	r := bufio.NewReaderSize(g.Conn, 512)
+	first, err := r.Peek(1)
+	if err != nil {
+		g.leave()
+		g.Close()
+		return
+	}
+	switch b := first[0]; {
+	case b == version:
+		s.serveSOCKS(ctx, g, r)
+	case b >= 'A' && b <= 'Z':
+		s.serveHTTP(ctx, g, r)
+		return
+	case b == 4:
+		// SOCKS4 knows no password: 0x5b is its "rejected".
+		_, _ = g.Write([]byte{0, 0x5b, 0, 0, 0, 0, 0, 0})
+	}
+	g.leave()
+	g.Close()
+}
+
+// serveSOCKS serves one connection of RFC 1928.
+func (s *Server) serveSOCKS(ctx context.Context, g *guest, r *bufio.Reader) {
+	client, err := s.login(ctx, g, r)
+	if err != nil {
+		return // the client was told, or is not there to be told
+	}
+	command, to, err := readRequest(r)
+	if err != nil {
+		if errors.Is(err, errAddressType) {
+			s.reply(g.Conn, AddressUnsupported, netip.AddrPort{})
+		}
+		return
+	}
+	if !g.leave() {
+		return
+	}
+	m := s.admit(g.Conn, client, g.from)
+	if m == nil {
+		s.reply(g.Conn, GeneralFailure, netip.AddrPort{})
+		return
+	}
+	defer s.dismiss(m)
+	_ = g.SetDeadline(time.Time{})
+	switch command {
+	case commandConnect:
+		s.connect(ctx, m, r, to)
+	case commandAssociate:
+		s.associate(ctx, m, to)
+	default: // BIND: nothing can call back into a tunnel
+		s.reply(g.Conn, CommandUnsupported, netip.AddrPort{})
+	}
+}
+
+var errRefused = errors.New("login refused")
+
+// login does the negotiation of the method, and RFC 1929.
+func (s *Server) login(ctx context.Context, g *guest, r *bufio.Reader) (Client, error) {
+	if _, err := r.Discard(1); err != nil {
+		return Client{}, err
+	}
+	offers, err := readGreeting(r)
+	if err != nil {
+		return Client{}, err
+	}
+	if !offers {
+		_, _ = g.Write([]byte{version, methodNone})
+		return Client{}, errRefused
+	}
+	if _, err := g.Write([]byte{version, methodPassword}); err != nil {
+		return Client{}, err
+	}
+	user, password, err := readLogin(r)
+	if err != nil {
+		return Client{}, err
+	}
+	client, ok := s.check(ctx, user, password, g.from)
+	if !ok {
+		_, _ = g.Write([]byte{authVersion, 1})
+		return Client{}, errRefused
+	}
+	_, err = g.Write([]byte{authVersion, 0})
+	return client, err
+}
+
+// check checks a login. The answer to a wrong one is late.
+func (s *Server) check(ctx context.Context, user, password string, from netip.Addr) (Client, bool) {
+	client, ok := s.cfg.Guard.check(from, user, password, func() (Client, bool) { return s.cfg.Login(user, password, from) })
+	if !ok {
+		wait := time.NewTimer(wrongPause)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+		}
+	}
+	return client, ok
+}
+
+// reply answers a request. It does not wait for a client that takes nothing.
+func (s *Server) reply(c net.Conn, r Reply, at netip.AddrPort) bool {
+	_ = c.SetWriteDeadline(time.Now().Add(s.limits.Handshake))
+	_, err := c.Write(appendReply(make([]byte, 0, 32), r, at))
+	return err == nil
+}
+
+// connect serves a CONNECT request.
+func (s *Server) connect(ctx context.Context, m *member, r *bufio.Reader, to target) {
+	way, remote, err := s.dial(ctx, to)
+	if err != nil {
+		s.reply(m.conn, replyOf(err), netip.AddrPort{})
+		return
+	}
+	if !s.reply(m.conn, Succeeded, addrPortOf(remote.LocalAddr())) {
+		remote.Close()
+		return
+	}
+	early, _ := r.Peek(r.Buffered()) // what came before the answer
+	s.relay(m, early, way, remote)
+}
+
+var (
+	errNoWay      = errors.New("no way out")
+	errNotAllowed = errors.New("destination not allowed")
+	errFamily     = errors.New("only IPv4 goes through the tunnel")
+)
+
+// dial waits for a way out and connects to what a client asks for.
+func (s *Server) dial(ctx context.Context, to target) (Way, net.Conn, error) {
+	way, err := s.cfg.Way(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errNoWay, err)
+	}
+	c, err := s.dialOn(ctx, way, to)
+	return way, c, err
+}
+
+// dialOn looks a name up and connects to the first of its addresses that answers.
+func (s *Server) dialOn(ctx context.Context, way Way, to target) (net.Conn, error) {
+	addrs, err := s.resolve(ctx, way, to)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Dial)
+	defer cancel()
+	rules := s.cfg.Rules()
+	err = errNotAllowed
+	for _, a := range addrs {
+		at := netip.AddrPortFrom(a, to.port)
+		if !rules.Allows("tcp", at) {
+			continue
+		}
+		var c net.Conn
+		if c, err = way.DialAddr(ctx, "tcp", at); err == nil || ctx.Err() != nil {
+			return c, err
+		}
+	}
+	return nil, err
+}
+
+// resolve finds the addresses of a target, through the tunnel.
+func (s *Server) resolve(ctx context.Context, way Way, to target) ([]netip.Addr, error) {
+	switch {
+	case to.addr.Is6():
+		return nil, errFamily
+	case to.addr.IsValid():
+		return []netip.Addr{to.addr}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Dial)
+	defer cancel()
+	return way.Lookup(ctx, to.name)
+}
+
+// replyOf is the reply that says what happened.
+func replyOf(err error) Reply {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, errNotAllowed):
+		return NotAllowed
+	case errors.Is(err, errNoWay):
+		return NetworkUnreachable
+	case errors.Is(err, errFamily):
+		return AddressUnsupported
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return HostUnreachable
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+		return ConnectionRefused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, net.ErrClosed):
+		return NetworkUnreachable
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return HostUnreachable
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), errors.As(err, &dns) && dns.IsTimeout:
+		return TimedOut
+	default:
+		return GeneralFailure
+	}
+}

@@ -1,0 +1,308 @@
+// Package socks5 is the listener side of a proxy: SOCKS5 (RFC 1928) with user and
+// password (RFC 1929), CONNECT and UDP ASSOCIATE, and on the same port HTTP
+// CONNECT and plain HTTP proxying, told apart by the first byte.
+//
+// It opens no connection by itself: whatever a client asks for is looked up and
+// dialled by the Way that its user provides, so there is nothing to leak by.
+package socks5
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Way is a way out: a network stack behind a tunnel, for one.
+type Way interface {
+	// Lookup finds the addresses of a host name. Errors are *net.DNSError.
+	Lookup(ctx context.Context, host string) ([]netip.Addr, error)
+	// DialAddr connects to an address over the network tcp. Errors wrap an errno
+	// that says what happened, or the context's.
+	DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error)
+	// ListenUDP opens a port to send datagrams from; 0 chooses one.
+	ListenUDP(port uint16) (net.PacketConn, error)
+	// Dead is closed when nothing goes that way any more.
+	Dead() <-chan struct{}
+}
+
+// Client is a user who has logged in.
+type Client struct {
+	Name  string
+	Meter *Meter // counts what the user moves, beside the server's own; may be nil
+}
+
+// Config says how a server works. Login and Way are needed.
+type Config struct {
+	// Login checks a user and password in constant time. It must not wait.
+	Login func(user, password string, from netip.Addr) (Client, bool)
+	// Way returns the way out. It may wait for one; an error says that there is
+	// none.
+	Way func(ctx context.Context) (Way, error)
+	// Rules say which destinations may be reached; nil: the strict ones.
+	Rules func() Rules
+	// Guard slows down who guesses logins; nil: one of the server's own.
+	Guard *Guard
+	// Budget is shared with other servers and bounds the connections of them all;
+	// nil: only Limits does.
+	Budget *Budget
+	Limits Limits
+}
+
+// Limits bound what clients may take. The zero value has the defaults.
+type Limits struct {
+	Conns     int           // connections and associations at once; default 4096
+	PerClient int           // of these, by one user from one source; default 1024
+	Greeting  int           // connections that have not logged in yet; default 512
+	PerSource int           // of these, by one source; default 64
+	Handshake time.Duration // from the connection to the request; default 10 s
+	Dial      time.Duration // of the lookup and of the connection, each; default 20 s
+	Idle      time.Duration // a connection on which nothing moves ends; default 2 h
+	HalfIdle  time.Duration // the same when one side has closed; default 10 min
+	Stall     time.Duration // a client that does not take what is sent; default 5 min
+	UDPIdle   time.Duration // an association without datagrams ends; default 10 min
+}
+
+func (l Limits) withDefaults() Limits {
+	for n, v := range map[*int]int{&l.Conns: 4096, &l.PerClient: 1024, &l.Greeting: 512, &l.PerSource: 64} {
+		if *n <= 0 {
+			*n = v
+		}
+	}
+	for d, v := range map[*time.Duration]time.Duration{
+		&l.Handshake: 10 * time.Second, &l.Dial: 20 * time.Second, &l.Idle: 2 * time.Hour,
+		&l.HalfIdle: 10 * time.Minute, &l.Stall: 5 * time.Minute, &l.UDPIdle: 10 * time.Minute,
+	} {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	return l
+}
+
+// Budget bounds the connections of several servers together, as file descriptors
+// are one supply for all of them.
+type Budget struct {
+	most int64
+	used atomic.Int64
+}
+
+// NewBudget returns a Budget of n connections.
+func NewBudget(n int) *Budget { return &Budget{most: int64(n)} }
+
+func (b *Budget) take() bool {
+	if b == nil {
+		return true
+	}
+	if b.used.Add(1) <= b.most {
+		return true
+	}
+	b.used.Add(-1)
+	return false
+}
+
+func (b *Budget) give() {
+	if b != nil {
+		b.used.Add(-1)
+	}
+}
+
+// Server serves the clients of one proxy. Its methods are safe for concurrent
+// use.
+type Server struct {
+	cfg    Config
+	limits Limits
+	meter  Meter
+	door   door
+	work   sync.WaitGroup
+
+	mu      sync.Mutex
+	over    bool
+	members map[*member]struct{}
+	clients map[clientKey]int
+
+	webOnce sync.Once
+	web     *webServer
+}
+
+// clientKey is a user from one source.
+type clientKey struct {
+	name string
+	from netip.Addr
+}
+
+// member is a connection whose client has logged in.
+type member struct {
+	conn   net.Conn
+	key    clientKey
+	meters meters
+}
+
+// New returns a Server that serves nothing yet.
+func New(cfg Config) *Server {
+	if cfg.Guard == nil {
+		cfg.Guard = NewGuard()
+	}
+	if cfg.Rules == nil {
+		cfg.Rules = func() Rules { return Rules{} }
+	}
+	s := &Server{cfg: cfg, limits: cfg.Limits.withDefaults(), members: make(map[*member]struct{}), clients: make(map[clientKey]int)}
+	s.door.init(s.limits.Greeting, s.limits.PerSource)
+	return s
+}
+
+// Counts returns what went through the server since its beginning.
+func (s *Server) Counts() Counts { return s.meter.Counts() }
+
+// acceptPause is the wait after an Accept that failed for want of descriptors.
+const acceptPause = 50 * time.Millisecond
+
+// Serve serves the connections of l until ctx is done or l fails. It closes l
+// and every connection, and returns when nothing of them is left: nil when ctx
+// ended it. A server serves once.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	err := s.accept(ctx, l)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	cancel()
+	l.Close()
+	s.door.close()
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.cut(func(*member) bool { return true })
+	s.webOnce.Do(func() {}) // nobody makes one any more
+	if s.web != nil {
+		s.web.close()
+	}
+	s.work.Wait()
+	return err
+}
+
+func (s *Server) accept(ctx context.Context, l net.Listener) error {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			var ne net.Error
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || !errors.As(err, &ne) {
+				return fmt.Errorf("socks5: accept: %w", err)
+			}
+			// Out of descriptors, most likely: those who hold them will let go.
+			select {
+			case <-time.After(acceptPause):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if !s.cfg.Budget.take() {
+			c.Close()
+			continue
+		}
+		g, ok := s.door.enter(c)
+		if !ok {
+			s.cfg.Budget.give()
+			c.Close()
+			continue
+		}
+		s.work.Go(func() {
+			defer s.cfg.Budget.give()
+			s.greet(ctx, g)
+		})
+	}
+}
+
+// CutClient ends every connection of a user. Without a change to what Login
+// says, the user may come back.
+func (s *Server) CutClient(name string) {
+	s.cut(func(m *member) bool { return m.key.name == name })
+}
+
+// Cut ends every connection of every client.
+func (s *Server) Cut() { s.cut(func(*member) bool { return true }) }
+
+func (s *Server) cut(which func(*member) bool) {
+	s.mu.Lock()
+	var list []net.Conn
+	for m := range s.members {
+		if which(m) {
+			list = append(list, m.conn)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range list {
+		abort(c)
+	}
+}
+
+// admit makes a member of a client that has logged in. A nil member is one too
+// many.
+func (s *Server) admit(c net.Conn, client Client, from netip.Addr) *member {
+	m := &member{conn: c, key: clientKey{client.Name, sourceOf(from)}, meters: meters{&s.meter, client.Meter}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || len(s.members) >= s.limits.Conns || s.clients[m.key] >= s.limits.PerClient {
+		return nil
+	}
+	s.members[m] = struct{}{}
+	s.clients[m.key]++
+	m.meters.begin()
+	return m
+}
+
+// dismiss takes a member out again.
+func (s *Server) dismiss(m *member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.members, m)
+	if s.clients[m.key]--; s.clients[m.key] <= 0 {
+		delete(s.clients, m.key)
+	}
+	m.meters.end()
+}
+
+// abort closes a connection with a reset: an end in the middle must not look
+// like one.
+func abort(c net.Conn) {
+	for {
+		switch v := c.(type) {
+		case *net.TCPConn:
+			_ = v.SetLinger(0)
+			v.Close()
+			return
+		case interface{ NetConn() net.Conn }:
+			c = v.NetConn()
+		default:
+			c.Close()
+			return
+		}
+	}
+}
+
+// remoteAddr is the address of a client.
+func remoteAddr(c net.Conn) netip.AddrPort { return addrPortOf(c.RemoteAddr()) }
+
+func addrPortOf(a net.Addr) netip.AddrPort {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return unmapped(a.AddrPort())
+	case *net.UDPAddr:
+		return unmapped(a.AddrPort())
+	case nil:
+		return netip.AddrPort{}
+	}
+	p, _ := netip.ParseAddrPort(a.String()) // the invalid one is as good as any for what is no address
+	return unmapped(p)
+}
+
+func unmapped(p netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
