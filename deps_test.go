@@ -28,6 +28,7 @@ var layers = map[string]string{
 	"internal/netstack":     "",
 	"internal/socks5":       "",
 	"internal/probe":        "internal/connexa internal/pptp internal/pptp/control internal/netstack",
+	"internal/speed":        "internal/connexa internal/pptp internal/netstack",
 	"internal/app":          "internal/connexa internal/importer",
 	"migrations":            "",
 	"db":                    "internal/connexa migrations",

@@ -171,8 +171,8 @@ func (m MPPE) offers(ok func(bits int) bool) bool {
 	return err == nil && ok(bits)
 }
 
-// ExpectSpeed says what the first packets through the tunnel deserve to find.
-// Where all is well the status is "speed_ok": what the measurement makes of it
+// ExpectSpeed says what the first packets through the tunnel deserve to find, on
+// their way to a host name that is one of Config.Sites. Where all is well the status is "speed_ok": what the measurement makes of it
 // is the caller's.
 func (b Behaviour) ExpectSpeed(p Policy) Expect {
 	e := b.ExpectLogin(p)
@@ -188,6 +188,8 @@ func (b Behaviour) ExpectSpeed(p Policy) Expect {
 		return Expect{"login_ok", "internet.no_internet", "ip"}
 	case s.NoDNS:
 		return Expect{"login_ok", "internet.no_dns", "ip"}
+	case s.Endpoint != 0:
+		return Expect{"login_ok", "internet.refused", "ip"}
 	}
 	return Expect{Status: "speed_ok", Reached: "internet"}
 }

@@ -37,6 +37,7 @@ const (
 type inner struct {
 	stack    *stack.Stack
 	services *services
+	node     *Node
 	send     func(*stack.PacketBuffer) // out of the tunnel; may wait
 	flows    chan struct{}
 
@@ -46,8 +47,8 @@ type inner struct {
 	work       sync.WaitGroup
 }
 
-func newInner(at netip.Addr, sv *services, send func(*stack.PacketBuffer)) (*inner, error) {
-	n := &inner{services: sv, send: send, flows: make(chan struct{}, maxFlows)}
+func newInner(at netip.Addr, node *Node, sv *services, send func(*stack.PacketBuffer)) (*inner, error) {
+	n := &inner{services: sv, node: node, send: send, flows: make(chan struct{}, maxFlows)}
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
@@ -134,7 +135,7 @@ func (n *inner) takeTCP(r *tcp.ForwarderRequest) {
 		return
 	}
 	r.Complete(false)
-	serve(gonet.NewTCPConn(&wq, ep))
+	serve(guest{gonet.NewTCPConn(&wq, ep), n.node})
 }
 
 // takeUDP is called where packets are delivered, and must not wait.

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
@@ -48,6 +49,11 @@ type Config struct {
 	// which needs CAP_NET_RAW; with the Open of a gre.Switch, clients of the same
 	// Switch reach the servers without it.
 	GRE gre.Opener
+
+	// Sites are web servers inside the tunnels, by host name. They see a client as
+	// the internet would: at its server's address, see Node.Exit. Other names, and
+	// addresses, lead to the fleet's own.
+	Sites map[string]http.Handler
 }
 
 var (
@@ -61,6 +67,7 @@ type Fleet struct {
 	maxConns int
 	seed     uint64
 	wires    gre.Opener
+	sites    map[string]http.Handler
 	mux      *gre.Mux
 	pool     pool
 	nodes    []Node
@@ -99,6 +106,7 @@ func New(cfg Config) (*Fleet, error) {
 		maxConns: cfg.MaxConns,
 		seed:     cfg.Seed,
 		wires:    cfg.GRE,
+		sites:    cfg.Sites,
 		nodes:    make([]Node, 0, cfg.Nodes),
 		visits:   make([]atomic.Uint64, cfg.Nodes),
 		byAddr:   make(map[netip.Addr]int, cfg.Nodes),
@@ -217,7 +225,7 @@ func (f *Fleet) innerServices() *services {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sv == nil {
-		f.sv = newServices()
+		f.sv = newServices(f.sites)
 	}
 	return f.sv
 }

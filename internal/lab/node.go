@@ -27,6 +27,9 @@ type Node struct {
 	Behaviour Behaviour
 }
 
+// Exit is the address that clients of the server have on the internet.
+func (n Node) Exit() netip.Addr { return n.Addr.Addr() }
+
 // Comment is what the file to import says about the node.
 func (n Node) Comment() string { return "lab: " + n.Behaviour.String() }
 

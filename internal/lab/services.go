@@ -52,9 +52,14 @@ type services struct {
 	open map[net.Conn]struct{}
 }
 
-func newServices() *services {
+func newServices(sites map[string]http.Handler) *services {
 	s := &services{conns: make(chan net.Conn), done: make(chan struct{}), open: make(map[net.Conn]struct{})}
-	s.web = &http.Server{Handler: site(), ReadHeaderTimeout: tcpIdle, IdleTimeout: tcpIdle}
+	s.web = &http.Server{
+		Handler: byHost(sites, site()), ReadHeaderTimeout: tcpIdle, IdleTimeout: tcpIdle,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, guestKey{}, c)
+		},
+	}
 	s.work.Go(func() { _ = s.web.Serve(s) }) // ends with the listener
 	return s
 }
@@ -180,6 +185,46 @@ func eachDatagram(c net.Conn, answer func([]byte) []byte) {
 }
 
 // --- HTTP
+
+// guest is a connection from inside the sessions of a server.
+type guest struct {
+	net.Conn
+	node *Node
+}
+
+type guestKey struct{}
+
+// byHost is the web inside the tunnels: sites by their name, and rest for what
+// has none. A site sees where the client leaves its tunnel.
+func byHost(sites map[string]http.Handler, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		to := sites[strings.ToLower(host)]
+		from, ok := r.Context().Value(guestKey{}).(guest)
+		switch {
+		case to == nil || !ok:
+			rest.ServeHTTP(w, r)
+		case from.node.Behaviour.Session.Endpoint != 0:
+			status := from.node.Behaviour.Session.Endpoint
+			http.Error(w, http.StatusText(status), status)
+		default:
+			seen := r.WithContext(r.Context()) // a copy
+			seen.RemoteAddr = netip.AddrPortFrom(from.node.Exit(), portOf(r.RemoteAddr)).String()
+			to.ServeHTTP(w, seen)
+		}
+	})
+}
+
+func portOf(address string) uint16 {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return 0
+	}
+	return a.Port()
+}
 
 func site() http.Handler {
 	mux := http.NewServeMux()

@@ -16,6 +16,9 @@ const (
 	// shaperDepth is how long a packet may wait for its turn at a rate; what would
 	// take longer is dropped, as a router's queue does.
 	shaperDepth = 100 * time.Millisecond
+	// shaperLate is how late a packet may leave without the line losing that time:
+	// whoever wakes late sends what was due meanwhile, as a token bucket does.
+	shaperLate = 50 * time.Millisecond
 )
 
 // shaper passes packets on, in order and no faster than its rate, from a
@@ -79,8 +82,8 @@ func (s *shaper) run() {
 			return
 		}
 		if s.rate > 0 {
-			if now := time.Now(); at.Before(now) {
-				at = now
+			if late := time.Now().Add(-shaperLate); at.Before(late) {
+				at = late
 			}
 			at = at.Add(time.Duration(int64(bytes) * 8 * int64(time.Second) / s.rate))
 			if !s.pause(time.Until(at)) {

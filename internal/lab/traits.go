@@ -94,6 +94,7 @@ type Session struct {
 	NoAddress  bool
 	NoInternet bool // nothing but the server itself answers, and that to pings only
 	NoDNS      bool // names are not answered
+	Endpoint   int  // the sites of Config.Sites refuse clients of this server with this HTTP status
 
 	Dies       time.Duration // is gone without a word so long after the session came up
 	Ends       time.Duration // takes leave so long after the session came up
@@ -140,6 +141,7 @@ var traits = []trait{
 	word("no-address", func(s *Session) *bool { return &s.NoAddress }),
 	word("no-internet", func(s *Session) *bool { return &s.NoInternet }),
 	word("no-dns", func(s *Session) *bool { return &s.NoDNS }),
+	{"endpoint", "an HTTP status from 400 to 599, as in endpoint:429", setEndpoint, getEndpoint},
 	duration("dies", 24*time.Hour, func(s *Session) *time.Duration { return &s.Dies }),
 	duration("ends", 24*time.Hour, func(s *Session) *time.Duration { return &s.Ends }),
 	word("swapped-cdn", func(s *Session) *bool { return &s.SwappedCDN }),
@@ -292,6 +294,17 @@ func setRefuse(s *Session, param string) error {
 }
 
 func getRefuse(s *Session) (string, bool) { return strconv.Itoa(s.Refuse), s.Refuse != 0 }
+
+func setEndpoint(s *Session, param string) error {
+	n, err := strconv.Atoi(param)
+	if err != nil || n < 400 || n > 599 {
+		return errParam
+	}
+	s.Endpoint = n
+	return nil
+}
+
+func getEndpoint(s *Session) (string, bool) { return strconv.Itoa(s.Endpoint), s.Endpoint != 0 }
 
 func setRate(s *Session, param string) (err error) {
 	down, up, both := strings.Cut(param, "/")

@@ -101,7 +101,7 @@ func (t *tunnel) network() *inner {
 	t.innerMu.Lock()
 	defer t.innerMu.Unlock()
 	if t.inner == nil && !t.over {
-		n, err := newInner(t.s.addrs.server, t.s.sv(), t.write)
+		n, err := newInner(t.s.addrs.server, t.s.node, t.s.sv(), t.write)
 		if err != nil {
 			return nil // the packets find nobody
 		}

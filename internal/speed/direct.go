@@ -1,0 +1,96 @@
+package speed
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Direct is no tunnel at all: the uplink of this machine, so that it can be
+// measured by the same method.
+type Direct struct {
+	// Dialer and Resolver are used where set.
+	Dialer   net.Dialer
+	Resolver *net.Resolver
+}
+
+// Lookup implements Tunnel.
+func (d *Direct) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	r := d.Resolver
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	return r.LookupNetIP(ctx, "ip4", host)
+}
+
+// Dial implements Tunnel.
+func (d *Direct) Dial(ctx context.Context, to netip.AddrPort) (Conn, error) {
+	c, err := d.Dialer.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("speed: %T is no TCP connection", c)
+	}
+	return &directConn{Conn: t, tcp: t}, nil
+}
+
+// Packets implements Tunnel: nobody counts them.
+func (d *Direct) Packets() (lost, received uint64) { return 0, 0 }
+
+// Done implements Tunnel.
+func (d *Direct) Done() <-chan struct{} { return nil }
+
+// Err implements Tunnel.
+func (d *Direct) Err() error { return nil }
+
+// directConn counts what the system took less what it still holds, to be sent or
+// to be acknowledged. It embeds the interface: past a ReadFrom of net.TCPConn
+// nothing would be counted.
+type directConn struct {
+	net.Conn
+	tcp   *net.TCPConn
+	taken atomic.Int64
+	mu    sync.Mutex
+	acked int64
+}
+
+// Write implements net.Conn. It goes on in pieces, so that what the system took
+// is known while a long write waits for the rest.
+func (c *directConn) Write(b []byte) (int, error) {
+	const piece = 16 << 10
+	done := 0
+	for {
+		n, err := c.Conn.Write(b[done:min(len(b), done+piece)])
+		c.taken.Add(int64(n))
+		if done += n; err != nil || done == len(b) {
+			return done, err
+		}
+	}
+}
+
+// Acked implements Conn.
+func (c *directConn) Acked() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.taken.Load() // before the question: what is taken meanwhile is only held
+	if held, err := outstanding(c.tcp); err == nil {
+		c.acked = max(c.acked, taken-int64(held))
+	}
+	return c.acked
+}
+
+// Abort implements Conn.
+func (c *directConn) Abort() {
+	c.Acked() // while the system still knows
+	_ = c.tcp.SetLinger(0)
+	_ = c.Close()
+}

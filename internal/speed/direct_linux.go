@@ -1,0 +1,22 @@
+package speed
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// outstanding is how many bytes of c the far end has not acknowledged, sent or
+// not: SIOCOUTQ, as tcp(7) has it.
+func outstanding(c *net.TCPConn) (int, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var n int
+	var fail error
+	if err := raw.Control(func(fd uintptr) { n, fail = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+		return 0, err
+	}
+	return n, fail
+}

@@ -1,0 +1,149 @@
+package speed
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// mostRetryAfter is the longest wait that an endpoint is believed to want.
+const mostRetryAfter = 24 * time.Hour
+
+// send makes a request of a. The answer's status and headers have been judged,
+// and its body is the caller's to close.
+func (r *run) send(ctx context.Context, l *lane, a ask, body io.Reader) (*http.Response, error) {
+	u := *a.URL
+	// No two requests are equal, so no cache has the answer to one.
+	unique := make([]byte, 8)
+	_, _ = rand.Read(unique) // never fails
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
+	}
+	u.RawQuery += "connexa=" + hex.EncodeToString(unique)
+	req, err := http.NewRequestWithContext(ctx, a.Method, u.String(), body)
+	if err != nil {
+		return nil, errors.New("speed: the endpoint's address cannot be asked for") // without the address
+	}
+	req.Header.Set("User-Agent", "connexa-speed")
+	req.Header.Set("Cache-Control", "no-cache, no-store")
+	req.Header.Set("Accept-Encoding", "identity")
+	if a.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.Token.Reveal())
+	}
+	if body != nil {
+		req.ContentLength = a.Bytes
+		req.Header.Set("Content-Type", "application/octet-stream")
+	}
+	resp, err := l.client.Do(req)
+	if err != nil {
+		return nil, bare(err)
+	}
+	if no := r.judge(resp, a); no != nil {
+		resp.Body.Close()
+		return nil, no
+	}
+	return resp, nil
+}
+
+// bare is err without the address that net/http puts around it, which may be
+// long, and is nobody's business in a log.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// judge finds a reason not to measure with an answer.
+func (r *run) judge(resp *http.Response, a ask) error {
+	no := &Refused{Endpoint: r.name, Status: resp.StatusCode}
+	switch {
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		no.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	case resp.Header.Get("Content-Encoding") != "" && !strings.EqualFold(resp.Header.Get("Content-Encoding"), "identity"):
+		no.Reason = ReasonEncoded
+	case !a.Cached && fromCache(resp.Header):
+		no.Reason = ReasonCached
+	default:
+		return nil
+	}
+	return no
+}
+
+// fromCache says whether somebody on the way gave what it had kept.
+func fromCache(h http.Header) bool {
+	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 {
+		return true
+	}
+	for _, name := range []string{"X-Cache", "X-Cache-Lookup", "Cf-Cache-Status"} {
+		if strings.HasPrefix(strings.ToUpper(strings.TrimSpace(h.Get(name))), "HIT") {
+			return true
+		}
+	}
+	return false
+}
+
+// retryAfter reads the header of RFC 9110 section 10.2.3.
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
+		return min(max(time.Duration(n), 0)*time.Second, mostRetryAfter)
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return min(max(t.Sub(now), 0), mostRetryAfter)
+	}
+	return 0
+}
+
+// small makes a request with a tiny answer, and returns that and the time from
+// the last byte of the one to the first byte of the other.
+func (r *run) small(ctx context.Context, l *lane, a ask) (body []byte, took time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, smallWait)
+	defer cancel()
+	var (
+		mu           sync.Mutex
+		wrote, heard time.Time
+	)
+	trace := &httptrace.ClientTrace{
+		WroteRequest:         func(httptrace.WroteRequestInfo) { mu.Lock(); wrote = time.Now(); mu.Unlock() },
+		GotFirstResponseByte: func() { mu.Lock(); heard = time.Now(); mu.Unlock() },
+	}
+	resp, err := r.send(httptrace.WithClientTrace(ctx, trace), l, a, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxSmall+1))
+	if err != nil {
+		return nil, 0, bare(err)
+	}
+	if len(body) > maxSmall {
+		return nil, 0, fmt.Errorf("%w: more than %d bytes", errTooLong, maxSmall)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return body, max(heard.Sub(wrote), 0), nil
+}
+
+// maxSmall is the longest answer to a small request, in bytes.
+const maxSmall = 64 << 10
+
+var errTooLong = errors.New("the answer to a small request is long")
+
+// isNetwork says whether err is of the way, and not of who is at its end.
+func isNetwork(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)
+}

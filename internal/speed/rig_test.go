@@ -1,0 +1,66 @@
+package speed_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/speed"
+)
+
+// The endpoints inside the tunnels of a rig.
+var (
+	good   = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://speed.lab.test", Token: "Blue-Kite-7"}
+	busy   = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://busy.lab.test"}
+	broken = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://broken.lab.test"}
+)
+
+// rig is a fleet of one server and what dials it, with GRE inside this process.
+type rig struct {
+	node lab.Node
+	mux  *gre.Mux
+}
+
+func newRig(t testing.TB, behaviour string) rig {
+	t.Helper()
+	wires := gre.NewSwitch()
+	fleet := labtest.Start(t, lab.Config{
+		Nodes: 1, Seed: 5, Faults: labtest.Faults(t, behaviour+"=1"), GRE: wires.Open,
+		Sites: map[string]http.Handler{
+			"speed.lab.test":  speed.NewServer(speed.ServerOptions{Token: good.Token}),
+			"busy.lab.test":   refusing(http.StatusTooManyRequests),
+			"broken.lab.test": refusing(http.StatusServiceUnavailable),
+		},
+	})
+	return rig{fleet.Nodes()[0], gre.NewMux(wires.Open)}
+}
+
+func refusing(status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		http.Error(w, http.StatusText(status), status)
+	})
+}
+
+// tunnel is a session to the rig's server, ready to be measured.
+func (r rig) tunnel(t testing.TB) *speed.Session {
+	t.Helper()
+	s, err := pptp.Dial(t.Context(), pptp.Config{
+		Address: r.node.Addr.Addr().String(), Port: r.node.Addr.Port(), Login: r.node.Login, Password: r.node.Password, GRE: r.mux,
+		Timeouts: pptp.Timeouts{GRE: 2 * time.Second, LCP: 4 * time.Second, IP: 3 * time.Second, Call: 2 * time.Second},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	way, err := speed.Through(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { way.Close() })
+	return way
+}

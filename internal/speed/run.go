@@ -1,0 +1,269 @@
+package speed
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+const (
+	streams     = 4
+	apart       = 100 * time.Millisecond // between the begins of two streams
+	idlePings   = 10                     // behind one that is dropped
+	loadedEvery = 400 * time.Millisecond
+	smallWait   = 10 * time.Second // for the answer to a small request
+	firstWait   = 10 * time.Second // for the first byte of a direction
+	lookEvery   = 20 * time.Millisecond
+	redials     = 3 // of a stream whose connection broke
+	redialPause = 200 * time.Millisecond
+	// leastSample is the shortest time of which a rate is taken, at the end of a
+	// direction that was cut short.
+	leastSample = 80 * time.Millisecond
+)
+
+// run is a test against one endpoint.
+type run struct {
+	tunnel  Tunnel
+	target  target
+	name    string
+	options Options
+	plan    plan
+	dialer  dialer
+	ping    *lane // of the small requests
+}
+
+func (r *run) close() {
+	if r.ping != nil {
+		r.ping.abort()
+	}
+}
+
+func (r *run) live(phase connexa.SpeedPhase, bits float64) {
+	if r.options.Live != nil {
+		r.options.Live(connexa.SpeedLive{Phase: phase, Bits: int64(bits)})
+	}
+}
+
+// idle asks where we are seen, and how long small requests take while nothing
+// else goes on.
+func (r *run) idle(ctx context.Context, m *connexa.Measurement) error {
+	r.live(connexa.PhaseLatency, 0)
+	r.ping = newLane(ctx, &r.dialer)
+	if where, ok := r.target.Where(); ok {
+		body, _, err := r.small(ctx, r.ping, where)
+		if err != nil && errors.As(err, new(*dialError)) {
+			return err
+		}
+		if a := r.target.From(body); err == nil && a.IsValid() {
+			m.ExitIP = a.String()
+		}
+	}
+	var times []time.Duration
+	for i := range idlePings + 1 {
+		_, took, err := r.small(ctx, r.ping, r.target.Ping())
+		if err != nil {
+			return err
+		}
+		if i > 0 { // the first pays for the connection
+			times = append(times, took)
+		}
+	}
+	m.Latency, m.Jitter = median(times), jitter(times)
+	return nil
+}
+
+// transferred is what became of one direction.
+type transferred struct {
+	samples []float64       // bits per second, without slow start
+	loaded  []time.Duration // of small requests meanwhile
+	bytes   int64           // that arrived, slow start included
+	shaky   bool            // not all streams lasted
+}
+
+// transfer fills one direction.
+func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferred, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var (
+		work  sync.WaitGroup
+		got   atomic.Int64 // of a download
+		ended = make(chan error, streams)
+		lanes [streams]*lane
+		most  = r.options.DownBytes
+		moved = got.Load
+		pump  = func(l *lane) error { return r.pull(ctx, l, &got) }
+	)
+	if phase == connexa.PhaseUpload {
+		most = r.options.UpBytes
+		moved = func() int64 {
+			sum := int64(0)
+			for _, l := range lanes {
+				sum += l.acked()
+			}
+			return sum
+		}
+		pump = func(l *lane) error { return r.push(ctx, l) }
+	}
+	for i := range lanes {
+		lanes[i] = newLane(ctx, &r.dialer)
+	}
+	for i := range lanes {
+		work.Go(func() {
+			if sleep(ctx, time.Duration(i)*apart) {
+				ended <- r.persist(ctx, lanes[i], pump)
+			}
+		})
+	}
+	var out transferred
+	work.Go(func() { out.loaded = r.loadedLatency(ctx) })
+	samples, bytes, shaky, err := r.watch(ctx, phase, most, moved, ended)
+	cancel()
+	for _, l := range lanes {
+		l.abort()
+	}
+	work.Wait()
+	out.samples, out.bytes, out.shaky = samples, bytes, shaky
+	if errors.Is(err, errNothing) {
+		err = r.nothing(lanes[:], err)
+	}
+	return out, err
+}
+
+var errNothing = errors.New("nothing arrived")
+
+// nothing is what it means that a direction carried nothing while small requests
+// were answered.
+func (r *run) nothing(lanes []*lane, err error) error {
+	for _, l := range lanes {
+		if l.connected() {
+			return &NoInternet{Endpoint: r.name, Code: CodeBlackhole, Err: err}
+		}
+	}
+	return &NoInternet{Endpoint: r.name, Code: CodeTimeout, Err: err}
+}
+
+// watch takes samples of moved until there is enough. ended gets what became of
+// a stream that is over.
+func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, moved func() int64, ended <-chan error) (samples []float64, bytes int64, shaky bool, err error) {
+	var (
+		s      = sampler{plan: r.plan, most: most, live: func(bits float64) { r.live(phase, bits) }}
+		ticker = time.NewTicker(lookEvery)
+		began  = time.Now()
+		gone   int
+		first  error
+	)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, moved(), shaky, ctx.Err()
+		case e := <-ended:
+			if gone++; first == nil {
+				first = e
+			}
+			shaky = true
+			if gone == streams {
+				return nil, moved(), shaky, first
+			}
+			continue
+		case <-ticker.C:
+		}
+		now, n := time.Now(), moved()
+		if s.look(now, n) {
+			return s.result(), n, shaky, nil
+		}
+		if n == 0 && now.Sub(began) > firstWait {
+			return nil, 0, shaky, errNothing
+		}
+	}
+}
+
+// persist keeps a stream going: a connection that breaks is dialed again, some
+// times.
+func (r *run) persist(ctx context.Context, l *lane, pump func(*lane) error) error {
+	for broken := 0; ; {
+		err := pump(l)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			continue
+		case errors.As(err, new(*Refused)) || broken == redials:
+			return err
+		}
+		broken++
+		if !sleep(ctx, redialPause) {
+			return nil
+		}
+	}
+}
+
+// pull makes one download.
+func (r *run) pull(ctx context.Context, l *lane, got *atomic.Int64) error {
+	a := r.target.Down(r.options.DownBytes)
+	resp, err := r.send(ctx, l, a, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	buf := blocks.Get().(*[block]byte)
+	defer blocks.Put(buf)
+	for sum := int64(0); ; {
+		n, err := resp.Body.Read(buf[:])
+		got.Add(int64(n))
+		sum += int64(n)
+		switch {
+		case err == io.EOF && (sum < a.Bytes || sum == 0):
+			return &Refused{Endpoint: r.name, Status: resp.StatusCode, Reason: ReasonShort}
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return bare(err)
+		}
+	}
+}
+
+// push makes one upload.
+func (r *run) push(ctx context.Context, l *lane) error {
+	a, _ := r.target.Up(r.options.UpBytes)
+	resp, err := r.send(ctx, l, a, &noise{rnd: rand.NewChaCha8(seed()), left: a.Bytes})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxSmall))
+	return err
+}
+
+// loadedLatency makes small requests beside the streams until ctx is over.
+func (r *run) loadedLatency(ctx context.Context) []time.Duration {
+	var times []time.Duration
+	for begin := time.Now(); sleep(ctx, time.Until(begin.Add(loadedEvery))); {
+		begin = time.Now()
+		_, took, err := r.small(ctx, r.ping, r.target.Ping())
+		if err == nil {
+			times = append(times, took)
+		}
+	}
+	return times
+}
+
+// sleep waits, and reports whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

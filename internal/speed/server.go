@@ -1,0 +1,216 @@
+package speed
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// ServerOptions bound a Server. Zero values are the defaults.
+type ServerOptions struct {
+	Token connexa.Secret // what every request must bear; empty: whoever comes
+
+	MaxBytes   int64         // of one request; default 1 GiB
+	MaxAtOnce  int           // requests of everybody; default 64
+	MaxPerAddr int           // requests of one address; default 24, which is four tests
+	MaxTime    time.Duration // of one request; default 2 min
+	Rate       int64         // bits per second of everybody, each way; 0 is no limit
+}
+
+// Server is the far end of a test: GET /down?bytes=N, POST /up and GET /echo.
+// Each answer is made anew and not to be kept. It has no log: nothing that it is
+// asked for is of interest.
+type Server struct {
+	mux      *http.ServeMux
+	options  ServerOptions
+	token    [sha256.Size]byte
+	down, up *rate.Limiter // nil: no limit
+
+	mu     sync.Mutex
+	atOnce int
+	byAddr map[netip.Addr]int
+}
+
+// rateBurst is how many bytes pass a limit at once.
+const rateBurst = 1 << 20
+
+// NewServer returns a Server.
+func NewServer(o ServerOptions) *Server {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 1 << 30
+	}
+	if o.MaxAtOnce <= 0 {
+		o.MaxAtOnce = 64
+	}
+	if o.MaxPerAddr <= 0 {
+		o.MaxPerAddr = 24
+	}
+	if o.MaxTime <= 0 {
+		o.MaxTime = 2 * time.Minute
+	}
+	s := &Server{mux: http.NewServeMux(), options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), byAddr: make(map[netip.Addr]int)}
+	if o.Rate > 0 {
+		s.down = rate.NewLimiter(rate.Limit(o.Rate/8), rateBurst)
+		s.up = rate.NewLimiter(rate.Limit(o.Rate/8), rateBurst)
+	}
+	s.mux.HandleFunc("GET /echo", s.echo)
+	s.mux.HandleFunc("GET /down", s.giveDown)
+	s.mux.HandleFunc("POST /up", s.takeUp)
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if !s.welcome(r) {
+		h.Set("WWW-Authenticate", "Bearer")
+		http.Error(w, "a token is needed", http.StatusUnauthorized)
+		return
+	}
+	from := caller(r)
+	if !s.enter(from) {
+		h.Set("Retry-After", "5")
+		http.Error(w, "too many requests at once", http.StatusTooManyRequests)
+		return
+	}
+	defer s.leave(from)
+	until := time.Now().Add(s.options.MaxTime)
+	ctl := http.NewResponseController(w)
+	if err := errors.Join(ctl.SetReadDeadline(until), ctl.SetWriteDeadline(until)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		http.Error(w, "this connection has no deadlines", http.StatusInternalServerError)
+		return
+	}
+	ctx, cancel := context.WithDeadline(r.Context(), until)
+	defer cancel()
+	s.mux.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// welcome compares digests, so that neither the token's bytes nor its length are
+// told by the time that it takes.
+func (s *Server) welcome(r *http.Request) bool {
+	if s.options.Token == "" {
+		return true
+	}
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	sum := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
+}
+
+// caller is where a request comes from; an IPv6 network counts as one.
+func caller(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := a.Addr().Unmap().WithZone("")
+	if addr.Is6() {
+		net, _ := addr.Prefix(64) // never fails
+		return net.Addr()
+	}
+	return addr
+}
+
+func (s *Server) enter(from netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.atOnce >= s.options.MaxAtOnce || s.byAddr[from] >= s.options.MaxPerAddr {
+		return false
+	}
+	s.atOnce++
+	s.byAddr[from]++
+	return true
+}
+
+func (s *Server) leave(from netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.atOnce--
+	if s.byAddr[from]--; s.byAddr[from] == 0 {
+		delete(s.byAddr, from)
+	}
+}
+
+// echo says where the caller is seen.
+func (s *Server) echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return
+	}
+	fmt.Fprintln(w, a.Addr().Unmap())
+}
+
+func (s *Server) giveDown(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
+	if err != nil || n < 0 {
+		http.Error(w, "want bytes=N", http.StatusBadRequest)
+		return
+	}
+	if n > s.options.MaxBytes {
+		http.Error(w, fmt.Sprintf("at most %d bytes at once", s.options.MaxBytes), http.StatusForbidden)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+	from := limited{r.Context(), &noise{rnd: rand.NewChaCha8(seed()), left: n}, s.down}
+	buf := blocks.Get().(*[block]byte)
+	defer blocks.Put(buf)
+	_, _ = io.CopyBuffer(writer{w}, from, buf[:]) // the client left
+}
+
+func (s *Server) takeUp(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > s.options.MaxBytes {
+		http.Error(w, fmt.Sprintf("at most %d bytes at once", s.options.MaxBytes), http.StatusRequestEntityTooLarge)
+		return
+	}
+	body := limited{r.Context(), http.MaxBytesReader(w, r.Body, s.options.MaxBytes), s.up}
+	buf := blocks.Get().(*[block]byte)
+	defer blocks.Put(buf)
+	n, err := io.CopyBuffer(writer{io.Discard}, body, buf[:])
+	if err != nil {
+		http.Error(w, "the body did not come whole", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, n)
+}
+
+// writer hides a ReadFrom, which has a buffer of its own and a small one.
+type writer struct{ io.Writer }
+
+// limited reads no faster than a limit allows.
+type limited struct {
+	ctx   context.Context
+	from  io.Reader
+	limit *rate.Limiter
+}
+
+// Read implements io.Reader.
+func (l limited) Read(p []byte) (int, error) {
+	if l.limit == nil {
+		return l.from.Read(p)
+	}
+	n, err := l.from.Read(p[:min(len(p), rateBurst)])
+	if n > 0 {
+		if e := l.limit.WaitN(l.ctx, n); e != nil {
+			return 0, e
+		}
+	}
+	return n, err
+}
