@@ -41,6 +41,7 @@ type Config struct {
 	MinBits    int           // MPPE keys shorter than this are not taken; default 40
 	AllowPAP   bool          // PAP sends the password in clear
 	EchoEvery  time.Duration // LCP Echo-Requests on an idle session; default 15 s
+	EchoMisses int           // so many without an answer end the session; default 4
 	Timeouts   Timeouts
 
 	// OnStep is called with each rung as it is climbed, by Dial's goroutine and
@@ -104,6 +105,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.EchoEvery <= 0 {
 		c.EchoEvery = 15 * time.Second
+	}
+	if c.EchoMisses <= 0 {
+		c.EchoMisses = 4
 	}
 	c.Timeouts.fill()
 	if c.GRE == nil {

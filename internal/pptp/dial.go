@@ -185,7 +185,7 @@ func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr, widened
 		cfg: d.cfg, conn: conn, local: local, remote: addr, log: d.log,
 		frames: newQueue(controlQueue), data: newQueue(unreadQueue), icmp: make(chan gre.Unreachable, 1),
 		up: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
-		resetWanted: make(chan struct{}, 1), trouble: make(chan *Error, 1), mtu: DefaultMTU,
+		pings: make(chan chan<- time.Duration), resetWanted: make(chan struct{}, 1), trouble: make(chan *Error, 1), mtu: DefaultMTU,
 	}
 	if err := d.place(ctx, s); err != nil {
 		if s.call != nil {

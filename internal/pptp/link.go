@@ -85,6 +85,7 @@ type link struct {
 	echoID        uint8
 	echoes        int // sent since the last answer
 	nextEcho      time.Time
+	pings         map[uint8]pendingEcho
 	id            uint8 // of packets that belong to no negotiation
 	now           time.Time
 	terminated    bool // the server acknowledged our Terminate-Request, or sent its own
@@ -340,6 +341,7 @@ func (l *link) lcpExtra(p ppp.Packet) bool {
 		}
 	case ppp.EchoReply:
 		l.echoes = 0
+		l.answered(p.ID)
 	case ppp.ProtocolReject:
 		if len(p.Data) >= 2 {
 			l.protocolRejected(ppp.Protocol(binary.BigEndian.Uint16(p.Data)))
@@ -418,19 +420,52 @@ func (l *link) hungUp(text string) {
 	}
 }
 
-// echo asks an idle server for life signs, and gives it up after four silences.
+// echo asks an idle server for life signs, and gives it up after some silences.
 func (l *link) echo() {
 	if l.phase != phaseUp || l.nextEcho.IsZero() || l.now.Before(l.nextEcho) {
 		return
 	}
-	if l.echoes >= 4 {
+	if l.echoes >= l.cfg.EchoMisses {
 		l.fail(StepLCP, "no_echo", fmt.Sprintf("%d LCP Echo-Requests without an answer", l.echoes), "")
 		return
 	}
 	l.echoes++
-	l.echoID++
 	l.nextEcho = l.now.Add(l.cfg.EchoEvery)
+	l.sendEcho()
+}
+
+// sendEcho sends an Echo-Request and returns its id.
+func (l *link) sendEcho() uint8 {
+	l.echoID++
 	l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: l.echoID, Data: binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)})
+	return l.echoID
+}
+
+// ping sends an Echo-Request whose answer somebody waits for.
+func (l *link) ping(now time.Time, answered chan<- time.Duration) {
+	l.now = now
+	if l.phase != phaseUp {
+		return
+	}
+	if l.pings == nil {
+		l.pings = make(map[uint8]pendingEcho)
+	}
+	// One that was never answered gives way when the ids come round.
+	l.pings[l.sendEcho()] = pendingEcho{now, answered}
+}
+
+// answered takes the answer to an Echo-Request.
+func (l *link) answered(id uint8) {
+	if p, ok := l.pings[id]; ok {
+		delete(l.pings, id)
+		p.answered <- l.now.Sub(p.sent) // has room for one
+	}
+}
+
+// pendingEcho is an Echo-Request whose answer somebody waits for.
+type pendingEcho struct {
+	sent     time.Time
+	answered chan<- time.Duration
 }
 
 // alive tells that packets came: no need for an echo.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ type Session struct {
 	proven   bool // one could
 	reading  bool // ReadPackets was called
 
+	pings       chan chan<- time.Duration
 	resetWanted chan struct{}
 	lastReset   time.Time
 	trouble     chan *Error
@@ -148,6 +150,43 @@ func (s *Session) Stats() Stats {
 		TxPackets: s.txPackets.Load(), TxBytes: s.txBytes.Load(),
 		Dropped: s.data.drops(), Garbage: s.garbage.Load(), Stale: s.stale.Load(),
 		Oversize: s.oversize.Load(), Resets: s.resets.Load(), GRE: s.call.Stats(),
+	}
+}
+
+// Echo asks the server for a sign of life through the tunnel, with an LCP
+// Echo-Request, and returns how long the answer took. The error is net.ErrClosed
+// after the session's end, or the context's.
+func (s *Session) Echo(ctx context.Context) (time.Duration, error) {
+	answered := make(chan time.Duration, 1)
+	select {
+	case s.pings <- answered:
+	case <-s.over:
+		return 0, net.ErrClosed
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	return s.await(ctx, answered)
+}
+
+// ControlEcho is Echo on the control connection, with an Echo-Request of RFC 2637
+// section 2.5.
+func (s *Session) ControlEcho(ctx context.Context) (time.Duration, error) {
+	answered, forget, err := s.conn.Echo(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer forget()
+	return s.await(ctx, answered)
+}
+
+func (s *Session) await(ctx context.Context, answered <-chan time.Duration) (time.Duration, error) {
+	select {
+	case d := <-answered:
+		return d, nil
+	case <-s.over:
+		return 0, net.ErrClosed
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 }
 
@@ -263,6 +302,8 @@ func (s *Session) serve(ended <-chan error) error {
 				s.resets.Add(1)
 				s.link.askReset(now)
 			}
+		case answered := <-s.pings:
+			s.link.ping(time.Now(), answered)
 		case e := <-s.trouble:
 			return e
 		case err := <-ended:

@@ -128,8 +128,6 @@ type loop struct {
 	in     chan packet
 	closed chan struct{}
 	once   sync.Once
-	mu     sync.Mutex
-	sent   []string
 }
 
 func (l *loop) ReadFrom(b []byte) (int, net.Addr, error) {

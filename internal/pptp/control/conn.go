@@ -65,7 +65,7 @@ func (c Config) withDefaults() Config {
 // Conn is the client's side of a control connection that carries one call. It
 // starts no goroutine: each method works in its caller's. The order is Start,
 // Call, Run; Hangup or Stop; Close. Methods that read wait for one another, so
-// end Run by its context before Hangup; SetLinkInfo, Clear and Close may be
+// end Run by its context before Hangup; SetLinkInfo, Echo, Clear and Close may be
 // called at any time.
 type Conn struct {
 	nc      net.Conn
@@ -77,7 +77,16 @@ type Conn struct {
 	out []byte
 
 	start StartResult // what the server answered to Start
-	echo  uint32      // the last Echo-Request's identifier; Run owns it
+
+	echoMu sync.Mutex
+	echo   uint32                  // the last Echo-Request's identifier
+	asked  map[uint32]askedForLife // whose answer somebody waits for
+}
+
+// askedForLife is an Echo-Request whose answer somebody waits for.
+type askedForLife struct {
+	sent     time.Time
+	answered chan<- time.Duration
 }
 
 // NewConn returns the client's side of a control connection over nc, which it
@@ -244,15 +253,58 @@ func (c *Conn) Run(ctx context.Context) error {
 			}
 			return err
 		default:
-			c.echo++
-			if err := c.send(ctx, StepSession, EchoRequest{ID: c.echo}); err != nil {
+			if err := c.send(ctx, StepSession, EchoRequest{ID: c.nextEcho()}); err != nil {
 				return err
 			}
 			limit, asked = time.Now().Add(c.cfg.EchoTimeout), true
 		}
-		if m, ended := m.(CDN); ended {
+		switch m := m.(type) {
+		case CDN:
 			return &Disconnected{Step: StepSession, Notify: m}
+		case EchoReply:
+			c.echoed(m.ID)
 		}
+	}
+}
+
+// Echo sends an Echo-Request while Run reads. The channel gets how long the
+// answer took; forget is to be called in any case. Echo may be called at any
+// time.
+func (c *Conn) Echo(ctx context.Context) (answered <-chan time.Duration, forget func(), err error) {
+	ch := make(chan time.Duration, 1)
+	id := c.nextEcho()
+	c.echoMu.Lock()
+	if c.asked == nil {
+		c.asked = make(map[uint32]askedForLife)
+	}
+	c.asked[id] = askedForLife{time.Now(), ch}
+	c.echoMu.Unlock()
+	forget = func() {
+		c.echoMu.Lock()
+		delete(c.asked, id)
+		c.echoMu.Unlock()
+	}
+	if err := c.send(ctx, StepSession, EchoRequest{ID: id}); err != nil {
+		forget()
+		return nil, nil, err
+	}
+	return ch, forget, nil
+}
+
+func (c *Conn) nextEcho() uint32 {
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	c.echo++
+	return c.echo
+}
+
+// echoed takes the answer to an Echo-Request.
+func (c *Conn) echoed(id uint32) {
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	if a, ok := c.asked[id]; ok {
+		delete(c.asked, id)
+		a.answered <- time.Since(a.sent) // has room for one
 	}
 }
 
