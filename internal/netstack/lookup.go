@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// askWait is how long one name server has for one answer.
-	askWait = 2 * time.Second
+	// askWait is how long one name server has for one answer, and askAgain how
+	// long it is before the question is sent once more: tunnels lose packets.
+	askWait  = 2500 * time.Millisecond
+	askAgain = 700 * time.Millisecond
 	// askRounds is how often all of them are asked.
 	askRounds = 2
 	dnsPort   = 53
@@ -83,10 +85,9 @@ func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrP
 		return nil, err
 	}
 	defer c.Close()
-	if d, ok := ctx.Deadline(); ok {
-		if err := c.SetDeadline(d); err != nil {
-			return nil, err
-		}
+	end, _ := ctx.Deadline() // ask sets one
+	if err := c.SetDeadline(end); err != nil {
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -98,7 +99,22 @@ func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrP
 	}
 	buf := make([]byte, 64<<10)
 	for {
+		if network == "udp" {
+			if err := c.SetReadDeadline(earlier(end, time.Now().Add(askAgain))); err != nil {
+				return nil, err
+			}
+		}
+		if ctx.Err() != nil { // before this, stop's deadline may have been overwritten
+			return nil, ctx.Err()
+		}
 		n, err := readAnswer(c, network, buf)
+		var late net.Error
+		if network == "udp" && errors.As(err, &late) && late.Timeout() && time.Now().Before(end) && ctx.Err() == nil {
+			if _, err := c.Write(query); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -111,6 +127,13 @@ func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrP
 			return nil, errors.New("the name server answers something else")
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func readAnswer(c net.Conn, network string, buf []byte) (int, error) {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -407,6 +408,7 @@ func record(name dnsmessage.Name, last byte) dnsmessage.Resource {
 func TestLookup(t *testing.T) {
 	noLeaks(t)
 	a, b := both(t, nil)
+	var lossy atomic.Int32
 	serveDNS(t, b, func(name string, m *dnsmessage.Message) {
 		alias := dnsmessage.MustNewName("web.lab.")
 		switch name {
@@ -422,12 +424,17 @@ func TestLookup(t *testing.T) {
 		case "fails.lab.":
 			m.RCode = dnsmessage.RCodeServerFailure
 		case "empty.lab.":
+		case "lossy.lab.":
+			m.Answers = []dnsmessage.Resource{record(alias, 3)}
+			if lossy.Add(1) == 1 {
+				m.ID++ // no answer to this question
+			}
 		default:
 			m.RCode = dnsmessage.RCodeNameError
 		}
 	})
 	for host, want := range map[string]string{
-		"web.lab": "[10.9.9.1 10.9.9.2]", "www.lab.": "[10.9.9.1]", "long.lab": "[10.9.9.9]", "192.0.2.1": "[192.0.2.1]",
+		"web.lab": "[10.9.9.1 10.9.9.2]", "www.lab.": "[10.9.9.1]", "long.lab": "[10.9.9.9]", "lossy.lab": "[10.9.9.3]", "192.0.2.1": "[192.0.2.1]",
 	} {
 		got, err := a.Lookup(t.Context(), host)
 		if err != nil || fmt.Sprint(got) != want {
@@ -440,6 +447,9 @@ func TestLookup(t *testing.T) {
 		if !errors.As(err, &d) || d.IsNotFound != notFound {
 			t.Errorf("Lookup(%s): %v", host, err)
 		}
+	}
+	if n := lossy.Load(); n != 2 {
+		t.Errorf("what was not answered was asked %d times", n)
 	}
 	if _, err := b.Lookup(t.Context(), "web.lab"); err == nil {
 		t.Error("looked up without a name server")
