@@ -113,11 +113,6 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 			positive(o.DownBits), positive(o.UpBits), p.Story); err != nil {
 			return err
 		}
-		if m := p.Detail.Speed; m != nil && m.DownBytes+m.UpBytes > 0 {
-			if err := t.exec(spendBytes, hourOf(o.At), m.DownBytes+m.UpBytes); err != nil {
-				return err
-			}
-		}
 		if out.Stale {
 			return t.exec(requeueJob, j.ID)
 		}

@@ -28,6 +28,7 @@ var (
 	lawResults = []lawResult{
 		{connexa.Answered, connexa.MarkGood}, {connexa.LoggedIn, connexa.MarkGood}, {connexa.Fast, connexa.MarkGood}, {connexa.Slow, connexa.MarkSlow},
 		{connexa.NoAnswer, connexa.MarkBad}, {connexa.NoTunnel, connexa.MarkBad}, {connexa.LoginRefused, connexa.MarkBad},
+		{connexa.LoggedIn, connexa.MarkBad}, // the tunnel is up, and the measurement failed
 		{mark: connexa.MarkNoFact}, {mark: connexa.MarkHeld}, {mark: connexa.MarkNotHere}, {mark: connexa.MarkInUse}, {mark: connexa.MarkBroken},
 	}
 )

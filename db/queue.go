@@ -54,6 +54,5 @@ const (
 		UPDATE jobs SET turn = turn % ?1 + ?1 * NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')
 		WHERE node_id = ?2 AND kind = 'speed' AND finished_at IS NULL`
-	spendBytes = `INSERT INTO speed_spent (hour, bytes) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET bytes = bytes + excluded.bytes`
 	endRun     = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
 )

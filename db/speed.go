@@ -107,11 +107,12 @@ func (d *DB) SpeedSpent(ctx context.Context) (spent connexa.SpeedSpent, err erro
 	return spent, nil
 }
 
-// SpendSpeed counts bytes that a speed test has moved and that no result tells of.
+// SpendSpeed counts bytes that a speed test has moved, whatever came of it.
 func (d *DB) SpendSpeed(ctx context.Context, bytes int64) error {
 	now := hourOf(d.now())
 	return d.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, spendBytes, now, bytes); err != nil {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO speed_spent (hour, bytes) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET bytes = bytes + excluded.bytes`, now, bytes); err != nil {
 			return fmt.Errorf("count the cost of a speed test: %w", err)
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM speed_spent WHERE hour < ?`, now-spentKept)

@@ -59,7 +59,7 @@ type Tally struct {
 	Total int
 	Good  int // reached what the probe climbs to
 	Slow  int // measured, under the threshold
-	Bad   int // a failure of the node
+	Bad   int // a failure of the node, or of its measurement
 	Void  int // no fact: deleted, cancelled, not possible here, internal error
 }
 
@@ -159,7 +159,7 @@ type Job struct {
 // Probed is the outcome of one probe of one node, ready to be written.
 type Probed struct {
 	Fact    Fact
-	Mark    Mark // MarkOf(Fact), or a void mark
+	Mark    Mark // MarkOf(Fact), or a void mark; bad also where only the measurement failed
 	Outcome Outcome
 	Peer    Peer   // empty: not seen
 	Rungs   []Rung // the climb

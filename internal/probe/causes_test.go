@@ -65,7 +65,8 @@ func TestANumberWithoutWordsIsALoginNotAccepted(t *testing.T) {
 // everyCause lists what a ping, a login and a speed test may say.
 func everyCause() []string {
 	all := slices.Concat(pptp.Causes(), pingCauses(), []string{
-		"internet.no_internet", "internet.no_dns", "internet.refused", "internet.mtu",
+		"internet.no_internet", "internet.no_dns", "internet.connect", "internet.tls", "internet.mtu_blackhole", "internet.timeout",
+		"internet.refused", "internet.mtu", "internet.lost", "internet.failed",
 	})
 	slices.Sort(all)
 	return slices.Compact(all)

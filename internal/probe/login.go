@@ -14,38 +14,46 @@ import (
 )
 
 // Login climbs to ip: it brings a whole PPTP session up and takes it down again.
-// The steps up to control are tried as often and as patiently as a ping does;
-// what happens above is told by the first attempt that gets there. The error is a
-// *connexa.LocalError, or the context's.
+// The error is a *connexa.LocalError, or the context's.
 func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
-	began := time.Now()
-	out := connexa.Outcome{Kind: connexa.Login, At: began}
+	s, probed, err := p.bringUp(ctx, j, connexa.Outcome{Kind: connexa.Login, At: time.Now()})
+	if s != nil {
+		// The result stands whatever becomes of the leave-taking, which is bounded.
+		_ = s.Close()
+	}
+	return probed, err
+}
+
+// bringUp climbs to ip. The steps up to control are tried as often and as
+// patiently as a ping does; what happens above is told by the first attempt that
+// gets there. The session is nil when none came up; else it is the caller's to
+// close. out is what is known of the outcome.
+func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome) (*pptp.Session, connexa.Probed, error) {
 	var said []connexa.Text
 	for i, timeout := range timeouts[:p.attempts()] {
 		if i > 0 {
 			if err := p.pauseBefore(ctx, j.Address); err != nil {
-				return connexa.Probed{}, err
+				return nil, connexa.Probed{}, err
 			}
 		}
 		out.Attempts++
-		offset := time.Since(began)
+		offset := time.Since(out.At)
 		s, err := pptp.Dial(ctx, p.session(j, timeout))
 		if err == nil {
 			probed := loggedIn(s, out, offset)
 			probed.Detail.Attempts = said
-			// The result stands whatever becomes of the leave-taking, which is bounded.
-			_ = s.Close()
-			return probed, nil
+			return s, probed, nil
 		}
 		if ctx.Err() != nil {
-			return connexa.Probed{}, ctx.Err()
+			return nil, connexa.Probed{}, ctx.Err()
 		}
 		var no *pptp.Error
 		if !errors.As(err, &no) {
-			return p.notDialed(out, err)
+			probed, err := p.notDialed(out, err)
+			return nil, probed, err
 		}
 		if again, local := p.worthAnother(no); local != nil {
-			return connexa.Probed{}, local
+			return nil, connexa.Probed{}, local
 		} else if again && i+1 < p.attempts() {
 			out.Lost++
 			said = append(said, connexa.T("attempt.bad", i+1, connexa.T("cause."+no.Cause())))
@@ -54,9 +62,9 @@ func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 		out.Lost++
 		probed := p.failedSession(no, out, offset)
 		probed.Detail.Attempts = said
-		return probed, nil
+		return nil, probed, nil
 	}
-	return connexa.Probed{}, errors.New("a login without an attempt")
+	return nil, connexa.Probed{}, errors.New("a login without an attempt")
 }
 
 // session is how j's server is dialed; timeout is of the steps below the tunnel,

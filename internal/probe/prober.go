@@ -29,6 +29,18 @@ type Prober struct {
 	Session pptp.Config
 	// Encryption is the policy of nodes that have none of their own; nil: preferred.
 	Encryption func() connexa.EncryptionPolicy
+
+	// Measure measures through a session, which is Measure's to close. An error of
+	// which the node or the endpoint is the reason has a method Cause. What comes
+	// with an error is what was found until then. Speed tests need it.
+	Measure func(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error)
+	// SlowBelow is the least download, in bits a second, that is not slow; nil: 0.
+	SlowBelow func() int64
+	// Live hears of the figure of a node's speed test, and at its end of one
+	// without a phase; nil: nobody cares. It must not wait.
+	Live func(node int64, l connexa.SpeedLive)
+	// Spent hears of the bytes that each speed test has moved; nil: nobody cares.
+	Spent func(bytes int64)
 }
 
 // timeouts of the attempts of a ping, each with the pause that follows it.

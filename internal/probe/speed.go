@@ -1,0 +1,101 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+// What a measurement may end with that the node, the endpoint or the way between
+// them is not known to be the reason of.
+const (
+	causeLost   connexa.Cause = "internet.lost"   // the session ended under it
+	causeFailed connexa.Cause = "internet.failed" // anything else
+)
+
+// Speed climbs as Login does and then measures through the session. A measurement
+// alone makes a node fast or slow; where only the measurement failed, the node has
+// logged in, and the cause says why there is no figure. The error is a
+// *connexa.LocalError, or the context's.
+func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
+	if p.Measure == nil {
+		return connexa.Probed{}, errors.New("a speed test without anything that measures")
+	}
+	s, probed, err := p.bringUp(ctx, j, connexa.Outcome{Kind: connexa.Speed, At: time.Now()})
+	if s == nil {
+		return probed, err
+	}
+	p.live(j, connexa.SpeedLive{Phase: connexa.PhaseLatency})
+	defer p.live(j, connexa.SpeedLive{})
+	m, err := p.Measure(ctx, s, func(l connexa.SpeedLive) { p.live(j, l) })
+	if p.Spent != nil && m.DownBytes+m.UpBytes > 0 { // whatever came of it
+		p.Spent(m.DownBytes + m.UpBytes)
+	}
+	if ctx.Err() != nil {
+		return connexa.Probed{}, ctx.Err()
+	}
+	if m.Down > 0 {
+		p.measured(&probed, m, err)
+	} else {
+		notMeasured(&probed, m, err)
+	}
+	return probed, nil
+}
+
+func (p *Prober) live(j connexa.Job, l connexa.SpeedLive) {
+	if p.Live != nil {
+		p.Live(j.NodeID, l)
+	}
+}
+
+// measured makes a result of a session that came up one of a measurement. The
+// download decides; err is why there is no upload.
+func (p *Prober) measured(probed *connexa.Probed, m connexa.Measurement, err error) {
+	o := &probed.Outcome
+	o.Reached, o.DownBits, o.UpBits = connexa.Internet, m.Down, m.Up
+	probed.Rungs = append(probed.Rungs, connexa.Rung{
+		Step: connexa.Internet, OK: true, At: time.Since(o.At), Note: connexa.T("rung.internet", m.Endpoint),
+	})
+	probed.Detail.Speed = &m
+	if err != nil {
+		probed.Detail.Text = connexa.T("probe.no_upload", connexa.T("cause."+string(causeOf(err))))
+		probed.Detail.Evidence = err.Error()
+	}
+	probed.Fact = connexa.Fast
+	if p.SlowBelow != nil && m.Down < p.SlowBelow() {
+		probed.Fact = connexa.Slow
+	}
+	probed.Mark = connexa.MarkOf(probed.Fact)
+}
+
+// notMeasured makes a result of a session that came up one of a measurement that
+// failed.
+func notMeasured(probed *connexa.Probed, m connexa.Measurement, err error) {
+	o := &probed.Outcome
+	o.Cause = causeOf(err)
+	probed.Mark = connexa.MarkBad
+	probed.Rungs = append(probed.Rungs, connexa.Rung{Step: connexa.Internet, At: time.Since(o.At)})
+	if err != nil {
+		probed.Detail.Evidence = err.Error()
+	}
+	if m.Latency > 0 || m.ExitIP != "" {
+		probed.Detail.Speed = &m
+	}
+}
+
+// causeOf is why a measurement failed.
+func causeOf(err error) connexa.Cause {
+	var told interface{ Cause() connexa.Cause }
+	var gone *pptp.Error
+	switch {
+	case errors.As(err, &told):
+		return told.Cause()
+	case errors.As(err, &gone):
+		return causeLost
+	default:
+		return causeFailed
+	}
+}
