@@ -1,0 +1,62 @@
+package gre
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestNudge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, _ := pair(t, NewSwitch().Open)
+		defer a.Close()
+		sent := func(want uint64, when string) {
+			t.Helper()
+			synctest.Wait()
+			if got := a.Stats().Sent; got != want {
+				t.Errorf("%s: %d packets sent, want %d", when, got, want)
+			}
+		}
+		send := func() {
+			t.Helper()
+			if err := a.Send(frame("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send()
+		time.Sleep(time.Minute)
+		send() // the peer is known to acknowledge now
+		time.Sleep(time.Minute)
+		sent(2, "all is acknowledged")
+
+		b.Close() // from now on it is silent
+		send()
+		time.Sleep(nudgeAfter - 1)
+		sent(3, "before the first nudge")
+		time.Sleep(1)
+		sent(4, "the first nudge")
+		time.Sleep(time.Minute)
+		sent(3+nudges, "a peer that stays silent")
+		send()
+		time.Sleep(nudgeAfter)
+		sent(3+nudges+2, "and a new packet")
+	})
+}
+
+func TestNoNudgeForAPeerThatNeverAcknowledges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, _ := pair(t, NewSwitch().Open)
+		defer a.Close()
+		b.Close()
+		for range 3 {
+			if err := a.Send(frame("x")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		synctest.Wait()
+		if got := a.Stats().Sent; got != 3 {
+			t.Errorf("%d packets sent, want 3", got)
+		}
+	})
+}
