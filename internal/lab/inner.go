@@ -250,7 +250,12 @@ func (n *inner) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 func (n *inner) GSOMaxSize() uint32 { return innerGSO }
 
 // SupportedGSO implements stack.GSOEndpoint.
-func (n *inner) SupportedGSO() stack.SupportedGSO { return stack.GVisorGSOSupported }
+func (n *inner) SupportedGSO() stack.SupportedGSO {
+	if n.node.Behaviour.Session.narrow() {
+		return stack.GSONotSupported
+	}
+	return stack.GVisorGSOSupported
+}
 
 // MTU implements stack.NetworkLinkEndpoint.
 func (n *inner) MTU() uint32 { return innerMTU }

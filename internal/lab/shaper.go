@@ -16,6 +16,9 @@ const (
 	// shaperDepth is how long a packet may wait for its turn at a rate; what would
 	// take longer is dropped, as a router's queue does.
 	shaperDepth = 100 * time.Millisecond
+	// shaperLeast is how many packets may wait at any rate. A slow line with room
+	// for a few only is no line that anybody has: a stream begins with ten at once.
+	shaperLeast = 64
 	// shaperLate is how late a packet may leave without the line losing that time:
 	// whoever wakes late sends what was due meanwhile, as a token bucket does.
 	shaperLate = 50 * time.Millisecond
@@ -51,7 +54,7 @@ func (s *shaper) put(p []byte) {
 	defer s.mu.Unlock()
 	n := s.size(p)
 	if s.rate > 0 {
-		if len(s.queue) > 1 && int64(s.waiting+n)*8 > s.rate*int64(shaperDepth)/int64(time.Second) && len(s.queue) >= 16 {
+		if len(s.queue) > 1 && int64(s.waiting+n)*8 > s.rate*int64(shaperDepth)/int64(time.Second) && len(s.queue) >= shaperLeast {
 			s.drop(p)
 			return
 		}

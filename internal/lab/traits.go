@@ -109,6 +109,12 @@ type Session struct {
 	RateUp   int64         // and from it
 }
 
+// narrow says whether packets get lost on the way to the client. The network
+// behind such a session sends packet by packet then, as the TCP of its stack
+// repeats whole pieces of 60 KiB where one packet of them was lost; no server's
+// TCP does.
+func (s Session) narrow() bool { return s.RateDown > 0 || s.Loss > 0 }
+
 // Limits that keep ExpectLogin true.
 const (
 	maxReply   = time.Second

@@ -31,6 +31,7 @@ type endpoint struct {
 	addr     [4]byte
 	mtu      uint32
 	headroom int
+	single   bool
 	dead     chan struct{}
 	deadOnce sync.Once
 	running  sync.WaitGroup
@@ -51,8 +52,8 @@ type endpoint struct {
 	ended  bool
 }
 
-func newEndpoint(l Link, addr netip.Addr) *endpoint {
-	e := &endpoint{link: l, addr: addr.As4(), mtu: uint32(l.MTU()), headroom: l.Headroom(), dead: make(chan struct{})}
+func newEndpoint(l Link, addr netip.Addr, single bool) *endpoint {
+	e := &endpoint{link: l, single: single, addr: addr.As4(), mtu: uint32(l.MTU()), headroom: l.Headroom(), dead: make(chan struct{})}
 	e.filled = sync.NewCond(&e.qmu)
 	e.room = sync.NewCond(&e.qmu)
 	return e
@@ -293,7 +294,12 @@ func (e *endpoint) send(pkt *stack.PacketBuffer) error {
 func (e *endpoint) GSOMaxSize() uint32 { return gsoMax }
 
 // SupportedGSO implements stack.GSOEndpoint.
-func (e *endpoint) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
+func (e *endpoint) SupportedGSO() stack.SupportedGSO {
+	if e.single {
+		return stack.GSONotSupported
+	}
+	return stack.HostGSOSupported
+}
 
 // MTU implements stack.NetworkLinkEndpoint.
 func (e *endpoint) MTU() uint32 { return e.mtu }

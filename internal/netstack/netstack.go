@@ -46,6 +46,12 @@ type Config struct {
 	// small and grow, in bytes; default 4 MiB. A speed measurement over a long
 	// way wants 8 and 6 MiB.
 	ReceiveMax, SendMax int
+
+	// Single lets TCP data go through the stack packet by packet. That costs more
+	// than pieces of 60 KiB do, and repairs losses far better: the stack sends the
+	// whole piece again when one packet of it was lost. Who measures a line, which
+	// means to fill its queue until it drops, needs that.
+	Single bool
 }
 
 const (
@@ -75,7 +81,7 @@ func New(cfg Config) (*Stack, error) {
 			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 		}),
-		end:  newEndpoint(cfg.Link, cfg.Addr),
+		end:  newEndpoint(cfg.Link, cfg.Addr, cfg.Single),
 		dns:  cfg.DNS,
 		done: make(chan struct{}),
 	}

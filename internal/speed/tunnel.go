@@ -50,7 +50,7 @@ type Session struct {
 func Through(s *pptp.Session) (*Session, error) {
 	info := s.Info()
 	stack, err := netstack.New(netstack.Config{
-		Link: s, Addr: info.LocalIP, DNS: info.DNS, ReceiveMax: receiveMax, SendMax: sendMax,
+		Link: s, Addr: info.LocalIP, DNS: info.DNS, ReceiveMax: receiveMax, SendMax: sendMax, Single: true,
 	})
 	if err != nil {
 		_ = s.Close() // never fails
