@@ -17,9 +17,11 @@ type fastTx struct {
 	conn  driver.Conn
 	stmts map[string]driver.Stmt
 	args  []driver.NamedValue
+	apart bool // this transaction leaves the nodes alone
 }
 
-// fast runs fn in one write transaction.
+// fast runs fn in one write transaction. Unless fn says that the nodes stay as
+// they are, what was counted of them is old then.
 func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 	c, err := d.write.Conn(ctx)
 	if err != nil {
@@ -36,14 +38,16 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 			*t = fastTx{conn: conn, stmts: map[string]driver.Stmt{}}
 		}
 		// Nothing in a transaction waits for anybody, so there is nothing to cancel.
-		t.ctx = context.WithoutCancel(ctx)
+		t.ctx, t.apart = context.WithoutCancel(ctx), false
 		if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
 		err := fn(t)
 		if err == nil {
 			if err = t.exec(`COMMIT`); err == nil {
-				d.nodes.writes.Add(1)
+				if !t.apart {
+					d.nodes.writes.Add(1)
+				}
 				return nil
 			}
 			err = fmt.Errorf("commit: %w", err)

@@ -28,6 +28,7 @@ const behind = 2048
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	var jobs []connexa.Job
 	err := d.fast(ctx, func(t *fastTx) error {
+		t.apart = true
 		var ids []int64
 		err := t.rows(claimJobs, 1, func(row []driver.Value) {
 			ids = append(ids, integer(row[0]))

@@ -10,6 +10,9 @@ const (
 	lagWait    = 15 * time.Millisecond
 	lagTimeout = 10 * time.Second
 	lagRest    = 10 // times what the last computation took: an import would keep it busy for good
+	// On a busy machine a computation takes long for no fault of its own, and what
+	// was written last must show soon all the same.
+	lagRestMost = 2 * time.Second
 )
 
 // lagging keeps a value that is dear to compute from the database, and computes
@@ -77,7 +80,7 @@ func (b *lagging[T]) renew(ctx context.Context, d *DB, r *refresh, every time.Du
 	} else {
 		b.value, b.writes, b.known = value, writes, true
 	}
-	b.rest = time.Now().Add(max(every, lagRest*time.Since(start)))
+	b.rest = time.Now().Add(max(every, min(lagRest*time.Since(start), lagRestMost)))
 	b.refresh = nil
 	close(r.done)
 }
