@@ -16,9 +16,9 @@ const (
 	// shaperDepth is how long a packet may wait for its turn at a rate; what would
 	// take longer is dropped, as a router's queue does.
 	shaperDepth = 100 * time.Millisecond
-	// shaperLeast is how many packets may wait at any rate. A slow line with room
-	// for a few only is no line that anybody has: a stream begins with ten at once.
-	shaperLeast = 64
+	// shaperLeast is how many packets may wait at any rate: with less, streams that
+	// begin together would lose what they begin with.
+	shaperLeast = 16
 	// shaperLate is how late a packet may leave without the line losing that time:
 	// whoever wakes late sends what was due meanwhile, as a token bucket does.
 	shaperLate = 50 * time.Millisecond
