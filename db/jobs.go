@@ -318,7 +318,8 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 
 // LookAgain queues a job for every suspect whose last look is long enough ago:
 // a minute, or nearly two after a refused login, because a stale session on the
-// server can look like a wrong password. It returns how many jobs it added.
+// server can look like a wrong password. A look that found nothing out gives the
+// server the same rest. It returns how many jobs it added.
 func (d *DB) LookAgain(ctx context.Context) (int64, error) {
 	now := d.now()
 	var n int64
@@ -326,9 +327,10 @@ func (d *DB) LookAgain(ctx context.Context) (int64, error) {
 		res, err := tx.ExecContext(ctx, `
 			INSERT INTO jobs (node_id, kind, turn)
 			SELECT id, CASE WHEN tunnel_failures + refusals > 0 THEN 'login' ELSE 'ping' END, 0
-			FROM nodes INDEXED BY nodes_suspect
-			WHERE silences + tunnel_failures + refusals > 0
-				AND checked_at <= CASE WHEN refusals > 0 THEN ? ELSE ? END
+			FROM (SELECT *, CASE WHEN refusals > 0 THEN ? ELSE ? END AS since FROM nodes INDEXED BY nodes_suspect
+				WHERE silences + tunnel_failures + refusals > 0) suspect
+			WHERE checked_at <= since
+				AND coalesce((SELECT finished_at FROM jobs WHERE node_id = suspect.id ORDER BY jobs.id DESC LIMIT 1), 0) <= since
 			ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
 			now.Add(-105*time.Second).UnixMilli(), now.Add(-60*time.Second).UnixMilli())
 		if err != nil {

@@ -342,6 +342,39 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 	}
 }
 
+// A look that found nothing out about a suspect leaves it in doubt and says
+// nothing of when it was checked. The server gets its rest all the same.
+func TestASuspectRestsAfterALookInVain(t *testing.T) {
+	d, ids := fleet(t, 1)
+	now := time.Now()
+	d.now = func() time.Time { return now }
+	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok', silences = 1, checked_at = ?`, now.Add(-time.Hour).UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	look := func(want int64) {
+		t.Helper()
+		if n, err := d.LookAgain(t.Context()); n != want || err != nil {
+			t.Fatalf("%d jobs, %v; want %d", n, err, want)
+		}
+	}
+	for range 2 {
+		look(1)
+		p := found(connexa.NoFact)
+		p.Outcome.At = now
+		if _, err := d.Finish(t.Context(), claim(t, d, 1)[0], p); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(15 * time.Second)
+		look(0)
+		now = now.Add(45 * time.Second)
+	}
+	startRun(t, d, ids...)
+	if err := d.Release(t.Context(), claim(t, d, 1)[0], now); err != nil {
+		t.Fatal(err)
+	}
+	look(0) // it has one
+}
+
 func TestARunOfNothingIsRefused(t *testing.T) {
 	d, _ := fleet(t, 1)
 	_, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: []int64{99}}})

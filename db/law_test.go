@@ -606,7 +606,16 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 		if n.open[connexa.LoginRefused] {
 			rest = 105 * time.Second
 		}
-		if p.now.Sub(n.checked) >= rest && p.liveJob(n, kind) == nil {
+		last := n.checked
+		for _, j := range p.jobs {
+			if j.node == n { // the newest is the last
+				last = n.checked
+				if !j.live() && j.ended.After(last) {
+					last = j.ended
+				}
+			}
+		}
+		if p.now.Sub(last) >= rest && p.liveJob(n, kind) == nil {
 			p.queue(n, kind)
 			want++
 		}
