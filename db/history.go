@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -38,10 +41,56 @@ func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {
 // NodeHistory lists up to n rows of a node's history, the newest first, from the
 // one before the row with the id before on; zero starts at the newest.
 func (d *DB) NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error) {
-	rows, err := d.read.QueryContext(ctx, `
-		SELECT `+historyColumns+` FROM history WHERE node_id = ? AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?`, nodeID, before, before, n)
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	return d.entries(ctx, `WHERE node_id = ? AND id < ? ORDER BY id DESC LIMIT ?`, nodeID, before, n)
+}
+
+// NodeHistoryAfter lists up to n rows of a node's history, the newest first, that
+// come right after the row with the id after.
+func (d *DB) NodeHistoryAfter(ctx context.Context, nodeID, after int64, n int) ([]connexa.Entry, error) {
+	list, err := d.entries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, n)
+	slices.Reverse(list)
+	return list, err
+}
+
+// NodeProbes lists the last n probes of a node as it is now, the newest first.
+func (d *DB) NodeProbes(ctx context.Context, nodeID int64, n int) ([]connexa.Entry, error) {
+	return d.entries(ctx, `WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT ?`, nodeID, n)
+}
+
+// exportBite is how many rows WholeHistory reads at once.
+const exportBite = 1000
+
+// WholeHistory yields every row of a node's history, the oldest first. Between
+// bites it holds nothing: who reads slowly is in nobody's way, and what is pruned
+// meanwhile is left out.
+func (d *DB) WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error] {
+	return func(yield func(connexa.Entry, error) bool) {
+		for after := int64(0); ; {
+			list, err := d.entries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, exportBite)
+			if err != nil {
+				yield(connexa.Entry{}, err)
+				return
+			}
+			for _, e := range list {
+				if after = e.ID; !yield(e, nil) {
+					return
+				}
+			}
+			if len(list) < exportBite {
+				return
+			}
+		}
+	}
+}
+
+// entries reads rows of history; the first of args is the node.
+func (d *DB) entries(ctx context.Context, clause string, args ...any) ([]connexa.Entry, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT `+historyColumns+` FROM history `+clause, args...)
 	if err != nil {
-		return nil, fmt.Errorf("history of node %d: %w", nodeID, err)
+		return nil, fmt.Errorf("history of node %d: %w", args[0], err)
 	}
 	defer rows.Close()
 	var entries []connexa.Entry

@@ -4,40 +4,91 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/views"
 )
 
-// showNode answers GET /nodes/{id}. With before=ID it shows older history: to
-// htmx, those rows alone.
+// past says which part of a node's past its page shows.
+type past struct {
+	period        connexa.Period
+	before, after int64 // a page of its history begins or ends at this row; zeros: the first page
+}
+
+// usualPeriod is what a node's page shows of the past by itself.
+const usualPeriod = connexa.LastWeek
+
+// readPast reads what past.values wrote; what makes no sense is as if it were
+// not there.
+func readPast(v url.Values) past {
+	row := func(name string) int64 {
+		n, err := strconv.ParseInt(v.Get(name), 10, 64)
+		if err != nil || n < 0 {
+			return 0
+		}
+		return n
+	}
+	p := past{period: connexa.Period(v.Get("period")), before: row("before"), after: row("after")}
+	if p.period.Length() == 0 {
+		p.period = usualPeriod
+	}
+	return p
+}
+
+func (p past) values() url.Values {
+	v := url.Values{}
+	if p.period != usualPeriod {
+		v.Set("period", string(p.period))
+	}
+	if p.before != 0 {
+		v.Set("before", strconv.FormatInt(p.before, 10))
+	}
+	if p.after != 0 {
+		v.Set("after", strconv.FormatInt(p.after, 10))
+	}
+	return v
+}
+
+// url is the address of the page of a node with that part of its past.
+func (p past) url(id int64) string {
+	at := "/nodes/" + strconv.FormatInt(id, 10)
+	if q := p.values().Encode(); q != "" {
+		at += "?" + q
+	}
+	return at
+}
+
+// showNode answers GET /nodes/{id}: the whole page, or its content when htmx asks
+// for another part of the node's past.
 func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
-	if err != nil || before < 0 {
-		before = 0
-	}
-	v, err := h.nodeView(r.Context(), id, before)
+	v, err := h.nodeView(r.Context(), id, readPast(r.URL.Query()))
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	if isHTMX(r) && before > 0 {
-		h.fragment(w, r, views.HistoryItems(v.History, v.Older))
+	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#node-live") {
+		h.fragment(w, r, views.NodeLive(v))
 		return
 	}
 	pg := h.frame(w, r, connexa.T("node.page", v.Node.Address), views.NavNodes)
-	pg.Stream = nodeStream(id)
+	pg.Stream, pg.Charts = "", true // the content has its own
 	h.page(w, r, views.NodePage(pg, v))
 }
 
-func (h *Handlers) nodeView(ctx context.Context, id, before int64) (views.Node, error) {
-	s, err := h.app.NodeStory(ctx, id, before)
+func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node, error) {
+	s, err := h.app.NodeStory(ctx, id, at.before, at.after)
+	if err != nil {
+		return views.Node{}, err
+	}
+	picture, err := h.app.NodePicture(ctx, id, at.period)
 	if err != nil {
 		return views.Node{}, err
 	}
@@ -46,14 +97,25 @@ func (h *Handlers) nodeView(ctx context.Context, id, before int64) (views.Node, 
 		return views.Node{}, err
 	}
 	v := views.Node{
-		Node: s.Node, Testing: len(testing[id]) > 0, History: s.History, Beats: s.Beats, Kinds: h.app.RunKinds(),
-		Reveal: fmt.Sprintf("/nodes/%d/password", id),
+		Node: s.Node, Testing: len(testing[id]) > 0, Beats: s.Beats, Kinds: h.app.RunKinds(),
+		Reveal:  fmt.Sprintf("/nodes/%d/password", id),
+		History: views.HistoryPage{Entries: s.History, CSV: fmt.Sprintf("/nodes/%d/history.csv", id)},
+		Past:    views.Pictures{Period: at.period, From: picture.From, To: picture.To, Tier: picture.Tier, Spans: picture.Spans},
+		Stream:  nodeStream(id, at),
 	}
 	if s.Last.ID != 0 {
 		v.Last = &s.Last
 	}
-	if s.Next != 0 {
-		v.Older = fmt.Sprintf("/nodes/%d?before=%d", id, s.Next)
+	if s.Older != 0 {
+		v.History.Older = past{period: at.period, before: s.Older}.url(id)
+	}
+	if s.Newer != 0 {
+		v.History.Newer = past{period: at.period, after: s.Newer}.url(id)
+	}
+	for _, period := range connexa.Periods() {
+		other := at
+		other.period = period
+		v.Past.Periods = append(v.Past.Periods, views.PeriodLink{Period: period, URL: other.url(id)})
 	}
 	return v, nil
 }

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"database/sql"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,38 +12,20 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/db/dbtest"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // largeFleet fills the panel's database with n nodes that look like those of a
-// real fleet: some countries, providers and causes are frequent, most are not.
+// real fleet.
 func (p *panel) largeFleet(n int) {
 	p.t.Helper()
-	pool, err := sql.Open("sqlite3", filepath.Join(p.dir, db.File)+"?_busy_timeout=5000")
+	pool, err := dbtest.Open(filepath.Join(p.dir, db.File))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer pool.Close()
-	// abs(random()) >> 3 spreads evenly; its square leans to the low end.
-	_, err = pool.ExecContext(p.t.Context(), `
-		WITH RECURSIVE i(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM i WHERE i < ?),
-		r AS (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
-			(abs(random()) % 1000) * (abs(random()) % 1000) / 1000 AS lean, abs(random()) % 1000 AS even FROM i)
-		INSERT INTO nodes (address, address_key, port, login, password, password_mac, provider, country, state, city, tags, search,
-			status, silences, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at, created_at, changed_at)
-		SELECT printf('%d.%d.%d.%d', 5 + lean % 200, b, c, d), printf('!%02x%02x%02x%02x', 5 + lean % 200, b, c, d), 1723, 'user' || i,
-			randomblob(56), randomblob(16), printf('Provider %d', lean / 20), substr('USDERUNLFRBRPLGB', 1 + 2 * (lean / 130), 2),
-			substr('CATXNYFL', 1 + 2 * (even % 4), 2), printf('City %d', lean), iif(even % 7 = 0, ',old,spare,', ''),
-			printf('%d.%d.%d.%d%suser%d%scity %d%sprovider %d', 5 + lean % 200, b, c, d, char(10), i, char(10), lean, char(10), lean / 20),
-			CASE WHEN even < 100 THEN 'not_tested' WHEN even < 400 THEN 'ping_failed' WHEN even < 800 THEN 'ping_ok'
-				WHEN even < 850 THEN 'login_failed' WHEN even < 950 THEN 'login_ok' ELSE 'speed_ok' END,
-			even % 97 = 0, iif(even < 100, '', 'ping'), iif(even < 100, 0, even % 11),
-			iif(even BETWEEN 100 AND 399, 'tcp.' || substr('timeoutrefused', 1 + 7 * (even % 2), 7), ''),
-			iif(even < 400, NULL, 10000 + lean * 300), iif(even < 400, NULL, 20000 + lean * 500), iif(even < 100, 0, 3), even % 4,
-			iif(even < 950, NULL, 1000000 * (1 + lean)), iif(even < 950, NULL, 500000 * (1 + lean)),
-			iif(even < 100, NULL, 1767225600000 + i * 977 % 8640000000), 1767225600000 + i / 5 * 1000, 1767225600000
-		FROM r WHERE TRUE ON CONFLICT DO NOTHING`, n)
-	if err != nil {
+	if err := dbtest.Fleet(p.t.Context(), pool, n); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -1,18 +1,12 @@
 package handlers
 
 import (
-	"encoding/csv"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
-)
-
-const (
-	exportDeadline = 500 // rows between two looks at the clock
-	exportWithin   = time.Minute
 )
 
 var exportHeader = []string{
@@ -48,41 +42,23 @@ func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.
 		h.fail(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="nodes.csv"`)
-	out := csv.NewWriter(w)
-	rc := http.NewResponseController(w)
 	header := exportHeader
 	if secrets {
 		header = withPassword(header, "password")
 	}
-	err = out.Write(header)
-	n := 0
-	for e, failed := range nodes {
-		if err == nil {
-			err = failed
+	// The rows stand in one snapshot of the database: a reader that is gone must
+	// not keep it.
+	h.writeCSV(w, "nodes.csv", header, func(yield func([]string, error) bool) {
+		for e, err := range nodes {
+			row := exportRow(&e.Node)
+			if secrets {
+				row = withPassword(row, e.Password.Reveal())
+			}
+			if !yield(row, err) {
+				return
+			}
 		}
-		if err != nil {
-			break
-		}
-		// The rows stand in one snapshot of the database: a reader that is gone
-		// must not keep it.
-		if n++; n%exportDeadline == 1 {
-			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // a writer without deadlines is one of a test
-		}
-		row := exportRow(&e.Node)
-		if secrets {
-			row = withPassword(row, e.Password.Reveal())
-		}
-		err = out.Write(row)
-	}
-	if out.Flush(); err == nil {
-		err = out.Error()
-	}
-	if err != nil {
-		h.log.Warn("export nodes", "err", err)
-		panic(http.ErrAbortHandler) // a file that ends early must not look whole
-	}
+	})
 }
 
 // withPassword puts the password after the login.

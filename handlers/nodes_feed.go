@@ -104,9 +104,13 @@ func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) ([]tem
 	return parts, nil
 }
 
-// nodeStream is the address of the events of one node's page.
-func nodeStream(id int64) string {
-	return "/events?page=node&id=" + strconv.FormatInt(id, 10)
+// nodeStream is the address of the events of one node's page, which shows that
+// part of its past.
+func nodeStream(id int64, at past) string {
+	v := at.values()
+	v.Set("page", "node")
+	v.Set("id", strconv.FormatInt(id, 10))
+	return "/events?" + v.Encode()
 }
 
 // nodeFeed is what the page of a node hears of; v is the query of nodeStream.
@@ -115,10 +119,11 @@ func (h *Handlers) nodeFeed(v url.Values) (*feed, error) {
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
+	at := readPast(v)
 	return &feed{
 		rows: map[int64]bool{id: true},
 		row: func(ctx context.Context, _ []int64) ([]templ.Component, error) {
-			n, err := h.nodeView(ctx, id, 0)
+			n, err := h.nodeView(ctx, id, at)
 			if connexa.CodeOf(err) == connexa.NotFound {
 				gone := views.Toast{Tone: views.ToneWarn, Text: connexa.T("node.gone")}
 				return []templ.Component{views.ToastPartial(gone)}, nil

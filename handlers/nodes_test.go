@@ -134,7 +134,7 @@ func TestAddNode(t *testing.T) {
 	b.asHTMX("form#node-form").post("/nodes", "address", "").is(t, http.StatusUnprocessableEntity).saysNot(t, "<html").says(t, `id="node-form"`)
 
 	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "Blue-Kite").leadsTo(t, "/nodes/1")
-	b.get("/nodes/1").is(t, http.StatusOK).says(t, "The node was added.").says(t, "192.0.2.1").saysNot(t, "Blue-Kite").says(t, "page=node&amp;id=1")
+	b.get("/nodes/1").is(t, http.StatusOK).says(t, "The node was added.").says(t, "192.0.2.1").saysNot(t, "Blue-Kite").says(t, "id=1&amp;page=node")
 	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "other").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
 	b.get("/nodes/99").is(t, http.StatusNotFound)
 	b.get("/nodes/x").is(t, http.StatusNotFound)

@@ -45,6 +45,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.secret("GET /nodes/{id}/password", h.revealPassword)
 	a.long("POST /nodes/delete", h.deleteNodes)
 	a.long("GET /nodes.csv", h.exportNodes)
+	a.long("GET /nodes/{id}/history.csv", h.exportHistory)
 
 	// Imports.
 	a.page("GET /import", h.importStart)

@@ -3,8 +3,8 @@
 // its content, so that a browser may keep it for ever.
 //
 // Vendored, each with its licence beside it: htmx.org 4.0.1 and its hx-sse
-// extension, Inter (@fontsource-variable/inter 5.3.0), and icons of
-// lucide-static 1.62.0, drawn together in icons.svg by sprite.go.
+// extension, uPlot 1.6.32 (npm), Inter (@fontsource-variable/inter 5.3.0), and
+// icons of lucide-static 1.62.0, drawn together in icons.svg by sprite.go.
 package static
 
 import (

@@ -96,49 +96,6 @@ func (n Node) outcome(p *i18n.Printer, e *connexa.Entry) string {
 	return strings.Join(parts, " ")
 }
 
-// beats are the classes of the bars.
-func (n Node) beats() []string {
-	list := make([]string, len(n.Beats))
-	for i, m := range n.Beats {
-		switch m {
-		case connexa.MarkGood:
-		case connexa.MarkSlow:
-			list[i] = "warn"
-		case connexa.MarkBad:
-			list[i] = "bad"
-		default:
-			list[i] = "void"
-		}
-	}
-	return list
-}
-
-func (n Node) beatsLabel(p *i18n.Printer) string {
-	var t connexa.Tally
-	for _, m := range n.Beats {
-		switch m {
-		case connexa.MarkGood:
-			t.Good++
-		case connexa.MarkSlow:
-			t.Slow++
-		case connexa.MarkBad:
-			t.Bad++
-		default:
-			t.Void++
-		}
-	}
-	var parts []string
-	for _, s := range []struct {
-		n    int
-		text string
-	}{{t.Good, p.T("run.good", t.Good)}, {t.Slow, p.T("run.slow", t.Slow)}, {t.Bad, p.T("run.bad", t.Bad)}, {t.Void, p.T("run.void", t.Void)}} {
-		if s.n > 0 {
-			parts = append(parts, s.text)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
 // historyLine tells one row of the history in words.
 func historyLine(p *i18n.Printer, e connexa.Entry) string {
 	switch e.What {

@@ -44,6 +44,7 @@ type Page struct {
 	Theme   Theme
 	Stream  string // address of the page's events; empty: none, or the content has its own Stream
 	Narrow  bool   // content is read rather than scanned
+	Charts  bool   // it has some
 	Nodes   int    // counts beside the menu's entries; zero shows nothing
 	Live    int    // runs that are going on
 	Runs    []RunBar

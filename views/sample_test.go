@@ -71,7 +71,8 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	bare := *loggedIn.Last
 	bare.Detail.Session = connexa.SessionFacts{Auth: "PAP", Encryption: "none", MTU: 1400, LocalIP: "10.8.0.14"}
 	open.Status, open.Last = connexa.LoginOK, &bare
-	fresh.Last, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, nil, nil, connexa.NotTested, connexa.Peer{}
+	fresh.Last, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, HistoryPage{}, nil, connexa.NotTested, connexa.Peer{}
+	fresh.Past.Spans = nil
 	form := NodeForm{
 		Input:     connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
 		Errors:    connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
@@ -171,15 +172,34 @@ func sampleNode() Node {
 			Peer: connexa.Peer{Vendor: "linux", Host: "local", Firmware: 1}, CreatedAt: now.AddDate(0, -2, 0), Last: last.Outcome,
 		},
 		Last: &last,
-		History: []connexa.Entry{
+		History: HistoryPage{CSV: "/nodes/8/history.csv", Older: "/nodes/8?before=1", Entries: []connexa.Entry{
 			last, entry(9*time.Minute, connexa.SpeedOK, connexa.SpeedOK, true, "gre.no_inbound", connexa.Call, connexa.MarkBad), speed,
 			{What: connexa.EntryEdited, At: now.Add(-30 * time.Hour), By: "admin", Before: connexa.LoginOK, After: connexa.NotTested},
 			{What: connexa.EntryAdded, At: now.AddDate(0, -2, 0), By: "admin", After: connexa.NotTested},
-		},
-		Older: "/nodes/8/history?before=1", Kinds: []connexa.RunKind{connexa.RunPing}, Reveal: "/nodes/8/password",
+		}},
+		Kinds: []connexa.RunKind{connexa.RunPing}, Reveal: "/nodes/8/password",
 	}
 	for i := range 44 {
-		n.Beats = append(n.Beats, map[bool]connexa.Mark{true: connexa.MarkGood, false: []connexa.Mark{connexa.MarkBad, connexa.MarkSlow, connexa.MarkCancelled}[i%3]}[i%7 != 0])
+		mark := map[bool]connexa.Mark{true: connexa.MarkGood, false: []connexa.Mark{connexa.MarkBad, connexa.MarkSlow, connexa.MarkCancelled}[i%3]}[i%7 != 0]
+		n.Beats = append(n.Beats, connexa.Entry{What: connexa.EntryProbe, Mark: mark, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
+	}
+	n.Past = Pictures{Period: connexa.LastWeek, From: now.AddDate(0, 0, -7), To: now}
+	for _, period := range connexa.Periods() {
+		n.Past.Periods = append(n.Past.Periods, PeriodLink{period, "/nodes/8?period=" + string(period)})
+	}
+	for i := range 7 * 24 {
+		s := connexa.Span{At: n.Past.From.Add(time.Duration(i) * time.Hour), Attempts: 3}
+		if i%29 == 28 {
+			s.Count(connexa.MarkBad)
+		} else {
+			s.Count(connexa.MarkGood)
+			s.Latency.Add(int64(90_000 + i%13*2500))
+		}
+		if i%12 == 0 {
+			s.Down.Add(int64(50+i%7) * 1e6)
+			s.Up.Add(int64(9+i%3) * 1e6)
+		}
+		n.Past.Spans = append(n.Past.Spans, s)
 	}
 	return n
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"iter"
-	"slices"
 	"strconv"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -17,8 +16,7 @@ type nodeStore interface {
 	Node(ctx context.Context, id int64) (connexa.Node, error)
 	NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
-	NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error)
-	LastProbe(ctx context.Context, nodeID int64, failed bool) (connexa.Entry, error)
+	historyStore
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
 	DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error)
@@ -41,49 +39,6 @@ func (a *App) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error
 
 // Node returns one node.
 func (a *App) Node(ctx context.Context, id int64) (connexa.Node, error) { return a.Nodes.Node(ctx, id) }
-
-// NodeStory is a node with what happened to it.
-type NodeStory struct {
-	Node    connexa.Node
-	Last    connexa.Entry   // the last probe with its climb; zero: none since the last reset
-	History []connexa.Entry // the newest first
-	Next    int64           // NodeStory asked with it goes on; zero: that was all
-	Beats   []connexa.Mark  // of the probes among the last rows, the oldest first
-}
-
-const (
-	storyRows = 20 // of history that a node page shows
-	beatRows  = 50 // of history that its bars are made of
-)
-
-// NodeStory returns a node with its last probe and a page of its history, from
-// the row before the one named on; zero starts at the newest.
-func (a *App) NodeStory(ctx context.Context, id, before int64) (NodeStory, error) {
-	n, err := a.Nodes.Node(ctx, id)
-	if err != nil {
-		return NodeStory{}, err
-	}
-	s := NodeStory{Node: n}
-	if !n.Last.At.IsZero() { // else the last probe was of another server or login
-		s.Last, err = a.Nodes.LastProbe(ctx, id, false)
-		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
-			return NodeStory{}, err
-		}
-	}
-	if s.History, err = a.Nodes.NodeHistory(ctx, id, before, beatRows); err != nil {
-		return NodeStory{}, err
-	}
-	for _, e := range slices.Backward(s.History) {
-		if e.What == connexa.EntryProbe {
-			s.Beats = append(s.Beats, e.Mark)
-		}
-	}
-	if len(s.History) > storyRows {
-		s.History = s.History[:storyRows]
-		s.Next = s.History[storyRows-1].ID
-	}
-	return s, nil
-}
 
 // AddNode checks in and adds it as a node that was never tested. What is wrong
 // with it comes as FieldErrors.

@@ -169,3 +169,71 @@ type Flapper struct {
 	Node
 	Turns int
 }
+
+// Period is how far back a picture of the history goes.
+type Period string
+
+// The periods, from the shortest.
+const (
+	LastDay     Period = "day"
+	LastWeek    Period = "week"
+	LastMonth   Period = "month"
+	LastQuarter Period = "quarter"
+	LastYear    Period = "year"
+)
+
+// Periods lists every period, the shortest first.
+func Periods() []Period { return []Period{LastDay, LastWeek, LastMonth, LastQuarter, LastYear} }
+
+// Length is how long the period is; zero for what is none.
+func (p Period) Length() time.Duration {
+	const day = 24 * time.Hour
+	switch p {
+	case LastDay:
+		return day
+	case LastWeek:
+		return 7 * day
+	case LastMonth:
+		return 30 * day
+	case LastQuarter:
+		return 90 * day
+	case LastYear:
+		return 365 * day
+	default:
+		return 0
+	}
+}
+
+// Tier is the finest tier that has the whole period and is not too fine to be
+// drawn.
+func (p Period) Tier(k Keep) Tier {
+	const day = 24 * time.Hour
+	switch length := p.Length(); {
+	case length <= 7*day && length <= time.Duration(k.Raw)*day:
+		return EveryProbe
+	case length <= 30*day && length <= time.Duration(k.Hours)*day:
+		return EveryHour
+	default:
+		return EveryDay
+	}
+}
+
+// Thin joins neighbours until there are at most most spans, all of one length
+// within since and until. Few enough stay as they are.
+func Thin(spans []Span, since, until time.Time, most int) []Span {
+	if len(spans) <= most {
+		return spans
+	}
+	width := until.Sub(since)/time.Duration(most) + 1
+	var thin []Span
+	last := -1
+	for _, s := range spans {
+		i := int(s.At.Sub(since) / width)
+		if i != last || len(thin) == 0 {
+			last = i
+			thin = append(thin, Span{At: since.Add(time.Duration(i) * width)})
+		}
+		thin[len(thin)-1].Add(s)
+	}
+	return thin
+}

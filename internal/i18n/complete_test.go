@@ -97,7 +97,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
-	"act.", "cause.", "encryption.", "general.error.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
+	"act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
 	"nodes.test.", "nodes.testall.", "run.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
 }
 

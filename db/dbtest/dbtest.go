@@ -1,0 +1,107 @@
+// Package dbtest fills databases for tests, benchmarks and looking at pages:
+// fleets as large as real ones, with a past. It writes what the panel would have
+// written, without the panel's care.
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3" // the driver
+)
+
+// Open opens the file of a database beside the panel that may have it open.
+func Open(path string) (*sql.DB, error) {
+	pool, err := sql.Open("sqlite3", "file:"+path+"?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=OFF&_cache_size=-200000")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(1)
+	return pool, nil
+}
+
+// Fleet adds n nodes that look like those of a real fleet: some countries,
+// providers and causes are frequent, most are not.
+func Fleet(ctx context.Context, pool *sql.DB, n int) error {
+	// abs(random()) % m spreads evenly; the product of two leans to the low end.
+	_, err := pool.ExecContext(ctx, `
+		WITH RECURSIVE i(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM i WHERE i < ?),
+		r AS (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
+			(abs(random()) % 1000) * (abs(random()) % 1000) / 1000 AS lean, abs(random()) % 1000 AS even FROM i)
+		INSERT INTO nodes (address, address_key, port, login, password, password_mac, provider, country, state, city, tags, search,
+			status, silences, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at, created_at, changed_at)
+		SELECT printf('%d.%d.%d.%d', 5 + lean % 200, b, c, d), printf('!%02x%02x%02x%02x', 5 + lean % 200, b, c, d), 1723, 'user' || i,
+			randomblob(56), randomblob(16), printf('Provider %d', lean / 20), substr('USDERUNLFRBRPLGB', 1 + 2 * (lean / 130), 2),
+			substr('CATXNYFL', 1 + 2 * (even % 4), 2), printf('City %d', lean), iif(even % 7 = 0, ',old,spare,', ''),
+			printf('%d.%d.%d.%d%suser%d%scity %d%sprovider %d', 5 + lean % 200, b, c, d, char(10), i, char(10), lean, char(10), lean / 20),
+			CASE WHEN even < 100 THEN 'not_tested' WHEN even < 400 THEN 'ping_failed' WHEN even < 800 THEN 'ping_ok'
+				WHEN even < 850 THEN 'login_failed' WHEN even < 950 THEN 'login_ok' ELSE 'speed_ok' END,
+			even % 97 = 0, iif(even < 100, '', 'ping'), iif(even < 100, 0, even % 11),
+			iif(even BETWEEN 100 AND 399, 'tcp.' || substr('timeoutrefused', 1 + 7 * (even % 2), 7), ''),
+			iif(even < 400, NULL, 10000 + lean * 300), iif(even < 400, NULL, 20000 + lean * 500), iif(even < 100, 0, 3), even % 4,
+			iif(even < 950, NULL, 1000000 * (1 + lean)), iif(even < 950, NULL, 500000 * (1 + lean)),
+			iif(even < 100, NULL, 1767225600000 + i * 977 % 8640000000), 1767225600000 + i / 5 * 1000, 1767225600000
+		FROM r WHERE TRUE ON CONFLICT DO NOTHING`, n)
+	if err != nil {
+		return fmt.Errorf("make a fleet: %w", err)
+	}
+	return nil
+}
+
+// Past gives every node that was tested a probe in each stretch of length every
+// between from and until, and lets its row say what the last one saw. Each node
+// has a latency and a speed of its own, which drift over the day; those that fail
+// began to do so at a day of their own, and some flap.
+func Past(ctx context.Context, pool *sql.DB, from, until time.Time, every time.Duration) error {
+	slots := int(until.Sub(from) / every)
+	for i := range slots {
+		at := from.Add(time.Duration(i) * every)
+		if _, err := pool.ExecContext(ctx, past, sql.Named("at", at.UnixMilli()), sql.Named("every", every.Milliseconds()),
+			sql.Named("slot", i), sql.Named("hour", at.UTC().Hour()), sql.Named("left", int(until.Sub(at)/(24*time.Hour)))); err != nil {
+			return fmt.Errorf("make a past: %w", err)
+		}
+	}
+	if _, err := pool.ExecContext(ctx, present); err != nil {
+		return fmt.Errorf("let the nodes tell of it: %w", err)
+	}
+	return nil
+}
+
+const past = `
+	INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, reached, cause, latency, control, attempts, lost, down, up)
+	SELECT id, :at + id * 7919 * 1000 % :every, 'probe', kind, '', iif(bad, 'bad', iif(kind = 'speed' AND down < 1000000, 'slow', 'good')),
+		iif(flaps AND :slot % 5 < 2, 'ping_failed', status), iif(flaps AND (:slot + 1) % 5 < 2, 'ping_failed', status),
+		iif(bad, 1, CASE kind WHEN 'ping' THEN 3 WHEN 'login' THEN 9 ELSE 10 END), iif(bad, iif(status = 'login_failed', 'auth.691', 'tcp.timeout'), ''),
+		iif(bad, NULL, latency), iif(bad, NULL, latency * 2), 3, iif(bad, 3, abs(random()) % 20 = 0),
+		iif(kind = 'speed' AND NOT bad, down, NULL), iif(kind = 'speed' AND NOT bad, down / 4, NULL)
+	FROM (SELECT id, status, id % 97 = 5 AS flaps,
+			iif(status IN ('login_ok','speed_ok','speed_slow') AND (:slot + id) % 4 = 0, iif(status = 'login_ok', 'login', 'speed'), 'ping') AS kind,
+			(8 + id * 37 % 180) * 1000 + abs(:hour - 14) * 700 + abs(random()) % 15000 + iif(random() % 60 = 0, 90000, 0) AS latency,
+			iif(id * 13 % 83 < 6, 100000 + id % 90 * 10000, (1 + id * 13 % 83) * 1000000) * (90 + abs(random()) % 20 - abs(:hour - 4)) / 100 AS down,
+			CASE WHEN id % 97 = 5 THEN :slot % 5 < 2 WHEN status IN ('ping_failed','login_failed') THEN :left < 1 + id % 110 ELSE random() % 70 = 0 END AS bad
+		FROM nodes WHERE status <> 'not_tested')`
+
+const present = `
+	UPDATE nodes SET (latency, control, checked_at, kind, reached, cause, attempts, lost) =
+		(SELECT coalesce(h.latency, nodes.latency), coalesce(h.control, nodes.control), h.at, h.kind, h.reached, h.cause, h.attempts, h.lost
+			FROM history h WHERE h.node_id = nodes.id AND h.what = 'probe' ORDER BY h.id DESC LIMIT 1),
+		down = (SELECT h.down FROM history h WHERE h.node_id = nodes.id AND h.down IS NOT NULL ORDER BY h.id DESC LIMIT 1),
+		up = (SELECT h.up FROM history h WHERE h.node_id = nodes.id AND h.up IS NOT NULL ORDER BY h.id DESC LIMIT 1)
+	WHERE EXISTS (SELECT 1 FROM history h WHERE h.node_id = nodes.id AND h.what = 'probe')`
+
+// FleetDays makes up how the fleet stood at the end of each day before until.
+func FleetDays(ctx context.Context, pool *sql.DB, until time.Time, days int) error {
+	day := int64(24 * time.Hour / time.Millisecond)
+	_, err := pool.ExecContext(ctx, `
+		WITH RECURSIVE i(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM i WHERE i + 1 < ?1)
+		INSERT OR REPLACE INTO fleet_days (at, total, validated)
+		SELECT ?2 - ?3 * (?1 - i), t * (60 + 40 * i / ?1) / 100, v * (50 + 50 * i / ?1) / 100 - abs(random()) % (1 + v / 40)
+		FROM i, (SELECT count(*) AS t, coalesce(sum(status IN ('login_ok','speed_ok','speed_slow')), 0) AS v FROM nodes)`,
+		days, until.UnixMilli()/day*day, day)
+	if err != nil {
+		return fmt.Errorf("make up days: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+var historyHeader = []string{
+	"time", "what", "kind", "result", "step", "cause", "latency_ms", "control_ms", "attempts", "loss", "jitter_ms", "down_mbps", "up_mbps",
+	"exit_ip", "endpoint", "confidence", "status_before", "status_after", "suspect", "older_revision", "run", "by",
+}
+
+var sumsHeader = []string{
+	"from", "good", "slow", "failed", "no_result", "status_changes", "loss",
+	"latency_ms", "latency_min_ms", "latency_max_ms", "down_mbps", "down_min_mbps", "down_max_mbps", "up_mbps", "up_min_mbps", "up_max_mbps",
+}
+
+// exportHistory answers GET /nodes/{id}/history.csv with every row of a node's
+// history, the oldest first; with tier=hour or tier=day, with what the probes of
+// each hour or day (UTC) came to.
+func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	tier := connexa.Tier(r.URL.Query().Get("tier"))
+	switch tier {
+	case connexa.EveryHour, connexa.EveryDay:
+		n, spans, err := h.app.NodeSums(r.Context(), id, tier)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		h.writeCSV(w, historyName(&n, tier), sumsHeader, func(yield func([]string, error) bool) {
+			for i := range spans {
+				if !yield(sumsRow(&spans[i]), nil) {
+					return
+				}
+			}
+		})
+	default:
+		n, entries, err := h.app.NodeHistory(r.Context(), id)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		h.writeCSV(w, historyName(&n, connexa.EveryProbe), historyHeader, func(yield func([]string, error) bool) {
+			for e, err := range entries {
+				if !yield(historyCSV(&e), err) {
+					return
+				}
+			}
+		})
+	}
+}
+
+// historyName is the name of the file; an address has no characters that a
+// header would have to be careful with.
+func historyName(n *connexa.Node, tier connexa.Tier) string {
+	return fmt.Sprintf("%s-%d-%s.csv", n.Address, n.Port, tier)
+}
+
+func historyCSV(e *connexa.Entry) []string {
+	row := []string{
+		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Mark), "", string(e.Cause), milliseconds(e.Latency), milliseconds(e.Control),
+		"", "", "", megabits(e.DownBits), megabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Doubt),
+		strconv.FormatBool(e.Stale), "", e.By,
+	}
+	if e.What == connexa.EntryProbe {
+		row[4] = string(e.Reached)
+	}
+	if e.Attempts > 0 {
+		row[8], row[9] = strconv.Itoa(e.Attempts), decimal(e.Loss(), 3)
+	}
+	if m := e.Detail.Speed; m != nil {
+		row[10], row[13], row[14], row[15] = milliseconds(m.Jitter), m.ExitIP, m.Endpoint, string(m.Confidence)
+	}
+	if e.RunID != 0 {
+		row[20] = strconv.FormatInt(e.RunID, 10)
+	}
+	return row
+}
+
+func sumsRow(s *connexa.Span) []string {
+	row := []string{
+		s.At.UTC().Format(time.RFC3339), strconv.Itoa(s.Good), strconv.Itoa(s.Slow), strconv.Itoa(s.Bad), strconv.Itoa(s.Void), strconv.Itoa(s.Turns), "",
+	}
+	if s.Attempts > 0 {
+		row[6] = decimal(float64(s.Lost)/float64(s.Attempts), 3)
+	}
+	for _, f := range []struct {
+		connexa.Sum
+		unit   float64
+		digits int
+	}{{s.Latency, 1e3, 3}, {s.Down, 1e6, 2}, {s.Up, 1e6, 2}} {
+		if f.Count == 0 {
+			row = append(row, "", "", "")
+			continue
+		}
+		row = append(row, decimal(f.Mean()/f.unit, f.digits), decimal(float64(f.Min)/f.unit, f.digits), decimal(float64(f.Max)/f.unit, f.digits))
+	}
+	return row
+}
+
+func milliseconds(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return decimal(float64(d)/float64(time.Millisecond), 3)
+}

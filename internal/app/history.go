@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type historyStore interface {
+	NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error)
+	NodeHistoryAfter(ctx context.Context, nodeID, after int64, n int) ([]connexa.Entry, error)
+	NodeProbes(ctx context.Context, nodeID int64, n int) ([]connexa.Entry, error)
+	LastProbe(ctx context.Context, nodeID int64, failed bool) (connexa.Entry, error)
+	WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error]
+	NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Span, error)
+	Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error)
+	Fleet(ctx context.Context) (connexa.Fleet, error)
+}
+
+// NodeStory is a node with what happened to it.
+type NodeStory struct {
+	Node    connexa.Node
+	Last    connexa.Entry   // the last probe with its climb; zero: none since the last reset
+	History []connexa.Entry // one page, the newest first
+	Older   int64           // the page that follows ends before this row; zero: that was all
+	Newer   int64           // the page before this one begins after this row; zero: it is the first
+	Beats   []connexa.Entry // the last probes, the oldest first
+}
+
+const (
+	storyRows = 20 // of history that a node page shows
+	beatRows  = 50
+)
+
+// NodeStory returns a node with its last probe and a page of its history: the
+// one that begins before a row, the one that ends after it, or, with zeros, the
+// first.
+func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory, error) {
+	n, err := a.Nodes.Node(ctx, id)
+	if err != nil {
+		return NodeStory{}, err
+	}
+	s := NodeStory{Node: n}
+	if !n.Last.At.IsZero() { // else the last probe was of another server or login
+		s.Last, err = a.Nodes.LastProbe(ctx, id, false)
+		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
+			return NodeStory{}, err
+		}
+	}
+	if s.Beats, err = a.Nodes.NodeProbes(ctx, id, beatRows); err != nil {
+		return NodeStory{}, err
+	}
+	slices.Reverse(s.Beats)
+	return s, a.historyPage(ctx, &s, before, after)
+}
+
+// historyPage fills in a page of history, and where the pages beside it are.
+func (a *App) historyPage(ctx context.Context, s *NodeStory, before, after int64) (err error) {
+	more := false
+	if after > 0 {
+		if s.History, err = a.Nodes.NodeHistoryAfter(ctx, s.Node.ID, after, storyRows+1); err != nil {
+			return err
+		}
+		if more = len(s.History) > storyRows; more {
+			s.History = s.History[1:]
+			s.Newer, s.Older = s.History[0].ID, s.History[storyRows-1].ID
+			return nil
+		}
+		before = 0 // fewer are left: the first page shows them
+	}
+	if s.History, err = a.Nodes.NodeHistory(ctx, s.Node.ID, before, storyRows+1); err != nil {
+		return err
+	}
+	if more = len(s.History) > storyRows; more {
+		s.History = s.History[:storyRows]
+		s.Older = s.History[storyRows-1].ID
+	}
+	if before > 0 && len(s.History) > 0 {
+		newer, err := a.Nodes.NodeHistoryAfter(ctx, s.Node.ID, s.History[0].ID, 1)
+		if err != nil {
+			return err
+		}
+		if len(newer) > 0 {
+			s.Newer = s.History[0].ID
+		}
+	}
+	return nil
+}
+
+// Picture is what a node's probes came to over a period, ready to be drawn.
+type Picture struct {
+	From, To time.Time
+	Tier     connexa.Tier
+	Spans    []connexa.Span // the oldest first
+}
+
+// pictureSpans is how many spans one can tell apart in a picture.
+const pictureSpans = 400
+
+// NodePicture returns the picture of a node's history.
+func (a *App) NodePicture(ctx context.Context, id int64, p connexa.Period) (Picture, error) {
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return Picture{}, err
+	}
+	now := a.Now()
+	v := Picture{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Keep())}
+	spans, err := a.Nodes.NodeSpans(ctx, id, v.Tier, v.From)
+	if err != nil {
+		return Picture{}, err
+	}
+	most := pictureSpans
+	if v.Tier != connexa.EveryProbe {
+		most = len(spans)
+	}
+	v.Spans = connexa.Thin(spans, v.From, v.To, most)
+	return v, nil
+}
+
+// NodeHistory yields the whole history of a node, the oldest row first.
+func (a *App) NodeHistory(ctx context.Context, id int64) (connexa.Node, iter.Seq2[connexa.Entry, error], error) {
+	n, err := a.Nodes.Node(ctx, id)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, a.Nodes.WholeHistory(ctx, id), nil
+}
+
+// NodeSums returns what the probes of a node came to in each hour or day, for as
+// long as that is kept.
+func (a *App) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connexa.Node, []connexa.Span, error) {
+	n, err := a.Nodes.Node(ctx, id)
+	if err != nil {
+		return n, nil, err
+	}
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return n, nil, err
+	}
+	days := s.HistoryHourDays
+	if tier == connexa.EveryDay {
+		days = s.HistoryDayDays
+	}
+	spans, err := a.Nodes.NodeSpans(ctx, id, tier, a.Now().Add(-time.Duration(days)*24*time.Hour))
+	return n, spans, err
+}
+
+// Sparks returns the last latencies of nodes.
+func (a *App) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error) {
+	return a.Nodes.Sparks(ctx, nodes)
+}
+
+// Fleet returns how the nodes stand all together. It belongs to all who ask:
+// nobody changes it.
+func (a *App) Fleet(ctx context.Context) (connexa.Fleet, error) { return a.Nodes.Fleet(ctx) }

@@ -1,0 +1,180 @@
+package views
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// chart is a picture over time. The page's script draws it; what it says in all
+// stands beside it in words.
+type chart struct {
+	ID      string `json:"-"` // of the element
+	Title   string `json:"-"`
+	Summary string `json:"-"`
+	Sync    bool   `json:"-"` // the pointer shows the same moment in the others of the page
+
+	From   int64       `json:"from"` // Unix seconds, as all times
+	To     int64       `json:"to"`
+	Step   int64       `json:"step"` // seconds that a point stands for; zero: a moment
+	At     []int64     `json:"at"`
+	Lines  []chartLine `json:"lines"`
+	Failed []int       `json:"failed,omitempty"` // of Done, at each point
+	Done   []int       `json:"done,omitempty"`
+	Unit   string      `json:"unit"` // a pattern, "{0} ms"
+	Digits int         `json:"digits"`
+	Whole  bool        `json:"whole,omitempty"` // its figures are whole numbers
+	Words  chartWords  `json:"words"`
+}
+
+type chartLine struct {
+	Name   string  `json:"name"`
+	Values figures `json:"values"`
+	Low    figures `json:"low,omitempty"`
+	High   figures `json:"high,omitempty"`
+}
+
+// chartWords are the sentences with which the script tells of failures.
+type chartWords struct {
+	One  string `json:"one,omitempty"`
+	Some string `json:"some,omitempty"`
+}
+
+// figures are the heights of a line; what is no number was not measured.
+type figures []float64
+
+// MarshalJSON writes gaps as null, and no more digits than anybody can see.
+func (f figures) MarshalJSON() ([]byte, error) {
+	b := []byte{'['}
+	for i, v := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			b = append(b, "null"...)
+		} else {
+			b = strconv.AppendFloat(b, math.Round(v*100)/100, 'f', -1, 64)
+		}
+	}
+	return append(b, ']'), nil
+}
+
+func (c chart) data() string {
+	b, err := json.Marshal(c)
+	if err != nil { // numbers and strings have a JSON form
+		return "{}"
+	}
+	return string(b)
+}
+
+// Pictures are the charts of a node's page.
+type Pictures struct {
+	Period  connexa.Period
+	Periods []PeriodLink
+	From    time.Time
+	To      time.Time
+	Tier    connexa.Tier
+	Spans   []connexa.Span
+}
+
+// PeriodLink leads to the same page with another period.
+type PeriodLink struct {
+	Period connexa.Period
+	URL    string
+}
+
+// charts are those that there is something to draw for.
+func (v Pictures) charts(p *i18n.Printer) []chart {
+	if len(v.Spans) == 0 {
+		return nil
+	}
+	list := []chart{v.latency(p)}
+	if speed := v.speed(p); speed.Lines != nil {
+		list = append(list, speed)
+	}
+	return list
+}
+
+func (v Pictures) frame(id, title string, p *i18n.Printer) chart {
+	c := chart{
+		ID: id, Title: title, Sync: true, From: v.From.Unix(), To: v.To.Unix(), Step: int64(v.Tier.Length() / time.Second),
+		At: make([]int64, len(v.Spans)), Words: chartWords{One: p.T("chart.failed"), Some: p.T("chart.failed.some", "{0}", "{1}")},
+	}
+	for i, s := range v.Spans {
+		c.At[i] = s.At.Unix()
+	}
+	return c
+}
+
+// lineOf is the line of one figure, with the band between the least and the most
+// when a point stands for several measurements.
+func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Span) connexa.Sum) (chartLine, connexa.Sum) {
+	l := chartLine{Name: name, Values: make(figures, len(v.Spans)), Low: make(figures, len(v.Spans)), High: make(figures, len(v.Spans))}
+	var all connexa.Sum
+	band := false
+	for i := range v.Spans {
+		s := of(&v.Spans[i])
+		all.Join(s)
+		if s.Count == 0 {
+			l.Values[i], l.Low[i], l.High[i] = math.NaN(), math.NaN(), math.NaN()
+			continue
+		}
+		l.Values[i], l.Low[i], l.High[i] = s.Mean()/unit, float64(s.Min)/unit, float64(s.Max)/unit
+		band = band || s.Min < s.Max
+	}
+	if !band {
+		l.Low, l.High = nil, nil
+	}
+	return l, all
+}
+
+func (v Pictures) latency(p *i18n.Printer) chart {
+	c := v.frame("chart-latency", p.T("chart.latency"), p)
+	c.Unit = p.T("unit.ms", "{0}")
+	line, all := v.lineOf(c.Title, 1000, func(s *connexa.Span) connexa.Sum { return s.Latency })
+	c.Lines = []chartLine{line}
+	c.Failed, c.Done = make([]int, len(v.Spans)), make([]int, len(v.Spans))
+	failed, done := 0, 0
+	for i := range v.Spans {
+		s := &v.Spans[i]
+		c.Failed[i], c.Done[i] = s.Bad, s.Done()
+		failed, done = failed+s.Bad, done+s.Done()
+	}
+	var parts []string
+	if all.Count > 0 {
+		ms := func(v float64) string { return p.Duration(time.Duration(v) * time.Microsecond) }
+		parts = append(parts, p.T("chart.mean", ms(all.Mean()), ms(float64(all.Min)), ms(float64(all.Max))))
+	}
+	if failed > 0 {
+		parts = append(parts, p.T("chart.failed.of", failed, p.Number(int64(done))))
+	} else {
+		parts = append(parts, p.T("chart.failed.none"))
+	}
+	c.Summary = strings.Join(parts, " · ")
+	return c
+}
+
+func (v Pictures) speed(p *i18n.Printer) chart {
+	c := v.frame("chart-speed", p.T("chart.speed"), p)
+	c.Unit, c.Digits = p.T("unit.mbit", "{0}"), 1
+	down, all := v.lineOf(p.T("chart.down"), 1e6, func(s *connexa.Span) connexa.Sum { return s.Down })
+	up, allUp := v.lineOf(p.T("chart.up"), 1e6, func(s *connexa.Span) connexa.Sum { return s.Up })
+	var parts []string
+	for _, l := range []struct {
+		chartLine
+		all connexa.Sum
+		key string
+	}{{down, all, "chart.mean.down"}, {up, allUp, "chart.mean.up"}} {
+		if l.all.Count > 0 {
+			c.Lines = append(c.Lines, l.chartLine)
+			parts = append(parts, p.T(l.key, p.Speed(int64(l.all.Mean()))))
+		}
+	}
+	c.Summary = strings.Join(parts, " · ")
+	return c
+}
