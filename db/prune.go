@@ -13,14 +13,17 @@ const (
 	rollEvery  = time.Minute
 	pruneEvery = 10 * time.Minute
 	runsKept   = 90 * 24 * time.Hour
+
+	jobsSeenEvery = 24 * time.Hour
 )
 
 // pruning is where the last round has come to, so that the next one need not
 // look at the same rows again.
 type pruning struct {
-	old        int64 // of the probes that are too old for it
-	upto       int64 // id of the last row of the old ones in a row that it looked at
-	generation int64 // of the fleet: ids come again when nodes take the newest rows with them
+	old        int64     // of the probes that are too old for it
+	upto       int64     // id of the last row of the old ones in a row that it looked at
+	generation int64     // of the fleet: ids come again when nodes take the newest rows with them
+	jobsSeen   time.Time // when all jobs were looked at last
 }
 
 // RunHistory keeps the history in shape until ctx is done: it rolls up what was
@@ -100,7 +103,7 @@ func (d *DB) deleted(ctx context.Context, query string, args ...any) (int64, err
 func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 	p := &d.pruning
 	if generation := d.nodes.generation.Load(); old < p.old || generation != p.generation { // or more is to be kept than before
-		*p = pruning{generation: generation}
+		*p = pruning{generation: generation, jobsSeen: p.jobsSeen}
 	}
 	p.old = old
 	after := p.upto
@@ -209,19 +212,27 @@ func (d *DB) sumsOf(ctx context.Context, table, nodes string, after sumKey, most
 }
 
 // pruneJobs deletes the jobs that ended before ended. They end nearly in the
-// order in which they were made.
+// order in which they were made, so it stops at the first bite that is all young.
+// Those of a run that was paused for long stand before older ones: once a day it
+// goes on to the end.
 func (d *DB) pruneJobs(ctx context.Context, ended int64) (int64, error) {
-	after := int64(0)
-	return d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
-		rows, err := d.write.QueryContext(ctx, `
-			DELETE FROM jobs WHERE state = 'done' AND id IN (
-				SELECT id FROM (SELECT id, finished_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?) WHERE finished_at < ?)
-			RETURNING id`, after, most, ended)
-		ids, err := queryIDs(rows, err)
-		if err != nil || len(ids) == 0 {
-			return 0, true, err
+	now := d.now()
+	whole, after := now.Sub(d.pruning.jobsSeen) >= jobsSeenEvery, int64(0)
+	total, err := d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+		var last, rows, aged int64
+		if err := d.read.QueryRowContext(ctx, `
+			SELECT coalesce(max(id), 0), count(*), coalesce(sum(state = 'done' AND finished_at < ?), 0)
+			FROM (SELECT id, state, finished_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?)`, ended, after, most).Scan(&last, &rows, &aged); err != nil {
+			return 0, false, err
 		}
-		after = ids[len(ids)-1]
-		return int64(len(ids)), false, nil
+		if aged > 0 {
+			n, err = d.deleted(ctx, `DELETE FROM jobs WHERE id > ? AND id <= ? AND state = 'done' AND finished_at < ?`, after, last, ended)
+		}
+		after = last
+		return n, rows < int64(most) || aged == 0 && !whole, err
 	})
+	if err == nil && whole {
+		d.pruning.jobsSeen = now
+	}
+	return total, err
 }

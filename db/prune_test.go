@@ -42,3 +42,38 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 		t.Errorf("%d rows, %v; want five jobs and two runs", n, err)
 	}
 }
+
+// The jobs of a run that was paused for months, or has only just gone on, stay.
+// They must not keep those that stand behind them.
+func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
+	d := openFleet(t)
+	now := time.Now()
+	d.now = func() time.Time { return now }
+	young, old := now.Add(-time.Hour).UnixMilli(), now.Add(-runsKept-time.Hour).UnixMilli()
+	put := func(n int, state, mark string, finished any) {
+		t.Helper()
+		if _, err := d.write.Exec(`
+			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			INSERT INTO jobs (kind, state, turn, mark, finished_at) SELECT 'ping', ?, 0, ?, ? FROM n`, n, state, mark, finished); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func(want int) {
+		t.Helper()
+		if _, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := d.read.QueryRow(`SELECT count(*) FROM jobs`).Scan(&n); err != nil || n != want {
+			t.Errorf("%d jobs are left, %v; want %d", n, err, want)
+		}
+	}
+	const stay = 3 * mostBite
+	put(stay/2, "queued", "", nil)
+	put(stay/2, "done", "good", young)
+	put(20, "done", "good", old)
+	left(stay)
+	put(20, "done", "good", old)
+	now = now.Add(jobsSeenEvery)
+	left(stay)
+}
