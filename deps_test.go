@@ -32,6 +32,7 @@ var layers = map[string]string{
 	"internal/app":          "internal/connexa internal/importer",
 	"migrations":            "",
 	"db":                    "internal/connexa migrations",
+	"db/dbtest":             "",
 	"static":                "",
 	"views":                 "internal/connexa internal/i18n static",
 	"handlers":              "internal/connexa internal/app internal/events internal/i18n views static",
