@@ -27,6 +27,7 @@ var layers = map[string]string{
 	"internal/pptp":         "internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
 	"internal/netstack":     "",
 	"internal/socks5":       "",
+	"internal/gateway":      "internal/connexa internal/pptp internal/netstack internal/socks5",
 	"internal/probe":        "internal/connexa internal/pptp internal/pptp/control internal/netstack",
 	"internal/speed":        "internal/connexa internal/pptp internal/netstack",
 	"internal/app":          "internal/connexa internal/importer",

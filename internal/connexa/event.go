@@ -10,6 +10,8 @@ const (
 	RunChanged    Topic = "run"    // ID is the run
 	ImportChanged Topic = "import" // ID is the import
 	PanelChanged  Topic = "panel"  // settings, banners; ID is zero
+
+	ServiceChanged Topic = "service" // ID is the node whose gateway changed
 )
 
 // Event says that one thing changed. It carries nothing of it: whoever cares

@@ -98,7 +98,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
 	"act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
-	"nodes.test.", "nodes.testall.", "run.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
+	"nodes.test.", "nodes.testall.", "run.state.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
 }
 
 func TestNoKeyIsLeftOver(t *testing.T) {
@@ -132,6 +132,9 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 	for _, k := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed} {
 		keys = append(keys, "kind."+string(k))
+	}
+	for _, s := range connexa.GatewayStates() {
+		keys = append(keys, "service.state."+string(s))
 	}
 	for _, k := range keys {
 		for _, l := range Langs() {

@@ -1,0 +1,67 @@
+package connexa
+
+import (
+	"net/netip"
+	"time"
+)
+
+// GatewayState is what a gateway does. It says nothing about the node, and no
+// status follows from it.
+type GatewayState string
+
+// The states of a gateway.
+const (
+	GatewayOff          GatewayState = "off"
+	GatewayStarting     GatewayState = "starting"     // its first session is being dialed
+	GatewayOnline       GatewayState = "online"       // a session is up, clients are served
+	GatewayReconnecting GatewayState = "reconnecting" // its session ended, or none came up: the next try is near
+	GatewayFailed       GatewayState = "failed"       // tries are rare, or wait for a person
+)
+
+// GatewayStates lists every state.
+func GatewayStates() []GatewayState {
+	return []GatewayState{GatewayOff, GatewayStarting, GatewayOnline, GatewayReconnecting, GatewayFailed}
+}
+
+// Gateway is what is seen of the gateway of a node.
+type Gateway struct {
+	NodeID   int64
+	State    GatewayState
+	Since    time.Time // of State
+	Reason   Text      // why it is in that state, or what it waits for; zero: nothing to say
+	Cause    Cause     // of the last failure; empty once a session is up
+	Failures int       // in a row, of those that count
+	RetryAt  time.Time // of the next try; zero: none is planned
+	UpAt     time.Time // when the session came up; zero: none is up
+	LocalIP  string    // ours, inside
+	ExitIP   string    // as the world sees the node; empty: not known
+	Latency  time.Duration
+}
+
+// Service is all that the gateway of a node takes to run.
+type Service struct {
+	NodeID     int64
+	Name       string // for people: the node's address, with its login where there are several
+	Address    string // of the server
+	Port       int
+	Login      string
+	Password   Secret
+	Encryption EncryptionPolicy // EncryptionDefault: the panel's
+	AllowPAP   bool
+	Revision   int64 // of the node
+
+	Listen  netip.AddrPort // of its proxy; kept by the node for good
+	User    string         // the credential that was made for it
+	Secret  Secret
+	Private bool // private networks behind the tunnel may be reached
+	Mail    bool // TCP port 25 may be reached
+
+	LastUp time.Time // when its session was last seen up, by an earlier process; zero: never
+}
+
+// Traffic is what one gateway moved since the last sample.
+type Traffic struct {
+	NodeID   int64
+	Up, Down uint64 // bytes
+	Open     int    // connections as they stand
+}

@@ -1,0 +1,406 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+// bench is a manager with everything around it made up, inside a bubble.
+type bench struct {
+	*Manager
+	t      *testing.T
+	stop   func()
+	ran    chan error
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	wanted  map[int64]connexa.Service
+	saved   map[int64][]connexa.Gateway // every change, by node
+	moved   map[int64]connexa.Traffic
+	dial    func(ctx context.Context, s connexa.Service) (*fakeTunnel, error)
+	dials   []dialled
+	dialing int
+	most    int // dials at once
+	online  bool
+	taken   map[netip.AddrPort]*fakeListener
+	targets bool // whether anything beyond the tunnels answers
+}
+
+type dialled struct {
+	node int64
+	at   time.Time
+}
+
+// newBench must be called in a bubble. run starts the manager.
+func newBench(t *testing.T) *bench {
+	b := &bench{t: t, wanted: map[int64]connexa.Service{}, saved: map[int64][]connexa.Gateway{}, moved: map[int64]connexa.Traffic{},
+		taken: map[netip.AddrPort]*fakeListener{}, online: true, targets: true}
+	b.dial = func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.tunnel(), nil }
+	b.Manager = NewManager(Config{
+		Store: b, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler),
+		Online: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.online },
+		Dial: func(ctx context.Context, s connexa.Service, _ netip.Addr) (Tunnel, error) {
+			b.mu.Lock()
+			b.dials = append(b.dials, dialled{s.NodeID, time.Now()})
+			b.dialing++
+			b.most = max(b.most, b.dialing)
+			dial := b.dial
+			b.mu.Unlock()
+			defer func() { b.mu.Lock(); b.dialing--; b.mu.Unlock() }()
+			time.Sleep(200 * time.Millisecond) // what a session takes to come up
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			tun, err := dial(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			return tun, nil
+		},
+		Listen: b.listen,
+	})
+	return b
+}
+
+// run starts the manager; the test's end stops it.
+func (b *bench) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel = cancel
+	b.ran = make(chan error, 1)
+	go func() { b.ran <- b.Run(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-b.ran; err != nil {
+			b.t.Error(err)
+		}
+	})
+	b.t.Cleanup(b.stop)
+}
+
+// want makes services wanted, one to each of so many servers.
+func (b *bench) want(nodes ...int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range nodes {
+		b.wanted[n] = service(n)
+	}
+	b.Wake()
+}
+
+func service(n int64) connexa.Service {
+	return connexa.Service{
+		NodeID: n, Name: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}).String(), Address: netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}).String(),
+		Port: 1723, Login: "ann", Password: "pw", Listen: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(20000+n)),
+		User: "exit", Secret: "secret",
+	}
+}
+
+// edit changes a service.
+func (b *bench) edit(node int64, change func(*connexa.Service)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.wanted[node]
+	change(&s)
+	b.wanted[node] = s
+	b.Wake()
+}
+
+func (b *bench) unwant(nodes ...int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range nodes {
+		delete(b.wanted, n)
+	}
+	b.Wake()
+}
+
+// fails makes every dial fail.
+func (b *bench) fails(err error) {
+	b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) { return nil, err })
+}
+
+func (b *bench) dialWith(f func(context.Context, connexa.Service) (*fakeTunnel, error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dial = f
+}
+
+func (b *bench) works() {
+	b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.tunnel(), nil })
+}
+
+func (b *bench) setOnline(on bool) { b.mu.Lock(); b.online = on; b.mu.Unlock() }
+
+func (b *bench) dialsOf(node int64) (list []time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range b.dials {
+		if d.node == node {
+			list = append(list, d.at)
+		}
+	}
+	return list
+}
+
+// state waits until nothing moves and returns what is seen of a node.
+func (b *bench) state(node int64) connexa.Gateway {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if list := b.saved[node]; len(list) > 0 {
+		return list[len(list)-1]
+	}
+	return connexa.Gateway{}
+}
+
+// is fails the test when a gateway is not in a state.
+func (b *bench) is(node int64, want connexa.GatewayState, reason string) connexa.Gateway {
+	b.t.Helper()
+	g := b.state(node)
+	if g.State != want || g.Reason.Key != reason {
+		b.t.Fatalf("node %d is %s because of %q, %s; want %s, %q", node, g.State, g.Reason.Key, g.Cause, want, reason)
+	}
+	return g
+}
+
+// up waits for a while and fails the test when the gateway is not online then.
+func (b *bench) up(node int64) *fakeTunnel {
+	b.t.Helper()
+	time.Sleep(time.Second)
+	b.is(node, connexa.GatewayOnline, "")
+	return b.of(node).current().(*fakeTunnel)
+}
+
+// history is every change of a node, so far.
+func (b *bench) history(node int64) []connexa.Gateway {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.saved[node])
+}
+
+func (b *bench) states(node int64) (list []connexa.GatewayState) {
+	for _, g := range b.history(node) {
+		if n := len(list); n == 0 || list[n-1] != g.State {
+			list = append(list, g.State)
+		}
+	}
+	return list
+}
+
+// --- Store
+
+func (b *bench) RecoverGateways(context.Context) error { return nil }
+
+func (b *bench) WantedGateways(context.Context) ([]connexa.Service, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []connexa.Service
+	for n := range int64(2000) {
+		if s, ok := b.wanted[n]; ok {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+func (b *bench) SaveGateway(_ context.Context, g connexa.Gateway) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.saved[g.NodeID] = append(b.saved[g.NodeID], g)
+	return nil
+}
+
+func (b *bench) SampleGateways(_ context.Context, _ time.Time, list []connexa.Traffic) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range list {
+		m := b.moved[t.NodeID]
+		b.moved[t.NodeID] = connexa.Traffic{NodeID: t.NodeID, Up: m.Up + t.Up, Down: m.Down + t.Down, Open: t.Open}
+	}
+	return nil
+}
+
+// --- ports
+
+type fakeListener struct {
+	bench  *bench
+	at     netip.AddrPort
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (b *bench) listen(_ context.Context, at netip.AddrPort) (net.Listener, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.taken[at] != nil {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: errors.New("address already in use")}
+	}
+	l := &fakeListener{bench: b, at: at, conns: make(chan net.Conn), closed: make(chan struct{})}
+	b.taken[at] = l
+	return l, nil
+}
+
+func (l *fakeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *fakeListener) Close() error {
+	l.once.Do(func() {
+		close(l.closed)
+		l.bench.mu.Lock()
+		delete(l.bench.taken, l.at)
+		l.bench.mu.Unlock()
+	})
+	return nil
+}
+
+func (l *fakeListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
+
+// connect is a client of the proxy of a node that has asked for a destination; ok
+// is false when nobody listens.
+func (b *bench) connect(node int64) (c net.Conn, ok bool) {
+	b.mu.Lock()
+	l := b.taken[service(node).Listen]
+	b.mu.Unlock()
+	if l == nil {
+		return nil, false
+	}
+	c, far := net.Pipe()
+	l.conns <- far
+	b.t.Cleanup(func() { c.Close() })
+	for _, step := range []struct {
+		send string
+		want int
+	}{
+		{"\x05\x01\x02", 2}, {"\x01\x04exit\x06secret", 2},
+	} {
+		if _, err := c.Write([]byte(step.send)); err != nil {
+			b.t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, step.want)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if _, err := c.Write([]byte("\x05\x01\x00\x01\xc6\x33\x64\x50\x00\x50")); err != nil { // 198.51.100.80:80
+		b.t.Fatal(err)
+	}
+	return c, true
+}
+
+// reply reads the proxy's answer.
+func reply(t *testing.T, c net.Conn) byte {
+	t.Helper()
+	var b [10]byte
+	if _, err := c.Read(b[:]); err != nil {
+		t.Fatal(err)
+	}
+	return b[1]
+}
+
+// --- tunnels
+
+type fakeTunnel struct {
+	bench    *bench
+	ended    chan struct{}
+	closed   chan struct{}
+	endOnce  sync.Once
+	once     sync.Once
+	err      error
+	mu       sync.Mutex
+	conns    []net.Conn
+	received uint64
+}
+
+func (b *bench) tunnel() *fakeTunnel {
+	return &fakeTunnel{bench: b, ended: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// end ends the session as its server would.
+func (f *fakeTunnel) end(err error) {
+	f.endOnce.Do(func() {
+		f.err = err
+		close(f.ended)
+	})
+}
+
+func (f *fakeTunnel) Lookup(context.Context, string) ([]netip.Addr, error) {
+	return nil, &net.DNSError{IsNotFound: true}
+}
+
+func (f *fakeTunnel) DialAddr(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
+	select {
+	case <-f.closed:
+		return nil, net.ErrClosed
+	default:
+	}
+	f.bench.mu.Lock()
+	answers := f.bench.targets
+	f.bench.mu.Unlock()
+	if to.Port() == 443 && !answers {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	near, far := net.Pipe()
+	f.mu.Lock()
+	f.conns = append(f.conns, near, far)
+	f.mu.Unlock()
+	return near, nil
+}
+
+func (f *fakeTunnel) ListenUDP(uint16) (net.PacketConn, error) { return nil, errors.ErrUnsupported }
+func (f *fakeTunnel) Dead() <-chan struct{}                    { return f.closed }
+func (f *fakeTunnel) Info() pptp.Info {
+	return pptp.Info{LocalIP: netip.MustParseAddr("10.0.0.2")}
+}
+func (f *fakeTunnel) Done() <-chan struct{} { return f.ended }
+func (f *fakeTunnel) Err() error            { return f.err }
+func (f *fakeTunnel) Echo(context.Context) (time.Duration, error) {
+	return 20 * time.Millisecond, nil
+}
+
+func (f *fakeTunnel) ControlEcho(context.Context) (time.Duration, error) {
+	return 20 * time.Millisecond, nil
+}
+
+func (f *fakeTunnel) Received() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.received
+}
+
+func (f *fakeTunnel) Close() error {
+	f.end(nil)
+	f.once.Do(func() { close(f.closed) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.conns {
+		c.Close()
+	}
+	return nil
+}
+
+// --- what servers say
+
+func refusedBy(step pptp.Step, code string) error { return &pptp.Error{Step: step, Code: code} }
+
+func wrongLogin() error {
+	return &pptp.Error{Step: pptp.StepAuth, Code: "691", Err: &pptp.Refused{Code: 691}}
+}

@@ -1,0 +1,428 @@
+// Package gateway keeps the gateways of nodes running: for each that is wanted a
+// tunnel, and a proxy whose traffic has no other way out than the tunnel.
+//
+// A gateway never writes a node's status. What it does is told by its own state.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/socks5"
+)
+
+const (
+	// mostDialing is how many sessions are dialed at once.
+	mostDialing = 16
+	// stagger is between the starts of two gateways when the panel starts.
+	stagger = 20 * time.Millisecond
+	// compareEvery is how often wanted is compared with seen though nobody asked.
+	compareEvery = 30 * time.Second
+	// sampleEvery is how often traffic is written down.
+	sampleEvery = 10 * time.Second
+	// uplinkEvery is how often an offline machine is looked at.
+	uplinkEvery = 2 * time.Second
+	saveTime    = 5 * time.Second
+)
+
+// Store keeps what is wanted and what is seen.
+type Store interface {
+	// RecoverGateways puts right what an earlier process left: nothing is online.
+	RecoverGateways(ctx context.Context) error
+	// WantedGateways lists the services that ought to run.
+	WantedGateways(ctx context.Context) ([]connexa.Service, error)
+	// SaveGateway writes what is seen of a gateway, and a change of its state into
+	// the history of its node.
+	SaveGateway(ctx context.Context, g connexa.Gateway) error
+	// SampleGateways adds what gateways moved to their counters, and notes that
+	// those that are online were at that time.
+	SampleGateways(ctx context.Context, at time.Time, list []connexa.Traffic) error
+}
+
+// Config is what a Manager works with. Store, Publish and Log are needed.
+type Config struct {
+	Store   Store
+	Publish func(connexa.Event) // after a change was written; never blocks
+	Log     *slog.Logger
+	Servers *Servers // shared with the probes; nil: nobody else has sessions
+
+	// Session is how every session is dialed, but for whom; Encryption is the
+	// policy of services that have none of their own (nil: preferred).
+	Session    pptp.Config
+	Encryption func() connexa.EncryptionPolicy
+	// Locals are the local addresses to dial from. A server takes one session from
+	// each. None: one, which the routes choose.
+	Locals []netip.Addr
+	// Dial opens a tunnel; nil: Dial of this package with Session.
+	Dial func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error)
+	// Listen opens the port of a proxy; nil: TCP.
+	Listen func(ctx context.Context, at netip.AddrPort) (net.Listener, error)
+
+	// Online says whether this machine has any way to the outside; nil: always.
+	Online func() bool
+	// Targets are asked whether there is internet behind a tunnel. Fewer than two
+	// prove nothing, and are not asked. nil: public ones.
+	Targets func() []netip.AddrPort
+	// Exit asks for the address that the world sees; nil: it is not known.
+	Exit func(ctx context.Context, t Tunnel) (netip.Addr, error)
+
+	// Login checks the access users that may use a service; nil: there are none.
+	Login  func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool)
+	Limits socks5.Limits  // of each proxy
+	Budget *socks5.Budget // of all of them; nil: none
+}
+
+var (
+	errUnwanted = errors.New("the service is not wanted any more")
+	errGone     = errors.New("the panel is shutting down")
+)
+
+// Manager keeps gateways running until its context ends.
+type Manager struct {
+	Config
+	guard    *socks5.Guard
+	slots    chan struct{}
+	poke     chan struct{}
+	together together
+
+	mu       sync.Mutex
+	gateways map[int64]*running
+	offline  bool
+	unsaved  []connexa.Traffic // of proxies that have closed
+	ended    chan struct{}     // holds a token when a gateway has ended
+}
+
+// running is a gateway with what ends it.
+type running struct {
+	*gateway
+	cancel context.CancelCauseFunc
+}
+
+// NewManager returns a Manager that runs nothing yet.
+func NewManager(cfg Config) *Manager {
+	m := &Manager{
+		Config: cfg, guard: socks5.NewGuard(), slots: make(chan struct{}, mostDialing), poke: make(chan struct{}, 1),
+		gateways: map[int64]*running{}, ended: make(chan struct{}, 1),
+	}
+	if m.Servers == nil {
+		m.Servers = NewServers()
+	}
+	if m.Listen == nil {
+		m.Listen = listenTCP
+	}
+	if m.Online == nil {
+		m.Online = func() bool { return true }
+	}
+	if m.Dial == nil {
+		m.Dial = m.dialSession
+	}
+	return m
+}
+
+func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
+	if s.Encryption == connexa.EncryptionDefault {
+		s.Encryption = connexa.EncryptionPreferred
+		if m.Encryption != nil {
+			s.Encryption = m.Encryption()
+		}
+	}
+	return Dial(ctx, m.Session, s, local)
+}
+
+// Run keeps the wanted gateways running until ctx is done, then closes them all
+// and returns when nothing of them is left. What is wanted stays wanted.
+func (m *Manager) Run(ctx context.Context) error {
+	if err := m.Store.RecoverGateways(ctx); err != nil {
+		return fmt.Errorf("recover the services: %w", err)
+	}
+	list, err := m.Store.WantedGateways(ctx)
+	if err != nil {
+		return fmt.Errorf("list the services: %w", err)
+	}
+	for i, s := range list {
+		m.begin(ctx, s, time.Duration(i)*stagger)
+	}
+	m.loop(ctx)
+	m.mu.Lock()
+	var left []*running
+	for _, g := range m.gateways {
+		g.cancel(errGone)
+		left = append(left, g)
+	}
+	m.mu.Unlock()
+	for _, g := range left {
+		<-g.done
+	}
+	m.sample(ctx)
+	return nil
+}
+
+func (m *Manager) loop(ctx context.Context) {
+	compare, sample, uplink := time.NewTicker(compareEvery), time.NewTicker(sampleEvery), time.NewTicker(uplinkEvery)
+	defer compare.Stop()
+	defer sample.Stop()
+	defer uplink.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.poke:
+			m.compare(ctx)
+		case <-m.ended:
+			m.compare(ctx)
+		case <-compare.C:
+			m.compare(ctx)
+		case <-sample.C:
+			m.sample(ctx)
+		case <-uplink.C:
+			m.watchUplink()
+		}
+	}
+}
+
+// Wake makes the manager compare what is wanted with what runs, at once. It never
+// blocks.
+func (m *Manager) Wake() {
+	select {
+	case m.poke <- struct{}{}:
+	default:
+	}
+}
+
+// compare starts what is wanted and does not run, and stops what runs and is not
+// wanted.
+func (m *Manager) compare(ctx context.Context) {
+	list, err := m.Store.WantedGateways(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			m.Log.Error("list the services", "err", err) // the next look will do
+		}
+		return
+	}
+	wanted := make(map[int64]bool, len(list))
+	for _, s := range list {
+		wanted[s.NodeID] = true
+	}
+	m.mu.Lock()
+	for node, g := range m.gateways {
+		select {
+		case <-g.done:
+			delete(m.gateways, node)
+		default:
+			if !wanted[node] {
+				g.cancel(errUnwanted)
+			}
+		}
+	}
+	m.mu.Unlock()
+	for _, s := range list {
+		m.begin(ctx, s, 0)
+	}
+}
+
+// begin starts the gateway of a service, or tells the one that runs what the
+// service is now. One that is about to end is looked at again when it has.
+func (m *Manager) begin(ctx context.Context, s connexa.Service, after time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.gateways[s.NodeID]; g != nil {
+		g.update(s)
+		return
+	}
+	// The gateway outlives ctx by what it takes to close it.
+	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { cancel(errGone) })
+	g := &running{&gateway{
+		m: m, node: s.NodeID, service: s, poke: make(chan struct{}, 1), done: make(chan struct{}), begin: after,
+		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff},
+	}, cancel}
+	m.gateways[s.NodeID] = g
+	go func() {
+		g.run(run)
+		stop()
+		cancel(errGone)
+		select {
+		case m.ended <- struct{}{}:
+		default:
+		}
+	}()
+}
+
+// Stop ends the gateway of a node and returns when nothing of it is left. Whoever
+// calls it has made sure that it is not wanted any more.
+func (m *Manager) Stop(ctx context.Context, node int64) error {
+	g := m.of(node)
+	if g == nil {
+		return nil
+	}
+	g.cancel(errUnwanted)
+	select {
+	case <-g.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop the service of node %d: %w", node, ctx.Err())
+	}
+}
+
+// Retry makes the gateway of a node try again now, as if it had never failed.
+func (m *Manager) Retry(node int64) {
+	if g := m.of(node); g != nil {
+		g.press()
+	}
+}
+
+// Live is what is seen of the gateway of a node, with what its proxy has moved
+// since it began to listen; false: none runs.
+func (m *Manager) Live(node int64) (connexa.Gateway, socks5.Counts, bool) {
+	g := m.of(node)
+	if g == nil {
+		return connexa.Gateway{}, socks5.Counts{}, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var c socks5.Counts
+	if g.server != nil {
+		c = g.server.Counts()
+	}
+	return g.seen, c, true
+}
+
+// Through is the tunnel of the gateway of a node, to measure through; false: none
+// is up. Only the gateway closes it.
+func (m *Manager) Through(node int64) (Tunnel, bool) {
+	g := m.of(node)
+	if g == nil {
+		return nil, false
+	}
+	t := g.current()
+	if t == nil {
+		return nil, false
+	}
+	return borrowed{t}, true
+}
+
+// borrowed is a tunnel that whoever measures through it cannot close.
+type borrowed struct{ Tunnel }
+
+// Close does nothing: the tunnel is the gateway's.
+func (borrowed) Close() error { return nil }
+
+// Cut ends the connections of an access user at every service.
+func (m *Manager) Cut(user string) {
+	m.mu.Lock()
+	var list []*gateway
+	for _, g := range m.gateways {
+		list = append(list, g.gateway)
+	}
+	m.mu.Unlock()
+	for _, g := range list {
+		g.mu.Lock()
+		server := g.server
+		g.mu.Unlock()
+		if server != nil {
+			server.CutClient(user)
+		}
+	}
+}
+
+func (m *Manager) of(node int64) *running {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gateways[node]
+}
+
+// nameOf is the name of the service of a node.
+func (m *Manager) nameOf(node int64) string {
+	if g := m.of(node); g != nil {
+		return g.wants().Name
+	}
+	return ""
+}
+
+// takeSlot waits for the right to dial; false says that the gateway is to end.
+func (m *Manager) takeSlot(ctx context.Context) bool {
+	select {
+	case m.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (m *Manager) giveSlot() { <-m.slots }
+
+// save writes what is seen of a gateway and tells about it.
+func (m *Manager) save(ctx context.Context, g connexa.Gateway) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	if err := m.Store.SaveGateway(ctx, g); err != nil {
+		// A node that was deleted has no gateway to write about.
+		if connexa.CodeOf(err) != connexa.NotFound {
+			m.Log.Error("write the state of a service", "node", g.NodeID, "state", g.State, "err", err)
+		}
+		return
+	}
+	m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.NodeID})
+}
+
+// flush keeps what a proxy moved for the next sample: its counters are about to
+// end.
+func (m *Manager) flush(g *gateway) {
+	t, changed := g.sample()
+	if !changed {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unsaved = append(m.unsaved, t)
+}
+
+// sample writes down what the proxies moved.
+func (m *Manager) sample(ctx context.Context) {
+	m.mu.Lock()
+	list := m.unsaved
+	m.unsaved = nil
+	for _, g := range m.gateways {
+		if t, changed := g.sample(); changed {
+			list = append(list, t)
+		}
+	}
+	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	if err := m.Store.SampleGateways(ctx, time.Now(), list); err != nil {
+		m.Log.Error("write the traffic of services", "err", err)
+		return
+	}
+	for _, t := range list {
+		m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: t.NodeID})
+	}
+}
+
+// wentOffline notes that this machine has no way to the outside.
+func (m *Manager) wentOffline() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.offline = true
+}
+
+// watchUplink makes every gateway try at once when this machine is online again.
+func (m *Manager) watchUplink() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.offline || !m.Online() {
+		return
+	}
+	m.offline = false
+	for _, g := range m.gateways {
+		g.uplinkReturned()
+	}
+}

@@ -1,0 +1,572 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+// in runs a test in a bubble with a bench of its own.
+func in(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		f(t, b)
+		if b.stop != nil {
+			b.stop()
+		}
+	})
+}
+
+func TestStartAndStop(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		tun := b.up(1)
+		g := b.state(1)
+		if g.UpAt.IsZero() || g.LocalIP != "10.0.0.2" || g.Latency != 20*time.Millisecond {
+			t.Errorf("seen %+v", g)
+		}
+		c, _ := b.connect(1)
+		if r := reply(t, c); r != 0 {
+			t.Errorf("reply %d", r)
+		}
+		b.unwant(1)
+		synctest.Wait()
+		if g := b.is(1, connexa.GatewayOff, "service.reason.stopped"); !g.UpAt.IsZero() || !g.RetryAt.IsZero() {
+			t.Errorf("seen %+v", g)
+		}
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a client is still connected")
+		}
+		if _, ok := b.connect(1); ok {
+			t.Error("the port is still open")
+		}
+		select {
+		case <-tun.closed:
+		default:
+			t.Error("the tunnel is still open")
+		}
+		if got := b.states(1); !slices.Equal(got, []connexa.GatewayState{"starting", "online", "off"}) {
+			t.Errorf("states %v", got)
+		}
+		b.want(1) // once more
+		b.up(1)
+	})
+}
+
+func TestStopWhileStarting(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		time.Sleep(100 * time.Millisecond) // in the middle of the dial
+		b.unwant(1)
+		if err := b.Stop(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		b.is(1, connexa.GatewayOff, "service.reason.stopped")
+		if _, ok := b.connect(1); ok {
+			t.Error("the port is still open")
+		}
+	})
+}
+
+// TestShutdownIsNoStop holds that what was wanted comes back, and that the panel's
+// end is not written as the gateway's.
+func TestShutdownIsNoStop(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		b.up(1)
+		b.stop()
+		b.is(1, connexa.GatewayOnline, "")
+		next := newBench(t)
+		next.wanted = b.wanted
+		next.run()
+		defer next.stop()
+		next.up(1)
+	})
+}
+
+func TestLostSessionComesBack(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		tun := b.up(1)
+		old, _ := b.connect(1)
+		if r := reply(t, old); r != 0 {
+			t.Fatalf("reply %d", r)
+		}
+		b.dialWith(func(ctx context.Context, _ connexa.Service) (*fakeTunnel, error) {
+			time.Sleep(5 * time.Second)
+			return b.tunnel(), nil
+		})
+		tun.end(refusedBy(pptp.StepLCP, "no_echo"))
+		synctest.Wait()
+		if g := b.is(1, connexa.GatewayReconnecting, "service.reason.ended"); g.Cause != "lcp.no_echo" || g.RetryAt.IsZero() {
+			t.Errorf("seen %+v", g)
+		}
+		if _, err := old.Read(make([]byte, 1)); err == nil {
+			t.Error("a connection outlives its tunnel")
+		}
+		began := time.Now()
+		c, ok := b.connect(1) // the port stays open, and the client waits
+		if !ok {
+			t.Fatal("the port was closed")
+		}
+		if r := reply(t, c); r != 0 || time.Since(began) < 5*time.Second {
+			t.Errorf("reply %d after %v", r, time.Since(began))
+		}
+		b.is(1, connexa.GatewayOnline, "")
+	})
+}
+
+func TestClientsDoNotWaitForEver(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.fails(refusedBy(pptp.StepTCP, "timeout"))
+		b.want(1)
+		time.Sleep(time.Minute)
+		b.state(1)
+		began := time.Now()
+		c, _ := b.connect(1)
+		if r := reply(t, c); r != 3 || time.Since(began) != clientPatience {
+			t.Errorf("reply %d after %v", r, time.Since(began))
+		}
+	})
+}
+
+func TestBackoffAndRest(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.fails(refusedBy(pptp.StepTCP, "refused"))
+		b.want(1)
+		for n := 0; b.state(1).State != connexa.GatewayFailed; n++ {
+			if n > 20*400 {
+				t.Fatal("never failed")
+			}
+			time.Sleep(time.Second)
+		}
+		g := b.is(1, connexa.GatewayFailed, "service.reason.tired")
+		dials := b.dialsOf(1)
+		if len(dials) != tired || g.Failures != tired || g.Cause != "tcp.refused" {
+			t.Errorf("%d dials, seen %+v", len(dials), g)
+		}
+		for i := range len(dials) - 1 {
+			if d := dials[i+1].Sub(dials[i]); d > mostBackoff+time.Second {
+				t.Errorf("the wait after failure %d took %v", i+1, d)
+			}
+		}
+		// Clients are told at once, not after a wait.
+		began := time.Now()
+		c, ok := b.connect(1)
+		if !ok {
+			t.Fatal("the port is not held")
+		}
+		if r := reply(t, c); r != 3 || time.Since(began) != 0 {
+			t.Errorf("reply %d after %v", r, time.Since(began))
+		}
+		time.Sleep(3*restEvery + time.Minute)
+		if n := len(b.dialsOf(1)); n != tired+3 {
+			t.Errorf("%d dials in 3 hours of rest", n-tired)
+		}
+		b.works()
+		b.Retry(1)
+		b.up(1)
+		if g := b.state(1); g.Failures != 0 {
+			t.Errorf("seen %+v", g)
+		}
+	})
+}
+
+// TestSuccessEndsTheRow holds that only failures in a row count, and that a
+// session which ends at once is none of the successes.
+func TestSuccessEndsTheRow(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		for range 2 * tired {
+			for b.state(1).State != connexa.GatewayOnline {
+				time.Sleep(time.Second)
+			}
+			time.Sleep(lastingFor)
+			b.of(1).current().(*fakeTunnel).end(nil)
+			if g := b.is(1, connexa.GatewayReconnecting, "service.reason.ended"); g.Failures != 1 {
+				t.Fatalf("%d failures", g.Failures)
+			}
+		}
+		for i := range 5 {
+			for b.state(1).State != connexa.GatewayOnline {
+				time.Sleep(time.Second)
+			}
+			b.of(1).current().(*fakeTunnel).end(nil)
+			if g := b.state(1); g.Failures != i+2 {
+				t.Fatalf("%d failures after %d short sessions", g.Failures, i+1)
+			}
+		}
+	})
+}
+
+func TestRefusedLogin(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.fails(wrongLogin())
+		b.want(1)
+		time.Sleep(time.Minute)
+		if g := b.is(1, connexa.GatewayFailed, "service.reason.refused"); g.Cause != "auth.691" || g.RetryAt.IsZero() {
+			t.Errorf("seen %+v", g)
+		}
+		time.Sleep(24 * time.Hour)
+		if n := len(b.dialsOf(1)); n != 1+mostRefused {
+			t.Errorf("%d logins in a day", n)
+		}
+		if g := b.state(1); !g.RetryAt.IsZero() {
+			t.Errorf("another try is planned: %v", g.RetryAt)
+		}
+		b.works()
+		time.Sleep(time.Hour)
+		b.edit(1, func(s *connexa.Service) { s.Password = "better" })
+		b.up(1)
+	})
+}
+
+// TestStaleSession is about a server that takes our last session for alive.
+func TestStaleSession(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		tun := b.up(1)
+		b.fails(wrongLogin())
+		tun.end(nil)
+		time.Sleep(2 * time.Second)
+		b.is(1, connexa.GatewayReconnecting, "service.reason.stale")
+		time.Sleep(staleWaits[0] + staleWaits[1] + staleWaits[2] + 2*time.Second)
+		b.is(1, connexa.GatewayFailed, "service.reason.refused")
+		dials := b.dialsOf(1)[1:]
+		for i, want := range staleWaits {
+			if got := dials[i+1].Sub(dials[i]); got != want+200*time.Millisecond {
+				t.Errorf("wait %d: %v", i, got)
+			}
+		}
+	})
+	in(t, func(t *testing.T, b *bench) { // over a restart, too
+		b.run()
+		b.fails(wrongLogin())
+		b.mu.Lock()
+		s := service(1)
+		s.LastUp = time.Now().Add(-time.Minute)
+		b.wanted[1] = s
+		b.mu.Unlock()
+		b.Wake()
+		time.Sleep(time.Second)
+		b.is(1, connexa.GatewayReconnecting, "service.reason.stale")
+	})
+	in(t, func(t *testing.T, b *bench) { // but not for ever
+		b.run()
+		b.fails(wrongLogin())
+		b.mu.Lock()
+		s := service(1)
+		s.LastUp = time.Now().Add(-staleWithin - time.Minute)
+		b.wanted[1] = s
+		b.mu.Unlock()
+		b.Wake()
+		time.Sleep(time.Second)
+		b.is(1, connexa.GatewayFailed, "service.reason.refused")
+	})
+}
+
+func TestLocalReasonsDoNotCount(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.fails(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
+		b.want(1)
+		time.Sleep(time.Hour)
+		if g := b.is(1, connexa.GatewayReconnecting, "service.reason.local"); g.Failures != 0 {
+			t.Errorf("seen %+v", g)
+		}
+		if n := len(b.dialsOf(1)); n < 100 {
+			t.Errorf("%d tries in an hour", n)
+		}
+	})
+}
+
+func TestGREThatThisMachineLacks(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.fails(&pptp.Unavailable{Err: errors.New("operation not permitted")})
+		b.want(1)
+		time.Sleep(time.Second)
+		b.is(1, connexa.GatewayFailed, "service.reason.not_here")
+	})
+}
+
+// TestUplinkReturns holds that all gateways come back at once, within the limit.
+func TestUplinkReturns(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		var nodes []int64
+		for n := range int64(300) {
+			nodes = append(nodes, n+1)
+		}
+		b.want(nodes...)
+		time.Sleep(time.Minute)
+		for _, n := range nodes {
+			b.is(n, connexa.GatewayOnline, "")
+		}
+		if b.most > mostDialing {
+			t.Errorf("%d dialed at once", b.most)
+		}
+		b.setOnline(false)
+		b.fails(refusedBy(pptp.StepTCP, "unreachable"))
+		for _, n := range nodes {
+			b.of(n).current().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+		}
+		time.Sleep(6 * time.Hour)
+		for _, n := range nodes {
+			// One failure is the lost session.
+			if g := b.state(n); g.State != connexa.GatewayReconnecting || g.Failures != 1 {
+				t.Fatalf("seen %+v", g)
+			}
+		}
+		b.works()
+		b.setOnline(true)
+		time.Sleep(10 * time.Second)
+		for _, n := range nodes {
+			b.is(n, connexa.GatewayOnline, "")
+		}
+		if b.most > mostDialing {
+			t.Errorf("%d dialed at once", b.most)
+		}
+	})
+}
+
+func TestDroppedTogetherBackSoon(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		var nodes []int64
+		for n := range int64(300) {
+			nodes = append(nodes, n+1)
+		}
+		b.want(nodes...)
+		time.Sleep(time.Minute)
+		for _, n := range nodes {
+			b.state(n)
+			b.of(n).current().(*fakeTunnel).end(refusedBy(pptp.StepControl, "closed"))
+		}
+		time.Sleep(90 * time.Second)
+		for _, n := range nodes {
+			b.is(n, connexa.GatewayOnline, "")
+		}
+		if b.most > mostDialing {
+			t.Errorf("%d dialed at once", b.most)
+		}
+	})
+}
+
+func TestOneSessionToAServer(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		b.up(1)
+		second := service(2)
+		second.Address, second.Login = service(1).Address, "bob"
+		b.mu.Lock()
+		b.wanted[2] = second
+		b.mu.Unlock()
+		b.Wake()
+		time.Sleep(time.Minute)
+		g := b.is(2, connexa.GatewayFailed, "service.reason.in_use")
+		if len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name || len(b.dialsOf(2)) != 0 {
+			t.Errorf("seen %+v, %d dials", g, len(b.dialsOf(2)))
+		}
+		if _, by, ok := b.Servers.TryProbe(service(1).Address); ok || by != 1 {
+			t.Errorf("a probe may have the server: %v, %d", ok, by)
+		}
+		b.unwant(1)
+		time.Sleep(time.Second)
+		b.is(2, connexa.GatewayOnline, "")
+		if by := b.Servers.User(service(1).Address); by != 2 {
+			t.Errorf("used by %d", by)
+		}
+	})
+}
+
+// TestStartWaitsForATest holds that a start waits for a probe that has the server,
+// and says so.
+func TestStartWaitsForATest(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		free, _, ok := b.Servers.TryProbe(service(1).Address)
+		if !ok {
+			t.Fatal("the server is not free")
+		}
+		b.want(1)
+		time.Sleep(20 * time.Second)
+		b.is(1, connexa.GatewayStarting, "service.reason.test")
+		if n := len(b.dialsOf(1)); n != 0 {
+			t.Errorf("%d dials", n)
+		}
+		free()
+		b.up(1)
+	})
+}
+
+func TestEditRedials(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		old := b.up(1)
+		b.edit(1, func(s *connexa.Service) { s.Name = "renamed"; s.Mail = true })
+		time.Sleep(time.Second)
+		if b.of(1).current() != old {
+			t.Error("a new name redialed")
+		}
+		b.edit(1, func(s *connexa.Service) { s.Address = "192.0.2.200" })
+		if now := b.up(1); now == old {
+			t.Error("a new address did not redial")
+		}
+		if b.Servers.User("192.0.2.200") != 1 || b.Servers.User(service(1).Address) != 0 {
+			t.Error("the wrong server is held")
+		}
+	})
+}
+
+func TestPortThatIsTaken(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		other, err := b.listen(t.Context(), service(1).Listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.run()
+		b.want(1)
+		time.Sleep(time.Second)
+		b.is(1, connexa.GatewayFailed, "service.reason.port")
+		other.Close()
+		time.Sleep(2 * time.Minute)
+		b.is(1, connexa.GatewayOnline, "")
+	})
+}
+
+func TestNoInternet(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		b.up(1)
+		b.mu.Lock()
+		b.targets = false
+		b.mu.Unlock()
+		time.Sleep(time.Hour)
+		b.is(1, connexa.GatewayOnline, "") // nobody wants anything
+		c, _ := b.connect(1)
+		if r := reply(t, c); r != 0 {
+			t.Fatalf("reply %d", r)
+		}
+		time.Sleep(mostMisses*lookEvery + lookFor + time.Second)
+		found := false
+		for _, g := range b.history(1) {
+			found = found || g.State == connexa.GatewayReconnecting && g.Reason.Key == "service.reason.no_internet"
+		}
+		if !found {
+			t.Errorf("states %v", b.states(1))
+		}
+	})
+}
+
+// TestPacketsProveInternet is about a tunnel whose targets do not answer, though
+// something else does.
+func TestPacketsProveInternet(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		tun := b.up(1)
+		b.mu.Lock()
+		b.targets = false
+		b.mu.Unlock()
+		c, _ := b.connect(1)
+		reply(t, c)
+		for range 20 {
+			time.Sleep(lookEvery)
+			tun.mu.Lock()
+			tun.received++
+			tun.mu.Unlock()
+		}
+		b.is(1, connexa.GatewayOnline, "")
+	})
+}
+
+// TestManyLoseItTogether holds that none is cut when the fault is more likely
+// ours.
+func TestManyLoseItTogether(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1, 2, 3, 4)
+		for n := range int64(4) {
+			b.up(n + 1)
+			c, _ := b.connect(n + 1)
+			reply(t, c)
+		}
+		b.mu.Lock()
+		b.targets = false
+		b.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		for n := range int64(4) {
+			b.is(n+1, connexa.GatewayOnline, "service.reason.together")
+		}
+	})
+}
+
+func TestTrafficIsCounted(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		tun := b.up(1)
+		c, _ := b.connect(1)
+		reply(t, c)
+		go func() {
+			tun.mu.Lock()
+			far := tun.conns[1]
+			tun.mu.Unlock()
+			_, _ = far.Read(make([]byte, 5))
+			_, _ = far.Write([]byte("1234567"))
+		}()
+		_, _ = c.Write([]byte("12345"))
+		_, _ = c.Read(make([]byte, 7))
+		time.Sleep(sampleEvery)
+		synctest.Wait()
+		b.mu.Lock()
+		m := b.moved[1]
+		b.mu.Unlock()
+		if m.Up != 5 || m.Down != 7 || m.Open != 1 {
+			t.Errorf("moved %+v", m)
+		}
+		_, got, _ := b.Live(1)
+		if got.Up != 5 || got.Total != 1 {
+			t.Errorf("live %+v", got)
+		}
+	})
+}
+
+func TestThrough(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		if _, ok := b.Through(1); ok {
+			t.Error("there is a tunnel without a service")
+		}
+		b.want(1)
+		b.up(1)
+		tun, ok := b.Through(1)
+		if !ok {
+			t.Fatal("no tunnel")
+		}
+		tun.Close()
+		time.Sleep(time.Minute)
+		b.is(1, connexa.GatewayOnline, "")
+	})
+}

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/netstack"
+	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/socks5"
+)
+
+// A gateway gives a silent server up earlier than a probe does: clients wait.
+const (
+	echoEvery  = 10 * time.Second
+	echoMisses = 3
+)
+
+// Tunnel is a session with a network stack on it.
+type Tunnel interface {
+	socks5.Way
+	// Info describes the session.
+	Info() pptp.Info
+	// Done is closed when the session ends, and Err says why.
+	Done() <-chan struct{}
+	Err() error
+	// Echo and ControlEcho ask the server for a sign of life, through the tunnel
+	// and on the control connection.
+	Echo(ctx context.Context) (time.Duration, error)
+	ControlEcho(ctx context.Context) (time.Duration, error)
+	// Received counts the packets that came through the tunnel.
+	Received() uint64
+	// Close ends both, within 3 seconds, and returns when nothing is left.
+	Close() error
+}
+
+// Dial opens the tunnel of a service from a local address, of which the zero one
+// is the routes' choice. base is how every session is dialed.
+func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.Addr) (Tunnel, error) {
+	cfg := base
+	cfg.Address, cfg.Port = s.Address, uint16(s.Port)
+	cfg.Login, cfg.Password = s.Login, s.Password.Reveal()
+	cfg.AllowPAP, cfg.Encryption = s.AllowPAP, pptp.Encryption(s.Encryption)
+	cfg.EchoEvery, cfg.EchoMisses = echoEvery, echoMisses
+	cfg.Local = local
+	session, err := pptp.Dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	info := session.Info()
+	stack, err := netstack.New(netstack.Config{Link: session, Addr: info.LocalIP, DNS: nameServers(info)})
+	if err != nil {
+		_ = session.Close() // it always returns nil, and is bounded
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	return &tunnel{stack, session}, nil
+}
+
+// nameServers are those that the server named, or public ones, reached through
+// the tunnel like everything else.
+func nameServers(info pptp.Info) []netip.Addr {
+	if len(info.DNS) > 0 {
+		return info.DNS
+	}
+	return []netip.Addr{netip.AddrFrom4([4]byte{1, 1, 1, 1}), netip.AddrFrom4([4]byte{9, 9, 9, 9})}
+}
+
+type tunnel struct {
+	*netstack.Stack
+	session *pptp.Session
+}
+
+func (t *tunnel) Info() pptp.Info       { return t.session.Info() }
+func (t *tunnel) Done() <-chan struct{} { return t.session.Done() }
+func (t *tunnel) Err() error            { return t.session.Err() }
+func (t *tunnel) Received() uint64      { return t.session.Stats().RxPackets }
+
+func (t *tunnel) Echo(ctx context.Context) (time.Duration, error) { return t.session.Echo(ctx) }
+
+func (t *tunnel) ControlEcho(ctx context.Context) (time.Duration, error) {
+	return t.session.ControlEcho(ctx)
+}
