@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestFixture makes a data folder to look at: a fleet of 3,000 nodes with a past
+// TestFixture makes a data folder to look at: a fleet of 1,500 nodes with a past
 // of 90 days. CONNEXA_FIXTURE names the folder; then
 //
 //	connexa serve --data FOLDER
@@ -31,11 +31,15 @@ func TestFixture(t *testing.T) {
 	defer pool.Close()
 	now := time.Now()
 	for _, step := range []func() error{
-		func() error { return dbtest.Fleet(t.Context(), pool, 3000) },
+		func() error { return dbtest.Fleet(t.Context(), pool, 1500) },
 		func() error {
 			return dbtest.Past(t.Context(), pool, now.AddDate(0, 0, -90), now.Add(-48*time.Hour), 12*time.Hour)
 		},
 		func() error { return dbtest.Past(t.Context(), pool, now.Add(-48*time.Hour), now, 2*time.Hour) },
+		func() error { // a suspect would be looked at again, over the network
+			_, err := pool.ExecContext(t.Context(), `UPDATE nodes SET silences = 0`)
+			return err
+		},
 		func() error { return dbtest.FleetDays(t.Context(), pool, now, 90) },
 		func() error {
 			_, err := d.Prune(t.Context(), connexa.DefaultSettings().Keep())

@@ -68,15 +68,19 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	return v, nil
 }
 
-// rowsOf adds to nodes whether they are being tested.
+// rowsOf adds to nodes whether they are being tested, and their last latencies.
 func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.NodeRow, error) {
 	testing, err := h.app.Testing(ctx, idsOf(nodes))
 	if err != nil {
 		return nil, err
 	}
+	sparks, err := h.app.Sparks(ctx, nodes)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]views.NodeRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = views.NodeRow{Node: n, Testing: len(testing[n.ID]) > 0, Kinds: h.app.RunKinds()}
+		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Kinds: h.app.RunKinds()}
 	}
 	return rows, nil
 }

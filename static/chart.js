@@ -51,6 +51,7 @@
     const ratio = devicePixelRatio || 1;
     const series = [{}];
     const bands = [];
+    const known = data.lines.some((line) => line.values.some((value) => value != null));
     const few = data.at.length <= 60;
     data.lines.forEach((line, i) => {
       const stroke = i ? second : accent;
@@ -89,7 +90,7 @@
     const figures = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
     return {
       width, height: element.dataset.tall ? 200 : 150, series, bands,
-      padding: [8, 4, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       scales: {
         x: { range: () => [data.from, data.to] },
@@ -99,7 +100,7 @@
         { stroke: ink, font, size: 26, gap: 4, grid: { show: false }, ticks: { show: false }, space: 64, values: times },
         {
           stroke: ink, font, size: (plot, values) => 14 + 7 * Math.max(1, ...(values || []).map((v) => v.length)), gap: 6, space: 34,
-          grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (plot, splits) => splits.map((v) => figures.format(v)),
+          grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (plot, splits) => splits.map((v) => (known ? figures.format(v) : "")),
           incrs: data.whole ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] : undefined,
         },
       ],

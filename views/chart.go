@@ -3,6 +3,7 @@ package views
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,11 +94,19 @@ func (v Pictures) charts(p *i18n.Printer) []chart {
 	if len(v.Spans) == 0 {
 		return nil
 	}
-	list := []chart{v.latency(p)}
-	if speed := v.speed(p); speed.Lines != nil {
-		list = append(list, speed)
+	// Without an answer there is a gap in the line of latencies; without a
+	// measurement there is none in that of speeds.
+	list := []chart{v.of(func(s *connexa.Span) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latency(p)}
+	if fast := v.of(func(s *connexa.Span) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
+		list = append(list, fast.speed(p))
 	}
 	return list
+}
+
+// of keeps the spans that a chart is about.
+func (v Pictures) of(about func(*connexa.Span) bool) Pictures {
+	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Span) bool { return !about(&s) })
+	return v
 }
 
 func (v Pictures) frame(id, title string, p *i18n.Printer) chart {

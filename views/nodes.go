@@ -40,6 +40,7 @@ type NodeList struct {
 type NodeRow struct {
 	connexa.Node
 	Testing bool              // a job of it is running
+	Spark   connexa.Spark     // its last latencies
 	Kinds   []connexa.RunKind // that can be started
 }
 

@@ -28,7 +28,7 @@ func Fleet(ctx context.Context, pool *sql.DB, n int) error {
 	// abs(random()) % m spreads evenly; the product of two leans to the low end.
 	_, err := pool.ExecContext(ctx, `
 		WITH RECURSIVE i(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM i WHERE i < ?),
-		r AS (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
+		r AS MATERIALIZED (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
 			(abs(random()) % 1000) * (abs(random()) % 1000) / 1000 AS lean, abs(random()) % 1000 AS even FROM i)
 		INSERT INTO nodes (address, address_key, port, login, password, password_mac, provider, country, state, city, tags, search,
 			status, silences, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at, created_at, changed_at)
