@@ -19,6 +19,7 @@ var layers = map[string]string{
 	"internal/i18n":         "internal/connexa",
 	"internal/importer":     "internal/connexa",
 	"internal/jobs":         "internal/connexa",
+	"internal/metrics":      "internal/connexa",
 	"internal/pptp/gre":     "",
 	"internal/pptp/control": "",
 	"internal/pptp/ppp":     "",

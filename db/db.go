@@ -27,6 +27,8 @@ type Options struct {
 	Key connexa.Secret   // of CONNEXA_KEY, 64 hex digits; empty: the file connexa.key in Dir
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nothing is logged
+
+	Wrote func(took time.Duration) // told of every write transaction, from asking for the writer to the end of the commit; nil: nobody cares
 }
 
 // DB is one SQLite file behind two pools: SQLite takes one writer at a time, so
@@ -36,6 +38,7 @@ type DB struct {
 	write, read *sql.DB
 	now         func() time.Time
 	log         *slog.Logger
+	wrote       func(time.Duration)
 	ring        *keyring
 	lock        *os.File
 	touches     touches
@@ -54,12 +57,15 @@ const File = "connexa.db"
 func Open(ctx context.Context, o Options) (*DB, error) { return open(ctx, o, migrations.FS) }
 
 func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
-	d := &DB{now: o.Now, log: o.Log}
+	d := &DB{now: o.Now, log: o.Log, wrote: o.Wrote}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
+	}
+	if d.wrote == nil {
+		d.wrote = func(time.Duration) {}
 	}
 	defer func() {
 		if err != nil {
@@ -148,6 +154,7 @@ func (d *DB) Close() error {
 
 // tx runs fn in one write transaction.
 func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
+	start := time.Now()
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -160,6 +167,7 @@ func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 		return fmt.Errorf("commit: %w", translate(err))
 	}
 	d.nodes.writes.Add(1)
+	d.wrote(time.Since(start))
 	return nil
 }
 

@@ -23,6 +23,7 @@ type fastTx struct {
 // fast runs fn in one write transaction. Unless fn says that the nodes stay as
 // they are, what was counted of them is old then.
 func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
+	start := time.Now()
 	c, err := d.write.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -48,6 +49,7 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 				if !t.apart {
 					d.nodes.writes.Add(1)
 				}
+				d.wrote(time.Since(start))
 				return nil
 			}
 			err = fmt.Errorf("commit: %w", err)

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -383,5 +384,18 @@ func TestARunOfNothingIsRefused(t *testing.T) {
 	}
 	if runs, err := d.Runs(t.Context(), 0, 10); len(runs) != 0 || err != nil {
 		t.Errorf("%v %v", runs, err)
+	}
+}
+
+func TestLiveJobsAreCounted(t *testing.T) {
+	d, ids := fleet(t, 5)
+	startRun(t, d, ids...)
+	if _, err := d.Finish(t.Context(), claim(t, d, 2)[0], found(connexa.Answered)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.CountLiveJobs(t.Context())
+	want := []connexa.LiveJobs{{Kind: connexa.Ping, Queued: 3, Running: 1}, {Kind: connexa.Login}, {Kind: connexa.Speed}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
@@ -33,6 +34,8 @@ type Deps struct {
 	TLS           bool           // the panel itself speaks TLS
 	NoTunnels     string         // optional: this machine cannot open tunnels, and this line mends it
 	Version       string         // optional: shown below the settings
+	Metrics       http.Handler   // optional: answers /metrics
+	MetricsToken  connexa.Secret // to who has this; empty: to nobody
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -52,6 +55,9 @@ type Handlers struct {
 	log     *slog.Logger
 	fix     string       // Deps.NoTunnels
 	streams atomic.Int64 // open now
+
+	figures    http.Handler   // Deps.Metrics
+	figuresFor connexa.Secret // Deps.MetricsToken
 }
 
 // New returns the handlers. It starts nothing.
@@ -62,7 +68,7 @@ func New(d Deps) (*Handlers, error) {
 	h := &Handlers{
 		app: d.App, broker: d.Broker, trusted: d.Trusted, fix: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
-		origin: http.NewCrossOriginProtection(),
+		origin: http.NewCrossOriginProtection(), figures: d.Metrics, figuresFor: d.MetricsToken,
 	}
 	if d.PublicURL != nil {
 		// Behind a proxy that rewrites Host, a form's Origin is not the Host we see.

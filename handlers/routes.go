@@ -15,6 +15,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.bare("GET "+static.Prefix, static.Handler().ServeHTTP)
 	a.bare("GET /healthz", h.healthz)
 	a.bare("GET /readyz", h.readyz)
+	a.bare("GET /metrics", h.metrics)
 	a.open("GET /login", h.loginPage)
 	a.open("POST /login", h.logIn)
 	a.open("POST /preferences", h.savePreferences)

@@ -96,7 +96,7 @@ func (h *Handlers) logged(next http.Handler) http.Handler {
 }
 
 func quiet(path string) bool {
-	return strings.HasPrefix(path, static.Prefix) || path == "/healthz" || path == "/readyz"
+	return strings.HasPrefix(path, static.Prefix) || path == "/healthz" || path == "/readyz" || path == "/metrics"
 }
 
 // recovered turns a panic into a 500; when the answer has begun, into a

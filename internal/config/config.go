@@ -1,5 +1,6 @@
 // Package config reads flags and environment into one checked struct per
-// command. Every flag has its CONNEXA_… variable; secrets have only that.
+// command. Every flag has its CONNEXA_… variable; secrets have only that, but for
+// the token of the metrics, which opens nothing else.
 package config
 
 import (
@@ -26,6 +27,9 @@ type Serve struct {
 	ACMEDomain   string   `name:"acme-domain" env:"CONNEXA_ACME_DOMAIN" placeholder:"NAME" help:"Get a certificate for this name from Let's Encrypt; --listen must be reachable as port 443 of it."`
 	PublicURL    string   `name:"public-url" env:"CONNEXA_PUBLIC_URL" placeholder:"URL" help:"How browsers reach the panel, for instance https://panel.example.net behind a proxy."`
 	TrustedProxy []string `name:"trusted-proxy" env:"CONNEXA_TRUSTED_PROXY" sep:"," placeholder:"NET" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
+
+	MetricsListen string         `name:"metrics-listen" env:"CONNEXA_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port that answer /metrics for Prometheus, to everybody who reaches them."`
+	MetricsToken  connexa.Secret `name:"metrics-token" env:"CONNEXA_METRICS_TOKEN" placeholder:"TOKEN" help:"Answer /metrics on the panel's own port to who sends this as a bearer token. Better set as the variable: other users of this machine can read the command line."`
 
 	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 	Key           connexa.Secret `kong:"-"` // CONNEXA_KEY
@@ -112,6 +116,9 @@ func Parse(args []string, out io.Writer) (Command, error) {
 	return c, err
 }
 
+// leastToken is how long a token must be that strangers may guess at.
+const leastToken = 16
+
 func checkCount(flag string, n int) error {
 	if n < 1 || n > 10000 {
 		return fmt.Errorf("%s: %d is not between 1 and 10000", flag, n)
@@ -124,6 +131,12 @@ func (s *Serve) check() error {
 	s.Key = connexa.Secret(os.Getenv("CONNEXA_KEY"))
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		return fmt.Errorf("--listen: %q is not ADDRESS:PORT, such as 127.0.0.1:8080", s.Listen)
+	}
+	if _, _, err := net.SplitHostPort(s.MetricsListen); err != nil && s.MetricsListen != "" {
+		return fmt.Errorf("--metrics-listen: %q is not ADDRESS:PORT, such as 127.0.0.1:9090", s.MetricsListen)
+	}
+	if n := len(s.MetricsToken); n > 0 && n < leastToken {
+		return fmt.Errorf("--metrics-token: a token has at least %d characters; openssl rand -hex 16 makes one", leastToken)
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key go together")

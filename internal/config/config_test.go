@@ -28,8 +28,10 @@ func TestParse(t *testing.T) {
 func TestEachFlagHasItsVariable(t *testing.T) {
 	t.Setenv("CONNEXA_LISTEN", "127.0.0.1:7777")
 	t.Setenv("CONNEXA_ADMIN_PASSWORD", "Blue-Kite-7")
+	t.Setenv("CONNEXA_METRICS_LISTEN", "127.0.0.1:9090")
+	t.Setenv("CONNEXA_METRICS_TOKEN", "Blue-Kite-7-Blue-Kite")
 	c, err := Parse(nil, io.Discard)
-	if err != nil || c.Serve.Listen != "127.0.0.1:7777" || c.Serve.AdminPassword.Reveal() != "Blue-Kite-7" {
+	if err != nil || c.Serve.MetricsListen != "127.0.0.1:9090" || c.Serve.MetricsToken.Reveal() != "Blue-Kite-7-Blue-Kite" || c.Serve.Listen != "127.0.0.1:7777" || c.Serve.AdminPassword.Reveal() != "Blue-Kite-7" {
 		t.Fatalf("%+v, %v", c.Serve, err)
 	}
 }
@@ -41,6 +43,8 @@ func TestBadUseSaysWhatToDo(t *testing.T) {
 		{"--tls-cert a.pem --tls-key b.pem --acme-domain x.example", "not both"},
 		{"--public-url panel", "https://panel.example.net"},
 		{"--trusted-proxy proxy", "10.0.0.0/8"},
+		{"--metrics-listen 9090", "127.0.0.1:9090"},
+		{"--metrics-token short", "at least 16 characters"},
 		{"demo --nodes 0", "between 1 and 10000"},
 		{"lab", "--help"},
 		{"fly", "--help"},

@@ -241,3 +241,9 @@ const (
 	EntryEdited  EntryKind = "edited"
 	EntryService EntryKind = "service"
 )
+
+// LiveJobs are the jobs of one kind that have not ended.
+type LiveJobs struct {
+	Kind            Kind
+	Queued, Running int
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
 	"github.com/connexa-panel/connexa/internal/jobs"
+	"github.com/connexa-panel/connexa/internal/metrics"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
 )
@@ -40,6 +41,10 @@ type Panel struct {
 	listener net.Listener
 	mux      *gre.Mux
 
+	metrics   *metrics.Metrics
+	figures   *http.Server // of the metrics alone; nil: they have no port
+	figuresAt net.Listener
+
 	// FirstPassword is the admin's generated password, once: when this start
 	// made the user and nobody had chosen a password.
 	FirstPassword connexa.Secret
@@ -51,7 +56,7 @@ const shutdownTime = 3 * time.Second
 // New opens the data folder and the port; wires carry the GRE of its tunnels. The
 // caller must call Run, which closes both; after an error nothing is left open.
 func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string, log *slog.Logger) (_ *Panel, err error) {
-	p := &Panel{cfg: cfg, log: log, broker: &events.Broker{}, mux: gre.NewMux(wires)}
+	p := &Panel{cfg: cfg, log: log, broker: &events.Broker{}, mux: gre.NewMux(wires), metrics: metrics.New(version, log)}
 	var open []io.Closer
 	defer func() {
 		if err != nil {
@@ -60,7 +65,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 			}
 		}
 	}()
-	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log}); err != nil {
+	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log, Wrote: p.metrics.Wrote}); err != nil {
 		return nil, err
 	}
 	open = append(open, p.db)
@@ -75,7 +80,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	prober.Session.GRE = p.mux
 	p.runner = jobs.NewRunner(jobs.Config{
-		Store: p.db, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
+		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
 		Work:      map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping, connexa.Login: prober.Login},
 		Timeout:   timeoutOf,
 		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
@@ -91,10 +96,12 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	h, err := handlers.New(handlers.Deps{
 		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
 		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), NoTunnels: tunnelFix(ctx, wires, log), Version: version, Now: time.Now, Log: log,
+		Metrics: p.metrics.Handler(), MetricsToken: cfg.MetricsToken,
 	})
 	if err != nil {
 		return nil, err
 	}
+	p.watch(h.Readers)
 	p.server = &http.Server{
 		Handler:           h.Routes(),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -104,6 +111,10 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	p.server.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
 	if p.listener, err = listen(ctx, cfg); err != nil {
+		return nil, err
+	}
+	open = append(open, p.listener)
+	if err := p.openMetrics(ctx); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -175,6 +186,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
 	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.now().Keep() }) })
 	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
+	g.Go(func() error { return p.serveMetrics(work) })
 	g.Go(func() error {
 		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

@@ -25,9 +25,10 @@ type Handler interface {
 // call id. A socket bound to no address would also hear what this machine sends
 // to itself, and could not tell on which address a packet came.
 type Mux struct {
-	open  Opener
-	mu    sync.Mutex
-	ports map[netip.Addr]*port
+	open   Opener
+	mu     sync.Mutex
+	ports  map[netip.Addr]*port
+	closed Stats // of the calls that are no more, together
 }
 
 // NewMux returns a Mux whose wires open opens.
@@ -145,6 +146,7 @@ func (p *port) remove(c *Call) {
 		}
 	}
 	p.mu.Unlock()
+	p.mux.closed.add(c.Stats())
 	p.mux.drop(p)
 }
 

@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/metrics"
+)
+
+// meteredStore is the database as the runner sees it; it counts the results that
+// were written.
+type meteredStore struct {
+	*db.DB
+	metrics *metrics.Metrics
+}
+
+// Finish implements jobs.Store.
+func (s meteredStore) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
+	done, err := s.DB.Finish(ctx, j, p)
+	if err == nil && !done.Stale { // else the job is queued again
+		s.metrics.Ended(j.Kind, p.Mark)
+	}
+	return done, err
+}
+
+// watch tells the metrics where the figures of this panel are.
+func (p *Panel) watch(readers func() int) {
+	p.metrics.Watch(metrics.Source{
+		Fleet:   p.db.Facets,
+		Jobs:    p.db.CountLiveJobs,
+		Runs:    func(ctx context.Context) ([]connexa.Run, error) { return p.db.LiveRuns(ctx, time.Now()) },
+		Readers: readers,
+		Tunnels: func() metrics.Tunnels {
+			t := p.mux.Totals()
+			return metrics.Tunnels{
+				Calling: t.Calling, Up: t.Up,
+				Received: t.Received, Late: t.Late, Duplicate: t.Duplicate, Old: t.Old, Missing: t.Lost + t.Late,
+				Sent: t.Sent, SendFails: t.SendFails,
+			}
+		},
+	})
+}
+
+// openMetrics opens the port of the metrics, when they have one of their own.
+func (p *Panel) openMetrics(ctx context.Context) error {
+	if p.cfg.MetricsListen == "" {
+		return nil
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", p.cfg.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("listen for the metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", p.metrics.Handler())
+	p.figures = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: p.server.ErrorLog,
+	}
+	p.figuresAt = ln
+	return nil
+}
+
+// serveMetrics answers until ctx is done.
+func (p *Panel) serveMetrics(ctx context.Context) error {
+	if p.figures == nil {
+		return nil
+	}
+	p.log.Info("metrics", "url", "http://"+p.figuresAt.Addr().String()+"/metrics")
+	stop := context.AfterFunc(ctx, func() { _ = p.figures.Close() }) // a scrape that is cut off is made again
+	defer stop()
+	if err := p.figures.Serve(p.figuresAt); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the metrics: %w", err)
+	}
+	return nil
+}

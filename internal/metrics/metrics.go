@@ -1,0 +1,70 @@
+// Package metrics tells Prometheus how the panel does: of the fleet as a whole,
+// never of a node, and nothing that is secret.
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Metrics keeps what is counted as it happens and asks for the rest when it is
+// scraped. Its methods are safe for use by many goroutines.
+type Metrics struct {
+	registry *prometheus.Registry
+	log      *slog.Logger
+	writes   prometheus.Histogram
+	done     *prometheus.CounterVec
+}
+
+const (
+	scrapeTime   = 10 * time.Second
+	mostScrapers = 4
+)
+
+// New returns the metrics of a program of that version, with those of the Go
+// runtime and the process.
+func New(version string, log *slog.Logger) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		log:      log,
+		writes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "connexa_db_write_seconds", Help: "Write transactions, from asking for the writer to the end of the commit.",
+			Buckets: []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5},
+		}),
+		done: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "connexa_jobs_done_total", Help: "Jobs that ended since the start, by kind and by how they ended.",
+		}, []string{"kind", "mark"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "connexa_build_info", Help: "Always 1; the label is the version.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.writes, m.done, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Wrote counts a write transaction that took so long.
+func (m *Metrics) Wrote(took time.Duration) { m.writes.Observe(took.Seconds()) }
+
+// Ended counts a job that ended.
+func (m *Metrics) Ended(kind connexa.Kind, mark connexa.Mark) {
+	m.done.WithLabelValues(string(kind), string(mark)).Inc()
+}
+
+// Handler answers a scrape. What cannot be read is left out and logged.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: mostScrapers,
+		Timeout:             scrapeTime,
+	})
+}

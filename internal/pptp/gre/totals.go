@@ -1,0 +1,40 @@
+package gre
+
+// Totals are the counters of all calls of a Mux together.
+type Totals struct {
+	Calling int // calls that no packet has come for yet
+	Up      int // the others that are open
+	Stats       // of those that were closed too; Strays and PeerAcked stay zero
+}
+
+func (s *Stats) add(c Stats) {
+	s.Received += c.Received
+	s.Lost += c.Lost
+	s.Late += c.Late
+	s.Duplicate += c.Duplicate
+	s.Old += c.Old
+	s.Sent += c.Sent
+	s.SendFails += c.SendFails
+}
+
+// Totals returns the counters as they stand. A packet that was counted as lost
+// and came late after all is taken off again, so Lost may fall.
+func (m *Mux) Totals() Totals {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := Totals{Stats: m.closed}
+	for _, p := range m.ports {
+		p.mu.RLock()
+		for _, c := range p.calls {
+			s := c.Stats()
+			t.add(s)
+			if s.Received > 0 {
+				t.Up++
+			} else {
+				t.Calling++
+			}
+		}
+		p.mu.RUnlock()
+	}
+	return t
+}

@@ -1,0 +1,37 @@
+package gre
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+func TestTotals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, _ := pair(t, NewSwitch().Open)
+		mux := a.port.mux
+		if got := mux.Totals(); got != (Totals{Calling: 2}) {
+			t.Errorf("two new calls: %+v", got)
+		}
+		if err := a.Send(frame("one"), frame("two")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		// b has two; its acknowledgment is still to come.
+		if got := mux.Totals(); got.Calling != 1 || got.Up != 1 || got.Received != 2 || got.Sent != 2 {
+			t.Errorf("after two frames: %+v", got)
+		}
+		if err := b.Send(frame("three")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		open := mux.Totals()
+		b.Close()
+		if got := mux.Totals(); got.Stats != open.Stats || got.Up+got.Calling != 1 {
+			t.Errorf("after one was closed: %+v, before %+v", got, open)
+		}
+		a.Close()
+		if got := mux.Totals(); got != (Totals{Stats: open.Stats}) {
+			t.Errorf("after both were closed: %+v, before %+v", got, open)
+		}
+	})
+}
