@@ -56,6 +56,11 @@ func (h *Handlers) importView(ctx context.Context, id int64, q url.Values) (view
 		return views.Import{}, err
 	}
 	v := views.Import{Import: i, Tests: h.app.ImportTests(), Encodings: h.app.ImportEncodings(), Class: lineClass(q.Get("class"), i)}
+	if i.State == connexa.ImportReady || i.State == connexa.ImportReading {
+		if v.Plan, err = h.speedPlan(ctx, connexa.RunSpeed, i.New); err != nil {
+			return views.Import{}, err
+		}
+	}
 	switch i.State {
 	case connexa.ImportReady:
 		if after, err := strconv.ParseInt(q.Get("after"), 10, 64); err == nil && after > 0 {

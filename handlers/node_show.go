@@ -103,6 +103,12 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		Past:    views.Pictures{Period: at.period, From: picture.From, To: picture.To, Tier: picture.Tier, Spans: picture.Spans},
 		Stream:  nodeStream(id, at),
 	}
+	v.Live = h.app.SpeedLive(id)
+	if !s.Node.Last.At.IsZero() { // else the last one was of another server or login
+		if v.Speed, err = h.app.LastSpeed(ctx, id); err != nil {
+			return views.Node{}, err
+		}
+	}
 	if s.Last.ID != 0 {
 		v.Last = &s.Last
 	}

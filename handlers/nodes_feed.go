@@ -17,11 +17,11 @@ const facetsEvery = 500 * time.Millisecond
 
 // nodesStream is the address of the events of exactly these rows, with what it
 // takes to draw them as the page did.
-func nodesStream(f connexa.Filter, nodes []connexa.Node) string {
+func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 	v := f.Values()
 	v.Set("page", "nodes")
 	v.Set("rows", encodeRows(idsOf(nodes)))
-	if measured(nodes) {
+	if speeds || measured(nodes) {
 		v.Set("speed", "1")
 	}
 	return "/events?" + v.Encode()

@@ -61,7 +61,12 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 			Fleet: max(fleet, page.Total),
 		},
 	}
-	v.List.Stream = nodesStream(q.Filter, page.Nodes)
+	plan, err := h.app.PlanSpeed(ctx, 0)
+	if err != nil {
+		return views.Nodes{}, err
+	}
+	v.List.Speeds = plan.Endpoints > 0
+	v.List.Stream = nodesStream(q.Filter, page.Nodes, v.List.Speeds)
 	if v.List.Fleet == 0 { // the page has neither rows nor counts
 		v.List.Stream = firstStream
 	}
@@ -80,7 +85,7 @@ func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.No
 	}
 	rows := make([]views.NodeRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Kinds: h.app.RunKinds()}
+		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.app.SpeedLive(n.ID), Kinds: h.app.RunKinds()}
 	}
 	return rows, nil
 }

@@ -312,7 +312,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 
 func TestNodeFeedsRefuseWhatThePanelDidNotGiveOut(t *testing.T) {
 	p := startPanel(t)
-	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "x"}, []connexa.Node{{ID: 3}, {ID: 9}}))
+	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "x"}, []connexa.Node{{ID: 3}, {ID: 9}}, false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,12 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("GET /settings", h.settings)
 	a.page("POST /settings", h.saveSettings)
 	a.page("POST /settings/key", h.confirmKey)
+	a.page("POST /settings/speed", h.saveSpeedSettings)
+	a.page("GET /speed/endpoints", h.newEndpoint)
+	a.page("POST /speed/endpoints", h.addEndpoint)
+	a.page("POST /speed/endpoints/test", h.testEndpoint)
+	a.page("POST /speed/endpoints/first", h.preferEndpoint)
+	a.page("POST /speed/endpoints/remove", h.removeEndpoint)
 
 	// Nodes.
 	a.page("GET /nodes", h.listNodes)

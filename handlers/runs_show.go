@@ -81,6 +81,8 @@ func answersTo(run connexa.Run) []views.Action {
 			{Text: connexa.T("run.gre.accept"), URL: runPath(run.ID) + "/decide/accept"},
 			{Text: connexa.T("run.gre.discard"), URL: runPath(run.ID) + "/decide/discard"},
 		}
+	case "run.notice.speed.endpoint":
+		return []views.Action{{Text: connexa.T("speed.choose"), URL: "/speed/endpoints", Get: true}}
 	case "run.notice.held":
 		return []views.Action{{Text: connexa.T("run.held.go"), URL: runPath(run.ID) + "/decide/go"}}
 	}

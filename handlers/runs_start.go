@@ -19,9 +19,11 @@ func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	run, err := h.app.StartRun(r.Context(), connexa.NewRun{
-		Kind: connexa.RunKind(r.PostForm.Get("kind")), Selection: s, Label: selectionLabel(s),
-	})
+	kind := connexa.RunKind(r.PostForm.Get("kind"))
+	if asked := h.askSpeed(w, r, kind, s); asked {
+		return
+	}
+	run, err := h.app.StartRun(r.Context(), connexa.NewRun{Kind: kind, Selection: s, Label: selectionLabel(s)})
 	if err != nil {
 		h.fail(w, r, err)
 		return

@@ -19,6 +19,10 @@ func (h *Handlers) settings(w http.ResponseWriter, r *http.Request) {
 	}
 	vm := views.SettingsOf(s)
 	vm.Version = h.version
+	if vm.Speed, err = h.speedSetup(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	h.page(w, r, views.Settings(h.frame(w, r, connexa.T("settings.title"), views.NavSettings), vm))
 }
 
@@ -49,10 +53,18 @@ func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs c
 		return
 	}
 	vm := views.SettingsOf(s)
-	for name := range vm.Values {
-		vm.Values[name] = r.PostForm.Get(name)
+	if vm.Speed, err = h.speedSetup(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
 	}
-	vm.Errors, vm.Version = errs, h.version
+	values := vm.Values
+	if r.PostForm.Has("speed_mode") { // the other form of the page
+		values = vm.Speed.Values
+	}
+	for name := range values {
+		values[name] = r.PostForm.Get(name)
+	}
+	vm.Errors, vm.Speed.Errors, vm.Version = errs, errs, h.version
 	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
 	pg.Here = "/settings"
 	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))

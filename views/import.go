@@ -32,6 +32,7 @@ type Import struct {
 	Fields    []Option     // what a column may hold
 	Fault     connexa.Text // of what was just asked for
 	Run       *RunBar      // of the test; nil: none
+	Plan      SpeedPlan    // of a speed test of the new nodes
 }
 
 // ImportColumn is one column of a CSV.

@@ -85,7 +85,7 @@ func goal(k connexa.Kind) connexa.Step {
 func (n Node) outcome(p *i18n.Printer, e *connexa.Entry) string {
 	var parts []string
 	if e.DownBits > 0 {
-		parts = append(parts, p.T("node.measured", p.Speed(e.DownBits), p.Speed(e.UpBits)))
+		parts = append(parts, p.T("node.measured", p.Speed(e.DownBits), speedOrNone(p, e.UpBits)))
 	}
 	if e.Latency > 0 {
 		parts = append(parts, p.T("node.latency", p.Duration(e.Latency)))
@@ -118,7 +118,7 @@ func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	case e.Mark.Void():
 		return lower(p.T("mark." + string(e.Mark)))
 	case e.DownBits > 0:
-		return p.T("history.speed", p.Speed(e.DownBits), p.Speed(e.UpBits))
+		return p.T("history.speed", p.Speed(e.DownBits), speedOrNone(p, e.UpBits))
 	case e.Cause != "":
 		return CauseText(p, e.Cause)
 	case e.Latency > 0:

@@ -34,6 +34,7 @@ type NodeList struct {
 	Rows   []NodeRow         // of Page.Nodes
 	Kinds  []connexa.RunKind // that can be started
 	Stream string            // address of the events of exactly these rows
+	Speeds bool              // the column of speeds is there, whether or not a row has one
 }
 
 // NodeRow is one node of the list.
@@ -41,6 +42,7 @@ type NodeRow struct {
 	connexa.Node
 	Testing bool              // a job of it is running
 	Spark   connexa.Spark     // its last latencies
+	Live    connexa.SpeedLive // of its speed test; without a phase none is running
 	Kinds   []connexa.RunKind // that can be started
 }
 
@@ -104,6 +106,9 @@ func (l NodeList) sizeURL(size int) string {
 // selection is the filter as a form carries it, for "all that match".
 func (l NodeList) selection() []Hidden { return hidden(l.Query.Filter.Values()) }
 
+// HiddenOf are the fields of a form that another form carries along.
+func HiddenOf(v url.Values) []Hidden { return hidden(v) }
+
 func hidden(v url.Values) []Hidden {
 	var list []Hidden
 	for name, values := range v {
@@ -115,9 +120,9 @@ func hidden(v url.Values) []Hidden {
 	return list
 }
 
-// measured says whether any row has a speed; without one the column stays away.
+// measured says whether there is a column of speeds.
 func (l NodeList) measured() bool {
-	return slices.ContainsFunc(l.Rows, func(r NodeRow) bool { return r.Last.DownBits > 0 })
+	return l.Speeds || slices.ContainsFunc(l.Rows, func(r NodeRow) bool { return r.Last.DownBits > 0 })
 }
 
 // column is one heading of the list.

@@ -1591,7 +1591,7 @@ func Row(r NodeRow, speed bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = StatusBadge(r.Status, r.Testing).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = TestedBadge(r.Status, r.Testing, r.Live).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

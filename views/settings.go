@@ -14,6 +14,7 @@ type SettingsPage struct {
 	Errors       connexa.FieldErrors
 	KeyConfirmed time.Time // zero: not yet
 	Version      string    // of the program
+	Speed        SpeedSetup
 }
 
 // SettingsOf is the form as the settings fill it.

@@ -19,8 +19,10 @@ type Deps struct {
 	Imports  importStore
 	Runs     runStore
 	Runner   runner
-	Kinds    []connexa.RunKind   // of run that can be started here
-	Publish  func(connexa.Event) // after a commit; never blocks
+	Speed    speedStore
+	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
+	Kinds    []connexa.RunKind                                                    // of run that can be started here
+	Publish  func(connexa.Event)                                                  // after a commit; never blocks
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -31,6 +33,7 @@ type App struct {
 	passwords *passwords
 	limiter   limiter
 	pace      pace
+	live      live
 	imports   importBell
 }
 

@@ -79,15 +79,18 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
 	}
 	prober.Session.GRE = p.mux
+	p.measures(prober)
 	p.runner = jobs.NewRunner(jobs.Config{
 		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
-		Work:      map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping, connexa.Login: prober.Login},
-		Timeout:   timeoutOf,
+		Work:      map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping, connexa.Login: prober.Login, connexa.Speed: prober.Speed},
+		Timeout:   p.timeoutOf,
+		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
 		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin}, Publish: publish, Now: time.Now, Log: log,
+		Speed: p.db, Try: tryEndpoint,
+		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
 		return nil, fmt.Errorf("make the first user: %w", err)
@@ -122,11 +125,15 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 
 // timeoutOf is how long a job may take: what its steps may take one after the
 // other, and something over. Only a probe that hangs meets it.
-func timeoutOf(k connexa.Kind) time.Duration {
-	if k == connexa.Ping {
+func (p *Panel) timeoutOf(k connexa.Kind) time.Duration {
+	switch k {
+	case connexa.Ping:
 		return 30 * time.Second
+	case connexa.Speed:
+		return time.Minute + p.settings.now().Speed.Deadline()
+	default:
+		return time.Minute
 	}
-	return time.Minute
 }
 
 // noteGRE remembers that GRE works from this machine.
@@ -187,6 +194,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.now().Keep() }) })
 	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
 	g.Go(func() error { return p.serveMetrics(work) })
+	g.Go(func() error { return p.measureUplink(work) })
 	g.Go(func() error {
 		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

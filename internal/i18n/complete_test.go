@@ -98,7 +98,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
 	"act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
-	"nodes.test.", "nodes.testall.", "run.state.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
+	"nodes.test.", "nodes.testall.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
 }
 
 func TestNoKeyIsLeftOver(t *testing.T) {
@@ -132,6 +132,18 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 	for _, k := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed} {
 		keys = append(keys, "kind."+string(k))
+	}
+	for _, k := range []connexa.EndpointKind{connexa.EndpointOwn, connexa.EndpointLibreSpeed, connexa.EndpointCloudflare, connexa.EndpointURLs} {
+		keys = append(keys, "speed.kind."+string(k), "speed.kind."+string(k)+".more")
+	}
+	for _, c := range []connexa.Confidence{connexa.ConfidenceHigh, connexa.ConfidenceMedium, connexa.ConfidenceLow} {
+		keys = append(keys, "speed.confidence."+string(c))
+	}
+	for _, m := range []connexa.SpeedMode{connexa.SpeedQuick, connexa.SpeedFull} {
+		keys = append(keys, "speed.mode."+string(m))
+	}
+	for _, k := range []connexa.RunKind{connexa.RunSpeed, connexa.RunPingSpeed} {
+		keys = append(keys, "speed.ask."+string(k))
 	}
 	for _, s := range connexa.GatewayStates() {
 		keys = append(keys, "service.state."+string(s))

@@ -61,7 +61,7 @@ func (p *Prober) measured(probed *connexa.Probed, m connexa.Measurement, err err
 	})
 	probed.Detail.Speed = &m
 	if err != nil {
-		probed.Detail.Text = connexa.T("probe.no_upload", connexa.T("cause."+string(causeOf(err))))
+		probed.Detail.Text = connexa.T("probe.no_upload", connexa.T("cause."+string(MeasureCause(err))))
 		probed.Detail.Evidence = err.Error()
 	}
 	probed.Fact = connexa.Fast
@@ -75,7 +75,7 @@ func (p *Prober) measured(probed *connexa.Probed, m connexa.Measurement, err err
 // failed.
 func notMeasured(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
-	o.Cause = causeOf(err)
+	o.Cause = MeasureCause(err)
 	probed.Mark = connexa.MarkBad
 	probed.Rungs = append(probed.Rungs, connexa.Rung{Step: connexa.Internet, At: time.Since(o.At)})
 	if err != nil {
@@ -86,8 +86,8 @@ func notMeasured(probed *connexa.Probed, m connexa.Measurement, err error) {
 	}
 }
 
-// causeOf is why a measurement failed.
-func causeOf(err error) connexa.Cause {
+// MeasureCause is why a measurement failed.
+func MeasureCause(err error) connexa.Cause {
 	var told interface{ Cause() connexa.Cause }
 	var gone *pptp.Error
 	switch {

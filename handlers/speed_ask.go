@@ -1,0 +1,70 @@
+package handlers
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// askSpeed asks what must be known before a run with speed tests begins: what to
+// measure against, when nothing was chosen yet, and whether what many of them
+// cost is meant. It reports whether it has answered.
+func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, s connexa.Selection) bool {
+	if !app.Measures(kind) {
+		return false
+	}
+	n, err := h.app.CountNodes(r.Context(), s)
+	var plan views.SpeedPlan
+	if err == nil {
+		plan, err = h.speedPlan(r.Context(), kind, n)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return true
+	}
+	form := selectionValues(s)
+	form.Set("kind", string(kind))
+	switch {
+	case n == 0: // StartRun has words for it
+		return false
+	case plan.Endpoints == 0:
+		f := views.EndpointForm{Run: views.HiddenOf(form)}
+		h.ask(w, r, views.EndpointDialog(f), views.EndpointPage(h.frame(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
+		return true
+	case n > 1 && r.PostForm.Get("yes") != "1":
+		c := views.ConfirmSpeed(i18n.From(r.Context()), plan, form)
+		h.ask(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.frame(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
+		return true
+	}
+	return false
+}
+
+// ask answers with a question: to htmx as a dialog, whatever it meant to swap,
+// to a browser as a page.
+func (h *Handlers) ask(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) {
+	if !isHTMX(r) {
+		h.page(w, r, page)
+		return
+	}
+	h.fragment(w, r, templ.ComponentFunc(func(ctx context.Context, out io.Writer) error {
+		return views.DialogPartial().Render(templ.WithChildren(ctx, dialog), out)
+	}))
+}
+
+// speedPlan is what speed tests of n nodes would cost, as pages show it.
+func (h *Handlers) speedPlan(ctx context.Context, kind connexa.RunKind, n int) (views.SpeedPlan, error) {
+	p, err := h.app.PlanSpeed(ctx, n)
+	if err != nil {
+		return views.SpeedPlan{}, err
+	}
+	return views.SpeedPlan{
+		Kind: kind, Nodes: n, Cap: p.Settings.Cap(), Bytes: p.Bytes, Took: p.Took, Left: p.Left, Endpoints: p.Endpoints,
+	}, nil
+}

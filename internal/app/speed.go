@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type speedStore interface {
+	SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error)
+	ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.Endpoint) ([]connexa.Endpoint, error)) error
+	SpeedSpent(ctx context.Context) (connexa.SpeedSpent, error)
+	LastSpeed(ctx context.Context, nodeID int64) (connexa.Entry, error)
+	Uplink(ctx context.Context) (connexa.Uplink, error)
+}
+
+const (
+	maxEndpoints = 10
+	tryTime      = 15 * time.Second // for a look at an endpoint
+)
+
+// Measures says whether a run of that kind tests speeds.
+func Measures(k connexa.RunKind) bool { return k == connexa.RunSpeed || k == connexa.RunPingSpeed }
+
+// SpeedPlan is what speed tests of some nodes would cost, before they begin.
+type SpeedPlan struct {
+	Nodes     int
+	Settings  connexa.SpeedSettings
+	Bytes     int64         // at most
+	Took      time.Duration // about
+	Spent     connexa.SpeedSpent
+	Left      int64 // of the budgets, in bytes
+	Endpoints int   // to measure against; zero: none was chosen yet
+}
+
+// PlanSpeed says what speed tests of n nodes would cost.
+func (a *App) PlanSpeed(ctx context.Context, n int) (SpeedPlan, error) {
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return SpeedPlan{}, err
+	}
+	spent, err := a.Speed.SpeedSpent(ctx)
+	if err != nil {
+		return SpeedPlan{}, err
+	}
+	endpoints, err := a.Speed.SpeedEndpoints(ctx)
+	if err != nil {
+		return SpeedPlan{}, err
+	}
+	p := SpeedPlan{Nodes: n, Settings: s.Speed, Spent: spent, Left: s.Speed.Left(spent), Endpoints: len(endpoints)}
+	p.Bytes, p.Took = s.Speed.Estimate(n)
+	return p, nil
+}
+
+// SpeedHold says why no further speed test may begin while inHand are running;
+// the zero Text: one may.
+func (a *App) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error) {
+	p, err := a.PlanSpeed(ctx, 1)
+	if err != nil {
+		return connexa.Text{}, err
+	}
+	if p.Endpoints == 0 {
+		return connexa.T("run.notice.speed.endpoint"), nil
+	}
+	if until := p.Settings.Wait(p.Spent, inHand, a.Now()); !until.IsZero() {
+		return connexa.T("run.notice.speed.budget", until), nil
+	}
+	return connexa.Text{}, nil
+}
+
+// SpeedPage is all that the settings of speed tests show.
+type SpeedPage struct {
+	Settings  connexa.SpeedSettings
+	Endpoints []connexa.Endpoint
+	Spent     connexa.SpeedSpent
+	Uplink    connexa.Uplink
+}
+
+// SpeedSetup returns what speed tests are set up with, and what they have cost.
+func (a *App) SpeedSetup(ctx context.Context) (SpeedPage, error) {
+	var p SpeedPage
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.Settings = s.Speed
+	if p.Endpoints, err = a.Speed.SpeedEndpoints(ctx); err != nil {
+		return p, err
+	}
+	if p.Spent, err = a.Speed.SpeedSpent(ctx); err != nil {
+		return p, err
+	}
+	p.Uplink, err = a.Speed.Uplink(ctx)
+	return p, err
+}
+
+// ChangeSpeedSettings puts fresh in place of the settings of speed tests, or says
+// with FieldErrors what is out of bounds.
+func (a *App) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSettings) error {
+	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+		s.Speed = fresh
+		return s.Check()
+	})
+	if err != nil {
+		return err
+	}
+	a.speedChanged(ctx, connexa.T("audit.speed.settings"))
+	return nil
+}
+
+// speedChanged tells of a change to what speed tests are set up with. Those that
+// wait may find that they need not any more.
+func (a *App) speedChanged(ctx context.Context, what connexa.Text) {
+	a.audit(ctx, connexa.ActSettings, what)
+	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
+	a.Runner.Wake()
+}
+
+// AddEndpoint adds an endpoint behind the others, or says with FieldErrors what
+// is wrong with it. One that is there already takes the new token.
+func (a *App) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	e, err := connexa.ParseEndpoint(e)
+	if err != nil {
+		return err
+	}
+	err = a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+		if i := slices.IndexFunc(list, e.Same); i >= 0 {
+			list[i].Token = e.Token
+			return list, nil
+		}
+		if len(list) >= maxEndpoints {
+			return nil, connexa.Errorf(connexa.Invalid, "speed.endpoints.many", maxEndpoints)
+		}
+		return append(list, e), nil
+	})
+	if err != nil {
+		return fmt.Errorf("add a speed endpoint: %w", err)
+	}
+	a.speedChanged(ctx, connexa.T("audit.speed.added", e.Name()))
+	return nil
+}
+
+// RemoveEndpoint takes an endpoint away.
+func (a *App) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	err := a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+		i := slices.IndexFunc(list, e.Same)
+		if i < 0 {
+			return nil, connexa.Errorf(connexa.NotFound, "speed.endpoint.gone")
+		}
+		return slices.Delete(list, i, i+1), nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove a speed endpoint: %w", err)
+	}
+	a.speedChanged(ctx, connexa.T("audit.speed.removed", e.Name()))
+	return nil
+}
+
+// PreferEndpoint makes an endpoint the first that is tried.
+func (a *App) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	err := a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+		i := slices.IndexFunc(list, e.Same)
+		if i < 0 {
+			return nil, connexa.Errorf(connexa.NotFound, "speed.endpoint.gone")
+		}
+		first := list[i]
+		return slices.Insert(slices.Delete(list, i, i+1), 0, first), nil
+	})
+	if err != nil {
+		return fmt.Errorf("prefer a speed endpoint: %w", err)
+	}
+	a.speedChanged(ctx, connexa.T("audit.speed.preferred", e.Name()))
+	return nil
+}
+
+// TryEndpoint looks whether an endpoint lets itself be measured against, from
+// this machine and without a tunnel. One that is stored is asked with its token.
+func (a *App) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+	list, err := a.Speed.SpeedEndpoints(ctx)
+	if err != nil {
+		return connexa.Measurement{}, err
+	}
+	if i := slices.IndexFunc(list, e.Same); i >= 0 && e.Token == "" {
+		e.Token = list[i].Token
+	}
+	if e, err = connexa.ParseEndpoint(e); err != nil {
+		return connexa.Measurement{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	m, err := a.Try(ctx, e)
+	if err != nil && m.Down == 0 {
+		return m, fmt.Errorf("try %s: %w", e.Name(), err)
+	}
+	return m, nil
+}
+
+// LastSpeed returns the last row of a node's history that holds a measurement;
+// nil: it was never measured.
+func (a *App) LastSpeed(ctx context.Context, nodeID int64) (*connexa.Entry, error) {
+	e, err := a.Speed.LastSpeed(ctx, nodeID)
+	switch {
+	case connexa.CodeOf(err) == connexa.NotFound:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &e, nil
+}

@@ -1,0 +1,174 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/probe"
+	"github.com/connexa-panel/connexa/internal/speed"
+)
+
+// measures gives the prober what it needs for speed tests.
+func (p *Panel) measures(prober *probe.Prober) {
+	prober.Measure = p.measure
+	prober.SlowBelow = func() int64 { return int64(p.settings.now().Speed.SlowKbit) * 1000 }
+	prober.Live = func(node int64, l connexa.SpeedLive) { p.app.NoteSpeed(node, l) }
+	prober.Spent = p.spend
+}
+
+// measure measures through a session, and closes it.
+func (p *Panel) measure(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
+	tunnel, err := speed.Through(s)
+	if err != nil {
+		return connexa.Measurement{}, err
+	}
+	// The result stands whatever becomes of the leave-taking, which is bounded.
+	defer func() { _ = tunnel.Close() }()
+	endpoints, err := p.db.SpeedEndpoints(ctx)
+	if err != nil {
+		return connexa.Measurement{}, err
+	}
+	uplink, err := p.db.Uplink(ctx)
+	if err != nil {
+		return connexa.Measurement{}, err
+	}
+	var own ownRate
+	set := p.settings.now().Speed
+	return speed.Measure(ctx, tunnel, endpoints, speed.Options{
+		Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap(),
+		Uplink: speed.Rates{Down: uplink.Found.Down, Up: uplink.Found.Up},
+		Live: func(l connexa.SpeedLive) {
+			own.note(l)
+			live(l)
+		},
+		Others: func() speed.Rates {
+			down, up := p.app.SpeedSum()
+			mine := own.now()
+			return speed.Rates{Down: max(0, down-mine.Down), Up: max(0, up-mine.Up)}
+		},
+	})
+}
+
+// ownRate is what one test adds to the sum of all.
+type ownRate struct {
+	mu    sync.Mutex
+	rates speed.Rates
+}
+
+func (o *ownRate) note(l connexa.SpeedLive) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rates = speed.Rates{}
+	switch l.Phase {
+	case connexa.PhaseDownload:
+		o.rates.Down = l.Bits
+	case connexa.PhaseUpload:
+		o.rates.Up = l.Bits
+	}
+}
+
+func (o *ownRate) now() speed.Rates {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.rates
+}
+
+// spend counts what a test has moved, also while the program goes down.
+func (p *Panel) spend(bytes int64) {
+	if err := p.db.SpendSpeed(context.Background(), bytes); err != nil {
+		p.log.Error("count the cost of a speed test", "bytes", bytes, "err", err)
+	}
+}
+
+// A look at an endpoint moves so much.
+const (
+	tryDown = 500_000
+	tryUp   = 250_000
+)
+
+// tryEndpoint measures a little against an endpoint, without a tunnel.
+func tryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+	return speed.Measure(ctx, &speed.Direct{}, []connexa.Endpoint{e}, speed.Options{Mode: connexa.SpeedQuick, DownBytes: tryDown, UpBytes: tryUp})
+}
+
+const (
+	uplinkLook  = time.Minute        // how often to see whether the uplink is due
+	uplinkEvery = 24 * time.Hour     // how often it is measured
+	uplinkRetry = time.Hour          // after it could not be
+	uplinkUsed  = 7 * 24 * time.Hour // speed tests that old still count as in use
+	uplinkLate  = time.Hour          // so late it is measured while tests are running
+)
+
+// measureUplink keeps the figure of this machine's own uplink fresh until ctx is
+// done: once a day, where speed tests are in use, without a tunnel and against
+// the same endpoints.
+func (p *Panel) measureUplink(ctx context.Context) error {
+	// An endpoint that was just chosen is a good moment: no test is running yet.
+	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
+	defer done()
+	for {
+		wait, cancel := context.WithTimeout(ctx, uplinkLook)
+		_, told := box.Next(wait)
+		late := wait.Err() != nil
+		cancel()
+		if ctx.Err() != nil || !told && !late {
+			return nil
+		}
+		if err := p.lookAtUplink(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("measure the uplink", "err", err)
+		}
+	}
+}
+
+// lookAtUplink measures the uplink if that is due.
+func (p *Panel) lookAtUplink(ctx context.Context) error {
+	u, err := p.db.Uplink(ctx)
+	if err != nil {
+		return err
+	}
+	due := u.At.Add(uplinkEvery)
+	if !u.Problem.IsZero() {
+		due = u.At.Add(uplinkRetry)
+	}
+	now := time.Now()
+	if now.Before(due) {
+		return nil
+	}
+	never := u.At.IsZero()
+	if down, up := p.app.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkLate))) {
+		return nil // it would be measured as too small
+	}
+	if used, err := p.db.SpeedUsed(ctx, now.Add(-uplinkUsed)); err != nil || !used && !never {
+		return err
+	}
+	if why, err := p.app.SpeedHold(ctx, 0); err != nil || !why.IsZero() {
+		return err // no endpoint, or no budget
+	}
+	endpoints, err := p.db.SpeedEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	set := p.settings.now().Speed
+	set.Mode = connexa.SpeedFull // a quick one of a fast line says too little
+	m, err := speed.Measure(ctx, &speed.Direct{}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
+	if m.DownBytes+m.UpBytes > 0 {
+		p.spend(m.DownBytes + m.UpBytes)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	fresh := connexa.Uplink{At: now, Found: m}
+	if m.Down == 0 {
+		// What was found before is still the best that is known.
+		fresh.Found, fresh.Problem = u.Found, connexa.T("speed.uplink.problem", connexa.T("cause."+string(probe.MeasureCause(err))))
+		p.log.Warn("the uplink could not be measured", "err", err)
+	}
+	if err := p.db.SetUplink(ctx, fresh); err != nil {
+		return err
+	}
+	p.broker.Publish(connexa.Event{Topic: connexa.PanelChanged})
+	return nil
+}
