@@ -11,6 +11,8 @@ import (
 func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
 	v := r.URL.Query()
 	switch v.Get("page") {
+	case "dashboard":
+		return h.dashboardFeed(), nil
 	case "nodes":
 		return h.nodesFeed(v)
 	case "first":

@@ -9,11 +9,6 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// home leads to the nodes, which are what the panel is about.
-func (h *Handlers) home(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, "/nodes", http.StatusSeeOther)
-}
-
 // nowhere answers for every address that the panel does not have.
 func (h *Handlers) nowhere(w http.ResponseWriter, r *http.Request) {
 	h.refuse(w, r, connexa.NotFound, connexa.T("error.no_page"))

@@ -76,7 +76,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.long("GET /runs/{id}/nodes.csv", h.exportGroup)
 	a.stream("GET /events", h.events)
 
-	a.page("GET /{$}", h.home)
+	a.page("GET /{$}", h.dashboard)
 	a.page("/", h.nowhere)
 	return h.wrap(a.mux)
 }

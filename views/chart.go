@@ -18,6 +18,7 @@ type chart struct {
 	ID      string `json:"-"` // of the element
 	Title   string `json:"-"`
 	Summary string `json:"-"`
+	Tall    bool   `json:"-"`
 	Sync    bool   `json:"-"` // the pointer shows the same moment in the others of the page
 
 	From   int64       `json:"from"` // Unix seconds, as all times

@@ -16,13 +16,14 @@ type Nav string
 
 // The entries. NavNone marks none of them.
 const (
-	NavNone     Nav = ""
-	NavNodes    Nav = "nodes"
-	NavImport   Nav = "import"
-	NavRuns     Nav = "runs"
-	NavAudit    Nav = "audit"
-	NavSettings Nav = "settings"
-	NavAccount  Nav = "account"
+	NavNone      Nav = ""
+	NavDashboard Nav = "dashboard"
+	NavNodes     Nav = "nodes"
+	NavImport    Nav = "import"
+	NavRuns      Nav = "runs"
+	NavAudit     Nav = "audit"
+	NavSettings  Nav = "settings"
+	NavAccount   Nav = "account"
 )
 
 // Theme is the reader's choice of colours. The empty theme follows the system.
@@ -99,6 +100,7 @@ type entry struct {
 func (pg Page) entries(ctx context.Context) []entry {
 	p := i18n.From(ctx)
 	return []entry{
+		{NavDashboard, "/", "dashboard", p.T("nav.dashboard"), 0},
 		{NavNodes, "/nodes", "nodes", p.T("nav.nodes"), pg.Nodes},
 		{NavImport, "/imports", "import", p.T("nav.import"), 0},
 		{NavRuns, "/runs", "runs", p.T("nav.runs"), pg.Live},

@@ -18,6 +18,7 @@ type historyStore interface {
 	NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Span, error)
 	Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error)
 	Fleet(ctx context.Context) (connexa.Fleet, error)
+	Uplink(ctx context.Context) (connexa.Uplink, error)
 }
 
 // NodeStory is a node with what happened to it.
@@ -156,3 +157,7 @@ func (a *App) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]conne
 // Fleet returns how the nodes stand all together. It belongs to all who ask:
 // nobody changes it.
 func (a *App) Fleet(ctx context.Context) (connexa.Fleet, error) { return a.Nodes.Fleet(ctx) }
+
+// Uplink returns how fast this machine itself was found to be; zero while that
+// was never measured.
+func (a *App) Uplink(ctx context.Context) (connexa.Uplink, error) { return a.Nodes.Uplink(ctx) }

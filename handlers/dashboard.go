@@ -1,0 +1,67 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+const (
+	dashboardRuns  = 6
+	dashboardEvery = 2 * time.Second // the page is drawn no more often while things change
+)
+
+// dashboard answers GET /: how the fleet stands, and what runs.
+func (h *Handlers) dashboard(w http.ResponseWriter, r *http.Request) {
+	v, err := h.dashboardView(r.Context())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	pg := h.frame(w, r, connexa.T("dash.title"), views.NavDashboard)
+	pg.Nodes, pg.Charts = v.Facets.Total, true
+	pg.Stream = "/events?page=dashboard"
+	h.page(w, r, views.DashboardPage(pg, v))
+}
+
+func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err error) {
+	if v.Facets, err = h.app.Facets(ctx); err != nil {
+		return v, err
+	}
+	if v.Facets.Total == 0 && v.Facets.Old { // a full fleet must not look like an empty one
+		if v.Facets.Total, err = h.app.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
+			return v, err
+		}
+	}
+	if v.Fleet, err = h.app.Fleet(ctx); err != nil {
+		return v, err
+	}
+	if v.Runs, _, err = h.app.RunPage(ctx, 0, dashboardRuns); err != nil {
+		return v, err
+	}
+	v.Uplink, err = h.app.Uplink(ctx)
+	return v, err
+}
+
+// dashboardFeed is what the dashboard hears of.
+func (h *Handlers) dashboardFeed() *feed {
+	old := false
+	return &feed{
+		every: dashboardEvery,
+		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
+		again: func() bool { return old },
+		panel: func(ctx context.Context) ([]templ.Component, error) {
+			v, err := h.dashboardView(ctx)
+			if err != nil {
+				return nil, err
+			}
+			old = v.Facets.Old
+			return []templ.Component{views.DashboardPartial(v)}, nil
+		},
+	}
+}
