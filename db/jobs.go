@@ -201,6 +201,11 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 	if err != nil || n == 0 {
 		return false, err
 	}
+	if s := p.Detail.Session; s != (connexa.SessionFacts{}) {
+		if err := t.exec(notePlain, s.Bits == 0, j.NodeID); err != nil {
+			return false, err
+		}
+	}
 	out.Verdict = after
 	return true, nil
 }

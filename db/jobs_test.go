@@ -399,3 +399,44 @@ func TestLiveJobsAreCounted(t *testing.T) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
 }
+
+func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
+	d, ids := fleet(t, 1)
+	probe := func(f connexa.Fact, s connexa.SessionFacts, want bool) {
+		t.Helper()
+		run, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunLogin, Selection: connexa.Selection{IDs: ids}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := d.Claim(t.Context(), connexa.Login, 1)
+		if err != nil || len(jobs) != 1 {
+			t.Fatalf("run %d: %v, %v", run.ID, jobs, err)
+		}
+		p := found(f)
+		p.Outcome.Kind, p.Detail.Session = connexa.Login, s
+		if _, err := d.Finish(t.Context(), jobs[0], p); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := d.Node(t.Context(), ids[0]); err != nil || n.Plain != want {
+			t.Errorf("after %s with %+v: plain %t, %v", f, s, n.Plain, err)
+		}
+	}
+	open, sealed := connexa.SessionFacts{Auth: "CHAP-MD5", Encryption: "none"}, connexa.SessionFacts{Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128}
+	probe(connexa.LoggedIn, sealed, false)
+	probe(connexa.LoggedIn, open, true)
+	probe(connexa.NoTunnel, connexa.SessionFacts{}, true) // none came up: the last one stands
+	probe(connexa.LoggedIn, sealed, false)
+	probe(connexa.LoggedIn, open, true)
+
+	n, err := d.Node(t.Context(), ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Login = "other" // another login is another session
+	if _, err := d.EditNode(t.Context(), n, "", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := d.Node(t.Context(), ids[0]); err != nil || n.Plain {
+		t.Errorf("after an edit: plain %t, %v", n.Plain, err)
+	}
+}

@@ -32,16 +32,7 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 		return f, err
 	}
 	defer tx.Rollback()
-	statuses, err := countBy(ctx, tx, "status", "TRUE")
-	if err != nil {
-		return f, err
-	}
-	f.Statuses = make(map[connexa.Status]int, len(statuses))
-	for status, n := range statuses {
-		f.Statuses[connexa.Status(status)] = n
-		f.Total += n
-	}
-	if f.Suspect, err = count(ctx, tx, connexa.Filter{Suspect: true}); err != nil {
+	if err := countProbes(ctx, tx, &f); err != nil {
 		return f, err
 	}
 	for _, part := range []struct {
@@ -50,7 +41,6 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 	}{
 		{"country", "TRUE", &f.Countries},
 		{"provider", "TRUE", &f.Providers},
-		{"cause", "cause <> ''", &f.Causes},
 		{"tags", "tags <> ''", &f.Tags},
 	} {
 		values, err := countBy(ctx, tx, part.column, part.cond)
@@ -63,6 +53,43 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 		*part.into = mostFrequent(values)
 	}
 	return f, nil
+}
+
+// countProbes counts the nodes by what probes found out, in one pass.
+func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
+	rows, err := q.QueryContext(ctx, `
+		SELECT status, silences + tunnel_failures + refusals > 0, checked_at IS NOT NULL, reached, cause, count(*)
+		FROM nodes INDEXED BY nodes_list GROUP BY 1, 2, 3, 4, 5`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	f.Statuses, f.Reached = make(map[connexa.Status]int), make(map[connexa.Step]int)
+	causes := make(map[string]int)
+	for rows.Next() {
+		var (
+			status          connexa.Status
+			suspect, probed bool
+			height, n       int
+			cause           string
+		)
+		if err := rows.Scan(&status, &suspect, &probed, &height, &cause, &n); err != nil {
+			return err
+		}
+		f.Total += n
+		f.Statuses[status] += n
+		if suspect {
+			f.Suspect += n
+		}
+		if probed {
+			f.Reached[connexa.StepAt(height)] += n
+		}
+		if cause != "" {
+			causes[cause] += n
+		}
+	}
+	f.Causes = mostFrequent(causes)
+	return rows.Err()
 }
 
 // countBy counts the nodes of each value of a column.

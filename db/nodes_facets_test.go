@@ -48,6 +48,16 @@ func TestFacetsCountTheFleet(t *testing.T) {
 			}
 		}
 	}
+	probed := 0
+	for step, n := range f.Reached {
+		if got, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.Filter{Reached: []connexa.Step{step}}}); err != nil || got != n {
+			t.Errorf("%s: %d, its filter finds %d, %v", step, n, got, err)
+		}
+		probed += n
+	}
+	if probed == 0 || probed == len(fleet) {
+		t.Errorf("%d of %d nodes count as probed", probed, len(fleet))
+	}
 	for status, n := range f.Statuses {
 		if got, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.Filter{Statuses: []connexa.Status{status}}}); err != nil || got != n {
 			t.Errorf("%s: %d, its filter finds %d, %v", status, n, got, err)

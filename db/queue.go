@@ -23,6 +23,8 @@ const (
 			down = coalesce(?, down), up = coalesce(?, up), checked_at = ?,
 			vendor = coalesce(?, vendor), peer_host = coalesce(?, peer_host), firmware = coalesce(?, firmware)
 		WHERE id = ? AND revision = ? AND status = ? AND silences = ? AND tunnel_failures = ? AND refusals = ?`
+	// Apart from judgeNode, which every ping pays for.
+	notePlain   = `UPDATE nodes SET plain = ?1 WHERE id = ?2 AND plain <> ?1`
 	nodeVerdict = `SELECT revision, status, silences, tunnel_failures, refusals FROM nodes WHERE id = ?`
 	addProbe    = `
 		INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, doubt, stale,
@@ -54,5 +56,5 @@ const (
 		UPDATE jobs SET turn = turn % ?1 + ?1 * NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')
 		WHERE node_id = ?2 AND kind = 'speed' AND finished_at IS NULL`
-	endRun     = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
+	endRun = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
 )

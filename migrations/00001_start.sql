@@ -88,6 +88,7 @@ CREATE TABLE nodes (
     vendor          TEXT    NOT NULL DEFAULT '',
     peer_host       TEXT    NOT NULL DEFAULT '',
     firmware        INTEGER NOT NULL DEFAULT 0,
+    plain           INTEGER NOT NULL DEFAULT 0 CHECK (plain IN (0, 1)), -- its last session ran without encryption
     created_at      INTEGER NOT NULL,
     changed_at      INTEGER NOT NULL,
     UNIQUE (address, port, login)

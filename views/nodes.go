@@ -199,7 +199,7 @@ func (r NodeRow) answered() bool { return r.Last.Reached.Height() >= connexa.Con
 func (r NodeRow) key() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
-		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()),
+		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain),
 	}, "|")
 }
 
@@ -259,11 +259,9 @@ type facetMenu struct {
 type facetOption struct {
 	value string
 	label string
-	count int // uncounted: not known
+	count int
 	on    bool
 }
-
-const uncounted = -1
 
 // menus are the filters beside the search; one without values stays away.
 func (f NodeFilters) menus(ctx context.Context) []facetMenu {
@@ -283,11 +281,18 @@ func (f NodeFilters) menus(ctx context.Context) []facetMenu {
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
 }
 
-// steps offers every step that a probe may end on. The fleet is not counted by it.
+// causeURL is the address of the list of the nodes that stopped for that cause.
+func causeURL(c connexa.Cause) string {
+	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}})
+}
+
+// steps offers the steps that the last probes of nodes ended on.
 func (f NodeFilters) steps(p *i18n.Printer) facetMenu {
 	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
 	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Ladder()...) {
-		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: uncounted, on: slices.Contains(f.Filter.Reached, s)})
+		if n, on := f.Facets.Reached[s], slices.Contains(f.Filter.Reached, s); n > 0 || on {
+			m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: n, on: on})
+		}
 	}
 	return m
 }

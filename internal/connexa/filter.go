@@ -178,7 +178,8 @@ type Facets struct {
 	Providers []Facet
 	Tags      []Facet
 	Causes    []Facet
-	Old       bool // something was written since they were counted
+	Reached   map[Step]int // by the last step of the last probe; what was never probed is not in it
+	Old       bool         // something was written since they were counted
 }
 
 // Facet is one value with the number of nodes that have it.

@@ -44,6 +44,7 @@ type Node struct {
 	Revision  int64 // raised when address, port, login or password change
 	Last      Outcome
 	Peer      Peer
+	Plain     bool // its last session ran without encryption
 	CreatedAt time.Time
 	ChangedAt time.Time
 }
