@@ -29,6 +29,7 @@ var layers = map[string]string{
 	"internal/netstack":     "",
 	"internal/socks5":       "",
 	"internal/gateway":      "internal/connexa internal/pptp internal/netstack internal/socks5",
+	"internal/openvpn/nat":  "",
 	"internal/probe":        "internal/connexa internal/pptp internal/pptp/control internal/netstack",
 	"internal/speed":        "internal/connexa internal/pptp internal/netstack",
 	"internal/app":          "internal/connexa internal/importer",
