@@ -140,7 +140,7 @@ func TestShots(t *testing.T) {
 		b.do(mark)
 		b.click(loginButton)
 		b.wait(arrived)
-		return b.is(at("/nodes"))
+		return b.is(at("/"))
 	})
 	g.draw("nodes-empty", "/nodes")
 	c.post("/settings/key", nil)

@@ -294,7 +294,7 @@ func (b *tab) login() {
 	b.fill(`[name=username]`, admin)
 	b.fill(`[name=password]`, password)
 	b.click(`form[action="/login"] .btn.primary`)
-	b.wait(at("/nodes"))
+	b.wait(at("/"))
 	b.live()
 }
 
