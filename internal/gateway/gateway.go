@@ -156,13 +156,6 @@ func (g *gateway) wants() connexa.Service {
 	return g.service
 }
 
-// live is what is seen of the gateway.
-func (g *gateway) live() connexa.Gateway {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.seen
-}
-
 // sample is what the proxy moved since the last sample; false: nothing has
 // changed.
 func (g *gateway) sample() (connexa.Traffic, bool) {
