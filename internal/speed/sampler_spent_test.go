@@ -1,0 +1,25 @@
+package speed
+
+import (
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// TestBytesThatAreSpentAtOnceHaveAFigure holds that a cap which a fast line meets
+// within one sample is no failure.
+func TestBytesThatAreSpentAtOnceHaveAFigure(t *testing.T) {
+	for _, looks := range [][]int64{{1_000_000}, {400_000, 1_000_000}, {0, 300_000, 700_000, 1_000_000}} {
+		s := sampler{plan: plans[connexa.SpeedQuick], most: 1_000_000}
+		now := time.Now()
+		for i, count := range looks {
+			if enough := s.look(now.Add(time.Duration(i)*lookEvery), count); enough != (count == 1_000_000) {
+				t.Fatalf("%v: enough at %d", looks, count)
+			}
+		}
+		if got := s.result(); len(got) != 1 || got[0] < 100e6 || got[0] > 400e6 {
+			t.Errorf("%v: %v", looks, got)
+		}
+	}
+}
