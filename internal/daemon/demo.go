@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
@@ -40,13 +41,16 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err != nil {
 		return err
 	}
+	if err := panel.useLabEndpoint(ctx); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, `
   Connexa demo: %d simulated PPTP servers on 127.x.y.z, some of them faulty.
 
     open      %s
     login     admin
     password  %s
-    import    %s   (page Import, test "Login")
+    import    %s   (page Import, test "Login" or "Ping + speed")
 %s
   Everything is gone when you stop it with Ctrl-C.
 
@@ -55,6 +59,17 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	g.Go(func() error { return fleet.Run(ctx) })
 	g.Go(func() error { return panel.Run(ctx) })
 	return g.Wait()
+}
+
+// useLabEndpoint measures against the fleet's own speed server, so that speed
+// tests need nothing of the internet.
+func (p *Panel) useLabEndpoint(ctx context.Context) error {
+	return p.db.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+		if len(list) == 0 {
+			list = []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint}}
+		}
+		return list, nil
+	})
 }
 
 // demoWires are raw sockets where this user may open them, else a switch inside

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"os"
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/speed"
 )
 
 // Lab runs a simulated fleet until ctx is done.
@@ -30,10 +32,15 @@ func Lab(ctx context.Context, cfg config.Lab, out io.Writer) error {
 	return fleet.Run(ctx)
 }
 
+// labEndpoint is a speed server that answers inside the tunnels of a simulated
+// fleet, and nowhere else.
+const labEndpoint = "speed.lab.test"
+
 // openFleet makes the fleet that cfg describes and opens its listeners, on the
 // first part of 127/8 where nobody else, another fleet for one, has them.
 func openFleet(cfg lab.Config) (*lab.Fleet, error) {
 	var taken error
+	cfg.Sites = map[string]http.Handler{labEndpoint: speed.NewServer(speed.ServerOptions{})}
 	for second := byte(20); second < 84; second += 4 {
 		cfg.Base = netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second, 0, 0}), 14)
 		fleet, err := lab.New(cfg)

@@ -37,9 +37,14 @@ func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	if ctx.Err() != nil {
 		return connexa.Probed{}, ctx.Err()
 	}
-	if m.Down > 0 {
+	var gone *pptp.Error
+	switch {
+	case m.Down > 0:
 		p.measured(&probed, m, err)
-	} else {
+	case errors.As(err, &gone) && gone.Step == pptp.StepEncryption:
+		// Keys that differ show with the first packets: there never was a tunnel.
+		return p.failedSession(gone, probed.Outcome, 0), nil
+	default:
 		notMeasured(&probed, m, err)
 	}
 	return probed, nil

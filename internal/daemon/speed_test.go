@@ -1,0 +1,158 @@
+package daemon
+
+import (
+	"bytes"
+	"database/sql"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/speed"
+)
+
+// mixed are servers of every sort that a speed test meets. Those at 300 kbit/s
+// are under the threshold.
+const mixed = "good=58,rate:300k/300k=2,refuse=12,ssh=4,silent=1,login-refused:691=8,no-internet=3,endpoint:429=5,endpoint:503=3,gre:silent=2,terminate:Too_many_users=2"
+
+// prepare makes the data folder of a panel that measures little, against the
+// speed server inside the fleet's tunnels.
+func prepare(t *testing.T, dir string) {
+	t.Helper()
+	d, err := db.Open(t.Context(), db.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	err = d.ChangeSpeedEndpoints(t.Context(), func([]connexa.Endpoint) ([]connexa.Endpoint, error) {
+		return []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint, Token: "blue-kite"}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
+		s.Speed.AtOnce, s.Speed.QuickMB = 16, 1
+		return s.Check()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bring imports a file and starts the test that follows it.
+func (c *child) bring(file []byte, test string) {
+	c.t.Helper()
+	var form bytes.Buffer
+	mw := multipart.NewWriter(&form)
+	if err := mw.WriteField("test", test); err != nil {
+		c.t.Fatal(err)
+	}
+	part, err := mw.CreateFormFile("file", "fleet.csv")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := part.Write(file); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := mw.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	page := c.post("/imports", mw.FormDataContentType(), &form)
+	c.post(page+"/confirm", "application/x-www-form-urlencoded", nil)
+}
+
+// TestAKilledPingAndSpeedRunEndsTrue kills the panel in the middle of such a run
+// over a mixed fleet. What was committed stays, the run ends with every node
+// counted once, and every node has the status that its server deserves.
+func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	if err := gre.SelfTest(t.Context(), gre.Raw); err != nil {
+		t.Skipf("the panel is a process of its own, and reaches the fleet through raw sockets: %v", err)
+	}
+	server := speed.NewServer(speed.ServerOptions{Token: "blue-kite", MaxAtOnce: 1000})
+	fleet := labtest.Start(t, lab.Config{
+		Nodes: 500, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{labEndpoint: server},
+	})
+	var file bytes.Buffer
+	if err := fleet.WriteCSV(&file); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	prepare(t, dir)
+	c := startChild(t, dir)
+	c.bring(file.Bytes(), string(connexa.RunPingSpeed))
+
+	ledger := openLedger(t, dir)
+	measured := `SELECT count(*) FROM history WHERE kind = 'speed'`
+	ledger.until("half of the speed tests", time.Minute, func() bool { return ledger.count(measured) >= 150 })
+	known := ledger.history()
+	c.kill()
+	after := ledger.history()
+	for id, row := range known {
+		if after[id] != row {
+			t.Fatalf("the committed result %d was %q and is %q", id, row, after[id])
+		}
+	}
+	c = startChild(t, dir)
+	defer c.kill()
+	ledger.until("the end of the run", 3*time.Minute, ledger.settled)
+
+	nodes := fleet.Nodes()
+	if n := ledger.count(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
+		t.Error("the counts of the run do not add up")
+	}
+	if n := ledger.count(`SELECT count(*) FROM run_jobs WHERE followed = 0`); n != len(nodes) {
+		t.Errorf("%d jobs tell of %d nodes", n, len(nodes))
+	}
+	if n := ledger.count(`SELECT count(*) FROM jobs WHERE state <> 'done' OR mark = 'internal_error'`); n != 0 {
+		t.Errorf("%d jobs are left or gave up", n)
+	}
+	if n := ledger.count(`SELECT coalesce(sum(bytes), 0) FROM speed_spent`); n < 300_000_000 {
+		t.Errorf("%d bytes were counted", n)
+	}
+	for _, n := range nodes {
+		ledger.deserved(n)
+	}
+}
+
+// until waits for something that must come.
+func (l ledger) until(what string, most time.Duration, come func() bool) {
+	l.t.Helper()
+	for deadline := time.Now().Add(most); !come(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%s has not come after %s", what, most)
+		}
+	}
+}
+
+// deserved compares a node with what its server makes of a ping and a speed test.
+func (l ledger) deserved(n lab.Node) {
+	l.t.Helper()
+	want := n.Behaviour.ExpectSpeed(lab.Policy{})
+	if strings.HasPrefix(n.Behaviour.String(), "rate:") {
+		want.Status = string(connexa.SpeedSlow)
+	}
+	var (
+		status, cause string
+		down          sql.NullInt64
+	)
+	if err := l.db.QueryRow(`SELECT status, cause, down FROM nodes WHERE address = ?`, n.Addr.Addr().String()).Scan(&status, &cause, &down); err != nil {
+		l.t.Fatal(n.Addr, err)
+	}
+	measured := want.Status == string(connexa.SpeedSlow) || want.Status == string(connexa.SpeedOK)
+	if status != want.Status || cause != want.Cause || measured != (down.Int64 > 0) {
+		l.t.Errorf("%s (%s) is %s, %q, %d bit/s; want %+v", n.Addr, n.Behaviour, status, cause, down.Int64, want)
+	}
+}
