@@ -89,7 +89,7 @@
     });
     const figures = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
     return {
-      width, height: element.dataset.tall ? 200 : 150, series, bands,
+      width, height: "tall" in element.dataset ? 200 : 150, series, bands,
       padding: [8, 18, 0, 0],
       legend: { show: false },
       scales: {

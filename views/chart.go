@@ -35,6 +35,7 @@ type chart struct {
 }
 
 type chartLine struct {
+	Legend string  `json:"-"`
 	Name   string  `json:"name"`
 	Values figures `json:"values"`
 	Low    figures `json:"low,omitempty"`
@@ -181,8 +182,9 @@ func (v Pictures) speed(p *i18n.Printer) chart {
 		key string
 	}{{down, all, "chart.mean.down"}, {up, allUp, "chart.mean.up"}} {
 		if l.all.Count > 0 {
+			l.Legend = p.T(l.key, p.Speed(int64(l.all.Mean())))
 			c.Lines = append(c.Lines, l.chartLine)
-			parts = append(parts, p.T(l.key, p.Speed(int64(l.all.Mean()))))
+			parts = append(parts, l.Legend)
 		}
 	}
 	c.Summary = strings.Join(parts, " · ")

@@ -160,7 +160,9 @@ func (v Dashboard) history(p *i18n.Printer) (chart, bool) {
 	c := chart{
 		ID: "chart-fleet", Title: p.T("dash.fleet"), Tall: true, From: first.At.Unix(), To: last.At.Unix(), Step: 24 * 60 * 60, Unit: "{0}", Whole: true,
 		Summary: p.T("dash.fleet.now", p.Number(int64(last.Validated)), p.Number(int64(last.Total))),
-		Lines:   []chartLine{{Name: p.T("dash.validated.short")}, {Name: p.T("dash.total.short")}},
+		Lines: []chartLine{
+			{Name: p.T("dash.validated.short"), Legend: p.T("dash.validated.short")}, {Name: p.T("dash.total.short"), Legend: p.T("dash.total.short")},
+		},
 	}
 	for _, d := range days {
 		c.At = append(c.At, d.At.Unix())

@@ -25,12 +25,13 @@ type spark struct {
 
 // sparkOf draws the last probes from the right: a young node has a short line.
 func sparkOf(s connexa.Spark) spark {
-	most := time.Duration(0)
+	var all connexa.Sum
 	for _, p := range s {
-		most = max(most, p.Latency)
+		all.Add(int64(p.Latency))
 	}
-	// The least scale is 50 ms: below it, a difference is none.
-	scale := float64(max(most+most/8, 50*time.Millisecond))
+	// A calm node is a line across the middle. The least scale is 50 ms: below it,
+	// a difference is none.
+	scale := max(float64(all.Max), 2*all.Mean(), float64(50*time.Millisecond))
 	const step = float64(sparkWide-2*sparkLeft) / (connexa.MaxSpark - 1)
 	var lines, marks []byte
 	joined := false

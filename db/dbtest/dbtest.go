@@ -70,18 +70,19 @@ func Past(ctx context.Context, pool *sql.DB, from, until time.Time, every time.D
 }
 
 const past = `
+	WITH probes AS MATERIALIZED (SELECT id, status, id % 97 = 5 AS flaps,
+			iif(status IN ('login_ok','speed_ok','speed_slow') AND (:slot + id) % 4 = 0, iif(status = 'login_ok', 'login', 'speed'), 'ping') AS kind,
+			(8 + id * 37 % 180) * 1000 + abs(:hour - 14) * 700 + abs(random()) % 15000 + iif(random() % 60 = 0, 90000, 0) AS latency,
+			iif(id * 13 % 83 < 6, 100000 + id % 90 * 10000, (1 + id * 13 % 83) * 1000000) * (90 + abs(random()) % 20 - abs(:hour - 4)) / 100 AS down,
+			CASE WHEN id % 97 = 5 THEN :slot % 5 < 2 WHEN status IN ('ping_failed','login_failed') THEN :left < 1 + id % 110 ELSE random() % 70 = 0 END AS bad
+		FROM nodes WHERE status <> 'not_tested')
 	INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, reached, cause, latency, control, attempts, lost, down, up)
 	SELECT id, :at + id * 7919 * 1000 % :every, 'probe', kind, '', iif(bad, 'bad', iif(kind = 'speed' AND down < 1000000, 'slow', 'good')),
 		iif(flaps AND :slot % 5 < 2, 'ping_failed', status), iif(flaps AND (:slot + 1) % 5 < 2, 'ping_failed', status),
 		iif(bad, 1, CASE kind WHEN 'ping' THEN 3 WHEN 'login' THEN 9 ELSE 10 END), iif(bad, iif(status = 'login_failed', 'auth.691', 'tcp.timeout'), ''),
 		iif(bad, NULL, latency), iif(bad, NULL, latency * 2), 3, iif(bad, 3, abs(random()) % 20 = 0),
 		iif(kind = 'speed' AND NOT bad, down, NULL), iif(kind = 'speed' AND NOT bad, down / 4, NULL)
-	FROM (SELECT id, status, id % 97 = 5 AS flaps,
-			iif(status IN ('login_ok','speed_ok','speed_slow') AND (:slot + id) % 4 = 0, iif(status = 'login_ok', 'login', 'speed'), 'ping') AS kind,
-			(8 + id * 37 % 180) * 1000 + abs(:hour - 14) * 700 + abs(random()) % 15000 + iif(random() % 60 = 0, 90000, 0) AS latency,
-			iif(id * 13 % 83 < 6, 100000 + id % 90 * 10000, (1 + id * 13 % 83) * 1000000) * (90 + abs(random()) % 20 - abs(:hour - 4)) / 100 AS down,
-			CASE WHEN id % 97 = 5 THEN :slot % 5 < 2 WHEN status IN ('ping_failed','login_failed') THEN :left < 1 + id % 110 ELSE random() % 70 = 0 END AS bad
-		FROM nodes WHERE status <> 'not_tested')`
+	FROM probes`
 
 const present = `
 	UPDATE nodes SET (latency, control, checked_at, kind, reached, cause, attempts, lost) =
