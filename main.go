@@ -47,6 +47,8 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 		err = daemon.Lab(ctx, *cmd.Lab, out)
 	case cmd.Check != nil:
 		return daemon.Check(ctx, *cmd.Check, in, out, errs)
+	case cmd.Proxy != nil:
+		return daemon.Proxy(ctx, *cmd.Proxy, in, out, errs)
 	default:
 		err = daemon.Serve(ctx, *cmd.Serve, versionOf(), out, log)
 	}

@@ -64,6 +64,7 @@ type Command struct {
 	Demo    *Demo
 	Lab     *Lab
 	Check   *Check
+	Proxy   *Proxy
 	Version *Version
 }
 
@@ -78,6 +79,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		Demo    Demo    `cmd:"" help:"Run the panel with a simulated fleet, to look around."`
 		Lab     Lab     `cmd:"" help:"Run the simulated fleet alone: PPTP servers on 127.x.y.z:1723."`
 		Check   Check   `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
+		Proxy   Proxy   `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
 		Version Version `cmd:"" help:"Print the version."`
 	}
 	helped := false
@@ -108,6 +110,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		c.Lab, err = &cli.Lab, checkCount("--nodes", cli.Lab.Nodes)
 	case "check":
 		c.Check, err = &cli.Check, cli.Check.check()
+	case "proxy":
+		c.Proxy, err = &cli.Proxy, cli.Proxy.check()
 	case "version":
 		c.Version = &cli.Version
 	default:

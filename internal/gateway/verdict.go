@@ -18,15 +18,16 @@ const (
 	faultForGood          // of this machine, and no wait mends it
 )
 
-// judge says whose fault a failed try was, and its cause. online is whether this
+// judge says whose fault a failed try was, and its cause where the ladder has one.
+// online is whether this
 // machine has any way to the outside.
 func judge(err error, online bool) (verdict, connexa.Cause) {
 	if errors.As(err, new(*pptp.Unavailable)) {
-		return faultForGood, "local.gre"
+		return faultForGood, ""
 	}
 	var no *pptp.Error
 	if !errors.As(err, &no) {
-		return faultOfHere, "local.failed"
+		return faultOfHere, ""
 	}
 	cause := connexa.Cause(no.Cause())
 	switch {
