@@ -45,6 +45,8 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 		err = daemon.Demo(ctx, *cmd.Demo, versionOf(), out, log)
 	case cmd.Lab != nil:
 		err = daemon.Lab(ctx, *cmd.Lab, out)
+	case cmd.SpeedServer != nil:
+		err = daemon.SpeedServer(ctx, *cmd.SpeedServer, out)
 	case cmd.Check != nil:
 		return daemon.Check(ctx, *cmd.Check, in, out, errs)
 	case cmd.Proxy != nil:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -23,6 +24,36 @@ type Target struct {
 type Check struct {
 	Target `embed:"" envprefix:"CONNEXA_CHECK_"`
 	JSON   bool `name:"json" env:"CONNEXA_CHECK_JSON" help:"Print one JSON object, and nothing while the check goes on."`
+
+	Speed       bool   `name:"speed" env:"CONNEXA_CHECK_SPEED" help:"Measure through the session too: up to 25 MB each way, against Cloudflare's speed endpoints unless another is named."`
+	SpeedDown   string `name:"speed-down" env:"CONNEXA_CHECK_SPEED_DOWN" placeholder:"URL" help:"Measure by downloading this."`
+	SpeedUp     string `name:"speed-up" env:"CONNEXA_CHECK_SPEED_UP" placeholder:"URL" help:"And by sending to this."`
+	SpeedServer string `name:"speed-server" env:"CONNEXA_CHECK_SPEED_SERVER" placeholder:"URL" help:"Measure against a connexa speed-server; its token comes from CONNEXA_SPEED_TOKEN."`
+
+	Endpoint connexa.Endpoint `kong:"-"` // of the above, checked
+}
+
+func (c *Check) check() error {
+	if err := c.Target.check(); err != nil {
+		return err
+	}
+	switch {
+	case !c.Speed && (c.SpeedDown != "" || c.SpeedUp != "" || c.SpeedServer != ""):
+		return errors.New("--speed-down, --speed-up and --speed-server go with --speed")
+	case c.SpeedServer != "" && (c.SpeedDown != "" || c.SpeedUp != ""):
+		return errors.New("give --speed-server or --speed-down, not both")
+	case c.SpeedUp != "" && c.SpeedDown == "":
+		return errors.New("--speed-up goes with --speed-down")
+	case c.SpeedServer != "":
+		c.Endpoint = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: c.SpeedServer, Token: connexa.Secret(os.Getenv("CONNEXA_SPEED_TOKEN"))}
+	case c.SpeedDown != "":
+		c.Endpoint = connexa.Endpoint{Kind: connexa.EndpointURLs, URL: c.SpeedDown, UpURL: c.SpeedUp}
+	default:
+		c.Endpoint = connexa.Endpoint{Kind: connexa.EndpointCloudflare}
+	}
+	var err error
+	c.Endpoint, err = connexa.ParseEndpoint(c.Endpoint)
+	return err
 }
 
 // Job is the login at the target with password. The error is

@@ -29,6 +29,27 @@ func TestCheckFlags(t *testing.T) {
 	}
 }
 
+func TestCheckSpeedFlags(t *testing.T) {
+	t.Setenv("CONNEXA_PASSWORD", "Blue-Kite-7")
+	t.Setenv("CONNEXA_SPEED_TOKEN", "sesame")
+	for words, want := range map[string]connexa.Endpoint{
+		"":        {},
+		"--speed": {Kind: connexa.EndpointCloudflare},
+		"--speed --speed-down http://192.0.2.9/x":                               {Kind: connexa.EndpointURLs, URL: "http://192.0.2.9/x"},
+		"--speed --speed-down http://192.0.2.9/x --speed-up http://192.0.2.9/y": {Kind: connexa.EndpointURLs, URL: "http://192.0.2.9/x", UpURL: "http://192.0.2.9/y"},
+		"--speed --speed-server https://speed.example.net":                      {Kind: connexa.EndpointOwn, URL: "https://speed.example.net", Token: "sesame"},
+	} {
+		c, err := Parse(strings.Fields("check 192.0.2.1 --login ops1 "+words), io.Discard)
+		if err != nil {
+			t.Errorf("%s: %v", words, err)
+			continue
+		}
+		if got := c.Check.Endpoint; c.Check.Speed && got != want || c.Check.Speed != (words != "") {
+			t.Errorf("%s: %+v", words, got)
+		}
+	}
+}
+
 func TestCheckVariables(t *testing.T) {
 	t.Setenv("CONNEXA_CHECK_LOGIN", "ops1")
 	t.Setenv("CONNEXA_CHECK_ENCRYPTION", "off")
@@ -49,7 +70,10 @@ func TestCheckBadUse(t *testing.T) {
 		{"check 192.0.2.1 --login ops1 --port 0", "port="},
 		{"check 192.0.2.1 --login ops1 --encryption maybe", "--encryption"},
 		{"check 192.0.2.1 --login ops1 --password hunter2", "CONNEXA_PASSWORD"},
-		{"check 192.0.2.1 --login ops1 --speed", "--speed"},
+		{"check 192.0.2.1 --login ops1 --speed-down http://192.0.2.9/", "--speed"},
+		{"check 192.0.2.1 --login ops1 --speed --speed-up http://192.0.2.9/", "--speed-down"},
+		{"check 192.0.2.1 --login ops1 --speed --speed-server http://192.0.2.9/ --speed-down http://192.0.2.9/", "not both"},
+		{"check 192.0.2.1 --login ops1 --speed --speed-down 192.0.2.9", "url="},
 		{"check pptp://ops1:hunter2@192.0.2.1 --login ops1", "address="},
 	} {
 		_, err := Parse(strings.Fields(tt.words), io.Discard)

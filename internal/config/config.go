@@ -66,6 +66,8 @@ type Command struct {
 	Check   *Check
 	Proxy   *Proxy
 	Version *Version
+
+	SpeedServer *SpeedServer
 }
 
 // ErrHelp says that help was asked for and printed.
@@ -81,6 +83,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		Check   Check   `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
 		Proxy   Proxy   `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
 		Version Version `cmd:"" help:"Print the version."`
+
+		SpeedServer SpeedServer `cmd:"" name:"speed-server" help:"Be the far end of speed tests, on any machine with bandwidth."`
 	}
 	helped := false
 	p, err := kong.New(&cli,
@@ -99,6 +103,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		return Command{}, ErrHelp
 	case err != nil && strings.Contains(err.Error(), "unknown flag --pass"):
 		return Command{}, fmt.Errorf("%w: the password comes from CONNEXA_PASSWORD, or you are asked for it", err)
+	case err != nil && strings.Contains(err.Error(), "unknown flag --token"):
+		return Command{}, fmt.Errorf("%w: the token comes from CONNEXA_SPEED_TOKEN", err)
 	case err != nil:
 		return Command{}, fmt.Errorf("%w (connexa --help lists the commands)", err)
 	}
@@ -112,6 +118,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		c.Check, err = &cli.Check, cli.Check.check()
 	case "proxy":
 		c.Proxy, err = &cli.Proxy, cli.Proxy.check()
+	case "speed-server":
+		c.SpeedServer, err = &cli.SpeedServer, cli.SpeedServer.check()
 	case "version":
 		c.Version = &cli.Version
 	default:

@@ -104,9 +104,19 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 		}
 	}}
 	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkPatience, checkPatience
-	probed, err := p.Login(ctx, job)
+	climb := p.Login
+	if c.cfg.Speed {
+		job.Kind, climb = connexa.Speed, p.Speed
+		p.Measure = func(ctx context.Context, s *pptp.Session, _ func(connexa.SpeedLive)) (connexa.Measurement, error) {
+			return c.measure(ctx, s, l)
+		}
+	}
+	probed, err := climb(ctx, job)
 	found := &checked{Address: job.Address, policy: job.Encryption}
 	found.climbed(l.end())
+	if r, ok := found.beyond(probed.Rungs); ok {
+		l.beyond(r, probed.Outcome.Cause)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, errInterrupted

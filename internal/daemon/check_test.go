@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"regexp"
@@ -20,6 +21,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/speed"
 )
 
 // try is one check of one server.
@@ -33,7 +35,8 @@ type try struct {
 func newTry(t *testing.T, faults string) (*try, lab.Node) {
 	t.Helper()
 	wires := gre.NewSwitch()
-	fleet := labtest.Start(t, lab.Config{Nodes: 1, Faults: labtest.Faults(t, faults+"=1"), GRE: wires.Open})
+	fleet := labtest.Start(t, lab.Config{Nodes: 1, Faults: labtest.Faults(t, faults+"=1"), GRE: wires.Open,
+		Sites: map[string]http.Handler{labEndpoint: speed.NewServer(speed.ServerOptions{})}})
 	n := fleet.Nodes()[0]
 	c := &try{}
 	c.checker = &checker{

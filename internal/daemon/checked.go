@@ -21,6 +21,7 @@ type checked struct {
 	Message string          `json:"message"`
 	Steps   []checkedStep   `json:"steps"`
 	Session *checkedSession `json:"session,omitempty"`
+	Speed   *checkedSpeed   `json:"speed,omitempty"`
 
 	code   int
 	policy connexa.EncryptionPolicy
@@ -64,6 +65,9 @@ func (c *checked) here(cause connexa.Cause, message, fix, seen string) {
 // told notes what is true of the server.
 func (c *checked) told(p connexa.Probed, words *i18n.Printer) {
 	c.Reached, c.Cause = p.Outcome.Reached, p.Outcome.Cause
+	if s := p.Detail.Session; s.LocalIP != "" {
+		c.Session = &checkedSession{LocalIP: s.LocalIP, Encryption: s.Encryption, Auth: s.Auth, MTU: s.MTU}
+	}
 	if c.Cause != "" {
 		c.code = ExitFailed
 		c.Message = sentence(causeWords(words, c.Cause, ""))
@@ -77,7 +81,6 @@ func (c *checked) told(p connexa.Probed, words *i18n.Printer) {
 		return
 	}
 	s := p.Detail.Session
-	c.Session = &checkedSession{LocalIP: s.LocalIP, Encryption: s.Encryption, Auth: s.Auth, MTU: s.MTU}
 	c.Message = "All is well: a session came up, and was closed again."
 	c.say("Address", s.LocalIP+", ours inside the tunnel")
 	c.say("Login", s.Auth)
@@ -86,6 +89,10 @@ func (c *checked) told(p connexa.Probed, words *i18n.Printer) {
 		c.said[len(c.said)-1].text += ": whoever sits on the way can read what goes through the tunnel"
 	}
 	c.say("MTU", fmt.Sprintf("%d bytes", s.MTU))
+	c.measured(p.Detail.Speed)
+	if c.Speed != nil && c.Speed.UpMbps == 0 {
+		c.say("Upload", "not measured: "+p.Detail.Evidence)
+	}
 }
 
 // flag is the flag of this command that lets the session come up, at a price.

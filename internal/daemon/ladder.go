@@ -16,10 +16,16 @@ import (
 type ladder struct {
 	out   io.Writer
 	words *i18n.Printer
-	steps chan pptp.Rung
+	steps chan said
 	over  chan struct{}
 	done  chan struct{}
 	rungs []pptp.Rung // of the goroutine that writes, until done
+}
+
+// said is a step, or a line between two.
+type said struct {
+	rung pptp.Rung
+	line string
 }
 
 // mostSteps is more than a climb with both forms of a password has.
@@ -28,16 +34,21 @@ const mostSteps = 64
 func newLadder(out io.Writer, words *i18n.Printer) *ladder {
 	l := &ladder{
 		out: out, words: words,
-		steps: make(chan pptp.Rung, mostSteps), over: make(chan struct{}), done: make(chan struct{}),
+		steps: make(chan said, mostSteps), over: make(chan struct{}), done: make(chan struct{}),
 	}
 	go l.write()
 	return l
 }
 
 // step takes a rung and never waits.
-func (l *ladder) step(r pptp.Rung) {
+func (l *ladder) step(r pptp.Rung) { l.say(said{rung: r}) }
+
+// remark takes a line and never waits.
+func (l *ladder) remark(line string) { l.say(said{line: line}) }
+
+func (l *ladder) say(s said) {
 	select {
-	case l.steps <- r:
+	case l.steps <- s:
 	default:
 	}
 }
@@ -54,15 +65,23 @@ func (l *ladder) write() {
 	defer close(l.done)
 	for {
 		select {
-		case r := <-l.steps:
-			l.add(r)
+		case s := <-l.steps:
+			l.hear(s)
 		case <-l.over:
 			for len(l.steps) > 0 {
-				l.add(<-l.steps)
+				l.hear(<-l.steps)
 			}
 			return
 		}
 	}
+}
+
+func (l *ladder) hear(s said) {
+	if s.line != "" {
+		fmt.Fprintln(l.out, s.line)
+		return
+	}
+	l.add(s.rung)
 }
 
 func (l *ladder) add(r pptp.Rung) {
@@ -84,6 +103,16 @@ func (l *ladder) add(r pptp.Rung) {
 	mark, note := "✓", l.note(r)
 	if !r.OK {
 		mark, note = "✗", causeWords(l.words, connexa.Cause(string(r.Step)+"."+r.Note), "")
+	}
+	fmt.Fprintf(l.out, "  %s %-10s %8.1f ms   %s\n", mark, l.words.T("step."+string(r.Step)), milliseconds(r.At), note)
+}
+
+// beyond writes the step behind the session, at whose end nothing else writes any
+// more.
+func (l *ladder) beyond(r connexa.Rung, cause connexa.Cause) {
+	mark, note := "✓", l.words.Text(r.Note)
+	if !r.OK {
+		mark, note = "✗", causeWords(l.words, cause, "")
 	}
 	fmt.Fprintf(l.out, "  %s %-10s %8.1f ms   %s\n", mark, l.words.T("step."+string(r.Step)), milliseconds(r.At), note)
 }

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// speedTry is a try that measures against what the fleet has inside its tunnels.
+func speedTry(t *testing.T, faults string) *try {
+	t.Helper()
+	c, _ := newTry(t, faults)
+	c.cfg.Speed = true
+	c.cfg.Endpoint = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint}
+	return c
+}
+
+func TestCheckSpeed(t *testing.T) {
+	t.Parallel()
+	c := speedTry(t, "rate:20M/5M")
+	got, code := c.found(t)
+	if code != 0 || got.Reached != connexa.Internet || got.Cause != "" || got.Session == nil || got.Speed == nil {
+		t.Fatalf("exit %d: %+v", code, got)
+	}
+	// Whatever the machine does meanwhile: no more than the line carries, and not a
+	// small part of it.
+	if s := got.Speed; s.DownMbps > 22 || s.DownMbps < 2 || s.UpMbps > 5.5 || s.UpMbps < .5 || s.LatencyMS <= 0 || s.Confidence == "" {
+		t.Errorf("%+v", s)
+	}
+	if last := got.Steps[len(got.Steps)-1]; last.Step != connexa.Internet || !last.OK {
+		t.Errorf("the last step is %+v", last)
+	}
+}
+
+func TestCheckSpeedInWords(t *testing.T) {
+	t.Parallel()
+	c := speedTry(t, "rate:100M")
+	if code := c.run(t.Context()); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	text := c.out.String()
+	for _, want := range []string{"measures against " + labEndpoint, "✓ Internet", "Download", "Mbit/s", "Upload", "Latency", "Exit        " + c.cfg.Address, "Confidence"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
+func TestCheckSpeedNamesTheCause(t *testing.T) {
+	for faults, want := range map[string]struct {
+		reached connexa.Step
+		cause   connexa.Cause
+		session bool
+	}{
+		"endpoint:429": {connexa.IP, "internet.refused", true},
+		"no-dns":       {connexa.IP, "internet.no_dns", true},
+		"no-internet":  {connexa.IP, "internet.no_internet", true},
+		"refuse":       {connexa.Resolve, "tcp.refused", false},
+	} {
+		t.Run(faults, func(t *testing.T) {
+			t.Parallel()
+			c := speedTry(t, faults)
+			got, code := c.found(t)
+			if code != ExitFailed || got.Reached != want.reached || got.Cause != want.cause || got.Speed != nil || (got.Session != nil) != want.session {
+				t.Errorf("exit %d: %+v", code, got)
+			}
+			if last := got.Steps[len(got.Steps)-1]; last.OK {
+				t.Errorf("the last step is %+v", last)
+			}
+		})
+	}
+}
