@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ func (p *Panel) measure(ctx context.Context, s *pptp.Session, live func(connexa.
 	endpoints, err := p.db.SpeedEndpoints(ctx)
 	if err != nil {
 		return connexa.Measurement{}, err
+	}
+	if len(endpoints) == 0 { // it was taken away a moment ago, and the test waits for another
+		return connexa.Measurement{}, &connexa.LocalError{Err: errors.New("no endpoint to measure against")}
 	}
 	uplink, err := p.db.Uplink(ctx)
 	if err != nil {

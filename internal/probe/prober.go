@@ -31,7 +31,8 @@ type Prober struct {
 	Encryption func() connexa.EncryptionPolicy
 
 	// Measure measures through a session, which is Measure's to close. An error of
-	// which the node or the endpoint is the reason has a method Cause. What comes
+	// which the node or the endpoint is the reason has a method Cause; a
+	// *connexa.LocalError says that nothing could be measured from here. What comes
 	// with an error is what was found until then. Speed tests need it.
 	Measure func(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error)
 	// SlowBelow is the least download, in bits a second, that is not slow; nil: 0.

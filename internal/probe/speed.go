@@ -39,6 +39,8 @@ func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	}
 	var gone *pptp.Error
 	switch {
+	case errors.As(err, new(*connexa.LocalError)):
+		return connexa.Probed{}, err
 	case m.Down > 0:
 		p.measured(&probed, m, err)
 	case errors.As(err, &gone) && gone.Step == pptp.StepEncryption:
