@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	biteTime  = 8 * time.Millisecond // what the writer may be held for
+	biteTime  = 5 * time.Millisecond // what the writer may be held for
 	firstBite = 100
 	leastBite = 10
 	mostBite  = 2000
@@ -31,7 +31,7 @@ func (d *DB) bites(ctx context.Context, one func(ctx context.Context, most int) 
 		case took > biteTime:
 			most = max(leastBite, int(float64(most)*max(float64(biteTime)/float64(took), 0.25)))
 		case took < biteTime/2:
-			most = min(mostBite, most*2)
+			most = min(mostBite, most+most/4)
 		}
 		rest := time.NewTimer(max(leastRest, biteRest*took))
 		select {

@@ -1,0 +1,139 @@
+package db
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/db/dbtest"
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// bigFleet is a database with 100,000 nodes and so many probes in each of them
+// since from: 100 when BENCH asks for this very benchmark, which are 10 million
+// rows of history and take minutes to write; else few.
+func bigFleet(b *testing.B, from time.Time) *DB {
+	b.Helper()
+	dir := b.TempDir()
+	d, err := Open(b.Context(), Options{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	pool, err := dbtest.Open(filepath.Join(dir, File))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	if err := dbtest.Fleet(b.Context(), pool, 100_000); err != nil {
+		b.Fatal(err)
+	}
+	probes := 5
+	if os.Getenv("BENCH") != "" {
+		probes = 112 // a tenth of the nodes was never tested
+	}
+	if err := dbtest.Past(b.Context(), pool, from, from.Add(time.Duration(probes)*time.Hour), time.Hour); err != nil {
+		b.Fatal(err)
+	}
+	d.fleetChanged()
+	return d
+}
+
+// BenchmarkPrune writes results while a round rolls up and deletes a history that
+// is too old as a whole, and reports how long they took, beside those of the same
+// writer before. What a round does is the same from its first second to its last,
+// so it is stopped after half a minute.
+func BenchmarkPrune(b *testing.B) {
+	d := bigFleet(b, time.Now().Add(-60*24*time.Hour))
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	checkpoints := make(chan error, 1)
+	go func() { checkpoints <- d.RunCheckpoints(ctx) }()
+	ids, err := d.SelectNodes(ctx, connexa.Selection{All: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := d.StartRun(ctx, connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: ids}}); err != nil {
+		b.Fatal(err)
+	}
+	var jobs []connexa.Job
+	for len(jobs) < 50_000 {
+		more, err := d.Claim(ctx, connexa.Ping, 1000)
+		if err != nil || len(more) == 0 {
+			b.Fatal(len(more), err)
+		}
+		jobs = append(jobs, more...)
+	}
+	// write writes 200 results a second until done, as a run over silent nodes does.
+	write := func(done <-chan struct{}) (took []time.Duration) {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for len(jobs) > 0 {
+			select {
+			case <-done:
+				return took
+			case <-tick.C:
+			}
+			start := time.Now()
+			if _, err := d.Finish(ctx, jobs[0], found(connexa.NoAnswer)); err != nil {
+				b.Error(err)
+				return took
+			}
+			took = append(took, time.Since(start))
+			jobs = jobs[1:]
+		}
+		return took
+	}
+	span := 30 * time.Second
+	if os.Getenv("BENCH") == "" {
+		span = 3 * time.Second
+	}
+	for b.Loop() {
+		alone := make(chan struct{})
+		time.AfterFunc(span/3, func() { close(alone) })
+		before := write(alone)
+		var during []time.Duration
+		for _, part := range []struct { // one after the other, as in a round
+			name string
+			do   func(context.Context) (int64, error)
+		}{
+			{"rolled/s", d.Roll},
+			{"deleted/s", func(ctx context.Context) (int64, error) { return d.pruneProbes(ctx, time.Now().UnixMilli()) }},
+		} {
+			round, end := context.WithTimeout(ctx, span)
+			var rows atomic.Int64
+			var work sync.WaitGroup
+			work.Go(func() {
+				for round.Err() == nil {
+					n, err := part.do(round)
+					rows.Add(n)
+					if err == nil && n == 0 { // that was all
+						return
+					}
+				}
+			})
+			during = append(during, write(round.Done())...)
+			work.Wait()
+			end()
+			b.ReportMetric(float64(rows.Load())/span.Seconds(), part.name)
+		}
+		for name, list := range map[string][]time.Duration{"alone-": before, "": during} {
+			b.ReportMetric(float64(share(list, .99).Microseconds())/1000, name+"p99-ms")
+			b.ReportMetric(float64(slices.Max(list).Microseconds())/1000, name+"max-ms")
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	stop()
+	if err := <-checkpoints; err != nil {
+		b.Error(err)
+	}
+}
