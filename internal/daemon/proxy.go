@@ -185,7 +185,7 @@ func (p *proxy) SaveGateway(_ context.Context, g connexa.Gateway) error {
 			p.howTo()
 		}
 	case g.State == connexa.GatewayOnline && g.Reason.IsZero():
-	case g.Reason.Key == "service.reason.dialing" && old.State == g.State: // only another try
+	case g.Reason.Key == "service.reason.dialing" && g.State == connexa.GatewayReconnecting: // only another try
 	case g.Reason.IsZero():
 	default:
 		p.line(string(g.State), p.why(g))
