@@ -16,9 +16,12 @@ import (
 
 // Lab runs a simulated fleet until ctx is done.
 func Lab(ctx context.Context, cfg config.Lab, out io.Writer) error {
-	faults, err := lab.ParseFaults(cfg.Faults)
-	if err != nil {
-		return err
+	var faults lab.Faults // none: every server is good
+	if cfg.Faults != "" {
+		var err error
+		if faults, err = lab.ParseFaults(cfg.Faults); err != nil {
+			return err
+		}
 	}
 	fleet, err := openFleet(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults})
 	if err != nil {
