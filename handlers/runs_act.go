@@ -36,7 +36,11 @@ func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) {
 		case "discard":
 			h.app.DecideRun(r.Context(), id, false)
 		case "go":
-			err = h.app.ReleaseHeld(r.Context(), id)
+			var again connexa.Run
+			if again, err = h.app.ReleaseHeld(r.Context(), id); err == nil && again.ID != 0 {
+				h.runStarted(w, r, again)
+				return
+			}
 		default:
 			err = connexa.Errorf(connexa.NotFound, "error.not_found")
 		}

@@ -87,15 +87,20 @@ func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
 }
 
 // ReleaseHeld lets logins be tried again where too many were refused in a row,
-// and takes the remark about it from the run.
-func (a *App) ReleaseHeld(ctx context.Context, id int64) error {
+// takes the remark about it from run id, and tries what that run held back: it
+// returns the run that does, or the zero one when nothing was.
+func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 	a.Runner.GoOn()
 	a.audit(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
 	if err := a.Runs.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
-		return fmt.Errorf("run %d: %w", id, err)
+		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)
 	}
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
-	return nil
+	again, err := a.RetryRun(ctx, id, []connexa.Mark{connexa.MarkHeld}, nil)
+	if connexa.CodeOf(err) == connexa.Invalid {
+		return connexa.Run{}, nil // no node of it is held back, or none is left
+	}
+	return again, err
 }
 
 // RetryRun starts a run of the same kind over those nodes of run id whose jobs

@@ -1,0 +1,164 @@
+package browser
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+const (
+	loginAll = `#list header button[name=kind][value=login]`
+	ended    = `[...document.querySelectorAll("main .head .badge")].some(badge => badge.textContent.includes("Done"))`
+	// A server that says nothing is given up after this, at the latest.
+	silence = time.Minute
+)
+
+// needTunnels skips a test that cannot open tunnels here, unless skipping is forbidden.
+func needTunnels(t *testing.T) {
+	t.Helper()
+	need(t)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	if err := gre.SelfTest(ctx, gre.Raw); err != nil {
+		if os.Getenv("CONNEXA_NO_SKIP") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("tunnels need raw sockets: %v", err)
+	}
+}
+
+// group is, as an expression, the button of the group of a run with that title.
+func group(title, selector string) string {
+	return `[...document.querySelectorAll(".groups .group")].find(g => g.querySelector("b").textContent.trim() === ` + js(title) + `)?.querySelector(` + js(selector) + `)`
+}
+
+// pressIn clicks on what the expression names, once it is there.
+func (b *tab) pressIn(expression string) {
+	b.t.Helper()
+	b.wait(`!!` + expression)
+	b.do(chromedp.Evaluate[chromedp.Void](expression + `.click()`))
+}
+
+// Until a session from this machine has passed GRE, servers that stop there may
+// be good, and the machine behind a firewall.
+func TestManyServersThatStopAtGRE(t *testing.T) {
+	t.Parallel()
+	needTunnels(t)
+	p := startPanel(t)
+	p.fleet(24, "gre:silent=1")
+	b := p.openTab(t)
+	b.login()
+	b.see("/nodes")
+	b.live()
+	b.wait(rows("not_tested") + ` === 24`)
+	b.click(loginAll)
+	b.wait(has("#runs-bar", "of 24"))
+	list := b.another()
+	list.see("/nodes")
+	list.live()
+
+	b.see("/runs/1")
+	b.live()
+	b.do(mark)
+	b.waitFor(silence, has(".run-page .banner", "IP protocol 47")+` && `+has("main .head .badge", "Paused"))
+	b.wait(`window.seen && ` + has("#runs-bar", "0 of 24"))
+	// What the results say is not believed yet.
+	list.wait(rows("not_tested") + ` === 24`)
+
+	b.click(`form[action$="/decide/discard"] button`)
+	b.waitFor(silence, `window.seen && `+ended)
+	if got := groups(b); got["Nothing learnt."] != 24 || sum(got) != 24 {
+		t.Errorf("after they were discarded the groups are %v", got)
+	}
+	list.wait(rows("not_tested") + ` === 24 && ![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
+
+	b.click(`.top form[action$="/retry"] button`)
+	b.wait(at("/runs/2"))
+	b.live()
+	b.waitFor(silence, `!!document.querySelector('form[action$="/decide/accept"] button')`)
+	b.click(`form[action$="/decide/accept"] button`)
+	b.waitFor(silence, ended)
+	const cause = "GRE blocked on the way to us."
+	if got := groups(b); got[cause] != 24 || sum(got) != 24 {
+		t.Errorf("after they were accepted the groups are %v", got)
+	}
+	list.wait(rows("tunnel_failed") + ` === 24`)
+	// From the group to its nodes.
+	b.pressIn(group(cause, `a[href^="/nodes?"]`))
+	b.wait(`location.pathname === "/nodes" && ` + rows("tunnel_failed") + ` === 24 && ` + has("#list header", "GRE blocked on the way to us"))
+}
+
+// Refusals in a row at one address hold its other logins back, until somebody
+// says go on.
+func TestLoginsThatAreHeldBack(t *testing.T) {
+	t.Parallel()
+	needTunnels(t)
+	p := startPanel(t)
+	fleet := labtest.Start(t, lab.Config{Nodes: 3, Seed: 3, Faults: labtest.Faults(t, "login-refused:691=1,silent=1,mppe:none=1")})
+	c := p.client()
+	c.add(fleet.Nodes())
+	for _, n := range fleet.Nodes() {
+		if n.Behaviour.Session.Refuse == 0 {
+			continue
+		}
+		for _, login := range []string{"one", "two", "three", "four", "five", "six", "seven", "eight"} {
+			c.post("/nodes", url.Values{"address": {n.Addr.Addr().String()}, "port": {"1723"}, "login": {login}, "password": {"Blue-Kite-7"}, "encryption": {""}})
+		}
+	}
+	b := p.openTab(t)
+	b.login()
+	b.see("/nodes")
+	b.live()
+	b.wait(rows("not_tested") + ` === 11`)
+	b.do(mark)
+	b.click(loginAll)
+	b.wait(rows("login_failed") + ` === 5 && ` + rows("login_ok") + ` === 1 && window.seen`)
+	// The one whose session ran without encryption says so.
+	if n := get[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("no encryption")).length`); n != 1 {
+		t.Errorf("%d rows say that there was no encryption, want 1", n)
+	}
+
+	// The silent server keeps the run going.
+	b.see("/runs/1")
+	b.live()
+	b.wait(has(".run-page .banner", "held back after five refusals"))
+	if got := groups(b); got["Held back."] != 4 {
+		t.Errorf("the groups are %v", got)
+	}
+	b.do(mark)
+	b.click(`.run-page .banner form[action$="/decide/go"] button`)
+	b.wait(`!document.querySelector('.run-page .banner form[action$="/decide/go"]') && window.seen`)
+	b.see("/runs/2")
+	b.wait(ended)
+	const cause = "Wrong login or password."
+	if got := groups(b); got[cause] != 4 || sum(got) != 4 {
+		t.Errorf("after the answer the groups are %v", got)
+	}
+
+	// A run that is over can be answered too: its group has the button.
+	b.see("/nodes?status=login_failed")
+	b.wait(rows("login_failed") + ` === 9`)
+	b.live()
+	b.click(loginAll)
+	b.wait(has("#runs-bar", "of 9"))
+	b.see("/runs/3")
+	b.wait(ended)
+	held := groups(b)["Held back."]
+	if held == 0 {
+		t.Fatalf("the groups of the third run are %v", groups(b))
+	}
+	b.pressIn(group("Held back.", `form[action$="/decide/go"] button`))
+	b.wait(at("/runs/4"))
+	b.wait(ended)
+	if got := groups(b); sum(got) != held {
+		t.Errorf("%d were held back, and the groups of the run that follows are %v", held, got)
+	}
+}
