@@ -1,0 +1,243 @@
+package db
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+func startKind(t *testing.T, d *DB, kind connexa.RunKind, ids ...int64) connexa.Run {
+	t.Helper()
+	run, err := d.StartRun(t.Context(), connexa.NewRun{Kind: kind, Selection: connexa.Selection{IDs: ids}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func claimSpeed(t *testing.T, d *DB, n int) []connexa.Job {
+	t.Helper()
+	jobs, err := d.Claim(t.Context(), connexa.Speed, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
+}
+
+func foundSpeed(f connexa.Fact, m connexa.Mark) connexa.Probed {
+	p := connexa.Probed{Fact: f, Mark: m, Outcome: connexa.Outcome{Kind: connexa.Speed, At: time.Now(), Reached: connexa.IP, Attempts: 1}}
+	switch {
+	case f == connexa.Fast || f == connexa.Slow:
+		p.Outcome.Reached, p.Outcome.DownBits, p.Outcome.UpBits = connexa.Internet, 5_000_000, 1_000_000
+		p.Detail.Speed = &connexa.Measurement{Down: 5_000_000, Up: 1_000_000}
+	case m == connexa.MarkBad:
+		p.Outcome.Cause = "internet.refused"
+	}
+	return p
+}
+
+// A ping+speed run counts each of its nodes once, and a speed test follows as
+// soon as its ping has passed.
+func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
+	d, ids := fleet(t, 4)
+	run := startKind(t, d, connexa.RunPingSpeed, ids...)
+	pings := claim(t, d, 4)
+	finish(t, d, pings[0], connexa.NoAnswer)
+	finish(t, d, pings[1], connexa.Answered)
+	if r := reload(t, d, run); r.Total != 4 || r.Bad != 1 || r.Done() != 1 {
+		t.Fatalf("after two pings: %+v", r.Tally)
+	}
+	// At once, and not when the pings are over.
+	first := claimSpeed(t, d, 9)
+	if len(first) != 1 || first[0].NodeID != pings[1].NodeID || first[0].Password == "" {
+		t.Fatalf("speed jobs %+v", first)
+	}
+	finish(t, d, pings[2], connexa.Answered)
+	finish(t, d, pings[3], connexa.Answered)
+	rest := claimSpeed(t, d, 9)
+	if len(rest) != 2 || rest[0].NodeID != pings[2].NodeID {
+		t.Fatalf("speed jobs %+v", rest)
+	}
+	for i, p := range []connexa.Probed{foundSpeed(connexa.Fast, connexa.MarkGood), foundSpeed(connexa.Slow, connexa.MarkSlow), foundSpeed(connexa.LoggedIn, connexa.MarkBad)} {
+		if r := reload(t, d, run); r.State != connexa.RunRunning || r.Done() != 1+i {
+			t.Fatalf("before test %d: %s, %+v", i, r.State, r.Tally)
+		}
+		if _, err := d.Finish(t.Context(), append(first, rest...)[i], p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := reload(t, d, run); r.State != connexa.RunDone || r.Tally != (connexa.Tally{Total: 4, Good: 1, Slow: 1, Bad: 2}) {
+		t.Errorf("%s, %+v", r.State, r.Tally)
+	}
+	groups, err := d.RunGroups(t.Context(), run.ID, 8)
+	if err != nil || len(groups) != 4 {
+		t.Errorf("groups %+v, %v: a ping that passed is not how its node ended", groups, err)
+	}
+	again, err := d.RunNodes(t.Context(), run.ID, []connexa.Mark{connexa.MarkBad}, nil)
+	if err != nil || len(again) != 2 {
+		t.Errorf("%d nodes to try again, %v; want the one that did not answer and the one that was not measured", len(again), err)
+	}
+	e, err := d.LastSpeed(t.Context(), first[0].NodeID)
+	if err != nil || e.Detail.Speed == nil || e.DownBits != 5_000_000 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// A ping that two runs share follows in the one that wants a speed test, and a
+// speed test that is there already is joined.
+func TestRunsOfSeveralKindsShareTheirJobs(t *testing.T) {
+	d, ids := fleet(t, 1)
+	plain, both, speed := startKind(t, d, connexa.RunPing, ids...), startKind(t, d, connexa.RunPingSpeed, ids...), startKind(t, d, connexa.RunSpeed, ids...)
+	done := finish(t, d, claim(t, d, 9)[0], connexa.Answered)
+	if len(done.Runs) != 2 {
+		t.Errorf("runs %v changed", done.Runs)
+	}
+	if p, b := reload(t, d, plain), reload(t, d, both); p.State != connexa.RunDone || p.Good != 1 || b.State != connexa.RunRunning || b.Done() != 0 {
+		t.Errorf("%+v, %+v", p, b)
+	}
+	jobs := claimSpeed(t, d, 9)
+	if len(jobs) != 1 {
+		t.Fatalf("%d speed tests of one node", len(jobs))
+	}
+	if _, err := d.Finish(t.Context(), jobs[0], foundSpeed(connexa.Fast, connexa.MarkGood)); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []connexa.Run{both, speed} {
+		if r := reload(t, d, r); r.State != connexa.RunDone || r.Good != 1 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestACancelledPingAndSpeedRunCountsTheRestAsVoid(t *testing.T) {
+	d, ids := fleet(t, 3)
+	run := startKind(t, d, connexa.RunPingSpeed, ids...)
+	pings := claim(t, d, 2)
+	finish(t, d, pings[0], connexa.Answered)
+	claimSpeed(t, d, 1)
+	working, err := d.CancelRun(t.Context(), run.ID)
+	if err != nil || len(working) != 2 {
+		t.Errorf("working on %v, %v; want a ping and a speed test", working, err)
+	}
+	if r := reload(t, d, run); r.Tally != (connexa.Tally{Total: 3, Void: 3}) {
+		t.Errorf("%+v", r.Tally)
+	}
+	groups, err := d.RunGroups(t.Context(), run.ID, 8)
+	if err != nil || len(groups) != 1 || groups[0].Count != 3 || groups[0].Mark != connexa.MarkCancelled {
+		t.Errorf("%+v, %v", groups, err)
+	}
+}
+
+// A speed test that follows while its run is paused waits with it.
+func TestASpeedTestOfAPausedRunWaits(t *testing.T) {
+	d, ids := fleet(t, 2)
+	run := startKind(t, d, connexa.RunPingSpeed, ids...)
+	pings := claim(t, d, 2)
+	finish(t, d, pings[0], connexa.Answered)
+	pause(t, d, run)
+	finish(t, d, pings[1], connexa.Answered)
+	if jobs := claimSpeed(t, d, 9); len(jobs) != 0 {
+		t.Errorf("%d speed tests of a paused run", len(jobs))
+	}
+	if err := d.ResumeRun(t.Context(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	if jobs := claimSpeed(t, d, 9); len(jobs) != 2 {
+		t.Errorf("%d speed tests after the pause", len(jobs))
+	}
+}
+
+// Two runs take turns at the speed tests, whichever began to ping first.
+func TestSpeedTestsOfTwoRunsTakeTurns(t *testing.T) {
+	d, ids := fleet(t, 8)
+	first := startKind(t, d, connexa.RunPingSpeed, ids[:4]...)
+	for _, j := range claim(t, d, 4) {
+		finish(t, d, j, connexa.Answered)
+	}
+	startKind(t, d, connexa.RunPingSpeed, ids[4:]...)
+	for _, j := range claim(t, d, 4) {
+		finish(t, d, j, connexa.Answered)
+	}
+	of := map[int64]bool{}
+	for _, id := range ids[:4] {
+		of[id] = true
+	}
+	n := 0
+	for _, j := range claimSpeed(t, d, 4) {
+		if of[j.NodeID] {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("of the first four tests %d are of run %d", n, first.ID)
+	}
+}
+
+func TestWhatSpeedTestsCostOutlivesThePanel(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 11, 30, 22, 59, 0, 0, time.UTC)
+	reopen := func() *DB {
+		d, err := Open(t.Context(), Options{Dir: dir, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := reopen()
+	spend := func(bytes int64) {
+		t.Helper()
+		if err := d.SpendSpeed(context.Background(), bytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(hour, month int64) {
+		t.Helper()
+		if got, err := d.SpeedSpent(t.Context()); err != nil || got != (connexa.SpeedSpent{Hour: hour, Month: month}) {
+			t.Errorf("%s: %+v, %v; want %d and %d", now, got, err, hour, month)
+		}
+	}
+	spend(30)
+	spend(12)
+	is(42, 42)
+	closeNow(t, d)
+	d = reopen()
+	defer func() { closeNow(t, d) }()
+	is(42, 42)
+	now = now.Add(2 * time.Minute)
+	spend(8)
+	is(8, 50)
+	now = now.Add(2 * time.Hour) // December
+	is(0, 0)
+}
+
+func TestTheTokenOfAnEndpointIsSealed(t *testing.T) {
+	dir := t.TempDir()
+	d, err := Open(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "https://speed.example.net", Token: "blue-kite-seven"}, {Kind: connexa.EndpointCloudflare}}
+	if err := d.ChangeSpeedEndpoints(t.Context(), func([]connexa.Endpoint) ([]connexa.Endpoint, error) { return want, nil }); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.SpeedEndpoints(t.Context())
+	if err != nil || len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("%+v, %v", got, err)
+	}
+	refused := connexa.Errorf(connexa.Invalid, "speed.endpoints.many", 1)
+	if err := d.ChangeSpeedEndpoints(t.Context(), func([]connexa.Endpoint) ([]connexa.Endpoint, error) { return nil, refused }); connexa.CodeOf(err) != connexa.Invalid {
+		t.Error(err)
+	}
+	if got, err := d.SpeedEndpoints(t.Context()); err != nil || len(got) != 2 {
+		t.Errorf("a refused change was kept: %+v, %v", got, err)
+	}
+	closeNow(t, d)
+	text, err := os.ReadFile(dir + "/" + File)
+	if err != nil || bytes.Contains(text, []byte("blue-kite-seven")) {
+		t.Errorf("the token stands in the file, %v", err)
+	}
+}

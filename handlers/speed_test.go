@@ -1,0 +1,216 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// startMeasuring starts a panel that can start speed tests, and runs none.
+func startMeasuring(t *testing.T) (*panel, *browser) {
+	t.Helper()
+	p := startPanel(t)
+	p.app.Runner = restful{}
+	p.app.Kinds = []connexa.RunKind{connexa.RunPing, connexa.RunSpeed, connexa.RunPingSpeed}
+	return p, p.browser().login()
+}
+
+// hiddenOf are the hidden fields of the form that posts to action.
+func (a answer) hiddenOf(action string) url.Values {
+	_, form, _ := strings.Cut(a.body, `action="`+action+`"`)
+	form, _, _ = strings.Cut(form, "</form>")
+	v := url.Values{}
+	for _, m := range regexp.MustCompile(`type="hidden" name="([^"]*)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
+		v.Add(m[1], html.UnescapeString(m[2]))
+	}
+	return v
+}
+
+func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
+	p, b := startMeasuring(t)
+	b.addNodes("192.0.2.1", "192.0.2.2", "198.51.100.1")
+
+	// To a browser as a page, to htmx as a dialog, and with the run in both.
+	asked := b.post("/runs", "kind", "speed", "all", "1", "q", "192.0.2").is(t, http.StatusOK).says(t, "<html").says(t, "What to measure against")
+	for _, told := range []string{"It costs you the traffic of that machine", "Cloudflare sees the addresses of your nodes", "The owner sees the addresses", "pays for the traffic"} {
+		asked.says(t, told)
+	}
+	b.asHTMX("button").post("/runs", "kind", "speed", "id", "1").is(t, http.StatusOK).saysNot(t, "<html").says(t, "<dialog").says(t, "#dialog")
+
+	// What is wrong with the answer is said, and the run is not lost.
+	form := asked.hiddenOf("/speed/endpoints")
+	form.Set("endpoint_url", "speed.example.net")
+	bad := b.do(http.MethodPost, "/speed/endpoints", form).is(t, http.StatusUnprocessableEntity).says(t, "Enter a whole address").says(t, `value="speed.example.net"`)
+	form = bad.hiddenOf("/speed/endpoints")
+	if form.Get("kind") != "speed" || form.Get("q") != "192.0.2" {
+		t.Fatalf("the run is lost: %v", form)
+	}
+
+	// A good one goes on with the run, which says what it costs first.
+	form.Set("endpoint_url", "https://speed.example.net")
+	form.Set("endpoint_token", "blue-kite-7")
+	cost := b.do(http.MethodPost, "/speed/endpoints", form).is(t, http.StatusOK).says(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").says(t, "20 GB left")
+	cost.saysNot(t, "blue-kite-7")
+	runs, err := p.db.Runs(t.Context(), 0, 10)
+	if err != nil || len(runs) != 0 {
+		t.Fatalf("%d runs began before anybody agreed, %v", len(runs), err)
+	}
+	b.do(http.MethodPost, "/runs", cost.hiddenOf("/runs")).leadsTo(t, "/runs/1")
+	run, err := p.db.Run(t.Context(), 1)
+	if err != nil || run.Kind != connexa.RunSpeed || run.Total != 2 {
+		t.Errorf("%+v, %v", run, err)
+	}
+
+	// One node is not worth a question.
+	b.asHTMX("button").post("/runs", "kind", "speed", "id", "3").is(t, http.StatusOK).says(t, "toast").saysNot(t, "<dialog")
+	if got := p.acts(); !strings.HasPrefix(got, "admin:run_started admin:run_started admin:settings_changed ") {
+		t.Errorf("audit: %s", got)
+	}
+}
+
+func TestABigRunSaysWhatItCostsOfTheBudget(t *testing.T) {
+	p, b := startMeasuring(t)
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	b.post("/speed/endpoints", "endpoint_kind", "cloudflare").leadsTo(t, "/settings#endpoints")
+	if err := p.db.SpendSpeed(t.Context(), 19_950_000_000); err != nil {
+		t.Fatal(err)
+	}
+	b.asHTMX("button").post("/runs", "kind", "ping+speed", "all", "1").is(t, http.StatusOK).
+		says(t, "Ping 2 nodes").says(t, "50 MB left").says(t, "the rest waits and goes on by itself")
+	b.get("/settings").says(t, "20 GB of 20 GB")
+}
+
+func TestSpeedSettings(t *testing.T) {
+	p, b := startMeasuring(t)
+	good := []string{"speed_mode", "full", "speed_at_once", "3", "speed_quick_mb", "10", "speed_full_mb", "100", "speed_slow_kbit", "2000", "speed_hour_gb", "5", "speed_month_gb", "50"}
+	b.post("/settings/speed", append(good, "speed_at_once", "99")[2:]...).is(t, http.StatusUnprocessableEntity).says(t, "Choose quick or full.")
+	bad := append([]string{}, good...)
+	bad[3] = "many"
+	b.post("/settings/speed", bad...).is(t, http.StatusUnprocessableEntity).says(t, `value="many"`).says(t, "from 1 to 50").says(t, `name="concurrency" type="text" value="256"`)
+	b.post("/settings/speed", good...).leadsTo(t, "/settings#speed")
+	s, err := p.db.Settings(t.Context())
+	want := connexa.SpeedSettings{Mode: connexa.SpeedFull, AtOnce: 3, QuickMB: 10, FullMB: 100, SlowKbit: 2000, HourGB: 5, MonthGB: 50}
+	if err != nil || s.Speed != want {
+		t.Errorf("%+v, %v", s.Speed, err)
+	}
+	// The other form of the page leaves them alone.
+	b.post("/settings", "concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30",
+		"history_hour_days", "60", "history_day_days", "400", "encryption", "required").leadsTo(t, "/settings")
+	if s, err := p.db.Settings(t.Context()); err != nil || s.Speed != want || s.Concurrency != 12 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestEndpointsAreListedOrderedAndTried(t *testing.T) {
+	p, b := startMeasuring(t)
+	b.post("/speed/endpoints", "endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081", "endpoint_token", "blue-kite-7").leadsTo(t, "/settings#endpoints")
+	b.post("/speed/endpoints", "endpoint_kind", "urls", "endpoint_url", "https://files.example.net/big", "endpoint_up_url", "https://files.example.net/up").leadsTo(t, "/settings#endpoints")
+	list := func() string {
+		endpoints, err := p.db.SpeedEndpoints(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range endpoints {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, " ")
+	}
+	if got := list(); got != "192.0.2.8:8081 files.example.net" {
+		t.Errorf("endpoints: %s", got)
+	}
+	b.get("/settings").says(t, "192.0.2.8:8081").says(t, "files.example.net").saysNot(t, "blue-kite-7")
+	urls := []string{"endpoint_kind", "urls", "endpoint_url", "https://files.example.net/big", "endpoint_up_url", "https://files.example.net/up"}
+	b.post("/speed/endpoints/first", urls...).leadsTo(t, "/settings#endpoints")
+	if got := list(); got != "files.example.net 192.0.2.8:8081" {
+		t.Errorf("endpoints: %s", got)
+	}
+	b.post("/speed/endpoints/remove", urls...).leadsTo(t, "/settings#endpoints")
+	b.post("/speed/endpoints/remove", urls...).is(t, http.StatusNotFound)
+	if got := list(); got != "192.0.2.8:8081" {
+		t.Errorf("endpoints: %s", got)
+	}
+
+	// A look at one that is stored goes with its token, and says what it found.
+	var asked connexa.Endpoint
+	var fails error
+	p.app.Try = func(_ context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+		asked = e
+		return connexa.Measurement{Endpoint: e.Name(), Latency: 12 * time.Millisecond}, fails
+	}
+	own := []string{"endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081"}
+	b.asHTMX("button").post("/speed/endpoints/test", own...).is(t, http.StatusOK).says(t, "192.0.2.8:8081 answers in 12")
+	if asked.Token.Reveal() != "blue-kite-7" {
+		t.Error("it was asked without its token")
+	}
+	fails = refused{}
+	b.asHTMX("button").post("/speed/endpoints/test", own...).is(t, http.StatusOK).says(t, "the speed endpoint refuses").says(t, "status 429")
+	fails = errors.New("out of order")
+	b.asHTMX("button").post("/speed/endpoints/test", own...).is(t, http.StatusOK).says(t, "out of order")
+	b.asHTMX("button").post("/speed/endpoints/test", "endpoint_kind", "own", "endpoint_url", "").is(t, http.StatusUnprocessableEntity).says(t, "Enter the address.")
+}
+
+type refused struct{}
+
+func (refused) Error() string        { return "status 429" }
+func (refused) Cause() connexa.Cause { return "internet.refused" }
+
+func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
+	p, b := startMeasuring(t)
+	b.addNodes("192.0.2.1")
+	if _, err := p.db.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunSpeed, Selection: connexa.Selection{All: true}}); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := p.db.Claim(t.Context(), connexa.Speed, 1)
+	if err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	box, done := p.h.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.NodeChanged })
+	defer done()
+	for i := range 100 { // within a moment: one is told of
+		p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: int64(i) * 1e6})
+	}
+	if list := box.Take(); len(list) != 1 {
+		t.Errorf("%d events", len(list))
+	}
+	b.get("/nodes").says(t, "↓ 99.0").says(t, "Mbit/s")
+	b.get("/nodes/1").says(t, "↓ 99.0")
+	p.app.NoteSpeed(1, connexa.SpeedLive{})
+
+	at := p.clock.now()
+	_, err = p.db.Finish(t.Context(), jobs[0], connexa.Probed{
+		Fact: connexa.Fast, Mark: connexa.MarkGood,
+		Outcome: connexa.Outcome{Kind: connexa.Speed, At: at, Reached: connexa.Internet, Attempts: 1, DownBits: 43_100_000, UpBits: 12_000_000},
+		Detail: connexa.Detail{Speed: &connexa.Measurement{
+			Endpoint: "speed.example.net", ExitIP: "203.0.113.7", Mode: connexa.SpeedQuick, Down: 43_100_000, Up: 12_000_000, DownBytes: 25e6, UpBytes: 8e6,
+			Latency: 20 * time.Millisecond, Jitter: 2 * time.Millisecond, LoadedDown: 45 * time.Millisecond, Grade: "B", Confidence: connexa.ConfidenceMedium, Spread: 0.2, Limited: true,
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := b.get("/nodes/1").saysNot(t, "↓ 99.0")
+	for _, told := range []string{"43.1", "12.0", "203.0.113.7", "speed.example.net · Quick", "grade B", "medium", "Limited by this panel", "jitter 2", "25 MB down, 8 MB up"} {
+		page.says(t, told)
+	}
+	b.get("/nodes").says(t, "43.1")
+}
+
+func TestAnImportSaysWhatItsSpeedTestCosts(t *testing.T) {
+	p, b := startMeasuring(t)
+	p.startImports()
+	page := importPath(1)
+	b.upload(part{"file", "fleet.csv", "address,login,password\n192.0.2.1,ops,Blue-Kite-7\n192.0.2.2,ops,Blue-Kite-7\n"}).leadsTo(t, page)
+	p.until(1, connexa.ImportReady)
+	b.get(page).says(t, "waits until there is something to measure against")
+	b.post("/speed/endpoints", "endpoint_kind", "cloudflare").leadsTo(t, "/settings#endpoints")
+	b.get(page).says(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").says(t, `value="ping+speed"`)
+}
