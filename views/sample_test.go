@@ -90,6 +90,8 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"nodes-none":   NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
 		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
 		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
+		"dashboard":    DashboardPage(at(NavDashboard, p.T("dash.title")), sampleDashboard()),
+		"dash-empty":   DashboardPage(at(NavDashboard, p.T("dash.title")), Dashboard{}),
 		"node-bad":     NodePage(at(NavNodes, "203.0.113.77"), node),
 		"node-good":    NodePage(at(NavNodes, "203.0.113.77"), good),
 		"node-login":   NodePage(at(NavNodes, "203.0.113.77"), loggedIn),
@@ -139,6 +141,15 @@ func sampleRows() []NodeRow {
 	rows[5].Port = 11723
 	for i := int64(12); i < 24; i++ {
 		rows = append(rows, row(i, connexa.PingOK, fmt.Sprintf("192.0.2.%d", 100+i), "ops1", "Phoenix", "AZ", "US", "Example Cable", probe(time.Hour, connexa.Control, "", 90+int(i), 0)))
+	}
+	for i := range rows {
+		for n := range connexa.MaxSpark - 2*i {
+			p := connexa.SparkPoint{Latency: time.Duration(20+30*i+n*7%11) * time.Millisecond}
+			if n%9 == i {
+				p = connexa.SparkPoint{Failed: true}
+			}
+			rows[i].Spark = append(rows[i].Spark, p)
+		}
 	}
 	return rows
 }
@@ -226,4 +237,37 @@ func sampleRun() Run {
 			group(connexa.MarkBad, connexa.Resolve, "tcp.brand_new_cause", 16), group(connexa.MarkDeleted, connexa.NoStep, "", 4), group(connexa.MarkGood, connexa.Control, "", 301),
 		},
 	}
+}
+
+func sampleDashboard() Dashboard {
+	v := Dashboard{
+		Facets: connexa.Facets{
+			Total: 4688, Suspect: 23,
+			Statuses: map[connexa.Status]int{
+				connexa.SpeedOK: 2914, connexa.LoginOK: 402, connexa.SpeedSlow: 188, connexa.LoginFailed: 311, connexa.TunnelFailed: 164, connexa.PingFailed: 527,
+				connexa.PingOK: 23, connexa.NotTested: 159,
+			},
+			Causes: []connexa.Facet{{Value: "auth.691", Count: 311}, {Value: "tcp.timeout", Count: 302}, {Value: "gre.no_inbound", Count: 164}},
+		},
+		Uplink: connexa.Uplink{At: now, Found: connexa.Measurement{Down: 412_000_000, Up: 187_000_000}},
+	}
+	for i, code := range []string{"US", "DE", "-", "FR", "NL", "CA", "RU", "PL", "BR"} {
+		v.Facets.Countries = append(v.Facets.Countries, connexa.Facet{Value: code, Count: 1600 / (i + 1)})
+	}
+	for i, from := range []int64{0, 1e6, 10e6, 100e6} {
+		c := connexa.SpeedClass{From: from, To: max(from, 1e5) * 10, Count: []int{12, 400, 2600, 90}[i]}
+		if i == 3 {
+			c.To = 0
+		}
+		v.Fleet.Speeds = append(v.Fleet.Speeds, c)
+	}
+	for i := range 90 {
+		v.Fleet.Days = append(v.Fleet.Days, connexa.FleetDay{At: now.AddDate(0, 0, i-90), Total: 4000 + 7*i, Validated: 2900 + 6*i})
+	}
+	n := sampleNode().Node
+	n.Last.DownBits = 640_000
+	v.Fleet.Slowest = []connexa.Node{n, n}
+	v.Fleet.Flapping = []connexa.Flapper{{Node: n, Turns: 14}, {Node: n, Turns: 3}}
+	v.Runs = []connexa.Run{sampleRun().Run}
+	return v
 }
