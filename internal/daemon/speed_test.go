@@ -96,7 +96,7 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 
 	ledger := openLedger(t, dir)
 	measured := `SELECT count(*) FROM history WHERE kind = 'speed'`
-	ledger.until("half of the speed tests", time.Minute, func() bool { return ledger.count(measured) >= 150 })
+	ledger.until("half of the speed tests", 4*time.Minute, func() bool { return ledger.count(measured) >= 150 })
 	known := ledger.history()
 	c.kill()
 	after := ledger.history()
@@ -107,7 +107,7 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 	}
 	c = startChild(t, dir)
 	defer c.kill()
-	ledger.until("the end of the run", 3*time.Minute, ledger.settled)
+	ledger.until("the end of the run", 8*time.Minute, ledger.settled)
 
 	nodes := fleet.Nodes()
 	if n := ledger.count(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {

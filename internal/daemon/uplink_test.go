@@ -1,0 +1,121 @@
+package daemon
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/speed"
+)
+
+// idlePanel is a panel that does nothing yet, with an endpoint.
+func idlePanel(t *testing.T, endpoint string) *Panel {
+	t.Helper()
+	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminPassword: adminPassword}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.listener.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := p.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	err = p.db.ChangeSpeedEndpoints(t.Context(), func([]connexa.Endpoint) ([]connexa.Endpoint, error) {
+		if endpoint == "" {
+			return nil, nil
+		}
+		return []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: endpoint}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
+		s.Speed.FullMB = 1
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.settings.load(t.Context(), p.db); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// look lets the panel look at its uplink, and says what it knows then.
+func (p *Panel) look(t *testing.T) connexa.Uplink {
+	t.Helper()
+	if err := p.lookAtUplink(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u, err := p.db.Uplink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
+	far := httptest.NewServer(speed.NewServer(speed.ServerOptions{}))
+	defer far.Close()
+	p := idlePanel(t, far.URL)
+	p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: 1e6})
+	if u := p.look(t); !u.At.IsZero() {
+		t.Errorf("measured beside a test that is running: %+v", u)
+	}
+	p.app.NoteSpeed(1, connexa.SpeedLive{})
+	first := p.look(t)
+	if first.Found.Down == 0 || first.Found.Up == 0 || !first.Problem.IsZero() || time.Since(first.At) > time.Minute {
+		t.Errorf("%+v", first)
+	}
+	spent, err := p.db.SpeedSpent(t.Context())
+	if err != nil || spent.Hour < 2_000_000 {
+		t.Errorf("%+v, %v: it is paid for like any other", spent, err)
+	}
+	if again := p.look(t); !again.At.Equal(first.At) {
+		t.Error("measured again on the same day")
+	}
+	// A day later, when the far end refuses, the old figure is still the best.
+	far.Config.Handler = http.NotFoundHandler()
+	first.At = first.At.Add(-25 * time.Hour)
+	if err := p.db.SetUplink(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if u := p.look(t); u.Found.Down != first.Found.Down || u.Problem.IsZero() || time.Since(u.At) > time.Minute {
+		t.Errorf("%+v", u)
+	}
+}
+
+func TestWithoutAnEndpointNothingIsMeasured(t *testing.T) {
+	p := idlePanel(t, "")
+	if u := p.look(t); !u.At.IsZero() {
+		t.Errorf("%+v", u)
+	}
+	why, err := p.app.SpeedHold(t.Context(), 0)
+	if err != nil || why.Key != "run.notice.speed.endpoint" {
+		t.Errorf("%s, %v", why, err)
+	}
+}
+
+func TestASpentBudgetHoldsSpeedTests(t *testing.T) {
+	p := idlePanel(t, "http://speed.lab.test")
+	if why, err := p.app.SpeedHold(t.Context(), 0); err != nil || !why.IsZero() {
+		t.Errorf("%s, %v", why, err)
+	}
+	p.spend(20e9)
+	why, err := p.app.SpeedHold(t.Context(), 0)
+	if err != nil || why.Key != "run.notice.speed.budget" || len(why.Args) != 1 {
+		t.Fatalf("%s, %v", why, err)
+	}
+	if until, ok := why.Args[0].(time.Time); !ok || until.Minute() != 0 || until.Before(time.Now()) || time.Until(until) > time.Hour {
+		t.Errorf("until %v", why.Args[0])
+	}
+}
