@@ -91,11 +91,11 @@ func report(b *testing.B, name string, took []time.Duration) {
 }
 
 // BenchmarkDashboard asks for the dashboard of 100,000 nodes: when nothing
-// changes, and while results are written all the time. With BENCH set they have
+// changes, and while results are written all the time. With LARGE set they have
 // 10 million rows of history.
 func BenchmarkDashboard(b *testing.B) {
 	probes := 5
-	if os.Getenv("BENCH") != "" {
+	if os.Getenv("LARGE") != "" {
 		probes = 112
 	}
 	p := startPanel(b)
