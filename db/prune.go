@@ -81,6 +81,7 @@ func (d *DB) Prune(ctx context.Context, keep connexa.Keep) (total int64, err err
 		{"runs", func(ctx context.Context) (int64, error) {
 			return d.deleted(ctx, `DELETE FROM runs WHERE finished_at < ? AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE run_id = runs.id)`, ended)
 		}},
+		{"traffic", func(ctx context.Context) (int64, error) { return d.pruneTraffic(ctx, keep) }},
 		{"fleet", func(ctx context.Context) (int64, error) {
 			return d.deleted(ctx, `DELETE FROM fleet_days WHERE at < ?`, before(keep.Days))
 		}},

@@ -121,6 +121,8 @@ func TestChecksKnowTheNouns(t *testing.T) {
 			connexa.ImportDone, connexa.ImportCancelled, connexa.ImportFailed,
 		})},
 		{"imports", "choice", texts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})},
+		{"gateways", "state", texts(connexa.GatewayStates())},
+		{"traffic", "span", texts(connexa.TrafficSpans())},
 		{"import_lines", "class", texts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {
 		got := checkList(t, d, tt.table, tt.column)

@@ -37,6 +37,10 @@ func settingFields(s *connexa.Settings) []settingField {
 		number("speed_slow_kbit", &s.Speed.SlowKbit),
 		number("speed_hour_gb", &s.Speed.HourGB),
 		number("speed_month_gb", &s.Speed.MonthGB),
+		plainText("service_listen", &s.Service.Listen),
+		number("service_first_port", &s.Service.FirstPort),
+		number("service_last_port", &s.Service.LastPort),
+		plainText("service_clients", &s.Service.Clients),
 		moment("key_confirmed", &s.KeyConfirmed),
 		moment("gre_passed", &s.GREPassed),
 	}
@@ -56,6 +60,14 @@ func number(name string, at *int) settingField {
 			*at, err = strconv.Atoi(v)
 			return err
 		},
+	}
+}
+
+func plainText(name string, at *string) settingField {
+	return settingField{
+		name: name,
+		get:  func() string { return *at },
+		set:  func(v string) error { *at = v; return nil },
 	}
 }
 

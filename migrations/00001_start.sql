@@ -268,6 +268,43 @@ CREATE TABLE fleet_days (
     validated INTEGER NOT NULL
 ) STRICT;
 
+-- The gateway of a node: what is wanted, and what was seen last. It says nothing about the node.
+CREATE TABLE gateways (
+    node_id    INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    wanted     INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1)),
+    port       INTEGER NOT NULL UNIQUE CHECK (port BETWEEN 1 AND 65535), -- of its proxy; the node keeps it for good
+    user       TEXT    NOT NULL, -- of the credential that was made for it
+    secret     BLOB    NOT NULL, -- sealed
+    private    INTEGER NOT NULL DEFAULT 0 CHECK (private IN (0, 1)), -- which destinations are let through
+    mail       INTEGER NOT NULL DEFAULT 0 CHECK (mail IN (0, 1)),
+    state      TEXT    NOT NULL DEFAULT 'off' CHECK (state IN ('off','starting','online','reconnecting','failed')),
+    since      INTEGER NOT NULL DEFAULT 0,
+    reason     TEXT    NOT NULL DEFAULT '{}', -- JSON of a text
+    cause      TEXT    NOT NULL DEFAULT '',
+    failures   INTEGER NOT NULL DEFAULT 0,
+    retry_at   INTEGER NOT NULL DEFAULT 0,
+    up_at      INTEGER NOT NULL DEFAULT 0,
+    seen_at    INTEGER NOT NULL DEFAULT 0, -- when its session was last seen up
+    local_ip   TEXT    NOT NULL DEFAULT '',
+    exit_ip    TEXT    NOT NULL DEFAULT '',
+    latency    INTEGER NOT NULL DEFAULT 0,
+    bytes_up   INTEGER NOT NULL DEFAULT 0,
+    bytes_down INTEGER NOT NULL DEFAULT 0,
+    open       INTEGER NOT NULL DEFAULT 0 -- connections at the last sample
+) STRICT;
+CREATE INDEX gateways_wanted ON gateways (node_id) WHERE wanted = 1;
+
+-- What gateways moved, by spans that begin at a time: ten seconds, an hour, a day.
+CREATE TABLE traffic (
+    node_id INTEGER NOT NULL REFERENCES gateways (node_id) ON DELETE CASCADE,
+    span    TEXT    NOT NULL CHECK (span IN ('sample','hour','day')),
+    at      INTEGER NOT NULL,
+    up      INTEGER NOT NULL,
+    down    INTEGER NOT NULL,
+    PRIMARY KEY (node_id, span, at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX traffic_age ON traffic (span, at);
+
 CREATE TABLE imports (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     state      TEXT    NOT NULL CHECK (state IN ('reading','mapping','ready','importing','done','cancelled','failed')),
@@ -333,6 +370,8 @@ CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE serve
 -- +goose Down
 DROP TABLE import_lines;
 DROP TABLE import_chunks;
+DROP TABLE traffic;
+DROP TABLE gateways;
 DROP TABLE fleet_days;
 DROP TABLE sparks;
 DROP TABLE history_gone;

@@ -22,6 +22,32 @@ CREATE TABLE fleet_days (
     validated INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE gateways (
+    node_id    INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    wanted     INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1)),
+    port       INTEGER NOT NULL UNIQUE CHECK (port BETWEEN 1 AND 65535), -- of its proxy; the node keeps it for good
+    user       TEXT    NOT NULL, -- of the credential that was made for it
+    secret     BLOB    NOT NULL, -- sealed
+    private    INTEGER NOT NULL DEFAULT 0 CHECK (private IN (0, 1)), -- which destinations are let through
+    mail       INTEGER NOT NULL DEFAULT 0 CHECK (mail IN (0, 1)),
+    state      TEXT    NOT NULL DEFAULT 'off' CHECK (state IN ('off','starting','online','reconnecting','failed')),
+    since      INTEGER NOT NULL DEFAULT 0,
+    reason     TEXT    NOT NULL DEFAULT '{}', -- JSON of a text
+    cause      TEXT    NOT NULL DEFAULT '',
+    failures   INTEGER NOT NULL DEFAULT 0,
+    retry_at   INTEGER NOT NULL DEFAULT 0,
+    up_at      INTEGER NOT NULL DEFAULT 0,
+    seen_at    INTEGER NOT NULL DEFAULT 0, -- when its session was last seen up
+    local_ip   TEXT    NOT NULL DEFAULT '',
+    exit_ip    TEXT    NOT NULL DEFAULT '',
+    latency    INTEGER NOT NULL DEFAULT 0,
+    bytes_up   INTEGER NOT NULL DEFAULT 0,
+    bytes_down INTEGER NOT NULL DEFAULT 0,
+    open       INTEGER NOT NULL DEFAULT 0 -- connections at the last sample
+) STRICT;
+
+CREATE INDEX gateways_wanted ON gateways (node_id) WHERE wanted = 1;
+
 CREATE TABLE history (
     id       INTEGER PRIMARY KEY,
     node_id  INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
@@ -313,6 +339,17 @@ CREATE TABLE speed_spent (
     hour  INTEGER PRIMARY KEY,
     bytes INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE traffic (
+    node_id INTEGER NOT NULL REFERENCES gateways (node_id) ON DELETE CASCADE,
+    span    TEXT    NOT NULL CHECK (span IN ('sample','hour','day')),
+    at      INTEGER NOT NULL,
+    up      INTEGER NOT NULL,
+    down    INTEGER NOT NULL,
+    PRIMARY KEY (node_id, span, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX traffic_age ON traffic (span, at);
 
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY,

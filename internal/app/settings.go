@@ -18,10 +18,10 @@ func (a *App) CurrentSettings(ctx context.Context) (connexa.Settings, error) {
 
 // ChangeSettings puts fresh in place of the settings, or says with FieldErrors
 // what is out of bounds. Whether the key was confirmed and whether GRE works are
-// not settings that a form can change, and speed tests have a form of their own.
+// not settings that a form can change, and speed tests and services have forms of their own.
 func (a *App) ChangeSettings(ctx context.Context, fresh connexa.Settings) error {
 	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
-		fresh.KeyConfirmed, fresh.GREPassed, fresh.Speed = s.KeyConfirmed, s.GREPassed, s.Speed
+		fresh.KeyConfirmed, fresh.GREPassed, fresh.Speed, fresh.Service = s.KeyConfirmed, s.GREPassed, s.Speed, s.Service
 		if err := fresh.Check(); err != nil {
 			return err
 		}

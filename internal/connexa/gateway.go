@@ -65,3 +65,83 @@ type Traffic struct {
 	Up, Down uint64 // bytes
 	Open     int    // connections as they stand
 }
+
+// ServiceSettings are what an admin may turn about services.
+type ServiceSettings struct {
+	Listen    string // address on which the proxies listen
+	FirstPort int    // of the range from which each node takes one, for good
+	LastPort  int
+	Clients   string // address that clients are told; empty: that of Listen
+}
+
+// DefaultServiceSettings are those of a new panel: nobody but this machine
+// reaches the proxies.
+func DefaultServiceSettings() ServiceSettings {
+	return ServiceSettings{Listen: "127.0.0.1", FirstPort: 20000, LastPort: 29999}
+}
+
+func (s ServiceSettings) check(errs FieldErrors) {
+	if a, err := netip.ParseAddr(s.Listen); err != nil || a.Zone() != "" {
+		errs.Add("service_listen", "field.service.listen")
+	}
+	for _, p := range []struct {
+		name string
+		port int
+	}{{"service_first_port", s.FirstPort}, {"service_last_port", s.LastPort}} {
+		if p.port < 1024 || p.port > 65535 {
+			errs.Add(p.name, "field.bounds", 1024, 65535)
+		}
+	}
+	if s.FirstPort > s.LastPort {
+		errs.Add("service_last_port", "field.bounds", s.FirstPort, 65535)
+	}
+	if s.Clients != "" {
+		if _, err := ParseAddress(s.Clients); err != nil {
+			errs["service_clients"] = err.Text
+		}
+	}
+}
+
+// ForClients is the address that clients are told, and whether other machines
+// can reach it at all.
+func (s ServiceSettings) ForClients() (address string, elsewhere bool) {
+	a, err := netip.ParseAddr(s.Listen)
+	elsewhere = err == nil && !a.IsLoopback()
+	switch {
+	case s.Clients != "":
+		return s.Clients, elsewhere
+	default:
+		return s.Listen, elsewhere
+	}
+}
+
+// ServiceRow is a gateway as a list shows it.
+type ServiceRow struct {
+	Gateway
+	Wanted   bool
+	Listen   netip.AddrPort
+	User     string
+	Private  bool
+	Mail     bool
+	Up, Down uint64 // bytes, in all
+	Open     int    // connections
+}
+
+// TrafficSpan is what one row of the traffic of a gateway sums up.
+type TrafficSpan string
+
+// The spans.
+const (
+	TrafficSample TrafficSpan = "sample" // ten seconds
+	TrafficHour   TrafficSpan = "hour"
+	TrafficDay    TrafficSpan = "day"
+)
+
+// TrafficSpans lists every span.
+func TrafficSpans() []TrafficSpan { return []TrafficSpan{TrafficSample, TrafficHour, TrafficDay} }
+
+// TrafficPoint is what a gateway moved in a span that began at At.
+type TrafficPoint struct {
+	At       time.Time
+	Up, Down uint64 // bytes
+}

@@ -17,6 +17,7 @@ type Settings struct {
 	HistoryHourDays int // how long the sums over an hour are kept, 1 to 730
 	HistoryDayDays  int // how long the sums over a day are kept, 1 to 3650
 	Speed           SpeedSettings
+	Service         ServiceSettings
 }
 
 // DefaultSettings are those of a new panel.
@@ -24,7 +25,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Concurrency: 256, ConnectRate: 100, PerNetwork: 16, PerAddress: 2,
 		PingAttempts: 3, Encryption: EncryptionPreferred, HistoryRawDays: 14, HistoryHourDays: 90, HistoryDayDays: 730,
-		Speed: DefaultSpeedSettings(),
+		Speed: DefaultSpeedSettings(), Service: DefaultServiceSettings(),
 	}
 }
 
@@ -49,6 +50,7 @@ func (s Settings) Check() error {
 		}
 	}
 	s.Speed.check(errs)
+	s.Service.check(errs)
 	switch s.Encryption {
 	case EncryptionPreferred, EncryptionRequired, EncryptionOff:
 	default:

@@ -1,0 +1,305 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// gatewayPurpose binds what is sealed to the column it is for.
+const gatewayPurpose = "gateway.secret"
+
+// WantServices switches the services on of the nodes that s means and returns
+// the nodes of those that were off. A node that has its first service gets a
+// port, which it keeps, and a credential.
+func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error) {
+	which, args := whereSelected(s)
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM gateways) AND `+which+` ORDER BY id`, args...))
+		if err != nil {
+			return err
+		}
+		if err := d.addGateways(ctx, tx, fresh); err != nil {
+			return err
+		}
+		started, err = d.setWanted(ctx, tx, which, args, true, by)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("switch services on: %w", err)
+	}
+	return started, nil
+}
+
+// UnwantServices switches the services off of the nodes that s means and returns
+// the nodes of those that were on.
+func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
+	which, args := whereSelected(s)
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		stopped, err = d.setWanted(ctx, tx, which, args, false, by)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("switch services off: %w", err)
+	}
+	return stopped, nil
+}
+
+// addGateways makes the rows of nodes that never had a service.
+func (d *DB) addGateways(ctx context.Context, tx *sql.Tx, nodes []int64) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	settings, err := readSettings(ctx, tx)
+	if err != nil {
+		return err
+	}
+	taken, err := queryIDs(tx.QueryContext(ctx, `SELECT port FROM gateways`))
+	if err != nil {
+		return err
+	}
+	used := make(map[int]bool, len(taken))
+	for _, p := range taken {
+		used[int(p)] = true
+	}
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO gateways (node_id, port, user, secret) VALUES (?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	port := settings.Service.FirstPort
+	for _, node := range nodes {
+		for used[port] {
+			port++
+		}
+		if port > settings.Service.LastPort {
+			return connexa.Errorf(connexa.Conflict, "service.ports")
+		}
+		used[port] = true
+		user := "exit-" + strconv.FormatInt(node, 10)
+		if _, err := insert.ExecContext(ctx, node, port, user, d.ring.seal(gatewayPurpose, []byte(rand.Text()))); err != nil {
+			return fmt.Errorf("make the service of node %d: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// setWanted switches services on or off and returns the nodes of those that were
+// not.
+func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
+	nodes, err := queryIDs(tx.QueryContext(ctx, `
+		UPDATE gateways SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
+		append([]any{wanted, wanted}, args...)...))
+	if err != nil {
+		return nil, err
+	}
+	what := "service.wanted"
+	if !wanted {
+		what = "service.unwanted"
+	}
+	for _, node := range nodes {
+		if err := d.tellService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
+}
+
+// tellService writes a row about a service into the history of its node. Its
+// before and after are empty: no status follows from it.
+func (d *DB) tellService(ctx context.Context, tx *sql.Tx, node int64, by string, cause connexa.Cause, what connexa.Text) error {
+	story, err := json.Marshal(connexa.Story{Detail: connexa.Detail{Text: what}})
+	if err != nil {
+		return fmt.Errorf("encode the history: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, cause, detail) VALUES (?,?,?,?,?,?)`,
+		node, millis(d.now()), connexa.EntryService, by, cause, string(story))
+	if err != nil {
+		return fmt.Errorf("write the history: %w", err)
+	}
+	return nil
+}
+
+// AllowDestinations says which destinations the service of a node lets through.
+func (d *DB) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
+	return d.changeGateway(ctx, `UPDATE gateways SET private = ?, mail = ? WHERE node_id = ?`, private, mail, node)
+}
+
+func (d *DB) changeGateway(ctx context.Context, query string, args ...any) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return sql.ErrNoRows
+		}
+		return nil
+	})
+}
+
+// RecoverGateways puts right what an earlier process left: no session of its is
+// up any more.
+func (d *DB) RecoverGateways(ctx context.Context) error {
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			UPDATE gateways SET state = iif(wanted, 'starting', 'off'), since = ?, reason = '{}', cause = '', retry_at = 0, up_at = 0, open = 0
+			WHERE state <> 'off' OR wanted = 1`, millis(d.now()))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recover the services: %w", err)
+	}
+	return nil
+}
+
+// WantedGateways lists the services that ought to run.
+func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
+	settings, err := d.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listen, err := netip.ParseAddr(settings.Service.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the address on which services listen: %w", err)
+	}
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT n.id, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap, n.revision,
+			g.port, g.user, g.secret, g.private, g.mail, g.seen_at
+		FROM gateways g JOIN nodes n ON n.id = g.node_id WHERE g.wanted = 1 ORDER BY n.id`)
+	if err != nil {
+		return nil, fmt.Errorf("list the services: %w", err)
+	}
+	defer rows.Close()
+	var list []connexa.Service
+	for rows.Next() {
+		var (
+			s                connexa.Service
+			password, secret []byte
+			port             uint16
+			seen             int64
+		)
+		if err := rows.Scan(&s.NodeID, &s.Address, &s.Port, &s.Login, &password, &s.Encryption, &s.AllowPAP, &s.Revision,
+			&port, &s.User, &secret, &s.Private, &s.Mail, &seen); err != nil {
+			return nil, fmt.Errorf("list the services: %w", err)
+		}
+		if s.Password, err = d.ring.openPassword(password); err != nil {
+			return nil, err
+		}
+		opened, err := d.ring.open(gatewayPurpose, secret)
+		if err != nil {
+			return nil, err
+		}
+		s.Name = s.Address + " (" + s.Login + ")"
+		s.Secret, s.Listen, s.LastUp = connexa.Secret(opened), netip.AddrPortFrom(listen, port), fromMillis(seen)
+		list = append(list, s)
+	}
+	return list, rows.Err()
+}
+
+// SaveGateway writes what is seen of a gateway. A change of its state, or of the
+// cause of its failures, goes into the history of its node.
+func (d *DB) SaveGateway(ctx context.Context, g connexa.Gateway) error {
+	reason, err := json.Marshal(g.Reason)
+	if err != nil {
+		return fmt.Errorf("encode a reason: %w", err)
+	}
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		var (
+			state connexa.GatewayState
+			cause connexa.Cause
+		)
+		if err := tx.QueryRowContext(ctx, `SELECT state, cause FROM gateways WHERE node_id = ?`, g.NodeID).Scan(&state, &cause); err != nil {
+			return err
+		}
+		// A session that ended was up until now.
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE gateways SET state = ?, since = ?, reason = ?, cause = ?, failures = ?, retry_at = ?, up_at = ?, local_ip = ?, exit_ip = ?, latency = ?,
+				seen_at = iif(state = 'online' OR ?1 = 'online', ?, seen_at)
+			WHERE node_id = ?`,
+			g.State, millis(g.Since), string(reason), g.Cause, g.Failures, millis(g.RetryAt), millis(g.UpAt), g.LocalIP, g.ExitIP, g.Latency.Microseconds(),
+			millis(d.now()), g.NodeID); err != nil {
+			return err
+		}
+		if g.State == state && (g.Cause == cause || g.Cause == "") {
+			return nil
+		}
+		return d.tellService(ctx, tx, g.NodeID, "", g.Cause, historyOf(g))
+	})
+	if err != nil {
+		return fmt.Errorf("write the service of node %d: %w", g.NodeID, err)
+	}
+	return nil
+}
+
+// historyOf is the sentence of a change.
+func historyOf(g connexa.Gateway) connexa.Text {
+	state := connexa.T("service.state." + string(g.State))
+	if g.Reason.IsZero() {
+		return state
+	}
+	return connexa.T("service.history", state, g.Reason)
+}
+
+// ServiceRows returns the gateways of nodes, by node; nil means all that there
+// are. A node that never had a service has none.
+func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
+	settings, err := d.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listen, err := netip.ParseAddr(settings.Service.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the address on which services listen: %w", err)
+	}
+	query, args := `SELECT node_id, state, since, reason, cause, failures, retry_at, up_at, local_ip, exit_ip, latency,
+		wanted, port, user, private, mail, bytes_up, bytes_down, open FROM gateways`, []any(nil)
+	if nodes != nil {
+		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
+	}
+	rows, err := d.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read services: %w", err)
+	}
+	defer rows.Close()
+	found := make(map[int64]connexa.ServiceRow)
+	for rows.Next() {
+		var (
+			r                           connexa.ServiceRow
+			reason                      string
+			since, retry, upAt, latency int64
+			port                        uint16
+		)
+		if err := rows.Scan(&r.NodeID, &r.State, &since, &reason, &r.Cause, &r.Failures, &retry, &upAt, &r.LocalIP, &r.ExitIP, &latency,
+			&r.Wanted, &port, &r.User, &r.Private, &r.Mail, &r.Up, &r.Down, &r.Open); err != nil {
+			return nil, fmt.Errorf("read services: %w", err)
+		}
+		if err := json.Unmarshal([]byte(reason), &r.Reason); err != nil {
+			return nil, fmt.Errorf("the reason of the service of node %d: %w", r.NodeID, err)
+		}
+		r.Since, r.RetryAt, r.UpAt = fromMillis(since), fromMillis(retry), fromMillis(upAt)
+		r.Latency, r.Listen = time.Duration(latency)*time.Microsecond, netip.AddrPortFrom(listen, port)
+		found[r.NodeID] = r
+	}
+	return found, rows.Err()
+}
+
+// ServiceSecret returns the password of the credential that was made for the
+// service of a node.
+func (d *DB) ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error) {
+	var sealed []byte
+	if err := d.read.QueryRowContext(ctx, `SELECT secret FROM gateways WHERE node_id = ?`, node).Scan(&sealed); err != nil {
+		return "", fmt.Errorf("the credential of the service of node %d: %w", node, translate(err))
+	}
+	plain, err := d.ring.open(gatewayPurpose, sealed)
+	return connexa.Secret(plain), err
+}

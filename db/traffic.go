@@ -1,0 +1,110 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// samplesKept is how long samples of traffic are kept; after that the sums over
+// an hour tell of them.
+const samplesKept = 24 * time.Hour
+
+// sampleLength is the span of a sample.
+const sampleLength = 10 * time.Second
+
+// SampleGateways adds what gateways moved until at to their counters and to their
+// traffic, and notes that the sessions that are up were then.
+func (d *DB) SampleGateways(ctx context.Context, at time.Time, list []connexa.Traffic) error {
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE gateways SET seen_at = ? WHERE state = 'online' AND seen_at < ?`,
+			millis(at), millis(at.Add(-time.Minute))); err != nil {
+			return err
+		}
+		for _, t := range list {
+			res, err := tx.ExecContext(ctx, `UPDATE gateways SET bytes_up = bytes_up + ?, bytes_down = bytes_down + ?, open = ? WHERE node_id = ?`,
+				t.Up, t.Down, t.Open, t.NodeID)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil {
+				return err
+			} else if n == 0 || t.Up+t.Down == 0 {
+				continue // the node was deleted, or there is nothing to add
+			}
+			for span, length := range map[connexa.TrafficSpan]time.Duration{
+				connexa.TrafficSample: sampleLength, connexa.TrafficHour: time.Hour, connexa.TrafficDay: 24 * time.Hour,
+			} {
+				if _, err := tx.ExecContext(ctx, `
+					INSERT INTO traffic (node_id, span, at, up, down) VALUES (?, ?, ?, ?, ?)
+					ON CONFLICT (node_id, span, at) DO UPDATE SET up = up + excluded.up, down = down + excluded.down`,
+					t.NodeID, span, millis(at.UTC().Truncate(length)), t.Up, t.Down); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the traffic of services: %w", err)
+	}
+	return nil
+}
+
+// Traffic lists what the gateway of a node moved, in spans that began at from or
+// later, the oldest first. Spans in which nothing moved are left out.
+func (d *DB) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT at, up, down FROM traffic WHERE node_id = ? AND span = ? AND at >= ? ORDER BY at`, node, span, millis(from))
+	if err != nil {
+		return nil, fmt.Errorf("traffic of node %d: %w", node, err)
+	}
+	defer rows.Close()
+	var points []connexa.TrafficPoint
+	for rows.Next() {
+		var (
+			p  connexa.TrafficPoint
+			at int64
+		)
+		if err := rows.Scan(&at, &p.Up, &p.Down); err != nil {
+			return nil, fmt.Errorf("traffic of node %d: %w", node, err)
+		}
+		p.At = fromMillis(at)
+		points = append(points, p)
+	}
+	return points, rows.Err()
+}
+
+// pruneTraffic deletes spans that are older than keep says, a bite at a time.
+func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Keep) (total int64, err error) {
+	day := 24 * time.Hour
+	for span, age := range map[connexa.TrafficSpan]time.Duration{
+		connexa.TrafficSample: samplesKept, connexa.TrafficHour: time.Duration(keep.Hours) * day, connexa.TrafficDay: time.Duration(keep.Days) * day,
+	} {
+		for {
+			var n int64
+			err := d.tx(ctx, func(tx *sql.Tx) error {
+				res, err := tx.ExecContext(ctx, `
+					DELETE FROM traffic WHERE (node_id, span, at) IN (SELECT node_id, span, at FROM traffic WHERE span = ? AND at < ? LIMIT ?)`,
+					span, millis(d.now().Add(-age)), trafficBite)
+				if err != nil {
+					return err
+				}
+				n, err = res.RowsAffected()
+				return err
+			})
+			if err != nil {
+				return total, fmt.Errorf("prune traffic: %w", err)
+			}
+			if total += n; n < trafficBite {
+				break
+			}
+		}
+	}
+	return total, nil
+}
+
+// trafficBite is how many spans one transaction deletes.
+const trafficBite = 2000
