@@ -149,13 +149,14 @@ func (n *NAT) Down() {
 	n.mu.Unlock()
 }
 
-// Admit lets packets of a client through. Its counts begin at 0.
+// Admit lets packets of a client through. One that is admitted keeps its flows
+// and its counts.
 func (n *NAT) Admit(a netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ip := num(a)
-	n.expel(ip)
-	n.clients[ip] = &client{}
+	if ip := num(a); n.clients[ip] == nil {
+		n.clients[ip] = &client{}
+	}
 }
 
 // Expel ends a client's flows, and lets no more packets of it through. It returns

@@ -1,0 +1,175 @@
+package cage
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// Batch is the number of packets that are worth reading or writing at once.
+	Batch = 64
+	// socketBuffer is asked for; without CAP_NET_ADMIN the kernel gives what
+	// net.core.rmem_max allows.
+	socketBuffer = 4 << 20
+)
+
+// Port is where the packets of a device are. What openvpn puts out is read here,
+// and what is written here openvpn gets. One goroutine may read and several may
+// write.
+type Port struct {
+	file *os.File
+	raw  syscall.RawConn
+
+	in      batch
+	mu      sync.Mutex
+	out     batch
+	outDone int
+}
+
+// batch is the memory of one call of recvmmsg or sendmmsg.
+type batch struct {
+	heads [Batch]header
+	iovs  [Batch]unix.Iovec
+}
+
+// header is the kernel's struct mmsghdr.
+type header struct {
+	unix.Msghdr
+	size uint32
+	_    [4]byte
+}
+
+func (b *batch) set(pkts [][]byte) {
+	for i, p := range pkts {
+		b.iovs[i].Base = unsafe.SliceData(p)
+		b.iovs[i].SetLen(len(p))
+		b.heads[i].Iov = &b.iovs[i]
+		b.heads[i].SetIovlen(1)
+		b.heads[i].size = 0
+	}
+}
+
+// clear lets go of the memory of packets.
+func (b *batch) clear(n int) {
+	for i := range n {
+		b.iovs[i].Base = nil
+	}
+}
+
+// Open opens the port of device number n. It needs CAP_NET_RAW.
+func Open(n int) (*Port, error) {
+	dev, err := net.InterfaceByName(Name(n))
+	if err != nil {
+		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
+	}
+	const protocol = unix.ETH_P_IP>>8 | unix.ETH_P_IP<<8&0xff00
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the port of %s: %w", Name(n), os.NewSyscallError("socket", err))
+	}
+	if err := prepare(fd); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
+	}
+	// Bound last: until then the socket gets nothing, of this device or another.
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: dev.Index}); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open the port of %s: %w", Name(n), os.NewSyscallError("bind", err))
+	}
+	p := &Port{file: os.NewFile(uintptr(fd), Name(n))}
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
+		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
+	}
+	return p, nil
+}
+
+func prepare(fd int) error {
+	// What is written here is not to come back.
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+		return os.NewSyscallError("setsockopt PACKET_IGNORE_OUTGOING", err)
+	}
+	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], socketBuffer) != nil {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], socketBuffer); err != nil {
+				return os.NewSyscallError("setsockopt", err)
+			}
+		}
+	}
+	return nil
+}
+
+// ReadPackets waits for packets of clients. Each of pkts gives room for one and
+// is cut to it. After Close the error is net.ErrClosed; any error is final.
+func (p *Port) ReadPackets(pkts [][]byte) (int, error) {
+	pkts = pkts[:min(len(pkts), Batch)]
+	p.in.set(pkts)
+	defer p.in.clear(len(pkts))
+	var got int
+	var errno syscall.Errno
+	err := p.raw.Read(func(fd uintptr) bool {
+		n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&p.in.heads)), uintptr(len(pkts)), unix.MSG_DONTWAIT, 0, 0)
+		got, errno = int(n), e
+		return e != unix.EAGAIN && e != unix.EINTR
+	})
+	switch {
+	case errors.Is(err, os.ErrClosed):
+		return 0, net.ErrClosed
+	case err != nil:
+		return 0, err
+	case errno != 0:
+		return 0, os.NewSyscallError("recvmmsg", errno)
+	}
+	for i := range pkts[:got] {
+		pkts[i] = pkts[i][:p.in.heads[i].size]
+	}
+	return got, nil
+}
+
+// WritePackets sends packets to clients. What finds no room is lost, as on any
+// network.
+func (p *Port) WritePackets(pkts [][]byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(pkts) > 0 {
+		part := pkts[:min(len(pkts), Batch)]
+		n, err := p.send(part)
+		if err != nil {
+			return err
+		}
+		pkts = pkts[n:]
+	}
+	return nil
+}
+
+// send returns how many packets it is done with.
+func (p *Port) send(pkts [][]byte) (int, error) {
+	p.out.set(pkts)
+	defer p.out.clear(len(pkts))
+	var errno syscall.Errno
+	err := p.raw.Control(func(fd uintptr) {
+		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&p.out.heads)), uintptr(len(pkts)), unix.MSG_DONTWAIT, 0, 0)
+		p.outDone, errno = int(n), e
+	})
+	switch {
+	case errors.Is(err, os.ErrClosed):
+		return 0, net.ErrClosed
+	case err != nil:
+		return 0, err
+	case errno == 0:
+		return p.outDone, nil
+	case errno == unix.ENODEV, errno == unix.ENXIO, errno == unix.EBADF:
+		return 0, os.NewSyscallError("sendmmsg", errno)
+	}
+	return 1, nil // the first is lost: a full queue, a device without openvpn
+}
+
+// Close ends a ReadPackets that waits.
+func (p *Port) Close() error { return p.file.Close() }

@@ -1,0 +1,615 @@
+package openvpn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/nat"
+)
+
+const (
+	// askEvery is how often it is asked whether connected clients may stay.
+	askEvery = 2 * time.Second
+	// askLimit is how long an answer about a login may take.
+	askLimit = 10 * time.Second
+	// askAtOnce bounds the logins that are being asked about.
+	askAtOnce = 8
+	// leaseRest is how long the address and the flows of a client wait for it to
+	// come back.
+	leaseRest = 2 * time.Minute
+	patience  = 30 * time.Second // the default of Config.Patience
+
+	clientsMost = 500
+
+	backoffFirst = time.Second
+	backoffMost  = time.Minute
+	backoffCalm  = time.Minute // running for so long is a success
+)
+
+// Config is what an exit takes. All but Network, Together, CertAlone,
+// PerClient, Total, Patience, Log and Seen is needed.
+type Config struct {
+	Device   int // its device is cage.Name(Device)
+	Binaries Binaries
+	Dir      string // for sockets and records; openvpn's account has to reach it
+	Identity Identity
+	Listen   netip.AddrPort
+	TCP      bool
+
+	Network  netip.Prefix // of the clients; default DefaultNetwork, at most a /16 and at least a /28
+	Together bool         // clients may reach each other
+
+	// Authorize says whether a client may come in: an error refuses it, a *Denied
+	// with words for it. It is called by several goroutines, with a deadline.
+	Authorize func(context.Context, Login) error
+	// Stay says whether a connected client may stay, every two seconds: an error
+	// ends its connection. It must be quick.
+	Stay func(Client) error
+	// Allows says where clients may go: a network, tcp, udp or icmp, and an
+	// address. It must be quick.
+	Allows func(network string, to netip.AddrPort) bool
+	// CertAlone also asks Authorize about clients that send no password.
+	CertAlone bool
+
+	PerClient, Total int // flows; 0: the defaults of package nat
+
+	// Patience is how long a client hears nothing before it looks for the server
+	// again; 0: 30 seconds. Both sides send something every third of that.
+	Patience time.Duration
+
+	// Log takes lines of openvpn, at most a few in a second. They name clients and
+	// their addresses, and hold no secrets.
+	Log func(line string)
+	// Seen takes what happens. Neither may wait for the exit.
+	Seen func(Event)
+}
+
+// Client is somebody who is connected.
+type Client struct {
+	Name     string // in its certificate
+	Serial   string
+	User     string // empty: it sent none
+	From     netip.AddrPort
+	Address  netip.Addr // inside
+	Since    time.Time
+	Version  string
+	Platform string
+	Up, Down uint64 // bytes of IP packets in this connection
+	Flows    int    // as they stand
+
+	cid string
+}
+
+// EventKind is what happened.
+type EventKind string
+
+// What happens to an exit.
+const (
+	Listening    EventKind = "listening"    // openvpn is up
+	Stopped      EventKind = "stopped"      // it ended and will be started again: Err
+	Connected    EventKind = "connected"    // Client
+	Disconnected EventKind = "disconnected" // Client, with its last counts
+	Refused      EventKind = "refused"      // Login, Err
+	Orphan       EventKind = "orphan"       // one that was left of a panel that was killed was ended
+)
+
+// Event is something that happened to an exit.
+type Event struct {
+	Kind   EventKind
+	Client Client
+	Login  Login // its password is empty
+	Err    error
+	Retry  time.Duration // of Stopped: until the next start
+}
+
+// Exit is an OpenVPN server whose clients leave by a tunnel. Its methods are safe
+// for concurrent use.
+type Exit struct {
+	cfg    Config
+	bridge *bridge
+
+	mu       sync.Mutex
+	proc     *process
+	sessions map[string]*session // by cid
+	leases   map[netip.Addr]*lease
+	names    map[string]netip.Addr // of leases
+}
+
+// session is a client that was let in.
+type session struct {
+	client      Client
+	established bool
+	kicked      bool       // it is as good as gone
+	began       nat.Counts // of its address, which it may have had before
+}
+
+// lease is an address that a name has.
+type lease struct {
+	name string
+	cid  string    // empty: the client is away
+	left time.Time // since
+}
+
+// New makes an exit that does nothing until it runs.
+func New(cfg Config) (*Exit, error) {
+	if cfg.Network == (netip.Prefix{}) {
+		cfg.Network = DefaultNetwork
+	}
+	cfg.Network = cfg.Network.Masked()
+	if cfg.Patience <= 0 {
+		cfg.Patience = patience
+	}
+	switch {
+	case !cfg.Network.Addr().Is4() || cfg.Network.Bits() < 16 || cfg.Network.Bits() > 28:
+		return nil, fmt.Errorf("openvpn: %s is no IPv4 network between /16 and /28", cfg.Network)
+	case cfg.Device < 0 || cfg.Device >= cage.Most:
+		return nil, fmt.Errorf("openvpn: there is no device number %d", cfg.Device)
+	case !cfg.Listen.IsValid() || cfg.Listen.Port() < 1024:
+		return nil, fmt.Errorf("openvpn: an exit without rights cannot listen on %s", cfg.Listen)
+	case cfg.Authorize == nil || cfg.Stay == nil || cfg.Allows == nil:
+		return nil, errors.New("openvpn: nobody decides who may come in, and go where")
+	}
+	if err := cfg.Identity.check(); err != nil {
+		return nil, fmt.Errorf("openvpn: %w", err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = func(string) {}
+	}
+	if cfg.Seen == nil {
+		cfg.Seen = func(Event) {}
+	}
+	return &Exit{
+		cfg: cfg, sessions: map[string]*session{}, leases: map[netip.Addr]*lease{}, names: map[string]netip.Addr{},
+		bridge: &bridge{nat: nat.New(nat.Config{
+			Network: cfg.Network, Allows: cfg.Allows, Together: cfg.Together, PerClient: cfg.PerClient, Total: cfg.Total,
+		})},
+	}, nil
+}
+
+// Join leads clients to a tunnel, until that is closed or Part. Without one their
+// packets are dropped.
+func (e *Exit) Join(j *Junction) { e.bridge.join(j) }
+
+// Part leads clients nowhere.
+func (e *Exit) Part() { e.bridge.partAny() }
+
+// Counts is what the exit moved since it was made.
+func (e *Exit) Counts() nat.Counts { return e.bridge.nat.Counts() }
+
+// Clients are those that are connected, by name.
+func (e *Exit) Clients() []Client {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []Client
+	for _, s := range e.sessions {
+		if s.established && !s.kicked {
+			list = append(list, e.counted(s))
+		}
+	}
+	slices.SortFunc(list, func(a, b Client) int { return compare(a.Name+a.cid, b.Name+b.cid) })
+	return list
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// counted is the client of s with its counts. mu is held.
+func (e *Exit) counted(s *session) Client {
+	c := s.client
+	if s.kicked {
+		return c
+	}
+	now, ok := e.bridge.nat.Client(c.Address)
+	if ok && now.Up >= s.began.Up && now.Down >= s.began.Down {
+		c.Up, c.Down, c.Flows = now.Up-s.began.Up, now.Down-s.began.Down, now.Flows
+	}
+	return c
+}
+
+// Kick ends the connections of clients with a name: they connect again, if
+// Authorize lets them.
+func (e *Exit) Kick(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for cid, s := range e.sessions {
+		if s.client.Name == name {
+			e.kick(cid, s)
+		}
+	}
+}
+
+// kick cuts a client off, whatever openvpn does. mu is held.
+func (e *Exit) kick(cid string, s *session) {
+	if !s.kicked {
+		s.client = e.counted(s)
+		s.kicked = true
+		e.bridge.nat.Expel(s.client.Address)
+	}
+	if e.proc != nil {
+		_ = e.proc.manager.kick(cid) // it fails when openvpn ends, and the client with it
+	}
+}
+
+// Run runs the exit until ctx is done, whatever ends in between. Then nothing of
+// it is left but its device.
+func (e *Exit) Run(ctx context.Context) error {
+	defer e.forgetAll()
+	wait := backoffFirst
+	for {
+		began := time.Now()
+		err := e.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > backoffCalm {
+			wait = backoffFirst
+		}
+		pause := wait/2 + rand.N(wait/2+1)
+		e.cfg.Seen(Event{Kind: Stopped, Err: err, Retry: pause})
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+		wait = min(wait*2, backoffMost)
+	}
+}
+
+// forgetAll lets nobody's packets through any more.
+func (e *Exit) forgetAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for a := range e.leases {
+		e.bridge.nat.Expel(a)
+	}
+	clear(e.leases)
+	clear(e.names)
+	clear(e.sessions)
+}
+
+// once runs openvpn once.
+func (e *Exit) once(ctx context.Context) (err error) {
+	if err := os.MkdirAll(e.cfg.Dir, 0o711); err != nil { //nolint:gosec // openvpn's account passes through
+		return fmt.Errorf("make a folder for openvpn: %w", err)
+	}
+	name := cage.Name(e.cfg.Device)
+	record := filepath.Join(e.cfg.Dir, name+".pid")
+	was, err := endOrphan(ctx, record)
+	if err != nil {
+		return err
+	}
+	if was {
+		e.cfg.Seen(Event{Kind: Orphan})
+	}
+	uid, err := prepare(e.cfg.Device)
+	if err != nil {
+		return err
+	}
+	if own := os.Geteuid(); own != 0 && uint32(own) != uid {
+		return &Lack{Code: "account", Fix: "sudo connexa setup-openvpn --owner " + currentName(), Err: fmt.Errorf("%s belongs to the user %d, which this process cannot become", name, uid)}
+	}
+	node, err := cage.DeviceNode(e.cfg.Dir, uid)
+	if err != nil {
+		return &Lack{Code: "device", Fix: "sudo chmod 0666 /dev/net/tun", Err: err}
+	}
+	port, err := cage.Open(e.cfg.Device)
+	if err != nil {
+		return &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa", Err: err}
+	}
+	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel(nil) // before waiting
+	work.Go(func() { cancel(fmt.Errorf("the port of %s: %w", name, e.bridge.run(running, port))) })
+
+	socket := filepath.Join(e.cfg.Dir, name+".sock")
+	defer os.Remove(socket)
+	opts := serverOptions{
+		Identity: e.cfg.Identity, device: name, deviceNode: node, management: socket, listen: e.cfg.Listen, tcp: e.cfg.TCP,
+		network: e.cfg.Network, certAlone: e.cfg.CertAlone, clients: min(clientsMost, 1<<(32-e.cfg.Network.Bits())-leaseFirst-2),
+		keepPatience: int(e.cfg.Patience / time.Second),
+	}
+	p, err := start(ctx, command(e.cfg.Binaries, uid, groupOf(uid)), opts.config(), socket, record, e.cfg.Log)
+	if err != nil {
+		return err
+	}
+	e.setProcess(p)
+	defer func() {
+		e.sayGoodbye(p)
+		e.setProcess(nil)
+		p.stop()
+		e.lost()
+	}()
+	e.cfg.Seen(Event{Kind: Listening})
+	places := make(chan struct{}, askAtOnce)
+	asking, stopAsking := context.WithCancel(ctx)
+	defer stopAsking()
+	work.Go(func() {
+		cancel(p.manager.run(running, func(n notice) { e.hear(asking, p, n, places, &work) }, e.cfg.Log))
+	})
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-running.Done():
+			return context.Cause(running)
+		case <-p.done:
+			if p.err != nil {
+				return fmt.Errorf("openvpn ended: %w", p.err)
+			}
+			return errors.New("openvpn ended by itself")
+		case <-tick.C:
+			e.check()
+		}
+	}
+}
+
+func (e *Exit) setProcess(p *process) {
+	e.mu.Lock()
+	e.proc = p
+	e.mu.Unlock()
+}
+
+// goodbyeLimit is how long openvpn has for telling its clients.
+const goodbyeLimit = 300 * time.Millisecond
+
+// sayGoodbye lets clients look for the server again at once, and not when they
+// have heard nothing for a while.
+func (e *Exit) sayGoodbye(p *process) {
+	e.mu.Lock()
+	n := 0
+	for cid, s := range e.sessions {
+		if s.established {
+			_ = p.manager.kick(cid)
+			n++
+		}
+	}
+	e.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	t := time.NewTimer(goodbyeLimit)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-t.C:
+	}
+}
+
+// lost notes that all clients are gone with their server.
+func (e *Exit) lost() {
+	e.mu.Lock()
+	var gone []Client
+	for cid, s := range e.sessions {
+		if s.established {
+			gone = append(gone, e.counted(s))
+		}
+		e.leave(cid, s)
+	}
+	e.mu.Unlock()
+	for _, c := range gone {
+		e.cfg.Seen(Event{Kind: Disconnected, Client: c})
+	}
+}
+
+// check asks about those who are connected, and forgets those who stay away.
+func (e *Exit) check() {
+	for _, c := range e.Clients() {
+		if err := e.cfg.Stay(c); err != nil {
+			e.mu.Lock()
+			if s := e.sessions[c.cid]; s != nil {
+				e.kick(c.cid, s)
+			}
+			e.mu.Unlock()
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for a, l := range e.leases {
+		if l.cid == "" && time.Since(l.left) > leaseRest {
+			e.release(a)
+		}
+	}
+}
+
+// release ends the lease of an address. mu is held.
+func (e *Exit) release(a netip.Addr) {
+	e.bridge.nat.Expel(a)
+	delete(e.names, e.leases[a].name)
+	delete(e.leases, a)
+}
+
+// Recheck asks about connected clients now.
+func (e *Exit) Recheck() { e.check() }
+
+// hear takes a notification of openvpn.
+func (e *Exit) hear(ctx context.Context, p *process, n notice, places chan struct{}, work *sync.WaitGroup) {
+	switch n.kind {
+	case "CONNECT", "REAUTH":
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		work.Go(func() {
+			defer func() { <-places }()
+			e.decide(ctx, p, n)
+		})
+	case "ESTABLISHED":
+		e.mu.Lock()
+		s := e.sessions[n.cid]
+		var c Client
+		if s != nil {
+			s.established = true
+			c = e.counted(s)
+		}
+		e.mu.Unlock()
+		if s != nil {
+			e.cfg.Seen(Event{Kind: Connected, Client: c})
+		}
+	case "DISCONNECT":
+		e.mu.Lock()
+		s := e.sessions[n.cid]
+		var c Client
+		if s != nil {
+			c = e.counted(s)
+			e.leave(n.cid, s)
+		}
+		e.mu.Unlock()
+		if s != nil && s.established {
+			e.cfg.Seen(Event{Kind: Disconnected, Client: c})
+		}
+	}
+}
+
+// leave ends a session; its address waits for the client. mu is held.
+func (e *Exit) leave(cid string, s *session) {
+	delete(e.sessions, cid)
+	if l := e.leases[s.client.Address]; l != nil && l.cid == cid {
+		l.cid, l.left = "", time.Now()
+	}
+}
+
+// decide asks whether a client may come in or stay, and answers openvpn. What
+// cannot be told to openvpn ends the connection to it, and so everything.
+func (e *Exit) decide(ctx context.Context, p *process, n notice) {
+	login := n.login()
+	asking, done := context.WithTimeout(ctx, askLimit)
+	err := e.cfg.Authorize(asking, login)
+	done()
+	if ctx.Err() != nil {
+		return // the exit ends
+	}
+	login.Password = ""
+	if err == nil && !login.Again {
+		err = e.letIn(p, n, login)
+	} else if err == nil {
+		_ = p.manager.admitAgain(n)
+	}
+	if err == nil {
+		return
+	}
+	words := "This exit cannot check logins at the moment. Try again later."
+	if no, ok := errors.AsType[*Denied](err); ok {
+		words = no.Words
+	}
+	_ = p.manager.deny(n, words)
+	if login.Again { // openvpn would let it go on with the old keys for a while
+		e.mu.Lock()
+		if s := e.sessions[n.cid]; s != nil {
+			e.kick(n.cid, s)
+		}
+		e.mu.Unlock()
+	}
+	e.cfg.Seen(Event{Kind: Refused, Login: login, Err: err})
+}
+
+// letIn gives a client an address.
+func (e *Exit) letIn(p *process, n notice, login Login) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a, ok := e.lease(login.Name, n.cid)
+	if !ok {
+		return &Denied{Words: "This exit is full."}
+	}
+	e.bridge.nat.Admit(a)
+	began, _ := e.bridge.nat.Client(a)
+	e.sessions[n.cid] = &session{began: began, client: Client{
+		Name: login.Name, Serial: login.Serial, User: login.User, From: login.From, Address: a, Since: time.Now(),
+		Version: login.Version, Platform: login.Platform, cid: n.cid,
+	}}
+	dns := e.bridge.nat.DNS()
+	return p.manager.admit(n,
+		fmt.Sprintf("ifconfig-push %s %s", a, mask(e.cfg.Network)),
+		fmt.Sprintf(`push "dhcp-option DNS %s"`, dns[0]), fmt.Sprintf(`push "dhcp-option DNS %s"`, dns[1]),
+		`push "redirect-gateway def1 ipv6"`,
+		// An address that leads nowhere, so that IPv6 is routed here and refused by
+		// the client itself, instead of leaving beside the tunnel.
+		`push "block-ipv6"`,
+		fmt.Sprintf(`push "ifconfig-ipv6 %s/64 %s"`, innerIPv6(a), innerIPv6(firstHost(e.cfg.Network))),
+	)
+}
+
+// innerIPv6 is an address of a network of its own (RFC 4193) with that of a
+// client at its end.
+func innerIPv6(a netip.Addr) netip.Addr {
+	b := [16]byte{0xfd, 0x63, 0x78, 0x6f, 0x76, 0x70, 0x6e}
+	four := a.As4()
+	copy(b[12:], four[:])
+	return netip.AddrFrom16(b)
+}
+
+// leaseFirst is the place of the first address for clients: those before are the
+// gateway's.
+const leaseFirst = 10
+
+// lease takes an address for a name. It is the same one as long as nobody else
+// has it, also after a restart: a client that got another would have to make its
+// device anew, and what it sends at that moment would leave beside the tunnel.
+func (e *Exit) lease(name, cid string) (netip.Addr, bool) {
+	if a, has := e.names[name]; has {
+		e.leases[a].cid = cid
+		return a, true
+	}
+	room := uint32(1)<<(32-e.cfg.Network.Bits()) - leaseFirst - 1
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 16777619
+	}
+	var free netip.Addr
+	for i := range room {
+		if a := add(e.cfg.Network.Addr(), leaseFirst+(h%room+i)%room); e.leases[a] == nil {
+			free = a
+			break
+		}
+	}
+	if !free.IsValid() {
+		free = e.oldest()
+	}
+	if !free.IsValid() {
+		return free, false
+	}
+	e.leases[free], e.names[name] = &lease{name: name, cid: cid}, free
+	return free, true
+}
+
+// oldest takes the address of the client that has been away longest.
+func (e *Exit) oldest() netip.Addr {
+	var at netip.Addr
+	for a, l := range e.leases {
+		if l.cid == "" && (!at.IsValid() || l.left.Before(e.leases[at].left)) {
+			at = a
+		}
+	}
+	if at.IsValid() {
+		e.release(at)
+	}
+	return at
+}
+
+func add(a netip.Addr, n uint32) netip.Addr {
+	b := a.As4()
+	v := (uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])) + n
+	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+}

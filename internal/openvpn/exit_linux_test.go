@@ -1,0 +1,293 @@
+package openvpn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+)
+
+// TestAClientLeavesByTheTunnel connects the real client and looks at everything
+// that it reaches, and does not.
+func TestAClientLeavesByTheTunnel(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	ann, bob := newNamespace(t, 2), newNamespace(t, 3)
+	host := hostServices(t)
+	wire := listen(t, 11940)
+	r := newRig(t, nil)
+	r.dial()
+	a := ann.connect(r.profile("ann", nil), "")
+	a.waitFor(connected, 1)
+	who := r.waitFor(openvpn.Connected).Client
+	if who.Name != "ann" || who.From.Addr() != netip.MustParseAddr("192.0.2.2") || len(who.Serial) != 32 || who.Version == "" {
+		t.Errorf("%+v", who)
+	}
+
+	page, err := ann.get("http://exit.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if from, err := netip.ParseAddrPort(page); err != nil || from.Addr() != r.fleet.Nodes()[0].Exit() {
+		t.Errorf("seen from outside as %q, want %s", page, r.fleet.Nodes()[0].Exit())
+	}
+	const size = 3_000_000
+	want, err := ann.fetch("http://web.lab.test/sha256/"+strconv.Itoa(size), 20*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ann.fetch("http://web.lab.test/bytes/"+strconv.Itoa(size), 20*time.Second)
+	if sum := fmt.Sprintf("%x\n", sha256Sum(got)); err != nil || sum != string(want) {
+		t.Errorf("%d bytes came with another sum: %v", len(got), err)
+	}
+	if c := r.exit.Clients(); len(c) != 1 || c[0].Down < size || c[0].Up == 0 {
+		t.Errorf("%+v", c)
+	}
+	// The stack that shares the tunnel has its own connections.
+	if c, err := r.stack.DialContext(t.Context(), "tcp", "web.lab.test:80"); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+
+	b := bob.connect(r.profile("bob", nil), "")
+	b.waitFor(connected, 1)
+	other := r.waitFor(openvpn.Connected).Client
+
+	closed := func(what string) {
+		t.Helper()
+		for _, to := range []string{
+			"198.18.0.1:7001",                                // the machine, at an address of its own
+			net.JoinHostPort("10.66.0.1", "7001"),            // the gateway, which is nobody
+			net.JoinHostPort(other.Address.String(), "7001"), // another client
+			"10.1.2.3:80",                                    // a private network behind the server
+			"[2001:db8:77::1]:7001",                          // the machine, by IPv6
+			"[2606:4700::1111]:443",
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			c, err := ann.dial(ctx, "tcp", to)
+			cancel()
+			if err == nil {
+				c.Close()
+				t.Errorf("%s: %s answers", what, to)
+			}
+		}
+		if n := host.Load(); n != 0 {
+			t.Errorf("%s: %d connections reached the machine", what, n)
+		}
+		if l := wire.found(); len(l) > 0 {
+			t.Errorf("%s: beside the tunnel: %q", what, l)
+		}
+	}
+	closed("as it should be")
+	if n, ok, err := cage.Dropped(); err != nil || !ok || n == 0 {
+		t.Errorf("the table dropped %d packets: %v, %v", n, ok, err)
+	}
+	if err := cage.Unprotect(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	closed("without nftables, with forwarding")
+	if _, err := ann.get("http://exit.test/"); err != nil {
+		t.Error("without nftables: ", err)
+	}
+
+	// The tunnel goes: nothing leaves until it is back, then everything works.
+	if err := r.stack.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a tunnel")
+	}
+	closed("without a tunnel")
+	r.dial()
+	if _, err := ann.get("http://exit.test/"); err != nil {
+		t.Error("with a new tunnel: ", err)
+	}
+
+	r.stop()
+	for _, f := range []string{"/run/cxo7.pid", "/run/cxo7.sock"} {
+		if m, _ := filepath.Glob(filepath.Dir(t.TempDir()) + "/*" + f); len(m) > 0 {
+			t.Errorf("%s is left", m)
+		}
+	}
+	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without an exit")
+	}
+	if l := wire.found(); len(l) > 0 {
+		t.Errorf("without an exit: beside the tunnel: %q", l)
+	}
+}
+
+// hostServices are on every address of the machine; it counts who comes, but for
+// who came by the network between the computers to the very address.
+func hostServices(t *testing.T) *atomic.Int64 {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{"198.18.0.1/32", "2001:db8:77::1/128"} {
+		if err := addAddr(nil, lo, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var n atomic.Int64
+	l, err := net.Listen("tcp", ":7001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n.Add(1)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return &n
+}
+
+func TestWhoIsLetIn(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	ann := newNamespace(t, 2)
+	r := newRig(t, nil)
+	r.dial()
+	r.setAuthorize(func(l openvpn.Login) error {
+		switch {
+		case l.Name == "gone":
+			return &openvpn.Denied{Words: "Your access was revoked."}
+		case l.Name == "late":
+			return &openvpn.Denied{Words: "Your access has expired."}
+		case l.User != "ann" || l.Password.Reveal() != `s p"ä\ce`:
+			return &openvpn.Denied{Words: "Wrong user or password."}
+		}
+		return nil
+	})
+	withPassword := func(p *openvpn.Profile) { p.Password = true }
+	for _, tt := range []struct{ name, login, words string }{
+		{"phone", "ann\nwrong\n", "AUTH_FAILED,Wrong user or password."},
+		{"gone", "", "AUTH_FAILED,Your access was revoked."},
+		{"late", "", "AUTH_FAILED,Your access has expired."},
+	} {
+		tune := withPassword
+		if tt.login == "" {
+			tune = nil
+		}
+		v := ann.connect(r.profile(tt.name, tune), tt.login)
+		v.waitFor(tt.words, 1)
+		if e := r.waitFor(openvpn.Refused); e.Login.Name != tt.name || e.Login.Password != "" {
+			t.Errorf("%+v", e)
+		}
+		v.stop()
+	}
+	v := ann.connect(r.profile("phone", withPassword), "ann\ns p\"ä\\ce\n")
+	v.waitFor(connected, 1)
+	if _, err := ann.get("http://exit.test/"); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.exit.Clients(); len(c) != 1 || c[0].User != "ann" {
+		t.Errorf("%+v", c)
+	}
+
+	// Revoked while connected: cut off, told why, and not let in again.
+	var asked atomic.Bool
+	r.setAuthorize(func(openvpn.Login) error { return &openvpn.Denied{Words: "Your access was revoked."} })
+	r.setStay(func(openvpn.Client) error { asked.Store(true); return errors.New("revoked") })
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for {
+		_, err := ann.fetch("http://198.51.100.80/ip", 500*time.Millisecond)
+		if err != nil && asked.Load() {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("a revoked client is served after 5 seconds")
+		}
+	}
+	v.waitFor("AUTH_FAILED,Your access was revoked.", 1)
+
+	// A certificate of somebody else's CA, and one with a wrong key for tls-crypt.
+	r.setStay(nil)
+	r.setAuthorize(nil)
+	_, stranger := newIdentity(t)
+	v = ann.connect(r.profile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
+	v.waitFor("UDPv4 link remote", 1)
+	v.stop()
+	// A server that is not the one.
+	v = ann.connect(r.profile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
+	v.waitFor("VERIFY X509NAME ERROR", 1)
+	v.stop()
+	if c := r.exit.Clients(); len(c) != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestAnExitComesBack(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	ann := newNamespace(t, 2)
+	var dir string
+	r := newRig(t, func(c *openvpn.Config) { dir, c.Patience = c.Dir, 4*time.Second })
+	r.dial()
+	v := ann.connect(r.profile("ann", nil), "")
+	v.waitFor(connected, 1)
+	before := r.waitFor(openvpn.Connected).Client
+	if err := syscall.Kill(recorded(t, dir), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.waitFor(openvpn.Stopped)
+	r.waitFor(openvpn.Listening)
+	v.waitFor(connected, 2)
+	if after := r.waitFor(openvpn.Connected).Client; after.Address != before.Address {
+		t.Errorf("it had the address %s and has %s now", before.Address, after.Address)
+	}
+	if _, err := ann.get("http://exit.test/"); err != nil {
+		t.Error(err)
+	}
+	// The device is taken away, and made again.
+	if err := cage.Remove(7); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.waitFor(openvpn.Stopped); e.Err == nil {
+		t.Error("it ended without a reason")
+	}
+}
+
+func recorded(t *testing.T, dir string) int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "cxo7.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.Fields(string(b))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}

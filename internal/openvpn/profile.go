@@ -1,0 +1,140 @@
+package openvpn
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"unicode"
+
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/pki"
+)
+
+// Profile is what a client imports.
+type Profile struct {
+	Title    string // for people; clients show it where they can
+	Host     string // where clients reach the server: an address or a name
+	Port     uint16
+	TCP      bool
+	Server   string // the name in the server's certificate
+	CA       []byte
+	Client   pki.Pair
+	TLSCrypt []byte
+	Password bool // the client is to ask for user and password
+}
+
+// File is the profile as one .ovpn file, keys and all. OpenVPN 2.5 and later,
+// OpenVPN Connect, NetworkManager and Tunnelblick take it as it is.
+func (p Profile) File() ([]byte, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	proto, host := "udp", p.Host
+	if p.TCP {
+		proto = "tcp-client"
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+		proto = strings.Replace(strings.Replace(proto, "udp", "udp6", 1), "tcp", "tcp6", 1)
+	}
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	if p.Title != "" {
+		line("# %s", p.Title)
+		line("setenv FRIENDLY_NAME %q", p.Title)
+	}
+	line("client")
+	line("dev tun")
+	line("proto %s", proto)
+	line("remote %s %d", host, p.Port)
+	line("resolv-retry infinite")
+	line("connect-retry 2 30")
+	line("nobind")
+	line("")
+	line("# While the connection is away, nothing leaves beside it.")
+	line("persist-key")
+	line("persist-tun")
+	line("redirect-gateway def1")
+	line("# Nor by IPv6, which this exit does not have. If IPv6 is switched off on this")
+	line("# computer and the client says that it cannot add an address, take the # from")
+	line("# the next line.")
+	line("#pull-filter ignore \"ifconfig-ipv6\"")
+	line("block-ipv6")
+	line("# Windows asks name servers beside the connection otherwise; others have no")
+	line("# such option, and pass it over.")
+	line("setenv opt block-outside-dns")
+	line("")
+	line("remote-cert-tls server")
+	line("verify-x509-name %s name", p.Server)
+	line("tls-version-min 1.2")
+	line("data-ciphers %s", Ciphers)
+	line("# For clients before 2.6, which know the lengths and the cipher from here only.")
+	line("cipher AES-256-GCM")
+	line("auth SHA256")
+	line("tun-mtu %d", cage.MTU)
+	line("mssfix 1450")
+	if !p.TCP {
+		line("explicit-exit-notify 1")
+	}
+	if p.Password {
+		line("auth-user-pass")
+	}
+	line("auth-retry none")
+	line("verb 3")
+	tag(&b, "ca", p.CA)
+	tag(&b, "cert", p.Client.Cert)
+	tag(&b, "key", p.Client.Key)
+	tag(&b, "tls-crypt", p.TLSCrypt)
+	return []byte(b.String()), nil
+}
+
+func (p Profile) check() error {
+	if strings.ContainsFunc(p.Title, func(r rune) bool { return unicode.IsControl(r) || r == '"' || r == '\\' }) {
+		return errors.New("profile: the title has signs that a line cannot hold")
+	}
+	if _, err := netip.ParseAddr(p.Host); err != nil && !isName(p.Host) {
+		return fmt.Errorf("profile: %q is no address and no name of a host", p.Host)
+	}
+	if p.Port == 0 {
+		return errors.New("profile: the port is missing")
+	}
+	if net.ParseIP(p.Host) != nil && strings.Contains(p.Host, "%") {
+		return fmt.Errorf("profile: %q has a zone", p.Host)
+	}
+	if err := pki.CheckName(p.Server); err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	return errors.Join(
+		inline("the certificate of the CA", p.CA), inline("the client's certificate", p.Client.Cert),
+		inline("the client's key", p.Client.Key), inline("the tls-crypt key", p.TLSCrypt),
+	)
+}
+
+func isName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
+			return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// FileName is what to call a profile's file.
+func FileName(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.@", r)) {
+			return r
+		}
+		return '-'
+	}, name)
+	if clean = strings.Trim(clean, "-."); clean == "" {
+		clean = "profile"
+	}
+	return clean + ".ovpn"
+}

@@ -1,0 +1,164 @@
+package openvpn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+)
+
+// Account is the account that openvpn runs as where there is one: no other, so
+// that it can read nothing of the panel.
+const Account = "connexa-ovpn"
+
+// Binaries are the programs that an exit needs, with their paths.
+type Binaries struct {
+	OpenVPN string
+	Setpriv string
+}
+
+// Lack is something that this machine does not have, and an exit needs.
+type Lack struct {
+	Code string // "openvpn", "old", "setpriv", "device", "breach", "account", "raw"
+	Fix  string // the line for a shell, or what to do
+	Err  error  // nil where the code says it all
+}
+
+func (l *Lack) Error() string {
+	if l.Err != nil {
+		return fmt.Sprintf("%s: %v (%s)", l.Code, l.Err, l.Fix)
+	}
+	return fmt.Sprintf("%s is missing (%s)", l.Code, l.Fix)
+}
+
+func (l *Lack) Unwrap() error { return l.Err }
+
+// Find looks for the programs. The error is a *Lack.
+func Find(ctx context.Context) (Binaries, error) {
+	var b Binaries
+	var err error
+	if b.OpenVPN, err = find("openvpn"); err != nil {
+		return b, &Lack{Code: "openvpn", Fix: "apt-get install openvpn"}
+	}
+	if b.Setpriv, err = find("setpriv"); err != nil {
+		return b, &Lack{Code: "setpriv", Fix: "apt-get install util-linux"}
+	}
+	major, minor, err := version(ctx, b.OpenVPN)
+	if err != nil {
+		return b, &Lack{Code: "old", Fix: "apt-get install openvpn", Err: err}
+	}
+	if major < 2 || major == 2 && minor < 5 {
+		return b, &Lack{Code: "old", Fix: "apt-get install openvpn", Err: fmt.Errorf("openvpn %d.%d is older than 2.5", major, minor)}
+	}
+	return b, nil
+}
+
+// find also looks where the path of an ordinary account does not lead.
+func find(name string) (string, error) {
+	if p, err := exec.LookPath(name); err == nil {
+		return filepath.Abs(p)
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return p, nil
+		}
+	}
+	return "", exec.ErrNotFound
+}
+
+func version(ctx context.Context, binary string) (major, minor int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, binary, "--version").Output()
+	// It ends with 1 when asked for its version.
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		return 0, 0, fmt.Errorf("ask openvpn for its version: %w", err)
+	}
+	if _, err := fmt.Sscanf(string(out), "OpenVPN %d.%d", &major, &minor); err != nil {
+		first, _, _ := strings.Cut(string(out), "\n")
+		return 0, 0, fmt.Errorf("%q is no version of openvpn", cut(first, 80))
+	}
+	return major, minor, nil
+}
+
+// LookUp returns the user and group id of an account.
+func LookUp(name string) (uid, gid uint32, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look the account %s up: %w", name, err)
+	}
+	a, errA := strconv.ParseUint(u.Uid, 10, 32)
+	b, errB := strconv.ParseUint(u.Gid, 10, 32)
+	return uint32(a), uint32(b), errors.Join(errA, errB)
+}
+
+// groupOf is the group that belongs to a user id; the same number without one.
+func groupOf(uid uint32) uint32 {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return uid
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return uid
+	}
+	return uint32(gid)
+}
+
+// Owner is who devices are made for by a process that may: the account
+// connexa-ovpn where there is one and this process may become it, else its own. Root
+// owns none: then the account has to be made.
+func Owner() (uint32, error) {
+	uid, _, err := LookUp(Account)
+	switch own := os.Geteuid(); {
+	case err == nil && (own == 0 || uint32(own) == uid):
+		return uid, nil
+	case own == 0:
+		return 0, &Lack{Code: "account", Fix: "useradd --system --no-create-home --shell /usr/sbin/nologin " + Account, Err: err}
+	default:
+		return uint32(own), nil
+	}
+}
+
+// prepare makes device n if it is not there and this process may, and says who
+// owns it. The error is a *Lack.
+func prepare(n int) (uint32, error) {
+	owner, err := cage.Check(n)
+	if err == nil {
+		return owner, nil
+	}
+	code := "breach"
+	if errors.Is(err, cage.ErrAbsent) {
+		code = "device"
+	}
+	fix := fmt.Sprintf("sudo connexa setup-openvpn --count %d", n+1)
+	who, errOwner := Owner()
+	if errOwner != nil {
+		return 0, errOwner
+	}
+	// The table first: there is no moment in which a device is open.
+	if errMake := errors.Join(cage.Protect(), cage.Make(n, who)); errMake != nil {
+		return 0, &Lack{Code: code, Fix: fix, Err: errors.Join(err, errMake)}
+	}
+	if owner, err = cage.Check(n); err != nil {
+		return 0, &Lack{Code: code, Fix: fix, Err: err}
+	}
+	return owner, nil
+}
+
+// currentName is the account of this process, for a line that fixes something.
+func currentName() string {
+	u, err := user.Current()
+	if err != nil {
+		return strconv.Itoa(os.Geteuid())
+	}
+	return u.Username
+}
