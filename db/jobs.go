@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -108,17 +109,25 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		if err != nil {
 			return err
 		}
+		var run any // the first that asked for it; none when the panel looked by itself
+		if !out.Stale {
+			if out.Runs, err = d.tallyFast(t, j, p.Mark); err != nil {
+				return err
+			}
+			if len(out.Runs) > 0 {
+				run = slices.Min(out.Runs)
+			}
+		}
 		if err := t.exec(addProbe,
 			j.NodeID, millis(o.At), string(o.Kind), string(p.Fact), string(p.Mark), string(before.Status), string(out.Verdict.Status),
 			out.Verdict.Doubt.Suspect(), out.Stale, o.Reached.Height(), string(o.Cause), micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
-			positive(o.DownBits), positive(o.UpBits), p.Story); err != nil {
+			positive(o.DownBits), positive(o.UpBits), p.Story, run); err != nil {
 			return err
 		}
 		if out.Stale {
 			return t.exec(requeueJob, j.ID)
 		}
-		out.Runs, err = d.tallyFast(t, j, p.Mark)
-		return err
+		return nil
 	})
 	return out, err
 }

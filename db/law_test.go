@@ -690,6 +690,9 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 
 // lawRow is what the model keeps of a row of history.
 func lawRow(e connexa.Entry) connexa.Entry {
+	if e.What == connexa.EntryProbe { // who started which run is no matter of the law
+		e.By = ""
+	}
 	return connexa.Entry{At: e.At, What: e.What, By: e.By, Fact: e.Fact, Mark: e.Mark, Before: e.Before, After: e.After, Doubt: e.Doubt, Stale: e.Stale}
 }
 

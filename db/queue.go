@@ -28,8 +28,8 @@ const (
 	nodeVerdict = `SELECT revision, status, silences, tunnel_failures, refusals FROM nodes WHERE id = ?`
 	addProbe    = `
 		INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, doubt, stale,
-			reached, cause, latency, control, attempts, lost, down, up, detail)
-		VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+			reached, cause, latency, control, attempts, lost, down, up, detail, run_id)
+		VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	// The state is not among what it sets: that would rewrite an index each time.
 	// The first parameter says that the job is a ping that passed: a ping+speed run
 	// counts the speed job that follows it in its place.

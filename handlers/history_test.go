@@ -21,7 +21,7 @@ import (
 func (p *panel) probe(id int64, at time.Time, fact connexa.Fact, latency time.Duration) {
 	p.t.Helper()
 	ctx := p.t.Context()
-	if _, err := p.db.StartRun(ctx, connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: []int64{id}}}); err != nil {
+	if _, err := p.db.StartRun(ctx, connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: []int64{id}}}); err != nil {
 		p.t.Fatal(err)
 	}
 	jobs, err := p.db.Claim(ctx, connexa.Ping, 1)
@@ -158,7 +158,7 @@ func TestHistoryAsCSV(t *testing.T) {
 		t.Fatalf("%d rows", len(rows))
 	}
 	has(rows[0], "what", "added", "by", "admin", "kind", "")
-	has(rows[1], "what", "probe", "kind", "ping", "result", "good", "step", "control", "latency_ms", "20", "status_before", "not_tested", "status_after", "ping_ok",
+	has(rows[1], "what", "probe", "kind", "ping", "result", "good", "step", "control", "latency_ms", "20", "status_before", "not_tested", "status_after", "ping_ok", "run", "1", "by", "ann",
 		"time", hour.Add(time.Minute).UTC().Format(time.RFC3339))
 	has(rows[2], "result", "bad", "cause", "tcp.refused", "step", "resolve", "loss", "1", "latency_ms", "")
 	has(rows[3], "kind", "speed", "down_mbps", "25", "up_mbps", "4", "jitter_ms", "1.5", "exit_ip", "198.51.100.9", "endpoint", "speed.example.net", "confidence", "high")
