@@ -52,10 +52,10 @@ func (h *Handlers) banners(r *http.Request) []views.Banner {
 		h.log.Error("read the settings for the banners", "err", err)
 		return nil
 	}
-	if h.fix != "" {
+	if !h.noGRE.IsZero() {
 		list = append(list, views.Banner{
 			ID: "banner-gre", Tone: views.ToneWarn,
-			Title: connexa.T("banner.gre.title"), Text: connexa.T("banner.gre.text", h.fix),
+			Title: connexa.T("banner.gre.title"), Text: h.noGRE,
 		})
 	}
 	if s.KeyConfirmed.IsZero() {

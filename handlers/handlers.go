@@ -32,7 +32,7 @@ type Deps struct {
 	PublicURL     *url.URL       // optional: where browsers reach the panel, when a proxy stands before it
 	Trusted       []netip.Prefix // optional: proxies whose X-Forwarded-For is believed
 	TLS           bool           // the panel itself speaks TLS
-	NoTunnels     string         // optional: this machine cannot open tunnels, and this line mends it
+	NoTunnels     connexa.Text   // optional: this machine cannot open tunnels, why, and what mends it
 	Version       string         // optional: shown below the settings
 	Metrics       http.Handler   // optional: answers /metrics
 	MetricsToken  connexa.Secret // to who has this; empty: to nobody
@@ -53,7 +53,7 @@ type Handlers struct {
 	version string
 	now     func() time.Time
 	log     *slog.Logger
-	fix     string       // Deps.NoTunnels
+	noGRE   connexa.Text // Deps.NoTunnels
 	streams atomic.Int64 // open now
 
 	figures    http.Handler   // Deps.Metrics
@@ -66,7 +66,7 @@ func New(d Deps) (*Handlers, error) {
 		return nil, errors.New("the cookie keys have 32 bytes each")
 	}
 	h := &Handlers{
-		app: d.App, broker: d.Broker, trusted: d.Trusted, fix: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
+		app: d.App, broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
 		origin: http.NewCrossOriginProtection(), figures: d.Metrics, figuresFor: d.MetricsToken,
 	}

@@ -220,6 +220,8 @@ func ParseAddress(s string) (string, *Error) {
 	switch {
 	case s == "":
 		return bad("field.address.empty")
+	case strings.Contains(s, "://"):
+		return bad("field.address.url")
 	case strings.Contains(s, "/") || strings.Contains(s, "*") || isRange(s):
 		return bad("field.address.range")
 	case strings.Contains(s, ":"):

@@ -123,7 +123,7 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	case err != nil:
 		found.here(c.localFailure(err))
 	case probed.Mark == connexa.MarkNotHere && probed.Outcome.Cause == "":
-		found.here("local.gre", c.words.Text(probed.Detail.Text), fixFor(os.Getenv, exists), probed.Detail.Evidence)
+		found.here("local.gre", c.words.Text(probed.Detail.Text), fixFor(reasonOf(probed.Detail.Text), os.Getenv, exists), probed.Detail.Evidence)
 	case probed.Outcome.Cause == "resolve.temporary" && !c.online():
 		found.here("local.network", noNetwork, "", "")
 	default:

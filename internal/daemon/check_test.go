@@ -219,7 +219,9 @@ func TestCheckWithoutATerminal(t *testing.T) {
 }
 
 func TestCheckOnAMachineThatCannot(t *testing.T) {
-	noRaw := func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) { return nil, syscall.EPERM }
+	noRaw := func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) {
+		return nil, &gre.Unavailable{Reason: gre.NoCapability, Err: syscall.EPERM}
+	}
 	for _, tt := range []struct {
 		name    string
 		set     func(*checker)

@@ -59,7 +59,7 @@ func (c *checked) climbed(rungs []pptp.Rung) {
 func (c *checked) here(cause connexa.Cause, message, fix, seen string) {
 	c.code, c.Cause, c.Message = ExitHere, cause, message
 	c.fix = fix
-	c.say("Seen", seen)
+	c.say("Evidence", seen)
 }
 
 // told notes what is true of the server.
@@ -77,7 +77,7 @@ func (c *checked) told(p connexa.Probed, words *i18n.Printer) {
 		if p.Detail.PeerText != "" {
 			c.say("It says", "“"+p.Detail.PeerText+"”")
 		}
-		c.say("Seen", p.Detail.Evidence)
+		c.say("Evidence", p.Detail.Evidence)
 		return
 	}
 	s := p.Detail.Session

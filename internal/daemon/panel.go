@@ -98,7 +98,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	sign, encrypt := p.db.CookieKeys()
 	h, err := handlers.New(handlers.Deps{
 		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
-		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), NoTunnels: tunnelFix(ctx, wires, log), Version: version, Now: time.Now, Log: log,
+		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), NoTunnels: noTunnels(ctx, wires, log), Version: version, Now: time.Now, Log: log,
 		Metrics: p.metrics.Handler(), MetricsToken: cfg.MetricsToken,
 	})
 	if err != nil {

@@ -27,7 +27,8 @@ import (
 // else as Check does.
 func Proxy(ctx context.Context, cfg config.Proxy, in *os.File, out, errs io.Writer) int {
 	p := proxy{
-		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: probe.Online, now: time.Now,
+		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: probe.Online,
+		lacking: func(ctx context.Context) *gre.Unavailable { return lacking(ctx, gre.Raw) }, now: time.Now,
 		ask: func(ctx context.Context, question string) (connexa.Secret, error) {
 			return askSecret(ctx, in, errs, question)
 		},
@@ -41,6 +42,7 @@ type proxy struct {
 	words     *i18n.Printer
 	mux       *gre.Mux
 	online    func() bool
+	lacking   func(context.Context) *gre.Unavailable // what this machine lacks for tunnels
 	now       func() time.Time
 	ask       func(ctx context.Context, question string) (connexa.Secret, error)
 
@@ -107,12 +109,24 @@ func (p *proxy) verdict(ctx context.Context) int {
 	case ctx.Err() != nil:
 		return p.fail(ExitInterrupted, errInterrupted)
 	case p.seen.Reason.Key == "service.reason.not_here":
-		fmt.Fprintln(p.out, "  To mend it  "+fixFor(os.Getenv, exists))
+		p.mend(ctx)
 		return ExitHere
 	case p.seen.Reason.Key == "service.reason.port":
 		return ExitHere
 	}
 	return ExitFailed
+}
+
+// mend says what this machine lacks and what gives it that.
+func (p *proxy) mend(ctx context.Context) {
+	u := p.lacking(ctx)
+	if u == nil {
+		return // by now it can
+	}
+	fmt.Fprintln(p.out, "  "+p.words.T("probe.not_here."+string(u.Reason)))
+	if fix := fixFor(u.Reason, os.Getenv, exists); fix != "" {
+		fmt.Fprintln(p.out, "  To mend it  "+fix)
+	}
 }
 
 func (p *proxy) fail(code int, err error) int {

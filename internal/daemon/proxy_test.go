@@ -165,7 +165,8 @@ func TestProxyGivesUp(t *testing.T) {
 	p.mux = gre.NewMux(func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) {
 		return nil, &gre.Unavailable{Err: errors.New("operation not permitted")}
 	})
-	if code := p.run(t.Context()); code != ExitHere || !strings.Contains(out.String(), "cannot open tunnels.\n  To mend it  ") {
+	p.lacking = func(context.Context) *gre.Unavailable { return &gre.Unavailable{Reason: gre.NoCapability} }
+	if code := p.run(t.Context()); code != ExitHere || !strings.Contains(out.String(), "(CAP_NET_RAW).\n  To mend it  ") {
 		t.Errorf("exit %d, told %q", code, out)
 	}
 }

@@ -1,11 +1,17 @@
 package probe_test
 
 import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/internal/probe"
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
@@ -94,4 +100,81 @@ func pingCauses() []string {
 		list = append(list, no.Code())
 	}
 	return append(list, (&control.Disconnected{Step: control.StepCall}).Code())
+}
+
+// TestNoCauseIsToldThatNobodyFinds holds that the catalogue has no words left for
+// a cause that no probe names.
+func TestNoCauseIsToldThatNobodyFinds(t *testing.T) {
+	all := everyCause()
+	for _, key := range catalogueKeys(t) {
+		cause, ok := strings.CutPrefix(key, "cause.")
+		if !ok {
+			continue
+		}
+		cause = strings.TrimSuffix(strings.TrimSuffix(cause, ".more"), ".try")
+		if !slices.Contains(all, cause) {
+			t.Errorf("%s: no probe finds that", key)
+		}
+	}
+}
+
+// TestCausesReadRightInATerminal holds that what the panel says of a cause is
+// true of a check from a terminal too, which has neither nodes nor pages.
+func TestCausesReadRightInATerminal(t *testing.T) {
+	for lang, words := range map[i18n.Lang][]string{
+		i18n.English: {"this node", "the node", "this panel", "the panel runs", "node’s page", "on the page"},
+		i18n.Russian: {"узел", "узла", "узлу", "узле", "с панелью", "перед панелью", "на странице"},
+	} {
+		p := i18n.New(lang, nil)
+		for _, c := range everyCause() {
+			for _, part := range parts {
+				text := strings.ToLower(p.T("cause." + c + part))
+				for _, word := range words {
+					if strings.Contains(text, word) {
+						t.Errorf("%s, %s%s says %q: %s", lang, c, part, word, text)
+					}
+				}
+			}
+		}
+	}
+}
+
+// catalogueKeys are the keys of the English catalogue.
+func catalogueKeys(t *testing.T) (keys []string) {
+	t.Helper()
+	files, err := filepath.Glob("../i18n/locales/en/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of the catalogue, %v", len(files), err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var part map[string]any
+		if err := json.Unmarshal(text, &part); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		keys = append(keys, slices.Collect(maps.Keys(part))...)
+	}
+	return keys
+}
+
+// TestAServerIsNamedByWhatItSays holds that nothing stands where a server said
+// nothing.
+func TestAServerIsNamedByWhatItSays(t *testing.T) {
+	p := i18n.New(i18n.English, nil)
+	for _, tt := range []struct {
+		peer connexa.Peer
+		want string
+	}{
+		{connexa.Peer{Vendor: "linux", Host: "local", Firmware: 1}, "linux · local, firmware 1"},
+		{connexa.Peer{Vendor: "Microsoft", Firmware: 3790}, "Microsoft, firmware 3790"},
+		{connexa.Peer{Host: "vpn7", Firmware: 1}, "vpn7, firmware 1"},
+		{connexa.Peer{Vendor: " "}, "firmware 0"},
+	} {
+		if got := p.Text(probe.Named(tt.peer)); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.peer, got, tt.want)
+		}
+	}
 }

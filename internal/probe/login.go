@@ -93,7 +93,7 @@ func (p *Prober) notDialed(out connexa.Outcome, err error) (connexa.Probed, erro
 	out.Reached = connexa.NoStep
 	return connexa.Probed{
 		Mark: connexa.MarkNotHere, Outcome: out,
-		Detail: connexa.Detail{Text: connexa.T("probe.not_here"), Evidence: lacking.Error()},
+		Detail: connexa.Detail{Text: connexa.T("probe.not_here." + string(lacking.Reason)), Evidence: lacking.Error()},
 	}, nil
 }
 
@@ -180,6 +180,25 @@ func rungsOf(list []pptp.Rung, server pptp.Server, offset time.Duration) []conne
 	return rungs
 }
 
+// named is how a server names itself, as far as it does.
+func named(p connexa.Peer) connexa.Text {
+	var names []any
+	for _, s := range []string{p.Vendor, p.Host} {
+		if s = strings.TrimSpace(s); s != "" {
+			names = append(names, s)
+		}
+	}
+	firmware := strconv.Itoa(p.Firmware)
+	switch len(names) {
+	case 0:
+		return connexa.T("rung.control.firmware", firmware)
+	case 1:
+		return connexa.T("rung.control.nohost", names[0], firmware)
+	default:
+		return connexa.T("rung.control", names[0], names[1], firmware)
+	}
+}
+
 func noteOf(r pptp.Rung, server pptp.Server) connexa.Text {
 	switch r.Step {
 	case pptp.StepResolve:
@@ -190,7 +209,7 @@ func noteOf(r pptp.Rung, server pptp.Server) connexa.Text {
 	case pptp.StepTCP:
 		return connexa.Text{}
 	case pptp.StepControl:
-		return connexa.T("rung.control", server.Vendor, server.Host, strconv.Itoa(int(server.Firmware)))
+		return named(connexa.Peer{Vendor: server.Vendor, Host: server.Host, Firmware: int(server.Firmware)})
 	case pptp.StepCall:
 		return connexa.T("rung.call", strings.TrimPrefix(r.Note, "call id "))
 	case pptp.StepGRE:

@@ -121,7 +121,7 @@ func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, tim
 		return a
 	}
 	a.control = time.Since(asked)
-	a.climb.reached(connexa.Control, connexa.T("rung.control", a.peer.Vendor, a.peer.Host, strconv.Itoa(a.peer.Firmware)))
+	a.climb.reached(connexa.Control, named(a.peer))
 	// The answer stands whatever becomes of the leave-taking, which is bounded.
 	_ = c.Stop(one)
 	return a

@@ -1,0 +1,4 @@
+package probe
+
+// Named is named, for tests.
+var Named = named
