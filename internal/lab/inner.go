@@ -66,7 +66,13 @@ func (n *inner) setUp(at netip.Addr) error {
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
-	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &cubic, &moderate, &receive, &send} {
+	options := []tcpip.SettableTransportProtocolOption{&sack, &cubic, &moderate, &receive, &send}
+	if n.node.Behaviour.Session.narrow() {
+		// The stack knows less than a server's TCP about timeouts that were none.
+		patient := tcpip.TCPMinRTOOption(500 * time.Millisecond)
+		options = append(options, &patient)
+	}
+	for _, o := range options {
 		if err := n.stack.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
 			return stackError{"set an option of TCP", err}
 		}

@@ -14,8 +14,9 @@ const (
 	// waits with them.
 	shaperRoom = 256
 	// shaperDepth is how long a packet may wait for its turn at a rate; what would
-	// take longer is dropped, as a router's queue does.
-	shaperDepth = 100 * time.Millisecond
+	// take longer is dropped, as a router's queue does. It is deep enough for TCP to
+	// see its packets wait before they are lost, as the queues of most lines are.
+	shaperDepth = 250 * time.Millisecond
 	// shaperLeast is how many packets may wait at any rate: with less, streams that
 	// begin together would lose what they begin with.
 	shaperLeast = 16

@@ -39,12 +39,12 @@ func TestShaperDropsWhatWaitsTooLong(t *testing.T) {
 		passed, dropped := 0, 0
 		s := newShaper(4_000_000, func(b []byte) int { return len(b) },
 			func(batch [][]byte) { passed += len(batch) }, func([]byte) { dropped++ })
-		for range 100 {
+		for range 200 {
 			s.put(make([]byte, 1000))
 		}
 		time.Sleep(time.Second)
 		s.close()
-		if passed+dropped != 100 || passed < 50 || passed > 52 { // 100 ms at the rate are 50 of them
+		if passed+dropped != 200 || passed < 125 || passed > 127 { // 250 ms at the rate are 125 of them
 			t.Errorf("%d passed, %d dropped", passed, dropped)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -49,10 +50,17 @@ type Config struct {
 
 	// Single lets TCP data go through the stack packet by packet. That costs more
 	// than pieces of 60 KiB do, and repairs losses far better: the stack sends the
-	// whole piece again when one packet of it was lost. Who measures a line, which
-	// means to fill its queue until it drops, needs that.
+	// whole piece again when one packet of it was lost. It also gives up waiting for
+	// an acknowledgment later: a queue that fills doubles the way's time at once,
+	// and a stream that takes that for a loss begins anew with next to nothing. Who
+	// measures a line, which means to fill its queue until it drops, needs both.
 	Single bool
 }
+
+// patience is the least time before a packet is sent again for want of an
+// acknowledgment, of stacks with Config.Single. RFC 6298 section 2.4 wants a
+// second; the stack's own is 200 ms.
+const patience = tcpip.TCPMinRTOOption(500 * time.Millisecond)
 
 const (
 	nic        = 1
@@ -100,7 +108,12 @@ func (s *Stack) setUp(cfg Config) error {
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: bufferMin, Default: bufferHere, Max: orDefault(cfg.ReceiveMax)}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: bufferMin, Default: bufferHere, Max: orDefault(cfg.SendMax)}
-	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &rack, &cubic, &moderate, &receive, &send} {
+	options := []tcpip.SettableTransportProtocolOption{&sack, &rack, &cubic, &moderate, &receive, &send}
+	if cfg.Single {
+		rto := patience
+		options = append(options, &rto)
+	}
+	for _, o := range options {
 		if err := s.stack.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
 			return fmt.Errorf("netstack: set %T: %s", o, err)
 		}

@@ -1,9 +1,14 @@
 package speed_test
 
 import (
+	"errors"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
@@ -11,7 +16,13 @@ import (
 // TCP payload: the headers are 20 bytes of IP and 32 of TCP with its timestamps.
 const payloadShare = float64(1396-52) / 1396
 
+// Whoever measures lines of different speeds and finds these has measured. The
+// bounds leave room for a machine that does something else meanwhile; the
+// benchmark's do not.
 func TestMeasure(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures for a minute")
+	}
 	for _, tt := range []struct {
 		behaviour string
 		down, up  float64 // bits per second
@@ -22,12 +33,131 @@ func TestMeasure(t *testing.T) {
 		{"rate:20M+latency:40ms", 20e6, 20e6},
 	} {
 		t.Run(tt.behaviour, func(t *testing.T) {
-			way := newRig(t, tt.behaviour).tunnel(t)
-			m, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: connexa.SpeedQuick})
-			if err != nil {
+			t.Parallel()
+			r := newRig(t, tt.behaviour)
+			speed.Within(t, tt.down*payloadShare, tt.up*payloadShare, func() (down, up int64) {
+				m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{good}, speed.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if m.Endpoint != "speed.lab.test" || m.ExitIP != r.node.Exit().String() || m.Mode != connexa.SpeedQuick ||
+					m.Latency < 2*r.node.Behaviour.Session.Latency || m.Grade == "" || m.Confidence == "" || m.Limited {
+					t.Errorf("%+v", m)
+				}
+				return m.Down, m.Up
+			})
+		})
+	}
+}
+
+// small is enough to see that a test works, and over soon.
+var small = speed.Options{DownBytes: 200_000, UpBytes: 200_000}
+
+func TestNextEndpointWhereOneRefuses(t *testing.T) {
+	r := newRig(t, "good")
+	m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{busy, broken, good}, small)
+	if err != nil || m.Endpoint != "speed.lab.test" || m.Down == 0 || m.Up == 0 || m.ExitIP != r.node.Exit().String() {
+		t.Errorf("%+v, %v", m, err)
+	}
+	m, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{busy, broken}, small)
+	var no *speed.Refused
+	if !errors.As(err, &no) || no.Status != 429 || no.Endpoint != "busy.lab.test" || no.RetryAfter != 7*time.Second || m.Down+m.Up != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	// An endpoint that is down is passed over too, and a refusal tells more.
+	down := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://198.51.100.1:81"}
+	if m, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{down, good}, small); err != nil || m.Down == 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{down, busy}, small); !errors.As(err, &no) {
+		t.Errorf("%v", err)
+	}
+	var lost *speed.NoInternet
+	if _, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{down}, small); !errors.As(err, &lost) || lost.Code != speed.CodeConnect {
+		t.Errorf("%v", err)
+	}
+	wrong := good
+	wrong.Token = "guessed"
+	if _, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{wrong}, small); !errors.As(err, &no) || no.Status != 401 {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is found is what the lab says that each server deserves.
+func TestCauses(t *testing.T) {
+	for _, behaviour := range []string{"no-internet", "no-dns", "endpoint:429", "endpoint:503", "wrong-keys", "good"} {
+		t.Run(behaviour, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, behaviour)
+			m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{good}, small)
+			var (
+				no   *speed.Refused
+				lost *speed.NoInternet
+				gone *pptp.Error
+				got  string
+			)
+			switch {
+			case errors.As(err, &no):
+				got = string(no.Cause())
+			case errors.As(err, &lost):
+				got = string(lost.Cause())
+			case errors.As(err, &gone):
+				got = gone.Cause()
+			case err != nil:
 				t.Fatal(err)
 			}
-			t.Logf("down %.3f up %.3f of what was set, %+v", float64(m.Down)/tt.down/payloadShare, float64(m.Up)/tt.up/payloadShare, m)
+			if want := r.node.Behaviour.ExpectSpeed(lab.Policy{}).Cause; got != want || (m.Down > 0) != (want == "") {
+				t.Errorf("%q (%v), %+v; want %q", got, err, m, want)
+			}
 		})
+	}
+}
+
+func TestTunnelEndsUnderTheTest(t *testing.T) {
+	way := newRig(t, "rate:1M+ends:1s").tunnel(t)
+	m, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{})
+	var gone *pptp.Error
+	if !errors.As(err, &gone) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	way = newRig(t, "good").tunnel(t)
+	if err := way.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{}); err == nil {
+		t.Error("a tunnel that is closed was measured")
+	}
+}
+
+func TestLive(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[connexa.SpeedPhase]int{}
+	o := speed.Options{DownBytes: 500_000, UpBytes: 500_000, Uplink: speed.Rates{Down: 1}, Others: func() speed.Rates { return speed.Rates{} }}
+	o.Live = func(l connexa.SpeedLive) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[l.Phase]++
+	}
+	m, err := speed.Measure(t.Context(), newRig(t, "rate:5M").tunnel(t), []connexa.Endpoint{good}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.Limited {
+		t.Error("this machine has an uplink of 1 bit per second and is said to be no limit")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if seen[connexa.PhaseLatency] == 0 || seen[connexa.PhaseDownload] == 0 || seen[connexa.PhaseUpload] == 0 {
+		t.Errorf("the figure was told for %v", seen)
+	}
+}
+
+func TestLossIsSeen(t *testing.T) {
+	m, err := speed.Measure(t.Context(), newRig(t, "loss:5").tunnel(t), []connexa.Endpoint{good}, speed.Options{DownBytes: 200_000, UpBytes: 2_000_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Loss < .005 || m.Loss > .2 {
+		t.Errorf("5 %% were lost, seen as %.1f %%", 100*m.Loss)
 	}
 }

@@ -18,7 +18,6 @@ const (
 	idlePings   = 10                     // behind one that is dropped
 	loadedEvery = 400 * time.Millisecond
 	smallWait   = 10 * time.Second // for the answer to a small request
-	firstWait   = 10 * time.Second // for the first byte of a direction
 	lookEvery   = 20 * time.Millisecond
 	redials     = 3 // of a stream whose connection broke
 	redialPause = 200 * time.Millisecond
@@ -177,7 +176,7 @@ func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, m
 		if s.look(now, n) {
 			return s.result(), n, shaky, nil
 		}
-		if n == 0 && now.Sub(began) > firstWait {
+		if n == 0 && now.Sub(began) > r.plan.first {
 			return nil, 0, shaky, errNothing
 		}
 	}

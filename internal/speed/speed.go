@@ -51,11 +51,12 @@ type plan struct {
 	lasts    time.Duration // each direction, from its first byte
 	warm     time.Duration // how much of that is dropped: slow start
 	bytes    int64         // each direction
+	first    time.Duration // for the first byte of a direction
 }
 
 var plans = map[connexa.SpeedMode]plan{
-	connexa.SpeedQuick: {45 * time.Second, 5 * time.Second, 500 * time.Millisecond, 25_000_000},
-	connexa.SpeedFull:  {90 * time.Second, 10 * time.Second, 2 * time.Second, 250_000_000},
+	connexa.SpeedQuick: {45 * time.Second, 5 * time.Second, 500 * time.Millisecond, 25_000_000, 10 * time.Second},
+	connexa.SpeedFull:  {90 * time.Second, 10 * time.Second, 2 * time.Second, 250_000_000, 10 * time.Second},
 }
 
 // Deadline is how long a test may take at most, whatever happens.
@@ -63,6 +64,11 @@ func Deadline(m connexa.SpeedMode) time.Duration { return plans[m].deadline }
 
 // Cap is how many bytes a test moves in one direction when nobody says otherwise.
 func Cap(m connexa.SpeedMode) int64 { return plans[m].bytes }
+
+// slowStart is how many round trips TCP may need until it fills a line. Where that
+// is longer than what a plan drops, more is dropped, so that a long way is not
+// taken for a narrow one.
+const slowStart = 8
 
 var publicServers = []netip.AddrPort{
 	netip.MustParseAddrPort("1.1.1.1:443"), netip.MustParseAddrPort("8.8.8.8:443"),
@@ -160,17 +166,22 @@ func untilEnd(ctx context.Context, t Tunnel, most time.Duration) (context.Contex
 
 // measureOne tests against one endpoint.
 func measureOne(ctx context.Context, t Tunnel, e connexa.Endpoint, o Options, p plan) (connexa.Measurement, error) {
-	m := connexa.Measurement{Endpoint: e.Name(), Mode: o.Mode}
 	to, err := targetOf(e)
 	if err != nil {
-		return m, err
+		return connexa.Measurement{}, err
 	}
+	return measureAgainst(ctx, t, e, to, o, p)
+}
+
+func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target, o Options, p plan) (connexa.Measurement, error) {
+	m := connexa.Measurement{Endpoint: e.Name(), Mode: o.Mode}
 	r := &run{tunnel: t, target: to, name: e.Name(), options: o, plan: p, dialer: dialer{tunnel: t, roots: o.RootCAs}}
 	defer r.close()
 	lost, received := t.Packets()
 	if err := r.idle(ctx, &m); err != nil {
 		return m, r.explain(ctx, err)
 	}
+	r.plan.warm = max(p.warm, min(slowStart*m.Latency, p.lasts*2/5))
 	lostIdle, receivedIdle := t.Packets()
 	down, err := r.transfer(ctx, connexa.PhaseDownload)
 	m.DownBytes = down.bytes

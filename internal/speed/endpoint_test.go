@@ -1,0 +1,429 @@
+package speed
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// little is enough to see what is asked, and over at once.
+var little = Options{DownBytes: 300_000, UpBytes: 300_000}
+
+// site is a server that remembers what it was asked.
+type site struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []*http.Request
+	sent  int64
+}
+
+func newSite(t *testing.T, h func(s *site, w http.ResponseWriter, r *http.Request)) *site {
+	t.Helper()
+	s := &site{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.asked = append(s.asked, r)
+		s.mu.Unlock()
+		h(s, w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// take reads an upload.
+func (s *site) take(w http.ResponseWriter, r *http.Request) {
+	n, _ := io.Copy(io.Discard, r.Body)
+	s.mu.Lock()
+	s.sent += n
+	s.mu.Unlock()
+	w.WriteHeader(http.StatusOK)
+}
+
+// give answers with n bytes.
+func give(w http.ResponseWriter, n int64) {
+	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+	_, _ = io.Copy(w, io.LimitReader(&noise{rnd: rand.NewChaCha8(seed()), left: n}, n))
+}
+
+func (s *site) paths() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := map[string]bool{}
+	var list []string
+	for _, r := range s.asked {
+		if p := r.Method + " " + r.URL.Path; !seen[p] {
+			seen[p] = true
+			list = append(list, p)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func TestEndpoints(t *testing.T) {
+	size := func(r *http.Request, name string) int64 {
+		n, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+		return n
+	}
+	for name, tt := range map[string]struct {
+		serve func(s *site, w http.ResponseWriter, r *http.Request)
+		at    func(base string) (connexa.Endpoint, target)
+		paths string
+		exit  string
+	}{
+		"librespeed": {
+			func(s *site, w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/backend/garbage.php":
+					give(w, size(r, "ckSize")<<20)
+				case "/backend/empty.php":
+					s.take(w, r)
+				case "/backend/getIP.php":
+					fmt.Fprint(w, `{"processedString":"203.0.113.7 - Example Net, NL","rawIspInfo":""}`)
+				default:
+					http.NotFound(w, r)
+				}
+			},
+			func(base string) (connexa.Endpoint, target) {
+				return connexa.Endpoint{Kind: connexa.EndpointLibreSpeed, URL: base + "/backend/"}, nil
+			},
+			"GET /backend/getIP.php, GET /backend/empty.php, GET /backend/garbage.php, POST /backend/empty.php", "203.0.113.7",
+		},
+		"cloudflare": {
+			func(s *site, w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/__down":
+					give(w, size(r, "bytes"))
+				case "/__up":
+					s.take(w, r)
+				case "/cdn-cgi/trace":
+					fmt.Fprint(w, "fl=1f2\nh=speed.cloudflare.com\nip=203.0.113.8\nts=1\n")
+				default:
+					http.NotFound(w, r)
+				}
+			},
+			func(base string) (connexa.Endpoint, target) {
+				u, _ := url.Parse(base)
+				return connexa.Endpoint{Kind: connexa.EndpointCloudflare}, cloudflare{u}
+			},
+			"GET /cdn-cgi/trace, GET /__down, POST /__up", "203.0.113.8",
+		},
+		"urls": {
+			func(s *site, w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/files/100MB.bin":
+					if r.Method == http.MethodGet {
+						w.Header().Set("Age", "60") // a content network may
+						give(w, 1<<20)
+					}
+				case "/up":
+					s.take(w, r)
+				default:
+					http.NotFound(w, r)
+				}
+			},
+			func(base string) (connexa.Endpoint, target) {
+				return connexa.Endpoint{Kind: connexa.EndpointURLs, URL: base + "/files/100MB.bin?key=1", UpURL: base + "/up"}, nil
+			},
+			"HEAD /files/100MB.bin, GET /files/100MB.bin, POST /up", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, tt.serve)
+			e, to := tt.at(s.URL)
+			o := little
+			o.Mode = connexa.SpeedQuick
+			var m connexa.Measurement
+			var err error
+			if to == nil {
+				m, err = Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, o)
+			} else {
+				m, err = measureAgainst(t.Context(), &Direct{}, e, to, o, plans[o.Mode])
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.ExitIP != tt.exit || m.Down == 0 || m.Up == 0 || m.Endpoint != e.Name() || m.DownBytes < o.DownBytes || m.UpBytes < o.UpBytes {
+				t.Errorf("%+v", m)
+			}
+			if got := s.paths(); got != tt.paths {
+				t.Errorf("asked for %s", got)
+			}
+			unique := map[string]bool{}
+			for _, r := range s.asked {
+				if r.ProtoMajor != 1 || r.Header.Get("Accept-Encoding") != "identity" || !strings.Contains(r.Header.Get("Cache-Control"), "no-store") {
+					t.Errorf("%s %s has %v", r.Method, r.URL, r.Header)
+				}
+				if unique[r.URL.RawQuery] {
+					t.Errorf("%s was asked for twice", r.URL)
+				}
+				unique[r.URL.RawQuery] = true
+			}
+			if name == "urls" && s.asked[0].URL.Query().Get("key") != "1" {
+				t.Error("the query of the address is lost")
+			}
+		})
+	}
+}
+
+func TestURLsWithoutUpload(t *testing.T) {
+	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			give(w, 1<<20)
+		}
+	})
+	m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}, little)
+	if err != nil || m.Down == 0 || m.Up != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestAnswersOfNoUse(t *testing.T) {
+	for name, tt := range map[string]struct {
+		down, up func(s *site, w http.ResponseWriter, r *http.Request) // nil: as it should be
+		want     Refused
+		measured bool // the download
+	}{
+		"403": {down: status(http.StatusForbidden, ""), want: Refused{Status: 403}},
+		"429": {down: status(http.StatusTooManyRequests, "60"), want: Refused{Status: 429, RetryAfter: time.Minute}},
+		"503": {down: status(http.StatusServiceUnavailable, ""), want: Refused{Status: 503}},
+		"elsewhere": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/nowhere", http.StatusFound)
+		}, want: Refused{Status: 404}},
+		"cached": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Cache", "HIT from proxy")
+			give(w, 1<<20)
+		}, want: Refused{Status: 200, Reason: ReasonCached}},
+		"old": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Age", "3")
+			give(w, 1<<20)
+		}, want: Refused{Status: 200, Reason: ReasonCached}},
+		"compressed": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			give(w, 1<<20)
+		}, want: Refused{Status: 200, Reason: ReasonEncoded}},
+		"short":     {down: func(_ *site, w http.ResponseWriter, r *http.Request) { give(w, 1000) }, want: Refused{Status: 200, Reason: ReasonShort}},
+		"empty":     {down: status(http.StatusOK, ""), want: Refused{Status: 200, Reason: ReasonShort}},
+		"no upload": {up: status(http.StatusRequestEntityTooLarge, ""), want: Refused{Status: 413}, measured: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/down" && tt.down != nil:
+					tt.down(s, w, r)
+				case r.URL.Path == "/down":
+					give(w, 1<<20)
+				case r.URL.Path == "/up" && tt.up != nil:
+					tt.up(s, w, r)
+				case r.URL.Path == "/up":
+					s.take(w, r)
+				case r.URL.Path == "/echo":
+					fmt.Fprintln(w, "203.0.113.9")
+				default:
+					http.NotFound(w, r)
+				}
+			})
+			o := little
+			o.DownBytes = 1 << 20
+			m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, o)
+			var no *Refused
+			if !errors.As(err, &no) || no.Status != tt.want.Status || no.Reason != tt.want.Reason || no.RetryAfter != tt.want.RetryAfter {
+				t.Fatalf("%v", err)
+			}
+			if no.Cause() != "internet.refused" || (m.Down > 0) != tt.measured || m.Up != 0 {
+				t.Errorf("%s: %+v", no.Cause(), m)
+			}
+		})
+	}
+}
+
+func status(code int, retry string) func(*site, http.ResponseWriter, *http.Request) {
+	return func(_ *site, w http.ResponseWriter, _ *http.Request) {
+		if retry != "" {
+			w.Header().Set("Retry-After", retry)
+		}
+		w.WriteHeader(code)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for s, want := range map[string]time.Duration{
+		"": 0, "5": 5 * time.Second, " 5 ": 5 * time.Second, "-5": 0, "soon": 0, "99999999999999999999": 0, "9000000000": mostRetryAfter,
+		"Sun, 01 Nov 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Nov 2026 11:00:00 GMT": 0,
+	} {
+		if got := retryAfter(s, now); got != want {
+			t.Errorf("%q: %v, want %v", s, got, want)
+		}
+	}
+}
+
+func TestTLSIsVerified(t *testing.T) {
+	s := httptest.NewUnstartedServer(NewServer(ServerOptions{}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	e := []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}
+	_, err := Measure(t.Context(), &Direct{}, e, little)
+	var no *NoInternet
+	if !errors.As(err, &no) || no.Code != CodeTLS || no.Cause() != "internet.tls" {
+		t.Errorf("with a certificate of nobody's: %v", err)
+	}
+	o := little
+	o.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	if m, err := Measure(t.Context(), &Direct{}, e, o); err != nil || m.Down == 0 || m.Up == 0 {
+		t.Errorf("with one that is known: %+v, %v", m, err)
+	}
+}
+
+// Small requests are answered, and what is long does not get through.
+func TestBlackhole(t *testing.T) {
+	for _, stuck := range []string{"/down", "/up"} {
+		t.Run(stuck, func(t *testing.T) {
+			t.Parallel()
+			release := make(chan struct{})
+			s := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/echo":
+					fmt.Fprintln(w, "203.0.113.9")
+				case r.URL.Path == stuck:
+					select {
+					case <-release:
+					case <-r.Context().Done():
+					}
+				default:
+					give(w, 1<<20)
+				}
+			})
+			defer close(release)
+			p := plans[connexa.SpeedQuick]
+			p.first = 200 * time.Millisecond
+			e := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: s.URL}
+			to, err := targetOf(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = measureAgainst(t.Context(), deafTunnel{Direct: &Direct{}, deaf: stuck == "/up"}, e, to, little, p)
+			var no *NoInternet
+			if !errors.As(err, &no) || no.Code != CodeBlackhole {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// deafTunnel is a way on which, when deaf, no acknowledgment of an upload comes.
+type deafTunnel struct {
+	*Direct
+	deaf bool
+}
+
+func (d deafTunnel) Dial(ctx context.Context, to netip.AddrPort) (Conn, error) {
+	c, err := d.Direct.Dial(ctx, to)
+	if err != nil || !d.deaf {
+		return c, err
+	}
+	return deafConn{c}, nil
+}
+
+type deafConn struct{ Conn }
+
+func (deafConn) Acked() int64 { return 0 }
+
+func TestNoName(t *testing.T) {
+	_, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://nobody.invalid"}}, Options{Beyond: []netip.AddrPort{}})
+	var no *NoInternet
+	if !errors.As(err, &no) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestEndpointsThatAreNone(t *testing.T) {
+	for _, e := range []connexa.Endpoint{
+		{}, {Kind: "ftp"}, {Kind: connexa.EndpointOwn}, {Kind: connexa.EndpointOwn, URL: "ftp://x"},
+		{Kind: connexa.EndpointLibreSpeed, URL: "http://"}, {Kind: connexa.EndpointURLs, URL: "http://x/y", UpURL: "y"},
+	} {
+		if Check(e) == nil {
+			t.Errorf("%+v is taken", e)
+		}
+		if _, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, Options{}); err == nil {
+			t.Errorf("%+v is measured against", e)
+		}
+	}
+	if _, err := Measure(t.Context(), &Direct{}, nil, Options{}); err == nil {
+		t.Error("nothing to measure against")
+	}
+	if _, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointCloudflare}}, Options{Mode: "slow"}); err == nil {
+		t.Error("a mode that there is not")
+	}
+}
+
+// What an error says may be shown: neither a password in an address nor a token.
+func TestErrorsTellNoSecret(t *testing.T) {
+	s := newSite(t, func(_ *site, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	u, _ := url.Parse(s.URL)
+	u.User = url.UserPassword("ops", "hunter2")
+	for _, e := range []connexa.Endpoint{
+		{Kind: connexa.EndpointOwn, URL: u.String(), Token: "hunter2"},
+		{Kind: connexa.EndpointOwn, URL: "http://ops:hunter2@127.0.0.1:1/", Token: "hunter2"},
+		{Kind: connexa.EndpointOwn, URL: "http://hunter2\x7f/"},
+	} {
+		_, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, Options{Beyond: []netip.AddrPort{}})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte("hunter2"))) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestMeasureEndsWithItsContext(t *testing.T) {
+	began := make(chan struct{}, 100)
+	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/down" {
+			began <- struct{}{}
+			<-r.Context().Done()
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-began
+		cancel()
+	}()
+	if _, err := Measure(ctx, &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/down" {
+			<-r.Context().Done()
+		}
+	})
+	e := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: s.URL}
+	to, err := targetOf(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := untilEnd(t.Context(), &Direct{}, 300*time.Millisecond)
+	defer stop()
+	_, err = measureAgainst(ctx, &Direct{}, e, to, little, plans[connexa.SpeedQuick])
+	var no *NoInternet
+	if !errors.As(err, &no) || no.Code != CodeTimeout {
+		t.Errorf("%v", err)
+	}
+}

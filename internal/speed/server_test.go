@@ -1,0 +1,188 @@
+package speed
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+func ask1(t *testing.T, method, url, token string, body io.Reader) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(got)
+}
+
+func TestServer(t *testing.T) {
+	s := httptest.NewServer(NewServer(ServerOptions{Token: "sesame", MaxBytes: 100_000}))
+	defer s.Close()
+	for _, tt := range []struct {
+		method, path, token string
+		sent                int
+		status, length      int
+		text                string
+	}{
+		{"GET", "/echo", "sesame", 0, 200, -1, "127.0.0.1\n"},
+		{"GET", "/down?bytes=0", "sesame", 0, 200, 0, ""},
+		{"GET", "/down?bytes=70000&connexa=1", "sesame", 0, 200, 70_000, ""},
+		{"GET", "/down?bytes=100001", "sesame", 0, 403, -1, ""},
+		{"GET", "/down?bytes=-1", "sesame", 0, 400, -1, ""},
+		{"GET", "/down", "sesame", 0, 400, -1, ""},
+		{"POST", "/up", "sesame", 70_000, 200, -1, "70000\n"},
+		{"POST", "/up", "sesame", 100_001, 413, -1, ""},
+		{"GET", "/up", "sesame", 0, 405, -1, ""},
+		{"GET", "/", "sesame", 0, 404, -1, ""},
+		{"GET", "/echo", "", 0, 401, -1, ""},
+		{"GET", "/echo", "Sesame", 0, 401, -1, ""},
+		{"GET", "/echo", "sesame ", 0, 401, -1, ""},
+		{"POST", "/up", "", 10, 401, -1, ""},
+	} {
+		var body io.Reader
+		if tt.sent > 0 {
+			body = bytes.NewReader(make([]byte, tt.sent))
+		}
+		resp, text := ask1(t, tt.method, s.URL+tt.path, strings.TrimSuffix(tt.token, " "), body)
+		if strings.HasSuffix(tt.token, " ") { // net/http sends no such header as it stands
+			continue
+		}
+		if resp.StatusCode != tt.status || tt.length >= 0 && len(text) != tt.length || tt.text != "" && text != tt.text {
+			t.Errorf("%s %s with %q: %s, %d bytes", tt.method, tt.path, tt.token, resp.Status, len(text))
+		}
+		if resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s %s may be kept", tt.method, tt.path)
+		}
+	}
+	_, a := ask1(t, "GET", s.URL+"/down?bytes=5000", "sesame", nil)
+	_, b := ask1(t, "GET", s.URL+"/down?bytes=5000", "sesame", nil)
+	if a == b {
+		t.Error("two answers are equal")
+	}
+}
+
+func TestServerWithoutLength(t *testing.T) {
+	s := httptest.NewServer(NewServer(ServerOptions{MaxBytes: 1000}))
+	defer s.Close()
+	resp, _ := ask1(t, "POST", s.URL+"/up", "", io.MultiReader(strings.NewReader(strings.Repeat("x", 2000)))) // chunked
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a body of unknown length that is too long: %s", resp.Status)
+	}
+}
+
+// stuck is a request that holds its place until it is let go.
+func stuck(t *testing.T, h http.Handler, from string) (release func()) {
+	t.Helper()
+	r, w := io.Pipe()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/up", r)
+	req.RemoteAddr = from
+	began := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.ServeHTTP(httptest.NewRecorder(), req)
+	}()
+	go func() {
+		_, _ = w.Write([]byte("x")) // taken by the handler: it is in
+		close(began)
+	}()
+	<-began
+	return func() {
+		w.Close()
+		<-done
+	}
+}
+
+func TestServerHasLimits(t *testing.T) {
+	s := NewServer(ServerOptions{MaxAtOnce: 3, MaxPerAddr: 2})
+	try := func(from string) int {
+		w := httptest.NewRecorder()
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/echo", nil)
+		req.RemoteAddr = from
+		s.ServeHTTP(w, req)
+		if w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+			t.Error("no word of when to come again")
+		}
+		return w.Code
+	}
+	a := stuck(t, s, "192.0.2.1:1")
+	b := stuck(t, s, "192.0.2.1:2")
+	if got := try("192.0.2.1:3"); got != http.StatusTooManyRequests {
+		t.Errorf("a third request of one address: %d", got)
+	}
+	if got := try("192.0.2.2:3"); got != http.StatusOK {
+		t.Errorf("a request of another: %d", got)
+	}
+	c := stuck(t, s, "[2001:db8::1]:1")
+	if got := try("192.0.2.3:3"); got != http.StatusTooManyRequests {
+		t.Errorf("a fourth request in all: %d", got)
+	}
+	a()
+	d := stuck(t, s, "[2001:db8::2]:1")
+	b()
+	if got := try("[2001:db8::3]:1"); got != http.StatusTooManyRequests {
+		t.Errorf("a third request of one network: %d", got)
+	}
+	c()
+	d()
+	if got := try("192.0.2.1:3"); got != http.StatusOK || s.atOnce != 0 || len(s.byAddr) != 0 {
+		t.Errorf("after the end: %d, %d at once", got, s.atOnce)
+	}
+}
+
+func TestServerEndsWhatTakesTooLong(t *testing.T) {
+	s := httptest.NewServer(NewServer(ServerOptions{MaxTime: 50 * time.Millisecond, Rate: 8}))
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/down?bytes=100000000", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return // cut off before its headers were out
+	}
+	defer resp.Body.Close()
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil || ctx.Err() != nil {
+		t.Errorf("%d bytes came, %v", n, err)
+	}
+}
+
+// Two directions of one server at a rate, measured: the limit holds, and the
+// figure is the limit.
+func TestServerRate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures for ten seconds")
+	}
+	t.Parallel()
+	const rate = 40e6
+	s := httptest.NewServer(NewServer(ServerOptions{Rate: rate}))
+	defer s.Close()
+	Within(t, rate, rate, func() (down, up int64) {
+		m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Down, m.Up
+	})
+}
