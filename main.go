@@ -39,6 +39,8 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 	}
 	log := logger(errs)
 	switch {
+	case cmd.SetupOpenVPN != nil:
+		err = daemon.SetupOpenVPN(*cmd.SetupOpenVPN, out)
 	case cmd.Version != nil:
 		fmt.Fprintln(out, "connexa", versionOf())
 	case cmd.Demo != nil:

@@ -68,6 +68,8 @@ type Command struct {
 	Version *Version
 
 	SpeedServer *SpeedServer
+
+	SetupOpenVPN *SetupOpenVPN
 }
 
 // ErrHelp says that help was asked for and printed.
@@ -77,12 +79,13 @@ var ErrHelp = errors.New("help was printed")
 // error other than ErrHelp is bad use and says what to do.
 func Parse(args []string, out io.Writer) (Command, error) {
 	var cli struct {
-		Serve   Serve   `cmd:"" default:"withargs" help:"Run the panel (the default)."`
-		Demo    Demo    `cmd:"" help:"Run the panel with a simulated fleet, to look around."`
-		Lab     Lab     `cmd:"" help:"Run the simulated fleet alone: PPTP servers on 127.x.y.z:1723."`
-		Check   Check   `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
-		Proxy   Proxy   `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
-		Version Version `cmd:"" help:"Print the version."`
+		Serve        Serve        `cmd:"" default:"withargs" help:"Run the panel (the default)."`
+		Demo         Demo         `cmd:"" help:"Run the panel with a simulated fleet, to look around."`
+		Lab          Lab          `cmd:"" help:"Run the simulated fleet alone: PPTP servers on 127.x.y.z:1723."`
+		Check        Check        `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
+		Proxy        Proxy        `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
+		SetupOpenVPN SetupOpenVPN `cmd:"" name:"setup-openvpn" help:"As root: make the devices for OpenVPN exits, for a panel that may not."`
+		Version      Version      `cmd:"" help:"Print the version."`
 
 		SpeedServer SpeedServer `cmd:"" name:"speed-server" help:"Be the far end of speed tests, on any machine with bandwidth."`
 	}
@@ -120,6 +123,8 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		c.Proxy, err = &cli.Proxy, cli.Proxy.check()
 	case "speed-server":
 		c.SpeedServer, err = &cli.SpeedServer, cli.SpeedServer.check()
+	case "setup-openvpn":
+		c.SetupOpenVPN, err = &cli.SetupOpenVPN, cli.SetupOpenVPN.check()
 	case "version":
 		c.Version = &cli.Version
 	default:

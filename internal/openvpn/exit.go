@@ -303,7 +303,7 @@ func (e *Exit) once(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if own := os.Geteuid(); own != 0 && uint32(own) != uid {
+	if !mayBecome(uid) {
 		return &Lack{Code: "account", Fix: "sudo connexa setup-openvpn --owner " + currentName(), Err: fmt.Errorf("%s belongs to the user %d, which this process cannot become", name, uid)}
 	}
 	node, err := cage.DeviceNode(e.cfg.Dir, uid)

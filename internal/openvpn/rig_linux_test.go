@@ -37,7 +37,7 @@ const inside = "CONNEXA_TEST_NETNS"
 
 // alone runs the rest of a test in a network namespace of its own, in a process
 // of its own; false: that has been done.
-func alone(t *testing.T) bool {
+func alone(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
 		lo, err := netlink.LinkByName("lo")
@@ -58,11 +58,17 @@ func alone(t *testing.T) bool {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
+	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=5m"}
+	if _, bench := t.(*testing.B); bench {
+		args = []string{"-test.run=^$", "-test.bench=^" + t.Name() + "$", "-test.benchtime=1x"}
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	out, err := cmd.CombinedOutput()
-	if err != nil || testing.Verbose() {
+	if _, bench := t.(*testing.B); bench {
+		os.Stdout.Write(out)
+	} else if err != nil || testing.Verbose() {
 		t.Logf("%s", out)
 	}
 	if err != nil {
@@ -453,10 +459,12 @@ func (r *rig) waitFor(kind openvpn.EventKind) openvpn.Event {
 }
 
 // dial brings the tunnel up.
-func (r *rig) dial() {
+func (r *rig) dial() { r.t.Helper(); r.dialWith("") }
+
+func (r *rig) dialWith(e pptp.Encryption) {
 	r.t.Helper()
 	node := r.fleet.Nodes()[0]
-	s, err := pptp.Dial(r.t.Context(), pptp.Config{Address: node.Addr.Addr().String(), Port: node.Addr.Port(), Login: node.Login, Password: node.Password})
+	s, err := pptp.Dial(r.t.Context(), pptp.Config{Address: node.Addr.Addr().String(), Port: node.Addr.Port(), Login: node.Login, Password: node.Password, Encryption: e})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func groupOf(uid uint32) uint32 {
 func Owner() (uint32, error) {
 	uid, _, err := LookUp(Account)
 	switch own := os.Geteuid(); {
-	case err == nil && (own == 0 || uint32(own) == uid):
+	case err == nil && mayBecome(uid):
 		return uid, nil
 	case own == 0:
 		return 0, &Lack{Code: "account", Fix: "useradd --system --no-create-home --shell /usr/sbin/nologin " + Account, Err: err}
@@ -152,6 +152,26 @@ func prepare(n int) (uint32, error) {
 		return 0, &Lack{Code: code, Fix: fix, Err: err}
 	}
 	return owner, nil
+}
+
+// mayBecome says whether a process that this one starts can become another user:
+// for that it has to inherit CAP_SETUID and CAP_SETGID.
+func mayBecome(uid uint32) bool {
+	if own := os.Geteuid(); own == 0 || uint32(own) == uid {
+		return true
+	}
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	const setgid, setuid = 1 << 6, 1 << 7
+	for line := range strings.SplitSeq(string(b), "\n") {
+		if text, ok := strings.CutPrefix(line, "CapAmb:"); ok {
+			caps, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
+			return err == nil && caps&(setuid|setgid) == setuid|setgid
+		}
+	}
+	return false
 }
 
 // currentName is the account of this process, for a line that fixes something.

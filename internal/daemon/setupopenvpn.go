@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+)
+
+// SetupOpenVPN makes the devices of OpenVPN exits and the table that closes them,
+// or removes both. It changes nothing where they are as they have to be.
+func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
+	if cfg.Remove {
+		return removeOpenVPN(out)
+	}
+	owner, name, err := openVPNOwner(cfg)
+	if err != nil {
+		return err
+	}
+	// The table first: there is no moment in which a device is open.
+	if err := cage.Protect(); err != nil {
+		return explainRights(err)
+	}
+	for n := range cfg.Count {
+		if err := cage.Make(n, owner); err != nil {
+			return explainRights(err)
+		}
+		if _, err := cage.Check(n); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "%d devices are ready, %s to %s; they belong to %s, and the table %s of nftables closes them\n",
+		cfg.Count, cage.Name(0), cage.Name(cfg.Count-1), name, cage.Table)
+	if name == cfg.User {
+		fmt.Fprintf(out, "openvpn runs as %s, the panel's own account, and could read what the panel can; better: useradd --system --no-create-home --shell /usr/sbin/nologin %s, then this command again\n",
+			name, openvpn.Account)
+	} else if name != "root" {
+		fmt.Fprintf(out, "a panel that does not run as root needs CAP_SETUID and CAP_SETGID to start openvpn as %s\n", name)
+	}
+	return nil
+}
+
+// openVPNOwner is the account that gets the devices.
+func openVPNOwner(cfg config.SetupOpenVPN) (uid uint32, name string, err error) {
+	name = cfg.Owner
+	if name == "" {
+		if uid, _, err = openvpn.LookUp(openvpn.Account); err == nil {
+			return uid, openvpn.Account, nil
+		}
+		name = cfg.User
+	}
+	const advice = "make an account for openvpn: useradd --system --no-create-home --shell /usr/sbin/nologin " + openvpn.Account
+	uid, _, err = openvpn.LookUp(name)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w; %s", err, advice)
+	case uid == 0:
+		err = fmt.Errorf("%s is root, and openvpn is to have no rights; %s", name, advice)
+	}
+	return uid, name, err
+}
+
+func removeOpenVPN(out io.Writer) error {
+	list, err := cage.List()
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if err := cage.Remove(n); err != nil {
+			return explainRights(err)
+		}
+	}
+	if err := cage.Unprotect(); err != nil {
+		return explainRights(err)
+	}
+	fmt.Fprintf(out, "%d devices and the table %s of nftables were removed\n", len(list), cage.Table)
+	return nil
+}
+
+func explainRights(err error) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%w (this is for root: sudo connexa setup-openvpn)", err)
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package openvpn_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+// BenchmarkThroughput measures what one TCP connection of the real client moves
+// through an exit and a tunnel to a simulated server, and as the measure of that
+// what it moves through the same two openvpn with the machine's own IP stack
+// behind the second. Everything shares this machine.
+func BenchmarkThroughput(b *testing.B) {
+	if !alone(b) {
+		return
+	}
+	ann := newNamespace(b, 2)
+	down, up := bare(b, ann)
+	fmt.Printf("two openvpn and the kernel: %.0f down, %.0f up Mbit/s\n", down, up)
+	r := newRig(b, nil)
+	for _, tt := range []struct {
+		name string
+		how  pptp.Encryption
+	}{{"none", "off"}, {"MPPE-128", ""}} {
+		r.dialWith(tt.how)
+		if got := r.session.Info().Encryption; !strings.HasPrefix(got, tt.name) {
+			b.Fatalf("the tunnel has %s", got)
+		}
+		v := ann.connect(r.profile("ann", nil), "")
+		v.waitFor(connected, 1)
+		d, u := measure(b, ann, "http://198.51.100.80")
+		fmt.Printf("through an exit and a tunnel, encryption %s: %.0f down (%.2f), %.0f up (%.2f) Mbit/s\n", tt.name, d, d/down, u, u/up)
+		v.stop()
+		if err := r.stack.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// bare is the measure: openvpn with an ordinary device.
+func bare(b *testing.B, ann *namespace) (down, up float64) {
+	ca, id := newIdentity(b)
+	pair, err := ca.Client("ann", time.Now(), time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := openvpn.Profile{Host: "192.0.2.1", Port: 11941, Server: serverName, CA: id.CA, Client: pair, TLSCrypt: id.TLSCrypt}
+	file, err := p.File()
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	for name, pem := range map[string][]byte{"ca": id.CA, "cert": id.Server.Cert, "key": id.Server.Key, "tc": id.TLSCrypt} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	bin, err := openvpn.Find(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(bin.OpenVPN, "--cd", dir, "--dev", "bare0", "--dev-type", "tun", "--topology", "subnet", "--server", "10.66.0.0", "255.255.0.0",
+		"--proto", "udp4", "--port", "11941", "--ca", "ca", "--cert", "cert", "--key", "key", "--tls-crypt", "tc", "--dh", "none", "--tun-mtu", "1400",
+		"--data-ciphers", openvpn.Ciphers, "--auth", "SHA256", "--push", "redirect-gateway def1", "--push", "ifconfig-ipv6 fd00::2/64 fd00::1", "--verb", "1")
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /bytes/{n}", func(w http.ResponseWriter, r *http.Request) {
+		var n int64
+		fmt.Sscan(r.PathValue("n"), &n)
+		_ = lab.Bytes(r.Context(), w, n)
+	})
+	mux.HandleFunc("POST /upload", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	l, err := net.Listen("tcp", ":8080")
+	if err != nil {
+		b.Fatal(err)
+	}
+	srv := &http.Server{Handler: mux}
+	go srv.Serve(l)
+	defer srv.Close()
+	v := ann.connect(file, "")
+	v.waitFor(connected, 1)
+	defer v.stop()
+	return measure(b, ann, "http://10.66.0.1:8080")
+}
+
+const moved = 150_000_000
+
+// measure returns Mbit/s of the best of three.
+func measure(b *testing.B, ann *namespace, base string) (down, up float64) {
+	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		return ann.dial(ctx, network, address)
+	}}}
+	for range 3 {
+		began := time.Now()
+		r, err := c.Get(fmt.Sprintf("%s/bytes/%d", base, moved))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, r.Body); err != nil || n != moved {
+			b.Fatalf("%d bytes: %v", n, err)
+		}
+		r.Body.Close()
+		down = max(down, moved*8/time.Since(began).Seconds()/1e6)
+		began = time.Now()
+		r, err = c.Post(base+"/upload", "application/octet-stream", io.LimitReader(zeros{}, moved))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Body.Close()
+		up = max(up, moved*8/time.Since(began).Seconds()/1e6)
+	}
+	return down, up
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
