@@ -67,8 +67,9 @@ func (n *inner) setUp(at netip.Addr) error {
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 	options := []tcpip.SettableTransportProtocolOption{&sack, &cubic, &moderate, &receive, &send}
-	if n.node.Behaviour.Session.narrow() {
-		// The stack knows less than a server's TCP about timeouts that were none.
+	if n.node.Behaviour.Session.RateDown > 0 {
+		// A queue that fills doubles the way's time at once, and the stack knows
+		// less than a server's TCP about timeouts that were none.
 		patient := tcpip.TCPMinRTOOption(500 * time.Millisecond)
 		options = append(options, &patient)
 	}

@@ -32,6 +32,9 @@ type tunnel struct {
 func (r rig) tunnel(t testing.TB, n lab.Node) *tunnel {
 	t.Helper()
 	s, err := pptp.Dial(t.Context(), r.config(n, lab.Policy{AllowPAP: true}))
+	for try := 1; err != nil && n.Behaviour.Session.Loss > 0 && try < 4; try++ { // what is lost may be a login
+		s, err = pptp.Dial(t.Context(), r.config(n, lab.Policy{AllowPAP: true}))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
