@@ -41,7 +41,7 @@ func prepare(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	err = d.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
-		s.Speed.AtOnce, s.Speed.QuickMB = 16, 1
+		s.Speed.AtOnce, s.Speed.QuickMB = mixedAtOnce, 1
 		return s.Check()
 	})
 	if err != nil {
@@ -83,7 +83,7 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 	}
 	server := speed.NewServer(speed.ServerOptions{Token: "blue-kite", MaxAtOnce: 1000})
 	fleet := labtest.Start(t, lab.Config{
-		Nodes: 500, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{labEndpoint: server},
+		Nodes: mixedNodes, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{labEndpoint: server},
 	})
 	var file bytes.Buffer
 	if err := fleet.WriteCSV(&file); err != nil {
@@ -96,7 +96,7 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 
 	ledger := openLedger(t, dir)
 	measured := `SELECT count(*) FROM history WHERE kind = 'speed'`
-	ledger.until("half of the speed tests", 4*time.Minute, func() bool { return ledger.count(measured) >= 150 })
+	ledger.until("half of the speed tests", 4*time.Minute, func() bool { return ledger.count(measured) >= 3*mixedNodes/10 })
 	known := ledger.history()
 	c.kill()
 	after := ledger.history()
@@ -119,7 +119,7 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 	if n := ledger.count(`SELECT count(*) FROM jobs WHERE state <> 'done' OR mark = 'internal_error'`); n != 0 {
 		t.Errorf("%d jobs are left or gave up", n)
 	}
-	if n := ledger.count(`SELECT coalesce(sum(bytes), 0) FROM speed_spent`); n < 300_000_000 {
+	if n := ledger.count(`SELECT coalesce(sum(bytes), 0) FROM speed_spent`); n < 300_000*mixedNodes {
 		t.Errorf("%d bytes were counted", n)
 	}
 	for _, n := range nodes {
@@ -141,9 +141,6 @@ func (l ledger) until(what string, most time.Duration, come func() bool) {
 func (l ledger) deserved(n lab.Node) {
 	l.t.Helper()
 	want := n.Behaviour.ExpectSpeed(lab.Policy{})
-	if strings.HasPrefix(n.Behaviour.String(), "rate:") {
-		want.Status = string(connexa.SpeedSlow)
-	}
 	var (
 		status, cause string
 		down          sql.NullInt64
@@ -151,7 +148,14 @@ func (l ledger) deserved(n lab.Node) {
 	if err := l.db.QueryRow(`SELECT status, cause, down FROM nodes WHERE address = ?`, n.Addr.Addr().String()).Scan(&status, &cause, &down); err != nil {
 		l.t.Fatal(n.Addr, err)
 	}
-	measured := want.Status == string(connexa.SpeedSlow) || want.Status == string(connexa.SpeedOK)
+	measured := want.Status == string(connexa.SpeedOK)
+	limited := strings.HasPrefix(n.Behaviour.String(), "rate:")
+	if measured && (limited || down.Int64 < 1_000_000) { // a busy machine may be slower than any line
+		want.Status = string(connexa.SpeedSlow)
+	}
+	if limited && down.Int64 > 330_000 {
+		l.t.Errorf("%s (%s) has %d bit/s", n.Addr, n.Behaviour, down.Int64)
+	}
 	if status != want.Status || cause != want.Cause || measured != (down.Int64 > 0) {
 		l.t.Errorf("%s (%s) is %s, %q, %d bit/s; want %+v", n.Addr, n.Behaviour, status, cause, down.Int64, want)
 	}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package daemon
+
+const mixedNodes, mixedAtOnce = 500, 16
