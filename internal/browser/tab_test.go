@@ -191,6 +191,8 @@ func (b *tab) press(key string) {
 		down.Code, down.WindowsVirtualKeyCode = key, 27
 	case "Tab":
 		down.Code, down.WindowsVirtualKeyCode = key, 9
+	case "End", "Home", "ArrowLeft", "ArrowRight":
+		down.Code = key
 	default:
 		down.Text = key
 	}
@@ -287,14 +289,14 @@ func has(selector, text string) string {
 	return fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, js(selector), js(text))
 }
 
-// login logs in through the form.
+// login logs in through the form, on the way to the nodes.
 func (b *tab) login() {
 	b.t.Helper()
-	b.see("/login")
+	b.see("/login?next=%2Fnodes")
 	b.fill(`[name=username]`, admin)
 	b.fill(`[name=password]`, password)
 	b.click(`form[action="/login"] .btn.primary`)
-	b.wait(at("/"))
+	b.wait(at("/nodes"))
 	b.live()
 }
 
