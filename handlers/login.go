@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -29,12 +30,12 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 		err = h.beginSession(w, r, user)
 	}
 	if err != nil {
-		status, ok := h.promptStatus(w, err)
+		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
 			h.fail(w, r, err)
 			return
 		}
-		form.Problem = connexa.TextOf(err)
+		form.Problem, form.Wait = connexa.TextOf(err), wait
 		h.fragmentStatus(w, r, status, views.Login(h.frame(w, r, connexa.T("login.title"), views.NavNone), form))
 		return
 	}
@@ -42,20 +43,20 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // promptStatus is the status of a password prompt that is drawn again because of
-// err; not ok when err is about something else.
-func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, ok bool) {
-	var wait *app.WaitError
+// err, and how long no password is taken; not ok when err is about something else.
+func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, wait time.Duration, ok bool) {
+	var no *app.WaitError
 	switch code := connexa.CodeOf(err); {
-	case errors.As(err, &wait):
-		w.Header().Set("Retry-After", seconds(wait.Wait))
-		return statusOf(code), true
+	case errors.As(err, &no):
+		w.Header().Set("Retry-After", seconds(no.Wait))
+		return statusOf(code), no.Wait, true
 	case code == connexa.Busy:
 		w.Header().Set("Retry-After", "5")
-		return statusOf(code), true
+		return statusOf(code), 0, true
 	case code == connexa.Forbidden:
-		return http.StatusUnprocessableEntity, true
+		return http.StatusUnprocessableEntity, 0, true
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // beginSession gives the browser a session under a new token: one that it had

@@ -138,7 +138,8 @@ func TestWrongPasswordsWait(t *testing.T) {
 	for range 8 {
 		last = from("192.0.2.2").post("/login", "username", "admin", "password", "guess")
 	}
-	last.is(t, http.StatusTooManyRequests).says(t, "Too many wrong passwords. Try again in")
+	last.is(t, http.StatusTooManyRequests).says(t, "Too many wrong passwords. Try again in").
+		says(t, `data-waiting="Too many wrong passwords. Try again in {0}."`).says(t, `data-over="You may try again now."`)
 	if last.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}

@@ -22,12 +22,12 @@ func (h *Handlers) reauth(w http.ResponseWriter, r *http.Request) {
 	form := views.ReauthForm{Next: pageAfter(r.PostForm.Get("next"))}
 	err := h.app.Reauth(r.Context(), personOf(r.Context()).id, connexa.Secret(r.PostForm.Get("password")))
 	if err != nil {
-		status, ok := h.promptStatus(w, err)
+		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
 			h.fail(w, r, err)
 			return
 		}
-		form.Problem = connexa.TextOf(err)
+		form.Problem, form.Wait = connexa.TextOf(err), wait
 		h.fragmentStatus(w, r, status, views.Reauth(h.frame(w, r, connexa.T("reauth.title"), views.NavNone), form))
 		return
 	}

@@ -161,6 +161,36 @@ on("click", async (event) => {
   all("[data-select]").forEach(count); // a page that was left and came back
 }
 
+// A password prompt that must wait counts down, and takes nothing before the end.
+{
+  const problem = one("#problem[data-wait]");
+  const form = problem?.closest("form");
+  if (form) {
+    const end = Date.now() + Number(problem.dataset.wait) * 1000;
+    const said = one("span", problem);
+    const button = one(".btn.primary", form);
+    const early = (event) => event.preventDefault();
+    const tick = () => {
+      const left = Math.ceil((end - Date.now()) / 1000);
+      if (left > 0) {
+        const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+        said.textContent = problem.dataset.waiting.replace("{0}", clock);
+        return;
+      }
+      clearInterval(timer);
+      form.removeEventListener("submit", early);
+      button.removeAttribute("aria-disabled");
+      problem.setAttribute("aria-live", "polite");
+      said.textContent = problem.dataset.over;
+    };
+    form.addEventListener("submit", early);
+    button.setAttribute("aria-disabled", "true");
+    problem.setAttribute("aria-live", "off"); // not every second
+    const timer = setInterval(tick, 250);
+    tick();
+  }
+}
+
 // Keys.
 {
   const typing = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");

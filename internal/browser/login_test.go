@@ -41,11 +41,12 @@ func TestLogin(t *testing.T) {
 	if tries < 3 || tries == 12 {
 		t.Errorf("a wait is shown after %d wrong passwords", tries)
 	}
-	// The right one has to wait as well, and then leads to the page asked for.
-	until(t, patience, func() error {
-		try(password)
-		return b.is(at("/runs"))
-	})
+	// The right one has to wait as well, and then leads to the page asked for. The
+	// page counts down, sends nothing early and says when it is time.
+	b.wait(`/Try again in \d+:\d\d\.|You may try again now/.test(` + problem + `)`)
+	b.wait(`document.querySelector("#problem").textContent === "You may try again now." && !document.querySelector("form [aria-disabled]")`)
+	try(password)
+	b.wait(at("/runs"))
 }
 
 func TestLogoutEndsTheOtherTab(t *testing.T) {
