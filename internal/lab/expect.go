@@ -190,6 +190,8 @@ func (b Behaviour) ExpectSpeed(p Policy) Expect {
 		return Expect{"login_ok", "internet.no_dns", "ip"}
 	case s.Endpoint != 0:
 		return Expect{"login_ok", "internet.refused", "ip"}
+	case s.Blackhole:
+		return Expect{"login_ok", "internet.mtu_blackhole", "ip"}
 	}
 	return Expect{Status: "speed_ok", Reached: "internet"}
 }

@@ -94,6 +94,7 @@ type Session struct {
 	NoAddress  bool
 	NoInternet bool // nothing but the server itself answers, and that to pings only
 	NoDNS      bool // names are not answered
+	Blackhole  bool // packets of more than 1,000 bytes vanish behind the server
 	Endpoint   int  // the sites of Config.Sites refuse clients of this server with this HTTP status
 
 	Dies       time.Duration // is gone without a word so long after the session came up
@@ -147,6 +148,7 @@ var traits = []trait{
 	word("no-address", func(s *Session) *bool { return &s.NoAddress }),
 	word("no-internet", func(s *Session) *bool { return &s.NoInternet }),
 	word("no-dns", func(s *Session) *bool { return &s.NoDNS }),
+	word("blackhole", func(s *Session) *bool { return &s.Blackhole }),
 	{"endpoint", "an HTTP status from 400 to 599, as in endpoint:429", setEndpoint, getEndpoint},
 	duration("dies", 24*time.Hour, func(s *Session) *time.Duration { return &s.Dies }),
 	duration("ends", 24*time.Hour, func(s *Session) *time.Duration { return &s.Ends }),

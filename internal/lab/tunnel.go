@@ -221,6 +221,8 @@ func (t *tunnel) pass(v *buffer.View, from, to int) {
 func (t *tunnel) leads(ip []byte) bool {
 	const protoICMP, protoTCP, protoUDP = 1, 6, 17
 	switch {
+	case t.swallows(len(ip)):
+		return false
 	case t.s.what.NoInternet:
 		return ip[9] == protoICMP && [4]byte(ip[16:20]) == t.s.addrs.server.As4()
 	case t.s.what.NoDNS:
@@ -230,6 +232,12 @@ func (t *tunnel) leads(ip []byte) bool {
 	}
 	return true
 }
+
+// largest is the size of the packets that get through a black hole, in bytes.
+const largest = 1000
+
+// swallows reports whether a packet of size bytes vanishes on the way.
+func (t *tunnel) swallows(size int) bool { return t.s.what.Blackhole && size > largest }
 
 // noise sends a packet that the client cannot read, as every packet of a server
 // with other keys is.
@@ -244,7 +252,7 @@ func (t *tunnel) noise() {
 // write takes a packet of the network.
 func (t *tunnel) write(pkt *stack.PacketBuffer) {
 	size := pkt.Size()
-	if headroom+size > packetRoom || !t.up.Load() {
+	if headroom+size > packetRoom || !t.up.Load() || t.swallows(size) {
 		return
 	}
 	b := newPacket(headroom + size)

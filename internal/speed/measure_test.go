@@ -85,7 +85,7 @@ func TestNextEndpointWhereOneRefuses(t *testing.T) {
 
 // What is found is what the lab says that each server deserves.
 func TestCauses(t *testing.T) {
-	for _, behaviour := range []string{"no-internet", "no-dns", "endpoint:429", "endpoint:503", "wrong-keys", "good"} {
+	for _, behaviour := range []string{"no-internet", "no-dns", "endpoint:429", "endpoint:503", "wrong-keys", "blackhole", "good"} {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, behaviour)
