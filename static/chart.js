@@ -99,7 +99,7 @@
       axes: [
         { stroke: ink, font, size: 26, gap: 4, grid: { show: false }, ticks: { show: false }, space: 64, values: times },
         {
-          stroke: ink, font, size: (plot, values) => 14 + 7 * Math.max(1, ...(values || []).map((v) => v.length)), gap: 6, space: 34,
+          stroke: ink, font, size: (plot, values) => 14 + 7 * Math.max(3, ...(values || []).map((v) => v.length)), gap: 6, space: 34,
           grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (plot, splits) => splits.map((v) => (known ? figures.format(v) : "")),
           incrs: data.whole ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] : undefined,
         },
