@@ -163,6 +163,7 @@ func TestHistoryAsCSV(t *testing.T) {
 	has(rows[2], "result", "bad", "cause", "tcp.refused", "step", "resolve", "loss", "1", "latency_ms", "")
 	has(rows[3], "kind", "speed", "down_mbps", "25", "up_mbps", "4", "jitter_ms", "1.5", "exit_ip", "198.51.100.9", "endpoint", "speed.example.net", "confidence", "high")
 
+	b.get("/nodes/1").is(t, http.StatusOK).says(t, "confidence high · jitter 2\u202fms · exit 198.51.100.9 · speed.example.net")
 	sums := read("/nodes/1/history.csv?tier=hour")
 	if len(sums) != 1 {
 		t.Fatalf("%d hours", len(sums))

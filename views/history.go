@@ -105,3 +105,24 @@ func historyIcon(e connexa.Entry) string {
 		return "check"
 	}
 }
+
+// measuredHow tells how a speed was measured, in one line.
+func measuredHow(p *i18n.Printer, m *connexa.Measurement) string {
+	if m == nil {
+		return ""
+	}
+	var parts []string
+	if m.Confidence != "" {
+		parts = append(parts, p.T("history.confidence", p.T("speed.confidence."+string(m.Confidence))))
+	}
+	if m.Jitter > 0 {
+		parts = append(parts, p.T("history.jitter", m.Jitter))
+	}
+	if m.ExitIP != "" {
+		parts = append(parts, p.T("history.exit", m.ExitIP))
+	}
+	if m.Endpoint != "" {
+		parts = append(parts, m.Endpoint)
+	}
+	return strings.Join(parts, " · ")
+}
