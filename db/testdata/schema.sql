@@ -12,7 +12,8 @@ CREATE TABLE audit (
     user    TEXT    NOT NULL,
     address TEXT    NOT NULL,
     act     TEXT    NOT NULL CHECK (act IN ('login','login_failed','logout','reauth','password_changed','session_revoked','import','node_added',
-                    'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','run_resumed','settings_changed','key_confirmed')),
+                    'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','run_resumed','settings_changed','key_confirmed',
+                    'service_started','service_stopped','service_retried','service_changed')),
     detail  TEXT    NOT NULL
 ) STRICT;
 

@@ -20,6 +20,8 @@ type Deps struct {
 	Runs     runStore
 	Runner   runner
 	Speed    speedStore
+	Services serviceStore
+	Gateways gateways
 	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
 	Kinds    []connexa.RunKind                                                    // of run that can be started here
 	Publish  func(connexa.Event)                                                  // after a commit; never blocks

@@ -114,6 +114,9 @@ func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (
 			what = nameOf(n.ID, &n)
 		}
 	}
+	if err := a.stopServicesOf(ctx, ids); err != nil {
+		return 0, err
+	}
 	// Half a deletion is what nobody asked for: it goes on when the reader leaves.
 	deleted, runs, err := a.Nodes.DeleteNodes(context.WithoutCancel(ctx), ids)
 	if deleted > 0 {

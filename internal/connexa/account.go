@@ -48,6 +48,10 @@ const (
 	ActRunResumed     Act = "run_resumed"
 	ActSettings       Act = "settings_changed"
 	ActKeyConfirmed   Act = "key_confirmed"
+	ActServiceStarted Act = "service_started"
+	ActServiceStopped Act = "service_stopped"
+	ActServiceRetried Act = "service_retried"
+	ActServiceChanged Act = "service_changed"
 )
 
 // Acts lists every act.
@@ -55,6 +59,7 @@ func Acts() []Act {
 	return []Act{
 		ActLogin, ActLoginFailed, ActLogout, ActReauth, ActPassword, ActSessionRevoked, ActImport, ActNodeAdded,
 		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActRunResumed, ActSettings, ActKeyConfirmed,
+		ActServiceStarted, ActServiceStopped, ActServiceRetried, ActServiceChanged,
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
+	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/jobs"
 	"github.com/connexa-panel/connexa/internal/metrics"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
@@ -36,6 +37,8 @@ type Panel struct {
 	broker   *events.Broker
 	settings settings
 	runner   *jobs.Runner
+	servers  *gateway.Servers
+	gateways *gateway.Manager
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -80,16 +83,19 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)
+	if err := p.newGateways(ctx, publish); err != nil {
+		return nil, err
+	}
 	p.runner = jobs.NewRunner(jobs.Config{
 		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
-		Work:      map[connexa.Kind]jobs.Work{connexa.Ping: prober.Ping, connexa.Login: prober.Login, connexa.Speed: prober.Speed},
+		Work:      p.work(prober),
 		Timeout:   p.timeoutOf,
 		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
 		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: tryEndpoint,
+		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -189,6 +195,8 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
+	g.Go(func() error { return p.gateways.Run(work) })
+	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
 	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.now().Keep() }) })

@@ -174,9 +174,6 @@ func (p *proxy) credential() (connexa.Secret, error) {
 
 // --- gateway.Store
 
-// RecoverGateways implements gateway.Store: there is nothing to recover.
-func (p *proxy) RecoverGateways(context.Context) error { return nil }
-
 // WantedGateways implements gateway.Store.
 func (p *proxy) WantedGateways(context.Context) ([]connexa.Service, error) {
 	return []connexa.Service{p.service}, nil

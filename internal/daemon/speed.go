@@ -28,6 +28,11 @@ func (p *Panel) measure(ctx context.Context, s *pptp.Session, live func(connexa.
 	}
 	// The result stands whatever becomes of the leave-taking, which is bounded.
 	defer func() { _ = tunnel.Close() }()
+	return p.measureOn(ctx, tunnel, live)
+}
+
+// measureOn measures a tunnel.
+func (p *Panel) measureOn(ctx context.Context, tunnel speed.Tunnel, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 	endpoints, err := p.db.SpeedEndpoints(ctx)
 	if err != nil {
 		return connexa.Measurement{}, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/netstack"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
@@ -201,8 +202,6 @@ func (b *bench) states(node int64) (list []connexa.GatewayState) {
 
 // --- Store
 
-func (b *bench) RecoverGateways(context.Context) error { return nil }
-
 func (b *bench) WantedGateways(context.Context) ([]connexa.Service, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -379,6 +378,9 @@ func (f *fakeTunnel) Echo(context.Context) (time.Duration, error) {
 func (f *fakeTunnel) ControlEcho(context.Context) (time.Duration, error) {
 	return 20 * time.Millisecond, nil
 }
+
+func (f *fakeTunnel) Packets() (lost, received uint64) { return 0, 0 }
+func (f *fakeTunnel) Stack() *netstack.Stack           { return nil }
 
 func (f *fakeTunnel) Received() uint64 {
 	f.mu.Lock()

@@ -45,8 +45,6 @@ type memory struct {
 	changed chan struct{} // closed at the next change
 }
 
-func (m *memory) RecoverGateways(context.Context) error { return nil }
-
 func (m *memory) WantedGateways(context.Context) ([]connexa.Service, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -35,8 +35,6 @@ const (
 
 // Store keeps what is wanted and what is seen.
 type Store interface {
-	// RecoverGateways puts right what an earlier process left: nothing is online.
-	RecoverGateways(ctx context.Context) error
 	// WantedGateways lists the services that ought to run.
 	WantedGateways(ctx context.Context) ([]connexa.Service, error)
 	// SaveGateway writes what is seen of a gateway, and a change of its state into
@@ -140,9 +138,6 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 // Run keeps the wanted gateways running until ctx is done, then closes them all
 // and returns when nothing of them is left. What is wanted stays wanted.
 func (m *Manager) Run(ctx context.Context) error {
-	if err := m.Store.RecoverGateways(ctx); err != nil {
-		return fmt.Errorf("recover the services: %w", err)
-	}
 	list, err := m.Store.WantedGateways(ctx)
 	if err != nil {
 		return fmt.Errorf("list the services: %w", err)
@@ -339,8 +334,8 @@ func (m *Manager) of(node int64) *running {
 	return m.gateways[node]
 }
 
-// nameOf is the name of the service of a node.
-func (m *Manager) nameOf(node int64) string {
+// Name is the name of the service of a node; empty: none runs.
+func (m *Manager) Name(node int64) string {
 	if g := m.of(node); g != nil {
 		return g.wants().Name
 	}

@@ -32,7 +32,7 @@ func (g *gateway) starting(ctx context.Context) state {
 		w, release, err := g.m.Servers.claim(s.Address, g.node, g.m.Locals)
 		var used *InUse
 		if errors.As(err, &used) {
-			return g.rest(connexa.T("service.reason.in_use", g.m.nameOf(used.Node)), "", 0)
+			return g.rest(connexa.T("service.reason.in_use", g.m.Name(used.Node)), "", 0)
 		}
 		g.way, g.release = w, release
 	}

@@ -30,8 +30,12 @@ type Tunnel interface {
 	// and on the control connection.
 	Echo(ctx context.Context) (time.Duration, error)
 	ControlEcho(ctx context.Context) (time.Duration, error)
-	// Received counts the packets that came through the tunnel.
+	// Received counts the packets that came through the tunnel, and Packets those of
+	// the way below it that were lost and that came.
 	Received() uint64
+	Packets() (lost, received uint64)
+	// Stack is the network stack, to measure through.
+	Stack() *netstack.Stack
 	// Close ends both, within 3 seconds, and returns when nothing is left.
 	Close() error
 }
@@ -67,15 +71,24 @@ func nameServers(info pptp.Info) []netip.Addr {
 	return []netip.Addr{netip.AddrFrom4([4]byte{1, 1, 1, 1}), netip.AddrFrom4([4]byte{9, 9, 9, 9})}
 }
 
+// stackWay is the part of a stack that clients use.
+type stackWay = *netstack.Stack
+
 type tunnel struct {
-	*netstack.Stack
+	stackWay
 	session *pptp.Session
 }
 
-func (t *tunnel) Info() pptp.Info       { return t.session.Info() }
-func (t *tunnel) Done() <-chan struct{} { return t.session.Done() }
-func (t *tunnel) Err() error            { return t.session.Err() }
-func (t *tunnel) Received() uint64      { return t.session.Stats().RxPackets }
+func (t *tunnel) Info() pptp.Info        { return t.session.Info() }
+func (t *tunnel) Done() <-chan struct{}  { return t.session.Done() }
+func (t *tunnel) Err() error             { return t.session.Err() }
+func (t *tunnel) Received() uint64       { return t.session.Stats().RxPackets }
+func (t *tunnel) Stack() *netstack.Stack { return t.stackWay }
+
+func (t *tunnel) Packets() (lost, received uint64) {
+	n := t.session.Stats().GRE
+	return n.Lost, n.Received
+}
 
 func (t *tunnel) Echo(ctx context.Context) (time.Duration, error) { return t.session.Echo(ctx) }
 

@@ -1,0 +1,137 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/gateway"
+	"github.com/connexa-panel/connexa/internal/jobs"
+	"github.com/connexa-panel/connexa/internal/probe"
+	"github.com/connexa-panel/connexa/internal/socks5"
+	"github.com/connexa-panel/connexa/internal/speed"
+)
+
+// proxyConns is how many clients' connections all proxies may have together: each
+// is a file descriptor, of which the probes and the panel want some, too.
+const proxyConns = 32 << 10
+
+// newGateways makes the manager of the services. No page may show a session as up
+// that ended with an earlier process.
+func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) error {
+	if err := p.db.RecoverGateways(ctx); err != nil {
+		return err
+	}
+	p.servers = gateway.NewServers()
+	cfg := gateway.Config{
+		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Online: probe.Online,
+		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
+		Budget:     socks5.NewBudget(proxyConns),
+	}
+	cfg.Session.GRE = p.mux
+	p.gateways = gateway.NewManager(cfg)
+	return nil
+}
+
+// followNodes makes the manager look whenever nodes were edited or deleted, or
+// the settings changed.
+func (p *Panel) followNodes(ctx context.Context) error {
+	box, done := p.broker.Open(func(e connexa.Event) bool {
+		return e.Topic == connexa.FleetChanged || e.Topic == connexa.PanelChanged
+	})
+	defer done()
+	for {
+		if _, ok := box.Next(ctx); !ok {
+			return nil
+		}
+		p.gateways.Wake()
+	}
+}
+
+// askAgain is how often a probe looks whether the service that it waits for has
+// come up, or has gone.
+const askAgain = 200 * time.Millisecond
+
+// beside makes probes and services share servers: while a service holds a server,
+// its own node is answered for through its session, and the nodes of other logins
+// learn nothing. A login or a speed test holds the server itself, so that a
+// service waits for it.
+func (p *Panel) beside(work, through func(context.Context, connexa.Job, gateway.Tunnel) (connexa.Probed, error)) jobs.Work {
+	return func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
+		tick := time.NewTicker(askAgain)
+		defer tick.Stop()
+		for {
+			if t, ok := p.gateways.Through(j.NodeID); ok {
+				return through(ctx, j, t)
+			}
+			free, by, ok := p.takeServer(j)
+			switch {
+			case ok:
+				defer free()
+				probed, err := work(ctx, j, nil)
+				switch probed.Fact {
+				case connexa.LoggedIn, connexa.Slow, connexa.Fast:
+					p.servers.Ended(j.Address)
+				}
+				return probed, err
+			case by != 0 && by != j.NodeID:
+				return connexa.Probed{
+					Mark: connexa.MarkInUse, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
+					Detail: connexa.Detail{Text: connexa.T("probe.in_use", p.gateways.Name(by))},
+				}, nil
+			}
+			// Its own service is dialing, or another probe has the server: both have
+			// an end.
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return connexa.Probed{}, ctx.Err()
+			}
+		}
+	}
+}
+
+// takeServer takes the server of a job for it. A ping opens no tunnel and leaves
+// the server to others; but some servers take one control connection from an
+// address, so it too keeps away from one that a service holds.
+func (p *Panel) takeServer(j connexa.Job) (free func(), by int64, ok bool) {
+	if j.Kind == connexa.Ping {
+		by = p.servers.User(j.Address)
+		return func() {}, by, by == 0
+	}
+	return p.servers.TryProbe(j.Address)
+}
+
+// work is what the runner does for each kind of job.
+func (p *Panel) work(prober *probe.Prober) map[connexa.Kind]jobs.Work {
+	type through = func(context.Context, connexa.Job, gateway.Tunnel) (connexa.Probed, error)
+	alone := func(w jobs.Work) through {
+		return func(ctx context.Context, j connexa.Job, _ gateway.Tunnel) (connexa.Probed, error) { return w(ctx, j) }
+	}
+	return map[connexa.Kind]jobs.Work{
+		connexa.Ping: p.beside(alone(prober.Ping), func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+			return prober.PingThrough(ctx, t)
+		}),
+		connexa.Login: p.beside(alone(prober.Login), func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+			return prober.LoginThrough(ctx, t)
+		}),
+		connexa.Speed: p.beside(alone(prober.Speed), func(ctx context.Context, j connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+			return prober.SpeedThrough(ctx, j, t, func(ctx context.Context, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
+				return p.measureOn(ctx, serviceTunnel{t}, live)
+			})
+		}),
+	}
+}
+
+// serviceTunnel is the tunnel of a service as one that is measured.
+type serviceTunnel struct{ gateway.Tunnel }
+
+// Dial implements speed.Tunnel.
+func (t serviceTunnel) Dial(ctx context.Context, to netip.AddrPort) (speed.Conn, error) {
+	c, err := t.Stack().DialCounted(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+// runPanel runs a panel in this process; stop ends it as a signal does.
+func runPanel(t *testing.T, dir string, wires gre.Opener) (p *Panel, stop func()) {
+	t.Helper()
+	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, wires, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- p.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return p, stop
+}
+
+// serviceOf waits until the service of a node is in a state.
+func serviceOf(t *testing.T, p *Panel, node int64, want connexa.GatewayState) connexa.ServiceRow {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
+	defer done()
+	for {
+		rows, err := p.db.ServiceRows(ctx, []int64{node})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows[node].State == want {
+			return rows[node]
+		}
+		if _, ok := box.Next(ctx); !ok {
+			t.Fatalf("the service is %s because of %v, want %s", rows[node].State, rows[node].Reason, want)
+		}
+	}
+}
+
+// finished runs a kind of probe on a node and returns what the history tells of it.
+func finished(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connexa.Entry {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.RunChanged })
+	defer done()
+	run, err := p.app.StartRun(ctx, connexa.NewRun{Kind: kind, Selection: connexa.Selection{IDs: []int64{node}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		r, err := p.db.Run(ctx, run.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.State.Live() {
+			break
+		}
+		if _, ok := box.Next(ctx); !ok {
+			t.Fatalf("the run is %+v", r)
+		}
+	}
+	h, err := p.db.NodeHistory(ctx, node, 0, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range h {
+		if e.RunID == run.ID {
+			return e
+		}
+	}
+	t.Fatalf("no row of run %d in %+v", run.ID, h)
+	return connexa.Entry{}
+}
+
+func addServer(t *testing.T, p *Panel, address, login, password string) int64 {
+	t.Helper()
+	id, err := p.app.AddNode(t.Context(), connexa.NodeInput{Address: address, Login: login, Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func one(id int64) connexa.Selection { return connexa.Selection{IDs: []int64{id}} }
+
+// TestServiceAndProbes is about what happens at a server while a service holds it.
+func TestServiceAndProbes(t *testing.T) {
+	wires := gre.NewSwitch()
+	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open}).Nodes()[0]
+	dir := t.TempDir()
+	p, stop := runPanel(t, dir, wires.Open)
+	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer free.Close()
+		s.Service.FirstPort = free.Addr().(*net.TCPAddr).Port
+		s.Service.LastPort = 65535
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := n.Addr.Addr().String()
+	node, other := addServer(t, p, server, n.Login, n.Password), addServer(t, p, server, "somebody", "else")
+	if e := finished(t, p, connexa.RunLogin, node); e.Mark != connexa.MarkGood {
+		t.Fatalf("before there is a service: %+v", e)
+	}
+	before, err := p.db.Node(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.app.StartServices(t.Context(), one(node), 2); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("started another number than was shown: %v", err)
+	}
+	if started, err := p.app.StartServices(t.Context(), one(node), 1); err != nil || started != 1 {
+		t.Fatal(started, err)
+	}
+	row := serviceOf(t, p, node, connexa.GatewayOnline)
+	secret, err := p.app.RevealService(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string {
+		at := &url.URL{Scheme: "socks5", Host: row.Listen.String(), User: url.UserPassword(row.User, secret.Reveal())}
+		tr := &http.Transport{Proxy: http.ProxyURL(at)}
+		defer tr.CloseIdleConnections()
+		res, err := (&http.Client{Transport: tr}).Get("http://only-in-here.example/ip")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	if got := ask(); got != row.LocalIP+"\n" {
+		t.Errorf("the far end sees %q, and we have %q", got, row.LocalIP)
+	}
+	for _, kind := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin} {
+		if e := finished(t, p, kind, node); e.Mark != connexa.MarkGood || e.Detail.Text.Key != "probe.through" {
+			t.Errorf("%s through the service: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
+		}
+		e := finished(t, p, kind, other)
+		if want := fmt.Sprintf("probe.in_use[%s (%s)]", server, n.Login); e.Mark != connexa.MarkInUse || e.Detail.Text.String() != want {
+			t.Errorf("%s of another login: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
+		}
+	}
+	if after, err := p.db.Node(t.Context(), node); err != nil || after.Verdict != before.Verdict {
+		t.Errorf("the verdict was %+v and is %+v, %v", before.Verdict, after.Verdict, err)
+	}
+	if n, err := p.db.Node(t.Context(), other); err != nil || n.Status != connexa.NotTested {
+		t.Errorf("the other login's node is %s, %v", n.Status, err)
+	}
+	if _, err := p.app.StartServices(t.Context(), one(other), 1); err != nil {
+		t.Fatal(err)
+	}
+	if r := serviceOf(t, p, other, connexa.GatewayFailed); r.Reason.Key != "service.reason.in_use" {
+		t.Errorf("a second service at the server failed because of %v", r.Reason)
+	}
+	if _, err := p.app.StopServices(t.Context(), one(other), 1); err != nil {
+		t.Fatal(err)
+	}
+	serviceOf(t, p, other, connexa.GatewayOff)
+
+	// A restart brings it back on the same port, with the same credential.
+	stop()
+	p, _ = runPanel(t, dir, wires.Open)
+	again := serviceOf(t, p, node, connexa.GatewayOnline)
+	if again.Listen != row.Listen || again.User != row.User {
+		t.Errorf("it was %s at %v and is %s at %v", row.User, row.Listen, again.User, again.Listen)
+	}
+	row.LocalIP = again.LocalIP
+	if got := ask(); got != again.LocalIP+"\n" {
+		t.Errorf("the far end sees %q, and we have %q", got, again.LocalIP)
+	}
+	// A deleted node has no service.
+	if _, err := p.app.DeleteNodes(t.Context(), one(node), 1); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("tcp", again.Listen.String()); err == nil {
+		c.Close()
+		t.Error("the port of a deleted node is open: " + strconv.FormatInt(node, 10))
+	}
+}
