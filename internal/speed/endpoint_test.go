@@ -192,6 +192,27 @@ func TestURLsWithoutUpload(t *testing.T) {
 	}
 }
 
+// A server may know no HEAD; a file of a few bytes is no download.
+func TestURLsThatAreSpecial(t *testing.T) {
+	size := int64(1 << 20)
+	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		give(w, size)
+	})
+	e := []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}
+	if m, err := Measure(t.Context(), &Direct{}, e, little); err != nil || m.Down == 0 || m.Latency == 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	size = 1000
+	var no *Refused
+	if m, err := Measure(t.Context(), &Direct{}, e, little); !errors.As(err, &no) || no.Reason != ReasonShort {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func TestAnswersOfNoUse(t *testing.T) {
 	for name, tt := range map[string]struct {
 		down, up func(s *site, w http.ResponseWriter, r *http.Request) // nil: as it should be

@@ -70,6 +70,8 @@ func bare(err error) error {
 func (r *run) judge(resp *http.Response, a ask) error {
 	no := &Refused{Endpoint: r.name, Status: resp.StatusCode}
 	switch {
+	case a.Method == http.MethodHead && (resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusNotImplemented):
+		return nil
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		no.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	case resp.Header.Get("Content-Encoding") != "" && !strings.EqualFold(resp.Header.Get("Content-Encoding"), "identity"):

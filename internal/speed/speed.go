@@ -68,7 +68,7 @@ func Cap(m connexa.SpeedMode) int64 { return plans[m].bytes }
 // slowStart is how many round trips TCP may need until it fills a line. Where that
 // is longer than what a plan drops, more is dropped, so that a long way is not
 // taken for a narrow one.
-const slowStart = 8
+const slowStart = 12
 
 var publicServers = []netip.AddrPort{
 	netip.MustParseAddrPort("1.1.1.1:443"), netip.MustParseAddrPort("8.8.8.8:443"),
