@@ -22,7 +22,9 @@ func (u urls) Ping() ask { return ask{Method: http.MethodHead, URL: u.down, Cach
 
 // Down implements target. A content network may have the file at hand: it still
 // comes through the tunnel.
-func (u urls) Down(int64) ask { return ask{Method: http.MethodGet, URL: u.down, Bytes: urlsDown, Cached: true} }
+func (u urls) Down(int64) ask {
+	return ask{Method: http.MethodGet, URL: u.down, Bytes: urlsDown, Cached: true}
+}
 
 // Up implements target.
 func (u urls) Up(size int64) (ask, bool) {
