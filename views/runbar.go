@@ -18,6 +18,9 @@ func pace(p *i18n.Printer, r RunBar) string {
 	case connexa.RunPaused:
 		return p.T("run.paused")
 	}
+	if strings.HasPrefix(r.Notice.Key, "run.notice.speed.") { // how fast it went says nothing about how long it waits
+		return p.T("speed.waiting")
+	}
 	var parts []string
 	if r.PerSecond > 0 {
 		digits := 0
