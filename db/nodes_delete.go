@@ -30,33 +30,39 @@ func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, err
 func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error) {
 	ids = distinct(slices.Clone(ids)) // a job counts once
 	for batch := range slices.Chunk(ids, deleteBatch) {
-		var n int64
-		var touched []int64
-		err := d.tx(ctx, func(tx *sql.Tx) (err error) {
-			if touched, err = d.endJobsOfNodes(ctx, tx, batch); err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, list(batch)); err != nil {
-				return err
-			}
-			res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(batch))
-			if err != nil {
-				return err
-			}
-			if n, err = res.RowsAffected(); err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, unrollGone)
-			return err
-		})
+		n, touched, err := d.deleteFew(ctx, batch)
 		if err != nil {
 			return deleted, distinct(runs), fmt.Errorf("delete nodes: %w", err)
 		}
 		deleted += int(n)
 		runs = append(runs, touched...)
-		d.fleetChanged()
 	}
 	return deleted, distinct(runs), nil
+}
+
+// deleteFew deletes nodes in one transaction.
+func (d *DB) deleteFew(ctx context.Context, ids []int64) (n int64, runs []int64, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) (err error) {
+		if runs, err = d.endJobsOfNodes(ctx, tx, ids); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, list(ids)); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+		if err != nil {
+			return err
+		}
+		if n, err = res.RowsAffected(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, unrollGone)
+		return err
+	})
+	if err == nil {
+		d.fleetChanged()
+	}
+	return n, runs, err
 }
 
 // distinct sorts ids and drops what is there twice.

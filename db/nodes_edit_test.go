@@ -1,6 +1,8 @@
 package db
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -253,5 +255,44 @@ func TestDeleteManyInBatches(t *testing.T) {
 	n, _, err := d.DeleteNodes(t.Context(), ids(fleet))
 	if err != nil || n != len(fleet) {
 		t.Errorf("deleted %d of %d, %v", n, len(fleet), err)
+	}
+}
+
+// What is to be deleted a few at a time is remembered, and goes on after a stop.
+func TestDeleteDoomed(t *testing.T) {
+	d := openFleet(t)
+	fleet := ids(putFleet(t, d, makeFleet(2, 3*firstBite)))
+	run := startRun(t, d, fleet[:5]...)
+	doomed := fleet[:len(fleet)-4]
+	if err := d.Doom(t.Context(), append([]int64{999_999}, doomed...)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := d.CountDoomed(t.Context()); err != nil || n != len(doomed) {
+		t.Errorf("%d are doomed, %v; want %d", n, err, len(doomed))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var gone, runs []int64
+	told := func(g, r []int64) {
+		gone, runs = append(gone, g...), append(runs, r...)
+		stop()
+	}
+	if err := d.DeleteDoomed(ctx, told); !errors.Is(err, context.Canceled) {
+		t.Errorf("a deletion that is stopped: %v", err)
+	}
+	left, err := d.CountDoomed(t.Context())
+	if err != nil || left == 0 || left+len(gone) != len(doomed) {
+		t.Errorf("%d are left and %d gone, %v; want together %d", left, len(gone), err, len(doomed))
+	}
+	if err := d.DeleteDoomed(t.Context(), told); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(gone, doomed) || !slices.Contains(runs, run.ID) {
+		t.Errorf("%d nodes of %d were told, and the runs %v", len(gone), len(doomed), runs)
+	}
+	if all, err := d.SelectNodes(t.Context(), connexa.Selection{All: true}); err != nil || !slices.Equal(all, fleet[len(doomed):]) {
+		t.Errorf("left: %v, %v", all, err)
+	}
+	if run := reload(t, d, run); run.State != connexa.RunDone || run.Void != 5 {
+		t.Errorf("the run of deleted nodes: %+v", run)
 	}
 }

@@ -33,7 +33,7 @@ type feed struct {
 
 func (f *feed) takes(e connexa.Event) bool {
 	switch e.Topic {
-	case connexa.RunChanged, connexa.PanelChanged:
+	case connexa.RunChanged, connexa.PanelChanged, connexa.DeletionChanged:
 		return true
 	case connexa.NodeChanged:
 		if f.rows[e.ID] {
@@ -133,7 +133,7 @@ func (v *viewer) sort(list []connexa.Event) (rows []int64) {
 			seen[e.ID] = true
 			rows = append(rows, e.ID)
 		}
-		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged {
+		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.DeletionChanged {
 			v.runsDue = sooner(v.runsDue, v.runsAt.Add(runsEvery))
 		}
 		if v.feed.wants != nil && v.feed.wants(e) {
@@ -171,9 +171,9 @@ func (v *viewer) draw(ctx context.Context, rows []int64) error {
 		if err != nil {
 			return err
 		}
-		parts = append(parts, views.RunsBarPartial(bars))
+		parts = append(parts, views.RunsBarPartial(bars, v.h.deletion()))
 		v.runsAt, v.runsDue = now, time.Time{}
-		if len(bars) > 0 {
+		if _, deleting := v.h.app.Deletion(); len(bars) > 0 || deleting > 0 {
 			v.runsDue = now.Add(barsEvery)
 		}
 	}
@@ -222,6 +222,12 @@ func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
 		bars[i] = h.runBar(run)
 	}
 	return bars, nil
+}
+
+// deletion is how far the deletion of many nodes is.
+func (h *Handlers) deletion() views.Deletion {
+	done, total := h.app.Deletion()
+	return views.Deletion{Done: done, Total: total}
 }
 
 func (h *Handlers) runBar(run connexa.Run) views.RunBar {

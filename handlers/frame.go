@@ -31,7 +31,7 @@ func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.T
 		if err != nil {
 			h.log.Error("read the runs for the bar", "err", err)
 		}
-		pg.Runs = runs
+		pg.Runs, pg.Deletion = runs, h.deletion()
 		if fleet, err := h.app.Facets(r.Context()); err == nil { // else the page itself says more
 			pg.Nodes = fleet.Total
 		}

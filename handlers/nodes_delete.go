@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/views"
@@ -58,7 +59,11 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 	case err != nil:
 		h.fail(w, r, err)
 	default:
-		h.flash(w, r, connexa.T("nodes.deleted", n))
+		said := "nodes.deleted"
+		if n > app.DeletedAtOnce {
+			said = "nodes.deleting.begun"
+		}
+		h.flash(w, r, connexa.T(said, n))
 		h.redirect(w, r, back)
 	}
 }

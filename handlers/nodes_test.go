@@ -1,16 +1,19 @@
 package handlers
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
@@ -206,6 +209,47 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 	b.get("/nodes").says(t, "No nodes yet")
 	if got := p.acts(); strings.Count(got, "nodes_deleted") != 2 {
 		t.Errorf("audit: %s", got)
+	}
+}
+
+// Many nodes go behind the pages, and every page tells how far that is.
+func TestDeleteVeryManyNodes(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	const many = app.DeletedAtOnce + 1
+	for i := range many + 1 {
+		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.%d.%d", 2+i/200, 1+i%200), Login: "ops1", Password: "Blue-Kite"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == many {
+			n.Address = "vpn.example.net"
+		}
+		if _, err := p.db.AddNode(t.Context(), n, password, "admin"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	selection := []string{"all", "1", "q", "192.0", "back", "/nodes"}
+	b.post("/nodes/delete", append(selection, "yes", "1", "count", strconv.Itoa(many))...).leadsTo(t, "/nodes")
+	progress := fmt.Sprintf("of %d", many)
+	b.get("/settings").says(t, "501 nodes are being deleted").says(t, `id="deletion-bar"`).says(t, "0 "+progress)
+	if got := p.acts(); strings.Count(got, "nodes_deleted") != 1 {
+		t.Errorf("audit: %s", got)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.app.RunDeletions(ctx) }()
+	waitFor(t, func() bool { _, total := p.app.Deletion(); return total == 0 })
+	if got := b.get("/nodes").drawn(); len(got) != 1 {
+		t.Errorf("left: %v", got)
+	}
+	if strings.Contains(b.get("/settings").body, "deletion-bar") {
+		t.Error("the bar stays")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

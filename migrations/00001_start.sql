@@ -102,6 +102,11 @@ CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, s
 CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
 
+-- Nodes that a person has deleted, while they go a few at a time.
+CREATE TABLE doomed (
+    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE
+) STRICT;
+
 CREATE TABLE runs (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     kind        TEXT    NOT NULL CHECK (kind IN ('ping','login','speed','ping+speed')),
@@ -385,6 +390,7 @@ DROP TABLE speed_endpoints;
 DROP TABLE run_jobs;
 DROP TABLE jobs;
 DROP TABLE runs;
+DROP TABLE doomed;
 DROP TABLE nodes;
 DROP TABLE imports;
 DROP TABLE audit;

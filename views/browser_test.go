@@ -186,7 +186,7 @@ func TestRowsTurnLive(t *testing.T) {
 	click(t, ctx, "#pick-node-11")
 	row := sampleRows()[10]
 	row.Status, row.Last.At, row.Last.Reached = connexa.PingOK, now, connexa.Control
-	f.say(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}), RowGone(10)))
+	f.say(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, Deletion{}), RowGone(10)))
 	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
 	until(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)
 	if get(t, ctx, `document.querySelector("#pick-node-11").checked`) != true {

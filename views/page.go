@@ -51,6 +51,8 @@ type Page struct {
 	Runs    []RunBar
 	Banners []Banner
 	Toasts  []Toast
+
+	Deletion Deletion // of many nodes, behind the pages
 }
 
 // Tone is what a colour means.

@@ -17,6 +17,10 @@ CREATE TABLE audit (
     detail  TEXT    NOT NULL
 ) STRICT;
 
+CREATE TABLE doomed (
+    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE
+) STRICT;
+
 CREATE TABLE fleet_days (
     at        INTEGER PRIMARY KEY, -- where the day begins, UTC
     total     INTEGER NOT NULL,

@@ -37,11 +37,12 @@ type App struct {
 	pace      pace
 	live      live
 	imports   importBell
+	deletion  deletion
 }
 
 // New returns an App. It starts nothing.
 func New(d Deps) *App {
-	return &App{Deps: d, passwords: newPasswords(usualCost), imports: make(importBell, 1)}
+	return &App{Deps: d, passwords: newPasswords(usualCost), imports: make(importBell, 1), deletion: deletion{bell: make(chan struct{}, 1)}}
 }
 
 type auditStore interface {

@@ -17,6 +17,7 @@ type nodeStore interface {
 	NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 	historyStore
+	doomStore
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
 	DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error)
@@ -99,7 +100,8 @@ func (a *App) CountNodes(ctx context.Context, s connexa.Selection) (int, error) 
 
 // DeleteNodes deletes the nodes that s means, with their history. shown is the
 // count that the person agreed to: when s means another number by now, nothing
-// is deleted and the error is Conflict.
+// is deleted and the error is Conflict. More than DeletedAtOnce go a few at a
+// time behind the pages: Deletion tells how far that is.
 func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (int, error) {
 	ids, err := a.Nodes.SelectNodes(ctx, s)
 	if err != nil {
@@ -108,14 +110,17 @@ func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (
 	if len(ids) != shown {
 		return 0, connexa.Errorf(connexa.Conflict, "nodes.delete.changed", len(ids), shown)
 	}
+	if err := a.stopServicesOf(ctx, ids); err != nil {
+		return 0, err
+	}
+	if len(ids) > DeletedAtOnce {
+		return len(ids), a.deleteLater(ctx, ids, s)
+	}
 	var what connexa.Text
 	if len(ids) == 1 {
 		if n, err := a.Nodes.Node(ctx, ids[0]); err == nil {
 			what = nameOf(n.ID, &n)
 		}
-	}
-	if err := a.stopServicesOf(ctx, ids); err != nil {
-		return 0, err
 	}
 	// Half a deletion is what nobody asked for: it goes on when the reader leaves.
 	deleted, runs, err := a.Nodes.DeleteNodes(context.WithoutCancel(ctx), ids)

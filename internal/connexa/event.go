@@ -11,6 +11,8 @@ const (
 	ImportChanged Topic = "import" // ID is the import
 	PanelChanged  Topic = "panel"  // settings, banners; ID is zero
 
+	DeletionChanged Topic = "deletion" // many nodes are being deleted; ID is zero
+
 	ServiceChanged Topic = "service" // ID is the node whose gateway changed
 )
 

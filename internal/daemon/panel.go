@@ -198,6 +198,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.gateways.Run(work) })
 	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
+	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
 	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.now().Keep() }) })
 	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })

@@ -1,0 +1,52 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// Doom notes nodes that are to be deleted, all of them or none. DeleteDoomed
+// does it, also after a restart.
+func (d *DB) Doom(ctx context.Context, ids []int64) error {
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT OR IGNORE INTO doomed SELECT id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note nodes to delete: %w", err)
+	}
+	return nil
+}
+
+// CountDoomed counts the nodes that are still to be deleted.
+func (d *DB) CountDoomed(ctx context.Context) (int, error) {
+	var n int
+	if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM doomed`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count nodes to delete: %w", err)
+	}
+	return n, nil
+}
+
+// DeleteDoomed deletes what Doom noted, a few nodes at a time so that nobody
+// waits for the writer. told hears, after each few, which nodes are gone and the
+// runs whose tallies changed.
+func (d *DB) DeleteDoomed(ctx context.Context, told func(gone, runs []int64)) error {
+	_, err := d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM doomed ORDER BY node_id LIMIT ?`, most))
+		if err != nil || len(ids) == 0 {
+			return 0, true, err
+		}
+		n, runs, err := d.deleteFew(ctx, ids)
+		if err != nil {
+			return 0, false, err
+		}
+		told(ids, runs)
+		return n, false, nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete nodes: %w", err)
+	}
+	return nil
+}
