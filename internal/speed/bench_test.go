@@ -118,7 +118,7 @@ func (c cell) print(b *testing.B, times int) {
 	if bound {
 		verdict = fmt.Sprintf("%d of %d within %.2f-%.2f", within, times, low, high)
 	}
-	fmt.Printf("Benchmark: %-5s %3g Mbit/s %3g ms %3g %%  down %s  up %s  %s  high %d medium %d low %d\n", c.mode, c.mbit, c.delay, c.loss,
+	fmt.Fprintf(os.Stdout, "Benchmark: %-5s %3g Mbit/s %3g ms %3g %%  down %s  up %s  %s  high %d medium %d low %d\n", c.mode, c.mbit, c.delay, c.loss,
 		strings.Join(down, " "), strings.Join(up, " "), verdict,
 		sure[connexa.ConfidenceHigh], sure[connexa.ConfidenceMedium], sure[connexa.ConfidenceLow])
 }
@@ -146,7 +146,7 @@ func twoAtOnce(b *testing.B) {
 	}
 	work.Wait()
 	for _, m := range found {
-		fmt.Printf("Benchmark: one of two at once, 20 Mbit/s: down %.2f up %.2f\n", float64(m.Down)/c.set(), float64(m.Up)/c.set())
+		fmt.Fprintf(os.Stdout, "Benchmark: one of two at once, 20 Mbit/s: down %.2f up %.2f\n", float64(m.Down)/c.set(), float64(m.Up)/c.set())
 	}
 }
 
@@ -165,6 +165,6 @@ func cpu(b *testing.B) {
 		return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
 	}
 	share := (spent(after) - spent(before)) / time.Since(began).Seconds()
-	fmt.Printf("Benchmark: CPU at 100 Mbit/s: %.2f of a core with the lab's server in the same process; down %.2f up %.2f\n",
+	fmt.Fprintf(os.Stdout, "Benchmark: CPU at 100 Mbit/s: %.2f of a core with the lab's server in the same process; down %.2f up %.2f\n",
 		share, float64(m.Down)/c.set(), float64(m.Up)/c.set())
 }
