@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp"
+)
+
+// step is one thing that happens, to a node where that matters.
+type step struct {
+	what string
+	node int64
+}
+
+var whatHappens = []string{
+	"want", "want", "unwant", "tunnel ends", "edit", "move", "retry", "probe", "a moment", "a minute", "an hour",
+	"servers work", "servers work", "servers refuse", "servers are silent", "machine fails", "offline", "online", "restart",
+}
+
+// TestAnyOrder lets things happen in any order and holds what must be true
+// whatever the order: never two sessions to one server, nothing runs that is not
+// wanted, and what is wanted ends online or says why not.
+func TestAnyOrder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
+			return step{rapid.SampledFrom(whatHappens).Draw(rt, "what"), rapid.Int64Range(1, 6).Draw(rt, "node")}
+		}), 1, 40).Draw(rt, "steps")
+		var wrong string
+		synctest.Test(t, func(t *testing.T) { wrong = inOrder(t, steps) })
+		if wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+// shared is the service of a node; the last two are at servers of the first two.
+func shared(n int64) connexa.Service {
+	s := service(n)
+	if n > 4 {
+		s.Address = service(n - 4).Address
+	}
+	return s
+}
+
+// inOrder lets the steps happen and says what is wrong then; empty: nothing.
+func inOrder(t *testing.T, steps []step) (wrong string) {
+	b := newBench(t)
+	sessions := map[string]int{} // by server; guarded by b.mu
+	add := func(server string, n int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if sessions[server] += n; sessions[server] > 1 && wrong == "" {
+			wrong = fmt.Sprintf("%d sessions to %s", sessions[server], server)
+		}
+	}
+	track := func(m *Manager) {
+		dial := m.Dial
+		m.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
+			add(s.Address, 1)
+			tun, err := dial(ctx, s, local)
+			if err != nil {
+				add(s.Address, -1)
+				return nil, err
+			}
+			return &tracked{Tunnel: tun, closed: func() { add(s.Address, -1) }}, nil
+		}
+	}
+	track(b.Manager)
+	b.run()
+	for _, st := range steps {
+		switch st.what {
+		case "want":
+			b.edit(st.node, func(s *connexa.Service) { *s = shared(st.node) })
+		case "unwant":
+			b.unwant(st.node)
+		case "tunnel ends":
+			if g := b.of(st.node); g != nil {
+				if tun := g.current(); tun != nil {
+					tun.(*tracked).Tunnel.(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+				}
+			}
+		case "edit", "move":
+			b.mu.Lock()
+			s, ok := b.wanted[st.node]
+			if s.Password += "x"; st.what == "move" {
+				s.Address = service(st.node%4 + 1).Address
+			}
+			if ok {
+				b.wanted[st.node] = s
+			}
+			b.mu.Unlock()
+			b.Wake()
+		case "retry":
+			b.Retry(st.node)
+		case "probe":
+			server := shared(st.node).Address
+			if free, _, ok := b.Servers.TryProbe(server); ok {
+				add(server, 1)
+				go func() {
+					time.Sleep(20 * time.Second)
+					add(server, -1)
+					free()
+				}()
+			}
+		case "a moment":
+			time.Sleep(100 * time.Millisecond)
+		case "a minute":
+			time.Sleep(time.Minute)
+		case "an hour":
+			time.Sleep(time.Hour)
+		case "servers work":
+			b.works()
+		case "servers refuse":
+			b.fails(wrongLogin())
+		case "servers are silent":
+			b.fails(refusedBy(pptp.StepTCP, "timeout"))
+		case "machine fails":
+			b.fails(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
+		case "offline", "online":
+			b.setOnline(st.what == "online")
+		case "restart":
+			b.stop()
+			next := NewManager(b.Config)
+			next.Dial, next.Servers = b.Manager.Dial, NewServers()
+			time.Sleep(time.Minute) // the probes of the old process are gone
+			b.Manager = next
+			b.run()
+		}
+		time.Sleep(time.Millisecond)
+	}
+	b.works()
+	b.setOnline(true)
+	time.Sleep(2 * restEvery)
+	for n := range int64(7) {
+		g := b.state(n)
+		b.mu.Lock()
+		_, wanted := b.wanted[n]
+		b.mu.Unlock()
+		switch {
+		case !wanted && g.State != connexa.GatewayOff && g.State != "":
+			wrong = fmt.Sprintf("node %d is not wanted and %s", n, g.State)
+		case wanted && g.State != connexa.GatewayOnline && (g.State != connexa.GatewayFailed || g.Reason.IsZero()):
+			wrong = fmt.Sprintf("node %d is wanted and %s because of %v", n, g.State, g.Reason)
+		case wanted && g.State == connexa.GatewayFailed && !slices.Contains([]string{"service.reason.in_use", "service.reason.refused"}, g.Reason.Key):
+			wrong = fmt.Sprintf("node %d is wanted, all is well, and it is %s because of %v", n, g.State, g.Reason)
+		}
+	}
+	b.stop()
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for server, n := range sessions {
+		if n != 0 && wrong == "" {
+			wrong = fmt.Sprintf("%d sessions to %s are left", n, server)
+		}
+	}
+	if len(b.taken) > 0 && wrong == "" {
+		wrong = fmt.Sprintf("ports are left: %v", b.taken)
+	}
+	return wrong
+}
+
+// tracked is a tunnel of which is known when it is closed.
+type tracked struct {
+	Tunnel
+	closed func()
+}
+
+func (t *tracked) Close() error {
+	err := t.Tunnel.Close()
+	t.closed()
+	return err
+}
