@@ -510,7 +510,7 @@ func (e *Exit) decide(ctx context.Context, p *process, n notice) {
 	if err == nil {
 		return
 	}
-	words := "This exit cannot check logins at the moment. Try again later."
+	words := later + "This exit cannot check logins at the moment."
 	if no, ok := errors.AsType[*Denied](err); ok {
 		words = no.Words
 	}
@@ -525,13 +525,16 @@ func (e *Exit) decide(ctx context.Context, p *process, n notice) {
 	e.cfg.Seen(Event{Kind: Refused, Login: login, Err: err})
 }
 
+// later, before words, lets clients since 2.6 try again by themselves.
+const later = "TEMP[backoff 10]:"
+
 // letIn gives a client an address.
 func (e *Exit) letIn(p *process, n notice, login Login) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a, ok := e.lease(login.Name, n.cid)
 	if !ok {
-		return &Denied{Words: "This exit is full."}
+		return &Denied{Words: later + "This exit is full."}
 	}
 	e.bridge.nat.Admit(a)
 	began, _ := e.bridge.nat.Client(a)

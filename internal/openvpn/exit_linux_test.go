@@ -1,12 +1,14 @@
 package openvpn_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,7 +32,8 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	ann, bob := newNamespace(t, 2), newNamespace(t, 3)
 	host := hostServices(t)
 	wire := listen(t, 11940)
-	r := newRig(t, nil)
+	var dir string
+	r := newRig(t, func(c *openvpn.Config) { dir = c.Dir })
 	r.dial()
 	a := ann.connect(r.profile("ann", nil), "")
 	a.waitFor(connected, 1)
@@ -123,10 +126,8 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	}
 
 	r.stop()
-	for _, f := range []string{"/run/cxo7.pid", "/run/cxo7.sock"} {
-		if m, _ := filepath.Glob(filepath.Dir(t.TempDir()) + "/*" + f); len(m) > 0 {
-			t.Errorf("%s is left", m)
-		}
+	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
+		t.Errorf("%q are left", m)
 	}
 	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without an exit")
@@ -290,4 +291,116 @@ func recorded(t *testing.T, dir string) int {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// TestThePanelIsKilled kills a process with an exit: openvpn does not outlive it,
+// and the next one serves the same client.
+func TestThePanelIsKilled(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	const role = "CONNEXA_TEST_PANEL"
+	if dir := os.Getenv(role); dir != "" {
+		newRig(t, func(c *openvpn.Config) { c.Dir, c.Patience = dir, 4*time.Second })
+		fmt.Println("it listens")
+		select {} // until it is killed
+	}
+	newNamespace(t, 2) // so that there is an address to listen on
+	dir := filepath.Join(t.TempDir(), "run")
+	for d := filepath.Dir(dir); len(d) > 5; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	panel := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
+	panel.Env = append(os.Environ(), role+"="+dir)
+	out, err := panel.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := panel.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc := bufio.NewScanner(out)
+	for sc.Scan() && sc.Text() != "it listens" {
+	}
+	pid := recorded(t, dir)
+	alive := func() bool { return syscall.Kill(pid, 0) == nil }
+	if !alive() {
+		t.Fatal("there is no openvpn")
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Uid:\t65534\t65534\t65534\t65534", "CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Groups:\t \n"} {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("openvpn has not %q:\n%s", want, status)
+		}
+	}
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || strings.Contains(string(line), "KEY") {
+		t.Errorf("%q, %v", line, err)
+	}
+	// The keys went through a pipe, and are in no file.
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if b, _ := os.ReadFile(filepath.Join(dir, f.Name())); f.Type().IsRegular() && strings.Contains(string(b), "PRIVATE") {
+			t.Errorf("%s holds a key", f.Name())
+		}
+	}
+	if err := panel.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = panel.Wait()
+	for range 500 {
+		if !alive() {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if alive() {
+		t.Fatal("openvpn outlives the panel")
+	}
+	r := newRig(t, func(c *openvpn.Config) { c.Dir = dir })
+	r.stop()
+	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
+		t.Errorf("%q are left", m)
+	}
+}
+
+// TestTCPAndMany connects ten clients by TCP.
+func TestTCPAndMany(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	r := newRig(t, func(c *openvpn.Config) { c.TCP = true; c.Listen = netip.MustParseAddrPort("0.0.0.0:11940") })
+	r.dial()
+	var all []*namespace
+	for i := range 10 {
+		s := newNamespace(t, 2+i)
+		s.connect(r.profile(fmt.Sprint("client", i), func(p *openvpn.Profile) { p.TCP = true }), "").waitFor(connected, 1)
+		all = append(all, s)
+	}
+	errs := make(chan error, len(all))
+	for _, s := range all {
+		go func() {
+			_, err := s.get("http://exit.test/")
+			errs <- err
+		}()
+	}
+	for range all {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	addresses := map[netip.Addr]bool{}
+	for _, c := range r.exit.Clients() {
+		addresses[c.Address] = true
+	}
+	if len(addresses) != len(all) {
+		t.Errorf("%d clients at %d addresses", len(all), len(addresses))
+	}
 }

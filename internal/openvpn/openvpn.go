@@ -93,7 +93,7 @@ func (o serverOptions) config() string {
 	line("dev %s", o.device)
 	line("dev-type tun")
 	if o.deviceNode != "" && o.deviceNode != "/dev/net/tun" {
-		line("dev-node %s", o.deviceNode)
+		line("dev-node %q", o.deviceNode)
 	}
 	// The device is ready as it is, and openvpn may not touch it.
 	line("ifconfig-noexec")
@@ -103,7 +103,7 @@ func (o serverOptions) config() string {
 	line("tun-mtu %d", cage.MTU)
 	line("mssfix 0") // done where packets are translated
 	line("script-security 0")
-	line("management %s unix", o.management)
+	line("management %q unix", o.management)
 	line("management-client")
 	line("management-client-auth")
 	if o.certAlone {

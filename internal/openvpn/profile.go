@@ -3,7 +3,6 @@ package openvpn
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -33,10 +32,10 @@ func (p Profile) File() ([]byte, error) {
 	}
 	proto, host := "udp", p.Host
 	if p.TCP {
-		proto = "tcp-client"
+		proto = "tcp"
 	}
 	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
-		proto = strings.Replace(strings.Replace(proto, "udp", "udp6", 1), "tcp", "tcp6", 1)
+		proto += "6"
 	}
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -93,14 +92,11 @@ func (p Profile) check() error {
 	if strings.ContainsFunc(p.Title, func(r rune) bool { return unicode.IsControl(r) || r == '"' || r == '\\' }) {
 		return errors.New("profile: the title has signs that a line cannot hold")
 	}
-	if _, err := netip.ParseAddr(p.Host); err != nil && !isName(p.Host) {
+	if a, err := netip.ParseAddr(p.Host); err != nil && !isName(p.Host) || a.Zone() != "" {
 		return fmt.Errorf("profile: %q is no address and no name of a host", p.Host)
 	}
 	if p.Port == 0 {
 		return errors.New("profile: the port is missing")
-	}
-	if net.ParseIP(p.Host) != nil && strings.Contains(p.Host, "%") {
-		return fmt.Errorf("profile: %q has a zone", p.Host)
 	}
 	if err := pki.CheckName(p.Server); err != nil {
 		return fmt.Errorf("profile: %w", err)

@@ -112,7 +112,9 @@ func newNamespace(t testing.TB, n int) *namespace {
 	if master, err := netlink.LinkByName("net0"); err == nil {
 		s.must(netlink.LinkSetMaster(l, master))
 	} else {
-		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "net0"}}
+		// With an address of its own: else it changes with each computer that is
+		// connected, and those before go on sending to the old one.
+		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "net0", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}}}
 		s.must(netlink.LinkAdd(br))
 		s.must(addAddr(nil, br, "192.0.2.1/24"))
 		s.must(addAddr(nil, br, "2001:db8::1/64"))
