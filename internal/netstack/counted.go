@@ -29,6 +29,12 @@ type Counted struct {
 // counted once. It stays readable after the end, and is final then.
 func (c *Counted) Acked() int64 { return c.flow.count() }
 
+// Arrived is how many bytes of data have come here and how many have come to the
+// far end, as far as it has said so, each counted once. Bytes behind a hole count
+// where they have come: a packet that is lost delays what waits for it, and does
+// not make a line slow for a while and fast afterwards.
+func (c *Counted) Arrived() (here, there int64) { return c.flow.arrived() }
+
 // Close ends the connection; what was written before is still sent, but not
 // counted any more.
 func (c *Counted) Close() error {

@@ -9,7 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// flow counts what the far end of one TCP connection has acknowledged, from the
+// flow counts what has arrived at either end of one TCP connection, from the
 // packets that pass the link. The stack itself does not tell.
 type flow struct {
 	local, remote uint16
@@ -21,6 +21,12 @@ type flow struct {
 	sent  uint32 // the number behind the last byte of data that went out
 	una   uint32 // the first number that is not acknowledged
 	acked int64
+	apart ranges // acknowledged selectively behind una, RFC 2018
+
+	greeted  bool   // their SYN came
+	next     uint32 // the number of theirs behind the last one without a hole before it
+	received int64
+	ahead    ranges // of theirs, behind a hole
 }
 
 // out notes a segment of ours with size bytes of data.
@@ -41,7 +47,7 @@ func (f *flow) out(seq uint32, flags header.TCPFlags, size int) {
 
 // in notes an acknowledgment. One of what was never sent counts nothing, as the
 // stack drops it too; the number of our FIN is no data.
-func (f *flow) in(ack uint32) {
+func (f *flow) in(ack uint32, apart ...header.SACKBlock) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.begun {
@@ -56,13 +62,59 @@ func (f *flow) in(ack uint32) {
 	if n := int32(ack - f.una); n > 0 {
 		f.una = ack
 		f.acked += int64(n)
+		f.apart.drop(ack)
 	}
+	for _, b := range apart {
+		from, to := uint32(b.Start), uint32(b.End)
+		// One before una says what came twice, RFC 2883.
+		if int32(from-f.una) > 0 && int32(f.sent-to) >= 0 {
+			f.apart.add(from, to)
+		}
+	}
+}
+
+// farthest is how far ahead of what has arrived their data is believed to be, in
+// bytes; no window is larger.
+const farthest = 16 << 20
+
+// data notes size bytes of theirs.
+func (f *flow) data(seq uint32, flags header.TCPFlags, size int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if flags.Contains(header.TCPFlagSyn) {
+		seq++
+		if !f.greeted {
+			f.greeted, f.next = true, seq
+		}
+	}
+	end := seq + uint32(size)
+	if far := int32(end - f.next); !f.greeted || size == 0 || far <= 0 || far > farthest {
+		return
+	}
+	if int32(seq-f.next) > 0 {
+		f.ahead.add(seq, end)
+		return
+	}
+	if len(f.ahead) > 0 {
+		f.ahead.add(f.next, end)
+		end = f.ahead[0].to
+		f.ahead.drop(end)
+	}
+	f.received += int64(end - f.next)
+	f.next = end
 }
 
 func (f *flow) count() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.acked
+}
+
+// arrived is what came here and what is known to have come there, holes or not.
+func (f *flow) arrived() (here, there int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.received + f.ahead.size(), f.acked + f.apart.size()
 }
 
 // flows are the connections that are counted, by our port. It is nil where none
@@ -114,9 +166,16 @@ func (r *flows) noteIn(p []byte) {
 	if f == nil || f.remote != tcp.SourcePort() || f.peer != [4]byte(p[12:16]) {
 		return
 	}
-	if flags := tcp.Flags(); flags.Contains(header.TCPFlagAck) && !flags.Contains(header.TCPFlagRst) {
-		f.in(tcp.AckNumber())
+	flags := tcp.Flags()
+	if !flags.Contains(header.TCPFlagAck) || flags.Contains(header.TCPFlagRst) || int(tcp.DataOffset()) > len(tcp) || tcp.DataOffset() < header.TCPMinimumSize {
+		return
 	}
+	var apart []header.SACKBlock
+	if tcp.DataOffset() > header.TCPMinimumSize && !flags.Contains(header.TCPFlagSyn) {
+		apart = tcp.ParsedOptions().SACKBlocks
+	}
+	f.in(tcp.AckNumber(), apart...)
+	f.data(tcp.SequenceNumber(), flags, len(tcp)-int(tcp.DataOffset()))
 }
 
 // noteOut looks at a packet of the stack, before it goes out.

@@ -170,11 +170,11 @@ type lane struct {
 	dials sync.WaitGroup
 }
 
-// countedConn is a connection of a lane with what was acknowledged before the
-// first request, by TLS.
+// countedConn is a connection of a lane with what had arrived at its ends before
+// the first request, of TLS.
 type countedConn struct {
 	Conn
-	before int64
+	here, there int64
 }
 
 const maxConns = 64 // of a lane, one after the other
@@ -228,19 +228,21 @@ func (l *lane) dial(address string, secure bool) (net.Conn, error) {
 		c.Abort()
 		return nil, errLaneOver
 	}
-	l.conns = append(l.conns, countedConn{c, c.Acked()})
+	here, there := c.Arrived()
+	l.conns = append(l.conns, countedConn{c, here, there})
 	return spoken, nil
 }
 
-// acked is what arrived of the lane's requests, in bytes.
-func (l *lane) acked() int64 {
+// arrived is what has come of the lane's answers, and of its requests, in bytes.
+func (l *lane) arrived() (here, there int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sum := int64(0)
 	for _, c := range l.conns {
-		sum += c.Acked() - c.before
+		h, t := c.Arrived()
+		here += h - c.here
+		there += t - c.there
 	}
-	return sum
+	return here, there
 }
 
 // connected says whether there ever was a connection.

@@ -59,6 +59,7 @@ type directConn struct {
 	net.Conn
 	tcp   *net.TCPConn
 	taken atomic.Int64
+	read  atomic.Int64
 	mu    sync.Mutex
 	acked int64
 }
@@ -77,8 +78,17 @@ func (c *directConn) Write(b []byte) (int, error) {
 	}
 }
 
-// Acked implements Conn.
-func (c *directConn) Acked() int64 {
+// Read implements net.Conn.
+func (c *directConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// Arrived implements Conn.
+func (c *directConn) Arrived() (here, there int64) { return c.read.Load(), c.there() }
+
+func (c *directConn) there() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := c.taken.Load() // before the question: what is taken meanwhile is only held
@@ -90,7 +100,7 @@ func (c *directConn) Acked() int64 {
 
 // Abort implements Conn.
 func (c *directConn) Abort() {
-	c.Acked() // while the system still knows
+	c.there() // while the system still knows
 	_ = c.tcp.SetLinger(0)
 	_ = c.Close()
 }

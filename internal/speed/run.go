@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -21,6 +20,9 @@ const (
 	lookEvery   = 20 * time.Millisecond
 	redials     = 3 // of a stream whose connection broke
 	redialPause = 200 * time.Millisecond
+	// least is what has to arrive for a direction to have begun, in bytes: headers
+	// alone may be small enough for a way that loses what is large.
+	least = 8 << 10
 	// leastSample is the shortest time of which a rate is taken, at the end of a
 	// direction that was cut short.
 	leastSample = 80 * time.Millisecond
@@ -90,23 +92,25 @@ func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferr
 	ctx, cancel := context.WithCancel(ctx)
 	var (
 		work  sync.WaitGroup
-		got   atomic.Int64 // of a download
 		ended = make(chan error, streams)
 		lanes [streams]*lane
 		most  = r.options.DownBytes
-		moved = got.Load
-		pump  = func(l *lane) error { return r.pull(ctx, l, &got) }
+		pump  = func(l *lane) error { return r.pull(ctx, l) }
 	)
 	if phase == connexa.PhaseUpload {
 		most = r.options.UpBytes
-		moved = func() int64 {
-			sum := int64(0)
-			for _, l := range lanes {
-				sum += l.acked()
-			}
-			return sum
-		}
 		pump = func(l *lane) error { return r.push(ctx, l) }
+	}
+	moved := func() int64 {
+		var here, there int64
+		for _, l := range lanes {
+			h, t := l.arrived()
+			here, there = here+h, there+t
+		}
+		if phase == connexa.PhaseUpload {
+			return there
+		}
+		return here
 	}
 	for i := range lanes {
 		lanes[i] = newLane(ctx, &r.dialer)
@@ -173,6 +177,9 @@ func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, m
 		case <-ticker.C:
 		}
 		now, n := time.Now(), moved()
+		if n < least {
+			n = 0
+		}
 		if s.look(now, n) {
 			return s.result(), n, shaky, nil
 		}
@@ -203,7 +210,7 @@ func (r *run) persist(ctx context.Context, l *lane, pump func(*lane) error) erro
 }
 
 // pull makes one download.
-func (r *run) pull(ctx context.Context, l *lane, got *atomic.Int64) error {
+func (r *run) pull(ctx context.Context, l *lane) error {
 	a := r.target.Down(r.options.DownBytes)
 	resp, err := r.send(ctx, l, a, nil)
 	if err != nil {
@@ -214,7 +221,6 @@ func (r *run) pull(ctx context.Context, l *lane, got *atomic.Int64) error {
 	defer blocks.Put(buf)
 	for sum := int64(0); ; {
 		n, err := resp.Body.Read(buf[:])
-		got.Add(int64(n))
 		sum += int64(n)
 		switch {
 		case err == io.EOF && (sum < a.Bytes || sum == 0):

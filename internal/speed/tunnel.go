@@ -26,9 +26,9 @@ type Tunnel interface {
 // Conn is a connection whose bytes are counted where they arrive.
 type Conn interface {
 	net.Conn
-	// Acked is how many bytes of data the far TCP end has acknowledged. It stays
-	// readable after the end.
-	Acked() int64
+	// Arrived is how many bytes of data have come here, and how many the far TCP end
+	// has acknowledged, each counted once. It stays readable after the end.
+	Arrived() (here, there int64)
 	// Abort ends the connection without sending what waits.
 	Abort()
 }
