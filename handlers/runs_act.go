@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/views"
 )
@@ -79,6 +80,15 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 	)
 	if mark := r.PostForm.Get("mark"); mark != "" {
 		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
+	}
+	kind, n, err := h.app.Retried(r.Context(), id, marks, cause)
+	if err == nil && app.Measures(kind) && n > 1 && r.PostForm.Get("yes") != "1" {
+		h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
+		return
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
 	}
 	run, err := h.app.RetryRun(r.Context(), id, marks, cause)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/a-h/templ"
 
@@ -39,11 +40,22 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 		h.ask(w, r, views.EndpointDialog(f), views.EndpointPage(h.frame(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
 		return true
 	case n > 1 && r.PostForm.Get("yes") != "1":
-		c := views.ConfirmSpeed(i18n.From(r.Context()), plan, form)
-		h.ask(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.frame(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
+		h.askCost(w, r, kind, n, "/runs", form)
 		return true
 	}
 	return false
+}
+
+// askCost says what speed tests of n nodes cost, and asks whether they are meant.
+// The answer goes to url, with the form.
+func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, n int, to string, form url.Values) {
+	plan, err := h.speedPlan(r.Context(), kind, n)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	c := views.ConfirmSpeed(i18n.From(r.Context()), plan, to, form)
+	h.ask(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.frame(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
 }
 
 // ask answers with a question: to htmx as a dialog, whatever it meant to swap,

@@ -151,7 +151,7 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 		h.fragment(w, r, views.ToastPartial(said))
 		return
 	}
-	h.flash(w, r, said.Text)
+	h.flashTone(w, r, said.Tone, said.Text)
 	h.redirect(w, r, "/settings#endpoints")
 }
 

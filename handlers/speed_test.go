@@ -214,3 +214,21 @@ func TestAnImportSaysWhatItsSpeedTestCosts(t *testing.T) {
 	b.post("/speed/endpoints", "endpoint_kind", "cloudflare").leadsTo(t, "/settings#endpoints")
 	b.get(page).says(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").says(t, `value="ping+speed"`)
 }
+
+func TestTryingARunAgainSaysWhatItCosts(t *testing.T) {
+	p, b := startMeasuring(t)
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	b.post("/speed/endpoints", "endpoint_kind", "cloudflare").leadsTo(t, "/settings#endpoints")
+	run, err := p.db.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunSpeed, Selection: connexa.Selection{All: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.db.CancelRun(t.Context(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	asked := b.post("/runs/1/retry").is(t, http.StatusOK).says(t, "2 nodes × 25 MB down")
+	b.do(http.MethodPost, "/runs/1/retry", asked.hiddenOf("/runs/1/retry")).leadsTo(t, "/runs/2")
+	if run, err := p.db.Run(t.Context(), 2); err != nil || run.Total != 2 || run.Label.Key != "run.label.retry" {
+		t.Errorf("%+v, %v", run, err)
+	}
+}

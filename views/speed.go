@@ -39,15 +39,15 @@ func (s SpeedPlan) waits(p *i18n.Printer) string {
 	return p.T("speed.waits")
 }
 
-// ConfirmSpeed asks before speed tests begin. The selection is the posted form
-// that chose the nodes; the answer carries it along with "yes".
-func ConfirmSpeed(p *i18n.Printer, s SpeedPlan, form url.Values) Confirm {
+// ConfirmSpeed asks before speed tests begin. The form is the one that chose the
+// nodes; the answer carries it to an address, along with "yes".
+func ConfirmSpeed(p *i18n.Printer, s SpeedPlan, to string, form url.Values) Confirm {
 	fields := slices.DeleteFunc(hidden(form), func(h Hidden) bool { return h.Name == "yes" || h.Name == "kind" })
 	return Confirm{
 		Title:   p.T("speed.ask."+string(s.Kind), s.Nodes),
 		Text:    s.estimate(p) + " " + s.left(p),
 		Warning: s.waits(p),
-		URL:     "/runs",
+		URL:     to,
 		Button:  p.T("speed.ask.start"),
 		Fields:  append(fields, Hidden{"kind", string(s.Kind)}, Hidden{"yes", "1"}),
 	}

@@ -51,7 +51,7 @@ func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[str
 		"settings":        Settings(at(NavSettings, p.T("settings.title")), settings),
 		"speed-choose":    EndpointPage(at(NavSettings, p.T("speed.choose.title")), EndpointForm{}),
 		"speed-wrong":     EndpointPage(at(NavSettings, p.T("speed.choose.title")), wrong),
-		"speed-confirm":   ConfirmPage(at(NavNodes, p.T("kind.speed")), ConfirmSpeed(p, plan, form)),
+		"speed-confirm":   ConfirmPage(at(NavNodes, p.T("kind.speed")), ConfirmSpeed(p, plan, "/runs", form)),
 		"speed-node":      NodePage(at(NavNodes, "203.0.113.77"), node),
 		"speed-refused":   NodePage(at(NavNodes, "203.0.113.77"), refused),
 		"speed-run-waits": RunPage(at(NavRuns, p.T("kind.speed")), waiting),

@@ -107,18 +107,32 @@ func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 // ended with one of marks; no marks are all that did not end well. A cause that
 // is not nil narrows it.
 func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.Run, error) {
+	old, ids, err := a.retried(ctx, id, marks, cause)
+	if err != nil {
+		return connexa.Run{}, err
+	}
+	return a.StartRun(ctx, connexa.NewRun{Kind: old.Kind, Selection: connexa.Selection{IDs: ids}, Label: connexa.T("run.label.retry", strconv.FormatInt(id, 10))})
+}
+
+// Retried says of what kind RetryRun would start a run, and over how many nodes.
+func (a *App) Retried(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.RunKind, int, error) {
+	old, ids, err := a.retried(ctx, id, marks, cause)
+	return old.Kind, len(ids), err
+}
+
+func (a *App) retried(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.Run, []int64, error) {
 	old, err := a.Runs.Run(ctx, id)
 	if err != nil {
-		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)
+		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
 	}
 	if len(marks) == 0 {
 		marks = slices.DeleteFunc(connexa.Marks(), func(m connexa.Mark) bool { return m == connexa.MarkGood || m == connexa.MarkSlow })
 	}
 	ids, err := a.Runs.RunNodes(ctx, id, marks, cause)
 	if err != nil {
-		return connexa.Run{}, fmt.Errorf("nodes of run %d: %w", id, err)
+		return connexa.Run{}, nil, fmt.Errorf("nodes of run %d: %w", id, err)
 	}
-	return a.StartRun(ctx, connexa.NewRun{Kind: old.Kind, Selection: connexa.Selection{IDs: ids}, Label: connexa.T("run.label.retry", strconv.FormatInt(id, 10))})
+	return old, ids, nil
 }
 
 // Run returns a run and how its jobs ended, alike with alike.
