@@ -23,12 +23,13 @@ const (
 // feed is what one page hears of, beside the runs and the banners, which every
 // page shows.
 type feed struct {
-	rows  map[int64]bool // the nodes that the page drew
-	row   func(ctx context.Context, ids []int64) ([]templ.Component, error)
-	panel func(ctx context.Context) ([]templ.Component, error) // what else the page shows
-	wants func(connexa.Event) bool                             // the events that change the panel
-	every time.Duration                                        // the panel is drawn no more often than this
-	again func() bool                                          // optional: the panel was drawn of old figures, and wants to be drawn once more
+	rows     map[int64]bool // the nodes that the page drew
+	services bool           // a row shows the service of its node
+	row      func(ctx context.Context, ids []int64) ([]templ.Component, error)
+	panel    func(ctx context.Context) ([]templ.Component, error) // what else the page shows
+	wants    func(connexa.Event) bool                             // the events that change the panel
+	every    time.Duration                                        // the panel is drawn no more often than this
+	again    func() bool                                          // optional: the panel was drawn of old figures, and wants to be drawn once more
 }
 
 func (f *feed) takes(e connexa.Event) bool {
@@ -37,6 +38,10 @@ func (f *feed) takes(e connexa.Event) bool {
 		return true
 	case connexa.NodeChanged:
 		if f.rows[e.ID] {
+			return true
+		}
+	case connexa.ServiceChanged:
+		if f.services && f.rows[e.ID] {
 			return true
 		}
 	}
@@ -129,7 +134,8 @@ func (v *viewer) follow(ctx context.Context) error {
 func (v *viewer) sort(list []connexa.Event) (rows []int64) {
 	seen := map[int64]bool{}
 	for _, e := range list {
-		if e.Topic == connexa.NodeChanged && v.feed.rows[e.ID] && !seen[e.ID] {
+		row := e.Topic == connexa.NodeChanged || v.feed.services && e.Topic == connexa.ServiceChanged
+		if row && v.feed.rows[e.ID] && !seen[e.ID] {
 			seen[e.ID] = true
 			rows = append(rows, e.ID)
 		}

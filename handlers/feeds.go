@@ -19,6 +19,8 @@ func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
 		return h.firstFeed(), nil
 	case "node":
 		return h.nodeFeed(v)
+	case "services":
+		return h.servicesFeed(v)
 	case "runs":
 		return h.runsFeed(), nil
 	case "run":

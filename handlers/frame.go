@@ -35,6 +35,11 @@ func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.T
 		if fleet, err := h.app.Facets(r.Context()); err == nil { // else the page itself says more
 			pg.Nodes = fleet.Total
 		}
+		if services, err := h.app.ServiceCounts(r.Context()); err == nil {
+			for _, n := range services {
+				pg.Serving += n
+			}
+		}
 		for _, run := range runs {
 			if run.State.Live() {
 				pg.Live++

@@ -104,6 +104,9 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		Stream:  nodeStream(id, at),
 	}
 	v.Live = h.app.SpeedLive(id)
+	if err := h.addService(ctx, &v); err != nil {
+		return views.Node{}, err
+	}
 	if !s.Node.Last.At.IsZero() { // else the last one was of another server or login
 		if v.Speed, err = h.app.LastSpeed(ctx, id); err != nil {
 			return views.Node{}, err

@@ -38,7 +38,7 @@ func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{rows: make(map[int64]bool, len(ids)), every: facetsEvery}
+	f := &feed{rows: make(map[int64]bool, len(ids)), services: true, every: facetsEvery}
 	for _, id := range ids {
 		f.rows[id] = true
 	}
@@ -121,7 +121,7 @@ func (h *Handlers) nodeFeed(v url.Values) (*feed, error) {
 	}
 	at := readPast(v)
 	return &feed{
-		rows: map[int64]bool{id: true},
+		rows: map[int64]bool{id: true}, services: true,
 		row: func(ctx context.Context, _ []int64) ([]templ.Component, error) {
 			n, err := h.nodeView(ctx, id, at)
 			if connexa.CodeOf(err) == connexa.NotFound {

@@ -65,6 +65,7 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	if err != nil {
 		return views.Nodes{}, err
 	}
+	v.List.Serves = h.app.Serves()
 	v.List.Speeds = plan.Endpoints > 0
 	v.List.Stream = nodesStream(q.Filter, page.Nodes, v.List.Speeds)
 	if v.List.Fleet == 0 { // the page has neither rows nor counts
@@ -83,9 +84,16 @@ func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.No
 	if err != nil {
 		return nil, err
 	}
+	services, err := h.servicesOf(ctx, idsOf(nodes))
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]views.NodeRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.app.SpeedLive(n.ID), Kinds: h.app.RunKinds()}
+		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.app.SpeedLive(n.ID), Kinds: h.app.RunKinds(), Serves: h.app.Serves()}
+		if s, ok := services[n.ID]; ok {
+			rows[i].Service = &s
+		}
 	}
 	return rows, nil
 }

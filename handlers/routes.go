@@ -35,6 +35,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /settings", h.saveSettings)
 	a.page("POST /settings/key", h.confirmKey)
 	a.page("POST /settings/speed", h.saveSpeedSettings)
+	a.page("POST /settings/services", h.saveServiceSettings)
 	a.page("GET /speed/endpoints", h.newEndpoint)
 	a.page("POST /speed/endpoints", h.addEndpoint)
 	a.page("POST /speed/endpoints/test", h.testEndpoint)
@@ -53,6 +54,15 @@ func (h *Handlers) Routes() http.Handler {
 	a.long("POST /nodes/delete", h.deleteNodes)
 	a.long("GET /nodes.csv", h.exportNodes)
 	a.long("GET /nodes/{id}/history.csv", h.exportHistory)
+
+	// Services.
+	a.page("GET /services", h.listServices)
+	a.long("POST /services/start", h.startServices)
+	a.long("POST /services/stop", h.stopServices)
+	a.secret("GET /services/export", h.exportServices)
+	a.page("POST /nodes/{id}/service/retry", h.retryService)
+	a.page("POST /nodes/{id}/service/reach", h.reachService)
+	a.secret("GET /nodes/{id}/service/access", h.serviceAccess)
 
 	// Imports.
 	a.page("GET /import", h.importStart)

@@ -61,10 +61,13 @@ func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs c
 	if r.PostForm.Has("speed_mode") { // the other form of the page
 		values = vm.Speed.Values
 	}
+	if r.PostForm.Has("service_listen") { // and the third
+		values = vm.Service.Values
+	}
 	for name := range values {
 		values[name] = r.PostForm.Get(name)
 	}
-	vm.Errors, vm.Speed.Errors, vm.Version = errs, errs, h.version
+	vm.Errors, vm.Speed.Errors, vm.Service.Errors, vm.Version = errs, errs, errs, h.version
 	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
 	pg.Here = "/settings"
 	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))

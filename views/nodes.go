@@ -35,6 +35,7 @@ type NodeList struct {
 	Kinds  []connexa.RunKind // that can be started
 	Stream string            // address of the events of exactly these rows
 	Speeds bool              // the column of speeds is there, whether or not a row has one
+	Serves bool              // services can be started here
 }
 
 // NodeRow is one node of the list.
@@ -44,6 +45,9 @@ type NodeRow struct {
 	Spark   connexa.Spark     // its last latencies
 	Live    connexa.SpeedLive // of its speed test; without a phase none is running
 	Kinds   []connexa.RunKind // that can be started
+
+	Serves  bool                // services can be started here
+	Service *connexa.ServiceRow // nil: it never had one
 }
 
 // Sizes are the numbers of rows a page that the list offers.
@@ -144,6 +148,9 @@ func (l NodeList) columns(p *i18n.Printer) []column {
 	if l.measured() {
 		list = append(list, column{"num fast", connexa.SortSpeed, p.T("nodes.column.speed"), true})
 	}
+	if l.Serves {
+		list = append(list, column{"serve", "", p.T("services.one"), false})
+	}
 	return append(list, column{"num seen", connexa.SortChecked, p.T("nodes.column.checked"), true})
 }
 
@@ -199,7 +206,7 @@ func (r NodeRow) answered() bool { return r.Last.Reached.Height() >= connexa.Con
 func (r NodeRow) key() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
-		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain),
+		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain), string(serviceState(r.Service)),
 	}, "|")
 }
 

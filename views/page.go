@@ -21,6 +21,7 @@ const (
 	NavNodes     Nav = "nodes"
 	NavImport    Nav = "import"
 	NavRuns      Nav = "runs"
+	NavServices  Nav = "services"
 	NavAudit     Nav = "audit"
 	NavSettings  Nav = "settings"
 	NavAccount   Nav = "account"
@@ -48,6 +49,7 @@ type Page struct {
 	Charts  bool   // it has some
 	Nodes   int    // counts beside the menu's entries; zero shows nothing
 	Live    int    // runs that are going on
+	Serving int    // services that are wanted
 	Runs    []RunBar
 	Banners []Banner
 	Toasts  []Toast
@@ -106,6 +108,7 @@ func (pg Page) entries(ctx context.Context) []entry {
 		{NavNodes, "/nodes", "nodes", p.T("nav.nodes"), pg.Nodes},
 		{NavImport, "/imports", "import", p.T("nav.import"), 0},
 		{NavRuns, "/runs", "runs", p.T("nav.runs"), pg.Live},
+		{NavServices, "/services", "services", p.T("services.title"), pg.Serving},
 		{NavAudit, "/audit", "audit", p.T("nav.audit"), 0},
 		{NavSettings, "/settings", "settings", p.T("nav.settings"), 0},
 	}

@@ -15,6 +15,7 @@ type SettingsPage struct {
 	KeyConfirmed time.Time // zero: not yet
 	Version      string    // of the program
 	Speed        SpeedSetup
+	Service      ServiceSetup
 }
 
 // SettingsOf is the form as the settings fill it.
@@ -34,5 +35,6 @@ func SettingsOf(s connexa.Settings) SettingsPage {
 			"encryption": string(s.Encryption),
 		},
 		KeyConfirmed: s.KeyConfirmed,
+		Service:      ServiceSetupOf(s.Service),
 	}
 }

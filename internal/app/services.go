@@ -8,6 +8,7 @@ import (
 )
 
 type serviceStore interface {
+	serviceFigures
 	WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error)
 	UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
 	ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error)

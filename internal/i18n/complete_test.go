@@ -98,7 +98,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
 	"act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
-	"nodes.test.", "nodes.testall.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
+	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
 }
 
 func TestNoKeyIsLeftOver(t *testing.T) {

@@ -1,0 +1,101 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// ServiceCounts counts the services that are wanted or still run, by state.
+func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.GatewayState]int, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT iif(state = 'off', 'starting', state), count(*) FROM gateways WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("count services: %w", err)
+	}
+	defer rows.Close()
+	counts := make(map[connexa.GatewayState]int)
+	for rows.Next() {
+		var (
+			state connexa.GatewayState
+			n     int
+		)
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, fmt.Errorf("count services: %w", err)
+		}
+		counts[state] = n
+	}
+	return counts, rows.Err()
+}
+
+// PlanServices says what switching the services of the nodes that s means would
+// come to.
+func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
+	which, args := whereSelected(s)
+	var proven []string
+	for _, status := range connexa.Statuses() {
+		if status.Validated() {
+			proven = append(proven, string(status))
+		}
+	}
+	var p connexa.ServicePlan
+	err := d.read.QueryRowContext(ctx, `
+		WITH chosen AS MATERIALIZED (SELECT id, status FROM nodes WHERE `+which+`)
+		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0)
+		FROM chosen LEFT JOIN gateways g ON g.node_id = chosen.id`, append(args, list(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
+	if err != nil {
+		return p, fmt.Errorf("look at the services that were chosen: %w", err)
+	}
+	return p, nil
+}
+
+// ServiceRates says how fast the gateways of nodes moved bytes in the last sample
+// that is over. Those that moved nothing are left out.
+func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT node_id, max(at), up, down FROM traffic
+		WHERE span = ? AND at >= ? AND node_id IN (SELECT value FROM json_each(?)) GROUP BY node_id`,
+		connexa.TrafficSample, millis(d.now().Add(-2*sampleLength)), list(nodes))
+	if err != nil {
+		return nil, fmt.Errorf("the rates of services: %w", err)
+	}
+	defer rows.Close()
+	rates := make(map[int64]connexa.ServiceRate)
+	for rows.Next() {
+		var node, at, up, down int64
+		if err := rows.Scan(&node, &at, &up, &down); err != nil {
+			return nil, fmt.Errorf("the rates of services: %w", err)
+		}
+		const seconds = int64(sampleLength / time.Second)
+		rates[node] = connexa.ServiceRate{Up: up * 8 / seconds, Down: down * 8 / seconds}
+	}
+	return rates, rows.Err()
+}
+
+// ServiceSecrets returns the passwords of the credentials that were made for the
+// services of nodes, by node.
+func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM gateways WHERE node_id IN (SELECT value FROM json_each(?))`, list(nodes))
+	if err != nil {
+		return nil, fmt.Errorf("the credentials of services: %w", err)
+	}
+	defer rows.Close()
+	secrets := make(map[int64]connexa.Secret)
+	for rows.Next() {
+		var (
+			node   int64
+			sealed []byte
+		)
+		if err := rows.Scan(&node, &sealed); err != nil {
+			return nil, fmt.Errorf("the credentials of services: %w", err)
+		}
+		plain, err := d.ring.open(gatewayPurpose, sealed)
+		if err != nil {
+			return nil, fmt.Errorf("the credential of the service of node %d: %w", node, err)
+		}
+		secrets[node] = connexa.Secret(plain)
+	}
+	return secrets, rows.Err()
+}

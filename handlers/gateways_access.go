@@ -1,0 +1,83 @@
+package handlers
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// serviceAccess answers GET /nodes/{id}/service/access, behind the password
+// prompt: how programs use the proxy of a node. htmx gets a dialog, a browser a
+// page.
+func (h *Handlers) serviceAccess(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	services, err := h.app.ServiceRows(r.Context(), []int64{id})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	s, ok := services[id]
+	if !ok {
+		h.fail(w, r, connexa.Errorf(connexa.NotFound, "services.never"))
+		return
+	}
+	nodes, err := h.app.NodesByID(r.Context(), []int64{id})
+	if err == nil && len(nodes) == 0 {
+		err = connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	host, elsewhere, err := h.clientHost(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	password, err := h.app.RevealService(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	a := accessOf(s, nodes[0], host, password)
+	a.Elsewhere = elsewhere
+	if isHTMX(r) {
+		h.fragment(w, r, views.ServiceAccessDialog(a))
+		return
+	}
+	h.page(w, r, views.ServiceAccessPage(h.frame(w, r, connexa.T("services.access.title", a.Name), views.NavServices), a))
+}
+
+func accessOf(s connexa.ServiceRow, n connexa.Node, host string, password connexa.Secret) views.ServiceAccess {
+	return views.ServiceAccess{
+		NodeID: n.ID, Name: n.Address, Host: host, Port: int(s.Listen.Port()), User: s.User, Password: password,
+		Online: s.State == connexa.GatewayOnline,
+	}
+}
+
+// clientHost is the address that clients are told. Where services listen on all
+// addresses and nothing was said about clients, it is the one by which this
+// browser reached the panel.
+func (h *Handlers) clientHost(r *http.Request) (host string, elsewhere bool, err error) {
+	s, err := h.app.CurrentSettings(r.Context())
+	if err != nil {
+		return "", false, err
+	}
+	host, elsewhere = s.Service.ForClients()
+	if a, notIP := netip.ParseAddr(host); notIP == nil && a.IsUnspecified() {
+		if u, err := url.Parse("//" + r.Host); err == nil && u.Hostname() != "" {
+			host = u.Hostname()
+		} else if name, _, err := net.SplitHostPort(r.Host); err == nil {
+			host = name
+		}
+	}
+	return host, elsewhere, nil
+}

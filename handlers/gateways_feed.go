@@ -1,0 +1,117 @@
+package handlers
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// servicesEvery is how often the states of services are counted for a page at
+// most, and how soon a rate that has ended is gone from it.
+const servicesEvery = 2 * time.Second
+
+// servicesStream is the address of the events of exactly these services.
+func servicesStream(l serviceList, nodes []int64) string {
+	v := url.Values{"page": {"services"}, "rows": {encodeRows(nodes)}}
+	if l.state != "" {
+		v.Set("state", string(l.state))
+	}
+	if l.page > 1 {
+		v.Set("at", strconv.Itoa(l.page))
+	}
+	return "/events?" + v.Encode()
+}
+
+// servicesFeed is what the page of services hears of; v is the query of
+// servicesStream.
+func (h *Handlers) servicesFeed(v url.Values) (*feed, error) {
+	ids, err := decodeRows(v.Get("rows"))
+	if err != nil {
+		return nil, err
+	}
+	l := readServiceList(url.Values{"state": v["state"], "page": v["at"]})
+	f := &feed{rows: make(map[int64]bool, len(ids)), services: true, every: servicesEvery}
+	for _, id := range ids {
+		f.rows[id] = true
+	}
+	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) {
+		rows, err := h.serviceLines(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		var parts []templ.Component
+		for _, row := range rows {
+			parts = append(parts, views.ServiceLineSwap(row))
+		}
+		return parts, nil
+	}
+	f.wants = func(e connexa.Event) bool {
+		return e.Topic == connexa.ServiceChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.PanelChanged
+	}
+	moving := map[int64]bool{} // rows that were drawn with a rate; no event tells of its end
+	f.again = func() bool { return len(moving) > 0 }
+	f.panel = func(ctx context.Context) ([]templ.Component, error) {
+		v, err := h.servicesView(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		parts := []templ.Component{views.ServiceChipsPartial(v)}
+		shown := make([]int64, len(v.Rows))
+		for i, row := range v.Rows {
+			id := row.Node.ID
+			shown[i] = id
+			switch moves := row.Rate != (connexa.ServiceRate{}); {
+			case moves:
+				moving[id] = true
+			case moving[id]:
+				delete(moving, id)
+				parts = append(parts, views.ServiceLineSwap(row))
+			}
+		}
+		maps.DeleteFunc(moving, func(id int64, _ bool) bool { return !slices.Contains(shown, id) })
+		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
+			parts = append(parts, views.ServicesAgain(views.ServicesURL(l.state, l.page)))
+		}
+		return parts, nil
+	}
+	return f, nil
+}
+
+// serviceLines are services of the list as they are now.
+func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.ServiceLine, error) {
+	nodes, err := h.app.NodesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	services, err := h.app.ServiceRows(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rates, err := h.app.ServiceRates(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]views.ServiceLine, 0, len(nodes))
+	for _, n := range nodes {
+		if s, ok := services[n.ID]; ok {
+			rows = append(rows, views.ServiceLine{ServiceRow: s, Node: n, Rate: rates[n.ID]})
+		}
+	}
+	return rows, nil
+}
+
+// servicesOf are the services of nodes; one that never had any is not among them.
+func (h *Handlers) servicesOf(ctx context.Context, ids []int64) (map[int64]connexa.ServiceRow, error) {
+	if !h.app.Serves() || len(ids) == 0 {
+		return nil, nil
+	}
+	return h.app.ServiceRows(ctx, ids)
+}

@@ -1,0 +1,99 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// servicesSize is how many services are on a page.
+const servicesSize = 100
+
+// serviceList says which services are listed.
+type serviceList struct {
+	state connexa.GatewayState // empty: all
+	page  int                  // from 1
+}
+
+func readServiceList(v url.Values) serviceList {
+	l := serviceList{state: connexa.GatewayState(v.Get("state")), page: 1}
+	if !slices.Contains(connexa.GatewayStates(), l.state) || l.state == connexa.GatewayOff {
+		l.state = ""
+	}
+	if page, err := strconv.Atoi(v.Get("page")); err == nil && page > 1 {
+		l.page = page
+	}
+	return l
+}
+
+// states are those of the list, as RunningServices takes them.
+func (l serviceList) states() []connexa.GatewayState {
+	if l.state == "" {
+		return nil
+	}
+	return []connexa.GatewayState{l.state}
+}
+
+// listServices answers GET /services: the whole page, or the list alone when htmx
+// asks for another part of it.
+func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
+	v, err := h.servicesView(r.Context(), readServiceList(r.URL.Query()))
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#services") {
+		h.fragment(w, r, views.ServicesPart(v))
+		return
+	}
+	pg := h.frame(w, r, connexa.T("services.title"), views.NavServices)
+	pg.Stream = "" // the list has its own, of the rows that it drew
+	h.page(w, r, views.ServicesPage(pg, v))
+}
+
+func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Services, error) {
+	v := views.Services{State: l.state}
+	s, err := h.app.CurrentSettings(ctx)
+	if err != nil {
+		return v, err
+	}
+	_, v.Elsewhere = s.Service.ForClients()
+	if v.Counts, err = h.app.ServiceCounts(ctx); err != nil {
+		return v, err
+	}
+	list, err := h.app.RunningServices(ctx, l.states()...)
+	if err != nil {
+		return v, err
+	}
+	for _, s := range list {
+		v.IDs = append(v.IDs, s.Node.ID)
+	}
+	last := max(1, (len(list)+servicesSize-1)/servicesSize)
+	page := min(l.page, last)
+	v.From = (page - 1) * servicesSize
+	list = list[v.From:min(v.From+servicesSize, len(list))]
+	ids := v.IDs[v.From : v.From+len(list)]
+	if page > 1 {
+		v.Prev = views.ServicesURL(l.state, page-1)
+	}
+	if page < last {
+		v.Next = views.ServicesURL(l.state, page+1)
+	}
+	if len(list) > 0 {
+		rates, err := h.app.ServiceRates(ctx, ids)
+		if err != nil {
+			return v, err
+		}
+		for _, s := range list {
+			v.Rows = append(v.Rows, views.ServiceLine{ServiceRow: s.Service, Node: s.Node, Rate: rates[s.Node.ID]})
+		}
+	}
+	v.Stream = servicesStream(serviceList{l.state, page}, ids)
+	return v, nil
+}

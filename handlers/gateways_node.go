@@ -1,0 +1,74 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// retryService answers POST /nodes/{id}/service/retry.
+func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err == nil {
+		err = h.app.RetryService(r.Context(), id)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if isHTMX(r) {
+		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("services.retried")}))
+		return
+	}
+	h.redirect(w, r, nodePath(id))
+}
+
+// reachService answers POST /nodes/{id}/service/reach: which destinations beside
+// the public ones the service of a node lets through.
+func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	if err := h.app.AllowDestinations(r.Context(), id, r.PostForm.Get("private") == "1", r.PostForm.Get("mail") == "1"); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("settings.saved"))
+	h.redirect(w, r, nodePath(id))
+}
+
+func nodePath(id int64) string { return fmt.Sprintf("/nodes/%d", id) }
+
+// addService adds to the page of a node its service and what that moved.
+func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
+	if v.Serves = h.app.Serves(); !v.Serves {
+		return nil
+	}
+	id := v.Node.ID
+	services, err := h.app.ServiceRows(ctx, []int64{id})
+	if err != nil {
+		return err
+	}
+	s, ok := services[id]
+	if !ok {
+		return nil
+	}
+	v.Service = &s
+	rates, err := h.app.ServiceRates(ctx, []int64{id})
+	if err != nil {
+		return err
+	}
+	v.Rate = rates[id]
+	v.Traffic.Until = h.now()
+	v.Traffic.Points, err = h.app.Traffic(ctx, id, connexa.TrafficHour, views.TrafficSince(v.Traffic.Until))
+	return err
+}

@@ -1,0 +1,46 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// saveServiceSettings answers POST /settings/services.
+func (h *Handlers) saveServiceSettings(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	err := h.app.ChangeServiceSettings(r.Context(), readServiceSettings(r.PostForm))
+	var errs connexa.FieldErrors
+	switch {
+	case errors.As(err, &errs):
+		h.refuseSettings(w, r, errs)
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.flash(w, r, connexa.T("settings.saved"))
+		h.redirect(w, r, "/settings#services")
+	}
+}
+
+// readServiceSettings reads the form. What is no number becomes one that is out
+// of every bound, so that it is complained about.
+func readServiceSettings(f url.Values) connexa.ServiceSettings {
+	port := func(name string) int {
+		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	return connexa.ServiceSettings{
+		Listen: strings.TrimSpace(f.Get("service_listen")), Clients: strings.TrimSpace(f.Get("service_clients")),
+		FirstPort: port("service_first_port"), LastPort: port("service_last_port"),
+	}
+}

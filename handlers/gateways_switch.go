@@ -1,0 +1,104 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// startServices answers POST /services/start with a selection: at first with the
+// question and the count, and once that was answered with "yes", by starting.
+func (h *Handlers) startServices(w http.ResponseWriter, r *http.Request) {
+	h.switchServices(w, r, true)
+}
+
+// stopServices is startServices the other way.
+func (h *Handlers) stopServices(w http.ResponseWriter, r *http.Request) {
+	h.switchServices(w, r, false)
+}
+
+func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start bool) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	s, err := selectionOf(r.PostForm)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	shown, err := strconv.Atoi(r.PostForm.Get("count"))
+	if r.PostForm.Get("yes") != "1" || err != nil {
+		h.askServices(w, r, s, start, nil)
+		return
+	}
+	act, said := h.app.StartServices, "services.started"
+	if !start {
+		act, said = h.app.StopServices, "services.stopped"
+	}
+	// Half an act is what nobody asked for: it goes on when the reader leaves.
+	n, err := act(context.WithoutCancel(r.Context()), s, shown)
+	switch {
+	case connexa.TextOf(err).Key == "service.changed":
+		h.askServices(w, r, s, start, err)
+	case err != nil:
+		h.fail(w, r, err)
+	case isHTMX(r) && !r.PostForm.Has("back"): // a button that asked nothing: the page hears of it by its stream
+		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said, n)}))
+	default:
+		h.flash(w, r, connexa.T(said, n))
+		h.redirect(w, r, afterServices(r))
+	}
+}
+
+// askServices asks before services are started or stopped; why says why it asks
+// again.
+func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa.Selection, start bool, why error) {
+	plan, err := h.app.PlanServices(r.Context(), s)
+	switch {
+	case err != nil:
+	case plan.Nodes == 0:
+		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
+	case start && plan.On == plan.Nodes:
+		err = connexa.Errorf(connexa.Conflict, "services.start.none", plan.On)
+	case !start && plan.On == 0:
+		err = connexa.Errorf(connexa.Conflict, "services.stop.none", plan.Nodes)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	c := views.ConfirmServices(i18n.From(r.Context()), start, plan, selectionValues(s))
+	c.Fields = append(c.Fields, views.Hidden{Name: "back", Value: afterServices(r)})
+	status := http.StatusOK
+	if why != nil {
+		c.Warning = i18n.From(r.Context()).Err(why)
+		status = statusOf(connexa.CodeOf(why))
+	}
+	if isHTMX(r) {
+		h.fragmentStatus(w, r, status, views.ConfirmDialog(c))
+		return
+	}
+	h.fragmentStatus(w, r, status, views.ConfirmPage(h.frame(w, r, connexa.T("services.title"), views.NavServices), c))
+}
+
+// afterServices is where an act on services leads: to the page that it came from.
+func afterServices(r *http.Request) string {
+	from := r.PostForm.Get("back")
+	if from == "" {
+		from = r.Header.Get("HX-Current-URL")
+	}
+	if from == "" {
+		from = r.Referer()
+	}
+	to := pageAfter(ownPath(from, r.Host))
+	if path, _, _ := strings.Cut(to, "?"); path == "/" || path == "/services/start" || path == "/services/stop" {
+		return "/services"
+	}
+	return to
+}

@@ -1,0 +1,241 @@
+package views
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// ServiceTone is the colour of the state of a service.
+func ServiceTone(s connexa.GatewayState) Tone {
+	switch s {
+	case connexa.GatewayStarting:
+		return ToneInfo
+	case connexa.GatewayOnline:
+		return ToneGood
+	case connexa.GatewayReconnecting:
+		return ToneWarn
+	case connexa.GatewayFailed:
+		return ToneBad
+	default:
+		return ToneNone
+	}
+}
+
+// ServiceLine is one service of the page of services, with its node.
+type ServiceLine struct {
+	connexa.ServiceRow
+	Node connexa.Node
+	Rate connexa.ServiceRate
+}
+
+// Services is the page of services.
+type Services struct {
+	State  connexa.GatewayState // only these are listed; empty: all
+	Counts map[connexa.GatewayState]int
+	Rows   []ServiceLine // of this page of the list
+	IDs    []int64       // nodes of the whole list, to stop all of it
+	From   int
+	Prev   string
+	Next   string
+	Stream string
+
+	Elsewhere bool // other machines reach the proxies
+}
+
+// total is how many services there are.
+func (v Services) total() int {
+	n := 0
+	for _, count := range v.Counts {
+		n += count
+	}
+	return n
+}
+
+// states are those that the chips show: the worst first, and those that exist.
+func (v Services) states() []connexa.GatewayState {
+	var list []connexa.GatewayState
+	for _, s := range []connexa.GatewayState{connexa.GatewayOnline, connexa.GatewayStarting, connexa.GatewayReconnecting, connexa.GatewayFailed} {
+		if v.Counts[s] > 0 || v.State == s {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (v Services) pager() Pager {
+	return Pager{From: min(v.From+1, len(v.IDs)), To: v.From + len(v.Rows), Total: len(v.IDs), Prev: v.Prev, Next: v.Next, Target: "#services"}
+}
+
+func (v Services) ids() string {
+	texts := make([]string, len(v.IDs))
+	for i, id := range v.IDs {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(texts, ",")
+}
+
+// ServicesURL is the address of the page of services in one state.
+func ServicesURL(s connexa.GatewayState, page int) string {
+	v := url.Values{}
+	if s != "" {
+		v.Set("state", string(s))
+	}
+	if page > 1 {
+		v.Set("page", strconv.Itoa(page))
+	}
+	if len(v) == 0 {
+		return "/services"
+	}
+	return "/services?" + v.Encode()
+}
+
+func serviceExportURL(f connexa.ServiceFormat, s connexa.GatewayState) string {
+	v := url.Values{"format": {string(f)}}
+	if s != "" {
+		v.Set("state", string(s))
+	}
+	return "/services/export?" + v.Encode()
+}
+
+// key is what a row shows, so that the page's script sees a change of state.
+func (s ServiceLine) key() string { return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP }
+
+// busy says whether the service is to be stopped rather than started.
+func busy(s *connexa.ServiceRow) bool { return s != nil && (s.Wanted || s.State != connexa.GatewayOff) }
+
+// serviceState is the state as a person means it: what was switched on a moment
+// ago is starting, though nothing has happened yet.
+func serviceState(s *connexa.ServiceRow) connexa.GatewayState {
+	switch {
+	case s == nil:
+		return connexa.GatewayOff
+	case s.Wanted && s.State == connexa.GatewayOff:
+		return connexa.GatewayStarting
+	}
+	return s.State
+}
+
+// serviceWord is the state of a service in the list of nodes, with the port of
+// one that serves.
+func serviceWord(p *i18n.Printer, s *connexa.ServiceRow) string {
+	word := p.T("service.state." + string(serviceState(s)))
+	if s != nil && s.State == connexa.GatewayOnline {
+		word += " · " + strconv.Itoa(int(s.Listen.Port()))
+	}
+	return word
+}
+
+// serviceWhy is why a service is in its state, in words: the reason, and for one
+// that failed also the cause.
+func serviceWhy(p *i18n.Printer, s *connexa.ServiceRow) string {
+	if s == nil || !busy(s) {
+		return ""
+	}
+	var parts []string
+	if !s.Reason.IsZero() {
+		parts = append(parts, p.Text(s.Reason))
+	}
+	if s.Cause != "" && s.State != connexa.GatewayOnline {
+		if why := CauseText(p, s.Cause); why != "" {
+			parts = append(parts, sentence(why))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// ServiceAccess is how programs use the proxy of a service: what a person copies.
+type ServiceAccess struct {
+	NodeID    int64
+	Name      string // of the node
+	Host      string // that clients are told
+	Port      int
+	User      string
+	Password  connexa.Secret
+	Elsewhere bool // other machines reach it
+	Online    bool
+}
+
+// accessLine is one line to copy.
+type accessLine struct{ id, name, text string }
+
+func (a ServiceAccess) lines(p *i18n.Printer) []accessLine {
+	text := func(f connexa.ServiceFormat) string { return a.Line(f) }
+	return []accessLine{
+		{"socks5", "SOCKS5", text(connexa.FormatSOCKS5)},
+		{"http", "HTTP", text(connexa.FormatHTTP)},
+		{"hostport", p.T("services.line.hostport"), text(connexa.FormatHostPort)},
+		{"curl", "curl", "curl --proxy " + "socks5h" + strings.TrimPrefix(a.Line(connexa.FormatSOCKS5), "socks5") + " https://api.ipify.org"},
+	}
+}
+
+// Line is the access in one of the formats that are a line.
+func (a ServiceAccess) Line(f connexa.ServiceFormat) string {
+	at := a.HostPort()
+	switch f {
+	case connexa.FormatSOCKS5:
+		return (&url.URL{Scheme: "socks5", User: url.UserPassword(a.User, a.Password.Reveal()), Host: at}).String()
+	case connexa.FormatHTTP:
+		return (&url.URL{Scheme: "http", User: url.UserPassword(a.User, a.Password.Reveal()), Host: at}).String()
+	case connexa.FormatUserPass:
+		return a.User + ":" + a.Password.Reveal() + "@" + at
+	default:
+		return at + ":" + a.User + ":" + a.Password.Reveal()
+	}
+}
+
+// HostPort is where clients find the proxy.
+func (a ServiceAccess) HostPort() string { return joinPort(a.Host, a.Port) }
+
+func joinPort(host string, port int) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(port)
+}
+
+// ServiceSetup is the form of the settings of services.
+type ServiceSetup struct {
+	Values map[string]string
+	Errors connexa.FieldErrors
+	Public bool // other machines reach the proxies
+}
+
+// ServiceSetupOf is the form as the settings fill it.
+func ServiceSetupOf(s connexa.ServiceSettings) ServiceSetup {
+	_, elsewhere := s.ForClients()
+	return ServiceSetup{
+		Values: map[string]string{
+			"service_listen":     s.Listen,
+			"service_first_port": strconv.Itoa(s.FirstPort),
+			"service_last_port":  strconv.Itoa(s.LastPort),
+			"service_clients":    s.Clients,
+		},
+		Public: elsewhere,
+	}
+}
+
+// ConfirmServices asks before services are started or stopped.
+func ConfirmServices(p *i18n.Printer, start bool, plan connexa.ServicePlan, selection url.Values) Confirm {
+	fields := append(hidden(selection), Hidden{"count", strconv.Itoa(plan.Nodes)}, Hidden{"yes", "1"})
+	if start {
+		c := Confirm{
+			Title: p.T("services.start.title", plan.Nodes-plan.On), Text: p.T("services.start.text"),
+			URL: "/services/start", Button: p.T("services.start.button", plan.Nodes-plan.On), Fields: fields,
+		}
+		if plan.On > 0 {
+			c.Text = p.T("services.start.on", plan.On, p.Number(int64(plan.Nodes))) + " " + c.Text
+		}
+		if plan.Unproven > 0 {
+			c.Warning = p.T("services.start.unproven", plan.Unproven)
+		}
+		return c
+	}
+	return Confirm{
+		Title: p.T("services.stop.title", plan.On), Text: p.T("services.stop.text"),
+		URL: "/services/stop", Button: p.T("services.stop.button", plan.On), Danger: true, Fields: fields,
+	}
+}
