@@ -2,33 +2,39 @@ package openvpn_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// BenchmarkThroughput measures what one TCP connection of the real client moves
+// BenchmarkExitThroughput measures what one TCP connection of the real client moves
 // through an exit and a tunnel to a simulated server, and as the measure of that
 // what it moves through the same two openvpn with the machine's own IP stack
 // behind the second. Everything shares this machine.
-func BenchmarkThroughput(b *testing.B) {
+func BenchmarkExitThroughput(b *testing.B) {
 	if !alone(b) {
 		return
 	}
 	ann := newNamespace(b, 2)
 	down, up := bare(b, ann)
-	fmt.Printf("two openvpn and the kernel: %.0f down, %.0f up Mbit/s\n", down, up)
+	b.ReportMetric(down, "bare-down-Mbit/s")
+	b.ReportMetric(up, "bare-up-Mbit/s")
 	r := newRig(b, nil)
 	for _, tt := range []struct {
 		name string
@@ -41,7 +47,10 @@ func BenchmarkThroughput(b *testing.B) {
 		v := ann.connect(r.profile("ann", nil), "")
 		v.waitFor(connected, 1)
 		d, u := measure(b, ann, "http://198.51.100.80")
-		fmt.Printf("through an exit and a tunnel, encryption %s: %.0f down (%.2f), %.0f up (%.2f) Mbit/s\n", tt.name, d, d/down, u, u/up)
+		b.ReportMetric(d, tt.name+"-down-Mbit/s")
+		b.ReportMetric(u, tt.name+"-up-Mbit/s")
+		b.ReportMetric(d/down, tt.name+"-down/bare")
+		b.ReportMetric(u/up, tt.name+"-up/bare")
 		v.stop()
 		if err := r.stack.Close(); err != nil {
 			b.Fatal(err)
@@ -130,3 +139,91 @@ func measure(b *testing.B, ann *namespace, base string) (down, up float64) {
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// BenchmarkIdleExits starts fifty exits and measures what each pair of openvpn and
+// bridge holds, and how long one takes to listen.
+func BenchmarkIdleExits(b *testing.B) {
+	if !alone(b) {
+		return
+	}
+	const n = 50
+	newNamespace(b, 2) // so that there is an address to listen on
+	_, id := newIdentity(b)
+	bin, err := openvpn.Find(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	for d := dir; len(d) > 5; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o711); err != nil {
+			b.Fatal(err)
+		}
+	}
+	before := pss(b, os.Getpid())
+	ctx, cancel := context.WithCancel(b.Context())
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	var slowest time.Duration
+	for i := range n {
+		if err := errors.Join(cage.Protect(), cage.Make(i, 65534)); err != nil {
+			b.Fatal(err)
+		}
+		up := make(chan struct{}, 10)
+		var logs []string
+		e, err := openvpn.New(openvpn.Config{
+			Device: i, Binaries: bin, Dir: dir, Identity: id, Listen: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(12000+i)),
+			Authorize: func(context.Context, openvpn.Login) error { return nil }, Stay: func(openvpn.Client) error { return nil },
+			Allows: func(string, netip.AddrPort) bool { return true },
+			Log:    func(line string) { logs = append(logs, line) },
+			Seen: func(e openvpn.Event) {
+				if e.Err != nil {
+					b.Log(logs)
+					b.Error(e.Err)
+				}
+				up <- struct{}{}
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		work.Go(func() { _ = e.Run(ctx) })
+		<-up
+		slowest = max(slowest, time.Since(began))
+	}
+	runtime.GC()
+	sum := pss(b, os.Getpid()) - before
+	records, err := filepath.Glob(filepath.Join(dir, "*.pid"))
+	if err != nil || len(records) != n {
+		b.Fatalf("%d records, %v", len(records), err)
+	}
+	for _, r := range records {
+		text, err := os.ReadFile(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var pid int
+		fmt.Sscan(string(text), &pid)
+		sum += pss(b, pid)
+	}
+	b.ReportMetric(float64(sum)/n/1024, "MiB/exit")
+	b.ReportMetric(float64(slowest.Milliseconds()), "slowest-ms")
+}
+
+// pss is the proportional memory of a process, in KiB.
+func pss(b *testing.B, pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+			var n int
+			fmt.Sscan(rest, &n)
+			return n
+		}
+	}
+	b.Fatal("there is no Pss")
+	return 0
+}

@@ -339,12 +339,11 @@ func (e *Exit) once(ctx context.Context) (err error) {
 		p.stop()
 		e.lost()
 	}()
-	e.cfg.Seen(Event{Kind: Listening})
 	places := make(chan struct{}, askAtOnce)
 	asking, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
 	work.Go(func() {
-		cancel(p.manager.run(running, func(n notice) { e.hear(asking, p, n, places, &work) }, e.cfg.Log))
+		cancel(p.manager.run(running, func(n notice) { e.hear(asking, p, n, places, &work) }, func() { e.cfg.Seen(Event{Kind: Listening}) }, e.cfg.Log))
 	})
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()

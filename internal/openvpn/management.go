@@ -70,13 +70,17 @@ type notice struct {
 }
 
 // run hands every notification to each, one after another, until the connection
-// ends or ctx is done, and closes it.
-func (m *management) run(ctx context.Context, each func(notice), fatal func(text string)) error {
+// ends or ctx is done, and closes it. ready is called once openvpn listens.
+func (m *management) run(ctx context.Context, each func(notice), ready func(), fatal func(text string)) error {
 	stop := context.AfterFunc(ctx, func() { _ = m.conn.Close() })
 	defer func() {
 		stop()
 		_ = m.conn.Close()
 	}()
+	if err := m.say("state on all"); err != nil {
+		return fmt.Errorf("the management connection: %w", err)
+	}
+	ready = sync.OnceFunc(ready)
 	sc := bufio.NewScanner(m.conn)
 	sc.Buffer(make([]byte, 4096), lineMost)
 	var open *notice
@@ -88,6 +92,10 @@ func (m *management) run(ctx context.Context, each func(notice), fatal func(text
 		}
 		rest, ok := strings.CutPrefix(line, ">CLIENT:")
 		if !ok {
+			// A state that is told now begins with ">STATE:", one of before with the time.
+			if f := strings.Split(line, ","); len(f) > 2 && f[1] == "CONNECTED" {
+				ready()
+			}
 			continue
 		}
 		kind, rest, _ := strings.Cut(rest, ",")

@@ -130,9 +130,17 @@ func TestManagement(t *testing.T) {
 	m := &management{conn: ours}
 	got := make(chan notice, 10)
 	fatal := make(chan string, 1)
-	done := make(chan error, 1)
-	go func() { done <- m.run(t.Context(), func(n notice) { got <- n }, func(s string) { fatal <- s }) }()
+	done, ready := make(chan error, 1), make(chan struct{}, 10)
+	go func() {
+		done <- m.run(t.Context(), func(n notice) { got <- n }, func() { ready <- struct{}{} }, func(s string) { fatal <- s })
+	}()
+	if b := make([]byte, 100); true {
+		if n, err := theirs.Read(b); err != nil || string(b[:n]) != "state on all\n" {
+			t.Errorf("%q, %v", b[:n], err)
+		}
+	}
 	said := ">INFO:OpenVPN Management Interface Version 5 -- type 'help' for more info\n" +
+		"1700000000,ASSIGN_IP,,10.66.0.1,,,,\n1700000000,CONNECTED,SUCCESS,10.66.0.1,,,,\nEND\n>STATE:1700000001,CONNECTED,SUCCESS,10.66.0.1,,,,\n" +
 		">CLIENT:ENV,stray=1\n" +
 		">CLIENT:CONNECT,3,1\n>CLIENT:ENV,n_clients=0\n>CLIENT:ENV,password=a=b,c\n>CLIENT:ENV,username=ann\n" +
 		">CLIENT:ENV,common_name=ann.phone\n>CLIENT:ENV,tls_serial_hex_0=0a:0B:ff\n>CLIENT:ENV,untrusted_ip6=::ffff:192.0.2.2\n>CLIENT:ENV,untrusted_port=50865\n" +
@@ -160,8 +168,8 @@ func TestManagement(t *testing.T) {
 	if s := <-fatal; !strings.HasPrefix(s, "Cannot allocate") {
 		t.Error(s)
 	}
-	if err := <-done; err == nil || len(got) != 0 {
-		t.Errorf("%v, and %d more", err, len(got))
+	if err := <-done; err == nil || len(got) != 0 || len(ready) != 1 {
+		t.Errorf("%v, and %d more; ready %d times", err, len(got), len(ready))
 	}
 }
 

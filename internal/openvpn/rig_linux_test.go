@@ -410,7 +410,11 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 			return nil
 		},
 		Allows: func(_ string, to netip.AddrPort) bool { return !to.Addr().IsPrivate() && !to.Addr().IsLoopback() },
-		Log:    func(line string) { t.Log("openvpn: " + line) },
+		Log: func(line string) {
+			if _, bench := t.(*testing.B); !bench {
+				t.Log("openvpn: " + line)
+			}
+		},
 		Seen: func(e openvpn.Event) {
 			if e.Err != nil {
 				t.Log(e.Kind, e.Err)
