@@ -293,13 +293,12 @@ func causeURL(c connexa.Cause) string {
 	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}})
 }
 
-// steps offers the steps that the last probes of nodes ended on.
+// steps offers every step that a last probe may have ended on: also those that
+// none has yet, for the page stays open while they are tested.
 func (f NodeFilters) steps(p *i18n.Printer) facetMenu {
 	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
 	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Ladder()...) {
-		if n, on := f.Facets.Reached[s], slices.Contains(f.Filter.Reached, s); n > 0 || on {
-			m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: n, on: on})
-		}
+		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: f.Facets.Reached[s], on: slices.Contains(f.Filter.Reached, s)})
 	}
 	return m
 }
