@@ -11,9 +11,9 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
-	"github.com/connexa-panel/connexa/internal/probe"
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/pptp/control"
+	"github.com/connexa-panel/connexa/internal/probe"
 )
 
 // parts are the three texts of a cause: the sentence of a row, what the cause
