@@ -404,3 +404,117 @@ func TestTCPAndMany(t *testing.T) {
 		t.Errorf("%d clients at %d addresses", len(all), len(addresses))
 	}
 }
+
+// TestKeysAreMadeAgain lets the client make new keys every few seconds, at which
+// the panel is asked again.
+func TestKeysAreMadeAgain(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	ann := newNamespace(t, 2)
+	r := newRig(t, nil)
+	r.dial()
+	again := make(chan struct{}, 100)
+	var refuse atomic.Bool
+	r.setAuthorize(func(l openvpn.Login) error {
+		switch {
+		case l.User != "ann" || l.Password.Reveal() != "secret":
+			return &openvpn.Denied{Words: "Wrong user or password."}
+		case l.Again && refuse.Load():
+			return &openvpn.Denied{Words: "The password was changed."}
+		case l.Again:
+			again <- struct{}{}
+		}
+		return nil
+	})
+	profile := append(r.profile("ann", func(p *openvpn.Profile) { p.Password = true }), "reneg-sec 2\n"...)
+	v := ann.connect(profile, "ann\nsecret\n")
+	v.waitFor(connected, 1)
+	for range 2 {
+		select {
+		case <-again:
+		case <-time.After(30 * time.Second):
+			t.Fatal("nobody asked again")
+		}
+		if _, err := ann.get("http://exit.test/"); err != nil {
+			t.Error(err)
+		}
+	}
+	refuse.Store(true)
+	if e := r.waitFor(openvpn.Refused); !e.Login.Again {
+		t.Errorf("%+v", e)
+	}
+	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes to a client whose new login was refused")
+	}
+}
+
+// TestTheCage makes, checks and removes devices as setup-openvpn does.
+func TestTheCage(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	if _, err := cage.Check(3); !errors.Is(err, cage.ErrAbsent) {
+		t.Error(err)
+	}
+	if _, ok, err := cage.Dropped(); ok || err != nil {
+		t.Errorf("a table before it was made: %v, %v", ok, err)
+	}
+	for range 2 { // the second time changes nothing
+		if err := errors.Join(cage.Protect(), cage.Make(3, 65534), cage.Make(4, 65534)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if owner, err := cage.Check(3); owner != 65534 || err != nil {
+		t.Errorf("%d, %v", owner, err)
+	}
+	if err := cage.Make(4, 65533); err != nil {
+		t.Fatal(err)
+	}
+	if owner, err := cage.Check(4); owner != 65533 || err != nil {
+		t.Errorf("%d, %v", owner, err)
+	}
+	if err := cage.Make(5, 0); err == nil {
+		t.Error("root got a device")
+	}
+	link, err := netlink.LinkByName("cxo3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, spoil := range map[string]func() error{
+		"an address":    func() error { return addAddr(nil, link, "10.66.0.1/16") },
+		"no path check": func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/cxo3/rp_filter", []byte("0"), 0) },
+		"forwarding":    func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/cxo3/forwarding", []byte("1"), 0) },
+		"IPv6":          func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/cxo3/disable_ipv6", []byte("0"), 0) },
+		"down":          func() error { return netlink.LinkSetDown(link) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(what, err)
+		}
+		if _, err := cage.Check(3); err == nil {
+			t.Errorf("%s: found closed", what)
+		} else if b, ok := errors.AsType[*cage.Breach](err); !ok {
+			t.Errorf("%s: %v", what, err)
+		} else {
+			t.Log(b)
+		}
+		if err := cage.Make(3, 65534); err != nil {
+			t.Fatal(what, err)
+		}
+		if _, err := cage.Check(3); err != nil {
+			t.Errorf("%s: not put right: %v", what, err)
+		}
+	}
+	if list, err := cage.List(); err != nil || len(list) != 2 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if err := errors.Join(cage.Remove(3), cage.Remove(4), cage.Remove(4), cage.Unprotect(), cage.Unprotect()); err != nil {
+		t.Error(err)
+	}
+	if list, err := cage.List(); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if _, ok, err := cage.Dropped(); ok || err != nil {
+		t.Errorf("a table that was removed: %v, %v", ok, err)
+	}
+}

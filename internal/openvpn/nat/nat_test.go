@@ -211,6 +211,7 @@ func TestWhoMayNot(t *testing.T) {
 		{"another protocol", packet(47, ann, web, make([]byte, 20)), Deliver},
 		{"an error of its own", icmp(ann, web, 3, 3, 0, make([]byte, 28)), Drop},
 		{"an answer that nobody asked for", icmp(ann, web, 0, 0, 1, nil), Drop},
+		{"the tunnel's own address", udp(ap(ann, 1), ap(self, 2), ""), Drop},
 		{"options in the header", append([]byte{0x46, 0, 0, 28}, udp(ap(ann, 1), ap(web, 2), "")[4:]...), Drop},
 		{"version 6", append([]byte{0x60}, make([]byte, 60)...), Drop},
 	} {

@@ -61,8 +61,8 @@ func (n *NAT) outOne(pp *[]byte) Verdict {
 	if to&n.mask == n.net {
 		return n.local(c, pp)
 	}
-	if n.self == 0 {
-		return Drop // no tunnel: clients wait for it
+	if n.self == 0 || to == n.self {
+		return Drop // no tunnel: clients wait for it; or the stack that shares it
 	}
 	if p[8] <= 1 {
 		return n.answer(pp, icmpExceeded, 0, 0)
