@@ -41,6 +41,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err != nil {
 		return err
 	}
+	panel.gateways.AllowAll = true
 	if err := panel.useLabEndpoint(ctx); err != nil {
 		return err
 	}

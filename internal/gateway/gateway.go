@@ -194,7 +194,7 @@ func same(a, b string) int {
 func (g *gateway) rules() socks5.Rules {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return socks5.Rules{Private: g.service.Private, Mail: g.service.Mail}
+	return socks5.Rules{Private: g.service.Private || g.m.AllowAll, Mail: g.service.Mail || g.m.AllowAll}
 }
 
 // --- what the states share

@@ -73,9 +73,12 @@ type Config struct {
 	Exit func(ctx context.Context, t Tunnel) (netip.Addr, error)
 
 	// Login checks the access users that may use a service; nil: there are none.
-	Login  func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool)
-	Limits socks5.Limits  // of each proxy
-	Budget *socks5.Budget // of all of them; nil: none
+	Login func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool)
+	// AllowAll lets private networks and TCP port 25 through every service, whatever
+	// it says itself: behind a simulated fleet there is nobody to harm.
+	AllowAll bool
+	Limits   socks5.Limits  // of each proxy
+	Budget   *socks5.Budget // of all of them; nil: none
 }
 
 var (

@@ -570,3 +570,20 @@ func TestThrough(t *testing.T) {
 		b.is(1, connexa.GatewayOnline, "")
 	})
 }
+
+func TestRulesOfAService(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.run()
+		b.want(1)
+		b.up(1)
+		if r := b.of(1).rules(); r.Private || r.Mail {
+			t.Errorf("by default: %+v", r)
+		}
+		old := b.of(1).current()
+		b.edit(1, func(s *connexa.Service) { s.Private, s.Mail = true, true })
+		synctest.Wait()
+		if r := b.of(1).rules(); !r.Private || !r.Mail || b.of(1).current() != old {
+			t.Errorf("allowed: %+v", r)
+		}
+	})
+}

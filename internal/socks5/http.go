@@ -58,7 +58,7 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 			return c, err
 		},
 		DisableCompression: true, MaxIdleConns: 32, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
-		ExpectContinueTimeout: time.Second, MaxResponseHeaderBytes: maxHeader,
+		ExpectContinueTimeout: time.Second, ResponseHeaderTimeout: s.limits.HalfIdle, MaxResponseHeaderBytes: maxHeader,
 	}
 	w.forward = &httputil.ReverseProxy{
 		Transport: w.out, ErrorLog: quiet, FlushInterval: -1,
