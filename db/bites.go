@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	biteTime  = 5 * time.Millisecond // what the writer may be held for
+	biteTime  = 2 * time.Millisecond // what the writer may be held for
 	firstBite = 100
-	leastBite = 10
+	leastBite = 4
 	mostBite  = 2000
-	biteRest  = 3 // times what a bite took: three quarters of the writer are for others
-	leastRest = 5 * time.Millisecond
+	biteRest  = 9 // times what a bite took: nine tenths of the writer, and of the machine, are for others
+	leastRest = 3 * time.Millisecond
 )
 
 // bites does something long to the database beside all that is more urgent: it
