@@ -99,7 +99,7 @@ func BenchmarkPrune(b *testing.B) {
 	}
 	for b.Loop() {
 		alone := make(chan struct{})
-		time.AfterFunc(span/3, func() { close(alone) })
+		time.AfterFunc(span, func() { close(alone) })
 		before := write(alone)
 		var during []time.Duration
 		for _, part := range []struct { // one after the other, as in a round
