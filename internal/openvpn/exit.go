@@ -304,11 +304,11 @@ func (e *Exit) once(ctx context.Context) (err error) {
 		return err
 	}
 	if !mayBecome(uid) {
-		return &Lack{Code: "account", Fix: "sudo connexa setup-openvpn --owner " + currentName(), Err: fmt.Errorf("%s belongs to the user %d, which this process cannot become", name, uid)}
+		return notBecome(uid)
 	}
 	node, err := cage.DeviceNode(e.cfg.Dir, uid)
 	if err != nil {
-		return &Lack{Code: "device", Fix: "sudo chmod 0666 /dev/net/tun", Err: err}
+		return noNode(err)
 	}
 	port, err := cage.Open(e.cfg.Device)
 	if err != nil {

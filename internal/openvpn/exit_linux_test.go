@@ -418,10 +418,10 @@ func TestKeysAreMadeAgain(t *testing.T) {
 	var refuse atomic.Bool
 	r.setAuthorize(func(l openvpn.Login) error {
 		switch {
+		case refuse.Load():
+			return &openvpn.Denied{Words: "The password was changed."}
 		case l.User != "ann" || l.Password.Reveal() != "secret":
 			return &openvpn.Denied{Words: "Wrong user or password."}
-		case l.Again && refuse.Load():
-			return &openvpn.Denied{Words: "The password was changed."}
 		case l.Again:
 			again <- struct{}{}
 		}

@@ -27,7 +27,7 @@ type Binaries struct {
 
 // Lack is something that this machine does not have, and an exit needs.
 type Lack struct {
-	Code string // "openvpn", "old", "setpriv", "device", "breach", "account", "raw"
+	Code string // "openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"
 	Fix  string // the line for a shell, or what to do
 	Err  error  // nil where the code says it all
 }
@@ -128,6 +128,60 @@ func Owner() (uint32, error) {
 	}
 }
 
+// Survey says what this machine and process lack for exits, all of it at once, for
+// people. Nothing is changed.
+func Survey(ctx context.Context) []*Lack {
+	var list []*Lack
+	note := func(err error) {
+		if l, ok := errors.AsType[*Lack](err); ok {
+			list = append(list, l)
+		}
+	}
+	_, err := Find(ctx)
+	note(err)
+	if !has(effective, netRaw) {
+		list = append(list, &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa"})
+	}
+	var uid uint32
+	if has(effective, netAdmin) {
+		uid, err = Owner()
+		note(err)
+	} else if uid, err = ownerOfAll(); err != nil {
+		note(err)
+	} else if !mayBecome(uid) {
+		list = append(list, notBecome(uid))
+		return list
+	}
+	if err == nil && os.Geteuid() != 0 {
+		if _, err := cage.DeviceNode("", uid); err != nil {
+			list = append(list, noNode(err))
+		}
+	}
+	return list
+}
+
+// ownerOfAll is who owns the devices that there are.
+func ownerOfAll() (uint32, error) {
+	const fix = "sudo connexa setup-openvpn"
+	devices, err := cage.List()
+	if err != nil || len(devices) == 0 {
+		return 0, &Lack{Code: "device", Fix: fix, Err: err}
+	}
+	uid, err := cage.Check(devices[0])
+	if err != nil {
+		return 0, &Lack{Code: "breach", Fix: fix, Err: err}
+	}
+	return uid, nil
+}
+
+func notBecome(uid uint32) *Lack {
+	return &Lack{Code: "account", Fix: "sudo connexa setup-openvpn --owner " + currentName(), Err: fmt.Errorf("the devices belong to the user %d, which this process cannot become", uid)}
+}
+
+func noNode(err error) *Lack {
+	return &Lack{Code: "node", Fix: "sudo chmod 0666 /dev/net/tun", Err: err}
+}
+
 // prepare makes device n if it is not there and this process may, and says who
 // owns it. The error is a *Lack.
 func prepare(n int) (uint32, error) {
@@ -160,15 +214,30 @@ func mayBecome(uid uint32) bool {
 	if own := os.Geteuid(); own == 0 || uint32(own) == uid {
 		return true
 	}
+	return has(ambient, setUID) && has(ambient, setGID)
+}
+
+// Capabilities, by their bits, and the sets of proc(5) that they are in.
+const (
+	setGID   = 6
+	setUID   = 7
+	netAdmin = 12
+	netRaw   = 13
+
+	effective = "CapEff:"
+	ambient   = "CapAmb:" // what a process that is started has, too
+)
+
+// has says whether this process has a capability in a set.
+func has(set string, bit int) bool {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return false
 	}
-	const setgid, setuid = 1 << 6, 1 << 7
 	for line := range strings.SplitSeq(string(b), "\n") {
-		if text, ok := strings.CutPrefix(line, "CapAmb:"); ok {
+		if text, ok := strings.CutPrefix(line, set); ok {
 			caps, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
-			return err == nil && caps&(setuid|setgid) == setuid|setgid
+			return err == nil && caps>>bit&1 == 1
 		}
 	}
 	return false

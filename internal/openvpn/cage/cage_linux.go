@@ -278,8 +278,8 @@ func Dropped() (packets uint64, ok bool, err error) {
 }
 
 // DeviceNode is where an account can open the TUN driver: the machine's own node
-// if its mode allows that, else one that is made in dir, which needs CAP_MKNOD.
-// Whoever opens it gets no device but those that belong to him.
+// if its mode allows that, else one that is made in dir, which needs CAP_MKNOD;
+// without a dir none is made. Whoever opens it gets no device but those that belong to him.
 func DeviceNode(dir string, uid uint32) (string, error) {
 	const node = "/dev/net/tun"
 	var st unix.Stat_t
@@ -288,6 +288,9 @@ func DeviceNode(dir string, uid uint32) (string, error) {
 	}
 	if st.Mode&0o006 == 0o006 || st.Uid == uid && st.Mode&0o600 == 0o600 {
 		return node, nil
+	}
+	if dir == "" {
+		return "", fmt.Errorf("user %d may not open %s", uid, node)
 	}
 	own := filepath.Join(dir, fmt.Sprintf("tun-%d", uid))
 	if err := os.Remove(own); err != nil && !errors.Is(err, fs.ErrNotExist) {

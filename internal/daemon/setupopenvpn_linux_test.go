@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+)
+
+// TestSetupOpenVPN runs the command in a network namespace of its own.
+func TestSetupOpenVPN(t *testing.T) {
+	const inside = "CONNEXA_TEST_SETUP"
+	if os.Getenv(inside) == "" {
+		if os.Geteuid() != 0 {
+			t.Skip("devices are root's to make")
+		}
+		if _, err := os.Stat("/dev/net/tun"); err != nil {
+			t.Skip(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestSetupOpenVPN$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	var out bytes.Buffer
+	for range 2 { // the second time changes nothing
+		out.Reset()
+		if err := SetupOpenVPN(config.SetupOpenVPN{Count: 3, Owner: "nobody", User: "connexa"}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), "3 devices are ready, cxo0 to cxo2") {
+			t.Error(out.String())
+		}
+	}
+	for n := range 3 {
+		if _, err := cage.Check(n); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"root", "there-is-no-such-account"} {
+		if err := SetupOpenVPN(config.SetupOpenVPN{Count: 1, Owner: bad}, &out); err == nil || !strings.Contains(err.Error(), "useradd") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	out.Reset()
+	if err := SetupOpenVPN(config.SetupOpenVPN{Remove: true}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := cage.List(); err != nil || len(list) > 0 {
+		t.Errorf("%v are left: %v", list, err)
+	}
+	if !strings.Contains(out.String(), "3 devices") {
+		t.Error(out.String())
+	}
+}
