@@ -95,6 +95,8 @@ func historyTone(e connexa.Entry) string {
 
 func historyIcon(e connexa.Entry) string {
 	switch {
+	case e.What == connexa.EntryService:
+		return "services"
 	case e.What != connexa.EntryProbe:
 		return "edit"
 	case e.Mark == connexa.MarkBad:
