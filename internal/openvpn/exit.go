@@ -19,6 +19,8 @@ import (
 const (
 	// askEvery is how often it is asked whether connected clients may stay.
 	askEvery = 2 * time.Second
+	// lookEvery is how often it is looked whether the device is still closed.
+	lookEvery = 15 * time.Second
 	// askLimit is how long an answer about a login may take.
 	askLimit = 10 * time.Second
 	// askAtOnce bounds the logins that are being asked about.
@@ -347,10 +349,16 @@ func (e *Exit) once(ctx context.Context) (err error) {
 	})
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-look.C:
+			if err := inspect(e.cfg.Device); err != nil {
+				return err
+			}
 		case <-running.Done():
 			return context.Cause(running)
 		case <-p.done:

@@ -508,6 +508,19 @@ func TestTheCage(t *testing.T) {
 	if list, err := cage.List(); err != nil || len(list) != 2 {
 		t.Errorf("%v, %v", list, err)
 	}
+	// Somebody flushes the firewall: an exit that runs puts the table back.
+	if err := cage.Unprotect(); err != nil {
+		t.Fatal(err)
+	}
+	if err := openvpn.Inspect(3); err != nil {
+		t.Error(err)
+	}
+	if _, ok, err := cage.Dropped(); !ok || err != nil {
+		t.Errorf("the table was not put back: %v", err)
+	}
+	if lacks := openvpn.Survey(t.Context()); len(lacks) > 1 || len(lacks) == 1 && lacks[0].Code != "account" {
+		t.Errorf("%v", lacks)
+	}
 	if err := errors.Join(cage.Remove(3), cage.Remove(4), cage.Remove(4), cage.Unprotect(), cage.Unprotect()); err != nil {
 		t.Error(err)
 	}

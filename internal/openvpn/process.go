@@ -139,7 +139,8 @@ func accept(ctx context.Context, l *net.UnixListener, pid int, ended <-chan stru
 	}
 }
 
-// stop ends openvpn and returns when it is gone.
+// stop ends openvpn and returns when it is gone, or does not go: its record stays
+// then, and the next start finds it.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone, or not ours to signal
 	if p.manager != nil {
@@ -156,7 +157,11 @@ func (p *process) stop() {
 	if p.manager != nil {
 		_ = p.manager.conn.Close() // by which it ends, if it belongs to another account
 	}
-	<-p.done
+	t.Reset(stopLimit)
+	select {
+	case <-p.done:
+	case <-t.C:
+	}
 }
 
 // lastLines passes log lines on, not too many, and keeps the last few.

@@ -1,0 +1,4 @@
+package openvpn
+
+// Inspect is for tests that make devices.
+var Inspect = inspect
