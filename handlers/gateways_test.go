@@ -1,0 +1,319 @@
+package handlers
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// fakeGateways stands in for the manager of services: it notes what it is told.
+type fakeGateways struct {
+	mu      sync.Mutex
+	stopped []int64
+	retried []int64
+}
+
+func (g *fakeGateways) Wake() {}
+
+func (g *fakeGateways) Retry(node int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.retried = append(g.retried, node)
+}
+
+func (g *fakeGateways) Stop(_ context.Context, node int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stopped = append(g.stopped, node)
+	return nil
+}
+
+// startServing starts a panel that can have services, with nodes in it.
+func startServing(t *testing.T, addresses ...string) (*panel, *browser, *fakeGateways) {
+	t.Helper()
+	p := startPanel(t)
+	g := &fakeGateways{}
+	p.app.Services, p.app.Gateways = p.db, g
+	b := p.browser().login()
+	b.addNodes(addresses...)
+	return p, b, g
+}
+
+// seen writes what a manager would have seen of a gateway.
+func (p *panel) seen(g connexa.Gateway) {
+	p.t.Helper()
+	if g.Since.IsZero() {
+		g.Since = p.clock.now()
+	}
+	if err := p.db.SaveGateway(p.t.Context(), g); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// prove enters the password once more.
+func (b *browser) prove() {
+	b.p.t.Helper()
+	b.post("/reauth", "password", adminPassword, "next", "/services").leadsTo(b.p.t, "/services")
+}
+
+func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
+	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+	b.get("/services").is(t, http.StatusOK).says(t, "No service is running")
+	b.get("/nodes").says(t, "Start the services of 3 nodes").says(t, `class="serve off"`)
+
+	ask := b.asHTMX("div#dialog").post("/services/start", "id", "1", "id", "2").is(t, http.StatusOK)
+	ask.says(t, "Start 2 services?").says(t, `name="count" value="2"`).says(t, `name="ids" value="1,2"`).says(t, "On 2 of them no login has worked")
+	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
+		t.Fatalf("a question has started %v, %v", services, err)
+	}
+	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1", "back", "/nodes?q=192").leadsTo(t, "/nodes?q=192")
+	b.get("/nodes").says(t, "2 services were switched on.").says(t, "Starting").says(t, "Services</span> <span class=\"count\">2")
+
+	// All that match, of which two run; and a count that is not true any more.
+	b.post("/services/start", "all", "1").is(t, http.StatusOK).says(t, "Start 1 service?").says(t, "2 of the 3 nodes").says(t, `name="count" value="3"`)
+	b.addNodes("192.0.2.4")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1").is(t, http.StatusConflict).says(t, "Start 2 services?").says(t, "4 are selected, and 3 were shown")
+	b.post("/services/start", "all", "1", "count", "4", "yes", "1").leadsTo(t, "/services")
+	b.post("/services/start", "all", "1").is(t, http.StatusConflict).says(t, "on already")
+
+	// One row, without a question.
+	b.asHTMX("button").post("/services/stop", "id", "1", "count", "1", "yes", "1").is(t, http.StatusOK).says(t, "1 service was switched off.")
+	b.post("/services/stop", "id", "1").is(t, http.StatusConflict).says(t, "off already")
+	b.post("/services/stop", "all", "1").says(t, "Stop 3 services?")
+	b.post("/services/stop").is(t, http.StatusUnprocessableEntity)
+	b.post("/services/stop", "id", "99").is(t, http.StatusNotFound)
+
+	want := "admin:service_stopped admin:service_started admin:node_added admin:service_started"
+	if got := p.acts(); !strings.HasPrefix(got, want) {
+		t.Errorf("audit: %s\nwant %s…", got, want)
+	}
+	if n, err := p.db.Node(t.Context(), 1); err != nil || n.Status != connexa.NotTested {
+		t.Errorf("a service has moved the status of its node to %s, %v", n.Status, err)
+	}
+}
+
+func TestServicesPage(t *testing.T) {
+	p, b, g := startServing(t, "192.0.2.10", "192.0.2.9", "192.0.2.11")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1")
+	p.seen(connexa.Gateway{NodeID: 1, State: connexa.GatewayOnline, UpAt: p.clock.now().Add(-2 * time.Hour), ExitIP: "203.0.113.7", Latency: 42 * time.Millisecond})
+	p.seen(connexa.Gateway{NodeID: 2, State: connexa.GatewayFailed, Reason: connexa.T("service.reason.refused"), Cause: "auth.691", RetryAt: p.clock.now().Add(time.Hour)})
+	if err := p.db.SampleGateways(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Up: 5e6, Down: 250e6, Open: 7}}); err != nil {
+		t.Fatal(err)
+	}
+
+	page := b.get("/services").is(t, http.StatusOK)
+	if got := fmt.Sprint(page.drawn()); got != "[2 1 3]" { // 192.0.2.9 before 192.0.2.10
+		t.Errorf("rows %s", got)
+	}
+	page.body = strings.NewReplacer("\u00a0", " ", "\u202f", " ").Replace(page.body)
+	for _, want := range []string{"Online", "203.0.113.7", "42 ms", "↓ 250 MB", "↑ 5 MB", "200 Mbit/s", "127.0.0.1:20000", "2 h ago", "The server refused the login.", "Starting"} {
+		page.says(t, want)
+	}
+	if got := b.get("/services?state=failed").is(t, http.StatusOK).drawn(); !slices.Equal(got, []string{"2"}) {
+		t.Errorf("failed: %v", got)
+	}
+	b.get("/services?state=reconnecting").says(t, "No service is in that state")
+	b.get("/services?state=nonsense&page=99").is(t, http.StatusOK).says(t, "3 services")
+
+	b.get("/nodes").says(t, "Online · 20000").says(t, "Failed")
+	node := b.get("/nodes/2").is(t, http.StatusOK)
+	node.says(t, "Service: failed").says(t, "The server refused the login. Wrong login or password").says(t, "Try now").says(t, "Service switched on")
+	b.get("/nodes/1").says(t, "203.0.113.7").says(t, "Traffic by hour")
+
+	b.post("/nodes/2/service/retry").leadsTo(t, "/nodes/2")
+	b.post("/nodes/99/service/retry").is(t, http.StatusNotFound)
+	if !slices.Equal(g.retried, []int64{2}) {
+		t.Errorf("retried %v", g.retried)
+	}
+	b.post("/nodes/2/service/reach", "private", "1").leadsTo(t, "/nodes/2")
+	if rows, err := p.db.ServiceRows(t.Context(), []int64{2}); err != nil || !rows[2].Private || rows[2].Mail {
+		t.Errorf("reach %+v, %v", rows[2], err)
+	}
+	if got := p.acts(); !strings.HasPrefix(got, "admin:service_changed admin:service_retried") {
+		t.Errorf("audit: %s", got)
+	}
+}
+
+func TestServiceAccessNeedsThePasswordAgain(t *testing.T) {
+	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
+	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
+	b.get("/nodes/1/service/access").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/service/access"))
+	b.get("/services/export?format=csv").leadsTo(t, "/reauth?next="+url.QueryEscape("/services/export?format=csv"))
+	b.asHTMX("div#dialog").get("/nodes/1/service/access").is(t, http.StatusForbidden)
+	b.prove()
+	secret, err := p.db.ServiceSecret(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := "exit-1:" + secret.Reveal()
+	dialog := b.asHTMX("div#dialog").get("/nodes/1/service/access").is(t, http.StatusOK).saysNot(t, "<html")
+	for _, want := range []string{
+		"socks5://" + login + "@127.0.0.1:20000", "http://" + login + "@127.0.0.1:20000", "127.0.0.1:20000:" + login,
+		"curl --proxy socks5h://" + login + "@127.0.0.1:20000 https://", "Works only on this machine", "not online just now",
+	} {
+		dialog.says(t, want)
+	}
+	b.get("/nodes/1/service/access").is(t, http.StatusOK).says(t, "<html").says(t, login)
+	b.get("/nodes/2/service/access").is(t, http.StatusNotFound)
+	if strings.Contains(b.get("/services").body+b.get("/nodes/1").body+p.log.String(), secret.Reveal()) {
+		t.Error("the password is on a page that nobody asked for it, or in the log")
+	}
+	if got := p.acts(); strings.Count(got, "admin:reveal") != 2 || strings.Contains(got, "admin:export") {
+		t.Errorf("audit: %s", got)
+	}
+
+	// What other machines are told.
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "service_clients", "proxy.example.net")
+	b.get("/nodes/1/service/access").says(t, login+"@proxy.example.net:20000").saysNot(t, "Works only on this machine")
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "service_clients", "")
+	b.get("/nodes/1/service/access").says(t, login+"@127.0.0.1:20000") // as the browser reached the panel
+}
+
+func TestExportOfServices(t *testing.T) {
+	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+	b.prove()
+	b.get("/services/export?format=csv").is(t, http.StatusNotFound)
+	b.post("/services/start", "id", "1", "id", "2", "count", "2", "yes", "1")
+	p.seen(connexa.Gateway{NodeID: 2, State: connexa.GatewayOnline, ExitIP: "203.0.113.9"})
+	b.get("/services/export?format=nonsense").is(t, http.StatusNotFound)
+	secret := func(node int64) string {
+		s, err := p.db.ServiceSecret(t.Context(), node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Reveal()
+	}
+	one, two := "exit-1:"+secret(1), "exit-2:"+secret(2)
+	for format, want := range map[string]string{
+		"socks5":   "socks5://" + one + "@127.0.0.1:20000\nsocks5://" + two + "@127.0.0.1:20001\n",
+		"http":     "http://" + one + "@127.0.0.1:20000\nhttp://" + two + "@127.0.0.1:20001\n",
+		"hostport": "127.0.0.1:20000:" + one + "\n127.0.0.1:20001:" + two + "\n",
+		"userpass": one + "@127.0.0.1:20000\n" + two + "@127.0.0.1:20001\n",
+	} {
+		if got := b.get("/services/export?format="+format).is(t, http.StatusOK).body; got != want {
+			t.Errorf("%s:\n%swant\n%s", format, got, want)
+		}
+	}
+	if got := b.get("/services/export?format=socks5&state=online").body; got != "socks5://"+two+"@127.0.0.1:20001\n" {
+		t.Errorf("online: %s", got)
+	}
+	rows, err := csv.NewReader(strings.NewReader(b.get("/services/export?format=csv").body)).ReadAll()
+	if err != nil || len(rows) != 3 || rows[2][1] != "20001" || rows[2][3] != secret(2) || rows[2][5] != "203.0.113.9" {
+		t.Errorf("csv %q, %v", rows, err)
+	}
+	clash := b.get("/services/export?format=clash").body
+	if !strings.HasPrefix(clash, "proxies:\n  - {\"name\":\"US 192.0.2.1:1723 ops1\",\"type\":\"socks5\",\"server\":\"127.0.0.1\",\"port\":20000,") {
+		t.Errorf("clash:\n%s", clash)
+	}
+	var box struct {
+		Outbounds []struct {
+			Type, Tag, Server, Username, Password string
+			Port                                  int `json:"server_port"`
+		}
+	}
+	if err := json.Unmarshal([]byte(b.get("/services/export?format=singbox").body), &box); err != nil || len(box.Outbounds) != 2 ||
+		box.Outbounds[1].Type != "socks" || box.Outbounds[1].Port != 20001 || box.Outbounds[1].Password != secret(2) || box.Outbounds[0].Tag == box.Outbounds[1].Tag {
+		t.Errorf("sing-box %+v, %v", box, err)
+	}
+	if got := strings.Count(p.acts(), "admin:export"); got != 8 {
+		t.Errorf("%d exports in the audit table, want 8", got)
+	}
+}
+
+func TestServiceSettings(t *testing.T) {
+	p, b, _ := startServing(t)
+	b.get("/settings").is(t, http.StatusOK).says(t, `name="service_listen"`).saysNot(t, "Other machines can reach the proxies")
+	b.post("/settings/services", "service_listen", "localhost", "service_first_port", "80", "service_last_port", "x", "service_clients", "a b").
+		is(t, http.StatusUnprocessableEntity).says(t, `value="localhost"`).says(t, "An IP address of this machine").says(t, `id="e-service_clients"`)
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "30000", "service_last_port", "30001", "service_clients", "").
+		leadsTo(t, "/settings#services")
+	b.get("/settings").says(t, "Other machines can reach the proxies").says(t, `value="30001"`)
+	s, err := p.db.Settings(t.Context())
+	if want := (connexa.ServiceSettings{Listen: "0.0.0.0", FirstPort: 30000, LastPort: 30001}); err != nil || s.Service != want {
+		t.Errorf("settings %+v, %v", s.Service, err)
+	}
+
+	// No port is left for the third.
+	b.addNodes("192.0.2.1", "192.0.2.2", "192.0.2.3")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1").is(t, http.StatusConflict).says(t, "range of ports")
+	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
+		t.Errorf("half an act: %v, %v", services, err)
+	}
+}
+
+func TestDeletingANodeStopsItsServiceFirst(t *testing.T) {
+	p, b, g := startServing(t, "192.0.2.1", "192.0.2.2")
+	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
+	b.post("/nodes/delete", "id", "1", "id", "2", "count", "2", "yes", "1").leadsTo(t, "/nodes")
+	if !slices.Equal(g.stopped, []int64{1}) {
+		t.Errorf("stopped %v", g.stopped)
+	}
+	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
+		t.Errorf("left over: %v, %v", services, err)
+	}
+}
+
+func TestServicesFeed(t *testing.T) {
+	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
+	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
+	v, err := p.h.servicesView(t.Context(), serviceList{page: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := p.h.servicesFeed(mustParse(t, v.Stream).Query())
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func(panel bool) string {
+		t.Helper()
+		parts, err := f.row(t.Context(), []int64{1})
+		if panel {
+			parts, err = f.panel(t.Context())
+		}
+		var text strings.Builder
+		for _, part := range parts {
+			if err := part.Render(t.Context(), &text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text.String()
+	}
+	if !f.takes(connexa.Event{Topic: connexa.ServiceChanged, ID: 1}) || f.takes(connexa.Event{Topic: connexa.ImportChanged}) {
+		t.Error("the feed takes other events than its own")
+	}
+	if got := draw(false); !strings.Contains(got, `hx-target="#node-1"`) || !strings.Contains(got, "Starting") {
+		t.Errorf("the row:\n%s", got)
+	}
+	if got := draw(true); !strings.Contains(got, `hx-target="#service-states"`) || strings.Contains(got, `hx-trigger="load"`) {
+		t.Errorf("the counts:\n%s", got)
+	}
+	// A rate goes when its traffic has ended, though no event tells of that.
+	if err := p.db.SampleGateways(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Down: 1e6, Open: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if draw(true); !f.again() {
+		t.Error("a rate is not looked at again")
+	}
+	p.clock.pass(time.Minute)
+	if got := draw(true); !strings.Contains(got, `hx-target="#node-1"`) || f.again() {
+		t.Errorf("a rate that has ended stays:\n%s", got)
+	}
+	// Another service belongs to the list: the page asks for it once more.
+	b.post("/services/start", "id", "2", "count", "1", "yes", "1")
+	if got := draw(true); !strings.Contains(got, `hx-get="/services" hx-trigger="load"`) {
+		t.Errorf("a service that was started is not on the page:\n%s", got)
+	}
+}
