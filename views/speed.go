@@ -187,3 +187,15 @@ func confidenceTone(c connexa.Confidence) Tone {
 		return ToneWarn
 	}
 }
+
+// evenSpread is a spread of samples that is no reason for doubt.
+const evenSpread = 0.1
+
+// whyConfident says what the confidence of m rests on: the spread of its samples,
+// or that they were too few.
+func whyConfident(p *i18n.Printer, m *connexa.Measurement) string {
+	if m.Confidence == connexa.ConfidenceLow && m.Spread < evenSpread {
+		return p.T("speed.short")
+	}
+	return p.T("speed.spread", p.Percent(m.Spread))
+}
