@@ -108,6 +108,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
 	}
 	maps.Copy(pages, speedSamples(p, at))
+	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
 	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
 	return pages
 }

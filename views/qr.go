@@ -1,0 +1,36 @@
+package views
+
+import (
+	"fmt"
+	"strings"
+
+	"rsc.io/qr"
+)
+
+// qrMargin is the white around a QR code that readers need, in modules.
+const qrMargin = 4
+
+// qrDrawing is a QR code as paths of an SVG, one unit a module.
+type qrDrawing struct{ box, paper, path string }
+
+// qrCode draws text; what is too long for a code has no drawing.
+func qrCode(text string) qrDrawing {
+	code, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return qrDrawing{}
+	}
+	var path strings.Builder
+	for y := range code.Size {
+		for x := 0; x < code.Size; x++ {
+			from := x
+			for x < code.Size && code.Black(x, y) {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", from+qrMargin, y+qrMargin, x-from, x-from)
+			}
+		}
+	}
+	size := code.Size + 2*qrMargin
+	return qrDrawing{box: fmt.Sprintf("0 0 %d %d", size, size), paper: fmt.Sprintf("M0 0h%dv%dh-%dz", size, size, size), path: path.String()}
+}
