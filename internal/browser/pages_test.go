@@ -16,7 +16,7 @@ import (
 // The pages of a panel that has nodes, a run and an import, each numbered 1.
 var pages = []string{
 	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/imports", "/imports/1",
-	"/runs", "/runs/1", "/audit", "/settings", "/account", "/reauth", "/no-such-page",
+	"/runs", "/runs/1", "/services", "/audit", "/settings", "/account", "/reauth", "/no-such-page",
 }
 
 // furnished is a panel with something on every page.
@@ -26,6 +26,7 @@ func furnished(t *testing.T) *panel {
 	p.fleet(12, "good=2,refuse=1")
 	c := p.client()
 	c.post("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
+	c.post("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // of which one refuses
 	c.post("/imports", map[string][]string{"test": {"none"}, "text": {
 		"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.0-192.0.2.9,ops,Blue-Kite-9\n"}})
 	return p
