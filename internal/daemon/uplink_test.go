@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,7 +65,15 @@ func (p *Panel) look(t *testing.T) connexa.Uplink {
 }
 
 func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
-	far := httptest.NewServer(speed.NewServer(speed.ServerOptions{}))
+	var refuses atomic.Bool
+	server := speed.NewServer(speed.ServerOptions{})
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuses.Load() {
+			http.NotFound(w, r)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
 	defer far.Close()
 	p := idlePanel(t, far.URL)
 	p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: 1e6})
@@ -84,7 +93,7 @@ func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
 		t.Error("measured again on the same day")
 	}
 	// A day later, when the far end refuses, the old figure is still the best.
-	far.Config.Handler = http.NotFoundHandler()
+	refuses.Store(true)
 	first.At = first.At.Add(-25 * time.Hour)
 	if err := p.db.SetUplink(t.Context(), first); err != nil {
 		t.Fatal(err)

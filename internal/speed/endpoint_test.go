@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,19 +195,20 @@ func TestURLsWithoutUpload(t *testing.T) {
 
 // A server may know no HEAD; a file of a few bytes is no download.
 func TestURLsThatAreSpecial(t *testing.T) {
-	size := int64(1 << 20)
+	var size atomic.Int64
+	size.Store(1 << 20)
 	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
-		give(w, size)
+		give(w, size.Load())
 	})
 	e := []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}
 	if m, err := Measure(t.Context(), &Direct{}, e, little); err != nil || m.Down == 0 || m.Latency == 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	size = 1000
+	size.Store(1000)
 	var no *Refused
 	if m, err := Measure(t.Context(), &Direct{}, e, little); !errors.As(err, &no) || no.Reason != ReasonShort {
 		t.Errorf("%+v, %v", m, err)
