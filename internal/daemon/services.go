@@ -28,10 +28,21 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Online: probe.Online,
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
 		Budget:     socks5.NewBudget(proxyConns),
+		Exit:       p.exitOf,
 	}
 	cfg.Session.GRE = p.mux
 	p.gateways = gateway.NewManager(cfg)
 	return nil
+}
+
+// exitOf asks the endpoints of speed tests for the address that the world sees
+// behind the tunnel of a service.
+func (p *Panel) exitOf(ctx context.Context, t gateway.Tunnel) (netip.Addr, error) {
+	endpoints, err := p.db.SpeedEndpoints(ctx)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return speed.Exit(ctx, serviceTunnel{t}, endpoints)
 }
 
 // followNodes makes the manager look whenever nodes were edited or deleted, or

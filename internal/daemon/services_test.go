@@ -17,6 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/speed"
 )
 
 // runPanel runs a panel in this process; stop ends it as a signal does.
@@ -47,6 +48,12 @@ func runPanel(t *testing.T, dir string, wires gre.Opener) (p *Panel, stop func()
 // serviceOf waits until the service of a node is in a state.
 func serviceOf(t *testing.T, p *Panel, node int64, want connexa.GatewayState) connexa.ServiceRow {
 	t.Helper()
+	return serviceWhen(t, p, node, func(r connexa.ServiceRow) bool { return r.State == want })
+}
+
+// serviceWhen waits until the service of a node is as wanted.
+func serviceWhen(t *testing.T, p *Panel, node int64, wanted func(connexa.ServiceRow) bool) connexa.ServiceRow {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
@@ -56,11 +63,11 @@ func serviceOf(t *testing.T, p *Panel, node int64, want connexa.GatewayState) co
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rows[node].State == want {
+		if wanted(rows[node]) {
 			return rows[node]
 		}
 		if _, ok := box.Next(ctx); !ok {
-			t.Fatalf("the service is %s because of %v, want %s", rows[node].State, rows[node].Reason, want)
+			t.Fatalf("the service is %s because of %v: %+v", rows[node].State, rows[node].Reason, rows[node])
 		}
 	}
 }
@@ -115,9 +122,13 @@ func one(id int64) connexa.Selection { return connexa.Selection{IDs: []int64{id}
 // TestServiceAndProbes is about what happens at a server while a service holds it.
 func TestServiceAndProbes(t *testing.T) {
 	wires := gre.NewSwitch()
-	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open}).Nodes()[0]
+	sites := map[string]http.Handler{labEndpoint: speed.NewServer(speed.ServerOptions{})}
+	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open, Sites: sites}).Nodes()[0]
 	dir := t.TempDir()
 	p, stop := runPanel(t, dir, wires.Open)
+	if err := p.useLabEndpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -147,6 +158,9 @@ func TestServiceAndProbes(t *testing.T) {
 		t.Fatal(started, err)
 	}
 	row := serviceOf(t, p, node, connexa.GatewayOnline)
+	if r := serviceWhen(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
+		t.Errorf("the world is said to see %s, and sees %s", r.ExitIP, n.Exit())
+	}
 	secret, err := p.app.RevealService(t.Context(), node)
 	if err != nil {
 		t.Fatal(err)

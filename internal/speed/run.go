@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -56,14 +57,10 @@ func (r *run) live(phase connexa.SpeedPhase, bits float64) {
 func (r *run) idle(ctx context.Context, m *connexa.Measurement) error {
 	r.live(connexa.PhaseLatency, 0)
 	r.ping = newLane(ctx, &r.dialer)
-	if where, ok := r.target.Where(); ok {
-		body, _, err := r.small(ctx, r.ping, where)
-		if err != nil && errors.As(err, new(*dialError)) {
-			return err
-		}
-		if a := r.target.From(body); err == nil && a.IsValid() {
-			m.ExitIP = a.String()
-		}
+	if exit, err := r.exit(ctx); err != nil && errors.As(err, new(*dialError)) {
+		return err
+	} else if exit.IsValid() {
+		m.ExitIP = exit.String()
 	}
 	var times []time.Duration
 	for i := range idlePings + 1 {
@@ -77,6 +74,19 @@ func (r *run) idle(ctx context.Context, m *connexa.Measurement) error {
 	}
 	m.Latency, m.Jitter = median(times), jitter(times)
 	return nil
+}
+
+// exit is the address that the endpoint sees; the zero one where it does not tell.
+func (r *run) exit(ctx context.Context) (netip.Addr, error) {
+	where, ok := r.target.Where()
+	if !ok {
+		return netip.Addr{}, nil
+	}
+	body, _, err := r.small(ctx, r.ping, where)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return r.target.From(body), nil
 }
 
 // transferred is what became of one direction.
