@@ -395,3 +395,8 @@ func reversed[T any](list []T) []T {
 func asks(url string) templ.Attributes {
 	return templ.Attributes{"hx-post": url, "hx-target": "#dialog", "hx-swap": "innerHTML"}
 }
+
+// measures says whether a run of kind k measures speed.
+func measures(k connexa.RunKind) bool {
+	return k == connexa.RunSpeed || k == connexa.RunPingSpeed
+}
