@@ -214,7 +214,8 @@ func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wi
 	}
 	i := f.byAddr[local]
 	if s := f.nodes[i].Behaviour.Session; s.bad() {
-		return newBadWire(w, s, f.seed^uint64(i)), nil
+		// Each visit loses other packets, or a session that could not come up never would.
+		return newBadWire(w, s, f.seed^uint64(i)^f.visits[i].Load()<<32), nil
 	}
 	return w, nil
 }
