@@ -42,6 +42,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 		return err
 	}
 	panel.gateways.AllowAll = true
+	panel.inside = true
 	if err := panel.useLabEndpoint(ctx); err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type Panel struct {
 	server   *http.Server
 	listener net.Listener
 	mux      *gre.Mux
+	inside   bool // the endpoint of speed tests is inside the tunnels alone: there is no uplink to measure
 
 	metrics   *metrics.Metrics
 	figures   *http.Server // of the metrics alone; nil: they have no port

@@ -140,9 +140,5 @@ type serviceTunnel struct{ gateway.Tunnel }
 
 // Dial implements speed.Tunnel.
 func (t serviceTunnel) Dial(ctx context.Context, to netip.AddrPort) (speed.Conn, error) {
-	c, err := t.Stack().DialCounted(ctx, to)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return speed.DialOn(ctx, t.Stack(), to)
 }

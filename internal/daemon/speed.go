@@ -134,6 +134,9 @@ func (p *Panel) measureUplink(ctx context.Context) error {
 
 // lookAtUplink measures the uplink if that is due.
 func (p *Panel) lookAtUplink(ctx context.Context) error {
+	if p.inside {
+		return nil
+	}
 	u, err := p.db.Uplink(ctx)
 	if err != nil {
 		return err

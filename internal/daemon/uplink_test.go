@@ -103,6 +103,14 @@ func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
 	}
 }
 
+func TestNoUplinkToAnEndpointInsideTheTunnels(t *testing.T) {
+	p := idlePanel(t, "http://"+labEndpoint)
+	p.inside = true
+	if u := p.look(t); !u.At.IsZero() || !u.Problem.IsZero() {
+		t.Errorf("%+v", u)
+	}
+}
+
 func TestWithoutAnEndpointNothingIsMeasured(t *testing.T) {
 	p := idlePanel(t, "")
 	if u := p.look(t); !u.At.IsZero() {

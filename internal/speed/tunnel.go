@@ -69,7 +69,12 @@ func (s *Session) Lookup(ctx context.Context, host string) ([]netip.Addr, error)
 
 // Dial implements Tunnel.
 func (s *Session) Dial(ctx context.Context, to netip.AddrPort) (Conn, error) {
-	c, err := s.stack.DialCounted(ctx, to)
+	return DialOn(ctx, s.stack, to)
+}
+
+// DialOn is the Dial of a Tunnel that has a stack.
+func DialOn(ctx context.Context, s *netstack.Stack, to netip.AddrPort) (Conn, error) {
+	c, err := s.DialCounted(ctx, to)
 	if err != nil {
 		return nil, err
 	}
