@@ -3,7 +3,6 @@ package speed_test
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
@@ -52,7 +51,6 @@ func (r rig) tunnel(t testing.TB) *speed.Session {
 	t.Helper()
 	s, err := pptp.Dial(t.Context(), pptp.Config{
 		Address: r.node.Addr.Addr().String(), Port: r.node.Addr.Port(), Login: r.node.Login, Password: r.node.Password, GRE: r.mux,
-		Timeouts: pptp.Timeouts{GRE: 2 * time.Second, LCP: 4 * time.Second, IP: 3 * time.Second, Call: 2 * time.Second},
 	})
 	if err != nil {
 		t.Fatal(err)
