@@ -82,7 +82,7 @@ func TestTheStreamWaitsForItsScript(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the page does not ask for its extension")
 	}
-	b.wait(`!window.seen && window.htmx`)
+	b.waitFor(patience, `!window.seen && window.htmx`) // and not for the whole page
 	// What htmx does in a task of its own has been done after two more.
 	get[bool](b, `new Promise(done => setTimeout(() => setTimeout(() => done(true))))`)
 	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {

@@ -223,12 +223,14 @@ func evaluate[T any](b *tab, expression string) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// wait asks the page until the expression is true, across navigations.
+// wait asks the page until it is whole and the expression is true, across
+// navigations.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
-	b.waitFor(patience, expression)
+	b.waitFor(patience, `document.readyState === "complete" && (`+expression+")") // half a page is no answer
 }
 
+// waitFor is wait with a limit, for a page that need not be whole.
 func (b *tab) waitFor(limit time.Duration, expression string) {
 	b.t.Helper()
 	until(b.t, limit, func() error {
