@@ -45,6 +45,8 @@ type Demo struct {
 	Listen string `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
 	Nodes  int    `default:"200" env:"CONNEXA_DEMO_NODES" placeholder:"N" help:"How many servers are simulated, 1 to 10000."`
 	Seed   uint64 `default:"1" env:"CONNEXA_DEMO_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
+
+	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 }
 
 // Lab is the simulated fleet alone.
@@ -114,7 +116,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 	var c Command
 	switch name, _, _ := strings.Cut(k.Command(), " "); name {
 	case "demo":
-		c.Demo, err = &cli.Demo, checkCount("--nodes", cli.Demo.Nodes)
+		c.Demo, err = &cli.Demo, cli.Demo.check()
 	case "lab":
 		c.Lab, err = &cli.Lab, checkCount("--nodes", cli.Lab.Nodes)
 	case "check":
@@ -143,8 +145,17 @@ func checkCount(flag string, n int) error {
 	return nil
 }
 
+// adminPassword is what the first user of a new panel is to have; empty: one is
+// made up.
+func adminPassword() connexa.Secret { return connexa.Secret(os.Getenv("CONNEXA_ADMIN_PASSWORD")) }
+
+func (d *Demo) check() error {
+	d.AdminPassword = adminPassword()
+	return checkCount("--nodes", d.Nodes)
+}
+
 func (s *Serve) check() error {
-	s.AdminPassword = connexa.Secret(os.Getenv("CONNEXA_ADMIN_PASSWORD"))
+	s.AdminPassword = adminPassword()
 	s.Key = connexa.Secret(os.Getenv("CONNEXA_KEY"))
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		return fmt.Errorf("--listen: %q is not ADDRESS:PORT, such as 127.0.0.1:8080", s.Listen)

@@ -34,6 +34,9 @@ func TestEachFlagHasItsVariable(t *testing.T) {
 	if err != nil || c.Serve.MetricsListen != "127.0.0.1:9090" || c.Serve.MetricsToken.Reveal() != "Blue-Kite-7-Blue-Kite" || c.Serve.Listen != "127.0.0.1:7777" || c.Serve.AdminPassword.Reveal() != "Blue-Kite-7" {
 		t.Fatalf("%+v, %v", c.Serve, err)
 	}
+	if c, err = Parse([]string{"demo"}, io.Discard); err != nil || c.Demo.Listen != "127.0.0.1:7777" || c.Demo.AdminPassword.Reveal() != "Blue-Kite-7" {
+		t.Fatalf("%+v, %v", c.Demo, err)
+	}
 }
 
 func TestBadUseSaysWhatToDo(t *testing.T) {

@@ -37,7 +37,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err := writeFleet(fleet, path); err != nil {
 		return err
 	}
-	panel, err := New(ctx, config.Serve{Listen: cfg.Listen, Data: filepath.Join(dir, "data")}, wires, version, log)
+	panel, err := New(ctx, config.Serve{Listen: cfg.Listen, Data: filepath.Join(dir, "data"), AdminPassword: cfg.AdminPassword}, wires, version, log)
 	if err != nil {
 		return err
 	}
@@ -45,6 +45,10 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	panel.inside = true
 	if err := panel.useLabEndpoint(ctx); err != nil {
 		return err
+	}
+	password := panel.FirstPassword.Reveal()
+	if password == "" {
+		password = "(the one in CONNEXA_ADMIN_PASSWORD)"
 	}
 	fmt.Fprintf(out, `
   Connexa demo: %d simulated PPTP servers on 127.x.y.z, some of them faulty.
@@ -56,7 +60,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 %s
   Everything is gone when you stop it with Ctrl-C.
 
-`, cfg.Nodes, panel.URL(), panel.FirstPassword.Reveal(), path, how)
+`, cfg.Nodes, panel.URL(), password, path, how)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return fleet.Run(ctx) })
 	g.Go(func() error { return panel.Run(ctx) })
