@@ -14,6 +14,9 @@ const (
 	DeletionChanged Topic = "deletion" // many nodes are being deleted; ID is zero
 
 	ServiceChanged Topic = "service" // ID is the node whose gateway changed
+
+	AccessChanged Topic = "access"         // what an admin wrote of access users; ID is the user, zero: some were added or deleted
+	AccessFigures Topic = "access_figures" // what an access user moved, or its state; ID is the user
 )
 
 // Event says that one thing changed. It carries nothing of it: whoever cares

@@ -18,6 +18,7 @@ import (
 
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/handlers"
+	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -39,6 +40,7 @@ type Panel struct {
 	runner   *jobs.Runner
 	servers  *gateway.Servers
 	gateways *gateway.Manager
+	access   *access.Directory
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -96,7 +98,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}, gate)
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways,
+		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -196,8 +198,10 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
-	g.Go(func() error { return p.gateways.Run(work) })
+	g.Go(func() error { return p.runGateways(work) })
 	g.Go(func() error { return p.followNodes(work) })
+	g.Go(func() error { return p.access.Run(work) })
+	g.Go(func() error { return p.followAccess(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
