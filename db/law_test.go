@@ -722,7 +722,7 @@ func explains(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
 }
 
 func (p *lawPanel) runsHold(t *rapid.T) {
-	runs, err := p.d.Runs(p.ctx, 0, 10_000)
+	runs, err := p.d.Runs(p.ctx, false, 0, 10_000)
 	if err != nil || len(runs) != len(p.runs) {
 		t.Fatalf("%d runs, %v; want %d", len(runs), err, len(p.runs))
 	}

@@ -45,6 +45,7 @@ type Node struct {
 	Last      Outcome
 	Peer      Peer
 	Plain     bool // its last session ran without encryption
+	Flapping  bool // it goes down and comes up too often to be told of
 	CreatedAt time.Time
 	ChangedAt time.Time
 }
