@@ -273,3 +273,12 @@ func isRange(s string) bool {
 	from, to, found := strings.Cut(s, "-")
 	return found && from != "" && to != "" && strings.Contains(from, ".") && digitsAndDots(from) && digitsAndDots(to)
 }
+
+// ServerName is how a server is called in a sentence: its address, with the port
+// where that is not the usual one.
+func ServerName(address string, port int) string {
+	if port == DefaultPort || port == 0 {
+		return address
+	}
+	return address + ":" + strconv.Itoa(port)
+}
