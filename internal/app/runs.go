@@ -173,10 +173,18 @@ func (a *App) RunPage(ctx context.Context, monitor bool, before int64, size int)
 // lingering is how long the bar shows a run that is over.
 const lingering = 8 * time.Second
 
-// ActiveRuns lists the runs that go on and those that ended a moment ago, the
+// MovingRuns lists all runs that go on and those that ended a moment ago, the
 // newest first.
-func (a *App) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
+func (a *App) MovingRuns(ctx context.Context) ([]connexa.Run, error) {
 	return a.Runs.LiveRuns(ctx, a.Now().Add(-lingering))
+}
+
+// ActiveRuns is MovingRuns for the bar on every page. The monitor's are left out: they come and go every few minutes,
+// and a bar about each would teach people not to look at the bar. One that waits
+// is shown all the same, because it may ask something.
+func (a *App) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
+	runs, err := a.MovingRuns(ctx)
+	return slices.DeleteFunc(runs, func(r connexa.Run) bool { return r.Monitor && r.State != connexa.RunPaused }), err
 }
 
 // Testing says which of the nodes are looked at right now, and for what.
