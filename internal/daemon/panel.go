@@ -26,6 +26,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/jobs"
 	"github.com/connexa-panel/connexa/internal/metrics"
+	"github.com/connexa-panel/connexa/internal/monitor"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
 )
@@ -41,6 +42,8 @@ type Panel struct {
 	servers  *gateway.Servers
 	gateways *gateway.Manager
 	access   *access.Directory
+	uplink   *monitor.Uplink
+	monitor  *monitor.Monitor
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -50,6 +53,10 @@ type Panel struct {
 	metrics   *metrics.Metrics
 	figures   *http.Server // of the metrics alone; nil: they have no port
 	figuresAt net.Listener
+
+	// Notify is told what an admin who does not look may want to know. It is set
+	// before Run and never blocks; nil: nobody is told.
+	Notify func(connexa.Notice)
 
 	// FirstPassword is the admin's generated password, once: when this start
 	// made the user and nobody had chosen a password.
@@ -86,19 +93,24 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)
+	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.settings.now().Monitor.TargetList() }, p.uplinkChanged)
 	if err := p.newGateways(ctx, publish); err != nil {
 		return nil, err
 	}
 	p.runner = jobs.NewRunner(jobs.Config{
-		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
+		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notify,
 		Work:      p.work(prober),
 		Timeout:   p.timeoutOf,
 		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
 		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
+	p.monitor = monitor.New(monitor.Config{
+		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.now().Monitor }, Online: p.uplink.Online,
+		Wake: p.runner.Wake, Publish: publish, Notify: p.notify, Log: log,
+	})
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
+		Speed: p.db, Try: tryEndpoint, Watches: p.db, TryTargets: tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -199,6 +211,8 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
 	g.Go(func() error { return p.runGateways(work) })
+	g.Go(func() error { return p.uplink.Run(work) })
+	g.Go(func() error { return p.monitor.Run(work) })
 	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.access.Run(work) })
 	g.Go(func() error { return p.followAccess(work) })
