@@ -17,6 +17,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"github.com/connexa-panel/connexa/internal/netstack"
 )
 
 const (
@@ -50,6 +52,7 @@ type inner struct {
 func newInner(at netip.Addr, node *Node, sv *services, send func(*stack.PacketBuffer)) (*inner, error) {
 	n := &inner{services: sv, node: node, send: send, flows: make(chan struct{}, maxFlows)}
 	n.stack = stack.New(stack.Options{
+		Clock:              netstack.Clock(),
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 	})

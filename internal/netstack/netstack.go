@@ -86,6 +86,7 @@ func New(cfg Config) (*Stack, error) {
 	}
 	s := &Stack{
 		stack: stack.New(stack.Options{
+			Clock:              Clock(),
 			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 		}),

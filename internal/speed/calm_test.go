@@ -12,7 +12,7 @@ import (
 func Within(t *testing.T, down, up float64, measure func() (foundDown, foundUp int64)) {
 	t.Helper()
 	for i := range 3 {
-		busy := watch()
+		busy := Watch()
 		d, u := measure()
 		late := busy()
 		x, y := float64(d)/down, float64(u)/up
@@ -23,19 +23,19 @@ func Within(t *testing.T, down, up float64, measure func() (foundDown, foundUp i
 			return
 		}
 		t.Logf("try %d: down %.3f, up %.3f of what was set; this machine was up to %v late", i+1, x, y, late)
-		if late > tooLate {
+		if late > TooLate {
 			return
 		}
 	}
 	t.Error("what was measured is not what was set")
 }
 
-// tooLate is when a machine is busy: the lines of the lab, and TCP on them, go by
+// TooLate is when a machine is busy: the lines of the lab, and TCP on them, go by
 // the time.
-const tooLate = 40 * time.Millisecond
+const TooLate = 40 * time.Millisecond
 
-// watch looks how late this process wakes up, until the end is called.
-func watch() (end func() time.Duration) {
+// Watch looks how late this process wakes up, until the end is called.
+func Watch() (end func() time.Duration) {
 	stop, result := make(chan struct{}), make(chan time.Duration)
 	go func() {
 		worst := time.Duration(0)

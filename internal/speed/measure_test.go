@@ -17,20 +17,18 @@ import (
 const payloadShare = float64(1396-52) / 1396
 
 // Whoever measures lines of different speeds and finds these has measured. The
-// bounds leave room for a machine that does something else meanwhile; the
-// benchmark's do not.
+// bounds leave room for a machine that does something else meanwhile; where that is
+// no matter TestAccuracy has those of docs/BENCHMARKS.md, and more lines.
 func TestMeasure(t *testing.T) {
 	if testing.Short() {
-		t.Skip("measures for a minute")
+		t.Skip("measures for ten seconds")
 	}
 	for _, tt := range []struct {
 		behaviour string
 		down, up  float64 // bits per second
 	}{
-		{"rate:1M+latency:5ms", 1e6, 1e6},
 		{"rate:5M/1M+latency:40ms", 5e6, 1e6},
 		{"rate:20M/5M+latency:5ms", 20e6, 5e6},
-		{"rate:20M+latency:40ms", 20e6, 20e6},
 	} {
 		t.Run(tt.behaviour, func(t *testing.T) {
 			t.Parallel()

@@ -25,11 +25,14 @@ type rig struct {
 	mux  *gre.Mux
 }
 
-func newRig(t testing.TB, behaviour string) rig {
+func newRig(t testing.TB, behaviour string) rig { return newSeededRig(t, behaviour, 5) }
+
+// newSeededRig has a seed that decides which packets a line loses.
+func newSeededRig(t testing.TB, behaviour string, seed uint64) rig {
 	t.Helper()
 	wires := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{
-		Nodes: 1, Seed: 5, Faults: labtest.Faults(t, behaviour+"=1"), GRE: wires.Open,
+		Nodes: 1, Seed: seed, Faults: labtest.Faults(t, behaviour+"=1"), GRE: wires.Open,
 		Sites: map[string]http.Handler{
 			"speed.lab.test":  speed.NewServer(speed.ServerOptions{Token: good.Token}),
 			"busy.lab.test":   refusing(http.StatusTooManyRequests),
@@ -49,9 +52,14 @@ func refusing(status int) http.Handler {
 // tunnel is a session to the rig's server, ready to be measured.
 func (r rig) tunnel(t testing.TB) *speed.Session {
 	t.Helper()
-	s, err := pptp.Dial(t.Context(), pptp.Config{
-		Address: r.node.Addr.Addr().String(), Port: r.node.Addr.Port(), Login: r.node.Login, Password: r.node.Password, GRE: r.mux,
-	})
+	s, err := r.dial(t)
+	for range 2 {
+		// The control connection is the kernel's. Where its packet is late, time that
+		// passes only while nothing runs has leapt to the end of our patience.
+		if err != nil && virtual {
+			s, err = r.dial(t)
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,4 +69,10 @@ func (r rig) tunnel(t testing.TB) *speed.Session {
 	}
 	t.Cleanup(func() { way.Close() })
 	return way
+}
+
+func (r rig) dial(t testing.TB) (*pptp.Session, error) {
+	return pptp.Dial(t.Context(), pptp.Config{
+		Address: r.node.Addr.Addr().String(), Port: r.node.Addr.Port(), Login: r.node.Login, Password: r.node.Password, GRE: r.mux,
+	})
 }

@@ -1,0 +1,216 @@
+package speed_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/speed"
+)
+
+// What is measured of lines whose rate is known is what the server's shaper lets
+// through, less the headers of full packets. Delays are one way. These variables
+// choose the cells:
+//
+//	ACCURACY_RATES   Mbit/s, default "1 5 20 100 300"
+//	ACCURACY_DELAYS  ms, default "5 40 120"
+//	ACCURACY_MODES   default "quick full"
+//	ACCURACY_LOSS    percent, default "0 0.1"; above 0 only up to 20 Mbit/s
+//	ACCURACY_TIMES   tests of each cell
+//
+// A cell holds when 9 of 10 of its tests do, and each of fewer than 10.
+func accuracy(tb testing.TB, times string) {
+	n, err := strconv.Atoi(fromEnv("ACCURACY_TIMES", times))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, mode := range strings.Fields(fromEnv("ACCURACY_MODES", "quick full")) {
+		for _, mbit := range strings.Fields(fromEnv("ACCURACY_RATES", "1 5 20 100 300")) {
+			for _, delay := range strings.Fields(fromEnv("ACCURACY_DELAYS", "5 40 120")) {
+				for _, loss := range strings.Fields(fromEnv("ACCURACY_LOSS", "0 0.1")) {
+					c := cell{connexa.SpeedMode(mode), number(tb, mbit), number(tb, delay), number(tb, loss)}
+					if c.loss == 0 || c.mbit <= 20 {
+						c.holds(tb, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkAccuracy prints the table, and then two tests at once and what a test
+// costs of the processor. With the build tag faketime it takes some minutes, and
+// this machine's business is no matter; see docs/adr/0006-speed.md.
+func BenchmarkAccuracy(b *testing.B) {
+	for b.Loop() {
+		accuracy(b, "10")
+		twoAtOnce(b)
+		cpu(b)
+	}
+}
+
+func fromEnv(name, or string) string {
+	if s, ok := os.LookupEnv(name); ok {
+		return s
+	}
+	return or
+}
+
+func number(tb testing.TB, s string) float64 {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
+// cell is one line of the table.
+type cell struct {
+	mode  connexa.SpeedMode
+	mbit  float64
+	delay float64 // ms, one way
+	loss  float64 // percent
+}
+
+// behaviour is the lab's word for the cell.
+func (c cell) behaviour() string {
+	s := fmt.Sprintf("rate:%gM+latency:%gms", c.mbit, c.delay)
+	if c.loss > 0 {
+		s += fmt.Sprintf("+loss:%g", c.loss)
+	}
+	return s
+}
+
+func (c cell) String() string {
+	return fmt.Sprintf("%-5s %3g Mbit/s %3g ms %3g %%", c.mode, c.mbit, c.delay, c.loss)
+}
+
+// set is what a cell's line carries of TCP data, in bits per second.
+func (c cell) set() float64 { return c.mbit * 1e6 * payloadShare }
+
+// sureUpTo is how fast a line may be of which a quick test says something, in
+// Mbit/s: beyond it the bytes are spent too soon.
+const sureUpTo = 50
+
+// bounds are those of docs/BENCHMARKS.md; false where there are none.
+func (c cell) bounds() (low, high float64, ok bool) {
+	switch {
+	case c.loss > 0:
+		return 0.85, 1.05, true
+	case c.mode == connexa.SpeedFull:
+		return 0.93, 1.05, true
+	default:
+		return 0.88, 1.08, c.mbit <= sureUpTo
+	}
+}
+
+// holds measures a cell some times.
+func (c cell) holds(tb testing.TB, times int) {
+	var down, up []string
+	within, disturbed, sure := 0, 0, map[connexa.Confidence]int{}
+	low, high, bound := c.bounds()
+	for i := range times {
+		m, again, err := c.quiet(tb, uint64(i+1))
+		disturbed += again
+		if err != nil {
+			tb.Errorf("%s: %v", c, err)
+			continue
+		}
+		d, u := float64(m.Down)/c.set(), float64(m.Up)/c.set()
+		down, up = append(down, fmt.Sprintf("%.2f", d)), append(up, fmt.Sprintf("%.2f", u))
+		if d >= low && d <= high && u >= low && u <= high {
+			within++
+		}
+		sure[m.Confidence]++
+	}
+	verdict := "no bound"
+	if bound {
+		verdict = fmt.Sprintf("%d of %d within %.2f-%.2f", within, times, low, high)
+	}
+	say("Benchmark: %s  down %s  up %s  %s  high %d medium %d low %d  disturbed %d\n", c, strings.Join(down, " "), strings.Join(up, " "),
+		verdict, sure[connexa.ConfidenceHigh], sure[connexa.ConfidenceMedium], sure[connexa.ConfidenceLow], disturbed)
+	switch {
+	case bound && within < times-times/10:
+		tb.Errorf("%s: %s: down %v, up %v", c, verdict, down, up)
+	case !bound && sure[connexa.ConfidenceLow] < times:
+		tb.Errorf("%s: a quick test of so fast a line says that it is sure: %v", c, sure)
+	}
+}
+
+// tries is how often a test is made at most, in place of one that was disturbed.
+const tries = 6
+
+// quiet measures until this machine was not late meanwhile: what a busy one finds
+// is about itself. The last try counts as it is.
+func (c cell) quiet(tb testing.TB, seed uint64) (m connexa.Measurement, disturbed int, err error) {
+	for ; ; disturbed++ {
+		late := speed.Watch()
+		m, err = c.measure(tb, seed)
+		if late() <= speed.TooLate || disturbed == tries-1 {
+			return m, disturbed, err
+		}
+	}
+}
+
+func (c cell) measure(tb testing.TB, seed uint64) (connexa.Measurement, error) {
+	way := newSeededRig(tb, c.behaviour(), seed).tunnel(tb)
+	defer way.Close()
+	return speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
+}
+
+// twoAtOnce measures two lines at the same time: each is within the bounds of one.
+func twoAtOnce(tb testing.TB) {
+	c := cell{mode: connexa.SpeedFull, mbit: 20, delay: 20}
+	var found [2]connexa.Measurement
+	var work sync.WaitGroup
+	for i := range found {
+		way := newSeededRig(tb, c.behaviour(), uint64(i+1)).tunnel(tb)
+		work.Go(func() {
+			defer way.Close()
+			m, err := speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
+			if err != nil {
+				tb.Error(err)
+			}
+			found[i] = m
+		})
+	}
+	work.Wait()
+	low, high, _ := c.bounds()
+	for _, m := range found {
+		d, u := float64(m.Down)/c.set(), float64(m.Up)/c.set()
+		say("Benchmark: one of two at once, 20 Mbit/s: down %.2f up %.2f\n", d, u)
+		if d < low || d > high || u < low || u > high {
+			tb.Errorf("one of two at once: down %.3f, up %.3f", d, u)
+		}
+	}
+}
+
+// cpu is what this process spends on a test at 100 Mbit/s, the lab's server
+// included.
+func cpu(b *testing.B) {
+	c := cell{mode: connexa.SpeedFull, mbit: 100, delay: 5}
+	var before, after syscall.Rusage
+	began := time.Now()
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+	m, err := c.measure(b, 1)
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	spent := func(r syscall.Rusage) float64 {
+		return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
+	}
+	share := (spent(after) - spent(before)) / time.Since(began).Seconds()
+	say("Benchmark: CPU at 100 Mbit/s: %.2f of a core with the lab's server in the same process; down %.2f up %.2f\n",
+		share, float64(m.Down)/c.set(), float64(m.Up)/c.set())
+	if share >= 0.5 {
+		b.Errorf("a test at 100 Mbit/s takes %.2f of a core", share)
+	}
+}
