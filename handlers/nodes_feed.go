@@ -43,7 +43,20 @@ func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
 		f.rows[id] = true
 	}
 	speed := v.Get("speed") == "1"
-	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) { return h.nodeRows(ctx, ids, speed) }
+	left := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		left[id] = true
+	}
+	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) {
+		parts, gone, err := h.nodeRows(ctx, ids, speed)
+		for _, id := range gone {
+			delete(left, id)
+		}
+		if err == nil && len(gone) > 0 && len(left) == 0 {
+			parts = append(parts, views.NodesAgain(views.NodesURL(connexa.ListQuery{Filter: filter})))
+		}
+		return parts, err
+	}
 	// A run tells of its progress far less often than of its nodes.
 	f.wants = func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged }
 	old := false
@@ -73,35 +86,34 @@ func (h *Handlers) firstFeed() *feed {
 			if err != nil || n == 0 {
 				return nil, err
 			}
-			return []templ.Component{views.NodesAgain()}, nil
+			return []templ.Component{views.NodesAgain("/nodes")}, nil
 		},
 	}
 }
 
 // nodeRows draws rows of the node list as they are now, in one query: the same
 // row as on the page, to be swapped in. A node that is gone takes its row away.
-func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) ([]templ.Component, error) {
+func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts []templ.Component, gone []int64, err error) {
 	nodes, err := h.app.NodesByID(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rows, err := h.rowsOf(ctx, nodes)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	gone := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		gone[id] = true
-	}
-	parts := make([]templ.Component, 0, len(ids))
+	here := make(map[int64]bool, len(rows))
 	for _, row := range rows {
-		delete(gone, row.ID)
+		here[row.ID] = true
 		parts = append(parts, views.RowSwap(row, speed))
 	}
-	for id := range gone {
-		parts = append(parts, views.RowGone(id))
+	for _, id := range ids {
+		if !here[id] {
+			gone = append(gone, id)
+			parts = append(parts, views.RowGone(id))
+		}
 	}
-	return parts, nil
+	return parts, gone, nil
 }
 
 // nodeStream is the address of the events of one node's page, which shows that

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -337,7 +338,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	if _, err := p.app.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
 		t.Fatal(err)
 	}
-	parts, err := p.h.nodeRows(t.Context(), []int64{1, 2}, false)
+	parts, _, err := p.h.nodeRows(t.Context(), []int64{1, 2}, false)
 	if err != nil || len(parts) != 2 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}
@@ -350,6 +351,33 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	for _, want := range []string{`hx-target="#node-1" hx-swap="outerMorph"`, `<tr id="node-1"`, `hx-target="#node-2" hx-swap="delete"`} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %s in\n%s", want, text.String())
+		}
+	}
+}
+
+func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
+	p := startPanel(t)
+	p.browser().login().addNodes("192.0.2.1", "192.0.2.2")
+	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "192"}, []connexa.Node{{ID: 1}, {ID: 2}}, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := p.h.nodesFeed(stream.Query())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, again := range []bool{false, true} {
+		id := int64(i + 1)
+		if _, err := p.app.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{id}}, 1); err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		parts, err := f.row(t.Context(), []int64{id})
+		for _, part := range parts {
+			err = errors.Join(err, part.Render(t.Context(), &text))
+		}
+		if err != nil || strings.Contains(text.String(), `hx-get="/nodes?q=192"`) != again {
+			t.Errorf("node %d went: %v, %s", id, err, text.String())
 		}
 	}
 }

@@ -91,6 +91,10 @@ func TestDeleteAllThatMatch(t *testing.T) {
 	c.post("/nodes", url.Values{"address": {"198.51.100.7"}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "provider": {"Harbour"}})
 	b := p.openTab(t)
 	b.login()
+	watch := b.another()
+	watch.see("/nodes?q=paper")
+	watch.live()
+	watch.do(mark)
 	b.see("/nodes?q=paper")
 	b.wait(has("#list header", "54 nodes"))
 	if n := get[int](b, `document.querySelectorAll("#list tbody tr").length`); n >= 54 {
@@ -103,6 +107,8 @@ func TestDeleteAllThatMatch(t *testing.T) {
 	b.wait(has("dialog[open]#confirm", "Delete 54 nodes?"))
 	b.click(`#confirm .btn.primary.danger`)
 	b.wait(has("#toasts", "54 nodes were deleted"))
+	// Another page of these nodes, of which it loses every row, does not stay an empty table.
+	watch.wait(`window.seen && document.querySelector("#list .empty")`)
 	b.see("/nodes")
 	b.wait(has("#list tbody", "198.51.100.7"))
 	b.wait(`document.querySelectorAll("#list tbody tr").length === 1`)
