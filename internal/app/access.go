@@ -187,7 +187,7 @@ func (a *App) RevealAccess(ctx context.Context, id int64) (connexa.Secret, error
 
 // AccessServices lists the services that run and that an access user may use.
 func (a *App) AccessServices(ctx context.Context, u *connexa.AccessUser) ([]NodeService, error) {
-	list, err := a.RunningServices(ctx)
+	list, err := a.RunningServices(ctx, connexa.ServiceFilter{})
 	if err != nil {
 		return nil, err
 	}
