@@ -360,24 +360,31 @@ func TestGoodRunsAreFound(t *testing.T) {
 	}
 }
 
-// BenchmarkDueWatches looks for what is due among 100,000 watches, of which none
-// is, and of which 2,000 are.
-func BenchmarkDueWatches(b *testing.B) {
+// hundredThousand is a fleet of which every node is watched.
+func hundredThousand(b *testing.B) *DB {
+	b.Helper()
 	d, err := Open(b.Context(), Options{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { d.Close() })
-	const n = 100_000
 	for _, q := range []string{
-		fmt.Sprintf(`INSERT INTO nodes (address, address_key, port, login, password, password_mac, created_at, changed_at, status)
-			SELECT '10.0.' || (value / 250) || '.' || (value %% 250), value, 1723, 'ops', x'00', x'00', 0, 0, 'login_ok' FROM generate_series(1, %d)`, n),
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+		INSERT INTO nodes (address, address_key, port, login, password, password_mac, created_at, changed_at, status)
+		SELECT '10.' || (i / 62500) || '.' || (i / 250 % 250) || '.' || (i % 250), i, 1723, 'ops', x'00', x'00', 0, 0, 'login_ok' FROM n`,
 		`INSERT INTO watches (node_id, due_at) SELECT id, 9000000000000 + id FROM nodes`,
 	} {
 		if _, err := d.write.ExecContext(b.Context(), q); err != nil {
-			b.Skip(err)
+			b.Fatal(err)
 		}
 	}
+	return d
+}
+
+// BenchmarkMonitorBeat is what the monitor asks every ten seconds of 100,000
+// watches, of which none is due, and of which 2,000 are.
+func BenchmarkMonitorBeat(b *testing.B) {
+	d := hundredThousand(b)
 	for _, due := range []int{0, 2000} {
 		if _, err := d.write.ExecContext(b.Context(), `UPDATE watches SET due_at = 1 WHERE node_id % 50 = 0 AND ? > 0`, due); err != nil {
 			b.Fatal(err)
@@ -391,7 +398,36 @@ func BenchmarkDueWatches(b *testing.B) {
 				if _, err := d.CountWatches(b.Context()); err != nil {
 					b.Fatal(err)
 				}
+				if _, err := d.SettleFlaps(b.Context()); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
+	}
+}
+
+// BenchmarkLookAt starts a run of 2,000 nodes and writes its plans.
+func BenchmarkLookAt(b *testing.B) {
+	d := hundredThousand(b)
+	after := int64(0)
+	for b.Loop() {
+		b.StopTimer()
+		var l connexa.Looks
+		for id := after + 1; id <= after+2000; id++ {
+			w, err := d.Watch(b.Context(), id)
+			if err != nil || w == nil {
+				b.Fatal(w, err)
+			}
+			next := *w
+			next.DueAt = next.DueAt.Add(time.Hour)
+			l.Ping, l.Plans = append(l.Ping, id), append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
+		}
+		if after += 2000; after >= 98_000 {
+			after = 0
+		}
+		b.StartTimer()
+		if _, err := d.LookAt(b.Context(), l); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
