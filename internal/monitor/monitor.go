@@ -124,7 +124,11 @@ func (m *Monitor) look(ctx context.Context) error {
 	}
 	var l connexa.Looks
 	for _, w := range due {
-		kind, next := Plan(s, w, now, rand.Float64()) //nolint:gosec // spreads looks over time
+		spread := rand.Float64() //nolint:gosec // of looks over time
+		kind, next := Plan(s, w, now, spread)
+		if kind == connexa.Login && w.Status.Validated() && s.PingMinutes > 0 && !m.logins.take(len(l.Login)) {
+			kind, next = PlanPing(s, w, now, spread)
+		}
 		switch kind {
 		case connexa.Ping:
 			if !m.pings.take(len(l.Ping)) {

@@ -19,7 +19,17 @@ const (
 // it; an empty kind looks at nothing. Spread is in 0..1 and keeps nodes from
 // being due together: by it a rest is up to a tenth longer.
 func Plan(s connexa.MonitorSettings, w connexa.Watch, now time.Time, spread float64) (look connexa.Kind, next connexa.Watch) {
-	p := planner{s: s, now: now, spread: spread}
+	return planner{s: s, now: now, spread: spread}.plan(w)
+}
+
+// PlanPing is Plan for a fine node whose login must wait for its turn: meanwhile
+// it is pinged as on any other day.
+func PlanPing(s connexa.MonitorSettings, w connexa.Watch, now time.Time, spread float64) (look connexa.Kind, next connexa.Watch) {
+	return planner{s: s, now: now, spread: spread, pings: true}.plan(w)
+}
+
+func (p planner) plan(w connexa.Watch) (look connexa.Kind, next connexa.Watch) {
+	now, s := p.now, p.s
 	if w.LastAt.After(now) { // the clock was set back
 		w.LastAt = now
 	}
@@ -40,6 +50,7 @@ type planner struct {
 	s      connexa.MonitorSettings
 	now    time.Time
 	spread float64
+	pings  bool // a login that is due waits
 }
 
 // after is a time that lies d after from, or a little more.
@@ -63,7 +74,7 @@ func (p planner) up(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	}
 	look := connexa.Kind("")
 	switch {
-	case login > 0 && !w.LoginAt.After(p.now):
+	case login > 0 && !w.LoginAt.After(p.now) && !p.pings:
 		look, w.LoginAt = connexa.Login, p.after(p.now, login)
 		w.DueAt = p.after(p.now, ping)
 	case ping > 0 && w.LastAt.Add(ping).After(p.now):
@@ -71,7 +82,7 @@ func (p planner) up(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	case ping > 0:
 		look, w.DueAt = connexa.Ping, p.after(p.now, ping)
 	}
-	if login > 0 && (ping == 0 || w.LoginAt.Before(w.DueAt)) {
+	if login > 0 && !p.pings && (ping == 0 || w.LoginAt.Before(w.DueAt)) {
 		w.DueAt = w.LoginAt
 	}
 	if ping == 0 && login == 0 {
