@@ -123,6 +123,8 @@ func TestChecksKnowTheNouns(t *testing.T) {
 		{"imports", "choice", texts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})},
 		{"gateways", "state", texts(connexa.GatewayStates())},
 		{"traffic", "span", texts(connexa.TrafficSpans())},
+		{"channels", "lang", connexa.ChannelLangs()},
+		{"channel_kinds", "kind", texts(connexa.NoticeSwitches())},
 		{"import_lines", "class", texts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {
 		got := checkList(t, d, tt.table, tt.column)
