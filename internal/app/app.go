@@ -22,6 +22,8 @@ type Deps struct {
 	Speed    speedStore
 	Services serviceStore
 	Gateways gateways
+	Channels channelStore
+	Notifier notifier
 	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
 	Kinds    []connexa.RunKind                                                    // of run that can be started here
 	Publish  func(connexa.Event)                                                  // after a commit; never blocks

@@ -25,6 +25,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/jobs"
 	"github.com/connexa-panel/connexa/internal/metrics"
+	"github.com/connexa-panel/connexa/internal/notify"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
 )
@@ -39,6 +40,7 @@ type Panel struct {
 	runner   *jobs.Runner
 	servers  *gateway.Servers
 	gateways *gateway.Manager
+	notifier *notify.Notifier
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -94,7 +96,9 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
 		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
+	p.notifier = newNotifier(p.db, cfg.Public, log)
 	p.app = app.New(app.Deps{
+		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
@@ -197,6 +201,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
 	g.Go(func() error { return p.gateways.Run(work) })
+	g.Go(func() error { return p.notifier.Run(work) })
 	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })

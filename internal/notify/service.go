@@ -15,12 +15,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
+// Check is the function of that name.
+func (n *Notifier) Check(address connexa.Secret) error { return Check(address) }
+
 // Check says whether shoutrrr can read an address; it sends nothing. The errors
 // are *connexa.Error and hold nothing of the address.
 func Check(address connexa.Secret) (err error) {
 	defer func() { // the converters of some addresses do on bad ones
 		if recover() != nil {
-			err = connexa.Errorf(connexa.Invalid, "field.channel.form", "")
+			err = connexa.Errorf(connexa.Invalid, "field.channel.form")
 		}
 	}()
 	r := router.ServiceRouter{}
@@ -36,7 +39,7 @@ func Check(address connexa.Secret) (err error) {
 		return nil
 	}
 	if _, err := r.Locate(address.Reveal()); err != nil {
-		return connexa.Errorf(connexa.Invalid, "field.channel.form", connexa.ServiceName(service))
+		return connexa.Errorf(connexa.Invalid, "field.channel.form")
 	}
 	return nil
 }
