@@ -130,6 +130,9 @@ func langName(code string) string {
 
 // toldOf lists the events of a channel.
 func toldOf(p *i18n.Printer, c connexa.Channel) string {
+	if len(c.Kinds) == len(connexa.NoticeSwitches()) {
+		return p.T("channels.told.all")
+	}
 	var list []string
 	for _, k := range c.Kinds {
 		list = append(list, p.T("channel.kind."+string(k)))
