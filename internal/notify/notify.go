@@ -63,6 +63,9 @@ func New(c Config) *Notifier {
 // Notify takes a notice to send. It never blocks: when thousands wait, the
 // notice is dropped.
 func (n *Notifier) Notify(notice connexa.Notice) {
+	if notice.At.IsZero() {
+		notice.At = time.Now()
+	}
 	select {
 	case n.inbox <- notice:
 	default:
@@ -110,6 +113,11 @@ func (n *Notifier) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return senders.Wait()
 		case notice := <-n.inbox:
+			select {
+			case <-n.wake: // who added a channel before the notice is told of it
+				n.reload(ctx, lanes)
+			default:
+			}
 			for _, l := range lanes {
 				if l.channel.Wants(notice) {
 					l.add(notice)

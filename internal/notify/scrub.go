@@ -3,12 +3,14 @@ package notify
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -17,6 +19,7 @@ const (
 	hidden     = "•••"
 	problemMax = 500 // bytes
 	partLeast  = 4   // characters: shorter words are in every text
+	runLeast   = 6   // characters, within a word
 )
 
 // addresses are URLs of any kind: the services make their own from the address.
@@ -91,11 +94,12 @@ func partsOf(address string) (parts *regexp.Regexp, short []string) {
 	if secret != "" && !words[secret] {
 		short = append(short, secret)
 	}
-	// Slack's and others' tokens are parts with dashes, which the service takes apart.
+	// A service may take a token apart, and an error may escape its signs in a way of
+	// its own: what is left then are the runs of letters and digits.
 	for word := range words {
-		for _, piece := range strings.FieldsFunc(word, func(r rune) bool { return r == '-' || r == '.' || r == '_' }) {
-			if len(piece) >= 2*partLeast {
-				add(piece)
+		for _, run := range strings.FieldsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			if len(run) >= runLeast {
+				add(run)
 			}
 		}
 	}
@@ -117,7 +121,11 @@ func partsOf(address string) (parts *regexp.Regexp, short []string) {
 func formsOf(word string) []string {
 	quoted := strconv.Quote(word)
 	ascii := strconv.QuoteToASCII(word)
-	base := []string{word, url.QueryEscape(word), url.PathEscape(word), (&url.URL{Path: word}).EscapedPath(), url.User(word).String(), html.EscapeString(word), quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1]}
+	asJSON, err := json.Marshal(word)
+	if err != nil { // never, of a string
+		asJSON = []byte(quoted)
+	}
+	base := []string{word, url.QueryEscape(word), url.PathEscape(word), (&url.URL{Path: word}).EscapedPath(), url.User(word).String(), html.EscapeString(word), quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1], string(asJSON[1 : len(asJSON)-1])}
 	forms := slices.Clone(base)
 	for _, b := range base {
 		forms = append(forms, url.QueryEscape(b)) // an address within an address
