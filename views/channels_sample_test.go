@@ -22,7 +22,7 @@ func channelSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		{ID: 3, Name: "Home automation", Address: "generic://hooks.example.net/in/Copper-Lantern-42?template=json", Lang: "en", Kinds: []connexa.NoticeKind{connexa.NoticeOffline}},
 		{
 			ID: 4, Name: "Phone", Address: "ntfy://ntfy.sh/ops", Lang: "en", On: true, Kinds: []connexa.NoticeKind{connexa.NoticeNewLogin},
-			SentAt: now.Add(-time.Hour), FailedAt: now.Add(-5 * time.Hour), Problem: "no answer within 20s",
+			SentAt: now.Add(-time.Hour), FailedAt: now.Add(-5 * time.Hour), Problem: connexa.AuditDetail(connexa.T("channel.slow", 20*time.Second)),
 		},
 	}
 	form := func(service string) ChannelForm { return ChannelForm{Input: ChannelInputOf(service, p.Lang())} }

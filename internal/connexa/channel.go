@@ -17,7 +17,7 @@ type Channel struct {
 	Kinds    []NoticeKind // the switches that are on
 	SentAt   time.Time    // of the last message that went out; zero: none did
 	FailedAt time.Time    // of the last failure
-	Problem  string       // of that failure, without the address
+	Problem  string       // of that failure, without the address, as AuditDetail keeps it or in a service's own words
 }
 
 // ChannelLangs are the languages that messages are written in.

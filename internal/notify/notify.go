@@ -245,18 +245,18 @@ func (n *Notifier) deliver(ctx context.Context, c connexa.Channel, m Message) er
 	err := n.attempt(ctx, c, m)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	var kept error
+	var lost error
 	switch {
 	case err == nil:
-		kept = n.Store.ChannelSent(keep, c.ID, time.Now())
+		lost = n.Store.ChannelSent(keep, c.ID, time.Now())
 	case ctx.Err() != nil: // a shutdown is no failure of the channel
 		return err
 	default:
 		n.Log.Warn("a message was not sent", "channel", c.Name, "service", c.Service(), "err", err)
-		kept = n.Store.ChannelFailed(keep, c.ID, time.Now(), err.Error())
+		lost = n.Store.ChannelFailed(keep, c.ID, time.Now(), kept(err))
 	}
-	if kept != nil {
-		n.Log.Error("keep the state of a channel", "channel", c.Name, "err", kept)
+	if lost != nil {
+		n.Log.Error("keep the state of a channel", "channel", c.Name, "err", lost)
 	}
 	return err
 }
@@ -266,7 +266,7 @@ func (n *Notifier) Test(ctx context.Context, c connexa.Channel) error {
 	title := n.Words(c.Lang, connexa.T("notify.test"))
 	err := n.deliver(ctx, c, Message{Title: title, Text: n.signed(title, n.link(""))})
 	if err != nil {
-		return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("channel.test.failed", c.Name, err.Error()), Err: err}
+		return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("channel.test.failed", c.Name, said(err)), Err: err}
 	}
 	return nil
 }
@@ -309,9 +309,27 @@ func (n *Notifier) attempt(ctx context.Context, c connexa.Channel, m Message) er
 }
 
 var (
-	errSlow = fmt.Errorf("no answer within %s", sendTime)
-	errHung = errors.New("earlier attempts still wait for an answer")
+	errSlow = connexa.Errorf(connexa.Busy, "channel.slow", sendTime)
+	errHung = connexa.Errorf(connexa.Busy, "channel.hung")
 )
+
+// said is what a page may say of a failure: a sentence of ours, or the words of a
+// service.
+func said(err error) any {
+	var e *connexa.Error
+	if errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
+}
+
+// kept is what is kept of it.
+func kept(err error) string {
+	if t, ok := said(err).(connexa.Text); ok {
+		return connexa.AuditDetail(t)
+	}
+	return err.Error()
+}
 
 // hung counts the attempts at each channel that have not ended.
 type hung struct {
