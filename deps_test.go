@@ -21,6 +21,7 @@ var layers = map[string]string{
 	"internal/jobs":         "internal/connexa",
 	"internal/metrics":      "internal/connexa",
 	"internal/monitor":      "internal/connexa",
+	"internal/notify":       "internal/connexa",
 	"internal/pptp/gre":     "",
 	"internal/pptp/control": "",
 	"internal/pptp/ppp":     "",

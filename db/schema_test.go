@@ -125,6 +125,8 @@ func TestChecksKnowTheNouns(t *testing.T) {
 		{"access_users", "scope", texts(connexa.AccessScopes())},
 		{"access_users", "period", texts(connexa.QuotaPeriods())},
 		{"traffic", "span", texts(connexa.TrafficSpans())},
+		{"channels", "lang", connexa.ChannelLangs()},
+		{"channel_kinds", "kind", texts(connexa.NoticeSwitches())},
 		{"import_lines", "class", texts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {
 		got := checkList(t, d, tt.table, tt.column)

@@ -50,6 +50,7 @@ type Handlers struct {
 	origin  *http.CrossOriginProtection
 	trusted []netip.Prefix
 	secure  bool // browsers come by https
+	linked  bool // it is known where browsers reach the panel
 	version string
 	now     func() time.Time
 	log     *slog.Logger
@@ -67,6 +68,7 @@ func New(d Deps) (*Handlers, error) {
 	}
 	h := &Handlers{
 		app: d.App, broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
+		linked: d.PublicURL != nil,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
 		origin: http.NewCrossOriginProtection(), figures: d.Metrics, figuresFor: d.MetricsToken,
 	}

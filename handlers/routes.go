@@ -44,6 +44,13 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /speed/endpoints/test", h.testEndpoint)
 	a.page("POST /speed/endpoints/first", h.preferEndpoint)
 	a.page("POST /speed/endpoints/remove", h.removeEndpoint)
+	a.page("GET /notifications", h.listChannels)
+	a.page("POST /notifications", h.addChannel)
+	a.page("GET /notifications/new", h.newChannel)
+	a.page("GET /notifications/{id}/edit", h.editChannel)
+	a.page("POST /notifications/{id}/edit", h.saveChannel)
+	a.page("POST /notifications/{id}/test", h.testChannel)
+	a.page("POST /notifications/{id}/remove", h.removeChannel)
 
 	// Nodes.
 	a.page("GET /nodes", h.listNodes)

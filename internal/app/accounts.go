@@ -132,10 +132,17 @@ func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret
 func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.User, agent string) error {
 	_, address := Actor(ctx)
 	s := connexa.Session{UserID: u.ID, Address: address, Agent: cut(agent, 300)}
+	elsewhere, err := a.fromElsewhere(ctx, u.Name, address)
+	if err != nil { // who may come in is not kept out for the sake of a notice
+		a.Log.Error("compare the address of a login", "err", err)
+	}
 	if err := a.Users.StartSession(ctx, token, s); err != nil {
 		return err
 	}
 	a.audit(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
+	if elsewhere {
+		a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: a.Now(), Name: u.Name, Text: connexa.T("notice.new_login", u.Name, address)})
+	}
 	return nil
 }
 

@@ -24,6 +24,8 @@ type Deps struct {
 	Gateways gateways
 	Access   accessStore
 	Accounts accessView
+	Channels channelStore
+	Notifier notifier
 	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
 	Watches  watchStore
 	Kinds    []connexa.RunKind   // of run that can be started here

@@ -9,13 +9,6 @@ import (
 	"github.com/connexa-panel/connexa/internal/monitor"
 )
 
-// notify hands a notice on to whoever is to be told.
-func (p *Panel) notify(n connexa.Notice) {
-	if p.Notify != nil {
-		p.Notify(n)
-	}
-}
-
 // uplinkChanged tells, once each time, that this machine went offline or is back.
 func (p *Panel) uplinkChanged(online bool) {
 	n := connexa.Notice{Kind: connexa.NoticeOffline, At: time.Now(), Text: connexa.T("notice.offline")}
@@ -23,7 +16,7 @@ func (p *Panel) uplinkChanged(online bool) {
 		n.Kind, n.Text = connexa.NoticeOnline, connexa.T("notice.online")
 	}
 	p.log.Warn("the uplink of this machine", "online", online)
-	p.notify(n)
+	p.notifier.Notify(n)
 }
 
 // tryTargets says for each target whether it answers now.

@@ -27,6 +27,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/jobs"
 	"github.com/connexa-panel/connexa/internal/metrics"
 	"github.com/connexa-panel/connexa/internal/monitor"
+	"github.com/connexa-panel/connexa/internal/notify"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
 )
@@ -44,6 +45,7 @@ type Panel struct {
 	access   *access.Directory
 	uplink   *monitor.Uplink
 	monitor  *monitor.Monitor
+	notifier *notify.Notifier
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -53,10 +55,6 @@ type Panel struct {
 	metrics   *metrics.Metrics
 	figures   *http.Server // of the metrics alone; nil: they have no port
 	figuresAt net.Listener
-
-	// Notify is told what an admin who does not look may want to know. It is set
-	// before Run and never blocks; nil: nobody is told.
-	Notify func(connexa.Notice)
 
 	// FirstPassword is the admin's generated password, once: when this start
 	// made the user and nobody had chosen a password.
@@ -86,6 +84,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	publish := p.broker.Publish
+	p.notifier = newNotifier(p.db, cfg.Public, log)
 	gate := jobs.NewGate(p.settings.now)
 	prober := &probe.Prober{
 		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again,
@@ -98,7 +97,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	p.runner = jobs.NewRunner(jobs.Config{
-		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notify,
+		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notifier.Notify,
 		Work:      p.work(prober),
 		Timeout:   p.timeoutOf,
 		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
@@ -106,9 +105,10 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}, gate)
 	p.monitor = monitor.New(monitor.Config{
 		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.now().Monitor }, Online: p.uplink.Online,
-		Wake: p.runner.Wake, Publish: publish, Notify: p.notify, Log: log,
+		Wake: p.runner.Wake, Publish: publish, Notify: p.notifier.Notify, Log: log,
 	})
 	p.app = app.New(app.Deps{
+		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Speed: p.db, Try: tryEndpoint, Watches: p.db, TryTargets: tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
@@ -213,6 +213,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.runGateways(work) })
 	g.Go(func() error { return p.uplink.Run(work) })
 	g.Go(func() error { return p.monitor.Run(work) })
+	g.Go(func() error { return p.notifier.Run(work) })
 	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.access.Run(work) })
 	g.Go(func() error { return p.followAccess(work) })

@@ -27,7 +27,7 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	}
 	p.servers = gateway.NewServers()
 	cfg := gateway.Config{
-		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Notify: p.notify,
+		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Notify: p.notifier.Notify,
 		Online: func() bool {
 			p.uplink.Suspect() // who asks has failed
 			return p.uplink.Online()

@@ -97,7 +97,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
-	"access.ask.", "access.period.", "access.refused.", "access.state.", "act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
+	"access.ask.", "access.period.", "access.refused.", "access.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
 }
 
@@ -159,6 +159,12 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 	for _, s := range connexa.GatewayStates() {
 		keys = append(keys, "service.state."+string(s))
+	}
+	for _, k := range connexa.NoticeSwitches() {
+		keys = append(keys, "channel.kind."+string(k))
+	}
+	for _, s := range []string{connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther} {
+		keys = append(keys, "channel.service."+s)
 	}
 	for _, k := range keys {
 		for _, l := range Langs() {

@@ -1,0 +1,183 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// purposeChannel binds a sealed address to its column.
+const purposeChannel = "channel.address"
+
+// Channels lists where notices are sent to, in the order in which they were
+// added, with their addresses.
+func (d *DB) Channels(ctx context.Context) ([]connexa.Channel, error) {
+	return d.channels(ctx, "")
+}
+
+// Channel returns the channel with that id, or NotFound.
+func (d *DB) Channel(ctx context.Context, id int64) (connexa.Channel, error) {
+	list, err := d.channels(ctx, "WHERE id = ?", id)
+	if err == nil && len(list) == 0 {
+		err = translate(sql.ErrNoRows)
+	}
+	if err != nil {
+		return connexa.Channel{}, fmt.Errorf("channel %d: %w", id, err)
+	}
+	return list[0], nil
+}
+
+func (d *DB) channels(ctx context.Context, where string, args ...any) ([]connexa.Channel, error) {
+	rows, err := d.read.QueryContext(ctx, `
+		SELECT id, name, address, lang, enabled, sent_at, failed_at, problem,
+			coalesce((SELECT group_concat(kind) FROM channel_kinds WHERE channel_id = channels.id), '')
+		FROM channels `+where+` ORDER BY id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list channels: %w", err)
+	}
+	defer rows.Close()
+	var list []connexa.Channel
+	for rows.Next() {
+		var (
+			c            connexa.Channel
+			sealed       []byte
+			sent, failed int64
+			kinds        string
+		)
+		if err := rows.Scan(&c.ID, &c.Name, &sealed, &c.Lang, &c.On, &sent, &failed, &c.Problem, &kinds); err != nil {
+			return nil, fmt.Errorf("list channels: %w", err)
+		}
+		address, err := d.ring.open(purposeChannel, sealed)
+		if err != nil {
+			return nil, fmt.Errorf("channel %d: %w", c.ID, err)
+		}
+		c.Address, c.SentAt, c.FailedAt = connexa.Secret(address), fromMillis(sent), fromMillis(failed)
+		for _, k := range connexa.NoticeSwitches() {
+			if strings.Contains(","+kinds+",", ","+string(k)+",") {
+				c.Kinds = append(c.Kinds, k)
+			}
+		}
+		list = append(list, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list channels: %w", err)
+	}
+	return list, nil
+}
+
+// AddChannel adds a channel while there are fewer than most of them; else the
+// error is a Conflict.
+func (d *DB) AddChannel(ctx context.Context, c connexa.Channel, most int) (id int64, err error) {
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `
+			INSERT INTO channels (name, address, lang, enabled) SELECT ?, ?, ?, ? WHERE (SELECT count(*) FROM channels) < ? RETURNING id`,
+			c.Name, d.ring.seal(purposeChannel, []byte(c.Address.Reveal())), c.Lang, c.On, most).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return connexa.Errorf(connexa.Conflict, "channel.many", most)
+		}
+		if err != nil {
+			return fmt.Errorf("add a channel: %w", err)
+		}
+		return setChannelKinds(ctx, tx, id, c.Kinds)
+	})
+	return id, err
+}
+
+// SaveChannel writes what a person may change of a channel, or says NotFound. An
+// empty address leaves the one that it has; a new one has no past.
+func (d *DB) SaveChannel(ctx context.Context, c connexa.Channel) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE channels SET name = ?, lang = ?, enabled = ? WHERE id = ?`, c.Name, c.Lang, c.On, c.ID)
+		if err == nil {
+			err = oneRow(res)
+		}
+		if err != nil {
+			return fmt.Errorf("save channel %d: %w", c.ID, err)
+		}
+		if c.Address != "" {
+			if _, err := tx.ExecContext(ctx, `UPDATE channels SET address = ?, sent_at = 0, failed_at = 0, problem = '' WHERE id = ?`,
+				d.ring.seal(purposeChannel, []byte(c.Address.Reveal())), c.ID); err != nil {
+				return fmt.Errorf("save the address of channel %d: %w", c.ID, err)
+			}
+		}
+		return setChannelKinds(ctx, tx, c.ID, c.Kinds)
+	})
+}
+
+func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.NoticeKind) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM channel_kinds WHERE channel_id = ?`, id); err != nil {
+		return fmt.Errorf("set what channel %d is told of: %w", id, err)
+	}
+	for _, k := range kinds {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO channel_kinds (channel_id, kind) VALUES (?, ?)`, id, k); err != nil {
+			return fmt.Errorf("set what channel %d is told of: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// RemoveChannel takes a channel away, or says NotFound.
+func (d *DB) RemoveChannel(ctx context.Context, id int64) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM channels WHERE id = ?`, id)
+		if err == nil {
+			err = oneRow(res)
+		}
+		if err != nil {
+			return fmt.Errorf("remove channel %d: %w", id, err)
+		}
+		return nil
+	})
+}
+
+// oneRow says sql.ErrNoRows when a statement met no row.
+func oneRow(res sql.Result) error {
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = sql.ErrNoRows
+	}
+	return err
+}
+
+// ChannelSent notes that a message went out.
+func (d *DB) ChannelSent(ctx context.Context, id int64, at time.Time) error {
+	return d.noteChannel(ctx, id, `UPDATE channels SET sent_at = ? WHERE id = ?`, millis(at), id)
+}
+
+// ChannelFailed notes that a message did not go out, and why.
+func (d *DB) ChannelFailed(ctx context.Context, id int64, at time.Time, problem string) error {
+	return d.noteChannel(ctx, id, `UPDATE channels SET failed_at = ?, problem = ? WHERE id = ?`, millis(at), problem, id)
+}
+
+// noteChannel updates a channel; one that is gone meanwhile needs no note.
+func (d *DB) noteChannel(ctx context.Context, id int64, query string, args ...any) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+			return fmt.Errorf("note the state of channel %d: %w", id, err)
+		}
+		return nil
+	})
+}
+
+// LoginAddresses lists the addresses from which a user has logged in before.
+func (d *DB) LoginAddresses(ctx context.Context, user string) ([]string, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND user = ?`, connexa.ActLogin, user)
+	if err != nil {
+		return nil, fmt.Errorf("list the addresses of logins: %w", err)
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var a string
+		if err := rows.Scan(&a); err != nil {
+			return nil, fmt.Errorf("list the addresses of logins: %w", err)
+		}
+		list = append(list, a)
+	}
+	return list, rows.Err()
+}

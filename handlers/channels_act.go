@@ -1,0 +1,59 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// testChannel answers POST /notifications/{id}/test: it sends a message and says
+// whether it went out.
+func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	c, err := h.app.TestChannel(r.Context(), id)
+	switch {
+	case connexa.CodeOf(err) == connexa.Invalid:
+		h.flashTone(w, r, views.ToneBad, connexa.TextOf(err))
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	default:
+		h.flash(w, r, connexa.T("channel.test.sent", c.Name))
+	}
+	h.redirect(w, r, "/notifications")
+}
+
+// removeChannel answers POST /notifications/{id}/remove: at first with the
+// question, and once that was answered with "yes", by removing.
+func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) {
+	c, err := h.pathChannel(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	if r.PostForm.Get("yes") != "1" {
+		ask := views.ConfirmRemoveChannel(i18n.From(r.Context()), c)
+		if isHTMX(r) {
+			h.fragment(w, r, views.ConfirmDialog(ask))
+			return
+		}
+		h.page(w, r, views.ConfirmPage(h.frame(w, r, connexa.T("channels.title"), views.NavSettings), ask))
+		return
+	}
+	if err := h.app.RemoveChannel(r.Context(), c.ID); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("channel.removed", c.Name))
+	h.redirect(w, r, "/notifications")
+}

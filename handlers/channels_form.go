@@ -1,0 +1,103 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// newChannel answers GET /notifications/new with the form for a service.
+func (h *Handlers) newChannel(w http.ResponseWriter, r *http.Request) {
+	in := views.ChannelInputOf(r.URL.Query().Get("service"), i18n.From(r.Context()).Lang())
+	h.channelForm(w, r, http.StatusOK, views.ChannelForm{Input: in})
+}
+
+// addChannel answers POST /notifications.
+func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	in := readChannel(r.PostForm)
+	c, err := h.app.AddChannel(r.Context(), in)
+	var errs connexa.FieldErrors
+	switch {
+	case errors.As(err, &errs):
+		h.channelForm(w, r, http.StatusUnprocessableEntity, views.ChannelForm{Input: in, Errors: errs})
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.flash(w, r, connexa.T("channel.added", c.Name))
+		h.redirect(w, r, "/notifications")
+	}
+}
+
+// editChannel answers GET /notifications/{id}/edit. Of the address it shows no
+// more than the list does.
+func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) {
+	c, err := h.pathChannel(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Service: views.ChannelService(c.Service())}
+	for _, k := range c.Kinds {
+		in.Kinds = append(in.Kinds, string(k))
+	}
+	h.channelForm(w, r, http.StatusOK, views.ChannelForm{ID: c.ID, Input: in, Tail: c.Tail(), Called: c.Name})
+}
+
+// saveChannel answers POST /notifications/{id}/edit.
+func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
+	c, err := h.pathChannel(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	in := readChannel(r.PostForm)
+	err = h.app.EditChannel(r.Context(), c.ID, in)
+	var errs connexa.FieldErrors
+	switch {
+	case errors.As(err, &errs):
+		h.channelForm(w, r, http.StatusUnprocessableEntity, views.ChannelForm{ID: c.ID, Input: in, Errors: errs, Tail: c.Tail(), Called: c.Name})
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.flash(w, r, connexa.T("channel.saved", in.Name))
+		h.redirect(w, r, "/notifications")
+	}
+}
+
+func (h *Handlers) channelForm(w http.ResponseWriter, r *http.Request, status int, f views.ChannelForm) {
+	title := connexa.T("channel.new.title")
+	if f.ID != 0 {
+		title = connexa.T("channel.edit.title", f.Called)
+	}
+	h.fragmentStatus(w, r, status, views.ChannelFormPage(h.frame(w, r, title, views.NavSettings), f))
+}
+
+func (h *Handlers) pathChannel(r *http.Request) (connexa.Channel, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return connexa.Channel{}, err
+	}
+	return h.app.Channel(r.Context(), id)
+}
+
+func readChannel(f url.Values) connexa.ChannelInput {
+	return connexa.ChannelInput{
+		Name: f.Get("name"), Lang: f.Get("lang"), On: f.Get("on") == "1", Kinds: f["kinds"], Service: views.ChannelService(f.Get("service")),
+		Token: f.Get("token"), Chat: f.Get("chat"),
+		Host: f.Get("host"), Port: f.Get("port"), User: f.Get("user"), Password: connexa.Secret(f.Get("password")),
+		From: f.Get("from"), To: f.Get("to"), Plain: f.Get("plain") == "1",
+		Webhook: f.Get("webhook"), Bearer: connexa.Secret(f.Get("bearer")), URL: f.Get("url"),
+	}
+}

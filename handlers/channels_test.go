@@ -1,0 +1,169 @@
+package handlers
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/internal/notify"
+)
+
+// startTelling starts a panel with a notifier that sends for real.
+func startTelling(t *testing.T) (*panel, *browser) {
+	t.Helper()
+	p := startPanel(t, behindProxy)
+	p.app.Notifier = notify.New(notify.Config{
+		Store: p.db, Log: p.h.log,
+		Words: func(lang string, text connexa.Text) string {
+			l, _ := i18n.ParseLang(lang)
+			return i18n.New(l, nil).Text(text)
+		},
+	})
+	return p, p.browser().login()
+}
+
+const botToken = "220984411:ZZQw7rTcvCH1vGWJxfSeofSAs0K5PALQ9xy"
+
+func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
+	p, b := startTelling(t)
+	b.get("/settings").says(t, `href="/notifications"`)
+	b.get("/notifications").is(t, http.StatusOK).says(t, "Nobody is told yet").says(t, "--public-url")
+	b.get("/notifications/new").is(t, http.StatusOK).says(t, "@BotFather").says(t, `value="node_dropped" checked`).saysNot(t, `value="run_finished" checked`)
+	b.get("/notifications/new?service=smtp").says(t, "Mail server")
+	b.get("/notifications/new?service=carrier-pigeon").says(t, "ntfy://ntfy.sh/TOPIC")
+
+	good := []string{"service", "telegram", "name", "Ops chat", "lang", "ru", "on", "1", "kinds", "node_dropped", "kinds", "new_login", "token", botToken, "chat", "-1005554443332"}
+	b.post("/notifications", good...).leadsTo(t, "/notifications")
+	list := b.get("/notifications").says(t, "Ops chat").says(t, "Telegram ···Q9xy · Русский").says(t, "a node that dropped out, a login from a new address").says(t, "none sent yet").says(t, "Ops chat was added")
+	edit := b.get("/notifications/1/edit").is(t, http.StatusOK).says(t, "ends in Q9xy").says(t, `value="new_login" checked`).saysNot(t, `value="offline" checked`)
+	for _, page := range []answer{list, edit, b.get("/audit"), b.post("/notifications/1/remove")} {
+		page.saysNot(t, "ZZQw7").saysNot(t, "220984411").saysNot(t, "1005554443332")
+	}
+	if strings.Contains(p.log.String(), "ZZQw7") {
+		t.Error("the log has the token")
+	}
+	if got := p.acts(); !strings.HasPrefix(got, "admin:settings_changed ") {
+		t.Errorf("audit: %s", got)
+	}
+
+	// An edit without an address keeps it.
+	b.post("/notifications/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline").leadsTo(t, "/notifications")
+	c, err := p.db.Channel(t.Context(), 1)
+	if err != nil || c.Name != "Night shift" || c.On || len(c.Kinds) != 1 || !strings.Contains(c.Address.Reveal(), "ZZQw7") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	b.get("/audit").says(t, "place for notifications changed: Night shift")
+	// And with one takes it.
+	b.post("/notifications/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline", "token", "7:other-token", "chat", "@ops").leadsTo(t, "/notifications")
+	if c, err := p.db.Channel(t.Context(), 1); err != nil || !strings.HasPrefix(c.Address.Reveal(), "telegram://7:other-token@telegram?chats=%40ops") {
+		t.Errorf("%s, %v", c.Address.Reveal(), err)
+	}
+	b.get("/audit").says(t, "place for notifications has a new address: Night shift")
+
+	// It goes after a question.
+	b.post("/notifications/1/remove").is(t, http.StatusOK).says(t, "Remove Night shift?")
+	b.asHTMX("button").post("/notifications/1/remove").is(t, http.StatusOK).says(t, "<dialog")
+	b.header = nil
+	b.post("/notifications/1/remove", "yes", "1").leadsTo(t, "/notifications")
+	for _, path := range []string{"/notifications/1/edit", "/notifications/1/test", "/notifications/1/remove"} {
+		b.post(path, "service", "telegram", "yes", "1").is(t, http.StatusNotFound)
+	}
+	b.get("/notifications/nonsense/edit").is(t, http.StatusNotFound)
+}
+
+func TestAChannelFormSaysWhatIsWrong(t *testing.T) {
+	p, b := startTelling(t)
+	for _, tt := range []struct {
+		form []string
+		says []string
+	}{
+		{[]string{"service", "telegram", "token", "nonsense", "chat", "ops"}, []string{"Give it a name", "Choose English or Russian", "Choose at least one", "A token is a number", "Enter the number of a chat", `value="nonsense"`}},
+		{[]string{"service", "smtp", "host", "mail.example.net:25", "port", "99999", "from", "me", "to", "Ann <ann@example.net>", "password", "hunter22"}, []string{"without a port", "from 1 to 65535", "one mail address", "mail addresses, without names", "needs a user", `value="mail.example.net:25"`}},
+		{[]string{"service", "generic", "webhook", "ftp://example.net/x", "bearer", "hunter22"}, []string{"Enter a whole address", `value="ftp://example.net/x"`}},
+		{[]string{"service", "generic", "webhook", "https://ann:pw@example.net/x"}, []string{"has no user"}},
+		{[]string{"service", "url", "url", "ntfy.sh/topic"}, []string{"service://"}},
+		{[]string{"service", "url", "url", "pigeon://loft/7", "name", "x", "lang", "en", "kinds", "offline"}, []string{"No such service", `value="pigeon://loft/7"`, `value="offline" checked`}},
+		{[]string{"service", "url", "url", "logger://x", "name", "x", "lang", "en", "kinds", "offline"}, []string{"No such service"}},
+		{[]string{"service", "url", "url", "discord://token-without-an-id", "name", "x", "lang", "en", "kinds", "offline"}, []string{"not how an address"}},
+		{[]string{"service", "url", "url", "ntfy://ntfy.sh/" + strings.Repeat("a", 2000), "name", strings.Repeat("ж", 61), "lang", "en", "kinds", "offline"}, []string{"At most 2,000", "At most 60"}},
+	} {
+		bad := b.post("/notifications", tt.form...).is(t, http.StatusUnprocessableEntity).saysNot(t, "hunter22")
+		for _, s := range tt.says {
+			bad.says(t, s)
+		}
+	}
+	if list, err := p.db.Channels(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%d channels, %v", len(list), err)
+	}
+}
+
+func TestATestSaysWhetherItWentOut(t *testing.T) {
+	p, b := startTelling(t)
+	got, status := make(chan string, 2), http.StatusOK
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- string(body)
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(site.Close)
+	b.post("/notifications", "service", "generic", "name", "Hook", "lang", "ru", "kinds", "offline", "webhook", site.URL+"/in/Copper-Lantern-42").leadsTo(t, "/notifications")
+	b.post("/notifications/1/test").leadsTo(t, "/notifications")
+	if body := <-got; !strings.Contains(body, "пробное сообщение") {
+		t.Errorf("sent %s", body)
+	}
+	b.get("/notifications").says(t, "A test went out to Hook").says(t, "Last sent").says(t, "Webhook ···n-42")
+
+	status = http.StatusTeapot
+	b.post("/notifications/1/test").leadsTo(t, "/notifications")
+	<-got
+	page := b.get("/notifications").says(t, "did not go out").says(t, "418").says(t, "Failed").saysNot(t, "Copper").saysNot(t, site.URL)
+	if strings.Contains(page.body, strings.TrimPrefix(site.URL, "http://")) || strings.Contains(p.log.String(), "Copper") {
+		t.Error("the address is on the page or in the log")
+	}
+}
+
+// told is a notifier that remembers.
+type told struct {
+	*notify.Notifier
+	notices []connexa.Notice
+}
+
+func (n *told) Notify(notice connexa.Notice) { n.notices = append(n.notices, notice) }
+
+func TestALoginFromANewAddressIsNews(t *testing.T) {
+	p := startPanel(t, behindProxy)
+	n := &told{}
+	p.app.Notifier = n
+	for i, tt := range []struct {
+		address string
+		news    bool
+	}{
+		{"192.0.2.1", false}, // the first login of all
+		{"192.0.2.1", false},
+		{"192.0.2.2", true},
+		{"192.0.2.2", false},
+		{"2001:db8::1", true},
+		{"2001:db8::7", false}, // its neighbour
+		{"192.0.2.1", false},
+		{"2001:db8:0:1::1", true},
+	} {
+		before := len(n.notices)
+		b := p.browser()
+		b.header = http.Header{"X-Forwarded-For": {tt.address}}
+		b.login()
+		if got := len(n.notices) > before; got != tt.news {
+			t.Errorf("login %d from %s is news: %t", i+1, tt.address, got)
+		}
+	}
+	first := n.notices[0]
+	if first.Kind != connexa.NoticeNewLogin || i18n.New(i18n.English, nil).Text(first.Text) != "admin logged in from a new address: 192.0.2.2." || first.At.IsZero() {
+		t.Errorf("%+v", first)
+	}
+}

@@ -1,0 +1,253 @@
+package connexa
+
+import (
+	"net"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// ChannelInput is what a person types about a channel.
+type ChannelInput struct {
+	Name  string
+	Lang  string
+	On    bool
+	Kinds []string
+
+	Service string // which of the forms it is; the fields of the others are not looked at
+
+	Token string // of Telegram's bot
+	Chat  string // or several, with commas
+
+	Host     string // of mail
+	Port     string
+	User     string
+	Password Secret
+	From     string
+	To       string // or several, with commas
+	Plain    bool   // a server without TLS is good enough
+
+	Webhook string // its address
+	Bearer  Secret // goes with each request, when there is one
+
+	URL string // of any service
+}
+
+// Bounds of a channel.
+const (
+	channelNameLongest    = 60 // characters
+	channelAddressLongest = 2000
+)
+
+// Parse checks what was typed; the error is FieldErrors. With keep, an address
+// may be left empty.
+func (in ChannelInput) Parse(keep bool) (Channel, error) {
+	errs := FieldErrors{}
+	c := Channel{Name: strings.TrimSpace(in.Name), Lang: in.Lang, On: in.On}
+	switch n := utf8.RuneCountInString(c.Name); {
+	case n == 0:
+		errs.Add("name", "field.channel.name")
+	case n > channelNameLongest:
+		errs.Add("name", "field.channel.name.long", channelNameLongest)
+	}
+	if !slices.Contains(ChannelLangs(), c.Lang) {
+		errs.Add("lang", "field.channel.lang")
+	}
+	for _, k := range NoticeSwitches() { // in their order, each once; what is none is left out
+		if slices.Contains(in.Kinds, string(k)) {
+			c.Kinds = append(c.Kinds, k)
+		}
+	}
+	if len(c.Kinds) == 0 {
+		errs.Add("kinds", "field.channel.kinds")
+	}
+	if !keep || in.addressed() {
+		c.Address = in.address(errs)
+	}
+	if len(c.Address) > channelAddressLongest {
+		errs.Add(in.AddressField(), "field.channel.long", channelAddressLongest)
+	}
+	return c, errs.OrNil()
+}
+
+// AddressField is the field of the form that a complaint about the address as a
+// whole belongs to.
+func (in ChannelInput) AddressField() string {
+	switch in.Service {
+	case ServiceTelegram:
+		return "token"
+	case ServiceMail:
+		return "host"
+	case ServiceWebhook:
+		return "webhook"
+	default:
+		return "url"
+	}
+}
+
+// addressed says whether anything was typed about the address.
+func (in ChannelInput) addressed() bool {
+	var typed string
+	switch in.Service {
+	case ServiceTelegram:
+		typed = in.Token + in.Chat
+	case ServiceMail:
+		typed = in.Host + in.User + in.Password.Reveal() + in.From + in.To
+	case ServiceWebhook:
+		typed = in.Webhook + in.Bearer.Reveal()
+	default:
+		typed = in.URL
+	}
+	return strings.TrimSpace(typed) != ""
+}
+
+func (in ChannelInput) address(errs FieldErrors) Secret {
+	switch in.Service {
+	case ServiceTelegram:
+		return in.telegram(errs)
+	case ServiceMail:
+		return in.mail(errs)
+	case ServiceWebhook:
+		return in.webhook(errs)
+	default:
+		return in.other(errs)
+	}
+}
+
+var (
+	botToken = regexp.MustCompile(`^([0-9]+):([A-Za-z0-9_-]+)$`)
+	chatName = regexp.MustCompile(`^(-?[0-9]+(:[0-9]+)?|@[A-Za-z0-9_]+)$`)
+)
+
+func (in ChannelInput) telegram(errs FieldErrors) Secret {
+	token := botToken.FindStringSubmatch(strings.TrimSpace(in.Token))
+	if token == nil {
+		errs.Add("token", "field.channel.token")
+	}
+	chats := listed(in.Chat)
+	if len(chats) == 0 || slices.ContainsFunc(chats, func(c string) bool { return !chatName.MatchString(c) }) {
+		errs.Add("chat", "field.channel.chat")
+	}
+	if token == nil {
+		return ""
+	}
+	q := url.Values{"chats": {strings.Join(chats, ",")}, "preview": {"no"}}
+	return Secret((&url.URL{Scheme: ServiceTelegram, User: url.UserPassword(token[1], token[2]), Host: ServiceTelegram, RawQuery: q.Encode()}).String())
+}
+
+// mailPort is where a mail server takes messages from programs.
+const mailPort = "587"
+
+func (in ChannelInput) mail(errs FieldErrors) Secret {
+	host, port := strings.TrimSpace(in.Host), strings.TrimSpace(in.Port)
+	if host == "" || strings.ContainsAny(host, "/@?#: \t\r\n") {
+		errs.Add("host", "field.channel.host")
+	}
+	if port == "" {
+		port = mailPort
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		errs.Add("port", "field.port")
+	}
+	from, to := listed(in.From), listed(in.To)
+	if len(from) != 1 || !areMailboxes(from) {
+		errs.Add("from", "field.channel.mailbox")
+	}
+	if len(to) == 0 || !areMailboxes(to) {
+		errs.Add("to", "field.channel.mailboxes")
+	}
+	if in.User == "" && in.Password != "" {
+		errs.Add("user", "field.channel.user")
+	}
+	if len(errs) > 0 {
+		return ""
+	}
+	q := url.Values{"from": from, "to": {strings.Join(to, ",")}, "fromname": {"Connexa"}}
+	if !in.Plain && port != "465" { // there, TLS comes before the first word
+		q.Set("requirestarttls", "yes")
+	}
+	u := url.URL{Scheme: ServiceMail, Host: net.JoinHostPort(host, port), Path: "/", RawQuery: q.Encode()}
+	if in.User != "" {
+		u.User = url.UserPassword(in.User, in.Password.Reveal())
+	}
+	return Secret(u.String())
+}
+
+// reservedKeys are the words in the query of a webhook's address that would be
+// taken as options of the service. Two underscores make them plain again.
+var reservedKeys = []string{"contenttype", "disabletls", "template", "title", "titlekey", "messagekey", "method"}
+
+func (in ChannelInput) webhook(errs FieldErrors) Secret {
+	u, err := url.Parse(strings.TrimSpace(in.Webhook))
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		errs.Add("webhook", "field.channel.webhook")
+		return ""
+	case u.User != nil || u.Fragment != "":
+		errs.Add("webhook", "field.channel.webhook.plain")
+		return ""
+	}
+	q := u.Query()
+	for key, values := range u.Query() {
+		if slices.Contains(reservedKeys, strings.ToLower(key)) {
+			q.Del(key)
+			q["__"+key] = values
+		}
+	}
+	q.Set("template", "json")
+	if u.Scheme == "http" {
+		q.Set("disabletls", "yes")
+	}
+	if bearer := strings.TrimSpace(in.Bearer.Reveal()); bearer != "" {
+		if strings.ContainsFunc(bearer, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			errs.Add("bearer", "field.channel.bearer")
+		}
+		q.Set("@Authorization", "Bearer "+bearer)
+	}
+	u.Scheme, u.RawQuery = ServiceWebhook, q.Encode()
+	return Secret(u.String())
+}
+
+func (in ChannelInput) other(errs FieldErrors) Secret {
+	typed := strings.TrimSpace(in.URL)
+	u, err := url.Parse(typed)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		errs.Add("url", "field.channel.url")
+		return ""
+	}
+	return Secret(fromBrowser(u))
+}
+
+// fromBrowser takes the address of a webhook as Discord and Slack show it.
+func fromBrowser(u *url.URL) string {
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	switch {
+	case (u.Host == "discord.com" || u.Host == "discordapp.com") && len(parts) == 4 && parts[0] == "api" && parts[1] == "webhooks":
+		return "discord://" + parts[3] + "@" + parts[2]
+	case u.Host == "hooks.slack.com" && len(parts) == 4 && parts[0] == "services":
+		return "slack://hook:" + strings.Join(parts[1:], "-") + "@webhook"
+	default:
+		return u.String()
+	}
+}
+
+func listed(text string) []string {
+	var list []string
+	for _, s := range strings.Split(text, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func areMailboxes(list []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool {
+		a, err := mail.ParseAddress(s)
+		return err != nil || a.Address != s // no names, no comments
+	})
+}

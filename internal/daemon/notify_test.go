@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+// The whole way of a notice: from who gives it, through a running panel, to a
+// webhook, in the language of the channel.
+func TestANoticeLeavesThePanel(t *testing.T) {
+	got := make(chan string, 1)
+	site := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- string(body)
+	}))
+	t.Cleanup(site.Close)
+	p, stop := runPanel(t, t.TempDir(), gre.NewSwitch().Open)
+	defer stop()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	post := func(path, leads string, form url.Values) {
+		t.Helper()
+		res, err := client.PostForm(p.URL()+path, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if to := res.Header.Get("Location"); to != leads {
+			t.Fatalf("%s: status %d, leads to %q", path, res.StatusCode, to)
+		}
+	}
+	post("/login", "/", url.Values{"username": {"admin"}, "password": {adminPassword}})
+	post("/notifications", "/notifications", url.Values{
+		"service": {connexa.ServiceWebhook}, "webhook": {site.URL + "/in/Copper-Lantern-42"}, "name": {"Hook"}, "lang": {"ru"}, "on": {"1"},
+		"kinds": {string(connexa.NoticeNewLogin)},
+	})
+	p.notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: time.Now(), Name: "ann", Text: connexa.T("notice.new_login", "ann", "127.0.0.1")})
+	select {
+	case body := <-got:
+		if !strings.Contains(body, "ann: вход с нового адреса 127.0.0.1.") || strings.Contains(body, "http") { // nobody said where the panel is reached
+			t.Errorf("sent %s", body)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was sent")
+	}
+}

@@ -1,0 +1,288 @@
+package notify
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/mail"
+	"strings"
+	"testing"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// address is the address of a channel that a person types.
+func address(t *testing.T, in connexa.ChannelInput) connexa.Secret {
+	t.Helper()
+	in.Name, in.Lang, in.Kinds = "ops", "en", []string{string(connexa.NoticeNodeDropped)}
+	c, err := in.Parse(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(c.Address); err != nil {
+		t.Fatalf("%s: %v", c.Address.Reveal(), err)
+	}
+	return c.Address
+}
+
+type request struct {
+	path, query, auth, body string
+}
+
+// receiver is a webhook of the test's own.
+func receiver(t *testing.T, status int) (url string, got chan request) {
+	t.Helper()
+	got = make(chan request, 10)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- request{r.URL.Path, r.URL.RawQuery, r.Header.Get("Authorization"), string(body)}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(site.Close)
+	return site.URL, got
+}
+
+func TestAWebhookIsCalled(t *testing.T) {
+	site, got := receiver(t, http.StatusNoContent)
+	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
+	if err := post(to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
+		t.Fatal(err)
+	}
+	r := <-got
+	var body map[string]string
+	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
+		t.Fatal(err)
+	}
+	if r.path != "/in/4fe1b2" || r.query != "a=b%26c&method=mine" || r.auth != "Bearer Blue-Kite-7" {
+		t.Errorf("%+v", r)
+	}
+	if body["message"] != "Узел 192.0.2.7 не отвечает" || body["title"] != "Connexa: one" || len(body) != 2 {
+		t.Errorf("%v", body)
+	}
+}
+
+func TestAWebhookOfShoutrrrsOwnForm(t *testing.T) {
+	site, got := receiver(t, http.StatusOK)
+	for _, in := range []string{"generic+" + site + "/plain", strings.Replace(site, "http", "generic", 1) + "/plain?disabletls=yes"} {
+		if err := post(address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
+			t.Fatal(err)
+		}
+		if r := <-got; r.path != "/plain" || r.body != "hello" {
+			t.Errorf("%s: %+v", in, r)
+		}
+	}
+}
+
+func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
+	site, got := receiver(t, http.StatusForbidden)
+	store := &shelf{}
+	log := &strings.Builder{}
+	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.NewTextHandler(log, nil))})
+	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
+	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
+	<-got
+	if err == nil || !strings.Contains(store.last(), "403 Forbidden") {
+		t.Errorf("%v, state %q", err, store.last())
+	}
+	// And where nobody listens.
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	to = address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: closed.URL + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
+	gone := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
+	if gone == nil || !strings.Contains(store.last(), "refused") {
+		t.Errorf("%v, state %q", gone, store.last())
+	}
+	for _, text := range append(store.states, log.String(), err.Error(), gone.Error()) {
+		for _, secret := range []string{"Copper", "Kite", site, strings.TrimPrefix(site, "http://"), strings.TrimPrefix(closed.URL, "http://")} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q is left in %q", secret, text)
+			}
+		}
+	}
+}
+
+// A failed request to Telegram must not count as sent; shoutrrr alone would say so.
+func TestNoAnswerIsNoSuccess(t *testing.T) {
+	ownClient()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	var answer struct{}
+	err := jsonclient.Post(closed.URL+"/bot1:x/sendMessage", map[string]string{}, &answer)
+	var body struct {
+		OK          bool   `json:"ok"`
+		Description string `json:"description"`
+	}
+	if err == nil || json.Unmarshal([]byte(jsonclient.ErrorBody(err)), &body) != nil || body.OK || !strings.Contains(body.Description, "refused") {
+		t.Errorf("%v says %q", err, jsonclient.ErrorBody(err))
+	}
+}
+
+func TestMailGoesOut(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	host, port, _ := net.SplitHostPort(ln.Addr().String())
+	letters := make(chan string, 1)
+	go func() { letters <- takeMail(t, ln) }()
+	to := address(t, connexa.ChannelInput{
+		Service: connexa.ServiceMail, Host: host, Port: port, User: "ops@example.net", Password: "p@ss/wörd",
+		From: "panel@example.net", To: "ann+alerts@example.org", Plain: true,
+	})
+	if err := post(to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
+		t.Fatal(err)
+	}
+	letter, err := mail.ReadMessage(strings.NewReader(<-letters))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(letter.Header.Get("Subject"))
+	if err != nil || subject != "Connexa: узел\r\nBcc: eve@example.org" || letter.Header.Get("Bcc") != "" {
+		t.Errorf("subject %q, %v", subject, err)
+	}
+	body, err := io.ReadAll(letter.Body)
+	if err != nil || string(body) != "Узел не отвечает\r\n.\r\nвторая строка\r\n" || letter.Header.Get("To") != "ann+alerts@example.org" {
+		t.Errorf("%q to %q, %v", body, letter.Header.Get("To"), err)
+	}
+}
+
+// takeMail is a mail server for one letter, which it returns.
+func takeMail(t *testing.T, ln net.Listener) string {
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	say := func(s string) { _, _ = io.WriteString(conn, s+"\r\n") }
+	say("220 hello")
+	var letter strings.Builder
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return letter.String()
+		}
+		switch verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); verb {
+		case "EHLO":
+			say("250-hello\r\n250 AUTH PLAIN")
+		case "AUTH":
+			if want := "AUTH PLAIN AG9wc0BleGFtcGxlLm5ldABwQHNzL3fDtnJk"; strings.TrimSpace(line) != want {
+				t.Errorf("%q, want %q", line, want)
+			}
+			say("235 welcome")
+		case "DATA":
+			say("354 go on")
+			for {
+				line, err := in.ReadString('\n')
+				if err != nil || line == ".\r\n" {
+					break
+				}
+				letter.WriteString(strings.TrimPrefix(line, "."))
+			}
+			say("250 taken")
+		case "QUIT":
+			say("221 bye")
+			return letter.String()
+		default:
+			say("250 well")
+		}
+	}
+}
+
+func TestMailWantsTLS(t *testing.T) {
+	in := connexa.ChannelInput{Service: connexa.ServiceMail, Host: "mail.example.net", From: "a@example.net", To: "b@example.net, c@example.net"}
+	if got := address(t, in).Reveal(); !strings.HasPrefix(got, "smtp://mail.example.net:587/") || !strings.Contains(got, "requirestarttls=yes") {
+		t.Error(got)
+	}
+}
+
+// A server that takes the connection and says nothing is left behind.
+func TestASilentServerIsLeftBehind(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan net.Conn, 1)
+	go func() {
+		if conn, err := ln.Accept(); err == nil {
+			taken <- conn
+		}
+	}()
+	host, port, _ := net.SplitHostPort(ln.Addr().String())
+	to := address(t, connexa.ChannelInput{Service: connexa.ServiceMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
+	ended := make(chan error, 1)
+	n := New(Config{Store: &shelf{}, Words: plain, Log: slog.New(slog.DiscardHandler), Send: func(_ context.Context, address connexa.Secret, m Message) error {
+		err := post(address, m)
+		ended <- err
+		return err
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- n.attempt(ctx, connexa.Channel{ID: 1, Address: to}, Message{Text: "x"}) }()
+	conn := <-taken
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	_ = conn.Close()
+	_ = ln.Close()
+	if err := <-ended; err == nil { // what was left behind ends with its connection
+		t.Error("the mail went out")
+	}
+}
+
+func TestAPanicOfAServiceIsAFailure(t *testing.T) {
+	store := &shelf{}
+	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
+	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: "gotify://push.example.net/Blue-Kite-7"})
+	if err == nil || strings.Contains(err.Error(), "Kite") || store.last() != "1 failed: the service panicked: •••" {
+		t.Errorf("%v, %q", err, store.last())
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for good, name := range map[string]string{
+		"discord://token_of-webhook@123456789": "discord", "slack://hook:T00000000-B00000000-XXXXXXXXXXXXXXXXXXXXXXXX@webhook": "slack",
+		"ntfy://ntfy.sh/alerts-4711": "ntfy", "gotify://push.example.net/Aq7.xyz-secret": "gotify",
+		"telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-100123":     "telegram",
+		"pushover://shoutrrr:azGDORePK8gMaC0QOYAMyEEuzJnyUi@uQiRzpo4DXghDmr9QzzfQu27cmVRsG/": "pushover",
+		"matrix://user:pass@matrix.example.net/?rooms=!a:example.net":                        "matrix", // and nobody is asked
+	} {
+		if err := Check(connexa.Secret(good)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for bad, key := range map[string]string{
+		"carrier-pigeon://x/y": "field.channel.service", "logger://": "field.channel.service", "https://example.net/x": "field.channel.service",
+		"telegram://nonsense@telegram?chats=1": "field.channel.form", "discord://example": "field.channel.form",
+		"generic+https://example.net/?disabletls=Blue-Kite-7": "field.channel.form", "\x00": "field.channel.url",
+	} {
+		err := Check(connexa.Secret(bad))
+		if got := connexa.TextOf(err); err == nil || got.Key != key || strings.Contains(err.Error(), "Kite") {
+			t.Errorf("%s: %v, want %s", bad, err, key)
+		}
+	}
+	// What a browser shows is taken too.
+	for typed, want := range map[string]string{
+		"https://discord.com/api/webhooks/123456789/token_of-webhook":                   "discord://token_of-webhook@123456789",
+		"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX": "slack://hook:T00000000-B00000000-XXXXXXXXXXXXXXXXXXXXXXXX@webhook",
+	} {
+		if got := address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: typed}); got.Reveal() != want {
+			t.Errorf("%s became %s", typed, got.Reveal())
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package views
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// ChannelsPage is where notices are sent to.
+type ChannelsPage struct {
+	List   []connexa.Channel
+	NoLink bool // messages cannot lead to the panel
+}
+
+// ChannelForm is the form that adds a channel or edits one: what was typed, and
+// what is wrong with it.
+type ChannelForm struct {
+	ID     int64 // zero: a new channel
+	Input  connexa.ChannelInput
+	Errors connexa.FieldErrors
+	Tail   string // what may be shown of the address that it has
+	Called string // the name of the channel that is edited
+}
+
+// ChannelInputOf is the form of a new channel, of a kind of service, in the
+// reader's language.
+func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
+	in := connexa.ChannelInput{Service: ChannelService(service), Lang: string(lang), On: true}
+	for _, k := range connexa.NoticeSwitches() {
+		if k != connexa.NoticeRunFinished { // who starts a run looks at it
+			in.Kinds = append(in.Kinds, string(k))
+		}
+	}
+	return in
+}
+
+// channelServices are the kinds of services that have a form.
+var channelServices = []string{connexa.ServiceTelegram, connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther}
+
+// ChannelService is the form for a service.
+func ChannelService(service string) string {
+	switch service {
+	case connexa.ServiceTelegram, connexa.ServiceMail, connexa.ServiceWebhook:
+		return service
+	case "":
+		return connexa.ServiceTelegram
+	default:
+		return connexa.ServiceOther
+	}
+}
+
+// channelExamples are addresses of some services. What is in capitals is to be
+// replaced.
+var channelExamples = [][2]string{
+	{"Discord", "https://discord.com/api/webhooks/ID/TOKEN"},
+	{"Slack", "https://hooks.slack.com/services/T…/B…/…"},
+	{"ntfy", "ntfy://ntfy.sh/TOPIC"},
+	{"Gotify", "gotify://HOST/TOKEN"},
+	{"Pushover", "pushover://shoutrrr:TOKEN@USER/"},
+	{"Mattermost", "mattermost://HOST/TOKEN/CHANNEL"},
+	{"Matrix", "matrix://USER:PASSWORD@HOST/?rooms=ROOM"},
+	{"Rocket.Chat", "rocketchat://HOST/TOKEN_A/TOKEN_B/CHANNEL"},
+}
+
+func (f ChannelForm) action() string {
+	if f.ID == 0 {
+		return "/notifications"
+	}
+	return channelURL(f.ID) + "/edit"
+}
+
+func channelURL(id int64) string { return "/notifications/" + strconv.FormatInt(id, 10) }
+
+func (f ChannelForm) field(name, label, help, class string) FieldArgs {
+	return FieldArgs{Name: name, Label: label, Help: help, Error: f.Errors[name], Class: class}
+}
+
+func (f ChannelForm) optional(name, label, help, class string) FieldArgs {
+	a := f.field(name, label, help, class)
+	a.Optional = f.ID == 0 // of an address that is kept, every field is
+	return a
+}
+
+func (f ChannelForm) wants(k connexa.NoticeKind) bool {
+	for _, kind := range f.Input.Kinds {
+		if kind == string(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// port is what stands in the field of the port.
+func (f ChannelForm) port() string {
+	if f.Input.Port == "" && f.ID == 0 {
+		return "587"
+	}
+	return f.Input.Port
+}
+
+// serviceCalled is the name of a service.
+func serviceCalled(p *i18n.Printer, service string) string {
+	if name := connexa.ServiceName(service); name != "" {
+		return name
+	}
+	if key := "channel.service." + service; p.Has(key) {
+		return p.T(key)
+	}
+	return service
+}
+
+// addressShown is what may be shown of an address: the service, and the last
+// characters.
+func addressShown(p *i18n.Printer, c connexa.Channel) string {
+	shown := serviceCalled(p, c.Service())
+	if tail := c.Tail(); tail != "" {
+		shown += " ···" + tail
+	}
+	return shown
+}
+
+func langName(code string) string {
+	l, _ := i18n.ParseLang(code)
+	return l.Name()
+}
+
+// toldOf lists the events of a channel.
+func toldOf(p *i18n.Printer, c connexa.Channel) string {
+	if len(c.Kinds) == len(connexa.NoticeSwitches()) {
+		return p.T("channels.told.all")
+	}
+	var list []string
+	for _, k := range c.Kinds {
+		list = append(list, p.T("channel.kind."+string(k)))
+	}
+	return strings.Join(list, ", ")
+}
+
+// failing says that the last message did not go out.
+func failing(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
+
+func secretInput(extra templ.Attributes) templ.Attributes {
+	a := templ.Attributes{"class": "mono", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "maxlength": "2000"}
+	for name, value := range extra {
+		a[name] = value
+	}
+	return a
+}
+
+// ConfirmRemoveChannel asks before a channel is removed.
+func ConfirmRemoveChannel(p *i18n.Printer, c connexa.Channel) Confirm {
+	return Confirm{
+		Title: p.T("channel.remove.title", c.Name), Text: p.T("channel.remove.text"), URL: channelURL(c.ID) + "/remove",
+		Button: p.T("channel.remove"), Danger: true, Fields: []Hidden{{"yes", "1"}},
+	}
+}
+
+func langOptions() []Option {
+	var list []Option
+	for _, code := range connexa.ChannelLangs() {
+		list = append(list, Option{code, langName(code)})
+	}
+	return list
+}
