@@ -81,7 +81,7 @@ func (h *Handlers) servicesFeed(v url.Values) (*feed, error) {
 			}
 		}
 		maps.DeleteFunc(moving, func(id int64, _ bool) bool { return !slices.Contains(shown, id) })
-		slices.Sort(shown) // as those of the token are
+		slices.Sort(shown)             // as those of the token are
 		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
 			parts = append(parts, views.ServicesAgain(views.ServicesURL(l.filter, l.page)))
 		}
