@@ -30,9 +30,6 @@ type AccessRow struct {
 	Live connexa.AccessLive
 }
 
-// HasAccess says whether there can be access users at all.
-func (a *App) HasAccess() bool { return a.Access != nil }
-
 // AccessUsers lists the access users by name.
 func (a *App) AccessUsers(ctx context.Context) ([]AccessRow, error) {
 	users, err := a.Access.AccessUsers(ctx)

@@ -45,9 +45,6 @@ type ServiceFilter struct {
 	Tags  []string // of the node
 }
 
-// IsZero says whether f picks all services.
-func (f ServiceFilter) IsZero() bool { return f.Text == "" && f.State == "" && len(f.Tags) == 0 }
-
 // ParseServiceFilter reads a filter from a query. What it does not know is an
 // error: a filter that was half understood would export more than was shown.
 func ParseServiceFilter(v url.Values) (ServiceFilter, error) {
