@@ -107,6 +107,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"failure-bare": Failure(Page{Title: "x", Theme: theme}, 503, connexa.T("error.internal")),
 		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
 	}
+	maps.Copy(pages, monitorSamples(p, at))
 	maps.Copy(pages, speedSamples(p, at))
 	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
 	maps.Copy(pages, channelSamples(p, at(NavSettings, p.T("channels.title"))))

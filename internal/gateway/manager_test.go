@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -584,6 +585,51 @@ func TestRulesOfAService(t *testing.T) {
 		synctest.Wait()
 		if r := b.of(1).rules(); !r.Private || !r.Mail || b.of(1).current() != old {
 			t.Errorf("allowed: %+v", r)
+		}
+	})
+}
+
+// TestNotices holds that a failure is told once, and that it is over.
+func TestNotices(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		var mu sync.Mutex
+		var told []connexa.Notice
+		b.Notify = func(n connexa.Notice) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, n)
+		}
+		kinds := func() (list []connexa.NoticeKind) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, n := range told {
+				list = append(list, n.Kind)
+			}
+			return list
+		}
+		b.run()
+		b.want(1)
+		b.up(1)
+		if got := kinds(); got != nil {
+			t.Errorf("told %v of a start", got)
+		}
+		b.unwant(1)
+		b.fails(refusedBy(pptp.StepTCP, "refused"))
+		b.want(2)
+		time.Sleep(12 * time.Hour)
+		synctest.Wait()
+		b.is(2, connexa.GatewayFailed, "service.reason.tired")
+		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeGatewayFailed}) {
+			t.Fatalf("told %v", got)
+		}
+		if n := told[0]; n.NodeID != 2 || n.Text.Key != "notice.gateway.failed" || n.At.IsZero() {
+			t.Errorf("%+v", n)
+		}
+		b.works()
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeGatewayFailed, connexa.NoticeGatewayRecovered}) {
+			t.Errorf("told %v", got)
 		}
 	})
 }

@@ -185,5 +185,5 @@ func schedule(s connexa.MonitorSettings) string {
 // pingRound is between two runs of pings: a tenth of the interval, so that the
 // list of runs stays readable and no node waits for long.
 func pingRound(s connexa.MonitorSettings) time.Duration {
-	return min(max(s.Ping()/10, time.Minute), 10*time.Minute)
+	return min(max(s.Ping()/10, 2*beat), 10*time.Minute)
 }
