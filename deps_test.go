@@ -20,6 +20,7 @@ var layers = map[string]string{
 	"internal/importer":     "internal/connexa",
 	"internal/jobs":         "internal/connexa",
 	"internal/metrics":      "internal/connexa",
+	"internal/monitor":      "internal/connexa",
 	"internal/notify":       "internal/connexa",
 	"internal/pptp/gre":     "",
 	"internal/pptp/control": "",

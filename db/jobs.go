@@ -109,9 +109,14 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		if err != nil {
 			return err
 		}
+		if !out.Stale && p.Fact != connexa.NoFact {
+			if err := d.followStatus(t, j.NodeID, before.Status, p, &out); err != nil {
+				return err
+			}
+		}
 		var run any // the first that asked for it; none when the panel looked by itself
 		if !out.Stale {
-			if out.Runs, err = d.tallyFast(t, j, p.Mark); err != nil {
+			if out.Runs, out.Over, err = d.tallyFast(t, j, p.Mark); err != nil {
 				return err
 			}
 			if len(out.Runs) > 0 {
@@ -134,9 +139,9 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 
 // tallyFast is tally for the transaction of a result. A ping that passed is
 // followed by a speed test in the runs that want one.
-func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs []int64, err error) {
+func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs, over []int64, err error) {
 	good, slow, bad, void := countsOf(m)
-	var over, follow []int64
+	var follow []int64
 	err = t.rows(tallyRuns, 3, func(row []driver.Value) {
 		id := integer(row[0])
 		runs = append(runs, id)
@@ -157,7 +162,7 @@ func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs []int64, 
 			err = followWithSpeed(t, j, id)
 		}
 	}
-	return runs, err
+	return runs, over, err
 }
 
 // judge applies the law and writes the verdict and the figures into the node's

@@ -382,7 +382,7 @@ func TestARunOfNothingIsRefused(t *testing.T) {
 	if connexa.CodeOf(err) != connexa.Invalid {
 		t.Errorf("%v", err)
 	}
-	if runs, err := d.Runs(t.Context(), 0, 10); len(runs) != 0 || err != nil {
+	if runs, err := d.Runs(t.Context(), false, 0, 10); len(runs) != 0 || err != nil {
 		t.Errorf("%v %v", runs, err)
 	}
 }

@@ -108,10 +108,11 @@ func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool
 
 // lawRun is one run.
 type lawRun struct {
-	id    int64
-	kind  connexa.RunKind
-	state connexa.RunState
-	ended time.Time
+	id      int64
+	monitor bool
+	kind    connexa.RunKind
+	state   connexa.RunState
+	ended   time.Time
 	connexa.Tally
 }
 

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -116,6 +117,8 @@ func (p *lawPanel) actions(t *rapid.T) map[string]func(*rapid.T) {
 		{"delete", p.delete},
 		{"add again", p.addAgain},
 		{"look again", p.lookAgain},
+		{"the monitor looks", p.monitorLooks},
+		{"the monitor settles", p.monitorSettles},
 		{"wait", p.wait},
 		{"prune", p.prune},
 	} {
@@ -168,15 +171,21 @@ func (p *lawPanel) startRun(t *rapid.T) {
 }
 
 func (p *lawPanel) start(t *rapid.T, kind connexa.RunKind, picked int) {
+	p.startBy(t, kind, picked, false, func(ids []int64) (connexa.Run, error) {
+		return p.d.StartRun(p.ctx, connexa.NewRun{Kind: kind, By: "ann", Selection: connexa.Selection{IDs: ids}})
+	})
+}
+
+func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor bool, start func(ids []int64) (connexa.Run, error)) {
 	ids := []int64{1 << 40} // one that never was
-	run := &lawRun{kind: kind, state: connexa.RunRunning}
+	run := &lawRun{kind: kind, state: connexa.RunRunning, monitor: monitor}
 	for slot, n := range p.slots {
 		if n != nil && picked&(1<<slot) != 0 {
 			ids = append(ids, n.id)
 			run.Total++
 		}
 	}
-	got, err := p.d.StartRun(p.ctx, connexa.NewRun{Kind: kind, By: "ann", Selection: connexa.Selection{IDs: ids}})
+	got, err := start(ids)
 	if run.Total == 0 {
 		if connexa.CodeOf(err) != connexa.Invalid {
 			t.Fatalf("a run of nothing: %v", err)
@@ -625,6 +634,65 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 	}
 }
 
+// monitorLooks starts a run as the monitor does, and makes all plans new.
+func (p *lawPanel) monitorLooks(t *rapid.T) {
+	kind := rapid.SampledFrom([]connexa.RunKind{connexa.RunPing, connexa.RunLogin}).Draw(t, "kind")
+	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
+	p.startBy(t, kind, picked, true, func(ids []int64) (connexa.Run, error) {
+		due, err := p.d.DueWatches(p.ctx, lawSlots)
+		if err != nil {
+			return connexa.Run{}, err
+		}
+		var l connexa.Looks
+		if l.Ping = ids; kind == connexa.RunLogin {
+			l.Ping, l.Login = nil, ids
+		}
+		for _, w := range due {
+			next := w
+			next.DueAt, next.Plan = p.now.Add(time.Hour), connexa.WatchUp
+			l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
+		}
+		runs, err := p.d.LookAt(p.ctx, l)
+		if err != nil {
+			return connexa.Run{}, err
+		}
+		return runs[0], nil
+	})
+}
+
+func (p *lawPanel) monitorSettles(t *rapid.T) {
+	p.pass(t, time.Minute, 10*time.Minute, connexa.FlapWithin)
+	if _, err := p.d.SettleFlaps(p.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.d.ArmWatches(p.ctx, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "schedule"), time.Hour, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watchHolds checks what the monitor and the marks of a node go by.
+func (p *lawPanel) watchHolds(t *rapid.T, n *lawNode, got connexa.Node) {
+	var flaps connexa.Flaps
+	validated := false
+	for _, e := range n.history {
+		switch {
+		case e.What == connexa.EntryEdited && e.After == connexa.NotTested && e.Before != e.After:
+			flaps, validated = connexa.Flaps{}, false
+		case e.What == connexa.EntryProbe && !e.Stale:
+			validated = validated || e.After.Validated()
+			if connexa.Turn(e.Before, e.After) {
+				flaps, _ = flaps.After(e.At)
+			}
+		}
+	}
+	if flaps.Until.After(p.now) && !got.Flapping || flaps.Until.IsZero() && got.Flapping {
+		t.Fatalf("node %d: flapping is %v, want %+v", n.id, got.Flapping, flaps)
+	}
+	if w, err := p.d.Watch(p.ctx, n.id); err != nil || (w != nil) != validated {
+		t.Fatalf("node %d: watched %v, %v; want %v", n.id, w != nil, err, validated)
+	}
+}
+
 func (p *lawPanel) prune(t *rapid.T) {
 	if _, err := p.d.Prune(p.ctx, connexa.Keep{Raw: lawKeepDays, Hours: 90, Days: 730}); err != nil {
 		t.Fatal(err)
@@ -639,6 +707,17 @@ func (p *lawPanel) prune(t *rapid.T) {
 		})
 		n.pruned = n.pruned || len(n.history) < whole
 	}
+	p.runs = slices.DeleteFunc(p.runs, func(r *lawRun) bool {
+		if gone := r.monitor && !r.state.Live() && p.now.Sub(r.ended) > monitorKept; !gone {
+			return false
+		}
+		p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool {
+			tied := slices.Contains(j.tied, r)
+			j.tied = slices.DeleteFunc(j.tied, func(o *lawRun) bool { return o == r })
+			return tied && len(j.tied) == 0 && !j.live()
+		})
+		return true
+	})
 	old := func(at time.Time) bool { return p.now.Sub(at) > runsKept }
 	whole := len(p.jobs)
 	p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool { return !j.live() && old(j.ended) })
@@ -668,6 +747,7 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	if got.Verdict != n.verdict() || got.Revision != n.revision || got.Login != n.login || got.Comment != n.comment || !got.Last.At.Equal(n.checked) {
 		t.Fatalf("node %d is %+v, want %+v, revision %d, checked %s", n.id, got, n.verdict(), n.revision, n.checked)
 	}
+	p.watchHolds(t, n, got)
 	history, err := p.d.NodeHistory(p.ctx, n.id, 0, 10_000)
 	if err != nil {
 		t.Fatal(err)
@@ -722,14 +802,19 @@ func explains(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
 }
 
 func (p *lawPanel) runsHold(t *rapid.T) {
-	runs, err := p.d.Runs(p.ctx, 0, 10_000)
+	runs, err := p.d.Runs(p.ctx, false, 0, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := p.d.Runs(p.ctx, true, 0, 10_000)
+	runs = append(runs, others...)
+	slices.SortFunc(runs, func(a, b connexa.Run) int { return cmp.Compare(a.ID, b.ID) })
 	if err != nil || len(runs) != len(p.runs) {
 		t.Fatalf("%d runs, %v; want %d", len(runs), err, len(p.runs))
 	}
-	slices.Reverse(runs)
 	for i, got := range runs {
 		want := p.runs[i]
-		if got.ID != want.id || got.State != want.state || got.Tally != want.Tally || !got.FinishedAt.Equal(want.ended) {
+		if got.Monitor != want.monitor || got.ID != want.id || got.State != want.state || got.Tally != want.Tally || !got.FinishedAt.Equal(want.ended) {
 			t.Fatalf("run %+v, want %+v", got, want)
 		}
 		if got.Done() > got.Total || got.State.Live() == (got.Done() == got.Total) || got.State.Live() != got.FinishedAt.IsZero() {

@@ -35,6 +35,9 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 	if err := countProbes(ctx, tx, &f); err != nil {
 		return f, err
 	}
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM flaps WHERE until > 0`).Scan(&f.Flapping); err != nil {
+		return f, err
+	}
 	for _, part := range []struct {
 		column, cond string
 		into         *[]connexa.Facet

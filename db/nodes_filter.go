@@ -13,7 +13,7 @@ const none = "-"
 // where turns f into the condition of a WHERE clause over nodes and its
 // arguments. It is the only place that does: what is listed, counted, tested,
 // exported and deleted for a filter is the same set. But for the text every
-// column it names is in the index nodes_list.
+// column of nodes that it names is in the index nodes_list.
 func where(f connexa.Filter) (string, []any) {
 	var c conditions
 	if len(f.Statuses) > 0 {
@@ -45,6 +45,9 @@ func where(f connexa.Filter) (string, []any) {
 	}
 	if f.Suspect {
 		c.add("(silences > 0 OR tunnel_failures > 0 OR refusals > 0)")
+	}
+	if f.Flapping {
+		c.add("id IN (SELECT node_id FROM flaps WHERE until > 0)")
 	}
 	switch {
 	case f.Text == "":

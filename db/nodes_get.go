@@ -12,7 +12,7 @@ import (
 // nodeRow are the columns that scanNode reads.
 const nodeRow = `id, address, port, login, provider, country, state, city, zip, comment, tags, encryption, allow_pap, revision,
 	status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
-	vendor, peer_host, firmware, plain, created_at, changed_at`
+	vendor, peer_host, firmware, plain, created_at, changed_at, EXISTS (SELECT 1 FROM flaps WHERE node_id = nodes.id AND until > 0)`
 
 // querier is a pool, a connection or a transaction.
 type querier interface {
@@ -87,7 +87,7 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 		&n.Encryption, &n.AllowPAP, &n.Revision,
 		&n.Status, &n.Doubt.NoAnswer, &n.Doubt.NoTunnel, &n.Doubt.LoginRefused,
 		&n.Last.Kind, &height, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &looked,
-		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &n.Plain, &created, &changed,
+		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &n.Plain, &created, &changed, &n.Flapping,
 	}, more...)...)
 	if err != nil {
 		return connexa.Node{}, err

@@ -15,6 +15,9 @@ const (
 	runsKept   = 90 * 24 * time.Hour
 
 	jobsSeenEvery = 24 * time.Hour
+
+	// The runs of the monitor are many, and the history says the same.
+	monitorKept = 3 * 24 * time.Hour
 )
 
 // pruning is where the last round has come to, so that the next one need not
@@ -28,8 +31,8 @@ type pruning struct {
 
 // RunHistory keeps the history in shape until ctx is done: it rolls up what was
 // written, notes each day how the fleet stands, and deletes what is older than
-// keep() says; beside it the jobs and runs that ended more than 90 days ago. All
-// of it goes in small bites, so that results and imports come first.
+// keep() says; beside it the jobs and runs that ended more than 90 days ago, those of the
+// monitor sooner. All of it goes in small bites, so that results and imports come first.
 func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Keep) error {
 	// The first page after a start need not wait for the whole fleet to be counted.
 	if _, err := d.Facets(ctx); err == nil {
@@ -81,6 +84,7 @@ func (d *DB) Prune(ctx context.Context, keep connexa.Keep) (total int64, err err
 		{"runs", func(ctx context.Context) (int64, error) {
 			return d.deleted(ctx, `DELETE FROM runs WHERE finished_at < ? AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE run_id = runs.id)`, ended)
 		}},
+		{"runs of the monitor", d.pruneMonitor},
 		{"traffic", func(ctx context.Context) (int64, error) { return d.pruneTraffic(ctx, keep) }},
 		{"fleet", func(ctx context.Context) (int64, error) {
 			return d.deleted(ctx, `DELETE FROM fleet_days WHERE at < ?`, before(keep.Days))
@@ -214,6 +218,44 @@ func (d *DB) sumsOf(ctx context.Context, table, nodes string, after sumKey, most
 		}
 	}
 	return keys, last, seen, rows.Err()
+}
+
+// pruneMonitor deletes the old runs of the monitor, with the jobs that nobody
+// else wanted.
+func (d *DB) pruneMonitor(ctx context.Context) (int64, error) {
+	ended := d.now().Add(-monitorKept).UnixMilli()
+	return d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+		err = d.tx(ctx, func(tx *sql.Tx) error {
+			var run sql.NullInt64
+			if err := tx.QueryRowContext(ctx, `
+				SELECT (SELECT id FROM runs INDEXED BY runs_monitor WHERE monitor = 1 AND finished_at < ? ORDER BY finished_at LIMIT 1)`, ended).Scan(&run); err != nil {
+				return err
+			}
+			if done = !run.Valid; done {
+				return nil
+			}
+			jobs, err := queryIDs(tx.QueryContext(ctx, `SELECT job_id FROM run_jobs WHERE run_id = ? LIMIT ?`, run.Int64, most))
+			if err != nil {
+				return err
+			}
+			ids := list(jobs)
+			if _, err := tx.ExecContext(ctx, `DELETE FROM run_jobs WHERE run_id = ? AND job_id IN (SELECT value FROM json_each(?))`, run.Int64, ids); err != nil {
+				return err
+			}
+			res, err := tx.ExecContext(ctx, `
+				DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND state = 'done' AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE job_id = jobs.id)`, ids)
+			if err != nil {
+				return err
+			}
+			if n, err = res.RowsAffected(); err != nil || len(jobs) == most {
+				return err
+			}
+			n++
+			_, err = tx.ExecContext(ctx, `DELETE FROM runs WHERE id = ?`, run.Int64)
+			return err
+		})
+		return n, done, err
+	})
 }
 
 // pruneJobs deletes the jobs that ended before ended. They end nearly in the

@@ -56,5 +56,12 @@ const (
 		UPDATE jobs SET turn = turn % ?1 + ?1 * NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')
 		WHERE node_id = ?2 AND kind = 'speed' AND finished_at IS NULL`
+	// The watch of a node that something has happened to is thought about at once.
+	addWatch  = `INSERT INTO watches (node_id, due_at) VALUES (?, ?)`
+	wakeWatch = `UPDATE watches SET due_at = ?, earned = max(earned, ?) WHERE node_id = ?`
+	readFlaps = `SELECT before_at, last_at, until FROM flaps WHERE node_id = ?`
+	saveFlaps = `
+		INSERT INTO flaps (node_id, before_at, last_at, until) VALUES (?, ?, ?, ?)
+		ON CONFLICT (node_id) DO UPDATE SET before_at = excluded.before_at, last_at = excluded.last_at, until = excluded.until`
 	endRun = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`
 )

@@ -13,56 +13,61 @@ import (
 // StartRun inserts a run and its jobs. A node that has a live job of that kind
 // joins: its job ends in this run too. Nothing to do is Invalid.
 func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
+	var run connexa.Run
+	err := d.tx(ctx, func(tx *sql.Tx) (err error) {
+		run, err = d.startRun(ctx, tx, n)
+		return err
+	})
+	return run, err
+}
+
+// startRun is StartRun inside a transaction.
+func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run connexa.Run, err error) {
 	which, args := whereSelected(n.Selection)
 	if n.ImportID != 0 {
 		which, args = "import_id = ?", []any{n.ImportID}
 	}
-	var run connexa.Run
-	err := d.tx(ctx, func(tx *sql.Tx) error {
-		id, err := d.insertRun(ctx, tx, n)
-		if err != nil {
-			return err
-		}
-		kind := n.Kind.First()
-		// A new run's jobs begin at the turn that the queue has come to, so that
-		// runs take turns. Neighbours in the list are seldom neighbours in the
-		// queue: many connections to one network at once would look like a scan. The
-		// jobs lie in the table as they will be claimed, so a claim writes few pages.
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO jobs (node_id, kind, turn)
-			SELECT id, ?, (SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND turn < ?)
-				+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS turn
-			FROM nodes WHERE `+which+` ORDER BY turn
-			ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
-			append([]any{kind, kind, parked}, args...)...); err != nil {
-			return fmt.Errorf("queue the jobs: %w", err)
-		}
-		res, err := tx.ExecContext(ctx, `
-			INSERT INTO run_jobs (run_id, job_id)
-			SELECT ?, id FROM jobs WHERE finished_at IS NULL AND kind = ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`)`,
-			append([]any{id, kind}, args...)...)
-		if err != nil {
-			return fmt.Errorf("tie the jobs to the run: %w", err)
-		}
-		total, err := res.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if total == 0 {
-			return connexa.Errorf(connexa.Invalid, "run.empty")
-		}
-		// A job that waits for a paused run is wanted by one that is not. One that
-		// is in hand too: it may come back.
-		if _, err := tx.ExecContext(ctx, unparkJobs, parked, parked, id); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
-			return err
-		}
-		run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
-		return err
-	})
-	return run, err
+	id, err := d.insertRun(ctx, tx, n)
+	if err != nil {
+		return run, err
+	}
+	kind := n.Kind.First()
+	// A new run's jobs begin at the turn that the queue has come to, so that
+	// runs take turns. Neighbours in the list are seldom neighbours in the
+	// queue: many connections to one network at once would look like a scan. The
+	// jobs lie in the table as they will be claimed, so a claim writes few pages.
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO jobs (node_id, kind, turn)
+		SELECT id, ?, (SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND turn < ?)
+			+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS turn
+		FROM nodes WHERE `+which+` ORDER BY turn
+		ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
+		append([]any{kind, kind, parked}, args...)...); err != nil {
+		return run, fmt.Errorf("queue the jobs: %w", err)
+	}
+	res, err := tx.ExecContext(ctx, `
+		INSERT INTO run_jobs (run_id, job_id)
+		SELECT ?, id FROM jobs WHERE finished_at IS NULL AND kind = ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`)`,
+		append([]any{id, kind}, args...)...)
+	if err != nil {
+		return run, fmt.Errorf("tie the jobs to the run: %w", err)
+	}
+	total, err := res.RowsAffected()
+	if err != nil {
+		return run, err
+	}
+	if total == 0 {
+		return run, connexa.Errorf(connexa.Invalid, "run.empty")
+	}
+	// A job that waits for a paused run is wanted by one that is not. One that
+	// is in hand too: it may come back.
+	if _, err := tx.ExecContext(ctx, unparkJobs, parked, parked, id); err != nil {
+		return run, err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
+		return run, err
+	}
+	return scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
 }
 
 func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64, error) {
@@ -70,8 +75,8 @@ func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64
 	if err != nil {
 		return 0, fmt.Errorf("encode the label: %w", err)
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO runs (kind, label, by, import_id, created_at) VALUES (?, ?, ?, ?, ?)`,
-		n.Kind, string(label), n.By, positive(n.ImportID), d.now().UnixMilli())
+	res, err := tx.ExecContext(ctx, `INSERT INTO runs (kind, label, by, import_id, monitor, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		n.Kind, string(label), n.By, positive(n.ImportID), n.Monitor, d.now().UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("insert the run: %w", err)
 	}
@@ -172,7 +177,7 @@ func (d *DB) setRunState(ctx context.Context, tx *sql.Tx, id int64, from, to con
 	return nil
 }
 
-const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), total, good, slow, bad, void, created_at, coalesce(finished_at, 0)`
+const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), monitor, total, good, slow, bad, void, created_at, coalesce(finished_at, 0)`
 
 func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
 	var (
@@ -180,7 +185,7 @@ func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
 		label, notice  string
 		created, ended int64
 	)
-	if err := row.Scan(&r.ID, &r.Kind, &r.State, &label, &notice, &r.By, &r.ImportID,
+	if err := row.Scan(&r.ID, &r.Kind, &r.State, &label, &notice, &r.By, &r.ImportID, &r.Monitor,
 		&r.Total, &r.Good, &r.Slow, &r.Bad, &r.Void, &created, &ended); err != nil {
 		return r, err
 	}
@@ -206,14 +211,28 @@ func (d *DB) LiveRuns(ctx context.Context, since time.Time) ([]connexa.Run, erro
 	return d.queryRuns(ctx, `
 		SELECT `+runColumns+` FROM runs WHERE id IN (
 			SELECT id FROM runs INDEXED BY runs_live WHERE state IN ('running','paused')
-			UNION SELECT id FROM (SELECT id, finished_at FROM runs ORDER BY id DESC LIMIT 20) WHERE finished_at >= ?)
-		ORDER BY id DESC`, since.UnixMilli())
+			UNION SELECT id FROM (SELECT id, finished_at FROM runs WHERE monitor = 0 ORDER BY id DESC LIMIT 20) WHERE finished_at >= ?
+			UNION SELECT id FROM (SELECT id, finished_at FROM runs WHERE monitor = 1 ORDER BY id DESC LIMIT 4) WHERE finished_at >= ?)
+		ORDER BY id DESC`, since.UnixMilli(), since.UnixMilli())
 }
 
-// Runs lists up to n runs older than before, the newest first; before zero
-// starts at the newest.
-func (d *DB) Runs(ctx context.Context, before int64, n int) ([]connexa.Run, error) {
-	return d.queryRuns(ctx, `SELECT `+runColumns+` FROM runs WHERE ? = 0 OR id < ? ORDER BY id DESC LIMIT ?`, before, before, n)
+// Runs lists up to n runs of people, or of the monitor, older than before, the
+// newest first; before zero starts at the newest.
+func (d *DB) Runs(ctx context.Context, monitor bool, before int64, n int) ([]connexa.Run, error) {
+	which := `monitor = 0`
+	if monitor {
+		which = `monitor = 1`
+	}
+	return d.queryRuns(ctx, `SELECT `+runColumns+` FROM runs WHERE `+which+` AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?`, before, before, n)
+}
+
+// AnyGoodRun says whether a run has ended in which any node was good.
+func (d *DB) AnyGoodRun(ctx context.Context) (found bool, err error) {
+	err = d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'done' AND good > 0)`).Scan(&found)
+	if err != nil {
+		return false, fmt.Errorf("look for a good run: %w", err)
+	}
+	return found, nil
 }
 
 func (d *DB) queryRuns(ctx context.Context, query string, args ...any) ([]connexa.Run, error) {

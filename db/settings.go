@@ -41,6 +41,12 @@ func settingFields(s *connexa.Settings) []settingField {
 		number("service_first_port", &s.Service.FirstPort),
 		number("service_last_port", &s.Service.LastPort),
 		plainText("service_clients", &s.Service.Clients),
+		yes("monitor_on", &s.Monitor.On),
+		plainText("monitor_tags", &s.Monitor.Tags),
+		number("monitor_ping_minutes", &s.Monitor.PingMinutes),
+		number("monitor_login_hours", &s.Monitor.LoginHours),
+		plainText("monitor_targets", &s.Monitor.Targets),
+		moment("monitor_offered", &s.Monitor.Offered),
 		moment("key_confirmed", &s.KeyConfirmed),
 		moment("gre_passed", &s.GREPassed),
 	}
@@ -68,6 +74,17 @@ func plainText(name string, at *string) settingField {
 		name: name,
 		get:  func() string { return *at },
 		set:  func(v string) error { *at = v; return nil },
+	}
+}
+
+func yes(name string, at *bool) settingField {
+	return settingField{
+		name: name,
+		get:  func() string { return strconv.FormatBool(*at) },
+		set: func(v string) (err error) {
+			*at, err = strconv.ParseBool(v)
+			return err
+		},
 	}
 }
 

@@ -41,10 +41,13 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 	if v.Fleet, err = h.app.Fleet(ctx); err != nil {
 		return v, err
 	}
-	if v.Runs, _, err = h.app.RunPage(ctx, 0, dashboardRuns); err != nil {
+	if v.Runs, _, err = h.app.RunPage(ctx, false, 0, dashboardRuns); err != nil {
 		return v, err
 	}
-	v.Uplink, err = h.app.Uplink(ctx)
+	if v.Uplink, err = h.app.Uplink(ctx); err != nil {
+		return v, err
+	}
+	v.Offer, err = h.app.OffersMonitor(ctx)
 	return v, err
 }
 

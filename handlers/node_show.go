@@ -104,6 +104,11 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		Stream:  nodeStream(id, at),
 	}
 	v.Live = h.app.SpeedLive(id)
+	watch, schedule, err := h.app.NodeWatch(ctx, id)
+	if err != nil {
+		return views.Node{}, err
+	}
+	v.Watched = views.WatchedOf(watch, schedule, h.now())
 	if err := h.addService(ctx, &v); err != nil {
 		return views.Node{}, err
 	}

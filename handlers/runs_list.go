@@ -11,23 +11,28 @@ import (
 // runsSize is how many runs a page lists.
 const runsSize = 50
 
-// listRuns answers GET /runs.
+// listRuns answers GET /runs: those of people, or with by=monitor the others.
 func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	if err != nil {
 		before = 0
 	}
-	runs, next, err := h.app.RunPage(r.Context(), before, runsSize)
+	monitor := r.URL.Query().Get("by") == "monitor"
+	runs, next, err := h.app.RunPage(r.Context(), monitor, before, runsSize)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	v := views.Runs{Runs: runs}
+	v := views.Runs{Runs: runs, Monitor: monitor}
+	first, sign := "/runs", "?"
+	if monitor {
+		first, sign = "/runs?by=monitor", "&"
+	}
 	if next != 0 {
-		v.Older = "/runs?before=" + strconv.FormatInt(next, 10)
+		v.Older = first + sign + "before=" + strconv.FormatInt(next, 10)
 	}
 	if before != 0 {
-		v.Newer = "/runs"
+		v.Newer = first
 	}
 	pg := h.frame(w, r, connexa.T("runs.title"), views.NavRuns)
 	pg.Stream = "/events?page=runs"

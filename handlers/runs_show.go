@@ -51,7 +51,10 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 			v.Retry += g.Count
 		}
 	}
-	return v, nil
+	if !run.State.Live() && run.Good > 0 {
+		v.Offer, err = h.app.OffersMonitor(ctx)
+	}
+	return v, err
 }
 
 // likeGroup is the address of the node list with the nodes whose last probe ended
@@ -119,7 +122,7 @@ func (h *Handlers) runsFeed() *feed {
 		every: groupsEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
-			runs, err := h.app.ActiveRuns(ctx)
+			runs, err := h.app.MovingRuns(ctx)
 			if err != nil {
 				return nil, err
 			}

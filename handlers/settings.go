@@ -47,30 +47,42 @@ func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
 
 // refuseSettings draws the form again with what was typed.
 func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs connexa.FieldErrors) {
-	s, err := h.app.CurrentSettings(r.Context())
+	vm, err := h.typedSettings(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
+	vm.Errors, vm.Speed.Errors, vm.Service.Errors, vm.Monitor.Errors = errs, errs, errs, errs
+	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
+	pg.Here = "/settings"
+	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))
+}
+
+// typedSettings is the page of the settings with what was typed into one of its
+// forms.
+func (h *Handlers) typedSettings(r *http.Request) (views.SettingsPage, error) {
+	s, err := h.app.CurrentSettings(r.Context())
+	if err != nil {
+		return views.SettingsPage{}, err
+	}
 	vm := views.SettingsOf(s)
+	vm.Version = h.version
 	if vm.Speed, err = h.speedSetup(r.Context()); err != nil {
-		h.fail(w, r, err)
-		return
+		return views.SettingsPage{}, err
 	}
 	values := vm.Values
-	if r.PostForm.Has("speed_mode") { // the other form of the page
+	switch {
+	case r.PostForm.Has("speed_mode"): // the other form of the page
 		values = vm.Speed.Values
-	}
-	if r.PostForm.Has("service_listen") { // and the third
+	case r.PostForm.Has("service_listen"): // and the third
 		values = vm.Service.Values
+	case r.PostForm.Has("monitor_ping_minutes"): // and the fourth
+		values = vm.Monitor.Values
 	}
 	for name := range values {
 		values[name] = r.PostForm.Get(name)
 	}
-	vm.Errors, vm.Speed.Errors, vm.Service.Errors, vm.Version = errs, errs, errs, h.version
-	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
-	pg.Here = "/settings"
-	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))
+	return vm, nil
 }
 
 // readSettings reads the form. What is no number becomes one that is out of

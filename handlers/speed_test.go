@@ -59,7 +59,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	form.Set("endpoint_token", "blue-kite-7")
 	cost := b.do(http.MethodPost, "/speed/endpoints", form).is(t, http.StatusOK).says(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").says(t, "20 GB left")
 	cost.saysNot(t, "blue-kite-7")
-	runs, err := p.db.Runs(t.Context(), 0, 10)
+	runs, err := p.db.Runs(t.Context(), false, 0, 10)
 	if err != nil || len(runs) != 0 {
 		t.Fatalf("%d runs began before anybody agreed, %v", len(runs), err)
 	}

@@ -13,6 +13,7 @@ type Dashboard struct {
 	Fleet  connexa.Fleet
 	Runs   []connexa.Run  // the last ones, the newest first
 	Uplink connexa.Uplink // zero: never measured
+	Offer  bool           // of the health monitor
 }
 
 // tile is one big figure that leads to the nodes behind it.

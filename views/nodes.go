@@ -184,6 +184,14 @@ func (l NodeList) sortURL(c column) string {
 	return NodesURL(q)
 }
 
+// chipID tells chips apart: by what they pick, or for a yes by their name.
+func chipID(name, value string) string {
+	if value == "1" {
+		return "chip-" + name
+	}
+	return "chip-" + value
+}
+
 func sortIcon(order string) string {
 	switch order {
 	case "ascending":
@@ -206,7 +214,7 @@ func (r NodeRow) answered() bool { return r.Last.Reached.Height() >= connexa.Con
 func (r NodeRow) key() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
-		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain), string(serviceState(r.Service)),
+		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain), strconv.FormatBool(r.Flapping), string(serviceState(r.Service)),
 	}, "|")
 }
 

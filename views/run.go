@@ -20,12 +20,20 @@ func runTone(s connexa.RunState) Tone {
 	}
 }
 
-// by names who started a run.
+// by names who did something.
 func by(p *i18n.Printer, name string) string {
 	if name == "" {
 		return p.T("runs.by.panel")
 	}
 	return name
+}
+
+// starter names who started a run.
+func starter(p *i18n.Printer, r connexa.Run) string {
+	if r.Monitor {
+		return p.T("runs.by.monitor")
+	}
+	return by(p, r.By)
 }
 
 // took is how long a finished run went on.
@@ -41,7 +49,7 @@ func (r Run) subtitle(p *i18n.Printer) string {
 	if !r.Label.IsZero() {
 		parts = append(parts, p.Text(r.Label))
 	}
-	parts = append(parts, by(p, r.By), p.Exact(r.CreatedAt))
+	parts = append(parts, starter(p, r.Run), p.Exact(r.CreatedAt))
 	return strings.Join(parts, " · ")
 }
 

@@ -16,6 +16,7 @@ type SettingsPage struct {
 	Version      string    // of the program
 	Speed        SpeedSetup
 	Service      ServiceSetup
+	Monitor      MonitorSetup
 }
 
 // SettingsOf is the form as the settings fill it.
@@ -36,5 +37,6 @@ func SettingsOf(s connexa.Settings) SettingsPage {
 		},
 		KeyConfirmed: s.KeyConfirmed,
 		Service:      ServiceSetupOf(s.Service),
+		Monitor:      MonitorSetupOf(s.Monitor),
 	}
 }

@@ -39,6 +39,15 @@ CREATE TABLE doomed (
     node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE
 ) STRICT;
 
+CREATE TABLE flaps (
+    node_id   INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    before_at INTEGER NOT NULL, -- the last but one
+    last_at   INTEGER NOT NULL,
+    until     INTEGER NOT NULL  -- zero: it does not flap
+) STRICT;
+
+CREATE INDEX flaps_now ON flaps (until) WHERE until > 0;
+
 CREATE TABLE fleet_days (
     at        INTEGER PRIMARY KEY, -- where the day begins, UTC
     total     INTEGER NOT NULL,
@@ -242,6 +251,15 @@ CREATE INDEX jobs_node ON jobs (node_id);
 
 CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE finished_at IS NULL;
 
+CREATE TRIGGER watches_end AFTER UPDATE OF revision ON nodes BEGIN
+    DELETE FROM watches WHERE node_id = new.id;
+    DELETE FROM flaps WHERE node_id = new.id;
+END;
+
+CREATE TRIGGER watches_wake AFTER UPDATE OF tags ON nodes WHEN new.tags <> old.tags BEGIN
+    UPDATE watches SET due_at = coalesce(due_at, 0) WHERE node_id = new.id;
+END;
+
 CREATE TABLE nodes (
     id              INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never given twice: old pages name nodes by it
     address         TEXT    NOT NULL,
@@ -318,9 +336,13 @@ CREATE TABLE runs (
     void        INTEGER NOT NULL DEFAULT 0,
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
-) STRICT;
+, monitor INTEGER NOT NULL DEFAULT 0 CHECK (monitor IN (0, 1))) STRICT;
 
 CREATE INDEX runs_live ON runs (state) WHERE state IN ('running','paused');
+
+CREATE INDEX runs_monitor ON runs (finished_at) WHERE monitor = 1;
+
+CREATE INDEX runs_people ON runs (id) WHERE monitor = 0;
 
 CREATE TABLE sessions (
     id         INTEGER PRIMARY KEY,
@@ -381,4 +403,15 @@ CREATE TABLE users (
     created_at    INTEGER NOT NULL,
     changed_at    INTEGER NOT NULL -- of the password
 ) STRICT;
+
+CREATE TABLE watches (
+    node_id  INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    due_at   INTEGER, -- NULL: nothing is planned
+    login_at INTEGER NOT NULL DEFAULT 0,
+    plan     TEXT    NOT NULL DEFAULT '' CHECK (plan IN ('','up','down','refused')),
+    tries    INTEGER NOT NULL DEFAULT 0,
+    earned   INTEGER NOT NULL DEFAULT 0 CHECK (earned IN (0, 1))
+) STRICT;
+
+CREATE INDEX watches_due ON watches (due_at) WHERE due_at IS NOT NULL;
 

@@ -25,10 +25,13 @@ type Deps struct {
 	Channels channelStore
 	Notifier notifier
 	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
-	Kinds    []connexa.RunKind                                                    // of run that can be started here
-	Publish  func(connexa.Event)                                                  // after a commit; never blocks
+	Watches  watchStore
+	Kinds    []connexa.RunKind   // of run that can be started here
+	Publish  func(connexa.Event) // after a commit; never blocks
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	TryTargets func(ctx context.Context, targets []string) (answers []bool)
 }
 
 // App is the service layer. Its methods are safe for use by many goroutines.

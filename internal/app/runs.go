@@ -16,7 +16,7 @@ type runStore interface {
 	ResumeRun(ctx context.Context, id int64) error
 	NoticeRun(ctx context.Context, id int64, notice connexa.Text) error
 	Run(ctx context.Context, id int64) (connexa.Run, error)
-	Runs(ctx context.Context, before int64, n int) ([]connexa.Run, error)
+	Runs(ctx context.Context, monitor bool, before int64, n int) ([]connexa.Run, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
 	RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error)
 	RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error)
@@ -156,11 +156,11 @@ func (a *App) RunGroupNodes(ctx context.Context, id int64, mark connexa.Mark, ca
 	return a.Runs.RunNodes(ctx, id, []connexa.Mark{mark}, cause)
 }
 
-// RunPage lists runs, the newest first, from the one before the id before on
-// (zero: from the newest). next is the id to ask with for the following page;
+// RunPage lists the runs of people, or of the monitor, the newest first, from the
+// one before the id before on (zero: from the newest). next is the id to ask with for the following page;
 // zero: there is none.
-func (a *App) RunPage(ctx context.Context, before int64, size int) (runs []connexa.Run, next int64, err error) {
-	if runs, err = a.Runs.Runs(ctx, before, size+1); err != nil {
+func (a *App) RunPage(ctx context.Context, monitor bool, before int64, size int) (runs []connexa.Run, next int64, err error) {
+	if runs, err = a.Runs.Runs(ctx, monitor, before, size+1); err != nil {
 		return nil, 0, err
 	}
 	if len(runs) > size {
@@ -173,10 +173,18 @@ func (a *App) RunPage(ctx context.Context, before int64, size int) (runs []conne
 // lingering is how long the bar shows a run that is over.
 const lingering = 8 * time.Second
 
-// ActiveRuns lists the runs that go on and those that ended a moment ago, the
+// MovingRuns lists all runs that go on and those that ended a moment ago, the
 // newest first.
-func (a *App) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
+func (a *App) MovingRuns(ctx context.Context) ([]connexa.Run, error) {
 	return a.Runs.LiveRuns(ctx, a.Now().Add(-lingering))
+}
+
+// ActiveRuns is MovingRuns for the bar on every page. The monitor's are left out: they come and go every few minutes,
+// and a bar about each would teach people not to look at the bar. One that waits
+// is shown all the same, because it may ask something.
+func (a *App) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
+	runs, err := a.MovingRuns(ctx)
+	return slices.DeleteFunc(runs, func(r connexa.Run) bool { return r.Monitor && r.State != connexa.RunPaused }), err
 }
 
 // Testing says which of the nodes are looked at right now, and for what.

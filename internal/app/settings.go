@@ -18,10 +18,11 @@ func (a *App) CurrentSettings(ctx context.Context) (connexa.Settings, error) {
 
 // ChangeSettings puts fresh in place of the settings, or says with FieldErrors
 // what is out of bounds. Whether the key was confirmed and whether GRE works are
-// not settings that a form can change, and speed tests and services have forms of their own.
+// not settings that a form can change, and speed tests, services and the monitor
+// have forms of their own.
 func (a *App) ChangeSettings(ctx context.Context, fresh connexa.Settings) error {
 	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
-		fresh.KeyConfirmed, fresh.GREPassed, fresh.Speed, fresh.Service = s.KeyConfirmed, s.GREPassed, s.Speed, s.Service
+		fresh.KeyConfirmed, fresh.GREPassed, fresh.Speed, fresh.Service, fresh.Monitor = s.KeyConfirmed, s.GREPassed, s.Speed, s.Service, s.Monitor
 		if err := fresh.Check(); err != nil {
 			return err
 		}

@@ -18,11 +18,12 @@ type Filter struct {
 	Reached   []Step   // the last step that the last probe completed
 	Causes    []Cause  // of the last probe
 	Suspect   bool     // only suspects
+	Flapping  bool     // only nodes that flap
 }
 
 // IsZero says whether f picks all nodes.
 func (f Filter) IsZero() bool {
-	return f.Text == "" && !f.Suspect && len(f.Statuses)+len(f.Countries)+len(f.Providers)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0
+	return f.Text == "" && !f.Suspect && !f.Flapping && len(f.Statuses)+len(f.Countries)+len(f.Providers)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0
 }
 
 // Values is f as it stands in an address bar; ParseFilter reads it back.
@@ -48,6 +49,9 @@ func (f Filter) Values() url.Values {
 	if f.Suspect {
 		v.Set("suspect", "1")
 	}
+	if f.Flapping {
+		v.Set("flapping", "1")
+	}
 	return v
 }
 
@@ -57,7 +61,7 @@ const MaxChoices = 300
 // ParseFilter reads a filter from a query. What it does not know is an error:
 // a filter that was half understood would delete more than was shown.
 func ParseFilter(v url.Values) (Filter, error) {
-	f := Filter{Text: strings.TrimSpace(v.Get("q")), Suspect: v.Get("suspect") == "1"}
+	f := Filter{Text: strings.TrimSpace(v.Get("q")), Suspect: v.Get("suspect") == "1", Flapping: v.Get("flapping") == "1"}
 	if len(f.Text) > 200 {
 		return Filter{}, Errorf(Invalid, "filter.text.long")
 	}
@@ -173,6 +177,7 @@ type NodePage struct {
 type Facets struct {
 	Total     int
 	Suspect   int
+	Flapping  int
 	Statuses  map[Status]int
 	Countries []Facet // the most frequent first; "-" is none
 	Providers []Facet

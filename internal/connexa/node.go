@@ -45,6 +45,7 @@ type Node struct {
 	Last      Outcome
 	Peer      Peer
 	Plain     bool // its last session ran without encryption
+	Flapping  bool // it goes down and comes up too often to be told of
 	CreatedAt time.Time
 	ChangedAt time.Time
 }
@@ -271,4 +272,13 @@ func digitsAndDots(s string) bool {
 func isRange(s string) bool {
 	from, to, found := strings.Cut(s, "-")
 	return found && from != "" && to != "" && strings.Contains(from, ".") && digitsAndDots(from) && digitsAndDots(to)
+}
+
+// ServerName is how a server is called in a sentence: its address, with the port
+// where that is not the usual one.
+func ServerName(address string, port int) string {
+	if port == DefaultPort || port == 0 {
+		return address
+	}
+	return address + ":" + strconv.Itoa(port)
 }

@@ -47,6 +47,7 @@ type Run struct {
 	Label      Text   // what was selected, in words
 	By         string // user name, or "" for the panel itself
 	ImportID   int64  // zero: not from an import
+	Monitor    bool   // started by the health monitor
 	Notice     Text   // why it is paused, or a question to the admin
 	CreatedAt  time.Time
 	FinishedAt time.Time // zero while live
@@ -137,6 +138,7 @@ type NewRun struct {
 	Label     Text
 	By        string
 	ImportID  int64
+	Monitor   bool
 }
 
 // Job is one probe of one node inside one run or more, durable in the database.
@@ -210,6 +212,12 @@ type Finished struct {
 	Verdict Verdict // of the node, after
 	Stale   bool    // the node was edited meanwhile: history only, and the job is queued again
 	Runs    []int64 // whose tallies changed
+	Over    []int64 // of these, the runs that ended with it
+
+	Dropped   bool // the node was validated and is not any more
+	Recovered bool // it is validated again, and was since its last edit
+	Flapping  bool // it changes too often to be told of
+	Began     bool // this made it flap, and it was validated since its last edit
 }
 
 // Entry is one row of a node's history.

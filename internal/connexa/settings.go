@@ -18,6 +18,7 @@ type Settings struct {
 	HistoryDayDays  int // how long the sums over a day are kept, 1 to 3650
 	Speed           SpeedSettings
 	Service         ServiceSettings
+	Monitor         MonitorSettings
 }
 
 // DefaultSettings are those of a new panel.
@@ -25,7 +26,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Concurrency: 256, ConnectRate: 100, PerNetwork: 16, PerAddress: 2,
 		PingAttempts: 3, Encryption: EncryptionPreferred, HistoryRawDays: 14, HistoryHourDays: 90, HistoryDayDays: 730,
-		Speed: DefaultSpeedSettings(), Service: DefaultServiceSettings(),
+		Speed: DefaultSpeedSettings(), Service: DefaultServiceSettings(), Monitor: DefaultMonitorSettings(),
 	}
 }
 
@@ -51,6 +52,7 @@ func (s Settings) Check() error {
 	}
 	s.Speed.check(errs)
 	s.Service.check(errs)
+	s.Monitor.check(errs)
 	switch s.Encryption {
 	case EncryptionPreferred, EncryptionRequired, EncryptionOff:
 	default:

@@ -25,6 +25,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/jobs"
 	"github.com/connexa-panel/connexa/internal/metrics"
+	"github.com/connexa-panel/connexa/internal/monitor"
 	"github.com/connexa-panel/connexa/internal/notify"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
@@ -40,6 +41,8 @@ type Panel struct {
 	runner   *jobs.Runner
 	servers  *gateway.Servers
 	gateways *gateway.Manager
+	uplink   *monitor.Uplink
+	monitor  *monitor.Monitor
 	notifier *notify.Notifier
 	app      *app.App
 	server   *http.Server
@@ -50,6 +53,10 @@ type Panel struct {
 	metrics   *metrics.Metrics
 	figures   *http.Server // of the metrics alone; nil: they have no port
 	figuresAt net.Listener
+
+	// Notify is told what an admin who does not look may want to know. It is set
+	// before Run and never blocks; nil: nobody is told.
+	Notify func(connexa.Notice)
 
 	// FirstPassword is the admin's generated password, once: when this start
 	// made the user and nobody had chosen a password.
@@ -86,21 +93,27 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)
+	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.settings.now().Monitor.TargetList() }, p.uplinkChanged)
 	if err := p.newGateways(ctx, publish); err != nil {
 		return nil, err
 	}
 	p.runner = jobs.NewRunner(jobs.Config{
-		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: probe.Online,
+		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notify,
 		Work:      p.work(prober),
 		Timeout:   p.timeoutOf,
 		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
 		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
+	p.monitor = monitor.New(monitor.Config{
+		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.now().Monitor }, Online: p.uplink.Online,
+		Wake: p.runner.Wake, Publish: publish, Notify: p.notify, Log: log,
+	})
 	p.notifier = newNotifier(p.db, cfg.Public, log)
+	p.Notify = p.notifier.Notify
 	p.app = app.New(app.Deps{
 		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways,
+		Speed: p.db, Try: tryEndpoint, Watches: p.db, TryTargets: tryTargets, Services: p.db, Gateways: p.gateways,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -201,6 +214,8 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
 	g.Go(func() error { return p.gateways.Run(work) })
+	g.Go(func() error { return p.uplink.Run(work) })
+	g.Go(func() error { return p.monitor.Run(work) })
 	g.Go(func() error { return p.notifier.Run(work) })
 	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.app.RunImports(work) })

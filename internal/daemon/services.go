@@ -25,7 +25,11 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	}
 	p.servers = gateway.NewServers()
 	cfg := gateway.Config{
-		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Online: probe.Online,
+		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Notify: p.notify,
+		Online: func() bool {
+			p.uplink.Suspect() // who asks has failed
+			return p.uplink.Online()
+		},
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
 		Budget:     socks5.NewBudget(proxyConns),
 		Exit:       p.exitOf,

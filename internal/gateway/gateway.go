@@ -33,6 +33,7 @@ type gateway struct {
 	edited  bool   // what is dialed has changed
 	uplink  bool   // this machine is online again
 	moved   socks5.Counts
+	down    bool // notice was given that it has failed
 
 	// Of the goroutine alone.
 	release  func() // gives the claim of the server back
@@ -221,6 +222,24 @@ func (g *gateway) note(ctx context.Context, to connexa.GatewayState, reason conn
 		return
 	}
 	g.m.save(ctx, s)
+	g.tell(s)
+}
+
+// tell gives notice when the gateway has failed, and when it is online after that.
+func (g *gateway) tell(s connexa.Gateway) {
+	g.mu.Lock()
+	failed, recovered := s.State == connexa.GatewayFailed && !g.down, s.State == connexa.GatewayOnline && g.down
+	g.down = (g.down || failed) && !recovered
+	name := g.service.Name
+	g.mu.Unlock()
+	if !failed && !recovered || g.m.Notify == nil {
+		return
+	}
+	n := connexa.Notice{Kind: connexa.NoticeGatewayRecovered, At: s.Since, NodeID: g.node, Name: name, Text: connexa.T("notice.gateway.recovered", name)}
+	if failed {
+		n.Kind, n.Text = connexa.NoticeGatewayFailed, connexa.T("notice.gateway.failed", name, s.Reason)
+	}
+	g.m.Notify(n)
 }
 
 // listen opens the proxy's port and serves it, if it is not being served.

@@ -48,7 +48,8 @@ type Store interface {
 // Config is what a Manager works with. Store, Publish and Log are needed.
 type Config struct {
 	Store   Store
-	Publish func(connexa.Event) // after a change was written; never blocks
+	Publish func(connexa.Event)  // after a change was written; never blocks
+	Notify  func(connexa.Notice) // likewise; nil: nobody is told
 	Log     *slog.Logger
 	Servers *Servers // shared with the probes; nil: nobody else has sessions
 

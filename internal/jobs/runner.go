@@ -40,7 +40,9 @@ type Config struct {
 	Settings func() connexa.Settings
 	Publish  func(connexa.Event) // after a commit; never blocks
 	Log      *slog.Logger
-	Online   func() bool                      // whether this machine has any route to the outside
+	Online   func() bool                      // whether this machine has a way to the outside, as far as is known
+	Uplink   Uplink                           // asked before a node that was fine fails; nil: nobody is
+	Notify   func(connexa.Notice)             // after a commit; never blocks; nil: nobody is told
 	Timeout  func(connexa.Kind) time.Duration // of one job; nil: 30 s
 
 	// SpeedHold says why and until when no further speed test may begin while
@@ -86,6 +88,9 @@ var errCancelled = errors.New("cancelled")
 func NewRunner(c Config, gate *Gate) *Runner {
 	if c.Timeout == nil {
 		c.Timeout = func(connexa.Kind) time.Duration { return 30 * time.Second }
+	}
+	if c.Notify == nil {
+		c.Notify = func(connexa.Notice) {}
 	}
 	return &Runner{Config: c, decisions: make(chan bool, 1), gate: gate, wake: make(chan struct{}, 1), found: make(chan result, 64), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
 }
@@ -303,22 +308,37 @@ func (l *loop) write() {
 	defer close(l.written)
 	g := greWatch{Runner: l.Runner, passed: l.GREPassed}
 	defer g.giveBack()
+	u := guard{Runner: l.Runner, answers: make(chan connexa.Reach, 1), confirming: map[int64]bool{}, told: map[int64]bool{}}
+	defer u.giveBack()
+	idle := false
 	for {
 		select {
 		case res, ok := <-l.found:
 			if !ok {
 				return
 			}
-			if res.idle {
+			if idle = res.idle; idle {
 				g.release()
 				continue
 			}
-			if res.write && !g.keeps(l.ctx, res) {
+			if res.write && !u.keeps(l.ctx, res) && !g.keeps(l.ctx, res) {
 				l.finish(res.job, res.probed)
 			}
 			select {
 			case l.done <- res:
 			case <-l.ctx.Done():
+			}
+		case r := <-u.answers:
+			if l.ctx.Err() != nil { // then it is no answer
+				continue
+			}
+			for _, res := range u.answered(l.ctx, r) {
+				if !g.keeps(l.ctx, res) {
+					l.finish(res.job, res.probed)
+				}
+			}
+			if idle {
+				g.release()
 			}
 		case accept := <-l.decisions:
 			g.decide(l.ctx, accept)
@@ -400,6 +420,7 @@ func (r *Runner) finish(j connexa.Job, probed connexa.Probed) {
 	for _, id := range done.Runs {
 		r.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	}
+	r.tell(j, probed, done)
 	r.watch.note(done, probed)
 	if r.refusals.note(j.Address, probed) {
 		for _, id := range done.Runs {

@@ -23,6 +23,10 @@ type memory struct {
 	released []connexa.Job
 	runs     []connexa.Run
 	noticed  []string
+
+	outcome    map[int64]connexa.Finished // of finishing a job; none: nothing but the run
+	respectDue bool                       // a job that was given back waits for its time
+	notBefore  map[int64]time.Time
 }
 
 func newMemory(n int) *memory {
@@ -44,7 +48,7 @@ func (m *memory) Claim(_ context.Context, kind connexa.Kind, n int) ([]connexa.J
 	}
 	var jobs []connexa.Job
 	m.due = slices.DeleteFunc(m.due, func(j connexa.Job) bool {
-		if j.Kind != kind || len(jobs) == n {
+		if j.Kind != kind || len(jobs) == n || m.respectDue && time.Now().Before(m.notBefore[j.ID]) {
 			return false
 		}
 		jobs = append(jobs, j)
@@ -57,12 +61,19 @@ func (m *memory) Finish(_ context.Context, j connexa.Job, p connexa.Probed) (con
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.finished[j.ID] = p
+	if done, ok := m.outcome[j.ID]; ok {
+		return done, nil
+	}
 	return connexa.Finished{Runs: []int64{1}}, nil
 }
 
-func (m *memory) Release(_ context.Context, j connexa.Job, _ time.Time) error {
+func (m *memory) Release(_ context.Context, j connexa.Job, due time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.notBefore == nil {
+		m.notBefore = map[int64]time.Time{}
+	}
+	m.notBefore[j.ID] = due
 	m.released = append(m.released, j)
 	m.due = append(m.due, j)
 	return nil

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ type watch struct {
 	ask   []int64       // runs whose first results all timed out: to be asked about
 
 	locals  int  // local errors in a row
-	offline bool // runs are paused because of it
+	offline bool // runs are paused because this machine is
 	left    bool // runs may be paused since before this process began
 }
 
@@ -103,13 +104,14 @@ func (l *loop) watchUplink() {
 	l.watch.mu.Lock()
 	l.watch.offline, l.watch.left = false, false
 	l.watch.mu.Unlock()
-	l.resumeRuns(l.ctx, noticeOffline)
+	l.resumeRuns(l.ctx, noticeOffline, noticeUplink)
 	l.lookEverywhere()
 }
 
 // Why runs are paused.
 const (
 	noticeOffline = "run.notice.offline"
+	noticeUplink  = "run.notice.uplink"
 	noticeGRE     = "run.notice.gre"
 )
 
@@ -123,10 +125,10 @@ func (r *Runner) pauseRuns(ctx context.Context, why connexa.Text) {
 	})
 }
 
-// resumeRuns lets the runs go on that were paused for that reason.
-func (r *Runner) resumeRuns(ctx context.Context, why string) {
+// resumeRuns lets the runs go on that were paused for one of the reasons.
+func (r *Runner) resumeRuns(ctx context.Context, reasons ...string) {
 	r.eachRun(ctx, func(run connexa.Run) (bool, error) {
-		if run.State != connexa.RunPaused || run.Notice.Key != why {
+		if run.State != connexa.RunPaused || !slices.Contains(reasons, run.Notice.Key) {
 			return false, nil
 		}
 		return true, r.Store.ResumeRun(ctx, run.ID)

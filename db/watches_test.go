@@ -1,0 +1,433 @@
+package db
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// lookOnce does one probe of a node as a run does, at the time of the clock.
+func lookOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact) connexa.Finished {
+	t.Helper()
+	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunKind(kind), By: "ann", Selection: connexa.Selection{IDs: []int64{node}}}); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := d.Claim(t.Context(), kind, 1)
+	if err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	p := connexa.Probed{Fact: f, Mark: connexa.MarkOf(f), Outcome: connexa.Outcome{Kind: kind, At: d.now(), Reached: connexa.Control, Attempts: 1}}
+	done, err := d.Finish(t.Context(), jobs[0], p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// clocked is a fleet with a clock of its own.
+func clocked(t *testing.T, n int) (*DB, []int64, func(time.Duration)) {
+	t.Helper()
+	d, ids := fleet(t, n)
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	d.now = func() time.Time { return now }
+	return d, ids, func(by time.Duration) { now = now.Add(by) }
+}
+
+func watchOf(t *testing.T, d *DB, node int64) *connexa.Watch {
+	t.Helper()
+	w, err := d.Watch(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
+	d, ids, pass := clocked(t, 1)
+	node := ids[0]
+	if done := lookOnce(t, d, node, connexa.Ping, connexa.Answered); done.Recovered || watchOf(t, d, node) != nil {
+		t.Errorf("watched after a ping: %+v", done)
+	}
+	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered || done.Dropped {
+		t.Errorf("its first session is a recovery: %+v", done)
+	}
+	w := watchOf(t, d, node)
+	if w == nil || !w.DueAt.Equal(d.now().Truncate(time.Millisecond)) || w.Status != connexa.LoginOK || w.Last != connexa.Login || !w.LastAt.Equal(w.DueAt) {
+		t.Fatalf("%+v", w)
+	}
+	// It drops out at the second silence, answers, and recovers with a session.
+	pass(time.Minute)
+	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); done.Dropped {
+		t.Error("dropped out after one silence")
+	}
+	pass(time.Minute)
+	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); !done.Dropped || done.Recovered {
+		t.Errorf("%+v", done)
+	}
+	pass(2 * time.Hour)
+	lookOnce(t, d, node, connexa.Ping, connexa.Answered)
+	if w := watchOf(t, d, node); !w.Earned || !w.DueAt.Equal(d.now()) {
+		t.Errorf("an answer has earned nothing: %+v", w)
+	}
+	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.Dropped {
+		t.Errorf("%+v", done)
+	}
+	// An edit of what is probed ends all that; one of a comment does not.
+	n, err := d.Node(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Comment = "spare"
+	if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil || watchOf(t, d, node) == nil {
+		t.Errorf("a comment ends the watch, %v", err)
+	}
+	if _, err := d.EditNode(t.Context(), n, "Red-Kite-8", "ann"); err != nil || watchOf(t, d, node) != nil {
+		t.Errorf("watched after its edit, %v", err)
+	}
+	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered {
+		t.Error("another login has recovered")
+	}
+}
+
+func TestThreeTurnsInHalfAnHourFlap(t *testing.T) {
+	d, ids, pass := clocked(t, 2)
+	node := ids[0]
+	flapping := func() bool {
+		n, err := d.Node(t.Context(), node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Flapping: true}})
+		if err != nil || (list == 1) != n.Flapping {
+			t.Fatalf("%d nodes flap by the filter, %v by the row, %v", list, n.Flapping, err)
+		}
+		return n.Flapping
+	}
+	// The first way up is no flapping: nothing comes and goes.
+	lookOnce(t, d, node, connexa.Ping, connexa.Answered)
+	lookOnce(t, d, node, connexa.Login, connexa.LoggedIn)
+	lookOnce(t, d, node, connexa.Speed, connexa.Fast)
+	lookOnce(t, d, node, connexa.Speed, connexa.Slow)
+	if flapping() {
+		t.Fatal("a new node flaps")
+	}
+	down := func() connexa.Finished {
+		lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
+		return lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
+	}
+	up := func() connexa.Finished { return lookOnce(t, d, node, connexa.Login, connexa.LoggedIn) }
+	if done := down(); done.Flapping || done.Began {
+		t.Errorf("%+v", done)
+	}
+	pass(20 * time.Minute)
+	if done := up(); done.Flapping || done.Began {
+		t.Errorf("%+v", done)
+	}
+	pass(10 * time.Minute)
+	if done := down(); !done.Flapping || !done.Began || !done.Dropped {
+		t.Errorf("the third change in 30 minutes: %+v", done)
+	}
+	if !flapping() {
+		t.Fatal("it does not flap")
+	}
+	f, err := d.Facets(t.Context())
+	if err != nil || f.Flapping != 1 {
+		t.Errorf("%d flap in the facets, %v", f.Flapping, err)
+	}
+	// A change keeps it so, and it is not told again.
+	pass(29 * time.Minute)
+	if done := up(); !done.Flapping || done.Began {
+		t.Errorf("%+v", done)
+	}
+	pass(29 * time.Minute)
+	if list, err := d.SettleFlaps(t.Context()); len(list) != 0 || err != nil || !flapping() {
+		t.Errorf("settled early: %+v, %v", list, err)
+	}
+	pass(time.Minute)
+	list, err := d.SettleFlaps(t.Context())
+	if err != nil || len(list) != 1 || list[0].NodeID != node || list[0].Status != connexa.LoginOK || !list[0].Watched || flapping() {
+		t.Errorf("settled: %+v, %v", list, err)
+	}
+	if list, err := d.SettleFlaps(t.Context()); len(list) != 0 || err != nil {
+		t.Errorf("settled twice: %+v, %v", list, err)
+	}
+	// Slow changes are no flapping.
+	for range 3 {
+		pass(20 * time.Minute)
+		down()
+		pass(20 * time.Minute)
+		up()
+	}
+	if flapping() {
+		t.Error("a change every 20 minutes is flapping")
+	}
+}
+
+func TestTheMonitorLooksThroughOrdinaryRuns(t *testing.T) {
+	d, ids, pass := clocked(t, 6)
+	for _, id := range ids[:4] {
+		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
+	}
+	pass(time.Second)
+	due, err := d.DueWatches(t.Context(), 3)
+	if err != nil || len(due) != 3 {
+		t.Fatalf("%+v, %v", due, err)
+	}
+	if n, err := d.CountWatches(t.Context()); n != 4 || err != nil {
+		t.Errorf("%d watched, %v", n, err)
+	}
+	// A person has started a ping of the first already: it is joined.
+	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: []int64{due[0].NodeID}}}); err != nil {
+		t.Fatal(err)
+	}
+	l := connexa.Looks{Ping: []int64{due[0].NodeID, due[1].NodeID}, Login: []int64{due[2].NodeID}}
+	for _, w := range due {
+		next := w
+		next.DueAt, next.LoginAt, next.Plan, next.Tries, next.Earned = d.now().Add(time.Hour), d.now().Add(2*time.Hour), connexa.WatchDown, 3, true
+		l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
+	}
+	l.Plans[1].OldDue = l.Plans[1].OldDue.Add(-time.Second) // something has happened to it meanwhile
+	l.Plans[2].New.DueAt = time.Time{}                      // and of this one nothing more is planned
+	runs, err := d.LookAt(t.Context(), l)
+	if err != nil || len(runs) != 2 || !runs[0].Monitor || runs[0].By != "" || runs[0].Total != 2 || runs[1].Kind != connexa.RunLogin {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	first, second, third := watchOf(t, d, due[0].NodeID), watchOf(t, d, due[1].NodeID), watchOf(t, d, due[2].NodeID)
+	if !first.DueAt.Equal(d.now().Add(time.Hour)) || !first.LoginAt.Equal(d.now().Add(2*time.Hour)) || first.Plan != connexa.WatchDown || first.Tries != 3 || !first.Earned {
+		t.Errorf("%+v", first)
+	}
+	if !second.DueAt.Equal(due[1].DueAt) || second.Plan != connexa.WatchNew {
+		t.Errorf("what had changed was written over: %+v", second)
+	}
+	if !third.DueAt.IsZero() {
+		t.Errorf("%+v", third)
+	}
+	if jobs := claim(t, d, 10); len(jobs) != 2 {
+		t.Errorf("%d pings, want that of the person joined", len(jobs))
+	}
+	people, err := d.Runs(t.Context(), false, 0, 10)
+	if err != nil || len(people) != 5 || people[0].Monitor {
+		t.Errorf("%+v, %v", people, err)
+	}
+	its, err := d.Runs(t.Context(), true, 0, 10)
+	if err != nil || len(its) != 2 || !its[0].Monitor {
+		t.Errorf("%+v, %v", its, err)
+	}
+	// Tags that come wake what sleeps.
+	n, err := d.Node(t.Context(), due[2].NodeID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Tags = []string{"eu"}
+	if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if w := watchOf(t, d, n.ID); w.DueAt.IsZero() || w.DueAt.After(d.now()) || len(w.Tags) != 1 {
+		t.Errorf("%+v", w)
+	}
+	// A node that is deleted takes its watch along, and its look.
+	if _, _, err := d.DeleteNodes(t.Context(), []int64{due[0].NodeID}); err != nil || watchOf(t, d, due[0].NodeID) != nil {
+		t.Error(err)
+	}
+	if _, err := d.LookAt(t.Context(), connexa.Looks{Ping: []int64{due[0].NodeID}}); connexa.CodeOf(err) != connexa.Invalid {
+		t.Errorf("a look at what is gone: %v", err)
+	}
+}
+
+func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
+	d, ids, _ := clocked(t, 40)
+	for _, id := range ids {
+		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
+	}
+	far := d.now().Add(30 * 24 * time.Hour).UnixMilli()
+	set := func(node int64, due any, plan connexa.WatchPlan, tries int) {
+		if _, err := d.write.ExecContext(t.Context(), `UPDATE watches SET due_at = ?, login_at = 0, plan = ?, tries = ? WHERE node_id = ?`, due, string(plan), tries, node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range ids {
+		set(id, far, connexa.WatchUp, 0)
+	}
+	set(ids[0], nil, connexa.WatchUp, 0)                         // slept without the tags
+	set(ids[1], far, connexa.WatchDown, 4)                       // keeps its own time
+	set(ids[2], nil, connexa.WatchRefused, 1)                    // slept
+	set(ids[3], nil, connexa.WatchRefused, connexa.MostRefusals) // given up
+	arm := func(key string) {
+		if err := d.ArmWatches(t.Context(), key, time.Hour, 10*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arm("a")
+	times := map[time.Time]bool{}
+	for i, id := range ids {
+		w := watchOf(t, d, id)
+		switch {
+		case i == 1:
+			if w.DueAt.UnixMilli() != far {
+				t.Errorf("what failed is due at %s", w.DueAt)
+			}
+		case i == 3:
+			if !w.DueAt.IsZero() {
+				t.Errorf("what was given up is due at %s", w.DueAt)
+			}
+		default:
+			if off := w.DueAt.Sub(d.now()); off < 0 || off >= time.Hour {
+				t.Errorf("node %d is due after %s", id, off)
+			}
+			if off := w.LoginAt.Sub(d.now()); off < 0 || off >= 10*time.Hour {
+				t.Errorf("the login of node %d is due after %s", id, off)
+			}
+			times[w.DueAt] = true
+		}
+	}
+	if len(times) < 35 {
+		t.Errorf("38 nodes are due at %d times", len(times))
+	}
+	// The same schedule again, after a restart, changes nothing.
+	set(ids[0], far, connexa.WatchUp, 0)
+	arm("a")
+	if w := watchOf(t, d, ids[0]); w.DueAt.UnixMilli() != far {
+		t.Errorf("due at %s", w.DueAt)
+	}
+	arm("b")
+	if w := watchOf(t, d, ids[0]); w.DueAt.UnixMilli() == far {
+		t.Error("another schedule brings nothing forward")
+	}
+}
+
+// TestOldRunsOfTheMonitorGo with the jobs that nobody else wanted; people's stay.
+func TestOldRunsOfTheMonitorGo(t *testing.T) {
+	d, ids, pass := clocked(t, 3)
+	for _, id := range ids {
+		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
+	}
+	if _, err := d.LookAt(t.Context(), connexa.Looks{Ping: ids}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: ids[:1]}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range claim(t, d, 10) {
+		p := found(connexa.Answered)
+		p.Outcome.At = d.now()
+		if _, err := d.Finish(t.Context(), j, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep := connexa.Keep{Raw: 14, Hours: 90, Days: 730}
+	counts := func() (runs, its, jobs int) {
+		t.Helper()
+		if err := d.read.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM runs WHERE monitor = 0), (SELECT count(*) FROM runs WHERE monitor = 1), (SELECT count(*) FROM jobs)`).
+			Scan(&runs, &its, &jobs); err != nil {
+			t.Fatal(err)
+		}
+		return runs, its, jobs
+	}
+	pass(2 * 24 * time.Hour)
+	if _, err := d.Prune(t.Context(), keep); err != nil {
+		t.Fatal(err)
+	}
+	if runs, its, jobs := counts(); runs != 4 || its != 1 || jobs != 6 {
+		t.Errorf("%d runs, %d of the monitor, %d jobs", runs, its, jobs)
+	}
+	pass(2 * 24 * time.Hour)
+	if _, err := d.Prune(t.Context(), keep); err != nil {
+		t.Fatal(err)
+	}
+	if runs, its, jobs := counts(); runs != 4 || its != 0 || jobs != 4 {
+		t.Errorf("%d runs, %d of the monitor, %d jobs; want the two pings gone that no person wanted", runs, its, jobs)
+	}
+}
+
+func TestGoodRunsAreFound(t *testing.T) {
+	d, ids, _ := clocked(t, 1)
+	good := func() bool {
+		found, err := d.AnyGoodRun(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	lookOnce(t, d, ids[0], connexa.Ping, connexa.NoAnswer)
+	if good() {
+		t.Error("a run in which all failed is good")
+	}
+	done := lookOnce(t, d, ids[0], connexa.Ping, connexa.Answered)
+	if len(done.Over) != 1 || !good() {
+		t.Errorf("%+v", done)
+	}
+}
+
+// hundredThousand is a fleet of which every node is watched.
+func hundredThousand(b *testing.B) *DB {
+	b.Helper()
+	d, err := Open(b.Context(), Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { d.Close() })
+	for _, q := range []string{
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+		INSERT INTO nodes (address, address_key, port, login, password, password_mac, created_at, changed_at, status)
+		SELECT '10.' || (i / 62500) || '.' || (i / 250 % 250) || '.' || (i % 250), i, 1723, 'ops', x'00', x'00', 0, 0, 'login_ok' FROM n`,
+		`INSERT INTO watches (node_id, due_at) SELECT id, 9000000000000 + id FROM nodes`,
+	} {
+		if _, err := d.write.ExecContext(b.Context(), q); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return d
+}
+
+// BenchmarkMonitorBeat is what the monitor asks every ten seconds of 100,000
+// watches, of which none is due, and of which 2,000 are.
+func BenchmarkMonitorBeat(b *testing.B) {
+	d := hundredThousand(b)
+	for _, due := range []int{0, 2000} {
+		if _, err := d.write.ExecContext(b.Context(), `UPDATE watches SET due_at = 1 WHERE node_id % 50 = 0 AND ? > 0`, due); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("due=%d", due), func(b *testing.B) {
+			for b.Loop() {
+				list, err := d.DueWatches(b.Context(), 2000)
+				if err != nil || len(list) != due {
+					b.Fatal(len(list), err)
+				}
+				if _, err := d.CountWatches(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := d.SettleFlaps(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLookAt starts a run of 2,000 nodes and writes its plans.
+func BenchmarkLookAt(b *testing.B) {
+	d := hundredThousand(b)
+	after := int64(0)
+	for b.Loop() {
+		b.StopTimer()
+		var l connexa.Looks
+		for id := after + 1; id <= after+2000; id++ {
+			w, err := d.Watch(b.Context(), id)
+			if err != nil || w == nil {
+				b.Fatal(w, err)
+			}
+			next := *w
+			next.DueAt = next.DueAt.Add(time.Hour)
+			l.Ping, l.Plans = append(l.Ping, id), append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
+		}
+		if after += 2000; after >= 98_000 {
+			after = 0
+		}
+		b.StartTimer()
+		if _, err := d.LookAt(b.Context(), l); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

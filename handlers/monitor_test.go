@@ -1,0 +1,197 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// look does one probe of a node, as the runner does.
+func (p *panel) look(node int64, kind connexa.Kind, f connexa.Fact) {
+	p.t.Helper()
+	if _, err := p.db.StartRun(p.t.Context(), connexa.NewRun{Kind: connexa.RunKind(kind), By: "admin", Label: connexa.T("run.label.picked", 1), Selection: connexa.Selection{IDs: []int64{node}}}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.finishAll(kind, f)
+}
+
+func (p *panel) finishAll(kind connexa.Kind, f connexa.Fact) {
+	p.t.Helper()
+	jobs, err := p.db.Claim(p.t.Context(), kind, 100)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, j := range jobs {
+		found := connexa.Probed{Fact: f, Mark: connexa.MarkOf(f), Outcome: connexa.Outcome{Kind: kind, At: p.clock.now(), Reached: connexa.Control, Attempts: 1}}
+		if _, err := p.db.Finish(p.t.Context(), j, found); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1")
+	b.get("/").saysNot(t, "offer-monitor")
+	p.look(1, connexa.Ping, connexa.NoAnswer)
+	b.get("/").saysNot(t, "offer-monitor")
+	b.get("/runs/1").saysNot(t, "offer-monitor")
+	p.look(1, connexa.Login, connexa.LoggedIn)
+	b.get("/").says(t, "Shall the panel keep looking?").says(t, `href="/settings#monitor"`)
+	b.get("/runs/2").says(t, "Shall the panel keep looking?")
+	b.get("/nodes").saysNot(t, "offer-monitor")
+
+	// No is no.
+	b.post("/settings/monitor/decline").leadsTo(t, "/")
+	b.get("/").saysNot(t, "offer-monitor")
+	b.get("/runs/2").saysNot(t, "offer-monitor")
+	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor.Offered.IsZero() || s.Monitor.On {
+		t.Errorf("%+v, %v", s.Monitor, err)
+	}
+}
+
+func TestMonitorSettings(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.get("/settings").says(t, `id="monitor"`).says(t, `name="monitor_ping_minutes" type="text" value="30"`).saysNot(t, `value="1" checked`)
+	good := []string{"monitor_on", "1", "monitor_tags", "eu,  us ", "monitor_ping_minutes", "15", "monitor_login_hours", "6", "monitor_targets", "192.0.2.1:443\n dns.example.net:53"}
+	for _, bad := range []struct{ name, value, says string }{
+		{"monitor_ping_minutes", "often", "from 0 to 1,440"},
+		{"monitor_ping_minutes", "1441", "from 0 to 1,440"},
+		{"monitor_login_hours", "-1", "from 0 to 720"},
+		{"monitor_targets", "192.0.2.1", "is no target"},
+		{"monitor_targets", "192.0.2.1:0", "is no target"},
+		{"monitor_targets", "a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1", "At most 8 targets"},
+	} {
+		form := append([]string{}, good...)
+		form[slices.Index(form, bad.name)+1] = bad.value
+		b.post("/settings/monitor", form...).is(t, http.StatusUnprocessableEntity).says(t, bad.says).says(t, `value="eu,  us "`).says(t, `value="1" checked`)
+	}
+	b.post("/settings/monitor", "monitor_on", "1", "monitor_ping_minutes", "0", "monitor_login_hours", "0").
+		is(t, http.StatusUnprocessableEntity).says(t, "one of them must be more than 0")
+	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != connexa.DefaultMonitorSettings() {
+		t.Errorf("a refused form was saved: %+v, %v", s.Monitor, err)
+	}
+
+	b.post("/settings/monitor", good...).leadsTo(t, "/settings#monitor")
+	s, err := p.db.Settings(t.Context())
+	m := s.Monitor
+	if err != nil || !m.On || m.Ping() != 15*time.Minute || m.Login() != 6*time.Hour || !slices.Equal(m.TagList(), []string{"eu", "us"}) ||
+		!slices.Equal(m.TargetList(), []string{"192.0.2.1:443", "dns.example.net:53"}) || m.Offered.IsZero() {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if got := p.acts(); got[:len("admin:settings_changed")] != "admin:settings_changed" {
+		t.Errorf("audit: %s", got)
+	}
+	// The first form of the page leaves them alone.
+	b.post("/settings", "concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30",
+		"history_hour_days", "60", "history_day_days", "400", "encryption", "required").leadsTo(t, "/settings")
+	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != m || s.Concurrency != 12 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestTargetsAreTried(t *testing.T) {
+	p := startPanel(t)
+	p.app.Deps.TryTargets = func(_ context.Context, targets []string) []bool {
+		answers := make([]bool, len(targets))
+		answers[0] = true
+		return answers
+	}
+	b := p.browser().login()
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_login_hours", "6", "monitor_targets", "192.0.2.1:443, 192.0.2.2:443").
+		is(t, http.StatusOK).says(t, "answers").says(t, "silent").says(t, `name="monitor_ping_minutes" type="text" value="7"`)
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", " ").is(t, http.StatusUnprocessableEntity).says(t, "Name a target")
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", "here").is(t, http.StatusUnprocessableEntity).says(t, "is no target")
+	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != connexa.DefaultMonitorSettings() {
+		t.Errorf("trying has saved %+v, %v", s.Monitor, err)
+	}
+}
+
+func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1")
+	b.get("/runs?by=monitor").says(t, "The monitor has started no run")
+	p.look(1, connexa.Login, connexa.LoggedIn)
+	runs, err := p.db.LookAt(t.Context(), connexa.Looks{Ping: []int64{1}})
+	if err != nil || len(runs) != 1 {
+		t.Fatal(runs, err)
+	}
+	b.get("/runs").says(t, "run-row-1").saysNot(t, "run-row-2")
+	b.get("/runs?by=monitor").says(t, "run-row-2").says(t, "the monitor").saysNot(t, "run-row-1")
+	b.get("/runs/2").says(t, "the monitor")
+	// It puts no bar on every page, but for one that waits and may ask something.
+	b.get("/nodes").saysNot(t, `id="run-bar-2"`).saysNot(t, `href="/runs/2"`)
+	b.get("/").saysNot(t, `href="/runs/2"`)
+	if err := p.db.PauseRun(t.Context(), 2, connexa.T("run.notice.uplink")); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/nodes").says(t, `href="/runs/2"`).says(t, "Is the panel offline?")
+	b.get("/runs/2").says(t, "Is the panel offline?")
+	b.header.Set("Accept-Language", "ru")
+	b.get("/runs/2").says(t, "Панель без сети?").says(t, "наблюдение")
+}
+
+func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	b.get("/nodes/1").says(t, "The monitor is off.")
+	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error { s.Monitor.On = true; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.get("/nodes/1").says(t, "On this one none has.")
+	p.look(1, connexa.Login, connexa.LoggedIn)
+	b.get("/nodes/1").says(t, "with the next run")
+	plan := func(change func(*connexa.Watch)) {
+		t.Helper()
+		w, err := p.db.Watch(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := *w
+		if next.DueAt = p.clock.now().Add(time.Hour); w.DueAt.IsZero() {
+			t.Fatal("it sleeps")
+		}
+		change(&next)
+		if _, err := p.db.LookAt(t.Context(), connexa.Looks{Plans: []connexa.Replan{{OldDue: w.DueAt, New: next}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan(func(w *connexa.Watch) { w.Plan = connexa.WatchUp })
+	b.get("/nodes/1").says(t, "The node is fine and is looked at on schedule.").says(t, "Ping, ")
+	plan(func(w *connexa.Watch) { w.Plan, w.Tries = connexa.WatchDown, 4 })
+	b.get("/nodes/1").says(t, "looked at 4 times since")
+	plan(func(w *connexa.Watch) { w.Earned = true })
+	b.get("/nodes/1").says(t, "earned it a login").says(t, "Login test, ")
+	plan(func(w *connexa.Watch) { w.Earned, w.Plan, w.Tries = false, connexa.WatchRefused, 2 })
+	b.get("/nodes/1").says(t, "tried once a day: 2 of 3")
+	plan(func(w *connexa.Watch) { w.Tries, w.DueAt = 3, time.Time{} })
+	b.get("/nodes/1").says(t, "The next move is yours").says(t, "none is planned")
+	err = p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error { s.Monitor.Tags = "eu"; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.get("/nodes/1").says(t, "none of the tags")
+}
+
+func TestAFlappingNodeIsMarked(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1", "192.0.2.2")
+	b.get("/nodes").saysNot(t, "chip-flapping")
+	for _, f := range []connexa.Fact{connexa.Answered, connexa.NoAnswer, connexa.Answered, connexa.NoAnswer} {
+		p.clock.pass(time.Minute)
+		p.look(1, connexa.Ping, f)
+	}
+	b.get("/nodes/1").says(t, "Flapping")
+	b.get("/nodes?q=192.0.2.1").says(t, "Went down or came up three times")
+	b.get("/nodes?flapping=1").says(t, "192.0.2.1").saysNot(t, "192.0.2.2").says(t, "1 node")
+}

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type watchStore interface {
+	Watch(ctx context.Context, node int64) (*connexa.Watch, error)
+	AnyGoodRun(ctx context.Context) (bool, error)
+}
+
+// NodeWatch says what the monitor plans for a node; nil: the node was not
+// validated since its last edit.
+func (a *App) NodeWatch(ctx context.Context, node int64) (*connexa.Watch, connexa.MonitorSettings, error) {
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return nil, s.Monitor, err
+	}
+	w, err := a.Watches.Watch(ctx, node)
+	return w, s.Monitor, err
+}
+
+// OffersMonitor says whether the panel ought to offer the monitor: a run has ended
+// in which nodes were good, and nobody has switched it on or said no.
+func (a *App) OffersMonitor(ctx context.Context) (bool, error) {
+	s, err := a.Settings.Settings(ctx)
+	if err != nil || s.Monitor.On || !s.Monitor.Offered.IsZero() {
+		return false, err
+	}
+	return a.Watches.AnyGoodRun(ctx)
+}
+
+// ChangeMonitorSettings puts fresh in place of the settings of the monitor, or
+// says with FieldErrors what is wrong with them.
+func (a *App) ChangeMonitorSettings(ctx context.Context, fresh connexa.MonitorSettings) error {
+	fresh.Tags, fresh.Targets = strings.Join(strings.Fields(fresh.Tags), " "), strings.Join(fresh.TargetList(), ", ")
+	return a.changeMonitor(ctx, func(s *connexa.MonitorSettings) {
+		fresh.Offered = s.Offered
+		if fresh.On && fresh.Offered.IsZero() {
+			fresh.Offered = a.Now() // who switches it off again need not be asked
+		}
+		*s = fresh
+	})
+}
+
+// DeclineMonitor notes that nobody wants the monitor; it is not offered again.
+func (a *App) DeclineMonitor(ctx context.Context) error {
+	return a.changeMonitor(ctx, func(s *connexa.MonitorSettings) { s.Offered = a.Now() })
+}
+
+func (a *App) changeMonitor(ctx context.Context, change func(*connexa.MonitorSettings)) error {
+	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+		change(&s.Monitor)
+		return s.Check()
+	})
+	if err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActSettings, connexa.T("audit.monitor"))
+	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
+	return nil
+}
+
+// TryTargets says for each reference target that was typed whether it answers.
+func (a *App) TryTargets(ctx context.Context, typed string) (targets []string, answers []bool, err error) {
+	s := connexa.DefaultSettings()
+	s.Monitor.Targets = typed
+	if err := s.Check(); err != nil {
+		return nil, nil, err
+	}
+	targets = s.Monitor.TargetList()
+	if len(targets) == 0 {
+		return nil, nil, connexa.FieldErrors{"monitor_targets": connexa.T("monitor.targets.none")}
+	}
+	return targets, a.Deps.TryTargets(ctx, targets), nil
+}

@@ -1,0 +1,397 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// fleet is a Store in memory whose nodes do as their servers do.
+type fleet struct {
+	mu      sync.Mutex
+	watches map[int64]*connexa.Watch
+	fact    func(w *connexa.Watch, kind connexa.Kind) connexa.Fact
+	takes   time.Duration // until a run is over
+	live    map[int64]connexa.Run
+	runs    int64
+	looks   map[int64][]look
+	started []int // nodes of each run
+	most    int   // live runs of one kind at once
+	armed   string
+	settled []connexa.Settled
+}
+
+type look struct {
+	kind connexa.Kind
+	at   time.Time
+}
+
+func newFleet(n int) *fleet {
+	f := &fleet{watches: map[int64]*connexa.Watch{}, live: map[int64]connexa.Run{}, looks: map[int64][]look{}, takes: 20 * time.Second}
+	f.fact = func(_ *connexa.Watch, kind connexa.Kind) connexa.Fact {
+		if kind == connexa.Login {
+			return connexa.LoggedIn
+		}
+		return connexa.Answered
+	}
+	for id := range int64(n) {
+		f.watches[id] = &connexa.Watch{NodeID: id, DueAt: time.Now(), Status: connexa.LoginOK, Last: connexa.Login, LastAt: time.Now().Add(-time.Hour)}
+	}
+	return f
+}
+
+func (f *fleet) DueWatches(_ context.Context, n int) (due []connexa.Watch, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.watches {
+		if !w.DueAt.IsZero() && !w.DueAt.After(time.Now()) {
+			due = append(due, *w)
+		}
+	}
+	slices.SortFunc(due, func(a, b connexa.Watch) int { return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.NodeID, b.NodeID)) })
+	return due[:min(n, len(due))], nil
+}
+
+func (f *fleet) CountWatches(context.Context) (n int, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.watches {
+		if !w.DueAt.IsZero() {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (f *fleet) ArmWatches(_ context.Context, key string, ping, _ time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.armed == key {
+		return nil
+	}
+	f.armed = key
+	for _, w := range f.watches {
+		if soon := time.Now().Add(time.Duration(rand.Int64N(int64(max(ping, 1))))); w.DueAt.IsZero() || soon.Before(w.DueAt) {
+			w.DueAt = soon
+		}
+	}
+	return nil
+}
+
+func (f *fleet) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.Run, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, part := range []struct {
+		kind connexa.Kind
+		ids  []int64
+	}{{connexa.Ping, l.Ping}, {connexa.Login, l.Login}} {
+		if len(part.ids) == 0 {
+			continue
+		}
+		f.runs++
+		run := connexa.Run{ID: f.runs, Kind: connexa.RunKind(part.kind), State: connexa.RunRunning, Monitor: true}
+		f.live[run.ID] = run
+		f.started = append(f.started, len(part.ids))
+		same := 0
+		for _, r := range f.live {
+			if r.Kind == run.Kind {
+				same++
+			}
+		}
+		f.most = max(f.most, same)
+		runs = append(runs, run)
+		for _, id := range part.ids {
+			f.looks[id] = append(f.looks[id], look{part.kind, time.Now()})
+		}
+		time.AfterFunc(f.takes, func() { f.end(run.ID, part.kind, part.ids) })
+	}
+	for _, r := range l.Plans {
+		if w := f.watches[r.New.NodeID]; w.DueAt.Equal(r.OldDue) {
+			w.DueAt, w.LoginAt, w.Plan, w.Tries, w.Earned = r.New.DueAt, r.New.LoginAt, r.New.Plan, r.New.Tries, r.New.Earned
+		}
+	}
+	return runs, nil
+}
+
+func (f *fleet) end(run int64, kind connexa.Kind, ids []int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.live, run)
+	for _, id := range ids {
+		w := f.watches[id]
+		fact := f.fact(w, kind)
+		v, err := connexa.Verdict{Status: w.Status, Doubt: connexa.Doubt{NoAnswer: 1, LoginRefused: 1}}.After(fact)
+		if err != nil {
+			panic(err)
+		}
+		answered := fact == connexa.Answered && (w.Status == connexa.PingFailed || w.Status == connexa.TunnelFailed)
+		if answered || v.Status != w.Status {
+			w.DueAt, w.Earned = time.Now(), w.Earned || answered
+		}
+		w.Status, w.Last, w.LastAt = v.Status, kind, time.Now()
+	}
+}
+
+func (f *fleet) SettleFlaps(context.Context) ([]connexa.Settled, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := f.settled
+	f.settled = nil
+	return list, nil
+}
+
+func (f *fleet) LiveRuns(context.Context, time.Time) (runs []connexa.Run, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.live {
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// panel is a monitor over a fleet.
+type panel struct {
+	settings atomic.Pointer[connexa.MonitorSettings]
+	offline  atomic.Bool
+	mu       sync.Mutex
+	told     []connexa.Notice
+	woken    atomic.Int32
+}
+
+// watch runs a monitor for d.
+func (p *panel) watch(t *testing.T, f *fleet, d time.Duration) {
+	t.Helper()
+	m := New(Config{
+		Store: f, Settings: func() connexa.MonitorSettings { return *p.settings.Load() }, Online: func() bool { return !p.offline.Load() },
+		Wake: func() { p.woken.Add(1) }, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler),
+		Notify: func(n connexa.Notice) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.told = append(p.told, n)
+		},
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	if err := m.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func on(minutes, hours int) *panel {
+	p := &panel{}
+	p.settings.Store(&connexa.MonitorSettings{On: true, PingMinutes: minutes, LoginHours: hours})
+	return p
+}
+
+func TestEveryNodeIsLookedAtAndNoneTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(500), on(10, 2)
+		began := time.Now()
+		p.watch(t, f, 24*time.Hour)
+		for id := range f.watches {
+			looks := f.looks[id]
+			pings, logins := 0, 0
+			last := began
+			for i, l := range looks {
+				if l.kind == connexa.Ping {
+					pings++
+					if i > 0 && l.at.Sub(last) < 10*time.Minute {
+						t.Fatalf("node %d is pinged %s after its last look", id, l.at.Sub(last))
+					}
+				} else {
+					logins++
+				}
+				// The interval, its spread, and the round of a run.
+				if gap := l.at.Sub(last); gap > 14*time.Minute {
+					t.Fatalf("node %d is left alone for %s", id, gap)
+				}
+				last = l.at
+			}
+			if pings < 100 || pings > 144 || logins < 8 || logins > 13 {
+				t.Fatalf("node %d: %d pings and %d logins in a day", id, pings, logins)
+			}
+		}
+		if f.most != 1 {
+			t.Errorf("%d runs of a kind at once", f.most)
+		}
+		if n := len(f.started); n > 2*24*60+10 {
+			t.Errorf("%d runs in a day", n)
+		}
+		if p.woken.Load() == 0 {
+			t.Error("nobody was told that there are jobs")
+		}
+	})
+}
+
+// TestARestartLosesNothingAndStartsNoHerd: the panel was down for a night, and
+// all are due. They are looked at within about half an interval, spread.
+func TestARestartLosesNothingAndStartsNoHerd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(3000), on(60, 0)
+		p.watch(t, f, 3*time.Hour)
+		time.Sleep(9 * time.Hour)
+		f.looks, f.started = map[int64][]look{}, nil
+		began := time.Now()
+		p.watch(t, f, 90*time.Minute)
+		for _, n := range f.started {
+			// Twice the average of a round of six minutes.
+			if n > 2*3000*6/60 {
+				t.Errorf("a run of %d nodes at once", n)
+			}
+		}
+		if len(f.looks) != 3000 {
+			t.Errorf("%d nodes were looked at", len(f.looks))
+		}
+		for id, looks := range f.looks {
+			if d := looks[0].at.Sub(began); d > 40*time.Minute {
+				t.Errorf("node %d had to wait for %s", id, d)
+			}
+			for i := 1; i < len(looks); i++ {
+				if gap := looks[i].at.Sub(looks[i-1].at); gap < time.Hour {
+					t.Errorf("node %d is looked at again after %s", id, gap)
+				}
+			}
+		}
+		// A restart every few minutes does not make it look more often.
+		for range 20 {
+			p.watch(t, f, 5*time.Minute)
+		}
+		for id, looks := range f.looks {
+			for i := 1; i < len(looks); i++ {
+				if gap := looks[i].at.Sub(looks[i-1].at); gap < time.Hour {
+					t.Fatalf("node %d is looked at again after %s", id, gap)
+				}
+			}
+		}
+	})
+}
+
+func TestOffAndOfflineLookAtNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(50), on(1, 1)
+		p.offline.Store(true)
+		p.watch(t, f, time.Hour)
+		p.offline.Store(false)
+		off := *p.settings.Load()
+		off.On = false
+		p.settings.Store(&off)
+		p.watch(t, f, time.Hour)
+		if len(f.looks) != 0 {
+			t.Errorf("%d nodes were looked at", len(f.looks))
+		}
+	})
+}
+
+// TestAFailureIsFollowed: it is pinged ever more rarely, and once it answers it
+// is logged into and fine again within minutes.
+func TestAFailureIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(20), on(10, 12)
+		dead := atomic.Bool{}
+		dead.Store(true)
+		fact := f.fact
+		f.fact = func(w *connexa.Watch, kind connexa.Kind) connexa.Fact {
+			if w.NodeID == 7 && dead.Load() {
+				return connexa.NoAnswer
+			}
+			return fact(w, kind)
+		}
+		p.watch(t, f, 48*time.Hour)
+		if w := f.watches[7]; w.Status != connexa.PingFailed || w.Plan != connexa.WatchDown {
+			t.Fatalf("node 7 is %+v", w)
+		}
+		looks := f.looks[7]
+		if len(looks) > 20 {
+			t.Errorf("a dead node was looked at %d times in two days", len(looks))
+		}
+		dead.Store(false)
+		revived := time.Now()
+		p.watch(t, f, 7*time.Hour)
+		if w := f.watches[7]; !w.Status.Validated() || w.Plan != connexa.WatchUp {
+			t.Fatalf("node 7 is %+v", w)
+		}
+		var answer, login time.Time
+		for _, l := range f.looks[7] {
+			if l.at.After(revived) && answer.IsZero() {
+				answer = l.at
+			}
+			if l.at.After(revived) && l.kind == connexa.Login && login.IsZero() {
+				login = l.at
+			}
+		}
+		if d := answer.Sub(revived); d > 6*time.Hour+2*time.Minute {
+			t.Errorf("looked at %s after it came back", d)
+		}
+		if d := login.Sub(answer); d > 2*time.Minute {
+			t.Errorf("the login that it has earned came after %s", d)
+		}
+	})
+}
+
+func TestARefusedLoginIsTriedThreeTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(3), on(30, 1)
+		fact := f.fact
+		f.fact = func(w *connexa.Watch, kind connexa.Kind) connexa.Fact {
+			if w.NodeID == 1 && kind == connexa.Login {
+				return connexa.LoginRefused
+			}
+			return fact(w, kind)
+		}
+		p.watch(t, f, 10*24*time.Hour)
+		w := f.watches[1]
+		if w.Status != connexa.LoginFailed || !w.DueAt.IsZero() || w.Tries != connexa.MostRefusals {
+			t.Errorf("%+v", w)
+		}
+		var tries []time.Time
+		for _, l := range f.looks[1] {
+			if l.kind == connexa.Login {
+				tries = append(tries, l.at)
+			}
+		}
+		if len(tries) != 4 { // the one that was refused, and three
+			t.Fatalf("tried at %v", tries)
+		}
+		for i := 1; i < len(tries); i++ {
+			if gap := tries[i].Sub(tries[i-1]); gap < 24*time.Hour || gap > 27*time.Hour {
+				t.Errorf("tried again after %s", gap)
+			}
+		}
+	})
+}
+
+func TestSettledNodesAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(0), on(30, 1)
+		f.settled = []connexa.Settled{
+			{NodeID: 1, Address: "192.0.2.1", Port: 1723, Status: connexa.LoginOK, Watched: true},
+			{NodeID: 2, Address: "192.0.2.2", Port: 1723, Status: connexa.PingOK},
+		}
+		p.watch(t, f, time.Minute)
+		if len(p.told) != 1 || p.told[0].Kind != connexa.NoticeNodeSettled || p.told[0].NodeID != 1 || p.told[0].Name != "192.0.2.1" {
+			t.Errorf("told %+v", p.told)
+		}
+	})
+}
+
+// TestOneRunOfAKindAtATime: a machine that cannot keep up is not asked for ever
+// more.
+func TestOneRunOfAKindAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newFleet(200), on(5, 1)
+		f.takes = 17 * time.Minute
+		p.watch(t, f, 6*time.Hour)
+		if f.most != 1 || len(f.started) < 20 {
+			t.Errorf("%d runs of a kind at once, %d in all", f.most, len(f.started))
+		}
+	})
+}

@@ -1,0 +1,276 @@
+package monitor
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+var began = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+func anySettings(t *rapid.T) connexa.MonitorSettings {
+	s := connexa.MonitorSettings{
+		On: true, PingMinutes: rapid.SampledFrom([]int{0, 1, 7, 30, 360, 1440}).Draw(t, "minutes"),
+		LoginHours: rapid.SampledFrom([]int{0, 1, 12, 720}).Draw(t, "hours"),
+		Tags:       rapid.SampledFrom([]string{"", "", "eu", "eu, us"}).Draw(t, "tags"),
+	}
+	if s.PingMinutes == 0 && s.LoginHours == 0 {
+		s.PingMinutes = 5
+	}
+	return s
+}
+
+// world is one node whose server does as it likes, with the store's part of the
+// monitor's memory: what happens to the status wakes the watch.
+type world struct {
+	w     connexa.Watch
+	doubt connexa.Doubt
+}
+
+// probe writes what a probe found out, as the store does.
+func (n *world) probe(t *rapid.T, kind connexa.Kind, f connexa.Fact, now time.Time) {
+	before := n.w.Status
+	v, err := connexa.Verdict{Status: before, Doubt: n.doubt}.After(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.w.Status, n.doubt, n.w.Last, n.w.LastAt = v.Status, v.Doubt, kind, now
+	answered := f == connexa.Answered && (before == connexa.PingFailed || before == connexa.TunnelFailed)
+	if answered || before != v.Status {
+		n.w.DueAt, n.w.Earned = now, n.w.Earned || answered
+	}
+}
+
+// outcome is what a look of a kind may find.
+func outcome(t *rapid.T, kind connexa.Kind) connexa.Fact {
+	if kind == connexa.Ping {
+		return rapid.SampledFrom([]connexa.Fact{connexa.Answered, connexa.NoAnswer}).Draw(t, "ping")
+	}
+	return rapid.SampledFrom([]connexa.Fact{connexa.LoggedIn, connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused, connexa.NoFact}).Draw(t, "login")
+}
+
+// TestTheScheduleIsKept lives with a node whose server does anything at all, for
+// months, and holds what the schedule promises: fine nodes are not looked at more
+// often than was asked, failed ones again within six hours, refused logins at
+// most three times and a day apart, and nothing that is wanted is forgotten.
+func TestTheScheduleIsKept(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySettings(t)
+		n := world{w: connexa.Watch{NodeID: 1, DueAt: began, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: began}}
+		now := began
+		var lastPing, lastLook time.Time // of a fine node, since it was fine
+		var lastTry time.Time
+		tries, fineSince := 0, began
+		for range 120 {
+			if n.w.DueAt.IsZero() {
+				if n.w.Status != connexa.LoginFailed || tries < connexa.MostRefusals {
+					t.Fatalf("nothing is planned for %+v after %d tries", n.w, tries)
+				}
+				return // it is a person's turn
+			}
+			// Its turn may come late, never early.
+			now = later(now, n.w.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
+			before := n.w
+			look, next := Plan(s, n.w, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+			if !next.DueAt.IsZero() && !next.DueAt.After(now) && look == "" {
+				t.Fatalf("%+v is thought about for ever: %+v at %s", before, next, now)
+			}
+			fine := before.Status.Validated()
+			if !fine {
+				lastPing, lastLook = time.Time{}, time.Time{}
+				if before.Status != connexa.LoginFailed && next.DueAt.Sub(now) > longestRest {
+					t.Fatalf("%+v rests for %s", before, next.DueAt.Sub(now))
+				}
+			}
+			if before.Status != connexa.LoginFailed {
+				tries, lastTry = 0, time.Time{}
+			}
+			n.w = next
+			if look == "" {
+				continue
+			}
+			switch {
+			case fine && look == connexa.Ping:
+				if s.PingMinutes == 0 {
+					t.Fatal("pinged though nobody asked for pings")
+				}
+				if !lastLook.IsZero() && now.Sub(lastLook) < s.Ping() {
+					t.Fatalf("pinged %s after a look, every %s was asked for", now.Sub(lastLook), s.Ping())
+				}
+				lastPing, lastLook = now, now
+			case fine:
+				if s.LoginHours == 0 {
+					t.Fatal("logged in though nobody asked for logins")
+				}
+				lastLook = now
+			case before.Status == connexa.LoginFailed:
+				if tries++; look != connexa.Login || tries > connexa.MostRefusals {
+					t.Fatalf("try %d of a refused login is a %s", tries, look)
+				}
+				if !lastTry.IsZero() && now.Sub(lastTry) < refusedRest {
+					t.Fatalf("a refused login is tried again after %s", now.Sub(lastTry))
+				}
+				lastTry = now
+			case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
+				t.Fatalf("a login that no answer has earned: %+v", before)
+			}
+			if fine && s.PingMinutes > 0 && !lastPing.IsZero() && n.w.DueAt.Sub(now) > s.Ping()+s.Ping()/10 {
+				t.Fatalf("a fine node is left alone for %s, every %s was asked for", n.w.DueAt.Sub(now), s.Ping())
+			}
+			f := outcome(t, look)
+			was := n.w.Status.Validated()
+			n.probe(t, look, f, now)
+			if !was && n.w.Status.Validated() {
+				fineSince = now
+			}
+		}
+		if now.Before(fineSince) {
+			t.Fatal("time goes back")
+		}
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// TestLoginsAreMadeInTime holds that a node that stays fine is logged into as
+// often as was asked, give or take the spread, though pings come between.
+func TestLoginsAreMadeInTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := connexa.MonitorSettings{On: true, PingMinutes: rapid.SampledFrom([]int{0, 5, 60, 1440}).Draw(t, "minutes"), LoginHours: rapid.IntRange(1, 48).Draw(t, "hours")}
+		n := world{w: connexa.Watch{DueAt: began, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: began}}
+		now, last, logins := began, began, 0
+		for range 400 {
+			now = later(now, n.w.DueAt)
+			look, next := Plan(s, n.w, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+			n.w = next
+			switch look {
+			case connexa.Ping:
+				n.probe(t, look, connexa.Answered, now)
+			case connexa.Login:
+				gap := now.Sub(last)
+				if most := s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10; gap < s.Login() || gap > most {
+					t.Fatalf("logged in after %s, every %s was asked for", gap, s.Login())
+				}
+				last = now
+				logins++
+				n.probe(t, look, connexa.LoggedIn, now)
+			}
+		}
+		if want := int(now.Sub(began) / (s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10)); logins < want-1 {
+			t.Fatalf("%d logins in %s", logins, now.Sub(began))
+		}
+	})
+}
+
+func TestBackoffGrowsToSixHours(t *testing.T) {
+	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
+	w := connexa.Watch{DueAt: began, Status: connexa.PingFailed, Last: connexa.Ping, LastAt: began}
+	now := began
+	look, w := Plan(s, w, now, 0)
+	if look != "" || !w.DueAt.Equal(began.Add(30*time.Minute)) {
+		t.Fatalf("%q, %+v", look, w)
+	}
+	for i, want := range []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 6 * time.Hour} {
+		now = w.DueAt
+		if look, w = Plan(s, w, now, 0); look != connexa.Ping || w.DueAt.Sub(now) != want || w.Tries != i+1 {
+			t.Errorf("try %d: %q, the next after %s", i+1, look, w.DueAt.Sub(now))
+		}
+	}
+	// It answers: one login, and the next look as if it had been one more try.
+	w.Status, w.Earned, w.DueAt = connexa.PingOK, true, now
+	if look, w = Plan(s, w, now, 0); look != connexa.Login || w.Earned {
+		t.Errorf("an answer has earned %q: %+v", look, w)
+	}
+	// And is fine: the schedule again.
+	w.Status, w.LastAt, w.Last, w.DueAt = connexa.LoginOK, now, connexa.Login, now
+	if look, w = Plan(s, w, now, 0); look != "" || w.Plan != connexa.WatchUp || w.Tries != 0 || !w.DueAt.Equal(now.Add(30*time.Minute)) {
+		t.Errorf("%q: %+v", look, w)
+	}
+}
+
+// TestATunnelThatFailsAnswersPings: a login for each answer, and no more often
+// than the pings that get ever rarer.
+func TestATunnelThatFailsAnswersPings(t *testing.T) {
+	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
+	w := connexa.Watch{DueAt: began, Status: connexa.TunnelFailed, Plan: connexa.WatchDown, LastAt: began}
+	now, logins := began, 0
+	for now.Before(began.Add(48 * time.Hour)) {
+		look, next := Plan(s, w, now, 0.5)
+		if w = next; look == connexa.Ping { // it answers
+			w.Earned, w.DueAt = true, now
+		}
+		if look == connexa.Login { // and the tunnel fails again
+			logins++
+		}
+		now = later(now.Add(time.Second), w.DueAt)
+	}
+	if logins < 5 || logins > 20 {
+		t.Errorf("%d logins in two days", logins)
+	}
+}
+
+func TestNodesWithoutTheTagsSleep(t *testing.T) {
+	s := connexa.MonitorSettings{On: true, PingMinutes: 30, Tags: "EU"}
+	w := connexa.Watch{DueAt: began, Status: connexa.LoginOK, Tags: []string{"us"}}
+	if look, next := Plan(s, w, began, 0); look != "" || !next.DueAt.IsZero() {
+		t.Errorf("%q, %+v", look, next)
+	}
+	w.Tags = []string{"us", "eu"}
+	if look, _ := Plan(s, w, began, 0); look != connexa.Ping {
+		t.Errorf("%q", look)
+	}
+}
+
+// TestAClockThatWasSetBack leaves nobody unseen for a year.
+func TestAClockThatWasSetBack(t *testing.T) {
+	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
+	for _, status := range []connexa.Status{connexa.LoginOK, connexa.PingFailed} {
+		_, w := Plan(s, connexa.Watch{DueAt: began, Status: status, LastAt: began.AddDate(1, 0, 0)}, began, 1)
+		if d := w.DueAt.Sub(began); d > time.Hour {
+			t.Errorf("%s: due after %s", status, d)
+		}
+	}
+}
+
+// TestWhatWasGivenUpStaysSo, whoever wakes it: only another status is news.
+func TestWhatWasGivenUpStaysSo(t *testing.T) {
+	s := connexa.MonitorSettings{On: true, PingMinutes: 30, LoginHours: 1}
+	w := connexa.Watch{DueAt: began, Status: connexa.LoginFailed, Plan: connexa.WatchRefused, Tries: connexa.MostRefusals}
+	if look, next := Plan(s, w, began, 0); look != "" || !next.DueAt.IsZero() {
+		t.Errorf("%q, %+v", look, next)
+	}
+}
+
+func TestThePaceIsTwiceTheAverage(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 200_000).Draw(t, "nodes")
+		interval := time.Duration(rapid.IntRange(1, 1440).Draw(t, "minutes")) * time.Minute
+		round := min(max(interval/10, time.Minute), 10*time.Minute)
+		var p pace
+		looks := 0
+		const hours = 3
+		for now := began; now.Before(began.Add(hours * time.Hour)); now = now.Add(beat) {
+			p.allow(now, n, interval, round, false)
+			made := 0
+			for ; p.take(made); made++ {
+			}
+			looks += made
+			p.put(made, now)
+		}
+		rounds := float64(hours*time.Hour)/float64(round) + 1
+		if most := rounds * max(leastPace, 2*float64(n)*float64(round)/float64(interval)); float64(looks) > most {
+			t.Fatalf("%d looks in %d h at %d nodes, want at most %.0f", looks, hours, n, most)
+		}
+		if least := min(float64(n)*float64(hours*time.Hour)/float64(interval), float64(batch)*360*hours); float64(looks) < 0.9*least {
+			t.Fatalf("%d looks in %d h at %d nodes, want at least %.0f", looks, hours, n, least)
+		}
+	})
+}
