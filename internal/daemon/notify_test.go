@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -57,5 +58,26 @@ func TestANoticeLeavesThePanel(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("nothing was sent")
+	}
+}
+
+func TestSumsAreSentences(t *testing.T) {
+	n := newNotifier(nil, nil, slog.New(slog.DiscardHandler))
+	for _, tt := range []struct {
+		lang string
+		key  string
+		all  int
+		want string
+	}{
+		{"en", "notify.many.node_dropped", 12, "12 nodes dropped out: a, b, c and 9 more."},
+		{"ru", "notify.many.node_dropped", 12, "Отказали 12 узлов: a, b, c и ещё 9."},
+		{"ru", "notify.many.node_dropped", 21, "Отказал 21 узел: a, b, c и ещё 18."},
+		{"ru", "notify.many.gateway_recovered", 4, "Снова в сети 4 сервиса: a, b, c и ещё 1."},
+		{"ru", "notify.many.node_flapping", 22, "22 узла меняются слишком часто и отключены от уведомлений: a, b, c и ещё 19."},
+		{"xx", "notify.many.gateway_failed", 4, "4 services failed: a, b, c and 1 more."},
+	} {
+		if got := n.Words(tt.lang, connexa.T(tt.key, tt.all, "a, b, c", connexa.T("notify.more", tt.all-3))); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
 	}
 }
