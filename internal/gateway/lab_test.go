@@ -98,6 +98,7 @@ type site struct {
 	nodes   []lab.Node
 	fleet   *lab.Fleet
 	mux     *gre.Mux
+	tune    func(*gateway.Config) // nil: nothing is to be changed
 
 	ports map[netip.AddrPort]net.Listener // opened for the gateways, so that nobody else takes them
 }
@@ -132,6 +133,9 @@ func (s *site) run(t testing.TB) {
 			return l, nil
 		}
 		return new(net.ListenConfig).Listen(ctx, "tcp", at.String())
+	}
+	if s.tune != nil {
+		s.tune(&cfg)
 	}
 	s.manager = gateway.NewManager(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
