@@ -68,7 +68,6 @@ func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
 		return err
 	}
 	v.Rate = rates[id]
-	v.Traffic.Until = h.now()
-	v.Traffic.Points, err = h.app.Traffic(ctx, id, connexa.TrafficHour, views.TrafficSince(v.Traffic.Until))
+	v.Past.Traffic, v.Past.TrafficEvery, err = h.app.Traffic(ctx, id, v.Past.Period)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -128,7 +129,7 @@ func TestServicesPage(t *testing.T) {
 	b.get("/nodes").says(t, "Online · 20000").says(t, "Failed")
 	node := b.get("/nodes/2").is(t, http.StatusOK)
 	node.says(t, "Service: failed").says(t, "The server refused the login. Wrong login or password").says(t, "Try now").says(t, "Service switched on")
-	b.get("/nodes/1").says(t, "203.0.113.7").says(t, "Traffic by hour")
+	b.get("/nodes/1").says(t, "203.0.113.7").says(t, "Traffic of the service")
 
 	b.post("/nodes/2/service/retry").leadsTo(t, "/nodes/2")
 	b.post("/nodes/99/service/retry").is(t, http.StatusNotFound)
@@ -141,6 +142,40 @@ func TestServicesPage(t *testing.T) {
 	}
 	if got := p.acts(); !strings.HasPrefix(got, "admin:service_changed admin:service_retried") {
 		t.Errorf("audit: %s", got)
+	}
+}
+
+func TestTrafficOfAService(t *testing.T) {
+	p, b, _ := startServing(t, "192.0.2.10")
+	if list := b.get("/nodes/1").is(t, http.StatusOK).charts(t); len(list) != 0 {
+		t.Errorf("charts of a node of which nothing is known: %v", list)
+	}
+	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
+	at := p.clock.now().Add(-12 * time.Minute)
+	for i, moved := range []connexa.Traffic{{NodeID: 1, Up: 75e5, Down: 75e6}, {NodeID: 1, Down: 75e6}} {
+		if err := p.db.SampleGateways(t.Context(), at.Add(time.Duration(i)*10*time.Second), []connexa.Traffic{moved}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for period, want := range map[string]struct {
+		step  int64
+		count int
+	}{"day": {300, 289}, "week": {3600, 169}, "month": {3600, 721}, "quarter": {86400, 91}} {
+		d, ok := b.get("/nodes/1?period="+period).is(t, http.StatusOK).says(t, "Latency, speed and traffic").charts(t)["chart-traffic"]
+		if !ok || d.Step != want.step || len(d.At) < want.count-1 || len(d.At) > want.count || len(d.Lines) != 2 {
+			t.Fatalf("%s: %v, %+v", period, ok, d)
+		}
+		sum := 0.0
+		for _, v := range d.Lines[0].Values {
+			sum += *v
+		}
+		all := 150e6 * 8 / 1e6 / float64(want.step)
+		if all < 1 { // it is told in kbit/s
+			all *= 1000
+		}
+		if math.Abs(sum-all) > 0.02 {
+			t.Errorf("%s: %v in all, want %v", period, sum, all)
+		}
 	}
 }
 

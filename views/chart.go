@@ -83,6 +83,9 @@ type Pictures struct {
 	To      time.Time
 	Tier    connexa.Tier
 	Spans   []connexa.Span
+
+	Traffic      []connexa.TrafficPoint // of the node's service, evenly; none: it moved nothing
+	TrafficEvery time.Duration
 }
 
 // PeriodLink leads to the same page with another period.
@@ -93,9 +96,18 @@ type PeriodLink struct {
 
 // charts are those that there is something to draw for.
 func (v Pictures) charts(p *i18n.Printer) []chart {
-	if len(v.Spans) == 0 {
-		return nil
+	var list []chart
+	if len(v.Spans) > 0 {
+		list = v.tested(p)
 	}
+	if len(v.Traffic) > 0 {
+		list = append(list, v.traffic(p))
+	}
+	return list
+}
+
+// tested are the charts of what the tests saw.
+func (v Pictures) tested(p *i18n.Printer) []chart {
 	// Without an answer there is a gap in the line of latencies; without a
 	// measurement there is none in that of speeds.
 	list := []chart{v.of(func(s *connexa.Span) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latency(p)}
@@ -189,4 +201,40 @@ func (v Pictures) speed(p *i18n.Printer) chart {
 	}
 	c.Summary = strings.Join(parts, " · ")
 	return c
+}
+
+// traffic is how much went through the node's service, as a speed: what a span
+// moved, spread over its length.
+func (v Pictures) traffic(p *i18n.Printer) chart {
+	c := chart{
+		ID: "chart-traffic", Title: p.T("chart.traffic"), Unit: p.T("unit.mbit", "{0}"), Digits: 1, Sync: true,
+		From: v.From.Unix(), To: v.To.Unix(), Step: int64(v.TrafficEvery / time.Second), At: make([]int64, len(v.Traffic)),
+	}
+	down, up := make(figures, len(v.Traffic)), make(figures, len(v.Traffic))
+	var sumDown, sumUp uint64
+	most := 0.0
+	for i, t := range v.Traffic {
+		c.At[i] = t.At.Unix()
+		down[i], up[i] = bitsPerSecond(t.Down, v.TrafficEvery), bitsPerSecond(t.Up, v.TrafficEvery)
+		sumDown, sumUp, most = sumDown+t.Down, sumUp+t.Up, max(most, down[i], up[i])
+	}
+	scale := 1e6
+	if most < scale { // in megabits all of it would be nothing
+		scale = 1e3
+		c.Title, c.Unit = p.T("chart.traffic.small"), p.T("unit.kbit", "{0}")
+	}
+	for i := range down {
+		down[i] /= scale
+		up[i] /= scale
+	}
+	c.Lines = []chartLine{
+		{Name: p.T("chart.down"), Legend: p.T("chart.traffic.down", p.Volume(int64(sumDown))), Values: down},
+		{Name: p.T("chart.up"), Legend: p.T("chart.traffic.up", p.Volume(int64(sumUp))), Values: up},
+	}
+	c.Summary = c.Lines[0].Legend + " · " + c.Lines[1].Legend
+	return c
+}
+
+func bitsPerSecond(bytes uint64, over time.Duration) float64 {
+	return float64(bytes) * 8 / over.Seconds()
 }

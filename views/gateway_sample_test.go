@@ -12,7 +12,7 @@ import (
 
 // serviceSamples are the pages about services.
 func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
-	pg.Serving = 37
+	pg.Serving, pg.Charts = 37, true
 	line := func(id int64, port uint16, change func(*ServiceLine)) ServiceLine {
 		l := ServiceLine{Node: sampleNode().Node, ServiceRow: connexa.ServiceRow{
 			Gateway: connexa.Gateway{NodeID: id, State: connexa.GatewayOnline, Since: now.Add(-2 * time.Hour), UpAt: now.Add(-2 * time.Hour), ExitIP: "203.0.113.77", Latency: 42 * time.Millisecond},
@@ -42,9 +42,9 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	narrowed.Filter, narrowed.Tags = connexa.ServiceFilter{Text: "rack", Tags: []string{"eu"}}, []connexa.Facet{{Value: "eu", Count: 12}, {Value: "fast", Count: 3}}
 	served, off := sampleNode(), sampleNode()
 	served.Serves, served.Service, served.Rate = true, &v.Rows[0].ServiceRow, v.Rows[0].Rate
-	served.Traffic = TrafficHours{Until: now}
-	for i := range trafficHours {
-		served.Traffic.Points = append(served.Traffic.Points, connexa.TrafficPoint{At: TrafficSince(now).Add(time.Duration(i) * time.Hour), Down: uint64(1+i*i*7%31) * 9e6, Up: 4e6})
+	served.Past.TrafficEvery = time.Hour
+	for i := range 7 * 24 {
+		served.Past.Traffic = append(served.Past.Traffic, connexa.TrafficPoint{At: served.Past.From.Add(time.Duration(i) * time.Hour), Down: uint64(1+i*i*7%31) * 90e6, Up: uint64(i%5) * 40e6})
 	}
 	off.Serves = true
 	access := ServiceAccess{NodeID: 7, Name: "203.0.113.77", Host: "proxy.example.net", Port: 20007, User: "exit-7", Password: "MNRH5ZEWAL72YA4N536263756V"}

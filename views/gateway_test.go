@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"rsc.io/qr"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
 // TestQRCodeIsWhatWasEncoded holds the drawing against the code, module by module.
@@ -53,18 +55,29 @@ func TestServiceLinesQuoteWhatTheyMust(t *testing.T) {
 	}
 }
 
-func TestTrafficBars(t *testing.T) {
-	until := time.Date(2026, 11, 22, 14, 40, 0, 0, time.UTC)
-	hour := until.Truncate(time.Hour)
-	bars := TrafficHours{Until: until, Points: []connexa.TrafficPoint{
-		{At: hour.Add(-trafficHours * time.Hour), Down: 900}, // before the picture
-		{At: hour.Add(-(trafficHours - 1) * time.Hour), Up: 100, Down: 400},
-		{At: hour, Down: 1},
-	}}.bars()
-	if len(bars) != 2 || bars[0].x != "1" || bars[1].x != "471" || bars[1].height != "1.0" || bars[0].bytes != 500 {
-		t.Errorf("bars %+v", bars)
+func TestTrafficChart(t *testing.T) {
+	p := i18n.New("en", time.UTC)
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	v := Pictures{From: noon, To: noon.Add(3 * time.Hour), TrafficEvery: time.Hour, Traffic: []connexa.TrafficPoint{
+		{At: noon, Down: 900e6, Up: 45e6}, {At: noon.Add(time.Hour)}, {At: noon.Add(2 * time.Hour), Down: 450e6},
+	}}
+	list := v.charts(p)
+	if len(list) != 1 {
+		t.Fatalf("charts %+v", list)
 	}
-	if bars := (TrafficHours{Until: until}).bars(); bars != nil {
-		t.Errorf("bars of nothing: %+v", bars)
+	c := list[0]
+	if want := []float64{2, 0, 1}; !slices.Equal(c.Lines[0].Values, want) || c.Unit != p.T("unit.mbit", "{0}") {
+		t.Errorf("%v, %s, want %v", c.Lines[0].Values, c.Unit, want)
+	}
+	if c.Lines[1].Values[0] != 0.1 || c.Step != 3600 || c.Summary != "received "+p.Volume(1350e6)+" · sent "+p.Volume(45e6) {
+		t.Errorf("%+v", c)
+	}
+	v.Traffic = []connexa.TrafficPoint{{At: noon, Up: 45e3}}
+	if c := v.charts(p)[0]; c.Unit != p.T("unit.kbit", "{0}") || c.Lines[1].Values[0] != 0.1 {
+		t.Errorf("of little: %+v", c)
+	}
+	v.Traffic = nil
+	if list := v.charts(p); list != nil {
+		t.Errorf("of nothing: %+v", list)
 	}
 }

@@ -92,6 +92,40 @@ const present = `
 		up = (SELECT h.up FROM history h WHERE h.node_id = nodes.id AND h.up IS NOT NULL ORDER BY h.id DESC LIMIT 1)
 	WHERE EXISTS (SELECT 1 FROM history h WHERE h.node_id = nodes.id AND h.what = 'probe')`
 
+// Traffic lets the service of each node that passed its speed test have moved
+// something in each hour of so many days before until, and in a sample of each
+// minute of the last one: more in the evening, little at night, and nothing now and then.
+func Traffic(ctx context.Context, pool *sql.DB, until time.Time, days int) error {
+	day := int64(24 * time.Hour / time.Millisecond)
+	_, err := pool.ExecContext(ctx, `
+		INSERT INTO gateways (node_id, port, user, secret)
+		SELECT id, 20000 + id, 'exit-' || id, randomblob(56) FROM nodes WHERE status = 'speed_ok' ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return fmt.Errorf("make services: %w", err)
+	}
+	_, err = pool.ExecContext(ctx, `
+		WITH RECURSIVE i(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM i WHERE i + 1 < ?1 * 24),
+		hours AS MATERIALIZED (SELECT n.id, ?2 - ?3 * i / 24 AS at, i < 24 AS fresh,
+				(1 + id * 13 % 83) * 4000000 * abs(12 - abs((?2 / 3600000 - i) % 24 - 14)) * (abs(random()) % 5) AS down
+			FROM i, nodes n WHERE n.status = 'speed_ok'),
+		samples AS (SELECT id, at + s.i * 60000 AS at, down / 60 AS down FROM hours, (SELECT i FROM i WHERE i < 60) s WHERE fresh),
+		spans AS (SELECT id, 'sample' AS span, at, down FROM samples
+			UNION ALL SELECT id, 'hour', at, down FROM hours
+			UNION ALL SELECT id, 'day', at / ?3 * ?3, sum(down) FROM hours GROUP BY 1, 3)
+		INSERT OR REPLACE INTO traffic (node_id, span, at, up, down)
+		SELECT id, span, at, down / 11, down FROM spans WHERE down > 0`,
+		days, until.UnixMilli()/3600000*3600000, day)
+	if err != nil {
+		return fmt.Errorf("make up traffic: %w", err)
+	}
+	_, err = pool.ExecContext(ctx, `
+		UPDATE gateways SET (bytes_up, bytes_down) = (SELECT coalesce(sum(up), 0), coalesce(sum(down), 0) FROM traffic t WHERE t.node_id = gateways.node_id AND span = 'day')`)
+	if err != nil {
+		return fmt.Errorf("add up the traffic: %w", err)
+	}
+	return nil
+}
+
 // FleetDays makes up how the fleet stood at the end of each day before until.
 func FleetDays(ctx context.Context, pool *sql.DB, until time.Time, days int) error {
 	day := int64(24 * time.Hour / time.Millisecond)

@@ -135,9 +135,21 @@ func (a *App) RevealService(ctx context.Context, node int64) (connexa.Secret, er
 	return secret, nil
 }
 
-// Traffic lists what the service of a node moved since from.
-func (a *App) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error) {
-	return a.Services.Traffic(ctx, node, span, from)
+// Traffic lists what the service of a node moved in a period, in points of an even
+// length, the oldest first. Without any traffic there are none.
+func (a *App) Traffic(ctx context.Context, node int64, p connexa.Period) (points []connexa.TrafficPoint, every time.Duration, err error) {
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	now := a.Now()
+	from := now.Add(-p.Length())
+	span, every := p.Traffic(s.Keep())
+	points, err = a.Services.Traffic(ctx, node, span, from)
+	if err != nil || len(points) == 0 {
+		return nil, every, err
+	}
+	return connexa.Evenly(points, from, now, every), every, nil
 }
 
 // stopFor is how long a service may take to stop before its node is deleted.

@@ -4,9 +4,14 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -17,20 +22,22 @@ import (
 )
 
 // TestSoak tests a faulty fleet again and again for as long as SOAK says (20m by
-// default), with open pages and cancels in between. In the end nothing has
-// leaked, no run is stuck, and no node is at a status that it does not deserve.
+// default), with open pages and cancels in between, while services are switched on
+// and off, lose their servers and are used. In the end nothing has leaked, no run
+// is stuck, and every service is online or says why not.
 func TestSoak(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil {
 		long = 20 * time.Minute
 	}
-	faults, err := lab.ParseFaults(lab.DefaultFaults)
+	faults, err := lab.ParseFaults(lab.DefaultFaults + ",dies:40s=12,ends:70s=12")
 	if err != nil {
 		t.Fatal(err)
 	}
 	fleet := labtest.Start(t, lab.Config{Nodes: 400, Seed: 5, Faults: faults})
 	p := startPanel(t, t.TempDir())
 	p.addNodes(fleet.Nodes())
+	services := newServiceSoak(t, p, 120)
 	for page := range 10 {
 		p.listen("page=nodes&rows="+rowsFrom(int64(page*40+1), 40), func(string) {})
 	}
@@ -57,13 +64,161 @@ func TestSoak(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
+		services.shake(round)
 		if round == 3 { // warm
+			services.stopAll()
 			before, goroutines = heap(), runtime.NumGoroutine()
 		}
 	}
+	services.explained()
+	services.stopAll()
 	after := heap()
 	t.Logf("%d rounds; heap %d → %d KiB, goroutines %d → %d", round, before.HeapInuse>>10, after.HeapInuse>>10, goroutines, runtime.NumGoroutine())
 	if round > 8 && (after.HeapInuse > before.HeapInuse*3/2+(4<<20) || runtime.NumGoroutine() > goroutines+50) {
 		t.Error("memory or goroutines have grown")
+	}
+}
+
+// serviceSoak switches the services of the first nodes and uses them.
+type serviceSoak struct {
+	t     *testing.T
+	p     *running
+	nodes []int64
+	rnd   *rand.Rand
+
+	online, used, cut int
+}
+
+func newServiceSoak(t *testing.T, p *running, n int64) *serviceSoak {
+	s := &serviceSoak{t: t, p: p, rnd: rand.New(rand.NewPCG(5, 6))}
+	for id := range n {
+		s.nodes = append(s.nodes, id+1)
+	}
+	return s
+}
+
+// some chooses nodes at random.
+func (s *serviceSoak) some(n int) connexa.Selection {
+	var ids []int64
+	for _, i := range s.rnd.Perm(len(s.nodes))[:n] {
+		ids = append(ids, s.nodes[i])
+	}
+	return connexa.Selection{IDs: ids}
+}
+
+// shake switches some services on and others off, and downloads through those that
+// are online, some to the end and some not.
+func (s *serviceSoak) shake(round int) {
+	ctx := context.Background()
+	if _, err := s.p.app.StartServices(ctx, s.some(len(s.nodes)/3), len(s.nodes)/3); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.p.app.StopServices(ctx, s.some(len(s.nodes)/8), len(s.nodes)/8); err != nil {
+		s.t.Fatal(err)
+	}
+	rows, err := s.p.db.ServiceRows(ctx, s.nodes)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r.State != connexa.GatewayOnline || s.rnd.IntN(2) == 0 {
+			continue
+		}
+		s.online++
+		s.use(ctx, r, round)
+	}
+}
+
+// use downloads through a service. A server that goes away in the middle is what
+// this test is about, so no error is one.
+func (s *serviceSoak) use(ctx context.Context, r connexa.ServiceRow, round int) {
+	secret, err := s.p.db.ServiceSecret(ctx, r.NodeID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	at := &url.URL{Scheme: []string{"socks5", "http"}[round%2], Host: r.Listen.String(), User: url.UserPassword(r.User, secret.Reveal())}
+	tr := &http.Transport{Proxy: http.ProxyURL(at)}
+	defer tr.CloseIdleConnections()
+	res, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Get("http://198.51.100.7/bytes/300000")
+	if err != nil {
+		s.cut++
+		return
+	}
+	defer res.Body.Close()
+	if n, err := io.CopyN(io.Discard, res.Body, int64(s.rnd.IntN(300000))); err != nil {
+		s.cut++
+	} else if n > 0 {
+		s.used++
+	}
+}
+
+// explained waits until every service that is wanted is online or says why it is
+// not, and holds that the last change of each is in its node's history.
+func (s *serviceSoak) explained() {
+	ctx := context.Background()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		wrong := ""
+		rows, err := s.p.db.ServiceRows(ctx, s.nodes)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for id, r := range rows {
+			if r.Wanted && r.State != connexa.GatewayOnline && r.Reason.IsZero() {
+				wrong = fmt.Sprintf("the service of node %d is %s and says nothing", id, r.State)
+			}
+			if r.State != connexa.GatewayOff && !s.told(id) {
+				wrong = fmt.Sprintf("the history of node %d tells nothing of its service, which is %s", id, r.State)
+			}
+		}
+		if wrong == "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			s.t.Error(wrong)
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.t.Logf("services: %d times found online, %d downloads, %d cut off", s.online, s.used, s.cut)
+	if s.used == 0 {
+		s.t.Error("nothing went through any service")
+	}
+}
+
+// told says whether the history of a node tells of its service.
+func (s *serviceSoak) told(node int64) bool {
+	h, err := s.p.db.NodeHistory(context.Background(), node, 0, 50)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return slices.ContainsFunc(h, func(e connexa.Entry) bool { return e.What == connexa.EntryService })
+}
+
+// stopAll switches every service off and waits until all are.
+func (s *serviceSoak) stopAll() {
+	ctx := context.Background()
+	if _, err := s.p.app.StopServices(ctx, connexa.Selection{IDs: s.nodes}, len(s.nodes)); err != nil {
+		s.t.Fatal(err)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		rows, err := s.p.db.ServiceRows(ctx, s.nodes)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		left := 0
+		for _, r := range rows {
+			if r.State != connexa.GatewayOff && r.State != "" {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%d services do not stop", left)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }

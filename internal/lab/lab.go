@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -54,6 +55,10 @@ type Config struct {
 	// the internet would: at its server's address, see Node.Exit. Other names, and
 	// addresses, lead to the fleet's own.
 	Sites map[string]http.Handler
+
+	// Ports are servers inside the tunnels, by TCP port, beside the fleet's own. Each
+	// connection has a goroutine of its own, which closes it.
+	Ports map[uint16]func(net.Conn)
 }
 
 var (
@@ -68,6 +73,7 @@ type Fleet struct {
 	seed     uint64
 	wires    gre.Opener
 	sites    map[string]http.Handler
+	ports    map[uint16]func(net.Conn)
 	mux      *gre.Mux
 	pool     pool
 	nodes    []Node
@@ -107,6 +113,7 @@ func New(cfg Config) (*Fleet, error) {
 		seed:     cfg.Seed,
 		wires:    cfg.GRE,
 		sites:    cfg.Sites,
+		ports:    cfg.Ports,
 		nodes:    make([]Node, 0, cfg.Nodes),
 		visits:   make([]atomic.Uint64, cfg.Nodes),
 		byAddr:   make(map[netip.Addr]int, cfg.Nodes),
@@ -226,7 +233,7 @@ func (f *Fleet) innerServices() *services {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sv == nil {
-		f.sv = newServices(f.sites)
+		f.sv = newServices(f.sites, f.ports)
 	}
 	return f.sv
 }

@@ -44,6 +44,7 @@ var siteAddr = [4]byte{198, 51, 100, 80}
 type services struct {
 	web   *http.Server
 	conns chan net.Conn
+	ports map[uint16]func(net.Conn) // of whoever made the fleet
 	done  chan struct{}
 	once  sync.Once
 	work  sync.WaitGroup
@@ -52,8 +53,8 @@ type services struct {
 	open map[net.Conn]struct{}
 }
 
-func newServices(sites map[string]http.Handler) *services {
-	s := &services{conns: make(chan net.Conn), done: make(chan struct{}), open: make(map[net.Conn]struct{})}
+func newServices(sites map[string]http.Handler, ports map[uint16]func(net.Conn)) *services {
+	s := &services{ports: ports, conns: make(chan net.Conn), done: make(chan struct{}), open: make(map[net.Conn]struct{})}
 	s.web = &http.Server{
 		Handler: byHost(sites, site()), ReadHeaderTimeout: tcpIdle, IdleTimeout: tcpIdle,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -114,6 +115,9 @@ func (s *services) tcp(port uint16) func(net.Conn) {
 		return s.while(func(c net.Conn) { copyIdle(io.Discard, c) })
 	case portDNS:
 		return s.while(serveDNSOverTCP)
+	}
+	if serve := s.ports[port]; serve != nil {
+		return s.while(serve)
 	}
 	return nil
 }

@@ -1,0 +1,131 @@
+package gateway_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab"
+)
+
+// TestBadClientsDisturbNobody lets clients at one proxy do what they should not, a
+// wrong password, garbage, thousands of connections, a download that nobody reads,
+// while others download through it and through the proxy beside it.
+func TestBadClientsDisturbNobody(t *testing.T) {
+	s := newSite(t, lab.Config{Nodes: 2})
+	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 2, connexa.GatewayOnline)
+	const size = 1 << 20
+	want := get(t, s.web(t, 2, "socks5"), fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
+	at := s.wanted[0].Listen.String()
+	// They come from an address of their own: who shares one with such a client is
+	// only let in between its connections.
+	d := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}}
+	open := func() (net.Conn, error) { return d.DialContext(t.Context(), "tcp", at) }
+
+	// A client that takes nothing of what it asked for.
+	stalls, err := s.dial(t, 1, farWeb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stalls.Close()
+	if _, err := fmt.Fprintf(stalls, "GET /bytes/%d HTTP/1.1\r\nHost: x\r\n\r\n", int64(1)<<38); err != nil {
+		t.Fatal(err)
+	}
+
+	var bad, good sync.WaitGroup
+	enough := make(chan struct{})
+	annoy := func(f func()) {
+		bad.Go(func() {
+			for {
+				select {
+				case <-enough:
+					return
+				default:
+					f()
+				}
+			}
+		})
+	}
+	send := func(text string) func() {
+		return func() {
+			c, err := open()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(3 * time.Second)) // fails only where the write will
+			_, _ = io.WriteString(c, text)
+			_, _ = io.Copy(io.Discard, c) // until the proxy hangs up, or late
+		}
+	}
+	annoy(send("\x05\x01\x02\x01\x04exit\x05wrong"))
+	annoy(send("\x16\x03\x01\x02\x00\x01\xfc\x03\x03"))
+	annoy(send("\x05\x01\x02\x07\x07"))
+	// 10,000 connections that say nothing, 300 of them at any time.
+	crowd := make(chan struct{})
+	go func() {
+		defer close(crowd)
+		var held []net.Conn
+		for range 10_000 {
+			if c, err := open(); err == nil {
+				held = append(held, c)
+			}
+			if len(held) >= 300 {
+				held[0].Close()
+				held = held[1:]
+			}
+		}
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+
+	for _, node := range []int64{1, 2} {
+		for _, scheme := range []string{"socks5", "http"} {
+			good.Go(func() {
+				c := s.web(t, node, scheme)
+				for more := true; more; {
+					select {
+					case <-crowd:
+						more = false // and once more
+					default:
+					}
+					if err := downloaded(c, size, want); err != nil {
+						t.Errorf("node %d by %s: %v", node, scheme, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	good.Wait()
+	<-crowd
+	close(enough)
+	bad.Wait()
+	if g, counts, ok := s.manager.Live(1); !ok || g.State != connexa.GatewayOnline || counts.Open > 10 {
+		t.Errorf("afterwards it is %s with %+v", g.State, counts)
+	}
+}
+
+// downloaded fetches size bytes and compares their sum.
+func downloaded(c *http.Client, size int64, want string) error {
+	res, err := c.Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", size))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, res.Body)
+	if got := hex.EncodeToString(sum.Sum(nil)); err != nil || n != size || got != want {
+		return fmt.Errorf("%d bytes with sum %s, %v; want %s", n, got, err, want)
+	}
+	return nil
+}
