@@ -8,6 +8,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/speed"
 )
@@ -33,7 +34,11 @@ func TestMeasure(t *testing.T) {
 		t.Run(tt.behaviour, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, tt.behaviour)
-			speed.Within(t, tt.down*payloadShare, tt.up*payloadShare, func() (down, up int64) {
+			low, high := 0.8, 1.15
+			if virtual {
+				low, high = 0.88, 1.08
+			}
+			labtest.Within(t, low, high, func() (down, up float64) {
 				m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{good}, speed.Options{})
 				if err != nil {
 					t.Fatal(err)
@@ -42,7 +47,7 @@ func TestMeasure(t *testing.T) {
 					m.Latency < 2*r.node.Behaviour.Session.Latency || m.Grade == "" || m.Confidence == "" || m.Limited {
 					t.Errorf("%+v", m)
 				}
-				return m.Down, m.Up
+				return float64(m.Down) / tt.down / payloadShare, float64(m.Up) / tt.up / payloadShare
 			})
 		})
 	}
