@@ -24,6 +24,7 @@ func TestMeasure(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for ten seconds")
 	}
+	t.Parallel()
 	for _, tt := range []struct {
 		behaviour string
 		down, up  float64 // bits per second
@@ -88,6 +89,7 @@ func TestNextEndpointWhereOneRefuses(t *testing.T) {
 
 // What is found is what the lab says that each server deserves.
 func TestCauses(t *testing.T) {
+	t.Parallel()
 	for _, behaviour := range []string{"no-internet", "no-dns", "endpoint:429", "endpoint:503", "wrong-keys", "blackhole", "good"} {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
@@ -117,6 +119,7 @@ func TestCauses(t *testing.T) {
 }
 
 func TestTunnelEndsUnderTheTest(t *testing.T) {
+	t.Parallel()
 	way := newRig(t, "rate:1M+ends:1s").tunnel(t)
 	m, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{})
 	var gone *pptp.Error
@@ -133,6 +136,7 @@ func TestTunnelEndsUnderTheTest(t *testing.T) {
 }
 
 func TestLive(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	seen := map[connexa.SpeedPhase]int{}
 	o := speed.Options{DownBytes: 500_000, UpBytes: 500_000, Uplink: speed.Rates{Down: 1}, Others: func() speed.Rates { return speed.Rates{} }}
@@ -156,6 +160,7 @@ func TestLive(t *testing.T) {
 }
 
 func TestLossIsSeen(t *testing.T) {
+	t.Parallel()
 	m, err := speed.Measure(t.Context(), newRig(t, "loss:5").tunnel(t), []connexa.Endpoint{good}, speed.Options{DownBytes: 200_000, UpBytes: 2_000_000})
 	if err != nil {
 		t.Fatal(err)
