@@ -32,6 +32,9 @@ func TestMeasure(t *testing.T) {
 		{"rate:5M/1M+latency:40ms", 5e6, 1e6},
 		{"rate:20M/5M+latency:5ms", 20e6, 5e6},
 	} {
+		if tt.down > 5e6 && !virtual {
+			continue // TestServerRate is as fast, and enough for a busy machine
+		}
 		t.Run(tt.behaviour, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, tt.behaviour)
