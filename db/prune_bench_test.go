@@ -12,6 +12,7 @@ import (
 
 	"github.com/connexa-panel/connexa/db/dbtest"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
 )
 
 // bigFleet is a database with 100,000 nodes and so many probes in each of them
@@ -98,9 +99,12 @@ func BenchmarkPrune(b *testing.B) {
 		span = 3 * time.Second
 	}
 	for b.Loop() {
+		late := labtest.Watch()
 		alone := make(chan struct{})
 		time.AfterFunc(span, func() { close(alone) })
 		before := write(alone)
+		b.ReportMetric(float64(late().Microseconds())/1000, "alone-machine-late-ms")
+		late = labtest.Watch()
 		var during []time.Duration
 		for _, part := range []struct { // one after the other, as in a round
 			name string
@@ -126,8 +130,18 @@ func BenchmarkPrune(b *testing.B) {
 			end()
 			b.ReportMetric(float64(rows.Load())/span.Seconds(), part.name)
 		}
+		b.ReportMetric(float64(late().Microseconds())/1000, "machine-late-ms")
 		for name, list := range map[string][]time.Duration{"alone-": before, "": during} {
+			b.ReportMetric(float64(share(list, .5).Microseconds())/1000, name+"p50-ms")
 			b.ReportMetric(float64(share(list, .99).Microseconds())/1000, name+"p99-ms")
+			b.ReportMetric(float64(share(list, .999).Microseconds())/1000, name+"p99.9-ms")
+			over := 0
+			for _, took := range list {
+				if took > 50*time.Millisecond {
+					over++
+				}
+			}
+			b.ReportMetric(1000*float64(over)/float64(len(list)), name+"over-50ms-‰")
 			b.ReportMetric(float64(slices.Max(list).Microseconds())/1000, name+"max-ms")
 		}
 	}

@@ -17,9 +17,9 @@ const (
 	// take longer is dropped, as a router's queue does. It is deep enough for TCP to
 	// see its packets wait before they are lost, as the queues of most lines are.
 	shaperDepth = 250 * time.Millisecond
-	// shaperLeast is how many packets may wait at any rate: with less, streams that
-	// begin together would lose what they begin with.
-	shaperLeast = 16
+	// shaperLeast is how many packets may wait at any rate: with less, four streams
+	// that begin together would lose of the ten packets that each begins with.
+	shaperLeast = 40
 	// shaperLate is how late a packet may leave without the line losing that time:
 	// whoever wakes late sends what was due meanwhile, as a token bucket does.
 	shaperLate = 50 * time.Millisecond

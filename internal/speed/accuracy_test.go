@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
@@ -150,16 +151,18 @@ const tries = 6
 // is about itself. The last try counts as it is.
 func (c cell) quiet(tb testing.TB, seed uint64) (m connexa.Measurement, disturbed int, err error) {
 	for ; ; disturbed++ {
-		late := speed.Watch()
+		late := labtest.Watch()
 		m, err = c.measure(tb, seed)
-		if late() <= speed.TooLate || disturbed == tries-1 {
+		if late() <= labtest.TooLate || disturbed == tries-1 {
 			return m, disturbed, err
 		}
 	}
 }
 
 func (c cell) measure(tb testing.TB, seed uint64) (connexa.Measurement, error) {
-	way := newSeededRig(tb, c.behaviour(), seed).tunnel(tb)
+	r, stop := openRig(tb, c.behaviour(), seed)
+	defer stop()
+	way := r.tunnel(tb)
 	defer way.Close()
 	return speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
 }
@@ -170,7 +173,7 @@ func twoAtOnce(tb testing.TB) {
 	var found [2]connexa.Measurement
 	var work sync.WaitGroup
 	for i := range found {
-		way := newSeededRig(tb, c.behaviour(), uint64(i+1)).tunnel(tb)
+		way := newRig(tb, c.behaviour()).tunnel(tb)
 		work.Go(func() {
 			defer way.Close()
 			m, err := speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/netstack"
 	"github.com/connexa-panel/connexa/internal/socks5"
 	"github.com/connexa-panel/connexa/internal/speed"
@@ -61,12 +62,12 @@ func TestCurl(t *testing.T) {
 // whether this machine was late meanwhile.
 func (c cell) againstCurl(tb testing.TB, size int64) (ratio float64, late bool) {
 	r := newRig(tb, c.behaviour())
-	worst := speed.Watch()
+	worst := labtest.Watch()
 	m, err := speed.Measure(tb.Context(), r.tunnel(tb), []connexa.Endpoint{good}, speed.Options{Mode: c.mode, UpBytes: 200_000})
 	if err == nil {
 		ratio = r.curl(tb, size) / float64(m.Down)
 	}
-	late = worst() > speed.TooLate
+	late = worst() > labtest.TooLate
 	if err != nil {
 		tb.Fatal(err)
 	}

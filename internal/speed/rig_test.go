@@ -25,13 +25,18 @@ type rig struct {
 	mux  *gre.Mux
 }
 
-func newRig(t testing.TB, behaviour string) rig { return newSeededRig(t, behaviour, 5) }
+func newRig(t testing.TB, behaviour string) rig {
+	t.Helper()
+	r, stop := openRig(t, behaviour, 5)
+	t.Cleanup(stop)
+	return r
+}
 
-// newSeededRig has a seed that decides which packets a line loses.
-func newSeededRig(t testing.TB, behaviour string, seed uint64) rig {
+// openRig has a seed that decides which packets a line loses, and ends with stop.
+func openRig(t testing.TB, behaviour string, seed uint64) (r rig, stop func()) {
 	t.Helper()
 	wires := gre.NewSwitch()
-	fleet := labtest.Start(t, lab.Config{
+	fleet, stop := labtest.Open(t, lab.Config{
 		Nodes: 1, Seed: seed, Faults: labtest.Faults(t, behaviour+"=1"), GRE: wires.Open,
 		Sites: map[string]http.Handler{
 			"speed.lab.test":  speed.NewServer(speed.ServerOptions{Token: good.Token}),
@@ -39,7 +44,7 @@ func newSeededRig(t testing.TB, behaviour string, seed uint64) rig {
 			"broken.lab.test": refusing(http.StatusServiceUnavailable),
 		},
 	})
-	return rig{fleet.Nodes()[0], gre.NewMux(wires.Open)}
+	return rig{fleet.Nodes()[0], gre.NewMux(wires.Open)}, stop
 }
 
 func refusing(status int) http.Handler {

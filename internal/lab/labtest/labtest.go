@@ -15,6 +15,15 @@ import (
 // addresses that no other test uses, in this process or another.
 func Start(t testing.TB, cfg lab.Config) *lab.Fleet {
 	t.Helper()
+	f, stop := Open(t, cfg)
+	t.Cleanup(stop)
+	return f
+}
+
+// Open is Start for a test that has many fleets, one after the other: it ends with
+// stop.
+func Open(t testing.TB, cfg lab.Config) (f *lab.Fleet, stop func()) {
+	t.Helper()
 	f, err := listen(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -22,13 +31,12 @@ func Start(t testing.TB, cfg lab.Config) *lab.Fleet {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	t.Cleanup(func() {
+	return f, func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	})
-	return f
+	}
 }
 
 // Faults reads a spec such as "good=3,silent=1".
