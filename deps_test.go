@@ -28,7 +28,7 @@ var layers = map[string]string{
 	"internal/pptp":         "internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
 	"internal/netstack":     "",
 	"internal/socks5":       "",
-	"internal/gateway":      "internal/connexa internal/pptp internal/netstack internal/socks5",
+	"internal/gateway":      "internal/connexa internal/pptp internal/netstack internal/socks5 internal/openvpn internal/openvpn/pki",
 	"internal/openvpn":      "internal/openvpn/cage internal/openvpn/nat internal/openvpn/pki",
 	"internal/openvpn/cage": "",
 	"internal/openvpn/nat":  "",

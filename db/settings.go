@@ -41,6 +41,9 @@ func settingFields(s *connexa.Settings) []settingField {
 		number("service_first_port", &s.Service.FirstPort),
 		number("service_last_port", &s.Service.LastPort),
 		plainText("service_clients", &s.Service.Clients),
+		plainText("vpn_listen", &s.Service.VPNListen),
+		number("vpn_first_port", &s.Service.VPNFirstPort),
+		number("vpn_last_port", &s.Service.VPNLastPort),
 		moment("key_confirmed", &s.KeyConfirmed),
 		moment("gre_passed", &s.GREPassed),
 	}

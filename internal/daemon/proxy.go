@@ -182,6 +182,17 @@ func (p *proxy) WantedGateways(context.Context) ([]connexa.Service, error) {
 // SampleGateways implements gateway.Store: nobody looks at the counters later.
 func (p *proxy) SampleGateways(context.Context, time.Time, []connexa.Traffic) error { return nil }
 
+// TellGateway implements gateway.Store.
+func (p *proxy) TellGateway(_ context.Context, _ int64, what connexa.Text, lines []string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line("openvpn", p.words.Text(what))
+	for _, l := range lines {
+		fmt.Fprintln(p.out, "                        "+l)
+	}
+	return nil
+}
+
 // SaveGateway implements gateway.Store. It tells a person what has changed.
 func (p *proxy) SaveGateway(_ context.Context, g connexa.Gateway) error {
 	p.mu.Lock()
