@@ -22,11 +22,17 @@ type Deps struct {
 	Speed    speedStore
 	Services serviceStore
 	Gateways gateways
-	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
-	Kinds    []connexa.RunKind                                                    // of run that can be started here
-	Publish  func(connexa.Event)                                                  // after a commit; never blocks
-	Now      func() time.Time
-	Log      *slog.Logger
+
+	VPNs         vpnStore // nil: there can be no OpenVPN exits
+	Running      exits
+	Certificates certificates
+	Lacks        func(context.Context) []connexa.VPNLack // what this machine lacks for exits; nil: nothing
+
+	Try     func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
+	Kinds   []connexa.RunKind                                                    // of run that can be started here
+	Publish func(connexa.Event)                                                  // after a commit; never blocks
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // App is the service layer. Its methods are safe for use by many goroutines.

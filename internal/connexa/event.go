@@ -14,6 +14,8 @@ const (
 	DeletionChanged Topic = "deletion" // many nodes are being deleted; ID is zero
 
 	ServiceChanged Topic = "service" // ID is the node whose gateway changed
+
+	ProfilesChanged Topic = "profiles" // certificates of access users; ID is zero
 )
 
 // Event says that one thing changed. It carries nothing of it: whoever cares

@@ -33,9 +33,18 @@ type VPN struct {
 	Authorize func(ctx context.Context, s connexa.Service, l openvpn.Login) error
 	Stay      func(s connexa.Service, c openvpn.Client) error
 	// Left is told of a client that has gone, with its last counts; nil: nobody is.
-	Left func(c openvpn.Client)
+	Left func(s connexa.Service, c openvpn.Client)
+	// Title is what people call the client with a certificate; nil: its name.
+	Title func(name, serial string) string
 	// Find looks for the programs; nil: openvpn.Find.
 	Find func(ctx context.Context) (openvpn.Binaries, error)
+}
+
+func (v *VPN) title(name, serial string) string {
+	if v.Title == nil {
+		return name
+	}
+	return v.Title(name, serial)
 }
 
 // vpn is the OpenVPN exit of a gateway, beside its proxy. It runs for as long as
@@ -214,18 +223,18 @@ func (g *gateway) heardVPN(e openvpn.Event) {
 	case openvpn.Orphan:
 		g.tell(connexa.T("vpn.history.orphan"))
 	case openvpn.Connected:
-		g.tell(connexa.T("vpn.history.connected", e.Client.Name, e.Client.From.Addr().String()))
+		g.tell(connexa.T("vpn.history.connected", g.m.VPN.title(e.Client.Name, e.Client.Serial), e.Client.From.Addr().String()))
 	case openvpn.Disconnected:
 		if g.m.VPN.Left != nil {
-			g.m.VPN.Left(e.Client)
+			g.m.VPN.Left(g.wants(), e.Client)
 		}
-		g.tell(connexa.T("vpn.history.disconnected", e.Client.Name, time.Since(e.Client.Since).Round(time.Second)))
+		g.tell(connexa.T("vpn.history.disconnected", g.m.VPN.title(e.Client.Name, e.Client.Serial), time.Since(e.Client.Since).Round(time.Second)))
 	case openvpn.Refused:
 		why := words(e.Err)
 		if no, ok := errors.AsType[*openvpn.Denied](e.Err); ok {
 			why = no.Words
 		}
-		g.tell(connexa.T("vpn.history.refused", e.Login.Name, e.Login.From.Addr().String(), why))
+		g.tell(connexa.T("vpn.history.refused", g.m.VPN.title(e.Login.Name, e.Login.Serial), e.Login.From.Addr().String(), why))
 	}
 	g.m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
 }
