@@ -122,6 +122,8 @@ func TestChecksKnowTheNouns(t *testing.T) {
 		})},
 		{"imports", "choice", texts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})},
 		{"gateways", "state", texts(connexa.GatewayStates())},
+		{"access_users", "scope", texts(connexa.AccessScopes())},
+		{"access_users", "period", texts(connexa.QuotaPeriods())},
 		{"traffic", "span", texts(connexa.TrafficSpans())},
 		{"import_lines", "class", texts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {

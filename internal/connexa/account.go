@@ -52,6 +52,9 @@ const (
 	ActServiceStopped Act = "service_stopped"
 	ActServiceRetried Act = "service_retried"
 	ActServiceChanged Act = "service_changed"
+	ActAccessAdded    Act = "access_added"
+	ActAccessChanged  Act = "access_changed"
+	ActAccessDeleted  Act = "access_deleted"
 )
 
 // Acts lists every act.
@@ -60,6 +63,7 @@ func Acts() []Act {
 		ActLogin, ActLoginFailed, ActLogout, ActReauth, ActPassword, ActSessionRevoked, ActImport, ActNodeAdded,
 		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActRunResumed, ActSettings, ActKeyConfirmed,
 		ActServiceStarted, ActServiceStopped, ActServiceRetried, ActServiceChanged,
+		ActAccessAdded, ActAccessChanged, ActAccessDeleted,
 	}
 }
 

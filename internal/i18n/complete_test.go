@@ -97,7 +97,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
-	"act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
+	"access.refused.", "act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
 }
 
@@ -123,6 +123,9 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 	for _, m := range connexa.Marks() {
 		keys = append(keys, "mark."+string(m))
+	}
+	for _, r := range connexa.AccessRefusals() {
+		keys = append(keys, r.Text().Key)
 	}
 	for _, s := range append(connexa.Ladder(), connexa.NoStep) {
 		keys = append(keys, "step."+string(s))

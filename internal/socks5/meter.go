@@ -21,6 +21,12 @@ func (m *Meter) Counts() Counts {
 	return Counts{Up: m.up.Load(), Down: m.down.Load(), Open: m.open.Load(), Total: m.total.Load()}
 }
 
+// Add counts bytes that went another way than through a proxy.
+func (m *Meter) Add(up, down uint64) {
+	m.up.Add(up)
+	m.down.Add(down)
+}
+
 // meters are the meters of one connection.
 type meters [2]*Meter
 

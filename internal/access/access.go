@@ -1,0 +1,281 @@
+// Package access knows who may use which service: a view of the access users in
+// memory that answers a login without waiting, says whether somebody who is
+// connected may stay, and counts what each of them moves, whatever the protocol.
+package access
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/socks5"
+)
+
+const (
+	// judgeEvery is how often quotas and expiries are looked at.
+	judgeEvery = time.Second
+	// flushEvery is how often what was counted is written down.
+	flushEvery = 5 * time.Second
+	// reloadEvery is how often the users are read though nobody said that they
+	// changed.
+	reloadEvery = time.Minute
+	flushTime   = 3 * time.Second
+)
+
+// Store keeps the access users.
+type Store interface {
+	AccessLogins(ctx context.Context) ([]connexa.AccessLogin, error)
+	// ServiceTags are the tags of the nodes that have a service.
+	ServiceTags(ctx context.Context) (map[int64][]string, error)
+	CountAccess(ctx context.Context, counts []connexa.AccessCount) error
+	ResetAccess(ctx context.Context, ids []int64, at time.Time) error
+}
+
+// Config is what a Directory works with. Store and Log are needed.
+type Config struct {
+	Store Store
+	Log   *slog.Logger
+	// Cut is told when somebody who is connected may not stay: whoever serves
+	// clients asks Stay about each of them. It never blocks.
+	Cut func()
+	// Publish is told of users whose figures or state changed; it never blocks.
+	Publish func(connexa.Event)
+	Now     func() time.Time // nil: time.Now
+}
+
+// Refused says why somebody may not use a service. Whoever has not proven a
+// password or a certificate must not learn it.
+type Refused struct{ Reason connexa.AccessRefusal }
+
+func (r *Refused) Error() string { return "access refused: " + string(r.Reason) }
+
+// Text is the sentence for the person who is refused.
+func (r *Refused) Text() connexa.Text { return r.Reason.Text() }
+
+// Live is what is known of an access user at this moment.
+type Live struct {
+	Up, Down uint64 // bytes since the counters began
+	Open     int64  // connections through proxies
+	SeenAt   time.Time
+	SeenFrom string
+	// The last refusal of one who knew the password, or was connected.
+	Refused     connexa.AccessRefusal
+	RefusedAt   time.Time
+	RefusedFrom string
+}
+
+// Directory is the view. Its methods are safe for concurrent use. But for Load,
+// Reset and Run none of them waits for anything.
+type Directory struct {
+	cfg  Config
+	key  [32]byte // of the digests of passwords; of this process
+	view atomic.Pointer[view]
+	poke chan struct{}
+	// nobody stands in for users who do not exist, so that they cost the same.
+	nobody person
+
+	mu       sync.Mutex // of everything that reads or writes the store
+	accounts map[int64]*account
+}
+
+// view is what logins are judged by. It is never changed, only replaced.
+type view struct {
+	names map[string]*person
+	ids   map[int64]*person
+	tags  map[int64][]string // of nodes that have a service
+}
+
+type person struct {
+	connexa.AccessUser
+	digest  [32]byte // of the password
+	account *account
+}
+
+// account is what outlives a reload.
+type account struct {
+	meter socks5.Meter
+	// before is what the store has counted and meter has not; it stays as it is
+	// when what meter counted is written.
+	beforeUp, beforeDown atomic.Int64
+	seen                 atomic.Pointer[visit]
+	refused              atomic.Pointer[visit]
+
+	// Of the Directory, under its mu.
+	written socks5.Counts // of meter, that the store has
+	told    visit         // of seen, that the store has
+	state   connexa.AccessRefusal
+	shown   socks5.Counts
+}
+
+// visit is when and from where somebody came.
+type visit struct {
+	at     time.Time
+	from   netip.Addr
+	reason connexa.AccessRefusal
+}
+
+// New returns a Directory that knows nobody; Load reads them.
+func New(cfg Config) *Directory {
+	d := &Directory{cfg: cfg, poke: make(chan struct{}, 1), accounts: map[int64]*account{}}
+	if d.cfg.Now == nil {
+		d.cfg.Now = time.Now
+	}
+	if d.cfg.Cut == nil {
+		d.cfg.Cut = func() {}
+	}
+	if d.cfg.Publish == nil {
+		d.cfg.Publish = func(connexa.Event) {}
+	}
+	_, _ = rand.Read(d.key[:]) // never fails
+	_, _ = rand.Read(d.nobody.digest[:])
+	d.nobody.account = &account{}
+	d.view.Store(&view{})
+	return d
+}
+
+func (d *Directory) digest(password connexa.Secret) [32]byte {
+	h := hmac.New(sha256.New, d.key[:])
+	h.Write([]byte(password.Reveal()))
+	return [32]byte(h.Sum(nil))
+}
+
+// Grant is somebody who was let in.
+type Grant struct {
+	UserID int64
+	Name   string
+	Node   int64
+	From   netip.Addr
+
+	d      *Directory
+	digest [32]byte
+	meter  *socks5.Meter
+}
+
+// Meter counts what the user moves, here and elsewhere.
+func (g *Grant) Meter() *socks5.Meter { return g.meter }
+
+// Stay says whether the one who was let in may stay: nil, or a *Refused.
+func (g *Grant) Stay() error {
+	v := g.d.view.Load()
+	p := v.ids[g.UserID]
+	switch {
+	case p == nil:
+		return &Refused{connexa.AccessGone}
+	case p.digest != g.digest:
+		return g.d.refuse(p, connexa.AccessOutdated, g.From)
+	}
+	return g.d.judge(v, p, g.Node, g.From)
+}
+
+// Login lets a user in to the service of a node, or says why not: the error is a
+// *Refused. It takes as long for users who do not exist.
+func (d *Directory) Login(node int64, name string, password connexa.Secret, from netip.Addr) (*Grant, error) {
+	v := d.view.Load()
+	p := v.names[name]
+	known := p != nil
+	if !known {
+		p = &d.nobody
+	}
+	sum := d.digest(password)
+	if right := subtle.ConstantTimeCompare(sum[:], p.digest[:]) == 1; !right || !known {
+		return nil, &Refused{connexa.AccessUnknown}
+	}
+	return d.enter(v, p, node, from)
+}
+
+// Enter is Login for who has proven to be the user of that name in another way, by
+// a certificate.
+func (d *Directory) Enter(node int64, name string, from netip.Addr) (*Grant, error) {
+	v := d.view.Load()
+	p := v.names[name]
+	if p == nil {
+		return nil, &Refused{connexa.AccessUnknown}
+	}
+	return d.enter(v, p, node, from)
+}
+
+func (d *Directory) enter(v *view, p *person, node int64, from netip.Addr) (*Grant, error) {
+	from = from.Unmap().WithZone("")
+	if err := d.judge(v, p, node, from); err != nil {
+		return nil, err
+	}
+	p.account.seen.Store(&visit{at: d.cfg.Now(), from: from})
+	return &Grant{UserID: p.ID, Name: p.Name, Node: node, From: from, d: d, digest: p.digest, meter: &p.account.meter}, nil
+}
+
+// judge says whether a user may use the service of a node from an address.
+func (d *Directory) judge(v *view, p *person, node int64, from netip.Addr) error {
+	if reason := p.State(d.cfg.Now(), p.account.used()); reason != connexa.AccessGranted {
+		return d.refuse(p, reason, from)
+	}
+	switch {
+	case !p.MayComeFrom(from):
+		return d.refuse(p, connexa.AccessSource, from)
+	case !p.MayUse(node, v.tags[node]):
+		return d.refuse(p, connexa.AccessNode, from)
+	}
+	return nil
+}
+
+func (d *Directory) refuse(p *person, reason connexa.AccessRefusal, from netip.Addr) error {
+	p.account.refused.Store(&visit{d.cfg.Now(), from, reason})
+	return &Refused{reason}
+}
+
+func (a *account) used() uint64 {
+	up, down := a.counted()
+	return up + down
+}
+
+// counted is what the user moved since the counters began.
+func (a *account) counted() (up, down uint64) {
+	c := a.meter.Counts()
+	return sum(c.Up, a.beforeUp.Load()), sum(c.Down, a.beforeDown.Load())
+}
+
+func sum(counted uint64, before int64) uint64 {
+	return uint64(max(0, int64(counted)+before))
+}
+
+// Knows says whether there is a user of that name.
+func (d *Directory) Knows(name string) bool { return d.view.Load().names[name] != nil }
+
+// Live is what is known of a user now; false: there is no such user.
+func (d *Directory) Live(id int64) (Live, bool) {
+	p := d.view.Load().ids[id]
+	if p == nil {
+		return Live{}, false
+	}
+	l := Live{Open: p.account.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
+	l.Up, l.Down = p.account.counted()
+	if s := p.account.seen.Load(); s != nil && s.at.After(l.SeenAt) {
+		l.SeenAt, l.SeenFrom = s.at, s.from.String()
+	}
+	if r := p.account.refused.Load(); r != nil {
+		l.Refused, l.RefusedAt, l.RefusedFrom = r.reason, r.at, r.from.String()
+	}
+	return l, true
+}
+
+// Wake makes the Directory read the users again, at once. It never blocks.
+func (d *Directory) Wake() {
+	select {
+	case d.poke <- struct{}{}:
+	default:
+	}
+}
+
+// HasService says whether the service of a node is known here; if it is not, the
+// tags by which users may use it are not either, and Wake is due.
+func (d *Directory) HasService(node int64) bool {
+	_, ok := d.view.Load().tags[node]
+	return ok
+}

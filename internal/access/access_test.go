@@ -1,0 +1,321 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// memory is a store that forgets.
+type memory struct {
+	mu    sync.Mutex
+	users map[int64]connexa.AccessLogin
+	tags  map[int64][]string
+	fails bool
+}
+
+var errStore = errors.New("the disk is full")
+
+func (m *memory) AccessLogins(context.Context) ([]connexa.AccessLogin, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []connexa.AccessLogin
+	for _, u := range m.users {
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+func (m *memory) ServiceTags(context.Context) (map[int64][]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags, nil
+}
+
+func (m *memory) CountAccess(_ context.Context, counts []connexa.AccessCount) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fails {
+		return errStore
+	}
+	for _, c := range counts {
+		u := m.users[c.UserID]
+		u.Up, u.Down = u.Up+c.Up, u.Down+c.Down
+		if !c.SeenAt.IsZero() {
+			u.SeenAt, u.SeenFrom = c.SeenAt, c.SeenFrom
+		}
+		m.users[c.UserID] = u
+	}
+	return nil
+}
+
+func (m *memory) ResetAccess(_ context.Context, ids []int64, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		u := m.users[id]
+		u.Up, u.Down, u.CountedFrom = 0, 0, at
+		m.users[id] = u
+	}
+	return nil
+}
+
+// change changes a user as an admin does.
+func (m *memory) change(id int64, change func(*connexa.AccessLogin)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.users[id]
+	change(&u)
+	m.users[id] = u
+}
+
+func (m *memory) user(id int64) connexa.AccessLogin {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.users[id]
+}
+
+var here = netip.MustParseAddr("192.0.2.7")
+
+// begin is a Directory that knows ann, who may use all, and its store.
+func begin(t *testing.T, cfg Config) (*Directory, *memory) {
+	t.Helper()
+	m := &memory{users: map[int64]connexa.AccessLogin{1: {
+		AccessUser: connexa.AccessUser{ID: 1, Name: "ann", Enabled: true, Scope: connexa.AccessAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
+	}}, tags: map[int64][]string{7: {"fast"}, 8: {"slow"}}}
+	cfg.Store, cfg.Log = m, slog.New(slog.DiscardHandler)
+	d := New(cfg)
+	load(t, d)
+	return d, m
+}
+
+func load(t *testing.T, d *Directory) {
+	t.Helper()
+	if err := d.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reason is why an error refuses; granted for none.
+func reason(t *testing.T, err error) connexa.AccessRefusal {
+	t.Helper()
+	var r *Refused
+	if err == nil {
+		return connexa.AccessGranted
+	}
+	if !errors.As(err, &r) {
+		t.Fatal(err)
+	}
+	return r.Reason
+}
+
+// TestEveryReason changes a user in each way that shuts it out, and holds what a
+// login, a certificate and somebody who is connected already are told.
+func TestEveryReason(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*connexa.AccessLogin)
+		login  connexa.AccessRefusal
+		stay   connexa.AccessRefusal
+	}{
+		{"nothing", func(*connexa.AccessLogin) {}, connexa.AccessGranted, connexa.AccessGranted},
+		{"disabled", func(u *connexa.AccessLogin) { u.Enabled = false }, connexa.AccessDisabled, connexa.AccessDisabled},
+		{"expired", func(u *connexa.AccessLogin) { u.Expires = time.Now() }, connexa.AccessExpired, connexa.AccessExpired},
+		{"spent", func(u *connexa.AccessLogin) { u.Quota, u.Down = 9, 9 }, connexa.AccessSpent, connexa.AccessSpent},
+		{"source", func(u *connexa.AccessLogin) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} }, connexa.AccessSource, connexa.AccessSource},
+		{"node", func(u *connexa.AccessLogin) { u.Scope, u.Nodes = connexa.AccessNodes, []int64{8} }, connexa.AccessNode, connexa.AccessNode},
+		{"tag", func(u *connexa.AccessLogin) { u.Scope, u.Tags = connexa.AccessTags, []string{"slow"} }, connexa.AccessNode, connexa.AccessNode},
+		{"its tag", func(u *connexa.AccessLogin) { u.Scope, u.Tags = connexa.AccessTags, []string{"fast"} }, connexa.AccessGranted, connexa.AccessGranted},
+		{"password", func(u *connexa.AccessLogin) { u.Password = "Blue-Kite-8" }, connexa.AccessUnknown, connexa.AccessOutdated},
+		{"disabled, and another password", func(u *connexa.AccessLogin) { u.Enabled, u.Password = false, "Blue-Kite-8" }, connexa.AccessUnknown, connexa.AccessOutdated},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, m := begin(t, Config{})
+			g, err := d.Login(7, "ann", "Blue-Kite-7", here)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.change(1, tt.change)
+			load(t, d)
+			if got := reason(t, g.Stay()); got != tt.stay {
+				t.Errorf("who is connected is told %q, want %q", got, tt.stay)
+			}
+			_, err = d.Login(7, "ann", "Blue-Kite-7", here)
+			if got := reason(t, err); got != tt.login {
+				t.Errorf("a login is told %q, want %q", got, tt.login)
+			}
+			want := tt.stay
+			if want == connexa.AccessOutdated { // a certificate has no password
+				want = connexa.AccessGranted
+				if !m.user(1).Enabled {
+					want = connexa.AccessDisabled
+				}
+			}
+			_, err = d.Enter(7, "ann", here)
+			if got := reason(t, err); got != want {
+				t.Errorf("a certificate is told %q, want %q", got, want)
+			}
+		})
+	}
+	d, m := begin(t, Config{})
+	g, err := d.Login(7, "ann", "Blue-Kite-7", here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, try := range [][2]string{{"ann", "wrong"}, {"bob", "Blue-Kite-7"}, {"", ""}, {"Ann", "Blue-Kite-7"}} {
+		if _, err := d.Login(7, try[0], connexa.Secret(try[1]), here); reason(t, err) != connexa.AccessUnknown {
+			t.Errorf("%q is told %v", try, err)
+		}
+	}
+	delete(m.users, 1)
+	load(t, d)
+	if got := reason(t, g.Stay()); got != connexa.AccessGone {
+		t.Errorf("one who was deleted is told %q", got)
+	}
+}
+
+// TestQuotaIsJudgedLive spends a quota without anything being written.
+func TestQuotaIsJudgedLive(t *testing.T) {
+	d, m := begin(t, Config{})
+	m.change(1, func(u *connexa.AccessLogin) { u.Quota, u.Up = 100, 40 })
+	load(t, d)
+	one, err := d.Login(7, "ann", "Blue-Kite-7", here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.Login(8, "ann", "Blue-Kite-7", here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.Meter().Add(10, 20)
+	other.Meter().Add(0, 29)
+	if one.Stay() != nil {
+		t.Fatal("cut with a byte to spare")
+	}
+	if err := d.Flush(t.Context()); err != nil { // counts nothing twice
+		t.Fatal(err)
+	}
+	load(t, d)
+	if l, _ := d.Live(1); one.Stay() != nil || l.Up != 50 || l.Down != 49 {
+		t.Fatalf("after a flush: %+v", l)
+	}
+	other.Meter().Add(1, 0)
+	for _, g := range []*Grant{one, other} {
+		if reason(t, g.Stay()) != connexa.AccessSpent {
+			t.Error("may stay with a quota that is spent")
+		}
+	}
+	if err := d.Reset(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if l, _ := d.Live(1); one.Stay() != nil || l.Up+l.Down != 0 {
+		t.Errorf("after a reset: %+v", l)
+	}
+}
+
+// TestRunKeepsTheView lets time pass: quotas and expiries are found, counters are
+// written and begin anew, a store that fails loses nothing, the end writes the
+// rest.
+func TestRunKeepsTheView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cuts := 0
+		d, m := begin(t, Config{Cut: func() { cuts++ }})
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- d.Run(ctx) }()
+		defer cancel()
+		g, err := d.Login(7, "ann", "Blue-Kite-7", here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Meter().Add(3, 4)
+		time.Sleep(6 * time.Second)
+		if u := m.user(1); u.Up != 3 || u.Down != 4 || u.SeenFrom != here.String() || u.SeenAt.IsZero() {
+			t.Errorf("written %+v", u)
+		}
+		m.mu.Lock()
+		m.fails = true
+		m.mu.Unlock()
+		g.Meter().Add(1, 1)
+		time.Sleep(11 * time.Second)
+		m.mu.Lock()
+		m.fails = false
+		m.mu.Unlock()
+		time.Sleep(6 * time.Second)
+		if u := m.user(1); u.Up != 4 || u.Down != 5 {
+			t.Errorf("after a failure %d and %d are written", u.Up, u.Down)
+		}
+
+		m.change(1, func(u *connexa.AccessLogin) { u.Quota = 20 })
+		d.Wake()
+		synctest.Wait()
+		cuts = 0
+		g.Meter().Add(0, 11)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if cuts == 0 || reason(t, g.Stay()) != connexa.AccessSpent {
+			t.Error("nobody was told that a quota is spent")
+		}
+		m.change(1, func(u *connexa.AccessLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
+		d.Wake()
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if l, _ := d.Live(1); g.Stay() != nil || l.Up+l.Down != 0 {
+			t.Errorf("the next day: %+v", l)
+		}
+		cuts = 0
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
+		if cuts == 0 || reason(t, g.Stay()) != connexa.AccessExpired {
+			t.Error("nobody was told that the time is over")
+		}
+		g.Meter().Add(1, 2)
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		if u := m.user(1); u.Up != 1 || u.Down != 2 {
+			t.Errorf("the end wrote %d and %d", u.Up, u.Down)
+		}
+	})
+}
+
+// TestManyAtOnce is for the race detector.
+func TestManyAtOnce(t *testing.T) {
+	d, m := begin(t, Config{})
+	var work sync.WaitGroup
+	for i := range 4 {
+		work.Go(func() {
+			for range 200 {
+				g, err := d.Login(7, "ann", "Blue-Kite-7", here)
+				if err != nil {
+					continue
+				}
+				g.Meter().Add(1, 1)
+				_ = g.Stay()
+				d.Live(1)
+			}
+		})
+		work.Go(func() {
+			for n := range 20 {
+				m.change(1, func(u *connexa.AccessLogin) { u.Enabled = n%2 == i%2 })
+				if err := errors.Join(d.Load(t.Context()), d.Flush(t.Context())); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	m.change(1, func(u *connexa.AccessLogin) { u.Enabled = true })
+	load(t, d)
+	if l, _ := d.Live(1); l.Up != l.Down || l.Up == 0 {
+		t.Errorf("counted %+v", l)
+	}
+}

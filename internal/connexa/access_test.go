@@ -1,0 +1,116 @@
+package connexa
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseAccess(t *testing.T) {
+	zone := time.FixedZone("", 3*3600)
+	u, password, err := ParseAccess(AccessInput{
+		Name: " ann.k-1_x ", Password: "Blue-Kite-7", Enabled: true, Scope: "nodes", Nodes: []string{"7", "3", "7"}, Quota: "1,5", Unit: "GB", Period: "week",
+		Sources: "192.0.2.7, 198.51.100.9/24\n::ffff:203.0.113.5;2001:db8::/32 192.0.2.7", Expires: "2026-12-31", Note: "an\noffice",
+	}, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []string
+	for _, p := range u.Sources {
+		sources = append(sources, SourceText(p))
+	}
+	if u.Name != "ann.k-1_x" || password != "Blue-Kite-7" || !slices.Equal(u.Nodes, []int64{3, 7}) || u.Quota != 1.5e9 || u.Note != "an office" ||
+		!u.Expires.Equal(time.Date(2027, 1, 1, 0, 0, 0, 0, zone)) || strings.Join(sources, " ") != "192.0.2.7 198.51.100.0/24 203.0.113.5 2001:db8::/32" {
+		t.Errorf("%+v, sources %v", u, sources)
+	}
+}
+
+func TestParseAccessRefuses(t *testing.T) {
+	good := AccessInput{Name: "ann", Scope: "all"}
+	if _, _, err := ParseAccess(good, time.UTC); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		field string
+		bad   func(*AccessInput)
+	}{
+		{"name", func(in *AccessInput) { in.Name = "" }},
+		{"name", func(in *AccessInput) { in.Name = "ann:b" }},
+		{"name", func(in *AccessInput) { in.Name = "анна" }},
+		{"name", func(in *AccessInput) { in.Name = "-ann" }},
+		{"name", func(in *AccessInput) { in.Name = ".." }},
+		{"name", func(in *AccessInput) { in.Name = "Exit-17" }},
+		{"name", func(in *AccessInput) { in.Name = strings.Repeat("a", 65) }},
+		{"password", func(in *AccessInput) { in.Password = "short" }},
+		{"password", func(in *AccessInput) { in.Password = strings.Repeat("a", 121) }},
+		{"password", func(in *AccessInput) { in.Password = "line\nbreak" }},
+		{"password", func(in *AccessInput) { in.Password = " Blue-Kite-7" }},
+		{"scope", func(in *AccessInput) { in.Scope = "" }},
+		{"nodes", func(in *AccessInput) { in.Scope = "nodes" }},
+		{"nodes", func(in *AccessInput) { in.Scope, in.Nodes = "nodes", []string{"1", "x"} }},
+		{"tags", func(in *AccessInput) { in.Scope, in.Tags = "tags", " , " }},
+		{"sources", func(in *AccessInput) { in.Sources = "192.0.2.7 nonsense" }},
+		{"sources", func(in *AccessInput) { in.Sources = "192.0.2.0/33" }},
+		{"sources", func(in *AccessInput) { in.Sources = "fe80::1%eth0" }},
+		{"expires", func(in *AccessInput) { in.Expires = "tomorrow" }},
+		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "0", "GB" }},
+		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "NaN", "GB" }},
+		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "1e300", "GB" }},
+		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "1", "PB" }},
+		{"period", func(in *AccessInput) { in.Period = "year" }},
+	} {
+		in := good
+		tt.bad(&in)
+		_, _, err := ParseAccess(in, time.UTC)
+		if errs, ok := err.(FieldErrors); !ok || len(errs) != 1 || errs[tt.field].IsZero() {
+			t.Errorf("%+v: %v; want a complaint about %s alone", in, err, tt.field)
+		}
+	}
+}
+
+func TestAccessMay(t *testing.T) {
+	nodes := AccessUser{Scope: AccessNodes, Nodes: []int64{2, 5}}
+	tags := AccessUser{Scope: AccessTags, Tags: []string{"fast"}}
+	for _, tt := range []struct {
+		name string
+		got  bool
+		want bool
+	}{
+		{"all", (&AccessUser{Scope: AccessAll}).MayUse(1, nil), true},
+		{"no scope", (&AccessUser{}).MayUse(1, nil), false},
+		{"named", nodes.MayUse(5, nil), true},
+		{"not named", nodes.MayUse(4, nil), false},
+		{"tag", tags.MayUse(1, []string{"eu", "fast"}), true},
+		{"part of a tag", tags.MayUse(1, []string{"faster"}), false},
+		{"anywhere", tags.MayComeFrom(netip.MustParseAddr("192.0.2.1")), true},
+		{"mapped", (&AccessUser{Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}).MayComeFrom(netip.MustParseAddr("::ffff:192.0.2.1")), true},
+		{"elsewhere", (&AccessUser{Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}).MayComeFrom(netip.MustParseAddr("192.0.3.1")), false},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %v", tt.name, tt.got)
+		}
+	}
+	now := time.Now()
+	for want, u := range map[AccessRefusal]AccessUser{
+		AccessDisabled: {Expires: now, Quota: 5}, AccessExpired: {Enabled: true, Expires: now, Quota: 5},
+		AccessSpent: {Enabled: true, Expires: now.Add(1), Quota: 5}, AccessGranted: {Enabled: true, Expires: now.Add(1), Quota: 6},
+	} {
+		if got := u.State(now, 5); got != want {
+			t.Errorf("%+v is %q, want %q", u, got, want)
+		}
+	}
+}
+
+func TestQuotaPeriodStarts(t *testing.T) {
+	at := time.Date(2026, 11, 29, 1, 2, 3, 0, time.UTC) // a Sunday
+	for p, want := range map[QuotaPeriod]string{QuotaDaily: "2026-11-29", QuotaWeekly: "2026-11-23", QuotaMonthly: "2026-11-01"} {
+		if got := p.Start(at); got.Format(time.DateTime) != want+" 00:00:00" {
+			t.Errorf("%s began %s, want %s", p, got, want)
+		}
+	}
+	if !QuotaOnce.Start(at).IsZero() {
+		t.Error("what never begins anew did")
+	}
+}
