@@ -178,3 +178,11 @@ func flagValue(b bool) string {
 	}
 	return "0"
 }
+
+// ConfirmRevoke asks before a profile is revoked.
+func ConfirmRevoke(p *i18n.Printer, x connexa.Profile) Confirm {
+	return Confirm{
+		Title: p.T("profile.revoke.title", x.Label, x.User), Text: p.T("profile.revoke.text"), Warning: p.T("profile.revoke.warning"),
+		URL: profileURL(x.ID) + "/revoke", Button: p.T("profile.revoke"), Danger: true, Fields: []Hidden{{"yes", "1"}},
+	}
+}

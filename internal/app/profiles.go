@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,10 +35,55 @@ func (a *App) ProfileLinks(ctx context.Context) (map[int64]int, error) {
 	return a.VPNs.ProfileLinks(ctx)
 }
 
+// ProfileUsers lists the access users, who may have profiles.
+func (a *App) ProfileUsers(ctx context.Context) ([]connexa.AccessUser, error) {
+	return a.VPNs.AccessUsers(ctx)
+}
+
+// ProfileNode is a node for which there can be a file of a profile.
+type ProfileNode struct {
+	Node connexa.Node
+	VPN  connexa.VPNRow
+	May  bool // the access user may use it
+}
+
+// ProfileNodes returns a profile, and the nodes that have an OpenVPN exit, by
+// address.
+func (a *App) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connexa.Profile, error) {
+	p, err := a.profile(ctx, id)
+	if err != nil {
+		return nil, p, err
+	}
+	user, err := a.VPNs.AccessUser(ctx, p.UserID)
+	if err != nil {
+		return nil, p, err
+	}
+	rows, err := a.VPNs.VPNRows(ctx, nil)
+	if err != nil {
+		return nil, p, err
+	}
+	nodes, err := a.Nodes.NodesByID(ctx, slices.Collect(maps.Keys(rows)))
+	if err != nil {
+		return nil, p, err
+	}
+	list := make([]ProfileNode, len(nodes))
+	for i, n := range nodes {
+		list[i] = ProfileNode{n, rows[n.ID], user.MayUse(n.ID, n.Tags)}
+	}
+	slices.SortFunc(list, func(a, b ProfileNode) int {
+		return cmp.Or(compareAddresses(a.Node.Address, b.Node.Address), cmp.Compare(a.Node.ID, b.Node.ID))
+	})
+	return list, p, nil
+}
+
 // AddProfile makes a profile of an access user with a certificate of its own.
-func (a *App) AddProfile(ctx context.Context, user connexa.AccessUser, n connexa.NewProfile) (int64, error) {
+func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, error) {
 	n.Label = strings.TrimSpace(n.Label)
 	if err := n.Check(a.Now()); err != nil {
+		return 0, err
+	}
+	user, err := a.VPNs.AccessUser(ctx, n.UserID)
+	if err != nil {
 		return 0, err
 	}
 	caCert, caKey, err := a.VPNs.Authority(ctx, a.Certificates.Authority)

@@ -14,6 +14,8 @@ type vpnStore interface {
 	ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error
 	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
 	VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error)
+	AccessUsers(ctx context.Context) ([]connexa.AccessUser, error)
+	AccessUser(ctx context.Context, id int64) (connexa.AccessUser, error)
 }
 
 // exits are the OpenVPN exits that run.

@@ -53,6 +53,54 @@ type wrong struct {
 	count int
 }
 
+// newDoorman makes the doorman of the panel's OpenVPN exits.
+func (p *Panel) newDoorman(ctx context.Context, publish func(connexa.Event)) error {
+	p.again = make(chan struct{}, 1)
+	p.users = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: func() {
+		select {
+		case p.again <- struct{}{}:
+		default:
+		}
+	}})
+	if err := p.users.Load(ctx); err != nil {
+		return err
+	}
+	p.doorman = newDoorman(p.users)
+	return p.doorman.load(ctx, p.db)
+}
+
+// followProfiles keeps what the doorman knows current, and has those put out who
+// may not stay.
+func (p *Panel) followProfiles(ctx context.Context) error {
+	box, done := p.broker.Open(func(e connexa.Event) bool {
+		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.AccessChanged || e.Topic == connexa.FleetChanged
+	})
+	defer done()
+	for {
+		if _, ok := box.Next(ctx); !ok {
+			return nil
+		}
+		p.users.Wake()
+		if err := p.doorman.load(ctx, p.db); err != nil && ctx.Err() == nil {
+			p.log.Error("read the profiles", "err", err) // until the next change
+		}
+		p.gateways.Recheck()
+	}
+}
+
+// putOut asks the exits whether their clients may stay, whenever the directory
+// says so.
+func (p *Panel) putOut(ctx context.Context) error {
+	for {
+		select {
+		case <-p.again:
+			p.gateways.Recheck()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
 type profileLister interface {
 	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/handlers"
+	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -39,6 +40,10 @@ type Panel struct {
 	runner   *jobs.Runner
 	servers  *gateway.Servers
 	gateways *gateway.Manager
+	users    *access.Directory
+	doorman  *doorman
+	again    chan struct{} // holds a token when clients of exits are to be asked about
+	survey   surveyor
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -97,6 +102,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways,
+		VPNs: p.db, Running: p.gateways, Certificates: issuer{time.Now}, Lacks: p.survey.lacks,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -198,6 +204,9 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.runner.Run(work) })
 	g.Go(func() error { return p.gateways.Run(work) })
 	g.Go(func() error { return p.followNodes(work) })
+	g.Go(func() error { return p.users.Run(work) })
+	g.Go(func() error { return p.followProfiles(work) })
+	g.Go(func() error { return p.putOut(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })

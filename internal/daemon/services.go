@@ -23,6 +23,9 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	if err := p.db.RecoverGateways(ctx); err != nil {
 		return err
 	}
+	if err := p.newDoorman(ctx, publish); err != nil {
+		return err
+	}
 	p.servers = gateway.NewServers()
 	cfg := gateway.Config{
 		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Online: probe.Online,
@@ -31,6 +34,11 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 		Exit:       p.exitOf,
 	}
 	cfg.Session.GRE = p.mux
+	dir, err := vpnDir(p.cfg.Data)
+	if err != nil {
+		return err
+	}
+	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.doorman.authorize, Stay: p.doorman.stay, Left: p.doorman.left, Title: p.doorman.title}
 	p.gateways = gateway.NewManager(cfg)
 	return nil
 }

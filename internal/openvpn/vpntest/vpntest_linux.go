@@ -27,18 +27,21 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
-const inside = "CONNEXA_TEST_NETNS"
+const (
+	inside  = "CONNEXA_TEST_NETNS"
+	settled = "CONNEXA_TEST_SETTLED"
+)
+
+// accountID is the number of the account that openvpn runs as in a test.
+const accountID = 64242
 
 // Alone runs the rest of a test in a network namespace of its own, in a process
-// of its own; false: that has been done.
+// of its own, in which there is openvpn's account and an empty /run; false: that
+// has been done.
 func Alone(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
-		lo, err := netlink.LinkByName("lo")
-		if err == nil {
-			err = netlink.LinkSetUp(lo)
-		}
-		if err != nil {
+		if err := settle(); err != nil {
 			t.Fatal(err)
 		}
 		return true
@@ -58,7 +61,7 @@ func Alone(t testing.TB) bool {
 	}
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
 	if _, bench := t.(*testing.B); bench {
 		os.Stdout.Write(out)
@@ -72,6 +75,41 @@ func Alone(t testing.TB) bool {
 		t.Skip("see above")
 	}
 	return false
+}
+
+// settle makes a fresh namespace a place for tests. A process that the test starts
+// is in it already.
+func settle() error {
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil || os.Getenv(settled) != "" {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keep mounts to this test: %w", err)
+	}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"); err != nil {
+		return fmt.Errorf("make a /run: %w", err)
+	}
+	for file, line := range map[string]string{
+		"/etc/passwd": fmt.Sprintf("%s:x:%d:%d::/:/usr/sbin/nologin\n", openvpn.Account, accountID, accountID),
+		"/etc/group":  fmt.Sprintf("%s:x:%d:\n", openvpn.Account, accountID),
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		own := filepath.Join("/run", filepath.Base(file))
+		if err := os.WriteFile(own, append(text, line...), 0o644); err != nil {
+			return err
+		}
+		if err := unix.Mount(own, file, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("put %s in place: %w", file, err)
+		}
+	}
+	return os.Setenv(settled, "1")
 }
 
 // Computer is a network namespace: a computer of its own.
