@@ -19,7 +19,7 @@ import (
 // icons are the names by which the pages ask, and the lucide icon of each.
 var icons = [][2]string{
 	{"dashboard", "layout-dashboard"}, {"nodes", "server"}, {"import", "download"}, {"export", "upload"}, {"runs", "activity"}, {"services", "globe"}, {"audit", "scroll-text"},
-	{"settings", "settings-2"}, {"user", "circle-user-round"}, {"login", "log-in"}, {"logout", "log-out"}, {"key", "key-round"},
+	{"settings", "settings-2"}, {"user", "circle-user-round"}, {"people", "users"}, {"login", "log-in"}, {"logout", "log-out"}, {"key", "key-round"},
 	{"search", "search"}, {"plus", "plus"}, {"edit", "pencil"}, {"delete", "trash-2"}, {"more", "ellipsis"}, {"close", "x"},
 	{"check", "check"}, {"cross", "x"}, {"minus", "minus"}, {"play", "play"}, {"stop", "square"}, {"retry", "rotate-cw"},
 	{"up", "arrow-up"}, {"down", "arrow-down"}, {"right", "arrow-right"}, {"previous", "chevron-left"}, {"next", "chevron-right"},

@@ -60,18 +60,6 @@ func (r *Refused) Error() string { return "access refused: " + string(r.Reason) 
 // Text is the sentence for the person who is refused.
 func (r *Refused) Text() connexa.Text { return r.Reason.Text() }
 
-// Live is what is known of an access user at this moment.
-type Live struct {
-	Up, Down uint64 // bytes since the counters began
-	Open     int64  // connections through proxies
-	SeenAt   time.Time
-	SeenFrom string
-	// The last refusal of one who knew the password, or was connected.
-	Refused     connexa.AccessRefusal
-	RefusedAt   time.Time
-	RefusedFrom string
-}
-
 // Directory is the view. Its methods are safe for concurrent use. But for Load,
 // Reset and Run none of them waits for anything.
 type Directory struct {
@@ -249,13 +237,14 @@ func sum(counted uint64, before int64) uint64 {
 func (d *Directory) Knows(name string) bool { return d.view.Load().names[name] != nil }
 
 // Live is what is known of a user now; false: there is no such user.
-func (d *Directory) Live(id int64) (Live, bool) {
+func (d *Directory) Live(id int64) (connexa.AccessLive, bool) {
 	p := d.view.Load().ids[id]
 	if p == nil {
-		return Live{}, false
+		return connexa.AccessLive{}, false
 	}
-	l := Live{Open: p.account.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
+	l := connexa.AccessLive{Open: p.account.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
 	l.Up, l.Down = p.account.counted()
+	l.State = p.State(d.cfg.Now(), l.Up+l.Down)
 	if s := p.account.seen.Load(); s != nil && s.at.After(l.SeenAt) {
 		l.SeenAt, l.SeenFrom = s.at, s.from.String()
 	}
@@ -278,4 +267,13 @@ func (d *Directory) Wake() {
 func (d *Directory) HasService(node int64) bool {
 	_, ok := d.view.Load().tags[node]
 	return ok
+}
+
+// Client is Login as a proxy asks it.
+func (d *Directory) Client(node int64, name, password string, from netip.Addr) (socks5.Client, bool) {
+	g, err := d.Login(node, name, connexa.Secret(password), from)
+	if err != nil {
+		return socks5.Client{}, false
+	}
+	return socks5.Client{Name: g.Name, Meter: g.Meter(), Stays: func() bool { return g.Stay() == nil }}, true
 }

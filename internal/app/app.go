@@ -22,6 +22,8 @@ type Deps struct {
 	Speed    speedStore
 	Services serviceStore
 	Gateways gateways
+	Access   accessStore
+	Accounts accessView
 
 	VPNs         vpnStore // nil: there can be no OpenVPN exits
 	Running      exits

@@ -64,7 +64,13 @@ func (a *App) RunningServices(ctx context.Context, states ...connexa.GatewayStat
 			ids = append(ids, id)
 		}
 	}
-	nodes, err := a.Nodes.NodesByID(ctx, ids)
+	return a.nodeServices(ctx, ids, services)
+}
+
+// nodeServices are nodes with their services, by address.
+func (a *App) nodeServices(ctx context.Context, ids []int64, services map[int64]connexa.ServiceRow) ([]NodeService, error) {
+	slices.Sort(ids)
+	nodes, err := a.Nodes.NodesByID(ctx, slices.Compact(ids))
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,6 @@ type vpnStore interface {
 type exits interface {
 	SeenVPN(node int64) connexa.VPNSeen
 	Disconnect(node int64, name string)
-	Recheck()
 }
 
 // certificates make what OpenVPN exits and their clients are known by.

@@ -95,6 +95,19 @@ type AccessLogin struct {
 	Password Secret
 }
 
+// AccessLive is what is known of an access user at this moment.
+type AccessLive struct {
+	State    AccessRefusal // disabled, expired or spent; AccessGranted: it may use services
+	Up, Down uint64        // bytes since the counters began
+	Open     int64         // connections as they stand
+	SeenAt   time.Time
+	SeenFrom string
+	// The last refusal of one who knew the password, or was connected.
+	Refused     AccessRefusal
+	RefusedAt   time.Time
+	RefusedFrom string
+}
+
 // AccessCount is what an access user moved since the last one was written.
 type AccessCount struct {
 	UserID   int64

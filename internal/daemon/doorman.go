@@ -22,7 +22,7 @@ const (
 // doorman says who may come in to OpenVPN exits: whose certificate is a profile
 // that is good, of an access user who may use the service.
 type doorman struct {
-	users    *access.Directory
+	users    func() *access.Directory
 	profiles atomic.Pointer[map[string]connexa.Profile] // by serial
 	words    *i18n.Printer                              // clients show them, and have no language of ours
 	now      func() time.Time
@@ -53,51 +53,21 @@ type wrong struct {
 	count int
 }
 
-// newDoorman makes the doorman of the panel's OpenVPN exits.
-func (p *Panel) newDoorman(ctx context.Context, publish func(connexa.Event)) error {
-	p.again = make(chan struct{}, 1)
-	p.users = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: func() {
-		select {
-		case p.again <- struct{}{}:
-		default:
-		}
-	}})
-	if err := p.users.Load(ctx); err != nil {
-		return err
-	}
-	p.doorman = newDoorman(p.users)
-	return p.doorman.load(ctx, p.db)
-}
-
-// followProfiles keeps what the doorman knows current, and has those put out who
-// may not stay.
+// followProfiles keeps what the doorman knows current, and has those put out who may
+// not stay.
 func (p *Panel) followProfiles(ctx context.Context) error {
 	box, done := p.broker.Open(func(e connexa.Event) bool {
-		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.AccessChanged || e.Topic == connexa.FleetChanged
+		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.AccessChanged // who is deleted takes the profiles along
 	})
 	defer done()
 	for {
 		if _, ok := box.Next(ctx); !ok {
 			return nil
 		}
-		p.users.Wake()
 		if err := p.doorman.load(ctx, p.db); err != nil && ctx.Err() == nil {
 			p.log.Error("read the profiles", "err", err) // until the next change
 		}
-		p.gateways.Recheck()
-	}
-}
-
-// putOut asks the exits whether their clients may stay, whenever the directory
-// says so.
-func (p *Panel) putOut(ctx context.Context) error {
-	for {
-		select {
-		case <-p.again:
-			p.gateways.Recheck()
-		case <-ctx.Done():
-			return nil
-		}
+		p.gateways.Review()
 	}
 }
 
@@ -105,7 +75,7 @@ type profileLister interface {
 	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
 }
 
-func newDoorman(users *access.Directory) *doorman {
+func newDoorman(users func() *access.Directory) *doorman {
 	d := &doorman{users: users, words: i18n.New(i18n.English, nil), now: time.Now, guests: map[seat]*guest{}, wrong: map[string]*wrong{}}
 	d.profiles.Store(&map[string]connexa.Profile{})
 	return d
@@ -151,13 +121,13 @@ func (d *doorman) authorize(_ context.Context, s connexa.Service, l openvpn.Logi
 	var grant *access.Grant
 	switch {
 	case !p.Password:
-		grant, err = d.users.Enter(s.NodeID, p.User, l.From.Addr())
+		grant, err = d.users().Enter(s.NodeID, p.User, l.From.Addr())
 	case l.User == "" && l.Password == "":
 		return d.deny(connexa.T("profile.denied.password"))
 	case l.User != p.User:
 		err = &access.Refused{Reason: connexa.AccessUnknown}
 	default:
-		grant, err = d.users.Login(s.NodeID, l.User, connexa.Secret(l.Password.Reveal()), l.From.Addr())
+		grant, err = d.users().Login(s.NodeID, l.User, connexa.Secret(l.Password.Reveal()), l.From.Addr())
 	}
 	if no, ok := errors.AsType[*access.Refused](err); ok {
 		if no.Reason == connexa.AccessUnknown && p.Password {

@@ -40,9 +40,8 @@ type Panel struct {
 	runner   *jobs.Runner
 	servers  *gateway.Servers
 	gateways *gateway.Manager
-	users    *access.Directory
+	access   *access.Directory
 	doorman  *doorman
-	again    chan struct{} // holds a token when clients of exits are to be asked about
 	survey   surveyor
 	app      *app.App
 	server   *http.Server
@@ -101,7 +100,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}, gate)
 	p.app = app.New(app.Deps{
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways,
+		Speed: p.db, Try: tryEndpoint, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
 		VPNs: p.db, Running: p.gateways, Certificates: issuer{time.Now}, Lacks: p.survey.lacks,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
@@ -202,11 +201,11 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
-	g.Go(func() error { return p.gateways.Run(work) })
+	g.Go(func() error { return p.runGateways(work) })
 	g.Go(func() error { return p.followNodes(work) })
-	g.Go(func() error { return p.users.Run(work) })
+	g.Go(func() error { return p.access.Run(work) })
+	g.Go(func() error { return p.followAccess(work) })
 	g.Go(func() error { return p.followProfiles(work) })
-	g.Go(func() error { return p.putOut(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/jobs"
@@ -23,9 +25,6 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	if err := p.db.RecoverGateways(ctx); err != nil {
 		return err
 	}
-	if err := p.newDoorman(ctx, publish); err != nil {
-		return err
-	}
 	p.servers = gateway.NewServers()
 	cfg := gateway.Config{
 		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Online: probe.Online,
@@ -34,13 +33,44 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 		Exit:       p.exitOf,
 	}
 	cfg.Session.GRE = p.mux
+	cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
+		return p.access.Client(s.NodeID, user, password, from)
+	}
 	dir, err := vpnDir(p.cfg.Data)
 	if err != nil {
 		return err
 	}
+	p.doorman = newDoorman(func() *access.Directory { return p.access })
 	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.doorman.authorize, Stay: p.doorman.stay, Left: p.doorman.left, Title: p.doorman.title}
 	p.gateways = gateway.NewManager(cfg)
-	return nil
+	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review})
+	if err := p.access.Load(ctx); err != nil {
+		return err
+	}
+	return p.doorman.load(ctx, p.db)
+}
+
+// runGateways runs the services. What access users moved until the last of them
+// was closed is written down.
+func (p *Panel) runGateways(ctx context.Context) error {
+	err := p.gateways.Run(ctx)
+	return errors.Join(err, p.access.Flush(context.WithoutCancel(ctx)))
+}
+
+// followAccess makes the view of the access users current when an admin wrote
+// some, when tags of nodes may have changed, and when a node has its first
+// service.
+func (p *Panel) followAccess(ctx context.Context) error {
+	box, done := p.broker.Open(func(e connexa.Event) bool {
+		return e.Topic == connexa.AccessChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.ServiceChanged && !p.access.HasService(e.ID)
+	})
+	defer done()
+	for {
+		if _, ok := box.Next(ctx); !ok {
+			return nil
+		}
+		p.access.Wake()
+	}
 }
 
 // exitOf asks the endpoints of speed tests for the address that the world sees

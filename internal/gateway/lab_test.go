@@ -113,18 +113,18 @@ type site struct {
 	ports map[netip.AddrPort]net.Listener // opened for the gateways, so that nobody else takes them
 }
 
-func newSite(t testing.TB, cfg lab.Config) *site {
+func newSite(t testing.TB, cfg lab.Config, change ...func(*gateway.Config)) *site {
 	t.Helper()
 	wires := gre.NewSwitch()
 	cfg.GRE = wires.Open
 	s := &site{memory: &memory{}, fleet: labtest.Start(t, cfg), mux: gre.NewMux(wires.Open)}
 	s.nodes = s.fleet.Nodes()
-	s.run(t)
+	s.run(t, change...)
 	return s
 }
 
 // run starts a manager and wants a gateway on every node.
-func (s *site) run(t testing.TB) {
+func (s *site) run(t testing.TB, change ...func(*gateway.Config)) {
 	t.Helper()
 	for i, n := range s.nodes {
 		s.wanted = append(s.wanted, connexa.Service{
@@ -143,6 +143,9 @@ func (s *site) run(t testing.TB) {
 			return l, nil
 		}
 		return new(net.ListenConfig).Listen(ctx, "tcp", at.String())
+	}
+	for _, f := range change {
+		f(&cfg)
 	}
 	s.manager = gateway.NewManager(cfg)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -30,6 +30,9 @@ const (
 	sampleEvery = 10 * time.Second
 	// uplinkEvery is how often an offline machine is looked at.
 	uplinkEvery = 2 * time.Second
+	// reviewEvery is how often it is asked whether clients may stay though nobody
+	// lost anything.
+	reviewEvery = 2 * time.Second
 	saveTime    = 5 * time.Second
 )
 
@@ -75,7 +78,8 @@ type Config struct {
 	// Exit asks for the address that the world sees; nil: it is not known.
 	Exit func(ctx context.Context, t Tunnel) (netip.Addr, error)
 
-	// Login checks the access users that may use a service; nil: there are none.
+	// Login checks the access users that may use a service; nil: there are none. It
+	// must not wait.
 	Login func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool)
 	// AllowAll lets private networks and TCP port 25 through every service, whatever
 	// it says itself: behind a simulated fleet there is nobody to harm.
@@ -98,6 +102,7 @@ type Manager struct {
 	guard    *socks5.Guard
 	slots    chan struct{}
 	poke     chan struct{}
+	again    chan struct{} // holds a token when clients are to be reviewed
 	together together
 
 	mu       sync.Mutex
@@ -116,7 +121,7 @@ type running struct {
 // NewManager returns a Manager that runs nothing yet.
 func NewManager(cfg Config) *Manager {
 	m := &Manager{
-		Config: cfg, guard: socks5.NewGuard(), slots: make(chan struct{}, mostDialing), poke: make(chan struct{}, 1),
+		Config: cfg, guard: socks5.NewGuard(), slots: make(chan struct{}, mostDialing), poke: make(chan struct{}, 1), again: make(chan struct{}, 1),
 		gateways: map[int64]*running{}, ended: make(chan struct{}, 1),
 	}
 	if m.Servers == nil {
@@ -156,6 +161,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	for i, s := range list {
 		m.begin(ctx, s, time.Duration(i)*stagger)
 	}
+	var reviews sync.WaitGroup
+	reviews.Go(func() { m.reviews(ctx) })
+	defer reviews.Wait()
 	m.loop(ctx)
 	m.mu.Lock()
 	var left []*running
@@ -321,14 +329,39 @@ type borrowed struct{ Tunnel }
 // Close does nothing: the tunnel is the gateway's.
 func (borrowed) Close() error { return nil }
 
-// Cut ends the connections of an access user at every service.
-func (m *Manager) Cut(user string) {
+// Review ends the connections of access users that may not stay, at every service.
+// It never blocks.
+func (m *Manager) Review() {
+	select {
+	case m.again <- struct{}{}:
+	default:
+	}
+}
+
+// reviews ends connections as they are to be until ctx is done. It has a goroutine
+// of its own: the others wait for the store at times.
+func (m *Manager) reviews(ctx context.Context) {
+	tick := time.NewTicker(reviewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.again:
+			m.recheck()
+		case <-tick.C: // OpenVPN exits ask by themselves
+		}
+		m.review()
+	}
+}
+
+func (m *Manager) review() {
 	for _, g := range m.all() {
 		g.mu.Lock()
 		server := g.server
 		g.mu.Unlock()
 		if server != nil {
-			server.CutClient(user)
+			server.Review()
 		}
 	}
 }

@@ -332,9 +332,9 @@ func (m *Manager) Disconnect(node int64, name string) {
 	}
 }
 
-// Recheck asks at every exit whether those who are connected may stay, now and not
+// recheck asks at every exit whether those who are connected may stay, now and not
 // in two seconds.
-func (m *Manager) Recheck() {
+func (m *Manager) recheck() {
 	for _, g := range m.all() {
 		if e := m.exitOf(g.node); e != nil {
 			e.Recheck()

@@ -34,6 +34,9 @@ type Way interface {
 type Client struct {
 	Name  string
 	Meter *Meter // counts what the user moves, beside the server's own; may be nil
+	// Stays says whether the user may still be connected. It is asked by Review and
+	// must not wait; nil: as long as it likes.
+	Stays func() bool
 }
 
 // Config says how a server works. Login and Way are needed.
@@ -140,7 +143,11 @@ type member struct {
 	conn   net.Conn
 	key    clientKey
 	meters meters
+	stays  func() bool // may be nil
 }
+
+// mayStay says whether the client of a connection may still be here.
+func (m *member) mayStay() bool { return m.stays == nil || m.stays() }
 
 // New returns a Server that serves nothing yet.
 func New(cfg Config) *Server {
@@ -220,11 +227,8 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// CutClient ends every connection of a user. Without a change to what Login
-// says, the user may come back.
-func (s *Server) CutClient(name string) {
-	s.cut(func(m *member) bool { return m.key.name == name })
-}
+// Review ends every connection whose client may not stay.
+func (s *Server) Review() { s.cut(func(m *member) bool { return !m.mayStay() }) }
 
 // Cut ends every connection of every client.
 func (s *Server) Cut() { s.cut(func(*member) bool { return true }) }
@@ -244,12 +248,13 @@ func (s *Server) cut(which func(*member) bool) {
 }
 
 // admit makes a member of a client that has logged in. A nil member is one too
-// many.
+// many, or not welcome any more.
 func (s *Server) admit(c net.Conn, client Client, from netip.Addr) *member {
-	m := &member{conn: c, key: clientKey{client.Name, sourceOf(from)}, meters: meters{&s.meter, client.Meter}}
+	m := &member{conn: c, key: clientKey{client.Name, sourceOf(from)}, meters: meters{&s.meter, client.Meter}, stays: client.Stays}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over || len(s.members) >= s.limits.Conns || s.clients[m.key] >= s.limits.PerClient {
+	// Between its login and now a client may have lost the right to be here.
+	if !m.mayStay() || s.over || len(s.members) >= s.limits.Conns || s.clients[m.key] >= s.limits.PerClient {
 		return nil
 	}
 	s.members[m] = struct{}{}

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -427,9 +428,14 @@ func TestDeathOfTheTunnelIsNoEnd(t *testing.T) {
 	}
 }
 
-func TestCutClient(t *testing.T) {
+// TestReview takes the right to be connected away from one of two users: while it
+// is connected, and between its login and its request.
+func TestReview(t *testing.T) {
+	var gone atomic.Bool
 	s := start(t, func(c *Config) {
-		c.Login = func(u, _ string, _ netip.Addr) (Client, bool) { return Client{Name: u}, true }
+		c.Login = func(u, _ string, _ netip.Addr) (Client, bool) {
+			return Client{Name: u, Stays: func() bool { return u != "ann" || !gone.Load() }}, true
+		}
 	})
 	open := func(name string) net.Conn {
 		c := s.raw(t, hello(name, "x")...)
@@ -440,12 +446,20 @@ func TestCutClient(t *testing.T) {
 		return c
 	}
 	a, b := open("ann"), open("bob")
-	s.CutClient("ann")
+	late := s.raw(t, hello("ann", "x")...)
+	expect(t, late, 5, 2, 1, 0)
+	s.Review()
+	_, _ = a.Write([]byte("x"))
+	expect(t, a, 'x')
+	gone.Store(true)
+	s.Review()
 	if _, err := a.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("ann: %v", err)
 	}
 	_, _ = b.Write([]byte("y"))
 	expect(t, b, 'y')
+	_, _ = late.Write(request(1, echoAt))
+	expect(t, late, 5, byte(GeneralFailure))
 }
 
 func TestLimits(t *testing.T) {

@@ -1,0 +1,219 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/proxy"
+
+	"github.com/connexa-panel/connexa/internal/access"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/gateway"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/socks5"
+)
+
+// people is a store of access users that forgets.
+type people struct {
+	mu    sync.Mutex
+	users map[string]connexa.AccessLogin
+	moved uint64
+}
+
+func (p *people) AccessLogins(context.Context) ([]connexa.AccessLogin, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []connexa.AccessLogin
+	for _, u := range p.users {
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+func (p *people) ServiceTags(context.Context) (map[int64][]string, error) {
+	return map[int64][]string{1: {"fast"}}, nil
+}
+
+func (p *people) CountAccess(_ context.Context, counts []connexa.AccessCount) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range counts {
+		p.moved += c.Up + c.Down
+	}
+	return nil
+}
+
+func (p *people) ResetAccess(context.Context, []int64, time.Time) error { return nil }
+
+func (p *people) put(u connexa.AccessLogin) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users[u.Name] = u
+}
+
+func (p *people) remove(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.users, name)
+}
+
+// TestWhoLosesAccessIsCut has users connected through a gateway, takes the right to
+// be there away from one after the other, in every way that there is, and holds
+// that each is cut within five seconds, comes in no more, and nobody else notices.
+func TestWhoLosesAccessIsCut(t *testing.T) {
+	leaks(t)
+	everybody := &people{users: map[string]connexa.AccessLogin{}}
+	person := func(id int64, name string) connexa.AccessLogin {
+		return connexa.AccessLogin{
+			AccessUser: connexa.AccessUser{ID: id, Name: name, Enabled: true, Scope: connexa.AccessAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
+		}
+	}
+	everybody.put(person(1, "bystander"))
+	var manager *gateway.Manager
+	users := access.New(access.Config{Store: everybody, Log: slog.New(slog.DiscardHandler), Cut: func() {
+		if manager != nil {
+			manager.Review()
+		}
+	}})
+	s := newSite(t, lab.Config{Nodes: 1}, func(cfg *gateway.Config) {
+		cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
+			return users.Client(s.NodeID, user, password, from)
+		}
+	})
+	manager = s.manager
+	s.await(t, 1, connexa.GatewayOnline)
+	if err := users.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- users.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	})
+
+	at := s.wanted[0].Listen.String()
+	bystander, err := bySOCKS(at, "bystander")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bystander.Close()
+	for i, tt := range []struct {
+		name string
+		lose func(*connexa.AccessLogin)
+	}{
+		{"switched-off", func(u *connexa.AccessLogin) { u.Enabled = false }},
+		{"expired", func(u *connexa.AccessLogin) { u.Expires = time.Now() }},
+		{"spent", func(u *connexa.AccessLogin) { u.Quota = 4096 }}, // and it moves that
+		{"other-password", func(u *connexa.AccessLogin) { u.Password = "Blue-Kite-8" }},
+		{"other-node", func(u *connexa.AccessLogin) { u.Scope, u.Nodes = connexa.AccessNodes, []int64{2} }},
+		{"other-tag", func(u *connexa.AccessLogin) { u.Scope, u.Tags = connexa.AccessTags, []string{"slow"} }},
+		{"other-address", func(u *connexa.AccessLogin) { u.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }},
+		{"deleted", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u := person(int64(i+2), tt.name)
+			everybody.put(u)
+			if err := users.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var conns []net.Conn
+			for how, dial := range map[string]func(at, user string) (net.Conn, error){"SOCKS5": bySOCKS, "HTTP": byHTTP} {
+				c, err := dial(at, tt.name)
+				if err != nil {
+					t.Fatalf("%s: %v", how, err)
+				}
+				defer c.Close()
+				echo(t, c)
+				conns = append(conns, c)
+			}
+			if tt.lose == nil {
+				everybody.remove(tt.name)
+			} else {
+				tt.lose(&u)
+				everybody.put(u)
+			}
+			users.Wake()
+			if u.Quota > 0 {
+				for _, c := range conns {
+					_, _ = c.Write(make([]byte, u.Quota))
+				}
+			}
+			for _, c := range conns {
+				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				if _, err := io.Copy(io.Discard, c); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("after five seconds: %v", err)
+				}
+			}
+			if c, err := bySOCKS(at, tt.name); err == nil {
+				c.Close()
+				t.Error("comes in again")
+			}
+			echo(t, bystander)
+		})
+	}
+	if err := users.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	everybody.mu.Lock()
+	defer everybody.mu.Unlock()
+	if everybody.moved == 0 {
+		t.Error("nobody moved anything")
+	}
+}
+
+const echoAddress = "198.51.100.7:7"
+
+// bySOCKS is a connection to the echo of the inner network, by SOCKS5.
+func bySOCKS(at, user string) (net.Conn, error) {
+	d, err := proxy.SOCKS5("tcp", at, &proxy.Auth{User: user, Password: "Blue-Kite-7"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return d.Dial("tcp", echoAddress)
+}
+
+// byHTTP is bySOCKS by HTTP CONNECT.
+func byHTTP(at, user string) (net.Conn, error) {
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		return nil, err
+	}
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	fmt.Fprintf(c, "CONNECT %[1]s HTTP/1.1\r\nHost: %[1]s\r\nProxy-Authorization: Basic %s\r\n\r\n", echoAddress,
+		base64.StdEncoding.EncodeToString([]byte(user+":Blue-Kite-7")))
+	res, err := http.ReadResponse(bufio.NewReaderSize(c, 16), nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		c.Close()
+		return nil, errors.Join(err, fmt.Errorf("answered %+v", res))
+	}
+	return c, nil
+}
+
+// echo holds that a connection is alive.
+func echo(t *testing.T, c net.Conn) {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.WriteString(c, "here"); err != nil {
+		t.Fatal(err)
+	}
+	var back [4]byte
+	if _, err := io.ReadFull(c, back[:]); err != nil || string(back[:]) != "here" {
+		t.Fatalf("%q, %v", back, err)
+	}
+}
