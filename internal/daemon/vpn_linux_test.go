@@ -180,3 +180,124 @@ func TestAClientOfThePanel(t *testing.T) {
 	s.leaves(ann, 0)
 	v.Stop()
 }
+
+// TestWhoMayUseAProfile: the client shows the right words when it is refused, and is
+// cut off within five seconds when it loses the right while connected.
+func TestWhoMayUseAProfile(t *testing.T) {
+	if !vpntest.Alone(t) {
+		return
+	}
+	ann := vpntest.NewComputer(t, 2)
+	s := newVPNSite(t, 1)
+	node := s.nodes[0]
+	login := "ann\n" + userPassword + "\n"
+	laptop := s.profile("laptop", true, time.Time{})
+	refused := func(file []byte, login, words string) {
+		t.Helper()
+		v := ann.Connect(file, login)
+		v.WaitFor("AUTH_FAILED,"+words, 1)
+		v.Stop()
+	}
+	refused(s.file(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong name or password.")
+	refused(s.file(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong name or password.")
+
+	edit := func(change func(*connexa.AccessUser)) {
+		t.Helper()
+		u, err := s.db.AccessUser(t.Context(), s.user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&u)
+		if err := s.db.EditAccess(t.Context(), u, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
+	}
+	enabled := func(u *connexa.AccessUser) { u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.AccessAll }
+	phone := s.profile("phone", false, time.Time{})
+	phoneFile, laptopFile := s.file(phone.ID, node), s.file(laptop.ID, node)
+	for _, tt := range []struct {
+		what, words string
+		file        []byte
+		login       string
+		lose        func()
+	}{
+		{"disabled", "This user is switched off.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Enabled = false }) }},
+		{"expired", "This user's time is over.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Expires = time.Now() }) }},
+		{"out of quota", "This user's traffic is used up.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Quota = 1 }) }},
+		{"elsewhere", "This user may not come from this address.", phoneFile, "", func() {
+			edit(func(u *connexa.AccessUser) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
+		}},
+		{"of another service", "This user may not use this service.", phoneFile, "", func() {
+			edit(func(u *connexa.AccessUser) { u.Scope, u.Nodes = connexa.AccessNodes, nil })
+		}},
+		{"with a new password", "Wrong name or password.", laptopFile, login, func() {
+			if err := s.db.SetAccessPassword(t.Context(), s.user, "Green-Owl-9"); err != nil {
+				t.Fatal(err)
+			}
+			s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
+		}},
+		{"revoked", "This profile was revoked.", phoneFile, "", func() {
+			if err := s.app.RevokeProfile(t.Context(), phone.ID); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		v := ann.Connect(tt.file, tt.login)
+		v.WaitFor(vpntest.Connected, 1)
+		s.leaves(ann, 0)
+		since := time.Now()
+		tt.lose()
+		for {
+			if _, err := ann.Fetch("http://198.51.100.80/ip", 300*time.Millisecond); err != nil && len(s.gateways.SeenVPN(node).Clients) == 0 {
+				break
+			}
+			if time.Since(since) > 5*time.Second {
+				t.Fatalf("%s: served after 5 seconds", tt.what)
+			}
+		}
+		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
+		v.Stop()
+		edit(enabled)
+		s.until("the user may come again", func() bool {
+			_, err := s.access.Enter(node, "ann", netip.MustParseAddr("192.0.2.2"))
+			return err == nil
+		})
+	}
+	if _, err := s.app.ProfileFiles(t.Context(), phone.ID, s.nodes, "192.0.2.1"); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("a file of a profile that was revoked: %v", err)
+	}
+
+	// A profile with a day of its own.
+	soon := time.Now().Add(time.Second)
+	tablet := s.profile("tablet", false, soon)
+	file := s.file(tablet.ID, node)
+	s.until("its time is over", func() bool { return time.Now().After(soon) })
+	refused(file, "", "This profile has expired.")
+
+	// What went through is counted for the user, however it came.
+	v := ann.Connect(s.file(s.profile("phone", false, time.Time{}).ID, node), "")
+	v.WaitFor(vpntest.Connected, 1)
+	before, _ := s.access.Live(s.user)
+	if _, err := ann.Fetch("http://web.lab.test/bytes/2000000", 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	v.Stop()
+	s.clients(node, 0)
+	if after, _ := s.access.Live(s.user); after.Down-before.Down < 2_000_000 || after.Up == before.Up {
+		t.Errorf("the user has moved %d down, %d up", after.Down-before.Down, after.Up-before.Up)
+	}
+	story, err := s.db.NodeHistory(t.Context(), node, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]int{}
+	for _, e := range story {
+		told[e.Detail.Text.Key]++
+	}
+	for _, key := range []string{"vpn.history.wanted", "vpn.history.listening", "vpn.history.connected", "vpn.history.disconnected", "vpn.history.refused"} {
+		if told[key] == 0 {
+			t.Errorf("the history tells no %s: %v", key, told)
+		}
+	}
+}
