@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
@@ -213,7 +220,9 @@ func TestWhoMayUseAProfile(t *testing.T) {
 		}
 		s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
 	}
-	enabled := func(u *connexa.AccessUser) { u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.AccessAll }
+	enabled := func(u *connexa.AccessUser) {
+		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.AccessAll
+	}
 	phone := s.profile("phone", false, time.Time{})
 	phoneFile, laptopFile := s.file(phone.ID, node), s.file(laptop.ID, node)
 	for _, tt := range []struct {
@@ -299,5 +308,168 @@ func TestWhoMayUseAProfile(t *testing.T) {
 		if told[key] == 0 {
 			t.Errorf("the history tells no %s: %v", key, told)
 		}
+	}
+}
+
+// nothingLeft wants nothing of exits on this machine any more.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	if list, err := cage.List(); err != nil || len(list) > 0 {
+		t.Errorf("devices are left: %v, %v", list, err)
+	}
+	if _, there, err := cage.Dropped(); err != nil || there {
+		t.Errorf("the table of nftables is left: %v", err)
+	}
+	if left, _ := filepath.Glob("/run/connexa/*/*.*"); len(left) > 0 {
+		t.Errorf("files are left: %q", left)
+	}
+	if pids := openvpns(t); len(pids) > 0 {
+		t.Errorf("openvpn is left: %v", pids)
+	}
+}
+
+// openvpns are the processes of exits that run in this test's namespace: those of
+// openvpn's account.
+func openvpns(t *testing.T) (pids []int) {
+	t.Helper()
+	own, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _, err := openvpn.LookUp(openvpn.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range list {
+		if ns, err := os.Readlink(dir + "/ns/net"); err != nil || ns != own {
+			continue
+		}
+		status, err := os.ReadFile(dir + "/status")
+		if err != nil || !strings.Contains(string(status), fmt.Sprintf("Uid:\t%d\t", uid)) || strings.Contains(string(status), "State:\tZ") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// TestAnExitSurvives kills openvpn, and the panel with everything in it; the client
+// is back by itself, and meanwhile nothing of it leaves another way.
+func TestAnExitSurvives(t *testing.T) {
+	if !vpntest.Alone(t) {
+		return
+	}
+	ann := vpntest.NewComputer(t, 2)
+	s := newVPNSite(t, 1)
+	node := s.nodes[0]
+	rows, err := s.app.VPNRows(t.Context(), s.nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire := vpntest.Listen(t, rows[node].Listen.Port())
+	v := ann.Connect(append(s.file(s.profile("phone", false, time.Time{}).ID, node),
+		// It notices within seconds that its server has gone; by itself, within 30.
+		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
+	v.WaitFor(vpntest.Connected, 1)
+	s.leaves(ann, 0)
+
+	// Off and on beside the proxy, which does not notice.
+	up := serviceOf(t, s.Panel, node, connexa.GatewayOnline).UpAt
+	if n, err := s.app.StopVPNs(t.Context(), one(node)); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	s.seen(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
+	if list, err := cage.List(); err != nil || len(list) > 0 || len(openvpns(t)) > 0 {
+		t.Errorf("off, and there are devices %v and processes %v, %v", list, openvpns(t), err)
+	}
+	if _, err := s.app.StartVPNs(t.Context(), one(node)); err != nil {
+		t.Fatal(err)
+	}
+	v.WaitFor(vpntest.Connected, 2)
+	s.leaves(ann, 0)
+	if now := serviceOf(t, s.Panel, node, connexa.GatewayOnline).UpAt; !now.Equal(up) {
+		t.Error("the tunnel was dialed again because of OpenVPN")
+	}
+
+	// The tunnel goes, and comes back.
+	if n, err := s.app.StopServices(t.Context(), one(node), 1); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	serviceOf(t, s.Panel, node, connexa.GatewayOff)
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a service")
+	}
+	if _, err := s.app.StartServices(t.Context(), one(node), 1); err != nil {
+		t.Fatal(err)
+	}
+	serviceOf(t, s.Panel, node, connexa.GatewayOnline)
+	v.WaitFor(vpntest.Connected, 3)
+	s.leaves(ann, 0)
+
+	back := func(what string) {
+		t.Helper()
+		began := time.Now()
+		for {
+			if page, err := ann.Fetch("http://exit.test/", time.Second); err == nil {
+				if from, err := netip.ParseAddrPort(string(page)); err != nil || from.Addr() != s.fleet.Nodes()[0].Exit() {
+					t.Errorf("%s: seen from outside as %q", what, page)
+				}
+				t.Logf("%s: back after %s", what, time.Since(began).Round(100*time.Millisecond))
+				return
+			}
+			if time.Since(began) > time.Minute {
+				t.Fatalf("%s: not back after a minute", what)
+			}
+		}
+	}
+	kill := func() {
+		t.Helper()
+		pids := openvpns(t)
+		if len(pids) != 1 {
+			t.Fatalf("there are %v", pids)
+		}
+		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill()
+	s.seen(node, "failed", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNFailed })
+	back("openvpn was killed")
+
+	s.stop()
+	nothingLeft(t)
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a panel")
+	}
+
+	// The next panel is a process of its own.
+	c := startChild(t, s.dir)
+	back("another panel was started")
+	c.kill()
+	s.until("openvpn has ended with its panel", func() bool { return len(openvpns(t)) == 0 })
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a panel")
+	}
+	c = startChild(t, s.dir)
+	back("the panel was killed")
+	kill()
+	back("openvpn was killed once more")
+	c.kill()
+
+	// What a panel that was killed has left, the next one takes over, and away.
+	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
+	back("the panel was killed again")
+	s.stop()
+	nothingLeft(t)
+	if l := wire.Found(); len(l) > 0 {
+		t.Errorf("beside the tunnel: %q", l)
 	}
 }
