@@ -21,6 +21,10 @@ func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
 		return h.nodeFeed(v)
 	case "services":
 		return h.servicesFeed(v)
+	case "people":
+		return h.peopleFeed(v)
+	case "person":
+		return h.personFeed(v)
 	case "runs":
 		return h.runsFeed(), nil
 	case "run":

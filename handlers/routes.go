@@ -64,6 +64,20 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /nodes/{id}/service/reach", h.reachService)
 	a.secret("GET /nodes/{id}/service/access", h.serviceAccess)
 
+	// Access users.
+	a.page("GET /access", h.listPeople)
+	a.page("POST /access", h.addPerson)
+	a.page("GET /access/new", h.newPerson)
+	a.page("GET /access/{id}", h.showPerson)
+	a.page("GET /access/{id}/edit", h.editPerson)
+	a.page("POST /access/{id}/edit", h.savePerson)
+	a.page("POST /access/{id}/enable", h.enablePerson)
+	a.page("POST /access/{id}/disable", h.disablePerson)
+	a.page("POST /access/{id}/delete", h.deletePerson)
+	a.page("POST /access/{id}/reset", h.resetPerson)
+	a.page("POST /access/{id}/password", h.renewPerson)
+	a.secret("GET /access/{id}/lines", h.personLines)
+
 	// OpenVPN exits and their profiles.
 	a.long("POST /services/vpn", h.switchVPNs)
 	a.page("POST /nodes/{id}/vpn", h.switchVPN)

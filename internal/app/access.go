@@ -102,6 +102,9 @@ func (a *App) EditAccess(ctx context.Context, id, revision int64, in connexa.Acc
 		return err
 	}
 	u.ID, u.Revision = id, revision
+	if in.Expires == connexa.ExpiryDay(old.Expires, zone) {
+		u.Expires = old.Expires // it may have been set in another zone
+	}
 	if err := a.Access.EditAccess(ctx, u, password); err != nil {
 		return err
 	}

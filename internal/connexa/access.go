@@ -338,6 +338,29 @@ func SourceText(p netip.Prefix) string {
 	return p.String()
 }
 
+// ExpiryDay is the last day of an expiry in zone, as AccessInput has it.
+func ExpiryDay(t time.Time, zone *time.Location) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Add(-time.Second).In(zone).Format(time.DateOnly)
+}
+
+// QuotaText is a quota as AccessInput has it.
+func QuotaText(n uint64) (number, unit string) {
+	unit = "GB"
+	if n == 0 {
+		return "", unit
+	}
+	switch {
+	case n >= 1e12:
+		unit = "TB"
+	case n < 1e9:
+		unit = "MB"
+	}
+	return strconv.FormatFloat(float64(n)/float64(AccessUnits[unit]), 'f', -1, 64), unit
+}
+
 func parseQuota(s, unit string, errs FieldErrors) uint64 {
 	s = strings.ReplaceAll(strings.Join(strings.Fields(s), ""), ",", ".")
 	if s == "" {

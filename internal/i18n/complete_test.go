@@ -97,7 +97,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
-	"access.refused.", "act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
+	"access.ask.", "access.period.", "access.refused.", "access.state.", "act.", "cause.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
@@ -126,6 +126,15 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 	for _, r := range connexa.AccessRefusals() {
 		keys = append(keys, r.Text().Key)
+	}
+	for _, s := range []string{"active", string(connexa.AccessDisabled), string(connexa.AccessExpired), string(connexa.AccessSpent)} {
+		keys = append(keys, "access.state."+s)
+	}
+	for _, q := range []string{"once", string(connexa.QuotaDaily), string(connexa.QuotaWeekly), string(connexa.QuotaMonthly)} {
+		keys = append(keys, "access.period."+q)
+	}
+	for _, act := range []string{"delete", "reset", "password"} {
+		keys = append(keys, "access."+act, "access.ask."+act+".title", "access.ask."+act+".text")
 	}
 	for _, s := range append(connexa.Ladder(), connexa.NoStep) {
 		keys = append(keys, "step."+string(s))

@@ -1,0 +1,165 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// newPerson answers GET /access/new with the form; "node" chooses nodes at once.
+func (h *Handlers) newPerson(w http.ResponseWriter, r *http.Request) {
+	in := connexa.AccessInput{Enabled: true, Scope: string(connexa.AccessAll), Unit: "GB"}
+	if in.Nodes = r.URL.Query()["node"]; len(in.Nodes) > 0 {
+		in.Scope = string(connexa.AccessNodes)
+	}
+	h.personForm(w, r, http.StatusOK, views.AccessForm{Input: in})
+}
+
+// addPerson answers POST /access.
+func (h *Handlers) addPerson(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	in := readPerson(r.PostForm)
+	id, err := h.app.AddAccess(r.Context(), in, i18n.From(r.Context()).Zone())
+	if err != nil {
+		h.refusePerson(w, r, views.AccessForm{Input: in}, err)
+		return
+	}
+	h.flash(w, r, connexa.T("access.added", in.Name))
+	h.redirect(w, r, personPath(id))
+}
+
+// editPerson answers GET /access/{id}/edit with the form.
+func (h *Handlers) editPerson(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	u, err := h.app.AccessUser(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.personForm(w, r, http.StatusOK, views.AccessForm{ID: id, Revision: u.Revision, Input: personInput(r.Context(), &u.AccessUser)})
+}
+
+// savePerson answers POST /access/{id}/edit.
+func (h *Handlers) savePerson(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	u, err := h.app.AccessUser(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	revision, err := strconv.ParseInt(r.PostForm.Get("revision"), 10, 64)
+	if err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	in := readPerson(r.PostForm)
+	in.Name = u.Name
+	if err := h.app.EditAccess(r.Context(), id, revision, in, i18n.From(r.Context()).Zone()); err != nil {
+		// Who was told of another's edit may put the own one on top of it.
+		h.refusePerson(w, r, views.AccessForm{ID: id, Revision: u.Revision, Input: in}, err)
+		return
+	}
+	h.flash(w, r, connexa.T("settings.saved"))
+	h.redirect(w, r, personPath(id))
+}
+
+// readPerson reads what was typed into the form.
+func readPerson(form url.Values) connexa.AccessInput {
+	return connexa.AccessInput{
+		Name: form.Get("name"), Password: form.Get("password"), Enabled: form.Get("enabled") == "1", Scope: form.Get("scope"), Nodes: form["node"],
+		Tags: form.Get("tags"), Sources: form.Get("sources"), Expires: form.Get("expires"), Quota: form.Get("quota"), Unit: form.Get("unit"),
+		Period: form.Get("period"), Note: form.Get("note"),
+	}
+}
+
+// personInput is an access user as the form shows it: without its password.
+func personInput(ctx context.Context, u *connexa.AccessUser) connexa.AccessInput {
+	in := connexa.AccessInput{
+		Name: u.Name, Enabled: u.Enabled, Scope: string(u.Scope), Tags: strings.Join(u.Tags, ", "), Period: string(u.Period), Note: u.Note,
+		Expires: connexa.ExpiryDay(u.Expires, i18n.From(ctx).Zone()),
+	}
+	in.Quota, in.Unit = connexa.QuotaText(u.Quota)
+	for _, id := range u.Nodes {
+		in.Nodes = append(in.Nodes, strconv.FormatInt(id, 10))
+	}
+	var sources []string
+	for _, p := range u.Sources {
+		sources = append(sources, connexa.SourceText(p))
+	}
+	in.Sources = strings.Join(sources, ", ")
+	return in
+}
+
+// personForm draws the form: as a page, or to htmx alone.
+func (h *Handlers) personForm(w http.ResponseWriter, r *http.Request, status int, f views.AccessForm) {
+	var chosen []int64
+	for _, s := range f.Input.Nodes {
+		if id, err := strconv.ParseInt(s, 10, 64); err == nil {
+			chosen = append(chosen, id)
+		}
+	}
+	served, err := h.app.ServedNodes(r.Context(), chosen)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	for _, s := range served {
+		f.Nodes = append(f.Nodes, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
+	}
+	facets, err := h.app.Facets(r.Context())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	for _, t := range facets.Tags[:min(len(facets.Tags), suggestions)] {
+		f.Tags = append(f.Tags, t.Value)
+	}
+	f.Input.Password = "" // a page never carries one, not even one just typed
+	if isHTMX(r) {
+		h.fragmentStatus(w, r, status, views.AccessFormPart(f))
+		return
+	}
+	title := connexa.T("access.new")
+	if f.ID != 0 {
+		title = connexa.T("node.edit", f.Input.Name)
+	}
+	h.fragmentStatus(w, r, status, views.AccessFormPage(h.frame(w, r, title, views.NavAccess), f))
+}
+
+// refusePerson draws the form again with what is wrong with it, if err is of the
+// kind that a form can show.
+func (h *Handlers) refusePerson(w http.ResponseWriter, r *http.Request, f views.AccessForm, err error) {
+	var fields connexa.FieldErrors
+	switch {
+	case errors.As(err, &fields):
+		f.Errors = fields
+		h.personForm(w, r, http.StatusUnprocessableEntity, f)
+	case connexa.CodeOf(err) == connexa.Conflict:
+		f.Problem = connexa.TextOf(err)
+		h.personForm(w, r, http.StatusConflict, f)
+	default:
+		h.fail(w, r, err)
+	}
+}

@@ -1,0 +1,45 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// personLines answers GET /access/{id}/lines, behind the password prompt: what an
+// access user is told, ready to be copied.
+func (h *Handlers) personLines(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	u, err := h.app.AccessUser(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	services, err := h.app.AccessServices(r.Context(), &u.AccessUser)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	host, elsewhere, err := h.clientHost(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	password, err := h.app.RevealAccess(r.Context(), id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	a := views.AccessLines{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
+	for _, s := range services {
+		line := accessOf(s.Service, s.Node, host, password)
+		line.User = u.Name
+		a.Services = append(a.Services, line)
+	}
+	h.page(w, r, views.AccessLinesPage(h.frame(w, r, connexa.T("access.one", u.Name), views.NavAccess), a))
+}

@@ -1,0 +1,291 @@
+package views
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// AccessRow is an access user of the list.
+type AccessRow struct {
+	connexa.AccessUser
+	Live connexa.AccessLive
+}
+
+// AccessList is the page of access users.
+type AccessList struct {
+	Text   string         // that is looked for
+	State  string         // only these are listed: one of AccessStates; empty: all
+	Counts map[string]int // by state, of all
+	Rows   []AccessRow    // of this page of the list
+	Total  int            // that match
+	From   int
+	Prev   string
+	Next   string
+	Stream string
+}
+
+// AccessActive is the state of an access user that nothing keeps out.
+const AccessActive = "active"
+
+// AccessState is the word of a state in addresses and keys of the catalogue.
+func AccessState(r connexa.AccessRefusal) string {
+	if r == connexa.AccessGranted {
+		return AccessActive
+	}
+	return string(r)
+}
+
+// AccessStates lists the states that the list can be narrowed to.
+func AccessStates() []string {
+	return []string{AccessActive, string(connexa.AccessDisabled), string(connexa.AccessExpired), string(connexa.AccessSpent)}
+}
+
+func (v AccessList) all() int {
+	n := 0
+	for _, count := range v.Counts {
+		n += count
+	}
+	return n
+}
+
+// states are those that the chips show: those that exist.
+func (v AccessList) states() []string {
+	var list []string
+	for _, s := range AccessStates() {
+		if v.Counts[s] > 0 || v.State == s {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (v AccessList) pager() Pager {
+	return Pager{From: min(v.From+1, v.Total), To: v.From + len(v.Rows), Total: v.Total, Prev: v.Prev, Next: v.Next, Target: "#people"}
+}
+
+// AccessListURL is the address of a page of the list.
+func AccessListURL(text, state string, page int) string {
+	v := url.Values{}
+	if text != "" {
+		v.Set("q", text)
+	}
+	if state != "" {
+		v.Set("state", state)
+	}
+	if page > 1 {
+		v.Set("page", strconv.Itoa(page))
+	}
+	if len(v) == 0 {
+		return "/access"
+	}
+	return "/access?" + v.Encode()
+}
+
+func accessURL(id int64) string { return "/access/" + strconv.FormatInt(id, 10) }
+
+func accessTone(r connexa.AccessRefusal) Tone {
+	switch r {
+	case connexa.AccessGranted:
+		return ToneGood
+	case connexa.AccessDisabled:
+		return ToneNone
+	case connexa.AccessExpired:
+		return ToneWarn
+	default:
+		return ToneBad
+	}
+}
+
+// key is what a row shows, so that the page's script sees a change of state.
+func (r AccessRow) key() string { return AccessState(r.Live.State) + strconv.FormatInt(r.Revision, 10) }
+
+// used is what the user has moved of its quota.
+func (r AccessRow) used() uint64 { return r.Live.Up + r.Live.Down }
+
+// share is how much of the quota is used, in thousandths of a bar.
+func (r AccessRow) share() string {
+	if r.Quota == 0 {
+		return "0"
+	}
+	return strconv.FormatUint(uint64(min(1, float64(r.used())/float64(r.Quota))*1000), 10)
+}
+
+// shareTone is the colour of the bar of the quota.
+func (r AccessRow) shareTone() string {
+	switch {
+	case r.used() >= r.Quota:
+		return "bad"
+	case float64(r.used()) >= 0.9*float64(r.Quota):
+		return "warn"
+	}
+	return "info"
+}
+
+// usage is the traffic in words: of a quota, or in all.
+func (r AccessRow) usage(p *i18n.Printer) string {
+	if r.Quota == 0 {
+		return p.Volume(int64(r.used()))
+	}
+	return p.T("access.used.of", p.Volume(int64(r.used())), p.Volume(int64(r.Quota)))
+}
+
+// scope says in a few words what the user may use.
+func (r AccessRow) scope(p *i18n.Printer) string {
+	switch r.Scope {
+	case connexa.AccessNodes:
+		return p.T("access.scope.count", len(r.Nodes))
+	case connexa.AccessTags:
+		return p.T("access.scope.tagged", strings.Join(r.Tags, ", "))
+	}
+	return p.T("access.scope.all")
+}
+
+// sources are the addresses from which the user may come, with commas.
+func (r AccessRow) sources() string {
+	list := make([]string, len(r.Sources))
+	for i, s := range r.Sources {
+		list[i] = connexa.SourceText(s)
+	}
+	return strings.Join(list, ", ")
+}
+
+// lastDay is the last day on which the user may come.
+func (r AccessRow) lastDay(p *i18n.Printer) string { return p.Day(r.Expires.Add(-time.Second)) }
+
+// Access is the page of one access user.
+type Access struct {
+	AccessRow
+	Services []ServiceLine  // that run and that the user may use
+	Named    []connexa.Node // when they are named one by one
+	Stream   string
+}
+
+// AccessForm is the form that adds an access user or edits one.
+type AccessForm struct {
+	ID       int64 // zero: a new one
+	Revision int64
+	Input    connexa.AccessInput
+	Errors   connexa.FieldErrors
+	Problem  connexa.Text
+	Nodes    []ServiceLine // that may be chosen
+	Tags     []string      // in use, as suggestions
+}
+
+func (f AccessForm) action() string {
+	if f.ID == 0 {
+		return "/access"
+	}
+	return accessURL(f.ID) + "/edit"
+}
+
+func (f AccessForm) back() string {
+	if f.ID == 0 {
+		return "/access"
+	}
+	return accessURL(f.ID)
+}
+
+func (f AccessForm) field(name, label, help, class string) FieldArgs {
+	return FieldArgs{Name: name, Label: label, Help: help, Error: f.Errors[name], Class: class}
+}
+
+func (f AccessForm) optional(name, label, help, class string) FieldArgs {
+	a := f.field(name, label, help, class)
+	a.Optional = true
+	return a
+}
+
+func (f AccessForm) password(p *i18n.Printer) FieldArgs {
+	if f.ID != 0 {
+		return f.optional("password", p.T("node.password"), p.T("access.password.keep"), "half")
+	}
+	return f.optional("password", p.T("node.password"), p.T("access.password.made"), "half")
+}
+
+func (f AccessForm) chosen(id int64) bool {
+	for _, s := range f.Input.Nodes {
+		if s == strconv.FormatInt(id, 10) {
+			return true
+		}
+	}
+	return false
+}
+
+func periods(p *i18n.Printer) []Option {
+	var list []Option
+	for _, q := range connexa.QuotaPeriods() {
+		list = append(list, Option{string(q), periodName(p, q)})
+	}
+	return list
+}
+
+func periodName(p *i18n.Printer, q connexa.QuotaPeriod) string {
+	if q == connexa.QuotaOnce {
+		return p.T("access.period.once")
+	}
+	return p.T("access.period." + string(q))
+}
+
+func quotaUnits(p *i18n.Printer) []Option {
+	return []Option{{"MB", p.T("access.unit.mb")}, {"GB", p.T("access.unit.gb")}, {"TB", p.T("access.unit.tb")}}
+}
+
+// AccessLines are the lines that an access user is given.
+type AccessLines struct {
+	ID        int64
+	Name      string
+	Password  connexa.Secret
+	State     connexa.AccessRefusal
+	Services  []ServiceAccess // with the user's name and password
+	Elsewhere bool
+}
+
+// accessBlock is every line in one format.
+type accessBlock struct {
+	id, name string
+	lines    []accessLine
+}
+
+func (a AccessLines) blocks(p *i18n.Printer) []accessBlock {
+	blocks := []accessBlock{
+		{id: "socks5", name: "SOCKS5"}, {id: "http", name: "HTTP"}, {id: "hostport", name: p.T("services.line.hostport")}, {id: "curl", name: "curl"},
+	}
+	for _, s := range a.Services {
+		for i, l := range s.lines(p) {
+			l.name, l.id = s.Name, blocks[i].id+"-"+strconv.FormatInt(s.NodeID, 10)
+			blocks[i].lines = append(blocks[i].lines, l)
+		}
+	}
+	return blocks
+}
+
+// text is the whole block, a line each.
+func (b accessBlock) text() string {
+	var out strings.Builder
+	for _, l := range b.lines {
+		out.WriteString(l.text + "\n")
+	}
+	return out.String()
+}
+
+// ConfirmAccess asks before an access user is deleted, or before its counters or
+// its password are made anew: what is the key of its sentences.
+func ConfirmAccess(p *i18n.Printer, what string, id int64, name string) Confirm {
+	return Confirm{
+		Title: p.T("access.ask."+what+".title", name), Text: p.T("access.ask." + what + ".text"),
+		URL: accessURL(id) + "/" + what, Button: p.T("access." + what), Danger: what != "reset", Fields: []Hidden{{"yes", "1"}},
+	}
+}
+
+// accessRefusal is the inverse of AccessState.
+func accessRefusal(state string) connexa.AccessRefusal {
+	if state == AccessActive {
+		return connexa.AccessGranted
+	}
+	return connexa.AccessRefusal(state)
+}
