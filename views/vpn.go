@@ -3,6 +3,7 @@ package views
 import (
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -185,4 +186,19 @@ func ConfirmRevoke(p *i18n.Printer, x connexa.Profile) Confirm {
 		Title: p.T("profile.revoke.title", x.Label, x.User), Text: p.T("profile.revoke.text"), Warning: p.T("profile.revoke.warning"),
 		URL: profileURL(x.ID) + "/revoke", Button: p.T("profile.revoke"), Danger: true, Fields: []Hidden{{"yes", "1"}},
 	}
+}
+
+// about is what there is to know of a profile beside whose it is.
+func (v Profiles) about(p *i18n.Printer, x connexa.Profile) string {
+	parts := []string{p.When(x.CreatedAt)}
+	if !x.ExpiresAt.IsZero() {
+		parts = append(parts, p.T("profile.until")+" "+p.When(x.ExpiresAt))
+	}
+	if x.Password {
+		parts = append(parts, p.T("profile.with.password"))
+	}
+	if n := v.Links[x.ID]; n > 0 {
+		parts = append(parts, p.T("profile.links", n))
+	}
+	return strings.Join(parts, " · ")
 }
