@@ -84,7 +84,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	f.seen[2] = connexa.VPNSeen{State: connexa.VPNListening, Since: p.clock.now(), Clients: []connexa.VPNClient{
 		{Name: "ann.1", Serial: "77", From: netip.MustParseAddrPort("198.51.100.9:1194"), Since: p.clock.now(), Down: 3e6},
 	}}
-	b.get("/services").is(t, http.StatusOK).says(t, "OpenVPN was switched on for 1 service.").says(t, "OpenVPN udp 11001 · 1 client")
+	b.get("/services").is(t, http.StatusOK).says(t, "OpenVPN was switched on for 1 service.").says(t, "OpenVPN: 1 client")
 	b.get("/nodes/2").says(t, "198.51.100.9").says(t, "ann.1").saysNot(t, "cannot run on this machine")
 	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").is(t, http.StatusOK).says(t, "was disconnected")
 	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {

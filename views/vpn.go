@@ -58,14 +58,13 @@ func (v *VPN) at() string { return string(v.Protocol) + " " + v.Listen.String() 
 
 // line is the exit in the list of services.
 func (v *VPN) line(p *i18n.Printer) string {
-	text := "OpenVPN " + string(v.Protocol) + " " + strconv.Itoa(int(v.Listen.Port()))
 	switch s := v.state(); s {
 	case connexa.VPNListening:
-		return text + " · " + p.T("vpn.clients", len(v.Seen.Clients))
+		return "OpenVPN: " + p.T("vpn.clients", len(v.Seen.Clients))
 	case connexa.VPNOff:
-		return text
+		return "OpenVPN"
 	default:
-		return text + " · " + p.T("vpn.state."+string(s))
+		return "OpenVPN: " + p.T("vpn.state."+string(s))
 	}
 }
 

@@ -86,7 +86,11 @@ func (p *proxy) run(ctx context.Context) int {
 		Listen: p.cfg.At, User: p.cfg.User, Secret: secret, Private: true, Mail: true,
 	}
 	fmt.Fprintf(p.out, "%s, port %d, as %s\n\n", job.Address, job.Port, job.Login)
-	cfg := gateway.Config{Store: p, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: p.online}
+	vpn, err := p.openVPN()
+	if err != nil {
+		return p.fail(ExitFailed, err)
+	}
+	cfg := gateway.Config{VPN: vpn, Store: p, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: p.online}
 	cfg.Session.GRE = p.mux
 	p.manager = gateway.NewManager(cfg)
 	run, give := context.WithCancelCause(ctx)

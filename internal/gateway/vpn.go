@@ -191,8 +191,11 @@ func (g *gateway) vpnFailed(err error) {
 	}
 	g.mu.Lock()
 	old := g.vpn.seen
-	lines := old.Log[max(0, len(old.Log)-5):]
 	g.mu.Unlock()
+	lines := old.Log[max(0, len(old.Log)-5):]
+	if fix != "" {
+		lines = []string{fix}
+	}
 	g.m.Log.Warn("an OpenVPN exit stopped", "node", g.node, "err", err)
 	g.seeVPN(connexa.VPNFailed, reason, fix)
 	if old.State != connexa.VPNFailed || old.Reason.String() != reason.String() {
