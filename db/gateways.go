@@ -172,6 +172,10 @@ func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the address on which services listen: %w", err)
 	}
+	vpns, err := d.VPNs(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT n.id, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap, n.revision,
 			g.port, g.user, g.secret, g.private, g.mail, g.seen_at
@@ -201,6 +205,9 @@ func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
 		}
 		s.Name = s.Address + " (" + s.Login + ")"
 		s.Secret, s.Listen, s.LastUp = connexa.Secret(opened), netip.AddrPortFrom(listen, port), fromMillis(seen)
+		if v, ok := vpns[s.NodeID]; ok {
+			s.VPN = &v
+		}
 		list = append(list, s)
 	}
 	return list, rows.Err()

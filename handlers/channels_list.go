@@ -15,5 +15,5 @@ func (h *Handlers) listChannels(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	pg := h.frame(w, r, connexa.T("channels.title"), views.NavSettings)
-	h.page(w, r, views.Channels(pg, views.ChannelsPage{List: list, NoLink: !h.linked}))
+	h.page(w, r, views.Channels(pg, views.ChannelsPage{List: list, NoLink: h.public == nil}))
 }

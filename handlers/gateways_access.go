@@ -72,6 +72,12 @@ func (h *Handlers) clientHost(r *http.Request) (host string, elsewhere bool, err
 		return "", false, err
 	}
 	host, elsewhere = s.Service.ForClients()
+	return h.asReached(r, host), elsewhere, nil
+}
+
+// asReached is host, and where that is every address of this machine, the one by
+// which this browser reached the panel.
+func (h *Handlers) asReached(r *http.Request, host string) string {
 	if a, notIP := netip.ParseAddr(host); notIP == nil && a.IsUnspecified() {
 		if u, err := url.Parse("//" + r.Host); err == nil && u.Hostname() != "" {
 			host = u.Hostname()
@@ -79,5 +85,5 @@ func (h *Handlers) clientHost(r *http.Request) (host string, elsewhere bool, err
 			host = name
 		}
 	}
-	return host, elsewhere, nil
+	return host
 }

@@ -104,10 +104,14 @@ func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.Servi
 	if err != nil {
 		return nil, err
 	}
+	vpns, err := h.vpnsOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]views.ServiceLine, 0, len(nodes))
 	for _, n := range nodes {
 		if s, ok := services[n.ID]; ok {
-			rows = append(rows, views.ServiceLine{ServiceRow: s, Node: n, Rate: rates[n.ID]})
+			rows = append(rows, views.ServiceLine{ServiceRow: s, Node: n, Rate: rates[n.ID], VPN: vpns[n.ID]})
 		}
 	}
 	return rows, nil

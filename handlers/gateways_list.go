@@ -59,7 +59,7 @@ func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Services, error) {
-	v := views.Services{Filter: l.filter}
+	v := views.Services{Filter: l.filter, Exits: h.app.Exits()}
 	s, err := h.app.CurrentSettings(ctx)
 	if err != nil {
 		return v, err
@@ -91,8 +91,16 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 		if err != nil {
 			return v, err
 		}
+		vpns, err := h.vpnsOf(ctx, ids)
+		if err != nil {
+			return v, err
+		}
 		for _, s := range list {
-			v.Rows = append(v.Rows, views.ServiceLine{ServiceRow: s.Service, Node: s.Node, Rate: rates[s.Node.ID]})
+			vpn := vpns[s.Node.ID]
+			v.Rows = append(v.Rows, views.ServiceLine{ServiceRow: s.Service, Node: s.Node, Rate: rates[s.Node.ID], VPN: vpn})
+			if vpn != nil && vpn.Wanted && v.Lacks == nil {
+				v.Lacks = h.app.VPNLacks(ctx)
+			}
 		}
 	}
 	v.Stream = servicesStream(serviceList{l.filter, page}, ids)

@@ -53,6 +53,9 @@ func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
 	if v.Serves = h.app.Serves(); !v.Serves {
 		return nil
 	}
+	if err := h.addVPN(ctx, v); err != nil {
+		return err
+	}
 	id := v.Node.ID
 	services, err := h.app.ServiceRows(ctx, []int64{id})
 	if err != nil {

@@ -42,5 +42,6 @@ func readServiceSettings(f url.Values) connexa.ServiceSettings {
 	return connexa.ServiceSettings{
 		Listen: strings.TrimSpace(f.Get("service_listen")), Clients: strings.TrimSpace(f.Get("service_clients")),
 		FirstPort: port("service_first_port"), LastPort: port("service_last_port"),
+		VPNListen: strings.TrimSpace(f.Get("vpn_listen")), VPNFirstPort: port("vpn_first_port"), VPNLastPort: port("vpn_last_port"),
 	}
 }

@@ -208,9 +208,9 @@ func TestServiceAccessNeedsThePasswordAgain(t *testing.T) {
 	}
 
 	// What other machines are told.
-	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "service_clients", "proxy.example.net")
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "proxy.example.net")
 	b.get("/nodes/1/service/access").says(t, login+"@proxy.example.net:20000").saysNot(t, "Works only on this machine")
-	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "service_clients", "")
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "")
 	b.get("/nodes/1/service/access").says(t, login+"@127.0.0.1:20000") // as the browser reached the panel
 }
 
@@ -270,11 +270,11 @@ func TestServiceSettings(t *testing.T) {
 	b.get("/settings").is(t, http.StatusOK).says(t, `name="service_listen"`).saysNot(t, "Other machines can reach the proxies")
 	b.post("/settings/services", "service_listen", "localhost", "service_first_port", "80", "service_last_port", "x", "service_clients", "a b").
 		is(t, http.StatusUnprocessableEntity).says(t, `value="localhost"`).says(t, "An IP address of this machine").says(t, `id="e-service_clients"`)
-	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "30000", "service_last_port", "30001", "service_clients", "").
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "30000", "service_last_port", "30001", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "").
 		leadsTo(t, "/settings#services")
 	b.get("/settings").says(t, "Other machines can reach the proxies").says(t, `value="30001"`)
 	s, err := p.db.Settings(t.Context())
-	if want := (connexa.ServiceSettings{Listen: "0.0.0.0", FirstPort: 30000, LastPort: 30001}); err != nil || s.Service != want {
+	if want := (connexa.ServiceSettings{Listen: "0.0.0.0", FirstPort: 30000, LastPort: 30001, VPNFirstPort: 11000, VPNLastPort: 19999}); err != nil || s.Service != want {
 		t.Errorf("settings %+v, %v", s.Service, err)
 	}
 

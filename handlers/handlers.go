@@ -49,8 +49,8 @@ type Handlers struct {
 	known   *securecookie.SecureCookie
 	origin  *http.CrossOriginProtection
 	trusted []netip.Prefix
-	secure  bool // browsers come by https
-	linked  bool // it is known where browsers reach the panel
+	secure  bool     // browsers come by https
+	public  *url.URL // Deps.PublicURL
 	version string
 	now     func() time.Time
 	log     *slog.Logger
@@ -68,9 +68,8 @@ func New(d Deps) (*Handlers, error) {
 	}
 	h := &Handlers{
 		app: d.App, broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
-		linked: d.PublicURL != nil,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
-		origin: http.NewCrossOriginProtection(), figures: d.Metrics, figuresFor: d.MetricsToken,
+		origin: http.NewCrossOriginProtection(), public: d.PublicURL, figures: d.Metrics, figuresFor: d.MetricsToken,
 	}
 	if d.PublicURL != nil {
 		// Behind a proxy that rewrites Host, a form's Origin is not the Host we see.

@@ -88,6 +88,20 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /access/{id}/password", h.renewPerson)
 	a.secret("GET /access/{id}/lines", h.personLines)
 
+	// OpenVPN exits and their profiles.
+	a.long("POST /services/vpn", h.switchVPNs)
+	a.page("POST /nodes/{id}/vpn", h.switchVPN)
+	a.page("POST /nodes/{id}/vpn/disconnect", h.disconnectVPN)
+	a.page("GET /profiles", h.listProfiles)
+	a.page("POST /profiles", h.makeProfile)
+	a.page("GET /profiles/{id}", h.showProfile)
+	a.secret("GET /profiles/{id}/files", h.profileFiles)
+	a.secret("POST /profiles/{id}/link", h.linkProfile)
+	a.page("POST /profiles/{id}/revoke", h.revokeProfile)
+	a.page("POST /profiles/{id}/delete", h.deleteProfile)
+	a.open("GET /profile", h.profileByLink)
+	a.open("POST /profile", h.takeProfile)
+
 	// Imports.
 	a.page("GET /import", h.importStart)
 	a.page("GET /imports", h.importStart)

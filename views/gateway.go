@@ -31,6 +31,7 @@ type ServiceLine struct {
 	connexa.ServiceRow
 	Node connexa.Node
 	Rate connexa.ServiceRate
+	VPN  *VPN // nil: there can be no OpenVPN exits, or it never had one
 }
 
 // Services is the page of services.
@@ -46,6 +47,9 @@ type Services struct {
 	Stream string
 
 	Elsewhere bool // other machines reach the proxies
+
+	Exits bool              // there can be OpenVPN exits
+	Lacks []connexa.VPNLack // of this machine, when exits are wanted
 }
 
 // total is how many services there are.
@@ -126,7 +130,9 @@ func serviceExportURL(f connexa.ServiceFormat, filter connexa.ServiceFilter) str
 }
 
 // key is what a row shows, so that the page's script sees a change of state.
-func (s ServiceLine) key() string { return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP }
+func (s ServiceLine) key() string {
+	return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP + "|" + s.VPN.key()
+}
 
 // busy says whether the service is to be stopped rather than started.
 func busy(s *connexa.ServiceRow) bool { return s != nil && (s.Wanted || s.State != connexa.GatewayOff) }
@@ -237,6 +243,9 @@ func ServiceSetupOf(s connexa.ServiceSettings) ServiceSetup {
 			"service_first_port": strconv.Itoa(s.FirstPort),
 			"service_last_port":  strconv.Itoa(s.LastPort),
 			"service_clients":    s.Clients,
+			"vpn_listen":         s.VPNListen,
+			"vpn_first_port":     strconv.Itoa(s.VPNFirstPort),
+			"vpn_last_port":      strconv.Itoa(s.VPNLastPort),
 		},
 		Public: elsewhere,
 	}

@@ -342,6 +342,34 @@ CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, s
 
 CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
 
+CREATE TABLE profile_links (
+    id         INTEGER PRIMARY KEY,
+    profile_id INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+    node_id    INTEGER NOT NULL REFERENCES vpns (node_id) ON DELETE CASCADE,
+    token      BLOB    NOT NULL UNIQUE, -- its SHA-256
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX profile_links_node ON profile_links (node_id);
+
+CREATE INDEX profile_links_profile ON profile_links (profile_id);
+
+CREATE TABLE profiles (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id    INTEGER NOT NULL REFERENCES access_users (id) ON DELETE CASCADE,
+    label      TEXT    NOT NULL,
+    name       TEXT    NOT NULL UNIQUE, -- in the certificate
+    serial     TEXT    NOT NULL UNIQUE,
+    password   INTEGER NOT NULL DEFAULT 0 CHECK (password IN (0, 1)), -- the certificate alone does not let in
+    cert       TEXT    NOT NULL, -- PEM
+    key        BLOB, -- sealed; gone once the profile is revoked
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL DEFAULT 0,
+    revoked_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX profiles_user ON profiles (user_id);
+
 CREATE TABLE run_jobs (
     run_id    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     job_id    INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
@@ -433,6 +461,26 @@ CREATE TABLE users (
     password_hash TEXT    NOT NULL,
     created_at    INTEGER NOT NULL,
     changed_at    INTEGER NOT NULL -- of the password
+) STRICT;
+
+CREATE TABLE vpn_ca (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    cert       TEXT    NOT NULL, -- PEM
+    key        BLOB    NOT NULL, -- sealed
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE vpns (
+    node_id   INTEGER PRIMARY KEY REFERENCES gateways (node_id) ON DELETE CASCADE,
+    wanted    INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1)), -- it runs when the gateway is wanted too
+    protocol  TEXT    NOT NULL DEFAULT 'udp' CHECK (protocol IN ('udp','tcp')),
+    together  INTEGER NOT NULL DEFAULT 0 CHECK (together IN (0, 1)), -- clients may reach each other
+    port      INTEGER NOT NULL UNIQUE CHECK (port BETWEEN 1024 AND 65535), -- the node keeps it for good: profiles name it
+    device    INTEGER NOT NULL UNIQUE CHECK (device BETWEEN 0 AND 9999),
+    name      TEXT    NOT NULL, -- in the certificate
+    cert      TEXT    NOT NULL, -- PEM
+    key       BLOB    NOT NULL, -- sealed
+    tls_crypt BLOB    NOT NULL  -- sealed
 ) STRICT;
 
 CREATE TABLE watches (

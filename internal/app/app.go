@@ -26,14 +26,19 @@ type Deps struct {
 	Accounts accessView
 	Channels channelStore
 	Notifier notifier
-	Try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
 	Watches  watchStore
-	Kinds    []connexa.RunKind   // of run that can be started here
-	Publish  func(connexa.Event) // after a commit; never blocks
-	Now      func() time.Time
-	Log      *slog.Logger
 
+	VPNs         vpnStore // nil: there can be no OpenVPN exits
+	Running      exits
+	Certificates certificates
+	Lacks        func(context.Context) []connexa.VPNLack // what this machine lacks for exits; nil: nothing
+
+	Try        func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
 	TryTargets func(ctx context.Context, targets []string) (answers []bool)
+	Kinds      []connexa.RunKind   // of run that can be started here
+	Publish    func(connexa.Event) // after a commit; never blocks
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // App is the service layer. Its methods are safe for use by many goroutines.

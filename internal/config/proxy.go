@@ -16,9 +16,14 @@ type Proxy struct {
 	Target `embed:"" envprefix:"CONNEXA_PROXY_"`
 	Listen string `default:"127.0.0.1:1080" env:"CONNEXA_PROXY_LISTEN" placeholder:"ADDR" help:"Address and port of the proxy."`
 	User   string `default:"connexa" env:"CONNEXA_PROXY_USER" placeholder:"U" help:"User of the proxy. Its password comes from CONNEXA_PROXY_PASSWORD, or one is made and printed once."`
-	Data   string `env:"CONNEXA_PROXY_DATA" placeholder:"DIR" help:"Folder in which a password that was made is kept, so that the next start has the same one."`
+	Data   string `env:"CONNEXA_PROXY_DATA" placeholder:"DIR" help:"Folder in which a password and an OpenVPN profile that were made are kept, so that the next start has the same ones."`
+
+	OpenVPN     string `name:"openvpn" env:"CONNEXA_PROXY_OPENVPN" placeholder:"ADDR" help:"Address and port of an OpenVPN server beside the proxy, by UDP, for a client with the profile of --profile-out."`
+	ProfileOut  string `env:"CONNEXA_PROXY_PROFILE_OUT" placeholder:"FILE" help:"File that the OpenVPN profile is written to. It holds a key."`
+	ProfileHost string `env:"CONNEXA_PROXY_PROFILE_HOST" placeholder:"HOST" help:"How the profile's client reaches this machine; without it, the address of --openvpn."`
 
 	At            netip.AddrPort `kong:"-"` // Listen, checked
+	VPNAt         netip.AddrPort `kong:"-"` // OpenVPN, checked; invalid: there is to be none
 	ProxyPassword connexa.Secret `kong:"-"` // CONNEXA_PROXY_PASSWORD; empty: make one
 }
 
@@ -38,5 +43,33 @@ func (p *Proxy) check() error {
 	if len(p.ProxyPassword) > most {
 		return errors.New("CONNEXA_PROXY_PASSWORD: longer than a proxy can take, which is 255 bytes")
 	}
+	if err := p.checkVPN(); err != nil {
+		return err
+	}
 	return p.Target.check()
+}
+
+func (p *Proxy) checkVPN() error {
+	if p.OpenVPN == "" {
+		if p.ProfileOut != "" || p.ProfileHost != "" {
+			return errors.New("--profile-out, --profile-host: these go with --openvpn")
+		}
+		return nil
+	}
+	at, err := netip.ParseAddrPort(p.OpenVPN)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--openvpn: %q is not ADDRESS:PORT, such as 127.0.0.1:1194", p.OpenVPN)
+	case at.Port() < 1024:
+		return errors.New("--openvpn: the port is 1024 or higher, as openvpn runs without rights")
+	case p.ProfileOut == "":
+		return errors.New("--openvpn: --profile-out names the file for the client")
+	case p.ProfileHost == "" && at.Addr().IsUnspecified():
+		return fmt.Errorf("--openvpn: %s is every address of this machine; --profile-host says by which one clients reach it", at.Addr())
+	}
+	p.VPNAt = at
+	if p.ProfileHost == "" {
+		p.ProfileHost = at.Addr().String()
+	}
+	return nil
 }

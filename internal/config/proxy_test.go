@@ -31,6 +31,11 @@ func TestProxyBadUse(t *testing.T) {
 		{"proxy 192.0.2.1 --login ops1 --listen localhost:1080", "--listen"},
 		{"proxy 192.0.2.1 --login ops1 --user a:b", "--user"},
 		{"proxy 192.0.2.0/24 --login ops1", "address="},
+		{"proxy 192.0.2.1 --login ops1 --openvpn 1194", "--openvpn"},
+		{"proxy 192.0.2.1 --login ops1 --openvpn 127.0.0.1:443 --profile-out x", "1024"},
+		{"proxy 192.0.2.1 --login ops1 --openvpn 127.0.0.1:1194", "--profile-out"},
+		{"proxy 192.0.2.1 --login ops1 --openvpn 0.0.0.0:1194 --profile-out x", "--profile-host"},
+		{"proxy 192.0.2.1 --login ops1 --profile-out x", "--openvpn"},
 	} {
 		_, err := Parse(strings.Fields(tt.words), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -55,6 +55,7 @@ type Service struct {
 	Secret  Secret
 	Private bool // private networks behind the tunnel may be reached
 	Mail    bool // TCP port 25 may be reached
+	VPN     *VPN // nil: it has no OpenVPN exit
 
 	LastUp time.Time // when its session was last seen up, by an earlier process; zero: never
 }
@@ -72,28 +73,44 @@ type ServiceSettings struct {
 	FirstPort int    // of the range from which each node takes one, for good
 	LastPort  int
 	Clients   string // address that clients are told; empty: that of Listen
+
+	VPNListen    string // address on which OpenVPN exits listen; empty: Listen
+	VPNFirstPort int    // of their own range, from which each node takes one, for good
+	VPNLastPort  int
 }
 
 // DefaultServiceSettings are those of a new panel: nobody but this machine
-// reaches the proxies.
+// reaches the proxies and the OpenVPN exits.
 func DefaultServiceSettings() ServiceSettings {
-	return ServiceSettings{Listen: "127.0.0.1", FirstPort: 20000, LastPort: 29999}
+	return ServiceSettings{Listen: "127.0.0.1", FirstPort: 20000, LastPort: 29999, VPNFirstPort: 11000, VPNLastPort: 19999}
 }
 
 func (s ServiceSettings) check(errs FieldErrors) {
 	if a, err := netip.ParseAddr(s.Listen); err != nil || a.Zone() != "" {
 		errs.Add("service_listen", "field.service.listen")
 	}
+	if a, err := netip.ParseAddr(s.VPNListen); s.VPNListen != "" && (err != nil || a.Zone() != "") {
+		errs.Add("vpn_listen", "field.service.listen")
+	}
 	for _, p := range []struct {
 		name string
 		port int
-	}{{"service_first_port", s.FirstPort}, {"service_last_port", s.LastPort}} {
+	}{
+		{"service_first_port", s.FirstPort}, {"service_last_port", s.LastPort},
+		{"vpn_first_port", s.VPNFirstPort}, {"vpn_last_port", s.VPNLastPort},
+	} {
 		if p.port < 1024 || p.port > 65535 {
 			errs.Add(p.name, "field.bounds", 1024, 65535)
 		}
 	}
 	if s.FirstPort > s.LastPort {
 		errs.Add("service_last_port", "field.bounds", s.FirstPort, 65535)
+	}
+	switch {
+	case s.VPNFirstPort > s.VPNLastPort:
+		errs.Add("vpn_last_port", "field.bounds", s.VPNFirstPort, 65535)
+	case s.VPNFirstPort <= s.LastPort && s.FirstPort <= s.VPNLastPort:
+		errs.Add("vpn_first_port", "field.service.overlap")
 	}
 	if s.Clients != "" {
 		if _, err := ParseAddress(s.Clients); err != nil {
@@ -113,6 +130,20 @@ func (s ServiceSettings) ForClients() (address string, elsewhere bool) {
 	default:
 		return s.Listen, elsewhere
 	}
+}
+
+// ForVPN is the address on which OpenVPN exits listen.
+func (s ServiceSettings) ForVPN() string {
+	if s.VPNListen != "" {
+		return s.VPNListen
+	}
+	return s.Listen
+}
+
+// ForVPNClients is ForClients of the OpenVPN exits.
+func (s ServiceSettings) ForVPNClients() (address string, elsewhere bool) {
+	s.Listen = s.ForVPN()
+	return s.ForClients()
 }
 
 // ServiceRow is a gateway as a list shows it.

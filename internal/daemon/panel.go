@@ -46,6 +46,8 @@ type Panel struct {
 	uplink   *monitor.Uplink
 	monitor  *monitor.Monitor
 	notifier *notify.Notifier
+	doorman  *doorman
+	survey   surveyor
 	app      *app.App
 	server   *http.Server
 	listener net.Listener
@@ -111,6 +113,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Speed: p.db, Try: tryEndpoint, Watches: p.db, TryTargets: tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
+		VPNs: p.db, Running: p.gateways, Certificates: issuer{time.Now}, Lacks: p.survey.lacks,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
@@ -217,6 +220,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.followNodes(work) })
 	g.Go(func() error { return p.access.Run(work) })
 	g.Go(func() error { return p.followAccess(work) })
+	g.Go(func() error { return p.followProfiles(work) })
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })

@@ -86,7 +86,11 @@ func (p *proxy) run(ctx context.Context) int {
 		Listen: p.cfg.At, User: p.cfg.User, Secret: secret, Private: true, Mail: true,
 	}
 	fmt.Fprintf(p.out, "%s, port %d, as %s\n\n", job.Address, job.Port, job.Login)
-	cfg := gateway.Config{Store: p, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: p.online}
+	vpn, err := p.openVPN()
+	if err != nil {
+		return p.fail(ExitFailed, err)
+	}
+	cfg := gateway.Config{VPN: vpn, Store: p, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: p.online}
 	cfg.Session.GRE = p.mux
 	p.manager = gateway.NewManager(cfg)
 	run, give := context.WithCancelCause(ctx)
@@ -181,6 +185,17 @@ func (p *proxy) WantedGateways(context.Context) ([]connexa.Service, error) {
 
 // SampleGateways implements gateway.Store: nobody looks at the counters later.
 func (p *proxy) SampleGateways(context.Context, time.Time, []connexa.Traffic) error { return nil }
+
+// TellGateway implements gateway.Store.
+func (p *proxy) TellGateway(_ context.Context, _ int64, what connexa.Text, lines []string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line("openvpn", p.words.Text(what))
+	for _, l := range lines {
+		fmt.Fprintln(p.out, "                        "+l)
+	}
+	return nil
+}
 
 // SaveGateway implements gateway.Store. It tells a person what has changed.
 func (p *proxy) SaveGateway(_ context.Context, g connexa.Gateway) error {

@@ -40,9 +40,18 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
 		return p.access.Client(s.NodeID, user, password, from)
 	}
+	dir, err := vpnDir(p.cfg.Data)
+	if err != nil {
+		return err
+	}
+	p.doorman = newDoorman(func() *access.Directory { return p.access })
+	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.doorman.authorize, Stay: p.doorman.stay, Left: p.doorman.left, Title: p.doorman.title}
 	p.gateways = gateway.NewManager(cfg)
 	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review})
-	return p.access.Load(ctx)
+	if err := p.access.Load(ctx); err != nil {
+		return err
+	}
+	return p.doorman.load(ctx, p.db)
 }
 
 // runGateways runs the services. What access users moved until the last of them

@@ -14,6 +14,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/netstack"
+	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
@@ -381,6 +382,7 @@ func (f *fakeTunnel) ControlEcho(context.Context) (time.Duration, error) {
 
 func (f *fakeTunnel) Packets() (lost, received uint64) { return 0, 0 }
 func (f *fakeTunnel) Stack() *netstack.Stack           { return nil }
+func (f *fakeTunnel) Junction() *openvpn.Junction      { return nil }
 
 func (f *fakeTunnel) Received() uint64 {
 	f.mu.Lock()
@@ -406,3 +408,5 @@ func refusedBy(step pptp.Step, code string) error { return &pptp.Error{Step: ste
 func wrongLogin() error {
 	return &pptp.Error{Step: pptp.StepAuth, Code: "691", Err: &pptp.Refused{Code: 691}}
 }
+
+func (b *bench) TellGateway(context.Context, int64, connexa.Text, []string) error { return nil }

@@ -24,6 +24,7 @@ type gateway struct {
 
 	passage passage
 	server  *socks5.Server
+	vpn     vpn
 
 	mu      sync.Mutex
 	service connexa.Service
@@ -57,6 +58,9 @@ func (g *gateway) run(ctx context.Context) {
 		g.off(ctx)
 		return
 	}
+	var beside sync.WaitGroup
+	beside.Go(func() { g.tend(ctx) })
+	defer beside.Wait()
 	for next := g.starting; next != nil; {
 		next = next(ctx)
 	}
@@ -89,6 +93,12 @@ func (g *gateway) update(s connexa.Service) {
 	}
 	again := g.edited
 	g.mu.Unlock()
+	if !sameVPN(old.VPN, s.VPN) {
+		select {
+		case g.vpn.poke <- struct{}{}:
+		default:
+		}
+	}
 	if again {
 		g.wake()
 	}
@@ -157,18 +167,24 @@ func (g *gateway) wants() connexa.Service {
 	return g.service
 }
 
-// sample is what the proxy moved since the last sample; false: nothing has
-// changed.
+// sample is what the proxy and the OpenVPN exit moved since the last sample;
+// false: nothing has changed.
 func (g *gateway) sample() (connexa.Traffic, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.server == nil {
-		return connexa.Traffic{}, false
+	t := connexa.Traffic{NodeID: g.node}
+	var opened bool
+	if g.server != nil {
+		now, old := g.server.Counts(), g.moved
+		g.moved = now
+		t.Up, t.Down, t.Open, opened = now.Up-old.Up, now.Down-old.Down, int(now.Open), now.Open != old.Open
 	}
-	now, old := g.server.Counts(), g.moved
-	g.moved = now
-	t := connexa.Traffic{NodeID: g.node, Up: now.Up - old.Up, Down: now.Down - old.Down, Open: int(now.Open)}
-	return t, t.Up+t.Down > 0 || now.Open != old.Open
+	if g.vpn.exit != nil {
+		now, old := g.vpn.exit.Counts(), g.vpn.moved
+		g.vpn.moved = moved{now.Up, now.Down}
+		t.Up, t.Down = t.Up+now.Up-old.up, t.Down+now.Down-old.down
+	}
+	return t, t.Up+t.Down > 0 || opened
 }
 
 // login checks the credential that was made for the gateway, then the access
@@ -222,11 +238,11 @@ func (g *gateway) note(ctx context.Context, to connexa.GatewayState, reason conn
 		return
 	}
 	g.m.save(ctx, s)
-	g.tell(s)
+	g.giveNotice(s)
 }
 
-// tell gives notice when the gateway has failed, and when it is online after that.
-func (g *gateway) tell(s connexa.Gateway) {
+// giveNotice tells when the gateway has failed, and when it is online after that.
+func (g *gateway) giveNotice(s connexa.Gateway) {
 	g.mu.Lock()
 	failed, recovered := s.State == connexa.GatewayFailed && !g.down, s.State == connexa.GatewayOnline && g.down
 	g.down = (g.down || failed) && !recovered

@@ -78,13 +78,17 @@ func (g *gateway) watch(ctx context.Context, t Tunnel) (noInternet bool) {
 	}
 }
 
-// counts are those of the proxy.
+// counts say whether anybody wants anything: connections of the proxy, and what
+// clients of the OpenVPN exit send.
 func (g *gateway) counts() (c struct{ Open, Total int64 }) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.server != nil {
 		n := g.server.Counts()
 		c.Open, c.Total = n.Open, n.Total
+	}
+	if g.vpn.exit != nil {
+		c.Total += int64(g.vpn.exit.Counts().UpPackets)
 	}
 	return c
 }

@@ -42,6 +42,7 @@ type memory struct {
 	mu      sync.Mutex
 	wanted  []connexa.Service
 	seen    map[int64]connexa.Gateway
+	told    map[int64][]connexa.Text
 	changed chan struct{} // closed at the next change
 }
 
@@ -66,6 +67,16 @@ func (m *memory) SaveGateway(_ context.Context, g connexa.Gateway) error {
 }
 
 func (m *memory) SampleGateways(context.Context, time.Time, []connexa.Traffic) error { return nil }
+
+func (m *memory) TellGateway(_ context.Context, node int64, what connexa.Text, _ []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.told == nil {
+		m.told = map[int64][]connexa.Text{}
+	}
+	m.told[node] = append(m.told[node], what)
+	return nil
+}
 
 // await waits until a gateway is in a state.
 func (m *memory) await(t testing.TB, node int64, want connexa.GatewayState) connexa.Gateway {

@@ -46,6 +46,9 @@ type Store interface {
 	// SampleGateways adds what gateways moved to their counters, and notes that
 	// those that are online were at that time.
 	SampleGateways(ctx context.Context, at time.Time, list []connexa.Traffic) error
+	// TellGateway writes something that happened to a gateway into the history of its
+	// node, with lines that bear it out.
+	TellGateway(ctx context.Context, node int64, what connexa.Text, lines []string) error
 }
 
 // Config is what a Manager works with. Store, Publish and Log are needed.
@@ -82,8 +85,11 @@ type Config struct {
 	// AllowAll lets private networks and TCP port 25 through every service, whatever
 	// it says itself: behind a simulated fleet there is nobody to harm.
 	AllowAll bool
-	Limits   socks5.Limits  // of each proxy
-	Budget   *socks5.Budget // of all of them; nil: none
+	// VPN is for OpenVPN exits; nil: there are none.
+	VPN *VPN
+
+	Limits socks5.Limits  // of each proxy
+	Budget *socks5.Budget // of all of them; nil: none
 }
 
 var (
@@ -147,6 +153,8 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 // Run keeps the wanted gateways running until ctx is done, then closes them all
 // and returns when nothing of them is left. What is wanted stays wanted.
 func (m *Manager) Run(ctx context.Context) error {
+	m.endOrphans(ctx)
+	defer m.tidy()
 	list, err := m.Store.WantedGateways(ctx)
 	if err != nil {
 		return fmt.Errorf("list the services: %w", err)
@@ -249,7 +257,7 @@ func (m *Manager) begin(ctx context.Context, s connexa.Service, after time.Durat
 	stop := context.AfterFunc(ctx, func() { cancel(errGone) })
 	g := &running{&gateway{
 		m: m, node: s.NodeID, service: s, poke: make(chan struct{}, 1), done: make(chan struct{}), begin: after,
-		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff},
+		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff}, vpn: newVPN(),
 	}, cancel}
 	m.gateways[s.NodeID] = g
 	go func() {
@@ -341,16 +349,15 @@ func (m *Manager) reviews(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.again:
-		case <-tick.C:
+			m.recheck()
+		case <-tick.C: // OpenVPN exits ask by themselves
 		}
 		m.review()
 	}
 }
 
 func (m *Manager) review() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, g := range m.gateways {
+	for _, g := range m.all() {
 		g.mu.Lock()
 		server := g.server
 		g.mu.Unlock()
@@ -358,6 +365,16 @@ func (m *Manager) review() {
 			server.Review()
 		}
 	}
+}
+
+func (m *Manager) all() []*gateway {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]*gateway, 0, len(m.gateways))
+	for _, g := range m.gateways {
+		list = append(list, g.gateway)
+	}
+	return list
 }
 
 func (m *Manager) of(node int64) *running {

@@ -78,6 +78,7 @@ func (g *gateway) dial(during connexa.GatewayState) state {
 		}
 		g.mu.Lock()
 		g.tunnel = t
+		g.lead()
 		g.mu.Unlock()
 		return g.online
 	}

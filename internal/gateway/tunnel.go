@@ -8,6 +8,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/netstack"
+	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
@@ -36,6 +37,9 @@ type Tunnel interface {
 	Packets() (lost, received uint64)
 	// Stack is the network stack, to measure through.
 	Stack() *netstack.Stack
+	// Junction is where an OpenVPN exit shares the tunnel with the stack; nil: none
+	// can.
+	Junction() *openvpn.Junction
 	// Close ends both, within 3 seconds, and returns when nothing is left.
 	Close() error
 }
@@ -54,12 +58,13 @@ func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.
 		return nil, err
 	}
 	info := session.Info()
-	stack, err := netstack.New(netstack.Config{Link: session, Addr: info.LocalIP, DNS: nameServers(info)})
+	junction := openvpn.NewJunction(session, info.LocalIP, nameServers(info))
+	stack, err := netstack.New(netstack.Config{Link: junction, Addr: info.LocalIP, DNS: nameServers(info)})
 	if err != nil {
 		_ = session.Close() // it always returns nil, and is bounded
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return &tunnel{stack, session}, nil
+	return &tunnel{stack, session, junction}, nil
 }
 
 // nameServers are those that the server named, or public ones, reached through
@@ -76,7 +81,8 @@ type stackWay = *netstack.Stack
 
 type tunnel struct {
 	stackWay
-	session *pptp.Session
+	session  *pptp.Session
+	junction *openvpn.Junction
 }
 
 func (t *tunnel) Info() pptp.Info        { return t.session.Info() }
@@ -84,6 +90,9 @@ func (t *tunnel) Done() <-chan struct{}  { return t.session.Done() }
 func (t *tunnel) Err() error             { return t.session.Err() }
 func (t *tunnel) Received() uint64       { return t.session.Stats().RxPackets }
 func (t *tunnel) Stack() *netstack.Stack { return t.stackWay }
+
+// Junction implements Tunnel.
+func (t *tunnel) Junction() *openvpn.Junction { return t.junction }
 
 func (t *tunnel) Packets() (lost, received uint64) {
 	n := t.session.Stats().GRE

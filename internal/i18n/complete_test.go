@@ -98,7 +98,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
 	"access.ask.", "access.period.", "access.refused.", "access.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
-	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.",
+	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
 func TestNoKeyIsLeftOver(t *testing.T) {
@@ -165,6 +165,12 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 	for _, s := range []string{connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther} {
 		keys = append(keys, "channel.service."+s)
+	}
+	for _, s := range connexa.VPNStates() {
+		keys = append(keys, "vpn.state."+string(s))
+	}
+	for _, code := range []string{"openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"} { // of package openvpn
+		keys = append(keys, "vpn.lack."+code)
 	}
 	for _, k := range keys {
 		for _, l := range Langs() {

@@ -20,6 +20,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
@@ -28,10 +29,10 @@ import (
 // what it moves through the same two openvpn with the machine's own IP stack
 // behind the second. Everything shares this machine.
 func BenchmarkExitThroughput(b *testing.B) {
-	if !alone(b) {
+	if !vpntest.Alone(b) {
 		return
 	}
-	ann := newNamespace(b, 2)
+	ann := vpntest.NewComputer(b, 2)
 	down, up := bare(b, ann)
 	b.ReportMetric(down, "bare-down-Mbit/s")
 	b.ReportMetric(up, "bare-up-Mbit/s")
@@ -44,14 +45,14 @@ func BenchmarkExitThroughput(b *testing.B) {
 		if got := r.session.Info().Encryption; !strings.HasPrefix(got, tt.name) {
 			b.Fatalf("the tunnel has %s", got)
 		}
-		v := ann.connect(r.profile("ann", nil), "")
-		v.waitFor(connected, 1)
+		v := ann.Connect(r.profile("ann", nil), "")
+		v.WaitFor(vpntest.Connected, 1)
 		d, u := measure(b, ann, "http://198.51.100.80")
 		b.ReportMetric(d, tt.name+"-down-Mbit/s")
 		b.ReportMetric(u, tt.name+"-up-Mbit/s")
 		b.ReportMetric(d/down, tt.name+"-down/bare")
 		b.ReportMetric(u/up, tt.name+"-up/bare")
-		v.stop()
+		v.Stop()
 		if err := r.stack.Close(); err != nil {
 			b.Fatal(err)
 		}
@@ -59,7 +60,7 @@ func BenchmarkExitThroughput(b *testing.B) {
 }
 
 // bare is the measure: openvpn with an ordinary device.
-func bare(b *testing.B, ann *namespace) (down, up float64) {
+func bare(b *testing.B, ann *vpntest.Computer) (down, up float64) {
 	ca, id := newIdentity(b)
 	pair, err := ca.Client("ann", time.Now(), time.Hour)
 	if err != nil {
@@ -101,18 +102,18 @@ func bare(b *testing.B, ann *namespace) (down, up float64) {
 	srv := &http.Server{Handler: mux}
 	go srv.Serve(l)
 	defer srv.Close()
-	v := ann.connect(file, "")
-	v.waitFor(connected, 1)
-	defer v.stop()
+	v := ann.Connect(file, "")
+	v.WaitFor(vpntest.Connected, 1)
+	defer v.Stop()
 	return measure(b, ann, "http://10.66.0.1:8080")
 }
 
 const moved = 150_000_000
 
 // measure returns Mbit/s of the best of three.
-func measure(b *testing.B, ann *namespace, base string) (down, up float64) {
+func measure(b *testing.B, ann *vpntest.Computer, base string) (down, up float64) {
 	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		return ann.dial(ctx, network, address)
+		return ann.Dial(ctx, network, address)
 	}}}
 	for range 3 {
 		began := time.Now()
@@ -143,11 +144,11 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // BenchmarkIdleExits starts fifty exits and measures what each pair of openvpn and
 // bridge holds, and how long one takes to listen.
 func BenchmarkIdleExits(b *testing.B) {
-	if !alone(b) {
+	if !vpntest.Alone(b) {
 		return
 	}
 	const n = 50
-	newNamespace(b, 2) // so that there is an address to listen on
+	vpntest.NewComputer(b, 2) // so that there is an address to listen on
 	_, id := newIdentity(b)
 	bin, err := openvpn.Find(b.Context())
 	if err != nil {

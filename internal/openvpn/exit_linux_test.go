@@ -21,28 +21,29 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 )
 
 // TestAClientLeavesByTheTunnel connects the real client and looks at everything
 // that it reaches, and does not.
 func TestAClientLeavesByTheTunnel(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
-	ann, bob := newNamespace(t, 2), newNamespace(t, 3)
+	ann, bob := vpntest.NewComputer(t, 2), vpntest.NewComputer(t, 3)
 	host := hostServices(t)
-	wire := listen(t, 11940)
+	wire := vpntest.Listen(t, 11940)
 	var dir string
 	r := newRig(t, func(c *openvpn.Config) { dir = c.Dir })
 	r.dial()
-	a := ann.connect(r.profile("ann", nil), "")
-	a.waitFor(connected, 1)
+	a := ann.Connect(r.profile("ann", nil), "")
+	a.WaitFor(vpntest.Connected, 1)
 	who := r.waitFor(openvpn.Connected).Client
 	if who.Name != "ann" || who.From.Addr() != netip.MustParseAddr("192.0.2.2") || len(who.Serial) != 32 || who.Version == "" {
 		t.Errorf("%+v", who)
 	}
 
-	page, err := ann.get("http://exit.test/")
+	page, err := ann.Get("http://exit.test/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,11 +51,11 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		t.Errorf("seen from outside as %q, want %s", page, r.fleet.Nodes()[0].Exit())
 	}
 	const size = 3_000_000
-	want, err := ann.fetch("http://web.lab.test/sha256/"+strconv.Itoa(size), 20*time.Second)
+	want, err := ann.Fetch("http://web.lab.test/sha256/"+strconv.Itoa(size), 20*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ann.fetch("http://web.lab.test/bytes/"+strconv.Itoa(size), 20*time.Second)
+	got, err := ann.Fetch("http://web.lab.test/bytes/"+strconv.Itoa(size), 20*time.Second)
 	if sum := fmt.Sprintf("%x\n", sha256Sum(got)); err != nil || sum != string(want) {
 		t.Errorf("%d bytes came with another sum: %v", len(got), err)
 	}
@@ -68,8 +69,8 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		c.Close()
 	}
 
-	b := bob.connect(r.profile("bob", nil), "")
-	b.waitFor(connected, 1)
+	b := bob.Connect(r.profile("bob", nil), "")
+	b.WaitFor(vpntest.Connected, 1)
 	other := r.waitFor(openvpn.Connected).Client
 
 	closed := func(what string) {
@@ -83,7 +84,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 			"[2606:4700::1111]:443",
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			c, err := ann.dial(ctx, "tcp", to)
+			c, err := ann.Dial(ctx, "tcp", to)
 			cancel()
 			if err == nil {
 				c.Close()
@@ -93,7 +94,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		if n := host.Load(); n != 0 {
 			t.Errorf("%s: %d connections reached the machine", what, n)
 		}
-		if l := wire.found(); len(l) > 0 {
+		if l := wire.Found(); len(l) > 0 {
 			t.Errorf("%s: beside the tunnel: %q", what, l)
 		}
 	}
@@ -108,7 +109,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed("without nftables, with forwarding")
-	if _, err := ann.get("http://exit.test/"); err != nil {
+	if _, err := ann.Get("http://exit.test/"); err != nil {
 		t.Error("without nftables: ", err)
 	}
 
@@ -116,12 +117,12 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	if err := r.stack.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a tunnel")
 	}
 	closed("without a tunnel")
 	r.dial()
-	if _, err := ann.get("http://exit.test/"); err != nil {
+	if _, err := ann.Get("http://exit.test/"); err != nil {
 		t.Error("with a new tunnel: ", err)
 	}
 
@@ -129,10 +130,10 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
 		t.Errorf("%q are left", m)
 	}
-	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without an exit")
 	}
-	if l := wire.found(); len(l) > 0 {
+	if l := wire.Found(); len(l) > 0 {
 		t.Errorf("without an exit: beside the tunnel: %q", l)
 	}
 }
@@ -146,7 +147,7 @@ func hostServices(t *testing.T) *atomic.Int64 {
 		t.Fatal(err)
 	}
 	for _, a := range []string{"198.18.0.1/32", "2001:db8:77::1/128"} {
-		if err := addAddr(nil, lo, a); err != nil {
+		if err := vpntest.AddAddr(nil, lo, a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,10 +173,10 @@ func hostServices(t *testing.T) *atomic.Int64 {
 }
 
 func TestWhoIsLetIn(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
-	ann := newNamespace(t, 2)
+	ann := vpntest.NewComputer(t, 2)
 	r := newRig(t, nil)
 	r.dial()
 	r.setAuthorize(func(l openvpn.Login) error {
@@ -199,16 +200,16 @@ func TestWhoIsLetIn(t *testing.T) {
 		if tt.login == "" {
 			tune = nil
 		}
-		v := ann.connect(r.profile(tt.name, tune), tt.login)
-		v.waitFor(tt.words, 1)
+		v := ann.Connect(r.profile(tt.name, tune), tt.login)
+		v.WaitFor(tt.words, 1)
 		if e := r.waitFor(openvpn.Refused); e.Login.Name != tt.name || e.Login.Password != "" {
 			t.Errorf("%+v", e)
 		}
-		v.stop()
+		v.Stop()
 	}
-	v := ann.connect(r.profile("phone", withPassword), "ann\ns p\"ä\\ce\n")
-	v.waitFor(connected, 1)
-	if _, err := ann.get("http://exit.test/"); err != nil {
+	v := ann.Connect(r.profile("phone", withPassword), "ann\ns p\"ä\\ce\n")
+	v.WaitFor(vpntest.Connected, 1)
+	if _, err := ann.Get("http://exit.test/"); err != nil {
 		t.Fatal(err)
 	}
 	if c := r.exit.Clients(); len(c) != 1 || c[0].User != "ann" {
@@ -222,7 +223,7 @@ func TestWhoIsLetIn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	for {
-		_, err := ann.fetch("http://198.51.100.80/ip", 500*time.Millisecond)
+		_, err := ann.Fetch("http://198.51.100.80/ip", 500*time.Millisecond)
 		if err != nil && asked.Load() {
 			break
 		}
@@ -230,45 +231,45 @@ func TestWhoIsLetIn(t *testing.T) {
 			t.Fatal("a revoked client is served after 5 seconds")
 		}
 	}
-	v.waitFor("AUTH_FAILED,Your access was revoked.", 1)
+	v.WaitFor("AUTH_FAILED,Your access was revoked.", 1)
 
 	// A certificate of somebody else's CA, and one with a wrong key for tls-crypt.
 	r.setStay(nil)
 	r.setAuthorize(nil)
 	_, stranger := newIdentity(t)
-	v = ann.connect(r.profile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
-	v.waitFor("UDPv4 link remote", 1)
-	v.stop()
+	v = ann.Connect(r.profile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
+	v.WaitFor("UDPv4 link remote", 1)
+	v.Stop()
 	// A server that is not the one.
-	v = ann.connect(r.profile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
-	v.waitFor("VERIFY X509NAME ERROR", 1)
-	v.stop()
+	v = ann.Connect(r.profile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
+	v.WaitFor("VERIFY X509NAME ERROR", 1)
+	v.Stop()
 	if c := r.exit.Clients(); len(c) != 0 {
 		t.Errorf("%+v", c)
 	}
 }
 
 func TestAnExitComesBack(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
-	ann := newNamespace(t, 2)
+	ann := vpntest.NewComputer(t, 2)
 	var dir string
 	r := newRig(t, func(c *openvpn.Config) { dir, c.Patience = c.Dir, 4*time.Second })
 	r.dial()
-	v := ann.connect(r.profile("ann", nil), "")
-	v.waitFor(connected, 1)
+	v := ann.Connect(r.profile("ann", nil), "")
+	v.WaitFor(vpntest.Connected, 1)
 	before := r.waitFor(openvpn.Connected).Client
 	if err := syscall.Kill(recorded(t, dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	r.waitFor(openvpn.Stopped)
 	r.waitFor(openvpn.Listening)
-	v.waitFor(connected, 2)
+	v.WaitFor(vpntest.Connected, 2)
 	if after := r.waitFor(openvpn.Connected).Client; after.Address != before.Address {
 		t.Errorf("it had the address %s and has %s now", before.Address, after.Address)
 	}
-	if _, err := ann.get("http://exit.test/"); err != nil {
+	if _, err := ann.Get("http://exit.test/"); err != nil {
 		t.Error(err)
 	}
 	// The device is taken away, and made again.
@@ -296,7 +297,7 @@ func recorded(t *testing.T, dir string) int {
 // TestThePanelIsKilled kills a process with an exit: openvpn does not outlive it,
 // and the next one serves the same client.
 func TestThePanelIsKilled(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
 	const role = "CONNEXA_TEST_PANEL"
@@ -305,7 +306,7 @@ func TestThePanelIsKilled(t *testing.T) {
 		fmt.Println("it listens")
 		select {} // until it is killed
 	}
-	newNamespace(t, 2) // so that there is an address to listen on
+	vpntest.NewComputer(t, 2) // so that there is an address to listen on
 	dir := filepath.Join(t.TempDir(), "run")
 	for d := filepath.Dir(dir); len(d) > 5; d = filepath.Dir(d) {
 		if err := os.Chmod(d, 0o711); err != nil {
@@ -373,21 +374,21 @@ func TestThePanelIsKilled(t *testing.T) {
 
 // TestTCPAndMany connects ten clients by TCP.
 func TestTCPAndMany(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
 	r := newRig(t, func(c *openvpn.Config) { c.TCP = true; c.Listen = netip.MustParseAddrPort("0.0.0.0:11940") })
 	r.dial()
-	var all []*namespace
+	var all []*vpntest.Computer
 	for i := range 10 {
-		s := newNamespace(t, 2+i)
-		s.connect(r.profile(fmt.Sprint("client", i), func(p *openvpn.Profile) { p.TCP = true }), "").waitFor(connected, 1)
+		s := vpntest.NewComputer(t, 2+i)
+		s.Connect(r.profile(fmt.Sprint("client", i), func(p *openvpn.Profile) { p.TCP = true }), "").WaitFor(vpntest.Connected, 1)
 		all = append(all, s)
 	}
 	errs := make(chan error, len(all))
 	for _, s := range all {
 		go func() {
-			_, err := s.get("http://exit.test/")
+			_, err := s.Get("http://exit.test/")
 			errs <- err
 		}()
 	}
@@ -408,10 +409,10 @@ func TestTCPAndMany(t *testing.T) {
 // TestKeysAreMadeAgain lets the client make new keys every few seconds, at which
 // the panel is asked again.
 func TestKeysAreMadeAgain(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
-	ann := newNamespace(t, 2)
+	ann := vpntest.NewComputer(t, 2)
 	r := newRig(t, nil)
 	r.dial()
 	again := make(chan struct{}, 100)
@@ -428,15 +429,15 @@ func TestKeysAreMadeAgain(t *testing.T) {
 		return nil
 	})
 	profile := append(r.profile("ann", func(p *openvpn.Profile) { p.Password = true }), "reneg-sec 2\n"...)
-	v := ann.connect(profile, "ann\nsecret\n")
-	v.waitFor(connected, 1)
+	v := ann.Connect(profile, "ann\nsecret\n")
+	v.WaitFor(vpntest.Connected, 1)
 	for range 2 {
 		select {
 		case <-again:
 		case <-time.After(30 * time.Second):
 			t.Fatal("nobody asked again")
 		}
-		if _, err := ann.get("http://exit.test/"); err != nil {
+		if _, err := ann.Get("http://exit.test/"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -444,14 +445,14 @@ func TestKeysAreMadeAgain(t *testing.T) {
 	if e := r.waitFor(openvpn.Refused); !e.Login.Again {
 		t.Errorf("%+v", e)
 	}
-	if _, err := ann.fetch("http://198.51.100.80/ip", time.Second); err == nil {
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes to a client whose new login was refused")
 	}
 }
 
 // TestTheCage makes, checks and removes devices as setup-openvpn does.
 func TestTheCage(t *testing.T) {
-	if !alone(t) {
+	if !vpntest.Alone(t) {
 		return
 	}
 	if _, err := cage.Check(3); !errors.Is(err, cage.ErrAbsent) {
@@ -482,7 +483,7 @@ func TestTheCage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, spoil := range map[string]func() error{
-		"an address":    func() error { return addAddr(nil, link, "10.66.0.1/16") },
+		"an address":    func() error { return vpntest.AddAddr(nil, link, "10.66.0.1/16") },
 		"no path check": func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/cxo3/rp_filter", []byte("0"), 0) },
 		"forwarding":    func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/cxo3/forwarding", []byte("1"), 0) },
 		"IPv6":          func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/cxo3/disable_ipv6", []byte("0"), 0) },

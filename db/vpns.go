@@ -1,0 +1,291 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// What is sealed is bound to the column it is for.
+const (
+	vpnCAPurpose     = "vpn_ca.key"
+	vpnKeyPurpose    = "vpn.key"
+	vpnStaticPurpose = "vpn.tls_crypt"
+)
+
+// mostDevices is how many OpenVPN exits there can be.
+const mostDevices = 10000
+
+// Authority returns the CA of OpenVPN exits, which make makes when there is none.
+func (d *DB) Authority(ctx context.Context, make func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error) {
+	cert, key, err = d.authority(ctx, d.read)
+	if connexa.CodeOf(err) != connexa.NotFound {
+		return cert, key, err
+	}
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		cert, key, err = d.authority(ctx, tx)
+		if connexa.CodeOf(err) != connexa.NotFound {
+			return err
+		}
+		if cert, key, err = make(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO vpn_ca (id, cert, key, created_at) VALUES (1, ?, ?, ?)`,
+			cert, d.ring.seal(vpnCAPurpose, []byte(key.Reveal())), millis(d.now()))
+		return err
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("make the CA of OpenVPN exits: %w", err)
+	}
+	return cert, key, nil
+}
+
+func (d *DB) authority(ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (cert string, key connexa.Secret, err error) {
+	var sealed []byte
+	if err := q.QueryRowContext(ctx, `SELECT cert, key FROM vpn_ca`).Scan(&cert, &sealed); err != nil {
+		return "", "", translate(err)
+	}
+	plain, err := d.ring.open(vpnCAPurpose, sealed)
+	return cert, connexa.Secret(plain), err
+}
+
+// WantVPNs switches the OpenVPN exits on of the nodes that s means and returns the
+// nodes of those that were off. A node that has its first exit gets a port and a
+// device, which it keeps, and what issue makes for it.
+func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
+	which, args := whereSelected(s)
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		bare, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM gateways) AND `+which+` ORDER BY id`, args...))
+		if err != nil {
+			return err
+		}
+		if err := d.addGateways(ctx, tx, bare); err != nil {
+			return err
+		}
+		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM vpns) AND `+which+` ORDER BY id`, args...))
+		if err != nil {
+			return err
+		}
+		if err := d.addVPNs(ctx, tx, fresh, issue); err != nil {
+			return err
+		}
+		started, err = d.setVPNs(ctx, tx, which, args, true, by)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("switch OpenVPN exits on: %w", err)
+	}
+	return started, nil
+}
+
+// UnwantVPNs switches the OpenVPN exits off of the nodes that s means and returns
+// the nodes of those that were on.
+func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
+	which, args := whereSelected(s)
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		stopped, err = d.setVPNs(ctx, tx, which, args, false, by)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("switch OpenVPN exits off: %w", err)
+	}
+	return stopped, nil
+}
+
+// addVPNs makes the rows of nodes that never had an exit.
+func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(node int64) (connexa.VPNIdentity, error)) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	settings, err := readSettings(ctx, tx)
+	if err != nil {
+		return err
+	}
+	ports, err := queryIDs(tx.QueryContext(ctx, `SELECT port FROM vpns`))
+	if err != nil {
+		return err
+	}
+	devices, err := queryIDs(tx.QueryContext(ctx, `SELECT device FROM vpns`))
+	if err != nil {
+		return err
+	}
+	port, free := firstFree(ports, int64(settings.Service.VPNFirstPort)), true
+	device := firstFree(devices, 0)
+	for _, node := range nodes {
+		var p, n int64
+		if p, free = port(int64(settings.Service.VPNLastPort)); !free {
+			return connexa.Errorf(connexa.Conflict, "vpn.ports")
+		}
+		if n, free = device(mostDevices - 1); !free {
+			return connexa.Errorf(connexa.Conflict, "vpn.devices", mostDevices)
+		}
+		v, err := issue(node)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO vpns (node_id, port, device, name, cert, key, tls_crypt) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			node, p, n, v.Name, v.Cert, d.ring.seal(vpnKeyPurpose, []byte(v.Key.Reveal())), d.ring.seal(vpnStaticPurpose, []byte(v.TLSCrypt.Reveal())))
+		if err != nil {
+			return fmt.Errorf("make the OpenVPN exit of node %d: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// firstFree yields, one after another, the numbers from first on that are not
+// taken, up to a last.
+func firstFree(taken []int64, first int64) func(last int64) (int64, bool) {
+	used := make(map[int64]bool, len(taken))
+	for _, n := range taken {
+		used[n] = true
+	}
+	next := first
+	return func(last int64) (int64, bool) {
+		for used[next] {
+			next++
+		}
+		next++
+		return next - 1, next-1 <= last
+	}
+}
+
+// setVPNs switches exits on or off and returns the nodes of those that were not.
+func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
+	nodes, err := queryIDs(tx.QueryContext(ctx, `
+		UPDATE vpns SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
+		append([]any{wanted, wanted}, args...)...))
+	if err != nil {
+		return nil, err
+	}
+	what := "vpn.history.wanted"
+	if !wanted {
+		what = "vpn.history.unwanted"
+	}
+	for _, node := range nodes {
+		if err := d.tellService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
+}
+
+// ShapeVPN says how the OpenVPN exit of a node is to be.
+func (d *DB) ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error {
+	return d.changeGateway(ctx, `UPDATE vpns SET protocol = ?, together = ? WHERE node_id = ?`, protocol, together, node)
+}
+
+// TellGateway writes something that happened to a gateway into the history of its
+// node, with lines that bear it out.
+func (d *DB) TellGateway(ctx context.Context, node int64, what connexa.Text, lines []string) error {
+	story, err := json.Marshal(connexa.Story{Detail: connexa.Detail{Text: what, Transcript: lines}})
+	if err != nil {
+		return fmt.Errorf("encode the history: %w", err)
+	}
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, detail) SELECT id, ?, ?, ? FROM nodes WHERE id = ?`,
+			millis(d.now()), connexa.EntryService, string(story), node)
+		if err != nil {
+			return fmt.Errorf("write the history: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, sql.ErrNoRows) // the node is gone
+		}
+		return nil
+	})
+}
+
+// VPNRows returns the OpenVPN exits of nodes, by node; nil means all that there
+// are. A node that never had one has none.
+func (d *DB) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error) {
+	listen, err := d.vpnListen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	query, args := `SELECT node_id, wanted, protocol, together, port FROM vpns`, []any(nil)
+	if nodes != nil {
+		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
+	}
+	rows, err := d.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read OpenVPN exits: %w", err)
+	}
+	defer rows.Close()
+	found := make(map[int64]connexa.VPNRow)
+	for rows.Next() {
+		var (
+			r    connexa.VPNRow
+			port uint16
+		)
+		if err := rows.Scan(&r.NodeID, &r.Wanted, &r.Protocol, &r.Together, &port); err != nil {
+			return nil, fmt.Errorf("read OpenVPN exits: %w", err)
+		}
+		r.Listen = netip.AddrPortFrom(listen, port)
+		found[r.NodeID] = r
+	}
+	return found, rows.Err()
+}
+
+// vpnListen is the address on which OpenVPN exits listen.
+func (d *DB) vpnListen(ctx context.Context) (netip.Addr, error) {
+	settings, err := d.Settings(ctx)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	a, err := netip.ParseAddr(settings.Service.ForVPN())
+	if err != nil {
+		return a, fmt.Errorf("the address on which OpenVPN exits listen: %w", err)
+	}
+	return a, nil
+}
+
+// VPNs returns all that the OpenVPN exits of nodes take to run, by node; nil means
+// those that are wanted.
+func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error) {
+	listen, err := d.vpnListen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	query, args := `SELECT node_id, device, port, protocol, together, name, (SELECT cert FROM vpn_ca), cert, key, tls_crypt FROM vpns`, []any(nil)
+	if nodes != nil {
+		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
+	} else {
+		query += ` WHERE wanted = 1`
+	}
+	rows, err := d.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read OpenVPN exits: %w", err)
+	}
+	defer rows.Close()
+	found := make(map[int64]connexa.VPN)
+	for rows.Next() {
+		var (
+			node        int64
+			v           connexa.VPN
+			port        uint16
+			protocol    connexa.VPNProtocol
+			key, static []byte
+		)
+		if err := rows.Scan(&node, &v.Device, &port, &protocol, &v.Together, &v.Name, &v.CA, &v.Cert, &key, &static); err != nil {
+			return nil, fmt.Errorf("read OpenVPN exits: %w", err)
+		}
+		v.Listen, v.TCP = netip.AddrPortFrom(listen, port), protocol == connexa.VPNOverTCP
+		k, err := d.ring.open(vpnKeyPurpose, key)
+		if err != nil {
+			return nil, err
+		}
+		t, err := d.ring.open(vpnStaticPurpose, static)
+		if err != nil {
+			return nil, err
+		}
+		v.Key, v.TLSCrypt = connexa.Secret(k), connexa.Secret(t)
+		found[node] = v
+	}
+	return found, rows.Err()
+}

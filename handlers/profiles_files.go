@@ -1,0 +1,140 @@
+package handlers
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// profileType is what programs know .ovpn files by.
+const profileType = "application/x-openvpn-profile"
+
+// profileFiles answers GET /profiles/{id}/files, behind the password prompt: the
+// file of a profile for one node, or a zip of those for several.
+func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	var nodes []int64
+	for _, text := range r.URL.Query()["node"] {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			h.fail(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.id", text))
+			return
+		}
+		nodes = append(nodes, n)
+	}
+	if len(nodes) == 0 {
+		h.fail(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.none"))
+		return
+	}
+	host, _, err := h.vpnHost(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	files, err := h.app.ProfileFiles(r.Context(), id, nodes, host)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if len(files) == 1 {
+		h.attach(w, files[0].Name, profileType, files[0].Body)
+		return
+	}
+	body, err := zipped(files)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.attach(w, "profiles.zip", "application/zip", body)
+}
+
+// zipped puts files into one. Two nodes may have one address, and names in a zip
+// differ.
+func zipped(files []app.ProfileFile) ([]byte, error) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	seen := map[string]int{}
+	for _, f := range files {
+		name := f.Name
+		if seen[f.Name]++; seen[f.Name] > 1 {
+			name = strconv.Itoa(seen[f.Name]) + "-" + name
+		}
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write(f.Body)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("zip profiles: %w", err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("zip profiles: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func (h *Handlers) attach(w http.ResponseWriter, name, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if _, err := w.Write(body); err != nil {
+		h.log.Debug("send a profile", "err", err)
+	}
+}
+
+// profileByLink answers GET /profile, where a one-time link leads: with a button.
+// It is for whoever has the link.
+func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) {
+	token := r.URL.Query().Get("token")
+	if err := h.linkGood(r, token); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.page(w, r, views.TakeProfilePage(h.frame(w, r, connexa.T("profile.take.title"), views.NavNone), token))
+}
+
+// takeProfile answers POST /profile: the file, once.
+func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	token := r.PostForm.Get("token")
+	if err := h.linkGood(r, token); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	host, _, err := h.vpnHost(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	file, err := h.app.TakeProfile(r.Context(), token, host)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.attach(w, file.Name, profileType, file.Body)
+}
+
+func (h *Handlers) linkGood(r *http.Request, token string) error {
+	if !h.app.Exits() {
+		return connexa.Errorf(connexa.NotFound, "profile.link.gone")
+	}
+	err := h.app.ProfileLinkGood(r.Context(), token)
+	if connexa.CodeOf(err) == connexa.NotFound {
+		return connexa.Errorf(connexa.NotFound, "profile.link.gone")
+	}
+	return err
+}

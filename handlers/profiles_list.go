@@ -1,0 +1,101 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// listProfiles answers GET /profiles: every profile, and the form that makes one.
+func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) {
+	values := map[string]string{"user": r.URL.Query().Get("user")}
+	h.profiles(w, r, http.StatusOK, views.ProfileForm{Values: values})
+}
+
+func (h *Handlers) profiles(w http.ResponseWriter, r *http.Request, status int, form views.ProfileForm) {
+	if !h.app.Exits() {
+		h.fail(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
+		return
+	}
+	v := views.Profiles{Form: form, Now: h.now(), Node: wantedNode(r)}
+	var err error
+	if v.Users, err = h.app.ProfileUsers(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if v.Profiles, err = h.app.Profiles(r.Context(), 0); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if v.Links, err = h.app.ProfileLinks(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.fragmentStatus(w, r, status, views.ProfilesPage(h.frame(w, r, connexa.T("profiles.title"), views.NavServices), v))
+}
+
+// wantedNode is the node for which a profile is wanted, as the page before said;
+// zero: it did not.
+func wantedNode(r *http.Request) int64 {
+	id, err := strconv.ParseInt(r.URL.Query().Get("node"), 10, 64)
+	if err != nil || id < 0 {
+		return 0
+	}
+	return id
+}
+
+// makeProfile answers POST /profiles.
+func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	f := r.PostForm
+	form := views.ProfileForm{Values: map[string]string{}, Errors: connexa.FieldErrors{}}
+	for _, name := range []string{"user", "label", "expires", "password"} {
+		form.Values[name] = f.Get(name)
+	}
+	n := connexa.NewProfile{Label: strings.TrimSpace(f.Get("label")), Password: f.Get("password") == "1"}
+	var err error
+	if n.UserID, err = strconv.ParseInt(f.Get("user"), 10, 64); err != nil {
+		form.Errors.Add("user", "field.profile.user")
+	}
+	if day := strings.TrimSpace(f.Get("expires")); day != "" {
+		if n.Expires, err = lastMoment(day, i18n.From(r.Context()).Zone()); err != nil {
+			form.Errors.Add("expires", "field.profile.expires")
+		}
+	}
+	if len(form.Errors) > 0 {
+		h.profiles(w, r, http.StatusUnprocessableEntity, form)
+		return
+	}
+	id, err := h.app.AddProfile(r.Context(), n)
+	switch {
+	case errors.As(err, &form.Errors):
+		h.profiles(w, r, http.StatusUnprocessableEntity, form)
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.flash(w, r, connexa.T("profile.made"))
+		to := "/profiles/" + strconv.FormatInt(id, 10)
+		if node := wantedNode(r); node != 0 {
+			to += "?node=" + strconv.FormatInt(node, 10)
+		}
+		h.redirect(w, r, to)
+	}
+}
+
+// lastMoment is the end of a day as the reader means it.
+func lastMoment(day string, zone *time.Location) (time.Time, error) {
+	t, err := time.ParseInLocation(time.DateOnly, day, zone)
+	if err != nil {
+		return t, err
+	}
+	return t.AddDate(0, 0, 1), nil
+}

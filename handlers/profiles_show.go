@@ -1,0 +1,150 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// showProfile answers GET /profiles/{id}: what can be done with a profile.
+func (h *Handlers) showProfile(w http.ResponseWriter, r *http.Request) {
+	v, err := h.profileView(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.page(w, r, views.ProfileFilesPage(h.frame(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
+}
+
+func (h *Handlers) profileView(r *http.Request) (v views.ProfilePage, err error) {
+	id, err := pathID(r)
+	if err != nil {
+		return v, err
+	}
+	if !h.app.Exits() {
+		return v, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	v.Now = h.now()
+	nodes, p, err := h.app.ProfileNodes(r.Context(), id)
+	if err != nil {
+		return v, err
+	}
+	v.Profile = p
+	for _, n := range nodes {
+		v.Nodes = append(v.Nodes, views.ProfileNode{Node: n.Node, VPN: n.VPN, May: n.May})
+	}
+	if v.Host, v.Elsewhere, err = h.vpnHost(r); err != nil {
+		return v, err
+	}
+	v.Picked = map[int64]bool{wantedNode(r): true}
+	if len(v.Nodes) == 1 {
+		v.Picked[v.Nodes[0].Node.ID] = true
+	}
+	return v, nil
+}
+
+// vpnHost is the address that clients of OpenVPN exits are told.
+func (h *Handlers) vpnHost(r *http.Request) (host string, elsewhere bool, err error) {
+	s, err := h.app.CurrentSettings(r.Context())
+	if err != nil {
+		return "", false, err
+	}
+	host, elsewhere = s.Service.ForVPNClients()
+	return h.asReached(r, host), elsewhere, nil
+}
+
+// revokeProfile answers POST /profiles/{id}/revoke: at first with the question.
+func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) {
+	v, err := h.profileView(r)
+	if err == nil {
+		err = r.ParseForm()
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if r.PostForm.Get("yes") != "1" {
+		c := views.ConfirmRevoke(i18n.From(r.Context()), v.Profile)
+		if isHTMX(r) {
+			h.fragment(w, r, views.ConfirmDialog(c))
+			return
+		}
+		h.page(w, r, views.ConfirmPage(h.frame(w, r, connexa.T("profiles.title"), views.NavServices), c))
+		return
+	}
+	if err := h.app.RevokeProfile(r.Context(), v.ID); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("profile.revoked.now", v.Label))
+	h.redirect(w, r, "/profiles")
+}
+
+// deleteProfile answers POST /profiles/{id}/delete.
+func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err == nil {
+		err = h.app.DeleteProfile(r.Context(), id)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.redirect(w, r, "/profiles")
+}
+
+// linkProfile answers POST /profiles/{id}/link, behind the password prompt: a link
+// that downloads the file for one node once. The page shows it this once.
+func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	v, err := h.profileView(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if len(r.PostForm["node"]) != 1 {
+		h.fail(w, r, connexa.Errorf(connexa.Invalid, "profile.link.one"))
+		return
+	}
+	node, err := strconv.ParseInt(r.PostForm.Get("node"), 10, 64)
+	if err != nil {
+		h.fail(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
+		return
+	}
+	for _, n := range v.Nodes {
+		if n.Node.ID == node {
+			v.LinkFor = n.Node.Address
+		}
+	}
+	hours, err := strconv.Atoi(r.PostForm.Get("hours"))
+	if err != nil {
+		hours = 24
+	}
+	token, until, err := h.app.LinkProfile(r.Context(), v.ID, node, time.Duration(hours)*time.Hour)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v.Link = h.outside(r) + "/profile?" + url.Values{"token": {token}}.Encode()
+	v.LinkUntil, v.Picked = until, map[int64]bool{node: true}
+	h.page(w, r, views.ProfileFilesPage(h.frame(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
+}
+
+// outside is how browsers reach the panel.
+func (h *Handlers) outside(r *http.Request) string {
+	if h.public != nil {
+		return h.public.Scheme + "://" + h.public.Host
+	}
+	if h.secure {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}

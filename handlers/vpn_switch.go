@@ -1,0 +1,123 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
+)
+
+// switchVPN answers POST /nodes/{id}/vpn: the OpenVPN exit of a node on or off, and
+// how it is to be.
+func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	on := r.PostForm.Get("on") == "1"
+	one := connexa.Selection{IDs: []int64{id}}
+	switch {
+	case r.PostForm.Has("shape"):
+		err = h.app.ShapeVPN(r.Context(), id, on, connexa.VPNProtocol(r.PostForm.Get("protocol")), r.PostForm.Get("together") == "1")
+	case on:
+		_, err = h.app.StartVPNs(r.Context(), one)
+	default:
+		_, err = h.app.StopVPNs(r.Context(), one)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("settings.saved"))
+	h.redirect(w, r, nodePath(id)+"#vpn")
+}
+
+// switchVPNs answers POST /services/vpn with a selection.
+func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	s, err := selectionOf(r.PostForm)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	act, said := h.app.StartVPNs, "vpn.started"
+	if r.PostForm.Get("on") != "1" {
+		act, said = h.app.StopVPNs, "vpn.stopped"
+	}
+	n, err := act(context.WithoutCancel(r.Context()), s)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T(said, n))
+	h.redirect(w, r, afterServices(r))
+}
+
+// disconnectVPN answers POST /nodes/{id}/vpn/disconnect.
+func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	if err := h.app.Disconnect(r.Context(), id, r.PostForm.Get("name")); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if isHTMX(r) {
+		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("vpn.disconnected")}))
+		return
+	}
+	h.flash(w, r, connexa.T("vpn.disconnected"))
+	h.redirect(w, r, nodePath(id)+"#vpn")
+}
+
+// addVPN adds to the page of a node its OpenVPN exit.
+func (h *Handlers) addVPN(ctx context.Context, v *views.Node) error {
+	if !h.app.Exits() {
+		return nil
+	}
+	id := v.Node.ID
+	rows, err := h.app.VPNRows(ctx, []int64{id})
+	if err != nil {
+		return err
+	}
+	v.VPN = &views.VPN{VPNRow: rows[id]}
+	if v.VPN.Seen, err = h.app.SeenVPN(ctx, id); err != nil {
+		return err
+	}
+	if v.VPN.Wanted {
+		v.VPN.Lacks = h.app.VPNLacks(ctx)
+	}
+	return nil
+}
+
+// vpnsOf are the OpenVPN exits of services, by node.
+func (h *Handlers) vpnsOf(ctx context.Context, ids []int64) (map[int64]*views.VPN, error) {
+	if !h.app.Exits() || len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := h.app.VPNRows(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	seen := h.app.SeenVPNs(ids)
+	list := make(map[int64]*views.VPN, len(rows))
+	for id, row := range rows {
+		list[id] = &views.VPN{VPNRow: row, Seen: seen[id]}
+	}
+	return list, nil
+}

@@ -1,0 +1,183 @@
+package handlers
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// fakeExits stands in for the exits that run, and for what makes certificates.
+type fakeExits struct {
+	mu     sync.Mutex
+	seen   map[int64]connexa.VPNSeen
+	kicked []string
+	serial int
+}
+
+func (f *fakeExits) SeenVPN(node int64) connexa.VPNSeen { return f.seen[node] }
+
+func (f *fakeExits) Disconnect(node int64, name string) {
+	f.kicked = append(f.kicked, strconv.FormatInt(node, 10)+" "+name)
+}
+
+func (f *fakeExits) Authority() (string, connexa.Secret, error) { return "CA", "CA-KEY", nil }
+
+func (f *fakeExits) Server(ca string, _ connexa.Secret, node int64) (connexa.VPNIdentity, error) {
+	return connexa.VPNIdentity{Name: "exit-" + strconv.FormatInt(node, 10), CA: ca, Cert: "CERT", Key: "SERVER-KEY", TLSCrypt: "TLS-CRYPT"}, nil
+}
+
+func (f *fakeExits) Client(_ string, _ connexa.Secret, name string) (string, connexa.Secret, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.serial++
+	return "CERT of " + name, "CLIENT-KEY", strconv.Itoa(f.serial), nil
+}
+
+func (f *fakeExits) File(p connexa.ProfileKey, v connexa.VPN, host, title string) ([]byte, error) {
+	return []byte("# " + title + "\nremote " + host + " " + strconv.Itoa(int(v.Listen.Port())) + "\n" + p.Key.Reveal()), nil
+}
+
+// startExits starts a panel whose services can have OpenVPN exits, with an access
+// user.
+func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits) {
+	t.Helper()
+	p, b, _ := startServing(t, addresses...)
+	f := &fakeExits{seen: map[int64]connexa.VPNSeen{}}
+	p.app.VPNs, p.app.Running, p.app.Certificates = p.db, f, f
+	if _, err := p.db.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, "Blue-Kite-7"); err != nil {
+		t.Fatal(err)
+	}
+	return p, b, f
+}
+
+func TestSwitchingOpenVPN(t *testing.T) {
+	p, b, f := startExits(t, "192.0.2.1", "192.0.2.2")
+	b.get("/nodes/1").is(t, http.StatusOK).says(t, "Switch OpenVPN on")
+	b.post("/nodes/1/vpn", "on", "1").leadsTo(t, "/nodes/1#vpn")
+	b.get("/nodes/1").says(t, "Switch OpenVPN off").says(t, "udp 127.0.0.1:11000").says(t, "waits for the service")
+	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "tcp", "together", "1").leadsTo(t, "/nodes/1#vpn")
+	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "sctp").is(t, http.StatusUnprocessableEntity)
+	b.post("/nodes/99/vpn", "on", "0", "shape", "1", "protocol", "udp").is(t, http.StatusNotFound)
+	rows, err := p.db.VPNRows(t.Context(), nil)
+	want := connexa.VPNRow{NodeID: 1, Wanted: true, Protocol: connexa.VPNOverTCP, Together: true, Listen: netip.MustParseAddrPort("127.0.0.1:11000")}
+	if err != nil || len(rows) != 1 || rows[1] != want {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	wanted, err := p.db.WantedGateways(t.Context())
+	if err != nil || len(wanted) != 0 {
+		t.Errorf("OpenVPN has started a service: %+v, %v", wanted, err)
+	}
+
+	b.post("/services/start", "all", "1", "count", "2", "yes", "1")
+	b.post("/services/vpn", "id", "1", "id", "2", "on", "1").leadsTo(t, "/services")
+	f.seen[2] = connexa.VPNSeen{State: connexa.VPNListening, Since: p.clock.now(), Clients: []connexa.VPNClient{
+		{Name: "ann.1", Serial: "77", From: netip.MustParseAddrPort("198.51.100.9:1194"), Since: p.clock.now(), Down: 3e6},
+	}}
+	b.get("/services").is(t, http.StatusOK).says(t, "OpenVPN was switched on for 1 service.").says(t, "OpenVPN: 1 client")
+	b.get("/nodes/2").says(t, "198.51.100.9").says(t, "ann.1").saysNot(t, "cannot run on this machine")
+	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").is(t, http.StatusOK).says(t, "was disconnected")
+	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {
+		t.Errorf("%q", f.kicked)
+	}
+	wanted, err = p.db.WantedGateways(t.Context())
+	if err != nil || len(wanted) != 2 || wanted[0].VPN == nil || !wanted[0].VPN.TCP || wanted[1].VPN.Device == wanted[0].VPN.Device || wanted[1].VPN.Key != "SERVER-KEY" {
+		t.Errorf("%+v, %v", wanted, err)
+	}
+	// Off and on again: the port and the certificate stay.
+	b.post("/services/vpn", "id", "2", "on", "0").leadsTo(t, "/services")
+	b.post("/nodes/2/vpn", "on", "1")
+	if again, err := p.db.VPNs(t.Context(), []int64{2}); err != nil || again[2] != *wanted[1].VPN {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if got := p.acts(); strings.Count(got, "admin:service_changed") != 6 {
+		t.Errorf("audit: %s", got)
+	}
+
+	// What this machine lacks is said, with the line that mends it.
+	p.app.Lacks = lackOpenVPN
+	b.get("/services").says(t, "OpenVPN cannot run on this machine yet.").says(t, "apt-get install openvpn")
+	b.get("/nodes/2").says(t, "apt-get install openvpn")
+}
+
+func TestProfiles(t *testing.T) {
+	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+	b.post("/services/vpn", "all", "1", "on", "1")
+	b.get("/profiles?node=2").is(t, http.StatusOK).says(t, "There is no profile yet")
+	bad := b.post("/profiles?node=2", "user", "1", "label", " ", "expires", "2001-01-01", "password", "1").is(t, http.StatusUnprocessableEntity)
+	bad.says(t, `value="2001-01-01"`).says(t, `id="e-label"`).says(t, `id="e-expires"`).says(t, "checked")
+	b.post("/profiles", "user", "99", "label", "x").is(t, http.StatusNotFound)
+	b.post("/profiles", "user", "x", "label", "x").is(t, http.StatusUnprocessableEntity)
+	b.post("/profiles?node=2", "user", "1", "label", "phone").leadsTo(t, "/profiles/1?node=2")
+	b.get("/profiles/1?node=2").is(t, http.StatusOK).says(t, "ann · phone").says(t, `value="2" checked`).says(t, "Works only on this machine").saysNot(t, "CLIENT-KEY")
+
+	// Its files are behind the password prompt.
+	b.get("/profiles/1/files?node=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/profiles/1/files?node=1"))
+	b.post("/profiles/1/link", "node", "1", "hours", "24").leadsTo(t, "/reauth")
+	b.prove()
+	file := b.get("/profiles/1/files?node=1").is(t, http.StatusOK).says(t, "remote 127.0.0.1 11000").says(t, "CLIENT-KEY")
+	if got := file.Header.Get("Content-Disposition"); got != `attachment; filename=US-192.0.2.1-ann.ovpn` {
+		t.Errorf("%s", got)
+	}
+	whole := b.get("/profiles/1/files?node=1&node=2&node=3").is(t, http.StatusOK)
+	z, err := zip.NewReader(bytes.NewReader([]byte(whole.body)), int64(len(whole.body)))
+	if err != nil || len(z.File) != 3 {
+		t.Fatalf("%v, %+v", err, z)
+	}
+	for _, f := range z.File {
+		if strings.ContainsAny(f.Name, ":/") {
+			t.Errorf("the name %q", f.Name)
+		}
+	}
+	b.get("/profiles/1/files").is(t, http.StatusUnprocessableEntity)
+	b.get("/profiles/99/files?node=1").is(t, http.StatusNotFound)
+
+	// A link: for whoever has it, once, and not by a look alone.
+	b.post("/profiles/1/link", "hours", "24").is(t, http.StatusUnprocessableEntity)
+	b.post("/profiles/1/link", "node", "1", "hours", "9999").is(t, http.StatusUnprocessableEntity)
+	page := b.post("/profiles/1/link", "node", "1", "hours", "24").is(t, http.StatusOK)
+	m := regexp.MustCompile(`/profile\?token=([A-Z2-7]{26})`).FindStringSubmatch(page.body)
+	if m == nil {
+		t.Fatal("no link on the page")
+	}
+	stranger := p.browser()
+	stranger.get(m[0]).is(t, http.StatusOK).says(t, "This link works once").saysNot(t, "CLIENT-KEY")
+	stranger.get(m[0]).is(t, http.StatusOK)
+	b.get("/profiles").says(t, "1 unused link")
+	stranger.post("/profile", "token", m[1]).is(t, http.StatusOK).says(t, "CLIENT-KEY")
+	stranger.post("/profile", "token", m[1]).is(t, http.StatusNotFound).says(t, "used already").saysNot(t, "CLIENT-KEY")
+	stranger.get("/profiles/1/files?node=1").leadsTo(t, "/login?next="+url.QueryEscape("/profiles/1/files?node=1"))
+	late := regexp.MustCompile(`token=([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
+	p.clock.pass(2 * time.Hour)
+	stranger.post("/profile", "token", late).is(t, http.StatusNotFound)
+	if strings.Contains(p.log.String(), m[1]) {
+		t.Error("the log has the token of a link")
+	}
+
+	// Revoked: asked first, then for good.
+	b.post("/profiles/1/delete").is(t, http.StatusConflict)
+	b.post("/profiles/1/revoke").is(t, http.StatusOK).says(t, "Revoke the profile")
+	b.post("/profiles/1/revoke", "yes", "1").leadsTo(t, "/profiles")
+	b.get("/profiles").says(t, "revoked")
+	b.prove()
+	b.get("/profiles/1/files?node=1").is(t, http.StatusConflict).saysNot(t, "CLIENT-KEY")
+	b.post("/profiles/1/delete").leadsTo(t, "/profiles")
+	b.get("/profiles/1").is(t, http.StatusNotFound)
+	if got := p.acts(); strings.Count(got, "export") != 5 { // one file, a zip, two links made, one used
+		t.Errorf("audit: %s", got)
+	}
+}
+
+func lackOpenVPN(context.Context) []connexa.VPNLack {
+	return []connexa.VPNLack{{Code: "openvpn", Fix: "apt-get install openvpn"}}
+}

@@ -1,0 +1,289 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type profileStore interface {
+	AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, err error)
+	RevokeProfile(ctx context.Context, id int64) error
+	DeleteProfile(ctx context.Context, id int64) error
+	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
+	ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, error)
+	AddProfileLink(ctx context.Context, l connexa.ProfileLink, token string) error
+	ProfileLink(ctx context.Context, token string) (connexa.ProfileLink, error)
+	UseProfileLink(ctx context.Context, id int64) error
+	ProfileLinks(ctx context.Context) (map[int64]int, error)
+}
+
+// Profiles lists the profiles of an access user, or (0) of all.
+func (a *App) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
+	return a.VPNs.Profiles(ctx, user)
+}
+
+// ProfileLinks counts the links that can still be used, by profile.
+func (a *App) ProfileLinks(ctx context.Context) (map[int64]int, error) {
+	return a.VPNs.ProfileLinks(ctx)
+}
+
+// ProfileUsers lists the access users, who may have profiles.
+func (a *App) ProfileUsers(ctx context.Context) ([]connexa.AccessUser, error) {
+	return a.VPNs.AccessUsers(ctx)
+}
+
+// ProfileNode is a node for which there can be a file of a profile.
+type ProfileNode struct {
+	Node connexa.Node
+	VPN  connexa.VPNRow
+	May  bool // the access user may use it
+}
+
+// ProfileNodes returns a profile, and the nodes that have an OpenVPN exit, by
+// address.
+func (a *App) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connexa.Profile, error) {
+	p, err := a.profile(ctx, id)
+	if err != nil {
+		return nil, p, err
+	}
+	user, err := a.VPNs.AccessUser(ctx, p.UserID)
+	if err != nil {
+		return nil, p, err
+	}
+	rows, err := a.VPNs.VPNRows(ctx, nil)
+	if err != nil {
+		return nil, p, err
+	}
+	nodes, err := a.Nodes.NodesByID(ctx, slices.Collect(maps.Keys(rows)))
+	if err != nil {
+		return nil, p, err
+	}
+	list := make([]ProfileNode, len(nodes))
+	for i, n := range nodes {
+		list[i] = ProfileNode{n, rows[n.ID], user.MayUse(n.ID, n.Tags)}
+	}
+	slices.SortFunc(list, func(a, b ProfileNode) int {
+		return cmp.Or(compareAddresses(a.Node.Address, b.Node.Address), cmp.Compare(a.Node.ID, b.Node.ID))
+	})
+	return list, p, nil
+}
+
+// AddProfile makes a profile of an access user with a certificate of its own.
+func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, error) {
+	n.Label = strings.TrimSpace(n.Label)
+	if err := n.Check(a.Now()); err != nil {
+		return 0, err
+	}
+	user, err := a.VPNs.AccessUser(ctx, n.UserID)
+	if err != nil {
+		return 0, err
+	}
+	caCert, caKey, err := a.VPNs.Authority(ctx, a.Certificates.Authority)
+	if err != nil {
+		return 0, err
+	}
+	p := connexa.ProfileKey{Profile: connexa.Profile{UserID: user.ID, User: user.Name, Label: n.Label, Name: certificateName(user.Name), Password: n.Password, ExpiresAt: n.Expires}}
+	if p.Cert, p.Key, p.Serial, err = a.Certificates.Client(caCert, caKey, p.Name); err != nil {
+		return 0, err
+	}
+	id, err := a.VPNs.AddProfile(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	a.profilesChanged()
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.User))
+	return id, nil
+}
+
+// certificateName is a name that no other certificate has. It says whose it is,
+// as clients and servers write it down.
+func certificateName(user string) string {
+	var b [4]byte
+	rand.Read(b[:])
+	return user[:min(len(user), 48)] + "." + hex.EncodeToString(b[:])
+}
+
+// profilesChanged tells the exits, which cut those off who may not stay, and the
+// pages.
+func (a *App) profilesChanged() {
+	a.Publish(connexa.Event{Topic: connexa.ProfilesChanged})
+}
+
+// profile returns a profile without its key.
+func (a *App) profile(ctx context.Context, id int64) (connexa.Profile, error) {
+	list, err := a.VPNs.Profiles(ctx, 0)
+	if err != nil {
+		return connexa.Profile{}, err
+	}
+	i := slices.IndexFunc(list, func(p connexa.Profile) bool { return p.ID == id })
+	if i < 0 {
+		return connexa.Profile{}, connexa.Errorf(connexa.NotFound, "profile.gone")
+	}
+	return list[i], nil
+}
+
+// RevokeProfile ends a profile for good: whoever is connected with it is cut off.
+func (a *App) RevokeProfile(ctx context.Context, id int64) error {
+	p, err := a.profile(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := a.VPNs.RevokeProfile(ctx, id); err != nil {
+		return err
+	}
+	a.profilesChanged()
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.User))
+	return nil
+}
+
+// DeleteProfile forgets a profile that was revoked or has expired.
+func (a *App) DeleteProfile(ctx context.Context, id int64) error {
+	p, err := a.profile(ctx, id)
+	if err != nil {
+		return err
+	}
+	if p.Good(a.Now()) {
+		return connexa.Errorf(connexa.Conflict, "profile.delete.good")
+	}
+	if err := a.VPNs.DeleteProfile(ctx, id); err != nil {
+		return err
+	}
+	a.profilesChanged()
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.User))
+	return nil
+}
+
+// ProfileFile is what a client imports.
+type ProfileFile struct {
+	Name string // of the file, with its ending
+	Body []byte
+}
+
+// ProfileFiles makes the files of a profile for nodes whose clients are told host,
+// and records that it did. Nodes without an OpenVPN exit are left out.
+func (a *App) ProfileFiles(ctx context.Context, id int64, nodes []int64, host string) ([]ProfileFile, error) {
+	p, files, err := a.profileFiles(ctx, id, nodes, host)
+	if err != nil {
+		return nil, err
+	}
+	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.User))
+	return files, nil
+}
+
+func (a *App) profileFiles(ctx context.Context, id int64, nodes []int64, host string) (connexa.ProfileKey, []ProfileFile, error) {
+	p, err := a.VPNs.ProfileKey(ctx, id)
+	if err != nil {
+		return p, nil, err
+	}
+	if !p.Good(a.Now()) {
+		return p, nil, connexa.Errorf(connexa.Conflict, "profile.expired")
+	}
+	vpns, err := a.VPNs.VPNs(ctx, nodes)
+	if err != nil {
+		return p, nil, err
+	}
+	list, err := a.Nodes.NodesByID(ctx, nodes)
+	if err != nil {
+		return p, nil, err
+	}
+	var files []ProfileFile
+	for _, n := range list {
+		v, ok := vpns[n.ID]
+		if !ok {
+			continue
+		}
+		title := n.Address + " · " + p.User + " " + strings.Map(plainTitle, p.Label)
+		if n.Country != "" {
+			title = n.Country + " " + title
+		}
+		body, err := a.Certificates.File(p, v, host, title)
+		if err != nil {
+			return p, nil, err
+		}
+		files = append(files, ProfileFile{Name: profileFile(n, p.User), Body: body})
+	}
+	if len(files) == 0 {
+		return p, nil, connexa.Errorf(connexa.NotFound, "vpn.none")
+	}
+	return p, files, nil
+}
+
+// plainTitle leaves out what a line of a profile cannot hold.
+func plainTitle(r rune) rune {
+	if r < ' ' || r == 0x7f || r == '"' || r == '\\' {
+		return -1
+	}
+	return r
+}
+
+// profileFile is what to call the file of a node: clients show it in their lists.
+// Two logins on one server have different numbers.
+func profileFile(n connexa.Node, user string) string {
+	name := n.Address + "-" + user
+	if n.Country != "" {
+		name = n.Country + "-" + name
+	}
+	return strings.Map(func(r rune) rune {
+		if r == ':' || r == '/' || r == '\\' || r < ' ' {
+			return '-'
+		}
+		return r
+	}, name) + ".ovpn"
+}
+
+// linkHours bound how long a link can be used.
+const linkHours = 24 * 7
+
+// LinkProfile makes a link that downloads the file of a profile for a node once,
+// within a time, and returns its token.
+func (a *App) LinkProfile(ctx context.Context, id, node int64, life time.Duration) (token string, until time.Time, err error) {
+	if life <= 0 || life > linkHours*time.Hour {
+		return "", until, connexa.Errorf(connexa.Invalid, "profile.link.life")
+	}
+	p, err := a.profile(ctx, id)
+	if err != nil {
+		return "", until, err
+	}
+	if !p.Good(a.Now()) {
+		return "", until, connexa.Errorf(connexa.Conflict, "profile.expired")
+	}
+	token, until = rand.Text(), a.Now().Add(life)
+	if err := a.VPNs.AddProfileLink(ctx, connexa.ProfileLink{ProfileID: id, NodeID: node, ExpiresAt: until}, token); err != nil {
+		return "", until, err
+	}
+	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.User))
+	a.profilesChanged()
+	return token, until, nil
+}
+
+// ProfileLinkGood says whether a link can be used.
+func (a *App) ProfileLinkGood(ctx context.Context, token string) error {
+	_, err := a.VPNs.ProfileLink(ctx, token)
+	return err
+}
+
+// TakeProfile uses a link up and returns the file. It records from where that was.
+func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile, error) {
+	l, err := a.VPNs.ProfileLink(ctx, token)
+	if err != nil {
+		return ProfileFile{}, err
+	}
+	p, files, err := a.profileFiles(ctx, l.ProfileID, []int64{l.NodeID}, host)
+	if err != nil {
+		return ProfileFile{}, err
+	}
+	if err := a.VPNs.UseProfileLink(ctx, l.ID); err != nil {
+		return ProfileFile{}, err
+	}
+	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.User))
+	a.profilesChanged()
+	return files[0], nil
+}

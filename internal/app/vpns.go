@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type vpnStore interface {
+	profileStore
+	Authority(ctx context.Context, create func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error)
+	WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error)
+	UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
+	ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error
+	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
+	VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error)
+	AccessUsers(ctx context.Context) ([]connexa.AccessUser, error)
+	AccessUser(ctx context.Context, id int64) (connexa.AccessUser, error)
+}
+
+// exits are the OpenVPN exits that run.
+type exits interface {
+	SeenVPN(node int64) connexa.VPNSeen
+	Disconnect(node int64, name string)
+}
+
+// certificates make what OpenVPN exits and their clients are known by.
+type certificates interface {
+	Authority() (cert string, key connexa.Secret, err error)
+	Server(caCert string, caKey connexa.Secret, node int64) (connexa.VPNIdentity, error)
+	Client(caCert string, caKey connexa.Secret, name string) (cert string, key connexa.Secret, serial string, err error)
+	File(p connexa.ProfileKey, v connexa.VPN, host, title string) ([]byte, error)
+}
+
+// Exits says whether there can be OpenVPN exits at all.
+func (a *App) Exits() bool { return a.VPNs != nil && a.Services != nil }
+
+// VPNLacks says what this machine lacks for OpenVPN exits; empty: nothing.
+func (a *App) VPNLacks(ctx context.Context) []connexa.VPNLack {
+	if a.Lacks == nil {
+		return nil
+	}
+	return a.Lacks(ctx)
+}
+
+// StartVPNs switches the OpenVPN exits on of the nodes that s means and returns
+// how many were off. They run when their services do.
+func (a *App) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) {
+	cert, key, err := a.VPNs.Authority(ctx, a.Certificates.Authority)
+	if err != nil {
+		return 0, err
+	}
+	by, _ := Actor(ctx)
+	nodes, err := a.VPNs.WantVPNs(ctx, s, func(node int64) (connexa.VPNIdentity, error) { return a.Certificates.Server(cert, key, node) }, by)
+	if err != nil {
+		return 0, err
+	}
+	a.vpnsChanged(ctx, s, nodes, "vpn.audit.on")
+	return len(nodes), nil
+}
+
+// StopVPNs is StartVPNs the other way.
+func (a *App) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
+	by, _ := Actor(ctx)
+	nodes, err := a.VPNs.UnwantVPNs(ctx, s, by)
+	if err != nil {
+		return 0, err
+	}
+	a.vpnsChanged(ctx, s, nodes, "vpn.audit.off")
+	return len(nodes), nil
+}
+
+// vpnsChanged tells everybody of exits that were switched.
+func (a *App) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int64, what string) {
+	if len(nodes) == 0 {
+		return
+	}
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T(what, a.namesOf(ctx, s, nodes)))
+	for _, id := range nodes {
+		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
+	}
+	a.Gateways.Wake()
+}
+
+// ShapeVPN says how the OpenVPN exit of a node is to be, and switches it on or
+// off.
+func (a *App) ShapeVPN(ctx context.Context, node int64, on bool, protocol connexa.VPNProtocol, together bool) error {
+	if protocol != connexa.VPNOverUDP && protocol != connexa.VPNOverTCP {
+		return connexa.Errorf(connexa.Invalid, "field.vpn.protocol")
+	}
+	n, err := a.Nodes.Node(ctx, node)
+	if err != nil {
+		return err
+	}
+	one := connexa.Selection{IDs: []int64{node}}
+	if on {
+		_, err = a.StartVPNs(ctx, one)
+	} else {
+		_, err = a.StopVPNs(ctx, one)
+	}
+	if err != nil {
+		return err
+	}
+	rows, err := a.VPNs.VPNRows(ctx, one.IDs)
+	if err != nil {
+		return err
+	}
+	if r, ok := rows[node]; !ok || r.Protocol == protocol && r.Together == together {
+		return nil
+	}
+	if err := a.VPNs.ShapeVPN(ctx, node, protocol, together); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.shape", nameOf(n.ID, &n), string(protocol)))
+	a.Gateways.Wake()
+	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
+	return nil
+}
+
+// VPNRows returns the OpenVPN exits of nodes as they are wanted, by node; nil
+// means all that there are.
+func (a *App) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error) {
+	if !a.Exits() {
+		return nil, nil
+	}
+	return a.VPNs.VPNRows(ctx, nodes)
+}
+
+// SeenVPN is what is seen of the OpenVPN exit of a node, with those who are
+// connected and their profiles.
+func (a *App) SeenVPN(ctx context.Context, node int64) (connexa.VPNSeen, error) {
+	seen := a.Running.SeenVPN(node)
+	if len(seen.Clients) == 0 {
+		return seen, nil
+	}
+	profiles, err := a.VPNs.Profiles(ctx, 0)
+	if err != nil {
+		return seen, err
+	}
+	bySerial := make(map[string]connexa.Profile, len(profiles))
+	for _, p := range profiles {
+		bySerial[p.Serial] = p
+	}
+	for i, c := range seen.Clients {
+		seen.Clients[i].Profile = bySerial[c.Serial]
+	}
+	return seen, nil
+}
+
+// SeenVPNs is what is seen of the OpenVPN exits of nodes, by node. Clients have no
+// profiles here.
+func (a *App) SeenVPNs(nodes []int64) map[int64]connexa.VPNSeen {
+	seen := make(map[int64]connexa.VPNSeen, len(nodes))
+	for _, n := range nodes {
+		seen[n] = a.Running.SeenVPN(n)
+	}
+	return seen
+}
+
+// Disconnect ends the OpenVPN connections with a certificate's name at the exit of
+// a node.
+func (a *App) Disconnect(ctx context.Context, node int64, name string) error {
+	n, err := a.Nodes.Node(ctx, node)
+	if err != nil {
+		return err
+	}
+	a.Running.Disconnect(node, name)
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.disconnect", name, nameOf(n.ID, &n)))
+	return nil
+}

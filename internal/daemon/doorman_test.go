@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/internal/access"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+)
+
+// door is a doorman over a fresh database, with a profile with a password and one
+// without.
+func door(t *testing.T, dir string) (*doorman, *db.DB, map[string]connexa.ProfileKey) {
+	t.Helper()
+	store, err := db.Open(t.Context(), db.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	user, err := store.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, "Blue-Kite-7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := issuer{time.Now}
+	cert, key, err := store.Authority(t.Context(), i.Authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles := map[string]connexa.ProfileKey{}
+	for _, label := range []string{"phone", "laptop"} {
+		p := connexa.ProfileKey{Profile: connexa.Profile{UserID: user, Label: label, Name: "ann." + label, Password: label == "laptop"}}
+		if p.Cert, p.Key, p.Serial, err = i.Client(cert, key, p.Name); err != nil {
+			t.Fatal(err)
+		}
+		if p.ID, err = store.AddProfile(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		profiles[label] = p
+	}
+	users := access.New(access.Config{Store: store, Log: slog.New(slog.DiscardHandler)})
+	if err := users.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d := newDoorman(func() *access.Directory { return users })
+	if err := d.load(t.Context(), store); err != nil {
+		t.Fatal(err)
+	}
+	return d, store, profiles
+}
+
+func loginWith(p connexa.ProfileKey, user, password string) openvpn.Login {
+	return openvpn.Login{Name: p.Name, Serial: p.Serial, User: user, Password: openvpn.Password(password), From: netip.MustParseAddrPort("192.0.2.9:1194")}
+}
+
+func denied(t *testing.T, err error, words string) {
+	t.Helper()
+	no, ok := errors.AsType[*openvpn.Denied](err)
+	if !ok || !strings.Contains(no.Words, words) {
+		t.Errorf("%v, want %q", err, words)
+	}
+}
+
+// TestGuessing tries passwords with a certificate that is good.
+func TestGuessing(t *testing.T) {
+	d, _, profiles := door(t, t.TempDir())
+	now := time.Now()
+	d.now = func() time.Time { return now }
+	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}
+	denied(t, d.authorize(context.Background(), s, loginWith(laptop, "", "")), "needs a login")
+	for range mostWrong {
+		denied(t, d.authorize(context.Background(), s, loginWith(laptop, "ann", "Red-Fox-8")), "Wrong name or password")
+	}
+	denied(t, d.authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Too many")
+	if err := d.authorize(context.Background(), s, loginWith(profiles["phone"], "", "")); err != nil {
+		t.Error("another profile pays for it: ", err)
+	}
+	now = now.Add(wrongFor + time.Second)
+	if err := d.authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")); err != nil {
+		t.Error("after a while: ", err)
+	}
+}
+
+// TestAGuestWhoComesAgain: a client whose connection broke is back before its old one
+// has ended. The end of that one puts nobody out, and nothing is counted twice.
+func TestAGuestWhoComesAgain(t *testing.T) {
+	d, _, profiles := door(t, t.TempDir())
+	phone, s := profiles["phone"], connexa.Service{NodeID: 1}
+	client := func(since time.Time, down uint64) openvpn.Client {
+		return openvpn.Client{Name: phone.Name, Serial: phone.Serial, Since: since, Down: down}
+	}
+	first, second := time.Now(), time.Now().Add(time.Second)
+	moved := func() uint64 { l, _ := d.users().Live(phone.UserID); return l.Down }
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(d.authorize(t.Context(), s, loginWith(phone, "", "")))
+	must(d.stay(s, client(first, 1000)))
+	must(d.stay(s, client(first, 1500)))
+	must(d.authorize(t.Context(), s, loginWith(phone, "", "")))
+	d.left(s, client(first, 1600))
+	must(d.stay(s, client(second, 30)))
+	if n := moved(); n != 1630 {
+		t.Errorf("%d bytes were counted", n)
+	}
+	d.left(s, client(second, 40))
+	if n := moved(); n != 1640 {
+		t.Errorf("%d bytes were counted", n)
+	}
+	if err := d.stay(s, client(second, 50)); err == nil {
+		t.Error("one that has left may stay")
+	}
+	if err := d.stay(connexa.Service{NodeID: 2}, client(first, 1)); err == nil {
+		t.Error("one may stay where nobody let it in")
+	}
+}
+
+// TestSecretsOfOpenVPNAreSealed looks for keys in the files of the database.
+func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
+	dir := t.TempDir()
+	_, store, profiles := door(t, dir)
+	i := issuer{time.Now}
+	cert, key, err := store.Authority(t.Context(), func() (string, connexa.Secret, error) { return "", "", errors.New("there is one") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, password, err := connexa.ParseNode(connexa.NodeInput{Address: "192.0.2.1", Login: "ops1", Password: "Green-Owl-9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := store.AddNode(t.Context(), node, password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server connexa.VPNIdentity
+	if _, err := store.WantVPNs(t.Context(), one(id), func(n int64) (v connexa.VPNIdentity, err error) {
+		server, err = i.Server(cert, key, n)
+		return server, err
+	}, ""); err != nil {
+		t.Fatal(err)
+	}
+	const token = "6FHPKYS2VB6MGUWPT57ZVX4LRN"
+	phone := profiles["phone"]
+	if err := store.AddProfileLink(t.Context(), connexa.ProfileLink{ProfileID: phone.ID, NodeID: id, ExpiresAt: time.Now().Add(time.Hour)}, token); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := store.ProfileKey(t.Context(), phone.ID); err != nil || got.Key != phone.Key || got.Cert != phone.Cert {
+		t.Errorf("%+v, %v", got.Profile, err)
+	}
+	secrets := []string{token, "PRIVATE KEY", "Static key"}
+	for _, s := range []connexa.Secret{key, server.Key, server.TLSCrypt, phone.Key} {
+		secrets = append(secrets, strings.Split(s.Reveal(), "\n")[1]) // a line of the key itself
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range secrets {
+			if strings.Contains(string(text), s) {
+				t.Errorf("%s holds %q", filepath.Base(f), s)
+			}
+		}
+	}
+	if !strings.Contains(server.Key.Reveal(), "PRIVATE KEY") || !strings.Contains(server.TLSCrypt.Reveal(), "Static key") {
+		t.Error("the test looks for nothing")
+	}
+	// Revoked: the key is gone, and the link with it.
+	if err := store.RevokeProfile(t.Context(), phone.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.ProfileKey(t.Context(), phone.ID); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("a key of a profile that was revoked: %v", err)
+	}
+	if _, err := store.ProfileLink(t.Context(), token); connexa.CodeOf(err) != connexa.NotFound {
+		t.Errorf("a link to a profile that was revoked: %v", err)
+	}
+}

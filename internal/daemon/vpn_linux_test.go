@@ -1,0 +1,532 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+// vpnSite is a panel whose services have OpenVPN exits, in a namespace of its own.
+type vpnSite struct {
+	*Panel
+	t     *testing.T
+	dir   string
+	stop  func()
+	fleet *lab.Fleet
+	nodes []int64
+	user  int64
+}
+
+const userPassword = "Blue-Kite-7"
+
+func newVPNSite(t *testing.T, nodes int) *vpnSite {
+	t.Helper()
+	s := &vpnSite{t: t, dir: t.TempDir(), fleet: labtest.Start(t, lab.Config{Nodes: nodes, Seed: 5, Sites: map[string]http.Handler{
+		"exit.test": http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.RemoteAddr) }),
+	}})}
+	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
+	err := s.db.ChangeSettings(t.Context(), func(x *connexa.Settings) error {
+		x.Service.VPNListen = "192.0.2.1"
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range s.fleet.Nodes() {
+		s.nodes = append(s.nodes, addServer(t, s.Panel, n.Addr.Addr().String(), n.Login, n.Password))
+	}
+	if _, err := s.app.StartServices(t.Context(), connexa.Selection{All: true}, nodes); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.app.StartVPNs(t.Context(), connexa.Selection{All: true}); err != nil || n != nodes {
+		t.Fatalf("%d exits, %v", n, err)
+	}
+	if s.user, err = s.db.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, userPassword); err != nil {
+		t.Fatal(err)
+	}
+	s.Publish(connexa.Event{Topic: connexa.AccessChanged})
+	for _, id := range s.nodes {
+		serviceOf(t, s.Panel, id, connexa.GatewayOnline)
+		s.listening(id)
+	}
+	return s
+}
+
+// Publish tells the panel of something that the test did behind its back.
+func (s *vpnSite) Publish(e connexa.Event) { s.broker.Publish(e) }
+
+// seen waits until the exit of a node is as wanted.
+func (s *vpnSite) seen(node int64, what string, wanted func(connexa.VPNSeen) bool) connexa.VPNSeen {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	box, done := s.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
+	defer done()
+	for {
+		v, err := s.app.SeenVPN(ctx, node)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if wanted(v) {
+			return v
+		}
+		if _, ok := box.Next(ctx); !ok {
+			s.t.Fatalf("the exit is not %s: %+v", what, v)
+		}
+	}
+}
+
+func (s *vpnSite) listening(node int64) {
+	s.t.Helper()
+	s.seen(node, "listening", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNListening })
+}
+
+// clients waits until so many are connected.
+func (s *vpnSite) clients(node int64, n int) []connexa.VPNClient {
+	s.t.Helper()
+	return s.seen(node, fmt.Sprint("with clients: ", n), func(v connexa.VPNSeen) bool { return len(v.Clients) == n }).Clients
+}
+
+// profile makes a profile of the user and waits until the exits know it.
+func (s *vpnSite) profile(label string, password bool, expires time.Time) connexa.Profile {
+	s.t.Helper()
+	id, err := s.app.AddProfile(s.t.Context(), connexa.NewProfile{UserID: s.user, Label: label, Password: password, Expires: expires})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	list, err := s.app.Profiles(s.t.Context(), s.user)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range list {
+		if p.ID == id {
+			s.until("the exits know the profile", func() bool { _, err := s.doorman.good(p.Serial); return err == nil })
+			return p
+		}
+	}
+	s.t.Fatal("the profile is not listed")
+	return connexa.Profile{}
+}
+
+// until waits for something that no event tells of.
+func (s *vpnSite) until(what string, is func() bool) {
+	s.t.Helper()
+	limit := time.After(time.Minute)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			s.t.Fatalf("after a minute it is not so that %s", what)
+		}
+	}
+}
+
+// file is what the panel lets an admin download.
+func (s *vpnSite) file(profile, node int64) []byte {
+	s.t.Helper()
+	files, err := s.app.ProfileFiles(s.t.Context(), profile, []int64{node}, "192.0.2.1")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return files[0].Body
+}
+
+// leaves wants a client to leave by a node.
+func (s *vpnSite) leaves(c *vpntest.Computer, i int) {
+	s.t.Helper()
+	page, err := c.Get("http://exit.test/")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if from, err := netip.ParseAddrPort(page); err != nil || from.Addr() != s.fleet.Nodes()[i].Exit() {
+		s.t.Errorf("seen from outside as %q, want %s", page, s.fleet.Nodes()[i].Exit())
+	}
+}
+
+// TestAClientOfThePanel connects the real client with profiles of the panel, by
+// certificate and with a password, on one node after another.
+func TestAClientOfThePanel(t *testing.T) {
+	if !vpntest.Alone(t) {
+		return
+	}
+	ann := vpntest.NewComputer(t, 2)
+	s := newVPNSite(t, 3)
+	phone := s.profile("phone", false, time.Time{})
+	for i, node := range s.nodes {
+		v := ann.Connect(s.file(phone.ID, node), "")
+		v.WaitFor(vpntest.Connected, 1)
+		c := s.clients(node, 1)[0]
+		if c.Profile.ID != phone.ID || c.From.Addr() != netip.MustParseAddr("192.0.2.2") || c.Since.IsZero() {
+			t.Errorf("%+v", c)
+		}
+		s.leaves(ann, i)
+		v.Stop()
+		s.clients(node, 0)
+	}
+	laptop := s.profile("laptop", true, time.Time{})
+	v := ann.Connect(s.file(laptop.ID, s.nodes[0]), "ann\n"+userPassword+"\n")
+	v.WaitFor(vpntest.Connected, 1)
+	s.leaves(ann, 0)
+	v.Stop()
+}
+
+// TestWhoMayUseAProfile: the client shows the right words when it is refused, and is
+// cut off within five seconds when it loses the right while connected.
+func TestWhoMayUseAProfile(t *testing.T) {
+	if !vpntest.Alone(t) {
+		return
+	}
+	ann := vpntest.NewComputer(t, 2)
+	s := newVPNSite(t, 1)
+	node := s.nodes[0]
+	login := "ann\n" + userPassword + "\n"
+	laptop := s.profile("laptop", true, time.Time{})
+	refused := func(file []byte, login, words string) {
+		t.Helper()
+		v := ann.Connect(file, login)
+		v.WaitFor("AUTH_FAILED,"+words, 1)
+		v.Stop()
+	}
+	refused(s.file(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong name or password.")
+	refused(s.file(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong name or password.")
+
+	edit := func(change func(*connexa.AccessUser)) {
+		t.Helper()
+		u, err := s.db.AccessUser(t.Context(), s.user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&u)
+		if err := s.db.EditAccess(t.Context(), u, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
+	}
+	enabled := func(u *connexa.AccessUser) {
+		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.AccessAll
+	}
+	phone := s.profile("phone", false, time.Time{})
+	phoneFile, laptopFile := s.file(phone.ID, node), s.file(laptop.ID, node)
+	for _, tt := range []struct {
+		what, words string
+		file        []byte
+		login       string
+		lose        func()
+	}{
+		{"disabled", "This user is switched off.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Enabled = false }) }},
+		{"expired", "This user's time is over.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Expires = time.Now() }) }},
+		{"out of quota", "This user's traffic is used up.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Quota = 1 }) }},
+		{"elsewhere", "This user may not come from this address.", phoneFile, "", func() {
+			edit(func(u *connexa.AccessUser) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
+		}},
+		{"of another service", "This user may not use this service.", phoneFile, "", func() {
+			edit(func(u *connexa.AccessUser) { u.Scope, u.Nodes = connexa.AccessNodes, nil })
+		}},
+		{"with a new password", "Wrong name or password.", laptopFile, login, func() {
+			if err := s.db.SetAccessPassword(t.Context(), s.user, "Green-Owl-9"); err != nil {
+				t.Fatal(err)
+			}
+			s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
+		}},
+		{"revoked", "This profile was revoked.", phoneFile, "", func() {
+			if err := s.app.RevokeProfile(t.Context(), phone.ID); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		v := ann.Connect(tt.file, tt.login)
+		v.WaitFor(vpntest.Connected, 1)
+		s.leaves(ann, 0)
+		since := time.Now()
+		tt.lose()
+		for {
+			if _, err := ann.Fetch("http://198.51.100.80/ip", 300*time.Millisecond); err != nil && len(s.gateways.SeenVPN(node).Clients) == 0 {
+				break
+			}
+			if time.Since(since) > 5*time.Second {
+				t.Fatalf("%s: served after 5 seconds", tt.what)
+			}
+		}
+		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
+		v.Stop()
+		edit(enabled)
+		s.until("the user may come again", func() bool {
+			_, err := s.access.Enter(node, "ann", netip.MustParseAddr("192.0.2.2"))
+			return err == nil
+		})
+	}
+	if _, err := s.app.ProfileFiles(t.Context(), phone.ID, s.nodes, "192.0.2.1"); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("a file of a profile that was revoked: %v", err)
+	}
+
+	// A profile with a day of its own.
+	soon := time.Now().Add(time.Second)
+	tablet := s.profile("tablet", false, soon)
+	file := s.file(tablet.ID, node)
+	s.until("its time is over", func() bool { return time.Now().After(soon) })
+	refused(file, "", "This profile has expired.")
+
+	// What went through is counted for the user, however it came.
+	v := ann.Connect(s.file(s.profile("phone", false, time.Time{}).ID, node), "")
+	v.WaitFor(vpntest.Connected, 1)
+	before, _ := s.access.Live(s.user)
+	if _, err := ann.Fetch("http://web.lab.test/bytes/2000000", 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	v.Stop()
+	s.clients(node, 0)
+	if after, _ := s.access.Live(s.user); after.Down-before.Down < 2_000_000 || after.Up == before.Up {
+		t.Errorf("the user has moved %d down, %d up", after.Down-before.Down, after.Up-before.Up)
+	}
+	story, err := s.db.NodeHistory(t.Context(), node, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]int{}
+	for _, e := range story {
+		told[e.Detail.Text.Key]++
+	}
+	for _, key := range []string{"vpn.history.wanted", "vpn.history.listening", "vpn.history.connected", "vpn.history.disconnected", "vpn.history.refused"} {
+		if told[key] == 0 {
+			t.Errorf("the history tells no %s: %v", key, told)
+		}
+	}
+}
+
+// nothingLeft wants nothing of exits on this machine any more.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	if list, err := cage.List(); err != nil || len(list) > 0 {
+		t.Errorf("devices are left: %v, %v", list, err)
+	}
+	if _, there, err := cage.Dropped(); err != nil || there {
+		t.Errorf("the table of nftables is left: %v", err)
+	}
+	if left, _ := filepath.Glob("/run/connexa/*/*.*"); len(left) > 0 {
+		t.Errorf("files are left: %q", left)
+	}
+	if pids := openvpns(t); len(pids) > 0 {
+		t.Errorf("openvpn is left: %v", pids)
+	}
+}
+
+// openvpns are the processes of exits that run in this test's namespace: those of
+// openvpn's account.
+func openvpns(t *testing.T) (pids []int) {
+	t.Helper()
+	own, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _, err := openvpn.LookUp(openvpn.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range list {
+		if ns, err := os.Readlink(dir + "/ns/net"); err != nil || ns != own {
+			continue
+		}
+		status, err := os.ReadFile(dir + "/status")
+		if err != nil || !strings.Contains(string(status), fmt.Sprintf("Uid:\t%d\t", uid)) || strings.Contains(string(status), "State:\tZ") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// TestAnExitSurvives kills openvpn, and the panel with everything in it; the client
+// is back by itself, and meanwhile nothing of it leaves another way.
+func TestAnExitSurvives(t *testing.T) {
+	if !vpntest.Alone(t) {
+		return
+	}
+	ann := vpntest.NewComputer(t, 2)
+	s := newVPNSite(t, 1)
+	node := s.nodes[0]
+	rows, err := s.app.VPNRows(t.Context(), s.nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire := vpntest.Listen(t, rows[node].Listen.Port())
+	v := ann.Connect(append(s.file(s.profile("phone", false, time.Time{}).ID, node),
+		// It notices within seconds that its server has gone; by itself, within 30.
+		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
+	v.WaitFor(vpntest.Connected, 1)
+	s.leaves(ann, 0)
+
+	// Off and on beside the proxy, which does not notice.
+	up := serviceOf(t, s.Panel, node, connexa.GatewayOnline).UpAt
+	if n, err := s.app.StopVPNs(t.Context(), one(node)); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	s.seen(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
+	if list, err := cage.List(); err != nil || len(list) > 0 || len(openvpns(t)) > 0 {
+		t.Errorf("off, and there are devices %v and processes %v, %v", list, openvpns(t), err)
+	}
+	if _, err := s.app.StartVPNs(t.Context(), one(node)); err != nil {
+		t.Fatal(err)
+	}
+	v.WaitFor(vpntest.Connected, 2)
+	s.leaves(ann, 0)
+	if now := serviceOf(t, s.Panel, node, connexa.GatewayOnline).UpAt; !now.Equal(up) {
+		t.Error("the tunnel was dialed again because of OpenVPN")
+	}
+
+	// The tunnel goes, and comes back.
+	if n, err := s.app.StopServices(t.Context(), one(node), 1); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	serviceOf(t, s.Panel, node, connexa.GatewayOff)
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a service")
+	}
+	if _, err := s.app.StartServices(t.Context(), one(node), 1); err != nil {
+		t.Fatal(err)
+	}
+	serviceOf(t, s.Panel, node, connexa.GatewayOnline)
+	v.WaitFor(vpntest.Connected, 3)
+	s.leaves(ann, 0)
+
+	back := func(what string) {
+		t.Helper()
+		began := time.Now()
+		for {
+			if page, err := ann.Fetch("http://exit.test/", time.Second); err == nil {
+				if from, err := netip.ParseAddrPort(string(page)); err != nil || from.Addr() != s.fleet.Nodes()[0].Exit() {
+					t.Errorf("%s: seen from outside as %q", what, page)
+				}
+				t.Logf("%s: back after %s", what, time.Since(began).Round(100*time.Millisecond))
+				return
+			}
+			if time.Since(began) > time.Minute {
+				t.Fatalf("%s: not back after a minute", what)
+			}
+		}
+	}
+	kill := func() {
+		t.Helper()
+		pids := openvpns(t)
+		if len(pids) != 1 {
+			t.Fatalf("there are %v", pids)
+		}
+		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill()
+	s.seen(node, "failed", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNFailed })
+	back("openvpn was killed")
+
+	s.stop()
+	nothingLeft(t)
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a panel")
+	}
+
+	// The next panel is a process of its own.
+	c := startChild(t, s.dir)
+	back("another panel was started")
+	c.kill()
+	s.until("openvpn has ended with its panel", func() bool { return len(openvpns(t)) == 0 })
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Error("a page comes without a panel")
+	}
+	c = startChild(t, s.dir)
+	back("the panel was killed")
+	kill()
+	back("openvpn was killed once more")
+	c.kill()
+
+	// What a panel that was killed has left, the next one takes over, and away.
+	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
+	back("the panel was killed again")
+	s.stop()
+	nothingLeft(t)
+	if l := wire.Found(); len(l) > 0 {
+		t.Errorf("beside the tunnel: %q", l)
+	}
+}
+
+// TestAProxyWithOpenVPN does without the panel, twice, with one profile.
+func TestAProxyWithOpenVPN(t *testing.T) {
+	if !vpntest.Alone(t) {
+		return
+	}
+	ann := vpntest.NewComputer(t, 2)
+	fleet := labtest.Start(t, lab.Config{Nodes: 1, Seed: 5, Sites: map[string]http.Handler{
+		"exit.test": http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.RemoteAddr) }),
+	}})
+	n := fleet.Nodes()[0]
+	dir := t.TempDir()
+	out := filepath.Join(dir, "me.ovpn")
+	var profile []byte
+	for range 2 {
+		var said, errs told
+		p := proxy{
+			cfg: config.Proxy{
+				Target: config.Target{Address: n.Addr.Addr().String(), Login: n.Login, Port: strconv.Itoa(int(n.Addr.Port())), Encryption: "preferred", Password: connexa.Secret(n.Password)},
+				User:   "connexa", At: netip.MustParseAddrPort("127.0.0.1:10800"), Data: filepath.Join(dir, "data"),
+				ProfileOut: out, ProfileHost: "192.0.2.1", VPNAt: netip.MustParseAddrPort("192.0.2.1:11940"),
+			},
+			out: &said, errs: &errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: func() bool { return true },
+			lacking: func(context.Context) *gre.Unavailable { return nil }, now: time.Now,
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan int, 1)
+		go func() { ran <- p.run(ctx) }()
+		said.await(t, "online")
+		said.await(t, "OpenVPN is listening")
+		file, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if profile == nil {
+			profile = file
+		} else if string(profile) != string(file) {
+			t.Error("the second start has another profile")
+		}
+		v := ann.Connect(profile, "")
+		v.WaitFor(vpntest.Connected, 1)
+		if page, err := ann.Get("http://exit.test/"); err != nil || !strings.HasPrefix(page, n.Exit().String()) {
+			t.Errorf("%q, %v", page, err)
+		}
+		v.Stop()
+		cancel()
+		if code := <-ran; code != 0 {
+			t.Errorf("the exit code is %d: %s %s", code, said.String(), errs.String())
+		}
+		nothingLeft(t)
+	}
+	if info, err := os.Stat(out); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}

@@ -1,0 +1,380 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/openvpn/pki"
+)
+
+const (
+	// againEvery is how often an exit is tried that this machine lacks something for.
+	againEvery = time.Minute
+	// keptLines is how many lines of openvpn a page shows.
+	keptLines = 30
+	// notesBurst and notesEvery bound what an exit writes into the history: a client
+	// that comes and goes is not to push everything else out of it.
+	notesBurst = 20
+	notesEvery = 15 * time.Second
+	notesQueue = 64
+)
+
+// VPN is what the OpenVPN exits of gateways need beside their services.
+type VPN struct {
+	// Dir is for sockets and records; it has to let openvpn's account through.
+	Dir string
+	// Authorize and Stay are those of openvpn.Config, for the exit of a service.
+	Authorize func(ctx context.Context, s connexa.Service, l openvpn.Login) error
+	Stay      func(s connexa.Service, c openvpn.Client) error
+	// Left is told of a client that has gone, with its last counts; nil: nobody is.
+	Left func(s connexa.Service, c openvpn.Client)
+	// Title is what people call the client with a certificate; nil: its name.
+	Title func(name, serial string) string
+	// Find looks for the programs; nil: openvpn.Find.
+	Find func(ctx context.Context) (openvpn.Binaries, error)
+}
+
+func (v *VPN) title(name, serial string) string {
+	if v.Title == nil {
+		return name
+	}
+	return v.Title(name, serial)
+}
+
+// vpn is the OpenVPN exit of a gateway, beside its proxy. It runs for as long as
+// the gateway does, whatever becomes of the tunnel.
+type vpn struct {
+	poke chan struct{} // holds a token when the service may want another exit
+	told chan note
+
+	// Guarded by the gateway's mu.
+	exit  *openvpn.Exit // nil: none runs
+	seen  connexa.VPNSeen
+	moved moved // of the exit, at the last sample
+	lost  int   // notes that found the queue full
+}
+
+// moved is what an exit moved.
+type moved struct{ up, down uint64 }
+
+// note is a line for the history of a node.
+type note struct {
+	text  connexa.Text
+	lines []string
+}
+
+func newVPN() vpn {
+	return vpn{poke: make(chan struct{}, 1), told: make(chan note, notesQueue), seen: connexa.VPNSeen{State: connexa.VPNOff}}
+}
+
+// tend runs the exit that the service wants, until ctx is done, and returns when
+// nothing of it is left.
+func (g *gateway) tend(ctx context.Context) {
+	if g.m.VPN == nil {
+		return
+	}
+	var notes sync.WaitGroup
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	notes.Go(func() { g.writeNotes(writing) })
+	defer notes.Wait()
+	defer stop()
+	for ctx.Err() == nil {
+		want := g.wants().VPN
+		running, end := context.WithCancel(ctx)
+		var run sync.WaitGroup
+		if want != nil {
+			run.Go(func() { g.runVPN(running, *want) })
+		}
+		for same := true; same; {
+			select {
+			case <-g.vpn.poke:
+				same = sameVPN(want, g.wants().VPN)
+			case <-ctx.Done():
+				same = false
+			}
+		}
+		end()
+		run.Wait()
+	}
+}
+
+func sameVPN(a, b *connexa.VPN) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+// runVPN runs one exit until ctx is done.
+func (g *gateway) runVPN(ctx context.Context, v connexa.VPN) {
+	defer g.seeVPN(connexa.VPNOff, connexa.Text{}, "")
+	g.seeVPN(connexa.VPNStarting, connexa.Text{}, "")
+	for {
+		err := g.tryVPN(ctx, v)
+		if ctx.Err() != nil {
+			return
+		}
+		g.vpnFailed(err)
+		if !g.sleep(ctx, againEvery) {
+			return
+		}
+	}
+}
+
+// tryVPN makes an exit and runs it. It returns early only where none can be made.
+func (g *gateway) tryVPN(ctx context.Context, v connexa.VPN) error {
+	find := g.m.VPN.Find
+	if find == nil {
+		find = openvpn.Find
+	}
+	programs, err := find(ctx)
+	if err != nil {
+		return err
+	}
+	exit, err := openvpn.New(openvpn.Config{
+		Device: v.Device, Binaries: programs, Dir: g.m.VPN.Dir, Listen: v.Listen, TCP: v.TCP, Together: v.Together, CertAlone: true,
+		Identity: openvpn.Identity{
+			CA: []byte(v.CA), Server: pki.Pair{Cert: []byte(v.Cert), Key: []byte(v.Key.Reveal())}, TLSCrypt: []byte(v.TLSCrypt.Reveal()),
+		},
+		Authorize: func(ctx context.Context, l openvpn.Login) error { return g.m.VPN.Authorize(ctx, g.wants(), l) },
+		Stay:      func(c openvpn.Client) error { return g.m.VPN.Stay(g.wants(), c) },
+		Allows:    func(network string, to netip.AddrPort) bool { return g.rules().Allows(network, to) },
+		Log:       g.logVPN, Seen: g.heardVPN,
+	})
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.vpn.exit, g.vpn.moved = exit, moved{}
+	g.lead()
+	g.mu.Unlock()
+	err = exit.Run(ctx)
+	g.m.flush(g)
+	g.mu.Lock()
+	g.vpn.exit, g.vpn.moved = nil, moved{}
+	g.mu.Unlock()
+	return errors.Join(err, openvpn.Discard(v.Device))
+}
+
+// lead leads the clients of the exit to the tunnel, if there are both. mu is held.
+func (g *gateway) lead() {
+	if g.vpn.exit == nil || g.tunnel == nil {
+		return
+	}
+	if j := g.tunnel.Junction(); j != nil {
+		g.vpn.exit.Join(j)
+	}
+}
+
+// seeVPN notes a state of the exit.
+func (g *gateway) seeVPN(to connexa.VPNState, reason connexa.Text, fix string) {
+	g.mu.Lock()
+	if g.vpn.seen.State != to {
+		g.vpn.seen.State, g.vpn.seen.Since = to, time.Now()
+	}
+	g.vpn.seen.Reason, g.vpn.seen.Fix = reason, fix
+	g.mu.Unlock()
+	g.m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
+}
+
+// vpnFailed notes why the exit does not run, and tells the history what is new.
+func (g *gateway) vpnFailed(err error) {
+	reason, fix := connexa.T("vpn.reason.stopped", words(err)), ""
+	if lack, ok := errors.AsType[*openvpn.Lack](err); ok {
+		reason, fix = connexa.T("vpn.lack."+lack.Code), lack.Fix
+	}
+	g.mu.Lock()
+	old := g.vpn.seen
+	g.mu.Unlock()
+	lines := old.Log[max(0, len(old.Log)-5):]
+	if fix != "" {
+		lines = []string{fix}
+	}
+	g.m.Log.Warn("an OpenVPN exit stopped", "node", g.node, "err", err)
+	g.seeVPN(connexa.VPNFailed, reason, fix)
+	if old.State != connexa.VPNFailed || old.Reason.String() != reason.String() {
+		g.tell(connexa.T("vpn.history.failed", reason), lines...)
+	}
+}
+
+// words is an error for people: without what others wrote into it over and over.
+func words(err error) string {
+	if err == nil {
+		return "?"
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if len(text) > 300 {
+		text = strings.ToValidUTF8(text[:300], "") + "…"
+	}
+	return text
+}
+
+// heardVPN takes what happens to the exit.
+func (g *gateway) heardVPN(e openvpn.Event) {
+	switch e.Kind {
+	case openvpn.Listening:
+		g.seeVPN(connexa.VPNListening, connexa.Text{}, "")
+		g.tell(connexa.T("vpn.history.listening"))
+	case openvpn.Stopped:
+		g.vpnFailed(e.Err)
+	case openvpn.Orphan:
+		g.tell(connexa.T("vpn.history.orphan"))
+	case openvpn.Connected:
+		g.tell(connexa.T("vpn.history.connected", g.m.VPN.title(e.Client.Name, e.Client.Serial), e.Client.From.Addr().String()))
+	case openvpn.Disconnected:
+		if g.m.VPN.Left != nil {
+			g.m.VPN.Left(g.wants(), e.Client)
+		}
+		g.tell(connexa.T("vpn.history.disconnected", g.m.VPN.title(e.Client.Name, e.Client.Serial), time.Since(e.Client.Since).Round(time.Second)))
+	case openvpn.Refused:
+		why := words(e.Err)
+		if no, ok := errors.AsType[*openvpn.Denied](e.Err); ok {
+			why = no.Words
+		}
+		g.tell(connexa.T("vpn.history.refused", g.m.VPN.title(e.Login.Name, e.Login.Serial), e.Login.From.Addr().String(), why))
+	}
+	g.m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
+}
+
+// logVPN keeps a line of openvpn.
+func (g *gateway) logVPN(line string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// A new slice each time: pages read the old one.
+	kept := g.vpn.seen.Log
+	g.vpn.seen.Log = append(kept[max(0, len(kept)-keptLines+1):len(kept):len(kept)], time.Now().UTC().Format(time.DateTime)+" "+line)
+}
+
+// tell hands a line for the history over to whoever writes it. It never waits.
+func (g *gateway) tell(text connexa.Text, lines ...string) {
+	select {
+	case g.vpn.told <- note{text, lines}:
+	default:
+		g.mu.Lock()
+		g.vpn.lost++
+		g.mu.Unlock()
+	}
+}
+
+// writeNotes writes lines into the history until ctx is done and none is left.
+// When there are too many of them it says how many were left out.
+func (g *gateway) writeNotes(ctx context.Context) {
+	budget, last, left := notesBurst, time.Now(), 0
+	write := func(n note) {
+		if more := int(time.Since(last) / notesEvery); more > 0 {
+			budget, last = min(budget+more, notesBurst), time.Now()
+		}
+		g.mu.Lock()
+		left += g.vpn.lost
+		g.vpn.lost = 0
+		g.mu.Unlock()
+		if budget == 0 {
+			left++
+			return
+		}
+		budget--
+		if left > 0 {
+			n.text, left = connexa.T("vpn.history.more", n.text, left), 0
+		}
+		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+		defer cancel()
+		if err := g.m.Store.TellGateway(saving, g.node, n.text, n.lines); err != nil && connexa.CodeOf(err) != connexa.NotFound {
+			g.m.Log.Error("write the history of an OpenVPN exit", "node", g.node, "err", err)
+		}
+	}
+	for {
+		select {
+		case n := <-g.vpn.told:
+			write(n)
+			continue
+		default:
+		}
+		select {
+		case n := <-g.vpn.told:
+			write(n)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// --- from outside
+
+// SeenVPN is what is seen of the OpenVPN exit of a node, and who is connected to it.
+func (m *Manager) SeenVPN(node int64) connexa.VPNSeen {
+	g := m.of(node)
+	if g == nil {
+		return connexa.VPNSeen{State: connexa.VPNOff}
+	}
+	g.mu.Lock()
+	seen, exit := g.vpn.seen, g.vpn.exit
+	g.mu.Unlock()
+	if exit == nil {
+		return seen
+	}
+	for _, c := range exit.Clients() {
+		seen.Clients = append(seen.Clients, connexa.VPNClient{
+			Name: c.Name, Serial: c.Serial, From: c.From, Address: c.Address, Since: c.Since, Version: c.Version, Platform: c.Platform,
+			Up: c.Up, Down: c.Down,
+		})
+	}
+	return seen
+}
+
+// Disconnect ends the OpenVPN connections of clients with a certificate's name at
+// the exit of a node. They connect again, if they may.
+func (m *Manager) Disconnect(node int64, name string) {
+	if e := m.exitOf(node); e != nil {
+		e.Kick(name)
+	}
+}
+
+// recheck asks at every exit whether those who are connected may stay, now and not
+// in two seconds.
+func (m *Manager) recheck() {
+	for _, g := range m.all() {
+		if e := m.exitOf(g.node); e != nil {
+			e.Recheck()
+		}
+	}
+}
+
+func (m *Manager) exitOf(node int64) *openvpn.Exit {
+	g := m.of(node)
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.vpn.exit
+}
+
+// endOrphans ends what a panel that was killed has left running.
+func (m *Manager) endOrphans(ctx context.Context) {
+	if m.VPN == nil {
+		return
+	}
+	n, err := openvpn.EndOrphans(ctx, m.VPN.Dir)
+	if n > 0 {
+		m.Log.Warn("ended openvpn processes that an earlier panel had left", "number", n)
+	}
+	if err != nil {
+		m.Log.Error("look for openvpn processes that an earlier panel had left", "err", err)
+	}
+}
+
+// tidy removes what no exit needs any more.
+func (m *Manager) tidy() {
+	if m.VPN == nil {
+		return
+	}
+	if err := openvpn.Tidy(); err != nil {
+		m.Log.Error("remove the table of OpenVPN exits", "err", err)
+	}
+}
