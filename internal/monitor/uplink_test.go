@@ -30,6 +30,13 @@ func (w *wire) set(up bool) {
 	w.up = up
 }
 
+// asked is how often anybody was dialed.
+func (w *wire) asked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.dials)
+}
+
 func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	w.mu.Lock()
 	w.dials = append(w.dials, time.Now())
@@ -90,8 +97,8 @@ func TestOfflineAndBack(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- u.Run(ctx) }()
 		time.Sleep(time.Minute)
-		if !u.Online() || len(w.dials) != 0 {
-			t.Errorf("asked %d times though nothing failed", len(w.dials))
+		if !u.Online() || w.asked() != 0 {
+			t.Errorf("asked %d times though nothing failed", w.asked())
 		}
 		u.Suspect()
 		time.Sleep(askFor + time.Second)
@@ -99,10 +106,10 @@ func TestOfflineAndBack(t *testing.T) {
 		if u.Online() {
 			t.Error("all targets are silent, and this machine is online")
 		}
-		before := len(w.dials)
+		before := w.asked()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if n := (len(w.dials) - before) / 2; n < 2 || n > 4 {
+		if n := (w.asked() - before) / 2; n < 2 || n > 4 {
 			t.Errorf("tried %d times in a minute, want every 15 s", n)
 		}
 		w.set(true)
@@ -114,9 +121,9 @@ func TestOfflineAndBack(t *testing.T) {
 		if len(w.changes) != 2 || w.changes[0] || !w.changes[1] {
 			t.Errorf("told %v, want off and on, once each", w.changes)
 		}
-		before = len(w.dials)
+		before = w.asked()
 		time.Sleep(time.Hour)
-		if len(w.dials) != before {
+		if w.asked() != before {
 			t.Error("asks though this machine is online and nothing fails")
 		}
 		stop()
