@@ -14,7 +14,7 @@ import (
 
 const (
 	streams     = 4
-	moreStreams = 8 // where the way is long
+	moreStreams = 8                      // where the way is long
 	apart       = 100 * time.Millisecond // between the begins of two streams
 	idlePings   = 10                     // behind one that is dropped
 	loadedEvery = 400 * time.Millisecond
