@@ -14,6 +14,7 @@ import (
 
 const (
 	streams     = 4
+	moreStreams = 8                      // where the way is long
 	apart       = 100 * time.Millisecond // between the begins of two streams
 	idlePings   = 10                     // behind one that is dropped
 	loadedEvery = 400 * time.Millisecond
@@ -36,6 +37,7 @@ type run struct {
 	name    string
 	options Options
 	plan    plan
+	streams int
 	dialer  dialer
 	ping    *lane // of the small requests
 }
@@ -102,8 +104,8 @@ func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferr
 	ctx, cancel := context.WithCancel(ctx)
 	var (
 		work  sync.WaitGroup
-		ended = make(chan error, streams)
-		lanes [streams]*lane
+		lanes = make([]*lane, r.streams)
+		ended = make(chan error, len(lanes))
 		most  = r.options.DownBytes
 		pump  = func(l *lane) error { return r.pull(ctx, l) }
 	)
@@ -142,7 +144,7 @@ func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferr
 	work.Wait()
 	out.samples, out.bytes, out.shaky = samples, bytes, shaky
 	if errors.Is(err, errNothing) {
-		err = r.nothing(lanes[:], err)
+		err = r.nothing(lanes, err)
 	}
 	return out, err
 }
@@ -180,7 +182,7 @@ func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, m
 				first = e
 			}
 			shaky = true
-			if gone == streams {
+			if gone == r.streams {
 				return nil, moved(), shaky, first
 			}
 			continue

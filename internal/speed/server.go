@@ -26,7 +26,7 @@ type ServerOptions struct {
 
 	MaxBytes   int64         // of one request; default 1 GiB
 	MaxAtOnce  int           // requests of everybody; default 64
-	MaxPerAddr int           // requests of one address; default 24, which is four tests
+	MaxPerAddr int           // requests of one address; default 40, which is four tests of long ways
 	MaxTime    time.Duration // of one request; default 2 min
 	Rate       int64         // bits per second of everybody, each way; 0 is no limit
 }
@@ -57,7 +57,7 @@ func NewServer(o ServerOptions) *Server {
 		o.MaxAtOnce = 64
 	}
 	if o.MaxPerAddr <= 0 {
-		o.MaxPerAddr = 24
+		o.MaxPerAddr = 40
 	}
 	if o.MaxTime <= 0 {
 		o.MaxTime = 2 * time.Minute
