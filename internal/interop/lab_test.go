@@ -26,6 +26,9 @@ var noLab string
 // TestMain boots the lab and runs this very program once more, in the network
 // namespace of the lab's client.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(panelEnv); dir != "" {
+		os.Exit(bePanel(dir))
+	}
 	flag.Parse()
 	if os.Getenv(insideEnv) != "" {
 		os.Exit(m.Run())

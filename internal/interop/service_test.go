@@ -1,0 +1,148 @@
+package interop
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/db"
+	serve "github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/daemon"
+)
+
+// panelEnv makes this program be a panel over the folder that it names.
+const panelEnv = "CONNEXA_INTEROP_PANEL"
+
+func bePanel(dir string) int {
+	cfg := serve.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: "correct horse battery"}
+	if err := daemon.Serve(context.Background(), cfg, "test", io.Discard, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// TestService runs a service at the real server: a download through its proxy, whole
+// and with the right sum, before and after the server's processes were killed, and
+// after the panel was, on the same port and with the same credential. With
+// CONNEXA_INTEROP_BYTES=1000000000 the first download is of a gigabyte.
+func TestService(t *testing.T) {
+	need(t, "mppe128")
+	size := 8_000_000
+	if text := os.Getenv("CONNEXA_INTEROP_BYTES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size = n
+	}
+	dir := t.TempDir()
+	s := wantService(t, dir)
+	kill := startPanel(t, dir)
+	began := time.Now()
+	fetchThrough(t, s, size)
+	took := time.Since(began)
+	t.Logf("%d bytes in %v, %.1f Mbit/s with the time to come up", size, took.Round(time.Millisecond), float64(size)*8/1e6/took.Seconds())
+
+	do(t, "kick", "tcp")
+	began = time.Now()
+	fetchThrough(t, s, 200_000)
+	t.Logf("back %v after the server's processes were killed", time.Since(began).Round(time.Millisecond))
+
+	kill()
+	startPanel(t, dir)
+	began = time.Now()
+	fetchThrough(t, s, 200_000)
+	t.Logf("back %v after the panel was killed", time.Since(began).Round(time.Millisecond))
+}
+
+// wantService puts the server into a fresh data folder and switches its service on.
+func wantService(t *testing.T, dir string) connexa.Service {
+	t.Helper()
+	d, err := db.Open(t.Context(), db.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	node, password, err := connexa.ParseNode(connexa.NodeInput{Address: server, Login: "alice", Password: "wonderland-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := d.AddNode(t.Context(), node, password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WantServices(t.Context(), connexa.Selection{All: true}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.AllowDestinations(t.Context(), id, true, false); err != nil { // the lab's web is in a private network
+		t.Fatal(err)
+	}
+	list, err := d.WantedGateways(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	return list[0]
+}
+
+// startPanel starts a panel in a process of its own; kill ends it as kill -9 does.
+func startPanel(t *testing.T, dir string) (kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), panelEnv+"="+dir)
+	cmd.Stderr = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := false
+	kill = func() {
+		if killed {
+			return
+		}
+		killed = true
+		if err := cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // "signal: killed"
+	}
+	t.Cleanup(kill)
+	return kill
+}
+
+// fetchThrough downloads size bytes through a service, which may take a minute to
+// come back, and compares their sum.
+func fetchThrough(t *testing.T, s connexa.Service, size int) {
+	t.Helper()
+	at := &url.URL{Scheme: "socks5", Host: s.Listen.String(), User: url.UserPassword(s.User, s.Secret.Reveal())}
+	tr := &http.Transport{Proxy: http.ProxyURL(at)}
+	defer tr.CloseIdleConnections()
+	late := time.Now().Add(time.Minute)
+	var res *http.Response
+	for {
+		var err error
+		if res, err = (&http.Client{Transport: tr}).Get(fmt.Sprintf("http://web.lab.test/bytes/%d", size)); err == nil {
+			break
+		}
+		if time.Now().After(late) {
+			t.Fatal("not back after a minute: ", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	defer res.Body.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, res.Body)
+	if got := hex.EncodeToString(sum.Sum(nil)); err != nil || n != int64(size) || got != res.Header.Get("X-Sha256") {
+		t.Fatalf("%d of %d bytes with sum %s, %v; want %s", n, size, got, err, res.Header.Get("X-Sha256"))
+	}
+}
