@@ -24,6 +24,7 @@ func (s *Server) greet(ctx context.Context, g *guest) {
 		g.Close()
 		return
 	}
+	g.speaks()
 	switch b := first[0]; {
 	case b == version:
 		s.serveSOCKS(ctx, g, r)

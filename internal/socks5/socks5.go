@@ -60,8 +60,8 @@ type Config struct {
 type Limits struct {
 	Conns     int           // connections and associations at once; default 4096
 	PerClient int           // of these, by one user from one source; default 1024
-	Greeting  int           // connections that have not logged in yet; default 512
-	PerSource int           // of these, by one source; default 64
+	Greeting  int           // connections that have not logged in yet; default 1024
+	PerSource int           // of these, by one source; default 256
 	Handshake time.Duration // from the connection to the request; default 10 s
 	Dial      time.Duration // of the lookup and of the connection, each; default 20 s
 	Idle      time.Duration // a connection on which nothing moves ends; default 2 h
@@ -71,7 +71,7 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	for n, v := range map[*int]int{&l.Conns: 4096, &l.PerClient: 1024, &l.Greeting: 512, &l.PerSource: 64} {
+	for n, v := range map[*int]int{&l.Conns: 4096, &l.PerClient: 1024, &l.Greeting: 1024, &l.PerSource: 256} {
 		if *n <= 0 {
 			*n = v
 		}
