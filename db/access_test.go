@@ -4,9 +4,11 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/migrations"
 )
 
 func TestAccessUsers(t *testing.T) {
@@ -124,5 +126,39 @@ func TestServiceTags(t *testing.T) {
 	}
 	if tags, err := d.ServiceTags(t.Context()); err != nil || !reflect.DeepEqual(tags, map[int64][]string{n.ID: n.Tags}) {
 		t.Errorf("%v, %v; want those of %+v", tags, err, n)
+	}
+}
+
+// TestAuditOutlivesItsMigration holds that the table that a migration makes anew
+// keeps what was in it, and goes on growing only.
+func TestAuditOutlivesItsMigration(t *testing.T) {
+	first, err := migrations.FS.ReadFile("00001_start.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	old, err := open(t.Context(), Options{Dir: dir}, fstest.MapFS{"00001_start.sql": {Data: first}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := connexa.AuditRow{At: time.UnixMilli(1e12).UTC(), User: "ann", Address: "192.0.2.1", Act: connexa.ActServiceStarted, Detail: "x"}
+	if err := old.AddAudit(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	closeNow(t, old)
+	d := openDir(t, dir)
+	added := row
+	added.Act = connexa.ActAccessAdded
+	if err := d.AddAudit(t.Context(), added); err != nil {
+		t.Fatal(err)
+	}
+	row.ID, added.ID = 1, 2
+	if rows, err := d.AuditRows(t.Context(), 0, 9); err != nil || !reflect.DeepEqual(rows, []connexa.AuditRow{added, row}) {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	for _, query := range []string{`UPDATE audit SET user = ''`, `DELETE FROM audit`} {
+		if _, err := d.write.ExecContext(t.Context(), query); err == nil {
+			t.Errorf("%s went through", query)
+		}
 	}
 }

@@ -22,7 +22,12 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
 		return
 	}
-	list, err := h.app.RunningServices(r.Context(), readServiceList(v).states()...)
+	filter, err := connexa.ParseServiceFilter(v)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	list, err := h.app.RunningServices(r.Context(), filter)
 	if err == nil && len(list) == 0 {
 		err = connexa.Errorf(connexa.NotFound, "services.none.title")
 	}

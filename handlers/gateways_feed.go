@@ -20,10 +20,9 @@ const servicesEvery = 2 * time.Second
 
 // servicesStream is the address of the events of exactly these services.
 func servicesStream(l serviceList, nodes []int64) string {
-	v := url.Values{"page": {"services"}, "rows": {encodeRows(nodes)}}
-	if l.state != "" {
-		v.Set("state", string(l.state))
-	}
+	v := l.filter.Values()
+	v.Set("page", "services")
+	v.Set("rows", encodeRows(nodes))
 	if l.page > 1 {
 		v.Set("at", strconv.Itoa(l.page))
 	}
@@ -37,7 +36,12 @@ func (h *Handlers) servicesFeed(v url.Values) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := readServiceList(url.Values{"state": v["state"], "page": v["at"]})
+	asked := maps.Clone(v)
+	asked["page"] = v["at"]
+	l, err := readServiceList(asked)
+	if err != nil {
+		return nil, err
+	}
 	f := &feed{rows: make(map[int64]bool, len(ids)), services: true, every: servicesEvery}
 	for _, id := range ids {
 		f.rows[id] = true
@@ -77,8 +81,9 @@ func (h *Handlers) servicesFeed(v url.Values) (*feed, error) {
 			}
 		}
 		maps.DeleteFunc(moving, func(id int64, _ bool) bool { return !slices.Contains(shown, id) })
+		slices.Sort(shown)             // as those of the token are
 		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
-			parts = append(parts, views.ServicesAgain(views.ServicesURL(l.state, l.page)))
+			parts = append(parts, views.ServicesAgain(views.ServicesURL(l.filter, l.page)))
 		}
 		return parts, nil
 	}

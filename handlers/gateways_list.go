@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -17,33 +18,29 @@ const servicesSize = 100
 
 // serviceList says which services are listed.
 type serviceList struct {
-	state connexa.GatewayState // empty: all
-	page  int                  // from 1
+	filter connexa.ServiceFilter
+	page   int // from 1
 }
 
-func readServiceList(v url.Values) serviceList {
-	l := serviceList{state: connexa.GatewayState(v.Get("state")), page: 1}
-	if !slices.Contains(connexa.GatewayStates(), l.state) || l.state == connexa.GatewayOff {
-		l.state = ""
-	}
+func readServiceList(v url.Values) (serviceList, error) {
+	l := serviceList{page: 1}
 	if page, err := strconv.Atoi(v.Get("page")); err == nil && page > 1 {
 		l.page = page
 	}
-	return l
-}
-
-// states are those of the list, as RunningServices takes them.
-func (l serviceList) states() []connexa.GatewayState {
-	if l.state == "" {
-		return nil
-	}
-	return []connexa.GatewayState{l.state}
+	var err error
+	l.filter, err = connexa.ParseServiceFilter(v)
+	return l, err
 }
 
 // listServices answers GET /services: the whole page, or the list alone when htmx
 // asks for another part of it.
 func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
-	v, err := h.servicesView(r.Context(), readServiceList(r.URL.Query()))
+	l, err := readServiceList(r.URL.Query())
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v, err := h.servicesView(r.Context(), l)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -52,13 +49,17 @@ func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
 		h.fragment(w, r, views.ServicesPart(v))
 		return
 	}
+	if v.Tags, err = h.serviceTags(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	pg := h.frame(w, r, connexa.T("services.title"), views.NavServices)
 	pg.Stream = "" // the list has its own, of the rows that it drew
 	h.page(w, r, views.ServicesPage(pg, v))
 }
 
 func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Services, error) {
-	v := views.Services{State: l.state, Exits: h.app.Exits()}
+	v := views.Services{Filter: l.filter, Exits: h.app.Exits()}
 	s, err := h.app.CurrentSettings(ctx)
 	if err != nil {
 		return v, err
@@ -67,7 +68,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 	if v.Counts, err = h.app.ServiceCounts(ctx); err != nil {
 		return v, err
 	}
-	list, err := h.app.RunningServices(ctx, l.states()...)
+	list, err := h.app.RunningServices(ctx, l.filter)
 	if err != nil {
 		return v, err
 	}
@@ -80,10 +81,10 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 	list = list[v.From:min(v.From+servicesSize, len(list))]
 	ids := v.IDs[v.From : v.From+len(list)]
 	if page > 1 {
-		v.Prev = views.ServicesURL(l.state, page-1)
+		v.Prev = views.ServicesURL(l.filter, page-1)
 	}
 	if page < last {
-		v.Next = views.ServicesURL(l.state, page+1)
+		v.Next = views.ServicesURL(l.filter, page+1)
 	}
 	if len(list) > 0 {
 		rates, err := h.app.ServiceRates(ctx, ids)
@@ -102,6 +103,27 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 			}
 		}
 	}
-	v.Stream = servicesStream(serviceList{l.state, page}, ids)
+	v.Stream = servicesStream(serviceList{l.filter, page}, ids)
 	return v, nil
+}
+
+// serviceTags are the tags of the nodes whose services run, the most frequent
+// first.
+func (h *Handlers) serviceTags(ctx context.Context) ([]connexa.Facet, error) {
+	all, err := h.app.RunningServices(ctx, connexa.ServiceFilter{})
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, s := range all {
+		for _, t := range s.Node.Tags {
+			counts[t]++
+		}
+	}
+	var tags []connexa.Facet
+	for t, n := range counts {
+		tags = append(tags, connexa.Facet{Value: t, Count: n})
+	}
+	slices.SortFunc(tags, func(a, b connexa.Facet) int { return cmp.Or(b.Count-a.Count, cmp.Compare(a.Value, b.Value)) })
+	return tags[:min(len(tags), connexa.MaxChoices)], nil
 }

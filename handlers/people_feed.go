@@ -57,7 +57,9 @@ func (h *Handlers) peopleFeed(v url.Values) (*feed, error) {
 				parts = append(parts, views.AccessLineSwap(r))
 			}
 		}
-		if !slices.Equal(peopleIDs(v.Rows), ids) { // the page asks for the list once more, and opens another stream with it
+		shown := peopleIDs(v.Rows)
+		slices.Sort(shown)             // as those of the token are
+		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
 			parts = append(parts, views.AccessAgain(views.AccessListURL(l.text, l.state, l.page)))
 		}
 		return parts, nil

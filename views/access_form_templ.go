@@ -517,7 +517,7 @@ func AccessFormPart(f AccessForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("quota", p.T("access.quota"), p.T("access.quota.help"), "third keep"), Value: f.Input.Quota, Attrs: templ.Attributes{"inputmode": "decimal", "autocomplete": "off"}}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("quota", p.T("access.quota"), p.T("access.quota.help"), "two-thirds keep"), Value: f.Input.Quota, Attrs: templ.Attributes{"inputmode": "decimal", "autocomplete": "off"}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -525,7 +525,7 @@ func AccessFormPart(f AccessForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: f.field("period", p.T("access.period"), "", "third keep"), Value: f.Input.Period, Options: periods(p)}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: f.field("period", p.T("access.period"), "", "half"), Value: f.Input.Period, Options: periods(p)}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

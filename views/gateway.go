@@ -2,6 +2,7 @@ package views
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,8 @@ type ServiceLine struct {
 
 // Services is the page of services.
 type Services struct {
-	State  connexa.GatewayState // only these are listed; empty: all
+	Filter connexa.ServiceFilter // only these are listed
+	Tags   []connexa.Facet       // of the nodes whose services run
 	Counts map[connexa.GatewayState]int
 	Rows   []ServiceLine // of this page of the list
 	IDs    []int64       // nodes of the whole list, to stop all of it
@@ -63,7 +65,7 @@ func (v Services) total() int {
 func (v Services) states() []connexa.GatewayState {
 	var list []connexa.GatewayState
 	for _, s := range []connexa.GatewayState{connexa.GatewayOnline, connexa.GatewayStarting, connexa.GatewayReconnecting, connexa.GatewayFailed} {
-		if v.Counts[s] > 0 || v.State == s {
+		if v.Counts[s] > 0 || v.Filter.State == s {
 			list = append(list, s)
 		}
 	}
@@ -82,12 +84,30 @@ func (v Services) ids() string {
 	return strings.Join(texts, ",")
 }
 
-// ServicesURL is the address of the page of services in one state.
-func ServicesURL(s connexa.GatewayState, page int) string {
-	v := url.Values{}
-	if s != "" {
-		v.Set("state", string(s))
+// tagMenu offers the tags.
+func (v Services) tagMenu(p *i18n.Printer) facetMenu {
+	return facets("tag", p.T("nodes.filter.tag"), v.Tags, v.Filter.Tags, func(s string) string { return s }, "")
+}
+
+// drops are the parts of the filter, each with the list without it.
+func (v Services) drops(p *i18n.Printer) []drop {
+	var list []drop
+	if v.Filter.Text != "" {
+		without := v.Filter
+		without.Text = ""
+		list = append(list, drop{p.T("nodes.filter.is", p.T("nodes.filter.text"), v.Filter.Text), ServicesURL(without, 0)})
 	}
+	for _, t := range v.Filter.Tags {
+		without := v.Filter
+		without.Tags = slices.DeleteFunc(slices.Clone(v.Filter.Tags), func(other string) bool { return other == t })
+		list = append(list, drop{p.T("nodes.filter.is", p.T("nodes.filter.tag"), t), ServicesURL(without, 0)})
+	}
+	return list
+}
+
+// ServicesURL is the address of the page of the services that a filter picks.
+func ServicesURL(f connexa.ServiceFilter, page int) string {
+	v := f.Values()
 	if page > 1 {
 		v.Set("page", strconv.Itoa(page))
 	}
@@ -97,11 +117,15 @@ func ServicesURL(s connexa.GatewayState, page int) string {
 	return "/services?" + v.Encode()
 }
 
-func serviceExportURL(f connexa.ServiceFormat, s connexa.GatewayState) string {
-	v := url.Values{"format": {string(f)}}
-	if s != "" {
-		v.Set("state", string(s))
-	}
+// inState is f, narrowed to a state.
+func inState(f connexa.ServiceFilter, s connexa.GatewayState) connexa.ServiceFilter {
+	f.State = s
+	return f
+}
+
+func serviceExportURL(f connexa.ServiceFormat, filter connexa.ServiceFilter) string {
+	v := filter.Values()
+	v.Set("format", string(f))
 	return "/services/export?" + v.Encode()
 }
 

@@ -40,6 +40,8 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		},
 		IDs: []int64{7, 8, 9}, Next: "/services?page=2", Stream: "/events?page=services",
 	}
+	narrowed := v
+	narrowed.Filter, narrowed.Tags = connexa.ServiceFilter{Text: "rack", Tags: []string{"eu"}}, []connexa.Facet{{Value: "eu", Count: 12}, {Value: "fast", Count: 3}}
 	served, off := sampleNode(), sampleNode()
 	served.Serves, served.Service, served.Rate = true, &v.Rows[0].ServiceRow, v.Rows[0].Rate
 	served.Traffic = TrafficHours{Until: now}
@@ -52,6 +54,7 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	pages := map[string]templ.Component{
 		"services":      ServicesPage(pg, v),
 		"services-none": ServicesPage(pg, Services{}),
+		"services-some": ServicesPage(pg, narrowed),
 		"node-served":   NodePage(pg, served),
 		"node-off":      NodePage(pg, off),
 		"access":        ServiceAccessPage(pg, access),

@@ -110,7 +110,7 @@ func (pg Page) entries(ctx context.Context) []entry {
 		{NavImport, "/imports", "import", p.T("nav.import"), 0},
 		{NavRuns, "/runs", "runs", p.T("nav.runs"), pg.Live},
 		{NavServices, "/services", "services", p.T("services.title"), pg.Serving},
-		{NavAccess, "/access", "people", p.T("access.title"), 0},
+		{NavAccess, "/access", "people", p.T("nav.access"), 0},
 		{NavAudit, "/audit", "audit", p.T("nav.audit"), 0},
 		{NavSettings, "/settings", "settings", p.T("nav.settings"), 0},
 	}

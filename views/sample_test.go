@@ -109,6 +109,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	}
 	maps.Copy(pages, speedSamples(p, at))
 	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
+	maps.Copy(pages, accessSamples(p, at(NavAccess, p.T("access.title"))))
 	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
 	return pages
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,8 +226,8 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 // rest.
 func TestRunKeepsTheView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cuts := 0
-		d, m := begin(t, Config{Cut: func() { cuts++ }})
+		var cuts atomic.Int64
+		d, m := begin(t, Config{Cut: func() { cuts.Add(1) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- d.Run(ctx) }()
@@ -256,11 +257,11 @@ func TestRunKeepsTheView(t *testing.T) {
 		m.change(1, func(u *connexa.AccessLogin) { u.Quota = 20 })
 		d.Wake()
 		synctest.Wait()
-		cuts = 0
+		cuts.Store(0)
 		g.Meter().Add(0, 11)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if cuts == 0 || reason(t, g.Stay()) != connexa.AccessSpent {
+		if cuts.Load() == 0 || reason(t, g.Stay()) != connexa.AccessSpent {
 			t.Error("nobody was told that a quota is spent")
 		}
 		m.change(1, func(u *connexa.AccessLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
@@ -270,10 +271,10 @@ func TestRunKeepsTheView(t *testing.T) {
 		if l, _ := d.Live(1); g.Stay() != nil || l.Up+l.Down != 0 {
 			t.Errorf("the next day: %+v", l)
 		}
-		cuts = 0
+		cuts.Store(0)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
-		if cuts == 0 || reason(t, g.Stay()) != connexa.AccessExpired {
+		if cuts.Load() == 0 || reason(t, g.Stay()) != connexa.AccessExpired {
 			t.Error("nobody was told that the time is over")
 		}
 		g.Meter().Add(1, 2)

@@ -30,9 +30,6 @@ type AccessRow struct {
 	Live connexa.AccessLive
 }
 
-// HasAccess says whether there can be access users at all.
-func (a *App) HasAccess() bool { return a.Access != nil }
-
 // AccessUsers lists the access users by name.
 func (a *App) AccessUsers(ctx context.Context) ([]AccessRow, error) {
 	users, err := a.Access.AccessUsers(ctx)
@@ -187,7 +184,7 @@ func (a *App) RevealAccess(ctx context.Context, id int64) (connexa.Secret, error
 
 // AccessServices lists the services that run and that an access user may use.
 func (a *App) AccessServices(ctx context.Context, u *connexa.AccessUser) ([]NodeService, error) {
-	list, err := a.RunningServices(ctx)
+	list, err := a.RunningServices(ctx, connexa.ServiceFilter{})
 	if err != nil {
 		return nil, err
 	}

@@ -44,9 +44,9 @@ type NodeService struct {
 	Service connexa.ServiceRow
 }
 
-// RunningServices lists the services that are wanted or still run, by the
-// addresses of their nodes; with states only those that are in one of them.
-func (a *App) RunningServices(ctx context.Context, states ...connexa.GatewayState) ([]NodeService, error) {
+// RunningServices lists the services that are wanted or still run and that f
+// picks, by the addresses of their nodes.
+func (a *App) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]NodeService, error) {
 	if a.Services == nil {
 		return nil, nil
 	}
@@ -60,11 +60,15 @@ func (a *App) RunningServices(ctx context.Context, states ...connexa.GatewayStat
 			s.State = connexa.GatewayStarting
 			services[id] = s
 		}
-		if s.State != connexa.GatewayOff && (len(states) == 0 || slices.Contains(states, s.State)) {
+		if s.State != connexa.GatewayOff && (f.State == "" || s.State == f.State) {
 			ids = append(ids, id)
 		}
 	}
-	return a.nodeServices(ctx, ids, services)
+	list, err := a.nodeServices(ctx, ids, services)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(s NodeService) bool { return !f.Matches(&s.Node, &s.Service) }), nil
 }
 
 // nodeServices are nodes with their services, by address.

@@ -215,3 +215,50 @@ func TestShots(t *testing.T) {
 	})
 	g.draw("keys", "/nodes", func() { b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#help").showModal()`)) })
 }
+
+func TestShotsOfAccess(t *testing.T) {
+	dir := album(t)
+	p := startPanel(t)
+	needTunnels(t)
+	fleet := labtest.Start(t, lab.Config{Nodes: 6, Seed: 11})
+	b := p.openTab(t)
+	b.expect(unprocessable, "status of 403")
+	b.login()
+	c := p.client()
+	c.post("/settings/key", nil)
+	c.add(fleet.Nodes())
+	g := &gallery{b, dir}
+	g.draw("access-empty", "/access")
+	c.post("/services/start", url.Values{"ids": {"1,2,3,4,5,6"}, "count": {"6"}, "yes": {"1"}})
+	for _, u := range []url.Values{
+		{"name": {"office-berlin"}, "scope": {"all"}, "note": {"The branch in Berlin, ask Jana before you change something here"}, "quota": {"250"}, "unit": {"GB"}, "period": {"month"}, "enabled": {"1"}, "sources": {"192.0.2.0/24, 198.51.100.7, 2001:db8::/32"}, "expires": {"2027-12-31"}},
+		{"name": {"price-crawler_2"}, "scope": {"nodes"}, "node": {"1", "3"}, "unit": {"GB"}, "enabled": {"1"}},
+		{"name": {"anna.k"}, "scope": {"tags"}, "tags": {"eu, fast"}, "quota": {"5"}, "unit": {"GB"}},
+		{"name": {"guest"}, "scope": {"all"}, "unit": {"GB"}, "expires": {"2026-01-31"}, "enabled": {"1"}},
+	} {
+		c.post("/access", u)
+	}
+	b.see("/services")
+	b.live()
+	b.waitFor(30*patience, services("online")+` === 6`)
+	g.draw("services", "/services")
+	g.draw("services-none", "/services?q=nothing-like-this&tag=fast")
+	g.draw("access", "/access")
+	g.draw("access-menu", "/access", func() { b.click(`#list tbody tr:nth-child(2) td.menu button`) })
+	g.draw("access-one", "/access/1")
+	g.draw("access-off", "/access/3")
+	g.draw("access-new", "/access/new?node=1")
+	g.draw("access-errors", "/access/new", func() {
+		b.fill(`#f-name`, "with space")
+		b.fill(`#f-quota`, "-1")
+		b.fill(`[name=sources]`, "192.0.2.300")
+		b.click(`[name=scope][value=tags]`)
+		b.click(`#access-form .btn.primary`)
+		b.wait(`document.querySelector("#e-name")`)
+	})
+	b.see("/access/2/lines")
+	b.fill(`form[action="/reauth"] [name=password]`, password)
+	b.click(`form[action="/reauth"] button`)
+	b.wait(at("/access/2/lines"))
+	g.draw("access-lines", "/access/2/lines")
+}

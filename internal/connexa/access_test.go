@@ -2,6 +2,7 @@ package connexa
 
 import (
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -112,5 +113,34 @@ func TestQuotaPeriodStarts(t *testing.T) {
 	}
 	if !QuotaOnce.Start(at).IsZero() {
 		t.Error("what never begins anew did")
+	}
+}
+
+func TestFormTextsOfAccess(t *testing.T) {
+	zone := time.FixedZone("", -5*3600)
+	for _, n := range []uint64{0, 1, 1500, 5e8, 1e9, 2.5e9, 1e12, 12345678901234} {
+		text, unit := QuotaText(n)
+		u, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all", Quota: text, Unit: unit}, zone)
+		if err != nil || u.Quota != n {
+			t.Errorf("%d is %q %s in the form and comes back as %d, %v", n, text, unit, u.Quota, err)
+		}
+	}
+	for _, day := range []string{"", "2026-12-31", "2028-02-29"} {
+		u, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all", Expires: day}, zone)
+		if err != nil || ExpiryDay(u.Expires, zone) != day {
+			t.Errorf("%q comes back as %q, %v", day, ExpiryDay(u.Expires, zone), err)
+		}
+	}
+}
+
+func TestServiceFilterRoundTrip(t *testing.T) {
+	f := ServiceFilter{Text: "rack 4", State: GatewayOnline, Tags: []string{"eu", "fast"}}
+	if got, err := ParseServiceFilter(f.Values()); err != nil || got.Text != f.Text || got.State != f.State || !slices.Equal(got.Tags, f.Tags) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, bad := range []url.Values{{"state": {"off"}}, {"state": {"x"}}, {"q": {strings.Repeat("x", 201)}}, {"tag": slices.Repeat([]string{"x"}, MaxChoices+1)}} {
+		if _, err := ParseServiceFilter(bad); CodeOf(err) != Invalid {
+			t.Errorf("%.40v: %v", bad, err)
+		}
 	}
 }

@@ -1,0 +1,253 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	people "github.com/connexa-panel/connexa/internal/access"
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// startPeople starts a panel with services and access users.
+func startPeople(t *testing.T, addresses ...string) (*panel, *browser, *people.Directory) {
+	t.Helper()
+	p, b, _ := startServing(t, addresses...)
+	d := people.New(people.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
+	p.app.Access, p.app.Accounts = p.db, d
+	return p, b, d
+}
+
+// load makes the view what the store is.
+func load(t *testing.T, d *people.Directory) {
+	t.Helper()
+	if err := d.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var office = netip.MustParseAddr("192.0.2.50")
+
+func TestAccessUsersPages(t *testing.T) {
+	p, b, d := startPeople(t, "192.0.2.1", "192.0.2.2")
+	b.get("/access").is(t, http.StatusOK).says(t, "No access users yet")
+	b.get("/access/new?node=2").is(t, http.StatusOK).says(t, `value="nodes" checked`).says(t, `name="node" value="2" checked`)
+
+	// What is wrong comes back at its field, with what was typed but for the
+	// password.
+	bad := b.asHTMX("form#access-form").post("/access", "name", "ann b", "password", "Blue-Kite-7", "scope", "tags", "sources", "192.0.2.0/24 x", "quota", "-1", "unit", "GB", "expires", "soon").
+		is(t, http.StatusUnprocessableEntity)
+	for _, field := range []string{"name", "tags", "sources", "quota", "expires"} {
+		bad.says(t, `id="e-`+field+`"`)
+	}
+	bad.says(t, `value="ann b"`).says(t, `192.0.2.0/24 x`).saysNot(t, "Blue-Kite-7").saysNot(t, `id="e-password"`)
+
+	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "expires", "2030-01-31", "enabled", "1", "note", "the office").leadsTo(t, "/access/1")
+	b.post("/access", "name", "Ann", "scope", "all", "unit", "GB").is(t, http.StatusUnprocessableEntity).says(t, "This name is taken")
+	u, err := p.db.AccessUser(t.Context(), 1)
+	if err != nil || !slices.Equal(u.Nodes, []int64{2}) || u.Quota != 2.5e9 || !u.Enabled || !u.Expires.Equal(time.Date(2030, 2, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("%+v, %v", u, err)
+	}
+	made, err := p.db.AccessPassword(t.Context(), 1)
+	if err != nil || len(made) < 20 {
+		t.Errorf("a password of %d was made, %v", len(made), err)
+	}
+	load(t, d)
+	b.get("/access").says(t, "ann").says(t, "the office").says(t, "1 node").says(t, "0 kB of 2.5 GB").says(t, "until 31 Jan 2030").says(t, "Active")
+	b.get("/access/1").is(t, http.StatusOK).says(t, "192.0.2.2").says(t, "No service runs that this user may use")
+
+	// Live figures need no write.
+	g, err := d.Login(2, "ann", made, office)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Meter().Add(1e9, 1.5e9)
+	b.get("/access").says(t, "2.5 GB of 2.5 GB").says(t, "Traffic used up").says(t, "192.0.2.50")
+	b.get("/access?state=active").says(t, "No user matches")
+	b.get("/access?state=spent&q=OFF").says(t, "the office")
+	b.get("/access?q=elsewhere").says(t, "No user matches")
+	b.asHTMX("a#x").post("/access/1/reset").says(t, "Reset the counters of ann?")
+	b.post("/access/1/reset", "yes", "1").leadsTo(t, "/access/1")
+	b.get("/access/1").says(t, "0 kB of 2.5 GB").says(t, "Active")
+
+	// An edit, and one that comes too late.
+	b.get("/access/1/edit").is(t, http.StatusOK).says(t, `value="2.5"`).says(t, `value="2030-01-31"`).says(t, `name="node" value="2" checked`).saysNot(t, made.Reveal())
+	edit := []string{"revision", "1", "scope", "all", "unit", "GB", "expires", "2030-01-31", "name", "bob", "enabled", "1", "password", "Blue-Kite-7"}
+	b.post("/access/1/edit", edit...).leadsTo(t, "/access/1")
+	b.post("/access/1/edit", edit...).is(t, http.StatusConflict).says(t, "Somebody else has changed this user")
+	load(t, d)
+	if g.Stay() == nil {
+		t.Error("who came in with the old password may stay")
+	}
+	if g, err = d.Login(1, "ann", "Blue-Kite-7", office); err != nil {
+		t.Errorf("after the edit: %v", err)
+	}
+
+	b.asHTMX("button").post("/access/1/disable").is(t, http.StatusOK).says(t, "its connections are cut")
+	load(t, d)
+	if err := g.Stay(); err == nil {
+		t.Error("who was switched off may stay")
+	}
+	b.get("/access/1").says(t, "This user is switched off.")
+	b.post("/access/1/enable").leadsTo(t, "/access/1")
+	b.post("/access/1/password").says(t, "Make a new password for ann?")
+	b.post("/access/1/password", "yes", "1").leadsTo(t, "/access/1")
+	if renewed, err := p.db.AccessPassword(t.Context(), 1); err != nil || renewed == "Blue-Kite-7" {
+		t.Errorf("no new password: %v", err)
+	}
+
+	b.post("/access/1/delete").says(t, "Delete ann?")
+	b.post("/access/1/delete", "yes", "1").leadsTo(t, "/access")
+	b.get("/access/1").is(t, http.StatusNotFound)
+	for _, path := range []string{"/access/1/delete", "/access/1/enable", "/access/1/reset", "/access/1/password", "/access/1/edit"} {
+		b.post(path, "yes", "1", "revision", "1").is(t, http.StatusNotFound)
+	}
+	acts := strings.Fields(p.acts())
+	slices.Reverse(acts)
+	if got := strings.Join(acts[len(acts)-7:], " "); got != "admin:access_added admin:access_changed admin:access_changed admin:access_changed admin:access_changed admin:access_changed admin:access_deleted" {
+		t.Errorf("the audit table has %s", got)
+	}
+	b.get("/audit").says(t, "access user ann: switched off").says(t, "access user ann: counters reset").says(t, "access user ann: new password")
+}
+
+// TestAccessLines holds that the lines are of the services that a user may use, for
+// the address that clients are told, and stand behind the password prompt.
+func TestAccessLines(t *testing.T) {
+	p, b, d := startPeople(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1")
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "service_clients", "exits.example.com").leadsTo(t, "/settings#services")
+	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "node", "3", "password", "Blue&Kite:7", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
+	load(t, d)
+	b.get("/access/1").says(t, "192.0.2.2").saysNot(t, "Blue")
+	b.get("/access/1/lines").leadsTo(t, "/reauth?next=%2Faccess%2F1%2Flines")
+	if strings.Contains(p.acts(), "admin:reveal") {
+		t.Error("a reveal that was none is in the audit table")
+	}
+	b.prove()
+	b.get("/access/1/lines").is(t, http.StatusOK).says(t, "socks5://ann:Blue&amp;Kite%3A7@exits.example.com:20001").
+		says(t, "exits.example.com:20001:ann:Blue&amp;Kite:7").says(t, "curl --proxy socks5h://ann:").saysNot(t, ":20000").saysNot(t, "Works only on this machine")
+	if n := strings.Count(p.acts(), "admin:reveal"); n != 1 {
+		t.Errorf("%d reveals are in the audit table", n)
+	}
+}
+
+func TestAccessFeed(t *testing.T) {
+	p, b, d := startPeople(t)
+	for _, name := range []string{"zoe", "ann"} { // the order of the names is not that of the ids
+		b.post("/access", "name", name, "scope", "all", "unit", "GB", "enabled", "1", "password", "Blue-Kite-7")
+	}
+	load(t, d)
+	v, err := p.h.peopleView(t.Context(), peopleList{page: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := p.h.peopleFeed(mustParse(t, v.Stream).Query())
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func() string {
+		t.Helper()
+		parts, err := f.panel(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		for _, part := range parts {
+			if err := part.Render(t.Context(), &text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return text.String()
+	}
+	for topic, want := range map[connexa.Topic]bool{connexa.AccessChanged: true, connexa.AccessFigures: true, connexa.NodeChanged: false} {
+		if f.takes(connexa.Event{Topic: topic, ID: 1}) != want {
+			t.Errorf("%s: taken %v", topic, !want)
+		}
+	}
+	if got := draw(); !strings.Contains(got, `hx-target="#access-1"`) || !strings.Contains(got, `hx-target="#access-2"`) || strings.Contains(got, `hx-trigger="load"`) {
+		t.Errorf("at first:\n%s", got)
+	}
+	if got := draw(); strings.Contains(got, `hx-target="#access-1"`) {
+		t.Errorf("nothing changed, and a row is drawn:\n%s", got)
+	}
+	g, err := d.Login(1, "ann", "Blue-Kite-7", office)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Meter().Add(5e6, 0)
+	if got := draw(); !strings.Contains(got, `hx-target="#access-2"`) || !strings.Contains(got, "5 MB") || strings.Contains(got, `hx-target="#access-1"`) {
+		t.Errorf("ann moved something:\n%s", got)
+	}
+	b.post("/access", "name", "bob", "scope", "all", "unit", "GB")
+	if got := draw(); !strings.Contains(got, `hx-get="/access" hx-trigger="load"`) {
+		t.Errorf("a user was added and the list stays:\n%s", got)
+	}
+}
+
+// TestServicesAreFiltered holds that the page, its stream and the export mean the
+// same services, and that a list whose order is not that of the ids stays.
+func TestServicesAreFiltered(t *testing.T) {
+	p, b, _ := startServing(t, "192.0.2.9", "192.0.2.1", "192.0.2.2")
+	for id, details := range map[string][2]string{"1": {"rack four", "eu, fast"}, "2": {"rack five", "eu"}} {
+		n, err := p.db.Node(t.Context(), int64(id[0]-'0'))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.post("/nodes/"+id+"/edit", "revision", "1", "address", n.Address, "login", n.Login, "comment", details[0], "tags", details[1]).leadsTo(t, "/nodes/"+id)
+	}
+	b.post("/services/start", "ids", "1,2,3", "count", "3", "yes", "1")
+	b.prove()
+	for query, want := range map[string][]string{
+		"":                    {"192.0.2.1", "192.0.2.2", "192.0.2.9"},
+		"?q=RACK":             {"192.0.2.1", "192.0.2.9"},
+		"?q=192.0.2.9":        {"192.0.2.9"},
+		"?tag=fast":           {"192.0.2.9"},
+		"?tag=fast&tag=eu":    {"192.0.2.1", "192.0.2.9"},
+		"?tag=eu&q=five":      {"192.0.2.1"},
+		"?state=online":       nil,
+		"?state=starting&q=2": {"192.0.2.1", "192.0.2.2", "192.0.2.9"},
+	} {
+		page := b.get("/services"+query).is(t, http.StatusOK)
+		export := ""
+		if want != nil {
+			export = b.get("/services/export?format=csv&"+strings.TrimPrefix(query, "?")).is(t, http.StatusOK).body
+		}
+		for _, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.9"} {
+			in := slices.Contains(want, a)
+			if got := strings.Contains(page.body, `title="`+a+`"`); got != in {
+				t.Errorf("%s: %s on the page: %v", query, a, got)
+			}
+			if want != nil && strings.Contains(export, ","+a+":1723,") != in {
+				t.Errorf("%s: %s in the export: %v", query, a, !in)
+			}
+		}
+	}
+	b.get("/services?tag=fast").says(t, `name="tag" value="fast" checked`).says(t, `href="/services?state=starting&amp;tag=fast"`)
+	b.get("/services?state=nonsense").is(t, http.StatusUnprocessableEntity)
+	part := b.asHTMX("div#services").get("/services?q=rack").is(t, http.StatusOK)
+	part.saysNot(t, "<html").says(t, "q=rack")
+
+	l := serviceList{connexa.ServiceFilter{Tags: []string{"eu"}}, 1}
+	v, err := p.h.servicesView(t.Context(), l)
+	if err != nil || len(v.IDs) != 2 || v.IDs[0] != 2 {
+		t.Fatalf("%v, %v", v.IDs, err)
+	}
+	f, err := p.h.servicesFeed(mustParse(t, v.Stream).Query())
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := f.panel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range parts {
+		var text strings.Builder
+		if err := part.Render(t.Context(), &text); err != nil || strings.Contains(text.String(), `hx-trigger="load"`) {
+			t.Errorf("the list is asked for again though nothing changed: %v\n%s", err, text.String())
+		}
+	}
+}
