@@ -119,8 +119,7 @@ func TestAccessUsersPages(t *testing.T) {
 func TestAccessLines(t *testing.T) {
 	p, b, d := startPeople(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1")
-	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "service_clients", "exits.example.com",
-		"vpn_listen", "0.0.0.0", "vpn_first_port", "11000", "vpn_last_port", "19999").leadsTo(t, "/settings#services")
+	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "exits.example.com").leadsTo(t, "/settings#services")
 	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "node", "3", "password", "Blue&Kite:7", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
 	load(t, d)
 	b.get("/access/1").says(t, "192.0.2.2").saysNot(t, "Blue")

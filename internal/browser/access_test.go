@@ -22,6 +22,7 @@ func TestAccessUser(t *testing.T) {
 	first := 21000 + 10*rand.IntN(800) // apart from the services of other panels on this machine
 	c.post("/settings/services", url.Values{
 		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
+		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
 	})
 	c.post("/services/start", url.Values{"ids": {"1,2"}, "count": {"2"}, "yes": {"1"}})
 	b := p.openTab(t)

@@ -219,6 +219,22 @@ func (s *Computer) Dial(ctx context.Context, network, address string) (c net.Con
 	return c, err
 }
 
+// DialName is Dial, with names asked of the name server of the exit.
+func (s *Computer) DialName(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		a, err := s.LookUp(ctx, host)
+		if err != nil {
+			return nil, fmt.Errorf("look up %s: %w", host, err)
+		}
+		address = netip.AddrPortFrom(a, 0).Addr().String() + ":" + port
+	}
+	return s.Dial(ctx, network, address)
+}
+
 // Get fetches a page; names are asked of the name server of the exit.
 func (s *Computer) Get(url string) (string, error) {
 	b, err := s.Fetch(url, 5*time.Second)
@@ -226,20 +242,7 @@ func (s *Computer) Get(url string) (string, error) {
 }
 
 func (s *Computer) Fetch(url string, patience time.Duration) ([]byte, error) {
-	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := netip.ParseAddr(host); err != nil {
-			a, err := s.LookUp(ctx, host)
-			if err != nil {
-				return nil, fmt.Errorf("look up %s: %w", host, err)
-			}
-			address = netip.AddrPortFrom(a, 0).Addr().String() + ":" + port
-		}
-		return s.Dial(ctx, network, address)
-	}}}
+	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.DialName}}
 	r, err := c.Get(url)
 	if err != nil {
 		return nil, err

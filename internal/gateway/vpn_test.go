@@ -1,0 +1,61 @@
+package gateway_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/gateway"
+	"github.com/connexa-panel/connexa/internal/lab"
+	"github.com/connexa-panel/connexa/internal/openvpn"
+)
+
+// TestAnExitThatLacksSomething: the proxy of the gateway does not notice, the reason
+// is told once, and switched off it is off.
+func TestAnExitThatLacksSomething(t *testing.T) {
+	changed := make(chan struct{}, 100)
+	s := newSite(t, lab.Config{Nodes: 1, Seed: 4}, func(cfg *gateway.Config) {
+		cfg.Publish = func(connexa.Event) {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+		cfg.VPN = &gateway.VPN{Dir: t.TempDir(), Find: func(context.Context) (openvpn.Binaries, error) {
+			return openvpn.Binaries{}, &openvpn.Lack{Code: "openvpn", Fix: "apt-get install openvpn"}
+		}}
+	})
+	want := func(v *connexa.VPN, state connexa.VPNState) connexa.VPNSeen {
+		t.Helper()
+		s.memory.mu.Lock()
+		s.wanted[0].VPN = v
+		s.memory.mu.Unlock()
+		s.manager.Wake()
+		late := time.After(time.Minute)
+		for {
+			if seen := s.manager.SeenVPN(1); seen.State == state {
+				return seen
+			}
+			select {
+			case <-changed:
+			case <-late:
+				t.Fatalf("the exit is %+v, want %s", s.manager.SeenVPN(1), state)
+			}
+		}
+	}
+	s.await(t, 1, connexa.GatewayOnline)
+	seen := want(&connexa.VPN{Device: 3}, connexa.VPNFailed)
+	if seen.Reason.Key != "vpn.lack.openvpn" || seen.Fix != "apt-get install openvpn" || len(seen.Clients) != 0 {
+		t.Errorf("%+v", seen)
+	}
+	if page := get(t, s.web(t, 1, "socks5"), "http://web.lab.test/ip"); !strings.Contains(page, ".") {
+		t.Errorf("%q", page)
+	}
+	want(nil, connexa.VPNOff)
+	want(&connexa.VPN{Device: 4}, connexa.VPNFailed)
+	if g := s.await(t, 1, connexa.GatewayOnline); g.Failures != 0 {
+		t.Errorf("%+v", g)
+	}
+}
