@@ -83,14 +83,14 @@ func TestAccessUser(t *testing.T) {
 	if _, err := through(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
 		t.Fatal(err)
 	}
-	b.waitFor(15*time.Second, has("#access-1 .used", "3 MB of 1 GB")+` && `+has("#access-1 .seen", "127.0.0.1"))
+	b.waitFor(15*time.Second, has("#access-1 .used", "3.0 MB of 1 GB")+` && `+has("#access-1 .seen", "127.0.0.1"))
 	// It outlives the process.
 	b.expect(unreachable, streamEnded)
 	p.stop()
 	p.again()
 	b.see("/access")
 	b.live()
-	b.wait(has("#access-1 .used", "3 MB of 1 GB"))
+	b.wait(has("#access-1 .used", "3.0 MB of 1 GB"))
 	b.click(`#access-1 td.menu button`)
 	b.click(`#menu-access-1 button[formaction="/access/1/disable"]`)
 	b.wait(has("#access-1 .state", "Off"))
