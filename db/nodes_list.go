@@ -1,9 +1,12 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -56,55 +59,156 @@ func settle(page connexa.NodePage, counted int) (total, from int) {
 }
 
 func (d *DB) page(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
-	// One snapshot for the order and the rows: a row stands where its values say.
-	tx, err := d.read.BeginTx(ctx, nil)
-	if err != nil {
-		return connexa.NodePage{}, err
-	}
-	defer tx.Rollback()
 	at := parseCursor(q.Cursor, q.Sort)
-	s, err := slice(ctx, tx, q, at)
+	s, err := d.span(ctx, q, at)
 	switch {
 	case err != nil:
 	case at == nil:
-	case at.Back && len(s.ids) < q.Size:
-		s, err = slice(ctx, tx, q, nil)
-	case !at.Back && len(s.ids) == 0:
-		s, err = lastSlice(ctx, tx, q)
+	case at.Back && len(s.rows) < q.Size:
+		s, err = d.span(ctx, q, nil)
+	case !at.Back && len(s.rows) == 0:
+		s, err = d.lastSpan(ctx, q)
 	}
 	if err != nil {
 		return connexa.NodePage{}, err
 	}
-	nodes, err := nodesByID(ctx, tx, s.ids)
-	if err != nil {
-		return connexa.NodePage{}, err
+	page := connexa.NodePage{From: s.from, Nodes: make([]connexa.Node, len(s.rows))}
+	for i, r := range s.rows {
+		page.Nodes[i] = r.node
 	}
-	page := connexa.NodePage{Nodes: nodes, From: s.from}
 	order := q.Sort.String()
-	if n := len(s.ids); n > 0 && s.more {
-		next := position{Sort: order, Keys: s.last, Index: s.from + n}
+	if n := len(s.rows); n > 0 && s.more {
+		next := position{Sort: order, Keys: s.rows[n-1].keys, Index: s.from + n}
 		page.Next = next.cursor()
 	}
 	if s.less {
-		prev := position{Sort: order, Keys: s.first, Back: true, Index: s.from}
+		prev := position{Sort: order, Back: true, Index: s.from}
+		if len(s.rows) > 0 {
+			prev.Keys = s.rows[0].keys
+		}
 		page.Prev = prev.cursor()
 	}
 	return page, nil
 }
 
-// span is a page before its rows are read.
-type span struct {
-	ids         []int64
-	first, last []any // orderKeys of the rows at its ends
-	from        int
-	less, more  bool // there are rows before, after it
+// pageRow is a node with its orderKeys.
+type pageRow struct {
+	keys []any
+	node connexa.Node
 }
 
-// pageSQL is the statement that finds the rows of one page, and one row beyond
-// to learn whether there are more.
-func pageSQL(q connexa.ListQuery, at *position) (string, []any) {
+// span is the rows of a page, from one of an index on.
+type span struct {
+	rows       []pageRow
+	from       int
+	less, more bool // there are rows before, after it
+}
+
+// span finds the rows on the side of at that it says.
+func (d *DB) span(ctx context.Context, q connexa.ListQuery, at *position) (span, error) {
+	rows, err := d.pageRows(ctx, q, at)
+	if err != nil {
+		return span{}, err
+	}
+	beyond := len(rows) > q.Size
+	s := span{rows: rows[:min(len(rows), q.Size)]}
+	switch {
+	case at == nil:
+		s.more = beyond
+	case at.Back:
+		slices.Reverse(s.rows)
+		s.less, s.more = beyond, true
+		if beyond { // else the page is the first one
+			s.from = max(at.Index-len(s.rows), 1)
+		}
+	default:
+		s.less, s.more, s.from = true, beyond, at.Index
+	}
+	return s, nil
+}
+
+// lastSpan is the page at the end of the list.
+func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (span, error) {
+	n, err := count(ctx, d.read, q.Filter)
+	if err != nil || n == 0 {
+		return span{}, err
+	}
+	s, err := d.span(ctx, q, &position{Back: true, Index: n})
+	s.more = false
+	return s, err
+}
+
+// pageRows finds the rows of one page, and one beyond to learn whether there are
+// more, in the order in which they lie from at.
+func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
+	parts, err := d.partsFor(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]pageRow, len(parts))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range parts {
+		g.Go(func() (err error) {
+			found[i], err = d.pageRowsIn(ctx, p, q, at)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return mergeRows(found, q.Sort.Desc != (at != nil && at.Back), q.Size+1), nil
+}
+
+// mergeRows makes one list of most rows of several that are in order.
+func mergeRows(lists [][]pageRow, desc bool, most int) []pageRow {
+	if len(lists) == 1 {
+		return lists[0]
+	}
+	all := slices.Concat(lists...)
+	slices.SortStableFunc(all, func(a, b pageRow) int {
+		c := compareKeys(a.keys, b.keys)
+		if desc {
+			return -c
+		}
+		return c
+	})
+	// A node that moved from one part to the other between two looks is in both.
+	seen := make(map[int64]bool, len(all))
+	all = slices.DeleteFunc(all, func(r pageRow) bool {
+		twice := seen[r.node.ID]
+		seen[r.node.ID] = true
+		return twice
+	})
+	return all[:min(len(all), most)]
+}
+
+// compareKeys compares the orderKeys of two rows as SQLite does.
+func compareKeys(a, b []any) int {
+	for i, x := range a {
+		c := 0
+		switch x := x.(type) {
+		case int64:
+			y, _ := b[i].(int64)
+			c = cmp.Compare(x, y)
+		case string:
+			y, _ := b[i].(string)
+			c = cmp.Compare(x, y)
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// pageSQL is the statement that finds the rows of one page in a part of the
+// nodes, and one row beyond.
+func pageSQL(q connexa.ListQuery, at *position, p part) (string, []any) {
 	keys := orderKeys(q.Sort)
 	cond, args := where(q.Filter)
+	if p.cond != "" {
+		cond, args = p.cond+" AND "+cond, append([]any{p.arg}, args...)
+	}
 	back := at != nil && at.Back
 	if at != nil && len(at.Keys) > 0 {
 		beyond, more := at.beyond(keys, q.Sort.Desc)
@@ -118,68 +222,49 @@ func pageSQL(q connexa.ListQuery, at *position) (string, []any) {
 		` ORDER BY ` + orderBy(keys, q.Sort.Desc, back) + ` LIMIT ?`, append(args, q.Size+1)
 }
 
-func slice(ctx context.Context, tx querier, q connexa.ListQuery, at *position) (span, error) {
-	query, args := pageSQL(q, at)
+func (d *DB) pageRowsIn(ctx context.Context, p part, q connexa.ListQuery, at *position) ([]pageRow, error) {
+	// One snapshot for the order and the rows: a row stands where its values say.
+	tx, err := d.read.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	ids, keys, err := findPage(ctx, tx, p, q, at)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := nodesByID(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]pageRow, len(nodes))
+	for i, n := range nodes {
+		rows[i] = pageRow{keys[i], n}
+	}
+	return rows, nil
+}
+
+func findPage(ctx context.Context, tx querier, p part, q connexa.ListQuery, at *position) (ids []int64, keys [][]any, err error) {
+	query, args := pageSQL(q, at, p)
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
-		return span{}, err
+		return nil, nil, err
 	}
 	defer rows.Close()
 	n := len(orderKeys(q.Sort))
-	var (
-		s    span
-		ends [2][]any // keys of the first and of the last row in the order they come
-	)
-	beyond := false
 	for rows.Next() {
-		if len(s.ids) == q.Size {
-			beyond = true
-			break
-		}
 		var id int64
-		keys := make([]any, n)
+		of := make([]any, n)
 		into := []any{&id}
-		for i := range keys {
-			into = append(into, &keys[i])
+		for i := range of {
+			into = append(into, &of[i])
 		}
 		if err := rows.Scan(into...); err != nil {
-			return span{}, err
+			return nil, nil, err
 		}
-		if len(s.ids) == 0 {
-			ends[0] = keys
-		}
-		ends[1] = keys
-		s.ids = append(s.ids, id)
+		ids, keys = append(ids, id), append(keys, of)
 	}
-	if err := rows.Err(); err != nil {
-		return span{}, err
-	}
-	s.first, s.last = ends[0], ends[1]
-	switch {
-	case at == nil:
-		s.more = beyond
-	case at.Back:
-		slices.Reverse(s.ids)
-		s.first, s.last = s.last, s.first
-		s.less, s.more = beyond, true
-		if beyond { // else the page is the first one
-			s.from = max(at.Index-len(s.ids), 1)
-		}
-	default:
-		s.less, s.more, s.from = true, beyond, at.Index
-	}
-	return s, nil
-}
-
-// lastSlice is the page at the end of the list.
-func lastSlice(ctx context.Context, tx querier, q connexa.ListQuery) (span, error) {
-	n, err := count(ctx, tx, q.Filter)
-	if err != nil || n == 0 {
-		return span{}, err
-	}
-	s, err := slice(ctx, tx, q, &position{Back: true, Index: n})
-	s.more = false
-	return s, err
+	return ids, keys, rows.Err()
 }
 
 func count(ctx context.Context, q querier, f connexa.Filter) (int, error) {

@@ -121,7 +121,13 @@ func ids(nodes []connexa.Node) []int64 {
 // any filter, order and size, and compares it, the count, the selection and the
 // export with a filter and a sort in Go.
 func TestNodeListAgreesWithAPlainLoop(t *testing.T) {
+	t.Run("whole", func(t *testing.T) { listAgrees(t, worthHalving) })
+	t.Run("halves", func(t *testing.T) { listAgrees(t, 1) })
+}
+
+func listAgrees(t *testing.T, halvedFrom int64) {
 	d := openFleet(t)
+	d.nodes.halvedFrom = halvedFrom
 	fleet := putFleet(t, d, makeFleet(7, 400))
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
@@ -274,7 +280,7 @@ func TestNodeListPlans(t *testing.T) {
 			for _, desc := range []bool{false, true} {
 				q := connexa.ListQuery{Filter: f, Sort: connexa.Sort{Key: key, Desc: desc}, Size: 10}
 				for _, at := range []*position{nil, {Keys: make([]any, len(orderKeys(q.Sort)))}} {
-					query, args := pageSQL(q, at)
+					query, args := pageSQL(q, at, part{})
 					plan := explain(t, d, query, args)
 					where := fmt.Sprintf("%s by %s, cursor %v: %s", name, q.Sort, at != nil, plan)
 					if f.Text != "" {
