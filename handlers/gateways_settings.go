@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,21 +11,7 @@ import (
 
 // saveServiceSettings answers POST /settings/services.
 func (h *Handlers) saveServiceSettings(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
-		return
-	}
-	err := h.app.ChangeServiceSettings(r.Context(), readServiceSettings(r.PostForm))
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.refuseSettings(w, r, errs)
-	case err != nil:
-		h.fail(w, r, err)
-	default:
-		h.flash(w, r, connexa.T("settings.saved"))
-		h.redirect(w, r, "/settings#services")
-	}
+	saveForm(h, w, r, readServiceSettings, h.app.ChangeServiceSettings, "/settings#services")
 }
 
 // readServiceSettings reads the form. What is no number becomes one that is out

@@ -13,21 +13,7 @@ import (
 
 // saveMonitorSettings answers POST /settings/monitor.
 func (h *Handlers) saveMonitorSettings(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
-		return
-	}
-	err := h.app.ChangeMonitorSettings(r.Context(), readMonitorSettings(r.PostForm))
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.refuseSettings(w, r, errs)
-	case err != nil:
-		h.fail(w, r, err)
-	default:
-		h.flash(w, r, connexa.T("settings.saved"))
-		h.redirect(w, r, "/settings#monitor")
-	}
+	saveForm(h, w, r, readMonitorSettings, h.app.ChangeMonitorSettings, "/settings#monitor")
 }
 
 // readMonitorSettings reads the form. What is no number becomes one that is out

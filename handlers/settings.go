@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -27,22 +28,27 @@ func (h *Handlers) settings(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
+	saveForm(h, w, r, readSettings, h.app.ChangeSettings, "/settings")
+}
+
+// saveForm saves what was typed into one of the forms of the settings, and leads
+// back to it.
+func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read func(url.Values) T, change func(context.Context, T) error, back string) {
 	if err := r.ParseForm(); err != nil {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	err := h.app.ChangeSettings(r.Context(), readSettings(r.PostForm))
+	err := change(r.Context(), read(r.PostForm))
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):
 		h.refuseSettings(w, r, errs)
-		return
 	case err != nil:
 		h.fail(w, r, err)
-		return
+	default:
+		h.flash(w, r, connexa.T("settings.saved"))
+		h.redirect(w, r, back)
 	}
-	h.flash(w, r, connexa.T("settings.saved"))
-	h.redirect(w, r, "/settings")
 }
 
 // refuseSettings draws the form again with what was typed.

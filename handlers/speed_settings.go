@@ -25,21 +25,7 @@ func (h *Handlers) speedSetup(ctx context.Context) (views.SpeedSetup, error) {
 
 // saveSpeedSettings answers POST /settings/speed.
 func (h *Handlers) saveSpeedSettings(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
-		return
-	}
-	err := h.app.ChangeSpeedSettings(r.Context(), readSpeedSettings(r.PostForm))
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.refuseSettings(w, r, errs)
-	case err != nil:
-		h.fail(w, r, err)
-	default:
-		h.flash(w, r, connexa.T("settings.saved"))
-		h.redirect(w, r, "/settings#speed")
-	}
+	saveForm(h, w, r, readSpeedSettings, h.app.ChangeSpeedSettings, "/settings#speed")
 }
 
 // readSpeedSettings reads the form. What is no number becomes one that is out of
