@@ -68,11 +68,11 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Component {
 	exit := VPN{VPNRow: connexa.VPNRow{NodeID: 7, Wanted: true, Protocol: connexa.VPNOverUDP, Listen: netip.MustParseAddrPort("203.0.113.5:11007")}}
 	exit.Seen = connexa.VPNSeen{State: connexa.VPNListening, Since: now.Add(-2 * time.Hour), Log: []string{"2026-11-20 11:04:31 Initialization Sequence Completed"}}
-	phone := connexa.Profile{ID: 3, UserID: 1, User: "ann", Label: "phone", Name: "ann.3f9a2b1c", Serial: "4a", CreatedAt: now.Add(-26 * time.Hour)}
+	phone := connexa.Profile{ID: 3, UserID: 1, User: "ann", Label: "phone", Name: "ann-example.3f9a2b1c", Serial: "4a", CreatedAt: now.Add(-26 * time.Hour)}
 	for i, from := range []string{"198.51.100.17:41022", "[2001:db8:4f:1::17]:1194"} {
-		c := connexa.VPNClient{Name: "ann.3f9a2b1c" + strconv.Itoa(i), Profile: phone, From: netip.MustParseAddrPort(from), Since: now.Add(-40 * time.Minute), Platform: "android", Up: 8e6, Down: 710e6}
+		c := connexa.VPNClient{Name: "ann-example.3f9a2b1c" + strconv.Itoa(i), Profile: phone, From: netip.MustParseAddrPort(from), Since: now.Add(-40 * time.Minute), Platform: "android", Up: 8e6, Down: 710e6}
 		if i == 1 {
-			c.Profile.User, c.Profile.Label, c.Platform = "maximilian.mustermann", "the laptop of the accounting office", "win"
+			c.Profile.User, c.Profile.Label, c.Platform = "maximilian-mustermann", "the laptop of the accounting office", "win"
 		}
 		exit.Seen.Clients = append(exit.Seen.Clients, c)
 	}
@@ -88,7 +88,7 @@ func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Compone
 	lacks.VPN, off.VPN = &failed, &VPN{}
 	revoked, late := phone, phone
 	revoked.ID, revoked.Label, revoked.RevokedAt = 4, "old phone", now.Add(-time.Hour)
-	late.ID, late.User, late.Label, late.ExpiresAt, late.Password = 5, "maximilian.mustermann", "the laptop of the accounting office", now.Add(40*time.Hour), true
+	late.ID, late.User, late.Label, late.ExpiresAt, late.Password = 5, "maximilian-mustermann", "the laptop of the accounting office", now.Add(40*time.Hour), true
 	list := Profiles{
 		Users: []connexa.AccessUser{{ID: 1, Name: "ann"}}, Profiles: []connexa.Profile{phone, late, revoked}, Links: map[int64]int{3: 2}, Now: now,
 		Form: ProfileForm{Values: map[string]string{}, Errors: connexa.FieldErrors{}},
