@@ -20,8 +20,7 @@ type part struct {
 
 // partsFor are the parts that a page is looked for in, side by side on two
 // processors. A pass over the table with its text takes half the time so. One over
-// the index does not: most of that is sorting, for which SQLite takes memory all
-// the time, and two at once wait for each other there.
+// the index takes longer, measured with halves by address_key.
 func (d *DB) partsFor(ctx context.Context, q connexa.ListQuery) ([]part, error) {
 	whole := []part{{}}
 	if q.Filter.Text == "" {

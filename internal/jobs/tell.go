@@ -33,7 +33,9 @@ func (r *Runner) tell(j connexa.Job, p connexa.Probed, done connexa.Finished) {
 // tellOver gives notice of runs that have ended. Those of the monitor end all
 // the time.
 func (r *Runner) tellOver(ids []int64) {
-	runs, err := r.Store.LiveRuns(context.Background(), time.Now().Add(-time.Minute))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	runs, err := r.Store.LiveRuns(ctx, time.Now().Add(-time.Minute))
 	if err != nil {
 		r.Log.Error("read the runs that have ended", "err", err)
 		return
