@@ -162,6 +162,8 @@ func TestSort(t *testing.T) {
 	b.do(mark)
 	b.click(`#sort-address`)
 	b.wait(`document.querySelector("#sort-address").closest("th").getAttribute("aria-sort") !== "none"`)
+	b.wait(first)
+	b.wait(first)
 	one := get[string](b, first)
 	b.click(`#sort-address`)
 	b.wait(last + ` === ` + js(one) + ` && window.seen && document.activeElement.id === "sort-address"`)

@@ -158,25 +158,62 @@ func (b *tab) see(path string) {
 	b.wait(arrived)
 }
 
-// click presses the mouse on the first element of the selector, when it is seen.
+// click presses the mouse on the first element of the selector, when it can be
+// seen and nothing covers it. A page that is live may put another element in its
+// place at any moment, also between the press and the release: a click that did
+// not arrive is made again. What was just put there is waited for until htmx
+// knows it: before that a link is a link, and loads the whole page.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	if err := b.try(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)); err != nil {
-		b.t.Fatalf("click %s: %v", selector, err)
-	}
+	find := fmt.Sprintf(`(() => {
+		const e = document.querySelector(%[1]s)
+		if (!e) return null
+		const bound = e.closest("[hx-get], [hx-post]")
+		if (bound && !bound._htmx) return null
+		e.scrollIntoView({block: "nearest", inline: "nearest", behavior: "instant"})
+		const r = e.getClientRects()[0]
+		if (!r || getComputedStyle(e).visibility === "hidden") return null
+		const at = {X: r.x + r.width / 2, Y: r.y + r.height / 2}, top = document.elementFromPoint(at.X, at.Y)
+		if (!e.contains(top) && ![...(e.labels ?? [])].some(l => l.contains(top))) return null
+		window.arrivals = 0
+		if (!window.counting) document.addEventListener("click", e => { if (e.isTrusted && e.target.closest(window.awaited)) window.arrivals++ }, {capture: true})
+		window.counting = true
+		window.awaited = e.contains(top) ? %[1]s : "label"
+		return at
+	})()`, js(selector))
+	until(b.t, patience, func() error {
+		at, err := evaluate[*struct{ X, Y float64 }](b, find)
+		if err != nil {
+			return fmt.Errorf("click %s: %w", selector, err)
+		}
+		if at == nil {
+			return fmt.Errorf("click %s: it is not seen on %s", selector, b.where())
+		}
+		if err := b.try(chromedp.MouseClickXY(at.X, at.Y)); err != nil {
+			return fmt.Errorf("click %s: %w", selector, err)
+		}
+		// A page that has given way to the next one was clicked.
+		if lost, err := evaluate[bool](b, `window.arrivals === 0`); err == nil && lost {
+			return fmt.Errorf("click %s: it did not arrive", selector)
+		}
+		return nil
+	})
 }
 
 // fill types a text into a field, in the place of what is there.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
 	field := chromedp.CSS(selector)
-	if err := b.try(
-		chromedp.WaitVisible(field),
-		chromedp.Evaluate[chromedp.Void](`document.querySelector(`+js(selector)+`).select()`),
-		chromedp.SendKeys(field, text),
-	); err != nil {
-		b.t.Fatalf("type into %s: %v", selector, err)
-	}
+	until(b.t, patience, func() error {
+		if err := b.try(
+			chromedp.WaitVisible(field),
+			chromedp.Evaluate[chromedp.Void](`document.querySelector(`+js(selector)+`).select()`),
+			chromedp.SendKeys(field, text),
+		); err != nil {
+			return fmt.Errorf("type into %s: %w", selector, err)
+		}
+		return nil
+	})
 }
 
 // press strikes one key, wherever the focus is. Unlike chromedp.KeyEvent it
