@@ -43,14 +43,26 @@ func (d *DB) RunCheckpoints(ctx context.Context) error {
 }
 
 // writerConn opens the writer's connection, which leaves checkpoints to
-// RunCheckpoints.
-type writerConn struct{ dsn string }
+// RunCheckpoints and tells of each row that it touches.
+type writerConn struct {
+	dsn     string
+	touched func(table string, id int64)
+}
 
 var writerDriver = &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 	_, err := c.Exec(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", walPages), nil)
 	return err
 }}
 
-func (w writerConn) Connect(context.Context) (driver.Conn, error) { return writerDriver.Open(w.dsn) }
+func (w writerConn) Connect(context.Context) (driver.Conn, error) {
+	c, err := writerDriver.Open(w.dsn)
+	if err != nil {
+		return nil, err
+	}
+	if own, ok := c.(*sqlite3.SQLiteConn); ok {
+		own.RegisterUpdateHook(func(_ int, _, table string, id int64) { w.touched(table, id) })
+	}
+	return c, nil
+}
 
 func (w writerConn) Driver() driver.Driver { return writerDriver }

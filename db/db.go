@@ -59,6 +59,7 @@ func Open(ctx context.Context, o Options) (*DB, error) { return open(ctx, o, mig
 func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	d := &DB{now: o.Now, log: o.Log, wrote: o.Wrote}
 	d.nodes.halvedFrom = worthHalving
+	d.nodes.sheet.init()
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -87,7 +88,7 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 		return nil, err
 	}
 	d.path = path
-	d.write = sql.OpenDB(writerConn{dsn(path, false)})
+	d.write = sql.OpenDB(writerConn{dsn(path, false), d.nodes.sheet.touched})
 	d.write.SetMaxOpenConns(1)
 	if err := d.migrate(ctx, o.Dir, schema); err != nil {
 		return nil, err
@@ -138,6 +139,7 @@ func makePrivate(path string) error {
 // go of the data folder.
 func (d *DB) Close() error {
 	d.touches.close()
+	d.nodes.sheet.close()
 	d.nodes.facets.background.Wait()
 	d.nodes.fleet.background.Wait()
 	errs := []error{d.closeFast()}
@@ -156,17 +158,25 @@ func (d *DB) Close() error {
 // tx runs fn in one write transaction.
 func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	start := time.Now()
-	tx, err := d.write.BeginTx(ctx, nil)
+	c, err := d.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer c.Close() // after the nodes that changed were noted
+	tx, err := c.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback()
+	d.nodes.sheet.begun()
 	if err := fn(tx); err != nil {
 		return translate(err)
 	}
+	d.nodes.sheet.ending()
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", translate(err))
 	}
+	d.nodes.sheet.committed()
 	d.nodes.writes.Add(1)
 	d.wrote(time.Since(start))
 	return nil

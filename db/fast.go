@@ -43,9 +43,12 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 		if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
+		d.nodes.sheet.begun()
 		err := fn(t)
 		if err == nil {
+			d.nodes.sheet.ending()
 			if err = t.exec(`COMMIT`); err == nil {
+				d.nodes.sheet.committed()
 				if !t.apart {
 					d.nodes.writes.Add(1)
 				}

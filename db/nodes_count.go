@@ -18,6 +18,7 @@ type nodeCache struct {
 	generation atomic.Int64 // raised after nodes came, went or were edited
 	counts     countCache
 	halvedFrom int64 // how far ids must reach for a search in halves: worthHalving
+	sheet      sheet
 	facets     lagging[connexa.Facets]
 	fleet      lagging[connexa.Fleet]
 }
@@ -88,7 +89,10 @@ func (d *DB) countCached(ctx context.Context, f connexa.Filter) (int, error) {
 	if ok && now.fresh(e.age, countAge) {
 		return e.n, nil
 	}
-	n, err := count(ctx, d.read, f)
+	n, ok, err := d.sheetCount(ctx, f)
+	if err == nil && !ok {
+		n, err = count(ctx, d.read, f)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -141,6 +141,9 @@ func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (span, error) {
 // pageRows finds the rows of one page, and one beyond to learn whether there are
 // more, in the order in which they lie from at.
 func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
+	if rows, ok, err := d.sheetPage(ctx, q, at); err != nil || ok {
+		return rows, err
+	}
 	parts, err := d.partsFor(ctx, q)
 	if err != nil {
 		return nil, err

@@ -121,13 +121,20 @@ func ids(nodes []connexa.Node) []int64 {
 // any filter, order and size, and compares it, the count, the selection and the
 // export with a filter and a sort in Go.
 func TestNodeListAgreesWithAPlainLoop(t *testing.T) {
-	t.Run("whole", func(t *testing.T) { listAgrees(t, worthHalving) })
-	t.Run("halves", func(t *testing.T) { listAgrees(t, 1) })
+	t.Run("whole", func(t *testing.T) { listAgrees(t, openFleet(t)) })
+	t.Run("halves", func(t *testing.T) {
+		d := openFleet(t)
+		d.nodes.halvedFrom = 1
+		listAgrees(t, d)
+	})
+	t.Run("sheet", func(t *testing.T) {
+		d := openFleet(t)
+		fill(t, d)
+		listAgrees(t, d) // which adds nodes to it
+	})
 }
 
-func listAgrees(t *testing.T, halvedFrom int64) {
-	d := openFleet(t)
-	d.nodes.halvedFrom = halvedFrom
+func listAgrees(t *testing.T, d *DB) {
 	fleet := putFleet(t, d, makeFleet(7, 400))
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {

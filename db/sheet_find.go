@@ -1,0 +1,229 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// sheetFilter is where for rows of the sheet.
+func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow) bool, error) {
+	var all []func(*sheetRow) bool
+	if len(f.Statuses) > 0 {
+		var some [16]bool
+		for _, s := range f.Statuses {
+			if i := slices.Index(connexa.Statuses(), s); i >= 0 {
+				some[i] = true
+			}
+		}
+		all = append(all, func(r *sheetRow) bool { return some[r.status] })
+	}
+	if len(f.Countries) > 0 {
+		some := emptyForNone(f.Countries)
+		all = append(all, func(r *sheetRow) bool { return slices.Contains(some, r.country) })
+	}
+	if len(f.Providers) > 0 {
+		some := emptyForNone(f.Providers)
+		all = append(all, func(r *sheetRow) bool { return slices.Contains(some, r.provider) })
+	}
+	if len(f.Causes) > 0 {
+		some := texts(f.Causes)
+		all = append(all, func(r *sheetRow) bool { return slices.Contains(some, r.cause) })
+	}
+	if len(f.Reached) > 0 {
+		var some []int64
+		for _, s := range f.Reached {
+			some = append(some, int64(s.Height()))
+		}
+		all = append(all, func(r *sheetRow) bool { return r.reached != missing && slices.Contains(some, r.reached) })
+	}
+	if len(f.Tags) > 0 {
+		var some []string
+		for _, tag := range f.Tags {
+			some = append(some, joinTags([]string{tag}))
+		}
+		all = append(all, func(r *sheetRow) bool {
+			return r.tags != "" && slices.ContainsFunc(some, func(tag string) bool { return strings.Contains(r.tags, tag) })
+		})
+	}
+	if f.Suspect {
+		all = append(all, func(r *sheetRow) bool { return r.suspect })
+	}
+	if f.Flapping {
+		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM flaps WHERE until > 0`))
+		if err != nil {
+			return nil, fmt.Errorf("read which nodes flap: %w", err)
+		}
+		some := make(map[int64]bool, len(ids))
+		for _, id := range ids {
+			some[id] = true
+		}
+		all = append(all, func(r *sheetRow) bool { return some[r.id] })
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return func(r *sheetRow) bool {
+		for _, holds := range all {
+			if !holds(r) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+// find returns at most so many of the rows that match, those nearest to at in the
+// order in which they lie from there. mu is held.
+func (s *sheet) find(match func(*sheetRow) bool, order connexa.Sort, at *position, most int) []sheetRow {
+	down := order.Desc
+	var beyond *sheetRow
+	if at != nil {
+		down = down != at.Back
+		if len(at.Keys) > 0 {
+			beyond = rowOfKeys(order, at.Keys)
+		}
+	}
+	compare := sheetOrder(order)
+	if down {
+		up := compare
+		compare = func(a, b *sheetRow) int { return up(b, a) }
+	}
+	var (
+		best = make([]*sheetRow, 0, 4*most)
+		last *sheetRow // of the best, once there are enough
+	)
+	// In the direction of the order, as rows with equal keys then come in theirs.
+	for i := range s.rows {
+		r := &s.rows[i]
+		if down {
+			r = &s.rows[len(s.rows)-1-i]
+		}
+		if !match(r) || beyond != nil && compare(r, beyond) <= 0 || last != nil && compare(r, last) >= 0 {
+			continue
+		}
+		if best = append(best, r); len(best) == cap(best) {
+			slices.SortFunc(best, compare)
+			best = best[:most]
+			last = best[most-1]
+		}
+	}
+	slices.SortFunc(best, compare)
+	found := make([]sheetRow, min(most, len(best)))
+	for i := range found {
+		found[i] = *best[i]
+	}
+	return found
+}
+
+func orderedByAddress(s connexa.Sort) bool {
+	return slices.Equal(orderKeys(s), orderKeys(connexa.Sort{Key: connexa.SortAddress}))
+}
+
+// sheetOrder compares rows by what orderKeys names, upwards.
+func sheetOrder(s connexa.Sort) func(a, b *sheetRow) int {
+	if number := sheetNumber(s); number != nil {
+		return func(a, b *sheetRow) int {
+			if x, y := number(a), number(b); x != y {
+				return cmp.Compare(x, y)
+			}
+			return cmp.Compare(a.id, b.id)
+		}
+	}
+	if s.Key == connexa.SortLogin {
+		return func(a, b *sheetRow) int { return cmp.Or(strings.Compare(a.login, b.login), cmp.Compare(a.id, b.id)) }
+	}
+	return func(a, b *sheetRow) int {
+		if a.country != b.country {
+			return strings.Compare(countryKey(a, s.Desc), countryKey(b, s.Desc))
+		}
+		if a.state != b.state {
+			return strings.Compare(a.state, b.state)
+		}
+		if a.city != b.city {
+			return strings.Compare(a.city, b.city)
+		}
+		return cmp.Compare(a.id, b.id)
+	}
+}
+
+// countryKey puts "no country" last in either direction.
+func countryKey(r *sheetRow, desc bool) string {
+	if r.country == "" && !desc {
+		return "~"
+	}
+	return r.country
+}
+
+// sheetNumber is the first of the orderKeys where that is a number, else nil.
+func sheetNumber(s connexa.Sort) func(*sheetRow) int64 {
+	field := sheetField(s.Key)
+	if field == nil {
+		return nil
+	}
+	last := int64(math.MaxInt64)
+	if s.Desc {
+		last = -1
+	}
+	return func(r *sheetRow) int64 {
+		if n := *field(r); n != missing {
+			return n
+		}
+		return last
+	}
+}
+
+func sheetField(k connexa.SortKey) func(*sheetRow) *int64 {
+	switch k {
+	case connexa.SortStatus:
+		return func(r *sheetRow) *int64 { return &r.status }
+	case connexa.SortStep:
+		return func(r *sheetRow) *int64 { return &r.reached }
+	case connexa.SortLatency:
+		return func(r *sheetRow) *int64 { return &r.latency }
+	case connexa.SortLoss:
+		return func(r *sheetRow) *int64 { return &r.permille }
+	case connexa.SortSpeed:
+		return func(r *sheetRow) *int64 { return &r.down }
+	case connexa.SortChecked:
+		return func(r *sheetRow) *int64 { return &r.checkedAt }
+	case connexa.SortAdded:
+		return func(r *sheetRow) *int64 { return &r.created }
+	}
+	return nil
+}
+
+// keys are the row's orderKeys.
+func (r *sheetRow) keys(s connexa.Sort) []any {
+	if number := sheetNumber(s); number != nil {
+		return []any{number(r), r.id}
+	}
+	if s.Key == connexa.SortLogin {
+		return []any{r.login, r.id}
+	}
+	return []any{countryKey(r, s.Desc), r.state, r.city, r.id}
+}
+
+// rowOfKeys is the inverse of keys, as far as order goes.
+func rowOfKeys(s connexa.Sort, keys []any) *sheetRow {
+	var r sheetRow
+	number := func(into *int64, key any) { *into, _ = key.(int64) }
+	text := func(into *string, key any) { *into, _ = key.(string) }
+	number(&r.id, keys[len(keys)-1])
+	switch field := sheetField(s.Key); {
+	case field != nil:
+		number(field(&r), keys[0])
+	case s.Key == connexa.SortLogin:
+		text(&r.login, keys[0])
+	default:
+		text(&r.country, keys[0])
+		text(&r.state, keys[1])
+		text(&r.city, keys[2])
+	}
+	return &r
+}
