@@ -58,7 +58,6 @@ func Open(ctx context.Context, o Options) (*DB, error) { return open(ctx, o, mig
 
 func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	d := &DB{now: o.Now, log: o.Log, wrote: o.Wrote}
-	d.nodes.halvedFrom = worthHalving
 	d.nodes.sheet.init()
 	if d.now == nil {
 		d.now = time.Now

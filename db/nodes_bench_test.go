@@ -104,7 +104,7 @@ func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery, index int) string {
 // barePage is what a list cannot do without: find the page, read its rows.
 func barePage(tb testing.TB, read *sql.DB, q connexa.ListQuery) {
 	tb.Helper()
-	query, args := pageSQL(q, parseCursor(q.Cursor, q.Sort), part{})
+	query, args := pageSQL(q, parseCursor(q.Cursor, q.Sort))
 	rows, err := read.Query(`SELECT * FROM nodes WHERE id IN (SELECT id FROM (`+query+`))`, args...)
 	if err != nil {
 		tb.Fatal(err)

@@ -17,7 +17,6 @@ type nodeCache struct {
 	writes     atomic.Int64 // raised after every commit: without one nothing is old
 	generation atomic.Int64 // raised after nodes came, went or were edited
 	counts     countCache
-	halvedFrom int64 // how far ids must reach for a search in halves: worthHalving
 	sheet      sheet
 	facets     lagging[connexa.Facets]
 	fleet      lagging[connexa.Fleet]

@@ -1,12 +1,9 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -144,95 +141,18 @@ func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([
 	if rows, ok, err := d.sheetPage(ctx, q, at); err != nil || ok {
 		return rows, err
 	}
-	parts, err := d.partsFor(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	found := make([][]pageRow, len(parts))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, p := range parts {
-		g.Go(func() (err error) {
-			found[i], err = d.pageRowsIn(ctx, p, q, at)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return mergeRows(found, q.Sort.Desc != (at != nil && at.Back), q.Size+1), nil
+	return d.indexPage(ctx, q, at)
 }
 
-// mergeRows makes one list of most rows of several that are in order.
-func mergeRows(lists [][]pageRow, desc bool, most int) []pageRow {
-	if len(lists) == 1 {
-		return lists[0]
-	}
-	all := slices.Concat(lists...)
-	slices.SortStableFunc(all, func(a, b pageRow) int {
-		c := compareKeys(a.keys, b.keys)
-		if desc {
-			return -c
-		}
-		return c
-	})
-	// A node that moved from one part to the other between two looks is in both.
-	seen := make(map[int64]bool, len(all))
-	all = slices.DeleteFunc(all, func(r pageRow) bool {
-		twice := seen[r.node.ID]
-		seen[r.node.ID] = true
-		return twice
-	})
-	return all[:min(len(all), most)]
-}
-
-// compareKeys compares the orderKeys of two rows as SQLite does.
-func compareKeys(a, b []any) int {
-	for i, x := range a {
-		c := 0
-		switch x := x.(type) {
-		case int64:
-			y, _ := b[i].(int64)
-			c = cmp.Compare(x, y)
-		case string:
-			y, _ := b[i].(string)
-			c = cmp.Compare(x, y)
-		}
-		if c != 0 {
-			return c
-		}
-	}
-	return 0
-}
-
-// pageSQL is the statement that finds the rows of one page in a part of the
-// nodes, and one row beyond.
-func pageSQL(q connexa.ListQuery, at *position, p part) (string, []any) {
-	keys := orderKeys(q.Sort)
-	cond, args := where(q.Filter)
-	if p.cond != "" {
-		cond, args = p.cond+" AND "+cond, append([]any{p.arg}, args...)
-	}
-	back := at != nil && at.Back
-	if at != nil && len(at.Keys) > 0 {
-		beyond, more := at.beyond(keys, q.Sort.Desc)
-		cond, args = cond+" AND "+beyond, append(args, more...)
-	}
-	columns := "id"
-	for _, k := range keys {
-		columns += ", " + k
-	}
-	return `SELECT ` + columns + ` FROM ` + source(q.Filter) + ` WHERE ` + cond +
-		` ORDER BY ` + orderBy(keys, q.Sort.Desc, back) + ` LIMIT ?`, append(args, q.Size+1)
-}
-
-func (d *DB) pageRowsIn(ctx context.Context, p part, q connexa.ListQuery, at *position) ([]pageRow, error) {
+// indexPage is pageRows without the sheet.
+func (d *DB) indexPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
 	// One snapshot for the order and the rows: a row stands where its values say.
 	tx, err := d.read.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Rollback()
-	ids, keys, err := findPage(ctx, tx, p, q, at)
+	ids, keys, err := findPage(ctx, tx, q, at)
 	if err != nil {
 		return nil, err
 	}
@@ -247,8 +167,25 @@ func (d *DB) pageRowsIn(ctx context.Context, p part, q connexa.ListQuery, at *po
 	return rows, nil
 }
 
-func findPage(ctx context.Context, tx querier, p part, q connexa.ListQuery, at *position) (ids []int64, keys [][]any, err error) {
-	query, args := pageSQL(q, at, p)
+// pageSQL is the statement that finds the rows of one page, and one row beyond.
+func pageSQL(q connexa.ListQuery, at *position) (string, []any) {
+	keys := orderKeys(q.Sort)
+	cond, args := where(q.Filter)
+	back := at != nil && at.Back
+	if at != nil && len(at.Keys) > 0 {
+		beyond, more := at.beyond(keys, q.Sort.Desc)
+		cond, args = cond+" AND "+beyond, append(args, more...)
+	}
+	columns := "id"
+	for _, k := range keys {
+		columns += ", " + k
+	}
+	return `SELECT ` + columns + ` FROM ` + source(q.Filter) + ` WHERE ` + cond +
+		` ORDER BY ` + orderBy(keys, q.Sort.Desc, back) + ` LIMIT ?`, append(args, q.Size+1)
+}
+
+func findPage(ctx context.Context, tx querier, q connexa.ListQuery, at *position) (ids []int64, keys [][]any, err error) {
+	query, args := pageSQL(q, at)
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, nil, err

@@ -121,12 +121,7 @@ func ids(nodes []connexa.Node) []int64 {
 // any filter, order and size, and compares it, the count, the selection and the
 // export with a filter and a sort in Go.
 func TestNodeListAgreesWithAPlainLoop(t *testing.T) {
-	t.Run("whole", func(t *testing.T) { listAgrees(t, openFleet(t)) })
-	t.Run("halves", func(t *testing.T) {
-		d := openFleet(t)
-		d.nodes.halvedFrom = 1
-		listAgrees(t, d)
-	})
+	t.Run("index", func(t *testing.T) { listAgrees(t, openFleet(t)) })
 	t.Run("sheet", func(t *testing.T) {
 		d := openFleet(t)
 		fill(t, d)
@@ -287,7 +282,7 @@ func TestNodeListPlans(t *testing.T) {
 			for _, desc := range []bool{false, true} {
 				q := connexa.ListQuery{Filter: f, Sort: connexa.Sort{Key: key, Desc: desc}, Size: 10}
 				for _, at := range []*position{nil, {Keys: make([]any, len(orderKeys(q.Sort)))}} {
-					query, args := pageSQL(q, at, part{})
+					query, args := pageSQL(q, at)
 					plan := explain(t, d, query, args)
 					where := fmt.Sprintf("%s by %s, cursor %v: %s", name, q.Sort, at != nil, plan)
 					if f.Text != "" {

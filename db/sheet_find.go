@@ -65,6 +65,11 @@ func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow)
 		}
 		all = append(all, func(r *sheetRow) bool { return some[r.id] })
 	}
+	if f.Text != "" { // last, being the dearest
+		text := strings.ToLower(f.Text)
+		lines := strings.Contains(text, "\n") // would match where two fields meet
+		all = append(all, func(r *sheetRow) bool { return !lines && strings.Contains(r.search, text) })
+	}
 	if len(all) == 1 {
 		return all[0], nil
 	}
@@ -121,10 +126,6 @@ func (s *sheet) find(match func(*sheetRow) bool, order connexa.Sort, at *positio
 	return found
 }
 
-func orderedByAddress(s connexa.Sort) bool {
-	return slices.Equal(orderKeys(s), orderKeys(connexa.Sort{Key: connexa.SortAddress}))
-}
-
 // sheetOrder compares rows by what orderKeys names, upwards.
 func sheetOrder(s connexa.Sort) func(a, b *sheetRow) int {
 	if number := sheetNumber(s); number != nil {
@@ -135,27 +136,37 @@ func sheetOrder(s connexa.Sort) func(a, b *sheetRow) int {
 			return cmp.Compare(a.id, b.id)
 		}
 	}
-	if s.Key == connexa.SortLogin {
+	switch s.Key {
+	case connexa.SortLogin:
 		return func(a, b *sheetRow) int { return cmp.Or(strings.Compare(a.login, b.login), cmp.Compare(a.id, b.id)) }
-	}
-	return func(a, b *sheetRow) int {
-		if a.country != b.country {
-			return strings.Compare(countryKey(a, s.Desc), countryKey(b, s.Desc))
+	case connexa.SortPlace:
+		return func(a, b *sheetRow) int { return comparePlaces(a, b, s.Desc) }
+	default:
+		return func(a, b *sheetRow) int {
+			return cmp.Or(strings.Compare(a.address, b.address), cmp.Compare(a.port, b.port), strings.Compare(a.login, b.login))
 		}
-		if a.state != b.state {
-			return strings.Compare(a.state, b.state)
-		}
-		if a.city != b.city {
-			return strings.Compare(a.city, b.city)
-		}
-		return cmp.Compare(a.id, b.id)
 	}
 }
 
-// countryKey puts "no country" last in either direction.
+func comparePlaces(a, b *sheetRow, desc bool) int {
+	if a.country != b.country {
+		return strings.Compare(countryKey(a, desc), countryKey(b, desc))
+	}
+	if a.state != b.state {
+		return strings.Compare(a.state, b.state)
+	}
+	if a.city != b.city {
+		return strings.Compare(a.city, b.city)
+	}
+	return cmp.Compare(a.id, b.id)
+}
+
+// noCountry is the key of "no country" in the upward order: it is last in either.
+const noCountry = "~"
+
 func countryKey(r *sheetRow, desc bool) string {
 	if r.country == "" && !desc {
-		return "~"
+		return noCountry
 	}
 	return r.country
 }
@@ -203,10 +214,14 @@ func (r *sheetRow) keys(s connexa.Sort) []any {
 	if number := sheetNumber(s); number != nil {
 		return []any{number(r), r.id}
 	}
-	if s.Key == connexa.SortLogin {
+	switch s.Key {
+	case connexa.SortLogin:
 		return []any{r.login, r.id}
+	case connexa.SortPlace:
+		return []any{countryKey(r, s.Desc), r.state, r.city, r.id}
+	default:
+		return []any{r.address, r.port, r.login}
 	}
-	return []any{countryKey(r, s.Desc), r.state, r.city, r.id}
 }
 
 // rowOfKeys is the inverse of keys, as far as order goes.
@@ -220,10 +235,16 @@ func rowOfKeys(s connexa.Sort, keys []any) *sheetRow {
 		number(field(&r), keys[0])
 	case s.Key == connexa.SortLogin:
 		text(&r.login, keys[0])
-	default:
-		text(&r.country, keys[0])
+	case s.Key == connexa.SortPlace:
+		if text(&r.country, keys[0]); r.country == noCountry {
+			r.country = ""
+		}
 		text(&r.state, keys[1])
 		text(&r.city, keys[2])
+	default:
+		text(&r.address, keys[0])
+		number(&r.port, keys[1])
+		text(&r.login, keys[2])
 	}
 	return &r
 }
