@@ -98,7 +98,7 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	n := max(4, runtime.NumCPU())
 	d.read.SetMaxOpenConns(n)
 	d.read.SetMaxIdleConns(n)
-	return d, nil
+	return d, d.startSheet(ctx)
 }
 
 // dsn carries the pragmas: one sent with Exec would reach one connection of the pool.
@@ -176,6 +176,7 @@ func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 		return fmt.Errorf("commit: %w", translate(err))
 	}
 	d.nodes.sheet.committed()
+	d.keepSheet()
 	d.nodes.writes.Add(1)
 	d.wrote(time.Since(start))
 	return nil

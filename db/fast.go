@@ -49,6 +49,7 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 			d.nodes.sheet.ending()
 			if err = t.exec(`COMMIT`); err == nil {
 				d.nodes.sheet.committed()
+				d.keepSheet()
 				if !t.apart {
 					d.nodes.writes.Add(1)
 				}

@@ -1,11 +1,13 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -13,33 +15,37 @@ import (
 
 const (
 	worthSheet    = 5000             // how far the ids of a fleet reach from which on its lists use the sheet
-	sheetCatchUp  = 2000             // most changed nodes that are read while somebody waits for a list
+	sheetCatchUp  = 1000             // most changed nodes that are read while somebody waits for a list
 	sheetForget   = 50_000           // changed nodes from which on all are read again
 	sheetChunk    = 5000             // nodes read in one transaction
 	sheetAge      = 10 * time.Minute // then it is read again, for what was written past the panel
+	sheetUse      = 10 * time.Second // after a list it is kept close to what is written
 	sheetDeadline = time.Minute
 )
 
 // sheet holds what the nodes of a large fleet are filtered and ordered by: finding
 // a page among 100,000 nodes in it takes a fraction of what a pass over the index
-// takes, or over the table for a text. It is filled when a list is first asked for. After
-// that SQLite tells of each row of nodes that the writer touches, and what was
-// touched by a transaction is read again before the next list. Lists do without
-// it while it is being filled, and while it lags far behind.
+// takes, or over the table for a text. It is filled when the database is
+// opened, or when a list is asked for of a fleet that has grown. After that SQLite tells of each row of nodes that the writer touches, and
+// what a transaction touched is read again before the next list. Lists do without
+// it while it is read and while it lags far behind.
 type sheet struct {
 	from    int64   // worthSheet
 	pending []int64 // nodes touched by the transaction that is open; who has the writer's connection has this
 
 	mu     sync.RWMutex
 	rows   []sheetRow // in the order of their ids
+	gone   int        // rows of nodes that are no more
 	filled time.Time  // zero: not yet
+	behind bool       // somebody reads what has changed
 
 	changedMu  sync.Mutex
 	committing []int64            // pending while its transaction is about to be committed
 	changed    map[int64]struct{} // committed, and not yet read again
 	forgotten  bool               // changed was dropped: all are to be read again
 
-	filling    chan struct{} // has a token while a filling is under way
+	used       atomic.Int64  // when a list last asked, in Unix nanoseconds
+	filling    chan struct{} // has a token while somebody reads in the background
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	ctx        context.Context
@@ -56,13 +62,14 @@ type sheetRow struct {
 	reached                            int64 // height, or missing
 	latency, permille, down, checkedAt int64 // missing where there is none
 	suspect                            bool
+	gone                               bool // the node was deleted
 }
 
 // missing stands for NULL in a sheetRow.
 const missing = -1
 
 func (s *sheet) init() {
-	s.from, s.changed, s.filling = worthSheet, map[int64]struct{}{}, make(chan struct{}, 1)
+	s.from, s.changed, s.filling, s.forgotten = worthSheet, map[int64]struct{}{}, make(chan struct{}, 1), true
 	s.ctx, s.stop = context.WithCancel(context.Background())
 }
 
@@ -128,18 +135,25 @@ func (s *sheet) note(ids []int64) {
 }
 
 // take hands out at most so many of the changed nodes, of which the caller sees
-// to it that they are read again. It does not if there are more.
-func (s *sheet) take(most int) (ids []int64, ok bool) {
+// to it that they are read again, and says how many are left.
+func (s *sheet) take(most int) (ids []int64, left int) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
-	if s.forgotten || len(s.changed) > most {
-		return nil, false
-	}
 	for id := range s.changed {
+		if len(ids) == most {
+			break
+		}
 		ids = append(ids, id)
+		delete(s.changed, id)
 	}
-	clear(s.changed)
-	return ids, true
+	return ids, len(s.changed)
+}
+
+// lag is how many changed nodes were not yet read again.
+func (s *sheet) lag() (n int, forgotten bool) {
+	s.changedMu.Lock()
+	defer s.changedMu.Unlock()
+	return len(s.changed), s.forgotten
 }
 
 // isChanged says whether any of ids may have changed since it was read.
@@ -156,51 +170,72 @@ func (s *sheet) isChanged(ids []int64) bool {
 // must do without it.
 func (d *DB) useSheet(ctx context.Context) (bool, error) {
 	s := &d.nodes.sheet
+	s.used.Store(time.Now().UnixNano())
 	s.mu.RLock()
-	filled := s.filled
+	filled, behind := s.filled, s.behind
 	s.mu.RUnlock()
-	if filled.IsZero() {
-		var reach int64
-		if err := d.read.QueryRowContext(ctx, idReach).Scan(&reach); err != nil {
-			return false, fmt.Errorf("how far the ids reach: %w", err)
-		}
-		if reach >= s.from {
-			d.fillSheet()
-		}
+	n, forgotten := s.lag()
+	switch {
+	case behind:
 		return false, nil
-	}
-	if time.Since(filled) > sheetAge {
-		d.fillSheet()
+	case filled.IsZero():
+		return false, d.startSheet(ctx)
+	case forgotten, n > sheetCatchUp, time.Since(filled) > sheetAge:
+		d.readSheet()
 		return false, nil
 	}
 	// Whoever comes meanwhile waits, as the sheet does not show what was taken.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.filled.IsZero() {
+	if s.behind {
 		return false, nil
 	}
-	ids, ok := s.take(sheetCatchUp)
-	if !ok {
-		d.fillSheet()
-		return false, nil
-	}
-	if len(ids) == 0 {
-		return true, nil
-	}
-	rows, err := d.sheetRows(ctx, `id IN (SELECT value FROM json_each(?))`, list(ids))
-	if err != nil {
-		s.note(ids)
+	ids, _ := s.take(2 * sheetCatchUp)
+	if err := d.readChanged(ctx, ids, s.replace); err != nil {
 		return false, err
 	}
-	s.replace(ids, rows)
 	return true, nil
 }
 
-// idReach is how far the ids of the nodes reach.
-const idReach = `SELECT coalesce((SELECT max(id) FROM nodes), 0) - coalesce((SELECT min(id) FROM nodes), 0)`
+// startSheet has the sheet read, if the fleet is worth it.
+func (d *DB) startSheet(ctx context.Context) error {
+	var reach int64
+	err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT max(id) FROM nodes), 0) - coalesce((SELECT min(id) FROM nodes), 0)`).Scan(&reach)
+	if err != nil {
+		return fmt.Errorf("how far the ids of the nodes reach: %w", err)
+	}
+	if reach >= d.nodes.sheet.from {
+		d.readSheet()
+	}
+	return nil
+}
 
-// fillSheet reads all nodes in the background, unless somebody does already.
-func (d *DB) fillSheet() {
+// readChanged reads the nodes of ids again and hands them to replace.
+func (d *DB) readChanged(ctx context.Context, ids []int64, replace func(ids []int64, rows []sheetRow)) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := d.sheetRows(ctx, `id IN (SELECT value FROM json_each(?))`, list(ids))
+	if err != nil {
+		d.nodes.sheet.note(ids)
+		return err
+	}
+	replace(ids, rows)
+	return nil
+}
+
+// keepSheet is called after a commit: while lists are looked at, the sheet does
+// not fall far behind.
+func (d *DB) keepSheet() {
+	s := &d.nodes.sheet
+	if n, forgotten := s.lag(); n > sheetCatchUp/2 && !forgotten && time.Now().UnixNano()-s.used.Load() < int64(sheetUse) {
+		d.readSheet()
+	}
+}
+
+// readSheet reads what changed, or all that there is, in the background, unless
+// somebody does already.
+func (d *DB) readSheet() {
 	s := &d.nodes.sheet
 	select {
 	case s.filling <- struct{}{}:
@@ -211,24 +246,63 @@ func (d *DB) fillSheet() {
 		defer func() { <-s.filling }()
 		ctx, cancel := context.WithTimeout(s.ctx, sheetDeadline)
 		defer cancel()
-		if err := d.refillSheet(ctx); err != nil && s.ctx.Err() == nil {
+		if err := d.catchUp(ctx); err != nil && s.ctx.Err() == nil {
 			d.log.Warn("read what lists are ordered by", "err", err)
 		}
 	})
 }
 
-// refillSheet reads all nodes. What is written meanwhile is noted as changed, so
-// it does not matter that the parts are read one after the other. Lists do
-// without the sheet until it ends, and for good when it fails, until the next.
-func (d *DB) refillSheet(ctx context.Context) error {
+// catchUp reads until the sheet lags hardly behind.
+func (d *DB) catchUp(ctx context.Context) error {
 	s := &d.nodes.sheet
 	s.mu.Lock()
-	s.filled = time.Time{}
+	s.behind = true
+	again := time.Since(s.filled) > sheetAge
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.behind = false
+		s.mu.Unlock()
+	}()
+	for {
+		n, forgotten := s.lag()
+		switch {
+		case forgotten || again:
+			if err := d.refillSheet(ctx); err != nil {
+				return err
+			}
+			again = false
+		case n > sheetCatchUp/4:
+			ids, _ := s.take(sheetCatchUp)
+			err := d.readChanged(ctx, ids, func(ids []int64, rows []sheetRow) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.replace(ids, rows)
+			})
+			if err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// refillSheet reads all nodes. What is written meanwhile is noted as changed, so
+// it does not matter that the parts are read one after the other.
+func (d *DB) refillSheet(ctx context.Context) (err error) {
+	s := &d.nodes.sheet
 	s.changedMu.Lock()
 	clear(s.changed)
 	s.forgotten = false
 	s.changedMu.Unlock()
-	s.mu.Unlock()
+	defer func() {
+		if err != nil {
+			s.changedMu.Lock()
+			defer s.changedMu.Unlock()
+			s.forgotten = true
+		}
+	}()
 	var all []sheetRow
 	for last := int64(0); ; {
 		rows, err := d.sheetRows(ctx, `id > ? ORDER BY id LIMIT ?`, last, sheetChunk)
@@ -243,36 +317,34 @@ func (d *DB) refillSheet(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rows, s.filled = all, time.Now()
+	s.rows, s.gone, s.filled = all, 0, time.Now()
 	return nil
 }
 
-// replace puts rows in the place of those with ids. mu is held.
+// replace puts rows in the place of those with ids; a node that is not among
+// rows is no more. mu is held.
 func (s *sheet) replace(ids []int64, rows []sheetRow) {
-	byID := func(r sheetRow, id int64) int { return int(min(max(r.id-id, -1), 1)) }
-	found := make(map[int64]bool, len(rows))
-	var more []sheetRow
-	for _, r := range rows {
-		found[r.id] = true
-		if i, ok := slices.BinarySearchFunc(s.rows, r.id, byID); ok {
-			s.rows[i] = r
-		} else {
-			more = append(more, r)
-		}
+	place := func(id int64) (int, bool) {
+		return slices.BinarySearchFunc(s.rows, id, func(r sheetRow, id int64) int { return cmp.Compare(r.id, id) })
 	}
-	gone := make(map[int64]bool)
 	for _, id := range ids {
-		if _, ok := slices.BinarySearchFunc(s.rows, id, byID); ok && !found[id] {
-			gone[id] = true
+		if i, ok := place(id); ok && !s.rows[i].gone {
+			s.rows[i] = sheetRow{id: id, gone: true}
+			s.gone++
 		}
 	}
-	if len(gone) > 0 {
-		s.rows = slices.DeleteFunc(s.rows, func(r sheetRow) bool { return gone[r.id] })
+	slices.SortFunc(rows, func(a, b sheetRow) int { return cmp.Compare(a.id, b.id) })
+	for _, r := range rows {
+		if i, ok := place(r.id); ok {
+			s.rows[i] = r
+			s.gone--
+		} else {
+			s.rows = slices.Insert(s.rows, i, r) // at the end: ids grow
+		}
 	}
-	if len(more) > 0 {
-		s.rows = append(s.rows, more...)
-		// Ids grow, so this is all but sorted.
-		slices.SortFunc(s.rows, func(a, b sheetRow) int { return byID(a, b.id) })
+	if s.gone > len(s.rows)/4 {
+		s.rows = slices.DeleteFunc(s.rows, func(r sheetRow) bool { return r.gone })
+		s.gone = 0
 	}
 }
 
@@ -344,6 +416,9 @@ func (d *DB) sheetRowsOf(ctx context.Context, match func(*sheetRow) bool, q conn
 	s := &d.nodes.sheet
 	s.mu.RLock() // until the rows are read: what is read again into the sheet is no longer noted as changed
 	defer s.mu.RUnlock()
+	if s.behind {
+		return nil, nil
+	}
 	found := s.find(match, q.Sort, at, q.Size+1)
 	ids := make([]int64, len(found))
 	for i := range found {
@@ -375,8 +450,11 @@ func (d *DB) sheetCount(ctx context.Context, f connexa.Filter) (n int, ok bool, 
 	s := &d.nodes.sheet
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if s.behind {
+		return 0, false, nil
+	}
 	for i := range s.rows {
-		if match(&s.rows[i]) {
+		if !s.rows[i].gone && match(&s.rows[i]) {
 			n++
 		}
 	}

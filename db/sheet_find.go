@@ -109,7 +109,7 @@ func (s *sheet) find(match func(*sheetRow) bool, order connexa.Sort, at *positio
 		if down {
 			r = &s.rows[len(s.rows)-1-i]
 		}
-		if !match(r) || beyond != nil && compare(r, beyond) <= 0 || last != nil && compare(r, last) >= 0 {
+		if r.gone || !match(r) || beyond != nil && compare(r, beyond) <= 0 || last != nil && compare(r, last) >= 0 {
 			continue
 		}
 		if best = append(best, r); len(best) == cap(best) {

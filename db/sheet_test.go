@@ -96,7 +96,7 @@ func TestSheetFollows(t *testing.T) {
 		}
 		broken := errors.New("broken")
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"probe", "probe", "rollback", "add", "delete", "edit", "flap", "forget"}).Draw(t, "what") {
+			switch rapid.SampledFrom([]string{"probe", "probe", "rollback", "add", "delete", "edit", "flap", "forget", "lag"}).Draw(t, "what") {
 			case "probe":
 				for range 5 {
 					probe(&fleet[rng.IntN(len(fleet))], nil)
@@ -131,7 +131,11 @@ func TestSheetFollows(t *testing.T) {
 				d.nodes.sheet.changedMu.Lock()
 				d.nodes.sheet.forgotten = true
 				d.nodes.sheet.changedMu.Unlock()
-				if err := d.refillSheet(ctx); err != nil {
+				if err := d.catchUp(ctx); err != nil {
+					t.Fatal(err)
+				}
+			case "lag":
+				if err := d.catchUp(ctx); err != nil {
 					t.Fatal(err)
 				}
 			}
