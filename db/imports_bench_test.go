@@ -179,7 +179,7 @@ func bareImport(b *testing.B, d *DB, tool string) time.Duration {
 // copyOfNodes is the schema of the table of nodes, its blobs as text.
 func copyOfNodes(b *testing.B, d *DB) (schema string, columns []string) {
 	b.Helper()
-	rows, err := d.read.QueryContext(b.Context(), `SELECT sql FROM sqlite_schema WHERE tbl_name = 'nodes' AND sql IS NOT NULL ORDER BY type DESC`)
+	rows, err := d.read.QueryContext(b.Context(), `SELECT sql FROM sqlite_schema WHERE tbl_name = 'nodes' AND type IN ('table','index') AND sql IS NOT NULL ORDER BY type DESC`)
 	if err != nil {
 		b.Fatal(err)
 	}
