@@ -73,47 +73,26 @@ func TestUninstall(t *testing.T) {
 
 	// What cannot be removed is said, keeps what removes it, and does not stop the rest.
 	m.install()
+	leave := m.occupy()
 	m.uninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
 	if list, err := cage.List(); err != nil || len(list) != 64 {
 		t.Errorf("%d devices, %v", len(list), err)
 	}
 	m.leaves(append(before, "/usr/local/bin/connexa"))
-	if err := os.Rename("/usr/local/bin/connexa", "/usr/local/bin/kept"); err != nil {
+	const program, away = "/usr/local/bin/connexa", "/usr/local/bin/away"
+	if err := os.Rename(program, away); err != nil {
 		t.Fatal(err)
 	}
 	m.uninstall(1, "devices cxo* are left", "--purge")
-	if err := os.Rename("/usr/local/bin/kept", "/usr/local/bin/connexa"); err != nil {
-		t.Fatal(err)
-	}
-	m.uninstall(0, "64 devices", "--purge")
-	m.gone()
-	m.leaves(before)
-	// An account that is in use.
-	m.install()
-	busy := exec.CommandContext(t.Context(), "setpriv", "--reuid=connexa-ovpn", "--regid=connexa-ovpn", "--clear-groups", "cat")
-	hold, err := busy.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said, err := busy.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := busy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := hold.Write([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := said.Read(make([]byte, 1)); err != nil { // it is who it is to be
+	if err := os.Rename(away, program); err != nil {
 		t.Fatal(err)
 	}
 	m.uninstall(1, "the account connexa-ovpn is left", "--purge")
 	m.leaves(before)
-	hold.Close()
-	_ = busy.Wait()
+	leave()
 	m.uninstall(0, "", "--purge")
 	m.gone()
+	m.leaves(before)
 }
 
 // machine is what this process sees of one.
@@ -231,6 +210,29 @@ func (m *machine) install() {
 	}
 	if n := m.account(); n != 4 {
 		m.t.Fatalf("the account is in %d files", n)
+	}
+}
+
+// occupy runs a process under openvpn's account, until leave is called.
+func (m *machine) occupy() (leave func()) {
+	m.t.Helper()
+	cmd := exec.CommandContext(m.t.Context(), "setpriv", "--reuid=connexa-ovpn", "--regid=connexa-ovpn", "--clear-groups", "cat")
+	in, errIn := cmd.StdinPipe()
+	out, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		m.t.Fatal(err)
+	}
+	// Once it answers it is who it is to be.
+	_, err := in.Write([]byte("?"))
+	if err == nil {
+		_, err = out.Read(make([]byte, 1))
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return func() {
+		in.Close()
+		_ = cmd.Wait()
 	}
 }
 
