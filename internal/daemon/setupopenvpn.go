@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/openvpn"
@@ -24,7 +25,18 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 	if err := cage.Protect(); err != nil {
 		return explainRights(err)
 	}
+	// Also those that are there beyond the count: a node may have one of them, and
+	// the owner of the first has to be that of all.
+	all, err := cage.List()
+	if err != nil {
+		return err
+	}
 	for n := range cfg.Count {
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for _, n := range all {
 		if err := cage.Make(n, owner); err != nil {
 			return explainRights(err)
 		}
@@ -33,7 +45,10 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, "%d devices are ready, %s to %s; they belong to %s, and the table %s of nftables closes them\n",
-		cfg.Count, cage.Name(0), cage.Name(cfg.Count-1), name, cage.Table)
+		len(all), cage.Name(0), cage.Name(all[len(all)-1]), name, cage.Table)
+	if more := len(all) - cfg.Count; more > 0 {
+		fmt.Fprintf(out, "%d of them are more than --count %d, and stay, as nodes may have them; for fewer: connexa setup-openvpn --remove, then this command again\n", more, cfg.Count)
+	}
 	if name == cfg.User {
 		fmt.Fprintf(out, "openvpn runs as %s, the panel's own account, and could read what the panel can; better: useradd --system --no-create-home --shell /usr/sbin/nologin %s, then this command again\n",
 			name, openvpn.Account)

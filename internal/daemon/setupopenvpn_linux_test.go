@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
 )
 
@@ -45,6 +47,33 @@ func TestSetupOpenVPN(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// A smaller count takes nobody's device away, and another owner gets all.
+	index := ifindex(t, "cxo2")
+	again := func(count int, owner, want string) {
+		t.Helper()
+		out.Reset()
+		if err := SetupOpenVPN(config.SetupOpenVPN{Count: count, Owner: owner, User: "connexa"}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Error(out.String())
+		}
+	}
+	again(1, "nobody", "2 of them are more than --count 1")
+	if now := ifindex(t, "cxo2"); now != index {
+		t.Errorf("cxo2 was number %d and is %d: whoever had it open has lost it", index, now)
+	}
+	daemon, _, err := openvpn.LookUp("daemon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again(1, "daemon", "3 devices are ready, cxo0 to cxo2; they belong to daemon")
+	for n := range 3 {
+		if uid, err := cage.Check(n); uid != daemon || err != nil {
+			t.Errorf("%s belongs to %d, %v", cage.Name(n), uid, err)
+		}
+	}
+	again(4, "daemon", "4 devices are ready, cxo0 to cxo3")
 	for _, bad := range []string{"root", "there-is-no-such-account"} {
 		if err := SetupOpenVPN(config.SetupOpenVPN{Count: 1, Owner: bad}, &out); err == nil || !strings.Contains(err.Error(), "useradd") {
 			t.Errorf("%s: %v", bad, err)
@@ -57,7 +86,16 @@ func TestSetupOpenVPN(t *testing.T) {
 	if list, err := cage.List(); err != nil || len(list) > 0 {
 		t.Errorf("%v are left: %v", list, err)
 	}
-	if !strings.Contains(out.String(), "3 devices") {
+	if !strings.Contains(out.String(), "4 devices") {
 		t.Error(out.String())
 	}
+}
+
+func ifindex(t *testing.T, name string) int {
+	t.Helper()
+	dev, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dev.Index
 }

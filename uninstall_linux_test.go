@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+)
+
+// TestMain makes this program connexa itself where it goes by that name, so that
+// a script under test calls the real commands.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "connexa" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// TestUninstall installs what deploy/ installs, by the lines of its own files, and
+// lets deploy/uninstall.sh take it away, on a machine of its own: with its own
+// network, processes, /etc, /run, /usr/local/bin and /var/lib.
+func TestUninstall(t *testing.T) {
+	const inside = "CONNEXA_TEST_MACHINE"
+	if os.Getenv(inside) == "" {
+		if os.Geteuid() != 0 {
+			t.Skip("namespaces and devices are root's to make")
+		}
+		if _, err := os.Stat("/dev/net/tun"); err != nil {
+			t.Skip(err)
+		}
+		for _, program := range []string{"useradd", "userdel", "setpriv"} {
+			if _, err := exec.LookPath(program); err != nil {
+				t.Skip(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUninstall$", "-test.v", "-test.timeout=2m")
+		cmd.Env = append(os.Environ(), inside+"=1", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	m := newMachine(t)
+	before := m.files()
+	m.install()
+	if list, err := cage.List(); err != nil || len(list) != 64 {
+		t.Fatalf("%d devices, %v", len(list), err)
+	}
+	installed := m.files()
+
+	// A word that it does not know changes nothing.
+	m.uninstall(2, "[--purge]", "--pruge")
+	m.leaves(installed)
+	// Everything but the data.
+	m.uninstall(0, "--purge removes them")
+	m.gone()
+	m.leaves(append(before, "/var/lib/connexa -> private/connexa", "/var/lib/private/connexa/connexa.db", "/var/lib/private/connexa/connexa.key"))
+	// And that, too, when nothing else is there any more.
+	m.uninstall(0, "", "--purge")
+	m.leaves(before)
+
+	// What cannot be removed is said, keeps what removes it, and does not stop the rest.
+	m.install()
+	leave := m.occupy()
+	m.uninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
+	if list, err := cage.List(); err != nil || len(list) != 64 {
+		t.Errorf("%d devices, %v", len(list), err)
+	}
+	m.leaves(append(before, "/usr/local/bin/connexa"))
+	const program, away = "/usr/local/bin/connexa", "/usr/local/bin/away"
+	if err := os.Rename(program, away); err != nil {
+		t.Fatal(err)
+	}
+	m.uninstall(1, "devices cxo* are left", "--purge")
+	if err := os.Rename(away, program); err != nil {
+		t.Fatal(err)
+	}
+	m.uninstall(1, "the account connexa-ovpn is left", "--purge")
+	m.leaves(before)
+	leave()
+	m.uninstall(0, "", "--purge")
+	m.gone()
+	m.leaves(before)
+}
+
+// machine is what this process sees of one.
+type machine struct {
+	t       *testing.T
+	program []byte
+	deploy  map[string][]byte // by name
+}
+
+// private are the folders of which the machine has its own.
+var private = []string{"/etc", "/run", "/usr/local/bin", "/var/lib"}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	m := &machine{t: t, deploy: map[string][]byte{}}
+	var err error
+	must := func() {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// All is read before folders are covered: the tree and this program may be in one of them.
+	m.program, err = os.ReadFile("/proc/self/exe")
+	must()
+	for _, name := range []string{"connexa.service", "connexa-openvpn.service", "connexa-openvpn.conf", "uninstall.sh"} {
+		m.deploy[name], err = os.ReadFile(filepath.Join("deploy", name))
+		must()
+	}
+	defs, err := os.ReadFile("/etc/login.defs")
+	if !errors.Is(err, fs.ErrNotExist) {
+		must()
+	}
+	err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	must()
+	for _, dir := range private {
+		err = unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755")
+		must()
+	}
+	err = unix.Mount("proc", "/proc", "proc", 0, "")
+	must()
+	err = unix.Mount("sysfs", "/sys", "sysfs", 0, "")
+	must()
+	for file, text := range map[string]string{
+		"/etc/passwd":        "root:x:0:0::/root:/bin/sh\n",
+		"/etc/group":         "root:x:0:\n",
+		"/etc/shadow":        "root:*:20000::::::\n",
+		"/etc/gshadow":       "root:*::\n",
+		"/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\n",
+		"/etc/login.defs":    string(defs),
+		// What is of others stays.
+		"/etc/systemd/system/other.service":                        "",
+		"/etc/systemd/system/multi-user.target.wants/some.service": "",
+		"/usr/local/bin/other":                                     "",
+		"/run/other":                                               "",
+		"/var/lib/private/other":                                   "",
+		// No service manager answers, as on a machine that has none; links are removed all the same, as systemctl(1) does.
+		"/usr/local/bin/systemctl": "#!/bin/sh\necho \"$*\" >>/run/other\n[ $1 = disable ] && rm -f /etc/systemd/system/*.wants/$3\nexit 1\n",
+	} {
+		m.write(file, []byte(text))
+	}
+	err = netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "other0"}})
+	must()
+	return m
+}
+
+func (m *machine) write(file string, text []byte) {
+	m.t.Helper()
+	err := os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = os.WriteFile(file, text, 0o755)
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// install does what the comments of the units say, and what the service manager and
+// a panel do then.
+func (m *machine) install() {
+	m.t.Helper()
+	const units = "/etc/systemd/system/"
+	m.write("/usr/local/bin/connexa", m.program)
+	m.write(units+"connexa.service.d/connexa-openvpn.conf", m.deploy["connexa-openvpn.conf"])
+	m.write("/run/connexa/vpn-0/cxo0.pid", nil)
+	m.write("/var/lib/private/connexa/connexa.db", nil)
+	m.write("/var/lib/private/connexa/connexa.key", nil)
+	links := map[string]string{"/var/lib/connexa": "private/connexa"}
+	for _, name := range []string{"connexa.service", "connexa-openvpn.service"} {
+		m.write(units+name, m.deploy[name])
+		links[units+"multi-user.target.wants/"+name] = units + name
+	}
+	for at, to := range links {
+		if err := os.Symlink(to, at); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	unit := string(m.deploy["connexa-openvpn.service"])
+	for _, before := range []string{"\n# useradd ", "\nExecStart="} {
+		_, rest, found := strings.Cut(unit, before)
+		line, _, _ := strings.Cut(rest, "\n")
+		if !found {
+			m.t.Fatalf("connexa-openvpn.service has no line that begins with %q", before)
+		}
+		if strings.Contains(before, "useradd") {
+			line = "useradd " + line
+		}
+		args := strings.Fields(line)
+		if out, err := exec.CommandContext(m.t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+			m.t.Fatalf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if _, there, err := cage.Dropped(); err != nil || !there {
+		m.t.Fatalf("there is no table: %v", err)
+	}
+	if n := m.account(); n != 4 {
+		m.t.Fatalf("the account is in %d files", n)
+	}
+}
+
+// occupy runs a process under openvpn's account, until leave is called.
+func (m *machine) occupy() (leave func()) {
+	m.t.Helper()
+	cmd := exec.CommandContext(m.t.Context(), "setpriv", "--reuid=connexa-ovpn", "--regid=connexa-ovpn", "--clear-groups", "cat")
+	in, errIn := cmd.StdinPipe()
+	out, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		m.t.Fatal(err)
+	}
+	// Once it answers it is who it is to be.
+	_, err := in.Write([]byte("?"))
+	if err == nil {
+		_, err = out.Read(make([]byte, 1))
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return func() {
+		in.Close()
+		_ = cmd.Wait()
+	}
+}
+
+// account counts the files in which there is openvpn's account.
+func (m *machine) account() (n int) {
+	m.t.Helper()
+	for _, name := range []string{"passwd", "group", "shadow", "gshadow"} {
+		text, err := os.ReadFile("/etc/" + name)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("connexa")) {
+			n++
+		}
+	}
+	return n
+}
+
+// uninstall runs the script, by the words of by, which say how if it is not by itself.
+func (m *machine) uninstall(code int, words string, by ...string) {
+	m.t.Helper()
+	if err := os.WriteFile("/run/other", nil, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	args := []string{"sh", "-s", "--"}
+	if len(by) > 0 {
+		args = append(slices.Clone(by[1:]), append(args, by[0])...)
+	}
+	cmd := exec.CommandContext(m.t.Context(), args[0], args[1:]...)
+	cmd.Stdin = bytes.NewReader(m.deploy["uninstall.sh"])
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		m.t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), words) {
+		m.t.Errorf("%q ended with %d, and not with %d and %q:\n%s", by, got, code, words, out)
+	}
+	asked, err := os.ReadFile("/run/other")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if code == 2 {
+		if len(asked) > 0 {
+			m.t.Errorf("the service manager was asked for:\n%s", asked)
+		}
+		return
+	}
+	for _, want := range []string{"disable --now connexa.service\n", "disable --now connexa-openvpn.service\n", "daemon-reload\n"} {
+		if !strings.Contains(string(asked), want) {
+			m.t.Errorf("the service manager was not asked for %q:\n%s", want, asked)
+		}
+	}
+}
+
+// gone checks that the kernel and the account files have nothing of Connexa.
+func (m *machine) gone() {
+	m.t.Helper()
+	if list, err := cage.List(); err != nil || len(list) > 0 {
+		m.t.Errorf("devices are left: %v, %v", list, err)
+	}
+	if _, there, err := cage.Dropped(); err != nil || there {
+		m.t.Errorf("the table is left, %v", err)
+	}
+	if n := m.account(); n > 0 {
+		m.t.Errorf("the account is left in %d files", n)
+	}
+	if _, err := netlink.LinkByName("other0"); err != nil {
+		m.t.Error(err)
+	}
+}
+
+// leaves checks which files there are.
+func (m *machine) leaves(want []string) {
+	m.t.Helper()
+	want = slices.Sorted(slices.Values(want))
+	if got := m.files(); !slices.Equal(got, want) {
+		m.t.Errorf("there are\n\t%s\nand are to be\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// files are those of the machine, but for the accounts' and what reading them leaves.
+func (m *machine) files() []string {
+	m.t.Helper()
+	var list []string
+	for _, dir := range private {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if filepath.Dir(path) == "/etc" && !d.IsDir() {
+				return nil
+			}
+			if to, err := os.Readlink(path); err == nil {
+				list = append(list, path+" -> "+to)
+			} else if !d.IsDir() {
+				list = append(list, path)
+			} else if strings.Contains(d.Name(), "connexa") {
+				if all, err := os.ReadDir(path); err == nil && len(all) == 0 {
+					list = append(list, path+"/")
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
