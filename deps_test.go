@@ -13,6 +13,7 @@ import (
 // module only from the set written beside it. docs/ARCHITECTURE.md draws it and
 // says why.
 var layers = map[string]string{
+	"internal/beat":            "",
 	"internal/connexa":         "",
 	"internal/config":          "internal/connexa",
 	"internal/events":          "internal/connexa",
@@ -22,15 +23,15 @@ var layers = map[string]string{
 	"internal/metrics":         "internal/connexa",
 	"internal/monitor":         "internal/connexa",
 	"internal/notify":          "internal/connexa",
-	"internal/pptp/gre":        "",
-	"internal/pptp/control":    "",
+	"internal/pptp/gre":        "internal/beat",
+	"internal/pptp/control":    "internal/beat",
 	"internal/pptp/ppp":        "",
 	"internal/pptp/mschap":     "",
 	"internal/pptp/mppe":       "",
-	"internal/pptp":            "internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
+	"internal/pptp":            "internal/beat internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
 	"internal/netstack":        "",
 	"internal/socks5":          "",
-	"internal/gateway":         "internal/connexa internal/pptp internal/netstack internal/socks5 internal/openvpn internal/openvpn/pki",
+	"internal/gateway":         "internal/beat internal/connexa internal/pptp internal/netstack internal/socks5 internal/openvpn internal/openvpn/pki",
 	"internal/access":          "internal/connexa internal/socks5",
 	"internal/openvpn":         "internal/openvpn/cage internal/openvpn/nat internal/openvpn/pki",
 	"internal/openvpn/cage":    "",

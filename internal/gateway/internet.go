@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/beat"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
@@ -36,8 +37,8 @@ var defaultTargets = []netip.AddrPort{
 func (g *gateway) watch(ctx context.Context, t Tunnel) (noInternet bool) {
 	g.look(ctx, t)
 	defer g.m.together.forget(g.node)
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	next := time.NewTimer(beat.Within(lookEvery, lookEvery/100))
+	defer next.Stop()
 	misses := 0
 	last := g.counts()
 	heard := t.Received()
@@ -45,7 +46,8 @@ func (g *gateway) watch(ctx context.Context, t Tunnel) (noInternet bool) {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-tick.C:
+		case <-next.C:
+			next.Reset(beat.Within(lookEvery, lookEvery/100))
 		}
 		now := g.counts()
 		wants := now.Open > 0 || now.Total != last.Total

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/beat"
 	"github.com/connexa-panel/connexa/internal/pptp/mppe"
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
@@ -420,6 +421,11 @@ func (l *link) hungUp(text string) {
 	}
 }
 
+// awaitEcho sets when the next echo is due, on a beat with those of other sessions.
+func (l *link) awaitEcho() {
+	l.nextEcho = beat.Before(l.now.Add(l.cfg.EchoEvery), l.cfg.EchoEvery/100)
+}
+
 // echo asks an idle server for life signs, and gives it up after some silences.
 func (l *link) echo() {
 	if l.phase != phaseUp || l.nextEcho.IsZero() || l.now.Before(l.nextEcho) {
@@ -430,7 +436,7 @@ func (l *link) echo() {
 		return
 	}
 	l.echoes++
-	l.nextEcho = l.now.Add(l.cfg.EchoEvery)
+	l.awaitEcho()
 	l.sendEcho()
 }
 
@@ -678,7 +684,7 @@ func (l *link) ipcpUp() {
 		return
 	}
 	l.phase = phaseUp
-	l.nextEcho = l.now.Add(l.cfg.EchoEvery)
+	l.awaitEcho()
 	l.hooks.reached(StepIP, l.ipo.Local.String())
 }
 

@@ -332,7 +332,7 @@ func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
 	if next.IsZero() {
 		next = now.Add(time.Hour)
 	}
-	timer.Reset(max(next.Sub(now), 0))
+	timer.Reset(max(time.Until(next), 0)) // now is past: sessions that wait for one beat would miss it by as much
 }
 
 // drain gives the frames that came to the link.

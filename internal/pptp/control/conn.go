@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/beat"
 )
 
 // How long a step may take when its context has no deadline of its own.
@@ -239,14 +241,16 @@ func (c *Conn) Run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	limit, asked := time.Now().Add(c.cfg.EchoInterval), false
+	// On a beat, as other connections are as silent as this one.
+	silence := func() time.Time { return beat.Before(time.Now().Add(c.cfg.EchoInterval), c.cfg.EchoInterval/100) }
+	limit, asked := silence(), false
 	for {
 		m, err := c.receive(ctx, StepSession, limit)
 		var e *Error
 		switch {
 		case err == nil:
 			// Any message proves that the server lives, not the reply alone.
-			limit, asked = time.Now().Add(c.cfg.EchoInterval), false
+			limit, asked = silence(), false
 		case asked || ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e.Err, os.ErrDeadlineExceeded):
 			if ctx.Err() != nil {
 				return fmt.Errorf("%s: %w", StepSession, ctx.Err())

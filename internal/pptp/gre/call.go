@@ -5,13 +5,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/beat"
 )
 
 const (
 	// ackAfter and ackDelay say when an acknowledgment is sent that no data could
-	// carry. FreeBSD drops what exceeds half of our window without one.
+	// carry. FreeBSD drops what exceeds half of our window without one. Those of
+	// calls that are idle but for their echoes go out together, on an ackBeat.
 	ackAfter = 8
 	ackDelay = 20 * time.Millisecond
+	ackBeat  = 10 * time.Millisecond
 
 	// Window is the receive window to announce in the Outgoing-Call-Request.
 	Window = 64
@@ -156,7 +160,7 @@ func (c *Call) flush() {
 	now := c.unacked >= ackAfter
 	if !now && c.unacked > 0 && !c.armed && !c.closed {
 		c.armed = true
-		c.timer.Reset(ackDelay)
+		c.timer.Reset(beat.Within(ackDelay, ackBeat))
 	}
 	c.mu.Unlock()
 	if now {

@@ -109,12 +109,14 @@ func TestAcknowledgments(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(ackBeat / 3)
 		must(a.Send(frame("x")))
+		time.Sleep(ackDelay - ackBeat)
 		synctest.Wait()
 		if a.Stats().PeerAcked || b.Stats().Sent != 0 {
 			t.Error("acknowledged at once")
 		}
-		time.Sleep(ackDelay)
+		time.Sleep(ackBeat)
 		synctest.Wait()
 		if !a.Stats().PeerAcked || b.Stats().Sent != 1 {
 			t.Errorf("not acknowledged after %v: %+v", ackDelay, b.Stats())

@@ -1,6 +1,10 @@
 package gre
 
-import "time"
+import (
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/beat"
+)
 
 // pptpd 1.4.0 keeps a packet behind a gap for 0.3 s in the hope of the missing
 // one, but looks at the clock only when another packet comes (decaps_gre in its
@@ -9,7 +13,10 @@ import "time"
 // one before it, and the waits double. A packet that only acknowledges is enough
 // to make it look.
 const (
-	nudgeAfter = 350 * time.Millisecond
+	// nudgeAfter less a nudgeBeat is the least time until the first one: every echo
+	// begins to wait for it, so the waits of many calls end together.
+	nudgeAfter = 400 * time.Millisecond
+	nudgeBeat  = 50 * time.Millisecond
 	// nudges is how many are sent in a row without an answer: one may be lost,
 	// and some servers never acknowledge what they have got.
 	nudges = 3
@@ -34,7 +41,7 @@ func (c *Call) awaitAck() {
 	if !c.nudge.armed {
 		c.nudge.armed = true
 		c.nudge.seen = c.acked
-		c.nudge.timer.Reset(nudgeAfter)
+		c.nudge.timer.Reset(beat.Within(nudgeAfter, nudgeBeat))
 	}
 }
 
@@ -52,7 +59,7 @@ func (c *Call) nudgeLate() {
 		n.left--
 	}
 	n.seen = c.acked
-	n.timer.Reset(nudgeAfter)
+	n.timer.Reset(beat.Within(nudgeAfter, nudgeBeat))
 	ack, _ := c.takeAck()
 	c.mu.Unlock()
 	if stuck {

@@ -26,14 +26,14 @@ func TestNudge(t *testing.T) {
 		send()
 		time.Sleep(time.Minute)
 		send() // the peer is known to acknowledge now
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + nudgeBeat/3)
 		sent(2, "all is acknowledged")
 
 		b.Close() // from now on it is silent
 		send()
-		time.Sleep(nudgeAfter - 1)
+		time.Sleep(nudgeAfter - nudgeBeat)
 		sent(3, "before the first nudge")
-		time.Sleep(time.Nanosecond)
+		time.Sleep(nudgeBeat)
 		sent(4, "the first nudge")
 		time.Sleep(time.Minute)
 		sent(3+nudges, "a peer that stays silent")
