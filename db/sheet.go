@@ -25,10 +25,11 @@ const (
 
 // sheet holds what the nodes of a large fleet are filtered and ordered by: finding
 // a page among 100,000 nodes in it takes a fraction of what a pass over the index
-// takes, or over the table for a text. It is filled when the database is
-// opened, or when a list is asked for of a fleet that has grown. After that SQLite tells of each row of nodes that the writer touches, and
-// what a transaction touched is read again before the next list. Lists do without
-// it while it is read and while it lags far behind.
+// takes, or over the table for a text. It is filled when the database is opened,
+// or when a list is asked for of a fleet that has grown. After that SQLite tells
+// of each row of nodes that the writer touches, and what a transaction touched is
+// read again before the next list. Lists do without it while it is read and while
+// it lags far behind.
 type sheet struct {
 	from    int64   // worthSheet
 	pending []int64 // nodes touched by the transaction that is open; who has the writer's connection has this
