@@ -162,9 +162,10 @@ func TestSort(t *testing.T) {
 	b.do(mark)
 	b.click(`#sort-address`)
 	b.wait(`document.querySelector("#sort-address").closest("th").getAttribute("aria-sort") !== "none"`)
-	b.wait(first)
-	b.wait(first)
+	b.wait(first + ` && window.seen && document.activeElement.id === "sort-address"`)
 	one := get[string](b, first)
+	// A link that was just drawn may be pressed before htmx knows it: then the whole
+	// page comes, in the same order.
 	b.click(`#sort-address`)
-	b.wait(last + ` === ` + js(one) + ` && window.seen && document.activeElement.id === "sort-address"`)
+	b.wait(last + ` === ` + js(one))
 }
