@@ -159,13 +159,20 @@ func TestSort(t *testing.T) {
 		first = `document.querySelector("#list tbody .where a").textContent.trim()`
 		last  = `[...document.querySelectorAll("#list tbody .where a")].at(-1).textContent.trim()`
 	)
-	b.do(mark)
 	b.click(`#sort-address`)
 	b.wait(`document.querySelector("#sort-address").closest("th").getAttribute("aria-sort") !== "none"`)
-	b.wait(first + ` && window.seen && document.activeElement.id === "sort-address"`)
+	b.wait(first)
 	one := get[string](b, first)
 	// A link that was just drawn may be pressed before htmx knows it: then the whole
-	// page comes, in the same order.
-	b.click(`#sort-address`)
-	b.wait(last + ` === ` + js(one))
+	// page comes, in the same order. Else the list alone does, and keeps the focus.
+	for n := range 6 {
+		b.live()
+		b.do(mark)
+		b.click(`#sort-address`)
+		b.wait([]string{last, first}[n%2] + ` === ` + js(one))
+		if get[bool](b, `!!window.seen && document.activeElement.id === "sort-address"`) {
+			return
+		}
+	}
+	t.Error("each sort loads the whole page, or loses the focus")
 }
