@@ -98,7 +98,10 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	n := max(4, runtime.NumCPU())
 	d.read.SetMaxOpenConns(n)
 	d.read.SetMaxIdleConns(n)
-	return d, d.startSheet(ctx)
+	if err := d.startSheet(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // dsn carries the pragmas: one sent with Exec would reach one connection of the pool.
@@ -175,8 +178,7 @@ func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", translate(err))
 	}
-	d.nodes.sheet.committed()
-	d.keepSheet()
+	d.committed()
 	d.nodes.writes.Add(1)
 	d.wrote(time.Since(start))
 	return nil

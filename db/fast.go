@@ -48,8 +48,7 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 		if err == nil {
 			d.nodes.sheet.ending()
 			if err = t.exec(`COMMIT`); err == nil {
-				d.nodes.sheet.committed()
-				d.keepSheet()
+				d.committed()
 				if !t.apart {
 					d.nodes.writes.Add(1)
 				}

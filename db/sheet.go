@@ -55,8 +55,8 @@ type sheet struct {
 // sheetRow is a node as far as lists filter and order it.
 type sheetRow struct {
 	id                                 int64
-	address, login                     string // the key of the address
-	country, state, city               string
+	address                            string // its key
+	login, country, state, city        string
 	provider, tags, cause, search      string
 	port, created                      int64
 	status                             int64 // index in connexa.Statuses
@@ -81,7 +81,7 @@ func (s *sheet) close() {
 }
 
 // touched is called by the writer's connection for each row that it inserts,
-// updates or deletes.
+// updates or deletes. What is written to nodes without DB.tx or DB.fast is lost here.
 func (s *sheet) touched(table string, id int64) {
 	if table == "nodes" {
 		s.pending = append(s.pending, id)
@@ -110,8 +110,7 @@ func (s *sheet) ending() {
 	}
 }
 
-// committed is called after the commit, before the writer's connection is given
-// back. Earlier, a reader could read again what is not there yet.
+// committed is called before the writer's connection is given back. Earlier, a reader could read again what is not there yet.
 func (s *sheet) committed() {
 	if len(s.pending) > 0 {
 		s.note(s.pending)
@@ -136,8 +135,8 @@ func (s *sheet) note(ids []int64) {
 }
 
 // take hands out at most so many of the changed nodes, of which the caller sees
-// to it that they are read again, and says how many are left.
-func (s *sheet) take(most int) (ids []int64, left int) {
+// to it that they are read again.
+func (s *sheet) take(most int) (ids []int64) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
 	for id := range s.changed {
@@ -147,7 +146,7 @@ func (s *sheet) take(most int) (ids []int64, left int) {
 		ids = append(ids, id)
 		delete(s.changed, id)
 	}
-	return ids, len(s.changed)
+	return ids
 }
 
 // lag is how many changed nodes were not yet read again.
@@ -191,8 +190,7 @@ func (d *DB) useSheet(ctx context.Context) (bool, error) {
 	if s.behind {
 		return false, nil
 	}
-	ids, _ := s.take(2 * sheetCatchUp)
-	if err := d.readChanged(ctx, ids, s.replace); err != nil {
+	if err := d.readChanged(ctx, s.take(2*sheetCatchUp), s.replace); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -225,10 +223,11 @@ func (d *DB) readChanged(ctx context.Context, ids []int64, replace func(ids []in
 	return nil
 }
 
-// keepSheet is called after a commit: while lists are looked at, the sheet does
-// not fall far behind.
-func (d *DB) keepSheet() {
+// committed notes what a transaction changed, after its commit and with the
+// writer's connection in hand. While lists are looked at, the sheet is kept close.
+func (d *DB) committed() {
 	s := &d.nodes.sheet
+	s.committed()
 	if n, forgotten := s.lag(); n > sheetCatchUp/2 && !forgotten && time.Now().UnixNano()-s.used.Load() < int64(sheetUse) {
 		d.readSheet()
 	}
@@ -274,8 +273,7 @@ func (d *DB) catchUp(ctx context.Context) error {
 			}
 			again = false
 		case n > sheetCatchUp/4:
-			ids, _ := s.take(sheetCatchUp)
-			err := d.readChanged(ctx, ids, func(ids []int64, rows []sheetRow) {
+			err := d.readChanged(ctx, s.take(sheetCatchUp), func(ids []int64, rows []sheetRow) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.replace(ids, rows)

@@ -15,7 +15,7 @@ import (
 func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow) bool, error) {
 	var all []func(*sheetRow) bool
 	if len(f.Statuses) > 0 {
-		var some [16]bool
+		some := make([]bool, len(connexa.Statuses()))
 		for _, s := range f.Statuses {
 			if i := slices.Index(connexa.Statuses(), s); i >= 0 {
 				some[i] = true
