@@ -82,17 +82,26 @@ func (u *Uplink) Known() (r connexa.Reach, fresh bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.reach, !u.at.IsZero() && time.Since(u.at) < askEvery
+	return u.reach, u.fresh()
 }
+
+// fresh is for whoever holds mu.
+func (u *Uplink) fresh() bool { return !u.at.IsZero() && time.Since(u.at) < askEvery }
 
 // Ask tries the targets, unless that was done a moment ago. When ctx is done
 // first, nothing is learnt.
 func (u *Uplink) Ask(ctx context.Context) connexa.Reach {
 	for ctx.Err() == nil {
-		if r, fresh := u.Known(); fresh {
-			return r
+		if len(u.Targets()) == 0 {
+			return connexa.ReachUnknown
 		}
+		// In one step, or whoever saw an old answer asks again right after
+		// another's new one.
 		u.mu.Lock()
+		if u.fresh() {
+			defer u.mu.Unlock()
+			return u.reach
+		}
 		other := u.asking
 		if other == nil {
 			u.asking = make(chan struct{})
