@@ -316,6 +316,11 @@ func TestManyAtOnce(t *testing.T) {
 	work.Wait()
 	m.change(1, func(u *connexa.AccessLogin) { u.Enabled = true })
 	load(t, d)
+	g, err := d.Login(7, "ann", "Blue-Kite-7", here) // perhaps the only one that found ann enabled
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Meter().Add(1, 1)
 	if l, _ := d.Live(1); l.Up != l.Down || l.Up == 0 {
 		t.Errorf("counted %+v", l)
 	}
