@@ -26,6 +26,31 @@ func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) {
 	h.redirect(w, r, nodePath(id))
 }
 
+// retryServices answers POST /services/retry with a selection: those of its
+// services that are down try again, and that needs no question.
+func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	s, err := selectionOf(r.PostForm)
+	var n int
+	if err == nil {
+		n, err = h.app.RetryServices(r.Context(), s)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	said := connexa.T("services.retried.many", n)
+	if isHTMX(r) {
+		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: said}))
+		return
+	}
+	h.flash(w, r, said)
+	h.redirect(w, r, afterServices(r))
+}
+
 // reachService answers POST /nodes/{id}/service/reach: which destinations beside
 // the public ones the service of a node lets through.
 func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) {

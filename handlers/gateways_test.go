@@ -124,6 +124,9 @@ func TestServicesPage(t *testing.T) {
 		t.Errorf("failed: %v", got)
 	}
 	b.get("/services?state=reconnecting").says(t, "No service matches")
+	if got := b.get("/services?q=20001").is(t, http.StatusOK).drawn(); len(got) != 1 { // the port of a proxy
+		t.Errorf("port 20001: %v", got)
+	}
 	b.get("/services?page=99").is(t, http.StatusOK).says(t, "3 services")
 
 	b.get("/nodes").says(t, "Online · 20000").says(t, "Failed")
@@ -136,11 +139,22 @@ func TestServicesPage(t *testing.T) {
 	if !slices.Equal(g.retried, []int64{2}) {
 		t.Errorf("retried %v", g.retried)
 	}
+	// Of a selection only those that are down try again, without a question.
+	b.asHTMX("button").post("/services/retry", "id", "1", "id", "2", "id", "3").is(t, http.StatusOK).says(t, "1 service tries again.")
+	if !slices.Equal(g.retried, []int64{2, 2}) {
+		t.Errorf("retried %v", g.retried)
+	}
+	b.post("/services/retry", "id", "1").is(t, http.StatusConflict).says(t, "None of these services is down")
+	b.post("/services/retry").is(t, http.StatusUnprocessableEntity)
+	b.get("/services?state=failed").is(t, http.StatusOK).says(t, `hx-post="/services/retry"`).says(t, `/nodes/2/service/retry`)
+	if whole := b.get("/services").is(t, http.StatusOK); strings.Contains(whole.body, "/nodes/1/service/retry") {
+		t.Error("a service that is online can be told to try again")
+	}
 	b.post("/nodes/2/service/reach", "private", "1").leadsTo(t, "/nodes/2")
 	if rows, err := p.db.ServiceRows(t.Context(), []int64{2}); err != nil || !rows[2].Private || rows[2].Mail {
 		t.Errorf("reach %+v, %v", rows[2], err)
 	}
-	if got := p.acts(); !strings.HasPrefix(got, "admin:service_changed admin:service_retried") {
+	if got := p.acts(); !strings.HasPrefix(got, "admin:service_changed admin:service_retried admin:service_retried") {
 		t.Errorf("audit: %s", got)
 	}
 }

@@ -89,6 +89,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.secret("GET /access/{id}/lines", h.personLines)
 
 	// OpenVPN exits and their profiles.
+	a.page("POST /services/retry", h.retryServices)
 	a.long("POST /services/vpn", h.switchVPNs)
 	a.page("POST /nodes/{id}/vpn", h.switchVPN)
 	a.page("POST /nodes/{id}/vpn/disconnect", h.disconnectVPN)

@@ -306,7 +306,7 @@ func serviceBox(n Node) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if s != nil && s.Wanted && (s.State == connexa.GatewayFailed || s.State == connexa.GatewayReconnecting) {
+		if s != nil && s.IsDown() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<button class=\"btn small\" formaction=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -98,6 +98,31 @@ func (a *App) RetryService(ctx context.Context, node int64) error {
 	return nil
 }
 
+// RetryServices makes those of the services of s that are down try again now, and
+// returns how many these are. When none is, the error is Conflict.
+func (a *App) RetryServices(ctx context.Context, s connexa.Selection) (int, error) {
+	ids, err := a.Nodes.SelectNodes(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := a.Services.ServiceRows(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	var down []int64
+	for _, id := range ids {
+		if row, ok := rows[id]; ok && row.IsDown() {
+			a.Gateways.Retry(id)
+			down = append(down, id)
+		}
+	}
+	if len(down) == 0 {
+		return 0, connexa.Errorf(connexa.Conflict, "services.retry.none")
+	}
+	a.audit(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
+	return len(down), nil
+}
+
 // AllowDestinations says which destinations the service of a node lets through
 // beside the public ones.
 func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {

@@ -158,6 +158,12 @@ type ServiceRow struct {
 	Open     int    // connections
 }
 
+// IsDown says whether the service is to run and has lost its tunnel: it can be told to
+// try again now.
+func (s *ServiceRow) IsDown() bool {
+	return s.Wanted && (s.State == GatewayFailed || s.State == GatewayReconnecting)
+}
+
 // TrafficSpan is what one row of the traffic of a gateway sums up.
 type TrafficSpan string
 

@@ -40,7 +40,7 @@ func ServiceFormats() []ServiceFormat {
 // ServiceFilter picks services that run. Every field that is set must hold; of
 // the tags any may. The zero ServiceFilter picks all.
 type ServiceFilter struct {
-	Text  string // anywhere in the node's address, login, place, comment and tags, and in the exit address, without regard to case
+	Text  string // anywhere in the node's address, login, place, comment and tags, in the proxy's address and port and in the exit address, without regard to case
 	State GatewayState
 	Tags  []string // of the node
 }
@@ -87,7 +87,7 @@ func (f ServiceFilter) Matches(n *Node, s *ServiceRow) bool {
 		return true
 	}
 	text := strings.ToLower(f.Text)
-	return slices.ContainsFunc(append([]string{n.HostPort(), n.Login, n.Provider, n.City, n.State, n.Comment, s.ExitIP}, n.Tags...), func(field string) bool {
+	return slices.ContainsFunc(append([]string{n.HostPort(), n.Login, n.Provider, n.City, n.State, n.Comment, s.Listen.String(), s.ExitIP}, n.Tags...), func(field string) bool {
 		return strings.Contains(strings.ToLower(field), text)
 	})
 }
