@@ -169,12 +169,26 @@ func serviceWhy(p *i18n.Printer, s *connexa.ServiceRow) string {
 	if !s.Reason.IsZero() {
 		parts = append(parts, p.Text(s.Reason))
 	}
-	if s.Cause != "" && s.State != connexa.GatewayOnline {
-		if why := CauseText(p, s.Cause); why != "" {
-			parts = append(parts, sentence(why))
-		}
+	if why := serviceCause(p, s); why != "" {
+		parts = append(parts, why)
 	}
 	return strings.Join(parts, " ")
+}
+
+// serviceWhyBrief is serviceWhy where there is little room: of one that failed the
+// cause alone, as the reason says little that the cause does not.
+func serviceWhyBrief(p *i18n.Printer, s *connexa.ServiceRow) string {
+	if why := serviceCause(p, s); why != "" && busy(s) {
+		return why
+	}
+	return serviceWhy(p, s)
+}
+
+func serviceCause(p *i18n.Printer, s *connexa.ServiceRow) string {
+	if s.Cause == "" || s.State == connexa.GatewayOnline {
+		return ""
+	}
+	return sentence(CauseText(p, s.Cause))
 }
 
 // ServiceAccess is how programs use the proxy of a service: what a person copies.
