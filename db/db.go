@@ -41,6 +41,7 @@ type DB struct {
 	wrote       func(time.Duration)
 	ring        *keyring
 	lock        *os.File
+	file        *os.File // the database's; closing it lets go of SQLite's locks on it, so it is closed last
 	touches     touches
 	nodes       nodeCache
 	pruning     pruning // of whoever runs Prune
@@ -83,7 +84,7 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 		return nil, err
 	}
 	path := filepath.Join(o.Dir, File)
-	if err := makePrivate(path); err != nil {
+	if d.file, err = makePrivate(path); err != nil {
 		return nil, err
 	}
 	d.path = path
@@ -129,12 +130,12 @@ func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).Escap
 
 // makePrivate makes the database's file, so that it and the files that SQLite
 // puts beside it, which take its mode, are nobody else's to read.
-func makePrivate(path string) error {
+func makePrivate(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("make the database: %w", err)
+		return nil, fmt.Errorf("make the database: %w", err)
 	}
-	return f.Close()
+	return f, nil
 }
 
 // Close waits for what still runs in the background, closes both pools and lets
@@ -150,9 +151,11 @@ func (d *DB) Close() error {
 			errs = append(errs, p.Close())
 		}
 	}
-	if d.lock != nil {
-		errs = append(errs, d.lock.Close())
-		d.lock = nil
+	for _, f := range []**os.File{&d.file, &d.lock} {
+		if *f != nil {
+			errs = append(errs, (*f).Close())
+			*f = nil
+		}
 	}
 	return errors.Join(errs...)
 }
