@@ -153,6 +153,9 @@ func BenchmarkNodeListBusy(b *testing.B) {
 		b.Fatal(err)
 	}
 	d.nodes.sheet.background.Wait()
+	if _, err := d.Facets(b.Context()); err != nil { // as RunHistory does
+		b.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(b.Context())
 	var writers sync.WaitGroup
 	defer writers.Wait()

@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	worthSheet    = 5000             // how far the ids of a fleet reach from which on its lists use the sheet
-	sheetCatchUp  = 1000             // most changed nodes that are read while somebody waits for a list
-	sheetForget   = 50_000           // changed nodes from which on all are read again
-	sheetChunk    = 5000             // nodes read in one transaction
-	sheetAge      = 10 * time.Minute // then it is read again, for what was written past the panel
-	sheetUse      = 10 * time.Second // after a list it is kept close to what is written
+	worthSheet    = 5000                  // how far the ids of a fleet reach from which on its lists use the sheet
+	sheetCatchUp  = 1000                  // most changed nodes that are read while somebody waits for a list
+	sheetPatience = 30 * time.Millisecond // a list waits for what is being read again, and does without the sheet after that
+	sheetForget   = 50_000                // changed nodes from which on all are read again
+	sheetChunk    = 5000                  // nodes read in one transaction
+	sheetAge      = 10 * time.Minute      // then it is read again, for what was written past the panel
+	sheetUse      = 10 * time.Second      // after a list it is kept close to what is written
 	sheetDeadline = time.Minute
 )
 
@@ -35,10 +36,12 @@ type sheet struct {
 	pending []int64 // nodes touched by the transaction that is open; who has the writer's connection has this
 
 	mu     sync.RWMutex
-	rows   []sheetRow // in the order of their ids
-	gone   int        // rows of nodes that are no more
-	filled time.Time  // zero: not yet
-	behind bool       // somebody reads what has changed
+	rows   []sheetRow    // in the order of their ids
+	gone   int           // rows of nodes that are no more
+	filled time.Time     // zero: not yet
+	behind bool          // somebody reads what has changed
+	caught chan struct{} // closed when behind ends
+	whole  bool          // what is read is the whole fleet, which takes a while
 
 	changedMu  sync.Mutex
 	committing []int64            // pending while its transaction is about to be committed
@@ -171,20 +174,32 @@ func (s *sheet) isChanged(ids []int64) bool {
 func (d *DB) useSheet(ctx context.Context) (bool, error) {
 	s := &d.nodes.sheet
 	s.used.Store(time.Now().UnixNano())
-	s.mu.RLock()
-	filled, behind := s.filled, s.behind
-	s.mu.RUnlock()
-	n, forgotten := s.lag()
-	switch {
-	case behind:
-		return false, nil
-	case filled.IsZero():
-		return false, d.startSheet(ctx)
-	case forgotten, n > sheetCatchUp, time.Since(filled) > sheetAge:
-		d.readSheet()
-		return false, nil
+	for range 3 { // somebody may begin to read what has changed at any time
+		if !s.awaitCaughtUp(ctx) {
+			return false, ctx.Err()
+		}
+		s.mu.RLock()
+		filled := s.filled
+		s.mu.RUnlock()
+		n, forgotten := s.lag()
+		switch {
+		case filled.IsZero():
+			return false, d.startSheet(ctx)
+		case forgotten, n > sheetCatchUp, time.Since(filled) > sheetAge:
+			d.readSheet()
+			return false, nil
+		}
+		if ok, err := d.catchUpNow(ctx); ok || err != nil {
+			return ok, err
+		}
 	}
-	// Whoever comes meanwhile waits, as the sheet does not show what was taken.
+	return false, nil
+}
+
+// catchUpNow reads what has changed while lists wait, as the sheet does not show
+// what was taken. It returns false when somebody else does.
+func (d *DB) catchUpNow(ctx context.Context) (bool, error) {
+	s := &d.nodes.sheet
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.behind {
@@ -194,6 +209,30 @@ func (d *DB) useSheet(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// awaitCaughtUp waits while somebody reads what has changed, unless that takes
+// longer than to do without the sheet.
+func (s *sheet) awaitCaughtUp(ctx context.Context) bool {
+	var late <-chan time.Time
+	for {
+		s.mu.RLock()
+		behind, whole, caught := s.behind, s.whole, s.caught
+		s.mu.RUnlock()
+		if !behind || whole {
+			return !behind
+		}
+		if late == nil {
+			late = time.After(sheetPatience)
+		}
+		select {
+		case <-caught:
+		case <-late:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // startSheet has the sheet read, if the fleet is worth it.
@@ -256,21 +295,28 @@ func (d *DB) readSheet() {
 func (d *DB) catchUp(ctx context.Context) error {
 	s := &d.nodes.sheet
 	s.mu.Lock()
-	s.behind = true
+	s.behind, s.caught = true, make(chan struct{})
 	again := time.Since(s.filled) > sheetAge
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		s.behind = false
+		s.behind, s.whole = false, false
+		close(s.caught)
 		s.mu.Unlock()
 	}()
 	for {
 		n, forgotten := s.lag()
 		switch {
 		case forgotten || again:
+			s.mu.Lock()
+			s.whole = true
+			s.mu.Unlock()
 			if err := d.refillSheet(ctx); err != nil {
 				return err
 			}
+			s.mu.Lock()
+			s.whole = false
+			s.mu.Unlock()
 			again = false
 		case n > sheetCatchUp/4:
 			err := d.readChanged(ctx, s.take(sheetCatchUp), func(ids []int64, rows []sheetRow) {
