@@ -83,7 +83,7 @@ func BenchmarkRealSpeed(b *testing.B) {
 	for b.Loop() {
 		_, _, m := measured(b, connexa.SpeedQuick, 1)
 		fmt.Printf("Benchmark: real server, no rate: %.1f Mbit/s down, %.1f up\n", float64(m.Down)/1e6, float64(m.Up)/1e6)
-		for _, mbit := range []int{2, 10, 20, 30} {
+		for _, mbit := range []int{2, 5, 10, 20, 30} {
 			if least := min(m.Down, m.Up); float64(mbit)*1e6 > 0.7*float64(least) {
 				continue
 			}

@@ -140,7 +140,8 @@ func TestOpenVPNClient(t *testing.T) {
 	v := ann.Connect(file, "")
 	v.WaitFor(vpntest.Connected, 1)
 	// Names are asked of the exit, and by that of the server's own name server.
-	web := &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{DialContext: ann.DialName}}
+	patience := 5*time.Minute + time.Duration(*vpnBytes)*8*time.Microsecond // at 1 Mbit/s
+	web := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: ann.DialName}}
 	began := time.Now()
 	must(download(web, *vpnBytes))
 	mid := time.Now()
