@@ -69,6 +69,7 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("GET /services", h.listServices)
 	a.long("POST /services/start", h.startServices)
 	a.long("POST /services/stop", h.stopServices)
+	a.page("POST /services/retry", h.retryServices)
 	a.secret("GET /services/export", h.exportServices)
 	a.page("POST /nodes/{id}/service/retry", h.retryService)
 	a.page("POST /nodes/{id}/service/reach", h.reachService)
@@ -89,7 +90,6 @@ func (h *Handlers) Routes() http.Handler {
 	a.secret("GET /access/{id}/lines", h.personLines)
 
 	// OpenVPN exits and their profiles.
-	a.page("POST /services/retry", h.retryServices)
 	a.long("POST /services/vpn", h.switchVPNs)
 	a.page("POST /nodes/{id}/vpn", h.switchVPN)
 	a.page("POST /nodes/{id}/vpn/disconnect", h.disconnectVPN)
