@@ -117,11 +117,14 @@ func need(t *testing.T, variant ...string) {
 	}
 	do(t, append([]string{"set"}, variant...)...)
 	// The server that answers at first may be the one that is being replaced.
+	answers := 0
 	for range 20 {
-		if err := knock(t); err == nil {
+		if err := knock(t); err != nil {
+			answers = 0
+		} else if answers++; answers == 3 {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(150 * time.Millisecond)
 	}
 	t.Fatalf("the server does not answer after a change of its variant: %v", knock(t))
 }

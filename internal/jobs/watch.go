@@ -139,11 +139,15 @@ func (r *Runner) resumeRuns(ctx context.Context, reasons ...string) {
 func (r *Runner) eachRun(ctx context.Context, do func(connexa.Run) (changed bool, err error)) {
 	runs, err := r.Store.LiveRuns(ctx, time.Now())
 	if err != nil {
-		r.Log.Error("list live runs", "err", err)
+		if ctx.Err() == nil { // else the panel is going down
+			r.Log.Error("list live runs", "err", err)
+		}
 		return
 	}
 	for _, run := range runs {
 		switch changed, err := do(run); {
+		case err != nil && ctx.Err() != nil:
+			return // the panel is going down, and goes on with them after its start
 		case err != nil && connexa.CodeOf(err) != connexa.Conflict:
 			r.Log.Error("pause or resume a run", "run", run.ID, "err", err)
 		case changed && err == nil:
