@@ -391,8 +391,8 @@ func TestBelowTheTunnel(t *testing.T) {
 // BenchmarkSetUp dials and closes 50 sessions in turn and reports how long from
 // the call to the address, and how much of that passed before each step: until GRE
 // comes back it is the server that starts programs. The guest has one slow
-// processor, which takes a second to end a session; so that this is not counted as
-// set-up of the next one, it is left alone for that long. Then 50 more are dialed
+// processor, which is busy for a while with ending a session; so that this is not counted as
+// set-up of the next one, it is left alone for 1.5 s. Then 50 more are dialed
 // at once after each other.
 func BenchmarkSetUp(b *testing.B) {
 	if noLab != "" {
