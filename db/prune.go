@@ -139,6 +139,10 @@ func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 			if n, err = res.RowsAffected(); err != nil || n == 0 {
 				return err
 			}
+			// If the newest went, their ids come again.
+			if err := tx.QueryRowContext(ctx, `SELECT min(?, coalesce(max(id), 0)) FROM history`, after).Scan(&after); err != nil {
+				return err
+			}
 			_, err = tx.ExecContext(ctx, unrollGone)
 			return err
 		})

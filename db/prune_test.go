@@ -43,6 +43,27 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	}
 }
 
+// When a round takes the newest rows of all, what is written next has their ids.
+func TestPruneFindsIDsThatCameAgain(t *testing.T) {
+	d, ids := fleet(t, 1)
+	old := time.Now().Add(-20 * 24 * time.Hour)
+	if _, err := d.write.Exec(`UPDATE history SET at = ?`, old.UnixMilli()); err != nil { // that the node was added
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		startRun(t, d, ids[0])
+		p := found(connexa.Answered)
+		p.Outcome.At = old
+		if _, err := d.Finish(t.Context(), claim(t, d, 1)[0], p); err != nil {
+			t.Fatal(err)
+		}
+		want := int64(min(round, 1)) // the first changed the status
+		if n, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); n != want || err != nil {
+			t.Errorf("round %d: %d rows, %v; want %d", round, n, err, want)
+		}
+	}
+}
+
 // The jobs of a run that was paused for months, or has only just gone on, stay.
 // They must not keep those that stand behind them.
 func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
