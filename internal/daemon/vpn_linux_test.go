@@ -18,7 +18,6 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
-	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
@@ -313,56 +312,6 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	}
 }
 
-// nothingLeft wants nothing of exits on this machine any more.
-func nothingLeft(t *testing.T) {
-	t.Helper()
-	if list, err := cage.List(); err != nil || len(list) > 0 {
-		t.Errorf("devices are left: %v, %v", list, err)
-	}
-	if _, there, err := cage.Dropped(); err != nil || there {
-		t.Errorf("the table of nftables is left: %v", err)
-	}
-	if left, _ := filepath.Glob("/run/connexa/*/*.*"); len(left) > 0 {
-		t.Errorf("files are left: %q", left)
-	}
-	if pids := openvpns(t); len(pids) > 0 {
-		t.Errorf("openvpn is left: %v", pids)
-	}
-}
-
-// openvpns are the processes of exits that run in this test's namespace: those of
-// openvpn's account.
-func openvpns(t *testing.T) (pids []int) {
-	t.Helper()
-	own, err := os.Readlink("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, _, err := openvpn.LookUp(openvpn.Account)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range list {
-		if ns, err := os.Readlink(dir + "/ns/net"); err != nil || ns != own {
-			continue
-		}
-		status, err := os.ReadFile(dir + "/status")
-		if err != nil || !strings.Contains(string(status), fmt.Sprintf("Uid:\t%d\t", uid)) || strings.Contains(string(status), "State:\tZ") {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			t.Fatal(err)
-		}
-		pids = append(pids, pid)
-	}
-	return pids
-}
-
 // TestAnExitSurvives kills openvpn, and the panel with everything in it; the client
 // is back by itself, and meanwhile nothing of it leaves another way.
 func TestAnExitSurvives(t *testing.T) {
@@ -389,8 +338,8 @@ func TestAnExitSurvives(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	s.seen(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
-	if list, err := cage.List(); err != nil || len(list) > 0 || len(openvpns(t)) > 0 {
-		t.Errorf("off, and there are devices %v and processes %v, %v", list, openvpns(t), err)
+	if list, err := cage.List(); err != nil || len(list) > 0 || len(vpntest.Processes(t)) > 0 {
+		t.Errorf("off, and there are devices %v and processes %v, %v", list, vpntest.Processes(t), err)
 	}
 	if _, err := s.app.StartVPNs(t.Context(), one(node)); err != nil {
 		t.Fatal(err)
@@ -434,7 +383,7 @@ func TestAnExitSurvives(t *testing.T) {
 	}
 	kill := func() {
 		t.Helper()
-		pids := openvpns(t)
+		pids := vpntest.Processes(t)
 		if len(pids) != 1 {
 			t.Fatalf("there are %v", pids)
 		}
@@ -447,7 +396,7 @@ func TestAnExitSurvives(t *testing.T) {
 	back("openvpn was killed")
 
 	s.stop()
-	nothingLeft(t)
+	vpntest.NothingLeft(t)
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a panel")
 	}
@@ -456,7 +405,7 @@ func TestAnExitSurvives(t *testing.T) {
 	c := startChild(t, s.dir)
 	back("another panel was started")
 	c.kill()
-	s.until("openvpn has ended with its panel", func() bool { return len(openvpns(t)) == 0 })
+	s.until("openvpn has ended with its panel", func() bool { return len(vpntest.Processes(t)) == 0 })
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a panel")
 	}
@@ -470,7 +419,7 @@ func TestAnExitSurvives(t *testing.T) {
 	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
 	back("the panel was killed again")
 	s.stop()
-	nothingLeft(t)
+	vpntest.NothingLeft(t)
 	if l := wire.Found(); len(l) > 0 {
 		t.Errorf("beside the tunnel: %q", l)
 	}
@@ -524,7 +473,7 @@ func TestAProxyWithOpenVPN(t *testing.T) {
 		if code := <-ran; code != 0 {
 			t.Errorf("the exit code is %d: %s %s", code, said.String(), errs.String())
 		}
-		nothingLeft(t)
+		vpntest.NothingLeft(t)
 	}
 	if info, err := os.Stat(out); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)

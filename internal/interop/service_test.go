@@ -1,38 +1,21 @@
 package interop
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/connexa-panel/connexa/db"
-	serve "github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
-	"github.com/connexa-panel/connexa/internal/daemon"
 )
-
-// panelEnv makes this program be a panel over the folder that it names.
-const panelEnv = "CONNEXA_INTEROP_PANEL"
-
-func bePanel(dir string) int {
-	cfg := serve.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: "correct horse battery"}
-	if err := daemon.Serve(context.Background(), cfg, "test", io.Discard, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
 
 // TestService runs a service at the real server: a download through its proxy, whole
 // and with the right sum, before and after the server's processes were killed, and
@@ -50,7 +33,7 @@ func TestService(t *testing.T) {
 	}
 	dir := t.TempDir()
 	s := wantService(t, dir)
-	kill := startPanel(t, dir)
+	p := startPanel(t, dir)
 	began := time.Now()
 	fetchThrough(t, s, size)
 	took := time.Since(began)
@@ -61,7 +44,7 @@ func TestService(t *testing.T) {
 	fetchThrough(t, s, 200_000)
 	t.Logf("back %v after the server's processes were killed", time.Since(began).Round(time.Millisecond))
 
-	kill()
+	p.kill()
 	startPanel(t, dir)
 	began = time.Now()
 	fetchThrough(t, s, 200_000)
@@ -95,30 +78,6 @@ func wantService(t *testing.T, dir string) connexa.Service {
 		t.Fatal(list, err)
 	}
 	return list[0]
-}
-
-// startPanel starts a panel in a process of its own; kill ends it as kill -9 does.
-func startPanel(t *testing.T, dir string) (kill func()) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), panelEnv+"="+dir)
-	cmd.Stderr = t.Output()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	killed := false
-	kill = func() {
-		if killed {
-			return
-		}
-		killed = true
-		if err := cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = cmd.Wait() // "signal: killed"
-	}
-	t.Cleanup(kill)
-	return kill
 }
 
 // fetchThrough downloads size bytes through a service, which may take a minute to

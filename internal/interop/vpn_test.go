@@ -1,175 +1,407 @@
 package interop
 
 import (
-	"context"
 	"errors"
 	"flag"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"sync"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/connexa"
-	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
-	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
-	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 var vpnBytes = flag.Int("vpn-bytes", 50_000_000, "what the OpenVPN client moves each way")
 
-// board keeps what a gateway says.
-type board struct {
-	service connexa.Service
+// Three logins at the one server.
+var exitLogins = []pptpLogin{{"alice", "wonderland-1"}, {"bob", `b0b's "quoted" pass`}, {"dave", "fixed-address"}}
 
-	mu      sync.Mutex
-	state   connexa.GatewayState
-	told    map[string]int
-	changed chan struct{}
+type pptpLogin struct{ name, password string }
+
+const (
+	userPassword  = "Blue-Kite-7"
+	serverOutside = "10.99.9.1" // where the server sends on what comes by its tunnels
+)
+
+// exits is a panel with a node for each of exitLogins, all with OpenVPN, and what
+// stands around it.
+type exits struct {
+	*panel
+	dir   string
+	ports []uint16
+	wire  *vpntest.Tap
 }
 
-func (b *board) change(f func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	f()
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
-
-// WantedGateways implements gateway.Store, and so do the others.
-func (b *board) WantedGateways(context.Context) ([]connexa.Service, error) {
-	return []connexa.Service{b.service}, nil
-}
-
-func (b *board) SaveGateway(_ context.Context, g connexa.Gateway) error {
-	b.change(func() { b.state = g.State })
-	return nil
-}
-
-func (b *board) SampleGateways(context.Context, time.Time, []connexa.Traffic) error { return nil }
-
-func (b *board) TellGateway(_ context.Context, _ int64, what connexa.Text, _ []string) error {
-	b.change(func() { b.told[what.Key]++ })
-	return nil
-}
-
-func (b *board) await(t *testing.T, what string, is func() bool) {
+// newExits makes the panel's data, with two access users, the second of whom has
+// had their time, and starts the panel. No service is on.
+func newExits(t *testing.T) *exits {
 	t.Helper()
-	late := time.After(time.Minute)
-	for {
-		b.mu.Lock()
-		done, changed := is(), b.changed
-		b.mu.Unlock()
-		if done {
-			return
-		}
-		select {
-		case <-changed:
-		case <-late:
-			t.Fatalf("after a minute the gateway is not %s: %s, %v", what, b.state, b.told)
-		}
-	}
-}
-
-// TestOpenVPNClient leads the real client of OpenVPN through a gateway and the real
-// server, which ends the session meanwhile.
-func TestOpenVPNClient(t *testing.T) {
-	programs, err := openvpn.Find(t.Context())
-	if err != nil {
-		t.Skip(err)
-	}
-	need(t, "mppe128")
+	x := &exits{dir: t.TempDir()}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	ann := vpntest.NewComputer(t, 2)
-	dir := t.TempDir()
-	for d := dir; len(d) > 5; d = filepath.Dir(d) { // openvpn's account passes through
-		must(os.Chmod(d, 0o711))
+	d, err := db.Open(t.Context(), db.Options{Dir: x.dir})
+	must(err)
+	must(d.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
+		s.Service.VPNListen = "192.0.2.1"
+		s.Service.Clients = "192.0.2.1"
+		return nil
+	}))
+	var ids []int64
+	for _, l := range exitLogins {
+		node, password, err := connexa.ParseNode(connexa.NodeInput{Address: server, Login: l.name, Password: l.password})
+		must(err)
+		id, err := d.AddNode(t.Context(), node, password, "")
+		must(err)
+		ids = append(ids, id)
 	}
-	// A machine for tests has no account for openvpn.
-	must(errors.Join(cage.Protect(), cage.Make(0, 65534)))
+	_, err = d.WantServices(t.Context(), connexa.Selection{All: true}, "")
+	must(err)
+	_, err = d.UnwantServices(t.Context(), connexa.Selection{All: true}, "")
+	must(err)
+	for _, id := range ids {
+		must(d.AllowDestinations(t.Context(), id, true, false)) // the lab's web is in a private network
+	}
+	_, err = d.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, userPassword)
+	must(err)
+	_, err = d.AddAccess(t.Context(), connexa.AccessUser{Name: "late", Enabled: true, Scope: connexa.AccessAll, Expires: time.Now()}, userPassword)
+	must(err)
+	must(d.Close())
 
-	pair, err := pki.NewCA("Connexa", time.Now())
-	must(err)
-	ca, err := pki.ParseCA(pair)
-	must(err)
-	server, err := ca.Server("exit-1", time.Now())
-	must(err)
-	client, err := ca.Client("ann", time.Now(), time.Hour)
-	must(err)
-	static := pki.NewStaticKey()
-	alice := alice()
-	b := &board{told: map[string]int{}, changed: make(chan struct{}), service: connexa.Service{
-		NodeID: 1, Name: "lab", Address: alice.Address, Port: 1723, Login: alice.Login, Password: connexa.Secret(alice.Password),
-		Listen: netip.MustParseAddrPort("127.0.0.1:21080"), User: "exit", Secret: "Blue-Kite-7", Private: true,
-		VPN: &connexa.VPN{Listen: netip.MustParseAddrPort("192.0.2.1:11940"), VPNIdentity: connexa.VPNIdentity{
-			Name: "exit-1", CA: string(pair.Cert), Cert: string(server.Cert), Key: connexa.Secret(server.Key), TLSCrypt: connexa.Secret(static),
-		}},
-	}}
-	cfg := gateway.Config{Store: b, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), VPN: &gateway.VPN{
-		Dir: dir, Find: func(context.Context) (openvpn.Binaries, error) { return programs, nil },
-		Authorize: func(context.Context, connexa.Service, openvpn.Login) error { return nil },
-		Stay:      func(connexa.Service, openvpn.Client) error { return nil },
-	}}
-	cfg.Session.GRE = gre.NewMux(gre.Raw)
-	m := gateway.NewManager(cfg)
-	ctx, cancel := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- m.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
-		cancel()
-		if err := <-ran; err != nil {
-			t.Error(err)
+	x.panel = startPanel(t, x.dir)
+	x.signIn()
+	x.post("/services/vpn", "all", "1", "on", "1")
+	for i := range exitLogins {
+		file := string(x.file(x.profile(1, fmt.Sprint("port", i), false), i))
+		m := regexp.MustCompile(`(?m)^remote 192\.0\.2\.1 (\d+)`).FindStringSubmatch(file)
+		if m == nil {
+			t.Fatalf("the profile names no port")
 		}
-	})
-	t.Cleanup(stop)
-	b.await(t, "online", func() bool { return b.state == connexa.GatewayOnline && b.told["vpn.history.listening"] > 0 })
+		port, err := strconv.ParseUint(m[1], 10, 16)
+		must(err)
+		x.ports = append(x.ports, uint16(port))
+	}
+	return x
+}
 
-	file, err := openvpn.Profile{Title: "interop", Host: "192.0.2.1", Port: 11940, Server: "exit-1", CA: pair.Cert, Client: client, TLSCrypt: static}.File()
-	must(err)
-	v := ann.Connect(file, "")
-	v.WaitFor(vpntest.Connected, 1)
-	// Names are asked of the exit, and by that of the server's own name server.
-	patience := 5*time.Minute + time.Duration(*vpnBytes)*8*time.Microsecond // at 1 Mbit/s
-	web := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: ann.DialName}}
+// start and stop switch the service of a node.
+func (x *exits) start(i int) { x.t.Helper(); x.switchTo("start", i) }
+func (x *exits) stop(i int)  { x.t.Helper(); x.switchTo("stop", i) }
+
+func (x *exits) switchTo(act string, i int) {
+	x.t.Helper()
+	x.post("/services/"+act, "id", strconv.Itoa(i+1), "count", "1", "yes", "1")
+}
+
+// profile makes one for an access user, and returns its id.
+func (x *exits) profile(user int, label string, password bool) string {
+	x.t.Helper()
+	pairs := []string{"user", strconv.Itoa(user), "label", label}
+	if password {
+		pairs = append(pairs, "password", "1")
+	}
+	at, _ := x.post("/profiles", pairs...)
+	return path.Base(at)
+}
+
+// file downloads a profile for a node.
+func (x *exits) file(profile string, i int) []byte {
+	x.t.Helper()
+	_, body := x.get("/profiles/" + profile + "/files?node=" + strconv.Itoa(i+1))
+	return []byte(body)
+}
+
+// seenFrom is the address that the lab's web server sees a computer come from.
+func seenFrom(c *vpntest.Computer) (netip.Addr, error) {
+	page, err := c.Fetch("http://web.lab.test/", 5*time.Second)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	_, at, found := strings.Cut(strings.TrimSpace(string(page)), "peer ")
+	if !found {
+		return netip.Addr{}, fmt.Errorf("the page says %q", page)
+	}
+	return netip.ParseAddr(at)
+}
+
+// leaves wants a computer to reach the network behind the server, by the server.
+func (x *exits) leaves(c *vpntest.Computer) {
+	x.t.Helper()
+	if from, err := seenFrom(c); err != nil || from.String() != serverOutside {
+		x.t.Fatalf("seen from %s, %v", from, err)
+	}
+}
+
+// back waits until a computer is served again.
+func (x *exits) back(c *vpntest.Computer, what string) {
+	x.t.Helper()
 	began := time.Now()
-	must(download(web, *vpnBytes))
-	mid := time.Now()
-	must(upload(web, *vpnBytes))
-	t.Logf("%d bytes down in %s, up in %s", *vpnBytes, mid.Sub(began).Round(100*time.Millisecond), time.Since(mid).Round(100*time.Millisecond))
-
-	// The server ends the session: the client stays connected to us, and is served
-	// as soon as there is another.
-	do(t, "kick")
-	b.await(t, "reconnecting", func() bool { return b.state == connexa.GatewayReconnecting })
-	web.CloseIdleConnections()
-	b.await(t, "online again", func() bool { return b.state == connexa.GatewayOnline })
-	began = time.Now()
 	for {
-		page, err := ann.Fetch("http://web.lab.test/", 5*time.Second)
-		if err == nil && len(page) > 0 {
-			t.Logf("back %s after the gateway was", time.Since(began).Round(100*time.Millisecond))
-			break
+		_, err := seenFrom(c)
+		if err == nil {
+			x.t.Logf("%s: back after %s", what, time.Since(began).Round(100*time.Millisecond))
+			return
 		}
 		if time.Since(began) > time.Minute {
-			t.Fatalf("a minute after the server has ended the session: %q, %v", page, err)
+			x.t.Fatalf("%s: not back after a minute: %v", what, err)
 		}
 	}
-	stop()
+}
+
+// leaksNothing wants nothing beside openvpn's packets to have crossed the wire.
+func (x *exits) leaksNothing(what string) {
+	x.t.Helper()
+	if l := x.wire.Found(); len(l) > 0 {
+		x.t.Fatalf("%s: beside the tunnel: %q", what, l)
+	}
+}
+
+// TestExits has the real client of OpenVPN leave by the real server, with profiles
+// that the panel gives out: what it reaches and does not, who is let in, and what
+// happens when the tunnel, openvpn or the panel goes. With -vpn-bytes=1000000000
+// it moves a gigabyte each way.
+func TestExits(t *testing.T) {
+	if _, err := openvpn.Find(t.Context()); err != nil {
+		t.Skip(err)
+	}
+	need(t, "mppe128")
+	var computers []*vpntest.Computer
+	for i := range 10 {
+		computers = append(computers, vpntest.NewComputer(t, 2+i))
+	}
+	ann, bob := computers[0], computers[1]
+	host := vpntest.HostServices(t)
+	x := newExits(t)
+	x.wire = vpntest.Listen(t, x.ports...)
+	phone := x.profile(1, "phone", false)
+
+	// One profile, by a certificate, at one exit after the other.
+	for i := range exitLogins {
+		x.start(i)
+		v := ann.Connect(x.file(phone, i), "")
+		v.WaitFor(vpntest.Connected, 1)
+		x.back(ann, "the service of "+exitLogins[i].name+" was started")
+		x.leaves(ann)
+		v.Stop()
+		x.stop(i)
+	}
+
+	// Two clients, one with a password beside its certificate.
+	x.start(0)
+	laptop := x.profile(1, "laptop", true)
+	login := "ann\n" + userPassword + "\n"
+	a := ann.Connect(x.file(phone, 0), "")
+	a.WaitFor(vpntest.Connected, 1)
+	b := bob.Connect(x.file(laptop, 0), login)
+	b.WaitFor(vpntest.Connected, 1)
+	x.back(ann, "the service was started again")
+	x.leaves(bob)
+	m := regexp.MustCompile(`net_addr_v4_add: ([0-9.]+)/`).FindStringSubmatch(b.Said())
+	if m == nil {
+		t.Fatalf("the client names no address:\n%s", b.Said())
+	}
+	closed := func(what string) {
+		t.Helper()
+		for _, to := range []string{
+			vpntest.HostAddress + ":7001",         // the machine, at an address of its own
+			"10.66.0.1:7001",                      // the gateway, which is nobody
+			m[1] + ":7001",                        // another client
+			"169.254.169.254:80",                  // what is never for clients
+			"[" + vpntest.HostAddress6 + "]:7001", // the machine, by IPv6
+		} {
+			if ann.Answers(to) {
+				t.Errorf("%s: %s answers", what, to)
+			}
+		}
+		if n := host.Load(); n != 0 {
+			t.Errorf("%s: %d connections reached the machine", what, n)
+		}
+		x.leaksNothing(what)
+	}
+	closed("as it should be")
+	forward := func(on string) error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(on), 0) }
+	if err := errors.Join(cage.Unprotect(), forward("1")); err != nil {
+		t.Fatal(err)
+	}
+	closed("without nftables, with forwarding")
+	x.leaves(ann)
+	if err := forward("0"); err != nil { // or the panel sees it before long, and starts the exit anew
+		t.Fatal(err)
+	}
+
+	x.transfer(ann)
+	x.losesTheTunnel(ann, closed)
+	b.Stop()
+	a.Stop()
+
+	x.refuses(bob, laptop)
+	x.cutsOff(bob, login)
+	x.servesMany(computers)
+	x.survives(ann, phone)
+	if n := host.Load(); n != 0 {
+		t.Errorf("%d connections reached the machine", n)
+	}
+}
+
+// transfer moves bytes each way and compares their sums.
+func (x *exits) transfer(c *vpntest.Computer) {
+	x.t.Helper()
+	patience := 5*time.Minute + time.Duration(*vpnBytes)*8*time.Microsecond // at 1 Mbit/s
+	web := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: c.DialName}}
+	defer web.CloseIdleConnections()
+	began := time.Now()
+	if err := download(web, *vpnBytes); err != nil {
+		x.t.Fatal(err)
+	}
+	mid := time.Now()
+	if err := upload(web, *vpnBytes); err != nil {
+		x.t.Fatal(err)
+	}
+	x.t.Logf("%d bytes down in %s, up in %s", *vpnBytes, mid.Sub(began).Round(100*time.Millisecond), time.Since(mid).Round(100*time.Millisecond))
+}
+
+// losesTheTunnel has the server end the session, and its processes: nothing of the
+// client goes another way until there is a session again.
+func (x *exits) losesTheTunnel(c *vpntest.Computer, closed func(string)) {
+	x.t.Helper()
+	for _, how := range [][]string{{"kick"}, {"kick", "tcp"}} {
+		do(x.t, how...)
+		closed("the server has ended the session: " + strings.Join(how, " "))
+		x.back(c, strings.Join(how, " "))
+	}
+	x.leaksNothing("with a new session")
+}
+
+// refuses wants the client to be told why it is not let in.
+func (x *exits) refuses(c *vpntest.Computer, laptop string) {
+	x.t.Helper()
+	for _, tt := range []struct{ profile, login, words string }{
+		{laptop, "ann\nRed-Fox-8\n", "Wrong name or password."},
+		{laptop, "bob\n" + userPassword + "\n", "Wrong name or password."},
+		{x.profile(2, "phone", false), "", "This user's time is over."},
+	} {
+		v := c.Connect(x.file(tt.profile, 0), tt.login)
+		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
+		v.Stop()
+	}
+}
+
+// cutsOff takes the right away from a client that is connected: within five
+// seconds it is not served any more, and told why.
+func (x *exits) cutsOff(c *vpntest.Computer, login string) {
+	x.t.Helper()
+	tablet, desk := x.profile(1, "tablet", false), x.profile(1, "desk", true)
+	for _, tt := range []struct {
+		file         []byte
+		login, words string
+		lose, undo   func()
+	}{
+		{x.file(tablet, 0), "", "This user is switched off.", func() { x.post("/access/1/disable") }, func() { x.post("/access/1/enable") }},
+		{x.file(tablet, 0), "", "This profile was revoked.", func() { x.post("/profiles/"+tablet+"/revoke", "yes", "1") }, func() {}},
+		{x.file(desk, 0), login, "Wrong name or password.", func() { x.post("/access/1/password", "yes", "1") }, func() {}},
+	} {
+		v := c.Connect(tt.file, tt.login)
+		v.WaitFor(vpntest.Connected, 1)
+		x.leaves(c)
+		tt.lose()
+		since := time.Now()
+		for {
+			if _, err := c.Fetch("http://10.99.9.2/", 300*time.Millisecond); err != nil {
+				break
+			}
+			if time.Since(since) > 5*time.Second {
+				x.t.Fatalf("%s Served after 5 seconds all the same", tt.words)
+			}
+		}
+		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
+		v.Stop()
+		tt.undo()
+	}
+}
+
+// servesMany connects all computers to one exit at once.
+func (x *exits) servesMany(computers []*vpntest.Computer) {
+	x.t.Helper()
+	var clients []*vpntest.Client
+	for i, c := range computers {
+		clients = append(clients, c.Connect(x.file(x.profile(1, fmt.Sprint("computer", i), false), 0), ""))
+	}
+	errs := make(chan error, len(computers))
+	for i, c := range computers {
+		clients[i].WaitFor(vpntest.Connected, 1)
+		go func() {
+			_, err := seenFrom(c)
+			errs <- err
+		}()
+	}
+	for range computers {
+		if err := <-errs; err != nil {
+			x.t.Error(err)
+		}
+	}
+	for _, v := range clients {
+		v.Stop()
+	}
+}
+
+// survives kills openvpn and the panel; the client comes back by itself, and what
+// it sends meanwhile goes nowhere. After a stop nothing is left.
+func (x *exits) survives(c *vpntest.Computer, profile string) {
+	x.t.Helper()
+	v := c.Connect(append(x.file(profile, 0),
+		// It notices within seconds that its server has gone; by itself, within 30.
+		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
+	v.WaitFor(vpntest.Connected, 1)
+	x.leaves(c)
+	pids := vpntest.Processes(x.t)
+	if len(pids) != 1 {
+		x.t.Fatalf("there are %v of openvpn", pids)
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		x.t.Fatal(err)
+	}
+	x.back(c, "openvpn was killed")
+
+	x.kill()
+	for since := time.Now(); len(vpntest.Processes(x.t)) > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(since) > 10*time.Second {
+			x.t.Fatal("openvpn outlives the panel")
+		}
+	}
+	if _, err := c.Fetch("http://10.99.9.2/", time.Second); err == nil {
+		x.t.Error("a page comes without a panel")
+	}
+	x.panel = startPanel(x.t, x.dir)
+	x.back(c, "the panel was killed")
+	x.signIn()
+	x.stop(0)
+	for since := time.Now(); len(vpntest.Processes(x.t)) > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(since) > 10*time.Second {
+			x.t.Fatal("openvpn runs after a stop")
+		}
+	}
+	if _, err := c.Fetch("http://10.99.9.2/", time.Second); err == nil {
+		x.t.Error("a page comes without a service")
+	}
+	v.Stop()
+	x.leaksNothing("all along")
 	if list, err := cage.List(); err != nil || len(list) > 0 {
-		t.Errorf("devices are left: %v, %v", list, err)
+		x.t.Errorf("devices are left after a stop: %v, %v", list, err)
 	}
-	if _, there, err := cage.Dropped(); err != nil || there {
-		t.Errorf("the table is left: %v", err)
-	}
+	x.end()
+	vpntest.NothingLeft(x.t)
 }

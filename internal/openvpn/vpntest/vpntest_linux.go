@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,7 +43,7 @@ const accountID = 64242
 func Alone(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
-		if err := settle(); err != nil {
+		if err := Settle(); err != nil {
 			t.Fatal(err)
 		}
 		return true
@@ -77,9 +79,9 @@ func Alone(t testing.TB) bool {
 	return false
 }
 
-// settle makes a fresh namespace a place for tests. A process that the test starts
-// is in it already.
-func settle() error {
+// Settle makes fresh namespaces of the network and of mounts a place for exits. A
+// process that the test starts is in it already.
+func Settle() error {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
 		err = netlink.LinkSetUp(lo)
@@ -284,6 +286,18 @@ func (s *Computer) LookUp(ctx context.Context, name string) (netip.Addr, error) 
 	return netip.Addr{}, errors.New("no address")
 }
 
+// Answers says whether something answers the computer there, by TCP.
+func (s *Computer) Answers(address string) bool {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 300*time.Millisecond)
+	defer cancel()
+	c, err := s.Dial(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
 // Client is the real openvpn as a client.
 type Client struct {
 	t    testing.TB
@@ -383,8 +397,8 @@ type Tap struct {
 	leaks []string
 }
 
-// Listen taps the computers' network.
-func Listen(t testing.TB, port uint16) *Tap {
+// Listen taps the computers' network. The ports are openvpn's.
+func Listen(t testing.TB, ports ...uint16) *Tap {
 	t.Helper()
 	dev, err := net.InterfaceByName("net0")
 	if err != nil {
@@ -409,14 +423,14 @@ func Listen(t testing.TB, port uint16) *Tap {
 			if err != nil {
 				return
 			}
-			x.judge(b[:n], port)
+			x.judge(b[:n], ports)
 		}
 	}()
 	t.Cleanup(func() { f.Close(); <-done })
 	return x
 }
 
-func (x *Tap) judge(p []byte, port uint16) {
+func (x *Tap) judge(p []byte, ports []uint16) {
 	note := func(format string, args ...any) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -431,7 +445,7 @@ func (x *Tap) judge(p []byte, port uint16) {
 			return
 		}
 		from, to := netip.AddrFrom4([4]byte(p[12:])), netip.AddrFrom4([4]byte(p[16:]))
-		ours := uint16(p[at])<<8|uint16(p[at+1]) == port || uint16(p[at+2])<<8|uint16(p[at+3]) == port
+		ours := slices.Contains(ports, binary.BigEndian.Uint16(p[at:])) || slices.Contains(ports, binary.BigEndian.Uint16(p[at+2:]))
 		if !ours && !to.IsMulticast() && p[9] != 1 { // that nobody listens at the port any more
 			note("%s to %s, protocol %d", from, to, p[9])
 		}

@@ -1,0 +1,107 @@
+package vpntest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+)
+
+// Addresses of the machine's own, where HostServices answer.
+const (
+	HostAddress  = "198.18.0.1"
+	HostAddress6 = "2001:db8:77::1"
+)
+
+// HostServices are on every address of the machine; they count who comes, but for
+// who came by the network between the computers to the very address.
+func HostServices(t testing.TB) *atomic.Int64 {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{HostAddress + "/32", HostAddress6 + "/128"} {
+		if err := AddAddr(nil, lo, a); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if at, err := netlink.ParseAddr(a); err != nil || netlink.AddrDel(lo, at) != nil {
+				t.Errorf("the address %s is left", a)
+			}
+		})
+	}
+	var n atomic.Int64
+	l, err := net.Listen("tcp", ":7001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n.Add(1)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return &n
+}
+
+// NothingLeft wants nothing of exits on this machine any more.
+func NothingLeft(t testing.TB) {
+	t.Helper()
+	if list, err := cage.List(); err != nil || len(list) > 0 {
+		t.Errorf("devices are left: %v, %v", list, err)
+	}
+	if _, there, err := cage.Dropped(); err != nil || there {
+		t.Errorf("the table of nftables is left: %v", err)
+	}
+	if left, _ := filepath.Glob("/run/connexa/*/*.*"); len(left) > 0 {
+		t.Errorf("files are left: %q", left)
+	}
+	if pids := Processes(t); len(pids) > 0 {
+		t.Errorf("openvpn is left: %v", pids)
+	}
+}
+
+// Processes are the processes of exits that run in this test's namespace: those of
+// openvpn's account.
+func Processes(t testing.TB) (pids []int) {
+	t.Helper()
+	own, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range list {
+		if ns, err := os.Readlink(dir + "/ns/net"); err != nil || ns != own {
+			continue
+		}
+		status, err := os.ReadFile(dir + "/status")
+		if err != nil || !strings.Contains(string(status), fmt.Sprintf("Uid:\t%d\t", accountID)) || strings.Contains(string(status), "State:\tZ") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
