@@ -37,7 +37,7 @@ var layers = map[string]string{
 	"internal/openvpn/cage":    "",
 	"internal/openvpn/nat":     "",
 	"internal/openvpn/pki":     "",
-	"internal/openvpn/vpntest": "internal/openvpn",
+	"internal/openvpn/vpntest": "internal/openvpn internal/openvpn/cage",
 	"internal/probe":           "internal/connexa internal/pptp internal/pptp/control internal/netstack",
 	"internal/speed":           "internal/connexa internal/pptp internal/netstack",
 	"internal/app":             "internal/connexa internal/importer",
