@@ -53,9 +53,9 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 }
 
 // serveSpeed serves l, which it closes, until ctx is done.
-func serveSpeed(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveSpeed(ctx context.Context, l net.Listener, h *speed.Server) error {
 	web := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: speedIdle, MaxHeaderBytes: 16 << 10,
+		Handler: h, ConnContext: h.ConnContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: speedIdle, MaxHeaderBytes: 16 << 10,
 		Protocols: new(http.Protocols),
 	}
 	web.Protocols.SetHTTP1(true)

@@ -3,9 +3,11 @@ package speed
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +171,44 @@ func TestServerEndsWhatTakesTooLong(t *testing.T) {
 	}
 }
 
+// serve serves as the program does.
+func serve(t *testing.T, o ServerOptions) *httptest.Server {
+	t.Helper()
+	h := NewServer(o)
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ConnContext = h.ConnContext
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// What a limit holds back is not acknowledged, so that nobody takes it for
+// arrived.
+func TestServerHoardsNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t, ServerOptions{Rate: 8e6, MaxTime: 20 * time.Second})
+	c, err := new(Direct).Dial(t.Context(), netip.MustParseAddrPort(s.Listener.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	began := time.Now()
+	if _, err := fmt.Fprintf(c, "POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 256<<20); err != nil {
+		t.Fatal(err)
+	}
+	for chunk, until := make([]byte, block), began.Add(3*time.Second); time.Now().Before(until); {
+		if err := c.SetWriteDeadline(until); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write(chunk) // up to the deadline
+	}
+	got := arrivedThere(c)
+	passed := rateBurst + int64(time.Since(began).Seconds()*1e6)
+	if waits := got - passed; waits > 6*block {
+		t.Errorf("%d bytes are said to have arrived, and the limit has let %d through", got, passed)
+	}
+}
+
 // Two directions of one server at a rate, measured: the limit holds, and the
 // figure is the limit.
 func TestServerRate(t *testing.T) {
@@ -177,8 +217,7 @@ func TestServerRate(t *testing.T) {
 	}
 	t.Parallel()
 	const rate = 40e6
-	s := httptest.NewServer(NewServer(ServerOptions{Rate: rate}))
-	defer s.Close()
+	s := serve(t, ServerOptions{Rate: rate})
 	labtest.Within(t, 0.8, 1.15, func() (down, up float64) {
 		m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, Options{})
 		if err != nil {
