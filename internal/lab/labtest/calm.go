@@ -9,8 +9,9 @@ import (
 // the time.
 const TooLate = 40 * time.Millisecond
 
-// never is what no figure may be of what was set, however late a machine is: it
-// makes a line slower than it was set to be, and hardly faster.
+// never is what no figure may be of what was set where this machine was not late:
+// waiting makes a line slower than it was set to be. One that is late may see what
+// has piled up all at once, now and then; not three times in a row.
 const never = 1.15
 
 // Within measures until what was found, as a share of what was set, is from low to
@@ -22,8 +23,8 @@ func Within(t testing.TB, low, high float64, measure func() (down, up float64)) 
 		late := Watch()
 		down, up := measure()
 		by := late()
-		if max(down, up) > never || min(down, up) <= 0 {
-			t.Fatalf("down %.3f, up %.3f of what was set", down, up)
+		if min(down, up) <= 0 || max(down, up) > never && (by <= TooLate || i == 2) {
+			t.Fatalf("down %.3f, up %.3f of what was set; this machine was up to %v late", down, up, by)
 		}
 		if min(down, up) >= low && max(down, up) <= high {
 			return
