@@ -91,6 +91,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	prober := &probe.Prober{
 		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again,
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
+		Found:      p.found,
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)

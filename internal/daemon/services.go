@@ -102,31 +102,26 @@ func (p *Panel) followNodes(ctx context.Context) error {
 	}
 }
 
-// askAgain is how often a probe looks whether the service that it waits for has
-// come up, or has gone.
-const askAgain = 200 * time.Millisecond
+// A probe that waits for a service to come up or to go, or for another probe, looks
+// at first so soon, and at last so seldom: a name is looked up each time.
+const (
+	askAgain  = 200 * time.Millisecond
+	askSeldom = time.Second
+)
 
 // beside makes probes and services share servers: while a service holds a server,
 // its own node is answered for through its session, and the nodes of other logins
 // learn nothing. A login or a speed test holds the server itself, so that a
 // service waits for it.
-func (p *Panel) beside(work, through func(context.Context, connexa.Job, gateway.Tunnel) (connexa.Probed, error)) jobs.Work {
+func (p *Panel) beside(work jobs.Work, through func(context.Context, connexa.Job, gateway.Tunnel) (connexa.Probed, error)) jobs.Work {
 	return func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
-		tick := time.NewTicker(askAgain)
-		defer tick.Stop()
-		for {
+		for wait := askAgain; ; wait = min(2*wait, askSeldom) {
 			if t, ok := p.gateways.Through(j.NodeID); ok {
 				return through(ctx, j, t)
 			}
-			free, by, ok := p.takeServer(j)
+			probed, by, ok, err := p.alone(ctx, j, work)
 			switch {
 			case ok:
-				defer free()
-				probed, err := work(ctx, j, nil)
-				switch probed.Fact {
-				case connexa.LoggedIn, connexa.Slow, connexa.Fast:
-					p.servers.Ended(j.Address)
-				}
 				return probed, err
 			case by != 0 && by != j.NodeID:
 				return connexa.Probed{
@@ -137,12 +132,45 @@ func (p *Panel) beside(work, through func(context.Context, connexa.Job, gateway.
 			// Its own service is dialing, or another probe has the server: both have
 			// an end.
 			select {
-			case <-tick.C:
+			case <-time.After(wait):
 			case <-ctx.Done():
 				return connexa.Probed{}, ctx.Err()
 			}
 		}
 	}
+}
+
+// alone does a job with its server to itself. It is not ok when somebody else has
+// the server: by is the node whose service that is, or zero when it is another
+// probe.
+func (p *Panel) alone(ctx context.Context, j connexa.Job, work jobs.Work) (_ connexa.Probed, by int64, ok bool, _ error) {
+	free, by, ok := p.takeServer(j)
+	if !ok {
+		return connexa.Probed{}, by, false, nil
+	}
+	defer free()
+	probed, err := work(ctx, j)
+	var used *gateway.InUse
+	if errors.As(err, &used) { // as its name turned out to mean
+		return connexa.Probed{}, used.Node, false, nil
+	}
+	switch probed.Fact {
+	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
+		p.servers.Ended(j.Address)
+	}
+	return probed, 0, true, err
+}
+
+// found is told at which address the server of a job is. The error is a
+// *gateway.InUse.
+func (p *Panel) found(j connexa.Job, at netip.Addr) error {
+	if j.Kind != connexa.Ping {
+		return p.servers.Found(netip.Addr{}, j.Address, at)
+	}
+	if by := p.servers.User(at.String()); by != 0 && by != j.NodeID {
+		return &gateway.InUse{Node: by}
+	}
+	return nil
 }
 
 // takeServer takes the server of a job for it. A ping opens no tunnel and leaves
@@ -158,18 +186,14 @@ func (p *Panel) takeServer(j connexa.Job) (free func(), by int64, ok bool) {
 
 // work is what the runner does for each kind of job.
 func (p *Panel) work(prober *probe.Prober) map[connexa.Kind]jobs.Work {
-	type through = func(context.Context, connexa.Job, gateway.Tunnel) (connexa.Probed, error)
-	alone := func(w jobs.Work) through {
-		return func(ctx context.Context, j connexa.Job, _ gateway.Tunnel) (connexa.Probed, error) { return w(ctx, j) }
-	}
 	return map[connexa.Kind]jobs.Work{
-		connexa.Ping: p.beside(alone(prober.Ping), func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+		connexa.Ping: p.beside(prober.Ping, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.PingThrough(ctx, t)
 		}),
-		connexa.Login: p.beside(alone(prober.Login), func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+		connexa.Login: p.beside(prober.Login, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.LoginThrough(ctx, t)
 		}),
-		connexa.Speed: p.beside(alone(prober.Speed), func(ctx context.Context, j connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+		connexa.Speed: p.beside(prober.Speed, func(ctx context.Context, j connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.SpeedThrough(ctx, j, t, func(ctx context.Context, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 				return p.measureOn(ctx, serviceTunnel{t}, live)
 			})

@@ -192,6 +192,16 @@ func TestServiceAndProbes(t *testing.T) {
 			t.Errorf("%s of another login: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
 		}
 	}
+	// Another name of the server is found out when it is looked up.
+	for _, kind := range []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed} {
+		work := p.beside(func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
+			return connexa.Probed{}, p.found(j, n.Addr.Addr())
+		}, nil)
+		probed, err := work(t.Context(), connexa.Job{NodeID: other, Kind: kind, Address: "vpn.test"})
+		if err != nil || probed.Mark != connexa.MarkInUse || probed.Outcome.Kind != kind {
+			t.Errorf("%s by another name: %+v, %v", kind, probed, err)
+		}
+	}
 	if after, err := p.db.Node(t.Context(), node); err != nil || after.Verdict != before.Verdict {
 		t.Errorf("the verdict was %+v and is %+v, %v", before.Verdict, after.Verdict, err)
 	}

@@ -24,7 +24,7 @@ type step struct {
 
 var whatHappens = []string{
 	"want", "want", "unwant", "tunnel ends", "edit", "move", "retry", "probe", "a moment", "a minute", "an hour",
-	"servers work", "servers work", "servers refuse", "servers are silent", "machine fails", "offline", "online", "restart",
+	"servers work", "servers work", "servers refuse", "servers are silent", "machine fails", "offline", "online", "restart", "renumber",
 }
 
 // TestAnyOrder lets things happen in any order and holds what must be true
@@ -33,7 +33,7 @@ var whatHappens = []string{
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
-			return step{rapid.SampledFrom(whatHappens).Draw(rt, "what"), rapid.Int64Range(1, 6).Draw(rt, "node")}
+			return step{rapid.SampledFrom(whatHappens).Draw(rt, "what"), rapid.Int64Range(1, 7).Draw(rt, "node")}
 		}), 1, 40).Draw(rt, "steps")
 		var wrong string
 		synctest.Test(t, func(t *testing.T) { wrong = inOrder(t, steps) })
@@ -43,11 +43,17 @@ func TestAnyOrder(t *testing.T) {
 	})
 }
 
-// shared is the service of a node; the last two are at servers of the first two.
+// shared is the service of a node. The fifth is at the server of the first, and the
+// others are there or at the second by names.
 func shared(n int64) connexa.Service {
 	s := service(n)
-	if n > 4 {
-		s.Address = service(n - 4).Address
+	switch n {
+	case 4, 7:
+		s.Address = fmt.Sprintf("name-%d.test", n)
+	case 5:
+		s.Address = service(1).Address
+	case 6:
+		s.Address = "name-4.test"
 	}
 	return s
 }
@@ -55,8 +61,9 @@ func shared(n int64) connexa.Service {
 // inOrder lets the steps happen and says what is wrong then; empty: nothing.
 func inOrder(t *testing.T, steps []step) (wrong string) {
 	b := newBench(t)
-	sessions := map[string]int{} // by server; guarded by b.mu
-	add := func(server string, n int) {
+	b.names["name-4.test"], b.names["name-7.test"] = service(1).Address, service(2).Address
+	sessions := map[netip.Addr]int{} // by server; guarded by b.mu
+	add := func(server netip.Addr, n int) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if sessions[server] += n; sessions[server] > 1 && wrong == "" {
@@ -66,13 +73,17 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	track := func(m *Manager) {
 		dial := m.Dial
 		m.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
-			add(s.Address, 1)
-			tun, err := dial(ctx, s, local)
-			if err != nil {
-				add(s.Address, -1)
+			at := b.at(s.Address)
+			if err := b.Servers.Found(local, s.Address, at); err != nil {
 				return nil, err
 			}
-			return &tracked{Tunnel: tun, closed: func() { add(s.Address, -1) }}, nil
+			add(at, 1)
+			tun, err := dial(ctx, s, local)
+			if err != nil {
+				add(at, -1)
+				return nil, err
+			}
+			return &tracked{Tunnel: tun, closed: func() { add(at, -1) }}, nil
 		}
 	}
 	track(b.Manager)
@@ -104,14 +115,25 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 			b.Retry(st.node)
 		case "probe":
 			server := shared(st.node).Address
-			if free, _, ok := b.Servers.TryProbe(server); ok {
-				add(server, 1)
-				go func() {
-					time.Sleep(20 * time.Second)
-					add(server, -1)
-					free()
-				}()
+			free, _, ok := b.Servers.TryProbe(server)
+			if !ok {
+				break
 			}
+			at := b.at(server)
+			if b.Servers.Found(netip.Addr{}, server, at) != nil {
+				free()
+				break
+			}
+			add(at, 1)
+			go func() {
+				time.Sleep(20 * time.Second)
+				add(at, -1)
+				free()
+			}()
+		case "renumber":
+			b.mu.Lock()
+			b.names["name-4.test"], b.names["name-7.test"] = b.names["name-7.test"], b.names["name-4.test"]
+			b.mu.Unlock()
 		case "a moment":
 			time.Sleep(100 * time.Millisecond)
 		case "a minute":
@@ -141,7 +163,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	b.works()
 	b.setOnline(true)
 	time.Sleep(2 * restEvery)
-	for n := range int64(7) {
+	for n := range int64(8) {
 		g := b.state(n)
 		b.mu.Lock()
 		_, wanted := b.wanted[n]

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -36,7 +37,8 @@ type bench struct {
 	most    int // dials at once
 	online  bool
 	taken   map[netip.AddrPort]*fakeListener
-	targets bool // whether anything beyond the tunnels answers
+	targets bool              // whether anything beyond the tunnels answers
+	names   map[string]string // the addresses of servers with names
 }
 
 type dialled struct {
@@ -47,12 +49,15 @@ type dialled struct {
 // newBench must be called in a bubble. run starts the manager.
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, wanted: map[int64]connexa.Service{}, saved: map[int64][]connexa.Gateway{}, moved: map[int64]connexa.Traffic{},
-		taken: map[netip.AddrPort]*fakeListener{}, online: true, targets: true}
+		taken: map[netip.AddrPort]*fakeListener{}, online: true, targets: true, names: map[string]string{}}
 	b.dial = func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.tunnel(), nil }
 	b.Manager = NewManager(Config{
 		Store: b, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler),
 		Online: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.online },
-		Dial: func(ctx context.Context, s connexa.Service, _ netip.Addr) (Tunnel, error) {
+		Dial: func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
+			if err := b.Servers.Found(local, s.Address, b.at(s.Address)); err != nil {
+				return nil, err
+			}
 			b.mu.Lock()
 			b.dials = append(b.dials, dialled{s.NodeID, time.Now()})
 			b.dialing++
@@ -73,6 +78,13 @@ func newBench(t *testing.T) *bench {
 		Listen: b.listen,
 	})
 	return b
+}
+
+// at is the address of a server.
+func (b *bench) at(server string) netip.Addr {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return netip.MustParseAddr(cmp.Or(b.names[server], server))
 }
 
 // run starts the manager; the test's end stops it.

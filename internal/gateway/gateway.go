@@ -39,6 +39,7 @@ type gateway struct {
 	// Of the goroutine alone.
 	release  func() // gives the claim of the server back
 	way      way
+	found    way    // to the address of a server with a name that somebody else had; zero: none
 	stop     func() // ends the listener and its clients
 	listens  netip.AddrPort
 	failures int    // that count, in a row

@@ -147,7 +147,9 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 			s.Encryption = m.Encryption()
 		}
 	}
-	return Dial(ctx, m.Session, s, local)
+	base := m.Session
+	base.Found = func(at netip.Addr) error { return m.Servers.Found(local, s.Address, at) }
+	return Dial(ctx, base, s, local)
 }
 
 // Run keeps the wanted gateways running until ctx is done, then closes them all

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"syscall"
@@ -396,6 +397,84 @@ func TestOneSessionToAServer(t *testing.T) {
 		if by := b.Servers.User(service(1).Address); by != 2 {
 			t.Errorf("used by %d", by)
 		}
+	})
+}
+
+// TestNamesOfOneServer holds that a server is one, whatever it is called.
+func TestNamesOfOneServer(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.names["vpn.test"] = service(1).Address
+		b.run()
+		b.want(1)
+		b.up(1)
+		second := service(2)
+		second.Address = "vpn.test"
+		b.mu.Lock()
+		b.wanted[2] = second
+		b.mu.Unlock()
+		b.Wake()
+		time.Sleep(time.Minute)
+		if g := b.is(2, connexa.GatewayFailed, "service.reason.in_use"); len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name {
+			t.Errorf("seen %+v", g)
+		}
+		if free, _, ok := b.Servers.TryProbe("vpn.test"); !ok {
+			t.Error("the name is held by who does not use it")
+		} else {
+			var used *InUse
+			if err := b.Servers.Found(netip.Addr{}, "vpn.test", b.at("vpn.test")); !errors.As(err, &used) || used.Node != 1 {
+				t.Errorf("a probe by the name: %v", err)
+			}
+			free()
+		}
+		b.unwant(1)
+		b.up(2)
+
+		// Whoever comes by the address meets the one who came by the name.
+		dials := len(b.dialsOf(1))
+		b.want(1)
+		time.Sleep(time.Minute)
+		b.is(1, connexa.GatewayFailed, "service.reason.in_use")
+		if n := len(b.dialsOf(1)); n != dials {
+			t.Errorf("%d dials more", n-dials)
+		}
+		if _, by, ok := b.Servers.TryProbe(service(1).Address); ok || by != 2 {
+			t.Errorf("a probe by the address: %v, by %d", ok, by)
+		}
+
+		// A name that moves away lets go of the address.
+		b.mu.Lock()
+		b.names["vpn.test"] = "192.0.2.77"
+		b.mu.Unlock()
+		b.of(2).current().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+		time.Sleep(time.Minute)
+		b.up(1)
+		b.up(2)
+	})
+}
+
+// TestStartWaitsForATestByAName holds that a start waits for a probe that came to
+// the server by another name.
+func TestStartWaitsForATestByAName(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.names["vpn.test"] = service(1).Address
+		b.run()
+		free, _, ok := b.Servers.TryProbe(service(1).Address)
+		if !ok {
+			t.Fatal("the server is not free")
+		}
+		named := service(1)
+		named.Address = "vpn.test"
+		b.mu.Lock()
+		b.wanted[1] = named
+		b.mu.Unlock()
+		b.Wake()
+		time.Sleep(20 * time.Second)
+		b.is(1, connexa.GatewayStarting, "service.reason.test")
+		if n := len(b.dialsOf(1)); n != 0 {
+			t.Errorf("%d dials", n)
+		}
+		free()
+		b.up(1)
 	})
 }
 

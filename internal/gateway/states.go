@@ -18,7 +18,7 @@ import (
 
 // starting makes a fresh start: nothing is known that could go against a try.
 func (g *gateway) starting(ctx context.Context) state {
-	g.failures, g.refused, g.stale = 0, 0, 0
+	g.failures, g.refused, g.stale, g.found = 0, 0, 0, way{}
 	g.passage.set(nil, false)
 	g.note(ctx, connexa.GatewayStarting, connexa.Text{}, noRetry, noCause, g.counted)
 	s := g.spec()
@@ -49,13 +49,17 @@ func (g *gateway) starting(ctx context.Context) state {
 // dial makes one try to bring a session up, in the state during.
 func (g *gateway) dial(during connexa.GatewayState) state {
 	return func(ctx context.Context) state {
-		hold, err := g.m.Servers.enter(ctx, g.way, g.node, func() {
+		hold, err := g.m.Servers.enter(ctx, g.way, g.found, g.node, func() {
 			g.note(ctx, during, connexa.T("service.reason.test"), noRetry)
 		})
-		if err != nil {
+		var used *InUse
+		switch {
+		case errors.As(err, &used):
+			return g.meets(used, during)
+		case err != nil:
 			return g.off
 		}
-		g.hold = hold
+		g.hold, g.found = hold, way{}
 		if !g.m.takeSlot(ctx) {
 			g.closeTunnel()
 			return g.off
@@ -71,8 +75,11 @@ func (g *gateway) dial(during connexa.GatewayState) state {
 		g.m.giveSlot()
 		if err != nil {
 			g.closeTunnel()
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				return g.off
+			case errors.As(err, &used):
+				return g.meets(used, during)
 			}
 			return g.failedTry(err)
 		}
@@ -82,6 +89,18 @@ func (g *gateway) dial(during connexa.GatewayState) state {
 		g.mu.Unlock()
 		return g.online
 	}
+}
+
+// meets leads from a server whose name has the address of one that somebody else
+// uses to the next try: behind a test, or when the other gateway has let it go. The
+// name may have another address in time.
+func (g *gateway) meets(used *InUse, during connexa.GatewayState) state {
+	g.found = used.way
+	if used.Node == 0 {
+		return g.dial(during)
+	}
+	g.giveUpClaim()
+	return g.rest(connexa.T("service.reason.in_use", g.m.Name(used.Node)), "", restEvery)
 }
 
 // online serves clients until the session ends.
@@ -217,7 +236,7 @@ func (g *gateway) failed(ctx context.Context, reason connexa.Text, cause connexa
 	var free func() (bool, <-chan struct{})
 	if g.release == nil {
 		server := g.wants().Address
-		free = func() (bool, <-chan struct{}) { return g.m.Servers.claimable(server, g.m.Locals) }
+		free = func() (bool, <-chan struct{}) { return g.m.Servers.claimable(server, g.found, g.m.Locals) }
 	}
 	switch fresh, ok := g.wait(ctx, wait, free); {
 	case !ok:

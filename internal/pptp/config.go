@@ -56,6 +56,9 @@ type Config struct {
 	// Resolve finds the addresses of a host name; IPv4 ones are used. The
 	// default is net.Resolver's.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Found is told the server's address before anything is sent there; an error
+	// of it ends the dial, and is what Dial returns. It must not wait.
+	Found func(at netip.Addr) error
 	// Random is where magic numbers and challenges come from; default
 	// crypto/rand. It must not fail.
 	Random io.Reader

@@ -17,7 +17,8 @@ import (
 
 // Dial climbs the ladder to a session that is up. The error is an *Error when
 // it is a fact about the server or the way to it, an *Unavailable when this
-// machine cannot speak GRE, and wraps the context's when that ended it.
+// machine cannot speak GRE, Config.Found's when that said no, and wraps the
+// context's when that ended it.
 //
 // A password outside ASCII has two hashes (see mschap.WidenedNTHash); when the
 // server refuses one and hangs up, Dial calls once more with the other.
@@ -69,6 +70,11 @@ func (d *dialer) dial(ctx context.Context, widened bool) (*Session, error) {
 	addr, err := d.resolve(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if d.cfg.Found != nil {
+		if err := d.cfg.Found(addr); err != nil {
+			return nil, err
+		}
 	}
 	nc, err := d.connect(ctx, addr)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // Login climbs to ip: it brings a whole PPTP session up and takes it down again.
-// The error is a *connexa.LocalError, or the context's.
+// The error is a *connexa.LocalError, Found's, or the context's.
 func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	s, probed, err := p.bringUp(ctx, j, connexa.Outcome{Kind: connexa.Login, At: time.Now()})
 	if s != nil {
@@ -74,6 +75,9 @@ func (p *Prober) session(j connexa.Job, timeout time.Duration) pptp.Config {
 	cfg.Address, cfg.Port = j.Address, uint16(j.Port)
 	cfg.Login, cfg.Password = j.Login, j.Password.Reveal()
 	cfg.AllowPAP = j.AllowPAP
+	if p.Found != nil {
+		cfg.Found = func(at netip.Addr) error { return p.Found(j, at) }
+	}
 	cfg.Timeouts.TCP = cmp.Or(cfg.Timeouts.TCP, timeout)
 	cfg.Timeouts.Control = cmp.Or(cfg.Timeouts.Control, timeout)
 	policy := j.Encryption

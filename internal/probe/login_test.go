@@ -1,6 +1,10 @@
 package probe_test
 
 import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -8,6 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/probe"
 )
@@ -60,5 +65,44 @@ func TestALoginFindsWhatTheServerDeserves(t *testing.T) {
 				t.Errorf("mark %q", got.Mark)
 			}
 		})
+	}
+}
+
+// TestFound holds that nothing is sent to a server that may not be used, whatever
+// its name.
+func TestFound(t *testing.T) {
+	sw := gre.NewSwitch()
+	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: sw.Open}).Nodes()[0]
+	var found []netip.Addr
+	no := errors.New("it is somebody else's")
+	p := probe.Prober{Found: func(_ connexa.Job, at netip.Addr) error { found = append(found, at); return no }}
+	p.Session.GRE = gre.NewMux(sw.Open)
+	p.Session.Resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
+		if host != "vpn.test" {
+			t.Errorf("asked for %q", host)
+		}
+		return []netip.Addr{n.Addr.Addr()}, nil
+	}
+	p.Session.DialTCP = func(context.Context, string, string) (net.Conn, error) {
+		t.Error("the server was dialed")
+		return nil, errors.ErrUnsupported
+	}
+	p.Measure = func(context.Context, *pptp.Session, func(connexa.SpeedLive)) (connexa.Measurement, error) {
+		t.Error("measured")
+		return connexa.Measurement{}, nil
+	}
+	for kind, do := range map[connexa.Kind]func(context.Context, connexa.Job) (connexa.Probed, error){
+		connexa.Ping: p.Ping, connexa.Login: p.Login, connexa.Speed: p.Speed,
+	} {
+		found = nil
+		j := connexa.Job{Kind: kind, Address: "vpn.test", Port: int(n.Addr.Port()), Login: n.Login, Password: connexa.Secret(n.Password)}
+		if probed, err := do(t.Context(), j); !errors.Is(err, no) || len(found) != 1 || found[0] != n.Addr.Addr() {
+			t.Errorf("%s: %+v, %v; found %v", kind, probed, err, found)
+		}
+	}
+	p.Found, p.Session.DialTCP = func(connexa.Job, netip.Addr) error { return nil }, nil
+	j := connexa.Job{Kind: connexa.Login, Address: "vpn.test", Port: int(n.Addr.Port()), Login: n.Login, Password: connexa.Secret(n.Password)}
+	if probed, err := p.Login(t.Context(), j); err != nil || probed.Mark != connexa.MarkGood {
+		t.Errorf("%+v, %v", probed, err)
 	}
 }

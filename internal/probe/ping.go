@@ -16,7 +16,7 @@ import (
 // Ping climbs to control: it asks the node's port for a PPTP control connection
 // (RFC 2637 section 2.1). It tries again, more patiently each time, until one
 // attempt gets a good answer; that one passes. The error is a
-// *connexa.LocalError, or the context's.
+// *connexa.LocalError, Found's, or the context's.
 func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	began := time.Now()
 	out := connexa.Outcome{Kind: connexa.Ping, At: began}
@@ -26,6 +26,11 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 		return finish(&base, out, err, nil)
 	}
 	base.reached(connexa.Resolve, resolvedNote(j.Address, ip))
+	if p.Found != nil {
+		if err := p.Found(j, ip); err != nil {
+			return connexa.Probed{}, err
+		}
+	}
 
 	var (
 		best *attempt // the one that got furthest; of equals the last

@@ -23,12 +23,16 @@ type Prober struct {
 	Again func(ctx context.Context, address string) error
 	// Online says whether this machine has a route to the outside; nil: Online.
 	Online func() bool
-	// LookupIP resolves host names; nil: the system's resolver.
-	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Session is how logins dial, but for whom and with what.
+	// Session is how logins dial, but for whom and with what. Pings resolve host
+	// names as it does.
 	Session pptp.Config
 	// Encryption is the policy of nodes that have none of their own; nil: preferred.
 	Encryption func() connexa.EncryptionPolicy
+
+	// Found is told the address of a job's server before anything is sent there; an
+	// error of it ends the job, and is what it returns. It must not wait; nil: it
+	// does not matter.
+	Found func(j connexa.Job, at netip.Addr) error
 
 	// Measure measures through a session, which is Measure's to close. An error of
 	// which the node or the endpoint is the reason has a method Cause; a
@@ -73,7 +77,7 @@ func (p *Prober) resolve(ctx context.Context, host string) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a, nil
 	}
-	lookup := p.LookupIP
+	lookup := p.Session.Resolve
 	if lookup == nil {
 		lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip4", host)

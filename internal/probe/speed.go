@@ -19,7 +19,7 @@ const (
 // Speed climbs as Login does and then measures through the session. A measurement
 // alone makes a node fast or slow; where only the measurement failed, the node has
 // logged in, and the cause says why there is no figure. The error is a
-// *connexa.LocalError, or the context's.
+// *connexa.LocalError, Found's, or the context's.
 func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	if p.Measure == nil {
 		return connexa.Probed{}, errors.New("a speed test without anything that measures")
