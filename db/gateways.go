@@ -178,7 +178,7 @@ func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
 	}
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT n.id, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap, n.revision,
-			g.port, g.user, g.secret, g.private, g.mail, g.seen_at
+			g.port, g.user, g.secret, g.private, g.mail, g.seen_at, g.down
 		FROM gateways g JOIN nodes n ON n.id = g.node_id WHERE g.wanted = 1 ORDER BY n.id`)
 	if err != nil {
 		return nil, fmt.Errorf("list the services: %w", err)
@@ -193,7 +193,7 @@ func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
 			seen             int64
 		)
 		if err := rows.Scan(&s.NodeID, &s.Address, &s.Port, &s.Login, &password, &s.Encryption, &s.AllowPAP, &s.Revision,
-			&port, &s.User, &secret, &s.Private, &s.Mail, &seen); err != nil {
+			&port, &s.User, &secret, &s.Private, &s.Mail, &seen, &s.Down); err != nil {
 			return nil, fmt.Errorf("list the services: %w", err)
 		}
 		if s.Password, err = d.ring.openPassword(password); err != nil {
@@ -231,7 +231,8 @@ func (d *DB) SaveGateway(ctx context.Context, g connexa.Gateway) error {
 		// A session that ended was up until now.
 		if _, err := tx.ExecContext(ctx, `
 			UPDATE gateways SET state = ?, since = ?, reason = ?, cause = ?, failures = ?, retry_at = ?, up_at = ?, local_ip = ?, exit_ip = ?, latency = ?,
-				seen_at = iif(state = 'online' OR ?1 = 'online', ?, seen_at)
+				seen_at = iif(state = 'online' OR ?1 = 'online', ?, seen_at),
+				down = CASE ?1 WHEN 'failed' THEN 1 WHEN 'online' THEN 0 WHEN 'off' THEN 0 ELSE down END
 			WHERE node_id = ?`,
 			g.State, millis(g.Since), string(reason), g.Cause, g.Failures, millis(g.RetryAt), millis(g.UpAt), g.LocalIP, g.ExitIP, g.Latency.Microseconds(),
 			millis(d.now()), g.NodeID); err != nil {

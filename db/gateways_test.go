@@ -145,6 +145,26 @@ func TestWhatIsSeenOfAGateway(t *testing.T) {
 	if after, err := d.Node(ctx, node); err != nil || after.Verdict != before.Verdict {
 		t.Errorf("the node's verdict was %+v and is %+v, %v", before.Verdict, after.Verdict, err)
 	}
+	// That it has failed outlasts whatever is no end of that, a restart too.
+	for _, tt := range []struct {
+		state connexa.GatewayState
+		down  bool
+	}{
+		{connexa.GatewayReconnecting, false}, {connexa.GatewayFailed, true}, {connexa.GatewayReconnecting, true}, {"", true},
+		{connexa.GatewayStarting, true}, {connexa.GatewayOnline, false}, {connexa.GatewayFailed, true}, {connexa.GatewayOff, false},
+	} {
+		if tt.state == "" {
+			err = d.RecoverGateways(ctx)
+		} else {
+			err = d.SaveGateway(ctx, connexa.Gateway{NodeID: node, State: tt.state, Since: now})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := d.WantedGateways(ctx); err != nil || list[0].Down != tt.down {
+			t.Errorf("after %q it is down: %v, %v", tt.state, list[0].Down, err)
+		}
+	}
 	if err := d.RecoverGateways(ctx); err != nil {
 		t.Fatal(err)
 	}

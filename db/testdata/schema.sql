@@ -107,7 +107,7 @@ CREATE TABLE gateways (
     bytes_up   INTEGER NOT NULL DEFAULT 0,
     bytes_down INTEGER NOT NULL DEFAULT 0,
     open       INTEGER NOT NULL DEFAULT 0 -- connections at the last sample
-) STRICT;
+, down INTEGER NOT NULL DEFAULT 0 CHECK (down IN (0, 1))) STRICT;
 
 CREATE INDEX gateways_wanted ON gateways (node_id) WHERE wanted = 1;
 

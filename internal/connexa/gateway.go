@@ -58,6 +58,7 @@ type Service struct {
 	VPN     *VPN // nil: it has no OpenVPN exit
 
 	LastUp time.Time // when its session was last seen up, by an earlier process; zero: never
+	Down   bool      // it has failed since then
 }
 
 // Traffic is what one gateway moved since the last sample.

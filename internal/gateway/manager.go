@@ -259,7 +259,7 @@ func (m *Manager) begin(ctx context.Context, s connexa.Service, after time.Durat
 	stop := context.AfterFunc(ctx, func() { cancel(errGone) })
 	g := &running{&gateway{
 		m: m, node: s.NodeID, service: s, poke: make(chan struct{}, 1), done: make(chan struct{}), begin: after,
-		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff}, vpn: newVPN(),
+		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff}, vpn: newVPN(), down: s.Down,
 	}, cancel}
 	m.gateways[s.NodeID] = g
 	go func() {

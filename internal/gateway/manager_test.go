@@ -710,5 +710,17 @@ func TestNotices(t *testing.T) {
 		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeGatewayFailed, connexa.NoticeGatewayRecovered}) {
 			t.Errorf("told %v", got)
 		}
+
+		// One that an earlier process saw fail is told of when it is back.
+		back := service(3)
+		back.Down = true
+		b.mu.Lock()
+		b.wanted[3] = back
+		b.mu.Unlock()
+		b.Wake()
+		b.up(3)
+		if got := kinds(); len(got) != 3 || got[2] != connexa.NoticeGatewayRecovered {
+			t.Errorf("told %v", got)
+		}
 	})
 }

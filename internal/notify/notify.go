@@ -39,6 +39,7 @@ const (
 	gather   = 5 * time.Second  // from the first notice to the message that tells of it
 	between  = time.Minute      // from the end of one attempt to the next
 	sendTime = 20 * time.Second // for one attempt
+	lastTime = 2 * time.Second  // for all that go out at the end
 	inboxMax = 4096
 )
 
@@ -99,51 +100,115 @@ type outcome struct {
 	err     error
 }
 
-// Run sends until ctx is done. What waits then is lost.
+// Run sends until ctx is done, and then what waits where a message may go out now.
 func (n *Notifier) Run(ctx context.Context) error {
-	lanes := map[int64]*lane{}
-	n.reload(ctx, lanes)
-	ended := make(chan outcome)
-	var senders errgroup.Group
+	r := &round{Notifier: n, lanes: map[int64]*lane{}, ended: make(chan outcome)}
+	var cut context.CancelFunc
+	r.sending, cut = context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	n.reload(ctx, r.lanes)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		timer.Reset(untilNext(lanes))
+		timer.Reset(untilNext(r.lanes))
 		select {
 		case <-ctx.Done():
-			return senders.Wait()
+			r.finish()
+			cut()
+			return r.senders.Wait()
 		case notice := <-n.inbox:
 			select {
 			case <-n.wake: // who added a channel before the notice is told of it
-				n.reload(ctx, lanes)
+				n.reload(ctx, r.lanes)
 			default:
 			}
-			for _, l := range lanes {
-				if l.channel.Wants(notice) {
-					l.add(notice)
-				}
-			}
+			r.hand(notice)
 		case <-n.wake:
-			n.reload(ctx, lanes)
-		case o := <-ended:
-			if l := lanes[o.channel]; l != nil {
+			n.reload(ctx, r.lanes)
+		case o := <-r.ended:
+			if l := r.lanes[o.channel]; l != nil {
 				n.settle(l, o)
 			}
 		case <-timer.C:
-			for _, l := range lanes {
-				if l.due.IsZero() || time.Until(l.due) > 0 {
-					continue
+			for _, l := range r.lanes {
+				if !l.due.IsZero() && time.Until(l.due) <= 0 {
+					r.send(l)
 				}
-				batch, channel := l.take(), l.channel
-				senders.Go(func() error {
-					err := n.deliver(ctx, channel, batch.message(n, channel.Lang))
-					select {
-					case ended <- outcome{channel.ID, batch, err}:
-					case <-ctx.Done():
-					}
-					return nil
-				})
 			}
+		}
+	}
+}
+
+// round is one Run. Only its goroutine touches it.
+type round struct {
+	*Notifier
+	lanes   map[int64]*lane
+	senders errgroup.Group
+	sending context.Context // of the senders; it outlasts Run's by a moment
+	ended   chan outcome
+}
+
+// hand gives a notice to the channels that want it.
+func (r *round) hand(notice connexa.Notice) {
+	for _, l := range r.lanes {
+		if l.channel.Wants(notice) {
+			l.add(notice)
+		}
+	}
+}
+
+// send makes an attempt at what waits.
+func (r *round) send(l *lane) {
+	batch, channel := l.take(), l.channel
+	r.senders.Go(func() error {
+		err := r.deliver(r.sending, channel, batch.message(r.Notifier, channel.Lang))
+		select {
+		case r.ended <- outcome{channel.ID, batch, err}:
+		case <-r.sending.Done():
+		}
+		return nil
+	})
+}
+
+// finish makes the last attempts. What is not out in time, or may not go out yet,
+// is lost.
+func (r *round) finish() {
+	for more := true; more; {
+		select {
+		case notice := <-r.inbox:
+			r.hand(notice)
+		default:
+			more = false
+		}
+	}
+	busy := 0
+	for _, l := range r.lanes {
+		if !l.waiting.empty() && !l.busy && time.Until(l.free) <= 0 {
+			r.send(l)
+		}
+		if l.busy {
+			busy++
+		}
+	}
+	over := time.NewTimer(lastTime)
+	defer over.Stop()
+	for late := false; busy > 0 && !late; {
+		select {
+		case o := <-r.ended:
+			if l := r.lanes[o.channel]; l != nil {
+				l.busy = false
+				busy--
+				if o.err != nil {
+					l.waiting.join(o.sent)
+				}
+			}
+		case <-over.C:
+			late = true
+		}
+	}
+	for _, l := range r.lanes {
+		if !l.waiting.empty() || l.busy {
+			r.Log.Warn("notices were lost at the end", "channel", l.channel.Name, "waiting", l.waiting.count(), "attempt", l.busy)
 		}
 	}
 }

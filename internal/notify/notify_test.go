@@ -129,6 +129,54 @@ func started(t *testing.T, store *shelf) (*Notifier, *office) {
 	return n, o
 }
 
+// What happened just before the end is told, and nothing holds the end up.
+func TestTheLastNoticesGoOut(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before time.Duration // between a message that went out and the notice; 0: none did
+		takes  time.Duration // the last attempt
+		sent   int           // attempts in all
+		state  string        // of the channel, at the end
+	}{
+		{"at once", 0, time.Second, 1, "1 sent"},
+		{"within the minute", 10 * time.Second, 0, 1, "1 sent"},
+		{"after it", 2 * time.Minute, time.Second, 2, "1 sent"},
+		{"to one that hangs", 0, time.Hour, 1, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped)}}
+				o := &office{start: time.Now()}
+				n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler), Send: o.send})
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- n.Run(ctx) }()
+				if tt.before > 0 {
+					n.Notify(dropped(1))
+					time.Sleep(gather + tt.before)
+				}
+				o.answers(func(ctx context.Context, _ int) error {
+					select {
+					case <-time.After(tt.takes):
+						return nil
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				})
+				n.Notify(dropped(2))
+				ended := time.Now()
+				cancel()
+				if err := <-done; err != nil || time.Since(ended) > lastTime {
+					t.Errorf("it ended after %v with %v", time.Since(ended), err)
+				}
+				if all := o.all(); len(all) != tt.sent || store.last() != tt.state {
+					t.Errorf("%d attempts, state %q", len(all), store.last())
+				}
+			})
+		})
+	}
+}
+
 func TestOneMessageAMinuteSaysItAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped, connexa.NoticeRunFinished), channel(2, connexa.NoticeNewLogin)}}
