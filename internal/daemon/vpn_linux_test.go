@@ -383,7 +383,7 @@ func TestAnExitSurvives(t *testing.T) {
 	}
 	kill := func() {
 		t.Helper()
-		pids := vpntest.Processes(t)
+		pids := vpntest.Servers(t)
 		if len(pids) != 1 {
 			t.Fatalf("there are %v", pids)
 		}

@@ -367,7 +367,7 @@ func (x *exits) survives(c *vpntest.Computer, profile string) {
 		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
 	v.WaitFor(vpntest.Connected, 1)
 	x.leaves(c)
-	pids := vpntest.Processes(x.t)
+	pids := vpntest.Servers(x.t)
 	if len(pids) != 1 {
 		x.t.Fatalf("there are %v of openvpn", pids)
 	}

@@ -301,35 +301,25 @@ func (e *Exit) once(ctx context.Context) (err error) {
 	if was {
 		e.cfg.Seen(Event{Kind: Orphan})
 	}
-	uid, err := prepare(e.cfg.Device)
+	dev, uid, err := openDevice(e.cfg.Device, e.cfg.Binaries, e.cfg.Dir)
 	if err != nil {
 		return err
 	}
-	if !mayBecome(uid) {
-		return notBecome(uid)
-	}
-	node, err := cage.DeviceNode(e.cfg.Dir, uid)
-	if err != nil {
-		return noNode(err)
-	}
-	port, err := cage.Open(e.cfg.Device)
-	if err != nil {
-		return &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa", Err: err}
-	}
+	defer dev.close()
 	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel(nil) // before waiting
-	work.Go(func() { cancel(fmt.Errorf("the port of %s: %w", name, e.bridge.run(running, port))) })
 
-	socket := filepath.Join(e.cfg.Dir, name+".sock")
+	socket := socketOf(e.cfg.Dir, e.cfg.Device, "sock")
 	defer os.Remove(socket)
 	opts := serverOptions{
-		Identity: e.cfg.Identity, device: name, deviceNode: node, management: socket, listen: e.cfg.Listen, tcp: e.cfg.TCP,
+		Identity: e.cfg.Identity, device: name, management: socket, listen: e.cfg.Listen, tcp: e.cfg.TCP,
 		network: e.cfg.Network, certAlone: e.cfg.CertAlone, clients: min(clientsMost, 1<<(32-e.cfg.Network.Bits())-leaseFirst-2),
 		keepPatience: int(e.cfg.Patience / time.Second),
 	}
+	dev.options(&opts)
 	p, err := start(ctx, command(e.cfg.Binaries, uid, groupOf(uid)), opts.config(), socket, record, e.cfg.Log)
 	if err != nil {
 		return err
@@ -341,6 +331,11 @@ func (e *Exit) once(ctx context.Context) (err error) {
 		p.stop()
 		e.lost()
 	}()
+	port, err := dev.port(ctx, p)
+	if err != nil {
+		return err
+	}
+	work.Go(func() { cancel(fmt.Errorf("the port of %s: %w", name, e.bridge.run(running, port))) })
 	places := make(chan struct{}, askAtOnce)
 	asking, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
@@ -356,7 +351,7 @@ func (e *Exit) once(ctx context.Context) (err error) {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-look.C:
-			if err := inspect(e.cfg.Device); err != nil {
+			if err := dev.inspect(); err != nil {
 				return err
 			}
 		case <-running.Done():
@@ -370,6 +365,11 @@ func (e *Exit) once(ctx context.Context) (err error) {
 			e.check()
 		}
 	}
+}
+
+// socketOf is the path of a socket of device number n.
+func socketOf(dir string, n int, kind string) string {
+	return filepath.Join(dir, cage.Name(n)+"."+kind)
 }
 
 func (e *Exit) setProcess(p *process) {

@@ -58,7 +58,8 @@ func tag(b *strings.Builder, name string, body []byte) {
 type serverOptions struct {
 	Identity
 	device       string
-	deviceNode   string
+	deviceNode   string // empty: openvpn's own
+	handover     string // the path where the helper finds us; empty: there is none
 	management   string // the path of our socket
 	listen       netip.AddrPort
 	tcp          bool
@@ -102,7 +103,13 @@ func (o serverOptions) config() string {
 	line("ifconfig %s %s", firstHost(o.network), mask(o.network))
 	line("tun-mtu %d", cage.MTU)
 	line("mssfix 0") // done where packets are translated
-	line("script-security 0")
+	if o.handover == "" {
+		line("script-security 0")
+	} else {
+		// The helper is the one program that it starts; no other option names any.
+		line("script-security 2")
+		line("setenv %s %q", handoverPath, o.handover)
+	}
 	line("management %q unix", o.management)
 	line("management-client")
 	line("management-client-auth")

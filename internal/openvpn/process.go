@@ -228,20 +228,29 @@ func writeRecord(path string, pid int) error {
 
 // beginOf is when a process was started, in ticks since the boot.
 func beginOf(pid int) (string, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	fields, err := statOf(pid)
 	if err != nil {
 		return "", err
 	}
+	return fields[19], nil // field 22 of proc(5)
+}
+
+// statOf is what the kernel says of a process that runs, from field 3 of proc(5)
+// on, its state; the last is field 22 at least.
+func statOf(pid int) ([]string, error) {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return nil, err
+	}
 	// The name, in brackets, may hold anything.
-	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 {
-		return "", errors.New("its entry in /proc cannot be read")
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(fields) < 20 {
+		return nil, errors.New("its entry in /proc cannot be read")
 	}
 	if fields[0] == "Z" {
-		return "", fs.ErrNotExist // it has ended, and nobody has asked how
+		return nil, fs.ErrNotExist // it has ended, and nobody has asked how
 	}
-	return fields[19], nil // field 22 of proc(5), of which two are cut off
+	return fields, nil
 }
 
 func bootID() string {

@@ -23,12 +23,13 @@ import (
 
 // rig is an exit with a tunnel to a simulated server.
 type rig struct {
-	t     testing.TB
-	ca    *pki.CA
-	id    openvpn.Identity
-	exit  *openvpn.Exit
-	fleet *lab.Fleet
-	seen  chan openvpn.Event
+	t      testing.TB
+	ca     *pki.CA
+	id     openvpn.Identity
+	exit   *openvpn.Exit
+	fleet  *lab.Fleet
+	seen   chan openvpn.Event
+	device bool // openvpn has one; from 2.7 on it needs none
 
 	mu        sync.Mutex
 	authorize func(openvpn.Login) error
@@ -105,9 +106,12 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 	if tune != nil {
 		tune(&cfg)
 	}
+	r.device = cfg.Binaries.Helper == ""
 	// Nobody is connexa-ovpn on a machine for tests.
-	if err := errors.Join(cage.Protect(), cage.Make(cfg.Device, 65534)); err != nil {
-		t.Fatal(err)
+	if r.device {
+		if err := errors.Join(cage.Protect(), cage.Make(cfg.Device, 65534)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if r.exit, err = openvpn.New(cfg); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ const Account = "connexa-ovpn"
 type Binaries struct {
 	OpenVPN string
 	Setpriv string
+	// Helper is the program that an openvpn since 2.7 starts in place of a device:
+	// this one. Empty: the openvpn is older, or there is to be a device.
+	Helper string
 }
 
 // Lack is something that this machine does not have, and an exit needs.
@@ -57,6 +60,9 @@ func Find(ctx context.Context) (Binaries, error) {
 	}
 	if major < 2 || major == 2 && minor < 5 {
 		return b, &Lack{Code: "old", Fix: "apt-get install openvpn", Err: fmt.Errorf("openvpn %d.%d is older than 2.5", major, minor)}
+	}
+	if major > 2 || minor >= 7 {
+		b.Helper, _ = os.Executable() // without one there is a device
 	}
 	return b, nil
 }
@@ -137,8 +143,15 @@ func Survey(ctx context.Context) []*Lack {
 			list = append(list, l)
 		}
 	}
-	_, err := Find(ctx)
+	b, err := Find(ctx)
 	note(err)
+	if b.Helper != "" {
+		uid, err := Owner()
+		note(err)
+		if err != nil || runnable(b.Helper, uid) {
+			return list // no device is needed, and no right
+		}
+	}
 	if !has(effective, netRaw) {
 		list = append(list, &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa"})
 	}

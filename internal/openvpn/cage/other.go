@@ -42,6 +42,9 @@ type Port struct{}
 // Open needs Linux.
 func Open(int) (*Port, error) { return nil, errLinux }
 
+// Adopt needs Linux.
+func Adopt(int) (*Port, error) { return nil, errLinux }
+
 // ReadPackets needs Linux.
 func (*Port) ReadPackets([][]byte) (int, error) { return 0, errLinux }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -20,12 +21,13 @@ const (
 	socketBuffer = 4 << 20
 )
 
-// Port is where the packets of a device are. What openvpn puts out is read here,
+// Port is where the packets of a device are, or those of an openvpn without one. What openvpn puts out is read here,
 // and what is written here openvpn gets. One goroutine may read and several may
 // write.
 type Port struct {
-	file *os.File
-	raw  syscall.RawConn
+	file   *os.File
+	raw    syscall.RawConn
+	closed atomic.Bool
 
 	in      batch
 	mu      sync.Mutex
@@ -83,10 +85,34 @@ func Open(n int) (*Port, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open the port of %s: %w", Name(n), os.NewSyscallError("bind", err))
 	}
-	p := &Port{file: os.NewFile(uintptr(fd), Name(n))}
+	p, err := portOf(fd, Name(n))
+	if err != nil {
+		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
+	}
+	return p, nil
+}
+
+// Adopt makes a port of a socket of datagrams, which is the port's from then on:
+// openvpn's packets come by it where there is no device.
+func Adopt(fd int) (*Port, error) {
+	unix.CloseOnExec(fd)
+	if err := errors.Join(unix.SetNonblock(fd, true), widen(fd)); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open the port of openvpn: %w", err)
+	}
+	p, err := portOf(fd, "openvpn")
+	if err != nil {
+		return nil, fmt.Errorf("open the port of openvpn: %w", err)
+	}
+	return p, nil
+}
+
+func portOf(fd int, name string) (*Port, error) {
+	p := &Port{file: os.NewFile(uintptr(fd), name)}
+	var err error
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
-		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
+		return nil, err
 	}
 	return p, nil
 }
@@ -96,6 +122,11 @@ func prepare(fd int) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		return os.NewSyscallError("setsockopt PACKET_IGNORE_OUTGOING", err)
 	}
+	return widen(fd)
+}
+
+// widen makes room for packets that wait.
+func widen(fd int) error {
 	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], socketBuffer) != nil {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], socketBuffer); err != nil {
@@ -120,7 +151,7 @@ func (p *Port) ReadPackets(pkts [][]byte) (int, error) {
 		return e != unix.EAGAIN && e != unix.EINTR
 	})
 	switch {
-	case errors.Is(err, os.ErrClosed):
+	case err != nil && p.closed.Load(): // which has an error of its own
 		return 0, net.ErrClosed
 	case err != nil:
 		return 0, err
@@ -159,7 +190,7 @@ func (p *Port) send(pkts [][]byte) (int, error) {
 		p.outDone, errno = int(n), e
 	})
 	switch {
-	case errors.Is(err, os.ErrClosed):
+	case err != nil && p.closed.Load(): // which has an error of its own
 		return 0, net.ErrClosed
 	case err != nil:
 		return 0, err
@@ -172,4 +203,7 @@ func (p *Port) send(pkts [][]byte) (int, error) {
 }
 
 // Close ends a ReadPackets that waits.
-func (p *Port) Close() error { return p.file.Close() }
+func (p *Port) Close() error {
+	p.closed.Store(true)
+	return p.file.Close()
+}

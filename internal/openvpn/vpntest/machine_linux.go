@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -75,6 +76,16 @@ func NothingLeft(t testing.TB) {
 	if pids := Processes(t); len(pids) > 0 {
 		t.Errorf("openvpn is left: %v", pids)
 	}
+}
+
+// Servers are the processes of openvpn that run in this test's namespace, without
+// the helpers that some have in place of a device.
+func Servers(t testing.TB) []int {
+	t.Helper()
+	return slices.DeleteFunc(Processes(t), func(pid int) bool {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return err != nil || string(name) == "sleep\n"
+	})
 }
 
 // Processes are the processes of exits that run in this test's namespace: those of
