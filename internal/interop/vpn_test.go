@@ -178,6 +178,9 @@ func TestExits(t *testing.T) {
 	if _, err := openvpn.Find(t.Context()); err != nil {
 		t.Skip(err)
 	}
+	if err := vpntest.OpenUp(); err != nil {
+		t.Fatal(err)
+	}
 	need(t, "mppe128")
 	var computers []*vpntest.Computer
 	for i := range 10 {

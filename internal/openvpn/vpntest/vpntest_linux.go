@@ -57,7 +57,7 @@ func Alone(t testing.TB) bool {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip(err)
 	}
-	if err := openUp(); err != nil {
+	if err := OpenUp(); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=5m"}
@@ -82,8 +82,8 @@ func Alone(t testing.TB) bool {
 	return false
 }
 
-// openUp lets openvpn's account execute this test, where go test has put it.
-func openUp() error {
+// OpenUp lets openvpn's account execute this test, where go test has put it.
+func OpenUp() error {
 	path, err := os.Executable()
 	if err != nil {
 		return err
