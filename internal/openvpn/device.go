@@ -23,6 +23,13 @@ type device interface {
 	close()
 }
 
+// stuck is why an openvpn without a device would stand still now and then: it is
+// to have one.
+type stuck struct{ err error }
+
+func (e *stuck) Error() string { return "openvpn goes without a device no longer: " + e.err.Error() }
+func (e *stuck) Unwrap() error { return e.err }
+
 // openDevice opens device number n for openvpn, and says as which user openvpn is
 // to run. The error is a *Lack where something is missing.
 func openDevice(n int, b Binaries, dir string) (device, uint32, error) {

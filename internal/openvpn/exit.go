@@ -333,6 +333,9 @@ func (e *Exit) once(ctx context.Context) (err error) {
 	}()
 	port, err := dev.port(ctx, p)
 	if err != nil {
+		if errors.As(err, new(*stuck)) {
+			e.cfg.Binaries.Helper = ""
+		}
 		return err
 	}
 	work.Go(func() { cancel(fmt.Errorf("the port of %s: %w", name, e.bridge.run(running, port))) })

@@ -151,10 +151,56 @@ func (h *handover) port(ctx context.Context, p *process) (Port, error) {
 		}
 		port, err := receive(c, p.cmd.Process.Pid)
 		_ = c.Close()
-		if err == nil {
-			return port, nil
+		if err != nil {
+			continue
+		}
+		if err := unblock(p.cmd.Process.Pid); err != nil {
+			return nil, errors.Join(&stuck{err}, port.Close())
+		}
+		return port, nil
+	}
+}
+
+// unblock makes openvpn's own end of the socket one that is never waited on, as it
+// makes that of a device itself. Up to 2.7.8 it forgets that here, and may read once
+// more than there are packets: then it would stand still, with all its clients, until
+// one comes. It takes what ptrace(2) takes: the same user, or CAP_SYS_PTRACE.
+func unblock(pid int) error {
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	defer unix.Close(process)
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, f := range files {
+		number, err := strconv.Atoi(f.Name())
+		if to, link := os.Readlink(filepath.Join(dir, f.Name())); err != nil || link != nil || !strings.HasPrefix(to, "socket:") {
+			continue
+		}
+		fd, err := unix.PidfdGetfd(process, number, 0)
+		if err != nil {
+			return os.NewSyscallError("pidfd_getfd", err)
+		}
+		domain, errDomain := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		kind, errKind := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+		if errDomain == nil && errKind == nil && domain == unix.AF_UNIX && kind == unix.SOCK_DGRAM {
+			err = errors.Join(unix.SetNonblock(fd, true), cage.Widen(fd))
+			found = true
+		}
+		unix.Close(fd)
+		if err != nil {
+			return err
 		}
 	}
+	if !found {
+		return errors.New("openvpn has no socket for its packets")
+	}
+	return nil
 }
 
 func (h *handover) inspect() error { return nil }

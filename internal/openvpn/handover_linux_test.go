@@ -1,6 +1,7 @@
 package openvpn
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ import (
 
 // actOpenVPN does what an openvpn since 2.7 does with dev-node unix: (tun_afunix.c):
 // it makes a pair of sockets, starts the helper with one of them, and has its packets
-// by the other. It sends back what it gets, the other way round.
+// by the other. It sends back what it gets, the other way round, and reads once more
+// than there are packets, as 2.7.8 does at times.
 func actOpenVPN(helper string) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	if err != nil {
@@ -38,13 +40,25 @@ func actOpenVPN(helper string) error {
 	cmd.ExtraFiles[0].Close()
 	buf := make([]byte, 2048)
 	for {
-		n, err := unix.Read(pair[1], buf)
-		if err != nil {
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(pair[1]), Events: unix.POLLIN}}, -1); err != nil {
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
 			return err
 		}
-		slices.Reverse(buf[:n])
-		if _, err := unix.Write(pair[1], buf[:n]); err != nil {
-			return err
+		for {
+			n, err := unix.Read(pair[1], buf)
+			if errors.Is(err, unix.EAGAIN) {
+				fmt.Println("nothing more")
+				break
+			}
+			if err != nil {
+				return err
+			}
+			slices.Reverse(buf[:n])
+			if _, err := unix.Write(pair[1], buf[:n]); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -93,12 +107,23 @@ func TestHandover(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
-	line := make([]byte, 100)
-	n, err := out.Read(line)
-	if err != nil {
-		t.Fatal(err)
+	lines := make(chan string, 100)
+	go func() {
+		defer close(lines)
+		for sc := bufio.NewScanner(out); sc.Scan(); {
+			lines <- sc.Text()
+		}
+	}()
+	said := func() string {
+		select {
+		case l := <-lines:
+			return l
+		case <-time.After(20 * time.Second):
+			t.Fatal("it stands still")
+			return ""
+		}
 	}
-	child, err := strconv.Atoi(strings.TrimSpace(string(line[:n])))
+	child, err := strconv.Atoi(said())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +150,9 @@ func TestHandover(t *testing.T) {
 	}
 	if got[0] != "eno" || got[1] != "owt" || len(got[2]) != 1400 {
 		t.Errorf("%.20q", got)
+	}
+	if s := said(); s != "nothing more" {
+		t.Errorf("openvpn says %q", s)
 	}
 	// The helper has become small, holds nothing of ours, and ends with openvpn
 	// however that ends.

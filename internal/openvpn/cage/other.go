@@ -42,6 +42,9 @@ type Port struct{}
 // Open needs Linux.
 func Open(int) (*Port, error) { return nil, errLinux }
 
+// Widen needs Linux.
+func Widen(int) error { return errLinux }
+
 // Adopt needs Linux.
 func Adopt(int) (*Port, error) { return nil, errLinux }
 

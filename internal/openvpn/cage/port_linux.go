@@ -96,7 +96,7 @@ func Open(n int) (*Port, error) {
 // openvpn's packets come by it where there is no device.
 func Adopt(fd int) (*Port, error) {
 	unix.CloseOnExec(fd)
-	if err := errors.Join(unix.SetNonblock(fd, true), widen(fd)); err != nil {
+	if err := errors.Join(unix.SetNonblock(fd, true), Widen(fd)); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open the port of openvpn: %w", err)
 	}
@@ -122,11 +122,11 @@ func prepare(fd int) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		return os.NewSyscallError("setsockopt PACKET_IGNORE_OUTGOING", err)
 	}
-	return widen(fd)
+	return Widen(fd)
 }
 
-// widen makes room for packets that wait.
-func widen(fd int) error {
+// Widen makes room in a socket for packets that wait.
+func Widen(fd int) error {
 	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], socketBuffer) != nil {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], socketBuffer); err != nil {
