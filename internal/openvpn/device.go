@@ -2,6 +2,7 @@ package openvpn
 
 import (
 	"context"
+	"os"
 
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
 )
@@ -38,7 +39,7 @@ func openDevice(n int, b Binaries, dir string) (device, uint32, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if runnable(b.Helper, uid) {
+		if b.deviceless(uid) {
 			d, err := openHandover(socketOf(dir, n, "port"), b.Helper)
 			if err != nil {
 				return nil, 0, err
@@ -62,6 +63,12 @@ func openDevice(n int, b Binaries, dir string) (device, uint32, error) {
 		return nil, 0, &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa", Err: err}
 	}
 	return &tun{n, node, tap}, uid, nil
+}
+
+// deviceless says whether an openvpn of a user can do without a device: it can start
+// our helper, and we may reach its files (see unblock).
+func (b Binaries) deviceless(uid uint32) bool {
+	return runnable(b.Helper, uid) && (os.Geteuid() == int(uid) || has(effective, sysPtrace))
 }
 
 // tun is a TUN device in a cage, which is tapped.

@@ -223,6 +223,11 @@ func TestRunnable(t *testing.T) {
 	if !runnable(path, other) {
 		t.Error("another user may not execute a program of mode 0755")
 	}
+	for uid, want := range map[uint32]bool{uint32(os.Geteuid()): true, other: has(effective, sysPtrace)} {
+		if got := (Binaries{Helper: path}).deviceless(uid); got != want {
+			t.Errorf("without a device as user %d: %v", uid, got)
+		}
+	}
 	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}

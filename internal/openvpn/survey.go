@@ -148,7 +148,7 @@ func Survey(ctx context.Context) []*Lack {
 	if b.Helper != "" {
 		uid, err := Owner()
 		note(err)
-		if err != nil || runnable(b.Helper, uid) {
+		if err != nil || b.deviceless(uid) {
 			return list // no device is needed, and no right
 		}
 	}
@@ -232,10 +232,11 @@ func mayBecome(uid uint32) bool {
 
 // Capabilities, by their bits, and the sets of proc(5) that they are in.
 const (
-	setGID   = 6
-	setUID   = 7
-	netAdmin = 12
-	netRaw   = 13
+	setGID    = 6
+	setUID    = 7
+	netAdmin  = 12
+	netRaw    = 13
+	sysPtrace = 19
 
 	effective = "CapEff:"
 	ambient   = "CapAmb:" // what a process that is started has, too
