@@ -36,7 +36,7 @@ func TestAnyOrder(t *testing.T) {
 			return step{rapid.SampledFrom(whatHappens).Draw(rt, "what"), rapid.Int64Range(1, 7).Draw(rt, "node")}
 		}), 1, 40).Draw(rt, "steps")
 		var wrong string
-		synctest.Test(t, func(t *testing.T) { wrong = inOrder(t, steps) })
+		bubble(t, func(t *testing.T) { wrong = inOrder(t, steps) })
 		if wrong != "" {
 			rt.Fatal(wrong)
 		}

@@ -16,7 +16,7 @@ import (
 // back, refuse logins, lose their internet, and the machine its uplink. Then all is
 // well: nothing is stuck and nothing has leaked, and every change said why.
 func TestADay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		const n = 24
 		b := newBench(t)
 		rnd := rand.New(rand.NewPCG(7, 8)) // guarded by b.mu where dials use it

@@ -18,7 +18,7 @@ import (
 // in runs a test in a bubble with a bench of its own.
 func in(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := newBench(t)
 		f(t, b)
 		if b.stop != nil {
