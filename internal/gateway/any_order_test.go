@@ -73,7 +73,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	track := func(m *Manager) {
 		dial := m.Dial
 		m.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
-			at := b.at(s.Address)
+			at := b.at(s.Address) // it counts from when it may be dialed
 			if err := b.Servers.Found(local, s.Address, at); err != nil {
 				return nil, err
 			}

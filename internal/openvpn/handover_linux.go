@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"net"
 	"os"
@@ -28,7 +27,7 @@ const (
 	// socketNumber is openvpn's variable of the environment with the number of the
 	// socket.
 	socketNumber = "TUNTAP_SOCKET_FD"
-	// handoverLimit is how long the panel may take to answer.
+	// handoverLimit is how long either side may take to answer.
 	handoverLimit = 5 * time.Second
 )
 
@@ -90,11 +89,10 @@ func wait() error {
 			return os.NewSyscallError("dup3", err)
 		}
 	}
-	err = errors.New("there is no sleep")
 	for _, path := range []string{"/usr/bin/sleep", "/bin/sleep"} {
 		err = unix.Exec(path, []string{"sleep", "infinity"}, nil)
 	}
-	return err
+	return fmt.Errorf("start sleep: %w", err)
 }
 
 // handover is where the panel waits for the socket of an openvpn.
@@ -106,16 +104,9 @@ type handover struct {
 
 // openHandover begins to wait at path for what helper hands over.
 func openHandover(path, helper string) (*handover, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := listenAt(path)
 	if err != nil {
-		return nil, fmt.Errorf("wait for the packets of openvpn: %w", err)
-	}
-	// Anyone may try: who it is decides.
-	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // see above
-		return nil, errors.Join(fmt.Errorf("wait for the packets of openvpn: %w", err), l.Close())
+		return nil, err
 	}
 	return &handover{helper, path, l}, nil
 }
@@ -126,39 +117,23 @@ func (h *handover) options(o *serverOptions) {
 
 // port waits for the socket of the openvpn that is p.
 func (h *handover) port(ctx context.Context, p *process) (Port, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectLimit)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = h.door.Close() }) // wakes Accept
-	defer stop()
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-p.done:
-			cancel()
-		case <-ended:
-		}
-	}()
-	for {
-		c, err := h.door.AcceptUnix()
-		if err != nil {
-			select {
-			case <-p.done:
-				return nil, errEnded
-			default:
-			}
-			return nil, fmt.Errorf("openvpn did not hand its packets over: %w", errors.Join(ctx.Err(), err))
-		}
-		port, err := receive(c, p.cmd.Process.Pid)
-		_ = c.Close()
-		if err != nil {
-			continue
-		}
-		if err := unblock(p.cmd.Process.Pid); err != nil {
-			return nil, errors.Join(&stuck{err}, port.Close())
-		}
-		return port, nil
+	pid := p.cmd.Process.Pid
+	c, err := accept(ctx, h.door, p.done, func(peer int) bool {
+		parent, err := parentOf(peer)
+		return err == nil && parent == pid
+	})
+	if err != nil {
+		return nil, err
 	}
+	defer c.Close()
+	port, err := receive(c)
+	if err != nil {
+		return nil, fmt.Errorf("take the packets of openvpn: %w", err)
+	}
+	if err := unblock(pid); err != nil {
+		return nil, errors.Join(&stuck{err}, port.Close())
+	}
+	return port, nil
 }
 
 // unblock makes openvpn's own end of the socket one that is never waited on, as it
@@ -183,6 +158,9 @@ func unblock(pid int) error {
 			continue
 		}
 		fd, err := unix.PidfdGetfd(process, number, 0)
+		if errors.Is(err, unix.EBADF) {
+			continue // closed since
+		}
 		if err != nil {
 			return os.NewSyscallError("pidfd_getfd", err)
 		}
@@ -206,17 +184,10 @@ func unblock(pid int) error {
 func (h *handover) inspect() error { return nil }
 func (h *handover) close()         { _ = h.door.Close() }
 
-// receive takes a socket from a child of the process pid.
-func receive(c *net.UnixConn, pid int) (Port, error) {
+// receive takes a socket from openvpn's helper.
+func receive(c *net.UnixConn) (Port, error) {
 	if err := c.SetDeadline(time.Now().Add(handoverLimit)); err != nil {
 		return nil, err
-	}
-	peer, err := peerOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if parent, err := parentOf(peer); err != nil || parent != pid {
-		return nil, errors.Join(fmt.Errorf("process %d is no child of openvpn", peer), err)
 	}
 	answer, room := []byte{0}, make([]byte, unix.CmsgSpace(4))
 	_, n, _, _, err := c.ReadMsgUnix(answer, room)

@@ -60,18 +60,11 @@ func command(b Binaries, uid, gid uint32) *exec.Cmd {
 
 // start starts openvpn and waits until it has connected to our socket, at path.
 func start(ctx context.Context, cmd *exec.Cmd, config, path, record string, logLine func(string)) (*process, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	l, err := listenAt(path)
+	if err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("open the management socket: %w", err)
-	}
 	defer l.Close()
-	// Anyone may try: who it is decides, below.
-	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // see above
-		return nil, fmt.Errorf("open the management socket: %w", err)
-	}
 	cmd.Stdin = strings.NewReader(config)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -96,20 +89,38 @@ func start(ctx context.Context, cmd *exec.Cmd, config, path, record string, logL
 			p.err = errors.Join(p.err, err)
 		}
 	}()
-	if p.manager, err = accept(ctx, l, cmd.Process.Pid, p.done); err != nil {
+	c, err := accept(ctx, l, p.done, func(peer int) bool { return peer == cmd.Process.Pid })
+	if err != nil {
 		p.stop()
 		if text := last.text(); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return nil, err
 	}
+	p.manager = &management{conn: c}
 	return p, nil
+}
+
+// listenAt opens a socket at path for openvpn, or its helper, to find us by. Anyone
+// may try: who it is decides, in accept.
+func listenAt(path string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("open a socket for openvpn: %w", err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // see above
+		return nil, errors.Join(fmt.Errorf("open a socket for openvpn: %w", err), l.Close())
+	}
+	return l, nil
 }
 
 var errEnded = errors.New("openvpn ended as soon as it had started")
 
-// accept waits for the process pid to connect.
-func accept(ctx context.Context, l *net.UnixListener, pid int, ended <-chan struct{}) (*management, error) {
+// accept waits for a process that is the right one to connect to l, which it closes.
+func accept(ctx context.Context, l *net.UnixListener, ended <-chan struct{}, right func(pid int) bool) (*net.UnixConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectLimit)
 	defer cancel()
 	go func() { // wakes Accept; ends with cancel at the latest
@@ -132,8 +143,8 @@ func accept(ctx context.Context, l *net.UnixListener, pid int, ended <-chan stru
 			}
 			return nil, fmt.Errorf("openvpn did not connect: %w", err)
 		}
-		if peer, err := peerOf(c); err == nil && peer == pid {
-			return &management{conn: c}, nil
+		if peer, err := peerOf(c); err == nil && right(peer) {
+			return c, nil
 		}
 		_ = c.Close()
 	}
