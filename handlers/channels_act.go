@@ -41,13 +41,8 @@ func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	if r.PostForm.Get("yes") != "1" {
-		ask := views.ConfirmRemoveChannel(i18n.From(r.Context()), c)
-		if isHTMX(r) {
-			h.fragment(w, r, views.ConfirmDialog(ask))
-			return
-		}
-		h.page(w, r, views.ConfirmPage(h.frame(w, r, connexa.T("channels.title"), views.NavSettings), ask))
+	if !confirmed(r) {
+		h.askConfirm(w, r, views.ConfirmRemoveChannel(i18n.From(r.Context()), c), connexa.T("channels.title"), views.NavSettings)
 		return
 	}
 	if err := h.app.RemoveChannel(r.Context(), c.ID); err != nil {

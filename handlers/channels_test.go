@@ -16,6 +16,12 @@ import (
 func startTelling(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p := startPanel(t, behindProxy)
+	p.useNotifier()
+	return p, p.browser().login()
+}
+
+// useNotifier lets the panel send to its channels.
+func (p *panel) useNotifier() {
 	p.app.Notifier = notify.New(notify.Config{
 		Store: p.db, Log: p.h.log,
 		Words: func(lang string, text connexa.Text) string {
@@ -23,7 +29,6 @@ func startTelling(t *testing.T) (*panel, *browser) {
 			return i18n.New(l, nil).Text(text)
 		},
 	})
-	return p, p.browser().login()
 }
 
 const botToken = "220984411:ZZQw7rTcvCH1vGWJxfSeofSAs0K5PALQ9xy"

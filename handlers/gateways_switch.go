@@ -11,8 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// startServices answers POST /services/start with a selection: at first with the
-// question and the count, and once that was answered with "yes", by starting.
+// startServices answers POST /services/start with a selection. One node, named by
+// its id, is started at once. For any other selection the first answer is a
+// question with the count, and "yes" to that starts.
 func (h *Handlers) startServices(w http.ResponseWriter, r *http.Request) {
 	h.switchServices(w, r, true)
 }
@@ -32,14 +33,16 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 		h.fail(w, r, err)
 		return
 	}
-	shown, err := strconv.Atoi(r.PostForm.Get("count"))
-	if r.PostForm.Get("yes") != "1" || err != nil {
-		h.askServices(w, r, s, start, nil)
-		return
+	shown := 1
+	if s.All || len(s.IDs) != 1 {
+		if shown, err = strconv.Atoi(r.PostForm.Get("count")); err != nil || !confirmed(r) {
+			h.askServices(w, r, s, start, nil)
+			return
+		}
 	}
-	act, said := h.app.StartServices, "services.started"
+	act, said, none := h.app.StartServices, "services.started", "services.start.none"
 	if !start {
-		act, said = h.app.StopServices, "services.stopped"
+		act, said, none = h.app.StopServices, "services.stopped", "services.stop.none"
 	}
 	// Half an act is what nobody asked for: it goes on when the reader leaves.
 	n, err := act(context.WithoutCancel(r.Context()), s, shown)
@@ -48,6 +51,8 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 		h.askServices(w, r, s, start, err)
 	case err != nil:
 		h.fail(w, r, err)
+	case n == 0:
+		h.fail(w, r, connexa.Errorf(connexa.Conflict, none, shown))
 	case isHTMX(r) && !r.PostForm.Has("back"): // a button that asked nothing: the page hears of it by its stream
 		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said, n)}))
 	default:

@@ -43,7 +43,7 @@ func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s connexa.Selection) {
 	back := afterDelete(r)
-	if r.PostForm.Get("yes") != "1" {
+	if !confirmed(r) {
 		h.askDelete(w, r, s, back, nil)
 		return
 	}

@@ -67,13 +67,8 @@ func (h *Handlers) actOnPerson(w http.ResponseWriter, r *http.Request, what stri
 		h.fail(w, r, err)
 		return
 	}
-	if r.PostForm.Get("yes") != "1" {
-		c := views.ConfirmAccess(i18n.From(r.Context()), what, id, u.Name)
-		if isHTMX(r) {
-			h.fragment(w, r, views.ConfirmDialog(c))
-			return
-		}
-		h.page(w, r, views.ConfirmPage(h.frame(w, r, connexa.T("access.title"), views.NavAccess), c))
+	if !confirmed(r) {
+		h.askConfirm(w, r, views.ConfirmAccess(i18n.From(r.Context()), what, id, u.Name), connexa.T("access.title"), views.NavAccess)
 		return
 	}
 	if err := act(r.Context(), id); err != nil {

@@ -68,13 +68,8 @@ func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	if r.PostForm.Get("yes") != "1" {
-		c := views.ConfirmRevoke(i18n.From(r.Context()), v.Profile)
-		if isHTMX(r) {
-			h.fragment(w, r, views.ConfirmDialog(c))
-			return
-		}
-		h.page(w, r, views.ConfirmPage(h.frame(w, r, connexa.T("profiles.title"), views.NavServices), c))
+	if !confirmed(r) {
+		h.askConfirm(w, r, views.ConfirmRevoke(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 		return
 	}
 	if err := h.app.RevokeProfile(r.Context(), v.ID); err != nil {
@@ -85,13 +80,21 @@ func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) {
 	h.redirect(w, r, "/profiles")
 }
 
-// deleteProfile answers POST /profiles/{id}/delete.
+// deleteProfile answers POST /profiles/{id}/delete: at first with the question.
 func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
+	v, err := h.profileView(r)
 	if err == nil {
-		err = h.app.DeleteProfile(r.Context(), id)
+		err = r.ParseForm()
 	}
 	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if !confirmed(r) && !v.Good(h.now()) {
+		h.askConfirm(w, r, views.ConfirmDeleteProfile(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
+		return
+	}
+	if err := h.app.DeleteProfile(r.Context(), v.ID); err != nil {
 		h.fail(w, r, err)
 		return
 	}

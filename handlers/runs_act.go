@@ -82,7 +82,7 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
 	}
 	kind, n, err := h.app.Retried(r.Context(), id, marks, cause)
-	if err == nil && app.Measures(kind) && n > 1 && r.PostForm.Get("yes") != "1" {
+	if err == nil && app.Measures(kind) && n > 1 && !confirmed(r) {
 		h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
 		return
 	}

@@ -39,7 +39,7 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 		f := views.EndpointForm{Run: views.HiddenOf(form)}
 		h.ask(w, r, views.EndpointDialog(f), views.EndpointPage(h.frame(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
 		return true
-	case n > 1 && r.PostForm.Get("yes") != "1":
+	case n > 1 && !confirmed(r):
 		h.askCost(w, r, kind, n, "/runs", form)
 		return true
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/views"
 )
 
@@ -146,8 +147,17 @@ func (h *Handlers) preferEndpoint(w http.ResponseWriter, r *http.Request) {
 	h.endpointAct(w, r, h.app.PreferEndpoint)
 }
 
-// removeEndpoint answers POST /speed/endpoints/remove.
+// removeEndpoint answers POST /speed/endpoints/remove: at first with the question.
 func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	if !confirmed(r) {
+		c := views.ConfirmRemoveEndpoint(i18n.From(r.Context()), endpointOf(r.PostForm))
+		h.askConfirm(w, r, c, connexa.T("settings.title"), views.NavSettings)
+		return
+	}
 	h.endpointAct(w, r, h.app.RemoveEndpoint)
 }
 

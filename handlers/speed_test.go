@@ -133,8 +133,9 @@ func TestEndpointsAreListedOrderedAndTried(t *testing.T) {
 	if got := list(); got != "files.example.net 192.0.2.8:8081" {
 		t.Errorf("endpoints: %s", got)
 	}
-	b.post("/speed/endpoints/remove", urls...).leadsTo(t, "/settings#endpoints")
-	b.post("/speed/endpoints/remove", urls...).is(t, http.StatusNotFound)
+	b.post("/speed/endpoints/remove", urls...).is(t, http.StatusOK).says(t, "Remove the speed endpoint")
+	b.post("/speed/endpoints/remove", append(urls, "yes", "1")...).leadsTo(t, "/settings#endpoints")
+	b.post("/speed/endpoints/remove", append(urls, "yes", "1")...).is(t, http.StatusNotFound)
 	if got := list(); got != "192.0.2.8:8081" {
 		t.Errorf("endpoints: %s", got)
 	}

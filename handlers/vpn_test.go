@@ -171,7 +171,8 @@ func TestProfiles(t *testing.T) {
 	b.get("/profiles").says(t, "revoked")
 	b.prove()
 	b.get("/profiles/1/files?node=1").is(t, http.StatusConflict).saysNot(t, "CLIENT-KEY")
-	b.post("/profiles/1/delete").leadsTo(t, "/profiles")
+	b.post("/profiles/1/delete").is(t, http.StatusOK).says(t, "from the list?")
+	b.post("/profiles/1/delete", "yes", "1").leadsTo(t, "/profiles")
 	b.get("/profiles/1").is(t, http.StatusNotFound)
 	if got := p.acts(); strings.Count(got, "export") != 5 { // one file, a zip, two links made, one used
 		t.Errorf("audit: %s", got)

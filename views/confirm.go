@@ -31,3 +31,21 @@ func ConfirmDelete(p *i18n.Printer, n int, selection url.Values) Confirm {
 		Fields:  append(fields, Hidden{"count", strconv.Itoa(n)}, Hidden{"yes", "1"}),
 	}
 }
+
+// ConfirmRemoveEndpoint asks before a speed endpoint is removed: its token, if it
+// has one, goes with it.
+func ConfirmRemoveEndpoint(p *i18n.Printer, e connexa.Endpoint) Confirm {
+	return Confirm{
+		Title: p.T("speed.remove.title", e.Name()), Text: p.T("speed.remove.text"), Warning: p.T("speed.remove.warning"),
+		URL: "/speed/endpoints/remove", Button: p.T("speed.remove"), Danger: true, Fields: append(endpointFields(e), Hidden{"yes", "1"}),
+	}
+}
+
+// ConfirmDeleteProfile asks before a profile that no longer works is taken off
+// the list.
+func ConfirmDeleteProfile(p *i18n.Printer, x connexa.Profile) Confirm {
+	return Confirm{
+		Title: p.T("profile.delete.title", x.Label, x.User), Text: p.T("profile.delete.text"), Warning: p.T("profile.delete.warning"),
+		URL: profileURL(x.ID) + "/delete", Button: p.T("profile.delete"), Danger: true, Fields: []Hidden{{"yes", "1"}},
+	}
+}

@@ -80,6 +80,28 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// A form that asks nothing must not carry the answer to a question: the routes
+// behind its other buttons would take it for one.
+func TestOnlyAQuestionCarriesItsAnswer(t *testing.T) {
+	p := i18n.New(i18n.English, nil).At(now)
+	forms := regexp.MustCompile(`(?s)<form\b[^>]*>.*?</form>`)
+	questions := 0
+	for name, c := range samples(p, ThemeSystem) {
+		for _, form := range forms.FindAllString(draw(t, p, c), -1) {
+			if !strings.Contains(form, `name="yes"`) && !strings.Contains(form, `name="count"`) {
+				continue
+			}
+			questions++
+			if !strings.Contains(form, `class="actions"`) || strings.Contains(form, "formaction=") || strings.Contains(form, "hx-post=") {
+				t.Errorf("%s: a form that is no question carries an answer: %.300s", name, form)
+			}
+		}
+	}
+	if questions == 0 {
+		t.Error("no sample asks anything")
+	}
+}
+
 func TestRowIsTheSameOnTheStream(t *testing.T) {
 	p := i18n.New(i18n.English, nil).At(now)
 	row := sampleRows()[7]
