@@ -1,8 +1,11 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/a-h/templ"
@@ -16,8 +19,9 @@ import (
 const (
 	gather    = 80 * time.Millisecond  // how long a changed row waits for others to go with it
 	runsEvery = 250 * time.Millisecond // progress is drawn no more often than this
-	barsEvery = time.Second            // a bar's rate and time left go on without events
-	maxPages  = 1000                   // streams open at once
+	// A browser opens a stream that has begun again half a second after its end, for ever.
+	brokenPause = 10 * time.Second
+	barsEvery   = time.Second // a bar's rate and time left go on without events
 )
 
 // feed is what one page hears of, beside the runs and the banners, which every
@@ -57,12 +61,12 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	if h.streams.Add(1) > maxPages {
-		h.streams.Add(-1)
-		h.fail(w, r, connexa.Errorf(connexa.Busy, "error.busy"))
+	leave, err := h.streams.enter(sessionOf(r.Context()), visitOf(r.Context()).address)
+	if err != nil {
+		h.refuseStream(w, r, err)
 		return
 	}
-	defer h.streams.Add(-1)
+	defer leave()
 	// The mailbox is open before the page's state is drawn: nothing falls between.
 	box, done := h.broker.Open(f.takes)
 	defer done()
@@ -74,6 +78,7 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 	v := viewer{h: h, feed: f, stream: s, box: box}
 	if err := v.follow(r.Context()); err != nil && r.Context().Err() == nil {
 		h.log.Debug("a stream ended", "err", err)
+		pauseFor(r.Context(), brokenPause)
 	}
 }
 
@@ -86,11 +91,12 @@ type viewer struct {
 
 	runsDue, panelDue time.Time // when to draw them next; zero: not before they change
 	runsAt, panelAt   time.Time // when they were drawn last
+	runsSent          []byte    // the bar as the page has it
 	pingAt            time.Time
 }
 
 // follow draws the page as it is now and then what changes, until the session,
-// the reader or the panel goes.
+// the reader or the panel goes. While nothing changes it wakes for the ping alone.
 func (v *viewer) follow(ctx context.Context) error {
 	now := v.h.now()
 	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
@@ -98,11 +104,11 @@ func (v *viewer) follow(ctx context.Context) error {
 	for id := range v.feed.rows {
 		all = append(all, id)
 	}
-	if err := v.draw(ctx, all); err != nil {
+	if err := v.draw(ctx, now, all); err != nil {
 		return err
 	}
 	for {
-		wait, cancel := context.WithDeadline(ctx, v.nextDue())
+		wait, cancel := context.WithTimeout(ctx, v.nextDue().Sub(now))
 		list, ok := v.box.Next(wait)
 		timeout := wait.Err() != nil
 		cancel()
@@ -117,10 +123,11 @@ func (v *viewer) follow(ctx context.Context) error {
 		case !timeout:
 			return nil // the panel goes down
 		}
-		if err := v.draw(ctx, v.sort(list)); err != nil {
+		now = v.h.now()
+		if err := v.draw(ctx, now, v.sort(list)); err != nil {
 			return err
 		}
-		if now := v.h.now(); !now.Before(v.pingAt) {
+		if !now.Before(v.pingAt) {
 			v.pingAt = now.Add(pingEvery)
 			if err := v.stream.ping(); err != nil {
 				return err
@@ -149,9 +156,9 @@ func (v *viewer) sort(list []connexa.Event) (rows []int64) {
 	return rows
 }
 
-// draw sends the rows and whatever is due.
-func (v *viewer) draw(ctx context.Context, rows []int64) error {
-	now := v.h.now()
+// draw sends the rows and whatever is due. What was due is so no longer, whether
+// or not the page has it: a due time that stays in the past is a loop without a wait.
+func (v *viewer) draw(ctx context.Context, now time.Time, rows []int64) error {
 	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // "2 minutes ago" is as of now
 	var parts []templ.Component
 	if len(rows) > 0 && v.feed.row != nil {
@@ -161,32 +168,58 @@ func (v *viewer) draw(ctx context.Context, rows []int64) error {
 		}
 		parts = append(parts, list...)
 	}
-	if due(v.panelDue, now) && v.feed.panel != nil {
-		list, err := v.feed.panel(ctx)
+	if due(v.panelDue, now) {
+		v.panelAt, v.panelDue = now, time.Time{}
+		list, err := v.drawPanel(ctx)
 		if err != nil {
 			return err
 		}
 		parts = append(parts, list...)
-		v.panelAt, v.panelDue = now, time.Time{}
 		if v.feed.again != nil && v.feed.again() {
 			v.panelDue = now.Add(v.feed.every)
 		}
 	}
 	if due(v.runsDue, now) {
-		bars, err := v.h.runBars(ctx)
+		v.runsAt, v.runsDue = now, time.Time{}
+		bar, err := v.drawRuns(ctx, now)
 		if err != nil {
 			return err
 		}
-		parts = append(parts, views.RunsBarPartial(bars, v.h.deletion()))
-		v.runsAt, v.runsDue = now, time.Time{}
-		if _, deleting := v.h.app.Deletion(); len(bars) > 0 || deleting > 0 {
-			v.runsDue = now.Add(barsEvery)
-		}
+		parts = append(parts, bar...)
 	}
 	if len(parts) == 0 {
 		return nil
 	}
 	return v.stream.send(ctx, parts...)
+}
+
+func (v *viewer) drawPanel(ctx context.Context) ([]templ.Component, error) {
+	if v.feed.panel == nil {
+		return nil, nil
+	}
+	return v.feed.panel(ctx)
+}
+
+// drawRuns returns the bar of the runs, unless the page has exactly that: a run
+// that waits for hours, for its budget perhaps, looks the same at each look.
+func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component, error) {
+	bars, err := v.h.runBars(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deletion := v.h.deletion()
+	if deletion.Total > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused }) {
+		v.runsDue = now.Add(barsEvery) // one that has ended leaves the bar without an event
+	}
+	var drawn bytes.Buffer
+	if err := views.RunsBarPartial(bars, deletion).Render(ctx, &drawn); err != nil {
+		return nil, fmt.Errorf("draw the bar of the runs: %w", err)
+	}
+	if bytes.Equal(drawn.Bytes(), v.runsSent) {
+		return nil, nil
+	}
+	v.runsSent = drawn.Bytes()
+	return []templ.Component{templ.Raw(drawn.String())}, nil
 }
 
 func (v *viewer) nextDue() time.Time {

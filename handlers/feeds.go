@@ -1,38 +1,35 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// feedOf is what the page that the query names hears of. A page without rows or
-// a panel of its own hears of the runs alone.
+// feedKinds makes, for each kind of page, what a page of it hears of. A page without rows or
+// a panel of its own is of the kind "" and hears of the runs alone.
+var feedKinds = map[string]func(h *Handlers, ctx context.Context, query url.Values) (*feed, error){
+	"":          func(*Handlers, context.Context, url.Values) (*feed, error) { return &feed{}, nil },
+	"dashboard": func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.dashboardFeed(), nil },
+	"nodes":     func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.nodesFeed(v) },
+	"first":     func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.firstFeed(), nil },
+	"node":      func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.nodeFeed(v) },
+	"services":  func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.servicesFeed(v) },
+	"people":    func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.peopleFeed(v) },
+	"person":    func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.personFeed(v) },
+	"runs":      func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.runsFeed(), nil },
+	"run":       (*Handlers).runFeed,
+	"import":    (*Handlers).importFeed,
+}
+
+// feedOf is what the page that the query names hears of.
 func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
 	v := r.URL.Query()
-	switch v.Get("page") {
-	case "dashboard":
-		return h.dashboardFeed(), nil
-	case "nodes":
-		return h.nodesFeed(v)
-	case "first":
-		return h.firstFeed(), nil
-	case "node":
-		return h.nodeFeed(v)
-	case "services":
-		return h.servicesFeed(v)
-	case "people":
-		return h.peopleFeed(v)
-	case "person":
-		return h.personFeed(v)
-	case "runs":
-		return h.runsFeed(), nil
-	case "run":
-		return h.runFeed(v)
-	case "import":
-		return h.importFeed(r.Context(), v)
-	case "":
-		return &feed{}, nil
+	open, ok := feedKinds[v.Get("page")]
+	if !ok {
+		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
-	return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
+	return open(h, r.Context(), v)
 }

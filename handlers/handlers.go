@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -55,7 +54,8 @@ type Handlers struct {
 	now     func() time.Time
 	log     *slog.Logger
 	noGRE   connexa.Text // Deps.NoTunnels
-	streams atomic.Int64 // open now
+	streams streamSeats
+	watches watches // of the sessions that have streams
 
 	figures    http.Handler   // Deps.Metrics
 	figuresFor connexa.Secret // Deps.MetricsToken

@@ -29,4 +29,4 @@ func (h *Handlers) metrics(w http.ResponseWriter, r *http.Request) {
 }
 
 // Readers is how many event streams are open.
-func (h *Handlers) Readers() int { return int(h.streams.Load()) }
+func (h *Handlers) Readers() int { return h.streams.count() }

@@ -97,10 +97,13 @@ func answersTo(run connexa.Run) []views.Action {
 const groupsEvery = time.Second
 
 // runFeed is what the page of a run hears of.
-func (h *Handlers) runFeed(v url.Values) (*feed, error) {
+func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*feed, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	if _, _, err := h.app.Run(ctx, id); err != nil {
+		return nil, err
 	}
 	return &feed{
 		every: groupsEvery,

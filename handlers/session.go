@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -27,12 +28,12 @@ const (
 )
 
 func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
-	m := scs.New()
-	m.Store = store
-	m.Lifetime = sessionLife
-	m.Cookie.Name = h.cookieName("connexa")
-	m.Cookie.Secure = h.secure
-	m.ErrorFunc = h.fail
+	// Not scs.New, which starts a goroutine for a store that nobody uses.
+	m := &scs.SessionManager{Store: store, Lifetime: sessionLife, Codec: scs.GobCodec{}, ErrorFunc: h.fail}
+	m.Cookie = scs.SessionCookie{
+		Name: h.cookieName("connexa"), Path: "/", Persist: true,
+		HttpOnly: true, Secure: h.secure, SameSite: http.SameSiteLaxMode,
+	}
 	return m
 }
 
@@ -77,19 +78,87 @@ func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 			h.toLogin(w, r)
 			return
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		watched := make(chan struct{})
-		go func() {
-			defer close(watched)
-			h.watch(ctx, connexa.Secret(token))
-			cancel()
-		}()
-		defer func() {
-			cancel()
-			<-watched
-		}()
+		ctx, cancel := context.WithCancel(context.WithValue(ctx, sessionKey{}, connexa.Secret(token)))
+		defer cancel()
+		defer h.watches.add(connexa.Secret(token), cancel, h.watch)()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+type sessionKey struct{}
+
+// sessionOf is the token of the session that a stream belongs to.
+func sessionOf(ctx context.Context) connexa.Secret {
+	token, _ := ctx.Value(sessionKey{}).(connexa.Secret)
+	return token
+}
+
+// watches are the sessions that have streams: one look at a session serves all of its
+// streams. The zero value is ready to use.
+type watches struct {
+	mu   sync.Mutex
+	list map[connexa.Secret]*watched
+}
+
+// watched is one session that is looked at.
+type watched struct {
+	streams map[int]context.CancelFunc
+	next    int
+	stop    context.CancelFunc
+	done    chan struct{}
+}
+
+// add has end called when watch, which is called once for all streams of a session, says
+// that the session is over. The caller calls the returned function when its stream
+// has ended; the last one waits for the watch.
+func (s *watches) add(token connexa.Secret, end context.CancelFunc, watch func(context.Context, connexa.Secret)) (remove func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.list[token]
+	if w == nil {
+		ctx, stop := context.WithCancel(context.Background())
+		w = &watched{streams: map[int]context.CancelFunc{}, stop: stop, done: make(chan struct{})}
+		if s.list == nil {
+			s.list = map[connexa.Secret]*watched{}
+		}
+		s.list[token] = w
+		go func() {
+			defer close(w.done)
+			watch(ctx, token)
+			s.end(token, w)
+		}()
+	}
+	id := w.next
+	w.next++
+	w.streams[id] = end
+	return func() { s.remove(token, w, id) }
+}
+
+// end ends all streams of a session that is over. One that comes after that is looked
+// at by a watch of its own.
+func (s *watches) end(token connexa.Secret, w *watched) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list[token] == w {
+		delete(s.list, token)
+	}
+	for _, end := range w.streams {
+		end()
+	}
+}
+
+func (s *watches) remove(token connexa.Secret, w *watched, id int) {
+	s.mu.Lock()
+	delete(w.streams, id)
+	last := len(w.streams) == 0
+	if last && s.list[token] == w {
+		delete(s.list, token)
+	}
+	s.mu.Unlock()
+	if last {
+		w.stop()
+		<-w.done
+	}
 }
 
 // watch returns when the session is over or ctx is. A database that does not

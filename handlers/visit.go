@@ -61,3 +61,17 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) string {
 	}
 	return at.String()
 }
+
+// clientNetwork is what counts as one client: an address, and of IPv6 the network
+// of 64 bits that whoever has one address of it has whole.
+func clientNetwork(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Unmap().Is6() {
+		return address
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return p.String()
+}

@@ -274,9 +274,12 @@ on("htmx:config:request", (event) => {
     const word = one("#live");
     if (word) word.hidden = true;
   };
-  const dead = () => {
+  const dead = (crowded = false) => {
     const word = one("#live");
-    if (word) word.hidden = false;
+    if (!word) return;
+    one("[data-crowded]", word).hidden = !crowded;
+    one("[data-silent]", word).hidden = crowded;
+    word.hidden = false;
   };
   const login = () => location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
   const reconnect = () => {
@@ -293,23 +296,24 @@ on("htmx:config:request", (event) => {
     heard = Date.now();
     htmx.process(fresh);
   };
-  const retry = () => {
+  const retry = (response) => {
     if (waiting || document.hidden) return;
     tries += 1;
-    if (tries > 1) dead();
-    waiting = setTimeout(reconnect, Math.min(30000, 1000 * 2 ** (tries - 1)));
+    const least = 1000 * (Number(response?.headers?.get("Retry-After")) || 0); // there are too many streams
+    if (tries > 1 || least) dead(least > 0);
+    waiting = setTimeout(reconnect, Math.max(least, Math.min(30000, 1000 * 2 ** (tries - 1))));
   };
   on("htmx:sse:after:connection", live);
   on("htmx:sse:after:message", live);
   on("ping", live);
-  on("htmx:sse:error", (event) => (event.detail.status === 401 ? login() : dead()));
+  on("htmx:sse:error", (event) => (event.detail.status === 401 ? login() : dead(event.detail.status === 429)));
   on("htmx:response:error", (event) => {
     if (event.detail.ctx?.response?.status === 401) login();
   });
   on("htmx:finally:request", (event) => {
     // The first connect has ended; when it succeeded, the extension holds it.
     const element = stream();
-    if (element && event.detail.ctx?.sourceElement === element && !element._htmx?.sse) retry();
+    if (element && event.detail.ctx?.sourceElement === element && !element._htmx?.sse) retry(event.detail.ctx.response?.raw);
   });
   on("click", (event) => event.target.closest("[data-reconnect]") && reconnect());
   on("visibilitychange", () => {

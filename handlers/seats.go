@@ -1,0 +1,75 @@
+package handlers
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+)
+
+// Bounds of the streams that are open at once: of everybody, of one session and of
+// one client address. A session is a browser; each of its tabs has one stream.
+const (
+	mostStreams        = 1000
+	streamsPerSession  = 64
+	streamsPerAddress  = 256
+	streamAgainSeconds = "30" // when a browser that was refused may come again
+)
+
+// streamSeats counts the open streams. The zero value is ready to use.
+type streamSeats struct {
+	mu        sync.Mutex
+	open      int
+	bySession map[connexa.Secret]int
+	byAddress map[string]int
+}
+
+// enter takes a place, which leave gives back. The errors are TooSoon for who has
+// enough streams already, and Busy.
+func (s *streamSeats) enter(session connexa.Secret, address string) (leave func(), err error) {
+	address = clientNetwork(address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.bySession[session] >= streamsPerSession:
+		return nil, connexa.Errorf(connexa.TooSoon, "stream.session", streamsPerSession)
+	case s.byAddress[address] >= streamsPerAddress:
+		return nil, connexa.Errorf(connexa.TooSoon, "stream.address", streamsPerAddress)
+	case s.open >= mostStreams:
+		return nil, connexa.Errorf(connexa.Busy, "stream.all", mostStreams)
+	}
+	if s.bySession == nil {
+		s.bySession, s.byAddress = map[connexa.Secret]int{}, map[string]int{}
+	}
+	s.open++
+	s.bySession[session]++
+	s.byAddress[address]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.open--
+		if s.bySession[session]--; s.bySession[session] == 0 {
+			delete(s.bySession, session)
+		}
+		if s.byAddress[address]--; s.byAddress[address] == 0 {
+			delete(s.byAddress, address)
+		}
+	}, nil
+}
+
+// count is how many streams are open.
+func (s *streamSeats) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+// refuseStream answers a stream that gets no place. The status is an error, so that
+// the script of the page waits ever longer before it asks again, and Retry-After
+// half a minute at least. There is nothing to swap: each try would leave a toast.
+func (h *Handlers) refuseStream(w http.ResponseWriter, r *http.Request, err error) {
+	h.log.Warn("stream refused", "peer", visitOf(r.Context()).address, "err", err)
+	w.Header().Set("Retry-After", streamAgainSeconds)
+	plain(w, statusOf(connexa.CodeOf(err)), i18n.From(r.Context()).Text(connexa.TextOf(err))+"\n")
+}
