@@ -7,7 +7,6 @@ import (
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -145,7 +144,7 @@ func (n *inner) takeTCP(r *tcp.ForwarderRequest) {
 		return
 	}
 	r.Complete(false)
-	serve(guest{gonet.NewTCPConn(&wq, ep), n.node})
+	serve(guest{netstack.NewTCPConn(&wq, ep), n.node})
 }
 
 // takeUDP is called where packets are delivered, and must not wait.
@@ -171,7 +170,7 @@ func (n *inner) takeUDP(r *udp.ForwarderRequest) bool {
 	go func() {
 		defer n.work.Done()
 		defer func() { <-n.flows }()
-		c := gonet.NewUDPConn(&wq, ep)
+		c := netstack.NewUDPConn(&wq, ep)
 		defer c.Close()
 		serve(c)
 	}()

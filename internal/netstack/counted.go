@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -18,7 +17,7 @@ import (
 // arrived. Who measures a speed needs that: a write is done when the bytes are
 // in a buffer of this process.
 type Counted struct {
-	*gonet.TCPConn
+	*TCPConn
 	ep    tcpip.Endpoint
 	flows *flows
 	flow  *flow
@@ -69,17 +68,17 @@ func (s *Stack) dialCounted(ctx context.Context, to netip.AddrPort) (*Counted, e
 	wq := new(waiter.Queue)
 	ep, fail := s.stack.NewEndpoint(tcp.ProtocolNumber, ipv4.ProtocolNumber, wq)
 	if fail != nil {
-		return nil, fmt.Errorf("make a socket: %s", fail)
+		return nil, fmt.Errorf("make a socket: %w", errnoOf(fail))
 	}
 	// The port must be known before the first packet goes out.
 	if fail := ep.Bind(tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFrom4(s.end.addr)}); fail != nil {
 		ep.Close()
-		return nil, fmt.Errorf("take a port: %s", fail)
+		return nil, fmt.Errorf("take a port: %w", errnoOf(fail))
 	}
 	here, fail := ep.GetLocalAddress()
 	if fail != nil {
 		ep.Close()
-		return nil, fmt.Errorf("take a port: %s", fail)
+		return nil, fmt.Errorf("take a port: %w", errnoOf(fail))
 	}
 	f := &flow{local: here.Port, remote: to.Port(), peer: to.Addr().Unmap().As4()}
 	s.end.flows.add(f)
@@ -88,5 +87,5 @@ func (s *Stack) dialCounted(ctx context.Context, to netip.AddrPort) (*Counted, e
 		ep.Close()
 		return nil, err
 	}
-	return &Counted{TCPConn: gonet.NewTCPConn(wq, ep), ep: ep, flows: &s.end.flows, flow: f}, nil
+	return &Counted{TCPConn: NewTCPConn(wq, ep), ep: ep, flows: &s.end.flows, flow: f}, nil
 }

@@ -60,9 +60,9 @@ func (s *Stack) DialAddr(ctx context.Context, network string, to netip.AddrPort)
 	case "udp", "udp4":
 		c, err := gonet.DialUDP(s.stack, nil, &full, ipv4.ProtocolNumber)
 		if err != nil {
-			return nil, &net.OpError{Op: "dial", Net: network, Addr: net.UDPAddrFromAddrPort(to), Err: err}
+			return nil, &net.OpError{Op: "dial", Net: network, Addr: net.UDPAddrFromAddrPort(to), Err: causeOf(err)}
 		}
-		return c, nil
+		return &UDPConn{udp: c}, nil
 	}
 	return nil, net.UnknownNetworkError(network)
 }
@@ -71,18 +71,18 @@ func (s *Stack) DialAddr(ctx context.Context, network string, to netip.AddrPort)
 func (s *Stack) ListenUDP(port uint16) (net.PacketConn, error) {
 	c, err := gonet.DialUDP(s.stack, &tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFrom4(s.end.addr), Port: port}, nil, ipv4.ProtocolNumber)
 	if err != nil {
-		return nil, fmt.Errorf("netstack: listen on UDP port %d: %w", port, err)
+		return nil, fmt.Errorf("netstack: listen on UDP port %d: %w", port, causeOf(err))
 	}
-	return c, nil
+	return &UDPConn{udp: c}, nil
 }
 
 // ListenTCP opens a TCP port on our address.
 func (s *Stack) ListenTCP(port uint16) (net.Listener, error) {
 	l, err := gonet.ListenTCP(s.stack, tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFrom4(s.end.addr), Port: port}, ipv4.ProtocolNumber)
 	if err != nil {
-		return nil, fmt.Errorf("netstack: listen on TCP port %d: %w", port, err)
+		return nil, fmt.Errorf("netstack: listen on TCP port %d: %w", port, causeOf(err))
 	}
-	return l, nil
+	return &listener{tcp: l}, nil
 }
 
 func fullAddress(a netip.AddrPort) (tcpip.FullAddress, error) {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -52,7 +53,8 @@ func (s *Stack) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 			}
 		}
 	}
-	return nil, &net.DNSError{Err: last.Error(), Name: host, IsTemporary: true, UnwrapErr: last}
+	late := errors.Is(last, os.ErrDeadlineExceeded) || errors.Is(last, context.DeadlineExceeded)
+	return nil, &net.DNSError{Err: last.Error(), Name: host, IsTemporary: true, IsTimeout: late, UnwrapErr: last}
 }
 
 // ask puts one question to one server, again over TCP when the answer is too
@@ -108,8 +110,7 @@ func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrP
 			return nil, ctx.Err()
 		}
 		n, err := readAnswer(c, network, buf)
-		var late net.Error
-		if network == "udp" && errors.As(err, &late) && late.Timeout() && time.Now().Before(end) && ctx.Err() == nil {
+		if network == "udp" && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end) && ctx.Err() == nil {
 			if _, err := c.Write(query); err != nil {
 				return nil, err
 			}

@@ -2,14 +2,10 @@ package netstack
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
-	"syscall"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -39,7 +35,7 @@ func (s *Stack) dialTCP(ctx context.Context, to tcpip.FullAddress) (net.Conn, er
 		return nil, err
 	}
 	keepAlive(ep)
-	return gonet.NewTCPConn(&queue, ep), nil
+	return NewTCPConn(&queue, ep), nil
 }
 
 // connect waits until ep is connected. The caller closes it.
@@ -69,25 +65,4 @@ func keepAlive(ep tcpip.Endpoint) {
 	_ = ep.SetSockOpt(&every)
 	_ = ep.SetSockOptInt(tcpip.KeepaliveCountOption, keepCount)
 	ep.SocketOptions().SetKeepAlive(true)
-}
-
-// errnoOf is the errno that the kernel's own stack would have for err.
-func errnoOf(err tcpip.Error) error {
-	switch err.(type) {
-	case *tcpip.ErrConnectionRefused:
-		return syscall.ECONNREFUSED
-	case *tcpip.ErrConnectionReset, *tcpip.ErrConnectionAborted, *tcpip.ErrAborted:
-		return syscall.ECONNRESET
-	case *tcpip.ErrTimeout:
-		return syscall.ETIMEDOUT
-	case *tcpip.ErrHostUnreachable, *tcpip.ErrHostDown, *tcpip.ErrNoNet:
-		return syscall.EHOSTUNREACH
-	case *tcpip.ErrNetworkUnreachable:
-		return syscall.ENETUNREACH
-	case *tcpip.ErrNoPortAvailable:
-		return syscall.EADDRNOTAVAIL
-	case *tcpip.ErrClosedForSend, *tcpip.ErrInvalidEndpointState, *tcpip.ErrUnknownNICID:
-		return fmt.Errorf("%w: %s", net.ErrClosed, err)
-	}
-	return errors.New(err.String())
 }

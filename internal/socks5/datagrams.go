@@ -2,11 +2,9 @@ package socks5
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +54,7 @@ func (s *Server) associate(ctx context.Context, m *member, from target) {
 	if from.addr == a.client && from.port != 0 {
 		a.home.Store(ptr(netip.AddrPortFrom(from.addr, from.port)))
 	}
-	a.moved.Store(time.Now().UnixNano())
+	a.touch()
 	s.work.Go(func() { a.outward(ctx); m.conn.Close() })
 	s.work.Go(func() { a.inward(); m.conn.Close() })
 	s.work.Go(func() { // ends when the others have closed the connection
@@ -103,6 +101,7 @@ func (a *association) outward(ctx context.Context) {
 		if err != nil {
 			continue // there is nobody to tell
 		}
+		a.touch()
 		a.meters.up(len(data))
 		if addr, ok := a.address(to); ok {
 			a.send(netip.AddrPortFrom(addr, to.port), data)
@@ -194,26 +193,31 @@ func (a *association) inward() {
 		h := appendDatagram(head[:0], from)
 		start := datagramRoom - len(h)
 		copy(mem[start:], h)
+		a.touch()
 		a.meters.down(n)
 		_, _ = a.local.WriteTo(mem[start:datagramRoom+n], net.UDPAddrFromAddrPort(*home))
 	}
 }
 
+// touch notes that a datagram was passed on. Those of strangers, in either
+// direction, keep no association alive.
+func (a *association) touch() { a.moved.Store(time.Now().UnixNano()) }
+
 // read reads a datagram. It ends when none has come or gone for too long.
 func (a *association) read(c net.PacketConn, b []byte) (int, netip.AddrPort, error) {
 	for {
-		_ = c.SetReadDeadline(time.Now().Add(rest)) // fails only where the read will
-		n, from, err := c.ReadFrom(b)
 		now := time.Now()
-		if err == nil {
-			a.moved.Store(now.UnixNano())
-			return n, addrPortOf(from), nil
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, netip.AddrPort{}, err
-		}
 		if now.UnixNano()-a.moved.Load() >= int64(a.server.limits.UDPIdle) {
 			return 0, netip.AddrPort{}, errIdle
+		}
+		until := now.Add(a.server.limits.look)
+		_ = c.SetReadDeadline(until) // fails only where the read will
+		n, from, err := c.ReadFrom(b)
+		switch {
+		case err == nil:
+			return n, addrPortOf(from), nil
+		case !isDeadline(err) || time.Now().Before(until):
+			return 0, netip.AddrPort{}, err
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -55,7 +56,12 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 				return nil, err
 			}
 			_, c, err := s.dial(ctx, to)
-			return c, err
+			if err != nil {
+				return nil, err
+			}
+			p := &pair{limits: &s.limits}
+			p.touch(time.Now())
+			return &patient{c, p}, nil
 		},
 		DisableCompression: true, MaxIdleConns: 32, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
 		ExpectContinueTimeout: time.Second, ResponseHeaderTimeout: s.limits.HalfIdle, MaxResponseHeaderBytes: maxHeader,
@@ -151,8 +157,7 @@ func (c *webConn) Read(b []byte) (n int, err error) {
 
 func (c *webConn) Write(b []byte) (int, error) {
 	// Not net/http's WriteTimeout: a download may take a day, but no part of it.
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.server.limits.Stall))
-	n, err := c.Conn.Write(b)
+	n, err := writeSteadily(c.Conn, b, c.server.limits.Stall)
 	if m := c.counted(); m != nil {
 		m.meters.down(n)
 	}
@@ -319,19 +324,19 @@ func parseTarget(s string) (target, error) {
 // fail answers a request with what went wrong.
 func fail(w http.ResponseWriter, err error) {
 	code, text := http.StatusBadGateway, "The connection could not be made."
-	switch replyOf(err) {
-	case NotAllowed:
+	switch reply := replyOf(err); {
+	case reply == NotAllowed:
 		code, text = http.StatusForbidden, "This destination is not allowed here."
-	case NetworkUnreachable:
+	case reply == HostUnreachable, errors.Is(err, syscall.ENETUNREACH):
+		text = "The host does not exist or cannot be reached."
+	case reply == NetworkUnreachable:
 		code, text = http.StatusServiceUnavailable, "The tunnel is not up."
 		w.Header().Set("Retry-After", "5")
-	case HostUnreachable:
-		text = "The host does not exist or cannot be reached."
-	case ConnectionRefused:
+	case reply == ConnectionRefused:
 		text = "The host refused the connection."
-	case TimedOut:
+	case reply == TimedOut:
 		code, text = http.StatusGatewayTimeout, "The host did not answer."
-	case AddressUnsupported:
+	case reply == AddressUnsupported:
 		text = "Only IPv4 goes through the tunnel."
 	}
 	http.Error(w, text, code)

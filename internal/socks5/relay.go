@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -15,8 +16,8 @@ const (
 	// fills it gets a large one, until it rests.
 	smallBuffer = 4 << 10
 	largeBuffer = 128 << 10
-	// rest is how often a silent connection is looked at.
-	rest = 15 * time.Second
+	// lookEvery is how often a silent connection is looked at.
+	lookEvery = 15 * time.Second
 )
 
 var (
@@ -91,15 +92,22 @@ var errIdle = errors.New("idle for too long")
 func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 	b := buffer{}
 	defer b.release()
-	var reads, writes time.Time // the deadlines as they stand
+	var reads, writes time.Time // the deadlines that are set
 	write := func(data []byte, now time.Time) error {
-		if limit := now.Add(p.limits.Stall); limit.Sub(writes) > p.limits.Stall/8 {
-			writes = limit
-			_ = dst.SetWriteDeadline(limit) // fails only where the write will
+		for {
+			if limit := now.Add(p.limits.Stall); limit.Sub(writes) > p.limits.Stall/8 {
+				writes = limit
+				_ = dst.SetWriteDeadline(limit) // fails only where the write will
+			}
+			n, err := dst.Write(data)
+			count(n)
+			if err == nil || n == 0 || !isDeadline(err) {
+				return err
+			}
+			// It takes little, and it takes.
+			data, now, writes = data[n:], time.Now(), time.Time{}
+			p.touch(now)
 		}
-		n, err := dst.Write(data)
-		count(n)
-		return err
 	}
 	if len(early) > 0 {
 		if err := write(early, time.Now()); err != nil {
@@ -108,7 +116,7 @@ func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 	}
 	now := time.Now()
 	for {
-		if limit := now.Add(rest); limit.Sub(reads) > rest/2 {
+		if limit := now.Add(p.limits.look); limit.Sub(reads) > p.limits.look/2 {
 			reads = limit
 			_ = src.SetReadDeadline(limit) // fails only where the read will
 		}
@@ -128,13 +136,70 @@ func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case isDeadline(err) && !now.Before(reads):
 			b.release()
 			if p.expired(now) {
 				return errIdle
 			}
 		default:
 			return err
+		}
+	}
+}
+
+// isDeadline says whether err is that of a deadline. The ways out of this server
+// are stacks of others, so the error need not be os.ErrDeadlineExceeded. ETIMEDOUT
+// says that the far end has vanished, and comes at once the next time.
+func isDeadline(err error) bool {
+	var late net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
+}
+
+// patient is the connection of a forwarded request. It ends when nothing has
+// moved on it, in either direction, for as long as a relay may rest.
+type patient struct {
+	net.Conn
+	pair *pair
+}
+
+// Read implements net.Conn.
+func (c *patient) Read(b []byte) (int, error) {
+	for {
+		until := time.Now().Add(c.pair.limits.look)
+		_ = c.Conn.SetReadDeadline(until) // fails only where the read will
+		n, err := c.Conn.Read(b)
+		now := time.Now()
+		if n > 0 {
+			c.pair.touch(now)
+			return n, err
+		}
+		if err == nil || !isDeadline(err) || now.Before(until) {
+			return n, err
+		}
+		if c.pair.expired(now) {
+			return 0, errIdle
+		}
+	}
+}
+
+// Write implements net.Conn.
+func (c *patient) Write(b []byte) (int, error) {
+	n, err := writeSteadily(c.Conn, b, c.pair.limits.Stall)
+	if n > 0 {
+		c.pair.touch(time.Now())
+	}
+	return n, err
+}
+
+// writeSteadily writes b to c, as long as some of it is taken within stall.
+func writeSteadily(c net.Conn, b []byte, stall time.Duration) (int, error) {
+	sum := 0
+	for {
+		_ = c.SetWriteDeadline(time.Now().Add(stall)) // fails only where the write will
+		n, err := c.Write(b[sum:])
+		sum += n
+		if err == nil || n == 0 || !isDeadline(err) {
+			return sum, err
 		}
 	}
 }

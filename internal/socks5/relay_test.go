@@ -1,8 +1,14 @@
 package socks5
 
 import (
+	"errors"
 	"io"
 	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,5 +84,172 @@ func TestGreetingHasADeadline(t *testing.T) {
 		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("read %v", err)
 		}
+	})
+}
+
+// foreign is a connection whose timeouts are of a kind of its own, as those of
+// another stack are.
+type foreign struct{ net.Conn }
+
+type foreignTimeout struct{ error }
+
+func (foreignTimeout) Timeout() bool   { return true }
+func (foreignTimeout) Temporary() bool { return true }
+
+func (c foreign) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = foreignTimeout{errors.New("too late")}
+	}
+	return n, err
+}
+
+// TestForeignTimeoutIsNoEnd has a far end whose timeout is not that of package os.
+func TestForeignTimeoutIsNoEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		client, c := net.Pipe()
+		remote, r := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.relay(&member{conn: foreign{c}, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, foreign{r})
+			s.work.Wait()
+		}()
+		time.Sleep(119 * time.Minute)
+		go func() { _, _ = remote.Write([]byte("x")) }()
+		if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2*time.Hour + lookEvery)
+		<-done
+	})
+}
+
+// gone is a connection whose far end has vanished: each Read fails at once.
+type gone struct {
+	net.Conn
+	reads *atomic.Int64
+}
+
+func (c gone) Read([]byte) (int, error) {
+	c.reads.Add(1)
+	return 0, &net.OpError{Op: "read", Err: syscall.ETIMEDOUT}
+}
+
+// TestVanishedPeerIsAnEnd holds that ETIMEDOUT, whose Timeout is true, is not taken
+// for a deadline.
+func TestVanishedPeerIsAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		client, c := net.Pipe()
+		_, r := net.Pipe()
+		var reads atomic.Int64
+		s.relay(&member{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, gone{r, &reads})
+		s.work.Wait()
+		if _, err := client.Read(make([]byte, 1)); err == nil || reads.Load() != 1 {
+			t.Errorf("the client reads on (%v) after %d reads", err, reads.Load())
+		}
+	})
+}
+
+// trickle takes a little of each write, at its deadline.
+type trickle struct {
+	net.Conn
+	took atomic.Int64
+}
+
+func (c *trickle) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *trickle) Write(b []byte) (int, error) {
+	n := min(len(b), 3)
+	c.took.Add(int64(n))
+	if n == len(b) {
+		return n, nil
+	}
+	return n, os.ErrDeadlineExceeded
+}
+
+// TestSlowTakerIsNoStalledOne has an end that takes little of what is sent, again
+// and again.
+func TestSlowTakerIsNoStalledOne(t *testing.T) {
+	s := New(Config{})
+	p := &pair{limits: &s.limits}
+	src, feed := net.Pipe()
+	go func() { _, _ = feed.Write(make([]byte, 1000)); feed.Close() }()
+	dst := &trickle{Conn: src}
+	counted := 0
+	if err := p.copy(dst, src, nil, func(n int) { counted += n }); err != nil || counted != 1000 || dst.took.Load() != 1000 {
+		t.Errorf("%v, %d counted, %d taken", err, counted, dst.took.Load())
+	}
+}
+
+// port is a packet connection of the test that waits until its deadline.
+type port struct {
+	net.PacketConn
+	in       chan packet
+	mu       sync.Mutex
+	deadline time.Time
+}
+
+func (c *port) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return nil
+}
+func (c *port) SetWriteDeadline(time.Time) error          { return nil }
+func (c *port) WriteTo(b []byte, _ net.Addr) (int, error) { return len(b), nil }
+func (c *port) ReadFrom(b []byte) (int, net.Addr, error) {
+	c.mu.Lock()
+	wait := time.Until(c.deadline)
+	c.mu.Unlock()
+	select {
+	case p := <-c.in:
+		return copy(b, p.data), p.addr, nil
+	case <-time.After(wait):
+		return 0, nil, foreignTimeout{errors.New("too late")}
+	}
+}
+
+// TestAssociationRests has pauses of an association, and strangers who talk to it.
+func TestAssociationRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		local, remote := &port{in: make(chan packet)}, &port{in: make(chan packet)}
+		client := netip.MustParseAddrPort("192.0.2.7:4000")
+		a := &association{
+			server: s, meters: meters{&s.meter}, local: local, remote: remote, client: client.Addr(),
+			names: map[string]netip.Addr{}, peers: map[netip.Addr]struct{}{}, lookups: make(chan struct{}, 1),
+		}
+		a.touch()
+		ended := make(chan struct{}, 2)
+		go func() { a.outward(t.Context()); ended <- struct{}{} }()
+		go func() { a.inward(); ended <- struct{}{} }()
+		ask := packet{append(appendDatagram(nil, echoAt), 'x'), net.UDPAddrFromAddrPort(client)}
+		for range 3 {
+			time.Sleep(4 * time.Minute)
+			local.in <- ask
+			time.Sleep(4 * time.Minute)
+			remote.in <- packet{[]byte("x"), net.UDPAddrFromAddrPort(echoAt)}
+		}
+		for range 6 { // these keep nothing alive
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			select {
+			case local.in <- packet{ask.data, net.UDPAddrFromAddrPort(farAt)}:
+			default:
+			}
+			select {
+			case remote.in <- packet{[]byte("x"), net.UDPAddrFromAddrPort(farAt)}:
+			default:
+			}
+		}
+		synctest.Wait()
+		if len(ended) != 2 {
+			t.Error("goes on after five minutes of nothing but strangers")
+		}
+		<-ended
+		<-ended
 	})
 }

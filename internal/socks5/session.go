@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 )
@@ -201,15 +202,20 @@ func replyOf(err error) Reply {
 		return NetworkUnreachable
 	case errors.Is(err, errFamily):
 		return AddressUnsupported
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNABORTED): // the tunnel has ended
+		return NetworkUnreachable
+	case errors.As(err, &dns): // before the errnos: they would be those of a name server
+		if dns.IsTimeout {
+			return TimedOut
+		}
 		return HostUnreachable
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
 		return ConnectionRefused
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, syscall.ENETUNREACH):
 		return NetworkUnreachable
 	case errors.Is(err, syscall.EHOSTUNREACH):
 		return HostUnreachable
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), errors.As(err, &dns) && dns.IsTimeout:
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return TimedOut
 	default:
 		return GeneralFailure

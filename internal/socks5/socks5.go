@@ -22,7 +22,8 @@ type Way interface {
 	// Lookup finds the addresses of a host name. Errors are *net.DNSError.
 	Lookup(ctx context.Context, host string) ([]netip.Addr, error)
 	// DialAddr connects to an address over the network tcp. Errors wrap an errno
-	// that says what happened, or the context's.
+	// that says what happened, or the context's. The connection ends a Read or a
+	// Write at its deadline with an error whose Timeout is true.
 	DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error)
 	// ListenUDP opens a port to send datagrams from; 0 chooses one.
 	ListenUDP(port uint16) (net.PacketConn, error)
@@ -67,7 +68,9 @@ type Limits struct {
 	Idle      time.Duration // a connection on which nothing moves ends; default 2 h
 	HalfIdle  time.Duration // the same when one side has closed; default 10 min
 	Stall     time.Duration // a client that does not take what is sent; default 5 min
-	UDPIdle   time.Duration // an association without datagrams ends; default 10 min
+	UDPIdle   time.Duration // an association without datagrams ends; default 5 min, RFC 4787 section 4.3
+
+	look time.Duration // how often a silent connection is looked at
 }
 
 func (l Limits) withDefaults() Limits {
@@ -78,7 +81,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	for d, v := range map[*time.Duration]time.Duration{
 		&l.Handshake: 10 * time.Second, &l.Dial: 20 * time.Second, &l.Idle: 2 * time.Hour,
-		&l.HalfIdle: 10 * time.Minute, &l.Stall: 5 * time.Minute, &l.UDPIdle: 10 * time.Minute,
+		&l.HalfIdle: 10 * time.Minute, &l.Stall: 5 * time.Minute, &l.UDPIdle: 5 * time.Minute, &l.look: lookEvery,
 	} {
 		if *d <= 0 {
 			*d = v

@@ -143,7 +143,7 @@ func (d *dialer) beyond(ctx context.Context, list []netip.AddrPort) bool {
 			if err == nil {
 				c.Abort()
 			}
-			answers <- err == nil || errors.Is(err, syscall.ECONNREFUSED)
+			answers <- err == nil || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
 		}()
 	}
 	found := false

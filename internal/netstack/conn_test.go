@@ -1,0 +1,268 @@
+package netstack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// connected is a TCP connection between two stacks.
+func connected(t *testing.T) (here, there net.Conn) {
+	t.Helper()
+	a, b := both(t, nil)
+	l, err := b.ListenTCP(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if here, err = a.DialContext(t.Context(), "tcp", "10.0.0.2:7"); err != nil {
+		t.Fatal(err)
+	}
+	if there, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { here.Close(); there.Close(); l.Close() })
+	return here, there
+}
+
+// TestErrorsAreThoseOfPackageNet holds the errors that callers branch on, as the
+// kernel's own connections have them.
+func TestErrorsAreThoseOfPackageNet(t *testing.T) {
+	past := time.Unix(1, 0)
+	udp := func(t *testing.T) net.PacketConn {
+		a, _ := both(t, nil)
+		c, err := a.ListenUDP(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for name, tt := range map[string]struct {
+		want error
+		do   func(t *testing.T) error
+	}{
+		"a read at its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
+			c, _ := connected(t)
+			_ = c.SetReadDeadline(past)
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}},
+		"a read that waits for its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
+			c, _ := connected(t)
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}},
+		"a write at its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
+			c, _ := connected(t)
+			_ = c.SetWriteDeadline(past)
+			_, err := c.Write([]byte("x"))
+			return err
+		}},
+		"a write that nobody takes": {os.ErrDeadlineExceeded, func(t *testing.T) error {
+			c, _ := connected(t)
+			_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+			_, err := c.Write(make([]byte, 32<<20))
+			return err
+		}},
+		"a datagram that does not come": {os.ErrDeadlineExceeded, func(t *testing.T) error {
+			c := udp(t)
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, _, err := c.ReadFrom(make([]byte, 1))
+			return err
+		}},
+		"a read after the end": {io.EOF, func(t *testing.T) error {
+			c, there := connected(t)
+			_ = there.(interface{ CloseWrite() error }).CloseWrite()
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}},
+		"a read after Close": {net.ErrClosed, func(t *testing.T) error {
+			c, _ := connected(t)
+			c.Close()
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}},
+		"a read that Close ends": {net.ErrClosed, func(t *testing.T) error {
+			c, there := connected(t)
+			got := make(chan error)
+			go func() {
+				_, _ = c.Read(make([]byte, 1)) // so that the next one waits
+				_, err := c.Read(make([]byte, 1))
+				got <- err
+			}()
+			_, _ = there.Write([]byte("x"))
+			c.Close()
+			return <-got
+		}},
+		"a write after Close": {net.ErrClosed, func(t *testing.T) error {
+			c, _ := connected(t)
+			c.Close()
+			_, err := c.Write([]byte("x"))
+			return err
+		}},
+		"a deadline after Close": {net.ErrClosed, func(t *testing.T) error {
+			c, _ := connected(t)
+			c.Close()
+			return c.SetReadDeadline(time.Now())
+		}},
+		"a write after CloseWrite": {syscall.EPIPE, func(t *testing.T) error {
+			c, _ := connected(t)
+			if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+				return err
+			}
+			_, err := c.Write([]byte("x"))
+			return err
+		}},
+		"a reset": {syscall.ECONNRESET, func(t *testing.T) error {
+			a, b := both(t, nil)
+			l, err := b.ListenTCP(7)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			c, err := a.dialCounted(t.Context(), netip.MustParseAddrPort("10.0.0.2:7"))
+			if err != nil {
+				return err
+			}
+			there, err := l.Accept()
+			if err != nil {
+				return err
+			}
+			c.Abort()
+			_, err = there.Read(make([]byte, 1))
+			return err
+		}},
+		"a UDP port after Close": {net.ErrClosed, func(t *testing.T) error {
+			c := udp(t)
+			c.Close()
+			_, _, err := c.ReadFrom(make([]byte, 1))
+			return err
+		}},
+		"a UDP port that Close ends": {net.ErrClosed, func(t *testing.T) error {
+			c := udp(t)
+			got := make(chan error)
+			go func() { _, _, err := c.ReadFrom(make([]byte, 1)); got <- err }()
+			c.Close()
+			return <-got
+		}},
+		"a datagram that is too long": {syscall.EMSGSIZE, func(t *testing.T) error {
+			_, err := udp(t).WriteTo(make([]byte, 70<<10), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.2:9")))
+			return err
+		}},
+		"an Accept that Close ends": {net.ErrClosed, func(t *testing.T) error {
+			a, _ := both(t, nil)
+			l, err := a.ListenTCP(7)
+			if err != nil {
+				return err
+			}
+			got := make(chan error)
+			go func() { _, err := l.Accept(); got <- err }()
+			l.Close()
+			return <-got
+		}},
+		"a port that is taken": {syscall.EADDRINUSE, func(t *testing.T) error {
+			a, _ := both(t, nil)
+			l, err := a.ListenUDP(7)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			_, err = a.ListenUDP(7)
+			return err
+		}},
+		"a connection of a stack that ends": {net.ErrClosed, func(t *testing.T) error {
+			a, b := both(t, nil)
+			l, err := b.ListenTCP(7)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
+			if err != nil {
+				return err
+			}
+			got := make(chan error)
+			go func() { _, err := c.Read(make([]byte, 1)); got <- err }()
+			a.Close()
+			return <-got
+		}},
+		"a dial of a stack that ends": {net.ErrClosed, func(t *testing.T) error {
+			begun := make(chan struct{}, 16)
+			a, _ := both(t, func(pa, _ *pipe) { pa.drop = func([]byte) bool { begun <- struct{}{}; return true } })
+			go func() { <-begun; a.Close() }()
+			_, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := tt.do(t)
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("got %v (%T), want %v", err, err, tt.want)
+			}
+			var late net.Error
+			if isLate := errors.As(err, &late) && late.Timeout(); isLate != (tt.want == os.ErrDeadlineExceeded) {
+				t.Errorf("%v: Timeout is %v", err, isLate)
+			}
+		})
+	}
+}
+
+// TestDialSaysWhatARouterSays holds the errnos of ICMP answers to a SYN.
+func TestDialSaysWhatARouterSays(t *testing.T) {
+	for code, want := range map[header.ICMPv4Code]error{
+		header.ICMPv4NetUnreachable:  syscall.ENETUNREACH,
+		header.ICMPv4HostUnreachable: syscall.EHOSTUNREACH,
+		header.ICMPv4PortUnreachable: syscall.ECONNREFUSED,
+	} {
+		near, far := newPipe()
+		go func() {
+			for {
+				mem := [][]byte{make([]byte, roomIn)}
+				if _, err := far.ReadPackets(mem); err != nil {
+					return
+				}
+				_ = far.WritePackets([][]byte{unreachable(far.Headroom(), code, mem[0])})
+			}
+		}()
+		a, err := New(Config{Link: near, Addr: addrA})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if _, err := a.DialContext(ctx, "tcp", "10.0.0.9:7"); !errors.Is(err, want) {
+			t.Errorf("code %d: %v, want %v", code, err, want)
+		}
+		cancel()
+		a.Close()
+		far.Close()
+	}
+}
+
+// unreachable is the answer of a router to the packet about, RFC 792.
+func unreachable(headroom int, code header.ICMPv4Code, about []byte) []byte {
+	about = about[:min(len(about), header.IPv4MinimumSize+8)]
+	size := header.IPv4MinimumSize + header.ICMPv4MinimumSize + len(about)
+	b := make([]byte, headroom+size)
+	ip := header.IPv4(b[headroom:])
+	ip.Encode(&header.IPv4Fields{
+		TotalLength: uint16(size), TTL: 64, Protocol: uint8(header.ICMPv4ProtocolNumber),
+		SrcAddr: header.IPv4(about).DestinationAddress(), DstAddr: header.IPv4(about).SourceAddress(),
+	})
+	ip.SetChecksum(^ip.CalculateChecksum())
+	icmp := header.ICMPv4(ip.Payload())
+	icmp.SetType(header.ICMPv4DstUnreachable)
+	icmp.SetCode(code)
+	copy(icmp.Payload(), about)
+	icmp.SetChecksum(^checksum.Checksum(icmp, 0))
+	return b
+}

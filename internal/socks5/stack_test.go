@@ -1,0 +1,362 @@
+package socks5
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/netstack"
+)
+
+// wire is one end of a link in memory between two stacks.
+type wire struct {
+	out, in chan []byte
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (w *wire) ReadPackets(pkts [][]byte) (int, error) {
+	select {
+	case b := <-w.in:
+		pkts[0] = pkts[0][:copy(pkts[0], b)]
+		return 1, nil
+	case <-w.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (w *wire) WritePackets(bufs [][]byte) error {
+	for _, b := range bufs {
+		select {
+		case w.out <- bytes.Clone(b):
+		case <-w.closed:
+			return net.ErrClosed
+		}
+	}
+	return nil
+}
+
+func (w *wire) Headroom() int { return 0 }
+func (w *wire) MTU() int      { return 1400 }
+func (w *wire) Close() error  { w.once.Do(func() { close(w.closed) }); return nil }
+
+var (
+	nearAt   = netip.MustParseAddr("10.9.0.1")
+	beyondAt = netip.MustParseAddr("198.51.100.90")
+)
+
+// stacks are the stack that is the way out, and the one of the server behind it.
+func stacks(t testing.TB) (near, beyond *netstack.Stack) {
+	t.Helper()
+	x, y := make(chan []byte, 512), make(chan []byte, 512)
+	start := func(l *wire, at netip.Addr) *netstack.Stack {
+		s, err := netstack.New(netstack.Config{Link: l, Addr: at, DNS: []netip.Addr{beyondAt}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	near = start(&wire{out: x, in: y, closed: make(chan struct{})}, nearAt)
+	beyond = start(&wire{out: y, in: x, closed: make(chan struct{})}, beyondAt)
+	return near, beyond
+}
+
+// loginHeader has the credentials of user and password.
+const loginHeader = "Basic ZXhpdC03OkJsdWUtS2l0ZS03"
+
+// manyLooks is how often a silent connection is looked at before it may go on.
+const manyLooks = 5
+
+// watchedWay is a stack that counts how often its connections were looked at in
+// vain, and says so when that was often enough.
+type watchedWay struct {
+	*netstack.Stack
+	looked atomic.Int64
+	often  chan struct{}
+}
+
+func watch(s *netstack.Stack) *watchedWay { return &watchedWay{Stack: s, often: make(chan struct{})} }
+
+func (w *watchedWay) note(err error) {
+	if err != nil && isDeadline(err) && w.looked.Add(1) == manyLooks {
+		close(w.often)
+	}
+}
+
+func (w *watchedWay) DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+	c, err := w.Stack.DialAddr(ctx, network, to)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedConn{c, w}, nil
+}
+
+func (w *watchedWay) ListenUDP(port uint16) (net.PacketConn, error) {
+	c, err := w.Stack.ListenUDP(port)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedPort{c, w}, nil
+}
+
+type watchedConn struct {
+	net.Conn
+	way *watchedWay
+}
+
+func (c *watchedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.way.note(err)
+	return n, err
+}
+
+func (c *watchedConn) CloseWrite() error {
+	return c.Conn.(interface{ CloseWrite() error }).CloseWrite()
+}
+
+type watchedPort struct {
+	net.PacketConn
+	way *watchedWay
+}
+
+func (c *watchedPort) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, err := c.PacketConn.ReadFrom(b)
+	c.way.note(err)
+	return n, from, err
+}
+
+// behindStack is a server of the test whose way out is a stack, and which looks at
+// silent connections all the time.
+func behindStack(t *testing.T) (s *setUp, way *watchedWay, beyond *netstack.Stack) {
+	t.Helper()
+	s = start(t, func(c *Config) {
+		var near *netstack.Stack
+		near, beyond = stacks(t)
+		way = watch(near)
+		c.Limits.look = time.Millisecond
+		c.Way = func(context.Context) (Way, error) { return way, nil }
+		c.Rules = func() Rules { return Rules{Private: true} }
+	})
+	return s, way, beyond
+}
+
+// serveOne serves one connection at a port of a stack.
+func serveOne(t *testing.T, s *netstack.Stack, port uint16, serve func(net.Conn)) {
+	t.Helper()
+	l, err := s.ListenTCP(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		serve(c)
+	}()
+}
+
+// TestSilenceThroughAStack has a real stack as the way out: what is silent for
+// many looks at it goes on where it was.
+func TestSilenceThroughAStack(t *testing.T) {
+	const to = "198.51.100.90:7"
+	// late answers what it has read when the connection has been silent for long.
+	late := func(way *watchedWay, size int) func(net.Conn) {
+		return func(c net.Conn) {
+			b := make([]byte, size)
+			if _, err := io.ReadFull(c, b); err != nil {
+				return
+			}
+			<-way.often
+			_, _ = c.Write(b)
+		}
+	}
+	t.Run("SOCKS5", func(t *testing.T) {
+		s, way, beyond := behindStack(t)
+		serveOne(t, beyond, 7, late(way, 4))
+		c, err := s.socks(t, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "ask?")
+		expect(t, c, []byte("ask?")...)
+	})
+	t.Run("CONNECT", func(t *testing.T) {
+		s, way, beyond := behindStack(t)
+		serveOne(t, beyond, 7, late(way, 4))
+		c := s.raw(t, []byte("CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\nask?")...)
+		expect(t, c, []byte("HTTP/1.1 200 Connection established\r\n\r\nask?")...)
+	})
+	t.Run("a client that has closed its half", func(t *testing.T) {
+		s, way, beyond := behindStack(t)
+		serveOne(t, beyond, 7, func(c net.Conn) {
+			b, _ := io.ReadAll(c)
+			<-way.often
+			_, _ = c.Write(b)
+		})
+		c, err := s.socks(t, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "all of it")
+		_ = c.(interface{ CloseWrite() error }).CloseWrite()
+		if b, err := io.ReadAll(c); err != nil || string(b) != "all of it" {
+			t.Fatalf("%q, %v", b, err)
+		}
+	})
+	t.Run("a server that has closed its half", func(t *testing.T) {
+		s, _, beyond := behindStack(t)
+		got := make(chan string, 1)
+		serveOne(t, beyond, 7, func(c net.Conn) {
+			_, _ = io.WriteString(c, "bye")
+			_ = c.(interface{ CloseWrite() error }).CloseWrite()
+			b, _ := io.ReadAll(c)
+			got <- string(b)
+		})
+		c, err := s.socks(t, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(c); err != nil || string(b) != "bye" {
+			t.Fatalf("%q, %v", b, err)
+		}
+		_, _ = io.WriteString(c, "afterwards")
+		c.Close()
+		if b := <-got; b != "afterwards" {
+			t.Errorf("the server has read %q", b)
+		}
+	})
+	t.Run("an upload to a server that says nothing", func(t *testing.T) {
+		s, way, beyond := behindStack(t)
+		got := make(chan int, 1)
+		serveOne(t, beyond, 7, func(c net.Conn) {
+			b, _ := io.ReadAll(c)
+			got <- len(b)
+		})
+		c, err := s.socks(t, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write(make([]byte, 1000))
+		<-way.often
+		_, _ = c.Write(make([]byte, 1000))
+		c.Close()
+		if n := <-got; n != 2000 {
+			t.Errorf("%d bytes came", n)
+		}
+	})
+	t.Run("a forwarded request", func(t *testing.T) {
+		s, way, beyond := behindStack(t)
+		serveOne(t, beyond, 7, func(c net.Conn) {
+			r := bufio.NewReader(c)
+			for line, err := r.ReadString('\n'); err == nil && line != "\r\n"; line, err = r.ReadString('\n') {
+				continue
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+			<-way.often
+			_, _ = io.WriteString(c, "rest")
+		})
+		c := s.raw(t, []byte("GET http://"+to+"/ HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\n")...)
+		b := make([]byte, 0, 512)
+		for !bytes.HasSuffix(b, []byte("halfrest")) {
+			n, err := c.Read(b[len(b):cap(b)])
+			if b = b[:len(b)+n]; err != nil {
+				t.Fatalf("%q, %v", b, err)
+			}
+		}
+	})
+	t.Run("UDP", func(t *testing.T) {
+		s, way, beyond := behindStack(t)
+		far, err := beyond.ListenUDP(7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer far.Close()
+		done := make(chan struct{})
+		defer func() { <-done }()
+		go func() {
+			defer close(done)
+			b := make([]byte, 64)
+			n, from, err := far.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			<-way.often
+			_, _ = far.WriteTo(b[:n], from)
+		}()
+		control := s.loggedIn(t)
+		_, _ = control.Write(request(commandAssociate, netip.AddrPort{}))
+		expect(t, control, 5, 0, 0, addrIPv4)
+		at, err := readTargetAs(control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("udp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write(append(appendDatagram(nil, netip.MustParseAddrPort(to)), "ask?"...))
+		b := make([]byte, 64)
+		n, err := c.Read(b)
+		if _, data, perr := parseDatagram(b[:n]); err != nil || perr != nil || string(data) != "ask?" {
+			t.Fatalf("%q, %v, %v", data, err, perr)
+		}
+	})
+}
+
+// readTargetAs reads what is behind the type of an IPv4 address in a reply.
+func readTargetAs(r io.Reader) (netip.AddrPort, error) {
+	t, err := readTarget(io.MultiReader(bytes.NewReader([]byte{addrIPv4}), r))
+	return netip.AddrPortFrom(t.addr, t.port), err
+}
+
+// TestRepliesThroughAStack has the answers of RFC 1928 to what a real stack says.
+func TestRepliesThroughAStack(t *testing.T) {
+	var ended atomic.Bool
+	s := start(t, func(c *Config) {
+		near, _ := stacks(t)
+		c.Limits.Dial = 200 * time.Millisecond
+		c.Rules = func() Rules { return Rules{Private: true} }
+		c.Way = func(context.Context) (Way, error) {
+			if ended.Load() {
+				near.Close()
+			}
+			return near, nil
+		}
+	})
+	for _, tt := range []struct {
+		to   string
+		end  bool
+		want string
+	}{
+		{to: "198.51.100.90:81", want: "connection refused"},
+		{to: "198.51.100.91:81", want: "TTL expired"}, // no answer in time
+		{to: "silent.example:80", want: "TTL expired"},
+		{to: "[2001:db8::1]:80", want: "address type not supported"},
+		{to: "198.51.100.90:25", want: "connection not allowed by ruleset"},
+		{to: "198.51.100.90:82", end: true, want: "network unreachable"},
+	} {
+		ended.Store(tt.end)
+		if c, err := s.socks(t, tt.to); err == nil || !bytes.Contains([]byte(err.Error()), []byte(tt.want)) {
+			t.Errorf("%s: %v, want %q", tt.to, err, tt.want)
+			if c != nil {
+				c.Close()
+			}
+		}
+	}
+}
