@@ -105,10 +105,13 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	}}
 	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkPatience, checkPatience
 	climb := p.Login
+	var unmeasured error // what kept a measurement from being whole
 	if c.cfg.Speed {
 		job.Kind, climb = connexa.Speed, p.Speed
 		p.Measure = func(ctx context.Context, s *pptp.Session, _ func(connexa.SpeedLive)) (connexa.Measurement, error) {
-			return c.measure(ctx, s, l)
+			m, err := c.measure(ctx, s, l)
+			unmeasured = err
+			return m, err
 		}
 	}
 	probed, err := climb(ctx, job)
@@ -127,7 +130,7 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	case probed.Outcome.Cause == "resolve.temporary" && !c.online():
 		found.here("local.network", noNetwork, "", "")
 	default:
-		found.told(probed, c.words)
+		found.told(probed, unmeasured, c.words)
 	}
 	return found, nil
 }

@@ -62,8 +62,9 @@ func (c *checked) here(cause connexa.Cause, message, fix, seen string) {
 	c.say("Evidence", seen)
 }
 
-// told notes what is true of the server.
-func (c *checked) told(p connexa.Probed, words *i18n.Printer) {
+// told notes what is true of the server; unmeasured is what kept a measurement from
+// being whole.
+func (c *checked) told(p connexa.Probed, unmeasured error, words *i18n.Printer) {
 	c.Reached, c.Cause = p.Outcome.Reached, p.Outcome.Cause
 	if s := p.Detail.Session; s.LocalIP != "" {
 		c.Session = &checkedSession{LocalIP: s.LocalIP, Encryption: s.Encryption, Auth: s.Auth, MTU: s.MTU}
@@ -89,10 +90,7 @@ func (c *checked) told(p connexa.Probed, words *i18n.Printer) {
 		c.said[len(c.said)-1].text += ": whoever sits on the way can read what goes through the tunnel"
 	}
 	c.say("MTU", fmt.Sprintf("%d bytes", s.MTU))
-	c.measured(p.Detail.Speed)
-	if c.Speed != nil && c.Speed.UpMbps == 0 {
-		c.say("Upload", "not measured: "+p.Detail.Evidence)
-	}
+	c.measured(p.Detail.Speed, unmeasured)
 }
 
 // flag is the flag of this command that lets the session come up, at a price.

@@ -7,14 +7,17 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/pptp"
+	"github.com/connexa-panel/connexa/internal/probe"
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// checkedSpeed is what a check measured. Its JSON is relied on by scripts. A
-// direction that was not measured is 0.
+// checkedSpeed is what a check measured. Its JSON is relied on by scripts. An
+// upload that was not measured has no figure, but a cause and a reason.
 type checkedSpeed struct {
 	DownMbps   float64            `json:"down_mbps"`
-	UpMbps     float64            `json:"up_mbps"`
+	UpMbps     *float64           `json:"up_mbps,omitempty"`
+	UpCause    connexa.Cause      `json:"up_cause,omitempty"`
+	UpReason   string             `json:"up_reason,omitempty"`
 	LatencyMS  float64            `json:"latency_ms"`
 	JitterMS   float64            `json:"jitter_ms"`
 	Confidence connexa.Confidence `json:"confidence"`
@@ -43,18 +46,30 @@ func (c *checked) beyond(rungs []connexa.Rung) (connexa.Rung, bool) {
 	return r, true
 }
 
-// measured notes the figures.
-func (c *checked) measured(m *connexa.Measurement) {
+// noUpload is the reason for no figure of an endpoint that has nothing to send to.
+const noUpload = "this endpoint takes no upload"
+
+// measured notes the figures; failed is why there is none of the upload.
+func (c *checked) measured(m *connexa.Measurement, failed error) {
 	if m == nil || m.Down == 0 {
 		return
 	}
-	c.Speed = &checkedSpeed{
-		DownMbps: mbps(m.Down), UpMbps: mbps(m.Up), LatencyMS: milliseconds(m.Latency), JitterMS: milliseconds(m.Jitter), Confidence: m.Confidence,
-	}
+	c.Speed = &checkedSpeed{DownMbps: mbps(m.Down), LatencyMS: milliseconds(m.Latency), JitterMS: milliseconds(m.Jitter), Confidence: m.Confidence}
 	c.Message = "All is well: a session came up, was measured and closed again."
 	c.say("Download", fmt.Sprintf("%.2f Mbit/s", mbps(m.Down)))
-	if m.Up > 0 {
-		c.say("Upload", fmt.Sprintf("%.2f Mbit/s", mbps(m.Up)))
+	switch {
+	case failed != nil:
+		c.Speed.UpCause, c.Speed.UpReason = probe.MeasureCause(failed), failed.Error()
+		c.Message = "A session came up and was closed again. The download was measured, the upload was not: " + c.Speed.UpReason + "."
+		c.say("Upload", "not measured: "+c.Speed.UpReason)
+	case m.Up == 0:
+		c.Speed.UpReason = noUpload
+		c.Message = "All is well: a session came up, its download was measured, and it was closed again."
+		c.say("Upload", "not measured: "+noUpload)
+	default:
+		up := mbps(m.Up)
+		c.Speed.UpMbps = &up
+		c.say("Upload", fmt.Sprintf("%.2f Mbit/s", up))
 	}
 	c.say("Latency", fmt.Sprintf("%.1f ms, jitter %.1f ms", milliseconds(m.Latency), milliseconds(m.Jitter)))
 	if m.Grade != "" {

@@ -1,10 +1,17 @@
 package daemon
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/i18n"
+	"github.com/connexa-panel/connexa/internal/speed"
 )
 
 // speedTry is a try that measures against what the fleet has inside its tunnels.
@@ -25,7 +32,7 @@ func TestCheckSpeed(t *testing.T) {
 	}
 	// Whatever the machine does meanwhile: no more than the line carries, and not a
 	// small part of it.
-	if s := got.Speed; s.DownMbps > 22 || s.DownMbps < 2 || s.UpMbps > 5.5 || s.UpMbps < .5 || s.LatencyMS <= 0 || s.Confidence == "" {
+	if s := got.Speed; s.DownMbps > 22 || s.DownMbps < 2 || s.UpMbps == nil || *s.UpMbps > 5.5 || *s.UpMbps < .5 || s.LatencyMS <= 0 || s.Confidence == "" {
 		t.Errorf("%+v", s)
 	}
 	if last := got.Steps[len(got.Steps)-1]; last.Step != connexa.Internet || !last.OK {
@@ -67,6 +74,50 @@ func TestCheckSpeedNamesTheCause(t *testing.T) {
 			}
 			if last := got.Steps[len(got.Steps)-1]; last.OK {
 				t.Errorf("the last step is %+v", last)
+			}
+		})
+	}
+}
+
+// TestCheckSpeedWithoutUpload has results whose upload has no figure: the JSON has
+// none either, and says why.
+func TestCheckSpeedWithoutUpload(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err   error
+		cause connexa.Cause
+		why   string
+		well  bool
+	}{
+		"redirected": {&speed.Refused{Endpoint: "speed.example.net", Status: 302, Reason: speed.ReasonRedirect, Elsewhere: "other.example.net"},
+			"internet.redirected", "other.example.net", false},
+		"refused": {&speed.Refused{Endpoint: "speed.example.net", Status: 503}, "internet.refused", "503", false},
+		"early":   {&speed.Refused{Endpoint: "speed.example.net", Status: 200, Reason: speed.ReasonEarly}, "internet.refused", "before it has read", false},
+		"cut":     {&speed.NoInternet{Endpoint: "speed.example.net", Code: speed.CodeTimeout, Err: io.ErrUnexpectedEOF}, "internet.timeout", "timeout", false},
+		"none":    {nil, "", "takes no upload", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := &checked{Steps: []checkedStep{}}
+			m := connexa.Measurement{Down: 40_000_000, UpBytes: 12_345, Latency: time.Millisecond}
+			found.told(connexa.Probed{Outcome: connexa.Outcome{Reached: connexa.Internet}, Detail: connexa.Detail{Speed: &m}}, tt.err, i18n.New("en", nil))
+			var out bytes.Buffer
+			if err := found.encode(&out); err != nil {
+				t.Fatal(err)
+			}
+			var got struct {
+				Message string         `json:"message"`
+				Speed   map[string]any `json:"speed"`
+			}
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if _, has := got.Speed["up_mbps"]; has || got.Speed["down_mbps"] != 40. {
+				t.Errorf("%s", out.String())
+			}
+			if cause, _ := got.Speed["up_cause"].(string); cause != string(tt.cause) || !strings.Contains(fmt.Sprint(got.Speed["up_reason"]), tt.why) {
+				t.Errorf("%s", out.String())
+			}
+			if strings.Contains(got.Message, "All is well") != tt.well {
+				t.Errorf("the message is %q", got.Message)
 			}
 		})
 	}

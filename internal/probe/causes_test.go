@@ -72,7 +72,7 @@ func TestANumberWithoutWordsIsALoginNotAccepted(t *testing.T) {
 func everyCause() []string {
 	all := slices.Concat(pptp.Causes(), pingCauses(), []string{
 		"internet.no_internet", "internet.no_dns", "internet.connect", "internet.tls", "internet.mtu_blackhole", "internet.timeout",
-		"internet.refused", "internet.mtu", "internet.lost", "internet.failed",
+		"internet.refused", "internet.redirected", "internet.mtu", "internet.lost", "internet.failed",
 	})
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -192,12 +192,9 @@ func newLane(ctx context.Context, d *dialer) *lane {
 		Protocols:      &protocols, DisableCompression: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
 		WriteBufferSize: 64 << 10, ReadBufferSize: 16 << 10, MaxResponseHeaderBytes: 64 << 10,
 	}
-	l.client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if req.Method == http.MethodPost || len(via) > 3 {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
+	// A redirect is never followed: after 301 to 303 an upload would go on as a
+	// request without a body, and the figure would be that of another host.
+	l.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return l
 }
 

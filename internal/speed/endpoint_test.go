@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -58,7 +57,7 @@ func (s *site) take(w http.ResponseWriter, r *http.Request) {
 // give answers with n bytes.
 func give(w http.ResponseWriter, n int64) {
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-	_, _ = io.Copy(w, io.LimitReader(&noise{rnd: rand.NewChaCha8(seed()), left: n}, n))
+	_, _ = io.Copy(w, io.LimitReader(newNoise(n), n))
 }
 
 func (s *site) paths() string {
@@ -226,7 +225,7 @@ func TestAnswersOfNoUse(t *testing.T) {
 		"503": {down: status(http.StatusServiceUnavailable, ""), want: Refused{Status: 503}},
 		"elsewhere": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/nowhere", http.StatusFound)
-		}, want: Refused{Status: 404}},
+		}, want: Refused{Status: 302, Reason: ReasonRedirect}},
 		"cached": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Cache", "HIT from proxy")
 			give(w, 1<<20)
@@ -268,10 +267,146 @@ func TestAnswersOfNoUse(t *testing.T) {
 			if !errors.As(err, &no) || no.Status != tt.want.Status || no.Reason != tt.want.Reason || no.RetryAfter != tt.want.RetryAfter {
 				t.Fatalf("%v", err)
 			}
-			if no.Cause() != "internet.refused" || (m.Down > 0) != tt.measured || m.Up != 0 {
+			if want := tt.want.Cause(); no.Cause() != want || (m.Down > 0) != tt.measured || m.Up != 0 {
 				t.Errorf("%s: %+v", no.Cause(), m)
 			}
 		})
+	}
+}
+
+// kinds are the endpoints of every kind at one site, as they are asked there.
+func kinds(base string) map[string]struct {
+	e  connexa.Endpoint
+	to target
+} {
+	u, _ := url.Parse(base)
+	type one = struct {
+		e  connexa.Endpoint
+		to target
+	}
+	own, libre := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: base}, connexa.Endpoint{Kind: connexa.EndpointLibreSpeed, URL: base}
+	pair := connexa.Endpoint{Kind: connexa.EndpointURLs, URL: base + "/file", UpURL: base + "/up"}
+	all := map[string]one{"cloudflare": {connexa.Endpoint{Kind: connexa.EndpointCloudflare}, cloudflare{u}}}
+	for name, e := range map[string]connexa.Endpoint{"own": own, "librespeed": libre, "urls": pair} {
+		to, _ := targetOf(e)
+		all[name] = one{e, to}
+	}
+	return all
+}
+
+// TestUploadsThatAreNone has what endpoints of every kind answer to an upload that
+// they do not take: there is a download, no figure of the upload, and a reason.
+func TestUploadsThatAreNone(t *testing.T) {
+	other := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) { s.take(w, r) })
+	redirect := func(code int) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+"/landing?sig=SECRET", code)
+		}
+	}
+	var after atomic.Int64
+	for name, tt := range map[string]struct {
+		up   func(http.ResponseWriter, *http.Request)
+		want Refused
+	}{
+		"301": {redirect(301), Refused{Status: 301, Reason: ReasonRedirect}},
+		"302": {redirect(302), Refused{Status: 302, Reason: ReasonRedirect}},
+		"303": {redirect(303), Refused{Status: 303, Reason: ReasonRedirect}},
+		"307": {redirect(307), Refused{Status: 307, Reason: ReasonRedirect}},
+		"308": {redirect(308), Refused{Status: 308, Reason: ReasonRedirect}},
+		"a redirect to nowhere": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) },
+			Refused{Status: 302, Reason: ReasonRedirect}},
+		"a redirect after a part": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+			redirect(302)(w, r)
+		}, Refused{Status: 302, Reason: ReasonRedirect}},
+		"an answer before the body": {func(w http.ResponseWriter, _ *http.Request) {
+			// More than a connection has in its buffers is still to come.
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+		}, Refused{Status: 200, Reason: ReasonEarly}},
+		"an error page with 200": {func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, "<h1>Please log in</h1>")
+			_ = http.NewResponseController(w).Flush()
+		}, Refused{Status: 200, Reason: ReasonEarly}},
+		"404": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, Refused{Status: 404}},
+		"503 after the first": {func(w http.ResponseWriter, r *http.Request) {
+			if after.Add(1) > streams {
+				w.WriteHeader(503)
+				return
+			}
+			_, _ = io.CopyN(io.Discard, r.Body, 1000)
+			w.WriteHeader(503)
+		}, Refused{Status: 503}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost:
+					tt.up(w, r)
+				case r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" || r.URL.Path == "/cdn-cgi/trace" ||
+					r.URL.Query().Get("bytes") == "0":
+					fmt.Fprintln(w, "203.0.113.9")
+				default:
+					give(w, 1<<20)
+				}
+			})
+			for kind, k := range kinds(s.URL) {
+				// More than the buffers of all streams hold, so that no figure is
+				// ready before the answers are.
+				o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 30}
+				m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, o, plans[o.Mode])
+				var no *Refused
+				if !errors.As(err, &no) || no.Status != tt.want.Status || no.Reason != tt.want.Reason {
+					t.Errorf("%s: %v, want %+v", kind, err, tt.want)
+					continue
+				}
+				if m.Down == 0 || m.Up != 0 || no.Cause() != tt.want.Cause() {
+					t.Errorf("%s: %s, %+v", kind, no.Cause(), m)
+				}
+				if strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "landing") {
+					t.Errorf("%s: %v", kind, err)
+				}
+				if u, _ := url.Parse(other.URL); tt.want.Reason == ReasonRedirect && name[0] == '3' && no.Elsewhere != u.Host {
+					t.Errorf("%s: leads to %q", kind, no.Elsewhere)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if len(other.asked) > 0 {
+			t.Errorf("the other host was asked %d times", len(other.asked))
+		}
+	})
+}
+
+// TestRedirectedDownloads has a download, and the small requests before it, that
+// lead to another host.
+func TestRedirectedDownloads(t *testing.T) {
+	other := newSite(t, func(_ *site, w http.ResponseWriter, _ *http.Request) { give(w, 1<<20) })
+	for _, small := range []bool{false, true} {
+		s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+			isSmall := r.Method == http.MethodHead || r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" ||
+				r.URL.Path == "/cdn-cgi/trace" || r.URL.Query().Get("bytes") == "0"
+			if isSmall == small {
+				http.Redirect(w, r, other.URL+"/x?token=SECRET", http.StatusMovedPermanently)
+				return
+			}
+			fmt.Fprintln(w, "203.0.113.9")
+		})
+		for kind, k := range kinds(s.URL) {
+			m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, little, plans[connexa.SpeedQuick])
+			var no *Refused
+			if !errors.As(err, &no) || no.Reason != ReasonRedirect || m.Down != 0 || strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("%s: %v, %+v", kind, err, m)
+			}
+		}
+	}
+	if len(other.asked) > 0 {
+		t.Errorf("the other host was asked %d times", len(other.asked))
 	}
 }
 

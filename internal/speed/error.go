@@ -12,27 +12,45 @@ import (
 type Refused struct {
 	Endpoint   string        // connexa.Endpoint.Name
 	Status     int           // of HTTP
-	Reason     string        // with a status that is well: why the answer is of no use
+	Reason     string        // why the answer is of no use; empty: the status says it
+	Elsewhere  string        // with ReasonRedirect: the host that the endpoint names, if it names one
 	RetryAfter time.Duration // as the endpoint asked for; 0: it did not
 }
 
 // The reasons of a Refused.
 const (
-	ReasonCached  = "cached"  // the answer was kept somewhere on the way
-	ReasonEncoded = "encoded" // the answer is compressed
-	ReasonShort   = "short"   // the answer is shorter than what was asked for
+	ReasonCached   = "cached"   // the answer was kept somewhere on the way
+	ReasonEncoded  = "encoded"  // the answer is compressed
+	ReasonShort    = "short"    // the answer is shorter than what was asked for
+	ReasonRedirect = "redirect" // the endpoint sends its clients elsewhere
+	ReasonEarly    = "early"    // the answer came before the upload had
 )
 
 // Error implements error.
 func (e *Refused) Error() string {
-	if e.Reason != "" {
+	switch e.Reason {
+	case ReasonRedirect:
+		to := "elsewhere"
+		if e.Elsewhere != "" {
+			to = "to " + e.Elsewhere
+		}
+		return fmt.Sprintf("speed: %s redirects %s: HTTP status %d; give the address that it leads to", e.Endpoint, to, e.Status)
+	case ReasonEarly:
+		return fmt.Sprintf("speed: %s answers before it has read the upload: HTTP status %d", e.Endpoint, e.Status)
+	case "":
+	default:
 		return fmt.Sprintf("speed: %s: the answer is %s", e.Endpoint, e.Reason)
 	}
 	return fmt.Sprintf("speed: %s refuses: HTTP status %d", e.Endpoint, e.Status)
 }
 
 // Cause is what the history keeps.
-func (e *Refused) Cause() connexa.Cause { return "internet.refused" }
+func (e *Refused) Cause() connexa.Cause {
+	if e.Reason == ReasonRedirect {
+		return "internet.redirected"
+	}
+	return "internet.refused"
+}
 
 // The codes of a NoInternet.
 const (

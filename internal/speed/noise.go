@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 )
 
 // block is how much is read at once, in bytes.
@@ -16,16 +17,23 @@ var blocks = sync.Pool{New: func() any { return new([block]byte) }}
 // compress them or give them from what it kept. They are no secret.
 type noise struct {
 	rnd  *rand.ChaCha8
-	left int64
+	left atomic.Int64 // bytes; read by others while it is sent
+}
+
+func newNoise(size int64) *noise {
+	n := &noise{rnd: rand.NewChaCha8(seed())}
+	n.left.Store(size)
+	return n
 }
 
 // Read implements io.Reader.
 func (n *noise) Read(p []byte) (int, error) {
-	if n.left <= 0 {
+	left := n.left.Load()
+	if left <= 0 {
 		return 0, io.EOF
 	}
-	p = p[:min(int64(len(p)), n.left)]
-	n.left -= int64(len(p))
+	p = p[:min(int64(len(p)), left)]
+	n.left.Store(left - int64(len(p)))
 	return n.rnd.Read(p)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -248,11 +247,15 @@ func (r *run) pull(ctx context.Context, l *lane) error {
 // push makes one upload.
 func (r *run) push(ctx context.Context, l *lane) error {
 	a, _ := r.target.Up(r.options.UpBytes)
-	resp, err := r.send(ctx, l, a, &noise{rnd: rand.NewChaCha8(seed()), left: a.Bytes})
+	body := newNoise(a.Bytes)
+	resp, err := r.send(ctx, l, a, body)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	if body.left.Load() > 0 {
+		return &Refused{Endpoint: r.name, Status: resp.StatusCode, Reason: ReasonEarly}
+	}
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxSmall))
 	return err
 }

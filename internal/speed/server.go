@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -125,8 +124,11 @@ func (s *Server) welcome(r *http.Request) bool {
 	if s.options.Token == "" {
 		return true
 	}
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	sum := sha256.Sum256([]byte(token))
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") { // RFC 9110 section 11.1
+		return false
+	}
+	sum := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
 }
 
@@ -186,7 +188,7 @@ func (s *Server) giveDown(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-	from := limited{r.Context(), &noise{rnd: rand.NewChaCha8(seed()), left: n}, s.down}
+	from := limited{r.Context(), newNoise(n), s.down}
 	buf := blocks.Get().(*[block]byte)
 	defer blocks.Put(buf)
 	_, _ = io.CopyBuffer(writer{w}, from, buf[:]) // the client left

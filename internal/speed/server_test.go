@@ -226,3 +226,23 @@ func TestServerRate(t *testing.T) {
 		return float64(m.Down) / rate, float64(m.Up) / rate
 	})
 }
+
+// TestServerWantsABearer has spellings of the header Authorization.
+func TestServerWantsABearer(t *testing.T) {
+	s := NewServer(ServerOptions{Token: "kite-7"})
+	for given, want := range map[string]int{
+		"Bearer kite-7": http.StatusOK, "bearer kite-7": http.StatusOK, "BEARER  kite-7": http.StatusOK,
+		"kite-7": http.StatusUnauthorized, "Basic kite-7": http.StatusUnauthorized, "Bearerkite-7": http.StatusUnauthorized,
+		"Token kite-7": http.StatusUnauthorized, " kite-7": http.StatusUnauthorized, "Bearer kite-8": http.StatusUnauthorized,
+		"Bearer": http.StatusUnauthorized, "": http.StatusUnauthorized,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/echo", nil)
+		if given != "" {
+			r.Header.Set("Authorization", given)
+		}
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%q: %d, want %d", given, w.Code, want)
+		}
+	}
+}
