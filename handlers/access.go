@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// How much a request may send and how long it may take.
+// How much a request may send and how long it may take. Who has not logged in may
+// send little, and has what the server gives to every request to send it.
 const (
-	formBytes   = 1 << 20
-	uploadBytes = 257 << 20 // a file of 256 MiB, and the form around it
-	pageTime    = 30 * time.Second
-	longTime    = 30 * time.Minute
+	strangerBytes = 64 << 10
+	formBytes     = 1 << 20
+	uploadBytes   = 257 << 20 // a file of 256 MiB, and the form around it
+	pageTime      = 30 * time.Second
+	longTime      = 30 * time.Minute
 )
 
 // access registers handlers by who may call them.
@@ -22,17 +24,23 @@ type access struct {
 
 // bare is for all, and needs no session.
 func (a access) bare(pattern string, f http.HandlerFunc) {
-	a.mux.Handle(pattern, limit(f, formBytes, pageTime))
+	a.mux.Handle(pattern, limit(f, strangerBytes, pageTime))
 }
 
 // open is for all; the session is there when there is one.
 func (a access) open(pattern string, f http.HandlerFunc) {
-	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(f), formBytes, pageTime))
+	a.mux.Handle(pattern, a.h.readForm(limit(a.h.login.LoadAndSave(f), strangerBytes, pageTime)))
 }
 
 // page is for who is logged in.
 func (a access) page(pattern string, f http.HandlerFunc) {
-	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(a.h.guard(f)), formBytes, pageTime))
+	a.known(pattern, f, formBytes, pageTime)
+}
+
+// known is for who is logged in. The others get their answer before anything of the
+// body is read, within the time of the server.
+func (a access) known(pattern string, f http.HandlerFunc, bytes int64, d time.Duration) {
+	a.mux.Handle(pattern, a.h.login.LoadAndSave(a.h.guard(limit(f, bytes, d))))
 }
 
 // secret is a page for who has entered the password again a short while ago.
@@ -46,12 +54,12 @@ func (a access) secret(pattern string, f http.HandlerFunc) {
 
 // long is a page that may take its time: a download.
 func (a access) long(pattern string, f http.HandlerFunc) {
-	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(a.h.guard(f)), formBytes, longTime))
+	a.known(pattern, f, formBytes, longTime)
 }
 
 // upload is a page that may be sent a file.
 func (a access) upload(pattern string, f http.HandlerFunc) {
-	a.mux.Handle(pattern, limit(a.h.login.LoadAndSave(a.h.guard(f)), uploadBytes, longTime))
+	a.known(pattern, f, uploadBytes, longTime)
 }
 
 // stream is an endless answer for who is logged in. It stands outside
@@ -61,9 +69,22 @@ func (a access) stream(pattern string, f http.HandlerFunc) {
 	a.mux.Handle(pattern, a.h.streamGuard(f))
 }
 
-// limit bounds the body and the time of a request. The deadlines of the
-// connection come on top of the context's: a slow sender or reader does not look
-// at contexts.
+// readForm reads the form of somebody who may be a stranger, under the deadline that
+// the server gives to every request.
+func (h *Handlers) readForm(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, strangerBytes)
+		if err := r.ParseForm(); err != nil {
+			h.fail(w, r, badForm(err))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limit bounds the body and the time of a request that was let in; until then the
+// deadlines of the server hold. The deadlines of the connection come on top of
+// the context's: a slow sender or reader does not look at contexts.
 func limit(next http.Handler, bytes int64, d time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		until := time.Now().Add(d)

@@ -28,7 +28,7 @@ func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.T
 		pg.Banners = h.banners(r)
 		pg.Stream = "/events"
 		runs, err := h.runBars(r.Context())
-		if err != nil {
+		if err != nil && r.Context().Err() == nil { // else nobody reads the page
 			h.log.Error("read the runs for the bar", "err", err)
 		}
 		pg.Runs, pg.Deletion = runs, h.deletion()
@@ -54,7 +54,9 @@ func (h *Handlers) banners(r *http.Request) []views.Banner {
 	var list []views.Banner
 	s, err := h.app.CurrentSettings(r.Context())
 	if err != nil {
-		h.log.Error("read the settings for the banners", "err", err)
+		if r.Context().Err() == nil {
+			h.log.Error("read the settings for the banners", "err", err)
+		}
 		return nil
 	}
 	if !h.noGRE.IsZero() {

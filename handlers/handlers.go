@@ -18,6 +18,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
@@ -35,6 +36,7 @@ type Deps struct {
 	Version       string         // optional: shown below the settings
 	Metrics       http.Handler   // optional: answers /metrics
 	MetricsToken  connexa.Secret // to who has this; empty: to nobody
+	Times         conns.Times    // of requests that were not let in; zero: conns.UsualTimes
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -56,6 +58,7 @@ type Handlers struct {
 	noGRE   connexa.Text // Deps.NoTunnels
 	streams streamSeats
 	watches watches // of the sessions that have streams
+	times   conns.Times
 
 	figures    http.Handler   // Deps.Metrics
 	figuresFor connexa.Secret // Deps.MetricsToken
@@ -76,6 +79,9 @@ func New(d Deps) (*Handlers, error) {
 		if err := h.origin.AddTrustedOrigin(d.PublicURL.Scheme + "://" + d.PublicURL.Host); err != nil {
 			return nil, fmt.Errorf("public url: %w", err)
 		}
+	}
+	if h.times = d.Times; h.times == (conns.Times{}) {
+		h.times = conns.UsualTimes
 	}
 	h.origin.SetDenyHandler(http.HandlerFunc(h.crossOrigin))
 	h.login = h.newLogin(d.Sessions)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -29,7 +30,8 @@ func (h *Handlers) fragment(w http.ResponseWriter, r *http.Request, c templ.Comp
 // before the first byte goes out, so that an error can still be one.
 func (h *Handlers) fragmentStatus(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	var b bytes.Buffer
-	if err := c.Render(r.Context(), &b); err != nil {
+	// Who took too long, or left, ends the context: that is no reason to fail here.
+	if err := c.Render(context.WithoutCancel(r.Context()), &b); err != nil {
 		h.log.Error("draw a page", "path", r.URL.Path, "err", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
@@ -62,6 +64,11 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &large):
 		code, text = tooLarge, connexa.T("error.too_large", large.Limit>>20)
 		w.Header().Set("Connection", "close")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		code, text = tooLate, connexa.T("error.too_late")
+		w.Header().Set("Connection", "close")
+	case errors.Is(err, context.Canceled) && r.Context().Err() == context.Canceled:
+		code = readerLeft
 	case errors.Is(err, context.DeadlineExceeded):
 		code, text = connexa.Busy, connexa.T("error.too_slow")
 	case errors.As(err, &wait):
@@ -78,8 +85,15 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.refuse(w, r, code, text)
 }
 
-// tooLarge is a code that only HTTP knows.
-const tooLarge connexa.Code = "too_large"
+// Codes that only HTTP knows.
+const (
+	tooLarge   connexa.Code = "too_large"
+	tooLate    connexa.Code = "too_late"    // the request did not arrive in time
+	readerLeft connexa.Code = "reader_left" // nobody reads the answer
+)
+
+// statusLeft is what the log has of an answer that nobody reads, as nginx has it.
+const statusLeft = 499
 
 func statusOf(code connexa.Code) int {
 	switch code {
@@ -97,6 +111,10 @@ func statusOf(code connexa.Code) int {
 		return http.StatusTooManyRequests
 	case tooLarge:
 		return http.StatusRequestEntityTooLarge
+	case tooLate:
+		return http.StatusRequestTimeout
+	case readerLeft:
+		return statusLeft
 	default:
 		return http.StatusInternalServerError
 	}

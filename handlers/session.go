@@ -12,6 +12,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 )
 
 const (
@@ -54,6 +55,7 @@ func (h *Handlers) identify(ctx context.Context) (context.Context, bool) {
 	if p.id == 0 {
 		return ctx, false
 	}
+	conns.Admit(ctx)
 	v := visitOf(ctx)
 	v.user = p.name
 	ctx = context.WithValue(ctx, personKey{}, p)

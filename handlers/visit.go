@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/conns"
 )
 
 // visit is what is known about a request beside the request itself. The guard
@@ -62,16 +63,11 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) string {
 	return at.String()
 }
 
-// clientNetwork is what counts as one client: an address, and of IPv6 the network
-// of 64 bits that whoever has one address of it has whole.
+// clientNetwork is what counts as one client; see conns.Network.
 func clientNetwork(address string) string {
 	a, err := netip.ParseAddr(address)
-	if err != nil || !a.Unmap().Is6() {
-		return address
-	}
-	p, err := a.WithZone("").Prefix(64)
 	if err != nil {
 		return address
 	}
-	return p.String()
+	return conns.Network(a).String()
 }

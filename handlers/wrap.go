@@ -17,6 +17,7 @@ func (h *Handlers) wrap(next http.Handler) http.Handler {
 	next = h.origin.Handler(next)
 	next = h.recovered(next)
 	next = h.withPrinter(next)
+	next = h.times.Guard(next)
 	next = h.withHeaders(next)
 	next = h.logged(next)
 	return h.withVisit(next)
@@ -71,6 +72,20 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// recorderOf returns the recorder that w writes to, or nil.
+func recorderOf(w http.ResponseWriter) *recorder {
+	for {
+		if rec, ok := w.(*recorder); ok {
+			return rec
+		}
+		layer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = layer.Unwrap()
+	}
+}
+
 // logged writes one line for each request. It leaves queries out: they hold what
 // people search for, and tokens.
 func (h *Handlers) logged(next http.Handler) http.Handler {
@@ -112,7 +127,7 @@ func (h *Handlers) recovered(next http.Handler) http.Handler {
 				panic(p)
 			}
 			h.log.Error("panic", "path", r.URL.Path, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
-			if rec, ok := w.(*recorder); ok && rec.status != 0 {
+			if rec := recorderOf(w); rec != nil && rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
 			h.refuse(w, r, connexa.Internal, connexa.T("error.internal"))

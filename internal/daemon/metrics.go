@@ -10,6 +10,7 @@ import (
 
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 	"github.com/connexa-panel/connexa/internal/metrics"
 )
 
@@ -59,11 +60,9 @@ func (p *Panel) openMetrics(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", p.metrics.Handler())
-	p.figures = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: p.server.ErrorLog,
-	}
-	p.figuresAt = ln
+	p.figures = &http.Server{Handler: conns.UsualTimes.Guard(mux), MaxHeaderBytes: 16 << 10, ErrorLog: p.server.ErrorLog}
+	conns.UsualTimes.Apply(p.figures)
+	p.figuresAt = bound(ln, conns.Bounds{Total: 64, PerAddress: 16}, p.figures)
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/acme/autocert"
@@ -22,6 +24,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 	"github.com/connexa-panel/connexa/internal/events"
 	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/jobs"
@@ -131,14 +134,13 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	p.watch(h.Readers)
 	p.server = &http.Server{
-		Handler:           h.Routes(),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+		Handler:        h.Routes(),
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
 	}
+	conns.UsualTimes.Apply(p.server)
 	p.server.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
-	if p.listener, err = listen(ctx, cfg); err != nil {
+	if p.listener, err = listen(ctx, cfg, panelBounds(cfg.Proxies), p.server); err != nil {
 		return nil, err
 	}
 	open = append(open, p.listener)
@@ -172,12 +174,41 @@ func (p *Panel) noteGRE() {
 	}
 }
 
-func listen(ctx context.Context, cfg config.Serve) (net.Listener, error) {
+// Connections to the panel. The streams that one address may have fit in, with
+// the pages beside them.
+const (
+	connsPerAddress = 320
+	connsMost       = 4096
+)
+
+// panelBounds are those of the connections to the panel: half of the descriptors that
+// this process may have, so that tunnels and the database have the others. A
+// proxy in front brings everybody's connections, and has bounds of its own.
+func panelBounds(proxies []netip.Prefix) conns.Bounds {
+	b := conns.Bounds{Total: connsMost, PerAddress: connsPerAddress, Exempt: proxies}
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
+		b.Total = int(min(files.Cur/2, connsMost))
+	}
+	b.PerAddress = min(b.PerAddress, max(1, b.Total/2))
+	return b
+}
+
+// bound puts bounds on a listener and tells the server of it.
+func bound(ln net.Listener, b conns.Bounds, server *http.Server) net.Listener {
+	l := conns.Bound(ln, b)
+	server.ConnContext, server.ConnState = l.ConnContext, l.ConnState
+	return l
+}
+
+// listen opens the port of the panel, whose connections are bounded.
+func listen(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.Server) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	ln = bound(ln, b, server)
 	switch {
 	case cfg.TLSCert != "":
 		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)

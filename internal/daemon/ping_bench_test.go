@@ -60,6 +60,26 @@ func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *running {
 	return r
 }
 
+// newPanel runs a panel with that configuration until the test ends.
+func newPanel(tb testing.TB, cfg config.Serve) *Panel {
+	tb.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p, err := New(ctx, cfg, gre.Raw, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		stop()
+		tb.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	tb.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			tb.Errorf("the panel ended with %v", err)
+		}
+	})
+	return p
+}
+
 // shutdown ends the panel as a signal does.
 func (r *running) shutdown() {
 	r.stop()

@@ -13,14 +13,25 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
+// speedLeave is how long a test that runs may take to end.
+const speedLeave = 3 * time.Second
+
+// speedTimes are those of requests that have not shown the token.
+func speedTimes() conns.Times {
+	t := conns.UsualTimes
+	t.Idle = time.Minute
+	return t
+}
+
+// Connections that there may be beside those of the requests which a speed server takes,
+// so that who comes on top is told to come again.
 const (
-	// speedLeave is how long a test that runs may take to end.
-	speedLeave = 3 * time.Second
-	// speedIdle is how long a connection may say nothing.
-	speedIdle = time.Minute
+	speedSparePerAddr = 16
+	speedSpare        = 64
 )
 
 // SpeedServer is the far end of speed tests, until ctx is done.
@@ -29,6 +40,8 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 	if err != nil {
 		return fmt.Errorf("listen for speed tests: %w", err)
 	}
+	web := &http.Server{}
+	l = bound(l, conns.Bounds{Total: cfg.AtOnce + speedSpare, PerAddress: cfg.PerAddr + speedSparePerAddr}, web)
 	scheme := "http"
 	if cfg.TLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
@@ -47,18 +60,23 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 	if made {
 		fmt.Fprintf(out, "token: %s (made for this start; CONNEXA_SPEED_TOKEN sets one that stays)\n", cfg.Token.Reveal())
 	}
-	return serveSpeed(ctx, l, speed.NewServer(speed.ServerOptions{
+	return serveSpeed(ctx, web, l, speedTimes(), speed.NewServer(speed.ServerOptions{
 		Token: cfg.Token, MaxBytes: int64(cfg.RequestMB) * 1e6, MaxAtOnce: cfg.AtOnce, MaxPerAddr: cfg.PerAddr, Rate: int64(cfg.RateMbit) * 1e6,
 	}))
 }
 
 // serveSpeed serves l, which it closes, until ctx is done.
-func serveSpeed(ctx context.Context, l net.Listener, h *speed.Server) error {
-	web := &http.Server{
-		Handler: h, ConnContext: h.ConnContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: speedIdle, MaxHeaderBytes: 16 << 10,
-		Protocols: new(http.Protocols),
-	}
+func serveSpeed(ctx context.Context, web *http.Server, l net.Listener, t conns.Times, h *speed.Server) error {
+	web.Handler, web.MaxHeaderBytes, web.Protocols = t.Guard(h), 16<<10, new(http.Protocols)
+	t.Apply(web)
 	web.Protocols.SetHTTP1(true)
+	before := web.ConnContext
+	web.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if before != nil {
+			ctx = before(ctx, c)
+		}
+		return h.ConnContext(ctx, c)
+	}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
 	select {

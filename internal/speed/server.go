@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 )
 
 // ServerOptions bound a Server. Zero values are the defaults.
@@ -81,7 +82,7 @@ func NewServer(o ServerOptions) *Server {
 // bounds what a connection may hold unread: the system grows that to some megabytes
 // of its own accord, and acknowledges them, which a client takes for arrived.
 func (s *Server) ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if layer, ok := c.(interface{ NetConn() net.Conn }); ok {
+	for layer, ok := c.(interface{ NetConn() net.Conn }); ok; layer, ok = c.(interface{ NetConn() net.Conn }) {
 		c = layer.NetConn()
 	}
 	if tcp, ok := c.(*net.TCPConn); ok && s.options.Rate > 0 {
@@ -107,6 +108,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave(from)
+	conns.Admit(r.Context())
 	until := time.Now().Add(s.options.MaxTime)
 	ctl := http.NewResponseController(w)
 	if err := errors.Join(ctl.SetReadDeadline(until), ctl.SetWriteDeadline(until)); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -138,12 +140,7 @@ func caller(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	addr := a.Addr().Unmap().WithZone("")
-	if addr.Is6() {
-		net, _ := addr.Prefix(64) // never fails
-		return net.Addr()
-	}
-	return addr
+	return conns.Network(a.Addr())
 }
 
 func (s *Server) enter(from netip.Addr) bool {
