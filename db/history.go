@@ -105,13 +105,18 @@ func (d *DB) entries(ctx context.Context, clause string, args ...any) ([]connexa
 	return entries, rows.Err()
 }
 
-// LastProbe returns the newest row of a node's history that a probe wrote, or
-// the newest of its failures; NotFound when there is none.
-func (d *DB) LastProbe(ctx context.Context, nodeID int64, failed bool) (connexa.Entry, error) {
-	query := `SELECT ` + historyColumns + ` FROM history WHERE node_id = ? AND what = 'probe' AND stale = 0`
-	if failed {
-		query += ` AND mark = 'bad'`
-	}
-	e, err := scanEntry(d.read.QueryRowContext(ctx, query+` ORDER BY id DESC LIMIT 1`, nodeID))
+// LastProbe returns the newest row of a node's history that a probe wrote;
+// NotFound when there is none.
+func (d *DB) LastProbe(ctx context.Context, nodeID int64) (connexa.Entry, error) {
+	e, err := scanEntry(d.read.QueryRowContext(ctx, `SELECT `+historyColumns+` FROM history
+		WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT 1`, nodeID))
+	return e, translate(err)
+}
+
+// BasisProbe returns the row of history of the probe that a status rests on;
+// NotFound when it was pruned.
+func (d *DB) BasisProbe(ctx context.Context, nodeID int64, b connexa.Basis) (connexa.Entry, error) {
+	e, err := scanEntry(d.read.QueryRowContext(ctx, `SELECT `+historyColumns+` FROM history
+		WHERE node_id = ? AND what = 'probe' AND stale = 0 AND kind = ? AND at = ? ORDER BY id DESC LIMIT 1`, nodeID, b.Kind, millis(b.At)))
 	return e, translate(err)
 }

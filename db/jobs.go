@@ -39,12 +39,12 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 		}
 		jobs = make([]connexa.Job, 0, len(ids))
 		var unopened error
-		err = t.rows(claimedJobs, 15, func(row []driver.Value) {
+		err = t.rows(claimedJobs, 16, func(row []driver.Value) {
 			j := connexa.Job{
 				ID: integer(row[0]), NodeID: integer(row[1]), Kind: connexa.Kind(text(row[2])), Attempt: int(integer(row[3])),
 				Revision: integer(row[4]), Address: text(row[5]), Port: int(integer(row[6])), Login: text(row[7]),
 				Encryption: connexa.EncryptionPolicy(text(row[9])), AllowPAP: integer(row[10]) == 1,
-				Verdict: verdictOf(row[11:]),
+				Verdict: verdictOf(row[11:]), Basis: connexa.Kind(text(row[15])),
 			}
 			if kind != connexa.Ping {
 				sealed, _ := row[8].([]byte) // the table is STRICT
@@ -169,15 +169,15 @@ func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs, over []i
 // row; it fills in out.Verdict and out.Stale. Mostly nothing has happened to the
 // node since the claim, and then one statement does.
 func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
-	before = j.Verdict
+	before, by := j.Verdict, j.Basis
 	if p.Fact != connexa.NoFact {
-		if done, err := judgeAs(t, j, p, before, out); done || err != nil {
+		if done, err := judgeAs(t, j, p, before, by, out); done || err != nil {
 			return before, err
 		}
 	}
 	revision := int64(-1)
-	if err := t.rows(nodeVerdict, 5, func(row []driver.Value) {
-		revision, before = integer(row[0]), verdictOf(row[1:])
+	if err := t.rows(nodeVerdict, 6, func(row []driver.Value) {
+		revision, before, by = integer(row[0]), verdictOf(row[1:]), connexa.Kind(text(row[5]))
 	}, j.NodeID); err != nil {
 		return before, err
 	}
@@ -188,16 +188,16 @@ func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (b
 	if out.Stale || p.Fact == connexa.NoFact {
 		return before, nil
 	}
-	done, err := judgeAs(t, j, p, before, out)
+	done, err := judgeAs(t, j, p, before, by, out)
 	if err == nil && !done {
 		err = fmt.Errorf("node %d changed inside the transaction", j.NodeID)
 	}
 	return before, err
 }
 
-// judgeAs is judge for a node whose verdict is before; when it is not, or when
-// the node has another revision, nothing is written.
-func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict, out *connexa.Finished) (bool, error) {
+// judgeAs is judge for a node whose verdict is before, on the basis of a probe of
+// kind by. When the node has another verdict, basis or revision, nothing is written.
+func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict, by connexa.Kind, out *connexa.Finished) (bool, error) {
 	after, err := before.After(p.Fact)
 	if err != nil {
 		return false, err
@@ -211,9 +211,14 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 		string(after.Status), after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, string(o.Kind), o.Reached.Height(), string(o.Cause),
 		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
 		vendor, host, firmware,
-		j.NodeID, j.Revision, string(before.Status), before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused)
+		j.NodeID, j.Revision, string(before.Status), before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused, string(by))
 	if err != nil || n == 0 {
 		return false, err
+	}
+	if connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
+		if err := t.exec(rebaseNode, string(o.Kind), o.Reached.Height(), string(o.Cause), millis(o.At), j.NodeID); err != nil {
+			return false, err
+		}
 	}
 	if s := p.Detail.Session; s != (connexa.SessionFacts{}) {
 		if err := t.exec(notePlain, s.Bits == 0, j.NodeID); err != nil {

@@ -26,10 +26,11 @@ type lawNode struct {
 type lawVerdict struct {
 	status connexa.Status
 	open   map[connexa.Fact]bool
+	basis  connexa.Basis
 }
 
 func untested() lawVerdict {
-	return lawVerdict{connexa.NotTested, map[connexa.Fact]bool{}}
+	return lawVerdict{connexa.NotTested, map[connexa.Fact]bool{}, connexa.Basis{Reached: connexa.NoStep}}
 }
 
 var lawTakes = map[connexa.Fact]connexa.Status{
@@ -71,6 +72,27 @@ func (v *lawVerdict) learn(f connexa.Fact) {
 		}
 		v.status = lawTakes[f]
 		clear(v.open)
+	}
+}
+
+// restOn makes a probe that was just learnt from the basis of the status, if it
+// changed the status or found what the status says. before is the status until then.
+func (v *lawVerdict) restOn(before connexa.Status, f connexa.Fact, o connexa.Outcome) {
+	found := v.status != before
+	switch v.status {
+	case connexa.PingOK:
+		found = found || f == connexa.Answered
+	case connexa.LoginOK: // a login cannot say what a measurement lacked
+		found = found || f == connexa.LoggedIn && (o.Kind != connexa.Login || v.basis.Kind != connexa.Speed)
+	case connexa.SpeedSlow:
+		found = found || f == connexa.Slow
+	case connexa.SpeedOK:
+		found = found || f == connexa.Fast
+	default:
+		found = found || lawTakes[f] == v.status
+	}
+	if found && f != connexa.NoFact {
+		v.basis = connexa.Basis{Kind: o.Kind, At: o.At, Reached: o.Reached, Cause: o.Cause}
 	}
 }
 

@@ -41,7 +41,11 @@ type lawResult struct {
 }
 
 func (r lawResult) probed(kind connexa.Kind, at time.Time) connexa.Probed {
-	return connexa.Probed{Fact: r.fact, Mark: r.mark, Outcome: connexa.Outcome{Kind: kind, At: at, Reached: connexa.Control, Attempts: 1}}
+	o := connexa.Outcome{Kind: kind, At: at, Reached: connexa.StepAt(1 + len(r.fact)), Attempts: 1}
+	if r.mark == connexa.MarkBad {
+		o.Cause = connexa.Cause("test." + string(r.fact))
+	}
+	return connexa.Probed{Fact: r.fact, Mark: r.mark, Outcome: o}
 }
 
 // lawPanel is a real database beside the model of it.
@@ -259,7 +263,7 @@ func (p *lawPanel) take(t *rapid.T, kind connexa.Kind, n int) {
 		j := p.jobs[i]
 		j.state, j.attempt = "running", j.attempt+1
 		n := j.node
-		want := connexa.Job{ID: got.ID, NodeID: n.id, Kind: kind, Attempt: j.attempt, Revision: n.revision, Verdict: n.verdict(),
+		want := connexa.Job{ID: got.ID, NodeID: n.id, Kind: kind, Attempt: j.attempt, Revision: n.revision, Verdict: n.verdict(), Basis: n.basis.Kind,
 			Address: n.address, Port: connexa.DefaultPort, Login: n.login}
 		if kind != connexa.Ping {
 			want.Password = n.password
@@ -319,6 +323,7 @@ func (p *lawPanel) tell(t *rapid.T, c *lawClaim, found lawResult) {
 		c.job.state = "queued"
 	} else {
 		n.learn(found.fact)
+		n.restOn(before, found.fact, found.probed(c.Kind, p.now).Outcome)
 		want.Runs = c.job.end(found.mark, p.now, p.follow(n))
 		if found.fact != connexa.NoFact {
 			n.checked = p.now
@@ -746,6 +751,9 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	}
 	if got.Verdict != n.verdict() || got.Revision != n.revision || got.Login != n.login || got.Comment != n.comment || !got.Last.At.Equal(n.checked) {
 		t.Fatalf("node %d is %+v, want %+v, revision %d, checked %s", n.id, got, n.verdict(), n.revision, n.checked)
+	}
+	if got.Basis.Kind != n.basis.Kind || got.Basis.Reached != n.basis.Reached || got.Basis.Cause != n.basis.Cause || !got.Basis.At.Equal(n.basis.At) {
+		t.Fatalf("the status %s of node %d rests on %+v, want %+v", got.Status, n.id, got.Basis, n.basis)
 	}
 	p.watchHolds(t, n, got)
 	history, err := p.d.NodeHistory(p.ctx, n.id, 0, 10_000)

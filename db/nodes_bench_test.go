@@ -174,8 +174,8 @@ func BenchmarkNodeListBusy(b *testing.B) {
 				n := fleet[rng.IntN(len(fleet))]
 				probeNode(rng, &n)
 				err := d.tx(ctx, func(tx *sql.Tx) error {
-					_, err := tx.ExecContext(ctx, `UPDATE nodes SET status = ?, reached = ?, cause = ?, latency = ?, attempts = ?, lost = ?, checked_at = ? WHERE id = ?`,
-						n.Status, n.Last.Reached.Height(), n.Last.Cause, micros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, millis(n.Last.At), n.ID)
+					_, err := tx.ExecContext(ctx, `UPDATE nodes SET status = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, checked_at = ? WHERE id = ?`,
+						n.Status, n.Basis.Reached.Height(), n.Basis.Cause, micros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, millis(n.Last.At), n.ID)
 					return err
 				})
 				if err != nil && ctx.Err() == nil {

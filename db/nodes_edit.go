@@ -89,6 +89,7 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 // about another server or another login.
 const resetNode = `UPDATE nodes SET revision = revision + 1, status = 'not_tested', silences = 0, tunnel_failures = 0, refusals = 0,
 	kind = '', reached = 0, cause = '', latency = NULL, control = NULL, attempts = 0, lost = 0, down = NULL, up = NULL,
+	basis_kind = '', basis_reached = 0, basis_cause = '', basis_at = NULL,
 	checked_at = NULL, vendor = '', peer_host = '', firmware = 0, plain = 0`
 
 // probed says whether a probe goes by the field.

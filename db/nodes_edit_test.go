@@ -97,7 +97,7 @@ func TestEditNode(t *testing.T) {
 			want := n
 			if tt.reset {
 				want.Verdict, want.Revision = connexa.Verdict{Status: connexa.NotTested}, before.Revision+1
-				want.Last = connexa.Outcome{Reached: connexa.NoStep}
+				want.Last, want.Basis = connexa.Outcome{Reached: connexa.NoStep}, connexa.Basis{Reached: connexa.NoStep}
 			}
 			if !sameNode(&got, &want) {
 				t.Errorf("\n got %+v\nwant %+v", got, want)

@@ -61,7 +61,7 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 // countProbes counts the nodes by what probes found out, in one pass.
 func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 	rows, err := q.QueryContext(ctx, `
-		SELECT status, silences + tunnel_failures + refusals > 0, checked_at IS NOT NULL, reached, cause, count(*)
+		SELECT status, silences + tunnel_failures + refusals > 0, checked_at IS NOT NULL, basis_reached, basis_cause, count(*)
 		FROM nodes INDEXED BY nodes_list GROUP BY 1, 2, 3, 4, 5`)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func where(f connexa.Filter) (string, []any) {
 		c.in("provider", emptyForNone(f.Providers))
 	}
 	if len(f.Causes) > 0 {
-		c.in("cause", texts(f.Causes))
+		c.in("basis_cause", texts(f.Causes))
 	}
 	if len(f.Reached) > 0 {
 		heights := make([]int, len(f.Reached))
@@ -34,7 +34,7 @@ func where(f connexa.Filter) (string, []any) {
 			heights[i] = s.Height()
 		}
 		// A node that was never probed stopped nowhere.
-		c.add("checked_at IS NOT NULL AND reached IN (SELECT value FROM json_each(?))", list(heights))
+		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", list(heights))
 	}
 	if len(f.Tags) > 0 {
 		parts, args := make([]string, len(f.Tags)), make([]any, len(f.Tags))

@@ -73,7 +73,7 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 				v.Tags = append(v.Tags, tag)
 			}
 		}
-		v.Last.Reached = connexa.NoStep
+		v.Last.Reached, v.Basis.Reached = connexa.NoStep, connexa.NoStep
 		if rng.IntN(10) > 0 {
 			probeNode(rng, v)
 		}
@@ -98,6 +98,11 @@ func probeNode(rng *rand.Rand, v *connexa.Node) {
 			v.Last.DownBits, v.Last.UpBits = int64(1+rng.IntN(50))*1e6, int64(1+rng.IntN(20))*1e6
 		}
 	}
+	v.Basis = connexa.Basis{Kind: v.Last.Kind, At: v.Last.At, Reached: v.Last.Reached, Cause: v.Last.Cause}
+	if rng.IntN(3) == 0 { // a later ping said nothing about the status
+		v.Basis.At = v.Last.At.Add(-time.Minute)
+		v.Last.Kind, v.Last.Reached, v.Last.Cause = connexa.Ping, connexa.Control, ""
+	}
 	if v.Last.Reached.Height() >= 2 {
 		v.Last.Latency = time.Duration(10+rng.IntN(300)) * time.Millisecond
 		v.Last.Control = v.Last.Latency * 2
@@ -116,7 +121,8 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 		}
 		defer ins.close()
 		probe, err := tx.Prepare(`UPDATE nodes SET status=?, silences=?, tunnel_failures=?, refusals=?, kind=?, reached=?, cause=?,
-			latency=?, control=?, attempts=?, lost=?, down=?, up=?, checked_at=nullif(?,0), created_at=? WHERE id=?`)
+			latency=?, control=?, attempts=?, lost=?, down=?, up=?, checked_at=nullif(?,0), created_at=?,
+			basis_kind=?, basis_reached=?, basis_cause=?, basis_at=nullif(?,0) WHERE id=?`)
 		if err != nil {
 			return err
 		}
@@ -131,7 +137,7 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 			o := n.Last
 			if _, err := probe.Exec(n.Status, n.Doubt.NoAnswer, n.Doubt.NoTunnel, n.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
 				micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
-				millis(n.CreatedAt), n.ID); err != nil {
+				millis(n.CreatedAt), n.Basis.Kind, n.Basis.Reached.Height(), n.Basis.Cause, millis(n.Basis.At), n.ID); err != nil {
 				return err
 			}
 			out = append(out, n)
@@ -164,7 +170,7 @@ func matches(f connexa.Filter, n *connexa.Node) bool {
 		some(len(f.Tags) > 0, func() bool {
 			return slices.ContainsFunc(f.Tags, func(t string) bool { return slices.Contains(n.Tags, t) })
 		}) &&
-		some(len(f.Reached) > 0, func() bool { return !n.Last.At.IsZero() && slices.Contains(f.Reached, n.Last.Reached) }) &&
-		some(len(f.Causes) > 0, func() bool { return slices.Contains(f.Causes, n.Last.Cause) }) &&
+		some(len(f.Reached) > 0, func() bool { return !n.Last.At.IsZero() && slices.Contains(f.Reached, n.Basis.Reached) }) &&
+		some(len(f.Causes) > 0, func() bool { return slices.Contains(f.Causes, n.Basis.Cause) }) &&
 		(!f.Suspect || n.Doubt.Suspect())
 }

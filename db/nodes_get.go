@@ -11,7 +11,7 @@ import (
 
 // nodeRow are the columns that scanNode reads.
 const nodeRow = `id, address, port, login, provider, country, state, city, zip, comment, tags, encryption, allow_pap, revision,
-	status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
+	status, silences, tunnel_failures, refusals, basis_kind, basis_reached, basis_cause, basis_at, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
 	vendor, peer_host, firmware, plain, created_at, changed_at, EXISTS (SELECT 1 FROM flaps WHERE node_id = nodes.id AND until > 0)`
 
 // querier is a pool, a connection or a transaction.
@@ -78,14 +78,16 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 	var (
 		n                                  connexa.Node
 		tags                               string
-		height                             int
+		height, basis                      int
 		latency, control, down, up, looked sql.NullInt64
+		basisAt                            sql.NullInt64
 		created, changed                   int64
 	)
 	err := scan(append([]any{
 		&n.ID, &n.Address, &n.Port, &n.Login, &n.Provider, &n.Country, &n.State, &n.City, &n.Zip, &n.Comment, &tags,
 		&n.Encryption, &n.AllowPAP, &n.Revision,
 		&n.Status, &n.Doubt.NoAnswer, &n.Doubt.NoTunnel, &n.Doubt.LoginRefused,
+		&n.Basis.Kind, &basis, &n.Basis.Cause, &basisAt,
 		&n.Last.Kind, &height, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &looked,
 		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &n.Plain, &created, &changed, &n.Flapping,
 	}, more...)...)
@@ -93,6 +95,7 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 		return connexa.Node{}, err
 	}
 	n.Tags = splitTags(tags)
+	n.Basis.Reached, n.Basis.At = connexa.StepAt(basis), fromMillis(basisAt.Int64)
 	n.Last.Reached = connexa.StepAt(height)
 	n.Last.Latency, n.Last.Control = fromMicros(latency.Int64), fromMicros(control.Int64)
 	n.Last.DownBits, n.Last.UpBits = down.Int64, up.Int64

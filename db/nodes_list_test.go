@@ -45,7 +45,7 @@ func byOrder(s connexa.Sort, a, b *connexa.Node) int {
 		rank := func(n *connexa.Node) int { return slices.Index(connexa.Statuses(), n.Status) }
 		return cmp.Or(turn*cmp.Compare(rank(a), rank(b)), id)
 	case connexa.SortStep:
-		return cmp.Or(number(int64(a.Last.Reached.Height()), int64(b.Last.Reached.Height()), !a.Last.At.IsZero(), !b.Last.At.IsZero()), id)
+		return cmp.Or(number(int64(a.Basis.Reached.Height()), int64(b.Basis.Reached.Height()), !a.Last.At.IsZero(), !b.Last.At.IsZero()), id)
 	case connexa.SortLatency:
 		return cmp.Or(number(int64(a.Last.Latency), int64(b.Last.Latency), a.Last.Latency > 0, b.Last.Latency > 0), id)
 	case connexa.SortLoss:

@@ -36,7 +36,7 @@ func orderKeys(s connexa.Sort) []string {
 	case connexa.SortStatus:
 		return []string{statusRank, "id"}
 	case connexa.SortStep:
-		return number("iif(checked_at IS NULL, NULL, reached)")
+		return number("iif(checked_at IS NULL, NULL, basis_reached)")
 	case connexa.SortLatency:
 		return number("latency")
 	case connexa.SortLoss:

@@ -10,7 +10,7 @@ const (
 		RETURNING id`
 	claimedJobs = `
 		SELECT j.id, j.node_id, j.kind, j.attempt, n.revision, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap,
-			n.status, n.silences, n.tunnel_failures, n.refusals
+			n.status, n.silences, n.tunnel_failures, n.refusals, n.basis_kind
 		FROM json_each(?) c JOIN jobs j ON j.id = c.value JOIN nodes n ON n.id = j.node_id ORDER BY j.turn`
 	releaseJob = `UPDATE jobs SET state = 'queued', run_after = ? WHERE id = ? AND state = 'running' AND attempt = ?`
 	requeueJob = `UPDATE jobs SET state = 'queued', mark = '', reached = 0, cause = '', finished_at = NULL WHERE id = ?`
@@ -22,10 +22,12 @@ const (
 			latency = coalesce(?, latency), control = coalesce(?, control), attempts = ?, lost = ?,
 			down = coalesce(?, down), up = coalesce(?, up), checked_at = ?,
 			vendor = coalesce(?, vendor), peer_host = coalesce(?, peer_host), firmware = coalesce(?, firmware)
-		WHERE id = ? AND revision = ? AND status = ? AND silences = ? AND tunnel_failures = ? AND refusals = ?`
+		WHERE id = ? AND revision = ? AND status = ? AND silences = ? AND tunnel_failures = ? AND refusals = ? AND basis_kind = ?`
+	// A probe that says nothing about the status leaves its basis as it is.
+	rebaseNode = `UPDATE nodes SET basis_kind = ?, basis_reached = ?, basis_cause = ?, basis_at = ? WHERE id = ?`
 	// Apart from judgeNode, which every ping pays for.
 	notePlain   = `UPDATE nodes SET plain = ?1 WHERE id = ?2 AND plain <> ?1`
-	nodeVerdict = `SELECT revision, status, silences, tunnel_failures, refusals FROM nodes WHERE id = ?`
+	nodeVerdict = `SELECT revision, status, silences, tunnel_failures, refusals, basis_kind FROM nodes WHERE id = ?`
 	addProbe    = `
 		INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, doubt, stale,
 			reached, cause, latency, control, attempts, lost, down, up, detail, run_id)

@@ -395,8 +395,8 @@ func (s *sheet) replace(ids []int64, rows []sheetRow) {
 
 // sheetRows reads the nodes of a condition.
 func (d *DB) sheetRows(ctx context.Context, cond string, args ...any) ([]sheetRow, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT id, address_key, login, country, state, city, provider, tags, cause, search, port, created_at,
-		`+statusRank+`, iif(checked_at IS NULL, -1, reached), coalesce(latency, -1), iif(attempts > 0, lost * 1000 / attempts, -1),
+	rows, err := d.read.QueryContext(ctx, `SELECT id, address_key, login, country, state, city, provider, tags, basis_cause, search, port, created_at,
+		`+statusRank+`, iif(checked_at IS NULL, -1, basis_reached), coalesce(latency, -1), iif(attempts > 0, lost * 1000 / attempts, -1),
 		coalesce(down, -1), coalesce(checked_at, -1), silences > 0 OR tunnel_failures > 0 OR refusals > 0
 		FROM nodes WHERE `+cond, args...)
 	if err != nil {

@@ -32,6 +32,14 @@ func (p *panel) probe(id int64, at time.Time, fact connexa.Fact, latency time.Du
 	if fact == connexa.NoAnswer {
 		r.Outcome.Reached, r.Outcome.Cause, r.Outcome.Lost = connexa.Resolve, "tcp.refused", 3
 	}
+	switch fact {
+	case connexa.LoginRefused:
+		r.Outcome.Kind, r.Outcome.Reached, r.Outcome.Cause = connexa.Login, connexa.LCP, "auth.691"
+	case connexa.NoTunnel:
+		r.Outcome.Kind, r.Outcome.Reached, r.Outcome.Cause = connexa.Login, connexa.Call, "gre.no_inbound"
+	case connexa.LoggedIn:
+		r.Outcome.Kind, r.Outcome.Reached = connexa.Login, connexa.IP
+	}
 	if fact == connexa.Fast {
 		r.Outcome.Kind, r.Outcome.Reached, r.Outcome.DownBits, r.Outcome.UpBits = connexa.Speed, connexa.Internet, 25_000_000, 4_000_000
 		r.Detail.Speed = &connexa.Measurement{Endpoint: "speed.example.net", ExitIP: "198.51.100.9", Jitter: 1500 * time.Microsecond, Confidence: connexa.ConfidenceHigh}

@@ -117,8 +117,11 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 			return views.Node{}, err
 		}
 	}
-	if s.Last.ID != 0 {
-		v.Last = &s.Last
+	if !s.Basis.At.IsZero() {
+		v.Basis = &s.Basis
+	}
+	if s.Last.ID != s.Basis.ID {
+		v.Later = &s.Last
 	}
 	if s.Older != 0 {
 		v.History.Older = past{period: at.period, before: s.Older}.url(id)

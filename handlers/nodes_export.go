@@ -12,6 +12,7 @@ import (
 var exportHeader = []string{
 	"address", "port", "login", "country", "state", "city", "zip", "provider", "comment", "tags",
 	"status", "suspect", "step", "cause", "latency_ms", "loss", "down_mbps", "up_mbps", "last_check",
+	"status_check", "last_cause",
 }
 
 // exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids".
@@ -66,14 +67,17 @@ func withPassword(row []string, password string) []string {
 	return append(append(append(make([]string, 0, len(row)+1), row[:3]...), password), row[3:]...)
 }
 
+// exportRow is a node as a row of the file. Step and cause belong to the status;
+// what the last probe found stands in last_check and last_cause.
 func exportRow(n *connexa.Node) []string {
 	o := &n.Last
 	row := []string{
 		n.Address, strconv.Itoa(n.Port), n.Login, n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, strings.Join(n.Tags, ", "),
-		string(n.Status), strconv.FormatBool(n.Doubt.Suspect()), "", string(o.Cause), "", "", megabits(o.DownBits), megabits(o.UpBits), "",
+		string(n.Status), strconv.FormatBool(n.Doubt.Suspect()), "", string(n.Basis.Cause), "", "", megabits(o.DownBits), megabits(o.UpBits), "",
+		"", string(o.Cause),
 	}
 	if !o.At.IsZero() {
-		row[12], row[18] = string(o.Reached), o.At.UTC().Format(time.RFC3339)
+		row[12], row[18], row[19] = string(n.Basis.Reached), o.At.UTC().Format(time.RFC3339), n.Basis.At.UTC().Format(time.RFC3339)
 	}
 	if o.Latency > 0 {
 		row[14] = decimal(float64(o.Latency)/float64(time.Millisecond), 3)

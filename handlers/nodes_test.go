@@ -260,7 +260,7 @@ func TestExport(t *testing.T) {
 	b.addNodes("192.0.2.1", "vpn.example.net")
 	b.post("/nodes", "address", "192.0.2.2", "login", `=cmd|"x"`, "password", `a,b "c";=1`, "comment", "x, y", "tags", "old, spare")
 	a := b.get("/nodes.csv").is(t, http.StatusOK)
-	const header = "address,port,login,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check"
+	const header = "address,port,login,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check,status_check,last_cause"
 	if first, _, _ := strings.Cut(a.body, "\n"); first != header {
 		t.Errorf("header %s", first)
 	}
@@ -271,7 +271,7 @@ func TestExport(t *testing.T) {
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
-	want := []string{"192.0.2.2", "1723", `=cmd|"x"`, "", "", "", "", "", "x, y", "old, spare", "not_tested", "false", "", "", "", "", "", "", ""}
+	want := []string{"192.0.2.2", "1723", `=cmd|"x"`, "", "", "", "", "", "x, y", "old, spare", "not_tested", "false", "", "", "", "", "", "", "", "", ""}
 	if !slices.Equal(rows[2], want) {
 		t.Errorf("row %q\nwant %q", rows[2], want)
 	}
@@ -289,13 +289,14 @@ func TestExportRow(t *testing.T) {
 	n := connexa.Node{
 		Address: "192.0.2.1", Port: 1723, Login: "ops1", Tags: []string{"a", "b c"},
 		Verdict: connexa.Verdict{Status: connexa.SpeedOK, Doubt: connexa.Doubt{NoTunnel: 1}},
+		Basis:   connexa.Basis{At: time.Date(2026, 5, 1, 9, 0, 0, 0, time.FixedZone("", 3600)), Reached: connexa.Internet},
 		Last: connexa.Outcome{
 			At: time.Date(2026, 5, 1, 10, 0, 0, 5e6, time.FixedZone("", 3600)), Reached: connexa.Control, Cause: "call.busy",
 			Latency: 12345 * time.Microsecond, Attempts: 3, Lost: 1, DownBits: 12_345_678, UpBits: 1e6,
 		},
 	}
 	got := strings.Join(exportRow(&n), "|")
-	if want := "192.0.2.1|1723|ops1|||||||a, b c|speed_ok|true|control|call.busy|12.345|0.333|12.35|1|2026-05-01T09:00:00Z"; got != want {
+	if want := "192.0.2.1|1723|ops1|||||||a, b c|speed_ok|true|internet||12.345|0.333|12.35|1|2026-05-01T09:00:00Z|2026-05-01T08:00:00Z|call.busy"; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }

@@ -185,7 +185,8 @@ func TestRowsTurnLive(t *testing.T) {
 	until(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
 	click(t, ctx, "#pick-node-11")
 	row := sampleRows()[10]
-	row.Status, row.Last.At, row.Last.Reached = connexa.PingOK, now, connexa.Control
+	row.Status, row.Basis = connexa.PingOK, connexa.Basis{Kind: connexa.Ping, At: now, Reached: connexa.Control}
+	row.Last = connexa.Outcome{Kind: connexa.Ping, At: now, Reached: connexa.Control}
 	f.say(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, Deletion{}), RowGone(10)))
 	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
 	until(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)

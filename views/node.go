@@ -36,25 +36,35 @@ type step struct {
 	class, icon, name, note, took string
 }
 
-// steps are the rungs of the last probe up to what its kind climbs to.
-func (n Node) steps(p *i18n.Printer) []step {
+// goodNews begins the sentence about a probe in which nothing failed. "All is
+// well" is for a node whose last probe made or confirmed its status; otherwise each
+// of the two probes says only what it found.
+func goodNews(p *i18n.Printer, n Node, e *connexa.Entry) string {
+	if n.Later != nil {
+		return sentence(p.T("node.passed." + string(e.Kind)))
+	}
+	return p.T("node.good")
+}
+
+// stepLines are the steps of a probe, up to the one that its kind aims at.
+func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 	seen := map[connexa.Step]connexa.Rung{}
-	for _, r := range n.Last.Rungs {
+	for _, r := range e.Rungs {
 		seen[r.Step] = r
 	}
-	top := goal(n.Last.Kind).Height()
+	top := goal(e.Kind).Height()
 	var list []step
 	for i, s := range connexa.Ladder() {
-		if i >= max(top, n.Last.Reached.Height(), n.Last.Cause.Step().Height()) {
+		if i >= max(top, e.Reached.Height(), e.Cause.Step().Height()) {
 			break
 		}
 		line := step{class: "later", name: p.T("step." + string(s)), note: p.T("step." + string(s) + ".means")}
 		r, climbed := seen[s]
 		switch {
-		case s.Height() <= n.Last.Reached.Height():
+		case s.Height() <= e.Reached.Height():
 			line.class, line.icon = "ok", "check"
-		case s == n.Last.Cause.Step():
-			line.class, line.icon, line.note = "stop", "cross", CauseText(p, n.Last.Cause)
+		case s == e.Cause.Step():
+			line.class, line.icon, line.note = "stop", "cross", CauseText(p, e.Cause)
 		default:
 			line.note = p.T("node.step.later")
 		}
@@ -81,8 +91,8 @@ func goal(k connexa.Kind) connexa.Step {
 	}
 }
 
-// outcome tells in one sentence what a good probe measured.
-func (n Node) outcome(p *i18n.Printer, e *connexa.Entry) string {
+// probeFigures says in one sentence what a good probe measured.
+func probeFigures(p *i18n.Printer, e *connexa.Entry) string {
 	var parts []string
 	if e.DownBits > 0 {
 		parts = append(parts, p.T("node.measured", p.Speed(e.DownBits), speedOrNone(p, e.UpBits)))

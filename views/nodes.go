@@ -213,7 +213,7 @@ func (r NodeRow) answered() bool { return r.Last.Reached.Height() >= connexa.Con
 // key is what a row shows, so that the page's script sees a change.
 func (r NodeRow) key() string {
 	return strings.Join([]string{
-		string(r.Status), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
+		string(r.Status), string(r.Basis.Reached), string(r.Basis.Cause), strconv.FormatInt(r.Basis.At.UnixMilli(), 36), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
 		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain), strconv.FormatBool(r.Flapping), string(serviceState(r.Service)),
 	}, "|")
 }
@@ -226,24 +226,33 @@ func server(address string, port int) string {
 	return address + ":" + strconv.Itoa(port)
 }
 
-// Reason is one short sentence on why a node is not better than it is; empty
-// when there is nothing to say.
-func Reason(p *i18n.Printer, n *connexa.Node) string {
-	why := CauseText(p, n.Last.Cause)
-	if n.Doubt.Suspect() {
-		if why == "" {
-			return p.T("nodes.suspect")
-		}
-		return p.T("nodes.suspect.because", why)
+// Reason is why a node has the status that it has, in a short sentence: the cause
+// of the probe that the status rests on. It is empty when nothing failed there.
+func Reason(p *i18n.Printer, n *connexa.Node) string { return CauseText(p, n.Basis.Cause) }
+
+// laterReason is what failed since the probe that the status rests on, and the
+// class of its ink; empty when nothing did.
+func laterReason(p *i18n.Printer, n *connexa.Node) (why, tone string) {
+	if n.Last.At.After(n.Basis.At) {
+		why = CauseText(p, n.Last.Cause)
 	}
-	return why
+	switch {
+	case n.Doubt.Suspect() && why == "":
+		return p.T("nodes.suspect"), "warn-ink"
+	case n.Doubt.Suspect():
+		return p.T("nodes.suspect.because", why), "warn-ink"
+	case why != "":
+		return p.T("nodes.later.because", p.T("kind."+string(n.Last.Kind)), why), "sub"
+	}
+	return "", ""
 }
 
-func reasonTone(n *connexa.Node) string {
-	if n.Doubt.Suspect() {
-		return "warn-ink"
+// basisTitle says which probe the status of a node rests on, and when that was.
+func basisTitle(p *i18n.Printer, n *connexa.Node) string {
+	if n.Basis.At.IsZero() {
+		return ""
 	}
-	return "sub"
+	return p.T("node.basis", lower(p.T("kind."+string(n.Basis.Kind)))) + " · " + p.Exact(n.Basis.At)
 }
 
 // details are the second line about a place.

@@ -123,7 +123,7 @@ func TestPagesEscape(t *testing.T) {
 		t.Error("a row lets markup through")
 	}
 	n := sampleNode()
-	n.Comment, n.Login, n.Tags, n.Last.Detail.PeerText = evil, evil, []string{evil}, evil
+	n.Comment, n.Login, n.Tags, n.Basis.Detail.PeerText = evil, evil, []string{evil}, evil
 	if page := draw(t, p, NodePanel(n)); strings.Contains(page, "<script") {
 		t.Error("a node lets markup through")
 	}

@@ -52,27 +52,31 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	paused.State, paused.Notice = connexa.RunPaused, connexa.T("error.internal")
 	node, good, fresh := sampleNode(), sampleNode(), sampleNode()
 	good.Status, good.Doubt = connexa.SpeedOK, connexa.Doubt{NoAnswer: 1}
-	good.Last = &connexa.Entry{
-		What: connexa.EntryProbe, Mark: connexa.MarkGood,
+	good.Basis = &connexa.Entry{
+		What: connexa.EntryProbe, At: now.Add(-2 * time.Minute), Mark: connexa.MarkGood,
 		Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(-2 * time.Minute), Reached: connexa.Control, Latency: 97 * time.Millisecond, Attempts: 3, Lost: 1},
 		Rungs:   sampleRungs()[:3],
 	}
 	good.Doubt = connexa.Doubt{}
 	loggedIn, open := sampleNode(), sampleNode()
 	loggedIn.Status, loggedIn.Doubt = connexa.LoginOK, connexa.Doubt{}
-	loggedIn.Last = &connexa.Entry{
-		What: connexa.EntryProbe, Mark: connexa.MarkGood,
+	loggedIn.Basis = &connexa.Entry{
+		What: connexa.EntryProbe, At: now.Add(-20 * time.Minute), Mark: connexa.MarkGood,
 		Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-2 * time.Minute), Reached: connexa.IP, Latency: 97 * time.Millisecond, Attempts: 1},
 		Detail: connexa.Detail{
 			PeerText: "Welcome", Session: connexa.SessionFacts{Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128, MTU: 1396, LocalIP: "10.8.0.14"},
 			Attempts: []connexa.Text{connexa.T("attempt.bad", 1, connexa.T("attempt.broken", 1))}, Transcript: []string{"→ Start-Control-Connection-Request"},
 		},
 	}
-	bare := *loggedIn.Last
+	bare := *loggedIn.Basis
 	bare.Detail.Session = connexa.SessionFacts{Auth: "PAP", Encryption: "none", MTU: 1400, LocalIP: "10.8.0.14"}
-	open.Status, open.Last = connexa.LoginOK, &bare
-	fresh.Last, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, HistoryPage{}, nil, connexa.NotTested, connexa.Peer{}
+	open.Status, open.Basis = connexa.LoginOK, &bare
+	fresh.Basis, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, HistoryPage{}, nil, connexa.NotTested, connexa.Peer{}
 	fresh.Past.Spans = nil
+	pinged, suspect := sampleNode(), sampleNode()
+	pinged.Later = good.Basis
+	suspect.Status, suspect.Doubt, suspect.Later = connexa.LoginOK, connexa.Doubt{NoTunnel: 1}, suspect.Basis
+	suspect.Basis = loggedIn.Basis
 	form := NodeForm{
 		Input:     connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
 		Errors:    connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
@@ -96,6 +100,8 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"node-good":    NodePage(at(NavNodes, "203.0.113.77"), good),
 		"node-login":   NodePage(at(NavNodes, "203.0.113.77"), loggedIn),
 		"node-open":    NodePage(at(NavNodes, "203.0.113.77"), open),
+		"node-pinged":  NodePage(at(NavNodes, "203.0.113.77"), pinged),
+		"node-suspect": NodePage(at(NavNodes, "203.0.113.77"), suspect),
 		"node-fresh":   NodePage(at(NavNodes, "203.0.113.77"), fresh),
 		"form-new":     NodeFormPage(at(NavNodes, p.T("node.new")), form),
 		"form-edit":    NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
@@ -121,6 +127,7 @@ func sampleRows() []NodeRow {
 		return NodeRow{Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin}, Node: connexa.Node{
 			ID: id, Address: address, Port: 1723, Login: login, City: city, State: state, Country: country, Provider: provider,
 			Verdict: connexa.Verdict{Status: s}, Last: o, Revision: 1,
+			Basis: connexa.Basis{Kind: o.Kind, At: o.At, Reached: o.Reached, Cause: o.Cause},
 		}}
 	}
 	probe := func(ago time.Duration, reached connexa.Step, cause connexa.Cause, ms, lost int) connexa.Outcome {
@@ -142,6 +149,9 @@ func sampleRows() []NodeRow {
 	rows[0].Last.DownBits, rows[0].Last.UpBits = 94_200_000, 41_800_000
 	rows[3].Last.DownBits, rows[3].Last.UpBits = 800_000, 400_000
 	rows[2].Doubt = connexa.Doubt{NoAnswer: 1}
+	rows[2].Basis = connexa.Basis{Kind: connexa.Speed, At: now.Add(-time.Hour), Reached: connexa.Internet}
+	rows[6].Basis.Kind, rows[6].Basis.At = connexa.Login, now.Add(-time.Hour) // and pinged since
+	rows[6].Last.Reached, rows[6].Last.Cause = connexa.Control, ""
 	rows[4].Testing = true
 	rows[5].Port = 11723
 	for i := int64(12); i < 24; i++ {
@@ -187,7 +197,7 @@ func sampleNode() Node {
 			Tags: []string{"branch", "canada"}, Comment: "Rack 4, renewed until March", Verdict: connexa.Verdict{Status: connexa.TunnelFailed},
 			Peer: connexa.Peer{Vendor: "linux", Host: "local", Firmware: 1}, CreatedAt: now.AddDate(0, -2, 0), Last: last.Outcome,
 		},
-		Last: &last,
+		Basis: &last,
 		History: HistoryPage{CSV: "/nodes/8/history.csv", Older: "/nodes/8?before=1", Entries: []connexa.Entry{
 			last, entry(9*time.Minute, connexa.SpeedOK, connexa.SpeedOK, true, "gre.no_inbound", connexa.Call, connexa.MarkBad), speed,
 			{What: connexa.EntryEdited, At: now.Add(-30 * time.Hour), By: "admin", Before: connexa.LoginOK, After: connexa.NotTested},

@@ -39,7 +39,7 @@ func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[str
 	}
 	refused := sampleNode()
 	refused.Status, refused.Doubt = connexa.LoginOK, connexa.Doubt{}
-	refused.Last = &connexa.Entry{
+	refused.Basis = &connexa.Entry{
 		What: connexa.EntryProbe, Fact: connexa.LoggedIn, Mark: connexa.MarkBad,
 		Outcome: connexa.Outcome{Kind: connexa.Speed, At: now.Add(-2 * time.Minute), Reached: connexa.IP, Cause: "internet.refused", Attempts: 1},
 		Detail:  connexa.Detail{Evidence: "speed: speed.example.net refuses: HTTP status 429"},

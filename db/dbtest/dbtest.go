@@ -31,7 +31,8 @@ func Fleet(ctx context.Context, pool *sql.DB, n int) error {
 		r AS MATERIALIZED (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
 			(abs(random()) % 1000) * (abs(random()) % 1000) / 1000 AS lean, abs(random()) % 1000 AS even FROM i)
 		INSERT INTO nodes (address, address_key, port, login, password, password_mac, provider, country, state, city, tags, search,
-			status, silences, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at, created_at, changed_at)
+			status, silences, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at, created_at, changed_at,
+			basis_kind, basis_reached, basis_cause, basis_at)
 		SELECT printf('%d.%d.%d.%d', 5 + lean % 200, b, c, d), printf('!%02x%02x%02x%02x', 5 + lean % 200, b, c, d), 1723, 'user' || i,
 			randomblob(56), randomblob(16), printf('Provider %d', lean / 20), substr('USDERUNLFRBRPLGB', 1 + 2 * (lean / 130), 2),
 			substr('CATXNYFL', 1 + 2 * (even % 4), 2), printf('City %d', lean), iif(even % 7 = 0, ',old,spare,', ''),
@@ -42,7 +43,10 @@ func Fleet(ctx context.Context, pool *sql.DB, n int) error {
 			iif(even BETWEEN 100 AND 399, 'tcp.' || substr('timeoutrefused', 1 + 7 * (even % 2), 7), ''),
 			iif(even < 400, NULL, 10000 + lean * 300), iif(even < 400, NULL, 20000 + lean * 500), iif(even < 100, 0, 3), even % 4,
 			iif(even < 950, NULL, 1000000 * (1 + lean)), iif(even < 950, NULL, 500000 * (1 + lean)),
-			iif(even < 100, NULL, 1767225600000 + i * 977 % 8640000000), 1767225600000 + i / 5 * 1000, 1767225600000
+			iif(even < 100, NULL, 1767225600000 + i * 977 % 8640000000), 1767225600000 + i / 5 * 1000, 1767225600000,
+			iif(even < 100, '', 'ping'), iif(even < 100, 0, even % 11),
+			iif(even BETWEEN 100 AND 399, 'tcp.' || substr('timeoutrefused', 1 + 7 * (even % 2), 7), ''),
+			iif(even < 100, NULL, 1767225600000 + i * 977 % 8640000000)
 		FROM r WHERE TRUE ON CONFLICT DO NOTHING`, n)
 	if err != nil {
 		return fmt.Errorf("make a fleet: %w", err)
@@ -85,8 +89,9 @@ const past = `
 	FROM probes`
 
 const present = `
-	UPDATE nodes SET (latency, control, checked_at, kind, reached, cause, attempts, lost) =
-		(SELECT coalesce(h.latency, nodes.latency), coalesce(h.control, nodes.control), h.at, h.kind, h.reached, h.cause, h.attempts, h.lost
+	UPDATE nodes SET (latency, control, checked_at, kind, reached, cause, attempts, lost, basis_kind, basis_reached, basis_cause, basis_at) =
+		(SELECT coalesce(h.latency, nodes.latency), coalesce(h.control, nodes.control), h.at, h.kind, h.reached, h.cause, h.attempts, h.lost,
+				h.kind, h.reached, h.cause, h.at
 			FROM history h WHERE h.node_id = nodes.id AND h.what = 'probe' ORDER BY h.id DESC LIMIT 1),
 		down = (SELECT h.down FROM history h WHERE h.node_id = nodes.id AND h.down IS NOT NULL ORDER BY h.id DESC LIMIT 1),
 		up = (SELECT h.up FROM history h WHERE h.node_id = nodes.id AND h.up IS NOT NULL ORDER BY h.id DESC LIMIT 1)

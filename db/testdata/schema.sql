@@ -331,14 +331,14 @@ CREATE TABLE nodes (
     firmware        INTEGER NOT NULL DEFAULT 0,
     plain           INTEGER NOT NULL DEFAULT 0 CHECK (plain IN (0, 1)), -- its last session ran without encryption
     created_at      INTEGER NOT NULL,
-    changed_at      INTEGER NOT NULL,
+    changed_at      INTEGER NOT NULL, basis_kind TEXT NOT NULL DEFAULT '' CHECK (basis_kind IN ('','ping','login','speed')), basis_reached INTEGER NOT NULL DEFAULT 0 CHECK (basis_reached BETWEEN 0 AND 10), basis_cause TEXT NOT NULL DEFAULT '', basis_at INTEGER,
     UNIQUE (address, port, login)
 ) STRICT;
 
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
 
 CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, state, city, tags, created_at,
-    status, reached, cause, latency, attempts, lost, down, checked_at, silences, tunnel_failures, refusals);
+    status, basis_reached, basis_cause, latency, attempts, lost, down, checked_at, silences, tunnel_failures, refusals);
 
 CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
 

@@ -13,7 +13,8 @@ type historyStore interface {
 	NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error)
 	NodeHistoryAfter(ctx context.Context, nodeID, after int64, n int) ([]connexa.Entry, error)
 	NodeProbes(ctx context.Context, nodeID int64, n int) ([]connexa.Entry, error)
-	LastProbe(ctx context.Context, nodeID int64, failed bool) (connexa.Entry, error)
+	LastProbe(ctx context.Context, nodeID int64) (connexa.Entry, error)
+	BasisProbe(ctx context.Context, nodeID int64, b connexa.Basis) (connexa.Entry, error)
 	WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error]
 	NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Span, error)
 	Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error)
@@ -24,7 +25,8 @@ type historyStore interface {
 // NodeStory is a node with what happened to it.
 type NodeStory struct {
 	Node    connexa.Node
-	Last    connexa.Entry   // the last probe with its climb; zero: none since the last reset
+	Basis   connexa.Entry   // the probe that the status rests on; zero: none since the last reset
+	Last    connexa.Entry   // the last probe, which may be the same; zero: none since the last reset
 	History []connexa.Entry // one page, the newest first
 	Older   int64           // the page that follows ends before this row; zero: that was all
 	Newer   int64           // the page before this one begins after this row; zero: it is the first
@@ -36,7 +38,7 @@ const (
 	beatRows  = 50
 )
 
-// NodeStory returns a node with its last probe and a page of its history: the
+// NodeStory returns a node with the probe that its status rests on, its last probe and a page of its history: the
 // one that begins before a row, the one that ends after it, or, with zeros, the
 // first.
 func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory, error) {
@@ -46,8 +48,11 @@ func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory
 	}
 	s := NodeStory{Node: n}
 	if !n.Last.At.IsZero() { // else the last probe was of another server or login
-		s.Last, err = a.Nodes.LastProbe(ctx, id, false)
+		s.Last, err = a.Nodes.LastProbe(ctx, id)
 		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
+			return NodeStory{}, err
+		}
+		if s.Basis, err = a.basisOf(ctx, &n); err != nil {
 			return NodeStory{}, err
 		}
 	}
@@ -56,6 +61,24 @@ func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory
 	}
 	slices.Reverse(s.Beats)
 	return s, a.historyPage(ctx, &s, before, after)
+}
+
+// basisOf returns the probe that the status of a tested node rests on. Where its
+// row was pruned, what the node keeps of it stands in: without the trace.
+func (a *App) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, error) {
+	e, err := a.Nodes.BasisProbe(ctx, n.ID, n.Basis)
+	if connexa.CodeOf(err) != connexa.NotFound {
+		return e, err
+	}
+	b := n.Basis
+	e = connexa.Entry{
+		NodeID: n.ID, What: connexa.EntryProbe, Mark: connexa.MarkGood, At: b.At,
+		Outcome: connexa.Outcome{Kind: b.Kind, At: b.At, Reached: b.Reached, Cause: b.Cause},
+	}
+	if b.Cause != "" {
+		e.Mark = connexa.MarkBad
+	}
+	return e, nil
 }
 
 // historyPage fills in a page of history, and where the pages beside it are.

@@ -42,6 +42,7 @@ type Node struct {
 
 	Verdict
 	Revision  int64 // raised when address, port, login or password change
+	Basis     Basis
 	Last      Outcome
 	Peer      Peer
 	Plain     bool // its last session ran without encryption
@@ -70,6 +71,17 @@ type Exported struct {
 
 // HostPort is the node's address with its port, as a dialer takes it.
 func (n *Node) HostPort() string { return n.Address + ":" + strconv.Itoa(n.Port) }
+
+// Basis is the probe that a status rests on: the one that made it, or the last
+// one that confirmed it. The reason, the step and the time that are shown beside
+// a status are these. A later probe that says nothing about the status, such as a
+// ping of a node whose login failed, leaves the basis alone.
+type Basis struct {
+	Kind    Kind
+	At      time.Time // zero: the node was never tested
+	Reached Step
+	Cause   Cause // empty when nothing failed
+}
 
 // Outcome is what the last probe of a node, or one row of its history, saw.
 type Outcome struct {

@@ -149,6 +149,7 @@ type Job struct {
 	Attempt  int // the fence: raised by every claim
 	Revision int64
 	Verdict  Verdict // of the node, when the job was claimed
+	Basis    Kind    // of the probe that the verdict rests on, at that time
 	Address  string
 	Port     int
 	Login    string

@@ -117,6 +117,28 @@ var law = map[Fact]map[standing]Status{
 	Fast:         {fresh: SpeedOK, failed: SpeedOK, validated: SpeedOK},
 }
 
+// claims says which status a fact asserts of a node by itself.
+var claims = map[Fact]Status{
+	NoAnswer: PingFailed, Answered: PingOK, NoTunnel: TunnelFailed, LoginRefused: LoginFailed, LoggedIn: LoginOK, Slow: SpeedSlow, Fast: SpeedOK,
+}
+
+// BecomesBasis reports whether a probe of kind k that found f becomes the basis
+// of the status after: it made that status, or it confirms it. before and by are
+// the status and the kind of its basis until now. A login that succeeds does not
+// replace the speed test after which a node is LoginOK: that one says in addition
+// why nothing was measured.
+func BecomesBasis(before, after Status, by Kind, f Fact, k Kind) bool {
+	switch {
+	case f == NoFact:
+		return false
+	case before != after:
+		return true
+	case f == LoggedIn && k == Login && by == Speed:
+		return false
+	}
+	return claims[f] == after
+}
+
 // After returns the verdict once f is known. NoFact changes nothing. A fact or
 // a status that the law does not know is an error and changes nothing.
 func (v Verdict) After(f Fact) (Verdict, error) {

@@ -1,0 +1,95 @@
+package handlers
+
+import (
+	"encoding/csv"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/db"
+	"github.com/connexa-panel/connexa/db/dbtest"
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// A ping that passes says nothing about why a login or a tunnel failed: reason,
+// step and time beside the status stay those of the probe that made it.
+func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
+	for _, c := range []struct {
+		fact         connexa.Fact
+		badge, why   string
+		cause, step  string
+		stepsReached string
+	}{
+		{connexa.LoginRefused, "Login failed", "wrong login or password", "auth.691", "lcp", "6 of 10 steps"},
+		{connexa.NoTunnel, "Tunnel failed", "GRE blocked on the way to us", "gre.no_inbound", "call", "4 of 10 steps"},
+	} {
+		t.Run(c.cause, func(t *testing.T) {
+			p := startPanel(t)
+			b := p.browser().login()
+			b.addNodes("192.0.2.1")
+			at := p.clock.now().Add(-time.Hour)
+			p.probe(1, at, c.fact, 20*time.Millisecond)
+			p.probe(1, at.Add(30*time.Minute), connexa.Answered, 5*time.Millisecond)
+
+			b.get("/nodes").says(t, ">"+c.badge).says(t, c.why).says(t, c.stepsReached)
+			b.get("/nodes?cause="+c.cause).says(t, "192.0.2.1")
+			b.get("/nodes?step="+c.step).says(t, "192.0.2.1")
+			b.get("/nodes?step=control").saysNot(t, `id="node-1"`)
+			b.get("/").says(t, c.why)
+			b.get("/nodes/1").says(t, "Status from the login test").says(t, c.why).says(t, "Last test: ping").says(t, "The server answered.").saysNot(t, "All is well")
+
+			rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv").is(t, http.StatusOK).body)).ReadAll()
+			if err != nil || len(rows) != 2 {
+				t.Fatal(rows, err)
+			}
+			got := map[string]string{}
+			for i, name := range rows[0] {
+				got[name] = rows[1][i]
+			}
+			if got["step"] != c.step || got["cause"] != c.cause || got["status_check"] != at.UTC().Format(time.RFC3339) ||
+				got["last_check"] != at.Add(30*time.Minute).UTC().Format(time.RFC3339) || got["last_cause"] != "" {
+				t.Errorf("export: %v", got)
+			}
+		})
+	}
+}
+
+// The first failure of a validated node stands apart from its status, and a login
+// after a speed test does not take its figures for its own.
+func TestALaterFailureStandsApart(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1")
+	at := p.clock.now().Add(-time.Hour)
+	p.probe(1, at, connexa.Fast, 20*time.Millisecond)
+	p.probe(1, at.Add(time.Minute), connexa.NoTunnel, 20*time.Millisecond)
+	b.get("/nodes").says(t, ">Speed OK").says(t, "10 of 10 steps").says(t, "suspect: GRE blocked")
+	b.get("/nodes?cause=gre.no_inbound").saysNot(t, `id="node-1"`)
+	b.get("/nodes?suspect=1").says(t, `id="node-1"`)
+	b.get("/nodes/1").says(t, "Last test: login test").says(t, "Status from the speed test").says(t, "This happened once")
+	p.probe(1, at.Add(2*time.Minute), connexa.NoTunnel, 20*time.Millisecond)
+	b.get("/nodes?cause=gre.no_inbound").says(t, `id="node-1"`)
+	b.get("/nodes/1").says(t, "Last test: login test").saysNot(t, "Status from")
+}
+
+// Where the row of the probe that a status rests on is gone, the node still knows
+// its reason.
+func TestTheReasonOutlivesItsProbe(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser().login()
+	b.addNodes("192.0.2.1")
+	at := p.clock.now().Add(-time.Hour)
+	p.probe(1, at, connexa.LoginRefused, 20*time.Millisecond)
+	p.probe(1, at.Add(time.Minute), connexa.Answered, 5*time.Millisecond)
+	pool, err := dbtest.Open(filepath.Join(p.dir, db.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(t.Context(), `DELETE FROM history WHERE kind = 'login'`); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/nodes/1").is(t, http.StatusOK).says(t, "Status from the login test").says(t, "Wrong login or password.")
+}
