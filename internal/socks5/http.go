@@ -2,6 +2,7 @@ package socks5
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -26,7 +27,8 @@ const maxHeader = 64 << 10
 // first one.
 func (s *Server) serveHTTP(ctx context.Context, g *guest, r *bufio.Reader) {
 	s.webOnce.Do(func() { s.web = newWebServer(ctx, s) })
-	c := &webConn{Conn: g.Conn, guest: g, early: r, server: s, closed: make(chan struct{})}
+	early, _ := r.Peek(r.Buffered())
+	c := &webConn{Conn: g.Conn, guest: g, buf: bytes.Clone(early), server: s, closed: make(chan struct{})}
 	if s.web == nil || !s.web.take(ctx, c) {
 		g.leave()
 		g.Close()
@@ -68,7 +70,12 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 	}
 	w.forward = &httputil.ReverseProxy{
 		Transport: w.out, ErrorLog: quiet, FlushInterval: -1,
-		Rewrite: func(*httputil.ProxyRequest) {}, // hop-by-hop headers are gone, and none about the client is added
+		// Hop-by-hop headers are gone, and none about the client is added.
+		Rewrite: func(r *httputil.ProxyRequest) {
+			if h, ok := r.In.Context().Value(headKey{}).(head); ok {
+				r.Out.URL = h.address(r.In.Method, r.In.URL.Host)
+			}
+		},
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) {
 			fail(rw, err)
 		},
@@ -77,13 +84,16 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 	w.http = &http.Server{
 		Handler: w, ErrorLog: quiet, ReadHeaderTimeout: s.limits.Handshake, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, webConnKey{}, c) },
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		BaseContext: func(net.Listener) context.Context { return ctx }, DisableGeneralOptionsHandler: true,
 	}
 	s.work.Go(func() { _ = w.http.Serve(w) }) // ends with the listener
 	return w
 }
 
-type webConnKey struct{}
+type (
+	webConnKey struct{}
+	headKey    struct{} // of the head of a request
+)
 
 // copyBuffers lends the relay's buffers to the forwarding of bodies.
 type copyBuffers struct{}
@@ -123,98 +133,15 @@ func (w *webServer) Close() error { w.once.Do(func() { close(w.done) }); return 
 // Addr implements net.Listener.
 func (w *webServer) Addr() net.Addr { return &net.TCPAddr{} }
 
-// webConn is a connection that speaks HTTP. It counts what is forwarded; a
-// CONNECT takes it over and counts by itself.
-type webConn struct {
-	net.Conn
-	guest  *guest
-	early  *bufio.Reader // nil once it is empty
-	server *Server
-
-	mu       sync.Mutex
-	member   *member
-	passed   string // the credentials that were checked
-	hijacked bool
-	closed   chan struct{}
-	once     sync.Once
-}
-
-// NetConn is the connection underneath.
-func (c *webConn) NetConn() net.Conn { return c.Conn }
-
-func (c *webConn) Read(b []byte) (n int, err error) {
-	if c.early != nil && c.early.Buffered() > 0 {
-		n, err = c.early.Read(b)
-	} else {
-		c.early = nil
-		n, err = c.Conn.Read(b)
-	}
-	if m := c.counted(); m != nil {
-		m.meters.up(n)
-	}
-	return n, err
-}
-
-func (c *webConn) Write(b []byte) (int, error) {
-	// Not net/http's WriteTimeout: a download may take a day, but no part of it.
-	n, err := writeSteadily(c.Conn, b, c.server.limits.Stall)
-	if m := c.counted(); m != nil {
-		m.meters.down(n)
-	}
-	return n, err
-}
-
-// CloseWrite passes half an end on.
-func (c *webConn) CloseWrite() error {
-	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return h.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-func (c *webConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() {
-		c.guest.leave()
-		c.mu.Lock()
-		m := c.member
-		c.mu.Unlock()
-		if m != nil {
-			c.server.dismiss(m)
-		}
-		close(c.closed)
-	})
-	return err
-}
-
-func (c *webConn) counted() *member {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.hijacked {
-		return nil
-	}
-	return c.member
-}
-
-// enter makes a member of a connection whose client sent the right credentials.
-func (c *webConn) enter(client Client, credentials string) (*member, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.member != nil {
-		c.passed = credentials
-		return c.member, c.member.key.name == client.Name // another user needs a connection of its own
-	}
-	if !c.guest.leave() {
-		return nil, false
-	}
-	c.member = c.server.admit(c.Conn, client, c.guest.from)
-	c.passed = credentials
-	return c.member, c.member != nil
-}
-
 // ServeHTTP serves one request of a client.
 func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(webConnKey{}).(*webConn)
+	h, kept := c.nextHead()
+	if len(r.TransferEncoding) > 0 {
+		// Where such a request ends only net/http knows, so no further head can be
+		// kept; and one with a Content-Length too is the last, RFC 9112 section 6.1.
+		rw.Header().Set("Connection", "close")
+	}
 	m, ok := w.login(rw, r, c)
 	if !ok {
 		return
@@ -222,9 +149,16 @@ func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
 		w.connect(rw, r, c, m)
+	case r.Method == http.MethodOptions && r.RequestURI == "*": // about this proxy, RFC 9110 section 9.3.7
+		rw.Header().Set("Content-Length", "0")
 	case r.URL.Scheme != "http" || r.URL.Host == "":
 		http.Error(rw, "This is a proxy: ask it for http://… , or use CONNECT.", http.StatusBadRequest)
+	case r.URL.User != nil: // RFC 9110 section 4.2.4
+		http.Error(rw, "The address has a user in it: credentials for a site belong into the header Authorization.", http.StatusBadRequest)
 	default:
+		if kept && h.isAbsolute {
+			r = r.WithContext(context.WithValue(r.Context(), headKey{}, h))
+		}
 		w.forward.ServeHTTP(rw, r)
 	}
 }
@@ -297,10 +231,7 @@ func (w *webServer) connect(rw http.ResponseWriter, r *http.Request, c *webConn,
 		return
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if c.early != nil { // what greet had read and net/http had not
-		more, _ := c.early.Peek(c.early.Buffered())
-		early = append(append([]byte(nil), early...), more...)
-	}
+	early = append(bytes.Clone(early), c.buf...) // what net/http had not read
 	w.server.relay(m, early, way, remote)
 }
 

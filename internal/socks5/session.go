@@ -19,17 +19,17 @@ const wrongPause = time.Second
 func (s *Server) greet(ctx context.Context, g *guest) {
 	_ = g.SetDeadline(time.Now().Add(s.limits.Handshake)) // fails only where the read will
 	r := bufio.NewReaderSize(g.Conn, 512)
-	first, err := r.Peek(1)
+	first, err := peekPastEmptyLines(r)
 	if err != nil {
 		g.leave()
 		g.Close()
 		return
 	}
 	g.speaks()
-	switch b := first[0]; {
+	switch b := first; {
 	case b == version:
 		s.serveSOCKS(ctx, g, r)
-	case b >= 'A' && b <= 'Z':
+	case b >= 'A' && b <= 'Z', b >= 'a' && b <= 'z':
 		s.serveHTTP(ctx, g, r)
 		return
 	case b == 4:
@@ -38,6 +38,24 @@ func (s *Server) greet(ctx context.Context, g *guest) {
 	}
 	g.leave()
 	g.Close()
+}
+
+// mostEmpty is how many bytes of empty lines may stand before a first request.
+const mostEmpty = 16
+
+// peekPastEmptyLines is the first byte that is none of an empty line: some clients
+// of HTTP send one before a request, RFC 9112 section 2.2.
+func peekPastEmptyLines(r *bufio.Reader) (byte, error) {
+	for range mostEmpty {
+		b, err := r.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if b != '\r' && b != '\n' {
+			return b, r.UnreadByte()
+		}
+	}
+	return 0, ErrMalformed
 }
 
 // serveSOCKS serves one connection of RFC 1928.
