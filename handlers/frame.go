@@ -59,6 +59,12 @@ func (h *Handlers) banners(r *http.Request) []views.Banner {
 		}
 		return nil
 	}
+	if h.inClear {
+		list = append(list, views.Banner{ID: "banner-clear", Tone: views.ToneBad, Title: connexa.T("banner.clear.title"), Text: connexa.T("banner.clear.text")})
+	}
+	if h.asRoot {
+		list = append(list, views.Banner{ID: "banner-root", Tone: views.ToneWarn, Title: connexa.T("banner.root.title"), Text: connexa.T("banner.root.text")})
+	}
 	if !h.noGRE.IsZero() {
 		list = append(list, views.Banner{
 			ID: "banner-gre", Tone: views.ToneWarn,

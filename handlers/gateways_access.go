@@ -1,10 +1,7 @@
 package handlers
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/views"
@@ -73,17 +70,4 @@ func (h *Handlers) clientHost(r *http.Request) (host string, elsewhere bool, err
 	}
 	host, elsewhere = s.Service.ForClients()
 	return h.asReached(r, host), elsewhere, nil
-}
-
-// asReached is host, and where that is every address of this machine, the one by
-// which this browser reached the panel.
-func (h *Handlers) asReached(r *http.Request, host string) string {
-	if a, notIP := netip.ParseAddr(host); notIP == nil && a.IsUnspecified() {
-		if u, err := url.Parse("//" + r.Host); err == nil && u.Hostname() != "" {
-			host = u.Hostname()
-		} else if name, _, err := net.SplitHostPort(r.Host); err == nil {
-			host = name
-		}
-	}
-	return host
 }

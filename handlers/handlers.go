@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -31,7 +33,10 @@ type Deps struct {
 	CookieEncrypt []byte         // 32 bytes; and encrypted with this one
 	PublicURL     *url.URL       // optional: where browsers reach the panel, when a proxy stands before it
 	Trusted       []netip.Prefix // optional: proxies whose X-Forwarded-For is believed
+	Hosts         []string       // optional: names and addresses of the panel, in lower case, beside that of PublicURL
 	TLS           bool           // the panel itself speaks TLS
+	InClear       bool           // browsers of other machines come without TLS, as the admin said
+	AsRoot        bool           // the process has the user id 0
 	NoTunnels     connexa.Text   // optional: this machine cannot open tunnels, why, and what mends it
 	Version       string         // optional: shown below the settings
 	Metrics       http.Handler   // optional: answers /metrics
@@ -52,6 +57,9 @@ type Handlers struct {
 	trusted []netip.Prefix
 	secure  bool     // browsers come by https
 	public  *url.URL // Deps.PublicURL
+	hosts   []string // Deps.Hosts, and that of public
+	inClear bool     // Deps.InClear
+	asRoot  bool     // Deps.AsRoot
 	version string
 	now     func() time.Time
 	log     *slog.Logger
@@ -73,8 +81,10 @@ func New(d Deps) (*Handlers, error) {
 		app: d.App, broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
 		origin: http.NewCrossOriginProtection(), public: d.PublicURL, figures: d.Metrics, figuresFor: d.MetricsToken,
+		hosts: slices.Clone(d.Hosts), inClear: d.InClear, asRoot: d.AsRoot,
 	}
 	if d.PublicURL != nil {
+		h.hosts = append(h.hosts, strings.ToLower(d.PublicURL.Hostname()))
 		// Behind a proxy that rewrites Host, a form's Origin is not the Host we see.
 		if err := h.origin.AddTrustedOrigin(d.PublicURL.Scheme + "://" + d.PublicURL.Host); err != nil {
 			return nil, fmt.Errorf("public url: %w", err)

@@ -142,6 +142,7 @@ func (p *idlePanel) login(t *testing.T) *http.Cookie {
 func (p *idlePanel) ask(t *testing.T, method, path, form string, session *http.Cookie) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form))
+	r.Host = "127.0.0.1"
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if session != nil {
 		r.AddCookie(session)
@@ -155,6 +156,7 @@ func (p *idlePanel) ask(t *testing.T, method, path, form string, session *http.C
 func (p *idlePanel) open(ctx context.Context, query, from string, session *http.Cookie) (w *streamWriter, ended chan struct{}) {
 	w, ended = &streamWriter{header: http.Header{}}, make(chan struct{})
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events?"+query, nil)
+	r.Host = "127.0.0.1"
 	r.RemoteAddr = from
 	r.Header.Set("Accept", "text/event-stream")
 	r.AddCookie(session)

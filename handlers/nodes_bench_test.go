@@ -46,6 +46,7 @@ func BenchmarkNodeListPage(b *testing.B) {
 	handler := p.h.Routes()
 	ask := func(path string) string {
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, path, nil)
+		r.Host = "127.0.0.1"
 		r.Header.Set("HX-Request", "true")
 		r.Header.Set("HX-Target", "section#list")
 		for _, c := range cookies {

@@ -68,6 +68,7 @@ func (p *panel) direct(b *testing.B) func(path string) int {
 	handler := p.h.Routes()
 	return func(path string) int {
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, path, nil)
+		r.Host = "127.0.0.1"
 		for _, c := range cookies {
 			r.AddCookie(c)
 		}

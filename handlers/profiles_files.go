@@ -37,7 +37,7 @@ func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.none"))
 		return
 	}
-	host, _, err := h.vpnHost(r)
+	host, err := h.fileHost(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -115,7 +115,7 @@ func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	host, _, err := h.vpnHost(r)
+	host, err := h.fileHost(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -56,6 +57,18 @@ func (h *Handlers) vpnHost(r *http.Request) (host string, elsewhere bool, err er
 	}
 	host, elsewhere = s.Service.ForVPNClients()
 	return h.asReached(r, host), elsewhere, nil
+}
+
+// fileHost is vpnHost for a file, which is of no use without an address to go to.
+func (h *Handlers) fileHost(r *http.Request) (string, error) {
+	host, _, err := h.vpnHost(r)
+	if err != nil {
+		return "", err
+	}
+	if a, notIP := netip.ParseAddr(host); notIP == nil && a.IsUnspecified() {
+		return "", connexa.Errorf(connexa.Conflict, "profile.file.where")
+	}
+	return host, nil
 }
 
 // revokeProfile answers POST /profiles/{id}/revoke: at first with the question.
@@ -127,6 +140,11 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 			v.LinkFor = n.Node.Address
 		}
 	}
+	base, known := h.outside(r)
+	if !known {
+		h.fail(w, r, connexa.Errorf(connexa.Conflict, "profile.link.where"))
+		return
+	}
 	hours, err := strconv.Atoi(r.PostForm.Get("hours"))
 	if err != nil {
 		hours = 24
@@ -136,18 +154,7 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	v.Link = h.outside(r) + "/profile?" + url.Values{"token": {token}}.Encode()
+	v.Link = base + "/profile?" + url.Values{"token": {token}}.Encode()
 	v.LinkUntil, v.Picked = until, map[int64]bool{node: true}
 	h.page(w, r, views.ProfileFilesPage(h.frame(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
-}
-
-// outside is how browsers reach the panel.
-func (h *Handlers) outside(r *http.Request) string {
-	if h.public != nil {
-		return h.public.Scheme + "://" + h.public.Host
-	}
-	if h.secure {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
 }

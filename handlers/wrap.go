@@ -15,6 +15,7 @@ import (
 // wrap puts around next what every request gets, the outermost first.
 func (h *Handlers) wrap(next http.Handler) http.Handler {
 	next = h.origin.Handler(next)
+	next = h.withHost(next)
 	next = h.recovered(next)
 	next = h.withPrinter(next)
 	next = h.times.Guard(next)

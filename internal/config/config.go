@@ -26,6 +26,8 @@ type Serve struct {
 	TLSKey       string   `name:"tls-key" env:"CONNEXA_TLS_KEY" placeholder:"FILE" help:"Private key (PEM) for HTTPS."`
 	ACMEDomain   string   `name:"acme-domain" env:"CONNEXA_ACME_DOMAIN" placeholder:"NAME" help:"Get a certificate for this name from Let's Encrypt; --listen must be reachable as port 443 of it."`
 	PublicURL    string   `name:"public-url" env:"CONNEXA_PUBLIC_URL" placeholder:"URL" help:"How browsers reach the panel, for instance https://panel.example.net behind a proxy."`
+	AllowedHost  []string `name:"allowed-host" env:"CONNEXA_ALLOWED_HOST" sep:"," placeholder:"NAME" help:"Another name or address under which the panel answers, beside localhost, addresses and the name in --public-url. Give it several times for several."`
+	InsecureHTTP bool     `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Answer in clear HTTP on an address that other machines reach. Whoever is on the way reads passwords and sessions."`
 	TrustedProxy []string `name:"trusted-proxy" env:"CONNEXA_TRUSTED_PROXY" sep:"," placeholder:"NET" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
 
 	MetricsListen string         `name:"metrics-listen" env:"CONNEXA_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port that answer /metrics for Prometheus, to everybody who reaches them."`
@@ -35,10 +37,34 @@ type Serve struct {
 	Key           connexa.Secret `kong:"-"` // CONNEXA_KEY
 	Public        *url.URL       `kong:"-"` // PublicURL, checked; nil: not set
 	Proxies       []netip.Prefix `kong:"-"` // TrustedProxy, checked
+	WarnRoot      bool           `kong:"-"` // say so where the process has the user id 0
+	Hosts         []string       `kong:"-"` // AllowedHost and the names of the panel, checked: without a port, in lower case
 }
 
 // TLS says whether the panel itself speaks HTTPS.
 func (s *Serve) TLS() bool { return s.TLSCert != "" || s.ACMEDomain != "" }
+
+// InClear says whether browsers on other machines reach the panel by HTTP without TLS.
+func (s *Serve) InClear() bool {
+	return !s.TLS() && !(s.Public != nil && s.Public.Scheme == "https") && !OnLoopback(s.Listen)
+}
+
+// OnLoopback says whether nobody but this machine reaches an address to listen at.
+func OnLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// inClear says what to do about clear HTTP.
+func inClear(listen string) error {
+	return fmt.Errorf("--listen %s: other machines reach this address, and without TLS whoever is on the way reads the password, the session and the "+
+		"passwords of your servers. Give --tls-cert and --tls-key, or --acme-domain, or --public-url https://… when a proxy speaks TLS; "+
+		"or listen on 127.0.0.1 and come by ssh -L. --insecure-http (CONNEXA_INSECURE_HTTP=1) does it all the same", listen)
+}
 
 // Demo is the panel on a fresh data folder with a simulated fleet.
 type Demo struct {
@@ -46,6 +72,7 @@ type Demo struct {
 	Nodes  int    `default:"200" env:"CONNEXA_DEMO_NODES" placeholder:"N" help:"How many servers are simulated, 1 to 10000."`
 	Seed   uint64 `default:"1" env:"CONNEXA_DEMO_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
 
+	InsecureHTTP  bool           `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Answer in clear HTTP on an address that other machines reach."`
 	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 }
 
@@ -131,6 +158,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		c.Version = &cli.Version
 	default:
 		c.Serve, err = &cli.Serve, cli.Serve.check()
+		c.Serve.WarnRoot = true
 	}
 	return c, err
 }
@@ -151,6 +179,9 @@ func adminPassword() connexa.Secret { return connexa.Secret(os.Getenv("CONNEXA_A
 
 func (d *Demo) check() error {
 	d.AdminPassword = adminPassword()
+	if !OnLoopback(d.Listen) && !d.InsecureHTTP {
+		return inClear(d.Listen)
+	}
 	return checkCount("--nodes", d.Nodes)
 }
 
@@ -179,12 +210,39 @@ func (s *Serve) check() error {
 		}
 		s.Public = u
 	}
+	if s.InClear() && !s.InsecureHTTP {
+		return inClear(s.Listen)
+	}
+	if err := s.checkHosts(); err != nil {
+		return err
+	}
 	for _, t := range s.TrustedProxy {
 		prefix, err := parseNetwork(strings.TrimSpace(t))
 		if err != nil {
 			return fmt.Errorf("--trusted-proxy: %q is neither an address nor a network such as 10.0.0.0/8", t)
 		}
 		s.Proxies = append(s.Proxies, prefix)
+	}
+	return nil
+}
+
+// checkHosts gathers the names under which the panel answers.
+func (s *Serve) checkHosts() error {
+	if s.Public != nil {
+		s.Hosts = append(s.Hosts, strings.ToLower(s.Public.Hostname()))
+	}
+	if s.ACMEDomain != "" {
+		s.Hosts = append(s.Hosts, strings.ToLower(s.ACMEDomain))
+	}
+	for _, given := range s.AllowedHost {
+		u, err := url.Parse("//" + strings.TrimSpace(given))
+		if a, notIP := netip.ParseAddr(strings.TrimSpace(given)); notIP == nil && a.Is6() {
+			u, err = url.Parse("//[" + a.String() + "]")
+		}
+		if err != nil || u.Hostname() == "" || u.Path != "" || u.User != nil || strings.ContainsAny(u.Host, "*, ") {
+			return fmt.Errorf("--allowed-host: %q is neither a name such as panel.example.net nor an address", given)
+		}
+		s.Hosts = append(s.Hosts, strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
 	}
 	return nil
 }

@@ -49,6 +49,9 @@ func TestBadUseSaysWhatToDo(t *testing.T) {
 		{"--metrics-listen 9090", "127.0.0.1:9090"},
 		{"--metrics-token short", "at least 16 characters"},
 		{"demo --nodes 0", "between 1 and 10000"},
+		{"--allowed-host http://a.example", "panel.example.net"},
+		{"--allowed-host *.example.net", "panel.example.net"},
+		{"--allowed-host a.example/x", "panel.example.net"},
 		{"lab", "--help"},
 		{"fly", "--help"},
 	} {
@@ -60,5 +63,49 @@ func TestBadUseSaysWhatToDo(t *testing.T) {
 	var b strings.Builder
 	if _, err := Parse([]string{"--help"}, &b); !errors.Is(err, ErrHelp) || !strings.Contains(b.String(), "demo") {
 		t.Errorf("help: %v %q", err, b.String())
+	}
+}
+
+// TestClearHTTPIsRefused starts on addresses that other machines reach, and on others.
+func TestClearHTTPIsRefused(t *testing.T) {
+	for words, want := range map[string]bool{
+		"--listen 0.0.0.0:8080":                                        false,
+		"--listen :8080":                                               false,
+		"--listen [::]:8080":                                           false,
+		"--listen 192.0.2.1:8080":                                      false,
+		"--listen panel.lan:8080":                                      false,
+		"--listen 0.0.0.0:8080 --public-url http://panel.lan":          false,
+		"--listen 0.0.0.0:8080 --trusted-proxy 10.0.0.1":               false,
+		"demo --listen 0.0.0.0:8080":                                   false,
+		"--listen 0.0.0.0:8080 --insecure-http":                        true,
+		"demo --listen :8080 --insecure-http":                          true,
+		"--listen 0.0.0.0:8080 --public-url https://panel.example.net": true,
+		"--listen 0.0.0.0:8443 --tls-cert a.pem --tls-key b.pem":       true,
+		"--listen :443 --acme-domain panel.example.net":                true,
+		"--listen 127.0.0.5:8080":                                      true,
+		"--listen [::1]:8080":                                          true,
+		"--listen localhost:8080":                                      true,
+		"--listen [::ffff:127.0.0.1]:8080":                             true,
+		"demo":                                                         true,
+	} {
+		_, err := Parse(strings.Fields(words), io.Discard)
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "--insecure-http") {
+			t.Errorf("connexa %s: %v", words, err)
+		}
+	}
+	t.Setenv("CONNEXA_INSECURE_HTTP", "1")
+	c, err := Parse([]string{"--listen", "0.0.0.0:8080"}, io.Discard)
+	if err != nil || !c.Serve.InClear() {
+		t.Errorf("by the variable: %+v, %v", c.Serve, err)
+	}
+}
+
+func TestHostsOfThePanel(t *testing.T) {
+	c, err := Parse([]string{"--public-url", "https://Panel.example.net:8443", "--allowed-host", "Panel.lan:8080", "--allowed-host", "192.0.2.1,2001:db8::1", "--allowed-host", "[2001:db8::2]:80"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Serve.Hosts, " "); got != "panel.example.net panel.lan 192.0.2.1 2001:db8::1 2001:db8::2" {
+		t.Error(got)
 	}
 }

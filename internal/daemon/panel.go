@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -126,7 +127,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	sign, encrypt := p.db.CookieKeys()
 	h, err := handlers.New(handlers.Deps{
 		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
-		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), NoTunnels: noTunnels(ctx, wires, log), Version: version, Now: time.Now, Log: log,
+		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Hosts: cfg.Hosts, InClear: cfg.InClear(), AsRoot: cfg.WarnRoot && os.Geteuid() == 0, NoTunnels: noTunnels(ctx, wires, log), Version: version, Now: time.Now, Log: log,
 		Metrics: p.metrics.Handler(), MetricsToken: cfg.MetricsToken,
 	})
 	if err != nil {

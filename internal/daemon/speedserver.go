@@ -60,6 +60,9 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 	if made {
 		fmt.Fprintf(out, "token: %s (made for this start; CONNEXA_SPEED_TOKEN sets one that stays)\n", cfg.Token.Reveal())
 	}
+	if cfg.TLSCert == "" && !config.OnLoopback(cfg.Listen) {
+		fmt.Fprintln(out, "without --tls-cert whoever is on the way reads the token, and may use this machine's bandwidth")
+	}
 	return serveSpeed(ctx, web, l, speedTimes(), speed.NewServer(speed.ServerOptions{
 		Token: cfg.Token, MaxBytes: int64(cfg.RequestMB) * 1e6, MaxAtOnce: cfg.AtOnce, MaxPerAddr: cfg.PerAddr, Rate: int64(cfg.RateMbit) * 1e6,
 	}))
