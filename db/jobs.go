@@ -397,3 +397,21 @@ func positive(n int64) any {
 	}
 	return n
 }
+
+// Revisions are those of the nodes at an address, by their ids.
+func (d *DB) Revisions(ctx context.Context, address string) (map[int64]int64, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT id, revision FROM nodes WHERE address = ?`, address)
+	if err != nil {
+		return nil, fmt.Errorf("read the revisions at %s: %w", address, err)
+	}
+	defer rows.Close()
+	m := map[int64]int64{}
+	for rows.Next() {
+		var id, revision int64
+		if err := rows.Scan(&id, &revision); err != nil {
+			return nil, fmt.Errorf("read the revisions at %s: %w", address, err)
+		}
+		m[id] = revision
+	}
+	return m, rows.Err()
+}

@@ -440,3 +440,45 @@ func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
 		t.Errorf("after an edit: plain %t, %v", n.Plain, err)
 	}
 }
+
+// TestRevisionsTellCorrections has the ways in which a login or a password of a
+// node changes: each raises its revision, and a comment does not.
+func TestRevisionsTellCorrections(t *testing.T) {
+	d := openFleet(t)
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.1 ops2 a", "192.0.2.1 ops3 a", "192.0.2.2 ops1 a")), "")
+	before, err := d.Revisions(t.Context(), "192.0.2.1")
+	if err != nil || len(before) != 3 {
+		t.Fatal(before, err)
+	}
+	ids := map[string]int64{}
+	for id := range before {
+		n, err := d.Node(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[n.Login] = id
+	}
+	edit := func(login string, password connexa.Secret, change func(*connexa.Node)) {
+		t.Helper()
+		n, err := d.Node(t.Context(), ids[login])
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&n)
+		if _, err := d.EditNode(t.Context(), n, password, "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit("ops1", "a", func(n *connexa.Node) { n.Comment = "seen" })
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops2 right")), connexa.TakeTheirs)
+	edit("ops3", "right", func(*connexa.Node) {})
+	after, err := d.Revisions(t.Context(), "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for login, corrected := range map[string]bool{"ops1": false, "ops2": true, "ops3": true} {
+		if id := ids[login]; (after[id] > before[id]) != corrected {
+			t.Errorf("%s: revision %d, then %d", login, before[id], after[id])
+		}
+	}
+}

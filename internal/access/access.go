@@ -179,6 +179,18 @@ func (d *Directory) Login(node int64, name string, password connexa.Secret, from
 	return d.enter(v, p, node, from)
 }
 
+// PasswordMark is the same as long as the user of a name has the same password; of
+// this process, and nothing that the password could be guessed by.
+type PasswordMark [32]byte
+
+// PasswordMark returns the mark of a user's password.
+func (d *Directory) PasswordMark(name string) PasswordMark {
+	if p := d.view.Load().names[name]; p != nil {
+		return p.digest
+	}
+	return PasswordMark{}
+}
+
 // Enter is Login for who has proven to be the user of that name in another way, by
 // a certificate.
 func (d *Directory) Enter(node int64, name string, from netip.Addr) (*Grant, error) {

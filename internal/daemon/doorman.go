@@ -47,10 +47,11 @@ type guest struct {
 	comes    bool // with a new connection: that of since is the one before
 }
 
-// wrong counts passwords that were wrong.
+// wrong counts passwords that were wrong while the user's was the same.
 type wrong struct {
 	since time.Time
 	count int
+	of    access.PasswordMark // what they were compared with
 }
 
 // followProfiles keeps what the doorman knows current, and has those put out who may
@@ -115,7 +116,7 @@ func (d *doorman) authorize(_ context.Context, s connexa.Service, l openvpn.Logi
 	if err != nil {
 		return err
 	}
-	if p.Password && d.tooMany(l.Serial) {
+	if p.Password && d.tooMany(p) {
 		return d.deny(connexa.T("profile.denied.wait"))
 	}
 	var grant *access.Grant
@@ -131,7 +132,7 @@ func (d *doorman) authorize(_ context.Context, s connexa.Service, l openvpn.Logi
 	}
 	if no, ok := errors.AsType[*access.Refused](err); ok {
 		if no.Reason == connexa.AccessUnknown && p.Password {
-			d.sentWrong(l.Serial)
+			d.sentWrong(p)
 		}
 		return d.deny(no.Text())
 	}
@@ -152,12 +153,15 @@ func (d *doorman) authorize(_ context.Context, s connexa.Service, l openvpn.Logi
 	return nil
 }
 
-func (d *doorman) tooMany(serial string) bool {
+// tooMany says whether too many wrong passwords came with a profile. What was wrong
+// before the user got another password does not count.
+func (d *doorman) tooMany(p connexa.Profile) bool {
+	mark := d.users().PasswordMark(p.User)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w := d.wrong[serial]
-	if w != nil && d.now().Sub(w.since) > wrongFor {
-		delete(d.wrong, serial)
+	w := d.wrong[p.Serial]
+	if w != nil && (d.now().Sub(w.since) > wrongFor || w.of != mark) {
+		delete(d.wrong, p.Serial)
 		return false
 	}
 	return w != nil && w.count >= mostWrong
@@ -165,13 +169,14 @@ func (d *doorman) tooMany(serial string) bool {
 
 // sentWrong notes a wrong password. There are no more certificates to note it of
 // than there are profiles.
-func (d *doorman) sentWrong(serial string) {
+func (d *doorman) sentWrong(p connexa.Profile) {
+	mark := d.users().PasswordMark(p.User)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.wrong[serial] == nil {
-		d.wrong[serial] = &wrong{since: d.now()}
+	if w := d.wrong[p.Serial]; w == nil || w.of != mark {
+		d.wrong[p.Serial] = &wrong{since: d.now(), of: mark}
 	}
-	d.wrong[serial].count++
+	d.wrong[p.Serial].count++
 }
 
 // stay says whether a client may stay, and counts what it has moved.

@@ -93,6 +93,30 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
+// TestANewPasswordEndsTheWait has a user whose program sent the old password too
+// often, and who is given another one.
+func TestANewPasswordEndsTheWait(t *testing.T) {
+	d, store, profiles := door(t, t.TempDir())
+	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}
+	for range mostWrong + 1 {
+		_ = d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9"))
+	}
+	denied(t, d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
+	if err := store.SetAccessPassword(t.Context(), laptop.UserID, "Green-Owl-9"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.users().Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")); err != nil {
+		t.Error("with the new password: ", err)
+	}
+	for range mostWrong { // the new one is guarded as the old one was
+		denied(t, d.authorize(t.Context(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Wrong name or password")
+	}
+	denied(t, d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
+}
+
 // TestAGuestWhoComesAgain: a client whose connection broke is back before its old one
 // has ended. The end of that one puts nobody out, and nothing is counted twice.
 func TestAGuestWhoComesAgain(t *testing.T) {

@@ -25,6 +25,8 @@ type Store interface {
 	PauseRun(ctx context.Context, id int64, notice connexa.Text) error
 	ResumeRun(ctx context.Context, id int64) error
 	NoticeRun(ctx context.Context, id int64, notice connexa.Text) error
+	// Revisions are those of the nodes at an address, by their ids.
+	Revisions(ctx context.Context, address string) (map[int64]int64, error)
 }
 
 // Work does the slow part of one job and says what to write. It holds no
@@ -422,7 +424,9 @@ func (r *Runner) finish(j connexa.Job, probed connexa.Probed) {
 	}
 	r.tell(j, probed, done)
 	r.watch.note(done, probed)
-	if r.refusals.note(j.Address, probed) {
+	// The refusal of what was corrected meanwhile says nothing.
+	if !done.Stale && r.refusals.note(j, probed) {
+		r.holdBack(context.Background(), j.Address)
 		for _, id := range done.Runs {
 			r.notice(context.Background(), id, connexa.T("run.notice.held", j.Address))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -24,6 +25,7 @@ type memory struct {
 	runs     []connexa.Run
 	noticed  []string
 
+	revisions  map[int64]int64            // what Revisions returns
 	outcome    map[int64]connexa.Finished // of finishing a job; none: nothing but the run
 	respectDue bool                       // a job that was given back waits for its time
 	notBefore  map[int64]time.Time
@@ -83,6 +85,15 @@ func (m *memory) LiveRuns(context.Context, time.Time) ([]connexa.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]connexa.Run(nil), m.runs...), nil
+}
+
+func (m *memory) Revisions(context.Context, string) (map[int64]int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.revisions == nil {
+		return nil, errors.New("not to be read")
+	}
+	return maps.Clone(m.revisions), nil
 }
 
 func (m *memory) set(s connexa.RunState, notice connexa.Text) error {
@@ -399,6 +410,102 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 		synctest.Wait()
 		if tried.Load() != 6 {
 			t.Errorf("%d tried after the admin said go on", tried.Load())
+		}
+		b.end(t)
+	})
+}
+
+// TestACorrectionLiftsTheHold has five refusals at an address, and what is then
+// edited there: what was corrected is tried, the rest stays held, and a correction
+// that is wrong as well counts anew.
+func TestACorrectionLiftsTheHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var tried []int64
+		good := map[int64]int64{8: 2} // the revision of a node whose password is right
+		work := func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
+			mu.Lock()
+			tried = append(tried, j.NodeID)
+			right := good[j.NodeID] == j.Revision && j.Revision > 0
+			mu.Unlock()
+			time.Sleep(time.Second)
+			if right {
+				return connexa.Probed{Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.IP}}, nil
+			}
+			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
+		}
+		b := start(t, 0, 10, work, func(b *bench) {
+			b.useLogins(true)
+			b.Runner.GREPassed = true
+			b.memory.revisions = map[int64]int64{}
+			for id := range int64(20) {
+				b.memory.revisions[id] = 1
+			}
+		})
+		next := int64(0)
+		// try runs logins of nodes one after the other and returns whose were tried.
+		try := func(revision int64, nodes ...int64) []int64 {
+			mu.Lock()
+			tried = nil
+			mu.Unlock()
+			for _, n := range nodes {
+				next++
+				b.memory.mu.Lock()
+				b.due = append(b.due, connexa.Job{ID: next, NodeID: n, Kind: connexa.Login, Address: "127.0.0.9", Revision: revision})
+				b.memory.mu.Unlock()
+				b.Wake()
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(tried)
+		}
+		want := func(what string, got []int64, want ...int64) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: tried %v, want %v", what, got, want)
+			}
+		}
+		want("five in a row", try(1, 1, 2, 3, 4, 5, 6, 7), 1, 2, 3, 4, 5)
+		want("uncorrected", try(1, 1, 6, 9))
+		b.memory.mu.Lock()
+		for id := int64(1); id < 8; id++ {
+			b.memory.revisions[id] = 2
+		}
+		b.memory.mu.Unlock()
+		want("corrected wrongly, refused ones and held ones", try(2, 1, 6, 2, 3, 4, 5, 7), 1, 6, 2, 3, 4)
+		want("the rest still held", try(1, 9, 10))
+		want("a node that is new at the address", try(1, 30), 30)
+		b.memory.mu.Lock()
+		b.memory.revisions[8] = 2
+		b.memory.mu.Unlock()
+		want("corrected rightly, and all others with it", try(2, 8, 5, 7), 8, 5, 7)
+		b.end(t)
+	})
+}
+
+// TestARefusalOfWhatWasCorrectedMeanwhileDoesNotCount has results that come after
+// an edit.
+func TestARefusalOfWhatWasCorrectedMeanwhileDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tried atomic.Int32
+		refuse := func(context.Context, connexa.Job) (connexa.Probed, error) {
+			tried.Add(1)
+			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP}}, nil
+		}
+		b := start(t, 9, 10, refuse, func(b *bench) {
+			b.useLogins(true)
+			b.Runner.GREPassed = true
+			b.memory.outcome = map[int64]connexa.Finished{}
+			for id := range int64(10) {
+				b.memory.outcome[id] = connexa.Finished{Stale: true}
+			}
+		})
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if tried.Load() != 9 {
+			t.Errorf("%d of 9 were tried", tried.Load())
 		}
 		b.end(t)
 	})
