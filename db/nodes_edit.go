@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -97,29 +98,11 @@ func probed(field string) bool {
 	return field == "address" || field == "port" || field == "login" || field == "password"
 }
 
-// differing names the fields, but for the password, in which two nodes differ.
+// differing names the fields, the password left out, in which two nodes differ.
 func differing(a, b *connexa.Node) []string {
 	var fields []string
-	for _, f := range []struct {
-		name   string
-		differ bool
-	}{
-		{"address", a.Address != b.Address},
-		{"port", a.Port != b.Port},
-		{"login", a.Login != b.Login},
-		{"provider", a.Provider != b.Provider},
-		{"country", a.Country != b.Country},
-		{"state", a.State != b.State},
-		{"city", a.City != b.City},
-		{"zip", a.Zip != b.Zip},
-		{"comment", a.Comment != b.Comment},
-		{"tags", !slices.Equal(a.Tags, b.Tags)},
-		{"encryption", a.Encryption != b.Encryption},
-		{"pap", a.AllowPAP != b.AllowPAP},
-	} {
-		if f.differ {
-			fields = append(fields, f.name)
-		}
+	for _, c := range connexa.NodeChanges(a, b) {
+		fields = append(fields, strings.TrimPrefix(c.Field, "node."))
 	}
 	return fields
 }

@@ -46,7 +46,11 @@ func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := readNode(r.PostForm)
-	reset, err := h.app.EditNode(r.Context(), id, revision, in)
+	ctx, err := h.withProof(w, r)
+	var reset bool
+	if err == nil {
+		reset, err = h.app.EditNode(ctx, id, revision, in)
+	}
 	if err != nil {
 		// Who was told of another's edit may put the own one on top of it.
 		if !h.refuseNode(w, r, views.NodeForm{ID: id, Revision: n.Revision, Input: in, Status: n.Status}, err) {

@@ -154,10 +154,10 @@ func TestEditNode(t *testing.T) {
 	b.get("/nodes/1/edit").is(t, http.StatusOK).says(t, `value="192.0.2.1"`).says(t, `name="revision" value="1"`).saysNot(t, "Blue:Kite")
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "", "comment", "kept words").
 		is(t, http.StatusUnprocessableEntity).says(t, "Enter the login.").says(t, "kept words").says(t, `action="/nodes/1/edit"`)
-	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1", "password", "other").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
 	b.post("/nodes/1/edit", "address", "192.0.2.1", "login", "ops1").is(t, http.StatusUnprocessableEntity)
 
-	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.7", "login", "ops1", "tags", "spare").leadsTo(t, "/nodes/1")
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.7", "login", "ops1", "tags", "spare", "own_password", adminPassword).leadsTo(t, "/nodes/1")
 	b.get("/nodes/1").says(t, "192.0.2.7").says(t, "spare").says(t, "Edited: Address, ")
 	if password, err := p.db.NodePassword(t.Context(), 1); err != nil || password.Reveal() != "Blue:Kite 192.0.2.1" {
 		t.Errorf("an empty password changed it to %q, %v", password.Reveal(), err)

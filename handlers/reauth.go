@@ -1,8 +1,10 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/views"
 )
@@ -20,8 +22,7 @@ func (h *Handlers) reauth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := views.ReauthForm{Next: pageAfter(r.PostForm.Get("next"))}
-	err := h.app.Reauth(r.Context(), personOf(r.Context()).id, connexa.Secret(r.PostForm.Get("password")))
-	if err != nil {
+	if err := h.prove(r.Context(), connexa.Secret(r.PostForm.Get("password"))); err != nil {
 		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
 			h.fail(w, r, err)
@@ -31,6 +32,34 @@ func (h *Handlers) reauth(w http.ResponseWriter, r *http.Request) {
 		h.fragmentStatus(w, r, status, views.Reauth(h.frame(w, r, connexa.T("reauth.title"), views.NavNone), form))
 		return
 	}
-	h.login.Put(r.Context(), keyProved, h.now().Unix())
 	h.redirect(w, r, form.Next)
+}
+
+// prove checks the password of the account and remembers in the session that it
+// was entered now.
+func (h *Handlers) prove(ctx context.Context, password connexa.Secret) error {
+	if err := h.app.Reauth(ctx, personOf(ctx).id, password); err != nil {
+		return err
+	}
+	h.login.Put(ctx, keyProved, h.now().Unix())
+	return nil
+}
+
+// withProof returns the context of a form that may need a proof: with one if the
+// password was entered a short while ago, or stands in the form as "own_password".
+// A wrong password is a complaint at that field.
+func (h *Handlers) withProof(w http.ResponseWriter, r *http.Request) (context.Context, error) {
+	ctx := r.Context()
+	if own := r.PostForm.Get("own_password"); own != "" {
+		if err := h.prove(ctx, connexa.Secret(own)); err != nil {
+			if _, _, ok := h.promptStatus(w, err); ok {
+				return ctx, connexa.FieldErrors{"own_password": connexa.TextOf(err)}
+			}
+			return ctx, err
+		}
+	}
+	if h.recentlyProved(ctx) {
+		ctx = app.WithProof(ctx)
+	}
+	return ctx, nil
 }

@@ -188,12 +188,17 @@ func (h *Handlers) token(r *http.Request) connexa.Secret {
 	return connexa.Secret(h.login.Token(r.Context()))
 }
 
-// proved says whether the password was entered again in this session within the
-// last 15 minutes. When not, it has answered with the way to the prompt, which
-// leads back here.
+// recentlyProved reports whether the password was entered again in this session
+// within the last 15 minutes.
+func (h *Handlers) recentlyProved(ctx context.Context) bool {
+	since := h.now().Sub(time.Unix(h.login.GetInt64(ctx, keyProved), 0))
+	return since >= 0 && since < provedFor
+}
+
+// proved is recentlyProved. When that is false, it has answered with the way to
+// the prompt, which leads back here.
 func (h *Handlers) proved(w http.ResponseWriter, r *http.Request) bool {
-	at := time.Unix(h.login.GetInt64(r.Context(), keyProved), 0)
-	if since := h.now().Sub(at); since >= 0 && since < provedFor {
+	if h.recentlyProved(r.Context()) {
 		return true
 	}
 	h.detour(w, r, "/reauth", http.StatusForbidden)

@@ -38,7 +38,10 @@ func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read f
 		h.fail(w, r, badForm(err))
 		return
 	}
-	err := change(r.Context(), read(r.PostForm))
+	ctx, err := h.withProof(w, r)
+	if err == nil {
+		err = change(ctx, read(r.PostForm))
+	}
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):

@@ -2,6 +2,7 @@ package views
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -60,6 +61,12 @@ func ladderLabel(p *i18n.Printer, reached connexa.Step, cause connexa.Cause) str
 		label += ", " + p.T("ladder.stopped", p.T("step."+string(cause.Step())))
 	}
 	return label
+}
+
+// needsProof reports whether a form has to offer the field for the own password.
+func needsProof(errs connexa.FieldErrors, field string) bool {
+	_, wrong := errs["own_password"]
+	return wrong || strings.HasPrefix(errs[field].Key, "account.proof.")
 }
 
 // FieldAttrs are the attributes that tie a control to its Field.

@@ -105,6 +105,10 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"node-fresh":   NodePage(at(NavNodes, "203.0.113.77"), fresh),
 		"form-new":     NodeFormPage(at(NavNodes, p.T("node.new")), form),
 		"form-edit":    NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
+		"form-proof": NodeFormPage(at(NavNodes, p.T("node.edit", "192.0.2.7")), NodeForm{
+			ID: 8, Revision: 2, Status: connexa.LoginOK, Input: connexa.NodeInput{Address: "192.0.2.7", Port: "1723", Login: "ops1", Encryption: "off"},
+			Errors: connexa.FieldErrors{"password": connexa.T("account.proof.node")},
+		}),
 		"runs":         RunsPage(at(NavRuns, p.T("runs.title"), paused), Runs{Runs: []connexa.Run{run.Run, over.Run, {ID: 1, Kind: connexa.RunPing, State: connexa.RunDone, By: "admin", CreatedAt: now.Add(-26 * time.Hour), FinishedAt: now.Add(-25 * time.Hour), Tally: connexa.Tally{Total: 4688, Good: 4000, Bad: 688}}}, Older: "/runs?before=1"}),
 		"runs-none":    RunsPage(at(NavRuns, p.T("runs.title")), Runs{}),
 		"run":          RunPage(at(NavRuns, p.T("kind.ping")), run),

@@ -117,14 +117,8 @@ func (a *App) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]conn
 // ChangeServiceSettings puts fresh in place of the settings of services, or says
 // with FieldErrors what is out of bounds.
 func (a *App) ChangeServiceSettings(ctx context.Context, fresh connexa.ServiceSettings) error {
-	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+	return a.changeSettings(ctx, func(s *connexa.Settings) error {
 		s.Service = fresh
-		return s.Check()
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	a.audit(ctx, connexa.ActSettings, connexa.Text{})
-	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
-	return nil
 }

@@ -52,16 +52,10 @@ func (a *App) DeclineMonitor(ctx context.Context) error {
 }
 
 func (a *App) changeMonitor(ctx context.Context, change func(*connexa.MonitorSettings)) error {
-	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+	return a.changeSettings(ctx, func(s *connexa.Settings) error {
 		change(&s.Monitor)
-		return s.Check()
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	a.audit(ctx, connexa.ActSettings, connexa.T("audit.monitor"))
-	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
-	return nil
 }
 
 // TryTargets says for each reference target that was typed whether it answers.

@@ -58,28 +58,47 @@ func (a *App) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) 
 	return id, nil
 }
 
-// EditNode checks in and puts it in place of what a person wrote about the node;
-// an empty password keeps the old one. revision is that of the node when the
-// person began: when it is no longer, the edit is Conflict. It says whether the
-// edit took back what probes had proven.
+// EditNode checks in and replaces what an admin wrote about the node; an empty
+// password keeps the stored one. Where the stored password would go to another
+// server or be less protected (connexa.Exposes), it must be typed again, unless
+// ctx has a proof (WithProof): the complaint is at the field "password".
+// revision is that of the node when the edit began; when the node has another one,
+// the error is Conflict. reset reports whether the edit took back what probes had
+// proven.
 func (a *App) EditNode(ctx context.Context, id, revision int64, in connexa.NodeInput) (reset bool, err error) {
-	if in.Password == "" {
-		old, err := a.Nodes.NodePassword(ctx, id)
-		if err != nil {
-			return false, err
-		}
-		in.Password = old.Reveal() // to be sealed again
+	was, err := a.Nodes.Node(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	stored, err := a.Nodes.NodePassword(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	kept := in.Password == ""
+	if kept {
+		in.Password = stored.Reveal()
 	}
 	n, password, err := connexa.ParseNode(in)
 	if err != nil {
 		return false, err
+	}
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return false, err
+	}
+	if kept && !Proved(ctx) && connexa.Exposes(&was, &n, s.Encryption) {
+		return false, connexa.FieldErrors{"password": connexa.T("account.proof.node")}
 	}
 	n.ID, n.Revision = id, revision
 	by, _ := Actor(ctx)
 	if reset, err = a.Nodes.EditNode(ctx, n, password, by); err != nil {
 		return false, taken(err)
 	}
-	a.audit(ctx, connexa.ActNodeEdited, nameOf(id, &n))
+	changes := connexa.NodeChanges(&was, &n)
+	if password != stored {
+		changes = append(changes, connexa.PasswordChange())
+	}
+	a.audit(ctx, connexa.ActNodeEdited, edited(nameOf(id, &n), changes))
 	a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return reset, nil
@@ -167,6 +186,14 @@ func (a *App) RevealPassword(ctx context.Context, id int64) (connexa.Secret, err
 	}
 	a.audit(ctx, connexa.ActReveal, nameOf(id, &n))
 	return password, nil
+}
+
+// edited is the detail of an edit: what was edited, and each change.
+func edited(what connexa.Text, changes []connexa.Change) connexa.Text {
+	if len(changes) == 0 {
+		return what
+	}
+	return connexa.T("audit.edited", what, connexa.ChangesText(changes))
 }
 
 // nameOf names a node in the audit table, where it outlives the node.

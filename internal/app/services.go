@@ -130,10 +130,16 @@ func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail b
 	if err != nil {
 		return err
 	}
+	rows, err := a.Services.ServiceRows(ctx, []int64{node})
+	if err != nil {
+		return err
+	}
+	was, is := rows[node], rows[node]
+	is.Private, is.Mail = private, mail
 	if err := a.Services.AllowDestinations(ctx, node, private, mail); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActServiceChanged, nameOf(n.ID, &n))
+	a.audit(ctx, connexa.ActServiceChanged, edited(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
 	a.Gateways.Wake()
 	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil

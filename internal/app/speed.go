@@ -100,14 +100,14 @@ func (a *App) SpeedSetup(ctx context.Context) (SpeedPage, error) {
 // ChangeSpeedSettings puts fresh in place of the settings of speed tests, or says
 // with FieldErrors what is out of bounds.
 func (a *App) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSettings) error {
-	err := a.Settings.ChangeSettings(ctx, func(s *connexa.Settings) error {
+	err := a.changeSettings(ctx, func(s *connexa.Settings) error {
 		s.Speed = fresh
-		return s.Check()
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	a.speedChanged(ctx, connexa.T("audit.speed.settings"))
+	a.Runner.Wake()
 	return nil
 }
 

@@ -1,0 +1,179 @@
+package connexa
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Change is one field that an edit changed, for the audit table.
+type Change struct {
+	Field string // key of the name of the field
+	From  any    // a string, a whole number or a Text; an empty string is shown as "none"
+	To    any
+}
+
+// secretChange is the change of a field whose values are not for the audit table.
+func secretChange(field string) Change { return Change{Field: field} }
+
+// maxChangeValue is how many characters of a value the audit table keeps.
+const maxChangeValue = 80
+
+// ChangesText is a sentence that names each change with its old and its new value.
+// It is zero when nothing changed.
+func ChangesText(list []Change) Text {
+	var all Text
+	for _, c := range list {
+		one := T("audit.change", T(c.Field), changeValue(c.From), changeValue(c.To))
+		if c.From == nil && c.To == nil {
+			one = T("audit.change.secret", T(c.Field))
+		}
+		if all.IsZero() {
+			all = one
+		} else {
+			all = T("audit.change.and", all, one)
+		}
+	}
+	return all
+}
+
+func changeValue(v any) any {
+	s, ok := v.(string)
+	switch {
+	case !ok:
+		return v
+	case s == "":
+		return T("audit.change.none")
+	case utf8.RuneCountInString(s) > maxChangeValue:
+		return string([]rune(s)[:maxChangeValue]) + "…"
+	}
+	return s
+}
+
+// changes collects the fields in which two values differ.
+type changes []Change
+
+func (c *changes) add(field string, from, to any) {
+	if from != to {
+		*c = append(*c, Change{field, from, to})
+	}
+}
+
+// addPort is add for a port, which is written without separators.
+func (c *changes) addPort(field string, from, to int) { c.add(field, strconv.Itoa(from), strconv.Itoa(to)) }
+
+func (c *changes) addSwitch(field string, from, to bool) {
+	word := func(on bool) Text {
+		if on {
+			return T("audit.change.on")
+		}
+		return T("audit.change.off")
+	}
+	if from != to {
+		*c = append(*c, Change{field, word(from), word(to)})
+	}
+}
+
+func (c *changes) addPolicy(field string, from, to EncryptionPolicy) {
+	word := func(p EncryptionPolicy) Text {
+		if p == EncryptionDefault {
+			return T("encryption.default")
+		}
+		return T("encryption." + string(p))
+	}
+	if from != to {
+		*c = append(*c, Change{field, word(from), word(to)})
+	}
+}
+
+// NodeChanges lists the fields in which a node differs from what it was, the
+// password left out. The name of a field is "node." and the name in the form.
+func NodeChanges(was, is *Node) []Change {
+	var c changes
+	c.add("node.address", was.Address, is.Address)
+	c.addPort("node.port", was.Port, is.Port)
+	c.add("node.login", was.Login, is.Login)
+	c.add("node.provider", was.Provider, is.Provider)
+	c.add("node.country", was.Country, is.Country)
+	c.add("node.state", was.State, is.State)
+	c.add("node.city", was.City, is.City)
+	c.add("node.zip", was.Zip, is.Zip)
+	c.add("node.comment", was.Comment, is.Comment)
+	c.add("node.tags", strings.Join(was.Tags, ", "), strings.Join(is.Tags, ", "))
+	c.addPolicy("node.encryption", was.Encryption, is.Encryption)
+	c.addSwitch("node.pap", was.AllowPAP, is.AllowPAP)
+	return c
+}
+
+// PasswordChange says that a password is another one, and neither.
+func PasswordChange() Change { return secretChange("node.password") }
+
+// Exposes reports whether a node edited from was to is would take its stored
+// password to another server, or show it to whoever answers or listens: another
+// address or port, PAP allowed, or less encryption. byDefault is the policy of
+// nodes that have none of their own.
+func Exposes(was, is *Node, byDefault EncryptionPolicy) bool {
+	return was.Address != is.Address || was.Port != is.Port || is.AllowPAP && !was.AllowPAP ||
+		is.Encryption.Under(byDefault).Weaker(was.Encryption.Under(byDefault))
+}
+
+// Under returns the policy that holds where byDefault is the one of nodes that
+// have none of their own.
+func (p EncryptionPolicy) Under(byDefault EncryptionPolicy) EncryptionPolicy {
+	if p == EncryptionDefault {
+		return byDefault
+	}
+	return p
+}
+
+// Weaker reports whether p protects less than q. Both are policies of their own.
+func (p EncryptionPolicy) Weaker(q EncryptionPolicy) bool {
+	strength := map[EncryptionPolicy]int{EncryptionOff: 0, EncryptionPreferred: 1, EncryptionRequired: 2}
+	return strength[p] < strength[q]
+}
+
+// Changes lists the settings in which is differs from s.
+func (s Settings) Changes(is Settings) []Change {
+	var c changes
+	c.add("settings.concurrency", s.Concurrency, is.Concurrency)
+	c.add("settings.connect_rate", s.ConnectRate, is.ConnectRate)
+	c.add("settings.per_network", s.PerNetwork, is.PerNetwork)
+	c.add("settings.per_address", s.PerAddress, is.PerAddress)
+	c.add("settings.ping_attempts", s.PingAttempts, is.PingAttempts)
+	c.addPolicy("settings.encryption", s.Encryption, is.Encryption)
+	c.add("settings.history_raw_days", s.HistoryRawDays, is.HistoryRawDays)
+	c.add("settings.history_hour_days", s.HistoryHourDays, is.HistoryHourDays)
+	c.add("settings.history_day_days", s.HistoryDayDays, is.HistoryDayDays)
+
+	c.add("audit.speed.mode", string(s.Speed.Mode), string(is.Speed.Mode))
+	c.add("settings.speed_at_once", s.Speed.AtOnce, is.Speed.AtOnce)
+	c.add("settings.speed_quick_mb", s.Speed.QuickMB, is.Speed.QuickMB)
+	c.add("settings.speed_full_mb", s.Speed.FullMB, is.Speed.FullMB)
+	c.add("settings.speed_slow_kbit", s.Speed.SlowKbit, is.Speed.SlowKbit)
+	c.add("settings.speed_hour_gb", s.Speed.HourGB, is.Speed.HourGB)
+	c.add("settings.speed_month_gb", s.Speed.MonthGB, is.Speed.MonthGB)
+
+	c.add("audit.services.listen", s.Service.Listen, is.Service.Listen)
+	c.add("services.settings.clients", s.Service.Clients, is.Service.Clients)
+	c.addPort("audit.services.first", s.Service.FirstPort, is.Service.FirstPort)
+	c.addPort("audit.services.last", s.Service.LastPort, is.Service.LastPort)
+	c.add("audit.vpn.listen", s.Service.VPNListen, is.Service.VPNListen)
+	c.addPort("audit.vpn.first", s.Service.VPNFirstPort, is.Service.VPNFirstPort)
+	c.addPort("audit.vpn.last", s.Service.VPNLastPort, is.Service.VPNLastPort)
+
+	c.addSwitch("audit.monitor", s.Monitor.On, is.Monitor.On)
+	c.add("monitor.ping", s.Monitor.PingMinutes, is.Monitor.PingMinutes)
+	c.add("monitor.login", s.Monitor.LoginHours, is.Monitor.LoginHours)
+	c.add("monitor.tags", s.Monitor.Tags, is.Monitor.Tags)
+	c.add("monitor.targets", s.Monitor.Targets, is.Monitor.Targets)
+	return c
+}
+
+// DestinationChanges lists what changed of the destinations that a service lets
+// through beside the public ones.
+func DestinationChanges(was, is ServiceRow) []Change {
+	var c changes
+	c.addSwitch("audit.services.private", was.Private, is.Private)
+	c.addSwitch("audit.services.mail", was.Mail, is.Mail)
+	return c
+}

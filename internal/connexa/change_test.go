@@ -1,0 +1,73 @@
+package connexa
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Every setting that an admin may turn is in the list of changes: one that is
+// added later must be too.
+func TestSettingsChangesKnowEveryField(t *testing.T) {
+	unrecorded := map[string]bool{"KeyConfirmed": true, "GREPassed": true, "Offered": true} // which no form changes
+	var visit func(s *Settings, v reflect.Value)
+	visit = func(s *Settings, v reflect.Value) {
+		for i := range v.NumField() {
+			name, f := v.Type().Field(i).Name, v.Field(i)
+			if f.Kind() == reflect.Struct && f.Type() != reflect.TypeFor[time.Time]() {
+				visit(s, f)
+				continue
+			}
+			if unrecorded[name] {
+				continue
+			}
+			was := *s
+			switch f.Kind() {
+			case reflect.Int:
+				f.SetInt(f.Int() + 1)
+			case reflect.String:
+				f.SetString(f.String() + "x")
+			case reflect.Bool:
+				f.SetBool(!f.Bool())
+			default:
+				t.Fatalf("%s is a %s: teach the test", name, f.Kind())
+			}
+			if got := was.Changes(*s); len(got) != 1 {
+				t.Errorf("a change of %s is recorded as %v", name, got)
+			}
+		}
+	}
+	s := DefaultSettings()
+	visit(&s, reflect.ValueOf(&s).Elem())
+}
+
+func TestNodeChangesKnowEveryInput(t *testing.T) {
+	was, password, err := ParseNode(NodeInput{Address: "192.0.2.1", Login: "ops1", Password: "Blue-Kite-7"})
+	if err != nil || password == "" {
+		t.Fatal(err)
+	}
+	is, _, err := ParseNode(NodeInput{
+		Address: "192.0.2.2", Port: "1724", Login: "ops2", Password: "x", Provider: "p", Country: "DE", State: "s", City: "c", Zip: "z",
+		Comment: "k", Tags: "a, b", Encryption: "off", AllowPAP: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(NodeChanges(&was, &is)), reflect.TypeFor[NodeInput]().NumField()-1; got != want { // all but the password
+		t.Errorf("%d changes, want %d: %v", got, want, NodeChanges(&was, &is))
+	}
+	if got := NodeChanges(&was, &was); len(got) != 0 {
+		t.Errorf("no edit is recorded as %v", got)
+	}
+}
+
+func TestChangesTextIsBounded(t *testing.T) {
+	text := ChangesText([]Change{{"node.comment", strings.Repeat("я", 2000), ""}, PasswordChange()})
+	if got := text.String(); strings.Count(got, "я") != maxChangeValue || !strings.Contains(got, "audit.change.secret") {
+		t.Errorf("%s", got)
+	}
+	if text := ChangesText(nil); !text.IsZero() {
+		t.Errorf("nothing changed, and it says %s", text)
+	}
+}
