@@ -28,6 +28,10 @@ CREATE TABLE access_users (
     changed_at   INTEGER NOT NULL
 ) STRICT;
 
+CREATE TRIGGER audit_appends BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = new.id) BEGIN
+    SELECT raise(ABORT, 'the audit table only grows');
+END;
+
 CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN
     SELECT raise(ABORT, 'the audit table only grows');
 END;
