@@ -6,7 +6,14 @@ func TestParseAddressSaysWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		"pptp://vpn.example.net":                   "field.address.url",
 		"pptp://ops1:Blue-Kite@vpn.example.net:99": "field.address.url",
-		"https://192.0.2.1/":                       "field.address.url",
+		"https://192.0.2.1/":                       "field.address.scheme",
+		"socks5://192.0.2.1:1080":                  "field.address.scheme",
+		"vpn\u200b.example.net":                    "field.hidden",
+		"vpn.exa\u00admple.net":                    "field.hidden",
+		"192.0.2.\u2060 1":                         "field.hidden",
+		"пример..рф":                               "field.address.host",
+		"при мер.рф":                               "field.address.host",
+		"１９２.０.２.３００":                              "field.address.octet",
 		"192.0.2.0/24":                             "field.address.range",
 		"192.0.2.*":                                "field.address.range",
 		"192.0.2.1-50":                             "field.address.range",
@@ -19,7 +26,30 @@ func TestParseAddressSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%q: %q, %v; want %s", text, got, err, want)
 		}
 	}
-	if got, err := ParseAddress(" VPN.Example.net. "); err != nil || got != "vpn.example.net" {
-		t.Errorf("%q, %v", got, err)
+	for text, want := range map[string]string{
+		" VPN.Example.net. ":          "vpn.example.net",
+		"\u202a192.0.2.1\u202c":       "192.0.2.1",
+		"\ufeffvpn.example.net\u00a0": "vpn.example.net",
+		"Пример.рф":                   "xn--e1afmkfd.xn--p1ai",
+		"vpn.münchen.example":         "vpn.xn--mnchen-3ya.example",
+		"сервер。пример.рф":            "xn--b1afb6bcb.xn--e1afmkfd.xn--p1ai",
+		"xn--e1afmkfd.xn--p1ai":       "xn--e1afmkfd.xn--p1ai",
+		"１９２.０.２.１":                   "192.0.2.1",
+		"vpn_1.example.net":           "vpn_1.example.net",
+		"МОСКВА-1.VPN.example.net":    "xn---1-6kch3bloy.vpn.example.net",
+	} {
+		if got, err := ParseAddress(text); err != nil || got != want {
+			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+func TestUnicodeHost(t *testing.T) {
+	for address, want := range map[string]string{
+		"xn--e1afmkfd.xn--p1ai": "пример.рф", "vpn.example.net": "", "192.0.2.1": "", "xn--.example": "",
+	} {
+		if got := UnicodeHost(address); got != want {
+			t.Errorf("%q: %q, want %q", address, got, want)
+		}
 	}
 }

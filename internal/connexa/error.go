@@ -1,5 +1,6 @@
 // Package connexa holds the nouns of the panel and the laws between them.
-// It imports the standard library only; every other package may import it.
+// It imports the standard library and, for host names, golang.org/x/net/idna;
+// every other package may import it.
 package connexa
 
 import (

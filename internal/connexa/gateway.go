@@ -2,6 +2,7 @@ package connexa
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -114,8 +115,11 @@ func (s ServiceSettings) check(errs FieldErrors) {
 		errs.Add("vpn_first_port", "field.service.overlap")
 	}
 	if s.Clients != "" {
-		if _, err := ParseAddress(s.Clients); err != nil {
+		switch address, err := ParseAddress(s.Clients); {
+		case err != nil:
 			errs["service_clients"] = err.Text
+		case !strings.EqualFold(address, strings.TrimSuffix(s.Clients, ".")): // clients get it as it is typed
+			errs.Add("service_clients", "field.address.host")
 		}
 	}
 }

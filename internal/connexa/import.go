@@ -102,6 +102,8 @@ type ImportRow struct {
 	Input   NodeInput
 	Raw     Secret // the line itself, of a bad line, cut at 4 KiB
 	Problem Text
+	Notes   []Text   // of a good line: what was understood or left out
+	Columns []string // of a bad line of a CSV: the field of each column, as the mapping names them
 	// NoPassword says that the file has no password column: a known node keeps
 	// its own.
 	NoPassword bool

@@ -65,8 +65,8 @@ func isTarget(s string) bool {
 	if net.ParseIP(host) != nil { // of either version: it is asked, it is no node
 		return true
 	}
-	_, bad := ParseAddress(host)
-	return bad == nil
+	address, bad := ParseAddress(host)
+	return bad == nil && strings.EqualFold(address, strings.TrimSuffix(host, ".")) // it is dialed as it is typed
 }
 
 // TagList lists the tags of the nodes that are looked at; none: all are.

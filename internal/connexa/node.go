@@ -136,7 +136,6 @@ func ParseNode(in NodeInput) (Node, Secret, error) {
 		errs["port"] = err.Text
 	}
 	line := func(field, s string, most int) string {
-		s = strings.TrimSpace(s)
 		switch {
 		case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
 			errs.Add(field, "field.control")
@@ -145,24 +144,15 @@ func ParseNode(in NodeInput) (Node, Secret, error) {
 		}
 		return s
 	}
-	n.Login = line("login", in.Login, MaxLogin)
-	if n.Login == "" {
-		errs.Add("login", "field.login.empty")
-	}
-	switch p := in.Password; {
-	case p == "":
-		errs.Add("password", "field.password.empty")
-	case len(p) > MaxPassword:
-		errs.Add("password", "field.password.long", MaxPassword)
-	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
-		errs.Add("password", "field.control")
-	}
-	n.Provider = line("provider", in.Provider, MaxDetail)
-	n.State = line("state", in.State, MaxDetail)
-	n.City = line("city", in.City, MaxDetail)
-	n.Zip = line("zip", in.Zip, MaxDetail)
-	n.Comment = line("comment", strings.Map(newlineToSpace, in.Comment), MaxComment)
-	n.Country = strings.ToUpper(strings.TrimSpace(in.Country))
+	detail := func(field, s string) string { return line(field, DropHidden(s), MaxDetail) }
+	var password string
+	n.Login, password = parseLogin(in.Login, in.Password, errs)
+	n.Provider = detail("provider", in.Provider)
+	n.State = detail("state", in.State)
+	n.City = detail("city", in.City)
+	n.Zip = detail("zip", in.Zip)
+	n.Comment = line("comment", TrimHidden(strings.Map(newlineToSpace, in.Comment)), MaxComment)
+	n.Country = strings.ToUpper(DropHidden(in.Country))
 	if n.Country != "" && !KnownCountry(n.Country) {
 		errs.Add("country", "field.country", n.Country)
 	}
@@ -176,7 +166,33 @@ func ParseNode(in NodeInput) (Node, Secret, error) {
 	if len(errs) > 0 {
 		return Node{}, "", errs
 	}
-	return n, Secret(in.Password), nil
+	return n, Secret(password), nil
+}
+
+// parseLogin checks what a server compares byte by byte. A character that nobody
+// sees comes with copied text: at the ends it is dropped, elsewhere it is refused by
+// its name, for it would look like a wrong password for ever.
+func parseLogin(login, password string, errs FieldErrors) (string, string) {
+	login, password = TrimHidden(login), TrimSecret(password)
+	hidden := HiddenText(login)
+	switch {
+	case login == "":
+		errs.Add("login", "field.login.empty")
+	case !hidden.IsZero():
+		errs["login"] = hidden
+	case utf8.RuneCountInString(login) > MaxLogin:
+		errs.Add("login", "field.long", MaxLogin)
+	}
+	hidden = HiddenText(password)
+	switch {
+	case password == "":
+		errs.Add("password", "field.password.empty")
+	case len(password) > MaxPassword:
+		errs.Add("password", "field.password.long", MaxPassword)
+	case !hidden.IsZero():
+		errs["password"] = hidden
+	}
+	return login, password
 }
 
 func newlineToSpace(r rune) rune {
@@ -192,7 +208,7 @@ func parseTags(s string, errs FieldErrors) []string {
 	var tags []string
 	seen := map[string]bool{}
 	for _, t := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' }) {
-		t = strings.Join(strings.Fields(t), " ")
+		t = strings.Join(strings.Fields(DropHidden(t)), " ")
 		key := strings.ToLower(t)
 		if t == "" || seen[key] {
 			continue
@@ -211,7 +227,7 @@ func parseTags(s string, errs FieldErrors) []string {
 
 // ParsePort reads a TCP port; empty is DefaultPort.
 func ParsePort(s string) (int, *Error) {
-	s = strings.TrimSpace(s)
+	s = TrimHidden(s)
 	if s == "" {
 		return DefaultPort, nil
 	}
@@ -223,23 +239,36 @@ func ParsePort(s string) (int, *Error) {
 }
 
 // ParseAddress reads an IPv4 address or a host name (RFC 1123 section 2.1) and
-// returns it in lower case. Ranges are refused: each server is named with a
-// login of its own.
+// returns it in lower case, a name in another script as punycode. Ranges are
+// refused: each server is named with a login of its own.
 func ParseAddress(s string) (string, *Error) {
 	bad := func(key string, args ...any) (string, *Error) {
 		return "", &Error{Code: Invalid, Text: T(key, args...)}
 	}
-	s = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), "."))
+	s = strings.ToLower(strings.TrimSuffix(TrimHidden(s), "."))
+	if hidden := HiddenText(s); !hidden.IsZero() {
+		return "", &Error{Code: Invalid, Text: hidden}
+	}
+	scheme, _, isURL := strings.Cut(s, "://")
 	switch {
 	case s == "":
 		return bad("field.address.empty")
-	case strings.Contains(s, "://"):
+	case isURL && scheme == "pptp":
 		return bad("field.address.url")
-	case strings.Contains(s, "/") || strings.Contains(s, "*") || isRange(s):
+	case isURL:
+		return bad("field.address.scheme")
+	case isNetwork(s) || strings.Contains(s, "*") || isRange(s):
 		return bad("field.address.range")
+	case strings.Contains(s, "/"):
+		return bad("field.address.host")
 	case strings.Contains(s, ":"):
 		return bad("field.address.ipv6")
 	}
+	s, ok := asciiHost(s)
+	if !ok {
+		return bad("field.address.host")
+	}
+	s = strings.TrimSuffix(s, ".")
 	if digitsAndDots(s) {
 		return parseIPv4(s, bad)
 	}
@@ -278,6 +307,12 @@ func parseIPv4(s string, bad func(string, ...any) (string, *Error)) (string, *Er
 
 func digitsAndDots(s string) bool {
 	return strings.Trim(s, "0123456789.") == ""
+}
+
+// isNetwork says whether s looks like 192.0.2.0/24.
+func isNetwork(s string) bool {
+	_, bits, found := strings.Cut(s, "/")
+	return found && bits != "" && digitsAndDots(bits)
 }
 
 // isRange says whether s looks like 192.0.2.1-50 or 192.0.2.1-192.0.2.50.

@@ -10,6 +10,7 @@ import (
 type block struct {
 	line    int // of its first label
 	values  map[string]string
+	ranks   map[string]int // of the names that gave the values, in JSON
 	raw     strings.Builder
 	problem connexa.Text
 }
@@ -66,10 +67,7 @@ func (b *block) row() connexa.ImportRow {
 		}
 		row.Problem = set(&row.Input, field, value)
 	}
-	if row.Problem.IsZero() {
-		row.Problem = splitPort(&row.Input)
-	}
-	if row = finish(row); !row.Problem.IsZero() {
+	if row = finish(row, false); !row.Problem.IsZero() {
 		row.Raw = cut(b.raw.String())
 	}
 	return row
@@ -99,7 +97,9 @@ type blocks struct {
 }
 
 // add takes one labelled line.
-func (s *blocks) add(line int, field, value, raw string) bool {
+func (s *blocks) add(line int, l labelled, raw string) bool {
+	field := l.field
+	value, problem := unquote(l.value, l.sign, l.json)
 	if !s.paragraph {
 		s.paragraph, s.first = true, ""
 	}
@@ -120,6 +120,9 @@ func (s *blocks) add(line int, field, value, raw string) bool {
 	s.now.keep(raw)
 	switch {
 	case field == "":
+	case !problem.IsZero():
+		s.now.problem = problem
+		s.now.values[field] = value
 	case s.now.has(field):
 		s.now.problem = connexa.T("import.bad.twice")
 	default:

@@ -39,7 +39,8 @@ func CheckMapping(mapping []string) error {
 // first: where two columns of a file mean one field, the surer name has it.
 var aliases = map[string][]string{
 	"address": {"address", "ipaddress", "ipaddr", "ip", "ipv4", "host", "hostname", "serverip", "serveraddress", "server", "remote", "gateway",
-		"адрес", "ipадрес", "айпи", "айпиадрес", "хост", "адрессервера", "сервер"},
+		"connectto", "remoteaddress", "remotehost", "endpoint", "ipport", "hostport", "url", "uri",
+		"адрес", "адреспорт", "ipсервера", "ipадрес", "айпи", "айпиадрес", "хост", "адрессервера", "сервер"},
 	"port":     {"port", "serverport", "порт"},
 	"login":    {"login", "username", "user", "userid", "account", "accountname", "loginname", "логин", "пользователь", "имяпользователя", "учетнаязапись", "аккаунт"},
 	"password": {"password", "pass", "passwd", "pwd", "passw", "userpassword", "secret", "пароль", "пасс"},
@@ -98,7 +99,7 @@ func header(names []string) (mapping []string, known int, ok bool) {
 	mapping = make([]string, len(names))
 	best := map[string]int{}
 	for i, name := range names {
-		a, found := byAlias[key(name)]
+		a, found := columnField(name)
 		if !found {
 			continue
 		}
@@ -107,7 +108,7 @@ func header(names []string) (mapping []string, known int, ok bool) {
 			continue
 		}
 		if j, taken := best[a.field]; taken {
-			if byAlias[key(names[j])].rank <= a.rank {
+			if other, _ := columnField(names[j]); other.rank <= a.rank {
 				continue
 			}
 			mapping[j] = ""

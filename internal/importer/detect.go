@@ -11,8 +11,11 @@ const looked = 20
 // detect finds out how the text that begins with head is to be read.
 func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	d.settle(head)
-	if o.Format == Text {
+	switch {
+	case o.Format == Text:
 		return Shape{Format: Text}
+	case o.Format == JSON, o.Format == "" && o.Separator == "" && isJSON(head):
+		return Shape{Format: JSON}
 	}
 	separators := []string{"\t", ";", ","}
 	if s, _, ok := separatorLine(head); ok && o.Separator == "" {
@@ -45,43 +48,74 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 }
 
 // look judges records that were split at s: the score says how sure it is that
-// they are a CSV.
+// they are a CSV. Lines above the header are titles, as long as none of them names
+// an address.
 func look(records [][]string, s string) (shape Shape, score int) {
-	if len(records) == 0 {
-		return Shape{}, 0
-	}
 	shape = Shape{Format: CSV, Separator: s, Sample: records}
-	if mapping, known, ok := header(records[0]); ok {
-		shape.Header, shape.Mapping = true, mapping
-		shape.Unmapped = CheckMapping(mapping) != nil
-		return shape, 1000 + known
-	}
-	width := 0
-	hits := 0
+	width, hits, leading := 0, 0, 0
 	for i, r := range records {
-		if len(r) < 2 {
-			continue
-		}
-		found := false
-		for _, cell := range r {
-			found = found || looksLikeAddress(strings.TrimSpace(cell))
-		}
-		if found {
+		if addressIn(r) {
 			hits++
 			width = max(width, len(r))
-		} else if i == 0 && len(records) > 1 {
-			shape.Header = true // names that are not known
+			continue
 		}
+		if hits > 0 {
+			continue
+		}
+		if opensWithAddress(r) { // a line of another form
+			return Shape{}, 0
+		}
+		if mapping, known, ok := header(r); ok && (i == 0 || CheckMapping(mapping) == nil) {
+			shape.Header, shape.Mapping, shape.Sample, shape.leading = true, mapping, records[i:], i+1
+			shape.Unmapped = CheckMapping(mapping) != nil
+			return shape, 1000 + known
+		}
+		leading = i + 1
 	}
-	if hits == 0 || 2*hits < len(records) {
+	if hits == 0 || width < 2 || leading > maxTitles || 2*hits < len(records)-leading || leading == 0 && 2*hits < len(records) {
 		return Shape{}, 0
 	}
 	rows := records
-	if shape.Header {
-		rows = rows[1:]
+	if leading > 0 { // names that are not known
+		shape.Header, shape.leading = true, leading
+		shape.Sample, rows = records[leading-1:], records[leading:]
 	}
 	shape.Mapping, shape.Unmapped = propose(rows), true
 	return shape, hits
+}
+
+// maxTitles is how many lines without an address may stand above a table whose
+// header is not known.
+const maxTitles = 5
+
+// addressIn says whether a record of several cells names an address.
+func addressIn(r []string) bool {
+	if len(r) < 2 {
+		return false
+	}
+	for _, cell := range r {
+		if cell = strings.TrimSpace(cell); looksLikeAddress(cell) || hasScheme(cell) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasScheme says whether s is the URL of a PPTP server.
+func hasScheme(s string) bool {
+	if len(s) < 8 || !strings.EqualFold(s[:7], "pptp://") {
+		return false
+	}
+	s = strings.TrimSuffix(s[7:], "/")
+	return looksLikeAddress(s[strings.LastIndexByte(s, '@')+1:])
+}
+
+// opensWithAddress says whether a record that is no row of a table may be a server
+// in one of the forms of text.
+func opensWithAddress(r []string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(r[0]), " ")
+	host, _, _ := strings.Cut(word, ":")
+	return looksLikeAddress(host) || looksLikeAddress(word)
 }
 
 // firstRecords splits the beginning of a text, without comments and blank lines.
@@ -129,9 +163,9 @@ func separatorLine(b []byte) (separator string, size int, ok bool) {
 	return s, size, true
 }
 
-func isBlank(line []byte) bool { return len(bytes.Trim(line, " \t\v\f\x1a\u00a0")) == 0 }
+func isBlank(line []byte) bool { return len(bytes.Trim(line, " \t\v\f\x1a\u00a0\ufeff\u200b")) == 0 }
 
 func isComment(line []byte) bool {
-	line = bytes.TrimLeft(line, " \t")
+	line = bytes.TrimLeft(line, " \t\ufeff")
 	return bytes.HasPrefix(line, []byte("#")) || bytes.HasPrefix(line, []byte("//"))
 }

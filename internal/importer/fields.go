@@ -2,6 +2,7 @@ package importer
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -12,9 +13,9 @@ import (
 func set(in *connexa.NodeInput, field, s string) connexa.Text {
 	switch field {
 	case "address":
-		in.Address = strings.TrimSpace(s)
+		in.Address = s
 	case "port":
-		in.Port = strings.TrimSpace(s)
+		in.Port = s
 	case "login":
 		in.Login = s
 	case "password":
@@ -35,10 +36,14 @@ func set(in *connexa.NodeInput, field, s string) connexa.Text {
 		in.Tags = s
 	case "credentials":
 		login, password, ok := strings.Cut(s, ":")
+		login, password = strings.TrimSpace(login), strings.TrimSpace(password)
 		if !ok {
 			return connexa.T("import.bad.credentials")
 		}
-		in.Login, in.Password = strings.TrimSpace(login), strings.TrimSpace(password)
+		if isPort(login) && (login == "1723" || strings.Contains(password, ":")) {
+			return problemPort
+		}
+		in.Login, in.Password = login, password
 	case "location":
 		p := parsePlace(s)
 		if p.country != "" {
@@ -57,22 +62,90 @@ func set(in *connexa.NodeInput, field, s string) connexa.Text {
 	return connexa.Text{}
 }
 
+// readAddress takes apart what stands where an address is meant: a port after it,
+// and a URL, whose login and password count where the row has none of its own.
+func readAddress(in *connexa.NodeInput) connexa.Text {
+	s := connexa.TrimHidden(in.Address)
+	scheme, rest, isURL := strings.Cut(s, "://")
+	switch {
+	case isURL && !strings.EqualFold(scheme, "pptp"):
+		return problemScheme(scheme)
+	case isURL && !strings.Contains(rest, "@"):
+		if s = strings.TrimSuffix(rest, "/"); strings.ContainsAny(s, "?#") || strings.Contains(s, "/") && !looksLikeRange(s) {
+			return connexa.T("import.bad.url")
+		}
+	case isURL || strings.Contains(s, "@"):
+		from, problem := fromURL(rest)
+		if !isURL {
+			from, problem = fromAt(s)
+		}
+		if !problem.IsZero() {
+			return problem
+		}
+		if in.Login != "" && in.Login != from.Login || in.Password != "" && in.Password != from.Password {
+			return connexa.T("import.bad.logins")
+		}
+		in.Login, in.Password = from.Login, from.Password
+		s = from.Address
+		if from.Port != "" {
+			s += ":" + from.Port
+		}
+	default:
+		s = strings.TrimSuffix(s, "/")
+	}
+	if words := strings.Fields(s); len(words) == 2 && isPort(words[1]) && looksLikeAddress(words[0]) {
+		s = words[0] + ":" + words[1]
+	}
+	if looksLikeRange(s) {
+		return problemRange
+	}
+	in.Address = s
+	return splitPort(in)
+}
+
 // splitPort takes the port off an address like vpn.example.net:1723.
 func splitPort(in *connexa.NodeInput) connexa.Text {
 	host, port, ok := strings.Cut(in.Address, ":")
 	if !ok || strings.Contains(port, ":") {
 		return connexa.Text{}
 	}
-	if in.Port != "" && in.Port != port {
+	if own := connexa.TrimHidden(in.Port); own != "" && own != port && !connexa.IsPlaceholder(own) && !samePort(own, port) {
 		return connexa.T("import.bad.ports")
 	}
 	in.Address, in.Port = host, port
 	return connexa.Text{}
 }
 
+func samePort(a, b string) bool {
+	n := portNumber(a)
+	return n > 0 && n == portNumber(b)
+}
+
+// isPort says whether s is a number that a port can have.
+func isPort(s string) bool {
+	if s == "" || len(s) > 5 || strings.Trim(s, "0123456789") != "" {
+		return false
+	}
+	_, err := connexa.ParsePort(s)
+	return err == nil
+}
+
+// knownSchemes are those that may be named in a reason: what else stands before
+// "://" could be part of a password.
+var knownSchemes = strings.Fields("http https socks socks4 socks5 socks5h l2tp ipsec ikev2 sstp ssh ftp sftp vpn vless vmess ss ssr trojan wireguard wg openvpn hysteria tuic rdp vnc tcp udp telnet ppp pppoe ws wss")
+
+func problemScheme(scheme string) connexa.Text {
+	scheme = strings.ToLower(connexa.TrimHidden(scheme))
+	if slices.Contains(knownSchemes, scheme) {
+		return connexa.T("import.bad.scheme.of", scheme)
+	}
+	return connexa.T("import.bad.scheme")
+}
+
 // looksLikeAddress says whether s is meant as an address, be it a wrong one: it
 // is an IPv4 address, a range or a host name with a dot, with or without a port.
 func looksLikeAddress(s string) bool {
+	s = connexa.TrimHidden(s)
 	host, port, hasPort := strings.Cut(s, ":")
 	if hasPort && (port == "" || strings.Trim(port, "0123456789") != "" || len(port) > 5) {
 		return false
@@ -90,14 +163,14 @@ func looksLikeAddress(s string) bool {
 // word could be a host name.
 func looksLikeHost(s string) bool {
 	s = strings.TrimSuffix(s, ".")
-	dot := strings.LastIndexByte(s, '.')
-	if dot <= 0 {
+	if strings.IndexAny(s, ".。") <= 0 {
 		return false
 	}
-	if _, err := connexa.ParseAddress(s); err != nil {
+	s, err := connexa.ParseAddress(s)
+	if err != nil {
 		return false
 	}
-	top := s[dot+1:]
+	top := s[strings.LastIndexByte(s, '.')+1:]
 	return len(top) >= 2 && (top[0]|0x20 >= 'a' && top[0]|0x20 <= 'z')
 }
 

@@ -26,11 +26,12 @@ const maxRaw = 4 << 10
 const (
 	CSV  = "csv"
 	Text = "text"
+	JSON = "json"
 )
 
 // Options say how to read. What is empty is found out from the text itself.
 type Options struct {
-	Format    string   // CSV or Text
+	Format    string   // CSV, Text or JSON
 	Encoding  string   // UTF8, Windows1251 or Windows1252
 	Separator string   // of a CSV: "," ";" or a tab
 	Mapping   []string // of a CSV: the field of each column, as Fields names them; "" skips the column
@@ -41,13 +42,15 @@ type Shape struct {
 	Format    string
 	Encoding  string // settled by the first line that is not ASCII
 	Separator string
-	Header    bool     // the first line names the columns
+	Header    bool     // a line above the rows names the columns
 	Mapping   []string // the field of each column; without a header it is only proposed
 	// Sample holds the first records of a CSV, the header included. It shows
 	// passwords.
 	Sample [][]string
 	// Unmapped says that a person has to name the columns first.
 	Unmapped bool
+
+	leading int // records of a CSV above the first row: titles and the header
 }
 
 // Reader yields the rows of one text.
@@ -101,11 +104,16 @@ func (r *Reader) Shape() Shape {
 func (r *Reader) Rows() iter.Seq2[connexa.ImportRow, error] {
 	return func(yield func(connexa.ImportRow, error) bool) {
 		emit := func(row connexa.ImportRow) bool { return yield(row, nil) }
-		if r.shape.Format == CSV {
-			if !newTable(r.lines, r.shape).rows(emit) {
-				return
-			}
-		} else if !newProse(r.lines).rows(emit) {
+		var rows func(func(connexa.ImportRow) bool) bool
+		switch r.shape.Format {
+		case CSV:
+			rows = newTable(r.lines, r.shape).rows
+		case JSON:
+			rows = newObjects(r.lines).rows
+		default:
+			rows = newProse(r.lines).rows
+		}
+		if !rows(emit) {
 			return
 		}
 		if err := r.lines.err; err != nil {
@@ -123,38 +131,44 @@ var (
 	errWorkbook = connexa.Errorf(connexa.Invalid, "import.error.workbook")
 )
 
-// finish checks what a line gave and makes a row of it. No reason repeats what
-// was typed: a shifted column would put a password into it.
-func finish(row connexa.ImportRow) connexa.ImportRow {
+// finish checks what a line gave and makes a row of it; cells says that it comes
+// from a CSV. No reason and no note repeats what was typed: a shifted column would
+// put a password into it.
+func finish(row connexa.ImportRow, cells bool) connexa.ImportRow {
 	if !row.Problem.IsZero() {
 		return row
 	}
 	in := &row.Input
-	if looksLikeRange(in.Address) {
-		row.Problem = connexa.T("field.address.range")
+	if namesColumn(in.Address) && !strings.Contains(in.Address, ".") {
+		row.Problem = problemHeading
 		return row
 	}
-	if code, ok := Country(in.Country); ok {
-		in.Country = code
-	} else {
-		row.Problem = connexa.T("import.bad.country")
+	noteHidden(&row)
+	if row.Problem = readAddress(in); !row.Problem.IsZero() {
 		return row
 	}
-	check := *in
-	if row.NoPassword {
-		check.Password = "-"
-	}
-	_, _, err := connexa.ParseNode(check)
-	if err == nil {
+	tidy(&row, cells)
+	for {
+		check := *in
+		if row.NoPassword {
+			check.Password = "-"
+		}
+		_, _, err := connexa.ParseNode(check)
+		if err == nil {
+			return row
+		}
+		var fields connexa.FieldErrors
+		switch {
+		case !errors.As(err, &fields):
+			row.Problem = connexa.TextOf(err)
+		case !dropOptional(&row, fields):
+			row.Problem = reason(fields, in.Address)
+		default:
+			continue
+		}
+		row.Notes = nil
 		return row
 	}
-	var fields connexa.FieldErrors
-	if errors.As(err, &fields) {
-		row.Problem = reason(fields, in.Address)
-	} else {
-		row.Problem = connexa.TextOf(err)
-	}
-	return row
 }
 
 // reason picks the complaint that tells most and names its field.
@@ -167,15 +181,10 @@ func reason(errs connexa.FieldErrors, address string) connexa.Text {
 			return missing[name]
 		case text.Key == "field.address.octet" && strings.Count(address, ".") != 3:
 			return connexa.T("field.address.ipv4") // the octet would be all that stands there
-		case text.Key == "field.control" || text.Key == "field.long":
+		case text.Key == "field.long" || strings.HasPrefix(text.Key, "field.hidden"):
 			return inField(name, text)
 		default:
 			return text
-		}
-	}
-	for _, name := range []string{"provider", "country", "state", "city", "zip", "comment", "tags"} {
-		if text, ok := errs[name]; ok {
-			return inField(name, text)
 		}
 	}
 	return connexa.T("import.bad.unknown")

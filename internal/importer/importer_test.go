@@ -82,8 +82,8 @@ func TestForms(t *testing.T) {
 		"words, tabs":          {"# a\n192.0.2.20 ops1\tBlue-Kite-7   TX", "2 192.0.2.20: ops1 Blue-Kite-7 |TX"},
 		"words, colons inside": {"192.0.2.20 ops1 Blue:Kite TX", "1 192.0.2.20: ops1 Blue:Kite |TX"},
 		"words, too many":      {"192.0.2.20 ops1 Blue Kite 7 TX", "1 !words"},
-		"words, joined login":  {"192.0.2.20 ops1:Blue-Kite-7 TX", "1 !ambiguous"},
-		"words, joined":        {"192.0.2.20 ops1:Blue-Kite-7", "1 !form"},
+		"words, joined login":  {"192.0.2.20 ops1:Blue-Kite-7 TX", "1 !joined"},
+		"words, joined":        {"192.0.2.20 ops1:Blue-Kite-7", "1 !joined"},
 		"dashes":               {"192.0.2.30 - ops1:Blue-Kite-7 - Arizona/Phoenix 85001 | 2025-09-03 16:05:25", "1 192.0.2.30: ops1 Blue-Kite-7 |Arizona|Phoenix|85001"},
 		"dashes, no date":      {"192.0.2.30 - ops1:Blue-Kite-7 - Arizona/Phoenix 85001", "1 192.0.2.30: ops1 Blue-Kite-7 |Arizona|Phoenix|85001"},
 		"dashes, no place":     {"192.0.2.30 - ops1:Blue-Kite-7", "1 192.0.2.30: ops1 Blue-Kite-7"},
@@ -99,16 +99,16 @@ func TestForms(t *testing.T) {
 		"colons, long, UK":     {"192.0.2.40:ops1:Blue-Kite-7:UK:England:SW1A 1AA", "1 192.0.2.40: ops1 Blue-Kite-7 GB|England||SW1A 1AA"},
 		"colons, no country":   {"192.0.2.40:ops1:a:b:c:d", "1 !ambiguous"},
 		"colons, no state":     {"192.0.2.40:ops1:Blue:US:Kite:7", "1 !ambiguous"},
-		"colons, port in long": {"192.0.2.40:1723:ops1:US:TX:78701", "1 !ambiguous"},
+		"colons, port in long": {"192.0.2.40:1723:ops1:US:TX:78701", "1 !ambiguous.port"},
 		"colons, short":        {"192.0.2.70:ops1:Blue-Kite-7", "1 192.0.2.70: ops1 Blue-Kite-7"},
 		"colons, host":         {"vpn.example.net:ops1:Blue-Kite-7", "1 vpn.example.net: ops1 Blue-Kite-7"},
 		"colons, port":         {"192.0.2.70:1723:ops1:Blue-Kite-7", "1 192.0.2.70:1723 ops1 Blue-Kite-7"},
 		"colons, no port":      {"192.0.2.70:ops1:Blue:Kite", "1 !ambiguous"},
-		"colons, wrong port":   {"192.0.2.70:99999:ops1:Blue-Kite-7", "1 !ambiguous"},
-		"colons, port alone":   {"192.0.2.70:1723:ops1", "1 !ambiguous"},
+		"colons, wrong port":   {"192.0.2.70:99999:ops1:Blue-Kite-7", "1 !field.port"},
+		"colons, port alone":   {"192.0.2.70:1723:ops1", "1 !ambiguous.port"},
 		"colons, five":         {"192.0.2.70:1723:ops1:Blue:Kite", "1 !ambiguous"},
 		"colons, five again":   {"192.0.2.70:ops1:Blue-Kite-7:US:AZ", "1 !ambiguous"},
-		"colons, seven":        {"192.0.2.70:1723:ops1:Blue-Kite-7:US:AZ:85001", "1 !ambiguous"},
+		"colons, seven":        {"192.0.2.70:1723:ops1:Blue-Kite-7:US:AZ:85001", "1 192.0.2.70:1723 ops1 Blue-Kite-7 US|AZ||85001"},
 		"colons, no password":  {"192.0.2.70:ops1:", "1 !no_password"},
 		"colons, no login":     {"192.0.2.70::Blue-Kite-7", "1 !no_login"},
 		"colons, a number":     {"192.0.2.70:10001:Blue-Kite-7", "1 192.0.2.70: 10001 Blue-Kite-7"},
@@ -123,7 +123,7 @@ func TestForms(t *testing.T) {
 		"URL, no password":     {"pptp://ops1@192.0.2.80", "1 !no_password"},
 		"URL, nobody":          {"pptp://192.0.2.80:1723", "1 !no_login"},
 		"URL, a path":          {"pptp://ops1:Blue-Kite-7@192.0.2.80/x?y", "1 !url"},
-		"URL, another scheme":  {"http://ops1:Blue-Kite-7@192.0.2.80", "1 !scheme"},
+		"URL, another scheme":  {"http://ops1:Blue-Kite-7@192.0.2.80", "1 !scheme.of"},
 		"range, bits":          {"192.0.2.0/24", "1 !field.address.range"},
 		"range, bits, colons":  {"192.0.2.0/24:ops1:Blue-Kite-7", "1 !field.address.range"},
 		"range, bits, words":   {"192.0.2.0/24 ops1 Blue-Kite-7", "1 !field.address.range"},
@@ -141,7 +141,7 @@ func TestForms(t *testing.T) {
 		"IPv6, brackets":       {"[2001:db8::1]:1723:ops1:Blue-Kite-7", "1 !field.address.ipv6"},
 		"prose":                {"these are the servers", "1 !form"},
 		"address alone":        {"192.0.2.70", "1 !no_login"},
-		"address and login":    {"192.0.2.70 ops1", "1 !form"},
+		"address and login":    {"192.0.2.70 ops1", "1 !no_password"},
 		"block": {"Ip: 192.0.2.10\nLogin: ops1\nPass: Blue-Kite-7\nState: CA\nCity: Los Angeles\nZip: 90001",
 			"1 192.0.2.10: ops1 Blue-Kite-7 |CA|Los Angeles|90001"},
 		"labelled":          {"IP: 192.0.2.50\nCredentials: ops1:Blue:Kite\nLocation: Texas (Austin)\nZIP: 78701", "1 192.0.2.50: ops1 Blue:Kite |Texas|Austin|78701"},
@@ -214,7 +214,7 @@ Ip: 192.0.2.91
 
 func TestRowAmidText(t *testing.T) {
 	check(t, "192.0.2.1 ops1 x\n192.0.2.2 ops1 x\n192.0.2.3,ops1,x\n", Options{},
-		"1 192.0.2.1: ops1 x", "2 192.0.2.2: ops1 x", "3 !form")
+		"1 192.0.2.1: ops1 x", "2 192.0.2.2: ops1 x", "3 !table")
 }
 
 func TestBlocks(t *testing.T) {
@@ -249,7 +249,7 @@ func TestTables(t *testing.T) {
 		"short row":          {"ip,login,password,city\n192.0.2.1,ops1,x\n192.0.2.2,ops1\n", []string{"2 192.0.2.1: ops1 x", "3 !no_password"}},
 		"long row":           {"ip,login,password\n192.0.2.1,ops1,x,y\n192.0.2.1,ops1,x,,\n", []string{"2 !columns", "3 192.0.2.1: ops1 x"}},
 		"a bad one amid":     {"ip,login,password\n192.0.2.300,ops1,x\n192.0.2.1,,x\n192.0.2.0/24,ops1,x\n192.0.2.2,ops1,x\n", []string{"2 !field.address.octet", "3 !no_login", "4 !field.address.range", "5 192.0.2.2: ops1 x"}},
-		"unknown country":    {"ip,login,password,country\n192.0.2.1,ops1,,Blue-Kite-7\n", []string{"2 !country"}},
+		"unknown country":    {"ip,login,password,country\n192.0.2.1,ops1,,Blue-Kite-7\n", []string{"2 !no_password"}},
 		"bad port":           {"ip,port,login,password\n192.0.2.1,70000,ops1,x\n", []string{"2 !field.port"}},
 		"sep":                {"sep=;\nip;login;password\n192.0.2.1;ops1;x\n", []string{"3 192.0.2.1: ops1 x"}},
 		"quoted header":      {"\"ip\";\"login\";\"password\"\n\"192.0.2.1\";\"ops1\";\"x\"\n", []string{"2 192.0.2.1: ops1 x"}},

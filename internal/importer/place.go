@@ -131,3 +131,23 @@ var usStates = func() map[string]bool {
 	}
 	return m
 }()
+
+// knownState says whether s is a state or province of another country by a name
+// or code that is no word of its own.
+func knownState(s string) bool {
+	return otherStates[strings.ToLower(strings.Join(strings.Fields(s), " "))]
+}
+
+var otherStates = func() map[string]bool {
+	m := map[string]bool{}
+	for name := range strings.SplitSeq("ontario;quebec;québec;british columbia;alberta;manitoba;saskatchewan;nova scotia;new brunswick;newfoundland;"+
+		"newfoundland and labrador;prince edward island;yukon;nunavut;northwest territories;on;qc;bc;ab;mb;sk;ns;nb;nl;"+
+		"new south wales;queensland;victoria;tasmania;south australia;western australia;northern territory;australian capital territory;nsw;qld;vic;tas;"+
+		"bavaria;bayern;hesse;hessen;saxony;sachsen;lower saxony;niedersachsen;saxony-anhalt;sachsen-anhalt;thuringia;thüringen;brandenburg;saarland;"+
+		"baden-württemberg;baden-wuerttemberg;north rhine-westphalia;nordrhein-westfalen;rhineland-palatinate;rheinland-pfalz;schleswig-holstein;"+
+		"mecklenburg-vorpommern;hamburg;berlin;bremen;catalonia;andalusia;lombardy;bohemia;moravia;"+
+		"московская область;ленинградская область;татарстан;краснодарский край;свердловская область;новосибирская область", ";") {
+		m[name] = true
+	}
+	return m
+}()

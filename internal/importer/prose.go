@@ -2,9 +2,8 @@ package importer
 
 import (
 	"net/netip"
-	"net/url"
+	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -14,6 +13,8 @@ import (
 type prose struct {
 	lines  *window
 	blocks blocks
+	router routerOS
+	keys   keyfile
 	emit   func(connexa.ImportRow) bool
 }
 
@@ -25,7 +26,7 @@ func (p *prose) rows(emit func(connexa.ImportRow) bool) bool {
 	for {
 		line, size, ok := p.lines.next()
 		if !ok {
-			return p.blocks.flush()
+			return p.endConnection() && p.blocks.flush()
 		}
 		if !p.line(line, size) {
 			return false
@@ -42,19 +43,40 @@ func (p *prose) line(line []byte, size int) bool {
 		return p.blocks.flush() && p.emit(row)
 	}
 	s, ok := p.lines.decode.text(line)
-	comment := isComment(line)
 	p.lines.skip(size, 1)
-	s = strings.TrimSpace(strings.Trim(s, "\x1a"))
+	s = connexa.TrimHidden(s)
+	if ok {
+		if joined := p.router.joined.Len(); joined > 0 && joined+len(s) > MaxLine {
+			p.router.joined.Reset()
+		}
+		if p.router.continues(s) {
+			p.router.join(number, s)
+			return true
+		}
+		number, s = p.router.take(number, s)
+	}
 	switch {
-	case comment:
+	case isComment([]byte(s)) || strings.HasPrefix(s, ";"):
 		return true
-	case s == "":
+	case strings.Trim(s, "{}[](), ;-") == "": // also the brackets around labels
 		return p.blocks.blank()
 	}
-	row := connexa.ImportRow{Line: number}
 	if ok {
-		if field, value, labelled := label(s); labelled {
-			return p.blocks.add(number, field, value, s)
+		if done, more := p.ofProgram(number, s); done {
+			return more
+		}
+	}
+	row := connexa.ImportRow{Line: number}
+	json := ok && s[0] == '{' && isJSON([]byte(s))
+	if ok && !json && !isHeadingLine(s) {
+		if several, separator, inline := inlineLabels(s); inline {
+			return p.blocks.flush() && p.emit(rowOfLabels(number, several, separator, s))
+		}
+		if l, is := label(s); is {
+			return p.blocks.add(number, l, s)
+		}
+		if isSetting(s, p.blocks.paragraph) {
+			return true
 		}
 		if p.blocks.paragraph && unknownLabel(s) {
 			row.Problem = connexa.T("import.bad.label")
@@ -65,11 +87,14 @@ func (p *prose) line(line []byte, size int) bool {
 	if !p.blocks.flush() {
 		return false
 	}
-	if ok {
-		row.Input, row.Problem = oneLine(s)
-		row = finish(row)
-	} else {
+	switch {
+	case !ok:
 		row.Problem = connexa.T("import.bad.encoding")
+	case json:
+		row = fromJSON(strings.TrimSuffix(s, ","), row)
+	default:
+		row.Input, row.Problem = oneLine(s)
+		row = finish(row, false)
 	}
 	if !row.Problem.IsZero() {
 		row.Raw = cut(s)
@@ -77,56 +102,66 @@ func (p *prose) line(line []byte, size int) bool {
 	return p.emit(row)
 }
 
+// ofProgram reads a line of a file that another program has written. done is false
+// when it is none.
+func (p *prose) ofProgram(number int, s string) (done, more bool) {
+	if name, is := sectionName(s); is {
+		of, next := p.keys.ofConnection(name)
+		if next && !p.endConnection() || !of && !p.blocks.flush() {
+			return true, false
+		}
+		if of && !p.keys.open {
+			if !p.blocks.flush() {
+				return true, false
+			}
+			p.keys.begin(number)
+		}
+		p.keys.section = name
+		if p.keys.open {
+			p.keys.add(s)
+		}
+		return true, true
+	}
+	if p.keys.open {
+		if name, _, is := strings.Cut(s, "="); is && !strings.ContainsAny(name, ": @") {
+			p.keys.add(s)
+			return true, true
+		}
+		if !p.endConnection() {
+			return true, false
+		}
+	}
+	if !p.router.command(s) {
+		return false, true
+	}
+	if !p.blocks.flush() {
+		return true, false
+	}
+	in, notes, problem, is := p.router.server(s)
+	if !is {
+		return true, true
+	}
+	row := finish(connexa.ImportRow{Line: number, Input: in, Problem: problem}, false)
+	if row.Problem.IsZero() {
+		row.Notes = append(row.Notes, notes...)
+	} else {
+		row.Raw = cut(s)
+	}
+	return true, p.emit(row)
+}
+
+// endConnection ends the connection of NetworkManager that is read, if there is one.
+func (p *prose) endConnection() bool {
+	if !p.keys.open {
+		return true
+	}
+	p.keys.open = false
+	return p.emit(p.keys.row())
+}
+
 // cut keeps the beginning of a bad line.
 func cut(s string) connexa.Secret {
 	return connexa.Secret(strings.ToValidUTF8(s[:min(len(s), maxRaw)], ""))
-}
-
-var (
-	problemRange     = connexa.T("field.address.range")
-	problemIPv6      = connexa.T("field.address.ipv6")
-	problemForm      = connexa.T("import.bad.form")
-	problemAmbiguous = connexa.T("import.bad.ambiguous")
-)
-
-// oneLine reads a server that stands on one line, in the one form that it fits.
-func oneLine(s string) (connexa.NodeInput, connexa.Text) {
-	none := connexa.NodeInput{}
-	if scheme, rest, ok := strings.Cut(s, "://"); ok && len(scheme) < 12 && !strings.ContainsAny(scheme, " :.\t") {
-		if !strings.EqualFold(scheme, "pptp") {
-			return none, connexa.T("import.bad.scheme")
-		}
-		return fromURL(rest)
-	}
-	first, _, _ := strings.Cut(s, " ")
-	first, _, _ = strings.Cut(first, "\t")
-	if isIPv6(first) {
-		return none, problemIPv6
-	}
-	if opensWithRange(s) {
-		return none, problemRange
-	}
-	if parts := splitDashes(s); len(parts) > 1 {
-		if addressLike(parts[0]) {
-			return fromDashes(parts)
-		}
-	}
-	if addressLike(first) && first != s {
-		return fromWords(strings.Fields(s))
-	}
-	if host, _, ok := strings.Cut(s, ":"); ok && addressLike(strings.TrimSpace(host)) {
-		return fromColons(s)
-	}
-	if addressLike(s) {
-		return none, missing["login"]
-	}
-	if i := strings.IndexAny(s, ",;|"); i > 0 && addressLike(strings.TrimSpace(s[:i])) {
-		return none, problemForm // a row of a table amid other forms
-	}
-	if first == s && !strings.ContainsAny(s, ":,;@") || !strings.ContainsAny(s, "0123456789.") {
-		return none, problemForm
-	}
-	return none, missing["address"]
 }
 
 // addressLike says whether s stands where an address is meant, with or without a
@@ -162,6 +197,9 @@ func opensWithRange(s string) bool {
 	if len(parts) < 2 || !looksLikeAddress(parts[0]) {
 		return false
 	}
+	if len(parts) > 2 && isPort(parts[1]) && strings.Contains(parts[2], ":") {
+		return false // a port, and the login after it
+	}
 	to, _, _ := strings.Cut(parts[1], " ")
 	to, _, _ = strings.Cut(to, ":")
 	return to != "" && strings.Trim(to, "0123456789.") == "" && (strings.Count(to, ".") == 3 || !strings.Contains(parts[1], ":"))
@@ -185,166 +223,120 @@ func splitDashes(s string) []string {
 	}
 }
 
-// fromWords reads "192.0.2.20 ops1 Blue-Kite-7 TX", the state being optional.
-func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
-	if len(words) < 3 {
-		return connexa.NodeInput{}, problemForm
-	}
-	for i, w := range words {
-		switch {
-		case strings.Trim(w, "-–—|:,;") == "":
-			return connexa.NodeInput{}, connexa.T("import.bad.words")
-		case i == 1 && strings.Contains(w, ":") || i == 2 && w[0] == ':':
-			return connexa.NodeInput{}, problemAmbiguous
-		}
-	}
-	in := connexa.NodeInput{Address: words[0], Login: words[1], Password: words[2]}
-	if rest := strings.Join(words[3:], " "); rest != "" {
-		code, isCountry := Country(rest)
-		switch {
-		case usState(rest):
-			in.State = rest
-		case isCountry:
-			in.Country = code
-		case len(words) == 4 && strings.Trim(rest, ".'-") == rest && strings.IndexFunc(rest, notLetter) < 0:
-			in.State = rest
-		default:
-			return connexa.NodeInput{}, connexa.T("import.bad.words")
-		}
-	}
-	return in, splitPort(&in)
+// labelled is a value with its name before it.
+type labelled struct {
+	field string // "" is a name that is known to say nothing
+	value string
+	sign  byte // between them: a colon or an equals sign
+	json  bool // the name stands in quotes, as in JSON
 }
 
-func notLetter(r rune) bool { return !unicode.IsLetter(r) && r != '-' && r != '\'' && r != '.' }
-
-// fromDashes reads "192.0.2.30 - ops1:Blue-Kite-7 - Arizona/Phoenix 85001 |
-// 2025-09-03 16:05:25"; the place and the date are optional.
-func fromDashes(parts []string) (connexa.NodeInput, connexa.Text) {
-	none := connexa.NodeInput{}
-	last := len(parts) - 1
-	if i := strings.LastIndexByte(parts[last], '|'); i >= 0 && isDate(parts[last][i+1:]) {
-		parts[last] = strings.TrimSpace(parts[last][:i])
-	}
-	if len(parts) > 3 {
-		return none, connexa.T("import.bad.dashes")
-	}
-	in := connexa.NodeInput{Address: parts[0]}
-	if problem := set(&in, "credentials", parts[1]); !problem.IsZero() {
-		return none, problem
-	}
-	if len(parts) == 3 {
-		set(&in, "location", parts[2])
-	}
-	return in, splitPort(&in)
-}
-
-// isDate says whether s is a date or nothing: it is not kept, so its order of
-// day and month does not matter.
-func isDate(s string) bool {
-	s = strings.TrimSpace(s)
-	return strings.Trim(s, "0123456789-/.: TZ+") == "" && (s == "" || strings.ContainsAny(s, "0123456789"))
-}
-
-// fromColons reads the forms with colons only, which are told apart by their
-// number of colons. A password with a colon would fit the wrong form, so what
-// does not fit exactly is refused.
-func fromColons(s string) (connexa.NodeInput, connexa.Text) {
-	none := connexa.NodeInput{}
-	parts := strings.Split(s, ":")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-	}
-	switch len(parts) {
-	case 2:
-		if strings.Trim(parts[1], "0123456789") == "" {
-			return none, missing["login"]
-		}
-		return none, missing["password"]
-	case 3:
-		if parts[1] == "1723" {
-			return none, problemAmbiguous // a login, or the port with the password missing
-		}
-		return connexa.NodeInput{Address: parts[0], Login: parts[1], Password: parts[2]}, connexa.Text{}
-	case 4:
-		if _, err := connexa.ParsePort(parts[1]); err != nil || parts[1] == "" {
-			return none, problemAmbiguous
-		}
-		return connexa.NodeInput{Address: parts[0], Port: parts[1], Login: parts[2], Password: parts[3]}, connexa.Text{}
-	case 6:
-		if !longForm(parts) {
-			return none, problemAmbiguous
-		}
-		return connexa.NodeInput{
-			Address: parts[0], Login: parts[1], Password: parts[2],
-			Country: parts[3], State: parts[4], Zip: parts[5],
-		}, connexa.Text{}
-	default:
-		return none, problemAmbiguous
-	}
-}
-
-// longForm says whether the last three parts can only be a country, a state and
-// a zip.
-func longForm(parts []string) bool {
-	code, ok := Country(parts[3])
-	if !ok || code == "" || parts[1] == "1723" {
-		return false
-	}
-	state, zip := parts[4], parts[5]
-	if zip != "" && !looksLikeZip(zip) {
-		return false
-	}
-	if code == "US" {
-		return (state == "" || usState(state)) && strings.Trim(zip, "0123456789-") == ""
-	}
-	return strings.IndexFunc(state, func(r rune) bool { return strings.ContainsRune("0123456789@#$%^&*!?=+_/\\|<>{}[]", r) }) < 0
-}
-
-// fromURL reads what follows "pptp://". The last @ ends the password, and
-// percent signs escape.
-func fromURL(s string) (connexa.NodeInput, connexa.Text) {
-	none := connexa.NodeInput{}
-	at := strings.LastIndexByte(s, '@')
-	if at < 0 {
-		return none, missing["login"]
-	}
-	user, host := s[:at], s[at+1:]
-	if strings.HasPrefix(host, "[") {
-		return none, problemIPv6
-	}
-	if looksLikeRange(host) {
-		return none, problemRange
-	}
-	host = strings.TrimSuffix(host, "/")
-	if strings.ContainsAny(host, "/?# \t") {
-		return none, connexa.T("import.bad.url")
-	}
-	login, password, ok := strings.Cut(user, ":")
-	if !ok {
-		return none, missing["password"]
-	}
-	login, err1 := url.PathUnescape(login)
-	password, err2 := url.PathUnescape(password)
-	if err1 != nil || err2 != nil {
-		return none, connexa.T("import.bad.percent")
-	}
-	in := connexa.NodeInput{Address: strings.TrimSuffix(host, ":"), Login: login, Password: password}
-	return in, splitPort(&in)
-}
+// addressAndPort is the label of an address with its port, which has a colon itself.
+var addressAndPort = regexp.MustCompile(`(?i)^(ip|host|address|server|адрес)\s?:\s?(port|порт)\s?[:=]`)
 
 // label splits "Ip: 192.0.2.10" when the name before the colon or the equals
-// sign is a known one. A name that is known to say nothing has the field "".
-func label(s string) (field, value string, ok bool) {
+// sign is a known one.
+func label(s string) (l labelled, ok bool) {
 	i := strings.IndexAny(s, ":=")
+	if m := addressAndPort.FindStringIndex(s); m != nil {
+		i = m[1] - 1
+	}
 	if i <= 0 || i > 60 || strings.HasPrefix(s[i:], "://") {
-		return "", "", false
+		return l, false
 	}
-	name := strings.Trim(s[:i], " \t*-•–—·>\"'`")
+	name := strings.Trim(s[:i], " \t*-•–—·>\"'`$")
 	if strings.ContainsAny(name, ".@,;|") {
-		return "", "", false
+		return l, false
 	}
-	a, ok := byAlias[key(name)]
-	return a.field, strings.TrimSpace(s[i+1:]), ok
+	for _, word := range []string{"export ", "set ", "local "} { // of a shell
+		name = strings.TrimPrefix(name, word)
+	}
+	a, ok := fieldOf(name)
+	return labelled{a.field, connexa.TrimHidden(s[i+1:]), s[i], strings.HasSuffix(strings.TrimSpace(s[:i]), `"`)}, ok
+}
+
+// isSetting says whether s is "name=value" with a name that is not known: files of
+// other programs have many. Amid labels the name may look like a host.
+func isSetting(s string, amid bool) bool {
+	name, value, ok := strings.Cut(s, "=")
+	name = strings.TrimPrefix(strings.TrimSpace(name), "export ")
+	if !ok || name == "" || len(name) > 60 || strings.HasPrefix(value, "=") {
+		return false
+	}
+	return strings.IndexFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
+	}) < 0 && !strings.ContainsAny(name[:1], "0123456789.-") && (amid || !looksLikeAddress(name))
+}
+
+// inlineName finds a name of one word with its sign, after a blank or a separator.
+var inlineName = regexp.MustCompile(`(^|[\s,;|]+)([\p{L}][\p{L}\p{N}_-]{0,20})\s?([:=])`)
+
+// inlineLabels splits a line on which several labels stand: "ip=192.0.2.1
+// user=ops1 pass=x". separator is the mark between them, when it is the same
+// everywhere; else it is " ".
+func inlineLabels(s string) (list []labelled, separator string, ok bool) {
+	if strings.Count(s, ":")+strings.Count(s, "=") < 2 {
+		return nil, "", false
+	}
+	first, is := label(s)
+	if !is || addressAndPort.MatchString(s) {
+		return nil, "", false
+	}
+	seen := map[string]bool{}
+	end, gaps := 0, 0
+	for n, m := range inlineName.FindAllStringSubmatchIndex(s, -1) {
+		a, known := fieldOf(s[m[4]:m[5]])
+		if !known {
+			continue
+		}
+		if len(list) == 0 && (n > 0 || m[0] > 0) { // the first name has several words
+			list, end = append(list, first), strings.IndexAny(s, ":=")+1
+			seen[first.field] = true
+			if m[0] < end {
+				continue
+			}
+		}
+		if len(list) > 0 {
+			list[len(list)-1].value = connexa.TrimHidden(s[end:m[0]])
+			gap := strings.TrimSpace(s[m[2]:m[3]])
+			if gaps > 0 && gap != separator {
+				gap = " "
+			}
+			separator, gaps = gap, gaps+1
+		}
+		list, end = append(list, labelled{field: a.field, sign: s[m[6]]}), m[7]
+		seen[a.field] = true
+	}
+	if len(list) < 2 {
+		return nil, "", false
+	}
+	list[len(list)-1].value = connexa.TrimHidden(strings.TrimSuffix(s[end:], separator))
+	return list, separator, seen["address"] || seen["login"] || seen["password"] || seen["credentials"]
+}
+
+// rowOfLabels makes a row of labels that stand on one line. There a value ends
+// with the blank after it, so that none holds the next label.
+func rowOfLabels(number int, list []labelled, separator, s string) connexa.ImportRow {
+	b := &block{line: number, values: map[string]string{}}
+	b.keep(s)
+	for _, l := range list {
+		value, problem := unquote(l.value, l.sign, false)
+		switch {
+		case l.field == "":
+			continue
+		case !problem.IsZero():
+			b.problem = problem
+		case b.has(l.field):
+			b.problem = problemTwice
+		case value == l.value && (strings.ContainsAny(value, " \t") || separator != "" && strings.Contains(value, separator)) && (l.field == "login" || l.field == "password" || l.field == "credentials"):
+			b.problem = connexa.T("import.bad.ambiguous.labels")
+		}
+		b.values[l.field] = value
+	}
+	if b.problem.IsZero() && (separator == " " || !b.has("address")) {
+		b.problem = connexa.T("import.bad.ambiguous.labels")
+	}
+	return b.row()
 }
 
 // unknownLabel says whether s looks like a label among labels: a word or two, a

@@ -13,18 +13,23 @@ type table struct {
 	lines      *window
 	separator  byte
 	mapping    []string
-	header     bool // the first record names the columns
+	leading    int // records that are still to be skipped: titles and the header
 	noPassword bool
-	address    int // column
+	address    int      // column
+	heading    []string // the names above the rows
 	rec        record
 }
 
 func newTable(lines *window, s Shape) *table {
-	return &table{
-		lines: lines, separator: s.Separator[0], mapping: s.Mapping, header: s.Header,
-		noPassword: !slices.Contains(s.Mapping, "password") && !slices.Contains(s.Mapping, "credentials"),
-		address:    slices.Index(s.Mapping, "address"),
-	}
+	t := &table{lines: lines, separator: s.Separator[0], leading: s.leading}
+	t.mapColumns(s.Mapping)
+	return t
+}
+
+func (t *table) mapColumns(mapping []string) {
+	t.mapping = mapping
+	t.noPassword = !slices.Contains(mapping, "password") && !slices.Contains(mapping, "credentials")
+	t.address = slices.Index(mapping, "address")
 }
 
 func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
@@ -36,11 +41,11 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 		if !ok {
 			return true
 		}
-		row := connexa.ImportRow{Line: t.lines.line, NoPassword: t.noPassword}
+		row := connexa.ImportRow{Line: t.lines.line}
 		switch {
 		case size == 0:
 			row.Problem = connexa.T("import.bad.long")
-			row.Raw = raw(line, &t.lines.decode)
+			row.Raw, row.Columns = raw(line, &t.lines.decode), t.mapping
 			t.lines.skipLong()
 			if !emit(row) {
 				return false
@@ -58,16 +63,18 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 			t.lines.skip(size, 1)
 			continue
 		case t.rec.fault != "":
-		case t.header:
-			t.header = false
+		case t.leading > 0:
+			t.leading--
+			t.heading = t.names()
 			t.lines.skip(t.rec.size, t.rec.lines)
 			continue
-		case t.empty():
+		case t.empty() || t.nextHeader():
 			t.lines.skip(t.rec.size, t.rec.lines)
 			continue
 		default:
+			row.NoPassword = t.noPassword
 			t.fill(&row)
-			row = finish(row)
+			row = finish(row, true)
 		}
 		skip, lines := t.rec.size, t.rec.lines
 		if t.rec.fault == "" && !row.Problem.IsZero() {
@@ -79,12 +86,44 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 		}
 		if !row.Problem.IsZero() {
 			row.Raw = raw(bytes.TrimRight(b[:skip], "\r\n"), &t.lines.decode)
+			row.Columns = t.mapping
 		}
 		t.lines.skip(skip, lines)
 		if !emit(row) {
 			return false
 		}
 	}
+}
+
+// names are the cells of the record as text.
+func (t *table) names() []string {
+	names := make([]string, len(t.rec.cells))
+	for i, c := range t.rec.cells {
+		s, _ := t.lines.decode.text(c.text)
+		names[i] = strings.TrimSpace(s)
+	}
+	return names
+}
+
+// nextHeader says whether the record names columns again, as it does where tables
+// were put together. From there on the columns are those, when they are enough for
+// a server; else finish refuses the record as one of names.
+func (t *table) nextHeader() bool {
+	at := t.address
+	if at < 0 || at >= len(t.rec.cells) {
+		at = 0
+	}
+	cell := bytes.TrimLeft(t.rec.cells[at].text, " '")
+	if len(cell) > 0 && cell[0] >= '0' && cell[0] <= '9' { // nearly every address
+		return false
+	}
+	names := t.names()
+	mapping, _, ok := header(names)
+	if ok && CheckMapping(mapping) == nil {
+		t.mapColumns(mapping)
+		return true
+	}
+	return slices.EqualFunc(names, t.heading, strings.EqualFold)
 }
 
 // startsWithData says whether a record that looks like a comment is a row whose
@@ -141,9 +180,11 @@ func (t *table) fill(row *connexa.ImportRow) {
 		if !row.Problem.IsZero() {
 			return
 		}
+		switch field {
+		case "state", "city", "zip", "provider", "comment", "tags": // see tidy
+		default:
+			s, _ = connexa.UnescapeCell(s)
+		}
 		row.Problem = set(&row.Input, field, s)
-	}
-	if row.Problem.IsZero() {
-		row.Problem = splitPort(&row.Input)
 	}
 }

@@ -1,0 +1,67 @@
+package connexa
+
+import "strings"
+
+// EscapeCell makes a value safe for a cell of a CSV: a spreadsheet takes a cell
+// that begins with =, +, -, @, a tab or a line break for a formula, also with
+// blanks before it or in full width, so an apostrophe is put before it. A value
+// that begins with an apostrophe, or that stands for "nothing" in other lists, gets
+// one too, so that UnescapeCell returns every value unchanged.
+func EscapeCell(s string) string {
+	if needsEscape(s) {
+		return "'" + s
+	}
+	return s
+}
+
+// UnescapeCell returns the value of a cell that EscapeCell made. An apostrophe
+// that it would not have put there is part of the value.
+func UnescapeCell(s string) (value string, escaped bool) {
+	if len(s) > 0 && s[0] == '\'' && needsEscape(s[1:]) {
+		return s[1:], true
+	}
+	return s, false
+}
+
+func needsEscape(s string) bool {
+	if s == "" {
+		return false
+	}
+	switch c := s[0]; {
+	case strings.IndexByte("'=+-@\t\r\n", c) >= 0:
+		return true
+	case c > ' ' && c < 0x7f:
+		return IsPlaceholder(s)
+	}
+	return startsFormula(TrimHidden(s)) || IsPlaceholder(s)
+}
+
+func startsFormula(s string) bool {
+	for _, sign := range []string{"=", "+", "-", "@", "'", "＝", "＋", "－", "＠", "−", "﹢", "﹣", "﹦", "﹫"} {
+		if strings.HasPrefix(s, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsPlaceholder says whether s is what lists write into a cell that holds nothing.
+func IsPlaceholder(s string) bool {
+	s = TrimHidden(s)
+	if len(s) > 24 {
+		return false
+	}
+	if strings.Trim(s, "-–—−_.?*/\\") == "" {
+		return s != ""
+	}
+	return placeholders[strings.ToLower(strings.Trim(s, "()<>[]#!. "))]
+}
+
+var placeholders = func() map[string]bool {
+	m := map[string]bool{}
+	for s := range strings.SplitSeq("n/a;na;n\\a;null;nil;none;nan;undefined;unknown;not available;not applicable;not set;empty;tbd;"+
+		"неизвестно;неизвестен;неизвестна;нет;нет данных;не указано;не указан;не указана;н/д;пусто", ";") {
+		m[s] = true
+	}
+	return m
+}()

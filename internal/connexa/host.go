@@ -1,0 +1,46 @@
+package connexa
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// idnaLookup converts host names as a browser does before it asks the DNS (UTS 46).
+var idnaLookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+
+// asciiHost is the host name s in ASCII: labels in other scripts become punycode
+// (RFC 5891). ok is false when no name can be made of it.
+func asciiHost(s string) (host string, ok bool) {
+	if isASCII(s) {
+		return s, true
+	}
+	host, err := idnaLookup.ToASCII(s)
+	return host, err == nil
+}
+
+// UnicodeHost is a host name in its own script when address is the punycode of
+// one; else it is empty.
+func UnicodeHost(address string) string {
+	if !strings.Contains(address, "xn--") {
+		return ""
+	}
+	host, err := idna.Display.ToUnicode(address)
+	if err != nil || host == address {
+		return ""
+	}
+	if back, ok := asciiHost(host); !ok || back != address { // it would be another name
+		return ""
+	}
+	return host
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,276 @@
+package importer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+var (
+	problemJSON  = connexa.T("import.bad.json")
+	problemTwice = connexa.T("import.bad.twice")
+)
+
+// isJSON says whether a text begins as JSON does: with an array or an object, and
+// not with the section of an INI file.
+func isJSON(head []byte) bool {
+	head = bytes.TrimLeft(head, " \t\r\n")
+	if len(head) < 2 || head[0] != '{' && head[0] != '[' {
+		return false
+	}
+	next := bytes.TrimLeft(head[1:], " \t\r\n")
+	if len(next) == 0 {
+		return false
+	}
+	if head[0] == '{' {
+		return next[0] == '"' || next[0] == '}'
+	}
+	return next[0] == '{' || next[0] == '"' || next[0] == ']'
+}
+
+// objects reads JSON: an array of objects, one object after the other, or an
+// object that holds an array of objects. Each server is parsed by itself, so that a
+// broken one costs nothing but itself.
+type objects struct {
+	lines *window
+	inner bool // an array inside of an object is read; its end is the end
+}
+
+func newObjects(lines *window) *objects { return &objects{lines: lines} }
+
+func (o *objects) rows(emit func(connexa.ImportRow) bool) bool {
+	if n := arrayInside(o.lines.bytes()); n > 0 {
+		o.skip(n)
+		o.inner = true
+	}
+	for {
+		b := o.lines.bytes()
+		blank := len(b) - len(bytes.TrimLeft(b, " \t\r\n,\x1a"))
+		if blank > 0 {
+			o.skip(blank)
+			continue
+		}
+		if len(b) == 0 {
+			return true
+		}
+		switch b[0] {
+		case ']':
+			if o.inner {
+				return true
+			}
+			o.skip(1)
+			continue
+		case '[':
+			o.skip(1)
+			continue
+		}
+		row := connexa.ImportRow{Line: o.lines.line}
+		end := valueEnd(b)
+		if end == 0 { // it does not end: reading goes on with the next line
+			row.Problem = problemJSON
+			line, size := cutLine(b)
+			row.Raw = raw(line, &o.lines.decode)
+			if size == 0 {
+				o.lines.skipLong()
+			} else {
+				o.skip(size)
+			}
+		} else {
+			s, ok := o.lines.decode.text(b[:end])
+			if ok {
+				row = fromJSON(s, row)
+			} else {
+				row.Problem = connexa.T("import.bad.encoding")
+			}
+			if !row.Problem.IsZero() {
+				row.Raw = cut(s)
+			}
+			o.skip(end)
+		}
+		if !emit(row) {
+			return false
+		}
+	}
+}
+
+// skip leaves n bytes behind and counts the lines in them.
+func (o *objects) skip(n int) {
+	b := o.lines.bytes()[:n]
+	if n > 0 && b[n-1] == '\r' && len(o.lines.bytes()) > n && o.lines.bytes()[n] == '\n' {
+		b = b[:n-1] // its LF comes with the next piece
+	}
+	o.lines.skip(n, lineBreaks(b))
+}
+
+// arrayInside finds the array of objects inside of the object at the start of b,
+// and returns the length of what stands before its first element; zero: there is
+// none.
+func arrayInside(b []byte) int {
+	b = b[:min(len(b), MaxLine)]
+	if trimmed := bytes.TrimLeft(b, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return 0
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if _, err := d.Token(); err != nil {
+		return 0
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return 0
+		}
+		if a, known := fieldOf(name.(string)); known && a.field != "" {
+			return 0 // it is a server itself
+		}
+		value := bytes.TrimLeft(b[d.InputOffset():], " \t\r\n:")
+		if rest, ok := bytes.CutPrefix(value, []byte("[")); ok && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte("{")) {
+			return len(b) - len(rest)
+		}
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return 0
+		}
+	}
+	return 0
+}
+
+// valueEnd is the length of the JSON value at the start of b, found by its
+// brackets and quotes; zero: it does not end within MaxLine bytes.
+func valueEnd(b []byte) int {
+	b = b[:min(len(b), MaxLine)]
+	depth, text := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			if text = !text; !text && depth == 0 {
+				return i + 1
+			}
+		case text:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth <= 0 {
+				return i + 1
+			}
+		case depth == 0 && (c == ',' || c == '\n' || c == '\r'):
+			return i
+		}
+	}
+	if depth > 0 || text || len(b) == MaxLine {
+		return 0
+	}
+	return len(b)
+}
+
+// fromJSON reads one server: an object with known names, or a text in one of the
+// forms of a line.
+func fromJSON(s string, row connexa.ImportRow) connexa.ImportRow {
+	var line string
+	if json.Unmarshal([]byte(s), &line) == nil {
+		if line = connexa.TrimHidden(line); line == "" {
+			row.Problem = missing["address"]
+			return row
+		}
+		row.Input, row.Problem = oneLine(line)
+		return finish(row, false)
+	}
+	members, err := membersOf(s)
+	if err != nil {
+		row.Problem = problemJSON
+		return row
+	}
+	b := &block{line: row.Line, values: map[string]string{}}
+	b.addMembers(members)
+	made := b.row()
+	made.Raw = ""
+	return made
+}
+
+// member is a name and a value of an object.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// membersOf lists the members of an object in their order; json.Unmarshal would
+// keep the last of two with the same name.
+func membersOf(s string) ([]member, error) {
+	d := json.NewDecoder(strings.NewReader(s))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("no object")
+	}
+	var list []member
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.(string)}
+		if err := d.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than an object")
+	}
+	return list, nil
+}
+
+// addMembers takes the known members of an object, and of the objects in it.
+func (b *block) addMembers(members []member) {
+	for _, m := range members {
+		a, known := fieldOf(m.name)
+		if inner, err := membersOf(string(m.value)); err == nil {
+			if !slices.ContainsFunc(inner, func(m member) bool { _, err := membersOf(string(m.value)); return err == nil }) { // one level
+				b.addMembers(inner)
+			}
+			continue
+		}
+		if !known || a.field == "" {
+			continue
+		}
+		value, ok := scalar(m.value)
+		switch {
+		case !ok:
+			b.problem = connexa.T("import.bad.json.value", fieldNames[a.field])
+		case value == "":
+		case b.has(a.field) && b.ranks[a.field] == a.rank, a.field == "password" && b.has("password") && b.values["password"] != value:
+			b.problem = problemTwice
+		case !b.has(a.field) || a.rank < b.ranks[a.field]:
+			b.values[a.field] = value
+			if b.ranks == nil {
+				b.ranks = map[string]int{}
+			}
+			b.ranks[a.field] = a.rank
+		}
+	}
+}
+
+// scalar is a JSON value as a person would type it; an array of texts is a list.
+func scalar(raw json.RawMessage) (string, bool) {
+	var s string
+	if json.Unmarshal(raw, &s) == nil { // null too
+		return s, true
+	}
+	var list []string
+	if json.Unmarshal(raw, &list) == nil {
+		return strings.Join(list, ","), true
+	}
+	text := string(raw)
+	if text == "true" || text == "false" {
+		return text, true
+	}
+	var n json.Number
+	return text, json.Unmarshal(raw, &n) == nil
+}

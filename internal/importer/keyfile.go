@@ -1,0 +1,122 @@
+package importer
+
+import (
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// keyfile reads connections of NetworkManager (nm-settings-keyfile(5)): sections
+// of key=value lines, of which those of the VPN make a server. In the other
+// sections are addresses of other things.
+type keyfile struct {
+	open    bool
+	line    int
+	section string
+	values  map[string]string // "section.key"
+	raw     strings.Builder
+}
+
+// sectionName is the name in "[vpn]"; ok is false when s is no such line.
+func sectionName(s string) (name string, ok bool) {
+	if len(s) < 3 || s[0] != '[' || s[len(s)-1] != ']' || strings.ContainsAny(s, ":@,;\"{") {
+		return "", false
+	}
+	name = s[1 : len(s)-1]
+	return strings.ToLower(strings.TrimSpace(name)), !strings.ContainsAny(name, "[]")
+}
+
+// ofConnection says whether a section opens, or goes on, in a connection of
+// NetworkManager, and whether it begins the next one.
+func (k *keyfile) ofConnection(section string) (is, next bool) {
+	switch section {
+	case "connection":
+		return true, true
+	case "vpn", "vpn-secrets":
+		return true, !k.open || k.has(section)
+	}
+	return k.open, false
+}
+
+func (k *keyfile) has(section string) bool {
+	for name := range k.values {
+		if strings.HasPrefix(name, section+".") {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *keyfile) begin(line int) {
+	k.open, k.line, k.values = true, line, map[string]string{}
+	k.raw.Reset()
+}
+
+// add takes a line of an open connection.
+func (k *keyfile) add(s string) {
+	if k.raw.Len() < maxRaw && (k.section == "connection" || strings.HasPrefix(k.section, "vpn")) {
+		k.raw.WriteString(s + "\n")
+	}
+	name, value, ok := strings.Cut(s, "=")
+	if !ok {
+		return
+	}
+	name = k.section + "." + strings.ToLower(strings.TrimSpace(name))
+	if _, twice := k.values[name]; !twice {
+		k.values[name] = strings.TrimSpace(value)
+	}
+}
+
+// row is the server of the connection.
+func (k *keyfile) row() connexa.ImportRow {
+	row := connexa.ImportRow{Line: k.line}
+	service := k.values["vpn.service-type"]
+	kind := k.values["connection.type"]
+	bad := false
+	value := func(name string) string {
+		s, ok := keyfileValue(k.values[name])
+		bad = bad || !ok
+		return s
+	}
+	in := &row.Input
+	in.Address, in.Port, in.Login, in.Password = value("vpn.gateway"), value("vpn.port"), value("vpn.user"), value("vpn-secrets.password")
+	in.Comment = value("connection.id")
+	if domain := value("vpn.domain"); domain != "" && in.Login != "" {
+		in.Login = domain + `\` + in.Login // as its PPTP plugin sends it
+	}
+	switch {
+	case service != "" && !strings.HasSuffix(service, "pptp"), kind != "" && kind != "vpn":
+		row.Problem = connexa.T("import.bad.connection")
+	case bad:
+		row.Problem = connexa.T("import.bad.escape")
+	case in.Login == "" && in.Address != "":
+		row.Problem = missing["login"]
+	}
+	if row = finish(row, false); !row.Problem.IsZero() {
+		row.Raw = cut(strings.TrimSpace(k.raw.String()))
+	}
+	return row
+}
+
+// keyfileValue resolves the escapes of GLib's key files.
+func keyfileValue(s string) (string, bool) {
+	if !strings.Contains(s, `\`) {
+		return s, true
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i++; i == len(s) {
+			return "", false
+		}
+		at := strings.IndexByte(`sntr\;`, s[i])
+		if at < 0 {
+			return "", false
+		}
+		b.WriteByte(" \n\t\r\\;"[at])
+	}
+	return b.String(), true
+}

@@ -1,0 +1,147 @@
+package importer
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// tidy reads the cells that a server can do without. One that makes no sense is
+// left empty with a note: it must not cost the server.
+// cells says that the values are cells of a CSV, which may be escaped: those are
+// what they say.
+func tidy(row *connexa.ImportRow, cells bool) {
+	in := &row.Input
+	tidyPort(row)
+	if in.Country != "" {
+		code, ok := Country(connexa.DropHidden(in.Country))
+		if !ok {
+			row.Notes = append(row.Notes, noteEmpty("country"))
+		}
+		in.Country = code
+	}
+	for _, f := range []struct {
+		name string
+		cell *string
+	}{{"state", &in.State}, {"city", &in.City}, {"zip", &in.Zip}, {"provider", &in.Provider}, {"tags", &in.Tags}} {
+		if *f.cell == "" {
+			continue
+		}
+		s := *f.cell
+		if cells {
+			var escaped bool
+			if s, escaped = connexa.UnescapeCell(s); escaped {
+				*f.cell = s
+				continue
+			}
+		}
+		if connexa.IsPlaceholder(s) {
+			*f.cell = ""
+			row.Notes = append(row.Notes, noteEmpty(f.name))
+		} else if clean := connexa.DropHidden(s); clean != s && utf8.RuneCountInString(clean) < utf8.RuneCountInString(strings.TrimSpace(s)) {
+			row.Notes = append(row.Notes, connexa.T("import.note.hidden", fieldNames[f.name]))
+		}
+	}
+	if cells && in.Comment != "" {
+		in.Comment, _ = connexa.UnescapeCell(in.Comment)
+	}
+}
+
+func noteEmpty(field string) connexa.Text { return connexa.T("import.note.empty", fieldNames[field]) }
+
+// tidyPort reads a port as spreadsheets and databases write it. What may be meant
+// as another port than the usual one stays, and is refused.
+func tidyPort(row *connexa.ImportRow) {
+	in := &row.Input
+	s := connexa.TrimHidden(in.Port)
+	switch {
+	case strings.Trim(s, "0123456789") == "":
+		in.Port = s
+	case connexa.IsPlaceholder(s):
+		in.Port = ""
+		row.Notes = append(row.Notes, connexa.T("import.note.port.default", connexa.DefaultPort))
+	default:
+		if n := portNumber(s); n > 0 {
+			in.Port = strconv.Itoa(n)
+			row.Notes = append(row.Notes, connexa.T("import.note.port", in.Port))
+		}
+	}
+}
+
+var (
+	portThousands = regexp.MustCompile("^([0-9]{1,2})[,. '’_\u00a0\u2009\u202f]([0-9]{3})$")
+	portDecimal   = regexp.MustCompile(`^[0-9]{1,5}([.,]0*)?$`)
+	portPower     = regexp.MustCompile(`^[0-9](\.[0-9]{1,4})?[eE]\+?[0-9]{1,2}$`)
+)
+
+// portNumber reads 1723.0, 1,723, 1.723E+03, 1723/tcp and the digits of full
+// width; zero: it is no such thing.
+func portNumber(s string) int {
+	s = strings.Map(func(r rune) rune {
+		if r >= '０' && r <= '９' {
+			return r - '０' + '0'
+		}
+		return r
+	}, strings.ToLower(connexa.TrimHidden(s)))
+	s = strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(s, "/tcp"), " tcp"), "tcp/")
+	s = strings.TrimPrefix(s, ":")
+	var n int
+	switch m := portThousands.FindStringSubmatch(s); {
+	case m != nil && m[2] == "000":
+		return 0 // 1.000 may be one as well as a thousand
+	case m != nil:
+		n, _ = strconv.Atoi(m[1] + m[2])
+	case portDecimal.MatchString(s):
+		s, _, _ = strings.Cut(strings.ReplaceAll(s, ",", "."), ".")
+		n, _ = strconv.Atoi(s)
+	case portPower.MatchString(s):
+		f, err := strconv.ParseFloat(s, 64)
+		if n = int(f); err != nil || float64(n) != f {
+			return 0
+		}
+	}
+	if n > 65535 {
+		return 0
+	}
+	return n
+}
+
+// noteHidden says that characters which nobody sees were taken off the ends of
+// what a server compares, and that blanks at the ends of a password stay.
+func noteHidden(row *connexa.ImportRow) {
+	in := &row.Input
+	for _, f := range []struct{ name, text string }{{"address", in.Address}, {"login", in.Login}, {"password", in.Password}} {
+		if plainEnds(f.text) {
+			continue
+		}
+		if inner := connexa.TrimHidden(f.text); len(inner) < len(strings.Trim(f.text, " ")) {
+			row.Notes = append(row.Notes, connexa.T("import.note.hidden", fieldNames[f.name]))
+		} else if f.name == "password" && inner != "" {
+			row.Notes = append(row.Notes, connexa.T("import.note.blank"))
+		}
+	}
+}
+
+func plainEnds(s string) bool {
+	return s == "" || s[0] > ' ' && s[0] < 0x7f && s[len(s)-1] > ' ' && s[len(s)-1] < 0x7f
+}
+
+// dropOptional empties the cells that ParseNode refused, and says whether there
+// was one.
+func dropOptional(row *connexa.ImportRow, errs connexa.FieldErrors) bool {
+	in := &row.Input
+	dropped := false
+	for _, f := range []struct {
+		name string
+		cell *string
+	}{{"state", &in.State}, {"city", &in.City}, {"zip", &in.Zip}, {"provider", &in.Provider}, {"comment", &in.Comment}, {"tags", &in.Tags}, {"country", &in.Country}} {
+		if _, bad := errs[f.name]; bad {
+			*f.cell, dropped = "", true
+			row.Notes = append(row.Notes, noteEmpty(f.name))
+		}
+	}
+	return dropped
+}

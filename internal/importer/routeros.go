@@ -1,0 +1,150 @@
+package importer
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// routerOS reads an export of MikroTik's RouterOS: the clients of the menu
+// /interface pptp-client are servers, and nothing else in it is.
+type routerOS struct {
+	menu   string // the path that the lines belong to; empty: none was named
+	joined strings.Builder
+	from   int // the line on which what is joined begins
+}
+
+const pptpMenu = "/interface pptp-client"
+
+// command says whether s is a line of an export.
+func (r *routerOS) command(s string) bool {
+	switch {
+	case strings.HasPrefix(s, "/"):
+		return len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' && !strings.Contains(s, "://")
+	case strings.HasPrefix(s, "add "):
+		return r.menu != "" || strings.Contains(s, "connect-to=")
+	case strings.HasPrefix(s, "set ") || strings.HasPrefix(s, "remove ") || strings.HasPrefix(s, ":"):
+		return r.menu != ""
+	}
+	return false
+}
+
+// continues says whether the line s goes on in the next one.
+func (r *routerOS) continues(s string) bool {
+	return strings.HasSuffix(s, `\`) && (r.joined.Len() > 0 || r.command(s) || strings.HasPrefix(s, "add "))
+}
+
+// join keeps a line that goes on.
+func (r *routerOS) join(number int, s string) {
+	if r.joined.Len() == 0 {
+		r.from = number
+	}
+	r.joined.WriteString(strings.TrimSuffix(s, `\`))
+}
+
+// take is the whole of what was joined, with its last line.
+func (r *routerOS) take(number int, s string) (from int, whole string) {
+	if r.joined.Len() == 0 {
+		return number, s
+	}
+	whole = r.joined.String() + s
+	r.joined.Reset()
+	return r.from, whole
+}
+
+// server reads a command. ok is false when it makes no server.
+func (r *routerOS) server(s string) (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text, ok bool) {
+	if strings.HasPrefix(s, "/") {
+		path, rest, has := strings.Cut(s, " add ")
+		r.menu = strings.Join(strings.Fields(strings.ReplaceAll(path[1:], "/", " ")), " ")
+		r.menu = "/" + r.menu
+		if !has {
+			return in, nil, problem, false
+		}
+		s = "add " + rest
+	}
+	if r.menu != "" && r.menu != pptpMenu || !strings.HasPrefix(s, "add ") {
+		return in, nil, problem, false
+	}
+	values, good := routerOSValues(s[len("add "):])
+	if !good {
+		return in, nil, connexa.T("import.bad.routeros"), true
+	}
+	in = connexa.NodeInput{Address: values["connect-to"], Port: values["port"], Login: values["user"], Password: values["password"], Comment: values["comment"]}
+	if in.Comment == "" {
+		in.Comment = values["name"]
+	}
+	if d := values["disabled"]; d == "yes" || d == "true" {
+		notes = append(notes, connexa.T("import.note.disabled"))
+	}
+	return in, notes, problem, true
+}
+
+// routerOSValues splits name=value pairs; a value may stand in quotes.
+func routerOSValues(s string) (values map[string]string, ok bool) {
+	values = map[string]string{}
+	for {
+		s = strings.TrimLeft(s, " \t")
+		if s == "" {
+			return values, true
+		}
+		name, rest, found := strings.Cut(s, "=")
+		if !found || strings.ContainsAny(name, " \t\"") {
+			word, more, _ := strings.Cut(s, " ") // a word without a value, such as a flag
+			if strings.Contains(word, `"`) {
+				return nil, false
+			}
+			s = more
+			continue
+		}
+		var value string
+		if strings.HasPrefix(rest, `"`) {
+			if value, rest, ok = routerOSQuoted(rest[1:]); !ok || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+				return nil, false
+			}
+		} else if i := strings.IndexAny(rest, " \t"); i >= 0 {
+			value, rest = rest[:i], rest[i:]
+		} else {
+			value, rest = rest, ""
+		}
+		if _, twice := values[name]; twice {
+			return nil, false
+		}
+		values[name], s = value, rest
+	}
+}
+
+// routerOSQuoted reads a value up to the quote that ends it. A backslash escapes:
+// \" \\ \$ \? \n \r \t \_ for a blank, and two digits of a byte.
+func routerOSQuoted(s string) (value, rest string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			value = b.String()
+			return value, s[i+1:], utf8.ValidString(value)
+		case s[i] != '\\':
+			b.WriteByte(s[i])
+		case i+1 == len(s):
+			return "", "", false
+		default:
+			i++
+			if plain := strings.IndexByte(`"\$?nrt_afbv`, s[i]); plain >= 0 && !isHexPair(s[i:]) {
+				b.WriteByte("\"\\$?\n\r\t \a\f\b\v"[plain])
+			} else if isHexPair(s[i:]) {
+				n, _ := strconv.ParseUint(s[i:i+2], 16, 8)
+				b.WriteByte(byte(n))
+				i++
+			} else {
+				return "", "", false
+			}
+		}
+	}
+	return "", "", false
+}
+
+func isHexPair(s string) bool {
+	return len(s) >= 2 && strings.Trim(s[:2], "0123456789ABCDEF") == ""
+}
