@@ -11,7 +11,8 @@ import (
 )
 
 const importColumns = `id, state, name, bytes, uploaded, confirmed, lines, chosen, format, encoding, separator, header, mapping, test, choice,
-	new, same, conflict, bad, resets, crowded, todo, written, added, updated, kept, coalesce(run_id, 0), problem, by, created_at, coalesce(ended_at, 0)`
+	new, same, conflict, bad, resets, crowded, todo, written, added, updated, kept, coalesce(run_id, 0), problem, by, created_at, coalesce(ended_at, 0),
+	decided, test_chosen, noted`
 
 func scanImport(scan func(...any) error) (connexa.Import, error) {
 	var (
@@ -21,7 +22,8 @@ func scanImport(scan func(...any) error) (connexa.Import, error) {
 	)
 	if err := scan(&i.ID, &i.State, &i.Name, &i.Bytes, &i.Uploaded, &i.Confirmed, &i.Lines, &chosen, &i.Format, &i.Encoding, &i.Separator,
 		&i.Header, &mapping, &i.Test, &i.Choice, &i.New, &i.Same, &i.Conflict, &i.Bad, &i.Resets, &crowded, &i.Todo, &i.Written,
-		&i.Added, &i.Updated, &i.Kept, &i.RunID, &problem, &i.By, &created, &ended); err != nil {
+		&i.Added, &i.Updated, &i.Kept, &i.RunID, &problem, &i.By, &created, &ended,
+		&i.Decided, &i.TestChosen, &i.Noted); err != nil {
 		return i, err
 	}
 	for _, part := range []struct {
@@ -140,7 +142,7 @@ func (d *DB) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions
 // ConfirmImport lets an import go on to be written, now or as soon as it is
 // read. An empty test or choice leaves what was chosen before.
 func (d *DB) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
-	return d.changeImport(ctx, id, `state IN ('reading', 'ready')`, `confirmed = 1, test = coalesce(nullif(?, ''), test), choice = coalesce(nullif(?, ''), choice),
+	return d.changeImport(ctx, id, `state IN ('reading', 'ready')`, `confirmed = 1, test = coalesce(nullif(?1, ''), test), choice = coalesce(nullif(?2, ''), choice), decided = max(decided, ?2 <> ''),
 		todo = CASE state WHEN 'ready' THEN new + conflict ELSE 0 END, state = CASE state WHEN 'ready' THEN 'importing' ELSE state END`,
 		string(test), string(choice))
 }
@@ -150,11 +152,63 @@ func (d *DB) SetImportTest(ctx context.Context, id int64, test connexa.ImportTes
 	return d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready')`, `test = ?`, test)
 }
 
+// ChooseImportTest is SetImportTest by a person who sees the preview.
+func (d *DB) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
+	return d.changeImport(ctx, id, `state = 'ready'`, `test = ?, test_chosen = 1`, test)
+}
+
+// PlanImport counts what an import would do as it is chosen now.
+func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, error) {
+	plan := connexa.ImportPlan{Add: i.New, Skip: i.Same + i.Bad}
+	if i.Conflict == 0 {
+		return plan, nil
+	}
+	rows, err := d.read.QueryContext(ctx, `SELECT choice, password, both, count(*) FROM import_lines INDEXED BY import_lines_choice
+		WHERE import_id = ? AND class = 'conflict' GROUP BY choice, password, both`, i.ID)
+	if err != nil {
+		return plan, fmt.Errorf("plan of import %d: %w", i.ID, err)
+	}
+	defer rows.Close()
+	mixed := false
+	for rows.Next() {
+		var (
+			chosen   connexa.Choice
+			password string
+			both     bool
+			n        int
+		)
+		if err := rows.Scan(&chosen, &password, &both, &n); err != nil {
+			return plan, fmt.Errorf("plan of import %d: %w", i.ID, err)
+		}
+		choice := i.ChoiceFor(chosen, password == passwordOnly, both)
+		switch choice {
+		case connexa.KeepBoth:
+			plan.Add += n
+		case connexa.TakeTheirs:
+			plan.Change += n
+		default:
+			plan.Skip += n
+			plan.Kept += n
+		}
+		if password != "" {
+			plan.Passwords += n
+		}
+		if password == passwordOnly {
+			plan.PasswordOnly += n
+		}
+		if mixed = mixed || plan.All != "" && plan.All != choice; mixed {
+			choice = ""
+		}
+		plan.All = choice
+	}
+	return plan, rows.Err()
+}
+
 // SetImportChoice says what becomes of all conflicts; choices of single lines
 // are forgotten.
 func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
-		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = ?`, choice); err != nil {
+		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = ?, decided = 1`, choice); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE import_lines SET choice = '' WHERE import_id = ? AND class = 'conflict' AND choice <> ''`, id)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -22,15 +23,39 @@ func (k *keyring) sealLine(r *connexa.ImportRow) []byte {
 	in := &r.Input
 	b := make([]byte, 1, 256)
 	if r.NoPassword {
-		b[0] = 1
+		b[0] = lineNoPassword
+	}
+	if len(r.Columns) > 0 {
+		b[0] |= lineColumns
 	}
 	for _, s := range []string{
 		in.Address, in.Port, in.Login, in.Password, in.Provider, in.Country, in.State, in.City, in.Zip, in.Comment, in.Tags, r.Raw.Reveal(),
 	} {
-		b = binary.AppendUvarint(b, uint64(len(s)))
-		b = append(b, s...)
+		b = appendText(b, s)
+	}
+	if len(r.Columns) > 0 {
+		b = appendText(b, strings.Join(r.Columns, ","))
 	}
 	return k.seal(linePurpose, b)
+}
+
+// The flags in the first byte of a sealed line.
+const (
+	lineNoPassword = 1 << iota
+	lineColumns    // the columns of a CSV follow the other texts
+)
+
+func appendText(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func cutText(b []byte) (s string, rest []byte, err error) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return "", nil, errLine
+	}
+	return string(b[size : size+int(n)]), b[size+int(n):], nil
 }
 
 var errLine = errors.New("a stored line is damaged")
@@ -44,31 +69,56 @@ func (k *keyring) openLine(sealed []byte) (r connexa.ImportRow, err error) {
 	if len(b) == 0 {
 		return r, errLine
 	}
-	r.NoPassword = b[0] == 1
+	flags := b[0]
+	r.NoPassword = flags&lineNoPassword != 0
 	b = b[1:]
 	in := &r.Input
 	var raw string
 	for _, into := range []*string{
 		&in.Address, &in.Port, &in.Login, &in.Password, &in.Provider, &in.Country, &in.State, &in.City, &in.Zip, &in.Comment, &in.Tags, &raw,
 	} {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return r, errLine
+		if *into, b, err = cutText(b); err != nil {
+			return r, err
 		}
-		*into = string(b[size : size+int(n)])
-		b = b[size+int(n):]
 	}
 	r.Raw = connexa.Secret(raw)
+	if flags&lineColumns != 0 {
+		columns, _, err := cutText(b)
+		if err != nil {
+			return r, err
+		}
+		r.Columns = strings.Split(columns, ",")
+	}
 	return r, nil
 }
 
 // ImportLines lists up to n lines of one class, from the one after the line with
 // the id after on.
 func (d *DB) ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error) {
+	cond, args := `l.class = ?`, []any{string(class)}
+	if class == connexa.LineNoted {
+		cond, args = `l.notes <> ''`, nil
+	}
+	return d.importLines(ctx, id, cond+` AND l.id > ? ORDER BY l.id LIMIT ?`, append(args, after, n)...)
+}
+
+// ImportLine returns one line of the preview.
+func (d *DB) ImportLine(ctx context.Context, id, line int64) (connexa.ImportLine, error) {
+	lines, err := d.importLines(ctx, id, `l.id = ?`, line)
+	if err == nil && len(lines) == 0 {
+		err = connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	if err != nil {
+		return connexa.ImportLine{}, err
+	}
+	return lines[0], nil
+}
+
+func (d *DB) importLines(ctx context.Context, id int64, cond string, args ...any) ([]connexa.ImportLine, error) {
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT l.id, l.line, l.choice, l.both, l.resets, coalesce(l.node_id, 0), l.problem, l.sealed, coalesce(t.line, 0), t.sealed
+		SELECT l.id, l.line, l.class, l.choice, l.both, l.password, l.resets, coalesce(l.node_id, 0), l.problem, l.notes, l.sealed, coalesce(t.line, 0), t.sealed
 		FROM import_lines l LEFT JOIN import_lines t ON t.id = l.twin
-		WHERE l.import_id = ? AND l.class = ? AND l.id > ? ORDER BY l.id LIMIT ?`, id, class, after, n)
+		WHERE l.import_id = ? AND `+cond, append([]any{id}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("lines of import %d: %w", id, err)
 	}
@@ -82,23 +132,33 @@ func (d *DB) ImportLines(ctx context.Context, id int64, class connexa.LineClass,
 	)
 	for rows.Next() {
 		var (
-			l                     = connexa.ImportLine{Class: class}
-			node                  int64
-			problem, sealed, twin []byte
+			l                            connexa.ImportLine
+			node                         int64
+			password                     string
+			problem, notes, sealed, twin []byte
 		)
-		if err := rows.Scan(&l.ID, &l.Line, &l.Choice, &l.Both, &l.Resets, &node, &problem, &sealed, &l.Twin, &twin); err != nil {
+		if err := rows.Scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &node, &problem, &notes, &sealed, &l.Twin, &twin); err != nil {
 			return nil, fmt.Errorf("lines of import %d: %w", id, err)
 		}
 		row, err := d.ring.openLine(sealed)
 		if err != nil {
 			return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
 		}
-		if len(problem) > 0 {
-			if err := json.Unmarshal(problem, &l.Problem); err != nil {
+		l.PasswordOnly = password == passwordOnly
+		for _, part := range []struct {
+			text []byte
+			into any
+		}{{problem, &l.Problem}, {notes, &l.Notes}} {
+			if len(part.text) == 0 {
+				continue
+			}
+			if err := json.Unmarshal(part.text, part.into); err != nil {
 				return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
 			}
 		}
-		if class != connexa.LineBad {
+		if l.Class == connexa.LineBad {
+			l.Raw, l.Columns = row.Raw, row.Columns
+		} else {
 			n, _, err := parseRow(&row)
 			if err != nil {
 				return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
@@ -113,7 +173,7 @@ func (d *DB) ImportLines(ctx context.Context, id int64, class connexa.LineClass,
 				return nil, fmt.Errorf("line %d of import %d: %w", l.Twin, id, err)
 			}
 			first = &r
-		} else if node != 0 {
+		} else if node != 0 && l.Class == connexa.LineConflict {
 			wanted = append(wanted, node)
 		}
 		lines, typed, twins, nodes = append(lines, l), append(typed, row), append(twins, first), append(nodes, node)
@@ -121,14 +181,14 @@ func (d *DB) ImportLines(ctx context.Context, id int64, class connexa.LineClass,
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("lines of import %d: %w", id, err)
 	}
-	if class != connexa.LineConflict {
-		return lines, nil
-	}
 	known, err := d.knownByID(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
 	for i := range lines {
+		if lines[i].Class != connexa.LineConflict {
+			continue
+		}
 		theirs, err := d.wouldBe(&typed[i])
 		if err != nil {
 			return nil, err

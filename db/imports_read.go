@@ -30,7 +30,7 @@ func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.Im
 			return err
 		}
 	}
-	err := d.changeImport(ctx, id, `state = 'reading'`, `lines = 0, new = 0, same = 0, conflict = 0, bad = 0, resets = 0, crowded = '[]'`)
+	err := d.changeImport(ctx, id, `state = 'reading'`, `lines = 0, new = 0, same = 0, conflict = 0, bad = 0, noted = 0, resets = 0, crowded = '[]'`)
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,23 @@ type filled struct {
 	near   int   // index of the first line in the batch, plus one
 	both   bool
 	resets bool
+	// password says whether that of a conflict differs: "", passwordDiffers or
+	// passwordOnly.
+	password string
+}
+
+// How the password of a conflict differs from the node's.
+const (
+	passwordDiffers = "differs"
+	passwordOnly    = "only" // and nothing else does
+)
+
+// notesJSON is what is kept of the notes of a row.
+func notesJSON(r *connexa.ImportRow) string {
+	if len(r.Notes) == 0 || !r.Problem.IsZero() {
+		return ""
+	}
+	return asJSON(r.Notes)
 }
 
 func (f *filler) flush(ctx context.Context) error {
@@ -90,8 +107,9 @@ func (f *filler) flush(ctx context.Context) error {
 		return err
 	}
 	var counts [4]int
+	noted := 0
 	err = f.db.tx(ctx, func(tx *sql.Tx) error {
-		stmt, err := tx.PrepareContext(ctx, `INSERT INTO import_lines (import_id, line, class, both, resets, server, twin, node_id, problem, sealed) VALUES (?,?,?,?,?,?,?,?,?,?)`)
+		stmt, err := tx.PrepareContext(ctx, `INSERT INTO import_lines (import_id, line, class, both, password, resets, server, twin, node_id, problem, notes, sealed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			return err
 		}
@@ -113,7 +131,11 @@ func (f *filler) flush(ctx context.Context) error {
 			if r.near > 0 {
 				r.twin = ids[r.near-1]
 			}
-			res, err := stmt.ExecContext(ctx, f.id, r.row.Line, string(r.class), r.both, r.resets, r.server, nullable(r.twin), nullable(r.node), problem, f.db.ring.sealLine(r.row))
+			notes := notesJSON(r.row)
+			if notes != "" {
+				noted++
+			}
+			res, err := stmt.ExecContext(ctx, f.id, r.row.Line, string(r.class), r.both, r.password, r.resets, r.server, nullable(r.twin), nullable(r.node), problem, notes, f.db.ring.sealLine(r.row))
 			if err != nil {
 				return err
 			}
@@ -121,8 +143,8 @@ func (f *filler) flush(ctx context.Context) error {
 				return err
 			}
 		}
-		return changeImport(ctx, tx, f.id, `state = 'reading'`, `new = new + ?, same = same + ?, conflict = conflict + ?, bad = bad + ?, lines = max(lines, ?), crowded = ?`,
-			counts[0], counts[1], counts[2], counts[3], rows[len(rows)-1].row.Line, asJSON(f.crowded))
+		return changeImport(ctx, tx, f.id, `state = 'reading'`, `new = new + ?, same = same + ?, conflict = conflict + ?, bad = bad + ?, noted = noted + ?, lines = max(lines, ?), crowded = ?`,
+			counts[0], counts[1], counts[2], counts[3], noted, rows[len(rows)-1].row.Line, asJSON(f.crowded))
 	})
 	if err != nil {
 		return fmt.Errorf("read import %d: %w", f.id, err)
@@ -203,9 +225,25 @@ func (f *filler) classify(ctx context.Context) ([]filled, error) {
 		}
 		r.class = connexa.LineConflict
 		r.both = mine.Login != theirs.Login && !noPassword
+		r.password = passwordOf(differs, r.node != 0)
 		r.resets = r.node != 0 && mine.Status.Validated() && resets(differs)
 	}
 	return rows, nil
+}
+
+// passwordOf says how the password is among the differences. A line that meets
+// another of the same file is never preferred to it.
+func passwordOf(differs []connexa.Difference, meetsNode bool) string {
+	for _, x := range differs {
+		switch {
+		case x.Field != "password":
+		case len(differs) == 1 && meetsNode:
+			return passwordOnly
+		default:
+			return passwordDiffers
+		}
+	}
+	return ""
 }
 
 // resets says whether taking the differences makes a node untested.

@@ -53,6 +53,7 @@ type ready struct {
 	values     []any // of nodeColumns
 	noPassword bool
 	choice     connexa.Choice
+	differs    string // how the password does
 	both       bool
 }
 
@@ -207,7 +208,7 @@ func (w *importWriter) pipe(ctx context.Context, batches [][]int64, write func(c
 
 // open reads lines, in the order of ids, and makes nodes of them.
 func (w *importWriter) open(ctx context.Context, ids []int64) ([]ready, error) {
-	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, list(ids))
+	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, list(ids))
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +217,7 @@ func (w *importWriter) open(ctx context.Context, ids []int64) ([]ready, error) {
 	var sealed sql.RawBytes
 	for rows.Next() {
 		var l ready
-		if err := rows.Scan(&l.id, &l.choice, &l.both, &sealed); err != nil {
+		if err := rows.Scan(&l.id, &l.choice, &l.differs, &l.both, &sealed); err != nil {
 			return nil, err
 		}
 		row, err := w.db.ring.openLine(sealed)
@@ -270,14 +271,7 @@ func lastNode(ctx context.Context, tx *sql.Tx) (id int64, err error) {
 }
 
 func (w *importWriter) choice(l *ready) connexa.Choice {
-	choice := l.choice
-	if choice == "" {
-		choice = w.imp.Choice
-	}
-	if choice == connexa.KeepBoth && !l.both {
-		return connexa.KeepMine
-	}
-	return choice
+	return w.imp.ChoiceFor(l.choice, l.differs == passwordOnly, l.both)
 }
 
 // insertWidth is how many nodes one statement inserts.

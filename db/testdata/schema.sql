@@ -221,7 +221,11 @@ CREATE TABLE import_lines (
     node_id   INTEGER, -- of the node that it meets
     problem   TEXT    NOT NULL DEFAULT '', -- JSON of a text; never holds a password
     sealed    BLOB    NOT NULL -- the row as it was typed
-) STRICT;
+, notes TEXT NOT NULL DEFAULT '', password TEXT NOT NULL DEFAULT '' CHECK (password IN ('','differs','only'))) STRICT;
+
+CREATE INDEX import_lines_choice ON import_lines (import_id, choice, password, both) WHERE class = 'conflict';
+
+CREATE INDEX import_lines_noted ON import_lines (import_id, id) WHERE notes <> '';
 
 CREATE INDEX import_lines_page ON import_lines (import_id, class, id);
 
@@ -261,7 +265,7 @@ CREATE TABLE imports (
     by         TEXT    NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL,
     ended_at   INTEGER
-) STRICT;
+, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE jobs (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

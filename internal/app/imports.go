@@ -34,6 +34,9 @@ type importStore interface {
 	Import(ctx context.Context, id int64) (connexa.Import, error)
 	Imports(ctx context.Context, n int) ([]connexa.Import, error)
 	ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error)
+	ImportLine(ctx context.Context, id, line int64) (connexa.ImportLine, error)
+	PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, error)
+	CorrectLine(ctx context.Context, id, line int64, row connexa.ImportRow) error
 	BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow, error]
 
 	RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error
@@ -41,6 +44,7 @@ type importStore interface {
 	SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error
 	ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error
 	SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error
+	ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error
 	CancelImport(ctx context.Context, id int64) error
 
 	importWork
@@ -130,6 +134,27 @@ func (a *App) SetImportTest(ctx context.Context, id int64, test connexa.ImportTe
 	return a.Imports.SetImportTest(ctx, id, test)
 }
 
+// ChooseImportTest says which test follows an import, by a person who sees its
+// preview.
+func (a *App) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
+	if !a.testable(test) {
+		return connexa.Errorf(connexa.Invalid, "import.error.test")
+	}
+	return a.Imports.ChooseImportTest(ctx, id, test)
+}
+
+// PlanImport counts what an import would do as it is chosen now, and names the
+// test that it should be followed by: a ping does not try passwords, so one that a
+// person has not chosen in the preview gives way to a login where passwords differ.
+func (a *App) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, connexa.ImportTest, error) {
+	plan, err := a.Imports.PlanImport(ctx, i)
+	login := connexa.ImportTest(connexa.RunLogin)
+	if plan.Passwords > 0 && !i.TestChosen && i.Test == connexa.ImportTest(connexa.RunPing) && a.testable(login) {
+		return plan, login, err
+	}
+	return plan, i.Test, err
+}
+
 // testable says whether a test can follow an import here.
 func (a *App) testable(t connexa.ImportTest) bool {
 	return t == connexa.TestNone || slices.Contains(a.Kinds, connexa.RunKind(t))
@@ -154,14 +179,69 @@ func (a *App) RecentImports(ctx context.Context) ([]connexa.Import, error) {
 	return a.Imports.Imports(ctx, importsListed)
 }
 
-// ImportLines lists one page of the lines of one class; after is the id of the
-// last line of the page before. more says that there is another page.
-func (a *App) ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, size int) (lines []connexa.ImportLine, more bool, err error) {
-	lines, err = a.Imports.ImportLines(ctx, id, class, after, size+1)
+// ImportLines lists one page of the lines of one class of an import; after is the
+// id of the last line of the page before. more says that there is another page.
+// Bad lines have their text masked; with reveal they are shown as they are, to a
+// person who has just entered the password again.
+func (a *App) ImportLines(ctx context.Context, i connexa.Import, class connexa.LineClass, after int64, size int, reveal bool) (lines []connexa.ImportLine, more bool, err error) {
+	lines, err = a.Imports.ImportLines(ctx, i.ID, class, after, size+1)
 	if len(lines) > size {
 		lines, more = lines[:size], true
 	}
+	for n := range lines {
+		maskLine(i, &lines[n], reveal)
+	}
+	if reveal && len(lines) > 0 {
+		a.audit(ctx, connexa.ActReveal, connexa.T("audit.import.bad", len(lines), strconv.FormatInt(i.ID, 10)))
+	}
 	return lines, more, err
+}
+
+// maskLine covers what a bad line may tell.
+func maskLine(i connexa.Import, l *connexa.ImportLine, reveal bool) {
+	if l.Class != connexa.LineBad {
+		return
+	}
+	columns := l.Columns
+	if len(columns) == 0 {
+		columns = i.Mapping
+	}
+	l.Masked = importer.Mask(l.Raw.Reveal(), shapeOf(i), columns)
+	if !reveal {
+		l.Raw = ""
+	}
+}
+
+// shapeOf is how the text of an import was read.
+func shapeOf(i connexa.Import) importer.Shape {
+	return importer.Shape{Format: i.Format, Separator: i.Separator, Mapping: i.Mapping}
+}
+
+// CorrectImportLine reads a bad line again as a person has corrected it, and
+// returns it as the preview shows it now. Only that line is read.
+func (a *App) CorrectImportLine(ctx context.Context, id, line int64, text string) (connexa.ImportLine, error) {
+	i, err := a.Imports.Import(ctx, id)
+	if err != nil {
+		return connexa.ImportLine{}, err
+	}
+	if i.State != connexa.ImportReady {
+		return connexa.ImportLine{}, connexa.Errorf(connexa.Conflict, "import.error.moved_on")
+	}
+	before, err := a.Imports.ImportLine(ctx, id, line)
+	if err != nil {
+		return connexa.ImportLine{}, err
+	}
+	columns := before.Columns
+	if len(columns) == 0 {
+		columns = i.Mapping
+	}
+	if err := a.Imports.CorrectLine(ctx, id, line, importer.ParseLine(text, shapeOf(i), columns)); err != nil {
+		return connexa.ImportLine{}, err
+	}
+	a.importChanged(id)
+	l, err := a.Imports.ImportLine(ctx, id, line)
+	maskLine(i, &l, false)
+	return l, err
 }
 
 // ImportColumn is one column of a CSV that a person may name.
@@ -234,7 +314,7 @@ func importOptions(o connexa.ImportOptions) importer.Options {
 // says.
 func (a *App) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
 	switch o.Format {
-	case "", importer.CSV, importer.Text:
+	case "", importer.CSV, importer.Text, importer.JSON:
 	default:
 		return connexa.Errorf(connexa.Invalid, "error.form")
 	}

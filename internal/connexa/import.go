@@ -35,6 +35,10 @@ const (
 	LineBad      LineClass = "bad"
 )
 
+// LineNoted stands for the good lines of any class that have notes. No line is of
+// it.
+const LineNoted LineClass = "noted"
+
 // Choice says what to do with a conflict.
 type Choice string
 
@@ -68,22 +72,55 @@ type Import struct {
 	Confirmed bool // goes on by itself once it is read
 	Test      ImportTest
 	Choice    Choice
-	New       int
-	Same      int
-	Conflict  int
-	Bad       int
-	Resets    int      // validated nodes that TakeTheirs would reset
-	Crowded   []string // addresses with more than ten logins, the first few
-	Todo      int      // rows to write, once confirmed
-	Written   int      // rows written so far
-	Added     int
-	Updated   int
-	Kept      int
-	RunID     int64 // of the test; zero: none
-	Problem   Text
-	By        string
-	CreatedAt time.Time
-	EndedAt   time.Time
+	// Decided says that a person chose for all conflicts: before that, the file is
+	// used where only the password differs.
+	Decided bool
+	// TestChosen says that a person chose the test in the preview.
+	TestChosen bool
+	Noted      int // good lines with notes
+	New        int
+	Same       int
+	Conflict   int
+	Bad        int
+	Resets     int      // validated nodes that TakeTheirs would reset
+	Crowded    []string // addresses with more than ten logins, the first few
+	Todo       int      // rows to write, once confirmed
+	Written    int      // rows written so far
+	Added      int
+	Updated    int
+	Kept       int
+	RunID      int64 // of the test; zero: none
+	Problem    Text
+	By         string
+	CreatedAt  time.Time
+	EndedAt    time.Time
+}
+
+// ChoiceFor is what becomes of a conflict: what was chosen for it, or what holds
+// for all. passwordOnly says that nothing but the password differs, both that both
+// logins can be kept.
+func (i *Import) ChoiceFor(chosen Choice, passwordOnly, both bool) Choice {
+	c := i.Choice
+	switch {
+	case chosen != "":
+		c = chosen
+	case !i.Decided && passwordOnly:
+		c = TakeTheirs
+	}
+	if c == KeepBoth && !both {
+		return KeepMine
+	}
+	return c
+}
+
+// ImportPlan is what an import does when it is confirmed as it is chosen now.
+type ImportPlan struct {
+	Add, Change, Skip int // lines; all of them together are the lines of the preview
+	Kept              int // of Skip: conflicts that keep what is here
+	Passwords         int // conflicts in which the password differs
+	PasswordOnly      int // of these: those in which nothing else does
+	// All is the choice that holds for every conflict; empty: they differ.
+	All Choice
 }
 
 // ImportOptions are how a person says that a text is to be read. What is empty
@@ -124,8 +161,14 @@ type ImportLine struct {
 	Differs []Difference
 	Choice  Choice // of a conflict; empty: as the import says
 	Both    bool   // KeepBoth may be chosen
-	Twin    int    // the line of the same file that it is compared with; zero: a node
-	Resets  bool   // TakeTheirs would reset a validated node
+	// PasswordOnly says that nothing but the password differs from the node's.
+	PasswordOnly bool
+	Notes        []Text
+	Raw          Secret   // of a bad line, for who has entered the password again
+	Masked       string   // of a bad line, for everybody
+	Columns      []string // of a bad line of a CSV
+	Twin         int      // the line of the same file that it is compared with; zero: a node
+	Resets       bool     // TakeTheirs would reset a validated node
 }
 
 // Difference is one field in which a line and a node differ. For the password

@@ -84,7 +84,7 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 			row.Problem = connexa.T(t.rec.fault)
 			skip, lines = t.rec.backSize, t.rec.backLines
 		}
-		if !row.Problem.IsZero() {
+		if !row.Problem.IsZero() || row.NoPassword { // without a password it is bad when its node is not known
 			row.Raw = raw(bytes.TrimRight(b[:skip], "\r\n"), &t.lines.decode)
 			row.Columns = t.mapping
 		}
