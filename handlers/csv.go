@@ -2,9 +2,12 @@ package handlers
 
 import (
 	"encoding/csv"
+	"io"
 	"iter"
 	"net/http"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 const (
@@ -12,13 +15,36 @@ const (
 	exportWithin   = time.Minute
 )
 
+// csvWriter writes the CSV files of the panel. Cells that a spreadsheet would run
+// as formulas are made safe; the importer reads them back unchanged.
+type csvWriter struct {
+	out  *csv.Writer
+	safe []string
+}
+
+func newCSVWriter(w io.Writer) *csvWriter { return &csvWriter{out: csv.NewWriter(w)} }
+
+func (c *csvWriter) write(row []string) error {
+	c.safe = c.safe[:0]
+	for _, cell := range row {
+		c.safe = append(c.safe, connexa.EscapeCell(cell))
+	}
+	return c.out.Write(c.safe)
+}
+
+// flush writes what is left, and returns the first error of all writing.
+func (c *csvWriter) flush() error {
+	c.out.Flush()
+	return c.out.Error()
+}
+
 // writeCSV sends rows as a file. One that ends early must not look whole.
 func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string, rows iter.Seq2[[]string, error]) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	out := csv.NewWriter(w)
+	out := newCSVWriter(w)
 	rc := http.NewResponseController(w)
-	err := out.Write(header)
+	err := out.write(header)
 	n := 0
 	for row, failed := range rows {
 		if err == nil {
@@ -30,13 +56,13 @@ func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string,
 		if n++; n%exportDeadline == 1 {
 			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // a writer without deadlines is one of a test
 		}
-		err = out.Write(row)
+		err = out.write(row)
 	}
-	if out.Flush(); err == nil {
-		err = out.Error()
+	if failed := out.flush(); err == nil {
+		err = failed
 	}
 	if err != nil {
-		h.log.Warn("export a history", "err", err)
+		h.log.Warn("send a file", "file", name, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -112,7 +111,7 @@ func linesOf(f connexa.ServiceFormat) func([]exportedService) ([]byte, error) {
 
 func servicesCSV(list []exportedService) ([]byte, error) {
 	var b bytes.Buffer
-	out := csv.NewWriter(&b)
+	out := newCSVWriter(&b)
 	rows := [][]string{{"host", "port", "user", "password", "state", "exit", "node", "login", "country", "city"}}
 	for _, s := range list {
 		rows = append(rows, []string{
@@ -120,7 +119,12 @@ func servicesCSV(list []exportedService) ([]byte, error) {
 			s.node.HostPort(), s.node.Login, s.node.Country, s.node.City,
 		})
 	}
-	err := out.WriteAll(rows)
+	for _, row := range rows {
+		if err := out.write(row); err != nil {
+			return nil, err
+		}
+	}
+	err := out.flush()
 	return b.Bytes(), err
 }
 

@@ -1,10 +1,8 @@
 package handlers
 
 import (
-	"encoding/csv"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
@@ -26,30 +24,12 @@ func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="import-`+strconv.FormatInt(id, 10)+`-bad.csv"`)
 	p := i18n.From(r.Context())
-	rc := http.NewResponseController(w)
-	out := csv.NewWriter(w)
-	err = out.Write([]string{"line", "reason", "text"})
-	n := 0
-	for row, failed := range lines {
-		if err == nil {
-			err = failed
+	h.writeCSV(w, "import-"+strconv.FormatInt(id, 10)+"-bad.csv", []string{"line", "reason", "text"}, func(yield func([]string, error) bool) {
+		for row, err := range lines {
+			if !yield([]string{strconv.Itoa(row.Line), p.Text(row.Problem), row.Raw.Reveal()}, err) {
+				return
+			}
 		}
-		if err != nil {
-			break
-		}
-		if n++; n%exportDeadline == 1 {
-			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // a writer without deadlines is one of a test
-		}
-		err = out.Write([]string{strconv.Itoa(row.Line), p.Text(row.Problem), row.Raw.Reveal()})
-	}
-	if out.Flush(); err == nil {
-		err = out.Error()
-	}
-	if err != nil {
-		h.log.Warn("send bad lines", "import", id, "err", err)
-		panic(http.ErrAbortHandler) // a file that ends early must not look whole
-	}
+	})
 }

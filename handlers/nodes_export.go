@@ -17,8 +17,7 @@ var exportHeader = []string{
 
 // exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids".
 // With secrets=1 the password follows the login, for who has just entered the
-// own one again. Fields are written as they are: what a spreadsheet would take
-// for a formula is a login like any other, and has to come back unchanged.
+// own one again.
 func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) {
 	v := r.URL.Query()
 	if !v.Has("id") && !v.Has("ids") {

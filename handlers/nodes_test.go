@@ -271,7 +271,7 @@ func TestExport(t *testing.T) {
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
-	want := []string{"192.0.2.2", "1723", `=cmd|"x"`, "", "", "", "", "", "x, y", "old, spare", "not_tested", "false", "", "", "", "", "", "", "", "", ""}
+	want := []string{"192.0.2.2", "1723", `'=cmd|"x"`, "", "", "", "", "", "x, y", "old, spare", "not_tested", "false", "", "", "", "", "", "", "", "", ""}
 	if !slices.Equal(rows[2], want) {
 		t.Errorf("row %q\nwant %q", rows[2], want)
 	}
