@@ -5,7 +5,10 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/a-h/templ"
+
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/views"
 )
 
 // importForm reads the id and the form of an act on an import.
@@ -52,6 +55,10 @@ func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = h.app.ChooseForImport(r.Context(), id, line, connexa.Choice(form.Get("choice")))
 	}
+	if err == nil && isHTMX(r) {
+		h.importChosen(w, r, id, importQuery{class: string(connexa.LineConflict), after: form.Get("after")})
+		return
+	}
 	back := importPath(id) + "?class=" + string(connexa.LineConflict)
 	if after := form.Get("after"); after != "" && after != "0" {
 		back += "&after=" + url.QueryEscape(after)
@@ -60,6 +67,65 @@ func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) {
 		back += "#line-" + strconv.FormatInt(line, 10)
 	}
 	h.importActed(w, r, back, err)
+}
+
+// importChosen draws the preview after a choice: the lines, and what the import
+// does now.
+func (h *Handlers) importChosen(w http.ResponseWriter, r *http.Request, id int64, q importQuery) {
+	v, err := h.importView(r.Context(), id, q)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if v.State == connexa.ImportReady && q.class == "" {
+		h.fragment(w, r, views.ImportSummaryPartial(v))
+		return
+	}
+	h.fragment(w, r, views.ImportPartial(v))
+}
+
+// chooseImportTest answers POST /imports/{id}/test: the test that follows, chosen
+// in the preview.
+func (h *Handlers) chooseImportTest(w http.ResponseWriter, r *http.Request) {
+	id, form, err := importForm(r)
+	if err == nil {
+		err = h.app.ChooseImportTest(r.Context(), id, connexa.ImportTest(form.Get("test")))
+	}
+	if err == nil && isHTMX(r) {
+		h.importChosen(w, r, id, importQuery{})
+		return
+	}
+	h.importActed(w, r, importPath(id), err)
+}
+
+// correctLine answers POST /imports/{id}/lines/{line}: a bad line as a person has
+// corrected it. Only that line is read again.
+func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) {
+	id, form, err := importForm(r)
+	var line int64
+	if err == nil {
+		if line, err = strconv.ParseInt(r.PathValue("line"), 10, 64); err != nil {
+			err = connexa.Errorf(connexa.NotFound, "error.not_found")
+		}
+	}
+	var l connexa.ImportLine
+	text := form.Get("text")
+	if err == nil {
+		l, err = h.app.CorrectImportLine(r.Context(), id, line, text)
+	}
+	if err != nil || !isHTMX(r) {
+		h.importActed(w, r, importPath(id)+"/bad#line-"+strconv.FormatInt(line, 10), err)
+		return
+	}
+	v, err := h.importView(r.Context(), id, importQuery{class: string(connexa.LineBad)})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if l.Class == connexa.LineBad {
+		l.Raw = connexa.Secret(text) // what was just typed, and not more
+	}
+	h.fragment(w, r, templ.Join(views.ImportLinePartial(v, l), views.ImportSummaryPartial(v)))
 }
 
 // rereadImport answers POST /imports/{id}/reread: the same text with another

@@ -24,6 +24,25 @@ func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) {
 	h.drawImport(w, r, http.StatusOK, connexa.Text{}, nil)
 }
 
+// showBadLines answers GET /imports/{id}/bad: the bad lines as they are, passwords
+// and all, to be corrected. It stands behind the password prompt.
+func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) {
+	id, err := pathID(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	v, err := h.importView(r.Context(), id, importQuery{class: string(connexa.LineBad), after: r.URL.Query().Get("after"), reveal: true})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	pg := h.frame(w, r, connexa.T("import.title"), views.NavImport)
+	pg.Stream = v.Stream()
+	w.Header().Set("Cache-Control", "no-store")
+	h.page(w, r, views.ImportPage(pg, v))
+}
+
 // drawImport draws the page of an import, with what is wrong about a form on it
 // and the mapping that was sent.
 func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) {
@@ -32,7 +51,7 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 		h.fail(w, r, err)
 		return
 	}
-	v, err := h.importView(r.Context(), id, r.URL.Query())
+	v, err := h.importView(r.Context(), id, importQueryOf(r.URL.Query()))
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -48,25 +67,38 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 	h.fragmentStatus(w, r, status, views.ImportPage(pg, v))
 }
 
-// importView is an import as its page shows it. The query says which of its
-// lines.
-func (h *Handlers) importView(ctx context.Context, id int64, q url.Values) (views.Import, error) {
+// importQuery says which lines of an import a page shows.
+type importQuery struct {
+	class  string // empty: the first that needs a look
+	after  string
+	reveal bool // bad lines are shown as they are
+}
+
+func importQueryOf(q url.Values) importQuery {
+	return importQuery{class: q.Get("class"), after: q.Get("after")}
+}
+
+// importView is an import as its page shows it.
+func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (views.Import, error) {
 	i, err := h.app.Import(ctx, id)
 	if err != nil {
 		return views.Import{}, err
 	}
-	v := views.Import{Import: i, Tests: h.app.ImportTests(), Encodings: h.app.ImportEncodings(), Class: lineClass(q.Get("class"), i)}
-	if i.State == connexa.ImportReady || i.State == connexa.ImportReading {
-		if v.Plan, err = h.speedPlan(ctx, connexa.RunSpeed, i.New); err != nil {
-			return views.Import{}, err
-		}
-	}
+	v := views.Import{Import: i, Tests: h.app.ImportTests(), Encodings: h.app.ImportEncodings(), Reveal: q.reveal}
+	v.Class, v.Named = lineClass(q.class, i)
 	switch i.State {
 	case connexa.ImportReady:
-		if after, err := strconv.ParseInt(q.Get("after"), 10, 64); err == nil && after > 0 {
+		if v.Plan, v.Test, err = h.app.PlanImport(ctx, i); err != nil {
+			return views.Import{}, err
+		}
+		v.Preset = v.Test != i.Test
+		if v.Cost, err = h.speedPlan(ctx, connexa.RunSpeed, v.Plan.Add+v.Plan.Change); err != nil {
+			return views.Import{}, err
+		}
+		if after, err := strconv.ParseInt(q.after, 10, 64); err == nil && after > 0 {
 			v.After = after
 		}
-		if v.Lines, v.More, err = h.app.ImportLines(ctx, id, v.Class, v.After, importLines); err != nil {
+		if v.Lines, v.More, err = h.app.ImportLines(ctx, i, v.Class, v.After, importLines, q.reveal); err != nil {
 			return v, err
 		}
 		if i.Format != "csv" {
@@ -108,20 +140,20 @@ func (h *Handlers) importColumns(ctx context.Context, v *views.Import) error {
 }
 
 // lineClass is the class that the query names; else the first that needs a look.
-func lineClass(s string, i connexa.Import) connexa.LineClass {
+func lineClass(s string, i connexa.Import) (class connexa.LineClass, named bool) {
 	switch c := connexa.LineClass(s); c {
-	case connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad:
-		return c
+	case connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad, connexa.LineNoted:
+		return c, true
 	}
 	switch {
 	case i.Conflict > 0:
-		return connexa.LineConflict
+		return connexa.LineConflict, false
 	case i.Bad > 0:
-		return connexa.LineBad
+		return connexa.LineBad, false
 	case i.New > 0 || i.Same == 0:
-		return connexa.LineNew
+		return connexa.LineNew, false
 	default:
-		return connexa.LineSame
+		return connexa.LineSame, false
 	}
 }
 
@@ -138,16 +170,23 @@ func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*feed, error) 
 	if _, err := h.app.Import(ctx, id); err != nil {
 		return nil, err
 	}
+	// While the preview waits for its reader, lines that are being corrected must
+	// stay as they are: then only the figures are drawn.
+	drawn := connexa.ImportState(q.Get("state"))
 	return &feed{
 		every: importEvery,
 		wants: func(e connexa.Event) bool {
 			return e.Topic == connexa.ImportChanged && e.ID == id || e.Topic == connexa.RunChanged
 		},
 		panel: func(ctx context.Context) ([]templ.Component, error) {
-			v, err := h.importView(ctx, id, q)
+			v, err := h.importView(ctx, id, importQueryOf(q))
 			if err != nil {
 				return nil, err
 			}
+			if v.State == connexa.ImportReady && drawn == v.State {
+				return []templ.Component{views.ImportSummaryPartial(v)}, nil
+			}
+			drawn = v.State
 			return []templ.Component{views.ImportPartial(v)}, nil
 		},
 	}, nil

@@ -211,9 +211,13 @@ func TestAnImportSaysWhatItsSpeedTestCosts(t *testing.T) {
 	page := importPath(1)
 	b.upload(part{"file", "fleet.csv", "address,login,password\n192.0.2.1,ops,Blue-Kite-7\n192.0.2.2,ops,Blue-Kite-7\n"}).leadsTo(t, page)
 	p.until(1, connexa.ImportReady)
+	b.get(page).saysNot(t, "waits until there is something to measure against")
+	b.post(page+"/test", "test", "speed").leadsTo(t, page)
 	b.get(page).says(t, "waits until there is something to measure against")
 	b.post("/speed/endpoints", "endpoint_kind", "cloudflare").leadsTo(t, "/settings#endpoints")
 	b.get(page).says(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").says(t, `value="ping+speed"`)
+	b.post(page+"/test", "test", "ping").leadsTo(t, page)
+	b.get(page).saysNot(t, "≈ 100 MB")
 }
 
 func TestTryingARunAgainSaysWhatItCosts(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
@@ -25,6 +27,10 @@ type Import struct {
 	Tests     []connexa.ImportTest
 	Encodings []string
 	Class     connexa.LineClass // of the lines that are shown
+	Named     bool              // the reader chose the class; else it follows the import
+	Reveal    bool              // bad lines are shown as they are, to be corrected
+	Plan      connexa.ImportPlan
+	Preset    bool // the test is not the one that was chosen, for passwords differ
 	Lines     []connexa.ImportLine
 	After     int64 // the page of lines begins after this one
 	More      bool  // there is another page
@@ -32,7 +38,7 @@ type Import struct {
 	Fields    []Option     // what a column may hold
 	Fault     connexa.Text // of what was just asked for
 	Run       *RunBar      // of the test; nil: none
-	Plan      SpeedPlan    // of a speed test of the new nodes
+	Cost      SpeedPlan    // of a speed test of the new and changed nodes
 }
 
 // ImportColumn is one column of a CSV.
@@ -46,7 +52,10 @@ func importURL(id int64) string { return "/imports/" + strconv.FormatInt(id, 10)
 
 // Stream is the address of the page's events.
 func (v Import) Stream() string {
-	q := url.Values{"page": {"import"}, "id": {strconv.FormatInt(v.ID, 10)}, "class": {string(v.Class)}}
+	q := url.Values{"page": {"import"}, "id": {strconv.FormatInt(v.ID, 10)}, "state": {string(v.State)}}
+	if v.Named {
+		q.Set("class", string(v.Class))
+	}
 	if v.After > 0 {
 		q.Set("after", strconv.FormatInt(v.After, 10))
 	}
@@ -55,8 +64,28 @@ func (v Import) Stream() string {
 
 func (v Import) classURL(c connexa.LineClass) string { return importURL(v.ID) + "?class=" + string(c) }
 
-func (v Import) nextURL() string {
-	return v.classURL(v.Class) + "&after=" + strconv.FormatInt(v.Lines[len(v.Lines)-1].ID, 10)
+// pageURL is the page of lines that begins after the one with that id; revealed
+// lines stay so.
+func (v Import) pageURL(after int64) string {
+	to := v.classURL(v.Class)
+	if v.Reveal {
+		to = importURL(v.ID) + "/bad?"
+	}
+	if after > 0 {
+		to += "&after=" + strconv.FormatInt(after, 10)
+	}
+	return strings.Replace(strings.TrimSuffix(to, "?"), "?&", "?", 1)
+}
+
+func (v Import) nextURL() string { return v.pageURL(v.Lines[len(v.Lines)-1].ID) }
+
+// correctURL leads to the bad lines of this page as they are.
+func (v Import) correctURL(line int64) string {
+	to := importURL(v.ID) + "/bad"
+	if v.After > 0 {
+		to += "?after=" + strconv.FormatInt(v.After, 10)
+	}
+	return to + "#" + domID("line", line)
 }
 
 func (v Import) count(c connexa.LineClass) int {
@@ -67,6 +96,8 @@ func (v Import) count(c connexa.LineClass) int {
 		return v.Same
 	case connexa.LineConflict:
 		return v.Conflict
+	case connexa.LineNoted:
+		return v.Noted
 	default:
 		return v.Bad
 	}
@@ -117,6 +148,8 @@ func (v Import) subtitle(p *i18n.Printer) string {
 	}
 	if v.Format == "csv" {
 		parts = append(parts, separatorName(p, v.Separator))
+	} else if v.Format == "json" {
+		parts = append(parts, "JSON")
 	} else if v.Format != "" {
 		parts = append(parts, p.T("import.format.text"))
 	}
@@ -215,17 +248,36 @@ func difference(p *i18n.Printer, d connexa.Difference) string {
 
 // chosen is the choice that holds for a conflict.
 func (v Import) chosen(l connexa.ImportLine) connexa.Choice {
-	c := l.Choice
-	if c == "" {
-		c = v.Choice
-	}
-	if c == connexa.KeepBoth && !l.Both {
-		return connexa.KeepMine
-	}
-	return c
+	return v.Import.ChoiceFor(l.Choice, l.PasswordOnly, l.Both)
 }
 
-// button is what the confirmation says.
+// choices are those of a conflict in the order in which they are offered: the file
+// comes first where only the password differs.
+func choices(fileFirst, both bool) []connexa.Choice {
+	list := []connexa.Choice{connexa.KeepMine, connexa.TakeTheirs}
+	if fileFirst {
+		list[0], list[1] = list[1], list[0]
+	}
+	if both {
+		list = append(list, connexa.KeepBoth)
+	}
+	return list
+}
+
+// choiceName says what a choice does with a line. Two lines of the same file are
+// nobody's.
+func choiceName(p *i18n.Printer, c connexa.Choice, l connexa.ImportLine) string {
+	switch {
+	case l.Twin == 0 || c == connexa.KeepBoth:
+		return p.T("import.choice." + string(c))
+	case c == connexa.TakeTheirs:
+		return p.T("import.choice.twin", strconv.Itoa(l.Line))
+	default:
+		return p.T("import.choice.twin", strconv.Itoa(l.Twin))
+	}
+}
+
+// button is what the confirmation says: what will be done.
 func (v Import) button(p *i18n.Printer) string {
 	if v.Confirmed {
 		return p.T("import.confirmed")
@@ -233,10 +285,32 @@ func (v Import) button(p *i18n.Printer) string {
 	if v.State == connexa.ImportReading {
 		return p.T("import.confirm.early")
 	}
-	if v.New == 0 {
-		return p.T("import.confirm.none")
+	var parts []string
+	for _, part := range []struct {
+		key string
+		n   int
+	}{{"import.do.add", v.Plan.Add}, {"import.do.change", v.Plan.Change}, {"import.do.skip", v.Plan.Skip}} {
+		if part.n > 0 {
+			parts = append(parts, p.T(part.key, part.n))
+		}
 	}
-	return p.T("import.confirm", v.New)
+	return capital(strings.Join(parts, " · "))
+}
+
+// capital is s with its first letter as that of a sentence.
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// speedTest says whether the test that is chosen measures.
+func (v Import) speedTest() bool {
+	return v.Test == connexa.ImportTest(connexa.RunSpeed) || v.Test == connexa.ImportTest(connexa.RunPingSpeed)
+}
+
+// lineRows is how many lines of text a bad line takes.
+func lineRows(l connexa.ImportLine) string {
+	return strconv.Itoa(min(8, 1+strings.Count(strings.TrimRight(l.Raw.Reveal(), "\n"), "\n")))
 }
 
 func (v Import) crowdedNames() string { return strings.Join(v.Crowded, ", ") }
@@ -253,10 +327,12 @@ func columnName(n int) string { return "column-" + strconv.Itoa(n) }
 const (
 	importTable = "address,login,password,country,city\n192.0.2.10,ops1,Blue-Kite-7,US,Austin"
 	importForms = "192.0.2.20 ops1 Blue-Kite-7 TX\n" +
+		"192.0.2.20 1723 ops1 Blue-Kite-7\n" +
 		"192.0.2.30 - ops1:Blue-Kite-7 - Arizona/Phoenix 85001\n" +
 		"192.0.2.40:ops1:Blue-Kite-7:US:AZ:85001\n" +
 		"192.0.2.70:1723:ops1:Blue-Kite-7\n" +
-		"pptp://ops1:Blue%2DKite@vpn.example.net:1723\n\n" +
+		"pptp://ops1:Blue%2DKite@vpn.example.net:1723\n" +
+		"ops1:Blue-Kite-7@192.0.2.80:1723\n\n" +
 		"Ip: 192.0.2.10\nLogin: ops1\nPass: Blue-Kite-7\nCity: Los Angeles\n\n" +
 		"IP: 192.0.2.50\nCredentials: ops1:Blue:Kite\nLocation: Texas (Austin)"
 )

@@ -60,7 +60,9 @@ func (c *changes) add(field string, from, to any) {
 }
 
 // addPort is add for a port, which is written without separators.
-func (c *changes) addPort(field string, from, to int) { c.add(field, strconv.Itoa(from), strconv.Itoa(to)) }
+func (c *changes) addPort(field string, from, to int) {
+	c.add(field, strconv.Itoa(from), strconv.Itoa(to))
+}
 
 func (c *changes) addSwitch(field string, from, to bool) {
 	word := func(on bool) Text {
