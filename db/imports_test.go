@@ -2,16 +2,21 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
+
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/migrations"
 )
 
 // fileRow is "address login password city".
@@ -401,5 +406,118 @@ func TestSealedPreview(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d sealed pieces", n)
+	}
+}
+
+// planOf is the plan of an import in short.
+func planOf(t *testing.T, d *DB, id int64) string {
+	t.Helper()
+	p, err := d.PlanImport(t.Context(), importOf(t, d, id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("add %d change %d skip %d, %d of %d passwords alone, all %q", p.Add, p.Change, p.Skip, p.PasswordOnly, p.Passwords, p.All)
+}
+
+func TestPlanImport_FollowsEachChoice(t *testing.T) {
+	d := openFleet(t)
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a Rome", "192.0.2.3 ops1 a Rome")), "")
+	id := preview(t, d, typed("192.0.2.1 ops1 b Rome", "192.0.2.2 ops1 b Oslo", "192.0.2.3 OPS1 a Rome", "192.0.2.4 ops1 a", "192.0.2.4 ops1 b", "192.0.2.4 ops1 a"))
+	lines, err := d.ImportLines(t.Context(), id, connexa.LineConflict, 0, 10)
+	if err != nil || len(lines) != 4 || !lines[0].PasswordOnly || lines[1].PasswordOnly || lines[3].PasswordOnly {
+		t.Fatalf("conflicts: %+v %v", lines, err)
+	}
+	is := func(want string) {
+		t.Helper()
+		if got := planOf(t, d, id); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	is(`add 1 change 1 skip 4, 1 of 3 passwords alone, all ""`)
+	if err := d.SetLineChoice(t.Context(), id, lines[0].ID, connexa.KeepMine); err != nil {
+		t.Fatal(err)
+	}
+	is(`add 1 change 0 skip 5, 1 of 3 passwords alone, all "mine"`)
+	if err := d.SetImportChoice(t.Context(), id, connexa.KeepBoth); err != nil {
+		t.Fatal(err)
+	}
+	is(`add 2 change 0 skip 4, 1 of 3 passwords alone, all ""`)
+	if err := d.SetImportChoice(t.Context(), id, connexa.TakeTheirs); err != nil {
+		t.Fatal(err)
+	}
+	is(`add 1 change 4 skip 1, 1 of 3 passwords alone, all "theirs"`)
+	if i := confirm(t, d, id, ""); i.Added != 1 || i.Updated != 4 || i.Same != 1 {
+		t.Errorf("what it did: %+v", i)
+	}
+}
+
+func TestCorrectLine_OnlyBadOnesOfItsImport(t *testing.T) {
+	d := openFleet(t)
+	bad := connexa.ImportRow{Line: 2, Problem: connexa.T("import.bad.form"), Raw: "x", Columns: []string{"address", "", "login"}}
+	id := preview(t, d, fileRows(fileRow(1, "192.0.2.1 ops1 a"), bad))
+	other := preview(t, d, fileRows(bad))
+	lines, err := d.ImportLines(t.Context(), id, connexa.LineBad, 0, 10)
+	if err != nil || len(lines) != 1 || lines[0].Raw.Reveal() != "x" || !slices.Equal(lines[0].Columns, bad.Columns) {
+		t.Fatalf("bad lines: %+v %v", lines, err)
+	}
+	line := lines[0].ID
+	good := fileRow(1, "192.0.2.1 OPS1 b")
+	good.Notes = []connexa.Text{connexa.T("import.note.port", "1723")}
+	if err := d.CorrectLine(t.Context(), other, line, good); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("a line of another import: %v", err)
+	}
+	if err := d.CorrectLine(t.Context(), id, line, connexa.ImportRow{Problem: connexa.T("import.bad.words"), Raw: "y"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CorrectLine(t.Context(), id, line, good); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CorrectLine(t.Context(), id, line, good); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("a line that is good already: %v", err)
+	}
+	same(t, "classes", classes(t, d, id), []string{"1 new", "2 conflict login password both of 1"})
+	if i := importOf(t, d, id); i.New != 1 || i.Conflict != 1 || i.Bad != 0 || i.Noted != 1 {
+		t.Errorf("figures: %+v", i)
+	}
+	if noted, err := d.ImportLines(t.Context(), id, connexa.LineNoted, 0, 10); err != nil || len(noted) != 1 || len(noted[0].Notes) != 1 || noted[0].Class != connexa.LineConflict {
+		t.Errorf("noted: %+v %v", noted, err)
+	}
+	confirm(t, d, id, "")
+	if err := d.CorrectLine(t.Context(), id, line, good); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestUpgrade_KeepsAPreview upgrades a database whose preview was read before
+// lines had notes.
+func TestUpgrade_KeepsAPreview(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, dir)
+	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a")), "")
+	id := preview(t, d, fileRows(fileRow(1, "192.0.2.1 ops1 b"), fileRow(2, "192.0.2.2 ops1 b"), connexa.ImportRow{Line: 3, Problem: connexa.T("import.bad.form"), Raw: "x"}))
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := sql.Open("sqlite3", dsn(filepath.Join(dir, File), false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, migrations.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.DownTo(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = openDir(t, dir)
+	same(t, "classes", classes(t, d, id), []string{"1 conflict password", "2 new", "3 bad import.bad.form"})
+	if got, want := planOf(t, d, id), `add 1 change 0 skip 2, 0 of 0 passwords alone, all "mine"`; got != want {
+		t.Errorf("the plan is %s, want %s: nobody has seen the new choice", got, want)
+	}
+	if i := confirm(t, d, id, ""); i.Added != 1 || i.Updated != 0 || i.Kept != 1 {
+		t.Errorf("report: %+v", i)
 	}
 }

@@ -121,12 +121,54 @@ func TestPreviewOfFourClasses(t *testing.T) {
 	b.wait(has("main table", "Ranges are not accepted"))
 	b.click(`.tiles a[href*="class=conflict"]`)
 	b.wait(has("main table", other.Addr.Addr().String()))
-	b.click(`main table form[action$="/choice"] button[value=theirs], main table form[action$="/choice"] button:nth-of-type(2)`)
-	b.wait(`document.readyState === "complete" && document.querySelector('main table form[action$="/choice"] button:nth-of-type(2)').getAttribute("aria-pressed") === "true"`)
+	// Only the password differs: the file comes first and is chosen. The button follows.
+	b.wait(has(confirm, "Add 2 · change 1 · skip 2"))
+	b.do(mark)
+	b.click(`main table form[action$="/choice"] button[value=mine]`)
+	b.wait(has(confirm, "Add 2 · skip 3") + ` && document.querySelector('main table form[action$="/choice"] button[value=mine]').getAttribute("aria-pressed") === "true"`)
+	b.click(`main table form[action$="/choice"] button[value=theirs]`)
+	b.wait(has(confirm, "Add 2 · change 1 · skip 2") + ` && window.seen`)
 	b.click(`form[action$="/confirm"] .btn.primary`)
 	b.wait(figure("added") + ` === 2 && ` + figure("changed") + ` === 1 && ` + figure("already there") + ` === 1 && ` + figure("bad lines") + ` === 1`)
 	b.see("/nodes")
 	b.wait(has("#list header", "4 nodes"))
+}
+
+// confirm is the button that lets an import be written.
+const confirm = `form[action$="/confirm"] .btn.primary`
+
+// A bad line is corrected in its place: the page stays, and the figures follow.
+func TestBadLineIsCorrected(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	b := p.openTab(t)
+	b.login()
+	b.see("/imports")
+	b.do(chromedp.SetValue(chromedp.CSS(`textarea[name=text]`), strings.Join([]string{
+		"192.0.2.10 ops Blue-Kite-7", "192.0.2.11 ops Blue Kite 8", "192.0.2.12 ops", "192.0.2.13:ops:Blue:Kite",
+	}, "\n")), chromedp.SetValue(chromedp.CSS(`select[name=test]`), "none"))
+	b.click(`form[action="/imports"] .btn.primary`)
+	b.wait(figure("new") + ` === 1 && ` + figure("bad") + ` === 3 && ` + has(confirm, "Add 1 · skip 3"))
+	b.wait(has("main table", "192.0.2.11 •••") + ` && !document.body.textContent.includes("Blue")`)
+	b.click(`main .bulk a[href*="/bad"]`)
+	b.wait(`location.pathname === "/reauth"`)
+	b.fill(`form[action="/reauth"] [name=password]`, password)
+	b.click(`form[action="/reauth"] button`)
+	b.wait(`/bad$/.test(location.pathname) && document.querySelectorAll("main table textarea").length === 3`)
+	b.live()
+	b.do(mark)
+	first, second := `main tbody tr:nth-child(1)`, `main tbody tr:nth-child(2)`
+	b.do(chromedp.SetValue(chromedp.CSS(second+` textarea`), "192.0.2.12 ops still typed here"),
+		chromedp.SetValue(chromedp.CSS(first+` textarea`), "192.0.2.11 ops"))
+	b.click(first + ` .btn`)
+	b.wait(has(first, "There is no password") + ` && document.querySelector("` + first + ` textarea").value === "192.0.2.11 ops"`)
+	b.do(chromedp.SetValue(chromedp.CSS(first+` textarea`), "192.0.2.11 ops BlueKite8"))
+	b.click(first + ` .btn`)
+	b.wait(has(first, "192.0.2.11 · ops") + ` && ` + figure("bad") + ` === 2 && ` + has(confirm, "Add 2 · skip 2"))
+	// What stands in the other lines is not lost by it.
+	b.wait(`window.seen && document.querySelector("` + second + ` textarea").value === "192.0.2.12 ops still typed here"`)
+	b.click(confirm)
+	b.wait(figure("added") + ` === 2 && ` + figure("bad lines") + ` === 2`)
 }
 
 func TestImportNeedsServers(t *testing.T) {

@@ -62,7 +62,7 @@ func tidyPort(row *connexa.ImportRow) {
 		in.Port = s
 	case connexa.IsPlaceholder(s):
 		in.Port = ""
-		row.Notes = append(row.Notes, connexa.T("import.note.port.default", connexa.DefaultPort))
+		row.Notes = append(row.Notes, connexa.T("import.note.port.default", strconv.Itoa(connexa.DefaultPort)))
 	default:
 		if n := portNumber(s); n > 0 {
 			in.Port = strconv.Itoa(n)
