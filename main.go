@@ -41,6 +41,8 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 	switch {
 	case cmd.SetupOpenVPN != nil:
 		err = daemon.SetupOpenVPN(*cmd.SetupOpenVPN, out)
+	case cmd.Passwd != nil:
+		err = daemon.Passwd(ctx, *cmd.Passwd, in, out, errs)
 	case cmd.Version != nil:
 		fmt.Fprintln(out, "connexa", versionOf())
 	case cmd.Demo != nil:

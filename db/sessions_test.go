@@ -23,7 +23,7 @@ func accounts(t *testing.T) (d *DB, ann connexa.User, at *time.Time) {
 			t.Error(err)
 		}
 	})
-	if added, err := d.AddFirstUser(t.Context(), "ann", "hash"); err != nil || !added {
+	if added, err := d.AddFirstUser(t.Context(), "ann", "hash", false); err != nil || !added {
 		t.Fatal(added, err)
 	}
 	if ann, err = d.UserByName(t.Context(), "Ann"); err != nil {
@@ -54,7 +54,7 @@ func wantFound(t *testing.T, s *SessionStore, token string, want bool) {
 
 func TestOnlyTheFirstUserIsMade(t *testing.T) {
 	d, ann, _ := accounts(t)
-	if added, err := d.AddFirstUser(t.Context(), "bob", "hash"); err != nil || added {
+	if added, err := d.AddFirstUser(t.Context(), "bob", "hash", false); err != nil || added {
 		t.Errorf("a second first user: %t, %v", added, err)
 	}
 	if some, err := d.HasUsers(t.Context()); err != nil || !some {

@@ -8,15 +8,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-const userColumns = `id, name, password_hash, created_at, changed_at`
+const userColumns = `id, name, password_hash, created_at, changed_at, must_change`
 
-// AddFirstUser adds a user while there is none, and says whether it did.
-func (d *DB) AddFirstUser(ctx context.Context, name, passwordHash string) (added bool, err error) {
+// AddFirstUser adds a user while there is none, and says whether it did. mustChange is
+// for a password that was made up.
+func (d *DB) AddFirstUser(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		now := millis(d.now())
 		res, err := tx.ExecContext(ctx, `
-			INSERT INTO users (name, password_hash, created_at, changed_at)
-			SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)`, name, passwordHash, now, now)
+			INSERT INTO users (name, password_hash, created_at, changed_at, must_change)
+			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)`, name, passwordHash, now, now, mustChange)
 		if err != nil {
 			return fmt.Errorf("add the first user: %w", err)
 		}
@@ -50,7 +51,7 @@ func (d *DB) UserByName(ctx context.Context, name string) (connexa.User, error) 
 func (d *DB) user(ctx context.Context, query string, arg any) (connexa.User, error) {
 	var u connexa.User
 	var created, changed int64
-	err := d.read.QueryRowContext(ctx, query, arg).Scan(&u.ID, &u.Name, &u.PasswordHash, &created, &changed)
+	err := d.read.QueryRowContext(ctx, query, arg).Scan(&u.ID, &u.Name, &u.PasswordHash, &created, &changed, &u.MustChange)
 	if err != nil {
 		return connexa.User{}, fmt.Errorf("read a user: %w", translate(err))
 	}
@@ -58,27 +59,34 @@ func (d *DB) user(ctx context.Context, query string, arg any) (connexa.User, err
 	return u, nil
 }
 
-// SetPassword gives a user a new password hash and ends all of the user's
-// sessions but the one with the token keep. It returns how many it ended.
+// SetPassword gives a user a new password hash, which the user has chosen, and ends
+// all of the user's sessions but the one with the token keep. It returns how many it
+// ended.
 func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE users SET password_hash = ?, changed_at = ? WHERE id = ?`,
-			passwordHash, millis(d.now()), userID)
-		if err != nil {
-			return fmt.Errorf("set a password: %w", err)
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			return fmt.Errorf("set a password: %w", sql.ErrNoRows)
-		}
-		res, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
-		if err != nil {
-			return fmt.Errorf("end the other sessions: %w", err)
-		}
-		n, err := res.RowsAffected()
-		ended = int(n)
+		ended, err = setPassword(ctx, tx, userID, passwordHash, false, tokenHash(keep), millis(d.now()))
 		return err
 	})
 	return ended, err
+}
+
+// setPassword is the writes of a new password. Devices that are known by the old one
+// are so no longer: that is judged by changed_at, which therefore always grows.
+func setPassword(ctx context.Context, tx *sql.Tx, userID int64, passwordHash string, mustChange bool, keep []byte, now int64) (ended int, err error) {
+	res, err := tx.ExecContext(ctx, `UPDATE users SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
+		passwordHash, now, mustChange, userID)
+	if err != nil {
+		return 0, fmt.Errorf("set a password: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return 0, err
+	} else if n == 0 {
+		return 0, fmt.Errorf("set a password: %w", sql.ErrNoRows)
+	}
+	res, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ?`, userID, keep)
+	if err != nil {
+		return 0, fmt.Errorf("end the other sessions: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return int(n), err
 }

@@ -28,8 +28,7 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	field := func(name string) connexa.Secret { return connexa.Secret(r.PostForm.Get(name)) }
-	ended, err := h.app.ChangePassword(r.Context(), personOf(r.Context()).id, h.token(r), field("old"), field("new"), field("repeat"))
+	ended, err := h.givePassword(w, r)
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):
@@ -41,6 +40,73 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 	}
 	h.flash(w, r, connexa.T("account.password.changed", ended))
 	h.redirect(w, r, "/account")
+}
+
+// givePassword changes the password as the form says. The session goes on under a new
+// token and without the proof of the old password; this browser knows the new one.
+func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended int, err error) {
+	ctx := r.Context()
+	who := personOf(ctx).id
+	field := func(name string) connexa.Secret { return connexa.Secret(r.PostForm.Get(name)) }
+	if ended, err = h.app.ChangePassword(ctx, who, h.token(r), field("old"), field("new"), field("repeat")); err != nil {
+		return 0, err
+	}
+	if err := h.renewSession(r); err != nil {
+		return 0, err
+	}
+	h.login.Remove(ctx, keyProved)
+	h.login.Remove(ctx, keyMustChange)
+	u, err := h.app.User(ctx, who)
+	if err != nil {
+		return 0, err
+	}
+	h.rememberBrowser(w, r, u)
+	return ended, nil
+}
+
+// forcedPassword answers GET /password: who logged in with a password that was made up
+// chooses another one, and has nothing else until then.
+func (h *Handlers) forcedPassword(w http.ResponseWriter, r *http.Request) {
+	if !h.mustChange(r) {
+		h.redirect(w, r, "/account")
+		return
+	}
+	h.drawForced(w, r, http.StatusOK, nil)
+}
+
+func (h *Handlers) drawForced(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
+	next := pageAfter(r.FormValue("next"))
+	pg := h.frame(w, r, connexa.T("password.title"), views.NavNone)
+	pg.Here = "/password"
+	h.fragmentStatus(w, r, status, views.ForcedPassword(pg, views.ForcedPasswordForm{Errors: errs, Next: next}))
+}
+
+// takeForcedPassword answers POST /password.
+func (h *Handlers) takeForcedPassword(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		h.fail(w, r, badForm(err))
+		return
+	}
+	if !h.mustChange(r) {
+		h.redirect(w, r, "/account")
+		return
+	}
+	_, err := h.givePassword(w, r)
+	var errs connexa.FieldErrors
+	switch {
+	case errors.As(err, &errs):
+		h.drawForced(w, r, http.StatusUnprocessableEntity, errs)
+		return
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	}
+	h.flash(w, r, connexa.T("password.changed"))
+	h.redirect(w, r, pageAfter(r.PostForm.Get("next")))
+}
+
+func (h *Handlers) mustChange(r *http.Request) bool {
+	return h.login.GetBool(r.Context(), keyMustChange)
 }
 
 func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {

@@ -15,20 +15,20 @@ import (
 func TestChangePasswordEndsTheOtherSessions(t *testing.T) {
 	p := startPanel(t)
 	here, there := p.browser().login(), p.browser().login()
-	here.post("/account/password", "old", "wrong", "new", "another horse", "repeat", "another horse").
+	here.post("/account/password", "old", "wrong", "new", "another long horse", "repeat", "another long horse").
 		is(t, http.StatusUnprocessableEntity).says(t, "The password is wrong.")
 	here.post("/account/password", "old", adminPassword, "new", "short", "repeat", "shirt").
-		is(t, http.StatusUnprocessableEntity).says(t, "At least 8 characters.").says(t, "The two are not the same.")
+		is(t, http.StatusUnprocessableEntity).says(t, "At least 12 characters.").says(t, "The two are not the same.")
 	there.get("/account").is(t, http.StatusOK)
 
-	here.post("/account/password", "old", adminPassword, "new", "another horse", "repeat", "another horse").leadsTo(t, "/account")
+	here.post("/account/password", "old", adminPassword, "new", "another long horse", "repeat", "another long horse").leadsTo(t, "/account")
 	here.get("/account").is(t, http.StatusOK).says(t, "The password is changed; 1 other session has ended.")
 	if a := here.get("/account"); strings.Contains(a.body, "The password is changed") {
 		t.Error("the toast came twice")
 	}
 	there.get("/account").leadsTo(t, "/login?next=%2Faccount")
 	there.post("/login", "username", "admin", "password", adminPassword).is(t, http.StatusUnprocessableEntity)
-	there.post("/login", "username", "admin", "password", "another horse").leadsTo(t, "/")
+	there.post("/login", "username", "admin", "password", "another long horse").leadsTo(t, "/")
 }
 
 var sessionForm = regexp.MustCompile(`action="(/account/sessions/\d+/end)"`)
@@ -43,6 +43,8 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	if len(forms) != 1 {
 		t.Fatalf("%d sessions can be ended, want 1", len(forms))
 	}
+	here.post(forms[0][1]).leadsTo(t, "/reauth")
+	here.prove()
 	here.post(forms[0][1]).leadsTo(t, "/account")
 	there.get("/account").leadsTo(t, "/login?next=%2Faccount")
 	here.post(forms[0][1]).is(t, http.StatusNotFound)
@@ -86,7 +88,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 func TestPasswordAgain(t *testing.T) {
 	p := startPanel(t)
 	mux := http.NewServeMux()
-	a := access{p.h, mux}
+	a := &access{h: p.h, mux: mux}
 	a.secret("GET /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
 	a.secret("POST /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
 	mux.Handle("/", p.Config.Handler)
@@ -266,7 +268,7 @@ func TestTheAddressIsInTheAudit(t *testing.T) {
 func TestFailures(t *testing.T) {
 	p := startPanel(t)
 	mux := http.NewServeMux()
-	a := access{p.h, mux}
+	a := &access{h: p.h, mux: mux}
 	a.page("GET /panic", func(http.ResponseWriter, *http.Request) { panic("the secret of the panic") })
 	a.page("GET /conflict", func(w http.ResponseWriter, r *http.Request) {
 		p.h.fail(w, r, connexa.Errorf(connexa.Conflict, "error.exists"))

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -23,7 +24,7 @@ func startTelling(t *testing.T) (*panel, *browser) {
 // useNotifier lets the panel send to its channels.
 func (p *panel) useNotifier() {
 	p.app.Notifier = notify.New(notify.Config{
-		Store: p.db, Log: p.h.log,
+		Store: p.db, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Words: func(lang string, text connexa.Text) string {
 			l, _ := i18n.ParseLang(lang)
 			return i18n.New(l, nil).Text(text)
@@ -43,7 +44,7 @@ func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 
 	good := []string{"service", "telegram", "name", "Ops chat", "lang", "ru", "on", "1", "kinds", "node_dropped", "kinds", "new_login", "token", botToken, "chat", "-1005554443332"}
 	b.post("/notifications", good...).leadsTo(t, "/notifications")
-	list := b.get("/notifications").says(t, "Ops chat").says(t, "Telegram ···Q9xy · Русский").says(t, "a node that dropped out, a login from a new address").says(t, "none sent yet").says(t, "Ops chat was added")
+	list := b.get("/notifications").says(t, "Ops chat").says(t, "Telegram ···Q9xy · Русский").says(t, "a node that dropped out, a login from a new address, or a new password").says(t, "none sent yet").says(t, "Ops chat was added")
 	edit := b.get("/notifications/1/edit").is(t, http.StatusOK).says(t, "ends in Q9xy").says(t, `value="new_login" checked`).saysNot(t, `value="offline" checked`)
 	for _, page := range []answer{list, edit, b.get("/audit"), b.post("/notifications/1/remove")} {
 		page.saysNot(t, "ZZQw7").saysNot(t, "220984411").saysNot(t, "1005554443332")

@@ -67,6 +67,14 @@ func (w *streamWriter) take() string {
 	return w.body.String()
 }
 
+// quietly is a notifier without channels.
+type quietly struct{}
+
+func (quietly) Check(connexa.Secret) error                  { return nil }
+func (quietly) Notify(connexa.Notice)                       {}
+func (quietly) Test(context.Context, connexa.Channel) error { return nil }
+func (quietly) Wake()                                       {}
+
 // idlePanel is a panel inside a bubble of time with one of everything in it. looks
 // counts how often a stream asks for the time, which is once each time it wakes;
 // past the most it calls spins.
@@ -113,10 +121,10 @@ func startIdlePanel(t *testing.T) *idlePanel {
 	accounts := people.New(people.Config{Store: p.db, Log: log, Now: time.Now})
 	a := app.New(app.Deps{
 		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Watches: p.db, Users: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
-		Services: p.db, Gateways: &fakeGateways{}, Access: p.db, Accounts: accounts, Runner: restful{},
+		Services: p.db, Gateways: &fakeGateways{}, Access: p.db, Accounts: accounts, Runner: restful{}, Notifier: quietly{},
 		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: broker.Publish, Now: time.Now, Log: log,
 	})
-	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash()); err != nil {
+	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}
 	sign, encrypt := p.db.CookieKeys()

@@ -7,17 +7,21 @@ import (
 	"time"
 
 	"github.com/gorilla/securecookie"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // A browser that has logged in before keeps a cookie that says so, for one
-// account. It opens nothing; it only has attempts of its own at the password, so
-// that somebody who guesses elsewhere cannot lock the person out.
+// account and its password of that time. It opens nothing; it only has attempts of its
+// own at the password, so that somebody who guesses elsewhere cannot lock the person out.
 
 const knownLife = 180 * 24 * time.Hour
 
 type knownBrowser struct {
-	ID   string // random
-	Name string // of the account
+	ID         string // random
+	Name       string // of the account
+	PasswordAt int64  // Unix milliseconds: which password of the account it was
 }
 
 func newKnown(sign, encrypt []byte) *securecookie.SecureCookie {
@@ -27,14 +31,13 @@ func newKnown(sign, encrypt []byte) *securecookie.SecureCookie {
 	return c
 }
 
-// knownBrowser returns the id of the browser that asks if it has logged in as
-// name before.
-func (h *Handlers) knownBrowser(r *http.Request, name string) string {
+// knownBrowser returns the browser that asks if it has logged in as name before.
+func (h *Handlers) knownBrowser(r *http.Request, name string) app.KnownBrowser {
 	b := h.readKnown(r)
 	if !strings.EqualFold(b.Name, strings.TrimSpace(name)) {
-		return ""
+		return app.KnownBrowser{}
 	}
-	return b.ID
+	return app.KnownBrowser{ID: b.ID, PasswordAt: time.UnixMilli(b.PasswordAt)}
 }
 
 func (h *Handlers) readKnown(r *http.Request) (b knownBrowser) {
@@ -49,13 +52,14 @@ func (h *Handlers) readKnown(r *http.Request) (b knownBrowser) {
 	return b
 }
 
-// rememberBrowser notes that the browser has logged in as name. It keeps the id
-// that it had, with the attempts that were counted against it.
-func (h *Handlers) rememberBrowser(w http.ResponseWriter, r *http.Request, account string) {
+// rememberBrowser notes that the browser knows the password of u as it is now. It keeps
+// the id that it had, with the attempts that were counted against it.
+func (h *Handlers) rememberBrowser(w http.ResponseWriter, r *http.Request, u connexa.User) {
 	b := h.readKnown(r)
-	if !strings.EqualFold(b.Name, account) || b.ID == "" {
-		b = knownBrowser{ID: rand.Text(), Name: account}
+	if !strings.EqualFold(b.Name, u.Name) || b.ID == "" {
+		b = knownBrowser{ID: rand.Text(), Name: u.Name}
 	}
+	b.PasswordAt = u.ChangedAt.UnixMilli()
 	name := h.cookieName("known")
 	value, err := h.known.Encode(name, b)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/conns"
 	"github.com/connexa-panel/connexa/views"
 )
 
@@ -25,7 +26,11 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := views.LoginForm{Name: r.PostForm.Get("username"), Next: pageAfter(r.PostForm.Get("next"))}
-	user, err := h.app.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), h.knownBrowser(r, form.Name))
+	known := h.knownBrowser(r, form.Name)
+	if known.ID != "" {
+		conns.Admit(r.Context())
+	}
+	user, err := h.app.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), known)
 	if err == nil {
 		err = h.beginSession(w, r, user)
 	}
@@ -71,11 +76,24 @@ func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connex
 	}
 	h.login.Put(ctx, keyUser, u.ID)
 	h.login.Put(ctx, keyName, u.Name)
+	if u.MustChange {
+		h.login.Put(ctx, keyMustChange, true)
+	}
 	if err := h.app.StartSession(ctx, h.token(r), u, r.UserAgent()); err != nil {
 		return errors.Join(err, h.login.Destroy(ctx))
 	}
-	h.rememberBrowser(w, r, u.Name)
+	h.rememberBrowser(w, r, u)
 	return nil
+}
+
+// renewSession has the session go on under a new token: whoever has the old one, has
+// nothing.
+func (h *Handlers) renewSession(r *http.Request) error {
+	ctx := r.Context()
+	if err := h.login.RenewToken(ctx); err != nil {
+		return err
+	}
+	return h.app.ContinueSession(ctx, h.token(r), personOf(ctx).id, r.UserAgent())
 }
 
 func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {

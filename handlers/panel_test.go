@@ -97,7 +97,8 @@ func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 	})
 	broker := &events.Broker{}
 	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Watches: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Users: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Publish: broker.Publish, Now: p.clock.now, Log: logger})
-	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash()); err != nil {
+	p.useNotifier()
+	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}
 	sign, encrypt := p.db.CookieKeys()

@@ -22,7 +22,7 @@ func (h *Handlers) reauth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := views.ReauthForm{Next: pageAfter(r.PostForm.Get("next"))}
-	if err := h.prove(r.Context(), connexa.Secret(r.PostForm.Get("password"))); err != nil {
+	if err := h.prove(r, connexa.Secret(r.PostForm.Get("password"))); err != nil {
 		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
 			h.fail(w, r, err)
@@ -35,10 +35,14 @@ func (h *Handlers) reauth(w http.ResponseWriter, r *http.Request) {
 	h.redirect(w, r, form.Next)
 }
 
-// prove checks the password of the account and remembers in the session that it
-// was entered now.
-func (h *Handlers) prove(ctx context.Context, password connexa.Secret) error {
+// prove checks the password of the account and remembers in the session, which goes on
+// under a new token, that it was entered now.
+func (h *Handlers) prove(r *http.Request, password connexa.Secret) error {
+	ctx := r.Context()
 	if err := h.app.Reauth(ctx, personOf(ctx).id, password); err != nil {
+		return err
+	}
+	if err := h.renewSession(r); err != nil {
 		return err
 	}
 	h.login.Put(ctx, keyProved, h.now().Unix())
@@ -51,7 +55,7 @@ func (h *Handlers) prove(ctx context.Context, password connexa.Secret) error {
 func (h *Handlers) withProof(w http.ResponseWriter, r *http.Request) (context.Context, error) {
 	ctx := r.Context()
 	if own := r.PostForm.Get("own_password"); own != "" {
-		if err := h.prove(ctx, connexa.Secret(own)); err != nil {
+		if err := h.prove(r, connexa.Secret(own)); err != nil {
 			if _, _, ok := h.promptStatus(w, err); ok {
 				return ctx, connexa.FieldErrors{"own_password": connexa.TextOf(err)}
 			}

@@ -8,8 +8,10 @@ import (
 
 // Routes returns the whole panel: every address, one line each. The word before
 // a pattern says who may come and how long it may take; see access.go.
-func (h *Handlers) Routes() http.Handler {
-	a := access{h: h, mux: http.NewServeMux()}
+func (h *Handlers) Routes() http.Handler { return h.wrap(h.routes().mux) }
+
+func (h *Handlers) routes() *access {
+	a := &access{h: h, mux: http.NewServeMux()}
 
 	// Before the login.
 	a.bare("GET "+static.Prefix, static.Handler().ServeHTTP)
@@ -26,8 +28,10 @@ func (h *Handlers) Routes() http.Handler {
 	a.page("POST /reauth", h.reauth)
 	a.page("GET /account", h.account)
 	a.page("POST /account/password", h.changePassword)
-	a.page("POST /account/sessions/{id}/end", h.endSession)
-	a.page("POST /account/sessions/end", h.endOtherSessions)
+	a.secret("POST /account/sessions/{id}/end", h.endSession)
+	a.secret("POST /account/sessions/end", h.endOtherSessions)
+	a.page("GET /password", h.forcedPassword)
+	a.page("POST /password", h.takeForcedPassword)
 
 	// The panel.
 	a.page("GET /audit", h.audit)
@@ -130,5 +134,5 @@ func (h *Handlers) Routes() http.Handler {
 
 	a.page("GET /{$}", h.dashboard)
 	a.page("/", h.nowhere)
-	return h.wrap(a.mux)
+	return a
 }

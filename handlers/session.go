@@ -26,6 +26,8 @@ const (
 	keyUser   = "user"   // int64
 	keyName   = "name"   // string
 	keyProved = "proved" // int64, Unix time: when the password was entered again
+
+	keyMustChange = "must_change" // bool: the password was made up, and opens nothing but the page to change it
 )
 
 func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
@@ -41,13 +43,20 @@ func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
 // guard lets through who is logged in and shows the others the login.
 func (h *Handlers) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if ctx, ok := h.identify(r.Context()); ok {
+		ctx, ok := h.identify(r.Context())
+		switch {
+		case !ok:
+			h.toLogin(w, r)
+		case h.mustChange(r) && !withoutPassword[r.URL.Path]:
+			h.detour(w, r, "/password", http.StatusForbidden)
+		default:
 			next.ServeHTTP(w, r.WithContext(ctx))
-			return
 		}
-		h.toLogin(w, r)
 	})
 }
+
+// withoutPassword are the pages for who still has to choose a password.
+var withoutPassword = map[string]bool{"/password": true, "/logout": true}
 
 // identify adds to ctx, which carries a session, whose it is.
 func (h *Handlers) identify(ctx context.Context) (context.Context, bool) {
@@ -78,6 +87,10 @@ func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 		ctx, ok := h.identify(ctx)
 		if !ok {
 			h.toLogin(w, r)
+			return
+		}
+		if h.login.GetBool(ctx, keyMustChange) {
+			h.detour(w, r, "/password", http.StatusForbidden)
 			return
 		}
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, sessionKey{}, connexa.Secret(token)))
@@ -256,7 +269,7 @@ func pageAfter(s string) string {
 	s = localPath(s)
 	path, _, _ := strings.Cut(s, "?")
 	switch path {
-	case "/login", "/logout", "/reauth", "/preferences":
+	case "/login", "/logout", "/reauth", "/preferences", "/password":
 		return "/"
 	}
 	return s

@@ -25,7 +25,7 @@ func mustParse(t *testing.T, s string) *url.URL {
 // stream registers f as a stream at /stream.
 func (p *panel) stream(f func(*stream, *http.Request)) {
 	mux := http.NewServeMux()
-	access{p.h, mux}.stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
+	(&access{h: p.h, mux: mux}).stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
 		s, err := openStream(w)
 		if err != nil {
 			p.t.Error(err)
@@ -77,10 +77,14 @@ func TestStreamFormat(t *testing.T) {
 // TestAStreamEndsWithItsSession ends the session in each of the ways there are.
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(*panel, *browser){
-		"logout":          func(_ *panel, b *browser) { b.post("/logout") },
-		"ended elsewhere": func(p *panel, _ *browser) { p.browser().login().post("/account/sessions/end") },
+		"logout": func(_ *panel, b *browser) { b.post("/logout") },
+		"ended elsewhere": func(p *panel, _ *browser) {
+			other := p.browser().login()
+			other.prove()
+			other.post("/account/sessions/end")
+		},
 		"password changed": func(p *panel, _ *browser) {
-			p.browser().login().post("/account/password", "old", adminPassword, "new", "another horse", "repeat", "another horse")
+			p.browser().login().post("/account/password", "old", adminPassword, "new", "another long horse", "repeat", "another long horse")
 		},
 		"over": func(p *panel, _ *browser) { p.clock.pass(sessionLife) },
 	} {

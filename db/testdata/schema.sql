@@ -469,7 +469,7 @@ CREATE TABLE users (
     password_hash TEXT    NOT NULL,
     created_at    INTEGER NOT NULL,
     changed_at    INTEGER NOT NULL -- of the password
-) STRICT;
+, must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1))) STRICT;
 
 CREATE TABLE vpn_ca (
     id         INTEGER PRIMARY KEY CHECK (id = 1),

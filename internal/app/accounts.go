@@ -14,15 +14,14 @@ import (
 // AdminName is the user that the first start makes.
 const AdminName = "admin"
 
-// Bounds of a password that a person chooses.
+// Bounds of what is typed at a login, in bytes. Passwords of old panels may be long.
 const (
-	passwordShortest = 8    // characters
-	passwordLongest  = 1024 // bytes
-	nameLongest      = 128  // bytes
+	passwordLongest = 1024
+	nameLongest     = 128
 )
 
 type userStore interface {
-	AddFirstUser(ctx context.Context, name, passwordHash string) (added bool, err error)
+	AddFirstUser(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error)
 	HasUsers(ctx context.Context) (bool, error)
 	User(ctx context.Context, id int64) (connexa.User, error)
 	UserByName(ctx context.Context, name string) (connexa.User, error)
@@ -53,53 +52,58 @@ func waitError(d time.Duration) error {
 }
 
 // FirstStart makes the user AdminName while there is no user at all. With an
-// empty password it makes one up and returns it, to be shown once.
-func (a *App) FirstStart(ctx context.Context, password connexa.Secret) (made bool, generated connexa.Secret, err error) {
+// empty password it makes one up and returns it, to be shown once; where mustChange is
+// set, that one has to be changed before anything else.
+func (a *App) FirstStart(ctx context.Context, password connexa.Secret, mustChange bool) (made bool, generated connexa.Secret, err error) {
 	some, err := a.Users.HasUsers(ctx)
 	if err != nil || some {
 		return false, "", err
 	}
-	if len(password) > passwordLongest {
-		return false, "", connexa.Errorf(connexa.Invalid, "field.password.long", passwordLongest)
-	}
 	if password == "" {
 		generated = randomPassword()
 		password = generated
-	} else if utf8.RuneCountInString(password.Reveal()) < passwordShortest {
-		a.Log.Warn("the admin password is short", "least", passwordShortest)
+	} else if why := weakPassword(AdminName, password); !why.IsZero() {
+		return false, "", connexa.Errorf(connexa.Invalid, "start.password", why)
 	}
-	hash, err := a.passwords.hash(ctx, password)
+	hash, err := a.passwords.hash(ctx, password, false)
 	if err != nil {
 		return false, "", err
 	}
-	made, err = a.Users.AddFirstUser(ctx, AdminName, hash)
+	made, err = a.Users.AddFirstUser(ctx, AdminName, hash, mustChange && generated != "")
 	if err != nil || !made {
 		return false, "", err
 	}
 	return true, generated, nil
 }
 
+// KnownBrowser is a browser that has logged in as a user before. The zero value is
+// any other.
+type KnownBrowser struct {
+	ID         string
+	PasswordAt time.Time // when the password was made with which it logged in
+}
+
 // Login checks a name and a password for the address in ctx. A browser that has
-// logged in as that user before is named by browser and has attempts of its own,
-// so that guesses from elsewhere cannot shut it out; empty means any other.
+// logged in as that user with this very password before has attempts of its own and a place
+// of its own in the queue, so that guesses from elsewhere cannot shut it out.
 //
 // The errors are Forbidden for a wrong pair, a *WaitError, and Busy.
-func (a *App) Login(ctx context.Context, name string, password connexa.Secret, browser string) (connexa.User, error) {
+func (a *App) Login(ctx context.Context, name string, password connexa.Secret, browser KnownBrowser) (connexa.User, error) {
 	_, address := Actor(ctx)
 	name = strings.TrimSpace(name)
 	if len(name) > nameLongest || len(password) > passwordLongest {
 		return connexa.User{}, connexa.Errorf(connexa.Forbidden, "login.wrong")
-	}
-	who := accountKey(name)
-	if browser != "" {
-		who = "browser " + browser
 	}
 	u, err := a.Users.UserByName(ctx, name)
 	if err != nil && connexa.CodeOf(err) != connexa.NotFound {
 		return connexa.User{}, err
 	}
 	ctx = WithActor(ctx, u.Name, address) // empty for a stranger: people type passwords into the wrong field
-	if err := a.prove(ctx, u, password, addressKey(address), who); err != nil {
+	try := attempt{from: strangerKeys(address), who: accountKey(name)}
+	if browser.ID != "" && u.ID != 0 && browser.PasswordAt.Equal(u.ChangedAt) {
+		try = attempt{who: "browser " + browser.ID, known: true}
+	}
+	if err := a.prove(ctx, u, password, try); err != nil {
 		if connexa.CodeOf(err) == connexa.Forbidden {
 			a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
 		}
@@ -108,22 +112,31 @@ func (a *App) Login(ctx context.Context, name string, password connexa.Secret, b
 	return u, nil
 }
 
+// attempt is who tries a password. What a stranger does counts against the address and
+// the network, too; a known browser has nothing to do with its neighbours.
+type attempt struct {
+	from  []string
+	who   string
+	known bool
+}
+
 // prove checks the password of u, or wastes the same time when there is no u,
 // and keeps the limiter's books: where it came from, and who was tried.
-func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret, from, who string) error {
-	if wait := a.limiter.begin(from, who); wait > 0 {
+func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret, try attempt) error {
+	keys := append([]string{try.who}, try.from...)
+	if wait := a.limiter.begin(keys...); wait > 0 {
 		return waitError(wait)
 	}
-	ok, err := a.passwords.match(ctx, u.PasswordHash, password)
+	ok, err := a.passwords.match(ctx, u.PasswordHash, password, try.known)
 	switch {
 	case err != nil:
-		a.limiter.undo(from, who)
+		a.limiter.undo(keys...)
 		return err
 	case !ok:
 		return connexa.Errorf(connexa.Forbidden, "login.wrong")
 	}
-	a.limiter.undo(from) // an address may be many people
-	a.limiter.forget(who)
+	a.limiter.undo(try.from...) // an address may be many people
+	a.limiter.forget(try.who)
 	return nil
 }
 
@@ -144,6 +157,13 @@ func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.
 		a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: a.Now(), Name: u.Name, Text: connexa.T("notice.new_login", u.Name, address)})
 	}
 	return nil
+}
+
+// ContinueSession makes the row of a session that goes on under a new token: its person
+// has proven the password again.
+func (a *App) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
+	_, address := Actor(ctx)
+	return a.Users.StartSession(ctx, token, connexa.Session{UserID: userID, Address: address, Agent: cut(agent, 300)})
 }
 
 // SessionAlive says whether the session with that token still counts.
@@ -185,8 +205,7 @@ func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) 
 	if len(password) > passwordLongest {
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
 	}
-	_, address := Actor(ctx)
-	err = a.prove(ctx, u, password, addressKey(address), fmt.Sprintf("again %d", userID))
+	err = a.prove(ctx, u, password, attempt{who: fmt.Sprintf("again %d", userID), known: true})
 	if connexa.CodeOf(err) == connexa.Forbidden {
 		a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
@@ -203,14 +222,9 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 		return 0, err
 	}
 	errs := connexa.FieldErrors{}
-	switch {
-	case utf8.RuneCountInString(fresh.Reveal()) < passwordShortest:
-		errs.Add("new", "field.password.short", passwordShortest)
-	case len(fresh) > passwordLongest:
-		errs.Add("new", "field.password.long", passwordLongest)
-	case strings.EqualFold(fresh.Reveal(), u.Name):
-		errs.Add("new", "field.password.name")
-	case fresh.Equal(old):
+	if why := weakPassword(u.Name, fresh); !why.IsZero() {
+		errs["new"] = why
+	} else if fresh.Equal(old) {
 		errs.Add("new", "field.password.same")
 	}
 	if !fresh.Equal(repeat) {
@@ -225,7 +239,7 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 		}
 		return 0, err
 	}
-	hash, err := a.passwords.hash(ctx, fresh)
+	hash, err := a.passwords.hash(ctx, fresh, true)
 	if err != nil {
 		return 0, err
 	}
@@ -233,6 +247,8 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 		return 0, err
 	}
 	a.audit(ctx, connexa.ActPassword, connexa.Text{})
+	_, address := Actor(ctx)
+	a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticePassword, At: a.Now(), Name: u.Name, Text: connexa.T("notice.password", u.Name, address)})
 	return ended, nil
 }
 
@@ -273,6 +289,24 @@ func addressKey(address string) string {
 	}
 	return "address " + address
 }
+
+// networkKey is what the limiter knows of the network around an address: strangers
+// change addresses within it at no cost.
+func networkKey(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return networkPrefix + address
+	}
+	bits := 24
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		bits = 48
+	}
+	p, _ := a.Prefix(bits) // never fails
+	return networkPrefix + p.String()
+}
+
+// strangerKeys are what the attempts of a stranger count against, beside the account.
+func strangerKeys(address string) []string { return []string{addressKey(address), networkKey(address)} }
 
 func accountKey(name string) string { return "account " + strings.ToLower(name) }
 

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
@@ -10,6 +11,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
+
+// silent is a notifier without channels.
+type silent struct{}
+
+func (silent) Check(connexa.Secret) error                  { return nil }
+func (silent) Notify(connexa.Notice)                       {}
+func (silent) Test(context.Context, connexa.Channel) error { return nil }
+func (silent) Wake()                                       {}
 
 func newApp(t *testing.T) (*app.App, *db.DB) {
 	t.Helper()
@@ -23,7 +32,7 @@ func newApp(t *testing.T) (*app.App, *db.DB) {
 		}
 	})
 	return app.New(app.Deps{
-		Users: d, Settings: d, Audit: d, Publish: func(connexa.Event) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Users: d, Settings: d, Audit: d, Notifier: silent{}, Publish: func(connexa.Event) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}), d
 }
 
@@ -32,33 +41,33 @@ func TestFirstStart(t *testing.T) {
 	if err := a.Ready(t.Context()); connexa.CodeOf(err) != connexa.Busy {
 		t.Errorf("ready without a user: %v", err)
 	}
-	made, generated, err := a.FirstStart(t.Context(), "")
+	made, generated, err := a.FirstStart(t.Context(), "", true)
 	if err != nil || !made || len(generated) < 20 {
 		t.Fatalf("%t, %d characters, %v", made, len(generated), err)
 	}
 	if err := a.Ready(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
-	if _, err := a.Login(t.Context(), app.AdminName, generated, ""); err != nil {
+	if _, err := a.Login(t.Context(), app.AdminName, generated, app.KnownBrowser{}); err != nil {
 		t.Error(err)
 	}
 	// CONNEXA_ADMIN_PASSWORD acts only while no user exists.
-	made, generated, err = a.FirstStart(t.Context(), "another one")
+	made, generated, err = a.FirstStart(t.Context(), "another long horse", true)
 	if err != nil || made || generated != "" {
 		t.Errorf("a second first start: %t, %t, %v", made, generated != "", err)
 	}
-	if _, err := a.Login(t.Context(), app.AdminName, "another one", ""); connexa.CodeOf(err) != connexa.Forbidden {
+	if _, err := a.Login(t.Context(), app.AdminName, "another long horse", app.KnownBrowser{}); connexa.CodeOf(err) != connexa.Forbidden {
 		t.Errorf("the second password: %v", err)
 	}
 }
 
 func TestFirstStartWithAPassword(t *testing.T) {
 	a, _ := newApp(t)
-	made, generated, err := a.FirstStart(t.Context(), "chosen by me")
+	made, generated, err := a.FirstStart(t.Context(), "chosen by me, Kite-7", true)
 	if err != nil || !made || generated != "" {
 		t.Fatalf("%t, %t, %v", made, generated != "", err)
 	}
-	if _, err := a.Login(t.Context(), app.AdminName, "chosen by me", ""); err != nil {
+	if _, err := a.Login(t.Context(), app.AdminName, "chosen by me, Kite-7", app.KnownBrowser{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -67,7 +76,7 @@ func TestAWaitIsTyped(t *testing.T) {
 	a, _ := newApp(t)
 	var wait *app.WaitError
 	for range 10 {
-		_, err := a.Login(app.WithActor(t.Context(), "", "192.0.2.7"), "nobody", "x", "")
+		_, err := a.Login(app.WithActor(t.Context(), "", "192.0.2.7"), "nobody", "x", app.KnownBrowser{})
 		if errors.As(err, &wait) {
 			break
 		}
@@ -81,7 +90,7 @@ func TestAWaitIsTyped(t *testing.T) {
 	// IPv6 neighbours of one network are one guesser.
 	for i := range 10 {
 		address := "2001:db8::" + string(rune('1'+i))
-		_, err := a.Login(app.WithActor(t.Context(), "", address), "name"+address, "x", "")
+		_, err := a.Login(app.WithActor(t.Context(), "", address), "name"+address, "x", app.KnownBrowser{})
 		if connexa.CodeOf(err) == connexa.TooSoon {
 			return
 		}
@@ -91,7 +100,7 @@ func TestAWaitIsTyped(t *testing.T) {
 
 func TestChangePasswordChecks(t *testing.T) {
 	a, d := newApp(t)
-	if _, _, err := a.FirstStart(t.Context(), "the old one"); err != nil {
+	if _, _, err := a.FirstStart(t.Context(), "the old Kite-7 lantern", true); err != nil {
 		t.Fatal(err)
 	}
 	u, err := d.UserByName(t.Context(), app.AdminName)
@@ -102,10 +111,10 @@ func TestChangePasswordChecks(t *testing.T) {
 		old, fresh, repeat connexa.Secret
 		field, key         string
 	}{
-		"short":     {"the old one", "1234567", "1234567", "new", "field.password.short"},
-		"same":      {"the old one", "the old one", "the old one", "new", "field.password.same"},
-		"different": {"the old one", "the new one", "the knew one", "repeat", "field.password.repeat"},
-		"wrong":     {"not the old one", "the new one", "the new one", "old", "login.wrong.password"},
+		"short":     {"the old Kite-7 lantern", "1234567", "1234567", "new", "field.password.short"},
+		"same":      {"the old Kite-7 lantern", "the old Kite-7 lantern", "the old Kite-7 lantern", "new", "field.password.same"},
+		"different": {"the old Kite-7 lantern", "the new Kite-7 copper", "the knew Kite-7 copper", "repeat", "field.password.repeat"},
+		"wrong":     {"not the old Kite-7", "the new Kite-7 copper", "the new Kite-7 copper", "old", "login.wrong.password"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := a.ChangePassword(t.Context(), u.ID, "", tt.old, tt.fresh, tt.repeat)
@@ -115,7 +124,7 @@ func TestChangePasswordChecks(t *testing.T) {
 			}
 		})
 	}
-	if _, err := a.Login(t.Context(), app.AdminName, "the old one", ""); err != nil {
+	if _, err := a.Login(t.Context(), app.AdminName, "the old Kite-7 lantern", app.KnownBrowser{}); err != nil {
 		t.Errorf("the password changed: %v", err)
 	}
 }

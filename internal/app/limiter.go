@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,13 +21,28 @@ type guesses struct {
 }
 
 // next is the time before which there is no further attempt.
-func (g *guesses) next() time.Time { return g.last.Add(waitAfter(g.count)) }
+func (g *guesses) next(free int) time.Time {
+	return g.last.Add(waitAfter(g.count - free + freeAttempts))
+}
+
+// networkPrefix marks the keys of whole networks, in which people are who have nothing
+// to do with each other.
+const networkPrefix = "network "
+
+// freeOf is how many attempts of a key have no wait behind them.
+func freeOf(key string) int {
+	if strings.HasPrefix(key, networkPrefix) {
+		return networkAttempts
+	}
+	return freeAttempts
+}
 
 const (
-	freeAttempts = 4
-	longestWait  = 15 * time.Minute
-	forgetAfter  = 2 * time.Hour // without an attempt
-	mostKeys     = 20_000        // about 3 MiB
+	freeAttempts    = 4
+	networkAttempts = 32 // of all addresses of a network together
+	longestWait     = 15 * time.Minute
+	forgetAfter     = 2 * time.Hour // without an attempt
+	mostKeys        = 20_000        // about 3 MiB
 )
 
 // waitAfter is the wait that follows that many attempts in a row.
@@ -49,7 +65,7 @@ func (l *limiter) begin(keys ...string) (wait time.Duration) {
 	now := time.Now()
 	for _, k := range keys {
 		if g := l.keys[k]; g != nil {
-			wait = max(wait, g.next().Sub(now))
+			wait = max(wait, g.next(freeOf(k)).Sub(now))
 		}
 	}
 	if wait > 0 {

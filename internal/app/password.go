@@ -82,53 +82,64 @@ func (h phc) compute(password connexa.Secret) []byte {
 }
 
 // passwords hashes and compares, a few at a time: each computation holds
-// megabytes and a core, and anybody may ask for one.
+// megabytes and a core, and anybody may ask for one. Who is known has a queue apart:
+// that of strangers may be full for as long as they please.
 type passwords struct {
-	cost  cost
+	cost             cost
+	strangers, known queue
+}
+
+// queue is a line of those who wait for a computation.
+type queue struct {
 	seats chan struct{} // working or waiting
 	desks chan struct{} // working
 }
 
+func newQueue(atOnce int) queue {
+	return queue{seats: make(chan struct{}, atOnce+hashesQueued), desks: make(chan struct{}, atOnce)}
+}
+
 const (
-	hashesAtOnce = 2
-	hashesQueued = 8
-	hashesWait   = 5 * time.Second
+	hashesAtOnce      = 2 // of strangers
+	hashesAtOnceKnown = 1
+	hashesQueued      = 8
+	hashesWait        = 5 * time.Second
 )
 
 func newPasswords(c cost) *passwords {
-	return &passwords{
-		cost:  c,
-		seats: make(chan struct{}, hashesAtOnce+hashesQueued),
-		desks: make(chan struct{}, hashesAtOnce),
-	}
+	return &passwords{cost: c, strangers: newQueue(hashesAtOnce), known: newQueue(hashesAtOnceKnown)}
 }
 
 // enter waits for a turn; with a full queue, or after a wait that no person
 // would sit through, the answer is Busy. The caller calls leave.
-func (p *passwords) enter(ctx context.Context) (leave func(), err error) {
+func (p *passwords) enter(ctx context.Context, known bool) (leave func(), err error) {
+	q := p.strangers
+	if known {
+		q = p.known
+	}
 	busy := connexa.Errorf(connexa.Busy, "login.busy")
 	select {
-	case p.seats <- struct{}{}:
+	case q.seats <- struct{}{}:
 	default:
 		return nil, busy
 	}
 	timer := time.NewTimer(hashesWait)
 	defer timer.Stop()
 	select {
-	case p.desks <- struct{}{}:
-		return func() { <-p.desks; <-p.seats }, nil
+	case q.desks <- struct{}{}:
+		return func() { <-q.desks; <-q.seats }, nil
 	case <-timer.C:
 		err = busy
 	case <-ctx.Done():
 		err = fmt.Errorf("wait for a turn to check a password: %w", ctx.Err())
 	}
-	<-p.seats
+	<-q.seats
 	return nil, err
 }
 
-// hash returns the PHC string of a password.
-func (p *passwords) hash(ctx context.Context, password connexa.Secret) (string, error) {
-	leave, err := p.enter(ctx)
+// hash returns the PHC string of a password. known says that who asks is no stranger.
+func (p *passwords) hash(ctx context.Context, password connexa.Secret, known bool) (string, error) {
+	leave, err := p.enter(ctx, known)
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +152,7 @@ func (p *passwords) hash(ctx context.Context, password connexa.Secret) (string, 
 
 // match says whether password is the one behind hash. For the hash "", that of
 // a user who does not exist, it does the same work and says no.
-func (p *passwords) match(ctx context.Context, hash string, password connexa.Secret) (bool, error) {
+func (p *passwords) match(ctx context.Context, hash string, password connexa.Secret, known bool) (bool, error) {
 	h := phc{cost: p.cost, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}
 	if hash == "" {
 		rand.Read(h.key)
@@ -151,7 +162,7 @@ func (p *passwords) match(ctx context.Context, hash string, password connexa.Sec
 			return false, fmt.Errorf("check a password: %w", err)
 		}
 	}
-	leave, err := p.enter(ctx)
+	leave, err := p.enter(ctx, known)
 	if err != nil {
 		return false, err
 	}

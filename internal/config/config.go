@@ -37,7 +37,7 @@ type Serve struct {
 	Key           connexa.Secret `kong:"-"` // CONNEXA_KEY
 	Public        *url.URL       `kong:"-"` // PublicURL, checked; nil: not set
 	Proxies       []netip.Prefix `kong:"-"` // TrustedProxy, checked
-	WarnRoot      bool           `kong:"-"` // say so where the process has the user id 0
+	Demo          bool           `kong:"-"` // nothing of it lasts: its password is not to be changed, nor its rights to be warned of
 	Hosts         []string       `kong:"-"` // AllowedHost and the names of the panel, checked: without a port, in lower case
 }
 
@@ -99,6 +99,7 @@ type Command struct {
 	SpeedServer *SpeedServer
 
 	SetupOpenVPN *SetupOpenVPN
+	Passwd       *Passwd
 }
 
 // ErrHelp says that help was asked for and printed.
@@ -114,6 +115,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		Check        Check        `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
 		Proxy        Proxy        `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
 		SetupOpenVPN SetupOpenVPN `cmd:"" name:"setup-openvpn" help:"As root: make the devices for OpenVPN exits, for a panel that may not."`
+		Passwd       Passwd       `cmd:"" help:"Give a user of the panel a new password: for who is locked out. The panel may run."`
 		Version      Version      `cmd:"" help:"Print the version."`
 
 		SpeedServer SpeedServer `cmd:"" name:"speed-server" help:"Be the far end of speed tests, on any machine with bandwidth."`
@@ -154,11 +156,12 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		c.SpeedServer, err = &cli.SpeedServer, cli.SpeedServer.check()
 	case "setup-openvpn":
 		c.SetupOpenVPN, err = &cli.SetupOpenVPN, cli.SetupOpenVPN.check()
+	case "passwd":
+		c.Passwd, err = &cli.Passwd, cli.Passwd.check()
 	case "version":
 		c.Version = &cli.Version
 	default:
 		c.Serve, err = &cli.Serve, cli.Serve.check()
-		c.Serve.WarnRoot = true
 	}
 	return c, err
 }

@@ -12,6 +12,7 @@ type User struct {
 	PasswordHash string // argon2id, PHC string format
 	CreatedAt    time.Time
 	ChangedAt    time.Time // of the password
+	MustChange   bool      // the password was made up by the panel, and opens nothing but the page to change it
 }
 
 // Session is one login in one browser.

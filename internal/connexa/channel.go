@@ -32,13 +32,16 @@ func NoticeSwitches() []NoticeKind {
 }
 
 // Switch is the kind whose switch decides about k: that a node flaps is news of
-// its dropping out, that it has settled of its recovery.
+// its dropping out, that it has settled of its recovery; a changed password and a
+// login from elsewhere are both about who comes in.
 func (k NoticeKind) Switch() NoticeKind {
 	switch k {
 	case NoticeNodeFlapping:
 		return NoticeNodeDropped
 	case NoticeNodeSettled:
 		return NoticeNodeRecovered
+	case NoticePassword:
+		return NoticeNewLogin
 	default:
 		return k
 	}

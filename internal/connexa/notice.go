@@ -17,13 +17,14 @@ const (
 	NoticeOffline          NoticeKind = "offline"           // this machine lost its network: nothing is said of nodes meanwhile
 	NoticeOnline           NoticeKind = "online"            // and has it again
 	NoticeNewLogin         NoticeKind = "new_login"         // an admin logged in from an address not seen before
+	NoticePassword         NoticeKind = "password_changed"  // an admin has another password
 )
 
 // NoticeKinds lists every kind.
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeNodeDropped, NoticeNodeRecovered, NoticeNodeFlapping, NoticeNodeSettled,
-		NoticeGatewayFailed, NoticeGatewayRecovered, NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin,
+		NoticeGatewayFailed, NoticeGatewayRecovered, NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin, NoticePassword,
 	}
 }
 

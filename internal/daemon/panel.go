@@ -121,13 +121,13 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		VPNs: p.db, Running: p.gateways, Certificates: issuer{time.Now}, Lacks: p.survey.lacks,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
-	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword); err != nil {
+	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword, !cfg.Demo); err != nil {
 		return nil, fmt.Errorf("make the first user: %w", err)
 	}
 	sign, encrypt := p.db.CookieKeys()
 	h, err := handlers.New(handlers.Deps{
 		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
-		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Hosts: cfg.Hosts, InClear: cfg.InClear(), AsRoot: cfg.WarnRoot && os.Geteuid() == 0, NoTunnels: noTunnels(ctx, wires, log), Version: version, Now: time.Now, Log: log,
+		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Hosts: cfg.Hosts, InClear: cfg.InClear(), AsRoot: !cfg.Demo && os.Geteuid() == 0, NoTunnels: noTunnels(ctx, wires, log), Version: version, Now: time.Now, Log: log,
 		Metrics: p.metrics.Handler(), MetricsToken: cfg.MetricsToken,
 	})
 	if err != nil {

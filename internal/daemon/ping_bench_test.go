@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -73,7 +74,7 @@ func newPanel(tb testing.TB, cfg config.Serve) *Panel {
 	go func() { ended <- p.Run(ctx) }()
 	tb.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // it may not have begun
 			tb.Errorf("the panel ended with %v", err)
 		}
 	})

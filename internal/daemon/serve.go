@@ -18,12 +18,12 @@ func Serve(ctx context.Context, cfg config.Serve, version string, out io.Writer,
 		return err
 	}
 	if p.FirstPassword != "" {
-		fmt.Fprintf(out, "\n  First start. Log in as admin with the password %s\n  It is shown this once; change it on the page Account.\n\n", p.FirstPassword.Reveal())
+		fmt.Fprintf(out, "\n  First start. Log in at %s as admin with the password %s\n  It is shown this once, and the panel asks for one of your own at once.\n  Lost it? connexa passwd sets another one.\n\n", p.URL(), p.FirstPassword.Reveal())
 	}
 	if cfg.InClear() {
 		log.Warn("clear HTTP on an address that other machines reach: whoever is on the way reads passwords and sessions", "listen", cfg.Listen)
 	}
-	if cfg.WarnRoot && os.Geteuid() == 0 {
+	if os.Geteuid() == 0 {
 		log.Warn("the panel runs as root: whoever takes it over has the machine; give it a user of its own and CAP_NET_RAW, as deploy/connexa.service does")
 	}
 	if cfg.MetricsListen != "" && !config.OnLoopback(cfg.MetricsListen) {

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ccojocar/zxcvbn-go"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Bounds of a password that a person chooses, in characters.
+const (
+	passwordShortest = 12
+	passwordMost     = 128
+	// Of five steps; from the fourth on guessing takes more than 10^8 tries.
+	passwordStrength = 3
+)
+
+// weakPassword says why a person must not choose a password; zero when they may. It
+// knows some 60,000 common passwords, words and names, and how people bend them.
+func weakPassword(user string, password connexa.Secret) connexa.Text {
+	text := password.Reveal()
+	lower := strings.ToLower(text)
+	switch n := utf8.RuneCountInString(text); {
+	case !utf8.ValidString(text):
+		return connexa.T("field.password.encoding")
+	case n < passwordShortest:
+		return connexa.T("field.password.short", passwordShortest)
+	case n > passwordMost:
+		return connexa.T("field.password.many", passwordMost)
+	case user != "" && strings.Contains(lower, strings.ToLower(user)), strings.Contains(lower, "connexa"):
+		return connexa.T("field.password.name")
+	}
+	// What is typed with the wrong layout is no secret either.
+	for _, as := range []string{text, latinKeys.Replace(lower)} {
+		if tooSimple(as) || zxcvbn.PasswordStrength(as, append([]string{user}, localWords...)).Score < passwordStrength {
+			return connexa.T("field.password.common")
+		}
+	}
+	return connexa.Text{}
+}
+
+// localWords are those that the English lists do not have: our own, and the Russian ones
+// that lead every list, in both layouts.
+var localWords = func() []string {
+	words := []string{"connexa", "pptp", "panel"}
+	for _, w := range []string{"пароль", "привет", "админ", "администратор", "любовь", "солнышко", "россия", "москва", "наташа", "сервер", "доступ", "панель"} {
+		words = append(words, w, latinKeys.Replace(w))
+	}
+	return words
+}()
+
+// tooSimple says whether a password is a few characters, repeated or counted up: what
+// no list of Latin words knows.
+func tooSimple(text string) bool {
+	seen := map[rune]bool{}
+	news, last := 0, rune(-10)
+	for _, r := range strings.ToLower(text) {
+		if d := r - last; d < -1 || d > 1 {
+			news++
+		}
+		last = r
+		seen[r] = true
+	}
+	return len(seen) < 5 || news < 5 || repeats([]rune(text))
+}
+
+// repeats says whether a text is a short one, several times.
+func repeats(text []rune) bool {
+	for unit := 1; unit < passwordShortest && unit <= len(text)/2; unit++ {
+		same := true
+		for i := unit; same && i < len(text); i++ {
+			same = text[i] == text[i-unit]
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// latinKeys are the keys of a Russian keyboard on a Latin one.
+var latinKeys = func() *strings.Replacer {
+	russian, latin := []rune("йцукенгшщзхъфывапролджэячсмитьбюё"), []rune("qwertyuiop[]asdfghjkl;'zxcvbnm,.`")
+	pairs := make([]string, 0, 2*len(russian))
+	for i, r := range russian {
+		pairs = append(pairs, string(r), string(latin[i]))
+	}
+	return strings.NewReplacer(pairs...)
+}()
+
+// HashNewPassword returns the hash of a password that somebody has chosen for a user,
+// or says why it is none.
+func HashNewPassword(ctx context.Context, user string, password connexa.Secret) (string, error) {
+	if why := weakPassword(user, password); !why.IsZero() {
+		return "", &connexa.Error{Code: connexa.Invalid, Text: why}
+	}
+	return newPasswords(usualCost).hash(ctx, password, false)
+}
+
+// GeneratePassword makes a password up and returns it with its hash.
+func GeneratePassword(ctx context.Context) (password connexa.Secret, hash string, err error) {
+	password = randomPassword()
+	hash, err = newPasswords(usualCost).hash(ctx, password, false)
+	return password, hash, err
+}

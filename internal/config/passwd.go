@@ -1,0 +1,25 @@
+package config
+
+import (
+	"errors"
+	"os"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// Passwd gives a user of the panel a new password.
+type Passwd struct {
+	Data     string `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database."`
+	User     string `default:"admin" placeholder:"NAME" help:"The user, admin by default."`
+	Generate bool   `help:"Make a password up and print it; it has to be changed at the first login."`
+
+	Password connexa.Secret `kong:"-"` // CONNEXA_NEW_PASSWORD; empty: typed, or read from standard input
+}
+
+func (p *Passwd) check() error {
+	p.Password = connexa.Secret(os.Getenv("CONNEXA_NEW_PASSWORD"))
+	if p.Generate && p.Password != "" {
+		return errors.New("give --generate or CONNEXA_NEW_PASSWORD, not both")
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+// typed is a file that holds what somebody sends to standard input.
+func typed(t *testing.T, text string) *os.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// visitor is a browser that follows no redirects.
+func visitor(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// leads says where an address, or a form sent to it, leads.
+func leads(t *testing.T, c *http.Client, at string, form url.Values) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)
+	if form != nil {
+		req, err = http.NewRequestWithContext(t.Context(), http.MethodPost, at, strings.NewReader(form.Encode()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return strings.TrimSpace(res.Status[:3] + " " + res.Header.Get("Location"))
+}
+
+// TestPasswd sets passwords while a panel runs, and when it does not.
+func TestPasswd(t *testing.T) {
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	p, err := New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	login := func(password connexa.Secret) url.Values {
+		return url.Values{"username": {"admin"}, "password": {password.Reveal()}}
+	}
+	b := visitor(t)
+	leads(t, b, p.URL()+"/login", login(p.FirstPassword))
+	if got := leads(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
+		t.Errorf("the first password opens more than it should: %s", got)
+	}
+	const fresh = "Kite-7 lantern copper"
+	for name, tt := range map[string]struct {
+		cfg  config.Passwd
+		in   string
+		want string
+	}{
+		"weak":     {config.Passwd{Data: dir, User: "admin"}, "password1234\n", "Too easy to guess"},
+		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
+		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-Kite-7-lantern", "user name"},
+		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
+		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no user root"},
+		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
+	} {
+		err := Passwd(t.Context(), tt.cfg, typed(t, tt.in), io.Discard, io.Discard)
+		if err == nil || !strings.Contains(Explain(err), tt.want) {
+			t.Errorf("%s: %v; want %q in it", name, err, tt.want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
+		t.Error(entries, err)
+	}
+
+	// While it runs, from standard input: the session ends, the new password opens all.
+	var out bytes.Buffer
+	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "ADMIN"}, typed(t, fresh+"\r\n"), &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "admin has a new password; 1 sessions ended.") || strings.Contains(out.String(), fresh) {
+		t.Errorf("%q", out.String())
+	}
+	if got := leads(t, b, p.URL()+"/nodes", nil); got != "303 /login?next=%2Fnodes" {
+		t.Errorf("the session of before: %s", got)
+	}
+	leads(t, b, p.URL()+"/login", login(fresh))
+	if got := leads(t, b, p.URL()+"/nodes", nil); got != "200" {
+		t.Errorf("after a login with the new password: %s", got)
+	}
+	rows, err := p.db.AuditRows(t.Context(), 0, 10)
+	if err != nil || len(rows) < 2 || rows[1].Act != connexa.ActPassword || !strings.Contains(rows[1].Detail, "audit.password.command") {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+
+	// While it does not run, made up: the next login has to change it.
+	out.Reset()
+	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "admin", Generate: true}, typed(t, ""), &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`\n  (\S+)\n`).FindStringSubmatch(out.String())
+	if made == nil {
+		t.Fatalf("%q", out.String())
+	}
+	for _, name := range []string{"connexa.db-wal", "connexa.db-shm"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s is left", name)
+		}
+	}
+	p = newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir})
+	if p.FirstPassword != "" {
+		t.Error("there is another first password")
+	}
+	b = visitor(t)
+	leads(t, b, p.URL()+"/login", login(connexa.Secret(made[1])))
+	if got := leads(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
+		t.Errorf("a made-up password opens more than it should: %s", got)
+	}
+}
+
+// TestAWeakFirstPasswordIsRefused starts with one in the environment, on a fresh folder
+// and on one that has a user.
+func TestAWeakFirstPasswordIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-Kite-7-lantern", "admin-Kite-7-lantern"} {
+		p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: password}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+		if err == nil {
+			t.Fatalf("%q was taken: %v", password, p)
+		}
+		if text := Explain(err); !strings.Contains(text, "CONNEXA_ADMIN_PASSWORD") || strings.Contains(text, password.Reveal()+" ") {
+			t.Errorf("%q: %s", password, text)
+		}
+	}
+	newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword})
+	other := t.TempDir()
+	t.Run("once", func(t *testing.T) {
+		newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: adminPassword})
+	})
+	newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "x"}) // an existing panel goes on
+}
