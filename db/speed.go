@@ -95,10 +95,15 @@ const spentKept = 62 * 24
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
 // SpeedSpent is how many bytes speed tests have moved since the current hour
-// began, and since the current month did, in UTC.
+// began, and since the current month did, by the zone of the settings. A month that
+// begins within an hour has that hour.
 func (d *DB) SpeedSpent(ctx context.Context) (spent connexa.SpeedSpent, err error) {
-	now := d.now().UTC()
-	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	s, err := d.Settings(ctx)
+	if err != nil {
+		return spent, err
+	}
+	now := d.now().In(s.Location())
+	first := connexa.QuotaMonthly.Start(now)
 	err = d.read.QueryRowContext(ctx, `SELECT coalesce(sum(bytes) FILTER (WHERE hour = ?), 0), coalesce(sum(bytes), 0) FROM speed_spent WHERE hour >= ?`,
 		hourOf(now), hourOf(first)).Scan(&spent.Hour, &spent.Month)
 	if err != nil {

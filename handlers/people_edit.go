@@ -1,15 +1,14 @@
 package handlers
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
-	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/views"
 )
 
@@ -29,7 +28,7 @@ func (h *Handlers) addPerson(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := readPerson(r.PostForm)
-	id, err := h.app.AddAccess(r.Context(), in, i18n.From(r.Context()).Zone())
+	id, err := h.app.AddAccess(r.Context(), in)
 	if err != nil {
 		h.refusePerson(w, r, views.AccessForm{Input: in}, err)
 		return
@@ -50,7 +49,7 @@ func (h *Handlers) editPerson(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	h.personForm(w, r, http.StatusOK, views.AccessForm{ID: id, Revision: u.Revision, Input: personInput(r.Context(), &u.AccessUser)})
+	h.personForm(w, r, http.StatusOK, views.AccessForm{ID: id, Revision: u.Revision, Input: personInput(&u.AccessUser, h.app.PanelZone())})
 }
 
 // savePerson answers POST /access/{id}/edit.
@@ -76,7 +75,7 @@ func (h *Handlers) savePerson(w http.ResponseWriter, r *http.Request) {
 	}
 	in := readPerson(r.PostForm)
 	in.Name = u.Name
-	if err := h.app.EditAccess(r.Context(), id, revision, in, i18n.From(r.Context()).Zone()); err != nil {
+	if err := h.app.EditAccess(r.Context(), id, revision, in); err != nil {
 		// Who was told of another's edit may put the own one on top of it.
 		h.refusePerson(w, r, views.AccessForm{ID: id, Revision: u.Revision, Input: in}, err)
 		return
@@ -95,10 +94,10 @@ func readPerson(form url.Values) connexa.AccessInput {
 }
 
 // personInput is an access user as the form shows it: without its password.
-func personInput(ctx context.Context, u *connexa.AccessUser) connexa.AccessInput {
+func personInput(u *connexa.AccessUser, zone *time.Location) connexa.AccessInput {
 	in := connexa.AccessInput{
 		Name: u.Name, Enabled: u.Enabled, Scope: string(u.Scope), Tags: strings.Join(u.Tags, ", "), Period: string(u.Period), Note: u.Note,
-		Expires: connexa.ExpiryDay(u.Expires, i18n.From(ctx).Zone()),
+		Expires: connexa.ExpiryDay(u.Expires, zone),
 	}
 	in.Quota, in.Unit = connexa.QuotaText(u.Quota)
 	for _, id := range u.Nodes {

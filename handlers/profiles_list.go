@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
-	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/views"
 )
 
@@ -67,7 +66,7 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 		form.Errors.Add("user", "field.profile.user")
 	}
 	if day := strings.TrimSpace(f.Get("expires")); day != "" {
-		if n.Expires, err = lastMoment(day, i18n.From(r.Context()).Zone()); err != nil {
+		if n.Expires, err = lastMoment(day, h.app.PanelZone()); err != nil {
 			form.Errors.Add("expires", "field.profile.expires")
 		}
 	}
@@ -91,11 +90,11 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lastMoment is the end of a day as the reader means it.
+// lastMoment is the end of a day in the panel's zone.
 func lastMoment(day string, zone *time.Location) (time.Time, error) {
 	t, err := time.ParseInLocation(time.DateOnly, day, zone)
 	if err != nil {
 		return t, err
 	}
-	return t.AddDate(0, 0, 1), nil
+	return connexa.EndOfDay(t), nil
 }

@@ -115,6 +115,7 @@ func readSettings(f url.Values) connexa.Settings {
 		HistoryHourDays: number("history_hour_days"),
 		HistoryDayDays:  number("history_day_days"),
 		Encryption:      connexa.EncryptionPolicy(f.Get("encryption")),
+		Zone:            strings.TrimSpace(f.Get("zone")),
 	}
 }
 

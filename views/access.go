@@ -155,7 +155,7 @@ func (r AccessRow) sources() string {
 }
 
 // lastDay is the last day on which the user may come.
-func (r AccessRow) lastDay(p *i18n.Printer) string { return p.Day(r.Expires.Add(-time.Second)) }
+func (r AccessRow) lastDay(p *i18n.Printer) string { return p.HomeDay(r.Expires.Add(-time.Second)) }
 
 // Access is the page of one access user.
 type Access struct {

@@ -525,11 +525,11 @@ func AccessFormPart(f AccessForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: f.field("period", p.T("access.period"), "", "half"), Value: f.Input.Period, Options: periods(p)}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: f.field("period", p.T("access.period"), p.T("access.period.help", p.HomeName()), "half"), Value: f.Input.Period, Options: periods(p)}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("expires", p.T("access.expires"), p.T("access.expires.help"), "half"), Type: "date", Value: f.Input.Expires, Attrs: templ.Attributes{"autocomplete": "off"}}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("expires", p.T("access.expires"), p.T("access.expires.help", p.HomeName()), "half"), Type: "date", Value: f.Input.Expires, Attrs: templ.Attributes{"autocomplete": "off"}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -34,6 +34,7 @@ func SettingsOf(s connexa.Settings) SettingsPage {
 			"history_day_days":  strconv.Itoa(s.HistoryDayDays),
 
 			"encryption": string(s.Encryption),
+			"zone":       s.Zone,
 		},
 		KeyConfirmed: s.KeyConfirmed,
 		Service:      ServiceSetupOf(s.Service),

@@ -931,7 +931,7 @@ func speedNumber(s SpeedSetup, name string) templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		p := i18n.From(ctx)
 		templ_7745c5c3_Err = Input(InputArgs{
-			FieldArgs: FieldArgs{Name: name, Label: p.T("settings." + name), Help: p.T("settings." + name + ".help"), Error: s.Errors[name], Class: "third"},
+			FieldArgs: FieldArgs{Name: name, Label: p.T("settings." + name), Help: p.T("settings."+name+".help", p.HomeName()), Error: s.Errors[name], Class: "third"},
 			Value:     s.Values[name],
 			Attrs:     templ.Attributes{"inputmode": "numeric", "autocomplete": "off", "required": true},
 		}).Render(ctx, templ_7745c5c3_Buffer)

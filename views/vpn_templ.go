@@ -1115,7 +1115,7 @@ func ProfilesPage(pg Page, v Profiles) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				templ_7745c5c3_Err = Input(InputArgs{
-					FieldArgs: FieldArgs{Name: "expires", Label: p.T("profile.expires"), Help: p.T("profile.expires.help"), Error: v.Form.Errors["expires"], Optional: true},
+					FieldArgs: FieldArgs{Name: "expires", Label: p.T("profile.expires"), Help: p.T("profile.expires.help", p.HomeName()), Error: v.Form.Errors["expires"], Optional: true},
 					Type:      "date",
 					Value:     v.Form.Values["expires"],
 				}).Render(ctx, templ_7745c5c3_Buffer)

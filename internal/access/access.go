@@ -49,6 +49,8 @@ type Config struct {
 	// Publish is told of users whose figures or state changed; it never blocks.
 	Publish func(connexa.Event)
 	Now     func() time.Time // nil: time.Now
+	// Zone says in which zone periods begin, and since when it is that one; nil: UTC.
+	Zone func() (zone *time.Location, since time.Time)
 }
 
 // Refused says why somebody may not use a service. Whoever has not proven a
@@ -115,6 +117,9 @@ func New(cfg Config) *Directory {
 	d := &Directory{cfg: cfg, poke: make(chan struct{}, 1), accounts: map[int64]*account{}}
 	if d.cfg.Now == nil {
 		d.cfg.Now = time.Now
+	}
+	if d.cfg.Zone == nil {
+		d.cfg.Zone = func() (*time.Location, time.Time) { return time.UTC, time.Time{} }
 	}
 	if d.cfg.Cut == nil {
 		d.cfg.Cut = func() {}

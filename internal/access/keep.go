@@ -83,8 +83,9 @@ func (d *Directory) tick(ctx context.Context) error {
 	defer d.mu.Unlock()
 	now := d.cfg.Now()
 	var due []int64
+	zone, since := d.cfg.Zone()
 	for id, p := range d.view.Load().ids {
-		if start := p.Period.Start(now); p.CountedFrom.Before(start) {
+		if p.Period.IsOver(p.CountedFrom, now, zone, since) {
 			due = append(due, id)
 		}
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -65,8 +64,8 @@ func (a *App) accessRow(u connexa.AccessUser) AccessRow {
 
 // AddAccess checks in and adds it as an access user; without a password it makes
 // one. What is wrong with it comes as FieldErrors.
-func (a *App) AddAccess(ctx context.Context, in connexa.AccessInput, zone *time.Location) (int64, error) {
-	u, password, err := connexa.ParseAccess(in, zone)
+func (a *App) AddAccess(ctx context.Context, in connexa.AccessInput) (int64, error) {
+	u, password, err := connexa.ParseAccess(in, a.PanelZone())
 	if err != nil {
 		return 0, err
 	}
@@ -88,18 +87,18 @@ func (a *App) AddAccess(ctx context.Context, in connexa.AccessInput, zone *time.
 // access user but for its name; an empty password keeps the old one. revision is
 // that of the user when the person began: when it is no longer, the edit is
 // Conflict.
-func (a *App) EditAccess(ctx context.Context, id, revision int64, in connexa.AccessInput, zone *time.Location) error {
+func (a *App) EditAccess(ctx context.Context, id, revision int64, in connexa.AccessInput) error {
 	old, err := a.Access.AccessUser(ctx, id)
 	if err != nil {
 		return err
 	}
 	in.Name = old.Name
-	u, password, err := connexa.ParseAccess(in, zone)
+	u, password, err := connexa.ParseAccess(in, a.PanelZone())
 	if err != nil {
 		return err
 	}
 	u.ID, u.Revision = id, revision
-	if in.Expires == connexa.ExpiryDay(old.Expires, zone) {
+	if in.Expires == connexa.ExpiryDay(old.Expires, a.PanelZone()) {
 		u.Expires = old.Expires // it may have been set in another zone
 	}
 	if err := a.Access.EditAccess(ctx, u, password); err != nil {

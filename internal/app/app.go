@@ -38,6 +38,7 @@ type Deps struct {
 	Kinds      []connexa.RunKind   // of run that can be started here
 	Publish    func(connexa.Event) // after a commit; never blocks
 	Now        func() time.Time
+	Zone       func() *time.Location // at whose midnight days of the panel begin; nil: UTC
 	Log        *slog.Logger
 }
 

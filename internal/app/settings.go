@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -26,8 +27,10 @@ func (a *App) ChangeSettings(ctx context.Context, fresh connexa.Settings) error 
 		if fresh.Encryption.Weaker(s.Encryption) && !Proved(ctx) {
 			return connexa.FieldErrors{"encryption": connexa.T("account.proof.encryption")}
 		}
+		fresh.ZoneInForce, fresh.ZoneSince = s.ZoneInForce, s.ZoneSince
 		fresh.KeyConfirmed, fresh.GREPassed, fresh.Speed, fresh.Service, fresh.Monitor = s.KeyConfirmed, s.GREPassed, s.Speed, s.Service, s.Monitor
 		*s = fresh
+		s.FollowZone(a.Now())
 		return nil
 	})
 }
@@ -67,4 +70,12 @@ func (a *App) ConfirmKey(ctx context.Context) error {
 	a.audit(ctx, connexa.ActKeyConfirmed, connexa.Text{})
 	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	return nil
+}
+
+// PanelZone is the time zone at whose midnight days of the panel begin.
+func (a *App) PanelZone() *time.Location {
+	if a.Zone == nil {
+		return time.UTC
+	}
+	return a.Zone()
 }

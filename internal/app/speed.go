@@ -65,7 +65,7 @@ func (a *App) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error) {
 	if p.Endpoints == 0 {
 		return connexa.T("run.notice.speed.endpoint"), nil
 	}
-	if until := p.Settings.Wait(p.Spent, inHand, a.Now()); !until.IsZero() {
+	if until := p.Settings.Wait(p.Spent, inHand, a.Now().In(a.PanelZone())); !until.IsZero() {
 		return connexa.T("run.notice.speed.budget", until), nil
 	}
 	return connexa.Text{}, nil

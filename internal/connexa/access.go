@@ -37,7 +37,7 @@ func AccessScopes() []AccessScope { return []AccessScope{AccessAll, AccessNodes,
 // themselves.
 type QuotaPeriod string
 
-// The periods. They begin by UTC.
+// The periods. They begin at midnight of the panel's zone, see Settings.Location.
 const (
 	QuotaOnce    QuotaPeriod = ""
 	QuotaDaily   QuotaPeriod = "day"
@@ -50,19 +50,28 @@ func QuotaPeriods() []QuotaPeriod {
 	return []QuotaPeriod{QuotaOnce, QuotaDaily, QuotaWeekly, QuotaMonthly}
 }
 
-// Start is when the period began in which t lies; zero for QuotaOnce.
+// Start is when the period began in which t lies, in the zone of t; zero for
+// QuotaOnce.
 func (p QuotaPeriod) Start(t time.Time) time.Time {
-	t = t.UTC()
-	day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+	year, month, day := t.Date()
 	switch p {
 	case QuotaDaily:
-		return day
 	case QuotaWeekly:
-		return day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
+		day -= (int(t.Weekday()) + 6) % 7
 	case QuotaMonthly:
-		return day.AddDate(0, 0, 1-day.Day())
+		day = 1
+	default:
+		return time.Time{}
 	}
-	return time.Time{}
+	return beginOfDay(year, month, day, t.Location())
+}
+
+// IsOver says whether the period has ended that began at from, by the zone that is
+// in force since a time. Before that the zone was another one: a boundary of this
+// one that lies there is none.
+func (p QuotaPeriod) IsOver(from, now time.Time, zone *time.Location, since time.Time) bool {
+	start := p.Start(now.In(zone))
+	return from.Before(start) && since.Before(start)
 }
 
 // AccessUser is a person or a program that uses exits. Its password is kept
@@ -241,7 +250,7 @@ func ParseAccess(in AccessInput, zone *time.Location) (AccessUser, Secret, error
 		if err != nil || t.Year() < 2000 || t.Year() > 9999 {
 			errs.Add("expires", "field.access.expires")
 		} else {
-			u.Expires = t.AddDate(0, 0, 1).UTC()
+			u.Expires = EndOfDay(t).UTC()
 		}
 	}
 	u.Quota = parseQuota(in.Quota, in.Unit, errs)
@@ -336,6 +345,12 @@ func SourceText(p netip.Prefix) string {
 		return p.Addr().String()
 	}
 	return p.String()
+}
+
+// EndOfDay is the first moment after the day in which t lies, in the zone of t.
+func EndOfDay(t time.Time) time.Time {
+	year, month, day := t.Date()
+	return beginOfDay(year, month, day+1, t.Location())
 }
 
 // ExpiryDay is the last day of an expiry in zone, as AccessInput has it.

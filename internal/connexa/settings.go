@@ -14,11 +14,16 @@ type Settings struct {
 	GREPassed      time.Time        // when a session from this machine first passed gre; zero: never
 	HistoryRawDays int              // how long every probe is kept, 1 to 365
 
-	HistoryHourDays int // how long the sums over an hour are kept, 1 to 730
-	HistoryDayDays  int // how long the sums over a day are kept, 1 to 3650
-	Speed           SpeedSettings
-	Service         ServiceSettings
-	Monitor         MonitorSettings
+	HistoryHourDays int    // how long the sums over an hour are kept, 1 to 730
+	HistoryDayDays  int    // how long the sums over a day are kept, 1 to 3650
+	Zone            string // IANA name of the time zone that days of the panel begin in; empty: this machine's
+
+	ZoneInForce string    // name of the zone that periods go by
+	ZoneSince   time.Time // when it came into force
+
+	Speed   SpeedSettings
+	Service ServiceSettings
+	Monitor MonitorSettings
 }
 
 // DefaultSettings are those of a new panel.
@@ -49,6 +54,9 @@ func (s Settings) Check() error {
 		if f.value < f.low || f.value > f.high {
 			errs.Add(f.name, "field.bounds", f.low, f.high)
 		}
+	}
+	if !isZone(s.Zone) {
+		errs.Add("zone", "field.zone")
 	}
 	s.Speed.check(errs)
 	s.Service.check(errs)

@@ -88,7 +88,7 @@ func (s SpeedSettings) MonthBudget() int64 { return int64(s.MonthGB) * 1e9 }
 
 // SpeedSpent is what speed tests have moved, in bytes.
 type SpeedSpent struct {
-	Hour  int64 // since the current hour began, UTC
+	Hour  int64 // since the current hour began
 	Month int64 // since the current month did
 }
 
@@ -99,9 +99,9 @@ func (s SpeedSettings) Left(spent SpeedSpent) int64 {
 
 // Wait says until when one more test has to wait while inHand others run, of
 // which each may still move all that it may; zero: it need not. A budget that is
-// smaller than one test lets one through when nothing was spent.
+// smaller than one test lets one through when nothing was spent. The month is one of
+// the zone of now.
 func (s SpeedSettings) Wait(spent SpeedSpent, inHand int, now time.Time) time.Time {
-	now = now.UTC()
 	over := func(spent, budget int64) bool {
 		busy := spent + int64(inHand)*s.Cost()
 		return busy > 0 && busy+s.Cost() > budget
@@ -111,7 +111,7 @@ func (s SpeedSettings) Wait(spent SpeedSpent, inHand int, now time.Time) time.Ti
 		if spent.Month+s.Cost() <= s.MonthBudget() { // what is in hand may turn out cheaper
 			return now.Add(s.Deadline())
 		}
-		return time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+		return beginOfDay(now.Year(), now.Month()+1, 1, now.Location())
 	case over(spent.Hour, s.HourBudget()):
 		if spent.Hour+s.Cost() <= s.HourBudget() {
 			return now.Add(s.Deadline())

@@ -23,9 +23,13 @@ func TestABudgetMakesTestsWaitForTheNextHourOrMonth(t *testing.T) {
 		{"what runs may still take it", SpeedSpent{Hour: 19_900_000_000, Month: 19_900_000_000}, 2, soon},
 		{"the month", SpeedSpent{Month: 499_990_000_000}, 0, december},
 	} {
-		if got := s.Wait(c.spent, c.inHand, now); !got.Equal(c.want) {
+		if got := s.Wait(c.spent, c.inHand, now.UTC()); !got.Equal(c.want) {
 			t.Errorf("%s: until %s, want %s", c.name, got, c.want)
 		}
+	}
+	// The month is that of the panel's zone.
+	if got, want := s.Wait(SpeedSpent{Month: 499_990_000_000}, 0, now), december.Add(-3*time.Hour); !got.Equal(want) {
+		t.Errorf("the month three hours ahead: until %s, want %s", got, want)
 	}
 	small := s
 	small.Mode, small.FullMB, small.HourGB = SpeedFull, 10_000, 1

@@ -86,7 +86,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	open = append(open, p.db)
-	if err := p.settings.load(ctx, p.db); err != nil {
+	if err := p.settings.followZone(ctx, p.db); err != nil {
 		return nil, err
 	}
 	publish := p.broker.Publish
@@ -115,6 +115,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Wake: p.runner.Wake, Publish: publish, Notify: p.notifier.Notify, Log: log,
 	})
 	p.app = app.New(app.Deps{
+		Zone:     func() *time.Location { return p.settings.now().Location() },
 		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Speed: p.db, Try: tryEndpoint, Watches: p.db, TryTargets: tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,

@@ -47,7 +47,10 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	p.doorman = newDoorman(func() *access.Directory { return p.access })
 	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.doorman.authorize, Stay: p.doorman.stay, Left: p.doorman.left, Title: p.doorman.title}
 	p.gateways = gateway.NewManager(cfg)
-	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review})
+	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review, Zone: func() (*time.Location, time.Time) {
+		s := p.settings.now()
+		return s.Location(), s.ZoneSince
+	}})
 	if err := p.access.Load(ctx); err != nil {
 		return err
 	}

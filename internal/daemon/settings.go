@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -26,6 +27,22 @@ func (s *settings) load(ctx context.Context, d *db.DB) error {
 	}
 	s.current.Store(&fresh)
 	return nil
+}
+
+// followZone reads the settings and notes the time zone that is in force: the
+// machine's may have changed since the last time.
+func (s *settings) followZone(ctx context.Context, d *db.DB) error {
+	if err := s.load(ctx, d); err != nil {
+		return err
+	}
+	if fresh := s.now(); !fresh.FollowZone(time.Now()) {
+		return nil
+	}
+	err := d.ChangeSettings(ctx, func(s *connexa.Settings) error { s.FollowZone(time.Now()); return nil })
+	if err != nil {
+		return fmt.Errorf("note the time zone: %w", err)
+	}
+	return s.load(ctx, d)
 }
 
 // follow reads the settings again whenever they change.

@@ -70,6 +70,7 @@ func Accept(header string) Lang {
 type Printer struct {
 	lang    Lang
 	zone    *time.Location
+	home    *time.Location // the panel's
 	now     func() time.Time
 	words   map[string]message
 	regions display.Namer
@@ -80,7 +81,7 @@ func New(lang Lang, zone *time.Location) *Printer {
 	if zone == nil {
 		zone = time.UTC
 	}
-	p := &Printer{lang: lang, zone: zone, now: time.Now, words: catalogue()[lang], regions: display.English.Regions()}
+	p := &Printer{lang: lang, zone: zone, home: zone, now: time.Now, words: catalogue()[lang], regions: display.English.Regions()}
 	if lang == Russian {
 		p.regions = display.Russian.Regions()
 	}
@@ -92,6 +93,27 @@ func (p *Printer) At(t time.Time) *Printer {
 	q := *p
 	q.now = func() time.Time { return t }
 	return &q
+}
+
+// WithHome returns a copy of p for a panel whose days begin in a zone. By itself a
+// Printer takes the reader's.
+func (p *Printer) WithHome(zone *time.Location) *Printer {
+	q := *p
+	q.home = zone
+	return &q
+}
+
+// HomeName is the name of the zone in which days of the panel begin, with its
+// distance from UTC now.
+func (p *Printer) HomeName() string {
+	name, offset := p.home.String(), p.now().In(p.home).Format("UTC-07:00")
+	switch {
+	case name == "Local":
+		return offset
+	case offset == "UTC+00:00":
+		return name
+	}
+	return name + ", " + offset
 }
 
 // Lang is the language that p speaks.

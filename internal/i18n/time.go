@@ -108,8 +108,13 @@ func (p *Printer) Exact(t time.Time) string {
 }
 
 // Day writes the day of t in the reader's zone: 22 Nov 2026.
-func (p *Printer) Day(t time.Time) string {
-	y, m, d := t.In(p.zone).Date()
+func (p *Printer) Day(t time.Time) string { return p.dayIn(t, p.zone) }
+
+// HomeDay is Day in the panel's zone, in place of the reader's.
+func (p *Printer) HomeDay(t time.Time) string { return p.dayIn(t, p.home) }
+
+func (p *Printer) dayIn(t time.Time, zone *time.Location) string {
+	y, m, d := t.In(zone).Date()
 	return fmt.Sprintf("%d %s %d", d, p.T("time.month."+strconv.Itoa(int(m))), y)
 }
 
