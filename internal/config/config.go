@@ -28,6 +28,7 @@ type Serve struct {
 	PublicURL    string   `name:"public-url" env:"CONNEXA_PUBLIC_URL" placeholder:"URL" help:"How browsers reach the panel, for instance https://panel.example.net behind a proxy."`
 	AllowedHost  []string `name:"allowed-host" env:"CONNEXA_ALLOWED_HOST" sep:"," placeholder:"NAME" help:"Another name or address under which the panel answers, beside localhost, addresses and the name in --public-url. Give it several times for several."`
 	InsecureHTTP bool     `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Answer in clear HTTP on an address that other machines reach. Whoever is on the way reads passwords and sessions."`
+	AllowLocal   bool     `name:"allow-local-destinations" env:"CONNEXA_ALLOW_LOCAL_DESTINATIONS" help:"Let notifications, the test of a speed endpoint and reference targets go to this machine (127.0.0.0/8, ::1) and to its link (169.254.0.0/16, fe80::/10), where the panel, other services and the metadata of clouds answer. Private networks need no permission."`
 	TrustedProxy []string `name:"trusted-proxy" env:"CONNEXA_TRUSTED_PROXY" sep:"," placeholder:"NET" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
 
 	MetricsListen string         `name:"metrics-listen" env:"CONNEXA_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port that answer /metrics for Prometheus, to everybody who reaches them."`

@@ -146,6 +146,7 @@ func (s Settings) Changes(is Settings) []Change {
 	c.add("settings.history_raw_days", s.HistoryRawDays, is.HistoryRawDays)
 	c.add("settings.history_hour_days", s.HistoryHourDays, is.HistoryHourDays)
 	c.add("settings.history_day_days", s.HistoryDayDays, is.HistoryDayDays)
+	c.add("settings.zone", s.Zone, is.Zone)
 
 	c.add("audit.speed.mode", string(s.Speed.Mode), string(is.Speed.Mode))
 	c.add("settings.speed_at_once", s.Speed.AtOnce, is.Speed.AtOnce)

@@ -37,7 +37,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err := writeFleet(fleet, path); err != nil {
 		return err
 	}
-	panel, err := New(ctx, config.Serve{Demo: true, Listen: cfg.Listen, InsecureHTTP: cfg.InsecureHTTP, Data: filepath.Join(dir, "data"), AdminPassword: cfg.AdminPassword}, wires, version, log)
+	panel, err := New(ctx, config.Serve{Demo: true, Listen: cfg.Listen, InsecureHTTP: cfg.InsecureHTTP, AllowLocal: true, Data: filepath.Join(dir, "data"), AdminPassword: cfg.AdminPassword}, wires, version, log)
 	if err != nil {
 		return err
 	}

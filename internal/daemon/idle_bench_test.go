@@ -89,7 +89,7 @@ func (r *running) anotherSession(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	other := &running{Panel: r.Panel, tb: tb, client: &http.Client{Jar: jar}}
+	other := &running{Panel: r.Panel, tb: tb, client: &http.Client{Jar: jar, Transport: new(http.Transport)}}
 	other.post("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})
 	home, err := url.Parse(r.URL())
 	if err != nil {

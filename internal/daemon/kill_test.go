@@ -85,7 +85,7 @@ func startChild(t *testing.T, dir string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.client = &http.Client{Jar: jar}
+	c.client = &http.Client{Jar: jar, Transport: new(http.Transport)}
 	c.post("/login", "application/x-www-form-urlencoded", strings.NewReader(url.Values{"username": {"admin"}, "password": {adminPassword}}.Encode()))
 	return c
 }

@@ -34,6 +34,7 @@ func TestMetricsOfAPanel(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
+	client := &http.Client{Transport: new(http.Transport)} // the one of package http is that of notifications
 	get := func(url, token string) (int, string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -43,7 +44,7 @@ func TestMetricsOfAPanel(t *testing.T) {
 		if token != "" {
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +83,7 @@ func TestMetricsOfAPanel(t *testing.T) {
 	if status, _ := get(p.URL()+"/metrics", ""); status != http.StatusUnauthorized {
 		t.Errorf("without the token: status %d", status)
 	}
-	http.DefaultClient.CloseIdleConnections()
+	client.CloseIdleConnections()
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)

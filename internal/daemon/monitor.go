@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
-	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 	"github.com/connexa-panel/connexa/internal/monitor"
 )
 
@@ -20,12 +22,12 @@ func (p *Panel) uplinkChanged(online bool) {
 }
 
 // tryTargets says for each target whether it answers now.
-func tryTargets(ctx context.Context, targets []string) []bool {
+func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 	answers := make([]bool, len(targets))
 	done := make(chan struct{})
 	for i, to := range targets {
 		go func() {
-			answers[i] = monitor.Try(ctx, (&net.Dialer{}).DialContext, []string{to}) == connexa.ReachAnswered
+			answers[i] = monitor.Try(ctx, p.out().DialContext, []string{to}) == connexa.ReachAnswered
 			done <- struct{}{}
 		}()
 	}
@@ -33,4 +35,16 @@ func tryTargets(ctx context.Context, targets []string) []bool {
 		<-done
 	}
 	return answers
+}
+
+// out is what this machine connects with to addresses that a person typed.
+func (p *Panel) out() *guard.Guard { return &guard.Guard{Local: p.cfg.AllowLocal} }
+
+// allowedTargets leaves out the addresses to which this machine may not connect:
+// their silence would say nothing of the uplink.
+func (p *Panel) allowedTargets(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(to string) bool {
+		at, err := netip.ParseAddrPort(to)
+		return err == nil && p.out().Check(at.Addr()) != nil
+	})
 }

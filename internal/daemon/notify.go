@@ -5,19 +5,20 @@ import (
 	"net/url"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/internal/notify"
 )
 
 // newNotifier makes what sends notices to channels. Its messages have links only
 // when it was said how people reach the panel.
-func newNotifier(store notify.Store, public *url.URL, log *slog.Logger) *notify.Notifier {
+func newNotifier(store notify.Store, public *url.URL, out *guard.Guard, log *slog.Logger) *notify.Notifier {
 	printers := map[string]*i18n.Printer{}
 	for _, l := range i18n.Langs() {
 		printers[string(l)] = i18n.New(l, nil)
 	}
 	return notify.New(notify.Config{
-		Store: store, Panel: public, Log: log,
+		Store: store, Panel: public, Log: log, Guard: out,
 		Words: func(lang string, t connexa.Text) string {
 			p, ok := printers[lang]
 			if !ok {

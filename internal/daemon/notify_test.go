@@ -33,7 +33,7 @@ func TestANoticeLeavesThePanel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Jar: jar, Transport: new(http.Transport), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	post := func(path, leads string, form url.Values) {
 		t.Helper()
 		res, err := client.PostForm(p.URL()+path, form)
@@ -62,7 +62,7 @@ func TestANoticeLeavesThePanel(t *testing.T) {
 }
 
 func TestSumsAreSentences(t *testing.T) {
-	n := newNotifier(nil, nil, slog.New(slog.DiscardHandler))
+	n := newNotifier(nil, nil, nil, slog.New(slog.DiscardHandler))
 	for _, tt := range []struct {
 		lang string
 		key  string

@@ -90,7 +90,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	publish := p.broker.Publish
-	p.notifier = newNotifier(p.db, cfg.Public, log)
+	p.notifier = newNotifier(p.db, cfg.Public, p.out(), log)
 	gate := jobs.NewGate(p.settings.now)
 	prober := &probe.Prober{
 		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again,
@@ -99,7 +99,8 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)
-	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.settings.now().Monitor.TargetList() }, p.uplinkChanged)
+	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.allowedTargets(p.settings.now().Monitor.TargetList()) }, p.uplinkChanged)
+	p.uplink.Dial = p.out().DialContext
 	if err := p.newGateways(ctx, publish); err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Zone:     func() *time.Location { return p.settings.now().Location() },
 		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: tryEndpoint, Watches: p.db, TryTargets: tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
+		Speed: p.db, Try: p.tryEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
 		VPNs: p.db, Running: p.gateways, Certificates: issuer{time.Now}, Lacks: p.survey.lacks,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})

@@ -54,7 +54,7 @@ func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *running {
 	for _, f := range tune {
 		f(p)
 	}
-	r := &running{Panel: p, tb: tb, client: &http.Client{Jar: jar}, stop: stop, ended: make(chan error, 1)}
+	r := &running{Panel: p, tb: tb, client: &http.Client{Jar: jar, Transport: new(http.Transport)}, stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- p.Run(ctx) }()
 	tb.Cleanup(r.shutdown)
 	r.post("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})

@@ -23,7 +23,7 @@ import (
 // runPanel runs a panel in this process; stop ends it as a signal does.
 func runPanel(t *testing.T, dir string, wires gre.Opener) (p *Panel, stop func()) {
 	t.Helper()
-	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, wires, "test", slog.New(slog.DiscardHandler))
+	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword, AllowLocal: true}, wires, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

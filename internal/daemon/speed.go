@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/probe"
 	"github.com/connexa-panel/connexa/internal/speed"
@@ -99,8 +100,13 @@ const (
 )
 
 // tryEndpoint measures a little against an endpoint, without a tunnel.
-func tryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
-	return speed.Measure(ctx, &speed.Direct{}, []connexa.Endpoint{e}, speed.Options{Mode: connexa.SpeedQuick, DownBytes: tryDown, UpBytes: tryUp})
+func (p *Panel) tryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.out().Dialer()}, []connexa.Endpoint{e}, speed.Options{Mode: connexa.SpeedQuick, DownBytes: tryDown, UpBytes: tryUp})
+	var no *guard.Denied
+	if errors.As(err, &no) {
+		return m, connexa.Errorf(connexa.Invalid, "field.endpoint.local", no.Addr.String())
+	}
+	return m, err
 }
 
 const (
@@ -165,7 +171,7 @@ func (p *Panel) lookAtUplink(ctx context.Context) error {
 	}
 	set := p.settings.now().Speed
 	set.Mode = connexa.SpeedFull // a quick one of a fast line says too little
-	m, err := speed.Measure(ctx, &speed.Direct{}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
+	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.out().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
 	if m.DownBytes+m.UpBytes > 0 {
 		p.spend(m.DownBytes + m.UpBytes)
 	}

@@ -17,7 +17,7 @@ import (
 // idlePanel is a panel that does nothing yet, with an endpoint.
 func idlePanel(t *testing.T, endpoint string) *Panel {
 	t.Helper()
-	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminPassword: adminPassword}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminPassword: adminPassword, AllowLocal: true}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 )
 
 // Store is where channels are kept.
@@ -31,6 +32,7 @@ type Config struct {
 	Words func(lang string, t connexa.Text) string // a sentence in a language
 	Panel *url.URL                                 // optional: where people reach the panel
 	Log   *slog.Logger
+	Guard *guard.Guard                                                       // where messages may go; nil: nowhere on this machine and its link
 	Send  func(ctx context.Context, address connexa.Secret, m Message) error // optional: in place of shoutrrr, for tests
 }
 
@@ -58,6 +60,9 @@ type Notifier struct {
 
 // New returns a Notifier. It starts nothing; Run does the work.
 func New(c Config) *Notifier {
+	if c.Guard == nil {
+		c.Guard = &guard.Guard{}
+	}
 	return &Notifier{Config: c, inbox: make(chan connexa.Notice, inboxMax), wake: make(chan struct{}, 1), hung: hung{at: map[int64]int{}}}
 }
 
@@ -342,7 +347,9 @@ func (n *Notifier) Test(ctx context.Context, c connexa.Channel) error {
 func (n *Notifier) attempt(ctx context.Context, c connexa.Channel, m Message) error {
 	send := n.Send
 	if send == nil {
-		send = func(_ context.Context, address connexa.Secret, m Message) error { return post(address, m) }
+		send = func(ctx context.Context, address connexa.Secret, m Message) error {
+			return post(ctx, n.Guard, address, m)
+		}
 	}
 	if !n.hung.begin(c.ID) {
 		return errHung

@@ -1,18 +1,19 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
 	"mime"
-	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 )
 
 // Check is the function of that name.
@@ -48,13 +49,25 @@ func Check(address connexa.Secret) (err error) {
 // change the form of the text for its sake.
 var titled = []string{connexa.ServiceMail, connexa.ServiceWebhook, "ntfy", "gotify", "pushover", "bark", "join", "pushbullet"}
 
-// post sends m by the service that address names. Its error may hold the address.
-func post(address connexa.Secret, m Message) error {
-	ownClient()
+// post sends m by the service that address names, where dial lets it. Its error may
+// hold the address.
+func post(ctx context.Context, dial *guard.Guard, address connexa.Secret, m Message) error {
+	takeOver(dial)
 	r := router.ServiceRouter{}
 	service, err := r.Locate(address.Reveal())
 	if err != nil {
 		return err
+	}
+	lead(service, dial)
+	if service.GetID() == connexa.ServiceMail {
+		// The service dials by itself, so the name is judged just before it does.
+		u, err := url.Parse(address.Reveal())
+		if err != nil {
+			return err
+		}
+		if err := dial.CheckHost(ctx, u.Hostname()); err != nil {
+			return err
+		}
 	}
 	params := types.Params{}
 	if slices.Contains(titled, service.GetID()) {
@@ -66,12 +79,6 @@ func post(address connexa.Secret, m Message) error {
 	}
 	return service.Send(m.Text, &params)
 }
-
-// ownClient gives shoutrrr a client of ours: its own waits for ever, and its
-// Telegram takes a failure without an answer for a success.
-var ownClient = sync.OnceFunc(func() {
-	jsonclient.DefaultClient = jsonClient{jsonclient.NewWithHTTPClient(&http.Client{Timeout: sendTime})}
-})
 
 type jsonClient struct{ jsonclient.Client }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/util/jsonclient"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 )
 
 // address is the address of a channel that a person types.
@@ -57,7 +58,7 @@ func receiver(t *testing.T, status int) (url string, got chan request) {
 func TestAWebhookIsCalled(t *testing.T) {
 	site, got := receiver(t, http.StatusNoContent)
 	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
-	if err := post(to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
+	if err := post(t.Context(), &guard.Guard{Local: true}, to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-got
@@ -76,7 +77,7 @@ func TestAWebhookIsCalled(t *testing.T) {
 func TestAWebhookOfShoutrrrsOwnForm(t *testing.T) {
 	site, got := receiver(t, http.StatusOK)
 	for _, in := range []string{"generic+" + site + "/plain", strings.Replace(site, "http", "generic", 1) + "/plain?disabletls=yes"} {
-		if err := post(address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
+		if err := post(t.Context(), &guard.Guard{Local: true}, address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
 			t.Fatal(err)
 		}
 		if r := <-got; r.path != "/plain" || r.body != "hello" {
@@ -89,7 +90,7 @@ func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
 	site, got := receiver(t, http.StatusForbidden)
 	store := &shelf{}
 	log := &strings.Builder{}
-	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.NewTextHandler(log, nil))})
+	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{Local: true}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
 	<-got
@@ -115,7 +116,7 @@ func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
 
 // A failed request to Telegram must not count as sent; shoutrrr alone would say so.
 func TestNoAnswerIsNoSuccess(t *testing.T) {
-	ownClient()
+	takeOver(&guard.Guard{Local: true})
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	var answer struct{}
@@ -142,7 +143,7 @@ func TestMailGoesOut(t *testing.T) {
 		Service: connexa.ServiceMail, Host: host, Port: port, User: "ops@example.net", Password: "p@ss/wörd",
 		From: "panel@example.net", To: "ann+alerts@example.org", Plain: true,
 	})
-	if err := post(to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
+	if err := post(t.Context(), &guard.Guard{Local: true}, to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
 		t.Fatal(err)
 	}
 	letter, err := mail.ReadMessage(strings.NewReader(<-letters))
@@ -226,7 +227,7 @@ func TestASilentServerIsLeftBehind(t *testing.T) {
 	to := address(t, connexa.ChannelInput{Service: connexa.ServiceMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
 	ended := make(chan error, 1)
 	n := New(Config{Store: &shelf{}, Words: plain, Log: slog.New(slog.DiscardHandler), Send: func(_ context.Context, address connexa.Secret, m Message) error {
-		err := post(address, m)
+		err := post(t.Context(), &guard.Guard{Local: true}, address, m)
 		ended <- err
 		return err
 	}})
@@ -247,7 +248,7 @@ func TestASilentServerIsLeftBehind(t *testing.T) {
 
 func TestAPanicOfAServiceIsAFailure(t *testing.T) {
 	store := &shelf{}
-	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
+	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{Local: true}, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: "gotify://push.example.net/Blue-Kite-7"})
 	if err == nil || strings.Contains(err.Error(), "Kite") || store.last() != "1 failed: the service panicked: •••" {
 		t.Errorf("%v, %q", err, store.last())
@@ -284,5 +285,72 @@ func TestCheck(t *testing.T) {
 		if got := address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: typed}); got.Reveal() != want {
 			t.Errorf("%s became %s", typed, got.Reveal())
 		}
+	}
+}
+
+// services are addresses of the services that send to a server of one's own, at a
+// host and port.
+func services(at string) map[string]string {
+	return map[string]string{
+		"webhook":    "generic://" + at + "/in?disabletls=yes",
+		"ntfy":       "ntfy://user:Blue-Kite-7@" + at + "/topic?scheme=http",
+		"gotify":     "gotify://" + at + "/Aaa.bbb.ccc.ddd?disabletls=yes",
+		"mattermost": "mattermost://" + at + "/Blue-Kite-7?disabletls=yes",
+		"bark":       "bark://:Blue-Kite-7@" + at + "/?scheme=http",
+		"signal":     "signal://user:Blue-Kite-7@" + at + "/+15550100/+15550101?disabletls=yes",
+		"matrix":     "matrix://:Blue-Kite-7@" + at + "/?rooms=!r:example&disabletls=yes",
+	}
+}
+
+// TestRedirectsAreNotFollowed has an address of each service that leads elsewhere:
+// nothing is sent there, and the error says where it would have gone.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	asked := make(chan string, 64)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Header.Get("Authorization")
+	}))
+	defer other.Close()
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+"/latest/meta-data/?sig=SECRET", code)
+		}))
+		for name, to := range services(strings.TrimPrefix(site.URL, "http://")) {
+			err := post(t.Context(), &guard.Guard{Local: true}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
+			if err == nil || !strings.Contains(err.Error(), "redirects") || strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("%s, %d: %v", name, code, err)
+			}
+		}
+		site.Close()
+	}
+	if len(asked) > 0 {
+		t.Errorf("the other server was asked: %s", <-asked)
+	}
+}
+
+// TestLocalDestinationsWantThePermission has each service, and mail, at an address
+// of this machine.
+func TestLocalDestinationsWantThePermission(t *testing.T) {
+	asked := make(chan struct{}, 64)
+	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	defer site.Close()
+	_, port, _ := net.SplitHostPort(site.Listener.Addr().String())
+	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
+		all := services(host + ":" + port)
+		all["mail"] = "smtp://" + host + ":" + port + "/?from=a@example.org&to=b@example.org&encryption=None"
+		for name, to := range all {
+			err := post(t.Context(), &guard.Guard{}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
+			if err == nil || !strings.Contains(err.Error(), "--allow-local-destinations") {
+				t.Errorf("%s at %s: %v", name, host, err)
+			}
+		}
+	}
+	if len(asked) > 0 {
+		t.Error("something was sent to this machine")
+	}
+	store := &shelf{}
+	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler)}) // no guard: the strict one
+	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site.URL + "/in", Bearer: "Blue-Kite-7"})
+	if err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"}); err == nil || !strings.Contains(store.last(), "allow-local-destinations") {
+		t.Errorf("%v, state %q", err, store.last())
 	}
 }

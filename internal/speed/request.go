@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/guard"
 )
 
 // mostRetryAfter is the longest wait that an endpoint is believed to want.
@@ -73,7 +75,7 @@ func (r *run) judge(resp *http.Response, a ask) error {
 	case a.Method == http.MethodHead && (resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusNotImplemented):
 		return nil
 	case resp.StatusCode >= 300 && resp.StatusCode <= 399:
-		no.Reason, no.Elsewhere = ReasonRedirect, elsewhere(resp)
+		no.Reason, no.Elsewhere = ReasonRedirect, guard.HostOf(resp)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		no.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	case resp.Header.Get("Content-Encoding") != "" && !strings.EqualFold(resp.Header.Get("Content-Encoding"), "identity"):
@@ -85,19 +87,6 @@ func (r *run) judge(resp *http.Response, a ask) error {
 	}
 	return no
 }
-
-// elsewhere is the host that a redirect names: nothing more of the address, as
-// there may be a signature in it.
-func elsewhere(resp *http.Response) string {
-	to, err := resp.Location()
-	if err != nil || len(to.Host) > mostHost || strings.ContainsFunc(to.Host, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return ""
-	}
-	return to.Host
-}
-
-// mostHost is the longest host and port that is shown, in bytes.
-const mostHost = 253 + len(":65535")
 
 // fromCache says whether somebody on the way gave what it had kept.
 func fromCache(h http.Header) bool {

@@ -1,0 +1,152 @@
+// Package guard keeps what this machine sends by itself, to addresses that a person
+// typed, away from what answers on the machine and on its link: the panel itself,
+// services on loopback, the metadata of a cloud. It judges the address that is
+// dialed, after the name was looked up, so neither a spelling nor a name server leads
+// round it.
+package guard
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Guard dials. The zero value allows no local destinations. Its methods are safe for
+// concurrent use.
+type Guard struct {
+	// Local allows all addresses.
+	Local bool
+	// Resolver is used where set.
+	Resolver *net.Resolver
+}
+
+// Denied is a destination that needs the permission.
+type Denied struct{ Addr netip.Addr }
+
+// Error implements error.
+func (e *Denied) Error() string {
+	return fmt.Sprintf("%s is an address of this machine or of its link: --allow-local-destinations allows such", e.Addr)
+}
+
+// DialContext connects to an address that is allowed.
+func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	d := g.Dialer()
+	return d.DialContext(ctx, network, address)
+}
+
+const dialTime = 10 * time.Second
+
+// Dialer returns a dialer that asks the guard.
+func (g *Guard) Dialer() net.Dialer {
+	return net.Dialer{Timeout: dialTime, Resolver: g.Resolver, Control: g.Control}
+}
+
+// Control is for a net.Dialer: it is called with the address that is about to be
+// connected to.
+func (g *Guard) Control(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("judge %s: %w", address, err)
+	}
+	return g.Check(at.Addr())
+}
+
+// Check returns a *Denied for an address that is not allowed.
+func (g *Guard) Check(a netip.Addr) error {
+	if g.Local || !isLocal(a) {
+		return nil
+	}
+	return &Denied{a}
+}
+
+// CheckHost looks a host up and checks every address that it has. It is for what
+// dials by itself, where the name may lead elsewhere a moment later.
+func (g *Guard) CheckHost(ctx context.Context, host string) error {
+	if g.Local {
+		return nil
+	}
+	r := g.Resolver
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	addrs, err := r.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if err := g.Check(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carriers are the networks of IPv6 that have an IPv4 address in them, and behind
+// how many bytes: NAT64 (RFC 6052), 6to4 (RFC 3056) and IPv4-compatible addresses.
+var carriers = []struct {
+	net netip.Prefix
+	at  int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},
+	{netip.MustParsePrefix("2002::/16"), 2},
+	{netip.MustParsePrefix("::/96"), 12},
+}
+
+// metadata are addresses outside of link-local networks at which clouds answer with
+// secrets of the machine.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"),   // AWS
+	netip.MustParseAddr("fd20:ce::254"),    // Google
+	netip.MustParseAddr("100.100.100.200"), // Alibaba
+	netip.MustParseAddr("192.0.0.192"),     // Oracle
+}
+
+// never are networks of IPv4 that lead to this machine or to everybody: "this"
+// network (RFC 1122 section 3.2.1.3) and the limited broadcast address.
+var never = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32")}
+
+// isLocal says whether an address is of this machine, of its link, of many at once,
+// or a cloud's metadata, in any of its forms. Private networks are not: owners run
+// servers there.
+func isLocal(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() {
+		return true
+	}
+	for _, m := range metadata {
+		if a == m {
+			return true
+		}
+	}
+	for _, n := range never {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	for _, c := range carriers {
+		if c.net.Contains(a) {
+			b := a.As16()
+			return isLocal(netip.AddrFrom4([4]byte(b[c.at : c.at+4])))
+		}
+	}
+	return false
+}
+
+// HostOf is the host that a redirect names: nothing more of the address, as there
+// may be a secret in it. It is empty where none is named.
+func HostOf(resp *http.Response) string {
+	to, err := resp.Location()
+	if err != nil || len(to.Host) > mostHost || strings.ContainsFunc(to.Host, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return ""
+	}
+	return to.Host
+}
+
+// mostHost is the longest host and port that is shown, in bytes.
+const mostHost = 253 + len(":65535")
