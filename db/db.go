@@ -80,6 +80,9 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	if d.lock, err = lockFolder(o.Dir); err != nil {
 		return nil, err
 	}
+	if err := checkFolder(o.Dir, d.log); err != nil {
+		return nil, err
+	}
 	if d.ring, err = openKeyring(o); err != nil {
 		return nil, err
 	}

@@ -81,6 +81,11 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 		if err := os.CopyFS(p.dir, os.DirFS(filepath.Join(root, "template"))); err != nil {
 			t.Fatal(err)
 		}
+		for _, name := range []string{KeyFile, File} { // a copy is for all to read
+			if err := os.Chmod(filepath.Join(p.dir, name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		t.Cleanup(func() {
 			p.close(t)
 			if err := os.RemoveAll(p.dir); err != nil {

@@ -214,6 +214,9 @@ func listen(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.
 	ln = bound(ln, b, server)
 	switch {
 	case cfg.TLSCert != "":
+		if err := db.CheckTLSKey(cfg.TLSKey); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
 		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("read the certificate: %w", err), ln.Close())

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/gateway"
@@ -157,6 +158,9 @@ func (p *proxy) credential() (connexa.Secret, error) {
 	f, err := os.OpenFile(p.kept, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		p.made = false
+		if err := db.CheckPrivate(p.kept); err != nil {
+			return "", err
+		}
 		text, err := os.ReadFile(p.kept)
 		if err != nil {
 			return "", fmt.Errorf("read the proxy's password: %w", err)

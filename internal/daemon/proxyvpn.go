@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/openvpn"
@@ -79,6 +80,9 @@ func (p *proxy) openVPN() (*gateway.VPN, error) {
 func (p *proxy) vpnKeys() (k proxyKeys, err error) {
 	kept := filepath.Join(p.cfg.Data, "openvpn.json")
 	if p.cfg.Data != "" {
+		if err := db.CheckPrivate(kept); err != nil {
+			return k, err
+		}
 		text, err := os.ReadFile(kept)
 		if err == nil {
 			if err := json.Unmarshal(text, &k); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/conns"
@@ -44,6 +45,9 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 	l = bound(l, conns.Bounds{Total: cfg.AtOnce + speedSpare, PerAddress: cfg.PerAddr + speedSparePerAddr}, web)
 	scheme := "http"
 	if cfg.TLSCert != "" {
+		if err := db.CheckTLSKey(cfg.TLSKey); err != nil {
+			return errors.Join(err, l.Close())
+		}
 		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 		if err != nil {
 			return errors.Join(fmt.Errorf("read the certificate: %w", err), l.Close())

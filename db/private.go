@@ -1,0 +1,149 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// What other users of the machine may do with a file or folder.
+const (
+	forOthers   fs.FileMode = 0o077 // of the group, too
+	writeOthers fs.FileMode = 0o022
+)
+
+// acmeDir is the folder, inside the data folder, of the certificates that the panel gets
+// for itself, with their private keys.
+const acmeDir = "acme"
+
+// CheckPrivate refuses files that other users of this machine may read, write or run,
+// with the line that mends it. What is not there is fine.
+func CheckPrivate(paths ...string) error {
+	if runtime.GOOS == "windows" { // its modes say nothing
+		return nil
+	}
+	var loose []string
+	for _, path := range paths {
+		info, err := os.Stat(path) // of what a link leads to
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fmt.Errorf("look at who may read %s: %w", path, err)
+		case info.Mode().IsRegular() && info.Mode().Perm()&forOthers != 0:
+			loose = append(loose, path)
+		}
+	}
+	if len(loose) == 0 {
+		return nil
+	}
+	return connexa.Errorf(connexa.Invalid, "start.loose", strings.Join(loose, ", "), shellLine("chmod", "600", loose...))
+}
+
+// CheckTLSKey refuses the private key of a certificate that every user of this machine
+// may read. A group may: that is how several servers share one.
+func CheckTLSKey(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o007 == 0 {
+		return nil // who reads it next says what is wrong with it
+	}
+	return connexa.Errorf(connexa.Invalid, "start.loose.tls", path, shellLine("chmod", "o-rwx", path))
+}
+
+// checkFolder refuses a data folder whose files others may read. The folder itself is
+// closed to others where all in it is the panel's.
+func checkFolder(dir string, log *slog.Logger) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	paths := []string{filepath.Join(dir, KeyFile), filepath.Join(dir, File), filepath.Join(dir, File+"-wal"), filepath.Join(dir, File+"-shm")}
+	for _, folder := range []string{SnapshotDir, acmeDir} {
+		more, err := filepath.Glob(filepath.Join(globQuote(dir), folder, "*"))
+		if err != nil {
+			return fmt.Errorf("list %s: %w", folder, err)
+		}
+		paths = append(paths, more...)
+	}
+	if err := CheckPrivate(paths...); err != nil {
+		return err
+	}
+	for _, folder := range []string{dir, filepath.Join(dir, SnapshotDir), filepath.Join(dir, acmeDir)} {
+		if err := closeFolder(folder, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeFolder takes the rights of others away from a folder of ours. One that holds
+// more is left as it is, and refused where others may put files in place of ours.
+func closeFolder(dir string, log *slog.Logger) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at who may enter %s: %w", dir, err)
+	}
+	mode := info.Mode().Perm()
+	if mode&forOthers == 0 {
+		return nil
+	}
+	ours, err := holdsOurs(dir)
+	if err != nil {
+		return err
+	}
+	if ours && os.Chmod(dir, mode&^forOthers) == nil {
+		log.Info("closed a folder to other users of this machine", "path", dir, "mode", mode.String())
+		return nil
+	}
+	if mode&writeOthers != 0 {
+		return connexa.Errorf(connexa.Invalid, "start.loose.folder", dir, shellLine("chmod", "700", dir))
+	}
+	log.Warn("other users of this machine may look into the data folder", "path", dir, "mode", mode.String())
+	return nil
+}
+
+// holdsOurs says whether nothing is in a folder but what the panel puts there.
+func holdsOurs(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, fmt.Errorf("look into %s: %w", dir, err)
+	}
+	if name := filepath.Base(dir); name == SnapshotDir || name == acmeDir {
+		return true, nil
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == KeyFile, name == LockFile, name == SnapshotDir, name == acmeDir, strings.HasPrefix(name, File):
+		default:
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// globQuote has a path stand for itself in a pattern.
+func globQuote(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// shellLine is a command to copy.
+func shellLine(command, mode string, paths ...string) string {
+	words := []string{command, mode}
+	for _, p := range paths {
+		if strings.ContainsFunc(p, func(r rune) bool {
+			return !strings.ContainsRune("/._-+,:@", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		}) {
+			p = "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
+		}
+		words = append(words, p)
+	}
+	return strings.Join(words, " ")
+}
