@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 func TestEveryPageIsBehindTheLogin(t *testing.T) {
@@ -247,4 +249,31 @@ func TestSessionEndsInTime(t *testing.T) {
 	b.get("/audit").is(t, http.StatusOK)
 	p.clock.pass(13 * time.Hour)
 	b.get("/audit").leadsTo(t, "/login?next=%2Faudit")
+}
+
+// The audit table says that somebody was refused without a look, once for each time
+// of waiting; a name that is too long is a guess like any other.
+func TestRefusalsByTheLimiterAreRecorded(t *testing.T) {
+	p := startPanel(t)
+	b := p.browser()
+	for range 4 {
+		b.post("/login", "username", "admin", "password", "wrong").is(t, http.StatusUnprocessableEntity)
+	}
+	for range 6 {
+		b.post("/login", "username", "admin", "password", "wrong").is(t, http.StatusTooManyRequests)
+	}
+	rows, err := p.db.AuditRows(t.Context(), 0, 100)
+	if err != nil || len(rows) != 5 {
+		t.Fatalf("%d rows, want four wrong passwords and one refusal: %v, %v", len(rows), rows, err)
+	}
+	if got := rows[0]; got.Act != connexa.ActLoginFailed || got.User != "admin" || !strings.Contains(got.Detail, "audit.login.wait") || got.Address == "" {
+		t.Errorf("%+v", got)
+	}
+
+	q := startPanel(t)
+	c := q.browser()
+	for range 4 {
+		c.post("/login", "username", strings.Repeat("x", 200), "password", "wrong").is(t, http.StatusUnprocessableEntity)
+	}
+	c.post("/login", "username", strings.Repeat("x", 200), "password", "wrong").is(t, http.StatusTooManyRequests)
 }

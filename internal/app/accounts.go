@@ -92,7 +92,7 @@ func (a *App) Login(ctx context.Context, name string, password connexa.Secret, b
 	_, address := Actor(ctx)
 	name = strings.TrimSpace(name)
 	if len(name) > nameLongest || len(password) > passwordLongest {
-		return connexa.User{}, connexa.Errorf(connexa.Forbidden, "login.wrong")
+		name, password = "", "" // nobody's: as slow as any other guess, and counted like one
 	}
 	u, err := a.Users.UserByName(ctx, name)
 	if err != nil && connexa.CodeOf(err) != connexa.NotFound {
@@ -124,7 +124,10 @@ type attempt struct {
 // and keeps the limiter's books: where it came from, and who was tried.
 func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret, try attempt) error {
 	keys := append([]string{try.who}, try.from...)
-	if wait := a.limiter.begin(keys...); wait > 0 {
+	if wait, first := a.limiter.begin(keys...); wait > 0 {
+		if first { // one row for each time of waiting: a flood must not fill the table
+			a.audit(ctx, connexa.ActLoginFailed, connexa.T("audit.login.wait", wait.Round(time.Second)))
+		}
 		return waitError(wait)
 	}
 	ok, err := a.passwords.match(ctx, u.PasswordHash, password, try.known)

@@ -18,6 +18,7 @@ type guesses struct {
 	count   int
 	last    time.Time
 	earlier time.Time // the attempt before the last
+	told    bool      // a refusal since the last attempt was reported as the first one
 }
 
 // next is the time before which there is no further attempt.
@@ -58,25 +59,28 @@ func waitAfter(count int) time.Duration {
 
 // begin counts an attempt against every key, before its outcome is known, so
 // that a hundred at once are not a hundred first ones. When one of the keys has
-// to wait, nothing is counted and the wait is returned.
-func (l *limiter) begin(keys ...string) (wait time.Duration) {
+// to wait, nothing is counted and the wait is returned; first reports whether
+// nobody was refused on account of that key since its last attempt.
+func (l *limiter) begin(keys ...string) (wait time.Duration, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
+	var strictest *guesses
 	for _, k := range keys {
-		if g := l.keys[k]; g != nil {
-			wait = max(wait, g.next(freeOf(k)).Sub(now))
+		if g := l.keys[k]; g != nil && g.next(freeOf(k)).Sub(now) > wait {
+			wait, strictest = g.next(freeOf(k)).Sub(now), g
 		}
 	}
-	if wait > 0 {
-		return wait
+	if strictest != nil {
+		first, strictest.told = !strictest.told, true
+		return wait, first
 	}
 	for _, k := range keys {
 		g := l.get(k, now)
 		g.count++
-		g.earlier, g.last = g.last, now
+		g.earlier, g.last, g.told = g.last, now, false
 	}
-	return 0
+	return 0, false
 }
 
 // undo takes the last attempt back, which came to no verdict or to a good one:

@@ -12,7 +12,7 @@ func TestTheWaitGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for i := range freeAttempts {
-			if w := l.begin("a"); w != 0 {
+			if w := l.waitFor("a"); w != 0 {
 				t.Fatalf("attempt %d waits %v", i+1, w)
 			}
 		}
@@ -20,21 +20,21 @@ func TestTheWaitGrows(t *testing.T) {
 			time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, 64 * time.Second,
 			128 * time.Second, 256 * time.Second, 512 * time.Second, longestWait, longestWait,
 		} {
-			if got := l.begin("a"); got != want {
+			if got := l.waitFor("a"); got != want {
 				t.Fatalf("waits %v, want %v", got, want)
 			}
 			time.Sleep(want - time.Nanosecond)
-			if got := l.begin("a"); got != time.Nanosecond {
+			if got := l.waitFor("a"); got != time.Nanosecond {
 				t.Fatalf("a moment early: waits %v", got)
 			}
 			time.Sleep(time.Nanosecond)
-			if got := l.begin("a"); got != 0 {
+			if got := l.waitFor("a"); got != 0 {
 				t.Fatalf("after its wait: waits %v", got)
 			}
 		}
 		time.Sleep(forgetAfter + time.Second)
 		for range freeAttempts {
-			if got := l.begin("a"); got != 0 {
+			if got := l.waitFor("a"); got != 0 {
 				t.Fatalf("two hours later it waits %v", got)
 			}
 		}
@@ -45,14 +45,14 @@ func TestKeysAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for range freeAttempts {
-			l.begin("address 1", "account a")
+			l.waitFor("address 1", "account a")
 		}
 		for keys, want := range map[[2]string]time.Duration{
 			{"address 1", "account b"}: time.Second, // the address waits
 			{"address 2", "account a"}: time.Second, // the account waits
 			{"address 2", "account b"}: 0,
 		} {
-			if got := l.begin(keys[0], keys[1]); got != want {
+			if got := l.waitFor(keys[0], keys[1]); got != want {
 				t.Errorf("%v: waits %v, want %v", keys, got, want)
 			}
 		}
@@ -71,7 +71,7 @@ func TestManyAtOnceAreNotManyFirstOnes(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				if l.begin("a") == 0 {
+				if l.waitFor("a") == 0 {
 					mu.Lock()
 					defer mu.Unlock()
 					through++
@@ -89,19 +89,19 @@ func TestUndoAndForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for range 3 * freeAttempts {
-			if w := l.begin("a"); w != 0 {
+			if w := l.waitFor("a"); w != 0 {
 				t.Fatalf("waits %v though each was taken back", w)
 			}
 			l.undo("a")
 		}
 		for range freeAttempts {
-			l.begin("a")
+			l.waitFor("a")
 		}
-		if l.begin("a") == 0 {
+		if l.waitFor("a") == 0 {
 			t.Error("does not wait")
 		}
 		l.forget("a")
-		if w := l.begin("a"); w != 0 {
+		if w := l.waitFor("a"); w != 0 {
 			t.Errorf("waits %v after it was forgotten", w)
 		}
 		l.undo("never seen")
@@ -112,19 +112,19 @@ func TestUndoLeavesTheWaitAsItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for range freeAttempts {
-			l.begin("a")
+			l.waitFor("a")
 		}
 		time.Sleep(time.Second)
 		for range 3 { // good logins right after the wait that the wrong ones earned
-			if w := l.begin("a"); w != 0 {
+			if w := l.waitFor("a"); w != 0 {
 				t.Fatalf("waits %v after a login that was good", w)
 			}
 			l.undo("a")
 		}
-		if w := l.begin("a"); w != 0 {
+		if w := l.waitFor("a"); w != 0 {
 			t.Fatalf("waits %v", w)
 		}
-		if w := l.begin("a"); w != 2*time.Second {
+		if w := l.waitFor("a"); w != 2*time.Second {
 			t.Errorf("waits %v after one more wrong one, want 2s: the earlier ones still count", w)
 		}
 	})
@@ -134,17 +134,47 @@ func TestTheBooksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for range freeAttempts + 1 {
-			l.begin("grudge")
+			l.waitFor("grudge")
 			time.Sleep(2 * time.Second)
 		}
 		for i := range 3 * mostKeys {
-			l.begin(fmt.Sprint("flood ", i))
+			l.waitFor(fmt.Sprint("flood ", i))
 		}
 		if len(l.keys) > mostKeys {
 			t.Errorf("%d keys, want at most %d", len(l.keys), mostKeys)
 		}
 		if l.keys["grudge"] == nil {
 			t.Error("a flood of new keys washed away an old one")
+		}
+	})
+}
+
+// waitFor is begin for tests that ask for the wait alone.
+func (l *limiter) waitFor(keys ...string) time.Duration {
+	wait, _ := l.begin(keys...)
+	return wait
+}
+
+// The first refusal of each time of waiting is told from the others.
+func TestLimiterTellsTheFirstRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l limiter
+		for range freeAttempts {
+			l.begin("a")
+		}
+		for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			if wait, first := l.begin("a", "b"); wait != want || !first {
+				t.Errorf("wait %s, first %t; want %s and the first", wait, first, want)
+			}
+			for range 5 {
+				if wait, first := l.begin("a", "c"); wait != want || first {
+					t.Errorf("wait %s, first %t; want %s that was told", wait, first, want)
+				}
+			}
+			time.Sleep(want)
+			if wait, first := l.begin("a"); wait != 0 || first {
+				t.Errorf("wait %s, first %t; want an attempt", wait, first)
+			}
 		}
 	})
 }

@@ -119,7 +119,7 @@ func TestANetworkGuessesNoFasterThanItsAddresses(t *testing.T) {
 		n := 0
 		for i := range 90 {
 			keys := append(strangerKeys(address(i)), "account "+address(i))
-			if l.begin(keys...) > 0 {
+			if l.waitFor(keys...) > 0 {
 				break
 			}
 			n++
@@ -127,7 +127,7 @@ func TestANetworkGuessesNoFasterThanItsAddresses(t *testing.T) {
 		if n != networkAttempts {
 			t.Errorf("%s: %d attempts, want %d", name, n, networkAttempts)
 		}
-		if l.begin(strangerKeys("198.51.100.1")...) > 0 || l.begin(strangerKeys("2001:db8:8::1")...) > 0 {
+		if l.waitFor(strangerKeys("198.51.100.1")...) > 0 || l.waitFor(strangerKeys("2001:db8:8::1")...) > 0 {
 			t.Errorf("%s: another network waits, too", name)
 		}
 	}
