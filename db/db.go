@@ -102,6 +102,9 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	n := max(4, runtime.NumCPU())
 	d.read.SetMaxOpenConns(n)
 	d.read.SetMaxIdleConns(n)
+	if err := d.sealAddresses(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.startSheet(ctx); err != nil {
 		return nil, err
 	}

@@ -3,8 +3,10 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -42,9 +44,16 @@ func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
 		var (
 			e      connexa.Endpoint
 			sealed []byte
+			err    error
 		)
 		if err := rows.Scan(&e.Kind, &e.URL, &e.UpURL, &sealed); err != nil {
 			return nil, fmt.Errorf("list speed endpoints: %w", err)
+		}
+		if e.URL, err = d.openAddress(e.URL); err == nil {
+			e.UpURL, err = d.openAddress(e.UpURL)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the address of a speed endpoint: %w", err)
 		}
 		if len(sealed) > 0 {
 			token, err := d.ring.open(purposeToken, sealed)
@@ -56,6 +65,51 @@ func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
 		list = append(list, e)
 	}
 	return list, rows.Err()
+}
+
+const (
+	// purposeAddress binds a sealed address to its column.
+	purposeAddress = "speed.url"
+	// sealedAddress begins an address that is sealed.
+	sealedAddress = "sealed:"
+)
+
+// sealAddress seals an address in which a secret may stand.
+func (d *DB) sealAddress(address string) string {
+	if !connexa.HasSecret(address) {
+		return address
+	}
+	return sealedAddress + base64.StdEncoding.EncodeToString(d.ring.seal(purposeAddress, []byte(address)))
+}
+
+func (d *DB) openAddress(text string) (string, error) {
+	box, ok := strings.CutPrefix(text, sealedAddress)
+	if !ok {
+		return text, nil
+	}
+	sealed, err := base64.StdEncoding.DecodeString(box)
+	if err != nil {
+		return "", err
+	}
+	address, err := d.ring.open(purposeAddress, sealed)
+	return string(address), err
+}
+
+// sealAddresses seals the addresses that an earlier version wrote in clear, and
+// takes them out of the log of the database.
+func (d *DB) sealAddresses(ctx context.Context) error {
+	var clear int
+	err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM speed_endpoints
+		WHERE instr(url, '?') OR instr(up_url, '?') OR instr(url, '@') OR instr(up_url, '@')`).Scan(&clear)
+	if err != nil || clear == 0 {
+		return err
+	}
+	err = d.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) { return list, nil })
+	if err != nil {
+		return fmt.Errorf("seal the addresses of speed endpoints: %w", err)
+	}
+	_, err = d.write.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+	return err
 }
 
 // ChangeSpeedEndpoints reads the endpoints, lets change alter the list and writes
@@ -81,7 +135,7 @@ func (d *DB) ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.End
 				sealed = d.ring.seal(purposeToken, []byte(e.Token.Reveal()))
 			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO speed_endpoints (place, kind, url, up_url, token) VALUES (?, ?, ?, ?, ?)`,
-				i, e.Kind, e.URL, e.UpURL, sealed); err != nil {
+				i, e.Kind, d.sealAddress(e.URL), d.sealAddress(e.UpURL), sealed); err != nil {
 				return fmt.Errorf("write speed endpoint %s: %w", e.Name(), err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -239,5 +240,76 @@ func TestTheTokenOfAnEndpointIsSealed(t *testing.T) {
 	text, err := os.ReadFile(dir + "/" + File)
 	if err != nil || bytes.Contains(text, []byte("blue-kite-seven")) {
 		t.Errorf("the token stands in the file, %v", err)
+	}
+}
+
+// TestAddressesWithSecretsAreSealed has endpoints of an earlier version, whose
+// queries stand in clear, and new ones.
+func TestAddressesWithSecretsAreSealed(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *DB {
+		t.Helper()
+		d, err := Open(t.Context(), Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := open()
+	for i, row := range [][2]string{
+		{"https://a.example/f?sig=Copper-Lantern", "https://a.example/up?key=Blue-Kite"}, {"https://user:Red-Fox@b.example/f", ""}, {"https://c.example/plain", ""},
+	} {
+		if _, err := d.write.Exec(`INSERT INTO speed_endpoints (place, kind, url, up_url, token) VALUES (?, 'urls', ?, ?, x'')`, i, row[0], row[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{"Copper-Lantern", "Blue-Kite", "Red-Fox", "Green-Owl"}
+	inFiles := func() string {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range secrets {
+				if bytes.Contains(b, []byte(s)) {
+					return s + " in " + filepath.Base(f)
+				}
+			}
+		}
+		return ""
+	}
+	if inFiles() == "" {
+		t.Fatal("the test cannot fail")
+	}
+	for range 2 {
+		d = open()
+		list, err := d.SpeedEndpoints(t.Context())
+		if err != nil || len(list) < 3 || list[0].URL != "https://a.example/f?sig=Copper-Lantern" || list[0].UpURL != "https://a.example/up?key=Blue-Kite" ||
+			list[1].URL != "https://user:Red-Fox@b.example/f" || list[2].URL != "https://c.example/plain" {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		err = d.ChangeSpeedEndpoints(t.Context(), func(l []connexa.Endpoint) ([]connexa.Endpoint, error) {
+			return append(l, connexa.Endpoint{Kind: connexa.EndpointLibreSpeed, URL: "https://d.example/?k=Green-Owl"}), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := inFiles(); left != "" {
+			t.Errorf("open: %s", left)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if left := inFiles(); left != "" {
+			t.Errorf("closed: %s", left)
+		}
 	}
 }

@@ -86,8 +86,9 @@ var endpointKinds = []connexa.EndpointKind{
 	connexa.EndpointOwn, connexa.EndpointLibreSpeed, connexa.EndpointCloudflare, connexa.EndpointURLs,
 }
 
-// endpointFields name an endpoint in a form. Its token is not among them.
+// endpointFields name an endpoint in a form, without what is secret of it.
 func endpointFields(e connexa.Endpoint) []Hidden {
+	e = e.Masked()
 	return []Hidden{{"endpoint_kind", string(e.Kind)}, {"endpoint_url", e.URL}, {"endpoint_up_url", e.UpURL}}
 }
 

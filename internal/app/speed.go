@@ -120,7 +120,8 @@ func (a *App) speedChanged(ctx context.Context, what connexa.Text) {
 }
 
 // AddEndpoint adds an endpoint behind the others, or says with FieldErrors what
-// is wrong with it. One that is there already takes the new token.
+// is wrong with it. One that is there already takes the new
+// token, and the new query.
 func (a *App) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	e, err := connexa.ParseEndpoint(e)
 	if err != nil {
@@ -128,7 +129,7 @@ func (a *App) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	}
 	err = a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		if i := slices.IndexFunc(list, e.Same); i >= 0 {
-			list[i].Token = e.Token
+			list[i] = e
 			return list, nil
 		}
 		if len(list) >= maxEndpoints {
@@ -183,9 +184,7 @@ func (a *App) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Meas
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
-	if i := slices.IndexFunc(list, e.Same); i >= 0 && e.Token == "" {
-		e.Token = list[i].Token
-	}
+	e = e.Completed(list)
 	if e, err = connexa.ParseEndpoint(e); err != nil {
 		return connexa.Measurement{}, err
 	}

@@ -2,6 +2,7 @@ package connexa
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -163,12 +164,67 @@ func checkURL(errs FieldErrors, field, text string) {
 		errs.Add(field, "field.endpoint.empty")
 	case len(text) > maxEndpointURL || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		errs.Add(field, "field.endpoint.url")
-	case u.User != nil || u.Fragment != "":
+	case u.User != nil || u.Fragment != "" || strings.Contains(text, unseen):
 		errs.Add(field, "field.endpoint.plain")
 	}
 }
 
-// Same says whether e and o are the same place, whatever their tokens.
+// Same says whether e and o are the same place, whatever their tokens and what is
+// masked in their addresses: pages know an endpoint by its masked addresses, and one
+// that comes with another signature takes the place of the old one.
 func (e Endpoint) Same(o Endpoint) bool {
+	e, o = e.Masked(), o.Masked()
 	return e.Kind == o.Kind && e.URL == o.URL && e.UpURL == o.UpURL
+}
+
+// unseen stands for what is not shown of an address.
+const unseen = "•••"
+
+// HasSecret says whether there may be a secret in an address: it has a query, where
+// signatures and keys stand, or a user.
+func HasSecret(address string) bool { return MaskURL(address) != address }
+
+// MaskURL returns an address without its query and its user.
+func MaskURL(address string) string {
+	front, _, has := strings.Cut(address, "?")
+	if has {
+		front += "?" + unseen
+	}
+	scheme, rest, ok := strings.Cut(front, "://")
+	if !ok {
+		return front
+	}
+	host, path, isPath := strings.Cut(rest, "/")
+	if i := strings.LastIndex(host, "@"); i >= 0 {
+		host = unseen + host[i:]
+	}
+	if isPath {
+		host += "/"
+	}
+	return scheme + "://" + host + path
+}
+
+// Masked returns e as pages may show it: without its token and what is secret in
+// its addresses.
+func (e Endpoint) Masked() Endpoint {
+	e.URL, e.UpURL, e.Token = MaskURL(e.URL), MaskURL(e.UpURL), ""
+	return e
+}
+
+// isMasked says whether e came from a page that did not show all of it.
+func (e Endpoint) isMasked() bool { return strings.Contains(e.URL+e.UpURL, unseen) }
+
+// Completed returns e with what a page did not show of it, as it stands in list.
+func (e Endpoint) Completed(list []Endpoint) Endpoint {
+	i := slices.IndexFunc(list, e.Same)
+	if i < 0 {
+		return e
+	}
+	if e.isMasked() {
+		e.URL, e.UpURL = list[i].URL, list[i].UpURL
+	}
+	if e.Token == "" && e.URL == list[i].URL {
+		e.Token = list[i].Token
+	}
+	return e
 }

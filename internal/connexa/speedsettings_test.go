@@ -73,3 +73,43 @@ func TestParseEndpoint(t *testing.T) {
 		}
 	}
 }
+
+func TestMaskURL(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://a.example/f?sig=1":             "https://a.example/f?•••",
+		"https://a.example?sig=1":               "https://a.example?•••",
+		"https://user:pw@a.example/f":           "https://•••@a.example/f",
+		"https://user:p/w@a.example/f":          "https://user:p/w@a.example/f", // no user: net/url says the same
+		"https://user:pw@a.example:8443/f?x=@y": "https://•••@a.example:8443/f?•••",
+		"https://a.example/@file":               "https://a.example/@file",
+		"https://a.example/f":                   "https://a.example/f",
+		"":                                      "",
+	} {
+		if got := MaskURL(address); got != want || MaskURL(got) != got {
+			t.Errorf("%q: %q, want %q", address, got, want)
+		}
+	}
+}
+
+// TestMaskedEndpointsAreFound has what a page knows of stored endpoints.
+func TestMaskedEndpointsAreFound(t *testing.T) {
+	stored := []Endpoint{
+		{Kind: EndpointURLs, URL: "https://a.example/f?sig=1", UpURL: "https://a.example/up?k=2"},
+		{Kind: EndpointOwn, URL: "https://b.example", Token: "Blue-Kite-7"},
+	}
+	for i, e := range stored {
+		if got := e.Masked().Completed(stored); got != e {
+			t.Errorf("%d: %+v", i, got)
+		}
+		if e.Masked().Token != "" {
+			t.Error("a token is shown")
+		}
+	}
+	other := Endpoint{Kind: EndpointOwn, URL: "https://b.example/elsewhere"}
+	if got := other.Completed(stored); got != other {
+		t.Errorf("a token for another address: %+v", got)
+	}
+	if _, err := ParseEndpoint(Endpoint{Kind: EndpointURLs, URL: "https://c.example/f?•••"}); err == nil {
+		t.Error("a masked address was taken for one")
+	}
+}
