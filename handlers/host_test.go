@@ -85,14 +85,14 @@ func TestLinksNameThePanelOnly(t *testing.T) {
 		host, forwarded, link, remote string
 		change                        func(*panel)
 	}{
-		{host: "127.0.0.1:8080", link: "http://127.0.0.1:8080/profile?", remote: "127.0.0.1"},
-		{host: "localhost:8080", link: "http://localhost:8080/profile?", remote: "localhost"},
+		{host: "127.0.0.1:8080", link: "http://127.0.0.1:8080/profile#", remote: "127.0.0.1"},
+		{host: "localhost:8080", link: "http://localhost:8080/profile#", remote: "localhost"},
 		{host: "203.0.113.66", remote: ""},
 		{host: "127.0.0.2", remote: ""},
 		{host: "[2001:db8::66]:80", remote: ""},
-		{host: "127.0.0.1", forwarded: "evil.example", link: "http://127.0.0.1/profile?", remote: "127.0.0.1"},
-		{host: "203.0.113.66", link: "http://203.0.113.66/profile?", remote: "203.0.113.66", change: func(p *panel) { p.h.hosts = []string{"203.0.113.66"} }},
-		{host: "203.0.113.66", link: "https://panel.example.net/profile?", remote: "panel.example.net", change: func(p *panel) { p.h.public = &url.URL{Scheme: "https", Host: "panel.example.net"} }},
+		{host: "127.0.0.1", forwarded: "evil.example", link: "http://127.0.0.1/profile#", remote: "127.0.0.1"},
+		{host: "203.0.113.66", link: "http://203.0.113.66/profile#", remote: "203.0.113.66", change: func(p *panel) { p.h.hosts = []string{"203.0.113.66"} }},
+		{host: "203.0.113.66", link: "https://panel.example.net/profile#", remote: "panel.example.net", change: func(p *panel) { p.h.public = &url.URL{Scheme: "https", Host: "panel.example.net"} }},
 	} {
 		t.Run(tt.host+tt.forwarded, func(t *testing.T) {
 			p, b, _ := startExits(t, "192.0.2.1")
@@ -117,7 +117,7 @@ func TestLinksNameThePanelOnly(t *testing.T) {
 			switch {
 			case tt.link == "":
 				page.is(t, http.StatusConflict).says(t, "--public-url")
-				if strings.Contains(page.body, "/profile?token") {
+				if strings.Contains(page.body, "/profile#") {
 					t.Error("there is a link")
 				}
 			default:

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -93,15 +94,21 @@ func (h *Handlers) attach(w http.ResponseWriter, name, kind string, body []byte)
 	}
 }
 
-// profileByLink answers GET /profile, where a one-time link leads: with a button.
-// It is for whoever has the link.
+// profileByLink answers GET /profile, where a one-time link leads: with a form into
+// which the script puts the token of the link, or a person does. The token comes here
+// in a body alone.
 func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) {
-	token := r.URL.Query().Get("token")
-	if err := h.linkGood(r, token); err != nil {
-		h.fail(w, r, err)
+	if r.URL.RawQuery != "" {
+		// A link of an earlier version: its token stands in the logs of whatever the
+		// request has passed.
+		h.fail(w, r, connexa.Errorf(connexa.NotFound, "profile.link.old"))
 		return
 	}
-	h.page(w, r, views.TakeProfilePage(h.frame(w, r, connexa.T("profile.take.title"), views.NavNone), token))
+	if !h.app.Exits() {
+		h.fail(w, r, connexa.Errorf(connexa.NotFound, "profile.link.gone"))
+		return
+	}
+	h.page(w, r, views.TakeProfilePage(h.frame(w, r, connexa.T("profile.take.title"), views.NavNone)))
 }
 
 // takeProfile answers POST /profile: the file, once.
@@ -110,7 +117,11 @@ func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	token := r.PostForm.Get("token")
+	_, token, found := strings.Cut(r.PostForm.Get("token"), "#") // the whole link will do
+	if !found {
+		token = r.PostForm.Get("token")
+	}
+	token = strings.ToUpper(strings.TrimSpace(token))
 	if err := h.linkGood(r, token); err != nil {
 		h.fail(w, r, err)
 		return

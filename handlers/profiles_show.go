@@ -3,7 +3,6 @@ package handlers
 import (
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -154,7 +153,7 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	v.Link = base + "/profile?" + url.Values{"token": {token}}.Encode()
+	v.Link = base + "/profile#" + token // a fragment is sent to no server, and stands in no log
 	v.LinkUntil, v.Picked = until, map[int64]bool{node: true}
 	h.page(w, r, views.ProfileFilesPage(h.frame(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
 }

@@ -54,7 +54,7 @@ func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
 	f := &fakeExits{seen: map[int64]connexa.VPNSeen{}}
-	p.app.VPNs, p.app.Running, p.app.Certificates = p.db, f, f
+	p.app.VPNs, p.app.Running, p.app.Certificates, p.app.Access = p.db, f, f, p.db
 	if _, err := p.db.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, "Blue-Kite-7"); err != nil {
 		t.Fatal(err)
 	}
@@ -146,18 +146,50 @@ func TestProfiles(t *testing.T) {
 	b.post("/profiles/1/link", "hours", "24").is(t, http.StatusUnprocessableEntity)
 	b.post("/profiles/1/link", "node", "1", "hours", "9999").is(t, http.StatusUnprocessableEntity)
 	page := b.post("/profiles/1/link", "node", "1", "hours", "24").is(t, http.StatusOK)
-	m := regexp.MustCompile(`/profile\?token=([A-Z2-7]{26})`).FindStringSubmatch(page.body)
+	m := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(page.body)
 	if m == nil {
 		t.Fatal("no link on the page")
 	}
 	stranger := p.browser()
-	stranger.get(m[0]).is(t, http.StatusOK).says(t, "This link works once").saysNot(t, "CLIENT-KEY")
-	stranger.get(m[0]).is(t, http.StatusOK)
+	stranger.get("/profile").is(t, http.StatusOK).says(t, "This link works once").saysNot(t, "CLIENT-KEY").saysNot(t, m[1])
 	b.get("/profiles").says(t, "1 unused link")
-	stranger.post("/profile", "token", m[1]).is(t, http.StatusOK).says(t, "CLIENT-KEY")
+	// In an address it would stand in logs: one of an earlier version gives nothing.
+	stranger.get("/profile?token="+m[1]).is(t, http.StatusNotFound).says(t, "older form").saysNot(t, m[1])
+	stranger.post("/profile?token="+m[1]).is(t, http.StatusNotFound).saysNot(t, "CLIENT-KEY")
+	// While its user may not come in, it gives nothing, and is not used up.
+	for _, change := range []func(*connexa.AccessUser){
+		func(u *connexa.AccessUser) { u.Enabled = false },
+		func(u *connexa.AccessUser) { u.Expires = p.clock.now().Add(-time.Second) },
+		func(u *connexa.AccessUser) { u.Quota = 1 },
+	} {
+		u, err := p.db.AccessUser(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := u
+		change(&u)
+		if err := p.db.EditAccess(t.Context(), u, ""); err != nil {
+			t.Fatal(err)
+		}
+		if u.Quota == 1 {
+			if err := p.db.CountAccess(t.Context(), []connexa.AccessCount{{UserID: u.ID, Up: 2}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stranger.post("/profile", "token", m[1]).is(t, http.StatusConflict).says(t, "gives nothing at present").saysNot(t, "CLIENT-KEY")
+		fresh, err := p.db.AccessUser(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was.Revision = fresh.Revision
+		if err := p.db.EditAccess(t.Context(), was, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stranger.post("/profile", "token", " "+m[0]+"\n").is(t, http.StatusOK).says(t, "CLIENT-KEY") // pasted as a whole
 	stranger.post("/profile", "token", m[1]).is(t, http.StatusNotFound).says(t, "used already").saysNot(t, "CLIENT-KEY")
 	stranger.get("/profiles/1/files?node=1").leadsTo(t, "/login?next="+url.QueryEscape("/profiles/1/files?node=1"))
-	late := regexp.MustCompile(`token=([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
+	late := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
 	p.clock.pass(2 * time.Hour)
 	stranger.post("/profile", "token", late).is(t, http.StatusNotFound)
 	if strings.Contains(p.log.String(), m[1]) {

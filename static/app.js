@@ -13,6 +13,21 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
   document.cookie = `tz=${zone}; path=/; max-age=31536000; samesite=lax${secure}`;
 }
 
+// What a link carries behind its #, which no server sees, goes into the form that
+// wants it, and out of the address and the history of the browser.
+{
+  const take = () => {
+    const field = one("[data-fragment]");
+    const text = decodeURIComponent(location.hash.slice(1));
+    if (!field || !text) return;
+    one("input", field).value = text;
+    field.hidden = true;
+    history.replaceState(null, "", location.pathname);
+  };
+  take();
+  addEventListener("hashchange", take);
+}
+
 // Relative times, with the sentences and the steps of the server.
 {
   const words = JSON.parse(document.body.dataset.ago || "{}");

@@ -101,7 +101,7 @@ func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Compone
 		files.Nodes = append(files.Nodes, n)
 	}
 	link := files
-	link.Link, link.LinkUntil, link.LinkFor = "https://panel.example.net/profile?token=6FHPKYS2VB6MGUWPT57ZVX4LRN", now.Add(24*time.Hour), "203.0.113.77"
+	link.Link, link.LinkUntil, link.LinkFor = "https://panel.example.net/profile#6FHPKYS2VB6MGUWPT57ZVX4LRN", now.Add(24*time.Hour), "203.0.113.77"
 	link.Elsewhere = true
 	ended := files
 	ended.Profile = revoked
@@ -115,6 +115,6 @@ func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Compone
 		"vpn-files":      ProfileFilesPage(pg, files),
 		"vpn-link":       ProfileFilesPage(pg, link),
 		"vpn-ended":      ProfileFilesPage(pg, ended),
-		"vpn-take":       TakeProfilePage(Page{Theme: pg.Theme}, "6FHPKYS2VB6MGUWPT57ZVX4LRN"),
+		"vpn-take":       TakeProfilePage(Page{Theme: pg.Theme}),
 	}
 }

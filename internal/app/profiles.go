@@ -270,7 +270,8 @@ func (a *App) ProfileLinkGood(ctx context.Context, token string) error {
 	return err
 }
 
-// TakeProfile uses a link up and returns the file. It records from where that was.
+// TakeProfile uses a link up and returns the file, if its user may come in. It
+// records from where that was.
 func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile, error) {
 	l, err := a.VPNs.ProfileLink(ctx, token)
 	if err != nil {
@@ -279,6 +280,15 @@ func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile,
 	p, files, err := a.profileFiles(ctx, l.ProfileID, []int64{l.NodeID}, host)
 	if err != nil {
 		return ProfileFile{}, err
+	}
+	u, err := a.Access.AccessUser(ctx, p.UserID)
+	if err != nil {
+		return ProfileFile{}, err
+	}
+	// What was moved in the last seconds is not written yet, and lets nobody in.
+	if u.State(a.Now(), u.Up+u.Down) != connexa.AccessGranted {
+		// The link stays good: it may be that its user comes in again.
+		return ProfileFile{}, connexa.Errorf(connexa.Conflict, "profile.link.closed")
 	}
 	if err := a.VPNs.UseProfileLink(ctx, l.ID); err != nil {
 		return ProfileFile{}, err

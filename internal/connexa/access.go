@@ -256,7 +256,7 @@ func ParseAccess(in AccessInput, zone *time.Location) (AccessUser, Secret, error
 	u.Quota = parseQuota(in.Quota, in.Unit, errs)
 	u.Note = strings.TrimSpace(strings.Map(newlineToSpace, in.Note))
 	switch {
-	case !utf8.ValidString(u.Note) || strings.ContainsFunc(u.Note, unicode.IsControl):
+	case !isLine(u.Note):
 		errs.Add("note", "field.control")
 	case utf8.RuneCountInString(u.Note) > MaxComment:
 		errs.Add("note", "field.long", MaxComment)

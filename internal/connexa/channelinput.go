@@ -51,6 +51,8 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 	switch n := utf8.RuneCountInString(c.Name); {
 	case n == 0:
 		errs.Add("name", "field.channel.name")
+	case !isLine(c.Name):
+		errs.Add("name", "field.control")
 	case n > channelNameLongest:
 		errs.Add("name", "field.channel.name.long", channelNameLongest)
 	}

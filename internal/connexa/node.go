@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -137,7 +136,7 @@ func ParseNode(in NodeInput) (Node, Secret, error) {
 	}
 	line := func(field, s string, most int) string {
 		switch {
-		case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		case !isLine(s):
 			errs.Add(field, "field.control")
 		case utf8.RuneCountInString(s) > most:
 			errs.Add(field, "field.long", most)
@@ -213,7 +212,7 @@ func parseTags(s string, errs FieldErrors) []string {
 		if t == "" || seen[key] {
 			continue
 		}
-		if utf8.RuneCountInString(t) > MaxTag || strings.ContainsFunc(t, unicode.IsControl) {
+		if utf8.RuneCountInString(t) > MaxTag || !isLine(t) {
 			errs.Add("tags", "field.tag", MaxTag)
 		}
 		seen[key] = true

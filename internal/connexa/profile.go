@@ -36,8 +36,11 @@ const mostLabel = 60
 // Check says, field by field, what cannot be.
 func (p NewProfile) Check(now time.Time) error {
 	errs := FieldErrors{}
-	if n := len([]rune(p.Label)); n == 0 || n > mostLabel {
+	switch n := len([]rune(p.Label)); {
+	case n == 0 || n > mostLabel:
 		errs.Add("label", "field.profile.label", mostLabel)
+	case !isLine(p.Label):
+		errs.Add("label", "field.control")
 	}
 	if !p.Expires.IsZero() && !p.Expires.After(now) {
 		errs.Add("expires", "field.profile.expires")
