@@ -48,7 +48,10 @@ func startsFormula(s string) bool {
 // IsPlaceholder says whether s is what lists write into a cell that holds nothing.
 func IsPlaceholder(s string) bool {
 	s = TrimHidden(s)
-	if len(s) > 24 {
+	if s == "" || len(s) > 40 {
+		return false
+	}
+	if c := s[0] | 0x20; c >= 'a' && c <= 'z' && strings.IndexByte("nuet", c) < 0 { // nearly every value
 		return false
 	}
 	if strings.Trim(s, "-–—−_.?*/\\") == "" {

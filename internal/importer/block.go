@@ -100,6 +100,9 @@ type blocks struct {
 func (s *blocks) add(line int, l labelled, raw string) bool {
 	field := l.field
 	value, problem := unquote(l.value, l.sign, l.json)
+	if value == l.value && strings.Contains(value, " #") && (field == "login" || field == "password" || field == "credentials") {
+		problem = connexa.T("import.bad.ambiguous.labels") // a comment, or the rest of the value
+	}
 	if !s.paragraph {
 		s.paragraph, s.first = true, ""
 	}

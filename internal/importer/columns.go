@@ -150,7 +150,11 @@ func propose(records [][]string) []string {
 		}
 	}
 	give("address", most(looksLikeAddress))
-	give("port", most(func(s string) bool { return s == "1723" }))
+	port := most(func(s string) bool { return s == "1723" })
+	if after := slices.Index(mapping, "address") + 1; port < 0 && width > after+2 && after > 0 && most(isPort) == after {
+		port = after // another one, with a login and a password behind it
+	}
+	give("port", port)
 	free := slices.Index(mapping, "")
 	give("login", free)
 	give("password", slices.Index(mapping, ""))

@@ -27,10 +27,12 @@ func Country(s string) (code string, ok bool) {
 	return code, ok
 }
 
+var countryMarks = strings.NewReplacer("ё", "е", "&", " and ", ".", "", "'", "", "’", "", "-", " ", "(", " ", ")", " ", ",", " ")
+
 // countryKey is a name without case, marks and filling words.
 func countryKey(s string) string {
 	s = strings.ToLower(s)
-	s = strings.NewReplacer("ё", "е", "&", " and ", ".", "", "'", "", "’", "", "-", " ", "(", " ", ")", " ", ",", " ").Replace(s)
+	s = countryMarks.Replace(s)
 	words := strings.Fields(s)
 	if len(words) > 1 && words[0] == "the" {
 		words = words[1:]

@@ -87,16 +87,18 @@ func (t tail) into(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) {
 		in.State = t.place
 	case isCountry:
 		in.Country = code
+	default:
+		in.State = t.place // a placeholder, see tidy
 	}
 	return in, connexa.Text{}
 }
 
-// isPlace says whether words are nothing, or the name of a state or country: what
-// else follows a password could be the rest of it.
+// isPlace says whether words are nothing, or the name of a state or country, or a
+// word that stands for none: what else follows a password could be the rest of it.
 func isPlace(words []string) bool {
 	s := strings.Join(words, " ")
 	_, isCountry := Country(s)
-	return isCountry || usState(s) || knownState(s)
+	return isCountry || usState(s) || knownState(s) || connexa.IsPlaceholder(s)
 }
 
 // fromWords reads "192.0.2.20 ops1 Blue-Kite-7 TX" and "192.0.2.20 1723 ops1
@@ -105,8 +107,8 @@ func isPlace(words []string) bool {
 func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	in, rest := connexa.NodeInput{Address: words[0]}, words[1:]
-	for _, w := range rest {
-		if strings.Trim(w, "-–—|:,;") == "" {
+	for i, w := range rest {
+		if strings.Trim(w, "-–—|:,;") == "" && (i < 2 || i+1 < len(rest) || !connexa.IsPlaceholder(w)) {
 			return none, problemWords
 		}
 	}
@@ -281,7 +283,7 @@ func fromDashes(parts []string) (connexa.NodeInput, connexa.Text) {
 		return none, problemBlank
 	}
 	if len(parts) == 3 {
-		if !surelyPlace(parts[2]) {
+		if !surelyPlace(parts[2]) && !connexa.IsPlaceholder(parts[2]) {
 			return none, connexa.T("import.bad.ambiguous.dash")
 		}
 		set(&in, "location", parts[2])

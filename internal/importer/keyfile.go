@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -81,13 +83,25 @@ func (k *keyfile) row() connexa.ImportRow {
 	in := &row.Input
 	in.Address, in.Port, in.Login, in.Password = value("vpn.gateway"), value("vpn.port"), value("vpn.user"), value("vpn-secrets.password")
 	in.Comment = value("connection.id")
+	if in.Address == "" && service == "" { // a section of that name in another file
+		for _, name := range slices.Sorted(maps.Keys(k.values)) {
+			key, of := strings.CutPrefix(name, "vpn.")
+			if a, known := fieldOf(key); of && known && a.field != "" {
+				text, problem := unquote(k.values[name], '=', false)
+				if row.Problem.IsZero() {
+					row.Problem = problem
+				}
+				set(in, a.field, text)
+			}
+		}
+	}
 	if domain := value("vpn.domain"); domain != "" && in.Login != "" {
 		in.Login = domain + `\` + in.Login // as its PPTP plugin sends it
 	}
 	switch {
 	case service != "" && !strings.HasSuffix(service, "pptp"), kind != "" && kind != "vpn":
 		row.Problem = connexa.T("import.bad.connection")
-	case bad:
+	case bad && row.Problem.IsZero():
 		row.Problem = connexa.T("import.bad.escape")
 	case in.Login == "" && in.Address != "":
 		row.Problem = missing["login"]

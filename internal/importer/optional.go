@@ -60,7 +60,7 @@ func tidyPort(row *connexa.ImportRow) {
 	switch {
 	case strings.Trim(s, "0123456789") == "":
 		in.Port = s
-	case connexa.IsPlaceholder(s):
+	case connexa.IsPlaceholder(s) || strings.EqualFold(s, "default") || strings.EqualFold(s, "auto"):
 		in.Port = ""
 		row.Notes = append(row.Notes, connexa.T("import.note.port.default", strconv.Itoa(connexa.DefaultPort)))
 	default:

@@ -67,6 +67,12 @@ func (p *prose) line(line []byte, size int) bool {
 		}
 	}
 	row := connexa.ImportRow{Line: number}
+	if ok && s[0] == '"' { // the members of an object, without its braces
+		inner := "{" + strings.TrimRight(s, " ,") + "}"
+		if list, err := membersOf(inner); err == nil && len(list) > 1 {
+			s = inner
+		}
+	}
 	json := ok && s[0] == '{' && isJSON([]byte(s))
 	if ok && !json && !isHeadingLine(s) {
 		if several, separator, inline := inlineLabels(s); inline {
@@ -238,8 +244,10 @@ var addressAndPort = regexp.MustCompile(`(?i)^(ip|host|address|server|адрес
 // sign is a known one.
 func label(s string) (l labelled, ok bool) {
 	i := strings.IndexAny(s, ":=")
-	if m := addressAndPort.FindStringIndex(s); m != nil {
-		i = m[1] - 1
+	if i > 0 && i < 10 && s[0] > '9' {
+		if m := addressAndPort.FindStringIndex(s); m != nil {
+			i = m[1] - 1
+		}
 	}
 	if i <= 0 || i > 60 || strings.HasPrefix(s[i:], "://") {
 		return l, false
@@ -278,6 +286,12 @@ func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 	if strings.Count(s, ":")+strings.Count(s, "=") < 2 {
 		return nil, "", false
 	}
+	s = strings.TrimPrefix(s, "- ")
+	unclosed := false
+	if inner, opens := strings.CutPrefix(s, "{"); opens { // of YAML
+		inner, opens = strings.CutSuffix(strings.TrimSuffix(inner, ","), "}")
+		s, unclosed = connexa.TrimHidden(inner), !opens
+	}
 	first, is := label(s)
 	if !is || addressAndPort.MatchString(s) {
 		return nil, "", false
@@ -311,6 +325,9 @@ func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 		return nil, "", false
 	}
 	list[len(list)-1].value = connexa.TrimHidden(strings.TrimSuffix(s[end:], separator))
+	if unclosed {
+		separator = " "
+	}
 	return list, separator, seen["address"] || seen["login"] || seen["password"] || seen["credentials"]
 }
 

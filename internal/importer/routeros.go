@@ -57,9 +57,11 @@ func (r *routerOS) take(number int, s string) (from int, whole string) {
 // server reads a command. ok is false when it makes no server.
 func (r *routerOS) server(s string) (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text, ok bool) {
 	if strings.HasPrefix(s, "/") {
-		path, rest, has := strings.Cut(s, " add ")
-		r.menu = strings.Join(strings.Fields(strings.ReplaceAll(path[1:], "/", " ")), " ")
-		r.menu = "/" + r.menu
+		path, rest, has := strings.Cut(strings.Replace(s, "/add ", " add ", 1), " add ")
+		r.menu = "/" + strings.Join(strings.Fields(strings.ReplaceAll(path, "/", " ")), " ")
+		if strings.HasPrefix(r.menu, pptpMenu+" ") { // with the command that made the export
+			r.menu = pptpMenu
+		}
 		if !has {
 			return in, nil, problem, false
 		}
