@@ -29,6 +29,25 @@ func TestCheckFlags(t *testing.T) {
 	}
 }
 
+// A character that nobody sees would be a wrong password for ever.
+func TestCheckNamesHiddenCharacters(t *testing.T) {
+	t.Setenv("CONNEXA_PASSWORD", "Blue\u200bKite")
+	if _, err := Parse([]string{"check", "192.0.2.1", "--login", "ops1"}, io.Discard); err == nil {
+		t.Error("a hidden character in the password is taken")
+	}
+	t.Setenv("CONNEXA_PASSWORD", "Blue-Kite-7\u00a0")
+	if _, err := Parse([]string{"check", "192.0.2.1", "--login", "op\u00ads1"}, io.Discard); err == nil {
+		t.Error("a hidden character in the login is taken")
+	}
+	c, err := Parse([]string{"check", "192.0.2.1", "--login", "\ufeffops1"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job, err := c.Check.Job(c.Check.Password); err != nil || job.Login != "ops1" || job.Password.Reveal() != "Blue-Kite-7" {
+		t.Errorf("at the ends: %+v, %v", job, err)
+	}
+}
+
 func TestCheckSpeedFlags(t *testing.T) {
 	t.Setenv("CONNEXA_PASSWORD", "Blue-Kite-7")
 	t.Setenv("CONNEXA_SPEED_TOKEN", "sesame")
