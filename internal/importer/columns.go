@@ -115,6 +115,11 @@ func header(names []string) (mapping []string, known int, ok bool) {
 		}
 		mapping[i], best[a.field] = a.field, i
 	}
+	_, hasLogin := best["login"]
+	_, hasPassword := best["password"]
+	if at, both := best["credentials"]; both && hasLogin && !hasPassword { // "user_pass" beside "user_name"
+		mapping[at] = "password"
+	}
 	_, ok = best["address"]
 	return mapping, known, ok && known > 1
 }
