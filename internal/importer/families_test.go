@@ -235,7 +235,7 @@ func TestHeadings(t *testing.T) {
 		"BOM amid":            {"IP,Login,Password\n192.0.2.1,a,x\n\ufeffIP,Login,Password\n\ufeff192.0.2.2,b,y\n", []string{"2 192.0.2.1: a x", "4 192.0.2.2: b y"}},
 		"incomplete":          {"IP,Login,Password\n192.0.2.1,a,x\nIP,Password\n192.0.2.2,b,y\n", []string{"2 192.0.2.1: a x", "3 !header", "4 192.0.2.2: b y"}},
 		"title":               {"Our servers\nIP,Login,Password\n192.0.2.1,a,x\n", []string{"3 192.0.2.1: a x"}},
-		"user_pass":         {"server_ip,user_name,user_pass\n192.0.2.1,a,x\n", []string{"2 192.0.2.1: a x"}},
+		"user_pass":           {"server_ip,user_name,user_pass\n192.0.2.1,a,x\n", []string{"2 192.0.2.1: a x"}},
 		"titles and blanks":   {"Servers of 2026\n\nby ann, bob\nIP,Login,Password\n192.0.2.1,a,x\n", []string{"5 192.0.2.1: a x"}},
 		"title with commas":   {"Servers,,\n,,\nIP,Login,Password\n192.0.2.1,a,x\n", []string{"4 192.0.2.1: a x"}},
 		"title amid":          {"IP,Login,Password\n192.0.2.1,a,x\nMore servers\nIP,Login,Password\n192.0.2.2,b,y\n", []string{"2 192.0.2.1: a x", "3 !field.address.host", "5 192.0.2.2: b y"}},

@@ -33,6 +33,9 @@ func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 		s = strings.Replace(rest, "/ ", " ", 1) // the address of another form
 	}
 	words := strings.Fields(s)
+	if len(words) == 0 {
+		return none, problemForm
+	}
 	first := words[0]
 	if isIPv6(first) {
 		return none, problemIPv6

@@ -26,7 +26,7 @@ func (p *prose) rows(emit func(connexa.ImportRow) bool) bool {
 	for {
 		line, size, ok := p.lines.next()
 		if !ok {
-			return p.endConnection() && p.blocks.flush()
+			return p.lastLine() && p.endConnection() && p.blocks.flush()
 		}
 		if !p.line(line, size) {
 			return false
@@ -46,8 +46,9 @@ func (p *prose) line(line []byte, size int) bool {
 	p.lines.skip(size, 1)
 	s = connexa.TrimHidden(s)
 	if ok {
-		if joined := p.router.joined.Len(); joined > 0 && joined+len(s) > MaxLine {
-			p.router.joined.Reset()
+		if p.router.joined.Len()+len(s) > MaxLine {
+			from, whole := p.router.take(number, s)
+			return p.blocks.flush() && p.emit(connexa.ImportRow{Line: from, Problem: connexa.T("import.bad.long"), Raw: cut(whole)})
 		}
 		if p.router.continues(s) {
 			p.router.join(number, s)
@@ -55,6 +56,20 @@ func (p *prose) line(line []byte, size int) bool {
 		}
 		number, s = p.router.take(number, s)
 	}
+	return p.text(number, s, ok)
+}
+
+// lastLine reads what was to go on in a line that did not come.
+func (p *prose) lastLine() bool {
+	if p.router.joined.Len() == 0 {
+		return true
+	}
+	number, s := p.router.take(0, "")
+	return p.text(number, s, true)
+}
+
+// text reads a line, which is text of the chosen encoding if ok is set.
+func (p *prose) text(number int, s string, ok bool) bool {
 	switch {
 	case isComment([]byte(s)) || strings.HasPrefix(s, ";"):
 		return true
@@ -270,6 +285,11 @@ func isSetting(s string, amid bool) bool {
 	name = strings.TrimPrefix(strings.TrimSpace(name), "export ")
 	if !ok || name == "" || len(name) > 60 || strings.HasPrefix(value, "=") {
 		return false
+	}
+	if value = connexa.TrimHidden(value); value != "" {
+		if _, problem := oneLine(value); problem.IsZero() { // a server is not skipped, whatever its name
+			return false
+		}
 	}
 	return strings.IndexFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
