@@ -214,7 +214,7 @@ func (e Endpoint) Masked() Endpoint {
 // isMasked says whether e came from a page that did not show all of it.
 func (e Endpoint) isMasked() bool { return strings.Contains(e.URL+e.UpURL, unseen) }
 
-// Completed returns e with what a page did not show of it, as it stands in list.
+// Completed returns e with what a page did not show of it, from the one in list that it is.
 func (e Endpoint) Completed(list []Endpoint) Endpoint {
 	i := slices.IndexFunc(list, e.Same)
 	if i < 0 {
