@@ -1,6 +1,10 @@
 package browser
 
-import "testing"
+import (
+	"os/exec"
+	"regexp"
+	"testing"
+)
 
 const loginButton = `form[action="/login"] .btn.primary`
 
@@ -66,4 +70,50 @@ func TestLogoutEndsTheOtherTab(t *testing.T) {
 	other.wait(at("/login") + ` || document.querySelector("#live")?.hidden === false`)
 	other.see("/nodes")
 	other.wait(at("/login"))
+}
+
+// forced gives the admin a password that the program makes up, and logs in with it.
+func (p *panel) forced(t *testing.T) (*tab, string) {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(path, "passwd", "--data", p.data, "--generate").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`\n  (\S+)\n`).FindSubmatch(out)
+	if made == nil {
+		t.Fatal("no password was printed")
+	}
+	b := p.openTab(t)
+	b.expect(unprocessable)
+	b.see("/login?next=%2Fruns")
+	b.fill(`[name=username]`, admin)
+	b.fill(`[name=password]`, string(made[1]))
+	b.click(loginButton)
+	b.wait(at("/password"))
+	return b, string(made[1])
+}
+
+const changeButton = `form[action="/password"] .btn.primary`
+
+func TestAMadeUpPasswordIsChangedFirst(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	b, made := p.forced(t)
+	b.see("/nodes")
+	b.wait(at("/password"))
+	b.fill(`[name=old]`, made)
+	b.fill(`[name=new]`, "password1234")
+	b.fill(`[name=repeat]`, "password1234")
+	b.click(changeButton)
+	b.wait(has("#e-new", "Too easy to guess"))
+	b.fill(`[name=old]`, made)
+	b.fill(`[name=new]`, "Kite-7 lantern copper")
+	b.fill(`[name=repeat]`, "Kite-7 lantern copper")
+	b.click(changeButton)
+	b.wait(at("/nodes"))
+	b.live()
 }

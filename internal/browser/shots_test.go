@@ -262,3 +262,32 @@ func TestShotsOfAccess(t *testing.T) {
 	b.wait(at("/access/2/lines"))
 	g.draw("access-lines", "/access/2/lines")
 }
+
+// TestShotsOfPasswords draws the way in: the login, the page that changes a made-up
+// password, and what stands above every page of a panel of root.
+func TestShotsOfPasswords(t *testing.T) {
+	dir := album(t)
+	p := startPanel(t)
+	b, made := p.forced(t)
+	g := gallery{b, dir}
+	g.draw("password", "/password?next=%2Fruns")
+	g.draw("password-bad", "/password", func() {
+		b.fill(`[name=old]`, made)
+		b.fill(`[name=new]`, "password1234")
+		b.fill(`[name=repeat]`, "password")
+		b.do(mark)
+		b.click(changeButton)
+		b.wait(arrived)
+	})
+	b.see("/password")
+	b.fill(`[name=old]`, made)
+	b.fill(`[name=new]`, password)
+	b.fill(`[name=repeat]`, password)
+	b.click(changeButton)
+	b.wait(at("/"))
+	g.draw("banners", "/account")
+	g.draw("reauth-for-sessions", "/reauth?next=%2Faccount")
+	out := gallery{p.openTab(t), dir}
+	out.see("/login")
+	out.draw("login", "/login")
+}
