@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/guard"
 	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/internal/notify"
 )
@@ -24,7 +25,7 @@ func startTelling(t *testing.T) (*panel, *browser) {
 // useNotifier lets the panel send to its channels.
 func (p *panel) useNotifier() {
 	p.app.Notifier = notify.New(notify.Config{
-		Store: p.db, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Guard: &guard.Guard{Local: true}, Store: p.db, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Words: func(lang string, text connexa.Text) string {
 			l, _ := i18n.ParseLang(lang)
 			return i18n.New(l, nil).Text(text)

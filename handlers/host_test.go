@@ -25,7 +25,7 @@ type hostly struct{ host string }
 func (h hostly) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Host = h.host
-	return http.DefaultTransport.RoundTrip(r)
+	return transport.RoundTrip(r)
 }
 
 // TestNamesThatAreNotOurs comes under names that lead to the panel without its knowledge.

@@ -96,8 +96,7 @@ func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 		}
 	})
 	broker := &events.Broker{}
-	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Watches: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Users: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Publish: broker.Publish, Now: p.clock.now, Log: logger})
-	p.useNotifier()
+	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Watches: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Users: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Notifier: quietly{}, Publish: broker.Publish, Now: p.clock.now, Log: logger})
 	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +122,9 @@ func behindProxy(d *Deps) {
 	d.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
+// transport is that of browsers: a notifier puts its own in place of the default one.
+var transport = http.DefaultTransport.(*http.Transport).Clone()
+
 // browser is a client with cookies that shows redirects instead of following them.
 type browser struct {
 	p      *panel
@@ -137,6 +139,7 @@ func (p *panel) browser() *browser {
 		p.t.Fatal(err)
 	}
 	return &browser{p, &http.Client{
+		Transport:     transport,
 		Jar:           jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       time.Minute,
