@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go"
@@ -14,15 +15,18 @@ import (
 const (
 	passwordShortest = 12
 	passwordMost     = 128
-	// Of five steps; from the fourth on guessing takes more than 10^8 tries.
-	passwordStrength = 3
+	// Of five steps, 0 to 4; from this one on guessing takes more than 10^6 tries, which
+	// the limiter spreads over years.
+	passwordStrength = 2
+	passwordWords    = 2 // so many different words are no common password
 )
 
 // weakPassword says why a person must not choose a password; zero when they may. It
 // knows some 60,000 common passwords, words and names, and how people bend them.
+// Several different words are judged by their length alone: people choose them because
+// they are told to, and the estimate is unjust to short phrases.
 func weakPassword(user string, password connexa.Secret) connexa.Text {
 	text := password.Reveal()
-	lower := strings.ToLower(text)
 	switch n := utf8.RuneCountInString(text); {
 	case !utf8.ValidString(text):
 		return connexa.T("field.password.encoding")
@@ -30,16 +34,45 @@ func weakPassword(user string, password connexa.Secret) connexa.Text {
 		return connexa.T("field.password.short", passwordShortest)
 	case n > passwordMost:
 		return connexa.T("field.password.many", passwordMost)
-	case user != "" && strings.Contains(lower, strings.ToLower(user)), strings.Contains(lower, "connexa"):
-		return connexa.T("field.password.name")
+	case tooSimple(text):
+		return connexa.T("field.password.common")
+	case countWords(text, user, "connexa") >= passwordWords:
+		return connexa.Text{}
 	}
 	// What is typed with the wrong layout is no secret either.
-	for _, as := range []string{text, latinKeys.Replace(lower)} {
+	for _, as := range []string{text, latinKeys.Replace(strings.ToLower(text))} {
 		if tooSimple(as) || zxcvbn.PasswordStrength(as, append([]string{user}, localWords...)).Score < passwordStrength {
 			return connexa.T("field.password.common")
 		}
 	}
 	return connexa.Text{}
+}
+
+// countWords counts the different words of a text, in any script, without those that
+// everybody would try. A word has at least three letters and ends before a capital.
+func countWords(text string, without ...string) int {
+	var spaced strings.Builder
+	wasLower := false
+	for _, r := range text {
+		switch {
+		case !unicode.IsLetter(r):
+			r = ' '
+		case unicode.IsUpper(r) && wasLower:
+			spaced.WriteByte(' ')
+		}
+		wasLower = unicode.IsLower(r)
+		spaced.WriteRune(r)
+	}
+	words := map[string]bool{}
+	for word := range strings.FieldsSeq(strings.ToLower(spaced.String())) {
+		if utf8.RuneCountInString(word) >= 3 {
+			words[word] = true
+		}
+	}
+	for _, w := range without {
+		delete(words, strings.ToLower(w))
+	}
+	return len(words)
 }
 
 // localWords are those that the English lists do not have: our own, and the Russian ones

@@ -156,7 +156,7 @@ func TestPasswd(t *testing.T) {
 // and on one that has a user.
 func TestAWeakFirstPasswordIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-Kite-7-lantern", "admin-Kite-7-lantern"} {
+	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-admin-2026", "admin-Kite-7-lantern"} {
 		p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: password}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
 		if err == nil {
 			t.Fatalf("%q was taken: %v", password, p)
