@@ -89,7 +89,7 @@ func TestPasswd(t *testing.T) {
 	}{
 		"weak":     {config.Passwd{Data: dir, User: "admin"}, "password1234\n", "Too easy to guess"},
 		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
-		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-Kite-7-lantern", "user name"},
+		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "user name"},
 		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
 		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no user root"},
 		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
@@ -156,7 +156,7 @@ func TestPasswd(t *testing.T) {
 // and on one that has a user.
 func TestAWeakFirstPasswordIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-admin-2026", "admin-Kite-7-lantern"} {
+	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-admin-2026", "admin-admin-2026"} {
 		p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: password}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
 		if err == nil {
 			t.Fatalf("%q was taken: %v", password, p)
