@@ -89,7 +89,7 @@ func TestPasswd(t *testing.T) {
 	}{
 		"weak":     {config.Passwd{Data: dir, User: "admin"}, "password1234\n", "Too easy to guess"},
 		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
-		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "user name"},
+		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "Too easy to guess"},
 		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
 		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no user root"},
 		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
