@@ -1,11 +1,15 @@
 package interop
 
 import (
+	"bufio"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -38,6 +42,8 @@ func TestService(t *testing.T) {
 	fetchThrough(t, s, size)
 	took := time.Since(began)
 	t.Logf("%d bytes in %v, %.1f Mbit/s with the time to come up", size, took.Round(time.Millisecond), float64(size)*8/1e6/took.Seconds())
+
+	staySilent(t, s, 20*time.Second)
 
 	do(t, "kick", "tcp")
 	began = time.Now()
@@ -78,6 +84,40 @@ func wantService(t *testing.T, dir string) connexa.Service {
 		t.Fatal(list, err)
 	}
 	return list[0]
+}
+
+// staySilent holds a connection to the echo server behind the server open without a
+// byte for a while, which must not end it.
+func staySilent(t *testing.T, s connexa.Service, silence time.Duration) {
+	t.Helper()
+	c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(t.Context(), "tcp", s.Listen.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	fmt.Fprintf(c, "CONNECT 10.99.9.2:7 HTTP/1.1\r\nHost: 10.99.9.2:7\r\nProxy-Authorization: Basic %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString([]byte(s.User+":"+s.Secret.Reveal())))
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("CONNECT: %v, %v", res, err)
+	}
+	echo := func(text string) {
+		t.Helper()
+		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprint(c, text)
+		got := make([]byte, len(text))
+		if _, err := io.ReadFull(r, got); err != nil || string(got) != text {
+			t.Fatalf("%q came back as %q, %v", text, got, err)
+		}
+	}
+	echo("before the silence")
+	_ = c.SetReadDeadline(time.Now().Add(silence))
+	if _, err := r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the silence was ended by %v", err)
+	}
+	echo("and after it")
 }
 
 // fetchThrough downloads size bytes through a service, which may take a minute to
