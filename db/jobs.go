@@ -207,18 +207,17 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 	if p.Peer != (connexa.Peer{}) {
 		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
 	}
+	var basisKind, basisReached, basisCause, basisAt any // nil: the basis stays as it is
+	if connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
+		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Height(), string(o.Cause), millis(o.At)
+	}
 	n, err := t.changed(judgeNode,
 		string(after.Status), after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, string(o.Kind), o.Reached.Height(), string(o.Cause),
 		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
-		vendor, host, firmware,
+		vendor, host, firmware, basisKind, basisReached, basisCause, basisAt,
 		j.NodeID, j.Revision, string(before.Status), before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused, string(by))
 	if err != nil || n == 0 {
 		return false, err
-	}
-	if connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
-		if err := t.exec(rebaseNode, string(o.Kind), o.Reached.Height(), string(o.Cause), millis(o.At), j.NodeID); err != nil {
-			return false, err
-		}
 	}
 	if s := p.Detail.Session; s != (connexa.SessionFacts{}) {
 		if err := t.exec(notePlain, s.Bits == 0, j.NodeID); err != nil {

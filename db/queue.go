@@ -21,10 +21,10 @@ const (
 		UPDATE nodes SET status = ?, silences = ?, tunnel_failures = ?, refusals = ?, kind = ?, reached = ?, cause = ?,
 			latency = coalesce(?, latency), control = coalesce(?, control), attempts = ?, lost = ?,
 			down = coalesce(?, down), up = coalesce(?, up), checked_at = ?,
-			vendor = coalesce(?, vendor), peer_host = coalesce(?, peer_host), firmware = coalesce(?, firmware)
+			vendor = coalesce(?, vendor), peer_host = coalesce(?, peer_host), firmware = coalesce(?, firmware),
+			basis_kind = coalesce(?, basis_kind), basis_reached = coalesce(?, basis_reached), basis_cause = coalesce(?, basis_cause),
+			basis_at = coalesce(?, basis_at)
 		WHERE id = ? AND revision = ? AND status = ? AND silences = ? AND tunnel_failures = ? AND refusals = ? AND basis_kind = ?`
-	// A probe that says nothing about the status leaves its basis as it is.
-	rebaseNode = `UPDATE nodes SET basis_kind = ?, basis_reached = ?, basis_cause = ?, basis_at = ? WHERE id = ?`
 	// Apart from judgeNode, which every ping pays for.
 	notePlain   = `UPDATE nodes SET plain = ?1 WHERE id = ?2 AND plain <> ?1`
 	nodeVerdict = `SELECT revision, status, silences, tunnel_failures, refusals, basis_kind FROM nodes WHERE id = ?`
