@@ -207,7 +207,7 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 	if p.Peer != (connexa.Peer{}) {
 		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
 	}
-	var basisKind, basisReached, basisCause, basisAt any // nil: the basis stays as it is
+	var basisKind, basisReached, basisCause, basisAt any // nil keeps the basis
 	if connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
 		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Height(), string(o.Cause), millis(o.At)
 	}

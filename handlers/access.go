@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// How much a request may send and how long it may take. Who has not logged in may
-// send little, and has what the server gives to every request to send it.
+// Limits of a request's body and duration. A client that is not logged in may send
+// strangerBytes, within the deadlines that the server sets for every request.
 const (
 	strangerBytes = 64 << 10
 	formBytes     = 1 << 20

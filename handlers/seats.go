@@ -25,8 +25,8 @@ type streamSeats struct {
 	byAddress map[string]int
 }
 
-// enter takes a place, which leave gives back. The errors are TooSoon for who has
-// enough streams already, and Busy.
+// enter takes a place, which leave gives back. The error is TooSoon when the session
+// or the address has as many streams as it may, and Busy when all places are taken.
 func (s *streamSeats) enter(session connexa.Secret, address string) (leave func(), err error) {
 	address = clientNetwork(address)
 	s.mu.Lock()

@@ -49,7 +49,8 @@ type Config struct {
 	// Publish is told of users whose figures or state changed; it never blocks.
 	Publish func(connexa.Event)
 	Now     func() time.Time // nil: time.Now
-	// Zone says in which zone periods begin, and since when it is that one; nil: UTC.
+	// Zone returns the time zone of the periods, and since when it is in force.
+	// Defaults to UTC.
 	Zone func() (zone *time.Location, since time.Time)
 }
 

@@ -38,7 +38,7 @@ type Deps struct {
 	Kinds      []connexa.RunKind   // of run that can be started here
 	Publish    func(connexa.Event) // after a commit; never blocks
 	Now        func() time.Time
-	Zone       func() *time.Location // at whose midnight days of the panel begin; nil: UTC
+	Zone       func() *time.Location // time zone of the panel's days. Defaults to UTC.
 	Log        *slog.Logger
 }
 

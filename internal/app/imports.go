@@ -181,8 +181,8 @@ func (a *App) RecentImports(ctx context.Context) ([]connexa.Import, error) {
 
 // ImportLines lists one page of the lines of one class of an import; after is the
 // id of the last line of the page before. more says that there is another page.
-// Bad lines have their text masked; with reveal they are shown as they are, to a
-// person who has just entered the password again.
+// The text of bad lines is masked unless reveal is set, which takes a recent entry of
+// the password.
 func (a *App) ImportLines(ctx context.Context, i connexa.Import, class connexa.LineClass, after int64, size int, reveal bool) (lines []connexa.ImportLine, more bool, err error) {
 	lines, err = a.Imports.ImportLines(ctx, i.ID, class, after, size+1)
 	if len(lines) > size {

@@ -137,7 +137,8 @@ func (p *passwords) enter(ctx context.Context, known bool) (leave func(), err er
 	return nil, err
 }
 
-// hash returns the PHC string of a password. known says that who asks is no stranger.
+// hash returns the PHC string of a password. known selects the queue of known
+// browsers in place of that of strangers.
 func (p *passwords) hash(ctx context.Context, password connexa.Secret, known bool) (string, error) {
 	leave, err := p.enter(ctx, known)
 	if err != nil {

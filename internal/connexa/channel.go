@@ -31,9 +31,9 @@ func NoticeSwitches() []NoticeKind {
 	}
 }
 
-// Switch is the kind whose switch decides about k: that a node flaps is news of
-// its dropping out, that it has settled of its recovery; a changed password and a
-// login from elsewhere are both about who comes in.
+// Switch returns the kind whose switch decides about k. Flapping goes with dropping
+// out, the end of flapping with recovery, and a changed password with a login from a
+// new address.
 func (k NoticeKind) Switch() NoticeKind {
 	switch k {
 	case NoticeNodeFlapping:
