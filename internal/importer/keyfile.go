@@ -13,6 +13,7 @@ import (
 // sections are addresses of other things.
 type keyfile struct {
 	open    bool
+	blank   bool // the line before is blank
 	line    int
 	section string
 	values  map[string]string // "section.key"
@@ -56,6 +57,7 @@ func (k *keyfile) begin(line int) {
 
 // add takes a line of an open connection.
 func (k *keyfile) add(s string) {
+	k.blank = false
 	if k.raw.Len() < maxRaw && (k.section == "connection" || strings.HasPrefix(k.section, "vpn")) {
 		k.raw.WriteString(s + "\n")
 	}
@@ -67,6 +69,46 @@ func (k *keyfile) add(s string) {
 	if _, twice := k.values[name]; !twice {
 		k.values[name] = strings.TrimSpace(value)
 	}
+}
+
+// endsBefore says whether a setting of that name is none of the open connection but
+// one of a server that follows without a section.
+func (k *keyfile) endsBefore(name string) bool {
+	a, _ := fieldOf(name)
+	if !isIdentity(a.field) {
+		return false
+	}
+	if kind := k.values["connection.type"]; kind != "" && kind != "vpn" {
+		return false
+	}
+	switch k.section {
+	case "vpn":
+		if service := k.values["vpn.service-type"]; service != "" && !strings.HasSuffix(service, "pptp") {
+			return false
+		}
+		_, again := k.values["vpn."+strings.ToLower(strings.TrimSpace(name))]
+		return again || k.blank && k.hasField(a.field)
+	case "vpn-secrets":
+		return a.field != "password" || k.hasField(a.field)
+	}
+	return a.field != "address" || !slices.Contains([]string{"gateway", "address"}, strings.ToLower(strings.TrimSpace(name)))
+}
+
+// hasField says whether the section at hand has a value of that field.
+func (k *keyfile) hasField(field string) bool {
+	for name := range k.values {
+		if own, is := strings.CutPrefix(name, k.section+"."); is {
+			if a, known := fieldOf(own); known && a.field == field {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isIdentity says whether a field tells servers apart, or lets in.
+func isIdentity(field string) bool {
+	return field == "address" || field == "login" || field == "password" || field == "credentials"
 }
 
 // row is the server of the connection.

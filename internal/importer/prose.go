@@ -74,6 +74,7 @@ func (p *prose) text(number int, s string, ok bool) bool {
 	case isComment([]byte(s)) || strings.HasPrefix(s, ";"):
 		return true
 	case strings.Trim(s, "{}[](), ;-") == "": // also the brackets around labels
+		p.keys.blank = true
 		return p.blocks.blank()
 	}
 	if ok {
@@ -144,7 +145,7 @@ func (p *prose) ofProgram(number int, s string) (done, more bool) {
 		return true, true
 	}
 	if p.keys.open {
-		if name, _, is := strings.Cut(s, "="); is && !strings.ContainsAny(name, ": @") {
+		if name, _, is := strings.Cut(s, "="); is && !strings.ContainsAny(strings.TrimSpace(name), ": @") && !p.keys.endsBefore(name) {
 			p.keys.add(s)
 			return true, true
 		}
