@@ -12,6 +12,7 @@ type block struct {
 	values  map[string]string
 	ranks   map[string]int // of the names that gave the values, in JSON
 	raw     strings.Builder
+	hidden  []string // fields from whose values characters that nobody sees were removed
 	problem connexa.Text
 }
 
@@ -46,6 +47,7 @@ func (b *block) join(o *block) {
 		b.values[field] = value
 	}
 	b.keep(o.raw.String())
+	b.hidden = append(b.hidden, o.hidden...)
 	if b.problem.IsZero() {
 		b.problem = o.problem
 	}
@@ -69,6 +71,10 @@ func (b *block) row() connexa.ImportRow {
 	}
 	if row = finish(row, false); !row.Problem.IsZero() {
 		row.Raw = cut(b.raw.String())
+		return row
+	}
+	for _, field := range b.hidden {
+		row.Notes = addHidden(row.Notes, field)
 	}
 	return row
 }
@@ -121,6 +127,9 @@ func (s *blocks) add(line int, l labelled, raw string) bool {
 		s.now = &block{line: line, values: map[string]string{}}
 	}
 	s.now.keep(raw)
+	if l.hidden && field != "" {
+		s.now.hidden = append(s.now.hidden, field)
+	}
 	switch {
 	case field == "":
 	case !problem.IsZero():

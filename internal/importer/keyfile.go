@@ -17,6 +17,7 @@ type keyfile struct {
 	line    int
 	section string
 	values  map[string]string // "section.key"
+	hidden  []string          // as of a block
 	raw     strings.Builder
 }
 
@@ -51,12 +52,12 @@ func (k *keyfile) has(section string) bool {
 }
 
 func (k *keyfile) begin(line int) {
-	k.open, k.line, k.values = true, line, map[string]string{}
+	k.open, k.line, k.values, k.hidden = true, line, map[string]string{}, nil
 	k.raw.Reset()
 }
 
 // add takes a line of an open connection.
-func (k *keyfile) add(s string) {
+func (k *keyfile) add(s string, hidden bool) {
 	k.blank = false
 	if k.raw.Len() < maxRaw && (k.section == "connection" || strings.HasPrefix(k.section, "vpn")) {
 		k.raw.WriteString(s + "\n")
@@ -68,6 +69,9 @@ func (k *keyfile) add(s string) {
 	name = k.section + "." + strings.ToLower(strings.TrimSpace(name))
 	if _, twice := k.values[name]; !twice {
 		k.values[name] = strings.TrimSpace(value)
+		if at := map[string]string{"vpn.gateway": "address", "vpn.user": "login", "vpn-secrets.password": "password"}[name]; hidden && at != "" {
+			k.hidden = append(k.hidden, at)
+		}
 	}
 }
 
@@ -150,6 +154,10 @@ func (k *keyfile) row() connexa.ImportRow {
 	}
 	if row = finish(row, false); !row.Problem.IsZero() {
 		row.Raw = cut(strings.TrimSpace(k.raw.String()))
+		return row
+	}
+	for _, field := range k.hidden {
+		row.Notes = addHidden(row.Notes, field)
 	}
 	return row
 }

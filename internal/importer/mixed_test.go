@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -16,8 +17,8 @@ func TestMixedFiles(t *testing.T) {
 		"settings after NetworkManager": {nm + "\nhost=192.0.2.2\nuser=ops2\npassword=y\n", []string{"1 192.0.2.1: ops1 x |||||a", "11 192.0.2.2: ops2 y"}},
 		"after another section": {nm + "\n[ipv4]\ngateway=10.0.0.1\naddress1=10.0.0.2/24\nmethod=auto\n\nserver=192.0.2.2\nlogin=ops2\npass=y\n",
 			[]string{"1 192.0.2.1: ops1 x |||||a", "16 192.0.2.2: ops2 y"}},
-		"the same names again": {nm + "\ngateway=192.0.2.2\nuser=ops2\npassword=y\n", []string{"1 192.0.2.1: ops1 x |||||a", "11 192.0.2.2: ops2 y"}},
-		"blanks around the signs": {"[vpn]\ngateway = 192.0.2.1\nuser = ops1\nservice-type = org.freedesktop.NetworkManager.openvpn\n[vpn-secrets]\npassword = x\n", []string{"1 !connection"}},
+		"the same names again":       {nm + "\ngateway=192.0.2.2\nuser=ops2\npassword=y\n", []string{"1 192.0.2.1: ops1 x |||||a", "11 192.0.2.2: ops2 y"}},
+		"blanks around the signs":    {"[vpn]\ngateway = 192.0.2.1\nuser = ops1\nservice-type = org.freedesktop.NetworkManager.openvpn\n[vpn-secrets]\npassword = x\n", []string{"1 !connection"}},
 		"another kind of connection": {"[connection]\nid=home\ntype=gsm\n[gsm]\nusername=a\npassword=b\n[vpn]\n", []string{"1 !connection"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -25,5 +26,34 @@ func TestMixedFiles(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestHiddenAtTheEnds holds that each field from which characters were removed is named.
+func TestHiddenAtTheEnds(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.1 ops1Z xZ":                     "192.0.2.1: ops1Z x hidden(login) hidden(password)",
+		"192.0.2.1 ops1 xN":                      "192.0.2.1: ops1 x hidden(password)",
+		"192.0.2.1:ops1:xZ":                      "192.0.2.1: ops1 x hidden(password)",
+		"192.0.2.1 - ops1:xN":                    "192.0.2.1: ops1 x hidden(password)",
+		"192.0.2.1 ops1 x TXZ":                   "192.0.2.1: ops1 x |TX hidden(state)",
+		"Z192.0.2.1 ops1 x":                      "192.0.2.1: ops1 x hidden(address)",
+		"N 192.0.2.1 ops1 x\t ":                  "192.0.2.1: ops1 x",
+		"Zops1:x@192.0.2.1:1724Z":                "192.0.2.1:1724 ops1 x hidden(login) hidden(port)",
+		"ops1:x@192.0.2.1N":                      "192.0.2.1: ops1 x hidden(address)",
+		"pptp://ops1:x@192.0.2.1Z":               "192.0.2.1: ops1 x hidden(address)",
+		"Ip: 192.0.2.1Z\nLogin:NZops1\nPass:Nx":  "192.0.2.1: ops1 x hidden(address) hidden(login)",
+		"Ip: 192.0.2.1\nLogin: ops1\n\nPass: xN": "192.0.2.1: ops1 x hidden(password)",
+		"ip=192.0.2.1 user=ops1Z pass=xZ":        "192.0.2.1: ops1 x hidden(login) hidden(password)",
+		"[vpn]\ngateway=192.0.2.1\nuser=ops1\n[vpn-secrets]\npassword=xZ":       "192.0.2.1: ops1 x hidden(password)",
+		"/interface pptp-client add connect-to=192.0.2.1 user=ops1 password=xZ": "192.0.2.1: ops1 x hidden(password)",
+		"192.0.2.1 ops1 пароль":                                                 "192.0.2.1: ops1 пароль",
+		"Ip: 192.0.2.1\nLogin: я\nPass: “x”":                                    "192.0.2.1: я “x”",
+	} {
+		got := noted(t, strings.NewReplacer("Z", "\u200b", "N", "\u00a0").Replace(text), Options{Format: Text})
+		want = "1 " + strings.ReplaceAll(want, "Z", "\u200b")
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
+		}
 	}
 }

@@ -16,6 +16,8 @@ type prose struct {
 	router routerOS
 	keys   keyfile
 	emit   func(connexa.ImportRow) bool
+
+	hiddenBefore, hiddenAfter bool // of the line at hand, see trimLine
 }
 
 func newProse(lines *window) *prose { return &prose{lines: lines} }
@@ -44,7 +46,7 @@ func (p *prose) line(line []byte, size int) bool {
 	}
 	s, ok := p.lines.decode.text(line)
 	p.lines.skip(size, 1)
-	s = connexa.TrimHidden(s)
+	s = p.trimLine(s)
 	if ok {
 		if p.router.joined.Len()+len(s) > MaxLine {
 			from, whole := p.router.take(number, s)
@@ -57,6 +59,48 @@ func (p *prose) line(line []byte, size int) bool {
 		number, s = p.router.take(number, s)
 	}
 	return p.text(number, s, ok)
+}
+
+// trimLine takes the blanks and the characters that nobody sees off the ends of a
+// line, and keeps in mind where such characters stood.
+func (p *prose) trimLine(s string) string {
+	inner := connexa.TrimHidden(s)
+	start := strings.Index(s, inner)
+	p.hiddenBefore = strings.TrimSpace(s[:start]) != "" // white space indents
+	p.hiddenAfter = strings.Trim(s[start+len(inner):], " \t\v\f\x1a") != ""
+	return inner
+}
+
+// noteEnds says of which field the characters were that trimLine took off.
+func (p *prose) noteEnds(row *connexa.ImportRow, s string) {
+	in := row.Input
+	note := func(isAt func(s, value string) bool, fields ...struct{ name, value string }) {
+		for _, f := range fields {
+			if f.value != "" && isAt(s, f.value) {
+				row.Notes = addHidden(row.Notes, f.name)
+				return
+			}
+		}
+	}
+	type field = struct{ name, value string }
+	if p.hiddenBefore {
+		note(strings.HasPrefix, field{"address", in.Address}, field{"login", in.Login})
+	}
+	if p.hiddenAfter {
+		note(strings.HasSuffix, field{"password", in.Password}, field{"address", in.Address}, field{"port", in.Port}, field{"login", in.Login},
+			field{"zip", in.Zip}, field{"state", in.State}, field{"city", in.City})
+	}
+}
+
+// addHidden adds the note that characters were removed from a field, once.
+func addHidden(notes []connexa.Text, name string) []connexa.Text {
+	note := connexa.T("import.note.hidden", fieldNames[name])
+	for _, n := range notes {
+		if n.Key == note.Key && n.Args[0].(connexa.Text).Key == fieldNames[name].Key {
+			return notes
+		}
+	}
+	return append(notes, note)
 }
 
 // lastLine reads what was to go on in a line that did not come.
@@ -92,9 +136,11 @@ func (p *prose) text(number int, s string, ok bool) bool {
 	json := ok && s[0] == '{' && isJSON([]byte(s))
 	if ok && !json && !isHeadingLine(s) {
 		if several, separator, inline := inlineLabels(s); inline {
+			several[len(several)-1].hidden = several[len(several)-1].hidden || p.hiddenAfter
 			return p.blocks.flush() && p.emit(rowOfLabels(number, several, separator, s))
 		}
 		if l, is := label(s); is {
+			l.hidden = l.hidden || p.hiddenAfter
 			return p.blocks.add(number, l, s)
 		}
 		if isSetting(s, p.blocks.paragraph) {
@@ -118,7 +164,9 @@ func (p *prose) text(number int, s string, ok bool) bool {
 		row.Input, row.Problem = oneLine(s)
 		row = finish(row, false)
 	}
-	if !row.Problem.IsZero() {
+	if row.Problem.IsZero() {
+		p.noteEnds(&row, s)
+	} else {
 		row.Raw = cut(s)
 	}
 	return p.emit(row)
@@ -140,13 +188,13 @@ func (p *prose) ofProgram(number int, s string) (done, more bool) {
 		}
 		p.keys.section = name
 		if p.keys.open {
-			p.keys.add(s)
+			p.keys.add(s, p.hiddenAfter)
 		}
 		return true, true
 	}
 	if p.keys.open {
 		if name, _, is := strings.Cut(s, "="); is && !strings.ContainsAny(strings.TrimSpace(name), ": @") && !p.keys.endsBefore(name) {
-			p.keys.add(s)
+			p.keys.add(s, p.hiddenAfter)
 			return true, true
 		}
 		if !p.endConnection() {
@@ -166,6 +214,7 @@ func (p *prose) ofProgram(number int, s string) (done, more bool) {
 	row := finish(connexa.ImportRow{Line: number, Input: in, Problem: problem}, false)
 	if row.Problem.IsZero() {
 		row.Notes = append(row.Notes, notes...)
+		p.noteEnds(&row, s)
 	} else {
 		row.Raw = cut(s)
 	}
@@ -251,6 +300,8 @@ type labelled struct {
 	value string
 	sign  byte // between them: a colon or an equals sign
 	json  bool // the name stands in quotes, as in JSON
+	// hidden says that characters which nobody sees were taken off the ends of value.
+	hidden bool
 }
 
 // addressAndPort is the label of an address with its port, which has a colon itself.
@@ -276,7 +327,17 @@ func label(s string) (l labelled, ok bool) {
 		name = strings.TrimPrefix(name, word)
 	}
 	a, ok := fieldOf(name)
-	return labelled{a.field, connexa.TrimHidden(s[i+1:]), s[i], strings.HasSuffix(strings.TrimSpace(s[:i]), `"`)}, ok
+	l = labelled{field: a.field, sign: s[i], json: strings.HasSuffix(strings.TrimSpace(s[:i]), `"`)}
+	l.value, l.hidden = trimValue(s[i+1:])
+	return l, ok
+}
+
+// trimValue takes the characters that nobody sees off the ends of a value and says
+// whether there were some besides white space before it.
+func trimValue(s string) (value string, hidden bool) {
+	value = connexa.TrimHidden(s)
+	start := strings.Index(s, value)
+	return value, strings.TrimSpace(s[:start]) != "" || strings.Trim(s[start+len(value):], " \t") != ""
 }
 
 // isSetting says whether s is "name=value" with a name that is not known: files of
@@ -332,7 +393,7 @@ func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 			}
 		}
 		if len(list) > 0 {
-			list[len(list)-1].value = connexa.TrimHidden(s[end:m[0]])
+			list[len(list)-1].value, list[len(list)-1].hidden = trimValue(s[end:m[0]])
 			gap := strings.TrimSpace(s[m[2]:m[3]])
 			if gaps > 0 && gap != separator {
 				gap = " "
@@ -345,7 +406,7 @@ func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 	if len(list) < 2 {
 		return nil, "", false
 	}
-	list[len(list)-1].value = connexa.TrimHidden(strings.TrimSuffix(s[end:], separator))
+	list[len(list)-1].value, list[len(list)-1].hidden = trimValue(strings.TrimSuffix(s[end:], separator))
 	if unclosed {
 		separator = " "
 	}
@@ -370,6 +431,9 @@ func rowOfLabels(number int, list []labelled, separator, s string) connexa.Impor
 			b.problem = connexa.T("import.bad.ambiguous.labels")
 		}
 		b.values[l.field] = value
+		if l.hidden {
+			b.hidden = append(b.hidden, l.field)
+		}
 	}
 	if b.problem.IsZero() && (separator == " " || !b.has("address")) {
 		b.problem = connexa.T("import.bad.ambiguous.labels")
