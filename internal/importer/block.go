@@ -1,7 +1,9 @@
 package importer
 
 import (
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -100,12 +102,62 @@ type blocks struct {
 	now       *block // of this paragraph
 	first     string // label of this paragraph
 	paragraph bool
+	skipped   skipped // in this paragraph
+	anchors   map[string]bool
+}
+
+// skipped are settings whose names are not known.
+type skipped struct {
+	line   int
+	fields map[string]bool // that the names seem to mean
+	raw    strings.Builder
+}
+
+// skip leaves a setting out. Where the skipped ones look like a server all the same,
+// as VPN1_HOST and VPN1_USER do, they are not lost: see close.
+func (s *blocks) skip(line int, raw string) {
+	name, _, _ := strings.Cut(raw, "=")
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
+	if len(words) == 0 {
+		return
+	}
+	last := words[len(words)-1]
+	a, known := fieldOf(last)
+	if !known {
+		a, _ = fieldOf(strings.TrimPrefix(last, "srv"))
+	}
+	if !isIdentity(a.field) {
+		return
+	}
+	k := &s.skipped
+	if k.fields == nil {
+		k.line, k.fields = line, map[string]bool{}
+	}
+	k.fields[a.field] = true
+	if k.raw.Len() < maxRaw {
+		k.raw.WriteString(raw + "\n")
+	}
+}
+
+// endSkipped yields a bad line when the skipped settings look like a server.
+func (s *blocks) endSkipped() bool {
+	k := s.skipped
+	s.skipped = skipped{}
+	if !k.fields["address"] || !k.fields["login"] && !k.fields["password"] && !k.fields["credentials"] {
+		return true
+	}
+	b := &block{line: k.line, problem: connexa.T("import.bad.settings")}
+	b.keep(strings.TrimSpace(k.raw.String()))
+	return s.emit(b)
 }
 
 // add takes one labelled line.
 func (s *blocks) add(line int, l labelled, raw string) bool {
 	field := l.field
 	value, problem := unquote(l.value, l.sign, l.json)
+	if value == l.value && problem.IsZero() {
+		problem = s.notation(l)
+	}
 	if value == l.value && strings.Contains(value, " #") && (field == "login" || field == "password" || field == "credentials") {
 		problem = connexa.T("import.bad.ambiguous.labels") // a comment, or the rest of the value
 	}
@@ -143,10 +195,41 @@ func (s *blocks) add(line int, l labelled, raw string) bool {
 	return true
 }
 
+var (
+	yamlLines  = regexp.MustCompile(`^[|>][-+0-9]{0,2}$`)
+	yamlTag    = regexp.MustCompile(`^![A-Za-z!][^ ]* +[^ ]`)
+	yamlAnchor = regexp.MustCompile(`^&([^ ]+) +[^ ]`)
+)
+
+// notation refuses what an unquoted value says in YAML or HTML and would be another
+// login or password if it were taken as it is.
+func (s *blocks) notation(l labelled) connexa.Text {
+	if l.field == "" || !isIdentity(l.field) {
+		return connexa.Text{}
+	}
+	if hasMarkup(l.value) {
+		return problemMarkup
+	}
+	if l.sign != ':' || l.json {
+		return connexa.Text{}
+	}
+	if m := yamlAnchor.FindStringSubmatch(l.value); m != nil {
+		if s.anchors == nil {
+			s.anchors = map[string]bool{}
+		}
+		s.anchors["*"+m[1]] = true
+		return problemYAML
+	}
+	if yamlLines.MatchString(l.value) || yamlTag.MatchString(l.value) || s.anchors[l.value] {
+		return problemYAML
+	}
+	return connexa.Text{}
+}
+
 // blank ends the paragraph.
 func (s *blocks) blank() bool {
 	s.paragraph = false
-	return s.close()
+	return s.close() && s.endSkipped()
 }
 
 // close ends the block at hand: it joins the open one or takes its place.

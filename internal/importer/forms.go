@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -18,11 +19,23 @@ var (
 	problemBlank     = connexa.T("import.bad.ambiguous.blank")
 	problemWords     = connexa.T("import.bad.words")
 	problemJoined    = connexa.T("import.bad.joined")
+	problemTable     = connexa.T("import.bad.table")
+	problemMarkup    = connexa.T("import.bad.markup")
+	problemYAML      = connexa.T("import.bad.yaml")
 )
+
+// markup are tags and character references of HTML. Who has them in a password
+// imports it as CSV.
+var markup = regexp.MustCompile(`(?i)</?(a|b|br|code|dd|div|dt|em|font|h[1-6]|i|li|ol|p|pre|span|strong|table|tbody|td|th|thead|tr|tt|u|ul)(\s[^<>]*)?/?>|&(amp|lt|gt|quot|apos|nbsp|#[0-9]{1,6}|#x[0-9a-f]{1,5});`)
+
+func hasMarkup(s string) bool { return strings.ContainsAny(s, "<&") && markup.MatchString(s) }
 
 // oneLine reads a server that stands on one line, in the one form that it fits.
 func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
+	if hasMarkup(s) {
+		return none, problemMarkup
+	}
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && len(scheme) < 12 && !strings.ContainsAny(scheme, " :.@\t") {
 		if !strings.EqualFold(scheme, "pptp") {
 			return none, problemScheme(scheme)
@@ -68,7 +81,10 @@ func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 		return none, missing["login"]
 	}
 	if i := strings.IndexAny(s, ",;|\t"); i > 0 && addressLike(strings.TrimSpace(s[:i])) {
-		return none, connexa.T("import.bad.table")
+		return none, problemTable
+	}
+	if s[0] == '|' && strings.Count(s, "|") > 2 {
+		return none, problemTable
 	}
 	if len(words) == 1 && !strings.ContainsAny(s, ":,;@") || !strings.ContainsAny(s, "0123456789.") {
 		return none, problemForm
@@ -110,6 +126,9 @@ func isPlace(words []string) bool {
 func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	in, rest := connexa.NodeInput{Address: words[0]}, words[1:]
+	if rest[0] == "|" {
+		return none, problemTable
+	}
 	for i, w := range rest {
 		if strings.Trim(w, "-–—|:,;") == "" && (i < 2 || i+1 < len(rest) || !connexa.IsPlaceholder(w)) {
 			return none, problemWords
@@ -132,6 +151,9 @@ func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 	case strings.Contains(rest[0], ":") || rest[1][0] == ':':
 		return none, problemJoined
 	}
+	if strings.IndexFunc(rest[0], isLetterOrDigit) < 0 { // an arrow, a bullet
+		return none, problemWords
+	}
 	plain := isPlace(rest[2:])
 	withPort := !hasPort && second && len(rest) >= 3 && isPlace(rest[3:])
 	atEnd := !hasPort && len(rest) == 3 && isPort(rest[2])
@@ -153,6 +175,8 @@ func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 	}
 	return none, problemWords
 }
+
+func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // fromAt reads "ops1:Blue-Kite-7@192.0.2.80:1723" and the same the other way
 // round, "192.0.2.80:1723@ops1:Blue-Kite-7". A line of the forms with colons may

@@ -23,7 +23,7 @@ var fillers = func() map[string]bool {
 func fieldOf(name string) (alias, bool) {
 	k := key(name)
 	a, ok := byAlias[k]
-	for _, prefix := range []string{"vpn", "pptp"} {
+	for _, prefix := range []string{"vpn", "pptp", "ansiblessh", "ansible"} {
 		if rest, cut := strings.CutPrefix(k, prefix); cut && !ok {
 			a, ok = byAlias[rest]
 		}

@@ -139,11 +139,15 @@ func (p *prose) text(number int, s string, ok bool) bool {
 			several[len(several)-1].hidden = several[len(several)-1].hidden || p.hiddenAfter
 			return p.blocks.flush() && p.emit(rowOfLabels(number, several, separator, s))
 		}
+		if several, separator, inline := labelsAfterName(s); inline {
+			return p.blocks.flush() && p.emit(rowOfLabels(number, several, separator, s))
+		}
 		if l, is := label(s); is {
 			l.hidden = l.hidden || p.hiddenAfter
 			return p.blocks.add(number, l, s)
 		}
 		if isSetting(s, p.blocks.paragraph) {
+			p.blocks.skip(number, s)
 			return true
 		}
 		if p.blocks.paragraph && unknownLabel(s) {
@@ -227,6 +231,9 @@ func (p *prose) endConnection() bool {
 		return true
 	}
 	p.keys.open = false
+	if len(p.keys.values) == 0 { // a section of that name in another file
+		return true
+	}
 	return p.emit(p.keys.row())
 }
 
@@ -413,6 +420,31 @@ func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 	return list, separator, seen["address"] || seen["login"] || seen["password"] || seen["credentials"]
 }
 
+// labelsAfterName splits a line of labels with an address or the name of the server
+// before them: "192.0.2.1 user=ops1 pass=x", "office host=192.0.2.1 user=ops1 pass=x".
+func labelsAfterName(s string) (list []labelled, separator string, ok bool) {
+	first, rest, _ := strings.Cut(s, " ")
+	if strings.ContainsAny(first, "=@") {
+		return nil, "", false
+	}
+	list, separator, ok = inlineLabels(strings.TrimSpace(rest))
+	if !ok {
+		return nil, "", false
+	}
+	name := labelled{field: "comment", value: first, sign: '='}
+	if addressLike(first) {
+		name.field = "address"
+	}
+	fields := map[string]bool{name.field: true}
+	for _, l := range list {
+		fields[l.field] = true
+	}
+	if !fields["address"] || !fields["login"] || !fields["password"] {
+		return nil, "", false
+	}
+	return append(list, name), separator, true
+}
+
 // rowOfLabels makes a row of labels that stand on one line. There a value ends
 // with the blank after it, so that none holds the next label.
 func rowOfLabels(number int, list []labelled, separator, s string) connexa.ImportRow {
@@ -420,6 +452,9 @@ func rowOfLabels(number int, list []labelled, separator, s string) connexa.Impor
 	b.keep(s)
 	for _, l := range list {
 		value, problem := unquote(l.value, l.sign, false)
+		if value == l.value && isIdentity(l.field) && hasMarkup(value) {
+			problem = problemMarkup
+		}
 		switch {
 		case l.field == "":
 			continue
