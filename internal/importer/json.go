@@ -33,21 +33,17 @@ func isJSON(head []byte) bool {
 	return next[0] == '{' || next[0] == '"' || next[0] == ']'
 }
 
-// objects reads JSON: an array of objects, one object after the other, or an
-// object that holds an array of objects. Each server is parsed by itself, so that a
-// broken one costs nothing but itself.
+// objects reads JSON: an array of objects, one object after the other, or objects
+// that hold other objects and arrays of them. Each server is parsed by itself, so
+// that a broken one costs nothing but itself.
 type objects struct {
-	lines *window
-	inner bool // an array inside of an object is read; its end is the end
+	lines  *window
+	inside bool // of an object that holds servers
 }
 
 func newObjects(lines *window) *objects { return &objects{lines: lines} }
 
 func (o *objects) rows(emit func(connexa.ImportRow) bool) bool {
-	if n := arrayInside(o.lines.bytes()); n > 0 {
-		o.skip(n)
-		o.inner = true
-	}
 	for {
 		b := o.lines.bytes()
 		blank := len(b) - len(bytes.TrimLeft(b, " \t\r\n,\x1a"))
@@ -58,15 +54,17 @@ func (o *objects) rows(emit func(connexa.ImportRow) bool) bool {
 		if len(b) == 0 {
 			return true
 		}
-		switch b[0] {
-		case ']':
-			if o.inner {
-				return true
-			}
+		if b[0] == '[' || b[0] == ']' || b[0] == '}' {
 			o.skip(1)
 			continue
-		case '[':
+		}
+		if b[0] == '{' && holdsServers(b) {
 			o.skip(1)
+			o.inside = true
+			continue
+		}
+		if n := o.memberOther(b); n > 0 {
+			o.skip(n)
 			continue
 		}
 		row := connexa.ImportRow{Line: o.lines.line}
@@ -98,6 +96,29 @@ func (o *objects) rows(emit func(connexa.ImportRow) bool) bool {
 	}
 }
 
+// memberOther is the length of the name at the start of b, inside of an object that
+// holds servers, with the value behind it unless that is an object or an array;
+// zero: there is no name.
+func (o *objects) memberOther(b []byte) int {
+	if !o.inside || b[0] != '"' {
+		return 0
+	}
+	end := valueEnd(b)
+	rest := bytes.TrimLeft(b[end:], " \t\r\n")
+	if end == 0 || len(rest) == 0 || rest[0] != ':' {
+		return 0
+	}
+	rest = bytes.TrimLeft(rest[1:], " \t\r\n")
+	n := len(b) - len(rest)
+	switch {
+	case len(rest) == 0 || rest[0] == '{' || rest[0] == '[':
+		return n
+	case rest[0] == '"':
+		return n + valueEnd(rest)
+	}
+	return n + max(bytes.IndexAny(rest, ",}]\r\n"), 0)
+}
+
 // skip leaves n bytes behind and counts the lines in them.
 func (o *objects) skip(n int) {
 	b := o.lines.bytes()[:n]
@@ -107,36 +128,43 @@ func (o *objects) skip(n int) {
 	o.lines.skip(n, lineBreaks(b))
 }
 
-// arrayInside finds the array of objects inside of the object at the start of b,
-// and returns the length of what stands before its first element; zero: there is
-// none.
-func arrayInside(b []byte) int {
-	b = b[:min(len(b), MaxLine)]
-	if trimmed := bytes.TrimLeft(b, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return 0
-	}
+// holdsServers says whether the object at the start of b is no server but holds
+// some: it has no name of an address, login or password, and an array of objects, or
+// an object that is a server or holds some in turn. Of an object that goes beyond
+// the window the beginning decides.
+func holdsServers(b []byte) bool {
+	holds, _ := lookInside(b[:min(len(b), MaxLine)], 0)
+	return holds
+}
+
+// lookInside looks at the object at the start of b; fields are those it names.
+func lookInside(b []byte, depth int) (holds bool, fields map[string]bool) {
+	fields = map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(b))
-	if _, err := d.Token(); err != nil {
-		return 0
+	if t, err := d.Token(); err != nil || t != json.Delim('{') || depth > 4 {
+		return false, fields
 	}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			return 0
+			break
 		}
-		if a, known := fieldOf(name.(string)); known && a.field != "" {
-			return 0 // it is a server itself
+		if a, _ := fieldOf(name.(string)); isIdentity(a.field) {
+			fields[a.field] = true
 		}
 		value := bytes.TrimLeft(b[d.InputOffset():], " \t\r\n:")
-		if rest, ok := bytes.CutPrefix(value, []byte("[")); ok && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte("{")) {
-			return len(b) - len(rest)
+		if rest, is := bytes.CutPrefix(value, []byte("[")); is {
+			holds = holds || bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte("{"))
+		} else if bytes.HasPrefix(value, []byte("{")) && !holds {
+			inner, has := lookInside(value, depth+1)
+			holds = inner || has["address"] && (has["login"] || has["password"] || has["credentials"])
 		}
 		var skipped json.RawMessage
 		if err := d.Decode(&skipped); err != nil {
-			return 0
+			break
 		}
 	}
-	return 0
+	return holds && len(fields) == 0, fields
 }
 
 // valueEnd is the length of the JSON value at the start of b, found by its
