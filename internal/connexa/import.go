@@ -64,7 +64,7 @@ type Import struct {
 	Lines     int    // lines read so far
 	Format    string // "csv", "text"
 	Encoding  string // "utf-8", "windows-1251"
-	Separator string // "," ";" or a tab; empty for text
+	Separator string // "," ";" "|" or a tab; empty for text
 	Header    bool   // the first line names the columns
 	Mapping   []string
 	Chosen    ImportOptions

@@ -39,10 +39,10 @@ func CheckMapping(mapping []string) error {
 // first: where two columns of a file mean one field, the surer name has it.
 var aliases = map[string][]string{
 	"address": {"address", "ipaddress", "ipaddr", "ip", "ipv4", "host", "hostname", "serverip", "serveraddress", "server", "remote", "gateway",
-		"connectto", "remoteaddress", "remotehost", "endpoint", "ipport", "hostport", "url", "uri",
+		"connectto", "remoteaddress", "remotehost", "endpoint", "ipport", "hostport", "url", "uri", "loginuri", "website",
 		"адрес", "адреспорт", "ipсервера", "ipадрес", "айпи", "айпиадрес", "хост", "адрессервера", "сервер"},
 	"port":     {"port", "serverport", "порт"},
-	"login":    {"login", "username", "user", "userid", "account", "accountname", "loginname", "логин", "пользователь", "имяпользователя", "учетнаязапись", "аккаунт"},
+	"login":    {"login", "username", "user", "userid", "loginname", "loginusername", "account", "accountname", "логин", "пользователь", "имяпользователя", "учетнаязапись", "аккаунт"},
 	"password": {"password", "pass", "passwd", "pwd", "passw", "userpassword", "secret", "пароль", "пасс"},
 	"country":  {"country", "countrycode", "countryname", "cc", "страна", "кодстраны"},
 	"state":    {"state", "region", "province", "statecode", "regionname", "штат", "регион", "область", "край", "провинция"},
@@ -122,6 +122,24 @@ func header(names []string) (mapping []string, known int, ok bool) {
 	}
 	_, ok = best["address"]
 	return mapping, known, ok && known > 1
+}
+
+// namesTwice says whether two columns have the same name, which is that of an address,
+// a port, a login or a password: which of them is meant, only a person knows.
+func namesTwice(names []string) bool {
+	seen := map[string]bool{}
+	for _, name := range names {
+		a, found := columnField(name)
+		if !found || !isIdentity(a.field) && a.field != "port" {
+			continue
+		}
+		if k := key(name); seen[k] {
+			return true
+		} else {
+			seen[k] = true
+		}
+	}
+	return false
 }
 
 // propose guesses what the columns of records hold, for a person to confirm.

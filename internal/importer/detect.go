@@ -2,8 +2,13 @@ package importer
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
+
+// bar separates the columns of a table that is drawn, as in Markdown. Text has bars
+// too, so such a table needs a header.
+const bar = "|"
 
 // looked is how many records decide about the shape.
 const looked = 20
@@ -17,7 +22,7 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	case o.Format == JSON, o.Format == "" && o.Separator == "" && isJSON(head):
 		return Shape{Format: JSON}
 	}
-	separators := []string{"\t", ";", ","}
+	separators := []string{"\t", ";", ",", bar}
 	if s, _, ok := separatorLine(head); ok && o.Separator == "" {
 		o.Separator = s
 	}
@@ -35,7 +40,7 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	switch {
 	case top > 0:
 	case o.Format == CSV || o.Separator != "":
-		s := separators[len(separators)-1]
+		s := separators[min(len(separators), 3)-1]
 		sample := firstRecords(head, whole, s[0], d)
 		best = Shape{Format: CSV, Separator: s, Mapping: propose(sample), Sample: sample, Unmapped: true}
 	default:
@@ -67,12 +72,15 @@ func look(records [][]string, s string) (shape Shape, score int) {
 		}
 		if mapping, known, ok := header(r); ok && (i == 0 || CheckMapping(mapping) == nil) {
 			shape.Header, shape.Mapping, shape.Sample, shape.leading = true, mapping, records[i:], i+1
-			shape.Unmapped = CheckMapping(mapping) != nil
+			shape.Unmapped = CheckMapping(mapping) != nil || namesTwice(r)
+			if s == bar && !slices.ContainsFunc(records[i+1:], addressIn) {
+				return Shape{}, 0
+			}
 			return shape, 1000 + known
 		}
 		leading = i + 1
 	}
-	if hits == 0 || width < 2 || leading > maxTitles || 2*hits < len(records)-leading || leading == 0 && 2*hits < len(records) {
+	if s == bar || hits == 0 || width < 2 || leading > maxTitles || 2*hits < len(records)-leading || leading == 0 && 2*hits < len(records) {
 		return Shape{}, 0
 	}
 	rows := records

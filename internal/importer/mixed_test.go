@@ -29,7 +29,7 @@ func TestMixedFiles(t *testing.T) {
 			[]string{"2 192.0.2.1:1724 a x |||||srv1", "3 192.0.2.2: b y z"}},
 		"arrows": {"192.0.2.1 -> a:x\n192.0.2.1 => a x\n192.0.2.1 | a | x\n| 192.0.2.1 | a | x |\n", []string{"1 !words", "2 !words", "3 !table", "4 !table"}},
 		"HTML": {"192.0.2.1 a x<br>\n192.0.2.1:a:x&amp;y\n<tr><td>192.0.2.1</td><td>a</td><td>x</td></tr>\nIp: 192.0.2.1<br />\nLogin: a<br />\nPass: x<br />\n\n192.0.2.1 a <x>&y;\n",
-			[]string{"1 !markup", "2 !markup", "3 !markup", "4 !markup", "8 192.0.2.1: a <x>&y;"}},
+			[]string{"1 !markup", "2 !markup", "3 !markup", "4 !markup", "8 192.0.2.1: a <x>&y; mark"}},
 		"YAML": {"- host: 192.0.2.1\n  user: &u a\n  pass: x\n- host: 192.0.2.2\n  user: *u\n  pass: y\n- host: 192.0.2.3\n  user: !!str 7\n  pass: y\n- host: 192.0.2.4\n  user: a\n  pass: >-\n",
 			[]string{"1 !yaml", "4 !yaml", "7 !yaml", "10 !yaml"}},
 		"no YAML": {"Host: 192.0.2.1\nUser: *a\nPass: &u!|\n", []string{"1 192.0.2.1: *a &u!|"}},
@@ -67,6 +67,39 @@ func TestHiddenAtTheEnds(t *testing.T) {
 		want = "1 " + strings.ReplaceAll(want, "Z", "\u200b")
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
+		}
+	}
+}
+
+// TestDrawnTables holds what spreadsheets, Markdown, databases and password managers make of tables.
+func TestDrawnTables(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+	}{
+		"Markdown": {"Our servers:\n\n| IP | Login | Password | Country |\n|----|:---:|---|---|\n| 192.0.2.1 | a | x | US |\n| 192.0.2.2 | a | x\\|y | US |\n| 192.0.2.3 | a | x|y | US |\n| 192.0.2.4 | a | \"x\" | |\n| 192.0.2.5 | a | `x` | US |\n| 192.0.2.6 | C\\a | x\\_y | |\n| 192.0.2.7 | C\\a | x<br> | |\n| 192.0.2.8 | C\\a | x | |\n",
+			[]string{"5 192.0.2.1: a x US", "6 !columns", "7 !columns", "8 192.0.2.4: a \"x\"", "9 !bars", "10 !bars", "11 !markup", `12 192.0.2.8: C\a x`}},
+		"without outer bars": {"IP | Login | Password\n--- | --- | ---\n192.0.2.1 | a | x y\n", []string{"3 192.0.2.1: a x y"}},
+		"of a database":      {"+-----------+-------+----------+\n| ip        | login | password |\n+-----------+-------+----------+\n| 192.0.2.1 | a     | x        |\n+-----------+-------+----------+\n", []string{"4 192.0.2.1: a x"}},
+		"bars above a text":  {"IP | Login | Password\n192.0.2.1:a:x\n", []string{"1 !header", "2 192.0.2.1: a x"}},
+		"formulas":           {"IP,Login,Password\n\"=\"\"192.0.2.1\"\"\",a,x\n192.0.2.1,a,\"=\"\"007\"\"\"\n192.0.2.1,a,\"'=\"\"007\"\"\"\n192.0.2.1,a,=x\n", []string{"2 !formula", "3 !formula", `4 192.0.2.1: a ="007"`, "5 192.0.2.1: a =x"}},
+		"shortened":          {"IP,Login,Password\n192.0.2.1,7.9E+10,1.23457E+11\n192.0.2.1,a,7E+1\n", []string{"2 192.0.2.1: 7.9E+10 1.23457E+11 shortened(login) shortened(password)", "3 192.0.2.1: a 7E+1"}},
+		"Bitwarden":          {"folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\nVPN,,login,Office,,,0,pptp://192.0.2.1,a,x,\n", []string{"2 192.0.2.1: a x"}},
+		"KeePass":            {"\"Account\",\"Login Name\",\"Password\",\"Web Site\",\"Comments\"\n\"Office\",\"a\",\"x\",\"192.0.2.1\",\"\"\n", []string{"2 192.0.2.1: a x"}},
+		"a list":             {"- 192.0.2.1 a x\n* 192.0.2.2:a:x\n3. a:x@192.0.2.3\n4) 192.0.2.4 - a:x\n> pptp://a:x@192.0.2.5\n• a b\n", []string{"1 192.0.2.1: a x", "2 192.0.2.2: a x", "3 192.0.2.3: a x", "4 192.0.2.4: a x", "5 192.0.2.5: a x", "6 !form"}},
+		"marks at the end":   {"192.0.2.1 a x,\n192.0.2.1:a:x;\nIp: 192.0.2.1\nLogin: a\nPass: x,\n", []string{"1 192.0.2.1: a x, mark", "2 192.0.2.1: a x; mark", "3 192.0.2.1: a x,"}},
+		"RouterOS, set":      {"/interface pptp-client set 0 connect-to=192.0.2.1 user=a password=x\n/interface pptp-client\nset [ find name=two ] connect-to=192.0.2.2 user=b password=y\nset 0 disabled=yes\n", []string{"1 192.0.2.1: a x", "3 192.0.2.2: b y |||||two"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := noted(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+	for text, asks := range map[string]bool{"IP,Login,Login,Password\n192.0.2.1,a,b,x\n": true, "IP,Port,Port,Login,Password\n192.0.2.1,,1724,a,x\n": true,
+		"IP,Note,Note,Login,Password\n192.0.2.1,,,a,x\n": false, "IP,Host,User,Login,Password\n192.0.2.1,h,b,a,x\n": false} {
+		if got := must(t, text, Options{}).Shape().Unmapped; got != asks {
+			t.Errorf("%q: a person has to name the columns: %v, want %v", text, got, asks)
 		}
 	}
 }

@@ -165,8 +165,12 @@ func (p *prose) text(number int, s string, ok bool) bool {
 	case json:
 		row = fromJSON(strings.TrimSuffix(s, ","), row)
 	default:
-		row.Input, row.Problem = oneLine(s)
+		line := withoutBullet(s)
+		row.Input, row.Problem = oneLine(line)
 		row = finish(row, false)
+		if end := row.Input.Password; row.Problem.IsZero() && strings.HasSuffix(line, end) && strings.ContainsAny(end[len(end)-1:], ",;") {
+			row.Notes = append(row.Notes, connexa.T("import.note.mark", end[len(end)-1:]))
+		}
 	}
 	if row.Problem.IsZero() {
 		p.noteEnds(&row, s)
@@ -174,6 +178,19 @@ func (p *prose) text(number int, s string, ok bool) bool {
 		row.Raw = cut(s)
 	}
 	return p.emit(row)
+}
+
+var bullet = regexp.MustCompile(`^([-*•·+>–—]|[0-9]{1,5}[.)])[ \t\x{a0}]+`)
+
+// withoutBullet is s without the mark or number of a list before an address.
+func withoutBullet(s string) string {
+	rest := s[len(bullet.FindString(s)):]
+	word, _, _ := strings.Cut(rest, " ")
+	host, _, _ := strings.Cut(word, ":")
+	if addressLike(host) || hasScheme(word) || strings.Contains(word, "@") {
+		return rest
+	}
+	return s
 }
 
 // ofProgram reads a line of a file that another program has written. done is false

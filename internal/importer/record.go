@@ -29,7 +29,7 @@ type record struct {
 func (r *record) parse(b []byte, separator byte) {
 	*r = record{cells: r.cells[:0]}
 	line, size := cutLine(b)
-	if bytes.IndexByte(line, '"') < 0 {
+	if bytes.IndexByte(line, '"') < 0 || separator == bar[0] { // quotes in a drawn table are part of a value
 		for rest, more := line, true; more; {
 			var text []byte
 			text, rest, more = bytes.Cut(rest, []byte{separator})

@@ -62,12 +62,16 @@ func (r *routerOS) server(s string) (in connexa.NodeInput, notes []connexa.Text,
 		if strings.HasPrefix(r.menu, pptpMenu+" ") { // with the command that made the export
 			r.menu = pptpMenu
 		}
+		if _, set, is := strings.Cut(s, " set "); !has && is && r.menu == pptpMenu {
+			has, rest = strings.Contains(set, "connect-to="), set
+		}
 		if !has {
 			return in, nil, problem, false
 		}
 		s = "add " + rest
 	}
-	if r.menu != "" && r.menu != pptpMenu || !strings.HasPrefix(s, "add ") {
+	makes := strings.HasPrefix(s, "add ") || strings.HasPrefix(s, "set ") && strings.Contains(s, "connect-to=")
+	if r.menu != "" && r.menu != pptpMenu || !makes {
 		return in, nil, problem, false
 	}
 	values, good := routerOSValues(s[len("add "):])

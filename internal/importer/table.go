@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -68,7 +69,7 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 			t.heading = t.names()
 			t.lines.skip(t.rec.size, t.rec.lines)
 			continue
-		case t.empty() || t.nextHeader():
+		case t.empty() || t.isRule() || t.nextHeader():
 			t.lines.skip(t.rec.size, t.rec.lines)
 			continue
 		default:
@@ -119,7 +120,7 @@ func (t *table) nextHeader() bool {
 	}
 	names := t.names()
 	mapping, _, ok := header(names)
-	if ok && CheckMapping(mapping) == nil {
+	if ok && CheckMapping(mapping) == nil && !namesTwice(names) {
 		t.mapColumns(mapping)
 		return true
 	}
@@ -146,6 +147,27 @@ func (t *table) empty() bool {
 	return true
 }
 
+// isRule says whether the record is a line drawn between the rows of a table with bars.
+func (t *table) isRule() bool {
+	return t.separator == bar[0] && !slices.ContainsFunc(t.rec.cells, func(c cell) bool { return len(bytes.Trim(c.text, "-:=+ \t")) > 0 })
+}
+
+// ofBars refuses a cell of a drawn table that may say something else in Markdown.
+func ofBars(s string) connexa.Text {
+	switch {
+	case hasMarkup(s):
+		return problemMarkup
+	case barEscape.MatchString(s):
+		return connexa.T("import.bad.bars")
+	}
+	return connexa.Text{}
+}
+
+var barEscape = regexp.MustCompile("\\\\[!-/:-@\\[-`{-~]|\\\\$|^`.*`$|^\\*\\*.*\\*\\*$")
+
+// shortened is a large number as a spreadsheet writes it, without its last digits.
+var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]{2,3}$`)
+
 // mistrustBreaks turns a bad record with line breaks in a cell into a quote that
 // was never closed: the lines that it swallowed are read again. A comment may
 // have line breaks, as long as the columns are right.
@@ -160,6 +182,10 @@ func (t *table) mistrustBreaks(b []byte) {
 
 // fill puts the cells of the record into row.
 func (t *table) fill(row *connexa.ImportRow) {
+	if t.separator == bar[0] && len(t.rec.cells) != len(t.mapping) {
+		row.Problem = connexa.T("import.bad.columns", len(t.rec.cells), len(t.mapping))
+		return
+	}
 	for i, c := range t.rec.cells {
 		if i >= len(t.mapping) {
 			if !isBlank(c.text) {
@@ -183,7 +209,20 @@ func (t *table) fill(row *connexa.ImportRow) {
 		switch field {
 		case "state", "city", "zip", "provider", "comment", "tags": // see tidy
 		default:
-			s, _ = connexa.UnescapeCell(s)
+			var escaped bool
+			s, escaped = connexa.UnescapeCell(s)
+			switch {
+			case !escaped && len(s) > 2 && strings.HasPrefix(s, `="`) && strings.HasSuffix(s, `"`):
+				row.Problem = connexa.T("import.bad.formula", fieldNames[field])
+				return
+			case t.separator == bar[0]:
+				if row.Problem = ofBars(s); !row.Problem.IsZero() {
+					return
+				}
+			}
+			if field != "address" && field != "port" && shortened.MatchString(s) {
+				row.Notes = append(row.Notes, connexa.T("import.note.shortened", fieldNames[field]))
+			}
 		}
 		row.Problem = set(&row.Input, field, s)
 	}
