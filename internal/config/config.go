@@ -212,6 +212,9 @@ func (s *Serve) check() error {
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") {
 			return fmt.Errorf("--public-url: %q is not like https://panel.example.net", s.PublicURL)
 		}
+		if u.Host, err = asBrowsersWrite(u); err != nil {
+			return fmt.Errorf("--public-url: %w", err)
+		}
 		s.Public = u
 	}
 	if s.InClear() && !s.InsecureHTTP {
@@ -233,10 +236,15 @@ func (s *Serve) check() error {
 // checkHosts gathers the names under which the panel answers.
 func (s *Serve) checkHosts() error {
 	if s.Public != nil {
-		s.Hosts = append(s.Hosts, strings.ToLower(s.Public.Hostname()))
+		s.Hosts = append(s.Hosts, s.Public.Hostname())
 	}
 	if s.ACMEDomain != "" {
-		s.Hosts = append(s.Hosts, strings.ToLower(s.ACMEDomain))
+		name, err := hostName(s.ACMEDomain)
+		if err != nil {
+			return fmt.Errorf("--acme-domain: %w", err)
+		}
+		s.ACMEDomain = name
+		s.Hosts = append(s.Hosts, name)
 	}
 	for _, given := range s.AllowedHost {
 		u, err := url.Parse("//" + strings.TrimSpace(given))
@@ -246,9 +254,38 @@ func (s *Serve) checkHosts() error {
 		if err != nil || u.Hostname() == "" || u.Path != "" || u.User != nil || strings.ContainsAny(u.Host, "*, ") {
 			return fmt.Errorf("--allowed-host: %q is neither a name such as panel.example.net nor an address", given)
 		}
-		s.Hosts = append(s.Hosts, strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
+		name, err := hostName(u.Hostname())
+		if err != nil {
+			return fmt.Errorf("--allowed-host: %w", err)
+		}
+		s.Hosts = append(s.Hosts, name)
 	}
 	return nil
+}
+
+// hostName is a name or address as it stands in the Host of a browser.
+func hostName(given string) (string, error) {
+	name, ok := connexa.ASCIIHost(strings.TrimSuffix(given, "."))
+	if !ok {
+		return "", fmt.Errorf("%q is no name of a host", given)
+	}
+	return name, nil
+}
+
+// asBrowsersWrite is the host and port of u as they stand in the Host and the Origin of a
+// browser: without the port that the scheme has anyway.
+func asBrowsersWrite(u *url.URL) (string, error) {
+	name, err := hostName(u.Hostname())
+	if err != nil {
+		return "", err
+	}
+	if port := u.Port(); port != "" && port != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		return net.JoinHostPort(name, port), nil
+	}
+	if strings.Contains(name, ":") {
+		name = "[" + name + "]"
+	}
+	return name, nil
 }
 
 func parseNetwork(s string) (netip.Prefix, error) {

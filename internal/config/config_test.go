@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,42 @@ func TestClearHTTPIsRefused(t *testing.T) {
 	c, err := Parse([]string{"--listen", "0.0.0.0:8080"}, io.Discard)
 	if err != nil || !c.Serve.InClear() {
 		t.Errorf("by the variable: %+v, %v", c.Serve, err)
+	}
+}
+
+// TestNamesAreAsBrowsersWriteThem gives the panel names that browsers write in another way.
+func TestNamesAreAsBrowsersWriteThem(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://панель.рф":              "https://xn--80aksgi6f.xn--p1ai",
+		"https://Панель.РФ:8443/":        "https://xn--80aksgi6f.xn--p1ai:8443",
+		"https://Panel.Example.net.":     "https://panel.example.net",
+		"https://panel.example.net:443":  "https://panel.example.net",
+		"http://panel.example.net:80":    "http://panel.example.net",
+		"http://panel.example.net:443":   "http://panel.example.net:443",
+		"https://[2001:DB8::1]:443":      "https://[2001:db8::1]",
+		"https://[2001:db8::1]:8443":     "https://[2001:db8::1]:8443",
+		"https://xn--80aksgi6f.xn--p1ai": "https://xn--80aksgi6f.xn--p1ai",
+	} {
+		c, err := Parse([]string{"--public-url", given}, io.Discard)
+		if err != nil {
+			t.Errorf("%s: %v", given, err)
+			continue
+		}
+		if got := c.Serve.Public.Scheme + "://" + c.Serve.Public.Host; got != want || !slices.Equal(c.Serve.Hosts, []string{c.Serve.Public.Hostname()}) {
+			t.Errorf("%s: %s, answers under %q; want %s", given, got, c.Serve.Hosts, want)
+		}
+	}
+	c, err := Parse([]string{"--acme-domain", "Панель.рф", "--allowed-host", "пример.рф:8080,Panel.lan."}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Serve.Hosts, " "); got != "xn--80aksgi6f.xn--p1ai xn--e1afmkfd.xn--p1ai panel.lan" || c.Serve.ACMEDomain != "xn--80aksgi6f.xn--p1ai" {
+		t.Errorf("%s, a certificate for %s", got, c.Serve.ACMEDomain)
+	}
+	for _, args := range [][]string{{"--public-url", "https://па нель.рф"}, {"--allowed-host", "ж\u202eх.рф"}, {"--acme-domain", "-ж.рф"}} {
+		if _, err := Parse(args, io.Discard); err == nil || !strings.HasPrefix(err.Error(), args[0]) {
+			t.Errorf("%q: %v", args, err)
+		}
 	}
 }
 

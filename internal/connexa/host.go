@@ -20,6 +20,13 @@ func asciiHost(s string) (host string, ok bool) {
 	return host, err == nil
 }
 
+// ASCIIHost is the host name or address s as a browser sends it: in lower case, and other
+// scripts as punycode. ok is false when no name can be made of it.
+func ASCIIHost(s string) (host string, ok bool) {
+	host, ok = asciiHost(s)
+	return strings.ToLower(host), ok
+}
+
 // UnicodeHost is a host name in its own script when address is the punycode of
 // one; else it is empty.
 func UnicodeHost(address string) string {
