@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +20,9 @@ const (
 	// the limiter spreads over years.
 	passwordStrength = 2
 	passwordWords    = 2 // so many different words are no common password
+	// How many characters are judged at once: the time grows faster than their number,
+	// to ten seconds and more for 128 characters that stand for letters.
+	passwordJudged = 32
 )
 
 // weakPassword says why a person must not choose a password; zero when they may. It
@@ -41,11 +45,26 @@ func weakPassword(user string, password connexa.Secret) connexa.Text {
 	}
 	// What is typed with the wrong layout is no secret either.
 	for _, as := range []string{text, latinKeys.Replace(strings.ToLower(text))} {
-		if tooSimple(as) || zxcvbn.PasswordStrength(as, append([]string{user}, localWords...)).Score < passwordStrength {
+		if tooSimple(as) || !slices.ContainsFunc(judgedParts(as), func(part string) bool { return isStrong(user, part) }) {
 			return connexa.T("field.password.common")
 		}
 	}
 	return connexa.Text{}
+}
+
+// isStrong reports whether guessing text takes long enough.
+func isStrong(user, text string) bool {
+	return zxcvbn.PasswordStrength(text, append([]string{user}, localWords...)).Score >= passwordStrength
+}
+
+// judgedParts returns what is judged of a password: all of it, or its beginning and its
+// end. Whoever has to guess a strong part has to guess at least as long for the whole.
+func judgedParts(text string) []string {
+	r := []rune(text)
+	if len(r) <= passwordJudged {
+		return []string{text}
+	}
+	return []string{string(r[:passwordJudged]), string(r[len(r)-passwordJudged:])}
 }
 
 // countWords counts the different words of a text, in any script, without those that

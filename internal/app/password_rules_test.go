@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go/frequency"
 
@@ -86,6 +87,36 @@ func TestWeakPasswords(t *testing.T) {
 	}
 	if n < 50_000 {
 		t.Errorf("%d common passwords, words and names are known", n)
+	}
+}
+
+// TestLongPasswordsAreJudgedByTheirEnds bounds what a judgement costs: 128 characters that
+// stand for letters take a core for ten seconds when they are judged at once.
+func TestLongPasswordsAreJudgedByTheirEnds(t *testing.T) {
+	for _, password := range []string{
+		strings.Repeat("4@8({[<310!|$5+7%2", 8)[:passwordMost],
+		strings.Repeat("ж$5ё", passwordMost/4),
+		"Kite-7-lantern", strings.Repeat("x", passwordJudged), strings.Repeat("x", passwordJudged+1),
+	} {
+		parts := judgedParts(password)
+		if !strings.HasPrefix(password, parts[0]) || !strings.HasSuffix(password, parts[len(parts)-1]) {
+			t.Errorf("%q: %q are not its ends", password, parts)
+		}
+		for _, part := range parts {
+			if n := utf8.RuneCountInString(part); n > passwordJudged {
+				t.Errorf("%q: %d characters are judged at once", password, n)
+			}
+		}
+	}
+	for password, weak := range map[string]bool{
+		strings.Repeat("password", 9) + "1!":                                           true,
+		strings.Repeat("password", 5) + " Kq-9tRv lantern copper gull":                 false,
+		"Kq-9tRv lantern copper gull, heron " + strings.Repeat("password", 5):          false,
+		strings.Repeat("qwerty", 6) + "asdfgh" + strings.Repeat("1234567890", 5) + "!": true,
+	} {
+		if why := weakPassword("admin", connexa.Secret(password)); !why.IsZero() != weak {
+			t.Errorf("%q: %s", password, why)
+		}
 	}
 }
 
