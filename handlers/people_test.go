@@ -114,6 +114,16 @@ func TestAccessUsersPages(t *testing.T) {
 	b.get("/audit").says(t, "access user ann: switched off").says(t, "access user ann: counters reset").says(t, "access user ann: new password")
 }
 
+func TestAnEditOfAnAccessUserIsRecorded(t *testing.T) {
+	_, b, _ := startPeople(t, "192.0.2.1", "192.0.2.2")
+	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
+	b.post("/access/1/edit", "revision", "1", "scope", "all", "quota", "1", "unit", "TB", "period", "month", "expires", "2030-01-31",
+		"sources", "192.0.2.0/24", "password", "Blue-Kite-7").leadsTo(t, "/access/1")
+	b.get("/audit").says(t, "access user ann: Switched on: on → off; May use: 1 node: 2 → All services; Traffic: 2.5 GB → 1 TB; "+
+		"Counters begin anew: by hand only → on the 1st of each month; Last day: no end → 2030-01-31; May come from: any address → 192.0.2.0/24; Password: changed").
+		saysNot(t, "Blue-Kite-7")
+}
+
 // TestAccessLines holds that the lines are of the services that a user may use, for
 // the address that clients are told, and stand behind the password prompt.
 func TestAccessLines(t *testing.T) {

@@ -104,11 +104,11 @@ func (a *App) EditAccess(ctx context.Context, id, revision int64, in connexa.Acc
 	if err := a.Access.EditAccess(ctx, u, password); err != nil {
 		return err
 	}
-	what := connexa.T("audit.access", u.Name)
+	changes := connexa.AccessChanges(&old, &u, a.PanelZone())
 	if password != "" {
-		what = connexa.T("audit.access.password", u.Name)
+		changes = append(changes, connexa.PasswordChange())
 	}
-	a.accessChanged(ctx, connexa.ActAccessChanged, id, what)
+	a.accessChanged(ctx, connexa.ActAccessChanged, id, edited(connexa.T("audit.access", u.Name), changes))
 	return nil
 }
 

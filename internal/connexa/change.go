@@ -3,6 +3,7 @@ package connexa
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -44,10 +45,16 @@ func changeValue(v any) any {
 		return v
 	case s == "":
 		return T("audit.change.none")
-	case utf8.RuneCountInString(s) > maxChangeValue:
-		return string([]rune(s)[:maxChangeValue]) + "…"
 	}
-	return s
+	return shortened(s)
+}
+
+// shortened is as much of a value as the audit table keeps.
+func shortened(s string) string {
+	if utf8.RuneCountInString(s) <= maxChangeValue {
+		return s
+	}
+	return string([]rune(s)[:maxChangeValue]) + "…"
 }
 
 // changes collects the fields in which two values differ.
@@ -62,6 +69,12 @@ func (c *changes) add(field string, from, to any) {
 // addPort is add for a port, which is written without separators.
 func (c *changes) addPort(field string, from, to int) {
 	c.add(field, strconv.Itoa(from), strconv.Itoa(to))
+}
+
+func (c *changes) addText(field string, from, to Text) {
+	if from.String() != to.String() {
+		*c = append(*c, Change{field, from, to})
+	}
 }
 
 func (c *changes) addSwitch(field string, from, to bool) {
@@ -170,6 +183,70 @@ func (s Settings) Changes(is Settings) []Change {
 	c.add("monitor.tags", s.Monitor.Tags, is.Monitor.Tags)
 	c.add("monitor.targets", s.Monitor.Targets, is.Monitor.Targets)
 	return c
+}
+
+// AccessChanges lists the fields in which an access user differs from what it was, the
+// name and the password left out. Last days are those of zone.
+func AccessChanges(was, is *AccessUser, zone *time.Location) []Change {
+	var c changes
+	c.add("access.note", was.Note, is.Note)
+	c.addSwitch("audit.access.on", was.Enabled, is.Enabled)
+	c.addText("access.may", was.mayText(), is.mayText())
+	c.addText("access.quota", quotaAmount(was.Quota), quotaAmount(is.Quota))
+	c.addText("access.period", was.Period.text(), is.Period.text())
+	c.addText("access.expires", lastDay(was.Expires, zone), lastDay(is.Expires, zone))
+	c.addText("access.sources", was.sourcesText(), is.sourcesText())
+	return c
+}
+
+// mayText names what an access user may use.
+func (u *AccessUser) mayText() Text {
+	switch u.Scope {
+	case AccessNodes:
+		ids := make([]string, len(u.Nodes))
+		for i, id := range u.Nodes {
+			ids[i] = strconv.FormatInt(id, 10)
+		}
+		return T("audit.access.nodes", len(ids), shortened(strings.Join(ids, ", ")))
+	case AccessTags:
+		return T("access.scope.tagged", shortened(strings.Join(u.Tags, ", ")))
+	}
+	return T("access.scope.all")
+}
+
+func (u *AccessUser) sourcesText() Text {
+	list := make([]string, len(u.Sources))
+	for i, s := range u.Sources {
+		list[i] = SourceText(s)
+	}
+	return textOr(strings.Join(list, ", "), "access.anywhere")
+}
+
+func (p QuotaPeriod) text() Text {
+	if p == QuotaOnce {
+		return T("access.period.once")
+	}
+	return T("access.period." + string(p))
+}
+
+func lastDay(expires time.Time, zone *time.Location) Text {
+	return textOr(ExpiryDay(expires, zone), "access.never")
+}
+
+func quotaAmount(quota uint64) Text {
+	number, unit := QuotaText(quota)
+	if number == "" {
+		return T("audit.access.unlimited")
+	}
+	return T("audit.access.amount", number, T("access.unit."+strings.ToLower(unit)))
+}
+
+// textOr is a value as it is, or the words of a key for none.
+func textOr(value, none string) Text {
+	if value == "" {
+		return T(none)
+	}
+	return T("audit.value", shortened(value))
 }
 
 // DestinationChanges lists what changed of the destinations that a service lets
