@@ -84,14 +84,29 @@ func countWords(text string, without ...string) int {
 	}
 	words := map[string]bool{}
 	for word := range strings.FieldsSeq(strings.ToLower(spaced.String())) {
-		if utf8.RuneCountInString(word) >= 3 {
+		if utf8.RuneCountInString(word) >= 3 && !isKeyRow(word) {
 			words[word] = true
 		}
 	}
-	for _, w := range without {
+	for _, w := range append(without, localWords...) {
 		delete(words, strings.ToLower(w))
 	}
 	return len(words)
+}
+
+// keyRows are keys, or letters, that stand beside each other.
+var keyRows = []string{
+	"qwertyuiop", "asdfghjkl", "zxcvbnm", "abcdefghijklmnopqrstuvwxyz", "qazwsxedcrfvtgbyhnujmikolp",
+	"йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю", "абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "йфяцычувскамепинртгоь",
+}
+
+// isKeyRow reports whether a word is a part of a row of keys, forwards or backwards.
+func isKeyRow(word string) bool {
+	backwards := []rune(word)
+	slices.Reverse(backwards)
+	return slices.ContainsFunc(keyRows, func(row string) bool {
+		return strings.Contains(row, word) || strings.Contains(row, string(backwards))
+	})
 }
 
 // localWords are those that the English lists do not have: our own, and the Russian ones

@@ -55,6 +55,11 @@ func TestWeakPasswords(t *testing.T) {
 		"1234-password-5678":       "common",
 		"administrator":            "common",
 		"welcome12345":             "common",
+		"qwerty-asdfgh-1":          "common",
+		"Qwertyuiop Asdf":          "common",
+		"gfhjkm-ghbdtn":            "common", // "пароль-привет" with the wrong layout
+		"Пароль админ":             "common",
+		"abcdef ghijkl":            "common",
 		"monkeymonkey1":            "common",
 		strings.Repeat("aK3-", 33): "many",
 		"Kite-7-\xff-lantern-x":    "encoding",
