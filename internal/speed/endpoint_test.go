@@ -303,7 +303,6 @@ func TestUploadsThatAreNone(t *testing.T) {
 			http.Redirect(w, r, other.URL+"/landing?sig=SECRET", code)
 		}
 	}
-	var after atomic.Int64
 	for name, tt := range map[string]struct {
 		up   func(http.ResponseWriter, *http.Request)
 		want Refused
@@ -332,11 +331,7 @@ func TestUploadsThatAreNone(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		}, Refused{Status: 200, Reason: ReasonEarly}},
 		"404": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, Refused{Status: 404}},
-		"503 after the first": {func(w http.ResponseWriter, r *http.Request) {
-			if after.Add(1) > streams {
-				w.WriteHeader(503)
-				return
-			}
+		"503 after a part": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.CopyN(io.Discard, r.Body, 1000)
 			w.WriteHeader(503)
 		}, Refused{Status: 503}},
@@ -345,6 +340,8 @@ func TestUploadsThatAreNone(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
 				switch {
+				case r.Method == http.MethodPost && r.ContentLength <= trialUpload:
+					_, _ = io.Copy(io.Discard, r.Body) // only what is large is refused
 				case r.Method == http.MethodPost:
 					tt.up(w, r)
 				case r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" || r.URL.Path == "/cdn-cgi/trace" ||
@@ -381,6 +378,42 @@ func TestUploadsThatAreNone(t *testing.T) {
 			t.Errorf("the other host was asked %d times", len(other.asked))
 		}
 	})
+}
+
+// TestAnswersBehindTheUpload has endpoints that read an upload to its end and take
+// it then for none. There is no figure, though all of it has arrived.
+func TestAnswersBehindTheUpload(t *testing.T) {
+	for status, reason := range map[int]string{
+		300: ReasonRedirect, 302: ReasonRedirect, 304: ReasonRedirect, 308: ReasonRedirect, 401: "", 403: "", 500: "", 503: "",
+	} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost:
+				case r.Method == http.MethodGet && (r.URL.Path == "/file" || r.URL.Query().Get("bytes") > "0" || r.URL.Path == "/garbage.php"):
+					give(w, 1<<20)
+					return
+				default:
+					fmt.Fprintln(w, "203.0.113.9")
+					return
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				if reason == ReasonRedirect {
+					w.Header().Set("Location", "http://other.example/landing?sig=SECRET")
+				}
+				w.WriteHeader(status)
+			})
+			for kind, k := range kinds(s.URL) {
+				o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 20}
+				m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, o, plans[o.Mode])
+				var no *Refused
+				if !errors.As(err, &no) || no.Status != status || no.Reason != reason || m.Down == 0 || m.Up != 0 || strings.Contains(err.Error(), "SECRET") {
+					t.Errorf("%s: %v, %+v", kind, err, m)
+				}
+			}
+		})
+	}
 }
 
 // TestRedirectedDownloads has a download, and the small requests before it, that

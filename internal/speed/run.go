@@ -260,6 +260,27 @@ func (r *run) push(ctx context.Context, l *lane) error {
 	return err
 }
 
+// trialUpload is how much is sent to see whether an endpoint takes uploads, in bytes.
+const trialUpload = 1 << 10
+
+// tryUpload sends a small upload and judges the answer. The streams of a test may
+// reach its end before one of their uploads is answered: without a trial, an endpoint
+// that reads all and then redirects or refuses would have a figure.
+func (r *run) tryUpload(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, smallWait)
+	defer cancel()
+	a, _ := r.target.Up(trialUpload)
+	resp, err := r.send(ctx, r.ping, a, newNoise(a.Bytes))
+	if errors.As(err, new(*Refused)) {
+		return err
+	}
+	if err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxSmall))
+		resp.Body.Close()
+	}
+	return nil // what is wrong with the way, the streams will tell
+}
+
 // loadedLatency makes small requests beside the streams until ctx is over.
 func (r *run) loadedLatency(ctx context.Context) []time.Duration {
 	var times []time.Duration

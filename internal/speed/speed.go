@@ -208,7 +208,10 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 		r.finish(&m)
 		return m, nil
 	}
-	up, err := r.transfer(ctx, connexa.PhaseUpload)
+	var up transferred
+	if err = r.tryUpload(ctx); err == nil {
+		up, err = r.transfer(ctx, connexa.PhaseUpload)
+	}
 	m.UpBytes = up.bytes
 	if err != nil {
 		m.Confidence = connexa.ConfidenceLow
