@@ -20,6 +20,11 @@ func TestParseAddressSaysWhatIsWrong(t *testing.T) {
 		"2001:db8::1":                              "field.address.ipv6",
 		"vpn..example":                             "field.address.host",
 		"192.0.2.300":                              "field.address.octet",
+		"0x7f.0x0.0.1":                             "field.address.ipv4",
+		"0xC0000201":                               "field.address.ipv4",
+		"192.0.2.0x1":                              "field.address.ipv4",
+		"vpn.1":                                    "field.address.ipv4",
+		"vpn.example.0x":                           "field.address.ipv4",
 		"":                                         "field.address.empty",
 	} {
 		if got, err := ParseAddress(text); err == nil || err.Text.Key != want {
@@ -36,6 +41,9 @@ func TestParseAddressSaysWhatIsWrong(t *testing.T) {
 		"xn--e1afmkfd.xn--p1ai":       "xn--e1afmkfd.xn--p1ai",
 		"１９２.０.２.１":                   "192.0.2.1",
 		"vpn_1.example.net":           "vpn_1.example.net",
+		"192.0.2.1.example.net":       "192.0.2.1.example.net",
+		"0xvpn":                       "0xvpn",
+		"vpn1":                        "vpn1",
 		"МОСКВА-1.VPN.example.net":    "xn---1-6kch3bloy.vpn.example.net",
 	} {
 		if got, err := ParseAddress(text); err != nil || got != want {

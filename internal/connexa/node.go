@@ -271,6 +271,9 @@ func ParseAddress(s string) (string, *Error) {
 	if digitsAndDots(s) {
 		return parseIPv4(s, bad)
 	}
+	if endsInNumber(s) {
+		return bad("field.address.ipv4")
+	}
 	if len(s) > 253 {
 		return bad("field.address.long")
 	}
@@ -302,6 +305,17 @@ func parseIPv4(s string, bad func(string, ...any) (string, *Error)) (string, *Er
 		return bad("field.address.nohost")
 	}
 	return a.String(), nil
+}
+
+// endsInNumber says whether the last label of s is a number, 0x7f for one. No name
+// ends so (RFC 1123 section 2.1), and some resolvers take it for an IPv4 address in
+// another spelling: the server would be there twice.
+func endsInNumber(s string) bool {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return strings.Trim(last, "0123456789") == "" && last != ""
 }
 
 func digitsAndDots(s string) bool {
