@@ -98,7 +98,10 @@ func (in ChannelInput) addressed() bool {
 	case ServiceTelegram:
 		typed = in.Token + in.Chat
 	case ServiceMail:
-		typed = in.Host + in.User + in.Password.Reveal() + in.From + in.To
+		if in.Plain { // a ticked box is about the address too, and would do nothing without one
+			return true
+		}
+		typed = in.Host + in.Port + in.User + in.Password.Reveal() + in.From + in.To
 	case ServiceWebhook:
 		typed = in.Webhook + in.Bearer.Reveal()
 	default:

@@ -1,0 +1,34 @@
+package connexa
+
+import (
+	"errors"
+	"testing"
+)
+
+// Whatever is typed about the address of a channel counts when it is edited: nothing
+// of it is dropped while the old address is kept.
+func TestAnAddressIsTypedWhole(t *testing.T) {
+	base := ChannelInput{Name: "Ops", Lang: "en", Kinds: []string{string(NoticeOffline)}}
+	for name, change := range map[string]func(*ChannelInput){
+		"port of mail":      func(in *ChannelInput) { in.Service, in.Port = ServiceMail, "2525" },
+		"mail without TLS":  func(in *ChannelInput) { in.Service, in.Plain = ServiceMail, true },
+		"password of mail":  func(in *ChannelInput) { in.Service, in.Password = ServiceMail, "Copper-77" },
+		"bearer":            func(in *ChannelInput) { in.Service, in.Bearer = ServiceWebhook, "Copper-77" },
+		"chat of Telegram":  func(in *ChannelInput) { in.Service, in.Chat = ServiceTelegram, "@ops" },
+		"address of others": func(in *ChannelInput) { in.Service, in.URL = ServiceOther, "ntfy" },
+	} {
+		in := base
+		change(&in)
+		c, err := in.Parse(true)
+		if errs := (FieldErrors{}); !errors.As(err, &errs) || errs[in.AddressField()].IsZero() {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+	for _, service := range []string{ServiceMail, ServiceWebhook, ServiceTelegram, ServiceOther} {
+		in := base
+		in.Service = service
+		if c, err := in.Parse(true); err != nil || c.Address != "" {
+			t.Errorf("%s: %v", service, err)
+		}
+	}
+}
