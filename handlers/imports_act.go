@@ -142,7 +142,7 @@ func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) {
 		o.Format = reading
 	case "tab":
 		o.Format, o.Separator = "csv", "\t"
-	case ",", ";":
+	case ",", ";", "|":
 		o.Format, o.Separator = "csv", reading
 	}
 	for n := 0; n < maxColumns && form.Has("column-"+strconv.Itoa(n)); n++ {

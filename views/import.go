@@ -174,6 +174,8 @@ func separatorName(p *i18n.Printer, s string) string {
 		return p.T("import.separator.semicolon")
 	case "\t":
 		return p.T("import.separator.tab")
+	case "|":
+		return p.T("import.separator.bar")
 	default:
 		return p.T("import.separator.auto")
 	}
@@ -194,7 +196,7 @@ func (v Import) reading() string {
 func readings(p *i18n.Printer) []Option {
 	return []Option{
 		{"", p.T("import.separator.auto")}, {",", p.T("import.separator.comma")}, {";", p.T("import.separator.semicolon")},
-		{"tab", p.T("import.separator.tab")}, {"text", p.T("import.format.text")},
+		{"tab", p.T("import.separator.tab")}, {"|", p.T("import.separator.bar")}, {"text", p.T("import.format.text")},
 	}
 }
 

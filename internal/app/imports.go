@@ -318,7 +318,7 @@ func (a *App) RereadImport(ctx context.Context, id int64, o connexa.ImportOption
 	default:
 		return connexa.Errorf(connexa.Invalid, "error.form")
 	}
-	if o.Encoding != "" && !slices.Contains(importer.Encodings(), o.Encoding) || !slices.Contains([]string{"", ",", ";", "\t"}, o.Separator) {
+	if o.Encoding != "" && !slices.Contains(importer.Encodings(), o.Encoding) || !slices.Contains([]string{"", ",", ";", "\t", "|"}, o.Separator) {
 		return connexa.Errorf(connexa.Invalid, "error.form")
 	}
 	if len(o.Mapping) > 0 {

@@ -49,6 +49,9 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	if len(o.Mapping) > 0 {
 		best.Mapping, best.Unmapped = o.Mapping, false
 	}
+	if best.Separator == bar && best.Header { // a broken row of the sample may be wider
+		best.Mapping = best.Mapping[:min(len(best.Mapping), len(best.Sample[0]))]
+	}
 	return best
 }
 

@@ -33,7 +33,7 @@ const (
 type Options struct {
 	Format    string   // CSV, Text or JSON
 	Encoding  string   // UTF8, Windows1251 or Windows1252
-	Separator string   // of a CSV: "," ";" or a tab
+	Separator string   // of a CSV: "," ";" "|" or a tab
 	Mapping   []string // of a CSV: the field of each column, as Fields names them; "" skips the column
 }
 

@@ -96,6 +96,16 @@ func TestDrawnTables(t *testing.T) {
 			}
 		})
 	}
+	named := Options{Mapping: []string{"", "address", "login", "password", "", ""}}
+	if got := noted(t, "| IP | Login | Password |\n|---|---|---|\n| 192.0.2.1 | a | x |\n| 192.0.2.2 | a | x|y |\n", named); fmt.Sprint(got) != "[3 192.0.2.1: a x 4 !columns]" {
+		t.Errorf("with columns that a person has named: %q", got)
+	}
+	if got := noted(t, "192.0.2.1|a|x\n", Options{Separator: "|"}); fmt.Sprint(got) != "[1 192.0.2.1: a x]" {
+		t.Errorf("bars that a person has chosen: %q", got)
+	}
+	if got := noted(t, "ip,login,password\n192.0.2.1,a,\"  \"\n", Options{}); fmt.Sprint(got) != "[2 192.0.2.1: a blank]" {
+		t.Errorf("a password of blanks: %q", got)
+	}
 	for text, asks := range map[string]bool{"IP,Login,Login,Password\n192.0.2.1,a,b,x\n": true, "IP,Port,Port,Login,Password\n192.0.2.1,,1724,a,x\n": true,
 		"IP,Note,Note,Login,Password\n192.0.2.1,,,a,x\n": false, "IP,Host,User,Login,Password\n192.0.2.1,h,b,a,x\n": false} {
 		if got := must(t, text, Options{}).Shape().Unmapped; got != asks {

@@ -119,7 +119,7 @@ func noteHidden(row *connexa.ImportRow) {
 		}
 		if inner := connexa.TrimHidden(f.text); len(inner) < len(strings.Trim(f.text, " ")) {
 			row.Notes = append(row.Notes, connexa.T("import.note.hidden", fieldNames[f.name]))
-		} else if f.name == "password" && inner != "" && inner != f.text {
+		} else if f.name == "password" && inner != f.text && len(strings.Trim(f.text, " ")) == len(inner) {
 			row.Notes = append(row.Notes, connexa.T("import.note.blank"))
 		}
 	}
