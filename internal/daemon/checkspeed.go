@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/pptp"
@@ -73,7 +74,7 @@ func (c *checked) measured(m *connexa.Measurement, failed error) {
 	}
 	c.say("Latency", fmt.Sprintf("%.1f ms, jitter %.1f ms", milliseconds(m.Latency), milliseconds(m.Jitter)))
 	if m.Grade != "" {
-		c.say("Under load", fmt.Sprintf("%.1f ms down, %.1f ms up: bufferbloat grade %s", milliseconds(m.LoadedDown), milliseconds(m.LoadedUp), m.Grade))
+		c.say("Under load", loadedLine(*m))
 	}
 	c.say("Loss", fmt.Sprintf("%.2f %% of the packets to us", 100*m.Loss))
 	c.say("Exit", m.ExitIP)
@@ -82,3 +83,15 @@ func (c *checked) measured(m *connexa.Measurement, failed error) {
 
 // mbps is bits per second in millions, to a thousandth.
 func mbps(bits int64) float64 { return math.Round(float64(bits)/1e3) / 1e3 }
+
+// loadedLine says how latency grew in the directions in which it was measured.
+func loadedLine(m connexa.Measurement) string {
+	var ways []string
+	if m.LoadedDown > 0 {
+		ways = append(ways, fmt.Sprintf("%.1f ms down", milliseconds(m.LoadedDown)))
+	}
+	if m.LoadedUp > 0 {
+		ways = append(ways, fmt.Sprintf("%.1f ms up", milliseconds(m.LoadedUp)))
+	}
+	return strings.Join(ways, ", ") + ": bufferbloat grade " + m.Grade
+}
