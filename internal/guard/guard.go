@@ -87,7 +87,7 @@ func (g *Guard) CheckHost(ctx context.Context, host string) error {
 }
 
 // carriers are the networks of IPv6 that have an IPv4 address in them, and behind
-// how many bytes: NAT64 (RFC 6052), 6to4 (RFC 3056) and IPv4-compatible addresses.
+// how many bytes: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible and IPv4-translated addresses (RFC 7915).
 var carriers = []struct {
 	net netip.Prefix
 	at  int
@@ -96,6 +96,7 @@ var carriers = []struct {
 	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},
 	{netip.MustParsePrefix("2002::/16"), 2},
 	{netip.MustParsePrefix("::/96"), 12},
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12},
 }
 
 // metadata are addresses outside of link-local networks at which clouds answer with
@@ -104,6 +105,7 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::254"),   // AWS
 	netip.MustParseAddr("fd20:ce::254"),    // Google
 	netip.MustParseAddr("100.100.100.200"), // Alibaba
+	netip.MustParseAddr("168.63.129.16"),   // Azure
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 

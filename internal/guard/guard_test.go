@@ -16,10 +16,10 @@ func TestLocalAddresses(t *testing.T) {
 	for text, want := range map[string]bool{
 		"127.0.0.1": true, "127.255.1.2": true, "::1": true, "::ffff:127.0.0.1": true, "0.0.0.0": true, "0.1.2.3": true, "::": true,
 		"169.254.169.254": true, "::ffff:169.254.169.254": true, "fe80::1": true, "fe80::1%eth0": true, "fd00:ec2::254": true,
-		"224.0.0.1": true, "ff02::1": true, "255.255.255.255": true, "100.100.100.200": true,
-		"64:ff9b::7f00:1": true, "64:ff9b::a9fe:a9fe": true, "64:ff9b:1::7f00:1": true, "2002:7f00:1::": true, "2002:a9fe:a9fe::1": true, "::7f00:1": true,
+		"224.0.0.1": true, "ff02::1": true, "255.255.255.255": true, "100.100.100.200": true, "168.63.129.16": true,
+		"64:ff9b::7f00:1": true, "64:ff9b::a9fe:a9fe": true, "64:ff9b:1::7f00:1": true, "2002:7f00:1::": true, "2002:a9fe:a9fe::1": true, "::7f00:1": true, "::ffff:0:127.0.0.1": true,
 		"192.0.2.1": false, "10.0.0.1": false, "192.168.1.1": false, "172.16.0.1": false, "fd00::1": false, "2001:db8::1": false,
-		"64:ff9b::808:808": false, "2002:808:808::1": false, "128.0.0.1": false, "169.253.1.1": false,
+		"64:ff9b::808:808": false, "2002:808:808::1": false, "128.0.0.1": false, "169.253.1.1": false, "168.63.129.17": false, "::ffff:0:8.8.8.8": false,
 	} {
 		a := netip.MustParseAddr(text)
 		var no *Denied
