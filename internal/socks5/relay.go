@@ -28,8 +28,15 @@ var (
 // relay moves what comes between a client and the far end, until both have
 // finished, one breaks off, or nothing moves for too long. It closes both.
 func (s *Server) relay(m *member, early []byte, way Way, remote net.Conn) {
-	p := &pair{limits: &s.limits}
+	p := &pair{limits: &s.limits, dead: way.Dead()}
 	p.touch(time.Now())
+	s.mu.Lock()
+	m.remote = remote
+	over := s.over
+	s.mu.Unlock()
+	if over {
+		hangUp(remote)
+	}
 	done := make(chan error, 1)
 	s.work.Go(func() {
 		err := p.copy(m.conn, remote, nil, m.meters.down)
@@ -60,12 +67,16 @@ type pair struct {
 	limits *Limits
 	moved  atomic.Int64 // when something last did, in Unix nanoseconds
 	half   atomic.Bool  // one direction has come to its end
+	dead   <-chan struct{}
 }
 
 func (p *pair) touch(now time.Time) { p.moved.Store(now.UnixNano()) }
 
-// expired says whether nothing has moved for too long.
+// expired says whether nothing has moved for too long, or can move any more.
 func (p *pair) expired(now time.Time) bool {
+	if isClosed(p.dead) {
+		return true
+	}
 	limit := p.limits.Idle
 	if p.half.Load() {
 		limit = p.limits.HalfIdle
@@ -83,7 +94,7 @@ func (p *pair) ended(err error, to, client, remote net.Conn) {
 		}
 	}
 	abort(client)
-	remote.Close()
+	hangUp(remote)
 }
 
 var errIdle = errors.New("idle for too long")

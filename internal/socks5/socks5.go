@@ -147,6 +147,7 @@ type member struct {
 	key    clientKey
 	meters meters
 	stays  func() bool // may be nil
+	remote net.Conn    // far end of its relay; nil before there is one. Guarded by Server.mu.
 }
 
 // mayStay says whether the client of a connection may still be here.
@@ -238,16 +239,29 @@ func (s *Server) Cut() { s.cut(func(*member) bool { return true }) }
 
 func (s *Server) cut(which func(*member) bool) {
 	s.mu.Lock()
-	var list []net.Conn
+	var clients, remotes []net.Conn
 	for m := range s.members {
 		if which(m) {
-			list = append(list, m.conn)
+			clients = append(clients, m.conn)
+			if m.remote != nil {
+				remotes = append(remotes, m.remote)
+			}
 		}
 	}
 	s.mu.Unlock()
-	for _, c := range list {
+	for _, c := range clients {
 		abort(c)
 	}
+	for _, c := range remotes {
+		hangUp(c)
+	}
+}
+
+// hangUp closes the far end of a relay and wakes whoever reads from it: where the
+// client has finished, nothing else does before the far end has been silent for long.
+func hangUp(remote net.Conn) {
+	_ = remote.SetReadDeadline(time.Unix(1, 0)) // fails only where it is closed
+	remote.Close()
 }
 
 // admit makes a member of a client that has logged in. A nil member is one too
