@@ -57,11 +57,11 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 			if err != nil {
 				return nil, err
 			}
-			_, c, err := s.dial(ctx, to)
+			way, c, err := s.dial(ctx, to)
 			if err != nil {
 				return nil, err
 			}
-			p := &pair{limits: &s.limits}
+			p := &pair{limits: &s.limits, dead: way.Dead()}
 			p.touch(time.Now())
 			return &patient{c, p}, nil
 		},

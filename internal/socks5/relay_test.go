@@ -1,6 +1,7 @@
 package socks5
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -252,4 +253,52 @@ func TestAssociationRests(t *testing.T) {
 		<-ended
 		<-ended
 	})
+}
+
+// A client that has finished writing waits for a far end that is silent. When the
+// client is cut, the far end is closed too: a reader of it would wait for minutes.
+func TestCutEndsAHalfClosedRelay(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	finished := make(chan struct{})
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.Copy(io.Discard, c) // until the client has finished
+		close(finished)
+		<-t.Context().Done()
+	}()
+	s := start(t, nil)
+	silentAt := netip.MustParseAddrPort("203.0.113.77:7")
+	s.world.hosts[silentAt] = l.Addr().String()
+	c := s.raw(t, hello(user, password)...)
+	expect(t, c, 5, 2, 1, 0)
+	_, _ = c.Write(request(1, silentAt))
+	expect(t, c, 5, 0, 0, 1)
+	_, _ = io.CopyN(io.Discard, c, 6)
+	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	<-finished
+	s.Cut()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for left := 1; left > 0; {
+		s.mu.Lock()
+		left = len(s.members)
+		s.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("the relay goes on after its client was cut")
+		}
+	}
 }
