@@ -263,7 +263,7 @@ func (s *Serve) checkHosts() error {
 	return nil
 }
 
-// hostName is a name or address as it stands in the Host of a browser.
+// hostName returns a name or address in the form in which browsers send it as Host.
 func hostName(given string) (string, error) {
 	name, ok := connexa.ASCIIHost(strings.TrimSuffix(given, "."))
 	if !ok {

@@ -164,7 +164,7 @@ type ImportLine struct {
 	// PasswordOnly says that nothing but the password differs from the node's.
 	PasswordOnly bool
 	Notes        []Text
-	Raw          Secret   // of a bad line, for who has entered the password again
+	Raw          Secret   // of a bad line; shown only after a recent entry of the password
 	Masked       string   // of a bad line, for everybody
 	Columns      []string // of a bad line of a CSV
 	Twin         int      // the line of the same file that it is compared with; zero: a node

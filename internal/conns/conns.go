@@ -36,7 +36,7 @@ type Conn struct {
 	*net.TCPConn
 	from     netip.Addr
 	listener *Listener
-	place    *list.Element // nil: closed
+	place    *list.Element // nil once the connection is closed
 	admitted bool          // guarded by listener.mu
 }
 

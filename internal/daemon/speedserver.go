@@ -28,8 +28,8 @@ func speedTimes() conns.Times {
 	return t
 }
 
-// Connections that there may be beside those of the requests which a speed server takes,
-// so that who comes on top is told to come again.
+// Connections that a speed server accepts in addition to those of the requests that it
+// serves, so that it can answer 429 to a client above its limits.
 const (
 	speedSparePerAddr = 16
 	speedSpare        = 64

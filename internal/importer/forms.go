@@ -24,8 +24,8 @@ var (
 	problemYAML      = connexa.T("import.bad.yaml")
 )
 
-// markup are tags and character references of HTML. Who has them in a password
-// imports it as CSV.
+// markup are tags and character references of HTML. A password that
+// contains them is imported as CSV.
 var markup = regexp.MustCompile(`(?i)</?(a|b|br|code|dd|div|dt|em|font|h[1-6]|i|li|ol|p|pre|span|strong|table|tbody|td|th|thead|tr|tt|u|ul)(\s[^<>]*)?/?>|&(amp|lt|gt|quot|apos|nbsp|#[0-9]{1,6}|#x[0-9a-f]{1,5});`)
 
 func hasMarkup(s string) bool { return strings.ContainsAny(s, "<&") && markup.MatchString(s) }

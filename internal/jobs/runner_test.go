@@ -417,7 +417,7 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 
 // TestACorrectionLiftsTheHold has five refusals at an address, and what is then
 // edited there: what was corrected is tried, the rest stays held, and a correction
-// that is wrong as well counts anew.
+// that is wrong too is counted like a first refusal.
 func TestACorrectionLiftsTheHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
