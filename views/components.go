@@ -39,26 +39,31 @@ func MarkTone(m connexa.Mark) Tone {
 }
 
 // bars are the classes of the ladder's ten bars.
-func bars(reached connexa.Step, cause connexa.Cause, testing bool) []string {
-	height := reached.Height()
+func (a LadderArgs) bars() []string {
+	height := a.Reached.Height()
 	classes := make([]string, len(connexa.Ladder()))
 	for i := range classes {
 		switch {
 		case i < height:
 			classes[i] = "ok"
-		case i == height && testing:
+		case i == height && a.Testing:
 			classes[i] = "now"
-		case cause != "" && connexa.StepAt(i+1) == cause.Step() && !testing:
+		case a.Cause != "" && connexa.StepAt(i+1) == a.Cause.Step() && !a.Testing:
 			classes[i] = "stop"
+		case a.ByService:
+			classes[i] = "held"
 		}
 	}
 	return classes
 }
 
-func ladderLabel(p *i18n.Printer, reached connexa.Step, cause connexa.Cause) string {
-	label := p.T("ladder.reached", reached.Height(), len(connexa.Ladder()))
-	if cause != "" {
-		label += ", " + p.T("ladder.stopped", p.T("step."+string(cause.Step())))
+func (a LadderArgs) label(p *i18n.Printer) string {
+	label := p.T("ladder.reached", a.Reached.Height(), len(connexa.Ladder()))
+	if a.ByService {
+		label = p.T("ladder.service")
+	}
+	if a.Cause != "" {
+		label += ", " + p.T("ladder.stopped", p.T("step."+string(a.Cause.Step())))
 	}
 	return label
 }

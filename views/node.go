@@ -40,13 +40,17 @@ type step struct {
 // well" is for a node whose last probe made or confirmed its status; otherwise each
 // of the two probes says only what it found.
 func goodNews(p *i18n.Printer, n Node, e *connexa.Entry) string {
+	if e.ByService() {
+		return p.T("node.passed.service")
+	}
 	if n.Later != nil {
 		return sentence(p.T("node.passed." + string(e.Kind)))
 	}
 	return p.T("node.good")
 }
 
-// stepLines are the steps of a probe, up to the one that its kind aims at.
+// stepLines are the steps of a probe, up to the one that its kind aims at. Of a
+// probe that a running service answered only what was looked at is ticked.
 func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 	seen := map[connexa.Step]connexa.Rung{}
 	for _, r := range e.Rungs {
@@ -61,10 +65,12 @@ func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 		line := step{class: "later", name: p.T("step." + string(s)), note: p.T("step." + string(s) + ".means")}
 		r, climbed := seen[s]
 		switch {
-		case s.Height() <= e.Reached.Height():
+		case e.ByService() && climbed && r.OK, !e.ByService() && s.Height() <= e.Reached.Height():
 			line.class, line.icon = "ok", "check"
 		case s == e.Cause.Step():
 			line.class, line.icon, line.note = "stop", "cross", CauseText(p, e.Cause)
+		case e.ByService():
+			line.note = p.T("node.step.untested")
 		default:
 			line.note = p.T("node.step.later")
 		}

@@ -252,7 +252,11 @@ func basisTitle(p *i18n.Printer, n *connexa.Node) string {
 	if n.Basis.At.IsZero() {
 		return ""
 	}
-	return p.T("node.basis", lower(p.T("kind."+string(n.Basis.Kind)))) + " · " + p.Exact(n.Basis.At)
+	title := p.T("node.basis", lower(p.T("kind."+string(n.Basis.Kind)))) + " · " + p.Exact(n.Basis.At)
+	if n.Basis.ByService() {
+		title += " · " + p.T("ladder.service")
+	}
+	return title
 }
 
 // details are the second line about a place.

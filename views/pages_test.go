@@ -187,19 +187,24 @@ func TestBars(t *testing.T) {
 		reached connexa.Step
 		cause   connexa.Cause
 		testing bool
+		service bool
 		want    string
 	}{
-		{connexa.NoStep, "", false, ",,,,,,,,,"},
-		{connexa.Control, "", false, "ok,ok,ok,,,,,,,"},
-		{connexa.Internet, "", false, "ok,ok,ok,ok,ok,ok,ok,ok,ok,ok"},
-		{connexa.Resolve, "tcp.refused", false, "ok,stop,,,,,,,,"},
-		{connexa.NoStep, "resolve.nxdomain", false, "stop,,,,,,,,,"},
-		{connexa.Resolve, "tcp.refused", true, "ok,now,,,,,,,,"},
-		{connexa.Internet, "", true, "ok,ok,ok,ok,ok,ok,ok,ok,ok,ok"},
+		{connexa.NoStep, "", false, false, ",,,,,,,,,"},
+		{connexa.Control, "", false, false, "ok,ok,ok,,,,,,,"},
+		{connexa.Internet, "", false, false, "ok,ok,ok,ok,ok,ok,ok,ok,ok,ok"},
+		{connexa.Resolve, "tcp.refused", false, false, "ok,stop,,,,,,,,"},
+		{connexa.NoStep, "resolve.nxdomain", false, false, "stop,,,,,,,,,"},
+		{connexa.Resolve, "tcp.refused", true, false, "ok,now,,,,,,,,"},
+		{connexa.Internet, "", true, false, "ok,ok,ok,ok,ok,ok,ok,ok,ok,ok"},
+		{connexa.NoStep, "", false, true, "held,held,held,held,held,held,held,held,held,held"},
+		{connexa.NoStep, "", true, true, "now,held,held,held,held,held,held,held,held,held"},
+		{connexa.NoStep, "internet.no_dns", false, true, "held,held,held,held,held,held,held,held,held,stop"},
 	}
 	for _, tt := range tests {
-		if got := strings.Join(bars(tt.reached, tt.cause, tt.testing), ","); got != tt.want {
-			t.Errorf("bars(%s, %s, %v) = %s, want %s", tt.reached, tt.cause, tt.testing, got, tt.want)
+		a := LadderArgs{Reached: tt.reached, Cause: tt.cause, Testing: tt.testing, ByService: tt.service}
+		if got := strings.Join(a.bars(), ","); got != tt.want {
+			t.Errorf("bars of %+v = %s, want %s", a, got, tt.want)
 		}
 	}
 }

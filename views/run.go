@@ -75,6 +75,8 @@ func (g RunGroup) more(p *i18n.Printer) string {
 	switch {
 	case g.Mark.Void():
 		return p.T("mark." + string(g.Mark) + ".more")
+	case g.ByService() && g.Cause == "":
+		return p.T("run.reached.service")
 	case g.Cause != "":
 		return CauseMeaning(p, g.Cause) + " " + CauseAdvice(p, g.Cause)
 	default:

@@ -68,6 +68,11 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 			Attempts: []connexa.Text{connexa.T("attempt.bad", 1, connexa.T("attempt.broken", 1))}, Transcript: []string{"→ Start-Control-Connection-Request"},
 		},
 	}
+	through := loggedIn
+	answer := *loggedIn.Basis
+	answer.Reached, answer.Latency, answer.Detail.PeerText, answer.Detail.Attempts = connexa.NoStep, 0, "", nil
+	answer.Detail.Text, answer.Rungs = connexa.T("probe.through.login"), []connexa.Rung{{Step: connexa.LCP, OK: true, At: 31 * time.Millisecond, Note: connexa.T("rung.through.lcp", 31*time.Millisecond)}}
+	through.Basis = &answer
 	bare := *loggedIn.Basis
 	bare.Detail.Session = connexa.SessionFacts{Auth: "PAP", Encryption: "none", MTU: 1400, LocalIP: "10.8.0.14"}
 	open.Status, open.Basis = connexa.LoginOK, &bare
@@ -102,6 +107,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"node-open":    NodePage(at(NavNodes, "203.0.113.77"), open),
 		"node-pinged":  NodePage(at(NavNodes, "203.0.113.77"), pinged),
 		"node-suspect": NodePage(at(NavNodes, "203.0.113.77"), suspect),
+		"node-through": NodePage(at(NavNodes, "203.0.113.77"), through),
 		"node-fresh":   NodePage(at(NavNodes, "203.0.113.77"), fresh),
 		"form-new":     NodeFormPage(at(NavNodes, p.T("node.new")), form),
 		"form-edit":    NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
@@ -157,6 +163,7 @@ func sampleRows() []NodeRow {
 	rows[6].Basis.Kind, rows[6].Basis.At = connexa.Login, now.Add(-time.Hour) // and pinged since
 	rows[6].Last.Reached, rows[6].Last.Cause = connexa.Control, ""
 	rows[4].Testing = true
+	rows[5].Basis.Reached, rows[5].Last.Reached = connexa.NoStep, connexa.NoStep // its service answered
 	rows[5].Port = 11723
 	for i := int64(12); i < 24; i++ {
 		rows = append(rows, row(i, connexa.PingOK, fmt.Sprintf("192.0.2.%d", 100+i), "ops1", "Phoenix", "AZ", "US", "Example Cable", probe(time.Hour, connexa.Control, "", 90+int(i), 0)))
@@ -254,6 +261,7 @@ func sampleRun() Run {
 		Groups: []RunGroup{
 			group(connexa.MarkBad, connexa.Resolve, "tcp.timeout", 61), group(connexa.MarkBad, connexa.TCP, "control.not_pptp", 30),
 			group(connexa.MarkBad, connexa.Resolve, "tcp.brand_new_cause", 16), group(connexa.MarkDeleted, connexa.NoStep, "", 4), group(connexa.MarkGood, connexa.Control, "", 301),
+			group(connexa.MarkGood, connexa.NoStep, "", 3),
 		},
 	}
 }

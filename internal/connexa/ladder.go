@@ -63,6 +63,13 @@ func (c Cause) Code() string {
 	return code
 }
 
+// ByService reports whether a probe that ended with a verdict was answered by the
+// session of a running service: it completed no step itself, and what it found is
+// above the first one.
+func ByService(reached Step, c Cause) bool {
+	return reached.Height() == 0 && (c == "" || c.Step().Height() > Resolve.Height())
+}
+
 // Rung is one step of one climb.
 type Rung struct {
 	Step Step          `json:"step"`

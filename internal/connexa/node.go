@@ -82,11 +82,15 @@ type Basis struct {
 	Cause   Cause // empty when nothing failed
 }
 
+// ByService reports whether the probe was answered by the session of a running
+// service.
+func (b Basis) ByService() bool { return !b.At.IsZero() && ByService(b.Reached, b.Cause) }
+
 // Outcome is what the last probe of a node, or one row of its history, saw.
 type Outcome struct {
 	Kind     Kind
 	At       time.Time     // zero: never
-	Reached  Step          // the last step that was completed
+	Reached  Step          // the last step that the probe itself completed
 	Cause    Cause         // empty when nothing failed
 	Latency  time.Duration // best TCP connect time; zero: not known
 	Control  time.Duration // of Start-Control-Connection; zero: not known

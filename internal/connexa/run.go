@@ -123,6 +123,12 @@ type RunGroup struct {
 	Nodes   []RunNode // the first few
 }
 
+// ByService reports whether the nodes of the group were answered by the sessions of
+// running services.
+func (g RunGroup) ByService() bool {
+	return g.Mark != MarkNone && !g.Mark.Void() && ByService(g.Reached, g.Cause)
+}
+
 // RunNode names one node of a run; a deleted one has ID zero.
 type RunNode struct {
 	ID      int64
@@ -238,6 +244,13 @@ type Entry struct {
 	Outcome
 	Rungs  []Rung
 	Detail Detail
+}
+
+// ByService reports whether the probe was answered by the session of a running
+// service.
+func (e *Entry) ByService() bool {
+	const older = "probe.through" // such results once kept the whole trace as reached
+	return e.What == EntryProbe && !e.Mark.Void() && (ByService(e.Reached, e.Cause) || e.Detail.Text.Key == older)
 }
 
 // EntryKind is what a history row tells of.

@@ -28,7 +28,7 @@ func (g *greWatch) keeps(ctx context.Context, res result) bool {
 	if g.passed || o.Kind == connexa.Ping {
 		return false
 	}
-	if o.Reached.Height() >= connexa.GRE.Height() {
+	if o.Reached.Height() >= connexa.GRE.Height() || res.probed.Fact != connexa.NoFact && connexa.ByService(o.Reached, o.Cause) {
 		g.passed = true
 		if g.OnGREPassed != nil {
 			g.OnGREPassed()

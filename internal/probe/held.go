@@ -19,57 +19,90 @@ type Held interface {
 	ControlEcho(ctx context.Context) (time.Duration, error)
 }
 
+// echo is one way to ask the server of a session for a sign of life: the step that
+// an answer proves, and how to ask.
+type echo struct {
+	step connexa.Step
+	ask  func(ctx context.Context) (time.Duration, error)
+}
+
 // PingThrough asks a server for a sign of life on the control connection of a
-// service. A silence is no fact: the service watches its own session, and what
-// becomes of that is told by the next ping.
+// service, and where that is silent through its tunnel: some servers answer one
+// kind of echo only. Name and port are not tested. A silence is no fact: the
+// service watches its own session, and the next ping says what became of that.
 func (p *Prober) PingThrough(ctx context.Context, h Held) (connexa.Probed, error) {
-	return p.askThrough(ctx, h, connexa.Ping, connexa.Answered, h.ControlEcho)
+	return p.askThrough(ctx, h, connexa.Ping, connexa.Answered, echo{connexa.Control, h.ControlEcho}, echo{connexa.LCP, h.Echo})
 }
 
 // LoginThrough says of a session that is up that the server let us in, once it has
-// given a sign of life through the tunnel.
+// given a sign of life through the tunnel, or else on the control connection. No
+// new login is made, so no step up to it is tested.
 func (p *Prober) LoginThrough(ctx context.Context, h Held) (connexa.Probed, error) {
-	return p.askThrough(ctx, h, connexa.Login, connexa.LoggedIn, h.Echo)
+	return p.askThrough(ctx, h, connexa.Login, connexa.LoggedIn, echo{connexa.LCP, h.Echo}, echo{connexa.Control, h.ControlEcho})
 }
 
-func (p *Prober) askThrough(ctx context.Context, h Held, kind connexa.Kind, fact connexa.Fact, ask func(context.Context) (time.Duration, error)) (connexa.Probed, error) {
+// askThrough asks in the first way as often as a ping tries, and then once in the
+// second.
+func (p *Prober) askThrough(ctx context.Context, h Held, kind connexa.Kind, fact connexa.Fact, first, second echo) (connexa.Probed, error) {
 	out := connexa.Outcome{Kind: kind, At: time.Now()}
+	answered := func(e echo, text connexa.Text, took time.Duration) connexa.Probed {
+		probed := answeredThrough(h, out)
+		probed.Fact, probed.Mark, probed.Detail.Text = fact, connexa.MarkOf(fact), text
+		probed.Rungs = []connexa.Rung{{Step: e.step, OK: true, At: time.Since(out.At), Note: connexa.T("rung.through."+string(e.step), took)}}
+		if e.step == connexa.Control {
+			probed.Outcome.Control = took
+		}
+		return probed
+	}
 	var last error
-	for _, timeout := range timeouts[:p.attempts()] {
+	ask := func(e echo, timeout time.Duration) (time.Duration, bool) {
 		out.Attempts++
 		one, cancel := context.WithTimeout(ctx, timeout)
-		took, err := ask(one)
-		cancel()
-		switch {
-		case err == nil:
-			probed := answeredThrough(h, out)
-			probed.Fact, probed.Mark = fact, connexa.MarkOf(fact)
-			if kind == connexa.Ping {
-				probed.Outcome.Reached, probed.Outcome.Control = connexa.Control, took
-			}
-			return probed, nil
-		case ctx.Err() != nil:
-			return connexa.Probed{}, ctx.Err()
+		defer cancel()
+		took, err := e.ask(one)
+		if err == nil {
+			return took, true
 		}
 		out.Lost++
 		last = err
-		if !errors.Is(err, context.DeadlineExceeded) {
+		return 0, false
+	}
+	for _, timeout := range timeouts[:p.attempts()] {
+		took, ok := ask(first, timeout)
+		switch {
+		case ok:
+			return answered(first, connexa.T("probe.through."+string(kind)), took), nil
+		case ctx.Err() != nil:
+			return connexa.Probed{}, ctx.Err()
+		}
+		if !errors.Is(last, context.DeadlineExceeded) {
 			break // the session has ended
 		}
 	}
+	if errors.Is(last, context.DeadlineExceeded) {
+		if took, ok := ask(second, timeouts[0]); ok {
+			out.Attempts, out.Lost = 1, 0 // a kind of echo that a server never answers is no loss
+			return answered(second, connexa.T("probe.through."+string(kind)+"."+string(second.step)), took), nil
+		}
+		if ctx.Err() != nil {
+			return connexa.Probed{}, ctx.Err()
+		}
+	}
+	out.Reached = connexa.NoStep
 	return connexa.Probed{
 		Mark: connexa.MarkNoFact, Outcome: out, Detail: connexa.Detail{Text: connexa.T("probe.through.silent"), Evidence: last.Error()},
 	}, nil
 }
 
-// answeredThrough is what is known of a session that is up.
+// answeredThrough is what is known of a session that is up. No step was reached by
+// the probe itself: what was looked at stands in its rungs.
 func answeredThrough(h Held, out connexa.Outcome) connexa.Probed {
 	info := h.Info()
-	out.Reached = connexa.IP
+	out.Reached = connexa.NoStep
 	return connexa.Probed{
 		Outcome: out, Peer: peerOf(info.Server),
 		Detail: connexa.Detail{
-			Text:    connexa.T("probe.through"),
+			Text:    connexa.T("probe.through.speed"),
 			Session: connexa.SessionFacts{Auth: info.Auth, Encryption: info.Encryption, Bits: info.Bits, MTU: info.MTU, LocalIP: info.LocalIP.String()},
 		},
 	}
@@ -92,6 +125,7 @@ func (p *Prober) SpeedThrough(ctx context.Context, j connexa.Job, h Held, measur
 		return connexa.Probed{}, err
 	case m.Down > 0:
 		p.measured(&probed, m, err)
+		probed.Outcome.Reached = connexa.NoStep
 	default:
 		notMeasured(&probed, m, err)
 		probed.Fact = connexa.LoggedIn

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,14 +13,19 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// held is a session that answers, or fails with err.
-type held struct{ err error }
+// held is a session whose tunnel fails with err and whose control connection with
+// control; nil: it answers.
+type held struct{ err, control error }
 
 func (h held) Info() pptp.Info {
 	return pptp.Info{LocalIP: netip.MustParseAddr("10.0.0.2"), Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128, MTU: 1396, Server: pptp.Server{Vendor: "linux"}}
 }
-func (h held) Echo(context.Context) (time.Duration, error)        { return time.Millisecond, h.err }
-func (h held) ControlEcho(context.Context) (time.Duration, error) { return time.Millisecond, h.err }
+
+func (h held) Echo(context.Context) (time.Duration, error) { return time.Millisecond, h.err }
+
+func (h held) ControlEcho(context.Context) (time.Duration, error) {
+	return 2 * time.Millisecond, h.control
+}
 
 func TestThroughAService(t *testing.T) {
 	p := &Prober{SlowBelow: func() int64 { return 5e6 }}
@@ -28,34 +34,61 @@ func TestThroughAService(t *testing.T) {
 			return connexa.Measurement{Endpoint: "x", Down: down}, err
 		}
 	}
+	silent := context.DeadlineExceeded
 	for _, tt := range []struct {
-		what    string
-		ask     func() (connexa.Probed, error)
-		fact    connexa.Fact
-		mark    connexa.Mark
-		reached connexa.Step
+		what string
+		ask  func() (connexa.Probed, error)
+		fact connexa.Fact
+		mark connexa.Mark
+		text string
+		seen string // the steps that were looked at
 	}{
-		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), held{}) }, connexa.Answered, connexa.MarkGood, connexa.Control},
-		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), held{}) }, connexa.LoggedIn, connexa.MarkGood, connexa.IP},
-		{"a silent server", func() (connexa.Probed, error) {
-			return p.LoginThrough(t.Context(), held{context.DeadlineExceeded})
-		}, connexa.NoFact, connexa.MarkNoFact, ""},
+		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), held{}) }, connexa.Answered, connexa.MarkGood, "probe.through.ping", "control"},
+		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), held{}) }, connexa.LoggedIn, connexa.MarkGood, "probe.through.login", "lcp"},
+		{"login of a server that answers no echo through the tunnel", func() (connexa.Probed, error) {
+			return p.LoginThrough(t.Context(), held{err: silent})
+		}, connexa.LoggedIn, connexa.MarkGood, "probe.through.login.control", "control"},
+		{"ping of a server that answers no echo on the control connection", func() (connexa.Probed, error) {
+			return p.PingThrough(t.Context(), held{control: silent})
+		}, connexa.Answered, connexa.MarkGood, "probe.through.ping.lcp", "lcp"},
+		{"login of a silent server", func() (connexa.Probed, error) {
+			return p.LoginThrough(t.Context(), held{silent, silent})
+		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
+		{"ping of a silent server", func() (connexa.Probed, error) {
+			return p.PingThrough(t.Context(), held{silent, silent})
+		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
 		{"a session that has ended", func() (connexa.Probed, error) {
-			return p.PingThrough(t.Context(), held{net.ErrClosed})
-		}, connexa.NoFact, connexa.MarkNoFact, ""},
+			return p.PingThrough(t.Context(), held{control: net.ErrClosed})
+		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
 		{"fast", func() (connexa.Probed, error) {
 			return p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(9e6, nil))
-		}, connexa.Fast, connexa.MarkGood, connexa.Internet},
+		}, connexa.Fast, connexa.MarkGood, "probe.through.speed", "internet"},
 		{"slow", func() (connexa.Probed, error) {
 			return p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(1e6, nil))
-		}, connexa.Slow, connexa.MarkSlow, connexa.Internet},
+		}, connexa.Slow, connexa.MarkSlow, "probe.through.speed", "internet"},
 		{"not measured", func() (connexa.Probed, error) {
 			return p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(0, errors.New("no")))
-		}, connexa.LoggedIn, connexa.MarkBad, connexa.IP},
+		}, connexa.LoggedIn, connexa.MarkBad, "probe.through.speed", ""},
 	} {
 		got, err := tt.ask()
-		if err != nil || got.Fact != tt.fact || got.Mark != tt.mark || got.Outcome.Reached != tt.reached {
+		if err != nil || got.Fact != tt.fact || got.Mark != tt.mark || got.Detail.Text.Key != tt.text {
 			t.Errorf("%s: %+v, %v", tt.what, got, err)
+		}
+		// A probe that climbs nothing itself has reached no step, and shows what answered.
+		if got.Outcome.Reached != connexa.NoStep {
+			t.Errorf("%s: it says that %s was reached", tt.what, got.Outcome.Reached)
+		}
+		var seen []string
+		for _, r := range got.Rungs {
+			if r.OK {
+				seen = append(seen, string(r.Step))
+			}
+		}
+		if strings.Join(seen, " ") != tt.seen {
+			t.Errorf("%s: it ticks %v, want %s", tt.what, seen, tt.seen)
+		}
+		if tt.fact != connexa.NoFact && got.Outcome.Lost > 0 {
+			t.Errorf("%s: %d of %d lost", tt.what, got.Outcome.Lost, got.Outcome.Attempts)
 		}
 	}
 	local := &connexa.LocalError{Err: errors.New("no endpoint")}
