@@ -82,7 +82,7 @@ func everyCause() []string {
 // connection.
 func pingCauses() []string {
 	list := []string{
-		"resolve.nxdomain", "resolve.temporary",
+		"resolve.nxdomain", "resolve.no_ipv4", "resolve.temporary",
 		"tcp.refused", "tcp.reset", "tcp.unreachable", "tcp.timeout",
 	}
 	for _, step := range []control.Step{control.StepStart, control.StepCall} {

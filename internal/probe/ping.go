@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -15,26 +16,23 @@ import (
 
 // Ping climbs to control: it asks the node's port for a PPTP control connection
 // (RFC 2637 section 2.1). It tries again, more patiently each time, until one
-// attempt gets a good answer; that one passes. The error is a
-// *connexa.LocalError, Found's, or the context's.
+// attempt gets a good answer; that one passes. Each attempt goes through the
+// addresses of the name. The error is a *connexa.LocalError, Found's, or the
+// context's.
 func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	began := time.Now()
 	out := connexa.Outcome{Kind: connexa.Ping, At: began}
 	base := climb{began: began}
-	ip, err := p.resolve(ctx, j.Address)
+	at, err := p.resolve(ctx, j.Address)
 	if err != nil {
 		return finish(&base, out, err, nil)
 	}
-	base.reached(connexa.Resolve, resolvedNote(j.Address, ip))
-	if p.Found != nil {
-		if err := p.Found(j, ip); err != nil {
-			return connexa.Probed{}, err
-		}
-	}
+	base.reached(connexa.Resolve, resolvedNote(j.Address, at))
 
 	var (
-		best *attempt // the one that got furthest; of equals the last
-		said []connexa.Text
+		best  *attempt // the one that got furthest; of equals the last
+		said  []connexa.Text
+		whole connexa.Text // which addresses answered, of several
 	)
 	for i, timeout := range timeouts[:p.attempts()] {
 		if i > 0 {
@@ -42,19 +40,19 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 				return connexa.Probed{}, err
 			}
 		}
-		a := p.attempt(ctx, base, netip.AddrPortFrom(ip, uint16(j.Port)), timeout)
-		if ctx.Err() != nil && a.err != nil {
-			return connexa.Probed{}, ctx.Err()
+		all, err := p.attemptEach(ctx, base, j, at, timeout)
+		if err != nil {
+			return connexa.Probed{}, err
 		}
-		var local *connexa.LocalError
-		if errors.As(a.err, &local) {
-			return connexa.Probed{}, a.err
-		}
+		a := furthest(all)
+		whole = addressesText(all)
 		out.Attempts++
 		if a.tcp > 0 && (out.Latency == 0 || a.tcp < out.Latency) {
 			out.Latency = a.tcp
 		}
-		said = append(said, a.said(i+1))
+		for _, one := range all {
+			said = append(said, one.said(i+1, len(at) > 1))
+		}
 		if best == nil || a.err == nil || len(a.climb.rungs) >= len(best.climb.rungs) {
 			best = a
 		}
@@ -69,6 +67,9 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 	}
 	probed, err := finish(&best.climb, out, best.err, said)
 	probed.Peer = best.peer
+	if probed.Detail.Text.IsZero() {
+		probed.Detail.Text = whole
+	}
 	return probed, err
 }
 
@@ -89,8 +90,68 @@ func (p *Prober) pauseBefore(ctx context.Context, address string) error {
 	return p.Again(ctx, address)
 }
 
+// attemptEach tries one address after the other, until one gives a good answer.
+// Each has its share of what is left of the timeout. The error is a
+// *connexa.LocalError, Found's, or the context's.
+func (p *Prober) attemptEach(ctx context.Context, base climb, j connexa.Job, at []netip.Addr, timeout time.Duration) ([]*attempt, error) {
+	var all []*attempt
+	end := time.Now().Add(timeout)
+	for i, ip := range at {
+		if p.Found != nil {
+			if err := p.Found(j, ip); err != nil {
+				return nil, err
+			}
+		}
+		share := time.Until(end) / time.Duration(len(at)-i)
+		a := p.attempt(ctx, base, netip.AddrPortFrom(ip, uint16(j.Port)), share)
+		if ctx.Err() != nil && a.err != nil {
+			return nil, ctx.Err()
+		}
+		if errors.As(a.err, new(*connexa.LocalError)) {
+			return nil, a.err
+		}
+		all = append(all, a)
+		if a.err == nil {
+			break
+		}
+	}
+	return all, nil
+}
+
+// furthest is the attempt that got furthest; of equals the first.
+func furthest(all []*attempt) *attempt {
+	best := all[0]
+	for _, a := range all[1:] {
+		if a.err == nil || best.err != nil && len(a.climb.rungs) > len(best.climb.rungs) {
+			best = a
+		}
+	}
+	return best
+}
+
+// addressesText says which of several addresses answered, and which did not; it is
+// zero where only one was tried.
+func addressesText(all []*attempt) connexa.Text {
+	var failed []string
+	last := all[len(all)-1]
+	for _, a := range all {
+		if a.err != nil {
+			failed = append(failed, a.at.String())
+		}
+	}
+	switch {
+	case len(all) == 1:
+		return connexa.Text{}
+	case last.err == nil:
+		return connexa.T("probe.addresses.some", last.at.String(), strings.Join(failed, ", "))
+	default:
+		return connexa.T("probe.addresses.none", strings.Join(failed, ", "))
+	}
+}
+
 // attempt is one connection.
 type attempt struct {
+	at           netip.Addr
 	climb        climb
 	tcp, control time.Duration
 	peer         connexa.Peer
@@ -98,7 +159,7 @@ type attempt struct {
 }
 
 func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, timeout time.Duration) *attempt {
-	a := &attempt{climb: climb{began: base.began, rungs: append([]connexa.Rung(nil), base.rungs...)}}
+	a := &attempt{at: to.Addr(), climb: climb{began: base.began, rungs: append([]connexa.Rung(nil), base.rungs...)}}
 	one, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var d net.Dialer
@@ -156,23 +217,30 @@ func controlFailure(err error) error {
 	return s
 }
 
-// said is one line about the attempt for the node page.
-func (a *attempt) said(n int) connexa.Text {
-	if a.err == nil {
-		return connexa.T("attempt.good", n, a.tcp, a.control)
-	}
+// said is one line about the attempt for the node page; named says at which
+// address it was.
+func (a *attempt) said(n int, named bool) connexa.Text {
 	var s *stopped
-	if errors.As(a.err, &s) {
-		return connexa.T("attempt.bad", n, connexa.T("cause."+string(s.cause)))
+	switch {
+	case a.err == nil:
+		return connexa.T("attempt.good", n, a.tcp, a.control)
+	case !errors.As(a.err, &s):
+		return connexa.T("attempt.broken", n)
+	case named:
+		return connexa.T("attempt.bad.at", n, a.at.String(), connexa.T("cause."+string(s.cause)))
 	}
-	return connexa.T("attempt.broken", n)
+	return connexa.T("attempt.bad", n, connexa.T("cause."+string(s.cause)))
 }
 
-func resolvedNote(host string, ip netip.Addr) connexa.Text {
-	if host == ip.String() {
+func resolvedNote(host string, at []netip.Addr) connexa.Text {
+	if host == at[0].String() {
 		return connexa.T("rung.resolve.given")
 	}
-	return connexa.T("rung.resolve", ip.String())
+	var list []string
+	for _, ip := range at {
+		list = append(list, ip.String())
+	}
+	return connexa.T("rung.resolve", strings.Join(list, ", "))
 }
 
 // finish makes the result of a climb that ended with err; nil is the top of a

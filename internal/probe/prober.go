@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -71,11 +72,14 @@ func Online() bool {
 	return false
 }
 
-// resolve finds the node's address. A name that does not exist is a fact; a
-// resolver that does not answer is not.
-func (p *Prober) resolve(ctx context.Context, host string) (netip.Addr, error) {
+// mostAddresses bounds the addresses of a name that are tried.
+const mostAddresses = 4
+
+// resolve finds the node's IPv4 addresses, at least one. A name that does not exist
+// is a fact; a resolver that does not answer is not.
+func (p *Prober) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return a, nil
+		return usable([]netip.Addr{a})
 	}
 	lookup := p.Session.Resolve
 	if lookup == nil {
@@ -88,19 +92,34 @@ func (p *Prober) resolve(ctx context.Context, host string) (netip.Addr, error) {
 		one, cancel := context.WithTimeout(ctx, resolveTimeout)
 		list, err := lookup(one, host)
 		cancel()
-		if err == nil && len(list) > 0 {
-			return list[0].Unmap(), nil
+		if err == nil {
+			return usable(list)
 		}
 		var dns *net.DNSError
-		if err == nil || errors.As(err, &dns) && dns.IsNotFound {
-			return netip.Addr{}, &stopped{cause: "resolve.nxdomain"}
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return nil, &stopped{cause: "resolve.nxdomain"}
 		}
 		if ctx.Err() != nil {
-			return netip.Addr{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 		last = err
 	}
-	return netip.Addr{}, &stopped{cause: "resolve.temporary", void: true, evidence: last.Error()}
+	return nil, &stopped{cause: "resolve.temporary", void: true, evidence: last.Error()}
+}
+
+// usable are the first few IPv4 addresses of list, each once. The error is a
+// *stopped where there are none.
+func usable(list []netip.Addr) ([]netip.Addr, error) {
+	var at []netip.Addr
+	for _, a := range list {
+		if a = a.Unmap(); a.Is4() && !slices.Contains(at, a) && len(at) < mostAddresses {
+			at = append(at, a)
+		}
+	}
+	if len(at) == 0 {
+		return nil, &stopped{cause: "resolve.no_ipv4"}
+	}
+	return at, nil
 }
 
 // stopped is where and why one climb ended.
