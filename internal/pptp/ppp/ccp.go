@@ -74,6 +74,9 @@ func (c *CCPOptions) Request(b []byte) []byte {
 	return option32(optMPPE, uint32(c.Want)).Append(b)
 }
 
+// Needs implements Needs: without MPPE there is nothing to agree on.
+func (c *CCPOptions) Needs(option uint8) bool { return option == optMPPE }
+
 // Judge implements Policy. A request for one strength that is allowed is taken
 // whatever we asked for: pppd hangs up when its only choice is not. One without
 // options is taken too: pppd repeats it for ever otherwise.

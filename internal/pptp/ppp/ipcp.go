@@ -34,6 +34,9 @@ func (i *IPCPOptions) Request(b []byte) []byte {
 	return b
 }
 
+// Needs implements Needs: a session without an address carries nothing.
+func (i *IPCPOptions) Needs(option uint8) bool { return option == optAddress }
+
 // Judge implements Policy. A peer that asks for no server of ours gets its
 // address acknowledged even when it is 0.0.0.0: a tunnel needs none there.
 func (i *IPCPOptions) Judge(request []byte, final bool) (Code, []byte) {

@@ -15,6 +15,10 @@ const (
 	optACFC  = 8
 )
 
+// OptionCallback is the option by which a peer wants to call back, RFC 1570 section
+// 2.3. Nobody can call back through PPTP.
+const OptionCallback = 13
+
 // Auth is an authentication protocol with, for CHAP, its algorithm.
 type Auth struct {
 	Protocol  Protocol

@@ -21,6 +21,12 @@ type Policy interface {
 	Refused(code Code, options []byte)
 }
 
+// Needs is implemented by a Policy that cannot do without some of its options: they
+// are not given up when the peer has refused them too often.
+type Needs interface {
+	Needs(option uint8) bool
+}
+
 // Timing says how often and how long a negotiation tries. The zero value has
 // the defaults.
 type Timing struct {
@@ -30,6 +36,7 @@ type Timing struct {
 	Configure int           // requests in all; default 10
 	Terminate int           // default 2
 	Failure   int           // Naks sent before a Reject; default 5
+	Refusals  int           // of one option, by either side, before Hooks.Disagree; default 10
 }
 
 func (t Timing) withDefaults() Timing {
@@ -49,6 +56,7 @@ func (t Timing) withDefaults() Timing {
 	count(&t.Configure, 10)
 	count(&t.Terminate, 2)
 	count(&t.Failure, 5)
+	count(&t.Refusals, 10)
 	return t
 }
 
@@ -59,7 +67,32 @@ type Hooks struct {
 	Down     func()                    // they no longer do
 	Finished func()                    // it ended: terminated, or nobody answered
 	Extra    func(Packet) (taken bool) // a code that the automaton does not know
+	// Disagree is called when the two sides will not agree (RFC 1661 section 4.6,
+	// Max-Failure). The negotiation then answers nothing more. Optional: without
+	// it a negotiation goes on for as long as the peer does.
+	Disagree func(Disagreement)
 }
+
+// Disagreement says why a negotiation does not converge.
+type Disagreement struct {
+	Kind   DisagreementKind
+	Option Option // the option in question, with the last value that the peer gave it
+	Count  int    // how often it was refused, or how many requests came
+}
+
+// DisagreementKind is what the peer does that keeps a negotiation from an end.
+type DisagreementKind uint8
+
+// The kinds.
+const (
+	PeerRefuses  DisagreementKind = iota // the peer refuses our value of an option, and does without it as little
+	PeerInsists                          // the peer demands an option that we refuse
+	PeerRestarts                         // the peer sends other requests without end
+)
+
+// askedWindow is the time in which a peer may ask for 2 * Timing.Refusals different
+// things. A session that lives for months may be negotiated again many times.
+const askedWindow = time.Minute
 
 // Negotiation is the automaton of one protocol on one link. It is not safe for
 // concurrent use.
@@ -70,22 +103,50 @@ type Negotiation struct {
 	hooks    Hooks
 
 	state    State
-	id       uint8  // of the last Configure-Request or Terminate-Request
-	request  []byte // the options of the last Configure-Request
-	left     int    // the restart counter
-	tries    int    // requests since the counter was initialized
-	naks     int    // sent since the peer's last good request
+	id       uint8     // of the last Configure-Request or Terminate-Request
+	request  []byte    // the options of the last Configure-Request
+	next     []byte    // memory for the one after it
+	sentAt   time.Time // when it was sent first
+	open     bool      // it has no answer yet
+	repeated int       // how often the last Configure-Request was sent again
+	resent   int       // how often any was
+	rtt      time.Duration
+	left     int // the restart counter
+	tries    int // requests since the counter was initialized
+	naks     int // sent since the peer's last good request
 	deadline time.Time
-	now      time.Time
-	in       Packet // the packet at hand
-	answer   Code   // and our answer to it, when it is a request
-	options  []byte
+
+	peerID     int    // of the request that we acknowledged last; -1 before
+	peerAsked  []byte // and its options
+	asked      int    // the peer's requests since askedSince, without its retransmissions
+	askedSince time.Time
+	refused    map[uint8]int // how often the peer refused each option of ours
+	insisted   map[uint8]int // how often we refused each option of the peer
+	halted     bool          // Disagree was called
+	rejected   Code          // the code of ours that the peer does not know, 0 for none
+	now        time.Time
+	event      event
+	in         Packet // the packet at hand
+	answer     Code   // and our answer to it, when it is a request
+	options    []byte
 }
 
 // NewNegotiation returns a negotiation in the state Initial.
 func NewNegotiation(p Protocol, policy Policy, timing Timing, hooks Hooks) *Negotiation {
-	return &Negotiation{protocol: p, policy: policy, timing: timing.withDefaults(), hooks: hooks}
+	return &Negotiation{protocol: p, policy: policy, timing: timing.withDefaults(), hooks: hooks, peerID: -1}
 }
+
+// RTT is how long the peer took to answer a Configure-Request that was sent once,
+// or 0 when no such answer came. A request that was repeated tells nothing: its
+// answer may be to either (Karn).
+func (n *Negotiation) RTT() time.Duration { return n.rtt }
+
+// Resent is how many Configure-Requests were sent again for want of an answer.
+func (n *Negotiation) Resent() int { return n.resent }
+
+// RejectedCode is the code of ours that the peer rejected and that the layer cannot
+// do without, or 0.
+func (n *Negotiation) RejectedCode() Code { return n.rejected }
 
 // State is the state that the automaton is in.
 func (n *Negotiation) State() State { return n.state }
@@ -129,29 +190,23 @@ func (n *Negotiation) Tick(now time.Time) {
 
 // Input takes a packet from the peer.
 func (n *Negotiation) Input(now time.Time, p Packet) {
+	if n.halted {
+		return
+	}
 	n.now, n.in = now, p
 	switch p.Code {
 	case ConfigureRequest:
-		if n.state == Initial || n.state == Starting {
-			return
-		}
-		n.answer, n.options = n.policy.Judge(p.Data, n.naks >= n.timing.Failure)
-		if n.answer == ConfigureAck {
-			n.naks = 0
-			n.step(evReqGood)
-			return
-		}
-		n.naks++
-		n.step(evReqBad)
+		n.inputRequest(p)
 	case ConfigureAck:
 		if n.isAnswer(p) && bytes.Equal(p.Data, n.request) {
+			n.measureRTT()
 			n.policy.Acked()
 			n.step(evAck)
 		}
 	case ConfigureNak, ConfigureReject:
 		if n.isAnswer(p) {
-			n.policy.Refused(p.Code, p.Data)
-			n.step(evNak)
+			n.measureRTT()
+			n.inputRefusal(p)
 		}
 	case TerminateRequest:
 		n.step(evTermReq)
@@ -160,6 +215,7 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 	case CodeReject:
 		// Only the codes that every peer must know are worth giving up for.
 		if len(p.Data) > 0 && p.Data[0] >= byte(ConfigureRequest) && p.Data[0] <= byte(CodeReject) {
+			n.rejected = Code(p.Data[0])
 			n.step(evRejFatal)
 		} else {
 			n.step(evRejOK)
@@ -169,6 +225,127 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 			n.step(evUnknown)
 		}
 	}
+}
+
+// inputRequest takes a Configure-Request.
+func (n *Negotiation) inputRequest(p Packet) {
+	if n.state == Initial || n.state == Starting {
+		return
+	}
+	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerAsked)
+	if repeated && n.state == Opened {
+		// Our Ack is late or lost. A retransmission keeps its identifier (RFC 1661
+		// section 5.1), so this is no wish to negotiate again.
+		n.send(Packet{ConfigureAck, p.ID, p.Data})
+		return
+	}
+	if !repeated {
+		if n.now.Sub(n.askedSince) > askedWindow {
+			n.asked, n.askedSince = 0, n.now
+		}
+		n.asked++
+	}
+	n.answer, n.options = n.policy.Judge(p.Data, n.naks >= n.timing.Failure)
+	if n.answer == ConfigureAck {
+		n.naks = 0
+		n.peerID, n.peerAsked = int(p.ID), append(n.peerAsked[:0], p.Data...)
+		if n.asked > 2*n.timing.Refusals && n.disagree(PeerRestarts, Option{}, n.asked) {
+			return
+		}
+		n.step(evReqGood)
+		return
+	}
+	n.naks++
+	if n.insists(p.Data) {
+		return
+	}
+	n.step(evReqBad)
+}
+
+// insists counts the options that we refuse of a request, and reports whether one
+// of them was demanded too often.
+func (n *Negotiation) insists(request []byte) bool {
+	refused, err := ParseOptions(n.options)
+	if err != nil {
+		return n.naks >= n.timing.Refusals && n.disagree(PeerInsists, Option{}, n.naks)
+	}
+	if n.insisted == nil {
+		n.insisted = make(map[uint8]int)
+	}
+	for _, o := range refused {
+		n.insisted[o.Type]++
+		if count := n.insisted[o.Type]; count >= n.timing.Refusals && n.disagree(PeerInsists, findOption(request, o), count) {
+			return true
+		}
+	}
+	return false
+}
+
+// findOption is the option of o's type in a request, or o when the request has none.
+func findOption(request []byte, o Option) Option {
+	list, err := ParseOptions(request)
+	if err != nil {
+		return o
+	}
+	for _, r := range list {
+		if r.Type == o.Type {
+			return r
+		}
+	}
+	return o
+}
+
+// inputRefusal takes a Configure-Nak or a Configure-Reject. An option that was
+// refused Refusals times is given up, unless it is needed; a peer that refuses it
+// even so disagrees.
+func (n *Negotiation) inputRefusal(p Packet) {
+	code := p.Code
+	list, err := ParseOptions(p.Data)
+	if err != nil {
+		list = []Option{{}} // counted as one option, of a type that there is not
+	}
+	if n.refused == nil {
+		n.refused = make(map[uint8]int)
+	}
+	for _, o := range list {
+		n.refused[o.Type]++
+		switch count := n.refused[o.Type]; {
+		case count < n.timing.Refusals:
+		case (n.needs(o.Type) || count > n.timing.Refusals) && n.disagree(PeerRefuses, o, count):
+			return
+		default:
+			code = ConfigureReject
+		}
+	}
+	n.policy.Refused(code, p.Data)
+	if !n.halted {
+		n.step(evNak)
+	}
+}
+
+func (n *Negotiation) needs(option uint8) bool {
+	p, ok := n.policy.(Needs)
+	return ok && p.Needs(option)
+}
+
+// disagree ends the negotiation and reports whether it did.
+func (n *Negotiation) disagree(kind DisagreementKind, o Option, count int) bool {
+	if n.hooks.Disagree == nil {
+		return false
+	}
+	n.halted = true
+	n.deadline = time.Time{}
+	o.Value = bytes.Clone(o.Value)
+	n.hooks.Disagree(Disagreement{kind, o, count})
+	return true
+}
+
+// measureRTT notes how long the answer at hand took.
+func (n *Negotiation) measureRTT() {
+	if n.open && n.repeated == 0 {
+		n.rtt = n.now.Sub(n.sentAt)
+	}
+	n.open = false
 }
 
 // Assume takes our last request for acknowledged, when the peer could not go on
@@ -192,6 +369,7 @@ func (n *Negotiation) step(e event) {
 	if c == nil {
 		return
 	}
+	n.event = e
 	n.state = c.next
 	if n.state < Closing || n.state == Opened {
 		n.deadline = time.Time{}
@@ -219,10 +397,7 @@ func (n *Negotiation) act(a action) {
 		n.left = 0
 		n.deadline = n.now.Add(n.timing.Restart)
 	case scr:
-		n.id++
-		n.request = n.policy.Request(n.request[:0])
-		n.restart()
-		n.send(Packet{ConfigureRequest, n.id, n.request})
+		n.sendRequest()
 	case sca, scn:
 		n.send(Packet{n.answer, n.in.ID, n.options})
 	case str:
@@ -241,6 +416,23 @@ func (n *Negotiation) act(a action) {
 		n.send(Packet{CodeReject, n.id, n.in.Append(nil)})
 	case tls, ser: // the owner of the lower layer needs no word; echoes go through Extra
 	}
+}
+
+// sendRequest sends a Configure-Request. One that is sent again because no answer
+// came keeps its identifier, so that the answer to either counts (RFC 1661 sections
+// 4.6 and 5.1).
+func (n *Negotiation) sendRequest() {
+	n.next = n.policy.Request(n.next[:0])
+	if n.event == evTimeout && n.open && bytes.Equal(n.next, n.request) {
+		n.repeated++
+		n.resent++
+	} else {
+		n.id++
+		n.repeated, n.sentAt, n.open = 0, n.now, true
+	}
+	n.request, n.next = n.next, n.request
+	n.restart()
+	n.send(Packet{ConfigureRequest, n.id, n.request})
 }
 
 func (n *Negotiation) restart() {

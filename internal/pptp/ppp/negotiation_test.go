@@ -171,3 +171,204 @@ func FuzzNegotiation(f *testing.F) {
 		}
 	})
 }
+
+// stubborn is a peer that answers every Configure-Request as it likes, for ever.
+type stubborn struct {
+	answer func(request Packet) []Packet
+	sent   int // packets that came to it
+}
+
+// meet lets a negotiation talk to a peer until both are silent, or a minute has
+// passed. It returns the disagreement, if there was one.
+func (s *stubborn) meet(t *testing.T, p Protocol, policy Policy, first ...Packet) (got *Disagreement, n *Negotiation) {
+	t.Helper()
+	now := time.Unix(0, 0)
+	var queue []Packet
+	n = NewNegotiation(p, policy, Timing{}, Hooks{
+		Send: func(_ Protocol, p Packet) {
+			s.sent++
+			p.Data = append([]byte(nil), p.Data...)
+			queue = append(queue, s.answer(p)...)
+		},
+		Disagree: func(d Disagreement) { got = &d },
+	})
+	n.Begin(now)
+	queue = append(queue, first...)
+	for end := now.Add(time.Minute); now.Before(end); {
+		for len(queue) > 0 && s.sent < 1000 {
+			p := queue[0]
+			queue = queue[1:]
+			n.Input(now, p)
+		}
+		if n.Deadline().IsZero() || s.sent >= 1000 {
+			break
+		}
+		now = n.Deadline()
+		n.Tick(now)
+	}
+	return got, n
+}
+
+// A peer that refuses for ever gets Max-Failure requests an option and no more, RFC
+// 1661 section 4.6.
+func TestRefusalsEnd(t *testing.T) {
+	refuse := func(code Code, o Option) func(Packet) []Packet {
+		return func(p Packet) []Packet {
+			if p.Code != ConfigureRequest {
+				return nil
+			}
+			return []Packet{{code, p.ID, o.Append(nil)}}
+		}
+	}
+	turn := byte(0)
+	magic := func() uint32 { turn++; return uint32(turn) }
+	lcp := func() *LCPOptions {
+		return &LCPOptions{MRU: 1400, Magic: 7, Compress: true, NewMagic: magic}
+	}
+	for name, tt := range map[string]struct {
+		protocol Protocol
+		policy   Policy
+		answer   func(Packet) []Packet
+		want     Disagreement
+	}{
+		"MRU is Nak'd with the same value": {LCP, lcp(), refuse(ConfigureNak, option16(optMRU, 9000)), Disagreement{PeerRefuses, option16(optMRU, 9000), 11}},
+		"magic number is Nak'd":            {LCP, lcp(), refuse(ConfigureNak, option32(optMagic, 9)), Disagreement{PeerRefuses, option32(optMagic, 9), 11}},
+		"ACFC is rejected":                 {LCP, lcp(), refuse(ConfigureReject, Option{Type: optACFC}), Disagreement{PeerRefuses, Option{Type: optACFC, Value: []byte{}}, 11}},
+		"an option that was never there":   {LCP, lcp(), refuse(ConfigureNak, Option{200, []byte{1}}), Disagreement{PeerRefuses, Option{200, []byte{1}}, 11}},
+		"the address is Nak'd":             {IPCP, &IPCPOptions{}, refuse(ConfigureNak, Option{optAddress, []byte{10, 0, 0, 1}}), Disagreement{PeerRefuses, Option{optAddress, []byte{10, 0, 0, 1}}, 10}},
+		"MPPE is Nak'd":                    {CCP, &CCPOptions{Allowed: MPPE128, Want: MPPE128}, refuse(ConfigureNak, option32(optMPPE, uint32(MPPE128))), Disagreement{PeerRefuses, option32(optMPPE, uint32(MPPE128)), 10}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stubborn{answer: tt.answer}
+			got, _ := s.meet(t, tt.protocol, tt.policy)
+			if got == nil || got.Kind != tt.want.Kind || got.Count != tt.want.Count || got.Option.Type != tt.want.Option.Type || string(got.Option.Value) != string(tt.want.Option.Value) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+			if s.sent > 12 {
+				t.Errorf("%d packets", s.sent)
+			}
+		})
+	}
+}
+
+// An option that the peer refuses is given up, and the negotiation ends well.
+func TestAnOptionIsGivenUp(t *testing.T) {
+	s := &stubborn{answer: func(p Packet) []Packet {
+		list, err := ParseOptions(p.Data)
+		if p.Code != ConfigureRequest || err != nil {
+			return nil
+		}
+		for _, o := range list {
+			if o.Type == optMRU {
+				return []Packet{{ConfigureNak, p.ID, option16(optMRU, 1000+uint16(p.ID)).Append(nil)}}
+			}
+		}
+		return []Packet{{ConfigureAck, p.ID, p.Data}}
+	}}
+	got, n := s.meet(t, LCP, &LCPOptions{MRU: 1400, Magic: 7}, Packet{ConfigureRequest, 1, nil})
+	if got != nil || n.State() != Opened {
+		t.Errorf("%+v, state %v", got, n.State())
+	}
+}
+
+// A peer that demands what we refuse, or other things for ever, gets no endless
+// answers either.
+func TestDemandsEnd(t *testing.T) {
+	id := uint8(0)
+	request := func(o Option) Packet {
+		id++
+		return Packet{ConfigureRequest, id, o.Append(nil)}
+	}
+	callback := Option{13, []byte{0}}
+	for name, tt := range map[string]struct {
+		next func() Packet
+		want DisagreementKind
+		most int
+	}{
+		"callback":        {func() Packet { return request(callback) }, PeerInsists, 14},
+		"the same packet": {func() Packet { return Packet{ConfigureRequest, 1, callback.Append(nil)} }, PeerInsists, 14},
+		"another each":    {func() Packet { return request(option32(optMagic, uint32(id)+100)) }, PeerRestarts, 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &stubborn{}
+			s.answer = func(p Packet) []Packet {
+				if p.Code == ConfigureRequest {
+					return []Packet{{ConfigureAck, p.ID, p.Data}}
+				}
+				return []Packet{tt.next()}
+			}
+			got, _ := s.meet(t, LCP, &LCPOptions{Magic: 7, NewMagic: func() uint32 { return 8 }}, tt.next())
+			if got == nil || got.Kind != tt.want {
+				t.Fatalf("got %+v", got)
+			}
+			if tt.want == PeerInsists && got.Option.Type != 13 {
+				t.Errorf("the option is %+v", got.Option)
+			}
+			if s.sent > tt.most {
+				t.Errorf("%d packets", s.sent)
+			}
+		})
+	}
+}
+
+// RFC 1661 section 5.1: a retransmission keeps its identifier, so that the answer
+// to the first one counts, however late it is.
+func TestALateAnswerCounts(t *testing.T) {
+	var sent []Packet
+	up := false
+	now := time.Unix(0, 0)
+	n := NewNegotiation(IPCP, &IPCPOptions{}, Timing{}, Hooks{
+		Send: func(_ Protocol, p Packet) { p.Data = append([]byte(nil), p.Data...); sent = append(sent, p) },
+		Up:   func() { up = true },
+	})
+	n.Begin(now)
+	now = now.Add(1100 * time.Millisecond)
+	n.Tick(now)
+	if len(sent) != 2 || sent[0].ID != sent[1].ID || n.Resent() != 1 {
+		t.Fatalf("sent %+v", sent)
+	}
+	theirs := Packet{ConfigureRequest, 9, nil}
+	n.Input(now, theirs)
+	n.Input(now, Packet{ConfigureAck, sent[0].ID, sent[0].Data})
+	if !up || n.State() != Opened {
+		t.Fatalf("state %v", n.State())
+	}
+	if n.RTT() != 0 {
+		t.Errorf("a repeated request measured %v", n.RTT())
+	}
+	// The peer repeats itself before our Ack is there.
+	was := len(sent)
+	n.Input(now, theirs)
+	if n.State() != Opened || len(sent) != was+1 || sent[was].Code != ConfigureAck || sent[was].ID != 9 {
+		t.Errorf("after a retransmission: state %v, sent %+v", n.State(), sent[was:])
+	}
+	// Another request is a wish to begin again.
+	n.Input(now, Packet{ConfigureRequest, 10, nil})
+	if n.State() == Opened {
+		t.Error("another request changed nothing")
+	}
+	if last := sent[len(sent)-2]; last.Code != ConfigureRequest || last.ID == sent[0].ID {
+		t.Errorf("the new request is %+v", last)
+	}
+}
+
+func TestTheAnswerToOneRequestMeasures(t *testing.T) {
+	now := time.Unix(0, 0)
+	var sent Packet
+	n := NewNegotiation(IPCP, &IPCPOptions{}, Timing{}, Hooks{Send: func(_ Protocol, p Packet) { sent = p }})
+	n.Begin(now)
+	n.Input(now.Add(700*time.Millisecond), Packet{ConfigureAck, sent.ID, sent.Data})
+	if n.RTT() != 700*time.Millisecond {
+		t.Errorf("RTT %v", n.RTT())
+	}
+}
+
+func TestTheRejectedCodeIsKept(t *testing.T) {
+	done := false
+	n := NewNegotiation(LCP, &LCPOptions{Magic: 1}, Timing{}, Hooks{Send: func(Protocol, Packet) {}, Finished: func() { done = true }})
+	n.Begin(time.Unix(0, 0))
+	n.Input(time.Unix(0, 0), Packet{CodeReject, 1, []byte{byte(ConfigureRequest), 1, 0, 4}})
+	if !done || n.RejectedCode() != ConfigureRequest {
+		t.Errorf("done %v, code %v", done, n.RejectedCode())
+	}
+}
