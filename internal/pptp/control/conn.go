@@ -37,6 +37,12 @@ type Config struct {
 	EchoInterval time.Duration
 	EchoTimeout  time.Duration
 
+	// Alive reports whether the server has shown life elsewhere since the last call:
+	// a server that does not answer Echo-Requests is not dead while its tunnel
+	// carries packets. Run calls it when it sends an Echo-Request and when that was
+	// not answered. Optional.
+	Alive func() bool
+
 	// Trace, if set, is called with each message before it is sent and after
 	// it was received, by the goroutine that does so.
 	Trace func(sent bool, m Message)
@@ -251,12 +257,15 @@ func (c *Conn) Run(ctx context.Context) error {
 		case err == nil:
 			// Any message proves that the server lives, not the reply alone.
 			limit, asked = silence(), false
+		case asked && ctx.Err() == nil && saw(err, SeenTimeout) && c.showsLife():
+			limit, asked = silence(), false
 		case asked || ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e.Err, os.ErrDeadlineExceeded):
 			if ctx.Err() != nil {
 				return fmt.Errorf("%s: %w", StepSession, ctx.Err())
 			}
 			return err
 		default:
+			c.showsLife()
 			if err := c.send(ctx, StepSession, EchoRequest{ID: c.nextEcho()}); err != nil {
 				return err
 			}
@@ -270,6 +279,8 @@ func (c *Conn) Run(ctx context.Context) error {
 		}
 	}
 }
+
+func (c *Conn) showsLife() bool { return c.cfg.Alive != nil && c.cfg.Alive() }
 
 // Echo sends an Echo-Request while Run reads. The channel gets how long the
 // answer took; forget is to be called in any case. Echo may be called at any
@@ -334,9 +345,24 @@ func (c *Conn) ask(ctx context.Context, step Step, timeout time.Duration, reques
 		case err != nil && saw(err, SeenClosed) && saw(sent, SeenReset):
 			return sent // the write took the reset that the read would have met
 		case err != nil:
-			return err
+			return c.withoutAck(step, err)
 		}
 	}
+}
+
+// withoutAck tells a request that did not reach the server's machine from one that
+// the server did not answer.
+func (c *Conn) withoutAck(step Step, err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Seen == SeenTimeout && unacknowledged(c.nc) {
+		switch step {
+		case StepStart:
+			e.Seen = SeenNoAck
+		case StepCall:
+			e.Seen = SeenLost
+		}
+	}
+	return err
 }
 
 // saw reports whether err says that this was seen.

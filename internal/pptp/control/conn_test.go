@@ -424,3 +424,24 @@ func TestErrorsReadWell(t *testing.T) {
 		t.Errorf("CodeOf(EOF) = %q", c)
 	}
 }
+
+// A machine that holds the connection and reads nothing still acknowledges what we
+// send; one that is gone does not, and the two have different causes.
+func TestARequestThatDidNotArrive(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nc, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewConn(nc, Config{})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := c.Start(ctx); CodeOf(err) != "control.timeout" {
+		t.Errorf("a server that reads nothing: %v", err)
+	}
+}

@@ -29,6 +29,7 @@ const (
 	SeenClosed    Seen = "closed"    // the server closed the connection
 	SeenReset     Seen = "reset"     // the connection was reset
 	SeenTimeout   Seen = "timeout"   // nothing came in time
+	SeenNoAck     Seen = "no_ack"    // nothing came, and the start request was never acknowledged by the server's TCP
 	SeenHalf      Seen = "half"      // a message began and did not end
 	SeenNotPPTP   Seen = "not_pptp"  // bytes came that are no PPTP
 	SeenMalformed Seen = "malformed" // a message came that the RFC does not allow
@@ -40,6 +41,7 @@ var seenTexts = map[Seen]string{
 	SeenClosed:    "the server closed the connection",
 	SeenReset:     "the connection was reset",
 	SeenTimeout:   "the server did not answer in time",
+	SeenNoAck:     "the server's machine did not acknowledge our request",
 	SeenHalf:      "the server sent half a message",
 	SeenNotPPTP:   "this is no PPTP server",
 	SeenMalformed: "the server sent a malformed message",
