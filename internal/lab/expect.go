@@ -79,7 +79,7 @@ func (b Behaviour) ExpectLogin(p Policy) Expect {
 	}
 	switch {
 	case s.Nak == LayerIPCP:
-		return failed("encryption", "ip.timeout")
+		return failed("encryption", "ip.no_agreement")
 	case s.NoAddress:
 		return failed("encryption", "ip.no_address")
 	}
@@ -97,7 +97,7 @@ func (s Session) expectLink() Expect {
 	case CallSilent:
 		return failed("control", "call.timeout")
 	case CallDropped:
-		return failed("control", "call.dropped_at_start")
+		return failed("call", "gre.dropped_at_start")
 	}
 	switch s.GRE {
 	case GRESilent, GREMute:
@@ -113,7 +113,7 @@ func (s Session) expectLink() Expect {
 	case s.Terminate != "":
 		return failed("gre", "lcp.terminated")
 	case s.Nak == LayerLCP:
-		return failed("gre", "lcp.timeout")
+		return failed("gre", "lcp.no_agreement")
 	}
 	return Expect{}
 }
@@ -146,8 +146,12 @@ func (s Session) expectEncryption(p Policy) (cause string) {
 	common := s.Auth.keys() && s.MPPE.offers(p.takes)
 	switch {
 	case common:
-	case s.MPPERequired && s.MPPE != MPPENone && s.MPPE != MPPERejected:
+	case s.MPPERequired && !s.Auth.keys():
+		return "encryption.required_without_keys"
+	case s.MPPERequired && p.Encryption == pptp.EncryptionOff:
 		return "encryption.required_by_server"
+	case s.MPPERequired:
+		return "encryption.strength"
 	case p.Encryption != pptp.EncryptionRequired:
 	case s.MPPE == MPPENone || s.MPPE == MPPERejected:
 		return "encryption.refused"

@@ -44,9 +44,13 @@ type Config struct {
 	EchoMisses int           // so many without an answer end the session; default 4
 	Timeouts   Timeouts
 
-	// OnStep is called with each rung as it is climbed, by Dial's goroutine and
-	// the session's, never by both at once. It must not wait.
+	// OnStep is called with each rung as it is climbed, and at the end of a Dial that
+	// failed with the rung that was not, by Dial's goroutine and the session's, never
+	// by both at once. It must not wait.
 	OnStep func(Rung)
+	// OnSecondCall is called before Dial calls a second time; OnStep then begins with
+	// the first step again. It must not wait. Optional.
+	OnSecondCall func(SecondCall)
 
 	// GRE carries the packets. The default is one for the whole process, with a
 	// raw socket for each local address.
@@ -56,7 +60,7 @@ type Config struct {
 	// Resolve finds the addresses of a host name; IPv4 ones are used. The
 	// default is net.Resolver's.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Found is told the server's address before anything is sent there; an error
+	// Found is told each address of the server before anything is sent there; an error
 	// of it ends the dial, and is what Dial returns. It must not wait.
 	Found func(at netip.Addr) error
 	// Random is where magic numbers and challenges come from; default
@@ -66,13 +70,15 @@ type Config struct {
 	Control control.Config
 }
 
-// Timeouts bound the steps of Dial. The zero value has the defaults.
+// Timeouts bound the steps of Dial. The zero value has the defaults. On a way whose
+// packets take long, the steps that follow the Outgoing-Call-Reply and the whole Dial
+// get more (see stretch).
 type Timeouts struct {
 	Resolve    time.Duration // default 5 s
 	TCP        time.Duration // default 5 s
 	Control    time.Duration // default 5 s
 	Call       time.Duration // default 10 s
-	GRE        time.Duration // from the call to its first packet; default 6 s
+	GRE        time.Duration // from the call to its first packet, and 2/3 more while the control connection answers; default 6 s
 	LCP        time.Duration // default 12 s
 	Auth       time.Duration // default 10 s
 	Encryption time.Duration // default 8 s
@@ -93,6 +99,22 @@ func (t *Timeouts) fill() {
 		}
 	}
 	t.Close = min(t.Close, 2*time.Second)
+}
+
+// shortWay is the round-trip time for which the defaults are made.
+const shortWay = 200 * time.Millisecond
+
+// stretch gives the steps of a negotiation the round trips that they take: two each,
+// and as many again for what is repeated.
+func (t *Timeouts) stretch(rtt time.Duration) {
+	rtt = min(rtt, maxRTT)
+	if rtt <= shortWay {
+		return
+	}
+	for _, d := range []*time.Duration{&t.GRE, &t.LCP, &t.Auth, &t.Encryption, &t.IP} {
+		*d += 4 * rtt
+	}
+	t.All += 12 * rtt
 }
 
 // shared is the Mux of every session that names none: the raw sockets of one

@@ -102,6 +102,23 @@ func optionName(proto ppp.Protocol, o ppp.Option) string {
 	return fmt.Sprintf("option %d", o.Type)
 }
 
+// optionKind names an option without its value.
+func optionKind(proto ppp.Protocol, o ppp.Option) string {
+	switch {
+	case proto == ppp.LCP && o.Type == 1:
+		return "MRU"
+	case proto == ppp.LCP && o.Type == 3:
+		return "login method"
+	case proto == ppp.LCP && lcpNames[o.Type] != "":
+		return lcpNames[o.Type]
+	case proto == ppp.CCP && o.Type == 18:
+		return "MPPE"
+	case proto == ppp.IPCP && ipcpNames[o.Type] != "":
+		return ipcpNames[o.Type]
+	}
+	return fmt.Sprintf("option %d", o.Type)
+}
+
 var (
 	lcpNames = map[uint8]string{
 		2: "ACCM", 4: "quality", 5: "magic", 7: "PFC", 8: "ACFC", 13: "callback",
@@ -109,6 +126,22 @@ var (
 	}
 	ipcpNames = map[uint8]string{3: "address", 129: "DNS", 130: "WINS", 131: "DNS 2", 132: "WINS 2"}
 )
+
+// describeNotify tells a Call-Disconnect-Notify with all that it says, RFC 2637
+// section 2.13.
+func describeNotify(m control.CDN) string {
+	s := fmt.Sprintf("Call-Disconnect-Notify: result %d (%s)", m.Result, m.Result)
+	if m.Result == control.DisconnectGeneralError || m.General != control.ErrorNone {
+		s += fmt.Sprintf(", error %d (%s)", m.General, m.General)
+	}
+	if m.Cause != 0 {
+		s += fmt.Sprintf(", cause %d (%s)", uint16(m.Cause), m.Cause)
+	}
+	if text := clean(m.Statistics); text != "" {
+		s += fmt.Sprintf(", %q", text)
+	}
+	return s
+}
 
 // describeControl makes the event of a control connection's message.
 func describeControl(sent bool, m control.Message) Event {

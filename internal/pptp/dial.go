@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
 // Dial climbs the ladder to a session that is up. The error is an *Error when
@@ -20,19 +22,27 @@ import (
 // machine cannot speak GRE, Config.Found's when that said no, and wraps the
 // context's when that ended it.
 //
-// A password outside ASCII has two hashes (see mschap.WidenedNTHash); when the
-// server refuses one and hangs up, Dial calls once more with the other.
+// Dial calls a second time when a server refused one form of a password outside
+// ASCII, which has two (see mschap.WidenedNTHash), or hung up because it was asked
+// for a better login than the one that it named. What a second call cannot better
+// is told of the first.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
-	whole, cancel := context.WithTimeout(ctx, cfg.Timeouts.All)
-	defer cancel()
-	d := &dialer{cfg: cfg, climb: climb{began: time.Now(), onStep: cfg.OnStep}}
+	whole, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := time.AfterFunc(cfg.Timeouts.All, func() { cancel(errTimeIsOver) })
+	defer limit.Stop()
+	d := &dialer{cfg: cfg, limit: limit, climb: climb{began: time.Now(), onStep: cfg.OnStep}}
 	d.log = &transcript{began: d.climb.began}
-	s, err := d.dial(whole, false)
-	var again *secondForm
-	if errors.As(err, &again) {
-		d.climb.rungs = nil
-		s, err = d.dial(whole, true)
+	s, err := d.dial(whole)
+	var first *Error
+	for range 2 {
+		var again *secondCall
+		if !errors.As(err, &again) {
+			break
+		}
+		first = again.first
+		s, err = d.dialAgain(whole, again)
 	}
 	if err == nil {
 		return s, nil
@@ -41,46 +51,84 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, fmt.Errorf("pptp: %s: %w", d.climb.next(), context.Cause(ctx))
 	}
 	var e *Error
-	if errors.As(err, &e) {
-		return nil, e
+	if !errors.As(err, &e) {
+		return nil, err
 	}
-	return nil, err
+	if first != nil && e.Step.height() < first.Step.height() {
+		first.Evidence += fmt.Sprintf("; a second call ended earlier, with %s: %s", e.Cause(), e.Evidence)
+		e = first
+	}
+	if cfg.OnStep != nil && len(e.Rungs) > 0 {
+		cfg.OnStep(e.Rungs[len(e.Rungs)-1])
+	}
+	return nil, e
 }
 
-// secondForm marks a refusal that the other form of the password may turn.
-type secondForm struct{ first *Error }
+// errTimeIsOver ends a Dial that took Timeouts.All.
+var errTimeIsOver = errors.New("pptp: the time for the whole dial is over")
 
-func (e *secondForm) Error() string { return e.first.Error() }
-func (e *secondForm) Unwrap() error { return e.first }
+// SecondCall is why Dial calls a second time.
+type SecondCall string
+
+// The reasons.
+const (
+	SecondPassword SecondCall = "password" // with the other form of a password outside ASCII
+	SecondLogin    SecondCall = "login"    // taking the login that the server names first
+)
+
+// secondCall marks an end that a second call may better.
+type secondCall struct {
+	why   SecondCall
+	first *Error
+}
+
+func (e *secondCall) Error() string { return e.first.Error() }
+func (e *secondCall) Unwrap() error { return e.first }
 
 type dialer struct {
 	cfg   Config
 	climb climb
 	log   *transcript
+	limit *time.Timer // of the whole Dial
+	rtt   time.Duration
+
+	widened  bool // log in with the second form of the password
+	takeWeak bool // take the login that the server names first
 }
 
 // fail ends the climb with an Error about a step before the session.
-func (d *dialer) fail(step Step, code, evidence string, err error) error {
+func (d *dialer) fail(o observed, evidence string, err error) error {
+	step, code := o.cause()
 	d.climb.failed(step, code)
 	return &Error{Step: step, Code: code, Evidence: evidence, Err: err,
 		Rungs: append([]Rung(nil), d.climb.rungs...), Transcript: d.log.events()}
 }
 
-func (d *dialer) dial(ctx context.Context, widened bool) (*Session, error) {
-	addr, err := d.resolve(ctx)
+// dialAgain makes the second call.
+func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, error) {
+	switch again.why {
+	case SecondPassword:
+		d.widened = true
+	case SecondLogin:
+		d.takeWeak = true
+	}
+	if d.cfg.OnSecondCall != nil {
+		d.cfg.OnSecondCall(again.why)
+	}
+	d.climb.rungs = nil
+	return d.dial(ctx)
+}
+
+func (d *dialer) dial(ctx context.Context) (*Session, error) {
+	list, err := d.resolve(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if d.cfg.Found != nil {
-		if err := d.cfg.Found(addr); err != nil {
-			return nil, err
-		}
-	}
-	nc, err := d.connect(ctx, addr)
+	nc, addr, err := d.connect(ctx, list)
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.call(ctx, nc, addr, widened)
+	s, err := d.call(ctx, nc, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +143,7 @@ func (d *dialer) await(ctx context.Context, s *Session) error {
 		return nil
 	case <-s.over:
 	case <-ctx.Done():
+		s.timeUp.Store(true)
 		s.Close()
 	}
 	<-s.done
@@ -103,16 +152,27 @@ func (d *dialer) await(ctx context.Context, s *Session) error {
 	default:
 	}
 	d.climb = s.climb
-	if s.err == nil { // our own time is up
-		return s.dialError(d.fail(d.climb.next(), "timeout", "the whole probe took too long", ctx.Err()))
+	var e *Error
+	if !errors.As(s.err, &e) {
+		return context.Cause(ctx) // Dial's own caller gave up
 	}
-	if s.link.err != nil && s.link.canWiden() && errors.As(s.err, new(*Refused)) {
-		var e *Error
-		if errors.As(s.err, &e) && (e.Code == "691" || e.Code == "refused") && s.link.login.keys {
-			return &secondForm{e}
-		}
+	if why := s.secondCall(e); why != "" && ctx.Err() == nil {
+		return &secondCall{why, e}
 	}
-	return s.err
+	return e
+}
+
+// secondCall is why a further call may fare better than the one that ended with e.
+func (s *Session) secondCall(e *Error) SecondCall {
+	l := s.link
+	switch {
+	case l.canWiden() && l.login.keys && s.seen.end == endLogin && (e.Code == "691" || e.Code == "refused"):
+		return SecondPassword
+	case l.postponed != ppp.AuthNone && !l.takeWeak && s.climb.top().height() < StepAuth.height() &&
+		(s.seen.ended() || s.seen.end == endDisagreement || s.seen.lcpUp && l.lcpo.PeerAuth == ppp.AuthNone):
+		return SecondLogin
+	}
+	return ""
 }
 
 func (s *Session) dialError(err error) error {
@@ -123,88 +183,151 @@ func (s *Session) dialError(err error) error {
 	return err
 }
 
-func (d *dialer) resolve(ctx context.Context) (netip.Addr, error) {
+// resolve returns the addresses to dial, mostAddresses at most.
+func (d *dialer) resolve(ctx context.Context) ([]netip.Addr, error) {
+	failed := func(said, evidence string, err error) ([]netip.Addr, error) {
+		return nil, d.fail(observed{end: endLookup, step: StepResolve, said: said}, evidence, err)
+	}
 	if a, err := netip.ParseAddr(d.cfg.Address); err == nil {
 		if a = a.Unmap(); !a.Is4() {
-			return a, d.fail(StepResolve, "no_ipv4", "PPTP needs an IPv4 address", nil)
+			return failed("no_ipv4", "PPTP needs an IPv4 address", nil)
 		}
 		d.climb.reached(StepResolve, "")
-		return a, nil
+		return []netip.Addr{a}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Resolve)
 	defer cancel()
-	list, err := d.cfg.Resolve(ctx, d.cfg.Address)
+	found, err := d.cfg.Resolve(ctx, d.cfg.Address)
 	if err != nil {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
-			return netip.Addr{}, d.fail(StepResolve, "nxdomain", "no such host", err)
+			return failed("nxdomain", "no such host", err)
 		}
-		return netip.Addr{}, d.fail(StepResolve, "temporary", "the name server did not answer", err)
+		return failed("temporary", "the name server did not answer", err)
 	}
-	for _, a := range list {
-		if a = a.Unmap(); a.Is4() {
-			d.climb.reached(StepResolve, a.String())
-			return a, nil
+	var (
+		list  []netip.Addr
+		names []string
+	)
+	for _, a := range found {
+		if a = a.Unmap(); a.Is4() && !slices.Contains(list, a) && len(list) < mostAddresses {
+			list, names = append(list, a), append(names, a.String())
 		}
 	}
-	return netip.Addr{}, d.fail(StepResolve, "no_ipv4", "the name has no IPv4 address", nil)
+	if len(list) == 0 {
+		return failed("no_ipv4", "the name has no IPv4 address", nil)
+	}
+	d.climb.reached(StepResolve, strings.Join(names, ", "))
+	return list, nil
 }
 
-func (d *dialer) connect(ctx context.Context, addr netip.Addr) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.TCP)
-	defer cancel()
-	nc, err := d.cfg.DialTCP(ctx, "tcp4", net.JoinHostPort(addr.String(), strconv.Itoa(int(d.cfg.Port))))
-	if err == nil {
-		d.climb.reached(StepTCP, nc.LocalAddr().String())
-		return nc, nil
+// mostAddresses is how many addresses of a name are tried.
+const mostAddresses = 4
+
+// connect opens the control connection to the first of the addresses that takes it.
+func (d *dialer) connect(ctx context.Context, list []netip.Addr) (net.Conn, netip.Addr, error) {
+	var (
+		errs  []error
+		notes []string
+		code  string
+	)
+	each := max(d.cfg.Timeouts.TCP/time.Duration(len(list)), min(leastConnect, d.cfg.Timeouts.TCP))
+	for _, addr := range list {
+		if d.cfg.Found != nil {
+			if err := d.cfg.Found(addr); err != nil {
+				return nil, addr, err
+			}
+		}
+		began := time.Now()
+		one, cancel := context.WithTimeout(ctx, each)
+		nc, err := d.cfg.DialTCP(one, "tcp4", net.JoinHostPort(addr.String(), strconv.Itoa(int(d.cfg.Port))))
+		cancel()
+		if err == nil {
+			d.sawRTT(time.Since(began))
+			d.climb.reached(StepTCP, strings.Join(append([]string{nc.LocalAddr().String()}, notes...), "; "))
+			return nc, addr, nil
+		}
+		said, evidence := connectFailure(err)
+		if code == "" || said == "refused" {
+			code = said // a refusal tells more than a silence
+		}
+		if len(list) > 1 {
+			evidence = addr.String() + ": " + evidence
+		}
+		errs, notes = append(errs, err), append(notes, evidence)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	code, evidence := "failed", "the connection could not be made"
+	return nil, list[0], d.fail(observed{end: endConnect, step: StepTCP, said: code}, strings.Join(notes, "; "), errors.Join(errs...))
+}
+
+// leastConnect is the least time that each address of a name gets.
+const leastConnect = 2 * time.Second
+
+// connectFailure is what a failed connect met, as a code and in words.
+func connectFailure(err error) (code, evidence string) {
 	var ne net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		code, evidence = "refused", "nothing listens there"
+		return "refused", "nothing listens there"
 	case errors.Is(err, syscall.ECONNRESET):
-		code, evidence = "reset", "the connection was reset"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		code, evidence = "unreachable", "no way to that address"
+		return "reset", "the connection was reset"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return "unreachable", "no way to that address (host unreachable)"
+	case errors.Is(err, syscall.ENETUNREACH):
+		return "unreachable", "no way to that address (network unreachable)"
 	case errors.As(err, &ne) && ne.Timeout():
-		code, evidence = "timeout", "no answer"
+		return "timeout", "no answer"
 	}
-	return nil, d.fail(StepTCP, code, evidence, err)
+	return "failed", "the connection could not be made"
+}
+
+// sawRTT takes the time that the server's machine took to answer. The least of them
+// is nearest to the way's own.
+func (d *dialer) sawRTT(rtt time.Duration) {
+	if d.rtt == 0 || rtt < d.rtt {
+		d.rtt = rtt
+	}
 }
 
 // call opens the control connection and places the call; the session that it
 // returns is to be run.
-func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr, widened bool) (*Session, error) {
+func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr) (*Session, error) {
 	local, err := localAddr(nc)
 	if err != nil {
 		nc.Close()
 		return nil, err
 	}
+	s := &Session{
+		cfg: d.cfg, local: local, remote: addr, log: d.log,
+		frames: newQueue(controlQueue), data: newQueue(unreadQueue), icmp: make(chan gre.Unreachable, 1),
+		up: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
+		pings: make(chan chan<- time.Duration), resetWanted: make(chan struct{}, 1), trouble: make(chan unreadable, 1), mtu: DefaultMTU,
+	}
 	cc := d.cfg.Control
 	cc.Trace = func(sent bool, m control.Message) { d.log.add(describeControl(sent, m)) }
+	cc.Alive = s.tunnelShowedLife
 	if cc.Window == 0 {
 		cc.Window = gre.Window
 	}
-	conn := control.NewConn(nc, cc)
-	s := &Session{
-		cfg: d.cfg, conn: conn, local: local, remote: addr, log: d.log,
-		frames: newQueue(controlQueue), data: newQueue(unreadQueue), icmp: make(chan gre.Unreachable, 1),
-		up: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
-		pings: make(chan chan<- time.Duration), resetWanted: make(chan struct{}, 1), trouble: make(chan *Error, 1), mtu: DefaultMTU,
-	}
+	s.conn = control.NewConn(nc, cc)
 	if err := d.place(ctx, s); err != nil {
 		if s.call != nil {
 			s.call.Close()
 		}
-		conn.Close()
+		s.conn.Close()
 		return nil, s.dialError(err)
 	}
-	s.link = newLink(&s.cfg, linkHooks{
+	s.rtt = d.rtt
+	s.cfg.Timeouts.stretch(d.rtt)
+	d.limit.Reset(s.cfg.Timeouts.All - time.Since(d.climb.began))
+	s.link = newLink(&s.cfg, &s.seen, linkHooks{
 		send: s.sendFrame, event: s.log.add, keyed: s.keyed, flush: s.flush, astray: s.astray,
-		reached: func(step Step, note string) { s.climb.reached(step, note) },
-	}, s.server.Vendor == "linux")
-	s.link.login.widened = widened
+		reached:    func(step Step, note string) { s.climb.reached(step, note) },
+		askControl: s.askControl, controlAlive: s.controlShowedLife, rejected: func() { s.rejections.Add(1) },
+	}, s.server.Vendor == "linux", d.rtt)
+	s.link.login.widened, s.link.takeWeak = d.widened, d.takeWeak
 	s.climb = d.climb
 	return s, nil
 }
@@ -221,11 +344,13 @@ func localAddr(nc net.Conn) (netip.Addr, error) {
 func (d *dialer) place(ctx context.Context, s *Session) error {
 	start, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Control)
 	defer cancel()
+	asked := time.Now()
 	reply, err := s.conn.Start(start)
 	s.server = Server{Vendor: clean(reply.Vendor), Host: clean(reply.Host), Firmware: reply.Firmware}
 	if err != nil {
 		return d.controlError(StepControl, err)
 	}
+	d.sawRTT(time.Since(asked))
 	d.climb.reached(StepControl, s.server.Vendor)
 
 	// The socket is open before the server knows the call, so that no packet of
@@ -240,10 +365,12 @@ func (d *dialer) place(ctx context.Context, s *Session) error {
 	}
 	calling, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Call)
 	defer cancel()
+	asked = time.Now()
 	ocrp, err := s.conn.Call(calling, s.call.ID(), s.call.ID())
 	if err != nil {
 		return d.controlError(StepCall, err)
 	}
+	d.sawRTT(time.Since(asked))
 	s.call.SetPeerID(ocrp.CallID)
 	if err := s.conn.SetLinkInfo(ctx, ocrp.CallID); err != nil {
 		return d.controlError(StepCall, err)
@@ -254,15 +381,23 @@ func (d *dialer) place(ctx context.Context, s *Session) error {
 
 // controlError makes an Error of what the control connection says.
 func (d *dialer) controlError(step Step, err error) error {
+	failed := func(said, evidence string) error {
+		return d.fail(observed{end: endControl, step: step, said: said}, evidence, err)
+	}
 	code := control.CodeOf(err)
 	if code == "" {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return d.fail(step, "timeout", "the server did not answer in time", err)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return failed("timeout", "the server did not answer in time")
 		}
 		return fmt.Errorf("pptp: %s: %w", step, err)
 	}
+	evidence := err.Error()
+	var bye *control.Disconnected
+	if errors.As(err, &bye) {
+		evidence = describeNotify(bye.Notify)
+	}
 	// A server that says "you are connected already" answers the start, and it is
 	// the call that this refuses: the step is ours to name.
-	_, name, _ := strings.Cut(code, ".")
-	return d.fail(step, name, err.Error(), err)
+	_, said, _ := strings.Cut(code, ".")
+	return failed(said, evidence)
 }

@@ -2,7 +2,6 @@ package pptp
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
@@ -55,31 +54,4 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Reached() Step {
 	c := climb{rungs: e.Rungs}
 	return c.top()
-}
-
-// causes are all codes, by step. Those with a number come from the server:
-// RFC 2759 section 6 names six, and each of them may be met.
-var causes = map[Step][]string{
-	StepResolve:    {"nxdomain", "no_ipv4", "temporary"},
-	StepTCP:        {"refused", "timeout", "unreachable", "reset", "failed"},
-	StepControl:    {"closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "version", "no_echo"},
-	StepCall:       {"busy", "rejected", "disconnected", "dropped_at_start", "closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost"},
-	StepGRE:        {"no_inbound", "no_outbound", "icmp", "call_id_mismatch", "closed", "disconnected"},
-	StepLCP:        {"timeout", "loop", "terminated", "rejected", "closed", "disconnected", "no_echo"},
-	StepAuth:       {"691", "646", "647", "648", "649", "709", "refused", "eap", "unsupported", "pap_not_allowed", "server_not_genuine", "malformed", "timeout", "terminated", "closed", "disconnected"},
-	StepEncryption: {"refused", "required_by_server", "strength", "no_keys", "key_mismatch", "timeout", "terminated", "closed", "disconnected"},
-	StepIP:         {"no_address", "rejected", "timeout", "terminated", "closed", "disconnected"},
-}
-
-// Causes lists every cause that an Error of this package may have, but for
-// other numbers that a server may give to a refused login.
-func Causes() []string {
-	var list []string
-	for _, s := range ladder {
-		for _, c := range causes[s] {
-			list = append(list, string(s)+"."+c)
-		}
-	}
-	slices.Sort(list)
-	return list
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/beat"
@@ -37,6 +36,14 @@ const strangerWindow = 10 * time.Second
 // may still be about packets before it: pptpd holds some for 0.3 s.
 const correctPause = 500 * time.Millisecond
 
+// rejectsApart is the least time between the first and the last of the
+// Protocol-Rejects of MPPE that mean that the server does not decrypt. A server may
+// reject what comes before it has set up the keys.
+const rejectsApart = 200 * time.Millisecond
+
+// maxRTT bounds what a measured round trip may do to the waits.
+const maxRTT = 6 * time.Second
+
 // linkHooks are what a link calls, always from within its own methods.
 type linkHooks struct {
 	send    func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
@@ -45,6 +52,11 @@ type linkHooks struct {
 	keyed   func(*mppe.Encryptor, *mppe.Decryptor) // nil: that direction is plain
 	flush   func()                                 // the server lost packets and wants a new stream
 	astray  func()                                 // the server reads the stream with another key
+	// askControl asks the control connection for a sign of life, and controlAlive
+	// reports whether it has given one since the last call.
+	askControl   func()
+	controlAlive func() bool
+	rejected     func() // the server rejected an encrypted packet
 }
 
 // link is the client's end of a PPP link: LCP, then the login, then CCP, then
@@ -55,7 +67,11 @@ type link struct {
 	hooks linkHooks
 	phase phase
 	until time.Time // when the phase is over
-	err   *Error    // why the link is dead
+	seen  *observed // what is known of the server, and in the end why the link is dead
+	over  bool      // the link is dead, and seen says why
+	note  string    // the evidence for that
+	rtt   time.Duration
+	pace  pace
 
 	lcp  *ppp.Negotiation
 	ccp  *ppp.Negotiation // nil until there are keys to negotiate for
@@ -68,13 +84,18 @@ type link struct {
 	heldIPCP *ppp.Packet // came too early, is answered in time
 	ccpAt    time.Time   // when CCP begins, if the server does not begin it
 
-	pppd          bool // the server is pptpd with pppd, whose quirks are known
-	nudged        bool
-	declined      string // the cause of a login method not taken, when the server offers no other
-	declinedName  string
-	refusedCCP    bool // the server wanted MPPE of us, and we said no
-	encDropped    bool // CCP ended without encryption
-	strangers     int  // Protocol-Rejects of protocols that we never sent, in this window
+	pppd          bool       // the server is pptpd with pppd, whose quirks are known
+	takeWeak      bool       // take the login that the server names first, if it can be taken at all
+	named         []ppp.Auth // the logins that the server named
+	postponed     ppp.Auth   // one of them that can be taken, and was answered with a better one
+	declinedName  string     // of the login that seen.declined is about
+	refusal       *Refused   // the server's no to the login
+	encDropped    bool       // CCP ended without encryption
+	mppeWanted    bool       // the server asked for MPPE in its own direction
+	ccpClosed     int        // Terminate-Acks to our CCP requests
+	mppeRejects   int        // Protocol-Rejects of MPPE, since firstReject
+	firstReject   time.Time
+	strangers     int // Protocol-Rejects of protocols that we never sent, in this window
 	firstStranger time.Time
 	resetHeard    bool // the server asked for a new start of the stream at least once
 	correctedAt   time.Time
@@ -84,7 +105,8 @@ type link struct {
 	sameReq       int // how often it came again
 	gotAnswer     bool
 	echoID        uint8
-	echoes        int // sent since the last answer
+	echoes        int  // sent since the last sign of life
+	echoHeard     bool // the server answered one, ever
 	nextEcho      time.Time
 	pings         map[uint8]pendingEcho
 	id            uint8 // of packets that belong to no negotiation
@@ -92,14 +114,29 @@ type link struct {
 	terminated    bool // the server acknowledged our Terminate-Request, or sent its own
 }
 
-func newLink(cfg *Config, hooks linkHooks, pppd bool) *link {
-	l := &link{cfg: cfg, hooks: hooks, pppd: pppd, lastReqID: -1}
+// newLink returns a link over a way whose packets take rtt to the server and back.
+// It notes in seen what the server does.
+func newLink(cfg *Config, seen *observed, hooks linkHooks, pppd bool, rtt time.Duration) *link {
+	l := &link{cfg: cfg, seen: seen, hooks: hooks, pppd: pppd, rtt: rtt, lastReqID: -1}
+	seen.policy = cfg.Encryption
 	l.lcpo = ppp.LCPOptions{MRU: DefaultMTU, Magic: l.magic(), Compress: true, TakeAuth: l.takeAuth, NewMagic: l.magic}
-	l.lcp = ppp.NewNegotiation(ppp.LCP, &l.lcpo, ppp.Timing{}, ppp.Hooks{
-		Send: l.send, Up: l.lcpUp, Finished: l.lcpFinished, Extra: l.lcpExtra,
+	l.lcp = ppp.NewNegotiation(ppp.LCP, &l.lcpo, l.timing(), ppp.Hooks{
+		Send: l.send, Up: l.lcpUp, Finished: l.lcpFinished, Extra: l.lcpExtra, Disagree: l.disagree(ppp.LCP),
 	})
 	return l
 }
+
+// timing is how long a negotiation waits for an answer: never less than the answer
+// takes on this way, as a server may take a repeated request for a new one.
+func (l *link) timing() ppp.Timing {
+	return ppp.Timing{
+		First:   max(time.Second, l.rtt*3/2+l.rtt/4),
+		Restart: max(3*time.Second, l.rtt*2),
+	}
+}
+
+// measure takes the round-trip time that a negotiation saw.
+func (l *link) measure(n *ppp.Negotiation) { l.rtt = max(l.rtt, min(n.RTT(), maxRTT)) }
 
 func (l *link) magic() uint32 {
 	for {
@@ -135,14 +172,39 @@ func (l *link) enter(p phase, d time.Duration) {
 	l.until = l.now.Add(d)
 }
 
-// fail ends the link, with a word to the server if it listens.
-func (l *link) fail(step Step, code, evidence, peerText string) {
-	if l.err != nil || l.phase == phaseDead {
+// fail ends the link, with a word to the server if it listens. What was observed is
+// in seen; evidence says it in words.
+func (l *link) fail(end ending, evidence string) {
+	if l.over || l.phase == phaseDead {
 		return
 	}
-	l.err = &Error{Step: step, Code: code, Evidence: evidence, PeerText: clean(peerText)}
+	l.seen.end = end
+	l.over, l.note = true, evidence
 	l.phase = phaseDead
 	l.lcp.Close(l.now)
+}
+
+// disagree returns what ends the link when a layer's options do not converge.
+func (l *link) disagree(layer ppp.Protocol) func(ppp.Disagreement) {
+	return func(d ppp.Disagreement) {
+		if layer == ppp.CCP && l.cfg.Encryption != EncryptionRequired {
+			if l.phase == phaseEncryption {
+				l.withoutEncryption()
+			}
+			return
+		}
+		l.seen.layer = map[ppp.Protocol]Step{ppp.LCP: StepLCP, ppp.CCP: StepEncryption, ppp.IPCP: StepIP}[layer]
+		l.seen.callback = layer == ppp.LCP && d.Kind == ppp.PeerInsists && d.Option.Type == ppp.OptionCallback
+		name := optionName(layer, d.Option)
+		switch d.Kind {
+		case ppp.PeerRefuses:
+			l.fail(endDisagreement, fmt.Sprintf("%s: the server refused our %s %d times, its last value was %s", layer, optionKind(layer, d.Option), d.Count, name))
+		case ppp.PeerInsists:
+			l.fail(endDisagreement, fmt.Sprintf("%s: the server demanded %s %d times, and we refuse it", layer, name, d.Count))
+		case ppp.PeerRestarts:
+			l.fail(endDisagreement, fmt.Sprintf("%s: the server sent %d different requests, and each was acknowledged", layer, d.Count))
+		}
+	}
 }
 
 // close takes leave of the server.
@@ -215,24 +277,25 @@ func (l *link) overdue() {
 	case phaseLCP:
 		l.lcpLate()
 	case phaseAuth:
-		l.fail(StepAuth, "timeout", "the server did not answer the login", "")
+		l.fail(endTime, "the server did not answer the login")
 	case phaseEncryption:
 		if l.cfg.Encryption == EncryptionRequired {
-			l.fail(StepEncryption, "timeout", "the server did not answer about encryption", "")
+			l.fail(endTime, "the server did not answer about encryption")
 			return
 		}
 		l.withoutEncryption()
 	case phaseIP:
-		l.fail(StepIP, "timeout", "the server did not answer about addresses", "")
+		l.fail(endTime, "the server did not answer about addresses")
 	}
 }
 
 func (l *link) lcpLate() {
-	if l.declined != "" {
-		l.failDeclined("")
+	if l.lcp.RejectedCode() != 0 {
+		l.seen.layer = StepLCP
+		l.fail(endRejected, fmt.Sprintf("the server does not know the LCP code %s (Code-Reject)", l.lcp.RejectedCode()))
 		return
 	}
-	l.fail(StepLCP, "timeout", fmt.Sprintf("our requests are in state %s", l.lcp.State()), "")
+	l.fail(endTime, fmt.Sprintf("our requests are in state %s", l.lcp.State()))
 }
 
 // input takes a control frame's contents.
@@ -241,13 +304,18 @@ func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 	switch proto {
 	case ppp.LCP, ppp.CCP, ppp.IPCP, ppp.PAP, ppp.CHAP:
 	default:
-		l.rejectProtocol(proto, b)
+		if l.pace.take(now) {
+			l.rejectProtocol(proto, b)
+		}
 		return
 	}
 	p, err := ppp.ParsePacket(b)
 	if err != nil {
 		l.hooks.event(Event{Protocol: proto.String(), Name: "malformed packet", ID: -1, Len: len(b)})
 		return
+	}
+	if l.paced(proto, p) && !l.pace.take(now) {
+		return // it is as good as lost: the server asks again
 	}
 	l.hooks.event(describe(false, proto, p))
 	switch proto {
@@ -292,12 +360,23 @@ func (l *link) lcpInput(p ppp.Packet) {
 	}
 	l.lcp.Input(l.now, p)
 	if l.lcpo.Loops >= 3 {
-		l.fail(StepLCP, "loop", "our own packets come back", "")
+		l.fail(endLoop, "our own packets come back")
 	}
 	if p.Code == ppp.TerminateRequest {
 		l.terminated = true
-		l.hungUp(string(p.Data))
+		l.peerTerminated(string(p.Data))
 	}
+}
+
+// resent is how many requests were sent again for want of an answer.
+func (l *link) resent() int {
+	n := l.lcp.Resent()
+	for _, layer := range []*ppp.Negotiation{l.ccp, l.ipcp} {
+		if layer != nil {
+			n += layer.Resent()
+		}
+	}
+	return n
 }
 
 // unheard reports whether the server seems to get nothing of what we send: it
@@ -308,11 +387,13 @@ func (l *link) lcpUp() {
 	if l.phase != phaseLCP {
 		return
 	}
+	l.measure(l.lcp)
+	l.seen.lcpUp, l.seen.auth = true, l.lcpo.PeerAuth
 	l.hooks.reached(StepLCP, fmt.Sprintf("MRU %d, auth %s", l.lcpo.PeerMRU, l.lcpo.PeerAuth))
 	l.enter(phaseAuth, l.cfg.Timeouts.Auth)
 	switch l.lcpo.PeerAuth {
 	case ppp.AuthNone:
-		if l.declined == "" {
+		if l.seen.declined == "" && l.postponed == ppp.AuthNone {
 			l.accepted("no login asked for")
 			return
 		}
@@ -341,7 +422,7 @@ func (l *link) lcpExtra(p ppp.Packet) bool {
 			l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
 		}
 	case ppp.EchoReply:
-		l.echoes = 0
+		l.echoes, l.echoHeard = 0, true
 		l.answered(p.ID)
 	case ppp.ProtocolReject:
 		if len(p.Data) >= 2 {
@@ -364,13 +445,22 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 		}
 	case ppp.IPCP:
 		if l.phase == phaseIP {
-			l.fail(StepIP, "rejected", "the server does not speak IPCP", "")
+			l.seen.layer = StepIP
+			l.fail(endRejected, "the server does not speak IPCP (Protocol-Reject)")
 		}
 	case ppp.PAP, ppp.CHAP:
 		if l.phase == phaseAuth {
-			l.fail(StepAuth, "unsupported", "the server rejects "+proto.String()+", which it asked for", "")
+			l.seen.layer = StepAuth
+			l.fail(endRejected, "the server rejects "+proto.String()+", which it asked for")
 		}
-	case ppp.MPPE, ppp.IPv4, ppp.IPv6, ppp.LCP:
+	case ppp.LCP:
+		if l.phase < phaseUp {
+			l.seen.layer = StepLCP
+			l.fail(endRejected, "the server does not speak LCP (Protocol-Reject)")
+		}
+	case ppp.MPPE:
+		l.rejectedMPPE()
+	case ppp.IPv4, ppp.IPv6:
 	default:
 		// A server with another key makes random protocols of our packets.
 		switch {
@@ -387,38 +477,36 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 			l.firstStranger, l.strangers = l.now, 0
 		}
 		if l.strangers++; l.strangers >= 3 {
-			l.fail(StepEncryption, "key_mismatch", "the server reads our packets as nonsense", "")
+			l.seen.unreadable = keysDiffer
+			l.fail(endUnreadable, "the server reads our packets as nonsense: it rejected protocols that we never sent")
 		}
 	}
 }
 
-// hungUp takes the server's Terminate-Request.
-func (l *link) hungUp(text string) {
-	if l.err != nil {
+// rejectedMPPE takes a Protocol-Reject of MPPE, which a kernel sends whose session
+// has no decryption.
+func (l *link) rejectedMPPE() {
+	if l.enc == nil || l.phase != phaseUp {
 		return
 	}
-	lower := strings.ToLower(text)
-	switch {
-	case l.phase == phaseDead:
-		return
-	case strings.Contains(lower, "mppe required") || l.refusedCCP && l.phase < phaseUp:
-		l.fail(StepEncryption, "required_by_server", "", text)
-	case l.phase <= phaseAuth && l.declined != "":
-		l.failDeclined(text)
-	case l.phase == phaseLCP:
-		l.fail(StepLCP, "terminated", "", text)
-	case l.phase == phaseAuth && l.login.answered:
-		l.fail(StepAuth, "refused", "", text)
-		l.err.Err = &Refused{Text: text}
-	case l.phase == phaseAuth:
-		l.fail(StepAuth, "terminated", "", text)
-	case l.phase == phaseEncryption:
-		l.fail(StepEncryption, "terminated", "", text)
-	case l.phase == phaseIP:
-		l.fail(StepIP, "terminated", "", text)
-	default:
-		l.fail(StepLCP, "terminated", "the server ended the session", text)
+	l.hooks.rejected()
+	if l.now.Sub(l.firstReject) > strangerWindow {
+		l.firstReject, l.mppeRejects = l.now, 0
 	}
+	if l.mppeRejects++; l.mppeRejects >= 3 && l.now.Sub(l.firstReject) >= rejectsApart {
+		l.seen.unreadable = serverCannotRead
+		l.fail(endUnreadable, fmt.Sprintf("Protocol-Reject of MPPE (0x00fd) for %d of our packets", l.mppeRejects))
+	}
+}
+
+// peerTerminated takes the server's Terminate-Request.
+func (l *link) peerTerminated(text string) {
+	l.seen.text = clean(text)
+	evidence := "LCP Terminate-Request"
+	if l.seen.declined != "" && l.phase <= phaseAuth {
+		evidence = "the server asks for " + l.declinedName
+	}
+	l.fail(endTerminate, evidence)
 }
 
 // awaitEcho sets when the next echo is due, on a beat with those of other sessions.
@@ -432,10 +520,16 @@ func (l *link) echo() {
 		return
 	}
 	if l.echoes >= l.cfg.EchoMisses {
-		l.fail(StepLCP, "no_echo", fmt.Sprintf("%d LCP Echo-Requests without an answer", l.echoes), "")
-		return
+		if l.echoHeard || !l.hooks.controlAlive() {
+			l.fail(endSilence, fmt.Sprintf("%d LCP Echo-Requests without an answer", l.echoes))
+			return
+		}
+		l.echoes = 0 // it never answers these, and the control connection shows that it lives
 	}
 	l.echoes++
+	if l.echoes > 1 && !l.echoHeard {
+		l.hooks.askControl()
+	}
 	l.awaitEcho()
 	l.sendEcho()
 }
@@ -486,10 +580,11 @@ func (l *link) accepted(note string) {
 	}
 	l.login.again = time.Time{}
 	l.hooks.reached(StepAuth, note)
+	l.seen.keys = l.login.keys
 	allowed := l.cfg.strengths()
 	if !l.login.keys || allowed == 0 {
 		if l.cfg.Encryption == EncryptionRequired {
-			l.fail(StepEncryption, "no_keys", "the login "+l.lcpo.PeerAuth.String()+" gives no keys", "")
+			l.fail(endNoKeys, "the login "+l.lcpo.PeerAuth.String()+" gives no keys")
 			return
 		}
 		l.hooks.reached(StepEncryption, "none")
@@ -499,8 +594,8 @@ func (l *link) accepted(note string) {
 	l.enter(phaseEncryption, l.cfg.Timeouts.Encryption)
 	l.ccpAt = l.now.Add(ccpPatience)
 	l.ccpo = ppp.CCPOptions{Allowed: allowed}
-	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, ppp.Timing{}, ppp.Hooks{
-		Send: l.send, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra,
+	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, l.timing(), ppp.Hooks{
+		Send: l.send, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra, Disagree: l.disagree(ppp.CCP),
 	})
 }
 
@@ -517,13 +612,14 @@ func (l *link) beginCCP(offered ppp.MPPEBits) {
 }
 
 func (l *link) ccpInput(p ppp.Packet) {
+	l.seen.ccpHeard = true
 	if l.phase == phaseAuth {
 		l.networkTooSoon()
 		return
 	}
 	if l.ccp == nil {
 		if l.phase > phaseAuth && p.Code == ppp.ConfigureRequest {
-			l.refusedCCP = len(p.Data) > 0
+			l.seen.refusedCCP = len(p.Data) > 0
 			l.rejectProtocol(ppp.CCP, p.Append(nil))
 		}
 		return
@@ -539,6 +635,32 @@ func (l *link) ccpInput(p ppp.Packet) {
 		l.beginCCP(offered)
 	}
 	l.ccp.Input(l.now, p)
+	l.seen.otherLength = l.ccpo.Offered != 0
+	l.ccpAnswered(p)
+}
+
+// ccpAnswered ends the question of encryption as soon as the server has said no to
+// it, RFC 1962 section 2: there is nothing to wait for.
+func (l *link) ccpAnswered(p ppp.Packet) {
+	if l.phase != phaseEncryption || l.ccpo.Send != 0 {
+		return
+	}
+	switch p.Code {
+	case ppp.TerminateRequest:
+		l.ccpo.Rejected = true
+	case ppp.TerminateAck: // the answer of a layer that is closed; the first may come before it opens
+		l.ccpClosed++
+		l.ccpo.Rejected = l.ccpo.Rejected || l.ccpClosed >= 2
+	case ppp.ConfigureRequest:
+		l.mppeWanted = ppp.OfferedMPPE(p.Data) != 0
+	}
+	switch {
+	case !l.ccpo.Rejected:
+	case l.cfg.Encryption == EncryptionRequired:
+		l.failUnencrypted()
+	case !l.mppeWanted:
+		l.withoutEncryption()
+	}
 }
 
 func (l *link) ccpUp() {
@@ -574,10 +696,10 @@ func (l *link) ccpFinished() {
 
 func (l *link) failUnencrypted() {
 	if l.ccpo.Offered != 0 {
-		l.fail(StepEncryption, "strength", fmt.Sprintf("the server has %d bits only", l.ccpo.Offered.Bits()), "")
+		l.fail(endUnencrypted, fmt.Sprintf("the server has %d bits only", l.ccpo.Offered.Bits()))
 		return
 	}
-	l.fail(StepEncryption, "refused", "the server has no MPPE", "")
+	l.fail(endUnencrypted, "the server has no MPPE for us")
 }
 
 // withoutEncryption goes on in clear, as the policy allows it.
@@ -639,8 +761,8 @@ func (l *link) encryption() string {
 func (l *link) beginIPCP() {
 	l.enter(phaseIP, l.cfg.Timeouts.IP)
 	l.ipo = ppp.IPCPOptions{AskDNS: true}
-	l.ipcp = ppp.NewNegotiation(ppp.IPCP, &l.ipo, ppp.Timing{}, ppp.Hooks{
-		Send: l.send, Up: l.ipcpUp, Finished: l.ipcpFinished,
+	l.ipcp = ppp.NewNegotiation(ppp.IPCP, &l.ipo, l.timing(), ppp.Hooks{
+		Send: l.send, Up: l.ipcpUp, Finished: l.ipcpFinished, Disagree: l.disagree(ppp.IPCP),
 	})
 	l.ipcp.Begin(l.now)
 	if p := l.heldIPCP; p != nil {
@@ -650,6 +772,7 @@ func (l *link) beginIPCP() {
 }
 
 func (l *link) ipcpInput(p ppp.Packet) {
+	l.seen.ipcpHeard = true
 	switch {
 	case l.phase == phaseAuth:
 		l.networkTooSoon()
@@ -662,11 +785,8 @@ func (l *link) ipcpInput(p ppp.Packet) {
 	case l.ipcp != nil && l.phase != phaseDead:
 		l.ipcp.Input(l.now, p)
 		if p.Code == ppp.TerminateRequest && l.phase != phaseDead {
-			step, code := StepIP, "terminated"
-			if l.phase == phaseUp {
-				step = StepLCP
-			}
-			l.fail(step, code, "the server ended IPCP", string(p.Data))
+			l.seen.text = clean(string(p.Data))
+			l.fail(endIPCP, "the server ended IPCP")
 		}
 	}
 }
@@ -675,21 +795,34 @@ func (l *link) ipcpUp() {
 	if l.phase != phaseIP {
 		return
 	}
-	if l.ipo.Refusal {
-		l.fail(StepIP, "rejected", "the server rejects the address option", "")
+	address := func(code, evidence string) {
+		l.seen.said = code
+		l.fail(endAddress, evidence)
+	}
+	switch {
+	case l.ipo.Refusal:
+		address("rejected", "the server rejects the address option")
+		return
+	case !l.ipo.Local.IsValid() || l.ipo.Local.IsUnspecified():
+		address("no_address", "the server gave us no address")
+		return
+	case l.ipo.Local == l.ipo.Peer:
+		address("address_conflict", fmt.Sprintf("the server gave us %s, which it has itself", l.ipo.Local))
 		return
 	}
-	if !l.ipo.Local.IsValid() || l.ipo.Local.IsUnspecified() {
-		l.fail(StepIP, "no_address", "the server gave us no address", "")
-		return
-	}
+	l.measure(l.ipcp)
 	l.phase = phaseUp
 	l.awaitEcho()
 	l.hooks.reached(StepIP, l.ipo.Local.String())
 }
 
 func (l *link) ipcpFinished() {
-	if l.phase == phaseIP {
+	switch {
+	case l.phase != phaseIP:
+	case l.ipcp.RejectedCode() != 0:
+		l.seen.layer = StepIP
+		l.fail(endRejected, fmt.Sprintf("the server does not know the IPCP code %s (Code-Reject)", l.ipcp.RejectedCode()))
+	default:
 		l.overdue()
 	}
 }

@@ -3,6 +3,7 @@ package pptp
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// answerAgain is how long an answer may go unheard before it is repeated.
+// answerAgain is the least time that an answer may go unheard before it is repeated.
 const answerAgain = 3 * time.Second
 
 // login is the state of the authentication.
@@ -42,60 +43,41 @@ func (a *login) key(bits ppp.MPPEBits, send bool) mppe.Key {
 	return a.recvKey
 }
 
-// takeAuth judges the login that the server asks for. A method is declined only
-// when it cannot be used: pppd, told no, does not go on to its next one but
-// hangs up.
+// takeAuth judges the login that the server asks for. One that can be taken, but is
+// not the strongest, is answered with MS-CHAPv2 the first time that it is named: the
+// server may have it. A server that names it again has nothing better. One that
+// hangs up instead, as pppd does, is called a second time and gets what it wants.
 func (l *link) takeAuth(a ppp.Auth) (bool, ppp.Auth) {
-	const best, weak = true, false
 	decline := func(cause string) (bool, ppp.Auth) {
-		l.declined, l.declinedName = cause, a.String()
+		l.seen.declined, l.declinedName = cause, a.String()
 		return false, ppp.AuthMSCHAPv2
 	}
-	take := func(strong bool) (bool, ppp.Auth) {
-		// pppd hangs up when it is asked for a better login than it has; other
-		// servers have the better one more often than not.
-		if !strong && !l.pppd && !l.nudged {
-			l.nudged = true
-			return false, ppp.AuthMSCHAPv2
-		}
-		l.declined = ""
-		return true, ppp.AuthNone
-	}
-	noKeys := l.cfg.Encryption == EncryptionRequired
+	demanded := l.cfg.Encryption == EncryptionRequired
 	switch a {
 	case ppp.AuthMSCHAPv2, ppp.AuthMSCHAPv1:
-		return take(best)
 	case ppp.AuthMD5:
-		if noKeys {
+		if demanded {
 			return decline("encryption.no_keys")
 		}
-		return take(weak)
 	case ppp.AuthPAP:
-		switch {
-		case !l.cfg.AllowPAP:
+		if !l.cfg.AllowPAP {
 			return decline("auth.pap_not_allowed")
-		case noKeys:
+		}
+		if demanded {
 			return decline("encryption.no_keys")
 		}
-		return take(weak)
 	case ppp.AuthEAP:
 		return decline("auth.eap")
+	default:
+		return decline("auth.unsupported")
 	}
-	return decline("auth.unsupported")
-}
-
-// failDeclined ends a link whose server has no login method that we take.
-func (l *link) failDeclined(text string) {
-	step, code := StepAuth, "unsupported"
-	switch l.declined {
-	case "encryption.no_keys":
-		step, code = StepEncryption, "no_keys"
-	case "auth.pap_not_allowed":
-		code = "pap_not_allowed"
-	case "auth.eap":
-		code = "eap"
+	if a != ppp.AuthMSCHAPv2 && !l.takeWeak && !slices.Contains(l.named, a) {
+		l.named = append(l.named, a)
+		l.postponed = a
+		return false, ppp.AuthMSCHAPv2
 	}
-	l.fail(step, code, "the server asks for "+l.declinedName, text)
+	l.seen.declined, l.postponed = "", ppp.AuthNone
+	return true, ppp.AuthNone
 }
 
 // --- PAP, RFC 1334
@@ -104,7 +86,7 @@ func (l *link) sendPAP() {
 	l.id++
 	c := ppp.Credentials{Name: l.cfg.Login, Password: l.cfg.Password}
 	if len(c.Name) > 255 || len(c.Password) > 255 {
-		l.fail(StepAuth, "unsupported", "PAP has no room for a login or password of more than 255 bytes", "")
+		l.fail(endUnsupported, "PAP has no room for a login or password of more than 255 bytes")
 		return
 	}
 	l.answer(l.id, c.Append(nil))
@@ -118,7 +100,7 @@ func (l *link) papInput(p ppp.Packet) {
 	case ppp.PAPAck:
 		l.accepted("PAP")
 	case ppp.PAPNak:
-		l.refused(&Refused{Text: ppp.PAPMessage(p.Data)})
+		l.endRefused(&Refused{Text: ppp.PAPMessage(p.Data)})
 	}
 }
 
@@ -145,7 +127,7 @@ func (l *link) chapInput(p ppp.Packet) {
 func (l *link) challenged(p ppp.Packet) {
 	v, err := ppp.ParseValue(p.Data)
 	if err != nil {
-		l.fail(StepAuth, "malformed", "a challenge without a value", "")
+		l.fail(endMalformed, "a challenge without a value")
 		return
 	}
 	if l.login.answered && p.ID == l.login.sentID && bytes.Equal(v.Value, l.login.asked) {
@@ -168,7 +150,7 @@ func (l *link) respond(id uint8, challenge []byte) {
 		sum := mschap.MD5Response(id, l.cfg.Password, challenge)
 		value = sum[:]
 	default:
-		l.fail(StepAuth, "malformed", fmt.Sprintf("a challenge of %d bytes for %s", len(challenge), alg), "")
+		l.fail(endMalformed, fmt.Sprintf("a challenge of %d bytes for %s", len(challenge), alg))
 		return
 	}
 	a.asked = append(a.asked[:0], challenge...)
@@ -209,7 +191,7 @@ func (l *link) respondV1(challenge [8]byte) []byte {
 }
 
 func (l *link) answer(id uint8, data []byte) {
-	l.login.answered = true
+	l.login.answered, l.seen.answered = true, true
 	l.login.sentID, l.login.sent = id, data
 	l.resend()
 }
@@ -222,7 +204,7 @@ func (l *link) resend() {
 		proto, code = ppp.PAP, ppp.PAPRequest
 	}
 	if l.phase == phaseAuth {
-		l.login.again = l.now.Add(answerAgain)
+		l.login.again = l.now.Add(max(answerAgain, 2*l.rtt))
 	}
 	l.send(proto, ppp.Packet{Code: code, ID: l.login.sentID, Data: l.login.sent})
 }
@@ -247,36 +229,38 @@ func (l *link) networkTooSoon() {
 func (l *link) succeeded(message string) {
 	name := l.lcpo.PeerAuth.String()
 	if l.lcpo.PeerAuth == ppp.AuthMSCHAPv2 && !mschap.Proves(message, l.login.proof) {
-		l.fail(StepAuth, "server_not_genuine", "the server does not know the password itself", "")
+		l.fail(endImpostor, "the server does not know the password itself")
 		return
 	}
 	l.accepted(name)
 }
 
-func (l *link) chapRefused(p ppp.Packet) {
-	r := mschap.ParseRefused(string(p.Data))
-	ms := l.lcpo.PeerAuth != ppp.AuthMD5
-	if ms && r.Retry && l.canWiden() && len(r.Challenge) > 0 && l.phase == phaseAuth {
-		l.login.widened = true
-		l.respond(p.ID+1, r.Challenge)
-		return
-	}
-	l.refused(r)
-}
+// chapRefused takes a Failure. A password outside ASCII has a second form; it is
+// not tried on this link, even when the server offers that (R=1): pppd hangs up
+// behind its offer. Dial calls again.
+func (l *link) chapRefused(p ppp.Packet) { l.endRefused(mschap.ParseRefused(string(p.Data))) }
 
 // canWiden reports whether the password has a second form that was not tried.
 func (l *link) canWiden() bool {
 	return !l.login.widened && mschap.NeedsWidening(l.cfg.Password)
 }
 
-func (l *link) refused(r *Refused) {
-	code := "refused"
+// refused is the server's no to the login, or nil.
+func (l *link) refused() error {
+	if l.refusal == nil {
+		return nil
+	}
+	return l.refusal
+}
+
+// endRefused ends the link because the server refused the login.
+func (l *link) endRefused(r *Refused) {
+	l.seen.said = "refused"
 	if r.Code != 0 {
-		code = strconv.Itoa(r.Code)
+		l.seen.said = strconv.Itoa(r.Code)
 	}
 	r.Text, r.Challenge = clean(r.Text), nil
-	l.fail(StepAuth, code, l.lcpo.PeerAuth.String(), r.Text)
-	if l.err != nil && l.err.Err == nil {
-		l.err.Err = r
-	}
+	l.seen.text = r.Text
+	l.fail(endLogin, l.lcpo.PeerAuth.String())
+	l.refusal = r
 }

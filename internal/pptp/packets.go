@@ -3,7 +3,6 @@ package pptp
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
@@ -83,6 +82,9 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 		if proto != ppp.MPPE {
 			if dec != nil { // what was agreed to be encrypted is not taken in clear
 				s.garbage.Add(1)
+				if s.plain++; s.plain >= garbageAtStart && !s.proven {
+					s.report(serverSendsPlain)
+				}
 			} else if proto == ppp.IPv4 && len(body) <= len(pkts[got]) {
 				pkts[got] = pkts[got][:copy(pkts[got], body)]
 				got += s.took(pkts[got])
@@ -171,11 +173,15 @@ func (s *Session) unreadable(err error) {
 	}
 	s.bad++
 	if limit := garbageAtStart; s.bad >= limit && !s.proven || s.bad >= garbageLater {
-		e := &Error{Step: StepEncryption, Code: "key_mismatch", Evidence: fmt.Sprintf("%d packets in a row decrypt to nonsense", s.bad)}
-		select {
-		case s.trouble <- e:
-		default:
-		}
+		s.report(keysDiffer)
+	}
+}
+
+// report ends the session because its packets cannot be read.
+func (s *Session) report(how unreadable) {
+	select {
+	case s.trouble <- how:
+	default:
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,8 +31,10 @@ const (
 	// gone: pppd's reason may be behind its end.
 	lastWords = 150 * time.Millisecond
 	// droppedWithin is the time within which a server that hangs up without any
-	// GRE packet could not start its pppd.
+	// GRE packet most likely could not start its pppd.
 	droppedWithin = 2 * time.Second
+	// aliveTimeout bounds the sending of an Echo-Request on the control connection.
+	aliveTimeout = time.Second
 )
 
 // Session is a PPTP session that is up, or was. Its methods are safe for
@@ -45,12 +49,19 @@ type Session struct {
 	log    *transcript
 	climb  climb // of the goroutine that runs Dial, then of run
 
-	link   *link // owned by run
+	link   *link    // owned by run
+	seen   observed // owned by run: what is known when the session ends
+	rtt    time.Duration
 	frames *queue
 	data   *queue
 	icmp   chan gre.Unreachable
-	lastIC *gre.Unreachable
 
+	controlEcho  <-chan time.Duration // an Echo-Request on the control connection that has no answer yet
+	forgetEcho   func()
+	controlAlive bool // one was answered
+
+	timeUp  atomic.Bool   // Close is called because Dial's time is over
+	heard   atomic.Uint64 // GRE packets at the last call of tunnelShowedLife
 	up      chan struct{} // closed when the link is up
 	closing chan struct{} // closed by Close
 	over    chan struct{} // closed when the session ends
@@ -68,13 +79,15 @@ type Session struct {
 	dec      atomic.Pointer[mppe.Decryptor]
 	rxFrames [Batch]*gre.Buffer
 	bad      int  // packets in a row that could not be decrypted
+	plain    int  // packets in clear that should have been encrypted
 	proven   bool // one could
 	reading  bool // ReadPackets was called
 
 	pings       chan chan<- time.Duration
 	resetWanted chan struct{}
 	lastReset   time.Time
-	trouble     chan *Error
+	trouble     chan unreadable
+	rejections  atomic.Int64 // Protocol-Rejects of what we sent, once the session was up
 
 	rxPackets, rxBytes, txPackets, txBytes atomic.Uint64
 	garbage, stale, oversize, resets       atomic.Uint64
@@ -240,24 +253,12 @@ func (s *Session) run() {
 	}()
 
 	s.link.start(time.Now())
-	err := s.serve(ended)
-	if e, ok := err.(*Error); ok {
-		s.climb.failed(e.Step, e.Code)
-		s.finishError(e)
-	}
-	s.err = err
+	s.err = s.serve(ended)
 	close(s.over)
 	s.leave(cancel, ended)
 	s.call.Close()
 	s.frames.close()
 	s.data.close()
-}
-
-// finishError adds to e what only the session knows.
-func (s *Session) finishError(e *Error) {
-	e.Rungs = append([]Rung(nil), s.climb.rungs...)
-	e.Transcript = s.log.events()
-	e.Server = s.server
 }
 
 // serve works until the session ends, and says why: nil after Close.
@@ -270,6 +271,7 @@ func (s *Session) serve(ended <-chan error) error {
 		heardAt uint64
 	)
 	defer timer.Stop()
+	defer s.endControlEcho()
 	for {
 		now := time.Now()
 		s.drain(now)
@@ -279,14 +281,15 @@ func (s *Session) serve(ended <-chan error) error {
 			s.climb.reached(StepGRE, "")
 		}
 		s.link.tick(now)
-		if s.link.err != nil {
-			return s.refine(s.link.err)
-		}
-		if s.climb.top() == StepCall && now.Sub(began) >= s.cfg.Timeouts.GRE {
-			return s.silence(now.Sub(began))
-		}
-		if gone != nil && now.Sub(goneAt) >= lastWords {
-			return s.hungUp(gone, goneAt.Sub(began))
+		switch {
+		case s.link.over:
+			return s.conclude(s.link.note, s.link.refused())
+		case s.silentSince(began, now):
+			s.seen.end, s.seen.afterCall = endTime, now.Sub(began)
+			return s.conclude(s.silenceNote(now.Sub(began)), nil)
+		case gone != nil && now.Sub(goneAt) >= lastWords:
+			s.seen.afterCall = goneAt.Sub(began)
+			return s.hungUp(gone)
 		}
 		s.noteUp()
 		s.arm(timer, now, began, goneAt)
@@ -294,8 +297,7 @@ func (s *Session) serve(ended <-chan error) error {
 		case <-s.frames.wake:
 		case <-timer.C:
 		case u := <-s.icmp:
-			s.lastIC = &u
-			s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
+			s.noteICMP(u)
 		case <-s.resetWanted:
 			if now := time.Now(); now.Sub(s.lastReset) >= resetPause {
 				s.lastReset = now
@@ -304,15 +306,89 @@ func (s *Session) serve(ended <-chan error) error {
 			}
 		case answered := <-s.pings:
 			s.link.ping(time.Now(), answered)
-		case e := <-s.trouble:
-			return e
+		case <-s.controlEcho:
+			s.endControlEcho()
+			s.controlAlive = true
+		case s.seen.unreadable = <-s.trouble:
+			s.seen.end = endUnreadable
+			return s.conclude(s.unreadableNote(), nil)
 		case err := <-ended:
 			ended = nil
 			gone, goneAt = err, time.Now()
 		case <-s.closing:
+			if s.timeUp.Load() && s.upInfo.MTU == 0 {
+				s.seen.end = endTime
+				return s.conclude("the whole dial took too long", errTimeIsOver)
+			}
 			return nil
 		}
 	}
+}
+
+// silentSince reports whether GRE has been silent for too long since the call. A
+// server whose control connection answers gets more time: its PPP may be slow to
+// start.
+func (s *Session) silentSince(began, now time.Time) bool {
+	if s.climb.top() != StepCall {
+		return false
+	}
+	after, patience := now.Sub(began), s.cfg.Timeouts.GRE
+	if after >= patience/3 && !s.seen.echoAsked {
+		s.seen.echoAsked = true
+		s.askControl()
+	}
+	if s.controlAlive {
+		s.seen.echoHeard = true
+		patience += patience * 2 / 3
+	}
+	return after >= patience
+}
+
+func (s *Session) silenceNote(after time.Duration) string {
+	answer := "an Echo-Request on the control connection was answered"
+	if !s.seen.echoHeard {
+		answer = "an Echo-Request on the control connection was not answered either"
+	}
+	return fmt.Sprintf("no GRE packet within %s of the call; %s", after.Round(time.Second), answer)
+}
+
+func (s *Session) noteICMP(u gre.Unreachable) {
+	s.seen.icmp = &u
+	s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
+}
+
+// askControl asks the server for a sign of life on the control connection.
+func (s *Session) askControl() {
+	s.endControlEcho()
+	ctx, cancel := context.WithTimeout(context.Background(), aliveTimeout)
+	defer cancel()
+	answered, forget, err := s.conn.Echo(ctx)
+	if err != nil {
+		return // the connection's own end tells why
+	}
+	s.controlEcho, s.forgetEcho = answered, forget
+}
+
+func (s *Session) endControlEcho() {
+	if s.forgetEcho != nil {
+		s.forgetEcho()
+	}
+	s.controlEcho, s.forgetEcho = nil, nil
+}
+
+// tunnelShowedLife reports whether GRE packets came since the last call. A server may
+// answer no Echo-Request of RFC 2637 and yet carry data.
+func (s *Session) tunnelShowedLife() bool {
+	n := s.call.Stats().Received
+	return s.heard.Swap(n) != n
+}
+
+// controlShowedLife reports whether the control connection was alive since the last
+// call.
+func (s *Session) controlShowedLife() bool {
+	alive := s.controlAlive
+	s.controlAlive = false
+	return alive
 }
 
 // arm sets the timer to the next thing that happens by itself.
@@ -324,7 +400,14 @@ func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
 		}
 	}
 	if s.climb.top() == StepCall {
-		earlier(began.Add(s.cfg.Timeouts.GRE))
+		patience := s.cfg.Timeouts.GRE
+		if !s.seen.echoAsked {
+			earlier(began.Add(patience / 3))
+		}
+		if s.controlAlive {
+			patience += patience * 2 / 3
+		}
+		earlier(began.Add(patience))
 	}
 	if !goneAt.IsZero() {
 		earlier(goneAt.Add(lastWords))
@@ -374,64 +457,100 @@ func (s *Session) noteUp() {
 	close(s.up)
 }
 
-// refine tells a server that does not hear us from one that does not answer.
-func (s *Session) refine(e *Error) error {
-	n := s.call.Stats()
-	if e.Step == StepLCP && e.Code == "timeout" && s.link.unheard() && !n.PeerAcked {
-		e.Step, e.Code = StepGRE, "no_outbound"
-		e.Evidence = fmt.Sprintf("the server sent its request %d times and acknowledged none of our packets", s.link.sameReq+1)
-	} else if e.Code == "timeout" {
-		e.Evidence += fmt.Sprintf("; %d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked)
-	}
-	return e
-}
-
-// silence is the error of a call from which no GRE packet came.
-func (s *Session) silence(after time.Duration) error {
-	e := &Error{Step: StepGRE, Code: "no_inbound", Evidence: fmt.Sprintf("no GRE packet within %s of the call", after.Round(time.Second))}
-	switch n := s.call.Stats(); {
-	case s.lastIC != nil:
-		e.Code, e.Evidence = "icmp", s.lastIC.String()
-	case n.Strays > 0:
-		e.Code, e.Evidence = "call_id_mismatch", fmt.Sprintf("%d GRE packets came for calls that do not exist", n.Strays)
-	}
-	return e
-}
-
-// hungUp is the error of a session whose control connection ended.
-func (s *Session) hungUp(why error, after time.Duration) error {
-	step := s.climb.next()
-	if step == StepGRE {
-		if after <= droppedWithin {
-			return &Error{Step: StepCall, Code: "dropped_at_start", Evidence: fmt.Sprintf("the server hung up %d ms after the call, without a GRE packet", after.Milliseconds()), Err: why}
+// conclude makes the Error of a session that ended, from all that was observed.
+func (s *Session) conclude(evidence string, why error) error {
+	for drained := false; !drained; {
+		select {
+		case u := <-s.icmp:
+			s.noteICMP(u)
+		default:
+			drained = true
 		}
-		return s.silence(after)
 	}
-	e := &Error{Step: step, Code: "closed", Evidence: "the server closed the control connection", Err: why}
-	if s.climb.top() == StepIP {
-		e.Step = StepControl
+	o, l := &s.seen, s.link
+	o.up = s.upInfo.MTU != 0
+	o.gre = s.call.Stats()
+	o.unheard = l.unheard()
+	o.step = s.climb.next()
+	if o.step == StepEncryption && o.ended() && !o.ccpHeard && o.ipcpHeard {
+		o.step = StepIP // the server had gone on to that
 	}
+	step, code := o.cause()
+	e := &Error{Step: step, Code: code, Evidence: s.withCounts(code, evidence), PeerText: o.text, Err: why, Server: s.server}
+	if step == StepAuth && code == "refused" && e.Err == nil {
+		e.Err = &Refused{Text: o.text}
+	}
+	s.climb.failed(step, code)
+	e.Rungs = append([]Rung(nil), s.climb.rungs...)
+	e.Transcript = s.log.events()
+	return e
+}
+
+// withCounts adds to the evidence what was counted and what came from elsewhere.
+func (s *Session) withCounts(code, evidence string) string {
+	o := &s.seen
+	notes := []string{evidence}
+	n := o.gre
+	switch {
+	case o.lossy() && !o.up:
+		notes = []string{fmt.Sprintf("%d of %d packets of the server were lost", n.Lost, n.Lost+n.Received), evidence}
+	case code == "timeout" || code == "loss":
+		notes = append(notes, fmt.Sprintf("%d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked))
+	}
+	if again := s.link.resent(); again > 0 && (o.end == endTime || code == "loss") {
+		notes = append(notes, fmt.Sprintf("%d of our requests were sent again", again))
+	}
+	if code == "no_outbound" {
+		notes = append(notes, fmt.Sprintf("the server sent its request %d times and acknowledged none of our packets", s.link.sameReq+1))
+	}
+	if o.icmp != nil && !strings.Contains(evidence, o.icmp.String()) {
+		notes = append(notes, o.icmp.String())
+	}
+	if o.step == StepGRE && n.Strays > 0 {
+		notes = append(notes, fmt.Sprintf("%d GRE packets came for calls that do not exist", n.Strays))
+	}
+	if s.rtt >= slowWay {
+		notes = append(notes, fmt.Sprintf("the way is slow: packets take %s there and back", s.rtt.Round(10*time.Millisecond)))
+	}
+	return strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; ")
+}
+
+// slowWay is the round-trip time from which on a failure is told with it.
+const slowWay = 400 * time.Millisecond
+
+func (s *Session) unreadableNote() string {
+	if s.seen.unreadable == serverSendsPlain {
+		return "the server sends IP packets in clear, although encryption was agreed on"
+	}
+	return "packets of the server decrypt to nonsense"
+}
+
+// hungUp is the error of a session whose control connection or call ended.
+func (s *Session) hungUp(why error) error {
+	s.seen.end, s.seen.said = endHungUp, "lost"
+	evidence := fmt.Sprintf("the control connection ended %s after the call", s.seen.afterCall.Round(time.Millisecond))
 	var (
 		bye *control.Disconnected
 		bad *control.Error
 	)
 	switch {
 	case errors.As(why, &bye):
-		e.Code = "disconnected"
-		e.Evidence = fmt.Sprintf("Call-Disconnect-Notify: %s, error %d, cause %d", bye.Notify.Result, bye.Notify.General, bye.Notify.Cause)
-		if e.Step == StepControl {
-			e.Step = StepCall
-		}
+		s.seen.said = "disconnected"
+		evidence = describeNotify(bye.Notify)
 	case errors.As(why, &bad):
-		e.Evidence = bad.Error()
-		if e.Step == StepControl {
-			e.Code = string(bad.Seen)
-			if bad.Seen == control.SeenTimeout {
-				e.Code = "no_echo"
-			}
+		s.seen.said = string(bad.Seen)
+		if bad.Seen == control.SeenTimeout {
+			s.seen.said = "no_echo"
+		}
+		evidence = bad.Error()
+		if s.upInfo.MTU == 0 {
+			evidence += fmt.Sprintf(", %s after the call", s.seen.afterCall.Round(time.Millisecond))
 		}
 	}
-	return e
+	if s.seen.declined != "" {
+		evidence = "the server asks for " + s.link.declinedName + "; " + evidence
+	}
+	return s.conclude(evidence, why)
 }
 
 // leave says goodbye on both layers, within the time that Close may take.

@@ -49,11 +49,16 @@ func (c *climb) reached(s Step, note string) {
 	if s.height() <= c.top().height() {
 		return // LCP may be agreed on twice
 	}
-	c.add(Rung{Step: s, OK: true, At: time.Since(c.began), Note: note})
+	r := Rung{Step: s, OK: true, At: time.Since(c.began), Note: note}
+	c.rungs = append(c.rungs, r)
+	if c.onStep != nil {
+		c.onStep(r)
+	}
 }
 
 // failed ends the climb at s. Steps from s on, if any were taken for reached,
-// were not: a server may well send GRE packets and never get one of ours.
+// were not: a server may well send GRE packets and never get one of ours. Dial
+// tells of it when nothing comes after it.
 func (c *climb) failed(s Step, note string) {
 	for i, r := range c.rungs {
 		if r.Step.height() >= s.height() {
@@ -61,14 +66,7 @@ func (c *climb) failed(s Step, note string) {
 			break
 		}
 	}
-	c.add(Rung{Step: s, At: time.Since(c.began), Note: note})
-}
-
-func (c *climb) add(r Rung) {
-	c.rungs = append(c.rungs, r)
-	if c.onStep != nil {
-		c.onStep(r)
-	}
+	c.rungs = append(c.rungs, Rung{Step: s, At: time.Since(c.began), Note: note})
 }
 
 // top is the last step reached.

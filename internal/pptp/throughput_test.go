@@ -57,7 +57,7 @@ func carriers(t testing.TB, open gre.Opener, m mode) (a, b carrier) {
 	mux := gre.NewMux(open)
 	end := func(local, peer netip.Addr) carrier {
 		s := &Session{data: newQueue(dataQueue), frames: newQueue(controlQueue), over: make(chan struct{}), mtu: DefaultMTU,
-			resetWanted: make(chan struct{}, 1), trouble: make(chan *Error, 1), icmp: make(chan gre.Unreachable, 1)}
+			resetWanted: make(chan struct{}, 1), trouble: make(chan unreadable, 1), icmp: make(chan gre.Unreachable, 1)}
 		call, err := mux.Open(local, peer, s)
 		if err != nil {
 			t.Fatal(err)

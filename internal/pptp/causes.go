@@ -1,0 +1,292 @@
+package pptp
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// This file decides what is told of a Dial or a session that failed: one table from
+// what was observed to the cause. No other code chooses a cause.
+//
+// The rule of evidence: a cause is told only when what was seen excludes the others.
+// What the other side said (a code, a text, a refused option, an ICMP error, a
+// notice) stands above what is inferred from silence and time. Causes that cannot be
+// told apart share one code, whose text names each of them.
+
+// ending is what ended a Dial or a session.
+type ending uint8
+
+const (
+	endLookup       ending = iota // the name gave no address to dial
+	endConnect                    // the TCP connection was not made
+	endControl                    // something else came in place of a reply, RFC 2637 sections 2.2 and 2.8
+	endTime                       // the time for the step, or for all of them, is over
+	endHungUp                     // the control connection or the call ended, RFC 2637 sections 2.3, 2.13 and 3.1
+	endTerminate                  // LCP Terminate-Request, RFC 1661 section 5.5
+	endIPCP                       // IPCP Terminate-Request
+	endRejected                   // the server rejects a code or a protocol, RFC 1661 sections 5.6 and 5.7
+	endDisagreement               // the options do not converge, RFC 1661 section 4.6
+	endLoop                       // our own packets come back, RFC 1661 section 6.4
+	endLogin                      // the server refused the login, RFC 2759 section 6, RFC 1994 section 4.2, RFC 1334 section 2.2.2
+	endImpostor                   // the server's proof is wrong, RFC 2759 section 8.7
+	endMalformed                  // the challenge is malformed, RFC 1994 section 4.1
+	endUnsupported                // what we cannot do at the login
+	endUnencrypted                // CCP ended without the encryption that we demand
+	endNoKeys                     // the login gave no keys, and we demand encryption, RFC 3079
+	endUnreadable                 // packets cannot be decrypted, on either side, RFC 3078
+	endAddress                    // IPCP ended without an address to use, RFC 1332 section 3.3
+	endSilence                    // a session that was up gave no sign of life
+	endings
+)
+
+// unreadable is how encryption failed after it was agreed on.
+type unreadable uint8
+
+const (
+	readable         unreadable = iota
+	keysDiffer                  // one side reads nonsense
+	serverCannotRead            // Protocol-Reject of MPPE
+	serverSendsPlain            // IP packets in clear
+)
+
+// observed is what is known when a Dial or a session ends.
+type observed struct {
+	end  ending
+	step Step // the step under way
+	up   bool // the session was up
+
+	said      string        // endLookup, endConnect, endControl, endHungUp, endLogin, endAddress: what came, as the code of a cause
+	afterCall time.Duration // endHungUp, endTime: since the Outgoing-Call-Reply
+
+	gre         gre.Stats
+	icmp        *gre.Unreachable // an ICMP error about one of our GRE packets
+	echoAsked   bool             // the control connection was asked for a sign of life while no GRE came
+	echoHeard   bool             // and gave one
+	unheard     bool             // the server repeats its LCP request and answers none of ours
+	lcpUp       bool             // the link was agreed on
+	declined    string           // the cause of a login method that we did not take
+	auth        ppp.Auth         // the login method
+	answered    bool             // we answered the challenge, or sent the password
+	keys        bool             // the login gave keys
+	policy      Encryption       // ours
+	refusedCCP  bool             // the server asked for MPPE and we rejected CCP
+	otherLength bool             // the server wants a key length that we do not allow
+	ccpHeard    bool             // the server sent a CCP packet
+	ipcpHeard   bool             // the server sent an IPCP packet
+	layer       Step             // endDisagreement, endRejected: lcp, auth, encryption or ip
+	callback    bool             // endDisagreement: the server insists on calling back, RFC 1570 section 2.3
+	unreadable  unreadable
+	text        string // the server's own words
+}
+
+// Packets that are lost now and then explain nothing: every request is sent ten
+// times. A loss explains a failure when at least lossyPackets were missing and they
+// were at least lossyShare of all.
+const (
+	lossyPackets = 2
+	lossyShare   = 0.15
+)
+
+// lossy reports whether so many packets of the server were lost that nothing else
+// has to be wrong.
+func (o *observed) lossy() bool {
+	all := o.gre.Lost + o.gre.Received
+	return o.gre.Lost >= lossyPackets && float64(o.gre.Lost) >= lossyShare*float64(all)
+}
+
+// says reports whether the server's own words have one of these in them.
+func (o *observed) says(words ...string) bool {
+	text := strings.ToLower(o.text)
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}
+
+// ended reports whether the server ended the session, on either connection.
+func (o *observed) ended() bool { return o.end == endHungUp || o.end == endTerminate }
+
+// gaveUp reports whether the session ended for want of something: time is over, or
+// the server ended it and did not say why.
+func (o *observed) gaveUp() bool {
+	return o.end == endTime || o.text == "" && o.ended() && o.said != "disconnected" && o.said != "stopped"
+}
+
+// cause is one row of the table.
+type cause struct {
+	step Step     // the step that failed; under is the one under way
+	code string   // what is told; field takes it from the observation
+	of   []string // with the code field: every value that it may have
+	ref  string   // where the protocol has it
+	seen string   // the observation, in words
+	when func(o *observed) bool
+}
+
+const (
+	under = Step("")
+	field = ""
+)
+
+// negotiated are the steps that PPP takes. A row whose step is under may be about
+// each of them.
+var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
+
+func (o *observed) negotiates() bool { return slices.Contains(negotiated, o.step) }
+
+// declinedFor reports whether a login method that we declined for this cause is why
+// no session came up.
+func (o *observed) declinedFor(cause string) bool {
+	return o.declined == cause && (o.step == StepLCP || o.step == StepAuth) &&
+		(o.end == endTime || o.end == endDisagreement || o.ended())
+}
+
+// demanded reports whether the server ended the session because it demands MPPE.
+func (o *observed) demanded() bool {
+	return o.ended() && !o.up && (o.says("mppe required") || o.refusedCCP)
+}
+
+// causes is the table. The first row that fits is told.
+var causes = []cause{
+	// --- Below the tunnel.
+	{StepResolve, field, []string{"nxdomain", "no_ipv4", "temporary"}, "RFC 1035 4.1.1", "the name server's answer, or none", func(o *observed) bool { return o.end == endLookup }},
+	{StepTCP, field, []string{"refused", "reset", "unreachable", "timeout", "failed"}, "RFC 9293 3.10", "what connecting met: RST, ICMP, or nothing", func(o *observed) bool { return o.end == endConnect }},
+	{
+		StepControl, field, []string{"closed", "reset", "timeout", "no_ack", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "version"},
+		"RFC 2637 2.2", "what came in place of a good Start-Control-Connection-Reply",
+		func(o *observed) bool { return o.end == endControl && o.step == StepControl },
+	},
+	{
+		StepCall, field, []string{"closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "busy", "disconnected"},
+		"RFC 2637 2.8", "what came in place of a good Outgoing-Call-Reply",
+		func(o *observed) bool { return o.end == endControl },
+	},
+
+	// --- What ended a session that was up.
+	{StepLCP, "no_echo", nil, "RFC 1661 5.8", "Echo-Requests without an answer", func(o *observed) bool { return o.end == endSilence }},
+	{StepEncryption, "not_decrypted", nil, "RFC 1661 5.7, RFC 3078 3", "Protocol-Reject of MPPE, again and again", func(o *observed) bool { return o.end == endUnreadable && o.unreadable == serverCannotRead }},
+	{StepEncryption, "sent_plain", nil, "RFC 3078 3", "IP packets in clear after MPPE was agreed on", func(o *observed) bool { return o.end == endUnreadable && o.unreadable == serverSendsPlain }},
+	{StepEncryption, "key_mismatch", nil, "RFC 3079 3", "packets that decrypt to nonsense, here or at the server", func(o *observed) bool { return o.end == endUnreadable }},
+	{StepCall, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify on a session that was up", func(o *observed) bool { return o.up && o.end == endHungUp && o.said == "disconnected" }},
+	{
+		StepControl, field, []string{"closed", "reset", "half", "not_pptp", "malformed", "stopped", "lost", "no_echo"},
+		"RFC 2637 3.1", "the control connection of a session that was up ended",
+		func(o *observed) bool { return o.up && o.end == endHungUp },
+	},
+	{StepLCP, "terminated", nil, "RFC 1661 5.5", "Terminate-Request on a session that was up", func(o *observed) bool { return o.up && (o.end == endTerminate || o.end == endIPCP) }},
+
+	// --- What the server said of the login.
+	{
+		StepAuth, field, []string{"691", "646", "647", "648", "649", "709", "refused"},
+		"RFC 2759 6, RFC 2433 5, RFC 1334 2.2.2", "Failure or Nak, with its code",
+		func(o *observed) bool { return o.end == endLogin },
+	},
+	{StepAuth, "server_not_genuine", nil, "RFC 2759 8.7", "a Success whose proof is wrong", func(o *observed) bool { return o.end == endImpostor }},
+	{StepAuth, "malformed", nil, "RFC 1994 4.1, RFC 2759 3", "a challenge that no response fits", func(o *observed) bool { return o.end == endMalformed }},
+
+	// --- The login methods that we did not take explain every end before the login.
+	{StepAuth, "eap", nil, "RFC 3748", "the server asked for EAP, we declined, no session came", func(o *observed) bool { return o.declinedFor("auth.eap") }},
+	{StepAuth, "pap_not_allowed", nil, "RFC 1334", "the server asked for PAP, we declined, no session came", func(o *observed) bool { return o.declinedFor("auth.pap_not_allowed") }},
+	{StepEncryption, "no_keys", nil, "RFC 3079 1", "the server asked for a login without keys, we demand encryption and declined", func(o *observed) bool { return o.declinedFor("encryption.no_keys") }},
+	{StepAuth, "unsupported", nil, "RFC 1661 6.2", "the server asked for a login that we do not have, or rejects the one that it asked for", func(o *observed) bool {
+		return o.declinedFor("auth.unsupported") || o.end == endUnsupported || o.end == endRejected && o.layer == StepAuth
+	}},
+
+	// --- Encryption that one side demands.
+	{StepEncryption, "no_keys", nil, "RFC 3079 1", "logged in without keys, and we demand encryption", func(o *observed) bool { return o.end == endNoKeys }},
+	{StepEncryption, "required_without_keys", nil, "RFC 3079 1", "the server demands MPPE after a login that gives no keys", func(o *observed) bool { return o.demanded() && !o.keys }},
+	{StepEncryption, "server_cannot", nil, "RFC 3078 2", "the server demands MPPE, says that it has none, and the login gave keys", func(o *observed) bool { return o.demanded() && o.says("not available", "no support") }},
+	{StepEncryption, "required_by_server", nil, "RFC 3078 2", "the server demands MPPE, and ours is off", func(o *observed) bool {
+		return o.demanded() && o.policy == EncryptionOff
+	}},
+	{StepEncryption, "strength", nil, "RFC 3078 2.1", "the server has a key length that we do not allow, and one side demands MPPE", func(o *observed) bool {
+		return o.otherLength && (o.demanded() || o.end == endUnencrypted)
+	}},
+	{StepEncryption, "refused", nil, "RFC 1962 2, RFC 1661 5.7", "we demand MPPE, and the server rejects or ends it", func(o *observed) bool { return o.end == endUnencrypted }},
+
+	// --- Negotiations that do not converge.
+	{StepLCP, "loop", nil, "RFC 1661 6.4", "the magic number of the server is our own", func(o *observed) bool { return o.end == endLoop }},
+	{StepLCP, "callback", nil, "RFC 1570 2.3", "the server insists on calling back", func(o *observed) bool { return o.end == endDisagreement && o.callback }},
+	{StepLCP, "no_agreement", nil, "RFC 1661 4.6", "an option of LCP refused or demanded ten times", func(o *observed) bool { return o.end == endDisagreement && o.layer == StepLCP }},
+	{StepEncryption, "no_agreement", nil, "RFC 1661 4.6, RFC 3078 2", "MPPE refused or demanded ten times", func(o *observed) bool { return o.end == endDisagreement && o.layer == StepEncryption }},
+	{StepIP, "no_agreement", nil, "RFC 1661 4.6, RFC 1332 3", "an option of IPCP refused or demanded ten times", func(o *observed) bool { return o.end == endDisagreement }},
+	{StepLCP, "rejected", nil, "RFC 1661 5.6, 5.7", "Code-Reject of our Configure-Request, or Protocol-Reject of LCP", func(o *observed) bool { return o.end == endRejected && o.layer == StepLCP }},
+	{StepIP, "rejected", nil, "RFC 1661 5.7", "Protocol-Reject or Code-Reject of IPCP", func(o *observed) bool { return o.end == endRejected }},
+	{StepIP, field, []string{"rejected", "no_address", "address_conflict"}, "RFC 1332 3.3", "IPCP is agreed on without an address for us", func(o *observed) bool { return o.end == endAddress }},
+
+	// --- Nothing of GRE has come.
+	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets", func(o *observed) bool { return o.step == StepGRE && o.icmp != nil }},
+	{StepGRE, "call_id_mismatch", nil, "RFC 2637 4.1", "GRE packets for calls that do not exist", func(o *observed) bool { return o.step == StepGRE && o.gre.Strays > 0 }},
+	{StepGRE, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "disconnected" }},
+	{StepGRE, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "stopped" }},
+	{StepGRE, "reset", nil, "RFC 9293 3.5.2", "TCP reset before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "reset" }},
+	{StepGRE, "dropped_at_start", nil, "RFC 2637 3.1", "the connection closed at once, before any GRE packet", func(o *observed) bool {
+		return o.step == StepGRE && o.said == "closed" && o.afterCall <= droppedWithin
+	}},
+	{StepGRE, "closed", nil, "RFC 2637 3.1", "the connection closed later, before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "closed" }},
+	{StepGRE, "lost", nil, "RFC 9293 3.8.3", "the control connection broke before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.end == endHungUp }},
+	{StepGRE, "server_hangs", nil, "RFC 2637 2.5", "no GRE packet, and no answer to an Echo-Request on the control connection", func(o *observed) bool {
+		return o.step == StepGRE && o.echoAsked && !o.echoHeard
+	}},
+	{StepGRE, "no_inbound", nil, "RFC 2637 4", "no GRE packet, and the control connection lives", func(o *observed) bool { return o.step == StepGRE }},
+
+	// --- Loss explains what is only a want of answers.
+	{under, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.gaveUp() && o.lossy() && o.negotiates() }},
+	{StepGRE, "no_outbound", nil, "RFC 2637 4.3", "the server repeats its request and acknowledges none of our packets", func(o *observed) bool {
+		return o.step == StepLCP && o.gaveUp() && o.unheard && !o.gre.PeerAcked
+	}},
+
+	// --- The server ended it.
+	{StepAuth, "refused", nil, "RFC 1661 5.5", "the server ended the link after our login and spoke of the login", func(o *observed) bool {
+		return o.step == StepAuth && o.answered && o.end == endTerminate && o.says("auth", "login", "password", "credential", "access denied")
+	}},
+	{StepIP, "ended_after_login", nil, "RFC 1661 5.5, RFC 2637 2.13", "the server ended the session after the login, without a word on encryption or addresses", func(o *observed) bool {
+		return o.step == StepEncryption && o.ended() && !o.ccpHeard && !o.ipcpHeard
+	}},
+	{under, "terminated", nil, "RFC 1661 5.5", "Terminate-Request", func(o *observed) bool { return o.negotiates() && (o.end == endTerminate || o.end == endIPCP) }},
+	{under, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify", func(o *observed) bool { return o.negotiates() && o.said == "disconnected" }},
+	{under, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request", func(o *observed) bool { return o.negotiates() && o.said == "stopped" }},
+	{under, "closed", nil, "RFC 2637 3.1", "the control connection ended", func(o *observed) bool { return o.negotiates() && o.end == endHungUp }},
+
+	// --- Time is over.
+	{under, "timeout", nil, "RFC 1661 4.6, RFC 1994 4.1", "no answer", func(o *observed) bool { return o.negotiates() }},
+	{StepControl, "timeout", nil, "RFC 2637 2.2", "no answer", func(o *observed) bool { return true }},
+}
+
+// cause finds the row of the table that the observation fits.
+func (o *observed) cause() (step Step, code string) {
+	row := causes[slices.IndexFunc(causes, func(c cause) bool { return c.when(o) })]
+	if step = row.step; step == under {
+		step = o.step
+	}
+	if code = row.code; code == field {
+		code = o.said
+	}
+	return step, code
+}
+
+// Causes lists every cause that an Error of this package may have, but for other
+// numbers that a server may give to a refused login.
+func Causes() []string {
+	var list []string
+	for _, c := range causes {
+		steps, codes := []Step{c.step}, c.of
+		if c.step == under {
+			steps = negotiated
+		}
+		if c.code != field {
+			codes = []string{c.code}
+		}
+		for _, s := range steps {
+			for _, code := range codes {
+				list = append(list, string(s)+"."+code)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// RetiredCauses lists causes of earlier releases that results in a database may
+// carry. Nothing tells them any more.
+func RetiredCauses() []string { return []string{"call.dropped_at_start"} }

@@ -1,0 +1,158 @@
+package pptp
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+const (
+	// verifyGrace is how long after the answer to an Echo-Request the answers to
+	// packets that were sent before it may still come: a server's kernel answers
+	// these, its PPP program the Echo-Request.
+	verifyGrace = 50 * time.Millisecond
+	// verifyAgain is the pause before the packets are sent once more, when the server
+	// has rejected the first ones.
+	verifyAgain = rejectsApart + 50*time.Millisecond
+	// verifyLimit bounds the wait for a server that answers nothing, beside the round
+	// trips.
+	verifyLimit = 500 * time.Millisecond
+)
+
+// Verify proves that both sides of an encrypted session have the same keys (RFC 3078,
+// RFC 3079): it sends an ICMP echo to the server's own address and a query to its
+// name server through the tunnel, and waits for one packet that can be decrypted. It
+// takes a round trip. Silence proves nothing and is no error; a session whose packets
+// cannot be read ends, and its *Error is returned. A session without encryption is
+// not looked at.
+//
+// Verify reads packets, so it must be over before ReadPackets is called.
+func (s *Session) Verify(ctx context.Context) error {
+	if s.upInfo.Bits == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyLimit+2*min(s.rtt, maxRTT))
+	defer cancel()
+	s.sendChecks()
+	echoed := make(chan struct{})
+	go func() {
+		defer close(echoed)
+		_, _ = s.Echo(ctx) // its error is the end of ctx or of the session, which both end the wait
+	}()
+	defer func() { <-echoed }()
+	defer cancel()
+	grace := time.NewTimer(time.Hour)
+	defer grace.Stop()
+	again := time.NewTimer(verifyAgain)
+	defer again.Stop()
+	over := echoed
+	for !s.readCheck() {
+		select {
+		case <-s.data.wake:
+		case <-over:
+			over = nil
+			grace.Reset(verifyGrace)
+			if s.rejections.Load() > 0 { // it may have set its keys up by now
+				grace.Reset(verifyAgain + verifyGrace)
+			}
+		case <-again.C:
+			if s.rejections.Load() > 0 {
+				s.sendChecks()
+			}
+		case <-grace.C:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-s.over:
+			return s.err
+		}
+	}
+	return nil
+}
+
+// readCheck opens what came and reports whether a packet could be decrypted.
+func (s *Session) readCheck() bool {
+	s.rxMu.Lock()
+	defer s.rxMu.Unlock()
+	var (
+		frames [8]*gre.Buffer
+		memory [len(frames)][ReadRoom]byte
+		pkts   [len(frames)][]byte
+	)
+	for n := s.data.take(frames[:]); n > 0 && !s.proven; n = s.data.take(frames[:]) {
+		for i := range pkts {
+			pkts[i] = memory[i][:]
+		}
+		s.open(frames[:n], pkts[:])
+		for _, b := range frames[:n] {
+			b.Release()
+		}
+	}
+	return s.proven
+}
+
+// sendChecks sends what a server answers, each twice: one may be lost.
+func (s *Session) sendChecks() {
+	id := uint16(rand.Uint32())
+	for range 2 {
+		id++
+		if peer := s.upInfo.PeerIP; peer.Is4() && !peer.IsUnspecified() {
+			_ = s.WritePacket(echoRequest(s.upInfo.LocalIP, peer, id)) // net.ErrClosed ends the wait as well
+		}
+		if len(s.upInfo.DNS) > 0 && s.upInfo.DNS[0].Is4() {
+			_ = s.WritePacket(rootQuery(s.upInfo.LocalIP, s.upInfo.DNS[0], id))
+		}
+	}
+}
+
+// echoRequest is an ICMP echo request, RFC 792.
+func echoRequest(from, to netip.Addr, id uint16) []byte {
+	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: int(id), Seq: 1, Data: []byte("connexa")}}
+	b, err := m.Marshal(nil)
+	if err != nil {
+		panic("pptp: an echo request that cannot be written: " + err.Error())
+	}
+	return ipPacket(1, from, to, b)
+}
+
+// rootQuery asks a name server for the name servers of the root, which each knows.
+func rootQuery(from, to netip.Addr, id uint16) []byte {
+	q := dnsmessage.Message{
+		Header:    dnsmessage.Header{ID: id, RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("."), Type: dnsmessage.TypeNS, Class: dnsmessage.ClassINET}},
+	}
+	query, err := q.Pack()
+	if err != nil {
+		panic("pptp: a query that cannot be written: " + err.Error())
+	}
+	udp := binary.BigEndian.AppendUint16(nil, 49152|id>>2) // a dynamic port, RFC 6335 section 6
+	udp = binary.BigEndian.AppendUint16(udp, 53)
+	udp = binary.BigEndian.AppendUint16(udp, uint16(8+len(query)))
+	udp = binary.BigEndian.AppendUint16(udp, 0) // no checksum, RFC 768
+	return ipPacket(17, from, to, append(udp, query...))
+}
+
+// ipPacket is an IPv4 packet, RFC 791 section 3.1.
+func ipPacket(protocol byte, from, to netip.Addr, payload []byte) []byte {
+	b := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0}
+	binary.BigEndian.PutUint16(b[2:], uint16(20+len(payload)))
+	b = append(b, from.AsSlice()...)
+	b = append(b, to.AsSlice()...)
+	sum := uint32(0)
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[10:], ^uint16(sum))
+	return append(b, payload...)
+}
