@@ -153,6 +153,10 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	return p, nil
 }
 
+// loginTimeout covers three attempts of which the last calls twice, on a way whose
+// packets take seconds (pptp.Timeouts).
+const loginTimeout = 2 * time.Minute
+
 // timeoutOf is how long a job may take: what its steps may take one after the
 // other, and something over. Only a probe that hangs meets it.
 func (p *Panel) timeoutOf(k connexa.Kind) time.Duration {
@@ -160,9 +164,9 @@ func (p *Panel) timeoutOf(k connexa.Kind) time.Duration {
 	case connexa.Ping:
 		return 30 * time.Second
 	case connexa.Speed:
-		return time.Minute + p.settings.now().Speed.Deadline()
+		return loginTimeout + p.settings.now().Speed.Deadline()
 	default:
-		return time.Minute
+		return loginTimeout
 	}
 }
 

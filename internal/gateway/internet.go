@@ -100,10 +100,7 @@ func (g *gateway) counts() (c struct{ Open, Total int64 }) {
 func (g *gateway) look(ctx context.Context, t Tunnel) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	latency, err := t.Echo(ctx)
-	if err != nil {
-		latency = 0
-	}
+	latency := askLatency(ctx, t)
 	exit := ""
 	if g.m.Exit != nil {
 		if a, err := g.m.Exit(ctx, t); err == nil {
@@ -116,6 +113,20 @@ func (g *gateway) look(ctx context.Context, t Tunnel) {
 		return
 	}
 	g.note(ctx, connexa.GatewayOnline, connexa.Text{}, func(s *connexa.Gateway) { s.Latency, s.ExitIP = latency, exit })
+}
+
+// askLatency is how long the server takes to answer through the tunnel, or on its
+// control connection when it answers no LCP echoes; 0 when it answers neither in time.
+func askLatency(ctx context.Context, t Tunnel) time.Duration {
+	for _, ask := range []func(context.Context) (time.Duration, error){t.Echo, t.ControlEcho} {
+		one, cancel := context.WithTimeout(ctx, lookFor/4)
+		latency, err := ask(one)
+		cancel()
+		if err == nil {
+			return latency
+		}
+	}
+	return 0
 }
 
 // reachable says whether anything beyond the tunnel answers. That nothing does

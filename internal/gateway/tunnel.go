@@ -57,6 +57,10 @@ func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.
 	if err != nil {
 		return nil, err
 	}
+	if err := session.Verify(ctx); err != nil {
+		_ = session.Close() // it has ended already
+		return nil, err
+	}
 	info := session.Info()
 	junction := openvpn.NewJunction(session, info.LocalIP, nameServers(info))
 	stack, err := netstack.New(netstack.Config{Link: junction, Addr: info.LocalIP, DNS: nameServers(info)})

@@ -114,7 +114,7 @@ func (t *Timeouts) stretch(rtt time.Duration) {
 	for _, d := range []*time.Duration{&t.GRE, &t.LCP, &t.Auth, &t.Encryption, &t.IP} {
 		*d += 4 * rtt
 	}
-	t.All += 12 * rtt
+	t.All += 8 * rtt
 }
 
 // shared is the Mux of every session that names none: the raw sockets of one

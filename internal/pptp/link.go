@@ -642,7 +642,7 @@ func (l *link) ccpInput(p ppp.Packet) {
 // ccpAnswered ends the question of encryption as soon as the server has said no to
 // it, RFC 1962 section 2: there is nothing to wait for.
 func (l *link) ccpAnswered(p ppp.Packet) {
-	if l.phase != phaseEncryption || l.ccpo.Send != 0 {
+	if l.phase != phaseEncryption {
 		return
 	}
 	switch p.Code {
@@ -658,7 +658,7 @@ func (l *link) ccpAnswered(p ppp.Packet) {
 	case !l.ccpo.Rejected:
 	case l.cfg.Encryption == EncryptionRequired:
 		l.failUnencrypted()
-	case !l.mppeWanted:
+	case l.ccpo.Send == 0 && !l.mppeWanted:
 		l.withoutEncryption()
 	}
 }

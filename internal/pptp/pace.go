@@ -33,14 +33,12 @@ func (p *pace) take(now time.Time) bool {
 	return true
 }
 
-// paced reports whether a packet counts for the pace. What ends something is always
-// taken, and on a session that is up only what negotiates it again counts.
+// paced reports whether a packet counts for the pace. The end of the link is always
+// heard, and on a session that is up only what negotiates it again counts.
 func (l *link) paced(proto ppp.Protocol, p ppp.Packet) bool {
-	switch p.Code {
-	case ppp.ConfigureRequest, ppp.ConfigureAck, ppp.ConfigureNak, ppp.ConfigureReject:
-		return true // of PAP and CHAP the codes are the same numbers, and they count, too
-	case ppp.TerminateRequest, ppp.TerminateAck, ppp.CodeReject, ppp.ProtocolReject:
-		return proto == ppp.PAP || proto == ppp.CHAP
+	if proto == ppp.LCP && p.Code == ppp.TerminateRequest && l.phase != phaseDead {
+		return false
 	}
-	return l.phase < phaseUp
+	// Of PAP and CHAP the codes are the same numbers, and they count, too.
+	return l.phase != phaseUp || p.Code >= ppp.ConfigureRequest && p.Code <= ppp.CodeReject
 }

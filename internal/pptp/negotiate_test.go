@@ -1,0 +1,517 @@
+package pptp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/mschap"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// way carries packets between a link and a server, in virtual time.
+type way struct {
+	t      *testing.T
+	link   *link
+	seen   observed
+	climb  climb
+	delay  time.Duration // one way
+	now    time.Time
+	queue  []arrival
+	server peer
+	sent   []time.Time // packets of the link
+	all    []time.Time // and of the server
+	ended  bool        // the server hung up
+	asked  int         // echoes on the control connection
+	alive  bool        // it answers them
+}
+
+// peer is the server's end.
+type peer interface {
+	input(w *way, proto ppp.Protocol, p ppp.Packet)
+	tick(w *way) // called whenever time has passed
+	deadline() time.Time
+}
+
+type arrival struct {
+	at       time.Time
+	toServer bool
+	proto    ppp.Protocol
+	packet   []byte
+}
+
+func newWay(t *testing.T, cfg Config, delay time.Duration, server peer) *way {
+	cfg.Login, cfg.Password = "alice", "wonderland-1"
+	cfg = cfg.withDefaults()
+	cfg.Timeouts.stretch(2 * delay)
+	w := &way{t: t, delay: delay, now: time.Unix(1, 0), server: server}
+	w.link = newLink(&cfg, &w.seen, linkHooks{
+		send: func(proto ppp.Protocol, p ppp.Packet) {
+			w.sent, w.all = append(w.sent, w.now), append(w.all, w.now)
+			w.queue = append(w.queue, arrival{w.now.Add(w.delay), true, proto, p.Append(nil)})
+		},
+		event:        func(Event) {},
+		reached:      func(s Step, _ string) { w.climb.reached(s, "") },
+		keyed:        func(*mppe.Encryptor, *mppe.Decryptor) {},
+		flush:        func() {},
+		astray:       func() {},
+		rejected:     func() {},
+		askControl:   func() { w.asked++ },
+		controlAlive: func() bool { return w.alive },
+	}, false, 2*delay)
+	w.climb.reached(StepGRE, "")
+	return w
+}
+
+// reply sends a packet of the server.
+func (w *way) reply(proto ppp.Protocol, p ppp.Packet) {
+	w.all = append(w.all, w.now)
+	w.queue = append(w.queue, arrival{w.now.Add(w.delay), false, proto, p.Append(nil)})
+}
+
+// run lets time pass until the link is up or over, or so much has passed.
+func (w *way) run(most time.Duration) {
+	w.link.start(w.now)
+	w.until(w.now.Add(most), func() bool { return w.link.over || w.link.phase == phaseUp })
+}
+
+func (w *way) until(end time.Time, done func() bool) {
+	w.server.tick(w)
+	for !done() && w.now.Before(end) && len(w.all) < 100_000 {
+		next := end
+		earlier := func(d time.Time) {
+			if !d.IsZero() && d.Before(next) {
+				next = d
+			}
+		}
+		earlier(w.link.deadline())
+		earlier(w.server.deadline())
+		for _, a := range w.queue {
+			earlier(a.at)
+		}
+		if next.After(w.now) {
+			w.now = next
+		}
+		due := w.queue
+		w.queue = nil
+		for _, a := range due {
+			if a.at.After(w.now) {
+				w.queue = append(w.queue, a)
+				continue
+			}
+			p, err := ppp.ParsePacket(a.packet)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if a.toServer {
+				w.server.input(w, a.proto, p)
+			} else {
+				w.link.input(w.now, a.proto, a.packet)
+			}
+		}
+		w.link.tick(w.now)
+		w.server.tick(w)
+	}
+}
+
+// cause is what is told of the end, and empty when there was none.
+func (w *way) cause() string {
+	if !w.link.over {
+		return ""
+	}
+	w.seen.step, w.seen.up = w.climb.next(), w.climb.top() == StepIP
+	step, code := w.seen.cause()
+	return string(step) + "." + code
+}
+
+// busiest is the most packets of both sides in any one second.
+func busiest(times []time.Time) (most int) {
+	for i := range times {
+		n := 0
+		for _, at := range times[i:] {
+			if at.Sub(times[i]) < time.Second {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// pppd is a server as pppd: it repeats its requests every 3 s, begins CCP and IPCP
+// one after the other, and ends the session when MPPE is asked for once more after it
+// was agreed on.
+type pppd struct {
+	lcp, ccp, ipcp *ppp.Negotiation
+	lcpo           ppp.LCPOptions
+	ccpo           ppp.CCPOptions
+	ipo            ppp.IPCPOptions
+	w              *way
+	challenge      [16]byte
+	again          time.Time // when the challenge is repeated
+	passed         bool
+	offers         []ppp.Auth // what it takes, the first is named first
+	jumps          bool       // to the login that the client names, else to the next one
+}
+
+func (s *pppd) deadline() time.Time {
+	first := s.again
+	for _, n := range []*ppp.Negotiation{s.lcp, s.ccp, s.ipcp} {
+		if n != nil && !n.Deadline().IsZero() && (first.IsZero() || n.Deadline().Before(first)) {
+			first = n.Deadline()
+		}
+	}
+	return first
+}
+
+func (s *pppd) layer(proto ppp.Protocol, policy ppp.Policy, up func()) *ppp.Negotiation {
+	n := ppp.NewNegotiation(proto, policy, ppp.Timing{First: 3 * time.Second}, ppp.Hooks{Send: s.w.reply, Up: up})
+	n.Begin(s.w.now)
+	return n
+}
+
+func (s *pppd) tick(w *way) {
+	if s.w == nil {
+		s.w = w
+		if len(s.offers) == 0 {
+			s.offers = []ppp.Auth{ppp.AuthMSCHAPv2}
+		}
+		s.lcpo = ppp.LCPOptions{Magic: 77, NewMagic: func() uint32 { return 78 }, Auth: s.offers[0], TakeAuth: func(ppp.Auth) (bool, ppp.Auth) { return false, ppp.AuthNone }}
+		s.lcp = s.layer(ppp.LCP, &s.lcpo, s.challengeClient)
+	}
+	if !s.again.IsZero() && !w.now.Before(s.again) {
+		s.challengeClient()
+	}
+	for _, n := range []*ppp.Negotiation{s.lcp, s.ccp, s.ipcp} {
+		if n != nil {
+			n.Tick(w.now)
+		}
+	}
+}
+
+func (s *pppd) challengeClient() {
+	if s.lcpo.Auth.Protocol != ppp.CHAP {
+		return
+	}
+	s.again = s.w.now.Add(3 * time.Second)
+	s.w.reply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: 9, Data: ppp.Value{Value: s.challenge[:], Name: "server"}.Append(nil)})
+}
+
+func (s *pppd) terminate(text string) {
+	s.w.ended = true
+	s.w.reply(ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 200, Data: []byte(text)})
+}
+
+// chooseAuth goes on to another login when the client declined the one before.
+func (s *pppd) chooseAuth(p ppp.Packet) {
+	list, err := ppp.ParseOptions(p.Data)
+	if err != nil || p.Code != ppp.ConfigureNak && p.Code != ppp.ConfigureReject {
+		return
+	}
+	for _, o := range list {
+		if o.Type != 3 {
+			continue
+		}
+		wanted := ppp.Auth{Protocol: ppp.Protocol(binary.BigEndian.Uint16(o.Value))}
+		if len(o.Value) > 2 {
+			wanted.Algorithm = o.Value[2]
+		}
+		for i, a := range s.offers {
+			if s.jumps && a == wanted {
+				s.lcpo.Auth = a
+				return
+			}
+			if !s.jumps && a == s.lcpo.Auth {
+				s.lcpo.Auth = s.offers[(i+1)%len(s.offers)]
+				return
+			}
+		}
+	}
+}
+
+func (s *pppd) input(w *way, proto ppp.Protocol, p ppp.Packet) {
+	asks := p.Code == ppp.ConfigureRequest
+	switch proto {
+	case ppp.LCP:
+		if asks && s.lcp.State() == ppp.Opened {
+			s.terminate("the link was negotiated again")
+			return
+		}
+		s.chooseAuth(p)
+		s.lcp.Input(w.now, p)
+	case ppp.PAP:
+		s.passed = true
+		w.reply(ppp.PAP, ppp.Packet{Code: ppp.PAPAck, ID: p.ID})
+		s.begin()
+	case ppp.CHAP:
+		s.answerLogin(p)
+	case ppp.CCP:
+		if asks && s.ccp != nil && s.ccp.State() == ppp.Opened {
+			s.terminate("MPPE disabled")
+			return
+		}
+		if s.ccp != nil {
+			s.ccp.Input(w.now, p)
+		}
+	case ppp.IPCP:
+		if s.ipcp != nil {
+			s.ipcp.Input(w.now, p)
+		}
+	}
+}
+
+func (s *pppd) answerLogin(p ppp.Packet) {
+	v, err := ppp.ParseValue(p.Data)
+	if err != nil || p.Code != ppp.CHAPResponse {
+		return
+	}
+	s.again = time.Time{}
+	message := "M=welcome"
+	if s.lcpo.Auth == ppp.AuthMSCHAPv2 {
+		r, err := ppp.ParseMSResponse(v.Value)
+		if err != nil {
+			s.w.t.Fatal(err)
+		}
+		message = mschap.AuthenticatorResponse(s.challenge, r.PeerChallenge, "alice", mschap.NTHash("wonderland-1"), r.NT) + " M=welcome"
+	}
+	s.w.reply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPSuccess, ID: p.ID, Data: []byte(message)})
+	if !s.passed {
+		s.passed = true
+		s.begin()
+	}
+}
+
+// begin starts what follows the login.
+func (s *pppd) begin() {
+	ip := func() {
+		s.ipo = ppp.IPCPOptions{Local: netip.MustParseAddr("10.0.0.1"), Assign: netip.MustParseAddr("10.0.0.2")}
+		s.ipcp = s.layer(ppp.IPCP, &s.ipo, nil)
+	}
+	if s.lcpo.Auth != ppp.AuthMSCHAPv2 && s.lcpo.Auth != ppp.AuthMSCHAPv1 {
+		ip()
+		return
+	}
+	s.ccpo = ppp.CCPOptions{Allowed: ppp.MPPE128, Want: ppp.MPPE128 | ppp.MPPEStateless}
+	s.ccp = s.layer(ppp.CCP, &s.ccpo, ip)
+}
+
+// A session comes up on a way of up to 2 s each way, and the server never sees a
+// layer negotiated twice.
+func TestSlowWays(t *testing.T) {
+	for _, delay := range []time.Duration{0, 30, 300, 600, 1000, 1400, 2000} {
+		delay *= time.Millisecond
+		t.Run(delay.String(), func(t *testing.T) {
+			w := newWay(t, Config{Encryption: EncryptionRequired}, delay, &pppd{})
+			w.run(time.Minute)
+			if w.link.phase != phaseUp || w.ended {
+				t.Fatalf("phase %d, told %s, the server hung up: %v", w.link.phase, w.cause(), w.ended)
+			}
+		})
+	}
+}
+
+// The strongest login that both sides have is used, whatever the server names first.
+func TestTheStrongestLogin(t *testing.T) {
+	v2, v1, md5, pap := ppp.AuthMSCHAPv2, ppp.AuthMSCHAPv1, ppp.AuthMD5, ppp.AuthPAP
+	for _, jumps := range []bool{false, true} {
+		for _, tt := range []struct {
+			offers []ppp.Auth
+			want   ppp.Auth
+		}{
+			{[]ppp.Auth{pap, md5, v1, v2}, v2},
+			{[]ppp.Auth{md5, pap, v2, v1}, v2},
+			{[]ppp.Auth{v1, v2}, v2},
+			{[]ppp.Auth{v2, pap}, v2},
+			{[]ppp.Auth{pap}, pap},
+			{[]ppp.Auth{md5}, md5},
+		} {
+			t.Run(fmt.Sprint(tt.offers, jumps), func(t *testing.T) {
+				w := newWay(t, Config{AllowPAP: true}, time.Millisecond, &pppd{offers: tt.offers, jumps: jumps})
+				w.run(time.Minute)
+				if w.link.phase != phaseUp || w.link.lcpo.PeerAuth != tt.want {
+					t.Fatalf("phase %d with %s, told %s", w.link.phase, w.link.lcpo.PeerAuth, w.cause())
+				}
+				if strong := tt.want == v2; strong != (w.link.encryption() == "MPPE-128 stateless") {
+					t.Errorf("encryption %s", w.link.encryption())
+				}
+			})
+		}
+	}
+}
+
+// scripted answers each packet of the client as its function says, at once.
+type scripted struct {
+	pppd
+	answer func(s *scripted, w *way, proto ppp.Protocol, p ppp.Packet) (handled bool)
+}
+
+func (s *scripted) input(w *way, proto ppp.Protocol, p ppp.Packet) {
+	if !s.answer(s, w, proto, p) {
+		s.pppd.input(w, proto, p)
+	}
+}
+
+// refuse answers the Configure-Requests of one protocol with a code and one option.
+func refuse(of ppp.Protocol, code ppp.Code, option func() ppp.Option) func(*scripted, *way, ppp.Protocol, ppp.Packet) bool {
+	return func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+		if proto != of || p.Code != ppp.ConfigureRequest {
+			return false
+		}
+		w.reply(of, ppp.Packet{Code: code, ID: p.ID, Data: option().Append(nil)})
+		return true
+	}
+}
+
+// TestNegotiationsAreBounded holds that nothing that a server does in a negotiation
+// makes more than 50 packets a second, and that the cause says what it does.
+func TestNegotiationsAreBounded(t *testing.T) {
+	turn := uint32(100)
+	word := func(kind uint8) func() ppp.Option {
+		return func() ppp.Option {
+			turn++
+			return ppp.Option{Type: kind, Value: binary.BigEndian.AppendUint32(nil, turn)}
+		}
+	}
+	mppeOption := func() ppp.Option {
+		return ppp.Option{Type: 18, Value: binary.BigEndian.AppendUint32(nil, uint32(ppp.MPPE128))}
+	}
+	request := func(o ppp.Option) func(*scripted, *way, ppp.Protocol, ppp.Packet) bool {
+		id := uint8(0)
+		return func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+			if proto != ppp.LCP {
+				return true
+			}
+			if p.Code == ppp.ConfigureRequest {
+				w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+			}
+			id++
+			w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: id, Data: o.Append(nil)})
+			return true
+		}
+	}
+	for name, tt := range map[string]struct {
+		cfg    Config
+		answer func(*scripted, *way, ppp.Protocol, ppp.Packet) bool
+		want   string
+	}{
+		"magic number Nak'd":    {Config{}, refuse(ppp.LCP, ppp.ConfigureNak, word(5)), "lcp.no_agreement"},
+		"MRU rejected for ever": {Config{}, refuse(ppp.LCP, ppp.ConfigureReject, func() ppp.Option { return ppp.Option{Type: 1, Value: []byte{5, 0}} }), "lcp.no_agreement"},
+		"callback":              {Config{}, request(ppp.Option{Type: ppp.OptionCallback, Value: []byte{6}}), "lcp.callback"},
+		"an unknown demand":     {Config{}, request(ppp.Option{Type: 99, Value: []byte{6}}), "lcp.no_agreement"},
+		"Code-Reject": {Config{}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+			w.reply(ppp.LCP, ppp.Packet{Code: ppp.CodeReject, ID: p.ID, Data: p.Append(nil)})
+			return true
+		}, "lcp.rejected"},
+		"EAP for ever":         {Config{}, request(ppp.Option{Type: 3, Value: []byte{0xc2, 0x27}}), "auth.eap"},
+		"PAP for ever":         {Config{}, request(ppp.Option{Type: 3, Value: []byte{0xc0, 0x23}}), "auth.pap_not_allowed"},
+		"MPPE Nak'd, required": {Config{Encryption: EncryptionRequired}, refuse(ppp.CCP, ppp.ConfigureNak, mppeOption), "encryption.no_agreement"},
+		"MPPE rejected":        {Config{Encryption: EncryptionRequired}, refuse(ppp.CCP, ppp.ConfigureReject, mppeOption), "encryption.refused"},
+		"CCP closed": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+			return ccpClosed(w, proto, p, ppp.TerminateAck)
+		}, "encryption.refused"},
+		"CCP ended": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+			return ccpClosed(w, proto, p, ppp.TerminateRequest)
+		}, "encryption.refused"},
+		"address Nak'd":        {Config{}, refuse(ppp.IPCP, ppp.ConfigureNak, word(3)), "ip.no_agreement"},
+		"link negotiated anew": {Config{}, func(s *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool { return negotiateForEver(w, proto, p) }, "lcp.no_agreement"},
+		"echoes without an end": {Config{}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+			w.reply(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: p.ID, Data: make([]byte, 4)})
+			return true
+		}, "lcp.timeout"},
+		"challenges without end": {Config{}, challengeForEver, "auth.timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay(t, tt.cfg, 100*time.Microsecond, &scripted{answer: tt.answer})
+			w.run(time.Minute)
+			if got := w.cause(); got != tt.want {
+				t.Errorf("told %s (%s), want %s", got, w.link.note, tt.want)
+			}
+			if n := busiest(w.all); n > 50 {
+				t.Errorf("%d packets in a second, %d of them ours", n, busiest(w.sent))
+			}
+		})
+	}
+}
+
+func ccpClosed(w *way, proto ppp.Protocol, p ppp.Packet, code ppp.Code) bool {
+	if proto != ppp.CCP {
+		return false
+	}
+	w.reply(ppp.CCP, ppp.Packet{Code: code, ID: p.ID})
+	return true
+}
+
+// negotiateForEver acknowledges everything and asks for something else each time.
+func negotiateForEver(w *way, proto ppp.Protocol, p ppp.Packet) bool {
+	if proto != ppp.LCP {
+		return true
+	}
+	if p.Code == ppp.ConfigureRequest {
+		w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+	}
+	o := ppp.Option{Type: 5, Value: binary.BigEndian.AppendUint32(nil, uint32(len(w.all))+1000)}
+	w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: uint8(len(w.all)), Data: o.Append(nil)})
+	return true
+}
+
+// challengeForEver asks for the login again after each answer.
+func challengeForEver(s *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+	if proto != ppp.CHAP {
+		return false
+	}
+	challenge := [16]byte{byte(len(w.all))}
+	w.reply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: p.ID + 1, Data: ppp.Value{Value: challenge[:], Name: "server"}.Append(nil)})
+	return true
+}
+
+// Where encryption is only preferred, a server that has none is used without, at once.
+func TestEncryptionIsGivenUpAtOnce(t *testing.T) {
+	w := newWay(t, Config{}, time.Millisecond, &scripted{answer: refuse(ppp.CCP, ppp.ConfigureReject, func() ppp.Option {
+		return ppp.Option{Type: 18, Value: []byte{1, 0, 0, 0x40}}
+	})})
+	w.server.(*scripted).pppd.ccpo.Allowed = 0
+	began := w.now
+	w.link.start(w.now)
+	w.until(began.Add(time.Minute), func() bool { return w.climb.top() == StepEncryption || w.link.over })
+	if w.link.over || w.link.phase != phaseIP || w.link.encryption() != "none" {
+		t.Errorf("phase %d, told %s", w.link.phase, w.cause())
+	}
+	if took := w.now.Sub(began); took > time.Second {
+		t.Errorf("the answer was known at once, and acted on after %v of virtual time", took)
+	}
+}
+
+// Life is any traffic: a server that answers no LCP echo is judged by its control
+// connection, and one that used to answer is not.
+func TestLifeIsAnyTraffic(t *testing.T) {
+	silent := func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+		return proto == ppp.LCP && p.Code == ppp.EchoRequest
+	}
+	for name, tt := range map[string]struct {
+		alive, heard bool
+		dead         bool
+	}{
+		"control echoes alone":              {alive: true},
+		"neither":                           {dead: true},
+		"LCP echoes that stop, and control": {alive: true, heard: true, dead: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay(t, Config{EchoEvery: 10 * time.Second}, time.Millisecond, &scripted{answer: silent})
+			w.run(time.Minute)
+			if w.link.phase != phaseUp {
+				t.Fatalf("told %s", w.cause())
+			}
+			w.alive, w.link.echoHeard = tt.alive, tt.heard
+			w.until(w.now.Add(10*time.Minute), func() bool { return w.link.over })
+			if w.link.over != tt.dead || tt.dead && w.cause() != "lcp.no_echo" {
+				t.Errorf("over: %v, told %s", w.link.over, w.cause())
+			}
+			if !tt.heard && w.asked == 0 {
+				t.Error("the control connection was not asked")
+			}
+		})
+	}
+}
