@@ -66,6 +66,7 @@ type observed struct {
 	icmp        *gre.Unreachable // an ICMP error about one of our GRE packets
 	echoAsked   bool             // the control connection was asked for a sign of life while no GRE came
 	echoHeard   bool             // and gave one
+	missed      int              // packets of the negotiations that cannot have arrived, on either way
 	unheard     bool             // the server repeats its LCP request and answers none of ours
 	lcpUp       bool             // the link was agreed on
 	declined    string           // the cause of a login method that we did not take
@@ -84,18 +85,18 @@ type observed struct {
 }
 
 // Packets that are lost now and then explain nothing: every request is sent ten
-// times. A loss explains a failure when at least lossyPackets were missing and they
-// were at least lossyShare of all.
+// times. A loss explains a failure when at least lossyPackets are known to be missing,
+// from gaps in the sequence numbers (RFC 2637 section 4.3) or from the negotiations,
+// and they were at least lossyShare of all.
 const (
 	lossyPackets = 2
 	lossyShare   = 0.15
 )
 
-// lossy reports whether so many packets of the server were lost that nothing else
-// has to be wrong.
+// lossy reports whether so many packets were lost that nothing else has to be wrong.
 func (o *observed) lossy() bool {
-	all := o.gre.Lost + o.gre.Received
-	return o.gre.Lost >= lossyPackets && float64(o.gre.Lost) >= lossyShare*float64(all)
+	lost := o.gre.Lost + uint64(o.missed)
+	return lost >= lossyPackets && float64(lost) >= lossyShare*float64(lost+o.gre.Received)
 }
 
 // says reports whether the server's own words have one of these in them.

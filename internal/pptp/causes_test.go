@@ -136,6 +136,7 @@ func TestTheTableOfCauses(t *testing.T) {
 
 		{"loss at the link", observed{end: endTime, step: StepLCP, gre: lossy}, "lcp.loss"},
 		{"loss at the login", observed{end: endTime, step: StepAuth, gre: lossy, answered: true}, "auth.loss"},
+		{"answered when asked again", observed{end: endTime, step: StepIP, gre: oneLost, missed: 2}, "ip.loss"},
 		{"loss at encryption", observed{end: endTime, step: StepEncryption, gre: lossy}, "encryption.loss"},
 		{"loss at the address, closed by the server", observed{end: endHungUp, said: "closed", step: StepIP, gre: lossy}, "ip.loss"},
 		{"loss, and a text of the server", observed{end: endTerminate, step: StepLCP, gre: lossy, text: "Too many users"}, "lcp.terminated"},
@@ -224,7 +225,7 @@ func TestEveryEndHasACauseOfTheTable(t *testing.T) {
 			end: ending(rnd.IntN(int(endings))), step: ladder[2+rnd.IntN(len(ladder)-2)],
 			afterCall: time.Duration(rnd.IntN(10)) * time.Second,
 			gre:       gre.Stats{Received: uint64(rnd.IntN(20)), Lost: uint64(rnd.IntN(8)), PeerAcked: coin(), Strays: uint64(rnd.IntN(2))},
-			echoAsked: coin(), echoHeard: coin(), unheard: coin(), lcpUp: coin(),
+			echoAsked: coin(), echoHeard: coin(), missed: rnd.IntN(4), unheard: coin(), lcpUp: coin(),
 			declined: pick("", "auth.eap", "encryption.no_keys"), auth: ppp.AuthPAP, answered: coin(), keys: coin(),
 			policy:     []Encryption{EncryptionPreferred, EncryptionRequired, EncryptionOff}[rnd.IntN(3)],
 			refusedCCP: coin(), otherLength: coin(), ccpHeard: coin(), ipcpHeard: coin(), callback: coin(),

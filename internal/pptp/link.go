@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/beat"
@@ -368,15 +369,26 @@ func (l *link) lcpInput(p ppp.Packet) {
 	}
 }
 
+// layers are the negotiations that have begun.
+func (l *link) layers() []*ppp.Negotiation {
+	return slices.DeleteFunc([]*ppp.Negotiation{l.lcp, l.ccp, l.ipcp}, func(n *ppp.Negotiation) bool { return n == nil })
+}
+
 // resent is how many requests were sent again for want of an answer.
-func (l *link) resent() int {
-	n := l.lcp.Resent()
-	for _, layer := range []*ppp.Negotiation{l.ccp, l.ipcp} {
-		if layer != nil {
-			n += layer.Resent()
-		}
+func (l *link) resent() (count int) {
+	for _, n := range l.layers() {
+		count += n.Resent()
 	}
-	return n
+	return count
+}
+
+// missed is how many packets of the negotiations cannot have arrived. Those of LCP do
+// not count: a server that is slow to start its PPP hears none of the first ones.
+func (l *link) missed() (count int) {
+	for _, n := range l.layers()[1:] {
+		count += n.Lost()
+	}
+	return count
 }
 
 // unheard reports whether the server seems to get nothing of what we send: it

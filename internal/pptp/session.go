@@ -470,7 +470,7 @@ func (s *Session) conclude(evidence string, why error) error {
 	o, l := &s.seen, s.link
 	o.up = s.upInfo.MTU != 0
 	o.gre = s.call.Stats()
-	o.unheard = l.unheard()
+	o.missed, o.unheard = l.missed(), l.unheard()
 	o.step = s.climb.next()
 	if o.step == StepEncryption && o.ended() && !o.ccpHeard && o.ipcpHeard {
 		o.step = StepIP // the server had gone on to that
@@ -493,7 +493,7 @@ func (s *Session) withCounts(code, evidence string) string {
 	n := o.gre
 	switch {
 	case o.lossy() && !o.up:
-		notes = []string{fmt.Sprintf("%d of %d packets of the server were lost", n.Lost, n.Lost+n.Received), evidence}
+		notes = []string{fmt.Sprintf("%d of %d packets were lost", n.Lost+uint64(o.missed), n.Lost+uint64(o.missed)+n.Received), evidence}
 	case code == "timeout" || code == "loss":
 		notes = append(notes, fmt.Sprintf("%d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked))
 	}

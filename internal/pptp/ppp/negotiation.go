@@ -110,6 +110,7 @@ type Negotiation struct {
 	open     bool      // it has no answer yet
 	repeated int       // how often the last Configure-Request was sent again
 	resent   int       // how often any was
+	lost     int       // packets of either side that cannot have arrived
 	rtt      time.Duration
 	left     int // the restart counter
 	tries    int // requests since the counter was initialized
@@ -143,6 +144,11 @@ func (n *Negotiation) RTT() time.Duration { return n.rtt }
 
 // Resent is how many Configure-Requests were sent again for want of an answer.
 func (n *Negotiation) Resent() int { return n.resent }
+
+// Lost is how many packets cannot have arrived, or not in time: requests of ours that
+// were answered only when they were sent again, and requests of the peer that it sent
+// again although they had been acknowledged.
+func (n *Negotiation) Lost() int { return n.lost }
 
 // RejectedCode is the code of ours that the peer rejected and that the layer cannot
 // do without, or 0.
@@ -233,6 +239,9 @@ func (n *Negotiation) inputRequest(p Packet) {
 		return
 	}
 	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerAsked)
+	if repeated {
+		n.lost++
+	}
 	if repeated && n.state == Opened {
 		// Our Ack is late or lost. A retransmission keeps its identifier (RFC 1661
 		// section 5.1), so this is no wish to negotiate again.
@@ -340,10 +349,14 @@ func (n *Negotiation) disagree(kind DisagreementKind, o Option, count int) bool 
 	return true
 }
 
-// measureRTT notes how long the answer at hand took.
+// measureRTT notes how long the answer at hand took, or how often it was missed.
 func (n *Negotiation) measureRTT() {
-	if n.open && n.repeated == 0 {
+	switch {
+	case !n.open:
+	case n.repeated == 0:
 		n.rtt = n.now.Sub(n.sentAt)
+	default:
+		n.lost += n.repeated
 	}
 	n.open = false
 }

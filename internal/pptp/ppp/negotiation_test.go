@@ -333,13 +333,13 @@ func TestALateAnswerCounts(t *testing.T) {
 	if !up || n.State() != Opened {
 		t.Fatalf("state %v", n.State())
 	}
-	if n.RTT() != 0 {
-		t.Errorf("a repeated request measured %v", n.RTT())
+	if n.RTT() != 0 || n.Lost() != 1 {
+		t.Errorf("a repeated request measured %v, %d lost", n.RTT(), n.Lost())
 	}
 	// The peer repeats itself before our Ack is there.
 	was := len(sent)
 	n.Input(now, theirs)
-	if n.State() != Opened || len(sent) != was+1 || sent[was].Code != ConfigureAck || sent[was].ID != 9 {
+	if n.State() != Opened || len(sent) != was+1 || sent[was].Code != ConfigureAck || sent[was].ID != 9 || n.Lost() != 2 {
 		t.Errorf("after a retransmission: state %v, sent %+v", n.State(), sent[was:])
 	}
 	// Another request is a wish to begin again.
