@@ -23,13 +23,24 @@ const (
 	Half    Kind = "half"    // sends half a reply and then nothing
 	SSH     Kind = "ssh"     // greets as an SSH server
 	Denied  Kind = "denied"  // refuses the control connection with Behaviour.Result
-	Reset   Kind = "reset"   // resets the connection in the middle of its reply
+	Reset   Kind = "reset"   // resets the connection at Behaviour.When, by default in the middle of its reply
+	Close   Kind = "close"   // closes the connection at Behaviour.When
 	Drip    Kind = "drip"    // sends its reply a byte a second
+)
+
+// Moment is when a server ends a connection without an answer.
+type Moment string
+
+// The moments.
+const (
+	AtAccept Moment = "accept"  // as soon as there is one
+	Unread   Moment = "unread"  // when a request came, which is left unread: accel-ppp that is full
+	Request  Moment = "request" // when the request was read
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{Good, Slow, Lossy, Refuse, Silent, Garbage, Half, SSH, Denied, Reset, Drip}
+	return []Kind{Good, Slow, Lossy, Refuse, Silent, Garbage, Half, SSH, Denied, Reset, Close, Drip}
 }
 
 // Behaviour is a kind with its parameter, and what happens in the sessions of
@@ -39,6 +50,7 @@ type Behaviour struct {
 	Delay   time.Duration       // Slow: how long each answer takes
 	Every   int                 // Lossy: 2 or 3
 	Result  control.StartResult // Denied: 2 to 5
+	When    Moment              // Reset, Close
 	Session Session             // Good, Slow, Lossy
 }
 
@@ -53,8 +65,9 @@ const (
 
 // ParseBehaviour reads what String writes: a kind, alone or with its parameter
 // behind a colon, as in "silent", "slow:2s", "lossy:3" and "denied:4". Without
-// one, a slow server takes 1.5 s, a lossy server answers every second time, and
-// a denied one leaves the choice of the result to the fleet's seed.
+// one, a slow server takes 1.5 s, a lossy server answers every second time, a
+// denied one leaves the choice of the result to the fleet's seed, and one that
+// closes does so when it has read the request.
 //
 // Plus signs join what a server does in a session, with or without a kind in
 // front: "login-refused:691", "auth:pap+loss:2", "slow:1s+mppe:40+no-internet". The
@@ -132,7 +145,15 @@ func parseKind(s string) (Behaviour, error) {
 		if err != nil || has && (n < int(control.StartGeneralError) || n > int(control.StartVersion)) {
 			return Behaviour{}, fmt.Errorf("%q: a denied connection gets a result from 2 to 5, as in denied:4", s)
 		}
-	case Good, Refuse, Silent, Garbage, Half, SSH, Reset, Drip:
+	case Reset, Close:
+		b.When = Moment(param)
+		if b.Kind == Close && !has {
+			b.When = Request
+		}
+		if has && b.When != AtAccept && b.When != Request && (b.When != Unread || b.Kind == Close) {
+			return Behaviour{}, fmt.Errorf("%q: a connection ends at accept or request, or is reset at unread, as in reset:unread", s)
+		}
+	case Good, Refuse, Silent, Garbage, Half, SSH, Drip:
 		if has {
 			return Behaviour{}, fmt.Errorf("%q: %s takes no parameter", s, name)
 		}
@@ -172,6 +193,8 @@ func (b Behaviour) kind() string {
 		return fmt.Sprintf("%s:%d", b.Kind, b.Every)
 	case b.Kind == Denied && b.Result != 0:
 		return fmt.Sprintf("%s:%d", b.Kind, uint8(b.Result))
+	case (b.Kind == Reset || b.Kind == Close) && b.When != "":
+		return fmt.Sprintf("%s:%s", b.Kind, b.When)
 	}
 	return string(b.Kind)
 }

@@ -193,3 +193,27 @@ func (c *conn) abort() {
 	}
 	c.Close()
 }
+
+// closeWrite tells the client that nothing more will come.
+func (c *conn) closeWrite() {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
+	}
+}
+
+// awaitData waits until the client has sent something, and leaves it unread.
+func (c *conn) awaitData() bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = c.SetReadDeadline(time.Now().Add(idle))
+	n := 0
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		var failed error
+		n, _, failed = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		return !errors.Is(failed, syscall.EAGAIN)
+	})
+	return err == nil && n > 0
+}

@@ -96,3 +96,14 @@ func (c *conn) abort() {
 	_ = c.SetLinger(0)
 	c.Close()
 }
+
+// closeWrite tells the client that nothing more will come.
+func (c *conn) closeWrite() { _ = c.CloseWrite() }
+
+// awaitData waits until the client has sent something. The Linux build leaves it
+// unread.
+func (c *conn) awaitData() bool {
+	var b [1]byte
+	n, err := c.Read(b[:])
+	return err == nil && n > 0
+}

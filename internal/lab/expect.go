@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/pptp"
 	"github.com/connexa-panel/connexa/internal/pptp/control"
@@ -39,6 +41,8 @@ func (b Behaviour) Expect() Expect {
 		return failed("tcp", "control.half")
 	case Reset:
 		return failed("tcp", "control.reset")
+	case Close:
+		return failed("tcp", "control.closed")
 	case Denied:
 		switch {
 		case b.Result.Answers():
@@ -64,99 +68,260 @@ func (b Behaviour) ExpectLogin(p Policy) Expect {
 		return failed("control", "call.rejected")
 	}
 	s := b.Session
-	if e := s.expectLink(); e.Cause != "" {
-		return e
+	for _, find := range []func(Policy) (reached, cause string){s.findCall, s.findLink, s.findMethod} {
+		if reached, cause := find(p); cause != "" {
+			return failed(reached, cause)
+		}
 	}
-	if reached, cause := s.expectAuth(p); cause != "" {
-		e := failed(reached, cause)
-		if s.Refuse != 0 && reached == "lcp" {
+	if cause := s.findLogin(p); cause != "" {
+		e := failed("lcp", cause)
+		if s.judged() {
 			e.Status = "login_failed"
 		}
 		return e
 	}
-	if cause := s.expectEncryption(p); cause != "" {
-		return failed("auth", cause)
+	if reached, cause := s.findEncryption(p); cause != "" {
+		return failed(reached, cause)
 	}
-	switch {
-	case s.Nak == LayerIPCP:
-		return failed("encryption", "ip.no_agreement")
-	case s.NoAddress:
-		return failed("encryption", "ip.no_address")
+	if cause := s.findAddress(); cause != "" {
+		return failed("encryption", cause)
 	}
 	return Expect{Status: "login_ok", Reached: "ip"}
 }
 
-// expectLink is about the steps from the call to LCP.
-func (s Session) expectLink() Expect {
-	failed := func(reached, cause string) Expect { return Expect{"tunnel_failed", cause, reached} }
-	switch s.Call {
-	case CallBusy:
-		return failed("control", "call.busy")
-	case CallRefused:
-		return failed("control", "call.rejected")
-	case CallSilent:
-		return failed("control", "call.timeout")
-	case CallDropped:
-		return failed("call", "gre.dropped_at_start")
+// cause is what a client says of a session that ends at a step.
+func (e Ending) cause(step string) string {
+	switch e.How {
+	case HowCDN:
+		return step + ".disconnected"
+	case HowStop:
+		return step + ".stopped"
+	case HowTerminate:
+		return step + ".terminated"
+	case HowReset:
+		if step == "gre" {
+			return "gre.reset"
+		}
+	case HowClosed:
 	}
-	switch s.GRE {
-	case GRESilent, GREMute:
-		return failed("call", "gre.no_inbound")
-	case GREDeaf:
-		return failed("call", "gre.no_outbound")
-	case GREStray:
-		return failed("call", "gre.call_id_mismatch")
-	case GREICMP:
-		return failed("call", "gre.icmp")
-	}
-	switch {
-	case s.Terminate != "":
-		return failed("gre", "lcp.terminated")
-	case s.Nak == LayerLCP:
-		return failed("gre", "lcp.no_agreement")
-	}
-	return Expect{}
+	return step + ".closed"
 }
 
-// expectAuth tells why a login fails. A method that the client does not take is
-// declined while the link is negotiated.
-func (s Session) expectAuth(p Policy) (reached, cause string) {
+const (
+	// grePatience is how long a client waits for the first GRE packet.
+	grePatience = 6 * time.Second
+	// startTime is the time within which a server whose PPP does not start hangs up.
+	startTime = 2 * time.Second
+)
+
+// findCall is about the steps from the call to its first GRE packet.
+func (s Session) findCall(Policy) (reached, cause string) {
+	switch s.Call {
+	case CallBusy:
+		return "control", "call.busy"
+	case CallRefused:
+		return "control", "call.rejected"
+	case CallSilent:
+		return "control", "call.timeout"
+	case CallDropped:
+		return "call", "gre.dropped_at_start"
+	}
 	switch {
-	case s.Auth == AuthEAP:
-		return "gre", "auth.eap"
-	case s.Auth == AuthPAP && !p.AllowPAP:
-		return "gre", "auth.pap_not_allowed"
-	case !s.Auth.keys() && p.Encryption == pptp.EncryptionRequired:
-		if s.Auth == AuthNone {
-			return "auth", "encryption.no_keys"
+	case s.End.At == StageCall && s.EndAfter >= grePatience:
+	case s.End.At == StageCall && s.End.How == HowClosed && s.EndAfter <= startTime:
+		return "call", "gre.dropped_at_start"
+	case s.End.At == StageCall:
+		return "call", s.End.cause("gre")
+	}
+	switch {
+	case s.GRE == GREDeaf:
+		return "call", "gre.no_outbound"
+	case s.GRE == GREStray:
+		return "call", "gre.call_id_mismatch"
+	case s.GRE == GREICMP:
+		return "call", "gre.icmp"
+	case s.GRE == "" && s.Begins < grePatience && s.End.At != StageCall:
+		return "", ""
+	case s.mute():
+		return "call", "gre.server_hangs"
+	}
+	return "call", "gre.no_inbound"
+}
+
+// findLink is about LCP.
+func (s Session) findLink(Policy) (reached, cause string) {
+	switch {
+	case s.Terminate != "":
+		return "gre", "lcp.terminated"
+	case s.LCP == LCPLoop:
+		return "gre", "lcp.loop"
+	case s.End.At == StageLCP:
+		return "gre", s.End.cause("lcp")
+	case s.Nak == LayerLCP:
+		return "gre", "lcp.no_agreement"
+	}
+	switch s.LCP {
+	case "":
+		return "", ""
+	case LCPCodeReject, LCPProtocolReject:
+		return "gre", "lcp.rejected"
+	case LCPSilent:
+		return "gre", "lcp.timeout"
+	case LCPCallback:
+		return "gre", "lcp.callback"
+	}
+	return "gre", "lcp.no_agreement"
+}
+
+// byStrength are the logins, the best first.
+var byStrength = []Auth{AuthMSCHAPv2, "", AuthMSCHAPv1, AuthMD5, AuthPAP, AuthNone}
+
+// login is the one that a client with this policy agrees on: the best that both
+// have. taken is false when there is none.
+func (s Session) login(p Policy) (a Auth, taken bool) {
+	for _, a := range byStrength {
+		if slices.Contains(s.logins(), a) && p.declines(a) == "" {
+			return a, true
 		}
-		return "gre", "encryption.no_keys"
-	case s.Auth == AuthNone:
-	case s.Refuse != 0 && s.Auth.keys():
-		return "lcp", "auth." + strconv.Itoa(s.Refuse)
+	}
+	logins := s.logins()
+	return logins[len(logins)-1], false
+}
+
+// declines is the cause of a login that a client with this policy does not take.
+func (p Policy) declines(a Auth) string {
+	switch {
+	case a == AuthEAP:
+		return "auth.eap"
+	case a == AuthSPAP:
+		return "auth.unsupported"
+	case a == AuthPAP && !p.AllowPAP:
+		return "auth.pap_not_allowed"
+	case !a.keys() && p.Encryption == pptp.EncryptionRequired:
+		return "encryption.no_keys"
+	}
+	return ""
+}
+
+// findMethod is about the login that is agreed on, which is a part of LCP where
+// there is one.
+func (s Session) findMethod(p Policy) (reached, cause string) {
+	a, taken := s.login(p)
+	switch {
+	case taken:
+		return "", ""
+	case a == AuthNone:
+		return "auth", p.declines(a)
+	}
+	if s.Declined == DeclinedTerminate || s.Declined == "" && s.Vendor == VendorPPTPD {
+		return "lcp", p.declines(a) // the link is agreed on, without a login
+	}
+	return "gre", p.declines(a)
+}
+
+// judged reports whether the server says no to the login itself.
+func (s Session) judged() bool {
+	return s.End.At != StageLogin && s.Login != LoginSilent && s.Login != LoginMalformed &&
+		(s.Login == LoginWordless || s.Refuse != 0 || s.Password != "")
+}
+
+// findLogin is about the login that was agreed on.
+func (s Session) findLogin(p Policy) (cause string) {
+	a, _ := s.login(p)
+	ms := a.keys()
+	switch {
+	case a == AuthNone:
+	case s.Login == LoginMalformed && a != AuthPAP && a != AuthMD5:
+		return "auth.malformed"
+	case s.End.At == StageLogin:
+		return s.End.cause("auth")
+	case s.Login == LoginSilent:
+		return "auth.timeout"
+	case s.Login == LoginWordless:
+		return "auth.refused"
+	case s.Refuse != 0 && ms:
+		return "auth." + strconv.Itoa(s.Refuse)
 	case s.Refuse != 0:
-		return "lcp", "auth.refused"
-	case s.Impostor && (s.Auth == "" || s.Auth == AuthMSCHAPv2):
-		return "lcp", "auth.server_not_genuine"
+		return "auth.refused"
+	case s.Impostor && (a == "" || a == AuthMSCHAPv2):
+		return "auth.server_not_genuine"
+	case s.Password == PasswordWidened && s.Second != "" && ms: // the other form takes a second call
+		return "auth.691"
+	}
+	return ""
+}
+
+// findEncryption is about what follows the login, up to an encryption that carries
+// packets.
+func (s Session) findEncryption(p Policy) (reached, cause string) {
+	a, _ := s.login(p)
+	tries := a.keys() && p.Encryption != pptp.EncryptionOff // the client asks for MPPE
+	common := a.keys() && s.MPPE.offers(p.takes)
+	has := s.MPPE != MPPENone && s.MPPE != MPPERejected
+	required := p.Encryption == pptp.EncryptionRequired
+	odd := s.CCP != "" || s.Nak == LayerCCP
+	switch {
+	case s.End.At == StageAfterLogin && tries:
+		return "auth", "ip.ended_after_login"
+	case s.End.At == StageAfterLogin:
+		return "encryption", "ip.ended_after_login"
+	case s.MPPERequired && !a.keys():
+		return "auth", "encryption.required_without_keys"
+	case s.MPPERequired && !has:
+		return "auth", "encryption.server_cannot"
+	case s.End.At == StageCCP && tries:
+		return "auth", s.End.cause("encryption")
+	case odd && tries && (required || s.MPPERequired):
+		return "auth", s.findCCP()
+	case s.MPPERequired && p.Encryption == pptp.EncryptionOff:
+		return "auth", "encryption.required_by_server"
+	case odd || !tries:
+		return "", ""
+	case !common && required && !has:
+		return "auth", "encryption.refused"
+	case !common && (required || s.MPPERequired):
+		return "auth", "encryption.strength"
+	case !common:
+		return "", ""
+	case s.Data == DataRejected:
+		return "auth", "encryption.not_decrypted"
+	case s.Data == DataPlain:
+		return "auth", "encryption.sent_plain"
+	case s.WrongKeys != "":
+		return "auth", "encryption.key_mismatch"
 	}
 	return "", ""
 }
 
-func (s Session) expectEncryption(p Policy) (cause string) {
-	common := s.Auth.keys() && s.MPPE.offers(p.takes)
+// findCCP is about a CCP that comes to no encryption where that is demanded.
+func (s Session) findCCP() (cause string) {
 	switch {
-	case common:
-	case s.MPPERequired && !s.Auth.keys():
-		return "encryption.required_without_keys"
-	case s.MPPERequired && p.Encryption == pptp.EncryptionOff:
-		return "encryption.required_by_server"
-	case s.MPPERequired:
-		return "encryption.strength"
-	case p.Encryption != pptp.EncryptionRequired:
-	case s.MPPE == MPPENone || s.MPPE == MPPERejected:
-		return "encryption.refused"
-	default:
-		return "encryption.strength"
+	case s.Nak == LayerCCP || s.CCP == CCPNak:
+		return "encryption.no_agreement"
+	case s.CCP == CCPSilent:
+		return "encryption.timeout"
+	}
+	return "encryption.refused"
+}
+
+func (s Session) findAddress() (cause string) {
+	switch {
+	case s.End.At == StageIP:
+		return s.End.cause("ip")
+	case s.Nak == LayerIPCP:
+		return "ip.no_agreement"
+	case s.NoAddress:
+		return "ip.no_address"
+	}
+	switch s.IP {
+	case IPNak, IPRejectAll:
+		return "ip.no_agreement"
+	case IPReject, IPProtocolReject, IPCodeReject:
+		return "ip.rejected"
+	case IPSilent:
+		return "ip.timeout"
+	case IPConflict:
+		return "ip.address_conflict"
 	}
 	return ""
 }
@@ -176,18 +341,15 @@ func (m MPPE) offers(ok func(bits int) bool) bool {
 }
 
 // ExpectSpeed says what the first packets through the tunnel deserve to find, on
-// their way to a host name that is one of Config.Sites. Where all is well the status is "speed_ok": what the measurement makes of it
-// is the caller's.
+// their way to a host name that is one of Config.Sites. Where all is well the
+// status is "speed_ok": what the measurement makes of it is the caller's.
 func (b Behaviour) ExpectSpeed(p Policy) Expect {
 	e := b.ExpectLogin(p)
 	if e.Cause != "" {
 		return e
 	}
 	s := b.Session
-	encrypted := s.Auth.keys() && s.MPPE.offers(p.takes)
 	switch {
-	case s.WrongKeys && encrypted:
-		return Expect{"tunnel_failed", "encryption.key_mismatch", "auth"}
 	case s.NoInternet:
 		return Expect{"login_ok", "internet.no_internet", "ip"}
 	case s.NoDNS:

@@ -19,8 +19,13 @@ type gate struct {
 	password  string
 	refuse    int  // the code with which everyone is refused
 	impostor  bool // everyone is let in
+	form      Password
+	retry     bool // a refusal says that another answer is welcome, as pppd's does before it hangs up
 	challenge []byte
 }
+
+// protocolSPAP is the Shiva Password Authentication Protocol.
+const protocolSPAP ppp.Protocol = 0xc027
 
 // option is what the server asks for in LCP.
 func (a Auth) option() ppp.Auth {
@@ -35,6 +40,8 @@ func (a Auth) option() ppp.Auth {
 		return ppp.AuthMSCHAPv1
 	case AuthEAP:
 		return ppp.AuthEAP
+	case AuthSPAP:
+		return ppp.Auth{Protocol: protocolSPAP}
 	case AuthMSCHAPv2:
 	}
 	return ppp.AuthMSCHAPv2
@@ -112,6 +119,13 @@ func (g *gate) chap(id uint8, v ppp.Value) verdict {
 // hashes are those that servers make of a password; they differ outside of
 // ASCII.
 func (g *gate) hashes() [][16]byte {
+	switch g.form {
+	case PasswordWidened:
+		return [][16]byte{mschap.WidenedNTHash(g.password)}
+	case PasswordUTF16:
+		return [][16]byte{mschap.NTHash(g.password)}
+	case PasswordBoth:
+	}
 	return [][16]byte{mschap.NTHash(g.password), mschap.WidenedNTHash(g.password)}
 }
 
@@ -164,7 +178,11 @@ func (g *gate) no(code int) verdict {
 	if g.auth == AuthMD5 {
 		return verdict{text: text}
 	}
-	return verdict{text: fmt.Sprintf("E=%d R=0 C=%s V=3 M=%s", code, strings.ToUpper(hex.EncodeToString(g.challenge)), text)}
+	retry := 0
+	if g.retry {
+		retry = 1
+	}
+	return verdict{text: fmt.Sprintf("E=%d R=%d C=%s V=3 M=%s", code, retry, strings.ToUpper(hex.EncodeToString(g.challenge)), text)}
 }
 
 func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -78,6 +78,7 @@ type Fleet struct {
 	pool     pool
 	nodes    []Node
 	visits   []atomic.Uint64 // connections accepted, by node
+	busiest  []atomic.Int64  // most packets of negotiations in a second of a session, by node
 	byAddr   map[netip.Addr]int
 
 	mu    sync.Mutex
@@ -116,6 +117,7 @@ func New(cfg Config) (*Fleet, error) {
 		ports:    cfg.Ports,
 		nodes:    make([]Node, 0, cfg.Nodes),
 		visits:   make([]atomic.Uint64, cfg.Nodes),
+		busiest:  make([]atomic.Int64, cfg.Nodes),
 		byAddr:   make(map[netip.Addr]int, cfg.Nodes),
 		open:     make(map[*conn]struct{}),
 	}
@@ -146,6 +148,25 @@ func (f *Fleet) Visits(addr netip.Addr) uint64 {
 		return 0
 	}
 	return f.visits[i].Load()
+}
+
+// Busiest is how many packets of its negotiations, LCP, login, CCP and IPCP, a
+// client of the server at addr sent within any one second of a session, at most.
+func (f *Fleet) Busiest(addr netip.Addr) int {
+	i, ok := f.byAddr[addr]
+	if !ok {
+		return 0
+	}
+	return int(f.busiest[i].Load())
+}
+
+// noteBusy takes a new figure for Busiest.
+func (f *Fleet) noteBusy(node, most int) {
+	for was := f.busiest[node].Load(); int64(most) > was; was = f.busiest[node].Load() {
+		if f.busiest[node].CompareAndSwap(was, int64(most)) {
+			return
+		}
+	}
 }
 
 // Listen opens every listener, so that a client may connect from then on. It

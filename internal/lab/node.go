@@ -27,6 +27,9 @@ type Node struct {
 	Behaviour Behaviour
 }
 
+// pppd reports whether the server is pptpd with pppd, whose habits are known.
+func (n *Node) pppd() bool { return n.Server.Vendor == servers[0].Vendor }
+
 // Exit is the address that clients of the server have on the internet.
 func (n Node) Exit() netip.Addr { return n.Addr.Addr() }
 
@@ -87,6 +90,14 @@ var (
 	}
 )
 
+// vendors are the servers by their Vendor.
+var vendors = map[Vendor]control.Server{
+	VendorPPTPD: servers[0], VendorAccel: servers[1], VendorMikroTik: servers[2], VendorMicrosoft: servers[3],
+}
+
+// foreignPassword is the password of a node whose server knows one outside ASCII.
+const foreignPassword = "Пароль-7"
+
 func invent(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
 	p := places[rnd.IntN(len(places))]
 	n := Node{
@@ -100,6 +111,12 @@ func invent(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
 		Provider:  pick(rnd, providers),
 		Server:    servers[rnd.IntN(len(servers))],
 		Behaviour: b,
+	}
+	if server, ok := vendors[b.Session.Vendor]; ok {
+		n.Server = server
+	}
+	if b.Session.Password != "" {
+		n.Password = foreignPassword
 	}
 	for _, i := range rnd.Perm(len(tags))[:rnd.IntN(4)] {
 		n.Tags = append(n.Tags, tags[i])

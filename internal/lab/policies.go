@@ -1,33 +1,70 @@
 package lab
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
 // Types of the options that the lab's own policies write.
 const (
-	optAuth  = 3
-	optMagic = 5
-	optMPPE  = 18
-	optIP    = 3
+	optMRU      = 1
+	optAuth     = 3
+	optMagic    = 5
+	optCallback = 13
+	optMRRU     = 17
+	optMPPE     = 18
+	optIP       = 3
 )
 
 // linkPolicy is LCP as servers have it: the login is theirs to choose.
 type linkPolicy struct {
 	ppp.LCPOptions
-	endless  bool // refuse every proposal
-	declined int  // how often the client would not log in our way
+	auth     Auth   // what we ask for
+	others   []Auth // what else we have, in our order
+	inOrder  bool   // a Nak gets the next of others, not the one that it names
+	drops    bool   // without another login we ask for none, as pppd does before it hangs up
+	declined int    // how often the client would not log in our way, with no other left
 }
 
-// Judge implements ppp.Policy.
-func (p *linkPolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
-	if p.endless {
-		return ppp.ConfigureNak, ppp.Option{Type: optMagic, Value: randomBytes(4)}.Append(nil)
+// ask makes a the login that we ask for.
+func (p *linkPolicy) ask(a Auth) {
+	p.auth = a
+	p.LCPOptions.Auth = a.option()
+}
+
+// askOther takes a Nak or a Reject of our login.
+func (p *linkPolicy) askOther(code ppp.Code, wish []byte) {
+	next := 0
+	if code == ppp.ConfigureNak && !p.inOrder {
+		for i, a := range p.others {
+			if bytes.Equal(a.value(), wish) {
+				next = i
+			}
+		}
 	}
-	return p.LCPOptions.Judge(request, final)
+	if next == len(p.others) {
+		p.declined++
+		if p.drops {
+			p.ask(AuthNone)
+		}
+		return
+	}
+	p.ask(p.others[next])
+	p.others = slices.Delete(slices.Clone(p.others), next, next+1)
+}
+
+// value is the value of LCP's option for the login.
+func (a Auth) value() []byte {
+	o := a.option()
+	b := binary.BigEndian.AppendUint16(nil, uint16(o.Protocol))
+	if o.Protocol == ppp.CHAP {
+		b = append(b, o.Algorithm)
+	}
+	return b
 }
 
 // Refused implements ppp.Policy.
@@ -35,25 +72,11 @@ func (p *linkPolicy) Refused(code ppp.Code, options []byte) {
 	if list, err := ppp.ParseOptions(options); err == nil {
 		for _, o := range list {
 			if o.Type == optAuth {
-				p.declined++
+				p.askOther(code, o.Value)
 			}
 		}
 	}
 	p.LCPOptions.Refused(code, options)
-}
-
-// addressPolicy is IPCP, with a server that is never content.
-type addressPolicy struct {
-	ppp.IPCPOptions
-	endless bool
-}
-
-// Judge implements ppp.Policy.
-func (p *addressPolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
-	if p.endless {
-		return ppp.ConfigureNak, ppp.Option{Type: optIP, Value: randomBytes(4)}.Append(nil)
-	}
-	return p.IPCPOptions.Judge(request, final)
 }
 
 // mppePolicy is CCP of a server that insists on what it has, as pppd does.

@@ -16,9 +16,17 @@ import (
 // health every minute, so three are enough.
 const idle = 3 * time.Minute
 
+// way is a connection to a client, near or far.
+type way interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+	abort() // closes it with a reset
+}
+
 // talk is one connection to one server.
 type talk struct {
-	*conn
+	way
+	conn    *conn
 	fleet   *Fleet
 	number  int // of the node
 	node    *Node
@@ -41,15 +49,25 @@ func (f *Fleet) serve(ctx context.Context, i int, c *conn) {
 	defer f.forget(c)
 	t := talks.Get().(*talk)
 	defer talks.Put(t)
-	t.conn, t.fleet, t.number, t.node, t.visit = c, f, i, &f.nodes[i], f.visits[i].Add(1)
-	t.r.Reset(c)
+	t.way, t.conn, t.fleet, t.number, t.node, t.visit = c, c, f, i, &f.nodes[i], f.visits[i].Add(1)
+	if late := t.node.Behaviour.Session.Latency; late > 0 {
+		slow := newSlowConn(c, late)
+		defer slow.wait()
+		defer slow.Close()
+		t.way = slow
+	}
+	t.r.Reset(t.way)
 	t.behave(ctx)
 	t.endSession()
-	t.conn, t.fleet, t.node = nil, nil, nil
+	t.way, t.conn, t.fleet, t.node = nil, nil, nil, nil
 	t.r.Reset(nil)
 }
 
 func (t *talk) behave(ctx context.Context) {
+	if t.visit > 1 && t.node.Behaviour.Session.Second != "" {
+		t.again(t.node.Behaviour.Session.Second)
+		return
+	}
 	switch b := t.node.Behaviour; b.Kind {
 	case Slow:
 		t.pptp(ctx, b.Delay, control.StartOK)
@@ -73,11 +91,8 @@ func (t *talk) behave(ctx context.Context) {
 			t.write(reply[:len(reply)/2])
 			t.listen()
 		}
-	case Reset:
-		if reply := t.reply(); reply != nil {
-			t.write(reply[:len(reply)/2])
-			t.abort()
-		}
+	case Reset, Close:
+		t.breakOff(ctx, b)
 	case Drip:
 		t.drip(ctx, t.reply())
 	case SSH:
@@ -88,6 +103,40 @@ func (t *talk) behave(ctx context.Context) {
 	}
 }
 
+// again is a connection after a server's first.
+func (t *talk) again(s Second) {
+	if s == SecondSilent {
+		t.listen()
+		return
+	}
+	if t.hear() != nil && s == SecondReset {
+		t.abort()
+	}
+}
+
+// breakOff ends a connection without a whole answer.
+func (t *talk) breakOff(ctx context.Context, b Behaviour) {
+	switch {
+	case b.When == AtAccept && b.Kind == Close:
+		t.conn.closeWrite() // the client's request must not meet a closed connection: it would be a reset
+		t.listen()
+	case b.When == AtAccept && !pause(ctx, settle):
+	case b.When == Unread && !t.conn.awaitData():
+	case b.When == Request && t.hear() == nil:
+	case b.When == "":
+		if reply := t.reply(); reply != nil {
+			t.write(reply[:len(reply)/2])
+			t.abort()
+		}
+	case b.Kind == Reset:
+		t.abort()
+	}
+}
+
+// settle is how long a server waits that resets a connection at once: the client
+// should have noticed that there is one.
+const settle = 20 * time.Millisecond
+
 // pptp is a server as it should be, but for a delay before each answer and the
 // result of the start.
 func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.StartResult) {
@@ -96,6 +145,9 @@ func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.Sta
 		m := t.hear()
 		if m == nil || !pause(ctx, delay) {
 			return
+		}
+		if _, echo := m.(control.EchoRequest); echo && t.node.Behaviour.Session.mute() {
+			continue
 		}
 		var answer control.Message
 		switch m := m.(type) {
@@ -154,8 +206,7 @@ func (t *talk) answerCall(m control.OCRQ, result control.StartResult) control.Me
 		yes.CallID = m.CallID
 		return yes
 	}
-	c := t.conn // the talk serves another connection one day
-	s, err := t.fleet.openSession(t.number, c.peer, m.CallID, func() { c.Close() })
+	s, err := t.fleet.openSession(t.number, t.conn.peer, m.CallID, wayDoor{t.way})
 	if err != nil {
 		return no(control.CallGeneralError, control.ErrorNoResource)
 	}
@@ -163,6 +214,15 @@ func (t *talk) answerCall(m control.OCRQ, result control.StartResult) control.Me
 	yes.CallID = s.call.ID()
 	return yes
 }
+
+// wayDoor is a control connection as its session sees it.
+type wayDoor struct{ way }
+
+func (d wayDoor) tell(m control.Message) { _, _ = d.Write(m.Append(nil)) } // a client that is gone hears nothing
+func (d wayDoor) close()                 { _ = d.Close() }
+
+// mute reports whether echoes of the control connection are not answered.
+func (s Session) mute() bool { return s.Echo == EchoLCP || s.Echo == EchoNone }
 
 // begin follows an Outgoing-Call-Reply. It is false when the connection is to
 // end.

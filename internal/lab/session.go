@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/pptp/control"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 	"github.com/connexa-panel/connexa/internal/pptp/mppe"
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
@@ -41,14 +43,18 @@ const (
 type session struct {
 	what   Session
 	node   *Node
-	hangUp func() // closes the control connection
+	door   door           // the control connection
+	heard  func(most int) // takes how many packets came in one second, at most
 	call   *gre.Call
+	peerID uint16 // the call id of our packets
 	addrs  addresses
 	free   func() // gives the address back
 	sv     func() *services
 
 	mu     sync.Mutex // of the link
 	phase  phase
+	begun  bool // GRE packets are heard and sent
+	ending bool // at the stage where End has it
 	closed bool
 	timer  *time.Timer
 	now    time.Time
@@ -57,14 +63,22 @@ type session struct {
 	ccp    *ppp.Negotiation
 	ccpP   *mppePolicy
 	ip     *ppp.Negotiation
-	ipP    addressPolicy
+	ipP    ppp.IPCPOptions
+	auth   Auth // the login that is asked for
 	gate   gate
+	busy   meter
 	id     uint8 // of packets that belong to no negotiation
 
 	chapID uint8
 	asks   int
 	said   *ppp.Packet // our answer to the login, to be repeated
 	keys   keys
+
+	demanded ppp.Packet // our own Configure-Request, where that has no end: see demand
+	naks     int
+
+	beginAt time.Time // when the first packet goes out, where that is late
+	endAt   time.Time // when the session ends as End has it
 
 	again  time.Time // when we repeat ourselves
 	giveUp time.Time // when we wait no longer
@@ -81,14 +95,21 @@ type addresses struct {
 
 // openSession begins the server's end of a call from peer. The session speaks when
 // start is called.
-func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, hangUp func()) (*session, error) {
+func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, d door) (*session, error) {
 	n := &f.nodes[i]
-	s := &session{what: n.Behaviour.Session, node: n, hangUp: hangUp, sv: f.innerServices}
-	s.gate = gate{auth: s.what.Auth, login: n.Login, password: n.Password, refuse: s.what.Refuse, impostor: s.what.Impostor}
-	s.linkP = linkPolicy{endless: s.what.Nak == LayerLCP, LCPOptions: ppp.LCPOptions{
-		MRU: mru, Magic: newMagic(), NewMagic: newMagic, Compress: true, Auth: s.what.Auth.option(),
+	s := &session{what: n.Behaviour.Session, node: n, door: d, peerID: callID, sv: f.innerServices}
+	s.heard = func(most int) { f.noteBusy(i, most) }
+	s.gate = gate{
+		login: n.Login, password: n.Password, refuse: s.what.Refuse, impostor: s.what.Impostor,
+		form: s.what.Password, retry: n.pppd(),
+	}
+	logins := s.what.logins()
+	s.linkP = linkPolicy{others: logins[1:], inOrder: s.what.InOrder, LCPOptions: ppp.LCPOptions{
+		MRU: mru, Magic: newMagic(), NewMagic: newMagic, Compress: true,
 	}}
-	s.link = ppp.NewNegotiation(ppp.LCP, &s.linkP, ppp.Timing{}, ppp.Hooks{
+	s.linkP.ask(logins[0])
+	s.linkP.drops = s.what.Declined == DeclinedTerminate || s.what.Declined == "" && s.what.Vendor == VendorPPTPD
+	s.link = ppp.NewNegotiation(ppp.LCP, &s.linkP, s.timing(), ppp.Hooks{
 		Send: s.send, Up: s.linkUp, Down: s.linkDown, Finished: s.leave, Extra: s.linkExtra,
 	})
 	s.timer = time.AfterFunc(time.Hour, s.tick)
@@ -96,10 +117,15 @@ func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, hangUp func()
 	s.data.init(s)
 	server := network(i, 1)
 	s.addrs = addresses{server: server, dns: server, client: netip.IPv4Unspecified()}
-	if !s.what.NoAddress {
+	s.free = func() {}
+	switch {
+	case s.what.NoAddress:
+	case s.what.IP == IPConflict:
+		s.addrs.client = server
+	default:
 		s.addrs.client = f.pool.lease(i)
+		s.free = func() { f.pool.release(i, s.addrs.client) }
 	}
-	s.free = func() { f.pool.release(i, s.addrs.client) }
 	s.mu.Lock() // packets may come before we have the call
 	defer s.mu.Unlock()
 	call, err := f.mux.Open(n.Addr.Addr(), peer, s)
@@ -108,28 +134,39 @@ func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, hangUp func()
 		return nil, err
 	}
 	s.call = call
-	if s.what.GRE != GRESilent { // without an id nothing is ever sent
-		call.SetPeerID(callID)
-	}
 	return s, nil
 }
 
 func newMagic() uint32 { return rand.Uint32() | 1 }
 
-// start sends the first packet.
+// start follows the word that the call was taken.
 func (s *session) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = time.Now()
 	switch {
-	case s.closed || s.what.GRE == GRESilent:
-		return
-	case s.what.Terminate != "":
-		s.terminate(s.what.Terminate)
+	case s.closed || s.endsAt(StageCall) || s.what.GRE == GRESilent:
+	case s.what.Begins > 0:
+		s.beginAt = s.now.Add(s.what.Begins)
 	default:
-		s.link.Begin(s.now)
+		s.begin()
 	}
 	s.arm()
+}
+
+// begin sends the first packet. Before it nothing is heard, nor acknowledged: the
+// call has no id for that.
+func (s *session) begin() {
+	s.beginAt, s.begun = time.Time{}, true
+	s.call.SetPeerID(s.peerID)
+	switch {
+	case s.what.Terminate != "":
+		s.terminate(s.what.Terminate)
+	case s.what.LCP.demands():
+		s.demand()
+	case s.what.LCP != LCPLoop:
+		s.link.Begin(s.now)
+	}
 }
 
 // close ends the session, and returns when nothing of it is left. It must not be
@@ -150,7 +187,7 @@ func (s *session) close() {
 func (s *session) Deliver(b *gre.Buffer) {
 	proto, body, err := ppp.ParseFrame(b.Data)
 	switch {
-	case err != nil || s.what.GRE == GRESilent:
+	case err != nil:
 	case proto == ppp.MPPE || proto == ppp.IPv4:
 		s.data.take(b)
 		return
@@ -180,10 +217,11 @@ func (s *session) send(proto ppp.Protocol, p ppp.Packet) {
 func (s *session) input(proto ppp.Protocol, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || !s.begun || s.ending {
 		return
 	}
 	s.now = time.Now()
+	s.heard(s.busy.count(s.now))
 	s.dispatch(proto, body)
 	s.arm()
 }
@@ -191,6 +229,10 @@ func (s *session) input(proto ppp.Protocol, body []byte) {
 func (s *session) dispatch(proto ppp.Protocol, body []byte) {
 	p, err := ppp.ParsePacket(body)
 	if err != nil {
+		return
+	}
+	if s.what.LCP == LCPLoop {
+		s.send(proto, p)
 		return
 	}
 	switch proto {
@@ -201,12 +243,7 @@ func (s *session) dispatch(proto ppp.Protocol, body []byte) {
 	case ppp.CHAP:
 		s.chapInput(p)
 	case ppp.CCP:
-		if s.ccp != nil && s.phase != phaseLeaving {
-			s.ccp.Input(s.now, p)
-			s.afterCCP()
-		} else if s.phase >= phaseNetwork && s.phase != phaseLeaving {
-			s.rejectProtocol(proto, body)
-		}
+		s.ccpInput(p)
 	case ppp.IPCP:
 		s.ipInput(p)
 	default:
@@ -214,6 +251,23 @@ func (s *session) dispatch(proto ppp.Protocol, body []byte) {
 			s.rejectProtocol(proto, body)
 		}
 	}
+}
+
+// inform gives a packet to a negotiation. As pppd, it takes one Configure-Ack of each
+// request: on a long way another follows, for the repetition of the request.
+func (s *session) inform(n *ppp.Negotiation, p ppp.Packet) {
+	if p.Code != ppp.ConfigureAck || n.State() != ppp.AckRcvd && n.State() != ppp.Opened {
+		n.Input(s.now, p)
+	}
+}
+
+// timing is how often a negotiation asks: as pppd where the server is one, and on a
+// long way.
+func (s *session) timing() ppp.Timing {
+	if s.what.Vendor == VendorPPTPD || s.what.Latency >= time.Second/2 {
+		return ppp.Timing{First: askAgain}
+	}
+	return ppp.Timing{}
 }
 
 func (s *session) rejectProtocol(proto ppp.Protocol, body []byte) {
@@ -232,20 +286,24 @@ func (s *session) tick() {
 	s.now = time.Now()
 	reached := func(t time.Time) bool { return !t.IsZero() && !s.now.Before(t) }
 	switch {
+	case reached(s.endAt):
+		s.end()
+	case reached(s.beginAt):
+		s.begin()
 	case reached(s.lifeAt):
 		s.lifeAt = time.Time{}
 		s.expire()
 	case reached(s.giveUp):
 		s.giveUp = time.Time{}
 		if s.phase == phaseLeaving {
-			s.hangUp()
+			s.door.close()
 		} else {
 			s.terminate("")
 		}
 	case reached(s.again):
 		s.repeat()
 	}
-	if s.phase != phaseLeaving {
+	if s.negotiates() {
 		for _, n := range []*ppp.Negotiation{s.link, s.ccp, s.ip} {
 			if n != nil {
 				n.Tick(s.now)
@@ -264,10 +322,12 @@ func (s *session) arm() {
 			next = t
 		}
 	}
+	earlier(s.endAt)
+	earlier(s.beginAt)
 	earlier(s.again)
 	earlier(s.giveUp)
 	earlier(s.lifeAt)
-	if s.phase != phaseLeaving {
+	if s.negotiates() {
 		for _, n := range []*ppp.Negotiation{s.link, s.ccp, s.ip} {
 			if n != nil {
 				earlier(n.Deadline())
@@ -281,6 +341,9 @@ func (s *session) arm() {
 	s.timer.Reset(max(next.Sub(s.now), 0))
 }
 
+// negotiates reports whether the negotiations of the session go on.
+func (s *session) negotiates() bool { return s.phase != phaseLeaving && !s.ending }
+
 // repeat says again what was not answered.
 func (s *session) repeat() {
 	s.again = time.Time{}
@@ -288,6 +351,9 @@ func (s *session) repeat() {
 	case s.phase == phaseLeaving:
 		s.sendTerminate(s.what.Terminate)
 		s.again = s.now.Add(time.Second)
+	case s.ending:
+	case s.phase == phaseLink && s.what.LCP.demands():
+		s.demandAgain()
 	case s.phase == phaseLogin && s.asks < maxAsks:
 		s.ask()
 	}
@@ -300,7 +366,7 @@ func (s *session) expire() {
 		return
 	}
 	s.phase = phaseLeaving
-	s.hangUp()
+	s.door.close()
 }
 
 // --- LCP
@@ -315,38 +381,74 @@ func (s *session) linkInput(p ppp.Packet) {
 		}
 		return
 	}
-	s.link.Input(s.now, p)
+	switch {
+	case p.Code == ppp.ConfigureRequest && s.endsAt(StageLCP), s.stubborn(ppp.LCP, p):
+		return
+	case s.what.LCP.demands() && p.Code <= ppp.ConfigureReject:
+		s.demandAnswered(p)
+	case s.what.LCP.demands() && p.Code == ppp.TerminateRequest: // s.link has not begun
+		s.send(ppp.LCP, ppp.Packet{Code: ppp.TerminateAck, ID: p.ID})
+	case (p.Code == ppp.ConfigureNak || p.Code == ppp.ConfigureReject) && s.declined(p.Data):
+		return
+	default:
+		s.inform(s.link, p)
+	}
 	switch {
 	case p.Code == ppp.TerminateRequest:
 		s.phase = phaseLeaving
 		s.again = time.Time{}
 		s.giveUp = s.now.Add(leaveWait) // the client hangs up before
-	case s.linkP.declined > 0 && s.phase == phaseLink:
-		s.declined()
+	case s.linkP.declined > maxDecline && !s.linkP.drops && s.phase == phaseLink:
+		s.terminate(refusesToLogIn)
 	}
 }
 
-// declined deals with a client that will not log in our way. pppd hangs up;
-// others ask once more.
-func (s *session) declined() {
-	if s.node.Server.Vendor == "linux" || s.linkP.declined > maxDecline {
-		s.terminate("peer refused to authenticate")
+// refusesToLogIn is pppd's last word to a client that does not log in.
+const refusesToLogIn = "peer refused to authenticate"
+
+// declined deals at once with a client that refuses the only login that is left.
+// It reports whether it did. A server with drops goes on without a login first, as
+// pppd does; the others ask once more.
+func (s *session) declined(refused []byte) bool {
+	list, err := ppp.ParseOptions(refused)
+	if err != nil || len(s.linkP.others) > 0 || !slices.ContainsFunc(list, func(o ppp.Option) bool { return o.Type == optAuth }) {
+		return false
 	}
+	switch {
+	case s.what.Declined == DeclinedCDN:
+		s.disconnect(control.DisconnectAdminShutdown, control.ErrorNone, 0)
+	case s.what.Declined == DeclinedSilent:
+		s.ending = true
+	case s.node.pppd() && !s.linkP.drops:
+		s.terminate(refusesToLogIn)
+	default:
+		return false
+	}
+	return true
 }
 
 func (s *session) linkUp() {
+	if s.linkP.declined > 0 && s.linkP.drops {
+		s.terminate(refusesToLogIn)
+		return
+	}
 	s.phase = phaseLogin
 	s.linkP.declined = 0
 	s.id++
 	s.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: s.id, Data: binary.BigEndian.AppendUint32(nil, s.linkP.Magic)})
 	s.giveUp = s.now.Add(loginWait)
-	switch s.what.Auth {
+	s.auth = s.linkP.auth
+	s.gate.auth = s.auth
+	switch s.auth {
 	case AuthNone:
 		s.loggedIn(keys{})
-	case AuthPAP, AuthEAP: // the client begins
+	case AuthPAP, AuthEAP, AuthSPAP: // the client begins
 	default:
 		s.asks, s.said = 0, nil
-		s.gate.challenge = randomBytes(s.what.Auth.challengeLen())
+		s.gate.challenge = randomBytes(s.auth.challengeLen())
+		if s.what.Login == LoginMalformed {
+			s.gate.challenge = s.gate.challenge[:3]
+		}
 		s.id++
 		s.chapID = s.id
 		s.ask()
@@ -366,7 +468,7 @@ func (s *session) linkDown() {
 func (s *session) linkExtra(p ppp.Packet) bool {
 	switch p.Code {
 	case ppp.EchoRequest:
-		if s.link.State() == ppp.Opened && len(p.Data) >= 4 {
+		if s.link.State() == ppp.Opened && len(p.Data) >= 4 && (s.what.Echo == "" || s.what.Echo == EchoLCP) {
 			data := binary.BigEndian.AppendUint32(nil, s.linkP.Magic)
 			s.send(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
 		}
@@ -418,7 +520,7 @@ func (s *session) ask() {
 }
 
 func (s *session) papInput(p ppp.Packet) {
-	if s.what.Auth != AuthPAP || p.Code != ppp.PAPRequest || s.phase < phaseLogin {
+	if s.auth != AuthPAP || p.Code != ppp.PAPRequest || s.phase < phaseLogin || s.silentAtLogin() {
 		return
 	}
 	if s.said != nil && s.phase != phaseLogin { // it did not hear us
@@ -439,7 +541,7 @@ func (s *session) papInput(p ppp.Packet) {
 }
 
 func (s *session) chapInput(p ppp.Packet) {
-	if s.what.Auth.option().Protocol != ppp.CHAP || p.Code != ppp.CHAPResponse || p.ID != s.chapID || s.phase < phaseLogin {
+	if s.auth.option().Protocol != ppp.CHAP || p.Code != ppp.CHAPResponse || p.ID != s.chapID || s.phase < phaseLogin || s.silentAtLogin() {
 		return
 	}
 	if s.said != nil {
@@ -458,8 +560,17 @@ func (s *session) chapInput(p ppp.Packet) {
 	s.answer(ppp.CHAP, ppp.Packet{Code: code, ID: p.ID, Data: []byte(judged.text)}, judged)
 }
 
+// silentAtLogin deals with an answer to the login that is not judged.
+func (s *session) silentAtLogin() bool {
+	return s.endsAt(StageLogin) || s.what.Login == LoginSilent
+}
+
 func (s *session) answer(proto ppp.Protocol, p ppp.Packet, v verdict) {
 	s.again = time.Time{}
+	if s.what.Login == LoginWordless {
+		s.terminate("Authentication failed")
+		return
+	}
 	s.said = &p
 	s.send(proto, p)
 	if !v.ok {
@@ -477,21 +588,18 @@ func (s *session) loggedIn(k keys) {
 	s.phase = phaseNetwork
 	s.giveUp = time.Time{}
 	s.keys = k
-	if s.what.WrongKeys {
-		for i := range s.keys.send {
-			s.keys.send[i] ^= 0x5a
-			s.keys.recv[i] ^= 0xa5
-			s.keys.short[i] ^= 0x3c
-		}
-	}
+	has := s.what.MPPE != MPPENone && s.what.MPPE != MPPERejected
 	switch {
-	case !k.ok && s.what.MPPERequired:
+	case s.endsAt(StageAfterLogin):
+		return
+	case s.what.MPPERequired && !(k.ok && has): // as pppd whose kernel has no MPPE, too
 		s.terminate("MPPE required but not available")
 		return
+	case s.what.CCP != "" || s.what.Nak == LayerCCP:
 	case k.ok && s.what.MPPE != MPPERejected:
 		s.ccpP = newMPPEPolicy(s.what.MPPE)
-		s.ccp = ppp.NewNegotiation(ppp.CCP, s.ccpP, ppp.Timing{}, ppp.Hooks{
-			Send: s.send, Up: s.ccpUp, Extra: s.ccpExtra,
+		s.ccp = ppp.NewNegotiation(ppp.CCP, s.ccpP, s.timing(), ppp.Hooks{
+			Send: s.send, Up: s.ccpUp, Down: s.ccpDown, Extra: s.ccpExtra,
 			Finished: func() { s.ccpP.refused = true },
 		})
 		s.ccp.Begin(s.now)
@@ -501,17 +609,52 @@ func (s *session) loggedIn(k keys) {
 	}
 }
 
+func (s *session) ccpInput(p ppp.Packet) {
+	switch {
+	case s.phase != phaseNetwork && s.phase != phaseUp:
+	case s.endsAt(StageCCP), s.stubborn(ppp.CCP, p):
+	case s.ccp != nil:
+		s.inform(s.ccp, p)
+		s.afterCCP()
+	case s.what.CCP != "" || s.what.Nak == LayerCCP: // what is no request is left alone
+	default:
+		s.rejectProtocol(ppp.CCP, p.Append(nil))
+	}
+}
+
+// startKey is the start key of a direction, right or wrong.
+func (s *session) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
+	k := s.keys.start(bits, send)
+	if s.what.WrongKeys.has(send) {
+		for i := range k {
+			k[i] ^= 0x5a
+		}
+	}
+	return k
+}
+
 func (s *session) ccpUp() {
 	recv, send := s.ccpP.recv, s.ccpP.send
 	if recv == 0 || send == 0 {
 		s.ccpP.refused = true
 		return
 	}
-	enc := mppe.NewEncryptor(s.keys.start(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
-	dec := mppe.NewDecryptor(s.keys.start(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
+	enc := mppe.NewEncryptor(s.startKey(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
+	dec := mppe.NewDecryptor(s.startKey(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
+	if s.what.Data == DataPlain {
+		enc = nil
+	}
 	s.data.setKeys(enc, dec)
 	if s.ip == nil {
 		s.beginIP()
+	}
+}
+
+// ccpDown follows a new negotiation of CCP. pppd takes it for the end of the
+// encryption, and hangs up.
+func (s *session) ccpDown() {
+	if s.what.Vendor == VendorPPTPD && s.ccpP.recv != 0 {
+		s.terminate("MPPE disabled")
 	}
 }
 
@@ -545,6 +688,16 @@ func (s *session) askReset() {
 	s.send(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: s.id})
 }
 
+// rejectMPPE answers a packet that is encrypted as if nothing of that had been
+// agreed on. It takes s.mu.
+func (s *session) rejectMPPE(body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed && s.phase == phaseUp {
+		s.rejectProtocol(ppp.MPPE, body)
+	}
+}
+
 // rejectNonsense is what a kernel does with packets that it decrypts with the
 // wrong key: it finds protocols in them that nobody knows. It takes s.mu.
 func (s *session) rejectNonsense() {
@@ -556,18 +709,23 @@ func (s *session) rejectNonsense() {
 }
 
 func (s *session) beginIP() {
-	s.ipP = addressPolicy{endless: s.what.Nak == LayerIPCP, IPCPOptions: ppp.IPCPOptions{
-		Local: s.addrs.server, Assign: s.addrs.client, DNS: [2]netip.Addr{s.addrs.dns},
-	}}
-	s.ip = ppp.NewNegotiation(ppp.IPCP, &s.ipP, ppp.Timing{}, ppp.Hooks{Send: s.send, Up: s.ipUp, Down: s.ipDown})
-	s.ip.Begin(s.now)
+	if s.what.End.At == StageIP {
+		return // the client begins
+	}
+	s.ipP = ppp.IPCPOptions{Local: s.addrs.server, Assign: s.addrs.client, DNS: [2]netip.Addr{s.addrs.dns}}
+	s.ip = ppp.NewNegotiation(ppp.IPCP, &s.ipP, s.timing(), ppp.Hooks{Send: s.send, Up: s.ipUp, Down: s.ipDown})
+	if s.what.IP != IPSilent && s.what.IP != IPProtocolReject {
+		s.ip.Begin(s.now)
+	}
 }
 
 func (s *session) ipInput(p ppp.Packet) {
 	switch {
 	case s.phase != phaseNetwork && s.phase != phaseUp:
+	case p.Code == ppp.ConfigureRequest && s.endsAt(StageIP):
+	case s.ip != nil && s.stubborn(ppp.IPCP, p):
 	case s.ip != nil:
-		s.ip.Input(s.now, p)
+		s.inform(s.ip, p)
 	case p.Code == ppp.ConfigureRequest: // pppd forgets what comes before its encryption
 		s.send(ppp.IPCP, ppp.Packet{Code: ppp.TerminateAck, ID: p.ID})
 	}

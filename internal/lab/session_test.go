@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,13 +37,25 @@ func one(t testing.TB, behaviour string) (rig, lab.Node) {
 	return r, r.Nodes()[0]
 }
 
+// A long way is long for the three packets that make a TCP connection, too.
 func (r rig) config(n lab.Node, p lab.Policy) pptp.Config {
 	cfg := pptp.Config{
 		Address: n.Addr.Addr().String(), Port: n.Addr.Port(), Login: n.Login, Password: n.Password,
 		Encryption: p.Encryption, MinBits: p.MinBits, AllowPAP: p.AllowPAP, GRE: r.mux,
 	}
-	if n.Behaviour.Session.Loss == 0 { // who loses packets needs the time to ask again
+	if s := n.Behaviour.Session; s.Loss == 0 && s.LCP != lab.LCPRestless && s.Latency < time.Second/2 && s.EndAfter < time.Second { // those need the time to ask again
 		cfg.Timeouts = pptp.Timeouts{GRE: 2 * time.Second, LCP: 4 * time.Second, IP: 3 * time.Second, Call: 2 * time.Second}
+	}
+	if late := n.Behaviour.Session.Latency; late > 0 {
+		cfg.DialTCP = func(ctx context.Context, network, address string) (net.Conn, error) {
+			select {
+			case <-time.After(2 * late):
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+			var d net.Dialer
+			return d.DialContext(ctx, network, address)
+		}
 	}
 	return cfg
 }
@@ -50,8 +64,11 @@ func (r rig) config(n lab.Node, p lab.Policy) pptp.Config {
 func (r rig) login(ctx context.Context, n lab.Node, p lab.Policy) (found lab.Expect, err error) {
 	s, err := pptp.Dial(ctx, r.config(n, p))
 	if err == nil {
-		err = s.Close()
-		return lab.Expect{Status: "login_ok", Reached: "ip"}, err
+		err = s.Verify(ctx)
+		s.Close()
+	}
+	if err == nil {
+		return lab.Expect{Status: "login_ok", Reached: "ip"}, nil
 	}
 	var e *pptp.Error
 	if !errors.As(err, &e) {
@@ -67,99 +84,306 @@ func (r rig) login(ctx context.Context, n lab.Node, p lab.Policy) (found lab.Exp
 	return found, err
 }
 
+var (
+	pap      = lab.Policy{AllowPAP: true}
+	required = lab.Policy{Encryption: pptp.EncryptionRequired}
+	off      = lab.Policy{Encryption: pptp.EncryptionOff}
+	strong   = lab.Policy{Encryption: pptp.EncryptionRequired, MinBits: 128}
+)
+
+// deserved is what a login to a server with a behaviour deserves to find.
+var deserved = []struct {
+	behaviour string
+	policy    lab.Policy
+	cause     string
+}{
+	{"good", lab.Policy{}, ""},
+	{"good", required, ""},
+	{"good", off, ""},
+	{"slow:100ms", lab.Policy{}, ""},
+	{"auth:none", lab.Policy{}, ""},
+	{"auth:pap", lab.Policy{AllowPAP: true}, ""},
+	{"auth:pap", lab.Policy{}, "auth.pap_not_allowed"},
+	{"auth:chap-md5", lab.Policy{}, ""},
+	{"auth:chap-md5", required, "encryption.no_keys"},
+	{"auth:none", required, "encryption.no_keys"},
+	{"auth:mschapv1", required, ""},
+	{"auth:mschapv1+mppe:40", required, ""},
+	{"auth:mschapv1+mppe:56-stateful", required, ""},
+	{"auth:mschapv2+mppe:128", required, ""},
+	{"auth:eap", lab.Policy{}, "auth.eap"},
+	{"mppe:128-stateful", required, ""},
+	{"mppe:56", required, ""},
+	{"mppe:56-stateful", required, ""},
+	{"mppe:40", required, ""},
+	{"mppe:40-stateful", required, ""},
+	{"mppe:any", strong, ""},
+	{"mppe:40", strong, "encryption.strength"},
+	{"mppe:none", lab.Policy{}, ""},
+	{"mppe:none", required, "encryption.refused"},
+	{"mppe:rejected", lab.Policy{}, ""},
+	{"mppe:rejected", required, "encryption.refused"},
+	{"mppe-required", lab.Policy{}, ""},
+	{"mppe-required", off, "encryption.required_by_server"},
+	{"auth:chap-md5+mppe-required", lab.Policy{}, "encryption.required_without_keys"},
+	{"auth:pap+mppe-required", pap, "encryption.required_without_keys"},
+	{"auth:none+mppe-required", lab.Policy{}, "encryption.required_without_keys"},
+	{"auth:chap-md5+mppe-required", off, "encryption.required_without_keys"},
+	{"mppe:none+mppe-required", lab.Policy{}, "encryption.server_cannot"},
+	{"mppe:none+mppe-required", required, "encryption.server_cannot"},
+	{"mppe:rejected+mppe-required+vendor:accel-ppp", lab.Policy{}, "encryption.server_cannot"},
+	{"auth:mschapv1+mppe:none+mppe-required", lab.Policy{}, "encryption.server_cannot"},
+	{"mppe:40+mppe-required", lab.Policy{MinBits: 128}, "encryption.strength"},
+	{"denied:3", lab.Policy{}, "call.rejected"},
+	{"denied:4", lab.Policy{}, "control.rejected"},
+	{"refuse", lab.Policy{}, "tcp.refused"},
+	{"ssh", lab.Policy{}, "control.not_pptp"},
+	{"call:busy", lab.Policy{}, "call.busy"},
+	{"call:refused", lab.Policy{}, "call.rejected"},
+	{"call:silent", lab.Policy{}, "call.timeout"},
+	{"call:dropped", lab.Policy{}, "gre.dropped_at_start"},
+	{"gre:silent", lab.Policy{}, "gre.no_inbound"},
+	{"gre:mute", lab.Policy{}, "gre.no_inbound"},
+	{"gre:deaf", lab.Policy{}, "gre.no_outbound"},
+	{"gre:stray", lab.Policy{}, "gre.call_id_mismatch"},
+	{"terminate:Too_many_users", lab.Policy{}, "lcp.terminated"},
+
+	{"close:request", lab.Policy{}, "control.closed"},
+	{"close:accept", lab.Policy{}, "control.closed"},
+	{"reset", lab.Policy{}, "control.reset"},
+	{"reset:accept", lab.Policy{}, "control.reset"},
+	{"reset:request", lab.Policy{}, "control.reset"},
+	{"reset:unread", lab.Policy{}, "control.reset"},
+	{"ends-at:call:closed", lab.Policy{}, "gre.dropped_at_start"},
+	{"ends-at:call:closed+ends-after:300ms", lab.Policy{}, "gre.dropped_at_start"},
+	{"ends-at:call:closed+ends-after:4s", lab.Policy{}, "gre.closed"},
+	{"ends-at:call:reset+ends-after:300ms", lab.Policy{}, "gre.reset"},
+	{"ends-at:call:reset+ends-after:3s", lab.Policy{}, "gre.reset"},
+	{"ends-at:call:cdn:1", lab.Policy{}, "gre.disconnected"},
+	{"ends-at:call:cdn:2/4/34+ends-after:300ms", lab.Policy{}, "gre.disconnected"},
+	{"ends-at:call:cdn:3+ends-after:3s", lab.Policy{}, "gre.disconnected"},
+	{"ends-at:call:cdn:4", lab.Policy{}, "gre.disconnected"},
+	{"ends-at:call:stop:1", lab.Policy{}, "gre.stopped"},
+	{"ends-at:call:stop:2", lab.Policy{}, "gre.stopped"},
+	{"ends-at:call:stop:3+ends-after:300ms", lab.Policy{}, "gre.stopped"},
+	{"begins:1s", lab.Policy{}, ""},
+	{"begins:8s", lab.Policy{}, "gre.no_inbound"},
+	{"gre:silent+echo:none", lab.Policy{}, "gre.server_hangs"},
+	{"gre:mute+echo:lcp", lab.Policy{}, "gre.server_hangs"},
+	{"gre:silent+echo:control", lab.Policy{}, "gre.no_inbound"},
+
+	{"nak:lcp", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:nak-mru", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:nak-mru-other", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:nak-magic", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:reject", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:demands", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:restless", lab.Policy{}, "lcp.no_agreement"},
+	{"lcp:callback", lab.Policy{}, "lcp.callback"},
+	{"lcp:code-reject", lab.Policy{}, "lcp.rejected"},
+	{"lcp:protocol-reject", lab.Policy{}, "lcp.rejected"},
+	{"lcp:silent", lab.Policy{}, "lcp.timeout"},
+	{"lcp:loop", lab.Policy{}, "lcp.loop"},
+	{"ends-at:lcp:closed", lab.Policy{}, "lcp.closed"},
+	{"ends-at:lcp:reset", lab.Policy{}, "lcp.closed"},
+	{"ends-at:lcp:cdn:3", lab.Policy{}, "lcp.disconnected"},
+	{"ends-at:lcp:stop:3", lab.Policy{}, "lcp.stopped"},
+	{"ends-at:lcp:terminate:No_more_licences", lab.Policy{}, "lcp.terminated"},
+
+	{"auth:spap", lab.Policy{}, "auth.unsupported"},
+	{"auth:pap+vendor:pptpd", lab.Policy{}, "auth.pap_not_allowed"},
+	{"auth:pap+vendor:accel-ppp+declined:cdn", lab.Policy{}, "auth.pap_not_allowed"},
+	{"auth:pap+vendor:accel-ppp+declined:cdn", off, "auth.pap_not_allowed"},
+	{"auth:pap+vendor:accel-ppp+declined:cdn", lab.Policy{AllowPAP: true, Encryption: pptp.EncryptionRequired}, "encryption.no_keys"},
+	{"auth:pap+vendor:accel-ppp+declined:cdn", pap, ""},
+	{"auth:pap+declined:silent", lab.Policy{}, "auth.pap_not_allowed"},
+	{"auth:pap+declined:terminate", lab.Policy{}, "auth.pap_not_allowed"},
+	{"auth:chap-md5+vendor:accel-ppp+declined:cdn", required, "encryption.no_keys"},
+	{"auth:chap-md5+vendor:accel-ppp+declined:cdn", lab.Policy{}, ""},
+	{"auth:chap-md5+vendor:pptpd", lab.Policy{}, ""},
+	{"auth:eap+vendor:accel-ppp+declined:cdn", lab.Policy{}, "auth.eap"},
+	{"auth:spap+declined:cdn", lab.Policy{}, "auth.unsupported"},
+	{"offers:pap/chap-md5/mschapv1/mschapv2", pap, ""},
+	{"offers:pap/chap-md5/mschapv1/mschapv2+in-order", pap, ""},
+	{"offers:pap/chap-md5/mschapv1/mschapv2", required, ""},
+	{"offers:pap/chap-md5/mschapv1/mschapv2+in-order+vendor:pptpd", required, ""},
+	{"offers:mschapv2/pap", pap, ""},
+	{"offers:eap/mschapv2+in-order", lab.Policy{}, ""},
+	{"offers:eap/pap+declined:cdn", lab.Policy{}, "auth.pap_not_allowed"},
+	{"offers:pap/chap-md5+in-order+vendor:pptpd", pap, ""},
+	{"offers:pap/chap-md5+declined:cdn+vendor:accel-ppp", pap, ""},
+	{"login:silent", lab.Policy{}, "auth.timeout"},
+	{"auth:pap+login:silent", pap, "auth.timeout"},
+	{"login:malformed", lab.Policy{}, "auth.malformed"},
+	{"auth:mschapv1+login:malformed", lab.Policy{}, "auth.malformed"},
+	{"login:wordless", lab.Policy{}, "auth.refused"},
+	{"login-refused+vendor:pptpd", lab.Policy{}, "auth.691"},
+	{"login-refused+vendor:accel-ppp", lab.Policy{}, "auth.691"},
+	{"password:both", lab.Policy{}, ""},
+	{"password:utf16", lab.Policy{}, ""},
+	{"password:widened+vendor:pptpd", lab.Policy{}, ""},
+	{"password:widened+vendor:pptpd+second:reset", lab.Policy{}, "auth.691"},
+	{"password:widened+vendor:accel-ppp", lab.Policy{}, ""},
+	{"password:widened+auth:mschapv1", required, ""},
+	{"password:utf16+login-refused+second:reset", lab.Policy{}, "auth.691"},
+	{"password:utf16+login-refused+second:closed", lab.Policy{}, "auth.691"},
+	{"ends-at:login:closed", lab.Policy{}, "auth.closed"},
+	{"ends-at:login:reset", lab.Policy{}, "auth.closed"},
+	{"ends-at:login:cdn:3", lab.Policy{}, "auth.disconnected"},
+	{"ends-at:login:stop:1", lab.Policy{}, "auth.stopped"},
+	{"ends-at:login:terminate", lab.Policy{}, "auth.terminated"},
+	{"ends-at:login:terminate:Sorry_maintenance_until_18:00", lab.Policy{}, "auth.terminated"},
+	{"auth:pap+ends-at:login:cdn:1", pap, "auth.disconnected"},
+
+	{"ends-at:after-login:terminate", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:after-login:terminate", required, "ip.ended_after_login"},
+	{"ends-at:after-login:terminate:Sorry_maintenance_until_18:00", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:after-login:terminate:No_network_protocols_running+mppe:rejected", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:after-login:cdn:3", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:after-login:stop:3", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:after-login:closed", lab.Policy{}, "ip.ended_after_login"},
+
+	{"ccp:reject", lab.Policy{}, ""},
+	{"ccp:reject", required, "encryption.refused"},
+	{"nak:ccp", required, "encryption.no_agreement"},
+	{"ccp:nak", required, "encryption.no_agreement"},
+	{"ccp:nak", lab.Policy{}, ""},
+	{"ccp:terminate", required, "encryption.refused"},
+	{"ccp:terminate", lab.Policy{}, ""},
+	{"ccp:code-reject", required, "encryption.refused"},
+	{"ccp:code-reject", lab.Policy{}, ""},
+	{"ccp:silent", required, "encryption.timeout"},
+	{"ccp:silent", lab.Policy{}, ""},
+	{"ccp:silent", off, ""},
+	{"ends-at:ccp:closed", lab.Policy{}, "encryption.closed"},
+	{"ends-at:ccp:cdn:2/6", lab.Policy{}, "encryption.disconnected"},
+	{"ends-at:ccp:stop:3", required, "encryption.stopped"},
+	{"ends-at:ccp:terminate", lab.Policy{}, "encryption.terminated"},
+	{"ends-at:ccp:terminate:Go_away", off, ""},
+	{"data:rejected", lab.Policy{}, "encryption.not_decrypted"},
+	{"data:rejected", off, ""},
+	{"data:plain", lab.Policy{}, "encryption.sent_plain"},
+	{"data:plain", required, "encryption.sent_plain"},
+	{"data:plain+mppe:none", lab.Policy{}, ""},
+	{"wrong-keys", off, ""},
+	{"wrong-keys:send", lab.Policy{}, "encryption.key_mismatch"},
+	{"wrong-keys:receive", lab.Policy{}, "encryption.key_mismatch"},
+	{"wrong-keys+mppe:128-stateful", lab.Policy{}, "encryption.key_mismatch"},
+	{"wrong-keys+auth:mschapv1+mppe:40", lab.Policy{}, "encryption.key_mismatch"},
+
+	{"nak:ipcp", lab.Policy{}, "ip.no_agreement"},
+	{"ip:nak", lab.Policy{}, "ip.no_agreement"},
+	{"ip:reject", lab.Policy{}, "ip.rejected"},
+	{"ip:reject-all", lab.Policy{}, "ip.no_agreement"},
+	{"ip:protocol-reject", lab.Policy{}, "ip.rejected"},
+	{"ip:code-reject", lab.Policy{}, "ip.rejected"},
+	{"ip:silent", lab.Policy{}, "ip.timeout"},
+	{"ip:conflict", lab.Policy{}, "ip.address_conflict"},
+	{"ends-at:ip:closed", lab.Policy{}, "ip.closed"},
+	{"ends-at:ip:reset", lab.Policy{}, "ip.closed"},
+	{"ends-at:ip:reset+mppe:rejected", off, "ip.closed"},
+	{"ends-at:ip:cdn:3", lab.Policy{}, "ip.disconnected"},
+	{"ends-at:ip:stop:3", lab.Policy{}, "ip.stopped"},
+	{"ends-at:ip:terminate:Bye", lab.Policy{}, "ip.terminated"},
+
+	{"echo:lcp", lab.Policy{}, ""},
+	{"echo:control", lab.Policy{}, ""},
+	{"echo:none", lab.Policy{}, ""},
+	{"latency:600ms", lab.Policy{}, ""},
+	{"latency:600ms+vendor:pptpd", lab.Policy{}, ""},
+	{"latency:1s+vendor:pptpd+mppe-required", lab.Policy{}, ""},
+	{"latency:1s", lab.Policy{}, ""},
+	{"latency:2s", required, ""},
+	{"login-refused", lab.Policy{}, "auth.691"},
+	{"login-refused:646", lab.Policy{}, "auth.646"},
+	{"login-refused:647", lab.Policy{}, "auth.647"},
+	{"login-refused:648", lab.Policy{}, "auth.648"},
+	{"login-refused:649", lab.Policy{}, "auth.649"},
+	{"login-refused:709", lab.Policy{}, "auth.709"},
+	{"auth:mschapv1+login-refused:647", lab.Policy{}, "auth.647"},
+	{"auth:pap+login-refused", lab.Policy{AllowPAP: true}, "auth.refused"},
+	{"auth:chap-md5+login-refused", lab.Policy{}, "auth.refused"},
+	{"impostor", lab.Policy{}, "auth.server_not_genuine"},
+	{"no-address", lab.Policy{}, "ip.no_address"},
+	{"wrong-keys", lab.Policy{}, "encryption.key_mismatch"},
+	{"no-internet", lab.Policy{}, ""},
+	{"no-dns", lab.Policy{}, ""},
+	{"swapped-cdn", lab.Policy{}, ""},
+	{"dies:1h", lab.Policy{}, ""},
+	{"loss:3", lab.Policy{}, ""},
+	{"reorder:10", lab.Policy{}, ""},
+	{"duplicate:20", lab.Policy{}, ""},
+	{"corrupt:10", lab.Policy{}, ""},
+	{"reply:50ms", lab.Policy{}, ""},
+	{"latency:40ms", lab.Policy{}, ""},
+	{"rate:1M", lab.Policy{}, ""},
+}
+
 // Every fault has its step and its cause, and every variant of a good server
-// lets us in.
+// lets us in. No negotiation takes more packets a second than a client may send.
 func TestEachSessionDeservesItsCause(t *testing.T) {
-	required := lab.Policy{Encryption: pptp.EncryptionRequired}
-	off := lab.Policy{Encryption: pptp.EncryptionOff}
-	strong := lab.Policy{Encryption: pptp.EncryptionRequired, MinBits: 128}
-	for _, tt := range []struct {
-		behaviour string
-		policy    lab.Policy
-		cause     string
-	}{
-		{"good", lab.Policy{}, ""},
-		{"good", required, ""},
-		{"good", off, ""},
-		{"slow:100ms", lab.Policy{}, ""},
-		{"auth:none", lab.Policy{}, ""},
-		{"auth:pap", lab.Policy{AllowPAP: true}, ""},
-		{"auth:pap", lab.Policy{}, "auth.pap_not_allowed"},
-		{"auth:chap-md5", lab.Policy{}, ""},
-		{"auth:chap-md5", required, "encryption.no_keys"},
-		{"auth:none", required, "encryption.no_keys"},
-		{"auth:mschapv1", required, ""},
-		{"auth:mschapv1+mppe:40", required, ""},
-		{"auth:mschapv1+mppe:56-stateful", required, ""},
-		{"auth:mschapv2+mppe:128", required, ""},
-		{"auth:eap", lab.Policy{}, "auth.eap"},
-		{"mppe:128-stateful", required, ""},
-		{"mppe:56", required, ""},
-		{"mppe:56-stateful", required, ""},
-		{"mppe:40", required, ""},
-		{"mppe:40-stateful", required, ""},
-		{"mppe:any", strong, ""},
-		{"mppe:40", strong, "encryption.strength"},
-		{"mppe:none", lab.Policy{}, ""},
-		{"mppe:none", required, "encryption.refused"},
-		{"mppe:rejected", lab.Policy{}, ""},
-		{"mppe:rejected", required, "encryption.refused"},
-		{"mppe-required", lab.Policy{}, ""},
-		{"mppe-required", off, "encryption.required_by_server"},
-		{"auth:chap-md5+mppe-required", lab.Policy{}, "encryption.required_without_keys"},
-		{"mppe:40+mppe-required", lab.Policy{MinBits: 128}, "encryption.strength"},
-		{"denied:3", lab.Policy{}, "call.rejected"},
-		{"denied:4", lab.Policy{}, "control.rejected"},
-		{"refuse", lab.Policy{}, "tcp.refused"},
-		{"ssh", lab.Policy{}, "control.not_pptp"},
-		{"call:busy", lab.Policy{}, "call.busy"},
-		{"call:refused", lab.Policy{}, "call.rejected"},
-		{"call:silent", lab.Policy{}, "call.timeout"},
-		{"call:dropped", lab.Policy{}, "gre.dropped_at_start"},
-		{"gre:silent", lab.Policy{}, "gre.no_inbound"},
-		{"gre:mute", lab.Policy{}, "gre.no_inbound"},
-		{"gre:deaf", lab.Policy{}, "gre.no_outbound"},
-		{"gre:stray", lab.Policy{}, "gre.call_id_mismatch"},
-		{"terminate:Too_many_users", lab.Policy{}, "lcp.terminated"},
-		{"nak:lcp", lab.Policy{}, "lcp.no_agreement"},
-		{"nak:ipcp", lab.Policy{}, "ip.no_agreement"},
-		{"login-refused", lab.Policy{}, "auth.691"},
-		{"login-refused:646", lab.Policy{}, "auth.646"},
-		{"login-refused:647", lab.Policy{}, "auth.647"},
-		{"login-refused:648", lab.Policy{}, "auth.648"},
-		{"login-refused:649", lab.Policy{}, "auth.649"},
-		{"login-refused:709", lab.Policy{}, "auth.709"},
-		{"auth:mschapv1+login-refused:647", lab.Policy{}, "auth.647"},
-		{"auth:pap+login-refused", lab.Policy{AllowPAP: true}, "auth.refused"},
-		{"auth:chap-md5+login-refused", lab.Policy{}, "auth.refused"},
-		{"impostor", lab.Policy{}, "auth.server_not_genuine"},
-		{"no-address", lab.Policy{}, "ip.no_address"},
-		{"wrong-keys", lab.Policy{}, ""},
-		{"no-internet", lab.Policy{}, ""},
-		{"no-dns", lab.Policy{}, ""},
-		{"swapped-cdn", lab.Policy{}, ""},
-		{"dies:1h", lab.Policy{}, ""},
-		{"loss:3", lab.Policy{}, ""},
-		{"reorder:10", lab.Policy{}, ""},
-		{"duplicate:20", lab.Policy{}, ""},
-		{"corrupt:10", lab.Policy{}, ""},
-		{"reply:50ms", lab.Policy{}, ""},
-		{"latency:40ms", lab.Policy{}, ""},
-		{"rate:1M", lab.Policy{}, ""},
-	} {
-		t.Run(fmt.Sprintf("%s %s", tt.behaviour, tt.policy.Encryption), func(t *testing.T) {
-			t.Parallel()
-			r, n := one(t, tt.behaviour)
-			want := n.Behaviour.ExpectLogin(tt.policy)
-			if want.Cause != tt.cause {
-				t.Errorf("ExpectLogin says %+v", want)
+	type result struct {
+		want, found lab.Expect
+		err         error
+		busiest     int
+	}
+	r, nodes := all(t)
+	results := make([]result, len(deserved))
+	var wg sync.WaitGroup // many wait for a time-out
+	gate := make(chan struct{}, 40)
+	for i, d := range deserved {
+		n := nodes[d.behaviour]
+		wg.Go(func() {
+			gate <- struct{}{}
+			defer func() { <-gate }()
+			found, err := r.login(t.Context(), n, d.policy)
+			results[i] = result{n.Behaviour.ExpectLogin(d.policy), found, err, r.Busiest(n.Addr.Addr())}
+		})
+	}
+	wg.Wait()
+	for i, d := range deserved {
+		t.Run(fmt.Sprintf("%s %s", d.behaviour, d.policy.Encryption), func(t *testing.T) {
+			got := results[i]
+			if got.want.Cause != d.cause {
+				t.Errorf("ExpectLogin says %+v, want %s", got.want, d.cause)
 			}
-			if found, err := r.login(t.Context(), n, tt.policy); found != want {
-				t.Errorf("found %+v, want %+v (%v)", found, want, err)
+			if got.found != got.want {
+				t.Errorf("found %+v, want %+v (%v)", got.found, got.want, got.err)
+			}
+			if got.busiest > mostPackets {
+				t.Errorf("%d packets of negotiations in one second", got.busiest)
 			}
 		})
 	}
 }
+
+// all is a rig with a server for each behaviour of deserved.
+func all(t testing.TB) (rig, map[string]lab.Node) {
+	t.Helper()
+	var faults lab.Faults
+	names := make(map[lab.Behaviour][]string)
+	for _, d := range deserved {
+		b, err := lab.ParseBehaviour(d.behaviour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names[b] == nil {
+			faults = append(faults, lab.Share{Behaviour: b, Weight: 1})
+		}
+		names[b] = append(names[b], d.behaviour)
+	}
+	r := newRig(t, lab.Config{Nodes: len(faults), Seed: 5, Faults: faults})
+	nodes := make(map[string]lab.Node)
+	for _, n := range r.Nodes() {
+		for _, name := range names[n.Behaviour] {
+			nodes[name] = n
+		}
+	}
+	return r, nodes
+}
+
+// mostPackets is how many packets a client may send in one second of a negotiation.
+const mostPackets = 50
 
 // Every cause that a fleet deserves is one that the client can name.
 func TestDefaultFaultsHaveNames(t *testing.T) {

@@ -21,6 +21,7 @@ const (
 	AuthMSCHAPv1 Auth = "mschapv1"
 	AuthMSCHAPv2 Auth = "mschapv2"
 	AuthEAP      Auth = "eap"
+	AuthSPAP     Auth = "spap" // Shiva's, which nobody speaks any more
 )
 
 // keys reports whether the login gives keys for MPPE.
@@ -67,14 +68,104 @@ const (
 	CallDropped Call = "dropped" // connects and hangs up before any GRE packet
 )
 
-// Layer is where a server refuses every proposal, for ever.
+// Layer is where a server answers every proposal with another one, for ever.
 type Layer string
 
 // The layers.
 const (
 	LayerLCP  Layer = "lcp"
+	LayerCCP  Layer = "ccp"
 	LayerIPCP Layer = "ipcp"
 )
+
+// Vendor is the program whose names a server gives, and whose habits it has.
+type Vendor string
+
+// The vendors. The default leaves the choice to the fleet's seed.
+const (
+	VendorPPTPD     Vendor = "pptpd"
+	VendorAccel     Vendor = "accel-ppp"
+	VendorMikroTik  Vendor = "mikrotik"
+	VendorMicrosoft Vendor = "microsoft"
+)
+
+// LoginFault is what is wrong with the way in which a server judges a login.
+type LoginFault string
+
+// The faults of the login.
+const (
+	LoginSilent    LoginFault = "silent"    // does not answer the client's answer
+	LoginMalformed LoginFault = "malformed" // its challenge has a length that the method does not have
+	LoginWordless  LoginFault = "wordless"  // refuses with an LCP Terminate-Request alone
+)
+
+// Declined is what a server does when the client takes none of its logins.
+type Declined string
+
+// What it does. The default is that of its vendor: pppd terminates the link, others
+// ask again for some time before they do.
+const (
+	DeclinedCDN       Declined = "cdn" // ends the call, as accel-ppp
+	DeclinedTerminate Declined = "terminate"
+	DeclinedSilent    Declined = "silent" // says nothing more
+)
+
+// Password is the form in which a server knows a password outside ASCII. A node
+// with one gets such a password.
+type Password string
+
+// The forms.
+const (
+	PasswordWidened Password = "widened" // each byte as 16 bits, as pppd and accel-ppp: see mschap.WidenedNTHash
+	PasswordUTF16   Password = "utf16"   // as RFC 2759
+	PasswordBoth    Password = "both"
+)
+
+// Second is what becomes of the connections that follow a server's first.
+type Second string
+
+// What becomes of them.
+const (
+	SecondReset  Second = "reset"
+	SecondClosed Second = "closed"
+	SecondSilent Second = "silent"
+)
+
+// Echo is the kind of echo that a server answers when it does not answer both.
+type Echo string
+
+// The kinds.
+const (
+	EchoLCP     Echo = "lcp"
+	EchoControl Echo = "control"
+	EchoNone    Echo = "none"
+)
+
+// Data is what is wrong with the packets of a session whose encryption was agreed
+// on.
+type Data string
+
+// The faults of the data.
+const (
+	DataRejected Data = "rejected" // answers each encrypted packet with a Protocol-Reject
+	DataPlain    Data = "plain"    // sends its own without encryption
+)
+
+// Direction is a direction of packets, as the server sees it.
+type Direction string
+
+// The directions.
+const (
+	DirectionBoth    Direction = "both"
+	DirectionSend    Direction = "send"
+	DirectionReceive Direction = "receive"
+)
+
+// has reports whether the direction of the packets that the server sends, or the
+// other one, is among d.
+func (d Direction) has(send bool) bool {
+	return d == DirectionBoth || send && d == DirectionSend || !send && d == DirectionReceive
+}
 
 // Session is what a server does in a session. The zero value is a good server
 // that asks for MS-CHAPv2 and has MPPE of 128 bits.
@@ -83,13 +174,29 @@ type Session struct {
 	MPPE         MPPE
 	MPPERequired bool // no session without encryption
 
+	Vendor   Vendor
+	Offers   string   // logins in the order in which they are asked for, with slashes between; Auth is empty then
+	InOrder  bool     // Offers: a Nak gets the next one, not the one that it names
+	Declined Declined // what the server does when none of its logins is taken
+	Password Password
+	Second   Second
+
 	Call      Call
+	Begins    time.Duration // the first GRE packet is late by so much, and nothing is heard before
 	GRE       GRE
 	Nak       Layer
+	LCP       LCPFault
+	CCP       CCPFault
+	IP        IPFault
+	Login     LoginFault
 	Terminate string // ends the link with this text as soon as it begins
-	Refuse    int    // refuses every login with this code: see mschap.Refused
-	Impostor  bool   // accepts every login and knows no password itself
-	WrongKeys bool   // has other MPPE keys than the client
+	End       Ending
+	EndAfter  time.Duration // how long after the stage of End, in silence, the session ends
+	Refuse    int           // refuses every login with this code: see mschap.Refused
+	Impostor  bool          // accepts every login and knows no password itself
+	WrongKeys Direction     // in which the server's MPPE keys are not the client's
+	Data      Data
+	Echo      Echo // which echoes are answered; all by default
 
 	NoAddress  bool
 	NoInternet bool // nothing but the server itself answers, and that to pings only
@@ -103,9 +210,10 @@ type Session struct {
 
 	// Of the GRE packets of each direction, in percent.
 	Loss, Reorder, Duplicate, Corrupt float64
+	LossDown, LossUp                  float64 // beside Loss, to the client and from it
 
 	Reply    time.Duration // each answer of the server is late by so much
-	Latency  time.Duration // one way, in both directions
+	Latency  time.Duration // one way, in both directions, of GRE and of the control connection
 	RateDown int64         // bits per second of IP packets to the client; 0 is no limit
 	RateUp   int64         // and from it
 }
@@ -114,12 +222,17 @@ type Session struct {
 // behind such a session sends packet by packet then, as the TCP of its stack
 // repeats whole pieces of 60 KiB where one packet of them was lost; no server's
 // TCP does.
-func (s Session) narrow() bool { return s.RateDown > 0 || s.Loss > 0 }
+func (s Session) narrow() bool { return s.RateDown > 0 || s.Loss+s.LossDown > 0 }
 
 // Limits that keep ExpectLogin true.
 const (
 	maxReply   = time.Second
 	maxPercent = 20
+	// maxLoss and maxLatency are above what leaves every session a chance: see
+	// ExpectLogin.
+	maxLoss    = 45
+	maxLatency = 2500 * time.Millisecond
+	maxWait    = 30 * time.Second
 )
 
 // trait is one word of a behaviour's spec, with what stands behind its colon.
@@ -134,17 +247,32 @@ var errParam = errors.New("bad parameter")
 
 // traits are in the order in which String writes them.
 var traits = []trait{
-	choice("auth", func(s *Session) *Auth { return &s.Auth }, AuthNone, AuthPAP, AuthMD5, AuthMSCHAPv1, AuthMSCHAPv2, AuthEAP),
+	choice("vendor", func(s *Session) *Vendor { return &s.Vendor }, VendorPPTPD, VendorAccel, VendorMikroTik, VendorMicrosoft),
+	choice("second", func(s *Session) *Second { return &s.Second }, SecondReset, SecondClosed, SecondSilent),
+	choice("auth", func(s *Session) *Auth { return &s.Auth }, AuthNone, AuthPAP, AuthMD5, AuthMSCHAPv1, AuthMSCHAPv2, AuthEAP, AuthSPAP),
+	{"offers", "logins with slashes between, as in offers:pap/mschapv2", setOffers, func(s *Session) (string, bool) { return s.Offers, s.Offers != "" }},
+	word("in-order", func(s *Session) *bool { return &s.InOrder }),
+	choice("declined", func(s *Session) *Declined { return &s.Declined }, DeclinedCDN, DeclinedTerminate, DeclinedSilent),
+	choice("password", func(s *Session) *Password { return &s.Password }, PasswordWidened, PasswordUTF16, PasswordBoth),
 	choice("mppe", func(s *Session) *MPPE { return &s.MPPE },
 		MPPE128, MPPE56, MPPE40, MPPEAny, MPPE128Stateful, MPPE56Stateful, MPPE40Stateful, MPPENone, MPPERejected),
 	word("mppe-required", func(s *Session) *bool { return &s.MPPERequired }),
 	choice("call", func(s *Session) *Call { return &s.Call }, CallBusy, CallRefused, CallSilent, CallDropped),
+	duration("begins", maxWait, func(s *Session) *time.Duration { return &s.Begins }),
 	choice("gre", func(s *Session) *GRE { return &s.GRE }, GRESilent, GREMute, GREDeaf, GREStray, GREICMP),
-	choice("nak", func(s *Session) *Layer { return &s.Nak }, LayerLCP, LayerIPCP),
+	choice("nak", func(s *Session) *Layer { return &s.Nak }, LayerLCP, LayerCCP, LayerIPCP),
+	choice("lcp", func(s *Session) *LCPFault { return &s.LCP }, lcpFaults...),
+	choice("ccp", func(s *Session) *CCPFault { return &s.CCP }, ccpFaults...),
+	choice("ip", func(s *Session) *IPFault { return &s.IP }, ipFaults...),
+	choice("login", func(s *Session) *LoginFault { return &s.Login }, LoginSilent, LoginMalformed, LoginWordless),
 	{"terminate", "a text with _ for spaces", setTerminate, getTerminate},
+	{"ends-at", endingHint, setEnding, getEnding},
+	duration("ends-after", maxWait, func(s *Session) *time.Duration { return &s.EndAfter }),
 	{"login-refused", "a code from 1 to 65535, as in login-refused:691", setRefuse, getRefuse},
 	word("impostor", func(s *Session) *bool { return &s.Impostor }),
-	word("wrong-keys", func(s *Session) *bool { return &s.WrongKeys }),
+	{"wrong-keys", "nothing, or one of send, receive", setWrongKeys, getWrongKeys},
+	choice("data", func(s *Session) *Data { return &s.Data }, DataRejected, DataPlain),
+	choice("echo", func(s *Session) *Echo { return &s.Echo }, EchoLCP, EchoControl, EchoNone),
 	word("no-address", func(s *Session) *bool { return &s.NoAddress }),
 	word("no-internet", func(s *Session) *bool { return &s.NoInternet }),
 	word("no-dns", func(s *Session) *bool { return &s.NoDNS }),
@@ -153,12 +281,14 @@ var traits = []trait{
 	duration("dies", 24*time.Hour, func(s *Session) *time.Duration { return &s.Dies }),
 	duration("ends", 24*time.Hour, func(s *Session) *time.Duration { return &s.Ends }),
 	word("swapped-cdn", func(s *Session) *bool { return &s.SwappedCDN }),
-	percent("loss", func(s *Session) *float64 { return &s.Loss }),
-	percent("reorder", func(s *Session) *float64 { return &s.Reorder }),
-	percent("duplicate", func(s *Session) *float64 { return &s.Duplicate }),
-	percent("corrupt", func(s *Session) *float64 { return &s.Corrupt }),
+	percent("loss", maxLoss, func(s *Session) *float64 { return &s.Loss }),
+	percent("loss-down", maxLoss, func(s *Session) *float64 { return &s.LossDown }),
+	percent("loss-up", maxLoss, func(s *Session) *float64 { return &s.LossUp }),
+	percent("reorder", maxPercent, func(s *Session) *float64 { return &s.Reorder }),
+	percent("duplicate", maxPercent, func(s *Session) *float64 { return &s.Duplicate }),
+	percent("corrupt", maxPercent, func(s *Session) *float64 { return &s.Corrupt }),
 	duration("reply", maxReply, func(s *Session) *time.Duration { return &s.Reply }),
-	duration("latency", maxReply, func(s *Session) *time.Duration { return &s.Latency }),
+	duration("latency", maxLatency, func(s *Session) *time.Duration { return &s.Latency }),
 	{"rate", "bits per second down and up, as in rate:20M/5M", setRate, getRate},
 }
 
@@ -185,15 +315,34 @@ func (s *Session) parseTrait(spec string) (known bool, err error) {
 
 // check finds what contradicts itself.
 func (s Session) check() error {
+	first := s.logins()[0]
 	switch {
-	case s.MPPERequired && (s.MPPE == MPPENone || s.MPPE == MPPERejected):
-		return fmt.Errorf("%s: a server cannot require the encryption that it does not have", s)
-	case s.Refuse != 0 && (s.Auth == AuthNone || s.Auth == AuthEAP):
+	case s.Auth != "" && s.Offers != "":
+		return fmt.Errorf("%s: auth is one login, offers are several", s)
+	case s.InOrder && s.Offers == "":
+		return fmt.Errorf("%s: in-order is about offers", s)
+	case s.Refuse != 0 && (first == AuthNone || first == AuthEAP):
 		return fmt.Errorf("%s: where nobody logs in, nobody is refused", s)
 	case s.Impostor && s.Auth != "" && s.Auth != AuthMSCHAPv2:
 		return fmt.Errorf("%s: only MS-CHAPv2 asks a server to prove itself", s)
+	case s.EndAfter != 0 && s.End.At == "":
+		return fmt.Errorf("%s: ends-after is about ends-at", s)
+	case s.Nak == LayerLCP && s.LCP != "" || s.Nak == LayerCCP && s.CCP != "" || s.Nak == LayerIPCP && s.IP != "":
+		return fmt.Errorf("%s: two faults of one negotiation", s)
 	}
 	return nil
+}
+
+// logins are those that the server asks for, in its order.
+func (s Session) logins() []Auth {
+	if s.Offers == "" {
+		return []Auth{s.Auth}
+	}
+	var list []Auth
+	for name := range strings.SplitSeq(s.Offers, "/") {
+		list = append(list, Auth(name))
+	}
+	return list
 }
 
 // String is the session as it stands in a behaviour.
@@ -257,13 +406,13 @@ func duration(name string, most time.Duration, field func(*Session) *time.Durati
 	}
 }
 
-func percent(name string, field func(*Session) *float64) trait {
+func percent(name string, most float64, field func(*Session) *float64) trait {
 	return trait{
 		name: name,
-		hint: fmt.Sprintf("a share up to %d %%, as in %s:2", maxPercent, name),
+		hint: fmt.Sprintf("a share up to %g %%, as in %s:2", most, name),
 		set: func(s *Session, param string) error {
 			p, err := strconv.ParseFloat(strings.TrimSuffix(param, "%"), 64)
-			if err != nil || !(p > 0 && p <= maxPercent) {
+			if err != nil || !(p > 0 && p <= most) {
 				return errParam
 			}
 			*field(s) = p
@@ -275,17 +424,57 @@ func percent(name string, field func(*Session) *float64) trait {
 	}
 }
 
-// setTerminate takes a text without the signs that a spec of faults is made of.
-func setTerminate(s *Session, param string) error {
-	if param == "" || len(param) > 200 || strings.ContainsAny(param, "+,=: ") {
-		return errParam
+// parseText reads a text without the signs that a spec of faults is made of.
+func parseText(param, signs string) (string, error) {
+	if param == "" || len(param) > 200 || strings.ContainsAny(param, signs) {
+		return "", errParam
 	}
-	s.Terminate = strings.ReplaceAll(param, "_", " ")
+	return strings.ReplaceAll(param, "_", " "), nil
+}
+
+func formatText(text string) string { return strings.ReplaceAll(text, " ", "_") }
+
+func setTerminate(s *Session, param string) (err error) {
+	s.Terminate, err = parseText(param, "+,=: ")
+	return err
+}
+
+func getTerminate(s *Session) (string, bool) { return formatText(s.Terminate), s.Terminate != "" }
+
+func setOffers(s *Session, param string) error {
+	seen := map[string]bool{}
+	for name := range strings.SplitSeq(param, "/") {
+		switch Auth(name) {
+		case AuthPAP, AuthMD5, AuthMSCHAPv1, AuthMSCHAPv2, AuthEAP, AuthSPAP:
+		default:
+			return errParam
+		}
+		if seen[name] {
+			return errParam
+		}
+		seen[name] = true
+	}
+	s.Offers = param
 	return nil
 }
 
-func getTerminate(s *Session) (string, bool) {
-	return strings.ReplaceAll(s.Terminate, " ", "_"), s.Terminate != ""
+func setWrongKeys(s *Session, param string) error {
+	switch d := Direction(param); d {
+	case "":
+		s.WrongKeys = DirectionBoth
+	case DirectionSend, DirectionReceive:
+		s.WrongKeys = d
+	default:
+		return errParam
+	}
+	return nil
+}
+
+func getWrongKeys(s *Session) (string, bool) {
+	if s.WrongKeys == DirectionBoth {
+		return "", true
+	}
+	return string(s.WrongKeys), s.WrongKeys != ""
 }
 
 func setRefuse(s *Session, param string) error {

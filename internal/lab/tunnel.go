@@ -167,6 +167,8 @@ func (t *tunnel) openFrames(dec *mppe.Decryptor) {
 				t.pass(buffer.NewViewWithData(body), 0, len(body))
 			}
 		case dec == nil:
+		case t.s.what.Data == DataRejected:
+			t.s.rejectMPPE(body)
 		default:
 			a := buffer.NewViewSize(max(len(body), 1))
 			if i+1 < len(t.frames) {
@@ -185,6 +187,8 @@ func (t *tunnel) openFrames(dec *mppe.Decryptor) {
 	}
 }
 
+// opened takes a frame that was decrypted, or could not be. A server with another key
+// notices nothing: what it finds is nonsense, packet for packet.
 func (t *tunnel) opened(v *buffer.View, n int, err error) {
 	switch {
 	case err == nil:
@@ -193,14 +197,16 @@ func (t *tunnel) opened(v *buffer.View, n int, err error) {
 			t.pass(v, n-len(ip), n)
 			return
 		}
+	case t.s.what.WrongKeys.has(false) && (errors.Is(err, mppe.ErrGarbage) || errors.Is(err, mppe.ErrLost)):
+		t.s.rejectNonsense()
+		if t.s.what.WrongKeys.has(true) {
+			t.noise()
+		}
 	case errors.Is(err, mppe.ErrLost):
 		if now := time.Now(); now.Sub(t.lastReset) >= resetPause {
 			t.lastReset = now
 			t.s.askReset()
 		}
-	case errors.Is(err, mppe.ErrGarbage) && t.s.what.WrongKeys:
-		t.s.rejectNonsense()
-		t.noise()
 	}
 	v.Release()
 }

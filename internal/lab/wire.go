@@ -39,22 +39,13 @@ type badWire struct {
 
 // bad reports whether the session needs a badWire.
 func (s Session) bad() bool {
-	return s.Loss+s.Reorder+s.Duplicate+s.Corrupt > 0 || s.Latency > 0 || s.replyDelay() > 0 ||
+	return s.Loss+s.LossDown+s.LossUp+s.Reorder+s.Duplicate+s.Corrupt > 0 || s.Latency > 0 || s.Reply > 0 ||
 		s.GRE == GREMute || s.GRE == GREDeaf || s.GRE == GREStray
-}
-
-// replyDelay is how late the server's packets are. Who refuses for ever takes
-// its time, as the client answers at once.
-func (s Session) replyDelay() time.Duration {
-	if s.Nak != "" {
-		return max(s.Reply, 20*time.Millisecond)
-	}
-	return s.Reply
 }
 
 func newBadWire(w gre.Wire, s Session, seed uint64) *badWire {
 	b := &badWire{Wire: w, s: s, outRnd: rand.New(rand.NewPCG(seed, 1)), inRnd: rand.New(rand.NewPCG(seed, 2))}
-	if s.Latency+s.replyDelay() > 0 || s.Reorder > 0 {
+	if s.Latency+s.Reply > 0 || s.Reorder > 0 {
 		b.out = newLine()
 		b.work.Go(b.pumpOut)
 	}
@@ -71,10 +62,11 @@ type fate struct {
 	late  time.Duration
 }
 
-// judge draws the fate of a packet, and may damage it.
-func (b *badWire) judge(rnd *rand.Rand, data []byte) (f fate) {
+// judge draws the fate of a packet, and may damage it. Of its direction, loss are
+// lost in percent, beside the Loss of both.
+func (b *badWire) judge(rnd *rand.Rand, loss float64, data []byte) (f fate) {
 	hit := func(percent float64) bool { return percent > 0 && rnd.Float64()*100 < percent }
-	if hit(b.s.Loss) {
+	if hit(b.s.Loss) || hit(loss) {
 		return f
 	}
 	f.times = 1
@@ -114,12 +106,12 @@ func (b *badWire) WriteBatch(ps []gre.Packet) error {
 	b.sendMu.Lock()
 	defer b.sendMu.Unlock()
 	b.kept = b.kept[:0]
-	due := time.Now().Add(b.s.Latency + b.s.replyDelay())
+	due := time.Now().Add(b.s.Latency + b.s.Reply)
 	for _, p := range ps {
 		if b.s.GRE == GREStray && len(p.Data) >= 8 {
 			binary.BigEndian.PutUint16(p.Data[6:], ^binary.BigEndian.Uint16(p.Data[6:]))
 		}
-		f := b.judge(b.outRnd, p.Data)
+		f := b.judge(b.outRnd, b.s.LossDown, p.Data)
 		for range f.times {
 			if b.out == nil {
 				b.kept = append(b.kept, p)
@@ -168,7 +160,7 @@ func (b *badWire) ReadBatch(ps []gre.Packet) (int, error) {
 		return 0, err
 	}
 	for i, p := range ps[:n] {
-		f := b.judge(b.inRnd, p.Data)
+		f := b.judge(b.inRnd, b.s.LossUp, p.Data)
 		if f.times == 0 || b.s.GRE == GREDeaf {
 			ps[i].Data = nil // is no packet then
 		}
@@ -205,7 +197,7 @@ func (b *badWire) pumpIn() {
 		}
 		due := time.Now().Add(b.s.Latency)
 		for _, p := range ps[:n] {
-			f := b.judge(b.inRnd, p.Data)
+			f := b.judge(b.inRnd, b.s.LossUp, p.Data)
 			for range f.times {
 				b.in.put(gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)}, due.Add(f.late))
 			}

@@ -1,0 +1,213 @@
+package lab
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// LCPFault is why LCP with a server comes to no end.
+type LCPFault string
+
+// The faults of LCP. Nak of LayerLCP is another: a new magic number each time.
+const (
+	LCPNakMRU         LCPFault = "nak-mru"         // Naks the MRU, with the same one each time
+	LCPNakMRUOther    LCPFault = "nak-mru-other"   // with another each time
+	LCPNakMagic       LCPFault = "nak-magic"       // Naks the magic number, with the same one each time
+	LCPReject         LCPFault = "reject"          // rejects MRU and magic number, asked for or not
+	LCPCodeReject     LCPFault = "code-reject"     // answers each request with a Code-Reject
+	LCPProtocolReject LCPFault = "protocol-reject" // and with a Protocol-Reject of LCP
+	LCPSilent         LCPFault = "silent"          // asks, and answers nothing
+	LCPLoop           LCPFault = "loop"            // sends back what it gets
+	LCPCallback       LCPFault = "callback"        // insists on calling back
+	LCPDemands        LCPFault = "demands"         // insists on an MRRU
+	LCPRestless       LCPFault = "restless"        // asks anything but its last request as soon as that is answered
+)
+
+var lcpFaults = []LCPFault{
+	LCPNakMRU, LCPNakMRUOther, LCPNakMagic, LCPReject, LCPCodeReject, LCPProtocolReject,
+	LCPSilent, LCPLoop, LCPCallback, LCPDemands, LCPRestless,
+}
+
+// demands reports whether it is the server's own request that has no end.
+func (f LCPFault) demands() bool { return f == LCPCallback || f == LCPDemands || f == LCPRestless }
+
+// CCPFault is why CCP with a server comes to no encryption. The server asks for
+// nothing itself.
+type CCPFault string
+
+// The faults of CCP. Nak of LayerCCP is another: other bits each time.
+const (
+	CCPReject     CCPFault = "reject"      // rejects MPPE, and takes a request without it
+	CCPNak        CCPFault = "nak"         // Naks with the same bits each time
+	CCPTerminate  CCPFault = "terminate"   // answers each request with a Terminate-Request
+	CCPSilent     CCPFault = "silent"      // answers nothing
+	CCPCodeReject CCPFault = "code-reject" // answers each request with a Code-Reject
+)
+
+var ccpFaults = []CCPFault{CCPReject, CCPNak, CCPTerminate, CCPSilent, CCPCodeReject}
+
+// IPFault is what is wrong with the address that a server gives.
+type IPFault string
+
+// The faults of IPCP. Nak of LayerIPCP is another: a new address each time.
+const (
+	IPNak            IPFault = "nak"             // Naks with the same address each time
+	IPReject         IPFault = "reject"          // rejects the address, and takes a request without it
+	IPRejectAll      IPFault = "reject-all"      // rejects the address, asked for or not
+	IPProtocolReject IPFault = "protocol-reject" // knows no IPCP
+	IPCodeReject     IPFault = "code-reject"
+	IPSilent         IPFault = "silent"
+	IPConflict       IPFault = "conflict" // gives its own address
+)
+
+var ipFaults = []IPFault{IPNak, IPReject, IPRejectAll, IPProtocolReject, IPCodeReject, IPSilent, IPConflict}
+
+// stubborn answers a Configure-Request of a negotiation that is to have no end,
+// at once, however often it comes. It reports whether p was one. s.mu is held.
+func (s *session) stubborn(proto ppp.Protocol, p ppp.Packet) bool {
+	if p.Code != ppp.ConfigureRequest {
+		return false
+	}
+	nak := func(o ppp.Option) bool {
+		s.send(proto, ppp.Packet{Code: ppp.ConfigureNak, ID: p.ID, Data: o.Append(nil)})
+		return true
+	}
+	switch proto {
+	case ppp.LCP:
+		return s.stubbornLCP(p, nak)
+	case ppp.CCP:
+		return s.stubbornCCP(p, nak)
+	case ppp.IPCP:
+		return s.stubbornIP(p, nak)
+	}
+	return false
+}
+
+func (s *session) stubbornLCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
+	if s.what.Nak == LayerLCP {
+		return nak(ppp.Option{Type: optMagic, Value: randomBytes(4)})
+	}
+	const mru = 1200
+	switch s.what.LCP {
+	case LCPNakMRU:
+		return nak(mruOption(mru))
+	case LCPNakMRUOther:
+		return nak(mruOption(mru - uint16(rand.IntN(500))))
+	case LCPNakMagic:
+		return nak(ppp.Option{Type: optMagic, Value: []byte{1, 2, 3, 4}})
+	case LCPReject:
+		options := ppp.Option{Type: optMagic, Value: []byte{1, 2, 3, 4}}.Append(mruOption(mru).Append(nil))
+		s.send(ppp.LCP, ppp.Packet{Code: ppp.ConfigureReject, ID: p.ID, Data: options})
+	case LCPCodeReject:
+		s.rejectCode(ppp.LCP, p)
+	case LCPProtocolReject:
+		s.rejectProtocol(ppp.LCP, p.Append(nil))
+	case LCPCallback, LCPDemands, LCPRestless:
+		s.send(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+	case LCPSilent, LCPLoop:
+	default:
+		return false
+	}
+	return true
+}
+
+func mruOption(mru uint16) ppp.Option {
+	return ppp.Option{Type: optMRU, Value: binary.BigEndian.AppendUint16(nil, mru)}
+}
+
+// demand sends the server's own request where that has no end.
+func (s *session) demand() {
+	b := mruOption(mru).Append(nil)
+	b = ppp.Option{Type: optMagic, Value: binary.BigEndian.AppendUint32(nil, s.linkP.Magic)}.Append(b)
+	switch s.what.LCP {
+	case LCPCallback:
+		b = ppp.Option{Type: optCallback, Value: []byte{6}}.Append(b) // the number is agreed on later, by CBCP
+	case LCPDemands:
+		b = ppp.Option{Type: optMRRU, Value: []byte{5, 220}}.Append(b)
+	default:
+		b = ppp.Option{Type: optMagic, Value: randomBytes(4)}.Append(mruOption(mru - uint16(rand.IntN(500))).Append(nil))
+	}
+	s.id++
+	s.demanded = ppp.Packet{Code: ppp.ConfigureRequest, ID: s.id, Data: b}
+	s.demandAgain()
+}
+
+// demandAgain sends the last request once more.
+func (s *session) demandAgain() {
+	s.again = s.now.Add(time.Second)
+	s.send(ppp.LCP, s.demanded)
+}
+
+// demandAnswered takes an answer to the server's own request. The next one follows
+// at once, unless the client has given in.
+func (s *session) demandAnswered(p ppp.Packet) {
+	switch {
+	case p.ID != s.demanded.ID:
+	case p.Code == ppp.ConfigureNak || p.Code == ppp.ConfigureReject:
+		s.demand()
+	case p.Code == ppp.ConfigureAck && s.what.LCP == LCPRestless:
+		s.demand()
+	case p.Code == ppp.ConfigureAck:
+		s.again = s.again.AddDate(1, 0, 0)
+	}
+}
+
+func (s *session) stubbornCCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
+	if s.what.Nak == LayerCCP {
+		strengths := []ppp.MPPEBits{ppp.MPPE128, ppp.MPPE56, ppp.MPPE40}
+		s.naks++
+		return nak(mppeOption(strengths[s.naks%3] | ppp.MPPEStateless))
+	}
+	switch s.what.CCP {
+	case CCPReject:
+		code := ppp.ConfigureReject
+		if len(p.Data) == 0 {
+			code = ppp.ConfigureAck
+		}
+		s.send(ppp.CCP, ppp.Packet{Code: code, ID: p.ID, Data: p.Data})
+	case CCPNak:
+		return nak(mppeOption(ppp.MPPE128 | ppp.MPPEStateless))
+	case CCPTerminate:
+		s.id++
+		s.send(ppp.CCP, ppp.Packet{Code: ppp.TerminateRequest, ID: s.id})
+	case CCPCodeReject:
+		s.rejectCode(ppp.CCP, p)
+	case CCPSilent:
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *session) stubbornIP(p ppp.Packet, nak func(ppp.Option) bool) bool {
+	if s.what.Nak == LayerIPCP {
+		return nak(ppp.Option{Type: optIP, Value: randomBytes(4)})
+	}
+	switch s.what.IP {
+	case IPNak:
+		return nak(ppp.Option{Type: optIP, Value: s.addrs.client.AsSlice()})
+	case IPReject, IPRejectAll:
+		if s.what.IP == IPReject && !bytes.HasPrefix(p.Data, []byte{optIP}) {
+			s.send(ppp.IPCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+			return true
+		}
+		s.send(ppp.IPCP, ppp.Packet{Code: ppp.ConfigureReject, ID: p.ID, Data: ppp.Option{Type: optIP, Value: make([]byte, 4)}.Append(nil)})
+	case IPProtocolReject:
+		s.rejectProtocol(ppp.IPCP, p.Append(nil))
+	case IPCodeReject:
+		s.rejectCode(ppp.IPCP, p)
+	case IPSilent:
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *session) rejectCode(proto ppp.Protocol, p ppp.Packet) {
+	s.id++
+	s.send(proto, ppp.Packet{Code: ppp.CodeReject, ID: s.id, Data: p.Append(nil)})
+}
