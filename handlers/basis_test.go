@@ -23,7 +23,7 @@ func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 		stepsReached string
 	}{
 		{connexa.LoginRefused, "Login failed", "wrong login or password", "auth.691", "lcp", "6 of 10 steps"},
-		{connexa.NoTunnel, "Tunnel failed", "GRE blocked on the way to us", "gre.no_inbound", "call", "4 of 10 steps"},
+		{connexa.NoTunnel, "Tunnel failed", "no GRE came: blocked on the way, or the server is slow", "gre.no_inbound", "call", "4 of 10 steps"},
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			p := startPanel(t)

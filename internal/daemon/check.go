@@ -103,6 +103,7 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 			c.onStep(r)
 		}
 	}}
+	p.Session.OnSecondCall = func(why pptp.SecondCall) { l.remark(secondCallLines[why]) }
 	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkPatience, checkPatience
 	climb := p.Login
 	var unmeasured error // what kept a measurement from being whole
@@ -116,12 +117,9 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	}
 	probed, err := climb(ctx, job)
 	found := &checked{Address: job.Address, policy: job.Encryption}
-	found.climbed(l.end())
-	if r, ok := found.beyond(probed.Rungs); ok {
-		l.beyond(r, probed.Outcome.Cause)
-	}
 	switch {
 	case err != nil && ctx.Err() != nil:
+		l.end(nil, "")
 		return nil, errInterrupted
 	case err != nil:
 		found.here(c.localFailure(err))
@@ -132,7 +130,18 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	default:
 		found.told(probed, unmeasured, c.words)
 	}
+	note := stepWords(found.Message)
+	if found.code == ExitFailed {
+		note = causeWords(c.words, found.Cause, "")
+	}
+	found.climbed(l.end(probed.Rungs, note))
 	return found, nil
+}
+
+// secondCallLines say why the server is called a second time.
+var secondCallLines = map[pptp.SecondCall]string{
+	pptp.SecondPassword: "    the password has letters outside ASCII, which servers read in two ways: calls again with the other one",
+	pptp.SecondLogin:    "    the server does not go on to a better login than the one that it asked for: calls again and takes that",
 }
 
 const noNetwork = "This machine has no network: it has no route to the outside."

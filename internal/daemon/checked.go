@@ -4,35 +4,42 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
-	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// checked is what a check found out. Its JSON is relied on by scripts.
+// checked is what a check found out. Its JSON is relied on by scripts. The text for
+// a person is written from the same fields.
 type checked struct {
-	Address string          `json:"address"`
-	Reached connexa.Step    `json:"reached"`
-	Cause   connexa.Cause   `json:"cause"` // empty: all is well
-	Message string          `json:"message"`
-	Steps   []checkedStep   `json:"steps"`
-	Session *checkedSession `json:"session,omitempty"`
-	Speed   *checkedSpeed   `json:"speed,omitempty"`
+	Address  string          `json:"address"`
+	Reached  connexa.Step    `json:"reached"`
+	Cause    connexa.Cause   `json:"cause"` // empty: all is well
+	Message  string          `json:"message"`
+	Means    string          `json:"means,omitempty"`
+	Try      string          `json:"try,omitempty"`
+	Flag     string          `json:"flag,omitempty"`     // of this command, that lets the session come up
+	Fix      string          `json:"fix,omitempty"`      // a line that gives this machine what it lacks
+	Seen     string          `json:"seen,omitempty"`     // what this probe saw, in words
+	Says     string          `json:"says,omitempty"`     // the server's own words
+	Evidence string          `json:"evidence,omitempty"` // numbers, names and codes
+	Steps    []checkedStep   `json:"steps"`
+	Session  *checkedSession `json:"session,omitempty"`
+	Speed    *checkedSpeed   `json:"speed,omitempty"`
 
 	code   int
 	policy connexa.EncryptionPolicy
-	fix    string // a line that gives this machine what it lacks
-	said   []line // what a person reads below the message
 }
 
 type checkedStep struct {
 	Step connexa.Step `json:"step"`
 	OK   bool         `json:"ok"`
-	MS   float64      `json:"ms"` // since the check began
+	MS   float64      `json:"ms"`   // since the check began
+	Note string       `json:"note"` // what was seen, or why it failed
 }
 
 type checkedSession struct {
@@ -42,15 +49,16 @@ type checkedSession struct {
 	MTU        int    `json:"mtu"`
 }
 
-type line struct{ label, text string }
-
-// climbed notes the steps.
-func (c *checked) climbed(rungs []pptp.Rung) {
-	c.Reached, c.Steps = connexa.NoStep, []checkedStep{}
-	for _, r := range rungs {
-		c.Steps = append(c.Steps, checkedStep{connexa.Step(r.Step), r.OK, milliseconds(r.At)})
-		if r.OK {
-			c.Reached = connexa.Step(r.Step)
+// climbed notes the steps. A result that names no step is known by them.
+func (c *checked) climbed(steps []checkedStep) {
+	c.Steps = slices.Concat([]checkedStep{}, steps)
+	if c.Reached != "" {
+		return
+	}
+	c.Reached = connexa.NoStep
+	for _, s := range steps {
+		if s.OK {
+			c.Reached = s.Step
 		}
 	}
 }
@@ -58,48 +66,49 @@ func (c *checked) climbed(rungs []pptp.Rung) {
 // here notes that this machine cannot do it.
 func (c *checked) here(cause connexa.Cause, message, fix, seen string) {
 	c.code, c.Cause, c.Message = ExitHere, cause, message
-	c.fix = fix
-	c.say("Evidence", seen)
+	c.Fix, c.Evidence = fix, seen
 }
 
 // told notes what is true of the server; unmeasured is what kept a measurement from
 // being whole.
 func (c *checked) told(p connexa.Probed, unmeasured error, words *i18n.Printer) {
 	c.Reached, c.Cause = p.Outcome.Reached, p.Outcome.Cause
-	if s := p.Detail.Session; s.LocalIP != "" {
+	s := p.Detail.Session
+	if s.LocalIP != "" {
 		c.Session = &checkedSession{LocalIP: s.LocalIP, Encryption: s.Encryption, Auth: s.Auth, MTU: s.MTU}
+	}
+	c.Says, c.Evidence = p.Detail.PeerText, p.Detail.Evidence
+	if !p.Detail.Text.IsZero() {
+		c.Seen = words.Text(p.Detail.Text)
 	}
 	if c.Cause != "" {
 		c.code = ExitFailed
 		c.Message = sentence(causeWords(words, c.Cause, ""))
-		c.say("It means", causeWords(words, c.Cause, ".more"))
-		c.say("Try", causeWords(words, c.Cause, ".try"))
-		c.say("Flag", c.flag())
-		if p.Detail.PeerText != "" {
-			c.say("It says", "“"+p.Detail.PeerText+"”")
-		}
-		c.say("Evidence", p.Detail.Evidence)
+		c.Means, c.Try = causeWords(words, c.Cause, ".more"), causeWords(words, c.Cause, ".try")
+		c.Flag = c.flag()
 		return
 	}
-	s := p.Detail.Session
 	c.Message = "All is well: a session came up, and was closed again."
-	c.say("Address", s.LocalIP+", ours inside the tunnel")
-	c.say("Login", s.Auth)
-	c.say("Encryption", s.Encryption)
 	if s.Bits == 0 {
-		c.said[len(c.said)-1].text += ": whoever sits on the way can read what goes through the tunnel"
+		c.Means = "The session is not encrypted: anyone on the way can read what goes through the tunnel."
 	}
-	c.say("MTU", fmt.Sprintf("%d bytes", s.MTU))
 	c.measured(p.Detail.Speed, unmeasured)
 }
 
-// flag is the flag of this command that lets the session come up, at a price.
+// flag is the flag of this command that lets the session come up, at a price. It is
+// empty where none would.
 func (c *checked) flag() string {
+	required := c.policy == connexa.EncryptionRequired
 	switch c.Cause {
 	case "auth.pap_not_allowed":
+		if required {
+			return "--allow-pap with --encryption preferred sends the password so, and does without encryption."
+		}
 		return "--allow-pap sends the password so."
-	case "encryption.refused", "encryption.no_keys":
-		return "--encryption preferred does without encryption where the server has none to offer."
+	case "encryption.refused", "encryption.no_keys", "encryption.timeout", "encryption.no_agreement":
+		if required {
+			return "--encryption preferred does without encryption where the server has none to offer."
+		}
 	case "encryption.required_by_server":
 		if c.policy == connexa.EncryptionOff {
 			return "--encryption preferred takes what the server demands."
@@ -108,20 +117,34 @@ func (c *checked) flag() string {
 	return ""
 }
 
-func (c *checked) say(label, text string) {
-	if text != "" {
-		c.said = append(c.said, line{label, text})
-	}
-}
-
 // encode writes the JSON object.
 func (c *checked) encode(w io.Writer) error {
-	if c.fix != "" {
-		c.Message += " To mend it: " + c.fix
+	o := *c
+	if o.Fix != "" {
+		o.Message += " To mend it: " + o.Fix
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	return e.Encode(c)
+	return e.Encode(o)
+}
+
+type line struct{ label, text string }
+
+// lines are what a person reads below the message: the fields of the JSON object
+// with their labels.
+func (c *checked) lines() []line {
+	quoted := c.Says
+	if quoted != "" {
+		quoted = "“" + quoted + "”"
+	}
+	list := []line{{"It means", c.Means}, {"Seen", c.Seen}, {"It says", quoted}, {"Try", c.Try}, {"Flag", c.Flag}, {"Evidence", c.Evidence}}
+	if s := c.Session; s != nil {
+		list = append(list, line{"Address", s.LocalIP + ", ours inside the tunnel"}, line{"Login", s.Auth}, line{"Encryption", s.Encryption}, line{"MTU", fmt.Sprintf("%d bytes", s.MTU)})
+	}
+	if c.Speed != nil {
+		list = append(list, c.Speed.lines()...)
+	}
+	return slices.DeleteFunc(list, func(l line) bool { return l.text == "" })
 }
 
 // width is how long lines of text are, in runes.
@@ -134,10 +157,10 @@ func (c *checked) write(w io.Writer) error {
 		b.WriteByte('\n')
 	}
 	b.WriteString(fold(c.Message, "") + "\n")
-	if c.fix != "" {
-		b.WriteString("  To mend it  " + c.fix + "\n") // whole, to be copied
+	if c.Fix != "" {
+		b.WriteString("  To mend it  " + c.Fix + "\n") // whole, to be copied
 	}
-	for _, l := range c.said {
+	for _, l := range c.lines() {
 		fmt.Fprintf(&b, "  %-10s  %s\n", l.label, fold(l.text, strings.Repeat(" ", 14)))
 	}
 	_, err := io.WriteString(w, b.String())

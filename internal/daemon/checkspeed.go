@@ -21,6 +21,11 @@ type checkedSpeed struct {
 	UpReason   string             `json:"up_reason,omitempty"`
 	LatencyMS  float64            `json:"latency_ms"`
 	JitterMS   float64            `json:"jitter_ms"`
+	LoadedDown float64            `json:"loaded_down_ms,omitempty"` // the latency under load
+	LoadedUp   float64            `json:"loaded_up_ms,omitempty"`
+	Grade      string             `json:"bufferbloat,omitempty"` // a letter
+	Loss       float64            `json:"loss_percent"`
+	ExitIP     string             `json:"exit_ip,omitempty"`
 	Confidence connexa.Confidence `json:"confidence"`
 }
 
@@ -37,16 +42,6 @@ func (c *checker) measure(ctx context.Context, s *pptp.Session, l *ladder) (conn
 	return speed.Measure(ctx, tunnel, []connexa.Endpoint{c.cfg.Endpoint}, speed.Options{Mode: connexa.SpeedQuick})
 }
 
-// beyond notes the last step, where the climb got as far as to try it.
-func (c *checked) beyond(rungs []connexa.Rung) (connexa.Rung, bool) {
-	if len(rungs) == 0 || rungs[len(rungs)-1].Step != connexa.Internet {
-		return connexa.Rung{}, false
-	}
-	r := rungs[len(rungs)-1]
-	c.Steps = append(c.Steps, checkedStep{r.Step, r.OK, milliseconds(r.At)})
-	return r, true
-}
-
 // noUpload is the reason for no figure of an endpoint that has nothing to send to.
 const noUpload = "this endpoint takes no upload"
 
@@ -55,43 +50,55 @@ func (c *checked) measured(m *connexa.Measurement, failed error) {
 	if m == nil || m.Down == 0 {
 		return
 	}
-	c.Speed = &checkedSpeed{DownMbps: mbps(m.Down), LatencyMS: milliseconds(m.Latency), JitterMS: milliseconds(m.Jitter), Confidence: m.Confidence}
+	s := &checkedSpeed{
+		DownMbps: mbps(m.Down), LatencyMS: milliseconds(m.Latency), JitterMS: milliseconds(m.Jitter), Grade: m.Grade,
+		Loss: math.Round(1e4*m.Loss) / 100, ExitIP: m.ExitIP, Confidence: m.Confidence,
+	}
+	if m.Grade != "" {
+		s.LoadedDown, s.LoadedUp = milliseconds(m.LoadedDown), milliseconds(m.LoadedUp)
+	}
+	c.Speed, c.Seen, c.Evidence = s, "", ""
 	c.Message = "All is well: a session came up, was measured and closed again."
-	c.say("Download", fmt.Sprintf("%.2f Mbit/s", mbps(m.Down)))
 	switch {
 	case failed != nil:
-		c.Speed.UpCause, c.Speed.UpReason = probe.MeasureCause(failed), failed.Error()
-		c.Message = "A session came up and was closed again. The download was measured, the upload was not: " + c.Speed.UpReason + "."
-		c.say("Upload", "not measured: "+c.Speed.UpReason)
+		s.UpCause, s.UpReason = probe.MeasureCause(failed), failed.Error()
+		c.Message = "A session came up and was closed again. The download was measured, the upload was not: " + s.UpReason + "."
 	case m.Up == 0:
-		c.Speed.UpReason = noUpload
+		s.UpReason = noUpload
 		c.Message = "All is well: a session came up, its download was measured, and it was closed again."
-		c.say("Upload", "not measured: "+noUpload)
 	default:
 		up := mbps(m.Up)
-		c.Speed.UpMbps = &up
-		c.say("Upload", fmt.Sprintf("%.2f Mbit/s", up))
+		s.UpMbps = &up
 	}
-	c.say("Latency", fmt.Sprintf("%.1f ms, jitter %.1f ms", milliseconds(m.Latency), milliseconds(m.Jitter)))
-	if m.Grade != "" {
-		c.say("Under load", loadedLine(*m))
+}
+
+// lines are the figures with their labels.
+func (s *checkedSpeed) lines() []line {
+	up := "not measured: " + s.UpReason
+	if s.UpMbps != nil {
+		up = fmt.Sprintf("%.2f Mbit/s", *s.UpMbps)
 	}
-	c.say("Loss", fmt.Sprintf("%.2f %% of the packets to us", 100*m.Loss))
-	c.say("Exit", m.ExitIP)
-	c.say("Confidence", string(m.Confidence))
+	return []line{
+		{"Download", fmt.Sprintf("%.2f Mbit/s", s.DownMbps)}, {"Upload", up},
+		{"Latency", fmt.Sprintf("%.1f ms, jitter %.1f ms", s.LatencyMS, s.JitterMS)}, {"Under load", s.loaded()},
+		{"Loss", fmt.Sprintf("%.2f %% of the packets to us", s.Loss)}, {"Exit", s.ExitIP}, {"Confidence", string(s.Confidence)},
+	}
 }
 
 // mbps is bits per second in millions, to a thousandth.
 func mbps(bits int64) float64 { return math.Round(float64(bits)/1e3) / 1e3 }
 
-// loadedLine says how latency grew in the directions in which it was measured.
-func loadedLine(m connexa.Measurement) string {
+// loaded says how latency grew in the directions in which it was measured.
+func (s *checkedSpeed) loaded() string {
+	if s.Grade == "" {
+		return ""
+	}
 	var ways []string
-	if m.LoadedDown > 0 {
-		ways = append(ways, fmt.Sprintf("%.1f ms down", milliseconds(m.LoadedDown)))
+	if s.LoadedDown > 0 {
+		ways = append(ways, fmt.Sprintf("%.1f ms down", s.LoadedDown))
 	}
-	if m.LoadedUp > 0 {
-		ways = append(ways, fmt.Sprintf("%.1f ms up", milliseconds(m.LoadedUp)))
+	if s.LoadedUp > 0 {
+		ways = append(ways, fmt.Sprintf("%.1f ms up", s.LoadedUp))
 	}
-	return strings.Join(ways, ", ") + ": bufferbloat grade " + m.Grade
+	return strings.Join(ways, ", ") + ": bufferbloat grade " + s.Grade
 }

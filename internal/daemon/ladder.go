@@ -3,6 +3,8 @@ package daemon
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -10,20 +12,25 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// ladder writes the steps of one climb as they come and keeps them. A terminal
-// may be slow and the climb must not wait for it, so a goroutine of its own
-// writes; end ends it.
+// ladder writes the steps of one climb as they come and keeps them: each once, in
+// order. A failure may take steps back: GRE packets that came prove nothing when
+// none of ours arrives. So a step from GRE on is written once the one above it is
+// reached, and encryption and address at the end. A terminal may be slow and the
+// climb must not wait for it, so a goroutine of its own writes; end ends it.
 type ladder struct {
 	out   io.Writer
 	words *i18n.Printer
-	steps chan said
+	steps chan ladderLine
 	over  chan struct{}
 	done  chan struct{}
-	rungs []pptp.Rung // of the goroutine that writes, until done
+
+	climb   []checkedStep // of the goroutine that writes, until done
+	failed  *pptp.Rung    // the last failure that was reported
+	written int           // steps of climb that are written
 }
 
-// said is a step, or a line between two.
-type said struct {
+// ladderLine is a step, or a remark between two.
+type ladderLine struct {
 	rung pptp.Rung
 	line string
 }
@@ -34,39 +41,31 @@ const mostSteps = 64
 func newLadder(out io.Writer, words *i18n.Printer) *ladder {
 	l := &ladder{
 		out: out, words: words,
-		steps: make(chan said, mostSteps), over: make(chan struct{}), done: make(chan struct{}),
+		steps: make(chan ladderLine, mostSteps), over: make(chan struct{}), done: make(chan struct{}),
 	}
 	go l.write()
 	return l
 }
 
 // step takes a rung and never waits.
-func (l *ladder) step(r pptp.Rung) { l.say(said{rung: r}) }
+func (l *ladder) step(r pptp.Rung) { l.send(ladderLine{rung: r}) }
 
 // remark takes a line and never waits.
-func (l *ladder) remark(line string) { l.say(said{line: line}) }
+func (l *ladder) remark(line string) { l.send(ladderLine{line: line}) }
 
-func (l *ladder) say(s said) {
+func (l *ladder) send(h ladderLine) {
 	select {
-	case l.steps <- s:
+	case l.steps <- h:
 	default:
 	}
-}
-
-// end waits until what was told is written and returns the climb: the rungs
-// that stand.
-func (l *ladder) end() []pptp.Rung {
-	close(l.over)
-	<-l.done
-	return l.rungs
 }
 
 func (l *ladder) write() {
 	defer close(l.done)
 	for {
 		select {
-		case s := <-l.steps:
-			l.hear(s)
+		case h := <-l.steps:
+			l.hear(h)
 		case <-l.over:
 			for len(l.steps) > 0 {
 				l.hear(<-l.steps)
@@ -76,45 +75,77 @@ func (l *ladder) write() {
 	}
 }
 
-func (l *ladder) hear(s said) {
-	if s.line != "" {
-		fmt.Fprintln(l.out, s.line)
-		return
+func (l *ladder) hear(h ladderLine) {
+	switch r := h.rung; {
+	case h.line != "":
+		fmt.Fprintln(l.out, h.line)
+	case !r.OK:
+		l.failed = &r
+	case r.Step == pptp.StepResolve:
+		l.failed = nil // a second call: only what it reaches beyond the first is new
+		l.reached(connexa.Step(r.Step), r.At, l.note(r))
+	case l.failed == nil: // else it arrives while a session is taken down
+		l.reached(connexa.Step(r.Step), r.At, l.note(r))
 	}
-	l.add(s.rung)
+	l.flush(false)
 }
 
-func (l *ladder) add(r pptp.Rung) {
-	again := r.Step == pptp.StepResolve && len(l.rungs) > 0
-	if n := len(l.rungs); n > 0 && !again && (!l.rungs[n-1].OK || l.rungs[n-1].Step == pptp.StepIP) {
-		return // what still arrives while a session is taken down is none of the climb
+// reached keeps a step that is above all that were reached before.
+func (l *ladder) reached(s connexa.Step, at time.Duration, note string) {
+	if n := len(l.climb); n == 0 || s.Height() > l.climb[n-1].Step.Height() {
+		l.climb = append(l.climb, checkedStep{s, true, milliseconds(at), note})
 	}
-	height := connexa.Step(r.Step).Height()
-	if again {
-		fmt.Fprintln(l.out, "  The password has letters outside ASCII, which servers read in two ways. Once more, in the other:")
+}
+
+// flush writes the steps that can no longer be taken back, or all.
+func (l *ladder) flush(all bool) {
+	for ; l.written < len(l.climb); l.written++ {
+		s := l.climb[l.written]
+		sure := s.Step.Height() <= connexa.Call.Height() || s.Step.Height() <= connexa.Auth.Height() && l.written < len(l.climb)-1
+		if !sure && !all {
+			return
+		}
+		mark := "✓"
+		if !s.OK {
+			mark = "✗"
+		}
+		fmt.Fprintf(l.out, "  %s %-10s %8.1f ms   %s\n", mark, l.words.T("step."+string(s.Step)), s.MS, s.Note)
 	}
-	for i, before := range l.rungs {
-		if connexa.Step(before.Step).Height() >= height {
-			l.rungs = l.rungs[:i] // taken back
-			break
+}
+
+// end waits until what was reported is written, adds what the result of the climb
+// knows beyond, writes the rest and returns the steps. final are the rungs of the
+// result; without any the failure that was reported is the last step. note is what is
+// said of it.
+func (l *ladder) end(final []connexa.Rung, note string) []checkedStep {
+	close(l.over)
+	<-l.done
+	if len(final) == 0 && l.failed != nil {
+		final = []connexa.Rung{{Step: connexa.Step(l.failed.Step), At: l.failed.At}}
+	}
+	for _, r := range final {
+		switch {
+		case !r.OK:
+			l.takeBack(r.Step)
+			l.climb = append(l.climb, checkedStep{r.Step, false, milliseconds(r.At), note})
+		case r.Note.IsZero():
+			l.reached(r.Step, r.At, l.words.T("step."+string(r.Step)+".means"))
+		default:
+			l.reached(r.Step, r.At, l.words.Text(r.Note))
 		}
 	}
-	l.rungs = append(l.rungs, r)
-	mark, note := "✓", l.note(r)
-	if !r.OK {
-		mark, note = "✗", causeWords(l.words, connexa.Cause(string(r.Step)+"."+r.Note), "")
-	}
-	fmt.Fprintf(l.out, "  %s %-10s %8.1f ms   %s\n", mark, l.words.T("step."+string(r.Step)), milliseconds(r.At), note)
+	l.flush(true)
+	return l.climb
 }
 
-// beyond writes the step behind the session, at whose end nothing else writes any
-// more.
-func (l *ladder) beyond(r connexa.Rung, cause connexa.Cause) {
-	mark, note := "✓", l.words.Text(r.Note)
-	if !r.OK {
-		mark, note = "✗", causeWords(l.words, cause, "")
+// takeBack drops s and the steps above it: they were taken for reached, and were
+// not.
+func (l *ladder) takeBack(s connexa.Step) {
+	i := slices.IndexFunc(l.climb, func(c checkedStep) bool { return c.Step.Height() >= s.Height() })
+	if i >= 0 {
+		l.climb = l.climb[:i]
+		l.written = min(l.written, i)
 	}
-	fmt.Fprintf(l.out, "  %s %-10s %8.1f ms   %s\n", mark, l.words.T("step."+string(r.Step)), milliseconds(r.At), note)
 }
 
 // note says what was seen at a step that was reached.
@@ -144,6 +175,9 @@ func causeWords(p *i18n.Printer, c connexa.Cause, part string) string {
 	}
 	return string(c)
 }
+
+// stepWords is a message as it stands beside a step: without its full stop.
+func stepWords(message string) string { return strings.TrimSuffix(message, ".") }
 
 // milliseconds is d to a tenth.
 func milliseconds(d time.Duration) float64 {

@@ -5,40 +5,90 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-func TestLadderTakesBackWhatWasNotSo(t *testing.T) {
-	var out strings.Builder
-	l := newLadder(&out, i18n.New(i18n.English, nil))
-	for _, r := range []pptp.Rung{
-		{Step: pptp.StepResolve, OK: true},
-		{Step: pptp.StepTCP, OK: true, At: time.Millisecond},
-		{Step: pptp.StepGRE, OK: true, At: 2 * time.Millisecond},
-		{Step: pptp.StepLCP, OK: true, At: 3 * time.Millisecond},
-		{Step: pptp.StepGRE, At: 12 * time.Second, Note: "no_outbound"},
-		{Step: pptp.StepGRE, OK: true, At: 13 * time.Second}, // while it is taken down
+// TestLadderWritesEachStepOnce tries climbs whose steps are taken back, come twice
+// or come too late.
+func TestLadderWritesEachStepOnce(t *testing.T) {
+	ok := func(steps ...pptp.Step) (list []pptp.Rung) {
+		for i, s := range steps {
+			list = append(list, pptp.Rung{Step: s, OK: true, At: time.Duration(i) * time.Millisecond})
+		}
+		return list
+	}
+	const (
+		resolve, tcp, control, call = pptp.StepResolve, pptp.StepTCP, pptp.StepControl, pptp.StepCall
+		gre, lcp, auth              = pptp.StepGRE, pptp.StepLCP, pptp.StepAuth
+		encryption, ip              = pptp.StepEncryption, pptp.StepIP
+	)
+	for _, tt := range []struct {
+		name  string
+		heard []pptp.Rung
+		final []connexa.Rung
+		want  string
+	}{
+		{"a session", ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip), nil, "resolve tcp control call gre lcp auth encryption ip"},
+		{"GRE that was taken back", append(ok(resolve, tcp, control, call, gre), pptp.Rung{Step: gre, Note: "no_outbound"}), []connexa.Rung{{Step: connexa.GRE}},
+			"resolve tcp control call -gre"},
+		{"GRE that came while it was taken down", append(ok(resolve, tcp, control, call), pptp.Rung{Step: gre, Note: "no_inbound"}, pptp.Rung{Step: gre, OK: true}), nil,
+			"resolve tcp control call -gre"},
+		{"a link that was taken back", append(ok(resolve, tcp, control, call, gre, lcp), pptp.Rung{Step: lcp, Note: "terminated"}), []connexa.Rung{{Step: connexa.LCP}},
+			"resolve tcp control call gre -lcp"},
+		{"a login that was taken back", append(ok(resolve, tcp, control, call, gre, lcp, auth), pptp.Rung{Step: auth, Note: "terminated"}), nil,
+			"resolve tcp control call gre lcp -auth"},
+		{"encryption that was taken back once a session was up", ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip), []connexa.Rung{{Step: connexa.Encryption}},
+			"resolve tcp control call gre lcp auth -encryption"},
+		{"a session that ended while it was closed", append(ok(resolve, ip), pptp.Rung{Step: lcp, Note: "terminated"}), []connexa.Rung{{Step: connexa.Resolve, OK: true}, {Step: connexa.IP, OK: true}},
+			"resolve ip"},
+		{"a second call", append(append(ok(resolve, tcp, control, call, gre, lcp), pptp.Rung{Step: auth, Note: "691"}), ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip)...), nil,
+			"resolve tcp control call gre lcp auth encryption ip"},
+		{"a second call that is refused too", append(append(append(ok(resolve, tcp, lcp), pptp.Rung{Step: auth, Note: "691"}), ok(resolve, tcp, lcp)...), pptp.Rung{Step: auth, Note: "691"}), nil,
+			"resolve tcp lcp -auth"},
+		{"the internet behind a session", ok(resolve, ip), []connexa.Rung{{Step: connexa.IP, OK: true}, {Step: connexa.Internet, OK: true}}, "resolve ip internet"},
+		{"no internet behind a session", ok(resolve, ip), []connexa.Rung{{Step: connexa.IP, OK: true}, {Step: connexa.Internet}}, "resolve ip -internet"},
+		{"nothing", nil, nil, ""},
 	} {
-		l.step(r)
-	}
-	rungs := l.end()
-	if len(rungs) != 3 || rungs[2].Step != pptp.StepGRE || rungs[2].OK {
-		t.Errorf("%+v; want resolve, tcp, and gre that failed", rungs)
-	}
-	if s := out.String(); strings.Count(s, "\n") != 5 || !strings.HasSuffix(s, "✗ GRE         12000.0 ms   GRE blocked on the way to the server\n") {
-		t.Errorf("written:\n%s", s)
-	}
-	l.step(pptp.Rung{}) // nobody reads any more, and nobody waits
-}
-
-func TestLadderEndsWithTheAddress(t *testing.T) {
-	var out strings.Builder
-	l := newLadder(&out, i18n.New(i18n.English, nil))
-	l.step(pptp.Rung{Step: pptp.StepIP, OK: true, Note: "10.0.0.2"})
-	l.step(pptp.Rung{Step: pptp.StepLCP, Note: "terminated"})
-	if rungs := l.end(); len(rungs) != 1 || !rungs[0].OK {
-		t.Errorf("%+v", rungs)
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			p := i18n.New(i18n.English, nil)
+			l := newLadder(&out, p)
+			for _, r := range tt.heard {
+				l.step(r)
+			}
+			steps := l.end(tt.final, "it failed")
+			var got, want []string
+			for _, s := range steps {
+				name := string(s.Step)
+				mark := "✓"
+				if !s.OK {
+					name, mark = "-"+name, "✗"
+				}
+				got = append(got, name)
+				want = append(want, mark+" "+p.T("step."+string(s.Step)))
+			}
+			if s := strings.Join(got, " "); s != tt.want {
+				t.Errorf("the steps are %s, want %s", s, tt.want)
+			}
+			written := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+			if tt.want == "" {
+				written = nil
+			}
+			if len(written) != len(want) {
+				t.Fatalf("%d lines for %d steps:\n%s", len(written), len(want), &out)
+			}
+			for i, line := range written {
+				if !strings.HasPrefix(strings.TrimSpace(line), want[i]+" ") {
+					t.Errorf("line %d is %q, want %s", i, line, want[i])
+				}
+				if !steps[i].OK && !strings.HasSuffix(line, "it failed") {
+					t.Errorf("line %d is %q", i, line)
+				}
+			}
+			l.step(pptp.Rung{}) // nobody reads any more, and nobody waits
+		})
 	}
 }
 

@@ -68,9 +68,10 @@ func TestANumberWithoutWordsIsALoginNotAccepted(t *testing.T) {
 	}
 }
 
-// everyCause lists what a ping, a login and a speed test may say.
+// everyCause lists what a ping, a login and a speed test may say, and what results
+// of earlier releases in a database do.
 func everyCause() []string {
-	all := slices.Concat(pptp.Causes(), pingCauses(), []string{
+	all := slices.Concat(pptp.Causes(), pptp.RetiredCauses(), pingCauses(), []string{
 		"internet.no_internet", "internet.no_dns", "internet.connect", "internet.tls", "internet.mtu_blackhole", "internet.timeout",
 		"internet.refused", "internet.redirected", "internet.mtu", "internet.lost", "internet.failed",
 	})
@@ -93,6 +94,7 @@ func pingCauses() []string {
 			list = append(list, (&control.Error{Step: step, Seen: seen}).Code())
 		}
 	}
+	list = append(list, (&control.Error{Step: control.StepStart, Seen: control.SeenNoAck}).Code())
 	for _, no := range []*control.Refused{
 		{Step: control.StepStart, Result: control.StartNotAuthorised}, {Step: control.StepStart, Result: control.StartVersion},
 		{Step: control.StepCall, Result: control.CallBusy}, {Step: control.StepCall, Result: control.CallNotAccepted},
