@@ -65,7 +65,7 @@ func TestALaterFailureStandsApart(t *testing.T) {
 	at := p.clock.now().Add(-time.Hour)
 	p.probe(1, at, connexa.Fast, 20*time.Millisecond)
 	p.probe(1, at.Add(time.Minute), connexa.NoTunnel, 20*time.Millisecond)
-	b.get("/nodes").says(t, ">Speed OK").says(t, "10 of 10 steps").says(t, "suspect: GRE blocked")
+	b.get("/nodes").says(t, ">Speed OK").says(t, "10 of 10 steps").says(t, "suspect: no GRE came")
 	b.get("/nodes?cause=gre.no_inbound").saysNot(t, `id="node-1"`)
 	b.get("/nodes?suspect=1").says(t, `id="node-1"`)
 	b.get("/nodes/1").says(t, "Last test: login test").says(t, "Status from the speed test").says(t, "This happened once")
