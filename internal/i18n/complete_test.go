@@ -98,7 +98,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
 	"access.ask.", "access.period.", "access.refused.", "access.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
-	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "rung.through.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
+	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "rung.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
 func TestNoKeyIsLeftOver(t *testing.T) {

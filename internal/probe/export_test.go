@@ -1,4 +1,7 @@
 package probe
 
-// Named is named, for tests.
-var Named = named
+// For tests.
+var (
+	Named     = named
+	CodesText = codesText
+)

@@ -141,6 +141,7 @@ func loggedIn(s *pptp.Session, out connexa.Outcome, offset time.Duration) connex
 	return connexa.Probed{
 		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Rungs: rungs, Peer: peerOf(info.Server),
 		Detail: connexa.Detail{
+			Text:       triedText(info.Rungs),
 			Transcript: transcriptOf(s.Transcript()),
 			Session:    connexa.SessionFacts{Auth: info.Auth, Encryption: info.Encryption, Bits: info.Bits, MTU: info.MTU, LocalIP: info.LocalIP.String()},
 		},
@@ -156,7 +157,10 @@ func (p *Prober) failedSession(no *pptp.Error, out connexa.Outcome, offset time.
 	}
 	probed := connexa.Probed{Outcome: out, Rungs: rungsOf(no.Rungs, no.Server, offset), Peer: peerOf(no.Server)}
 	probed.Outcome.Latency, probed.Outcome.Control = latencies(probed.Rungs)
-	probed.Detail = connexa.Detail{Evidence: no.Evidence, PeerText: no.PeerText, Transcript: transcriptOf(no.Transcript)}
+	probed.Detail = connexa.Detail{Text: codesText(no), Evidence: no.Evidence, PeerText: no.PeerText, Transcript: transcriptOf(no.Transcript)}
+	if probed.Detail.Text.IsZero() {
+		probed.Detail.Text = triedText(no.Rungs)
+	}
 	probed.Fact = factOf(no)
 	probed.Mark = connexa.MarkOf(probed.Fact)
 	if probed.Fact == connexa.NoFact { // a resolver that does not answer says nothing about the node

@@ -199,7 +199,7 @@ func controlFailure(err error) error {
 	if code == "" {
 		return fmt.Errorf("control connection: %w", err)
 	}
-	s := &stopped{cause: connexa.Cause(code)}
+	s := &stopped{cause: connexa.Cause(code), text: codesText(err)}
 	var (
 		seen *control.Error
 		no   *control.Refused
@@ -208,11 +208,9 @@ func controlFailure(err error) error {
 	case errors.As(err, &seen) && len(seen.First) > 0:
 		s.evidence = fmt.Sprintf("% x  %s", seen.First, control.Clean(string(seen.First)))
 	case errors.As(err, &no):
-		s.text = connexa.T("probe.refused", connexa.T("start.result."+no.Result.Key()))
 		s.evidence = no.Error()
-		if no.General != control.ErrorNone {
-			s.text = connexa.T("probe.refused.general", connexa.T("start.result."+no.Result.Key()), connexa.T("general.error."+no.General.Key()))
-		}
+	case seen != nil:
+		s.evidence = seen.Error()
 	}
 	return s
 }
