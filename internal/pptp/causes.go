@@ -77,6 +77,7 @@ type observed struct {
 	refusedCCP  bool             // the server asked for MPPE and we rejected CCP
 	otherLength bool             // the server wants a key length that we do not allow
 	ccpHeard    bool             // the server sent a CCP packet
+	ccpRefused  bool             // one side refused what the other asked for in CCP
 	ipcpHeard   bool             // the server sent an IPCP packet
 	layer       Step             // endDisagreement, endRejected: lcp, auth, encryption or ip
 	callback    bool             // endDisagreement: the server insists on calling back, RFC 1570 section 2.3
@@ -241,8 +242,8 @@ var causes = []cause{
 	{StepAuth, "refused", nil, "RFC 1661 5.5", "the server ended the link after our login and spoke of the login", func(o *observed) bool {
 		return o.step == StepAuth && o.answered && o.end == endTerminate && o.says("auth", "login", "password", "credential", "access denied")
 	}},
-	{StepIP, "ended_after_login", nil, "RFC 1661 5.5, RFC 2637 2.13", "the server ended the session after the login, without a word on encryption or addresses", func(o *observed) bool {
-		return o.step == StepEncryption && o.ended() && !o.ccpHeard && !o.ipcpHeard
+	{StepIP, "ended_after_login", nil, "RFC 1661 5.5, RFC 2637 2.13", "the server ended the session after the login, and no side had refused anything of encryption or addresses", func(o *observed) bool {
+		return o.step == StepEncryption && o.ended() && !o.ccpRefused && !o.says("mppe", "ccp", "encrypt")
 	}},
 	{under, "terminated", nil, "RFC 1661 5.5", "Terminate-Request", func(o *observed) bool { return o.negotiates() && (o.end == endTerminate || o.end == endIPCP) }},
 	{under, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify", func(o *observed) bool { return o.negotiates() && o.said == "disconnected" }},

@@ -148,6 +148,7 @@ func TestTheTableOfCauses(t *testing.T) {
 
 		{"no free address", observed{end: endTerminate, step: StepEncryption, keys: true}, "ip.ended_after_login"},
 		{"maintenance", observed{end: endTerminate, step: StepEncryption, keys: true, text: "Sorry, maintenance until 18:00"}, "ip.ended_after_login"},
+		{"no free address, after its first CCP request", observed{end: endTerminate, step: StepEncryption, keys: true, ccpHeard: true}, "ip.ended_after_login"},
 		{"CDN after the login", observed{end: endHungUp, said: "disconnected", step: StepEncryption}, "ip.ended_after_login"},
 
 		{"Too many users", observed{end: endTerminate, step: StepLCP, text: "Too many users"}, "lcp.terminated"},
@@ -156,15 +157,15 @@ func TestTheTableOfCauses(t *testing.T) {
 		{"IPCP Terminate-Request", observed{end: endIPCP, step: StepIP, ipcpHeard: true}, "ip.terminated"},
 		{"CDN at the link", observed{end: endHungUp, said: "disconnected", step: StepLCP}, "lcp.disconnected"},
 		{"CDN at the login", observed{end: endHungUp, said: "disconnected", step: StepAuth}, "auth.disconnected"},
-		{"CDN at encryption", observed{end: endHungUp, said: "disconnected", step: StepEncryption, ccpHeard: true}, "encryption.disconnected"},
+		{"CDN at encryption", observed{end: endHungUp, said: "disconnected", step: StepEncryption, ccpHeard: true, ccpRefused: true}, "encryption.disconnected"},
 		{"CDN at the address", observed{end: endHungUp, said: "disconnected", step: StepIP, ipcpHeard: true}, "ip.disconnected"},
 		{"StopCCRQ at the link", observed{end: endHungUp, said: "stopped", step: StepLCP}, "lcp.stopped"},
 		{"StopCCRQ at the login", observed{end: endHungUp, said: "stopped", step: StepAuth}, "auth.stopped"},
-		{"StopCCRQ at encryption", observed{end: endHungUp, said: "stopped", step: StepEncryption, ccpHeard: true}, "encryption.stopped"},
+		{"StopCCRQ at encryption", observed{end: endHungUp, said: "stopped", step: StepEncryption, ccpHeard: true, ccpRefused: true}, "encryption.stopped"},
 		{"StopCCRQ at the address", observed{end: endHungUp, said: "stopped", step: StepIP, ipcpHeard: true}, "ip.stopped"},
 		{"closed at the link", observed{end: endHungUp, said: "closed", step: StepLCP}, "lcp.closed"},
 		{"reset at the login", observed{end: endHungUp, said: "reset", step: StepAuth}, "auth.closed"},
-		{"closed at encryption", observed{end: endHungUp, said: "closed", step: StepEncryption, ccpHeard: true}, "encryption.closed"},
+		{"closed at encryption", observed{end: endHungUp, said: "closed", step: StepEncryption, ccpHeard: true, ccpRefused: true}, "encryption.closed"},
 		{"closed at the address", observed{end: endHungUp, said: "closed", step: StepIP, ipcpHeard: true}, "ip.closed"},
 
 		{"no LCP", observed{end: endTime, step: StepLCP, gre: heard}, "lcp.timeout"},
@@ -228,7 +229,7 @@ func TestEveryEndHasACauseOfTheTable(t *testing.T) {
 			echoAsked: coin(), echoHeard: coin(), missed: rnd.IntN(4), unheard: coin(), lcpUp: coin(),
 			declined: pick("", "auth.eap", "encryption.no_keys"), auth: ppp.AuthPAP, answered: coin(), keys: coin(),
 			policy:     []Encryption{EncryptionPreferred, EncryptionRequired, EncryptionOff}[rnd.IntN(3)],
-			refusedCCP: coin(), otherLength: coin(), ccpHeard: coin(), ipcpHeard: coin(), callback: coin(),
+			refusedCCP: coin(), otherLength: coin(), ccpHeard: coin(), ccpRefused: coin(), ipcpHeard: coin(), callback: coin(),
 			layer:      []Step{StepLCP, StepAuth, StepEncryption, StepIP}[rnd.IntN(4)],
 			unreadable: unreadable(rnd.IntN(4)), text: pick("", "MPPE required but not available", "Authentication failed", "bye"),
 		}

@@ -29,6 +29,12 @@ const (
 // wants. Its request is usually right behind its word that the login was good.
 const ccpPatience = 50 * time.Millisecond
 
+// ackPatience is the least time, in a server's eyes, between its first CCP request and
+// our Configure-Ack. accel-ppp sends the request first and tells its kernel second;
+// a kernel that sees the Configure-Ack before that never decrypts anything. 4 of 6
+// sessions over a way of 4 ms were lost so. pppd does it in the other order.
+const ackPatience = 30 * time.Millisecond
+
 // strangerWindow is the time in which a few such Protocol-Rejects mean that the
 // keys differ; now and then one is only a damaged packet.
 const strangerWindow = 10 * time.Second
@@ -81,9 +87,12 @@ type link struct {
 	ccpo ppp.CCPOptions
 	ipo  ppp.IPCPOptions
 
-	login    login
-	heldIPCP *ppp.Packet // came too early, is answered in time
-	ccpAt    time.Time   // when CCP begins, if the server does not begin it
+	login     login
+	heldIPCP  *ppp.Packet // came too early, is answered in time
+	ccpAt     time.Time   // when CCP begins, if the server does not begin it
+	heldCCP   *ppp.Packet // the server's first request, is answered at heldUntil
+	heldUntil time.Time
+	ccpTaken  bool // the first request was answered
 
 	pppd          bool       // the server is pptpd with pppd, whose quirks are known
 	takeWeak      bool       // take the login that the server names first, if it can be taken at all
@@ -223,7 +232,7 @@ func (l *link) quiet() bool {
 // deadline is when tick must be called.
 func (l *link) deadline() time.Time {
 	var first time.Time
-	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.login.again, l.ccpAt, l.phaseEnd(), l.nextEcho} {
+	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.login.again, l.ccpAt, l.heldUntil, l.phaseEnd(), l.nextEcho} {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
 			first = d
 		}
@@ -268,6 +277,7 @@ func (l *link) tick(now time.Time) {
 	if !l.ccpAt.IsZero() && !now.Before(l.ccpAt) {
 		l.beginCCP(0)
 	}
+	l.releaseCCP()
 	l.retryLogin()
 	l.echo()
 }
@@ -629,9 +639,13 @@ func (l *link) ccpInput(p ppp.Packet) {
 		l.networkTooSoon()
 		return
 	}
+	if l.holdCCP(p) {
+		return
+	}
 	if l.ccp == nil {
 		if l.phase > phaseAuth && p.Code == ppp.ConfigureRequest {
 			l.seen.refusedCCP = len(p.Data) > 0
+			l.seen.ccpRefused = l.seen.ccpRefused || l.seen.refusedCCP
 			l.rejectProtocol(ppp.CCP, p.Append(nil))
 		}
 		return
@@ -648,7 +662,37 @@ func (l *link) ccpInput(p ppp.Packet) {
 	}
 	l.ccp.Input(l.now, p)
 	l.seen.otherLength = l.ccpo.Offered != 0
+	l.seen.ccpRefused = l.seen.ccpRefused || l.ccpo.Rejected || l.seen.otherLength
 	l.ccpAnswered(p)
+}
+
+// holdCCP keeps the server's first request for ackPatience and reports whether it did.
+func (l *link) holdCCP(p ppp.Packet) bool {
+	wait := ackPatience - l.rtt
+	if l.pppd || l.ccpTaken || l.phase != phaseEncryption || p.Code != ppp.ConfigureRequest || wait <= 0 {
+		return false
+	}
+	if l.heldCCP == nil {
+		l.heldUntil = l.now.Add(wait)
+	}
+	p.Data = slices.Clone(p.Data)
+	l.heldCCP = &p
+	if !l.ccpAt.IsZero() {
+		l.beginCCP(ppp.OfferedMPPE(p.Data))
+	}
+	return true
+}
+
+// releaseCCP answers the request that was held.
+func (l *link) releaseCCP() {
+	if l.heldCCP == nil || l.now.Before(l.heldUntil) {
+		return
+	}
+	p := *l.heldCCP
+	l.heldCCP, l.heldUntil, l.ccpTaken = nil, time.Time{}, true
+	if l.phase != phaseDead {
+		l.ccpInput(p)
+	}
 }
 
 // ccpAnswered ends the question of encryption as soon as the server has said no to
