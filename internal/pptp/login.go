@@ -15,11 +15,17 @@ import (
 // answerAgain is the least time that an answer may go unheard before it is repeated.
 const answerAgain = 3 * time.Second
 
+// slowRefusal is how long a refusal takes at least that its evidence tells of. A server
+// that knows its logins itself answers at once; accel-ppp refuses with 691 as well when
+// its RADIUS server is silent.
+const slowRefusal = 2 * time.Second
+
 // login is the state of the authentication.
 type login struct {
 	answered bool
 	widened  bool // the second form of a password outside ASCII is in use
 	again    time.Time
+	firstAt  time.Time // when the last challenge was answered first
 	sentID   uint8
 	sent     []byte // the last answer
 	asked    []byte // the challenge that it answers
@@ -192,6 +198,7 @@ func (l *link) respondV1(challenge [8]byte) []byte {
 
 func (l *link) answer(id uint8, data []byte) {
 	l.login.answered, l.seen.answered = true, true
+	l.login.firstAt = l.now
 	l.login.sentID, l.login.sent = id, data
 	l.resend()
 }
@@ -261,6 +268,10 @@ func (l *link) endRefused(r *Refused) {
 	}
 	r.Text, r.Challenge = clean(r.Text), nil
 	l.seen.text = r.Text
-	l.fail(endLogin, l.lcpo.PeerAuth.String())
+	evidence := l.lcpo.PeerAuth.String()
+	if took := l.now.Sub(l.login.firstAt); took >= slowRefusal+l.rtt {
+		evidence += fmt.Sprintf("; the server took %.1f s to refuse, as it does when it asks a RADIUS server that does not answer", took.Seconds())
+	}
+	l.fail(endLogin, evidence)
 	l.refusal = r
 }
