@@ -12,6 +12,7 @@ import (
 var historyHeader = []string{
 	"time", "what", "kind", "result", "step", "cause", "latency_ms", "control_ms", "attempts", "loss", "jitter_ms", "down_mbps", "up_mbps",
 	"exit_ip", "endpoint", "confidence", "status_before", "status_after", "suspect", "older_revision", "run", "by",
+	"answered_by", "server_says", "evidence",
 }
 
 var sumsHeader = []string{
@@ -70,9 +71,13 @@ func historyCSV(e *connexa.Entry) []string {
 		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Mark), "", string(e.Cause), milliseconds(e.Latency), milliseconds(e.Control),
 		"", "", "", megabits(e.DownBits), megabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Doubt),
 		strconv.FormatBool(e.Stale), "", e.By,
+		"", e.Detail.PeerText, e.Detail.Evidence,
 	}
 	if e.What == connexa.EntryProbe {
 		row[4] = string(e.Reached)
+	}
+	if e.ByService() {
+		row[4], row[22] = string(connexa.NoStep), "service"
 	}
 	if e.Attempts > 0 {
 		row[8], row[9] = strconv.Itoa(e.Attempts), decimal(e.Loss(), 3)

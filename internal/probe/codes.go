@@ -2,6 +2,9 @@ package probe
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -16,8 +19,14 @@ func codesText(err error) connexa.Text {
 		no      *control.Refused
 		bye     *control.Disconnected
 		stopped *control.Error
+		login   *pptp.Refused
 	)
 	switch {
+	case errors.As(err, &login):
+		if login.Code == 0 || slices.Contains(pptp.Causes(), fmt.Sprintf("auth.%d", login.Code)) {
+			return connexa.Text{} // the cause says it
+		}
+		return connexa.T("probe.login.code", strconv.Itoa(login.Code))
 	case errors.As(err, &bye):
 		n := bye.Notify
 		return connexa.T("probe.disconnected", reasonText("disconnect.result."+n.Result.Key(), n.Result == control.DisconnectGeneralError, n.General, n.Cause))

@@ -92,7 +92,10 @@ func TestEveryCodeHasWords(t *testing.T) {
 			}
 		}
 	}
-	for _, err := range []error{nil, fmt.Errorf("other"), &control.Error{Seen: control.SeenClosed}, &pptp.Error{Step: "lcp", Code: "timeout"}} {
+	if text := i18n.New(i18n.English, nil).Text(probe.CodesText(&pptp.Refused{Code: 1999})); !strings.Contains(text, " 1999,") {
+		t.Errorf("a code of a login that has no words is told as %q", text)
+	}
+	for _, err := range []error{nil, &pptp.Refused{}, &pptp.Refused{Code: 691}, fmt.Errorf("other"), &control.Error{Seen: control.SeenClosed}, &pptp.Error{Step: "lcp", Code: "timeout"}} {
 		if text := probe.CodesText(err); !text.IsZero() {
 			t.Errorf("%v is told as %v", err, text)
 		}
