@@ -4,12 +4,8 @@ package pptp
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -325,72 +321,6 @@ func (s *Session) serve(ended <-chan error) error {
 	}
 }
 
-// silentSince reports whether GRE has been silent for too long since the call. A
-// server whose control connection answers gets more time: its PPP may be slow to
-// start.
-func (s *Session) silentSince(began, now time.Time) bool {
-	if s.climb.top() != StepCall {
-		return false
-	}
-	after, patience := now.Sub(began), s.cfg.Timeouts.GRE
-	if after >= patience/3 && !s.seen.echoAsked {
-		s.seen.echoAsked = true
-		s.askControl()
-	}
-	if s.controlAlive {
-		s.seen.echoHeard = true
-		patience += patience * 2 / 3
-	}
-	return after >= patience
-}
-
-func (s *Session) silenceNote(after time.Duration) string {
-	answer := "an Echo-Request on the control connection was answered"
-	if !s.seen.echoHeard {
-		answer = "an Echo-Request on the control connection was not answered either"
-	}
-	return fmt.Sprintf("no GRE packet within %s of the call; %s", after.Round(time.Second), answer)
-}
-
-func (s *Session) noteICMP(u gre.Unreachable) {
-	s.seen.icmp = &u
-	s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
-}
-
-// askControl asks the server for a sign of life on the control connection.
-func (s *Session) askControl() {
-	s.endControlEcho()
-	ctx, cancel := context.WithTimeout(context.Background(), aliveTimeout)
-	defer cancel()
-	answered, forget, err := s.conn.Echo(ctx)
-	if err != nil {
-		return // the connection's own end tells why
-	}
-	s.controlEcho, s.forgetEcho = answered, forget
-}
-
-func (s *Session) endControlEcho() {
-	if s.forgetEcho != nil {
-		s.forgetEcho()
-	}
-	s.controlEcho, s.forgetEcho = nil, nil
-}
-
-// tunnelShowedLife reports whether GRE packets came since the last call. A server may
-// answer no Echo-Request of RFC 2637 and yet carry data.
-func (s *Session) tunnelShowedLife() bool {
-	n := s.call.Stats().Received
-	return s.heard.Swap(n) != n
-}
-
-// controlShowedLife reports whether the control connection was alive since the last
-// call.
-func (s *Session) controlShowedLife() bool {
-	alive := s.controlAlive
-	s.controlAlive = false
-	return alive
-}
-
 // arm sets the timer to the next thing that happens by itself.
 func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
 	next := s.link.deadline()
@@ -455,131 +385,6 @@ func (s *Session) noteUp() {
 	s.mtu = s.upInfo.MTU
 	s.txMu.Unlock()
 	close(s.up)
-}
-
-// conclude makes the Error of a session that ended, from all that was observed.
-func (s *Session) conclude(evidence string, why error) error {
-	for drained := false; !drained; {
-		select {
-		case u := <-s.icmp:
-			s.noteICMP(u)
-		default:
-			drained = true
-		}
-	}
-	o, l := &s.seen, s.link
-	o.up = s.upInfo.MTU != 0
-	o.gre = s.call.Stats()
-	o.missed, o.unheard = l.missed(), l.unheard()
-	o.step = s.climb.next()
-	if o.step == StepEncryption && o.ended() && !o.ccpHeard && o.ipcpHeard {
-		o.step = StepIP // the server had gone on to that
-	}
-	step, code := o.cause()
-	e := &Error{Step: step, Code: code, Evidence: s.withCounts(code, evidence), PeerText: o.text, Err: why, Server: s.server}
-	if step == StepAuth && code == "refused" && e.Err == nil {
-		e.Err = &Refused{Text: o.text}
-	}
-	s.climb.failed(step, code)
-	e.Rungs = append([]Rung(nil), s.climb.rungs...)
-	e.Transcript = s.log.events()
-	return e
-}
-
-// withCounts adds to the evidence what was counted and what came from elsewhere.
-func (s *Session) withCounts(code, evidence string) string {
-	o := &s.seen
-	notes := []string{evidence}
-	n := o.gre
-	switch {
-	case o.lossy() && !o.up:
-		notes = []string{fmt.Sprintf("%d of %d packets were lost", n.Lost+uint64(o.missed), n.Lost+uint64(o.missed)+n.Received), evidence}
-	case code == "timeout" || code == "loss":
-		notes = append(notes, fmt.Sprintf("%d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked))
-	}
-	if again := s.link.resent(); again > 0 && (o.end == endTime || code == "loss") {
-		notes = append(notes, fmt.Sprintf("%d of our requests were sent again", again))
-	}
-	if code == "no_outbound" {
-		notes = append(notes, fmt.Sprintf("the server sent its request %d times and acknowledged none of our packets", s.link.sameReq+1))
-	}
-	if o.icmp != nil && !strings.Contains(evidence, o.icmp.String()) {
-		notes = append(notes, o.icmp.String())
-	}
-	if o.step == StepGRE && n.Strays > 0 {
-		notes = append(notes, fmt.Sprintf("%d GRE packets came for calls that do not exist", n.Strays))
-	}
-	if s.rtt >= slowWay {
-		notes = append(notes, fmt.Sprintf("the way is slow: packets take %s there and back", s.rtt.Round(10*time.Millisecond)))
-	}
-	return strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; ")
-}
-
-// slowWay is the round-trip time from which on a failure is told with it.
-const slowWay = 400 * time.Millisecond
-
-func (s *Session) unreadableNote() string {
-	if s.seen.unreadable == serverSendsPlain {
-		return "the server sends IP packets in clear, although encryption was agreed on"
-	}
-	return "packets of the server decrypt to nonsense"
-}
-
-// hungUp is the error of a session whose control connection or call ended.
-func (s *Session) hungUp(why error) error {
-	s.seen.end, s.seen.said = endHungUp, "lost"
-	evidence := fmt.Sprintf("the control connection ended %s after the call", s.seen.afterCall.Round(time.Millisecond))
-	var (
-		bye *control.Disconnected
-		bad *control.Error
-	)
-	switch {
-	case errors.As(why, &bye):
-		s.seen.said = "disconnected"
-		evidence = describeNotify(bye.Notify)
-	case errors.As(why, &bad):
-		s.seen.said = string(bad.Seen)
-		if bad.Seen == control.SeenTimeout {
-			s.seen.said = "no_echo"
-		}
-		evidence = bad.Error()
-		if s.upInfo.MTU == 0 {
-			evidence += fmt.Sprintf(", %s after the call", s.seen.afterCall.Round(time.Millisecond))
-		}
-	}
-	if s.seen.declined != "" {
-		evidence = "the server asks for " + s.link.declinedName + "; " + evidence
-	}
-	return s.conclude(evidence, why)
-}
-
-// leave says goodbye on both layers, within the time that Close may take.
-func (s *Session) leave(cancel context.CancelFunc, ended <-chan error) {
-	ctx, stop := context.WithTimeout(context.Background(), s.cfg.Timeouts.Close)
-	defer stop()
-	s.link.close(time.Now())
-	s.terminate(ctx)
-	cancel()
-	if err, first := <-ended; first && errors.Is(err, context.Canceled) {
-		_ = s.conn.Hangup(ctx, s.call.ID()) // its errors are the server's last word, or none
-	}
-	s.conn.Close()
-}
-
-// terminate waits for the server's Terminate-Ack, for a quarter of the time.
-func (s *Session) terminate(ctx context.Context) {
-	timer := time.NewTimer(s.cfg.Timeouts.Close / 4)
-	defer timer.Stop()
-	for !s.link.quiet() {
-		select {
-		case <-s.frames.wake:
-			s.drain(time.Now())
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // --- what the link calls

@@ -1,0 +1,229 @@
+package pptp
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// This file is the link's CCP, from the login to keys or to going on without.
+
+// accepted goes on from the login to the network.
+func (l *link) accepted(note string) {
+	if l.phase != phaseAuth {
+		return
+	}
+	l.login.again = time.Time{}
+	l.hooks.reached(StepAuth, note)
+	l.seen.keys = l.login.keys
+	allowed := l.cfg.strengths()
+	if !l.login.keys || allowed == 0 {
+		if l.cfg.Encryption == EncryptionRequired {
+			l.fail(endNoKeys, "the login "+l.lcpo.PeerAuth.String()+" gives no keys")
+			return
+		}
+		l.hooks.reached(StepEncryption, "none")
+		l.beginIPCP()
+		return
+	}
+	l.enter(phaseEncryption, l.cfg.Timeouts.Encryption)
+	l.ccpAt = l.now.Add(ccpPatience)
+	l.ccpo = ppp.CCPOptions{Allowed: allowed}
+	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, l.timing(), ppp.Hooks{
+		Send: l.send, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra, Disagree: l.disagree(ppp.CCP),
+	})
+}
+
+// beginCCP asks for the strength that the server has shown to want, or for all
+// that are allowed. A pppd with 40 bits only hangs up when it is asked for 128.
+func (l *link) beginCCP(offered ppp.MPPEBits) {
+	l.ccpAt = time.Time{}
+	l.ccpo.Want = l.ccpo.Allowed
+	if best := (offered & l.ccpo.Allowed).Strongest(); best != 0 {
+		l.ccpo.Want = best
+	}
+	l.ccpo.Want |= ppp.MPPEStateless
+	l.ccp.Begin(l.now)
+}
+
+func (l *link) ccpInput(p ppp.Packet) {
+	l.seen.ccpHeard = true
+	if l.phase == phaseAuth {
+		l.networkTooSoon()
+		return
+	}
+	if l.holdCCP(p) {
+		return
+	}
+	if l.ccp == nil {
+		if l.phase > phaseAuth && p.Code == ppp.ConfigureRequest {
+			l.seen.refusedCCP = len(p.Data) > 0
+			l.seen.ccpRefused = l.seen.ccpRefused || l.seen.refusedCCP
+			l.rejectProtocol(ppp.CCP, p.Append(nil))
+		}
+		return
+	}
+	if l.phase == phaseDead {
+		return
+	}
+	if !l.ccpAt.IsZero() {
+		var offered ppp.MPPEBits
+		if p.Code == ppp.ConfigureRequest {
+			offered = ppp.OfferedMPPE(p.Data)
+		}
+		l.beginCCP(offered)
+	}
+	l.ccp.Input(l.now, p)
+	l.seen.otherLength = l.ccpo.Offered != 0
+	l.seen.ccpRefused = l.seen.ccpRefused || l.ccpo.Rejected || l.seen.otherLength
+	l.ccpAnswered(p)
+}
+
+// holdCCP keeps the server's first request for ackPatience and reports whether it did.
+func (l *link) holdCCP(p ppp.Packet) bool {
+	wait := ackPatience - l.rtt
+	if l.pppd || l.ccpTaken || l.phase != phaseEncryption || p.Code != ppp.ConfigureRequest || wait <= 0 {
+		return false
+	}
+	if l.heldCCP == nil {
+		l.heldUntil = l.now.Add(wait)
+	}
+	p.Data = slices.Clone(p.Data)
+	l.heldCCP = &p
+	if !l.ccpAt.IsZero() {
+		l.beginCCP(ppp.OfferedMPPE(p.Data))
+	}
+	return true
+}
+
+// releaseCCP answers the request that was held.
+func (l *link) releaseCCP() {
+	if l.heldCCP == nil || l.now.Before(l.heldUntil) {
+		return
+	}
+	p := *l.heldCCP
+	l.heldCCP, l.heldUntil, l.ccpTaken = nil, time.Time{}, true
+	if l.phase != phaseDead {
+		l.ccpInput(p)
+	}
+}
+
+// ccpAnswered ends the question of encryption as soon as the server has said no to
+// it, RFC 1962 section 2: there is nothing to wait for.
+func (l *link) ccpAnswered(p ppp.Packet) {
+	if l.phase != phaseEncryption {
+		return
+	}
+	switch p.Code {
+	case ppp.TerminateRequest:
+		l.ccpo.Rejected = true
+	case ppp.TerminateAck: // the answer of a layer that is closed; the first may come before it opens
+		l.ccpClosed++
+		l.ccpo.Rejected = l.ccpo.Rejected || l.ccpClosed >= 2
+	case ppp.ConfigureRequest:
+		l.mppeWanted = ppp.OfferedMPPE(p.Data) != 0
+	}
+	switch {
+	case !l.ccpo.Rejected:
+	case l.cfg.Encryption == EncryptionRequired:
+		l.failUnencrypted()
+	case l.ccpo.Send == 0 && !l.mppeWanted:
+		l.withoutEncryption()
+	}
+}
+
+func (l *link) ccpUp() {
+	recv, send := l.ccpo.Recv, l.ccpo.Send
+	if l.cfg.Encryption == EncryptionRequired && (recv == 0 || send == 0) {
+		l.failUnencrypted()
+		return
+	}
+	l.enc, l.dec = nil, nil
+	if send != 0 {
+		l.enc = mppe.NewEncryptor(l.login.key(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
+	}
+	if recv != 0 {
+		l.dec = mppe.NewDecryptor(l.login.key(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
+	}
+	l.hooks.keyed(l.enc, l.dec)
+	if l.phase == phaseEncryption {
+		l.hooks.reached(StepEncryption, l.encryption())
+		l.beginIPCP()
+	}
+}
+
+func (l *link) ccpFinished() {
+	if l.phase != phaseEncryption {
+		return
+	}
+	if l.cfg.Encryption == EncryptionRequired {
+		l.failUnencrypted()
+		return
+	}
+	l.withoutEncryption()
+}
+
+func (l *link) failUnencrypted() {
+	if l.ccpo.Offered != 0 {
+		l.fail(endUnencrypted, fmt.Sprintf("the server has %d bits only", l.ccpo.Offered.Bits()))
+		return
+	}
+	l.fail(endUnencrypted, "the server has no MPPE for us")
+}
+
+// withoutEncryption goes on in clear, as the policy allows it.
+func (l *link) withoutEncryption() {
+	l.ccpAt = time.Time{}
+	l.encDropped = true
+	l.hooks.reached(StepEncryption, "none")
+	l.beginIPCP()
+}
+
+func (l *link) ccpExtra(p ppp.Packet) bool {
+	switch p.Code {
+	case ppp.ResetRequest:
+		if l.enc != nil {
+			l.resetHeard = l.ccpo.Send&ppp.MPPEStateless == 0
+			l.hooks.flush()
+		}
+		l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetAck, ID: p.ID})
+	case ppp.ResetAck:
+	default:
+		return false
+	}
+	return true
+}
+
+// askReset asks the server to begin its stream anew.
+func (l *link) askReset(now time.Time) {
+	l.now = now
+	if l.phase == phaseDead {
+		return
+	}
+	l.id++
+	l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: l.id})
+}
+
+// encryption names what is in use.
+func (l *link) encryption() string {
+	if l.enc == nil && l.dec == nil {
+		return "none"
+	}
+	name := func(b ppp.MPPEBits) string {
+		switch {
+		case b == 0:
+			return "none"
+		case b&ppp.MPPEStateless != 0:
+			return fmt.Sprintf("MPPE-%d stateless", b.Bits())
+		}
+		return fmt.Sprintf("MPPE-%d stateful", b.Bits())
+	}
+	send, recv := name(l.ccpo.Send), name(l.ccpo.Recv)
+	if send == recv {
+		return send
+	}
+	return fmt.Sprintf("%s sent, %s received", send, recv)
+}

@@ -1,0 +1,99 @@
+package pptp
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// This file is the link's IPCP.
+
+func (l *link) beginIPCP() {
+	l.enter(phaseIP, l.cfg.Timeouts.IP)
+	l.ipo = ppp.IPCPOptions{AskDNS: true}
+	l.ipcp = ppp.NewNegotiation(ppp.IPCP, &l.ipo, l.timing(), ppp.Hooks{
+		Send: l.send, Up: l.ipcpUp, Finished: l.ipcpFinished, Disagree: l.disagree(ppp.IPCP),
+	})
+	l.ipcp.Begin(l.now)
+	if p := l.heldIPCP; p != nil {
+		l.heldIPCP = nil
+		l.ipcp.Input(l.now, *p)
+	}
+}
+
+func (l *link) ipcpInput(p ppp.Packet) {
+	l.seen.ipcpHeard = true
+	switch {
+	case l.phase == phaseAuth:
+		l.networkTooSoon()
+		fallthrough
+	case l.phase == phaseEncryption:
+		if p.Code == ppp.ConfigureRequest {
+			p.Data = append([]byte(nil), p.Data...)
+			l.heldIPCP = &p
+		}
+	case l.ipcp != nil && l.phase != phaseDead:
+		l.ipcp.Input(l.now, p)
+		if p.Code == ppp.TerminateRequest && l.phase != phaseDead {
+			l.seen.text = clean(string(p.Data))
+			l.fail(endIPCP, "the server ended IPCP")
+		}
+	}
+}
+
+func (l *link) ipcpUp() {
+	if l.phase != phaseIP {
+		return
+	}
+	address := func(code, evidence string) {
+		l.seen.said = code
+		l.fail(endAddress, evidence)
+	}
+	switch {
+	case l.ipo.Refusal:
+		address("rejected", "the server rejects the address option")
+		return
+	case !l.ipo.Local.IsValid() || l.ipo.Local.IsUnspecified():
+		address("no_address", "the server gave us no address")
+		return
+	case l.ipo.Local == l.ipo.Peer:
+		address("address_conflict", fmt.Sprintf("the server gave us %s, which it has itself", l.ipo.Local))
+		return
+	}
+	l.measure(l.ipcp)
+	l.phase = phaseUp
+	l.awaitEcho()
+	l.hooks.reached(StepIP, l.ipo.Local.String())
+}
+
+func (l *link) ipcpFinished() {
+	switch {
+	case l.phase != phaseIP:
+	case l.ipcp.RejectedCode() != 0:
+		l.seen.layer = StepIP
+		l.fail(endRejected, fmt.Sprintf("the server does not know the IPCP code %s (Code-Reject)", l.ipcp.RejectedCode()))
+	default:
+		l.overdue()
+	}
+}
+
+// mtu is the largest IP packet to send. MPPE puts 4 bytes into what the
+// server's MRU counts.
+func (l *link) mtu() int {
+	limit := int(l.lcpo.PeerMRU)
+	if l.enc != nil {
+		limit -= 4
+	}
+	return max(min(DefaultMTU, limit), 68)
+}
+
+func (l *link) dns() []netip.Addr {
+	var list []netip.Addr
+	for i, a := range l.ipo.DNS {
+		if a.IsValid() && !a.IsUnspecified() && (i == 0 || a != l.ipo.DNS[0]) {
+			list = append(list, a)
+		}
+	}
+	return list
+}

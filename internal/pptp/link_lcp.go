@@ -1,0 +1,185 @@
+package pptp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
+)
+
+// This file is the link's LCP: its options, its end, and what the server rejects.
+
+func (l *link) lcpInput(p ppp.Packet) {
+	switch p.Code {
+	case ppp.ConfigureRequest:
+		if int(p.ID) == l.lastReqID {
+			l.sameReq++
+		}
+		l.lastReqID = int(p.ID)
+	case ppp.ConfigureAck, ppp.ConfigureNak, ppp.ConfigureReject:
+		l.gotAnswer = true
+	case ppp.TerminateAck:
+		l.terminated = l.phase == phaseDead
+	}
+	l.lcp.Input(l.now, p)
+	if l.lcpo.Loops >= 3 {
+		l.fail(endLoop, "our own packets come back")
+	}
+	if p.Code == ppp.TerminateRequest {
+		l.terminated = true
+		l.peerTerminated(string(p.Data))
+	}
+}
+
+// layers are the negotiations that have begun.
+func (l *link) layers() []*ppp.Negotiation {
+	return slices.DeleteFunc([]*ppp.Negotiation{l.lcp, l.ccp, l.ipcp}, func(n *ppp.Negotiation) bool { return n == nil })
+}
+
+// resent is how many requests were sent again for want of an answer.
+func (l *link) resent() (count int) {
+	for _, n := range l.layers() {
+		count += n.Resent()
+	}
+	return count
+}
+
+// missed is how many packets of the negotiations cannot have arrived. Those of LCP do
+// not count: a server that is slow to start its PPP hears none of the first ones.
+func (l *link) missed() (count int) {
+	for _, n := range l.layers()[1:] {
+		count += n.Lost()
+	}
+	return count
+}
+
+// unheard reports whether the server seems to get nothing of what we send: it
+// repeats itself and answers none of our requests.
+func (l *link) unheard() bool { return l.sameReq > 0 && !l.gotAnswer }
+
+func (l *link) lcpUp() {
+	if l.phase != phaseLCP {
+		return
+	}
+	l.measure(l.lcp)
+	l.seen.lcpUp, l.seen.auth = true, l.lcpo.PeerAuth
+	l.hooks.reached(StepLCP, fmt.Sprintf("MRU %d, auth %s", l.lcpo.PeerMRU, l.lcpo.PeerAuth))
+	l.enter(phaseAuth, l.cfg.Timeouts.Auth)
+	switch l.lcpo.PeerAuth {
+	case ppp.AuthNone:
+		if l.seen.declined == "" && l.postponed == ppp.AuthNone {
+			l.accepted("no login asked for")
+			return
+		}
+		// The server gave up its only method because of us. It will most likely
+		// hang up; one that goes on talks about the network next.
+	case ppp.AuthPAP:
+		l.sendPAP()
+	}
+}
+
+func (l *link) lcpFinished() {
+	if l.phase == phaseDead {
+		l.terminated = true
+		return
+	}
+	if l.phase == phaseLCP {
+		l.lcpLate()
+	}
+}
+
+func (l *link) lcpExtra(p ppp.Packet) bool {
+	switch p.Code {
+	case ppp.EchoRequest:
+		if l.lcp.State() == ppp.Opened && len(p.Data) >= 4 {
+			data := binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)
+			l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
+		}
+	case ppp.EchoReply:
+		l.echoes, l.echoHeard = 0, true
+		l.answered(p.ID)
+	case ppp.ProtocolReject:
+		if len(p.Data) >= 2 {
+			l.protocolRejected(ppp.Protocol(binary.BigEndian.Uint16(p.Data)))
+		}
+	case ppp.DiscardRequest, ppp.Identification, ppp.TimeRemaining:
+	default:
+		return false
+	}
+	return true
+}
+
+func (l *link) protocolRejected(proto ppp.Protocol) {
+	switch proto {
+	case ppp.CCP:
+		// accel-ppp does this to a CCP that comes after the session is up: no harm.
+		if l.ccp != nil && l.phase == phaseEncryption {
+			l.ccpo.Rejected = true
+			l.ccp.Reject(l.now)
+		}
+	case ppp.IPCP:
+		if l.phase == phaseIP {
+			l.seen.layer = StepIP
+			l.fail(endRejected, "the server does not speak IPCP (Protocol-Reject)")
+		}
+	case ppp.PAP, ppp.CHAP:
+		if l.phase == phaseAuth {
+			l.seen.layer = StepAuth
+			l.fail(endRejected, "the server rejects "+proto.String()+", which it asked for")
+		}
+	case ppp.LCP:
+		if l.phase < phaseUp {
+			l.seen.layer = StepLCP
+			l.fail(endRejected, "the server does not speak LCP (Protocol-Reject)")
+		}
+	case ppp.MPPE:
+		l.rejectedMPPE()
+	case ppp.IPv4, ppp.IPv6:
+	default:
+		// A server with another key makes random protocols of our packets.
+		switch {
+		case l.ccpo.Send == 0:
+			return
+		case l.resetHeard:
+			if l.now.Sub(l.correctedAt) >= correctPause {
+				l.correctedAt = l.now
+				l.hooks.astray()
+			}
+			return
+		}
+		if l.now.Sub(l.firstStranger) > strangerWindow {
+			l.firstStranger, l.strangers = l.now, 0
+		}
+		if l.strangers++; l.strangers >= 3 {
+			l.seen.unreadable = keysDiffer
+			l.fail(endUnreadable, "the server reads our packets as nonsense: it rejected protocols that we never sent")
+		}
+	}
+}
+
+// rejectedMPPE takes a Protocol-Reject of MPPE, which a kernel sends whose session
+// has no decryption.
+func (l *link) rejectedMPPE() {
+	if l.enc == nil || l.phase != phaseUp {
+		return
+	}
+	l.hooks.rejected()
+	if l.now.Sub(l.firstReject) > strangerWindow {
+		l.firstReject, l.mppeRejects = l.now, 0
+	}
+	if l.mppeRejects++; l.mppeRejects >= 3 && l.now.Sub(l.firstReject) >= rejectsApart {
+		l.seen.unreadable = serverCannotRead
+		l.fail(endUnreadable, fmt.Sprintf("Protocol-Reject of MPPE (0x00fd) for %d of our packets", l.mppeRejects))
+	}
+}
+
+// peerTerminated takes the server's Terminate-Request.
+func (l *link) peerTerminated(text string) {
+	l.seen.text = clean(text)
+	evidence := "LCP Terminate-Request"
+	if l.seen.declined != "" && l.phase <= phaseAuth {
+		evidence = "the server asks for " + l.declinedName
+	}
+	l.fail(endTerminate, evidence)
+}

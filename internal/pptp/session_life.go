@@ -1,0 +1,77 @@
+package pptp
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+)
+
+// This file is how a session finds out whether its server lives.
+
+// silentSince reports whether GRE has been silent for too long since the call. A
+// server whose control connection answers gets more time: its PPP may be slow to
+// start.
+func (s *Session) silentSince(began, now time.Time) bool {
+	if s.climb.top() != StepCall {
+		return false
+	}
+	after, patience := now.Sub(began), s.cfg.Timeouts.GRE
+	if after >= patience/3 && !s.seen.echoAsked {
+		s.seen.echoAsked = true
+		s.askControl()
+	}
+	if s.controlAlive {
+		s.seen.echoHeard = true
+		patience += patience * 2 / 3
+	}
+	return after >= patience
+}
+
+func (s *Session) silenceNote(after time.Duration) string {
+	answer := "an Echo-Request on the control connection was answered"
+	if !s.seen.echoHeard {
+		answer = "an Echo-Request on the control connection was not answered either"
+	}
+	return fmt.Sprintf("no GRE packet within %s of the call; %s", after.Round(time.Second), answer)
+}
+
+func (s *Session) noteICMP(u gre.Unreachable) {
+	s.seen.icmp = &u
+	s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
+}
+
+// askControl asks the server for a sign of life on the control connection.
+func (s *Session) askControl() {
+	s.endControlEcho()
+	ctx, cancel := context.WithTimeout(context.Background(), aliveTimeout)
+	defer cancel()
+	answered, forget, err := s.conn.Echo(ctx)
+	if err != nil {
+		return // the connection's own end tells why
+	}
+	s.controlEcho, s.forgetEcho = answered, forget
+}
+
+func (s *Session) endControlEcho() {
+	if s.forgetEcho != nil {
+		s.forgetEcho()
+	}
+	s.controlEcho, s.forgetEcho = nil, nil
+}
+
+// tunnelShowedLife reports whether GRE packets came since the last call. A server may
+// answer no Echo-Request of RFC 2637 and yet carry data.
+func (s *Session) tunnelShowedLife() bool {
+	n := s.call.Stats().Received
+	return s.heard.Swap(n) != n
+}
+
+// controlShowedLife reports whether the control connection was alive since the last
+// call.
+func (s *Session) controlShowedLife() bool {
+	alive := s.controlAlive
+	s.controlAlive = false
+	return alive
+}
