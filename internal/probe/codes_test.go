@@ -26,7 +26,7 @@ func TestCodesOfAServerAreToldInWords(t *testing.T) {
 		{"ends-at:lcp:cdn:1", "lcp.disconnected", "The server ended the call: the carrier was lost.", "Сервер завершил вызов: потеряна несущая.", "result 1"},
 		{"ends-at:login:cdn:2/4", "auth.disconnected", "The server ended the call: general error, no resources left.", "Сервер завершил вызов: общая ошибка, не хватает ресурсов.", "error 4"},
 		{"ends-at:after-login:cdn:4", "ip.ended_after_login", "The server ended the call: ended on request.", "Сервер завершил вызов: завершено по запросу.", "result 4"},
-		{"ends-at:ccp:cdn:3/0/34", "encryption.disconnected", "The server ended the call: shut down by its administrator, cause 34, no channel available.",
+		{"ends-at:ccp:cdn:3/0/34", "ip.ended_after_login", "The server ended the call: shut down by its administrator, cause 34, no channel available.",
 			"Сервер завершил вызов: завершено его администратором, причина 34, нет свободного канала.", "cause 34"},
 		{"ends-at:ip:cdn:2", "ip.disconnected", "The server ended the call: general error, no reason given.", "Сервер завершил вызов: общая ошибка, причина не названа.", "result 2"},
 		{"ends-at:call:stop:3", "gre.stopped", "The server stopped the control connection: it is shutting down.", "Сервер завершил управляющее соединение: он выключается.", "shutting down"},
