@@ -136,7 +136,7 @@ var causes = map[string]string{
 	"control.timeout":  "port open, no PPTP answer",
 	"control.not_pptp": "not a PPTP server",
 	"control.half":     "answer cut short",
-	"control.reset":    "connection reset before the answer",
+	"control.reset":    "control connection reset",
 	"control.rejected": "the server refused",
 	"control.version":  "another protocol version",
 }
