@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -10,6 +11,11 @@ import (
 // tooManyAtGRE servers in a row that stop at gre, while no session from this
 // machine has ever passed it, point at this machine and not at the servers.
 const tooManyAtGRE = 20
+
+// blockedGRE are the causes that a machine makes which lets no GRE through. In the
+// others of the step gre the server has said why it ended the call, or its own PPP
+// did not start.
+var blockedGRE = []connexa.Cause{"gre.no_inbound", "gre.no_outbound", "gre.icmp", "gre.closed", "gre.server_hangs", "gre.call_id_mismatch"}
 
 // greWatch keeps verdicts back that may be this machine's fault. It belongs to
 // the writer's goroutine.
@@ -36,7 +42,7 @@ func (g *greWatch) keeps(ctx context.Context, res result) bool {
 		g.release()
 		return false
 	}
-	if o.Cause.Step() != connexa.GRE {
+	if !slices.Contains(blockedGRE, o.Cause) {
 		return false
 	}
 	if g.servers == nil {

@@ -545,6 +545,26 @@ func TestTwentyServersAtGREAskTheAdmin(t *testing.T) {
 	}
 }
 
+// TestServersThatEndTheCallAreBelieved holds that what a server says or does itself
+// at the step gre raises no suspicion of this machine.
+func TestServersThatEndTheCallAreBelieved(t *testing.T) {
+	for _, cause := range []connexa.Cause{"gre.disconnected", "gre.stopped", "gre.dropped_at_start", "gre.reset"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(t, 30, 5, func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
+				probed, err := stopAtGRE(ctx, j)
+				probed.Outcome.Cause = cause
+				return probed, err
+			}, func(b *bench) { b.useLogins(false) })
+			time.Sleep(40 * time.Second)
+			synctest.Wait()
+			if len(b.finished) != 30 || b.runs[0].State == connexa.RunPaused {
+				t.Errorf("%s: %d of 30 verdicts were written, run %+v", cause, len(b.finished), b.runs[0])
+			}
+			b.end(t)
+		})
+	}
+}
+
 func TestAFewServersAtGREAreBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, 3, 5, stopAtGRE, func(b *bench) { b.useLogins(false) })

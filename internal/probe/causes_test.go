@@ -84,7 +84,7 @@ func everyCause() []string {
 func pingCauses() []string {
 	list := []string{
 		"resolve.nxdomain", "resolve.no_ipv4", "resolve.temporary",
-		"tcp.refused", "tcp.reset", "tcp.unreachable", "tcp.timeout",
+		"tcp.refused", "tcp.reset", "tcp.unreachable", "tcp.timeout", "tcp.failed",
 	}
 	for _, step := range []control.Step{control.StepStart, control.StepCall} {
 		for _, seen := range []control.Seen{

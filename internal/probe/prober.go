@@ -140,7 +140,10 @@ func (p *Prober) dialFailure(err error) error {
 			return &connexa.LocalError{Err: err}
 		}
 	}
-	var timeout interface{ Timeout() bool }
+	var (
+		timeout interface{ Timeout() bool }
+		errno   syscall.Errno
+	)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &stopped{cause: "tcp.refused"}
@@ -154,9 +157,13 @@ func (p *Prober) dialFailure(err error) error {
 		if !online() {
 			return &connexa.LocalError{Err: err}
 		}
-		return &stopped{cause: "tcp.unreachable"}
+		return &stopped{cause: "tcp.unreachable", evidence: err.Error()}
+	case errors.Is(err, syscall.ENOPROTOOPT), errors.Is(err, syscall.EHOSTDOWN): // of other ICMP errors
+		return &stopped{cause: "tcp.unreachable", evidence: err.Error()}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return &stopped{cause: "tcp.timeout"}
+	case errors.As(err, &errno):
+		return &stopped{cause: "tcp.failed", evidence: err.Error()}
 	}
 	return fmt.Errorf("connect: %w", err)
 }
