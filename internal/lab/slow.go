@@ -10,7 +10,7 @@ import (
 // slowConn is a control connection over a long way: what goes in and what goes
 // out is late by the same time, the end of the connection too.
 type slowConn struct {
-	*conn
+	way
 	late time.Duration
 	in   chan chunk
 	out  chan chunk
@@ -32,8 +32,8 @@ type chunk struct {
 // slowRoom is how many chunks are on their way at once.
 const slowRoom = 64
 
-func newSlowConn(c *conn, late time.Duration) *slowConn {
-	s := &slowConn{conn: c, late: late, in: make(chan chunk, slowRoom), out: make(chan chunk, slowRoom), over: make(chan struct{})}
+func newSlowConn(w way, late time.Duration) *slowConn {
+	s := &slowConn{way: w, late: late, in: make(chan chunk, slowRoom), out: make(chan chunk, slowRoom), over: make(chan struct{})}
 	s.work.Go(s.pumpIn)
 	s.work.Go(s.pumpOut)
 	return s
@@ -42,7 +42,7 @@ func newSlowConn(c *conn, late time.Duration) *slowConn {
 func (s *slowConn) pumpIn() {
 	for {
 		b := make([]byte, 512)
-		n, err := s.conn.Read(b)
+		n, err := s.way.Read(b)
 		select {
 		case s.in <- chunk{at: time.Now().Add(s.late), data: b[:n], err: err}:
 		case <-s.over:
@@ -62,8 +62,8 @@ func (s *slowConn) pumpOut() {
 			_ = c.end() // the client may have been the first
 			return
 		}
-		if _, err := s.conn.Write(c.data); err != nil {
-			s.conn.Close()
+		if _, err := s.way.Write(c.data); err != nil {
+			s.way.Close()
 			return
 		}
 	}
@@ -96,6 +96,11 @@ func (s *slowConn) Write(b []byte) (int, error) {
 func (s *slowConn) put(c chunk) error {
 	c.at = time.Now().Add(s.late)
 	select {
+	case <-s.over:
+		return io.ErrClosedPipe
+	default:
+	}
+	select {
 	case s.out <- c:
 		return nil
 	case <-s.over:
@@ -105,12 +110,12 @@ func (s *slowConn) put(c chunk) error {
 
 // Close closes the connection when what was written has gone out.
 func (s *slowConn) Close() error {
-	s.once.Do(func() { _ = s.put(chunk{end: s.conn.Close}) })
+	s.once.Do(func() { _ = s.put(chunk{end: s.way.Close}) })
 	return nil
 }
 
 func (s *slowConn) abort() {
-	s.once.Do(func() { _ = s.put(chunk{end: func() error { s.conn.abort(); return nil }}) })
+	s.once.Do(func() { _ = s.put(chunk{end: func() error { s.way.abort(); return nil }}) })
 }
 
 // wait returns when nothing of the connection is left. It must be closed.

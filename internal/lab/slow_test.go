@@ -1,0 +1,83 @@
+package lab
+
+import (
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipeWay is a way in memory.
+type pipeWay struct {
+	net.Conn
+	aborted bool
+}
+
+func (w *pipeWay) abort() {
+	w.aborted = true
+	w.Close()
+}
+
+// What goes in, what goes out and the end are late by the same time, in order.
+func TestSlowConn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const late = 2 * time.Second
+		client, server := net.Pipe()
+		s := newSlowConn(&pipeWay{Conn: server}, late)
+		began := time.Now()
+		for _, word := range []string{"one", "two"} { // both are on their way at once
+			if _, err := s.Write([]byte(word)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Close()
+		got, err := io.ReadAll(client)
+		if took := time.Since(began); string(got) != "onetwo" || err != nil || took != late {
+			t.Errorf("read %q, %v after %v", got, err, took)
+		}
+		s.wait()
+	})
+}
+
+func TestSlowConnHearsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const late = 600 * time.Millisecond
+		client, server := net.Pipe()
+		s := newSlowConn(&pipeWay{Conn: server}, late)
+		began := time.Now()
+		if _, err := client.Write([]byte("question")); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 8)
+		if _, err := io.ReadFull(s, got); string(got) != "question" || err != nil || time.Since(began) != late {
+			t.Errorf("read %q, %v after %v", got, err, time.Since(began))
+		}
+		client.Close()
+		if n, err := s.Read(got); n != 0 || err != io.EOF {
+			t.Errorf("after the end: %d bytes, %v", n, err)
+		}
+		s.Close()
+		s.wait()
+	})
+}
+
+func TestSlowConnIsReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		w := &pipeWay{Conn: server}
+		s := newSlowConn(w, time.Second)
+		s.abort()
+		s.Close() // too late to be the end
+		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+			t.Error(err)
+		}
+		s.wait()
+		if !w.aborted {
+			t.Error("closed without a reset")
+		}
+		if _, err := s.Write([]byte("x")); err == nil {
+			t.Error("written after the end")
+		}
+	})
+}
