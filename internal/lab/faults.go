@@ -14,12 +14,13 @@ import (
 // DefaultFaults is a mix in which most servers work and every kind of trouble
 // is met at least once among 200: first what a ping sees, then what a login, at
 // last what needs traffic. The rest are the kinds of good servers.
-const DefaultFaults = "slow=8,lossy=6,refuse=6,silent=4,garbage=2,half=2,ssh=4,denied=8,reset=2,drip=2," +
-	"call:busy=1,call:dropped=1,gre:silent=2,gre:deaf=1,gre:stray=1,terminate:Too_many_users=1," +
-	"auth:eap=1,auth:pap=1,login-refused:691=4,login-refused:647=1,login-refused:648=1,login-refused:649=1,impostor=1,mppe:40+no-address=1," +
+const DefaultFaults = "slow=8,lossy=6,refuse=6,silent=4,garbage=2,half=2,ssh=4,denied=8,reset=2,reset:unread=1,drip=2," +
+	"call:busy=1,call:dropped=1,gre:silent=2,gre:silent+echo:none=1,gre:deaf=1,gre:stray=1,terminate:Too_many_users=1," +
+	"lcp:callback=1,auth:eap=1,auth:pap=1,login-refused:691=4,login-refused:647=1,login-refused:648=1,login-refused:649=1,impostor=1,mppe:40+no-address=1,ends-at:after-login:terminate:Sorry_maintenance_until_18:00=1," +
+	"mppe:none+mppe-required=1,data:rejected=1," +
 	"wrong-keys=1,no-internet=2,no-dns=1,blackhole=1,endpoint:429=2,endpoint:503=1," +
 	"auth:mschapv1=3,auth:chap-md5=2,mppe:40=2,mppe:56=1,mppe:128-stateful=3,mppe:none=3,mppe-required=4,mppe:any=4," +
-	"loss:1=2,latency:40ms=4,rate:20M/5M=4,good=98"
+	"loss:1=2,latency:40ms=4,rate:20M/5M=4,good=92"
 
 // Share is one behaviour's share of a fleet.
 type Share struct {
