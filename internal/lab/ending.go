@@ -18,7 +18,7 @@ const (
 	StageLCP        Stage = "lcp"         // the client's first Configure-Request of LCP came
 	StageLogin      Stage = "login"       // the client's answer to the login came, and is not judged
 	StageAfterLogin Stage = "after-login" // the login was accepted, nothing followed
-	StageCCP        Stage = "ccp"         // the client's first packet of CCP came
+	StageCCP        Stage = "ccp"         // the client asked for a key length that the server has, or refused that
 	StageIP         Stage = "ip"          // the client's first Configure-Request of IPCP came
 )
 

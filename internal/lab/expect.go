@@ -97,6 +97,9 @@ func (e Ending) cause(step string) string {
 	case HowStop:
 		return step + ".stopped"
 	case HowTerminate:
+		if step == "auth" && strings.Contains(e.Text, "Authentication") {
+			return "auth.refused"
+		}
 		return step + ".terminated"
 	case HowReset:
 		if step == "gre" {
@@ -108,8 +111,10 @@ func (e Ending) cause(step string) string {
 }
 
 const (
-	// grePatience is how long a client waits for the first GRE packet.
-	grePatience = 6 * time.Second
+	// hangPatience is how long a client waits for the first GRE packet, and
+	// grePatience where the control connection answers its echo meanwhile.
+	hangPatience = 6 * time.Second
+	grePatience  = 10 * time.Second
 	// startTime is the time within which a server whose PPP does not start hangs up.
 	startTime = 2 * time.Second
 )
@@ -126,8 +131,12 @@ func (s Session) findCall(Policy) (reached, cause string) {
 	case CallDropped:
 		return "call", "gre.dropped_at_start"
 	}
+	patience := grePatience
+	if s.mute() {
+		patience = hangPatience
+	}
 	switch {
-	case s.End.At == StageCall && s.EndAfter >= grePatience:
+	case s.End.At == StageCall && s.EndAfter >= patience:
 	case s.End.At == StageCall && s.End.How == HowClosed && s.EndAfter <= startTime:
 		return "call", "gre.dropped_at_start"
 	case s.End.At == StageCall:
@@ -140,7 +149,7 @@ func (s Session) findCall(Policy) (reached, cause string) {
 		return "call", "gre.call_id_mismatch"
 	case s.GRE == GREICMP:
 		return "call", "gre.icmp"
-	case s.GRE == "" && s.Begins < grePatience && s.End.At != StageCall:
+	case s.GRE == "" && s.Begins < patience && s.End.At != StageCall:
 		return "", ""
 	case s.mute():
 		return "call", "gre.server_hangs"
@@ -153,6 +162,8 @@ func (s Session) findLink(Policy) (reached, cause string) {
 	switch {
 	case s.Terminate != "":
 		return "gre", "lcp.terminated"
+	case s.Loses == LayerLCP:
+		return "gre", "lcp.loss"
 	case s.LCP == LCPLoop:
 		return "gre", "lcp.loop"
 	case s.End.At == StageLCP:
@@ -221,8 +232,8 @@ func (s Session) findMethod(p Policy) (reached, cause string) {
 
 // judged reports whether the server says no to the login itself.
 func (s Session) judged() bool {
-	return s.End.At != StageLogin && s.Login != LoginSilent && s.Login != LoginMalformed &&
-		(s.Login == LoginWordless || s.Refuse != 0 || s.Password != "")
+	return (s.End.At != StageLogin || s.End.cause("auth") == "auth.refused") && s.Login != LoginSilent && s.Login != LoginMalformed &&
+		(s.Login == LoginWordless || s.Refuse != 0 || s.Password != "" || s.End.At == StageLogin)
 }
 
 // findLogin is about the login that was agreed on.
@@ -231,6 +242,8 @@ func (s Session) findLogin(p Policy) (cause string) {
 	ms := a.keys()
 	switch {
 	case a == AuthNone:
+	case s.Loses == LayerLogin:
+		return "auth.loss"
 	case s.Login == LoginMalformed && a != AuthPAP && a != AuthMD5:
 		return "auth.malformed"
 	case s.End.At == StageLogin:
@@ -269,8 +282,14 @@ func (s Session) findEncryption(p Policy) (reached, cause string) {
 		return "auth", "encryption.required_without_keys"
 	case s.MPPERequired && !has:
 		return "auth", "encryption.server_cannot"
-	case s.End.At == StageCCP && tries:
+	case s.End.At == StageCCP && tries && (!common || strings.Contains(s.End.Text, "MPPE")):
 		return "auth", s.End.cause("encryption")
+	case s.End.At == StageCCP && tries: // nobody had refused anything
+		return "auth", "ip.ended_after_login"
+	case s.Loses == LayerCCP && tries && (required || s.MPPERequired):
+		return "auth", "encryption.loss"
+	case s.Loses == LayerCCP:
+		return "", ""
 	case odd && tries && (required || s.MPPERequired):
 		return "auth", s.findCCP()
 	case s.MPPERequired && p.Encryption == pptp.EncryptionOff:
@@ -306,6 +325,8 @@ func (s Session) findCCP() (cause string) {
 
 func (s Session) findAddress() (cause string) {
 	switch {
+	case s.Loses == LayerIPCP:
+		return "ip.loss"
 	case s.End.At == StageIP:
 		return s.End.cause("ip")
 	case s.Nak == LayerIPCP:

@@ -123,6 +123,15 @@ func mppeOption(bits ppp.MPPEBits) ppp.Option {
 	return ppp.Option{Type: optMPPE, Value: binary.BigEndian.AppendUint32(nil, uint32(bits))}
 }
 
+// decides reports whether a packet of the client shows what will come of CCP: it asks
+// for a length that we have, or refuses what we ask for.
+func (p *mppePolicy) decides(packet ppp.Packet) bool {
+	if packet.Code == ppp.ConfigureRequest {
+		return ppp.OfferedMPPE(packet.Data)&p.allowed != 0
+	}
+	return packet.Code == ppp.ConfigureNak || packet.Code == ppp.ConfigureReject
+}
+
 // Request implements ppp.Policy. Without MPPE it has no options: so pppd does.
 func (p *mppePolicy) Request(b []byte) []byte {
 	if p.want == 0 {

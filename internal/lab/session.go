@@ -79,6 +79,7 @@ type session struct {
 
 	beginAt time.Time // when the first packet goes out, where that is late
 	endAt   time.Time // when the session ends as End has it
+	echoAt  time.Time // when the client is asked for a sign of life
 
 	again  time.Time // when we repeat ourselves
 	giveUp time.Time // when we wait no longer
@@ -264,10 +265,11 @@ func (s *session) inform(n *ppp.Negotiation, p ppp.Packet) {
 // timing is how often a negotiation asks: as pppd where the server is one, and on a
 // long way.
 func (s *session) timing() ppp.Timing {
+	t := ppp.Timing{Failure: maxAsks}
 	if s.what.Vendor == VendorPPTPD || s.what.Latency >= time.Second/2 {
-		return ppp.Timing{First: askAgain}
+		t.First = askAgain
 	}
-	return ppp.Timing{}
+	return t
 }
 
 func (s *session) rejectProtocol(proto ppp.Protocol, body []byte) {
@@ -302,6 +304,8 @@ func (s *session) tick() {
 		}
 	case reached(s.again):
 		s.repeat()
+	case reached(s.echoAt) && s.negotiates():
+		s.askEcho()
 	}
 	if s.negotiates() {
 		for _, n := range []*ppp.Negotiation{s.link, s.ccp, s.ip} {
@@ -328,6 +332,7 @@ func (s *session) arm() {
 	earlier(s.giveUp)
 	earlier(s.lifeAt)
 	if s.negotiates() {
+		earlier(s.echoAt)
 		for _, n := range []*ppp.Negotiation{s.link, s.ccp, s.ip} {
 			if n != nil {
 				earlier(n.Deadline())
@@ -434,8 +439,7 @@ func (s *session) linkUp() {
 	}
 	s.phase = phaseLogin
 	s.linkP.declined = 0
-	s.id++
-	s.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: s.id, Data: binary.BigEndian.AppendUint32(nil, s.linkP.Magic)})
+	s.askEcho()
 	s.giveUp = s.now.Add(loginWait)
 	s.auth = s.linkP.auth
 	s.gate.auth = s.auth
@@ -452,6 +456,17 @@ func (s *session) linkUp() {
 		s.id++
 		s.chapID = s.id
 		s.ask()
+	}
+}
+
+// askEcho asks the client for a sign of life, once, or each second where that is to
+// show which packets are lost.
+func (s *session) askEcho() {
+	s.id++
+	s.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: s.id, Data: binary.BigEndian.AppendUint32(nil, s.linkP.Magic)})
+	s.echoAt = time.Time{}
+	if s.what.Loses != "" {
+		s.echoAt = s.now.Add(time.Second)
 	}
 }
 
@@ -595,7 +610,7 @@ func (s *session) loggedIn(k keys) {
 	case s.what.MPPERequired && !(k.ok && has): // as pppd whose kernel has no MPPE, too
 		s.terminate("MPPE required but not available")
 		return
-	case s.what.CCP != "" || s.what.Nak == LayerCCP:
+	case s.oddCCP():
 	case k.ok && s.what.MPPE != MPPERejected:
 		s.ccpP = newMPPEPolicy(s.what.MPPE)
 		s.ccp = ppp.NewNegotiation(ppp.CCP, s.ccpP, s.timing(), ppp.Hooks{
@@ -609,14 +624,17 @@ func (s *session) loggedIn(k keys) {
 	}
 }
 
+// oddCCP reports whether CCP comes to no encryption.
+func (s *session) oddCCP() bool { return s.what.CCP != "" || s.what.Nak == LayerCCP }
+
 func (s *session) ccpInput(p ppp.Packet) {
 	switch {
 	case s.phase != phaseNetwork && s.phase != phaseUp:
-	case s.endsAt(StageCCP), s.stubborn(ppp.CCP, p):
+	case s.ccp != nil && s.ccpP.decides(p) && s.endsAt(StageCCP), s.stubborn(ppp.CCP, p):
 	case s.ccp != nil:
 		s.inform(s.ccp, p)
 		s.afterCCP()
-	case s.what.CCP != "" || s.what.Nak == LayerCCP: // what is no request is left alone
+	case s.oddCCP(): // what is no request is left alone
 	default:
 		s.rejectProtocol(ppp.CCP, p.Append(nil))
 	}

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +30,33 @@ func newRig(t testing.TB, cfg lab.Config) rig {
 	t.Helper()
 	sw := gre.NewSwitch()
 	cfg.GRE = sw.Open
-	return rig{labtest.Start(t, cfg), gre.NewMux(sw.Open)}
+	r := rig{Fleet: labtest.Start(t, cfg)}
+	refuses := make(map[netip.Addr]bool)
+	for _, n := range r.Nodes() {
+		refuses[n.Addr.Addr()] = n.Behaviour.Session.GRE == lab.GREICMP
+	}
+	r.mux = gre.NewMux(func(local netip.Addr, report func(gre.Unreachable)) (gre.Wire, error) {
+		w, err := sw.Open(local, report)
+		return icmpWire{w, refuses, report}, err
+	})
+	return r
+}
+
+// icmpWire does for a Switch what a machine without GRE does: it answers "protocol
+// unreachable".
+type icmpWire struct {
+	gre.Wire
+	refuses map[netip.Addr]bool
+	report  func(gre.Unreachable)
+}
+
+func (w icmpWire) WriteBatch(ps []gre.Packet) error {
+	for _, p := range ps {
+		if w.refuses[p.Peer] {
+			w.report(gre.Unreachable{Peer: p.Peer, Type: 3, Code: 2, From: p.Peer})
+		}
+	}
+	return w.Wire.WriteBatch(ps)
 }
 
 // one is a rig with one server.
@@ -43,7 +72,7 @@ func (r rig) config(n lab.Node, p lab.Policy) pptp.Config {
 		Address: n.Addr.Addr().String(), Port: n.Addr.Port(), Login: n.Login, Password: n.Password,
 		Encryption: p.Encryption, MinBits: p.MinBits, AllowPAP: p.AllowPAP, GRE: r.mux,
 	}
-	if s := n.Behaviour.Session; s.Loss == 0 && s.LCP != lab.LCPRestless && s.Latency < time.Second/2 && s.EndAfter < time.Second { // those need the time to ask again
+	if s := n.Behaviour.Session; s.Loss == 0 && s.Begins <= time.Second && s.LCP != lab.LCPRestless && s.Latency < time.Second/2 && s.EndAfter < time.Second { // those need the time to ask again
 		cfg.Timeouts = pptp.Timeouts{GRE: 2 * time.Second, LCP: 4 * time.Second, IP: 3 * time.Second, Call: 2 * time.Second}
 	}
 	if late := n.Behaviour.Session.Latency; late > 0 {
@@ -146,6 +175,7 @@ var deserved = []struct {
 	{"gre:mute", lab.Policy{}, "gre.no_inbound"},
 	{"gre:deaf", lab.Policy{}, "gre.no_outbound"},
 	{"gre:stray", lab.Policy{}, "gre.call_id_mismatch"},
+	{"gre:icmp", lab.Policy{}, "gre.icmp"},
 	{"terminate:Too_many_users", lab.Policy{}, "lcp.terminated"},
 
 	{"close:request", lab.Policy{}, "control.closed"},
@@ -167,7 +197,9 @@ var deserved = []struct {
 	{"ends-at:call:stop:2", lab.Policy{}, "gre.stopped"},
 	{"ends-at:call:stop:3+ends-after:300ms", lab.Policy{}, "gre.stopped"},
 	{"begins:1s", lab.Policy{}, ""},
-	{"begins:8s", lab.Policy{}, "gre.no_inbound"},
+	{"begins:8s", lab.Policy{}, ""},
+	{"begins:20s", lab.Policy{}, "gre.no_inbound"},
+	{"begins:8s+echo:none", lab.Policy{}, "gre.server_hangs"},
 	{"gre:silent+echo:none", lab.Policy{}, "gre.server_hangs"},
 	{"gre:mute+echo:lcp", lab.Policy{}, "gre.server_hangs"},
 	{"gre:silent+echo:control", lab.Policy{}, "gre.no_inbound"},
@@ -232,6 +264,7 @@ var deserved = []struct {
 	{"ends-at:login:cdn:3", lab.Policy{}, "auth.disconnected"},
 	{"ends-at:login:stop:1", lab.Policy{}, "auth.stopped"},
 	{"ends-at:login:terminate", lab.Policy{}, "auth.terminated"},
+	{"ends-at:login:terminate:Authentication_failed", lab.Policy{}, "auth.refused"},
 	{"ends-at:login:terminate:Sorry_maintenance_until_18:00", lab.Policy{}, "auth.terminated"},
 	{"auth:pap+ends-at:login:cdn:1", pap, "auth.disconnected"},
 
@@ -255,10 +288,15 @@ var deserved = []struct {
 	{"ccp:silent", required, "encryption.timeout"},
 	{"ccp:silent", lab.Policy{}, ""},
 	{"ccp:silent", off, ""},
-	{"ends-at:ccp:closed", lab.Policy{}, "encryption.closed"},
-	{"ends-at:ccp:cdn:2/6", lab.Policy{}, "encryption.disconnected"},
-	{"ends-at:ccp:stop:3", required, "encryption.stopped"},
-	{"ends-at:ccp:terminate", lab.Policy{}, "encryption.terminated"},
+	{"ends-at:ccp:closed", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:ccp:cdn:3", required, "ip.ended_after_login"},
+	{"ends-at:ccp:terminate:Bye", lab.Policy{}, "ip.ended_after_login"},
+	{"ends-at:ccp:terminate:MPPE_disabled", lab.Policy{}, "encryption.terminated"},
+	{"mppe:40+ends-at:ccp:closed", strong, "encryption.closed"},
+	{"mppe:40+ends-at:ccp:reset", lab.Policy{MinBits: 128}, "encryption.closed"},
+	{"mppe:40+ends-at:ccp:cdn:2/6", strong, "encryption.disconnected"},
+	{"mppe:56-stateful+ends-at:ccp:stop:3", strong, "encryption.stopped"},
+	{"mppe:40+ends-at:ccp:terminate:Bye", lab.Policy{MinBits: 128}, "encryption.terminated"},
 	{"ends-at:ccp:terminate:Go_away", off, ""},
 	{"data:rejected", lab.Policy{}, "encryption.not_decrypted"},
 	{"data:rejected", off, ""},
@@ -311,6 +349,12 @@ var deserved = []struct {
 	{"swapped-cdn", lab.Policy{}, ""},
 	{"dies:1h", lab.Policy{}, ""},
 	{"loss:3", lab.Policy{}, ""},
+	{"loses:lcp", lab.Policy{}, "lcp.loss"},
+	{"loses:login", lab.Policy{}, "auth.loss"},
+	{"loses:login+auth:pap", pap, "auth.loss"},
+	{"loses:ccp", required, "encryption.loss"},
+	{"loses:ccp", lab.Policy{}, ""},
+	{"loses:ipcp", lab.Policy{}, "ip.loss"},
 	{"reorder:10", lab.Policy{}, ""},
 	{"duplicate:20", lab.Policy{}, ""},
 	{"corrupt:10", lab.Policy{}, ""},
@@ -384,6 +428,114 @@ func all(t testing.TB) (rig, map[string]lab.Node) {
 
 // mostPackets is how many packets a client may send in one second of a negotiation.
 const mostPackets = 50
+
+// What fails on a way that loses nearly every second packet fails for that reason,
+// wherever it stops, and is told so unless too few packets came to see it.
+func TestLossIsTold(t *testing.T) {
+	r := newRig(t, lab.Config{Nodes: 60, Seed: 9, Faults: labtest.Faults(t, "loss:35=1,loss:45=1,loss-down:45=1")})
+	found := make([]lab.Expect, len(r.Nodes()))
+	told := make([]error, len(found))
+	var wg sync.WaitGroup
+	for i, n := range r.Nodes() {
+		wg.Go(func() {
+			cfg := r.config(n, lab.Policy{})
+			s, err := pptp.Dial(t.Context(), cfg)
+			if err == nil {
+				s.Close()
+				return
+			}
+			told[i] = err
+			var e *pptp.Error
+			if errors.As(err, &e) {
+				found[i].Cause = e.Cause()
+			}
+		})
+	}
+	wg.Wait()
+	lost, unseen := 0, 0
+	for i, f := range found {
+		switch {
+		case told[i] == nil:
+		case strings.HasSuffix(f.Cause, ".loss"):
+			lost++
+		case f.Cause == "gre.no_inbound" || f.Cause == "gre.no_outbound": // nothing at all came through
+		case strings.HasSuffix(f.Cause, ".timeout"):
+			unseen++
+			t.Logf("%v: %v", r.Nodes()[i].Behaviour, told[i])
+		default:
+			t.Errorf("%v: %v", r.Nodes()[i].Behaviour, told[i])
+		}
+	}
+	t.Logf("of %d sessions %d failed over loss, %d over silence", len(found), lost, unseen)
+	if lost == 0 || 3*unseen > lost {
+		t.Error("the loss is not told")
+	}
+}
+
+// brokenConn is a connection to a server whose network fails, with the error that TCP
+// has for it, once the call was taken.
+type brokenConn struct {
+	net.Conn
+	left int // messages that still come
+}
+
+func (c *brokenConn) Read(b []byte) (int, error) {
+	if c.left == 0 {
+		return 0, &net.OpError{Op: "read", Net: "tcp4", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
+	}
+	c.left--
+	return c.Conn.Read(b)
+}
+
+// broken are the causes of a way that breaks, by behaviour.
+var broken = map[string]string{
+	"gre:silent":   "gre.lost",
+	"lcp:silent":   "lcp.closed",
+	"login:silent": "auth.closed",
+}
+
+// A connection that TCP gives up is told as an end of the step under way.
+func TestAWayThatBreaks(t *testing.T) {
+	for behaviour, cause := range broken {
+		r, n := one(t, behaviour)
+		cfg := r.config(n, lab.Policy{})
+		cfg.DialTCP = func(ctx context.Context, network, address string) (net.Conn, error) {
+			var d net.Dialer
+			nc, err := d.DialContext(ctx, network, address)
+			return &brokenConn{nc, 2}, err
+		}
+		_, err := pptp.Dial(t.Context(), cfg)
+		var e *pptp.Error
+		if !errors.As(err, &e) || e.Cause() != cause {
+			t.Errorf("%s: %v, want %s", behaviour, err, cause)
+		}
+	}
+}
+
+// Each cause of a session is met by a test of this package, so that there is a server
+// to see it with.
+func TestEveryCauseIsProvoked(t *testing.T) {
+	met := make(map[string]bool)
+	for _, d := range deserved {
+		met[d.cause] = true
+	}
+	for _, cause := range broken {
+		met[cause] = true
+	}
+	for _, l := range lives {
+		met[l.cause] = true
+	}
+	for _, cause := range pptp.Causes() {
+		step, _, _ := strings.Cut(cause, ".")
+		switch pptp.Step(step) {
+		case pptp.StepResolve, pptp.StepTCP, pptp.StepControl, pptp.StepCall: // below the session
+		default:
+			if !met[cause] {
+				t.Errorf("no test meets %s", cause)
+			}
+		}
+	}
+}
 
 // Every cause that a fleet deserves is one that the client can name.
 func TestDefaultFaultsHaveNames(t *testing.T) {
@@ -466,19 +618,45 @@ func ended(t *testing.T, s *pptp.Session) *pptp.Error {
 	return e
 }
 
+// lives are sessions that come up, and what ends them.
+var lives = []struct{ behaviour, cause string }{
+	{"dies:100ms", "control.closed"},
+	{"ends:100ms", "lcp.terminated"},
+	{"echo:none", "lcp.no_echo"},
+	{"echo:control", ""},
+	{"echo:lcp", ""},
+}
+
+// A session lives while one of its echoes is answered, and its data arrive.
 func TestSessionsThatEnd(t *testing.T) {
-	for behaviour, want := range map[string]string{
-		"dies:100ms": "control.closed",
-		"ends:100ms": "lcp.terminated",
-	} {
-		r, n := one(t, behaviour)
-		s, err := pptp.Dial(t.Context(), r.config(n, lab.Policy{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		if e := ended(t, s); e.Cause() != want {
-			t.Errorf("%s: %v, want %s", behaviour, e, want)
-		}
+	for _, l := range lives {
+		t.Run(l.behaviour, func(t *testing.T) {
+			r, n := one(t, l.behaviour)
+			cfg := r.config(n, lab.Policy{})
+			cfg.EchoEvery, cfg.EchoMisses = 100*time.Millisecond, 3
+			cfg.Control.EchoInterval, cfg.Control.EchoTimeout = 400*time.Millisecond, 400*time.Millisecond
+			s, err := pptp.Dial(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if l.cause != "" {
+				if e := ended(t, s); e.Cause() != l.cause {
+					t.Errorf("%v, want %s", e, l.cause)
+				}
+				return
+			}
+			// Long after the echoes that are not answered would have ended it.
+			patience, stop := context.WithTimeout(t.Context(), 2*time.Second)
+			defer stop()
+			select {
+			case <-s.Done():
+				t.Errorf("the session ended with %v", s.Err())
+			case <-patience.Done():
+			}
+			if err := s.Verify(t.Context()); err != nil {
+				t.Errorf("its data: %v", err)
+			}
+		})
 	}
 }

@@ -68,14 +68,15 @@ const (
 	CallDropped Call = "dropped" // connects and hangs up before any GRE packet
 )
 
-// Layer is where a server answers every proposal with another one, for ever.
+// Layer is a part of what the two ends negotiate.
 type Layer string
 
 // The layers.
 const (
-	LayerLCP  Layer = "lcp"
-	LayerCCP  Layer = "ccp"
-	LayerIPCP Layer = "ipcp"
+	LayerLCP   Layer = "lcp"
+	LayerLogin Layer = "login"
+	LayerCCP   Layer = "ccp"
+	LayerIPCP  Layer = "ipcp"
 )
 
 // Vendor is the program whose names a server gives, and whose habits it has.
@@ -184,7 +185,7 @@ type Session struct {
 	Call      Call
 	Begins    time.Duration // the first GRE packet is late by so much, and nothing is heard before
 	GRE       GRE
-	Nak       Layer
+	Nak       Layer // where each proposal is answered with another one, for ever
 	LCP       LCPFault
 	CCP       CCPFault
 	IP        IPFault
@@ -211,6 +212,8 @@ type Session struct {
 	// Of the GRE packets of each direction, in percent.
 	Loss, Reorder, Duplicate, Corrupt float64
 	LossDown, LossUp                  float64 // beside Loss, to the client and from it
+
+	Loses Layer // every answer of the server there is lost, and its echoes show the gaps
 
 	Reply    time.Duration // each answer of the server is late by so much
 	Latency  time.Duration // one way, in both directions, of GRE and of the control connection
@@ -284,6 +287,7 @@ var traits = []trait{
 	percent("loss", maxLoss, func(s *Session) *float64 { return &s.Loss }),
 	percent("loss-down", maxLoss, func(s *Session) *float64 { return &s.LossDown }),
 	percent("loss-up", maxLoss, func(s *Session) *float64 { return &s.LossUp }),
+	choice("loses", func(s *Session) *Layer { return &s.Loses }, LayerLCP, LayerLogin, LayerCCP, LayerIPCP),
 	percent("reorder", maxPercent, func(s *Session) *float64 { return &s.Reorder }),
 	percent("duplicate", maxPercent, func(s *Session) *float64 { return &s.Duplicate }),
 	percent("corrupt", maxPercent, func(s *Session) *float64 { return &s.Corrupt }),
@@ -325,6 +329,10 @@ func (s Session) check() error {
 		return fmt.Errorf("%s: where nobody logs in, nobody is refused", s)
 	case s.Impostor && s.Auth != "" && s.Auth != AuthMSCHAPv2:
 		return fmt.Errorf("%s: only MS-CHAPv2 asks a server to prove itself", s)
+	case s.MPPERequired && (s.CCP != "" || s.Nak == LayerCCP):
+		return fmt.Errorf("%s: a server that demands encryption agrees on it", s)
+	case s.End.At == StageCCP && (s.CCP != "" || s.Nak == LayerCCP || s.MPPE == MPPENone || s.MPPE == MPPERejected):
+		return fmt.Errorf("%s: a server ends at ccp where it asks for encryption", s)
 	case s.EndAfter != 0 && s.End.At == "":
 		return fmt.Errorf("%s: ends-after is about ends-at", s)
 	case s.Nak == LayerLCP && s.LCP != "" || s.Nak == LayerCCP && s.CCP != "" || s.Nak == LayerIPCP && s.IP != "":

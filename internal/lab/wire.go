@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
 const (
@@ -40,7 +41,7 @@ type badWire struct {
 // bad reports whether the session needs a badWire.
 func (s Session) bad() bool {
 	return s.Loss+s.LossDown+s.LossUp+s.Reorder+s.Duplicate+s.Corrupt > 0 || s.Latency > 0 || s.Reply > 0 ||
-		s.GRE == GREMute || s.GRE == GREDeaf || s.GRE == GREStray
+		s.Loses != "" || s.GRE == GREMute || s.GRE == GREDeaf || s.GRE == GREStray
 }
 
 func newBadWire(w gre.Wire, s Session, seed uint64) *badWire {
@@ -98,6 +99,33 @@ func damage(rnd *rand.Rand, packet []byte) {
 	frame[len(frame)/2+rnd.IntN(len(frame)/2)] ^= byte(1 + rnd.IntN(255))
 }
 
+// has reports whether a GRE packet carries an answer of the layer: a server's
+// Configure-Requests of LCP are what opens a link at all.
+func (l Layer) has(packet []byte) bool {
+	if l == "" {
+		return false
+	}
+	_, frame, err := gre.Parse(packet)
+	if err != nil {
+		return false
+	}
+	proto, body, err := ppp.ParseFrame(frame)
+	if err != nil || len(body) == 0 {
+		return false
+	}
+	switch code := ppp.Code(body[0]); proto {
+	case ppp.LCP:
+		return l == LayerLCP && code >= ppp.ConfigureAck && code <= ppp.ConfigureReject
+	case ppp.PAP, ppp.CHAP:
+		return l == LayerLogin
+	case ppp.CCP:
+		return l == LayerCCP
+	case ppp.IPCP:
+		return l == LayerIPCP
+	}
+	return false
+}
+
 // WriteBatch implements gre.Wire.
 func (b *badWire) WriteBatch(ps []gre.Packet) error {
 	if b.s.GRE == GREMute {
@@ -110,6 +138,9 @@ func (b *badWire) WriteBatch(ps []gre.Packet) error {
 	for _, p := range ps {
 		if b.s.GRE == GREStray && len(p.Data) >= 8 {
 			binary.BigEndian.PutUint16(p.Data[6:], ^binary.BigEndian.Uint16(p.Data[6:]))
+		}
+		if b.s.Loses.has(p.Data) {
+			continue
 		}
 		f := b.judge(b.outRnd, b.s.LossDown, p.Data)
 		for range f.times {
