@@ -218,7 +218,7 @@ func (s *session) send(proto ppp.Protocol, p ppp.Packet) {
 func (s *session) input(proto ppp.Protocol, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.begun || s.ending {
+	if s.closed || !s.begun || s.ending && (s.phase != phaseLeaving || proto != ppp.LCP) {
 		return
 	}
 	s.now = time.Now()

@@ -366,6 +366,7 @@ var deserved = []struct {
 // Every fault has its step and its cause, and every variant of a good server
 // lets us in. No negotiation takes more packets a second than a client may send.
 func TestEachSessionDeservesItsCause(t *testing.T) {
+	t.Parallel()
 	type result struct {
 		want, found lab.Expect
 		err         error
@@ -432,6 +433,7 @@ const mostPackets = 50
 // What fails on a way that loses nearly every second packet fails for that reason,
 // wherever it stops, and is told so unless too few packets came to see it.
 func TestLossIsTold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, lab.Config{Nodes: 60, Seed: 9, Faults: labtest.Faults(t, "loss:35=1,loss:45=1,loss-down:45=1")})
 	found := make([]lab.Expect, len(r.Nodes()))
 	told := make([]error, len(found))
@@ -496,6 +498,7 @@ var broken = map[string]string{
 
 // A connection that TCP gives up is told as an end of the step under way.
 func TestAWayThatBreaks(t *testing.T) {
+	t.Parallel()
 	for behaviour, cause := range broken {
 		r, n := one(t, behaviour)
 		cfg := r.config(n, lab.Policy{})
@@ -629,6 +632,7 @@ var lives = []struct{ behaviour, cause string }{
 
 // A session lives while one of its echoes is answered, and its data arrive.
 func TestSessionsThatEnd(t *testing.T) {
+	t.Parallel()
 	for _, l := range lives {
 		t.Run(l.behaviour, func(t *testing.T) {
 			r, n := one(t, l.behaviour)

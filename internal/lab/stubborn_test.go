@@ -212,6 +212,33 @@ func TestEndingsOfACall(t *testing.T) {
 	}
 }
 
+// A server that ends the link waits for the Terminate-Ack, and judges no login any
+// more.
+func TestEndingsOfALink(t *testing.T) {
+	r, n := one(t, "ends-at:login:terminate:Bye+auth:pap")
+	c := r.place(t, n)
+	p := c.await(t, ppp.LCP, ppp.ConfigureRequest)
+	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 1})
+	c.await(t, ppp.LCP, ppp.EchoRequest)
+	login := ppp.Credentials{Name: n.Login, Password: n.Password}.Append(nil)
+	c.send(t, ppp.PAP, ppp.Packet{Code: ppp.PAPRequest, ID: 1, Data: login})
+	bye := c.await(t, ppp.LCP, ppp.TerminateRequest)
+	if string(bye.Data) != "Bye" {
+		t.Errorf("the server says %q", bye.Data)
+	}
+	c.send(t, ppp.PAP, ppp.Packet{Code: ppp.PAPRequest, ID: 2, Data: login})
+	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.TerminateAck, ID: bye.ID})
+	if m, err := c.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("then %v, %v", m, err)
+	}
+	for len(c.came) > 0 {
+		if p := <-c.came; p.proto == ppp.PAP {
+			t.Errorf("the login is answered with %v", p.Code)
+		}
+	}
+}
+
 // Before it begins, a server neither says nor hears anything.
 func TestServersThatBeginLate(t *testing.T) {
 	r, n := one(t, "begins:300ms")
