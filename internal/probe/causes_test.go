@@ -180,3 +180,27 @@ func TestAServerIsNamedByWhatItSays(t *testing.T) {
 		}
 	}
 }
+
+// TestCausesAreToldPlainly holds that the texts of causes say what is so and what to
+// do, without figures of speech, and that each advice is a sentence.
+func TestCausesAreToldPlainly(t *testing.T) {
+	for lang, words := range map[i18n.Lang][]string{
+		i18n.English: {"whoever", "talk", "stand by", "meddle", "see to ", " who ", "nobody cares", "does that which", "a word on"},
+		i18n.Russian: {"переговор", "кто-нибудь", "вмешивается"},
+	} {
+		p := i18n.New(lang, nil)
+		for _, c := range everyCause() {
+			for _, part := range parts {
+				text := p.T("cause." + c + part)
+				for _, word := range words {
+					if strings.Contains(strings.ToLower(text), word) {
+						t.Errorf("%s, %s%s says %q: %s", lang, c, part, word, text)
+					}
+				}
+				if full := strings.HasSuffix(text, "."); full != (part != "") {
+					t.Errorf("%s, %s%s ends wrongly: %s", lang, c, part, text)
+				}
+			}
+		}
+	}
+}
