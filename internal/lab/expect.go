@@ -286,7 +286,7 @@ func (s Session) findEncryption(p Policy) (reached, cause string) {
 		return "auth", s.End.cause("encryption")
 	case s.End.At == StageCCP && tries: // nobody had refused anything
 		return "auth", "ip.ended_after_login"
-	case s.Loses == LayerCCP && tries && (required || s.MPPERequired):
+	case s.Loses == LayerCCP && tries && required:
 		return "auth", "encryption.loss"
 	case s.Loses == LayerCCP:
 		return "", ""
@@ -325,7 +325,7 @@ func (s Session) findCCP() (cause string) {
 
 func (s Session) findAddress() (cause string) {
 	switch {
-	case s.Loses == LayerIPCP:
+	case s.Loses == LayerIPCP, s.Loses == LayerCCP && s.MPPERequired: // it waits for CCP
 		return "ip.loss"
 	case s.End.At == StageIP:
 		return s.End.cause("ip")
