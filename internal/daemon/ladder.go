@@ -116,11 +116,11 @@ func (l *ladder) flush(all bool) {
 // end waits until what was reported is written, adds what the result of the climb
 // knows beyond, writes the rest and returns the steps. final are the rungs of the
 // result; without any the failure that was reported is the last step. note is what is
-// said of it.
+// said of it; without one no failure is written, as of a climb that was interrupted.
 func (l *ladder) end(final []connexa.Rung, note string) []checkedStep {
 	close(l.over)
 	<-l.done
-	if len(final) == 0 && l.failed != nil {
+	if len(final) == 0 && l.failed != nil && note != "" {
 		final = []connexa.Rung{{Step: connexa.Step(l.failed.Step), At: l.failed.At}}
 	}
 	for _, r := range final {

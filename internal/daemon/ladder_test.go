@@ -102,3 +102,15 @@ func TestFold(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestLadderOfAnInterruptedClimb holds that what an interrupt makes fail has not
+// failed.
+func TestLadderOfAnInterruptedClimb(t *testing.T) {
+	var out strings.Builder
+	l := newLadder(&out, i18n.New(i18n.English, nil))
+	l.step(pptp.Rung{Step: pptp.StepResolve, OK: true})
+	l.step(pptp.Rung{Step: pptp.StepTCP, Note: "timeout"})
+	if steps := l.end(nil, ""); len(steps) != 1 || strings.Contains(out.String(), "✗") {
+		t.Errorf("%+v\n%s", steps, &out)
+	}
+}
