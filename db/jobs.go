@@ -208,7 +208,9 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
 	}
 	var basisKind, basisReached, basisCause, basisAt any // nil keeps the basis
-	if connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
+	// A login that a running service answers for tests no login, and so confirms none.
+	unproven := before.Status == after.Status && p.Fact == connexa.LoggedIn && connexa.ByService(o.Reached, o.Cause)
+	if !unproven && connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
 		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Height(), string(o.Cause), millis(o.At)
 	}
 	n, err := t.changed(judgeNode,

@@ -77,7 +77,7 @@ func historyCSV(e *connexa.Entry) []string {
 		row[4] = string(e.Reached)
 	}
 	if e.ByService() {
-		row[4], row[22] = string(connexa.NoStep), "service"
+		row[4], row[22] = "", "service" // no step of its own
 	}
 	if e.Attempts > 0 {
 		row[8], row[9] = strconv.Itoa(e.Attempts), decimal(e.Loss(), 3)

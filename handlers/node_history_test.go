@@ -32,11 +32,11 @@ func TestHistoryRowsHaveWhatTheServerSaid(t *testing.T) {
 		},
 		{
 			connexa.Entry{What: connexa.EntryProbe, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.NoStep}},
-			map[string]string{"step": "none", "answered_by": "service"},
+			map[string]string{"step": "", "answered_by": "service"},
 		},
 		{
 			connexa.Entry{What: connexa.EntryProbe, Mark: connexa.MarkGood, Outcome: older, Detail: connexa.Detail{Text: connexa.T("probe.through")}},
-			map[string]string{"step": "none", "answered_by": "service"},
+			map[string]string{"step": "", "answered_by": "service"},
 		},
 		{connexa.Entry{What: connexa.EntryEdited, By: "admin"}, map[string]string{"step": "", "answered_by": "", "by": "admin"}},
 	} {

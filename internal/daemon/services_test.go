@@ -202,8 +202,8 @@ func TestServiceAndProbes(t *testing.T) {
 			t.Errorf("%s by another name: %+v, %v", kind, probed, err)
 		}
 	}
-	if after, err := p.db.Node(t.Context(), node); err != nil || after.Verdict != before.Verdict {
-		t.Errorf("the verdict was %+v and is %+v, %v", before.Verdict, after.Verdict, err)
+	if after, err := p.db.Node(t.Context(), node); err != nil || after.Verdict != before.Verdict || after.Basis != before.Basis {
+		t.Errorf("the verdict was %+v by %+v and is %+v by %+v, %v", before.Verdict, before.Basis, after.Verdict, after.Basis, err)
 	}
 	if n, err := p.db.Node(t.Context(), other); err != nil || n.Status != connexa.NotTested {
 		t.Errorf("the other login's node is %s, %v", n.Status, err)
