@@ -21,7 +21,11 @@ const everyFault = `
 	good refuse ssh garbage denied:3 denied:4 denied:5 reset
 	call:busy call:refused call:dropped gre:silent gre:mute gre:deaf gre:stray nak:lcp terminate:Too_many_users
 	auth:eap auth:pap auth:chap-md5 auth:mschapv1 login-refused:691 login-refused:646 login-refused:647 login-refused:648 login-refused:649 login-refused:709 impostor
-	mppe:40 mppe:56 mppe:any mppe:128-stateful mppe:40-stateful mppe:none mppe:rejected mppe-required no-address nak:ipcp no-internet loss:5 corrupt:1 swapped-cdn`
+	mppe:40 mppe:56 mppe:any mppe:128-stateful mppe:40-stateful mppe:none mppe:rejected mppe-required no-address nak:ipcp no-internet loss:5 corrupt:1 swapped-cdn
+	reset:accept reset:unread close:request ends-at:call:closed ends-at:call:cdn:3 ends-at:call:stop:3 ends-at:lcp:closed ends-at:lcp:cdn:2/4
+	ends-at:login:terminate:Maintenance ends-at:login:closed ends-at:after-login:terminate ends-at:ip:stop:1 login:wordless login:malformed auth:spap
+	lcp:nak-mru lcp:code-reject lcp:callback lcp:loop ccp:nak ccp:terminate ip:conflict ip:reject-all ip:code-reject data:rejected data:plain wrong-keys
+	password:widened password:utf16 echo:lcp echo:control echo:none`
 
 // TestALoginFindsWhatTheServerDeserves pairs every fault of the lab with its
 // step, its cause and the status that follows.
