@@ -173,7 +173,8 @@ func (s *session) end() {
 	case HowReset:
 		s.door.abort()
 	default:
-		s.door.close()
+		s.door.closeWrite()
+		s.giveUp = s.now.Add(leaveWait)
 	}
 }
 
@@ -190,5 +191,6 @@ func (s *session) disconnect(r control.DisconnectResult, g control.GeneralError,
 type door interface {
 	tell(m control.Message)
 	close()
+	closeWrite()
 	abort()
 }

@@ -20,7 +20,8 @@ const idle = 3 * time.Minute
 type way interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error
-	abort() // closes it with a reset
+	closeWrite() // says that nothing more will come
+	abort()      // closes it with a reset
 }
 
 // talk is one connection to one server.
@@ -118,8 +119,7 @@ func (t *talk) again(s Second) {
 func (t *talk) breakOff(ctx context.Context, b Behaviour) {
 	switch {
 	case b.When == AtAccept && b.Kind == Close:
-		t.conn.closeWrite() // the client's request must not meet a closed connection: it would be a reset
-		t.listen()
+		t.finish()
 	case b.When == AtAccept && !pause(ctx, settle):
 	case b.When == Unread && !t.conn.awaitData():
 	case b.When == Request && t.hear() == nil:
@@ -131,6 +131,13 @@ func (t *talk) breakOff(ctx context.Context, b Behaviour) {
 	case b.Kind == Reset:
 		t.abort()
 	}
+}
+
+// finish closes the connection once the client has done so. What the client still
+// sends must not meet a closed connection: that would be a reset.
+func (t *talk) finish() {
+	t.closeWrite()
+	t.listen()
 }
 
 // settle is how long a server waits that resets a connection at once: the client
@@ -175,6 +182,7 @@ func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.Sta
 			return
 		}
 		if m.Type() == control.TypeOCRQ && !t.begin() {
+			t.finish()
 			return
 		}
 	}

@@ -26,7 +26,8 @@ type chunk struct {
 	at   time.Time
 	data []byte
 	err  error
-	end  func() error
+	end  func()
+	half bool // end leaves the other direction open
 }
 
 // slowRoom is how many chunks are on their way at once.
@@ -59,7 +60,10 @@ func (s *slowConn) pumpOut() {
 	for c := range s.out {
 		time.Sleep(time.Until(c.at))
 		if c.end != nil {
-			_ = c.end() // the client may have been the first
+			c.end()
+			if c.half {
+				continue
+			}
 			return
 		}
 		if _, err := s.way.Write(c.data); err != nil {
@@ -110,13 +114,15 @@ func (s *slowConn) put(c chunk) error {
 
 // Close closes the connection when what was written has gone out.
 func (s *slowConn) Close() error {
-	s.once.Do(func() { _ = s.put(chunk{end: s.way.Close}) })
+	s.once.Do(func() {
+		_ = s.put(chunk{end: func() { _ = s.way.Close() }}) // the client may have been the first
+	})
 	return nil
 }
 
-func (s *slowConn) abort() {
-	s.once.Do(func() { _ = s.put(chunk{end: func() error { s.way.abort(); return nil }}) })
-}
+func (s *slowConn) abort() { s.once.Do(func() { _ = s.put(chunk{end: s.way.abort}) }) }
+
+func (s *slowConn) closeWrite() { _ = s.put(chunk{end: s.way.closeWrite, half: true}) }
 
 // wait returns when nothing of the connection is left. It must be closed.
 func (s *slowConn) wait() { s.work.Wait() }

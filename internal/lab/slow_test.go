@@ -11,8 +11,10 @@ import (
 // pipeWay is a way in memory.
 type pipeWay struct {
 	net.Conn
-	aborted bool
+	aborted, half bool
 }
+
+func (w *pipeWay) closeWrite() { w.half = true }
 
 func (w *pipeWay) abort() {
 	w.aborted = true
@@ -56,6 +58,26 @@ func TestSlowConnHearsLate(t *testing.T) {
 		client.Close()
 		if n, err := s.Read(got); n != 0 || err != io.EOF {
 			t.Errorf("after the end: %d bytes, %v", n, err)
+		}
+		s.Close()
+		s.wait()
+	})
+}
+
+func TestSlowConnEndsHalf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		w := &pipeWay{Conn: server}
+		s := newSlowConn(w, time.Second)
+		s.closeWrite()
+		if _, err := client.Write([]byte("on")); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 2)
+		_, err := io.ReadFull(s, got)
+		synctest.Wait()
+		if err != nil || string(got) != "on" || !w.half {
+			t.Errorf("read %q, %v; half closed: %v", got, err, w.half)
 		}
 		s.Close()
 		s.wait()
