@@ -64,6 +64,7 @@ type observed struct {
 
 	gre         gre.Stats
 	icmp        *gre.Unreachable // an ICMP error about one of our GRE packets
+	ownICMP     bool             // it is from the server itself
 	echoAsked   bool             // the control connection was asked for a sign of life while no GRE came
 	echoHeard   bool             // and gave one
 	missed      int              // packets of the negotiations that cannot have arrived, on either way
@@ -135,6 +136,12 @@ const (
 var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
 
 func (o *observed) negotiates() bool { return slices.Contains(negotiated, o.step) }
+
+// afterwards reports whether the ICMP error is only what the server's own machine says
+// of GRE once its PPTP service has ended the call, and said so.
+func (o *observed) afterwards() bool {
+	return o.ownICMP && (o.said == "disconnected" || o.said == "stopped" || o.said == "reset")
+}
 
 // declinedFor reports whether a login method that we declined for this cause is why
 // no session came up.
@@ -217,7 +224,9 @@ var causes = []cause{
 	{StepIP, field, []string{"rejected", "no_address", "address_conflict"}, "RFC 1332 3.3", "IPCP is agreed on without an address for us", func(o *observed) bool { return o.end == endAddress }},
 
 	// --- Nothing of GRE has come.
-	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets", func(o *observed) bool { return o.step == StepGRE && o.icmp != nil }},
+	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets", func(o *observed) bool {
+		return o.step == StepGRE && o.icmp != nil && !o.afterwards()
+	}},
 	{StepGRE, "call_id_mismatch", nil, "RFC 2637 4.1", "GRE packets for calls that do not exist", func(o *observed) bool { return o.step == StepGRE && o.gre.Strays > 0 }},
 	{StepGRE, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "disconnected" }},
 	{StepGRE, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "stopped" }},

@@ -122,6 +122,9 @@ func TestTheTableOfCauses(t *testing.T) {
 		{"the server's own address", observed{end: endAddress, said: "address_conflict", step: StepIP}, "ip.address_conflict"},
 
 		{"ICMP, then closed at once", observed{end: endHungUp, said: "closed", afterCall: time.Second / 2, step: StepGRE, icmp: icmp}, "gre.icmp"},
+		{"CDN, then the server's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.disconnected"},
+		{"CDN, and a router's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp}, "gre.icmp"},
+		{"closed, and the server's ICMP", observed{end: endHungUp, said: "closed", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.icmp"},
 		{"ICMP, time over", observed{end: endTime, step: StepGRE, icmp: icmp, echoAsked: true}, "gre.icmp"},
 		{"a foreign call id", observed{end: endTime, step: StepGRE, gre: gre.Stats{Strays: 3}}, "gre.call_id_mismatch"},
 		{"CDN before GRE", observed{end: endHungUp, said: "disconnected", afterCall: time.Second / 3, step: StepGRE}, "gre.disconnected"},
@@ -235,7 +238,7 @@ func TestEveryEndHasACauseOfTheTable(t *testing.T) {
 		}
 		o.said = pick(said[o.end]...)
 		if coin() {
-			o.icmp = &gre.Unreachable{Type: 3, Code: 13}
+			o.icmp, o.ownICMP = &gre.Unreachable{Type: 3, Code: 13}, coin()
 		}
 		if o.end == endControl {
 			o.step = []Step{StepControl, StepCall}[rnd.IntN(2)]

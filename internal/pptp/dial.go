@@ -90,7 +90,9 @@ type dialer struct {
 	climb climb
 	log   *transcript
 	limit *time.Timer // of the whole Dial
-	rtt   time.Duration
+
+	connected time.Duration // what the connect took
+	rtt       time.Duration
 
 	widened  bool // log in with the second form of the password
 	takeWeak bool // take the login that the server names first
@@ -243,7 +245,7 @@ func (d *dialer) connect(ctx context.Context, list []netip.Addr) (net.Conn, neti
 		nc, err := d.cfg.DialTCP(one, "tcp4", net.JoinHostPort(addr.String(), strconv.Itoa(int(d.cfg.Port))))
 		cancel()
 		if err == nil {
-			d.sawRTT(time.Since(began))
+			d.connected = time.Since(began)
 			d.climb.reached(StepTCP, strings.Join(append([]string{nc.LocalAddr().String()}, notes...), "; "))
 			return nc, addr, nil
 		}
@@ -283,13 +285,10 @@ func connectFailure(err error) (code, evidence string) {
 	return "failed", "the connection could not be made"
 }
 
-// sawRTT takes the time that the server's machine took to answer. The least of them
-// is nearest to the way's own.
-func (d *dialer) sawRTT(rtt time.Duration) {
-	if d.rtt == 0 || rtt < d.rtt {
-		d.rtt = rtt
-	}
-}
+// sawRTT takes the times that the server took to answer the start and the call. The
+// way takes no longer than the shorter of them, and no less than the connect: that may
+// be answered nearer than the server is, by what forwards its port.
+func (d *dialer) sawRTT(start, call time.Duration) { d.rtt = max(d.connected, min(start, call)) }
 
 // call opens the control connection and places the call; the session that it
 // returns is to be run.
@@ -350,7 +349,7 @@ func (d *dialer) place(ctx context.Context, s *Session) error {
 	if err != nil {
 		return d.controlError(StepControl, err)
 	}
-	d.sawRTT(time.Since(asked))
+	started := time.Since(asked)
 	d.climb.reached(StepControl, s.server.Vendor)
 
 	// The socket is open before the server knows the call, so that no packet of
@@ -370,12 +369,11 @@ func (d *dialer) place(ctx context.Context, s *Session) error {
 	if err != nil {
 		return d.controlError(StepCall, err)
 	}
-	d.sawRTT(time.Since(asked))
+	d.sawRTT(started, time.Since(asked))
 	s.call.SetPeerID(ocrp.CallID)
-	if err := s.conn.SetLinkInfo(ctx, ocrp.CallID); err != nil {
-		return d.controlError(StepCall, err)
-	}
 	d.climb.reached(StepCall, fmt.Sprintf("call id %d", ocrp.CallID))
+	// A server that has hung up by now may have said why: the session reads that.
+	s.unsent = s.conn.SetLinkInfo(ctx, ocrp.CallID)
 	return nil
 }
 

@@ -48,6 +48,7 @@ type Session struct {
 	link   *link    // owned by run
 	seen   observed // owned by run: what is known when the session ends
 	rtt    time.Duration
+	unsent error // why the Set-Link-Info could not be sent
 	frames *queue
 	data   *queue
 	icmp   chan gre.Unreachable
@@ -330,14 +331,10 @@ func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
 		}
 	}
 	if s.climb.top() == StepCall {
-		patience := s.cfg.Timeouts.GRE
 		if !s.seen.echoAsked {
-			earlier(began.Add(patience / 3))
+			earlier(began.Add(s.cfg.Timeouts.GRE / 3))
 		}
-		if s.controlAlive {
-			patience += patience * 2 / 3
-		}
-		earlier(began.Add(patience))
+		earlier(began.Add(s.grePatience()))
 	}
 	if !goneAt.IsZero() {
 		earlier(goneAt.Add(lastWords))

@@ -94,6 +94,9 @@ func (s *Session) hungUp(why error) error {
 		s.seen.said = "disconnected"
 		evidence = describeNotify(bye.Notify)
 	case errors.As(why, &bad):
+		if unsent := (*control.Error)(nil); bad.Seen == control.SeenClosed && errors.As(s.unsent, &unsent) {
+			bad = unsent // the write took the reset that the read would have met
+		}
 		s.seen.said = string(bad.Seen)
 		if bad.Seen == control.SeenTimeout {
 			s.seen.said = "no_echo"

@@ -17,16 +17,25 @@ func (s *Session) silentSince(began, now time.Time) bool {
 	if s.climb.top() != StepCall {
 		return false
 	}
-	after, patience := now.Sub(began), s.cfg.Timeouts.GRE
-	if after >= patience/3 && !s.seen.echoAsked {
+	after := now.Sub(began)
+	if after >= s.cfg.Timeouts.GRE/3 && !s.seen.echoAsked {
 		s.seen.echoAsked = true
 		s.askControl()
 	}
 	if s.controlAlive {
 		s.seen.echoHeard = true
+	}
+	return after >= s.grePatience()
+}
+
+// grePatience is how long a session waits for its first GRE packet. More of it helps
+// nothing when the packets are rejected on the way, or go elsewhere.
+func (s *Session) grePatience() time.Duration {
+	patience := s.cfg.Timeouts.GRE
+	if s.controlAlive && s.seen.icmp == nil && s.call.Stats().Strays == 0 {
 		patience += patience * 2 / 3
 	}
-	return after >= patience
+	return patience
 }
 
 func (s *Session) silenceNote(after time.Duration) string {
@@ -38,7 +47,7 @@ func (s *Session) silenceNote(after time.Duration) string {
 }
 
 func (s *Session) noteICMP(u gre.Unreachable) {
-	s.seen.icmp = &u
+	s.seen.icmp, s.seen.ownICMP = &u, u.From == s.remote
 	s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
 }
 
