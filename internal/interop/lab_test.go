@@ -116,6 +116,12 @@ func need(t *testing.T, variant ...string) {
 		t.Skip(noLab)
 	}
 	do(t, append([]string{"set"}, variant...)...)
+	await(t)
+}
+
+// await waits until the server answers after its start.
+func await(t *testing.T) {
+	t.Helper()
 	// The server that answers at first may be the one that is being replaced.
 	answers := 0
 	for range 20 {

@@ -7,7 +7,7 @@ CACHE=${LAB_CACHE:-/var/tmp/pptp-lab}
 PRE=${LAB_PREFIX:-ptlab}
 RUN=$CACHE/run/$PRE
 PKGS="user-mode-linux dash busybox-static pptpd pptp-linux ppp iptables iproute2 kmod dnsmasq-base tcpdump"
-SERVER=10.99.0.1
+SERVER=${LAB_SERVER:-10.99.0.1}
 export LC_ALL=C
 export PATH=$PATH:/usr/sbin:/sbin
 
@@ -29,6 +29,9 @@ usage: $0 VERB
   log [client]                    the guest's system log (server) or pppd log (client)
   kick [tcp]                      the server ends all sessions (tcp: kills the control processes)
   net [off | NETEM...]            e.g. net delay 20ms loss 1%: both directions at the server
+  router [off | RULE...]          the clients' packets go through the router, with this iptables rule
+  pptpd [LINE]                    pptpd again, with this line before its configuration (until 'set')
+  told                            one session of pptp-linux, and what it tells
   record [DIR]                    record sessions as pcap files (and text, with tshark)
   build | clean                   only build the guest's files | down, then remove the cache
 U
@@ -36,14 +39,20 @@ U
 }
 
 # --- pid files: "PID STARTTIME", so that a number used again is not taken for ours
-starttime() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
-save_pid() { echo "$2 $(starttime "$2")" >"$RUN/$1.pid"; }
+# Without programs of their own: a guest is asked twenty times a second.
+stat_of() { # PID: sets state and started
+	local line
+	state="" started=""
+	{ read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+	set -- ${line##*) }
+	state=$1 started=${20}
+}
+save_pid() { stat_of "$2"; echo "$2 $started" >"$RUN/$1.pid"; }
 alive() {
-	local p s
+	local p s state started
 	[ -s "$RUN/$1.pid" ] || return 1
 	read -r p s <"$RUN/$1.pid"
-	[ -n "$s" ] && [ "$(starttime "$p")" = "$s" ] &&
-		[ "$(sed 's/^.*) //' "/proc/$p/stat" 2>/dev/null | cut -c1)" != Z ]
+	[ -n "$s" ] && stat_of "$p" && [ "$started" = "$s" ] && [ "$state" != Z ]
 }
 pid_of() { cut -d' ' -f1 "$RUN/$1.pid"; }
 # end NAME [group]: TERM, then KILL; with group, the process group it leads
@@ -164,6 +173,7 @@ net_up() {
 		in_ns $n ip link set lo up
 	done
 	in_ns sw sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
+		for f in default all; do echo 0 >/proc/sys/net/ipv4/conf/$f/send_redirects; done
 		for f in default all; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done 2>/dev/null'
 	in_ns in sh -c 'for f in default all; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done 2>/dev/null'
 	in_ns sw sh -ec "
@@ -207,7 +217,8 @@ guest_start() { # role vec-arguments
 	mkdir -p "$share/ctl" "$share/ppp" "$share/uml"
 	mkfifo "$share/in"
 	cp "$HERE/guest/$role.sh" "$share/boot.sh"
-	cp "$HERE/guest/apply.sh" "$HERE/guest/check.sh" "$CACHE/rootfs/stateful.so" "$share/"
+	cp "$HERE"/guest/{apply,check,told}.sh "$CACHE/rootfs/stateful.so" "$share/"
+	cc -shared -fPIC -O2 -o "$share/trouble.so" "$HERE/tools/trouble.c" || die "cannot compile trouble.c"
 	[ "$role" = server ] && write_options
 	# A guest is many host processes that hand over to each other at each system
 	# call: on one CPU that is four times faster than on two.
@@ -438,6 +449,46 @@ do_net() {
 	} | guest server 20
 }
 
+# Packets of cli and of the client guest to the server and back go through the
+# router, as those of far always do; one more rule for its FORWARD chain.
+do_router() {
+	must_run
+	if [ "$1" = off ]; then
+		ip -n "$PRE-cli" route del 10.99.0.1/32 2>/dev/null
+		! alive client || echo '/bin/ip route del 10.99.0.1/32 2>/dev/null; exit 0' | guest client 20
+		router_tables -F FORWARD
+		return
+	fi
+	ip -n "$PRE-cli" route replace 10.99.0.1/32 via 10.99.0.254 || die "no route through the router"
+	! alive client || echo '/bin/ip route replace 10.99.0.1/32 via 10.99.0.254' | guest client 20
+	if [ ! -e "$RUN/server/routed" ]; then
+		echo 'for a in 10 20; do /bin/ip route replace 10.99.0.$a/32 via 10.99.0.254; done' | guest server 20 || die "no route back"
+		: >"$RUN/server/routed"
+	fi
+	router_tables -A FORWARD "$@"
+}
+
+router_tables() { in_ns sw env XTABLES_LOCKFILE=/dev/null chroot "$CACHE/rootfs" /usr/sbin/iptables-legacy "$@"; }
+
+do_pptpd() {
+	must_run
+	write_options
+	[ $# = 0 ] || sed -i "1i $*" "$RUN/server/ppp/pptpd.conf"
+	echo "sh /lab/apply.sh" | guest server 30 || die "pptpd does not run with this line"
+}
+
+quote() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+
+do_told() {
+	must_run
+	alive client || client_up >&2
+	{
+		# not %q, which writes what is not ASCII in a way that dash does not read
+		echo "SERVER=$(quote "$SERVER") USERNAME=$(quote "${USERNAME:-alice}") PASSWORD=$(quote "${PASSWORD:-wonderland-1}") MORE=$(quote "${MORE:-}") WAIT=${WAIT:-60}"
+		echo '. /lab/told.sh'
+	} | guest client 150
+}
+
 do_kick() {
 	must_run
 	case ${1:-} in
@@ -456,7 +507,7 @@ do_exec() {
 verb=${1:-}
 [ $# = 0 ] || shift
 case $verb in
-up|down|set|client-check|record|net|clean|build|kick) need_root; lock ;;
+up|down|set|client-check|record|net|router|pptpd|told|clean|build|kick) need_root; lock ;;
 status|probe|ns|exec|log) need_root ;;
 esac
 case $verb in
@@ -471,6 +522,9 @@ ns) [ $# -gt 1 ] || usage; must_run; n=$1; shift; exec ip netns exec "$PRE-$n" "
 exec) [ $# -gt 1 ] || usage; do_exec "$@" ;;
 log) case ${1:-server} in client) do_exec client 'cat /run/log/client-ppp' ;; *) do_exec server 'cat /run/log/messages.0 /run/log/messages 2>/dev/null; exit 0' ;; esac ;;
 net) do_net "$@" ;;
+router) [ $# -gt 0 ] || usage; do_router "$@" ;;
+pptpd) do_pptpd "$@" ;;
+told) do_told ;;
 kick) do_kick "$@" ;;
 record) must_run; . "$HERE/tools/record.sh"; do_record "${1:-$HERE/pcap}" ;;
 build) build; say "built: $CACHE/rootfs" ;;
