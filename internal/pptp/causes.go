@@ -137,11 +137,9 @@ var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
 
 func (o *observed) negotiates() bool { return slices.Contains(negotiated, o.step) }
 
-// afterwards reports whether the ICMP error is only what the server's own machine says
-// of GRE once its PPTP service has ended the call, and said so.
-func (o *observed) afterwards() bool {
-	return o.ownICMP && (o.said == "disconnected" || o.said == "stopped" || o.said == "reset")
-}
+// afterwards reports whether the ICMP error may be only what the server's own machine
+// says of GRE once its PPTP service has ended the call.
+func (o *observed) afterwards() bool { return o.ownICMP && o.end == endHungUp }
 
 // declinedFor reports whether a login method that we declined for this cause is why
 // no session came up.

@@ -124,7 +124,8 @@ func TestTheTableOfCauses(t *testing.T) {
 		{"ICMP, then closed at once", observed{end: endHungUp, said: "closed", afterCall: time.Second / 2, step: StepGRE, icmp: icmp}, "gre.icmp"},
 		{"CDN, then the server's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.disconnected"},
 		{"CDN, and a router's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp}, "gre.icmp"},
-		{"closed, and the server's ICMP", observed{end: endHungUp, said: "closed", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.icmp"},
+		{"closed, and the server's ICMP", observed{end: endHungUp, said: "closed", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.dropped_at_start"},
+		{"silence, and the server's ICMP", observed{end: endTime, step: StepGRE, icmp: icmp, ownICMP: true}, "gre.icmp"},
 		{"ICMP, time over", observed{end: endTime, step: StepGRE, icmp: icmp, echoAsked: true}, "gre.icmp"},
 		{"a foreign call id", observed{end: endTime, step: StepGRE, gre: gre.Stats{Strays: 3}}, "gre.call_id_mismatch"},
 		{"CDN before GRE", observed{end: endHungUp, said: "disconnected", afterCall: time.Second / 3, step: StepGRE}, "gre.disconnected"},
@@ -273,5 +274,19 @@ func TestWhatTheServerSaysBeatsTime(t *testing.T) {
 		if slices.Contains(Causes(), c) {
 			t.Errorf("%s is retired and told", c)
 		}
+	}
+}
+
+// TestTheFirstWordsStay holds that the text of a refusal is not replaced by the
+// Terminate-Request that pppd sends behind it.
+func TestTheFirstWordsStay(t *testing.T) {
+	w := newWay(t, Config{}, time.Millisecond, &pppd{})
+	w.link.start(w.now)
+	w.until(w.now.Add(time.Minute), func() bool { return w.link.login.answered })
+	failure := ppp.Packet{Code: ppp.CHAPFailure, ID: w.link.login.sentID, Data: []byte("E=691 R=1 C=00112233445566778899aabbccddeeff V=3 M=Access denied")}
+	w.link.input(w.now, ppp.CHAP, failure.Append(nil))
+	w.link.input(w.now, ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 3, Data: []byte("Authentication failed")}.Append(nil))
+	if w.cause() != "auth.691" || w.seen.text != "Access denied" {
+		t.Errorf("told %s with %q", w.cause(), w.seen.text)
 	}
 }

@@ -275,7 +275,7 @@ func connectFailure(err error) (code, evidence string) {
 		return "refused", "nothing listens there"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "reset", "the connection was reset"
-	case errors.Is(err, syscall.EHOSTUNREACH):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EHOSTDOWN), errors.Is(err, syscall.ENOPROTOOPT):
 		return "unreachable", "no way to that address (host unreachable)"
 	case errors.Is(err, syscall.ENETUNREACH):
 		return "unreachable", "no way to that address (network unreachable)"

@@ -176,6 +176,9 @@ func (l *link) rejectedMPPE() {
 
 // peerTerminated takes the server's Terminate-Request.
 func (l *link) peerTerminated(text string) {
+	if l.over {
+		return // pppd repeats in its own words what it has said
+	}
 	l.seen.text = clean(text)
 	evidence := "LCP Terminate-Request"
 	if l.seen.declined != "" && l.phase <= phaseAuth {
