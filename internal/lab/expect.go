@@ -327,6 +327,8 @@ func (s Session) findAddress() (cause string) {
 	switch {
 	case s.Loses == LayerIPCP, s.Loses == LayerCCP && s.MPPERequired: // it waits for CCP
 		return "ip.loss"
+	case s.End.At == StageIP && (s.MPPE == MPPERejected || !s.Auth.keys()): // not a word of either came
+		return "ip.ended_after_login"
 	case s.End.At == StageIP:
 		return s.End.cause("ip")
 	case s.Nak == LayerIPCP:

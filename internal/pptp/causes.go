@@ -148,9 +148,10 @@ func (o *observed) declinedFor(cause string) bool {
 		(o.end == endTime || o.end == endDisagreement || o.ended())
 }
 
-// demanded reports whether the server ended the session because it demands MPPE.
+// demanded reports whether the server ended the session because it demands MPPE: it
+// says so, or it ends the link without a word after we refused to speak of MPPE.
 func (o *observed) demanded() bool {
-	return o.ended() && !o.up && (o.says("mppe required") || o.refusedCCP)
+	return o.ended() && !o.up && (o.says("mppe required") || o.refusedCCP && o.end == endTerminate && o.text == "")
 }
 
 // causes is the table. The first row that fits is told.
@@ -250,7 +251,7 @@ var causes = []cause{
 		return o.step == StepAuth && o.answered && o.end == endTerminate && o.says("auth", "login", "password", "credential", "access denied")
 	}},
 	{StepIP, "ended_after_login", nil, "RFC 1661 5.5, RFC 2637 2.13", "the server ended the session after the login, and no side had refused anything of encryption or addresses", func(o *observed) bool {
-		return o.step == StepEncryption && o.ended() && !o.ccpRefused && !o.says("mppe", "ccp", "encrypt")
+		return (o.step == StepEncryption || o.step == StepIP && !o.ccpHeard && !o.ipcpHeard) && o.ended() && !o.ccpRefused && !o.says("mppe", "ccp", "encrypt")
 	}},
 	{under, "terminated", nil, "RFC 1661 5.5", "Terminate-Request", func(o *observed) bool { return o.negotiates() && (o.end == endTerminate || o.end == endIPCP) }},
 	{under, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify", func(o *observed) bool { return o.negotiates() && o.said == "disconnected" }},

@@ -171,7 +171,7 @@ func (s *Session) secondCall(e *Error) SecondCall {
 	case l.canWiden() && l.login.keys && s.seen.end == endLogin && (e.Code == "691" || e.Code == "refused"):
 		return SecondPassword
 	case l.postponed != ppp.AuthNone && !l.takeWeak && s.climb.top().height() < StepAuth.height() &&
-		(s.seen.ended() || s.seen.end == endDisagreement || s.seen.lcpUp && l.lcpo.PeerAuth == ppp.AuthNone):
+		(s.seen.ended() || s.seen.end == endDisagreement || s.seen.end == endTime && !s.seen.lossy()):
 		return SecondLogin
 	}
 	return ""

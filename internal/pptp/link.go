@@ -60,7 +60,7 @@ type linkHooks struct {
 	// reports whether it has given one since the last call.
 	askControl   func()
 	controlAlive func() bool
-	rejected     func() // the server rejected an encrypted packet
+	rejected     func() // the server rejected an encrypted packet, or what it read of one
 }
 
 // link is the client's end of a PPP link: LCP, then the login, then CCP, then
@@ -174,6 +174,14 @@ func (l *link) start(now time.Time) {
 	l.lcp.Begin(now)
 }
 
+// begun gives LCP its whole time from the first packet of the server on: it may have
+// been slow to start its PPP.
+func (l *link) begun(now time.Time) {
+	if l.phase == phaseLCP {
+		l.until = now.Add(l.cfg.Timeouts.LCP)
+	}
+}
+
 func (l *link) enter(p phase, d time.Duration) {
 	l.phase = p
 	l.until = l.now.Add(d)
@@ -200,18 +208,44 @@ func (l *link) disagree(layer ppp.Protocol) func(ppp.Disagreement) {
 			}
 			return
 		}
-		l.seen.layer = map[ppp.Protocol]Step{ppp.LCP: StepLCP, ppp.CCP: StepEncryption, ppp.IPCP: StepIP}[layer]
-		l.seen.callback = layer == ppp.LCP && d.Kind == ppp.PeerInsists && d.Option.Type == ppp.OptionCallback
-		name := optionName(layer, d.Option)
-		switch d.Kind {
-		case ppp.PeerRefuses:
-			l.fail(endDisagreement, fmt.Sprintf("%s: the server refused our %s %d times, its last value was %s", layer, optionKind(layer, d.Option), d.Count, name))
-		case ppp.PeerInsists:
-			l.fail(endDisagreement, fmt.Sprintf("%s: the server demanded %s %d times, and we refuse it", layer, name, d.Count))
-		case ppp.PeerRestarts:
-			l.fail(endDisagreement, fmt.Sprintf("%s: the server sent %d different requests, and each was acknowledged", layer, d.Count))
+		l.fail(endDisagreement, l.noteDisagreement(layer, d))
+	}
+}
+
+// noteDisagreement notes that the options of a layer do not converge, and says how.
+func (l *link) noteDisagreement(layer ppp.Protocol, d ppp.Disagreement) string {
+	l.seen.layer = map[ppp.Protocol]Step{ppp.LCP: StepLCP, ppp.CCP: StepEncryption, ppp.IPCP: StepIP}[layer]
+	l.seen.callback = layer == ppp.LCP && d.Kind == ppp.PeerInsists && d.Option.Type == ppp.OptionCallback
+	kind := optionKind(layer, d.Option)
+	switch d.Kind {
+	case ppp.PeerRefuses:
+		last := ""
+		if len(d.Option.Value) > 0 {
+			last = ", its last value was " + optionName(layer, d.Option)
+		}
+		return fmt.Sprintf("%s: the server refused our %s %d times%s", layer, kind, d.Count, last)
+	case ppp.PeerInsists:
+		if len(d.Option.Value) > 0 {
+			kind = optionName(layer, d.Option)
+		}
+		return fmt.Sprintf("%s: the server demanded %s %d times, and we refuse it", layer, kind, d.Count)
+	}
+	return fmt.Sprintf("%s: the server sent %d different requests, and each was acknowledged", layer, d.Count)
+}
+
+// stuck makes a disagreement of an end by time, when the server did answer and the two
+// sides only did not get to an end of it. It returns the evidence.
+func (l *link) stuck(evidence string) string {
+	layers := map[ppp.Protocol]*ppp.Negotiation{ppp.LCP: l.lcp, ppp.CCP: l.ccp, ppp.IPCP: l.ipcp}
+	for _, layer := range []ppp.Protocol{ppp.LCP, ppp.CCP, ppp.IPCP} {
+		if n := layers[layer]; n != nil {
+			if d, ok := n.Stuck(); ok && (layer != ppp.CCP || l.cfg.Encryption == EncryptionRequired) {
+				l.seen.end = endDisagreement
+				return l.noteDisagreement(layer, d) + "; " + evidence
+			}
 		}
 	}
+	return evidence
 }
 
 // close takes leave of the server.

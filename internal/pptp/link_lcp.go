@@ -151,6 +151,7 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 		if l.now.Sub(l.firstStranger) > strangerWindow {
 			l.firstStranger, l.strangers = l.now, 0
 		}
+		l.hooks.rejected()
 		if l.strangers++; l.strangers >= 3 {
 			l.seen.unreadable = keysDiffer
 			l.fail(endUnreadable, "the server reads our packets as nonsense: it rejected protocols that we never sent")

@@ -273,6 +273,9 @@ func (s *Session) serve(ended <-chan error) error {
 		now := time.Now()
 		s.drain(now)
 		if n := s.call.Stats(); n.Received != heardAt || n.PeerAcked && s.climb.top() == StepCall {
+			if heardAt == 0 && n.Received > 0 {
+				s.link.begun(now)
+			}
 			heardAt = n.Received
 			s.link.alive()
 			s.climb.reached(StepGRE, "")

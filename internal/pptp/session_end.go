@@ -28,6 +28,9 @@ func (s *Session) conclude(evidence string, why error) error {
 	o.gre = s.call.Stats()
 	o.missed, o.unheard = l.missed(), l.unheard()
 	o.step = s.climb.next()
+	if o.end == endTime && o.negotiates() && !o.lossy() {
+		evidence = l.stuck(evidence)
+	}
 	if o.step == StepEncryption && o.ended() && !o.ccpHeard && o.ipcpHeard {
 		o.step = StepIP // the server had gone on to that
 	}

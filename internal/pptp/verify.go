@@ -19,26 +19,59 @@ const (
 	// packets that were sent before it may still come: a server's kernel answers
 	// these, its PPP program the Echo-Request.
 	verifyGrace = 50 * time.Millisecond
-	// verifyAgain is the pause before the packets are sent once more, when the server
-	// has rejected the first ones.
-	verifyAgain = rejectsApart + 50*time.Millisecond
+	// verifyPause is the pause before the packets are sent once more to a server that
+	// has rejected or garbled the first ones: it may not have set up its keys.
+	verifyPause = rejectsApart + 50*time.Millisecond
 	// verifyLimit bounds the wait for a server that answers nothing, beside the round
 	// trips.
 	verifyLimit = 500 * time.Millisecond
+	// verifyRounds is how often the packets are sent: a stateful stream needs a reset
+	// between two that cannot be read.
+	verifyRounds = 3
 )
 
 // Verify proves that both sides of an encrypted session have the same keys (RFC 3078,
-// RFC 3079): it sends an ICMP echo to the server's own address and a query to its
+// RFC 3079): it sends ICMP echoes to the server's own address and queries to its
 // name server through the tunnel, and waits for one packet that can be decrypted. It
-// takes a round trip. Silence proves nothing and is no error; a session whose packets
-// cannot be read ends, and its *Error is returned. A session without encryption is
-// not looked at.
+// takes a round trip, and more only when something came that cannot be read. Silence
+// proves nothing and is no error; a session whose packets cannot be read ends, and its
+// *Error is returned. A session without encryption is not looked at.
 //
 // Verify reads packets, so it must be over before ReadPackets is called.
 func (s *Session) Verify(ctx context.Context) error {
 	if s.upInfo.Bits == 0 {
 		return nil
 	}
+	for range verifyRounds {
+		if s.verifyOnce(ctx) || !s.suspect() {
+			break
+		}
+		pause := time.NewTimer(verifyPause)
+		select {
+		case <-pause.C:
+		case <-s.over:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+	select {
+	case <-s.over:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// suspect reports whether something came that one side could not read.
+func (s *Session) suspect() bool {
+	s.rxMu.Lock()
+	defer s.rxMu.Unlock()
+	return s.bad > 0 || s.plain > 0 || s.rejections.Load() > 0
+}
+
+// verifyOnce sends the packets and waits for an answer, or for that of an LCP
+// Echo-Request behind them. It reports whether no further round is needed.
+func (s *Session) verifyOnce(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, verifyLimit+2*min(s.rtt, maxRTT))
 	defer cancel()
 	s.sendChecks()
@@ -51,31 +84,22 @@ func (s *Session) Verify(ctx context.Context) error {
 	defer cancel()
 	grace := time.NewTimer(time.Hour)
 	defer grace.Stop()
-	again := time.NewTimer(verifyAgain)
-	defer again.Stop()
-	over := echoed
+	answered := echoed
 	for !s.readCheck() {
 		select {
 		case <-s.data.wake:
-		case <-over:
-			over = nil
+		case <-answered:
+			answered = nil
 			grace.Reset(verifyGrace)
-			if s.rejections.Load() > 0 { // it may have set its keys up by now
-				grace.Reset(verifyAgain + verifyGrace)
-			}
-		case <-again.C:
-			if s.rejections.Load() > 0 {
-				s.sendChecks()
-			}
 		case <-grace.C:
-			return nil
+			return false
 		case <-ctx.Done():
-			return nil
+			return false
 		case <-s.over:
-			return s.err
+			return true
 		}
 	}
-	return nil
+	return true
 }
 
 // readCheck opens what came and reports whether a packet could be decrypted.
@@ -99,10 +123,11 @@ func (s *Session) readCheck() bool {
 	return s.proven
 }
 
-// sendChecks sends what a server answers, each twice: one may be lost.
+// sendChecks sends what a server answers, each as often as it takes to tell nonsense
+// from a damaged packet.
 func (s *Session) sendChecks() {
 	id := uint16(rand.Uint32())
-	for range 2 {
+	for range garbageAtStart {
 		id++
 		if peer := s.upInfo.PeerIP; peer.Is4() && !peer.IsUnspecified() {
 			_ = s.WritePacket(echoRequest(s.upInfo.LocalIP, peer, id)) // net.ErrClosed ends the wait as well

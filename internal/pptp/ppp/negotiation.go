@@ -117,9 +117,10 @@ type Negotiation struct {
 	naks     int // sent since the peer's last good request
 	deadline time.Time
 
-	peerID     int    // of the request that we acknowledged last; -1 before
-	peerAsked  []byte // and its options
-	asked      int    // the peer's requests since askedSince, without its retransmissions
+	peerID     int       // of the request that we acknowledged last; -1 before
+	peerAsked  []byte    // and its options
+	ackedAt    time.Time // when
+	asked      int       // the peer's requests since askedSince, without its retransmissions
 	askedSince time.Time
 	refused    map[uint8]int // how often the peer refused each option of ours
 	insisted   map[uint8]int // how often we refused each option of the peer
@@ -147,7 +148,7 @@ func (n *Negotiation) Resent() int { return n.resent }
 
 // Lost is how many packets cannot have arrived, or not in time: requests of ours that
 // were answered only when they were sent again, and requests of the peer that it sent
-// again although they had been acknowledged.
+// again long after they had been acknowledged.
 func (n *Negotiation) Lost() int { return n.lost }
 
 // RejectedCode is the code of ours that the peer rejected and that the layer cannot
@@ -239,12 +240,13 @@ func (n *Negotiation) inputRequest(p Packet) {
 		return
 	}
 	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerAsked)
-	if repeated {
+	if repeated && n.now.Sub(n.ackedAt) >= n.timing.First { // before, our Ack may be on its way
 		n.lost++
 	}
 	if repeated && n.state == Opened {
 		// Our Ack is late or lost. A retransmission keeps its identifier (RFC 1661
 		// section 5.1), so this is no wish to negotiate again.
+		n.ackedAt = n.now
 		n.send(Packet{ConfigureAck, p.ID, p.Data})
 		return
 	}
@@ -257,6 +259,7 @@ func (n *Negotiation) inputRequest(p Packet) {
 	n.answer, n.options = n.policy.Judge(p.Data, n.naks >= n.timing.Failure)
 	if n.answer == ConfigureAck {
 		n.naks = 0
+		n.ackedAt = n.now
 		n.peerID, n.peerAsked = int(p.ID), append(n.peerAsked[:0], p.Data...)
 		if n.asked > 2*n.timing.Refusals && n.disagree(PeerRestarts, Option{}, n.asked) {
 			return
@@ -332,6 +335,30 @@ func (n *Negotiation) inputRefusal(p Packet) {
 	}
 }
 
+// Stuck reports what kept the negotiation from an end until now: an option that one
+// side refused at least three times, or as many different requests as two agreements
+// take. It is for a negotiation whose time is over.
+func (n *Negotiation) Stuck() (d Disagreement, ok bool) {
+	const often, restless = 3, 6
+	if n.state == Opened {
+		return d, false
+	}
+	for option, count := range n.refused {
+		if count >= often && count > d.Count {
+			d, ok = Disagreement{PeerRefuses, Option{Type: option}, count}, true
+		}
+	}
+	for option, count := range n.insisted {
+		if count >= often && count > d.Count {
+			d, ok = Disagreement{PeerInsists, Option{Type: option}, count}, true
+		}
+	}
+	if !ok && n.asked >= restless {
+		return Disagreement{Kind: PeerRestarts, Count: n.asked}, true
+	}
+	return d, ok
+}
+
 func (n *Negotiation) needs(option uint8) bool {
 	p, ok := n.policy.(Needs)
 	return ok && p.Needs(option)
@@ -367,14 +394,15 @@ func (n *Negotiation) Assume(now time.Time) {
 	if n.state != AckSent {
 		return
 	}
-	n.now = now
+	n.now, n.open = now, false
 	n.policy.Acked()
 	n.step(evAck)
 }
 
-// isAnswer reports whether p answers our last request, which is still open.
+// isAnswer reports whether p answers our last request, which is still open. A request
+// that was sent twice may be answered twice: the second answer is none.
 func (n *Negotiation) isAnswer(p Packet) bool {
-	return n.state >= ReqSent && p.ID == n.id
+	return n.state >= ReqSent && p.ID == n.id && n.open
 }
 
 func (n *Negotiation) step(e event) {

@@ -336,11 +336,21 @@ func TestALateAnswerCounts(t *testing.T) {
 	if n.RTT() != 0 || n.Lost() != 1 {
 		t.Errorf("a repeated request measured %v, %d lost", n.RTT(), n.Lost())
 	}
-	// The peer repeats itself before our Ack is there.
+	// The peer repeats itself before our Ack is there, and once more later.
+	n.Input(now, theirs)
+	if n.Lost() != 1 {
+		t.Errorf("a request that was repeated at once counts as %d lost", n.Lost()-1)
+	}
+	now = now.Add(3 * time.Second)
 	was := len(sent)
 	n.Input(now, theirs)
 	if n.State() != Opened || len(sent) != was+1 || sent[was].Code != ConfigureAck || sent[was].ID != 9 || n.Lost() != 2 {
 		t.Errorf("after a retransmission: state %v, sent %+v", n.State(), sent[was:])
+	}
+	// The answer to the second of two requests is none.
+	n.Input(now, Packet{ConfigureAck, sent[0].ID, sent[0].Data})
+	if n.State() != Opened {
+		t.Errorf("a second Ack changed the state to %v", n.State())
 	}
 	// Another request is a wish to begin again.
 	n.Input(now, Packet{ConfigureRequest, 10, nil})
@@ -370,5 +380,22 @@ func TestTheRejectedCodeIsKept(t *testing.T) {
 	n.Input(time.Unix(0, 0), Packet{CodeReject, 1, []byte{byte(ConfigureRequest), 1, 0, 4}})
 	if !done || n.RejectedCode() != ConfigureRequest {
 		t.Errorf("done %v, code %v", done, n.RejectedCode())
+	}
+}
+
+// What did not come to an end in time is told by what the peer did until then.
+func TestStuck(t *testing.T) {
+	now := time.Unix(0, 0)
+	var last Packet
+	n := NewNegotiation(IPCP, &IPCPOptions{}, Timing{}, Hooks{Send: func(_ Protocol, p Packet) { last = p }})
+	n.Begin(now)
+	for i := range byte(3) {
+		if d, ok := n.Stuck(); ok {
+			t.Errorf("stuck after %d refusals: %+v", i, d)
+		}
+		n.Input(now, Packet{ConfigureNak, last.ID, []byte{optAddress, 6, 10, 0, 0, i}})
+	}
+	if d, ok := n.Stuck(); !ok || d.Kind != PeerRefuses || d.Option.Type != optAddress || d.Count != 3 {
+		t.Errorf("after three refusals: %+v, %v", d, ok)
 	}
 }
