@@ -113,6 +113,8 @@ func faults() []fault {
 		{name: "a way of 64 kbit/s", net: "rate 64kbit", want: []string{session}},
 		{name: "20 % loss", net: "loss 20%", want: loss, long: true},
 
+		{name: "40 % loss", long: true, net: "loss 40%", want: loss},
+
 		// pptpd and the start of pppd.
 		{name: "pppd does not start: a wrong option", server: "echo nonsense >>/etc/ppp/options.pptpd", undo: "set", want: notStarted},
 		{name: "pppd does not start: its options are gone", server: "rm /etc/ppp/options.pptpd", undo: "set", want: notStarted},
@@ -123,7 +125,8 @@ func faults() []fault {
 		{name: "pppd hangs at its start", long: true, ppp: "exec sleep 60", config: shortGRE, want: []string{"gre.no_inbound"}},
 		{name: "pptpctrl hangs", ppp: "sleep 0.3; kill -STOP $PPID; exec sleep 60", config: shortGRE, want: []string{"gre.server_hangs"}},
 		{name: "the server's network goes", ppp: "sleep 0.3; /usr/sbin/iptables-legacy -I INPUT -i eth0 -j DROP; exec sleep 60", undo: "iptables-legacy -D INPUT 1", config: shortGRE, want: []string{"gre.server_hangs"}},
-		{name: "pptpctrl is ended before GRE", ppp: "sleep 3; kill $PPID", want: []string{"gre.disconnected"}, seen: "administrator"},
+		{name: "pptpctrl is ended later, before GRE", long: true, ppp: "sleep 3; kill $PPID", want: []string{"gre.disconnected"}, seen: "administrator"},
+		{name: "pptpctrl is ended before GRE", ppp: "sleep 0.5; kill $PPID", want: []string{"gre.disconnected"}, seen: "administrator"},
 		{name: "pptpctrl is killed before GRE", ppp: "sleep 0.5; kill -9 $PPID", want: notStarted},
 		{name: "pptpctrl is killed later, before GRE", ppp: "sleep 3; kill -9 $PPID", want: []string{"gre.closed"}},
 		{name: "pptpd is full", pptpd: "connections 1", beside: oneSession, config: patience(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.timeout"}},
@@ -155,6 +158,7 @@ func faults() []fault {
 		{name: "login is switched off", variant: trouble("mppe128", "say E=647 R=0 V=3 M=switched off"), want: []string{"auth.647"}, peer: "switched off"},
 		{name: "password is too old", variant: trouble("mppe128", "say E=648 R=0 V=3"), want: []string{"auth.648"}},
 		{name: "no right to dial in", long: true, variant: trouble("mppe128", "say E=649 R=0 V=3 M=no dial-in"), want: []string{"auth.649"}},
+		{name: "refused in words", variant: trouble("mppe128", "say The account has no money left"), want: []string{"auth.refused"}, peer: "no money"},
 		{name: "refused in words by CHAP", long: true, variant: trouble("chap-md5", "say Too many sessions"), want: []string{"auth.refused"}, peer: "Too many sessions"},
 		{name: "nobody judges the login", variant: trouble("mppe128", "hang"), config: patience(pptp.Timeouts{Auth: 4 * time.Second}), want: []string{"auth.timeout"}},
 		{name: "pptpctrl is killed during the login", variant: trouble("mppe128", "kill"), want: []string{"auth.closed"}},
