@@ -137,7 +137,7 @@ var causes = map[string]string{
 	"control.not_pptp": "not a PPTP server",
 	"control.half":     "answer cut short",
 	"control.reset":    "control connection reset",
-	"control.rejected": "the server refused",
+	"control.rejected": "the server refused the control connection",
 	"control.version":  "another protocol version",
 }
 
