@@ -120,7 +120,7 @@ type Negotiation struct {
 	peerID     int       // of the request that we acknowledged last; -1 before
 	peerAsked  []byte    // and its options
 	ackedAt    time.Time // when
-	asked      int       // the peer's requests since askedSince, without its retransmissions
+	asked      int       // its requests since askedSince for something else, or for what was agreed on
 	askedSince time.Time
 	refused    map[uint8]int // how often the peer refused each option of ours
 	insisted   map[uint8]int // how often we refused each option of the peer
@@ -250,7 +250,9 @@ func (n *Negotiation) inputRequest(p Packet) {
 		n.send(Packet{ConfigureAck, p.ID, p.Data})
 		return
 	}
-	if !repeated {
+	// A peer whose requests are acknowledged and ours are not sends the same options
+	// under new identifiers: that is no other request.
+	if n.state == Opened || !bytes.Equal(p.Data, n.peerAsked) {
 		if n.now.Sub(n.askedSince) > askedWindow {
 			n.asked, n.askedSince = 0, n.now
 		}

@@ -399,3 +399,19 @@ func TestStuck(t *testing.T) {
 		t.Errorf("after three refusals: %+v, %v", d, ok)
 	}
 }
+
+// A peer that answers nothing is not taken for one that asks for other things: its
+// requests have new identifiers and the same options.
+func TestAPeerThatAnswersNothing(t *testing.T) {
+	now := time.Unix(0, 0)
+	n := NewNegotiation(LCP, &LCPOptions{Magic: 7}, Timing{}, Hooks{Send: func(Protocol, Packet) {}})
+	n.Begin(now)
+	for id := range uint8(12) {
+		now = now.Add(time.Second)
+		n.Tick(now)
+		n.Input(now, Packet{ConfigureRequest, id, option32(optMagic, 99).Append(nil)})
+	}
+	if d, ok := n.Stuck(); ok {
+		t.Errorf("stuck: %+v", d)
+	}
+}
