@@ -1,0 +1,175 @@
+package interop
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var besideFile = flag.String("beside", "", "write what pptp-linux and connexa check tell of the same faults to this file")
+
+// besideRow is one line of the comparison: a fault of faults, or one of its own.
+type besideRow struct {
+	name     string
+	fault    string   // of faults; its settings for Dial are not used
+	login    string   // default alice
+	password string   // default hers
+	args     []string // more arguments of connexa check
+	at       string   // the address of another machine than the server
+	http     bool     // a web server answers on that machine's port 1723
+	judged   string   // who says it better, and why
+}
+
+var besideRows = []besideRow{
+	{name: "delay of 0.6 s each way", fault: "600 ms each way", judged: "equal: both come up"},
+	{name: "delay of 1 s each way", fault: "1 s each way", judged: "equal: both come up"},
+	{name: "delay of 2 s each way", fault: "2 s each way", judged: "ours: pptp-linux does not come up in a minute and a half"},
+	{name: "20 % of the packets lost", fault: "20 % loss", judged: "ours: it comes up, or names the loss; theirs fails with words on MPPE"},
+	{name: "GRE blocked on the way to us", fault: "a router drops the server's GRE", judged: "ours: theirs speaks of LCP, and the two directions read alike"},
+	{name: "GRE blocked on the way to the server", fault: "a router drops our GRE", judged: "ours: it names the direction"},
+	{name: "GRE rejected by a router, ICMP 3/2", fault: "a router rejects our GRE, 3/2", judged: "ours: it names the router and the protocol"},
+	{name: "wrong password", password: "wonderland-2", judged: "ours: the code and what to do; the server's words in both"},
+	{name: "right password outside ASCII", login: "cyr", password: "Пароль-7", judged: "equal: both come up"},
+	{name: "the server's maintenance text", fault: "maintenance", judged: "equal: both quote the server; ours says when it ended"},
+	{name: "no free address", fault: "no free address", judged: "ours: theirs is of an address that it cannot choose for itself"},
+	{name: "pptpd full", fault: "pptpd is full", judged: "ours: theirs speaks of LCP"},
+	{name: "pppd does not start", fault: "pppd does not start: a wrong option", judged: "ours: theirs names nothing"},
+	{name: "MPPE missing at the server, which demands it", fault: "the server's kernel has no MPPE", judged: "ours: both quote the server; ours says which module"},
+	{name: "MPPE required here, the server has none", fault: "no MPPE, but required here", args: []string{"--encryption", "required"}, judged: "ours: which side to change, and how"},
+	{name: "PAP only", fault: "PAP only", judged: "ours: theirs does not name PAP"},
+	{name: "EAP only", fault: "EAP only", judged: "ours: theirs does not name EAP as what the server asks for"},
+	{name: "nothing listens on the port", at: "10.99.0.254", judged: "equal"},
+	{name: "a web server on the port", at: "10.99.0.254", http: true, judged: "ours: theirs speaks of LCP"},
+}
+
+// TestBeside writes a table for people: the same faults, told by Debian's
+// pptp-linux with pppd and by connexa check.
+func TestBeside(t *testing.T) {
+	if *besideFile == "" {
+		t.Skip("it takes ten minutes; -beside FILE runs it and writes the table")
+	}
+	if noLab != "" {
+		t.Skip(noLab)
+	}
+	program := filepath.Join(t.TempDir(), "connexa")
+	if out, err := exec.Command("go", "build", "-o", program, "../..").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	known := map[string]fault{"": {}}
+	for _, f := range faults() {
+		known[f.name] = f
+	}
+	var p provoker
+	var table strings.Builder
+	for _, row := range besideRows {
+		t.Run(row.name, func(t *testing.T) {
+			f, ok := known[row.fault]
+			if !ok {
+				t.Fatalf("no fault %q", row.fault)
+			}
+			p.provoke(t, f)
+			if row.login == "" {
+				row.login = "alice"
+			}
+			if row.password == "" {
+				row.password = "wonderland-1"
+			}
+			if row.at == "" {
+				row.at = server
+			}
+			if row.http {
+				web := exec.Command("lab/lab.sh", "ns", "sw", "python3", "-m", "http.server", "1723", "--bind", row.at)
+				if err := web.Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					_ = web.Process.Kill()
+					_ = web.Wait() // "signal: killed"
+				})
+				awaitPort(t, row.at+":1723")
+			}
+			theirs := tellOf(t, row)
+			ours := checkOf(t, program, row)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", row.name, cell(theirs), cell(ours), row.judged)
+		})
+	}
+	if err := os.WriteFile(*besideFile, []byte(besideHead+table.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const besideHead = `# What is told of a fault, beside pptp-linux
+
+Debian's pptp-linux 1.10 with pppd 2.4.9 and ` + "`connexa check`" + ` dial the same
+server (pptpd 1.4.0 with pppd) with the same fault, one after the other. On the
+left are the last lines of their log, on the right is what ` + "`connexa check`" + ` prints
+below its steps. The table is made by
+` + "`go test -run 'TestBeside$' ./internal/interop -timeout 30m -args -beside $PWD/docs/diagnosis.md`" + `
+in some ten minutes, as root on Debian 12. The last column is a judgement by people.
+
+| fault | pptp-linux and pppd | connexa check | clearer |
+|---|---|---|---|
+`
+
+// tellOf is what pptp-linux and pppd log.
+func tellOf(t *testing.T, row besideRow) string {
+	t.Helper()
+	cmd := exec.Command("lab/lab.sh", "told")
+	cmd.Env = append(os.Environ(), "USERNAME="+row.login, "PASSWORD="+row.password, "LAB_SERVER="+row.at)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("told: %v: %s", err, out)
+	}
+	return string(out)
+}
+
+// checkOf is what connexa check prints below its steps.
+func checkOf(t *testing.T, program string, row besideRow) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, append([]string{"check", "--login", row.login, row.at}, row.args...)...)
+	cmd.Env = append(os.Environ(), "CONNEXA_PASSWORD="+row.password)
+	began := time.Now()
+	out, _ := cmd.Output() // its exit status is that of the server
+	text := strings.TrimSpace(string(out))
+	if _, below, found := strings.Cut(text, "\n\n"); found {
+		if _, result, found := strings.Cut(below, "\n\n"); found {
+			text = result
+		}
+	}
+	return fmt.Sprintf("after %.1f s\n%s", time.Since(began).Seconds(), text)
+}
+
+// cell makes lines one cell of a table.
+func cell(text string) string {
+	var lines []string
+	for l := range strings.Lines(strings.TrimSpace(text)) {
+		l = strings.TrimRight(l, "\n")
+		if joined := strings.TrimLeft(l, " "); len(l)-len(joined) > 4 && len(lines) > 0 {
+			lines[len(lines)-1] += " " + joined // a wrapped line
+			continue
+		}
+		lines = append(lines, strings.Join(strings.Fields(l), " "))
+	}
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "\x00", "<br>").Replace(strings.Join(lines, "\x00"))
+}
+
+func awaitPort(t *testing.T, address string) {
+	t.Helper()
+	for range 100 {
+		if c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp4", address); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("%s does not listen", address)
+}
