@@ -137,6 +137,12 @@ var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
 
 func (o *observed) negotiates() bool { return slices.Contains(negotiated, o.step) }
 
+// deaf reports whether the server hears nothing of us: it repeats its request and
+// acknowledges none of our packets.
+func (o *observed) deaf() bool {
+	return o.step == StepLCP && o.gaveUp() && o.unheard && !o.gre.PeerAcked
+}
+
 // afterwards reports whether the ICMP error may be only what the server's own machine
 // says of GRE once its PPTP service has ended the call.
 func (o *observed) afterwards() bool { return o.ownICMP && o.end == endHungUp }
@@ -223,8 +229,8 @@ var causes = []cause{
 	{StepIP, field, []string{"rejected", "no_address", "address_conflict"}, "RFC 1332 3.3", "IPCP is agreed on without an address for us", func(o *observed) bool { return o.end == endAddress }},
 
 	// --- Nothing of GRE has come.
-	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets", func(o *observed) bool {
-		return o.step == StepGRE && o.icmp != nil && !o.afterwards()
+	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets, and none of the server's or no acknowledgment", func(o *observed) bool {
+		return o.icmp != nil && !o.afterwards() && (o.step == StepGRE || o.deaf())
 	}},
 	{StepGRE, "call_id_mismatch", nil, "RFC 2637 4.1", "GRE packets for calls that do not exist", func(o *observed) bool { return o.step == StepGRE && o.gre.Strays > 0 }},
 	{StepGRE, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "disconnected" }},
@@ -243,7 +249,7 @@ var causes = []cause{
 	// --- Loss explains what is only a want of answers.
 	{under, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.gaveUp() && o.lossy() && o.negotiates() }},
 	{StepGRE, "no_outbound", nil, "RFC 2637 4.3", "the server repeats its request and acknowledges none of our packets", func(o *observed) bool {
-		return o.step == StepLCP && o.gaveUp() && o.unheard && !o.gre.PeerAcked
+		return o.deaf()
 	}},
 
 	// --- The server ended it.

@@ -125,6 +125,8 @@ func TestTheTableOfCauses(t *testing.T) {
 		{"the server's own address", observed{end: endAddress, said: "address_conflict", step: StepIP}, "ip.address_conflict"},
 
 		{"ICMP, then closed at once", observed{end: endHungUp, said: "closed", afterCall: time.Second / 2, step: StepGRE, icmp: icmp}, "gre.icmp"},
+		{"the server hears nothing, and a router's ICMP", observed{end: endTime, step: StepLCP, unheard: true, gre: gre.Stats{Received: 4}, icmp: icmp}, "gre.icmp"},
+		{"the server answers, and an ICMP came once", observed{end: endTime, step: StepLCP, gre: heard, icmp: icmp}, "lcp.timeout"},
 		{"CDN, then the server's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.disconnected"},
 		{"CDN, and a router's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp}, "gre.icmp"},
 		{"closed, and the server's ICMP", observed{end: endHungUp, said: "closed", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.dropped_at_start"},
