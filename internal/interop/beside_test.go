@@ -34,7 +34,7 @@ var besideRows = []besideRow{
 	{name: "20 % of the packets lost", fault: "20 % loss", judged: "ours: it comes up, or names the loss; theirs fails with words on MPPE"},
 	{name: "GRE blocked on the way to us", fault: "a router drops the server's GRE", judged: "ours: theirs speaks of LCP, and the two directions read alike"},
 	{name: "GRE blocked on the way to the server", fault: "a router drops our GRE", judged: "ours: it names the direction"},
-	{name: "GRE rejected by a router, ICMP 3/2", fault: "a router rejects our GRE, 3/2", judged: "ours: it names the router and the protocol"},
+	{name: "GRE rejected by a router, ICMP 3/2", fault: "a router rejects our GRE, 3/2", judged: "ours: it names the router and the protocol, though later"},
 	{name: "wrong password", password: "wonderland-2", judged: "ours: the code and what to do; the server's words in both"},
 	{name: "right password outside ASCII", login: "cyr", password: "Пароль-7", judged: "equal: both come up"},
 	{name: "the server's maintenance text", fault: "maintenance", judged: "equal: both quote the server; ours says when it ended"},

@@ -79,6 +79,12 @@ const (
 func faults() []fault {
 	list := []fault{
 		// GRE on the way.
+		{name: "a router rejects our GRE, 3/2", router: []string{toServer + reject + "proto-unreachable"}, config: patience(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, seen: `10\.99\.0\.254`},
+		{name: "a router rejects our GRE, 3/13", router: []string{toServer + reject + "admin-prohibited"}, config: patience(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, seen: `10\.99\.0\.254`},
+		{name: "a router rejects our GRE, 3/1", long: true, router: []string{toServer + reject + "host-unreachable"}, config: patience(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, seen: `10\.99\.0\.254`},
+		{name: "a router rejects our GRE, 3/9", long: true, router: []string{toServer + reject + "net-prohibited"}, config: patience(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, seen: `10\.99\.0\.254`},
+		{name: "the server rejects our GRE, 3/2", server: "iptables-legacy -I INPUT -p 47" + reject + "proto-unreachable", undo: "iptables-legacy -D INPUT 1", config: patience(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, seen: `10\.99\.0\.1\b`},
+		{name: "the server rejects our GRE, 3/10", long: true, server: "iptables-legacy -I INPUT -p 47" + reject + "host-prohibited", undo: "iptables-legacy -D INPUT 1", config: patience(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, seen: `10\.99\.0\.1\b`},
 		{name: "a router rejects GRE both ways, 3/2", router: []string{toServer + reject + "proto-unreachable", fromServer + reject + "proto-unreachable"}, want: []string{"gre.icmp"}, seen: `10\.99\.0\.254`},
 		{name: "a router rejects GRE both ways, 3/13", long: true, router: []string{toServer + reject + "admin-prohibited", fromServer + reject + "admin-prohibited"}, want: []string{"gre.icmp"}, seen: `10\.99\.0\.254`},
 		// What the router tells the server is not seen here; pptpd hangs up for it.
