@@ -95,9 +95,18 @@ const (
 	lossyShare   = 0.15
 )
 
+// lost is how many packets are known to be lost. What the negotiations missed counts
+// beside a gap only: a server that is slow, or deaf to one kind of packet, looks alike.
+func (o *observed) lost() uint64 {
+	if o.gre.Lost == 0 {
+		return 0
+	}
+	return o.gre.Lost + uint64(o.missed)
+}
+
 // lossy reports whether so many packets were lost that nothing else has to be wrong.
 func (o *observed) lossy() bool {
-	lost := o.gre.Lost + uint64(o.missed)
+	lost := o.lost()
 	return lost >= lossyPackets && float64(lost) >= lossyShare*float64(lost+o.gre.Received)
 }
 
@@ -246,11 +255,12 @@ var causes = []cause{
 	}},
 	{StepGRE, "no_inbound", nil, "RFC 2637 4", "no GRE packet, and the control connection lives", func(o *observed) bool { return o.step == StepGRE }},
 
-	// --- Loss explains what is only a want of answers.
-	{under, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.gaveUp() && o.lossy() && o.negotiates() }},
 	{StepGRE, "no_outbound", nil, "RFC 2637 4.3", "the server repeats its request and acknowledges none of our packets", func(o *observed) bool {
 		return o.deaf()
 	}},
+
+	// --- Loss explains what is only a want of answers.
+	{under, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.gaveUp() && o.lossy() && o.negotiates() }},
 
 	// --- The server ended it.
 	{StepAuth, "refused", nil, "RFC 1661 5.5", "the server ended the link after our login and spoke of the login", func(o *observed) bool {

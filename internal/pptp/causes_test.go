@@ -125,6 +125,8 @@ func TestTheTableOfCauses(t *testing.T) {
 		{"the server's own address", observed{end: endAddress, said: "address_conflict", step: StepIP}, "ip.address_conflict"},
 
 		{"ICMP, then closed at once", observed{end: endHungUp, said: "closed", afterCall: time.Second / 2, step: StepGRE, icmp: icmp}, "gre.icmp"},
+		{"repeats that no gap confirms", observed{end: endTime, step: StepAuth, answered: true, gre: heard, missed: 5}, "auth.timeout"},
+		{"the server hears nothing, on a way that loses", observed{end: endTime, step: StepLCP, unheard: true, gre: gre.Stats{Received: 4, Lost: 1}, missed: 4}, "gre.no_outbound"},
 		{"the server hears nothing, and a router's ICMP", observed{end: endTime, step: StepLCP, unheard: true, gre: gre.Stats{Received: 4}, icmp: icmp}, "gre.icmp"},
 		{"the server answers, and an ICMP came once", observed{end: endTime, step: StepLCP, gre: heard, icmp: icmp}, "lcp.timeout"},
 		{"CDN, then the server's ICMP", observed{end: endHungUp, said: "disconnected", step: StepGRE, icmp: icmp, ownICMP: true}, "gre.disconnected"},

@@ -117,6 +117,25 @@ func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, er
 	if d.cfg.OnSecondCall != nil {
 		d.cfg.OnSecondCall(again.why)
 	}
+	s, err := d.dialAfter(ctx, secondCallPause)
+	if e := (*Error)(nil); errors.As(err, &e) && e.Step == StepControl && (e.Code == "closed" || e.Code == "reset") {
+		s, err = d.dialAfter(ctx, 2*secondCallPause)
+	}
+	return s, err
+}
+
+// secondCallPause is the time between the end of a call and the next one. pptpd drops
+// a connection that comes while the process of the one before is ending.
+const secondCallPause = 500 * time.Millisecond
+
+// dialAfter dials once more, after a pause.
+func (d *dialer) dialAfter(ctx context.Context, pause time.Duration) (*Session, error) {
+	wait := time.NewTimer(pause)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
 	d.climb.rungs = nil
 	return d.dial(ctx)
 }

@@ -45,9 +45,11 @@ func (l *link) resent() (count int) {
 	return count
 }
 
-// missed is how many packets of the negotiations cannot have arrived. Those of LCP do
-// not count: a server that is slow to start its PPP hears none of the first ones.
+// missed is how many packets of the negotiations and the login cannot have arrived. Of
+// our own LCP requests none counts: a server that is slow to start its PPP hears none
+// of the first ones.
 func (l *link) missed() (count int) {
+	count = l.lcp.Unheard() + l.login.unheard
 	for _, n := range l.layers()[1:] {
 		count += n.Lost()
 	}

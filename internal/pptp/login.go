@@ -26,6 +26,7 @@ type login struct {
 	widened  bool // the second form of a password outside ASCII is in use
 	again    time.Time
 	firstAt  time.Time // when the last challenge was answered first
+	unheard  int       // answers that did not arrive: the challenge came again long after them
 	sentID   uint8
 	sent     []byte // the last answer
 	asked    []byte // the challenge that it answers
@@ -137,6 +138,9 @@ func (l *link) challenged(p ppp.Packet) {
 		return
 	}
 	if l.login.answered && p.ID == l.login.sentID && bytes.Equal(v.Value, l.login.asked) {
+		if l.now.Sub(l.login.firstAt) >= l.timing().First {
+			l.login.unheard++
+		}
 		l.resend()
 		return
 	}

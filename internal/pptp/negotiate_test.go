@@ -515,3 +515,14 @@ func TestLifeIsAnyTraffic(t *testing.T) {
 		})
 	}
 }
+
+// A challenge that comes again long after its answer shows that the answer was lost.
+func TestALostAnswerIsCounted(t *testing.T) {
+	w := newWay(t, Config{}, time.Millisecond, &scripted{answer: func(_ *scripted, _ *way, proto ppp.Protocol, _ ppp.Packet) bool {
+		return proto == ppp.CHAP // it never arrives
+	}})
+	w.run(8 * time.Second)
+	if w.link.phase != phaseAuth || w.link.missed() < 2 {
+		t.Errorf("phase %d, %d packets counted as lost", w.link.phase, w.link.missed())
+	}
+}

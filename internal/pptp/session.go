@@ -284,7 +284,7 @@ func (s *Session) serve(ended <-chan error) error {
 		switch {
 		case s.link.over:
 			return s.conclude(s.link.note, s.link.refused())
-		case s.silentSince(began, now):
+		case s.silentSince(began, now), s.rejectedOnTheWay(began, now):
 			s.seen.end, s.seen.afterCall = endTime, now.Sub(began)
 			return s.conclude(s.silenceNote(now.Sub(began)), nil)
 		case gone != nil && now.Sub(goneAt) >= lastWords:
@@ -338,6 +338,9 @@ func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
 			earlier(began.Add(s.cfg.Timeouts.GRE / 3))
 		}
 		earlier(began.Add(s.grePatience()))
+		if half := began.Add(s.cfg.Timeouts.GRE / 2); now.Before(half) {
+			earlier(half) // see rejectedOnTheWay
+		}
 	}
 	if !goneAt.IsZero() {
 		earlier(goneAt.Add(lastWords))

@@ -52,7 +52,7 @@ func (s *Session) withCounts(code, evidence string) string {
 	n := o.gre
 	switch {
 	case o.lossy() && !o.up:
-		notes = []string{fmt.Sprintf("%d of %d packets were lost", n.Lost+uint64(o.missed), n.Lost+uint64(o.missed)+n.Received), evidence}
+		notes = []string{fmt.Sprintf("%d of %d packets were lost", o.lost(), o.lost()+n.Received), evidence}
 	case code == "timeout" || code == "loss":
 		notes = append(notes, fmt.Sprintf("%d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked))
 	}

@@ -28,6 +28,16 @@ func (s *Session) silentSince(began, now time.Time) bool {
 	return after >= s.grePatience()
 }
 
+// rejectedOnTheWay reports whether a router has said that it rejects our GRE packets,
+// and nothing has shown that any of them arrives. The server's own machine is not
+// believed so soon: it says the same before its PPP has started.
+func (s *Session) rejectedOnTheWay(began, now time.Time) bool {
+	if s.seen.icmp == nil || s.seen.ownICMP || now.Sub(began) < s.cfg.Timeouts.GRE/2 || s.call.Stats().PeerAcked {
+		return false
+	}
+	return s.climb.top() == StepCall || s.link.phase == phaseLCP && s.link.unheard()
+}
+
 // grePatience is how long a session waits for its first GRE packet. More of it helps
 // nothing when the packets are rejected on the way, or go elsewhere.
 func (s *Session) grePatience() time.Duration {
@@ -39,6 +49,9 @@ func (s *Session) grePatience() time.Duration {
 }
 
 func (s *Session) silenceNote(after time.Duration) string {
+	if s.climb.top() != StepCall {
+		return fmt.Sprintf("GRE packets of the server came, and none of ours was acknowledged within %s", after.Round(time.Second))
+	}
 	answer := "an Echo-Request on the control connection was answered"
 	if !s.seen.echoHeard {
 		answer = "an Echo-Request on the control connection was not answered either"

@@ -111,6 +111,7 @@ type Negotiation struct {
 	repeated int       // how often the last Configure-Request was sent again
 	resent   int       // how often any was
 	lost     int       // packets of either side that cannot have arrived
+	unheard  int       // and of those the peer's requests that came again
 	rtt      time.Duration
 	left     int // the restart counter
 	tries    int // requests since the counter was initialized
@@ -150,6 +151,9 @@ func (n *Negotiation) Resent() int { return n.resent }
 // were answered only when they were sent again, and requests of the peer that it sent
 // again long after they had been acknowledged.
 func (n *Negotiation) Lost() int { return n.lost }
+
+// Unheard is how many of Lost are requests of the peer that it sent again.
+func (n *Negotiation) Unheard() int { return n.unheard }
 
 // RejectedCode is the code of ours that the peer rejected and that the layer cannot
 // do without, or 0.
@@ -242,6 +246,7 @@ func (n *Negotiation) inputRequest(p Packet) {
 	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerAsked)
 	if repeated && n.now.Sub(n.ackedAt) >= n.timing.First { // before, our Ack may be on its way
 		n.lost++
+		n.unheard++
 	}
 	if repeated && n.state == Opened {
 		// Our Ack is late or lost. A retransmission keeps its identifier (RFC 1661
