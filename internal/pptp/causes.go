@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
-	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
 // This file decides what is told of a Dial or a session that failed: one table from
@@ -69,9 +68,7 @@ type observed struct {
 	echoHeard   bool             // and gave one
 	missed      int              // packets of the negotiations that cannot have arrived, on either way
 	unheard     bool             // the server repeats its LCP request and answers none of ours
-	lcpUp       bool             // the link was agreed on
 	declined    string           // the cause of a login method that we did not take
-	auth        ppp.Auth         // the login method
 	answered    bool             // we answered the challenge, or sent the password
 	keys        bool             // the login gave keys
 	policy      Encryption       // ours

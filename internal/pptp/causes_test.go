@@ -1,7 +1,9 @@
 package pptp
 
 import (
+	"context"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -94,7 +96,7 @@ func TestTheTableOfCauses(t *testing.T) {
 		{"PAP declined, CDN: administrator", observed{end: endHungUp, said: "disconnected", declined: "auth.pap_not_allowed", step: StepLCP}, "auth.pap_not_allowed"},
 		{"PAP declined ten times", observed{end: endDisagreement, layer: StepLCP, declined: "auth.pap_not_allowed", step: StepLCP}, "auth.pap_not_allowed"},
 		{"MD5 declined, closed", observed{end: endHungUp, said: "closed", declined: "encryption.no_keys", step: StepLCP}, "encryption.no_keys"},
-		{"declined, link without a login", observed{end: endTime, declined: "encryption.no_keys", step: StepAuth, lcpUp: true}, "encryption.no_keys"},
+		{"declined, link without a login", observed{end: endTime, declined: "encryption.no_keys", step: StepAuth}, "encryption.no_keys"},
 		{"another method declined", observed{end: endTime, declined: "auth.unsupported", step: StepLCP}, "auth.unsupported"},
 		{"CHAP rejected as a protocol", observed{end: endRejected, layer: StepAuth, step: StepAuth}, "auth.unsupported"},
 		{"too long for PAP", observed{end: endUnsupported, step: StepAuth}, "auth.unsupported"},
@@ -237,8 +239,8 @@ func TestEveryEndHasACauseOfTheTable(t *testing.T) {
 			end: ending(rnd.IntN(int(endings))), step: ladder[2+rnd.IntN(len(ladder)-2)],
 			afterCall: time.Duration(rnd.IntN(10)) * time.Second,
 			gre:       gre.Stats{Received: uint64(rnd.IntN(20)), Lost: uint64(rnd.IntN(8)), PeerAcked: coin(), Strays: uint64(rnd.IntN(2))},
-			echoAsked: coin(), echoHeard: coin(), missed: rnd.IntN(4), unheard: coin(), lcpUp: coin(),
-			declined: pick("", "auth.eap", "encryption.no_keys"), auth: ppp.AuthPAP, answered: coin(), keys: coin(),
+			echoAsked: coin(), echoHeard: coin(), missed: rnd.IntN(4), unheard: coin(),
+			declined: pick("", "auth.eap", "encryption.no_keys"), answered: coin(), keys: coin(),
 			policy:     []Encryption{EncryptionPreferred, EncryptionRequired, EncryptionOff}[rnd.IntN(3)],
 			refusedCCP: coin(), otherLength: coin(), ccpHeard: coin(), ccpRefused: coin(), ipcpHeard: coin(), callback: coin(),
 			layer:      []Step{StepLCP, StepAuth, StepEncryption, StepIP}[rnd.IntN(4)],
@@ -295,5 +297,17 @@ func TestTheFirstWordsStay(t *testing.T) {
 	w.link.input(w.now, ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 3, Data: []byte("Authentication failed")}.Append(nil))
 	if w.cause() != "auth.691" || w.seen.text != "Access denied" {
 		t.Errorf("told %s with %q", w.cause(), w.seen.text)
+	}
+}
+
+// TestAConnectThatTimeCutIsATimeout holds that a connect that the time for the whole
+// Dial cut off is told as one that got no answer.
+func TestAConnectThatTimeCutIsATimeout(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errTimeIsOver)
+	var d net.Dialer
+	_, err := d.DialContext(ctx, "tcp4", "127.0.0.1:1")
+	if code, _ := connectFailure(err); code != "timeout" {
+		t.Errorf("%v is told as %s", err, code)
 	}
 }

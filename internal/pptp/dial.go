@@ -117,9 +117,9 @@ func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, er
 	if d.cfg.OnSecondCall != nil {
 		d.cfg.OnSecondCall(again.why)
 	}
-	s, err := d.dialAfter(ctx, secondCallPause)
+	s, err := d.dialAfter(ctx, secondCallPause, again.first)
 	if e := (*Error)(nil); errors.As(err, &e) && e.Step == StepControl && (e.Code == "closed" || e.Code == "reset") {
-		s, err = d.dialAfter(ctx, 2*secondCallPause)
+		s, err = d.dialAfter(ctx, 2*secondCallPause, e)
 	}
 	return s, err
 }
@@ -128,13 +128,15 @@ func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, er
 // a connection that comes while the process of the one before is ending.
 const secondCallPause = 500 * time.Millisecond
 
-// dialAfter dials once more, after a pause.
-func (d *dialer) dialAfter(ctx context.Context, pause time.Duration) (*Session, error) {
+// dialAfter dials once more, after a pause. When ctx ends in the pause the result is
+// that of the call before.
+func (d *dialer) dialAfter(ctx context.Context, pause time.Duration, before *Error) (*Session, error) {
 	wait := time.NewTimer(pause)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
 	case <-ctx.Done():
+		return nil, before
 	}
 	d.climb.rungs = nil
 	return d.dial(ctx)
@@ -298,7 +300,7 @@ func connectFailure(err error) (code, evidence string) {
 		return "unreachable", "no way to that address (host unreachable)"
 	case errors.Is(err, syscall.ENETUNREACH):
 		return "unreachable", "no way to that address (network unreachable)"
-	case errors.As(err, &ne) && ne.Timeout():
+	case errors.As(err, &ne) && ne.Timeout(), errors.Is(err, context.Canceled): // the time for the whole Dial is over
 		return "timeout", "no answer"
 	}
 	return "failed", "the connection could not be made"

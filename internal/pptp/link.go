@@ -97,7 +97,6 @@ type link struct {
 	postponed     ppp.Auth   // one of them that can be taken, and was answered with a better one
 	declinedName  string     // of the login that seen.declined is about
 	refusal       *Refused   // the server's no to the login
-	encDropped    bool       // CCP ended without encryption
 	mppeWanted    bool       // the server asked for MPPE in its own direction
 	ccpClosed     int        // Terminate-Acks to our CCP requests
 	mppeRejects   int        // Protocol-Rejects of MPPE, since firstReject

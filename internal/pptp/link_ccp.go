@@ -177,7 +177,6 @@ func (l *link) failUnencrypted() {
 // withoutEncryption goes on in clear, as the policy allows it.
 func (l *link) withoutEncryption() {
 	l.ccpAt = time.Time{}
-	l.encDropped = true
 	l.hooks.reached(StepEncryption, "none")
 	l.beginIPCP()
 }

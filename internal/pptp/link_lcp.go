@@ -65,7 +65,6 @@ func (l *link) lcpUp() {
 		return
 	}
 	l.measure(l.lcp)
-	l.seen.lcpUp, l.seen.auth = true, l.lcpo.PeerAuth
 	l.hooks.reached(StepLCP, fmt.Sprintf("MRU %d, auth %s", l.lcpo.PeerMRU, l.lcpo.PeerAuth))
 	l.enter(phaseAuth, l.cfg.Timeouts.Auth)
 	switch l.lcpo.PeerAuth {
