@@ -53,12 +53,8 @@ func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.
 	cfg.AllowPAP, cfg.Encryption = s.AllowPAP, pptp.Encryption(s.Encryption)
 	cfg.EchoEvery, cfg.EchoMisses = echoEvery, echoMisses
 	cfg.Local = local
-	session, err := pptp.Dial(ctx, cfg)
+	session, err := pptp.DialVerified(ctx, cfg)
 	if err != nil {
-		return nil, err
-	}
-	if err := session.Verify(ctx); err != nil {
-		_ = session.Close() // it has ended already
 		return nil, err
 	}
 	info := session.Info()

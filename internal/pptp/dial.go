@@ -206,7 +206,7 @@ func (s *Session) dialError(err error) error {
 	return err
 }
 
-// resolve returns the addresses to dial, mostAddresses at most.
+// resolve returns the addresses to dial, MostAddresses at most.
 func (d *dialer) resolve(ctx context.Context) ([]netip.Addr, error) {
 	failed := func(said, evidence string, err error) ([]netip.Addr, error) {
 		return nil, d.fail(observed{end: endLookup, step: StepResolve, said: said}, evidence, err)
@@ -228,24 +228,32 @@ func (d *dialer) resolve(ctx context.Context) ([]netip.Addr, error) {
 		}
 		return failed("temporary", "the name server did not answer", err)
 	}
-	var (
-		list  []netip.Addr
-		names []string
-	)
-	for _, a := range found {
-		if a = a.Unmap(); a.Is4() && !slices.Contains(list, a) && len(list) < mostAddresses {
-			list, names = append(list, a), append(names, a.String())
-		}
-	}
+	list := UsableAddresses(found)
 	if len(list) == 0 {
 		return failed("no_ipv4", "the name has no IPv4 address", nil)
+	}
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.String()
 	}
 	d.climb.reached(StepResolve, strings.Join(names, ", "))
 	return list, nil
 }
 
-// mostAddresses is how many addresses of a name are tried.
-const mostAddresses = 4
+// MostAddresses is how many addresses of a name are tried.
+const MostAddresses = 4
+
+// UsableAddresses returns the IPv4 addresses of list in their order, each once, and
+// MostAddresses at most.
+func UsableAddresses(list []netip.Addr) []netip.Addr {
+	var usable []netip.Addr
+	for _, a := range list {
+		if a = a.Unmap(); a.Is4() && !slices.Contains(usable, a) && len(usable) < MostAddresses {
+			usable = append(usable, a)
+		}
+	}
+	return usable
+}
 
 // connect opens the control connection to the first of the addresses that takes it.
 func (d *dialer) connect(ctx context.Context, list []netip.Addr) (net.Conn, netip.Addr, error) {

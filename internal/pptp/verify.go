@@ -62,6 +62,19 @@ func (s *Session) Verify(ctx context.Context) error {
 	}
 }
 
+// DialVerified is Dial, and Verify of the session that came up.
+func DialVerified(ctx context.Context, cfg Config) (*Session, error) {
+	s, err := Dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Verify(ctx); err != nil {
+		_ = s.Close() // it has ended already, and always returns nil
+		return nil, err
+	}
+	return s, nil
+}
+
 // suspect reports whether something came that one side could not read.
 func (s *Session) suspect() bool {
 	s.rxMu.Lock()

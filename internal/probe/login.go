@@ -39,7 +39,7 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 		}
 		out.Attempts++
 		offset := time.Since(out.At)
-		s, err := p.dial(ctx, j, timeout)
+		s, err := pptp.DialVerified(ctx, p.session(j, timeout))
 		if err == nil {
 			probed := loggedIn(s, out, offset)
 			probed.Detail.Attempts = said
@@ -66,19 +66,6 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 		return nil, probed, nil
 	}
 	return nil, connexa.Probed{}, errors.New("a login without an attempt")
-}
-
-// dial brings a session up and proves that both sides can read each other.
-func (p *Prober) dial(ctx context.Context, j connexa.Job, timeout time.Duration) (*pptp.Session, error) {
-	s, err := pptp.Dial(ctx, p.session(j, timeout))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Verify(ctx); err != nil {
-		_ = s.Close() // its error is in err already
-		return nil, err
-	}
-	return s, nil
 }
 
 // session is how j's server is dialed; timeout is of the steps below the tunnel,

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 
@@ -72,14 +71,11 @@ func Online() bool {
 	return false
 }
 
-// mostAddresses bounds the addresses of a name that are tried.
-const mostAddresses = 4
-
 // resolve finds the node's IPv4 addresses, at least one. A name that does not exist
 // is a fact; a resolver that does not answer is not.
 func (p *Prober) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return usable([]netip.Addr{a})
+		return usableAddresses([]netip.Addr{a})
 	}
 	lookup := p.Session.Resolve
 	if lookup == nil {
@@ -93,7 +89,7 @@ func (p *Prober) resolve(ctx context.Context, host string) ([]netip.Addr, error)
 		list, err := lookup(one, host)
 		cancel()
 		if err == nil {
-			return usable(list)
+			return usableAddresses(list)
 		}
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
@@ -107,15 +103,9 @@ func (p *Prober) resolve(ctx context.Context, host string) ([]netip.Addr, error)
 	return nil, &stopped{cause: "resolve.temporary", void: true, evidence: last.Error()}
 }
 
-// usable are the first few IPv4 addresses of list, each once. The error is a
-// *stopped where there are none.
-func usable(list []netip.Addr) ([]netip.Addr, error) {
-	var at []netip.Addr
-	for _, a := range list {
-		if a = a.Unmap(); a.Is4() && !slices.Contains(at, a) && len(at) < mostAddresses {
-			at = append(at, a)
-		}
-	}
+// usableAddresses are pptp's. The error is a *stopped where there are none.
+func usableAddresses(list []netip.Addr) ([]netip.Addr, error) {
+	at := pptp.UsableAddresses(list)
 	if len(at) == 0 {
 		return nil, &stopped{cause: "resolve.no_ipv4"}
 	}
