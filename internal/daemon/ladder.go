@@ -84,7 +84,7 @@ func (l *ladder) hear(h ladderLine) {
 	case r.Step == pptp.StepResolve:
 		l.failed = nil // a second call: only what it reaches beyond the first is new
 		l.reached(connexa.Step(r.Step), r.At, l.note(r))
-	case l.failed == nil: // else it arrives while a session is taken down
+	case l.failed == nil: // a step after a failure comes from taking the session down
 		l.reached(connexa.Step(r.Step), r.At, l.note(r))
 	}
 	l.flush(false)
@@ -176,7 +176,7 @@ func causeWords(p *i18n.Printer, c connexa.Cause, part string) string {
 	return string(c)
 }
 
-// stepWords is a message as it stands beside a step: without its full stop.
+// stepWords returns a message without its full stop, to be shown beside a step.
 func stepWords(message string) string { return strings.TrimSuffix(message, ".") }
 
 // milliseconds is d to a tenth.

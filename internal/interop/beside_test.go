@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var besideFile = flag.String("beside", "", "write what pptp-linux and connexa check tell of the same faults to this file")
+var besideFile = flag.String("beside", "", "write the messages of pptp-linux and of connexa check for the same faults to this file")
 
 // besideRow is one line of the comparison: a fault of faults, or one of its own.
 type besideRow struct {

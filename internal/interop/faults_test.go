@@ -40,7 +40,7 @@ type fault struct {
 	net     string   // words of "lab.sh net"
 
 	config func(*pptp.Config)
-	beside func(t *testing.T) // what else goes on, until the end of the test; then the server is set anew
+	beside func(t *testing.T) // runs beside the dial until the test ends; the server is then configured again
 	long   bool               // only with -every-fault
 }
 

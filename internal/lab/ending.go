@@ -120,7 +120,7 @@ func (e *Ending) setNumbers(text string) error {
 
 func getEnding(s *Session) (string, bool) { return s.End.String(), s.End.At != "" }
 
-// String is the ending as it stands in a behaviour.
+// String returns the ending in the form that setEnding parses.
 func (e Ending) String() string {
 	words := []string{string(e.At), string(e.How)}
 	switch {

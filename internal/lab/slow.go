@@ -21,7 +21,7 @@ type slowConn struct {
 	work sync.WaitGroup
 }
 
-// chunk is what was read or is to be written at once, or how the connection ends.
+// chunk is one read or write, or the end of the connection, with the time at which it takes effect.
 type chunk struct {
 	at   time.Time
 	data []byte
@@ -58,7 +58,7 @@ func (s *slowConn) pumpIn() {
 func (s *slowConn) pumpOut() {
 	defer close(s.over)
 	for c := range s.out {
-		time.Sleep(time.Until(c.at))
+		time.Sleep(time.Until(c.at)) // late at most: this is the delay
 		if c.end != nil {
 			c.end()
 			if c.half {
@@ -81,7 +81,7 @@ func (s *slowConn) Read(b []byte) (int, error) {
 		}
 		select {
 		case c := <-s.in:
-			time.Sleep(time.Until(c.at))
+			time.Sleep(time.Until(c.at)) // late at most: this is the delay
 			s.rest, s.err = c.data, c.err
 		case <-s.over:
 			s.err = net.ErrClosed

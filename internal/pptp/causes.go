@@ -113,13 +113,13 @@ func (o *observed) says(words ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
-// ended reports whether the server ended the session, on either connection.
-func (o *observed) ended() bool { return o.end == endHungUp || o.end == endTerminate }
+// serverEnded reports whether the server ended the session, on either connection.
+func (o *observed) serverEnded() bool { return o.end == endHungUp || o.end == endTerminate }
 
 // gaveUp reports whether the session ended for want of something: time is over, or
 // the server ended it and did not say why.
 func (o *observed) gaveUp() bool {
-	return o.end == endTime || o.text == "" && o.ended() && o.said != "disconnected" && o.said != "stopped"
+	return o.end == endTime || o.text == "" && o.serverEnded() && o.said != "disconnected" && o.said != "stopped"
 }
 
 // cause is one row of the table.
@@ -143,27 +143,27 @@ var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
 
 func (o *observed) negotiates() bool { return slices.Contains(negotiated, o.step) }
 
-// deaf reports whether the server hears nothing of us: it repeats its request and
+// hearsNothing reports whether the server hears nothing of us: it repeats its request and
 // acknowledges none of our packets.
-func (o *observed) deaf() bool {
+func (o *observed) hearsNothing() bool {
 	return o.step == StepLCP && o.gaveUp() && o.unheard && !o.gre.PeerAcked
 }
 
-// afterwards reports whether the ICMP error may be only what the server's own machine
+// icmpFollowsEnd reports whether the ICMP error may be only what the server's own machine
 // says of GRE once its PPTP service has ended the call.
-func (o *observed) afterwards() bool { return o.ownICMP && o.end == endHungUp }
+func (o *observed) icmpFollowsEnd() bool { return o.ownICMP && o.end == endHungUp }
 
 // declinedFor reports whether a login method that we declined for this cause is why
 // no session came up.
 func (o *observed) declinedFor(cause string) bool {
 	return o.declined == cause && (o.step == StepLCP || o.step == StepAuth) &&
-		(o.end == endTime || o.end == endDisagreement || o.ended())
+		(o.end == endTime || o.end == endDisagreement || o.serverEnded())
 }
 
-// demanded reports whether the server ended the session because it demands MPPE: it
+// serverDemandsMPPE reports whether the server ended the session because it demands MPPE: it
 // says so, or it ends the link without a word after we refused to speak of MPPE.
-func (o *observed) demanded() bool {
-	return o.ended() && !o.up && (o.says("mppe required") || o.refusedCCP && o.end == endTerminate && o.text == "")
+func (o *observed) serverDemandsMPPE() bool {
+	return o.serverEnded() && !o.up && (o.says("mppe required") || o.refusedCCP && o.end == endTerminate && o.text == "")
 }
 
 // causes is the table. The first row that fits is told.
@@ -214,13 +214,13 @@ var causes = []cause{
 
 	// --- Encryption that one side demands.
 	{StepEncryption, "no_keys", nil, "RFC 3079 1", "logged in without keys, and we demand encryption", func(o *observed) bool { return o.end == endNoKeys }},
-	{StepEncryption, "required_without_keys", nil, "RFC 3079 1", "the server demands MPPE after a login that gives no keys", func(o *observed) bool { return o.demanded() && !o.keys }},
-	{StepEncryption, "server_cannot", nil, "RFC 3078 2", "the server demands MPPE, says that it has none, and the login gave keys", func(o *observed) bool { return o.demanded() && o.says("not available", "no support") }},
+	{StepEncryption, "required_without_keys", nil, "RFC 3079 1", "the server demands MPPE after a login that gives no keys", func(o *observed) bool { return o.serverDemandsMPPE() && !o.keys }},
+	{StepEncryption, "server_cannot", nil, "RFC 3078 2", "the server demands MPPE, says that it has none, and the login gave keys", func(o *observed) bool { return o.serverDemandsMPPE() && o.says("not available", "no support") }},
 	{StepEncryption, "required_by_server", nil, "RFC 3078 2", "the server demands MPPE, and ours is off", func(o *observed) bool {
-		return o.demanded() && o.policy == EncryptionOff
+		return o.serverDemandsMPPE() && o.policy == EncryptionOff
 	}},
 	{StepEncryption, "strength", nil, "RFC 3078 2.1", "the server has a key length that we do not allow, and one side demands MPPE", func(o *observed) bool {
-		return o.otherLength && (o.demanded() || o.end == endUnencrypted)
+		return o.otherLength && (o.serverDemandsMPPE() || o.end == endUnencrypted)
 	}},
 	{StepEncryption, "refused", nil, "RFC 1962 2, RFC 1661 5.7", "we demand MPPE, and the server rejects or ends it", func(o *observed) bool { return o.end == endUnencrypted }},
 
@@ -236,7 +236,7 @@ var causes = []cause{
 
 	// --- Nothing of GRE has come.
 	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets, and none of the server's or no acknowledgment", func(o *observed) bool {
-		return o.icmp != nil && !o.afterwards() && (o.step == StepGRE || o.deaf())
+		return o.icmp != nil && !o.icmpFollowsEnd() && (o.step == StepGRE || o.hearsNothing())
 	}},
 	{StepGRE, "call_id_mismatch", nil, "RFC 2637 4.1", "GRE packets for calls that do not exist", func(o *observed) bool { return o.step == StepGRE && o.gre.Strays > 0 }},
 	{StepGRE, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "disconnected" }},
@@ -253,7 +253,7 @@ var causes = []cause{
 	{StepGRE, "no_inbound", nil, "RFC 2637 4", "no GRE packet, and the control connection lives", func(o *observed) bool { return o.step == StepGRE }},
 
 	{StepGRE, "no_outbound", nil, "RFC 2637 4.3", "the server repeats its request and acknowledges none of our packets", func(o *observed) bool {
-		return o.deaf()
+		return o.hearsNothing()
 	}},
 
 	// --- Loss explains what is only a want of answers.
@@ -264,7 +264,7 @@ var causes = []cause{
 		return o.step == StepAuth && o.answered && o.end == endTerminate && o.says("auth", "login", "password", "credential", "access denied")
 	}},
 	{StepIP, "ended_after_login", nil, "RFC 1661 5.5, RFC 2637 2.13", "the server ended the session after the login, and no side had refused anything of encryption or addresses", func(o *observed) bool {
-		return (o.step == StepEncryption || o.step == StepIP && !o.ccpHeard && !o.ipcpHeard) && o.ended() && !o.ccpRefused && !o.says("mppe", "ccp", "encrypt")
+		return (o.step == StepEncryption || o.step == StepIP && !o.ccpHeard && !o.ipcpHeard) && o.serverEnded() && !o.ccpRefused && !o.says("mppe", "ccp", "encrypt")
 	}},
 	{under, "terminated", nil, "RFC 1661 5.5", "Terminate-Request", func(o *observed) bool { return o.negotiates() && (o.end == endTerminate || o.end == endIPCP) }},
 	{under, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify", func(o *observed) bool { return o.negotiates() && o.said == "disconnected" }},
@@ -273,6 +273,7 @@ var causes = []cause{
 
 	// --- Time is over.
 	{under, "timeout", nil, "RFC 1661 4.6, RFC 1994 4.1", "no answer", func(o *observed) bool { return o.negotiates() }},
+	// No end leads here; the row only makes the table total.
 	{StepControl, "timeout", nil, "RFC 2637 2.2", "no answer", func(o *observed) bool { return true }},
 }
 

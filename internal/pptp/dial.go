@@ -192,7 +192,7 @@ func (s *Session) secondCall(e *Error) SecondCall {
 	case l.canWiden() && l.login.keys && s.seen.end == endLogin && (e.Code == "691" || e.Code == "refused"):
 		return SecondPassword
 	case l.postponed != ppp.AuthNone && !l.takeWeak && s.climb.top().height() < StepAuth.height() &&
-		(s.seen.ended() || s.seen.end == endDisagreement || s.seen.end == endTime && !s.seen.lossy()):
+		(s.seen.serverEnded() || s.seen.end == endDisagreement || s.seen.end == endTime && !s.seen.lossy()):
 		return SecondLogin
 	}
 	return ""
@@ -314,10 +314,10 @@ func connectFailure(err error) (code, evidence string) {
 	return "failed", "the connection could not be made"
 }
 
-// sawRTT takes the times that the server took to answer the start and the call. The
+// estimateRTT takes the times that the server took to answer the start and the call. The
 // way takes no longer than the shorter of them, and no less than the connect: that may
 // be answered nearer than the server is, by what forwards its port.
-func (d *dialer) sawRTT(start, call time.Duration) { d.rtt = max(d.connected, min(start, call)) }
+func (d *dialer) estimateRTT(start, call time.Duration) { d.rtt = max(d.connected, min(start, call)) }
 
 // call opens the control connection and places the call; the session that it
 // returns is to be run.
@@ -398,7 +398,7 @@ func (d *dialer) place(ctx context.Context, s *Session) error {
 	if err != nil {
 		return d.controlError(StepCall, err)
 	}
-	d.sawRTT(started, time.Since(asked))
+	d.estimateRTT(started, time.Since(asked))
 	s.call.SetPeerID(ocrp.CallID)
 	d.climb.reached(StepCall, fmt.Sprintf("call id %d", ocrp.CallID))
 	// A server that has hung up by now may have said why: the session reads that.

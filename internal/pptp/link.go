@@ -173,9 +173,9 @@ func (l *link) start(now time.Time) {
 	l.lcp.Begin(now)
 }
 
-// begun gives LCP its whole time from the first packet of the server on: it may have
+// restartLCPTime gives LCP its whole time from the first packet of the server on: it may have
 // been slow to start its PPP.
-func (l *link) begun(now time.Time) {
+func (l *link) restartLCPTime(now time.Time) {
 	if l.phase == phaseLCP {
 		l.until = now.Add(l.cfg.Timeouts.LCP)
 	}
@@ -232,9 +232,9 @@ func (l *link) noteDisagreement(layer ppp.Protocol, d ppp.Disagreement) string {
 	return fmt.Sprintf("%s: the server sent %d different requests, and each was acknowledged", layer, d.Count)
 }
 
-// stuck makes a disagreement of an end by time, when the server did answer and the two
+// explainStall makes a disagreement of an end by time, when the server did answer and the two
 // sides only did not get to an end of it. It returns the evidence.
-func (l *link) stuck(evidence string) string {
+func (l *link) explainStall(evidence string) string {
 	layers := map[ppp.Protocol]*ppp.Negotiation{ppp.LCP: l.lcp, ppp.CCP: l.ccp, ppp.IPCP: l.ipcp}
 	for _, layer := range []ppp.Protocol{ppp.LCP, ppp.CCP, ppp.IPCP} {
 		if n := layers[layer]; n != nil {
@@ -355,7 +355,7 @@ func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 		l.hooks.event(Event{Protocol: proto.String(), Name: "malformed packet", ID: -1, Len: len(b)})
 		return
 	}
-	if l.paced(proto, p) && !l.pace.take(now) {
+	if l.countsForPace(proto, p) && !l.pace.take(now) {
 		return // it is as good as lost: the server asks again
 	}
 	l.hooks.event(describe(false, proto, p))

@@ -196,7 +196,7 @@ func (l *link) ccpExtra(p ppp.Packet) bool {
 	return true
 }
 
-// askReset asks the server to begin its stream anew.
+// askReset asks the server to restart its stream (CCP Reset-Request).
 func (l *link) askReset(now time.Time) {
 	l.now = now
 	if l.phase == phaseDead {

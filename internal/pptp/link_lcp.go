@@ -37,18 +37,18 @@ func (l *link) layers() []*ppp.Negotiation {
 	return slices.DeleteFunc([]*ppp.Negotiation{l.lcp, l.ccp, l.ipcp}, func(n *ppp.Negotiation) bool { return n == nil })
 }
 
-// resent is how many requests were sent again for want of an answer.
-func (l *link) resent() (count int) {
+// resentRequests is how many requests were sent again for want of an answer.
+func (l *link) resentRequests() (count int) {
 	for _, n := range l.layers() {
 		count += n.Resent()
 	}
 	return count
 }
 
-// missed is how many packets of the negotiations and the login cannot have arrived. Of
+// missedPackets is how many packets of the negotiations and the login cannot have arrived. Of
 // our own LCP requests none counts: a server that is slow to start its PPP hears none
 // of the first ones.
-func (l *link) missed() (count int) {
+func (l *link) missedPackets() (count int) {
 	count = l.lcp.Unheard() + l.login.unheard
 	for _, n := range l.layers()[1:] {
 		count += n.Lost()

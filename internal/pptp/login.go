@@ -15,9 +15,9 @@ import (
 // answerAgain is the least time that an answer may go unheard before it is repeated.
 const answerAgain = 3 * time.Second
 
-// slowRefusal is how long a refusal takes at least that its evidence tells of. A server
-// that knows its logins itself answers at once; accel-ppp refuses with 691 as well when
-// its RADIUS server is silent.
+// slowRefusal is the time from which on the evidence of a refusal mentions how long it
+// took. A server that checks logins itself answers at once; accel-ppp also refuses with
+// 691 when its RADIUS server does not answer.
 const slowRefusal = 2 * time.Second
 
 // login is the state of the authentication.

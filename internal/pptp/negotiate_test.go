@@ -522,7 +522,7 @@ func TestALostAnswerIsCounted(t *testing.T) {
 		return proto == ppp.CHAP // it never arrives
 	}})
 	w.run(8 * time.Second)
-	if w.link.phase != phaseAuth || w.link.missed() < 2 {
-		t.Errorf("phase %d, %d packets counted as lost", w.link.phase, w.link.missed())
+	if w.link.phase != phaseAuth || w.link.missedPackets() < 2 {
+		t.Errorf("phase %d, %d packets counted as lost", w.link.phase, w.link.missedPackets())
 	}
 }

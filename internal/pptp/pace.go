@@ -33,9 +33,9 @@ func (p *pace) take(now time.Time) bool {
 	return true
 }
 
-// paced reports whether a packet counts for the pace. The end of the link is always
+// countsForPace reports whether a packet counts for the pace. The end of the link is always
 // heard, and on a session that is up only what negotiates it again counts.
-func (l *link) paced(proto ppp.Protocol, p ppp.Packet) bool {
+func (l *link) countsForPace(proto ppp.Protocol, p ppp.Packet) bool {
 	if proto == ppp.LCP && p.Code == ppp.TerminateRequest && l.phase != phaseDead {
 		return false
 	}

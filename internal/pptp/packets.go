@@ -83,7 +83,7 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 			if dec != nil { // what was agreed to be encrypted is not taken in clear
 				s.garbage.Add(1)
 				if s.plain++; s.plain >= garbageAtStart && !s.proven {
-					s.report(serverSendsPlain)
+					s.reportUnreadable(serverSendsPlain)
 				}
 			} else if proto == ppp.IPv4 && len(body) <= len(pkts[got]) {
 				pkts[got] = pkts[got][:copy(pkts[got], body)]
@@ -173,12 +173,12 @@ func (s *Session) unreadable(err error) {
 	}
 	s.bad++
 	if limit := garbageAtStart; s.bad >= limit && !s.proven || s.bad >= garbageLater {
-		s.report(keysDiffer)
+		s.reportUnreadable(keysDiffer)
 	}
 }
 
-// report ends the session because its packets cannot be read.
-func (s *Session) report(how unreadable) {
+// reportUnreadable ends the session because its packets cannot be read.
+func (s *Session) reportUnreadable(how unreadable) {
 	select {
 	case s.trouble <- how:
 	default:

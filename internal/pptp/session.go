@@ -274,7 +274,7 @@ func (s *Session) serve(ended <-chan error) error {
 		s.drain(now)
 		if n := s.call.Stats(); n.Received != heardAt || n.PeerAcked && s.climb.top() == StepCall {
 			if heardAt == 0 && n.Received > 0 {
-				s.link.begun(now)
+				s.link.restartLCPTime(now)
 			}
 			heardAt = n.Received
 			s.link.alive()

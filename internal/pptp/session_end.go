@@ -26,12 +26,12 @@ func (s *Session) conclude(evidence string, why error) error {
 	o, l := &s.seen, s.link
 	o.up = s.upInfo.MTU != 0
 	o.gre = s.call.Stats()
-	o.missed, o.unheard = l.missed(), l.unheard()
+	o.missed, o.unheard = l.missedPackets(), l.unheard()
 	o.step = s.climb.next()
 	if o.end == endTime && o.negotiates() && !o.lossy() {
-		evidence = l.stuck(evidence)
+		evidence = l.explainStall(evidence)
 	}
-	if o.step == StepEncryption && o.ended() && !o.ccpHeard && o.ipcpHeard {
+	if o.step == StepEncryption && o.serverEnded() && !o.ccpHeard && o.ipcpHeard {
 		o.step = StepIP // the server had gone on to that
 	}
 	step, code := o.cause()
@@ -56,7 +56,7 @@ func (s *Session) withCounts(code, evidence string) string {
 	case code == "timeout" || code == "loss":
 		notes = append(notes, fmt.Sprintf("%d GRE packets came, %d were lost, ours acknowledged: %v", n.Received, n.Lost, n.PeerAcked))
 	}
-	if again := s.link.resent(); again > 0 && (o.end == endTime || code == "loss") {
+	if again := s.link.resentRequests(); again > 0 && (o.end == endTime || code == "loss") {
 		notes = append(notes, fmt.Sprintf("%d of our requests were sent again", again))
 	}
 	if code == "no_outbound" {

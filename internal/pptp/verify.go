@@ -43,7 +43,7 @@ func (s *Session) Verify(ctx context.Context) error {
 		return nil
 	}
 	for range verifyRounds {
-		if s.verifyOnce(ctx) || !s.suspect() {
+		if s.verifyOnce(ctx) || !s.sawUnreadable() {
 			break
 		}
 		pause := time.NewTimer(verifyPause)
@@ -75,8 +75,8 @@ func DialVerified(ctx context.Context, cfg Config) (*Session, error) {
 	return s, nil
 }
 
-// suspect reports whether something came that one side could not read.
-func (s *Session) suspect() bool {
+// sawUnreadable reports whether something came that one side could not read.
+func (s *Session) sawUnreadable() bool {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
 	return s.bad > 0 || s.plain > 0 || s.rejections.Load() > 0
