@@ -18,13 +18,13 @@ const (
 	// verifyGrace is how long after the answer to an Echo-Request the answers to
 	// packets that were sent before it may still come: a server's kernel answers
 	// these, its PPP program the Echo-Request.
-	verifyGrace = 50 * time.Millisecond
+	verifyGrace = 200 * time.Millisecond
 	// verifyPause is the pause before the packets are sent once more to a server that
 	// has rejected or garbled the first ones: it may not have set up its keys.
 	verifyPause = rejectsApart + 50*time.Millisecond
 	// verifyLimit bounds the wait for a server that answers nothing, beside the round
 	// trips.
-	verifyLimit = 500 * time.Millisecond
+	verifyLimit = 2 * time.Second
 	// verifyRounds is how often the packets are sent: a stateful stream needs a reset
 	// between two that cannot be read.
 	verifyRounds = 3
