@@ -61,12 +61,20 @@ func TestASpeedTestIsNoBetterThanItsMeasurement(t *testing.T) {
 		wg    sync.WaitGroup
 		live  lives
 		mu    sync.Mutex
-		spent int64
+		spent int64 // as the prober reports
+		moved int64 // as the measurements report
 		mux   = gre.NewMux(sw.Open)
 	)
+	counted := func(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
+		m, err := measured(ctx, s, live)
+		mu.Lock()
+		moved += m.DownBytes + m.UpBytes
+		mu.Unlock()
+		return m, err
+	}
 	for i, n := range fleet.Nodes() {
 		wg.Go(func() {
-			p := probe.Prober{Measure: measured, Live: live.note, Spent: func(n int64) { mu.Lock(); spent += n; mu.Unlock() }}
+			p := probe.Prober{Measure: counted, Live: live.note, Spent: func(n int64) { mu.Lock(); spent += n; mu.Unlock() }}
 			p.Session.GRE = mux
 			got, err := p.Speed(t.Context(), connexa.Job{
 				NodeID: int64(i), Kind: connexa.Speed, Address: n.Addr.Addr().String(), Port: int(n.Addr.Port()), Login: n.Login, Password: connexa.Secret(n.Password),
@@ -97,8 +105,9 @@ func TestASpeedTestIsNoBetterThanItsMeasurement(t *testing.T) {
 			t.Errorf("node %d still measures: %+v", node, l)
 		}
 	}
-	if spent < 300_000 || spent > 3_000_000 {
-		t.Errorf("%d bytes were counted", spent)
+	// How much a test moves beyond what it asks for depends on the machine's speed.
+	if spent < 300_000 || spent != moved {
+		t.Errorf("%d bytes were counted, and %d were moved", spent, moved)
 	}
 }
 
