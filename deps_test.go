@@ -54,7 +54,7 @@ var layers = map[string]string{
 	"internal/lab/labtest":     "internal/lab",
 	"internal/interop":         "", // its tests import the session
 	"internal/browser":         "", // its tests start the program
-	"":                         "internal/config internal/daemon",
+	"":                         "internal/config internal/daemon internal/openvpn",
 }
 
 const module = "github.com/connexa-panel/connexa"

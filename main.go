@@ -16,12 +16,16 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/daemon"
+	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
 // version is set by the linker for a release.
 var version = ""
 
 func main() {
+	if openvpn.IsHelper() { // a hidden command: openvpn passes no arguments
+		os.Exit(openvpn.RunHelper(os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from then on a second signal kills
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

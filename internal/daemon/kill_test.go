@@ -24,12 +24,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
+	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
 // childVar makes the test program be a panel over the folder that it names.
 const childVar = "CONNEXA_TEST_PANEL"
 
 func TestMain(m *testing.M) {
+	if openvpn.IsHelper() {
+		os.Exit(openvpn.RunHelper(os.Stderr))
+	}
 	if dir := os.Getenv(childVar); dir != "" {
 		cfg := config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}
 		if err := Serve(context.Background(), cfg, "test", io.Discard, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {

@@ -59,7 +59,7 @@ func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.
 	}
 	info := session.Info()
 	junction := openvpn.NewJunction(session, info.LocalIP, nameServers(info))
-	stack, err := netstack.New(netstack.Config{Link: junction, Addr: info.LocalIP, DNS: nameServers(info)})
+	stack, err := netstack.Start(netstack.Config{Link: junction, Addr: info.LocalIP, DNS: nameServers(info)})
 	if err != nil {
 		_ = session.Close() // it always returns nil, and is bounded
 		return nil, fmt.Errorf("gateway: %w", err)

@@ -102,7 +102,7 @@ func refused(t *testing.T, cfg pptp.Config, want string) *pptp.Error {
 func stack(t *testing.T, s *pptp.Session) *netstack.Stack {
 	t.Helper()
 	i := s.Info()
-	st, err := netstack.New(netstack.Config{Link: s, Addr: i.LocalIP, DNS: i.DNS})
+	st, err := netstack.Start(netstack.Config{Link: s, Addr: i.LocalIP, DNS: i.DNS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestFiveAtOnce(t *testing.T) {
 				return
 			}
 			defer s.Close()
-			st, err := netstack.New(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
+			st, err := netstack.Start(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
 			if err != nil {
 				errs[i] = err
 				return

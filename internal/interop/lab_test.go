@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/openvpn"
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
@@ -26,6 +27,9 @@ var noLab string
 // TestMain boots the lab and runs this very program once more, in the network
 // namespace of the lab's client.
 func TestMain(m *testing.M) {
+	if openvpn.IsHelper() {
+		os.Exit(openvpn.RunHelper(os.Stderr))
+	}
 	if dir := os.Getenv(panelEnv); dir != "" {
 		os.Exit(bePanel(dir))
 	}

@@ -38,7 +38,7 @@ func (r rig) tunnel(t testing.TB, n lab.Node) *tunnel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns, err := netstack.New(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
+	ns, err := netstack.Start(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 				if err != nil {
 					return
 				}
-				ns, err := netstack.New(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
+				ns, err := netstack.Start(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
 				if err != nil {
 					t.Error(err)
 					return

@@ -234,7 +234,7 @@ func TestDialSaysWhatARouterSays(t *testing.T) {
 				_ = far.WritePackets([][]byte{unreachable(far.Headroom(), code, mem[0])})
 			}
 		}()
-		a, err := New(Config{Link: near, Addr: addrA})
+		a, err := Start(Config{Link: near, Addr: addrA})
 		if err != nil {
 			t.Fatal(err)
 		}

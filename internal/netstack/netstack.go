@@ -79,8 +79,8 @@ type Stack struct {
 	done  chan struct{}
 }
 
-// New starts a stack on a link.
-func New(cfg Config) (*Stack, error) {
+// Start starts a stack on a link; Close ends it.
+func Start(cfg Config) (*Stack, error) {
 	if !cfg.Addr.Is4() {
 		return nil, fmt.Errorf("netstack: address %s is not IPv4", cfg.Addr)
 	}

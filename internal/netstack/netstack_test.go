@@ -92,11 +92,11 @@ func both(t testing.TB, tune func(a, b *pipe)) (a, b *Stack) {
 	if tune != nil {
 		tune(pa, pb)
 	}
-	a, err := New(Config{Link: pa, Addr: addrA, DNS: []netip.Addr{addrB}})
+	a, err := Start(Config{Link: pa, Addr: addrA, DNS: []netip.Addr{addrB}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err = New(Config{Link: pb, Addr: addrB})
+	b, err = Start(Config{Link: pb, Addr: addrB})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestUDP(t *testing.T) {
 func TestPacketsForOthersAreDropped(t *testing.T) {
 	noLeaks(t)
 	pa, pb := newPipe()
-	s, err := New(Config{Link: pa, Addr: addrA})
+	s, err := Start(Config{Link: pa, Addr: addrA})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -481,7 +481,7 @@ func TestStacksCostLittle(t *testing.T) {
 	var list []*Stack
 	for range n {
 		p, _ := newPipe()
-		s, err := New(Config{Link: p, Addr: addrA})
+		s, err := Start(Config{Link: p, Addr: addrA})
 		if err != nil {
 			t.Fatal(err)
 		}

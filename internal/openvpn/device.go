@@ -7,9 +7,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/cage"
 )
 
-// handoverPath is the variable of the environment with the path where the panel
-// waits for the socket of an openvpn without a device; that sets it for its helper.
-const handoverPath = "CONNEXA_OPENVPN_HANDOVER"
+// fdpassEnv names the environment variable that openvpn sets for its helper: the path
+// of the socket where the panel receives openvpn's packet socket.
+const fdpassEnv = "CONNEXA_OPENVPN_HANDOVER"
 
 // device is where an openvpn has its packets of clients from: a TUN device in a
 // cage, or a socket that it hands over.
@@ -24,12 +24,14 @@ type device interface {
 	close()
 }
 
-// stuck is why an openvpn without a device would stand still now and then: it is
-// to have one.
-type stuck struct{ err error }
+// blockingError reports that the packet socket of an openvpn could not be made
+// non-blocking. The exit then uses a device (see nonblock_linux.go).
+type blockingError struct{ err error }
 
-func (e *stuck) Error() string { return "openvpn goes without a device no longer: " + e.err.Error() }
-func (e *stuck) Unwrap() error { return e.err }
+func (e *blockingError) Error() string {
+	return "openvpn cannot go on without a device: " + e.err.Error()
+}
+func (e *blockingError) Unwrap() error { return e.err }
 
 // openDevice opens device number n for openvpn, and says as which user openvpn is
 // to run. The error is a *Lack where something is missing.
@@ -40,7 +42,7 @@ func openDevice(n int, b Binaries, dir string) (device, uint32, error) {
 			return nil, 0, err
 		}
 		if b.deviceless(uid) {
-			d, err := openHandover(socketOf(dir, n, "port"), b.Helper)
+			d, err := openFDPass(socketOf(dir, n, "port"), b.Helper)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -66,7 +68,7 @@ func openDevice(n int, b Binaries, dir string) (device, uint32, error) {
 }
 
 // deviceless says whether an openvpn of a user can do without a device: it can start
-// our helper, and we may reach its files (see unblock).
+// the helper, and this process may reach its files (see setNonblock).
 func (b Binaries) deviceless(uid uint32) bool {
 	return runnable(b.Helper, uid) && (os.Geteuid() == int(uid) || has(effective, sysPtrace))
 }

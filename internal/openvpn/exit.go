@@ -333,7 +333,7 @@ func (e *Exit) once(ctx context.Context) (err error) {
 	}()
 	port, err := dev.port(ctx, p)
 	if err != nil {
-		if errors.As(err, new(*stuck)) {
+		if errors.As(err, new(*blockingError)) {
 			e.cfg.Binaries.Helper = ""
 		}
 		return err

@@ -59,7 +59,7 @@ type serverOptions struct {
 	Identity
 	device       string
 	deviceNode   string // empty: openvpn's own
-	handover     string // the path where the helper finds us; empty: there is none
+	fdpass       string // the path of the socket that the helper connects to; empty without a helper
 	management   string // the path of our socket
 	listen       netip.AddrPort
 	tcp          bool
@@ -103,12 +103,12 @@ func (o serverOptions) config() string {
 	line("ifconfig %s %s", firstHost(o.network), mask(o.network))
 	line("tun-mtu %d", cage.MTU)
 	line("mssfix 0") // done where packets are translated
-	if o.handover == "" {
+	if o.fdpass == "" {
 		line("script-security 0")
 	} else {
 		// The helper is the one program that it starts; no other option names any.
 		line("script-security 2")
-		line("setenv %s %q", handoverPath, o.handover)
+		line("setenv %s %q", fdpassEnv, o.fdpass)
 	}
 	line("management %q unix", o.management)
 	line("management-client")

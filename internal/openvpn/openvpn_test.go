@@ -57,7 +57,7 @@ func TestServerConfig(t *testing.T) {
 	golden(t, "server-udp.conf", o.config())
 	o.listen, o.tcp, o.certAlone, o.deviceNode = netip.MustParseAddrPort("[::]:21194"), true, false, "/dev/net/tun"
 	golden(t, "server-tcp.conf", o.config())
-	o.deviceNode, o.handover = "unix:/opt/my panel/connexa", "/run/connexa/cxo7.port"
+	o.deviceNode, o.fdpass = "unix:/opt/my panel/connexa", "/run/connexa/cxo7.port"
 	golden(t, "server-tcp-2.7.conf", o.config())
 }
 

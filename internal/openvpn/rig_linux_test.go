@@ -161,7 +161,7 @@ func (r *rig) dialWith(e pptp.Encryption) {
 	i := s.Info()
 	j := openvpn.NewJunction(s, i.LocalIP, i.DNS)
 	r.exit.Join(j)
-	stack, err := netstack.New(netstack.Config{Link: j, Addr: i.LocalIP, DNS: i.DNS})
+	stack, err := netstack.Start(netstack.Config{Link: j, Addr: i.LocalIP, DNS: i.DNS})
 	if err != nil {
 		r.t.Fatal(err)
 	}

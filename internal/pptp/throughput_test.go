@@ -135,12 +135,12 @@ func (w wire) Close() error  { w.once.Do(func() { close(w.closed) }); return nil
 // flow sends one TCP stream from a to b through two stacks.
 func flow(b *testing.B, la, lb netstack.Link) {
 	b.Helper()
-	sa, err := netstack.New(netstack.Config{Link: la, Addr: innerA})
+	sa, err := netstack.Start(netstack.Config{Link: la, Addr: innerA})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer sa.Close()
-	sb, err := netstack.New(netstack.Config{Link: lb, Addr: innerB})
+	sb, err := netstack.Start(netstack.Config{Link: lb, Addr: innerB})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func BenchmarkIdleSessions(b *testing.B) {
 					b.Error(err)
 					return
 				}
-				if stacks[i], err = netstack.New(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS}); err != nil {
+				if stacks[i], err = netstack.Start(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS}); err != nil {
 					b.Error(err)
 				}
 			})

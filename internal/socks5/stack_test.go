@@ -57,7 +57,7 @@ func stacks(t testing.TB) (near, beyond *netstack.Stack) {
 	t.Helper()
 	x, y := make(chan []byte, 512), make(chan []byte, 512)
 	start := func(l *wire, at netip.Addr) *netstack.Stack {
-		s, err := netstack.New(netstack.Config{Link: l, Addr: at, DNS: []netip.Addr{beyondAt}})
+		s, err := netstack.Start(netstack.Config{Link: l, Addr: at, DNS: []netip.Addr{beyondAt}})
 		if err != nil {
 			t.Fatal(err)
 		}

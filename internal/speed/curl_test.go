@@ -104,7 +104,7 @@ func (r rig) proxy(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	stack, err := netstack.New(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
+	stack, err := netstack.Start(netstack.Config{Link: s, Addr: s.Info().LocalIP, DNS: s.Info().DNS})
 	if err != nil {
 		s.Close()
 		tb.Fatal(err)

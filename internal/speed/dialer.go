@@ -161,8 +161,7 @@ func (d *dialer) beyond(ctx context.Context, list []netip.AddrPort) bool {
 type lane struct {
 	client http.Client
 	dialer *dialer
-	ctx    context.Context // of the dials, which net/http does not end with their request
-	cancel context.CancelFunc
+	cancel context.CancelFunc // of the dials, which net/http does not end with their request
 
 	mu    sync.Mutex
 	conns []countedConn
@@ -182,13 +181,13 @@ const maxConns = 64 // of a lane, one after the other
 var errLaneOver = errors.New("the stream is over")
 
 func newLane(ctx context.Context, d *dialer) *lane {
-	l := &lane{dialer: d}
-	l.ctx, l.cancel = context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	l := &lane{dialer: d, cancel: cancel}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	l.client.Transport = &http.Transport{
-		DialContext:    func(_ context.Context, _, address string) (net.Conn, error) { return l.dial(address, false) },
-		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) { return l.dial(address, true) },
+		DialContext:    func(_ context.Context, _, address string) (net.Conn, error) { return l.dial(ctx, address, false) },
+		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) { return l.dial(ctx, address, true) },
 		Protocols:      &protocols, DisableCompression: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
 		WriteBufferSize: 64 << 10, ReadBufferSize: 16 << 10, MaxResponseHeaderBytes: 64 << 10,
 	}
@@ -199,7 +198,7 @@ func newLane(ctx context.Context, d *dialer) *lane {
 }
 
 // dial connects, and counts the connection to the lane.
-func (l *lane) dial(address string, secure bool) (net.Conn, error) {
+func (l *lane) dial(ctx context.Context, address string, secure bool) (net.Conn, error) {
 	l.mu.Lock()
 	if l.over || len(l.conns) == maxConns {
 		l.mu.Unlock()
@@ -208,14 +207,14 @@ func (l *lane) dial(address string, secure bool) (net.Conn, error) {
 	l.dials.Add(1)
 	l.mu.Unlock()
 	defer l.dials.Done()
-	c, err := l.dialer.dial(l.ctx, address)
+	c, err := l.dialer.dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	var spoken net.Conn = c
 	if secure {
 		host, _, _ := net.SplitHostPort(address) // dial has done so
-		if spoken, err = l.dialer.secure(l.ctx, c, host); err != nil {
+		if spoken, err = l.dialer.secure(ctx, c, host); err != nil {
 			return nil, err
 		}
 	}

@@ -185,7 +185,7 @@ func (s *Server) giveDown(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-	from := limited{r.Context(), newNoise(n), s.down}
+	from := limited{newNoise(n), waitFor(r.Context(), s.down)}
 	buf := blocks.Get().(*[block]byte)
 	defer blocks.Put(buf)
 	_, _ = io.CopyBuffer(writer{w}, from, buf[:]) // the client left
@@ -196,7 +196,7 @@ func (s *Server) takeUp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("at most %d bytes at once", s.options.MaxBytes), http.StatusRequestEntityTooLarge)
 		return
 	}
-	body := limited{r.Context(), http.MaxBytesReader(w, r.Body, s.options.MaxBytes), s.up}
+	body := limited{http.MaxBytesReader(w, r.Body, s.options.MaxBytes), waitFor(r.Context(), s.up)}
 	buf := blocks.Get().(*[block]byte)
 	defer blocks.Put(buf)
 	n, err := io.CopyBuffer(writer{io.Discard}, body, buf[:])
@@ -211,21 +211,29 @@ func (s *Server) takeUp(w http.ResponseWriter, r *http.Request) {
 // writer hides a ReadFrom, which has a buffer of its own and a small one.
 type writer struct{ io.Writer }
 
-// limited reads no faster than a limit allows.
+// limited reads at most as fast as wait allows.
 type limited struct {
-	ctx   context.Context
-	from  io.Reader
-	limit *rate.Limiter
+	from io.Reader
+	wait func(n int) error // nil: no limit
+}
+
+// waitFor returns a function that waits until n more bytes are allowed. It is nil
+// without a limit.
+func waitFor(ctx context.Context, limit *rate.Limiter) func(n int) error {
+	if limit == nil {
+		return nil
+	}
+	return func(n int) error { return limit.WaitN(ctx, n) }
 }
 
 // Read implements io.Reader.
 func (l limited) Read(p []byte) (int, error) {
-	if l.limit == nil {
+	if l.wait == nil {
 		return l.from.Read(p)
 	}
 	n, err := l.from.Read(p[:min(len(p), rateBurst)])
 	if n > 0 {
-		if e := l.limit.WaitN(l.ctx, n); e != nil {
+		if e := l.wait(n); e != nil {
 			return 0, e
 		}
 	}

@@ -49,7 +49,7 @@ type Session struct {
 // session belongs to the result from then on, also when Through fails.
 func Through(s *pptp.Session) (*Session, error) {
 	info := s.Info()
-	stack, err := netstack.New(netstack.Config{
+	stack, err := netstack.Start(netstack.Config{
 		Link: s, Addr: info.LocalIP, DNS: info.DNS, ReceiveMax: receiveMax, SendMax: sendMax, Single: true,
 	})
 	if err != nil {

@@ -31,7 +31,7 @@ func actOpenVPN(helper string) error {
 	unix.CloseOnExec(pair[1])
 	cmd := exec.Command(helper) //nolint:noctx // it is to outlast this process, if it can
 	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), socketNumber+"=3", "TUNTAP_DEV_TYPE=tun")
+	cmd.Env = append(os.Environ(), tapSocketEnv+"=3", "TUNTAP_DEV_TYPE=tun")
 	cmd.ExtraFiles = []*os.File{os.NewFile(uintptr(pair[0]), "")}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -63,8 +63,8 @@ func actOpenVPN(helper string) error {
 	}
 }
 
-// TestHandover has the packets of a stand-in for openvpn 2.7.
-func TestHandover(t *testing.T) {
+// TestFDPass has the packets of a stand-in for openvpn 2.7.
+func TestFDPass(t *testing.T) {
 	const role = "CONNEXA_TEST_ACT_OPENVPN"
 	helper, err := os.Executable()
 	if err != nil {
@@ -74,14 +74,14 @@ func TestHandover(t *testing.T) {
 		t.Fatal(actOpenVPN(helper))
 	}
 	path := filepath.Join(t.TempDir(), "port")
-	h, err := openHandover(path, helper)
+	h, err := openFDPass(path, helper)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.close()
 	var o serverOptions
 	h.options(&o)
-	if o.deviceNode != "unix:"+helper || o.handover != path {
+	if o.deviceNode != "unix:"+helper || o.fdpass != path {
 		t.Errorf("%+v", o)
 	}
 
@@ -96,8 +96,8 @@ func TestHandover(t *testing.T) {
 		stranger <- err
 	}()
 
-	cmd := exec.CommandContext(t.Context(), helper, "-test.run=^TestHandover$")
-	cmd.Env = append(os.Environ(), role+"=1", handoverPath+"="+path)
+	cmd := exec.CommandContext(t.Context(), helper, "-test.run=^TestFDPass$")
+	cmd.Env = append(os.Environ(), role+"=1", fdpassEnv+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
