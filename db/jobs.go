@@ -341,11 +341,11 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 	return queued, err
 }
 
-// LookAgain queues a job for every suspect whose last look is long enough ago:
+// RequeueSuspects queues a job for every suspect whose last look is long enough ago:
 // a minute, or nearly two after a refused login, because a stale session on the
 // server can look like a wrong password. A look that found nothing out gives the
 // server the same rest. It returns how many jobs it added.
-func (d *DB) LookAgain(ctx context.Context) (int64, error) {
+func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 	now := d.now()
 	var n int64
 	err := d.tx(ctx, func(tx *sql.Tx) error {

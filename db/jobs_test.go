@@ -327,10 +327,10 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := d.LookAgain(t.Context()); n != 1 || err != nil {
+	if n, err := d.RequeueSuspects(t.Context()); n != 1 || err != nil {
 		t.Fatalf("%d jobs, %v; want one, for the suspect", n, err)
 	}
-	if n, err := d.LookAgain(t.Context()); n != 0 || err != nil {
+	if n, err := d.RequeueSuspects(t.Context()); n != 0 || err != nil {
 		t.Fatalf("%d jobs, %v; the suspect has one already", n, err)
 	}
 	jobs := claim(t, d, 5)
@@ -354,7 +354,7 @@ func TestASuspectRestsAfterALookInVain(t *testing.T) {
 	}
 	look := func(want int64) {
 		t.Helper()
-		if n, err := d.LookAgain(t.Context()); n != want || err != nil {
+		if n, err := d.RequeueSuspects(t.Context()); n != want || err != nil {
 			t.Fatalf("%d jobs, %v; want %d", n, err, want)
 		}
 	}

@@ -639,7 +639,7 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 			want++
 		}
 	}
-	if n, err := p.d.LookAgain(p.ctx); err != nil || n != want {
+	if n, err := p.d.RequeueSuspects(p.ctx); err != nil || n != want {
 		t.Fatalf("looks again at %d suspects, %v; want %d", n, err, want)
 	}
 }

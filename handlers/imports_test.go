@@ -21,8 +21,8 @@ type restful struct{}
 
 func (restful) Wake()          {}
 func (restful) Cancel([]int64) {}
-func (restful) Decide(bool)    {}
-func (restful) GoOn()          {}
+func (restful) DecideGRE(bool) {}
+func (restful) LiftHolds()     {}
 
 // startImports lets the panel read and write imports until stop or the end of the
 // test.

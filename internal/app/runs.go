@@ -27,8 +27,8 @@ type runStore interface {
 type runner interface {
 	Wake()
 	Cancel(jobs []int64)
-	Decide(accept bool)
-	GoOn()
+	DecideGRE(accept bool)
+	LiftHolds()
 }
 
 // RunKinds lists the kinds of run that this panel can start.
@@ -78,7 +78,7 @@ func (a *App) ResumeRun(ctx context.Context, id int64) error {
 // DecideRun answers the question of a run that is paused because every server
 // stops at gre: accept writes the verdicts that are held, else they are dropped.
 func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
-	a.Runner.Decide(accept)
+	a.Runner.DecideGRE(accept)
 	what := "audit.run.discarded"
 	if accept {
 		what = "audit.run.accepted"
@@ -90,7 +90,7 @@ func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
 // takes the remark about it from run id, and tries what that run held back: it
 // returns the run that does, or the zero one when nothing was.
 func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
-	a.Runner.GoOn()
+	a.Runner.LiftHolds()
 	a.audit(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
 	if err := a.Runs.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
 		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)

@@ -91,9 +91,9 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	publish := p.broker.Publish
 	p.notifier = newNotifier(p.db, cfg.Public, p.out(), log)
-	gate := jobs.NewGate(p.settings.now)
+	gate := jobs.NewLimiter(p.settings.now)
 	prober := &probe.Prober{
-		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Again,
+		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Wait,
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
 		Found:      p.found,
 	}

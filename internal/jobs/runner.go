@@ -1,5 +1,5 @@
-// Package jobs runs durable work. What is due, who holds it and what came of it
-// live in the database; this package decides when to ask and what to start.
+// Package jobs runs durable work. The database holds what is due, who has claimed
+// it and how it ended; this package decides when to claim and what to start.
 package jobs
 
 import (
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/triage"
 )
 
 // Store is the durable side of the queue.
@@ -20,81 +21,98 @@ type Store interface {
 	Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error)
 	Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error)
 	Release(ctx context.Context, j connexa.Job, due time.Time) error
-	LookAgain(ctx context.Context) (int64, error)
+	RequeueSuspects(ctx context.Context) (int64, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
 	PauseRun(ctx context.Context, id int64, notice connexa.Text) error
 	ResumeRun(ctx context.Context, id int64) error
 	NoticeRun(ctx context.Context, id int64, notice connexa.Text) error
-	// Revisions are those of the nodes at an address, by their ids.
+	// Revisions returns the revisions of the nodes at an address, by node.
 	Revisions(ctx context.Context, address string) (map[int64]int64, error)
 }
 
-// Work does the slow part of one job and says what to write. It holds no
-// transaction and returns soon after ctx is done. An error says that nothing was
-// learnt about the node: a *connexa.LocalError blames this
-// machine, any other the panel.
+// Work does the slow part of one job and returns the result to write. It holds no
+// transaction and returns soon after ctx is done. With an error nothing was
+// learnt about the node: a *connexa.LocalError blames this host, any other error
+// the panel.
 type Work func(ctx context.Context, j connexa.Job) (connexa.Probed, error)
 
-// Config is what a Runner works with.
+// Uplink knows whether the reference targets of this host answer.
+type Uplink interface {
+	// Known returns the last answer and whether it is fresh enough to be believed.
+	// Without targets the answer is ReachUnknown, which is always fresh.
+	Known() (r connexa.Reach, fresh bool)
+	// Ask tries the targets. It takes a few seconds at most, less when ctx is done.
+	Ask(ctx context.Context) connexa.Reach
+}
+
+// Config configures a Runner.
 type Config struct {
 	Store    Store
 	Work     map[connexa.Kind]Work
 	Settings func() connexa.Settings
-	Publish  func(connexa.Event) // after a commit; never blocks
+	Publish  func(connexa.Event) // called after a commit; must not block
 	Log      *slog.Logger
-	Online   func() bool                      // whether this machine has a way to the outside, as far as is known
-	Uplink   Uplink                           // asked before a node that was fine fails; nil: nobody is
-	Notify   func(connexa.Notice)             // after a commit; never blocks; nil: nobody is told
-	Timeout  func(connexa.Kind) time.Duration // of one job; nil: 30 s
+	Online   func() bool // reports whether this host has a way to the internet, as far as is known
 
-	// SpeedHold says why and until when no further speed test may begin while
-	// inHand are running; the zero Text: one may. Nil holds none.
-	SpeedHold func(ctx context.Context, inHand int) (connexa.Text, error)
+	// Uplink is asked before a failure of a good node is written. Optional.
+	Uplink Uplink
+	// Notify is called after a commit and must not block. Optional.
+	Notify func(connexa.Notice)
+	// Timeout returns the time limit of one job. Defaults to 30 s.
+	Timeout func(connexa.Kind) time.Duration
 
-	GREPassed   bool   // a session from this machine has passed gre before
-	OnGREPassed func() // called once, when the first does; nil: nobody cares
+	// SpeedHold returns why and until when no further speed test may begin while
+	// running tests run, or the zero Text if one may. Optional.
+	SpeedHold func(ctx context.Context, running int) (connexa.Text, error)
+
+	GREPassed   bool   // a session from this host has passed GRE before
+	OnGREPassed func() // called once, when the first session passes GRE. Optional.
 }
 
 // Runner keeps jobs running until its context ends.
 type Runner struct {
 	Config
-	gate  *Gate
-	wake  chan struct{}
-	found chan result // from the workers to the writer
-	done  chan result // from the writer to the loop
+	limiter *Limiter
+	triage  *triage.Triage
+	wake    chan struct{}
+	results chan result // from the workers to the writer
+	written chan result // from the writer to the loop
+	gre     chan bool   // decisions of the admin about results at GRE
 
 	mu      sync.Mutex
-	cancels map[int64]context.CancelCauseFunc // of the jobs in hand, by job
-
-	watch     watch
-	refusals  refusals
-	decisions chan bool // what the admin says of verdicts that are held
+	cancels map[int64]context.CancelCauseFunc // of the running jobs, by job
 }
 
-// result is what a worker found, on its way into the database and then to the
-// loop.
+// result is the end of one job. The worker sends it to the writer, which sends it
+// to the loop.
 type result struct {
-	job    connexa.Job
-	lane   *lane
-	probed connexa.Probed
-	free   func() // gives the place at the gate back
-	write  bool   // probed is to be written
-	local  bool   // this machine was to blame
-	idle   bool   // no result at all: the loop has nothing in hand
+	triage.Result
+	queue  *queue
+	free   func() // frees the place at the limiter
+	write  bool   // Probed is a result to write
+	local  bool   // the job failed because of this host
+	isIdle bool   // no result: the loop has no job
 }
 
 var errCancelled = errors.New("cancelled")
 
-// NewRunner returns a Runner. Gate is shared with the probes, which ask it before
-// each further connection.
-func NewRunner(c Config, gate *Gate) *Runner {
+// NewRunner returns a Runner. The limiter is shared with the probes, which ask it
+// before each further connection.
+func NewRunner(c Config, limiter *Limiter) *Runner {
 	if c.Timeout == nil {
 		c.Timeout = func(connexa.Kind) time.Duration { return 30 * time.Second }
 	}
 	if c.Notify == nil {
 		c.Notify = func(connexa.Notice) {}
 	}
-	return &Runner{Config: c, decisions: make(chan bool, 1), gate: gate, wake: make(chan struct{}, 1), found: make(chan result, 64), done: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{}}
+	rules := triage.Config{Online: c.Online, GREPassed: c.GREPassed, Log: c.Log}
+	if c.Uplink != nil {
+		rules.Reach = c.Uplink.Known
+	}
+	return &Runner{
+		Config: c, limiter: limiter, triage: triage.New(rules), wake: make(chan struct{}, 1), gre: make(chan bool, 1),
+		results: make(chan result, 64), written: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{},
+	}
 }
 
 // Wake makes the runner look for jobs at once. It never blocks.
@@ -105,8 +123,8 @@ func (r *Runner) Wake() {
 	}
 }
 
-// Cancel ends the work on jobs that nobody wants any more. Their rows are closed
-// already; what they find is dropped.
+// Cancel stops the work on jobs whose rows are closed already. Their results are
+// dropped.
 func (r *Runner) Cancel(ids []int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,15 +135,20 @@ func (r *Runner) Cancel(ids []int64) {
 	}
 }
 
-const (
-	poll      = 500 * time.Millisecond // how often to look when nobody calls Wake
-	lookAgain = 15 * time.Second       // how often suspects are looked for
-	batch     = 64                     // fewer free places than this wait for company, so that a claim is not made for each
-	ahead     = 2 * batch              // jobs claimed beyond the free slots
-	crowd     = 1024                   // jobs that may wait for their address or network without holding up others
-)
+// DecideGRE tells the runner whether to accept the results that stopped at GRE,
+// which may be the fault of this host. It never blocks; a second decision before
+// the first was applied is dropped.
+func (r *Runner) DecideGRE(accept bool) {
+	select {
+	case r.gre <- accept:
+	default:
+	}
+}
 
-// Run works until ctx is done, then gives back what is in hand and waits for it.
+// LiftHolds lets logins be tried again at every address where they are held back.
+func (r *Runner) LiftHolds() { r.triage.LiftHolds() }
+
+// Run works until ctx is done, then gives back the running jobs and waits for them.
 func (r *Runner) Run(ctx context.Context) error {
 	n, err := r.Store.Recover(ctx)
 	if err != nil {
@@ -134,321 +157,48 @@ func (r *Runner) Run(ctx context.Context) error {
 	if n > 0 {
 		r.Log.Info("jobs recovered", "count", n)
 	}
-	l := loop{Runner: r, ctx: ctx, lanes: lanesOf(r.Work), written: make(chan struct{})}
-	l.watch.left, l.held.told = true, true
+	l := loop{Runner: r, ctx: ctx, queues: queuesOf(r.Work), writerDone: make(chan struct{})}
+	l.speed.announced = true
 	l.run()
 	return nil
 }
 
-// loop is the state of one Run; only its goroutine touches it.
-type loop struct {
-	*Runner
-	ctx     context.Context
-	lanes   []*lane
-	resting bool           // the writer was told that nothing is in hand
-	wg      sync.WaitGroup // the workers
-	written chan struct{}  // closed when the writer is done
-	held    hold           // of the speed tests
-}
-
-func (l *loop) run() {
-	go l.write()
-	defer l.giveBack()
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	suspects := time.NewTicker(lookAgain)
-	defer suspects.Stop()
-	for l.ctx.Err() == nil {
-		var later time.Duration
-		for _, ln := range l.lanes {
-			l.claim(ln)
-			if d := l.start(ln); d > 0 && (later == 0 || d < later) {
-				later = d
-			}
-		}
-		l.rest()
-		var retry <-chan time.Time
-		if later > 0 {
-			retry = time.After(later)
-		}
-		select {
-		case <-l.ctx.Done():
-		case <-retry:
-		case <-tick.C:
-			l.lookEverywhere()
-			l.watchUplink()
-		case <-suspects.C:
-			l.suspects()
-		case <-l.wake:
-			l.lookEverywhere()
-		case res := <-l.done:
-			l.ended(res)
-			for drained := false; !drained; { // many end together; one look serves them all
-				select {
-				case res := <-l.done:
-					l.ended(res)
-				default:
-					drained = true
-				}
-			}
-		}
-	}
-}
-
-// rest tells the writer, once, that nothing is in hand.
-func (l *loop) rest() {
-	idle := true
-	for _, ln := range l.lanes {
-		idle = idle && ln.running == 0 && len(ln.waiting) == 0
-	}
-	if idle && !l.resting {
-		select {
-		case l.found <- result{idle: true}:
-		case <-l.ctx.Done():
-		}
-	}
-	l.resting = idle
-}
-
-func (l *loop) lookEverywhere() {
-	for _, ln := range l.lanes {
-		for k := range ln.more {
-			ln.more[k] = true
-		}
-	}
-}
-
-func (l *loop) ended(res result) {
-	res.lane.running--
-	res.free()
-	l.observe(l.ctx, res)
-}
-
-// claim fills the waiting room of a lane.
-func (l *loop) claim(ln *lane) {
-	slots := ln.slots(l.Settings())
-	for k := range ln.more {
-		want, least := ln.wants(slots)
-		if !ln.more[k] || want < least {
-			continue
-		}
-		if ln.speed && !l.mayMeasure(ln) {
-			return
-		}
-		jobs, err := l.Store.Claim(l.ctx, k, want)
-		if err != nil {
-			if l.ctx.Err() == nil {
-				l.Log.Error("claim jobs", "kind", string(k), "err", err)
-			}
-			ln.more[k] = false
-			continue
-		}
-		ln.more[k] = len(jobs) == want
-		ln.waiting = append(ln.waiting, jobs...)
-	}
-}
-
-// start starts what may start now. When the gate's rate holds something back it
-// returns after how long to try again.
-func (l *loop) start(ln *lane) time.Duration {
-	slots := ln.slots(l.Settings())
-	var later time.Duration
-	kept := ln.waiting[:0]
-	ln.blocked = 0
-	for i, j := range ln.waiting {
-		if ln.running >= slots || later > 0 || ln.speed && !l.mayMeasure(ln) {
-			kept = append(kept, ln.waiting[i:]...)
-			break
-		}
-		if l.refusals.holds(j) {
-			l.hold(ln, j)
-			continue
-		}
-		free, wait, ok := l.gate.TryEnter(j.Address, j.Kind != connexa.Ping)
-		if !ok {
-			later = wait
-			kept = append(kept, j)
-			ln.blocked++
-			continue
-		}
-		ln.running++
-		work, cancel := context.WithCancelCause(l.ctx)
-		l.mu.Lock()
-		l.cancels[j.ID] = cancel
-		l.mu.Unlock()
-		l.wg.Go(func() {
-			res := l.one(work, j)
-			res.free, res.lane = free, ln
-			l.mu.Lock()
-			delete(l.cancels, j.ID)
-			l.mu.Unlock()
-			cancel(nil)
-			l.found <- res
-		})
-	}
-	clear(ln.waiting[len(kept):])
-	ln.waiting = kept
-	return later
-}
-
-// giveBack releases what was claimed and not started, and waits for the rest.
-func (l *loop) giveBack() {
-	for _, ln := range l.lanes {
-		for _, j := range ln.waiting {
-			l.release(j, time.Time{})
-		}
-	}
-	l.wg.Wait()
-	close(l.found) // the workers, who sent on it, are gone
-	<-l.written
-}
-
-// write puts results into the database, one after the other: SQLite has one
-// writer, and workers that queue for it would hand it over thousands of times a
-// second.
-func (l *loop) write() {
-	defer close(l.written)
-	g := greWatch{Runner: l.Runner, passed: l.GREPassed}
-	defer g.giveBack()
-	u := guard{Runner: l.Runner, answers: make(chan connexa.Reach, 1), confirming: map[int64]bool{}, told: map[int64]bool{}}
-	defer u.giveBack()
-	idle := false
-	for {
-		select {
-		case res, ok := <-l.found:
-			if !ok {
-				return
-			}
-			if idle = res.idle; idle {
-				g.release()
-				continue
-			}
-			if res.write && !u.keeps(l.ctx, res) && !g.keeps(l.ctx, res) {
-				l.finish(res.job, res.probed)
-			}
-			select {
-			case l.done <- res:
-			case <-l.ctx.Done():
-			}
-		case r := <-u.answers:
-			if l.ctx.Err() != nil { // then it is no answer
-				continue
-			}
-			for _, res := range u.answered(l.ctx, r) {
-				if !g.keeps(l.ctx, res) {
-					l.finish(res.job, res.probed)
-				}
-			}
-			if idle {
-				g.release()
-			}
-		case accept := <-l.decisions:
-			g.decide(l.ctx, accept)
-		}
-	}
-}
-
-// hold ends a job at an address that refused too many logins. It took no slot.
-func (l *loop) hold(ln *lane, j connexa.Job) {
-	ln.running++
-	l.wg.Go(func() {
-		l.found <- result{job: j, lane: ln, free: func() {}, write: true, probed: connexa.Probed{
-			Mark: connexa.MarkHeld, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
-		}}
-	})
-}
-
-func (l *loop) suspects() {
-	n, err := l.Store.LookAgain(l.ctx)
-	if err != nil {
-		if l.ctx.Err() == nil {
-			l.Log.Error("look for suspects", "err", err)
-		}
-		return
-	}
-	if n > 0 {
-		l.Log.Info("looking at suspects again", "count", n)
-		l.lookEverywhere()
-	}
-}
-
-// one does one job.
-func (r *Runner) one(ctx context.Context, j connexa.Job) result {
-	res := result{job: j}
+// runJob runs one job.
+func (r *Runner) runJob(ctx context.Context, j connexa.Job) result {
+	res := result{Result: triage.Result{Job: j}}
 	work, cancel := context.WithTimeout(ctx, r.Timeout(j.Kind))
-	probed, err := r.call(work, j)
-	cause := context.Cause(ctx) // asked before cancel, which would answer yes for itself
+	probed, err := r.callWork(work, j)
+	cause := context.Cause(ctx) // before cancel, which sets a cause itself
 	cancel()
-	var blame *connexa.LocalError
+	var local *connexa.LocalError
 	switch {
 	case errors.Is(cause, errCancelled): // its row is closed already
 		return res
-	case err != nil && cause != nil: // shutdown, not a verdict about the node
-		r.release(j, time.Time{})
+	case err != nil && cause != nil: // a shutdown is not a verdict about the node
+		r.releaseJob(j, time.Time{})
 		return res
-	case errors.As(err, &blame):
-		r.logOf(j).Warn("probe", "err", err)
-		r.release(j, time.Now().Add(5*time.Second))
+	case errors.As(err, &local):
+		r.jobLog(j).Warn("probe", "err", err)
+		r.releaseJob(j, time.Now().Add(5*time.Second))
 		res.local = true
 		return res
 	case err != nil:
-		r.logOf(j).Error("probe", "err", err)
+		r.jobLog(j).Error("probe", "err", err)
 		probed = connexa.Probed{Mark: connexa.MarkBroken, Outcome: connexa.Outcome{Kind: j.Kind, Reached: connexa.NoStep}}
 	}
 	if probed.Outcome.At.IsZero() {
 		probed.Outcome.At = time.Now()
 	}
-	if err := probed.Tell(); err != nil { // Finish will try again, and say so
-		r.logOf(j).Error("probe", "err", err)
+	if err := probed.Tell(); err != nil { // Finish tries again and returns the error
+		r.jobLog(j).Error("probe", "err", err)
 	}
-	res.probed, res.write = probed, true
+	res.Probed, res.write = probed, true
 	return res
 }
 
-// finish writes a result, also while the program goes down. The writer's pool
-// and SQLite's busy timeout bound the wait.
-func (r *Runner) finish(j connexa.Job, probed connexa.Probed) {
-	done, err := r.Store.Finish(context.Background(), j, probed)
-	switch {
-	case connexa.CodeOf(err) == connexa.Conflict:
-		r.logOf(j).Debug("result dropped", "err", err)
-		return
-	case err != nil:
-		r.logOf(j).Error("write a result", "err", err)
-		r.release(j, time.Now().Add(time.Second))
-		return
-	}
-	r.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: j.NodeID}) // only after the commit
-	for _, id := range done.Runs {
-		r.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
-	}
-	r.tell(j, probed, done)
-	r.watch.note(done, probed)
-	// The refusal of what was corrected meanwhile says nothing.
-	if !done.Stale && r.refusals.note(j, probed) {
-		r.holdBack(context.Background(), j.Address)
-		for _, id := range done.Runs {
-			r.notice(context.Background(), id, connexa.T("run.notice.held", j.Address))
-		}
-	}
-	if done.Stale {
-		r.Wake()
-	}
-}
-
-func (r *Runner) logOf(j connexa.Job) *slog.Logger {
-	return r.Log.With("job", j.ID, "kind", string(j.Kind), "node", j.NodeID, "attempt", j.Attempt)
-}
-
-func (r *Runner) release(j connexa.Job, due time.Time) {
-	if err := r.Store.Release(context.Background(), j, due); err != nil {
-		r.Log.Error("give a job back", "job", j.ID, "err", err)
-	}
-}
-
-// call runs the job's work and turns a panic into an error, so that one broken
-// node cannot stop the others.
-func (r *Runner) call(ctx context.Context, j connexa.Job) (_ connexa.Probed, err error) {
+// callWork calls the work of the job's kind and turns a panic into an error, so
+// that one node cannot stop the others.
+func (r *Runner) callWork(ctx context.Context, j connexa.Job) (_ connexa.Probed, err error) {
 	work, ok := r.Work[j.Kind]
 	if !ok {
 		return connexa.Probed{}, fmt.Errorf("no work for kind %q", j.Kind)
@@ -459,4 +209,14 @@ func (r *Runner) call(ctx context.Context, j connexa.Job) (_ connexa.Probed, err
 		}
 	}()
 	return work(ctx, j)
+}
+
+func (r *Runner) releaseJob(j connexa.Job, due time.Time) {
+	if err := r.Store.Release(context.Background(), j, due); err != nil {
+		r.Log.Error("give a job back", "job", j.ID, "err", err)
+	}
+}
+
+func (r *Runner) jobLog(j connexa.Job) *slog.Logger {
+	return r.Log.With("job", j.ID, "kind", string(j.Kind), "node", j.NodeID, "attempt", j.Attempt)
 }

@@ -39,8 +39,8 @@ func newMemory(n int) *memory {
 	return m
 }
 
-func (m *memory) Recover(context.Context) (int64, error)   { return 0, nil }
-func (m *memory) LookAgain(context.Context) (int64, error) { return 0, nil }
+func (m *memory) Recover(context.Context) (int64, error)         { return 0, nil }
+func (m *memory) RequeueSuspects(context.Context) (int64, error) { return 0, nil }
 
 func (m *memory) Claim(_ context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	m.mu.Lock()
@@ -118,6 +118,7 @@ func (m *memory) NoticeRun(_ context.Context, _ int64, t connexa.Text) error {
 type bench struct {
 	*Runner
 	*memory
+	cfg    Config // until the runner starts
 	online atomic.Bool
 	stop   context.CancelFunc
 	ended  chan error
@@ -131,13 +132,14 @@ func start(t *testing.T, n, slots int, work Work, tune ...func(*bench)) *bench {
 		s.Concurrency = slots
 		return s
 	}
-	b.Runner = NewRunner(Config{
+	b.cfg = Config{
 		Store: b.memory, Work: map[connexa.Kind]Work{connexa.Ping: work, connexa.Login: work}, Settings: settings,
 		Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: b.online.Load,
-	}, NewGate(settings))
+	}
 	for _, f := range tune {
 		f(b)
 	}
+	b.Runner = NewRunner(b.cfg, NewLimiter(settings))
 	ctx, stop := context.WithCancel(t.Context())
 	b.stop = stop
 	go func() { b.ended <- b.Run(ctx) }()
@@ -306,15 +308,15 @@ func TestFiftyTimeoutsInFrontAskAboutTheFirewall(t *testing.T) {
 	})
 }
 
-func TestTheGate(t *testing.T) {
+func TestLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := connexa.DefaultSettings()
 		s.ConnectRate = 1000
-		g := NewGate(func() connexa.Settings { return s })
+		g := NewLimiter(func() connexa.Settings { return s })
 		enter := func(address string) func() {
 			t.Helper()
 			time.Sleep(10 * time.Millisecond)
-			free, _, ok := g.TryEnter(address, false)
+			free, _, ok := g.TryAcquire(address, false)
 			if !ok {
 				return nil
 			}
@@ -343,7 +345,7 @@ func TestTheGate(t *testing.T) {
 		began := time.Now()
 		for range 20 {
 			for {
-				if _, wait, ok := g.TryEnter("host"+strconv.Itoa(int(time.Now().UnixNano())), false); ok {
+				if _, wait, ok := g.TryAcquire("host"+strconv.Itoa(int(time.Now().UnixNano())), false); ok {
 					break
 				} else if wait == 0 {
 					t.Fatal("held back without a time")
@@ -356,7 +358,7 @@ func TestTheGate(t *testing.T) {
 			t.Errorf("20 connections at 10 a second took %s", took)
 		}
 		for range 100 {
-			if _, _, ok := g.TryEnter("127.0.0.1", false); !ok {
+			if _, _, ok := g.TryAcquire("127.0.0.1", false); !ok {
 				t.Fatal("loopback is not exempt")
 			}
 		}
@@ -389,7 +391,7 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 			time.Sleep(time.Second)
 			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
 		}
-		b := start(t, 9, 10, refuse, func(b *bench) { b.useLogins(true); b.Runner.GREPassed = true })
+		b := start(t, 9, 10, refuse, func(b *bench) { b.useLogins(true); b.cfg.GREPassed = true })
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		held := 0
@@ -401,7 +403,7 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 		if tried.Load() != 5 || held != 4 || len(b.noticed) != 1 || b.noticed[0] != "run.notice.held" {
 			t.Errorf("%d tried, %d held back, notices %v", tried.Load(), held, b.noticed)
 		}
-		b.GoOn()
+		b.LiftHolds()
 		b.memory.mu.Lock()
 		b.due = append(b.due, connexa.Job{ID: 100, NodeID: 100, Kind: connexa.Login, Address: "127.0.0.9"})
 		b.memory.mu.Unlock()
@@ -410,102 +412,6 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 		synctest.Wait()
 		if tried.Load() != 6 {
 			t.Errorf("%d tried after the admin said go on", tried.Load())
-		}
-		b.end(t)
-	})
-}
-
-// TestACorrectionLiftsTheHold has five refusals at an address, and what is then
-// edited there: what was corrected is tried, the rest stays held, and a correction
-// that is wrong too is counted like a first refusal.
-func TestACorrectionLiftsTheHold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var tried []int64
-		good := map[int64]int64{8: 2} // the revision of a node whose password is right
-		work := func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
-			mu.Lock()
-			tried = append(tried, j.NodeID)
-			right := good[j.NodeID] == j.Revision && j.Revision > 0
-			mu.Unlock()
-			time.Sleep(time.Second)
-			if right {
-				return connexa.Probed{Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.IP}}, nil
-			}
-			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
-		}
-		b := start(t, 0, 10, work, func(b *bench) {
-			b.useLogins(true)
-			b.Runner.GREPassed = true
-			b.memory.revisions = map[int64]int64{}
-			for id := range int64(20) {
-				b.memory.revisions[id] = 1
-			}
-		})
-		next := int64(0)
-		// try runs logins of nodes one after the other and returns whose were tried.
-		try := func(revision int64, nodes ...int64) []int64 {
-			mu.Lock()
-			tried = nil
-			mu.Unlock()
-			for _, n := range nodes {
-				next++
-				b.memory.mu.Lock()
-				b.due = append(b.due, connexa.Job{ID: next, NodeID: n, Kind: connexa.Login, Address: "127.0.0.9", Revision: revision})
-				b.memory.mu.Unlock()
-				b.Wake()
-				time.Sleep(3 * time.Second)
-				synctest.Wait()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.Clone(tried)
-		}
-		want := func(what string, got []int64, want ...int64) {
-			t.Helper()
-			if !slices.Equal(got, want) {
-				t.Errorf("%s: tried %v, want %v", what, got, want)
-			}
-		}
-		want("five in a row", try(1, 1, 2, 3, 4, 5, 6, 7), 1, 2, 3, 4, 5)
-		want("uncorrected", try(1, 1, 6, 9))
-		b.memory.mu.Lock()
-		for id := int64(1); id < 8; id++ {
-			b.memory.revisions[id] = 2
-		}
-		b.memory.mu.Unlock()
-		want("corrected wrongly, refused ones and held ones", try(2, 1, 6, 2, 3, 4, 5, 7), 1, 6, 2, 3, 4)
-		want("the rest still held", try(1, 9, 10))
-		want("a node that is new at the address", try(1, 30), 30)
-		b.memory.mu.Lock()
-		b.memory.revisions[8] = 2
-		b.memory.mu.Unlock()
-		want("corrected rightly, and all others with it", try(2, 8, 5, 7), 8, 5, 7)
-		b.end(t)
-	})
-}
-
-// TestARefusalOfWhatWasCorrectedMeanwhileDoesNotCount has results that come after
-// an edit.
-func TestARefusalOfWhatWasCorrectedMeanwhileDoesNotCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var tried atomic.Int32
-		refuse := func(context.Context, connexa.Job) (connexa.Probed, error) {
-			tried.Add(1)
-			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP}}, nil
-		}
-		b := start(t, 9, 10, refuse, func(b *bench) {
-			b.useLogins(true)
-			b.Runner.GREPassed = true
-			b.memory.outcome = map[int64]connexa.Finished{}
-			for id := range int64(10) {
-				b.memory.outcome[id] = connexa.Finished{Stale: true}
-			}
-		})
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		if tried.Load() != 9 {
-			t.Errorf("%d of 9 were tried", tried.Load())
 		}
 		b.end(t)
 	})
@@ -525,7 +431,7 @@ func TestTwentyServersAtGREAskTheAdmin(t *testing.T) {
 			if len(b.finished) != 0 || b.runs[0].State != connexa.RunPaused || b.runs[0].Notice.Key != "run.notice.gre" {
 				t.Errorf("%d verdicts were written, run %+v", len(b.finished), b.runs[0])
 			}
-			b.Decide(accept)
+			b.DecideGRE(accept)
 			time.Sleep(30 * time.Second)
 			synctest.Wait()
 			facts := 0
@@ -539,26 +445,6 @@ func TestTwentyServersAtGREAskTheAdmin(t *testing.T) {
 			}
 			if !accept && facts > 10 {
 				t.Errorf("discarded: %d facts", facts)
-			}
-			b.end(t)
-		})
-	}
-}
-
-// TestServersThatEndTheCallAreBelieved holds that what a server says or does itself
-// at the step gre raises no suspicion of this machine.
-func TestServersThatEndTheCallAreBelieved(t *testing.T) {
-	for _, cause := range []connexa.Cause{"gre.disconnected", "gre.stopped", "gre.dropped_at_start", "gre.reset"} {
-		synctest.Test(t, func(t *testing.T) {
-			b := start(t, 30, 5, func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
-				probed, err := stopAtGRE(ctx, j)
-				probed.Outcome.Cause = cause
-				return probed, err
-			}, func(b *bench) { b.useLogins(false) })
-			time.Sleep(40 * time.Second)
-			synctest.Wait()
-			if len(b.finished) != 30 || b.runs[0].State == connexa.RunPaused {
-				t.Errorf("%s: %d of 30 verdicts were written, run %+v", cause, len(b.finished), b.runs[0])
 			}
 			b.end(t)
 		})

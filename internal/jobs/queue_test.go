@@ -41,7 +41,7 @@ func TestSpeedTestsHavePlacesOfTheirOwn(t *testing.T) {
 		var pings, speeds counter
 		b := start(t, 60, 4, pings.work(time.Second), func(b *bench) {
 			b.addSpeed(6)
-			b.Work[connexa.Speed] = speeds.work(10 * time.Second)
+			b.cfg.Work[connexa.Speed] = speeds.work(10 * time.Second)
 		})
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
@@ -73,8 +73,8 @@ func TestWithoutABudgetSpeedTestsWaitAndSaySo(t *testing.T) {
 		why := connexa.T("run.notice.speed.hour", time.Now().Add(time.Hour).UTC())
 		b := start(t, 10, 4, pings.work(time.Second), func(b *bench) {
 			b.addSpeed(3)
-			b.Work[connexa.Speed] = speeds.work(time.Second)
-			b.SpeedHold = func(context.Context, int) (connexa.Text, error) {
+			b.cfg.Work[connexa.Speed] = speeds.work(time.Second)
+			b.cfg.SpeedHold = func(context.Context, int) (connexa.Text, error) {
 				if spent.Load() {
 					return why, nil
 				}
@@ -110,8 +110,8 @@ func TestARunDoesNotGoOnSayingWhatEndedWithTheLastProcess(t *testing.T) {
 		b := start(t, 0, 4, speeds.work(time.Second), func(b *bench) {
 			b.addSpeed(1)
 			b.runs[0].Notice = connexa.T("run.notice.speed.month", time.Now())
-			b.Work[connexa.Speed] = speeds.work(time.Second)
-			b.SpeedHold = func(context.Context, int) (connexa.Text, error) { return connexa.Text{}, nil }
+			b.cfg.Work[connexa.Speed] = speeds.work(time.Second)
+			b.cfg.SpeedHold = func(context.Context, int) (connexa.Text, error) { return connexa.Text{}, nil }
 		})
 		time.Sleep(5 * time.Second)
 		synctest.Wait()

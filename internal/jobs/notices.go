@@ -1,0 +1,58 @@
+package jobs
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/triage"
+)
+
+// notifyResult sends notices of the changes that a result has caused.
+func (r *Runner) notifyResult(res triage.Result, done connexa.Finished) {
+	j := res.Job
+	name := connexa.ServerName(j.Address, j.Port)
+	n := connexa.Notice{At: res.Probed.Outcome.At, NodeID: j.NodeID, Name: name, Flapping: done.Flapping}
+	status := connexa.T("status." + string(done.Verdict.Status))
+	switch {
+	case done.Dropped:
+		n.Kind, n.Text = connexa.NoticeNodeDropped, connexa.T("notice.node.dropped", name, status)
+		r.Notify(n)
+	case done.Recovered:
+		n.Kind, n.Text = connexa.NoticeNodeRecovered, connexa.T("notice.node.recovered", name, status)
+		r.Notify(n)
+	}
+	if done.Began {
+		n.Kind, n.Text = connexa.NoticeNodeFlapping, connexa.T("notice.node.flapping", name, status)
+		r.Notify(n)
+	}
+	if len(done.Over) > 0 {
+		r.notifyEndedRuns(done.Over)
+	}
+}
+
+// notifyEndedRuns sends notices of runs that have ended, except those of the
+// monitor, which end all the time.
+func (r *Runner) notifyEndedRuns(ids []int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	runs, err := r.Store.LiveRuns(ctx, time.Now().Add(-time.Minute))
+	if err != nil {
+		r.Log.Error("read the runs that have ended", "err", err)
+		return
+	}
+	ended := map[int64]bool{}
+	for _, id := range ids {
+		ended[id] = true
+	}
+	for _, run := range runs {
+		if !ended[run.ID] || run.Monitor {
+			continue
+		}
+		r.Notify(connexa.Notice{
+			Kind: connexa.NoticeRunFinished, At: run.FinishedAt, RunID: run.ID,
+			Text: connexa.T("notice.run", strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind)), run.Total, run.Good, run.Slow, run.Bad, run.Void),
+		})
+	}
+}
