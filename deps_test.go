@@ -51,11 +51,12 @@ var layers = map[string]string{
 	"views":                    "internal/connexa internal/i18n static",
 	"handlers":                 "internal/connexa internal/conns internal/app internal/events internal/i18n views static",
 	"internal/daemon":          "*",
+	"internal/cli":             "*",
 	"internal/lab":             "internal/netstack internal/pptp internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
 	"internal/lab/labtest":     "internal/lab",
 	"internal/interop":         "", // its tests import the session
 	"internal/browser":         "", // its tests start the program
-	"":                         "internal/config internal/daemon internal/openvpn",
+	"":                         "internal/cli internal/config internal/openvpn",
 }
 
 const module = "github.com/connexa-panel/connexa"

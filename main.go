@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/connexa-panel/connexa/internal/cli"
 	"github.com/connexa-panel/connexa/internal/config"
-	"github.com/connexa-panel/connexa/internal/daemon"
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
@@ -38,33 +38,33 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 	case errors.Is(err, config.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(errs, "connexa:", daemon.Explain(err))
-		return daemon.ExitUsage
+		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
+		return cli.ExitUsage
 	}
 	log := logger(errs)
 	switch {
 	case cmd.SetupOpenVPN != nil:
-		err = daemon.SetupOpenVPN(*cmd.SetupOpenVPN, out)
+		err = cli.SetupOpenVPN(*cmd.SetupOpenVPN, out)
 	case cmd.Passwd != nil:
-		err = daemon.Passwd(ctx, *cmd.Passwd, in, out, errs)
+		err = cli.Passwd(ctx, *cmd.Passwd, in, out, errs)
 	case cmd.Version != nil:
 		fmt.Fprintln(out, "connexa", versionOf())
 	case cmd.Demo != nil:
-		err = daemon.Demo(ctx, *cmd.Demo, versionOf(), out, log)
+		err = cli.Demo(ctx, *cmd.Demo, versionOf(), out, log)
 	case cmd.Lab != nil:
-		err = daemon.Lab(ctx, *cmd.Lab, out)
+		err = cli.Lab(ctx, *cmd.Lab, out)
 	case cmd.SpeedServer != nil:
-		err = daemon.SpeedServer(ctx, *cmd.SpeedServer, out)
+		err = cli.SpeedServer(ctx, *cmd.SpeedServer, out)
 	case cmd.Check != nil:
-		return daemon.Check(ctx, *cmd.Check, in, out, errs)
+		return cli.Check(ctx, *cmd.Check, in, out, errs)
 	case cmd.Proxy != nil:
-		return daemon.Proxy(ctx, *cmd.Proxy, in, out, errs)
+		return cli.Proxy(ctx, *cmd.Proxy, in, out, errs)
 	default:
-		err = daemon.Serve(ctx, *cmd.Serve, versionOf(), out, log)
+		err = cli.Serve(ctx, *cmd.Serve, versionOf(), out, log)
 	}
 	if err != nil {
-		fmt.Fprintln(errs, "connexa:", daemon.Explain(err))
-		return daemon.ExitFailed
+		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
+		return cli.ExitFailed
 	}
 	return 0
 }

@@ -45,6 +45,14 @@ func Bound(l net.Listener, b Bounds) *Listener {
 	return &Listener{Listener: l, bounds: b, open: list.New(), byAddress: map[netip.Addr]int{}}
 }
 
+// BoundServer puts bounds on what l accepts for server, and connects the server's
+// hooks with the listener.
+func BoundServer(l net.Listener, b Bounds, server *http.Server) *Listener {
+	bounded := Bound(l, b)
+	server.ConnContext, server.ConnState = bounded.ConnContext, bounded.ConnState
+	return bounded
+}
+
 // Accept implements net.Listener.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {

@@ -14,6 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/gateway"
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
@@ -34,7 +35,7 @@ func door(t *testing.T, dir string) (*doorman, *db.DB, map[string]connexa.Profil
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := issuer{time.Now}
+	i := gateway.Issuer{Now: time.Now}
 	cert, key, err := store.Authority(t.Context(), i.Authority)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +159,7 @@ func TestAGuestWhoComesAgain(t *testing.T) {
 func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	_, store, profiles := door(t, dir)
-	i := issuer{time.Now}
+	i := gateway.Issuer{Now: time.Now}
 	cert, key, err := store.Authority(t.Context(), func() (string, connexa.Secret, error) { return "", "", errors.New("there is one") })
 	if err != nil {
 		t.Fatal(err)

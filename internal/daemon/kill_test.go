@@ -25,6 +25,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/openvpn"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 // childVar makes the test program be a panel over the folder that it names.
@@ -35,14 +36,23 @@ func TestMain(m *testing.M) {
 		os.Exit(openvpn.RunHelper(os.Stderr))
 	}
 	if dir := os.Getenv(childVar); dir != "" {
-		cfg := config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}
-		if err := Serve(context.Background(), cfg, "test", io.Discard, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {
+		if err := serveChild(dir); err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+func serveChild(dir string) error {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	p, err := New(context.Background(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, gre.Raw, "test", log)
+	if err != nil {
+		return err
+	}
+	log.Info("ready", "url", p.URL())
+	return p.Run(context.Background())
 }
 
 // child is a panel in a process of its own, so that it can be killed.

@@ -62,7 +62,7 @@ func (p *Panel) openMetrics(ctx context.Context) error {
 	mux.Handle("GET /metrics", p.metrics.Handler())
 	p.figures = &http.Server{Handler: conns.UsualTimes.Guard(mux), MaxHeaderBytes: 16 << 10, ErrorLog: p.server.ErrorLog}
 	conns.UsualTimes.Apply(p.figures)
-	p.figuresAt = bound(ln, conns.Bounds{Total: 64, PerAddress: 16}, p.figures)
+	p.figuresAt = conns.BoundServer(ln, conns.Bounds{Total: 64, PerAddress: 16}, p.figures)
 	return nil
 }
 

@@ -38,25 +38,24 @@ import (
 
 // Panel is one running panel over one data folder.
 type Panel struct {
-	cfg      config.Serve
-	log      *slog.Logger
-	db       *db.DB
-	broker   *events.Broker
-	settings settings
-	runner   *jobs.Runner
-	servers  *gateway.Servers
-	gateways *gateway.Manager
-	access   *access.Directory
-	uplink   *monitor.Uplink
-	monitor  *monitor.Monitor
-	notifier *notify.Notifier
-	doorman  *doorman
-	survey   surveyor
-	app      *app.App
-	server   *http.Server
-	listener net.Listener
-	mux      *gre.Mux
-	inside   bool // the endpoint of speed tests is inside the tunnels alone: there is no uplink to measure
+	cfg       config.Serve
+	log       *slog.Logger
+	db        *db.DB
+	broker    *events.Broker
+	settings  settings
+	runner    *jobs.Runner
+	servers   *gateway.Servers
+	gateways  *gateway.Manager
+	access    *access.Directory
+	uplink    *monitor.Uplink
+	monitor   *monitor.Monitor
+	notifier  *notify.Notifier
+	doorman   *doorman
+	preflight gateway.VPNPreflight
+	app       *app.App
+	server    *http.Server
+	listener  net.Listener
+	mux       *gre.Mux
 
 	metrics   *metrics.Metrics
 	figures   *http.Server // of the metrics alone; nil: they have no port
@@ -120,7 +119,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Channels: p.db, Notifier: p.notifier,
 		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
 		Speed: p.db, Try: p.tryEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
-		VPNs: p.db, Running: p.gateways, Certificates: issuer{time.Now}, Lacks: p.survey.lacks,
+		VPNs: p.db, Running: p.gateways, Certificates: gateway.Issuer{Now: time.Now}, Lacks: p.preflight.Missing,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
 	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword, !cfg.Demo); err != nil {
@@ -129,7 +128,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	sign, encrypt := p.db.CookieKeys()
 	h, err := handlers.New(handlers.Deps{
 		App: p.app, Broker: p.broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt,
-		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Hosts: cfg.Hosts, InClear: cfg.InClear(), AsRoot: !cfg.Demo && os.Geteuid() == 0, NoTunnels: noTunnels(ctx, wires, log), Version: version, Now: time.Now, Log: log,
+		PublicURL: cfg.Public, Trusted: cfg.Proxies, TLS: cfg.TLS(), Hosts: cfg.Hosts, InClear: cfg.InClear(), AsRoot: !cfg.Demo && os.Geteuid() == 0, NoTunnels: tunnelBanner(ctx, wires, log), Version: version, Now: time.Now, Log: log,
 		Metrics: p.metrics.Handler(), MetricsToken: cfg.MetricsToken,
 	})
 	if err != nil {
@@ -201,13 +200,6 @@ func panelBounds(proxies []netip.Prefix) conns.Bounds {
 	return b
 }
 
-// bound puts bounds on a listener and tells the server of it.
-func bound(ln net.Listener, b conns.Bounds, server *http.Server) net.Listener {
-	l := conns.Bound(ln, b)
-	server.ConnContext, server.ConnState = l.ConnContext, l.ConnState
-	return l
-}
-
 // listen opens the port of the panel, whose connections are bounded.
 func listen(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.Server) (net.Listener, error) {
 	var lc net.ListenConfig
@@ -215,7 +207,7 @@ func listen(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	ln = bound(ln, b, server)
+	ln = conns.BoundServer(ln, b, server)
 	switch {
 	case cfg.TLSCert != "":
 		if err := db.CheckTLSKey(cfg.TLSKey); err != nil {

@@ -26,7 +26,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-const adminPassword = "Blue-Kite-7-Blue-Kite"
+const (
+	adminPassword = "Blue-Kite-7-Blue-Kite"
+	testEndpoint  = "speed.lab.test" // a speed server inside the tunnels of a fleet
+)
 
 // running is a Panel on a free port with somebody logged in.
 type running struct {

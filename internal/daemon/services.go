@@ -40,13 +40,14 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
 		return p.access.Client(s.NodeID, user, password, from)
 	}
-	dir, err := vpnDir(p.cfg.Data)
+	dir, err := gateway.VPNDir(p.cfg.Data)
 	if err != nil {
 		return err
 	}
 	p.doorman = newDoorman(func() *access.Directory { return p.access })
 	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.doorman.authorize, Stay: p.doorman.stay, Left: p.doorman.left, Title: p.doorman.title}
 	p.gateways = gateway.NewManager(cfg)
+	p.gateways.AllowAll = p.cfg.Demo
 	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review, Zone: func() (*time.Location, time.Time) {
 		s := p.settings.now()
 		return s.Location(), s.ZoneSince

@@ -122,11 +122,11 @@ func one(id int64) connexa.Selection { return connexa.Selection{IDs: []int64{id}
 // TestServiceAndProbes is about what happens at a server while a service holds it.
 func TestServiceAndProbes(t *testing.T) {
 	wires := gre.NewSwitch()
-	sites := map[string]http.Handler{labEndpoint: speed.NewServer(speed.ServerOptions{})}
+	sites := map[string]http.Handler{testEndpoint: speed.NewServer(speed.ServerOptions{})}
 	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open, Sites: sites}).Nodes()[0]
 	dir := t.TempDir()
 	p, stop := runPanel(t, dir, wires.Open)
-	if err := p.useLabEndpoint(t.Context()); err != nil {
+	if err := p.SetFirstEndpoint(t.Context(), connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + testEndpoint}); err != nil {
 		t.Fatal(err)
 	}
 	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {

@@ -140,7 +140,7 @@ func (p *Panel) measureUplink(ctx context.Context) error {
 
 // lookAtUplink measures the uplink if that is due.
 func (p *Panel) lookAtUplink(ctx context.Context) error {
-	if p.inside {
+	if p.cfg.Demo { // the endpoint is inside the tunnels
 		return nil
 	}
 	u, err := p.db.Uplink(ctx)
@@ -189,4 +189,14 @@ func (p *Panel) lookAtUplink(ctx context.Context) error {
 	}
 	p.broker.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	return nil
+}
+
+// SetFirstEndpoint makes e the endpoint of speed tests, unless there is one.
+func (p *Panel) SetFirstEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	return p.db.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+		if len(list) == 0 {
+			list = []connexa.Endpoint{e}
+		}
+		return list, nil
+	})
 }

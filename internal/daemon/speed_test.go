@@ -35,7 +35,7 @@ func prepare(t *testing.T, dir string) {
 		}
 	}()
 	err = d.ChangeSpeedEndpoints(t.Context(), func([]connexa.Endpoint) ([]connexa.Endpoint, error) {
-		return []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint, Token: "blue-kite"}}, nil
+		return []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + testEndpoint, Token: "blue-kite"}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 	}
 	server := speed.NewServer(speed.ServerOptions{Token: "blue-kite", MaxAtOnce: 1000})
 	fleet := labtest.Start(t, lab.Config{
-		Nodes: mixedNodes, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{labEndpoint: server},
+		Nodes: mixedNodes, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{testEndpoint: server},
 	})
 	var file bytes.Buffer
 	if err := fleet.WriteCSV(&file); err != nil {

@@ -104,8 +104,8 @@ func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
 }
 
 func TestNoUplinkToAnEndpointInsideTheTunnels(t *testing.T) {
-	p := idlePanel(t, "http://"+labEndpoint)
-	p.inside = true
+	p := idlePanel(t, "http://"+testEndpoint)
+	p.cfg.Demo = true
 	if u := p.look(t); !u.At.IsZero() || !u.Problem.IsZero() {
 		t.Errorf("%+v", u)
 	}
@@ -123,7 +123,7 @@ func TestWithoutAnEndpointNothingIsMeasured(t *testing.T) {
 }
 
 func TestASpentBudgetHoldsSpeedTests(t *testing.T) {
-	p := idlePanel(t, "http://speed.lab.test")
+	p := idlePanel(t, "http://"+testEndpoint)
 	if why, err := p.app.SpeedHold(t.Context(), 0); err != nil || !why.IsZero() {
 		t.Errorf("%s, %v", why, err)
 	}

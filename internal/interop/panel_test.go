@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/cli"
 	serve "github.com/connexa-panel/connexa/internal/config"
-	"github.com/connexa-panel/connexa/internal/daemon"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 )
 
@@ -34,7 +34,7 @@ func bePanel(dir string) int {
 	defer stop()
 	err := vpntest.Settle()
 	if err == nil {
-		err = daemon.Serve(ctx, cfg, "test", io.Discard, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		err = cli.Serve(ctx, cfg, "test", io.Discard, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

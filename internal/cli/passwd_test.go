@@ -1,8 +1,9 @@
-package daemon
+package cli
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,8 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/daemon"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
@@ -63,11 +66,42 @@ func leads(t *testing.T, c *http.Client, at string, form url.Values) string {
 	return strings.TrimSpace(res.Status[:3] + " " + res.Header.Get("Location"))
 }
 
+// startPanel runs a panel with that configuration until the test ends.
+func startPanel(t *testing.T, cfg config.Serve) *daemon.Panel {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p, err := daemon.New(ctx, cfg, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // it may not have begun
+			t.Errorf("the panel ended with %v", err)
+		}
+	})
+	return p
+}
+
+// auditRows returns the last rows of the audit log in a data folder.
+func auditRows(t *testing.T, dir string) ([]connexa.AuditRow, error) {
+	t.Helper()
+	store, err := db.Open(t.Context(), db.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	return store.AuditRows(t.Context(), 0, 10)
+}
+
 // TestPasswd sets passwords while a panel runs, and when it does not.
 func TestPasswd(t *testing.T) {
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
-	p, err := New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+	p, err := daemon.New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,13 +152,13 @@ func TestPasswd(t *testing.T) {
 	if got := leads(t, b, p.URL()+"/nodes", nil); got != "200" {
 		t.Errorf("after a login with the new password: %s", got)
 	}
-	rows, err := p.db.AuditRows(t.Context(), 0, 10)
-	if err != nil || len(rows) < 2 || rows[1].Act != connexa.ActPassword || !strings.Contains(rows[1].Detail, "audit.password.command") {
-		t.Errorf("%+v, %v", rows, err)
-	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+	rows, err := auditRows(t, dir)
+	if err != nil || len(rows) < 2 || rows[1].Act != connexa.ActPassword || !strings.Contains(rows[1].Detail, "audit.password.command") {
+		t.Errorf("%+v, %v", rows, err)
 	}
 
 	// While it does not run, made up: the next login has to change it.
@@ -141,7 +175,7 @@ func TestPasswd(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
-	p = newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir})
+	p = startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir})
 	if p.FirstPassword != "" {
 		t.Error("there is another first password")
 	}
@@ -157,7 +191,7 @@ func TestPasswd(t *testing.T) {
 func TestAWeakFirstPasswordIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-admin-2026", "admin-admin-2026"} {
-		p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: password}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
+		p, err := daemon.New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: password}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
 		if err == nil {
 			t.Fatalf("%q was taken: %v", password, p)
 		}
@@ -165,10 +199,10 @@ func TestAWeakFirstPasswordIsRefused(t *testing.T) {
 			t.Errorf("%q: %s", password, text)
 		}
 	}
-	newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword})
+	startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: "Blue-Kite-7-Blue-Kite"})
 	other := t.TempDir()
 	t.Run("once", func(t *testing.T) {
-		newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: adminPassword})
+		startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "Blue-Kite-7-Blue-Kite"})
 	})
-	newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "x"}) // an existing panel goes on
+	startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "x"}) // an existing panel goes on
 }

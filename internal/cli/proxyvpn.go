@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -44,7 +44,7 @@ func (p *proxy) openVPN() (*gateway.VPN, error) {
 		Name: keys.Name, CA: keys.CA, Cert: keys.Cert, Key: connexa.Secret(keys.Key), TLSCrypt: connexa.Secret(keys.TLSCrypt),
 	}}
 	p.service.VPN = &v
-	file, err := issuer{p.now}.File(connexa.ProfileKey{Cert: keys.Client, Key: connexa.Secret(keys.Private)}, v, p.cfg.ProfileHost, p.service.Address)
+	file, err := gateway.Issuer{Now: p.now}.File(connexa.ProfileKey{Cert: keys.Client, Key: connexa.Secret(keys.Private)}, v, p.cfg.ProfileHost, p.service.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (p *proxy) openVPN() (*gateway.VPN, error) {
 		}
 		data = filepath.Join(data, "connexa-proxy")
 	}
-	dir, err := vpnDir(data)
+	dir, err := gateway.VPNDir(data)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (p *proxy) vpnKeys() (k proxyKeys, err error) {
 			return k, fmt.Errorf("read the keys of OpenVPN: %w", err)
 		}
 	}
-	i := issuer{p.now}
+	i := gateway.Issuer{Now: p.now}
 	caCert, caKey, err := i.Authority()
 	if err != nil {
 		return k, err

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"bytes"
@@ -289,5 +289,13 @@ func TestCheckIsInterrupted(t *testing.T) {
 	}
 	if code := c.run(ctx); code != ExitInterrupted || strings.Contains(c.out.String(), "✗") || !strings.Contains(c.errs.String(), "interrupted") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, &c.out, &c.errs)
+	}
+}
+
+func TestReasonOf(t *testing.T) {
+	for _, want := range []gre.Reason{gre.NoCapability, gre.Forbidden, gre.Unsupported, gre.Filtered, gre.Broken} {
+		if got := reasonOf(connexa.T("probe.not_here." + string(want))); got != want {
+			t.Errorf("reasonOf = %s, want %s", got, want)
+		}
 	}
 }

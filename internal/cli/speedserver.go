@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 		return fmt.Errorf("listen for speed tests: %w", err)
 	}
 	web := &http.Server{}
-	l = bound(l, conns.Bounds{Total: cfg.AtOnce + speedSpare, PerAddress: cfg.PerAddr + speedSparePerAddr}, web)
+	l = conns.BoundServer(l, conns.Bounds{Total: cfg.AtOnce + speedSpare, PerAddress: cfg.PerAddr + speedSparePerAddr}, web)
 	scheme := "http"
 	if cfg.TLSCert != "" {
 		if err := db.CheckTLSKey(cfg.TLSKey); err != nil {

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -124,7 +124,7 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	case err != nil:
 		found.here(c.localFailure(err))
 	case probed.Mark == connexa.MarkNotHere && probed.Outcome.Cause == "":
-		found.here("local.gre", c.words.Text(probed.Detail.Text), fixFor(reasonOf(probed.Detail.Text), os.Getenv, exists), probed.Detail.Evidence)
+		found.here("local.gre", c.words.Text(probed.Detail.Text), reasonOf(probed.Detail.Text).Fix(), probed.Detail.Evidence)
 	case probed.Outcome.Cause == "resolve.temporary" && !c.online():
 		found.here("local.network", noNetwork, "", "")
 	default:
@@ -156,4 +156,15 @@ func (c *checker) localFailure(err error) (cause connexa.Cause, message, fix, se
 		}
 	}
 	return "local.failed", "This machine could not carry the check out.", "", err.Error()
+}
+
+// reasonOf returns the reason in a text of package probe that says why tunnels
+// cannot be opened.
+func reasonOf(t connexa.Text) gre.Reason {
+	for _, r := range []gre.Reason{gre.NoCapability, gre.Forbidden, gre.Unsupported, gre.Filtered} {
+		if t.Key == "probe.not_here."+string(r) {
+			return r
+		}
+	}
+	return gre.Broken
 }

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 // The exit codes of every command; 0 is well.
 const (

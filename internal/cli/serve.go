@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -8,12 +8,13 @@ import (
 	"os"
 
 	"github.com/connexa-panel/connexa/internal/config"
+	"github.com/connexa-panel/connexa/internal/daemon"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
 // Serve runs the panel until ctx is done.
 func Serve(ctx context.Context, cfg config.Serve, version string, out io.Writer, log *slog.Logger) error {
-	p, err := New(ctx, cfg, gre.Raw, version, log)
+	p, err := daemon.New(ctx, cfg, gre.Raw, version, log)
 	if err != nil {
 		return err
 	}

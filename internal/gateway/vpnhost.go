@@ -1,4 +1,4 @@
-package daemon
+package gateway
 
 import (
 	"context"
@@ -15,27 +15,27 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 )
 
-// issuer makes certificates and profiles.
-type issuer struct{ now func() time.Time }
+// Issuer makes certificates and profiles for OpenVPN exits.
+type Issuer struct{ Now func() time.Time }
 
 // Authority makes a CA.
-func (i issuer) Authority() (cert string, key connexa.Secret, err error) {
-	p, err := pki.NewCA("Connexa", i.now())
+func (i Issuer) Authority() (cert string, key connexa.Secret, err error) {
+	p, err := pki.NewCA("Connexa", i.Now())
 	return string(p.Cert), connexa.Secret(p.Key), err
 }
 
-func (i issuer) ca(cert string, key connexa.Secret) (*pki.CA, error) {
+func (i Issuer) ca(cert string, key connexa.Secret) (*pki.CA, error) {
 	return pki.ParseCA(pki.Pair{Cert: []byte(cert), Key: []byte(key.Reveal())})
 }
 
 // Server makes what the exit of a node is known by.
-func (i issuer) Server(caCert string, caKey connexa.Secret, node int64) (connexa.VPNIdentity, error) {
+func (i Issuer) Server(caCert string, caKey connexa.Secret, node int64) (connexa.VPNIdentity, error) {
 	ca, err := i.ca(caCert, caKey)
 	if err != nil {
 		return connexa.VPNIdentity{}, err
 	}
 	name := fmt.Sprintf("exit-%d", node)
-	p, err := ca.Server(name, i.now())
+	p, err := ca.Server(name, i.Now())
 	if err != nil {
 		return connexa.VPNIdentity{}, err
 	}
@@ -43,12 +43,12 @@ func (i issuer) Server(caCert string, caKey connexa.Secret, node int64) (connexa
 }
 
 // Client makes the certificate of a profile.
-func (i issuer) Client(caCert string, caKey connexa.Secret, name string) (cert string, key connexa.Secret, serial string, err error) {
+func (i Issuer) Client(caCert string, caKey connexa.Secret, name string) (cert string, key connexa.Secret, serial string, err error) {
 	ca, err := i.ca(caCert, caKey)
 	if err != nil {
 		return "", "", "", err
 	}
-	p, err := ca.Client(name, i.now(), pki.LifeClient)
+	p, err := ca.Client(name, i.Now(), pki.LifeClient)
 	if err != nil {
 		return "", "", "", err
 	}
@@ -57,18 +57,19 @@ func (i issuer) Client(caCert string, caKey connexa.Secret, name string) (cert s
 }
 
 // File writes a profile down for the exit of a node.
-func (i issuer) File(p connexa.ProfileKey, v connexa.VPN, host, title string) ([]byte, error) {
+func (i Issuer) File(p connexa.ProfileKey, v connexa.VPN, host, title string) ([]byte, error) {
 	return openvpn.Profile{
 		Title: title, Host: host, Port: v.Listen.Port(), TCP: v.TCP, Server: v.Name, CA: []byte(v.CA), TLSCrypt: []byte(v.TLSCrypt.Reveal()),
 		Client: pki.Pair{Cert: []byte(p.Cert), Key: []byte(p.Key.Reveal())}, Password: p.Password,
 	}.File()
 }
 
-// vpnDir is where the sockets and records of openvpn go. Its account has to get
-// there, and the next panel over the same data has to find it again: the service
-// manager's folder for that, else one of root's, else one beside the data, where
-// openvpn runs as the panel's own account.
-func vpnDir(data string) (string, error) {
+// VPNDir returns the folder for the sockets and records of openvpn. The account of
+// openvpn must have access to it, and the next panel on the same data folder must
+// find it again. So it is the runtime folder of the service manager, otherwise one
+// of root's, otherwise one in the data folder, where openvpn runs as the panel's
+// own account.
+func VPNDir(data string) (string, error) {
 	at, err := filepath.Abs(data)
 	if err != nil {
 		return "", fmt.Errorf("find the data folder: %w", err)
@@ -84,27 +85,28 @@ func vpnDir(data string) (string, error) {
 	return filepath.Join(at, "run"), nil
 }
 
-// lacksEvery is how often it is looked at most what this machine lacks.
-const lacksEvery = 5 * time.Second
+// preflightLife is how long the result of a preflight is used.
+const preflightLife = 5 * time.Second
 
-// surveyor remembers what this machine lacks for OpenVPN exits, for a moment: pages
-// ask often, and to find out a program is started.
-type surveyor struct {
+// VPNPreflight tells what this host lacks for OpenVPN exits. It caches the result,
+// because pages ask often and a program has to be started to find out.
+type VPNPreflight struct {
 	mu   sync.Mutex
 	at   time.Time
 	list []connexa.VPNLack
 }
 
-func (s *surveyor) lacks(ctx context.Context) []connexa.VPNLack {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Since(s.at) < lacksEvery {
-		return s.list
+// Missing returns what this host lacks, with fixes.
+func (p *VPNPreflight) Missing(ctx context.Context) []connexa.VPNLack {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) < preflightLife {
+		return p.list
 	}
-	s.list = nil
+	p.list = nil
 	for _, l := range openvpn.Survey(ctx) {
-		s.list = append(s.list, connexa.VPNLack{Code: l.Code, Fix: l.Fix})
+		p.list = append(p.list, connexa.VPNLack{Code: l.Code, Fix: l.Fix})
 	}
-	s.at = time.Now()
-	return s.list
+	p.at = time.Now()
+	return p.list
 }

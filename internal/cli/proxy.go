@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -29,7 +29,7 @@ import (
 func Proxy(ctx context.Context, cfg config.Proxy, in *os.File, out, errs io.Writer) int {
 	p := proxy{
 		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: probe.Online,
-		lacking: func(ctx context.Context) *gre.Unavailable { return lacking(ctx, gre.Raw) }, now: time.Now,
+		lacking: func(ctx context.Context) *gre.Unavailable { return gre.Diagnose(ctx, gre.Raw) }, now: time.Now,
 		ask: func(ctx context.Context, question string) (connexa.Secret, error) {
 			return askSecret(ctx, in, errs, question)
 		},
@@ -129,7 +129,7 @@ func (p *proxy) mend(ctx context.Context) {
 		return // by now it can
 	}
 	fmt.Fprintln(p.out, "  "+p.words.T("probe.not_here."+string(u.Reason)))
-	if fix := fixFor(u.Reason, os.Getenv, exists); fix != "" {
+	if fix := u.Reason.Fix(); fix != "" {
 		fmt.Fprintln(p.out, "  To mend it  "+fix)
 	}
 }

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/daemon"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
@@ -37,13 +38,12 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err := writeFleet(fleet, path); err != nil {
 		return err
 	}
-	panel, err := New(ctx, config.Serve{Demo: true, Listen: cfg.Listen, InsecureHTTP: cfg.InsecureHTTP, AllowLocal: true, Data: filepath.Join(dir, "data"), AdminPassword: cfg.AdminPassword}, wires, version, log)
+	panel, err := daemon.New(ctx, config.Serve{Demo: true, Listen: cfg.Listen, InsecureHTTP: cfg.InsecureHTTP, AllowLocal: true, Data: filepath.Join(dir, "data"), AdminPassword: cfg.AdminPassword}, wires, version, log)
 	if err != nil {
 		return err
 	}
-	panel.gateways.AllowAll = true
-	panel.inside = true
-	if err := panel.useLabEndpoint(ctx); err != nil {
+	// The fleet's own speed server, so that speed tests need no internet.
+	if err := panel.SetFirstEndpoint(ctx, connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint}); err != nil {
 		return err
 	}
 	password := panel.FirstPassword.Reveal()
@@ -67,23 +67,10 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	return g.Wait()
 }
 
-// useLabEndpoint measures against the fleet's own speed server, so that speed
-// tests need nothing of the internet.
-func (p *Panel) useLabEndpoint(ctx context.Context) error {
-	return p.db.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
-		if len(list) == 0 {
-			list = []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint}}
-		}
-		return list, nil
-	})
-}
-
 // demoWires are raw sockets where this user may open them, else a switch inside
 // this process, so that everybody sees whole sessions.
 func demoWires(ctx context.Context) (wires gre.Opener, how string) {
-	ctx, cancel := context.WithTimeout(ctx, selfTestTime)
-	defer cancel()
-	if gre.SelfTest(ctx, gre.Raw) == nil {
+	if gre.Diagnose(ctx, gre.Raw) == nil {
 		return gre.Raw, ""
 	}
 	return gre.NewSwitch().Open, `
