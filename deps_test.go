@@ -35,7 +35,7 @@ var layers = map[string]string{
 	"internal/socks5":          "",
 	"internal/triage":          "internal/connexa",
 	"internal/gateway":         "internal/beat internal/connexa internal/pptp internal/netstack internal/socks5 internal/openvpn internal/openvpn/pki",
-	"internal/access":          "internal/connexa internal/socks5",
+	"internal/access":          "internal/connexa internal/openvpn internal/socks5",
 	"internal/openvpn":         "internal/openvpn/cage internal/openvpn/nat internal/openvpn/pki",
 	"internal/openvpn/cage":    "",
 	"internal/openvpn/nat":     "",

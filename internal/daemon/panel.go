@@ -44,13 +44,12 @@ type Panel struct {
 	broker    *events.Broker
 	settings  settings
 	runner    *jobs.Runner
-	servers   *gateway.Servers
 	gateways  *gateway.Manager
 	access    *access.Directory
 	uplink    *monitor.Uplink
 	monitor   *monitor.Monitor
 	notifier  *notify.Notifier
-	doorman   *doorman
+	vpnAuth   *access.VPNAuthorizer
 	preflight gateway.VPNPreflight
 	app       *app.App
 	server    *http.Server
@@ -94,7 +93,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	prober := &probe.Prober{
 		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Wait,
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
-		Found:      p.found,
+		Found:      func(j connexa.Job, at netip.Addr) error { return p.gateways.Resolved(j, at) },
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)

@@ -9,6 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/gateway"
+	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/internal/jobs"
 	"github.com/connexa-panel/connexa/internal/probe"
 	"github.com/connexa-panel/connexa/internal/socks5"
@@ -25,9 +26,8 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	if err := p.db.RecoverGateways(ctx); err != nil {
 		return err
 	}
-	p.servers = gateway.NewServers()
 	cfg := gateway.Config{
-		Store: p.db, Publish: publish, Log: p.log, Servers: p.servers, Notify: p.notifier.Notify,
+		Store: p.db, Publish: publish, Log: p.log, Notify: p.notifier.Notify,
 		Online: func() bool {
 			p.uplink.Suspect() // who asks has failed
 			return p.uplink.Online()
@@ -44,8 +44,8 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	if err != nil {
 		return err
 	}
-	p.doorman = newDoorman(func() *access.Directory { return p.access })
-	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.doorman.authorize, Stay: p.doorman.stay, Left: p.doorman.left, Title: p.doorman.title}
+	p.vpnAuth = access.NewVPNAuthorizer(func() *access.Directory { return p.access }, i18n.New(i18n.English, nil).Text)
+	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.vpnAuth.Authorize, Stay: p.vpnAuth.Revalidate, Left: p.vpnAuth.OnDisconnect, Title: p.vpnAuth.Title}
 	p.gateways = gateway.NewManager(cfg)
 	p.gateways.AllowAll = p.cfg.Demo
 	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review, Zone: func() (*time.Location, time.Time) {
@@ -55,7 +55,7 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	if err := p.access.Load(ctx); err != nil {
 		return err
 	}
-	return p.doorman.load(ctx, p.db)
+	return p.vpnAuth.LoadProfiles(ctx, p.db)
 }
 
 // runGateways runs the services. What access users moved until the last of them
@@ -78,6 +78,24 @@ func (p *Panel) followAccess(ctx context.Context) error {
 			return nil
 		}
 		p.access.Wake()
+	}
+}
+
+// followProfiles loads the profiles whenever they change, and closes the connections of
+// clients that may not stay.
+func (p *Panel) followProfiles(ctx context.Context) error {
+	box, done := p.broker.Open(func(e connexa.Event) bool {
+		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.AccessChanged // a deleted user's profiles are deleted too
+	})
+	defer done()
+	for {
+		if _, ok := box.Next(ctx); !ok {
+			return nil
+		}
+		if err := p.vpnAuth.LoadProfiles(ctx, p.db); err != nil && ctx.Err() == nil {
+			p.log.Error("read the profiles", "err", err) // until the next change
+		}
+		p.gateways.Review()
 	}
 }
 
@@ -106,98 +124,16 @@ func (p *Panel) followNodes(ctx context.Context) error {
 	}
 }
 
-// A probe that waits for a service to come up or to go, or for another probe, looks
-// at first so soon, and at last so seldom: a name is looked up each time.
-const (
-	askAgain  = 200 * time.Millisecond
-	askSeldom = time.Second
-)
-
-// beside makes probes and services share servers: while a service holds a server,
-// its own node is answered for through its session, and the nodes of other logins
-// learn nothing. A login or a speed test holds the server itself, so that a
-// service waits for it.
-func (p *Panel) beside(work jobs.Work, through func(context.Context, connexa.Job, gateway.Tunnel) (connexa.Probed, error)) jobs.Work {
-	return func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
-		for wait := askAgain; ; wait = min(2*wait, askSeldom) {
-			if t, ok := p.gateways.Through(j.NodeID); ok {
-				return through(ctx, j, t)
-			}
-			probed, by, ok, err := p.alone(ctx, j, work)
-			switch {
-			case ok:
-				return probed, err
-			case by != 0 && by != j.NodeID:
-				return connexa.Probed{
-					Mark: connexa.MarkInUse, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
-					Detail: connexa.Detail{Text: connexa.T("probe.in_use", p.gateways.Name(by))},
-				}, nil
-			}
-			// Its own service is dialing, or another probe has the server: both have
-			// an end.
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-				return connexa.Probed{}, ctx.Err()
-			}
-		}
-	}
-}
-
-// alone does a job with its server to itself. It is not ok when somebody else has
-// the server: by is the node whose service that is, or zero when it is another
-// probe.
-func (p *Panel) alone(ctx context.Context, j connexa.Job, work jobs.Work) (_ connexa.Probed, by int64, ok bool, _ error) {
-	free, by, ok := p.takeServer(j)
-	if !ok {
-		return connexa.Probed{}, by, false, nil
-	}
-	defer free()
-	probed, err := work(ctx, j)
-	var used *gateway.InUse
-	if errors.As(err, &used) { // as its name turned out to mean
-		return connexa.Probed{}, used.Node, false, nil
-	}
-	switch probed.Fact {
-	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
-		p.servers.Ended(j.Address)
-	}
-	return probed, 0, true, err
-}
-
-// found is told at which address the server of a job is. The error is a
-// *gateway.InUse.
-func (p *Panel) found(j connexa.Job, at netip.Addr) error {
-	if j.Kind != connexa.Ping {
-		return p.servers.Found(netip.Addr{}, j.Address, at)
-	}
-	if by := p.servers.User(at.String()); by != 0 && by != j.NodeID {
-		return &gateway.InUse{Node: by}
-	}
-	return nil
-}
-
-// takeServer takes the server of a job for it. A ping opens no tunnel and leaves
-// the server to others; but some servers take one control connection from an
-// address, so it too keeps away from one that a service holds.
-func (p *Panel) takeServer(j connexa.Job) (free func(), by int64, ok bool) {
-	if j.Kind == connexa.Ping {
-		by = p.servers.User(j.Address)
-		return func() {}, by, by == 0
-	}
-	return p.servers.TryProbe(j.Address)
-}
-
 // work is what the runner does for each kind of job.
 func (p *Panel) work(prober *probe.Prober) map[connexa.Kind]jobs.Work {
 	return map[connexa.Kind]jobs.Work{
-		connexa.Ping: p.beside(prober.Ping, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+		connexa.Ping: p.gateways.ShareServers(prober.Ping, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.PingThrough(ctx, t)
 		}),
-		connexa.Login: p.beside(prober.Login, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+		connexa.Login: p.gateways.ShareServers(prober.Login, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.LoginThrough(ctx, t)
 		}),
-		connexa.Speed: p.beside(prober.Speed, func(ctx context.Context, j connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
+		connexa.Speed: p.gateways.ShareServers(prober.Speed, func(ctx context.Context, j connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.SpeedThrough(ctx, j, t, func(ctx context.Context, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 				return p.measureOn(ctx, serviceTunnel{t}, live)
 			})

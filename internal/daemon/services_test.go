@@ -194,8 +194,8 @@ func TestServiceAndProbes(t *testing.T) {
 	}
 	// Another name of the server is found out when it is looked up.
 	for _, kind := range []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed} {
-		work := p.beside(func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
-			return connexa.Probed{}, p.found(j, n.Addr.Addr())
+		work := p.gateways.ShareServers(func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
+			return connexa.Probed{}, p.gateways.Resolved(j, n.Addr.Addr())
 		}, nil)
 		probed, err := work(t.Context(), connexa.Job{NodeID: other, Kind: kind, Address: "vpn.test"})
 		if err != nil || probed.Mark != connexa.MarkInUse || probed.Outcome.Kind != kind {

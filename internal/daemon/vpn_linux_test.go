@@ -111,7 +111,7 @@ func (s *vpnSite) profile(label string, password bool, expires time.Time) connex
 	}
 	for _, p := range list {
 		if p.ID == id {
-			s.until("the exits know the profile", func() bool { _, err := s.doorman.good(p.Serial); return err == nil })
+			s.until("the exits know the profile", func() bool { return s.vpnAuth.Title("", p.Serial) != "" })
 			return p
 		}
 	}

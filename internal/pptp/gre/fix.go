@@ -95,4 +95,3 @@ func (r Reason) fixIn(getenv func(string) string, exists func(string) bool) stri
 	}
 	return ""
 }
-

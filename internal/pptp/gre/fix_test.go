@@ -34,4 +34,3 @@ func TestFixFitsReasonAndPlace(t *testing.T) {
 		}
 	}
 }
-

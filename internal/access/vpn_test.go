@@ -1,4 +1,4 @@
-package daemon
+package access
 
 import (
 	"context"
@@ -12,15 +12,15 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/db"
-	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/gateway"
+	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
-// door is a doorman over a fresh database, with a profile with a password and one
-// without.
-func door(t *testing.T, dir string) (*doorman, *db.DB, map[string]connexa.ProfileKey) {
+// newTestAuthorizer returns a VPNAuthorizer on a new database, with one profile with
+// a password and one without.
+func newTestAuthorizer(t *testing.T, dir string) (*VPNAuthorizer, *db.DB, map[string]connexa.ProfileKey) {
 	t.Helper()
 	store, err := db.Open(t.Context(), db.Options{Dir: dir})
 	if err != nil {
@@ -51,12 +51,12 @@ func door(t *testing.T, dir string) (*doorman, *db.DB, map[string]connexa.Profil
 		}
 		profiles[label] = p
 	}
-	users := access.New(access.Config{Store: store, Log: slog.New(slog.DiscardHandler)})
+	users := New(Config{Store: store, Log: slog.New(slog.DiscardHandler)})
 	if err := users.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	d := newDoorman(func() *access.Directory { return users })
-	if err := d.load(t.Context(), store); err != nil {
+	d := NewVPNAuthorizer(func() *Directory { return users }, i18n.New(i18n.English, nil).Text)
+	if err := d.LoadProfiles(t.Context(), store); err != nil {
 		t.Fatal(err)
 	}
 	return d, store, profiles
@@ -74,54 +74,54 @@ func denied(t *testing.T, err error, words string) {
 	}
 }
 
-// TestGuessing tries passwords with a certificate that is good.
-func TestGuessing(t *testing.T) {
-	d, _, profiles := door(t, t.TempDir())
+func TestVPNAuthorizerLocksAfterWrongPasswords(t *testing.T) {
+	d, _, profiles := newTestAuthorizer(t, t.TempDir())
 	now := time.Now()
 	d.now = func() time.Time { return now }
 	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}
-	denied(t, d.authorize(context.Background(), s, loginWith(laptop, "", "")), "needs a login")
-	for range mostWrong {
-		denied(t, d.authorize(context.Background(), s, loginWith(laptop, "ann", "Red-Fox-8")), "Wrong name or password")
+	denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "", "")), "needs a login")
+	for range maxWrongPasswords {
+		denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "ann", "Red-Fox-8")), "Wrong name or password")
 	}
-	denied(t, d.authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Too many")
-	if err := d.authorize(context.Background(), s, loginWith(profiles["phone"], "", "")); err != nil {
+	denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Too many")
+	if err := d.Authorize(context.Background(), s, loginWith(profiles["phone"], "", "")); err != nil {
 		t.Error("another profile pays for it: ", err)
 	}
-	now = now.Add(wrongFor + time.Second)
-	if err := d.authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")); err != nil {
+	now = now.Add(wrongPasswordWindow + time.Second)
+	if err := d.Authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")); err != nil {
 		t.Error("after a while: ", err)
 	}
 }
 
 // TestANewPasswordEndsTheWait has a user whose program sent the old password too
 // often, and who is given another one.
-func TestANewPasswordEndsTheWait(t *testing.T) {
-	d, store, profiles := door(t, t.TempDir())
+func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
+	d, store, profiles := newTestAuthorizer(t, t.TempDir())
 	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}
-	for range mostWrong + 1 {
-		_ = d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9"))
+	for range maxWrongPasswords + 1 {
+		_ = d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9"))
 	}
-	denied(t, d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
+	denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
 	if err := store.SetAccessPassword(t.Context(), laptop.UserID, "Green-Owl-9"); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.users().Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")); err != nil {
+	if err := d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")); err != nil {
 		t.Error("with the new password: ", err)
 	}
-	for range mostWrong { // the new one is guarded as the old one was
-		denied(t, d.authorize(t.Context(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Wrong name or password")
+	for range maxWrongPasswords { // the new one is guarded as the old one was
+		denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Wrong name or password")
 	}
-	denied(t, d.authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
+	denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
 }
 
-// TestAGuestWhoComesAgain: a client whose connection broke is back before its old one
-// has ended. The end of that one puts nobody out, and nothing is counted twice.
-func TestAGuestWhoComesAgain(t *testing.T) {
-	d, _, profiles := door(t, t.TempDir())
+// TestVPNAuthorizerClientReconnects has a client that is back before its old connection
+// has ended. The end of the old one does not end the new one, and no traffic is counted
+// twice.
+func TestVPNAuthorizerClientReconnects(t *testing.T) {
+	d, _, profiles := newTestAuthorizer(t, t.TempDir())
 	phone, s := profiles["phone"], connexa.Service{NodeID: 1}
 	client := func(since time.Time, down uint64) openvpn.Client {
 		return openvpn.Client{Name: phone.Name, Serial: phone.Serial, Since: since, Down: down}
@@ -134,23 +134,23 @@ func TestAGuestWhoComesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(d.authorize(t.Context(), s, loginWith(phone, "", "")))
-	must(d.stay(s, client(first, 1000)))
-	must(d.stay(s, client(first, 1500)))
-	must(d.authorize(t.Context(), s, loginWith(phone, "", "")))
-	d.left(s, client(first, 1600))
-	must(d.stay(s, client(second, 30)))
+	must(d.Authorize(t.Context(), s, loginWith(phone, "", "")))
+	must(d.Revalidate(s, client(first, 1000)))
+	must(d.Revalidate(s, client(first, 1500)))
+	must(d.Authorize(t.Context(), s, loginWith(phone, "", "")))
+	d.OnDisconnect(s, client(first, 1600))
+	must(d.Revalidate(s, client(second, 30)))
 	if n := moved(); n != 1630 {
 		t.Errorf("%d bytes were counted", n)
 	}
-	d.left(s, client(second, 40))
+	d.OnDisconnect(s, client(second, 40))
 	if n := moved(); n != 1640 {
 		t.Errorf("%d bytes were counted", n)
 	}
-	if err := d.stay(s, client(second, 50)); err == nil {
+	if err := d.Revalidate(s, client(second, 50)); err == nil {
 		t.Error("one that has left may stay")
 	}
-	if err := d.stay(connexa.Service{NodeID: 2}, client(first, 1)); err == nil {
+	if err := d.Revalidate(connexa.Service{NodeID: 2}, client(first, 1)); err == nil {
 		t.Error("one may stay where nobody let it in")
 	}
 }
@@ -158,7 +158,7 @@ func TestAGuestWhoComesAgain(t *testing.T) {
 // TestSecretsOfOpenVPNAreSealed looks for keys in the files of the database.
 func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 	dir := t.TempDir()
-	_, store, profiles := door(t, dir)
+	_, store, profiles := newTestAuthorizer(t, dir)
 	i := gateway.Issuer{Now: time.Now}
 	cert, key, err := store.Authority(t.Context(), func() (string, connexa.Secret, error) { return "", "", errors.New("there is one") })
 	if err != nil {
@@ -173,7 +173,7 @@ func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var server connexa.VPNIdentity
-	if _, err := store.WantVPNs(t.Context(), one(id), func(n int64) (v connexa.VPNIdentity, err error) {
+	if _, err := store.WantVPNs(t.Context(), connexa.Selection{IDs: []int64{id}}, func(n int64) (v connexa.VPNIdentity, err error) {
 		server, err = i.Server(cert, key, n)
 		return server, err
 	}, ""); err != nil {
