@@ -34,7 +34,7 @@ func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {
 		if err := json.Unmarshal([]byte(text), &d); err != nil {
 			return e, fmt.Errorf("history row %d: %w", e.ID, err)
 		}
-		e.Detail, e.Rungs = d.Detail, d.Rungs
+		e.Detail, e.Trace = d.Detail, d.Trace
 	}
 	return e, nil
 }

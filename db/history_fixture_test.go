@@ -40,7 +40,7 @@ func putHistory(tb testing.TB, d *DB, rows []madeUp) {
 			if r.turn {
 				after = connexa.PingFailed
 			}
-			if _, err := stmt.Exec(r.node, millis(r.at), r.what, r.kind, r.mark, after, r.stale, r.reached.Height(), micros(r.latency),
+			if _, err := stmt.Exec(r.node, millis(r.at), r.what, r.kind, r.mark, after, r.stale, r.reached.Index(), micros(r.latency),
 				r.tried, r.lost, positive(r.down), positive(r.up)); err != nil {
 				return err
 			}

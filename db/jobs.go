@@ -100,7 +100,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	var out connexa.Finished
 	err := d.fast(ctx, func(t *fastTx) error {
 		o := p.Outcome
-		if n, err := t.changed(closeJob, string(p.Mark), o.Reached.Height(), string(o.Cause), millis(o.At), j.ID, j.Attempt); err != nil {
+		if n, err := t.changed(closeJob, string(p.Mark), o.Reached.Index(), string(o.Cause), millis(o.At), j.ID, j.Attempt); err != nil {
 			return err
 		} else if n == 0 {
 			return connexa.Errorf(connexa.Conflict, "error.job.gone")
@@ -125,7 +125,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		}
 		if err := t.exec(addProbe,
 			j.NodeID, millis(o.At), string(o.Kind), string(p.Fact), string(p.Mark), string(before.Status), string(out.Verdict.Status),
-			out.Verdict.Doubt.Suspect(), out.Stale, o.Reached.Height(), string(o.Cause), micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
+			out.Verdict.Doubt.Suspect(), out.Stale, o.Reached.Index(), string(o.Cause), micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
 			positive(o.DownBits), positive(o.UpBits), p.Story, run); err != nil {
 			return err
 		}
@@ -211,10 +211,10 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 	// A login that a running service answers for tests no login, and so confirms none.
 	unproven := before.Status == after.Status && p.Fact == connexa.LoggedIn && connexa.ByService(o.Reached, o.Cause)
 	if !unproven && connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
-		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Height(), string(o.Cause), millis(o.At)
+		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Index(), string(o.Cause), millis(o.At)
 	}
 	n, err := t.changed(judgeNode,
-		string(after.Status), after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, string(o.Kind), o.Reached.Height(), string(o.Cause),
+		string(after.Status), after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, string(o.Kind), o.Reached.Index(), string(o.Cause),
 		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
 		vendor, host, firmware, basisKind, basisReached, basisCause, basisAt,
 		j.NodeID, j.Revision, string(before.Status), before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused, string(by))

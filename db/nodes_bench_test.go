@@ -175,7 +175,7 @@ func BenchmarkNodeListBusy(b *testing.B) {
 				probeNode(rng, &n)
 				err := d.tx(ctx, func(tx *sql.Tx) error {
 					_, err := tx.ExecContext(ctx, `UPDATE nodes SET status = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, checked_at = ? WHERE id = ?`,
-						n.Status, n.Basis.Reached.Height(), n.Basis.Cause, micros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, millis(n.Last.At), n.ID)
+						n.Status, n.Basis.Reached.Index(), n.Basis.Cause, micros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, millis(n.Last.At), n.ID)
 					return err
 				})
 				if err != nil && ctx.Err() == nil {

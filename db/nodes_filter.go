@@ -31,7 +31,7 @@ func where(f connexa.Filter) (string, []any) {
 	if len(f.Reached) > 0 {
 		heights := make([]int, len(f.Reached))
 		for i, s := range f.Reached {
-			heights[i] = s.Height()
+			heights[i] = s.Index()
 		}
 		// A node that was never probed stopped nowhere.
 		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", list(heights))

@@ -103,7 +103,7 @@ func probeNode(rng *rand.Rand, v *connexa.Node) {
 		v.Basis.At = v.Last.At.Add(-time.Minute)
 		v.Last.Kind, v.Last.Reached, v.Last.Cause = connexa.Ping, connexa.Control, ""
 	}
-	if v.Last.Reached.Height() >= 2 {
+	if v.Last.Reached.Index() >= 2 {
 		v.Last.Latency = time.Duration(10+rng.IntN(300)) * time.Millisecond
 		v.Last.Control = v.Last.Latency * 2
 	}
@@ -135,9 +135,9 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 				continue
 			}
 			o := n.Last
-			if _, err := probe.Exec(n.Status, n.Doubt.NoAnswer, n.Doubt.NoTunnel, n.Doubt.LoginRefused, o.Kind, o.Reached.Height(), o.Cause,
+			if _, err := probe.Exec(n.Status, n.Doubt.NoAnswer, n.Doubt.NoTunnel, n.Doubt.LoginRefused, o.Kind, o.Reached.Index(), o.Cause,
 				micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
-				millis(n.CreatedAt), n.Basis.Kind, n.Basis.Reached.Height(), n.Basis.Cause, millis(n.Basis.At), n.ID); err != nil {
+				millis(n.CreatedAt), n.Basis.Kind, n.Basis.Reached.Index(), n.Basis.Cause, millis(n.Basis.At), n.ID); err != nil {
 				return err
 			}
 			out = append(out, n)

@@ -45,7 +45,7 @@ func byOrder(s connexa.Sort, a, b *connexa.Node) int {
 		rank := func(n *connexa.Node) int { return slices.Index(connexa.Statuses(), n.Status) }
 		return cmp.Or(turn*cmp.Compare(rank(a), rank(b)), id)
 	case connexa.SortStep:
-		return cmp.Or(number(int64(a.Basis.Reached.Height()), int64(b.Basis.Reached.Height()), !a.Last.At.IsZero(), !b.Last.At.IsZero()), id)
+		return cmp.Or(number(int64(a.Basis.Reached.Index()), int64(b.Basis.Reached.Index()), !a.Last.At.IsZero(), !b.Last.At.IsZero()), id)
 	case connexa.SortLatency:
 		return cmp.Or(number(int64(a.Last.Latency), int64(b.Last.Latency), a.Last.Latency > 0, b.Last.Latency > 0), id)
 	case connexa.SortLoss:
@@ -96,7 +96,7 @@ func drawFilter(t *rapid.T) connexa.Filter {
 		f.Tags = rapid.SliceOfN(rapid.SampledFrom(append([]string{"none", "client", "%"}, fleetTags...)), 1, 3).Draw(t, "tags")
 	}
 	if some("step?") {
-		f.Reached = rapid.SliceOfN(rapid.SampledFrom(append(connexa.Ladder(), connexa.NoStep)), 1, 3).Draw(t, "reached")
+		f.Reached = rapid.SliceOfN(rapid.SampledFrom(append(connexa.Steps(), connexa.NoStep)), 1, 3).Draw(t, "reached")
 	}
 	if some("cause?") {
 		f.Causes = rapid.SliceOfN(rapid.SampledFrom(fleetCauses), 1, 2).Draw(t, "causes")

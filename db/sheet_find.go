@@ -38,7 +38,7 @@ func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow)
 	if len(f.Reached) > 0 {
 		var some []int64
 		for _, s := range f.Reached {
-			some = append(some, int64(s.Height()))
+			some = append(some, int64(s.Index()))
 		}
 		all = append(all, func(r *sheetRow) bool { return r.reached != missing && slices.Contains(some, r.reached) })
 	}

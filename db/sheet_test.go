@@ -85,7 +85,7 @@ func TestSheetFollows(t *testing.T) {
 			err := d.fast(ctx, func(tx *fastTx) error {
 				o := n.Last
 				if err := tx.exec(`UPDATE nodes SET status = ?, silences = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, down = ?, checked_at = ? WHERE id = ?`,
-					string(n.Status), int64(n.Doubt.NoAnswer), int64(n.Basis.Reached.Height()), string(n.Basis.Cause), micros(o.Latency), int64(o.Attempts), int64(o.Lost), positive(o.DownBits), millis(o.At), n.ID); err != nil {
+					string(n.Status), int64(n.Doubt.NoAnswer), int64(n.Basis.Reached.Index()), string(n.Basis.Cause), micros(o.Latency), int64(o.Attempts), int64(o.Lost), positive(o.DownBits), millis(o.At), n.ID); err != nil {
 					return err
 				}
 				return end

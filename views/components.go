@@ -40,8 +40,8 @@ func MarkTone(m connexa.Mark) Tone {
 
 // bars are the classes of the ladder's ten bars.
 func (a LadderArgs) bars() []string {
-	height := a.Reached.Height()
-	classes := make([]string, len(connexa.Ladder()))
+	height := a.Reached.Index()
+	classes := make([]string, len(connexa.Steps()))
 	for i := range classes {
 		switch {
 		case i < height:
@@ -58,7 +58,7 @@ func (a LadderArgs) bars() []string {
 }
 
 func (a LadderArgs) label(p *i18n.Printer) string {
-	label := p.T("ladder.reached", a.Reached.Height(), len(connexa.Ladder()))
+	label := p.T("ladder.reached", a.Reached.Index(), len(connexa.Steps()))
 	if a.ByService {
 		label = p.T("ladder.service")
 	}

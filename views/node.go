@@ -52,20 +52,20 @@ func goodNews(p *i18n.Printer, n Node, e *connexa.Entry) string {
 // stepLines are the steps of a probe, up to the one that its kind aims at. Of a
 // probe that a running service answered only what was looked at is ticked.
 func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
-	seen := map[connexa.Step]connexa.Rung{}
-	for _, r := range e.Rungs {
+	seen := map[connexa.Step]connexa.StepResult{}
+	for _, r := range e.Trace {
 		seen[r.Step] = r
 	}
-	top := goal(e.Kind).Height()
+	top := goal(e.Kind).Index()
 	var list []step
-	for i, s := range connexa.Ladder() {
-		if i >= max(top, e.Reached.Height(), e.Cause.Step().Height()) {
+	for i, s := range connexa.Steps() {
+		if i >= max(top, e.Reached.Index(), e.Cause.Step().Index()) {
 			break
 		}
 		line := step{class: "later", name: p.T("step." + string(s)), note: p.T("step." + string(s) + ".means")}
 		r, climbed := seen[s]
 		switch {
-		case e.ByService() && climbed && r.OK, !e.ByService() && s.Height() <= e.Reached.Height():
+		case e.ByService() && climbed && r.OK, !e.ByService() && s.Index() <= e.Reached.Index():
 			line.class, line.icon = "ok", "check"
 		case s == e.Cause.Step():
 			line.class, line.icon, line.note = "stop", "cross", CauseText(p, e.Cause)

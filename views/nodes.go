@@ -208,7 +208,7 @@ func mbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(bits)/1
 
 // answered says whether the last probe found a PPTP server. How fast a port
 // accepts that is not one would look like the latency of a good node.
-func (r NodeRow) answered() bool { return r.Last.Reached.Height() >= connexa.Control.Height() }
+func (r NodeRow) answered() bool { return r.Last.Reached.Index() >= connexa.Control.Index() }
 
 // key is what a row shows, so that the page's script sees a change.
 func (r NodeRow) key() string {
@@ -318,7 +318,7 @@ func causeURL(c connexa.Cause) string {
 // none has yet, for the page stays open while they are tested.
 func (f NodeFilters) steps(p *i18n.Printer) facetMenu {
 	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
-	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Ladder()...) {
+	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Steps()...) {
 		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: f.Facets.Reached[s], on: slices.Contains(f.Filter.Reached, s)})
 	}
 	return m

@@ -55,7 +55,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	good.Basis = &connexa.Entry{
 		What: connexa.EntryProbe, At: now.Add(-2 * time.Minute), Mark: connexa.MarkGood,
 		Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(-2 * time.Minute), Reached: connexa.Control, Latency: 97 * time.Millisecond, Attempts: 3, Lost: 1},
-		Rungs:   sampleRungs()[:3],
+		Trace:   sampleRungs()[:3],
 	}
 	good.Doubt = connexa.Doubt{}
 	loggedIn, open := sampleNode(), sampleNode()
@@ -71,7 +71,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	through := loggedIn
 	answer := *loggedIn.Basis
 	answer.Reached, answer.Latency, answer.Detail.PeerText, answer.Detail.Attempts = connexa.NoStep, 0, "", nil
-	answer.Detail.Text, answer.Rungs = connexa.T("probe.through.login"), []connexa.Rung{{Step: connexa.LCP, OK: true, At: 31 * time.Millisecond, Note: connexa.T("rung.through.lcp", 31*time.Millisecond)}}
+	answer.Detail.Text, answer.Trace = connexa.T("probe.through.login"), []connexa.StepResult{{Step: connexa.LCP, OK: true, At: 31 * time.Millisecond, Note: connexa.T("rung.through.lcp", 31*time.Millisecond)}}
 	through.Basis = &answer
 	bare := *loggedIn.Basis
 	bare.Detail.Session = connexa.SessionFacts{Auth: "PAP", Encryption: "none", MTU: 1400, LocalIP: "10.8.0.14"}
@@ -180,8 +180,8 @@ func sampleRows() []NodeRow {
 	return rows
 }
 
-func sampleRungs() []connexa.Rung {
-	return []connexa.Rung{
+func sampleRungs() []connexa.StepResult {
+	return []connexa.StepResult{
 		{Step: connexa.Resolve, OK: true},
 		{Step: connexa.TCP, OK: true, At: 97 * time.Millisecond},
 		{Step: connexa.Control, OK: true, At: 198 * time.Millisecond},
@@ -198,7 +198,7 @@ func sampleNode() Node {
 		}
 	}
 	last := entry(5*time.Minute, connexa.SpeedOK, connexa.TunnelFailed, false, "gre.no_inbound", connexa.Call, connexa.MarkBad)
-	last.Rungs = sampleRungs()
+	last.Trace = sampleRungs()
 	last.Detail = connexa.Detail{Evidence: "0 GRE packets in 12.0 s, TCP still open", Transcript: []string{"→ Start-Control-Connection-Request", "← Start-Control-Connection-Reply result 1", "→ Outgoing-Call-Request call 16962", "← Outgoing-Call-Reply result 1"}}
 	speed := entry(5*time.Hour, connexa.SpeedOK, connexa.SpeedOK, false, "", connexa.Internet, connexa.MarkGood)
 	speed.Kind, speed.DownBits, speed.UpBits = connexa.Speed, 58_100_000, 10_900_000

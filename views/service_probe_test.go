@@ -13,18 +13,18 @@ import (
 // shows as reached only what was looked at, on the node page, the run page and in
 // the row of the node list.
 func TestAServiceAnswersForAServer(t *testing.T) {
-	probe := func(kind connexa.Kind, cause connexa.Cause, text string, rungs ...connexa.Rung) connexa.Entry {
+	probe := func(kind connexa.Kind, cause connexa.Cause, text string, rungs ...connexa.StepResult) connexa.Entry {
 		mark := connexa.MarkGood
 		if cause != "" {
 			mark = connexa.MarkBad
 		}
 		return connexa.Entry{
-			What: connexa.EntryProbe, Mark: mark, Rungs: rungs, Detail: connexa.Detail{Text: connexa.T(text)},
+			What: connexa.EntryProbe, Mark: mark, Trace: rungs, Detail: connexa.Detail{Text: connexa.T(text)},
 			Outcome: connexa.Outcome{Kind: kind, At: now, Reached: connexa.NoStep, Cause: cause},
 		}
 	}
-	control := connexa.Rung{Step: connexa.Control, OK: true, Note: connexa.T("rung.through.control", 12*time.Millisecond)}
-	lcp := connexa.Rung{Step: connexa.LCP, OK: true, Note: connexa.T("rung.through.lcp", 12*time.Millisecond)}
+	control := connexa.StepResult{Step: connexa.Control, OK: true, Note: connexa.T("rung.through.control", 12*time.Millisecond)}
+	lcp := connexa.StepResult{Step: connexa.LCP, OK: true, Note: connexa.T("rung.through.lcp", 12*time.Millisecond)}
 	older := probe(connexa.Ping, "", "probe.through")
 	older.Reached = connexa.IP
 	for _, tt := range []struct {
@@ -36,8 +36,8 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 		{"ping that the tunnel answers", probe(connexa.Ping, "", "probe.through.ping.lcp", lcp), "later later later"},
 		{"login", probe(connexa.Login, "", "probe.through.login", lcp), "later later later later later ok later later later"},
 		{"login that the control connection answers", probe(connexa.Login, "", "probe.through.login.control", control), "later later ok later later later later later later"},
-		{"speed", probe(connexa.Speed, "", "probe.through.speed", connexa.Rung{Step: connexa.Internet, OK: true}), "later later later later later later later later later ok"},
-		{"speed, not measured", probe(connexa.Speed, "internet.no_dns", "probe.through.speed", connexa.Rung{Step: connexa.Internet}), "later later later later later later later later later stop"},
+		{"speed", probe(connexa.Speed, "", "probe.through.speed", connexa.StepResult{Step: connexa.Internet, OK: true}), "later later later later later later later later later ok"},
+		{"speed, not measured", probe(connexa.Speed, "internet.no_dns", "probe.through.speed", connexa.StepResult{Step: connexa.Internet}), "later later later later later later later later later stop"},
 		{"a result of an earlier release", older, "later later later later later later later later later"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

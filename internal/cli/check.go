@@ -43,7 +43,7 @@ type checker struct {
 	online    func() bool
 	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer's
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)         // nil: the system's
-	onStep    func(pptp.Rung)                                                      // nil: nobody else looks on
+	onStep    func(pptp.StepResult)                                                // nil: nobody else looks on
 	ask       func(ctx context.Context, question string) (connexa.Secret, error)
 }
 
@@ -95,7 +95,7 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	}
 	l := newLadder(told, c.words)
 	p := probe.Prober{Attempts: func() int { return 1 }, Online: c.online}
-	p.Session = pptp.Config{GRE: c.mux, DialTCP: c.dial, Resolve: c.resolve, OnStep: func(r pptp.Rung) {
+	p.Session = pptp.Config{GRE: c.mux, DialTCP: c.dial, Resolve: c.resolve, OnStep: func(r pptp.StepResult) {
 		if ctx.Err() == nil { // what an interrupt makes fail has not failed
 			l.step(r)
 		}
@@ -134,7 +134,7 @@ func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) 
 	if found.code == ExitFailed {
 		note = causeWords(c.words, found.Cause, "")
 	}
-	found.climbed(l.end(probed.Rungs, note))
+	found.climbed(l.end(probed.Trace, note))
 	return found, nil
 }
 

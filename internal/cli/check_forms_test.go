@@ -95,16 +95,16 @@ func sameInBothForms(t *testing.T, c *try, text string, object []byte) {
 	}
 	height := 0
 	for i, s := range got.Steps {
-		if s.Step.Height() <= height || s.Note == "" || !s.OK && i < len(got.Steps)-1 {
+		if s.Step.Index() <= height || s.Note == "" || !s.OK && i < len(got.Steps)-1 {
 			t.Errorf("step %d is %+v, after height %d", i, s, height)
 		}
-		height = s.Step.Height()
+		height = s.Step.Index()
 		mark := map[bool]string{true: "✓", false: "✗"}[s.OK]
 		if want := []string{mark, c.words.T("step." + string(s.Step)), fmt.Sprintf("%.1f", s.MS), s.Note}; i < len(written) && !reflect.DeepEqual(written[i][1:], want) {
 			t.Errorf("step %d is %q in the text, %q in the object", i, written[i][1:], want)
 		}
 	}
-	if got.Cause != "" && got.Cause.Step().Height() > 0 {
+	if got.Cause != "" && got.Cause.Step().Index() > 0 {
 		if last := got.Steps[len(got.Steps)-1]; last.OK || last.Step != got.Cause.Step() {
 			t.Errorf("the cause is %s and the last step %+v", got.Cause, last)
 		}

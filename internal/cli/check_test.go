@@ -282,7 +282,7 @@ func TestCheckOnAMachineThatCannot(t *testing.T) {
 func TestCheckIsInterrupted(t *testing.T) {
 	c, _ := newTry(t, "gre:silent")
 	ctx, interrupt := context.WithCancel(t.Context())
-	c.onStep = func(r pptp.Rung) {
+	c.onStep = func(r pptp.StepResult) {
 		if r.Step == pptp.StepCall {
 			interrupt()
 		}

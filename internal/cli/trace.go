@@ -24,14 +24,14 @@ type ladder struct {
 	over  chan struct{}
 	done  chan struct{}
 
-	climb   []checkedStep // of the goroutine that writes, until done
-	failed  *pptp.Rung    // the last failure that was reported
-	written int           // steps of climb that are written
+	climb   []checkedStep    // of the goroutine that writes, until done
+	failed  *pptp.StepResult // the last failure that was reported
+	written int              // steps of climb that are written
 }
 
 // ladderLine is a step, or a remark between two.
 type ladderLine struct {
-	rung pptp.Rung
+	rung pptp.StepResult
 	line string
 }
 
@@ -48,7 +48,7 @@ func newLadder(out io.Writer, words *i18n.Printer) *ladder {
 }
 
 // step takes a rung and never waits.
-func (l *ladder) step(r pptp.Rung) { l.send(ladderLine{rung: r}) }
+func (l *ladder) step(r pptp.StepResult) { l.send(ladderLine{rung: r}) }
 
 // remark takes a line and never waits.
 func (l *ladder) remark(line string) { l.send(ladderLine{line: line}) }
@@ -92,7 +92,7 @@ func (l *ladder) hear(h ladderLine) {
 
 // reached keeps a step that is above all that were reached before.
 func (l *ladder) reached(s connexa.Step, at time.Duration, note string) {
-	if n := len(l.climb); n == 0 || s.Height() > l.climb[n-1].Step.Height() {
+	if n := len(l.climb); n == 0 || s.Index() > l.climb[n-1].Step.Index() {
 		l.climb = append(l.climb, checkedStep{s, true, milliseconds(at), note})
 	}
 }
@@ -101,7 +101,7 @@ func (l *ladder) reached(s connexa.Step, at time.Duration, note string) {
 func (l *ladder) flush(all bool) {
 	for ; l.written < len(l.climb); l.written++ {
 		s := l.climb[l.written]
-		sure := s.Step.Height() <= connexa.Call.Height() || s.Step.Height() <= connexa.Auth.Height() && l.written < len(l.climb)-1
+		sure := s.Step.Index() <= connexa.Call.Index() || s.Step.Index() <= connexa.Auth.Index() && l.written < len(l.climb)-1
 		if !sure && !all {
 			return
 		}
@@ -117,11 +117,11 @@ func (l *ladder) flush(all bool) {
 // knows beyond, writes the rest and returns the steps. final are the rungs of the
 // result; without any the failure that was reported is the last step. note is what is
 // said of it; without one no failure is written, as of a climb that was interrupted.
-func (l *ladder) end(final []connexa.Rung, note string) []checkedStep {
+func (l *ladder) end(final []connexa.StepResult, note string) []checkedStep {
 	close(l.over)
 	<-l.done
 	if len(final) == 0 && l.failed != nil && note != "" {
-		final = []connexa.Rung{{Step: connexa.Step(l.failed.Step), At: l.failed.At}}
+		final = []connexa.StepResult{{Step: connexa.Step(l.failed.Step), At: l.failed.At}}
 	}
 	for _, r := range final {
 		switch {
@@ -141,7 +141,7 @@ func (l *ladder) end(final []connexa.Rung, note string) []checkedStep {
 // takeBack drops s and the steps above it: they were taken for reached, and were
 // not.
 func (l *ladder) takeBack(s connexa.Step) {
-	i := slices.IndexFunc(l.climb, func(c checkedStep) bool { return c.Step.Height() >= s.Height() })
+	i := slices.IndexFunc(l.climb, func(c checkedStep) bool { return c.Step.Index() >= s.Index() })
 	if i >= 0 {
 		l.climb = l.climb[:i]
 		l.written = min(l.written, i)
@@ -149,7 +149,7 @@ func (l *ladder) takeBack(s connexa.Step) {
 }
 
 // note says what was seen at a step that was reached.
-func (l *ladder) note(r pptp.Rung) string {
+func (l *ladder) note(r pptp.StepResult) string {
 	means := l.words.T("step." + string(r.Step) + ".means")
 	switch {
 	case r.Step == pptp.StepResolve && r.Note == "":

@@ -13,9 +13,9 @@ import (
 // TestLadderWritesEachStepOnce tries climbs whose steps are taken back, come twice
 // or come too late.
 func TestLadderWritesEachStepOnce(t *testing.T) {
-	ok := func(steps ...pptp.Step) (list []pptp.Rung) {
+	ok := func(steps ...pptp.Step) (list []pptp.StepResult) {
 		for i, s := range steps {
-			list = append(list, pptp.Rung{Step: s, OK: true, At: time.Duration(i) * time.Millisecond})
+			list = append(list, pptp.StepResult{Step: s, OK: true, At: time.Duration(i) * time.Millisecond})
 		}
 		return list
 	}
@@ -26,29 +26,29 @@ func TestLadderWritesEachStepOnce(t *testing.T) {
 	)
 	for _, tt := range []struct {
 		name  string
-		heard []pptp.Rung
-		final []connexa.Rung
+		heard []pptp.StepResult
+		final []connexa.StepResult
 		want  string
 	}{
 		{"a session", ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip), nil, "resolve tcp control call gre lcp auth encryption ip"},
-		{"GRE that was taken back", append(ok(resolve, tcp, control, call, gre), pptp.Rung{Step: gre, Note: "no_outbound"}), []connexa.Rung{{Step: connexa.GRE}},
+		{"GRE that was taken back", append(ok(resolve, tcp, control, call, gre), pptp.StepResult{Step: gre, Note: "no_outbound"}), []connexa.StepResult{{Step: connexa.GRE}},
 			"resolve tcp control call -gre"},
-		{"GRE that came while it was taken down", append(ok(resolve, tcp, control, call), pptp.Rung{Step: gre, Note: "no_inbound"}, pptp.Rung{Step: gre, OK: true}), nil,
+		{"GRE that came while it was taken down", append(ok(resolve, tcp, control, call), pptp.StepResult{Step: gre, Note: "no_inbound"}, pptp.StepResult{Step: gre, OK: true}), nil,
 			"resolve tcp control call -gre"},
-		{"a link that was taken back", append(ok(resolve, tcp, control, call, gre, lcp), pptp.Rung{Step: lcp, Note: "terminated"}), []connexa.Rung{{Step: connexa.LCP}},
+		{"a link that was taken back", append(ok(resolve, tcp, control, call, gre, lcp), pptp.StepResult{Step: lcp, Note: "terminated"}), []connexa.StepResult{{Step: connexa.LCP}},
 			"resolve tcp control call gre -lcp"},
-		{"a login that was taken back", append(ok(resolve, tcp, control, call, gre, lcp, auth), pptp.Rung{Step: auth, Note: "terminated"}), nil,
+		{"a login that was taken back", append(ok(resolve, tcp, control, call, gre, lcp, auth), pptp.StepResult{Step: auth, Note: "terminated"}), nil,
 			"resolve tcp control call gre lcp -auth"},
-		{"encryption that was taken back once a session was up", ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip), []connexa.Rung{{Step: connexa.Encryption}},
+		{"encryption that was taken back once a session was up", ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip), []connexa.StepResult{{Step: connexa.Encryption}},
 			"resolve tcp control call gre lcp auth -encryption"},
-		{"a session that ended while it was closed", append(ok(resolve, ip), pptp.Rung{Step: lcp, Note: "terminated"}), []connexa.Rung{{Step: connexa.Resolve, OK: true}, {Step: connexa.IP, OK: true}},
+		{"a session that ended while it was closed", append(ok(resolve, ip), pptp.StepResult{Step: lcp, Note: "terminated"}), []connexa.StepResult{{Step: connexa.Resolve, OK: true}, {Step: connexa.IP, OK: true}},
 			"resolve ip"},
-		{"a second call", append(append(ok(resolve, tcp, control, call, gre, lcp), pptp.Rung{Step: auth, Note: "691"}), ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip)...), nil,
+		{"a second call", append(append(ok(resolve, tcp, control, call, gre, lcp), pptp.StepResult{Step: auth, Note: "691"}), ok(resolve, tcp, control, call, gre, lcp, auth, encryption, ip)...), nil,
 			"resolve tcp control call gre lcp auth encryption ip"},
-		{"a second call that is refused too", append(append(append(ok(resolve, tcp, lcp), pptp.Rung{Step: auth, Note: "691"}), ok(resolve, tcp, lcp)...), pptp.Rung{Step: auth, Note: "691"}), nil,
+		{"a second call that is refused too", append(append(append(ok(resolve, tcp, lcp), pptp.StepResult{Step: auth, Note: "691"}), ok(resolve, tcp, lcp)...), pptp.StepResult{Step: auth, Note: "691"}), nil,
 			"resolve tcp lcp -auth"},
-		{"the internet behind a session", ok(resolve, ip), []connexa.Rung{{Step: connexa.IP, OK: true}, {Step: connexa.Internet, OK: true}}, "resolve ip internet"},
-		{"no internet behind a session", ok(resolve, ip), []connexa.Rung{{Step: connexa.IP, OK: true}, {Step: connexa.Internet}}, "resolve ip -internet"},
+		{"the internet behind a session", ok(resolve, ip), []connexa.StepResult{{Step: connexa.IP, OK: true}, {Step: connexa.Internet, OK: true}}, "resolve ip internet"},
+		{"no internet behind a session", ok(resolve, ip), []connexa.StepResult{{Step: connexa.IP, OK: true}, {Step: connexa.Internet}}, "resolve ip -internet"},
 		{"nothing", nil, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestLadderWritesEachStepOnce(t *testing.T) {
 					t.Errorf("line %d is %q", i, line)
 				}
 			}
-			l.step(pptp.Rung{}) // nobody reads any more, and nobody waits
+			l.step(pptp.StepResult{}) // nobody reads any more, and nobody waits
 		})
 	}
 }
@@ -108,8 +108,8 @@ func TestFold(t *testing.T) {
 func TestLadderOfAnInterruptedClimb(t *testing.T) {
 	var out strings.Builder
 	l := newLadder(&out, i18n.New(i18n.English, nil))
-	l.step(pptp.Rung{Step: pptp.StepResolve, OK: true})
-	l.step(pptp.Rung{Step: pptp.StepTCP, Note: "timeout"})
+	l.step(pptp.StepResult{Step: pptp.StepResolve, OK: true})
+	l.step(pptp.StepResult{Step: pptp.StepTCP, Note: "timeout"})
 	if steps := l.end(nil, ""); len(steps) != 1 || strings.Contains(out.String(), "✗") {
 		t.Errorf("%+v\n%s", steps, &out)
 	}

@@ -77,13 +77,13 @@ func ParseFilter(v url.Values) (Filter, error) {
 		f.Statuses = append(f.Statuses, Status(s))
 	}
 	for _, s := range filled(v["step"]) {
-		if Step(s).Height() == 0 && Step(s) != NoStep {
+		if Step(s).Index() == 0 && Step(s) != NoStep {
 			return Filter{}, Errorf(Invalid, "filter.step", s)
 		}
 		f.Reached = append(f.Reached, Step(s))
 	}
 	for _, s := range filled(v["cause"]) {
-		if Cause(s).Step().Height() == 0 {
+		if Cause(s).Step().Index() == 0 {
 			return Filter{}, Errorf(Invalid, "filter.cause", s)
 		}
 		f.Causes = append(f.Causes, Cause(s))

@@ -55,7 +55,7 @@ func (s *Span) Count(m Mark) {
 // not. How fast a port accepts that no PPTP server answers on would look like
 // the latency of a good node, and is left out.
 func (s *Span) Measure(reached Step, latency, down, up int64) {
-	if reached.Height() >= Control.Height() {
+	if reached.Index() >= Control.Index() {
 		s.Latency.Add(latency)
 	}
 	s.Down.Add(down)
@@ -137,7 +137,7 @@ const MaxSpark = 24
 // SparkOf is the point of a probe; for its latency goes what is said at Measure.
 func SparkOf(m Mark, reached Step, latency time.Duration) SparkPoint {
 	p := SparkPoint{Failed: m == MarkBad}
-	if reached.Height() >= Control.Height() {
+	if reached.Index() >= Control.Index() {
 		p.Latency = latency
 	}
 	return p

@@ -170,8 +170,8 @@ type Probed struct {
 	Fact    Fact
 	Mark    Mark // MarkOf(Fact), or a void mark; bad also where only the measurement failed
 	Outcome Outcome
-	Peer    Peer   // empty: not seen
-	Rungs   []Rung // the climb
+	Peer    Peer         // empty: not seen
+	Trace   []StepResult // the climb
 	Detail  Detail
 	Story   string // JSON of Rungs and Detail; empty: not told yet
 }
@@ -179,13 +179,13 @@ type Probed struct {
 // Story is the climb and the detail as the history keeps them.
 type Story struct {
 	Detail
-	Rungs []Rung `json:"rungs,omitempty"`
+	Trace []StepResult `json:"rungs,omitempty"`
 }
 
 // Tell fills in p.Story. It is the dearest part of writing a result that needs
 // no database, so whoever has time does it before.
 func (p *Probed) Tell() error {
-	b, err := json.Marshal(Story{p.Detail, p.Rungs})
+	b, err := json.Marshal(Story{p.Detail, p.Trace})
 	if err != nil {
 		return fmt.Errorf("tell the climb: %w", err)
 	}
@@ -242,7 +242,7 @@ type Entry struct {
 	Doubt  bool // the node was suspect after it
 	Stale  bool // measured on an older revision
 	Outcome
-	Rungs  []Rung
+	Trace  []StepResult
 	Detail Detail
 }
 

@@ -184,7 +184,7 @@ func TestServiceAndProbes(t *testing.T) {
 		t.Errorf("the far end sees %q, and we have %q", got, row.LocalIP)
 	}
 	for _, kind := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin} {
-		if e := finished(t, p, kind, node); e.Mark != connexa.MarkGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Rungs) != 1 {
+		if e := finished(t, p, kind, node); e.Mark != connexa.MarkGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Trace) != 1 {
 			t.Errorf("%s through the service: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
 		}
 		e := finished(t, p, kind, other)

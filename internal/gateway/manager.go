@@ -148,7 +148,7 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 		}
 	}
 	base := m.Session
-	base.Found = func(at netip.Addr) error { return m.Servers.Found(local, s.Address, at) }
+	base.OnAddress = func(at netip.Addr) error { return m.Servers.Found(local, s.Address, at) }
 	return Dial(ctx, base, s, local)
 }
 

@@ -136,10 +136,10 @@ func TestKeysPutTogether(t *testing.T) {
 	for _, act := range []string{"delete", "reset", "password"} {
 		keys = append(keys, "access."+act, "access.ask."+act+".title", "access.ask."+act+".text")
 	}
-	for _, s := range append(connexa.Ladder(), connexa.NoStep) {
+	for _, s := range append(connexa.Steps(), connexa.NoStep) {
 		keys = append(keys, "step."+string(s))
 	}
-	for _, s := range connexa.Ladder() {
+	for _, s := range connexa.Steps() {
 		keys = append(keys, "step."+string(s)+".fail", "step."+string(s)+".fail.more", "step."+string(s)+".fail.try")
 	}
 	for _, k := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed} {
@@ -189,7 +189,7 @@ func TestCausesAreWhole(t *testing.T) {
 		if !ok || strings.HasSuffix(name, ".more") || strings.HasSuffix(name, ".try") {
 			continue
 		}
-		if connexa.Cause(name).Step().Height() == 0 {
+		if connexa.Cause(name).Step().Index() == 0 {
 			t.Errorf("%s: no such step", key)
 		}
 		for _, more := range []string{".more", ".try"} {

@@ -401,7 +401,7 @@ func dialInTurn(b *testing.B, count int, rest time.Duration) (times []time.Durat
 		info := s.Info()
 		times = append(times, info.SetUp)
 		var last time.Duration
-		for _, r := range info.Rungs {
+		for _, r := range info.Trace {
 			steps[r.Step] = append(steps[r.Step], r.At-last)
 			last = r.At
 		}

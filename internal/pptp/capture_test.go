@@ -27,7 +27,7 @@ type capturedFrame struct {
 	body       []byte
 }
 
-func (f capturedFrame) packet(t *testing.T) ppp.Packet {
+func (f capturedFrame) parsePacket(t *testing.T) ppp.Packet {
 	t.Helper()
 	p, err := ppp.ParsePacket(f.body)
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 	endConnect                    // the TCP connection was not made
 	endControl                    // something else came in place of a reply, RFC 2637 sections 2.2 and 2.8
 	endTime                       // the time for the step, or for all of them, is over
-	endHungUp                     // the control connection or the call ended, RFC 2637 sections 2.3, 2.13 and 3.1
+	endPeerClosed                 // the control connection or the call ended, RFC 2637 sections 2.3, 2.13 and 3.1
 	endTerminate                  // LCP Terminate-Request, RFC 1661 section 5.5
 	endIPCP                       // IPCP Terminate-Request
 	endRejected                   // the server rejects a code or a protocol, RFC 1661 sections 5.6 and 5.7
@@ -39,17 +39,17 @@ const (
 	endUnreadable                 // packets cannot be decrypted, on either side, RFC 3078
 	endAddress                    // IPCP ended without an address to use, RFC 1332 section 3.3
 	endSilence                    // a session that was up gave no sign of life
-	endings
+	endingCount
 )
 
-// unreadable is how encryption failed after it was agreed on.
-type unreadable uint8
+// unreadableReason is how encryption failed after it was agreed on.
+type unreadableReason uint8
 
 const (
-	readable         unreadable = iota
-	keysDiffer                  // one side reads nonsense
-	serverCannotRead            // Protocol-Reject of MPPE
-	serverSendsPlain            // IP packets in clear
+	readable         unreadableReason = iota
+	keysDiffer                        // one side reads nonsense
+	serverCannotRead                  // Protocol-Reject of MPPE
+	serverSendsPlain                  // IP packets in clear
 )
 
 // observed is what is known when a Dial or a session ends.
@@ -58,29 +58,29 @@ type observed struct {
 	step Step // the step under way
 	up   bool // the session was up
 
-	said      string        // endLookup, endConnect, endControl, endHungUp, endLogin, endAddress: what came, as the code of a cause
-	afterCall time.Duration // endHungUp, endTime: since the Outgoing-Call-Reply
+	code      string        // endLookup, endConnect, endControl, endPeerClosed, endLogin, endAddress: what came, as the code of a cause
+	afterCall time.Duration // endPeerClosed, endTime: since the Outgoing-Call-Reply
 
-	gre         gre.Stats
-	icmp        *gre.Unreachable // an ICMP error about one of our GRE packets
-	ownICMP     bool             // it is from the server itself
-	echoAsked   bool             // the control connection was asked for a sign of life while no GRE came
-	echoHeard   bool             // and gave one
-	missed      int              // packets of the negotiations that cannot have arrived, on either way
-	unheard     bool             // the server repeats its LCP request and answers none of ours
-	declined    string           // the cause of a login method that we did not take
-	answered    bool             // we answered the challenge, or sent the password
-	keys        bool             // the login gave keys
-	policy      Encryption       // ours
-	refusedCCP  bool             // the server asked for MPPE and we rejected CCP
-	otherLength bool             // the server wants a key length that we do not allow
-	ccpHeard    bool             // the server sent a CCP packet
-	ccpRefused  bool             // one side refused what the other asked for in CCP
-	ipcpHeard   bool             // the server sent an IPCP packet
-	layer       Step             // endDisagreement, endRejected: lcp, auth, encryption or ip
-	callback    bool             // endDisagreement: the server insists on calling back, RFC 1570 section 2.3
-	unreadable  unreadable
-	text        string // the server's own words
+	gre                 gre.Stats
+	icmp                *gre.Unreachable // an ICMP error about one of our GRE packets
+	ownICMP             bool             // it is from the server itself
+	controlEchoSent     bool             // the control connection was asked for a sign of life while no GRE came
+	controlEchoAnswered bool             // and gave one
+	missed              int              // packets of the negotiations that cannot have arrived, on either way
+	unanswered          bool             // the server repeats its LCP request and answers none of ours
+	declined            string           // the cause of a login method that we did not take
+	answered            bool             // we answered the challenge, or sent the password
+	keys                bool             // the login gave keys
+	policy              Encryption       // ours
+	refusedCCP          bool             // the server asked for MPPE and we rejected CCP
+	otherLength         bool             // the server wants a key length that we do not allow
+	ccpHeard            bool             // the server sent a CCP packet
+	ccpRefused          bool             // one side refused what the other asked for in CCP
+	ipcpHeard           bool             // the server sent an IPCP packet
+	layer               Step             // endDisagreement, endRejected: lcp, auth, encryption or ip
+	callback            bool             // endDisagreement: the server insists on calling back, RFC 1570 section 2.3
+	unreadableReason    unreadableReason
+	peerText            string // the server's own words
 }
 
 // Packets that are lost now and then explain nothing: every request is sent ten
@@ -92,66 +92,66 @@ const (
 	lossyShare   = 0.15
 )
 
-// lost is how many packets are known to be lost. What the negotiations missed counts
+// lostPackets is how many packets are known to be lost. What the negotiations missed counts
 // beside a gap only: a server that is slow, or deaf to one kind of packet, looks alike.
-func (o *observed) lost() uint64 {
+func (o *observed) lostPackets() uint64 {
 	if o.gre.Lost == 0 {
 		return 0
 	}
 	return o.gre.Lost + uint64(o.missed)
 }
 
-// lossy reports whether so many packets were lost that nothing else has to be wrong.
-func (o *observed) lossy() bool {
-	lost := o.lost()
+// isLossy reports whether so many packets were lost that nothing else has to be wrong.
+func (o *observed) isLossy() bool {
+	lost := o.lostPackets()
 	return lost >= lossyPackets && float64(lost) >= lossyShare*float64(lost+o.gre.Received)
 }
 
-// says reports whether the server's own words have one of these in them.
-func (o *observed) says(words ...string) bool {
-	text := strings.ToLower(o.text)
+// textContains reports whether the server's own words have one of these in them.
+func (o *observed) textContains(words ...string) bool {
+	text := strings.ToLower(o.peerText)
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
 // serverEnded reports whether the server ended the session, on either connection.
-func (o *observed) serverEnded() bool { return o.end == endHungUp || o.end == endTerminate }
+func (o *observed) serverEnded() bool { return o.end == endPeerClosed || o.end == endTerminate }
 
-// gaveUp reports whether the session ended for want of something: time is over, or
+// endedWithoutReason reports whether the session ended for want of something: time is over, or
 // the server ended it and did not say why.
-func (o *observed) gaveUp() bool {
-	return o.end == endTime || o.text == "" && o.serverEnded() && o.said != "disconnected" && o.said != "stopped"
+func (o *observed) endedWithoutReason() bool {
+	return o.end == endTime || o.peerText == "" && o.serverEnded() && o.code != "disconnected" && o.code != "stopped"
 }
 
 // cause is one row of the table.
 type cause struct {
-	step Step     // the step that failed; under is the one under way
-	code string   // what is told; field takes it from the observation
-	of   []string // with the code field: every value that it may have
-	ref  string   // where the protocol has it
-	seen string   // the observation, in words
-	when func(o *observed) bool
+	step        Step     // the step that failed; under is the one under way
+	code        string   // what is told; field takes it from the observation
+	values      []string // with the code field: every value that it may have
+	ref         string   // where the protocol has it
+	observation string   // the observation, in words
+	matches     func(o *observed) bool
 }
 
 const (
-	under = Step("")
-	field = ""
+	stepUnderWay = Step("")
+	codeObserved = ""
 )
 
 // negotiated are the steps that PPP takes. A row whose step is under may be about
 // each of them.
 var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
 
-func (o *observed) negotiates() bool { return slices.Contains(negotiated, o.step) }
+func (o *observed) isNegotiating() bool { return slices.Contains(negotiated, o.step) }
 
-// hearsNothing reports whether the server hears nothing of us: it repeats its request and
+// serverHearsNothing reports whether the server hears nothing of us: it repeats its request and
 // acknowledges none of our packets.
-func (o *observed) hearsNothing() bool {
-	return o.step == StepLCP && o.gaveUp() && o.unheard && !o.gre.PeerAcked
+func (o *observed) serverHearsNothing() bool {
+	return o.step == StepLCP && o.endedWithoutReason() && o.unanswered && !o.gre.PeerAcked
 }
 
 // icmpFollowsEnd reports whether the ICMP error may be only what the server's own machine
 // says of GRE once its PPTP service has ended the call.
-func (o *observed) icmpFollowsEnd() bool { return o.ownICMP && o.end == endHungUp }
+func (o *observed) icmpFollowsEnd() bool { return o.ownICMP && o.end == endPeerClosed }
 
 // declinedFor reports whether a login method that we declined for this cause is why
 // no session came up.
@@ -163,41 +163,41 @@ func (o *observed) declinedFor(cause string) bool {
 // serverDemandsMPPE reports whether the server ended the session because it demands MPPE: it
 // says so, or it ends the link without a word after we refused to speak of MPPE.
 func (o *observed) serverDemandsMPPE() bool {
-	return o.serverEnded() && !o.up && (o.says("mppe required") || o.refusedCCP && o.end == endTerminate && o.text == "")
+	return o.serverEnded() && !o.up && (o.textContains("mppe required") || o.refusedCCP && o.end == endTerminate && o.peerText == "")
 }
 
 // causes is the table. The first row that fits is told.
 var causes = []cause{
 	// --- Below the tunnel.
-	{StepResolve, field, []string{"nxdomain", "no_ipv4", "temporary"}, "RFC 1035 4.1.1", "the name server's answer, or none", func(o *observed) bool { return o.end == endLookup }},
-	{StepTCP, field, []string{"refused", "reset", "unreachable", "timeout", "failed"}, "RFC 9293 3.10", "what connecting met: RST, ICMP, or nothing", func(o *observed) bool { return o.end == endConnect }},
+	{StepResolve, codeObserved, []string{"nxdomain", "no_ipv4", "temporary"}, "RFC 1035 4.1.1", "the name server's answer, or none", func(o *observed) bool { return o.end == endLookup }},
+	{StepTCP, codeObserved, []string{"refused", "reset", "unreachable", "timeout", "failed"}, "RFC 9293 3.10", "what connecting met: RST, ICMP, or nothing", func(o *observed) bool { return o.end == endConnect }},
 	{
-		StepControl, field, []string{"closed", "reset", "timeout", "no_ack", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "version"},
+		StepControl, codeObserved, []string{"closed", "reset", "timeout", "no_ack", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "version"},
 		"RFC 2637 2.2", "what came in place of a good Start-Control-Connection-Reply",
 		func(o *observed) bool { return o.end == endControl && o.step == StepControl },
 	},
 	{
-		StepCall, field, []string{"closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "busy", "disconnected"},
+		StepCall, codeObserved, []string{"closed", "reset", "timeout", "half", "not_pptp", "malformed", "stopped", "lost", "rejected", "busy", "disconnected"},
 		"RFC 2637 2.8", "what came in place of a good Outgoing-Call-Reply",
 		func(o *observed) bool { return o.end == endControl },
 	},
 
 	// --- What ended a session that was up.
 	{StepLCP, "no_echo", nil, "RFC 1661 5.8", "Echo-Requests without an answer", func(o *observed) bool { return o.end == endSilence }},
-	{StepEncryption, "not_decrypted", nil, "RFC 1661 5.7, RFC 3078 3", "Protocol-Reject of MPPE, again and again", func(o *observed) bool { return o.end == endUnreadable && o.unreadable == serverCannotRead }},
-	{StepEncryption, "sent_plain", nil, "RFC 3078 3", "IP packets in clear after MPPE was agreed on", func(o *observed) bool { return o.end == endUnreadable && o.unreadable == serverSendsPlain }},
+	{StepEncryption, "not_decrypted", nil, "RFC 1661 5.7, RFC 3078 3", "Protocol-Reject of MPPE, again and again", func(o *observed) bool { return o.end == endUnreadable && o.unreadableReason == serverCannotRead }},
+	{StepEncryption, "sent_plain", nil, "RFC 3078 3", "IP packets in clear after MPPE was agreed on", func(o *observed) bool { return o.end == endUnreadable && o.unreadableReason == serverSendsPlain }},
 	{StepEncryption, "key_mismatch", nil, "RFC 3079 3", "packets that decrypt to nonsense, here or at the server", func(o *observed) bool { return o.end == endUnreadable }},
-	{StepCall, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify on a session that was up", func(o *observed) bool { return o.up && o.end == endHungUp && o.said == "disconnected" }},
+	{StepCall, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify on a session that was up", func(o *observed) bool { return o.up && o.end == endPeerClosed && o.code == "disconnected" }},
 	{
-		StepControl, field, []string{"closed", "reset", "half", "not_pptp", "malformed", "stopped", "lost", "no_echo"},
+		StepControl, codeObserved, []string{"closed", "reset", "half", "not_pptp", "malformed", "stopped", "lost", "no_echo"},
 		"RFC 2637 3.1", "the control connection of a session that was up ended",
-		func(o *observed) bool { return o.up && o.end == endHungUp },
+		func(o *observed) bool { return o.up && o.end == endPeerClosed },
 	},
 	{StepLCP, "terminated", nil, "RFC 1661 5.5", "Terminate-Request on a session that was up", func(o *observed) bool { return o.up && (o.end == endTerminate || o.end == endIPCP) }},
 
 	// --- What the server said of the login.
 	{
-		StepAuth, field, []string{"691", "646", "647", "648", "649", "709", "refused"},
+		StepAuth, codeObserved, []string{"691", "646", "647", "648", "649", "709", "refused"},
 		"RFC 2759 6, RFC 2433 5, RFC 1334 2.2.2", "Failure or Nak, with its code",
 		func(o *observed) bool { return o.end == endLogin },
 	},
@@ -215,7 +215,7 @@ var causes = []cause{
 	// --- Encryption that one side demands.
 	{StepEncryption, "no_keys", nil, "RFC 3079 1", "logged in without keys, and we demand encryption", func(o *observed) bool { return o.end == endNoKeys }},
 	{StepEncryption, "required_without_keys", nil, "RFC 3079 1", "the server demands MPPE after a login that gives no keys", func(o *observed) bool { return o.serverDemandsMPPE() && !o.keys }},
-	{StepEncryption, "server_cannot", nil, "RFC 3078 2", "the server demands MPPE, says that it has none, and the login gave keys", func(o *observed) bool { return o.serverDemandsMPPE() && o.says("not available", "no support") }},
+	{StepEncryption, "server_cannot", nil, "RFC 3078 2", "the server demands MPPE, says that it has none, and the login gave keys", func(o *observed) bool { return o.serverDemandsMPPE() && o.textContains("not available", "no support") }},
 	{StepEncryption, "required_by_server", nil, "RFC 3078 2", "the server demands MPPE, and ours is off", func(o *observed) bool {
 		return o.serverDemandsMPPE() && o.policy == EncryptionOff
 	}},
@@ -232,59 +232,59 @@ var causes = []cause{
 	{StepIP, "no_agreement", nil, "RFC 1661 4.6, RFC 1332 3", "an option of IPCP refused or demanded ten times", func(o *observed) bool { return o.end == endDisagreement }},
 	{StepLCP, "rejected", nil, "RFC 1661 5.6, 5.7", "Code-Reject of our Configure-Request, or Protocol-Reject of LCP", func(o *observed) bool { return o.end == endRejected && o.layer == StepLCP }},
 	{StepIP, "rejected", nil, "RFC 1661 5.7", "Protocol-Reject or Code-Reject of IPCP", func(o *observed) bool { return o.end == endRejected }},
-	{StepIP, field, []string{"rejected", "no_address", "address_conflict"}, "RFC 1332 3.3", "IPCP is agreed on without an address for us", func(o *observed) bool { return o.end == endAddress }},
+	{StepIP, codeObserved, []string{"rejected", "no_address", "address_conflict"}, "RFC 1332 3.3", "IPCP is agreed on without an address for us", func(o *observed) bool { return o.end == endAddress }},
 
 	// --- Nothing of GRE has come.
 	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets, and none of the server's or no acknowledgment", func(o *observed) bool {
-		return o.icmp != nil && !o.icmpFollowsEnd() && (o.step == StepGRE || o.hearsNothing())
+		return o.icmp != nil && !o.icmpFollowsEnd() && (o.step == StepGRE || o.serverHearsNothing())
 	}},
 	{StepGRE, "call_id_mismatch", nil, "RFC 2637 4.1", "GRE packets for calls that do not exist", func(o *observed) bool { return o.step == StepGRE && o.gre.Strays > 0 }},
-	{StepGRE, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "disconnected" }},
-	{StepGRE, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "stopped" }},
-	{StepGRE, "reset", nil, "RFC 9293 3.5.2", "TCP reset before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "reset" }},
+	{StepGRE, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.code == "disconnected" }},
+	{StepGRE, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.code == "stopped" }},
+	{StepGRE, "reset", nil, "RFC 9293 3.5.2", "TCP reset before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.code == "reset" }},
 	{StepGRE, "dropped_at_start", nil, "RFC 2637 3.1", "the connection closed at once, before any GRE packet", func(o *observed) bool {
-		return o.step == StepGRE && o.said == "closed" && o.afterCall <= droppedWithin
+		return o.step == StepGRE && o.code == "closed" && o.afterCall <= earlyDropTime
 	}},
-	{StepGRE, "closed", nil, "RFC 2637 3.1", "the connection closed later, before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.said == "closed" }},
-	{StepGRE, "lost", nil, "RFC 9293 3.8.3", "the control connection broke before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.end == endHungUp }},
+	{StepGRE, "closed", nil, "RFC 2637 3.1", "the connection closed later, before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.code == "closed" }},
+	{StepGRE, "lost", nil, "RFC 9293 3.8.3", "the control connection broke before any GRE packet", func(o *observed) bool { return o.step == StepGRE && o.end == endPeerClosed }},
 	{StepGRE, "server_hangs", nil, "RFC 2637 2.5", "no GRE packet, and no answer to an Echo-Request on the control connection", func(o *observed) bool {
-		return o.step == StepGRE && o.echoAsked && !o.echoHeard
+		return o.step == StepGRE && o.controlEchoSent && !o.controlEchoAnswered
 	}},
 	{StepGRE, "no_inbound", nil, "RFC 2637 4", "no GRE packet, and the control connection lives", func(o *observed) bool { return o.step == StepGRE }},
 
 	{StepGRE, "no_outbound", nil, "RFC 2637 4.3", "the server repeats its request and acknowledges none of our packets", func(o *observed) bool {
-		return o.hearsNothing()
+		return o.serverHearsNothing()
 	}},
 
 	// --- Loss explains what is only a want of answers.
-	{under, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.gaveUp() && o.lossy() && o.negotiates() }},
+	{stepUnderWay, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.endedWithoutReason() && o.isLossy() && o.isNegotiating() }},
 
 	// --- The server ended it.
 	{StepAuth, "refused", nil, "RFC 1661 5.5", "the server ended the link after our login and spoke of the login", func(o *observed) bool {
-		return o.step == StepAuth && o.answered && o.end == endTerminate && o.says("auth", "login", "password", "credential", "access denied")
+		return o.step == StepAuth && o.answered && o.end == endTerminate && o.textContains("auth", "login", "password", "credential", "access denied")
 	}},
 	{StepIP, "ended_after_login", nil, "RFC 1661 5.5, RFC 2637 2.13", "the server ended the session after the login, and no side had refused anything of encryption or addresses", func(o *observed) bool {
-		return (o.step == StepEncryption || o.step == StepIP && !o.ccpHeard && !o.ipcpHeard) && o.serverEnded() && !o.ccpRefused && !o.says("mppe", "ccp", "encrypt")
+		return (o.step == StepEncryption || o.step == StepIP && !o.ccpHeard && !o.ipcpHeard) && o.serverEnded() && !o.ccpRefused && !o.textContains("mppe", "ccp", "encrypt")
 	}},
-	{under, "terminated", nil, "RFC 1661 5.5", "Terminate-Request", func(o *observed) bool { return o.negotiates() && (o.end == endTerminate || o.end == endIPCP) }},
-	{under, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify", func(o *observed) bool { return o.negotiates() && o.said == "disconnected" }},
-	{under, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request", func(o *observed) bool { return o.negotiates() && o.said == "stopped" }},
-	{under, "closed", nil, "RFC 2637 3.1", "the control connection ended", func(o *observed) bool { return o.negotiates() && o.end == endHungUp }},
+	{stepUnderWay, "terminated", nil, "RFC 1661 5.5", "Terminate-Request", func(o *observed) bool { return o.isNegotiating() && (o.end == endTerminate || o.end == endIPCP) }},
+	{stepUnderWay, "disconnected", nil, "RFC 2637 2.13", "Call-Disconnect-Notify", func(o *observed) bool { return o.isNegotiating() && o.code == "disconnected" }},
+	{stepUnderWay, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request", func(o *observed) bool { return o.isNegotiating() && o.code == "stopped" }},
+	{stepUnderWay, "closed", nil, "RFC 2637 3.1", "the control connection ended", func(o *observed) bool { return o.isNegotiating() && o.end == endPeerClosed }},
 
 	// --- Time is over.
-	{under, "timeout", nil, "RFC 1661 4.6, RFC 1994 4.1", "no answer", func(o *observed) bool { return o.negotiates() }},
+	{stepUnderWay, "timeout", nil, "RFC 1661 4.6, RFC 1994 4.1", "no answer", func(o *observed) bool { return o.isNegotiating() }},
 	// No end leads here; the row only makes the table total.
 	{StepControl, "timeout", nil, "RFC 2637 2.2", "no answer", func(o *observed) bool { return true }},
 }
 
-// cause finds the row of the table that the observation fits.
-func (o *observed) cause() (step Step, code string) {
-	row := causes[slices.IndexFunc(causes, func(c cause) bool { return c.when(o) })]
-	if step = row.step; step == under {
+// findCause finds the row of the table that the observation fits.
+func (o *observed) findCause() (step Step, code string) {
+	row := causes[slices.IndexFunc(causes, func(c cause) bool { return c.matches(o) })]
+	if step = row.step; step == stepUnderWay {
 		step = o.step
 	}
-	if code = row.code; code == field {
-		code = o.said
+	if code = row.code; code == codeObserved {
+		code = o.code
 	}
 	return step, code
 }
@@ -294,11 +294,11 @@ func (o *observed) cause() (step Step, code string) {
 func Causes() []string {
 	var list []string
 	for _, c := range causes {
-		steps, codes := []Step{c.step}, c.of
-		if c.step == under {
+		steps, codes := []Step{c.step}, c.values
+		if c.step == stepUnderWay {
 			steps = negotiated
 		}
-		if c.code != field {
+		if c.code != codeObserved {
 			codes = []string{c.code}
 		}
 		for _, s := range steps {

@@ -47,7 +47,7 @@ type Config struct {
 	// OnStep is called with each rung as it is climbed, and at the end of a Dial that
 	// failed with the rung that was not, by Dial's goroutine and the session's, never
 	// by both at once. It must not wait.
-	OnStep func(Rung)
+	OnStep func(StepResult)
 	// OnSecondCall is called before Dial calls a second time; OnStep then begins with
 	// the first step again. It must not wait. Optional.
 	OnSecondCall func(SecondCall)
@@ -60,9 +60,9 @@ type Config struct {
 	// Resolve finds the addresses of a host name; IPv4 ones are used. The
 	// default is net.Resolver's.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// Found is told each address of the server before anything is sent there; an error
+	// OnAddress is told each address of the server before anything is sent there; an error
 	// of it ends the dial, and is what Dial returns. It must not wait.
-	Found func(at netip.Addr) error
+	OnAddress func(at netip.Addr) error
 	// Random is where magic numbers and challenges come from; default
 	// crypto/rand. It must not fail.
 	Random io.Reader
@@ -87,7 +87,7 @@ type Timeouts struct {
 	Close      time.Duration // of Close; default and most 2 s
 }
 
-func (t *Timeouts) fill() {
+func (t *Timeouts) setDefaults() {
 	for d, v := range map[*time.Duration]time.Duration{
 		&t.Resolve: 5 * time.Second, &t.TCP: 5 * time.Second, &t.Control: 5 * time.Second,
 		&t.Call: 10 * time.Second, &t.GRE: 6 * time.Second, &t.LCP: 12 * time.Second,
@@ -101,14 +101,14 @@ func (t *Timeouts) fill() {
 	t.Close = min(t.Close, 2*time.Second)
 }
 
-// shortWay is the round-trip time for which the defaults are made.
-const shortWay = 200 * time.Millisecond
+// defaultRTT is the round-trip time for which the defaults are made.
+const defaultRTT = 200 * time.Millisecond
 
-// stretch gives the steps of a negotiation the round trips that they take: two each,
+// extendForRTT gives the steps of a negotiation the round trips that they take: two each,
 // and as many again for what is repeated.
-func (t *Timeouts) stretch(rtt time.Duration) {
+func (t *Timeouts) extendForRTT(rtt time.Duration) {
 	rtt = min(rtt, maxRTT)
-	if rtt <= shortWay {
+	if rtt <= defaultRTT {
 		return
 	}
 	for _, d := range []*time.Duration{&t.GRE, &t.LCP, &t.Auth, &t.Encryption, &t.IP} {
@@ -117,9 +117,9 @@ func (t *Timeouts) stretch(rtt time.Duration) {
 	t.All += 8 * rtt
 }
 
-// shared is the Mux of every session that names none: the raw sockets of one
+// sharedMux is the Mux of every session that names none: the raw sockets of one
 // local address must be one in the whole process.
-var shared = sync.OnceValue(func() *gre.Mux { return gre.NewMux(gre.Raw) })
+var sharedMux = sync.OnceValue(func() *gre.Mux { return gre.NewMux(gre.Raw) })
 
 func (c Config) withDefaults() Config {
 	if c.Port == 0 {
@@ -134,9 +134,9 @@ func (c Config) withDefaults() Config {
 	if c.EchoMisses <= 0 {
 		c.EchoMisses = 4
 	}
-	c.Timeouts.fill()
+	c.Timeouts.setDefaults()
 	if c.GRE == nil {
-		c.GRE = shared()
+		c.GRE = sharedMux()
 	}
 	if c.DialTCP == nil {
 		d := net.Dialer{}
@@ -156,8 +156,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// strengths are the MPPE strengths that the policy allows.
-func (c *Config) strengths() ppp.MPPEBits {
+// allowedStrengths are the MPPE strengths that the policy allows.
+func (c *Config) allowedStrengths() ppp.MPPEBits {
 	if c.Encryption == EncryptionOff {
 		return 0
 	}

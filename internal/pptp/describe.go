@@ -11,18 +11,18 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// clean makes a peer's text fit to show.
-func clean(s string) string { return control.Clean(s) }
+// cleanText makes a peer's text fit to show.
+func cleanText(s string) string { return control.Clean(s) }
 
-// describe makes the event of a PPP control packet. What PAP and CHAP carry
+// describePacket makes the event of a PPP control packet. What PAP and CHAP carry
 // stays out, but for the texts of their answers.
-func describe(sent bool, proto ppp.Protocol, p ppp.Packet) Event {
+func describePacket(sent bool, proto ppp.Protocol, p ppp.Packet) Event {
 	e := Event{Sent: sent, Protocol: proto.String(), Name: p.Code.String(), ID: int(p.ID), Len: len(p.Data)}
 	switch proto {
 	case ppp.PAP:
 		e.Name = [...]string{ppp.PAPRequest: "Authenticate-Request", ppp.PAPAck: "Authenticate-Ack", ppp.PAPNak: "Authenticate-Nak"}[min(p.Code, ppp.PAPNak)]
 		if !sent && p.Code != ppp.PAPRequest {
-			e.Note = clean(ppp.PAPMessage(p.Data))
+			e.Note = cleanText(ppp.PAPMessage(p.Data))
 		}
 	case ppp.CHAP:
 		e.Name = [...]string{ppp.CHAPChallenge: "Challenge", ppp.CHAPResponse: "Response", ppp.CHAPSuccess: "Success", ppp.CHAPFailure: "Failure"}[min(p.Code, ppp.CHAPFailure)]
@@ -37,17 +37,17 @@ func chapNote(p ppp.Packet) string {
 	switch p.Code {
 	case ppp.CHAPChallenge:
 		if v, err := ppp.ParseValue(p.Data); err == nil {
-			return fmt.Sprintf("%d bytes from %q", len(v.Value), clean(v.Name))
+			return fmt.Sprintf("%d bytes from %q", len(v.Value), cleanText(v.Name))
 		}
 	case ppp.CHAPFailure:
 		r := mschap.ParseRefused(string(p.Data))
 		if r.Code == 0 {
-			return clean(r.Text)
+			return cleanText(r.Text)
 		}
-		return fmt.Sprintf("E=%d %s", r.Code, clean(r.Text))
+		return fmt.Sprintf("E=%d %s", r.Code, cleanText(r.Text))
 	case ppp.CHAPSuccess: // its S= is a proof over the password
 		if _, text, ok := strings.Cut(string(p.Data), "M="); ok {
-			return clean(text)
+			return cleanText(text)
 		}
 	}
 	return ""
@@ -66,7 +66,7 @@ func controlNote(proto ppp.Protocol, p ppp.Packet) string {
 		}
 		return strings.Join(names, ", ")
 	case ppp.TerminateRequest:
-		return clean(string(p.Data))
+		return cleanText(string(p.Data))
 	case ppp.ProtocolReject:
 		if proto == ppp.LCP && len(p.Data) >= 2 {
 			return ppp.Protocol(binary.BigEndian.Uint16(p.Data)).String()
@@ -137,7 +137,7 @@ func describeNotify(m control.CDN) string {
 	if m.Cause != 0 {
 		s += fmt.Sprintf(", cause %d (%s)", uint16(m.Cause), m.Cause)
 	}
-	if text := clean(m.Statistics); text != "" {
+	if text := cleanText(m.Statistics); text != "" {
 		s += fmt.Sprintf(", %q", text)
 	}
 	return s
@@ -148,7 +148,7 @@ func describeControl(sent bool, m control.Message) Event {
 	e := Event{Sent: sent, Protocol: "PPTP", Name: m.Type().String(), ID: -1, Len: len(m.Append(nil)) - control.HeaderLen}
 	switch m := m.(type) {
 	case control.SCCRP:
-		e.Note = fmt.Sprintf("result %d (%s), host %q, vendor %q", m.Result, m.Result, clean(m.Host), clean(m.Vendor))
+		e.Note = fmt.Sprintf("result %d (%s), host %q, vendor %q", m.Result, m.Result, cleanText(m.Host), cleanText(m.Vendor))
 	case control.OCRQ:
 		e.Note = fmt.Sprintf("call id %d", m.CallID)
 	case control.OCRP:

@@ -30,11 +30,11 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	whole, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limit := time.AfterFunc(cfg.Timeouts.All, func() { cancel(errTimeIsOver) })
+	limit := time.AfterFunc(cfg.Timeouts.All, func() { cancel(errDialTimeout) })
 	defer limit.Stop()
-	d := &dialer{cfg: cfg, limit: limit, climb: climb{began: time.Now(), onStep: cfg.OnStep}}
-	d.log = &transcript{began: d.climb.began}
-	s, err := d.dial(whole)
+	d := &dialer{cfg: cfg, wholeTimer: limit, trace: trace{began: time.Now(), onStep: cfg.OnStep}}
+	d.log = &transcript{began: d.trace.began}
+	s, err := d.dialOnce(whole)
 	var first *Error
 	for range 2 {
 		var again *secondCall
@@ -48,24 +48,24 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		return s, nil
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("pptp: %s: %w", d.climb.next(), context.Cause(ctx))
+		return nil, fmt.Errorf("pptp: %s: %w", d.trace.nextStep(), context.Cause(ctx))
 	}
 	var e *Error
 	if !errors.As(err, &e) {
 		return nil, err
 	}
-	if first != nil && e.Step.height() < first.Step.height() {
+	if first != nil && e.Step.index() < first.Step.index() {
 		first.Evidence += fmt.Sprintf("; a second call ended earlier, with %s: %s", e.Cause(), e.Evidence)
 		e = first
 	}
-	if cfg.OnStep != nil && len(e.Rungs) > 0 {
-		cfg.OnStep(e.Rungs[len(e.Rungs)-1])
+	if cfg.OnStep != nil && len(e.Trace) > 0 {
+		cfg.OnStep(e.Trace[len(e.Trace)-1])
 	}
 	return nil, e
 }
 
-// errTimeIsOver ends a Dial that took Timeouts.All.
-var errTimeIsOver = errors.New("pptp: the time for the whole dial is over")
+// errDialTimeout ends a Dial that took Timeouts.All.
+var errDialTimeout = errors.New("pptp: the time for the whole dial is over")
 
 // SecondCall is why Dial calls a second time.
 type SecondCall string
@@ -76,7 +76,7 @@ const (
 	SecondLogin    SecondCall = "login"    // taking the login that the server names first
 )
 
-// secondCall marks an end that a second call may better.
+// secondCallReason marks an end that a second call may better.
 type secondCall struct {
 	why   SecondCall
 	first *Error
@@ -86,33 +86,33 @@ func (e *secondCall) Error() string { return e.first.Error() }
 func (e *secondCall) Unwrap() error { return e.first }
 
 type dialer struct {
-	cfg   Config
-	climb climb
-	log   *transcript
-	limit *time.Timer // of the whole Dial
+	cfg        Config
+	trace      trace
+	log        *transcript
+	wholeTimer *time.Timer // of the whole Dial
 
-	connected time.Duration // what the connect took
-	rtt       time.Duration
+	connectTime time.Duration // what the connect took
+	rtt         time.Duration
 
-	widened  bool // log in with the second form of the password
-	takeWeak bool // take the login that the server names first
+	widenPassword  bool // log in with the second form of the password
+	acceptWeakAuth bool // take the login that the server names first
 }
 
-// fail ends the climb with an Error about a step before the session.
-func (d *dialer) fail(o observed, evidence string, err error) error {
-	step, code := o.cause()
-	d.climb.failed(step, code)
+// failStep ends the climb with an Error about a step before the session.
+func (d *dialer) failStep(o observed, evidence string, err error) error {
+	step, code := o.findCause()
+	d.trace.setFailed(step, code)
 	return &Error{Step: step, Code: code, Evidence: evidence, Err: err,
-		Rungs: append([]Rung(nil), d.climb.rungs...), Transcript: d.log.events()}
+		Trace: append([]StepResult(nil), d.trace.results...), Transcript: d.log.events()}
 }
 
 // dialAgain makes the second call.
 func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, error) {
 	switch again.why {
 	case SecondPassword:
-		d.widened = true
+		d.widenPassword = true
 	case SecondLogin:
-		d.takeWeak = true
+		d.acceptWeakAuth = true
 	}
 	if d.cfg.OnSecondCall != nil {
 		d.cfg.OnSecondCall(again.why)
@@ -138,35 +138,35 @@ func (d *dialer) dialAfter(ctx context.Context, pause time.Duration, before *Err
 	case <-ctx.Done():
 		return nil, before
 	}
-	d.climb.rungs = nil
-	return d.dial(ctx)
+	d.trace.results = nil
+	return d.dialOnce(ctx)
 }
 
-func (d *dialer) dial(ctx context.Context) (*Session, error) {
-	list, err := d.resolve(ctx)
+func (d *dialer) dialOnce(ctx context.Context) (*Session, error) {
+	list, err := d.resolveAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	nc, addr, err := d.connect(ctx, list)
+	nc, addr, err := d.connectTCP(ctx, list)
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.call(ctx, nc, addr)
+	s, err := d.setUpSession(ctx, nc, addr)
 	if err != nil {
 		return nil, err
 	}
 	go s.run()
-	return s, d.await(ctx, s)
+	return s, d.awaitSession(ctx, s)
 }
 
-// await waits until the session is up, or has ended and is gone.
-func (d *dialer) await(ctx context.Context, s *Session) error {
+// awaitSession waits until the session is up, or has ended and is gone.
+func (d *dialer) awaitSession(ctx context.Context, s *Session) error {
 	select {
 	case <-s.up:
 		return nil
-	case <-s.over:
+	case <-s.ended:
 	case <-ctx.Done():
-		s.timeUp.Store(true)
+		s.dialTimedOut.Store(true)
 		s.Close()
 	}
 	<-s.done
@@ -174,25 +174,25 @@ func (d *dialer) await(ctx context.Context, s *Session) error {
 	case <-s.up: // it came up in the same moment
 	default:
 	}
-	d.climb = s.climb
+	d.trace = s.trace
 	var e *Error
 	if !errors.As(s.err, &e) {
 		return context.Cause(ctx) // Dial's own caller gave up
 	}
-	if why := s.secondCall(e); why != "" && ctx.Err() == nil {
+	if why := s.secondCallReason(e); why != "" && ctx.Err() == nil {
 		return &secondCall{why, e}
 	}
 	return e
 }
 
-// secondCall is why a further call may fare better than the one that ended with e.
-func (s *Session) secondCall(e *Error) SecondCall {
+// secondCallReason is why a further call may fare better than the one that ended with e.
+func (s *Session) secondCallReason(e *Error) SecondCall {
 	l := s.link
 	switch {
-	case l.canWiden() && l.login.keys && s.seen.end == endLogin && (e.Code == "691" || e.Code == "refused"):
+	case l.canWiden() && l.auth.hasKeys && s.seen.end == endLogin && (e.Code == "691" || e.Code == "refused"):
 		return SecondPassword
-	case l.postponed != ppp.AuthNone && !l.takeWeak && s.climb.top().height() < StepAuth.height() &&
-		(s.seen.serverEnded() || s.seen.end == endDisagreement || s.seen.end == endTime && !s.seen.lossy()):
+	case l.postponedAuth != ppp.AuthNone && !l.acceptWeakAuth && s.trace.lastReached().index() < StepAuth.index() &&
+		(s.seen.serverEnded() || s.seen.end == endDisagreement || s.seen.end == endTime && !s.seen.isLossy()):
 		return SecondLogin
 	}
 	return ""
@@ -206,16 +206,16 @@ func (s *Session) dialError(err error) error {
 	return err
 }
 
-// resolve returns the addresses to dial, MostAddresses at most.
-func (d *dialer) resolve(ctx context.Context) ([]netip.Addr, error) {
+// resolveAddress returns the addresses to dial, MaxAddresses at most.
+func (d *dialer) resolveAddress(ctx context.Context) ([]netip.Addr, error) {
 	failed := func(said, evidence string, err error) ([]netip.Addr, error) {
-		return nil, d.fail(observed{end: endLookup, step: StepResolve, said: said}, evidence, err)
+		return nil, d.failStep(observed{end: endLookup, step: StepResolve, code: said}, evidence, err)
 	}
 	if a, err := netip.ParseAddr(d.cfg.Address); err == nil {
 		if a = a.Unmap(); !a.Is4() {
 			return failed("no_ipv4", "PPTP needs an IPv4 address", nil)
 		}
-		d.climb.reached(StepResolve, "")
+		d.trace.addReached(StepResolve, "")
 		return []netip.Addr{a}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Resolve)
@@ -236,36 +236,36 @@ func (d *dialer) resolve(ctx context.Context) ([]netip.Addr, error) {
 	for i, a := range list {
 		names[i] = a.String()
 	}
-	d.climb.reached(StepResolve, strings.Join(names, ", "))
+	d.trace.addReached(StepResolve, strings.Join(names, ", "))
 	return list, nil
 }
 
-// MostAddresses is how many addresses of a name are tried.
-const MostAddresses = 4
+// MaxAddresses is how many addresses of a name are tried.
+const MaxAddresses = 4
 
 // UsableAddresses returns the IPv4 addresses of list in their order, each once, and
-// MostAddresses at most.
+// MaxAddresses at most.
 func UsableAddresses(list []netip.Addr) []netip.Addr {
 	var usable []netip.Addr
 	for _, a := range list {
-		if a = a.Unmap(); a.Is4() && !slices.Contains(usable, a) && len(usable) < MostAddresses {
+		if a = a.Unmap(); a.Is4() && !slices.Contains(usable, a) && len(usable) < MaxAddresses {
 			usable = append(usable, a)
 		}
 	}
 	return usable
 }
 
-// connect opens the control connection to the first of the addresses that takes it.
-func (d *dialer) connect(ctx context.Context, list []netip.Addr) (net.Conn, netip.Addr, error) {
+// connectTCP opens the control connection to the first of the addresses that takes it.
+func (d *dialer) connectTCP(ctx context.Context, list []netip.Addr) (net.Conn, netip.Addr, error) {
 	var (
 		errs  []error
 		notes []string
 		code  string
 	)
-	each := max(d.cfg.Timeouts.TCP/time.Duration(len(list)), min(leastConnect, d.cfg.Timeouts.TCP))
+	each := max(d.cfg.Timeouts.TCP/time.Duration(len(list)), min(minConnectTime, d.cfg.Timeouts.TCP))
 	for _, addr := range list {
-		if d.cfg.Found != nil {
-			if err := d.cfg.Found(addr); err != nil {
+		if d.cfg.OnAddress != nil {
+			if err := d.cfg.OnAddress(addr); err != nil {
 				return nil, addr, err
 			}
 		}
@@ -274,8 +274,8 @@ func (d *dialer) connect(ctx context.Context, list []netip.Addr) (net.Conn, neti
 		nc, err := d.cfg.DialTCP(one, "tcp4", net.JoinHostPort(addr.String(), strconv.Itoa(int(d.cfg.Port))))
 		cancel()
 		if err == nil {
-			d.connected = time.Since(began)
-			d.climb.reached(StepTCP, strings.Join(append([]string{nc.LocalAddr().String()}, notes...), "; "))
+			d.connectTime = time.Since(began)
+			d.trace.addReached(StepTCP, strings.Join(append([]string{nc.LocalAddr().String()}, notes...), "; "))
 			return nc, addr, nil
 		}
 		said, evidence := connectFailure(err)
@@ -290,11 +290,11 @@ func (d *dialer) connect(ctx context.Context, list []netip.Addr) (net.Conn, neti
 			break
 		}
 	}
-	return nil, list[0], d.fail(observed{end: endConnect, step: StepTCP, said: code}, strings.Join(notes, "; "), errors.Join(errs...))
+	return nil, list[0], d.failStep(observed{end: endConnect, step: StepTCP, code: code}, strings.Join(notes, "; "), errors.Join(errs...))
 }
 
-// leastConnect is the least time that each address of a name gets.
-const leastConnect = 2 * time.Second
+// minConnectTime is the least time that each address of a name gets.
+const minConnectTime = 2 * time.Second
 
 // connectFailure is what a failed connect met, as a code and in words.
 func connectFailure(err error) (code, evidence string) {
@@ -317,11 +317,11 @@ func connectFailure(err error) (code, evidence string) {
 // estimateRTT takes the times that the server took to answer the start and the call. The
 // way takes no longer than the shorter of them, and no less than the connect: that may
 // be answered nearer than the server is, by what forwards its port.
-func (d *dialer) estimateRTT(start, call time.Duration) { d.rtt = max(d.connected, min(start, call)) }
+func (d *dialer) estimateRTT(start, call time.Duration) { d.rtt = max(d.connectTime, min(start, call)) }
 
-// call opens the control connection and places the call; the session that it
+// setUpSession opens the control connection and places the call; the session that it
 // returns is to be run.
-func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr) (*Session, error) {
+func (d *dialer) setUpSession(ctx context.Context, nc net.Conn, addr netip.Addr) (*Session, error) {
 	local, err := localAddr(nc)
 	if err != nil {
 		nc.Close()
@@ -330,17 +330,17 @@ func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr) (*Sessi
 	s := &Session{
 		cfg: d.cfg, local: local, remote: addr, log: d.log,
 		frames: newQueue(controlQueue), data: newQueue(unreadQueue), icmp: make(chan gre.Unreachable, 1),
-		up: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
-		pings: make(chan chan<- time.Duration), resetWanted: make(chan struct{}, 1), trouble: make(chan unreadable, 1), mtu: DefaultMTU,
+		up: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}), done: make(chan struct{}),
+		echoRequests: make(chan chan<- time.Duration), resetWanted: make(chan struct{}, 1), unreadableSeen: make(chan unreadableReason, 1), mtu: DefaultMTU,
 	}
 	cc := d.cfg.Control
-	cc.Trace = func(sent bool, m control.Message) { d.log.add(describeControl(sent, m)) }
-	cc.Alive = s.tunnelShowedLife
+	cc.OnMessage = func(sent bool, m control.Message) { d.log.add(describeControl(sent, m)) }
+	cc.Alive = s.tunnelWasActive
 	if cc.Window == 0 {
 		cc.Window = gre.Window
 	}
 	s.conn = control.NewConn(nc, cc)
-	if err := d.place(ctx, s); err != nil {
+	if err := d.placeCall(ctx, s); err != nil {
 		if s.call != nil {
 			s.call.Close()
 		}
@@ -348,15 +348,15 @@ func (d *dialer) call(ctx context.Context, nc net.Conn, addr netip.Addr) (*Sessi
 		return nil, s.dialError(err)
 	}
 	s.rtt = d.rtt
-	s.cfg.Timeouts.stretch(d.rtt)
-	d.limit.Reset(s.cfg.Timeouts.All - time.Since(d.climb.began))
+	s.cfg.Timeouts.extendForRTT(d.rtt)
+	d.wholeTimer.Reset(s.cfg.Timeouts.All - time.Since(d.trace.began))
 	s.link = newLink(&s.cfg, &s.seen, linkHooks{
-		send: s.sendFrame, event: s.log.add, keyed: s.keyed, flush: s.flush, astray: s.astray,
-		reached:    func(step Step, note string) { s.climb.reached(step, note) },
-		askControl: s.askControl, controlAlive: s.controlShowedLife, rejected: func() { s.rejections.Add(1) },
+		send: s.sendFrame, event: s.log.add, setKeys: s.setKeys, flush: s.flushStream, keyMismatch: s.handleKeyMismatch,
+		reached:         func(step Step, note string) { s.trace.addReached(step, note) },
+		sendControlEcho: s.sendControlEcho, controlAlive: s.controlWasActive, countRejection: func() { s.rejections.Add(1) },
 	}, s.server.Vendor == "linux", d.rtt)
-	s.link.login.widened, s.link.takeWeak = d.widened, d.takeWeak
-	s.climb = d.climb
+	s.link.auth.widened, s.link.acceptWeakAuth = d.widenPassword, d.acceptWeakAuth
+	s.trace = d.trace
 	return s, nil
 }
 
@@ -368,18 +368,18 @@ func localAddr(nc net.Conn) (netip.Addr, error) {
 	return a.Addr().Unmap(), nil
 }
 
-// place does the steps control and call.
-func (d *dialer) place(ctx context.Context, s *Session) error {
+// placeCall does the steps control and call.
+func (d *dialer) placeCall(ctx context.Context, s *Session) error {
 	start, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Control)
 	defer cancel()
 	asked := time.Now()
 	reply, err := s.conn.Start(start)
-	s.server = Server{Vendor: clean(reply.Vendor), Host: clean(reply.Host), Firmware: reply.Firmware}
+	s.server = Server{Vendor: cleanText(reply.Vendor), Host: cleanText(reply.Host), Firmware: reply.Firmware}
 	if err != nil {
 		return d.controlError(StepControl, err)
 	}
 	started := time.Since(asked)
-	d.climb.reached(StepControl, s.server.Vendor)
+	d.trace.addReached(StepControl, s.server.Vendor)
 
 	// The socket is open before the server knows the call, so that no packet of
 	// it meets a closed door.
@@ -400,16 +400,16 @@ func (d *dialer) place(ctx context.Context, s *Session) error {
 	}
 	d.estimateRTT(started, time.Since(asked))
 	s.call.SetPeerID(ocrp.CallID)
-	d.climb.reached(StepCall, fmt.Sprintf("call id %d", ocrp.CallID))
+	d.trace.addReached(StepCall, fmt.Sprintf("call id %d", ocrp.CallID))
 	// A server that has hung up by now may have said why: the session reads that.
-	s.unsent = s.conn.SetLinkInfo(ctx, ocrp.CallID)
+	s.linkInfoErr = s.conn.SetLinkInfo(ctx, ocrp.CallID)
 	return nil
 }
 
 // controlError makes an Error of what the control connection says.
 func (d *dialer) controlError(step Step, err error) error {
 	failed := func(said, evidence string) error {
-		return d.fail(observed{end: endControl, step: step, said: said}, evidence, err)
+		return d.failStep(observed{end: endControl, step: step, code: said}, evidence, err)
 	}
 	code := control.CodeOf(err)
 	if code == "" {

@@ -26,9 +26,9 @@ type Error struct {
 	PeerText string // the server's own words
 	Err      error  // what is underneath, for the log
 
-	Rungs      []Rung  // the whole climb
-	Transcript []Event // the last protocol events
-	Server     Server  // who it was, as far as it said
+	Trace      []StepResult // the whole climb
+	Transcript []Event      // the last protocol events
+	Server     Server       // who it was, as far as it said
 }
 
 // Server is how a server names itself.
@@ -52,6 +52,6 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Reached is the last step that was completed, or the empty Step.
 func (e *Error) Reached() Step {
-	c := climb{rungs: e.Rungs}
-	return c.top()
+	c := trace{results: e.Trace}
+	return c.lastReached()
 }

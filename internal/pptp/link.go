@@ -22,60 +22,60 @@ const (
 	phaseDead
 )
 
-// ccpPatience is how long a server may take to say first which strength it
+// ccpWait is how long a server may take to say first which strength it
 // wants. Its request is usually right behind its word that the login was good.
-const ccpPatience = 50 * time.Millisecond
+const ccpWait = 50 * time.Millisecond
 
-// ackPatience is the least time, in a server's eyes, between its first CCP request and
+// minAckDelay is the least time, in a server's eyes, between its first CCP request and
 // our Configure-Ack. accel-ppp sends the request first and tells its kernel second;
 // a kernel that sees the Configure-Ack before that never decrypts anything. 4 of 6
 // sessions over a way of 4 ms were lost so. pppd does it in the other order.
-const ackPatience = 30 * time.Millisecond
+const minAckDelay = 30 * time.Millisecond
 
-// strangerWindow is the time in which a few such Protocol-Rejects mean that the
+// unknownProtocolWindow is the time in which a few such Protocol-Rejects mean that the
 // keys differ; now and then one is only a damaged packet.
-const strangerWindow = 10 * time.Second
+const unknownProtocolWindow = 10 * time.Second
 
-// correctPause is how long after a correction of the stateful stream complaints
+// resyncPause is how long after a correction of the stateful stream complaints
 // may still be about packets before it: pptpd holds some for 0.3 s.
-const correctPause = 500 * time.Millisecond
+const resyncPause = 500 * time.Millisecond
 
-// rejectsApart is the least time between the first and the last of the
+// minRejectSpan is the least time between the first and the last of the
 // Protocol-Rejects of MPPE that mean that the server does not decrypt. A server may
 // reject what comes before it has set up the keys.
-const rejectsApart = 200 * time.Millisecond
+const minRejectSpan = 200 * time.Millisecond
 
 // maxRTT bounds what a measured round trip may do to the waits.
 const maxRTT = 6 * time.Second
 
 // linkHooks are what a link calls, always from within its own methods.
 type linkHooks struct {
-	send    func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
-	event   func(Event)
-	reached func(Step, string)
-	keyed   func(*mppe.Encryptor, *mppe.Decryptor) // nil: that direction is plain
-	flush   func()                                 // the server lost packets and wants a new stream
-	astray  func()                                 // the server reads the stream with another key
-	// askControl asks the control connection for a sign of life, and controlAlive
+	send        func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
+	event       func(Event)
+	reached     func(Step, string)
+	setKeys     func(*mppe.Encryptor, *mppe.Decryptor) // nil: that direction is plain
+	flush       func()                                 // the server lost packets and wants a new stream
+	keyMismatch func()                                 // the server reads the stream with another key
+	// sendControlEcho asks the control connection for a sign of life, and controlAlive
 	// reports whether it has given one since the last call.
-	askControl   func()
-	controlAlive func() bool
-	rejected     func() // the server rejected an encrypted packet, or what it read of one
+	sendControlEcho func()
+	controlAlive    func() bool
+	countRejection  func() // the server rejected an encrypted packet, or what it read of one
 }
 
 // link is the client's end of a PPP link: LCP, then the login, then CCP, then
 // IPCP, one after the other, because pppd forgets an IPCP that comes before the
 // encryption it insists on. It has no goroutine and no clock of its own.
 type link struct {
-	cfg   *Config
-	hooks linkHooks
-	phase phase
-	until time.Time // when the phase is over
-	seen  *observed // what is known of the server, and in the end why the link is dead
-	over  bool      // the link is dead, and seen says why
-	note  string    // the evidence for that
-	rtt   time.Duration
-	pace  pace
+	cfg           *Config
+	hooks         linkHooks
+	phase         phase
+	phaseDeadline time.Time // when the phase is over
+	seen          *observed // what is known of the server, and in the end why the link is dead
+	ended         bool      // the link is dead, and seen says why
+	evidence      string    // the evidence for that
+	rtt           time.Duration
+	limiter       packetLimiter
 
 	lcp  *ppp.Negotiation
 	ccp  *ppp.Negotiation // nil until there are keys to negotiate for
@@ -84,40 +84,40 @@ type link struct {
 	ccpo ppp.CCPOptions
 	ipo  ppp.IPCPOptions
 
-	login     login
-	heldIPCP  *ppp.Packet // came too early, is answered in time
-	ccpAt     time.Time   // when CCP begins, if the server does not begin it
-	heldCCP   *ppp.Packet // the server's first request, is answered at heldUntil
-	heldUntil time.Time
-	ccpTaken  bool // the first request was answered
+	auth             authState
+	deferredIPCP     *ppp.Packet // came too early, is answered in time
+	ccpAt            time.Time   // when CCP begins, if the server does not begin it
+	deferredCCP      *ppp.Packet // the server's first request, is answered at deferredUntil
+	deferredUntil    time.Time
+	firstCCPAnswered bool // the first request was answered
 
-	pppd          bool       // the server is pptpd with pppd, whose quirks are known
-	takeWeak      bool       // take the login that the server names first, if it can be taken at all
-	named         []ppp.Auth // the logins that the server named
-	postponed     ppp.Auth   // one of them that can be taken, and was answered with a better one
-	declinedName  string     // of the login that seen.declined is about
-	refusal       *Refused   // the server's no to the login
-	mppeWanted    bool       // the server asked for MPPE in its own direction
-	ccpClosed     int        // Terminate-Acks to our CCP requests
-	mppeRejects   int        // Protocol-Rejects of MPPE, since firstReject
-	firstReject   time.Time
-	strangers     int // Protocol-Rejects of protocols that we never sent, in this window
-	firstStranger time.Time
-	resetHeard    bool // the server asked for a new start of the stream at least once
-	correctedAt   time.Time
-	enc           *mppe.Encryptor
-	dec           *mppe.Decryptor
-	lastReqID     int // of the server's last LCP Configure-Request
-	sameReq       int // how often it came again
-	gotAnswer     bool
-	echoID        uint8
-	echoes        int  // sent since the last sign of life
-	echoHeard     bool // the server answered one, ever
-	nextEcho      time.Time
-	pings         map[uint8]pendingEcho
-	id            uint8 // of packets that belong to no negotiation
-	now           time.Time
-	terminated    bool // the server acknowledged our Terminate-Request, or sent its own
+	pppd                 bool       // the server is pptpd with pppd, whose quirks are known
+	acceptWeakAuth       bool       // take the login that the server names first, if it can be taken at all
+	namedAuths           []ppp.Auth // the logins that the server named
+	postponedAuth        ppp.Auth   // one of them that can be taken, and was answered with a better one
+	declinedName         string     // of the login that seen.declined is about
+	refusal              *Refused   // the server's no to the login
+	mppeWanted           bool       // the server asked for MPPE in its own direction
+	ccpClosed            int        // Terminate-Acks to our CCP requests
+	mppeRejects          int        // Protocol-Rejects of MPPE, since firstReject
+	firstReject          time.Time
+	unknownProtocols     int // Protocol-Rejects of protocols that we never sent, in this window
+	firstUnknownProtocol time.Time
+	peerSentReset        bool // the server asked for a new start of the stream at least once
+	resyncedAt           time.Time
+	enc                  *mppe.Encryptor
+	dec                  *mppe.Decryptor
+	lastReqID            int // of the server's last LCP Configure-Request
+	repeatedRequests     int // how often it came again
+	gotAnswer            bool
+	echoID               uint8
+	unansweredEchoes     int  // sent since the last sign of life
+	echoAnswered         bool // the server answered one, ever
+	nextEcho             time.Time
+	pendingEchoes        map[uint8]pendingEcho
+	id                   uint8 // of packets that belong to no negotiation
+	now                  time.Time
+	terminateConfirmed   bool // the server acknowledged our Terminate-Request, or sent its own
 }
 
 // newLink returns a link over a way whose packets take rtt to the server and back.
@@ -125,35 +125,35 @@ type link struct {
 func newLink(cfg *Config, seen *observed, hooks linkHooks, pppd bool, rtt time.Duration) *link {
 	l := &link{cfg: cfg, seen: seen, hooks: hooks, pppd: pppd, rtt: rtt, lastReqID: -1}
 	seen.policy = cfg.Encryption
-	l.lcpo = ppp.LCPOptions{MRU: DefaultMTU, Magic: l.magic(), Compress: true, TakeAuth: l.takeAuth, NewMagic: l.magic}
-	l.lcp = ppp.NewNegotiation(ppp.LCP, &l.lcpo, l.timing(), ppp.Hooks{
-		Send: l.send, Up: l.lcpUp, Finished: l.lcpFinished, Extra: l.lcpExtra, Disagree: l.disagree(ppp.LCP),
+	l.lcpo = ppp.LCPOptions{MRU: DefaultMTU, Magic: l.newMagic(), Compress: true, AcceptAuth: l.acceptAuth, NewMagic: l.newMagic}
+	l.lcp = ppp.NewNegotiation(ppp.LCP, &l.lcpo, l.negotiationTiming(), ppp.Hooks{
+		Send: l.sendPacket, Up: l.lcpUp, Finished: l.lcpFinished, Extra: l.lcpExtra, Disagree: l.disagreeHook(ppp.LCP),
 	})
 	return l
 }
 
-// timing is how long a negotiation waits for an answer: never less than the answer
+// negotiationTiming is how long a negotiation waits for an answer: never less than the answer
 // takes on this way, as a server may take a repeated request for a new one.
-func (l *link) timing() ppp.Timing {
+func (l *link) negotiationTiming() ppp.Timing {
 	return ppp.Timing{
 		First:   max(time.Second, l.rtt*3/2+l.rtt/4),
 		Restart: max(3*time.Second, l.rtt*2),
 	}
 }
 
-// measure takes the round-trip time that a negotiation saw.
-func (l *link) measure(n *ppp.Negotiation) { l.rtt = max(l.rtt, min(n.RTT(), maxRTT)) }
+// noteRTT takes the round-trip time that a negotiation saw.
+func (l *link) noteRTT(n *ppp.Negotiation) { l.rtt = max(l.rtt, min(n.RTT(), maxRTT)) }
 
-func (l *link) magic() uint32 {
+func (l *link) newMagic() uint32 {
 	for {
-		if m := binary.BigEndian.Uint32(l.random(4)); m != 0 {
+		if m := binary.BigEndian.Uint32(l.randomBytes(4)); m != 0 {
 			return m
 		}
 	}
 }
 
-// random reads n bytes of the configured randomness, which must not fail.
-func (l *link) random(n int) []byte {
+// randomBytes reads n bytes of the configured randomness, which must not fail.
+func (l *link) randomBytes(n int) []byte {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(l.cfg.Random, b); err != nil {
 		panic("pptp: the random source failed: " + err.Error())
@@ -161,15 +161,15 @@ func (l *link) random(n int) []byte {
 	return b
 }
 
-func (l *link) send(proto ppp.Protocol, p ppp.Packet) {
-	l.hooks.event(describe(true, proto, p))
+func (l *link) sendPacket(proto ppp.Protocol, p ppp.Packet) {
+	l.hooks.event(describePacket(true, proto, p))
 	l.hooks.send(proto, p)
 }
 
-// start sends the first Configure-Request.
-func (l *link) start(now time.Time) {
+// startLCP sends the first Configure-Request.
+func (l *link) startLCP(now time.Time) {
 	l.now = now
-	l.enter(phaseLCP, l.cfg.Timeouts.LCP)
+	l.enterPhase(phaseLCP, l.cfg.Timeouts.LCP)
 	l.lcp.Begin(now)
 }
 
@@ -177,29 +177,29 @@ func (l *link) start(now time.Time) {
 // been slow to start its PPP.
 func (l *link) restartLCPTime(now time.Time) {
 	if l.phase == phaseLCP {
-		l.until = now.Add(l.cfg.Timeouts.LCP)
+		l.phaseDeadline = now.Add(l.cfg.Timeouts.LCP)
 	}
 }
 
-func (l *link) enter(p phase, d time.Duration) {
+func (l *link) enterPhase(p phase, d time.Duration) {
 	l.phase = p
-	l.until = l.now.Add(d)
+	l.phaseDeadline = l.now.Add(d)
 }
 
-// fail ends the link, with a word to the server if it listens. What was observed is
+// failLink ends the link, with a word to the server if it listens. What was observed is
 // in seen; evidence says it in words.
-func (l *link) fail(end ending, evidence string) {
-	if l.over || l.phase == phaseDead {
+func (l *link) failLink(end ending, evidence string) {
+	if l.ended || l.phase == phaseDead {
 		return
 	}
 	l.seen.end = end
-	l.over, l.note = true, evidence
+	l.ended, l.evidence = true, evidence
 	l.phase = phaseDead
 	l.lcp.Close(l.now)
 }
 
-// disagree returns what ends the link when a layer's options do not converge.
-func (l *link) disagree(layer ppp.Protocol) func(ppp.Disagreement) {
+// disagreeHook returns what ends the link when a layer's options do not converge.
+func (l *link) disagreeHook(layer ppp.Protocol) func(ppp.Disagreement) {
 	return func(d ppp.Disagreement) {
 		if layer == ppp.CCP && l.cfg.Encryption != EncryptionRequired {
 			if l.phase == phaseEncryption {
@@ -207,7 +207,7 @@ func (l *link) disagree(layer ppp.Protocol) func(ppp.Disagreement) {
 			}
 			return
 		}
-		l.fail(endDisagreement, l.noteDisagreement(layer, d))
+		l.failLink(endDisagreement, l.noteDisagreement(layer, d))
 	}
 }
 
@@ -238,7 +238,7 @@ func (l *link) explainStall(evidence string) string {
 	layers := map[ppp.Protocol]*ppp.Negotiation{ppp.LCP: l.lcp, ppp.CCP: l.ccp, ppp.IPCP: l.ipcp}
 	for _, layer := range []ppp.Protocol{ppp.LCP, ppp.CCP, ppp.IPCP} {
 		if n := layers[layer]; n != nil {
-			if d, ok := n.Stuck(); ok && (layer != ppp.CCP || l.cfg.Encryption == EncryptionRequired) {
+			if d, ok := n.Stalled(); ok && (layer != ppp.CCP || l.cfg.Encryption == EncryptionRequired) {
 				l.seen.end = endDisagreement
 				return l.noteDisagreement(layer, d) + "; " + evidence
 			}
@@ -254,15 +254,15 @@ func (l *link) close(now time.Time) {
 	l.lcp.Close(now)
 }
 
-// quiet reports whether the server knows that the link has ended.
-func (l *link) quiet() bool {
-	return l.terminated || l.lcp.State() < ppp.Closing
+// closeConfirmed reports whether the server knows that the link has ended.
+func (l *link) closeConfirmed() bool {
+	return l.terminateConfirmed || l.lcp.State() < ppp.Closing
 }
 
 // deadline is when tick must be called.
 func (l *link) deadline() time.Time {
 	var first time.Time
-	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.login.again, l.ccpAt, l.heldUntil, l.phaseEnd(), l.nextEcho} {
+	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.auth.resendAt, l.ccpAt, l.deferredUntil, l.phaseEnd(), l.nextEcho} {
 		if !d.IsZero() && (first.IsZero() || d.Before(first)) {
 			first = d
 		}
@@ -281,20 +281,20 @@ func (l *link) phaseEnd() time.Time {
 	if l.phase >= phaseUp {
 		return time.Time{}
 	}
-	return l.until
+	return l.phaseDeadline
 }
 
 // tick lets time pass.
 func (l *link) tick(now time.Time) {
 	l.now = now
 	if end := l.phaseEnd(); !end.IsZero() && !now.Before(end) {
-		l.overdue()
+		l.expirePhase()
 	}
 	l.lcp.Tick(now)
 	if l.phase == phaseDead {
 		return
 	}
-	if l.pppd && l.heldIPCP != nil && l.ccpo.Send != 0 && !now.Before(l.ccp.Deadline()) {
+	if l.pppd && l.deferredIPCP != nil && l.ccpo.Send != 0 && !now.Before(l.ccp.Deadline()) {
 		// pppd says nothing of IPCP before the MPPE that it asks for is agreed on,
 		// and hangs up when it is asked for that again.
 		l.ccp.Assume(now)
@@ -307,36 +307,36 @@ func (l *link) tick(now time.Time) {
 	if !l.ccpAt.IsZero() && !now.Before(l.ccpAt) {
 		l.beginCCP(0)
 	}
-	l.releaseCCP()
+	l.answerDeferredCCP()
 	l.retryLogin()
-	l.echo()
+	l.keepAlive()
 }
 
-// overdue ends a phase that took too long.
-func (l *link) overdue() {
+// expirePhase ends a phase that took too long.
+func (l *link) expirePhase() {
 	switch l.phase {
 	case phaseLCP:
-		l.lcpLate()
+		l.expireLCP()
 	case phaseAuth:
-		l.fail(endTime, "the server did not answer the login")
+		l.failLink(endTime, "the server did not answer the login")
 	case phaseEncryption:
 		if l.cfg.Encryption == EncryptionRequired {
-			l.fail(endTime, "the server did not answer about encryption")
+			l.failLink(endTime, "the server did not answer about encryption")
 			return
 		}
 		l.withoutEncryption()
 	case phaseIP:
-		l.fail(endTime, "the server did not answer about addresses")
+		l.failLink(endTime, "the server did not answer about addresses")
 	}
 }
 
-func (l *link) lcpLate() {
+func (l *link) expireLCP() {
 	if l.lcp.RejectedCode() != 0 {
 		l.seen.layer = StepLCP
-		l.fail(endRejected, fmt.Sprintf("the server does not know the LCP code %s (Code-Reject)", l.lcp.RejectedCode()))
+		l.failLink(endRejected, fmt.Sprintf("the server does not know the LCP code %s (Code-Reject)", l.lcp.RejectedCode()))
 		return
 	}
-	l.fail(endTime, fmt.Sprintf("our requests are in state %s", l.lcp.State()))
+	l.failLink(endTime, fmt.Sprintf("our requests are in state %s", l.lcp.State()))
 }
 
 // input takes a control frame's contents.
@@ -345,7 +345,7 @@ func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 	switch proto {
 	case ppp.LCP, ppp.CCP, ppp.IPCP, ppp.PAP, ppp.CHAP:
 	default:
-		if l.pace.take(now) {
+		if l.limiter.allowAt(now) {
 			l.rejectProtocol(proto, b)
 		}
 		return
@@ -355,10 +355,10 @@ func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 		l.hooks.event(Event{Protocol: proto.String(), Name: "malformed packet", ID: -1, Len: len(b)})
 		return
 	}
-	if l.countsForPace(proto, p) && !l.pace.take(now) {
+	if l.countsForLimit(proto, p) && !l.limiter.allowAt(now) {
 		return // it is as good as lost: the server asks again
 	}
-	l.hooks.event(describe(false, proto, p))
+	l.hooks.event(describePacket(false, proto, p))
 	switch proto {
 	case ppp.LCP:
 		l.lcpInput(p)
@@ -382,5 +382,5 @@ func (l *link) rejectProtocol(proto ppp.Protocol, b []byte) {
 	l.id++
 	data := binary.BigEndian.AppendUint16(nil, uint16(proto))
 	data = append(data, b[:min(len(b), 64)]...) // enough to know it by
-	l.send(ppp.LCP, ppp.Packet{Code: ppp.ProtocolReject, ID: l.id, Data: data})
+	l.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.ProtocolReject, ID: l.id, Data: data})
 }

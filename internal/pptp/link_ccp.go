@@ -11,29 +11,29 @@ import (
 
 // This file is the link's CCP, from the login to keys or to going on without.
 
-// accepted goes on from the login to the network.
-func (l *link) accepted(note string) {
+// finishAuth goes on from the login to the network.
+func (l *link) finishAuth(note string) {
 	if l.phase != phaseAuth {
 		return
 	}
-	l.login.again = time.Time{}
+	l.auth.resendAt = time.Time{}
 	l.hooks.reached(StepAuth, note)
-	l.seen.keys = l.login.keys
-	allowed := l.cfg.strengths()
-	if !l.login.keys || allowed == 0 {
+	l.seen.keys = l.auth.hasKeys
+	allowed := l.cfg.allowedStrengths()
+	if !l.auth.hasKeys || allowed == 0 {
 		if l.cfg.Encryption == EncryptionRequired {
-			l.fail(endNoKeys, "the login "+l.lcpo.PeerAuth.String()+" gives no keys")
+			l.failLink(endNoKeys, "the login "+l.lcpo.PeerAuth.String()+" gives no keys")
 			return
 		}
 		l.hooks.reached(StepEncryption, "none")
 		l.beginIPCP()
 		return
 	}
-	l.enter(phaseEncryption, l.cfg.Timeouts.Encryption)
-	l.ccpAt = l.now.Add(ccpPatience)
+	l.enterPhase(phaseEncryption, l.cfg.Timeouts.Encryption)
+	l.ccpAt = l.now.Add(ccpWait)
 	l.ccpo = ppp.CCPOptions{Allowed: allowed}
-	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, l.timing(), ppp.Hooks{
-		Send: l.send, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra, Disagree: l.disagree(ppp.CCP),
+	l.ccp = ppp.NewNegotiation(ppp.CCP, &l.ccpo, l.negotiationTiming(), ppp.Hooks{
+		Send: l.sendPacket, Up: l.ccpUp, Finished: l.ccpFinished, Extra: l.ccpExtra, Disagree: l.disagreeHook(ppp.CCP),
 	})
 }
 
@@ -52,10 +52,10 @@ func (l *link) beginCCP(offered ppp.MPPEBits) {
 func (l *link) ccpInput(p ppp.Packet) {
 	l.seen.ccpHeard = true
 	if l.phase == phaseAuth {
-		l.networkTooSoon()
+		l.handleEarlyNetwork()
 		return
 	}
-	if l.holdCCP(p) {
+	if l.deferCCP(p) {
 		return
 	}
 	if l.ccp == nil {
@@ -79,41 +79,41 @@ func (l *link) ccpInput(p ppp.Packet) {
 	l.ccp.Input(l.now, p)
 	l.seen.otherLength = l.ccpo.Offered != 0
 	l.seen.ccpRefused = l.seen.ccpRefused || l.ccpo.Rejected || l.seen.otherLength
-	l.ccpAnswered(p)
+	l.checkCCPRefused(p)
 }
 
-// holdCCP keeps the server's first request for ackPatience and reports whether it did.
-func (l *link) holdCCP(p ppp.Packet) bool {
-	wait := ackPatience - l.rtt
-	if l.pppd || l.ccpTaken || l.phase != phaseEncryption || p.Code != ppp.ConfigureRequest || wait <= 0 {
+// deferCCP keeps the server's first request for minAckDelay and reports whether it did.
+func (l *link) deferCCP(p ppp.Packet) bool {
+	wait := minAckDelay - l.rtt
+	if l.pppd || l.firstCCPAnswered || l.phase != phaseEncryption || p.Code != ppp.ConfigureRequest || wait <= 0 {
 		return false
 	}
-	if l.heldCCP == nil {
-		l.heldUntil = l.now.Add(wait)
+	if l.deferredCCP == nil {
+		l.deferredUntil = l.now.Add(wait)
 	}
 	p.Data = slices.Clone(p.Data)
-	l.heldCCP = &p
+	l.deferredCCP = &p
 	if !l.ccpAt.IsZero() {
 		l.beginCCP(ppp.OfferedMPPE(p.Data))
 	}
 	return true
 }
 
-// releaseCCP answers the request that was held.
-func (l *link) releaseCCP() {
-	if l.heldCCP == nil || l.now.Before(l.heldUntil) {
+// answerDeferredCCP answers the request that was held.
+func (l *link) answerDeferredCCP() {
+	if l.deferredCCP == nil || l.now.Before(l.deferredUntil) {
 		return
 	}
-	p := *l.heldCCP
-	l.heldCCP, l.heldUntil, l.ccpTaken = nil, time.Time{}, true
+	p := *l.deferredCCP
+	l.deferredCCP, l.deferredUntil, l.firstCCPAnswered = nil, time.Time{}, true
 	if l.phase != phaseDead {
 		l.ccpInput(p)
 	}
 }
 
-// ccpAnswered ends the question of encryption as soon as the server has said no to
+// checkCCPRefused ends the question of encryption as soon as the server has said no to
 // it, RFC 1962 section 2: there is nothing to wait for.
-func (l *link) ccpAnswered(p ppp.Packet) {
+func (l *link) checkCCPRefused(p ppp.Packet) {
 	if l.phase != phaseEncryption {
 		return
 	}
@@ -143,14 +143,14 @@ func (l *link) ccpUp() {
 	}
 	l.enc, l.dec = nil, nil
 	if send != 0 {
-		l.enc = mppe.NewEncryptor(l.login.key(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
+		l.enc = mppe.NewEncryptor(l.auth.startKey(send, true), mppe.Strength(send.Bits()), send&ppp.MPPEStateless != 0)
 	}
 	if recv != 0 {
-		l.dec = mppe.NewDecryptor(l.login.key(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
+		l.dec = mppe.NewDecryptor(l.auth.startKey(recv, false), mppe.Strength(recv.Bits()), recv&ppp.MPPEStateless != 0)
 	}
-	l.hooks.keyed(l.enc, l.dec)
+	l.hooks.setKeys(l.enc, l.dec)
 	if l.phase == phaseEncryption {
-		l.hooks.reached(StepEncryption, l.encryption())
+		l.hooks.reached(StepEncryption, l.encryptionName())
 		l.beginIPCP()
 	}
 }
@@ -168,10 +168,10 @@ func (l *link) ccpFinished() {
 
 func (l *link) failUnencrypted() {
 	if l.ccpo.Offered != 0 {
-		l.fail(endUnencrypted, fmt.Sprintf("the server has %d bits only", l.ccpo.Offered.Bits()))
+		l.failLink(endUnencrypted, fmt.Sprintf("the server has %d bits only", l.ccpo.Offered.Bits()))
 		return
 	}
-	l.fail(endUnencrypted, "the server has no MPPE for us")
+	l.failLink(endUnencrypted, "the server has no MPPE for us")
 }
 
 // withoutEncryption goes on in clear, as the policy allows it.
@@ -185,10 +185,10 @@ func (l *link) ccpExtra(p ppp.Packet) bool {
 	switch p.Code {
 	case ppp.ResetRequest:
 		if l.enc != nil {
-			l.resetHeard = l.ccpo.Send&ppp.MPPEStateless == 0
+			l.peerSentReset = l.ccpo.Send&ppp.MPPEStateless == 0
 			l.hooks.flush()
 		}
-		l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetAck, ID: p.ID})
+		l.sendPacket(ppp.CCP, ppp.Packet{Code: ppp.ResetAck, ID: p.ID})
 	case ppp.ResetAck:
 	default:
 		return false
@@ -203,11 +203,11 @@ func (l *link) askReset(now time.Time) {
 		return
 	}
 	l.id++
-	l.send(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: l.id})
+	l.sendPacket(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: l.id})
 }
 
-// encryption names what is in use.
-func (l *link) encryption() string {
+// encryptionName names what is in use.
+func (l *link) encryptionName() string {
 	if l.enc == nil && l.dec == nil {
 		return "none"
 	}

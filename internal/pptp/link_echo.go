@@ -11,55 +11,55 @@ import (
 
 // This file is how a link that is up asks for signs of life.
 
-// awaitEcho sets when the next echo is due, on a beat with those of other sessions.
-func (l *link) awaitEcho() {
+// scheduleEcho sets when the next echo is due, on a beat with those of other sessions.
+func (l *link) scheduleEcho() {
 	l.nextEcho = beat.Before(l.now.Add(l.cfg.EchoEvery), l.cfg.EchoEvery/100)
 }
 
-// echo asks an idle server for life signs, and gives it up after some silences.
-func (l *link) echo() {
+// keepAlive asks an idle server for life signs, and gives it up after some silences.
+func (l *link) keepAlive() {
 	if l.phase != phaseUp || l.nextEcho.IsZero() || l.now.Before(l.nextEcho) {
 		return
 	}
-	if l.echoes >= l.cfg.EchoMisses {
-		if l.echoHeard || !l.hooks.controlAlive() {
-			l.fail(endSilence, fmt.Sprintf("%d LCP Echo-Requests without an answer", l.echoes))
+	if l.unansweredEchoes >= l.cfg.EchoMisses {
+		if l.echoAnswered || !l.hooks.controlAlive() {
+			l.failLink(endSilence, fmt.Sprintf("%d LCP Echo-Requests without an answer", l.unansweredEchoes))
 			return
 		}
-		l.echoes = 0 // it never answers these, and the control connection shows that it lives
+		l.unansweredEchoes = 0 // it never answers these, and the control connection shows that it lives
 	}
-	l.echoes++
-	if l.echoes > 1 && !l.echoHeard {
-		l.hooks.askControl()
+	l.unansweredEchoes++
+	if l.unansweredEchoes > 1 && !l.echoAnswered {
+		l.hooks.sendControlEcho()
 	}
-	l.awaitEcho()
+	l.scheduleEcho()
 	l.sendEcho()
 }
 
 // sendEcho sends an Echo-Request and returns its id.
 func (l *link) sendEcho() uint8 {
 	l.echoID++
-	l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: l.echoID, Data: binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)})
+	l.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: l.echoID, Data: binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)})
 	return l.echoID
 }
 
-// ping sends an Echo-Request whose answer somebody waits for.
-func (l *link) ping(now time.Time, answered chan<- time.Duration) {
+// requestEcho sends an Echo-Request whose answer somebody waits for.
+func (l *link) requestEcho(now time.Time, answered chan<- time.Duration) {
 	l.now = now
 	if l.phase != phaseUp {
 		return
 	}
-	if l.pings == nil {
-		l.pings = make(map[uint8]pendingEcho)
+	if l.pendingEchoes == nil {
+		l.pendingEchoes = make(map[uint8]pendingEcho)
 	}
 	// One that was never answered gives way when the ids come round.
-	l.pings[l.sendEcho()] = pendingEcho{now, answered}
+	l.pendingEchoes[l.sendEcho()] = pendingEcho{now, answered}
 }
 
-// answered takes the answer to an Echo-Request.
-func (l *link) answered(id uint8) {
-	if p, ok := l.pings[id]; ok {
-		delete(l.pings, id)
+// completeEcho takes the answer to an Echo-Request.
+func (l *link) completeEcho(id uint8) {
+	if p, ok := l.pendingEchoes[id]; ok {
+		delete(l.pendingEchoes, id)
 		p.answered <- l.now.Sub(p.sent) // has room for one
 	}
 }
@@ -70,5 +70,5 @@ type pendingEcho struct {
 	answered chan<- time.Duration
 }
 
-// alive tells that packets came: no need for an echo.
-func (l *link) alive() { l.echoes = 0 }
+// noteActivity tells that packets came: no need for an echo.
+func (l *link) noteActivity() { l.unansweredEchoes = 0 }

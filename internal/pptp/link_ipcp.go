@@ -10,14 +10,14 @@ import (
 // This file is the link's IPCP.
 
 func (l *link) beginIPCP() {
-	l.enter(phaseIP, l.cfg.Timeouts.IP)
+	l.enterPhase(phaseIP, l.cfg.Timeouts.IP)
 	l.ipo = ppp.IPCPOptions{AskDNS: true}
-	l.ipcp = ppp.NewNegotiation(ppp.IPCP, &l.ipo, l.timing(), ppp.Hooks{
-		Send: l.send, Up: l.ipcpUp, Finished: l.ipcpFinished, Disagree: l.disagree(ppp.IPCP),
+	l.ipcp = ppp.NewNegotiation(ppp.IPCP, &l.ipo, l.negotiationTiming(), ppp.Hooks{
+		Send: l.sendPacket, Up: l.ipcpUp, Finished: l.ipcpFinished, Disagree: l.disagreeHook(ppp.IPCP),
 	})
 	l.ipcp.Begin(l.now)
-	if p := l.heldIPCP; p != nil {
-		l.heldIPCP = nil
+	if p := l.deferredIPCP; p != nil {
+		l.deferredIPCP = nil
 		l.ipcp.Input(l.now, *p)
 	}
 }
@@ -26,18 +26,18 @@ func (l *link) ipcpInput(p ppp.Packet) {
 	l.seen.ipcpHeard = true
 	switch {
 	case l.phase == phaseAuth:
-		l.networkTooSoon()
+		l.handleEarlyNetwork()
 		fallthrough
 	case l.phase == phaseEncryption:
 		if p.Code == ppp.ConfigureRequest {
 			p.Data = append([]byte(nil), p.Data...)
-			l.heldIPCP = &p
+			l.deferredIPCP = &p
 		}
 	case l.ipcp != nil && l.phase != phaseDead:
 		l.ipcp.Input(l.now, p)
 		if p.Code == ppp.TerminateRequest && l.phase != phaseDead {
-			l.seen.text = clean(string(p.Data))
-			l.fail(endIPCP, "the server ended IPCP")
+			l.seen.peerText = cleanText(string(p.Data))
+			l.failLink(endIPCP, "the server ended IPCP")
 		}
 	}
 }
@@ -47,8 +47,8 @@ func (l *link) ipcpUp() {
 		return
 	}
 	address := func(code, evidence string) {
-		l.seen.said = code
-		l.fail(endAddress, evidence)
+		l.seen.code = code
+		l.failLink(endAddress, evidence)
 	}
 	switch {
 	case l.ipo.Refusal:
@@ -61,9 +61,9 @@ func (l *link) ipcpUp() {
 		address("address_conflict", fmt.Sprintf("the server gave us %s, which it has itself", l.ipo.Local))
 		return
 	}
-	l.measure(l.ipcp)
+	l.noteRTT(l.ipcp)
 	l.phase = phaseUp
-	l.awaitEcho()
+	l.scheduleEcho()
 	l.hooks.reached(StepIP, l.ipo.Local.String())
 }
 
@@ -72,15 +72,15 @@ func (l *link) ipcpFinished() {
 	case l.phase != phaseIP:
 	case l.ipcp.RejectedCode() != 0:
 		l.seen.layer = StepIP
-		l.fail(endRejected, fmt.Sprintf("the server does not know the IPCP code %s (Code-Reject)", l.ipcp.RejectedCode()))
+		l.failLink(endRejected, fmt.Sprintf("the server does not know the IPCP code %s (Code-Reject)", l.ipcp.RejectedCode()))
 	default:
-		l.overdue()
+		l.expirePhase()
 	}
 }
 
-// mtu is the largest IP packet to send. MPPE puts 4 bytes into what the
+// packetMTU is the largest IP packet to send. MPPE puts 4 bytes into what the
 // server's MRU counts.
-func (l *link) mtu() int {
+func (l *link) packetMTU() int {
 	limit := int(l.lcpo.PeerMRU)
 	if l.enc != nil {
 		limit -= 4
@@ -88,7 +88,7 @@ func (l *link) mtu() int {
 	return max(min(DefaultMTU, limit), 68)
 }
 
-func (l *link) dns() []netip.Addr {
+func (l *link) dnsServers() []netip.Addr {
 	var list []netip.Addr
 	for i, a := range l.ipo.DNS {
 		if a.IsValid() && !a.IsUnspecified() && (i == 0 || a != l.ipo.DNS[0]) {

@@ -14,32 +14,32 @@ func (l *link) lcpInput(p ppp.Packet) {
 	switch p.Code {
 	case ppp.ConfigureRequest:
 		if int(p.ID) == l.lastReqID {
-			l.sameReq++
+			l.repeatedRequests++
 		}
 		l.lastReqID = int(p.ID)
 	case ppp.ConfigureAck, ppp.ConfigureNak, ppp.ConfigureReject:
 		l.gotAnswer = true
 	case ppp.TerminateAck:
-		l.terminated = l.phase == phaseDead
+		l.terminateConfirmed = l.phase == phaseDead
 	}
 	l.lcp.Input(l.now, p)
 	if l.lcpo.Loops >= 3 {
-		l.fail(endLoop, "our own packets come back")
+		l.failLink(endLoop, "our own packets come back")
 	}
 	if p.Code == ppp.TerminateRequest {
-		l.terminated = true
+		l.terminateConfirmed = true
 		l.peerTerminated(string(p.Data))
 	}
 }
 
-// layers are the negotiations that have begun.
-func (l *link) layers() []*ppp.Negotiation {
+// activeLayers are the negotiations that have begun.
+func (l *link) activeLayers() []*ppp.Negotiation {
 	return slices.DeleteFunc([]*ppp.Negotiation{l.lcp, l.ccp, l.ipcp}, func(n *ppp.Negotiation) bool { return n == nil })
 }
 
 // resentRequests is how many requests were sent again for want of an answer.
 func (l *link) resentRequests() (count int) {
-	for _, n := range l.layers() {
+	for _, n := range l.activeLayers() {
 		count += n.Resent()
 	}
 	return count
@@ -49,28 +49,28 @@ func (l *link) resentRequests() (count int) {
 // our own LCP requests none counts: a server that is slow to start its PPP hears none
 // of the first ones.
 func (l *link) missedPackets() (count int) {
-	count = l.lcp.Unheard() + l.login.unheard
-	for _, n := range l.layers()[1:] {
+	count = l.lcp.PeerRepeats() + l.auth.lostAnswers
+	for _, n := range l.activeLayers()[1:] {
 		count += n.Lost()
 	}
 	return count
 }
 
-// unheard reports whether the server seems to get nothing of what we send: it
+// isUnanswered reports whether the server seems to get nothing of what we send: it
 // repeats itself and answers none of our requests.
-func (l *link) unheard() bool { return l.sameReq > 0 && !l.gotAnswer }
+func (l *link) isUnanswered() bool { return l.repeatedRequests > 0 && !l.gotAnswer }
 
 func (l *link) lcpUp() {
 	if l.phase != phaseLCP {
 		return
 	}
-	l.measure(l.lcp)
+	l.noteRTT(l.lcp)
 	l.hooks.reached(StepLCP, fmt.Sprintf("MRU %d, auth %s", l.lcpo.PeerMRU, l.lcpo.PeerAuth))
-	l.enter(phaseAuth, l.cfg.Timeouts.Auth)
+	l.enterPhase(phaseAuth, l.cfg.Timeouts.Auth)
 	switch l.lcpo.PeerAuth {
 	case ppp.AuthNone:
-		if l.seen.declined == "" && l.postponed == ppp.AuthNone {
-			l.accepted("no login asked for")
+		if l.seen.declined == "" && l.postponedAuth == ppp.AuthNone {
+			l.finishAuth("no login asked for")
 			return
 		}
 		// The server gave up its only method because of us. It will most likely
@@ -82,11 +82,11 @@ func (l *link) lcpUp() {
 
 func (l *link) lcpFinished() {
 	if l.phase == phaseDead {
-		l.terminated = true
+		l.terminateConfirmed = true
 		return
 	}
 	if l.phase == phaseLCP {
-		l.lcpLate()
+		l.expireLCP()
 	}
 }
 
@@ -95,11 +95,11 @@ func (l *link) lcpExtra(p ppp.Packet) bool {
 	case ppp.EchoRequest:
 		if l.lcp.State() == ppp.Opened && len(p.Data) >= 4 {
 			data := binary.BigEndian.AppendUint32(nil, l.lcpo.Magic)
-			l.send(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
+			l.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.EchoReply, ID: p.ID, Data: append(data, p.Data[4:]...)})
 		}
 	case ppp.EchoReply:
-		l.echoes, l.echoHeard = 0, true
-		l.answered(p.ID)
+		l.unansweredEchoes, l.echoAnswered = 0, true
+		l.completeEcho(p.ID)
 	case ppp.ProtocolReject:
 		if len(p.Data) >= 2 {
 			l.protocolRejected(ppp.Protocol(binary.BigEndian.Uint16(p.Data)))
@@ -122,17 +122,17 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 	case ppp.IPCP:
 		if l.phase == phaseIP {
 			l.seen.layer = StepIP
-			l.fail(endRejected, "the server does not speak IPCP (Protocol-Reject)")
+			l.failLink(endRejected, "the server does not speak IPCP (Protocol-Reject)")
 		}
 	case ppp.PAP, ppp.CHAP:
 		if l.phase == phaseAuth {
 			l.seen.layer = StepAuth
-			l.fail(endRejected, "the server rejects "+proto.String()+", which it asked for")
+			l.failLink(endRejected, "the server rejects "+proto.String()+", which it asked for")
 		}
 	case ppp.LCP:
 		if l.phase < phaseUp {
 			l.seen.layer = StepLCP
-			l.fail(endRejected, "the server does not speak LCP (Protocol-Reject)")
+			l.failLink(endRejected, "the server does not speak LCP (Protocol-Reject)")
 		}
 	case ppp.MPPE:
 		l.rejectedMPPE()
@@ -142,20 +142,20 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 		switch {
 		case l.ccpo.Send == 0:
 			return
-		case l.resetHeard:
-			if l.now.Sub(l.correctedAt) >= correctPause {
-				l.correctedAt = l.now
-				l.hooks.astray()
+		case l.peerSentReset:
+			if l.now.Sub(l.resyncedAt) >= resyncPause {
+				l.resyncedAt = l.now
+				l.hooks.keyMismatch()
 			}
 			return
 		}
-		if l.now.Sub(l.firstStranger) > strangerWindow {
-			l.firstStranger, l.strangers = l.now, 0
+		if l.now.Sub(l.firstUnknownProtocol) > unknownProtocolWindow {
+			l.firstUnknownProtocol, l.unknownProtocols = l.now, 0
 		}
-		l.hooks.rejected()
-		if l.strangers++; l.strangers >= 3 {
-			l.seen.unreadable = keysDiffer
-			l.fail(endUnreadable, "the server reads our packets as nonsense: it rejected protocols that we never sent")
+		l.hooks.countRejection()
+		if l.unknownProtocols++; l.unknownProtocols >= 3 {
+			l.seen.unreadableReason = keysDiffer
+			l.failLink(endUnreadable, "the server reads our packets as nonsense: it rejected protocols that we never sent")
 		}
 	}
 }
@@ -166,25 +166,25 @@ func (l *link) rejectedMPPE() {
 	if l.enc == nil || l.phase != phaseUp {
 		return
 	}
-	l.hooks.rejected()
-	if l.now.Sub(l.firstReject) > strangerWindow {
+	l.hooks.countRejection()
+	if l.now.Sub(l.firstReject) > unknownProtocolWindow {
 		l.firstReject, l.mppeRejects = l.now, 0
 	}
-	if l.mppeRejects++; l.mppeRejects >= 3 && l.now.Sub(l.firstReject) >= rejectsApart {
-		l.seen.unreadable = serverCannotRead
-		l.fail(endUnreadable, fmt.Sprintf("Protocol-Reject of MPPE (0x00fd) for %d of our packets", l.mppeRejects))
+	if l.mppeRejects++; l.mppeRejects >= 3 && l.now.Sub(l.firstReject) >= minRejectSpan {
+		l.seen.unreadableReason = serverCannotRead
+		l.failLink(endUnreadable, fmt.Sprintf("Protocol-Reject of MPPE (0x00fd) for %d of our packets", l.mppeRejects))
 	}
 }
 
 // peerTerminated takes the server's Terminate-Request.
 func (l *link) peerTerminated(text string) {
-	if l.over {
+	if l.ended {
 		return // pppd repeats in its own words what it has said
 	}
-	l.seen.text = clean(text)
+	l.seen.peerText = cleanText(text)
 	evidence := "LCP Terminate-Request"
 	if l.seen.declined != "" && l.phase <= phaseAuth {
 		evidence = "the server asks for " + l.declinedName
 	}
-	l.fail(endTerminate, evidence)
+	l.failLink(endTerminate, evidence)
 }

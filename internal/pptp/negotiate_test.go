@@ -12,27 +12,27 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// way carries packets between a link and a server, in virtual time.
-type way struct {
-	t      *testing.T
-	link   *link
-	seen   observed
-	climb  climb
-	delay  time.Duration // one way
-	now    time.Time
-	queue  []arrival
-	server peer
-	sent   []time.Time // packets of the link
-	all    []time.Time // and of the server
-	ended  bool        // the server hung up
-	asked  int         // echoes on the control connection
-	alive  bool        // it answers them
+// testPath carries packets between a link and a server, in virtual time.
+type testPath struct {
+	t             *testing.T
+	link          *link
+	seen          observed
+	trace         trace
+	delay         time.Duration // one way
+	now           time.Time
+	queue         []arrival
+	server        peer
+	sent          []time.Time // packets of the link
+	all           []time.Time // and of the server
+	serverEnded   bool        // the server hung up
+	controlEchoes int         // echoes on the control connection
+	controlAlive  bool        // it answers them
 }
 
 // peer is the server's end.
 type peer interface {
-	input(w *way, proto ppp.Protocol, p ppp.Packet)
-	tick(w *way) // called whenever time has passed
+	input(w *testPath, proto ppp.Protocol, p ppp.Packet)
+	tick(w *testPath) // called whenever time has passed
 	deadline() time.Time
 }
 
@@ -43,42 +43,42 @@ type arrival struct {
 	packet   []byte
 }
 
-func newWay(t *testing.T, cfg Config, delay time.Duration, server peer) *way {
+func newTestPath(t *testing.T, cfg Config, delay time.Duration, server peer) *testPath {
 	cfg.Login, cfg.Password = "alice", "wonderland-1"
 	cfg = cfg.withDefaults()
-	cfg.Timeouts.stretch(2 * delay)
-	w := &way{t: t, delay: delay, now: time.Unix(1, 0), server: server}
+	cfg.Timeouts.extendForRTT(2 * delay)
+	w := &testPath{t: t, delay: delay, now: time.Unix(1, 0), server: server}
 	w.link = newLink(&cfg, &w.seen, linkHooks{
 		send: func(proto ppp.Protocol, p ppp.Packet) {
 			w.sent, w.all = append(w.sent, w.now), append(w.all, w.now)
 			w.queue = append(w.queue, arrival{w.now.Add(w.delay), true, proto, p.Append(nil)})
 		},
-		event:        func(Event) {},
-		reached:      func(s Step, _ string) { w.climb.reached(s, "") },
-		keyed:        func(*mppe.Encryptor, *mppe.Decryptor) {},
-		flush:        func() {},
-		astray:       func() {},
-		rejected:     func() {},
-		askControl:   func() { w.asked++ },
-		controlAlive: func() bool { return w.alive },
+		event:           func(Event) {},
+		reached:         func(s Step, _ string) { w.trace.addReached(s, "") },
+		setKeys:         func(*mppe.Encryptor, *mppe.Decryptor) {},
+		flush:           func() {},
+		keyMismatch:     func() {},
+		countRejection:  func() {},
+		sendControlEcho: func() { w.controlEchoes++ },
+		controlAlive:    func() bool { return w.controlAlive },
 	}, false, 2*delay)
-	w.climb.reached(StepGRE, "")
+	w.trace.addReached(StepGRE, "")
 	return w
 }
 
-// reply sends a packet of the server.
-func (w *way) reply(proto ppp.Protocol, p ppp.Packet) {
+// sendReply sends a packet of the server.
+func (w *testPath) sendReply(proto ppp.Protocol, p ppp.Packet) {
 	w.all = append(w.all, w.now)
 	w.queue = append(w.queue, arrival{w.now.Add(w.delay), false, proto, p.Append(nil)})
 }
 
-// run lets time pass until the link is up or over, or so much has passed.
-func (w *way) run(most time.Duration) {
-	w.link.start(w.now)
-	w.until(w.now.Add(most), func() bool { return w.link.over || w.link.phase == phaseUp })
+// runUntilUp lets time pass until the link is up or over, or so much has passed.
+func (w *testPath) runUntilUp(most time.Duration) {
+	w.link.startLCP(w.now)
+	w.runUntil(w.now.Add(most), func() bool { return w.link.ended || w.link.phase == phaseUp })
 }
 
-func (w *way) until(end time.Time, done func() bool) {
+func (w *testPath) runUntil(end time.Time, done func() bool) {
 	w.server.tick(w)
 	for !done() && w.now.Before(end) && len(w.all) < 100_000 {
 		next := end
@@ -117,18 +117,18 @@ func (w *way) until(end time.Time, done func() bool) {
 	}
 }
 
-// cause is what is told of the end, and empty when there was none.
-func (w *way) cause() string {
-	if !w.link.over {
+// endCause is what is told of the end, and empty when there was none.
+func (w *testPath) endCause() string {
+	if !w.link.ended {
 		return ""
 	}
-	w.seen.step, w.seen.up = w.climb.next(), w.climb.top() == StepIP
-	step, code := w.seen.cause()
+	w.seen.step, w.seen.up = w.trace.nextStep(), w.trace.lastReached() == StepIP
+	step, code := w.seen.findCause()
 	return string(step) + "." + code
 }
 
-// busiest is the most packets of both sides in any one second.
-func busiest(times []time.Time) (most int) {
+// maxPerSecond is the most packets of both sides in any one second.
+func maxPerSecond(times []time.Time) (most int) {
 	for i := range times {
 		n := 0
 		for _, at := range times[i:] {
@@ -149,7 +149,7 @@ type pppd struct {
 	lcpo           ppp.LCPOptions
 	ccpo           ppp.CCPOptions
 	ipo            ppp.IPCPOptions
-	w              *way
+	w              *testPath
 	challenge      [16]byte
 	again          time.Time // when the challenge is repeated
 	passed         bool
@@ -167,20 +167,20 @@ func (s *pppd) deadline() time.Time {
 	return first
 }
 
-func (s *pppd) layer(proto ppp.Protocol, policy ppp.Policy, up func()) *ppp.Negotiation {
-	n := ppp.NewNegotiation(proto, policy, ppp.Timing{First: 3 * time.Second}, ppp.Hooks{Send: s.w.reply, Up: up})
+func (s *pppd) newLayer(proto ppp.Protocol, policy ppp.Policy, up func()) *ppp.Negotiation {
+	n := ppp.NewNegotiation(proto, policy, ppp.Timing{First: 3 * time.Second}, ppp.Hooks{Send: s.w.sendReply, Up: up})
 	n.Begin(s.w.now)
 	return n
 }
 
-func (s *pppd) tick(w *way) {
+func (s *pppd) tick(w *testPath) {
 	if s.w == nil {
 		s.w = w
 		if len(s.offers) == 0 {
 			s.offers = []ppp.Auth{ppp.AuthMSCHAPv2}
 		}
-		s.lcpo = ppp.LCPOptions{Magic: 77, NewMagic: func() uint32 { return 78 }, Auth: s.offers[0], TakeAuth: func(ppp.Auth) (bool, ppp.Auth) { return false, ppp.AuthNone }}
-		s.lcp = s.layer(ppp.LCP, &s.lcpo, s.challengeClient)
+		s.lcpo = ppp.LCPOptions{Magic: 77, NewMagic: func() uint32 { return 78 }, Auth: s.offers[0], AcceptAuth: func(ppp.Auth) (bool, ppp.Auth) { return false, ppp.AuthNone }}
+		s.lcp = s.newLayer(ppp.LCP, &s.lcpo, s.challengeClient)
 	}
 	if !s.again.IsZero() && !w.now.Before(s.again) {
 		s.challengeClient()
@@ -197,12 +197,12 @@ func (s *pppd) challengeClient() {
 		return
 	}
 	s.again = s.w.now.Add(3 * time.Second)
-	s.w.reply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: 9, Data: ppp.Value{Value: s.challenge[:], Name: "server"}.Append(nil)})
+	s.w.sendReply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: 9, Data: ppp.Value{Value: s.challenge[:], Name: "server"}.Append(nil)})
 }
 
-func (s *pppd) terminate(text string) {
-	s.w.ended = true
-	s.w.reply(ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 200, Data: []byte(text)})
+func (s *pppd) sendTerminate(text string) {
+	s.w.serverEnded = true
+	s.w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 200, Data: []byte(text)})
 }
 
 // chooseAuth goes on to another login when the client declined the one before.
@@ -232,25 +232,25 @@ func (s *pppd) chooseAuth(p ppp.Packet) {
 	}
 }
 
-func (s *pppd) input(w *way, proto ppp.Protocol, p ppp.Packet) {
+func (s *pppd) input(w *testPath, proto ppp.Protocol, p ppp.Packet) {
 	asks := p.Code == ppp.ConfigureRequest
 	switch proto {
 	case ppp.LCP:
 		if asks && s.lcp.State() == ppp.Opened {
-			s.terminate("the link was negotiated again")
+			s.sendTerminate("the link was negotiated again")
 			return
 		}
 		s.chooseAuth(p)
 		s.lcp.Input(w.now, p)
 	case ppp.PAP:
 		s.passed = true
-		w.reply(ppp.PAP, ppp.Packet{Code: ppp.PAPAck, ID: p.ID})
-		s.begin()
+		w.sendReply(ppp.PAP, ppp.Packet{Code: ppp.PAPAck, ID: p.ID})
+		s.startNetwork()
 	case ppp.CHAP:
 		s.answerLogin(p)
 	case ppp.CCP:
 		if asks && s.ccp != nil && s.ccp.State() == ppp.Opened {
-			s.terminate("MPPE disabled")
+			s.sendTerminate("MPPE disabled")
 			return
 		}
 		if s.ccp != nil {
@@ -277,44 +277,44 @@ func (s *pppd) answerLogin(p ppp.Packet) {
 		}
 		message = mschap.AuthenticatorResponse(s.challenge, r.PeerChallenge, "alice", mschap.NTHash("wonderland-1"), r.NT) + " M=welcome"
 	}
-	s.w.reply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPSuccess, ID: p.ID, Data: []byte(message)})
+	s.w.sendReply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPSuccess, ID: p.ID, Data: []byte(message)})
 	if !s.passed {
 		s.passed = true
-		s.begin()
+		s.startNetwork()
 	}
 }
 
-// begin starts what follows the login.
-func (s *pppd) begin() {
+// startNetwork starts what follows the login.
+func (s *pppd) startNetwork() {
 	ip := func() {
 		s.ipo = ppp.IPCPOptions{Local: netip.MustParseAddr("10.0.0.1"), Assign: netip.MustParseAddr("10.0.0.2")}
-		s.ipcp = s.layer(ppp.IPCP, &s.ipo, nil)
+		s.ipcp = s.newLayer(ppp.IPCP, &s.ipo, nil)
 	}
 	if s.lcpo.Auth != ppp.AuthMSCHAPv2 && s.lcpo.Auth != ppp.AuthMSCHAPv1 {
 		ip()
 		return
 	}
 	s.ccpo = ppp.CCPOptions{Allowed: ppp.MPPE128, Want: ppp.MPPE128 | ppp.MPPEStateless}
-	s.ccp = s.layer(ppp.CCP, &s.ccpo, ip)
+	s.ccp = s.newLayer(ppp.CCP, &s.ccpo, ip)
 }
 
 // A session comes up on a way of up to 2 s each way, and the server never sees a
 // layer negotiated twice.
-func TestSlowWays(t *testing.T) {
+func TestLinkComesUpOverSlowPath(t *testing.T) {
 	for _, delay := range []time.Duration{0, 30, 300, 600, 1000, 1400, 2000} {
 		delay *= time.Millisecond
 		t.Run(delay.String(), func(t *testing.T) {
-			w := newWay(t, Config{Encryption: EncryptionRequired}, delay, &pppd{})
-			w.run(time.Minute)
-			if w.link.phase != phaseUp || w.ended {
-				t.Fatalf("phase %d, told %s, the server hung up: %v", w.link.phase, w.cause(), w.ended)
+			w := newTestPath(t, Config{Encryption: EncryptionRequired}, delay, &pppd{})
+			w.runUntilUp(time.Minute)
+			if w.link.phase != phaseUp || w.serverEnded {
+				t.Fatalf("phase %d, told %s, the server hung up: %v", w.link.phase, w.endCause(), w.serverEnded)
 			}
 		})
 	}
 }
 
 // The strongest login that both sides have is used, whatever the server names first.
-func TestTheStrongestLogin(t *testing.T) {
+func TestLinkUsesStrongestAuth(t *testing.T) {
 	v2, v1, md5, pap := ppp.AuthMSCHAPv2, ppp.AuthMSCHAPv1, ppp.AuthMD5, ppp.AuthPAP
 	for _, jumps := range []bool{false, true} {
 		for _, tt := range []struct {
@@ -329,13 +329,13 @@ func TestTheStrongestLogin(t *testing.T) {
 			{[]ppp.Auth{md5}, md5},
 		} {
 			t.Run(fmt.Sprint(tt.offers, jumps), func(t *testing.T) {
-				w := newWay(t, Config{AllowPAP: true}, time.Millisecond, &pppd{offers: tt.offers, jumps: jumps})
-				w.run(time.Minute)
+				w := newTestPath(t, Config{AllowPAP: true}, time.Millisecond, &pppd{offers: tt.offers, jumps: jumps})
+				w.runUntilUp(time.Minute)
 				if w.link.phase != phaseUp || w.link.lcpo.PeerAuth != tt.want {
-					t.Fatalf("phase %d with %s, told %s", w.link.phase, w.link.lcpo.PeerAuth, w.cause())
+					t.Fatalf("phase %d with %s, told %s", w.link.phase, w.link.lcpo.PeerAuth, w.endCause())
 				}
-				if strong := tt.want == v2; strong != (w.link.encryption() == "MPPE-128 stateless") {
-					t.Errorf("encryption %s", w.link.encryption())
+				if strong := tt.want == v2; strong != (w.link.encryptionName() == "MPPE-128 stateless") {
+					t.Errorf("encryption %s", w.link.encryptionName())
 				}
 			})
 		}
@@ -345,22 +345,22 @@ func TestTheStrongestLogin(t *testing.T) {
 // scripted answers each packet of the client as its function says, at once.
 type scripted struct {
 	pppd
-	answer func(s *scripted, w *way, proto ppp.Protocol, p ppp.Packet) (handled bool)
+	answer func(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) (handled bool)
 }
 
-func (s *scripted) input(w *way, proto ppp.Protocol, p ppp.Packet) {
+func (s *scripted) input(w *testPath, proto ppp.Protocol, p ppp.Packet) {
 	if !s.answer(s, w, proto, p) {
 		s.pppd.input(w, proto, p)
 	}
 }
 
-// refuse answers the Configure-Requests of one protocol with a code and one option.
-func refuse(of ppp.Protocol, code ppp.Code, option func() ppp.Option) func(*scripted, *way, ppp.Protocol, ppp.Packet) bool {
-	return func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+// refuseRequests answers the Configure-Requests of one protocol with a code and one option.
+func refuseRequests(of ppp.Protocol, code ppp.Code, option func() ppp.Option) func(*scripted, *testPath, ppp.Protocol, ppp.Packet) bool {
+	return func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 		if proto != of || p.Code != ppp.ConfigureRequest {
 			return false
 		}
-		w.reply(of, ppp.Packet{Code: code, ID: p.ID, Data: option().Append(nil)})
+		w.sendReply(of, ppp.Packet{Code: code, ID: p.ID, Data: option().Append(nil)})
 		return true
 	}
 }
@@ -378,106 +378,108 @@ func TestNegotiationsAreBounded(t *testing.T) {
 	mppeOption := func() ppp.Option {
 		return ppp.Option{Type: 18, Value: binary.BigEndian.AppendUint32(nil, uint32(ppp.MPPE128))}
 	}
-	request := func(o ppp.Option) func(*scripted, *way, ppp.Protocol, ppp.Packet) bool {
+	request := func(o ppp.Option) func(*scripted, *testPath, ppp.Protocol, ppp.Packet) bool {
 		id := uint8(0)
-		return func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+		return func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			if proto != ppp.LCP {
 				return true
 			}
 			if p.Code == ppp.ConfigureRequest {
-				w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+				w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
 			}
 			id++
-			w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: id, Data: o.Append(nil)})
+			w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: id, Data: o.Append(nil)})
 			return true
 		}
 	}
 	for name, tt := range map[string]struct {
 		cfg    Config
-		answer func(*scripted, *way, ppp.Protocol, ppp.Packet) bool
+		answer func(*scripted, *testPath, ppp.Protocol, ppp.Packet) bool
 		want   string
 	}{
-		"magic number Nak'd":    {Config{}, refuse(ppp.LCP, ppp.ConfigureNak, word(5)), "lcp.no_agreement"},
-		"MRU rejected for ever": {Config{}, refuse(ppp.LCP, ppp.ConfigureReject, func() ppp.Option { return ppp.Option{Type: 1, Value: []byte{5, 0}} }), "lcp.no_agreement"},
+		"magic number Nak'd":    {Config{}, refuseRequests(ppp.LCP, ppp.ConfigureNak, word(5)), "lcp.no_agreement"},
+		"MRU rejected for ever": {Config{}, refuseRequests(ppp.LCP, ppp.ConfigureReject, func() ppp.Option { return ppp.Option{Type: 1, Value: []byte{5, 0}} }), "lcp.no_agreement"},
 		"callback":              {Config{}, request(ppp.Option{Type: ppp.OptionCallback, Value: []byte{6}}), "lcp.callback"},
 		"an unknown demand":     {Config{}, request(ppp.Option{Type: 99, Value: []byte{6}}), "lcp.no_agreement"},
-		"Code-Reject": {Config{}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
-			w.reply(ppp.LCP, ppp.Packet{Code: ppp.CodeReject, ID: p.ID, Data: p.Append(nil)})
+		"Code-Reject": {Config{}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
+			w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.CodeReject, ID: p.ID, Data: p.Append(nil)})
 			return true
 		}, "lcp.rejected"},
 		"EAP for ever":         {Config{}, request(ppp.Option{Type: 3, Value: []byte{0xc2, 0x27}}), "auth.eap"},
 		"PAP for ever":         {Config{}, request(ppp.Option{Type: 3, Value: []byte{0xc0, 0x23}}), "auth.pap_not_allowed"},
-		"MPPE Nak'd, required": {Config{Encryption: EncryptionRequired}, refuse(ppp.CCP, ppp.ConfigureNak, mppeOption), "encryption.no_agreement"},
-		"MPPE rejected":        {Config{Encryption: EncryptionRequired}, refuse(ppp.CCP, ppp.ConfigureReject, mppeOption), "encryption.refused"},
-		"CCP closed": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+		"MPPE Nak'd, required": {Config{Encryption: EncryptionRequired}, refuseRequests(ppp.CCP, ppp.ConfigureNak, mppeOption), "encryption.no_agreement"},
+		"MPPE rejected":        {Config{Encryption: EncryptionRequired}, refuseRequests(ppp.CCP, ppp.ConfigureReject, mppeOption), "encryption.refused"},
+		"CCP closed": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			return ccpClosed(w, proto, p, ppp.TerminateAck)
 		}, "encryption.refused"},
-		"CCP ended": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+		"CCP ended": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			return ccpClosed(w, proto, p, ppp.TerminateRequest)
 		}, "encryption.refused"},
-		"address Nak'd":        {Config{}, refuse(ppp.IPCP, ppp.ConfigureNak, word(3)), "ip.no_agreement"},
-		"link negotiated anew": {Config{}, func(s *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool { return negotiateForEver(w, proto, p) }, "lcp.no_agreement"},
-		"echoes without an end": {Config{}, func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
-			w.reply(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: p.ID, Data: make([]byte, 4)})
+		"address Nak'd": {Config{}, refuseRequests(ppp.IPCP, ppp.ConfigureNak, word(3)), "ip.no_agreement"},
+		"link negotiated anew": {Config{}, func(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
+			return negotiateForEver(w, proto, p)
+		}, "lcp.no_agreement"},
+		"echoes without an end": {Config{}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
+			w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: p.ID, Data: make([]byte, 4)})
 			return true
 		}, "lcp.timeout"},
 		"challenges without end": {Config{}, challengeForEver, "auth.timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWay(t, tt.cfg, 100*time.Microsecond, &scripted{answer: tt.answer})
-			w.run(time.Minute)
-			if got := w.cause(); got != tt.want {
-				t.Errorf("told %s (%s), want %s", got, w.link.note, tt.want)
+			w := newTestPath(t, tt.cfg, 100*time.Microsecond, &scripted{answer: tt.answer})
+			w.runUntilUp(time.Minute)
+			if got := w.endCause(); got != tt.want {
+				t.Errorf("told %s (%s), want %s", got, w.link.evidence, tt.want)
 			}
-			if n := busiest(w.all); n > 50 {
-				t.Errorf("%d packets in a second, %d of them ours", n, busiest(w.sent))
+			if n := maxPerSecond(w.all); n > 50 {
+				t.Errorf("%d packets in a second, %d of them ours", n, maxPerSecond(w.sent))
 			}
 		})
 	}
 }
 
-func ccpClosed(w *way, proto ppp.Protocol, p ppp.Packet, code ppp.Code) bool {
+func ccpClosed(w *testPath, proto ppp.Protocol, p ppp.Packet, code ppp.Code) bool {
 	if proto != ppp.CCP {
 		return false
 	}
-	w.reply(ppp.CCP, ppp.Packet{Code: code, ID: p.ID})
+	w.sendReply(ppp.CCP, ppp.Packet{Code: code, ID: p.ID})
 	return true
 }
 
 // negotiateForEver acknowledges everything and asks for something else each time.
-func negotiateForEver(w *way, proto ppp.Protocol, p ppp.Packet) bool {
+func negotiateForEver(w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 	if proto != ppp.LCP {
 		return true
 	}
 	if p.Code == ppp.ConfigureRequest {
-		w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+		w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
 	}
 	o := ppp.Option{Type: 5, Value: binary.BigEndian.AppendUint32(nil, uint32(len(w.all))+1000)}
-	w.reply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: uint8(len(w.all)), Data: o.Append(nil)})
+	w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: uint8(len(w.all)), Data: o.Append(nil)})
 	return true
 }
 
 // challengeForEver asks for the login again after each answer.
-func challengeForEver(s *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+func challengeForEver(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 	if proto != ppp.CHAP {
 		return false
 	}
 	challenge := [16]byte{byte(len(w.all))}
-	w.reply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: p.ID + 1, Data: ppp.Value{Value: challenge[:], Name: "server"}.Append(nil)})
+	w.sendReply(ppp.CHAP, ppp.Packet{Code: ppp.CHAPChallenge, ID: p.ID + 1, Data: ppp.Value{Value: challenge[:], Name: "server"}.Append(nil)})
 	return true
 }
 
 // Where encryption is only preferred, a server that has none is used without, at once.
-func TestEncryptionIsGivenUpAtOnce(t *testing.T) {
-	w := newWay(t, Config{}, time.Millisecond, &scripted{answer: refuse(ppp.CCP, ppp.ConfigureReject, func() ppp.Option {
+func TestLinkGivesUpEncryptionAtOnce(t *testing.T) {
+	w := newTestPath(t, Config{}, time.Millisecond, &scripted{answer: refuseRequests(ppp.CCP, ppp.ConfigureReject, func() ppp.Option {
 		return ppp.Option{Type: 18, Value: []byte{1, 0, 0, 0x40}}
 	})})
 	w.server.(*scripted).pppd.ccpo.Allowed = 0
 	began := w.now
-	w.link.start(w.now)
-	w.until(began.Add(time.Minute), func() bool { return w.climb.top() == StepEncryption || w.link.over })
-	if w.link.over || w.link.phase != phaseIP || w.link.encryption() != "none" {
-		t.Errorf("phase %d, told %s", w.link.phase, w.cause())
+	w.link.startLCP(w.now)
+	w.runUntil(began.Add(time.Minute), func() bool { return w.trace.lastReached() == StepEncryption || w.link.ended })
+	if w.link.ended || w.link.phase != phaseIP || w.link.encryptionName() != "none" {
+		t.Errorf("phase %d, told %s", w.link.phase, w.endCause())
 	}
 	if took := w.now.Sub(began); took > time.Second {
 		t.Errorf("the answer was known at once, and acted on after %v of virtual time", took)
@@ -486,8 +488,8 @@ func TestEncryptionIsGivenUpAtOnce(t *testing.T) {
 
 // Life is any traffic: a server that answers no LCP echo is judged by its control
 // connection, and one that used to answer is not.
-func TestLifeIsAnyTraffic(t *testing.T) {
-	silent := func(_ *scripted, w *way, proto ppp.Protocol, p ppp.Packet) bool {
+func TestKeepAliveAcceptsControlEcho(t *testing.T) {
+	silent := func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 		return proto == ppp.LCP && p.Code == ppp.EchoRequest
 	}
 	for name, tt := range map[string]struct {
@@ -499,17 +501,17 @@ func TestLifeIsAnyTraffic(t *testing.T) {
 		"LCP echoes that stop, and control": {alive: true, heard: true, dead: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWay(t, Config{EchoEvery: 10 * time.Second}, time.Millisecond, &scripted{answer: silent})
-			w.run(time.Minute)
+			w := newTestPath(t, Config{EchoEvery: 10 * time.Second}, time.Millisecond, &scripted{answer: silent})
+			w.runUntilUp(time.Minute)
 			if w.link.phase != phaseUp {
-				t.Fatalf("told %s", w.cause())
+				t.Fatalf("told %s", w.endCause())
 			}
-			w.alive, w.link.echoHeard = tt.alive, tt.heard
-			w.until(w.now.Add(10*time.Minute), func() bool { return w.link.over })
-			if w.link.over != tt.dead || tt.dead && w.cause() != "lcp.no_echo" {
-				t.Errorf("over: %v, told %s", w.link.over, w.cause())
+			w.controlAlive, w.link.echoAnswered = tt.alive, tt.heard
+			w.runUntil(w.now.Add(10*time.Minute), func() bool { return w.link.ended })
+			if w.link.ended != tt.dead || tt.dead && w.endCause() != "lcp.no_echo" {
+				t.Errorf("over: %v, told %s", w.link.ended, w.endCause())
 			}
-			if !tt.heard && w.asked == 0 {
+			if !tt.heard && w.controlEchoes == 0 {
 				t.Error("the control connection was not asked")
 			}
 		})
@@ -517,11 +519,11 @@ func TestLifeIsAnyTraffic(t *testing.T) {
 }
 
 // A challenge that comes again long after its answer shows that the answer was lost.
-func TestALostAnswerIsCounted(t *testing.T) {
-	w := newWay(t, Config{}, time.Millisecond, &scripted{answer: func(_ *scripted, _ *way, proto ppp.Protocol, _ ppp.Packet) bool {
+func TestLinkCountsLostAnswer(t *testing.T) {
+	w := newTestPath(t, Config{}, time.Millisecond, &scripted{answer: func(_ *scripted, _ *testPath, proto ppp.Protocol, _ ppp.Packet) bool {
 		return proto == ppp.CHAP // it never arrives
 	}})
-	w.run(8 * time.Second)
+	w.runUntilUp(8 * time.Second)
 	if w.link.phase != phaseAuth || w.link.missedPackets() < 2 {
 		t.Errorf("phase %d, %d packets counted as lost", w.link.phase, w.link.missedPackets())
 	}

@@ -32,8 +32,8 @@ const (
 func (s *Session) ReadPackets(pkts [][]byte) (int, error) {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
-	if !s.reading {
-		s.reading = true
+	if !s.readStarted {
+		s.readStarted = true
 		s.data.setBound(dataQueue)
 	}
 	for {
@@ -43,11 +43,11 @@ func (s *Session) ReadPackets(pkts [][]byte) (int, error) {
 			select {
 			case <-s.data.wake:
 				continue
-			case <-s.over:
+			case <-s.ended:
 				return 0, net.ErrClosed
 			}
 		}
-		got := s.open(frames[:n], pkts)
+		got := s.decryptFrames(frames[:n], pkts)
 		for i, b := range frames[:n] {
 			b.Release()
 			frames[i] = nil
@@ -68,9 +68,9 @@ func (s *Session) ReadPacket(b []byte) (int, error) {
 	return copy(b, pkts[0]), nil
 }
 
-// open decrypts frames into pkts and returns how many packets there are.
+// decryptFrames decrypts frames into pkts and returns how many packets there are.
 // Neighbours are decrypted in pairs. rxMu is held.
-func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
+func (s *Session) decryptFrames(frames []*gre.Buffer, pkts [][]byte) int {
 	got := 0
 	dec := s.dec.Load()
 	for i := 0; i < len(frames); i++ {
@@ -82,12 +82,12 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 		if proto != ppp.MPPE {
 			if dec != nil { // what was agreed to be encrypted is not taken in clear
 				s.garbage.Add(1)
-				if s.plain++; s.plain >= garbageAtStart && !s.proven {
+				if s.plainPackets++; s.plainPackets >= garbageAtStart && !s.decryptedOnce {
 					s.reportUnreadable(serverSendsPlain)
 				}
 			} else if proto == ppp.IPv4 && len(body) <= len(pkts[got]) {
 				pkts[got] = pkts[got][:copy(pkts[got], body)]
-				got += s.took(pkts[got])
+				got += s.countReceived(pkts[got])
 			}
 			continue
 		}
@@ -100,14 +100,14 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 				a, b := pkts[got], pkts[got+1]
 				nA, errA, nB, errB := dec.OpenPair(a, body, b, next)
 				switch {
-				case s.opened(&a, nA, errA):
+				case s.acceptDecrypted(&a, nA, errA):
 					pkts[got] = a
 					got++
-					if s.opened(&b, nB, errB) {
+					if s.acceptDecrypted(&b, nB, errB) {
 						pkts[got] = b
 						got++
 					}
-				case s.opened(&b, nB, errB):
+				case s.acceptDecrypted(&b, nB, errB):
 					pkts[got] = a[:copy(a, b)] // each slot keeps its memory
 					got++
 				}
@@ -117,7 +117,7 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 		}
 		a := pkts[got]
 		n, err := dec.Open(a, body)
-		if s.opened(&a, n, err) {
+		if s.acceptDecrypted(&a, n, err) {
 			pkts[got] = a
 			got++
 		}
@@ -125,28 +125,28 @@ func (s *Session) open(frames []*gre.Buffer, pkts [][]byte) int {
 	return got
 }
 
-// opened cuts a decrypted packet to the IP packet in it and reports whether
+// acceptDecrypted cuts a decrypted packet to the IP packet in it and reports whether
 // there is one.
-func (s *Session) opened(p *[]byte, n int, err error) bool {
+func (s *Session) acceptDecrypted(p *[]byte, n int, err error) bool {
 	if err != nil {
-		s.unreadable(err)
+		s.countUnreadable(err)
 		return false
 	}
 	proto, ip, err := ppp.ParseFrame((*p)[:n])
 	if err != nil || proto != ppp.IPv4 {
 		return false
 	}
-	s.bad = 0
-	s.proven = true
-	if s.took(ip) == 0 {
+	s.undecryptable = 0
+	s.decryptedOnce = true
+	if s.countReceived(ip) == 0 {
 		return false
 	}
 	*p = ip
 	return true
 }
 
-// took counts an IP packet; it returns 1 if it is one.
-func (s *Session) took(ip []byte) int {
+// countReceived counts an IP packet; it returns 1 if it is one.
+func (s *Session) countReceived(ip []byte) int {
 	if len(ip) < 20 || ip[0]>>4 != 4 {
 		return 0
 	}
@@ -155,8 +155,8 @@ func (s *Session) took(ip []byte) int {
 	return 1
 }
 
-// unreadable judges a packet that could not be decrypted.
-func (s *Session) unreadable(err error) {
+// countUnreadable judges a packet that could not be decrypted.
+func (s *Session) countUnreadable(err error) {
 	switch {
 	case errors.Is(err, mppe.ErrStale):
 		s.stale.Add(1)
@@ -171,16 +171,16 @@ func (s *Session) unreadable(err error) {
 	default:
 		s.garbage.Add(1)
 	}
-	s.bad++
-	if limit := garbageAtStart; s.bad >= limit && !s.proven || s.bad >= garbageLater {
+	s.undecryptable++
+	if limit := garbageAtStart; s.undecryptable >= limit && !s.decryptedOnce || s.undecryptable >= garbageLater {
 		s.reportUnreadable(keysDiffer)
 	}
 }
 
 // reportUnreadable ends the session because its packets cannot be read.
-func (s *Session) reportUnreadable(how unreadable) {
+func (s *Session) reportUnreadable(how unreadableReason) {
 	select {
-	case s.trouble <- how:
+	case s.unreadableSeen <- how:
 	default:
 	}
 }
@@ -192,7 +192,7 @@ func (s *Session) WritePackets(bufs [][]byte) error {
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
 	select {
-	case <-s.over:
+	case <-s.ended:
 		return net.ErrClosed
 	default:
 	}
@@ -210,7 +210,7 @@ func (s *Session) WritePackets(bufs [][]byte) error {
 	if len(frames) == 0 {
 		return nil
 	}
-	s.seal(frames)
+	s.sealFrames(frames)
 	err := s.call.Send(frames...)
 	clear(frames)
 	s.txFrames = frames[:0]
@@ -220,8 +220,8 @@ func (s *Session) WritePackets(bufs [][]byte) error {
 	return nil // what this machine could not send is lost, as on any network
 }
 
-// seal makes PPP frames of packets, in place. txMu is held.
-func (s *Session) seal(frames [][]byte) {
+// sealFrames makes PPP frames of packets, in place. txMu is held.
+func (s *Session) sealFrames(frames [][]byte) {
 	if s.enc == nil {
 		const start = Headroom - ppp.FrameOverhead - gre.Headroom
 		for i, b := range frames {

@@ -48,17 +48,17 @@ func (q *queue) put(b *gre.Buffer) {
 	q.mu.Unlock()
 }
 
-// signal wakes the reader if there is something for it.
-func (q *queue) signal() {
+// wakeIfFilled wakes the reader if there is something for it.
+func (q *queue) wakeIfFilled() {
 	q.mu.Lock()
 	some := len(q.frames) > q.head
 	q.mu.Unlock()
 	if some {
-		q.poke()
+		q.wakeReader()
 	}
 }
 
-func (q *queue) poke() {
+func (q *queue) wakeReader() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -77,7 +77,7 @@ func (q *queue) take(dst []*gre.Buffer) int {
 	}
 	q.mu.Unlock()
 	if more {
-		q.poke()
+		q.wakeReader()
 	}
 	return n
 }
@@ -93,7 +93,7 @@ func (q *queue) close() {
 	q.frames, q.head = nil, 0
 }
 
-func (q *queue) drops() uint64 {
+func (q *queue) droppedCount() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped

@@ -36,7 +36,7 @@ type replay struct {
 	t     *testing.T
 	link  *link
 	seen  observed
-	climb climb
+	trace trace
 	now   time.Time
 	asked map[ppp.Protocol]ppp.Packet // our last request of each protocol
 	steps []Step
@@ -57,26 +57,26 @@ func newReplay(t *testing.T, cfg Config) *replay {
 				r.asked[proto] = p
 			}
 		},
-		event:    func(e Event) { r.log = append(r.log, e) },
-		reached:  func(s Step, _ string) { r.climb.reached(s, ""); r.steps = append(r.steps, s) },
-		keyed:    func(e *mppe.Encryptor, d *mppe.Decryptor) { r.enc, r.dec = e, d },
-		flush:    func() {},
-		astray:   func() {},
-		rejected: func() {},
+		event:          func(e Event) { r.log = append(r.log, e) },
+		reached:        func(s Step, _ string) { r.trace.addReached(s, ""); r.steps = append(r.steps, s) },
+		setKeys:        func(e *mppe.Encryptor, d *mppe.Decryptor) { r.enc, r.dec = e, d },
+		flush:          func() {},
+		keyMismatch:    func() {},
+		countRejection: func() {},
 	}, true, 0)
-	r.link.takeWeak = true // the recorded servers had one login each
-	r.climb.reached(StepGRE, "")
-	r.link.start(r.now)
+	r.link.acceptWeakAuth = true // the recorded servers had one login each
+	r.trace.addReached(StepGRE, "")
+	r.link.startLCP(r.now)
 	return r
 }
 
-// cause is what is told of a link that is over, and empty while it is not.
-func (r *replay) cause() string {
-	if !r.link.over {
+// endCause is what is told of a link that is over, and empty while it is not.
+func (r *replay) endCause() string {
+	if !r.link.ended {
 		return ""
 	}
-	r.seen.step, r.seen.up = r.climb.next(), r.climb.top() == StepIP
-	step, code := r.seen.cause()
+	r.seen.step, r.seen.up = r.trace.nextStep(), r.trace.lastReached() == StepIP
+	step, code := r.seen.findCause()
 	return string(step) + "." + code
 }
 
@@ -84,10 +84,10 @@ func (r *replay) input(proto ppp.Protocol, p ppp.Packet) {
 	r.link.input(r.now, proto, p.Append(nil))
 }
 
-// serve gives the link a recorded packet of the server. Its answers to requests
+// serveFrame gives the link a recorded packet of the server. Its answers to requests
 // are made to fit ours: other ids, and other options where ours differ.
-func (r *replay) serve(f capturedFrame, recordedCCP uint32) {
-	p := f.packet(r.t)
+func (r *replay) serveFrame(f capturedFrame, recordedCCP uint32) {
+	p := f.parsePacket(r.t)
 	switch p.Code {
 	case ppp.ConfigureAck, ppp.ConfigureNak, ppp.ConfigureReject:
 		if f.proto == ppp.PAP || f.proto == ppp.CHAP {
@@ -166,7 +166,7 @@ func TestCaptures(t *testing.T) {
 				if f.fromServer {
 					continue
 				}
-				switch p := f.packet; {
+				switch p := f.parsePacket; {
 				case f.proto == ppp.CHAP && p(t).Code == ppp.CHAPResponse && len(f.body) > 5+49:
 					random.challenge = f.body[5:21]
 				case f.proto == ppp.CCP && p(t).Code == ppp.ConfigureRequest:
@@ -200,24 +200,24 @@ func TestCaptures(t *testing.T) {
 				case f.proto == ppp.IPv4 && f.fromServer:
 					toUs = append(toUs, f.body)
 				case f.fromServer:
-					r.serve(f, recordedCCP)
+					r.serveFrame(f, recordedCCP)
 				}
 				if r.link.phase == phaseUp && upAt < 0 {
 					upAt = i
-					if got := r.link.encryption(); got != tt.encryption || r.link.lcpo.PeerAuth.String() != tt.auth {
+					if got := r.link.encryptionName(); got != tt.encryption || r.link.lcpo.PeerAuth.String() != tt.auth {
 						t.Errorf("%s with %s; want %s with %s", r.link.lcpo.PeerAuth, got, tt.auth, tt.encryption)
 					}
 				}
 			}
 			noSecrets(t, r.log, cfg.Password, random.challenge)
 			if tt.cause != "" {
-				if got := r.cause(); got != tt.cause {
+				if got := r.endCause(); got != tt.cause {
 					t.Fatalf("ended with %q, want %s", got, tt.cause)
 				}
 				return
 			}
-			if upAt < 0 || r.link.over {
-				t.Fatalf("not up: phase %d, %s, steps %v", r.link.phase, r.cause(), r.steps)
+			if upAt < 0 || r.link.ended {
+				t.Fatalf("not up: phase %d, %s, steps %v", r.link.phase, r.endCause(), r.steps)
 			}
 			if tt.encryption == "none" { // recorded at two places, in two orders
 				for _, want := range c.plainToUs {
@@ -251,11 +251,11 @@ func TestLostAckOfPppd(t *testing.T) {
 		if !f.fromServer || f.proto == ppp.MPPE {
 			continue
 		}
-		if f.proto == ppp.CCP && f.packet(t).Code == ppp.ConfigureAck {
+		if f.proto == ppp.CCP && f.parsePacket(t).Code == ppp.ConfigureAck {
 			lost = true
 			continue
 		}
-		r.serve(f, 0)
+		r.serveFrame(f, 0)
 		if f.proto == ppp.IPCP && r.link.phase == phaseEncryption {
 			asked := r.asked[ppp.CCP].ID
 			r.now = r.now.Add(time.Second)
@@ -268,8 +268,8 @@ func TestLostAckOfPppd(t *testing.T) {
 			break
 		}
 	}
-	if !lost || r.link.phase != phaseUp || r.link.encryption() != "MPPE-128 stateless" {
-		t.Errorf("phase %d, %s, %s", r.link.phase, r.link.encryption(), r.cause())
+	if !lost || r.link.phase != phaseUp || r.link.encryptionName() != "MPPE-128 stateless" {
+		t.Errorf("phase %d, %s, %s", r.link.phase, r.link.encryptionName(), r.endCause())
 	}
 }
 
@@ -380,7 +380,7 @@ func FuzzLink(f *testing.F) {
 		fed := 1
 		for _, fr := range c.frames[:cut] {
 			if fr.fromServer && fr.proto != ppp.MPPE && fr.proto != ppp.IPv4 {
-				r.serve(fr, 0)
+				r.serveFrame(fr, 0)
 				fed++
 			}
 		}
@@ -393,10 +393,10 @@ func FuzzLink(f *testing.F) {
 		if r.sent-before > 60 {
 			t.Fatalf("%d packets for 5", r.sent-before)
 		}
-		if cause := r.cause(); cause != "" && !strings.HasPrefix(cause, "auth.") && !slices.Contains(Causes(), cause) {
+		if cause := r.endCause(); cause != "" && !strings.HasPrefix(cause, "auth.") && !slices.Contains(Causes(), cause) {
 			t.Fatalf("told %s", cause)
 		}
-		if text := r.seen.text; strings.ContainsAny(text, "\x00\x1b\n") || len([]rune(text)) > 1300 {
+		if text := r.seen.peerText; strings.ContainsAny(text, "\x00\x1b\n") || len([]rune(text)) > 1300 {
 			t.Fatalf("quoted %q", text)
 		}
 	})

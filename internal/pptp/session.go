@@ -20,17 +20,17 @@ const (
 	unreadQueue  = 64   // packets kept for a ReadPackets that nobody has called yet
 	dataQueue    = 4096 // packets that wait for ReadPackets: a window of 4 MiB, and more
 	controlQueue = 64   // frames that wait for the link
-	// resetPause is the least time between two Reset-Requests; a server answers
+	// minResetInterval is the least time between two Reset-Requests; a server answers
 	// each of them, and the first one should have its time.
-	resetPause = 200 * time.Millisecond
-	// lastWords is how long frames are still read once the control connection is
+	minResetInterval = 200 * time.Millisecond
+	// finalReadTime is how long frames are still read once the control connection is
 	// gone: pppd's reason may be behind its end.
-	lastWords = 150 * time.Millisecond
-	// droppedWithin is the time within which a server that hangs up without any
+	finalReadTime = 150 * time.Millisecond
+	// earlyDropTime is the time within which a server that hangs up without any
 	// GRE packet most likely could not start its pppd.
-	droppedWithin = 2 * time.Second
-	// aliveTimeout bounds the sending of an Echo-Request on the control connection.
-	aliveTimeout = time.Second
+	earlyDropTime = 2 * time.Second
+	// echoSendTimeout bounds the sending of an Echo-Request on the control connection.
+	echoSendTimeout = time.Second
 )
 
 // Session is a PPTP session that is up, or was. Its methods are safe for
@@ -43,48 +43,48 @@ type Session struct {
 	remote netip.Addr
 	server Server
 	log    *transcript
-	climb  climb // of the goroutine that runs Dial, then of run
+	trace  trace // of the goroutine that runs Dial, then of run
 
-	link   *link    // owned by run
-	seen   observed // owned by run: what is known when the session ends
-	rtt    time.Duration
-	unsent error // why the Set-Link-Info could not be sent
-	frames *queue
-	data   *queue
-	icmp   chan gre.Unreachable
+	link        *link    // owned by run
+	seen        observed // owned by run: what is known when the session ends
+	rtt         time.Duration
+	linkInfoErr error // why the Set-Link-Info could not be sent
+	frames      *queue
+	data        *queue
+	icmp        chan gre.Unreachable
 
 	controlEcho  <-chan time.Duration // an Echo-Request on the control connection that has no answer yet
-	forgetEcho   func()
+	cancelEcho   func()
 	controlAlive bool // one was answered
 
-	timeUp  atomic.Bool   // Close is called because Dial's time is over
-	heard   atomic.Uint64 // GRE packets at the last call of tunnelShowedLife
-	up      chan struct{} // closed when the link is up
-	closing chan struct{} // closed by Close
-	over    chan struct{} // closed when the session ends
-	done    chan struct{} // closed when everything is gone
-	once    sync.Once
-	err     error // why it ended; valid after over
-	upInfo  Info  // valid after up
+	dialTimedOut atomic.Bool   // Close is called because Dial's time is over
+	lastReceived atomic.Uint64 // GRE packets at the last call of tunnelWasActive
+	up           chan struct{} // closed when the link is up
+	closing      chan struct{} // closed by Close
+	ended        chan struct{} // closed when the session ends
+	done         chan struct{} // closed when everything is gone
+	closeOnce    sync.Once
+	err          error // why it ended; valid after over
+	info         Info  // valid after up
 
 	txMu     sync.Mutex
 	enc      *mppe.Encryptor
 	txFrames [][]byte
 	mtu      int
 
-	rxMu     sync.Mutex
-	dec      atomic.Pointer[mppe.Decryptor]
-	rxFrames [Batch]*gre.Buffer
-	bad      int  // packets in a row that could not be decrypted
-	plain    int  // packets in clear that should have been encrypted
-	proven   bool // one could
-	reading  bool // ReadPackets was called
+	rxMu          sync.Mutex
+	dec           atomic.Pointer[mppe.Decryptor]
+	rxFrames      [Batch]*gre.Buffer
+	undecryptable int  // packets in a row that could not be decrypted
+	plainPackets  int  // packets in clear that should have been encrypted
+	decryptedOnce bool // one could
+	readStarted   bool // ReadPackets was called
 
-	pings       chan chan<- time.Duration
-	resetWanted chan struct{}
-	lastReset   time.Time
-	trouble     chan unreadable
-	rejections  atomic.Int64 // Protocol-Rejects of what we sent, once the session was up
+	echoRequests   chan chan<- time.Duration
+	resetWanted    chan struct{}
+	lastReset      time.Time
+	unreadableSeen chan unreadableReason
+	rejections     atomic.Int64 // Protocol-Rejects of what we sent, once the session was up
 
 	rxPackets, rxBytes, txPackets, txBytes atomic.Uint64
 	garbage, stale, oversize, resets       atomic.Uint64
@@ -102,7 +102,7 @@ type Info struct {
 	Server     Server       // as it names itself; its texts are fit to show
 	Local      netip.Addr   // ours, outside
 	Remote     netip.Addr   // the server's, outside
-	Rungs      []Rung
+	Trace      []StepResult
 	SetUp      time.Duration // from the begin of Dial
 }
 
@@ -127,23 +127,23 @@ func (s Stats) Loss() float64 {
 }
 
 // Info returns what the session is.
-func (s *Session) Info() Info { return s.upInfo }
+func (s *Session) Info() Info { return s.info }
 
 // MTU is the largest packet that WritePackets takes, in bytes.
-func (s *Session) MTU() int { return s.upInfo.MTU }
+func (s *Session) MTU() int { return s.info.MTU }
 
 // Headroom is the constant Headroom, for users that know the session as an
 // interface.
 func (s *Session) Headroom() int { return Headroom }
 
 // Done is closed when the session ends. Err says why.
-func (s *Session) Done() <-chan struct{} { return s.over }
+func (s *Session) Done() <-chan struct{} { return s.ended }
 
 // Err is why the session ended: an *Error, or nil after Close. It is nil while
 // the session is up.
 func (s *Session) Err() error {
 	select {
-	case <-s.over:
+	case <-s.ended:
 		return s.err
 	default:
 		return nil
@@ -158,7 +158,7 @@ func (s *Session) Stats() Stats {
 	return Stats{
 		RxPackets: s.rxPackets.Load(), RxBytes: s.rxBytes.Load(),
 		TxPackets: s.txPackets.Load(), TxBytes: s.txBytes.Load(),
-		Dropped: s.data.drops(), Garbage: s.garbage.Load(), Stale: s.stale.Load(),
+		Dropped: s.data.droppedCount(), Garbage: s.garbage.Load(), Stale: s.stale.Load(),
 		Oversize: s.oversize.Load(), Resets: s.resets.Load(), GRE: s.call.Stats(),
 	}
 }
@@ -169,13 +169,13 @@ func (s *Session) Stats() Stats {
 func (s *Session) Echo(ctx context.Context) (time.Duration, error) {
 	answered := make(chan time.Duration, 1)
 	select {
-	case s.pings <- answered:
-	case <-s.over:
+	case s.echoRequests <- answered:
+	case <-s.ended:
 		return 0, net.ErrClosed
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	return s.await(ctx, answered)
+	return s.awaitEcho(ctx, answered)
 }
 
 // ControlEcho is Echo on the control connection, with an Echo-Request of RFC 2637
@@ -186,14 +186,14 @@ func (s *Session) ControlEcho(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer forget()
-	return s.await(ctx, answered)
+	return s.awaitEcho(ctx, answered)
 }
 
-func (s *Session) await(ctx context.Context, answered <-chan time.Duration) (time.Duration, error) {
+func (s *Session) awaitEcho(ctx context.Context, answered <-chan time.Duration) (time.Duration, error) {
 	select {
 	case d := <-answered:
 		return d, nil
-	case <-s.over:
+	case <-s.ended:
 		return 0, net.ErrClosed
 	case <-ctx.Done():
 		return 0, ctx.Err()
@@ -203,7 +203,7 @@ func (s *Session) await(ctx context.Context, answered <-chan time.Duration) (tim
 // Close ends the session: it tells the server, waits for its answers for 2 s at
 // most, and returns when nothing of the session is left.
 func (s *Session) Close() error {
-	s.once.Do(func() { close(s.closing) })
+	s.closeOnce.Do(func() { close(s.closing) })
 	<-s.done
 	return nil
 }
@@ -225,8 +225,8 @@ func (s *Session) Deliver(b *gre.Buffer) {
 
 // Flush implements gre.Handler.
 func (s *Session) Flush() {
-	s.frames.signal()
-	s.data.signal()
+	s.frames.wakeIfFilled()
+	s.data.wakeIfFilled()
 }
 
 // Unreachable implements gre.Handler.
@@ -249,17 +249,17 @@ func (s *Session) run() {
 		ended <- s.conn.Run(ctx)
 	}()
 
-	s.link.start(time.Now())
-	s.err = s.serve(ended)
-	close(s.over)
-	s.leave(cancel, ended)
+	s.link.startLCP(time.Now())
+	s.err = s.serveLink(ended)
+	close(s.ended)
+	s.terminateSession(cancel, ended)
 	s.call.Close()
 	s.frames.close()
 	s.data.close()
 }
 
-// serve works until the session ends, and says why: nil after Close.
-func (s *Session) serve(ended <-chan error) error {
+// serveLink works until the session ends, and says why: nil after Close.
+func (s *Session) serveLink(ended <-chan error) error {
 	var (
 		began   = time.Now()
 		timer   = time.NewTimer(time.Hour)
@@ -271,79 +271,79 @@ func (s *Session) serve(ended <-chan error) error {
 	defer s.endControlEcho()
 	for {
 		now := time.Now()
-		s.drain(now)
-		if n := s.call.Stats(); n.Received != heardAt || n.PeerAcked && s.climb.top() == StepCall {
+		s.processFrames(now)
+		if n := s.call.Stats(); n.Received != heardAt || n.PeerAcked && s.trace.lastReached() == StepCall {
 			if heardAt == 0 && n.Received > 0 {
 				s.link.restartLCPTime(now)
 			}
 			heardAt = n.Received
-			s.link.alive()
-			s.climb.reached(StepGRE, "")
+			s.link.noteActivity()
+			s.trace.addReached(StepGRE, "")
 		}
 		s.link.tick(now)
 		switch {
-		case s.link.over:
-			return s.conclude(s.link.note, s.link.refused())
-		case s.silentSince(began, now), s.rejectedOnTheWay(began, now):
+		case s.link.ended:
+			return s.makeError(s.link.evidence, s.link.refusalError())
+		case s.silentSince(began, now), s.rejectedByRouter(began, now):
 			s.seen.end, s.seen.afterCall = endTime, now.Sub(began)
-			return s.conclude(s.silenceNote(now.Sub(began)), nil)
-		case gone != nil && now.Sub(goneAt) >= lastWords:
+			return s.makeError(s.silenceNote(now.Sub(began)), nil)
+		case gone != nil && now.Sub(goneAt) >= finalReadTime:
 			s.seen.afterCall = goneAt.Sub(began)
-			return s.hungUp(gone)
+			return s.peerClosedError(gone)
 		}
 		s.noteUp()
-		s.arm(timer, now, began, goneAt)
+		s.setTimer(timer, now, began, goneAt)
 		select {
 		case <-s.frames.wake:
 		case <-timer.C:
 		case u := <-s.icmp:
 			s.noteICMP(u)
 		case <-s.resetWanted:
-			if now := time.Now(); now.Sub(s.lastReset) >= resetPause {
+			if now := time.Now(); now.Sub(s.lastReset) >= minResetInterval {
 				s.lastReset = now
 				s.resets.Add(1)
 				s.link.askReset(now)
 			}
-		case answered := <-s.pings:
-			s.link.ping(time.Now(), answered)
+		case answered := <-s.echoRequests:
+			s.link.requestEcho(time.Now(), answered)
 		case <-s.controlEcho:
 			s.endControlEcho()
 			s.controlAlive = true
-		case s.seen.unreadable = <-s.trouble:
+		case s.seen.unreadableReason = <-s.unreadableSeen:
 			s.seen.end = endUnreadable
-			return s.conclude(s.unreadableNote(), nil)
+			return s.makeError(s.unreadableNote(), nil)
 		case err := <-ended:
 			ended = nil
 			gone, goneAt = err, time.Now()
 		case <-s.closing:
-			if s.timeUp.Load() && s.upInfo.MTU == 0 {
+			if s.dialTimedOut.Load() && s.info.MTU == 0 {
 				s.seen.end = endTime
-				return s.conclude("the whole dial took too long", errTimeIsOver)
+				return s.makeError("the whole dial took too long", errDialTimeout)
 			}
 			return nil
 		}
 	}
 }
 
-// arm sets the timer to the next thing that happens by itself.
-func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
+// setTimer sets the timer to the next thing that happens by itself.
+func (s *Session) setTimer(timer *time.Timer, now, began, goneAt time.Time) {
 	next := s.link.deadline()
 	earlier := func(t time.Time) {
 		if next.IsZero() || t.Before(next) {
 			next = t
 		}
 	}
-	if s.climb.top() == StepCall {
-		if !s.seen.echoAsked {
+	if s.trace.lastReached() == StepCall {
+		if !s.seen.controlEchoSent {
 			earlier(began.Add(s.cfg.Timeouts.GRE / 3))
 		}
-		earlier(began.Add(s.grePatience()))
+		earlier(began.Add(s.greTimeout()))
 		if half := began.Add(s.cfg.Timeouts.GRE / 2); now.Before(half) {
-			earlier(half) // see rejectedOnTheWay
+			earlier(half) // see rejectedByRouter
 		}
 	}
 	if !goneAt.IsZero() {
-		earlier(goneAt.Add(lastWords))
+		earlier(goneAt.Add(finalReadTime))
 	}
 	if next.IsZero() {
 		next = now.Add(time.Hour)
@@ -351,8 +351,8 @@ func (s *Session) arm(timer *time.Timer, now, began, goneAt time.Time) {
 	timer.Reset(max(time.Until(next), 0)) // now is past: sessions that wait for one beat would miss it by as much
 }
 
-// drain gives the frames that came to the link.
-func (s *Session) drain(now time.Time) {
+// processFrames gives the frames that came to the link.
+func (s *Session) processFrames(now time.Time) {
 	var batch [8]*gre.Buffer
 	for {
 		n := s.frames.take(batch[:])
@@ -361,7 +361,7 @@ func (s *Session) drain(now time.Time) {
 		}
 		for _, b := range batch[:n] {
 			if proto, body, err := ppp.ParseFrame(b.Data); err == nil {
-				s.climb.reached(StepGRE, "")
+				s.trace.addReached(StepGRE, "")
 				s.link.input(now, proto, body)
 			}
 			b.Release()
@@ -371,21 +371,21 @@ func (s *Session) drain(now time.Time) {
 
 // noteUp publishes the session once the link is up.
 func (s *Session) noteUp() {
-	if s.link.phase != phaseUp || s.upInfo.MTU != 0 {
+	if s.link.phase != phaseUp || s.info.MTU != 0 {
 		return
 	}
 	l := s.link
-	s.upInfo = Info{
-		LocalIP: l.ipo.Local, PeerIP: l.ipo.Peer, DNS: l.dns(),
-		Encryption: l.encryption(), Auth: l.lcpo.PeerAuth.String(), MTU: l.mtu(),
+	s.info = Info{
+		LocalIP: l.ipo.Local, PeerIP: l.ipo.Peer, DNS: l.dnsServers(),
+		Encryption: l.encryptionName(), Auth: l.lcpo.PeerAuth.String(), MTU: l.packetMTU(),
 		Server: s.server, Local: s.local, Remote: s.remote,
-		Rungs: append([]Rung(nil), s.climb.rungs...), SetUp: time.Since(s.climb.began),
+		Trace: append([]StepResult(nil), s.trace.results...), SetUp: time.Since(s.trace.began),
 	}
 	if l.enc != nil && l.dec != nil {
-		s.upInfo.Bits = min(l.ccpo.Send.Bits(), l.ccpo.Recv.Bits())
+		s.info.Bits = min(l.ccpo.Send.Bits(), l.ccpo.Recv.Bits())
 	}
 	s.txMu.Lock()
-	s.mtu = s.upInfo.MTU
+	s.mtu = s.info.MTU
 	s.txMu.Unlock()
 	close(s.up)
 }
@@ -398,14 +398,14 @@ func (s *Session) sendFrame(proto ppp.Protocol, p ppp.Packet) {
 	_ = s.call.Send(b) // every request is repeated until it is answered
 }
 
-func (s *Session) keyed(enc *mppe.Encryptor, dec *mppe.Decryptor) {
+func (s *Session) setKeys(enc *mppe.Encryptor, dec *mppe.Decryptor) {
 	s.txMu.Lock()
 	s.enc = enc
 	s.txMu.Unlock()
 	s.dec.Store(dec)
 }
 
-func (s *Session) flush() {
+func (s *Session) flushStream() {
 	dec := s.dec.Load()
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
@@ -414,10 +414,10 @@ func (s *Session) flush() {
 	}
 }
 
-func (s *Session) astray() {
+func (s *Session) handleKeyMismatch() {
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
 	if s.enc != nil {
-		s.enc.Astray()
+		s.enc.HandleKeyMismatch()
 	}
 }

@@ -18,11 +18,11 @@ const (
 	StepIP         Step = "ip"         // IPCP gave an address
 )
 
-var ladder = []Step{StepResolve, StepTCP, StepControl, StepCall, StepGRE, StepLCP, StepAuth, StepEncryption, StepIP}
+var steps = []Step{StepResolve, StepTCP, StepControl, StepCall, StepGRE, StepLCP, StepAuth, StepEncryption, StepIP}
 
-// height is how many steps are climbed once s is reached.
-func (s Step) height() int {
-	for i, l := range ladder {
+// index is how many steps are climbed once s is reached.
+func (s Step) index() int {
+	for i, l := range steps {
 		if l == s {
 			return i + 1
 		}
@@ -30,57 +30,57 @@ func (s Step) height() int {
 	return 0
 }
 
-// Rung is one step of one climb.
-type Rung struct {
+// StepResult is one step of one climb.
+type StepResult struct {
 	Step Step
 	OK   bool
 	At   time.Duration // since Dial began
 	Note string        // what was seen, in plain English, safe to show
 }
 
-// climb keeps the rungs of one Dial and tells them to whoever watches.
-type climb struct {
-	began  time.Time
-	rungs  []Rung
-	onStep func(Rung)
+// trace keeps the rungs of one Dial and tells them to whoever watches.
+type trace struct {
+	began   time.Time
+	results []StepResult
+	onStep  func(StepResult)
 }
 
-func (c *climb) reached(s Step, note string) {
-	if s.height() <= c.top().height() {
+func (c *trace) addReached(s Step, note string) {
+	if s.index() <= c.lastReached().index() {
 		return // LCP may be agreed on twice
 	}
-	r := Rung{Step: s, OK: true, At: time.Since(c.began), Note: note}
-	c.rungs = append(c.rungs, r)
+	r := StepResult{Step: s, OK: true, At: time.Since(c.began), Note: note}
+	c.results = append(c.results, r)
 	if c.onStep != nil {
 		c.onStep(r)
 	}
 }
 
-// failed ends the climb at s. Steps from s on, if any were taken for reached,
+// setFailed ends the climb at s. Steps from s on, if any were taken for reached,
 // were not: a server may well send GRE packets and never get one of ours. Dial
 // tells of it when nothing comes after it.
-func (c *climb) failed(s Step, note string) {
-	for i, r := range c.rungs {
-		if r.Step.height() >= s.height() {
-			c.rungs = c.rungs[:i]
+func (c *trace) setFailed(s Step, note string) {
+	for i, r := range c.results {
+		if r.Step.index() >= s.index() {
+			c.results = c.results[:i]
 			break
 		}
 	}
-	c.rungs = append(c.rungs, Rung{Step: s, At: time.Since(c.began), Note: note})
+	c.results = append(c.results, StepResult{Step: s, At: time.Since(c.began), Note: note})
 }
 
-// top is the last step reached.
-func (c *climb) top() Step {
-	for i := len(c.rungs) - 1; i >= 0; i-- {
-		if c.rungs[i].OK {
-			return c.rungs[i].Step
+// lastReached is the last step reached.
+func (c *trace) lastReached() Step {
+	for i := len(c.results) - 1; i >= 0; i-- {
+		if c.results[i].OK {
+			return c.results[i].Step
 		}
 	}
 	return ""
 }
 
-// next is the step that is being tried.
-func (c *climb) next() Step {
-	h := c.top().height()
-	return ladder[min(h, len(ladder)-1)]
+// nextStep is the step that is being tried.
+func (c *trace) nextStep() Step {
+	h := c.lastReached().index()
+	return steps[min(h, len(steps)-1)]
 }

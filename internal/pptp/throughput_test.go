@@ -35,8 +35,8 @@ type carrier struct{ *Session }
 
 func (c carrier) MTU() int { return DefaultMTU }
 func (c carrier) Close() error {
-	c.once.Do(func() {
-		close(c.over)
+	c.closeOnce.Do(func() {
+		close(c.ended)
 		c.call.Close()
 		c.data.close()
 	})
@@ -51,13 +51,13 @@ type mode struct {
 
 var modes = []mode{{"plain", false, false}, {"stateful", true, false}, {"stateless", true, true}}
 
-// carriers are two ends of a call.
-func carriers(t testing.TB, open gre.Opener, m mode) (a, b carrier) {
+// newCarriers are two ends of a call.
+func newCarriers(t testing.TB, open gre.Opener, m mode) (a, b carrier) {
 	t.Helper()
 	mux := gre.NewMux(open)
 	end := func(local, peer netip.Addr) carrier {
-		s := &Session{data: newQueue(dataQueue), frames: newQueue(controlQueue), over: make(chan struct{}), mtu: DefaultMTU,
-			resetWanted: make(chan struct{}, 1), trouble: make(chan unreadable, 1), icmp: make(chan gre.Unreachable, 1)}
+		s := &Session{data: newQueue(dataQueue), frames: newQueue(controlQueue), ended: make(chan struct{}), mtu: DefaultMTU,
+			resetWanted: make(chan struct{}, 1), unreadableSeen: make(chan unreadableReason, 1), icmp: make(chan gre.Unreachable, 1)}
 		call, err := mux.Open(local, peer, s)
 		if err != nil {
 			t.Fatal(err)
@@ -70,8 +70,8 @@ func carriers(t testing.TB, open gre.Opener, m mode) (a, b carrier) {
 	b.call.SetPeerID(a.call.ID())
 	if m.encrypted {
 		x, y := mppe.Key{1}, mppe.Key{2}
-		a.keyed(mppe.NewEncryptor(x, mppe.Bits128, m.stateless), mppe.NewDecryptor(y, mppe.Bits128, m.stateless))
-		b.keyed(mppe.NewEncryptor(y, mppe.Bits128, m.stateless), mppe.NewDecryptor(x, mppe.Bits128, m.stateless))
+		a.setKeys(mppe.NewEncryptor(x, mppe.Bits128, m.stateless), mppe.NewDecryptor(y, mppe.Bits128, m.stateless))
+		b.setKeys(mppe.NewEncryptor(y, mppe.Bits128, m.stateless), mppe.NewDecryptor(x, mppe.Bits128, m.stateless))
 	}
 	t.Cleanup(func() { a.Close(); b.Close() })
 	return a, b
@@ -85,7 +85,7 @@ type wire struct {
 	once    *sync.Once
 }
 
-func wires() (a, b wire) {
+func newWires() (a, b wire) {
 	x, y := make(chan []byte, 1024), make(chan []byte, 1024)
 	return wire{x, y, make(chan struct{}), new(sync.Once)}, wire{y, x, make(chan struct{}), new(sync.Once)}
 }
@@ -132,8 +132,8 @@ func (w wire) Headroom() int { return Headroom }
 func (w wire) MTU() int      { return DefaultMTU }
 func (w wire) Close() error  { w.once.Do(func() { close(w.closed) }); return nil }
 
-// flow sends one TCP stream from a to b through two stacks.
-func flow(b *testing.B, la, lb netstack.Link) {
+// measureFlow sends one TCP stream from a to b through two stacks.
+func measureFlow(b *testing.B, la, lb netstack.Link) {
 	b.Helper()
 	sa, err := netstack.Start(netstack.Config{Link: la, Addr: innerA})
 	if err != nil {
@@ -150,12 +150,12 @@ func flow(b *testing.B, la, lb netstack.Link) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	stream(b, l, func() (net.Conn, error) { return sa.DialContext(b.Context(), "tcp", "10.0.0.2:5001") })
+	measureStream(b, l, func() (net.Conn, error) { return sa.DialContext(b.Context(), "tcp", "10.0.0.2:5001") })
 	b.ReportMetric(float64(sa.Stats().Retries), "retries")
 }
 
-// stream measures one TCP stream from a dialler to a listener.
-func stream(b *testing.B, l net.Listener, dial func() (net.Conn, error)) {
+// measureStream measures one TCP stream from a dialler to a listener.
+func measureStream(b *testing.B, l net.Listener, dial func() (net.Conn, error)) {
 	b.Helper()
 	got := make(chan int64, 1)
 	go func() {
@@ -240,7 +240,7 @@ func BenchmarkReference(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	stream(b, l, func() (net.Conn, error) { return gonet.DialContextTCP(b.Context(), sa, there, ipv4.ProtocolNumber) })
+	measureStream(b, l, func() (net.Conn, error) { return gonet.DialContextTCP(b.Context(), sa, there, ipv4.ProtocolNumber) })
 }
 
 func bareStack(b *testing.B, addr netip.Addr) (*stack.Stack, *channel.Endpoint) {
@@ -265,8 +265,8 @@ func bareStack(b *testing.B, addr netip.Addr) (*stack.Stack, *channel.Endpoint) 
 
 // BenchmarkStacks is the same with our own endpoints in place of gVisor's.
 func BenchmarkStacks(b *testing.B) {
-	x, y := wires()
-	flow(b, x, y)
+	x, y := newWires()
+	measureFlow(b, x, y)
 }
 
 // BenchmarkSession is one TCP stream through everything: two stacks, MPPE, GRE
@@ -277,8 +277,8 @@ func BenchmarkSession(b *testing.B) {
 	}
 	for _, m := range modes {
 		b.Run(m.name, func(b *testing.B) {
-			x, y := carriers(b, gre.Raw, m)
-			flow(b, x, y)
+			x, y := newCarriers(b, gre.Raw, m)
+			measureFlow(b, x, y)
 		})
 	}
 }
@@ -290,7 +290,7 @@ func TestPacketPathAllocations(t *testing.T) {
 	}
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
-			a, b := carriers(t, gre.NewSwitch().Open, m)
+			a, b := newCarriers(t, gre.NewSwitch().Open, m)
 			const n = 32
 			var bufs, pkts, mem [][]byte
 			for range n {
@@ -330,8 +330,8 @@ func TestPacketPathAllocations(t *testing.T) {
 	}
 }
 
-func TestReadPacketsEnds(t *testing.T) {
-	a, _ := carriers(t, gre.NewSwitch().Open, modes[2])
+func TestReadPacketsReturnsAfterClose(t *testing.T) {
+	a, _ := newCarriers(t, gre.NewSwitch().Open, modes[2])
 	done := make(chan error, 1)
 	go func() {
 		_, err := a.ReadPackets([][]byte{make([]byte, ReadRoom)})

@@ -21,7 +21,7 @@ const (
 	verifyGrace = 200 * time.Millisecond
 	// verifyPause is the pause before the packets are sent once more to a server that
 	// has rejected or garbled the first ones: it may not have set up its keys.
-	verifyPause = rejectsApart + 50*time.Millisecond
+	verifyPause = minRejectSpan + 50*time.Millisecond
 	// verifyLimit bounds the wait for a server that answers nothing, beside the round
 	// trips.
 	verifyLimit = 2 * time.Second
@@ -39,7 +39,7 @@ const (
 //
 // Verify reads packets, so it must be over before ReadPackets is called.
 func (s *Session) Verify(ctx context.Context) error {
-	if s.upInfo.Bits == 0 {
+	if s.info.Bits == 0 {
 		return nil
 	}
 	for range verifyRounds {
@@ -49,13 +49,13 @@ func (s *Session) Verify(ctx context.Context) error {
 		pause := time.NewTimer(verifyPause)
 		select {
 		case <-pause.C:
-		case <-s.over:
+		case <-s.ended:
 		case <-ctx.Done():
 		}
 		pause.Stop()
 	}
 	select {
-	case <-s.over:
+	case <-s.ended:
 		return s.err
 	default:
 		return nil
@@ -79,7 +79,7 @@ func DialVerified(ctx context.Context, cfg Config) (*Session, error) {
 func (s *Session) sawUnreadable() bool {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
-	return s.bad > 0 || s.plain > 0 || s.rejections.Load() > 0
+	return s.undecryptable > 0 || s.plainPackets > 0 || s.rejections.Load() > 0
 }
 
 // verifyOnce sends the packets and waits for an answer, or for that of an LCP
@@ -108,7 +108,7 @@ func (s *Session) verifyOnce(ctx context.Context) bool {
 			return false
 		case <-ctx.Done():
 			return false
-		case <-s.over:
+		case <-s.ended:
 			return true
 		}
 	}
@@ -124,16 +124,16 @@ func (s *Session) readCheck() bool {
 		memory [len(frames)][ReadRoom]byte
 		pkts   [len(frames)][]byte
 	)
-	for n := s.data.take(frames[:]); n > 0 && !s.proven; n = s.data.take(frames[:]) {
+	for n := s.data.take(frames[:]); n > 0 && !s.decryptedOnce; n = s.data.take(frames[:]) {
 		for i := range pkts {
 			pkts[i] = memory[i][:]
 		}
-		s.open(frames[:n], pkts[:])
+		s.decryptFrames(frames[:n], pkts[:])
 		for _, b := range frames[:n] {
 			b.Release()
 		}
 	}
-	return s.proven
+	return s.decryptedOnce
 }
 
 // sendChecks sends what a server answers, each as often as it takes to tell nonsense
@@ -142,11 +142,11 @@ func (s *Session) sendChecks() {
 	id := uint16(rand.Uint32())
 	for range garbageAtStart {
 		id++
-		if peer := s.upInfo.PeerIP; peer.Is4() && !peer.IsUnspecified() {
-			_ = s.WritePacket(echoRequest(s.upInfo.LocalIP, peer, id)) // net.ErrClosed ends the wait as well
+		if peer := s.info.PeerIP; peer.Is4() && !peer.IsUnspecified() {
+			_ = s.WritePacket(echoRequest(s.info.LocalIP, peer, id)) // net.ErrClosed ends the wait as well
 		}
-		if len(s.upInfo.DNS) > 0 && s.upInfo.DNS[0].Is4() {
-			_ = s.WritePacket(rootQuery(s.upInfo.LocalIP, s.upInfo.DNS[0], id))
+		if len(s.info.DNS) > 0 && s.info.DNS[0].Is4() {
+			_ = s.WritePacket(rootQuery(s.info.LocalIP, s.info.DNS[0], id))
 		}
 	}
 }

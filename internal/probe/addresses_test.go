@@ -75,8 +75,8 @@ func TestPingTriesEachAddress(t *testing.T) {
 					t.Errorf("line %d does not name the address %v: %s", i, asked[i], text)
 				}
 			}
-			if tt.tried > 0 && len(got.Rungs) > 0 && !strings.Contains(got.Rungs[0].Note.String(), asked[0].String()) {
-				t.Errorf("the step of the name says %v", got.Rungs[0].Note)
+			if tt.tried > 0 && len(got.Trace) > 0 && !strings.Contains(got.Trace[0].Note.String(), asked[0].String()) {
+				t.Errorf("the step of the name says %v", got.Trace[0].Note)
 			}
 		})
 	}

@@ -48,7 +48,7 @@ func TestEveryCauseIsTold(t *testing.T) {
 // by which the panel draws it.
 func TestEveryCauseHasARung(t *testing.T) {
 	for _, c := range everyCause() {
-		if connexa.Cause(c).Step().Height() == 0 {
+		if connexa.Cause(c).Step().Index() == 0 {
 			t.Errorf("%s is of no step", c)
 		}
 	}
@@ -87,14 +87,14 @@ func pingCauses() []string {
 		"tcp.refused", "tcp.reset", "tcp.unreachable", "tcp.timeout", "tcp.failed",
 	}
 	for _, step := range []control.Step{control.StepStart, control.StepCall} {
-		for _, seen := range []control.Seen{
-			control.SeenClosed, control.SeenReset, control.SeenTimeout, control.SeenHalf,
-			control.SeenNotPPTP, control.SeenMalformed, control.SeenStopped, control.SeenLost,
+		for _, seen := range []control.Failure{
+			control.FailureClosed, control.FailureReset, control.FailureTimeout, control.FailureHalf,
+			control.FailureNotPPTP, control.FailureMalformed, control.FailureStopped, control.FailureLost,
 		} {
-			list = append(list, (&control.Error{Step: step, Seen: seen}).Code())
+			list = append(list, (&control.Error{Step: step, Failure: seen}).Code())
 		}
 	}
-	list = append(list, (&control.Error{Step: control.StepStart, Seen: control.SeenNoAck}).Code())
+	list = append(list, (&control.Error{Step: control.StepStart, Failure: control.FailureNoAck}).Code())
 	for _, no := range []*control.Refused{
 		{Step: control.StepStart, Result: control.StartNotAuthorised}, {Step: control.StepStart, Result: control.StartVersion},
 		{Step: control.StepCall, Result: control.CallBusy}, {Step: control.StepCall, Result: control.CallNotAccepted},

@@ -36,7 +36,7 @@ func codesText(err error) connexa.Text {
 		return connexa.T("probe.refused.general", connexa.T("start.result."+no.Result.Key()), connexa.T("general.error."+no.General.Key()))
 	case errors.As(err, &no):
 		return connexa.T("probe.refused", connexa.T("start.result."+no.Result.Key()))
-	case errors.As(err, &stopped) && stopped.Seen == control.SeenStopped:
+	case errors.As(err, &stopped) && stopped.Failure == control.FailureStopped:
 		return connexa.T("probe.stopped", connexa.T("stop.reason."+stopped.Reason.Key()))
 	}
 	return connexa.Text{}
@@ -57,7 +57,7 @@ func reasonText(result string, failed bool, general control.GeneralError, cause 
 // triedText says which of several addresses of a name took the connection of a
 // login, and which did not, from the rungs of its climb; it is zero where the first
 // did.
-func triedText(rungs []pptp.Rung) connexa.Text {
+func triedText(rungs []pptp.StepResult) connexa.Text {
 	var list []string // the addresses, in the order in which they are tried
 	for _, r := range rungs {
 		switch {

@@ -79,7 +79,7 @@ func TestEveryCodeHasWords(t *testing.T) {
 			&control.Disconnected{Notify: control.CDN{Result: control.DisconnectResult(code), General: control.GeneralError(code), Cause: control.Cause(code)}},
 			&control.Refused{Step: control.StepCall, Result: control.CallResult(code), General: control.GeneralError(code), Cause: control.Cause(257 * code)},
 			&control.Refused{Step: control.StepStart, Result: control.StartResult(code), General: control.GeneralError(code)},
-			&control.Error{Step: control.StepSession, Seen: control.SeenStopped, Reason: control.StopReason(code)})
+			&control.Error{Step: control.StepSession, Failure: control.FailureStopped, Reason: control.StopReason(code)})
 	}
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil)
@@ -95,7 +95,7 @@ func TestEveryCodeHasWords(t *testing.T) {
 	if text := i18n.New(i18n.English, nil).Text(probe.CodesText(&pptp.Refused{Code: 1999})); !strings.Contains(text, " 1999,") {
 		t.Errorf("a code of a login that has no words is told as %q", text)
 	}
-	for _, err := range []error{nil, &pptp.Refused{}, &pptp.Refused{Code: 691}, fmt.Errorf("other"), &control.Error{Seen: control.SeenClosed}, &pptp.Error{Step: "lcp", Code: "timeout"}} {
+	for _, err := range []error{nil, &pptp.Refused{}, &pptp.Refused{Code: 691}, fmt.Errorf("other"), &control.Error{Failure: control.FailureClosed}, &pptp.Error{Step: "lcp", Code: "timeout"}} {
 		if text := probe.CodesText(err); !text.IsZero() {
 			t.Errorf("%v is told as %v", err, text)
 		}

@@ -48,7 +48,7 @@ func (p *Prober) askThrough(ctx context.Context, h Held, kind connexa.Kind, fact
 	answered := func(e echo, text connexa.Text, took time.Duration) connexa.Probed {
 		probed := answeredThrough(h, out)
 		probed.Fact, probed.Mark, probed.Detail.Text = fact, connexa.MarkOf(fact), text
-		probed.Rungs = []connexa.Rung{{Step: e.step, OK: true, At: time.Since(out.At), Note: connexa.T("rung.through."+string(e.step), took)}}
+		probed.Trace = []connexa.StepResult{{Step: e.step, OK: true, At: time.Since(out.At), Note: connexa.T("rung.through."+string(e.step), took)}}
 		if e.step == connexa.Control {
 			probed.Outcome.Control = took
 		}

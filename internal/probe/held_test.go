@@ -79,7 +79,7 @@ func TestThroughAService(t *testing.T) {
 			t.Errorf("%s: it says that %s was reached", tt.what, got.Outcome.Reached)
 		}
 		var seen []string
-		for _, r := range got.Rungs {
+		for _, r := range got.Trace {
 			if r.OK {
 				seen = append(seen, string(r.Step))
 			}

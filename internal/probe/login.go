@@ -76,7 +76,7 @@ func (p *Prober) session(j connexa.Job, timeout time.Duration) pptp.Config {
 	cfg.Login, cfg.Password = j.Login, j.Password.Reveal()
 	cfg.AllowPAP = j.AllowPAP
 	if p.Found != nil {
-		cfg.Found = func(at netip.Addr) error { return p.Found(j, at) }
+		cfg.OnAddress = func(at netip.Addr) error { return p.Found(j, at) }
 	}
 	cfg.Timeouts.TCP = cmp.Or(cfg.Timeouts.TCP, timeout)
 	cfg.Timeouts.Control = cmp.Or(cfg.Timeouts.Control, timeout)
@@ -123,12 +123,12 @@ func (p *Prober) worthAnother(no *pptp.Error) (again bool, local error) {
 func loggedIn(s *pptp.Session, out connexa.Outcome, offset time.Duration) connexa.Probed {
 	info := s.Info()
 	out.Reached = connexa.IP
-	rungs := rungsOf(info.Rungs, info.Server, offset)
+	rungs := rungsOf(info.Trace, info.Server, offset)
 	out.Latency, out.Control = latencies(rungs)
 	return connexa.Probed{
-		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Rungs: rungs, Peer: peerOf(info.Server),
+		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Trace: rungs, Peer: peerOf(info.Server),
 		Detail: connexa.Detail{
-			Text:       triedText(info.Rungs),
+			Text:       triedText(info.Trace),
 			Transcript: transcriptOf(s.Transcript()),
 			Session:    connexa.SessionFacts{Auth: info.Auth, Encryption: info.Encryption, Bits: info.Bits, MTU: info.MTU, LocalIP: info.LocalIP.String()},
 		},
@@ -142,11 +142,11 @@ func (p *Prober) failedSession(no *pptp.Error, out connexa.Outcome, offset time.
 	if r := no.Reached(); r != "" {
 		out.Reached = connexa.Step(r)
 	}
-	probed := connexa.Probed{Outcome: out, Rungs: rungsOf(no.Rungs, no.Server, offset), Peer: peerOf(no.Server)}
-	probed.Outcome.Latency, probed.Outcome.Control = latencies(probed.Rungs)
+	probed := connexa.Probed{Outcome: out, Trace: rungsOf(no.Trace, no.Server, offset), Peer: peerOf(no.Server)}
+	probed.Outcome.Latency, probed.Outcome.Control = latencies(probed.Trace)
 	probed.Detail = connexa.Detail{Text: codesText(no), Evidence: no.Evidence, PeerText: no.PeerText, Transcript: transcriptOf(no.Transcript)}
 	if probed.Detail.Text.IsZero() {
-		probed.Detail.Text = triedText(no.Rungs)
+		probed.Detail.Text = triedText(no.Trace)
 	}
 	probed.Fact = factOf(no)
 	probed.Mark = connexa.MarkOf(probed.Fact)
@@ -177,10 +177,10 @@ func peerOf(s pptp.Server) connexa.Peer {
 
 // rungsOf gives the rungs of a session words in the reader's language. offset is
 // how long earlier attempts took.
-func rungsOf(list []pptp.Rung, server pptp.Server, offset time.Duration) []connexa.Rung {
-	rungs := make([]connexa.Rung, len(list))
+func rungsOf(list []pptp.StepResult, server pptp.Server, offset time.Duration) []connexa.StepResult {
+	rungs := make([]connexa.StepResult, len(list))
 	for i, r := range list {
-		rungs[i] = connexa.Rung{Step: connexa.Step(r.Step), OK: r.OK, At: r.At + offset}
+		rungs[i] = connexa.StepResult{Step: connexa.Step(r.Step), OK: r.OK, At: r.At + offset}
 		if r.OK {
 			rungs[i].Note = noteOf(r, server)
 		}
@@ -207,7 +207,7 @@ func named(p connexa.Peer) connexa.Text {
 	}
 }
 
-func noteOf(r pptp.Rung, server pptp.Server) connexa.Text {
+func noteOf(r pptp.StepResult, server pptp.Server) connexa.Text {
 	switch r.Step {
 	case pptp.StepResolve:
 		if r.Note == "" {
@@ -234,7 +234,7 @@ func noteOf(r pptp.Rung, server pptp.Server) connexa.Text {
 
 // latencies are the times of the TCP connect and of the control connection's
 // start, from the rungs.
-func latencies(rungs []connexa.Rung) (tcp, control time.Duration) {
+func latencies(rungs []connexa.StepResult) (tcp, control time.Duration) {
 	at := map[connexa.Step]time.Duration{}
 	for _, r := range rungs {
 		if r.OK {

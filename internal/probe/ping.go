@@ -159,7 +159,7 @@ type attempt struct {
 }
 
 func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, timeout time.Duration) *attempt {
-	a := &attempt{at: to.Addr(), climb: climb{began: base.began, rungs: append([]connexa.Rung(nil), base.rungs...)}}
+	a := &attempt{at: to.Addr(), climb: climb{began: base.began, rungs: append([]connexa.StepResult(nil), base.rungs...)}}
 	one, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var d net.Dialer
@@ -245,7 +245,7 @@ func resolvedNote(host string, at []netip.Addr) connexa.Text {
 // ping.
 func finish(c *climb, out connexa.Outcome, err error, said []connexa.Text) (connexa.Probed, error) {
 	out.Reached = c.top()
-	p := connexa.Probed{Outcome: out, Rungs: c.rungs, Detail: connexa.Detail{Attempts: said}}
+	p := connexa.Probed{Outcome: out, Trace: c.rungs, Detail: connexa.Detail{Attempts: said}}
 	if err == nil {
 		p.Fact, p.Mark = connexa.Answered, connexa.MarkGood
 		return p, nil
@@ -258,7 +258,7 @@ func finish(c *climb, out connexa.Outcome, err error, said []connexa.Text) (conn
 	p.Detail.Text, p.Detail.Evidence = s.text, s.evidence
 	if s.cause.Step() == connexa.Resolve {
 		c.failed(connexa.Resolve)
-		p.Rungs = c.rungs
+		p.Trace = c.rungs
 	}
 	if s.void {
 		p.Mark = connexa.MarkNoFact

@@ -161,15 +161,15 @@ func (p *Prober) dialFailure(err error) error {
 // climb notes the steps as they are reached.
 type climb struct {
 	began time.Time
-	rungs []connexa.Rung
+	rungs []connexa.StepResult
 }
 
 func (c *climb) reached(s connexa.Step, note connexa.Text) {
-	c.rungs = append(c.rungs, connexa.Rung{Step: s, OK: true, At: time.Since(c.began), Note: note})
+	c.rungs = append(c.rungs, connexa.StepResult{Step: s, OK: true, At: time.Since(c.began), Note: note})
 }
 
 func (c *climb) failed(s connexa.Step) {
-	c.rungs = append(c.rungs, connexa.Rung{Step: s, At: time.Since(c.began)})
+	c.rungs = append(c.rungs, connexa.StepResult{Step: s, At: time.Since(c.began)})
 }
 
 // top is the last step that was completed.

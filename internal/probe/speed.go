@@ -63,7 +63,7 @@ func (p *Prober) live(j connexa.Job, l connexa.SpeedLive) {
 func (p *Prober) measured(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
 	o.Reached, o.DownBits, o.UpBits = connexa.Internet, m.Down, m.Up
-	probed.Rungs = append(probed.Rungs, connexa.Rung{
+	probed.Trace = append(probed.Trace, connexa.StepResult{
 		Step: connexa.Internet, OK: true, At: time.Since(o.At), Note: connexa.T("rung.internet", m.Endpoint),
 	})
 	probed.Detail.Speed = &m
@@ -84,7 +84,7 @@ func notMeasured(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
 	o.Cause = MeasureCause(err)
 	probed.Mark = connexa.MarkBad
-	probed.Rungs = append(probed.Rungs, connexa.Rung{Step: connexa.Internet, At: time.Since(o.At)})
+	probed.Trace = append(probed.Trace, connexa.StepResult{Step: connexa.Internet, At: time.Since(o.At)})
 	if err != nil {
 		probed.Detail.Evidence = err.Error()
 	}

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unacknowledged reports whether something that was written to nc has no
+// hasUnacked reports whether something that was written to nc has no
 // acknowledgment of the other machine yet (tcp(7), TCP_INFO): it did not arrive, or
 // its acknowledgment did not. A machine acknowledges what its program has not read.
-func unacknowledged(nc net.Conn) bool {
+func hasUnacked(nc net.Conn) bool {
 	c, ok := nc.(syscall.Conn)
 	if !ok {
 		return false

@@ -4,5 +4,5 @@ package control
 
 import "net"
 
-// unacknowledged cannot be told here.
-func unacknowledged(net.Conn) bool { return false }
+// hasUnacked cannot be told here.
+func hasUnacked(net.Conn) bool { return false }

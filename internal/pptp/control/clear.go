@@ -72,6 +72,6 @@ func parseCDN(b []byte) Message {
 		Result:     DisconnectResult(b[14]),
 		General:    GeneralError(b[15]),
 		Cause:      Cause(be.Uint16(b[16:])),
-		Statistics: text(b[20:148]),
+		Statistics: parseText(b[20:148]),
 	}
 }

@@ -2,18 +2,18 @@ package control
 
 import "fmt"
 
-// word is a code in two forms: a key that never changes, for catalogues and
+// codeName is a code in two forms: a key that never changes, for catalogues and
 // records, and plain English.
-type word struct{ key, text string }
+type codeName struct{ key, text string }
 
-func key(words map[uint8]word, code uint8) string {
+func keyOf(words map[uint8]codeName, code uint8) string {
 	if w, ok := words[code]; ok {
 		return w.key
 	}
 	return "unknown"
 }
 
-func sentence(words map[uint8]word, code uint8) string {
+func textOf(words map[uint8]codeName, code uint8) string {
 	if w, ok := words[code]; ok {
 		return w.text
 	}
@@ -34,7 +34,7 @@ const (
 	StartVersion       StartResult = 5
 )
 
-var startWords = map[uint8]word{
+var startWords = map[uint8]codeName{
 	0: {"ok", "accepted"},
 	1: {"ok", "accepted"},
 	2: {"general_error", "general error"},
@@ -51,10 +51,10 @@ func (r StartResult) Answers() bool { return r <= StartOK || r == StartAlreadyEx
 func (r StartResult) Accepts() bool { return r <= StartOK }
 
 // Key is a short name that never changes.
-func (r StartResult) Key() string { return key(startWords, uint8(r)) }
+func (r StartResult) Key() string { return keyOf(startWords, uint8(r)) }
 
 // String is the meaning in plain English.
-func (r StartResult) String() string { return sentence(startWords, uint8(r)) }
+func (r StartResult) String() string { return textOf(startWords, uint8(r)) }
 
 // CallResult is the result code of an OCRP (RFC 2637 section 2.8).
 type CallResult uint8
@@ -70,7 +70,7 @@ const (
 	CallNotAccepted  CallResult = 7
 )
 
-var callWords = map[uint8]word{
+var callWords = map[uint8]codeName{
 	1: {"connected", "connected"},
 	2: {"general_error", "general error"},
 	3: {"no_carrier", "no carrier"},
@@ -81,10 +81,10 @@ var callWords = map[uint8]word{
 }
 
 // Key is a short name that never changes.
-func (r CallResult) Key() string { return key(callWords, uint8(r)) }
+func (r CallResult) Key() string { return keyOf(callWords, uint8(r)) }
 
 // String is the meaning in plain English.
-func (r CallResult) String() string { return sentence(callWords, uint8(r)) }
+func (r CallResult) String() string { return textOf(callWords, uint8(r)) }
 
 // IncomingResult is the result code of an ICRP (RFC 2637 section 2.10).
 type IncomingResult uint8
@@ -96,17 +96,17 @@ const (
 	IncomingNotAccepted  IncomingResult = 3
 )
 
-var incomingWords = map[uint8]word{
+var incomingWords = map[uint8]codeName{
 	1: {"connect", "accepted"},
 	2: {"general_error", "general error"},
 	3: {"not_accepted", "not accepted"},
 }
 
 // Key is a short name that never changes.
-func (r IncomingResult) Key() string { return key(incomingWords, uint8(r)) }
+func (r IncomingResult) Key() string { return keyOf(incomingWords, uint8(r)) }
 
 // String is the meaning in plain English.
-func (r IncomingResult) String() string { return sentence(incomingWords, uint8(r)) }
+func (r IncomingResult) String() string { return textOf(incomingWords, uint8(r)) }
 
 // DisconnectResult is the result code of a CDN (RFC 2637 section 2.13).
 type DisconnectResult uint8
@@ -119,7 +119,7 @@ const (
 	DisconnectRequested     DisconnectResult = 4
 )
 
-var disconnectWords = map[uint8]word{
+var disconnectWords = map[uint8]codeName{
 	1: {"lost_carrier", "the carrier was lost"},
 	2: {"general_error", "general error"},
 	3: {"admin_shutdown", "shut down by the server's administrator"},
@@ -127,10 +127,10 @@ var disconnectWords = map[uint8]word{
 }
 
 // Key is a short name that never changes.
-func (r DisconnectResult) Key() string { return key(disconnectWords, uint8(r)) }
+func (r DisconnectResult) Key() string { return keyOf(disconnectWords, uint8(r)) }
 
 // String is the meaning in plain English.
-func (r DisconnectResult) String() string { return sentence(disconnectWords, uint8(r)) }
+func (r DisconnectResult) String() string { return textOf(disconnectWords, uint8(r)) }
 
 // ReplyResult is the result code of a StopCCRP or an EchoReply.
 type ReplyResult uint8
@@ -141,16 +141,16 @@ const (
 	ReplyGeneralError ReplyResult = 2
 )
 
-var replyWords = map[uint8]word{
+var replyWords = map[uint8]codeName{
 	1: {"ok", "done"},
 	2: {"general_error", "general error"},
 }
 
 // Key is a short name that never changes.
-func (r ReplyResult) Key() string { return key(replyWords, uint8(r)) }
+func (r ReplyResult) Key() string { return keyOf(replyWords, uint8(r)) }
 
 // String is the meaning in plain English.
-func (r ReplyResult) String() string { return sentence(replyWords, uint8(r)) }
+func (r ReplyResult) String() string { return textOf(replyWords, uint8(r)) }
 
 // StopReason says why a side ends the control connection (RFC 2637 section
 // 2.3).
@@ -163,17 +163,17 @@ const (
 	StopLocalShutdown StopReason = 3
 )
 
-var stopWords = map[uint8]word{
+var stopWords = map[uint8]codeName{
 	1: {"none", "no special reason"},
 	2: {"protocol", "the protocol version is not supported"},
 	3: {"local_shutdown", "the computer is shutting down"},
 }
 
 // Key is a short name that never changes.
-func (r StopReason) Key() string { return key(stopWords, uint8(r)) }
+func (r StopReason) Key() string { return keyOf(stopWords, uint8(r)) }
 
 // String is the meaning in plain English.
-func (r StopReason) String() string { return sentence(stopWords, uint8(r)) }
+func (r StopReason) String() string { return textOf(stopWords, uint8(r)) }
 
 // GeneralError is the error code that goes with a result of "general error"
 // (RFC 2637 section 2.16).
@@ -190,7 +190,7 @@ const (
 	ErrorPAC          GeneralError = 6
 )
 
-var generalWords = map[uint8]word{
+var generalWords = map[uint8]codeName{
 	0: {"none", "no error"},
 	1: {"not_connected", "there is no control connection yet"},
 	2: {"bad_format", "a length or the magic cookie is wrong"},
@@ -201,17 +201,17 @@ var generalWords = map[uint8]word{
 }
 
 // Key is a short name that never changes.
-func (e GeneralError) Key() string { return key(generalWords, uint8(e)) }
+func (e GeneralError) Key() string { return keyOf(generalWords, uint8(e)) }
 
 // String is the meaning in plain English.
-func (e GeneralError) String() string { return sentence(generalWords, uint8(e)) }
+func (e GeneralError) String() string { return textOf(generalWords, uint8(e)) }
 
 // Cause is the cause code of an OCRP or a CDN: for calls that end on ISDN the
 // cause of ITU-T Q.931, from servers without telephone lines mostly zero.
 type Cause uint16
 
 // The causes that are told apart; the numbers are those of Q.931.
-var causeWords = map[uint8]word{
+var causeWords = map[uint8]codeName{
 	0:  {"none", "no cause given"},
 	1:  {"unallocated", "unallocated number"},
 	16: {"normal", "normal clearing"},
@@ -233,7 +233,7 @@ func (c Cause) Key() string {
 	if c > 255 {
 		return "unknown"
 	}
-	return key(causeWords, uint8(c))
+	return keyOf(causeWords, uint8(c))
 }
 
 // String is the meaning in plain English.
@@ -241,5 +241,5 @@ func (c Cause) String() string {
 	if c > 255 {
 		return fmt.Sprintf("unknown code %d", uint16(c))
 	}
-	return sentence(causeWords, uint8(c))
+	return textOf(causeWords, uint8(c))
 }

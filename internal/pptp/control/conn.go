@@ -43,9 +43,9 @@ type Config struct {
 	// not answered. Optional.
 	Alive func() bool
 
-	// Trace, if set, is called with each message before it is sent and after
+	// OnMessage, if set, is called with each message before it is sent and after
 	// it was received, by the goroutine that does so.
-	Trace func(sent bool, m Message)
+	OnMessage func(sent bool, m Message)
 }
 
 func (c Config) withDefaults() Config {
@@ -76,23 +76,23 @@ func (c Config) withDefaults() Config {
 // end Run by its context before Hangup; SetLinkInfo, Echo, Clear and Close may be
 // called at any time.
 type Conn struct {
-	nc      net.Conn
-	cfg     Config
-	r       *Reader
-	reading chan struct{} // holds a token while a method reads
+	nc        net.Conn
+	cfg       Config
+	r         *Reader
+	readToken chan struct{} // holds a token while a method reads
 
 	mu  sync.Mutex // guards what follows, and the order of writes
 	out []byte
 
-	start StartResult // what the server answered to Start
+	startResult StartResult // what the server answered to Start
 
-	echoMu sync.Mutex
-	echo   uint32                  // the last Echo-Request's identifier
-	asked  map[uint32]askedForLife // whose answer somebody waits for
+	echoMu        sync.Mutex
+	lastEchoID    uint32                 // the last Echo-Request's identifier
+	pendingEchoes map[uint32]pendingEcho // whose answer somebody waits for
 }
 
-// askedForLife is an Echo-Request whose answer somebody waits for.
-type askedForLife struct {
+// pendingEcho is an Echo-Request whose answer somebody waits for.
+type pendingEcho struct {
 	sent     time.Time
 	answered chan<- time.Duration
 }
@@ -101,10 +101,10 @@ type askedForLife struct {
 // owns from then on.
 func NewConn(nc net.Conn, cfg Config) *Conn {
 	return &Conn{
-		nc:      nc,
-		cfg:     cfg.withDefaults(),
-		r:       NewReader(nc),
-		reading: make(chan struct{}, 1),
+		nc:        nc,
+		cfg:       cfg.withDefaults(),
+		r:         NewReader(nc),
+		readToken: make(chan struct{}, 1),
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *Conn) Close() error { return c.nc.Close() }
 // else may happen is an *Error.
 func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
 	var reply SCCRP
-	err := c.ask(ctx, StepStart, StartTimeout, SCCRQ{
+	err := c.roundTrip(ctx, StepStart, StartTimeout, SCCRQ{
 		Version:  Version,
 		Framing:  FramingAsync | FramingSync,
 		Bearer:   BearerAnalog | BearerDigital,
@@ -131,13 +131,13 @@ func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
 	if err != nil {
 		return SCCRP{}, err
 	}
-	c.start = reply.Result
+	c.startResult = reply.Result
 	// Some servers leave the version zero, and minor versions are compatible.
 	if reply.Result.Answers() && reply.Version>>8 > Version>>8 {
-		c.start = StartVersion
+		c.startResult = StartVersion
 	}
-	if !c.start.Answers() {
-		return reply, &Refused{Step: StepStart, Result: c.start, General: reply.General, Version: reply.Version}
+	if !c.startResult.Answers() {
+		return reply, &Refused{Step: StepStart, Result: c.startResult, General: reply.General, Version: reply.Version}
 	}
 	return reply, nil
 }
@@ -147,8 +147,8 @@ func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
 // is not CallConnected comes with a *Refused, a Call-Disconnect-Notify in its
 // place is a *Disconnected, and what else may happen an *Error.
 func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
-	if !c.start.Accepts() {
-		return OCRP{}, &Refused{Step: StepStart, Result: c.start}
+	if !c.startResult.Accepts() {
+		return OCRP{}, &Refused{Step: StepStart, Result: c.startResult}
 	}
 	var (
 		reply OCRP
@@ -156,7 +156,7 @@ func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
 	)
 	// There is one call on the connection, so every reply is to ours,
 	// whatever the server made of its id.
-	err := c.ask(ctx, StepCall, CallTimeout, OCRQ{
+	err := c.roundTrip(ctx, StepCall, CallTimeout, OCRQ{
 		CallID:  callID,
 		Serial:  serial,
 		MinBPS:  300,
@@ -189,13 +189,13 @@ func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
 // SetLinkInfo tells the server that no character needs an escape. peerCallID is
 // the server's call id.
 func (c *Conn) SetLinkInfo(ctx context.Context, peerCallID uint16) error {
-	return c.send(ctx, StepSession, SLI{PeerCallID: peerCallID, SendACCM: NoMap, ReceiveACCM: NoMap})
+	return c.sendMessage(ctx, StepSession, SLI{PeerCallID: peerCallID, SendACCM: NoMap, ReceiveACCM: NoMap})
 }
 
 // Clear asks the server to end the call with our callID. Run reports the
 // server's Call-Disconnect-Notify.
 func (c *Conn) Clear(ctx context.Context, callID uint16) error {
-	return c.send(ctx, StepStop, CallClear{CallID: callID})
+	return c.sendMessage(ctx, StepStop, CallClear{CallID: callID})
 }
 
 // Stop takes leave: it sends a Stop-Control-Connection-Request and waits for
@@ -204,11 +204,11 @@ func (c *Conn) Clear(ctx context.Context, callID uint16) error {
 func (c *Conn) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, StopTimeout)
 	defer cancel()
-	err := c.ask(ctx, StepStop, StopTimeout, StopCCRQ{Reason: StopNone}, func(m Message) bool {
+	err := c.roundTrip(ctx, StepStop, StopTimeout, StopCCRQ{Reason: StopNone}, func(m Message) bool {
 		_, done := m.(StopCCRP)
 		return done
 	})
-	return unlessGone(err)
+	return ignoreClosed(err)
 }
 
 // Hangup ends the call with our callID, takes leave and closes the connection.
@@ -217,20 +217,20 @@ func (c *Conn) Hangup(ctx context.Context, callID uint16) error {
 	defer c.Close()
 	brief, cancel := context.WithTimeout(ctx, StopTimeout)
 	defer cancel()
-	err := c.ask(brief, StepStop, StopTimeout, CallClear{CallID: callID}, func(m Message) bool {
+	err := c.roundTrip(brief, StepStop, StopTimeout, CallClear{CallID: callID}, func(m Message) bool {
 		_, done := m.(CDN)
 		return done
 	})
-	if err != nil && !saw(err, SeenTimeout) {
-		return unlessGone(err) // closed, as pptpd does: there is nobody to take leave of
+	if err != nil && !hasFailure(err, FailureTimeout) {
+		return ignoreClosed(err) // closed, as pptpd does: there is nobody to take leave of
 	}
 	return c.Stop(ctx)
 }
 
-// unlessGone drops an error that says that the server has ended the connection:
+// ignoreClosed drops an error that says that the server has ended the connection:
 // when taking leave that is as good as a reply.
-func unlessGone(err error) error {
-	if saw(err, SeenClosed) || saw(err, SeenReset) || saw(err, SeenStopped) {
+func ignoreClosed(err error) error {
+	if hasFailure(err, FailureClosed) || hasFailure(err, FailureReset) || hasFailure(err, FailureStopped) {
 		return nil
 	}
 	return err
@@ -242,7 +242,7 @@ func unlessGone(err error) error {
 // ended or the server is dead, and the context's error when that ended it; the
 // connection may then still be used.
 func (c *Conn) Run(ctx context.Context) error {
-	done, err := c.turn(ctx, StepSession)
+	done, err := c.acquireRead(ctx, StepSession)
 	if err != nil {
 		return err
 	}
@@ -251,13 +251,13 @@ func (c *Conn) Run(ctx context.Context) error {
 	silence := func() time.Time { return beat.Before(time.Now().Add(c.cfg.EchoInterval), c.cfg.EchoInterval/100) }
 	limit, asked := silence(), false
 	for {
-		m, err := c.receive(ctx, StepSession, limit)
+		m, err := c.receiveMessage(ctx, StepSession, limit)
 		var e *Error
 		switch {
 		case err == nil:
 			// Any message proves that the server lives, not the reply alone.
 			limit, asked = silence(), false
-		case asked && ctx.Err() == nil && saw(err, SeenTimeout) && c.showsLife():
+		case asked && ctx.Err() == nil && hasFailure(err, FailureTimeout) && c.isAlive():
 			limit, asked = silence(), false
 		case asked || ctx.Err() != nil || !errors.As(err, &e) || !errors.Is(e.Err, os.ErrDeadlineExceeded):
 			if ctx.Err() != nil {
@@ -265,8 +265,8 @@ func (c *Conn) Run(ctx context.Context) error {
 			}
 			return err
 		default:
-			c.showsLife()
-			if err := c.send(ctx, StepSession, EchoRequest{ID: c.nextEcho()}); err != nil {
+			c.isAlive()
+			if err := c.sendMessage(ctx, StepSession, EchoRequest{ID: c.nextEcho()}); err != nil {
 				return err
 			}
 			limit, asked = time.Now().Add(c.cfg.EchoTimeout), true
@@ -275,12 +275,12 @@ func (c *Conn) Run(ctx context.Context) error {
 		case CDN:
 			return &Disconnected{Step: StepSession, Notify: m}
 		case EchoReply:
-			c.echoed(m.ID)
+			c.completeEcho(m.ID)
 		}
 	}
 }
 
-func (c *Conn) showsLife() bool { return c.cfg.Alive != nil && c.cfg.Alive() }
+func (c *Conn) isAlive() bool { return c.cfg.Alive != nil && c.cfg.Alive() }
 
 // Echo sends an Echo-Request while Run reads. The channel gets how long the
 // answer took; forget is to be called in any case. Echo may be called at any
@@ -289,17 +289,17 @@ func (c *Conn) Echo(ctx context.Context) (answered <-chan time.Duration, forget 
 	ch := make(chan time.Duration, 1)
 	id := c.nextEcho()
 	c.echoMu.Lock()
-	if c.asked == nil {
-		c.asked = make(map[uint32]askedForLife)
+	if c.pendingEchoes == nil {
+		c.pendingEchoes = make(map[uint32]pendingEcho)
 	}
-	c.asked[id] = askedForLife{time.Now(), ch}
+	c.pendingEchoes[id] = pendingEcho{time.Now(), ch}
 	c.echoMu.Unlock()
 	forget = func() {
 		c.echoMu.Lock()
-		delete(c.asked, id)
+		delete(c.pendingEchoes, id)
 		c.echoMu.Unlock()
 	}
-	if err := c.send(ctx, StepSession, EchoRequest{ID: id}); err != nil {
+	if err := c.sendMessage(ctx, StepSession, EchoRequest{ID: id}); err != nil {
 		forget()
 		return nil, nil, err
 	}
@@ -309,23 +309,23 @@ func (c *Conn) Echo(ctx context.Context) (answered <-chan time.Duration, forget 
 func (c *Conn) nextEcho() uint32 {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	c.echo++
-	return c.echo
+	c.lastEchoID++
+	return c.lastEchoID
 }
 
-// echoed takes the answer to an Echo-Request.
-func (c *Conn) echoed(id uint32) {
+// completeEcho takes the answer to an Echo-Request.
+func (c *Conn) completeEcho(id uint32) {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	if a, ok := c.asked[id]; ok {
-		delete(c.asked, id)
+	if a, ok := c.pendingEchoes[id]; ok {
+		delete(c.pendingEchoes, id)
 		a.answered <- time.Since(a.sent) // has room for one
 	}
 }
 
-// ask sends a request and reads until done says that its reply has come.
-func (c *Conn) ask(ctx context.Context, step Step, timeout time.Duration, request Message, done func(Message) bool) error {
-	free, err := c.turn(ctx, step)
+// roundTrip sends a request and reads until done says that its reply has come.
+func (c *Conn) roundTrip(ctx context.Context, step Step, timeout time.Duration, request Message, done func(Message) bool) error {
+	free, err := c.acquireRead(ctx, step)
 	if err != nil {
 		return err
 	}
@@ -336,46 +336,46 @@ func (c *Conn) ask(ctx context.Context, step Step, timeout time.Duration, reques
 	}
 	// A server that resets or closes has often said why before, so a request
 	// that could not be written is followed by a look at what there is to read.
-	sent := c.send(ctx, step, request)
+	sent := c.sendMessage(ctx, step, request)
 	for {
-		m, err := c.receive(ctx, step, limit)
+		m, err := c.receiveMessage(ctx, step, limit)
 		switch {
 		case err == nil && done(m):
 			return nil
-		case err != nil && saw(err, SeenClosed) && saw(sent, SeenReset):
+		case err != nil && hasFailure(err, FailureClosed) && hasFailure(sent, FailureReset):
 			return sent // the write took the reset that the read would have met
 		case err != nil:
-			return c.withoutAck(step, err)
+			return c.markUnacked(step, err)
 		}
 	}
 }
 
-// withoutAck tells a request that did not reach the server's machine from one that
+// markUnacked tells a request that did not reach the server's machine from one that
 // the server did not answer.
-func (c *Conn) withoutAck(step Step, err error) error {
+func (c *Conn) markUnacked(step Step, err error) error {
 	var e *Error
-	if errors.As(err, &e) && e.Seen == SeenTimeout && unacknowledged(c.nc) {
+	if errors.As(err, &e) && e.Failure == FailureTimeout && hasUnacked(c.nc) {
 		switch step {
 		case StepStart:
-			e.Seen = SeenNoAck
+			e.Failure = FailureNoAck
 		case StepCall:
-			e.Seen = SeenLost
+			e.Failure = FailureLost
 		}
 	}
 	return err
 }
 
-// saw reports whether err says that this was seen.
-func saw(err error, seen Seen) bool {
+// hasFailure reports whether err says that this was seen.
+func hasFailure(err error, seen Failure) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Seen == seen
+	return errors.As(err, &e) && e.Failure == seen
 }
 
-// turn waits until nobody else reads and lets ctx end what is read in it. The
+// acquireRead waits until nobody else reads and lets ctx end what is read in it. The
 // caller calls done when it has read.
-func (c *Conn) turn(ctx context.Context, step Step) (done func(), err error) {
+func (c *Conn) acquireRead(ctx context.Context, step Step) (done func(), err error) {
 	select {
-	case c.reading <- struct{}{}:
+	case c.readToken <- struct{}{}:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%s: %w", step, ctx.Err())
 	}
@@ -388,43 +388,43 @@ func (c *Conn) turn(ctx context.Context, step Step) (done func(), err error) {
 		if !stop() {
 			<-cut // else it would cut the read of whoever comes next
 		}
-		<-c.reading
+		<-c.readToken
 	}, nil
 }
 
-// receive reads one message and does what it asks of any client.
-func (c *Conn) receive(ctx context.Context, step Step, limit time.Time) (Message, error) {
+// receiveMessage reads one message and does what it asks of any client.
+func (c *Conn) receiveMessage(ctx context.Context, step Step, limit time.Time) (Message, error) {
 	_ = c.nc.SetReadDeadline(limit) // fails only where the read will
 	// The limit may just have replaced the deadline that cut us off.
 	if ctx.Err() != nil {
-		return nil, failure(ctx, step, c.r.Pending(), os.ErrDeadlineExceeded)
+		return nil, newError(ctx, step, c.r.Pending(), os.ErrDeadlineExceeded)
 	}
 	m, err := c.r.Next()
 	if err != nil {
-		return nil, failure(ctx, step, c.r.Pending(), err)
+		return nil, newError(ctx, step, c.r.Pending(), err)
 	}
-	if c.cfg.Trace != nil {
-		c.cfg.Trace(false, m)
+	if c.cfg.OnMessage != nil {
+		c.cfg.OnMessage(false, m)
 	}
 	switch m := m.(type) {
 	case EchoRequest:
-		return m, c.send(ctx, step, EchoReply{ID: m.ID, Result: ReplyOK})
+		return m, c.sendMessage(ctx, step, EchoReply{ID: m.ID, Result: ReplyOK})
 	case ICRQ:
-		return m, c.send(ctx, step, ICRP{PeerCallID: m.CallID, Result: IncomingNotAccepted})
+		return m, c.sendMessage(ctx, step, ICRP{PeerCallID: m.CallID, Result: IncomingNotAccepted})
 	case StopCCRQ:
 		// Its answer is a courtesy: that the server leaves is what counts.
-		_ = c.send(ctx, step, StopCCRP{Result: ReplyOK})
-		return nil, &Error{Step: step, Seen: SeenStopped, Reason: m.Reason}
+		_ = c.sendMessage(ctx, step, StopCCRP{Result: ReplyOK})
+		return nil, &Error{Step: step, Failure: FailureStopped, Reason: m.Reason}
 	}
 	return m, nil
 }
 
-// send writes one message.
-func (c *Conn) send(ctx context.Context, step Step, m Message) error {
+// sendMessage writes one message.
+func (c *Conn) sendMessage(ctx context.Context, step Step, m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cfg.Trace != nil {
-		c.cfg.Trace(true, m)
+	if c.cfg.OnMessage != nil {
+		c.cfg.OnMessage(true, m)
 	}
 	limit := time.Now().Add(writeTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
@@ -433,7 +433,7 @@ func (c *Conn) send(ctx context.Context, step Step, m Message) error {
 	_ = c.nc.SetWriteDeadline(limit) // fails only where the write will
 	c.out = m.Append(c.out[:0])
 	if _, err := c.nc.Write(c.out); err != nil {
-		return failure(ctx, step, nil, fmt.Errorf("send %v: %w", m.Type(), err))
+		return newError(ctx, step, nil, fmt.Errorf("send %v: %w", m.Type(), err))
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ type server struct {
 	r *Reader
 }
 
-func (s *server) want(want Message) {
+func (s *server) wantMessage(want Message) {
 	s.t.Helper()
 	if m, err := s.r.Next(); err != nil || !reflect.DeepEqual(m, want) {
 		s.t.Errorf("the server got %+v, %v, want %+v", m, err, want)
@@ -34,7 +34,7 @@ func (s *server) wantType(want Type) {
 	}
 }
 
-func (s *server) send(m ...Message) {
+func (s *server) sendMessage(m ...Message) {
 	s.t.Helper()
 	for _, m := range m {
 		if _, err := s.Write(m.Append(nil)); err != nil {
@@ -48,9 +48,9 @@ var (
 	connected = OCRP{CallID: 0x80, PeerCallID: 0x1234, Result: CallConnected, Window: 64}
 )
 
-// serve runs client against script, each at one end of a pipe, in a bubble
+// serveConn runs client against script, each at one end of a pipe, in a bubble
 // where waiting costs nothing.
-func serve(t *testing.T, cfg Config, script func(s *server), client func(t *testing.T, c *Conn)) {
+func serveConn(t *testing.T, cfg Config, script func(s *server), client func(t *testing.T, c *Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
@@ -68,28 +68,28 @@ func serve(t *testing.T, cfg Config, script func(s *server), client func(t *test
 
 func TestSession(t *testing.T) {
 	var sent, received []Type
-	cfg := Config{Trace: func(out bool, m Message) {
+	cfg := Config{OnMessage: func(out bool, m Message) {
 		if out {
 			sent = append(sent, m.Type())
 		} else {
 			received = append(received, m.Type())
 		}
 	}}
-	serve(t, cfg, func(s *server) {
-		s.want(SCCRQ{Version: Version, Framing: 3, Bearer: 3, Firmware: 1, Host: "connexa", Vendor: "Connexa"})
-		s.send(accepted)
-		s.want(OCRQ{CallID: 0x1234, Serial: 9, MinBPS: 300, MaxBPS: 100_000_000, Bearer: 3, Framing: 3, Window: 64})
+	serveConn(t, cfg, func(s *server) {
+		s.wantMessage(SCCRQ{Version: Version, Framing: 3, Bearer: 3, Firmware: 1, Host: "connexa", Vendor: "Connexa"})
+		s.sendMessage(accepted)
+		s.wantMessage(OCRQ{CallID: 0x1234, Serial: 9, MinBPS: 300, MaxBPS: 100_000_000, Bearer: 3, Framing: 3, Window: 64})
 		// What comes between a request and its reply is dealt with or passed over.
-		s.send(Unknown{Class: 1, Control: 77, Body: []byte("x")}, EchoRequest{ID: 5})
-		s.want(EchoReply{ID: 5, Result: ReplyOK})
-		s.send(ICRQ{CallID: 3})
-		s.want(ICRP{PeerCallID: 3, Result: IncomingNotAccepted})
-		s.send(connected)
-		s.want(SLI{PeerCallID: 0x80, SendACCM: NoMap, ReceiveACCM: NoMap})
-		s.want(CallClear{CallID: 0x1234})
-		s.send(WEN{}, CDN{CallID: 0x80, Result: DisconnectRequested})
-		s.want(StopCCRQ{Reason: StopNone})
-		s.send(StopCCRP{Result: ReplyOK})
+		s.sendMessage(Unknown{Class: 1, Control: 77, Body: []byte("x")}, EchoRequest{ID: 5})
+		s.wantMessage(EchoReply{ID: 5, Result: ReplyOK})
+		s.sendMessage(ICRQ{CallID: 3})
+		s.wantMessage(ICRP{PeerCallID: 3, Result: IncomingNotAccepted})
+		s.sendMessage(connected)
+		s.wantMessage(SLI{PeerCallID: 0x80, SendACCM: NoMap, ReceiveACCM: NoMap})
+		s.wantMessage(CallClear{CallID: 0x1234})
+		s.sendMessage(WEN{}, CDN{CallID: 0x80, Result: DisconnectRequested})
+		s.wantMessage(StopCCRQ{Reason: StopNone})
+		s.sendMessage(StopCCRP{Result: ReplyOK})
 	}, func(t *testing.T, c *Conn) {
 		reply, err := c.Start(t.Context())
 		if err != nil || reply.Server() != (Server{Vendor: "linux", Host: "local", Firmware: 1}) {
@@ -110,10 +110,10 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// started plays the part of a server up to its reply to the start.
-func started(s *server, reply SCCRP) {
+// startConn plays the part of a server up to its reply to the start.
+func startConn(s *server, reply SCCRP) {
 	s.wantType(TypeSCCRQ)
-	s.send(reply)
+	s.sendMessage(reply)
 }
 
 func TestStart(t *testing.T) {
@@ -123,17 +123,17 @@ func TestStart(t *testing.T) {
 		code   string // of the error, empty for none
 		first  string
 	}{
-		"accepted":       {func(s *server) { started(s, accepted) }, "", ""},
-		"result 0":       {func(s *server) { started(s, SCCRP{Version: Version, Result: StartZero}) }, "", ""},
-		"exists already": {func(s *server) { started(s, SCCRP{Version: Version, Result: StartAlreadyExists}) }, "", ""},
-		"no version":     {func(s *server) { started(s, SCCRP{Result: StartOK}) }, "", ""},
+		"accepted":       {func(s *server) { startConn(s, accepted) }, "", ""},
+		"result 0":       {func(s *server) { startConn(s, SCCRP{Version: Version, Result: StartZero}) }, "", ""},
+		"exists already": {func(s *server) { startConn(s, SCCRP{Version: Version, Result: StartAlreadyExists}) }, "", ""},
+		"no version":     {func(s *server) { startConn(s, SCCRP{Result: StartOK}) }, "", ""},
 		"general error": {
-			func(s *server) { started(s, SCCRP{Result: StartGeneralError, General: ErrorNoResource}) }, "control.rejected", "",
+			func(s *server) { startConn(s, SCCRP{Result: StartGeneralError, General: ErrorNoResource}) }, "control.rejected", "",
 		},
-		"not authorised": {func(s *server) { started(s, SCCRP{Result: StartNotAuthorised}) }, "control.rejected", ""},
-		"version":        {func(s *server) { started(s, SCCRP{Result: StartVersion}) }, "control.version", ""},
-		"version 2.0":    {func(s *server) { started(s, SCCRP{Version: 0x0200, Result: StartOK}) }, "control.version", ""},
-		"result 77":      {func(s *server) { started(s, SCCRP{Result: 77}) }, "control.rejected", ""},
+		"not authorised": {func(s *server) { startConn(s, SCCRP{Result: StartNotAuthorised}) }, "control.rejected", ""},
+		"version":        {func(s *server) { startConn(s, SCCRP{Result: StartVersion}) }, "control.version", ""},
+		"version 2.0":    {func(s *server) { startConn(s, SCCRP{Version: 0x0200, Result: StartOK}) }, "control.version", ""},
+		"result 77":      {func(s *server) { startConn(s, SCCRP{Result: 77}) }, "control.rejected", ""},
 		"closed":         {func(s *server) { s.wantType(TypeSCCRQ) }, "control.closed", ""},
 		"silent":         {func(s *server) { io.Copy(io.Discard, s) }, "control.timeout", ""},
 		"half, closed":   {func(s *server) { s.wantType(TypeSCCRQ); s.Write(half) }, "control.half", string(half[:16])},
@@ -155,14 +155,14 @@ func TestStart(t *testing.T) {
 		}, "control.malformed", ""},
 		"stopped": {func(s *server) {
 			s.wantType(TypeSCCRQ)
-			s.send(StopCCRQ{Reason: StopLocalShutdown})
+			s.sendMessage(StopCCRQ{Reason: StopLocalShutdown})
 			s.wantType(TypeStopCCRP)
 		}, "control.stopped", ""},
-		"unrelated":  {func(s *server) { s.wantType(TypeSCCRQ); s.send(EchoReply{}, OCRP{}); io.Copy(io.Discard, s) }, "control.timeout", ""},
+		"unrelated":  {func(s *server) { s.wantType(TypeSCCRQ); s.sendMessage(EchoReply{}, OCRP{}); io.Copy(io.Discard, s) }, "control.timeout", ""},
 		"hears none": {func(s *server) { time.Sleep(time.Hour) }, "control.timeout", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			serve(t, Config{}, tt.script, func(t *testing.T, c *Conn) {
+			serveConn(t, Config{}, tt.script, func(t *testing.T, c *Conn) {
 				_, err := c.Start(t.Context())
 				if CodeOf(err) != tt.code || (err == nil) != (tt.code == "") {
 					t.Fatalf("Start: %v, code %q, want %q", err, CodeOf(err), tt.code)
@@ -177,7 +177,7 @@ func TestStart(t *testing.T) {
 }
 
 func TestStartKeepsToTheDeadline(t *testing.T) {
-	serve(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
+	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 		defer cancel()
 		began := time.Now()
@@ -192,7 +192,7 @@ func TestStartKeepsToTheDeadline(t *testing.T) {
 
 // That we gave up is no fact about the server.
 func TestCancelIsNoVerdict(t *testing.T) {
-	serve(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
+	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if _, err := c.Start(ctx); !errors.Is(err, context.Canceled) || CodeOf(err) != "" {
@@ -213,17 +213,17 @@ func TestCall(t *testing.T) {
 		script func(s *server)
 		code   string
 	}{
-		"connected": {func(s *server) { s.send(connected) }, ""},
-		"swapped":   {func(s *server) { s.send(OCRP{Result: CallConnected, PeerCallID: 0x3412}) }, ""},
-		"busy":      {func(s *server) { s.send(OCRP{Result: CallBusy}) }, "call.busy"},
-		"no modem":  {func(s *server) { s.send(OCRP{Result: CallGeneralError, General: ErrorNoResource}) }, "call.rejected"},
-		"dropped":   {func(s *server) { s.send(CDN{Result: DisconnectLostCarrier}) }, "call.disconnected"},
+		"connected": {func(s *server) { s.sendMessage(connected) }, ""},
+		"swapped":   {func(s *server) { s.sendMessage(OCRP{Result: CallConnected, PeerCallID: 0x3412}) }, ""},
+		"busy":      {func(s *server) { s.sendMessage(OCRP{Result: CallBusy}) }, "call.busy"},
+		"no modem":  {func(s *server) { s.sendMessage(OCRP{Result: CallGeneralError, General: ErrorNoResource}) }, "call.rejected"},
+		"dropped":   {func(s *server) { s.sendMessage(CDN{Result: DisconnectLostCarrier}) }, "call.disconnected"},
 		"closed":    {func(s *server) {}, "call.closed"},
 		"silent":    {func(s *server) { io.Copy(io.Discard, s) }, "call.timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			serve(t, Config{}, func(s *server) {
-				started(s, accepted)
+			serveConn(t, Config{}, func(s *server) {
+				startConn(s, accepted)
 				s.wantType(TypeOCRQ)
 				tt.script(s)
 			}, func(t *testing.T, c *Conn) {
@@ -240,8 +240,8 @@ func TestCall(t *testing.T) {
 
 // A server that says "connected already" answered, and takes no call.
 func TestCallNeedsAStart(t *testing.T) {
-	serve(t, Config{}, func(s *server) {
-		started(s, SCCRP{Version: Version, Result: StartAlreadyExists})
+	serveConn(t, Config{}, func(s *server) {
+		startConn(s, SCCRP{Version: Version, Result: StartAlreadyExists})
 		s.wantType(TypeStopCCRQ)
 	}, func(t *testing.T, c *Conn) {
 		if _, err := c.Start(t.Context()); err != nil {
@@ -265,28 +265,28 @@ func TestRun(t *testing.T) {
 		code   string
 	}{
 		"dies": {func(s *server) {
-			s.want(EchoRequest{ID: 1})
+			s.wantMessage(EchoRequest{ID: 1})
 			io.Copy(io.Discard, s)
 		}, 2 * time.Minute, "session.timeout"},
 		"lives": {func(s *server) {
 			for id := uint32(1); id <= 3; id++ {
-				s.want(EchoRequest{ID: id})
-				s.send(EchoReply{ID: id, Result: ReplyOK})
+				s.wantMessage(EchoRequest{ID: id})
+				s.sendMessage(EchoReply{ID: id, Result: ReplyOK})
 			}
 		}, 3 * time.Minute, "session.closed"},
 		"asks itself": {func(s *server) {
 			for id := uint32(1); id <= 5; id++ {
 				time.Sleep(59 * time.Second)
-				s.send(EchoRequest{ID: id})
-				s.want(EchoReply{ID: id, Result: ReplyOK})
+				s.sendMessage(EchoRequest{ID: id})
+				s.wantMessage(EchoReply{ID: id, Result: ReplyOK})
 			}
 		}, 5 * 59 * time.Second, "session.closed"},
 		"hangs up": {func(s *server) {
-			s.send(WEN{}, SLI{}, CDN{Result: DisconnectAdminShutdown})
+			s.sendMessage(WEN{}, SLI{}, CDN{Result: DisconnectAdminShutdown})
 		}, 0, "session.disconnected"},
 		"stops": {func(s *server) {
-			s.send(StopCCRQ{Reason: StopNone})
-			s.want(StopCCRP{Result: ReplyOK})
+			s.sendMessage(StopCCRQ{Reason: StopNone})
+			s.wantMessage(StopCCRP{Result: ReplyOK})
 		}, 0, "session.stopped"},
 		"half": {func(s *server) { s.Write(CDN{}.Append(nil)[:20]) }, 0, "session.half"},
 		"half, then silent": {func(s *server) {
@@ -302,7 +302,7 @@ func TestRun(t *testing.T) {
 		}, time.Minute, "session.disconnected"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			serve(t, Config{}, tt.script, func(t *testing.T, c *Conn) {
+			serveConn(t, Config{}, tt.script, func(t *testing.T, c *Conn) {
 				began := time.Now()
 				if err := c.Run(t.Context()); CodeOf(err) != tt.code {
 					t.Errorf("Run: %v, code %q, want %q", err, CodeOf(err), tt.code)
@@ -319,12 +319,12 @@ func TestRun(t *testing.T) {
 // message.
 func TestRunEndsAndHangupFollows(t *testing.T) {
 	wire := CDN{Result: DisconnectRequested}.Append(nil)
-	serve(t, Config{}, func(s *server) {
+	serveConn(t, Config{}, func(s *server) {
 		s.Write(wire[:30])
 		s.wantType(TypeCallClear)
 		s.Write(wire[30:])
 		s.wantType(TypeStopCCRQ)
-		s.send(StopCCRP{Result: ReplyOK})
+		s.sendMessage(StopCCRP{Result: ReplyOK})
 	}, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -338,7 +338,7 @@ func TestRunEndsAndHangupFollows(t *testing.T) {
 }
 
 func TestHangupIsBounded(t *testing.T) {
-	serve(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
+	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		began := time.Now()
 		if err := c.Hangup(t.Context(), 1); CodeOf(err) != "stop.timeout" {
 			t.Errorf("Hangup: %v", err)
@@ -352,7 +352,7 @@ func TestHangupIsBounded(t *testing.T) {
 // Two readers never share the stream: who comes second waits, as long as its
 // context lets it.
 func TestOneReader(t *testing.T) {
-	serve(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
+	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -408,8 +408,8 @@ func TestReset(t *testing.T) {
 
 func TestErrorsReadWell(t *testing.T) {
 	for want, err := range map[string]error{
-		"control: this is no PPTP server, it sent \"SSH-2.0\"":                &Error{Step: StepStart, Seen: SeenNotPPTP, First: []byte("SSH-2.0")},
-		"session: the server ended the control connection, no special reason": &Error{Step: StepSession, Seen: SeenStopped, Reason: StopNone},
+		"control: this is no PPTP server, it sent \"SSH-2.0\"":                &Error{Step: StepStart, Failure: FailureNotPPTP, First: []byte("SSH-2.0")},
+		"session: the server ended the control connection, no special reason": &Error{Step: StepSession, Failure: FailureStopped, Reason: StopNone},
 		"control: refused: general error, the server has no resources left":   &Refused{Step: StepStart, Result: StartGeneralError, General: ErrorNoResource},
 		"call: refused: busy, cause 17: user busy":                            &Refused{Step: StepCall, Result: CallBusy, Cause: 17},
 		"session: the server ended the call: general error, the call id is invalid here": &Disconnected{

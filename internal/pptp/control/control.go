@@ -177,8 +177,8 @@ func appendText(b []byte, s string) []byte {
 	return append(b, field[:]...)
 }
 
-// text reads a field that ends at its first zero byte or with the field.
-func text(field []byte) string {
+// parseText reads a field that ends at its first zero byte or with the field.
+func parseText(field []byte) string {
 	s := string(field)
 	if i := strings.IndexByte(s, 0); i >= 0 {
 		s = s[:i]

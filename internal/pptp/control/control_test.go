@@ -19,16 +19,16 @@ var golden = []struct {
 	{
 		SCCRQ{Version: 0x0100, Framing: 3, Bearer: 3, Firmware: 1, Host: "connexa", Vendor: "Connexa"},
 		"009c00011a2b3c4d00010000 0100 0000 00000003 00000003 0000 0001" +
-			"636f6e6e657861" + zeros(57) + "436f6e6e657861" + zeros(57),
+			"636f6e6e657861" + zeroBytes(57) + "436f6e6e657861" + zeroBytes(57),
 	},
 	{
 		SCCRP{Version: 0x0100, Result: StartOK, Firmware: 1, MaxChannels: 1, Host: "local", Vendor: "linux"},
 		"009c00011a2b3c4d00020000 0100 01 00 00000000 00000000 0001 0001" +
-			"6c6f63616c" + zeros(59) + "6c696e7578" + zeros(59),
+			"6c6f63616c" + zeroBytes(59) + "6c696e7578" + zeroBytes(59),
 	},
 	{
 		OCRQ{CallID: 0x1234, Serial: 1, MinBPS: 300, MaxBPS: 100_000_000, Bearer: 3, Framing: 3, Window: 64},
-		"00a800011a2b3c4d00070000 1234 0001 0000012c 05f5e100 00000003 00000003 0040 0000 0000 0000" + zeros(128),
+		"00a800011a2b3c4d00070000 1234 0001 0000012c 05f5e100 00000003 00000003 0040 0000 0000 0000" + zeroBytes(128),
 	},
 	{
 		OCRP{CallID: 0x0080, PeerCallID: 0x1234, Result: CallConnected, Speed: 100_000_000, Window: 64},
@@ -37,7 +37,7 @@ var golden = []struct {
 	{
 		ICRQ{CallID: 7, Serial: 8, Bearer: 1, Channel: 9, DialedLen: 3, DialingLen: 2, Dialed: "911", Dialing: "42", Subaddress: "x"},
 		"00dc00011a2b3c4d00090000 0007 0008 00000001 00000009 0003 0002" +
-			"393131" + zeros(61) + "3432" + zeros(62) + "78" + zeros(63),
+			"393131" + zeroBytes(61) + "3432" + zeroBytes(62) + "78" + zeroBytes(63),
 	},
 	{
 		ICRP{CallID: 5, PeerCallID: 7, Result: IncomingNotAccepted, Window: 64, Delay: 2},
@@ -50,7 +50,7 @@ var golden = []struct {
 	{EchoRequest{ID: 0xdeadbeef}, "001000011a2b3c4d00050000deadbeef"},
 	{EchoReply{ID: 0xdeadbeef, Result: ReplyOK}, "001400011a2b3c4d00060000deadbeef01000000"},
 	{CallClear{CallID: 0x1234}, "001000011a2b3c4d000c000012340000"},
-	{CDN{CallID: 0x0080, Result: DisconnectRequested}, "009400011a2b3c4d000d0000 0080 04 00 0000 0000" + zeros(128)},
+	{CDN{CallID: 0x0080, Result: DisconnectRequested}, "009400011a2b3c4d000d0000 0080 04 00 0000 0000" + zeroBytes(128)},
 	{StopCCRQ{Reason: StopNone}, "001000011a2b3c4d0003000001000000"},
 	{StopCCRP{Result: ReplyOK}, "001000011a2b3c4d0004000001000000"},
 	{SLI{PeerCallID: 0x0080, SendACCM: NoMap, ReceiveACCM: NoMap}, "001800011a2b3c4d000f000000800000ffffffffffffffff"},
@@ -65,9 +65,9 @@ var golden = []struct {
 	{Unknown{Class: 2, Control: 1, Body: []byte{}}, "000c00021a2b3c4d00010000"},
 }
 
-func zeros(n int) string { return strings.Repeat("00", n) }
+func zeroBytes(n int) string { return strings.Repeat("00", n) }
 
-func unhex(t testing.TB, s string) []byte {
+func decodeHex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
@@ -79,7 +79,7 @@ func unhex(t testing.TB, s string) []byte {
 func TestGolden(t *testing.T) {
 	for _, tt := range golden {
 		t.Run(tt.message.Type().String(), func(t *testing.T) {
-			wire := unhex(t, tt.wire)
+			wire := decodeHex(t, tt.wire)
 			if got := tt.message.Append([]byte("before")); string(got) != "before"+string(wire) {
 				t.Errorf("Append = %x, want %x", got[6:], wire)
 			}
@@ -99,7 +99,7 @@ func TestGolden(t *testing.T) {
 // A prefix whose length field agrees is as malformed as any other.
 func TestShortForItsType(t *testing.T) {
 	for _, tt := range golden {
-		wire := unhex(t, tt.wire)
+		wire := decodeHex(t, tt.wire)
 		if _, unknown := tt.message.(Unknown); unknown {
 			continue
 		}
@@ -269,7 +269,7 @@ func TestClean(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, tt := range golden {
-		f.Add(unhex(f, tt.wire))
+		f.Add(decodeHex(f, tt.wire))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Parse(b)

@@ -21,49 +21,49 @@ const (
 	StepStop    Step = "stop"    // taking leave
 )
 
-// Seen is what came in place of the awaited message.
-type Seen string
+// Failure is what came in place of the awaited message.
+type Failure string
 
 // What may be seen.
 const (
-	SeenClosed    Seen = "closed"    // the server closed the connection
-	SeenReset     Seen = "reset"     // the connection was reset
-	SeenTimeout   Seen = "timeout"   // nothing came in time
-	SeenNoAck     Seen = "no_ack"    // nothing came, and the start request was never acknowledged by the server's TCP
-	SeenHalf      Seen = "half"      // a message began and did not end
-	SeenNotPPTP   Seen = "not_pptp"  // bytes came that are no PPTP
-	SeenMalformed Seen = "malformed" // a message came that the RFC does not allow
-	SeenStopped   Seen = "stopped"   // the server sent a Stop-Control-Connection-Request
-	SeenLost      Seen = "lost"      // the network under the connection failed
+	FailureClosed    Failure = "closed"    // the server closed the connection
+	FailureReset     Failure = "reset"     // the connection was reset
+	FailureTimeout   Failure = "timeout"   // nothing came in time
+	FailureNoAck     Failure = "no_ack"    // nothing came, and the start request was never acknowledged by the server's TCP
+	FailureHalf      Failure = "half"      // a message began and did not end
+	FailureNotPPTP   Failure = "not_pptp"  // bytes came that are no PPTP
+	FailureMalformed Failure = "malformed" // a message came that the RFC does not allow
+	FailureStopped   Failure = "stopped"   // the server sent a Stop-Control-Connection-Request
+	FailureLost      Failure = "lost"      // the network under the connection failed
 )
 
-var seenTexts = map[Seen]string{
-	SeenClosed:    "the server closed the connection",
-	SeenReset:     "the connection was reset",
-	SeenTimeout:   "the server did not answer in time",
-	SeenNoAck:     "the server's machine did not acknowledge our request",
-	SeenHalf:      "the server sent half a message",
-	SeenNotPPTP:   "this is no PPTP server",
-	SeenMalformed: "the server sent a malformed message",
-	SeenStopped:   "the server ended the control connection",
-	SeenLost:      "the network failed",
+var failureTexts = map[Failure]string{
+	FailureClosed:    "the server closed the connection",
+	FailureReset:     "the connection was reset",
+	FailureTimeout:   "the server did not answer in time",
+	FailureNoAck:     "the server's machine did not acknowledge our request",
+	FailureHalf:      "the server sent half a message",
+	FailureNotPPTP:   "this is no PPTP server",
+	FailureMalformed: "the server sent a malformed message",
+	FailureStopped:   "the server ended the control connection",
+	FailureLost:      "the network failed",
 }
 
 // Error says that the awaited message did not come, and what came instead. It
 // is a fact about the server or the way to it, never about our own caller: a
 // cancelled context and a connection closed by us come back as they are.
 type Error struct {
-	Step   Step
-	Seen   Seen
-	First  []byte     // SeenNotPPTP and SeenHalf: the first bytes that came, at most 16
-	Reason StopReason // SeenStopped: the reason that the server gave
-	Err    error      // what the network said, if it said something
+	Step    Step
+	Failure Failure
+	First   []byte     // FailureNotPPTP and FailureHalf: the first bytes that came, at most 16
+	Reason  StopReason // FailureStopped: the reason that the server gave
+	Err     error      // what the network said, if it said something
 }
 
 func (e *Error) Error() string {
-	s := string(e.Step) + ": " + seenTexts[e.Seen]
+	s := string(e.Step) + ": " + failureTexts[e.Failure]
 	switch {
-	case e.Seen == SeenStopped:
+	case e.Failure == FailureStopped:
 		s += ", " + e.Reason.String()
 	case len(e.First) > 0:
 		s += fmt.Sprintf(", it sent %q", e.First)
@@ -77,7 +77,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Code is the step and what was seen, as in "control.timeout".
-func (e *Error) Code() string { return string(e.Step) + "." + string(e.Seen) }
+func (e *Error) Code() string { return string(e.Step) + "." + string(e.Failure) }
 
 // Result is a result code of any reply.
 type Result interface {
@@ -148,40 +148,40 @@ func CodeOf(err error) string {
 	return ""
 }
 
-// failure makes of an error of the connection what it says about the server.
+// newError makes of an error of the connection what it says about the server.
 // pending is what was read of a message that did not end.
-func failure(ctx context.Context, step Step, pending []byte, err error) error {
+func newError(ctx context.Context, step Step, pending []byte, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", step, ctx.Err())
 	}
 	var (
 		not  *NotPPTP
-		seen Seen
+		seen Failure
 	)
 	switch {
 	case errors.As(err, &not):
-		return &Error{Step: step, Seen: SeenNotPPTP, First: not.First}
+		return &Error{Step: step, Failure: FailureNotPPTP, First: not.First}
 	case errors.Is(err, ErrMalformed):
-		return &Error{Step: step, Seen: SeenMalformed, Err: err}
+		return &Error{Step: step, Failure: FailureMalformed, Err: err}
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return fmt.Errorf("%s: %w", step, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		seen = SeenClosed
+		seen = FailureClosed
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		seen = SeenTimeout
+		seen = FailureTimeout
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		seen = SeenReset
+		seen = FailureReset
 	default:
-		seen = SeenLost
+		seen = FailureLost
 	}
-	if len(pending) > 0 && (seen == SeenClosed || seen == SeenTimeout) {
-		seen = SeenHalf
-		if !plausible(pending) {
-			seen = SeenNotPPTP
+	if len(pending) > 0 && (seen == FailureClosed || seen == FailureTimeout) {
+		seen = FailureHalf
+		if !looksLikePPTP(pending) {
+			seen = FailureNotPPTP
 		}
 	}
-	e := &Error{Step: step, Seen: seen, Err: err}
-	if seen == SeenHalf || seen == SeenNotPPTP {
+	e := &Error{Step: step, Failure: seen, Err: err}
+	if seen == FailureHalf || seen == FailureNotPPTP {
 		e.First = append(e.First, pending[:min(len(pending), evidenceLen)]...)
 	}
 	return e

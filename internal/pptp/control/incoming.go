@@ -64,9 +64,9 @@ func parseICRQ(b []byte) Message {
 		Channel:    be.Uint32(b[20:]),
 		DialedLen:  be.Uint16(b[24:]),
 		DialingLen: be.Uint16(b[26:]),
-		Dialed:     text(b[28:92]),
-		Dialing:    text(b[92:156]),
-		Subaddress: text(b[156:220]),
+		Dialed:     parseText(b[28:92]),
+		Dialing:    parseText(b[92:156]),
+		Subaddress: parseText(b[156:220]),
 	}
 }
 

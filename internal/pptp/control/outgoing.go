@@ -74,8 +74,8 @@ func parseOCRQ(b []byte) Message {
 		Window:     be.Uint16(b[32:]),
 		Delay:      be.Uint16(b[34:]),
 		PhoneLen:   be.Uint16(b[36:]),
-		Phone:      text(b[40:104]),
-		Subaddress: text(b[104:168]),
+		Phone:      parseText(b[40:104]),
+		Subaddress: parseText(b[104:168]),
 	}
 }
 

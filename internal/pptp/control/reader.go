@@ -25,7 +25,7 @@ func (e *NotPPTP) Error() string {
 func ReadMessage(r io.Reader) (Message, error) {
 	b := make([]byte, HeaderLen, ocrqLen)
 	if n, err := io.ReadFull(r, b); err != nil {
-		if n > 0 && !plausible(b[:n]) {
+		if n > 0 && !looksLikePPTP(b[:n]) {
 			return nil, notPPTP(b[:n])
 		}
 		return nil, fmt.Errorf("read header: %w", err)
@@ -78,10 +78,10 @@ func (r *Reader) Next() (Message, error) {
 				return Parse(b[:n])
 			}
 			need = n
-		} else if len(b) >= 8 && !plausible(b) {
+		} else if len(b) >= 8 && !looksLikePPTP(b) {
 			return nil, notPPTP(b) // there may be no more bytes to wait for
 		}
-		if err := r.fill(need); err != nil {
+		if err := r.readMore(need); err != nil {
 			return nil, err
 		}
 	}
@@ -91,8 +91,8 @@ func (r *Reader) Next() (Message, error) {
 // until the next call of Next.
 func (r *Reader) Pending() []byte { return r.buf[r.head:r.tail] }
 
-// fill reads once, after making room for a message of need bytes.
-func (r *Reader) fill(need int) error {
+// readMore reads once, after making room for a message of need bytes.
+func (r *Reader) readMore(need int) error {
 	if r.head == r.tail {
 		r.head, r.tail = 0, 0
 	}
@@ -106,7 +106,7 @@ func (r *Reader) fill(need int) error {
 	case n > 0:
 		return nil // an error that came along comes again
 	case errors.Is(err, io.EOF) && r.head < r.tail:
-		if b := r.Pending(); !plausible(b) {
+		if b := r.Pending(); !looksLikePPTP(b) {
 			return notPPTP(b)
 		}
 		return io.ErrUnexpectedEOF
@@ -131,9 +131,9 @@ func frameLen(header []byte) (int, error) {
 
 var cookieBytes = be.AppendUint32(nil, cookie)
 
-// plausible reports whether b, cut anywhere, may be the beginning of a message.
+// looksLikePPTP reports whether b, cut anywhere, may be the beginning of a message.
 // A banner that is shorter than a header is told by it.
-func plausible(b []byte) bool {
+func looksLikePPTP(b []byte) bool {
 	if len(b) >= 1 && b[0] > MaxLen>>8 {
 		return false
 	}

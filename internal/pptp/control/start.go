@@ -65,8 +65,8 @@ func parseSCCRQ(b []byte) Message {
 		Bearer:      be.Uint32(b[20:]),
 		MaxChannels: be.Uint16(b[24:]),
 		Firmware:    be.Uint16(b[26:]),
-		Host:        text(b[28:92]),
-		Vendor:      text(b[92:156]),
+		Host:        parseText(b[28:92]),
+		Vendor:      parseText(b[92:156]),
 	}
 }
 
@@ -114,8 +114,8 @@ func parseSCCRP(b []byte) Message {
 		Bearer:      be.Uint32(b[20:]),
 		MaxChannels: be.Uint16(b[24:]),
 		Firmware:    be.Uint16(b[26:]),
-		Host:        text(b[28:92]),
-		Vendor:      text(b[92:156]),
+		Host:        parseText(b[28:92]),
+		Vendor:      parseText(b[92:156]),
 	}
 }
 

@@ -36,37 +36,37 @@ type Call struct {
 	key     callKey
 	shared  *peerState
 	handler Handler
-	touched bool // in the batch that port.read is delivering
+	inBatch bool // in the batch that port.read is delivering
 
-	mu      sync.Mutex // the receiving side
-	in      sequence
-	unacked int
-	armed   bool // the timer runs
-	timer   *time.Timer
-	closed  bool
-	acked   uint32 // the newest of ours that the peer says it has
-	anyAck  bool
-	nudge   nudge
+	mu         sync.Mutex // the receiving side
+	inSeq      sequence
+	unacked    int
+	ackPending bool // the timer runs
+	timer      *time.Timer
+	closed     bool
+	acked      uint32 // the newest of ours that the peer says it has
+	anyAck     bool
+	solicit    ackSolicitor
 
-	peerID atomic.Uint32 // with knownID once it is set
+	peerID atomic.Uint32 // with peerIDSet once it is set
 
-	sendMu sync.Mutex    // the sending side; held over the system call, so that numbers go out in order
-	next   atomic.Uint32 // written under sendMu
-	sent   uint64
-	failed uint64
-	out    []Packet
-	ack    [maxLen]byte
+	sendMu  sync.Mutex    // the sending side; held over the system call, so that numbers go out in order
+	nextSeq atomic.Uint32 // written under sendMu
+	sent    uint64
+	failed  uint64
+	out     []Packet
+	ack     [maxLen]byte
 }
 
-// knownID marks a call id as set: 0 is a good one, pptpd begins there.
-const knownID = 1 << 16
+// peerIDSet marks a call id as set: 0 is a good one, pptpd begins there.
+const peerIDSet = 1 << 16
 
 func newCall(p *port, k callKey, s *peerState, h Handler) *Call {
 	c := &Call{port: p, key: k, shared: s, handler: h}
-	c.timer = time.AfterFunc(time.Hour, c.ackLate)
+	c.timer = time.AfterFunc(time.Hour, c.sendLateAck)
 	c.timer.Stop()
-	c.nudge.timer = time.AfterFunc(time.Hour, c.nudgeLate)
-	c.nudge.timer.Stop()
+	c.solicit.timer = time.AfterFunc(time.Hour, c.solicitAck)
+	c.solicit.timer.Stop()
 	return c
 }
 
@@ -76,10 +76,10 @@ func (c *Call) ID() uint16 { return c.key.id }
 // SetPeerID sets the id that our packets bear: the one in the peer's
 // Outgoing-Call-Reply. Nothing is sent before.
 func (c *Call) SetPeerID(id uint16) {
-	c.peerID.Store(knownID | uint32(id))
+	c.peerID.Store(peerIDSet | uint32(id))
 }
 
-func (c *Call) sendsTo(id uint16) bool { return c.peerID.Load() == knownID|uint32(id) }
+func (c *Call) sendsTo(id uint16) bool { return c.peerID.Load() == peerIDSet|uint32(id) }
 
 // Send sends frames in order. Each begins with Headroom bytes, which Send
 // overwrites; the frames are the caller's again when it returns.
@@ -88,7 +88,7 @@ func (c *Call) Send(frames ...[]byte) error {
 		return nil
 	}
 	id := c.peerID.Load()
-	if id&knownID == 0 {
+	if id&peerIDSet == 0 {
 		return errors.New("gre: send before the peer's call id is known")
 	}
 	c.mu.Lock()
@@ -103,8 +103,8 @@ func (c *Call) Send(frames ...[]byte) error {
 	defer c.sendMu.Unlock()
 	c.out = c.out[:0]
 	for _, f := range frames {
-		h := Header{CallID: uint16(id), HasSeq: true, Seq: c.next.Load(), HasAck: hasAck, Ack: ack}
-		c.next.Add(1)
+		h := Header{CallID: uint16(id), HasSeq: true, Seq: c.nextSeq.Load(), HasAck: hasAck, Ack: ack}
+		c.nextSeq.Add(1)
 		start := Headroom - 12
 		if hasAck {
 			start = 0
@@ -113,11 +113,11 @@ func (c *Call) Send(frames ...[]byte) error {
 		c.out = append(c.out, Packet{Peer: c.key.peer, Data: f[start:]})
 		hasAck = false // once in a batch is enough
 	}
-	return c.write()
+	return c.writePackets()
 }
 
-// write sends c.out. c.sendMu is held.
-func (c *Call) write() error {
+// writePackets sends c.out. c.sendMu is held.
+func (c *Call) writePackets() error {
 	c.sent += uint64(len(c.out))
 	err := c.port.wire.WriteBatch(c.out)
 	if err != nil {
@@ -132,34 +132,34 @@ func (c *Call) write() error {
 func (c *Call) takeAck() (ack uint32, fresh bool) {
 	fresh = c.unacked > 0
 	c.unacked = 0
-	return c.in.newest, fresh
+	return c.inSeq.newest, fresh
 }
 
-// accept notes a packet and reports whether it has a frame to deliver.
-func (c *Call) accept(h Header, size int) bool {
+// acceptPacket notes a packet and reports whether it has a frame to deliver.
+func (c *Call) acceptPacket(h Header, size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return false
 	}
 	// pptpd acknowledges packet -1 while it has got none.
-	if h.HasAck && (c.anyAck && int32(h.Ack-c.acked) > 0 || !c.anyAck && h.Ack < c.next.Load()) {
+	if h.HasAck && (c.anyAck && int32(h.Ack-c.acked) > 0 || !c.anyAck && h.Ack < c.nextSeq.Load()) {
 		c.acked, c.anyAck = h.Ack, true
 	}
-	if !h.HasSeq || !c.in.accept(h.Seq) {
+	if !h.HasSeq || !c.inSeq.acceptNumber(h.Seq) {
 		return false
 	}
 	c.unacked++
 	return size > 0
 }
 
-// flush ends a batch of deliveries.
-func (c *Call) flush() {
+// endBatch ends a batch of deliveries.
+func (c *Call) endBatch() {
 	c.handler.Flush()
 	c.mu.Lock()
 	now := c.unacked >= ackAfter
-	if !now && c.unacked > 0 && !c.armed && !c.closed {
-		c.armed = true
+	if !now && c.unacked > 0 && !c.ackPending && !c.closed {
+		c.ackPending = true
 		c.timer.Reset(beat.Within(ackDelay, ackBeat))
 	}
 	c.mu.Unlock()
@@ -168,9 +168,9 @@ func (c *Call) flush() {
 	}
 }
 
-func (c *Call) ackLate() {
+func (c *Call) sendLateAck() {
 	c.mu.Lock()
-	c.armed = false
+	c.ackPending = false
 	c.mu.Unlock()
 	c.sendAck()
 }
@@ -189,14 +189,14 @@ func (c *Call) sendAck() {
 // sendBare sends a packet without a frame.
 func (c *Call) sendBare(ack uint32) {
 	id := c.peerID.Load()
-	if id&knownID == 0 {
+	if id&peerIDSet == 0 {
 		return
 	}
 	c.sendMu.Lock()
 	defer c.sendMu.Unlock()
 	b := Header{CallID: uint16(id), HasAck: true, Ack: ack}.appendTo(c.ack[:0], 0)
 	c.out = append(c.out[:0], Packet{Peer: c.key.peer, Data: b})
-	_ = c.write() // the next one acknowledges these too
+	_ = c.writePackets() // the next one acknowledges these too
 }
 
 // Stats counts the packets of a call since it began.
@@ -215,13 +215,13 @@ type Stats struct {
 // Stats returns the counters as they stand.
 func (c *Call) Stats() Stats {
 	c.mu.Lock()
-	n, anyAck := c.in.counts, c.anyAck
+	n, anyAck := c.inSeq.counts, c.anyAck
 	c.mu.Unlock()
 	c.sendMu.Lock()
 	sent, failed := c.sent, c.failed
 	c.sendMu.Unlock()
 	return Stats{
-		Received: n.received, Lost: n.lost, Late: n.late, Duplicate: n.twice, Old: n.old,
+		Received: n.received, Lost: n.lost, Late: n.late, Duplicate: n.duplicate, Old: n.old,
 		Sent: sent, SendFails: failed, Strays: c.shared.strays.Load(), PeerAcked: anyAck,
 	}
 }
@@ -233,9 +233,9 @@ func (c *Call) Close() {
 	was := c.closed
 	c.closed = true
 	c.timer.Stop()
-	c.nudge.timer.Stop()
+	c.solicit.timer.Stop()
 	c.mu.Unlock()
 	if !was {
-		c.port.remove(c)
+		c.port.removeCall(c)
 	}
 }

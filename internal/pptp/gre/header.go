@@ -21,9 +21,9 @@ const (
 	minLen  = 8
 	maxLen  = 16
 
-	// checked are the bits that have only one good value: C, R, s, Recur and
+	// checkedBits are the bits that have only one good value: C, R, s, Recur and
 	// Flags are 0, K is 1, Ver is 1.
-	checked = 0xef7f
+	checkedBits = 0xef7f
 )
 
 // Header is the enhanced GRE header of RFC 2637 section 4.1.
@@ -81,7 +81,7 @@ func Parse(b []byte) (Header, []byte, error) {
 		return Header{}, nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(b))
 	}
 	bits := binary.BigEndian.Uint16(b)
-	if bits&checked != flagKey|version {
+	if bits&checkedBits != flagKey|version {
 		return Header{}, nil, fmt.Errorf("%w: flags %#04x", ErrMalformed, bits)
 	}
 	if p := binary.BigEndian.Uint16(b[2:]); p != ethPPP {

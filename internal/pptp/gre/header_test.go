@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func unhex(s string) []byte {
+func decodeHex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
 		panic(err)
@@ -34,7 +34,7 @@ var samples = []struct {
 func TestHeader(t *testing.T) {
 	for _, tt := range samples {
 		t.Run(tt.name, func(t *testing.T) {
-			wire, payload := unhex(tt.wire), unhex(tt.payload)
+			wire, payload := decodeHex(tt.wire), decodeHex(tt.payload)
 			if got := tt.header.Append(nil, payload); !bytes.Equal(got, wire) {
 				t.Fatalf("Append = %x, want %x", got, wire)
 			}
@@ -54,7 +54,7 @@ func TestHeader(t *testing.T) {
 }
 
 func TestParseRefusesOtherGRE(t *testing.T) {
-	good := unhex(samples[0].wire)
+	good := decodeHex(samples[0].wire)
 	for _, flip := range []struct {
 		at  int
 		bit byte
@@ -69,7 +69,7 @@ func TestParseRefusesOtherGRE(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range samples {
-		f.Add(unhex(s.wire))
+		f.Add(decodeHex(s.wire))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, p, err := Parse(b)

@@ -25,10 +25,10 @@ type Handler interface {
 // call id. A socket bound to no address would also hear what this machine sends
 // to itself, and could not tell on which address a packet came.
 type Mux struct {
-	open   Opener
-	mu     sync.Mutex
-	ports  map[netip.Addr]*port
-	closed Stats // of the calls that are no more, together
+	open        Opener
+	mu          sync.Mutex
+	ports       map[netip.Addr]*port
+	closedStats Stats // of the calls that are no more, together
 }
 
 // NewMux returns a Mux whose wires open opens.
@@ -40,16 +40,16 @@ func NewMux(open Opener) *Mux {
 // if no other call has. The call's id is random and free. Both addresses must
 // be IPv4.
 func (m *Mux) Open(local, peer netip.Addr, h Handler) (*Call, error) {
-	return m.open4(local, peer, h, func() uint16 { return uint16(rand.Uint32()) })
+	return m.openCall(local, peer, h, func() uint16 { return uint16(rand.Uint32()) })
 }
 
 // OpenWithID is Open with an id that the caller wants; it fails when the peer
 // has a call of that id.
 func (m *Mux) OpenWithID(local, peer netip.Addr, id uint16, h Handler) (*Call, error) {
-	return m.open4(local, peer, h, func() uint16 { return id })
+	return m.openCall(local, peer, h, func() uint16 { return id })
 }
 
-func (m *Mux) open4(local, peer netip.Addr, h Handler, id func() uint16) (*Call, error) {
+func (m *Mux) openCall(local, peer netip.Addr, h Handler, id func() uint16) (*Call, error) {
 	local, peer = local.Unmap(), peer.Unmap()
 	if !local.Is4() || !peer.Is4() {
 		return nil, fmt.Errorf("gre: call from %s to %s: only IPv4 carries PPTP", local, peer)
@@ -59,24 +59,24 @@ func (m *Mux) open4(local, peer netip.Addr, h Handler, id func() uint16) (*Call,
 	p := m.ports[local]
 	if p == nil {
 		p = &port{mux: m, local: local, calls: make(map[callKey]*Call), peers: make(map[netip.Addr]*peerState), done: make(chan struct{})}
-		w, err := m.open(local, p.report)
+		w, err := m.open(local, p.reportUnreachable)
 		if err != nil {
 			return nil, fmt.Errorf("open GRE at %s: %w", local, err)
 		}
 		p.wire = w
 		m.ports[local] = p
-		go p.read()
+		go p.readLoop()
 	}
-	c, err := p.add(peer, h, id)
+	c, err := p.addCall(peer, h, id)
 	if err != nil {
-		m.drop(p)
+		m.closeIfUnused(p)
 		return nil, err
 	}
 	return c, nil
 }
 
-// drop closes a port that has no calls left. m.mu is held.
-func (m *Mux) drop(p *port) {
+// closeIfUnused closes a port that has no calls left. m.mu is held.
+func (m *Mux) closeIfUnused(p *port) {
 	p.mu.RLock()
 	empty := len(p.calls) == 0
 	p.mu.RUnlock()
@@ -113,7 +113,7 @@ type peerState struct {
 
 var errNoID = errors.New("gre: every call id tried is taken")
 
-func (p *port) add(peer netip.Addr, h Handler, id func() uint16) (*Call, error) {
+func (p *port) addCall(peer netip.Addr, h Handler, id func() uint16) (*Call, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range 64 {
@@ -134,8 +134,8 @@ func (p *port) add(peer netip.Addr, h Handler, id func() uint16) (*Call, error) 
 	return nil, fmt.Errorf("%w: %d calls from %s to %s", errNoID, len(p.calls), p.local, peer)
 }
 
-// remove returns when no delivery to c is under way.
-func (p *port) remove(c *Call) {
+// removeCall returns when no delivery to c is under way.
+func (p *port) removeCall(c *Call) {
 	p.mux.mu.Lock()
 	defer p.mux.mu.Unlock()
 	p.mu.Lock()
@@ -146,8 +146,8 @@ func (p *port) remove(c *Call) {
 		}
 	}
 	p.mu.Unlock()
-	p.mux.closed.add(c.Stats())
-	p.mux.drop(p)
+	p.mux.closedStats.add(c.Stats())
+	p.mux.closeIfUnused(p)
 }
 
 const (
@@ -155,8 +155,8 @@ const (
 	fullBatch  = 64
 )
 
-// read sorts packets to their calls until the wire is closed.
-func (p *port) read() {
+// readLoop sorts packets to their calls until the wire is closed.
+func (p *port) readLoop() {
 	defer close(p.done)
 	var (
 		bufs    [fullBatch]*Buffer
@@ -184,17 +184,17 @@ func (p *port) read() {
 		}
 		p.mu.RLock()
 		for i := range n {
-			if c := p.deliver(packets[i], bufs[i]); c != nil {
+			if c := p.deliverPacket(packets[i], bufs[i]); c != nil {
 				bufs[i] = nil // it belongs to the handler now
-				if !c.touched {
-					c.touched = true
+				if !c.inBatch {
+					c.inBatch = true
 					touched = append(touched, c)
 				}
 			}
 		}
 		for _, c := range touched {
-			c.touched = false
-			c.flush()
+			c.inBatch = false
+			c.endBatch()
 		}
 		p.mu.RUnlock()
 		clear(touched)
@@ -214,8 +214,8 @@ func (p *port) read() {
 	}
 }
 
-// deliver gives a packet to its call. It returns the call if it took the buffer.
-func (p *port) deliver(in Packet, b *Buffer) *Call {
+// deliverPacket gives a packet to its call. It returns the call if it took the buffer.
+func (p *port) deliverPacket(in Packet, b *Buffer) *Call {
 	h, payload, err := Parse(in.Data)
 	if err != nil {
 		return nil
@@ -227,7 +227,7 @@ func (p *port) deliver(in Packet, b *Buffer) *Call {
 		}
 		return nil
 	}
-	if !c.accept(h, len(payload)) {
+	if !c.acceptPacket(h, len(payload)) {
 		return nil
 	}
 	b.Data = payload
@@ -235,9 +235,9 @@ func (p *port) deliver(in Packet, b *Buffer) *Call {
 	return c
 }
 
-// report passes an ICMP error to the call that it is about, or to all calls
+// reportUnreachable passes an ICMP error to the call that it is about, or to all calls
 // with that peer when it does not say.
-func (p *port) report(u Unreachable) {
+func (p *port) reportUnreachable(u Unreachable) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for k, c := range p.calls {

@@ -48,16 +48,16 @@ func (s *sink) Unreachable(u Unreachable) {
 	s.Flush()
 }
 
-func (s *sink) taken() []string {
+func (s *sink) receivedFrames() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.frames)
 }
 
-func frame(text string) []byte { return append(make([]byte, Headroom), text...) }
+func makeFrame(text string) []byte { return append(make([]byte, Headroom), text...) }
 
-// pair is a call, seen from both ends, over wires that open opens.
-func pair(t *testing.T, open Opener) (a, b *Call, toA, toB *sink) {
+// openPair is a call, seen from both ends, over wires that open opens.
+func openPair(t *testing.T, open Opener) (a, b *Call, toA, toB *sink) {
 	t.Helper()
 	mux := NewMux(open)
 	toA, toB = newSink(), newSink()
@@ -76,23 +76,23 @@ func pair(t *testing.T, open Opener) (a, b *Call, toA, toB *sink) {
 
 func TestCallOverASwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, toA, toB := pair(t, NewSwitch().Open)
-		if err := a.Send(frame("one"), frame("two")); err != nil {
+		a, b, toA, toB := openPair(t, NewSwitch().Open)
+		if err := a.Send(makeFrame("one"), makeFrame("two")); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Send(frame("three")); err != nil {
+		if err := b.Send(makeFrame("three")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if got := toB.taken(); !slices.Equal(got, []string{"one", "two"}) {
+		if got := toB.receivedFrames(); !slices.Equal(got, []string{"one", "two"}) {
 			t.Errorf("b got %q", got)
 		}
-		if got := toA.taken(); !slices.Equal(got, []string{"three"}) {
+		if got := toA.receivedFrames(); !slices.Equal(got, []string{"three"}) {
 			t.Errorf("a got %q", got)
 		}
 		a.Close()
 		b.Close()
-		if err := a.Send(frame("late")); !errors.Is(err, ErrClosed) {
+		if err := a.Send(makeFrame("late")); !errors.Is(err, ErrClosed) {
 			t.Errorf("Send after Close: %v", err)
 		}
 	})
@@ -100,7 +100,7 @@ func TestCallOverASwitch(t *testing.T) {
 
 func TestAcknowledgments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, _ := pair(t, NewSwitch().Open)
+		a, b, _, _ := openPair(t, NewSwitch().Open)
 		defer a.Close()
 		defer b.Close()
 		must := func(err error) {
@@ -110,7 +110,7 @@ func TestAcknowledgments(t *testing.T) {
 			}
 		}
 		time.Sleep(ackBeat / 3)
-		must(a.Send(frame("x")))
+		must(a.Send(makeFrame("x")))
 		time.Sleep(ackDelay - ackBeat)
 		synctest.Wait()
 		if a.Stats().PeerAcked || b.Stats().Sent != 0 {
@@ -122,15 +122,15 @@ func TestAcknowledgments(t *testing.T) {
 			t.Errorf("not acknowledged after %v: %+v", ackDelay, b.Stats())
 		}
 		for range ackAfter {
-			must(a.Send(frame("x")))
+			must(a.Send(makeFrame("x")))
 		}
 		synctest.Wait()
 		if b.Stats().Sent != 2 {
 			t.Errorf("not acknowledged after %d packets: %+v", ackAfter, b.Stats())
 		}
-		must(a.Send(frame("x")))
+		must(a.Send(makeFrame("x")))
 		synctest.Wait()
-		must(b.Send(frame("carries the acknowledgment")))
+		must(b.Send(makeFrame("carries the acknowledgment")))
 		time.Sleep(time.Second)
 		if b.Stats().Sent != 3 || a.acked != ackAfter+1 {
 			t.Errorf("data did not carry the acknowledgment: %+v, %d", b.Stats(), a.acked)
@@ -161,19 +161,19 @@ func TestCallsDoNotMix(t *testing.T) {
 			calls, ends = append(calls, c), append(ends, e)
 		}
 		for i, e := range ends {
-			if err := e.Send(frame(fmt.Sprint(i))); err != nil {
+			if err := e.Send(makeFrame(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
 		for i, s := range sinks {
-			if got := s.taken(); !slices.Equal(got, []string{fmt.Sprint(i)}) {
+			if got := s.receivedFrames(); !slices.Equal(got, []string{fmt.Sprint(i)}) {
 				t.Errorf("call %d got %q", i, got)
 			}
 		}
 		ends[0].SetPeerID(calls[0].ID() + 1) // may be nobody's
 		if client.ports[here].calls[callKey{calls[0].key.peer, calls[0].ID() + 1}] == nil {
-			_ = ends[0].Send(frame("stray"))
+			_ = ends[0].Send(makeFrame("stray"))
 			synctest.Wait()
 			if calls[0].Stats().Strays != 1 {
 				t.Error("a packet for an unknown call was not counted")
@@ -202,7 +202,7 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := mux.OpenWithID(here, there, 7, newSink()); !errors.Is(err, errNoID) {
 		t.Errorf("the same id twice: %v", err)
 	}
-	if err := c.Send(frame("x")); err == nil {
+	if err := c.Send(makeFrame("x")); err == nil {
 		t.Error("sent to an unknown call")
 	}
 	c.Close()
@@ -225,10 +225,10 @@ func TestSelfTestOverASwitch(t *testing.T) {
 
 func TestSendOverwritesOnlyTheHeadroom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, _ := pair(t, NewSwitch().Open)
+		a, b, _, _ := openPair(t, NewSwitch().Open)
 		defer a.Close()
 		defer b.Close()
-		f := frame("payload")
+		f := makeFrame("payload")
 		if err := a.Send(f); err != nil {
 			t.Fatal(err)
 		}

@@ -26,17 +26,17 @@ func Raw(local netip.Addr, report func(Unreachable)) (Wire, error) {
 	}
 	rc, err := conn.SyscallConn()
 	if err == nil {
-		err = tune(rc)
+		err = tuneSocket(rc)
 	}
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("set up raw socket: %w", err)
 	}
 	w := &rawWire{conn: conn, rc: rc, report: report}
-	w.in.recv = w.recv
+	w.in.recv = w.receiveOnce
 	w.batches.New = func() any {
 		b := new(sendBatch)
-		b.send = b.run
+		b.send = b.sendRest
 		return b
 	}
 	return w, nil
@@ -47,13 +47,13 @@ func Raw(local netip.Addr, report func(Unreachable)) (Wire, error) {
 var filter = []bpf.Instruction{
 	bpf.LoadMemShift{Off: 0},
 	bpf.LoadIndirect{Off: 0, Size: 4},
-	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: checked<<16 | 0xffff},
+	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: checkedBits<<16 | 0xffff},
 	bpf.JumpIf{Cond: bpf.JumpEqual, Val: (flagKey|version)<<16 | ethPPP, SkipFalse: 1},
 	bpf.RetConstant{Val: 0xffff},
 	bpf.RetConstant{Val: 0},
 }
 
-func tune(rc syscall.RawConn) error {
+func tuneSocket(rc syscall.RawConn) error {
 	raw, err := bpf.Assemble(filter)
 	if err != nil {
 		return fmt.Errorf("assemble the filter: %w", err)
@@ -137,8 +137,8 @@ func (w *rawWire) ReadBatch(ps []Packet) (int, error) {
 	}
 }
 
-// recv is one try of ReadBatch; it returns false to wait for the socket.
-func (w *rawWire) recv(fd uintptr) bool {
+// receiveOnce is one try of ReadBatch; it returns false to wait for the socket.
+func (w *rawWire) receiveOnce(fd uintptr) bool {
 	in := &w.in
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.msgs[0])), uintptr(in.want), unix.MSG_DONTWAIT, 0, 0)
@@ -226,7 +226,7 @@ func (w *rawWire) WriteBatch(ps []Packet) error {
 	b.err = nil
 	for len(ps) > 0 {
 		n := min(len(ps), fullBatch)
-		b.fill(ps[:n])
+		b.fillMessages(ps[:n])
 		if err := w.rc.Write(b.send); err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func (w *rawWire) WriteBatch(ps []Packet) error {
 	return nil
 }
 
-func (b *sendBatch) fill(ps []Packet) {
+func (b *sendBatch) fillMessages(ps []Packet) {
 	b.from, b.to = 0, len(ps)
 	for i, p := range ps {
 		b.names[i] = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: p.Peer.As4()}
@@ -252,8 +252,8 @@ func (b *sendBatch) fill(ps []Packet) {
 	}
 }
 
-// run sends what is left of the batch; it returns false to wait for room.
-func (b *sendBatch) run(fd uintptr) bool {
+// sendRest sends what is left of the batch; it returns false to wait for room.
+func (b *sendBatch) sendRest(fd uintptr) bool {
 	again := false
 	for b.from < b.to {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.msgs[b.from])), uintptr(b.to-b.from), unix.MSG_DONTWAIT, 0, 0)

@@ -23,37 +23,37 @@ func needRaw(t testing.TB) {
 	}
 }
 
-func await(t *testing.T, s *sink, what string, ok func() bool) {
+func awaitSink(t *testing.T, s *sink, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	for !ok() {
 		select {
 		case <-s.got:
 		case <-deadline:
-			t.Fatalf("%s: got %q, %v", what, s.taken(), s.errs)
+			t.Fatalf("%s: got %q, %v", what, s.receivedFrames(), s.errs)
 		}
 	}
 }
 
 func TestRawSockets(t *testing.T) {
 	needRaw(t)
-	a, b, toA, toB := pair(t, Raw)
+	a, b, toA, toB := openPair(t, Raw)
 	defer b.Close()
 	defer a.Close()
 	var frames [][]byte
 	var want []string
 	for n := range 200 {
 		want = append(want, fmt.Sprintf("frame %d", n))
-		frames = append(frames, frame(want[n]))
+		frames = append(frames, makeFrame(want[n]))
 	}
 	if err := a.Send(frames...); err != nil {
 		t.Fatal(err)
 	}
-	await(t, toB, "frames", func() bool { return slices.Equal(toB.taken(), want) })
-	if err := b.Send(frame("back")); err != nil {
+	awaitSink(t, toB, "frames", func() bool { return slices.Equal(toB.receivedFrames(), want) })
+	if err := b.Send(makeFrame("back")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, toA, "answer", func() bool { return slices.Equal(toA.taken(), []string{"back"}) })
+	awaitSink(t, toA, "answer", func() bool { return slices.Equal(toA.receivedFrames(), []string{"back"}) })
 	if s := a.Stats(); s.Sent != 200 || s.SendFails != 0 || !s.PeerAcked {
 		t.Errorf("%+v", s)
 	}
@@ -65,7 +65,7 @@ func TestRawSockets(t *testing.T) {
 // Other protocol 47 packets must not even reach the process.
 func TestFilterDropsOtherGRE(t *testing.T) {
 	needRaw(t)
-	a, b, _, toB := pair(t, Raw)
+	a, b, _, toB := openPair(t, Raw)
 	defer b.Close()
 	defer a.Close()
 	c, err := net.DialIP("ip4:47", &net.IPAddr{IP: here.AsSlice()}, &net.IPAddr{IP: there.AsSlice()})
@@ -76,10 +76,10 @@ func TestFilterDropsOtherGRE(t *testing.T) {
 	if _, err := c.Write([]byte{0, 0, 8, 0, 1, 2, 3, 4}); err != nil { // GRE version 0
 		t.Fatal(err)
 	}
-	if err := a.Send(frame("pptp")); err != nil {
+	if err := a.Send(makeFrame("pptp")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, toB, "the packet behind", func() bool { return len(toB.taken()) == 1 })
+	awaitSink(t, toB, "the packet behind", func() bool { return len(toB.receivedFrames()) == 1 })
 }
 
 // An address without a raw socket answers with ICMP "protocol unreachable".
@@ -93,17 +93,17 @@ func TestICMPErrorIsReported(t *testing.T) {
 	}
 	defer c.Close()
 	c.SetPeerID(99)
-	if err := c.Send(frame("anyone?")); err != nil {
+	if err := c.Send(makeFrame("anyone?")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, s, "the ICMP error", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.errs) > 0 })
+	awaitSink(t, s, "the ICMP error", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.errs) > 0 })
 	s.mu.Lock()
 	u := s.errs[0]
 	s.mu.Unlock()
 	if u.Type != 3 || u.Code != 2 || u.CallID != 99 || u.From != netip.MustParseAddr("127.77.0.9") {
 		t.Errorf("%+v", u)
 	}
-	if err := c.Send(frame("again")); err != nil { // the error is no reason to give up
+	if err := c.Send(makeFrame("again")); err != nil { // the error is no reason to give up
 		t.Error(err)
 	}
 }
@@ -113,10 +113,10 @@ func TestRawAllocations(t *testing.T) {
 		t.Skip("allocations are not those of a program without the race detector")
 	}
 	needRaw(t)
-	a, b, _, toB := pair(t, Raw)
+	a, b, _, toB := openPair(t, Raw)
 	defer b.Close()
 	defer a.Close()
-	f := frame("0123456789")
+	f := makeFrame("0123456789")
 	fs := [][]byte{f, f, f, f}
 	drain := &discard{}
 	b.port.mu.Lock()
@@ -145,11 +145,11 @@ func TestUnavailable(t *testing.T) {
 		os.NewSyscallError("socket", syscall.EMFILE):       Broken,
 	} {
 		var u *Unavailable
-		if !errors.As(unavailable(err), &u) || u.Reason != want {
+		if !errors.As(classifyError(err), &u) || u.Reason != want {
 			t.Errorf("%v is %v, want %s", err, u, want)
 		}
 	}
-	u := unavailable(&net.OpError{Err: os.NewSyscallError("socket", syscall.EPERM)})
+	u := classifyError(&net.OpError{Err: os.NewSyscallError("socket", syscall.EPERM)})
 	if _, ok := AsUnavailable(u); !ok {
 		t.Errorf("%v is no fact about this machine", u)
 	}

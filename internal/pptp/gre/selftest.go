@@ -56,16 +56,16 @@ func SelfTest(ctx context.Context, open Opener) error {
 	ctx, cancel := context.WithTimeout(ctx, selfTestWait)
 	defer cancel()
 	from, to := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.AddrFrom4([4]byte{127, 0, 0, 2})
-	ear := &ear{heard: make(chan struct{}, 1)}
+	ear := &selfTestHandler{received: make(chan struct{}, 1)}
 	mux := NewMux(open)
 	b, err := mux.Open(to, from, ear)
 	if err != nil {
-		return unavailable(err)
+		return classifyError(err)
 	}
 	defer b.Close()
 	a, err := mux.Open(from, to, ear)
 	if err != nil {
-		return unavailable(err)
+		return classifyError(err)
 	}
 	defer a.Close()
 	a.SetPeerID(b.ID())
@@ -74,30 +74,30 @@ func SelfTest(ctx context.Context, open Opener) error {
 		frame = append(frame, byte(rand.Uint32()))
 	}
 	if err := a.Send(frame); err != nil {
-		return unavailable(err)
+		return classifyError(err)
 	}
 	select {
-	case <-ear.heard:
+	case <-ear.received:
 		return nil
 	case <-ctx.Done():
 		return &Unavailable{Reason: Filtered, Err: ctx.Err()}
 	}
 }
 
-type ear struct{ heard chan struct{} }
+type selfTestHandler struct{ received chan struct{} }
 
-func (e *ear) Deliver(b *Buffer) {
+func (e *selfTestHandler) Deliver(b *Buffer) {
 	b.Release()
 	select {
-	case e.heard <- struct{}{}:
+	case e.received <- struct{}{}:
 	default:
 	}
 }
-func (e *ear) Flush()                  {}
-func (e *ear) Unreachable(Unreachable) {}
+func (e *selfTestHandler) Flush()                  {}
+func (e *selfTestHandler) Unreachable(Unreachable) {}
 
-// unavailable sorts the error of opening or using a wire.
-func unavailable(err error) error {
+// classifyError sorts the error of opening or using a wire.
+func classifyError(err error) error {
 	var known *Unavailable
 	if errors.As(err, &known) {
 		return known
@@ -118,7 +118,7 @@ func unavailable(err error) error {
 // AsUnavailable tells whether err, from Mux.Open, is about this machine.
 func AsUnavailable(err error) (*Unavailable, bool) {
 	var u *Unavailable
-	if errors.As(unavailable(err), &u) && u.Reason != Broken {
+	if errors.As(classifyError(err), &u) && u.Reason != Broken {
 		return u, true
 	}
 	return nil, false

@@ -33,7 +33,7 @@ func (s *Switch) Open(local netip.Addr, _ func(Unreachable)) (Wire, error) {
 	return p, nil
 }
 
-type queued struct {
+type queuedPacket struct {
 	from netip.Addr
 	buf  *Buffer
 }
@@ -46,12 +46,12 @@ type switchPort struct {
 	once   sync.Once
 
 	mu    sync.Mutex
-	queue []queued
+	queue []queuedPacket
 }
 
 func (p *switchPort) ReadBatch(ps []Packet) (int, error) {
 	for {
-		if n := p.take(ps); n > 0 {
+		if n := p.takePackets(ps); n > 0 {
 			return n, nil
 		}
 		select {
@@ -62,7 +62,7 @@ func (p *switchPort) ReadBatch(ps []Packet) (int, error) {
 	}
 }
 
-func (p *switchPort) take(ps []Packet) int {
+func (p *switchPort) takePackets(ps []Packet) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := min(len(ps), len(p.queue))
@@ -82,13 +82,13 @@ func (p *switchPort) WriteBatch(ps []Packet) error {
 		to := p.on.ports[packet.Peer]
 		p.on.mu.RUnlock()
 		if to != nil {
-			to.put(p.local, packet.Data)
+			to.putPacket(p.local, packet.Data)
 		}
 	}
 	return nil
 }
 
-func (p *switchPort) put(from netip.Addr, data []byte) {
+func (p *switchPort) putPacket(from netip.Addr, data []byte) {
 	if len(data) > bufferSize {
 		return
 	}
@@ -97,7 +97,7 @@ func (p *switchPort) put(from netip.Addr, data []byte) {
 	p.mu.Lock()
 	full := len(p.queue) >= switchQueue
 	if !full {
-		p.queue = append(p.queue, queued{from, b})
+		p.queue = append(p.queue, queuedPacket{from, b})
 	}
 	p.mu.Unlock()
 	if full {

@@ -22,7 +22,7 @@ func (s *Stats) add(c Stats) {
 func (m *Mux) Totals() Totals {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := Totals{Stats: m.closed}
+	t := Totals{Stats: m.closedStats}
 	for _, p := range m.ports {
 		p.mu.RLock()
 		for _, c := range p.calls {

@@ -7,12 +7,12 @@ import (
 
 func TestTotals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, _ := pair(t, NewSwitch().Open)
+		a, b, _, _ := openPair(t, NewSwitch().Open)
 		mux := a.port.mux
 		if got := mux.Totals(); got != (Totals{Calling: 2}) {
 			t.Errorf("two new calls: %+v", got)
 		}
-		if err := a.Send(frame("one"), frame("two")); err != nil {
+		if err := a.Send(makeFrame("one"), makeFrame("two")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -20,7 +20,7 @@ func TestTotals(t *testing.T) {
 		if got := mux.Totals(); got.Calling != 1 || got.Up != 1 || got.Received != 2 || got.Sent != 2 {
 			t.Errorf("after two frames: %+v", got)
 		}
-		if err := b.Send(frame("three")); err != nil {
+		if err := b.Send(makeFrame("three")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -26,8 +26,8 @@ var (
 	ErrLost = errors.New("mppe: an earlier packet was lost")
 )
 
-// kept is how many keys of packets that did not come yet are remembered.
-const kept = 64
+// keptKeys is how many keys of packets that did not come yet are remembered.
+const keptKeys = 64
 
 // maxFlushes is how many flushed packets may have been lost in a row in
 // stateful mode, each of which changed the key on a Linux server.
@@ -43,7 +43,7 @@ type Decryptor struct {
 	data      cipher
 	pair      cipher
 	scratch   cipher
-	skipped   [kept]skippedKey // by count modulo kept
+	skipped   [keptKeys]skippedKey // by count modulo kept
 }
 
 type skippedKey struct {
@@ -56,9 +56,9 @@ type skippedKey struct {
 func NewDecryptor(start Key, strength Strength, stateless bool) *Decryptor {
 	d := &Decryptor{keys: newSchedule(start, strength), stateless: stateless}
 	if stateless {
-		d.keys.cur = d.keys.after(d.keys.cur)
+		d.keys.cur = d.keys.nextKey(d.keys.cur)
 	} else {
-		d.data.key(&d.keys.cur)
+		d.data.setKey(&d.keys.cur)
 	}
 	return d
 }
@@ -73,7 +73,7 @@ func (d *Decryptor) PeerKeepsKey() bool { return d.keepsKey.Load() }
 // changes only when the plain text starts like a PPP packet, so that a forged
 // packet cannot take the session out of step.
 func (d *Decryptor) Open(dst, frame []byte) (int, error) {
-	bits, err := check(dst, frame)
+	bits, err := checkHeader(dst, frame)
 	if err != nil {
 		return 0, err
 	}
@@ -93,8 +93,8 @@ func (d *Decryptor) Open(dst, frame []byte) (int, error) {
 // OpenPair is Open(dstA, a) and Open(dstB, b), in little more time than one
 // when both are the packets expected next in stateless mode.
 func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB int, errB error) {
-	bitsA, errA := check(dstA, a)
-	bitsB, errB := check(dstB, b)
+	bitsA, errA := checkHeader(dstA, a)
+	bitsB, errB := checkHeader(dstB, b)
 	if errA != nil || errB != nil || !d.stateless ||
 		bitsA&countMask != d.count || bitsB&countMask != (d.count+1)&countMask {
 		nA, errA = d.Open(dstA, a)
@@ -102,8 +102,8 @@ func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB in
 		return nA, errA, nB, errB
 	}
 	first := d.keys.cur
-	second := d.keys.fork(&d.data, &d.scratch, first)
-	third := d.keys.fork(&d.pair, &d.scratch, second)
+	second := d.keys.prepareCipher(&d.data, &d.scratch, first)
+	third := d.keys.prepareCipher(&d.pair, &d.scratch, second)
 	srcA, srcB := a[Overhead:], b[Overhead:]
 	dstA, dstB = dstA[:len(srcA)], dstB[:len(srcB)]
 	xorPair(&d.data, dstA, srcA, &d.pair, dstB, srcB)
@@ -115,7 +115,7 @@ func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB in
 		d.count, d.keys.cur = (d.count+1)&countMask, second
 		return len(srcA), nil, 0, ErrGarbage
 	case okB: // a jump over a
-		d.keep(first, d.count)
+		d.saveSkipped(first, d.count)
 		d.count, d.keys.cur = (d.count+2)&countMask, third
 		return 0, ErrGarbage, len(srcB), nil
 	default:
@@ -123,7 +123,7 @@ func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB in
 	}
 }
 
-func check(dst, frame []byte) (bits uint16, err error) {
+func checkHeader(dst, frame []byte) (bits uint16, err error) {
 	if len(frame) <= Overhead || len(dst) < len(frame)-Overhead {
 		return 0, ErrMalformed
 	}
@@ -138,15 +138,15 @@ func check(dst, frame []byte) (bits uint16, err error) {
 }
 
 func (d *Decryptor) openStateless(dst, src []byte, count uint16) error {
-	if behind := (d.count - count) & countMask; behind >= 1 && behind <= kept {
+	if behind := (d.count - count) & countMask; behind >= 1 && behind <= keptKeys {
 		return d.openLate(dst, src, count)
 	}
 	ahead := (count - d.count) & countMask
 	cur := d.keys.cur
 	for range ahead {
-		cur = d.keys.after(cur)
+		cur = d.keys.nextKey(cur)
 	}
-	next := d.keys.fork(&d.data, &d.scratch, cur)
+	next := d.keys.prepareCipher(&d.data, &d.scratch, cur)
 	d.data.xor(dst, src)
 	if !startsLikePPP(dst) {
 		return ErrGarbage
@@ -155,26 +155,26 @@ func (d *Decryptor) openStateless(dst, src []byte, count uint16) error {
 	// of the skipped keys, costs less than room for two sets of them.
 	skipped := d.keys.cur
 	for i := range ahead {
-		if ahead-i <= kept {
-			d.keep(skipped, (d.count+i)&countMask)
+		if ahead-i <= keptKeys {
+			d.saveSkipped(skipped, (d.count+i)&countMask)
 		}
-		skipped = d.keys.after(skipped)
+		skipped = d.keys.nextKey(skipped)
 	}
 	d.count = (count + 1) & countMask
 	d.keys.cur = next
 	return nil
 }
 
-func (d *Decryptor) keep(k Key, count uint16) {
-	d.skipped[count%kept] = skippedKey{key: k, count: count, ok: true}
+func (d *Decryptor) saveSkipped(k Key, count uint16) {
+	d.skipped[count%keptKeys] = skippedKey{key: k, count: count, ok: true}
 }
 
 func (d *Decryptor) openLate(dst, src []byte, count uint16) error {
-	k := &d.skipped[count%kept]
+	k := &d.skipped[count%keptKeys]
 	if !k.ok || k.count != count {
 		return ErrStale
 	}
-	d.data.key(&k.key)
+	d.data.setKey(&k.key)
 	d.data.xor(dst, src)
 	if !startsLikePPP(dst) {
 		return ErrGarbage
@@ -188,7 +188,7 @@ func (d *Decryptor) openStateful(dst, src []byte, count uint16, flushed bool) er
 		return d.openFlushed(dst, src, count)
 	}
 	if count != d.count {
-		if behind := (d.count - count) & countMask; behind <= kept {
+		if behind := (d.count - count) & countMask; behind <= keptKeys {
 			return ErrStale
 		}
 		return ErrLost
@@ -206,27 +206,27 @@ func (d *Decryptor) openStateful(dst, src []byte, count uint16, flushed bool) er
 // openFlushed reads a packet that begins a new stream. Which key it has depends
 // on the packets that were missed, and on the peer's idea of a flush.
 func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
-	if behind := (d.count - count) & countMask; behind >= 1 && behind <= kept {
+	if behind := (d.count - count) & countMask; behind >= 1 && behind <= keptKeys {
 		return ErrStale
 	}
 	cur := d.keys.cur
 	ahead := (count - d.count) & countMask
 	for i := range ahead {
 		if (d.count+i)&flagMask == flagMask {
-			cur = d.keys.after(cur)
+			cur = d.keys.nextKey(cur)
 		}
 	}
 	atFlag := count&flagMask == flagMask
 	keeps := cur // as RFC 3078: the same key again
 	for try := range maxFlushes {
-		cur = d.keys.after(cur)
+		cur = d.keys.nextKey(cur)
 		if d.opensWith(dst, src, cur) {
-			d.believe(cur, count)
+			d.adoptKey(cur, count)
 			d.keepsKey.Store(d.keepsKey.Load() && atFlag)
 			return nil
 		}
 		if try == 0 && !atFlag && d.opensWith(dst, src, keeps) {
-			d.believe(keeps, count)
+			d.adoptKey(keeps, count)
 			d.keepsKey.Store(true)
 			return nil
 		}
@@ -235,12 +235,12 @@ func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 }
 
 func (d *Decryptor) opensWith(dst, src []byte, k Key) bool {
-	d.pair.key(&k)
+	d.pair.setKey(&k)
 	d.pair.xor(dst, src)
 	return startsLikePPP(dst)
 }
 
-func (d *Decryptor) believe(k Key, count uint16) {
+func (d *Decryptor) adoptKey(k Key, count uint16) {
 	d.keys.cur = k
 	d.data = d.pair
 	d.count = (count + 1) & countMask

@@ -23,17 +23,17 @@ const (
 // Encryptor is the sending direction of a session. It is not safe for
 // concurrent use: the order of its calls is the order on the wire.
 type Encryptor struct {
-	keys      schedule
-	stateless bool
-	count     uint16 // of the next packet
-	flush     bool   // the next packet starts the stream anew
-	changes   int    // how often its key changes then; with always, at a flag packet too
-	always    bool
-	quiet     int // packets since the peer was last known to be astray
-	leg, left int // of the search, see Astray
-	data      cipher
-	pair      cipher
-	scratch   cipher
+	keys                  schedule
+	stateless             bool
+	count                 uint16 // of the next packet
+	flushNext             bool   // the next packet starts the stream anew
+	keyChanges            int    // how often its key changes then; with always, at a flag packet too
+	changeAtFlag          bool
+	sinceMismatch         int // packets since the peer was last known to be astray
+	searchLeg, searchLeft int // of the search, see Astray
+	data                  cipher
+	pair                  cipher
+	scratch               cipher
 }
 
 // NewEncryptor begins a direction at packet 0.
@@ -42,9 +42,9 @@ func NewEncryptor(start Key, strength Strength, stateless bool) *Encryptor {
 	if stateless {
 		// The key changes before every packet, the first included. From here on
 		// keys.cur is the key of the next packet.
-		e.keys.cur = e.keys.after(e.keys.cur)
+		e.keys.cur = e.keys.nextKey(e.keys.cur)
 	} else {
-		e.data.key(&e.keys.cur)
+		e.data.setKey(&e.keys.cur)
 	}
 	return e
 }
@@ -55,21 +55,21 @@ func (e *Encryptor) Seal(frame []byte) {
 	switch {
 	case e.stateless:
 		bits |= bitFlushed
-		e.keys.cur = e.keys.fork(&e.data, &e.scratch, e.keys.cur)
-	case e.count&flagMask == flagMask || e.flush:
+		e.keys.cur = e.keys.prepareCipher(&e.data, &e.scratch, e.keys.cur)
+	case e.count&flagMask == flagMask || e.flushNext:
 		bits |= bitFlushed
 		changes := 1
-		if e.flush && (e.always || e.count&flagMask != flagMask) {
-			changes = e.changes
+		if e.flushNext && (e.changeAtFlag || e.count&flagMask != flagMask) {
+			changes = e.keyChanges
 		}
 		for range changes {
-			e.keys.cur = e.keys.after(e.keys.cur)
+			e.keys.cur = e.keys.nextKey(e.keys.cur)
 		}
-		e.data.key(&e.keys.cur)
-		e.flush = false
+		e.data.setKey(&e.keys.cur)
+		e.flushNext = false
 	}
-	e.quiet++
-	e.header(frame, bits)
+	e.sinceMismatch++
+	e.putHeader(frame, bits)
 	e.data.xor(frame[Overhead:], frame[Overhead:])
 }
 
@@ -81,14 +81,14 @@ func (e *Encryptor) SealPair(a, b []byte) {
 		e.Seal(b)
 		return
 	}
-	next := e.keys.fork(&e.data, &e.scratch, e.keys.cur)
-	e.keys.cur = e.keys.fork(&e.pair, &e.scratch, next)
-	e.header(a, bitEncrypted|bitFlushed)
-	e.header(b, bitEncrypted|bitFlushed)
+	next := e.keys.prepareCipher(&e.data, &e.scratch, e.keys.cur)
+	e.keys.cur = e.keys.prepareCipher(&e.pair, &e.scratch, next)
+	e.putHeader(a, bitEncrypted|bitFlushed)
+	e.putHeader(b, bitEncrypted|bitFlushed)
 	xorPair(&e.data, a[Overhead:], a[Overhead:], &e.pair, b[Overhead:], b[Overhead:])
 }
 
-func (e *Encryptor) header(frame []byte, bits uint16) {
+func (e *Encryptor) putHeader(frame []byte, bits uint16) {
 	binary.BigEndian.PutUint16(frame, bits|e.count)
 	e.count = (e.count + 1) & countMask
 }
@@ -100,42 +100,42 @@ func (e *Encryptor) header(frame []byte, bits uint16) {
 // also changes the key, on both sides. keepKey chooses the RFC's way, see
 // Decryptor.PeerKeepsKey.
 func (e *Encryptor) Flush(keepKey bool) {
-	if e.stateless || e.flush {
+	if e.stateless || e.flushNext {
 		return
 	}
-	e.flush, e.always, e.changes = true, false, 1
+	e.flushNext, e.changeAtFlag, e.keyChanges = true, false, 1
 	if keepKey {
-		e.changes = 0
+		e.keyChanges = 0
 	}
 }
 
-// settled is how many packets without a complaint say that the peer is in step.
-const settled = 64
+// syncedAfter is how many packets without a complaint say that the peer is in step.
+const syncedAfter = 64
 
-// Astray is told when what the peer decrypts is no protocol to it. A Linux peer
+// HandleKeyMismatch is told when what the peer decrypts is no protocol to it. A Linux peer
 // changes its key with every flushed packet that it gets, so each one that is
 // lost on the way leaves it a key behind, for ever if nothing is done. The next
 // packet is flushed then, and lets the peer catch up by one. A complaint that
 // came late and was heeded twice puts it ahead instead: when catching up does not
 // help, the search turns round for a moment, and then goes further.
-func (e *Encryptor) Astray() {
-	if e.stateless || e.flush {
+func (e *Encryptor) HandleKeyMismatch() {
+	if e.stateless || e.flushNext {
 		return
 	}
-	if e.quiet > settled {
-		e.leg, e.left = 0, 0
+	if e.sinceMismatch > syncedAfter {
+		e.searchLeg, e.searchLeft = 0, 0
 	}
-	e.quiet = 0
-	if e.left == 0 {
-		e.leg++
-		e.left = 2
-		if e.leg%2 == 1 {
-			e.left = min(2*e.leg, 16)
+	e.sinceMismatch = 0
+	if e.searchLeft == 0 {
+		e.searchLeg++
+		e.searchLeft = 2
+		if e.searchLeg%2 == 1 {
+			e.searchLeft = min(2*e.searchLeg, 16)
 		}
 	}
-	e.left--
-	e.flush, e.always, e.changes = true, true, 0
-	if e.leg%2 == 0 {
-		e.changes = 2
+	e.searchLeft--
+	e.flushNext, e.changeAtFlag, e.keyChanges = true, true, 0
+	if e.searchLeg%2 == 0 {
+		e.keyChanges = 2
 	}
 }

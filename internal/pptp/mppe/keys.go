@@ -43,9 +43,9 @@ const (
 // RFC 3079 section 3: from the hash of the password hash and the NT response.
 // A server swaps them.
 func KeysV2(hashHash [16]byte, ntResponse [24]byte) (send, recv Key) {
-	master := digest(hashHash[:], ntResponse[:], []byte(masterMagic))
+	master := sha1Key(hashHash[:], ntResponse[:], []byte(masterMagic))
 	side := func(magic string) Key {
-		return digest(master[:], zeros, []byte(magic), f2s)
+		return sha1Key(master[:], zeros, []byte(magic), f2s)
 	}
 	return side(sendMagic), side(recvMagic)
 }
@@ -53,7 +53,7 @@ func KeysV2(hashHash [16]byte, ntResponse [24]byte) (send, recv Key) {
 // KeyV1 derives the start key of 128 bits from an MS-CHAPv1 exchange, RFC 3079
 // section 2.4. It serves both directions.
 func KeyV1(hashHash [16]byte, challenge [8]byte) Key {
-	return digest(hashHash[:], hashHash[:], challenge[:])
+	return sha1Key(hashHash[:], hashHash[:], challenge[:])
 }
 
 // KeyV1Short is the start key of 40 and 56 bits after MS-CHAPv1, RFC 3079
@@ -63,8 +63,8 @@ func KeyV1Short(lmHash [16]byte) (k Key) {
 	return k
 }
 
-// digest is the first 16 bytes of a SHA-1.
-func digest(parts ...[]byte) (k Key) {
+// sha1Key is the first 16 bytes of a SHA-1.
+func sha1Key(parts ...[]byte) (k Key) {
 	s := sha1.New() // #nosec G401: see the import
 	for _, p := range parts {
 		s.Write(p)
@@ -95,12 +95,12 @@ func newSchedule(start Key, strength Strength) schedule {
 	default:
 		s.fixed = 3
 	}
-	s.cur = s.reduce(s.mix(start))
+	s.cur = s.reduceKey(s.mixKey(start))
 	return s
 }
 
-// mix is GetNewKeyFromSHA of RFC 3079 section 3.4 for the session key cur.
-func (s *schedule) mix(cur Key) (k Key) {
+// mixKey is GetNewKeyFromSHA of RFC 3079 section 3.4 for the session key cur.
+func (s *schedule) mixKey(cur Key) (k Key) {
 	var block [112]byte
 	n := copy(block[:], s.start[:s.size])
 	n += 40
@@ -111,9 +111,9 @@ func (s *schedule) mix(cur Key) (k Key) {
 	return k
 }
 
-// reduce weakens a short key as RFC 3079 section 3.1 wants it, and repeats it,
+// reduceKey weakens a short key as RFC 3079 section 3.1 wants it, and repeats it,
 // so that RC4 sees 16 bytes always: its key schedule repeats a short key itself.
-func (s *schedule) reduce(k Key) Key {
+func (s *schedule) reduceKey(k Key) Key {
 	copy(k[:s.fixed], "\xd1\x26\x9e")
 	if s.size == 8 {
 		copy(k[8:], k[:8])
@@ -121,32 +121,32 @@ func (s *schedule) reduce(k Key) Key {
 	return k
 }
 
-// repeated is k as RC4 takes it.
-func (s *schedule) repeated(k Key) Key {
+// repeatKey is k as RC4 takes it.
+func (s *schedule) repeatKey(k Key) Key {
 	if s.size == 8 {
 		copy(k[8:], k[:8])
 	}
 	return k
 }
 
-// after is the session key that follows cur, RFC 3078 section 7.3.
-func (s *schedule) after(cur Key) Key {
-	t := s.repeated(s.mix(cur))
+// nextKey is the session key that follows cur, RFC 3078 section 7.3.
+func (s *schedule) nextKey(cur Key) Key {
+	t := s.repeatKey(s.mixKey(cur))
 	var c cipher
-	c.key(&t)
+	c.setKey(&t)
 	return s.encryptKey(&c, t)
 }
 
-// fork prepares c for packets under cur and returns the key that follows. The
+// prepareCipher prepares c for packets under cur and returns the key that follows. The
 // two key schedules of RC4 that this takes run side by side: each waits on
 // memory most of the time, and together they take as long as one.
-func (s *schedule) fork(c, scratch *cipher, cur Key) (next Key) {
-	t := s.repeated(s.mix(cur))
+func (s *schedule) prepareCipher(c, scratch *cipher, cur Key) (next Key) {
+	t := s.repeatKey(s.mixKey(cur))
 	keyPair(c, &cur, scratch, &t)
 	return s.encryptKey(scratch, t)
 }
 
 func (s *schedule) encryptKey(c *cipher, t Key) (k Key) {
 	c.xor(k[:s.size], t[:s.size])
-	return s.reduce(k)
+	return s.reduceKey(k)
 }

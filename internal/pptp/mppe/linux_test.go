@@ -7,24 +7,24 @@ import (
 	"testing"
 )
 
-// linux is the receiving side of a Linux server in stateful mode: what Linux
+// linuxServer is the receiving side of a Linux server in stateful mode: what Linux
 // 5.10 does in mppe_decompress. It never looks whether what comes out makes
 // sense, and changes its key with every flushed packet that it gets.
-type linux struct {
+type linuxServer struct {
 	keys    schedule
 	data    cipher
 	count   uint16
 	discard bool
 }
 
-func newLinux(start Key) *linux {
-	l := &linux{keys: newSchedule(start, Bits128), count: countMask}
-	l.data.key(&l.keys.cur)
+func newLinux(start Key) *linuxServer {
+	l := &linuxServer{keys: newSchedule(start, Bits128), count: countMask}
+	l.data.setKey(&l.keys.cur)
 	return l
 }
 
-// open returns nil for what it throws away.
-func (l *linux) open(frame []byte) []byte {
+// openFrame returns nil for what it throws away.
+func (l *linuxServer) openFrame(frame []byte) []byte {
 	bits := binary.BigEndian.Uint16(frame)
 	count, flushed := bits&countMask, bits&bitFlushed != 0
 	switch {
@@ -38,14 +38,14 @@ func (l *linux) open(frame []byte) []byte {
 		return nil
 	default:
 		for l.count&^flagMask != count&^flagMask {
-			l.keys.cur = l.keys.after(l.keys.cur)
+			l.keys.cur = l.keys.nextKey(l.keys.cur)
 			l.count = (l.count + 256) & countMask
 		}
 		l.discard, l.count = false, count
 	}
 	if flushed {
-		l.keys.cur = l.keys.after(l.keys.cur)
-		l.data.key(&l.keys.cur)
+		l.keys.cur = l.keys.nextKey(l.keys.cur)
+		l.data.setKey(&l.keys.cur)
 	}
 	dst := make([]byte, len(frame)-Overhead)
 	l.data.xor(dst, frame[Overhead:])
@@ -68,16 +68,16 @@ func TestLinuxServerGetsBackIntoStep(t *testing.T) {
 					e.Flush(false)
 				}
 				if complaint == n {
-					e.Astray()
+					e.HandleKeyMismatch()
 				}
-				p := ip(n, 40)
-				f := seal(e, p)
+				p := ipPacket(n, 40)
+				f := sealFrame(e, p)
 				run++
 				longest = max(longest, run)
 				if lost() {
 					continue
 				}
-				got := server.open(f)
+				got := server.openFrame(f)
 				switch {
 				case got == nil:
 					if request <= n && !lost() {

@@ -22,13 +22,13 @@ type kind struct {
 
 func (k kind) String() string { return fmt.Sprintf("%d/stateless=%v", k.bits, k.stateless) }
 
-func (k kind) both() (*Encryptor, *Decryptor) {
+func (k kind) newPair() (*Encryptor, *Decryptor) {
 	key, _ := KeysV2(hashHash, ntResponse)
 	return NewEncryptor(key, k.bits, k.stateless), NewDecryptor(key, k.bits, k.stateless)
 }
 
-// ip makes contents that look like an IPv4 packet numbered n.
-func ip(n, size int) []byte {
+// ipPacket makes contents that look like an IPv4 packet numbered n.
+func ipPacket(n, size int) []byte {
 	b := make([]byte, size)
 	b[1], b[2] = 0x21, 0x45
 	b[3], b[4] = byte(n>>8), byte(n)
@@ -38,13 +38,13 @@ func ip(n, size int) []byte {
 	return b
 }
 
-func seal(e *Encryptor, plain []byte) []byte {
+func sealFrame(e *Encryptor, plain []byte) []byte {
 	f := append(make([]byte, Overhead), plain...)
 	e.Seal(f)
 	return f
 }
 
-func open(t *testing.T, d *Decryptor, frame, want []byte) {
+func wantOpen(t *testing.T, d *Decryptor, frame, want []byte) {
 	t.Helper()
 	dst := make([]byte, 2048)
 	n, err := d.Open(dst, frame)
@@ -53,7 +53,7 @@ func open(t *testing.T, d *Decryptor, frame, want []byte) {
 	}
 }
 
-func refuses(t *testing.T, d *Decryptor, frame []byte, want error) {
+func wantOpenError(t *testing.T, d *Decryptor, frame []byte, want error) {
 	t.Helper()
 	if n, err := d.Open(make([]byte, 2048), frame); !errors.Is(err, want) {
 		t.Fatalf("Open = %d bytes, %v; want %v", n, err, want)
@@ -63,10 +63,10 @@ func refuses(t *testing.T, d *Decryptor, frame []byte, want error) {
 func TestRoundTrip(t *testing.T) {
 	for _, k := range everyKind {
 		t.Run(k.String(), func(t *testing.T) {
-			e, d := k.both()
+			e, d := k.newPair()
 			for n := range 9000 { // the count goes round twice
-				p := ip(n, 40+n%40)
-				open(t, d, seal(e, p), p)
+				p := ipPacket(n, 40+n%40)
+				wantOpen(t, d, sealFrame(e, p), p)
 			}
 		})
 	}
@@ -75,10 +75,10 @@ func TestRoundTrip(t *testing.T) {
 func TestPairs(t *testing.T) {
 	for _, k := range everyKind {
 		t.Run(k.String(), func(t *testing.T) {
-			e, d := k.both()
+			e, d := k.newPair()
 			da, db := make([]byte, 2048), make([]byte, 2048)
 			for n := range 5000 {
-				a, b := ip(2*n, 40+n%7), ip(2*n+1, 1000-n%900)
+				a, b := ipPacket(2*n, 40+n%7), ipPacket(2*n+1, 1000-n%900)
 				fa := append(make([]byte, Overhead), a...)
 				fb := append(make([]byte, Overhead), b...)
 				e.SealPair(fa, fb)
@@ -93,31 +93,31 @@ func TestPairs(t *testing.T) {
 
 func TestLossReorderDuplicates(t *testing.T) {
 	for _, bits := range []Strength{Bits40, Bits56, Bits128} {
-		e, d := kind{bits, true}.both()
+		e, d := kind{bits, true}.newPair()
 		var frames, plains [][]byte
 		for n := range 200 {
-			plains = append(plains, ip(n, 64))
-			frames = append(frames, seal(e, plains[n]))
+			plains = append(plains, ipPacket(n, 64))
+			frames = append(frames, sealFrame(e, plains[n]))
 		}
-		open(t, d, frames[0], plains[0])
-		refuses(t, d, frames[0], ErrStale)
-		open(t, d, frames[70], plains[70]) // 1..69 are missing
+		wantOpen(t, d, frames[0], plains[0])
+		wantOpenError(t, d, frames[0], ErrStale)
+		wantOpen(t, d, frames[70], plains[70]) // 1..69 are missing
 		for n := 69; n > 6; n-- {
-			open(t, d, frames[n], plains[n])
-			refuses(t, d, frames[n], ErrStale)
+			wantOpen(t, d, frames[n], plains[n])
+			wantOpenError(t, d, frames[n], ErrStale)
 		}
 		if _, err := d.Open(make([]byte, 2048), frames[5]); err == nil { // its key is gone
 			t.Error("a packet 66 behind was read")
 		}
-		open(t, d, frames[71], plains[71])
+		wantOpen(t, d, frames[71], plains[71])
 	}
 }
 
 func TestPairWithAHole(t *testing.T) {
-	e, d := kind{Bits128, true}.both()
+	e, d := kind{Bits128, true}.newPair()
 	var f [6][]byte
 	for n := range f {
-		f[n] = seal(e, ip(n, 50))
+		f[n] = sealFrame(e, ipPacket(n, 50))
 	}
 	a, b := make([]byte, 64), make([]byte, 64)
 	if _, errA, _, errB := d.OpenPair(a, f[1], b, f[0]); errA != nil || errB != nil { // swapped
@@ -129,19 +129,19 @@ func TestPairWithAHole(t *testing.T) {
 	if _, errA, _, errB := d.OpenPair(a, bad, b, f[3]); !errors.Is(errA, ErrGarbage) || errB != nil {
 		t.Fatal(errA, errB)
 	}
-	open(t, d, f[2], ip(2, 50)) // its key was kept
+	wantOpen(t, d, f[2], ipPacket(2, 50)) // its key was kept
 	bad = bytes.Clone(f[5])
 	bad[2] ^= 0xff
 	if _, errA, _, errB := d.OpenPair(a, f[4], b, bad); errA != nil || !errors.Is(errB, ErrGarbage) {
 		t.Fatal(errA, errB)
 	}
-	open(t, d, f[5], ip(5, 50))
+	wantOpen(t, d, f[5], ipPacket(5, 50))
 }
 
 func TestForgedPacketsDoNotMoveTheState(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, k := range everyKind {
-		e, d := k.both()
+		e, d := k.newPair()
 		for n := range 300 {
 			forged := make([]byte, 60)
 			for i := range forged {
@@ -158,8 +158,8 @@ func TestForgedPacketsDoNotMoveTheState(t *testing.T) {
 				return // once in some hundreds that is expected
 			}
 			if n%10 == 0 {
-				p := ip(n, 80)
-				open(t, d, seal(e, p), p)
+				p := ipPacket(n, 80)
+				wantOpen(t, d, sealFrame(e, p), p)
 			}
 		}
 	}
@@ -169,13 +169,13 @@ func TestStatefulRecovery(t *testing.T) {
 	for _, keepKey := range []bool{false, true} {
 		for _, bits := range []Strength{Bits40, Bits128} {
 			t.Run(fmt.Sprintf("%d/keepKey=%v", bits, keepKey), func(t *testing.T) {
-				e, d := kind{bits, false}.both()
+				e, d := kind{bits, false}.newPair()
 				r := rand.New(rand.NewPCG(3, uint64(bits)))
 				lost := false
 				read := 0
 				for n := range 6000 {
-					p := ip(n, 60)
-					f := seal(e, p)
+					p := ipPacket(n, 60)
+					f := sealFrame(e, p)
 					if r.IntN(100) < 3 {
 						continue
 					}
@@ -208,29 +208,29 @@ func TestStatefulRecovery(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	e, d := kind{Bits128, true}.both()
-	f := seal(e, ip(1, 40))
+	e, d := kind{Bits128, true}.newPair()
+	f := sealFrame(e, ipPacket(1, 40))
 	for n := range 3 {
-		refuses(t, d, f[:n], ErrMalformed)
+		wantOpenError(t, d, f[:n], ErrMalformed)
 	}
 	if _, err := d.Open(make([]byte, 39), f); !errors.Is(err, ErrMalformed) {
 		t.Errorf("into a short buffer: %v", err)
 	}
 	plain := bytes.Clone(f)
 	plain[0] &^= 0x10
-	refuses(t, d, plain, ErrPlain)
+	wantOpenError(t, d, plain, ErrPlain)
 	mppc := bytes.Clone(f)
 	mppc[0] |= 0x20
-	refuses(t, d, mppc, ErrCompressed)
+	wantOpenError(t, d, mppc, ErrCompressed)
 	wrong := NewDecryptor(Key{1}, Bits128, true)
-	refuses(t, wrong, f, ErrGarbage)
-	open(t, d, f, ip(1, 40))
+	wantOpenError(t, wrong, f, ErrGarbage)
+	wantOpen(t, d, f, ipPacket(1, 40))
 }
 
 func TestNoAllocations(t *testing.T) {
 	for _, k := range everyKind {
-		e, d := k.both()
-		p := ip(1, 1400)
+		e, d := k.newPair()
+		p := ipPacket(1, 1400)
 		fa, fb := make([]byte, Overhead+len(p)), make([]byte, Overhead+len(p))
 		da, db := make([]byte, 2048), make([]byte, 2048)
 		got := testing.AllocsPerRun(500, func() {
@@ -253,12 +253,12 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	e, _ := kind{Bits128, true}.both()
-	f.Add(seal(e, ip(1, 40)), seal(e, ip(2, 40)), true)
-	e, _ = kind{Bits128, false}.both()
-	f.Add(seal(e, ip(1, 40)), seal(e, ip(2, 40)), false)
+	e, _ := kind{Bits128, true}.newPair()
+	f.Add(sealFrame(e, ipPacket(1, 40)), sealFrame(e, ipPacket(2, 40)), true)
+	e, _ = kind{Bits128, false}.newPair()
+	f.Add(sealFrame(e, ipPacket(1, 40)), sealFrame(e, ipPacket(2, 40)), false)
 	f.Fuzz(func(t *testing.T, a, b []byte, stateless bool) {
-		_, d := kind{Bits128, stateless}.both()
+		_, d := kind{Bits128, stateless}.newPair()
 		da, db := make([]byte, len(a)), make([]byte, len(b))
 		na, errA, nb, errB := d.OpenPair(da, a, db, b)
 		if errA == nil && na != len(a)-Overhead || errB == nil && nb != len(b)-Overhead {
@@ -267,8 +267,8 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-func benchmark(b *testing.B, k kind, pair bool) {
-	e, _ := k.both()
+func benchmarkSeal(b *testing.B, k kind, pair bool) {
+	e, _ := k.newPair()
 	f, g := make([]byte, Overhead+1402), make([]byte, Overhead+1402)
 	b.ReportAllocs()
 	if pair {
@@ -284,6 +284,6 @@ func benchmark(b *testing.B, k kind, pair bool) {
 	}
 }
 
-func BenchmarkSealStateless(b *testing.B)     { benchmark(b, kind{Bits128, true}, false) }
-func BenchmarkSealPairStateless(b *testing.B) { benchmark(b, kind{Bits128, true}, true) }
-func BenchmarkSealStateful(b *testing.B)      { benchmark(b, kind{Bits128, false}, false) }
+func BenchmarkSealStateless(b *testing.B)     { benchmarkSeal(b, kind{Bits128, true}, false) }
+func BenchmarkSealPairStateless(b *testing.B) { benchmarkSeal(b, kind{Bits128, true}, true) }
+func BenchmarkSealStateful(b *testing.B)      { benchmarkSeal(b, kind{Bits128, false}, false) }

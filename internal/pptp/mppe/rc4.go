@@ -17,8 +17,8 @@ var identity = func() (s [256]uint32) {
 	return s
 }()
 
-// key starts the stream of k.
-func (c *cipher) key(k *Key) {
+// setKey starts the stream of k.
+func (c *cipher) setKey(k *Key) {
 	c.s = identity
 	var j byte
 	for i := range 256 {

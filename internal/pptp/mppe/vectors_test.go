@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func unhex(s string) []byte {
+func decodeHex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
 		panic(err)
@@ -14,16 +14,16 @@ func unhex(s string) []byte {
 	return b
 }
 
-func is(t *testing.T, what string, got []byte, want string) {
+func wantHex(t *testing.T, what string, got []byte, want string) {
 	t.Helper()
 	if g, w := hex.EncodeToString(got), strings.ToLower(strings.ReplaceAll(want, " ", "")); g != w {
 		t.Errorf("%s = %s, want %s", what, g, w)
 	}
 }
 
-func stream(k Key, text string) []byte {
+func rc4Stream(k Key, text string) []byte {
 	var c cipher
-	c.key(&k)
+	c.setKey(&k)
 	out := make([]byte, len(text))
 	c.xor(out, []byte(text))
 	return out
@@ -31,16 +31,16 @@ func stream(k Key, text string) []byte {
 
 // The values of RFC 2759 section 9.2, from which RFC 3079 section 3.5 goes on.
 var (
-	hashHash   = [16]byte(unhex("41 C0 0C 58 4B D2 D9 1C 40 17 A2 A1 2F A5 9F 3F"))
-	ntResponse = [24]byte(unhex("82 30 9E CD 8D 70 8B 5E A0 8F AA 39 81 CD 83 54 42 33 11 4A 3D 85 D6 DF"))
+	hashHash   = [16]byte(decodeHex("41 C0 0C 58 4B D2 D9 1C 40 17 A2 A1 2F A5 9F 3F"))
+	ntResponse = [24]byte(decodeHex("82 30 9E CD 8D 70 8B 5E A0 8F AA 39 81 CD 83 54 42 33 11 4A 3D 85 D6 DF"))
 )
 
 // RFC 3079 section 3.5. The 56-bit cipher text there ends in 58; B8 is right, as
 // the errata say.
 func TestKeysV2(t *testing.T) {
 	send, recv := KeysV2(hashHash, ntResponse)
-	is(t, "receive", recv[:], "8B 7C DC 14 9B 99 3A 1B A1 18 CB 15 3F 56 DC CB")
-	is(t, "send", send[:], "D5 F0 E9 52 1E 3E A9 58 96 45 E8 60 51 C8 22 26")
+	wantHex(t, "receive", recv[:], "8B 7C DC 14 9B 99 3A 1B A1 18 CB 15 3F 56 DC CB")
+	wantHex(t, "send", send[:], "D5 F0 E9 52 1E 3E A9 58 96 45 E8 60 51 C8 22 26")
 	for _, tt := range []struct {
 		bits              Strength
 		recv, text, start string
@@ -50,16 +50,16 @@ func TestKeysV2(t *testing.T) {
 		{Bits128, "40 5C B2 24 7A 79 56 E6 E2 11 00 7A E2 7B 22 D4", "81 84 83 17 DF 68 84 62 72 FB 5A BE", "49 D1 1D 0F 0C C6 BE FB A2 A9 B4 B6 88 F9 1E EE"},
 	} {
 		s := newSchedule(recv, tt.bits)
-		is(t, "receive session key", s.cur[:s.size], tt.recv)
-		is(t, "rc4", stream(s.cur, "test message"), tt.text)
+		wantHex(t, "receive session key", s.cur[:s.size], tt.recv)
+		wantHex(t, "rc4", rc4Stream(s.cur, "test message"), tt.text)
 		s = newSchedule(send, tt.bits)
-		is(t, "send session key", s.cur[:s.size], tt.start)
+		wantHex(t, "send session key", s.cur[:s.size], tt.start)
 	}
 }
 
 // RFC 3079 section 2.5.
 func TestKeysV1(t *testing.T) {
-	lm := [16]byte(unhex("76 A1 52 93 60 96 D7 83 0E 23 90 22 74 04 AF D2"))
+	lm := [16]byte(decodeHex("76 A1 52 93 60 96 D7 83 0E 23 90 22 74 04 AF D2"))
 	for _, tt := range []struct {
 		bits      Strength
 		key, text string
@@ -68,19 +68,19 @@ func TestKeysV1(t *testing.T) {
 		{Bits56, "D1 08 01 53 8C EC 4A 08", "1C C6 BF 0B BD 3D 9B 21 CF 87 7A 6B"},
 	} {
 		s := newSchedule(KeyV1Short(lm), tt.bits)
-		is(t, "session key", s.cur[:8], tt.key)
-		is(t, "rc4", stream(s.cur, "test message"), tt.text)
+		wantHex(t, "session key", s.cur[:8], tt.key)
+		wantHex(t, "rc4", rc4Stream(s.cur, "test message"), tt.text)
 	}
-	k := KeyV1(hashHash, [8]byte(unhex("10 2D B5 DF 08 5D 30 41")))
-	is(t, "start key", k[:], "A8 94 78 50 CF C0 AC C1 D1 78 9F B6 2D DC DD B0")
+	k := KeyV1(hashHash, [8]byte(decodeHex("10 2D B5 DF 08 5D 30 41")))
+	wantHex(t, "start key", k[:], "A8 94 78 50 CF C0 AC C1 D1 78 9F B6 2D DC DD B0")
 	s := newSchedule(k, Bits128)
-	is(t, "session key", s.cur[:], "59 D1 59 BC 09 F7 6F 1D A2 A8 6A 28 FF EC 0B 1E")
-	is(t, "rc4", stream(s.cur, "test message"), "FA E9 06 88 F9 85 F3 13 C7 D3 67 C3")
+	wantHex(t, "session key", s.cur[:], "59 D1 59 BC 09 F7 6F 1D A2 A8 6A 28 FF EC 0B 1E")
+	wantHex(t, "rc4", rc4Stream(s.cur, "test message"), "FA E9 06 88 F9 85 F3 13 C7 D3 67 C3")
 }
 
 const testPacket = "\x00\x21connexa test packet"
 
-func sealed(e *Encryptor) []byte {
+func sealTestPacket(e *Encryptor) []byte {
 	f := append(make([]byte, Overhead), testPacket...)
 	e.Seal(f)
 	return f
@@ -107,14 +107,14 @@ func TestStatelessPackets(t *testing.T) {
 	} {
 		e := NewEncryptor(send, bits, true)
 		for _, w := range want {
-			is(t, "packet", sealed(e), w)
+			wantHex(t, "packet", sealTestPacket(e), w)
 		}
 		e = NewEncryptor(send, bits, true)
 		a := append(make([]byte, Overhead), testPacket...)
 		b := append(make([]byte, Overhead), testPacket...)
 		e.SealPair(a, b)
-		is(t, "first of a pair", a, want[0])
-		is(t, "second of a pair", b, want[1])
+		wantHex(t, "first of a pair", a, want[0])
+		wantHex(t, "second of a pair", b, want[1])
 	}
 }
 
@@ -130,9 +130,9 @@ func TestStatelessKeys(t *testing.T) {
 	}
 	for n := 1; n <= 4097; n++ {
 		if w, ok := want[n]; ok {
-			is(t, "key", e.keys.cur[:], w)
+			wantHex(t, "key", e.keys.cur[:], w)
 		}
-		sealed(e)
+		sealTestPacket(e)
 	}
 }
 
@@ -147,9 +147,9 @@ func TestStatefulPackets(t *testing.T) {
 		0x100: "11 00 B7 C2 21 14 EC C6 23 99 13 13 26 98 2C 23 C1 8E 01 C6 FA 2B A1",
 	}
 	for n := range 0x101 {
-		f := sealed(e)
+		f := sealTestPacket(e)
 		if w, ok := want[n]; ok {
-			is(t, "packet", f, w)
+			wantHex(t, "packet", f, w)
 		}
 	}
 }

@@ -70,8 +70,8 @@ func LMHash(password string) (hash [16]byte) {
 	var up [14]byte
 	copy(up[:], strings.ToUpper(password))
 	magic := []byte("KGS!@#$%")
-	encrypt(hash[:8], up[:7], magic)
-	encrypt(hash[8:], up[7:], magic)
+	encryptDES(hash[:8], up[:7], magic)
+	encryptDES(hash[8:], up[7:], magic)
 	return hash
 }
 
@@ -144,13 +144,13 @@ func challengeResponse(challenge [8]byte, hash [16]byte) (out [24]byte) {
 	var keys [21]byte
 	copy(keys[:], hash[:])
 	for i := range 3 {
-		encrypt(out[8*i:8*i+8], keys[7*i:7*i+7], challenge[:])
+		encryptDES(out[8*i:8*i+8], keys[7*i:7*i+7], challenge[:])
 	}
 	return out
 }
 
-// encrypt is DES under a key of 7 bytes, RFC 2759 section 8.6.
-func encrypt(dst, key7, clear []byte) {
+// encryptDES is DES under a key of 7 bytes, RFC 2759 section 8.6.
+func encryptDES(dst, key7, clear []byte) {
 	key := withParity(key7)
 	c, err := des.NewCipher(key[:]) // #nosec G405: see the import
 	if err != nil {

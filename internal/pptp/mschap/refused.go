@@ -47,7 +47,7 @@ func ParseRefused(message string) *Refused {
 		}
 		field, after, _ := strings.Cut(rest, " ")
 		key, value, ok := strings.Cut(field, "=")
-		if !ok || !r.set(key, value) {
+		if !ok || !r.setField(key, value) {
 			break
 		}
 		rest = after
@@ -56,8 +56,8 @@ func ParseRefused(message string) *Refused {
 	return r
 }
 
-// set stores one field and reports whether it was one.
-func (r *Refused) set(key, value string) bool {
+// setField stores one field and reports whether it was one.
+func (r *Refused) setField(key, value string) bool {
 	switch key {
 	case "E":
 		n, err := strconv.ParseUint(value, 10, 16)

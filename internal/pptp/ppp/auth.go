@@ -38,11 +38,11 @@ func (c Credentials) Append(b []byte) []byte {
 
 // ParseCredentials reads the contents of a PAP request.
 func ParseCredentials(b []byte) (Credentials, error) {
-	name, rest, ok := counted(b)
+	name, rest, ok := cutCounted(b)
 	if !ok {
 		return Credentials{}, fmt.Errorf("%w: PAP name", ErrMalformed)
 	}
-	password, _, ok := counted(rest)
+	password, _, ok := cutCounted(rest)
 	if !ok {
 		return Credentials{}, fmt.Errorf("%w: PAP password", ErrMalformed)
 	}
@@ -52,7 +52,7 @@ func ParseCredentials(b []byte) (Credentials, error) {
 // PAPMessage is the text of a PAP Ack or Nak, RFC 1334 section 2.2.2. Servers
 // that leave out its length are understood.
 func PAPMessage(b []byte) string {
-	if text, _, ok := counted(b); ok {
+	if text, _, ok := cutCounted(b); ok {
 		return string(text)
 	}
 	return string(b)
@@ -79,14 +79,14 @@ func (v Value) Append(b []byte) []byte {
 
 // ParseValue reads the contents of a challenge or response; Value aliases b.
 func ParseValue(b []byte) (Value, error) {
-	value, name, ok := counted(b)
+	value, name, ok := cutCounted(b)
 	if !ok {
 		return Value{}, fmt.Errorf("%w: CHAP value", ErrMalformed)
 	}
 	return Value{value, string(name)}, nil
 }
 
-func counted(b []byte) (text, rest []byte, ok bool) {
+func cutCounted(b []byte) (text, rest []byte, ok bool) {
 	if len(b) < 1 || len(b) < 1+int(b[0]) {
 		return nil, nil, false
 	}

@@ -108,7 +108,7 @@ func (c *CCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 			v.nak = append(v.nak, option32(optMPPE, uint32(best|MPPEStateless)))
 		}
 	}
-	code, answer := v.answer(request)
+	code, answer := v.buildAnswer(request)
 	if code == ConfigureAck {
 		c.Send = send
 	}

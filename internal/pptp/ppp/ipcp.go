@@ -47,7 +47,7 @@ func (i *IPCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	var v verdict
 	peer := i.Assign
 	for _, o := range list {
-		give, known := i.gives(o.Type)
+		give, known := i.assignedValue(o.Type)
 		switch {
 		case !known || len(o.Value) != 4:
 			v.reject = append(v.reject, o)
@@ -61,16 +61,16 @@ func (i *IPCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 			peer = netip.AddrFrom4([4]byte(o.Value))
 		}
 	}
-	code, answer := v.answer(request)
+	code, answer := v.buildAnswer(request)
 	if code == ConfigureAck {
 		i.Peer = peer
 	}
 	return code, answer
 }
 
-// gives is the value of an option that the peer must use, if there is one, and
+// assignedValue is the value of an option that the peer must use, if there is one, and
 // whether it may have that option at all.
-func (i *IPCPOptions) gives(t uint8) (netip.Addr, bool) {
+func (i *IPCPOptions) assignedValue(t uint8) (netip.Addr, bool) {
 	switch {
 	case t == optAddress:
 		return i.Assign, true

@@ -52,7 +52,7 @@ func (a Auth) String() string {
 	return a.Protocol.String()
 }
 
-func (a Auth) option() Option {
+func (a Auth) asOption() Option {
 	v := binary.BigEndian.AppendUint16(nil, uint16(a.Protocol))
 	if a.Protocol == CHAP {
 		v = append(v, a.Algorithm)
@@ -82,9 +82,9 @@ type LCPOptions struct {
 	Auth     Auth   // what the peer must do; AuthNone for a client
 	NewMagic func() uint32
 
-	// TakeAuth judges what the peer wants us to do. When it says no, the peer is
+	// AcceptAuth judges what the peer wants us to do. When it says no, the peer is
 	// asked for the other.
-	TakeAuth func(Auth) (ok bool, other Auth)
+	AcceptAuth func(Auth) (ok bool, other Auth)
 
 	// The outcome, as the peer's last good request has it.
 	PeerMRU   uint16 // 1500 when it did not say
@@ -101,7 +101,7 @@ func (l *LCPOptions) Request(b []byte) []byte {
 		b = option16(optMRU, l.MRU).Append(b)
 	}
 	if l.Auth != AuthNone {
-		b = l.Auth.option().Append(b)
+		b = l.Auth.asOption().Append(b)
 	}
 	if !l.refused[optMagic] {
 		b = option32(optMagic, l.Magic).Append(b)
@@ -134,16 +134,16 @@ func (l *LCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 				l.Loops++
 				v.nak = append(v.nak, option32(optMagic, l.NewMagic()))
 			}
-		case o.Type == optAuth && l.TakeAuth != nil:
+		case o.Type == optAuth && l.AcceptAuth != nil:
 			a, ok := parseAuth(o.Value)
-			take, other := l.TakeAuth(a)
+			take, other := l.AcceptAuth(a)
 			switch {
 			case ok && take:
 				auth = a
 			case final || other == AuthNone:
 				v.reject = append(v.reject, o)
 			default:
-				v.nak = append(v.nak, other.option())
+				v.nak = append(v.nak, other.asOption())
 			}
 		case o.Type == optPFC && len(o.Value) == 0, o.Type == optACFC && len(o.Value) == 0:
 		default:
@@ -153,7 +153,7 @@ func (l *LCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	if final && len(v.nak) > 0 {
 		v.reject = append(v.reject, option32(optMagic, magic))
 	}
-	code, answer := v.answer(request)
+	code, answer := v.buildAnswer(request)
 	if code == ConfigureAck {
 		l.PeerMRU, l.PeerMagic, l.PeerAuth = mru, magic, auth
 	}
@@ -184,8 +184,8 @@ func (l *LCPOptions) Refused(code Code, options []byte) {
 				l.refused[optMRU] = true
 			}
 		case o.Type == optAuth:
-			if a, ok := parseAuth(o.Value); ok && l.Auth != AuthNone && l.TakeAuth != nil {
-				if take, _ := l.TakeAuth(a); take {
+			if a, ok := parseAuth(o.Value); ok && l.Auth != AuthNone && l.AcceptAuth != nil {
+				if take, _ := l.AcceptAuth(a); take {
 					l.Auth = a
 				}
 			}

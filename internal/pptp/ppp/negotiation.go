@@ -90,9 +90,9 @@ const (
 	PeerRestarts                         // the peer sends other requests without end
 )
 
-// askedWindow is the time in which a peer may ask for 2 * Timing.Refusals different
+// requestWindow is the time in which a peer may ask for 2 * Timing.Refusals different
 // things. A session that lives for months may be negotiated again many times.
-const askedWindow = time.Minute
+const requestWindow = time.Minute
 
 // Negotiation is the automaton of one protocol on one link. It is not safe for
 // concurrent use.
@@ -102,36 +102,36 @@ type Negotiation struct {
 	timing   Timing
 	hooks    Hooks
 
-	state    State
-	id       uint8     // of the last Configure-Request or Terminate-Request
-	request  []byte    // the options of the last Configure-Request
-	next     []byte    // memory for the one after it
-	sentAt   time.Time // when it was sent first
-	open     bool      // it has no answer yet
-	repeated int       // how often the last Configure-Request was sent again
-	resent   int       // how often any was
-	lost     int       // packets of either side that cannot have arrived
-	unheard  int       // and of those the peer's requests that came again
-	rtt      time.Duration
-	left     int // the restart counter
-	tries    int // requests since the counter was initialized
-	naks     int // sent since the peer's last good request
-	deadline time.Time
+	state        State
+	id           uint8     // of the last Configure-Request or Terminate-Request
+	request      []byte    // the options of the last Configure-Request
+	spare        []byte    // memory for the one after it
+	sentAt       time.Time // when it was sent first
+	requestOpen  bool      // it has no answer yet
+	repeated     int       // how often the last Configure-Request was sent again
+	resent       int       // how often any was
+	lost         int       // packets of either side that cannot have arrived
+	peerRepeats  int       // and of those the peer's requests that came again
+	rtt          time.Duration
+	restartCount int // the restart counter
+	requestTries int // requests since the counter was initialized
+	naksSent     int // sent since the peer's last good request
+	deadline     time.Time
 
-	peerID     int       // of the request that we acknowledged last; -1 before
-	peerAsked  []byte    // and its options
-	ackedAt    time.Time // when
-	asked      int       // its requests since askedSince for something else, or for what was agreed on
-	askedSince time.Time
-	refused    map[uint8]int // how often the peer refused each option of ours
-	insisted   map[uint8]int // how often we refused each option of the peer
-	halted     bool          // Disagree was called
-	rejected   Code          // the code of ours that the peer does not know, 0 for none
-	now        time.Time
-	event      event
-	in         Packet // the packet at hand
-	answer     Code   // and our answer to it, when it is a request
-	options    []byte
+	peerID            int       // of the request that we acknowledged last; -1 before
+	peerOptions       []byte    // and its options
+	ackedAt           time.Time // when
+	peerRequests      int       // its requests since peerRequestsSince for something else, or for what was agreed on
+	peerRequestsSince time.Time
+	refused           map[uint8]int // how often the peer refused each option of ours
+	insisted          map[uint8]int // how often we refused each option of the peer
+	disagreed         bool          // Disagree was called
+	rejected          Code          // the code of ours that the peer does not know, 0 for none
+	now               time.Time
+	event             event
+	packet            Packet // the packet at hand
+	answer            Code   // and our answer to it, when it is a request
+	options           []byte
 }
 
 // NewNegotiation returns a negotiation in the state Initial.
@@ -152,8 +152,8 @@ func (n *Negotiation) Resent() int { return n.resent }
 // again long after they had been acknowledged.
 func (n *Negotiation) Lost() int { return n.lost }
 
-// Unheard is how many of Lost are requests of the peer that it sent again.
-func (n *Negotiation) Unheard() int { return n.unheard }
+// PeerRepeats is how many of Lost are requests of the peer that it sent again.
+func (n *Negotiation) PeerRepeats() int { return n.peerRepeats }
 
 // RejectedCode is the code of ours that the peer rejected and that the layer cannot
 // do without, or 0.
@@ -166,20 +166,20 @@ func (n *Negotiation) State() State { return n.state }
 // request.
 func (n *Negotiation) Begin(now time.Time) {
 	n.now = now
-	n.step(evOpen)
-	n.step(evUp)
+	n.runEvent(evOpen)
+	n.runEvent(evUp)
 }
 
 // Close asks the peer to end the layer.
 func (n *Negotiation) Close(now time.Time) {
 	n.now = now
-	n.step(evClose)
+	n.runEvent(evClose)
 }
 
 // Reject tells the layer that the peer does not know its protocol.
 func (n *Negotiation) Reject(now time.Time) {
 	n.now = now
-	n.step(evRejFatal)
+	n.runEvent(evRejFatal)
 }
 
 // Deadline is when Tick must be called, or the zero time.
@@ -192,19 +192,19 @@ func (n *Negotiation) Tick(now time.Time) {
 	}
 	n.now = now
 	n.deadline = time.Time{}
-	if n.left > 0 {
-		n.step(evTimeout)
+	if n.restartCount > 0 {
+		n.runEvent(evTimeout)
 	} else {
-		n.step(evExpired)
+		n.runEvent(evExpired)
 	}
 }
 
 // Input takes a packet from the peer.
 func (n *Negotiation) Input(now time.Time, p Packet) {
-	if n.halted {
+	if n.disagreed {
 		return
 	}
-	n.now, n.in = now, p
+	n.now, n.packet = now, p
 	switch p.Code {
 	case ConfigureRequest:
 		n.inputRequest(p)
@@ -212,7 +212,7 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 		if n.isAnswer(p) && bytes.Equal(p.Data, n.request) {
 			n.measureRTT()
 			n.policy.Acked()
-			n.step(evAck)
+			n.runEvent(evAck)
 		}
 	case ConfigureNak, ConfigureReject:
 		if n.isAnswer(p) {
@@ -220,20 +220,20 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 			n.inputRefusal(p)
 		}
 	case TerminateRequest:
-		n.step(evTermReq)
+		n.runEvent(evTermReq)
 	case TerminateAck:
-		n.step(evTermAck)
+		n.runEvent(evTermAck)
 	case CodeReject:
 		// Only the codes that every peer must know are worth giving up for.
 		if len(p.Data) > 0 && p.Data[0] >= byte(ConfigureRequest) && p.Data[0] <= byte(CodeReject) {
 			n.rejected = Code(p.Data[0])
-			n.step(evRejFatal)
+			n.runEvent(evRejFatal)
 		} else {
-			n.step(evRejOK)
+			n.runEvent(evRejOK)
 		}
 	default:
 		if n.hooks.Extra == nil || !n.hooks.Extra(p) {
-			n.step(evUnknown)
+			n.runEvent(evUnknown)
 		}
 	}
 }
@@ -243,57 +243,57 @@ func (n *Negotiation) inputRequest(p Packet) {
 	if n.state == Initial || n.state == Starting {
 		return
 	}
-	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerAsked)
+	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerOptions)
 	if repeated && n.now.Sub(n.ackedAt) >= n.timing.First { // before, our Ack may be on its way
 		n.lost++
-		n.unheard++
+		n.peerRepeats++
 	}
 	if repeated && n.state == Opened {
 		// Our Ack is late or lost. A retransmission keeps its identifier (RFC 1661
 		// section 5.1), so this is no wish to negotiate again.
 		n.ackedAt = n.now
-		n.send(Packet{ConfigureAck, p.ID, p.Data})
+		n.sendPacket(Packet{ConfigureAck, p.ID, p.Data})
 		return
 	}
 	// A peer whose requests are acknowledged and ours are not sends the same options
 	// under new identifiers: that is no other request.
-	if n.state == Opened || !bytes.Equal(p.Data, n.peerAsked) {
-		if n.now.Sub(n.askedSince) > askedWindow {
-			n.asked, n.askedSince = 0, n.now
+	if n.state == Opened || !bytes.Equal(p.Data, n.peerOptions) {
+		if n.now.Sub(n.peerRequestsSince) > requestWindow {
+			n.peerRequests, n.peerRequestsSince = 0, n.now
 		}
-		n.asked++
+		n.peerRequests++
 	}
-	n.answer, n.options = n.policy.Judge(p.Data, n.naks >= n.timing.Failure)
+	n.answer, n.options = n.policy.Judge(p.Data, n.naksSent >= n.timing.Failure)
 	if n.answer == ConfigureAck {
-		n.naks = 0
+		n.naksSent = 0
 		n.ackedAt = n.now
-		n.peerID, n.peerAsked = int(p.ID), append(n.peerAsked[:0], p.Data...)
-		if n.asked > 2*n.timing.Refusals && n.disagree(PeerRestarts, Option{}, n.asked) {
+		n.peerID, n.peerOptions = int(p.ID), append(n.peerOptions[:0], p.Data...)
+		if n.peerRequests > 2*n.timing.Refusals && n.reportDisagreement(PeerRestarts, Option{}, n.peerRequests) {
 			return
 		}
-		n.step(evReqGood)
+		n.runEvent(evReqGood)
 		return
 	}
-	n.naks++
-	if n.insists(p.Data) {
+	n.naksSent++
+	if n.countInsisted(p.Data) {
 		return
 	}
-	n.step(evReqBad)
+	n.runEvent(evReqBad)
 }
 
-// insists counts the options that we refuse of a request, and reports whether one
+// countInsisted counts the options that we refuse of a request, and reports whether one
 // of them was demanded too often.
-func (n *Negotiation) insists(request []byte) bool {
+func (n *Negotiation) countInsisted(request []byte) bool {
 	refused, err := ParseOptions(n.options)
 	if err != nil {
-		return n.naks >= n.timing.Refusals && n.disagree(PeerInsists, Option{}, n.naks)
+		return n.naksSent >= n.timing.Refusals && n.reportDisagreement(PeerInsists, Option{}, n.naksSent)
 	}
 	if n.insisted == nil {
 		n.insisted = make(map[uint8]int)
 	}
 	for _, o := range refused {
 		n.insisted[o.Type]++
-		if count := n.insisted[o.Type]; count >= n.timing.Refusals && n.disagree(PeerInsists, findOption(request, o), count) {
+		if count := n.insisted[o.Type]; count >= n.timing.Refusals && n.reportDisagreement(PeerInsists, findOption(request, o), count) {
 			return true
 		}
 	}
@@ -330,22 +330,22 @@ func (n *Negotiation) inputRefusal(p Packet) {
 		n.refused[o.Type]++
 		switch count := n.refused[o.Type]; {
 		case count < n.timing.Refusals:
-		case (n.needs(o.Type) || count > n.timing.Refusals) && n.disagree(PeerRefuses, o, count):
+		case (n.needsOption(o.Type) || count > n.timing.Refusals) && n.reportDisagreement(PeerRefuses, o, count):
 			return
 		default:
 			code = ConfigureReject
 		}
 	}
 	n.policy.Refused(code, p.Data)
-	if !n.halted {
-		n.step(evNak)
+	if !n.disagreed {
+		n.runEvent(evNak)
 	}
 }
 
-// Stuck reports what kept the negotiation from an end until now: an option that one
+// Stalled reports what kept the negotiation from an end until now: an option that one
 // side refused at least three times, or as many different requests as two agreements
 // take. It is for a negotiation whose time is over.
-func (n *Negotiation) Stuck() (d Disagreement, ok bool) {
+func (n *Negotiation) Stalled() (d Disagreement, ok bool) {
 	const often, restless = 3, 6
 	if n.state == Opened {
 		return d, false
@@ -360,23 +360,23 @@ func (n *Negotiation) Stuck() (d Disagreement, ok bool) {
 			d, ok = Disagreement{PeerInsists, Option{Type: option}, count}, true
 		}
 	}
-	if !ok && n.asked >= restless {
-		return Disagreement{Kind: PeerRestarts, Count: n.asked}, true
+	if !ok && n.peerRequests >= restless {
+		return Disagreement{Kind: PeerRestarts, Count: n.peerRequests}, true
 	}
 	return d, ok
 }
 
-func (n *Negotiation) needs(option uint8) bool {
+func (n *Negotiation) needsOption(option uint8) bool {
 	p, ok := n.policy.(Needs)
 	return ok && p.Needs(option)
 }
 
-// disagree ends the negotiation and reports whether it did.
-func (n *Negotiation) disagree(kind DisagreementKind, o Option, count int) bool {
+// reportDisagreement ends the negotiation and reports whether it did.
+func (n *Negotiation) reportDisagreement(kind DisagreementKind, o Option, count int) bool {
 	if n.hooks.Disagree == nil {
 		return false
 	}
-	n.halted = true
+	n.disagreed = true
 	n.deadline = time.Time{}
 	o.Value = bytes.Clone(o.Value)
 	n.hooks.Disagree(Disagreement{kind, o, count})
@@ -386,13 +386,13 @@ func (n *Negotiation) disagree(kind DisagreementKind, o Option, count int) bool 
 // measureRTT notes how long the answer at hand took, or how often it was missed.
 func (n *Negotiation) measureRTT() {
 	switch {
-	case !n.open:
+	case !n.requestOpen:
 	case n.repeated == 0:
 		n.rtt = n.now.Sub(n.sentAt)
 	default:
 		n.lost += n.repeated
 	}
-	n.open = false
+	n.requestOpen = false
 }
 
 // Assume takes our last request for acknowledged, when the peer could not go on
@@ -401,18 +401,18 @@ func (n *Negotiation) Assume(now time.Time) {
 	if n.state != AckSent {
 		return
 	}
-	n.now, n.open = now, false
+	n.now, n.requestOpen = now, false
 	n.policy.Acked()
-	n.step(evAck)
+	n.runEvent(evAck)
 }
 
 // isAnswer reports whether p answers our last request, which is still open. A request
 // that was sent twice may be answered twice: the second answer is none.
 func (n *Negotiation) isAnswer(p Packet) bool {
-	return n.state >= ReqSent && p.ID == n.id && n.open
+	return n.state >= ReqSent && p.ID == n.id && n.requestOpen
 }
 
-func (n *Negotiation) step(e event) {
+func (n *Negotiation) runEvent(e event) {
 	c := automaton[e][n.state]
 	if c == nil {
 		return
@@ -423,45 +423,45 @@ func (n *Negotiation) step(e event) {
 		n.deadline = time.Time{}
 	}
 	for _, a := range c.do {
-		n.act(a)
+		n.runAction(a)
 	}
 }
 
-func (n *Negotiation) act(a action) {
+func (n *Negotiation) runAction(a action) {
 	switch a {
 	case tlu:
-		call(n.hooks.Up)
+		callHook(n.hooks.Up)
 	case tld:
-		call(n.hooks.Down)
+		callHook(n.hooks.Down)
 	case tlf:
-		call(n.hooks.Finished)
+		callHook(n.hooks.Finished)
 	case irc:
-		n.tries = 0
-		n.left = n.timing.Configure
+		n.requestTries = 0
+		n.restartCount = n.timing.Configure
 		if n.state == Closing || n.state == Stopping {
-			n.left = n.timing.Terminate
+			n.restartCount = n.timing.Terminate
 		}
 	case zrc:
-		n.left = 0
+		n.restartCount = 0
 		n.deadline = n.now.Add(n.timing.Restart)
 	case scr:
 		n.sendRequest()
 	case sca, scn:
-		n.send(Packet{n.answer, n.in.ID, n.options})
+		n.sendPacket(Packet{n.answer, n.packet.ID, n.options})
 	case str:
 		n.id++
-		n.restart()
-		n.send(Packet{Code: TerminateRequest, ID: n.id})
+		n.restartTimer()
+		n.sendPacket(Packet{Code: TerminateRequest, ID: n.id})
 	case sta:
-		id := n.in.ID
-		if n.in.Code != TerminateRequest {
+		id := n.packet.ID
+		if n.packet.Code != TerminateRequest {
 			n.id++
 			id = n.id
 		}
-		n.send(Packet{Code: TerminateAck, ID: id})
+		n.sendPacket(Packet{Code: TerminateAck, ID: id})
 	case scj:
 		n.id++
-		n.send(Packet{CodeReject, n.id, n.in.Append(nil)})
+		n.sendPacket(Packet{CodeReject, n.id, n.packet.Append(nil)})
 	case tls, ser: // the owner of the lower layer needs no word; echoes go through Extra
 	}
 }
@@ -470,32 +470,32 @@ func (n *Negotiation) act(a action) {
 // came keeps its identifier, so that the answer to either counts (RFC 1661 sections
 // 4.6 and 5.1).
 func (n *Negotiation) sendRequest() {
-	n.next = n.policy.Request(n.next[:0])
-	if n.event == evTimeout && n.open && bytes.Equal(n.next, n.request) {
+	n.spare = n.policy.Request(n.spare[:0])
+	if n.event == evTimeout && n.requestOpen && bytes.Equal(n.spare, n.request) {
 		n.repeated++
 		n.resent++
 	} else {
 		n.id++
-		n.repeated, n.sentAt, n.open = 0, n.now, true
+		n.repeated, n.sentAt, n.requestOpen = 0, n.now, true
 	}
-	n.request, n.next = n.next, n.request
-	n.restart()
-	n.send(Packet{ConfigureRequest, n.id, n.request})
+	n.request, n.spare = n.spare, n.request
+	n.restartTimer()
+	n.sendPacket(Packet{ConfigureRequest, n.id, n.request})
 }
 
-func (n *Negotiation) restart() {
+func (n *Negotiation) restartTimer() {
 	wait := n.timing.Restart
-	if n.tries < n.timing.Tries {
+	if n.requestTries < n.timing.Tries {
 		wait = n.timing.First
 	}
-	n.tries++
-	n.left--
+	n.requestTries++
+	n.restartCount--
 	n.deadline = n.now.Add(wait)
 }
 
-func (n *Negotiation) send(p Packet) { n.hooks.Send(n.protocol, p) }
+func (n *Negotiation) sendPacket(p Packet) { n.hooks.Send(n.protocol, p) }
 
-func call(f func()) {
+func callHook(f func()) {
 	if f != nil {
 		f()
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// link carries packets between two negotiations, and loses some.
-type link struct {
+// lossyLink carries packets between two negotiations, and loses some.
+type lossyLink struct {
 	now   time.Time
 	r     *rand.Rand
 	loss  int // percent
@@ -19,7 +19,7 @@ type link struct {
 	sent  [2]int
 }
 
-func (l *link) connect(p Protocol, a, b Policy) {
+func (l *lossyLink) connectPolicies(p Protocol, a, b Policy) {
 	for i, policy := range []Policy{a, b} {
 		l.ends[i] = NewNegotiation(p, policy, Timing{}, Hooks{
 			Send: func(_ Protocol, p Packet) {
@@ -43,8 +43,8 @@ func (l *link) connect(p Protocol, a, b Policy) {
 	}
 }
 
-// run lets the two talk until both are silent or a minute has passed.
-func (l *link) run() {
+// runUntilSilent lets the two talk until both are silent or a minute has passed.
+func (l *lossyLink) runUntilSilent() {
 	end := l.now.Add(time.Minute)
 	for l.now.Before(end) {
 		for len(l.queue) > 0 {
@@ -65,8 +65,8 @@ func (l *link) run() {
 	}
 }
 
-func newLink(seed uint64, loss int) *link {
-	return &link{now: time.Unix(0, 0), r: rand.New(rand.NewPCG(seed, 0)), loss: loss}
+func newLink(seed uint64, loss int) *lossyLink {
+	return &lossyLink{now: time.Unix(0, 0), r: rand.New(rand.NewPCG(seed, 0)), loss: loss}
 }
 
 func TestBothSidesAgreeInSpiteOfLoss(t *testing.T) {
@@ -74,10 +74,10 @@ func TestBothSidesAgreeInSpiteOfLoss(t *testing.T) {
 		l := newLink(seed, int(seed%3)*12)
 		client := &IPCPOptions{AskDNS: true}
 		server := &IPCPOptions{Local: netip.MustParseAddr("10.0.0.1"), Assign: netip.MustParseAddr("10.0.0.2")}
-		l.connect(IPCP, client, server)
+		l.connectPolicies(IPCP, client, server)
 		l.ends[0].Begin(l.now)
 		l.ends[1].Begin(l.now)
-		l.run()
+		l.runUntilSilent()
 		if !l.up[0] || !l.up[1] {
 			t.Fatalf("seed %d: %v and %v", seed, l.ends[0].State(), l.ends[1].State())
 		}
@@ -86,7 +86,7 @@ func TestBothSidesAgreeInSpiteOfLoss(t *testing.T) {
 		}
 		l.loss = 0
 		l.ends[0].Close(l.now)
-		l.run()
+		l.runUntilSilent()
 		if l.up[0] || l.up[1] || !l.done[0] || !l.done[1] {
 			t.Fatalf("seed %d: not closed: %v and %v", seed, l.ends[0].State(), l.ends[1].State())
 		}
@@ -95,9 +95,9 @@ func TestBothSidesAgreeInSpiteOfLoss(t *testing.T) {
 
 func TestSilenceEnds(t *testing.T) {
 	l := newLink(1, 100)
-	l.connect(IPCP, &IPCPOptions{}, &IPCPOptions{})
+	l.connectPolicies(IPCP, &IPCPOptions{}, &IPCPOptions{})
 	l.ends[0].Begin(l.now)
-	l.run()
+	l.runUntilSilent()
 	if !l.done[0] || l.sent[0] != 10 {
 		t.Errorf("after a minute of silence: done %v, %d requests", l.done[0], l.sent[0])
 	}
@@ -106,10 +106,10 @@ func TestSilenceEnds(t *testing.T) {
 // pppd with nomppe and a client that insists must not talk for ever.
 func TestStubbornSidesEnd(t *testing.T) {
 	l := newLink(1, 0)
-	l.connect(CCP, &CCPOptions{Allowed: MPPE128, Want: MPPE128 | MPPEStateless}, &CCPOptions{Allowed: MPPE40, Want: MPPE40})
+	l.connectPolicies(CCP, &CCPOptions{Allowed: MPPE128, Want: MPPE128 | MPPEStateless}, &CCPOptions{Allowed: MPPE40, Want: MPPE40})
 	l.ends[0].Begin(l.now)
 	l.ends[1].Begin(l.now)
-	l.run()
+	l.runUntilSilent()
 	if l.sent[0] > 40 || l.sent[1] > 40 {
 		t.Errorf("%d and %d packets", l.sent[0], l.sent[1])
 	}
@@ -178,9 +178,9 @@ type stubborn struct {
 	sent   int // packets that came to it
 }
 
-// meet lets a negotiation talk to a peer until both are silent, or a minute has
+// runAgainst lets a negotiation talk to a peer until both are silent, or a minute has
 // passed. It returns the disagreement, if there was one.
-func (s *stubborn) meet(t *testing.T, p Protocol, policy Policy, first ...Packet) (got *Disagreement, n *Negotiation) {
+func (s *stubborn) runAgainst(t *testing.T, p Protocol, policy Policy, first ...Packet) (got *Disagreement, n *Negotiation) {
 	t.Helper()
 	now := time.Unix(0, 0)
 	var queue []Packet
@@ -240,7 +240,7 @@ func TestRefusalsEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &stubborn{answer: tt.answer}
-			got, _ := s.meet(t, tt.protocol, tt.policy)
+			got, _ := s.runAgainst(t, tt.protocol, tt.policy)
 			if got == nil || got.Kind != tt.want.Kind || got.Count != tt.want.Count || got.Option.Type != tt.want.Option.Type || string(got.Option.Value) != string(tt.want.Option.Value) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
@@ -265,7 +265,7 @@ func TestAnOptionIsGivenUp(t *testing.T) {
 		}
 		return []Packet{{ConfigureAck, p.ID, p.Data}}
 	}}
-	got, n := s.meet(t, LCP, &LCPOptions{MRU: 1400, Magic: 7}, Packet{ConfigureRequest, 1, nil})
+	got, n := s.runAgainst(t, LCP, &LCPOptions{MRU: 1400, Magic: 7}, Packet{ConfigureRequest, 1, nil})
 	if got != nil || n.State() != Opened {
 		t.Errorf("%+v, state %v", got, n.State())
 	}
@@ -297,7 +297,7 @@ func TestDemandsEnd(t *testing.T) {
 				}
 				return []Packet{tt.next()}
 			}
-			got, _ := s.meet(t, LCP, &LCPOptions{Magic: 7, NewMagic: func() uint32 { return 8 }}, tt.next())
+			got, _ := s.runAgainst(t, LCP, &LCPOptions{Magic: 7, NewMagic: func() uint32 { return 8 }}, tt.next())
 			if got == nil || got.Kind != tt.want {
 				t.Fatalf("got %+v", got)
 			}
@@ -390,12 +390,12 @@ func TestStuck(t *testing.T) {
 	n := NewNegotiation(IPCP, &IPCPOptions{}, Timing{}, Hooks{Send: func(_ Protocol, p Packet) { last = p }})
 	n.Begin(now)
 	for i := range byte(3) {
-		if d, ok := n.Stuck(); ok {
+		if d, ok := n.Stalled(); ok {
 			t.Errorf("stuck after %d refusals: %+v", i, d)
 		}
 		n.Input(now, Packet{ConfigureNak, last.ID, []byte{optAddress, 6, 10, 0, 0, i}})
 	}
-	if d, ok := n.Stuck(); !ok || d.Kind != PeerRefuses || d.Option.Type != optAddress || d.Count != 3 {
+	if d, ok := n.Stalled(); !ok || d.Kind != PeerRefuses || d.Option.Type != optAddress || d.Count != 3 {
 		t.Errorf("after three refusals: %+v, %v", d, ok)
 	}
 }
@@ -411,7 +411,7 @@ func TestAPeerThatAnswersNothing(t *testing.T) {
 		n.Tick(now)
 		n.Input(now, Packet{ConfigureRequest, id, option32(optMagic, 99).Append(nil)})
 	}
-	if d, ok := n.Stuck(); ok {
+	if d, ok := n.Stalled(); ok {
 		t.Errorf("stuck: %+v", d)
 	}
 }

@@ -59,7 +59,7 @@ func optionAddr(t uint8, a netip.Addr) Option {
 // RFC 1661 section 5.4.
 type verdict struct{ nak, reject []Option }
 
-func (v verdict) answer(request []byte) (Code, []byte) {
+func (v verdict) buildAnswer(request []byte) (Code, []byte) {
 	switch {
 	case len(v.reject) > 0:
 		return ConfigureReject, appendOptions(nil, v.reject)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func unhex(s string) []byte {
+func decodeHex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
 		panic(err)
@@ -36,13 +36,13 @@ func TestPackets(t *testing.T) {
 	}
 	for _, tt := range frames {
 		t.Run(tt.name, func(t *testing.T) {
-			wire := unhex(tt.wire)
+			wire := decodeHex(tt.wire)
 			proto, body, err := ParseFrame(wire)
 			if err != nil || proto != tt.proto {
 				t.Fatalf("ParseFrame = %v, %v", proto, err)
 			}
 			p, err := ParsePacket(append(bytes.Clone(body), 0, 0)) // padded
-			if err != nil || p.Code != tt.code || p.ID != tt.id || !bytes.Equal(p.Data, unhex(tt.data)) {
+			if err != nil || p.Code != tt.code || p.ID != tt.id || !bytes.Equal(p.Data, decodeHex(tt.data)) {
 				t.Fatalf("ParsePacket = %+v, %v", p, err)
 			}
 			if got := p.Append(nil); !bytes.Equal(got, body) {
@@ -61,17 +61,17 @@ func TestFrames(t *testing.T) {
 	for in, want := range map[string]Protocol{
 		"ff03002145": IPv4, "002145": IPv4, "2145": IPv4, "ff032145": IPv4, "fd9000": MPPE, "ff0300fd90": MPPE,
 	} {
-		p, _, err := ParseFrame(unhex(in))
+		p, _, err := ParseFrame(decodeHex(in))
 		if err != nil || p != want {
 			t.Errorf("ParseFrame(%s) = %v, %v", in, p, err)
 		}
 	}
 	for _, in := range []string{"", "ff03", "00", "ff0300", "0020", "c020"} {
-		if p, _, err := ParseFrame(unhex(in)); !errors.Is(err, ErrMalformed) {
+		if p, _, err := ParseFrame(decodeHex(in)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("ParseFrame(%s) = %v, %v", in, p, err)
 		}
 	}
-	if got := AppendFrame(nil, MPPE); !bytes.Equal(got, unhex("ff0300fd")) {
+	if got := AppendFrame(nil, MPPE); !bytes.Equal(got, decodeHex("ff0300fd")) {
 		t.Errorf("AppendFrame = %x", got)
 	}
 }
@@ -87,7 +87,7 @@ func TestRequests(t *testing.T) {
 		{"CCP", &CCPOptions{Want: MPPEStateless | MPPE128}, "120601000040"},
 		{"IPCP", &IPCPOptions{AskDNS: true}, "030600000000 810600000000 830600000000"},
 	} {
-		if got := tt.p.Request(nil); !bytes.Equal(got, unhex(tt.want)) {
+		if got := tt.p.Request(nil); !bytes.Equal(got, decodeHex(tt.want)) {
 			t.Errorf("%s = %x, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -112,9 +112,9 @@ func TestLCPJudge(t *testing.T) {
 		{"short MRU", "010305", false, ConfigureReject, "010305"},
 		{"nothing", "", false, ConfigureAck, ""},
 	} {
-		l := &LCPOptions{MRU: 1400, Magic: 0x11223344, TakeAuth: take, NewMagic: testMagic}
-		code, out := l.Judge(unhex(tt.in), tt.final)
-		if code != tt.code || !bytes.Equal(out, unhex(tt.out)) {
+		l := &LCPOptions{MRU: 1400, Magic: 0x11223344, AcceptAuth: take, NewMagic: testMagic}
+		code, out := l.Judge(decodeHex(tt.in), tt.final)
+		if code != tt.code || !bytes.Equal(out, decodeHex(tt.out)) {
 			t.Errorf("%s: %v %x, want %v %s", tt.name, code, out, tt.code, tt.out)
 		}
 	}
@@ -122,14 +122,14 @@ func TestLCPJudge(t *testing.T) {
 
 func TestLCPRefused(t *testing.T) {
 	l := &LCPOptions{MRU: 1400, Magic: 1, Compress: true, NewMagic: testMagic}
-	l.Refused(ConfigureNak, unhex("010404b0"))
-	l.Refused(ConfigureReject, unhex("07020802"))
-	l.Refused(ConfigureNak, unhex("050600000001"))
-	if got := l.Request(nil); !bytes.Equal(got, unhex("010404b0 050699887766")) {
+	l.Refused(ConfigureNak, decodeHex("010404b0"))
+	l.Refused(ConfigureReject, decodeHex("07020802"))
+	l.Refused(ConfigureNak, decodeHex("050600000001"))
+	if got := l.Request(nil); !bytes.Equal(got, decodeHex("010404b0 050699887766")) {
 		t.Errorf("Request = %x", got)
 	}
-	l.Refused(ConfigureNak, unhex("01040640")) // more than we can take
-	l.Refused(ConfigureReject, unhex("050699887766"))
+	l.Refused(ConfigureNak, decodeHex("01040640")) // more than we can take
+	l.Refused(ConfigureReject, decodeHex("050699887766"))
 	if got := l.Request(nil); len(got) != 0 {
 		t.Errorf("Request = %x", got)
 	}
@@ -159,8 +159,8 @@ func TestCCPJudge(t *testing.T) {
 		{"no MPPE here", "120601000040", 0, false, ConfigureReject, "120601000040", 0},
 	} {
 		c := &CCPOptions{Allowed: tt.allowed}
-		code, out := c.Judge(unhex(tt.in), tt.final)
-		if code != tt.code || !bytes.Equal(out, unhex(tt.out)) || c.Send != tt.send {
+		code, out := c.Judge(decodeHex(tt.in), tt.final)
+		if code != tt.code || !bytes.Equal(out, decodeHex(tt.out)) || c.Send != tt.send {
 			t.Errorf("%s: %v %x %#x, want %v %s %#x", tt.name, code, out, c.Send, tt.code, tt.out, tt.send)
 		}
 	}
@@ -180,7 +180,7 @@ func TestCCPRefused(t *testing.T) {
 		{"rejected", ConfigureReject, "120601000040", 0, true},
 	} {
 		c := &CCPOptions{Allowed: MPPE128 | MPPE40, Want: MPPE128 | MPPEStateless}
-		c.Refused(tt.code, unhex(tt.in))
+		c.Refused(tt.code, decodeHex(tt.in))
 		if c.Want != tt.want || c.Rejected != tt.rej {
 			t.Errorf("%s: %+v", tt.name, c)
 		}
@@ -190,34 +190,34 @@ func TestCCPRefused(t *testing.T) {
 func TestIPCP(t *testing.T) {
 	addr := netip.MustParseAddr
 	i := &IPCPOptions{AskDNS: true}
-	i.Refused(ConfigureNak, unhex("03060a4d0064 81060a4d0001 83060a4d0001")) // pppd
+	i.Refused(ConfigureNak, decodeHex("03060a4d0064 81060a4d0001 83060a4d0001")) // pppd
 	if i.Local != addr("10.77.0.100") || i.DNS != [2]netip.Addr{addr("10.77.0.1"), addr("10.77.0.1")} {
 		t.Errorf("%+v", i)
 	}
-	i.Refused(ConfigureReject, unhex("83060a4d0001"))
-	if got := i.Request(nil); !bytes.Equal(got, unhex("03060a4d0064 81060a4d0001")) {
+	i.Refused(ConfigureReject, decodeHex("83060a4d0001"))
+	if got := i.Request(nil); !bytes.Equal(got, decodeHex("03060a4d0064 81060a4d0001")) {
 		t.Errorf("Request = %x", got)
 	}
-	if code, _ := i.Judge(unhex("03060a4d0001"), false); code != ConfigureAck || i.Peer != addr("10.77.0.1") {
+	if code, _ := i.Judge(decodeHex("03060a4d0001"), false); code != ConfigureAck || i.Peer != addr("10.77.0.1") {
 		t.Errorf("Judge = %v, peer %v", code, i.Peer)
 	}
-	if code, out := i.Judge(unhex("0206002d0f01 03060a4d0001"), false); code != ConfigureReject || !bytes.Equal(out, unhex("0206002d0f01")) {
+	if code, out := i.Judge(decodeHex("0206002d0f01 03060a4d0001"), false); code != ConfigureReject || !bytes.Equal(out, decodeHex("0206002d0f01")) {
 		t.Errorf("Judge of VJ = %v %x", code, out)
 	}
 	server := &IPCPOptions{Local: addr("10.0.0.1"), Assign: addr("10.0.0.2"), DNS: [2]netip.Addr{addr("10.0.0.53")}}
-	code, out := server.Judge(unhex("030600000000 810600000000 830600000000"), false)
-	if code != ConfigureReject || !bytes.Equal(out, unhex("830600000000")) {
+	code, out := server.Judge(decodeHex("030600000000 810600000000 830600000000"), false)
+	if code != ConfigureReject || !bytes.Equal(out, decodeHex("830600000000")) {
 		t.Errorf("server: %v %x", code, out)
 	}
-	code, out = server.Judge(unhex("030600000000 810600000000"), false)
-	if code != ConfigureNak || !bytes.Equal(out, unhex("03060a000002 81060a000035")) {
+	code, out = server.Judge(decodeHex("030600000000 810600000000"), false)
+	if code != ConfigureNak || !bytes.Equal(out, decodeHex("03060a000002 81060a000035")) {
 		t.Errorf("server: %v %x", code, out)
 	}
 }
 
 func TestCredentialsAndValues(t *testing.T) {
 	c := Credentials{"vpn", "secret"}
-	if got := c.Append(nil); !bytes.Equal(got, unhex("0376706e 06736563726574")) {
+	if got := c.Append(nil); !bytes.Equal(got, decodeHex("0376706e 06736563726574")) {
 		t.Errorf("Append = %x", got)
 	}
 	wire := c.Append(nil)
@@ -228,10 +228,10 @@ func TestCredentialsAndValues(t *testing.T) {
 	}
 	// RFC 2759 section 9.2, as it stands in a packet.
 	r := MSResponse{
-		PeerChallenge: [16]byte(unhex("21402324255e262a28295f2b3a337c7e")),
-		NT:            [24]byte(unhex("82309ecd8d708b5ea08faa3981cd83544233114a3d85d6df")),
+		PeerChallenge: [16]byte(decodeHex("21402324255e262a28295f2b3a337c7e")),
+		NT:            [24]byte(decodeHex("82309ecd8d708b5ea08faa3981cd83544233114a3d85d6df")),
 	}
-	want := unhex("31 21402324255e262a28295f2b3a337c7e 0000000000000000 82309ecd8d708b5ea08faa3981cd83544233114a3d85d6df 00 55736572")
+	want := decodeHex("31 21402324255e262a28295f2b3a337c7e 0000000000000000 82309ecd8d708b5ea08faa3981cd83544233114a3d85d6df 00 55736572")
 	v := Value{r.Append(nil), "User"}
 	if got := v.Append(nil); !bytes.Equal(got, want) {
 		t.Errorf("Append = %x, want %x", got, want)
@@ -256,8 +256,8 @@ func TestCredentialsAndValues(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(unhex("ff03c0210101001d010405780206000000000305c223810506117d551a07020802"))
-	f.Add(unhex("80fd0101000a120601000040"))
+	f.Add(decodeHex("ff03c0210101001d010405780206000000000305c223810506117d551a07020802"))
+	f.Add(decodeHex("80fd0101000a120601000040"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		proto, body, err := ParseFrame(b)
 		if err != nil {
@@ -287,7 +287,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("options %+v of %x", list, p.Data)
 		}
 		for _, policy := range []Policy{
-			&LCPOptions{MRU: 1400, Magic: 1, NewMagic: testMagic, TakeAuth: func(a Auth) (bool, Auth) { return a == AuthMD5, AuthMSCHAPv2 }},
+			&LCPOptions{MRU: 1400, Magic: 1, NewMagic: testMagic, AcceptAuth: func(a Auth) (bool, Auth) { return a == AuthMD5, AuthMSCHAPv2 }},
 			&CCPOptions{Allowed: MPPE128},
 			&IPCPOptions{AskDNS: true},
 		} {

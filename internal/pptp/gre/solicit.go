@@ -13,22 +13,22 @@ import (
 // one before it, and the waits double. A packet that only acknowledges is enough
 // to make it look.
 const (
-	// nudgeAfter less a nudgeBeat is the least time until the first one: every echo
+	// solicitAfter less a solicitBeat is the least time until the first one: every echo
 	// begins to wait for it, so the waits of many calls end together.
-	nudgeAfter = 400 * time.Millisecond
-	nudgeBeat  = 50 * time.Millisecond
-	// nudges is how many are sent in a row without an answer: one may be lost,
+	solicitAfter = 400 * time.Millisecond
+	solicitBeat  = 50 * time.Millisecond
+	// maxSolicits is how many are sent in a row without an answer: one may be lost,
 	// and some servers never acknowledge what they have got.
-	nudges = 3
+	maxSolicits = 3
 )
 
-// nudge watches for packets that the peer does not acknowledge. It is guarded by
+// ackSolicitor watches for packets that the peer does not acknowledge. It is guarded by
 // Call.mu.
-type nudge struct {
-	timer *time.Timer
-	armed bool
-	left  int
-	seen  uint32 // Call.acked at the last look
+type ackSolicitor struct {
+	timer     *time.Timer
+	armed     bool
+	remaining int
+	lastAcked uint32 // Call.acked at the last look
 }
 
 // awaitAck begins to watch, for what is about to be sent. A peer that never
@@ -37,29 +37,29 @@ func (c *Call) awaitAck() {
 	if !c.anyAck || c.closed {
 		return
 	}
-	c.nudge.left = nudges
-	if !c.nudge.armed {
-		c.nudge.armed = true
-		c.nudge.seen = c.acked
-		c.nudge.timer.Reset(beat.Within(nudgeAfter, nudgeBeat))
+	c.solicit.remaining = maxSolicits
+	if !c.solicit.armed {
+		c.solicit.armed = true
+		c.solicit.lastAcked = c.acked
+		c.solicit.timer.Reset(beat.Within(solicitAfter, solicitBeat))
 	}
 }
 
-func (c *Call) nudgeLate() {
+func (c *Call) solicitAck() {
 	c.mu.Lock()
-	n := &c.nudge
-	waiting := int32(c.next.Load()-1-c.acked) > 0
-	if !waiting || n.left == 0 || c.closed {
+	n := &c.solicit
+	waiting := int32(c.nextSeq.Load()-1-c.acked) > 0
+	if !waiting || n.remaining == 0 || c.closed {
 		n.armed = false
 		c.mu.Unlock()
 		return
 	}
-	stuck := n.seen == c.acked
+	stuck := n.lastAcked == c.acked
 	if stuck {
-		n.left--
+		n.remaining--
 	}
-	n.seen = c.acked
-	n.timer.Reset(beat.Within(nudgeAfter, nudgeBeat))
+	n.lastAcked = c.acked
+	n.timer.Reset(beat.Within(solicitAfter, solicitBeat))
 	ack, _ := c.takeAck()
 	c.mu.Unlock()
 	if stuck {

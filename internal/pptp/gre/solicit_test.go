@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-func TestNudge(t *testing.T) {
+func TestSolicitAck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, _ := pair(t, NewSwitch().Open)
+		a, b, _, _ := openPair(t, NewSwitch().Open)
 		defer a.Close()
 		sent := func(want uint64, when string) {
 			t.Helper()
@@ -19,37 +19,37 @@ func TestNudge(t *testing.T) {
 		}
 		send := func() {
 			t.Helper()
-			if err := a.Send(frame("x")); err != nil {
+			if err := a.Send(makeFrame("x")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		send()
 		time.Sleep(time.Minute)
 		send() // the peer is known to acknowledge now
-		time.Sleep(time.Minute + nudgeBeat/3)
+		time.Sleep(time.Minute + solicitBeat/3)
 		sent(2, "all is acknowledged")
 
 		b.Close() // from now on it is silent
 		send()
-		time.Sleep(nudgeAfter - nudgeBeat)
+		time.Sleep(solicitAfter - solicitBeat)
 		sent(3, "before the first nudge")
-		time.Sleep(nudgeBeat)
+		time.Sleep(solicitBeat)
 		sent(4, "the first nudge")
 		time.Sleep(time.Minute)
-		sent(3+nudges, "a peer that stays silent")
+		sent(3+maxSolicits, "a peer that stays silent")
 		send()
-		time.Sleep(nudgeAfter)
-		sent(3+nudges+2, "and a new packet")
+		time.Sleep(solicitAfter)
+		sent(3+maxSolicits+2, "and a new packet")
 	})
 }
 
-func TestNoNudgeForAPeerThatNeverAcknowledges(t *testing.T) {
+func TestNoSolicitForPeerThatNeverAcknowledges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, _, _ := pair(t, NewSwitch().Open)
+		a, b, _, _ := openPair(t, NewSwitch().Open)
 		defer a.Close()
 		b.Close()
 		for range 3 {
-			if err := a.Send(frame("x")); err != nil {
+			if err := a.Send(makeFrame("x")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)

@@ -23,15 +23,15 @@ const (
 	Internet   Step = "internet"
 )
 
-var ladder = []Step{Resolve, TCP, Control, Call, GRE, LCP, Auth, Encryption, IP, Internet}
+var steps = []Step{Resolve, TCP, Control, Call, GRE, LCP, Auth, Encryption, IP, Internet}
 
-// Ladder lists the steps in order.
-func Ladder() []Step { return append([]Step(nil), ladder...) }
+// Steps lists the steps in order.
+func Steps() []Step { return append([]Step(nil), steps...) }
 
-// Height is how many steps are climbed once s is reached: 0 for NoStep and for
+// Index is how many steps are climbed once s is reached: 0 for NoStep and for
 // what is no step.
-func (s Step) Height() int {
-	for i, l := range ladder {
+func (s Step) Index() int {
+	for i, l := range steps {
 		if l == s {
 			return i + 1
 		}
@@ -41,10 +41,10 @@ func (s Step) Height() int {
 
 // StepAt is the inverse of Height.
 func StepAt(height int) Step {
-	if height < 1 || height > len(ladder) {
+	if height < 1 || height > len(steps) {
 		return NoStep
 	}
-	return ladder[height-1]
+	return steps[height-1]
 }
 
 // Cause names why a probe stopped: the failing step, a dot and a code, such as
@@ -67,11 +67,11 @@ func (c Cause) Code() string {
 // session of a running service: it completed no step itself, and what it found is
 // above the first one.
 func ByService(reached Step, c Cause) bool {
-	return reached.Height() == 0 && (c == "" || c.Step().Height() > Resolve.Height())
+	return reached.Index() == 0 && (c == "" || c.Step().Index() > Resolve.Index())
 }
 
-// Rung is one step of one climb.
-type Rung struct {
+// StepResult is one step of one climb.
+type StepResult struct {
 	Step Step          `json:"step"`
 	OK   bool          `json:"ok"`
 	At   time.Duration `json:"at"`            // since the probe began

@@ -10,32 +10,32 @@ import (
 // answered by one, so this many at once and then this many a second keep both sides
 // together below 50 in any second.
 const (
-	paceBurst = 20
-	paceRate  = 5 // a second
+	limitBurst = 20
+	limitRate  = 5 // a second
 )
 
-// pace bounds how many packets of a negotiation are taken. What exceeds it is dropped
+// packetLimiter bounds how many packets of a negotiation are taken. What exceeds it is dropped
 // like a packet that was lost on the way: a peer that repeats itself as the RFCs have
 // it, every few seconds, never meets the bound.
-type pace struct {
+type packetLimiter struct {
 	spent float64
 	at    time.Time
 }
 
-// take reports whether a packet that came now is taken.
-func (p *pace) take(now time.Time) bool {
-	p.spent = max(0, p.spent-now.Sub(p.at).Seconds()*paceRate)
+// allowAt reports whether a packet that came now is taken.
+func (p *packetLimiter) allowAt(now time.Time) bool {
+	p.spent = max(0, p.spent-now.Sub(p.at).Seconds()*limitRate)
 	p.at = now
-	if p.spent+1 > paceBurst {
+	if p.spent+1 > limitBurst {
 		return false
 	}
 	p.spent++
 	return true
 }
 
-// countsForPace reports whether a packet counts for the pace. The end of the link is always
+// countsForLimit reports whether a packet counts for the pace. The end of the link is always
 // heard, and on a session that is up only what negotiates it again counts.
-func (l *link) countsForPace(proto ppp.Protocol, p ppp.Packet) bool {
+func (l *link) countsForLimit(proto ppp.Protocol, p ppp.Packet) bool {
 	if proto == ppp.LCP && p.Code == ppp.TerminateRequest && l.phase != phaseDead {
 		return false
 	}
