@@ -99,12 +99,12 @@ func BenchmarkPrune(b *testing.B) {
 		span = 3 * time.Second
 	}
 	for b.Loop() {
-		late := labtest.Watch()
+		late := labtest.WatchDelay()
 		alone := make(chan struct{})
 		time.AfterFunc(span, func() { close(alone) })
 		before := write(alone)
 		b.ReportMetric(float64(late().Microseconds())/1000, "alone-machine-late-ms")
-		late = labtest.Watch()
+		late = labtest.WatchDelay()
 		var during []time.Duration
 		for _, part := range []struct { // one after the other, as in a round
 			name string

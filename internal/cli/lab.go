@@ -53,7 +53,7 @@ func openFleet(cfg lab.Config) (*lab.Fleet, error) {
 		if err = fleet.Listen(); err == nil {
 			return fleet, nil
 		}
-		if !errors.Is(err, lab.ErrTaken) {
+		if !errors.Is(err, lab.ErrInUse) {
 			return nil, err
 		}
 		taken = err

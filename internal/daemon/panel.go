@@ -91,9 +91,9 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	p.notifier = newNotifier(p.db, cfg.Public, p.out(), log)
 	gate := jobs.NewLimiter(p.settings.now)
 	prober := &probe.Prober{
-		Attempts: func() int { return p.settings.now().PingAttempts }, Again: gate.Wait,
+		Attempts: func() int { return p.settings.now().PingAttempts }, BeforeRetry: gate.Wait,
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
-		Found:      func(j connexa.Job, at netip.Addr) error { return p.gateways.Resolved(j, at) },
+		OnAddress:  func(j connexa.Job, at netip.Addr) error { return p.gateways.Resolved(j, at) },
 	}
 	prober.Session.GRE = p.mux
 	p.measures(prober)

@@ -17,8 +17,8 @@ import (
 func (p *Panel) measures(prober *probe.Prober) {
 	prober.Measure = p.measure
 	prober.SlowBelow = func() int64 { return int64(p.settings.now().Speed.SlowKbit) * 1000 }
-	prober.Live = func(node int64, l connexa.SpeedLive) { p.app.NoteSpeed(node, l) }
-	prober.Spent = p.spend
+	prober.OnLive = func(node int64, l connexa.SpeedLive) { p.app.NoteSpeed(node, l) }
+	prober.OnBytes = p.spend
 }
 
 // measure measures through a session, and closes it.

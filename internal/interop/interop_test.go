@@ -25,11 +25,11 @@ import (
 
 const server = "10.99.0.1"
 
-func config(user, password string) pptp.Config {
+func loginConfig(user, password string) pptp.Config {
 	return pptp.Config{Address: server, Login: user, Password: password}
 }
 
-func alice() pptp.Config { return config("alice", "wonderland-1") }
+func aliceConfig() pptp.Config { return loginConfig("alice", "wonderland-1") }
 
 // noLeaks fails a test whose sessions leave goroutines behind.
 func noLeaks(t *testing.T) {
@@ -53,9 +53,9 @@ func noLeaks(t *testing.T) {
 	})
 }
 
-func dial(t *testing.T, cfg pptp.Config) *pptp.Session {
+func mustDial(t *testing.T, cfg pptp.Config) *pptp.Session {
 	t.Helper()
-	s, err := try(t, cfg)
+	s, err := dialRetrying(t, cfg)
 	if err != nil {
 		var e *pptp.Error
 		if errors.As(err, &e) {
@@ -69,9 +69,9 @@ func dial(t *testing.T, cfg pptp.Config) *pptp.Session {
 	return s
 }
 
-// try dials. For a moment after a change of its variant the server may close or
+// dialRetrying dials. For a moment after a change of its variant the server may close or
 // reset connections as soon as it has accepted them: that is no answer yet.
-func try(t *testing.T, cfg pptp.Config) (s *pptp.Session, err error) {
+func dialRetrying(t *testing.T, cfg pptp.Config) (s *pptp.Session, err error) {
 	t.Helper()
 	for range 10 {
 		s, err = pptp.Dial(t.Context(), cfg)
@@ -84,9 +84,9 @@ func try(t *testing.T, cfg pptp.Config) (s *pptp.Session, err error) {
 	return s, err
 }
 
-func refused(t *testing.T, cfg pptp.Config, want string) *pptp.Error {
+func wantCause(t *testing.T, cfg pptp.Config, want string) *pptp.Error {
 	t.Helper()
-	s, err := try(t, cfg)
+	s, err := dialRetrying(t, cfg)
 	if err == nil {
 		s.Close()
 		t.Fatalf("a session came up; want %s", want)
@@ -98,8 +98,8 @@ func refused(t *testing.T, cfg pptp.Config, want string) *pptp.Error {
 	return e
 }
 
-// stack puts an IP stack on a session.
-func stack(t *testing.T, s *pptp.Session) *netstack.Stack {
+// newStack puts an IP stack on a session.
+func newStack(t *testing.T, s *pptp.Session) *netstack.Stack {
 	t.Helper()
 	i := s.Info()
 	st, err := netstack.Start(netstack.Config{Link: s, Addr: i.LocalIP, DNS: i.DNS})
@@ -110,12 +110,12 @@ func stack(t *testing.T, s *pptp.Session) *netstack.Stack {
 	return st
 }
 
-func client(st *netstack.Stack) *http.Client {
+func httpClient(st *netstack.Stack) *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: st.DialContext, DisableKeepAlives: true}, Timeout: 3 * time.Minute}
 }
 
-// download fetches size bytes and checks them.
-func download(c *http.Client, size int) error {
+// downloadBytes fetches size bytes and checks them.
+func downloadBytes(c *http.Client, size int) error {
 	r, err := c.Get(fmt.Sprintf("http://web.lab.test/bytes/%d", size))
 	if err != nil {
 		return err
@@ -132,8 +132,8 @@ func download(c *http.Client, size int) error {
 	return nil
 }
 
-// upload sends size bytes and compares what the server got.
-func upload(c *http.Client, size int) error {
+// uploadBytes sends size bytes and compares what the server got.
+func uploadBytes(c *http.Client, size int) error {
 	data := make([]byte, size)
 	for i := range data {
 		data[i] = byte(i >> 5 * 11)
@@ -156,18 +156,18 @@ func upload(c *http.Client, size int) error {
 	return nil
 }
 
-// transfer puts a stack on a session and moves size bytes each way.
-func transfer(t *testing.T, s *pptp.Session, size int) {
+// transferOver puts a stack on a session and moves size bytes each way.
+func transferOver(t *testing.T, s *pptp.Session, size int) {
 	t.Helper()
-	transferBy(t, s, client(stack(t, s)), size)
+	transferBy(t, s, httpClient(newStack(t, s)), size)
 }
 
 func transferBy(t *testing.T, s *pptp.Session, c *http.Client, size int) {
 	t.Helper()
-	if err := download(c, size); err != nil {
+	if err := downloadBytes(c, size); err != nil {
 		t.Error("download:", err)
 	}
-	if err := upload(c, size); err != nil {
+	if err := uploadBytes(c, size); err != nil {
 		t.Error("upload:", err)
 	}
 	if n := s.Stats(); n.Garbage > 0 && !strings.Contains(s.Info().Encryption, "stateful") {
@@ -197,19 +197,19 @@ func TestVariants(t *testing.T) {
 		{"noauth", "none", "none", "", "encryption.no_keys", ""},
 	} {
 		t.Run(tt.variant, func(t *testing.T) {
-			need(t, tt.variant)
-			cfg := alice()
+			needVariant(t, tt.variant)
+			cfg := aliceConfig()
 			cfg.AllowPAP = true
-			s := dial(t, cfg)
+			s := mustDial(t, cfg)
 			if i := s.Info(); i.Auth != tt.auth || i.Encryption != tt.encryption || i.Server.Vendor != "linux" {
 				t.Errorf("%+v", i)
 			}
-			transfer(t, s, 500_000)
+			transferOver(t, s, 500_000)
 			s.Close()
 			if tt.bad != "" {
-				wrong := config("alice", "wrong")
+				wrong := loginConfig("alice", "wrong")
 				wrong.AllowPAP = true
-				e := refused(t, wrong, tt.bad)
+				e := wantCause(t, wrong, tt.bad)
 				if !errors.As(e, new(*pptp.Refused)) || e.Reached() != pptp.StepLCP {
 					t.Errorf("%+v", e)
 				}
@@ -217,9 +217,9 @@ func TestVariants(t *testing.T) {
 			for policy, want := range map[pptp.Encryption]string{pptp.EncryptionRequired: tt.required, pptp.EncryptionOff: tt.off} {
 				cfg.Encryption = policy
 				if want != "" {
-					refused(t, cfg, want)
+					wantCause(t, cfg, want)
 				} else {
-					dial(t, cfg).Close()
+					mustDial(t, cfg).Close()
 				}
 			}
 		})
@@ -228,7 +228,7 @@ func TestVariants(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	noLeaks(t)
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	for user, password := range map[string]string{
 		"bob":                `b0b's "quoted" pass`,
 		`LAB\carol`:          "domain-pass",
@@ -236,7 +236,7 @@ func TestUsers(t *testing.T) {
 		"erin":               strings.Repeat("0123456789abcdef", 4),
 		"frank@example.test": "frank-pass",
 	} {
-		s := dial(t, config(user, password))
+		s := mustDial(t, loginConfig(user, password))
 		if user == "dave" && s.Info().LocalIP != netip.MustParseAddr("10.99.5.77") {
 			t.Errorf("dave got %s", s.Info().LocalIP)
 		}
@@ -246,10 +246,10 @@ func TestUsers(t *testing.T) {
 
 func TestTwentyInTurn(t *testing.T) {
 	noLeaks(t)
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	var times []time.Duration
 	for range 20 {
-		s := dial(t, alice())
+		s := mustDial(t, aliceConfig())
 		times = append(times, s.Info().SetUp)
 		s.Close()
 	}
@@ -259,7 +259,7 @@ func TestTwentyInTurn(t *testing.T) {
 
 func TestFiveAtOnce(t *testing.T) {
 	noLeaks(t)
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	var wg sync.WaitGroup
 	errs := make([]error, 5)
 	for i := range errs {
@@ -268,7 +268,7 @@ func TestFiveAtOnce(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		wg.Go(func() {
-			cfg := alice()
+			cfg := aliceConfig()
 			cfg.Local = netip.MustParseAddr(local)
 			s, err := pptp.Dial(t.Context(), cfg)
 			if err != nil {
@@ -282,7 +282,7 @@ func TestFiveAtOnce(t *testing.T) {
 				return
 			}
 			defer st.Close()
-			errs[i] = errors.Join(download(client(st), 200_000), upload(client(st), 200_000))
+			errs[i] = errors.Join(downloadBytes(httpClient(st), 200_000), uploadBytes(httpClient(st), 200_000))
 		})
 	}
 	wg.Wait()
@@ -295,13 +295,13 @@ func TestLoss(t *testing.T) {
 	noLeaks(t)
 	for _, variant := range []string{"mppe128", "mppe128-stateful", "mschapv2-plain"} {
 		t.Run(variant, func(t *testing.T) {
-			need(t, variant)
-			do(t, "net", "loss", "2%")
-			defer do(t, "net", "off")
-			cfg := alice()
+			needVariant(t, variant)
+			runLab(t, "net", "loss", "2%")
+			defer runLab(t, "net", "off")
+			cfg := aliceConfig()
 			cfg.Timeouts.All = time.Minute
-			s := dial(t, cfg)
-			c := client(stack(t, s))
+			s := mustDial(t, cfg)
+			c := httpClient(newStack(t, s))
 			var n pptp.Stats
 			for range 6 { // of the 200 packets of one, all may come: one time in seventy they do
 				transferBy(t, s, c, 150_000)
@@ -319,14 +319,14 @@ func TestLoss(t *testing.T) {
 
 func TestServerEndsTheSession(t *testing.T) {
 	noLeaks(t)
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	for how, want := range map[string]string{"": "lcp.terminated", "tcp": "control."} {
-		s := dial(t, alice())
-		st := stack(t, s)
-		if err := download(client(st), 1000); err != nil {
+		s := mustDial(t, aliceConfig())
+		st := newStack(t, s)
+		if err := downloadBytes(httpClient(st), 1000); err != nil {
 			t.Error(err)
 		}
-		do(t, append([]string{"kick"}, strings.Fields(how)...)...)
+		runLab(t, append([]string{"kick"}, strings.Fields(how)...)...)
 		select {
 		case <-s.Done():
 		case <-time.After(30 * time.Second):
@@ -343,17 +343,17 @@ func TestServerEndsTheSession(t *testing.T) {
 
 func TestBelowTheTunnel(t *testing.T) {
 	noLeaks(t)
-	need(t, "mppe128")
-	cfg := alice()
+	needVariant(t, "mppe128")
+	cfg := aliceConfig()
 	cfg.Address = "10.99.0.254" // the router, where nothing listens
-	refused(t, cfg, "tcp.refused")
+	wantCause(t, cfg, "tcp.refused")
 	cfg.Address = server
 	cfg.Port = 53
 	cfg.Timeouts.TCP = time.Second
-	refused(t, cfg, "tcp.refused")
+	wantCause(t, cfg, "tcp.refused")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := pptp.Dial(ctx, alice()); !errors.Is(err, context.Canceled) {
+	if _, err := pptp.Dial(ctx, aliceConfig()); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that is over: %v", err)
 	}
 }
@@ -368,7 +368,7 @@ func BenchmarkSetUp(b *testing.B) {
 	if noLab != "" {
 		b.Skip(noLab)
 	}
-	if out, err := lab("set", "mppe128"); err != nil {
+	if out, err := labCommand("set", "mppe128"); err != nil {
 		b.Fatal(out, err)
 	}
 	middle := func(list []time.Duration, name string) {
@@ -394,7 +394,7 @@ func dialInTurn(b *testing.B, count int, rest time.Duration) (times []time.Durat
 	b.Helper()
 	steps = map[pptp.Step][]time.Duration{}
 	for range count {
-		s, err := pptp.Dial(b.Context(), config("alice", "wonderland-1"))
+		s, err := pptp.Dial(b.Context(), loginConfig("alice", "wonderland-1"))
 		if err != nil {
 			b.Fatal(err)
 		}

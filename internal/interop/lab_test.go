@@ -31,13 +31,13 @@ func TestMain(m *testing.M) {
 		os.Exit(openvpn.RunHelper(os.Stderr))
 	}
 	if dir := os.Getenv(panelEnv); dir != "" {
-		os.Exit(bePanel(dir))
+		os.Exit(runPanel(dir))
 	}
 	flag.Parse()
 	if os.Getenv(insideEnv) != "" {
 		os.Exit(m.Run())
 	}
-	if noLab = cannot(); noLab != "" {
+	if noLab = labUnavailable(); noLab != "" {
 		os.Exit(m.Run())
 	}
 	code, err := runInside()
@@ -52,8 +52,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cannot says why this machine cannot have the lab.
-func cannot() string {
+// labUnavailable says why this machine cannot have the lab.
+func labUnavailable() string {
 	switch {
 	case testing.Short():
 		return "the lab takes a minute, and -short was asked for"
@@ -85,12 +85,12 @@ func runInside() (code int, err error) {
 	prefix := fmt.Sprintf("cx%d", os.Getpid()) // so that two runs do not meet
 	os.Setenv("LAB_PREFIX", prefix)
 	defer func() {
-		if out, derr := lab("down"); derr != nil {
+		if out, derr := labCommand("down"); derr != nil {
 			err = errors.Join(err, fmt.Errorf("lab down: %w: %s", derr, out))
 		}
 		os.RemoveAll(filepath.Join(cache, "run", prefix))
 	}()
-	if out, err := lab("up"); err != nil {
+	if out, err := labCommand("up"); err != nil {
 		return 0, fmt.Errorf("lab up: %w: %s", err, out)
 	}
 	self, err := os.Executable()
@@ -107,40 +107,40 @@ func runInside() (code int, err error) {
 	return 0, err
 }
 
-// lab runs one verb of the script.
-func lab(args ...string) (string, error) {
+// labCommand runs one verb of the script.
+func labCommand(args ...string) (string, error) {
 	out, err := exec.Command("lab/lab.sh", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
-// need skips a test without the lab, and gives it the variant that it wants.
-func need(t *testing.T, variant ...string) {
+// needVariant skips a test without the lab, and gives it the variant that it wants.
+func needVariant(t *testing.T, variant ...string) {
 	t.Helper()
 	if noLab != "" {
 		t.Skip(noLab)
 	}
-	do(t, append([]string{"set"}, variant...)...)
-	await(t)
+	runLab(t, append([]string{"set"}, variant...)...)
+	awaitServer(t)
 }
 
-// await waits until the server answers after its start.
-func await(t *testing.T) {
+// awaitServer waits until the server answers after its start.
+func awaitServer(t *testing.T) {
 	t.Helper()
 	// The server that answers at first may be the one that is being replaced.
 	answers := 0
 	for range 20 {
-		if err := knock(t); err != nil {
+		if err := knockServer(t); err != nil {
 			answers = 0
 		} else if answers++; answers == 3 {
 			return
 		}
 		time.Sleep(150 * time.Millisecond)
 	}
-	t.Fatalf("the server does not answer after a change of its variant: %v", knock(t))
+	t.Fatalf("the server does not answer after a change of its variant: %v", knockServer(t))
 }
 
-// knock opens a control connection and takes leave again.
-func knock(t *testing.T) error {
+// knockServer opens a control connection and takes leave again.
+func knockServer(t *testing.T) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -157,10 +157,10 @@ func knock(t *testing.T) error {
 	return c.Stop(ctx)
 }
 
-// do runs a verb that must work.
-func do(t *testing.T, args ...string) string {
+// runLab runs a verb that must work.
+func runLab(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := lab(args...)
+	out, err := labCommand(args...)
 	if err != nil {
 		t.Fatalf("lab %s: %v: %s", strings.Join(args, " "), err, out)
 	}

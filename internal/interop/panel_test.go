@@ -27,8 +27,8 @@ const (
 	adminPassword = "correct horse battery"
 )
 
-// bePanel runs a panel until it is ended, on a machine that has openvpn's account.
-func bePanel(dir string) int {
+// runPanel runs a panel until it is ended, on a machine that has openvpn's account.
+func runPanel(dir string) int {
 	cfg := serve.Serve{Listen: panelAddress, Data: dir, AdminPassword: adminPassword}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -64,7 +64,7 @@ func startPanel(t *testing.T, dir string) *panel {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.kill)
+	t.Cleanup(p.killPanel)
 	late := time.Now().Add(time.Minute)
 	for {
 		r, err := p.browser.Get("http://" + panelAddress + "/healthz")
@@ -80,8 +80,8 @@ func startPanel(t *testing.T, dir string) *panel {
 	return p
 }
 
-// kill ends the panel as kill -9 does.
-func (p *panel) kill() {
+// killPanel ends the panel as kill -9 does.
+func (p *panel) killPanel() {
 	if p.killed {
 		return
 	}
@@ -92,8 +92,8 @@ func (p *panel) kill() {
 	_ = p.cmd.Wait() // "signal: killed"
 }
 
-// end stops the panel as an admin does.
-func (p *panel) end() {
+// stopPanel stops the panel as an admin does.
+func (p *panel) stopPanel() {
 	p.t.Helper()
 	p.killed = true
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -107,29 +107,29 @@ func (p *panel) end() {
 // signIn logs in, and proves the password anew for what shows secrets.
 func (p *panel) signIn() {
 	p.t.Helper()
-	p.post("/login", "username", "admin", "password", adminPassword)
-	p.post("/reauth", "password", adminPassword, "next", "/services")
+	p.postForm("/login", "username", "admin", "password", adminPassword)
+	p.postForm("/reauth", "password", adminPassword, "next", "/services")
 }
 
-// post sends a form of names and values, and get asks for a page; both follow
+// postForm sends a form of names and values, and get asks for a page; both follow
 // redirects, return the path where they end, and what stands there.
-func (p *panel) post(path string, pairs ...string) (at, body string) {
+func (p *panel) postForm(path string, pairs ...string) (at, body string) {
 	p.t.Helper()
 	form := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
 	}
 	r, err := p.browser.PostForm("http://"+panelAddress+path, form)
-	return p.read(path, r, err)
+	return p.readPage(path, r, err)
 }
 
-func (p *panel) get(path string) (at, body string) {
+func (p *panel) getPage(path string) (at, body string) {
 	p.t.Helper()
 	r, err := p.browser.Get("http://" + panelAddress + path)
-	return p.read(path, r, err)
+	return p.readPage(path, r, err)
 }
 
-func (p *panel) read(path string, r *http.Response, err error) (at, body string) {
+func (p *panel) readPage(path string, r *http.Response, err error) (at, body string) {
 	p.t.Helper()
 	if err != nil {
 		p.t.Fatal(err)

@@ -26,7 +26,7 @@ import (
 // after the panel was, on the same port and with the same credential. With
 // CONNEXA_INTEROP_BYTES=1000000000 the first download is of a gigabyte.
 func TestService(t *testing.T) {
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	size := 8_000_000
 	if text := os.Getenv("CONNEXA_INTEROP_BYTES"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -45,12 +45,12 @@ func TestService(t *testing.T) {
 
 	staySilent(t, s, 20*time.Second)
 
-	do(t, "kick", "tcp")
+	runLab(t, "kick", "tcp")
 	began = time.Now()
 	fetchThrough(t, s, 200_000)
 	t.Logf("back %v after the server's processes were killed", time.Since(began).Round(time.Millisecond))
 
-	p.kill()
+	p.killPanel()
 	startPanel(t, dir)
 	began = time.Now()
 	fetchThrough(t, s, 200_000)

@@ -26,23 +26,23 @@ var inside = connexa.Endpoint{
 	Kind: connexa.EndpointURLs, URL: "http://web.lab.test/bytes/250000000", UpURL: "http://web.lab.test/upload",
 }
 
-// shape gives the server's network a rate and a delay each way.
-func shape(t testing.TB, mbit, delay int) {
+// shapeNetwork gives the server's network a rate and a delay each way.
+func shapeNetwork(t testing.TB, mbit, delay int) {
 	t.Helper()
-	if out, err := lab("net", "rate", fmt.Sprintf("%dmbit", mbit), "delay", fmt.Sprintf("%dms", delay)); err != nil {
+	if out, err := labCommand("net", "rate", fmt.Sprintf("%dmbit", mbit), "delay", fmt.Sprintf("%dms", delay)); err != nil {
 		t.Fatal(err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := lab("net", "off"); err != nil {
+		if out, err := labCommand("net", "off"); err != nil {
 			t.Error(err, out)
 		}
 	})
 }
 
-// measured is what is found of a line, as a share of what it was set to carry.
-func measured(t testing.TB, mode connexa.SpeedMode, mbit int) (down, up float64, m connexa.Measurement) {
+// measureShare is what is found of a line, as a share of what it was set to carry.
+func measureShare(t testing.TB, mode connexa.SpeedMode, mbit int) (down, up float64, m connexa.Measurement) {
 	t.Helper()
-	s, err := pptp.Dial(t.Context(), alice())
+	s, err := pptp.Dial(t.Context(), aliceConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,11 +61,11 @@ func measured(t testing.TB, mode connexa.SpeedMode, mbit int) (down, up float64,
 
 func TestSpeed(t *testing.T) {
 	noLeaks(t)
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	const mbit = 2 // a guest on a busy machine moves no more than some
-	shape(t, mbit, 20)
+	shapeNetwork(t, mbit, 20)
 	labtest.Within(t, 0.88, 1.08, func() (down, up float64) {
-		down, up, m := measured(t, connexa.SpeedQuick, mbit)
+		down, up, m := measureShare(t, connexa.SpeedQuick, mbit)
 		t.Logf("down %.3f, up %.3f; %+v", down, up, m)
 		return down, up
 	})
@@ -77,21 +77,21 @@ func BenchmarkRealSpeed(b *testing.B) {
 	if noLab != "" {
 		b.Skip(noLab)
 	}
-	if out, err := lab("set", "mppe128"); err != nil {
+	if out, err := labCommand("set", "mppe128"); err != nil {
 		b.Fatal(out, err)
 	}
 	for b.Loop() {
-		_, _, m := measured(b, connexa.SpeedQuick, 1)
+		_, _, m := measureShare(b, connexa.SpeedQuick, 1)
 		fmt.Printf("Benchmark: real server, no rate: %.1f Mbit/s down, %.1f up\n", float64(m.Down)/1e6, float64(m.Up)/1e6)
 		for _, mbit := range []int{2, 5, 10, 20, 30} {
 			if least := min(m.Down, m.Up); float64(mbit)*1e6 > 0.7*float64(least) {
 				continue
 			}
 			b.Run(fmt.Sprint(mbit), func(b *testing.B) {
-				shape(b, mbit, 20)
+				shapeNetwork(b, mbit, 20)
 				for _, mode := range []connexa.SpeedMode{connexa.SpeedQuick, connexa.SpeedFull} {
-					late := labtest.Watch()
-					down, up, m := measured(b, mode, mbit)
+					late := labtest.WatchDelay()
+					down, up, m := measureShare(b, mode, mbit)
 					fmt.Printf("Benchmark: real server, %2d Mbit/s, 20 ms, %-5s: down %.3f up %.3f, confidence %s; this machine was up to %v late\n",
 						mbit, mode, down, up, m.Confidence, late().Round(time.Millisecond))
 				}

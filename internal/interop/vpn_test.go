@@ -84,9 +84,9 @@ func newExits(t *testing.T) *exits {
 
 	x.panel = startPanel(t, x.dir)
 	x.signIn()
-	x.post("/services/vpn", "all", "1", "on", "1")
+	x.postForm("/services/vpn", "all", "1", "on", "1")
 	for i := range exitLogins {
-		file := string(x.file(x.profile(1, fmt.Sprint("port", i), false), i))
+		file := string(x.profileFile(x.addProfile(1, fmt.Sprint("port", i), false), i))
 		m := regexp.MustCompile(`(?m)^remote 192\.0\.2\.1 (\d+)`).FindStringSubmatch(file)
 		if m == nil {
 			t.Fatalf("the profile names no port")
@@ -98,35 +98,35 @@ func newExits(t *testing.T) *exits {
 	return x
 }
 
-// start and stop switch the service of a node.
-func (x *exits) start(i int) { x.t.Helper(); x.switchTo("start", i) }
-func (x *exits) stop(i int)  { x.t.Helper(); x.switchTo("stop", i) }
+// startService and stop switch the service of a node.
+func (x *exits) startService(i int) { x.t.Helper(); x.switchTo("start", i) }
+func (x *exits) stopService(i int)  { x.t.Helper(); x.switchTo("stop", i) }
 
 func (x *exits) switchTo(act string, i int) {
 	x.t.Helper()
-	x.post("/services/"+act, "id", strconv.Itoa(i+1), "count", "1", "yes", "1")
+	x.postForm("/services/"+act, "id", strconv.Itoa(i+1), "count", "1", "yes", "1")
 }
 
-// profile makes one for an access user, and returns its id.
-func (x *exits) profile(user int, label string, password bool) string {
+// addProfile makes one for an access user, and returns its id.
+func (x *exits) addProfile(user int, label string, password bool) string {
 	x.t.Helper()
 	pairs := []string{"user", strconv.Itoa(user), "label", label}
 	if password {
 		pairs = append(pairs, "password", "1")
 	}
-	at, _ := x.post("/profiles", pairs...)
+	at, _ := x.postForm("/profiles", pairs...)
 	return path.Base(at)
 }
 
-// file downloads a profile for a node.
-func (x *exits) file(profile string, i int) []byte {
+// profileFile downloads a profile for a node.
+func (x *exits) profileFile(profile string, i int) []byte {
 	x.t.Helper()
-	_, body := x.get("/profiles/" + profile + "/files?node=" + strconv.Itoa(i+1))
+	_, body := x.getPage("/profiles/" + profile + "/files?node=" + strconv.Itoa(i+1))
 	return []byte(body)
 }
 
-// seenFrom is the address that the lab's web server sees a computer come from.
-func seenFrom(c *vpntest.Computer) (netip.Addr, error) {
+// addressSeen is the address that the lab's web server sees a computer come from.
+func addressSeen(c *vpntest.Computer) (netip.Addr, error) {
 	page, err := c.Fetch("http://web.lab.test/", 5*time.Second)
 	if err != nil {
 		return netip.Addr{}, err
@@ -138,20 +138,20 @@ func seenFrom(c *vpntest.Computer) (netip.Addr, error) {
 	return netip.ParseAddr(at)
 }
 
-// leaves wants a computer to reach the network behind the server, by the server.
-func (x *exits) leaves(c *vpntest.Computer) {
+// wantExit wants a computer to reach the network behind the server, by the server.
+func (x *exits) wantExit(c *vpntest.Computer) {
 	x.t.Helper()
-	if from, err := seenFrom(c); err != nil || from.String() != serverOutside {
+	if from, err := addressSeen(c); err != nil || from.String() != serverOutside {
 		x.t.Fatalf("seen from %s, %v", from, err)
 	}
 }
 
-// back waits until a computer is served again.
-func (x *exits) back(c *vpntest.Computer, what string) {
+// awaitServed waits until a computer is served again.
+func (x *exits) awaitServed(c *vpntest.Computer, what string) {
 	x.t.Helper()
 	began := time.Now()
 	for {
-		_, err := seenFrom(c)
+		_, err := addressSeen(c)
 		if err == nil {
 			x.t.Logf("%s: back after %s", what, time.Since(began).Round(100*time.Millisecond))
 			return
@@ -162,8 +162,8 @@ func (x *exits) back(c *vpntest.Computer, what string) {
 	}
 }
 
-// leaksNothing wants nothing beside openvpn's packets to have crossed the wire.
-func (x *exits) leaksNothing(what string) {
+// wantNoLeak wants nothing beside openvpn's packets to have crossed the wire.
+func (x *exits) wantNoLeak(what string) {
 	x.t.Helper()
 	if l := x.wire.Found(); len(l) > 0 {
 		x.t.Fatalf("%s: beside the tunnel: %q", what, l)
@@ -181,7 +181,7 @@ func TestExits(t *testing.T) {
 	if err := vpntest.OpenUp(); err != nil {
 		t.Fatal(err)
 	}
-	need(t, "mppe128")
+	needVariant(t, "mppe128")
 	var computers []*vpntest.Computer
 	for i := range 10 {
 		computers = append(computers, vpntest.NewComputer(t, 2+i))
@@ -190,29 +190,29 @@ func TestExits(t *testing.T) {
 	host := vpntest.HostServices(t)
 	x := newExits(t)
 	x.wire = vpntest.Listen(t, x.ports...)
-	phone := x.profile(1, "phone", false)
+	phone := x.addProfile(1, "phone", false)
 
 	// One profile, by a certificate, at one exit after the other.
 	for i := range exitLogins {
-		x.start(i)
-		v := ann.Connect(x.file(phone, i), "")
+		x.startService(i)
+		v := ann.Connect(x.profileFile(phone, i), "")
 		v.WaitFor(vpntest.Connected, 1)
-		x.back(ann, "the service of "+exitLogins[i].name+" was started")
-		x.leaves(ann)
+		x.awaitServed(ann, "the service of "+exitLogins[i].name+" was started")
+		x.wantExit(ann)
 		v.Stop()
-		x.stop(i)
+		x.stopService(i)
 	}
 
 	// Two clients, one with a password beside its certificate.
-	x.start(0)
-	laptop := x.profile(1, "laptop", true)
+	x.startService(0)
+	laptop := x.addProfile(1, "laptop", true)
 	login := "ann\n" + userPassword + "\n"
-	a := ann.Connect(x.file(phone, 0), "")
+	a := ann.Connect(x.profileFile(phone, 0), "")
 	a.WaitFor(vpntest.Connected, 1)
-	b := bob.Connect(x.file(laptop, 0), login)
+	b := bob.Connect(x.profileFile(laptop, 0), login)
 	b.WaitFor(vpntest.Connected, 1)
-	x.back(ann, "the service was started again")
-	x.leaves(bob)
+	x.awaitServed(ann, "the service was started again")
+	x.wantExit(bob)
 	m := regexp.MustCompile(`net_addr_v4_add: ([0-9.]+)/`).FindStringSubmatch(b.Said())
 	if m == nil {
 		t.Fatalf("the client names no address:\n%s", b.Said())
@@ -233,7 +233,7 @@ func TestExits(t *testing.T) {
 		if n := host.Load(); n != 0 {
 			t.Errorf("%s: %d connections reached the machine", what, n)
 		}
-		x.leaksNothing(what)
+		x.wantNoLeak(what)
 	}
 	closed("as it should be")
 	forward := func(on string) error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(on), 0) }
@@ -241,85 +241,85 @@ func TestExits(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed("without nftables, with forwarding")
-	x.leaves(ann)
+	x.wantExit(ann)
 	if err := forward("0"); err != nil { // or the panel sees it before long, and starts the exit anew
 		t.Fatal(err)
 	}
 
-	x.transfer(ann)
-	x.losesTheTunnel(ann, closed)
+	x.checkTransfer(ann)
+	x.checkTunnelLoss(ann, closed)
 	b.Stop()
 	a.Stop()
 
-	x.refuses(bob, laptop)
-	x.cutsOff(bob, login)
-	x.servesMany(computers)
-	x.survives(ann, phone)
+	x.checkRefusals(bob, laptop)
+	x.checkRevocation(bob, login)
+	x.checkManyClients(computers)
+	x.checkRestarts(ann, phone)
 	if n := host.Load(); n != 0 {
 		t.Errorf("%d connections reached the machine", n)
 	}
 }
 
-// transfer moves bytes each way and compares their sums.
-func (x *exits) transfer(c *vpntest.Computer) {
+// checkTransfer moves bytes each way and compares their sums.
+func (x *exits) checkTransfer(c *vpntest.Computer) {
 	x.t.Helper()
 	patience := 5*time.Minute + time.Duration(*vpnBytes)*8*time.Microsecond // at 1 Mbit/s
 	web := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: c.DialName}}
 	defer web.CloseIdleConnections()
 	began := time.Now()
-	if err := download(web, *vpnBytes); err != nil {
+	if err := downloadBytes(web, *vpnBytes); err != nil {
 		x.t.Fatal(err)
 	}
 	mid := time.Now()
-	if err := upload(web, *vpnBytes); err != nil {
+	if err := uploadBytes(web, *vpnBytes); err != nil {
 		x.t.Fatal(err)
 	}
 	x.t.Logf("%d bytes down in %s, up in %s", *vpnBytes, mid.Sub(began).Round(100*time.Millisecond), time.Since(mid).Round(100*time.Millisecond))
 }
 
-// losesTheTunnel has the server end the session, and its processes: nothing of the
+// checkTunnelLoss has the server end the session, and its processes: nothing of the
 // client goes another way until there is a session again.
-func (x *exits) losesTheTunnel(c *vpntest.Computer, closed func(string)) {
+func (x *exits) checkTunnelLoss(c *vpntest.Computer, closed func(string)) {
 	x.t.Helper()
 	for _, how := range [][]string{{"kick"}, {"kick", "tcp"}} {
-		do(x.t, how...)
+		runLab(x.t, how...)
 		closed("the server has ended the session: " + strings.Join(how, " "))
-		x.back(c, strings.Join(how, " "))
+		x.awaitServed(c, strings.Join(how, " "))
 	}
-	x.leaksNothing("with a new session")
+	x.wantNoLeak("with a new session")
 }
 
-// refuses wants the client to be told why it is not let in.
-func (x *exits) refuses(c *vpntest.Computer, laptop string) {
+// checkRefusals wants the client to be told why it is not let in.
+func (x *exits) checkRefusals(c *vpntest.Computer, laptop string) {
 	x.t.Helper()
 	for _, tt := range []struct{ profile, login, words string }{
 		{laptop, "ann\nRed-Fox-8\n", "Wrong name or password."},
 		{laptop, "bob\n" + userPassword + "\n", "Wrong name or password."},
-		{x.profile(2, "phone", false), "", "This user's time is over."},
+		{x.addProfile(2, "phone", false), "", "This user's time is over."},
 	} {
-		v := c.Connect(x.file(tt.profile, 0), tt.login)
+		v := c.Connect(x.profileFile(tt.profile, 0), tt.login)
 		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
 		v.Stop()
 	}
 }
 
-// cutsOff takes the right away from a client that is connected: within five
+// checkRevocation takes the right away from a client that is connected: within five
 // seconds it is not served any more, and told why.
-func (x *exits) cutsOff(c *vpntest.Computer, login string) {
+func (x *exits) checkRevocation(c *vpntest.Computer, login string) {
 	x.t.Helper()
-	tablet, desk := x.profile(1, "tablet", false), x.profile(1, "desk", true)
+	tablet, desk := x.addProfile(1, "tablet", false), x.addProfile(1, "desk", true)
 	for _, tt := range []struct {
 		file         []byte
 		login, words string
 		lose, undo   func()
 	}{
-		{x.file(tablet, 0), "", "This user is switched off.", func() { x.post("/access/1/disable") }, func() { x.post("/access/1/enable") }},
-		{x.file(tablet, 0), "", "This profile was revoked.", func() { x.post("/profiles/"+tablet+"/revoke", "yes", "1") }, func() {}},
-		{x.file(desk, 0), login, "Wrong name or password.", func() { x.post("/access/1/password", "yes", "1") }, func() {}},
+		{x.profileFile(tablet, 0), "", "This user is switched off.", func() { x.postForm("/access/1/disable") }, func() { x.postForm("/access/1/enable") }},
+		{x.profileFile(tablet, 0), "", "This profile was revoked.", func() { x.postForm("/profiles/"+tablet+"/revoke", "yes", "1") }, func() {}},
+		{x.profileFile(desk, 0), login, "Wrong name or password.", func() { x.postForm("/access/1/password", "yes", "1") }, func() {}},
 	} {
 		v := c.Connect(tt.file, tt.login)
 		v.WaitFor(vpntest.Connected, 1)
-		x.leaves(c)
+		x.wantExit(c)
 		tt.lose()
 		since := time.Now()
 		for {
@@ -336,18 +336,18 @@ func (x *exits) cutsOff(c *vpntest.Computer, login string) {
 	}
 }
 
-// servesMany connects all computers to one exit at once.
-func (x *exits) servesMany(computers []*vpntest.Computer) {
+// checkManyClients connects all computers to one exit at once.
+func (x *exits) checkManyClients(computers []*vpntest.Computer) {
 	x.t.Helper()
 	var clients []*vpntest.Client
 	for i, c := range computers {
-		clients = append(clients, c.Connect(x.file(x.profile(1, fmt.Sprint("computer", i), false), 0), ""))
+		clients = append(clients, c.Connect(x.profileFile(x.addProfile(1, fmt.Sprint("computer", i), false), 0), ""))
 	}
 	errs := make(chan error, len(computers))
 	for i, c := range computers {
 		clients[i].WaitFor(vpntest.Connected, 1)
 		go func() {
-			_, err := seenFrom(c)
+			_, err := addressSeen(c)
 			errs <- err
 		}()
 	}
@@ -361,15 +361,15 @@ func (x *exits) servesMany(computers []*vpntest.Computer) {
 	}
 }
 
-// survives kills openvpn and the panel; the client comes back by itself, and what
+// checkRestarts kills openvpn and the panel; the client comes back by itself, and what
 // it sends meanwhile goes nowhere. After a stop nothing is left.
-func (x *exits) survives(c *vpntest.Computer, profile string) {
+func (x *exits) checkRestarts(c *vpntest.Computer, profile string) {
 	x.t.Helper()
-	v := c.Connect(append(x.file(profile, 0),
+	v := c.Connect(append(x.profileFile(profile, 0),
 		// It notices within seconds that its server has gone; by itself, within 30.
 		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
 	v.WaitFor(vpntest.Connected, 1)
-	x.leaves(c)
+	x.wantExit(c)
 	pids := vpntest.Servers(x.t)
 	if len(pids) != 1 {
 		x.t.Fatalf("there are %v of openvpn", pids)
@@ -377,9 +377,9 @@ func (x *exits) survives(c *vpntest.Computer, profile string) {
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 		x.t.Fatal(err)
 	}
-	x.back(c, "openvpn was killed")
+	x.awaitServed(c, "openvpn was killed")
 
-	x.kill()
+	x.killPanel()
 	for since := time.Now(); len(vpntest.Processes(x.t)) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(since) > 10*time.Second {
 			x.t.Fatal("openvpn outlives the panel")
@@ -389,9 +389,9 @@ func (x *exits) survives(c *vpntest.Computer, profile string) {
 		x.t.Error("a page comes without a panel")
 	}
 	x.panel = startPanel(x.t, x.dir)
-	x.back(c, "the panel was killed")
+	x.awaitServed(c, "the panel was killed")
 	x.signIn()
-	x.stop(0)
+	x.stopService(0)
 	for since := time.Now(); len(vpntest.Processes(x.t)) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(since) > 10*time.Second {
 			x.t.Fatal("openvpn runs after a stop")
@@ -401,10 +401,10 @@ func (x *exits) survives(c *vpntest.Computer, profile string) {
 		x.t.Error("a page comes without a service")
 	}
 	v.Stop()
-	x.leaksNothing("all along")
+	x.wantNoLeak("all along")
 	if list, err := cage.List(); err != nil || len(list) > 0 {
 		x.t.Errorf("devices are left after a stop: %v, %v", list, err)
 	}
-	x.end()
+	x.stopPanel()
 	vpntest.NothingLeft(x.t)
 }

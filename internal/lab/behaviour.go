@@ -104,7 +104,7 @@ func parseSession(b Behaviour, words []string) (_ Behaviour, known bool, err err
 			return Behaviour{}, true, fmt.Errorf("there is no %s in a session; there are %s", w, joinTraits())
 		}
 	}
-	return b, true, b.Session.check()
+	return b, true, b.Session.validate()
 }
 
 func joinTraits() string {
@@ -173,7 +173,7 @@ func joinKinds() string {
 
 // String is the behaviour as ParseBehaviour reads it.
 func (b Behaviour) String() string {
-	kind, session := b.kind(), b.Session.String()
+	kind, session := b.kindString(), b.Session.String()
 	switch {
 	case session == "":
 		return kind
@@ -183,7 +183,7 @@ func (b Behaviour) String() string {
 	return kind + "+" + session
 }
 
-func (b Behaviour) kind() string {
+func (b Behaviour) kindString() string {
 	switch {
 	case b.Kind == "":
 		return string(Good)

@@ -189,7 +189,7 @@ func TestDealIsExact(t *testing.T) {
 	}
 	for n := range 300 {
 		got := map[Kind]int{}
-		for _, b := range f.deal(n, rand.New(rand.NewPCG(1, 2))) {
+		for _, b := range f.assignTo(n, rand.New(rand.NewPCG(1, 2))) {
 			got[b.Kind]++
 			if b.Kind == Denied && (b.Result < control.StartGeneralError || b.Result > control.StartVersion) {
 				t.Fatalf("denied with result %d", b.Result)

@@ -24,28 +24,28 @@ const (
 
 var stages = []Stage{StageCall, StageLCP, StageLogin, StageAfterLogin, StageCCP, StageIP}
 
-// How is the way in which a server ends a session.
-type How string
+// EndMethod is the way in which a server ends a session.
+type EndMethod string
 
 // The ways.
 const (
-	HowClosed    How = "closed"    // closes the control connection
-	HowReset     How = "reset"     // resets it
-	HowCDN       How = "cdn"       // sends a Call-Disconnect-Notify
-	HowStop      How = "stop"      // sends a Stop-Control-Connection-Request
-	HowTerminate How = "terminate" // sends an LCP Terminate-Request
+	EndClosed    EndMethod = "closed"    // closes the control connection
+	EndReset     EndMethod = "reset"     // resets it
+	EndCDN       EndMethod = "cdn"       // sends a Call-Disconnect-Notify
+	EndStop      EndMethod = "stop"      // sends a Stop-Control-Connection-Request
+	EndTerminate EndMethod = "terminate" // sends an LCP Terminate-Request
 )
 
 // Ending is where and how a server ends each session. The zero value ends none.
 type Ending struct {
-	At   Stage
-	How  How
-	Text string // HowTerminate: the text of the request, possibly empty
+	At     Stage
+	Method EndMethod
+	Text   string // EndTerminate: the text of the request, possibly empty
 
-	Result  control.DisconnectResult // HowCDN: 1 to 4
-	General control.GeneralError     // HowCDN: up to 6
-	Cause   control.Cause            // HowCDN: of Q.931
-	Reason  control.StopReason       // HowStop: 1 to 3
+	Result  control.DisconnectResult // EndCDN: 1 to 4
+	General control.GeneralError     // EndCDN: up to 6
+	Cause   control.Cause            // EndCDN: of Q.931
+	Reason  control.StopReason       // EndStop: 1 to 3
 }
 
 const endingHint = "a stage (call, lcp, login, after-login, ccp, ip) and a way (closed, reset, cdn:2/4/34, stop:3, terminate, terminate:Text)," +
@@ -63,26 +63,26 @@ func setEnding(s *Session, param string) error {
 		}
 	}
 	how, detail, has := strings.Cut(rest, ":")
-	e.How = How(how)
+	e.Method = EndMethod(how)
 	var err error
-	switch e.How {
-	case HowCDN:
+	switch e.Method {
+	case EndCDN:
 		err = e.setNumbers(detail)
-	case HowStop:
+	case EndStop:
 		var n uint64
 		n, err = strconv.ParseUint(detail, 10, 8)
 		e.Reason = control.StopReason(n)
 		if n < uint64(control.StopNone) || n > uint64(control.StopLocalShutdown) {
 			err = errParam
 		}
-	case HowTerminate:
+	case EndTerminate:
 		if has {
 			e.Text, err = parseText(detail, "+,= ")
 		}
 		if e.At == StageCall { // a Terminate-Request is a GRE packet
 			err = errParam
 		}
-	case HowClosed, HowReset:
+	case EndClosed, EndReset:
 		if has {
 			err = errParam
 		}
@@ -122,15 +122,15 @@ func getEnding(s *Session) (string, bool) { return s.End.String(), s.End.At != "
 
 // String returns the ending in the form that setEnding parses.
 func (e Ending) String() string {
-	words := []string{string(e.At), string(e.How)}
+	words := []string{string(e.At), string(e.Method)}
 	switch {
-	case e.How == HowStop:
+	case e.Method == EndStop:
 		words = append(words, strconv.Itoa(int(e.Reason)))
-	case e.How == HowCDN && e.Cause != 0:
+	case e.Method == EndCDN && e.Cause != 0:
 		words = append(words, fmt.Sprintf("%d/%d/%d", e.Result, e.General, e.Cause))
-	case e.How == HowCDN && e.General != 0:
+	case e.Method == EndCDN && e.General != 0:
 		words = append(words, fmt.Sprintf("%d/%d", e.Result, e.General))
-	case e.How == HowCDN:
+	case e.Method == EndCDN:
 		words = append(words, strconv.Itoa(int(e.Result)))
 	case e.Text != "":
 		words = append(words, formatText(e.Text))
@@ -141,55 +141,55 @@ func (e Ending) String() string {
 // endsAt reports whether the session ends at this stage, and lets it end. s.mu is
 // held.
 func (s *session) endsAt(at Stage) bool {
-	if s.what.End.At != at || s.phase == phaseLeaving {
+	if s.spec.End.At != at || s.phase == phaseLeaving {
 		return s.ending
 	}
 	if !s.ending {
 		s.ending = true
-		s.endAt = s.now.Add(s.what.EndAfter)
-		if s.what.EndAfter == 0 {
-			s.end()
+		s.endAt = s.now.Add(s.spec.EndAfter)
+		if s.spec.EndAfter == 0 {
+			s.endSession()
 		}
 	}
 	return true
 }
 
-// end ends the session as its Ending has it. s.mu is held.
-func (s *session) end() {
+// endSession ends the session as its Ending has it. s.mu is held.
+func (s *session) endSession() {
 	s.endAt = time.Time{}
-	e := s.what.End
-	if e.How == HowTerminate {
-		s.terminate(e.Text)
+	e := s.spec.End
+	if e.Method == EndTerminate {
+		s.terminateLink(e.Text)
 		return
 	}
 	s.phase = phaseLeaving
-	s.again = time.Time{}
-	switch e.How {
-	case HowCDN:
-		s.disconnect(e.Result, e.General, e.Cause)
-	case HowStop:
-		s.door.tell(control.StopCCRQ{Reason: e.Reason})
+	s.repeatAt = time.Time{}
+	switch e.Method {
+	case EndCDN:
+		s.sendDisconnect(e.Result, e.General, e.Cause)
+	case EndStop:
+		s.control.sendMessage(control.StopCCRQ{Reason: e.Reason})
 		s.giveUp = s.now.Add(leaveWait)
-	case HowReset:
-		s.door.abort()
+	case EndReset:
+		s.control.abort()
 	default:
-		s.door.closeWrite()
+		s.control.closeWrite()
 		s.giveUp = s.now.Add(leaveWait)
 	}
 }
 
-// disconnect ends the call with a Call-Disconnect-Notify, and leaves it to the
+// sendDisconnect ends the call with a Call-Disconnect-Notify, and leaves it to the
 // client to end the control connection. s.mu is held.
-func (s *session) disconnect(r control.DisconnectResult, g control.GeneralError, c control.Cause) {
+func (s *session) sendDisconnect(r control.DisconnectResult, g control.GeneralError, c control.Cause) {
 	s.phase = phaseLeaving
-	s.again = time.Time{}
+	s.repeatAt = time.Time{}
 	s.giveUp = s.now.Add(leaveWait)
-	s.door.tell(control.CDN{CallID: s.call.ID(), Result: r, General: g, Cause: c, Statistics: statistics})
+	s.control.sendMessage(control.CDN{CallID: s.call.ID(), Result: r, General: g, Cause: c, Statistics: statistics})
 }
 
-// door is the control connection as a session sees it.
-type door interface {
-	tell(m control.Message)
+// controlConn is the control connection as a session sees it.
+type controlConn interface {
+	sendMessage(m control.Message)
 	close()
 	closeWrite()
 	abort()

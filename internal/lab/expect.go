@@ -25,7 +25,9 @@ type Policy struct {
 	AllowPAP   bool
 }
 
-func (p Policy) takes(bits int) bool { return p.Encryption != pptp.EncryptionOff && bits >= p.MinBits }
+func (p Policy) acceptsBits(bits int) bool {
+	return p.Encryption != pptp.EncryptionOff && bits >= p.MinBits
+}
 
 // Expect says what a ping that makes three attempts deserves to find.
 func (b Behaviour) Expect() Expect {
@@ -75,7 +77,7 @@ func (b Behaviour) ExpectLogin(p Policy) Expect {
 	}
 	if cause := s.findLogin(p); cause != "" {
 		e := failed("lcp", cause)
-		if s.judged() {
+		if s.loginJudged() {
 			e.Status = "login_failed"
 		}
 		return e
@@ -89,34 +91,34 @@ func (b Behaviour) ExpectLogin(p Policy) Expect {
 	return Expect{Status: "login_ok", Reached: "ip"}
 }
 
-// cause is what a client says of a session that ends at a step.
-func (e Ending) cause(step string) string {
-	switch e.How {
-	case HowCDN:
+// causeAt is what a client says of a session that ends at a step.
+func (e Ending) causeAt(step string) string {
+	switch e.Method {
+	case EndCDN:
 		return step + ".disconnected"
-	case HowStop:
+	case EndStop:
 		return step + ".stopped"
-	case HowTerminate:
+	case EndTerminate:
 		if step == "auth" && strings.Contains(e.Text, "Authentication") {
 			return "auth.refused"
 		}
 		return step + ".terminated"
-	case HowReset:
+	case EndReset:
 		if step == "gre" {
 			return "gre.reset"
 		}
-	case HowClosed:
+	case EndClosed:
 	}
 	return step + ".closed"
 }
 
 const (
-	// hangPatience is how long a client waits for the first GRE packet, and
-	// grePatience where the control connection answers its echo meanwhile.
-	hangPatience = 6 * time.Second
-	grePatience  = 10 * time.Second
-	// startTime is the time within which a server whose PPP does not start hangs up.
-	startTime = 2 * time.Second
+	// hangWait is how long a client waits for the first GRE packet, and
+	// greWait where the control connection answers its echo meanwhile.
+	hangWait = 6 * time.Second
+	greWait  = 10 * time.Second
+	// pppStartTime is the time within which a server whose PPP does not start hangs up.
+	pppStartTime = 2 * time.Second
 )
 
 // findCall is about the steps from the call to its first GRE packet.
@@ -131,16 +133,16 @@ func (s Session) findCall(Policy) (reached, cause string) {
 	case CallDropped:
 		return "call", "gre.dropped_at_start"
 	}
-	patience := grePatience
-	if s.mute() {
-		patience = hangPatience
+	patience := greWait
+	if s.controlEchoMuted() {
+		patience = hangWait
 	}
 	switch {
 	case s.End.At == StageCall && s.EndAfter >= patience:
-	case s.End.At == StageCall && s.End.How == HowClosed && s.EndAfter <= startTime:
+	case s.End.At == StageCall && s.End.Method == EndClosed && s.EndAfter <= pppStartTime:
 		return "call", "gre.dropped_at_start"
 	case s.End.At == StageCall:
-		return "call", s.End.cause("gre")
+		return "call", s.End.causeAt("gre")
 	}
 	switch {
 	case s.GRE == GREDeaf:
@@ -151,7 +153,7 @@ func (s Session) findCall(Policy) (reached, cause string) {
 		return "call", "gre.icmp"
 	case s.GRE == "" && s.Begins < patience && s.End.At != StageCall:
 		return "", ""
-	case s.mute():
+	case s.controlEchoMuted():
 		return "call", "gre.server_hangs"
 	}
 	return "call", "gre.no_inbound"
@@ -167,7 +169,7 @@ func (s Session) findLink(Policy) (reached, cause string) {
 	case s.LCP == LCPLoop:
 		return "gre", "lcp.loop"
 	case s.End.At == StageLCP:
-		return "gre", s.End.cause("lcp")
+		return "gre", s.End.causeAt("lcp")
 	case s.Nak == LayerLCP:
 		return "gre", "lcp.no_agreement"
 	}
@@ -187,20 +189,20 @@ func (s Session) findLink(Policy) (reached, cause string) {
 // byStrength are the logins, the best first.
 var byStrength = []Auth{AuthMSCHAPv2, "", AuthMSCHAPv1, AuthMD5, AuthPAP, AuthNone}
 
-// login is the one that a client with this policy agrees on: the best that both
+// bestLogin is the one that a client with this policy agrees on: the best that both
 // have. taken is false when there is none.
-func (s Session) login(p Policy) (a Auth, taken bool) {
+func (s Session) bestLogin(p Policy) (a Auth, taken bool) {
 	for _, a := range byStrength {
-		if slices.Contains(s.logins(), a) && p.declines(a) == "" {
+		if slices.Contains(s.offeredLogins(), a) && p.declineCause(a) == "" {
 			return a, true
 		}
 	}
-	logins := s.logins()
+	logins := s.offeredLogins()
 	return logins[len(logins)-1], false
 }
 
-// declines is the cause of a login that a client with this policy does not take.
-func (p Policy) declines(a Auth) string {
+// declineCause is the cause of a login that a client with this policy does not take.
+func (p Policy) declineCause(a Auth) string {
 	switch {
 	case a == AuthEAP:
 		return "auth.eap"
@@ -208,7 +210,7 @@ func (p Policy) declines(a Auth) string {
 		return "auth.unsupported"
 	case a == AuthPAP && !p.AllowPAP:
 		return "auth.pap_not_allowed"
-	case !a.keys() && p.Encryption == pptp.EncryptionRequired:
+	case !a.givesKeys() && p.Encryption == pptp.EncryptionRequired:
 		return "encryption.no_keys"
 	}
 	return ""
@@ -217,29 +219,29 @@ func (p Policy) declines(a Auth) string {
 // findMethod is about the login that is agreed on, which is a part of LCP where
 // there is one.
 func (s Session) findMethod(p Policy) (reached, cause string) {
-	a, taken := s.login(p)
+	a, taken := s.bestLogin(p)
 	switch {
 	case taken:
 		return "", ""
 	case a == AuthNone:
-		return "auth", p.declines(a)
+		return "auth", p.declineCause(a)
 	}
 	if s.Declined == DeclinedTerminate || s.Declined == "" && s.Vendor == VendorPPTPD {
-		return "lcp", p.declines(a) // the link is agreed on, without a login
+		return "lcp", p.declineCause(a) // the link is agreed on, without a login
 	}
-	return "gre", p.declines(a)
+	return "gre", p.declineCause(a)
 }
 
-// judged reports whether the server says no to the login itself.
-func (s Session) judged() bool {
-	return (s.End.At != StageLogin || s.End.cause("auth") == "auth.refused") && s.Login != LoginSilent && s.Login != LoginMalformed &&
+// loginJudged reports whether the server says no to the login itself.
+func (s Session) loginJudged() bool {
+	return (s.End.At != StageLogin || s.End.causeAt("auth") == "auth.refused") && s.Login != LoginSilent && s.Login != LoginMalformed &&
 		(s.Login == LoginWordless || s.Refuse != 0 || s.Password != "" || s.End.At == StageLogin)
 }
 
 // findLogin is about the login that was agreed on.
 func (s Session) findLogin(p Policy) (cause string) {
-	a, _ := s.login(p)
-	ms := a.keys()
+	a, _ := s.bestLogin(p)
+	ms := a.givesKeys()
 	switch {
 	case a == AuthNone:
 	case s.Loses == LayerLogin:
@@ -247,7 +249,7 @@ func (s Session) findLogin(p Policy) (cause string) {
 	case s.Login == LoginMalformed && a != AuthPAP && a != AuthMD5:
 		return "auth.malformed"
 	case s.End.At == StageLogin:
-		return s.End.cause("auth")
+		return s.End.causeAt("auth")
 	case s.Login == LoginSilent:
 		return "auth.timeout"
 	case s.Login == LoginWordless:
@@ -267,9 +269,9 @@ func (s Session) findLogin(p Policy) (cause string) {
 // findEncryption is about what follows the login, up to an encryption that carries
 // packets.
 func (s Session) findEncryption(p Policy) (reached, cause string) {
-	a, _ := s.login(p)
-	tries := a.keys() && p.Encryption != pptp.EncryptionOff // the client asks for MPPE
-	common := a.keys() && s.MPPE.offers(p.takes)
+	a, _ := s.bestLogin(p)
+	tries := a.givesKeys() && p.Encryption != pptp.EncryptionOff // the client asks for MPPE
+	common := a.givesKeys() && s.MPPE.offersAny(p.acceptsBits)
 	has := s.MPPE != MPPENone && s.MPPE != MPPERejected
 	required := p.Encryption == pptp.EncryptionRequired
 	odd := s.CCP != "" || s.Nak == LayerCCP
@@ -278,12 +280,12 @@ func (s Session) findEncryption(p Policy) (reached, cause string) {
 		return "auth", "ip.ended_after_login"
 	case s.End.At == StageAfterLogin:
 		return "encryption", "ip.ended_after_login"
-	case s.MPPERequired && !a.keys():
+	case s.MPPERequired && !a.givesKeys():
 		return "auth", "encryption.required_without_keys"
 	case s.MPPERequired && !has:
 		return "auth", "encryption.server_cannot"
 	case s.End.At == StageCCP && tries && (!common || strings.Contains(s.End.Text, "MPPE")):
-		return "auth", s.End.cause("encryption")
+		return "auth", s.End.causeAt("encryption")
 	case s.End.At == StageCCP && tries: // nobody had refused anything
 		return "auth", "ip.ended_after_login"
 	case s.Loses == LayerCCP && tries && required:
@@ -327,10 +329,10 @@ func (s Session) findAddress() (cause string) {
 	switch {
 	case s.Loses == LayerIPCP, s.Loses == LayerCCP && s.MPPERequired: // it waits for CCP
 		return "ip.loss"
-	case s.End.At == StageIP && (s.MPPE == MPPERejected || !s.Auth.keys()): // not a word of either came
+	case s.End.At == StageIP && (s.MPPE == MPPERejected || !s.Auth.givesKeys()): // not a word of either came
 		return "ip.ended_after_login"
 	case s.End.At == StageIP:
-		return s.End.cause("ip")
+		return s.End.causeAt("ip")
 	case s.Nak == LayerIPCP:
 		return "ip.no_agreement"
 	case s.NoAddress:
@@ -349,8 +351,8 @@ func (s Session) findAddress() (cause string) {
 	return ""
 }
 
-// offers reports whether ok takes one of the key lengths.
-func (m MPPE) offers(ok func(bits int) bool) bool {
+// offersAny reports whether ok takes one of the key lengths.
+func (m MPPE) offersAny(ok func(bits int) bool) bool {
 	switch m {
 	case MPPENone, MPPERejected:
 		return false

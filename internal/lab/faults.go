@@ -71,9 +71,9 @@ func (f Faults) String() string {
 	return strings.Join(items, ",")
 }
 
-// deal gives each of n servers its behaviour. The shares are exact, to the
+// assignTo gives each of n servers its behaviour. The shares are exact, to the
 // nearest server; the order is rnd's.
-func (f Faults) deal(n int, rnd *rand.Rand) []Behaviour {
+func (f Faults) assignTo(n int, rnd *rand.Rand) []Behaviour {
 	if len(f) == 0 {
 		f = Faults{{Behaviour{Kind: Good}, 1}}
 	}

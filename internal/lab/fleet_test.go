@@ -30,8 +30,8 @@ func TestThousandSessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("1,000 sessions in -short")
 	}
-	t.Run("switch", func(t *testing.T) { thousand(t, newRig(t, lab.Config{Nodes: 1000, Seed: 1})) })
-	t.Run("raw", func(t *testing.T) { thousand(t, rawRig(t, lab.Config{Nodes: 1000, Seed: 1})) })
+	t.Run("switch", func(t *testing.T) { runThousand(t, newRig(t, lab.Config{Nodes: 1000, Seed: 1})) })
+	t.Run("raw", func(t *testing.T) { runThousand(t, rawRig(t, lab.Config{Nodes: 1000, Seed: 1})) })
 }
 
 // rawRig is a rig with raw sockets.
@@ -43,7 +43,7 @@ func rawRig(t testing.TB, cfg lab.Config) rig {
 	return rig{labtest.Start(t, cfg), gre.NewMux(gre.Raw)}
 }
 
-func thousand(t *testing.T, r rig) {
+func runThousand(t *testing.T, r rig) {
 	const count = 1000
 	nodes := r.Nodes()
 	up := func() []*pptp.Session {
@@ -54,7 +54,7 @@ func thousand(t *testing.T, r rig) {
 			wg.Go(func() {
 				gate <- struct{}{}
 				defer func() { <-gate }()
-				s, err := pptp.Dial(t.Context(), r.config(n, lab.Policy{}))
+				s, err := pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{}))
 				if err != nil {
 					t.Error(err)
 					return
@@ -85,11 +85,11 @@ func thousand(t *testing.T, r rig) {
 		}
 		down(sessions)
 	}
-	settled(t, goroutines)
+	awaitGoroutines(t, goroutines)
 }
 
-// settled waits until there are no more goroutines than before.
-func settled(t *testing.T, before int) {
+// awaitGoroutines waits until there are no more goroutines than before.
+func awaitGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for range 1_000_000 {
 		if runtime.NumGoroutine() <= before+2 {
@@ -110,7 +110,7 @@ func BenchmarkLogin(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			s, err := pptp.Dial(b.Context(), r.config(nodes[next.Add(1)%256], lab.Policy{}))
+			s, err := pptp.Dial(b.Context(), r.dialConfig(nodes[next.Add(1)%256], lab.Policy{}))
 			if err != nil {
 				b.Error(err)
 				continue
@@ -131,7 +131,7 @@ func BenchmarkTransfer(b *testing.B) {
 					open = rawRig
 				}
 				r := open(b, lab.Config{Nodes: 1, Faults: labtest.Faults(b, behaviour+"=1")})
-				tu := r.tunnel(b, r.Nodes()[0])
+				tu := r.openTunnel(b, r.Nodes()[0])
 				b.SetBytes(size)
 				for b.Loop() {
 					resp, err := tu.web.Get(fmt.Sprintf("http://198.51.100.80/bytes/%d", size))

@@ -32,10 +32,10 @@ const (
 	flowIdle = 30 * time.Second // a UDP flow without packets ends
 )
 
-// inner is the network behind one session: a host that answers at every
+// innerNet is the network behind one session: a host that answers at every
 // address. It is made when the first packet comes, as most sessions of a fleet
 // carry none.
-type inner struct {
+type innerNet struct {
 	stack    *stack.Stack
 	services *services
 	node     *Node
@@ -48,8 +48,8 @@ type inner struct {
 	work       sync.WaitGroup
 }
 
-func newInner(at netip.Addr, node *Node, sv *services, send func(*stack.PacketBuffer)) (*inner, error) {
-	n := &inner{services: sv, node: node, send: send, flows: make(chan struct{}, maxFlows)}
+func newInner(at netip.Addr, node *Node, sv *services, send func(*stack.PacketBuffer)) (*innerNet, error) {
+	n := &innerNet{services: sv, node: node, send: send, flows: make(chan struct{}, maxFlows)}
 	n.stack = stack.New(stack.Options{
 		Clock:              netstack.Clock(),
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
@@ -62,7 +62,7 @@ func newInner(at netip.Addr, node *Node, sv *services, send func(*stack.PacketBu
 	return n, nil
 }
 
-func (n *inner) setUp(at netip.Addr) error {
+func (n *innerNet) setUp(at netip.Addr) error {
 	sack := tcpip.TCPSACKEnabled(true)
 	cubic := tcpip.CongestionControlOption("cubic")
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
@@ -110,7 +110,7 @@ type stackError struct {
 func (e stackError) Error() string { return "lab: inner network: " + e.act + ": " + e.err.String() }
 
 // close resets every connection, and returns when nothing is left.
-func (n *inner) close() {
+func (n *innerNet) close() {
 	n.mu.Lock()
 	n.closing = true
 	n.mu.Unlock()
@@ -119,8 +119,8 @@ func (n *inner) close() {
 	n.work.Wait()
 }
 
-// enter counts a goroutine that close waits for; false is the end.
-func (n *inner) enter() bool {
+// startWork counts a goroutine that close waits for; false is the end.
+func (n *innerNet) startWork() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.closing {
@@ -130,9 +130,9 @@ func (n *inner) enter() bool {
 }
 
 // takeTCP is called by a goroutine of its own for each connection.
-func (n *inner) takeTCP(r *tcp.ForwarderRequest) {
-	serve := n.services.tcp(r.ID().LocalPort)
-	if serve == nil || !n.enter() {
+func (n *innerNet) takeTCP(r *tcp.ForwarderRequest) {
+	serve := n.services.tcpService(r.ID().LocalPort)
+	if serve == nil || !n.startWork() {
 		r.Complete(true)
 		return
 	}
@@ -144,12 +144,12 @@ func (n *inner) takeTCP(r *tcp.ForwarderRequest) {
 		return
 	}
 	r.Complete(false)
-	serve(guest{netstack.NewTCPConn(&wq, ep), n.node})
+	serve(innerConn{netstack.NewTCPConn(&wq, ep), n.node})
 }
 
 // takeUDP is called where packets are delivered, and must not wait.
-func (n *inner) takeUDP(r *udp.ForwarderRequest) bool {
-	serve := n.services.udp(r.ID().LocalPort)
+func (n *innerNet) takeUDP(r *udp.ForwarderRequest) bool {
+	serve := n.services.udpService(r.ID().LocalPort)
 	if serve == nil {
 		return false // the client is told that nobody is there
 	}
@@ -160,7 +160,7 @@ func (n *inner) takeUDP(r *udp.ForwarderRequest) bool {
 	}
 	var wq waiter.Queue
 	ep, err := r.CreateEndpoint(&wq)
-	if err != nil || !n.enter() {
+	if err != nil || !n.startWork() {
 		if ep != nil {
 			ep.Close()
 		}
@@ -177,16 +177,16 @@ func (n *inner) takeUDP(r *udp.ForwarderRequest) bool {
 	return true
 }
 
-// merges joins TCP segments that come together; one is some kilobytes.
-var merges = sync.Pool{New: func() any {
+// groPool joins TCP segments that come together; one is some kilobytes.
+var groPool = sync.Pool{New: func() any {
 	g := new(gro.GRO)
 	g.Init(true)
 	return g
 }}
 
-// intact checks the sums of a packet and cuts off what is behind it. It is done
+// isIntact checks the sums of a packet and cuts off what is behind it. It is done
 // here as a packet that was merged from several has no sum of its own.
-func intact(v *buffer.View) bool {
+func isIntact(v *buffer.View) bool {
 	ip := header.IPv4(v.AsSlice())
 	if !ip.IsValid(len(ip)) || !ip.IsChecksumValid() {
 		return false
@@ -212,12 +212,12 @@ func intact(v *buffer.View) bool {
 	return checksum.Checksum(data, sum) == 0xffff
 }
 
-// deliver gives packets to the host. It owns the views.
-func (n *inner) deliver(views []*buffer.View) {
-	g := merges.Get().(*gro.GRO)
+// deliverPackets gives packets to the host. It owns the views.
+func (n *innerNet) deliverPackets(views []*buffer.View) {
+	g := groPool.Get().(*gro.GRO)
 	g.Dispatcher = innerDispatcher{n}
 	for _, v := range views {
-		if !intact(v) {
+		if !isIntact(v) {
 			v.Release()
 			continue
 		}
@@ -229,10 +229,10 @@ func (n *inner) deliver(views []*buffer.View) {
 	}
 	g.Flush()
 	g.Dispatcher = nil
-	merges.Put(g)
+	groPool.Put(g)
 }
 
-type innerDispatcher struct{ n *inner }
+type innerDispatcher struct{ n *innerNet }
 
 func (d innerDispatcher) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	d.n.mu.RLock()
@@ -248,7 +248,7 @@ func (innerDispatcher) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.Pac
 // --- stack.LinkEndpoint
 
 // WritePackets implements stack.LinkWriter.
-func (n *inner) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
+func (n *innerNet) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 	for _, pkt := range list.AsSlice() {
 		n.send(pkt)
 	}
@@ -256,65 +256,65 @@ func (n *inner) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 }
 
 // GSOMaxSize implements stack.GSOEndpoint.
-func (n *inner) GSOMaxSize() uint32 { return innerGSO }
+func (n *innerNet) GSOMaxSize() uint32 { return innerGSO }
 
 // SupportedGSO implements stack.GSOEndpoint.
-func (n *inner) SupportedGSO() stack.SupportedGSO {
-	if n.node.Behaviour.Session.narrow() {
+func (n *innerNet) SupportedGSO() stack.SupportedGSO {
+	if n.node.Behaviour.Session.isLossyDown() {
 		return stack.GSONotSupported
 	}
 	return stack.GVisorGSOSupported
 }
 
 // MTU implements stack.NetworkLinkEndpoint.
-func (n *inner) MTU() uint32 { return innerMTU }
+func (n *innerNet) MTU() uint32 { return innerMTU }
 
 // SetMTU implements stack.NetworkLinkEndpoint.
-func (n *inner) SetMTU(uint32) {}
+func (n *innerNet) SetMTU(uint32) {}
 
 // MaxHeaderLength implements stack.NetworkLinkEndpoint.
-func (n *inner) MaxHeaderLength() uint16 { return 0 }
+func (n *innerNet) MaxHeaderLength() uint16 { return 0 }
 
 // LinkAddress implements stack.NetworkLinkEndpoint.
-func (n *inner) LinkAddress() tcpip.LinkAddress { return "" }
+func (n *innerNet) LinkAddress() tcpip.LinkAddress { return "" }
 
 // SetLinkAddress implements stack.NetworkLinkEndpoint.
-func (n *inner) SetLinkAddress(tcpip.LinkAddress) {}
+func (n *innerNet) SetLinkAddress(tcpip.LinkAddress) {}
 
 // Capabilities implements stack.NetworkLinkEndpoint: intact has checked what
 // comes.
-func (n *inner) Capabilities() stack.LinkEndpointCapabilities {
+func (n *innerNet) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityRXChecksumOffload
 }
 
 // Attach implements stack.NetworkLinkEndpoint.
-func (n *inner) Attach(d stack.NetworkDispatcher) {
+func (n *innerNet) Attach(d stack.NetworkDispatcher) {
 	n.mu.Lock()
 	n.dispatcher = d
 	n.mu.Unlock()
 }
 
 // IsAttached implements stack.NetworkLinkEndpoint.
-func (n *inner) IsAttached() bool {
+func (n *innerNet) IsAttached() bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.dispatcher != nil
 }
 
 // Wait implements stack.NetworkLinkEndpoint.
-func (n *inner) Wait() {}
+func (n *innerNet) Wait() {}
 
 // ARPHardwareType implements stack.NetworkLinkEndpoint.
-func (n *inner) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+func (n *innerNet) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
 
 // AddHeader implements stack.NetworkLinkEndpoint.
-func (n *inner) AddHeader(*stack.PacketBuffer) {}
+func (n *innerNet) AddHeader(*stack.PacketBuffer) {}
 
 // ParseHeader implements stack.NetworkLinkEndpoint.
-func (n *inner) ParseHeader(*stack.PacketBuffer) bool { return true }
+func (n *innerNet) ParseHeader(*stack.PacketBuffer) bool { return true }
 
 // Close implements stack.NetworkLinkEndpoint.
-func (n *inner) Close() {}
+func (n *innerNet) Close() {}
 
 // SetOnCloseAction implements stack.NetworkLinkEndpoint.
-func (n *inner) SetOnCloseAction(func()) {}
+func (n *innerNet) SetOnCloseAction(func()) {}

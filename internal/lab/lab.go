@@ -28,9 +28,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// ErrTaken is wrapped by Listen when another program, or another fleet, listens
+// ErrInUse is wrapped by Listen when another program, or another fleet, listens
 // on an address of the fleet.
-var ErrTaken = errors.New("address is taken")
+var ErrInUse = errors.New("address is taken")
 
 // Config describes a fleet. Two fleets of one Config are equal.
 type Config struct {
@@ -75,17 +75,17 @@ type Fleet struct {
 	sites    map[string]http.Handler
 	ports    map[uint16]func(net.Conn)
 	mux      *gre.Mux
-	pool     pool
+	pool     addrPool
 	nodes    []Node
 	visits   []atomic.Uint64 // connections accepted, by node
-	busiest  []atomic.Int64  // most packets of negotiations in a second of a session, by node
+	maxRates []atomic.Int64  // most packets of negotiations in a second of a session, by node
 	byAddr   map[netip.Addr]int
 
-	mu    sync.Mutex
-	doors *doors // set by Listen, taken by Run
-	open  map[*conn]struct{}
-	over  bool // set when Run ends: no connection may be added to open
-	sv    *services
+	mu        sync.Mutex
+	listeners *listenerSet // set by Listen, taken by Run
+	open      map[*conn]struct{}
+	ended     bool // set when Run ends: no connection may be added to open
+	services  *services
 }
 
 // New returns the fleet that cfg describes. Nothing listens yet.
@@ -117,13 +117,13 @@ func New(cfg Config) (*Fleet, error) {
 		ports:    cfg.Ports,
 		nodes:    make([]Node, 0, cfg.Nodes),
 		visits:   make([]atomic.Uint64, cfg.Nodes),
-		busiest:  make([]atomic.Int64, cfg.Nodes),
+		maxRates: make([]atomic.Int64, cfg.Nodes),
 		byAddr:   make(map[netip.Addr]int, cfg.Nodes),
 		open:     make(map[*conn]struct{}),
 	}
 	f.mux = gre.NewMux(f.openWire)
 	rnd := rand.New(rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15))
-	behaviours := cfg.Faults.deal(cfg.Nodes, rnd)
+	behaviours := cfg.Faults.assignTo(cfg.Nodes, rnd)
 	addr := cfg.Base.Masked().Addr()
 	for i, b := range behaviours {
 		// .0 and .255 would do, but look like a mistake in a table.
@@ -133,7 +133,7 @@ func New(cfg Config) (*Fleet, error) {
 			return nil, fmt.Errorf("lab: %v has room for %d servers, not for %d", cfg.Base, i, cfg.Nodes)
 		}
 		f.byAddr[addr] = i
-		f.nodes = append(f.nodes, invent(netip.AddrPortFrom(addr, cfg.Port), b, rnd))
+		f.nodes = append(f.nodes, inventNode(netip.AddrPortFrom(addr, cfg.Port), b, rnd))
 	}
 	return f, nil
 }
@@ -150,20 +150,20 @@ func (f *Fleet) Visits(addr netip.Addr) uint64 {
 	return f.visits[i].Load()
 }
 
-// Busiest is how many packets of its negotiations, LCP, login, CCP and IPCP, a
+// MaxPacketRate is how many packets of its negotiations, LCP, login, CCP and IPCP, a
 // client of the server at addr sent within any one second of a session, at most.
-func (f *Fleet) Busiest(addr netip.Addr) int {
+func (f *Fleet) MaxPacketRate(addr netip.Addr) int {
 	i, ok := f.byAddr[addr]
 	if !ok {
 		return 0
 	}
-	return int(f.busiest[i].Load())
+	return int(f.maxRates[i].Load())
 }
 
-// noteBusy takes a new figure for Busiest.
-func (f *Fleet) noteBusy(node, most int) {
-	for was := f.busiest[node].Load(); int64(most) > was; was = f.busiest[node].Load() {
-		if f.busiest[node].CompareAndSwap(was, int64(most)) {
+// noteRate takes a new figure for Busiest.
+func (f *Fleet) noteRate(node, most int) {
+	for was := f.maxRates[node].Load(); int64(most) > was; was = f.maxRates[node].Load() {
+		if f.maxRates[node].CompareAndSwap(was, int64(most)) {
 			return
 		}
 	}
@@ -171,11 +171,11 @@ func (f *Fleet) noteBusy(node, most int) {
 
 // Listen opens every listener, so that a client may connect from then on. It
 // raises the process's limit of open files when it can. The error wraps
-// ErrTaken when an address is in use.
+// ErrInUse when an address is in use.
 func (f *Fleet) Listen() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.doors != nil || f.over {
+	if f.listeners != nil || f.ended {
 		return errors.New("lab: the fleet listens already")
 	}
 	limit, err := needFiles(len(f.nodes))
@@ -185,14 +185,14 @@ func (f *Fleet) Listen() error {
 	if f.maxConns == 0 {
 		f.maxConns = max(1, (limit-len(f.nodes)-reservedFiles)/3)
 	}
-	d := new(doors)
+	d := new(listenerSet)
 	for i, n := range f.nodes {
-		if err := d.add(i, n.Addr, n.Behaviour.Kind != Refuse); err != nil {
+		if err := d.addListener(i, n.Addr, n.Behaviour.Kind != Refuse); err != nil {
 			d.close()
 			return fmt.Errorf("lab: listen on %v: %w", n.Addr, err)
 		}
 	}
-	f.doors = d
+	f.listeners = d
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (f *Fleet) Listen() error {
 // opens the listeners if Listen has not. A fleet runs once.
 func (f *Fleet) Run(ctx context.Context) error {
 	f.mu.Lock()
-	listening := f.doors != nil
+	listening := f.listeners != nil
 	f.mu.Unlock()
 	if !listening {
 		if err := f.Listen(); err != nil {
@@ -208,24 +208,24 @@ func (f *Fleet) Run(ctx context.Context) error {
 		}
 	}
 	f.mu.Lock()
-	d := f.doors
-	f.doors = nil
+	d := f.listeners
+	f.listeners = nil
 	f.mu.Unlock()
 	if d == nil {
 		return errors.New("lab: the fleet runs already")
 	}
 	var serving sync.WaitGroup
 	slots := make(chan struct{}, f.maxConns)
-	err := d.run(ctx, slots, func(i int, c *conn) {
+	err := d.acceptLoop(ctx, slots, func(i int, c *conn) {
 		serving.Go(func() {
 			defer func() { <-slots }()
-			f.serve(ctx, i, c)
+			f.serveConn(ctx, i, c)
 		})
 	})
 	f.closeAll()
 	serving.Wait()
 	f.mu.Lock()
-	sv := f.sv
+	sv := f.services
 	f.mu.Unlock()
 	if sv != nil {
 		sv.close()
@@ -241,9 +241,9 @@ func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wi
 		return nil, err
 	}
 	i := f.byAddr[local]
-	if s := f.nodes[i].Behaviour.Session; s.bad() {
+	if s := f.nodes[i].Behaviour.Session; s.needsFaultyWire() {
 		// Each visit loses other packets, or a session that could not come up never would.
-		return newBadWire(w, s, f.seed^uint64(i)^f.visits[i].Load()<<32), nil
+		return newFaultyWire(w, s, f.seed^uint64(i)^f.visits[i].Load()<<32), nil
 	}
 	return w, nil
 }
@@ -253,25 +253,25 @@ func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wi
 func (f *Fleet) innerServices() *services {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.sv == nil {
-		f.sv = newServices(f.sites, f.ports)
+	if f.services == nil {
+		f.services = newServices(f.sites, f.ports)
 	}
-	return f.sv
+	return f.services
 }
 
-// keep adds c to what is closed at the end, and reports whether that end is yet
+// trackConn adds c to what is closed at the end, and reports whether that end is yet
 // to come.
-func (f *Fleet) keep(c *conn) bool {
+func (f *Fleet) trackConn(c *conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.over {
+	if f.ended {
 		return false
 	}
 	f.open[c] = struct{}{}
 	return true
 }
 
-func (f *Fleet) forget(c *conn) {
+func (f *Fleet) untrackConn(c *conn) {
 	f.mu.Lock()
 	delete(f.open, c)
 	f.mu.Unlock()
@@ -281,7 +281,7 @@ func (f *Fleet) forget(c *conn) {
 func (f *Fleet) closeAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.over = true
+	f.ended = true
 	for c := range f.open {
 		c.Close()
 	}

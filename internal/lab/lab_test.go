@@ -23,8 +23,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// ping is one attempt, and what it found.
-func ping(ctx context.Context, node lab.Node) (control.SCCRP, lab.Expect) {
+// pingOnce is one attempt, and what it found.
+func pingOnce(ctx context.Context, node lab.Node) (control.SCCRP, lab.Expect) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp4", node.Addr.String())
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -45,9 +45,9 @@ func ping(ctx context.Context, node lab.Node) (control.SCCRP, lab.Expect) {
 	return reply, lab.Expect{Status: "ping_ok"}
 }
 
-// attempts is what a panel does: several attempts, of which one good is enough.
+// pingThrice is what a panel does: several attempts, of which one good is enough.
 // Nothing here is slower than the patience, except where no answer comes at all.
-func attempts(t *testing.T, node lab.Node) (reply control.SCCRP, found lab.Expect) {
+func pingThrice(t *testing.T, node lab.Node) (reply control.SCCRP, found lab.Expect) {
 	for range 3 {
 		patience := 10 * time.Second
 		switch node.Behaviour.Kind {
@@ -55,7 +55,7 @@ func attempts(t *testing.T, node lab.Node) (reply control.SCCRP, found lab.Expec
 			patience = 200 * time.Millisecond
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		reply, found = ping(ctx, node)
+		reply, found = pingOnce(ctx, node)
 		cancel()
 		if found.Status == "ping_ok" {
 			break
@@ -70,7 +70,7 @@ func TestEachBehaviourDeservesItsStatus(t *testing.T) {
 	for i, node := range f.Nodes() {
 		t.Run(fmt.Sprint(i, node.Behaviour), func(t *testing.T) {
 			t.Parallel()
-			reply, found := attempts(t, node)
+			reply, found := pingThrice(t, node)
 			want := node.Behaviour.Expect()
 			want.Reached = "" // an attempt does not say
 			if found != want {
@@ -193,7 +193,7 @@ func TestTakenAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = other.Listen()
-	if !errors.Is(err, lab.ErrTaken) || !strings.Contains(err.Error(), other.Nodes()[0].Addr.String()) {
+	if !errors.Is(err, lab.ErrInUse) || !strings.Contains(err.Error(), other.Nodes()[0].Addr.String()) {
 		t.Errorf("Listen: %v", err)
 	}
 }
@@ -264,7 +264,7 @@ func TestMaxConns(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			if _, found := ping(ctx, node); found.Status != "ping_ok" {
+			if _, found := pingOnce(ctx, node); found.Status != "ping_ok" {
 				t.Errorf("found %+v", found)
 			}
 		})
@@ -295,7 +295,7 @@ func TestTenThousand(t *testing.T) {
 		wg.Go(func() {
 			for i := worker; i < len(nodes); i += 16 * 7 {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-				if _, found := ping(ctx, nodes[i]); found.Status != "ping_ok" {
+				if _, found := pingOnce(ctx, nodes[i]); found.Status != "ping_ok" {
 					t.Errorf("%v: found %+v", nodes[i].Addr, found)
 				}
 				cancel()
@@ -315,7 +315,7 @@ func BenchmarkHandshake(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
-			if _, found := ping(ctx, nodes[next.Add(1)%1000]); found.Status != "ping_ok" {
+			if _, found := pingOnce(ctx, nodes[next.Add(1)%1000]); found.Status != "ping_ok" {
 				b.Errorf("found %+v", found)
 			}
 			cancel()

@@ -27,8 +27,8 @@ type Node struct {
 	Behaviour Behaviour
 }
 
-// pppd reports whether the server is pptpd with pppd, whose habits are known.
-func (n *Node) pppd() bool { return n.Server.Vendor == servers[0].Vendor }
+// isPPPD reports whether the server is pptpd with pppd, whose habits are known.
+func (n *Node) isPPPD() bool { return n.Server.Vendor == servers[0].Vendor }
 
 // Exit is the address that clients of the server have on the internet.
 func (n Node) Exit() netip.Addr { return n.Addr.Addr() }
@@ -98,17 +98,17 @@ var vendors = map[Vendor]control.Server{
 // foreignPassword is the password of a node whose server knows one outside ASCII.
 const foreignPassword = "Пароль-7"
 
-func invent(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
+func inventNode(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
 	p := places[rnd.IntN(len(places))]
 	n := Node{
 		Addr:      addr,
-		Login:     fmt.Sprintf("%s%d", pick(rnd, logins), 1+rnd.IntN(99)),
+		Login:     fmt.Sprintf("%s%d", pickString(rnd, logins), 1+rnd.IntN(99)),
 		Password:  inventPassword(rnd),
 		Country:   p.country,
 		State:     p.state,
 		City:      p.city,
 		Zip:       p.zip,
-		Provider:  pick(rnd, providers),
+		Provider:  pickString(rnd, providers),
 		Server:    servers[rnd.IntN(len(servers))],
 		Behaviour: b,
 	}
@@ -127,14 +127,14 @@ func invent(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
 // inventPassword makes one of fifty with the characters that an import may
 // stumble over.
 func inventPassword(rnd *rand.Rand) string {
-	p := fmt.Sprintf("%s-%s-%d", pick(rnd, words), pick(rnd, words), rnd.IntN(1000))
+	p := fmt.Sprintf("%s-%s-%d", pickString(rnd, words), pickString(rnd, words), rnd.IntN(1000))
 	if rnd.IntN(50) == 0 {
-		p += pick(rnd, []string{`,"quoted"`, `:colon:`, ` space`, `;semi`, `%41#`})
+		p += pickString(rnd, []string{`,"quoted"`, `:colon:`, ` space`, `;semi`, `%41#`})
 	}
 	return p
 }
 
-func pick(rnd *rand.Rand, from []string) string { return from[rnd.IntN(len(from))] }
+func pickString(rnd *rand.Rand, from []string) string { return from[rnd.IntN(len(from))] }
 
 // WriteCSV writes the fleet as a file that the panel imports.
 func (f *Fleet) WriteCSV(w io.Writer) error {

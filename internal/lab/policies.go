@@ -23,17 +23,17 @@ const (
 // linkPolicy is LCP as servers have it: the login is theirs to choose.
 type linkPolicy struct {
 	ppp.LCPOptions
-	auth     Auth   // what we ask for
-	others   []Auth // what else we have, in our order
-	inOrder  bool   // a Nak gets the next of others, not the one that it names
-	drops    bool   // without another login we ask for none, as pppd does before it hangs up
-	declined int    // how often the client would not log in our way, with no other left
+	auth      Auth   // what we ask for
+	others    []Auth // what else we have, in our order
+	inOrder   bool   // a Nak gets the next of others, not the one that it names
+	dropsAuth bool   // without another login we ask for none, as pppd does before it hangs up
+	declined  int    // how often the client would not log in our way, with no other left
 }
 
-// ask makes a the login that we ask for.
-func (p *linkPolicy) ask(a Auth) {
+// askFor makes a the login that we ask for.
+func (p *linkPolicy) askFor(a Auth) {
 	p.auth = a
-	p.LCPOptions.Auth = a.option()
+	p.LCPOptions.Auth = a.lcpAuth()
 }
 
 // askOther takes a Nak or a Reject of our login.
@@ -41,25 +41,25 @@ func (p *linkPolicy) askOther(code ppp.Code, wish []byte) {
 	next := 0
 	if code == ppp.ConfigureNak && !p.inOrder {
 		for i, a := range p.others {
-			if bytes.Equal(a.value(), wish) {
+			if bytes.Equal(a.optionValue(), wish) {
 				next = i
 			}
 		}
 	}
 	if next == len(p.others) {
 		p.declined++
-		if p.drops {
-			p.ask(AuthNone)
+		if p.dropsAuth {
+			p.askFor(AuthNone)
 		}
 		return
 	}
-	p.ask(p.others[next])
+	p.askFor(p.others[next])
 	p.others = slices.Delete(slices.Clone(p.others), next, next+1)
 }
 
-// value is the value of LCP's option for the login.
-func (a Auth) value() []byte {
-	o := a.option()
+// optionValue is the value of LCP's option for the login.
+func (a Auth) optionValue() []byte {
+	o := a.lcpAuth()
 	b := binary.BigEndian.AppendUint16(nil, uint16(o.Protocol))
 	if o.Protocol == ppp.CHAP {
 		b = append(b, o.Algorithm)
@@ -108,11 +108,11 @@ func newMPPEPolicy(m MPPE) *mppePolicy {
 		p.allowed, p.stateful = ppp.MPPE40, true
 	case MPPENone, MPPERejected:
 	}
-	p.want = p.mode(p.allowed.Strongest())
+	p.want = p.withMode(p.allowed.Strongest())
 	return p
 }
 
-func (p *mppePolicy) mode(strength ppp.MPPEBits) ppp.MPPEBits {
+func (p *mppePolicy) withMode(strength ppp.MPPEBits) ppp.MPPEBits {
 	if strength == 0 || p.stateful {
 		return strength
 	}
@@ -123,9 +123,9 @@ func mppeOption(bits ppp.MPPEBits) ppp.Option {
 	return ppp.Option{Type: optMPPE, Value: binary.BigEndian.AppendUint32(nil, uint32(bits))}
 }
 
-// decides reports whether a packet of the client shows what will come of CCP: it asks
+// decidesCCP reports whether a packet of the client shows what will come of CCP: it asks
 // for a length that we have, or refuses what we ask for.
-func (p *mppePolicy) decides(packet ppp.Packet) bool {
+func (p *mppePolicy) decidesCCP(packet ppp.Packet) bool {
 	if packet.Code == ppp.ConfigureRequest {
 		return ppp.OfferedMPPE(packet.Data)&p.allowed != 0
 	}
@@ -153,7 +153,7 @@ func (p *mppePolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
 		}
 		bits := ppp.MPPEBits(binary.BigEndian.Uint32(o.Value))
 		best := (bits & p.allowed).Strongest()
-		if best != 0 && bits == p.mode(best) {
+		if best != 0 && bits == p.withMode(best) {
 			p.send = bits
 			continue
 		}
@@ -163,7 +163,7 @@ func (p *mppePolicy) Judge(request []byte, final bool) (ppp.Code, []byte) {
 		if best == 0 {
 			best = p.allowed.Strongest()
 		}
-		return ppp.ConfigureNak, mppeOption(p.mode(best)).Append(nil)
+		return ppp.ConfigureNak, mppeOption(p.withMode(best)).Append(nil)
 	}
 	return ppp.ConfigureAck, request
 }
@@ -185,7 +185,7 @@ func (p *mppePolicy) Refused(code ppp.Code, options []byte) {
 		if code == ppp.ConfigureNak && len(o.Value) == 4 {
 			best = (ppp.MPPEBits(binary.BigEndian.Uint32(o.Value)) & p.allowed).Strongest()
 		}
-		p.want = p.mode(best)
+		p.want = p.withMode(best)
 		p.refused = best == 0
 	}
 }

@@ -5,23 +5,23 @@ import (
 	"sync"
 )
 
-// pool hands out the addresses inside the tunnels. Each server has a network of
+// addrPool hands out the addresses inside the tunnels. Each server has a network of
 // its own, 10.a.b.0/24 with its number in a and b: it is .1 there, and its
 // clients are what follows.
-type pool struct {
+type addrPool struct {
 	mu    sync.Mutex
 	taken map[int]*[256]bool // by server; only those with clients
 }
 
 const firstClient, lastClient = 2, 254
 
-func network(server int, host byte) netip.Addr {
+func networkAddr(server int, host byte) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(server >> 8), byte(server), host})
 }
 
-// lease takes the first free address of a server. A client of a server that has
+// leaseAddr takes the first free address of a server. A client of a server that has
 // none left gets 0.0.0.0.
-func (p *pool) lease(server int) netip.Addr {
+func (p *addrPool) leaseAddr(server int) netip.Addr {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.taken[server]
@@ -35,13 +35,13 @@ func (p *pool) lease(server int) netip.Addr {
 	for host := firstClient; host <= lastClient; host++ {
 		if !t[host] {
 			t[host] = true
-			return network(server, byte(host))
+			return networkAddr(server, byte(host))
 		}
 	}
 	return netip.IPv4Unspecified()
 }
 
-func (p *pool) release(server int, a netip.Addr) {
+func (p *addrPool) releaseAddr(server int, a netip.Addr) {
 	if a.IsUnspecified() {
 		return
 	}

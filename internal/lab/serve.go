@@ -12,120 +12,120 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// idle is how long a server waits for the next message. A client asks after its
+// idleTimeout is how long a server waits for the next message. A client asks after its
 // health every minute, so three are enough.
-const idle = 3 * time.Minute
+const idleTimeout = 3 * time.Minute
 
-// way is a connection to a client, near or far.
-type way interface {
+// clientConn is a connection to a client, near or far.
+type clientConn interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error
 	closeWrite() // says that nothing more will come
 	abort()      // closes it with a reset
 }
 
-// talk is one connection to one server.
-type talk struct {
-	way
-	conn    *conn
-	fleet   *Fleet
-	number  int // of the node
-	node    *Node
-	visit   uint64 // 1 for the node's first connection
-	session *session
-	r       control.Reader
-	out     []byte
+// connection is one connection to one server.
+type connection struct {
+	clientConn
+	conn      *conn
+	fleet     *Fleet
+	nodeIndex int // of the node
+	node      *Node
+	visit     uint64 // 1 for the node's first connection
+	session   *session
+	r         control.Reader
+	out       []byte
 }
 
-// talks are used again: the buffers are most of what a connection would
+// connections are used again: the buffers are most of what a connection would
 // allocate.
-var talks = sync.Pool{New: func() any { return new(talk) }}
+var connections = sync.Pool{New: func() any { return new(connection) }}
 
-// serve lets node i behave on c.
-func (f *Fleet) serve(ctx context.Context, i int, c *conn) {
-	if !f.keep(c) {
+// serveConn lets node i behave on c.
+func (f *Fleet) serveConn(ctx context.Context, i int, c *conn) {
+	if !f.trackConn(c) {
 		c.Close()
 		return
 	}
-	defer f.forget(c)
-	t := talks.Get().(*talk)
-	defer talks.Put(t)
-	t.way, t.conn, t.fleet, t.number, t.node, t.visit = c, c, f, i, &f.nodes[i], f.visits[i].Add(1)
+	defer f.untrackConn(c)
+	t := connections.Get().(*connection)
+	defer connections.Put(t)
+	t.clientConn, t.conn, t.fleet, t.nodeIndex, t.node, t.visit = c, c, f, i, &f.nodes[i], f.visits[i].Add(1)
 	if late := t.node.Behaviour.Session.Latency; late > 0 {
 		slow := newSlowConn(c, late)
 		defer slow.wait()
 		defer slow.Close()
-		t.way = slow
+		t.clientConn = slow
 	}
-	t.r.Reset(t.way)
-	t.behave(ctx)
+	t.r.Reset(t.clientConn)
+	t.runBehaviour(ctx)
 	t.endSession()
-	t.way, t.conn, t.fleet, t.node = nil, nil, nil, nil
+	t.clientConn, t.conn, t.fleet, t.node = nil, nil, nil, nil
 	t.r.Reset(nil)
 }
 
-func (t *talk) behave(ctx context.Context) {
+func (t *connection) runBehaviour(ctx context.Context) {
 	if t.visit > 1 && t.node.Behaviour.Session.Second != "" {
-		t.again(t.node.Behaviour.Session.Second)
+		t.runSecond(t.node.Behaviour.Session.Second)
 		return
 	}
 	switch b := t.node.Behaviour; b.Kind {
 	case Slow:
-		t.pptp(ctx, b.Delay, control.StartOK)
+		t.servePPTP(ctx, b.Delay, control.StartOK)
 	case Lossy:
 		if t.visit%uint64(b.Every) != 0 {
-			t.listen()
+			t.drainConn()
 			return
 		}
-		t.pptp(ctx, 0, control.StartOK)
+		t.servePPTP(ctx, 0, control.StartOK)
 	case Denied:
-		t.pptp(ctx, 0, b.Result)
+		t.servePPTP(ctx, 0, b.Result)
 	case Silent:
-		t.listen()
+		t.drainConn()
 	case Garbage:
-		if t.hear() != nil {
-			t.write(t.garbage())
-			t.listen()
+		if t.readMessage() != nil {
+			t.writeBytes(t.garbageBytes())
+			t.drainConn()
 		}
 	case Half:
-		if reply := t.reply(); reply != nil {
-			t.write(reply[:len(reply)/2])
-			t.listen()
+		if reply := t.awaitStart(); reply != nil {
+			t.writeBytes(reply[:len(reply)/2])
+			t.drainConn()
 		}
 	case Reset, Close:
 		t.breakOff(ctx, b)
 	case Drip:
-		t.drip(ctx, t.reply())
+		t.dripReply(ctx, t.awaitStart())
 	case SSH:
-		t.write([]byte("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"))
-		t.listen()
+		t.writeBytes([]byte("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"))
+		t.drainConn()
 	default: // Good; and Refuse, which nobody reaches
-		t.pptp(ctx, 0, control.StartOK)
+		t.servePPTP(ctx, 0, control.StartOK)
 	}
 }
 
-// again is a connection after a server's first.
-func (t *talk) again(s Second) {
+// runSecond is a connection after a server's first.
+func (t *connection) runSecond(s Second) {
 	if s == SecondSilent {
-		t.listen()
+		t.drainConn()
 		return
 	}
-	if t.hear() != nil && s == SecondReset {
+	if t.readMessage() != nil && s == SecondReset {
 		t.abort()
 	}
 }
 
 // breakOff ends a connection without a whole answer.
-func (t *talk) breakOff(ctx context.Context, b Behaviour) {
+func (t *connection) breakOff(ctx context.Context, b Behaviour) {
 	switch {
 	case b.When == AtAccept && b.Kind == Close:
-		t.finish()
-	case b.When == AtAccept && !pause(ctx, settle):
+		t.closeGracefully()
+	case b.When == AtAccept && !sleepContext(ctx, resetDelay):
 	case b.When == Unread && !t.conn.awaitData():
-	case b.When == Request && t.hear() == nil:
+	case b.When == Request && t.readMessage() == nil:
 	case b.When == "":
-		if reply := t.reply(); reply != nil {
-			t.write(reply[:len(reply)/2])
+		if reply := t.awaitStart(); reply != nil {
+			t.writeBytes(reply[:len(reply)/2])
 			t.abort()
 		}
 	case b.Kind == Reset:
@@ -133,33 +133,33 @@ func (t *talk) breakOff(ctx context.Context, b Behaviour) {
 	}
 }
 
-// finish closes the connection once the client has done so. What the client still
+// closeGracefully closes the connection once the client has done so. What the client still
 // sends must not meet a closed connection: that would be a reset.
-func (t *talk) finish() {
+func (t *connection) closeGracefully() {
 	t.closeWrite()
-	t.listen()
+	t.drainConn()
 }
 
-// settle is how long a server waits that resets a connection at once: the client
+// resetDelay is how long a server waits that resets a connection at once: the client
 // should have noticed that there is one.
-const settle = 20 * time.Millisecond
+const resetDelay = 20 * time.Millisecond
 
-// pptp is a server as it should be, but for a delay before each answer and the
+// servePPTP is a server as it should be, but for a delay before each answer and the
 // result of the start.
-func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.StartResult) {
+func (t *connection) servePPTP(ctx context.Context, delay time.Duration, result control.StartResult) {
 	delay += t.node.Behaviour.Session.Reply
 	for {
-		m := t.hear()
-		if m == nil || !pause(ctx, delay) {
+		m := t.readMessage()
+		if m == nil || !sleepContext(ctx, delay) {
 			return
 		}
-		if _, echo := m.(control.EchoRequest); echo && t.node.Behaviour.Session.mute() {
+		if _, echo := m.(control.EchoRequest); echo && t.node.Behaviour.Session.controlEchoMuted() {
 			continue
 		}
 		var answer control.Message
 		switch m := m.(type) {
 		case control.SCCRQ:
-			answer = t.start(result)
+			answer = t.startReply(result)
 		case control.EchoRequest:
 			answer = control.EchoReply{ID: m.ID, Result: control.ReplyOK}
 		case control.OCRQ:
@@ -174,22 +174,22 @@ func (t *talk) pptp(ctx context.Context, delay time.Duration, result control.Sta
 			continue // Set-Link-Info, and what only servers send
 		}
 		t.out = answer.Append(t.out[:0])
-		if !t.write(t.out) || m.Type() == control.TypeStopCCRQ {
+		if !t.writeBytes(t.out) || m.Type() == control.TypeStopCCRQ {
 			return
 		}
 		if !result.Answers() {
-			t.listen() // the client leaves, as the RFC has it
+			t.drainConn() // the client leaves, as the RFC has it
 			return
 		}
-		if m.Type() == control.TypeOCRQ && !t.begin() {
-			t.finish()
+		if m.Type() == control.TypeOCRQ && !t.startCall() {
+			t.closeGracefully()
 			return
 		}
 	}
 }
 
 // answerCall places a call, one at a time. It is nil where no answer goes out.
-func (t *talk) answerCall(m control.OCRQ, result control.StartResult) control.Message {
+func (t *connection) answerCall(m control.OCRQ, result control.StartResult) control.Message {
 	no := func(r control.CallResult, e control.GeneralError) control.Message {
 		return control.OCRP{PeerCallID: m.CallID, Result: r, General: e}
 	}
@@ -214,7 +214,7 @@ func (t *talk) answerCall(m control.OCRQ, result control.StartResult) control.Me
 		yes.CallID = m.CallID
 		return yes
 	}
-	s, err := t.fleet.openSession(t.number, t.conn.peer, m.CallID, wayDoor{t.way})
+	s, err := t.fleet.openSession(t.nodeIndex, t.conn.peer, m.CallID, sessionControl{t.clientConn})
 	if err != nil {
 		return no(control.CallGeneralError, control.ErrorNoResource)
 	}
@@ -223,27 +223,27 @@ func (t *talk) answerCall(m control.OCRQ, result control.StartResult) control.Me
 	return yes
 }
 
-// wayDoor is a control connection as its session sees it.
-type wayDoor struct{ way }
+// sessionControl is a control connection as its session sees it.
+type sessionControl struct{ clientConn }
 
-func (d wayDoor) tell(m control.Message) { _, _ = d.Write(m.Append(nil)) } // a client that is gone hears nothing
-func (d wayDoor) close()                 { _ = d.Close() }
+func (d sessionControl) sendMessage(m control.Message) { _, _ = d.Write(m.Append(nil)) } // a client that is gone hears nothing
+func (d sessionControl) close()                        { _ = d.Close() }
 
-// mute reports whether echoes of the control connection are not answered.
-func (s Session) mute() bool { return s.Echo == EchoLCP || s.Echo == EchoNone }
+// controlEchoMuted reports whether echoes of the control connection are not answered.
+func (s Session) controlEchoMuted() bool { return s.Echo == EchoLCP || s.Echo == EchoNone }
 
-// begin follows an Outgoing-Call-Reply. It is false when the connection is to
+// startCall follows an Outgoing-Call-Reply. It is false when the connection is to
 // end.
-func (t *talk) begin() bool {
+func (t *connection) startCall() bool {
 	if t.session != nil {
-		t.session.start()
+		t.session.startPPP()
 	}
 	return t.node.Behaviour.Session.Call != CallDropped
 }
 
 // clearCall ends the call. Whose id stands in the notification is a matter of
 // taste: the RFC wants the server's, accel-ppp has the client's.
-func (t *talk) clearCall(m control.CallClear) control.Message {
+func (t *connection) clearCall(m control.CallClear) control.Message {
 	bye := control.CDN{CallID: m.CallID, Result: control.DisconnectRequested}
 	if t.session != nil {
 		bye.CallID = t.session.call.ID()
@@ -255,14 +255,14 @@ func (t *talk) clearCall(m control.CallClear) control.Message {
 	return bye
 }
 
-func (t *talk) endSession() {
+func (t *connection) endSession() {
 	if t.session != nil {
 		t.session.close()
 		t.session = nil
 	}
 }
 
-func (t *talk) start(result control.StartResult) control.SCCRP {
+func (t *connection) startReply(result control.StartResult) control.SCCRP {
 	reply := control.SCCRP{
 		Version:     control.Version,
 		Result:      result,
@@ -280,10 +280,10 @@ func (t *talk) start(result control.StartResult) control.SCCRP {
 	return reply
 }
 
-// hear waits for a message. It is nil when the client left, said what is no
+// readMessage waits for a message. It is nil when the client left, said what is no
 // PPTP, or said nothing for too long.
-func (t *talk) hear() control.Message {
-	t.SetDeadline(time.Now().Add(idle))
+func (t *connection) readMessage() control.Message {
+	t.SetDeadline(time.Now().Add(idleTimeout))
 	m, err := t.r.Next()
 	if err != nil {
 		return nil
@@ -291,18 +291,18 @@ func (t *talk) hear() control.Message {
 	return m
 }
 
-// reply waits for the start and returns the whole answer to it, or nil.
-func (t *talk) reply() []byte {
-	if _, ok := t.hear().(control.SCCRQ); !ok {
+// awaitStart waits for the start and returns the whole answer to it, or nil.
+func (t *connection) awaitStart() []byte {
+	if _, ok := t.readMessage().(control.SCCRQ); !ok {
 		return nil
 	}
-	t.out = t.start(control.StartOK).Append(t.out[:0])
+	t.out = t.startReply(control.StartOK).Append(t.out[:0])
 	return t.out
 }
 
-// listen reads until the client leaves or has said nothing for too long.
-func (t *talk) listen() {
-	t.SetDeadline(time.Now().Add(idle))
+// drainConn reads until the client leaves or has said nothing for too long.
+func (t *connection) drainConn() {
+	t.SetDeadline(time.Now().Add(idleTimeout))
 	var sink [256]byte
 	for {
 		if _, err := t.Read(sink[:]); err != nil {
@@ -311,25 +311,25 @@ func (t *talk) listen() {
 	}
 }
 
-func (t *talk) write(b []byte) bool {
-	t.SetDeadline(time.Now().Add(idle))
+func (t *connection) writeBytes(b []byte) bool {
+	t.SetDeadline(time.Now().Add(idleTimeout))
 	_, err := t.Write(b)
 	return err == nil
 }
 
-func (t *talk) drip(ctx context.Context, reply []byte) {
+func (t *connection) dripReply(ctx context.Context, reply []byte) {
 	for i := range reply {
-		if !t.write(reply[i:i+1]) || !pause(ctx, time.Second) {
+		if !t.writeBytes(reply[i:i+1]) || !sleepContext(ctx, time.Second) {
 			return
 		}
 	}
 	if reply != nil {
-		t.listen()
+		t.drainConn()
 	}
 }
 
-// garbage is what other services say to a stranger.
-func (t *talk) garbage() []byte {
+// garbageBytes is what other services say to a stranger.
+func (t *connection) garbageBytes() []byte {
 	switch seed := binary.BigEndian.Uint32(t.node.Addr.Addr().AsSlice()); seed % 3 {
 	case 0:
 		return []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n400 Bad Request")
@@ -345,8 +345,8 @@ func (t *talk) garbage() []byte {
 	}
 }
 
-// pause waits, and reports whether ctx let it.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleepContext waits, and reports whether ctx let it.
+func sleepContext(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}

@@ -56,9 +56,9 @@ type services struct {
 func newServices(sites map[string]http.Handler, ports map[uint16]func(net.Conn)) *services {
 	s := &services{ports: ports, conns: make(chan net.Conn), done: make(chan struct{}), open: make(map[net.Conn]struct{})}
 	s.web = &http.Server{
-		Handler: byHost(sites, site()), ReadHeaderTimeout: tcpIdle, IdleTimeout: tcpIdle,
+		Handler: byHost(sites, siteHandler()), ReadHeaderTimeout: tcpIdle, IdleTimeout: tcpIdle,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, guestKey{}, c)
+			return context.WithValue(ctx, innerConnKey{}, c)
 		},
 	}
 	s.work.Go(func() { _ = s.web.Serve(s) }) // ends with the listener
@@ -97,9 +97,9 @@ func (s *services) Addr() net.Addr { return &net.TCPAddr{Port: portHTTP} }
 
 // --- what answers at a port; nil where nothing does
 
-// tcp returns the service at a port. It is called in a goroutine of the
+// tcpService returns the service at a port. It is called in a goroutine of the
 // connection, and closes it.
-func (s *services) tcp(port uint16) func(net.Conn) {
+func (s *services) tcpService(port uint16) func(net.Conn) {
 	switch port {
 	case portHTTP:
 		return func(c net.Conn) {
@@ -110,20 +110,20 @@ func (s *services) tcp(port uint16) func(net.Conn) {
 			}
 		}
 	case portEcho:
-		return s.while(func(c net.Conn) { copyIdle(c, c) })
+		return s.trackConn(func(c net.Conn) { copyIdle(c, c) })
 	case portDiscard:
-		return s.while(func(c net.Conn) { copyIdle(io.Discard, c) })
+		return s.trackConn(func(c net.Conn) { copyIdle(io.Discard, c) })
 	case portDNS:
-		return s.while(serveDNSOverTCP)
+		return s.trackConn(serveDNSOverTCP)
 	}
 	if serve := s.ports[port]; serve != nil {
-		return s.while(serve)
+		return s.trackConn(serve)
 	}
 	return nil
 }
 
-// udp returns the service of the flows to a port.
-func (s *services) udp(port uint16) func(net.Conn) {
+// udpService returns the service of the flows to a port.
+func (s *services) udpService(port uint16) func(net.Conn) {
 	switch port {
 	case portEcho:
 		return func(c net.Conn) { eachDatagram(c, func(b []byte) []byte { return b }) }
@@ -135,8 +135,8 @@ func (s *services) udp(port uint16) func(net.Conn) {
 	return nil
 }
 
-// while keeps a connection among those that close ends.
-func (s *services) while(serve func(net.Conn)) func(net.Conn) {
+// trackConn keeps a connection among those that close ends.
+func (s *services) trackConn(serve func(net.Conn)) func(net.Conn) {
 	return func(c net.Conn) {
 		s.mu.Lock()
 		s.open[c] = struct{}{}
@@ -190,13 +190,13 @@ func eachDatagram(c net.Conn, answer func([]byte) []byte) {
 
 // --- HTTP
 
-// guest is a connection from inside the sessions of a server.
-type guest struct {
+// innerConn is a connection from inside the sessions of a server.
+type innerConn struct {
 	net.Conn
 	node *Node
 }
 
-type guestKey struct{}
+type innerConnKey struct{}
 
 // byHost is the web inside the tunnels: sites by their name, and rest for what
 // has none. A site sees where the client leaves its tunnel.
@@ -207,7 +207,7 @@ func byHost(sites map[string]http.Handler, rest http.Handler) http.Handler {
 			host = r.Host
 		}
 		to := sites[strings.ToLower(host)]
-		from, ok := r.Context().Value(guestKey{}).(guest)
+		from, ok := r.Context().Value(innerConnKey{}).(innerConn)
 		switch {
 		case to == nil || !ok:
 			rest.ServeHTTP(w, r)
@@ -230,18 +230,18 @@ func portOf(address string) uint16 {
 	return a.Port()
 }
 
-func site() http.Handler {
+func siteHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "lab\naddress: %s\n", peer(r))
+		fmt.Fprintf(w, "lab\naddress: %s\n", peerAddr(r))
 	})
 	mux.HandleFunc("GET /ip", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintln(w, peer(r))
+		fmt.Fprintln(w, peerAddr(r))
 	})
 	mux.HandleFunc("GET /bytes/{n}", func(w http.ResponseWriter, r *http.Request) {
-		n, ok := length(w, r, maxBody)
+		n, ok := parseLength(w, r, maxBody)
 		if !ok {
 			return
 		}
@@ -250,7 +250,7 @@ func site() http.Handler {
 		_ = Bytes(r.Context(), w, n) // the client left
 	})
 	mux.HandleFunc("GET /sha256/{n}", func(w http.ResponseWriter, r *http.Request) {
-		n, ok := length(w, r, maxHash)
+		n, ok := parseLength(w, r, maxHash)
 		if !ok {
 			return
 		}
@@ -259,12 +259,12 @@ func site() http.Handler {
 			fmt.Fprintln(w, hex.EncodeToString(sum.Sum(nil)))
 		}
 	})
-	mux.HandleFunc("POST /upload", upload)
+	mux.HandleFunc("POST /upload", serveUpload)
 	return mux
 }
 
-// upload counts what is sent, and hashes it where the query asks for sha256.
-func upload(w http.ResponseWriter, r *http.Request) {
+// serveUpload counts what is sent, and hashes it where the query asks for sha256.
+func serveUpload(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.New()
 	var to io.Writer = io.Discard
 	hashed := r.URL.Query().Has("sha256")
@@ -284,7 +284,7 @@ func upload(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "{\"bytes\":%d}\n", n)
 }
 
-func peer(r *http.Request) string {
+func peerAddr(r *http.Request) string {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""
@@ -292,7 +292,7 @@ func peer(r *http.Request) string {
 	return a.Addr().String()
 }
 
-func length(w http.ResponseWriter, r *http.Request, most int64) (int64, bool) {
+func parseLength(w http.ResponseWriter, r *http.Request, most int64) (int64, bool) {
 	n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
 	if err != nil || n < 0 || n > most {
 		http.Error(w, fmt.Sprintf("want a number of bytes up to %d", most), http.StatusBadRequest)
@@ -301,8 +301,8 @@ func length(w http.ResponseWriter, r *http.Request, most int64) (int64, bool) {
 	return n, true
 }
 
-// block is what /bytes repeats: noise that is the same each time.
-var block = sync.OnceValue(func() []byte {
+// noiseBlock is what /bytes repeats: noise that is the same each time.
+var noiseBlock = sync.OnceValue(func() []byte {
 	b := make([]byte, 64<<10)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for i := range b {
@@ -317,7 +317,7 @@ func Bytes(ctx context.Context, w io.Writer, n int64) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		part := block()[:min(n, int64(len(block())))]
+		part := noiseBlock()[:min(n, int64(len(noiseBlock())))]
 		if _, err := w.Write(part); err != nil {
 			return fmt.Errorf("write the noise: %w", err)
 		}

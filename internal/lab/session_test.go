@@ -59,15 +59,15 @@ func (w icmpWire) WriteBatch(ps []gre.Packet) error {
 	return w.Wire.WriteBatch(ps)
 }
 
-// one is a rig with one server.
-func one(t testing.TB, behaviour string) (rig, lab.Node) {
+// newOneRig is a rig with one server.
+func newOneRig(t testing.TB, behaviour string) (rig, lab.Node) {
 	t.Helper()
 	r := newRig(t, lab.Config{Nodes: 1, Seed: 5, Faults: labtest.Faults(t, behaviour+"=1")})
 	return r, r.Nodes()[0]
 }
 
 // A long way is long for the three packets that make a TCP connection, too.
-func (r rig) config(n lab.Node, p lab.Policy) pptp.Config {
+func (r rig) dialConfig(n lab.Node, p lab.Policy) pptp.Config {
 	cfg := pptp.Config{
 		Address: n.Addr.Addr().String(), Port: n.Addr.Port(), Login: n.Login, Password: n.Password,
 		Encryption: p.Encryption, MinBits: p.MinBits, AllowPAP: p.AllowPAP, GRE: r.mux,
@@ -89,9 +89,9 @@ func (r rig) config(n lab.Node, p lab.Policy) pptp.Config {
 	return cfg
 }
 
-// login is what a probe makes of one attempt.
-func (r rig) login(ctx context.Context, n lab.Node, p lab.Policy) (found lab.Expect, err error) {
-	s, err := pptp.Dial(ctx, r.config(n, p))
+// tryLogin is what a probe makes of one attempt.
+func (r rig) tryLogin(ctx context.Context, n lab.Node, p lab.Policy) (found lab.Expect, err error) {
+	s, err := pptp.Dial(ctx, r.dialConfig(n, p))
 	if err == nil {
 		err = s.Verify(ctx)
 		s.Close()
@@ -407,7 +407,7 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 		err         error
 		busiest     int
 	}
-	r, nodes := all(t)
+	r, nodes := newFullRig(t)
 	results := make([]result, len(deserved))
 	var wg sync.WaitGroup // many wait for a time-out
 	gate := make(chan struct{}, 40)
@@ -416,8 +416,8 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 		wg.Go(func() {
 			gate <- struct{}{}
 			defer func() { <-gate }()
-			found, err := r.login(t.Context(), n, d.policy)
-			results[i] = result{n.Behaviour.ExpectLogin(d.policy), found, err, r.Busiest(n.Addr.Addr())}
+			found, err := r.tryLogin(t.Context(), n, d.policy)
+			results[i] = result{n.Behaviour.ExpectLogin(d.policy), found, err, r.MaxPacketRate(n.Addr.Addr())}
 		})
 	}
 	wg.Wait()
@@ -437,8 +437,8 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 	}
 }
 
-// all is a rig with a server for each behaviour of deserved.
-func all(t testing.TB) (rig, map[string]lab.Node) {
+// newFullRig is a rig with a server for each behaviour of deserved.
+func newFullRig(t testing.TB) (rig, map[string]lab.Node) {
 	t.Helper()
 	var faults lab.Faults
 	names := make(map[lab.Behaviour][]string)
@@ -475,7 +475,7 @@ func TestLossIsTold(t *testing.T) {
 	var wg sync.WaitGroup
 	for i, n := range r.Nodes() {
 		wg.Go(func() {
-			cfg := r.config(n, lab.Policy{})
+			cfg := r.dialConfig(n, lab.Policy{})
 			s, err := pptp.Dial(t.Context(), cfg)
 			if err == nil {
 				s.Close()
@@ -535,8 +535,8 @@ var broken = map[string]string{
 func TestAWayThatBreaks(t *testing.T) {
 	t.Parallel()
 	for behaviour, cause := range broken {
-		r, n := one(t, behaviour)
-		cfg := r.config(n, lab.Policy{})
+		r, n := newOneRig(t, behaviour)
+		cfg := r.dialConfig(n, lab.Policy{})
 		cfg.DialTCP = func(ctx context.Context, network, address string) (net.Conn, error) {
 			var d net.Dialer
 			nc, err := d.DialContext(ctx, network, address)
@@ -590,7 +590,7 @@ func TestDefaultFaultsHaveNames(t *testing.T) {
 func TestRawSockets(t *testing.T) {
 	r := rawRig(t, lab.Config{Nodes: 4, Seed: 2, Faults: labtest.Faults(t, "good=2,gre:icmp=2")})
 	for _, n := range r.Nodes() {
-		if found, err := r.login(t.Context(), n, lab.Policy{}); found != n.Behaviour.ExpectLogin(lab.Policy{}) {
+		if found, err := r.tryLogin(t.Context(), n, lab.Policy{}); found != n.Behaviour.ExpectLogin(lab.Policy{}) {
 			t.Errorf("%v: found %+v, %v", n.Behaviour, found, err)
 		}
 	}
@@ -598,15 +598,15 @@ func TestRawSockets(t *testing.T) {
 
 func TestWrongPassword(t *testing.T) {
 	for _, auth := range []string{"pap", "chap-md5", "mschapv1", "mschapv2"} {
-		r, n := one(t, "auth:"+auth)
+		r, n := newOneRig(t, "auth:"+auth)
 		n.Password += "?"
-		found, err := r.login(t.Context(), n, lab.Policy{AllowPAP: true})
+		found, err := r.tryLogin(t.Context(), n, lab.Policy{AllowPAP: true})
 		if found.Status != "login_failed" {
 			t.Errorf("%s: found %+v, %v", auth, found, err)
 		}
 		n = r.Nodes()[0]
 		n.Login += "?"
-		if found, err := r.login(t.Context(), n, lab.Policy{AllowPAP: true}); found.Status != "login_failed" {
+		if found, err := r.tryLogin(t.Context(), n, lab.Policy{AllowPAP: true}); found.Status != "login_failed" {
 			t.Errorf("%s: found %+v, %v", auth, found, err)
 		}
 	}
@@ -614,9 +614,9 @@ func TestWrongPassword(t *testing.T) {
 
 // A name with a domain is the same account.
 func TestDomain(t *testing.T) {
-	r, n := one(t, "good")
+	r, n := newOneRig(t, "good")
 	n.Login = `LAB\` + n.Login
-	if found, err := r.login(t.Context(), n, lab.Policy{}); found.Status != "login_ok" {
+	if found, err := r.tryLogin(t.Context(), n, lab.Policy{}); found.Status != "login_ok" {
 		t.Errorf("found %+v, %v", found, err)
 	}
 }
@@ -625,7 +625,7 @@ func TestAddresses(t *testing.T) {
 	r := newRig(t, lab.Config{Nodes: 2})
 	var list []netip.Addr
 	for _, n := range []lab.Node{r.Nodes()[0], r.Nodes()[0], r.Nodes()[1]} {
-		s, err := pptp.Dial(t.Context(), r.config(n, lab.Policy{}))
+		s, err := pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -641,8 +641,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// ended waits for a session's end.
-func ended(t *testing.T, s *pptp.Session) *pptp.Error {
+// awaitEnd waits for a session's end.
+func awaitEnd(t *testing.T, s *pptp.Session) *pptp.Error {
 	t.Helper()
 	select {
 	case <-s.Done():
@@ -670,8 +670,8 @@ func TestSessionsThatEnd(t *testing.T) {
 	t.Parallel()
 	for _, l := range lives {
 		t.Run(l.behaviour, func(t *testing.T) {
-			r, n := one(t, l.behaviour)
-			cfg := r.config(n, lab.Policy{})
+			r, n := newOneRig(t, l.behaviour)
+			cfg := r.dialConfig(n, lab.Policy{})
 			cfg.EchoEvery, cfg.EchoMisses = 100*time.Millisecond, 3
 			cfg.Control.EchoInterval, cfg.Control.EchoTimeout = 400*time.Millisecond, 400*time.Millisecond
 			s, err := pptp.Dial(t.Context(), cfg)
@@ -680,7 +680,7 @@ func TestSessionsThatEnd(t *testing.T) {
 			}
 			defer s.Close()
 			if l.cause != "" {
-				if e := ended(t, s); e.Cause() != l.cause {
+				if e := awaitEnd(t, s); e.Cause() != l.cause {
 					t.Errorf("%v, want %s", e, l.cause)
 				}
 				return

@@ -39,7 +39,7 @@ type shaper struct {
 	waiting int // bytes in queue
 	running bool
 	closed  chan struct{}
-	over    bool
+	stopped bool
 	work    sync.WaitGroup
 }
 
@@ -60,11 +60,11 @@ func (s *shaper) put(p []byte) {
 			return
 		}
 	} else {
-		for len(s.queue) >= shaperRoom && !s.over {
+		for len(s.queue) >= shaperRoom && !s.stopped {
 			s.room.Wait()
 		}
 	}
-	if s.over {
+	if s.stopped {
 		s.drop(p)
 		return
 	}
@@ -81,7 +81,7 @@ func (s *shaper) run() {
 	var batch [shaperBatch][]byte
 	at := time.Now() // when the packets so far have left, at the rate
 	for {
-		n, bytes := s.take(batch[:])
+		n, bytes := s.takeBatch(batch[:])
 		if n == 0 {
 			return
 		}
@@ -90,7 +90,7 @@ func (s *shaper) run() {
 				at = late
 			}
 			at = at.Add(time.Duration(int64(bytes) * 8 * int64(time.Second) / s.rate))
-			if !s.pause(time.Until(at)) {
+			if !s.waitFor(time.Until(at)) {
 				for _, p := range batch[:n] {
 					s.drop(p)
 				}
@@ -102,9 +102,9 @@ func (s *shaper) run() {
 	}
 }
 
-// take moves packets to batch; with a rate no more than go out in a few
+// takeBatch moves packets to batch; with a rate no more than go out in a few
 // milliseconds.
-func (s *shaper) take(batch [][]byte) (n, bytes int) {
+func (s *shaper) takeBatch(batch [][]byte) (n, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	most := len(s.queue)
@@ -129,7 +129,7 @@ func (s *shaper) take(batch [][]byte) (n, bytes int) {
 	return n, bytes
 }
 
-func (s *shaper) pause(d time.Duration) bool {
+func (s *shaper) waitFor(d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
@@ -146,8 +146,8 @@ func (s *shaper) pause(d time.Duration) bool {
 // close drops what waits, and returns when nothing goes out any more.
 func (s *shaper) close() {
 	s.mu.Lock()
-	if !s.over {
-		s.over = true
+	if !s.stopped {
+		s.stopped = true
 		close(s.closed)
 		for _, p := range s.queue {
 			s.drop(p)

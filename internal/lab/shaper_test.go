@@ -69,7 +69,7 @@ func TestShaperClose(t *testing.T) {
 
 func TestLineKeepsTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine()
+		l := newDelayLine()
 		begin := time.Now()
 		for i, late := range []time.Duration{30, 10, 20, 10} {
 			l.put(gre.Packet{Peer: netip.IPv4Unspecified(), Data: []byte{byte(i)}}, begin.Add(late*time.Millisecond))

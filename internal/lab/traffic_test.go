@@ -29,11 +29,11 @@ type tunnel struct {
 	web     http.Client
 }
 
-func (r rig) tunnel(t testing.TB, n lab.Node) *tunnel {
+func (r rig) openTunnel(t testing.TB, n lab.Node) *tunnel {
 	t.Helper()
-	s, err := pptp.Dial(t.Context(), r.config(n, lab.Policy{AllowPAP: true}))
+	s, err := pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{AllowPAP: true}))
 	for try := 1; err != nil && n.Behaviour.Session.Loss > 0 && try < 4; try++ { // what is lost may be a login
-		s, err = pptp.Dial(t.Context(), r.config(n, lab.Policy{AllowPAP: true}))
+		s, err = pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{AllowPAP: true}))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func (r rig) tunnel(t testing.TB, n lab.Node) *tunnel {
 	return tu
 }
 
-func (tu *tunnel) get(ctx context.Context, url string) (string, error) {
+func (tu *tunnel) fetchURL(ctx context.Context, url string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
@@ -68,7 +68,7 @@ func (tu *tunnel) get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-func digest(b []byte) string {
+func hexSHA256(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
@@ -95,14 +95,14 @@ func TestTransfers(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			r, n := one(t, behaviour)
-			tu := r.tunnel(t, n)
-			got, err := tu.get(ctx, fmt.Sprintf("http://speed.example/bytes/%d", size))
+			r, n := newOneRig(t, behaviour)
+			tu := r.openTunnel(t, n)
+			got, err := tu.fetchURL(ctx, fmt.Sprintf("http://speed.example/bytes/%d", size))
 			if err != nil || len(got) != size {
 				t.Fatalf("%d bytes, %v", len(got), err)
 			}
-			sum, err := tu.get(ctx, fmt.Sprintf("http://speed.example/sha256/%d", size))
-			if err != nil || strings.TrimSpace(sum) != digest([]byte(got)) {
+			sum, err := tu.fetchURL(ctx, fmt.Sprintf("http://speed.example/sha256/%d", size))
+			if err != nil || strings.TrimSpace(sum) != hexSHA256([]byte(got)) {
 				t.Errorf("the sum is %q, %v", sum, err)
 			}
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://203.0.113.9/upload?sha256", strings.NewReader(got))
@@ -115,7 +115,7 @@ func TestTransfers(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			reply, err := io.ReadAll(resp.Body)
-			if want := fmt.Sprintf("{\"bytes\":%d,\"sha256\":%q}\n", size, digest([]byte(got))); string(reply) != want || err != nil {
+			if want := fmt.Sprintf("{\"bytes\":%d,\"sha256\":%q}\n", size, hexSHA256([]byte(got))); string(reply) != want || err != nil {
 				t.Errorf("uploaded: %q, %v, want %q", reply, err, want)
 			}
 		})
@@ -135,8 +135,8 @@ func TestWireFaults(t *testing.T) {
 	} {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
-			r, n := one(t, behaviour)
-			tu := r.tunnel(t, n)
+			r, n := newOneRig(t, behaviour)
+			tu := r.openTunnel(t, n)
 			c, err := tu.DialContext(t.Context(), "udp", "192.0.2.7:7")
 			if err != nil {
 				t.Fatal(err)
@@ -166,15 +166,15 @@ func TestWireFaults(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	r, n := one(t, "good")
-	tu := r.tunnel(t, n)
+	r, n := newOneRig(t, "good")
+	tu := r.openTunnel(t, n)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	info := tu.session.Info()
-	if got, err := tu.get(ctx, "http://198.51.100.1/ip"); err != nil || strings.TrimSpace(got) != info.LocalIP.String() {
+	if got, err := tu.fetchURL(ctx, "http://198.51.100.1/ip"); err != nil || strings.TrimSpace(got) != info.LocalIP.String() {
 		t.Errorf("our address is %q, %v, want %v", got, err, info.LocalIP)
 	}
-	if got, err := tu.get(ctx, "http://"+info.PeerIP.String()+"/"); err != nil || !strings.Contains(got, info.LocalIP.String()) {
+	if got, err := tu.fetchURL(ctx, "http://"+info.PeerIP.String()+"/"); err != nil || !strings.Contains(got, info.LocalIP.String()) {
 		t.Errorf("the page is %q, %v", got, err)
 	}
 	if addrs, err := tu.Lookup(ctx, "anything.example"); err != nil || len(addrs) != 1 || addrs[0] != netip.MustParseAddr("198.51.100.80") {
@@ -183,7 +183,7 @@ func TestServices(t *testing.T) {
 	if addrs, err := tu.Lookup(ctx, "nobody.invalid"); err == nil {
 		t.Errorf("a name that does not exist leads to %v", addrs)
 	}
-	if _, err := tu.get(ctx, "http://198.51.100.1/bytes/-1"); err == nil {
+	if _, err := tu.fetchURL(ctx, "http://198.51.100.1/bytes/-1"); err == nil {
 		t.Error("less than no bytes came")
 	}
 	if c, err := tu.DialContext(ctx, "tcp", "198.51.100.1:81"); err == nil {
@@ -231,15 +231,15 @@ func TestNothingBehind(t *testing.T) {
 	} {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
-			r, n := one(t, behaviour)
-			tu := r.tunnel(t, n)
+			r, n := newOneRig(t, behaviour)
+			tu := r.openTunnel(t, n)
 			for i, host := range []string{"lab.example", "198.51.100.80"} {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				if !want[i] { // silence has no end
 					cancel()
 					ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 				}
-				if _, err := tu.get(ctx, "http://"+host+"/ip"); (err == nil) != want[i] {
+				if _, err := tu.fetchURL(ctx, "http://"+host+"/ip"); (err == nil) != want[i] {
 					t.Errorf("%s: %v", host, err)
 				}
 				cancel()
@@ -249,11 +249,11 @@ func TestNothingBehind(t *testing.T) {
 }
 
 func TestWrongKeys(t *testing.T) {
-	r, n := one(t, "wrong-keys")
+	r, n := newOneRig(t, "wrong-keys")
 	if e := n.Behaviour.ExpectSpeed(lab.Policy{}); e.Cause != "encryption.key_mismatch" {
 		t.Errorf("ExpectSpeed says %+v", e)
 	}
-	tu := r.tunnel(t, n)
+	tu := r.openTunnel(t, n)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for range 4 {
@@ -266,7 +266,7 @@ func TestWrongKeys(t *testing.T) {
 			break // it is over already
 		}
 	}
-	if e := ended(t, tu.session); e.Cause() != "encryption.key_mismatch" {
+	if e := awaitEnd(t, tu.session); e.Cause() != "encryption.key_mismatch" {
 		t.Errorf("the session ended with %v", e)
 	}
 }
@@ -279,7 +279,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, n := range r.Nodes() {
 			wg.Go(func() {
-				s, err := pptp.Dial(t.Context(), r.config(n, lab.Policy{}))
+				s, err := pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{}))
 				if err != nil {
 					return
 				}
@@ -308,5 +308,5 @@ func TestSessionsLeaveNothing(t *testing.T) {
 	for range 3 {
 		t.Run("cycle", cycle)
 	}
-	settled(t, before)
+	awaitGoroutines(t, before)
 }

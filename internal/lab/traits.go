@@ -24,8 +24,8 @@ const (
 	AuthSPAP     Auth = "spap" // Shiva's, which nobody speaks any more
 )
 
-// keys reports whether the login gives keys for MPPE.
-func (a Auth) keys() bool { return a == "" || a == AuthMSCHAPv1 || a == AuthMSCHAPv2 }
+// givesKeys reports whether the login gives keys for MPPE.
+func (a Auth) givesKeys() bool { return a == "" || a == AuthMSCHAPv1 || a == AuthMSCHAPv2 }
 
 // MPPE is the encryption that a server offers.
 type MPPE string
@@ -162,9 +162,9 @@ const (
 	DirectionReceive Direction = "receive"
 )
 
-// has reports whether the direction of the packets that the server sends, or the
+// includes reports whether the direction of the packets that the server sends, or the
 // other one, is among d.
-func (d Direction) has(send bool) bool {
+func (d Direction) includes(send bool) bool {
 	return d == DirectionBoth || send && d == DirectionSend || !send && d == DirectionReceive
 }
 
@@ -221,11 +221,11 @@ type Session struct {
 	RateUp   int64         // and from it
 }
 
-// narrow says whether packets get lost on the way to the client. The network
+// isLossyDown says whether packets get lost on the way to the client. The network
 // behind such a session sends packet by packet then, as the TCP of its stack
 // repeats whole pieces of 60 KiB where one packet of them was lost; no server's
 // TCP does.
-func (s Session) narrow() bool { return s.RateDown > 0 || s.Loss+s.LossDown > 0 }
+func (s Session) isLossyDown() bool { return s.RateDown > 0 || s.Loss+s.LossDown > 0 }
 
 // Limits that keep ExpectLogin true.
 const (
@@ -250,49 +250,49 @@ var errParam = errors.New("bad parameter")
 
 // traits are in the order in which String writes them.
 var traits = []trait{
-	choice("vendor", func(s *Session) *Vendor { return &s.Vendor }, VendorPPTPD, VendorAccel, VendorMikroTik, VendorMicrosoft),
-	choice("second", func(s *Session) *Second { return &s.Second }, SecondReset, SecondClosed, SecondSilent),
-	choice("auth", func(s *Session) *Auth { return &s.Auth }, AuthNone, AuthPAP, AuthMD5, AuthMSCHAPv1, AuthMSCHAPv2, AuthEAP, AuthSPAP),
+	choiceTrait("vendor", func(s *Session) *Vendor { return &s.Vendor }, VendorPPTPD, VendorAccel, VendorMikroTik, VendorMicrosoft),
+	choiceTrait("second", func(s *Session) *Second { return &s.Second }, SecondReset, SecondClosed, SecondSilent),
+	choiceTrait("auth", func(s *Session) *Auth { return &s.Auth }, AuthNone, AuthPAP, AuthMD5, AuthMSCHAPv1, AuthMSCHAPv2, AuthEAP, AuthSPAP),
 	{"offers", "logins with slashes between, as in offers:pap/mschapv2", setOffers, func(s *Session) (string, bool) { return s.Offers, s.Offers != "" }},
-	word("in-order", func(s *Session) *bool { return &s.InOrder }),
-	choice("declined", func(s *Session) *Declined { return &s.Declined }, DeclinedCDN, DeclinedTerminate, DeclinedSilent),
-	choice("password", func(s *Session) *Password { return &s.Password }, PasswordWidened, PasswordUTF16, PasswordBoth),
-	choice("mppe", func(s *Session) *MPPE { return &s.MPPE },
+	flagTrait("in-order", func(s *Session) *bool { return &s.InOrder }),
+	choiceTrait("declined", func(s *Session) *Declined { return &s.Declined }, DeclinedCDN, DeclinedTerminate, DeclinedSilent),
+	choiceTrait("password", func(s *Session) *Password { return &s.Password }, PasswordWidened, PasswordUTF16, PasswordBoth),
+	choiceTrait("mppe", func(s *Session) *MPPE { return &s.MPPE },
 		MPPE128, MPPE56, MPPE40, MPPEAny, MPPE128Stateful, MPPE56Stateful, MPPE40Stateful, MPPENone, MPPERejected),
-	word("mppe-required", func(s *Session) *bool { return &s.MPPERequired }),
-	choice("call", func(s *Session) *Call { return &s.Call }, CallBusy, CallRefused, CallSilent, CallDropped),
-	duration("begins", maxWait, func(s *Session) *time.Duration { return &s.Begins }),
-	choice("gre", func(s *Session) *GRE { return &s.GRE }, GRESilent, GREMute, GREDeaf, GREStray, GREICMP),
-	choice("nak", func(s *Session) *Layer { return &s.Nak }, LayerLCP, LayerCCP, LayerIPCP),
-	choice("lcp", func(s *Session) *LCPFault { return &s.LCP }, lcpFaults...),
-	choice("ccp", func(s *Session) *CCPFault { return &s.CCP }, ccpFaults...),
-	choice("ip", func(s *Session) *IPFault { return &s.IP }, ipFaults...),
-	choice("login", func(s *Session) *LoginFault { return &s.Login }, LoginSilent, LoginMalformed, LoginWordless),
+	flagTrait("mppe-required", func(s *Session) *bool { return &s.MPPERequired }),
+	choiceTrait("call", func(s *Session) *Call { return &s.Call }, CallBusy, CallRefused, CallSilent, CallDropped),
+	durationTrait("begins", maxWait, func(s *Session) *time.Duration { return &s.Begins }),
+	choiceTrait("gre", func(s *Session) *GRE { return &s.GRE }, GRESilent, GREMute, GREDeaf, GREStray, GREICMP),
+	choiceTrait("nak", func(s *Session) *Layer { return &s.Nak }, LayerLCP, LayerCCP, LayerIPCP),
+	choiceTrait("lcp", func(s *Session) *LCPFault { return &s.LCP }, lcpFaults...),
+	choiceTrait("ccp", func(s *Session) *CCPFault { return &s.CCP }, ccpFaults...),
+	choiceTrait("ip", func(s *Session) *IPFault { return &s.IP }, ipFaults...),
+	choiceTrait("login", func(s *Session) *LoginFault { return &s.Login }, LoginSilent, LoginMalformed, LoginWordless),
 	{"terminate", "a text with _ for spaces", setTerminate, getTerminate},
 	{"ends-at", endingHint, setEnding, getEnding},
-	duration("ends-after", maxWait, func(s *Session) *time.Duration { return &s.EndAfter }),
+	durationTrait("ends-after", maxWait, func(s *Session) *time.Duration { return &s.EndAfter }),
 	{"login-refused", "a code from 1 to 65535, as in login-refused:691", setRefuse, getRefuse},
-	word("impostor", func(s *Session) *bool { return &s.Impostor }),
+	flagTrait("impostor", func(s *Session) *bool { return &s.Impostor }),
 	{"wrong-keys", "nothing, or one of send, receive", setWrongKeys, getWrongKeys},
-	choice("data", func(s *Session) *Data { return &s.Data }, DataRejected, DataPlain),
-	choice("echo", func(s *Session) *Echo { return &s.Echo }, EchoLCP, EchoControl, EchoNone),
-	word("no-address", func(s *Session) *bool { return &s.NoAddress }),
-	word("no-internet", func(s *Session) *bool { return &s.NoInternet }),
-	word("no-dns", func(s *Session) *bool { return &s.NoDNS }),
-	word("blackhole", func(s *Session) *bool { return &s.Blackhole }),
+	choiceTrait("data", func(s *Session) *Data { return &s.Data }, DataRejected, DataPlain),
+	choiceTrait("echo", func(s *Session) *Echo { return &s.Echo }, EchoLCP, EchoControl, EchoNone),
+	flagTrait("no-address", func(s *Session) *bool { return &s.NoAddress }),
+	flagTrait("no-internet", func(s *Session) *bool { return &s.NoInternet }),
+	flagTrait("no-dns", func(s *Session) *bool { return &s.NoDNS }),
+	flagTrait("blackhole", func(s *Session) *bool { return &s.Blackhole }),
 	{"endpoint", "an HTTP status from 400 to 599, as in endpoint:429", setEndpoint, getEndpoint},
-	duration("dies", 24*time.Hour, func(s *Session) *time.Duration { return &s.Dies }),
-	duration("ends", 24*time.Hour, func(s *Session) *time.Duration { return &s.Ends }),
-	word("swapped-cdn", func(s *Session) *bool { return &s.SwappedCDN }),
-	percent("loss", maxLoss, func(s *Session) *float64 { return &s.Loss }),
-	percent("loss-down", maxLoss, func(s *Session) *float64 { return &s.LossDown }),
-	percent("loss-up", maxLoss, func(s *Session) *float64 { return &s.LossUp }),
-	choice("loses", func(s *Session) *Layer { return &s.Loses }, LayerLCP, LayerLogin, LayerCCP, LayerIPCP),
-	percent("reorder", maxPercent, func(s *Session) *float64 { return &s.Reorder }),
-	percent("duplicate", maxPercent, func(s *Session) *float64 { return &s.Duplicate }),
-	percent("corrupt", maxPercent, func(s *Session) *float64 { return &s.Corrupt }),
-	duration("reply", maxReply, func(s *Session) *time.Duration { return &s.Reply }),
-	duration("latency", maxLatency, func(s *Session) *time.Duration { return &s.Latency }),
+	durationTrait("dies", 24*time.Hour, func(s *Session) *time.Duration { return &s.Dies }),
+	durationTrait("ends", 24*time.Hour, func(s *Session) *time.Duration { return &s.Ends }),
+	flagTrait("swapped-cdn", func(s *Session) *bool { return &s.SwappedCDN }),
+	percentTrait("loss", maxLoss, func(s *Session) *float64 { return &s.Loss }),
+	percentTrait("loss-down", maxLoss, func(s *Session) *float64 { return &s.LossDown }),
+	percentTrait("loss-up", maxLoss, func(s *Session) *float64 { return &s.LossUp }),
+	choiceTrait("loses", func(s *Session) *Layer { return &s.Loses }, LayerLCP, LayerLogin, LayerCCP, LayerIPCP),
+	percentTrait("reorder", maxPercent, func(s *Session) *float64 { return &s.Reorder }),
+	percentTrait("duplicate", maxPercent, func(s *Session) *float64 { return &s.Duplicate }),
+	percentTrait("corrupt", maxPercent, func(s *Session) *float64 { return &s.Corrupt }),
+	durationTrait("reply", maxReply, func(s *Session) *time.Duration { return &s.Reply }),
+	durationTrait("latency", maxLatency, func(s *Session) *time.Duration { return &s.Latency }),
 	{"rate", "bits per second down and up, as in rate:20M/5M", setRate, getRate},
 }
 
@@ -317,9 +317,9 @@ func (s *Session) parseTrait(spec string) (known bool, err error) {
 	return false, nil
 }
 
-// check finds what contradicts itself.
-func (s Session) check() error {
-	first := s.logins()[0]
+// validate finds what contradicts itself.
+func (s Session) validate() error {
+	first := s.offeredLogins()[0]
 	switch {
 	case s.Auth != "" && s.Offers != "":
 		return fmt.Errorf("%s: auth is one login, offers are several", s)
@@ -341,8 +341,8 @@ func (s Session) check() error {
 	return nil
 }
 
-// logins are those that the server asks for, in its order.
-func (s Session) logins() []Auth {
+// offeredLogins are those that the server asks for, in its order.
+func (s Session) offeredLogins() []Auth {
 	if s.Offers == "" {
 		return []Auth{s.Auth}
 	}
@@ -369,7 +369,7 @@ func (s Session) String() string {
 	return strings.Join(words, "+")
 }
 
-func word(name string, field func(*Session) *bool) trait {
+func flagTrait(name string, field func(*Session) *bool) trait {
 	return trait{
 		name: name,
 		set:  func(s *Session, _ string) error { *field(s) = true; return nil },
@@ -377,7 +377,7 @@ func word(name string, field func(*Session) *bool) trait {
 	}
 }
 
-func choice[T ~string](name string, field func(*Session) *T, of ...T) trait {
+func choiceTrait[T ~string](name string, field func(*Session) *T, of ...T) trait {
 	names := make([]string, len(of))
 	for i, v := range of {
 		names[i] = string(v)
@@ -398,7 +398,7 @@ func choice[T ~string](name string, field func(*Session) *T, of ...T) trait {
 	}
 }
 
-func duration(name string, most time.Duration, field func(*Session) *time.Duration) trait {
+func durationTrait(name string, most time.Duration, field func(*Session) *time.Duration) trait {
 	return trait{
 		name: name,
 		hint: fmt.Sprintf("a time up to %v, as in %s:50ms", most, name),
@@ -414,7 +414,7 @@ func duration(name string, most time.Duration, field func(*Session) *time.Durati
 	}
 }
 
-func percent(name string, most float64, field func(*Session) *float64) trait {
+func percentTrait(name string, most float64, field func(*Session) *float64) trait {
 	return trait{
 		name: name,
 		hint: fmt.Sprintf("a share up to %g %%, as in %s:2", most, name),

@@ -44,20 +44,20 @@ type tunnel struct {
 	enc  *mppe.Encryptor
 
 	innerMu sync.Mutex
-	inner   *inner
-	over    bool
+	inner   *innerNet
+	closed  bool
 }
 
-func (t *tunnel) init(s *session) {
+func (t *tunnel) setUp(s *session) {
 	t.s = s
-	t.down = newShaper(s.what.RateDown, func(b []byte) int { return len(b) - headroom }, t.seal, freePacket)
-	if s.what.RateUp > 0 {
-		t.in = newShaper(s.what.RateUp, func(b []byte) int { return len(b) }, t.arrive, freePacket)
+	t.down = newShaper(s.spec.RateDown, func(b []byte) int { return len(b) - headroom }, t.sealBatch, freePacket)
+	if s.spec.RateUp > 0 {
+		t.in = newShaper(s.spec.RateUp, func(b []byte) int { return len(b) }, t.forwardLimited, freePacket)
 	}
 }
 
-// open lets packets through.
-func (t *tunnel) open() { t.up.Store(true) }
+// letThrough lets packets through.
+func (t *tunnel) letThrough() { t.up.Store(true) }
 
 func (t *tunnel) setKeys(enc *mppe.Encryptor, dec *mppe.Decryptor) {
 	t.txMu.Lock()
@@ -66,8 +66,8 @@ func (t *tunnel) setKeys(enc *mppe.Encryptor, dec *mppe.Decryptor) {
 	t.dec.Store(dec)
 }
 
-// restart answers a Reset-Request.
-func (t *tunnel) restart() {
+// restartStream answers a Reset-Request.
+func (t *tunnel) restartStream() {
 	t.txMu.Lock()
 	defer t.txMu.Unlock()
 	if t.enc != nil {
@@ -78,7 +78,7 @@ func (t *tunnel) restart() {
 // close returns when nothing of the tunnel is left. No packet may come any more.
 func (t *tunnel) close() {
 	t.innerMu.Lock()
-	t.over = true
+	t.closed = true
 	n := t.inner
 	t.inner = nil
 	t.innerMu.Unlock()
@@ -95,13 +95,13 @@ func (t *tunnel) close() {
 	t.frames = nil
 }
 
-// network is the network behind the session, made when it is first needed. It
+// innerNetwork is the network behind the session, made when it is first needed. It
 // is nil after the end.
-func (t *tunnel) network() *inner {
+func (t *tunnel) innerNetwork() *innerNet {
 	t.innerMu.Lock()
 	defer t.innerMu.Unlock()
-	if t.inner == nil && !t.over {
-		n, err := newInner(t.s.addrs.server, t.s.node, t.s.sv(), t.write)
+	if t.inner == nil && !t.closed {
+		n, err := newInner(t.s.addrs.server, t.s.node, t.s.services(), t.writePacket)
 		if err != nil {
 			return nil // the packets find nobody
 		}
@@ -112,11 +112,11 @@ func (t *tunnel) network() *inner {
 
 // --- from the client; all of it by the goroutine that delivers, but arrive
 
-// take keeps a frame until flush.
-func (t *tunnel) take(b *gre.Buffer) { t.frames = append(t.frames, b) }
+// queueFrame keeps a frame until flush.
+func (t *tunnel) queueFrame(b *gre.Buffer) { t.frames = append(t.frames, b) }
 
-// flush opens the frames of a batch and passes their packets on.
-func (t *tunnel) flush() {
+// decryptQueued opens the frames of a batch and passes their packets on.
+func (t *tunnel) decryptQueued() {
 	if len(t.frames) == 0 {
 		return
 	}
@@ -136,22 +136,22 @@ func (t *tunnel) flush() {
 			v.Release()
 			t.in.put(b)
 		}
-	} else if n := t.network(); n != nil {
-		n.deliver(t.views)
+	} else if n := t.innerNetwork(); n != nil {
+		n.deliverPackets(t.views)
 	}
 	clear(t.views)
 	t.views = t.views[:0]
 }
 
-// arrive passes on what came through a limited line.
-func (t *tunnel) arrive(batch [][]byte) {
+// forwardLimited passes on what came through a limited line.
+func (t *tunnel) forwardLimited(batch [][]byte) {
 	views := make([]*buffer.View, len(batch))
 	for i, b := range batch {
 		views[i] = buffer.NewViewWithData(b)
 		freePacket(b)
 	}
-	if n := t.network(); n != nil {
-		n.deliver(views)
+	if n := t.innerNetwork(); n != nil {
+		n.deliverPackets(views)
 	}
 }
 
@@ -164,10 +164,10 @@ func (t *tunnel) openFrames(dec *mppe.Decryptor) {
 		case err != nil || !t.up.Load():
 		case proto == ppp.IPv4:
 			if dec == nil {
-				t.pass(buffer.NewViewWithData(body), 0, len(body))
+				t.forwardPacket(buffer.NewViewWithData(body), 0, len(body))
 			}
 		case dec == nil:
-		case t.s.what.Data == DataRejected:
+		case t.s.spec.Data == DataRejected:
 			t.s.rejectMPPE(body)
 		default:
 			a := buffer.NewViewSize(max(len(body), 1))
@@ -175,32 +175,32 @@ func (t *tunnel) openFrames(dec *mppe.Decryptor) {
 				if p2, next, err := ppp.ParseFrame(t.frames[i+1].Data); err == nil && p2 == ppp.MPPE {
 					b := buffer.NewViewSize(max(len(next), 1))
 					nA, errA, nB, errB := dec.OpenPair(a.AsSlice(), body, b.AsSlice(), next)
-					t.opened(a, nA, errA)
-					t.opened(b, nB, errB)
+					t.handleDecrypted(a, nA, errA)
+					t.handleDecrypted(b, nB, errB)
 					i++
 					continue
 				}
 			}
 			n, err := dec.Open(a.AsSlice(), body)
-			t.opened(a, n, err)
+			t.handleDecrypted(a, n, err)
 		}
 	}
 }
 
-// opened takes a frame that was decrypted, or could not be. A server with another key
+// handleDecrypted takes a frame that was decrypted, or could not be. A server with another key
 // notices nothing: what it finds is nonsense, packet for packet.
-func (t *tunnel) opened(v *buffer.View, n int, err error) {
+func (t *tunnel) handleDecrypted(v *buffer.View, n int, err error) {
 	switch {
 	case err == nil:
 		plain := v.AsSlice()[:n]
 		if proto, ip, err := ppp.ParseFrame(plain); err == nil && proto == ppp.IPv4 {
-			t.pass(v, n-len(ip), n)
+			t.forwardPacket(v, n-len(ip), n)
 			return
 		}
-	case t.s.what.WrongKeys.has(false) && (errors.Is(err, mppe.ErrGarbage) || errors.Is(err, mppe.ErrLost)):
+	case t.s.spec.WrongKeys.includes(false) && (errors.Is(err, mppe.ErrGarbage) || errors.Is(err, mppe.ErrLost)):
 		t.s.rejectNonsense()
-		if t.s.what.WrongKeys.has(true) {
-			t.noise()
+		if t.s.spec.WrongKeys.includes(true) {
+			t.sendNoise()
 		}
 	case errors.Is(err, mppe.ErrLost):
 		if now := time.Now(); now.Sub(t.lastReset) >= resetPause {
@@ -211,27 +211,27 @@ func (t *tunnel) opened(v *buffer.View, n int, err error) {
 	v.Release()
 }
 
-// pass lets in what a session may send: packets from its own address.
-func (t *tunnel) pass(v *buffer.View, from, to int) {
+// forwardPacket lets in what a session may send: packets from its own address.
+func (t *tunnel) forwardPacket(v *buffer.View, from, to int) {
 	v.CapLength(to)
 	v.TrimFront(from)
 	ip := v.AsSlice()
-	if len(ip) < 20 || ip[0]>>4 != 4 || [4]byte(ip[12:16]) != t.s.addrs.client.As4() || !t.leads(ip) {
+	if len(ip) < 20 || ip[0]>>4 != 4 || [4]byte(ip[12:16]) != t.s.addrs.client.As4() || !t.isRouted(ip) {
 		v.Release()
 		return
 	}
 	t.views = append(t.views, v)
 }
 
-// leads reports whether there is a way for a packet behind the server.
-func (t *tunnel) leads(ip []byte) bool {
+// isRouted reports whether there is a way for a packet behind the server.
+func (t *tunnel) isRouted(ip []byte) bool {
 	const protoICMP, protoTCP, protoUDP = 1, 6, 17
 	switch {
-	case t.swallows(len(ip)):
+	case t.isBlackholed(len(ip)):
 		return false
-	case t.s.what.NoInternet:
+	case t.s.spec.NoInternet:
 		return ip[9] == protoICMP && [4]byte(ip[16:20]) == t.s.addrs.server.As4()
-	case t.s.what.NoDNS:
+	case t.s.spec.NoDNS:
 		head := int(ip[0]&15) * 4
 		return ip[9] != protoTCP && ip[9] != protoUDP || len(ip) < head+4 ||
 			binary.BigEndian.Uint16(ip[head+2:]) != portDNS
@@ -239,15 +239,15 @@ func (t *tunnel) leads(ip []byte) bool {
 	return true
 }
 
-// largest is the size of the packets that get through a black hole, in bytes.
-const largest = 1000
+// blackholeSize is the size of the packets that get through a black hole, in bytes.
+const blackholeSize = 1000
 
-// swallows reports whether a packet of size bytes vanishes on the way.
-func (t *tunnel) swallows(size int) bool { return t.s.what.Blackhole && size > largest }
+// isBlackholed reports whether a packet of size bytes vanishes on the way.
+func (t *tunnel) isBlackholed(size int) bool { return t.s.spec.Blackhole && size > blackholeSize }
 
-// noise sends a packet that the client cannot read, as every packet of a server
+// sendNoise sends a packet that the client cannot read, as every packet of a server
 // with other keys is.
-func (t *tunnel) noise() {
+func (t *tunnel) sendNoise() {
 	b := newPacket(headroom + 64)
 	copy(b[headroom:], randomBytes(64))
 	t.down.put(b)
@@ -255,10 +255,10 @@ func (t *tunnel) noise() {
 
 // --- to the client
 
-// write takes a packet of the network.
-func (t *tunnel) write(pkt *stack.PacketBuffer) {
+// writePacket takes a packet of the network.
+func (t *tunnel) writePacket(pkt *stack.PacketBuffer) {
 	size := pkt.Size()
-	if headroom+size > packetRoom || !t.up.Load() || t.swallows(size) {
+	if headroom+size > packetRoom || !t.up.Load() || t.isBlackholed(size) {
 		return
 	}
 	b := newPacket(headroom + size)
@@ -269,8 +269,8 @@ func (t *tunnel) write(pkt *stack.PacketBuffer) {
 	t.down.put(b)
 }
 
-// seal makes frames of packets and sends them.
-func (t *tunnel) seal(batch [][]byte) {
+// sealBatch makes frames of packets and sends them.
+func (t *tunnel) sealBatch(batch [][]byte) {
 	var frames [shaperBatch][]byte
 	n := copy(frames[:], batch)
 	t.txMu.Lock()

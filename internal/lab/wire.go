@@ -13,79 +13,79 @@ import (
 )
 
 const (
-	// lateBy is how much later a packet comes that is to change places with those
+	// reorderDelay is how much later a packet comes that is to change places with those
 	// behind it.
-	lateBy = 4 * time.Millisecond
-	// lineRoom is how many packets are on their way at once in one direction.
-	lineRoom = 8192
+	reorderDelay = 4 * time.Millisecond
+	// maxDelayed is how many packets are on their way at once in one direction.
+	maxDelayed = 8192
 )
 
-// badWire is a wire on which packets are lost, changed, doubled, delayed and
+// faultyWire is a wire on which packets are lost, changed, doubled, delayed and
 // put out of order, each direction by itself.
-type badWire struct {
+type faultyWire struct {
 	gre.Wire
 	s Session
 
-	sendMu sync.Mutex
-	outRnd *rand.Rand
-	kept   []gre.Packet
-	out    *line // nil when nothing is late on its way to the client
+	sendMu   sync.Mutex
+	outRnd   *rand.Rand
+	outBatch []gre.Packet
+	out      *delayLine // nil when nothing is late on its way to the client
 
-	inRnd *rand.Rand
-	again []gre.Packet // doubles of what was read
-	in    *line        // nil when nothing is late on its way from the client
-	once  sync.Once
-	work  sync.WaitGroup
+	inRnd      *rand.Rand
+	duplicates []gre.Packet // doubles of what was read
+	in         *delayLine   // nil when nothing is late on its way from the client
+	once       sync.Once
+	work       sync.WaitGroup
 }
 
-// bad reports whether the session needs a badWire.
-func (s Session) bad() bool {
+// needsFaultyWire reports whether the session needs a faultyWire.
+func (s Session) needsFaultyWire() bool {
 	return s.Loss+s.LossDown+s.LossUp+s.Reorder+s.Duplicate+s.Corrupt > 0 || s.Latency > 0 || s.Reply > 0 ||
 		s.Loses != "" || s.GRE == GREMute || s.GRE == GREDeaf || s.GRE == GREStray
 }
 
-func newBadWire(w gre.Wire, s Session, seed uint64) *badWire {
-	b := &badWire{Wire: w, s: s, outRnd: rand.New(rand.NewPCG(seed, 1)), inRnd: rand.New(rand.NewPCG(seed, 2))}
+func newFaultyWire(w gre.Wire, s Session, seed uint64) *faultyWire {
+	b := &faultyWire{Wire: w, s: s, outRnd: rand.New(rand.NewPCG(seed, 1)), inRnd: rand.New(rand.NewPCG(seed, 2))}
 	if s.Latency+s.Reply > 0 || s.Reorder > 0 {
-		b.out = newLine()
+		b.out = newDelayLine()
 		b.work.Go(b.pumpOut)
 	}
 	if s.Latency > 0 || s.Reorder > 0 {
-		b.in = newLine()
+		b.in = newDelayLine()
 		b.work.Go(b.pumpIn)
 	}
 	return b
 }
 
-// fate is what becomes of a packet.
-type fate struct {
-	times int // 0 is lost
-	late  time.Duration
+// delivery is what becomes of a packet.
+type delivery struct {
+	copies int // 0 is lost
+	delay  time.Duration
 }
 
-// judge draws the fate of a packet, and may damage it. Of its direction, loss are
+// drawDelivery draws the fate of a packet, and may damage it. Of its direction, loss are
 // lost in percent, beside the Loss of both.
-func (b *badWire) judge(rnd *rand.Rand, loss float64, data []byte) (f fate) {
+func (b *faultyWire) drawDelivery(rnd *rand.Rand, loss float64, data []byte) (f delivery) {
 	hit := func(percent float64) bool { return percent > 0 && rnd.Float64()*100 < percent }
 	if hit(b.s.Loss) || hit(loss) {
 		return f
 	}
-	f.times = 1
+	f.copies = 1
 	if hit(b.s.Duplicate) {
-		f.times = 2
+		f.copies = 2
 	}
 	if hit(b.s.Reorder) {
-		f.late = lateBy
+		f.delay = reorderDelay
 	}
 	if hit(b.s.Corrupt) {
-		damage(rnd, data)
+		corruptPacket(rnd, data)
 	}
 	return f
 }
 
-// damage changes a byte of an IP packet, encrypted or not. What the two ends
+// corruptPacket changes a byte of an IP packet, encrypted or not. What the two ends
 // negotiate is left alone: a wrong login is another fault.
-func damage(rnd *rand.Rand, packet []byte) {
+func corruptPacket(rnd *rand.Rand, packet []byte) {
 	_, frame, err := gre.Parse(packet)
 	if err != nil || len(frame) < 40 {
 		return
@@ -99,9 +99,9 @@ func damage(rnd *rand.Rand, packet []byte) {
 	frame[len(frame)/2+rnd.IntN(len(frame)/2)] ^= byte(1 + rnd.IntN(255))
 }
 
-// has reports whether a GRE packet carries an answer of the layer: a server's
+// isAnsweredBy reports whether a GRE packet carries an answer of the layer: a server's
 // Configure-Requests of LCP are what opens a link at all.
-func (l Layer) has(packet []byte) bool {
+func (l Layer) isAnsweredBy(packet []byte) bool {
 	if l == "" {
 		return false
 	}
@@ -127,40 +127,40 @@ func (l Layer) has(packet []byte) bool {
 }
 
 // WriteBatch implements gre.Wire.
-func (b *badWire) WriteBatch(ps []gre.Packet) error {
+func (b *faultyWire) WriteBatch(ps []gre.Packet) error {
 	if b.s.GRE == GREMute {
 		return nil
 	}
 	b.sendMu.Lock()
 	defer b.sendMu.Unlock()
-	b.kept = b.kept[:0]
+	b.outBatch = b.outBatch[:0]
 	due := time.Now().Add(b.s.Latency + b.s.Reply)
 	for _, p := range ps {
 		if b.s.GRE == GREStray && len(p.Data) >= 8 {
 			binary.BigEndian.PutUint16(p.Data[6:], ^binary.BigEndian.Uint16(p.Data[6:]))
 		}
-		if b.s.Loses.has(p.Data) {
+		if b.s.Loses.isAnsweredBy(p.Data) {
 			continue
 		}
-		f := b.judge(b.outRnd, b.s.LossDown, p.Data)
-		for range f.times {
+		f := b.drawDelivery(b.outRnd, b.s.LossDown, p.Data)
+		for range f.copies {
 			if b.out == nil {
-				b.kept = append(b.kept, p)
+				b.outBatch = append(b.outBatch, p)
 			} else {
-				b.out.put(gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)}, due.Add(f.late))
+				b.out.put(gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)}, due.Add(f.delay))
 			}
 		}
 	}
-	if len(b.kept) == 0 {
+	if len(b.outBatch) == 0 {
 		return nil
 	}
-	err := b.Wire.WriteBatch(b.kept)
-	clear(b.kept)
+	err := b.Wire.WriteBatch(b.outBatch)
+	clear(b.outBatch)
 	return err
 }
 
 // pumpOut sends what is late, in its time.
-func (b *badWire) pumpOut() {
+func (b *faultyWire) pumpOut() {
 	var batch [64]gre.Packet
 	for {
 		n := b.out.take(batch[:])
@@ -173,17 +173,17 @@ func (b *badWire) pumpOut() {
 }
 
 // ReadBatch implements gre.Wire.
-func (b *badWire) ReadBatch(ps []gre.Packet) (int, error) {
+func (b *faultyWire) ReadBatch(ps []gre.Packet) (int, error) {
 	if b.in != nil {
 		var batch [64]gre.Packet
 		n := b.in.take(batch[:min(len(ps), len(batch))])
 		if n == 0 {
 			return 0, net.ErrClosed
 		}
-		return fill(ps, batch[:n]), nil
+		return copyPackets(ps, batch[:n]), nil
 	}
-	if n := fill(ps, b.again); n > 0 {
-		b.again = slices.Delete(b.again, 0, n)
+	if n := copyPackets(ps, b.duplicates); n > 0 {
+		b.duplicates = slices.Delete(b.duplicates, 0, n)
 		return n, nil
 	}
 	n, err := b.Wire.ReadBatch(ps)
@@ -191,19 +191,19 @@ func (b *badWire) ReadBatch(ps []gre.Packet) (int, error) {
 		return 0, err
 	}
 	for i, p := range ps[:n] {
-		f := b.judge(b.inRnd, b.s.LossUp, p.Data)
-		if f.times == 0 || b.s.GRE == GREDeaf {
+		f := b.drawDelivery(b.inRnd, b.s.LossUp, p.Data)
+		if f.copies == 0 || b.s.GRE == GREDeaf {
 			ps[i].Data = nil // is no packet then
 		}
-		for range f.times - 1 {
-			b.again = append(b.again, gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)})
+		for range f.copies - 1 {
+			b.duplicates = append(b.duplicates, gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)})
 		}
 	}
 	return n, nil
 }
 
-// fill copies packets to the memory of ps.
-func fill(ps, from []gre.Packet) int {
+// copyPackets copies packets to the memory of ps.
+func copyPackets(ps, from []gre.Packet) int {
 	n := min(len(ps), len(from))
 	for i, p := range from[:n] {
 		ps[i] = gre.Packet{Peer: p.Peer, Data: ps[i].Data[:copy(ps[i].Data, p.Data)]}
@@ -212,7 +212,7 @@ func fill(ps, from []gre.Packet) int {
 }
 
 // pumpIn reads what will be late.
-func (b *badWire) pumpIn() {
+func (b *faultyWire) pumpIn() {
 	defer b.in.close()
 	var (
 		ps  [4]gre.Packet
@@ -228,19 +228,19 @@ func (b *badWire) pumpIn() {
 		}
 		due := time.Now().Add(b.s.Latency)
 		for _, p := range ps[:n] {
-			f := b.judge(b.inRnd, b.s.LossUp, p.Data)
-			for range f.times {
-				b.in.put(gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)}, due.Add(f.late))
+			f := b.drawDelivery(b.inRnd, b.s.LossUp, p.Data)
+			for range f.copies {
+				b.in.put(gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)}, due.Add(f.delay))
 			}
 		}
 	}
 }
 
 // Close implements gre.Wire.
-func (b *badWire) Close() error {
+func (b *faultyWire) Close() error {
 	err := b.Wire.Close()
 	b.once.Do(func() {
-		for _, l := range []*line{b.in, b.out} {
+		for _, l := range []*delayLine{b.in, b.out} {
 			if l != nil {
 				l.close()
 			}
@@ -250,26 +250,28 @@ func (b *badWire) Close() error {
 	return err
 }
 
-// line holds packets until they are due.
-type line struct {
+// delayLine holds packets until they are due.
+type delayLine struct {
 	wake   chan struct{} // holds a token when the first packet is a new one
 	closed chan struct{}
 	once   sync.Once
 
 	mu    sync.Mutex
-	queue []due // by time
+	queue []delayedPacket // by time
 }
 
-type due struct {
+type delayedPacket struct {
 	at time.Time
 	gre.Packet
 }
 
-func newLine() *line { return &line{wake: make(chan struct{}, 1), closed: make(chan struct{})} }
+func newDelayLine() *delayLine {
+	return &delayLine{wake: make(chan struct{}, 1), closed: make(chan struct{})}
+}
 
-func (l *line) put(p gre.Packet, at time.Time) {
+func (l *delayLine) put(p gre.Packet, at time.Time) {
 	l.mu.Lock()
-	if len(l.queue) >= lineRoom {
+	if len(l.queue) >= maxDelayed {
 		l.mu.Unlock()
 		return
 	}
@@ -277,7 +279,7 @@ func (l *line) put(p gre.Packet, at time.Time) {
 	for i > 0 && at.Before(l.queue[i-1].at) {
 		i--
 	}
-	l.queue = slices.Insert(l.queue, i, due{at, p})
+	l.queue = slices.Insert(l.queue, i, delayedPacket{at, p})
 	l.mu.Unlock()
 	if i == 0 {
 		select {
@@ -289,11 +291,11 @@ func (l *line) put(p gre.Packet, at time.Time) {
 
 // take waits for packets that are due, and returns how many it put into dst; 0
 // is the end.
-func (l *line) take(dst []gre.Packet) int {
+func (l *delayLine) take(dst []gre.Packet) int {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		n, wait := l.ready(dst)
+		n, wait := l.takeReady(dst)
 		if n > 0 {
 			return n
 		}
@@ -307,7 +309,7 @@ func (l *line) take(dst []gre.Packet) int {
 	}
 }
 
-func (l *line) ready(dst []gre.Packet) (n int, wait time.Duration) {
+func (l *delayLine) takeReady(dst []gre.Packet) (n int, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -322,4 +324,4 @@ func (l *line) ready(dst []gre.Packet) (n int, wait time.Duration) {
 	return n, l.queue[0].at.Sub(now)
 }
 
-func (l *line) close() { l.once.Do(func() { close(l.closed) }) }
+func (l *delayLine) close() { l.once.Do(func() { close(l.closed) }) }

@@ -62,7 +62,7 @@ func TestPingTriesEachAddress(t *testing.T) {
 			}
 			p := probe.Prober{Attempts: func() int { return 1 }}
 			p.Session.Resolve = func(context.Context, string) ([]netip.Addr, error) { return at, nil }
-			p.Found = func(_ connexa.Job, a netip.Addr) error { asked = append(asked, a); return nil }
+			p.OnAddress = func(_ connexa.Job, a netip.Addr) error { asked = append(asked, a); return nil }
 			got, err := p.Ping(t.Context(), connexa.Job{Kind: connexa.Ping, Address: "vpn.test", Port: port})
 			if err != nil || got.Outcome.Reached != tt.reached || got.Outcome.Cause != tt.cause || len(asked) != tt.tried {
 				t.Fatalf("%+v, %v; asked %v", got, err, asked)
@@ -92,7 +92,7 @@ func TestPingTriesFourAddressesAtMost(t *testing.T) {
 	}
 	p := probe.Prober{Attempts: func() int { return 2 }}
 	p.Session.Resolve = func(context.Context, string) ([]netip.Addr, error) { return at, nil }
-	p.Found = func(_ connexa.Job, a netip.Addr) error { asked = append(asked, a); return nil }
+	p.OnAddress = func(_ connexa.Job, a netip.Addr) error { asked = append(asked, a); return nil }
 	got, err := p.Ping(t.Context(), connexa.Job{Kind: connexa.Ping, Address: "vpn.test", Port: 1723})
 	if err != nil || got.Outcome.Cause != "tcp.refused" || got.Outcome.Attempts != 2 || got.Outcome.Lost != 2 {
 		t.Errorf("%+v, %v", got, err)
@@ -102,9 +102,9 @@ func TestPingTriesFourAddressesAtMost(t *testing.T) {
 	}
 }
 
-// TestPingOfAnIPv6Address holds that such an address is a fact, not a failure of
+// TestPingRefusesIPv6Address holds that such an address is a fact, not a failure of
 // this machine.
-func TestPingOfAnIPv6Address(t *testing.T) {
+func TestPingRefusesIPv6Address(t *testing.T) {
 	var p probe.Prober
 	got, err := p.Ping(t.Context(), connexa.Job{Kind: connexa.Ping, Address: "2001:db8::1", Port: 1723})
 	if err != nil || got.Outcome.Cause != "resolve.no_ipv4" || got.Mark != connexa.MarkBad {

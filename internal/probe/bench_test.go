@@ -79,7 +79,7 @@ func BenchmarkIdleSessions(b *testing.B) {
 	nodes := fleet.Nodes()
 	var up, perSession float64
 	for range b.N {
-		before := resident(b)
+		before := residentBytes(b)
 		began := time.Now()
 		stacks := make([]*netstack.Stack, n)
 		var wg sync.WaitGroup
@@ -100,7 +100,7 @@ func BenchmarkIdleSessions(b *testing.B) {
 		}
 		wg.Wait()
 		up += time.Since(began).Seconds()
-		perSession += float64(resident(b)-before) / n
+		perSession += float64(residentBytes(b)-before) / n
 		for _, s := range stacks {
 			if s != nil {
 				wg.Go(func() { s.Close() })
@@ -113,8 +113,8 @@ func BenchmarkIdleSessions(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// resident is the memory of the process in KiB, after the garbage is gone.
-func resident(b *testing.B) int {
+// residentBytes is the memory of the process in KiB, after the garbage is gone.
+func residentBytes(b *testing.B) int {
 	b.Helper()
 	runtime.GC()
 	debug.FreeOSMemory()

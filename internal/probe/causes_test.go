@@ -20,10 +20,10 @@ import (
 // means, and what to try.
 var parts = []string{"", ".more", ".try"}
 
-// TestEveryCauseIsTold holds that a person reads, in each language, a sentence
+// TestEveryCauseHasTexts holds that a person reads, in each language, a sentence
 // of its own about every cause: what is told of two faults alike sends someone
 // to look for the wrong one.
-func TestEveryCauseIsTold(t *testing.T) {
+func TestEveryCauseHasTexts(t *testing.T) {
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil)
 		for _, part := range parts {
@@ -44,9 +44,9 @@ func TestEveryCauseIsTold(t *testing.T) {
 	}
 }
 
-// TestEveryCauseHasARung holds that a cause begins with a step of the ladder,
+// TestEveryCauseHasAStep holds that a cause begins with a step of the ladder,
 // by which the panel draws it.
-func TestEveryCauseHasARung(t *testing.T) {
+func TestEveryCauseHasAStep(t *testing.T) {
 	for _, c := range everyCause() {
 		if connexa.Cause(c).Step().Index() == 0 {
 			t.Errorf("%s is of no step", c)
@@ -54,9 +54,9 @@ func TestEveryCauseHasARung(t *testing.T) {
 	}
 }
 
-// TestANumberWithoutWordsIsALoginNotAccepted holds that a code which a server
+// TestUnknownAuthCodeReadsAsLoginRefused holds that a code which a server
 // makes up is told by its step.
-func TestANumberWithoutWordsIsALoginNotAccepted(t *testing.T) {
+func TestUnknownAuthCodeReadsAsLoginRefused(t *testing.T) {
 	step := connexa.Cause("auth.999").Step()
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil)
@@ -104,9 +104,9 @@ func pingCauses() []string {
 	return append(list, (&control.Disconnected{Step: control.StepCall}).Code())
 }
 
-// TestNoCauseIsToldThatNobodyFinds holds that the catalogue has no words left for
+// TestCatalogueHasNoUnusedCause holds that the catalogue has no words left for
 // a cause that no probe names.
-func TestNoCauseIsToldThatNobodyFinds(t *testing.T) {
+func TestCatalogueHasNoUnusedCause(t *testing.T) {
 	all := everyCause()
 	for _, key := range catalogueKeys(t) {
 		cause, ok := strings.CutPrefix(key, "cause.")
@@ -162,9 +162,9 @@ func catalogueKeys(t *testing.T) (keys []string) {
 	return keys
 }
 
-// TestAServerIsNamedByWhatItSays holds that nothing stands where a server said
+// TestPeerNoteNamesServer holds that nothing stands where a server said
 // nothing.
-func TestAServerIsNamedByWhatItSays(t *testing.T) {
+func TestPeerNoteNamesServer(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	for _, tt := range []struct {
 		peer connexa.Peer
@@ -181,9 +181,9 @@ func TestAServerIsNamedByWhatItSays(t *testing.T) {
 	}
 }
 
-// TestCausesAreToldPlainly holds that the texts of causes say what is so and what to
+// TestCauseTextsArePlain holds that the texts of causes say what is so and what to
 // do, without figures of speech, and that each advice is a sentence.
-func TestCausesAreToldPlainly(t *testing.T) {
+func TestCauseTextsArePlain(t *testing.T) {
 	for lang, words := range map[i18n.Lang][]string{
 		i18n.English: {"whoever", "talk", "stand by", "meddle", "see to ", " who ", "nobody cares", "does that which", "a word on"},
 		i18n.Russian: {"переговор", "кто-нибудь", "вмешивается"},

@@ -54,10 +54,10 @@ func reasonText(result string, failed bool, general control.GeneralError, cause 
 	return text
 }
 
-// triedText says which of several addresses of a name took the connection of a
+// addressesTriedText says which of several addresses of a name took the connection of a
 // login, and which did not, from the rungs of its climb; it is zero where the first
 // did.
-func triedText(rungs []pptp.StepResult) connexa.Text {
+func addressesTriedText(rungs []pptp.StepResult) connexa.Text {
 	var list []string // the addresses, in the order in which they are tried
 	for _, r := range rungs {
 		switch {

@@ -17,10 +17,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// TestCodesOfAServerAreToldInWords holds that a login says in the reader's language
+// TestCodesTextNamesServerCodes holds that a login says in the reader's language
 // what the codes mean with which a server refused or ended it, and keeps the codes
 // themselves as evidence.
-func TestCodesOfAServerAreToldInWords(t *testing.T) {
+func TestCodesTextNamesServerCodes(t *testing.T) {
 	tests := []struct{ behaviour, cause, english, russian, evidence string }{
 		{"ends-at:call:cdn:3", "gre.disconnected", "The server ended the call: shut down by its administrator.", "Сервер завершил вызов: завершено его администратором.", "result 3"},
 		{"ends-at:lcp:cdn:1", "lcp.disconnected", "The server ended the call: the carrier was lost.", "Сервер завершил вызов: потеряна несущая.", "result 1"},
@@ -102,8 +102,8 @@ func TestEveryCodeHasWords(t *testing.T) {
 	}
 }
 
-// resolves is a resolver that knows the addresses of some servers.
-func resolves(list []lab.Node) func(context.Context, string) ([]netip.Addr, error) {
+// resolverOf is a resolver that knows the addresses of some servers.
+func resolverOf(list []lab.Node) func(context.Context, string) ([]netip.Addr, error) {
 	return func(context.Context, string) (at []netip.Addr, err error) {
 		for _, n := range list {
 			at = append(at, n.Addr.Addr())
@@ -138,7 +138,7 @@ func TestLoginSaysWhichAddressAnswered(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := probe.Prober{Attempts: func() int { return 1 }}
-			p.Session.GRE, p.Session.Resolve = mux, resolves(tt.list)
+			p.Session.GRE, p.Session.Resolve = mux, resolverOf(tt.list)
 			got, err := p.Login(t.Context(), connexa.Job{Kind: connexa.Login, Address: "vpn.test", Port: int(tt.login.Addr.Port()), Login: tt.login.Login, Password: connexa.Secret(tt.login.Password)})
 			if err != nil || string(got.Outcome.Cause) != tt.cause {
 				t.Fatalf("%+v, %v", got, err)

@@ -10,9 +10,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestWhatAFailedConnectMeans holds that each error of a connect is a fact about the
+// TestDialFailureCauses holds that each error of a connect is a fact about the
 // server or a failure of this machine, and never neither.
-func TestWhatAFailedConnectMeans(t *testing.T) {
+func TestDialFailureCauses(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		online bool

@@ -2,6 +2,6 @@ package probe
 
 // For tests.
 var (
-	Named     = named
+	Named     = peerNote
 	CodesText = codesText
 )

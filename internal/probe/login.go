@@ -31,7 +31,7 @@ func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 // close. out is what is known of the outcome.
 func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome) (*pptp.Session, connexa.Probed, error) {
 	var said []connexa.Text
-	for i, timeout := range timeouts[:p.attempts()] {
+	for i, timeout := range attemptTimeouts[:p.maxAttempts()] {
 		if i > 0 {
 			if err := p.pauseBefore(ctx, j.Address); err != nil {
 				return nil, connexa.Probed{}, err
@@ -39,9 +39,9 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 		}
 		out.Attempts++
 		offset := time.Since(out.At)
-		s, err := pptp.DialVerified(ctx, p.session(j, timeout))
+		s, err := pptp.DialVerified(ctx, p.sessionConfig(j, timeout))
 		if err == nil {
-			probed := loggedIn(s, out, offset)
+			probed := loginResult(s, out, offset)
 			probed.Detail.Attempts = said
 			return s, probed, nil
 		}
@@ -50,33 +50,33 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 		}
 		var no *pptp.Error
 		if !errors.As(err, &no) {
-			probed, err := p.notDialed(out, err)
+			probed, err := p.dialUnavailable(out, err)
 			return nil, probed, err
 		}
-		if again, local := p.worthAnother(no); local != nil {
+		if again, local := p.shouldRetry(no); local != nil {
 			return nil, connexa.Probed{}, local
-		} else if again && i+1 < p.attempts() {
+		} else if again && i+1 < p.maxAttempts() {
 			out.Lost++
 			said = append(said, connexa.T("attempt.bad", i+1, connexa.T("cause."+no.Cause())))
 			continue
 		}
 		out.Lost++
-		probed := p.failedSession(no, out, offset)
+		probed := p.failedResult(no, out, offset)
 		probed.Detail.Attempts = said
 		return nil, probed, nil
 	}
 	return nil, connexa.Probed{}, errors.New("a login without an attempt")
 }
 
-// session is how j's server is dialed; timeout is of the steps below the tunnel,
+// sessionConfig is how j's server is dialed; timeout is of the steps below the tunnel,
 // where p.Session has none.
-func (p *Prober) session(j connexa.Job, timeout time.Duration) pptp.Config {
+func (p *Prober) sessionConfig(j connexa.Job, timeout time.Duration) pptp.Config {
 	cfg := p.Session
 	cfg.Address, cfg.Port = j.Address, uint16(j.Port)
 	cfg.Login, cfg.Password = j.Login, j.Password.Reveal()
 	cfg.AllowPAP = j.AllowPAP
-	if p.Found != nil {
-		cfg.OnAddress = func(at netip.Addr) error { return p.Found(j, at) }
+	if p.OnAddress != nil {
+		cfg.OnAddress = func(at netip.Addr) error { return p.OnAddress(j, at) }
 	}
 	cfg.Timeouts.TCP = cmp.Or(cfg.Timeouts.TCP, timeout)
 	cfg.Timeouts.Control = cmp.Or(cfg.Timeouts.Control, timeout)
@@ -88,8 +88,8 @@ func (p *Prober) session(j connexa.Job, timeout time.Duration) pptp.Config {
 	return cfg
 }
 
-// notDialed is a Dial that this machine could not make.
-func (p *Prober) notDialed(out connexa.Outcome, err error) (connexa.Probed, error) {
+// dialUnavailable is a Dial that this machine could not make.
+func (p *Prober) dialUnavailable(out connexa.Outcome, err error) (connexa.Probed, error) {
 	var lacking *pptp.Unavailable
 	if !errors.As(err, &lacking) {
 		return connexa.Probed{}, err
@@ -101,9 +101,9 @@ func (p *Prober) notDialed(out connexa.Outcome, err error) (connexa.Probed, erro
 	}, nil
 }
 
-// worthAnother says whether a further attempt may fare better: below the tunnel
+// shouldRetry says whether a further attempt may fare better: below the tunnel
 // a packet lost is no verdict. A failure of this machine comes back as local.
-func (p *Prober) worthAnother(no *pptp.Error) (again bool, local error) {
+func (p *Prober) shouldRetry(no *pptp.Error) (again bool, local error) {
 	switch no.Step {
 	case pptp.StepTCP:
 		if err := p.dialFailure(no.Err); errors.As(err, new(*connexa.LocalError)) {
@@ -119,34 +119,34 @@ func (p *Prober) worthAnother(no *pptp.Error) (again bool, local error) {
 	}
 }
 
-// loggedIn is the result of a session that came up.
-func loggedIn(s *pptp.Session, out connexa.Outcome, offset time.Duration) connexa.Probed {
+// loginResult is the result of a session that came up.
+func loginResult(s *pptp.Session, out connexa.Outcome, offset time.Duration) connexa.Probed {
 	info := s.Info()
 	out.Reached = connexa.IP
-	rungs := rungsOf(info.Trace, info.Server, offset)
-	out.Latency, out.Control = latencies(rungs)
+	rungs := traceOf(info.Trace, info.Server, offset)
+	out.Latency, out.Control = latenciesOf(rungs)
 	return connexa.Probed{
 		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Trace: rungs, Peer: peerOf(info.Server),
 		Detail: connexa.Detail{
-			Text:       triedText(info.Trace),
+			Text:       addressesTriedText(info.Trace),
 			Transcript: transcriptOf(s.Transcript()),
 			Session:    connexa.SessionFacts{Auth: info.Auth, Encryption: info.Encryption, Bits: info.Bits, MTU: info.MTU, LocalIP: info.LocalIP.String()},
 		},
 	}
 }
 
-// failedSession is the result of a climb that ended at no.
-func (p *Prober) failedSession(no *pptp.Error, out connexa.Outcome, offset time.Duration) connexa.Probed {
+// failedResult is the result of a climb that ended at no.
+func (p *Prober) failedResult(no *pptp.Error, out connexa.Outcome, offset time.Duration) connexa.Probed {
 	out.Cause = connexa.Cause(no.Cause())
 	out.Reached = connexa.NoStep
 	if r := no.Reached(); r != "" {
 		out.Reached = connexa.Step(r)
 	}
-	probed := connexa.Probed{Outcome: out, Trace: rungsOf(no.Trace, no.Server, offset), Peer: peerOf(no.Server)}
-	probed.Outcome.Latency, probed.Outcome.Control = latencies(probed.Trace)
+	probed := connexa.Probed{Outcome: out, Trace: traceOf(no.Trace, no.Server, offset), Peer: peerOf(no.Server)}
+	probed.Outcome.Latency, probed.Outcome.Control = latenciesOf(probed.Trace)
 	probed.Detail = connexa.Detail{Text: codesText(no), Evidence: no.Evidence, PeerText: no.PeerText, Transcript: transcriptOf(no.Transcript)}
 	if probed.Detail.Text.IsZero() {
-		probed.Detail.Text = triedText(no.Trace)
+		probed.Detail.Text = addressesTriedText(no.Trace)
 	}
 	probed.Fact = factOf(no)
 	probed.Mark = connexa.MarkOf(probed.Fact)
@@ -175,9 +175,9 @@ func peerOf(s pptp.Server) connexa.Peer {
 	return connexa.Peer{Vendor: s.Vendor, Host: s.Host, Firmware: int(s.Firmware)}
 }
 
-// rungsOf gives the rungs of a session words in the reader's language. offset is
+// traceOf gives the rungs of a session words in the reader's language. offset is
 // how long earlier attempts took.
-func rungsOf(list []pptp.StepResult, server pptp.Server, offset time.Duration) []connexa.StepResult {
+func traceOf(list []pptp.StepResult, server pptp.Server, offset time.Duration) []connexa.StepResult {
 	rungs := make([]connexa.StepResult, len(list))
 	for i, r := range list {
 		rungs[i] = connexa.StepResult{Step: connexa.Step(r.Step), OK: r.OK, At: r.At + offset}
@@ -188,8 +188,8 @@ func rungsOf(list []pptp.StepResult, server pptp.Server, offset time.Duration) [
 	return rungs
 }
 
-// named is how a server names itself, as far as it does.
-func named(p connexa.Peer) connexa.Text {
+// peerNote is how a server names itself, as far as it does.
+func peerNote(p connexa.Peer) connexa.Text {
 	var names []any
 	for _, s := range []string{p.Vendor, p.Host} {
 		if s = strings.TrimSpace(s); s != "" {
@@ -217,7 +217,7 @@ func noteOf(r pptp.StepResult, server pptp.Server) connexa.Text {
 	case pptp.StepTCP:
 		return connexa.Text{}
 	case pptp.StepControl:
-		return named(connexa.Peer{Vendor: server.Vendor, Host: server.Host, Firmware: int(server.Firmware)})
+		return peerNote(connexa.Peer{Vendor: server.Vendor, Host: server.Host, Firmware: int(server.Firmware)})
 	case pptp.StepCall:
 		return connexa.T("rung.call", strings.TrimPrefix(r.Note, "call id "))
 	case pptp.StepGRE:
@@ -232,9 +232,9 @@ func noteOf(r pptp.StepResult, server pptp.Server) connexa.Text {
 	return connexa.T("rung.text", r.Note)
 }
 
-// latencies are the times of the TCP connect and of the control connection's
+// latenciesOf are the times of the TCP connect and of the control connection's
 // start, from the rungs.
-func latencies(rungs []connexa.StepResult) (tcp, control time.Duration) {
+func latenciesOf(rungs []connexa.StepResult) (tcp, control time.Duration) {
 	at := map[connexa.Step]time.Duration{}
 	for _, r := range rungs {
 		if r.OK {

@@ -27,9 +27,9 @@ const everyFault = `
 	lcp:nak-mru lcp:code-reject lcp:callback lcp:loop ccp:nak ccp:terminate ip:conflict ip:reject-all ip:code-reject data:rejected data:plain wrong-keys
 	password:widened password:utf16 echo:lcp echo:control echo:none`
 
-// TestALoginFindsWhatTheServerDeserves pairs every fault of the lab with its
+// TestLoginFindsExpectedCause pairs every fault of the lab with its
 // step, its cause and the status that follows.
-func TestALoginFindsWhatTheServerDeserves(t *testing.T) {
+func TestLoginFindsExpectedCause(t *testing.T) {
 	faults := labtest.Faults(t, strings.Join(strings.Fields(everyFault), "=1,")+"=1")
 	sw := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{Nodes: len(faults), Seed: 3, Faults: faults, GRE: sw.Open})
@@ -72,14 +72,14 @@ func TestALoginFindsWhatTheServerDeserves(t *testing.T) {
 	}
 }
 
-// TestFound holds that nothing is sent to a server that may not be used, whatever
+// TestOnAddressErrorEndsProbe holds that nothing is sent to a server that may not be used, whatever
 // its name.
-func TestFound(t *testing.T) {
+func TestOnAddressErrorEndsProbe(t *testing.T) {
 	sw := gre.NewSwitch()
 	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: sw.Open}).Nodes()[0]
 	var found []netip.Addr
 	no := errors.New("it is somebody else's")
-	p := probe.Prober{Found: func(_ connexa.Job, at netip.Addr) error { found = append(found, at); return no }}
+	p := probe.Prober{OnAddress: func(_ connexa.Job, at netip.Addr) error { found = append(found, at); return no }}
 	p.Session.GRE = gre.NewMux(sw.Open)
 	p.Session.Resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
 		if host != "vpn.test" {
@@ -104,7 +104,7 @@ func TestFound(t *testing.T) {
 			t.Errorf("%s: %+v, %v; found %v", kind, probed, err, found)
 		}
 	}
-	p.Found, p.Session.DialTCP = func(connexa.Job, netip.Addr) error { return nil }, nil
+	p.OnAddress, p.Session.DialTCP = func(connexa.Job, netip.Addr) error { return nil }, nil
 	j := connexa.Job{Kind: connexa.Login, Address: "vpn.test", Port: int(n.Addr.Port()), Login: n.Login, Password: connexa.Secret(n.Password)}
 	if probed, err := p.Login(t.Context(), j); err != nil || probed.Mark != connexa.MarkGood {
 		t.Errorf("%+v, %v", probed, err)

@@ -22,19 +22,19 @@ import (
 func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	began := time.Now()
 	out := connexa.Outcome{Kind: connexa.Ping, At: began}
-	base := climb{began: began}
-	at, err := p.resolve(ctx, j.Address)
+	base := trace{began: began}
+	at, err := p.resolveHost(ctx, j.Address)
 	if err != nil {
-		return finish(&base, out, err, nil)
+		return finishPing(&base, out, err, nil)
 	}
-	base.reached(connexa.Resolve, resolvedNote(j.Address, at))
+	base.addReached(connexa.Resolve, resolvedNote(j.Address, at))
 
 	var (
 		best  *attempt // the one that got furthest; of equals the last
 		said  []connexa.Text
 		whole connexa.Text // which addresses answered, of several
 	)
-	for i, timeout := range timeouts[:p.attempts()] {
+	for i, timeout := range attemptTimeouts[:p.maxAttempts()] {
 		if i > 0 {
 			if err := p.pauseBefore(ctx, j.Address); err != nil {
 				return connexa.Probed{}, err
@@ -44,16 +44,16 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 		if err != nil {
 			return connexa.Probed{}, err
 		}
-		a := furthest(all)
+		a := furthestAttempt(all)
 		whole = addressesText(all)
 		out.Attempts++
 		if a.tcp > 0 && (out.Latency == 0 || a.tcp < out.Latency) {
 			out.Latency = a.tcp
 		}
 		for _, one := range all {
-			said = append(said, one.said(i+1, len(at) > 1))
+			said = append(said, one.lineText(i+1, len(at) > 1))
 		}
-		if best == nil || a.err == nil || len(a.climb.rungs) >= len(best.climb.rungs) {
+		if best == nil || a.err == nil || len(a.trace.results) >= len(best.trace.results) {
 			best = a
 		}
 		if a.err == nil {
@@ -65,7 +65,7 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 	if len(said) == 1 && best.err == nil {
 		said = nil // the ladder says as much
 	}
-	probed, err := finish(&best.climb, out, best.err, said)
+	probed, err := finishPing(&best.trace, out, best.err, said)
 	probed.Peer = best.peer
 	if probed.Detail.Text.IsZero() {
 		probed.Detail.Text = whole
@@ -73,37 +73,37 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 	return probed, err
 }
 
-func (p *Prober) attempts() int {
+func (p *Prober) maxAttempts() int {
 	if p.Attempts == nil {
-		return len(timeouts)
+		return len(attemptTimeouts)
 	}
-	return min(max(p.Attempts(), 1), len(timeouts))
+	return min(max(p.Attempts(), 1), len(attemptTimeouts))
 }
 
 func (p *Prober) pauseBefore(ctx context.Context, address string) error {
-	if err := sleep(ctx, pause); err != nil {
+	if err := sleepContext(ctx, attemptPause); err != nil {
 		return err
 	}
-	if p.Again == nil {
+	if p.BeforeRetry == nil {
 		return nil
 	}
-	return p.Again(ctx, address)
+	return p.BeforeRetry(ctx, address)
 }
 
 // attemptEach tries one address after the other, until one gives a good answer.
 // Each has its share of what is left of the timeout. The error is a
 // *connexa.LocalError, Found's, or the context's.
-func (p *Prober) attemptEach(ctx context.Context, base climb, j connexa.Job, at []netip.Addr, timeout time.Duration) ([]*attempt, error) {
+func (p *Prober) attemptEach(ctx context.Context, base trace, j connexa.Job, at []netip.Addr, timeout time.Duration) ([]*attempt, error) {
 	var all []*attempt
 	end := time.Now().Add(timeout)
 	for i, ip := range at {
-		if p.Found != nil {
-			if err := p.Found(j, ip); err != nil {
+		if p.OnAddress != nil {
+			if err := p.OnAddress(j, ip); err != nil {
 				return nil, err
 			}
 		}
 		share := time.Until(end) / time.Duration(len(at)-i)
-		a := p.attempt(ctx, base, netip.AddrPortFrom(ip, uint16(j.Port)), share)
+		a := p.attemptPing(ctx, base, netip.AddrPortFrom(ip, uint16(j.Port)), share)
 		if ctx.Err() != nil && a.err != nil {
 			return nil, ctx.Err()
 		}
@@ -118,11 +118,11 @@ func (p *Prober) attemptEach(ctx context.Context, base climb, j connexa.Job, at 
 	return all, nil
 }
 
-// furthest is the attempt that got furthest; of equals the first.
-func furthest(all []*attempt) *attempt {
+// furthestAttempt is the attempt that got furthest; of equals the first.
+func furthestAttempt(all []*attempt) *attempt {
 	best := all[0]
 	for _, a := range all[1:] {
-		if a.err == nil || best.err != nil && len(a.climb.rungs) > len(best.climb.rungs) {
+		if a.err == nil || best.err != nil && len(a.trace.results) > len(best.trace.results) {
 			best = a
 		}
 	}
@@ -152,14 +152,14 @@ func addressesText(all []*attempt) connexa.Text {
 // attempt is one connection.
 type attempt struct {
 	at           netip.Addr
-	climb        climb
+	trace        trace
 	tcp, control time.Duration
 	peer         connexa.Peer
 	err          error // nil: a good answer
 }
 
-func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, timeout time.Duration) *attempt {
-	a := &attempt{at: to.Addr(), climb: climb{began: base.began, rungs: append([]connexa.StepResult(nil), base.rungs...)}}
+func (p *Prober) attemptPing(ctx context.Context, base trace, to netip.AddrPort, timeout time.Duration) *attempt {
+	a := &attempt{at: to.Addr(), trace: trace{began: base.began, results: append([]connexa.StepResult(nil), base.results...)}}
 	one, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var d net.Dialer
@@ -167,12 +167,12 @@ func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, tim
 	nc, err := d.DialContext(one, "tcp4", to.String())
 	if err != nil {
 		if a.err = p.dialFailure(err); errors.As(a.err, new(*stopped)) {
-			a.climb.failed(connexa.TCP)
+			a.trace.addFailed(connexa.TCP)
 		}
 		return a
 	}
 	a.tcp = time.Since(start)
-	a.climb.reached(connexa.TCP, connexa.T("rung.tcp", strconv.Itoa(int(to.Port()))))
+	a.trace.addReached(connexa.TCP, connexa.T("rung.tcp", strconv.Itoa(int(to.Port()))))
 	c := control.NewConn(nc, control.Config{})
 	defer c.Close()
 	asked := time.Now()
@@ -182,12 +182,12 @@ func (p *Prober) attempt(ctx context.Context, base climb, to netip.AddrPort, tim
 	}
 	if err != nil {
 		if a.err = controlFailure(err); errors.As(a.err, new(*stopped)) {
-			a.climb.failed(connexa.Control)
+			a.trace.addFailed(connexa.Control)
 		}
 		return a
 	}
 	a.control = time.Since(asked)
-	a.climb.reached(connexa.Control, named(a.peer))
+	a.trace.addReached(connexa.Control, peerNote(a.peer))
 	// The answer stands whatever becomes of the leave-taking, which is bounded.
 	_ = c.Stop(one)
 	return a
@@ -215,9 +215,9 @@ func controlFailure(err error) error {
 	return s
 }
 
-// said is one line about the attempt for the node page; named says at which
+// lineText is one line about the attempt for the node page; named says at which
 // address it was.
-func (a *attempt) said(n int, named bool) connexa.Text {
+func (a *attempt) lineText(n int, named bool) connexa.Text {
 	var s *stopped
 	switch {
 	case a.err == nil:
@@ -241,11 +241,11 @@ func resolvedNote(host string, at []netip.Addr) connexa.Text {
 	return connexa.T("rung.resolve", strings.Join(list, ", "))
 }
 
-// finish makes the result of a climb that ended with err; nil is the top of a
+// finishPing makes the result of a climb that ended with err; nil is the top of a
 // ping.
-func finish(c *climb, out connexa.Outcome, err error, said []connexa.Text) (connexa.Probed, error) {
-	out.Reached = c.top()
-	p := connexa.Probed{Outcome: out, Trace: c.rungs, Detail: connexa.Detail{Attempts: said}}
+func finishPing(c *trace, out connexa.Outcome, err error, said []connexa.Text) (connexa.Probed, error) {
+	out.Reached = c.lastReached()
+	p := connexa.Probed{Outcome: out, Trace: c.results, Detail: connexa.Detail{Attempts: said}}
 	if err == nil {
 		p.Fact, p.Mark = connexa.Answered, connexa.MarkGood
 		return p, nil
@@ -257,10 +257,10 @@ func finish(c *climb, out connexa.Outcome, err error, said []connexa.Text) (conn
 	p.Outcome.Cause = s.cause
 	p.Detail.Text, p.Detail.Evidence = s.text, s.evidence
 	if s.cause.Step() == connexa.Resolve {
-		c.failed(connexa.Resolve)
-		p.Trace = c.rungs
+		c.addFailed(connexa.Resolve)
+		p.Trace = c.results
 	}
-	if s.void {
+	if s.inconclusive {
 		p.Mark = connexa.MarkNoFact
 		return p, nil
 	}

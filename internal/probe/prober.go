@@ -19,8 +19,8 @@ import (
 type Prober struct {
 	// Attempts is how often a ping tries at most; nil: three.
 	Attempts func() int
-	// Again is asked before every connection after a probe's first; nil: at once.
-	Again func(ctx context.Context, address string) error
+	// BeforeRetry is asked before every connection after a probe's first; nil: at once.
+	BeforeRetry func(ctx context.Context, address string) error
 	// Online says whether this machine has a route to the outside; nil: Online.
 	Online func() bool
 	// Session is how logins dial, but for whom and with what. Pings resolve host
@@ -29,10 +29,10 @@ type Prober struct {
 	// Encryption is the policy of nodes that have none of their own; nil: preferred.
 	Encryption func() connexa.EncryptionPolicy
 
-	// Found is told the address of a job's server before anything is sent there; an
+	// OnAddress is told the address of a job's server before anything is sent there; an
 	// error of it ends the job, and is what it returns. It must not wait; nil: it
 	// does not matter.
-	Found func(j connexa.Job, at netip.Addr) error
+	OnAddress func(j connexa.Job, at netip.Addr) error
 
 	// Measure measures through a session, which is Measure's to close. An error of
 	// which the node or the endpoint is the reason has a method Cause; a
@@ -41,18 +41,18 @@ type Prober struct {
 	Measure func(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error)
 	// SlowBelow is the least download, in bits a second, that is not slow; nil: 0.
 	SlowBelow func() int64
-	// Live hears of the figure of a node's speed test, and at its end of one
+	// OnLive hears of the figure of a node's speed test, and at its end of one
 	// without a phase; nil: nobody cares. It must not wait.
-	Live func(node int64, l connexa.SpeedLive)
-	// Spent hears of the bytes that each speed test has moved; nil: nobody cares.
-	Spent func(bytes int64)
+	OnLive func(node int64, l connexa.SpeedLive)
+	// OnBytes hears of the bytes that each speed test has moved; nil: nobody cares.
+	OnBytes func(bytes int64)
 }
 
-// timeouts of the attempts of a ping, each with the pause that follows it.
-var timeouts = []time.Duration{3 * time.Second, 5 * time.Second, 8 * time.Second}
+// attemptTimeouts of the attempts of a ping, each with the pause that follows it.
+var attemptTimeouts = []time.Duration{3 * time.Second, 5 * time.Second, 8 * time.Second}
 
-// pause is the least time between two attempts.
-const pause = time.Second
+// attemptPause is the least time between two attempts.
+const attemptPause = time.Second
 
 // resolveTimeout bounds one question to the resolver.
 const resolveTimeout = 4 * time.Second
@@ -71,9 +71,9 @@ func Online() bool {
 	return false
 }
 
-// resolve finds the node's IPv4 addresses, at least one. A name that does not exist
+// resolveHost finds the node's IPv4 addresses, at least one. A name that does not exist
 // is a fact; a resolver that does not answer is not.
-func (p *Prober) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+func (p *Prober) resolveHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return usableAddresses([]netip.Addr{a})
 	}
@@ -100,7 +100,7 @@ func (p *Prober) resolve(ctx context.Context, host string) ([]netip.Addr, error)
 		}
 		last = err
 	}
-	return nil, &stopped{cause: "resolve.temporary", void: true, evidence: last.Error()}
+	return nil, &stopped{cause: "resolve.temporary", inconclusive: true, evidence: last.Error()}
 }
 
 // usableAddresses are pptp's. The error is a *stopped where there are none.
@@ -114,10 +114,10 @@ func usableAddresses(list []netip.Addr) ([]netip.Addr, error) {
 
 // stopped is where and why one climb ended.
 type stopped struct {
-	cause    connexa.Cause
-	text     connexa.Text // more than the cause's own sentence says
-	evidence string
-	void     bool // no fact about the node
+	cause        connexa.Cause
+	text         connexa.Text // more than the cause's own sentence says
+	evidence     string
+	inconclusive bool // no fact about the node
 }
 
 func (s *stopped) Error() string { return string(s.cause) }
@@ -158,32 +158,32 @@ func (p *Prober) dialFailure(err error) error {
 	return fmt.Errorf("connect: %w", err)
 }
 
-// climb notes the steps as they are reached.
-type climb struct {
-	began time.Time
-	rungs []connexa.StepResult
+// trace notes the steps as they are reached.
+type trace struct {
+	began   time.Time
+	results []connexa.StepResult
 }
 
-func (c *climb) reached(s connexa.Step, note connexa.Text) {
-	c.rungs = append(c.rungs, connexa.StepResult{Step: s, OK: true, At: time.Since(c.began), Note: note})
+func (c *trace) addReached(s connexa.Step, note connexa.Text) {
+	c.results = append(c.results, connexa.StepResult{Step: s, OK: true, At: time.Since(c.began), Note: note})
 }
 
-func (c *climb) failed(s connexa.Step) {
-	c.rungs = append(c.rungs, connexa.StepResult{Step: s, At: time.Since(c.began)})
+func (c *trace) addFailed(s connexa.Step) {
+	c.results = append(c.results, connexa.StepResult{Step: s, At: time.Since(c.began)})
 }
 
-// top is the last step that was completed.
-func (c *climb) top() connexa.Step {
-	for i := len(c.rungs) - 1; i >= 0; i-- {
-		if c.rungs[i].OK {
-			return c.rungs[i].Step
+// lastReached is the last step that was completed.
+func (c *trace) lastReached() connexa.Step {
+	for i := len(c.results) - 1; i >= 0; i-- {
+		if c.results[i].OK {
+			return c.results[i].Step
 		}
 	}
 	return connexa.NoStep
 }
 
-// sleep waits for d or until ctx is done.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleepContext waits for d or until ctx is done.
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

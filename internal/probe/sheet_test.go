@@ -34,9 +34,9 @@ func TestCausesSheet(t *testing.T) {
 	}
 }
 
-// TestTheSheetHasEveryCauseOnce holds that the sheet shows whole texts and hides what
+// TestSheetHasEveryCauseOnce holds that the sheet shows whole texts and hides what
 // they belong to.
-func TestTheSheetHasEveryCauseOnce(t *testing.T) {
+func TestSheetHasEveryCauseOnce(t *testing.T) {
 	all := causesOfToday()
 	text, key := causesSheet(all, 0)
 	for _, lang := range i18n.Langs() {

@@ -28,11 +28,11 @@ func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	if s == nil {
 		return probed, err
 	}
-	p.live(j, connexa.SpeedLive{Phase: connexa.PhaseLatency})
-	defer p.live(j, connexa.SpeedLive{})
-	m, err := p.Measure(ctx, s, func(l connexa.SpeedLive) { p.live(j, l) })
-	if p.Spent != nil && m.DownBytes+m.UpBytes > 0 { // whatever came of it
-		p.Spent(m.DownBytes + m.UpBytes)
+	p.publishLive(j, connexa.SpeedLive{Phase: connexa.PhaseLatency})
+	defer p.publishLive(j, connexa.SpeedLive{})
+	m, err := p.Measure(ctx, s, func(l connexa.SpeedLive) { p.publishLive(j, l) })
+	if p.OnBytes != nil && m.DownBytes+m.UpBytes > 0 { // whatever came of it
+		p.OnBytes(m.DownBytes + m.UpBytes)
 	}
 	if ctx.Err() != nil {
 		return connexa.Probed{}, ctx.Err()
@@ -42,25 +42,25 @@ func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	case errors.As(err, new(*connexa.LocalError)):
 		return connexa.Probed{}, err
 	case m.Down > 0:
-		p.measured(&probed, m, err)
+		p.applyMeasurement(&probed, m, err)
 	case errors.As(err, &gone) && gone.Step == pptp.StepEncryption:
 		// Keys that differ show with the first packets: there never was a tunnel.
-		return p.failedSession(gone, probed.Outcome, 0), nil
+		return p.failedResult(gone, probed.Outcome, 0), nil
 	default:
-		notMeasured(&probed, m, err)
+		applyMeasureFailure(&probed, m, err)
 	}
 	return probed, nil
 }
 
-func (p *Prober) live(j connexa.Job, l connexa.SpeedLive) {
-	if p.Live != nil {
-		p.Live(j.NodeID, l)
+func (p *Prober) publishLive(j connexa.Job, l connexa.SpeedLive) {
+	if p.OnLive != nil {
+		p.OnLive(j.NodeID, l)
 	}
 }
 
-// measured makes a result of a session that came up one of a measurement. The
+// applyMeasurement makes a result of a session that came up one of a measurement. The
 // download decides; err is why there is no upload.
-func (p *Prober) measured(probed *connexa.Probed, m connexa.Measurement, err error) {
+func (p *Prober) applyMeasurement(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
 	o.Reached, o.DownBits, o.UpBits = connexa.Internet, m.Down, m.Up
 	probed.Trace = append(probed.Trace, connexa.StepResult{
@@ -78,9 +78,9 @@ func (p *Prober) measured(probed *connexa.Probed, m connexa.Measurement, err err
 	probed.Mark = connexa.MarkOf(probed.Fact)
 }
 
-// notMeasured makes a result of a session that came up one of a measurement that
+// applyMeasureFailure makes a result of a session that came up one of a measurement that
 // failed.
-func notMeasured(probed *connexa.Probed, m connexa.Measurement, err error) {
+func applyMeasureFailure(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
 	o.Cause = MeasureCause(err)
 	probed.Mark = connexa.MarkBad

@@ -18,14 +18,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// told is an error with a reason.
-type told connexa.Cause
+// causeError is an error with a reason.
+type causeError connexa.Cause
 
-func (e told) Error() string        { return "told: " + string(e) }
-func (e told) Cause() connexa.Cause { return connexa.Cause(e) }
+func (e causeError) Error() string        { return "told: " + string(e) }
+func (e causeError) Cause() connexa.Cause { return connexa.Cause(e) }
 
-// measured is a small test against a site of the fleet.
-func measured(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
+// measureThrough is a small test against a site of the fleet.
+func measureThrough(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 	tunnel, err := speed.Through(s)
 	if err != nil {
 		return connexa.Measurement{}, err
@@ -35,13 +35,13 @@ func measured(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)
 		speed.Options{DownBytes: 200_000, UpBytes: 100_000, Live: live, Beyond: []netip.AddrPort{netip.MustParseAddrPort("198.51.100.7:80")}})
 }
 
-type lives struct {
+type liveLog struct {
 	mu   sync.Mutex
 	last map[int64]connexa.SpeedLive
 	seen int
 }
 
-func (l *lives) note(node int64, s connexa.SpeedLive) {
+func (l *liveLog) record(node int64, s connexa.SpeedLive) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == nil {
@@ -53,20 +53,20 @@ func (l *lives) note(node int64, s connexa.SpeedLive) {
 	}
 }
 
-func TestASpeedTestIsNoBetterThanItsMeasurement(t *testing.T) {
+func TestSpeedResultFollowsMeasurement(t *testing.T) {
 	faults := labtest.Faults(t, "good=1,refuse=1,login-refused:691=1,no-internet=1,no-address=1,endpoint:429=1,no-dns=1,wrong-keys=1")
 	sw := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{Nodes: len(faults), Seed: 5, Faults: faults, GRE: sw.Open, Sites: map[string]http.Handler{"speed.lab.test": speed.NewServer(speed.ServerOptions{})}})
 	var (
 		wg    sync.WaitGroup
-		live  lives
+		live  liveLog
 		mu    sync.Mutex
 		spent int64 // as the prober reports
 		moved int64 // as the measurements report
 		mux   = gre.NewMux(sw.Open)
 	)
 	counted := func(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
-		m, err := measured(ctx, s, live)
+		m, err := measureThrough(ctx, s, live)
 		mu.Lock()
 		moved += m.DownBytes + m.UpBytes
 		mu.Unlock()
@@ -74,7 +74,7 @@ func TestASpeedTestIsNoBetterThanItsMeasurement(t *testing.T) {
 	}
 	for i, n := range fleet.Nodes() {
 		wg.Go(func() {
-			p := probe.Prober{Measure: counted, Live: live.note, Spent: func(n int64) { mu.Lock(); spent += n; mu.Unlock() }}
+			p := probe.Prober{Measure: counted, OnLive: live.record, OnBytes: func(n int64) { mu.Lock(); spent += n; mu.Unlock() }}
 			p.Session.GRE = mux
 			got, err := p.Speed(t.Context(), connexa.Job{
 				NodeID: int64(i), Kind: connexa.Speed, Address: n.Addr.Addr().String(), Port: int(n.Addr.Port()), Login: n.Login, Password: connexa.Secret(n.Password),
@@ -111,8 +111,8 @@ func TestASpeedTestIsNoBetterThanItsMeasurement(t *testing.T) {
 	}
 }
 
-// one runs a speed test on a good server with what a measurement might say.
-func one(t *testing.T, p *probe.Prober, measure func(context.Context) (connexa.Measurement, error)) (connexa.Probed, error) {
+// probeOne runs a speed test on a good server with what a measurement might say.
+func probeOne(t *testing.T, p *probe.Prober, measure func(context.Context) (connexa.Measurement, error)) (connexa.Probed, error) {
 	t.Helper()
 	sw := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{Nodes: 1, Seed: 5, GRE: sw.Open})
@@ -127,7 +127,7 @@ func one(t *testing.T, p *probe.Prober, measure func(context.Context) (connexa.M
 	})
 }
 
-func TestWhatAMeasurementMakesOfANode(t *testing.T) {
+func TestMeasurementDecidesFact(t *testing.T) {
 	slowBelow := func() int64 { return 1_000_000 }
 	for name, c := range map[string]struct {
 		m     connexa.Measurement
@@ -138,15 +138,15 @@ func TestWhatAMeasurementMakesOfANode(t *testing.T) {
 	}{
 		"at the threshold":  {connexa.Measurement{Down: 1_000_000, Up: 5}, nil, connexa.Fast, connexa.MarkGood, ""},
 		"under it":          {connexa.Measurement{Down: 999_999, Up: 5}, nil, connexa.Slow, connexa.MarkSlow, ""},
-		"no upload":         {connexa.Measurement{Down: 2_000_000}, told("internet.timeout"), connexa.Fast, connexa.MarkGood, ""},
-		"refused":           {connexa.Measurement{}, told("internet.refused"), connexa.LoggedIn, connexa.MarkBad, "internet.refused"},
+		"no upload":         {connexa.Measurement{Down: 2_000_000}, causeError("internet.timeout"), connexa.Fast, connexa.MarkGood, ""},
+		"refused":           {connexa.Measurement{}, causeError("internet.refused"), connexa.LoggedIn, connexa.MarkBad, "internet.refused"},
 		"the session ended": {connexa.Measurement{DownBytes: 7}, fmt.Errorf("the tunnel ended: %w", &pptp.Error{Step: pptp.StepControl, Code: "no_echo"}), connexa.LoggedIn, connexa.MarkBad, "internet.lost"},
 		"something else":    {connexa.Measurement{}, errors.New("out of order"), connexa.LoggedIn, connexa.MarkBad, "internet.failed"},
 		"nothing at all":    {connexa.Measurement{}, nil, connexa.LoggedIn, connexa.MarkBad, "internet.failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := probe.Prober{SlowBelow: slowBelow}
-			got, err := one(t, &p, func(context.Context) (connexa.Measurement, error) { return c.m, c.err })
+			got, err := probeOne(t, &p, func(context.Context) (connexa.Measurement, error) { return c.m, c.err })
 			if err != nil || got.Fact != c.fact || got.Mark != c.mark || got.Outcome.Cause != c.cause || got.Outcome.DownBits != c.m.Down {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -154,9 +154,9 @@ func TestWhatAMeasurementMakesOfANode(t *testing.T) {
 	}
 }
 
-func TestACancelledSpeedTestIsNoFactAndIsCounted(t *testing.T) {
+func TestCancelledSpeedTestIsNoFactAndCountsBytes(t *testing.T) {
 	var spent int64
-	p := probe.Prober{Spent: func(n int64) { spent += n }}
+	p := probe.Prober{OnBytes: func(n int64) { spent += n }}
 	sw := gre.NewSwitch()
 	n := labtest.Start(t, lab.Config{Nodes: 1, Seed: 5, GRE: sw.Open}).Nodes()[0]
 	p.Session.GRE = gre.NewMux(sw.Open)

@@ -155,9 +155,9 @@ const tries = 6
 // is about itself. The last try counts as it is.
 func (c cell) quiet(tb testing.TB, seed uint64) (m connexa.Measurement, disturbed int, err error) {
 	for ; ; disturbed++ {
-		late := labtest.Watch()
+		late := labtest.WatchDelay()
 		m, err = c.measure(tb, seed)
-		if late() <= labtest.TooLate || disturbed == tries-1 {
+		if late() <= labtest.BusyThreshold || disturbed == tries-1 {
 			return m, disturbed, err
 		}
 	}

@@ -62,12 +62,12 @@ func TestCurl(t *testing.T) {
 // whether this machine was late meanwhile.
 func (c cell) againstCurl(tb testing.TB, size int64) (ratio float64, late bool) {
 	r := newRig(tb, c.behaviour())
-	worst := labtest.Watch()
+	worst := labtest.WatchDelay()
 	m, err := speed.Measure(tb.Context(), r.tunnel(tb), []connexa.Endpoint{good}, speed.Options{Mode: c.mode, UpBytes: 200_000})
 	if err == nil {
 		ratio = r.curl(tb, size) / float64(m.Down)
 	}
-	late = worst() > labtest.TooLate
+	late = worst() > labtest.BusyThreshold
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (g *greBreaker) decide(res Result) Decision {
 	if g.passed || o.Kind == connexa.Ping {
 		return Decision{Write: []Result{res}}
 	}
-	if o.Reached.Height() >= connexa.GRE.Height() || res.Probed.Fact != connexa.NoFact && connexa.ByService(o.Reached, o.Cause) {
+	if o.Reached.Index() >= connexa.GRE.Index() || res.Probed.Fact != connexa.NoFact && connexa.ByService(o.Reached, o.Cause) {
 		g.passed = true
 		return Decision{GREPassed: true, Write: append(g.release(), res)}
 	}

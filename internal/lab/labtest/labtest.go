@@ -24,7 +24,7 @@ func Start(t testing.TB, cfg lab.Config) *lab.Fleet {
 // stop.
 func Open(t testing.TB, cfg lab.Config) (f *lab.Fleet, stop func()) {
 	t.Helper()
-	f, err := listen(cfg)
+	f, err := listenFleet(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func Faults(t testing.TB, spec string) lab.Faults {
 	return f
 }
 
-func listen(cfg lab.Config) (*lab.Fleet, error) {
+func listenFleet(cfg lab.Config) (*lab.Fleet, error) {
 	search := cfg.Base == netip.Prefix{}
 	for try := 1; ; try++ {
 		if search {
@@ -62,7 +62,7 @@ func listen(cfg lab.Config) (*lab.Fleet, error) {
 			return nil, err
 		}
 		err = f.Listen()
-		if err == nil || !search || try == 20 || !errors.Is(err, lab.ErrTaken) {
+		if err == nil || !search || try == 20 || !errors.Is(err, lab.ErrInUse) {
 			return f, err
 		}
 	}

@@ -10,15 +10,15 @@ import (
 // slowConn is a control connection over a long way: what goes in and what goes
 // out is late by the same time, the end of the connection too.
 type slowConn struct {
-	way
-	late time.Duration
-	in   chan chunk
-	out  chan chunk
-	rest []byte // of the chunk that is being read
-	err  error  // of the last Read
-	once sync.Once
-	over chan struct{} // closed with the connection
-	work sync.WaitGroup
+	clientConn
+	delay time.Duration
+	in    chan chunk
+	out   chan chunk
+	rest  []byte // of the chunk that is being read
+	err   error  // of the last Read
+	once  sync.Once
+	ended chan struct{} // closed with the connection
+	work  sync.WaitGroup
 }
 
 // chunk is one read or write, or the end of the connection, with the time at which it takes effect.
@@ -33,8 +33,8 @@ type chunk struct {
 // slowRoom is how many chunks are on their way at once.
 const slowRoom = 64
 
-func newSlowConn(w way, late time.Duration) *slowConn {
-	s := &slowConn{way: w, late: late, in: make(chan chunk, slowRoom), out: make(chan chunk, slowRoom), over: make(chan struct{})}
+func newSlowConn(w clientConn, late time.Duration) *slowConn {
+	s := &slowConn{clientConn: w, delay: late, in: make(chan chunk, slowRoom), out: make(chan chunk, slowRoom), ended: make(chan struct{})}
 	s.work.Go(s.pumpIn)
 	s.work.Go(s.pumpOut)
 	return s
@@ -43,10 +43,10 @@ func newSlowConn(w way, late time.Duration) *slowConn {
 func (s *slowConn) pumpIn() {
 	for {
 		b := make([]byte, 512)
-		n, err := s.way.Read(b)
+		n, err := s.clientConn.Read(b)
 		select {
-		case s.in <- chunk{at: time.Now().Add(s.late), data: b[:n], err: err}:
-		case <-s.over:
+		case s.in <- chunk{at: time.Now().Add(s.delay), data: b[:n], err: err}:
+		case <-s.ended:
 			return
 		}
 		if err != nil {
@@ -56,7 +56,7 @@ func (s *slowConn) pumpIn() {
 }
 
 func (s *slowConn) pumpOut() {
-	defer close(s.over)
+	defer close(s.ended)
 	for c := range s.out {
 		time.Sleep(time.Until(c.at)) // late at most: this is the delay
 		if c.end != nil {
@@ -66,8 +66,8 @@ func (s *slowConn) pumpOut() {
 			}
 			return
 		}
-		if _, err := s.way.Write(c.data); err != nil {
-			s.way.Close()
+		if _, err := s.clientConn.Write(c.data); err != nil {
+			s.clientConn.Close()
 			return
 		}
 	}
@@ -83,7 +83,7 @@ func (s *slowConn) Read(b []byte) (int, error) {
 		case c := <-s.in:
 			time.Sleep(time.Until(c.at)) // late at most: this is the delay
 			s.rest, s.err = c.data, c.err
-		case <-s.over:
+		case <-s.ended:
 			s.err = net.ErrClosed
 		}
 	}
@@ -94,20 +94,20 @@ func (s *slowConn) Read(b []byte) (int, error) {
 
 // Write implements io.Writer.
 func (s *slowConn) Write(b []byte) (int, error) {
-	return len(b), s.put(chunk{data: append([]byte(nil), b...)})
+	return len(b), s.enqueueChunk(chunk{data: append([]byte(nil), b...)})
 }
 
-func (s *slowConn) put(c chunk) error {
-	c.at = time.Now().Add(s.late)
+func (s *slowConn) enqueueChunk(c chunk) error {
+	c.at = time.Now().Add(s.delay)
 	select {
-	case <-s.over:
+	case <-s.ended:
 		return io.ErrClosedPipe
 	default:
 	}
 	select {
 	case s.out <- c:
 		return nil
-	case <-s.over:
+	case <-s.ended:
 		return io.ErrClosedPipe
 	}
 }
@@ -115,14 +115,14 @@ func (s *slowConn) put(c chunk) error {
 // Close closes the connection when what was written has gone out.
 func (s *slowConn) Close() error {
 	s.once.Do(func() {
-		_ = s.put(chunk{end: func() { _ = s.way.Close() }}) // the client may have been the first
+		_ = s.enqueueChunk(chunk{end: func() { _ = s.clientConn.Close() }}) // the client may have been the first
 	})
 	return nil
 }
 
-func (s *slowConn) abort() { s.once.Do(func() { _ = s.put(chunk{end: s.way.abort}) }) }
+func (s *slowConn) abort() { s.once.Do(func() { _ = s.enqueueChunk(chunk{end: s.clientConn.abort}) }) }
 
-func (s *slowConn) closeWrite() { _ = s.put(chunk{end: s.way.closeWrite, half: true}) }
+func (s *slowConn) closeWrite() { _ = s.enqueueChunk(chunk{end: s.clientConn.closeWrite, half: true}) }
 
 // wait returns when nothing of the connection is left. It must be closed.
 func (s *slowConn) wait() { s.work.Wait() }

@@ -32,8 +32,10 @@ var lcpFaults = []LCPFault{
 	LCPSilent, LCPLoop, LCPCallback, LCPDemands, LCPRestless,
 }
 
-// demands reports whether it is the server's own request that has no end.
-func (f LCPFault) demands() bool { return f == LCPCallback || f == LCPDemands || f == LCPRestless }
+// insistsOnRequest reports whether it is the server's own request that has no end.
+func (f LCPFault) insistsOnRequest() bool {
+	return f == LCPCallback || f == LCPDemands || f == LCPRestless
+}
 
 // CCPFault is why CCP with a server comes to no encryption. The server asks for
 // nothing itself.
@@ -66,33 +68,33 @@ const (
 
 var ipFaults = []IPFault{IPNak, IPReject, IPRejectAll, IPProtocolReject, IPCodeReject, IPSilent, IPConflict}
 
-// stubborn answers a Configure-Request of a negotiation that is to have no end,
+// handleFaulty answers a Configure-Request of a negotiation that is to have no end,
 // at once, however often it comes. It reports whether p was one. s.mu is held.
-func (s *session) stubborn(proto ppp.Protocol, p ppp.Packet) bool {
+func (s *session) handleFaulty(proto ppp.Protocol, p ppp.Packet) bool {
 	if p.Code != ppp.ConfigureRequest {
 		return false
 	}
 	nak := func(o ppp.Option) bool {
-		s.send(proto, ppp.Packet{Code: ppp.ConfigureNak, ID: p.ID, Data: o.Append(nil)})
+		s.sendPacket(proto, ppp.Packet{Code: ppp.ConfigureNak, ID: p.ID, Data: o.Append(nil)})
 		return true
 	}
 	switch proto {
 	case ppp.LCP:
-		return s.stubbornLCP(p, nak)
+		return s.handleFaultyLCP(p, nak)
 	case ppp.CCP:
-		return s.stubbornCCP(p, nak)
+		return s.handleFaultyCCP(p, nak)
 	case ppp.IPCP:
-		return s.stubbornIP(p, nak)
+		return s.handleFaultyIP(p, nak)
 	}
 	return false
 }
 
-func (s *session) stubbornLCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
-	if s.what.Nak == LayerLCP {
+func (s *session) handleFaultyLCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
+	if s.spec.Nak == LayerLCP {
 		return nak(ppp.Option{Type: optMagic, Value: randomBytes(4)})
 	}
 	const mru = 1200
-	switch s.what.LCP {
+	switch s.spec.LCP {
 	case LCPNakMRU:
 		return nak(mruOption(mru))
 	case LCPNakMRUOther:
@@ -101,13 +103,13 @@ func (s *session) stubbornLCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
 		return nak(ppp.Option{Type: optMagic, Value: []byte{1, 2, 3, 4}})
 	case LCPReject:
 		options := ppp.Option{Type: optMagic, Value: []byte{1, 2, 3, 4}}.Append(mruOption(mru).Append(nil))
-		s.send(ppp.LCP, ppp.Packet{Code: ppp.ConfigureReject, ID: p.ID, Data: options})
+		s.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.ConfigureReject, ID: p.ID, Data: options})
 	case LCPCodeReject:
 		s.rejectCode(ppp.LCP, p)
 	case LCPProtocolReject:
 		s.rejectProtocol(ppp.LCP, p.Append(nil))
 	case LCPCallback, LCPDemands, LCPRestless:
-		s.send(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+		s.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
 	case LCPSilent, LCPLoop:
 	default:
 		return false
@@ -119,11 +121,11 @@ func mruOption(mru uint16) ppp.Option {
 	return ppp.Option{Type: optMRU, Value: binary.BigEndian.AppendUint16(nil, mru)}
 }
 
-// demand sends the server's own request where that has no end.
-func (s *session) demand() {
+// sendOwnRequest sends the server's own request where that has no end.
+func (s *session) sendOwnRequest() {
 	b := mruOption(mru).Append(nil)
-	b = ppp.Option{Type: optMagic, Value: binary.BigEndian.AppendUint32(nil, s.linkP.Magic)}.Append(b)
-	switch s.what.LCP {
+	b = ppp.Option{Type: optMagic, Value: binary.BigEndian.AppendUint32(nil, s.lcpPolicy.Magic)}.Append(b)
+	switch s.spec.LCP {
 	case LCPCallback:
 		b = ppp.Option{Type: optCallback, Value: []byte{6}}.Append(b) // the number is agreed on later, by CBCP
 	case LCPDemands:
@@ -132,48 +134,48 @@ func (s *session) demand() {
 		b = ppp.Option{Type: optMagic, Value: randomBytes(4)}.Append(mruOption(mru - uint16(rand.IntN(500))).Append(nil))
 	}
 	s.id++
-	s.demanded = ppp.Packet{Code: ppp.ConfigureRequest, ID: s.id, Data: b}
-	s.demandAgain()
+	s.ownRequest = ppp.Packet{Code: ppp.ConfigureRequest, ID: s.id, Data: b}
+	s.repeatOwnRequest()
 }
 
-// demandAgain sends the last request once more.
-func (s *session) demandAgain() {
-	s.again = s.now.Add(time.Second)
-	s.send(ppp.LCP, s.demanded)
+// repeatOwnRequest sends the last request once more.
+func (s *session) repeatOwnRequest() {
+	s.repeatAt = s.now.Add(time.Second)
+	s.sendPacket(ppp.LCP, s.ownRequest)
 }
 
-// demandAnswered takes an answer to the server's own request. The next one follows
+// ownRequestAnswered takes an answer to the server's own request. The next one follows
 // at once, unless the client has given in.
-func (s *session) demandAnswered(p ppp.Packet) {
+func (s *session) ownRequestAnswered(p ppp.Packet) {
 	switch {
-	case p.ID != s.demanded.ID:
+	case p.ID != s.ownRequest.ID:
 	case p.Code == ppp.ConfigureNak || p.Code == ppp.ConfigureReject:
-		s.demand()
-	case p.Code == ppp.ConfigureAck && s.what.LCP == LCPRestless:
-		s.demand()
+		s.sendOwnRequest()
+	case p.Code == ppp.ConfigureAck && s.spec.LCP == LCPRestless:
+		s.sendOwnRequest()
 	case p.Code == ppp.ConfigureAck:
-		s.again = s.again.AddDate(1, 0, 0)
+		s.repeatAt = s.repeatAt.AddDate(1, 0, 0)
 	}
 }
 
-func (s *session) stubbornCCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
-	if s.what.Nak == LayerCCP {
+func (s *session) handleFaultyCCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
+	if s.spec.Nak == LayerCCP {
 		strengths := []ppp.MPPEBits{ppp.MPPE128, ppp.MPPE56, ppp.MPPE40}
 		s.naks++
 		return nak(mppeOption(strengths[s.naks%3] | ppp.MPPEStateless))
 	}
-	switch s.what.CCP {
+	switch s.spec.CCP {
 	case CCPReject:
 		code := ppp.ConfigureReject
 		if len(p.Data) == 0 {
 			code = ppp.ConfigureAck
 		}
-		s.send(ppp.CCP, ppp.Packet{Code: code, ID: p.ID, Data: p.Data})
+		s.sendPacket(ppp.CCP, ppp.Packet{Code: code, ID: p.ID, Data: p.Data})
 	case CCPNak:
 		return nak(mppeOption(ppp.MPPE128 | ppp.MPPEStateless))
 	case CCPTerminate:
 		s.id++
-		s.send(ppp.CCP, ppp.Packet{Code: ppp.TerminateRequest, ID: s.id})
+		s.sendPacket(ppp.CCP, ppp.Packet{Code: ppp.TerminateRequest, ID: s.id})
 	case CCPCodeReject:
 		s.rejectCode(ppp.CCP, p)
 	case CCPSilent:
@@ -183,19 +185,19 @@ func (s *session) stubbornCCP(p ppp.Packet, nak func(ppp.Option) bool) bool {
 	return true
 }
 
-func (s *session) stubbornIP(p ppp.Packet, nak func(ppp.Option) bool) bool {
-	if s.what.Nak == LayerIPCP {
+func (s *session) handleFaultyIP(p ppp.Packet, nak func(ppp.Option) bool) bool {
+	if s.spec.Nak == LayerIPCP {
 		return nak(ppp.Option{Type: optIP, Value: randomBytes(4)})
 	}
-	switch s.what.IP {
+	switch s.spec.IP {
 	case IPNak:
 		return nak(ppp.Option{Type: optIP, Value: s.addrs.client.AsSlice()})
 	case IPReject, IPRejectAll:
-		if s.what.IP == IPReject && !bytes.HasPrefix(p.Data, []byte{optIP}) {
-			s.send(ppp.IPCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+		if s.spec.IP == IPReject && !bytes.HasPrefix(p.Data, []byte{optIP}) {
+			s.sendPacket(ppp.IPCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
 			return true
 		}
-		s.send(ppp.IPCP, ppp.Packet{Code: ppp.ConfigureReject, ID: p.ID, Data: ppp.Option{Type: optIP, Value: make([]byte, 4)}.Append(nil)})
+		s.sendPacket(ppp.IPCP, ppp.Packet{Code: ppp.ConfigureReject, ID: p.ID, Data: ppp.Option{Type: optIP, Value: make([]byte, 4)}.Append(nil)})
 	case IPProtocolReject:
 		s.rejectProtocol(ppp.IPCP, p.Append(nil))
 	case IPCodeReject:
@@ -209,5 +211,5 @@ func (s *session) stubbornIP(p ppp.Packet, nak func(ppp.Option) bool) bool {
 
 func (s *session) rejectCode(proto ppp.Protocol, p ppp.Packet) {
 	s.id++
-	s.send(proto, ppp.Packet{Code: ppp.CodeReject, ID: s.id, Data: p.Append(nil)})
+	s.sendPacket(proto, ppp.Packet{Code: ppp.CodeReject, ID: s.id, Data: p.Append(nil)})
 }

@@ -15,8 +15,8 @@ import (
 
 var besideFile = flag.String("beside", "", "write the messages of pptp-linux and of connexa check for the same faults to this file")
 
-// besideRow is one line of the comparison: a fault of faults, or one of its own.
-type besideRow struct {
+// compareRow is one line of the comparison: a fault of faults, or one of its own.
+type compareRow struct {
 	name     string
 	fault    string   // of faults; its settings for Dial are not used
 	login    string   // default alice
@@ -27,7 +27,7 @@ type besideRow struct {
 	judged   string   // who says it better, and why
 }
 
-var besideRows = []besideRow{
+var besideRows = []compareRow{
 	{name: "delay of 0.6 s each way", fault: "600 ms each way", judged: "equal: both come up"},
 	{name: "delay of 1 s each way", fault: "1 s each way", judged: "equal: both come up"},
 	{name: "delay of 2 s each way", fault: "2 s each way", judged: "ours: pptp-linux does not come up in a minute and a half"},
@@ -63,10 +63,10 @@ func TestBeside(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	known := map[string]fault{"": {}}
-	for _, f := range faults() {
+	for _, f := range allFaults() {
 		known[f.name] = f
 	}
-	var p provoker
+	var p faultLab
 	var table strings.Builder
 	for _, row := range besideRows {
 		t.Run(row.name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestBeside(t *testing.T) {
 			if !ok {
 				t.Fatalf("no fault %q", row.fault)
 			}
-			p.provoke(t, f)
+			p.setFault(t, f)
 			if row.login == "" {
 				row.login = "alice"
 			}
@@ -95,9 +95,9 @@ func TestBeside(t *testing.T) {
 				})
 				awaitPort(t, row.at+":1723")
 			}
-			theirs := tellOf(t, row)
-			ours := checkOf(t, program, row)
-			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", row.name, cell(theirs), cell(ours), row.judged)
+			theirs := pptpLinuxLog(t, row)
+			ours := checkOutput(t, program, row)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", row.name, tableCell(theirs), tableCell(ours), row.judged)
 		})
 	}
 	if err := os.WriteFile(*besideFile, []byte(besideHead+table.String()), 0o644); err != nil {
@@ -118,8 +118,8 @@ in some ten minutes, as root on Debian 12. The last column is a judgement by peo
 |---|---|---|---|
 `
 
-// tellOf is what pptp-linux and pppd log.
-func tellOf(t *testing.T, row besideRow) string {
+// pptpLinuxLog is what pptp-linux and pppd log.
+func pptpLinuxLog(t *testing.T, row compareRow) string {
 	t.Helper()
 	cmd := exec.Command("lab/lab.sh", "told")
 	cmd.Env = append(os.Environ(), "USERNAME="+row.login, "PASSWORD="+row.password, "LAB_SERVER="+row.at)
@@ -130,8 +130,8 @@ func tellOf(t *testing.T, row besideRow) string {
 	return string(out)
 }
 
-// checkOf is what connexa check prints below its steps.
-func checkOf(t *testing.T, program string, row besideRow) string {
+// checkOutput is what connexa check prints below its steps.
+func checkOutput(t *testing.T, program string, row compareRow) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -148,8 +148,8 @@ func checkOf(t *testing.T, program string, row besideRow) string {
 	return fmt.Sprintf("after %.1f s\n%s", time.Since(began).Seconds(), text)
 }
 
-// cell makes lines one cell of a table.
-func cell(text string) string {
+// tableCell makes lines one cell of a table.
+func tableCell(text string) string {
 	var lines []string
 	for l := range strings.Lines(strings.TrimSpace(text)) {
 		l = strings.TrimRight(l, "\n")

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// doors are the listeners of a fleet: one goroutine each. The Linux build knows
+// listenerSet are the listeners of a fleet: one goroutine each. The Linux build knows
 // a cheaper way.
-type doors struct {
+type listenerSet struct {
 	listeners []listener
 }
 
@@ -30,13 +30,13 @@ const reservedFiles = 128
 // has raised the limit already.
 func needFiles(n int) (limit int, err error) { return n + 2048, nil }
 
-func (d *doors) add(node int, addr netip.AddrPort, listening bool) error {
+func (d *listenerSet) addListener(node int, addr netip.AddrPort, listening bool) error {
 	if !listening {
 		return nil
 	}
 	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(addr))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: %w", ErrTaken, err)
+		return fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	if err != nil {
 		return err
@@ -45,13 +45,13 @@ func (d *doors) add(node int, addr netip.AddrPort, listening bool) error {
 	return nil
 }
 
-func (d *doors) close() {
+func (d *listenerSet) close() {
 	for _, l := range d.listeners {
 		l.Close()
 	}
 }
 
-func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
+func (d *listenerSet) acceptLoop(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
 	stop := context.AfterFunc(ctx, d.close)
 	defer stop()
 	var accepting sync.WaitGroup
@@ -64,7 +64,7 @@ func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node i
 					return
 				}
 				if err != nil {
-					pause(ctx, 10*time.Millisecond)
+					sleepContext(ctx, 10*time.Millisecond)
 					continue
 				}
 				c := &conn{TCPConn: nc.(*net.TCPConn)}

@@ -11,9 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// gate is where a client logs in: it judges what the client answers, and has no
+// authenticator is where a client logs in: it judges what the client answers, and has no
 // part in how the packets travel.
-type gate struct {
+type authenticator struct {
 	auth      Auth
 	login     string
 	password  string
@@ -27,8 +27,8 @@ type gate struct {
 // protocolSPAP is the Shiva Password Authentication Protocol.
 const protocolSPAP ppp.Protocol = 0xc027
 
-// option is what the server asks for in LCP.
-func (a Auth) option() ppp.Auth {
+// lcpAuth is what the server asks for in LCP.
+func (a Auth) lcpAuth() ppp.Auth {
 	switch a {
 	case AuthNone:
 		return ppp.AuthNone
@@ -70,8 +70,8 @@ type keys struct {
 	isShort    bool
 }
 
-// start is the start key of a direction.
-func (k keys) start(bits ppp.MPPEBits, send bool) mppe.Key {
+// startKey is the start key of a direction.
+func (k keys) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
 	switch {
 	case k.isShort && bits.Bits() < 128:
 		return k.short
@@ -81,44 +81,44 @@ func (k keys) start(bits ppp.MPPEBits, send bool) mppe.Key {
 	return k.recv
 }
 
-// pap judges a PAP request.
-func (g *gate) pap(c ppp.Credentials) verdict {
+// checkPAP judges a PAP request.
+func (g *authenticator) checkPAP(c ppp.Credentials) verdict {
 	switch {
 	case g.refuse != 0:
 		return verdict{text: refusals[g.refuse]}
-	case c.Name == g.login && equal([]byte(c.Password), []byte(g.password)):
+	case c.Name == g.login && equalSecret([]byte(c.Password), []byte(g.password)):
 		return verdict{ok: true, text: "Login ok"}
 	}
 	return verdict{text: "Authentication failure"}
 }
 
-// chap judges the response to the challenge that went out with id.
-func (g *gate) chap(id uint8, v ppp.Value) verdict {
+// checkCHAP judges the response to the challenge that went out with id.
+func (g *authenticator) checkCHAP(id uint8, v ppp.Value) verdict {
 	if g.refuse != 0 {
-		return g.no(g.refuse)
+		return g.refusalFor(g.refuse)
 	}
 	known := v.Name == g.login || strings.HasSuffix(v.Name, `\`+g.login)
 	switch g.auth {
 	case AuthMD5:
 		sum := mschap.MD5Response(id, g.password, g.challenge)
-		if known && equal(sum[:], v.Value) {
+		if known && equalSecret(sum[:], v.Value) {
 			return verdict{ok: true, text: "Access granted"}
 		}
 	case AuthMSCHAPv1:
 		if r, err := ppp.ParseMSResponse(v.Value); err == nil && known {
-			return g.v1(r)
+			return g.checkV1(r)
 		}
 	default:
 		if r, err := ppp.ParseMSResponse(v.Value); err == nil && known {
-			return g.v2(v.Name, r)
+			return g.checkV2(v.Name, r)
 		}
 	}
-	return g.no(mschap.WrongCredentials)
+	return g.refusalFor(mschap.WrongCredentials)
 }
 
-// hashes are those that servers make of a password; they differ outside of
+// passwordHashes are those that servers make of a password; they differ outside of
 // ASCII.
-func (g *gate) hashes() [][16]byte {
+func (g *authenticator) passwordHashes() [][16]byte {
 	switch g.form {
 	case PasswordWidened:
 		return [][16]byte{mschap.WidenedNTHash(g.password)}
@@ -129,24 +129,24 @@ func (g *gate) hashes() [][16]byte {
 	return [][16]byte{mschap.NTHash(g.password), mschap.WidenedNTHash(g.password)}
 }
 
-func (g *gate) v1(r ppp.MSResponse) verdict {
+func (g *authenticator) checkV1(r ppp.MSResponse) verdict {
 	challenge := [8]byte(g.challenge)
-	for _, hash := range g.hashes() {
-		if want := mschap.V1Response(challenge, hash); equal(want[:], r.NT[:]) {
+	for _, hash := range g.passwordHashes() {
+		if want := mschap.V1Response(challenge, hash); equalSecret(want[:], r.NT[:]) {
 			k := mppe.KeyV1(mschap.HashHash(hash), challenge)
 			return verdict{true, "Access granted", keys{
 				send: k, recv: k, short: mppe.KeyV1Short(mschap.LMHash(g.password)), ok: true, isShort: true,
 			}}
 		}
 	}
-	return g.no(mschap.WrongCredentials)
+	return g.refusalFor(mschap.WrongCredentials)
 }
 
-func (g *gate) v2(name string, r ppp.MSResponse) verdict {
+func (g *authenticator) checkV2(name string, r ppp.MSResponse) verdict {
 	challenge := [16]byte(g.challenge)
-	for _, hash := range g.hashes() {
+	for _, hash := range g.passwordHashes() {
 		want := mschap.V2Response(challenge, r.PeerChallenge, name, hash)
-		if !g.impostor && !equal(want[:], r.NT[:]) {
+		if !g.impostor && !equalSecret(want[:], r.NT[:]) {
 			continue
 		}
 		if g.impostor { // it makes up what it cannot know
@@ -156,7 +156,7 @@ func (g *gate) v2(name string, r ppp.MSResponse) verdict {
 		clientSend, clientRecv := mppe.KeysV2(mschap.HashHash(hash), r.NT)
 		return verdict{true, proof + " M=Access granted", keys{send: clientRecv, recv: clientSend, ok: true}}
 	}
-	return g.no(mschap.WrongCredentials)
+	return g.refusalFor(mschap.WrongCredentials)
 }
 
 // refusals are what servers say beside a code.
@@ -169,8 +169,8 @@ var refusals = map[int]string{
 	mschap.ChangingPassword: "Change the password first",
 }
 
-// no words a refusal as RFC 2759 section 6 has it, where the login has codes.
-func (g *gate) no(code int) verdict {
+// refusalFor words a refusal as RFC 2759 section 6 has it, where the login has codes.
+func (g *authenticator) refusalFor(code int) verdict {
 	text := refusals[code]
 	if text == "" {
 		text = "Refused"
@@ -185,4 +185,4 @@ func (g *gate) no(code int) verdict {
 	return verdict{text: fmt.Sprintf("E=%d R=%d C=%s V=3 M=%s", code, retry, strings.ToUpper(hex.EncodeToString(g.challenge)), text)}
 }
 
-func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+func equalSecret(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -50,8 +50,8 @@ func (*caller) Flush() {}
 // Unreachable implements gre.Handler.
 func (*caller) Unreachable(gre.Unreachable) {}
 
-// place places a call to a server.
-func (r rig) place(t *testing.T, n lab.Node) *caller {
+// placeCall places a call to a server.
+func (r rig) placeCall(t *testing.T, n lab.Node) *caller {
 	t.Helper()
 	nc, err := net.Dial("tcp4", n.Addr.String())
 	if err != nil {
@@ -67,10 +67,10 @@ func (r rig) place(t *testing.T, n lab.Node) *caller {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.call.Close)
-	c.say(t, control.SCCRQ{Version: control.Version})
-	c.hear(t)
-	c.say(t, control.OCRQ{CallID: c.call.ID()})
-	reply, ok := c.hear(t).(control.OCRP)
+	c.sendMessage(t, control.SCCRQ{Version: control.Version})
+	c.readMessage(t)
+	c.sendMessage(t, control.OCRQ{CallID: c.call.ID()})
+	reply, ok := c.readMessage(t).(control.OCRP)
 	if !ok || reply.Result != control.CallConnected {
 		t.Fatalf("the call is answered with %+v", reply)
 	}
@@ -78,14 +78,14 @@ func (r rig) place(t *testing.T, n lab.Node) *caller {
 	return c
 }
 
-func (c *caller) say(t *testing.T, m control.Message) {
+func (c *caller) sendMessage(t *testing.T, m control.Message) {
 	t.Helper()
 	if _, err := c.Write(m.Append(nil)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (c *caller) hear(t *testing.T) control.Message {
+func (c *caller) readMessage(t *testing.T) control.Message {
 	t.Helper()
 	m, err := c.Next()
 	if err != nil {
@@ -94,7 +94,7 @@ func (c *caller) hear(t *testing.T) control.Message {
 	return m
 }
 
-func (c *caller) send(t *testing.T, proto ppp.Protocol, p ppp.Packet) {
+func (c *caller) sendPacket(t *testing.T, proto ppp.Protocol, p ppp.Packet) {
 	t.Helper()
 	b := p.Append(ppp.AppendFrame(make([]byte, gre.Headroom), proto))
 	if err := c.call.Send(b); err != nil {
@@ -102,8 +102,8 @@ func (c *caller) send(t *testing.T, proto ppp.Protocol, p ppp.Packet) {
 	}
 }
 
-// await waits for a packet with one of the codes.
-func (c *caller) await(t *testing.T, proto ppp.Protocol, codes ...ppp.Code) packet {
+// awaitPacket waits for a packet with one of the codes.
+func (c *caller) awaitPacket(t *testing.T, proto ppp.Protocol, codes ...ppp.Code) packet {
 	t.Helper()
 	for limit := time.After(10 * time.Second); ; {
 		select {
@@ -135,16 +135,16 @@ func TestStubbornServersAnswerEachRequest(t *testing.T) {
 		"lcp:restless":        ppp.ConfigureAck,
 	} {
 		t.Run(behaviour, func(t *testing.T) {
-			r, n := one(t, behaviour)
-			c := r.place(t, n)
-			c.await(t, ppp.LCP, ppp.ConfigureRequest) // it hears us from then on
+			r, n := newOneRig(t, behaviour)
+			c := r.placeCall(t, n)
+			c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest) // it hears us from then on
 			values := make(map[string]bool)
 			for i := range many {
-				c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: byte(i), Data: request})
-				p := c.await(t, ppp.LCP, want)
+				c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: byte(i), Data: request})
+				p := c.awaitPacket(t, ppp.LCP, want)
 				values[string(p.Data)] = true
 			}
-			if most := r.Busiest(n.Addr.Addr()); most < many/2 {
+			if most := r.MaxPacketRate(n.Addr.Addr()); most < many/2 {
 				t.Errorf("the server counted %d packets in a second, of %d", most, many)
 			}
 			if other := behaviour == "nak:lcp" || strings.HasSuffix(behaviour, "other"); other != (len(values) > many/3) && want == ppp.ConfigureNak {
@@ -162,11 +162,11 @@ func TestServersThatDemand(t *testing.T) {
 		"lcp:restless": ppp.ConfigureAck,
 	} {
 		t.Run(behaviour, func(t *testing.T) {
-			r, n := one(t, behaviour)
-			c := r.place(t, n)
+			r, n := newOneRig(t, behaviour)
+			c := r.placeCall(t, n)
 			for range 50 {
-				p := c.await(t, ppp.LCP, ppp.ConfigureRequest)
-				c.send(t, ppp.LCP, ppp.Packet{Code: answer, ID: p.ID, Data: p.Data})
+				p := c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest)
+				c.sendPacket(t, ppp.LCP, ppp.Packet{Code: answer, ID: p.ID, Data: p.Data})
 			}
 		})
 	}
@@ -183,9 +183,9 @@ func TestEndingsOfACall(t *testing.T) {
 		"ends-at:call:stop:3+latency:5ms+auth:none": control.StopCCRQ{Reason: control.StopLocalShutdown},
 	} {
 		t.Run(behaviour, func(t *testing.T) {
-			r, n := one(t, behaviour)
-			c := r.place(t, n)
-			got := c.hear(t)
+			r, n := newOneRig(t, behaviour)
+			c := r.placeCall(t, n)
+			got := c.readMessage(t)
 			if bye, ok := got.(control.CDN); ok {
 				if bye.Statistics == "" {
 					t.Error("no statistics")
@@ -205,8 +205,8 @@ func TestEndingsOfACall(t *testing.T) {
 		"ends-at:call:closed+ends-after:10ms": io.EOF,
 		"ends-at:call:reset+ends-after:10ms":  syscall.ECONNRESET,
 	} {
-		r, n := one(t, behaviour)
-		if m, err := r.place(t, n).Next(); !errors.Is(err, want) {
+		r, n := newOneRig(t, behaviour)
+		if m, err := r.placeCall(t, n).Next(); !errors.Is(err, want) {
 			t.Errorf("%s: %v, %v, want %v", behaviour, m, err, want)
 		}
 	}
@@ -215,20 +215,20 @@ func TestEndingsOfACall(t *testing.T) {
 // A server that ends the link waits for the Terminate-Ack, and judges no login any
 // more.
 func TestEndingsOfALink(t *testing.T) {
-	r, n := one(t, "ends-at:login:terminate:Bye+auth:pap")
-	c := r.place(t, n)
-	p := c.await(t, ppp.LCP, ppp.ConfigureRequest)
-	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
-	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 1})
-	c.await(t, ppp.LCP, ppp.EchoRequest)
+	r, n := newOneRig(t, "ends-at:login:terminate:Bye+auth:pap")
+	c := r.placeCall(t, n)
+	p := c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest)
+	c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+	c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 1})
+	c.awaitPacket(t, ppp.LCP, ppp.EchoRequest)
 	login := ppp.Credentials{Name: n.Login, Password: n.Password}.Append(nil)
-	c.send(t, ppp.PAP, ppp.Packet{Code: ppp.PAPRequest, ID: 1, Data: login})
-	bye := c.await(t, ppp.LCP, ppp.TerminateRequest)
+	c.sendPacket(t, ppp.PAP, ppp.Packet{Code: ppp.PAPRequest, ID: 1, Data: login})
+	bye := c.awaitPacket(t, ppp.LCP, ppp.TerminateRequest)
 	if string(bye.Data) != "Bye" {
 		t.Errorf("the server says %q", bye.Data)
 	}
-	c.send(t, ppp.PAP, ppp.Packet{Code: ppp.PAPRequest, ID: 2, Data: login})
-	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.TerminateAck, ID: bye.ID})
+	c.sendPacket(t, ppp.PAP, ppp.Packet{Code: ppp.PAPRequest, ID: 2, Data: login})
+	c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.TerminateAck, ID: bye.ID})
 	if m, err := c.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("then %v, %v", m, err)
 	}
@@ -241,14 +241,14 @@ func TestEndingsOfALink(t *testing.T) {
 
 // Before it begins, a server neither says nor hears anything.
 func TestServersThatBeginLate(t *testing.T) {
-	r, n := one(t, "begins:300ms")
-	c := r.place(t, n)
-	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 77})
-	if first := c.await(t, ppp.LCP, ppp.ConfigureRequest, ppp.ConfigureAck); first.Code != ppp.ConfigureRequest {
+	r, n := newOneRig(t, "begins:300ms")
+	c := r.placeCall(t, n)
+	c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 77})
+	if first := c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest, ppp.ConfigureAck); first.Code != ppp.ConfigureRequest {
 		t.Errorf("it heard what came too early: %v", first)
 	}
-	c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 78})
-	if p := c.await(t, ppp.LCP, ppp.ConfigureAck); p.ID != 78 {
+	c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 78})
+	if p := c.awaitPacket(t, ppp.LCP, ppp.ConfigureAck); p.ID != 78 {
 		t.Errorf("it answers request %d", p.ID)
 	}
 }
@@ -259,14 +259,14 @@ func TestRefusalsOfVendors(t *testing.T) {
 		"vendor:pptpd+login-refused":     "E=691 R=1 ",
 		"vendor:accel-ppp+login-refused": "E=691 R=0 ",
 	} {
-		r, n := one(t, behaviour)
-		c := r.place(t, n)
-		p := c.await(t, ppp.LCP, ppp.ConfigureRequest)
-		c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
-		c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 1})
-		ask := c.await(t, ppp.CHAP, ppp.CHAPChallenge)
+		r, n := newOneRig(t, behaviour)
+		c := r.placeCall(t, n)
+		p := c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest)
+		c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+		c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 1})
+		ask := c.awaitPacket(t, ppp.CHAP, ppp.CHAPChallenge)
 		answer := ppp.Value{Value: ppp.MSResponse{}.Append(nil), Name: n.Login}
-		c.send(t, ppp.CHAP, ppp.Packet{Code: ppp.CHAPResponse, ID: ask.ID, Data: answer.Append(nil)})
+		c.sendPacket(t, ppp.CHAP, ppp.Packet{Code: ppp.CHAPResponse, ID: ask.ID, Data: answer.Append(nil)})
 		no := <-c.came
 		for no.proto != ppp.CHAP {
 			no = <-c.came
@@ -280,8 +280,8 @@ func TestRefusalsOfVendors(t *testing.T) {
 	}
 }
 
-// offered is the login that an LCP Configure-Request asks for.
-func offered(t *testing.T, p packet) string {
+// offeredAuth is the login that an LCP Configure-Request asks for.
+func offeredAuth(t *testing.T, p packet) string {
 	t.Helper()
 	list, err := ppp.ParseOptions(p.Data)
 	if err != nil {
@@ -309,14 +309,14 @@ func TestOffers(t *testing.T) {
 		"offers:eap/mschapv2+vendor:pptpd+declined:terminate": {"\xc2\x27", v2},
 	} {
 		t.Run(behaviour, func(t *testing.T) {
-			r, n := one(t, behaviour)
-			c := r.place(t, n)
+			r, n := newOneRig(t, behaviour)
+			c := r.placeCall(t, n)
 			for i, login := range want {
-				p := c.await(t, ppp.LCP, ppp.ConfigureRequest)
-				if got := offered(t, p); got != login {
+				p := c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest)
+				if got := offeredAuth(t, p); got != login {
 					t.Fatalf("request %d asks for % x, want % x", i, got, login)
 				}
-				c.send(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureNak, ID: p.ID, Data: ppp.Option{Type: 3, Value: []byte(v2)}.Append(nil)})
+				c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureNak, ID: p.ID, Data: ppp.Option{Type: 3, Value: []byte(v2)}.Append(nil)})
 			}
 		})
 	}
@@ -325,9 +325,9 @@ func TestOffers(t *testing.T) {
 // Each form of a password outside ASCII is known to the servers that say so.
 func TestFormsOfAPassword(t *testing.T) {
 	for behaviour, widened := range map[string]bool{"password:utf16": false, "password:widened": true, "password:widened+auth:mschapv1": true} {
-		r, n := one(t, behaviour)
+		r, n := newOneRig(t, behaviour)
 		second := pptp.SecondCall("")
-		cfg := r.config(n, lab.Policy{})
+		cfg := r.dialConfig(n, lab.Policy{})
 		cfg.OnSecondCall = func(why pptp.SecondCall) { second = why }
 		s, err := pptp.Dial(t.Context(), cfg)
 		if err != nil {
@@ -344,13 +344,13 @@ func TestFormsOfAPassword(t *testing.T) {
 // Losses of one direction leave the other alone.
 func TestLossOfADirection(t *testing.T) {
 	for behaviour, down := range map[string]bool{"loss-down:45+auth:none": true, "loss-up:45+auth:none": false} {
-		r, n := one(t, behaviour)
-		c := r.place(t, n)
-		c.await(t, ppp.LCP, ppp.ConfigureRequest)
+		r, n := newOneRig(t, behaviour)
+		c := r.placeCall(t, n)
+		c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest)
 		for i := range 100 { // each is a Code-Reject, or lost on one of the ways
-			c.send(t, ppp.LCP, ppp.Packet{Code: 200, ID: byte(i)})
+			c.sendPacket(t, ppp.LCP, ppp.Packet{Code: 200, ID: byte(i)})
 		}
-		c.await(t, ppp.LCP, ppp.CodeReject)
+		c.awaitPacket(t, ppp.LCP, ppp.CodeReject)
 		if lost := c.call.Stats().Lost > 0; down && !lost {
 			t.Errorf("%s: nothing of the server is lost", behaviour)
 		} else if !down && lost {

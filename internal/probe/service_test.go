@@ -13,21 +13,21 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// held is a session whose tunnel fails with err and whose control connection with
+// fakeService is a session whose tunnel fails with err and whose control connection with
 // control; nil: it answers.
-type held struct{ err, control error }
+type fakeService struct{ err, control error }
 
-func (h held) Info() pptp.Info {
+func (h fakeService) Info() pptp.Info {
 	return pptp.Info{LocalIP: netip.MustParseAddr("10.0.0.2"), Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128, MTU: 1396, Server: pptp.Server{Vendor: "linux"}}
 }
 
-func (h held) Echo(context.Context) (time.Duration, error) { return time.Millisecond, h.err }
+func (h fakeService) Echo(context.Context) (time.Duration, error) { return time.Millisecond, h.err }
 
-func (h held) ControlEcho(context.Context) (time.Duration, error) {
+func (h fakeService) ControlEcho(context.Context) (time.Duration, error) {
 	return 2 * time.Millisecond, h.control
 }
 
-func TestThroughAService(t *testing.T) {
+func TestProbesThroughService(t *testing.T) {
 	p := &Prober{SlowBelow: func() int64 { return 5e6 }}
 	measure := func(down int64, err error) func(context.Context, func(connexa.SpeedLive)) (connexa.Measurement, error) {
 		return func(context.Context, func(connexa.SpeedLive)) (connexa.Measurement, error) {
@@ -43,31 +43,31 @@ func TestThroughAService(t *testing.T) {
 		text string
 		seen string // the steps that were looked at
 	}{
-		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), held{}) }, connexa.Answered, connexa.MarkGood, "probe.through.ping", "control"},
-		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), held{}) }, connexa.LoggedIn, connexa.MarkGood, "probe.through.login", "lcp"},
+		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), fakeService{}) }, connexa.Answered, connexa.MarkGood, "probe.through.ping", "control"},
+		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), fakeService{}) }, connexa.LoggedIn, connexa.MarkGood, "probe.through.login", "lcp"},
 		{"login of a server that answers no echo through the tunnel", func() (connexa.Probed, error) {
-			return p.LoginThrough(t.Context(), held{err: silent})
+			return p.LoginThrough(t.Context(), fakeService{err: silent})
 		}, connexa.LoggedIn, connexa.MarkGood, "probe.through.login.control", "control"},
 		{"ping of a server that answers no echo on the control connection", func() (connexa.Probed, error) {
-			return p.PingThrough(t.Context(), held{control: silent})
+			return p.PingThrough(t.Context(), fakeService{control: silent})
 		}, connexa.Answered, connexa.MarkGood, "probe.through.ping.lcp", "lcp"},
 		{"login of a silent server", func() (connexa.Probed, error) {
-			return p.LoginThrough(t.Context(), held{silent, silent})
+			return p.LoginThrough(t.Context(), fakeService{silent, silent})
 		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
 		{"ping of a silent server", func() (connexa.Probed, error) {
-			return p.PingThrough(t.Context(), held{silent, silent})
+			return p.PingThrough(t.Context(), fakeService{silent, silent})
 		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
 		{"a session that has ended", func() (connexa.Probed, error) {
-			return p.PingThrough(t.Context(), held{control: net.ErrClosed})
+			return p.PingThrough(t.Context(), fakeService{control: net.ErrClosed})
 		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
 		{"fast", func() (connexa.Probed, error) {
-			return p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(9e6, nil))
+			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(9e6, nil))
 		}, connexa.Fast, connexa.MarkGood, "probe.through.speed", "internet"},
 		{"slow", func() (connexa.Probed, error) {
-			return p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(1e6, nil))
+			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(1e6, nil))
 		}, connexa.Slow, connexa.MarkSlow, "probe.through.speed", "internet"},
 		{"not measured", func() (connexa.Probed, error) {
-			return p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(0, errors.New("no")))
+			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(0, errors.New("no")))
 		}, connexa.LoggedIn, connexa.MarkBad, "probe.through.speed", ""},
 	} {
 		got, err := tt.ask()
@@ -92,7 +92,7 @@ func TestThroughAService(t *testing.T) {
 		}
 	}
 	local := &connexa.LocalError{Err: errors.New("no endpoint")}
-	if _, err := p.SpeedThrough(t.Context(), connexa.Job{}, held{}, measure(0, local)); !errors.Is(err, local) {
+	if _, err := p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(0, local)); !errors.Is(err, local) {
 		t.Errorf("a reason of this machine: %v", err)
 	}
 }

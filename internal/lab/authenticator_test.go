@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-func unhex(t *testing.T, s string) []byte {
+func decodeHex(t *testing.T, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
 	if err != nil {
@@ -55,29 +55,29 @@ var captured = []struct {
 func TestCapturedLogins(t *testing.T) {
 	for _, c := range captured {
 		t.Run(c.name, func(t *testing.T) {
-			challenge := parsed(t, c.challenge)
+			challenge := parsePacket(t, c.challenge)
 			asked, err := ppp.ParseValue(challenge.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			response := parsed(t, c.response)
+			response := parsePacket(t, c.response)
 			v, err := ppp.ParseValue(response.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			g := gate{auth: c.auth, login: c.login, password: c.password, challenge: asked.Value}
-			got := g.chap(response.ID, v)
-			if want := string(parsed(t, c.success).Data); !got.ok || got.text != want {
+			g := authenticator{auth: c.auth, login: c.login, password: c.password, challenge: asked.Value}
+			got := g.checkCHAP(response.ID, v)
+			if want := string(parsePacket(t, c.success).Data); !got.ok || got.text != want {
 				t.Errorf("judged %v %q, want %q", got.ok, got.text, want)
 			}
-			if got.keys.ok != c.auth.keys() {
+			if got.keys.ok != c.auth.givesKeys() {
 				t.Errorf("keys: %v", got.keys.ok)
 			}
-			for what, g := range map[string]gate{
+			for what, g := range map[string]authenticator{
 				"password": {auth: c.auth, login: c.login, password: c.password + " ", challenge: asked.Value},
 				"login":    {auth: c.auth, login: c.login + "2", password: c.password, challenge: asked.Value},
 			} {
-				if got := g.chap(response.ID, v); got.ok {
+				if got := g.checkCHAP(response.ID, v); got.ok {
 					t.Errorf("another %s is let in", what)
 				}
 			}
@@ -85,9 +85,9 @@ func TestCapturedLogins(t *testing.T) {
 	}
 }
 
-func parsed(t *testing.T, wire string) ppp.Packet {
+func parsePacket(t *testing.T, wire string) ppp.Packet {
 	t.Helper()
-	p, err := ppp.ParsePacket(unhex(t, wire))
+	p, err := ppp.ParsePacket(decodeHex(t, wire))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,33 +97,33 @@ func parsed(t *testing.T, wire string) ppp.Packet {
 // The two ends of MPPE have each other's keys.
 func TestKeysAreTheClients(t *testing.T) {
 	c := captured[0]
-	v, err := ppp.ParseValue(parsed(t, c.response).Data)
+	v, err := ppp.ParseValue(parsePacket(t, c.response).Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, err := ppp.ParseValue(parsed(t, c.challenge).Data)
+	asked, err := ppp.ParseValue(parsePacket(t, c.challenge).Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gate{auth: c.auth, login: c.login, password: c.password, challenge: asked.Value}
-	k := g.chap(0xff, v).keys
+	g := authenticator{auth: c.auth, login: c.login, password: c.password, challenge: asked.Value}
+	k := g.checkCHAP(0xff, v).keys
 	r, err := ppp.ParseMSResponse(v.Value)
 	if err != nil {
 		t.Fatal(err)
 	}
 	send, recv := mppe.KeysV2(mschap.HashHash(mschap.NTHash(c.password)), r.NT)
-	if k.start(ppp.MPPE128, true) != recv || k.start(ppp.MPPE128, false) != send {
+	if k.startKey(ppp.MPPE128, true) != recv || k.startKey(ppp.MPPE128, false) != send {
 		t.Error("the server's keys are not the client's")
 	}
 }
 
 func TestRefusalsAreWorded(t *testing.T) {
-	g := gate{auth: AuthMSCHAPv2, login: "ann", password: "pw", challenge: make([]byte, 16), refuse: 648}
-	got := g.chap(1, ppp.Value{Value: make([]byte, 49), Name: "ann"})
+	g := authenticator{auth: AuthMSCHAPv2, login: "ann", password: "pw", challenge: make([]byte, 16), refuse: 648}
+	got := g.checkCHAP(1, ppp.Value{Value: make([]byte, 49), Name: "ann"})
 	if want := "E=648 R=0 C=" + strings.Repeat("00", 16) + " V=3 M=Password expired"; got.ok || got.text != want {
 		t.Errorf("%q, want %q", got.text, want)
 	}
-	if v := g.pap(ppp.Credentials{Name: "ann", Password: "pw"}); v.ok {
+	if v := g.checkPAP(ppp.Credentials{Name: "ann", Password: "pw"}); v.ok {
 		t.Error("PAP lets in who is refused")
 	}
 }
@@ -143,8 +143,8 @@ func FuzzGate(f *testing.F) {
 			return
 		}
 		for _, auth := range []Auth{AuthMD5, AuthMSCHAPv1, AuthMSCHAPv2} {
-			g := gate{auth: auth, login: "ann", password: "pw", challenge: make([]byte, auth.challengeLen())}
-			if got := g.chap(1, v); got.ok {
+			g := authenticator{auth: auth, login: "ann", password: "pw", challenge: make([]byte, auth.challengeLen())}
+			if got := g.checkCHAP(1, v); got.ok {
 				t.Errorf("%s lets in %x", auth, b)
 			}
 		}

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// doors are the listeners of a fleet. A net.Listener and a goroutine for each
+// listenerSet are the listeners of a fleet. A net.Listener and a goroutine for each
 // of 10,000 addresses take 36 MB; bare sockets in one epoll set, which Go's own
 // poller watches as it watches a socket, take one megabyte and one goroutine.
-type doors struct {
+type listenerSet struct {
 	set     *os.File // the epoll set
 	sockets []socket
 }
@@ -27,9 +27,9 @@ type socket struct {
 // backlog is how many connections wait at one address; the kernel caps it.
 const backlog = 1024
 
-// add binds addr for the node with the given number. Without listening, the
+// addListener binds addr for the node with the given number. Without listening, the
 // address is held and refuses.
-func (d *doors) add(node int, addr netip.AddrPort, listening bool) error {
+func (d *listenerSet) addListener(node int, addr netip.AddrPort, listening bool) error {
 	if d.set == nil {
 		set, err := newSet()
 		if err != nil {
@@ -51,17 +51,17 @@ func (d *doors) add(node int, addr netip.AddrPort, listening bool) error {
 		return os.NewSyscallError("setsockopt", err)
 	}
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
-		return taken("bind", err)
+		return addressError("bind", err)
 	}
 	if !listening {
 		return nil
 	}
 	if err := syscall.Listen(fd, backlog); err != nil {
-		return taken("listen", err)
+		return addressError("listen", err)
 	}
 	// Fd is ours to fill: the position in sockets says more than the descriptor.
 	entry := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(len(d.sockets) - 1)}
-	return d.control(func(set int) error {
+	return d.withEpoll(func(set int) error {
 		return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(set, syscall.EPOLL_CTL_ADD, fd, &entry))
 	})
 }
@@ -79,7 +79,7 @@ func newSet() (*os.File, error) {
 	return os.NewFile(uintptr(set), "epoll"), nil
 }
 
-func (d *doors) control(act func(set int) error) error {
+func (d *listenerSet) withEpoll(act func(set int) error) error {
 	raw, err := d.set.SyscallConn()
 	if err != nil {
 		return err
@@ -91,14 +91,14 @@ func (d *doors) control(act func(set int) error) error {
 	return failed
 }
 
-func taken(call string, err error) error {
+func addressError(call string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: %w", ErrTaken, os.NewSyscallError(call, err))
+		return fmt.Errorf("%w: %w", ErrInUse, os.NewSyscallError(call, err))
 	}
 	return os.NewSyscallError(call, err)
 }
 
-func (d *doors) close() {
+func (d *listenerSet) close() {
 	for _, s := range d.sockets {
 		syscall.Close(s.fd)
 	}
@@ -108,9 +108,9 @@ func (d *doors) close() {
 	}
 }
 
-// run gives every connection that comes in to accept, until ctx ends, and
+// acceptLoop gives every connection that comes in to accept, until ctx ends, and
 // closes the doors. It takes a slot for each first; accept's side gives it back.
-func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
+func (d *listenerSet) acceptLoop(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
 	defer d.close()
 	stop := context.AfterFunc(ctx, func() { d.set.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -142,7 +142,7 @@ func (d *doors) run(ctx context.Context, slots chan struct{}, accept func(node i
 
 // acceptAll empties the backlog of one socket. It reports whether ctx lets it go
 // on.
-func (d *doors) acceptAll(ctx context.Context, s socket, slots chan struct{}, accept func(int, *conn)) bool {
+func (d *listenerSet) acceptAll(ctx context.Context, s socket, slots chan struct{}, accept func(int, *conn)) bool {
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -166,7 +166,7 @@ func (d *doors) acceptAll(ctx context.Context, s socket, slots chan struct{}, ac
 			return true
 		}
 		// Out of descriptors or memory: those who hold them will let go.
-		return pause(ctx, 10*time.Millisecond)
+		return sleepContext(ctx, 10*time.Millisecond)
 	}
 }
 
@@ -207,7 +207,7 @@ func (c *conn) awaitData() bool {
 	if err != nil {
 		return false
 	}
-	_ = c.SetReadDeadline(time.Now().Add(idle))
+	_ = c.SetReadDeadline(time.Now().Add(idleTimeout))
 	n := 0
 	err = raw.Read(func(fd uintptr) bool {
 		var b [1]byte
