@@ -80,7 +80,7 @@ func TestAccessUsersPages(t *testing.T) {
 	b.post("/access/1/edit", edit...).leadsTo(t, "/access/1")
 	b.post("/access/1/edit", edit...).is(t, http.StatusConflict).says(t, "Somebody else has changed this user")
 	load(t, d)
-	if g.Stay() == nil {
+	if g.Revalidate() == nil {
 		t.Error("who came in with the old password may stay")
 	}
 	if g, err = d.Login(1, "ann", "Blue-Kite-7", office); err != nil {
@@ -89,7 +89,7 @@ func TestAccessUsersPages(t *testing.T) {
 
 	b.asHTMX("button").post("/access/1/disable").is(t, http.StatusOK).says(t, "its connections are cut")
 	load(t, d)
-	if err := g.Stay(); err == nil {
+	if err := g.Revalidate(); err == nil {
 		t.Error("who was switched off may stay")
 	}
 	b.get("/access/1").says(t, "This user is switched off.")

@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	// judgeEvery is how often quotas and expiries are looked at.
-	judgeEvery = time.Second
+	// checkEvery is how often quotas and expiries are looked at.
+	checkEvery = time.Second
 	// flushEvery is how often what was counted is written down.
 	flushEvery = 5 * time.Second
 	// reloadEvery is how often the users are read though nobody said that they
 	// changed.
-	reloadEvery = time.Minute
-	flushTime   = 3 * time.Second
+	reloadEvery  = time.Minute
+	flushTimeout = 3 * time.Second
 )
 
 // Store keeps the access users.
@@ -43,9 +43,9 @@ type Store interface {
 type Config struct {
 	Store Store
 	Log   *slog.Logger
-	// Cut is told when somebody who is connected may not stay: whoever serves
+	// OnRevoked is told when somebody who is connected may not stay: whoever serves
 	// clients asks Stay about each of them. It never blocks.
-	Cut func()
+	OnRevoked func()
 	// Publish is told of users whose figures or state changed; it never blocks.
 	Publish func(connexa.Event)
 	Now     func() time.Time // nil: time.Now
@@ -66,44 +66,44 @@ func (r *Refused) Text() connexa.Text { return r.Reason.Text() }
 // Directory is the view. Its methods are safe for concurrent use. But for Load,
 // Reset and Run none of them waits for anything.
 type Directory struct {
-	cfg  Config
-	key  [32]byte // of the digests of passwords; of this process
-	view atomic.Pointer[view]
-	poke chan struct{}
-	// nobody stands in for users who do not exist, so that they cost the same.
-	nobody person
+	cfg      Config
+	key      [32]byte // of the digests of passwords; of this process
+	snapshot atomic.Pointer[snapshot]
+	wake     chan struct{}
+	// unknown stands in for users who do not exist, so that they cost the same.
+	unknown client
 
-	mu       sync.Mutex // of everything that reads or writes the store
-	accounts map[int64]*account
+	mu     sync.Mutex // of everything that reads or writes the store
+	usages map[int64]*usage
 }
 
-// view is what logins are judged by. It is never changed, only replaced.
-type view struct {
-	names map[string]*person
-	ids   map[int64]*person
+// snapshot is what logins are judged by. It is never changed, only replaced.
+type snapshot struct {
+	names map[string]*client
+	ids   map[int64]*client
 	tags  map[int64][]string // of nodes that have a service
 }
 
-type person struct {
+type client struct {
 	connexa.AccessUser
-	digest  [32]byte // of the password
-	account *account
+	digest [32]byte // of the password
+	usage  *usage
 }
 
-// account is what outlives a reload.
-type account struct {
+// usage is what outlives a reload.
+type usage struct {
 	meter socks5.Meter
 	// before is what the store has counted and meter has not; it stays as it is
 	// when what meter counted is written.
-	beforeUp, beforeDown atomic.Int64
+	offsetUp, offsetDown atomic.Int64
 	seen                 atomic.Pointer[visit]
 	refused              atomic.Pointer[visit]
 
 	// Of the Directory, under its mu.
-	written socks5.Counts // of meter, that the store has
-	told    visit         // of seen, that the store has
-	state   connexa.AccessRefusal
-	shown   socks5.Counts
+	saved      socks5.Counts // of meter, that the store has
+	savedVisit visit         // of seen, that the store has
+	state      connexa.AccessRefusal
+	published  socks5.Counts
 }
 
 // visit is when and from where somebody came.
@@ -115,27 +115,27 @@ type visit struct {
 
 // New returns a Directory that knows nobody; Load reads them.
 func New(cfg Config) *Directory {
-	d := &Directory{cfg: cfg, poke: make(chan struct{}, 1), accounts: map[int64]*account{}}
+	d := &Directory{cfg: cfg, wake: make(chan struct{}, 1), usages: map[int64]*usage{}}
 	if d.cfg.Now == nil {
 		d.cfg.Now = time.Now
 	}
 	if d.cfg.Zone == nil {
 		d.cfg.Zone = func() (*time.Location, time.Time) { return time.UTC, time.Time{} }
 	}
-	if d.cfg.Cut == nil {
-		d.cfg.Cut = func() {}
+	if d.cfg.OnRevoked == nil {
+		d.cfg.OnRevoked = func() {}
 	}
 	if d.cfg.Publish == nil {
 		d.cfg.Publish = func(connexa.Event) {}
 	}
 	_, _ = rand.Read(d.key[:]) // never fails
-	_, _ = rand.Read(d.nobody.digest[:])
-	d.nobody.account = &account{}
-	d.view.Store(&view{})
+	_, _ = rand.Read(d.unknown.digest[:])
+	d.unknown.usage = &usage{}
+	d.snapshot.Store(&snapshot{})
 	return d
 }
 
-func (d *Directory) digest(password connexa.Secret) [32]byte {
+func (d *Directory) passwordDigest(password connexa.Secret) [32]byte {
 	h := hmac.New(sha256.New, d.key[:])
 	h.Write([]byte(password.Reveal()))
 	return [32]byte(h.Sum(nil))
@@ -143,10 +143,10 @@ func (d *Directory) digest(password connexa.Secret) [32]byte {
 
 // Grant is somebody who was let in.
 type Grant struct {
-	UserID int64
-	Name   string
-	Node   int64
-	From   netip.Addr
+	ClientID int64
+	Name     string
+	Node     int64
+	From     netip.Addr
 
 	d      *Directory
 	digest [32]byte
@@ -156,33 +156,33 @@ type Grant struct {
 // Meter counts what the user moves, here and elsewhere.
 func (g *Grant) Meter() *socks5.Meter { return g.meter }
 
-// Stay says whether the one who was let in may stay: nil, or a *Refused.
-func (g *Grant) Stay() error {
-	v := g.d.view.Load()
-	p := v.ids[g.UserID]
+// Revalidate says whether the one who was let in may stay: nil, or a *Refused.
+func (g *Grant) Revalidate() error {
+	v := g.d.snapshot.Load()
+	p := v.ids[g.ClientID]
 	switch {
 	case p == nil:
 		return &Refused{connexa.AccessGone}
 	case p.digest != g.digest:
-		return g.d.refuse(p, connexa.AccessOutdated, g.From)
+		return g.d.refuseClient(p, connexa.AccessOutdated, g.From)
 	}
-	return g.d.judge(v, p, g.Node, g.From)
+	return g.d.checkAccess(v, p, g.Node, g.From)
 }
 
 // Login lets a user in to the service of a node, or says why not: the error is a
 // *Refused. It takes as long for users who do not exist.
 func (d *Directory) Login(node int64, name string, password connexa.Secret, from netip.Addr) (*Grant, error) {
-	v := d.view.Load()
+	v := d.snapshot.Load()
 	p := v.names[name]
 	known := p != nil
 	if !known {
-		p = &d.nobody
+		p = &d.unknown
 	}
-	sum := d.digest(password)
+	sum := d.passwordDigest(password)
 	if right := subtle.ConstantTimeCompare(sum[:], p.digest[:]) == 1; !right || !known {
 		return nil, &Refused{connexa.AccessUnknown}
 	}
-	return d.enter(v, p, node, from)
+	return d.grantAccess(v, p, node, from)
 }
 
 // PasswordMark is the same as long as the user of a name has the same password; of
@@ -191,82 +191,82 @@ type PasswordMark [32]byte
 
 // PasswordMark returns the mark of a user's password.
 func (d *Directory) PasswordMark(name string) PasswordMark {
-	if p := d.view.Load().names[name]; p != nil {
+	if p := d.snapshot.Load().names[name]; p != nil {
 		return p.digest
 	}
 	return PasswordMark{}
 }
 
-// Enter is Login for who has proven to be the user of that name in another way, by
+// Authorize is Login for who has proven to be the user of that name in another way, by
 // a certificate.
-func (d *Directory) Enter(node int64, name string, from netip.Addr) (*Grant, error) {
-	v := d.view.Load()
+func (d *Directory) Authorize(node int64, name string, from netip.Addr) (*Grant, error) {
+	v := d.snapshot.Load()
 	p := v.names[name]
 	if p == nil {
 		return nil, &Refused{connexa.AccessUnknown}
 	}
-	return d.enter(v, p, node, from)
+	return d.grantAccess(v, p, node, from)
 }
 
-func (d *Directory) enter(v *view, p *person, node int64, from netip.Addr) (*Grant, error) {
+func (d *Directory) grantAccess(v *snapshot, p *client, node int64, from netip.Addr) (*Grant, error) {
 	from = from.Unmap().WithZone("")
-	if err := d.judge(v, p, node, from); err != nil {
+	if err := d.checkAccess(v, p, node, from); err != nil {
 		return nil, err
 	}
-	p.account.seen.Store(&visit{at: d.cfg.Now(), from: from})
-	return &Grant{UserID: p.ID, Name: p.Name, Node: node, From: from, d: d, digest: p.digest, meter: &p.account.meter}, nil
+	p.usage.seen.Store(&visit{at: d.cfg.Now(), from: from})
+	return &Grant{ClientID: p.ID, Name: p.Name, Node: node, From: from, d: d, digest: p.digest, meter: &p.usage.meter}, nil
 }
 
-// judge says whether a user may use the service of a node from an address.
-func (d *Directory) judge(v *view, p *person, node int64, from netip.Addr) error {
-	if reason := p.State(d.cfg.Now(), p.account.used()); reason != connexa.AccessGranted {
-		return d.refuse(p, reason, from)
+// checkAccess says whether a user may use the service of a node from an address.
+func (d *Directory) checkAccess(v *snapshot, p *client, node int64, from netip.Addr) error {
+	if reason := p.State(d.cfg.Now(), p.usage.totalBytes()); reason != connexa.AccessGranted {
+		return d.refuseClient(p, reason, from)
 	}
 	switch {
 	case !p.MayComeFrom(from):
-		return d.refuse(p, connexa.AccessSource, from)
+		return d.refuseClient(p, connexa.AccessSource, from)
 	case !p.MayUse(node, v.tags[node]):
-		return d.refuse(p, connexa.AccessNode, from)
+		return d.refuseClient(p, connexa.AccessNode, from)
 	}
 	return nil
 }
 
-func (d *Directory) refuse(p *person, reason connexa.AccessRefusal, from netip.Addr) error {
-	p.account.refused.Store(&visit{d.cfg.Now(), from, reason})
+func (d *Directory) refuseClient(p *client, reason connexa.AccessRefusal, from netip.Addr) error {
+	p.usage.refused.Store(&visit{d.cfg.Now(), from, reason})
 	return &Refused{reason}
 }
 
-func (a *account) used() uint64 {
-	up, down := a.counted()
+func (a *usage) totalBytes() uint64 {
+	up, down := a.byteCounts()
 	return up + down
 }
 
-// counted is what the user moved since the counters began.
-func (a *account) counted() (up, down uint64) {
+// byteCounts is what the user moved since the counters began.
+func (a *usage) byteCounts() (up, down uint64) {
 	c := a.meter.Counts()
-	return sum(c.Up, a.beforeUp.Load()), sum(c.Down, a.beforeDown.Load())
+	return addOffset(c.Up, a.offsetUp.Load()), addOffset(c.Down, a.offsetDown.Load())
 }
 
-func sum(counted uint64, before int64) uint64 {
+func addOffset(counted uint64, before int64) uint64 {
 	return uint64(max(0, int64(counted)+before))
 }
 
 // Knows says whether there is a user of that name.
-func (d *Directory) Knows(name string) bool { return d.view.Load().names[name] != nil }
+func (d *Directory) Knows(name string) bool { return d.snapshot.Load().names[name] != nil }
 
 // Live is what is known of a user now; false: there is no such user.
 func (d *Directory) Live(id int64) (connexa.AccessLive, bool) {
-	p := d.view.Load().ids[id]
+	p := d.snapshot.Load().ids[id]
 	if p == nil {
 		return connexa.AccessLive{}, false
 	}
-	l := connexa.AccessLive{Open: p.account.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
-	l.Up, l.Down = p.account.counted()
+	l := connexa.AccessLive{Open: p.usage.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
+	l.Up, l.Down = p.usage.byteCounts()
 	l.State = p.State(d.cfg.Now(), l.Up+l.Down)
-	if s := p.account.seen.Load(); s != nil && s.at.After(l.SeenAt) {
+	if s := p.usage.seen.Load(); s != nil && s.at.After(l.SeenAt) {
 		l.SeenAt, l.SeenFrom = s.at, s.from.String()
 	}
-	if r := p.account.refused.Load(); r != nil {
+	if r := p.usage.refused.Load(); r != nil {
 		l.Refused, l.RefusedAt, l.RefusedFrom = r.reason, r.at, r.from.String()
 	}
 	return l, true
@@ -275,7 +275,7 @@ func (d *Directory) Live(id int64) (connexa.AccessLive, bool) {
 // Wake makes the Directory read the users again, at once. It never blocks.
 func (d *Directory) Wake() {
 	select {
-	case d.poke <- struct{}{}:
+	case d.wake <- struct{}{}:
 	default:
 	}
 }
@@ -283,7 +283,7 @@ func (d *Directory) Wake() {
 // HasService says whether the service of a node is known here; if it is not, the
 // tags by which users may use it are not either, and Wake is due.
 func (d *Directory) HasService(node int64) bool {
-	_, ok := d.view.Load().tags[node]
+	_, ok := d.snapshot.Load().tags[node]
 	return ok
 }
 
@@ -293,5 +293,5 @@ func (d *Directory) Client(node int64, name, password string, from netip.Addr) (
 	if err != nil {
 		return socks5.Client{}, false
 	}
-	return socks5.Client{Name: g.Name, Meter: g.Meter(), Stays: func() bool { return g.Stay() == nil }}, true
+	return socks5.Client{Name: g.Name, Meter: g.Meter(), Valid: func() bool { return g.Revalidate() == nil }}, true
 }

@@ -145,7 +145,7 @@ func TestEveryReason(t *testing.T) {
 			}
 			m.change(1, tt.change)
 			load(t, d)
-			if got := reason(t, g.Stay()); got != tt.stay {
+			if got := reason(t, g.Revalidate()); got != tt.stay {
 				t.Errorf("who is connected is told %q, want %q", got, tt.stay)
 			}
 			_, err = d.Login(7, "ann", "Blue-Kite-7", here)
@@ -159,7 +159,7 @@ func TestEveryReason(t *testing.T) {
 					want = connexa.AccessDisabled
 				}
 			}
-			_, err = d.Enter(7, "ann", here)
+			_, err = d.Authorize(7, "ann", here)
 			if got := reason(t, err); got != want {
 				t.Errorf("a certificate is told %q, want %q", got, want)
 			}
@@ -177,7 +177,7 @@ func TestEveryReason(t *testing.T) {
 	}
 	delete(m.users, 1)
 	load(t, d)
-	if got := reason(t, g.Stay()); got != connexa.AccessGone {
+	if got := reason(t, g.Revalidate()); got != connexa.AccessGone {
 		t.Errorf("one who was deleted is told %q", got)
 	}
 }
@@ -197,26 +197,26 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 	}
 	one.Meter().Add(10, 20)
 	other.Meter().Add(0, 29)
-	if one.Stay() != nil {
+	if one.Revalidate() != nil {
 		t.Fatal("cut with a byte to spare")
 	}
 	if err := d.Flush(t.Context()); err != nil { // counts nothing twice
 		t.Fatal(err)
 	}
 	load(t, d)
-	if l, _ := d.Live(1); one.Stay() != nil || l.Up != 50 || l.Down != 49 {
+	if l, _ := d.Live(1); one.Revalidate() != nil || l.Up != 50 || l.Down != 49 {
 		t.Fatalf("after a flush: %+v", l)
 	}
 	other.Meter().Add(1, 0)
 	for _, g := range []*Grant{one, other} {
-		if reason(t, g.Stay()) != connexa.AccessSpent {
+		if reason(t, g.Revalidate()) != connexa.AccessSpent {
 			t.Error("may stay with a quota that is spent")
 		}
 	}
 	if err := d.Reset(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if l, _ := d.Live(1); one.Stay() != nil || l.Up+l.Down != 0 {
+	if l, _ := d.Live(1); one.Revalidate() != nil || l.Up+l.Down != 0 {
 		t.Errorf("after a reset: %+v", l)
 	}
 }
@@ -227,7 +227,7 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 func TestRunKeepsTheView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cuts atomic.Int64
-		d, m := begin(t, Config{Cut: func() { cuts.Add(1) }})
+		d, m := begin(t, Config{OnRevoked: func() { cuts.Add(1) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- d.Run(ctx) }()
@@ -261,20 +261,20 @@ func TestRunKeepsTheView(t *testing.T) {
 		g.Meter().Add(0, 11)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if cuts.Load() == 0 || reason(t, g.Stay()) != connexa.AccessSpent {
+		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.AccessSpent {
 			t.Error("nobody was told that a quota is spent")
 		}
 		m.change(1, func(u *connexa.AccessLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
 		d.Wake()
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
-		if l, _ := d.Live(1); g.Stay() != nil || l.Up+l.Down != 0 {
+		if l, _ := d.Live(1); g.Revalidate() != nil || l.Up+l.Down != 0 {
 			t.Errorf("the next day: %+v", l)
 		}
 		cuts.Store(0)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
-		if cuts.Load() == 0 || reason(t, g.Stay()) != connexa.AccessExpired {
+		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.AccessExpired {
 			t.Error("nobody was told that the time is over")
 		}
 		g.Meter().Add(1, 2)
@@ -300,7 +300,7 @@ func TestManyAtOnce(t *testing.T) {
 					continue
 				}
 				g.Meter().Add(1, 1)
-				_ = g.Stay()
+				_ = g.Revalidate()
 				d.Live(1)
 			}
 		})

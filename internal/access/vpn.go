@@ -107,7 +107,7 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 	var grant *Grant
 	switch {
 	case !p.Password:
-		grant, err = a.users().Enter(s.NodeID, p.User, l.From.Addr())
+		grant, err = a.users().Authorize(s.NodeID, p.User, l.From.Addr())
 	case l.User == "" && l.Password == "":
 		return a.deny(connexa.T("profile.denied.password"))
 	case l.User != p.User:
@@ -174,7 +174,7 @@ func (a *VPNAuthorizer) Revalidate(s connexa.Service, c openvpn.Client) error {
 	if grant == nil {
 		return errors.New("the client was not authorised")
 	}
-	return grant.Stay()
+	return grant.Revalidate()
 }
 
 // OnDisconnect counts the last traffic of a client.

@@ -33,7 +33,7 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 			return p.uplink.Online()
 		},
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
-		Budget:     socks5.NewBudget(proxyConns),
+		Budget:     socks5.NewConnLimit(proxyConns),
 		Exit:       p.exitOf,
 	}
 	cfg.Session.GRE = p.mux
@@ -48,7 +48,7 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.vpnAuth.Authorize, Stay: p.vpnAuth.Revalidate, Left: p.vpnAuth.OnDisconnect, Title: p.vpnAuth.Title}
 	p.gateways = gateway.NewManager(cfg)
 	p.gateways.AllowAll = p.cfg.Demo
-	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, Cut: p.gateways.Review, Zone: func() (*time.Location, time.Time) {
+	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, OnRevoked: p.gateways.Review, Zone: func() (*time.Location, time.Time) {
 		s := p.settings.now()
 		return s.Location(), s.ZoneSince
 	}})

@@ -264,7 +264,7 @@ func TestWhoMayUseAProfile(t *testing.T) {
 		v.Stop()
 		edit(enabled)
 		s.until("the user may come again", func() bool {
-			_, err := s.access.Enter(node, "ann", netip.MustParseAddr("192.0.2.2"))
+			_, err := s.access.Authorize(node, "ann", netip.MustParseAddr("192.0.2.2"))
 			return err == nil
 		})
 	}

@@ -82,7 +82,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 	}
 	everybody.put(person(1, "bystander"))
 	var manager *gateway.Manager
-	users := access.New(access.Config{Store: everybody, Log: slog.New(slog.DiscardHandler), Cut: func() {
+	users := access.New(access.Config{Store: everybody, Log: slog.New(slog.DiscardHandler), OnRevoked: func() {
 		if manager != nil {
 			manager.Review()
 		}

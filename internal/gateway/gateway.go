@@ -271,7 +271,7 @@ func (g *gateway) listen(ctx context.Context, at netip.AddrPort) error {
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan struct{})
 	server := socks5.New(socks5.Config{
-		Login: g.login, Way: g.passage.through, Rules: g.rules, Guard: g.m.guard, Budget: g.m.Budget, Limits: g.m.Limits,
+		Login: g.login, Dialer: g.passage.through, Rules: g.rules, LoginLimiter: g.m.guard, ConnLimit: g.m.Budget, Limits: g.m.Limits,
 	})
 	g.mu.Lock()
 	g.server, g.moved = server, socks5.Counts{}

@@ -88,8 +88,8 @@ type Config struct {
 	// VPN is for OpenVPN exits; nil: there are none.
 	VPN *VPN
 
-	Limits socks5.Limits  // of each proxy
-	Budget *socks5.Budget // of all of them; nil: none
+	Limits socks5.Limits     // of each proxy
+	Budget *socks5.ConnLimit // of all of them; nil: none
 }
 
 var (
@@ -100,7 +100,7 @@ var (
 // Manager keeps gateways running until its context ends.
 type Manager struct {
 	Config
-	guard    *socks5.Guard
+	guard    *socks5.LoginLimiter
 	slots    chan struct{}
 	poke     chan struct{}
 	again    chan struct{} // holds a token when clients are to be reviewed
@@ -122,7 +122,7 @@ type running struct {
 // NewManager returns a Manager that runs nothing yet.
 func NewManager(cfg Config) *Manager {
 	m := &Manager{
-		Config: cfg, guard: socks5.NewGuard(), slots: make(chan struct{}, mostDialing), poke: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		Config: cfg, guard: socks5.NewLoginLimiter(), slots: make(chan struct{}, mostDialing), poke: make(chan struct{}, 1), again: make(chan struct{}, 1),
 		gateways: map[int64]*running{}, ended: make(chan struct{}, 1),
 	}
 	if m.Servers == nil {
@@ -364,7 +364,7 @@ func (m *Manager) review() {
 		server := g.server
 		g.mu.Unlock()
 		if server != nil {
-			server.Review()
+			server.Revalidate()
 		}
 	}
 }

@@ -20,12 +20,12 @@ var (
 // passage leads a gateway's clients to its tunnel, while there is one.
 type passage struct {
 	mu      sync.Mutex
-	way     socks5.Way
+	way     socks5.Dialer
 	barred  bool          // nobody need wait
 	changed chan struct{} // closed at the next change
 }
 
-func (p *passage) set(way socks5.Way, barred bool) {
+func (p *passage) set(way socks5.Dialer, barred bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.way, p.barred = way, barred
@@ -36,7 +36,7 @@ func (p *passage) set(way socks5.Way, barred bool) {
 }
 
 // through returns the tunnel, and waits for it a while.
-func (p *passage) through(ctx context.Context) (socks5.Way, error) {
+func (p *passage) through(ctx context.Context) (socks5.Dialer, error) {
 	var patience <-chan time.Time
 	for {
 		p.mu.Lock()

@@ -21,7 +21,7 @@ const (
 
 // Tunnel is a session with a network stack on it.
 type Tunnel interface {
-	socks5.Way
+	socks5.Dialer
 	// Info describes the session.
 	Info() pptp.Info
 	// Done is closed when the session ends, and Err says why.

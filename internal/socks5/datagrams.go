@@ -12,72 +12,72 @@ import (
 
 const (
 	datagramSize = 64 << 10
-	mostNames    = 64   // looked up and remembered by one association
-	mostLookups  = 8    // under way at once
-	mostPeers    = 1024 // whose answers one association takes
+	maxNames     = 64   // looked up and remembered by one association
+	maxLookups   = 8    // under dialer at once
+	maxPeers     = 1024 // whose answers one association takes
 )
 
 var datagrams = sync.Pool{New: func() any { return new([datagramSize + datagramRoom]byte) }}
 
-// associate serves a UDP ASSOCIATE request, RFC 1928 section 7. The association
+// serveAssociate serves a UDP ASSOCIATE request, RFC 1928 section 7. The association
 // lives as long as its connection, on which nothing more is said.
-func (s *Server) associate(ctx context.Context, m *member, from target) {
+func (s *Server) serveAssociate(ctx context.Context, m *session, from target) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	way, err := s.cfg.Way(ctx)
+	dialer, err := s.cfg.Dialer(ctx)
 	if err != nil {
-		s.reply(m.conn, NetworkUnreachable, netip.AddrPort{})
+		s.writeReply(m.conn, NetworkUnreachable, netip.AddrPort{})
 		return
 	}
 	local, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addrPortOf(m.conn.LocalAddr()).Addr(), 0)))
 	if err != nil {
-		s.reply(m.conn, GeneralFailure, netip.AddrPort{})
+		s.writeReply(m.conn, GeneralFailure, netip.AddrPort{})
 		return
 	}
 	defer local.Close()
-	remote, err := way.ListenUDP(0)
+	remote, err := dialer.ListenUDP(0)
 	if err != nil {
-		s.reply(m.conn, GeneralFailure, netip.AddrPort{})
+		s.writeReply(m.conn, GeneralFailure, netip.AddrPort{})
 		return
 	}
 	defer remote.Close()
-	if !s.reply(m.conn, Succeeded, addrPortOf(local.LocalAddr())) {
+	if !s.writeReply(m.conn, Succeeded, addrPortOf(local.LocalAddr())) {
 		return
 	}
 	a := &association{
-		server: s, meters: m.meters, way: way, local: local, remote: remote,
+		server: s, meters: m.meters, dialer: dialer, local: local, remote: remote,
 		client: remoteAddr(m.conn).Addr(), names: map[string]netip.Addr{}, peers: map[netip.Addr]struct{}{},
-		lookups: make(chan struct{}, mostLookups),
+		lookups: make(chan struct{}, maxLookups),
 	}
 	// Only a client that says where it will send from may be held to it: most say
 	// 0.0.0.0:0.
 	if from.addr == a.client && from.port != 0 {
-		a.home.Store(ptr(netip.AddrPortFrom(from.addr, from.port)))
+		a.clientAddr.Store(pointerTo(netip.AddrPortFrom(from.addr, from.port)))
 	}
-	a.touch()
-	s.work.Go(func() { a.outward(ctx); m.conn.Close() })
-	s.work.Go(func() { a.inward(); m.conn.Close() })
+	a.markActive()
+	s.work.Go(func() { a.relayOutgoing(ctx); m.conn.Close() })
+	s.work.Go(func() { a.relayIncoming(); m.conn.Close() })
 	s.work.Go(func() { // ends when the others have closed the connection
 		select {
-		case <-way.Dead():
-			abort(m.conn)
+		case <-dialer.Dead():
+			resetConn(m.conn)
 		case <-ctx.Done():
 		}
 	})
 	_, _ = io.Copy(io.Discard, m.conn) // until the client goes, or is sent away
 }
 
-func ptr[T any](v T) *T { return &v }
+func pointerTo[T any](v T) *T { return &v }
 
 // association passes datagrams between one client and the world.
 type association struct {
 	server        *Server
 	meters        meters
-	way           Way
+	dialer        Dialer
 	local, remote net.PacketConn
 	client        netip.Addr
-	home          atomic.Pointer[netip.AddrPort] // where the client sends from
-	moved         atomic.Int64
+	clientAddr    atomic.Pointer[netip.AddrPort] // where the client sends from
+	activeAt      atomic.Int64
 	lookups       chan struct{}
 
 	mu    sync.Mutex
@@ -85,12 +85,12 @@ type association struct {
 	peers map[netip.Addr]struct{} // who was sent to, and so may answer
 }
 
-// outward takes the client's datagrams until the association ends.
-func (a *association) outward(ctx context.Context) {
+// relayOutgoing takes the client's datagrams until the association ends.
+func (a *association) relayOutgoing(ctx context.Context) {
 	mem := datagrams.Get().(*[datagramSize + datagramRoom]byte)
 	defer datagrams.Put(mem)
 	for {
-		n, from, err := a.read(a.local, mem[:])
+		n, from, err := a.readDatagram(a.local, mem[:])
 		if err != nil {
 			return
 		}
@@ -101,10 +101,10 @@ func (a *association) outward(ctx context.Context) {
 		if err != nil {
 			continue // there is nobody to tell
 		}
-		a.touch()
-		a.meters.up(len(data))
-		if addr, ok := a.address(to); ok {
-			a.send(netip.AddrPortFrom(addr, to.port), data)
+		a.markActive()
+		a.meters.addUp(len(data))
+		if addr, ok := a.knownAddr(to); ok {
+			a.sendDatagram(netip.AddrPortFrom(addr, to.port), data)
 			continue
 		}
 		a.sendLater(ctx, to, data)
@@ -117,12 +117,12 @@ func (a *association) isClient(from netip.AddrPort) bool {
 	if from.Addr() != a.client {
 		return false
 	}
-	a.home.CompareAndSwap(nil, &from)
-	return *a.home.Load() == from
+	a.clientAddr.CompareAndSwap(nil, &from)
+	return *a.clientAddr.Load() == from
 }
 
-// address is what to leads to, where that is known already.
-func (a *association) address(to target) (netip.Addr, bool) {
+// knownAddr is what to leads to, where that is known already.
+func (a *association) knownAddr(to target) (netip.Addr, bool) {
 	if to.addr.IsValid() {
 		return to.addr, true
 	}
@@ -143,26 +143,26 @@ func (a *association) sendLater(ctx context.Context, to target, data []byte) {
 	data = append([]byte(nil), data...)
 	a.server.work.Go(func() {
 		defer func() { <-a.lookups }()
-		addrs, err := a.server.resolve(ctx, a.way, to)
+		addrs, err := a.server.resolveTarget(ctx, a.dialer, to)
 		if err != nil || len(addrs) == 0 {
 			return
 		}
 		a.mu.Lock()
-		if len(a.names) >= mostNames {
+		if len(a.names) >= maxNames {
 			clear(a.names)
 		}
 		a.names[to.name] = addrs[0]
 		a.mu.Unlock()
-		a.send(netip.AddrPortFrom(addrs[0], to.port), data)
+		a.sendDatagram(netip.AddrPortFrom(addrs[0], to.port), data)
 	})
 }
 
-func (a *association) send(to netip.AddrPort, data []byte) {
+func (a *association) sendDatagram(to netip.AddrPort, data []byte) {
 	if !to.Addr().Is4() || !a.server.cfg.Rules().Allows("udp", to) {
 		return
 	}
 	a.mu.Lock()
-	if len(a.peers) >= mostPeers {
+	if len(a.peers) >= maxPeers {
 		clear(a.peers)
 	}
 	a.peers[to.Addr()] = struct{}{}
@@ -171,19 +171,19 @@ func (a *association) send(to netip.AddrPort, data []byte) {
 	_, _ = a.remote.WriteTo(data, net.UDPAddrFromAddrPort(to)) // what cannot be sent is lost
 }
 
-// inward passes on what comes back, from whom the client has sent something to.
-func (a *association) inward() {
+// relayIncoming passes on what comes back, from whom the client has sent something to.
+func (a *association) relayIncoming() {
 	mem := datagrams.Get().(*[datagramSize + datagramRoom]byte)
 	defer datagrams.Put(mem)
 	for {
-		n, from, err := a.read(a.remote, mem[datagramRoom:])
+		n, from, err := a.readDatagram(a.remote, mem[datagramRoom:])
 		if err != nil {
 			return
 		}
 		a.mu.Lock()
 		_, asked := a.peers[from.Addr()]
 		a.mu.Unlock()
-		home := a.home.Load()
+		home := a.clientAddr.Load()
 		if !asked || home == nil {
 			continue
 		}
@@ -193,24 +193,24 @@ func (a *association) inward() {
 		h := appendDatagram(head[:0], from)
 		start := datagramRoom - len(h)
 		copy(mem[start:], h)
-		a.touch()
-		a.meters.down(n)
+		a.markActive()
+		a.meters.addDown(n)
 		_, _ = a.local.WriteTo(mem[start:datagramRoom+n], net.UDPAddrFromAddrPort(*home))
 	}
 }
 
-// touch notes that a datagram was passed on. Those of strangers, in either
+// markActive notes that a datagram was passed on. Those of strangers, in either
 // direction, keep no association alive.
-func (a *association) touch() { a.moved.Store(time.Now().UnixNano()) }
+func (a *association) markActive() { a.activeAt.Store(time.Now().UnixNano()) }
 
-// read reads a datagram. It ends when none has come or gone for too long.
-func (a *association) read(c net.PacketConn, b []byte) (int, netip.AddrPort, error) {
+// readDatagram reads a datagram. It ends when none has come or gone for too long.
+func (a *association) readDatagram(c net.PacketConn, b []byte) (int, netip.AddrPort, error) {
 	for {
 		now := time.Now()
-		if now.UnixNano()-a.moved.Load() >= int64(a.server.limits.UDPIdle) {
+		if now.UnixNano()-a.activeAt.Load() >= int64(a.server.limits.UDPIdle) {
 			return 0, netip.AddrPort{}, errIdle
 		}
-		until := now.Add(a.server.limits.look)
+		until := now.Add(a.server.limits.poll)
 		_ = c.SetReadDeadline(until) // fails only where the read will
 		n, from, err := c.ReadFrom(b)
 		switch {

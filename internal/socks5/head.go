@@ -13,7 +13,7 @@ import (
 // others, and RFC 9112 section 3.2 has a proxy pass on what it was given.
 type head struct {
 	isAbsolute bool   // the target is in absolute form and of the scheme http
-	rest       string // of the target, behind the authority, without a fragment
+	path       string // of the target, behind the authority, without a fragment
 }
 
 // framing says where a request ends.
@@ -63,13 +63,13 @@ func takeHead(b []byte) (h head, f framing) {
 			}
 		}
 	}
-	f.body, f.isOpen = frame(sizes, f.isOpen)
+	f.body, f.isOpen = bodyLength(sizes, f.isOpen)
 	return h, f
 }
 
-// frame is the length of a body by its Content-Length headers. What is not clear
+// bodyLength is the length of a body by its Content-Length headers. What is not clear
 // is net/http's to refuse.
-func frame(sizes []string, isOpen bool) (int64, bool) {
+func bodyLength(sizes []string, isOpen bool) (int64, bool) {
 	if len(sizes) == 0 || isOpen {
 		return 0, isOpen
 	}
@@ -101,7 +101,7 @@ func takeTarget(line []byte) (h head, connects bool) {
 	}
 	behind = behind[end:]
 	kept, _, _ := bytes.Cut(behind, []byte("#")) // a fragment is no part of a target, RFC 9110 section 7.1
-	h = head{isAbsolute: true, rest: string(kept)}
+	h = head{isAbsolute: true, path: string(kept)}
 	if behind[0] == '#' {
 		behind[0] = '/' // or it would be of the host
 	}
@@ -118,9 +118,9 @@ func isPlain(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~/?&=:@!$'()*+,;", c) >= 0
 }
 
-// address is where a request goes, with the target that its client gave.
-func (h head) address(method, host string) *url.URL {
-	target := h.rest
+// targetURL is where a request goes, with the target that its client gave.
+func (h head) targetURL(method, host string) *url.URL {
+	target := h.path
 	switch {
 	case target == "" && method == http.MethodOptions:
 		target = "*" // RFC 9112 section 3.2.4

@@ -25,12 +25,12 @@ const maxHeader = 64 << 10
 
 // serveHTTP hands a connection over to the web server, which is made for the
 // first one.
-func (s *Server) serveHTTP(ctx context.Context, g *guest, r *bufio.Reader) {
+func (s *Server) serveHTTP(ctx context.Context, g *pendingConn, r *bufio.Reader) {
 	s.webOnce.Do(func() { s.web = newWebServer(ctx, s) })
 	early, _ := r.Peek(r.Buffered())
-	c := &webConn{Conn: g.Conn, guest: g, buf: bytes.Clone(early), server: s, closed: make(chan struct{})}
-	if s.web == nil || !s.web.take(ctx, c) {
-		g.leave()
+	c := &webConn{Conn: g.Conn, pending: g, buf: bytes.Clone(early), server: s, closed: make(chan struct{})}
+	if s.web == nil || !s.web.queueConn(ctx, c) {
+		g.leaveQueue()
 		g.Close()
 		return
 	}
@@ -57,13 +57,13 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 			if err != nil {
 				return nil, err
 			}
-			way, c, err := s.dial(ctx, to)
+			dialer, c, err := s.dialTarget(ctx, to)
 			if err != nil {
 				return nil, err
 			}
-			p := &pair{limits: &s.limits, dead: way.Dead()}
-			p.touch(time.Now())
-			return &patient{c, p}, nil
+			p := &relayState{limits: &s.limits, dead: dialer.Dead()}
+			p.markActive(time.Now())
+			return &idleConn{c, p}, nil
 		},
 		DisableCompression: true, MaxIdleConns: 32, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
 		ExpectContinueTimeout: time.Second, ResponseHeaderTimeout: s.limits.HalfIdle, MaxResponseHeaderBytes: maxHeader,
@@ -73,11 +73,11 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 		// Hop-by-hop headers are gone, and none about the client is added.
 		Rewrite: func(r *httputil.ProxyRequest) {
 			if h, ok := r.In.Context().Value(headKey{}).(head); ok {
-				r.Out.URL = h.address(r.In.Method, r.In.URL.Host)
+				r.Out.URL = h.targetURL(r.In.Method, r.In.URL.Host)
 			}
 		},
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) {
-			fail(rw, err)
+			writeError(rw, err)
 		},
 		BufferPool: copyBuffers{},
 	}
@@ -101,7 +101,7 @@ type copyBuffers struct{}
 func (copyBuffers) Get() []byte  { return largeBuffers.Get().(*[largeBuffer]byte)[:] }
 func (copyBuffers) Put(b []byte) { largeBuffers.Put((*[largeBuffer]byte)(b[:largeBuffer])) }
 
-func (w *webServer) take(ctx context.Context, c net.Conn) bool {
+func (w *webServer) queueConn(ctx context.Context, c net.Conn) bool {
 	select {
 	case w.conns <- c:
 		return true
@@ -142,13 +142,13 @@ func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		// kept; and one with a Content-Length too is the last, RFC 9112 section 6.1.
 		rw.Header().Set("Connection", "close")
 	}
-	m, ok := w.login(rw, r, c)
+	m, ok := w.checkCredentials(rw, r, c)
 	if !ok {
 		return
 	}
 	switch {
 	case r.Method == http.MethodConnect:
-		w.connect(rw, r, c, m)
+		w.serveConnect(rw, r, c, m)
 	case r.Method == http.MethodOptions && r.RequestURI == "*": // about this proxy, RFC 9110 section 9.3.7
 		rw.Header().Set("Content-Length", "0")
 	case r.URL.Scheme != "http" || r.URL.Host == "":
@@ -163,26 +163,26 @@ func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// login checks the credentials of a request, RFC 9110 section 11.7.
-func (w *webServer) login(rw http.ResponseWriter, r *http.Request, c *webConn) (*member, bool) {
+// checkCredentials checks the credentials of a request, RFC 9110 section 11.7.
+func (w *webServer) checkCredentials(rw http.ResponseWriter, r *http.Request, c *webConn) (*session, bool) {
 	given := r.Header.Get("Proxy-Authorization")
 	c.mu.Lock()
-	m, known := c.member, given != "" && c.passed == given
+	m, known := c.session, given != "" && c.credentials == given
 	c.mu.Unlock()
 	if known && m != nil {
 		return m, true
 	}
-	user, password, ok := basic(given)
+	user, password, ok := parseBasic(given)
 	var client Client
 	if ok {
-		client, ok = w.server.check(r.Context(), user, password, c.guest.from)
+		client, ok = w.server.checkLogin(r.Context(), user, password, c.pending.from)
 	}
 	if !ok {
 		rw.Header().Set("Proxy-Authenticate", `Basic realm="proxy", charset="UTF-8"`)
 		http.Error(rw, "The proxy wants a user and a password.", http.StatusProxyAuthRequired)
 		return nil, false
 	}
-	m, ok = c.enter(client, given)
+	m, ok = c.openSession(client, given)
 	if !ok {
 		rw.Header().Set("Connection", "close")
 		http.Error(rw, "Too many connections.", http.StatusServiceUnavailable)
@@ -190,8 +190,8 @@ func (w *webServer) login(rw http.ResponseWriter, r *http.Request, c *webConn) (
 	return m, ok
 }
 
-// basic reads the credentials of RFC 7617.
-func basic(header string) (user, password string, ok bool) {
+// parseBasic reads the credentials of RFC 7617.
+func parseBasic(header string) (user, password string, ok bool) {
 	scheme, value, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
 		return "", "", false
@@ -203,16 +203,16 @@ func basic(header string) (user, password string, ok bool) {
 	return strings.Cut(string(text), ":")
 }
 
-// connect serves a CONNECT request, RFC 9110 section 9.3.6.
-func (w *webServer) connect(rw http.ResponseWriter, r *http.Request, c *webConn, m *member) {
+// serveConnect serves a CONNECT request, RFC 9110 section 9.3.6.
+func (w *webServer) serveConnect(rw http.ResponseWriter, r *http.Request, c *webConn, m *session) {
 	to, err := parseTarget(r.Host)
 	if err != nil {
 		http.Error(rw, "CONNECT wants HOST:PORT.", http.StatusBadRequest)
 		return
 	}
-	way, remote, err := w.server.dial(r.Context(), to)
+	dialer, remote, err := w.server.dialTarget(r.Context(), to)
 	if err != nil {
-		fail(rw, err)
+		writeError(rw, err)
 		return
 	}
 	conn, buffered, err := http.NewResponseController(rw).Hijack()
@@ -232,7 +232,7 @@ func (w *webServer) connect(rw http.ResponseWriter, r *http.Request, c *webConn,
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	early = append(bytes.Clone(early), c.buf...) // what net/http had not read
-	w.server.relay(m, early, way, remote)
+	w.server.relayConns(m, early, dialer, remote)
 }
 
 // parseTarget reads HOST:PORT.
@@ -252,8 +252,8 @@ func parseTarget(s string) (target, error) {
 	return t, nil
 }
 
-// fail answers a request with what went wrong.
-func fail(w http.ResponseWriter, err error) {
+// writeError answers a request with what went wrong.
+func writeError(w http.ResponseWriter, err error) {
 	code, text := http.StatusBadGateway, "The connection could not be made."
 	switch reply := replyOf(err); {
 	case reply == NotAllowed:

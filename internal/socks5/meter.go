@@ -30,7 +30,7 @@ func (m *Meter) Add(up, down uint64) {
 // meters are the meters of one connection.
 type meters [2]*Meter
 
-func (m meters) up(n int) {
+func (m meters) addUp(n int) {
 	for _, c := range m {
 		if c != nil {
 			c.up.Add(uint64(n))
@@ -38,7 +38,7 @@ func (m meters) up(n int) {
 	}
 }
 
-func (m meters) down(n int) {
+func (m meters) addDown(n int) {
 	for _, c := range m {
 		if c != nil {
 			c.down.Add(uint64(n))
@@ -46,7 +46,7 @@ func (m meters) down(n int) {
 	}
 }
 
-func (m meters) begin() {
+func (m meters) connOpened() {
 	for _, c := range m {
 		if c != nil {
 			c.open.Add(1)
@@ -55,7 +55,7 @@ func (m meters) begin() {
 	}
 }
 
-func (m meters) end() {
+func (m meters) connClosed() {
 	for _, c := range m {
 		if c != nil {
 			c.open.Add(-1)

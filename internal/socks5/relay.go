@@ -16,8 +16,8 @@ const (
 	// fills it gets a large one, until it rests.
 	smallBuffer = 4 << 10
 	largeBuffer = 128 << 10
-	// lookEvery is how often a silent connection is looked at.
-	lookEvery = 15 * time.Second
+	// pollEvery is how often a silent connection is looked at.
+	pollEvery = 15 * time.Second
 )
 
 var (
@@ -25,29 +25,29 @@ var (
 	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 )
 
-// relay moves what comes between a client and the far end, until both have
+// relayConns moves what comes between a client and the far end, until both have
 // finished, one breaks off, or nothing moves for too long. It closes both.
-func (s *Server) relay(m *member, early []byte, way Way, remote net.Conn) {
-	p := &pair{limits: &s.limits, dead: way.Dead()}
-	p.touch(time.Now())
+func (s *Server) relayConns(m *session, early []byte, dialer Dialer, remote net.Conn) {
+	p := &relayState{limits: &s.limits, dead: dialer.Dead()}
+	p.markActive(time.Now())
 	s.mu.Lock()
 	m.remote = remote
-	over := s.over
+	over := s.closed
 	s.mu.Unlock()
 	if over {
-		hangUp(remote)
+		closeRemote(remote)
 	}
 	done := make(chan error, 1)
 	s.work.Go(func() {
-		err := p.copy(m.conn, remote, nil, m.meters.down)
-		if err == nil && isClosed(way.Dead()) {
-			err = errNoWay // the end of a tunnel is not the end of a download
+		err := p.copyBytes(m.conn, remote, nil, m.meters.addDown)
+		if err == nil && isClosed(dialer.Dead()) {
+			err = errNoTunnel // the end of a tunnel is not the end of a download
 		}
-		p.ended(err, m.conn, m.conn, remote)
+		p.finishDirection(err, m.conn, m.conn, remote)
 		done <- err
 	})
-	err := p.copy(remote, m.conn, early, m.meters.up)
-	p.ended(err, remote, m.conn, remote)
+	err := p.copyBytes(remote, m.conn, early, m.meters.addUp)
+	p.finishDirection(err, remote, m.conn, remote)
 	<-done
 	m.conn.Close()
 	remote.Close()
@@ -62,45 +62,45 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// pair is the state that both directions of a relay share.
-type pair struct {
-	limits *Limits
-	moved  atomic.Int64 // when something last did, in Unix nanoseconds
-	half   atomic.Bool  // one direction has come to its end
-	dead   <-chan struct{}
+// relayState is the state that both directions of a relay share.
+type relayState struct {
+	limits     *Limits
+	activeAt   atomic.Int64 // when something last did, in Unix nanoseconds
+	halfClosed atomic.Bool  // one direction has come to its end
+	dead       <-chan struct{}
 }
 
-func (p *pair) touch(now time.Time) { p.moved.Store(now.UnixNano()) }
+func (p *relayState) markActive(now time.Time) { p.activeAt.Store(now.UnixNano()) }
 
-// expired says whether nothing has moved for too long, or can move any more.
-func (p *pair) expired(now time.Time) bool {
+// isExpired says whether nothing has moved for too long, or can move any more.
+func (p *relayState) isExpired(now time.Time) bool {
 	if isClosed(p.dead) {
 		return true
 	}
 	limit := p.limits.Idle
-	if p.half.Load() {
+	if p.halfClosed.Load() {
 		limit = p.limits.HalfIdle
 	}
-	return now.UnixNano()-p.moved.Load() >= int64(limit)
+	return now.UnixNano()-p.activeAt.Load() >= int64(limit)
 }
 
-// ended passes on how one direction ended: a clean end closes the other side for
+// finishDirection passes on how one direction ended: a clean end closes the other side for
 // writing, anything else breaks both off.
-func (p *pair) ended(err error, to, client, remote net.Conn) {
+func (p *relayState) finishDirection(err error, to, client, remote net.Conn) {
 	if err == nil {
-		p.half.Store(true)
+		p.halfClosed.Store(true)
 		if h, ok := to.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil {
 			return
 		}
 	}
-	abort(client)
-	hangUp(remote)
+	resetConn(client)
+	closeRemote(remote)
 }
 
 var errIdle = errors.New("idle for too long")
 
-// copy moves bytes from src to dst until the end of src, which is no error.
-func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
+// copyBytes moves bytes from src to dst until the end of src, which is no error.
+func (p *relayState) copyBytes(dst, src net.Conn, early []byte, count func(int)) error {
 	b := buffer{}
 	defer b.release()
 	var reads, writes time.Time // the deadlines that are set
@@ -117,7 +117,7 @@ func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 			}
 			// It takes little, and it takes.
 			data, now, writes = data[n:], time.Now(), time.Time{}
-			p.touch(now)
+			p.markActive(now)
 		}
 	}
 	if len(early) > 0 {
@@ -127,7 +127,7 @@ func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 	}
 	now := time.Now()
 	for {
-		if limit := now.Add(p.limits.look); limit.Sub(reads) > p.limits.look/2 {
+		if limit := now.Add(p.limits.poll); limit.Sub(reads) > p.limits.poll/2 {
 			reads = limit
 			_ = src.SetReadDeadline(limit) // fails only where the read will
 		}
@@ -135,7 +135,7 @@ func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 		n, err := src.Read(mem)
 		now = time.Now()
 		if n > 0 {
-			p.touch(now)
+			p.markActive(now)
 			if err := write(mem[:n], now); err != nil {
 				return err
 			}
@@ -149,7 +149,7 @@ func (p *pair) copy(dst, src net.Conn, early []byte, count func(int)) error {
 			return nil
 		case isDeadline(err) && !now.Before(reads):
 			b.release()
-			if p.expired(now) {
+			if p.isExpired(now) {
 				return errIdle
 			}
 		default:
@@ -166,38 +166,38 @@ func isDeadline(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
 }
 
-// patient is the connection of a forwarded request. It ends when nothing has
+// idleConn is the connection of a forwarded request. It ends when nothing has
 // moved on it, in either direction, for as long as a relay may rest.
-type patient struct {
+type idleConn struct {
 	net.Conn
-	pair *pair
+	state *relayState
 }
 
 // Read implements net.Conn.
-func (c *patient) Read(b []byte) (int, error) {
+func (c *idleConn) Read(b []byte) (int, error) {
 	for {
-		until := time.Now().Add(c.pair.limits.look)
+		until := time.Now().Add(c.state.limits.poll)
 		_ = c.Conn.SetReadDeadline(until) // fails only where the read will
 		n, err := c.Conn.Read(b)
 		now := time.Now()
 		if n > 0 {
-			c.pair.touch(now)
+			c.state.markActive(now)
 			return n, err
 		}
 		if err == nil || !isDeadline(err) || now.Before(until) {
 			return n, err
 		}
-		if c.pair.expired(now) {
+		if c.state.isExpired(now) {
 			return 0, errIdle
 		}
 	}
 }
 
 // Write implements net.Conn.
-func (c *patient) Write(b []byte) (int, error) {
-	n, err := writeSteadily(c.Conn, b, c.pair.limits.Stall)
+func (c *idleConn) Write(b []byte) (int, error) {
+	n, err := writeSteadily(c.Conn, b, c.state.limits.Stall)
 	if n > 0 {
-		c.pair.touch(time.Now())
+		c.state.markActive(time.Now())
 	}
 	return n, err
 }

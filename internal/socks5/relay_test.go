@@ -24,7 +24,7 @@ func relayed(t *testing.T) (client, remote net.Conn, ended <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.relay(&member{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, r)
+		s.relayConns(&session{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, r)
 		s.work.Wait()
 	}()
 	return client, remote, done
@@ -77,11 +77,11 @@ func TestGreetingHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
 		client, c := net.Pipe()
-		g, ok := s.door.enter(c)
+		g, ok := s.preAuth.addConn(c)
 		if !ok {
 			t.Fatal("not let in")
 		}
-		go s.greet(t.Context(), g)
+		go s.handshakeConn(t.Context(), g)
 		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("read %v", err)
 		}
@@ -114,7 +114,7 @@ func TestForeignTimeoutIsNoEnd(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.relay(&member{conn: foreign{c}, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, foreign{r})
+			s.relayConns(&session{conn: foreign{c}, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, foreign{r})
 			s.work.Wait()
 		}()
 		time.Sleep(119 * time.Minute)
@@ -122,7 +122,7 @@ func TestForeignTimeoutIsNoEnd(t *testing.T) {
 		if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2*time.Hour + lookEvery)
+		time.Sleep(2*time.Hour + pollEvery)
 		<-done
 	})
 }
@@ -146,7 +146,7 @@ func TestVanishedPeerIsAnEnd(t *testing.T) {
 		client, c := net.Pipe()
 		_, r := net.Pipe()
 		var reads atomic.Int64
-		s.relay(&member{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, gone{r, &reads})
+		s.relayConns(&session{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, gone{r, &reads})
 		s.work.Wait()
 		if _, err := client.Read(make([]byte, 1)); err == nil || reads.Load() != 1 {
 			t.Errorf("the client reads on (%v) after %d reads", err, reads.Load())
@@ -175,12 +175,12 @@ func (c *trickle) Write(b []byte) (int, error) {
 // and again.
 func TestSlowTakerIsNoStalledOne(t *testing.T) {
 	s := New(Config{})
-	p := &pair{limits: &s.limits}
+	p := &relayState{limits: &s.limits}
 	src, feed := net.Pipe()
 	go func() { _, _ = feed.Write(make([]byte, 1000)); feed.Close() }()
 	dst := &trickle{Conn: src}
 	counted := 0
-	if err := p.copy(dst, src, nil, func(n int) { counted += n }); err != nil || counted != 1000 || dst.took.Load() != 1000 {
+	if err := p.copyBytes(dst, src, nil, func(n int) { counted += n }); err != nil || counted != 1000 || dst.took.Load() != 1000 {
 		t.Errorf("%v, %d counted, %d taken", err, counted, dst.took.Load())
 	}
 }
@@ -223,10 +223,10 @@ func TestAssociationRests(t *testing.T) {
 			server: s, meters: meters{&s.meter}, local: local, remote: remote, client: client.Addr(),
 			names: map[string]netip.Addr{}, peers: map[netip.Addr]struct{}{}, lookups: make(chan struct{}, 1),
 		}
-		a.touch()
+		a.markActive()
 		ended := make(chan struct{}, 2)
-		go func() { a.outward(t.Context()); ended <- struct{}{} }()
-		go func() { a.inward(); ended <- struct{}{} }()
+		go func() { a.relayOutgoing(t.Context()); ended <- struct{}{} }()
+		go func() { a.relayIncoming(); ended <- struct{}{} }()
 		ask := packet{append(appendDatagram(nil, echoAt), 'x'), net.UDPAddrFromAddrPort(client)}
 		for range 3 {
 			time.Sleep(4 * time.Minute)
@@ -286,14 +286,14 @@ func TestCutEndsAHalfClosedRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-finished
-	s.Cut()
+	s.CloseAll()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for left := 1; left > 0; {
 		s.mu.Lock()
-		left = len(s.members)
+		left = len(s.sessions)
 		s.mu.Unlock()
 		select {
 		case <-tick.C:

@@ -51,7 +51,7 @@ func relayOverStack(t *testing.T) *rig {
 	t.Cleanup(func() { g.client.Close(); g.server.Close(); <-g.ended })
 	go func() {
 		defer close(g.ended)
-		s.relay(&member{conn: halfPipe{c}, meters: meters{&s.meter}}, nil, near, remote)
+		s.relayConns(&session{conn: halfPipe{c}, meters: meters{&s.meter}}, nil, near, remote)
 		s.work.Wait()
 	}()
 	return g
@@ -76,7 +76,7 @@ func TestDayOfSilence(t *testing.T) {
 		passes(t, g.server, g.client)
 		time.Sleep(119 * time.Minute)
 		passes(t, g.client, g.server)
-		time.Sleep(2*time.Hour + lookEvery)
+		time.Sleep(2*time.Hour + pollEvery)
 		if !g.isOver() {
 			t.Error("goes on after more than two hours")
 		}
@@ -105,7 +105,7 @@ func TestDayOfSilence(t *testing.T) {
 			t.Error("ended within the limit of a connection that is half closed")
 		}
 		passes(t, g.client, g.server)
-		time.Sleep(10*time.Minute + lookEvery)
+		time.Sleep(10*time.Minute + pollEvery)
 		if !g.isOver() {
 			t.Error("goes on after more than ten minutes")
 		}
@@ -139,13 +139,13 @@ func TestDayOfDatagrams(t *testing.T) {
 	to := netip.AddrPortFrom(beyondAt, 7)
 	s := New(Config{Rules: func() Rules { return Rules{Private: true} }})
 	a := &association{
-		server: s, meters: meters{&s.meter}, way: near, local: local, remote: open(near, 0),
+		server: s, meters: meters{&s.meter}, dialer: near, local: local, remote: open(near, 0),
 		client: beyondAt, names: map[string]netip.Addr{}, peers: map[netip.Addr]struct{}{}, lookups: make(chan struct{}, 1),
 	}
-	a.touch()
+	a.markActive()
 	ended := make(chan struct{}, 2)
-	go func() { a.outward(context.Background()); ended <- struct{}{} }()
-	go func() { a.inward(); ended <- struct{}{} }()
+	go func() { a.relayOutgoing(context.Background()); ended <- struct{}{} }()
+	go func() { a.relayIncoming(); ended <- struct{}{} }()
 	there := func() net.Addr {
 		t.Helper()
 		at := net.UDPAddrFromAddrPort(netip.AddrPortFrom(nearAt, 1080))
@@ -174,7 +174,7 @@ func TestDayOfDatagrams(t *testing.T) {
 		time.Sleep(4 * time.Minute)
 		there()
 	}
-	time.Sleep(5*time.Minute + lookEvery)
+	time.Sleep(5*time.Minute + pollEvery)
 	if len(ended) != 2 {
 		t.Error("goes on after more than five minutes")
 	}

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Way is a way out: a network stack behind a tunnel, for one.
-type Way interface {
+// Dialer is a way out: a network stack behind a tunnel, for one.
+type Dialer interface {
 	// Lookup finds the addresses of a host name. Errors are *net.DNSError.
 	Lookup(ctx context.Context, host string) ([]netip.Addr, error)
 	// DialAddr connects to an address over the network tcp. Errors wrap an errno
@@ -35,33 +35,33 @@ type Way interface {
 type Client struct {
 	Name  string
 	Meter *Meter // counts what the user moves, beside the server's own; may be nil
-	// Stays says whether the user may still be connected. It is asked by Review and
+	// Valid says whether the user may still be connected. It is asked by Review and
 	// must not wait; nil: as long as it likes.
-	Stays func() bool
+	Valid func() bool
 }
 
 // Config says how a server works. Login and Way are needed.
 type Config struct {
 	// Login checks a user and password in constant time. It must not wait.
 	Login func(user, password string, from netip.Addr) (Client, bool)
-	// Way returns the way out. It may wait for one; an error says that there is
+	// Dialer returns the way out. It may wait for one; an error says that there is
 	// none.
-	Way func(ctx context.Context) (Way, error)
+	Dialer func(ctx context.Context) (Dialer, error)
 	// Rules say which destinations may be reached; nil: the strict ones.
 	Rules func() Rules
-	// Guard slows down who guesses logins; nil: one of the server's own.
-	Guard *Guard
-	// Budget is shared with other servers and bounds the connections of them all;
+	// LoginLimiter slows down who guesses logins; nil: one of the server's own.
+	LoginLimiter *LoginLimiter
+	// ConnLimit is shared with other servers and bounds the connections of them all;
 	// nil: only Limits does.
-	Budget *Budget
-	Limits Limits
+	ConnLimit *ConnLimit
+	Limits    Limits
 }
 
 // Limits bound what clients may take. The zero value has the defaults.
 type Limits struct {
 	Conns     int           // connections and associations at once; default 4096
 	PerClient int           // of these, by one user from one source; default 1024
-	Greeting  int           // connections that have not logged in yet; default 1024
+	PreAuth   int           // connections that have not logged in yet; default 1024
 	PerSource int           // of these, by one source; default 256
 	Handshake time.Duration // from the connection to the request; default 10 s
 	Dial      time.Duration // of the lookup and of the connection, each; default 20 s
@@ -70,18 +70,18 @@ type Limits struct {
 	Stall     time.Duration // a client that does not take what is sent; default 5 min
 	UDPIdle   time.Duration // an association without datagrams ends; default 5 min, RFC 4787 section 4.3
 
-	look time.Duration // how often a silent connection is looked at
+	poll time.Duration // how often a silent connection is looked at
 }
 
 func (l Limits) withDefaults() Limits {
-	for n, v := range map[*int]int{&l.Conns: 4096, &l.PerClient: 1024, &l.Greeting: 1024, &l.PerSource: 256} {
+	for n, v := range map[*int]int{&l.Conns: 4096, &l.PerClient: 1024, &l.PreAuth: 1024, &l.PerSource: 256} {
 		if *n <= 0 {
 			*n = v
 		}
 	}
 	for d, v := range map[*time.Duration]time.Duration{
 		&l.Handshake: 10 * time.Second, &l.Dial: 20 * time.Second, &l.Idle: 2 * time.Hour,
-		&l.HalfIdle: 10 * time.Minute, &l.Stall: 5 * time.Minute, &l.UDPIdle: 5 * time.Minute, &l.look: lookEvery,
+		&l.HalfIdle: 10 * time.Minute, &l.Stall: 5 * time.Minute, &l.UDPIdle: 5 * time.Minute, &l.poll: pollEvery,
 	} {
 		if *d <= 0 {
 			*d = v
@@ -90,28 +90,28 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Budget bounds the connections of several servers together, as file descriptors
+// ConnLimit bounds the connections of several servers together, as file descriptors
 // are one supply for all of them.
-type Budget struct {
-	most int64
-	used atomic.Int64
+type ConnLimit struct {
+	limit int64
+	used  atomic.Int64
 }
 
-// NewBudget returns a Budget of n connections.
-func NewBudget(n int) *Budget { return &Budget{most: int64(n)} }
+// NewConnLimit returns a Budget of n connections.
+func NewConnLimit(n int) *ConnLimit { return &ConnLimit{limit: int64(n)} }
 
-func (b *Budget) take() bool {
+func (b *ConnLimit) tryAcquire() bool {
 	if b == nil {
 		return true
 	}
-	if b.used.Add(1) <= b.most {
+	if b.used.Add(1) <= b.limit {
 		return true
 	}
 	b.used.Add(-1)
 	return false
 }
 
-func (b *Budget) give() {
+func (b *ConnLimit) releaseConn() {
 	if b != nil {
 		b.used.Add(-1)
 	}
@@ -120,16 +120,16 @@ func (b *Budget) give() {
 // Server serves the clients of one proxy. Its methods are safe for concurrent
 // use.
 type Server struct {
-	cfg    Config
-	limits Limits
-	meter  Meter
-	door   door
-	work   sync.WaitGroup
+	cfg     Config
+	limits  Limits
+	meter   Meter
+	preAuth preAuthLimiter
+	work    sync.WaitGroup
 
-	mu      sync.Mutex
-	over    bool
-	members map[*member]struct{}
-	clients map[clientKey]int
+	mu        sync.Mutex
+	closed    bool
+	sessions  map[*session]struct{}
+	perClient map[clientKey]int
 
 	webOnce sync.Once
 	web     *webServer
@@ -141,28 +141,28 @@ type clientKey struct {
 	from netip.Addr
 }
 
-// member is a connection whose client has logged in.
-type member struct {
+// session is a connection whose client has logged in.
+type session struct {
 	conn   net.Conn
 	key    clientKey
 	meters meters
-	stays  func() bool // may be nil
+	valid  func() bool // may be nil
 	remote net.Conn    // far end of its relay; nil before there is one. Guarded by Server.mu.
 }
 
-// mayStay says whether the client of a connection may still be here.
-func (m *member) mayStay() bool { return m.stays == nil || m.stays() }
+// isValid says whether the client of a connection may still be here.
+func (m *session) isValid() bool { return m.valid == nil || m.valid() }
 
 // New returns a Server that serves nothing yet.
 func New(cfg Config) *Server {
-	if cfg.Guard == nil {
-		cfg.Guard = NewGuard()
+	if cfg.LoginLimiter == nil {
+		cfg.LoginLimiter = NewLoginLimiter()
 	}
 	if cfg.Rules == nil {
 		cfg.Rules = func() Rules { return Rules{} }
 	}
-	s := &Server{cfg: cfg, limits: cfg.Limits.withDefaults(), members: make(map[*member]struct{}), clients: make(map[clientKey]int)}
-	s.door.init(s.limits.Greeting, s.limits.PerSource)
+	s := &Server{cfg: cfg, limits: cfg.Limits.withDefaults(), sessions: make(map[*session]struct{}), perClient: make(map[clientKey]int)}
+	s.preAuth.init(s.limits.PreAuth, s.limits.PerSource)
 	return s
 }
 
@@ -180,17 +180,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
-	err := s.accept(ctx, l)
+	err := s.acceptConns(ctx, l)
 	if ctx.Err() != nil {
 		err = nil
 	}
 	cancel()
 	l.Close()
-	s.door.close()
+	s.preAuth.close()
 	s.mu.Lock()
-	s.over = true
+	s.closed = true
 	s.mu.Unlock()
-	s.cut(func(*member) bool { return true })
+	s.closeSessions(func(*session) bool { return true })
 	s.webOnce.Do(func() {}) // nobody makes one any more
 	if s.web != nil {
 		s.web.close()
@@ -199,7 +199,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-func (s *Server) accept(ctx context.Context, l net.Listener) error {
+func (s *Server) acceptConns(ctx context.Context, l net.Listener) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -214,33 +214,33 @@ func (s *Server) accept(ctx context.Context, l net.Listener) error {
 			}
 			continue
 		}
-		if !s.cfg.Budget.take() {
+		if !s.cfg.ConnLimit.tryAcquire() {
 			c.Close()
 			continue
 		}
-		g, ok := s.door.enter(c)
+		g, ok := s.preAuth.addConn(c)
 		if !ok {
-			s.cfg.Budget.give()
+			s.cfg.ConnLimit.releaseConn()
 			c.Close()
 			continue
 		}
 		s.work.Go(func() {
-			defer s.cfg.Budget.give()
-			s.greet(ctx, g)
+			defer s.cfg.ConnLimit.releaseConn()
+			s.handshakeConn(ctx, g)
 		})
 	}
 }
 
-// Review ends every connection whose client may not stay.
-func (s *Server) Review() { s.cut(func(m *member) bool { return !m.mayStay() }) }
+// Revalidate ends every connection whose client may not stay.
+func (s *Server) Revalidate() { s.closeSessions(func(m *session) bool { return !m.isValid() }) }
 
-// Cut ends every connection of every client.
-func (s *Server) Cut() { s.cut(func(*member) bool { return true }) }
+// CloseAll ends every connection of every client.
+func (s *Server) CloseAll() { s.closeSessions(func(*session) bool { return true }) }
 
-func (s *Server) cut(which func(*member) bool) {
+func (s *Server) closeSessions(which func(*session) bool) {
 	s.mu.Lock()
 	var clients, remotes []net.Conn
-	for m := range s.members {
+	for m := range s.sessions {
 		if which(m) {
 			clients = append(clients, m.conn)
 			if m.remote != nil {
@@ -250,50 +250,50 @@ func (s *Server) cut(which func(*member) bool) {
 	}
 	s.mu.Unlock()
 	for _, c := range clients {
-		abort(c)
+		resetConn(c)
 	}
 	for _, c := range remotes {
-		hangUp(c)
+		closeRemote(c)
 	}
 }
 
-// hangUp closes the far end of a relay and wakes whoever reads from it: where the
+// closeRemote closes the far end of a relay and wakes whoever reads from it: where the
 // client has finished, nothing else does before the far end has been silent for long.
-func hangUp(remote net.Conn) {
+func closeRemote(remote net.Conn) {
 	_ = remote.SetReadDeadline(time.Unix(1, 0)) // fails only where it is closed
 	remote.Close()
 }
 
-// admit makes a member of a client that has logged in. A nil member is one too
+// register makes a member of a client that has logged in. A nil member is one too
 // many, or not welcome any more.
-func (s *Server) admit(c net.Conn, client Client, from netip.Addr) *member {
-	m := &member{conn: c, key: clientKey{client.Name, sourceOf(from)}, meters: meters{&s.meter, client.Meter}, stays: client.Stays}
+func (s *Server) register(c net.Conn, client Client, from netip.Addr) *session {
+	m := &session{conn: c, key: clientKey{client.Name, sourceOf(from)}, meters: meters{&s.meter, client.Meter}, valid: client.Valid}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Between its login and now a client may have lost the right to be here.
-	if !m.mayStay() || s.over || len(s.members) >= s.limits.Conns || s.clients[m.key] >= s.limits.PerClient {
+	if !m.isValid() || s.closed || len(s.sessions) >= s.limits.Conns || s.perClient[m.key] >= s.limits.PerClient {
 		return nil
 	}
-	s.members[m] = struct{}{}
-	s.clients[m.key]++
-	m.meters.begin()
+	s.sessions[m] = struct{}{}
+	s.perClient[m.key]++
+	m.meters.connOpened()
 	return m
 }
 
-// dismiss takes a member out again.
-func (s *Server) dismiss(m *member) {
+// unregister takes a member out again.
+func (s *Server) unregister(m *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.members, m)
-	if s.clients[m.key]--; s.clients[m.key] <= 0 {
-		delete(s.clients, m.key)
+	delete(s.sessions, m)
+	if s.perClient[m.key]--; s.perClient[m.key] <= 0 {
+		delete(s.perClient, m.key)
 	}
-	m.meters.end()
+	m.meters.connClosed()
 }
 
-// abort closes a connection with a reset: an end in the middle must not look
+// resetConn closes a connection with a reset: an end in the middle must not look
 // like one.
-func abort(c net.Conn) {
+func resetConn(c net.Conn) {
 	for {
 		switch v := c.(type) {
 		case *net.TCPConn:
@@ -315,16 +315,16 @@ func remoteAddr(c net.Conn) netip.AddrPort { return addrPortOf(c.RemoteAddr()) }
 func addrPortOf(a net.Addr) netip.AddrPort {
 	switch a := a.(type) {
 	case *net.TCPAddr:
-		return unmapped(a.AddrPort())
+		return unmapAddrPort(a.AddrPort())
 	case *net.UDPAddr:
-		return unmapped(a.AddrPort())
+		return unmapAddrPort(a.AddrPort())
 	case nil:
 		return netip.AddrPort{}
 	}
 	p, _ := netip.ParseAddrPort(a.String()) // the invalid one is as good as any for what is no address
-	return unmapped(p)
+	return unmapAddrPort(p)
 }
 
-func unmapped(p netip.AddrPort) netip.AddrPort {
+func unmapAddrPort(p netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }

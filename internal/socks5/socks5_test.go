@@ -176,8 +176,8 @@ func start(t testing.TB, tune func(*Config)) *setUp {
 	t.Cleanup(site.Close)
 	w.hosts[webAt] = site.Listener.Addr().String()
 	cfg := Config{
-		Login: func(u, p string, _ netip.Addr) (Client, bool) { return Client{Name: u}, u == user && p == password },
-		Way:   func(context.Context) (Way, error) { return w, nil },
+		Login:  func(u, p string, _ netip.Addr) (Client, bool) { return Client{Name: u}, u == user && p == password },
+		Dialer: func(context.Context) (Dialer, error) { return w, nil },
 	}
 	if tune != nil {
 		tune(&cfg)
@@ -329,12 +329,12 @@ func TestRepliesSayWhatHappened(t *testing.T) {
 	noWay := false
 	s := start(t, func(c *Config) {
 		c.Limits.Dial = 50 * time.Millisecond
-		way := c.Way
-		c.Way = func(ctx context.Context) (Way, error) {
+		dialer := c.Dialer
+		c.Dialer = func(ctx context.Context) (Dialer, error) {
 			if noWay {
 				return nil, errors.New("down")
 			}
-			return way(ctx)
+			return dialer(ctx)
 		}
 	})
 	name := func(n string, port byte) []byte {
@@ -434,7 +434,7 @@ func TestReview(t *testing.T) {
 	var gone atomic.Bool
 	s := start(t, func(c *Config) {
 		c.Login = func(u, _ string, _ netip.Addr) (Client, bool) {
-			return Client{Name: u, Stays: func() bool { return u != "ann" || !gone.Load() }}, true
+			return Client{Name: u, Valid: func() bool { return u != "ann" || !gone.Load() }}, true
 		}
 	})
 	open := func(name string) net.Conn {
@@ -448,11 +448,11 @@ func TestReview(t *testing.T) {
 	a, b := open("ann"), open("bob")
 	late := s.raw(t, hello("ann", "x")...)
 	expect(t, late, 5, 2, 1, 0)
-	s.Review()
+	s.Revalidate()
 	_, _ = a.Write([]byte("x"))
 	expect(t, a, 'x')
 	gone.Store(true)
-	s.Review()
+	s.Revalidate()
 	if _, err := a.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("ann: %v", err)
 	}
@@ -490,7 +490,7 @@ func TestLimits(t *testing.T) {
 // TestSilentCrowdDisturbsNobody opens far more connections than may wait, from
 // the address that a good client has, too.
 func TestSilentCrowdDisturbsNobody(t *testing.T) {
-	s := start(t, func(c *Config) { c.Limits.Greeting, c.Limits.PerSource = 32, 8 })
+	s := start(t, func(c *Config) { c.Limits.PreAuth, c.Limits.PerSource = 32, 8 })
 	for range 300 {
 		s.raw(t, 5)
 	}

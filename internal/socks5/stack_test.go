@@ -109,12 +109,12 @@ func (w *watchedWay) ListenUDP(port uint16) (net.PacketConn, error) {
 
 type watchedConn struct {
 	net.Conn
-	way *watchedWay
+	dialer *watchedWay
 }
 
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.way.note(err)
+	c.dialer.note(err)
 	return n, err
 }
 
@@ -124,28 +124,28 @@ func (c *watchedConn) CloseWrite() error {
 
 type watchedPort struct {
 	net.PacketConn
-	way *watchedWay
+	dialer *watchedWay
 }
 
 func (c *watchedPort) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := c.PacketConn.ReadFrom(b)
-	c.way.note(err)
+	c.dialer.note(err)
 	return n, from, err
 }
 
 // behindStack is a server of the test whose way out is a stack, and which looks at
 // silent connections all the time.
-func behindStack(t *testing.T) (s *setUp, way *watchedWay, beyond *netstack.Stack) {
+func behindStack(t *testing.T) (s *setUp, dialer *watchedWay, beyond *netstack.Stack) {
 	t.Helper()
 	s = start(t, func(c *Config) {
 		var near *netstack.Stack
 		near, beyond = stacks(t)
-		way = watch(near)
-		c.Limits.look = time.Millisecond
-		c.Way = func(context.Context) (Way, error) { return way, nil }
+		dialer = watch(near)
+		c.Limits.poll = time.Millisecond
+		c.Dialer = func(context.Context) (Dialer, error) { return dialer, nil }
 		c.Rules = func() Rules { return Rules{Private: true} }
 	})
-	return s, way, beyond
+	return s, dialer, beyond
 }
 
 // serveOne serves one connection at a port of a stack.
@@ -173,19 +173,19 @@ func serveOne(t *testing.T, s *netstack.Stack, port uint16, serve func(net.Conn)
 func TestSilenceThroughAStack(t *testing.T) {
 	const to = "198.51.100.90:7"
 	// late answers what it has read when the connection has been silent for long.
-	late := func(way *watchedWay, size int) func(net.Conn) {
+	late := func(dialer *watchedWay, size int) func(net.Conn) {
 		return func(c net.Conn) {
 			b := make([]byte, size)
 			if _, err := io.ReadFull(c, b); err != nil {
 				return
 			}
-			<-way.often
+			<-dialer.often
 			_, _ = c.Write(b)
 		}
 	}
 	t.Run("SOCKS5", func(t *testing.T) {
-		s, way, beyond := behindStack(t)
-		serveOne(t, beyond, 7, late(way, 4))
+		s, dialer, beyond := behindStack(t)
+		serveOne(t, beyond, 7, late(dialer, 4))
 		c, err := s.socks(t, to)
 		if err != nil {
 			t.Fatal(err)
@@ -195,16 +195,16 @@ func TestSilenceThroughAStack(t *testing.T) {
 		expect(t, c, []byte("ask?")...)
 	})
 	t.Run("CONNECT", func(t *testing.T) {
-		s, way, beyond := behindStack(t)
-		serveOne(t, beyond, 7, late(way, 4))
+		s, dialer, beyond := behindStack(t)
+		serveOne(t, beyond, 7, late(dialer, 4))
 		c := s.raw(t, []byte("CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\nask?")...)
 		expect(t, c, []byte("HTTP/1.1 200 Connection established\r\n\r\nask?")...)
 	})
 	t.Run("a client that has closed its half", func(t *testing.T) {
-		s, way, beyond := behindStack(t)
+		s, dialer, beyond := behindStack(t)
 		serveOne(t, beyond, 7, func(c net.Conn) {
 			b, _ := io.ReadAll(c)
-			<-way.often
+			<-dialer.often
 			_, _ = c.Write(b)
 		})
 		c, err := s.socks(t, to)
@@ -241,7 +241,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 		}
 	})
 	t.Run("an upload to a server that says nothing", func(t *testing.T) {
-		s, way, beyond := behindStack(t)
+		s, dialer, beyond := behindStack(t)
 		got := make(chan int, 1)
 		serveOne(t, beyond, 7, func(c net.Conn) {
 			b, _ := io.ReadAll(c)
@@ -252,7 +252,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = c.Write(make([]byte, 1000))
-		<-way.often
+		<-dialer.often
 		_, _ = c.Write(make([]byte, 1000))
 		c.Close()
 		if n := <-got; n != 2000 {
@@ -260,14 +260,14 @@ func TestSilenceThroughAStack(t *testing.T) {
 		}
 	})
 	t.Run("a forwarded request", func(t *testing.T) {
-		s, way, beyond := behindStack(t)
+		s, dialer, beyond := behindStack(t)
 		serveOne(t, beyond, 7, func(c net.Conn) {
 			r := bufio.NewReader(c)
 			for line, err := r.ReadString('\n'); err == nil && line != "\r\n"; line, err = r.ReadString('\n') {
 				continue
 			}
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
-			<-way.often
+			<-dialer.often
 			_, _ = io.WriteString(c, "rest")
 		})
 		c := s.raw(t, []byte("GET http://"+to+"/ HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\n")...)
@@ -280,7 +280,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 		}
 	})
 	t.Run("UDP", func(t *testing.T) {
-		s, way, beyond := behindStack(t)
+		s, dialer, beyond := behindStack(t)
 		far, err := beyond.ListenUDP(7)
 		if err != nil {
 			t.Fatal(err)
@@ -295,7 +295,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 			if err != nil {
 				return
 			}
-			<-way.often
+			<-dialer.often
 			_, _ = far.WriteTo(b[:n], from)
 		}()
 		control := s.loggedIn(t)
@@ -332,7 +332,7 @@ func TestRepliesThroughAStack(t *testing.T) {
 		near, _ := stacks(t)
 		c.Limits.Dial = 200 * time.Millisecond
 		c.Rules = func() Rules { return Rules{Private: true} }
-		c.Way = func(context.Context) (Way, error) {
+		c.Dialer = func(context.Context) (Dialer, error) {
 			if ended.Load() {
 				near.Close()
 			}

@@ -12,22 +12,22 @@ import (
 // CONNECT takes it over and counts by itself.
 type webConn struct {
 	net.Conn
-	guest  *guest
-	server *Server
+	pending *pendingConn
+	server  *Server
 
 	// Only one reads at a time.
-	buf    []byte // came, and was not read
-	passes int64  // bytes until the next head
-	isRaw  bool   // nothing is a head any more
-	failed error  // of the connection, behind buf
+	buf       []byte // came, and was not read
+	passBytes int64  // bytes until the next head
+	isRaw     bool   // nothing is a head any more
+	failed    error  // of the connection, behind buf
 
-	mu       sync.Mutex
-	heads    []head // that were read, and whose requests were not served yet
-	member   *member
-	passed   string // the credentials that were checked
-	hijacked bool
-	closed   chan struct{}
-	once     sync.Once
+	mu          sync.Mutex
+	heads       []head // that were read, and whose requests were not served yet
+	session     *session
+	credentials string // the credentials that were checked
+	hijacked    bool
+	closed      chan struct{}
+	once        sync.Once
 }
 
 // NetConn is the connection underneath.
@@ -35,21 +35,21 @@ func (c *webConn) NetConn() net.Conn { return c.Conn }
 
 // Read implements net.Conn. Heads of requests pass through takeHead.
 func (c *webConn) Read(b []byte) (int, error) {
-	n, err := c.read(b)
-	if m := c.counted(); m != nil {
-		m.meters.up(n)
+	n, err := c.readPassed(b)
+	if m := c.meteredSession(); m != nil {
+		m.meters.addUp(n)
 	}
 	return n, err
 }
 
-func (c *webConn) read(b []byte) (int, error) {
-	if !c.isRaw && c.passes == 0 {
+func (c *webConn) readPassed(b []byte) (int, error) {
+	if !c.isRaw && c.passBytes == 0 {
 		if err := c.readHead(); err != nil {
 			return 0, err
 		}
 	}
 	if !c.isRaw {
-		b = b[:min(int64(len(b)), c.passes)]
+		b = b[:min(int64(len(b)), c.passBytes)]
 	}
 	n, err := 0, c.failed
 	switch {
@@ -61,7 +61,7 @@ func (c *webConn) read(b []byte) (int, error) {
 	case err == nil:
 		n, err = c.Conn.Read(b)
 	}
-	c.passes -= int64(n)
+	c.passBytes -= int64(n)
 	return n, err
 }
 
@@ -77,11 +77,11 @@ func (c *webConn) readHead() error {
 			c.mu.Lock()
 			c.heads = append(c.heads, h)
 			c.mu.Unlock()
-			c.isRaw, c.passes = f.isOpen, int64(size)+f.body
+			c.isRaw, c.passBytes = f.isOpen, int64(size)+f.body
 			return nil
 		}
 		seen = len(c.buf)
-		if seen > maxHeader+mostLine { // net/http says so
+		if seen > maxHeader+maxHeadExcess { // net/http says so
 			c.isRaw = true
 			return nil
 		}
@@ -101,8 +101,8 @@ func (c *webConn) readHead() error {
 	}
 }
 
-// mostLine is how much longer than maxHeader net/http lets a head become, in bytes.
-const mostLine = 4096
+// maxHeadExcess is how much longer than maxHeader net/http lets a head become, in bytes.
+const maxHeadExcess = 4096
 
 // nextHead is the head of the request that is served now. ok is false where none
 // was kept.
@@ -119,8 +119,8 @@ func (c *webConn) nextHead() (h head, ok bool) {
 func (c *webConn) Write(b []byte) (int, error) {
 	// Not net/http's WriteTimeout: a download may take a day, but no part of it.
 	n, err := writeSteadily(c.Conn, b, c.server.limits.Stall)
-	if m := c.counted(); m != nil {
-		m.meters.down(n)
+	if m := c.meteredSession(); m != nil {
+		m.meters.addDown(n)
 	}
 	return n, err
 }
@@ -136,39 +136,39 @@ func (c *webConn) CloseWrite() error {
 func (c *webConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.guest.leave()
+		c.pending.leaveQueue()
 		c.mu.Lock()
-		m := c.member
+		m := c.session
 		c.mu.Unlock()
 		if m != nil {
-			c.server.dismiss(m)
+			c.server.unregister(m)
 		}
 		close(c.closed)
 	})
 	return err
 }
 
-func (c *webConn) counted() *member {
+func (c *webConn) meteredSession() *session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.hijacked {
 		return nil
 	}
-	return c.member
+	return c.session
 }
 
-// enter makes a member of a connection whose client sent the right credentials.
-func (c *webConn) enter(client Client, credentials string) (*member, bool) {
+// openSession makes a member of a connection whose client sent the right credentials.
+func (c *webConn) openSession(client Client, credentials string) (*session, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.member != nil {
-		c.passed = credentials
-		return c.member, c.member.key.name == client.Name // another user needs a connection of its own
+	if c.session != nil {
+		c.credentials = credentials
+		return c.session, c.session.key.name == client.Name // another user needs a connection of its own
 	}
-	if !c.guest.leave() {
+	if !c.pending.leaveQueue() {
 		return nil, false
 	}
-	c.member = c.server.admit(c.Conn, client, c.guest.from)
-	c.passed = credentials
-	return c.member, c.member != nil
+	c.session = c.server.register(c.Conn, client, c.pending.from)
+	c.credentials = credentials
+	return c.session, c.session != nil
 }

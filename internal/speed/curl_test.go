@@ -118,8 +118,8 @@ func (r rig) proxy(tb testing.TB) string {
 		Login: func(user, password string, _ netip.Addr) (socks5.Client, bool) {
 			return socks5.Client{Name: user}, user == "exit" && password == "Blue-Kite-7"
 		},
-		Way:   func(context.Context) (socks5.Way, error) { return stack, nil },
-		Rules: func() socks5.Rules { return socks5.Rules{Private: true} },
+		Dialer: func(context.Context) (socks5.Dialer, error) { return stack, nil },
+		Rules:  func() socks5.Rules { return socks5.Rules{Private: true} },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -8,12 +8,12 @@ import (
 
 func TestGuard(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	g := NewGuard()
+	g := NewLoginLimiter()
 	g.now = func() time.Time { return now }
 	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	asked := 0
 	try := func(from netip.Addr, password string) bool {
-		_, ok := g.check(from, "ann", password, func() (Client, bool) { asked++; return Client{}, password == "right" || password == "second" })
+		_, ok := g.checkLogin(from, "ann", password, func() (Client, bool) { asked++; return Client{}, password == "right" || password == "second" })
 		return ok
 	}
 	if !try(here, "right") {
@@ -39,25 +39,25 @@ func TestGuard(t *testing.T) {
 	for range freeGuesses {
 		try(here, "wrong")
 	}
-	now = now.Add(goodFor)
+	now = now.Add(trustFor)
 	if asked = 0; !try(here, "right") {
 		t.Error("after an hour the guesses are not back")
 	}
 }
 
 func TestGuardForgets(t *testing.T) {
-	g := NewGuard()
+	g := NewLoginLimiter()
 	a := netip.MustParseAddr("10.0.0.0")
-	for range 2 * mostSources {
+	for range 2 * maxSources {
 		a = a.Next()
-		g.check(a, "u", "p", func() (Client, bool) { return Client{}, false })
+		g.checkLogin(a, "u", "p", func() (Client, bool) { return Client{}, false })
 	}
-	if n := len(g.sources); n > mostSources {
+	if n := len(g.sources); n > maxSources {
 		t.Errorf("%d sources are remembered", n)
 	}
-	g.check(netip.MustParseAddr("2001:db8::1"), "u", "p", func() (Client, bool) { return Client{}, false })
+	g.checkLogin(netip.MustParseAddr("2001:db8::1"), "u", "p", func() (Client, bool) { return Client{}, false })
 	before := len(g.sources)
-	g.check(netip.MustParseAddr("2001:db8::2"), "u", "p", func() (Client, bool) { return Client{}, false })
+	g.checkLogin(netip.MustParseAddr("2001:db8::2"), "u", "p", func() (Client, bool) { return Client{}, false })
 	if len(g.sources) != before {
 		t.Error("two addresses of one IPv6 network count as two sources")
 	}

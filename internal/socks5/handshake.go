@@ -15,17 +15,17 @@ import (
 // wrongPause is how long the answer to a wrong login takes.
 const wrongPause = time.Second
 
-// greet finds out what a connection speaks and serves it.
-func (s *Server) greet(ctx context.Context, g *guest) {
+// handshakeConn finds out what a connection speaks and serves it.
+func (s *Server) handshakeConn(ctx context.Context, g *pendingConn) {
 	_ = g.SetDeadline(time.Now().Add(s.limits.Handshake)) // fails only where the read will
 	r := bufio.NewReaderSize(g.Conn, 512)
 	first, err := peekPastEmptyLines(r)
 	if err != nil {
-		g.leave()
+		g.leaveQueue()
 		g.Close()
 		return
 	}
-	g.speaks()
+	g.markSpeaking()
 	switch b := first; {
 	case b == version:
 		s.serveSOCKS(ctx, g, r)
@@ -36,17 +36,17 @@ func (s *Server) greet(ctx context.Context, g *guest) {
 		// SOCKS4 knows no password: 0x5b is its "rejected".
 		_, _ = g.Write([]byte{0, 0x5b, 0, 0, 0, 0, 0, 0})
 	}
-	g.leave()
+	g.leaveQueue()
 	g.Close()
 }
 
-// mostEmpty is how many bytes of empty lines may stand before a first request.
-const mostEmpty = 16
+// maxEmptyBytes is how many bytes of empty lines may stand before a first request.
+const maxEmptyBytes = 16
 
 // peekPastEmptyLines is the first byte that is none of an empty line: some clients
 // of HTTP send one before a request, RFC 9112 section 2.2.
 func peekPastEmptyLines(r *bufio.Reader) (byte, error) {
-	for range mostEmpty {
+	for range maxEmptyBytes {
 		b, err := r.ReadByte()
 		if err != nil {
 			return 0, err
@@ -59,42 +59,42 @@ func peekPastEmptyLines(r *bufio.Reader) (byte, error) {
 }
 
 // serveSOCKS serves one connection of RFC 1928.
-func (s *Server) serveSOCKS(ctx context.Context, g *guest, r *bufio.Reader) {
-	client, err := s.login(ctx, g, r)
+func (s *Server) serveSOCKS(ctx context.Context, g *pendingConn, r *bufio.Reader) {
+	client, err := s.negotiateLogin(ctx, g, r)
 	if err != nil {
 		return // the client was told, or is not there to be told
 	}
 	command, to, err := readRequest(r)
 	if err != nil {
 		if errors.Is(err, errAddressType) {
-			s.reply(g.Conn, AddressUnsupported, netip.AddrPort{})
+			s.writeReply(g.Conn, AddressUnsupported, netip.AddrPort{})
 		}
 		return
 	}
-	if !g.leave() {
+	if !g.leaveQueue() {
 		return
 	}
-	m := s.admit(g.Conn, client, g.from)
+	m := s.register(g.Conn, client, g.from)
 	if m == nil {
-		s.reply(g.Conn, GeneralFailure, netip.AddrPort{})
+		s.writeReply(g.Conn, GeneralFailure, netip.AddrPort{})
 		return
 	}
-	defer s.dismiss(m)
+	defer s.unregister(m)
 	_ = g.SetDeadline(time.Time{})
 	switch command {
 	case commandConnect:
-		s.connect(ctx, m, r, to)
+		s.serveConnect(ctx, m, r, to)
 	case commandAssociate:
-		s.associate(ctx, m, to)
+		s.serveAssociate(ctx, m, to)
 	default: // BIND: nothing can call back into a tunnel
-		s.reply(g.Conn, CommandUnsupported, netip.AddrPort{})
+		s.writeReply(g.Conn, CommandUnsupported, netip.AddrPort{})
 	}
 }
 
 var errRefused = errors.New("login refused")
 
-// login does the negotiation of the method, and RFC 1929.
-func (s *Server) login(ctx context.Context, g *guest, r *bufio.Reader) (Client, error) {
+// negotiateLogin does the negotiation of the method, and RFC 1929.
+func (s *Server) negotiateLogin(ctx context.Context, g *pendingConn, r *bufio.Reader) (Client, error) {
 	if _, err := r.Discard(1); err != nil {
 		return Client{}, err
 	}
@@ -113,7 +113,7 @@ func (s *Server) login(ctx context.Context, g *guest, r *bufio.Reader) (Client, 
 	if err != nil {
 		return Client{}, err
 	}
-	client, ok := s.check(ctx, user, password, g.from)
+	client, ok := s.checkLogin(ctx, user, password, g.from)
 	if !ok {
 		_, _ = g.Write([]byte{authVersion, 1})
 		return Client{}, errRefused
@@ -122,9 +122,9 @@ func (s *Server) login(ctx context.Context, g *guest, r *bufio.Reader) (Client, 
 	return client, err
 }
 
-// check checks a login. The answer to a wrong one is late.
-func (s *Server) check(ctx context.Context, user, password string, from netip.Addr) (Client, bool) {
-	client, ok := s.cfg.Guard.check(from, user, password, func() (Client, bool) { return s.cfg.Login(user, password, from) })
+// checkLogin checks a login. The answer to a wrong one is late.
+func (s *Server) checkLogin(ctx context.Context, user, password string, from netip.Addr) (Client, bool) {
+	client, ok := s.cfg.LoginLimiter.checkLogin(from, user, password, func() (Client, bool) { return s.cfg.Login(user, password, from) })
 	if !ok {
 		wait := time.NewTimer(wrongPause)
 		defer wait.Stop()
@@ -136,47 +136,47 @@ func (s *Server) check(ctx context.Context, user, password string, from netip.Ad
 	return client, ok
 }
 
-// reply answers a request. It does not wait for a client that takes nothing.
-func (s *Server) reply(c net.Conn, r Reply, at netip.AddrPort) bool {
+// writeReply answers a request. It does not wait for a client that takes nothing.
+func (s *Server) writeReply(c net.Conn, r Reply, at netip.AddrPort) bool {
 	_ = c.SetWriteDeadline(time.Now().Add(s.limits.Handshake))
 	_, err := c.Write(appendReply(make([]byte, 0, 32), r, at))
 	return err == nil
 }
 
-// connect serves a CONNECT request.
-func (s *Server) connect(ctx context.Context, m *member, r *bufio.Reader, to target) {
-	way, remote, err := s.dial(ctx, to)
+// serveConnect serves a CONNECT request.
+func (s *Server) serveConnect(ctx context.Context, m *session, r *bufio.Reader, to target) {
+	dialer, remote, err := s.dialTarget(ctx, to)
 	if err != nil {
-		s.reply(m.conn, replyOf(err), netip.AddrPort{})
+		s.writeReply(m.conn, replyOf(err), netip.AddrPort{})
 		return
 	}
-	if !s.reply(m.conn, Succeeded, addrPortOf(remote.LocalAddr())) {
+	if !s.writeReply(m.conn, Succeeded, addrPortOf(remote.LocalAddr())) {
 		remote.Close()
 		return
 	}
 	early, _ := r.Peek(r.Buffered()) // what came before the answer
-	s.relay(m, early, way, remote)
+	s.relayConns(m, early, dialer, remote)
 }
 
 var (
-	errNoWay      = errors.New("no way out")
+	errNoTunnel   = errors.New("no dialer out")
 	errNotAllowed = errors.New("destination not allowed")
 	errFamily     = errors.New("only IPv4 goes through the tunnel")
 )
 
-// dial waits for a way out and connects to what a client asks for.
-func (s *Server) dial(ctx context.Context, to target) (Way, net.Conn, error) {
-	way, err := s.cfg.Way(ctx)
+// dialTarget waits for a way out and connects to what a client asks for.
+func (s *Server) dialTarget(ctx context.Context, to target) (Dialer, net.Conn, error) {
+	dialer, err := s.cfg.Dialer(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", errNoWay, err)
+		return nil, nil, fmt.Errorf("%w: %w", errNoTunnel, err)
 	}
-	c, err := s.dialOn(ctx, way, to)
-	return way, c, err
+	c, err := s.dialVia(ctx, dialer, to)
+	return dialer, c, err
 }
 
-// dialOn looks a name up and connects to the first of its addresses that answers.
-func (s *Server) dialOn(ctx context.Context, way Way, to target) (net.Conn, error) {
-	addrs, err := s.resolve(ctx, way, to)
+// dialVia looks a name up and connects to the first of its addresses that answers.
+func (s *Server) dialVia(ctx context.Context, dialer Dialer, to target) (net.Conn, error) {
+	addrs, err := s.resolveTarget(ctx, dialer, to)
 	if err != nil {
 		return nil, err
 	}
@@ -190,15 +190,15 @@ func (s *Server) dialOn(ctx context.Context, way Way, to target) (net.Conn, erro
 			continue
 		}
 		var c net.Conn
-		if c, err = way.DialAddr(ctx, "tcp", at); err == nil || ctx.Err() != nil {
+		if c, err = dialer.DialAddr(ctx, "tcp", at); err == nil || ctx.Err() != nil {
 			return c, err
 		}
 	}
 	return nil, err
 }
 
-// resolve finds the addresses of a target, through the tunnel.
-func (s *Server) resolve(ctx context.Context, way Way, to target) ([]netip.Addr, error) {
+// resolveTarget finds the addresses of a target, through the tunnel.
+func (s *Server) resolveTarget(ctx context.Context, dialer Dialer, to target) ([]netip.Addr, error) {
 	switch {
 	case to.addr.Is6():
 		return nil, errFamily
@@ -207,7 +207,7 @@ func (s *Server) resolve(ctx context.Context, way Way, to target) ([]netip.Addr,
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Dial)
 	defer cancel()
-	return way.Lookup(ctx, to.name)
+	return dialer.Lookup(ctx, to.name)
 }
 
 // replyOf is the reply that says what happened.
@@ -216,7 +216,7 @@ func replyOf(err error) Reply {
 	switch {
 	case errors.Is(err, errNotAllowed):
 		return NotAllowed
-	case errors.Is(err, errNoWay):
+	case errors.Is(err, errNoTunnel):
 		return NetworkUnreachable
 	case errors.Is(err, errFamily):
 		return AddressUnsupported

@@ -13,12 +13,12 @@ import (
 func (d *Directory) Load(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.load(ctx)
+	return d.loadLocked(ctx)
 }
 
-// load reads the users. d.mu is held, so that nothing is written in between and
+// loadLocked reads the users. d.mu is held, so that nothing is written in between and
 // counted twice.
-func (d *Directory) load(ctx context.Context) error {
+func (d *Directory) loadLocked(ctx context.Context) error {
 	logins, err := d.cfg.Store.AccessLogins(ctx)
 	if err != nil {
 		return fmt.Errorf("read the access users: %w", err)
@@ -27,32 +27,32 @@ func (d *Directory) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the access users: %w", err)
 	}
-	v := &view{names: make(map[string]*person, len(logins)), ids: make(map[int64]*person, len(logins)), tags: tags}
+	v := &snapshot{names: make(map[string]*client, len(logins)), ids: make(map[int64]*client, len(logins)), tags: tags}
 	for _, l := range logins {
-		a := d.accounts[l.ID]
+		a := d.usages[l.ID]
 		if a == nil {
-			a = &account{told: visit{at: l.SeenAt}}
-			d.accounts[l.ID] = a
+			a = &usage{savedVisit: visit{at: l.SeenAt}}
+			d.usages[l.ID] = a
 		}
-		a.beforeUp.Store(int64(l.Up) - int64(a.written.Up))
-		a.beforeDown.Store(int64(l.Down) - int64(a.written.Down))
-		p := &person{AccessUser: l.AccessUser, digest: d.digest(l.Password), account: a}
+		a.offsetUp.Store(int64(l.Up) - int64(a.saved.Up))
+		a.offsetDown.Store(int64(l.Down) - int64(a.saved.Down))
+		p := &client{AccessUser: l.AccessUser, digest: d.passwordDigest(l.Password), usage: a}
 		v.names[p.Name], v.ids[p.ID] = p, p
 	}
-	for id := range d.accounts {
+	for id := range d.usages {
 		if v.ids[id] == nil {
-			delete(d.accounts, id)
+			delete(d.usages, id)
 		}
 	}
-	d.view.Store(v)
-	d.watch()
-	d.cfg.Cut() // whoever lost something by the change
+	d.snapshot.Store(v)
+	d.publishStates()
+	d.cfg.OnRevoked() // whoever lost something by the change
 	return nil
 }
 
 // Run keeps the view current until ctx is done, then writes what was counted.
 func (d *Directory) Run(ctx context.Context) error {
-	judge, flush, reload := time.NewTicker(judgeEvery), time.NewTicker(flushEvery), time.NewTicker(reloadEvery)
+	judge, flush, reload := time.NewTicker(checkEvery), time.NewTicker(flushEvery), time.NewTicker(reloadEvery)
 	defer judge.Stop()
 	defer flush.Stop()
 	defer reload.Stop()
@@ -61,12 +61,12 @@ func (d *Directory) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return d.Flush(context.WithoutCancel(ctx))
-		case <-d.poke:
+		case <-d.wake:
 			err = d.Load(ctx)
 		case <-reload.C:
 			err = d.Load(ctx)
 		case <-judge.C:
-			err = d.tick(ctx)
+			err = d.checkPeriods(ctx)
 		case <-flush.C:
 			err = d.Flush(ctx)
 		}
@@ -76,40 +76,40 @@ func (d *Directory) Run(ctx context.Context) error {
 	}
 }
 
-// tick looks for users whose time or quota has ended, and for those whose
+// checkPeriods looks for users whose time or quota has ended, and for those whose
 // counters begin anew.
-func (d *Directory) tick(ctx context.Context) error {
+func (d *Directory) checkPeriods(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.cfg.Now()
 	var due []int64
 	zone, since := d.cfg.Zone()
-	for id, p := range d.view.Load().ids {
+	for id, p := range d.snapshot.Load().ids {
 		if p.Period.IsOver(p.CountedFrom, now, zone, since) {
 			due = append(due, id)
 		}
 	}
 	if len(due) > 0 {
-		return d.reset(ctx, due, now)
+		return d.resetLocked(ctx, due, now)
 	}
-	d.watch()
+	d.publishStates()
 	return nil
 }
 
-// watch tells of users whose state has changed. d.mu is held.
-func (d *Directory) watch() {
+// publishStates tells of users whose state has changed. d.mu is held.
+func (d *Directory) publishStates() {
 	now, worse := d.cfg.Now(), false
-	for id, p := range d.view.Load().ids {
-		state := p.State(now, p.account.used())
-		if state == p.account.state {
+	for id, p := range d.snapshot.Load().ids {
+		state := p.State(now, p.usage.totalBytes())
+		if state == p.usage.state {
 			continue
 		}
-		p.account.state = state
+		p.usage.state = state
 		worse = worse || state != connexa.AccessGranted
 		d.cfg.Publish(connexa.Event{Topic: connexa.AccessFigures, ID: id})
 	}
 	if worse {
-		d.cfg.Cut()
+		d.cfg.OnRevoked()
 	}
 }
 
@@ -117,18 +117,18 @@ func (d *Directory) watch() {
 func (d *Directory) Reset(ctx context.Context, ids ...int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.reset(ctx, ids, d.cfg.Now())
+	return d.resetLocked(ctx, ids, d.cfg.Now())
 }
 
-// reset writes first what was counted until now: it belongs to what ends.
-func (d *Directory) reset(ctx context.Context, ids []int64, at time.Time) error {
-	if err := d.flush(ctx); err != nil {
+// resetLocked writes first what was counted until now: it belongs to what ends.
+func (d *Directory) resetLocked(ctx context.Context, ids []int64, at time.Time) error {
+	if err := d.flushLocked(ctx); err != nil {
 		return err
 	}
 	if err := d.cfg.Store.ResetAccess(ctx, ids, at); err != nil {
 		return err
 	}
-	if err := d.load(ctx); err != nil {
+	if err := d.loadLocked(ctx); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -141,12 +141,12 @@ func (d *Directory) reset(ctx context.Context, ids []int64, at time.Time) error 
 func (d *Directory) Flush(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.flush(ctx)
+	return d.flushLocked(ctx)
 }
 
-func (d *Directory) flush(ctx context.Context) error {
+func (d *Directory) flushLocked(ctx context.Context) error {
 	type done struct {
-		account *account
+		account *usage
 		written socks5.Counts
 		told    visit
 	}
@@ -155,23 +155,23 @@ func (d *Directory) flush(ctx context.Context) error {
 		after  []done
 	)
 	now := d.cfg.Now()
-	for id, a := range d.accounts {
+	for id, a := range d.usages {
 		c, seen := a.meter.Counts(), visit{}
 		if s := a.seen.Load(); s != nil {
 			seen = *s
 		}
-		moved := c.Up != a.written.Up || c.Down != a.written.Down
+		moved := c.Up != a.saved.Up || c.Down != a.saved.Down
 		if moved {
 			seen.at = now // whoever moves something is there
 		}
-		if c.Open != a.shown.Open || moved || seen.at.After(a.told.at) {
+		if c.Open != a.published.Open || moved || seen.at.After(a.savedVisit.at) {
 			d.cfg.Publish(connexa.Event{Topic: connexa.AccessFigures, ID: id})
 		}
-		a.shown = c
-		if !moved && !seen.at.After(a.told.at) {
+		a.published = c
+		if !moved && !seen.at.After(a.savedVisit.at) {
 			continue
 		}
-		count := connexa.AccessCount{UserID: id, Up: c.Up - a.written.Up, Down: c.Down - a.written.Down}
+		count := connexa.AccessCount{UserID: id, Up: c.Up - a.saved.Up, Down: c.Down - a.saved.Down}
 		if seen.from.IsValid() {
 			count.SeenAt, count.SeenFrom = seen.at, seen.from.String()
 		}
@@ -181,13 +181,13 @@ func (d *Directory) flush(ctx context.Context) error {
 	if len(counts) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	if err := d.cfg.Store.CountAccess(ctx, counts); err != nil {
 		return err // what was counted is still there
 	}
 	for _, f := range after {
-		f.account.written, f.account.told = f.written, f.told
+		f.account.saved, f.account.savedVisit = f.written, f.told
 	}
 	return nil
 }

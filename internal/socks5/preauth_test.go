@@ -14,39 +14,39 @@ type comesFrom struct {
 func (c comesFrom) RemoteAddr() net.Addr { return c.addr }
 
 func TestWhoSpeaksIsNotPushedOutByWhoDoesNot(t *testing.T) {
-	for name, d := range map[string]*door{"of a source": {most: 100, perSource: 3}, "of the door": {most: 3, perSource: 100}} {
-		d.init(d.most, d.perSource)
-		enter := func(ip byte) *guest {
+	for name, d := range map[string]*preAuthLimiter{"of a source": {limit: 100, perSource: 3}, "of the door": {limit: 3, perSource: 100}} {
+		d.init(d.limit, d.perSource)
+		enter := func(ip byte) *pendingConn {
 			c, far := net.Pipe()
 			t.Cleanup(func() { c.Close(); far.Close() })
-			g, ok := d.enter(comesFrom{c, &net.TCPAddr{IP: net.IPv4(192, 0, 2, ip), Port: 5}})
+			g, ok := d.addConn(comesFrom{c, &net.TCPAddr{IP: net.IPv4(192, 0, 2, ip), Port: 5}})
 			if !ok {
 				t.Fatal(name, "not let in")
 			}
 			return g
 		}
 		good, silent := enter(1), enter(1)
-		good.speaks()
+		good.markSpeaking()
 		for range 10 {
 			enter(1)
 		}
-		if silent.leave() {
+		if silent.leaveQueue() {
 			t.Errorf("too many %s: the oldest that was silent is still there", name)
 		}
-		if !good.leave() || good.leave() {
+		if !good.leaveQueue() || good.leaveQueue() {
 			t.Errorf("too many %s: a client that spoke was turned out", name)
 		}
 		// Where all speak, the oldest goes.
 		first := enter(2)
-		first.speaks()
+		first.markSpeaking()
 		for range 3 {
-			enter(2).speaks()
+			enter(2).markSpeaking()
 		}
 		for d.all.silent.Len() > 0 {
-			d.all.next().leave()
+			d.all.nextEvicted().leaveQueue()
 		}
-		enter(2).speaks()
-		if first.leave() {
+		enter(2).markSpeaking()
+		if first.leaveQueue() {
 			t.Errorf("too many %s: more than it may hold", name)
 		}
 		if n := d.all.len(); n > 3 || n == 0 {
