@@ -245,7 +245,7 @@ func (p *proxy) why(g connexa.Gateway) string {
 
 // session describes the session that is up.
 func (p *proxy) session() string {
-	t, ok := p.manager.Through(p.service.NodeID)
+	t, ok := p.manager.Tunnel(p.service.NodeID)
 	if !ok {
 		return ""
 	}

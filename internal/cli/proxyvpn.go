@@ -69,10 +69,10 @@ func (p *proxy) openVPN() (*gateway.VPN, error) {
 		return nil
 	}
 	return &gateway.VPN{
-		Dir:       dir,
-		Authorize: func(_ context.Context, _ connexa.Service, l openvpn.Login) error { return only(l.Serial) },
-		Stay:      func(_ connexa.Service, c openvpn.Client) error { return only(c.Serial) },
-		Title:     func(string, string) string { return "the profile's client" },
+		Dir:        dir,
+		Authorize:  func(_ context.Context, _ connexa.Service, l openvpn.Login) error { return only(l.Serial) },
+		Revalidate: func(_ connexa.Service, c openvpn.Client) error { return only(c.Serial) },
+		Title:      func(string, string) string { return "the profile's client" },
 	}, nil
 }
 

@@ -33,7 +33,7 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 			return p.uplink.Online()
 		},
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
-		Budget:     socks5.NewConnLimit(proxyConns),
+		ConnLimit:  socks5.NewConnLimit(proxyConns),
 		Exit:       p.exitOf,
 	}
 	cfg.Session.GRE = p.mux
@@ -45,10 +45,10 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 		return err
 	}
 	p.vpnAuth = access.NewVPNAuthorizer(func() *access.Directory { return p.access }, i18n.New(i18n.English, nil).Text)
-	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.vpnAuth.Authorize, Stay: p.vpnAuth.Revalidate, Left: p.vpnAuth.OnDisconnect, Title: p.vpnAuth.Title}
+	cfg.VPN = &gateway.VPN{Dir: dir, Authorize: p.vpnAuth.Authorize, Revalidate: p.vpnAuth.Revalidate, OnDisconnect: p.vpnAuth.OnDisconnect, Title: p.vpnAuth.Title}
 	p.gateways = gateway.NewManager(cfg)
 	p.gateways.AllowAll = p.cfg.Demo
-	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, OnRevoked: p.gateways.Review, Zone: func() (*time.Location, time.Time) {
+	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, OnRevoked: p.gateways.Revalidate, Zone: func() (*time.Location, time.Time) {
 		s := p.settings.now()
 		return s.Location(), s.ZoneSince
 	}})
@@ -95,7 +95,7 @@ func (p *Panel) followProfiles(ctx context.Context) error {
 		if err := p.vpnAuth.LoadProfiles(ctx, p.db); err != nil && ctx.Err() == nil {
 			p.log.Error("read the profiles", "err", err) // until the next change
 		}
-		p.gateways.Review()
+		p.gateways.Revalidate()
 	}
 }
 

@@ -84,7 +84,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 	var manager *gateway.Manager
 	users := access.New(access.Config{Store: everybody, Log: slog.New(slog.DiscardHandler), OnRevoked: func() {
 		if manager != nil {
-			manager.Review()
+			manager.Revalidate()
 		}
 	}})
 	s := newSite(t, lab.Config{Nodes: 1}, func(cfg *gateway.Config) {

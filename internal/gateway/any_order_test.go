@@ -74,7 +74,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		dial := m.Dial
 		m.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
 			at := b.at(s.Address) // it counts from when it may be dialed
-			if err := b.Servers.Found(local, s.Address, at); err != nil {
+			if err := b.Locks.LockAddress(local, s.Address, at); err != nil {
 				return nil, err
 			}
 			add(at, 1)
@@ -95,8 +95,8 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		case "unwant":
 			b.unwant(st.node)
 		case "tunnel ends":
-			if g := b.of(st.node); g != nil {
-				if tun := g.current(); tun != nil {
+			if g := b.gatewayOf(st.node); g != nil {
+				if tun := g.currentTunnel(); tun != nil {
 					tun.(*tracked).Tunnel.(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
 				}
 			}
@@ -115,12 +115,12 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 			b.Retry(st.node)
 		case "probe":
 			server := shared(st.node).Address
-			free, _, ok := b.Servers.TryProbe(server)
+			free, _, ok := b.Locks.TryProbe(server)
 			if !ok {
 				break
 			}
 			at := b.at(server)
-			if b.Servers.Found(netip.Addr{}, server, at) != nil {
+			if b.Locks.LockAddress(netip.Addr{}, server, at) != nil {
 				free()
 				break
 			}
@@ -153,7 +153,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		case "restart":
 			b.stop()
 			next := NewManager(b.Config)
-			next.Dial, next.Servers = b.Manager.Dial, NewServers()
+			next.Dial, next.Locks = b.Manager.Dial, NewSessionLocks()
 			time.Sleep(time.Minute) // the probes of the old process are gone
 			b.Manager = next
 			b.run()
@@ -162,7 +162,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	}
 	b.works()
 	b.setOnline(true)
-	time.Sleep(2 * restEvery)
+	time.Sleep(2 * failedRetryEvery)
 	for n := range int64(8) {
 		g := b.state(n)
 		b.mu.Lock()

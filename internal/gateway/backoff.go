@@ -7,36 +7,36 @@ import (
 
 const (
 	firstBackoff = time.Second
-	mostBackoff  = 5 * time.Minute
-	// tired is how many failures in a row make a gateway rest for restEvery
+	maxBackoff   = 5 * time.Minute
+	// maxFailures is how many failures in a row make a gateway rest for failedRetryEvery
 	// between tries.
-	tired     = 20
-	restEvery = time.Hour
-	// lastingFor is how long a session must have been up to end a row of failures:
+	maxFailures      = 20
+	failedRetryEvery = time.Hour
+	// stableAfter is how long a session must have been up to end a row of failures:
 	// one that ends at once has helped nobody.
-	lastingFor = 30 * time.Second
+	stableAfter = 30 * time.Second
 	// staleWithin is how long a server may take the account for logged in that we
 	// had a session with.
 	staleWithin = 10 * time.Minute
-	// mostRefused is how often a refused login is tried again, an hour apart; then
+	// maxRefusals is how often a refused login is tried again, an hour apart; then
 	// only an edit or a person helps.
-	mostRefused = 3
-	// hereEvery is how often a try is made that fails because of this machine.
-	hereEvery = 15 * time.Second
-	// offlineEvery is the same while the machine is offline. Its return wakes
+	maxRefusals = 3
+	// localRetryEvery is how often a try is made that fails because of this machine.
+	localRetryEvery = 15 * time.Second
+	// offlineRetryEvery is the same while the machine is offline. Its return wakes
 	// everybody; this is for when it goes unseen.
-	offlineEvery = mostBackoff
+	offlineRetryEvery = maxBackoff
 )
 
 // staleWaits are the waits for a server to notice that our last session has
 // ended.
 var staleWaits = []time.Duration{15 * time.Second, 45 * time.Second, 120 * time.Second}
 
-// backoff is the wait before the next try after so many failures: any time up to
+// retryBackoff is the wait before the next try after so many failures: any time up to
 // a bound that doubles, so that gateways which failed together don't come back
 // together.
-func backoff(failures int) time.Duration {
-	bound := mostBackoff
+func retryBackoff(failures int) time.Duration {
+	bound := maxBackoff
 	if n := failures - 1; n < 9 {
 		bound = min(bound, firstBackoff<<max(n, 0))
 	}

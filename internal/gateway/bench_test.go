@@ -305,7 +305,7 @@ func throughTunnel(b *testing.B, t gateway.Tunnel) net.Conn {
 func BenchmarkProxy(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
 	s.await(b, 1, connexa.GatewayOnline)
-	t, _ := s.manager.Through(1)
+	t, _ := s.manager.Tunnel(1)
 	through := func() net.Conn {
 		c, err := s.dial(b, 1, farWeb)
 		if err != nil {
@@ -337,7 +337,7 @@ func BenchmarkProxy(b *testing.B) {
 func BenchmarkConnect(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
 	s.await(b, 1, connexa.GatewayOnline)
-	t, _ := s.manager.Through(1)
+	t, _ := s.manager.Tunnel(1)
 	d, err := proxy.SOCKS5("tcp", s.wanted[0].Listen.String(), &proxy.Auth{User: "exit", Password: "Blue-Kite-7"}, nil)
 	if err != nil {
 		b.Fatal(err)

@@ -53,7 +53,7 @@ func TestADay(t *testing.T) {
 			b.mu.Unlock()
 			switch {
 			case dice < 6:
-				if tun := b.of(node).current(); tun != nil {
+				if tun := b.gatewayOf(node).currentTunnel(); tun != nil {
 					tun.(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
 					ended++
 				}
@@ -82,7 +82,7 @@ func TestADay(t *testing.T) {
 		b.mu.Lock()
 		trouble, b.targets = false, true
 		b.mu.Unlock()
-		time.Sleep(2 * restEvery)
+		time.Sleep(2 * failedRetryEvery)
 		for _, node := range nodes {
 			if g := b.state(node); g.State != connexa.GatewayOnline {
 				// A login that was refused too often waits for a person.
@@ -103,7 +103,7 @@ func TestADay(t *testing.T) {
 		if ended < 100 {
 			t.Errorf("only %d sessions ended", ended)
 		}
-		if b.most > mostDialing {
+		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
 		}
 	})

@@ -65,7 +65,7 @@ func newBench(t *testing.T) *bench {
 		Store: b, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler),
 		Online: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.online },
 		Dial: func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
-			if err := b.Servers.Found(local, s.Address, b.at(s.Address)); err != nil {
+			if err := b.Locks.LockAddress(local, s.Address, b.at(s.Address)); err != nil {
 				return nil, err
 			}
 			b.mu.Lock()
@@ -203,7 +203,7 @@ func (b *bench) up(node int64) *fakeTunnel {
 	b.t.Helper()
 	time.Sleep(time.Second)
 	b.is(node, connexa.GatewayOnline, "")
-	return b.of(node).current().(*fakeTunnel)
+	return b.gatewayOf(node).currentTunnel().(*fakeTunnel)
 }
 
 // history is every change of a node, so far.
@@ -404,7 +404,7 @@ func (f *fakeTunnel) ControlEcho(context.Context) (time.Duration, error) {
 
 func (f *fakeTunnel) Packets() (lost, received uint64) { return 0, 0 }
 func (f *fakeTunnel) Stack() *netstack.Stack           { return nil }
-func (f *fakeTunnel) Junction() *openvpn.Junction      { return nil }
+func (f *fakeTunnel) PacketMux() *openvpn.Junction     { return nil }
 
 func (f *fakeTunnel) Received() uint64 {
 	f.mu.Lock()

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// lookEvery is how often a tunnel is looked at through which clients want
-	// something and nothing comes, and mostMisses how often in a row that may find
+	// internetCheckEvery is how often a tunnel is looked at through which clients want
+	// something and nothing comes, and maxMisses how often in a row that may find
 	// no internet.
-	lookEvery  = 30 * time.Second
-	mostMisses = 3
-	// lookFor bounds one look.
-	lookFor = 10 * time.Second
-	// fewTogether gateways that lose the internet are a reason to suspect what they
+	internetCheckEvery = 30 * time.Second
+	maxMisses          = 3
+	// checkTimeout bounds one look.
+	checkTimeout = 10 * time.Second
+	// minCommonOutage gateways that lose the internet are a reason to suspect what they
 	// have in common, when they are more than a third.
-	fewTogether = 3
+	minCommonOutage = 3
 )
 
 // defaultTargets answer on TCP port 443 nearly everywhere, and belong to
@@ -32,24 +32,24 @@ var defaultTargets = []netip.AddrPort{
 	netip.MustParseAddrPort("9.9.9.9:443"),
 }
 
-// watch looks after a tunnel that is up, until ctx is done; true says that
+// watchInternet looks after a tunnel that is up, until ctx is done; true says that
 // nothing beyond it answers any more.
-func (g *gateway) watch(ctx context.Context, t Tunnel) (noInternet bool) {
-	g.look(ctx, t)
-	defer g.m.together.forget(g.node)
-	next := time.NewTimer(beat.Within(lookEvery, lookEvery/100))
+func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool) {
+	g.measureTunnel(ctx, t)
+	defer g.manager.outages.removeNode(g.node)
+	next := time.NewTimer(beat.Within(internetCheckEvery, internetCheckEvery/100))
 	defer next.Stop()
 	misses := 0
-	last := g.counts()
+	last := g.clientCounts()
 	heard := t.Received()
 	for {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-next.C:
-			next.Reset(beat.Within(lookEvery, lookEvery/100))
+			next.Reset(beat.Within(internetCheckEvery, internetCheckEvery/100))
 		}
-		now := g.counts()
+		now := g.clientCounts()
 		wants := now.Open > 0 || now.Total != last.Total
 		// Datagrams and answers of servers beyond the tunnel arrive as packets, and
 		// nothing but those does: echoes of the session itself are no packets.
@@ -58,21 +58,21 @@ func (g *gateway) watch(ctx context.Context, t Tunnel) (noInternet bool) {
 		switch {
 		case arrived:
 			misses = 0
-			g.m.together.note(g.node, false)
+			g.manager.outages.report(g.node, false)
 			continue
 		case !wants:
 			continue
-		case g.reachable(ctx, t):
+		case g.hasInternet(ctx, t):
 			misses = 0
-			g.m.together.note(g.node, false)
+			g.manager.outages.report(g.node, false)
 		case ctx.Err() == nil:
 			misses++
-			g.m.together.note(g.node, true)
+			g.manager.outages.report(g.node, true)
 		}
 		heard = t.Received() // of what came, the look's own answers are no news
-		if misses >= mostMisses && ctx.Err() == nil {
-			if g.m.together.many() {
-				g.note(ctx, connexa.GatewayOnline, connexa.T("service.reason.together"))
+		if misses >= maxMisses && ctx.Err() == nil {
+			if g.manager.outages.isCommon() {
+				g.setState(ctx, connexa.GatewayOnline, connexa.T("service.reason.together"))
 				continue
 			}
 			return true
@@ -80,13 +80,13 @@ func (g *gateway) watch(ctx context.Context, t Tunnel) (noInternet bool) {
 	}
 }
 
-// counts say whether anybody wants anything: connections of the proxy, and what
+// clientCounts say whether anybody wants anything: connections of the proxy, and what
 // clients of the OpenVPN exit send.
-func (g *gateway) counts() (c struct{ Open, Total int64 }) {
+func (g *gateway) clientCounts() (c struct{ Open, Total int64 }) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.server != nil {
-		n := g.server.Counts()
+	if g.proxy != nil {
+		n := g.proxy.Counts()
 		c.Open, c.Total = n.Open, n.Total
 	}
 	if g.vpn.exit != nil {
@@ -95,31 +95,31 @@ func (g *gateway) counts() (c struct{ Open, Total int64 }) {
 	return c
 }
 
-// look finds out what a page shows of a tunnel that has just come up: how long
+// measureTunnel finds out what a page shows of a tunnel that has just come up: how long
 // its server takes to answer, and the address that the world sees.
-func (g *gateway) look(ctx context.Context, t Tunnel) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+func (g *gateway) measureTunnel(ctx context.Context, t Tunnel) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	latency := askLatency(ctx, t)
 	exit := ""
-	if g.m.Exit != nil {
-		if a, err := g.m.Exit(ctx, t); err == nil {
+	if g.manager.Exit != nil {
+		if a, err := g.manager.Exit(ctx, t); err == nil {
 			exit = a.String()
 		} else if ctx.Err() == nil {
-			g.m.Log.Info("the exit address of a service is not known", "node", g.node, "err", err)
+			g.manager.Log.Info("the exit address of a service is not known", "node", g.node, "err", err)
 		}
 	}
-	if g.current() != t {
+	if g.currentTunnel() != t {
 		return
 	}
-	g.note(ctx, connexa.GatewayOnline, connexa.Text{}, func(s *connexa.Gateway) { s.Latency, s.ExitIP = latency, exit })
+	g.setState(ctx, connexa.GatewayOnline, connexa.Text{}, func(s *connexa.Gateway) { s.Latency, s.ExitIP = latency, exit })
 }
 
 // askLatency is how long the server takes to answer through the tunnel, or on its
 // control connection when it answers no LCP echoes; 0 when it answers neither in time.
 func askLatency(ctx context.Context, t Tunnel) time.Duration {
 	for _, ask := range []func(context.Context) (time.Duration, error){t.Echo, t.ControlEcho} {
-		one, cancel := context.WithTimeout(ctx, lookFor/4)
+		one, cancel := context.WithTimeout(ctx, checkTimeout/4)
 		latency, err := ask(one)
 		cancel()
 		if err == nil {
@@ -129,17 +129,17 @@ func askLatency(ctx context.Context, t Tunnel) time.Duration {
 	return 0
 }
 
-// reachable says whether anything beyond the tunnel answers. That nothing does
+// hasInternet says whether anything beyond the tunnel answers. That nothing does
 // takes two targets at least: one may be down by itself.
-func (g *gateway) reachable(ctx context.Context, t Tunnel) bool {
+func (g *gateway) hasInternet(ctx context.Context, t Tunnel) bool {
 	targets := defaultTargets
-	if g.m.Targets != nil {
-		targets = g.m.Targets()
+	if g.manager.Targets != nil {
+		targets = g.manager.Targets()
 	}
 	if len(targets) < 2 {
 		return true // nothing is known
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	answered := make(chan bool, len(targets))
 	for _, to := range targets {
@@ -161,14 +161,14 @@ func (g *gateway) reachable(ctx context.Context, t Tunnel) bool {
 	return some
 }
 
-// together knows which gateways have lately looked for the internet, and did not
+// outageDetector knows which gateways have lately looked for the internet, and did not
 // find it.
-type together struct {
+type outageDetector struct {
 	mu   sync.Mutex
 	lost map[int64]bool
 }
 
-func (w *together) note(node int64, lost bool) {
+func (w *outageDetector) report(node int64, lost bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lost == nil {
@@ -177,16 +177,16 @@ func (w *together) note(node int64, lost bool) {
 	w.lost[node] = lost
 }
 
-func (w *together) forget(node int64) {
+func (w *outageDetector) removeNode(node int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.lost, node)
 }
 
-// many says whether so many gateways miss the internet that it is not theirs
+// isCommon says whether so many gateways miss the internet that it is not theirs
 // that is gone. Those through which nobody wants anything do not look, and do not
 // count.
-func (w *together) many() bool {
+func (w *outageDetector) isCommon() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
@@ -195,5 +195,5 @@ func (w *together) many() bool {
 			n++
 		}
 	}
-	return n >= fewTogether && 3*n > len(w.lost)
+	return n >= minCommonOutage && 3*n > len(w.lost)
 }

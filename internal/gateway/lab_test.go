@@ -472,7 +472,7 @@ func TestServerDiesAndReturns(t *testing.T) {
 func TestMeasuredThrough(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 1})
 	s.await(t, 1, connexa.GatewayOnline)
-	tun, ok := s.manager.Through(1)
+	tun, ok := s.manager.Tunnel(1)
 	if !ok {
 		t.Fatal("no tunnel")
 	}

@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	// mostDialing is how many sessions are dialed at once.
-	mostDialing = 16
-	// stagger is between the starts of two gateways when the panel starts.
-	stagger = 20 * time.Millisecond
-	// compareEvery is how often wanted is compared with seen though nobody asked.
-	compareEvery = 30 * time.Second
+	// maxDialing is how many sessions are dialed at once.
+	maxDialing = 16
+	// startStagger is between the starts of two gateways when the panel starts.
+	startStagger = 20 * time.Millisecond
+	// reconcileEvery is how often wanted is compared with seen though nobody asked.
+	reconcileEvery = 30 * time.Second
 	// sampleEvery is how often traffic is written down.
 	sampleEvery = 10 * time.Second
 	// uplinkEvery is how often an offline machine is looked at.
 	uplinkEvery = 2 * time.Second
-	// reviewEvery is how often it is asked whether clients may stay though nobody
+	// revalidateEvery is how often it is asked whether clients may stay though nobody
 	// lost anything.
-	reviewEvery = 2 * time.Second
-	saveTime    = 5 * time.Second
+	revalidateEvery = 2 * time.Second
+	saveTimeout     = 5 * time.Second
 )
 
 // Store keeps what is wanted and what is seen.
@@ -57,7 +57,7 @@ type Config struct {
 	Publish func(connexa.Event)  // after a change was written; never blocks
 	Notify  func(connexa.Notice) // likewise; nil: nobody is told
 	Log     *slog.Logger
-	Servers *Servers // shared with the probes; nil: nobody else has sessions
+	Locks   *SessionLocks // shared with the probes; nil: nobody else has sessions
 
 	// Session is how every session is dialed, but for whom; Encryption is the
 	// policy of services that have none of their own (nil: preferred).
@@ -88,23 +88,23 @@ type Config struct {
 	// VPN is for OpenVPN exits; nil: there are none.
 	VPN *VPN
 
-	Limits socks5.Limits     // of each proxy
-	Budget *socks5.ConnLimit // of all of them; nil: none
+	Limits    socks5.Limits     // of each proxy
+	ConnLimit *socks5.ConnLimit // of all of them; nil: none
 }
 
 var (
 	errUnwanted = errors.New("the service is not wanted any more")
-	errGone     = errors.New("the panel is shutting down")
+	errShutdown = errors.New("the panel is shutting down")
 )
 
 // Manager keeps gateways running until its context ends.
 type Manager struct {
 	Config
-	guard    *socks5.LoginLimiter
-	slots    chan struct{}
-	poke     chan struct{}
-	again    chan struct{} // holds a token when clients are to be reviewed
-	together together
+	loginLimiter  *socks5.LoginLimiter
+	dialSlots     chan struct{}
+	changed       chan struct{}
+	revalidateNow chan struct{} // holds a token when clients are to be reviewed
+	outages       outageDetector
 
 	mu       sync.Mutex
 	gateways map[int64]*running
@@ -122,11 +122,11 @@ type running struct {
 // NewManager returns a Manager that runs nothing yet.
 func NewManager(cfg Config) *Manager {
 	m := &Manager{
-		Config: cfg, guard: socks5.NewLoginLimiter(), slots: make(chan struct{}, mostDialing), poke: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		Config: cfg, loginLimiter: socks5.NewLoginLimiter(), dialSlots: make(chan struct{}, maxDialing), changed: make(chan struct{}, 1), revalidateNow: make(chan struct{}, 1),
 		gateways: map[int64]*running{}, ended: make(chan struct{}, 1),
 	}
-	if m.Servers == nil {
-		m.Servers = NewServers()
+	if m.Locks == nil {
+		m.Locks = NewSessionLocks()
 	}
 	if m.Listen == nil {
 		m.Listen = listenTCP
@@ -148,7 +148,7 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 		}
 	}
 	base := m.Session
-	base.OnAddress = func(at netip.Addr) error { return m.Servers.Found(local, s.Address, at) }
+	base.OnAddress = func(at netip.Addr) error { return m.Locks.LockAddress(local, s.Address, at) }
 	return Dial(ctx, base, s, local)
 }
 
@@ -156,34 +156,34 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 // and returns when nothing of them is left. What is wanted stays wanted.
 func (m *Manager) Run(ctx context.Context) error {
 	m.endOrphans(ctx)
-	defer m.tidy()
+	defer m.removeTable()
 	list, err := m.Store.WantedGateways(ctx)
 	if err != nil {
 		return fmt.Errorf("list the services: %w", err)
 	}
 	for i, s := range list {
-		m.begin(ctx, s, time.Duration(i)*stagger)
+		m.startService(ctx, s, time.Duration(i)*startStagger)
 	}
 	var reviews sync.WaitGroup
-	reviews.Go(func() { m.reviews(ctx) })
+	reviews.Go(func() { m.runRevalidation(ctx) })
 	defer reviews.Wait()
-	m.loop(ctx)
+	m.runLoop(ctx)
 	m.mu.Lock()
 	var left []*running
 	for _, g := range m.gateways {
-		g.cancel(errGone)
+		g.cancel(errShutdown)
 		left = append(left, g)
 	}
 	m.mu.Unlock()
 	for _, g := range left {
 		<-g.done
 	}
-	m.sample(ctx)
+	m.saveTraffic(ctx)
 	return nil
 }
 
-func (m *Manager) loop(ctx context.Context) {
-	compare, sample, uplink := time.NewTicker(compareEvery), time.NewTicker(sampleEvery), time.NewTicker(uplinkEvery)
+func (m *Manager) runLoop(ctx context.Context) {
+	compare, sample, uplink := time.NewTicker(reconcileEvery), time.NewTicker(sampleEvery), time.NewTicker(uplinkEvery)
 	defer compare.Stop()
 	defer sample.Stop()
 	defer uplink.Stop()
@@ -191,16 +191,16 @@ func (m *Manager) loop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.poke:
-			m.compare(ctx)
+		case <-m.changed:
+			m.reconcile(ctx)
 		case <-m.ended:
-			m.compare(ctx)
+			m.reconcile(ctx)
 		case <-compare.C:
-			m.compare(ctx)
+			m.reconcile(ctx)
 		case <-sample.C:
-			m.sample(ctx)
+			m.saveTraffic(ctx)
 		case <-uplink.C:
-			m.watchUplink()
+			m.checkUplink()
 		}
 	}
 }
@@ -209,14 +209,14 @@ func (m *Manager) loop(ctx context.Context) {
 // blocks.
 func (m *Manager) Wake() {
 	select {
-	case m.poke <- struct{}{}:
+	case m.changed <- struct{}{}:
 	default:
 	}
 }
 
-// compare starts what is wanted and does not run, and stops what runs and is not
+// reconcile starts what is wanted and does not run, and stops what runs and is not
 // wanted.
-func (m *Manager) compare(ctx context.Context) {
+func (m *Manager) reconcile(ctx context.Context) {
 	list, err := m.Store.WantedGateways(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -241,31 +241,31 @@ func (m *Manager) compare(ctx context.Context) {
 	}
 	m.mu.Unlock()
 	for _, s := range list {
-		m.begin(ctx, s, 0)
+		m.startService(ctx, s, 0)
 	}
 }
 
-// begin starts the gateway of a service, or tells the one that runs what the
+// startService starts the gateway of a service, or tells the one that runs what the
 // service is now. One that is about to end is looked at again when it has.
-func (m *Manager) begin(ctx context.Context, s connexa.Service, after time.Duration) {
+func (m *Manager) startService(ctx context.Context, s connexa.Service, after time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if g := m.gateways[s.NodeID]; g != nil {
-		g.update(s)
+		g.setService(s)
 		return
 	}
 	// The gateway outlives ctx by what it takes to close it.
 	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { cancel(errGone) })
+	stop := context.AfterFunc(ctx, func() { cancel(errShutdown) })
 	g := &running{&gateway{
-		m: m, node: s.NodeID, service: s, poke: make(chan struct{}, 1), done: make(chan struct{}), begin: after,
-		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff}, vpn: newVPN(), down: s.Down,
+		manager: m, node: s.NodeID, service: s, changed: make(chan struct{}, 1), done: make(chan struct{}), startDelay: after,
+		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff}, vpn: newVPN(), failureSent: s.Down,
 	}, cancel}
 	m.gateways[s.NodeID] = g
 	go func() {
 		g.run(run)
 		stop()
-		cancel(errGone)
+		cancel(errShutdown)
 		select {
 		case m.ended <- struct{}{}:
 		default:
@@ -276,7 +276,7 @@ func (m *Manager) begin(ctx context.Context, s connexa.Service, after time.Durat
 // Stop ends the gateway of a node and returns when nothing of it is left. Whoever
 // calls it has made sure that it is not wanted any more.
 func (m *Manager) Stop(ctx context.Context, node int64) error {
-	g := m.of(node)
+	g := m.gatewayOf(node)
 	if g == nil {
 		return nil
 	}
@@ -291,77 +291,77 @@ func (m *Manager) Stop(ctx context.Context, node int64) error {
 
 // Retry makes the gateway of a node try again now, as if it had never failed.
 func (m *Manager) Retry(node int64) {
-	if g := m.of(node); g != nil {
-		g.press()
+	if g := m.gatewayOf(node); g != nil {
+		g.requestRetry()
 	}
 }
 
 // Live is what is seen of the gateway of a node, with what its proxy has moved
 // since it began to listen; false: none runs.
 func (m *Manager) Live(node int64) (connexa.Gateway, socks5.Counts, bool) {
-	g := m.of(node)
+	g := m.gatewayOf(node)
 	if g == nil {
 		return connexa.Gateway{}, socks5.Counts{}, false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var c socks5.Counts
-	if g.server != nil {
-		c = g.server.Counts()
+	if g.proxy != nil {
+		c = g.proxy.Counts()
 	}
 	return g.seen, c, true
 }
 
-// Through is the tunnel of the gateway of a node, to measure through; false: none
+// Tunnel is the tunnel of the gateway of a node, to measure through; false: none
 // is up. Only the gateway closes it.
-func (m *Manager) Through(node int64) (Tunnel, bool) {
-	g := m.of(node)
+func (m *Manager) Tunnel(node int64) (Tunnel, bool) {
+	g := m.gatewayOf(node)
 	if g == nil {
 		return nil, false
 	}
-	t := g.current()
+	t := g.currentTunnel()
 	if t == nil {
 		return nil, false
 	}
-	return borrowed{t}, true
+	return sharedTunnel{t}, true
 }
 
-// borrowed is a tunnel that whoever measures through it cannot close.
-type borrowed struct{ Tunnel }
+// sharedTunnel is a tunnel that whoever measures through it cannot close.
+type sharedTunnel struct{ Tunnel }
 
 // Close does nothing: the tunnel is the gateway's.
-func (borrowed) Close() error { return nil }
+func (sharedTunnel) Close() error { return nil }
 
-// Review ends the connections of access users that may not stay, at every service.
+// Revalidate ends the connections of access users that may not stay, at every service.
 // It never blocks.
-func (m *Manager) Review() {
+func (m *Manager) Revalidate() {
 	select {
-	case m.again <- struct{}{}:
+	case m.revalidateNow <- struct{}{}:
 	default:
 	}
 }
 
-// reviews ends connections as they are to be until ctx is done. It has a goroutine
+// runRevalidation ends connections as they are to be until ctx is done. It has a goroutine
 // of its own: the others wait for the store at times.
-func (m *Manager) reviews(ctx context.Context) {
-	tick := time.NewTicker(reviewEvery)
+func (m *Manager) runRevalidation(ctx context.Context) {
+	tick := time.NewTicker(revalidateEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.again:
-			m.recheck()
+		case <-m.revalidateNow:
+			m.revalidateExits()
 		case <-tick.C: // OpenVPN exits ask by themselves
 		}
-		m.review()
+		m.revalidateProxies()
 	}
 }
 
-func (m *Manager) review() {
-	for _, g := range m.all() {
+func (m *Manager) revalidateProxies() {
+	for _, g := range m.listGateways() {
 		g.mu.Lock()
-		server := g.server
+		server := g.proxy
 		g.mu.Unlock()
 		if server != nil {
 			server.Revalidate()
@@ -369,7 +369,7 @@ func (m *Manager) review() {
 	}
 }
 
-func (m *Manager) all() []*gateway {
+func (m *Manager) listGateways() []*gateway {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := make([]*gateway, 0, len(m.gateways))
@@ -379,7 +379,7 @@ func (m *Manager) all() []*gateway {
 	return list
 }
 
-func (m *Manager) of(node int64) *running {
+func (m *Manager) gatewayOf(node int64) *running {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.gateways[node]
@@ -387,27 +387,27 @@ func (m *Manager) of(node int64) *running {
 
 // Name is the name of the service of a node; empty: none runs.
 func (m *Manager) Name(node int64) string {
-	if g := m.of(node); g != nil {
-		return g.wants().Name
+	if g := m.gatewayOf(node); g != nil {
+		return g.currentSpec().Name
 	}
 	return ""
 }
 
-// takeSlot waits for the right to dial; false says that the gateway is to end.
-func (m *Manager) takeSlot(ctx context.Context) bool {
+// acquireDialSlot waits for the right to dial; false says that the gateway is to end.
+func (m *Manager) acquireDialSlot(ctx context.Context) bool {
 	select {
-	case m.slots <- struct{}{}:
+	case m.dialSlots <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-func (m *Manager) giveSlot() { <-m.slots }
+func (m *Manager) releaseDialSlot() { <-m.dialSlots }
 
-// save writes what is seen of a gateway and tells about it.
-func (m *Manager) save(ctx context.Context, g connexa.Gateway) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+// saveState writes what is seen of a gateway and tells about it.
+func (m *Manager) saveState(ctx context.Context, g connexa.Gateway) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	if err := m.Store.SaveGateway(ctx, g); err != nil {
 		// A node that was deleted has no gateway to write about.
@@ -419,10 +419,10 @@ func (m *Manager) save(ctx context.Context, g connexa.Gateway) {
 	m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.NodeID})
 }
 
-// flush keeps what a proxy moved for the next sample: its counters are about to
+// flushTraffic keeps what a proxy moved for the next sample: its counters are about to
 // end.
-func (m *Manager) flush(g *gateway) {
-	t, changed := g.sample()
+func (m *Manager) flushTraffic(g *gateway) {
+	t, changed := g.sampleTraffic()
 	if !changed {
 		return
 	}
@@ -431,18 +431,18 @@ func (m *Manager) flush(g *gateway) {
 	m.unsaved = append(m.unsaved, t)
 }
 
-// sample writes down what the proxies moved.
-func (m *Manager) sample(ctx context.Context) {
+// saveTraffic writes down what the proxies moved.
+func (m *Manager) saveTraffic(ctx context.Context) {
 	m.mu.Lock()
 	list := m.unsaved
 	m.unsaved = nil
 	for _, g := range m.gateways {
-		if t, changed := g.sample(); changed {
+		if t, changed := g.sampleTraffic(); changed {
 			list = append(list, t)
 		}
 	}
 	m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	if err := m.Store.SampleGateways(ctx, time.Now(), list); err != nil {
 		m.Log.Error("write the traffic of services", "err", err)
@@ -453,15 +453,15 @@ func (m *Manager) sample(ctx context.Context) {
 	}
 }
 
-// wentOffline notes that this machine has no way to the outside.
-func (m *Manager) wentOffline() {
+// noteOffline notes that this machine has no way to the outside.
+func (m *Manager) noteOffline() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.offline = true
 }
 
-// watchUplink makes every gateway try at once when this machine is online again.
-func (m *Manager) watchUplink() {
+// checkUplink makes every gateway try at once when this machine is online again.
+func (m *Manager) checkUplink() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.offline || !m.Online() {
@@ -469,6 +469,6 @@ func (m *Manager) watchUplink() {
 	}
 	m.offline = false
 	for _, g := range m.gateways {
-		g.uplinkReturned()
+		g.noteUplinkBack()
 	}
 }

@@ -139,7 +139,7 @@ func TestClientsDoNotWaitForEver(t *testing.T) {
 		b.state(1)
 		began := time.Now()
 		c, _ := b.connect(1)
-		if r := reply(t, c); r != 3 || time.Since(began) != clientPatience {
+		if r := reply(t, c); r != 3 || time.Since(began) != clientWait {
 			t.Errorf("reply %d after %v", r, time.Since(began))
 		}
 	})
@@ -158,11 +158,11 @@ func TestBackoffAndRest(t *testing.T) {
 		}
 		g := b.is(1, connexa.GatewayFailed, "service.reason.tired")
 		dials := b.dialsOf(1)
-		if len(dials) != tired || g.Failures != tired || g.Cause != "tcp.refused" {
+		if len(dials) != maxFailures || g.Failures != maxFailures || g.Cause != "tcp.refused" {
 			t.Errorf("%d dials, seen %+v", len(dials), g)
 		}
 		for i := range len(dials) - 1 {
-			if d := dials[i+1].Sub(dials[i]); d > mostBackoff+time.Second {
+			if d := dials[i+1].Sub(dials[i]); d > maxBackoff+time.Second {
 				t.Errorf("the wait after failure %d took %v", i+1, d)
 			}
 		}
@@ -175,9 +175,9 @@ func TestBackoffAndRest(t *testing.T) {
 		if r := reply(t, c); r != 3 || time.Since(began) != 0 {
 			t.Errorf("reply %d after %v", r, time.Since(began))
 		}
-		time.Sleep(3*restEvery + time.Minute)
-		if n := len(b.dialsOf(1)); n != tired+3 {
-			t.Errorf("%d dials in 3 hours of rest", n-tired)
+		time.Sleep(3*failedRetryEvery + time.Minute)
+		if n := len(b.dialsOf(1)); n != maxFailures+3 {
+			t.Errorf("%d dials in 3 hours of rest", n-maxFailures)
 		}
 		b.works()
 		b.Retry(1)
@@ -194,12 +194,12 @@ func TestSuccessEndsTheRow(t *testing.T) {
 	in(t, func(t *testing.T, b *bench) {
 		b.run()
 		b.want(1)
-		for range 2 * tired {
+		for range 2 * maxFailures {
 			for b.state(1).State != connexa.GatewayOnline {
 				time.Sleep(time.Second)
 			}
-			time.Sleep(lastingFor)
-			b.of(1).current().(*fakeTunnel).end(nil)
+			time.Sleep(stableAfter)
+			b.gatewayOf(1).currentTunnel().(*fakeTunnel).end(nil)
 			if g := b.is(1, connexa.GatewayReconnecting, "service.reason.ended"); g.Failures != 1 {
 				t.Fatalf("%d failures", g.Failures)
 			}
@@ -208,7 +208,7 @@ func TestSuccessEndsTheRow(t *testing.T) {
 			for b.state(1).State != connexa.GatewayOnline {
 				time.Sleep(time.Second)
 			}
-			b.of(1).current().(*fakeTunnel).end(nil)
+			b.gatewayOf(1).currentTunnel().(*fakeTunnel).end(nil)
 			if g := b.state(1); g.Failures != i+2 {
 				t.Fatalf("%d failures after %d short sessions", g.Failures, i+1)
 			}
@@ -226,7 +226,7 @@ func TestRefusedLogin(t *testing.T) {
 			t.Errorf("seen %+v", g)
 		}
 		time.Sleep(24 * time.Hour)
-		if n := len(b.dialsOf(1)); n != 1+mostRefused {
+		if n := len(b.dialsOf(1)); n != 1+maxRefusals {
 			t.Errorf("%d logins in a day", n)
 		}
 		if g := b.state(1); !g.RetryAt.IsZero() {
@@ -322,13 +322,13 @@ func TestUplinkReturns(t *testing.T) {
 		for _, n := range nodes {
 			b.is(n, connexa.GatewayOnline, "")
 		}
-		if b.most > mostDialing {
+		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
 		}
 		b.setOnline(false)
 		b.fails(refusedBy(pptp.StepTCP, "unreachable"))
 		for _, n := range nodes {
-			b.of(n).current().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+			b.gatewayOf(n).currentTunnel().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
 		}
 		time.Sleep(6 * time.Hour)
 		for _, n := range nodes {
@@ -343,7 +343,7 @@ func TestUplinkReturns(t *testing.T) {
 		for _, n := range nodes {
 			b.is(n, connexa.GatewayOnline, "")
 		}
-		if b.most > mostDialing {
+		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
 		}
 	})
@@ -360,13 +360,13 @@ func TestDroppedTogetherBackSoon(t *testing.T) {
 		time.Sleep(time.Minute)
 		for _, n := range nodes {
 			b.state(n)
-			b.of(n).current().(*fakeTunnel).end(refusedBy(pptp.StepControl, "closed"))
+			b.gatewayOf(n).currentTunnel().(*fakeTunnel).end(refusedBy(pptp.StepControl, "closed"))
 		}
 		time.Sleep(90 * time.Second)
 		for _, n := range nodes {
 			b.is(n, connexa.GatewayOnline, "")
 		}
-		if b.most > mostDialing {
+		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
 		}
 	})
@@ -388,13 +388,13 @@ func TestOneSessionToAServer(t *testing.T) {
 		if len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name || len(b.dialsOf(2)) != 0 {
 			t.Errorf("seen %+v, %d dials", g, len(b.dialsOf(2)))
 		}
-		if _, by, ok := b.Servers.TryProbe(service(1).Address); ok || by != 1 {
+		if _, by, ok := b.Locks.TryProbe(service(1).Address); ok || by != 1 {
 			t.Errorf("a probe may have the server: %v, %d", ok, by)
 		}
 		b.unwant(1)
 		time.Sleep(time.Second)
 		b.is(2, connexa.GatewayOnline, "")
-		if by := b.Servers.User(service(1).Address); by != 2 {
+		if by := b.Locks.SessionNode(service(1).Address); by != 2 {
 			t.Errorf("used by %d", by)
 		}
 	})
@@ -417,11 +417,11 @@ func TestNamesOfOneServer(t *testing.T) {
 		if g := b.is(2, connexa.GatewayFailed, "service.reason.in_use"); len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name {
 			t.Errorf("seen %+v", g)
 		}
-		if free, _, ok := b.Servers.TryProbe("vpn.test"); !ok {
+		if free, _, ok := b.Locks.TryProbe("vpn.test"); !ok {
 			t.Error("the name is held by who does not use it")
 		} else {
-			var used *InUse
-			if err := b.Servers.Found(netip.Addr{}, "vpn.test", b.at("vpn.test")); !errors.As(err, &used) || used.Node != 1 {
+			var used *InUseError
+			if err := b.Locks.LockAddress(netip.Addr{}, "vpn.test", b.at("vpn.test")); !errors.As(err, &used) || used.Node != 1 {
 				t.Errorf("a probe by the name: %v", err)
 			}
 			free()
@@ -437,7 +437,7 @@ func TestNamesOfOneServer(t *testing.T) {
 		if n := len(b.dialsOf(1)); n != dials {
 			t.Errorf("%d dials more", n-dials)
 		}
-		if _, by, ok := b.Servers.TryProbe(service(1).Address); ok || by != 2 {
+		if _, by, ok := b.Locks.TryProbe(service(1).Address); ok || by != 2 {
 			t.Errorf("a probe by the address: %v, by %d", ok, by)
 		}
 
@@ -445,7 +445,7 @@ func TestNamesOfOneServer(t *testing.T) {
 		b.mu.Lock()
 		b.names["vpn.test"] = "192.0.2.77"
 		b.mu.Unlock()
-		b.of(2).current().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+		b.gatewayOf(2).currentTunnel().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
 		time.Sleep(time.Minute)
 		b.up(1)
 		b.up(2)
@@ -459,7 +459,7 @@ func TestStartWaitsForATest(t *testing.T) {
 		in(t, func(t *testing.T, b *bench) {
 			b.names["vpn.test"] = service(1).Address
 			b.run()
-			free, _, ok := b.Servers.TryProbe(service(1).Address)
+			free, _, ok := b.Locks.TryProbe(service(1).Address)
 			if !ok {
 				t.Fatal("the server is not free")
 			}
@@ -487,14 +487,14 @@ func TestEditRedials(t *testing.T) {
 		old := b.up(1)
 		b.edit(1, func(s *connexa.Service) { s.Name = "renamed"; s.Mail = true })
 		time.Sleep(time.Second)
-		if b.of(1).current() != old {
+		if b.gatewayOf(1).currentTunnel() != old {
 			t.Error("a new name redialed")
 		}
 		b.edit(1, func(s *connexa.Service) { s.Address = "192.0.2.200" })
 		if now := b.up(1); now == old {
 			t.Error("a new address did not redial")
 		}
-		if b.Servers.User("192.0.2.200") != 1 || b.Servers.User(service(1).Address) != 0 {
+		if b.Locks.SessionNode("192.0.2.200") != 1 || b.Locks.SessionNode(service(1).Address) != 0 {
 			t.Error("the wrong server is held")
 		}
 	})
@@ -530,7 +530,7 @@ func TestNoInternet(t *testing.T) {
 		if r := reply(t, c); r != 0 {
 			t.Fatalf("reply %d", r)
 		}
-		time.Sleep(mostMisses*lookEvery + lookFor + time.Second)
+		time.Sleep(maxMisses*internetCheckEvery + checkTimeout + time.Second)
 		found := false
 		for _, g := range b.history(1) {
 			found = found || g.State == connexa.GatewayReconnecting && g.Reason.Key == "service.reason.no_internet"
@@ -554,7 +554,7 @@ func TestPacketsProveInternet(t *testing.T) {
 		c, _ := b.connect(1)
 		reply(t, c)
 		for range 20 {
-			time.Sleep(lookEvery)
+			time.Sleep(internetCheckEvery)
 			tun.mu.Lock()
 			tun.received++
 			tun.mu.Unlock()
@@ -618,12 +618,12 @@ func TestTrafficIsCounted(t *testing.T) {
 func TestThrough(t *testing.T) {
 	in(t, func(t *testing.T, b *bench) {
 		b.run()
-		if _, ok := b.Through(1); ok {
+		if _, ok := b.Tunnel(1); ok {
 			t.Error("there is a tunnel without a service")
 		}
 		b.want(1)
 		b.up(1)
-		tun, ok := b.Through(1)
+		tun, ok := b.Tunnel(1)
 		if !ok {
 			t.Fatal("no tunnel")
 		}
@@ -638,13 +638,13 @@ func TestRulesOfAService(t *testing.T) {
 		b.run()
 		b.want(1)
 		b.up(1)
-		if r := b.of(1).rules(); r.Private || r.Mail {
+		if r := b.gatewayOf(1).proxyRules(); r.Private || r.Mail {
 			t.Errorf("by default: %+v", r)
 		}
-		old := b.of(1).current()
+		old := b.gatewayOf(1).currentTunnel()
 		b.edit(1, func(s *connexa.Service) { s.Private, s.Mail = true, true })
 		synctest.Wait()
-		if r := b.of(1).rules(); !r.Private || !r.Mail || b.of(1).current() != old {
+		if r := b.gatewayOf(1).proxyRules(); !r.Private || !r.Mail || b.gatewayOf(1).currentTunnel() != old {
 			t.Errorf("allowed: %+v", r)
 		}
 	})

@@ -29,7 +29,7 @@ type Probe = func(ctx context.Context, j connexa.Job) (connexa.Probed, error)
 func (m *Manager) ShareServers(direct Probe, through func(ctx context.Context, j connexa.Job, t Tunnel) (connexa.Probed, error)) Probe {
 	return func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 		for wait := minRetry; ; wait = min(2*wait, maxRetry) {
-			if t, ok := m.Through(j.NodeID); ok {
+			if t, ok := m.Tunnel(j.NodeID); ok {
 				return through(ctx, j, t)
 			}
 			probed, by, ok, err := m.probeAlone(ctx, j, direct)
@@ -60,13 +60,13 @@ func (m *Manager) probeAlone(ctx context.Context, j connexa.Job, direct Probe) (
 	}
 	defer free()
 	probed, err := direct(ctx, j)
-	var used *InUse
+	var used *InUseError
 	if errors.As(err, &used) { // by the address that its name resolved to
 		return connexa.Probed{}, used.Node, false, nil
 	}
 	switch probed.Fact {
 	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
-		m.Servers.Ended(j.Address)
+		m.Locks.NoteEnd(j.Address)
 	}
 	return probed, 0, true, err
 }
@@ -76,20 +76,20 @@ func (m *Manager) probeAlone(ctx context.Context, j connexa.Job, direct Probe) (
 // accept only one control connection from an address.
 func (m *Manager) acquireServer(j connexa.Job) (free func(), by int64, ok bool) {
 	if j.Kind == connexa.Ping {
-		by = m.Servers.User(j.Address)
+		by = m.Locks.SessionNode(j.Address)
 		return func() {}, by, by == 0
 	}
-	return m.Servers.TryProbe(j.Address)
+	return m.Locks.TryProbe(j.Address)
 }
 
 // Resolved is called when a probe has resolved the server of a job to an address. The
-// error is an *InUse.
+// error is an *InUseError.
 func (m *Manager) Resolved(j connexa.Job, at netip.Addr) error {
 	if j.Kind != connexa.Ping {
-		return m.Servers.Found(netip.Addr{}, j.Address, at)
+		return m.Locks.LockAddress(netip.Addr{}, j.Address, at)
 	}
-	if by := m.Servers.User(at.String()); by != 0 && by != j.NodeID {
-		return &InUse{Node: by}
+	if by := m.Locks.SessionNode(at.String()); by != 0 && by != j.NodeID {
+		return &InUseError{Node: by}
 	}
 	return nil
 }

@@ -37,9 +37,9 @@ type Tunnel interface {
 	Packets() (lost, received uint64)
 	// Stack is the network stack, to measure through.
 	Stack() *netstack.Stack
-	// Junction is where an OpenVPN exit shares the tunnel with the stack; nil: none
+	// PacketMux is where an OpenVPN exit shares the tunnel with the stack; nil: none
 	// can.
-	Junction() *openvpn.Junction
+	PacketMux() *openvpn.Junction
 	// Close ends both, within 3 seconds, and returns when nothing is left.
 	Close() error
 }
@@ -76,23 +76,23 @@ func nameServers(info pptp.Info) []netip.Addr {
 	return []netip.Addr{netip.AddrFrom4([4]byte{1, 1, 1, 1}), netip.AddrFrom4([4]byte{9, 9, 9, 9})}
 }
 
-// stackWay is the part of a stack that clients use.
-type stackWay = *netstack.Stack
+// stackDialer is the part of a stack that clients use.
+type stackDialer = *netstack.Stack
 
 type tunnel struct {
-	stackWay
-	session  *pptp.Session
-	junction *openvpn.Junction
+	stackDialer
+	session *pptp.Session
+	mux     *openvpn.Junction
 }
 
 func (t *tunnel) Info() pptp.Info        { return t.session.Info() }
 func (t *tunnel) Done() <-chan struct{}  { return t.session.Done() }
 func (t *tunnel) Err() error             { return t.session.Err() }
 func (t *tunnel) Received() uint64       { return t.session.Stats().RxPackets }
-func (t *tunnel) Stack() *netstack.Stack { return t.stackWay }
+func (t *tunnel) Stack() *netstack.Stack { return t.stackDialer }
 
-// Junction implements Tunnel.
-func (t *tunnel) Junction() *openvpn.Junction { return t.junction }
+// PacketMux implements Tunnel.
+func (t *tunnel) PacketMux() *openvpn.Junction { return t.mux }
 
 func (t *tunnel) Packets() (lost, received uint64) {
 	n := t.session.Stats().GRE

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// againEvery is how often an exit is tried that this machine lacks something for.
-	againEvery = time.Minute
+	// exitRetryEvery is how often an exit is tried that this machine lacks something for.
+	exitRetryEvery = time.Minute
 	// keptLines is how many lines of openvpn a page shows.
 	keptLines = 30
-	// notesBurst and notesEvery bound what an exit writes into the history: a client
+	// linesBurst and linesEvery bound what an exit writes into the history: a client
 	// that comes and goes is not to push everything else out of it.
-	notesBurst = 20
-	notesEvery = 15 * time.Second
-	notesQueue = 64
+	linesBurst = 20
+	linesEvery = 15 * time.Second
+	linesQueue = 64
 )
 
 // VPN is what the OpenVPN exits of gateways need beside their services.
@@ -30,17 +30,17 @@ type VPN struct {
 	// Dir is for sockets and records; it has to let openvpn's account through.
 	Dir string
 	// Authorize and Stay are those of openvpn.Config, for the exit of a service.
-	Authorize func(ctx context.Context, s connexa.Service, l openvpn.Login) error
-	Stay      func(s connexa.Service, c openvpn.Client) error
-	// Left is told of a client that has gone, with its last counts; nil: nobody is.
-	Left func(s connexa.Service, c openvpn.Client)
+	Authorize  func(ctx context.Context, s connexa.Service, l openvpn.Login) error
+	Revalidate func(s connexa.Service, c openvpn.Client) error
+	// OnDisconnect is told of a client that has gone, with its last counts; nil: nobody is.
+	OnDisconnect func(s connexa.Service, c openvpn.Client)
 	// Title is what people call the client with a certificate; nil: its name.
 	Title func(name, serial string) string
 	// Find looks for the programs; nil: openvpn.Find.
 	Find func(ctx context.Context) (openvpn.Binaries, error)
 }
 
-func (v *VPN) title(name, serial string) string {
+func (v *VPN) clientTitle(name, serial string) string {
 	if v.Title == nil {
 		return name
 	}
@@ -50,42 +50,42 @@ func (v *VPN) title(name, serial string) string {
 // vpn is the OpenVPN exit of a gateway, beside its proxy. It runs for as long as
 // the gateway does, whatever becomes of the tunnel.
 type vpn struct {
-	poke chan struct{} // holds a token when the service may want another exit
-	told chan note
+	changed chan struct{} // holds a token when the service may want another exit
+	lines   chan historyLine
 
 	// Guarded by the gateway's mu.
-	exit  *openvpn.Exit // nil: none runs
-	seen  connexa.VPNSeen
-	moved moved // of the exit, at the last sample
-	lost  int   // notes that found the queue full
+	exit    *openvpn.Exit // nil: none runs
+	seen    connexa.VPNSeen
+	sampled byteCounts // of the exit, at the last sample
+	dropped int        // notes that found the queue full
 }
 
-// moved is what an exit moved.
-type moved struct{ up, down uint64 }
+// byteCounts is what an exit moved.
+type byteCounts struct{ up, down uint64 }
 
-// note is a line for the history of a node.
-type note struct {
+// historyLine is a line for the history of a node.
+type historyLine struct {
 	text  connexa.Text
 	lines []string
 }
 
 func newVPN() vpn {
-	return vpn{poke: make(chan struct{}, 1), told: make(chan note, notesQueue), seen: connexa.VPNSeen{State: connexa.VPNOff}}
+	return vpn{changed: make(chan struct{}, 1), lines: make(chan historyLine, linesQueue), seen: connexa.VPNSeen{State: connexa.VPNOff}}
 }
 
-// tend runs the exit that the service wants, until ctx is done, and returns when
+// superviseVPN runs the exit that the service wants, until ctx is done, and returns when
 // nothing of it is left.
-func (g *gateway) tend(ctx context.Context) {
-	if g.m.VPN == nil {
+func (g *gateway) superviseVPN(ctx context.Context) {
+	if g.manager.VPN == nil {
 		return
 	}
 	var notes sync.WaitGroup
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	notes.Go(func() { g.writeNotes(writing) })
+	notes.Go(func() { g.writeLines(writing) })
 	defer notes.Wait()
 	defer stop()
 	for ctx.Err() == nil {
-		want := g.wants().VPN
+		want := g.currentSpec().VPN
 		running, end := context.WithCancel(ctx)
 		var run sync.WaitGroup
 		if want != nil {
@@ -93,8 +93,8 @@ func (g *gateway) tend(ctx context.Context) {
 		}
 		for same := true; same; {
 			select {
-			case <-g.vpn.poke:
-				same = sameVPN(want, g.wants().VPN)
+			case <-g.vpn.changed:
+				same = sameVPN(want, g.currentSpec().VPN)
 			case <-ctx.Done():
 				same = false
 			}
@@ -113,23 +113,23 @@ func sameVPN(a, b *connexa.VPN) bool {
 
 // runVPN runs one exit until ctx is done.
 func (g *gateway) runVPN(ctx context.Context, v connexa.VPN) {
-	defer g.seeVPN(connexa.VPNOff, connexa.Text{}, "")
-	g.seeVPN(connexa.VPNStarting, connexa.Text{}, "")
+	defer g.setVPNState(connexa.VPNOff, connexa.Text{}, "")
+	g.setVPNState(connexa.VPNStarting, connexa.Text{}, "")
 	for {
-		err := g.tryVPN(ctx, v)
+		err := g.runExit(ctx, v)
 		if ctx.Err() != nil {
 			return
 		}
-		g.vpnFailed(err)
-		if !g.sleep(ctx, againEvery) {
+		g.noteVPNFailure(err)
+		if !g.sleep(ctx, exitRetryEvery) {
 			return
 		}
 	}
 }
 
-// tryVPN makes an exit and runs it. It returns early only where none can be made.
-func (g *gateway) tryVPN(ctx context.Context, v connexa.VPN) error {
-	find := g.m.VPN.Find
+// runExit makes an exit and runs it. It returns early only where none can be made.
+func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
+	find := g.manager.VPN.Find
 	if find == nil {
 		find = openvpn.Find
 	}
@@ -138,54 +138,56 @@ func (g *gateway) tryVPN(ctx context.Context, v connexa.VPN) error {
 		return err
 	}
 	exit, err := openvpn.New(openvpn.Config{
-		Device: v.Device, Binaries: programs, Dir: g.m.VPN.Dir, Listen: v.Listen, TCP: v.TCP, Together: v.Together, CertAlone: true,
+		Device: v.Device, Binaries: programs, Dir: g.manager.VPN.Dir, Listen: v.Listen, TCP: v.TCP, Together: v.Together, CertAlone: true,
 		Identity: openvpn.Identity{
 			CA: []byte(v.CA), Server: pki.Pair{Cert: []byte(v.Cert), Key: []byte(v.Key.Reveal())}, TLSCrypt: []byte(v.TLSCrypt.Reveal()),
 		},
-		Authorize: func(ctx context.Context, l openvpn.Login) error { return g.m.VPN.Authorize(ctx, g.wants(), l) },
-		Stay:      func(c openvpn.Client) error { return g.m.VPN.Stay(g.wants(), c) },
-		Allows:    func(network string, to netip.AddrPort) bool { return g.rules().Allows(network, to) },
-		Log:       g.logVPN, Seen: g.heardVPN,
+		Authorize: func(ctx context.Context, l openvpn.Login) error {
+			return g.manager.VPN.Authorize(ctx, g.currentSpec(), l)
+		},
+		Stay:   func(c openvpn.Client) error { return g.manager.VPN.Revalidate(g.currentSpec(), c) },
+		Allows: func(network string, to netip.AddrPort) bool { return g.proxyRules().Allows(network, to) },
+		Log:    g.appendVPNLog, Seen: g.onExitEvent,
 	})
 	if err != nil {
 		return err
 	}
 	g.mu.Lock()
-	g.vpn.exit, g.vpn.moved = exit, moved{}
-	g.lead()
+	g.vpn.exit, g.vpn.sampled = exit, byteCounts{}
+	g.attachExit()
 	g.mu.Unlock()
 	err = exit.Run(ctx)
-	g.m.flush(g)
+	g.manager.flushTraffic(g)
 	g.mu.Lock()
-	g.vpn.exit, g.vpn.moved = nil, moved{}
+	g.vpn.exit, g.vpn.sampled = nil, byteCounts{}
 	g.mu.Unlock()
 	return errors.Join(err, openvpn.Discard(v.Device))
 }
 
-// lead leads the clients of the exit to the tunnel, if there are both. mu is held.
-func (g *gateway) lead() {
+// attachExit leads the clients of the exit to the tunnel, if there are both. mu is held.
+func (g *gateway) attachExit() {
 	if g.vpn.exit == nil || g.tunnel == nil {
 		return
 	}
-	if j := g.tunnel.Junction(); j != nil {
+	if j := g.tunnel.PacketMux(); j != nil {
 		g.vpn.exit.Join(j)
 	}
 }
 
-// seeVPN notes a state of the exit.
-func (g *gateway) seeVPN(to connexa.VPNState, reason connexa.Text, fix string) {
+// setVPNState notes a state of the exit.
+func (g *gateway) setVPNState(to connexa.VPNState, reason connexa.Text, fix string) {
 	g.mu.Lock()
 	if g.vpn.seen.State != to {
 		g.vpn.seen.State, g.vpn.seen.Since = to, time.Now()
 	}
 	g.vpn.seen.Reason, g.vpn.seen.Fix = reason, fix
 	g.mu.Unlock()
-	g.m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
+	g.manager.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
 }
 
-// vpnFailed notes why the exit does not run, and tells the history what is new.
-func (g *gateway) vpnFailed(err error) {
-	reason, fix := connexa.T("vpn.reason.stopped", words(err)), ""
+// noteVPNFailure notes why the exit does not run, and tells the history what is new.
+func (g *gateway) noteVPNFailure(err error) {
+	reason, fix := connexa.T("vpn.reason.stopped", truncateError(err)), ""
 	if lack, ok := errors.AsType[*openvpn.Lack](err); ok {
 		reason, fix = connexa.T("vpn.lack."+lack.Code), lack.Fix
 	}
@@ -196,15 +198,15 @@ func (g *gateway) vpnFailed(err error) {
 	if fix != "" {
 		lines = []string{fix}
 	}
-	g.m.Log.Warn("an OpenVPN exit stopped", "node", g.node, "err", err)
-	g.seeVPN(connexa.VPNFailed, reason, fix)
+	g.manager.Log.Warn("an OpenVPN exit stopped", "node", g.node, "err", err)
+	g.setVPNState(connexa.VPNFailed, reason, fix)
 	if old.State != connexa.VPNFailed || old.Reason.String() != reason.String() {
-		g.tell(connexa.T("vpn.history.failed", reason), lines...)
+		g.queueLine(connexa.T("vpn.history.failed", reason), lines...)
 	}
 }
 
-// words is an error for people: without what others wrote into it over and over.
-func words(err error) string {
+// truncateError is an error for people: without what others wrote into it over and over.
+func truncateError(err error) string {
 	if err == nil {
 		return "?"
 	}
@@ -215,35 +217,35 @@ func words(err error) string {
 	return text
 }
 
-// heardVPN takes what happens to the exit.
-func (g *gateway) heardVPN(e openvpn.Event) {
+// onExitEvent takes what happens to the exit.
+func (g *gateway) onExitEvent(e openvpn.Event) {
 	switch e.Kind {
 	case openvpn.Listening:
-		g.seeVPN(connexa.VPNListening, connexa.Text{}, "")
-		g.tell(connexa.T("vpn.history.listening"))
+		g.setVPNState(connexa.VPNListening, connexa.Text{}, "")
+		g.queueLine(connexa.T("vpn.history.listening"))
 	case openvpn.Stopped:
-		g.vpnFailed(e.Err)
+		g.noteVPNFailure(e.Err)
 	case openvpn.Orphan:
-		g.tell(connexa.T("vpn.history.orphan"))
+		g.queueLine(connexa.T("vpn.history.orphan"))
 	case openvpn.Connected:
-		g.tell(connexa.T("vpn.history.connected", g.m.VPN.title(e.Client.Name, e.Client.Serial), e.Client.From.Addr().String()))
+		g.queueLine(connexa.T("vpn.history.connected", g.manager.VPN.clientTitle(e.Client.Name, e.Client.Serial), e.Client.From.Addr().String()))
 	case openvpn.Disconnected:
-		if g.m.VPN.Left != nil {
-			g.m.VPN.Left(g.wants(), e.Client)
+		if g.manager.VPN.OnDisconnect != nil {
+			g.manager.VPN.OnDisconnect(g.currentSpec(), e.Client)
 		}
-		g.tell(connexa.T("vpn.history.disconnected", g.m.VPN.title(e.Client.Name, e.Client.Serial), time.Since(e.Client.Since).Round(time.Second)))
+		g.queueLine(connexa.T("vpn.history.disconnected", g.manager.VPN.clientTitle(e.Client.Name, e.Client.Serial), time.Since(e.Client.Since).Round(time.Second)))
 	case openvpn.Refused:
-		why := words(e.Err)
+		why := truncateError(e.Err)
 		if no, ok := errors.AsType[*openvpn.Denied](e.Err); ok {
 			why = no.Words
 		}
-		g.tell(connexa.T("vpn.history.refused", g.m.VPN.title(e.Login.Name, e.Login.Serial), e.Login.From.Addr().String(), why))
+		g.queueLine(connexa.T("vpn.history.refused", g.manager.VPN.clientTitle(e.Login.Name, e.Login.Serial), e.Login.From.Addr().String(), why))
 	}
-	g.m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
+	g.manager.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
 }
 
-// logVPN keeps a line of openvpn.
-func (g *gateway) logVPN(line string) {
+// appendVPNLog keeps a line of openvpn.
+func (g *gateway) appendVPNLog(line string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	// A new slice each time: pages read the old one.
@@ -251,28 +253,28 @@ func (g *gateway) logVPN(line string) {
 	g.vpn.seen.Log = append(kept[max(0, len(kept)-keptLines+1):len(kept):len(kept)], time.Now().UTC().Format(time.DateTime)+" "+line)
 }
 
-// tell hands a line for the history over to whoever writes it. It never waits.
-func (g *gateway) tell(text connexa.Text, lines ...string) {
+// queueLine hands a line for the history over to whoever writes it. It never waits.
+func (g *gateway) queueLine(text connexa.Text, lines ...string) {
 	select {
-	case g.vpn.told <- note{text, lines}:
+	case g.vpn.lines <- historyLine{text, lines}:
 	default:
 		g.mu.Lock()
-		g.vpn.lost++
+		g.vpn.dropped++
 		g.mu.Unlock()
 	}
 }
 
-// writeNotes writes lines into the history until ctx is done and none is left.
+// writeLines writes lines into the history until ctx is done and none is left.
 // When there are too many of them it says how many were left out.
-func (g *gateway) writeNotes(ctx context.Context) {
-	budget, last, left := notesBurst, time.Now(), 0
-	write := func(n note) {
-		if more := int(time.Since(last) / notesEvery); more > 0 {
-			budget, last = min(budget+more, notesBurst), time.Now()
+func (g *gateway) writeLines(ctx context.Context) {
+	budget, last, left := linesBurst, time.Now(), 0
+	write := func(n historyLine) {
+		if more := int(time.Since(last) / linesEvery); more > 0 {
+			budget, last = min(budget+more, linesBurst), time.Now()
 		}
 		g.mu.Lock()
-		left += g.vpn.lost
-		g.vpn.lost = 0
+		left += g.vpn.dropped
+		g.vpn.dropped = 0
 		g.mu.Unlock()
 		if budget == 0 {
 			left++
@@ -282,21 +284,21 @@ func (g *gateway) writeNotes(ctx context.Context) {
 		if left > 0 {
 			n.text, left = connexa.T("vpn.history.more", n.text, left), 0
 		}
-		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 		defer cancel()
-		if err := g.m.Store.TellGateway(saving, g.node, n.text, n.lines); err != nil && connexa.CodeOf(err) != connexa.NotFound {
-			g.m.Log.Error("write the history of an OpenVPN exit", "node", g.node, "err", err)
+		if err := g.manager.Store.TellGateway(saving, g.node, n.text, n.lines); err != nil && connexa.CodeOf(err) != connexa.NotFound {
+			g.manager.Log.Error("write the history of an OpenVPN exit", "node", g.node, "err", err)
 		}
 	}
 	for {
 		select {
-		case n := <-g.vpn.told:
+		case n := <-g.vpn.lines:
 			write(n)
 			continue
 		default:
 		}
 		select {
-		case n := <-g.vpn.told:
+		case n := <-g.vpn.lines:
 			write(n)
 		case <-ctx.Done():
 			return
@@ -308,7 +310,7 @@ func (g *gateway) writeNotes(ctx context.Context) {
 
 // SeenVPN is what is seen of the OpenVPN exit of a node, and who is connected to it.
 func (m *Manager) SeenVPN(node int64) connexa.VPNSeen {
-	g := m.of(node)
+	g := m.gatewayOf(node)
 	if g == nil {
 		return connexa.VPNSeen{State: connexa.VPNOff}
 	}
@@ -335,10 +337,10 @@ func (m *Manager) Disconnect(node int64, name string) {
 	}
 }
 
-// recheck asks at every exit whether those who are connected may stay, now and not
+// revalidateExits asks at every exit whether those who are connected may stay, now and not
 // in two seconds.
-func (m *Manager) recheck() {
-	for _, g := range m.all() {
+func (m *Manager) revalidateExits() {
+	for _, g := range m.listGateways() {
 		if e := m.exitOf(g.node); e != nil {
 			e.Recheck()
 		}
@@ -346,7 +348,7 @@ func (m *Manager) recheck() {
 }
 
 func (m *Manager) exitOf(node int64) *openvpn.Exit {
-	g := m.of(node)
+	g := m.gatewayOf(node)
 	if g == nil {
 		return nil
 	}
@@ -369,8 +371,8 @@ func (m *Manager) endOrphans(ctx context.Context) {
 	}
 }
 
-// tidy removes what no exit needs any more.
-func (m *Manager) tidy() {
+// removeTable removes what no exit needs any more.
+func (m *Manager) removeTable() {
 	if m.VPN == nil {
 		return
 	}

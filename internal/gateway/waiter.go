@@ -9,38 +9,38 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// clientPatience is how long a client's new connection waits for the tunnel.
-const clientPatience = 15 * time.Second
+// clientWait is how long a client's new connection waits for the tunnel.
+const clientWait = 15 * time.Second
 
 var (
 	errNoTunnel = errors.New("the tunnel is down")
 	errFailed   = errors.New("the service has failed")
 )
 
-// passage leads a gateway's clients to its tunnel, while there is one.
-type passage struct {
-	mu      sync.Mutex
-	way     socks5.Dialer
-	barred  bool          // nobody need wait
-	changed chan struct{} // closed at the next change
+// tunnelWaiter leads a gateway's clients to its tunnel, while there is one.
+type tunnelWaiter struct {
+	mu       sync.Mutex
+	dialer   socks5.Dialer
+	failFast bool          // nobody need wait
+	changed  chan struct{} // closed at the next change
 }
 
-func (p *passage) set(way socks5.Dialer, barred bool) {
+func (p *tunnelWaiter) setTunnel(way socks5.Dialer, barred bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.way, p.barred = way, barred
+	p.dialer, p.failFast = way, barred
 	if p.changed != nil {
 		close(p.changed)
 		p.changed = nil
 	}
 }
 
-// through returns the tunnel, and waits for it a while.
-func (p *passage) through(ctx context.Context) (socks5.Dialer, error) {
+// waitTunnel returns the tunnel, and waits for it a while.
+func (p *tunnelWaiter) waitTunnel(ctx context.Context) (socks5.Dialer, error) {
 	var patience <-chan time.Time
 	for {
 		p.mu.Lock()
-		way, barred := p.way, p.barred
+		way, barred := p.dialer, p.failFast
 		if p.changed == nil {
 			p.changed = make(chan struct{})
 		}
@@ -52,7 +52,7 @@ func (p *passage) through(ctx context.Context) (socks5.Dialer, error) {
 		case barred:
 			return nil, errFailed
 		case patience == nil:
-			patience = time.After(clientPatience)
+			patience = time.After(clientWait)
 		}
 		select {
 		case <-changed:

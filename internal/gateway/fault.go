@@ -8,40 +8,40 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// verdict is whose fault a failed try was.
-type verdict int
+// fault is whose fault a failed try was.
+type fault int
 
 const (
-	faultOfServer verdict = iota
-	faultOfLogin          // refused
-	faultOfHere           // of this machine: it says nothing about the server
-	faultForGood          // of this machine, and no wait mends it
+	faultServer    fault = iota
+	faultLogin           // refused
+	faultLocal           // of this machine: it says nothing about the server
+	faultPermanent       // of this machine, and no wait mends it
 )
 
-// judge says whose fault a failed try was, and its cause where the ladder has one.
+// classifyFailure says whose fault a failed try was, and its cause where the ladder has one.
 // online is whether this
 // machine has any way to the outside.
-func judge(err error, online bool) (verdict, connexa.Cause) {
+func classifyFailure(err error, online bool) (fault, connexa.Cause) {
 	if errors.As(err, new(*pptp.Unavailable)) {
-		return faultForGood, ""
+		return faultPermanent, ""
 	}
 	var no *pptp.Error
 	if !errors.As(err, &no) {
-		return faultOfHere, ""
+		return faultLocal, ""
 	}
 	cause := connexa.Cause(no.Cause())
 	switch {
-	case !online, no.Step == pptp.StepResolve && no.Code == "temporary", ownFault(no.Err):
-		return faultOfHere, cause
+	case !online, no.Step == pptp.StepResolve && no.Code == "temporary", isLocalErrno(no.Err):
+		return faultLocal, cause
 	case errors.As(no, new(*pptp.Refused)):
-		return faultOfLogin, cause
+		return faultLogin, cause
 	}
-	return faultOfServer, cause
+	return faultServer, cause
 }
 
-// ownFault says whether a connection failed for want of something on this
+// isLocalErrno says whether a connection failed for want of something on this
 // machine.
-func ownFault(err error) bool {
+func isLocalErrno(err error) bool {
 	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM, syscall.EACCES} {
 		if errors.Is(err, own) {
 			return true
