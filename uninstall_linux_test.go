@@ -15,7 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // TestMain makes this program connexa itself where it goes by that name, so that
@@ -55,7 +55,7 @@ func TestUninstall(t *testing.T) {
 	m := newMachine(t)
 	before := m.files()
 	m.install()
-	if list, err := cage.List(); err != nil || len(list) != 64 {
+	if list, err := isolation.List(); err != nil || len(list) != 64 {
 		t.Fatalf("%d devices, %v", len(list), err)
 	}
 	installed := m.files()
@@ -75,7 +75,7 @@ func TestUninstall(t *testing.T) {
 	m.install()
 	leave := m.occupy()
 	m.uninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
-	if list, err := cage.List(); err != nil || len(list) != 64 {
+	if list, err := isolation.List(); err != nil || len(list) != 64 {
 		t.Errorf("%d devices, %v", len(list), err)
 	}
 	m.leaves(append(before, "/usr/local/bin/connexa"))
@@ -205,7 +205,7 @@ func (m *machine) install() {
 			m.t.Fatalf("%s: %v\n%s", line, err, out)
 		}
 	}
-	if _, there, err := cage.Dropped(); err != nil || !there {
+	if _, there, err := isolation.Dropped(); err != nil || !there {
 		m.t.Fatalf("there is no table: %v", err)
 	}
 	if n := m.account(); n != 4 {
@@ -290,10 +290,10 @@ func (m *machine) uninstall(code int, words string, by ...string) {
 // gone checks that the kernel and the account files have nothing of Connexa.
 func (m *machine) gone() {
 	m.t.Helper()
-	if list, err := cage.List(); err != nil || len(list) > 0 {
+	if list, err := isolation.List(); err != nil || len(list) > 0 {
 		m.t.Errorf("devices are left: %v, %v", list, err)
 	}
-	if _, there, err := cage.Dropped(); err != nil || there {
+	if _, there, err := isolation.Dropped(); err != nil || there {
 		m.t.Errorf("the table is left, %v", err)
 	}
 	if n := m.account(); n > 0 {

@@ -93,7 +93,7 @@ func (a *VPNAuthorizer) validProfile(serial string) (connexa.Profile, error) {
 	return p, nil
 }
 
-func (a *VPNAuthorizer) deny(why connexa.Text) error { return &openvpn.Denied{Words: a.words(why)} }
+func (a *VPNAuthorizer) deny(why connexa.Text) error { return &openvpn.Denied{Message: a.words(why)} }
 
 // Authorize decides about a login at the exit of a service.
 func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvpn.Login) error {
@@ -133,7 +133,7 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 		a.sessions[key] = v
 	}
 	v.grant = grant // the counts of the connection stay
-	v.connecting = v.connecting || !l.Again
+	v.connecting = v.connecting || !l.Reauth
 	delete(a.wrong, l.Serial)
 	return nil
 }

@@ -69,7 +69,7 @@ func loginWith(p connexa.ProfileKey, user, password string) openvpn.Login {
 func denied(t *testing.T, err error, words string) {
 	t.Helper()
 	no, ok := errors.AsType[*openvpn.Denied](err)
-	if !ok || !strings.Contains(no.Words, words) {
+	if !ok || !strings.Contains(no.Message, words) {
 		t.Errorf("%v, want %q", err, words)
 	}
 }

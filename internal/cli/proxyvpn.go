@@ -64,7 +64,7 @@ func (p *proxy) openVPN() (*gateway.VPN, error) {
 	}
 	only := func(serial string) error {
 		if serial != keys.Serial {
-			return &openvpn.Denied{Words: "This profile is not that of this proxy."}
+			return &openvpn.Denied{Message: "This profile is not that of this proxy."}
 		}
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/openvpn"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // SetupOpenVPN makes the devices of OpenVPN exits and the table that closes them,
@@ -22,12 +22,12 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 		return err
 	}
 	// The table first: there is no moment in which a device is open.
-	if err := cage.Protect(); err != nil {
+	if err := isolation.Protect(); err != nil {
 		return explainRights(err)
 	}
 	// Also those that are there beyond the count: a node may have one of them, and
 	// the owner of the first has to be that of all.
-	all, err := cage.List()
+	all, err := isolation.List()
 	if err != nil {
 		return err
 	}
@@ -37,15 +37,15 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 	slices.Sort(all)
 	all = slices.Compact(all)
 	for _, n := range all {
-		if err := cage.Make(n, owner); err != nil {
+		if err := isolation.Make(n, owner); err != nil {
 			return explainRights(err)
 		}
-		if _, err := cage.Check(n); err != nil {
+		if _, err := isolation.Check(n); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(out, "%d devices are ready, %s to %s; they belong to %s, and the table %s of nftables closes them\n",
-		len(all), cage.Name(0), cage.Name(all[len(all)-1]), name, cage.Table)
+		len(all), isolation.Name(0), isolation.Name(all[len(all)-1]), name, isolation.Table)
 	if more := len(all) - cfg.Count; more > 0 {
 		fmt.Fprintf(out, "%d of them are more than --count %d, and stay, as nodes may have them; for fewer: connexa setup-openvpn --remove, then this command again\n", more, cfg.Count)
 	}
@@ -62,13 +62,13 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 func openVPNOwner(cfg config.SetupOpenVPN) (uid uint32, name string, err error) {
 	name = cfg.Owner
 	if name == "" {
-		if uid, _, err = openvpn.LookUp(openvpn.Account); err == nil {
+		if uid, _, err = openvpn.LookupAccount(openvpn.Account); err == nil {
 			return uid, openvpn.Account, nil
 		}
 		name = cfg.User
 	}
 	const advice = "make an account for openvpn: useradd --system --no-create-home --shell /usr/sbin/nologin " + openvpn.Account
-	uid, _, err = openvpn.LookUp(name)
+	uid, _, err = openvpn.LookupAccount(name)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("%w; %s", err, advice)
@@ -79,19 +79,19 @@ func openVPNOwner(cfg config.SetupOpenVPN) (uid uint32, name string, err error) 
 }
 
 func removeOpenVPN(out io.Writer) error {
-	list, err := cage.List()
+	list, err := isolation.List()
 	if err != nil {
 		return err
 	}
 	for _, n := range list {
-		if err := cage.Remove(n); err != nil {
+		if err := isolation.Remove(n); err != nil {
 			return explainRights(err)
 		}
 	}
-	if err := cage.Unprotect(); err != nil {
+	if err := isolation.Unprotect(); err != nil {
 		return explainRights(err)
 	}
-	fmt.Fprintf(out, "%d devices and the table %s of nftables were removed\n", len(list), cage.Table)
+	fmt.Fprintf(out, "%d devices and the table %s of nftables were removed\n", len(list), isolation.Table)
 	return nil
 }
 

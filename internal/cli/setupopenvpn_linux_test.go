@@ -11,7 +11,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/openvpn"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // TestSetupOpenVPN runs the command in a network namespace of its own.
@@ -43,7 +43,7 @@ func TestSetupOpenVPN(t *testing.T) {
 		}
 	}
 	for n := range 3 {
-		if _, err := cage.Check(n); err != nil {
+		if _, err := isolation.Check(n); err != nil {
 			t.Error(err)
 		}
 	}
@@ -63,14 +63,14 @@ func TestSetupOpenVPN(t *testing.T) {
 	if now := ifindex(t, "cxo2"); now != index {
 		t.Errorf("cxo2 was number %d and is %d: whoever had it open has lost it", index, now)
 	}
-	daemon, _, err := openvpn.LookUp("daemon")
+	daemon, _, err := openvpn.LookupAccount("daemon")
 	if err != nil {
 		t.Fatal(err)
 	}
 	again(1, "daemon", "3 devices are ready, cxo0 to cxo2; they belong to daemon")
 	for n := range 3 {
-		if uid, err := cage.Check(n); uid != daemon || err != nil {
-			t.Errorf("%s belongs to %d, %v", cage.Name(n), uid, err)
+		if uid, err := isolation.Check(n); uid != daemon || err != nil {
+			t.Errorf("%s belongs to %d, %v", isolation.Name(n), uid, err)
 		}
 	}
 	again(4, "daemon", "4 devices are ready, cxo0 to cxo3")
@@ -83,7 +83,7 @@ func TestSetupOpenVPN(t *testing.T) {
 	if err := SetupOpenVPN(config.SetupOpenVPN{Remove: true}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := cage.List(); err != nil || len(list) > 0 {
+	if list, err := isolation.List(); err != nil || len(list) > 0 {
 		t.Errorf("%v are left: %v", list, err)
 	}
 	if !strings.Contains(out.String(), "4 devices") {

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
@@ -332,7 +332,7 @@ func TestAnExitSurvives(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	s.seen(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
-	if list, err := cage.List(); err != nil || len(list) > 0 || len(vpntest.Processes(t)) > 0 {
+	if list, err := isolation.List(); err != nil || len(list) > 0 || len(vpntest.Processes(t)) > 0 {
 		t.Errorf("off, and there are devices %v and processes %v, %v", list, vpntest.Processes(t), err)
 	}
 	if _, err := s.app.StartVPNs(t.Context(), one(node)); err != nil {

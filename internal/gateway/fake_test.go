@@ -404,7 +404,7 @@ func (f *fakeTunnel) ControlEcho(context.Context) (time.Duration, error) {
 
 func (f *fakeTunnel) Packets() (lost, received uint64) { return 0, 0 }
 func (f *fakeTunnel) Stack() *netstack.Stack           { return nil }
-func (f *fakeTunnel) PacketMux() *openvpn.Junction     { return nil }
+func (f *fakeTunnel) PacketMux() *openvpn.PacketMux    { return nil }
 
 func (f *fakeTunnel) Received() uint64 {
 	f.mu.Lock()

@@ -39,7 +39,7 @@ type Tunnel interface {
 	Stack() *netstack.Stack
 	// PacketMux is where an OpenVPN exit shares the tunnel with the stack; nil: none
 	// can.
-	PacketMux() *openvpn.Junction
+	PacketMux() *openvpn.PacketMux
 	// Close ends both, within 3 seconds, and returns when nothing is left.
 	Close() error
 }
@@ -58,7 +58,7 @@ func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.
 		return nil, err
 	}
 	info := session.Info()
-	junction := openvpn.NewJunction(session, info.LocalIP, nameServers(info))
+	junction := openvpn.NewPacketMux(session, info.LocalIP, nameServers(info))
 	stack, err := netstack.Start(netstack.Config{Link: junction, Addr: info.LocalIP, DNS: nameServers(info)})
 	if err != nil {
 		_ = session.Close() // it always returns nil, and is bounded
@@ -82,7 +82,7 @@ type stackDialer = *netstack.Stack
 type tunnel struct {
 	stackDialer
 	session *pptp.Session
-	mux     *openvpn.Junction
+	mux     *openvpn.PacketMux
 }
 
 func (t *tunnel) Info() pptp.Info        { return t.session.Info() }
@@ -92,7 +92,7 @@ func (t *tunnel) Received() uint64       { return t.session.Stats().RxPackets }
 func (t *tunnel) Stack() *netstack.Stack { return t.stackDialer }
 
 // PacketMux implements Tunnel.
-func (t *tunnel) PacketMux() *openvpn.Junction { return t.mux }
+func (t *tunnel) PacketMux() *openvpn.PacketMux { return t.mux }
 
 func (t *tunnel) Packets() (lost, received uint64) {
 	n := t.session.Stats().GRE

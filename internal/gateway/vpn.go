@@ -37,7 +37,7 @@ type VPN struct {
 	// Title is what people call the client with a certificate; nil: its name.
 	Title func(name, serial string) string
 	// Find looks for the programs; nil: openvpn.Find.
-	Find func(ctx context.Context) (openvpn.Binaries, error)
+	Find func(ctx context.Context) (openvpn.Programs, error)
 }
 
 func (v *VPN) clientTitle(name, serial string) string {
@@ -131,23 +131,23 @@ func (g *gateway) runVPN(ctx context.Context, v connexa.VPN) {
 func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
 	find := g.manager.VPN.Find
 	if find == nil {
-		find = openvpn.Find
+		find = openvpn.FindPrograms
 	}
 	programs, err := find(ctx)
 	if err != nil {
 		return err
 	}
 	exit, err := openvpn.New(openvpn.Config{
-		Device: v.Device, Binaries: programs, Dir: g.manager.VPN.Dir, Listen: v.Listen, TCP: v.TCP, Together: v.Together, CertAlone: true,
+		Device: v.Device, Programs: programs, Dir: g.manager.VPN.Dir, Listen: v.Listen, TCP: v.TCP, ClientToClient: v.Together, CertAlone: true,
 		Identity: openvpn.Identity{
 			CA: []byte(v.CA), Server: pki.Pair{Cert: []byte(v.Cert), Key: []byte(v.Key.Reveal())}, TLSCrypt: []byte(v.TLSCrypt.Reveal()),
 		},
 		Authorize: func(ctx context.Context, l openvpn.Login) error {
 			return g.manager.VPN.Authorize(ctx, g.currentSpec(), l)
 		},
-		Stay:   func(c openvpn.Client) error { return g.manager.VPN.Revalidate(g.currentSpec(), c) },
-		Allows: func(network string, to netip.AddrPort) bool { return g.proxyRules().Allows(network, to) },
-		Log:    g.appendVPNLog, Seen: g.onExitEvent,
+		Revalidate: func(c openvpn.Client) error { return g.manager.VPN.Revalidate(g.currentSpec(), c) },
+		Allows:     func(network string, to netip.AddrPort) bool { return g.proxyRules().Allows(network, to) },
+		Log:        g.appendVPNLog, OnEvent: g.onExitEvent,
 	})
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
 	g.mu.Lock()
 	g.vpn.exit, g.vpn.sampled = nil, byteCounts{}
 	g.mu.Unlock()
-	return errors.Join(err, openvpn.Discard(v.Device))
+	return errors.Join(err, openvpn.RemoveDevice(v.Device))
 }
 
 // attachExit leads the clients of the exit to the tunnel, if there are both. mu is held.
@@ -170,7 +170,7 @@ func (g *gateway) attachExit() {
 		return
 	}
 	if j := g.tunnel.PacketMux(); j != nil {
-		g.vpn.exit.Join(j)
+		g.vpn.exit.Attach(j)
 	}
 }
 
@@ -188,7 +188,7 @@ func (g *gateway) setVPNState(to connexa.VPNState, reason connexa.Text, fix stri
 // noteVPNFailure notes why the exit does not run, and tells the history what is new.
 func (g *gateway) noteVPNFailure(err error) {
 	reason, fix := connexa.T("vpn.reason.stopped", truncateError(err)), ""
-	if lack, ok := errors.AsType[*openvpn.Lack](err); ok {
+	if lack, ok := errors.AsType[*openvpn.MissingError](err); ok {
 		reason, fix = connexa.T("vpn.lack."+lack.Code), lack.Fix
 	}
 	g.mu.Lock()
@@ -237,7 +237,7 @@ func (g *gateway) onExitEvent(e openvpn.Event) {
 	case openvpn.Refused:
 		why := truncateError(e.Err)
 		if no, ok := errors.AsType[*openvpn.Denied](e.Err); ok {
-			why = no.Words
+			why = no.Message
 		}
 		g.queueLine(connexa.T("vpn.history.refused", g.manager.VPN.clientTitle(e.Login.Name, e.Login.Serial), e.Login.From.Addr().String(), why))
 	}
@@ -333,7 +333,7 @@ func (m *Manager) SeenVPN(node int64) connexa.VPNSeen {
 // the exit of a node. They connect again, if they may.
 func (m *Manager) Disconnect(node int64, name string) {
 	if e := m.exitOf(node); e != nil {
-		e.Kick(name)
+		e.Disconnect(name)
 	}
 }
 
@@ -342,7 +342,7 @@ func (m *Manager) Disconnect(node int64, name string) {
 func (m *Manager) revalidateExits() {
 	for _, g := range m.listGateways() {
 		if e := m.exitOf(g.node); e != nil {
-			e.Recheck()
+			e.Revalidate()
 		}
 	}
 }
@@ -376,7 +376,7 @@ func (m *Manager) removeTable() {
 	if m.VPN == nil {
 		return
 	}
-	if err := openvpn.Tidy(); err != nil {
+	if err := openvpn.RemoveTable(); err != nil {
 		m.Log.Error("remove the table of OpenVPN exits", "err", err)
 	}
 }

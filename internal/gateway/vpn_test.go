@@ -23,8 +23,8 @@ func TestAnExitThatLacksSomething(t *testing.T) {
 			default:
 			}
 		}
-		cfg.VPN = &gateway.VPN{Dir: t.TempDir(), Find: func(context.Context) (openvpn.Binaries, error) {
-			return openvpn.Binaries{}, &openvpn.Lack{Code: "openvpn", Fix: "apt-get install openvpn"}
+		cfg.VPN = &gateway.VPN{Dir: t.TempDir(), Find: func(context.Context) (openvpn.Programs, error) {
+			return openvpn.Programs{}, &openvpn.MissingError{Code: "openvpn", Fix: "apt-get install openvpn"}
 		}}
 	})
 	want := func(v *connexa.VPN, state connexa.VPNState) connexa.VPNSeen {

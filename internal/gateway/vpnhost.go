@@ -104,7 +104,7 @@ func (p *VPNPreflight) Missing(ctx context.Context) []connexa.VPNLack {
 		return p.list
 	}
 	p.list = nil
-	for _, l := range openvpn.Survey(ctx) {
+	for _, l := range openvpn.Preflight(ctx) {
 		p.list = append(p.list, connexa.VPNLack{Code: l.Code, Fix: l.Fix})
 	}
 	p.at = time.Now()

@@ -18,7 +18,7 @@ import (
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/openvpn"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 )
 
@@ -175,7 +175,7 @@ func (x *exits) wantNoLeak(what string) {
 // happens when the tunnel, openvpn or the panel goes. With -vpn-bytes=1000000000
 // it moves a gigabyte each way.
 func TestExits(t *testing.T) {
-	if _, err := openvpn.Find(t.Context()); err != nil {
+	if _, err := openvpn.FindPrograms(t.Context()); err != nil {
 		t.Skip(err)
 	}
 	if err := vpntest.OpenUp(); err != nil {
@@ -237,7 +237,7 @@ func TestExits(t *testing.T) {
 	}
 	closed("as it should be")
 	forward := func(on string) error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(on), 0) }
-	if err := errors.Join(cage.Unprotect(), forward("1")); err != nil {
+	if err := errors.Join(isolation.Unprotect(), forward("1")); err != nil {
 		t.Fatal(err)
 	}
 	closed("without nftables, with forwarding")
@@ -402,7 +402,7 @@ func (x *exits) checkRestarts(c *vpntest.Computer, profile string) {
 	}
 	v.Stop()
 	x.wantNoLeak("all along")
-	if list, err := cage.List(); err != nil || len(list) > 0 {
+	if list, err := isolation.List(); err != nil || len(list) > 0 {
 		x.t.Errorf("devices are left after a stop: %v, %v", list, err)
 	}
 	x.stopPanel()

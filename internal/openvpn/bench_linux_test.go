@@ -19,7 +19,7 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/lab"
 	"github.com/connexa-panel/connexa/internal/openvpn"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
@@ -77,7 +77,7 @@ func bare(b *testing.B, ann *vpntest.Computer) (down, up float64) {
 			b.Fatal(err)
 		}
 	}
-	bin, err := openvpn.Find(b.Context())
+	bin, err := openvpn.FindPrograms(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func BenchmarkIdleExits(b *testing.B) {
 	const n = 50
 	vpntest.NewComputer(b, 2) // so that there is an address to listen on
 	_, id := newIdentity(b)
-	bin, err := openvpn.Find(b.Context())
+	bin, err := openvpn.FindPrograms(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -168,18 +168,18 @@ func BenchmarkIdleExits(b *testing.B) {
 	var slowest time.Duration
 	for i := range n {
 		if bin.Helper == "" {
-			if err := errors.Join(cage.Protect(), cage.Make(i, 65534)); err != nil {
+			if err := errors.Join(isolation.Protect(), isolation.Make(i, 65534)); err != nil {
 				b.Fatal(err)
 			}
 		}
 		up := make(chan struct{}, 10)
 		var logs []string
 		e, err := openvpn.New(openvpn.Config{
-			Device: i, Binaries: bin, Dir: dir, Identity: id, Listen: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(12000+i)),
-			Authorize: func(context.Context, openvpn.Login) error { return nil }, Stay: func(openvpn.Client) error { return nil },
+			Device: i, Programs: bin, Dir: dir, Identity: id, Listen: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(12000+i)),
+			Authorize: func(context.Context, openvpn.Login) error { return nil }, Revalidate: func(openvpn.Client) error { return nil },
 			Allows: func(string, netip.AddrPort) bool { return true },
 			Log:    func(line string) { logs = append(logs, line) },
-			Seen: func(e openvpn.Event) {
+			OnEvent: func(e openvpn.Event) {
 				if e.Err != nil {
 					b.Log(logs)
 					b.Error(e.Err)

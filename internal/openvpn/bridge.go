@@ -26,9 +26,9 @@ type Link interface {
 	Close() error
 }
 
-// Port is where openvpn's packets of clients are: a tapped device, or whatever
+// PacketConn is where openvpn's packets of clients are: a tapped device, or whatever
 // else carries them. WritePackets is called by several goroutines.
-type Port interface {
+type PacketConn interface {
 	// ReadPackets waits for packets. Each of pkts gives room for one and is cut to
 	// it. An error is final.
 	ReadPackets(pkts [][]byte) (int, error)
@@ -38,53 +38,53 @@ type Port interface {
 	Close() error
 }
 
-// Junction is a tunnel that an exit shares with the network stack that owns it.
+// PacketMux is a tunnel that an exit shares with the network stack that owns it.
 // It is a link itself: what is not for clients of the exit goes through it.
-type Junction struct {
+type PacketMux struct {
 	Link
-	self  netip.Addr
-	dns   []netip.Addr
-	exits atomic.Pointer[bridge]
+	address netip.Addr
+	dns     []netip.Addr
+	bridge  atomic.Pointer[bridge]
 
-	over sync.Once
-	mem  [batch][]byte // as the reader gave it
+	closeOnce sync.Once
+	buffers   [batchSize][]byte // as the reader gave it
 }
 
-// batch is the number of packets that are moved at once.
-const batch = 64
+// batchSize is the number of packets that are moved at once.
+const batchSize = 64
 
-// NewJunction makes a junction of a tunnel, of our address in it and of the name
+// NewPacketMux makes a junction of a tunnel, of our address in it and of the name
 // servers behind it, the best first. An exit is joined to it by Exit.Join.
-func NewJunction(link Link, self netip.Addr, dns []netip.Addr) *Junction {
-	return &Junction{Link: link, self: self, dns: dns}
+func NewPacketMux(link Link, self netip.Addr, dns []netip.Addr) *PacketMux {
+	return &PacketMux{Link: link, address: self, dns: dns}
 }
 
 // ReadPackets reads what is not for clients. It is for one goroutine at a time.
-func (j *Junction) ReadPackets(pkts [][]byte) (int, error) {
-	pkts = pkts[:min(len(pkts), batch)]
-	copy(j.mem[:], pkts)
-	defer clear(j.mem[:])
+func (j *PacketMux) ReadPackets(pkts [][]byte) (int, error) {
+	pkts = pkts[:min(len(pkts), batchSize)]
+	copy(j.buffers[:], pkts)
+	defer clear(j.buffers[:])
 	for {
 		n, err := j.Link.ReadPackets(pkts)
 		if err != nil {
 			return 0, err
 		}
-		b := j.exits.Load()
+		b := j.bridge.Load()
 		if b == nil {
 			return n, nil
 		}
-		if n = b.in(pkts[:n], j.mem[:]); n > 0 {
+		if n = b.takeInbound(pkts[:n], j.buffers[:]); n > 0 {
 			return n, nil
 		}
-		copy(pkts, j.mem[:])
+		copy(pkts, j.buffers[:])
 	}
 }
 
 // Close parts the exit from the tunnel and closes the tunnel.
-func (j *Junction) Close() error {
-	j.over.Do(func() {
-		if b := j.exits.Load(); b != nil {
-			b.part(j)
+func (j *PacketMux) Close() error {
+	j.closeOnce.Do(func() {
+		if b := j.bridge.Load(); b != nil {
+			b.detach(j)
 		}
 	})
 	return j.Link.Close()
@@ -95,45 +95,45 @@ type bridge struct {
 	nat *nat.NAT
 
 	mu   sync.Mutex // of join and part
-	to   atomic.Pointer[Junction]
-	port atomic.Pointer[Port]
+	mux  atomic.Pointer[PacketMux]
+	conn atomic.Pointer[PacketConn]
 }
 
-// join leads clients to a tunnel, and to no other from then on.
-func (b *bridge) join(j *Junction) {
+// attach leads clients to a tunnel, and to no other from then on.
+func (b *bridge) attach(j *PacketMux) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if old := b.to.Load(); old != nil {
-		old.exits.Store(nil)
+	if old := b.mux.Load(); old != nil {
+		old.bridge.Store(nil)
 	}
-	b.nat.Up(j.self, j.MTU(), j.dns)
-	j.exits.Store(b)
-	b.to.Store(j)
+	b.nat.Up(j.address, j.MTU(), j.dns)
+	j.bridge.Store(b)
+	b.mux.Store(j)
 }
 
-// part leads clients nowhere, if j is where they were led.
-func (b *bridge) part(j *Junction) {
+// detach leads clients nowhere, if j is where they were led.
+func (b *bridge) detach(j *PacketMux) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.to.Load() == j {
-		b.to.Store(nil)
+	if b.mux.Load() == j {
+		b.mux.Store(nil)
 		b.nat.Down()
 	}
-	j.exits.CompareAndSwap(b, nil)
+	j.bridge.CompareAndSwap(b, nil)
 }
 
-func (b *bridge) partAny() {
-	if j := b.to.Load(); j != nil {
-		b.part(j)
+func (b *bridge) detachAny() {
+	if j := b.mux.Load(); j != nil {
+		b.detach(j)
 	}
 }
 
-// in takes those packets of the tunnel that are for clients, and returns how many
+// takeInbound takes those packets of the tunnel that are for clients, and returns how many
 // are left. They are moved to the front, each into the memory of its place.
-func (b *bridge) in(pkts, mem [][]byte) int {
-	var verdicts [batch]nat.Verdict
+func (b *bridge) takeInbound(pkts, mem [][]byte) int {
+	var verdicts [batchSize]nat.Verdict
 	b.nat.In(pkts, verdicts[:len(pkts)])
-	var out [batch][]byte
+	var out [batchSize][]byte
 	n, left := 0, 0
 	for i, p := range pkts {
 		switch verdicts[i] {
@@ -149,7 +149,7 @@ func (b *bridge) in(pkts, mem [][]byte) int {
 		}
 	}
 	if n > 0 {
-		b.deliver(out[:n])
+		b.deliverPackets(out[:n])
 	}
 	// What was delivered is no longer needed, so its memory is free to be used.
 	for i := left; i < len(pkts); i++ {
@@ -162,43 +162,43 @@ func (b *bridge) in(pkts, mem [][]byte) int {
 	return left
 }
 
-// deliver sends packets to clients. A port that has ended is the business of
+// deliverPackets sends packets to clients. A port that has ended is the business of
 // whoever reads it.
-func (b *bridge) deliver(pkts [][]byte) {
-	if p := b.port.Load(); p != nil {
+func (b *bridge) deliverPackets(pkts [][]byte) {
+	if p := b.conn.Load(); p != nil {
 		_ = (*p).WritePackets(pkts)
 	}
 }
 
 const (
-	headroomMost = 64
-	roomOut      = headroomMost + 2048
-	smallBatch   = 4
+	maxHeadroom   = 64
+	outBufferSize = maxHeadroom + 2048
+	smallBatch    = 4
 )
 
-// run moves packets of clients until the port ends or ctx is done, and closes the
+// relayOutbound moves packets of clients until the port ends or ctx is done, and closes the
 // port.
-func (b *bridge) run(ctx context.Context, port Port) error {
-	b.port.Store(&port)
+func (b *bridge) relayOutbound(ctx context.Context, port PacketConn) error {
+	b.conn.Store(&port)
 	stop := context.AfterFunc(ctx, func() { _ = port.Close() })
 	defer func() {
-		b.port.CompareAndSwap(&port, nil)
+		b.conn.CompareAndSwap(&port, nil)
 		stop()
 		_ = port.Close()
 	}()
 	var (
-		mem      [batch]*[roomOut]byte
-		pkts     [batch][]byte
-		verdicts [batch]nat.Verdict
-		up, down [batch][]byte
+		mem      [batchSize]*[outBufferSize]byte
+		pkts     [batchSize][]byte
+		verdicts [batchSize]nat.Verdict
+		up, down [batchSize][]byte
 		size     = smallBatch // an idle exit should not hold what a busy one needs
 	)
 	for {
 		for i := range size {
 			if mem[i] == nil {
-				mem[i] = outMemory.Get().(*[roomOut]byte)
+				mem[i] = outMemory.Get().(*[outBufferSize]byte)
 			}
-			pkts[i] = mem[i][headroomMost:]
+			pkts[i] = mem[i][maxHeadroom:]
 		}
 		n, err := port.ReadPackets(pkts[:size])
 		if err != nil {
@@ -209,7 +209,7 @@ func (b *bridge) run(ctx context.Context, port Port) error {
 			}
 			return err
 		}
-		j := b.to.Load()
+		j := b.mux.Load()
 		b.nat.Out(pkts[:n], verdicts[:n])
 		ups, downs := 0, 0
 		for i := range n {
@@ -218,18 +218,18 @@ func (b *bridge) run(ctx context.Context, port Port) error {
 				down[downs] = pkts[i]
 				downs++
 			case verdicts[i] == nat.Forward && j != nil:
-				up[ups] = mem[i][headroomMost-j.Headroom() : headroomMost+len(pkts[i])]
+				up[ups] = mem[i][maxHeadroom-j.Headroom() : maxHeadroom+len(pkts[i])]
 				ups++
 			}
 		}
 		if downs > 0 {
-			b.deliver(down[:downs])
+			b.deliverPackets(down[:downs])
 		}
 		if ups > 0 {
 			_ = j.WritePackets(up[:ups]) // its owner learns of the end where it reads
 		}
 		switch {
-		case n == size && size < batch:
+		case n == size && size < batchSize:
 			size *= 2
 		case n <= size/8 && size > smallBatch:
 			size /= 2
@@ -241,4 +241,4 @@ func (b *bridge) run(ctx context.Context, port Port) error {
 	}
 }
 
-var outMemory = sync.Pool{New: func() any { return new([roomOut]byte) }}
+var outMemory = sync.Pool{New: func() any { return new([outBufferSize]byte) }}

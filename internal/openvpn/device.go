@@ -4,7 +4,7 @@ import (
 	"context"
 	"os"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // fdpassEnv names the environment variable that openvpn sets for its helper: the path
@@ -14,12 +14,12 @@ const fdpassEnv = "CONNEXA_OPENVPN_HANDOVER"
 // device is where an openvpn has its packets of clients from: a TUN device in a
 // cage, or a socket that it hands over.
 type device interface {
-	// options sets what the configuration of openvpn says of it.
-	options(*serverOptions)
-	// port is where the packets are, once openvpn runs.
-	port(context.Context, *process) (Port, error)
-	// inspect says whether it is still closed.
-	inspect() error
+	// setOptions sets what the configuration of openvpn says of it.
+	setOptions(*serverOptions)
+	// openConn is where the packets are, once openvpn runs.
+	openConn(context.Context, *process) (PacketConn, error)
+	// checkClosed says whether it is still closed.
+	checkClosed() error
 	// close ends what port has not taken.
 	close()
 }
@@ -35,13 +35,13 @@ func (e *blockingError) Unwrap() error { return e.err }
 
 // openDevice opens device number n for openvpn, and says as which user openvpn is
 // to run. The error is a *Lack where something is missing.
-func openDevice(n int, b Binaries, dir string) (device, uint32, error) {
+func openDevice(n int, b Programs, dir string) (device, uint32, error) {
 	if b.Helper != "" {
-		uid, err := Owner()
+		uid, err := DeviceOwner()
 		if err != nil {
 			return nil, 0, err
 		}
-		if b.deviceless(uid) {
+		if b.canSkipDevice(uid) {
 			d, err := openFDPass(socketOf(dir, n, "port"), b.Helper)
 			if err != nil {
 				return nil, 0, err
@@ -49,38 +49,38 @@ func openDevice(n int, b Binaries, dir string) (device, uint32, error) {
 			return d, uid, nil
 		}
 	}
-	uid, err := prepare(n)
+	uid, err := prepareDevice(n)
 	if err != nil {
 		return nil, 0, err
 	}
-	if !mayBecome(uid) {
+	if !canBecome(uid) {
 		return nil, 0, notBecome(uid)
 	}
-	node, err := cage.DeviceNode(dir, uid)
+	node, err := isolation.DeviceNode(dir, uid)
 	if err != nil {
 		return nil, 0, noNode(err)
 	}
-	tap, err := cage.Open(n)
+	tap, err := isolation.Open(n)
 	if err != nil {
-		return nil, 0, &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa", Err: err}
+		return nil, 0, &MissingError{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa", Err: err}
 	}
-	return &tun{n, node, tap}, uid, nil
+	return &tunDevice{n, node, tap}, uid, nil
 }
 
-// deviceless says whether an openvpn of a user can do without a device: it can start
+// canSkipDevice says whether an openvpn of a user can do without a device: it can start
 // the helper, and this process may reach its files (see setNonblock).
-func (b Binaries) deviceless(uid uint32) bool {
-	return runnable(b.Helper, uid) && (os.Geteuid() == int(uid) || has(effective, sysPtrace))
+func (b Programs) canSkipDevice(uid uint32) bool {
+	return canExecute(b.Helper, uid) && (os.Geteuid() == int(uid) || hasCapability(effective, sysPtrace))
 }
 
-// tun is a TUN device in a cage, which is tapped.
-type tun struct {
+// tunDevice is a TUN device in a cage, which is tapped.
+type tunDevice struct {
 	n    int
 	node string
-	tap  *cage.Port
+	conn *isolation.PacketConn
 }
 
-func (t *tun) options(o *serverOptions)                     { o.deviceNode = t.node }
-func (t *tun) port(context.Context, *process) (Port, error) { return t.tap, nil }
-func (t *tun) inspect() error                               { return inspect(t.n) }
-func (t *tun) close()                                       { _ = t.tap.Close() }
+func (t *tunDevice) setOptions(o *serverOptions)                            { o.deviceNode = t.node }
+func (t *tunDevice) openConn(context.Context, *process) (PacketConn, error) { return t.conn, nil }
+func (t *tunDevice) checkClosed() error                                     { return inspectDevice(t.n) }
+func (t *tunDevice) close()                                                 { _ = t.conn.Close() }

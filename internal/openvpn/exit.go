@@ -9,53 +9,54 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/nat"
 )
 
 const (
-	// askEvery is how often it is asked whether connected clients may stay.
-	askEvery = 2 * time.Second
-	// lookEvery is how often it is looked whether the device is still closed.
-	lookEvery = 15 * time.Second
-	// askLimit is how long an answer about a login may take.
-	askLimit = 10 * time.Second
-	// askAtOnce bounds the logins that are being asked about.
-	askAtOnce = 8
-	// leaseRest is how long the address and the flows of a client wait for it to
+	// revalidateEvery is how often it is asked whether connected clients may stay.
+	revalidateEvery = 2 * time.Second
+	// inspectEvery is how often it is looked whether the device is still closed.
+	inspectEvery = 15 * time.Second
+	// authorizeTimeout is how long an answer about a login may take.
+	authorizeTimeout = 10 * time.Second
+	// maxAuthorizing bounds the logins that are being asked about.
+	maxAuthorizing = 8
+	// leaseGrace is how long the address and the flows of a client wait for it to
 	// come back.
-	leaseRest = 2 * time.Minute
-	patience  = 30 * time.Second // the default of Config.Patience
+	leaseGrace       = 2 * time.Minute
+	defaultKeepalive = 30 * time.Second // the default of Config.Patience
 
-	clientsMost = 500
+	maxClients = 500
 
-	backoffFirst = time.Second
-	backoffMost  = time.Minute
-	backoffCalm  = time.Minute // running for so long is a success
+	firstBackoff = time.Second
+	maxBackoff   = time.Minute
+	stableAfter  = time.Minute // running for so long is a success
 )
 
 // Config is what an exit takes. All but Network, Together, CertAlone,
 // PerClient, Total, Patience, Log and Seen is needed.
 type Config struct {
-	Device   int // its device is cage.Name(Device)
-	Binaries Binaries
+	Device   int // its device is isolation.Name(Device)
+	Programs Programs
 	Dir      string // for sockets and records; openvpn's account has to reach it
 	Identity Identity
 	Listen   netip.AddrPort
 	TCP      bool
 
-	Network  netip.Prefix // of the clients; default DefaultNetwork, at most a /16 and at least a /28
-	Together bool         // clients may reach each other
+	Network        netip.Prefix // of the clients; default DefaultNetwork, at most a /16 and at least a /28
+	ClientToClient bool         // clients may reach each other
 
 	// Authorize says whether a client may come in: an error refuses it, a *Denied
 	// with words for it. It is called by several goroutines, with a deadline.
 	Authorize func(context.Context, Login) error
-	// Stay says whether a connected client may stay, every two seconds: an error
+	// Revalidate says whether a connected client may stay, every two seconds: an error
 	// ends its connection. It must be quick.
-	Stay func(Client) error
+	Revalidate func(Client) error
 	// Allows says where clients may go: a network, tcp, udp or icmp, and an
 	// address. It must be quick.
 	Allows func(network string, to netip.AddrPort) bool
@@ -64,15 +65,15 @@ type Config struct {
 
 	PerClient, Total int // flows; 0: the defaults of package nat
 
-	// Patience is how long a client hears nothing before it looks for the server
+	// KeepaliveTimeout is how long a client hears nothing before it looks for the server
 	// again; 0: 30 seconds. Both sides send something every third of that.
-	Patience time.Duration
+	KeepaliveTimeout time.Duration
 
 	// Log takes lines of openvpn, at most a few in a second. They name clients and
 	// their addresses, and hold no secrets.
 	Log func(line string)
-	// Seen takes what happens. Neither may wait for the exit.
-	Seen func(Event)
+	// OnEvent takes what happens. Neither may wait for the exit.
+	OnEvent func(Event)
 }
 
 // Client is somebody who is connected.
@@ -128,17 +129,17 @@ type Exit struct {
 
 // session is a client that was let in.
 type session struct {
-	client      Client
-	established bool
-	kicked      bool       // it is as good as gone
-	began       nat.Counts // of its address, which it may have had before
+	client       Client
+	established  bool
+	disconnected bool       // it is as good as gone
+	baseline     nat.Counts // of its address, which it may have had before
 }
 
 // lease is an address that a name has.
 type lease struct {
-	name string
-	cid  string    // empty: the client is away
-	left time.Time // since
+	name    string
+	cid     string    // empty: the client is away
+	freedAt time.Time // since
 }
 
 // New makes an exit that does nothing until it runs.
@@ -147,42 +148,42 @@ func New(cfg Config) (*Exit, error) {
 		cfg.Network = DefaultNetwork
 	}
 	cfg.Network = cfg.Network.Masked()
-	if cfg.Patience <= 0 {
-		cfg.Patience = patience
+	if cfg.KeepaliveTimeout <= 0 {
+		cfg.KeepaliveTimeout = defaultKeepalive
 	}
 	switch {
 	case !cfg.Network.Addr().Is4() || cfg.Network.Bits() < 16 || cfg.Network.Bits() > 28:
 		return nil, fmt.Errorf("openvpn: %s is no IPv4 network between /16 and /28", cfg.Network)
-	case cfg.Device < 0 || cfg.Device >= cage.Most:
+	case cfg.Device < 0 || cfg.Device >= isolation.Most:
 		return nil, fmt.Errorf("openvpn: there is no device number %d", cfg.Device)
 	case !cfg.Listen.IsValid() || cfg.Listen.Port() < 1024:
 		return nil, fmt.Errorf("openvpn: an exit without rights cannot listen on %s", cfg.Listen)
-	case cfg.Authorize == nil || cfg.Stay == nil || cfg.Allows == nil:
+	case cfg.Authorize == nil || cfg.Revalidate == nil || cfg.Allows == nil:
 		return nil, errors.New("openvpn: nobody decides who may come in, and go where")
 	}
-	if err := cfg.Identity.check(); err != nil {
+	if err := cfg.Identity.validate(); err != nil {
 		return nil, fmt.Errorf("openvpn: %w", err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = func(string) {}
 	}
-	if cfg.Seen == nil {
-		cfg.Seen = func(Event) {}
+	if cfg.OnEvent == nil {
+		cfg.OnEvent = func(Event) {}
 	}
 	return &Exit{
 		cfg: cfg, sessions: map[string]*session{}, leases: map[netip.Addr]*lease{}, names: map[string]netip.Addr{},
 		bridge: &bridge{nat: nat.New(nat.Config{
-			Network: cfg.Network, Allows: cfg.Allows, Together: cfg.Together, PerClient: cfg.PerClient, Total: cfg.Total,
+			Network: cfg.Network, Allows: cfg.Allows, Together: cfg.ClientToClient, PerClient: cfg.PerClient, Total: cfg.Total,
 		})},
 	}, nil
 }
 
-// Join leads clients to a tunnel, until that is closed or Part. Without one their
+// Attach leads clients to a tunnel, until that is closed or Part. Without one their
 // packets are dropped.
-func (e *Exit) Join(j *Junction) { e.bridge.join(j) }
+func (e *Exit) Attach(j *PacketMux) { e.bridge.attach(j) }
 
-// Part leads clients nowhere.
-func (e *Exit) Part() { e.bridge.partAny() }
+// Detach leads clients nowhere.
+func (e *Exit) Detach() { e.bridge.detachAny() }
 
 // Counts is what the exit moved since it was made.
 func (e *Exit) Counts() nat.Counts { return e.bridge.nat.Counts() }
@@ -193,77 +194,67 @@ func (e *Exit) Clients() []Client {
 	defer e.mu.Unlock()
 	var list []Client
 	for _, s := range e.sessions {
-		if s.established && !s.kicked {
-			list = append(list, e.counted(s))
+		if s.established && !s.disconnected {
+			list = append(list, e.withCounts(s))
 		}
 	}
-	slices.SortFunc(list, func(a, b Client) int { return compare(a.Name+a.cid, b.Name+b.cid) })
+	slices.SortFunc(list, func(a, b Client) int { return strings.Compare(a.Name+a.cid, b.Name+b.cid) })
 	return list
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// counted is the client of s with its counts. mu is held.
-func (e *Exit) counted(s *session) Client {
+// withCounts is the client of s with its counts. mu is held.
+func (e *Exit) withCounts(s *session) Client {
 	c := s.client
-	if s.kicked {
+	if s.disconnected {
 		return c
 	}
 	now, ok := e.bridge.nat.Client(c.Address)
-	if ok && now.Up >= s.began.Up && now.Down >= s.began.Down {
-		c.Up, c.Down, c.Flows = now.Up-s.began.Up, now.Down-s.began.Down, now.Flows
+	if ok && now.Up >= s.baseline.Up && now.Down >= s.baseline.Down {
+		c.Up, c.Down, c.Flows = now.Up-s.baseline.Up, now.Down-s.baseline.Down, now.Flows
 	}
 	return c
 }
 
-// Kick ends the connections of clients with a name: they connect again, if
+// Disconnect ends the connections of clients with a name: they connect again, if
 // Authorize lets them.
-func (e *Exit) Kick(name string) {
+func (e *Exit) Disconnect(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for cid, s := range e.sessions {
 		if s.client.Name == name {
-			e.kick(cid, s)
+			e.disconnectClient(cid, s)
 		}
 	}
 }
 
-// kick cuts a client off, whatever openvpn does. mu is held.
-func (e *Exit) kick(cid string, s *session) {
-	if !s.kicked {
-		s.client = e.counted(s)
-		s.kicked = true
+// disconnectClient cuts a client off, whatever openvpn does. mu is held.
+func (e *Exit) disconnectClient(cid string, s *session) {
+	if !s.disconnected {
+		s.client = e.withCounts(s)
+		s.disconnected = true
 		e.bridge.nat.Expel(s.client.Address)
 	}
 	if e.proc != nil {
-		_ = e.proc.manager.kick(cid) // it fails when openvpn ends, and the client with it
+		_ = e.proc.management.killClient(cid) // it fails when openvpn ends, and the client with it
 	}
 }
 
 // Run runs the exit until ctx is done, whatever ends in between. Then nothing of
 // it is left but its device.
 func (e *Exit) Run(ctx context.Context) error {
-	defer e.forgetAll()
-	wait := backoffFirst
+	defer e.dropAll()
+	wait := firstBackoff
 	for {
 		began := time.Now()
-		err := e.once(ctx)
+		err := e.runOnce(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(began) > backoffCalm {
-			wait = backoffFirst
+		if time.Since(began) > stableAfter {
+			wait = firstBackoff
 		}
 		pause := wait/2 + rand.N(wait/2+1)
-		e.cfg.Seen(Event{Kind: Stopped, Err: err, Retry: pause})
+		e.cfg.OnEvent(Event{Kind: Stopped, Err: err, Retry: pause})
 		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
@@ -271,12 +262,12 @@ func (e *Exit) Run(ctx context.Context) error {
 			t.Stop()
 			return nil
 		}
-		wait = min(wait*2, backoffMost)
+		wait = min(wait*2, maxBackoff)
 	}
 }
 
-// forgetAll lets nobody's packets through any more.
-func (e *Exit) forgetAll() {
+// dropAll lets nobody's packets through any more.
+func (e *Exit) dropAll() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for a := range e.leases {
@@ -287,21 +278,21 @@ func (e *Exit) forgetAll() {
 	clear(e.sessions)
 }
 
-// once runs openvpn once.
-func (e *Exit) once(ctx context.Context) (err error) {
+// runOnce runs openvpn once.
+func (e *Exit) runOnce(ctx context.Context) (err error) {
 	if err := os.MkdirAll(e.cfg.Dir, 0o711); err != nil { //nolint:gosec // openvpn's account passes through
 		return fmt.Errorf("make a folder for openvpn: %w", err)
 	}
-	name := cage.Name(e.cfg.Device)
+	name := isolation.Name(e.cfg.Device)
 	record := filepath.Join(e.cfg.Dir, name+".pid")
 	was, err := endOrphan(ctx, record)
 	if err != nil {
 		return err
 	}
 	if was {
-		e.cfg.Seen(Event{Kind: Orphan})
+		e.cfg.OnEvent(Event{Kind: Orphan})
 	}
-	dev, uid, err := openDevice(e.cfg.Device, e.cfg.Binaries, e.cfg.Dir)
+	dev, uid, err := openDevice(e.cfg.Device, e.cfg.Programs, e.cfg.Dir)
 	if err != nil {
 		return err
 	}
@@ -316,45 +307,45 @@ func (e *Exit) once(ctx context.Context) (err error) {
 	defer os.Remove(socket)
 	opts := serverOptions{
 		Identity: e.cfg.Identity, device: name, management: socket, listen: e.cfg.Listen, tcp: e.cfg.TCP,
-		network: e.cfg.Network, certAlone: e.cfg.CertAlone, clients: min(clientsMost, 1<<(32-e.cfg.Network.Bits())-leaseFirst-2),
-		keepPatience: int(e.cfg.Patience / time.Second),
+		network: e.cfg.Network, certAlone: e.cfg.CertAlone, clients: min(maxClients, 1<<(32-e.cfg.Network.Bits())-leaseFirst-2),
+		keepaliveTimeout: int(e.cfg.KeepaliveTimeout / time.Second),
 	}
-	dev.options(&opts)
-	p, err := start(ctx, command(e.cfg.Binaries, uid, groupOf(uid)), opts.config(), socket, record, e.cfg.Log)
+	dev.setOptions(&opts)
+	p, err := startProcess(ctx, openvpnCommand(e.cfg.Programs, uid, groupOf(uid)), opts.renderConfig(), socket, record, e.cfg.Log)
 	if err != nil {
 		return err
 	}
 	e.setProcess(p)
 	defer func() {
-		e.sayGoodbye(p)
+		e.disconnectAll(p)
 		e.setProcess(nil)
 		p.stop()
-		e.lost()
+		e.endSessions()
 	}()
-	port, err := dev.port(ctx, p)
+	port, err := dev.openConn(ctx, p)
 	if err != nil {
 		if errors.As(err, new(*blockingError)) {
-			e.cfg.Binaries.Helper = ""
+			e.cfg.Programs.Helper = ""
 		}
 		return err
 	}
-	work.Go(func() { cancel(fmt.Errorf("the port of %s: %w", name, e.bridge.run(running, port))) })
-	places := make(chan struct{}, askAtOnce)
+	work.Go(func() { cancel(fmt.Errorf("the port of %s: %w", name, e.bridge.relayOutbound(running, port))) })
+	places := make(chan struct{}, maxAuthorizing)
 	asking, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
 	work.Go(func() {
-		cancel(p.manager.run(running, func(n notice) { e.hear(asking, p, n, places, &work) }, func() { e.cfg.Seen(Event{Kind: Listening}) }, e.cfg.Log))
+		cancel(p.management.run(running, func(n notification) { e.handleNotification(asking, p, n, places, &work) }, func() { e.cfg.OnEvent(Event{Kind: Listening}) }, e.cfg.Log))
 	})
-	tick := time.NewTicker(askEvery)
+	tick := time.NewTicker(revalidateEvery)
 	defer tick.Stop()
-	look := time.NewTicker(lookEvery)
+	look := time.NewTicker(inspectEvery)
 	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-look.C:
-			if err := dev.inspect(); err != nil {
+			if err := dev.checkClosed(); err != nil {
 				return err
 			}
 		case <-running.Done():
@@ -365,14 +356,14 @@ func (e *Exit) once(ctx context.Context) (err error) {
 			}
 			return errors.New("openvpn ended by itself")
 		case <-tick.C:
-			e.check()
+			e.Revalidate()
 		}
 	}
 }
 
 // socketOf is the path of a socket of device number n.
 func socketOf(dir string, n int, kind string) string {
-	return filepath.Join(dir, cage.Name(n)+"."+kind)
+	return filepath.Join(dir, isolation.Name(n)+"."+kind)
 }
 
 func (e *Exit) setProcess(p *process) {
@@ -381,17 +372,17 @@ func (e *Exit) setProcess(p *process) {
 	e.mu.Unlock()
 }
 
-// goodbyeLimit is how long openvpn has for telling its clients.
-const goodbyeLimit = 300 * time.Millisecond
+// disconnectTimeout is how long openvpn has for telling its clients.
+const disconnectTimeout = 300 * time.Millisecond
 
-// sayGoodbye lets clients look for the server again at once, and not when they
+// disconnectAll lets clients look for the server again at once, and not when they
 // have heard nothing for a while.
-func (e *Exit) sayGoodbye(p *process) {
+func (e *Exit) disconnectAll(p *process) {
 	e.mu.Lock()
 	n := 0
 	for cid, s := range e.sessions {
 		if s.established {
-			_ = p.manager.kick(cid)
+			_ = p.management.killClient(cid)
 			n++
 		}
 	}
@@ -399,7 +390,7 @@ func (e *Exit) sayGoodbye(p *process) {
 	if n == 0 {
 		return
 	}
-	t := time.NewTimer(goodbyeLimit)
+	t := time.NewTimer(disconnectTimeout)
 	defer t.Stop()
 	select {
 	case <-p.done:
@@ -407,29 +398,29 @@ func (e *Exit) sayGoodbye(p *process) {
 	}
 }
 
-// lost notes that all clients are gone with their server.
-func (e *Exit) lost() {
+// endSessions notes that all clients are gone with their server.
+func (e *Exit) endSessions() {
 	e.mu.Lock()
 	var gone []Client
 	for cid, s := range e.sessions {
 		if s.established {
-			gone = append(gone, e.counted(s))
+			gone = append(gone, e.withCounts(s))
 		}
-		e.leave(cid, s)
+		e.endSession(cid, s)
 	}
 	e.mu.Unlock()
 	for _, c := range gone {
-		e.cfg.Seen(Event{Kind: Disconnected, Client: c})
+		e.cfg.OnEvent(Event{Kind: Disconnected, Client: c})
 	}
 }
 
-// check asks about those who are connected, and forgets those who stay away.
-func (e *Exit) check() {
+// Revalidate asks about those who are connected, and forgets those who stay away.
+func (e *Exit) Revalidate() {
 	for _, c := range e.Clients() {
-		if err := e.cfg.Stay(c); err != nil {
+		if err := e.cfg.Revalidate(c); err != nil {
 			e.mu.Lock()
 			if s := e.sessions[c.cid]; s != nil {
-				e.kick(c.cid, s)
+				e.disconnectClient(c.cid, s)
 			}
 			e.mu.Unlock()
 		}
@@ -437,24 +428,21 @@ func (e *Exit) check() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for a, l := range e.leases {
-		if l.cid == "" && time.Since(l.left) > leaseRest {
-			e.release(a)
+		if l.cid == "" && time.Since(l.freedAt) > leaseGrace {
+			e.releaseAddress(a)
 		}
 	}
 }
 
-// release ends the lease of an address. mu is held.
-func (e *Exit) release(a netip.Addr) {
+// releaseAddress ends the lease of an address. mu is held.
+func (e *Exit) releaseAddress(a netip.Addr) {
 	e.bridge.nat.Expel(a)
 	delete(e.names, e.leases[a].name)
 	delete(e.leases, a)
 }
 
-// Recheck asks about connected clients now.
-func (e *Exit) Recheck() { e.check() }
-
-// hear takes a notification of openvpn.
-func (e *Exit) hear(ctx context.Context, p *process, n notice, places chan struct{}, work *sync.WaitGroup) {
+// handleNotification takes a notification of openvpn.
+func (e *Exit) handleNotification(ctx context.Context, p *process, n notification, places chan struct{}, work *sync.WaitGroup) {
 	switch n.kind {
 	case "CONNECT", "REAUTH":
 		select {
@@ -464,7 +452,7 @@ func (e *Exit) hear(ctx context.Context, p *process, n notice, places chan struc
 		}
 		work.Go(func() {
 			defer func() { <-places }()
-			e.decide(ctx, p, n)
+			e.decideLogin(ctx, p, n)
 		})
 	case "ESTABLISHED":
 		e.mu.Lock()
@@ -472,89 +460,89 @@ func (e *Exit) hear(ctx context.Context, p *process, n notice, places chan struc
 		var c Client
 		if s != nil {
 			s.established = true
-			c = e.counted(s)
+			c = e.withCounts(s)
 		}
 		e.mu.Unlock()
 		if s != nil {
-			e.cfg.Seen(Event{Kind: Connected, Client: c})
+			e.cfg.OnEvent(Event{Kind: Connected, Client: c})
 		}
 	case "DISCONNECT":
 		e.mu.Lock()
 		s := e.sessions[n.cid]
 		var c Client
 		if s != nil {
-			c = e.counted(s)
-			e.leave(n.cid, s)
+			c = e.withCounts(s)
+			e.endSession(n.cid, s)
 		}
 		e.mu.Unlock()
 		if s != nil && s.established {
-			e.cfg.Seen(Event{Kind: Disconnected, Client: c})
+			e.cfg.OnEvent(Event{Kind: Disconnected, Client: c})
 		}
 	}
 }
 
-// leave ends a session; its address waits for the client. mu is held.
-func (e *Exit) leave(cid string, s *session) {
+// endSession ends a session; its address waits for the client. mu is held.
+func (e *Exit) endSession(cid string, s *session) {
 	delete(e.sessions, cid)
 	if l := e.leases[s.client.Address]; l != nil && l.cid == cid {
-		l.cid, l.left = "", time.Now()
+		l.cid, l.freedAt = "", time.Now()
 	}
 }
 
-// decide asks whether a client may come in or stay, and answers openvpn. What
+// decideLogin asks whether a client may come in or stay, and answers openvpn. What
 // cannot be told to openvpn ends the connection to it, and so everything.
-func (e *Exit) decide(ctx context.Context, p *process, n notice) {
-	login := n.login()
-	asking, done := context.WithTimeout(ctx, askLimit)
+func (e *Exit) decideLogin(ctx context.Context, p *process, n notification) {
+	login := n.parseLogin()
+	asking, done := context.WithTimeout(ctx, authorizeTimeout)
 	err := e.cfg.Authorize(asking, login)
 	done()
 	if ctx.Err() != nil {
 		return // the exit ends
 	}
 	login.Password = ""
-	if err == nil && !login.Again {
-		err = e.letIn(p, n, login)
+	if err == nil && !login.Reauth {
+		err = e.admitClient(p, n, login)
 	} else if err == nil {
-		_ = p.manager.admitAgain(n)
+		_ = p.management.acceptReauth(n)
 	}
 	if err == nil {
 		return
 	}
-	words := later + "This exit cannot check logins at the moment."
+	words := retryPrefix + "This exit cannot check logins at the moment."
 	if no, ok := errors.AsType[*Denied](err); ok {
-		words = no.Words
+		words = no.Message
 	}
-	_ = p.manager.deny(n, words)
-	if login.Again { // openvpn would let it go on with the old keys for a while
+	_ = p.management.denyClient(n, words)
+	if login.Reauth { // openvpn would let it go on with the old keys for a while
 		e.mu.Lock()
 		if s := e.sessions[n.cid]; s != nil {
-			e.kick(n.cid, s)
+			e.disconnectClient(n.cid, s)
 		}
 		e.mu.Unlock()
 	}
-	e.cfg.Seen(Event{Kind: Refused, Login: login, Err: err})
+	e.cfg.OnEvent(Event{Kind: Refused, Login: login, Err: err})
 }
 
-// later, before words, lets clients since 2.6 try again by themselves.
-const later = "TEMP[backoff 10]:"
+// retryPrefix, before words, lets clients since 2.6 try again by themselves.
+const retryPrefix = "TEMP[backoff 10]:"
 
-// letIn gives a client an address.
-func (e *Exit) letIn(p *process, n notice, login Login) error {
+// admitClient gives a client an address.
+func (e *Exit) admitClient(p *process, n notification, login Login) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a, ok := e.lease(login.Name, n.cid)
+	a, ok := e.leaseAddress(login.Name, n.cid)
 	if !ok {
-		return &Denied{Words: later + "This exit is full."}
+		return &Denied{Message: retryPrefix + "This exit is full."}
 	}
 	e.bridge.nat.Admit(a)
 	began, _ := e.bridge.nat.Client(a)
-	e.sessions[n.cid] = &session{began: began, client: Client{
+	e.sessions[n.cid] = &session{baseline: began, client: Client{
 		Name: login.Name, Serial: login.Serial, User: login.User, From: login.From, Address: a, Since: time.Now(),
 		Version: login.Version, Platform: login.Platform, cid: n.cid,
 	}}
 	dns := e.bridge.nat.DNS()
-	return p.manager.admit(n,
-		fmt.Sprintf("ifconfig-push %s %s", a, mask(e.cfg.Network)),
+	return p.management.admitClient(n,
+		fmt.Sprintf("ifconfig-push %s %s", a, netmask(e.cfg.Network)),
 		fmt.Sprintf(`push "dhcp-option DNS %s"`, dns[0]), fmt.Sprintf(`push "dhcp-option DNS %s"`, dns[1]),
 		`push "redirect-gateway def1 ipv6"`,
 		// An address that leads nowhere, so that IPv6 is routed here and refused by
@@ -577,10 +565,10 @@ func innerIPv6(a netip.Addr) netip.Addr {
 // gateway's.
 const leaseFirst = 10
 
-// lease takes an address for a name. It is the same one as long as nobody else
+// leaseAddress takes an address for a name. It is the same one as long as nobody else
 // has it, also after a restart: a client that got another would have to make its
 // device anew, and what it sends at that moment would leave beside the tunnel.
-func (e *Exit) lease(name, cid string) (netip.Addr, bool) {
+func (e *Exit) leaseAddress(name, cid string) (netip.Addr, bool) {
 	if a, has := e.names[name]; has {
 		e.leases[a].cid = cid
 		return a, true
@@ -592,13 +580,13 @@ func (e *Exit) lease(name, cid string) (netip.Addr, bool) {
 	}
 	var free netip.Addr
 	for i := range room {
-		if a := add(e.cfg.Network.Addr(), leaseFirst+(h%room+i)%room); e.leases[a] == nil {
+		if a := offsetAddr(e.cfg.Network.Addr(), leaseFirst+(h%room+i)%room); e.leases[a] == nil {
 			free = a
 			break
 		}
 	}
 	if !free.IsValid() {
-		free = e.oldest()
+		free = e.reclaimOldest()
 	}
 	if !free.IsValid() {
 		return free, false
@@ -607,21 +595,21 @@ func (e *Exit) lease(name, cid string) (netip.Addr, bool) {
 	return free, true
 }
 
-// oldest takes the address of the client that has been away longest.
-func (e *Exit) oldest() netip.Addr {
+// reclaimOldest takes the address of the client that has been away longest.
+func (e *Exit) reclaimOldest() netip.Addr {
 	var at netip.Addr
 	for a, l := range e.leases {
-		if l.cid == "" && (!at.IsValid() || l.left.Before(e.leases[at].left)) {
+		if l.cid == "" && (!at.IsValid() || l.freedAt.Before(e.leases[at].freedAt)) {
 			at = a
 		}
 	}
 	if at.IsValid() {
-		e.release(at)
+		e.releaseAddress(at)
 	}
 	return at
 }
 
-func add(a netip.Addr, n uint32) netip.Addr {
+func offsetAddr(a netip.Addr, n uint32) netip.Addr {
 	b := a.As4()
 	v := (uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])) + n
 	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})

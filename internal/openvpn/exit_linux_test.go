@@ -20,7 +20,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/connexa-panel/connexa/internal/openvpn"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 )
 
@@ -95,10 +95,10 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		}
 	}
 	closed("as it should be")
-	if n, ok, err := cage.Dropped(); r.device && (err != nil || !ok || n == 0) {
+	if n, ok, err := isolation.Dropped(); r.device && (err != nil || !ok || n == 0) {
 		t.Errorf("the table dropped %d packets: %v, %v", n, ok, err)
 	}
-	if err := cage.Unprotect(); err != nil {
+	if err := isolation.Unprotect(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
@@ -147,11 +147,11 @@ func TestWhoIsLetIn(t *testing.T) {
 	r.setAuthorize(func(l openvpn.Login) error {
 		switch {
 		case l.Name == "gone":
-			return &openvpn.Denied{Words: "Your access was revoked."}
+			return &openvpn.Denied{Message: "Your access was revoked."}
 		case l.Name == "late":
-			return &openvpn.Denied{Words: "Your access has expired."}
+			return &openvpn.Denied{Message: "Your access has expired."}
 		case l.User != "ann" || l.Password.Reveal() != `s p"ä\ce`:
-			return &openvpn.Denied{Words: "Wrong user or password."}
+			return &openvpn.Denied{Message: "Wrong user or password."}
 		}
 		return nil
 	})
@@ -183,7 +183,7 @@ func TestWhoIsLetIn(t *testing.T) {
 
 	// Revoked while connected: cut off, told why, and not let in again.
 	var asked atomic.Bool
-	r.setAuthorize(func(openvpn.Login) error { return &openvpn.Denied{Words: "Your access was revoked."} })
+	r.setAuthorize(func(openvpn.Login) error { return &openvpn.Denied{Message: "Your access was revoked."} })
 	r.setStay(func(openvpn.Client) error { asked.Store(true); return errors.New("revoked") })
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -220,7 +220,7 @@ func TestAnExitComesBack(t *testing.T) {
 	}
 	ann := vpntest.NewComputer(t, 2)
 	var dir string
-	r := newRig(t, func(c *openvpn.Config) { dir, c.Patience = c.Dir, 4*time.Second })
+	r := newRig(t, func(c *openvpn.Config) { dir, c.KeepaliveTimeout = c.Dir, 4*time.Second })
 	r.dial()
 	v := ann.Connect(r.profile("ann", nil), "")
 	v.WaitFor(vpntest.Connected, 1)
@@ -241,7 +241,7 @@ func TestAnExitComesBack(t *testing.T) {
 		return
 	}
 	// The device is taken away, and made again.
-	if err := cage.Remove(7); err != nil {
+	if err := isolation.Remove(7); err != nil {
 		t.Fatal(err)
 	}
 	if e := r.waitFor(openvpn.Stopped); e.Err == nil {
@@ -270,7 +270,7 @@ func TestThePanelIsKilled(t *testing.T) {
 	}
 	const role = "CONNEXA_TEST_PANEL"
 	if dir := os.Getenv(role); dir != "" {
-		newRig(t, func(c *openvpn.Config) { c.Dir, c.Patience = dir, 4*time.Second })
+		newRig(t, func(c *openvpn.Config) { c.Dir, c.KeepaliveTimeout = dir, 4*time.Second })
 		fmt.Println("it listens")
 		select {} // until it is killed
 	}
@@ -303,10 +303,10 @@ func TestThePanelIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := uint32(65534) // who has the device
-	if b, err := openvpn.Find(t.Context()); err != nil {
+	if b, err := openvpn.FindPrograms(t.Context()); err != nil {
 		t.Fatal(err)
 	} else if b.Helper != "" {
-		if user, _, err = openvpn.LookUp(openvpn.Account); err != nil {
+		if user, _, err = openvpn.LookupAccount(openvpn.Account); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -396,10 +396,10 @@ func TestKeysAreMadeAgain(t *testing.T) {
 	r.setAuthorize(func(l openvpn.Login) error {
 		switch {
 		case refuse.Load():
-			return &openvpn.Denied{Words: "The password was changed."}
+			return &openvpn.Denied{Message: "The password was changed."}
 		case l.User != "ann" || l.Password.Reveal() != "secret":
-			return &openvpn.Denied{Words: "Wrong user or password."}
-		case l.Again:
+			return &openvpn.Denied{Message: "Wrong user or password."}
+		case l.Reauth:
 			again <- struct{}{}
 		}
 		return nil
@@ -418,7 +418,7 @@ func TestKeysAreMadeAgain(t *testing.T) {
 		}
 	}
 	refuse.Store(true)
-	if e := r.waitFor(openvpn.Refused); !e.Login.Again {
+	if e := r.waitFor(openvpn.Refused); !e.Login.Reauth {
 		t.Errorf("%+v", e)
 	}
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
@@ -431,27 +431,27 @@ func TestTheCage(t *testing.T) {
 	if !vpntest.Alone(t) {
 		return
 	}
-	if _, err := cage.Check(3); !errors.Is(err, cage.ErrAbsent) {
+	if _, err := isolation.Check(3); !errors.Is(err, isolation.ErrAbsent) {
 		t.Error(err)
 	}
-	if _, ok, err := cage.Dropped(); ok || err != nil {
+	if _, ok, err := isolation.Dropped(); ok || err != nil {
 		t.Errorf("a table before it was made: %v, %v", ok, err)
 	}
 	for range 2 { // the second time changes nothing
-		if err := errors.Join(cage.Protect(), cage.Make(3, 65534), cage.Make(4, 65534)); err != nil {
+		if err := errors.Join(isolation.Protect(), isolation.Make(3, 65534), isolation.Make(4, 65534)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if owner, err := cage.Check(3); owner != 65534 || err != nil {
+	if owner, err := isolation.Check(3); owner != 65534 || err != nil {
 		t.Errorf("%d, %v", owner, err)
 	}
-	if err := cage.Make(4, 65533); err != nil {
+	if err := isolation.Make(4, 65533); err != nil {
 		t.Fatal(err)
 	}
-	if owner, err := cage.Check(4); owner != 65533 || err != nil {
+	if owner, err := isolation.Check(4); owner != 65533 || err != nil {
 		t.Errorf("%d, %v", owner, err)
 	}
-	if err := cage.Make(5, 0); err == nil {
+	if err := isolation.Make(5, 0); err == nil {
 		t.Error("root got a device")
 	}
 	link, err := netlink.LinkByName("cxo3")
@@ -468,43 +468,43 @@ func TestTheCage(t *testing.T) {
 		if err := spoil(); err != nil {
 			t.Fatal(what, err)
 		}
-		if _, err := cage.Check(3); err == nil {
+		if _, err := isolation.Check(3); err == nil {
 			t.Errorf("%s: found closed", what)
-		} else if b, ok := errors.AsType[*cage.Breach](err); !ok {
+		} else if b, ok := errors.AsType[*isolation.ViolationError](err); !ok {
 			t.Errorf("%s: %v", what, err)
 		} else {
 			t.Log(b)
 		}
-		if err := cage.Make(3, 65534); err != nil {
+		if err := isolation.Make(3, 65534); err != nil {
 			t.Fatal(what, err)
 		}
-		if _, err := cage.Check(3); err != nil {
+		if _, err := isolation.Check(3); err != nil {
 			t.Errorf("%s: not put right: %v", what, err)
 		}
 	}
-	if list, err := cage.List(); err != nil || len(list) != 2 {
+	if list, err := isolation.List(); err != nil || len(list) != 2 {
 		t.Errorf("%v, %v", list, err)
 	}
 	// Somebody flushes the firewall: an exit that runs puts the table back.
-	if err := cage.Unprotect(); err != nil {
+	if err := isolation.Unprotect(); err != nil {
 		t.Fatal(err)
 	}
 	if err := openvpn.Inspect(3); err != nil {
 		t.Error(err)
 	}
-	if _, ok, err := cage.Dropped(); !ok || err != nil {
+	if _, ok, err := isolation.Dropped(); !ok || err != nil {
 		t.Errorf("the table was not put back: %v", err)
 	}
-	if lacks := openvpn.Survey(t.Context()); len(lacks) > 1 || len(lacks) == 1 && lacks[0].Code != "account" {
+	if lacks := openvpn.Preflight(t.Context()); len(lacks) > 1 || len(lacks) == 1 && lacks[0].Code != "account" {
 		t.Errorf("%v", lacks)
 	}
-	if err := errors.Join(cage.Remove(3), cage.Remove(4), cage.Remove(4), cage.Unprotect(), cage.Unprotect()); err != nil {
+	if err := errors.Join(isolation.Remove(3), isolation.Remove(4), isolation.Remove(4), isolation.Unprotect(), isolation.Unprotect()); err != nil {
 		t.Error(err)
 	}
-	if list, err := cage.List(); err != nil || len(list) != 0 {
+	if list, err := isolation.List(); err != nil || len(list) != 0 {
 		t.Errorf("%v, %v", list, err)
 	}
-	if _, ok, err := cage.Dropped(); ok || err != nil {
+	if _, ok, err := isolation.Dropped(); ok || err != nil {
 		t.Errorf("a table that was removed: %v, %v", ok, err)
 	}
 }

@@ -1,4 +1,4 @@
 package openvpn
 
 // Inspect is for tests that make devices.
-var Inspect = inspect
+var Inspect = inspectDevice

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // fdpass is the panel's side of the socket that openvpn's helper passes on (see
@@ -33,14 +33,14 @@ func openFDPass(path, helper string) (*fdpass, error) {
 	return &fdpass{helper, path, l}, nil
 }
 
-func (f *fdpass) options(o *serverOptions) {
+func (f *fdpass) setOptions(o *serverOptions) {
 	o.deviceNode, o.fdpass = "unix:"+f.helper, f.path
 }
 
-// port waits for the packet socket of p. Only a child of p may pass it.
-func (f *fdpass) port(ctx context.Context, p *process) (Port, error) {
+// openConn waits for the packet socket of p. Only a child of p may pass it.
+func (f *fdpass) openConn(ctx context.Context, p *process) (PacketConn, error) {
 	pid := p.cmd.Process.Pid
-	c, err := accept(ctx, f.listen, p.done, func(peer int) bool {
+	c, err := acceptPeer(ctx, f.listen, p.done, func(peer int) bool {
 		parent, err := parentOf(peer)
 		return err == nil && parent == pid
 	})
@@ -58,11 +58,11 @@ func (f *fdpass) port(ctx context.Context, p *process) (Port, error) {
 	return port, nil
 }
 
-func (f *fdpass) inspect() error { return nil }
-func (f *fdpass) close()         { _ = f.listen.Close() }
+func (f *fdpass) checkClosed() error { return nil }
+func (f *fdpass) close()             { _ = f.listen.Close() }
 
 // receiveSocket reads one file descriptor from the helper and confirms it.
-func receiveSocket(c *net.UnixConn) (Port, error) {
+func receiveSocket(c *net.UnixConn) (PacketConn, error) {
 	if err := c.SetDeadline(time.Now().Add(fdpassTimeout)); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func receiveSocket(c *net.UnixConn) (Port, error) {
 	if err != nil || len(fds) != 1 {
 		return nil, errors.Join(errors.New("the message holds no socket"), err)
 	}
-	port, err := cage.Adopt(fds[0])
+	port, err := isolation.FromFD(fds[0])
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +91,15 @@ func receiveSocket(c *net.UnixConn) (Port, error) {
 
 // parentOf returns the process id of the parent of a process.
 func parentOf(pid int) (int, error) {
-	fields, err := statOf(pid)
+	fields, err := readStat(pid)
 	if err != nil {
 		return 0, err
 	}
 	return strconv.Atoi(fields[1])
 }
 
-// runnable reports whether the user uid can execute the program at path.
-func runnable(path string, uid uint32) bool {
+// canExecute reports whether the user uid can execute the program at path.
+func canExecute(path string, uid uint32) bool {
 	if path == "" {
 		return false
 	}

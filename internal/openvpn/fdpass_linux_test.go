@@ -80,7 +80,7 @@ func TestFDPass(t *testing.T) {
 	}
 	defer h.close()
 	var o serverOptions
-	h.options(&o)
+	h.setOptions(&o)
 	if o.deviceNode != "unix:"+helper || o.fdpass != path {
 		t.Errorf("%+v", o)
 	}
@@ -127,7 +127,7 @@ func TestFDPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := h.port(t.Context(), p)
+	port, err := h.openConn(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestFDPass(t *testing.T) {
 	if err := <-closed; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after the end: %v", err)
 	}
-	if _, err := h.port(t.Context(), p); !errors.Is(err, errEnded) {
+	if _, err := h.openConn(t.Context(), p); !errors.Is(err, errEnded) {
 		t.Errorf("of an openvpn that has ended: %v", err)
 	}
 }
@@ -205,11 +205,11 @@ func TestRunnable(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o700); err != nil { //nolint:gosec // it is to be executed
 		t.Fatal(err)
 	}
-	if !runnable(path, uint32(os.Geteuid())) || runnable("", uint32(os.Geteuid())) || runnable(path+"2", uint32(os.Geteuid())) {
+	if !canExecute(path, uint32(os.Geteuid())) || canExecute("", uint32(os.Geteuid())) || canExecute(path+"2", uint32(os.Geteuid())) {
 		t.Error("wrong about this user")
 	}
 	const other = 64242
-	if runnable(path, other) {
+	if canExecute(path, other) {
 		t.Error("another user may execute a program of mode 0700")
 	}
 	for d := dir; len(d) > len("/tmp"); d = filepath.Dir(d) {
@@ -220,18 +220,18 @@ func TestRunnable(t *testing.T) {
 	if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}
-	if !runnable(path, other) {
+	if !canExecute(path, other) {
 		t.Error("another user may not execute a program of mode 0755")
 	}
-	for uid, want := range map[uint32]bool{uint32(os.Geteuid()): true, other: has(effective, sysPtrace)} {
-		if got := (Binaries{Helper: path}).deviceless(uid); got != want {
+	for uid, want := range map[uint32]bool{uint32(os.Geteuid()): true, other: hasCapability(effective, sysPtrace)} {
+		if got := (Programs{Helper: path}).canSkipDevice(uid); got != want {
 			t.Errorf("without a device as user %d: %v", uid, got)
 		}
 	}
 	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}
-	if runnable(path, other) {
+	if canExecute(path, other) {
 		t.Error("another user may pass a folder of mode 0700")
 	}
 }

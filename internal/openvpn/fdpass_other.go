@@ -18,9 +18,11 @@ type fdpass struct{}
 
 func openFDPass(string, string) (*fdpass, error) { return nil, errors.ErrUnsupported }
 
-func (*fdpass) options(*serverOptions)                       {}
-func (*fdpass) port(context.Context, *process) (Port, error) { return nil, errors.ErrUnsupported }
-func (*fdpass) inspect() error                               { return nil }
-func (*fdpass) close()                                       {}
+func (*fdpass) setOptions(*serverOptions) {}
+func (*fdpass) openConn(context.Context, *process) (PacketConn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (*fdpass) checkClosed() error { return nil }
+func (*fdpass) close()             {}
 
-func runnable(string, uint32) bool { return false }
+func canExecute(string, uint32) bool { return false }

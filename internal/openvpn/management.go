@@ -38,22 +38,22 @@ type Login struct {
 	From     netip.AddrPort
 	Version  string // of the client, in its own words
 	Platform string
-	Again    bool // it is connected already, and makes new keys
+	Reauth   bool // it is connected already, and makes new keys
 }
 
 // Denied refuses a login.
 type Denied struct {
-	Words string // the client shows them
+	Message string // the client shows them
 }
 
-func (d *Denied) Error() string { return "refused: " + d.Words }
+func (d *Denied) Error() string { return "refused: " + d.Message }
 
-// linesMost and lineMost bound what openvpn may say in one notification.
+// maxEnvLines and maxLineBytes bound what openvpn may say in one notification.
 const (
-	linesMost = 400
-	lineMost  = 64 << 10
-	// writeLimit is how long openvpn may take to hear us.
-	writeLimit = 5 * time.Second
+	maxEnvLines  = 400
+	maxLineBytes = 64 << 10
+	// writeTimeout is how long openvpn may take to hear us.
+	writeTimeout = 5 * time.Second
 )
 
 // management is the connection on which openvpn asks who may come in.
@@ -62,8 +62,8 @@ type management struct {
 	mu   sync.Mutex // of writes
 }
 
-// notice is one notification about a client.
-type notice struct {
+// notification is one notification about a client.
+type notification struct {
 	kind     string // CONNECT, REAUTH, ESTABLISHED, DISCONNECT, ADDRESS
 	cid, kid string
 	env      map[string]string
@@ -71,19 +71,19 @@ type notice struct {
 
 // run hands every notification to each, one after another, until the connection
 // ends or ctx is done, and closes it. ready is called once openvpn listens.
-func (m *management) run(ctx context.Context, each func(notice), ready func(), fatal func(text string)) error {
+func (m *management) run(ctx context.Context, each func(notification), ready func(), fatal func(text string)) error {
 	stop := context.AfterFunc(ctx, func() { _ = m.conn.Close() })
 	defer func() {
 		stop()
 		_ = m.conn.Close()
 	}()
-	if err := m.say("state on all"); err != nil {
+	if err := m.sendLines("state on all"); err != nil {
 		return fmt.Errorf("the management connection: %w", err)
 	}
 	ready = sync.OnceFunc(ready)
 	sc := bufio.NewScanner(m.conn)
-	sc.Buffer(make([]byte, 4096), lineMost)
-	var open *notice
+	sc.Buffer(make([]byte, 4096), maxLineBytes)
+	var open *notification
 	for sc.Scan() {
 		line := sc.Text()
 		if text, ok := strings.CutPrefix(line, ">FATAL:"); ok {
@@ -100,7 +100,7 @@ func (m *management) run(ctx context.Context, each func(notice), ready func(), f
 		}
 		kind, rest, _ := strings.Cut(rest, ",")
 		if kind != "ENV" {
-			n := notice{kind: kind, env: map[string]string{}}
+			n := notification{kind: kind, env: map[string]string{}}
 			n.cid, rest, _ = strings.Cut(rest, ",")
 			n.kid, _, _ = strings.Cut(rest, ",")
 			if kind == "ADDRESS" { // it has no environment
@@ -114,7 +114,7 @@ func (m *management) run(ctx context.Context, each func(notice), ready func(), f
 		case rest == "END":
 			each(*open)
 			open = nil
-		case len(open.env) < linesMost:
+		case len(open.env) < maxEnvLines:
 			key, value, _ := strings.Cut(rest, "=")
 			open.env[key] = value
 		}
@@ -126,38 +126,38 @@ func (m *management) run(ctx context.Context, each func(notice), ready func(), f
 	return fmt.Errorf("the management connection: %w", err)
 }
 
-// say sends lines at once, so that those of two replies do not mix.
-func (m *management) say(lines ...string) error {
+// sendLines sends lines at once, so that those of two replies do not mix.
+func (m *management) sendLines(lines ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+	if err := m.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
 	_, err := io.WriteString(m.conn, strings.Join(lines, "\n")+"\n")
 	return err
 }
 
-// admit lets a client in, with options to be pushed to it alone.
-func (m *management) admit(n notice, options ...string) error {
+// admitClient lets a client in, with options to be pushed to it alone.
+func (m *management) admitClient(n notification, options ...string) error {
 	lines := append([]string{"client-auth " + n.cid + " " + n.kid}, options...)
-	return m.say(append(lines, "END")...)
+	return m.sendLines(append(lines, "END")...)
 }
 
-// admitAgain lets a client stay.
-func (m *management) admitAgain(n notice) error {
-	return m.say("client-auth-nt " + n.cid + " " + n.kid)
+// acceptReauth lets a client stay.
+func (m *management) acceptReauth(n notification) error {
+	return m.sendLines("client-auth-nt " + n.cid + " " + n.kid)
 }
 
-func (m *management) deny(n notice, words string) error {
-	return m.say(fmt.Sprintf("client-deny %s %s %s %s", n.cid, n.kid, quote(words), quote(words)))
+func (m *management) denyClient(n notification, words string) error {
+	return m.sendLines(fmt.Sprintf("client-deny %s %s %s %s", n.cid, n.kid, quoteWord(words), quoteWord(words)))
 }
 
-// kick makes a client connect again, and be asked who it is.
-func (m *management) kick(cid string) error { return m.say("client-kill " + cid) }
+// killClient makes a client connect again, and be asked who it is.
+func (m *management) killClient(cid string) error { return m.sendLines("client-kill " + cid) }
 
-// quote makes one word for the lexer of openvpn. What it could trip over is left
+// quoteWord makes one word for the lexer of openvpn. What it could trip over is left
 // out: words for people lose nothing by that.
-func quote(s string) string {
+func quoteWord(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '"' || r == '\\' {
 			return -1
@@ -170,15 +170,15 @@ func quote(s string) string {
 	return `"` + s + `"`
 }
 
-// login reads a client out of a notification.
-func (n notice) login() Login {
+// parseLogin reads a client out of a notification.
+func (n notification) parseLogin() Login {
 	l := Login{
 		Name: n.env["common_name"], Serial: serialOf(n.env["tls_serial_hex_0"]),
 		User: n.env["username"], Password: Password(n.env["password"]),
-		Version: cut(n.env["IV_VER"], 64), Platform: cut(n.env["IV_PLAT"], 32), Again: n.kind == "REAUTH",
+		Version: truncate(n.env["IV_VER"], 64), Platform: truncate(n.env["IV_PLAT"], 32), Reauth: n.kind == "REAUTH",
 	}
 	if gui := n.env["IV_GUI_VER"]; gui != "" {
-		l.Version = cut(gui, 64)
+		l.Version = truncate(gui, 64)
 	}
 	for _, p := range []string{"untrusted_", "trusted_"} {
 		ip := n.env[p+"ip"]
@@ -200,7 +200,7 @@ func serialOf(s string) string {
 	return strings.TrimLeft(strings.ToLower(strings.ReplaceAll(s, ":", "")), "0")
 }
 
-func cut(s string, most int) string {
+func truncate(s string, most int) string {
 	if len(s) > most {
 		s = s[:most]
 	}

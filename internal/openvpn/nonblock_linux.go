@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // A workaround for a bug of openvpn 2.7.0 to 2.7.8: open_tun_afunix in
@@ -53,7 +53,7 @@ func setNonblock(pid int) error {
 		domain, errDomain := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 		kind, errKind := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 		if errDomain == nil && errKind == nil && domain == unix.AF_UNIX && kind == unix.SOCK_DGRAM {
-			err = errors.Join(unix.SetNonblock(fd, true), cage.Widen(fd))
+			err = errors.Join(unix.SetNonblock(fd, true), isolation.SetBuffers(fd))
 			found = true
 		}
 		unix.Close(fd)

@@ -13,7 +13,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 )
 
@@ -32,15 +32,15 @@ type Identity struct {
 	TLSCrypt []byte
 }
 
-func (i Identity) check() error {
+func (i Identity) validate() error {
 	if _, err := tls.X509KeyPair(i.Server.Cert, i.Server.Key); err != nil {
 		return errors.New("the server's certificate and key do not belong together")
 	}
-	return errors.Join(inline("the certificate of the CA", i.CA), inline("the tls-crypt key", i.TLSCrypt))
+	return errors.Join(checkInline("the certificate of the CA", i.CA), checkInline("the tls-crypt key", i.TLSCrypt))
 }
 
-// inline says whether b can stand between two tags of a configuration.
-func inline(what string, b []byte) error {
+// checkInline says whether b can stand between two tags of a configuration.
+func checkInline(what string, b []byte) error {
 	if block, rest := pem.Decode(b); (block == nil && !strings.HasPrefix(string(b), "-----BEGIN OpenVPN Static key V1-----\n")) || len(strings.TrimSpace(string(rest))) > 0 && block != nil {
 		return fmt.Errorf("%s is no PEM", what)
 	}
@@ -50,27 +50,27 @@ func inline(what string, b []byte) error {
 	return nil
 }
 
-func tag(b *strings.Builder, name string, body []byte) {
+func writeTag(b *strings.Builder, name string, body []byte) {
 	fmt.Fprintf(b, "<%s>\n%s\n</%s>\n", name, strings.TrimSpace(string(body)), name)
 }
 
 // serverOptions is what the configuration of the server depends on.
 type serverOptions struct {
 	Identity
-	device       string
-	deviceNode   string // empty: openvpn's own
-	fdpass       string // the path of the socket that the helper connects to; empty without a helper
-	management   string // the path of our socket
-	listen       netip.AddrPort
-	tcp          bool
-	network      netip.Prefix
-	certAlone    bool // a login without a password is asked about too
-	clients      int
-	keepPatience int // seconds
+	device           string
+	deviceNode       string // empty: openvpn's own
+	fdpass           string // the path of the socket that the helper connects to; empty without a helper
+	management       string // the path of our socket
+	listen           netip.AddrPort
+	tcp              bool
+	network          netip.Prefix
+	certAlone        bool // a login without a password is asked about too
+	clients          int
+	keepaliveTimeout int // seconds
 }
 
-// config is the configuration of the server. It holds keys.
-func (o serverOptions) config() string {
+// renderConfig is the configuration of the server. It holds keys.
+func (o serverOptions) renderConfig() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	proto := "udp"
@@ -100,8 +100,8 @@ func (o serverOptions) config() string {
 	line("ifconfig-noexec")
 	line("route-noexec")
 	line("disable-dco")
-	line("ifconfig %s %s", firstHost(o.network), mask(o.network))
-	line("tun-mtu %d", cage.MTU)
+	line("ifconfig %s %s", firstHost(o.network), netmask(o.network))
+	line("tun-mtu %d", isolation.MTU)
 	line("mssfix 0") // done where packets are translated
 	if o.fdpass == "" {
 		line("script-security 0")
@@ -124,7 +124,7 @@ func (o serverOptions) config() string {
 	line("data-ciphers-fallback AES-256-GCM")
 	line("auth SHA256")
 	line("dh none")
-	line("keepalive %d %d", max(o.keepPatience/3, 1), o.keepPatience)
+	line("keepalive %d %d", max(o.keepaliveTimeout/3, 1), o.keepaliveTimeout)
 	line("max-clients %d", o.clients)
 	line("persist-key")
 	line("persist-tun")
@@ -133,17 +133,17 @@ func (o serverOptions) config() string {
 	line("verb 1")
 	line("mute 20")
 	line("suppress-timestamps")
-	tag(&b, "ca", o.CA)
-	tag(&b, "cert", o.Server.Cert)
-	tag(&b, "key", o.Server.Key)
-	tag(&b, "tls-crypt", o.TLSCrypt)
+	writeTag(&b, "ca", o.CA)
+	writeTag(&b, "cert", o.Server.Cert)
+	writeTag(&b, "key", o.Server.Key)
+	writeTag(&b, "tls-crypt", o.TLSCrypt)
 	return b.String()
 }
 
 func firstHost(p netip.Prefix) netip.Addr { return p.Masked().Addr().Next() }
 
-// mask is a netmask in the old notation.
-func mask(p netip.Prefix) string {
+// netmask is a netmask in the old notation.
+func netmask(p netip.Prefix) string {
 	m := ^uint32(0) << (32 - p.Bits())
 	return fmt.Sprintf("%d.%d.%d.%d", byte(m>>24), byte(m>>16), byte(m>>8), byte(m))
 }

@@ -52,13 +52,13 @@ var (
 func TestServerConfig(t *testing.T) {
 	o := serverOptions{
 		Identity: fakeID, device: "cxo7", deviceNode: "/run/connexa/tun-990", management: "/run/connexa/cxo7.sock",
-		listen: netip.MustParseAddrPort("0.0.0.0:21194"), network: DefaultNetwork, certAlone: true, clients: 500, keepPatience: 30,
+		listen: netip.MustParseAddrPort("0.0.0.0:21194"), network: DefaultNetwork, certAlone: true, clients: 500, keepaliveTimeout: 30,
 	}
-	golden(t, "server-udp.conf", o.config())
+	golden(t, "server-udp.conf", o.renderConfig())
 	o.listen, o.tcp, o.certAlone, o.deviceNode = netip.MustParseAddrPort("[::]:21194"), true, false, "/dev/net/tun"
-	golden(t, "server-tcp.conf", o.config())
+	golden(t, "server-tcp.conf", o.renderConfig())
 	o.deviceNode, o.fdpass = "unix:/opt/my panel/connexa", "/run/connexa/cxo7.port"
-	golden(t, "server-tcp-2.7.conf", o.config())
+	golden(t, "server-tcp-2.7.conf", o.renderConfig())
 }
 
 func goodProfile() Profile {
@@ -130,11 +130,11 @@ func TestPasswordsHide(t *testing.T) {
 func TestManagement(t *testing.T) {
 	ours, theirs := net.Pipe()
 	m := &management{conn: ours}
-	got := make(chan notice, 10)
+	got := make(chan notification, 10)
 	fatal := make(chan string, 1)
 	done, ready := make(chan error, 1), make(chan struct{}, 10)
 	go func() {
-		done <- m.run(t.Context(), func(n notice) { got <- n }, func() { ready <- struct{}{} }, func(s string) { fatal <- s })
+		done <- m.run(t.Context(), func(n notification) { got <- n }, func() { ready <- struct{}{} }, func(s string) { fatal <- s })
 	}()
 	if b := make([]byte, 100); true {
 		if n, err := theirs.Read(b); err != nil || string(b[:n]) != "state on all\n" {
@@ -156,14 +156,14 @@ func TestManagement(t *testing.T) {
 		">CLIENT:CONNECT,4,1\n>CLIENT:ENV,common_name=cut\n"
 	go func() { fmt.Fprint(theirs, said); theirs.Close() }()
 	n := <-got
-	l := n.login()
+	l := n.parseLogin()
 	want := Login{Name: "ann.phone", Serial: "a0bff", User: "ann", Password: "a=b,c", From: netip.MustParseAddrPort("192.0.2.2:50865"), Version: "OpenVPN_GUI_11", Platform: "win"}
 	if l != want || l.Password.Reveal() != "a=b,c" || n.cid != "3" || n.kid != "1" {
 		t.Errorf("%+v", l)
 	}
 	for _, kind := range []string{"ESTABLISHED", "REAUTH", "DISCONNECT"} {
 		n := <-got
-		if n.kind != kind || n.cid != "3" || n.login().Again != (kind == "REAUTH") {
+		if n.kind != kind || n.cid != "3" || n.parseLogin().Reauth != (kind == "REAUTH") {
 			t.Errorf("%+v, want %s", n, kind)
 		}
 	}
@@ -176,10 +176,10 @@ func TestManagement(t *testing.T) {
 }
 
 func TestQuoting(t *testing.T) {
-	if got := quote("no \"x\" \\ \n\x00 да"); got != `"no x   да"` {
+	if got := quoteWord("no \"x\" \\ \n\x00 да"); got != `"no x   да"` {
 		t.Errorf("%s", got)
 	}
-	if got := quote(strings.Repeat("я", 300)); len(got) > 202 || !strings.HasSuffix(got, `я"`) {
+	if got := quoteWord(strings.Repeat("я", 300)); len(got) > 202 || !strings.HasSuffix(got, `я"`) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
@@ -205,7 +205,7 @@ func TestOrphans(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "cxo2.pid"), fmt.Appendf(nil, "%d 12345 %s\n", other.Process.Pid, bootID()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	begun, err := beginOf(other.Process.Pid)
+	begun, err := startTimeOf(other.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,10 +220,10 @@ func TestOrphans(t *testing.T) {
 	if n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	if _, err := beginOf(orphan.Process.Pid); err == nil {
+	if _, err := startTimeOf(orphan.Process.Pid); err == nil {
 		t.Error("the orphan lives")
 	}
-	if _, err := beginOf(other.Process.Pid); err != nil {
+	if _, err := startTimeOf(other.Process.Pid); err != nil {
 		t.Error("another process was ended: ", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
@@ -239,21 +239,21 @@ func TestAddressesStay(t *testing.T) {
 	seen := map[netip.Addr]string{}
 	for i := range 5 {
 		name := fmt.Sprint("n", i)
-		a, ok := e.lease(name, fmt.Sprint(i))
+		a, ok := e.leaseAddress(name, fmt.Sprint(i))
 		if !ok || !e.cfg.Network.Contains(a) || seen[a] != "" {
 			t.Fatalf("%s got %s, %v", name, a, ok)
 		}
 		seen[a] = name
-		if again, _ := e.lease(name, fmt.Sprint(i)); again != a {
+		if again, _ := e.leaseAddress(name, fmt.Sprint(i)); again != a {
 			t.Errorf("%s had %s and has %s", name, a, again)
 		}
 	}
-	if a, ok := e.lease("one too many", "9"); ok {
+	if a, ok := e.leaseAddress("one too many", "9"); ok {
 		t.Errorf("it got %s, which is %s's", a, seen[a])
 	}
-	gone, _ := e.lease("n3", "3")
-	e.leave("3", &session{client: Client{Address: gone}})
-	if a, ok := e.lease("another", "10"); !ok || a != gone {
+	gone, _ := e.leaseAddress("n3", "3")
+	e.endSession("3", &session{client: Client{Address: gone}})
+	if a, ok := e.leaseAddress("another", "10"); !ok || a != gone {
 		t.Errorf("it got %s, %v", a, ok)
 	}
 }
@@ -338,9 +338,9 @@ func TestATunnelIsShared(t *testing.T) {
 	port := &fakePort{make(chan []byte), make(chan []byte, 10), make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.run(ctx, port) }()
-	j := NewJunction(link, netip.MustParseAddr("192.168.1.5"), nil)
-	b.join(j)
+	go func() { done <- b.relayOutbound(ctx, port) }()
+	j := NewPacketMux(link, netip.MustParseAddr("192.168.1.5"), nil)
+	b.attach(j)
 	b.nat.Admit(netip.MustParseAddr("10.66.0.10"))
 
 	port.in <- datagram("10.66.0.10:7", "203.0.113.9:9", "up")
@@ -398,7 +398,7 @@ func TestATunnelIsShared(t *testing.T) {
 }
 
 func TestNoteOfABreach(t *testing.T) {
-	l := &Lack{Code: "device", Fix: "do it", Err: errors.New("it is not there")}
+	l := &MissingError{Code: "device", Fix: "do it", Err: errors.New("it is not there")}
 	if !strings.Contains(l.Error(), "do it") || !strings.Contains(l.Error(), "not there") {
 		t.Error(l)
 	}
@@ -420,7 +420,7 @@ func TestAnExitNeedsDeciders(t *testing.T) {
 	good := func() Config {
 		return Config{
 			Identity: Identity{CA: ca.PEM(), Server: server, TLSCrypt: pki.NewStaticKey()}, Listen: netip.MustParseAddrPort("0.0.0.0:21194"),
-			Authorize: func(context.Context, Login) error { return nil }, Stay: func(Client) error { return nil },
+			Authorize: func(context.Context, Login) error { return nil }, Revalidate: func(Client) error { return nil },
 			Allows: func(string, netip.AddrPort) bool { return false },
 		}
 	}
@@ -429,7 +429,7 @@ func TestAnExitNeedsDeciders(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(*Config){
 		"no authority":      func(c *Config) { c.Authorize = nil },
-		"nobody stays":      func(c *Config) { c.Stay = nil },
+		"nobody stays":      func(c *Config) { c.Revalidate = nil },
 		"no rules":          func(c *Config) { c.Allows = nil },
 		"a port of root":    func(c *Config) { c.Listen = netip.MustParseAddrPort("0.0.0.0:443") },
 		"a huge network":    func(c *Config) { c.Network = netip.MustParsePrefix("10.0.0.0/8") },

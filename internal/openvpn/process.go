@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	// connectLimit is how long openvpn may take to find us after its start.
-	connectLimit = 10 * time.Second
-	// stopLimit is how long it may take to end.
-	stopLimit = 2 * time.Second
+	// connectTimeout is how long openvpn may take to find us after its start.
+	connectTimeout = 10 * time.Second
+	// stopTimeout is how long it may take to end.
+	stopTimeout = 2 * time.Second
 	// logBurst and logEvery bound what it may say.
 	logBurst = 50
 	logEvery = 200 * time.Millisecond
@@ -31,16 +31,16 @@ const (
 
 // process is one openvpn that runs.
 type process struct {
-	cmd     *exec.Cmd
-	record  string // the file that tells a later panel of it
-	manager *management
-	done    chan struct{} // closed when it has ended
-	err     error         // why; after done
+	cmd        *exec.Cmd
+	record     string // the file that tells a later panel of it
+	management *management
+	done       chan struct{} // closed when it has ended
+	err        error         // why; after done
 }
 
-// command is how to start openvpn without any rights, as user uid. Its
+// openvpnCommand is how to start openvpn without any rights, as user uid. Its
 // configuration comes on standard input, so no key touches the disk.
-func command(b Binaries, uid, gid uint32) *exec.Cmd {
+func openvpnCommand(b Programs, uid, gid uint32) *exec.Cmd {
 	args := []string{"--ambient-caps=-all", "--inh-caps=-all", "--no-new-privs"}
 	if os.Geteuid() != int(uid) {
 		args = append(args,
@@ -58,8 +58,8 @@ func command(b Binaries, uid, gid uint32) *exec.Cmd {
 	return cmd
 }
 
-// start starts openvpn and waits until it has connected to our socket, at path.
-func start(ctx context.Context, cmd *exec.Cmd, config, path, record string, logLine func(string)) (*process, error) {
+// startProcess starts openvpn and waits until it has connected to our socket, at path.
+func startProcess(ctx context.Context, cmd *exec.Cmd, config, path, record string, logLine func(string)) (*process, error) {
 	l, err := listenAt(path)
 	if err != nil {
 		return nil, err
@@ -80,24 +80,24 @@ func start(ctx context.Context, cmd *exec.Cmd, config, path, record string, logL
 		_ = cmd.Wait()
 		return nil, err
 	}
-	last := &lastLines{say: logLine}
+	last := &logTail{logLine: logLine}
 	go func() {
 		defer close(p.done)
-		last.read(out)
+		last.copyLines(out)
 		p.err = cmd.Wait()
 		if err := os.Remove(record); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.err = errors.Join(p.err, err)
 		}
 	}()
-	c, err := accept(ctx, l, p.done, func(peer int) bool { return peer == cmd.Process.Pid })
+	c, err := acceptPeer(ctx, l, p.done, func(peer int) bool { return peer == cmd.Process.Pid })
 	if err != nil {
 		p.stop()
-		if text := last.text(); text != "" {
+		if text := last.lastText(); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return nil, err
 	}
-	p.manager = &management{conn: c}
+	p.management = &management{conn: c}
 	return p, nil
 }
 
@@ -119,9 +119,9 @@ func listenAt(path string) (*net.UnixListener, error) {
 
 var errEnded = errors.New("openvpn ended as soon as it had started")
 
-// accept waits for a process that is the right one to connect to l, which it closes.
-func accept(ctx context.Context, l *net.UnixListener, ended <-chan struct{}, right func(pid int) bool) (*net.UnixConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+// acceptPeer waits for a process that is the right one to connect to l, which it closes.
+func acceptPeer(ctx context.Context, l *net.UnixListener, ended <-chan struct{}, right func(pid int) bool) (*net.UnixConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	go func() { // wakes Accept; ends with cancel at the latest
 		select {
@@ -154,10 +154,10 @@ func accept(ctx context.Context, l *net.UnixListener, ended <-chan struct{}, rig
 // then, and the next start finds it.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone, or not ours to signal
-	if p.manager != nil {
-		_ = p.manager.say("signal SIGTERM")
+	if p.management != nil {
+		_ = p.management.sendLines("signal SIGTERM")
 	}
-	t := time.NewTimer(stopLimit)
+	t := time.NewTimer(stopTimeout)
 	defer t.Stop()
 	select {
 	case <-p.done:
@@ -165,35 +165,35 @@ func (p *process) stop() {
 	case <-t.C:
 	}
 	_ = p.cmd.Process.Kill()
-	if p.manager != nil {
-		_ = p.manager.conn.Close() // by which it ends, if it belongs to another account
+	if p.management != nil {
+		_ = p.management.conn.Close() // by which it ends, if it belongs to another account
 	}
-	t.Reset(stopLimit)
+	t.Reset(stopTimeout)
 	select {
 	case <-p.done:
 	case <-t.C:
 	}
 }
 
-// lastLines passes log lines on, not too many, and keeps the last few.
-type lastLines struct {
-	say func(string)
+// logTail passes log lines on, not too many, and keeps the last few.
+type logTail struct {
+	logLine func(string)
 
-	mu   sync.Mutex
-	kept []string
-	lost atomic.Int64
+	mu      sync.Mutex
+	kept    []string
+	dropped atomic.Int64
 }
 
-func (l *lastLines) read(r io.Reader) {
+func (l *logTail) copyLines(r io.Reader) {
 	sc := bufio.NewScanner(r)
-	sc.Buffer(make([]byte, 1024), lineMost)
+	sc.Buffer(make([]byte, 1024), maxLineBytes)
 	tokens, last := logBurst, time.Now()
 	for sc.Scan() {
 		line := strings.TrimSpace(sc.Text())
 		if line == "" || strings.Contains(line, " peer info: ") { // ten lines for each login
 			continue
 		}
-		line = cut(line, 500)
+		line = truncate(line, 500)
 		l.mu.Lock()
 		if l.kept = append(l.kept, line); len(l.kept) > 3 {
 			l.kept = l.kept[1:]
@@ -203,19 +203,19 @@ func (l *lastLines) read(r io.Reader) {
 			tokens, last = min(tokens+more, logBurst), time.Now()
 		}
 		if tokens == 0 {
-			l.lost.Add(1)
+			l.dropped.Add(1)
 			continue
 		}
 		tokens--
-		if n := l.lost.Swap(0); n > 0 {
-			l.say(fmt.Sprintf("(%d lines of openvpn were left out)", n))
+		if n := l.dropped.Swap(0); n > 0 {
+			l.logLine(fmt.Sprintf("(%d lines of openvpn were left out)", n))
 		}
-		l.say(line)
+		l.logLine(line)
 	}
 	_, _ = io.Copy(io.Discard, r) // after a line that is too long
 }
 
-func (l *lastLines) text() string {
+func (l *logTail) lastText() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.kept, "; ")
@@ -226,7 +226,7 @@ func (l *lastLines) text() string {
 // writeRecord notes a process so that a later panel finds it, and no other that
 // has its number by then.
 func writeRecord(path string, pid int) error {
-	begun, err := beginOf(pid)
+	begun, err := startTimeOf(pid)
 	if err != nil {
 		return fmt.Errorf("look at openvpn: %w", err)
 	}
@@ -237,18 +237,18 @@ func writeRecord(path string, pid int) error {
 	return nil
 }
 
-// beginOf is when a process was started, in ticks since the boot.
-func beginOf(pid int) (string, error) {
-	fields, err := statOf(pid)
+// startTimeOf is when a process was started, in ticks since the boot.
+func startTimeOf(pid int) (string, error) {
+	fields, err := readStat(pid)
 	if err != nil {
 		return "", err
 	}
 	return fields[19], nil // field 22 of proc(5)
 }
 
-// statOf is what the kernel says of a process that runs, from field 3 of proc(5)
+// readStat is what the kernel says of a process that runs, from field 3 of proc(5)
 // on, its state; the last is field 22 at least.
-func statOf(pid int) ([]string, error) {
+func readStat(pid int) ([]string, error) {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return nil, err
@@ -307,7 +307,7 @@ func endOrphan(ctx context.Context, record string) (bool, error) {
 		return false, os.Remove(record) // written halfway
 	}
 	same := func() bool {
-		now, err := beginOf(pid)
+		now, err := startTimeOf(pid)
 		return err == nil && now == begun && boot == bootID()
 	}
 	was := same()
@@ -318,7 +318,7 @@ func endOrphan(ctx context.Context, record string) (bool, error) {
 		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) && i == 1 {
 			return was, fmt.Errorf("end an openvpn that was left, process %d: %w", pid, err)
 		}
-		for range int(stopLimit / (20 * time.Millisecond)) {
+		for range int(stopTimeout / (20 * time.Millisecond)) {
 			if !same() {
 				break
 			}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 )
 
@@ -27,7 +27,7 @@ type Profile struct {
 // File is the profile as one .ovpn file, keys and all. OpenVPN 2.5 and later,
 // OpenVPN Connect, NetworkManager and Tunnelblick take it as it is.
 func (p Profile) File() ([]byte, error) {
-	if err := p.check(); err != nil {
+	if err := p.validate(); err != nil {
 		return nil, err
 	}
 	proto, host := "udp", p.Host
@@ -71,7 +71,7 @@ func (p Profile) File() ([]byte, error) {
 	line("# For clients before 2.6, which know the lengths and the cipher from here only.")
 	line("cipher AES-256-GCM")
 	line("auth SHA256")
-	line("tun-mtu %d", cage.MTU)
+	line("tun-mtu %d", isolation.MTU)
 	line("mssfix 1450")
 	if !p.TCP {
 		line("explicit-exit-notify 1")
@@ -81,14 +81,14 @@ func (p Profile) File() ([]byte, error) {
 	}
 	line("auth-retry none")
 	line("verb 3")
-	tag(&b, "ca", p.CA)
-	tag(&b, "cert", p.Client.Cert)
-	tag(&b, "key", p.Client.Key)
-	tag(&b, "tls-crypt", p.TLSCrypt)
+	writeTag(&b, "ca", p.CA)
+	writeTag(&b, "cert", p.Client.Cert)
+	writeTag(&b, "key", p.Client.Key)
+	writeTag(&b, "tls-crypt", p.TLSCrypt)
 	return []byte(b.String()), nil
 }
 
-func (p Profile) check() error {
+func (p Profile) validate() error {
 	if strings.ContainsFunc(p.Title, func(r rune) bool { return unicode.IsControl(r) || r == '"' || r == '\\' }) {
 		return errors.New("profile: the title has signs that a line cannot hold")
 	}
@@ -102,8 +102,8 @@ func (p Profile) check() error {
 		return fmt.Errorf("profile: %w", err)
 	}
 	return errors.Join(
-		inline("the certificate of the CA", p.CA), inline("the client's certificate", p.Client.Cert),
-		inline("the client's key", p.Client.Key), inline("the tls-crypt key", p.TLSCrypt),
+		checkInline("the certificate of the CA", p.CA), checkInline("the client's certificate", p.Client.Cert),
+		checkInline("the client's key", p.Client.Key), checkInline("the tls-crypt key", p.TLSCrypt),
 	)
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 	"github.com/connexa-panel/connexa/internal/netstack"
 	"github.com/connexa-panel/connexa/internal/openvpn"
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
@@ -62,7 +62,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, seen: make(chan openvpn.Event, 1000)}
 	r.ca, r.id = newIdentity(t)
-	b, err := openvpn.Find(t.Context())
+	b, err := openvpn.FindPrograms(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 		}
 	}
 	cfg := openvpn.Config{
-		Device: 7, Binaries: b, Dir: filepath.Join(dir, "run"), Identity: r.id, Listen: netip.MustParseAddrPort("192.0.2.1:11940"), CertAlone: true,
+		Device: 7, Programs: b, Dir: filepath.Join(dir, "run"), Identity: r.id, Listen: netip.MustParseAddrPort("192.0.2.1:11940"), CertAlone: true,
 		Authorize: func(_ context.Context, l openvpn.Login) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -82,7 +82,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 			}
 			return nil
 		},
-		Stay: func(c openvpn.Client) error {
+		Revalidate: func(c openvpn.Client) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if r.stay != nil {
@@ -96,7 +96,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 				t.Log("openvpn: " + line)
 			}
 		},
-		Seen: func(e openvpn.Event) {
+		OnEvent: func(e openvpn.Event) {
 			if e.Err != nil {
 				t.Log(e.Kind, e.Err)
 			}
@@ -106,10 +106,10 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 	if tune != nil {
 		tune(&cfg)
 	}
-	r.device = cfg.Binaries.Helper == ""
+	r.device = cfg.Programs.Helper == ""
 	// Nobody is connexa-ovpn on a machine for tests.
 	if r.device {
-		if err := errors.Join(cage.Protect(), cage.Make(cfg.Device, 65534)); err != nil {
+		if err := errors.Join(isolation.Protect(), isolation.Make(cfg.Device, 65534)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,8 +159,8 @@ func (r *rig) dialWith(e pptp.Encryption) {
 		r.t.Fatal(err)
 	}
 	i := s.Info()
-	j := openvpn.NewJunction(s, i.LocalIP, i.DNS)
-	r.exit.Join(j)
+	j := openvpn.NewPacketMux(s, i.LocalIP, i.DNS)
+	r.exit.Attach(j)
 	stack, err := netstack.Start(netstack.Config{Link: j, Addr: i.LocalIP, DNS: i.DNS})
 	if err != nil {
 		r.t.Fatal(err)

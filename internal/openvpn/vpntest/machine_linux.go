@@ -13,7 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // Addresses of the machine's own, where HostServices answer.
@@ -64,10 +64,10 @@ func HostServices(t testing.TB) *atomic.Int64 {
 // NothingLeft wants nothing of exits on this machine any more.
 func NothingLeft(t testing.TB) {
 	t.Helper()
-	if list, err := cage.List(); err != nil || len(list) > 0 {
+	if list, err := isolation.List(); err != nil || len(list) > 0 {
 		t.Errorf("devices are left: %v, %v", list, err)
 	}
-	if _, there, err := cage.Dropped(); err != nil || there {
+	if _, there, err := isolation.Dropped(); err != nil || there {
 		t.Errorf("the table of nftables is left: %v", err)
 	}
 	if left, _ := filepath.Glob("/run/connexa/*/*.*"); len(left) > 0 {

@@ -51,7 +51,7 @@ func Alone(t testing.TB) bool {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and TUN devices are root's to make")
 	}
-	if _, err := openvpn.Find(t.Context()); err != nil {
+	if _, err := openvpn.FindPrograms(t.Context()); err != nil {
 		t.Skip(err)
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
@@ -338,7 +338,7 @@ func (s *Computer) Connect(profile []byte, login string) *Client {
 		s.must(os.WriteFile(filepath.Join(dir, "login"), []byte(login), 0o600))
 		args = append(args, "--auth-user-pass", filepath.Join(dir, "login"))
 	}
-	b, err := openvpn.Find(context.Background())
+	b, err := openvpn.FindPrograms(context.Background())
 	s.must(err)
 	v := &Client{t: s.t, cmd: exec.Command(b.OpenVPN, args...), done: make(chan struct{}), more: make(chan struct{})}
 	out, err := v.cmd.StdoutPipe()

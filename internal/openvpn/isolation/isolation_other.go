@@ -1,6 +1,6 @@
 //go:build !linux
 
-package cage
+package isolation
 
 import (
 	"errors"
@@ -36,23 +36,23 @@ func Dropped() (uint64, bool, error) { return 0, false, errLinux }
 // DeviceNode needs Linux.
 func DeviceNode(string, uint32) (string, error) { return "", errLinux }
 
-// Port needs Linux.
-type Port struct{}
+// PacketConn needs Linux.
+type PacketConn struct{}
 
 // Open needs Linux.
-func Open(int) (*Port, error) { return nil, errLinux }
+func Open(int) (*PacketConn, error) { return nil, errLinux }
 
-// Widen needs Linux.
-func Widen(int) error { return errLinux }
+// SetBuffers needs Linux.
+func SetBuffers(int) error { return errLinux }
 
-// Adopt needs Linux.
-func Adopt(int) (*Port, error) { return nil, errLinux }
+// FromFD needs Linux.
+func FromFD(int) (*PacketConn, error) { return nil, errLinux }
 
 // ReadPackets needs Linux.
-func (*Port) ReadPackets([][]byte) (int, error) { return 0, errLinux }
+func (*PacketConn) ReadPackets([][]byte) (int, error) { return 0, errLinux }
 
 // WritePackets needs Linux.
-func (*Port) WritePackets([][]byte) error { return errLinux }
+func (*PacketConn) WritePackets([][]byte) error { return errLinux }
 
 // Close needs Linux.
-func (*Port) Close() error { return nil }
+func (*PacketConn) Close() error { return nil }

@@ -1,4 +1,4 @@
-package cage
+package isolation
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func Make(n int, owner uint32) error {
 	link, err := netlink.LinkByName(name)
 	if err == nil {
 		if has, known := ownerOf(link); known && has == owner {
-			return settle(link)
+			return closeAndStart(link)
 		}
 		if err := netlink.LinkDel(link); err != nil {
 			return fmt.Errorf("remove the device %s of another owner: %w", name, err)
@@ -42,7 +42,7 @@ func Make(n int, owner uint32) error {
 	if link, err = netlink.LinkByName(name); err != nil {
 		return fmt.Errorf("find the device %s again: %w", name, err)
 	}
-	if err := settle(link); err != nil {
+	if err := closeAndStart(link); err != nil {
 		return errors.Join(err, netlink.LinkDel(link))
 	}
 	return nil
@@ -70,8 +70,8 @@ func makeTUN(name string, owner uint32) error {
 	return os.NewSyscallError("TUNSETPERSIST", unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1))
 }
 
-// settle closes a device, then brings it up.
-func settle(link netlink.Link) error {
+// closeAndStart closes a device, then brings it up.
+func closeAndStart(link netlink.Link) error {
 	name := link.Attrs().Name
 	if err := closeUp(name); err != nil {
 		return err
@@ -108,7 +108,7 @@ var wanted = []struct{ path, value string }{
 func closeUp(name string) error {
 	for _, w := range wanted {
 		path := filepath.Join("/proc/sys", fmt.Sprintf(w.path, name))
-		if has, err := read(path); errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(w.path, "net/ipv6") {
+		if has, err := readSetting(path); errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(w.path, "net/ipv6") {
 			continue // a kernel without IPv6
 		} else if has == w.value {
 			continue
@@ -167,24 +167,24 @@ func Check(n int) (owner uint32, err error) {
 		return 0, fmt.Errorf("list the addresses of %s: %w", name, err)
 	}
 	if len(addrs) > 0 {
-		return 0, &Breach{name, "it has the address " + addrs[0].IPNet.String()}
+		return 0, &ViolationError{name, "it has the address " + addrs[0].IPNet.String()}
 	}
 	for _, w := range wanted {
-		has, err := read(filepath.Join("/proc/sys", fmt.Sprintf(w.path, name)))
+		has, err := readSetting(filepath.Join("/proc/sys", fmt.Sprintf(w.path, name)))
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(w.path, "net/ipv6"), strings.HasSuffix(w.path, "log_martians"):
 		case err != nil:
 			return 0, fmt.Errorf("look at the settings of %s: %w", name, err)
 		case has != w.value:
-			return 0, &Breach{name, strings.ReplaceAll(fmt.Sprintf(w.path, name), "/", ".") + " = " + has}
+			return 0, &ViolationError{name, strings.ReplaceAll(fmt.Sprintf(w.path, name), "/", ".") + " = " + has}
 		}
 	}
 	if link.Attrs().Flags&1 == 0 {
-		return 0, &Breach{name, "it is down"}
+		return 0, &ViolationError{name, "it is down"}
 	}
 	owner, known := ownerOf(link)
 	if !known || owner == 0 {
-		return 0, &Breach{name, "it belongs to root, or to nobody in particular"}
+		return 0, &ViolationError{name, "it belongs to root, or to nobody in particular"}
 	}
 	return owner, nil
 }
@@ -199,7 +199,7 @@ func ownerOf(link netlink.Link) (uint32, bool) {
 	return t.Owner, true
 }
 
-func read(path string) (string, error) {
+func readSetting(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	return strings.TrimSpace(string(b)), err
 }

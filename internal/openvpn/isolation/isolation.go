@@ -4,7 +4,7 @@
 // own IP stack sees it, twice over: by a table of nftables, and by the check of
 // reverse paths, which no source passes on a device without addresses. Only a
 // Port, which taps the device beneath both, gets the packets.
-package cage
+package isolation
 
 import (
 	"errors"
@@ -38,12 +38,12 @@ func Number(name string) (int, bool) {
 // ErrAbsent says that a device does not exist.
 var ErrAbsent = errors.New("there is no such device")
 
-// Breach is a device that is not as closed as it has to be.
-type Breach struct {
+// ViolationError is a device that is not as closed as it has to be.
+type ViolationError struct {
 	Device string
 	What   string // a setting, with its value
 }
 
-func (b *Breach) Error() string {
+func (b *ViolationError) Error() string {
 	return fmt.Sprintf("the device %s is not closed: %s", b.Device, b.What)
 }

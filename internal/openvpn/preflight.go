@@ -12,15 +12,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/connexa-panel/connexa/internal/openvpn/cage"
+	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
 // Account is the account that openvpn runs as where there is one: no other, so
 // that it can read nothing of the panel.
 const Account = "connexa-ovpn"
 
-// Binaries are the programs that an exit needs, with their paths.
-type Binaries struct {
+// Programs are the programs that an exit needs, with their paths.
+type Programs struct {
 	OpenVPN string
 	Setpriv string
 	// Helper is the program that an openvpn since 2.7 starts in place of a device:
@@ -28,38 +28,38 @@ type Binaries struct {
 	Helper string
 }
 
-// Lack is something that this machine does not have, and an exit needs.
-type Lack struct {
+// MissingError is something that this machine does not have, and an exit needs.
+type MissingError struct {
 	Code string // "openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"
 	Fix  string // the line for a shell, or what to do
 	Err  error  // nil where the code says it all
 }
 
-func (l *Lack) Error() string {
+func (l *MissingError) Error() string {
 	if l.Err != nil {
 		return fmt.Sprintf("%s: %v (%s)", l.Code, l.Err, l.Fix)
 	}
 	return fmt.Sprintf("%s is missing (%s)", l.Code, l.Fix)
 }
 
-func (l *Lack) Unwrap() error { return l.Err }
+func (l *MissingError) Unwrap() error { return l.Err }
 
-// Find looks for the programs. The error is a *Lack.
-func Find(ctx context.Context) (Binaries, error) {
-	var b Binaries
+// FindPrograms looks for the programs. The error is a *Lack.
+func FindPrograms(ctx context.Context) (Programs, error) {
+	var b Programs
 	var err error
-	if b.OpenVPN, err = find("openvpn"); err != nil {
-		return b, &Lack{Code: "openvpn", Fix: "apt-get install openvpn"}
+	if b.OpenVPN, err = findProgram("openvpn"); err != nil {
+		return b, &MissingError{Code: "openvpn", Fix: "apt-get install openvpn"}
 	}
-	if b.Setpriv, err = find("setpriv"); err != nil {
-		return b, &Lack{Code: "setpriv", Fix: "apt-get install util-linux"}
+	if b.Setpriv, err = findProgram("setpriv"); err != nil {
+		return b, &MissingError{Code: "setpriv", Fix: "apt-get install util-linux"}
 	}
-	major, minor, err := version(ctx, b.OpenVPN)
+	major, minor, err := askVersion(ctx, b.OpenVPN)
 	if err != nil {
-		return b, &Lack{Code: "old", Fix: "apt-get install openvpn", Err: err}
+		return b, &MissingError{Code: "old", Fix: "apt-get install openvpn", Err: err}
 	}
 	if major < 2 || major == 2 && minor < 5 {
-		return b, &Lack{Code: "old", Fix: "apt-get install openvpn", Err: fmt.Errorf("openvpn %d.%d is older than 2.5", major, minor)}
+		return b, &MissingError{Code: "old", Fix: "apt-get install openvpn", Err: fmt.Errorf("openvpn %d.%d is older than 2.5", major, minor)}
 	}
 	if major > 2 || minor >= 7 {
 		b.Helper, _ = os.Executable() // without one there is a device
@@ -67,8 +67,8 @@ func Find(ctx context.Context) (Binaries, error) {
 	return b, nil
 }
 
-// find also looks where the path of an ordinary account does not lead.
-func find(name string) (string, error) {
+// findProgram also looks where the path of an ordinary account does not lead.
+func findProgram(name string) (string, error) {
 	if p, err := exec.LookPath(name); err == nil {
 		return filepath.Abs(p)
 	}
@@ -80,7 +80,7 @@ func find(name string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
-func version(ctx context.Context, binary string) (major, minor int, err error) {
+func askVersion(ctx context.Context, binary string) (major, minor int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()
@@ -90,13 +90,13 @@ func version(ctx context.Context, binary string) (major, minor int, err error) {
 	}
 	if _, err := fmt.Sscanf(string(out), "OpenVPN %d.%d", &major, &minor); err != nil {
 		first, _, _ := strings.Cut(string(out), "\n")
-		return 0, 0, fmt.Errorf("%q is no version of openvpn", cut(first, 80))
+		return 0, 0, fmt.Errorf("%q is no version of openvpn", truncate(first, 80))
 	}
 	return major, minor, nil
 }
 
-// LookUp returns the user and group id of an account.
-func LookUp(name string) (uid, gid uint32, err error) {
+// LookupAccount returns the user and group id of an account.
+func LookupAccount(name string) (uid, gid uint32, err error) {
 	u, err := user.Lookup(name)
 	if err != nil {
 		return 0, 0, fmt.Errorf("look the account %s up: %w", name, err)
@@ -119,54 +119,54 @@ func groupOf(uid uint32) uint32 {
 	return uint32(gid)
 }
 
-// Owner is who devices are made for by a process that may: the account
+// DeviceOwner is who devices are made for by a process that may: the account
 // connexa-ovpn where there is one and this process may become it, else its own. Root
 // owns none: then the account has to be made.
-func Owner() (uint32, error) {
-	uid, _, err := LookUp(Account)
+func DeviceOwner() (uint32, error) {
+	uid, _, err := LookupAccount(Account)
 	switch own := os.Geteuid(); {
-	case err == nil && mayBecome(uid):
+	case err == nil && canBecome(uid):
 		return uid, nil
 	case own == 0:
-		return 0, &Lack{Code: "account", Fix: "useradd --system --no-create-home --shell /usr/sbin/nologin " + Account, Err: err}
+		return 0, &MissingError{Code: "account", Fix: "useradd --system --no-create-home --shell /usr/sbin/nologin " + Account, Err: err}
 	default:
 		return uint32(own), nil
 	}
 }
 
-// Survey says what this machine and process lack for exits, all of it at once, for
+// Preflight says what this machine and process lack for exits, all of it at once, for
 // people. Nothing is changed.
-func Survey(ctx context.Context) []*Lack {
-	var list []*Lack
+func Preflight(ctx context.Context) []*MissingError {
+	var list []*MissingError
 	note := func(err error) {
-		if l, ok := errors.AsType[*Lack](err); ok {
+		if l, ok := errors.AsType[*MissingError](err); ok {
 			list = append(list, l)
 		}
 	}
-	b, err := Find(ctx)
+	b, err := FindPrograms(ctx)
 	note(err)
 	if b.Helper != "" {
-		uid, err := Owner()
+		uid, err := DeviceOwner()
 		note(err)
-		if err != nil || b.deviceless(uid) {
+		if err != nil || b.canSkipDevice(uid) {
 			return list // no device is needed, and no right
 		}
 	}
-	if !has(effective, netRaw) {
-		list = append(list, &Lack{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa"})
+	if !hasCapability(effective, netRaw) {
+		list = append(list, &MissingError{Code: "raw", Fix: "sudo setcap cap_net_raw+ep connexa"})
 	}
 	var uid uint32
-	if has(effective, netAdmin) {
-		uid, err = Owner()
+	if hasCapability(effective, netAdmin) {
+		uid, err = DeviceOwner()
 		note(err)
 	} else if uid, err = ownerOfAll(); err != nil {
 		note(err)
-	} else if !mayBecome(uid) {
+	} else if !canBecome(uid) {
 		list = append(list, notBecome(uid))
 		return list
 	}
 	if err == nil && os.Geteuid() != 0 {
-		if _, err := cage.DeviceNode("", uid); err != nil {
+		if _, err := isolation.DeviceNode("", uid); err != nil {
 			list = append(list, noNode(err))
 		}
 	}
@@ -176,58 +176,58 @@ func Survey(ctx context.Context) []*Lack {
 // ownerOfAll is who owns the devices that there are.
 func ownerOfAll() (uint32, error) {
 	const fix = "sudo connexa setup-openvpn"
-	devices, err := cage.List()
+	devices, err := isolation.List()
 	if err != nil || len(devices) == 0 {
-		return 0, &Lack{Code: "device", Fix: fix, Err: err}
+		return 0, &MissingError{Code: "device", Fix: fix, Err: err}
 	}
-	uid, err := cage.Check(devices[0])
+	uid, err := isolation.Check(devices[0])
 	if err != nil {
-		return 0, &Lack{Code: "breach", Fix: fix, Err: err}
+		return 0, &MissingError{Code: "breach", Fix: fix, Err: err}
 	}
 	return uid, nil
 }
 
-func notBecome(uid uint32) *Lack {
-	return &Lack{Code: "account", Fix: "sudo connexa setup-openvpn --owner " + currentName(), Err: fmt.Errorf("the devices belong to the user %d, which this process cannot become", uid)}
+func notBecome(uid uint32) *MissingError {
+	return &MissingError{Code: "account", Fix: "sudo connexa setup-openvpn --owner " + currentName(), Err: fmt.Errorf("the devices belong to the user %d, which this process cannot become", uid)}
 }
 
-func noNode(err error) *Lack {
-	return &Lack{Code: "node", Fix: "sudo chmod 0666 /dev/net/tun", Err: err}
+func noNode(err error) *MissingError {
+	return &MissingError{Code: "node", Fix: "sudo chmod 0666 /dev/net/tun", Err: err}
 }
 
-// prepare makes device n if it is not there and this process may, and says who
+// prepareDevice makes device n if it is not there and this process may, and says who
 // owns it. The error is a *Lack.
-func prepare(n int) (uint32, error) {
-	owner, err := cage.Check(n)
+func prepareDevice(n int) (uint32, error) {
+	owner, err := isolation.Check(n)
 	if err == nil {
 		return owner, nil
 	}
 	code := "breach"
-	if errors.Is(err, cage.ErrAbsent) {
+	if errors.Is(err, isolation.ErrAbsent) {
 		code = "device"
 	}
 	fix := fmt.Sprintf("sudo connexa setup-openvpn --count %d", n+1)
-	who, errOwner := Owner()
+	who, errOwner := DeviceOwner()
 	if errOwner != nil {
 		return 0, errOwner
 	}
 	// The table first: there is no moment in which a device is open.
-	if errMake := errors.Join(cage.Protect(), cage.Make(n, who)); errMake != nil {
-		return 0, &Lack{Code: code, Fix: fix, Err: errors.Join(err, errMake)}
+	if errMake := errors.Join(isolation.Protect(), isolation.Make(n, who)); errMake != nil {
+		return 0, &MissingError{Code: code, Fix: fix, Err: errors.Join(err, errMake)}
 	}
-	if owner, err = cage.Check(n); err != nil {
-		return 0, &Lack{Code: code, Fix: fix, Err: err}
+	if owner, err = isolation.Check(n); err != nil {
+		return 0, &MissingError{Code: code, Fix: fix, Err: err}
 	}
 	return owner, nil
 }
 
-// mayBecome says whether a process that this one starts can become another user:
+// canBecome says whether a process that this one starts can become another user:
 // for that it has to inherit CAP_SETUID and CAP_SETGID.
-func mayBecome(uid uint32) bool {
+func canBecome(uid uint32) bool {
 	if own := os.Geteuid(); own == 0 || uint32(own) == uid {
 		return true
 	}
-	return has(ambient, setUID) && has(ambient, setGID)
+	return hasCapability(ambient, setUID) && hasCapability(ambient, setGID)
 }
 
 // Capabilities, by their bits, and the sets of proc(5) that they are in.
@@ -242,8 +242,8 @@ const (
 	ambient   = "CapAmb:" // what a process that is started has, too
 )
 
-// has says whether this process has a capability in a set.
-func has(set string, bit int) bool {
+// hasCapability says whether this process has a capability in a set.
+func hasCapability(set string, bit int) bool {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return false
@@ -257,17 +257,17 @@ func has(set string, bit int) bool {
 	return false
 }
 
-// inspect says whether device n is still closed. Tools that set up a firewall
+// inspectDevice says whether device n is still closed. Tools that set up a firewall
 // remove every table but their own: ours is put back, where this process may.
-func inspect(n int) error {
-	if has(effective, netAdmin) {
-		if _, there, err := cage.Dropped(); err == nil && !there {
-			if err := cage.Protect(); err != nil {
+func inspectDevice(n int) error {
+	if hasCapability(effective, netAdmin) {
+		if _, there, err := isolation.Dropped(); err == nil && !there {
+			if err := isolation.Protect(); err != nil {
 				return err
 			}
 		}
 	}
-	_, err := cage.Check(n)
+	_, err := isolation.Check(n)
 	return err
 }
 

@@ -1,4 +1,4 @@
-package cage
+package isolation
 
 import (
 	"errors"
@@ -21,10 +21,10 @@ const (
 	socketBuffer = 4 << 20
 )
 
-// Port is where the packets of a device are, or those of an openvpn without one. What openvpn puts out is read here,
+// PacketConn is where the packets of a device are, or those of an openvpn without one. What openvpn puts out is read here,
 // and what is written here openvpn gets. One goroutine may read and several may
 // write.
-type Port struct {
+type PacketConn struct {
 	file   *os.File
 	raw    syscall.RawConn
 	closed atomic.Bool
@@ -48,7 +48,7 @@ type header struct {
 	_    [4]byte
 }
 
-func (b *batch) set(pkts [][]byte) {
+func (b *batch) setPackets(pkts [][]byte) {
 	for i, p := range pkts {
 		b.iovs[i].Base = unsafe.SliceData(p)
 		b.iovs[i].SetLen(len(p))
@@ -58,15 +58,15 @@ func (b *batch) set(pkts [][]byte) {
 	}
 }
 
-// clear lets go of the memory of packets.
-func (b *batch) clear(n int) {
+// releasePackets lets go of the memory of packets.
+func (b *batch) releasePackets(n int) {
 	for i := range n {
 		b.iovs[i].Base = nil
 	}
 }
 
 // Open opens the port of device number n. It needs CAP_NET_RAW.
-func Open(n int) (*Port, error) {
+func Open(n int) (*PacketConn, error) {
 	dev, err := net.InterfaceByName(Name(n))
 	if err != nil {
 		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
@@ -76,7 +76,7 @@ func Open(n int) (*Port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the port of %s: %w", Name(n), os.NewSyscallError("socket", err))
 	}
-	if err := prepare(fd); err != nil {
+	if err := setSocketOptions(fd); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
 	}
@@ -92,11 +92,11 @@ func Open(n int) (*Port, error) {
 	return p, nil
 }
 
-// Adopt makes a port of a socket of datagrams, which is the port's from then on:
+// FromFD makes a port of a socket of datagrams, which is the port's from then on:
 // openvpn's packets come by it where there is no device.
-func Adopt(fd int) (*Port, error) {
+func FromFD(fd int) (*PacketConn, error) {
 	unix.CloseOnExec(fd)
-	if err := errors.Join(unix.SetNonblock(fd, true), Widen(fd)); err != nil {
+	if err := errors.Join(unix.SetNonblock(fd, true), SetBuffers(fd)); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open the port of openvpn: %w", err)
 	}
@@ -107,8 +107,8 @@ func Adopt(fd int) (*Port, error) {
 	return p, nil
 }
 
-func portOf(fd int, name string) (*Port, error) {
-	p := &Port{file: os.NewFile(uintptr(fd), name)}
+func portOf(fd int, name string) (*PacketConn, error) {
+	p := &PacketConn{file: os.NewFile(uintptr(fd), name)}
 	var err error
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
@@ -117,16 +117,16 @@ func portOf(fd int, name string) (*Port, error) {
 	return p, nil
 }
 
-func prepare(fd int) error {
+func setSocketOptions(fd int) error {
 	// What is written here is not to come back.
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		return os.NewSyscallError("setsockopt PACKET_IGNORE_OUTGOING", err)
 	}
-	return Widen(fd)
+	return SetBuffers(fd)
 }
 
-// Widen makes room in a socket for packets that wait.
-func Widen(fd int) error {
+// SetBuffers makes room in a socket for packets that wait.
+func SetBuffers(fd int) error {
 	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], socketBuffer) != nil {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], socketBuffer); err != nil {
@@ -139,10 +139,10 @@ func Widen(fd int) error {
 
 // ReadPackets waits for packets of clients. Each of pkts gives room for one and
 // is cut to it. After Close the error is net.ErrClosed; any error is final.
-func (p *Port) ReadPackets(pkts [][]byte) (int, error) {
+func (p *PacketConn) ReadPackets(pkts [][]byte) (int, error) {
 	pkts = pkts[:min(len(pkts), Batch)]
-	p.in.set(pkts)
-	defer p.in.clear(len(pkts))
+	p.in.setPackets(pkts)
+	defer p.in.releasePackets(len(pkts))
 	var got int
 	var errno syscall.Errno
 	err := p.raw.Read(func(fd uintptr) bool {
@@ -166,12 +166,12 @@ func (p *Port) ReadPackets(pkts [][]byte) (int, error) {
 
 // WritePackets sends packets to clients. What finds no room is lost, as on any
 // network.
-func (p *Port) WritePackets(pkts [][]byte) error {
+func (p *PacketConn) WritePackets(pkts [][]byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(pkts) > 0 {
 		part := pkts[:min(len(pkts), Batch)]
-		n, err := p.send(part)
+		n, err := p.sendBatch(part)
 		if err != nil {
 			return err
 		}
@@ -180,10 +180,10 @@ func (p *Port) WritePackets(pkts [][]byte) error {
 	return nil
 }
 
-// send returns how many packets it is done with.
-func (p *Port) send(pkts [][]byte) (int, error) {
-	p.out.set(pkts)
-	defer p.out.clear(len(pkts))
+// sendBatch returns how many packets it is done with.
+func (p *PacketConn) sendBatch(pkts [][]byte) (int, error) {
+	p.out.setPackets(pkts)
+	defer p.out.releasePackets(len(pkts))
 	var errno syscall.Errno
 	err := p.raw.Control(func(fd uintptr) {
 		n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&p.out.heads)), uintptr(len(pkts)), unix.MSG_DONTWAIT, 0, 0)
@@ -203,7 +203,7 @@ func (p *Port) send(pkts [][]byte) (int, error) {
 }
 
 // Close ends a ReadPackets that waits.
-func (p *Port) Close() error {
+func (p *PacketConn) Close() error {
 	p.closed.Store(true)
 	return p.file.Close()
 }
