@@ -11,16 +11,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// accessPurpose binds what is sealed to the column it is for.
-const accessPurpose = "access.password"
+// clientPurpose binds what is sealed to the column it is for.
+const clientPurpose = "access.password"
 
-const accessColumns = `id, name, enabled, scope, tags, sources, expires_at, quota, period, note, revision,
+const clientColumns = `id, name, enabled, scope, tags, sources, expires_at, quota, period, note, revision,
 	bytes_up, bytes_down, counted_from, seen_at, seen_from, created_at, changed_at`
 
-// scanAccess reads a row of accessColumns, and what stands after it into more.
-func scanAccess(scan func(...any) error, more ...any) (connexa.AccessUser, error) {
+// scanClient reads a row of clientColumns, and what stands after it into more.
+func scanClient(scan func(...any) error, more ...any) (connexa.Client, error) {
 	var (
-		u                                        connexa.AccessUser
+		u                                        connexa.Client
 		tags, sources                            string
 		expires, counted, seen, created, changed int64
 	)
@@ -29,12 +29,12 @@ func scanAccess(scan func(...any) error, more ...any) (connexa.AccessUser, error
 		&u.Up, &u.Down, &counted, &seen, &u.SeenFrom, &created, &changed,
 	}, more...)...)
 	if err != nil {
-		return connexa.AccessUser{}, err
+		return connexa.Client{}, err
 	}
 	for _, s := range strings.Fields(sources) {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return connexa.AccessUser{}, fmt.Errorf("the addresses of %s: %w", u.Name, err)
+			return connexa.Client{}, fmt.Errorf("the addresses of %s: %w", u.Name, err)
 		}
 		u.Sources = append(u.Sources, p)
 	}
@@ -43,9 +43,9 @@ func scanAccess(scan func(...any) error, more ...any) (connexa.AccessUser, error
 	return u, nil
 }
 
-// accessValues are the columns that a person writes, in the order of
-// accessWritten.
-func accessValues(u *connexa.AccessUser) []any {
+// clientValues are the columns that a person writes, in the order of
+// clientWritten.
+func clientValues(u *connexa.Client) []any {
 	sources := make([]string, len(u.Sources))
 	for i, p := range u.Sources {
 		sources[i] = p.String()
@@ -53,23 +53,23 @@ func accessValues(u *connexa.AccessUser) []any {
 	return []any{u.Enabled, u.Scope, joinTags(u.Tags), strings.Join(sources, " "), millis(u.Expires), int64(u.Quota), u.Period, u.Note}
 }
 
-const accessWritten = `enabled, scope, tags, sources, expires_at, quota, period, note`
+const clientWritten = `enabled, scope, tags, sources, expires_at, quota, period, note`
 
-// AddAccess adds an access user and returns its id. A name that is taken,
+// AddClient adds an access user and returns its id. A name that is taken,
 // whatever the case of its letters, is Conflict.
-func (d *DB) AddAccess(ctx context.Context, u connexa.AccessUser, password connexa.Secret) (id int64, err error) {
+func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.Secret) (id int64, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		now := millis(d.now())
-		res, err := tx.ExecContext(ctx, `INSERT INTO access_users (`+accessWritten+`, name, password, counted_from, created_at, changed_at)
+		res, err := tx.ExecContext(ctx, `INSERT INTO access_users (`+clientWritten+`, name, password, counted_from, created_at, changed_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			append(accessValues(&u), u.Name, d.ring.seal(accessPurpose, []byte(password.Reveal())), now, now, now)...)
+			append(clientValues(&u), u.Name, d.ring.seal(clientPurpose, []byte(password.Reveal())), now, now, now)...)
 		if err != nil {
 			return err
 		}
 		if id, err = res.LastInsertId(); err != nil {
 			return err
 		}
-		return setAccessNodes(ctx, tx, id, u.Nodes)
+		return setClientNodes(ctx, tx, id, u.Nodes)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("add an access user: %w", err)
@@ -77,10 +77,10 @@ func (d *DB) AddAccess(ctx context.Context, u connexa.AccessUser, password conne
 	return id, nil
 }
 
-// EditAccess replaces what a person may write of the access user u.ID but for its
+// EditClient replaces what a person may write of the access user u.ID but for its
 // name; an empty password keeps the old one. When u.Revision is not the user's,
 // somebody else was faster: Conflict.
-func (d *DB) EditAccess(ctx context.Context, u connexa.AccessUser, password connexa.Secret) error {
+func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.Secret) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		var revision int64
 		if err := tx.QueryRowContext(ctx, `SELECT revision FROM access_users WHERE id = ?`, u.ID).Scan(&revision); err != nil {
@@ -89,19 +89,19 @@ func (d *DB) EditAccess(ctx context.Context, u connexa.AccessUser, password conn
 		if revision != u.Revision {
 			return connexa.Errorf(connexa.Conflict, "access.edit.changed")
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE access_users SET (`+accessWritten+`, revision, changed_at) = (?,?,?,?,?,?,?,?,?,?) WHERE id = ?`,
-			append(accessValues(&u), revision+1, millis(d.now()), u.ID)...); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE access_users SET (`+clientWritten+`, revision, changed_at) = (?,?,?,?,?,?,?,?,?,?) WHERE id = ?`,
+			append(clientValues(&u), revision+1, millis(d.now()), u.ID)...); err != nil {
 			return err
 		}
 		if password != "" {
-			if err := d.sealAccess(ctx, tx, u.ID, password); err != nil {
+			if err := d.sealClient(ctx, tx, u.ID, password); err != nil {
 				return err
 			}
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM access_nodes WHERE user_id = ?`, u.ID); err != nil {
 			return err
 		}
-		return setAccessNodes(ctx, tx, u.ID, u.Nodes)
+		return setClientNodes(ctx, tx, u.ID, u.Nodes)
 	})
 	if err != nil {
 		return fmt.Errorf("edit access user %d: %w", u.ID, err)
@@ -109,9 +109,9 @@ func (d *DB) EditAccess(ctx context.Context, u connexa.AccessUser, password conn
 	return nil
 }
 
-// setAccessNodes names the nodes that an access user may use; those that are gone
+// setClientNodes names the nodes that an access user may use; those that are gone
 // by now are left out.
-func setAccessNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) error {
+func setClientNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) error {
 	if len(nodes) == 0 {
 		return nil
 	}
@@ -119,40 +119,40 @@ func setAccessNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) 
 	return err
 }
 
-func (d *DB) sealAccess(ctx context.Context, tx *sql.Tx, id int64, password connexa.Secret) error {
-	_, err := tx.ExecContext(ctx, `UPDATE access_users SET password = ? WHERE id = ?`, d.ring.seal(accessPurpose, []byte(password.Reveal())), id)
+func (d *DB) sealClient(ctx context.Context, tx *sql.Tx, id int64, password connexa.Secret) error {
+	_, err := tx.ExecContext(ctx, `UPDATE access_users SET password = ? WHERE id = ?`, d.ring.seal(clientPurpose, []byte(password.Reveal())), id)
 	return err
 }
 
-// SetAccessPassword gives an access user a new password.
-func (d *DB) SetAccessPassword(ctx context.Context, id int64, password connexa.Secret) error {
-	err := d.changeAccess(ctx, id, `UPDATE access_users SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
-		d.ring.seal(accessPurpose, []byte(password.Reveal())), millis(d.now()), id)
+// SetClientPassword gives an access user a new password.
+func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.Secret) error {
+	err := d.changeClient(ctx, id, `UPDATE access_users SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
+		d.ring.seal(clientPurpose, []byte(password.Reveal())), millis(d.now()), id)
 	if err != nil {
 		return fmt.Errorf("give access user %d a password: %w", id, err)
 	}
 	return nil
 }
 
-// EnableAccess lets an access user in, or no more.
-func (d *DB) EnableAccess(ctx context.Context, id int64, enabled bool) error {
-	err := d.changeAccess(ctx, id, `UPDATE access_users SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, millis(d.now()), id)
+// EnableClient lets an access user in, or no more.
+func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
+	err := d.changeClient(ctx, id, `UPDATE access_users SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, millis(d.now()), id)
 	if err != nil {
 		return fmt.Errorf("switch access user %d: %w", id, err)
 	}
 	return nil
 }
 
-// DeleteAccess deletes an access user.
-func (d *DB) DeleteAccess(ctx context.Context, id int64) error {
-	if err := d.changeAccess(ctx, id, `DELETE FROM access_users WHERE id = ?`, id); err != nil {
+// DeleteClient deletes an access user.
+func (d *DB) DeleteClient(ctx context.Context, id int64) error {
+	if err := d.changeClient(ctx, id, `DELETE FROM access_users WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete access user %d: %w", id, err)
 	}
 	return nil
 }
 
-// changeAccess executes what changes exactly one row, or says NotFound.
-func (d *DB) changeAccess(ctx context.Context, id int64, query string, args ...any) error {
+// changeClient executes what changes exactly one row, or says NotFound.
+func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...any) error {
 	return d.tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
@@ -167,16 +167,16 @@ func (d *DB) changeAccess(ctx context.Context, id int64, query string, args ...a
 	})
 }
 
-// AccessUsers lists the access users by name.
-func (d *DB) AccessUsers(ctx context.Context) ([]connexa.AccessUser, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT `+accessColumns+` FROM access_users ORDER BY name`)
+// Clients lists the access users by name.
+func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
+	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM access_users ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("list the access users: %w", err)
 	}
 	defer rows.Close()
-	var users []connexa.AccessUser
+	var users []connexa.Client
 	for rows.Next() {
-		u, err := scanAccess(rows.Scan)
+		u, err := scanClient(rows.Scan)
 		if err != nil {
 			return nil, fmt.Errorf("list the access users: %w", err)
 		}
@@ -185,7 +185,7 @@ func (d *DB) AccessUsers(ctx context.Context) ([]connexa.AccessUser, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list the access users: %w", err)
 	}
-	nodes, err := d.accessNodes(ctx, 0)
+	nodes, err := d.clientNodes(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +195,8 @@ func (d *DB) AccessUsers(ctx context.Context) ([]connexa.AccessUser, error) {
 	return users, nil
 }
 
-// accessNodes are the nodes that are named for access users, by user; 0 means all.
-func (d *DB) accessNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
+// clientNodes are the nodes that are named for access users, by user; 0 means all.
+func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT user_id, node_id FROM access_nodes WHERE ?1 = 0 OR user_id = ?1 ORDER BY user_id, node_id`, user)
 	if err != nil {
 		return nil, fmt.Errorf("list the nodes of access users: %w", err)
@@ -213,54 +213,54 @@ func (d *DB) accessNodes(ctx context.Context, user int64) (map[int64][]int64, er
 	return nodes, rows.Err()
 }
 
-// AccessUser returns one access user.
-func (d *DB) AccessUser(ctx context.Context, id int64) (connexa.AccessUser, error) {
-	u, err := scanAccess(d.read.QueryRowContext(ctx, `SELECT `+accessColumns+` FROM access_users WHERE id = ?`, id).Scan)
+// Client returns one access user.
+func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
+	u, err := scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM access_users WHERE id = ?`, id).Scan)
 	if err != nil {
-		return connexa.AccessUser{}, fmt.Errorf("read access user %d: %w", id, translate(err))
+		return connexa.Client{}, fmt.Errorf("read access user %d: %w", id, translate(err))
 	}
-	nodes, err := d.accessNodes(ctx, id)
+	nodes, err := d.clientNodes(ctx, id)
 	if err != nil {
-		return connexa.AccessUser{}, err
+		return connexa.Client{}, err
 	}
 	u.Nodes = nodes[id]
 	return u, nil
 }
 
-// AccessPassword returns the password of an access user.
-func (d *DB) AccessPassword(ctx context.Context, id int64) (connexa.Secret, error) {
+// ClientPassword returns the password of an access user.
+func (d *DB) ClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT password FROM access_users WHERE id = ?`, id).Scan(&sealed); err != nil {
 		return "", fmt.Errorf("the password of access user %d: %w", id, translate(err))
 	}
-	plain, err := d.ring.open(accessPurpose, sealed)
+	plain, err := d.ring.open(clientPurpose, sealed)
 	return connexa.Secret(plain), err
 }
 
-// AccessLogins lists the access users with their passwords.
-func (d *DB) AccessLogins(ctx context.Context) ([]connexa.AccessLogin, error) {
-	nodes, err := d.accessNodes(ctx, 0)
+// ClientLogins lists the access users with their passwords.
+func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
+	nodes, err := d.clientNodes(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := d.read.QueryContext(ctx, `SELECT `+accessColumns+`, password FROM access_users ORDER BY id`)
+	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+`, password FROM access_users ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("list the logins of access users: %w", err)
 	}
 	defer rows.Close()
-	var logins []connexa.AccessLogin
+	var logins []connexa.ClientLogin
 	for rows.Next() {
 		var sealed []byte
-		u, err := scanAccess(rows.Scan, &sealed)
+		u, err := scanClient(rows.Scan, &sealed)
 		if err != nil {
 			return nil, fmt.Errorf("list the logins of access users: %w", err)
 		}
-		plain, err := d.ring.open(accessPurpose, sealed)
+		plain, err := d.ring.open(clientPurpose, sealed)
 		if err != nil {
 			return nil, fmt.Errorf("the password of access user %d: %w", u.ID, err)
 		}
 		u.Nodes = nodes[u.ID]
-		logins = append(logins, connexa.AccessLogin{AccessUser: u, Password: connexa.Secret(plain)})
+		logins = append(logins, connexa.ClientLogin{Client: u, Password: connexa.Secret(plain)})
 	}
 	return logins, rows.Err()
 }
@@ -286,16 +286,16 @@ func (d *DB) ServiceTags(ctx context.Context) (map[int64][]string, error) {
 	return tags, rows.Err()
 }
 
-// CountAccess adds what access users moved to their counters, and notes when they
+// AddClientTraffic adds what access users moved to their counters, and notes when they
 // were last seen. One who is gone is left out.
-func (d *DB) CountAccess(ctx context.Context, counts []connexa.AccessCount) error {
+func (d *DB) AddClientTraffic(ctx context.Context, counts []connexa.ClientCount) error {
 	if len(counts) == 0 {
 		return nil
 	}
 	err := d.fast(ctx, func(t *fastTx) error {
 		t.apart = true
 		for _, c := range counts {
-			if err := t.exec(countAccess, int64(c.Up), int64(c.Down), millis(c.SeenAt), c.SeenFrom, c.UserID); err != nil {
+			if err := t.exec(addClientTraffic, int64(c.Up), int64(c.Down), millis(c.SeenAt), c.SeenFrom, c.ClientID); err != nil {
 				return err
 			}
 		}
@@ -307,13 +307,13 @@ func (d *DB) CountAccess(ctx context.Context, counts []connexa.AccessCount) erro
 	return nil
 }
 
-const countAccess = `
+const addClientTraffic = `
 	UPDATE access_users SET bytes_up = bytes_up + ?1, bytes_down = bytes_down + ?2,
 		seen_at = iif(?3 > 0, ?3, seen_at), seen_from = iif(?3 > 0, ?4, seen_from)
 	WHERE id = ?5`
 
-// ResetAccess begins the counters of access users anew, as of a time.
-func (d *DB) ResetAccess(ctx context.Context, ids []int64, at time.Time) error {
+// ResetClientUsage begins the counters of access users anew, as of a time.
+func (d *DB) ResetClientUsage(ctx context.Context, ids []int64, at time.Time) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE access_users SET bytes_up = 0, bytes_down = 0, counted_from = ?
 			WHERE id IN (SELECT value FROM json_each(?))`, millis(at), list(ids))

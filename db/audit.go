@@ -13,7 +13,7 @@ import (
 func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
 	return d.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, user, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
-			millis(row.At), row.User, row.Address, string(row.Act), row.Detail)
+			millis(row.At), row.Account, row.Address, string(row.Act), row.Detail)
 		if err != nil {
 			return fmt.Errorf("add an audit row: %w", err)
 		}
@@ -35,7 +35,7 @@ func (d *DB) AuditRows(ctx context.Context, before int64, size int) ([]connexa.A
 	for rows.Next() {
 		var r connexa.AuditRow
 		var at int64
-		if err := rows.Scan(&r.ID, &at, &r.User, &r.Address, &r.Act, &r.Detail); err != nil {
+		if err := rows.Scan(&r.ID, &at, &r.Account, &r.Address, &r.Act, &r.Detail); err != nil {
 			return nil, fmt.Errorf("read the audit table: %w", err)
 		}
 		r.At = fromMillis(at)

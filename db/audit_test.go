@@ -13,7 +13,7 @@ func TestTheAuditTableOnlyGrows(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	add := func() {
 		t.Helper()
-		if err := d.AddAudit(t.Context(), connexa.AuditRow{At: time.UnixMilli(1000), User: "ann", Address: "192.0.2.1", Act: connexa.ActLogin, Detail: "kept"}); err != nil {
+		if err := d.AddAudit(t.Context(), connexa.AuditRow{At: time.UnixMilli(1000), Account: "ann", Address: "192.0.2.1", Act: connexa.ActLogin, Detail: "kept"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,7 @@ func TestChannelsAreKeptAndSealed(t *testing.T) {
 	d := openDir(t, dir)
 	ctx := t.Context()
 	const address = "telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-100123"
-	in := connexa.Channel{Name: "Ops", Address: address, Lang: "ru", On: true, Kinds: []connexa.NoticeKind{connexa.NoticeGatewayFailed, connexa.NoticeNewLogin}}
+	in := connexa.Channel{Name: "Ops", Address: address, Lang: "ru", On: true, Kinds: []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeNewLogin}}
 	id, err := d.AddChannel(ctx, in, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -103,11 +103,11 @@ func TestChannelsAreKeptAndSealed(t *testing.T) {
 func TestLoginAddresses(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	for _, r := range []connexa.AuditRow{
-		{User: "admin", Address: "192.0.2.1", Act: connexa.ActLogin},
-		{User: "admin", Address: "192.0.2.1", Act: connexa.ActLogin},
-		{User: "admin", Address: "192.0.2.2", Act: connexa.ActLogin},
-		{User: "admin", Address: "192.0.2.3", Act: connexa.ActLoginFailed},
-		{User: "ann", Address: "192.0.2.4", Act: connexa.ActLogin},
+		{Account: "admin", Address: "192.0.2.1", Act: connexa.ActLogin},
+		{Account: "admin", Address: "192.0.2.1", Act: connexa.ActLogin},
+		{Account: "admin", Address: "192.0.2.2", Act: connexa.ActLogin},
+		{Account: "admin", Address: "192.0.2.3", Act: connexa.ActLoginFailed},
+		{Account: "ann", Address: "192.0.2.4", Act: connexa.ActLogin},
 	} {
 		if err := d.AddAudit(t.Context(), r); err != nil {
 			t.Fatal(err)

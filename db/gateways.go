@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// gatewayPurpose binds what is sealed to the column it is for.
-const gatewayPurpose = "gateway.secret"
+// servicePurpose binds what is sealed to the column it is for.
+const servicePurpose = "gateway.secret"
 
 // WantServices switches the services on of the nodes that s means and returns
 // the nodes of those that were off. A node that has its first service gets a
@@ -26,7 +26,7 @@ func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (
 		if err != nil {
 			return err
 		}
-		if err := d.addGateways(ctx, tx, fresh); err != nil {
+		if err := d.addServices(ctx, tx, fresh); err != nil {
 			return err
 		}
 		started, err = d.setWanted(ctx, tx, which, args, true, by)
@@ -52,8 +52,8 @@ func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string)
 	return stopped, nil
 }
 
-// addGateways makes the rows of nodes that never had a service.
-func (d *DB) addGateways(ctx context.Context, tx *sql.Tx, nodes []int64) error {
+// addServices makes the rows of nodes that never had a service.
+func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	if len(nodes) == 0 {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (d *DB) addGateways(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 		}
 		used[port] = true
 		user := "exit-" + strconv.FormatInt(node, 10)
-		if _, err := insert.ExecContext(ctx, node, port, user, d.ring.seal(gatewayPurpose, []byte(rand.Text()))); err != nil {
+		if _, err := insert.ExecContext(ctx, node, port, user, d.ring.seal(servicePurpose, []byte(rand.Text()))); err != nil {
 			return fmt.Errorf("make the service of node %d: %w", node, err)
 		}
 	}
@@ -105,16 +105,16 @@ func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any
 		what = "service.unwanted"
 	}
 	for _, node := range nodes {
-		if err := d.tellService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
+		if err := d.recordService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
 			return nil, err
 		}
 	}
 	return nodes, nil
 }
 
-// tellService writes a row about a service into the history of its node. Its
+// recordService writes a row about a service into the history of its node. Its
 // before and after are empty: no status follows from it.
-func (d *DB) tellService(ctx context.Context, tx *sql.Tx, node int64, by string, cause connexa.Cause, what connexa.Text) error {
+func (d *DB) recordService(ctx context.Context, tx *sql.Tx, node int64, by string, cause connexa.Cause, what connexa.Text) error {
 	story, err := json.Marshal(connexa.Story{Detail: connexa.Detail{Text: what}})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
@@ -129,10 +129,10 @@ func (d *DB) tellService(ctx context.Context, tx *sql.Tx, node int64, by string,
 
 // AllowDestinations says which destinations the service of a node lets through.
 func (d *DB) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
-	return d.changeGateway(ctx, `UPDATE gateways SET private = ?, mail = ? WHERE node_id = ?`, private, mail, node)
+	return d.changeService(ctx, `UPDATE gateways SET private = ?, mail = ? WHERE node_id = ?`, private, mail, node)
 }
 
-func (d *DB) changeGateway(ctx context.Context, query string, args ...any) error {
+func (d *DB) changeService(ctx context.Context, query string, args ...any) error {
 	return d.tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
@@ -147,9 +147,9 @@ func (d *DB) changeGateway(ctx context.Context, query string, args ...any) error
 	})
 }
 
-// RecoverGateways puts right what an earlier process left: no session of its is
+// RecoverServices puts right what an earlier process left: no session of its is
 // up any more.
-func (d *DB) RecoverGateways(ctx context.Context) error {
+func (d *DB) RecoverServices(ctx context.Context) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			UPDATE gateways SET state = iif(wanted, 'starting', 'off'), since = ?, reason = '{}', cause = '', retry_at = 0, up_at = 0, open = 0
@@ -162,8 +162,8 @@ func (d *DB) RecoverGateways(ctx context.Context) error {
 	return nil
 }
 
-// WantedGateways lists the services that ought to run.
-func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
+// WantedServices lists the services that ought to run.
+func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 	settings, err := d.Settings(ctx)
 	if err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
 		if s.Password, err = d.ring.openPassword(password); err != nil {
 			return nil, err
 		}
-		opened, err := d.ring.open(gatewayPurpose, secret)
+		opened, err := d.ring.open(servicePurpose, secret)
 		if err != nil {
 			return nil, err
 		}
@@ -213,16 +213,16 @@ func (d *DB) WantedGateways(ctx context.Context) ([]connexa.Service, error) {
 	return list, rows.Err()
 }
 
-// SaveGateway writes what is seen of a gateway. A change of its state, or of the
+// SaveServiceReport writes what is seen of a gateway. A change of its state, or of the
 // cause of its failures, goes into the history of its node.
-func (d *DB) SaveGateway(ctx context.Context, g connexa.Gateway) error {
+func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) error {
 	reason, err := json.Marshal(g.Reason)
 	if err != nil {
 		return fmt.Errorf("encode a reason: %w", err)
 	}
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		var (
-			state connexa.GatewayState
+			state connexa.ServiceState
 			cause connexa.Cause
 		)
 		if err := tx.QueryRowContext(ctx, `SELECT state, cause FROM gateways WHERE node_id = ?`, g.NodeID).Scan(&state, &cause); err != nil {
@@ -241,7 +241,7 @@ func (d *DB) SaveGateway(ctx context.Context, g connexa.Gateway) error {
 		if g.State == state && (g.Cause == cause || g.Cause == "") {
 			return nil
 		}
-		return d.tellService(ctx, tx, g.NodeID, "", g.Cause, historyOf(g))
+		return d.recordService(ctx, tx, g.NodeID, "", g.Cause, historyOf(g))
 	})
 	if err != nil {
 		return fmt.Errorf("write the service of node %d: %w", g.NodeID, err)
@@ -250,7 +250,7 @@ func (d *DB) SaveGateway(ctx context.Context, g connexa.Gateway) error {
 }
 
 // historyOf is the sentence of a change.
-func historyOf(g connexa.Gateway) connexa.Text {
+func historyOf(g connexa.ServiceReport) connexa.Text {
 	state := connexa.T("service.state." + string(g.State))
 	if g.Reason.IsZero() {
 		return state
@@ -308,6 +308,6 @@ func (d *DB) ServiceSecret(ctx context.Context, node int64) (connexa.Secret, err
 	if err := d.read.QueryRowContext(ctx, `SELECT secret FROM gateways WHERE node_id = ?`, node).Scan(&sealed); err != nil {
 		return "", fmt.Errorf("the credential of the service of node %d: %w", node, translate(err))
 	}
-	plain, err := d.ring.open(gatewayPurpose, sealed)
+	plain, err := d.ring.open(servicePurpose, sealed)
 	return connexa.Secret(plain), err
 }

@@ -9,17 +9,17 @@ import (
 )
 
 // ServiceCounts counts the services that are wanted or still run, by state.
-func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.GatewayState]int, error) {
+func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT iif(state = 'off', 'starting', state), count(*) FROM gateways WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("count services: %w", err)
 	}
 	defer rows.Close()
-	counts := make(map[connexa.GatewayState]int)
+	counts := make(map[connexa.ServiceState]int)
 	for rows.Next() {
 		var (
-			state connexa.GatewayState
+			state connexa.ServiceState
 			n     int
 		)
 		if err := rows.Scan(&state, &n); err != nil {
@@ -91,7 +91,7 @@ func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]conne
 		if err := rows.Scan(&node, &sealed); err != nil {
 			return nil, fmt.Errorf("the credentials of services: %w", err)
 		}
-		plain, err := d.ring.open(gatewayPurpose, sealed)
+		plain, err := d.ring.open(servicePurpose, sealed)
 		if err != nil {
 			return nil, fmt.Errorf("the credential of the service of node %d: %w", node, err)
 		}

@@ -21,7 +21,7 @@ func TestServicesOnAndOff(t *testing.T) {
 	if again, err := d.WantServices(ctx, only(ids[0]), "ann"); err != nil || len(again) != 0 {
 		t.Errorf("started again: %v, %v", again, err)
 	}
-	first, err := d.WantedGateways(ctx)
+	first, err := d.WantedServices(ctx)
 	if err != nil || len(first) != 3 {
 		t.Fatalf("wanted %v, %v", first, err)
 	}
@@ -52,7 +52,7 @@ func TestServicesOnAndOff(t *testing.T) {
 	if _, err := d.WantServices(ctx, only(ids[1]), "ann"); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := d.WantedGateways(ctx); err != nil || !slices.Equal(again, first) {
+	if again, err := d.WantedServices(ctx); err != nil || !slices.Equal(again, first) {
 		t.Errorf("after a while: %+v, %v; want %+v", again, err, first)
 	}
 	h, err := d.NodeHistory(ctx, ids[1], 0, 9)
@@ -86,7 +86,7 @@ func TestPortsRunOut(t *testing.T) {
 	if _, err := d.WantServices(t.Context(), connexa.Selection{All: true}, ""); connexa.TextOf(err).Key != "service.ports" {
 		t.Errorf("three services on two ports: %v", err)
 	}
-	if list, err := d.WantedGateways(t.Context()); err != nil || len(list) != 0 {
+	if list, err := d.WantedServices(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("half of them were started: %v, %v", list, err)
 	}
 	if _, err := d.WantServices(t.Context(), only(ids[1:]...), ""); err != nil {
@@ -94,11 +94,11 @@ func TestPortsRunOut(t *testing.T) {
 	}
 }
 
-func TestWhatIsSeenOfAGateway(t *testing.T) {
+func TestWhatIsSeenOfAService(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
 	node := addNodes(t, d, 1)[0]
-	if err := d.SaveGateway(ctx, connexa.Gateway{NodeID: node, State: connexa.GatewayOnline}); connexa.CodeOf(err) != connexa.NotFound {
+	if err := d.SaveServiceReport(ctx, connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline}); connexa.CodeOf(err) != connexa.NotFound {
 		t.Errorf("a gateway that was never made: %v", err)
 	}
 	if _, err := d.WantServices(ctx, only(node), ""); err != nil {
@@ -110,25 +110,25 @@ func TestWhatIsSeenOfAGateway(t *testing.T) {
 	}
 	now := d.now().UTC().Truncate(time.Millisecond)
 	d.now = func() time.Time { return now }
-	online := connexa.Gateway{NodeID: node, State: connexa.GatewayOnline, Since: now, UpAt: now, LocalIP: "10.0.0.2", ExitIP: "192.0.2.1", Latency: 20 * time.Millisecond}
-	lost := connexa.Gateway{
-		NodeID: node, State: connexa.GatewayReconnecting, Since: now, Reason: connexa.T("service.reason.ended"), Cause: "lcp.no_echo",
+	online := connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline, Since: now, UpAt: now, LocalIP: "10.0.0.2", ExitIP: "192.0.2.1", Latency: 20 * time.Millisecond}
+	lost := connexa.ServiceReport{
+		NodeID: node, State: connexa.ServiceReconnecting, Since: now, Reason: connexa.T("service.reason.ended"), Cause: "lcp.no_echo",
 		Failures: 1, RetryAt: now.Add(time.Second),
 	}
 	again := lost
 	again.Reason, again.Failures = connexa.T("service.reason.try"), 2
-	for _, g := range []connexa.Gateway{{NodeID: node, State: connexa.GatewayStarting, Since: now}, online, lost, again} {
-		if err := d.SaveGateway(ctx, g); err != nil {
+	for _, g := range []connexa.ServiceReport{{NodeID: node, State: connexa.ServiceStarting, Since: now}, online, lost, again} {
+		if err := d.SaveServiceReport(ctx, g); err != nil {
 			t.Fatal(err)
 		}
 		rows, err := d.ServiceRows(ctx, []int64{node})
-		if got := rows[node].Gateway; err != nil || got.Reason.String() != g.Reason.String() {
+		if got := rows[node].ServiceReport; err != nil || got.Reason.String() != g.Reason.String() {
 			t.Errorf("%+v, %v", got, err)
-		} else if got.Reason, g.Reason = (connexa.Text{}), (connexa.Text{}); !sameGateway(got, g) {
+		} else if got.Reason, g.Reason = (connexa.Text{}), (connexa.Text{}); !sameService(got, g) {
 			t.Errorf("saved %+v, read %+v", g, got)
 		}
 	}
-	list, err := d.WantedGateways(ctx)
+	list, err := d.WantedServices(ctx)
 	if err != nil || !list[0].LastUp.Equal(now) {
 		t.Errorf("last up %v, %v; want %v", list[0].LastUp, err, now)
 	}
@@ -147,33 +147,33 @@ func TestWhatIsSeenOfAGateway(t *testing.T) {
 	}
 	// That it has failed outlasts whatever is no end of that, a restart too.
 	for _, tt := range []struct {
-		state connexa.GatewayState
+		state connexa.ServiceState
 		down  bool
 	}{
-		{connexa.GatewayReconnecting, false}, {connexa.GatewayFailed, true}, {connexa.GatewayReconnecting, true}, {"", true},
-		{connexa.GatewayStarting, true}, {connexa.GatewayOnline, false}, {connexa.GatewayFailed, true}, {connexa.GatewayOff, false},
+		{connexa.ServiceReconnecting, false}, {connexa.ServiceFailed, true}, {connexa.ServiceReconnecting, true}, {"", true},
+		{connexa.ServiceStarting, true}, {connexa.ServiceOnline, false}, {connexa.ServiceFailed, true}, {connexa.ServiceOff, false},
 	} {
 		if tt.state == "" {
-			err = d.RecoverGateways(ctx)
+			err = d.RecoverServices(ctx)
 		} else {
-			err = d.SaveGateway(ctx, connexa.Gateway{NodeID: node, State: tt.state, Since: now})
+			err = d.SaveServiceReport(ctx, connexa.ServiceReport{NodeID: node, State: tt.state, Since: now})
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list, err := d.WantedGateways(ctx); err != nil || list[0].Down != tt.down {
+		if list, err := d.WantedServices(ctx); err != nil || list[0].Down != tt.down {
 			t.Errorf("after %q it is down: %v, %v", tt.state, list[0].Down, err)
 		}
 	}
-	if err := d.RecoverGateways(ctx); err != nil {
+	if err := d.RecoverServices(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if rows, err := d.ServiceRows(ctx, nil); err != nil || rows[node].State != connexa.GatewayStarting || rows[node].Cause != "" {
+	if rows, err := d.ServiceRows(ctx, nil); err != nil || rows[node].State != connexa.ServiceStarting || rows[node].Cause != "" {
 		t.Errorf("after a restart: %+v, %v", rows[node], err)
 	}
 }
 
-func sameGateway(a, b connexa.Gateway) bool {
+func sameService(a, b connexa.ServiceReport) bool {
 	return a.NodeID == b.NodeID && a.State == b.State && a.Since.Equal(b.Since) && a.Cause == b.Cause && a.Failures == b.Failures &&
 		a.RetryAt.Equal(b.RetryAt) && a.UpAt.Equal(b.UpAt) && a.LocalIP == b.LocalIP && a.ExitIP == b.ExitIP && a.Latency == b.Latency
 }
@@ -190,7 +190,7 @@ func TestTraffic(t *testing.T) {
 		after    time.Duration
 		up, down uint64
 	}{{time.Second, 1, 10}, {5 * time.Second, 1, 10}, {15 * time.Second, 2, 20}, {2 * time.Hour, 4, 40}} {
-		err := d.SampleGateways(ctx, noon.Add(s.after), []connexa.Traffic{{NodeID: node, Up: s.up, Down: s.down, Open: 3}, {NodeID: node + 1, Up: 1}})
+		err := d.SampleServices(ctx, noon.Add(s.after), []connexa.Traffic{{NodeID: node, Up: s.up, Down: s.down, Open: 3}, {NodeID: node + 1, Up: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func TestAnotherProcessNamesTheFirst(t *testing.T) {
 func TestNobodyElseReadsTheFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	d := openDir(t, dir)
-	if _, err := d.AddFirstUser(t.Context(), "ann", "x", false); err != nil { // the WAL and its index are there now
+	if _, err := d.AddFirstAccount(t.Context(), "ann", "x", false); err != nil { // the WAL and its index are there now
 		t.Fatal(err)
 	}
 	if _, err := d.snapshot(t.Context(), dir, 1); err != nil {
@@ -177,7 +177,7 @@ func twoVersions(t *testing.T) fs.FS {
 func TestACopyIsMadeBeforeAMigration(t *testing.T) {
 	dir := t.TempDir()
 	d := openDir(t, dir)
-	if _, err := d.AddFirstUser(t.Context(), "ann", "kept", false); err != nil {
+	if _, err := d.AddFirstAccount(t.Context(), "ann", "kept", false); err != nil {
 		t.Fatal(err)
 	}
 	closeNow(t, d)
@@ -216,7 +216,7 @@ func TestACopyIsMadeBeforeAMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = openDir(t, dir)
-	if u, err := d.UserByName(t.Context(), "ann"); err != nil || u.PasswordHash != "kept" {
+	if u, err := d.AccountByName(t.Context(), "ann"); err != nil || u.PasswordHash != "kept" {
 		t.Errorf("after going back: %+v, %v", u, err)
 	}
 }

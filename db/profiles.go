@@ -19,7 +19,7 @@ func scanProfile(scan func(...any) error, more ...any) (connexa.Profile, error) 
 		p                         connexa.Profile
 		created, expires, revoked int64
 	)
-	err := scan(append([]any{&p.ID, &p.UserID, &p.User, &p.Label, &p.Name, &p.Serial, &p.Password, &created, &expires, &revoked}, more...)...)
+	err := scan(append([]any{&p.ID, &p.ClientID, &p.Client, &p.Label, &p.Name, &p.Serial, &p.Password, &created, &expires, &revoked}, more...)...)
 	p.CreatedAt, p.ExpiresAt, p.RevokedAt = fromMillis(created), fromMillis(expires), fromMillis(revoked)
 	return p, err
 }
@@ -30,7 +30,7 @@ func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, er
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO profiles (user_id, label, name, serial, password, cert, key, created_at, expires_at)
 			SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM access_users WHERE id = ?`,
-			p.Label, p.Name, p.Serial, p.Password, p.Cert, d.ring.seal(profilePurpose, []byte(p.Key.Reveal())), millis(d.now()), millis(p.ExpiresAt), p.UserID)
+			p.Label, p.Name, p.Serial, p.Password, p.Cert, d.ring.seal(profilePurpose, []byte(p.Key.Reveal())), millis(d.now()), millis(p.ExpiresAt), p.ClientID)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (d *DB) RevokeProfile(ctx context.Context, id int64) error {
 
 // DeleteProfile forgets a profile.
 func (d *DB) DeleteProfile(ctx context.Context, id int64) error {
-	if err := d.changeGateway(ctx, `DELETE FROM profiles WHERE id = ?`, id); err != nil {
+	if err := d.changeService(ctx, `DELETE FROM profiles WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete profile %d: %w", id, err)
 	}
 	return nil
@@ -153,7 +153,7 @@ func (d *DB) ProfileLink(ctx context.Context, token string) (connexa.ProfileLink
 
 // UseProfileLink uses a link up: of several who come at once, one gets it.
 func (d *DB) UseProfileLink(ctx context.Context, id int64) error {
-	if err := d.changeGateway(ctx, `DELETE FROM profile_links WHERE id = ?`, id); err != nil {
+	if err := d.changeService(ctx, `DELETE FROM profile_links WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("use a link to a profile: %w", err)
 	}
 	return nil

@@ -52,7 +52,7 @@ func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.S
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO sessions (token_hash, user_id, data, address, agent, created_at, seen_at, expires_at)
 			VALUES (?, ?, x'', ?, ?, ?, ?, ?)`,
-			tokenHash(token), s.UserID, s.Address, s.Agent, now, now, millis(d.now().Add(SessionLife)))
+			tokenHash(token), s.AccountID, s.Address, s.Agent, now, now, millis(d.now().Add(SessionLife)))
 		if err != nil {
 			return fmt.Errorf("start a session: %w", err)
 		}
@@ -88,7 +88,7 @@ func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret)
 	for rows.Next() {
 		var s connexa.Session
 		var created, seen, expires int64
-		if err := rows.Scan(&s.ID, &s.UserID, &created, &seen, &expires, &s.Address, &s.Agent, &s.Current); err != nil {
+		if err := rows.Scan(&s.ID, &s.AccountID, &created, &seen, &expires, &s.Address, &s.Agent, &s.Current); err != nil {
 			return nil, fmt.Errorf("list sessions: %w", err)
 		}
 		s.CreatedAt, s.SeenAt, s.ExpiresAt = fromMillis(created), fromMillis(seen), fromMillis(expires)

@@ -10,7 +10,7 @@ import (
 )
 
 // accounts opens a database with the user ann, at a time that tests move.
-func accounts(t *testing.T) (d *DB, ann connexa.User, at *time.Time) {
+func accounts(t *testing.T) (d *DB, ann connexa.Account, at *time.Time) {
 	t.Helper()
 	at = new(time.Time)
 	*at = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
@@ -23,18 +23,18 @@ func accounts(t *testing.T) (d *DB, ann connexa.User, at *time.Time) {
 			t.Error(err)
 		}
 	})
-	if added, err := d.AddFirstUser(t.Context(), "ann", "hash", false); err != nil || !added {
+	if added, err := d.AddFirstAccount(t.Context(), "ann", "hash", false); err != nil || !added {
 		t.Fatal(added, err)
 	}
-	if ann, err = d.UserByName(t.Context(), "Ann"); err != nil {
+	if ann, err = d.AccountByName(t.Context(), "Ann"); err != nil {
 		t.Fatal(err)
 	}
 	return d, ann, at
 }
 
-func begin(t *testing.T, d *DB, u connexa.User, token string) *SessionStore {
+func begin(t *testing.T, d *DB, u connexa.Account, token string) *SessionStore {
 	t.Helper()
-	if err := d.StartSession(t.Context(), connexa.Secret(token), connexa.Session{UserID: u.ID, Address: "192.0.2.1", Agent: "test"}); err != nil {
+	if err := d.StartSession(t.Context(), connexa.Secret(token), connexa.Session{AccountID: u.ID, Address: "192.0.2.1", Agent: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	s := d.SessionStore()
@@ -54,16 +54,16 @@ func wantFound(t *testing.T, s *SessionStore, token string, want bool) {
 
 func TestOnlyTheFirstUserIsMade(t *testing.T) {
 	d, ann, _ := accounts(t)
-	if added, err := d.AddFirstUser(t.Context(), "bob", "hash", false); err != nil || added {
+	if added, err := d.AddFirstAccount(t.Context(), "bob", "hash", false); err != nil || added {
 		t.Errorf("a second first user: %t, %v", added, err)
 	}
-	if some, err := d.HasUsers(t.Context()); err != nil || !some {
+	if some, err := d.HasAccounts(t.Context()); err != nil || !some {
 		t.Error(some, err)
 	}
-	if u, err := d.User(t.Context(), ann.ID); err != nil || u.Name != "ann" {
+	if u, err := d.Account(t.Context(), ann.ID); err != nil || u.Name != "ann" {
 		t.Error(u, err)
 	}
-	for _, err := range []error{func() error { _, err := d.User(t.Context(), 99); return err }(), func() error { _, err := d.UserByName(t.Context(), "bob"); return err }()} {
+	for _, err := range []error{func() error { _, err := d.Account(t.Context(), 99); return err }(), func() error { _, err := d.AccountByName(t.Context(), "bob"); return err }()} {
 		if connexa.CodeOf(err) != connexa.NotFound {
 			t.Errorf("a missing user: %v", err)
 		}
@@ -226,7 +226,7 @@ func TestAReadNeedsNoWriter(t *testing.T) {
 func TestAuditOnlyGrows(t *testing.T) {
 	d, _, at := accounts(t)
 	for i := range 7 {
-		if err := d.AddAudit(t.Context(), connexa.AuditRow{At: *at, User: "ann", Address: "192.0.2.1", Act: connexa.ActImport, Detail: fmt.Sprint(i)}); err != nil {
+		if err := d.AddAudit(t.Context(), connexa.AuditRow{At: *at, Account: "ann", Address: "192.0.2.1", Act: connexa.ActImport, Detail: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestAuditOnlyGrows(t *testing.T) {
 		}
 		for _, r := range rows {
 			got += r.Detail
-			if !r.At.Equal(*at) || r.Act != connexa.ActImport || r.User != "ann" || r.Address != "192.0.2.1" {
+			if !r.At.Equal(*at) || r.Act != connexa.ActImport || r.Account != "ann" || r.Address != "192.0.2.1" {
 				t.Errorf("%+v", r)
 			}
 		}

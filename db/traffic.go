@@ -16,9 +16,9 @@ const samplesKept = 24 * time.Hour
 // sampleLength is the span of a sample.
 const sampleLength = 10 * time.Second
 
-// SampleGateways adds what gateways moved until at to their counters and to their
+// SampleServices adds what gateways moved until at to their counters and to their
 // traffic, and notes that the sessions that are up were then.
-func (d *DB) SampleGateways(ctx context.Context, at time.Time, list []connexa.Traffic) error {
+func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Traffic) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE gateways SET seen_at = ? WHERE state = 'online' AND seen_at < ?`,
 			millis(at), millis(at.Add(-time.Minute))); err != nil {

@@ -8,11 +8,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-const userColumns = `id, name, password_hash, created_at, changed_at, must_change`
+const accountColumns = `id, name, password_hash, created_at, changed_at, must_change`
 
-// AddFirstUser adds a user while there is none, and says whether it did. mustChange is
+// AddFirstAccount adds a user while there is none, and says whether it did. mustChange is
 // for a password that was made up.
-func (d *DB) AddFirstUser(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error) {
+func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		now := millis(d.now())
 		res, err := tx.ExecContext(ctx, `
@@ -28,8 +28,8 @@ func (d *DB) AddFirstUser(ctx context.Context, name, passwordHash string, mustCh
 	return added, err
 }
 
-// HasUsers says whether anybody may log in.
-func (d *DB) HasUsers(ctx context.Context) (bool, error) {
+// HasAccounts says whether anybody may log in.
+func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 	var some bool
 	if err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&some); err != nil {
 		return false, fmt.Errorf("look for users: %w", err)
@@ -37,23 +37,23 @@ func (d *DB) HasUsers(ctx context.Context) (bool, error) {
 	return some, nil
 }
 
-// User returns the user with that id, or NotFound.
-func (d *DB) User(ctx context.Context, id int64) (connexa.User, error) {
-	return d.user(ctx, `SELECT `+userColumns+` FROM users WHERE id = ?`, id)
+// Account returns the user with that id, or NotFound.
+func (d *DB) Account(ctx context.Context, id int64) (connexa.Account, error) {
+	return d.account(ctx, `SELECT `+accountColumns+` FROM users WHERE id = ?`, id)
 }
 
-// UserByName returns the user of that name, or NotFound. The case of ASCII
+// AccountByName returns the user of that name, or NotFound. The case of ASCII
 // letters makes no difference.
-func (d *DB) UserByName(ctx context.Context, name string) (connexa.User, error) {
-	return d.user(ctx, `SELECT `+userColumns+` FROM users WHERE name = ?`, name)
+func (d *DB) AccountByName(ctx context.Context, name string) (connexa.Account, error) {
+	return d.account(ctx, `SELECT `+accountColumns+` FROM users WHERE name = ?`, name)
 }
 
-func (d *DB) user(ctx context.Context, query string, arg any) (connexa.User, error) {
-	var u connexa.User
+func (d *DB) account(ctx context.Context, query string, arg any) (connexa.Account, error) {
+	var u connexa.Account
 	var created, changed int64
 	err := d.read.QueryRowContext(ctx, query, arg).Scan(&u.ID, &u.Name, &u.PasswordHash, &created, &changed, &u.MustChange)
 	if err != nil {
-		return connexa.User{}, fmt.Errorf("read a user: %w", translate(err))
+		return connexa.Account{}, fmt.Errorf("read a user: %w", translate(err))
 	}
 	u.CreatedAt, u.ChangedAt = fromMillis(created), fromMillis(changed)
 	return u, nil

@@ -66,7 +66,7 @@ func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node 
 		if err != nil {
 			return err
 		}
-		if err := d.addGateways(ctx, tx, bare); err != nil {
+		if err := d.addServices(ctx, tx, bare); err != nil {
 			return err
 		}
 		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM vpns) AND `+which+` ORDER BY id`, args...))
@@ -169,7 +169,7 @@ func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, 
 		what = "vpn.history.unwanted"
 	}
 	for _, node := range nodes {
-		if err := d.tellService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
+		if err := d.recordService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
 			return nil, err
 		}
 	}
@@ -178,12 +178,12 @@ func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, 
 
 // ShapeVPN says how the OpenVPN exit of a node is to be.
 func (d *DB) ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error {
-	return d.changeGateway(ctx, `UPDATE vpns SET protocol = ?, together = ? WHERE node_id = ?`, protocol, together, node)
+	return d.changeService(ctx, `UPDATE vpns SET protocol = ?, together = ? WHERE node_id = ?`, protocol, together, node)
 }
 
-// TellGateway writes something that happened to a gateway into the history of its
+// RecordServiceEvent writes something that happened to a gateway into the history of its
 // node, with lines that bear it out.
-func (d *DB) TellGateway(ctx context.Context, node int64, what connexa.Text, lines []string) error {
+func (d *DB) RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error {
 	story, err := json.Marshal(connexa.Story{Detail: connexa.Detail{Text: what, Transcript: lines}})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)

@@ -16,63 +16,63 @@ const (
 	longTime      = 30 * time.Minute
 )
 
-// access registers handlers by who may call them.
-type access struct {
+// guards registers handlers by who may call them.
+type guards struct {
 	h        *Handlers
 	mux      *http.ServeMux
 	patterns []string // in the order of their registration
 }
 
 // handle registers a handler, whoever may call it.
-func (a *access) handle(pattern string, next http.Handler) {
+func (a *guards) handle(pattern string, next http.Handler) {
 	a.patterns = append(a.patterns, pattern)
 	a.mux.Handle(pattern, next)
 }
 
-// bare is for all, and needs no session.
-func (a *access) bare(pattern string, f http.HandlerFunc) {
+// public is for all, and needs no session.
+func (a *guards) public(pattern string, f http.HandlerFunc) {
 	a.handle(pattern, limit(f, strangerBytes, pageTime))
 }
 
-// open is for all; the session is there when there is one.
-func (a *access) open(pattern string, f http.HandlerFunc) {
+// optionalAuth is for all; the session is there when there is one.
+func (a *guards) optionalAuth(pattern string, f http.HandlerFunc) {
 	a.handle(pattern, a.h.readForm(limit(a.h.login.LoadAndSave(f), strangerBytes, pageTime)))
 }
 
-// page is for who is logged in.
-func (a *access) page(pattern string, f http.HandlerFunc) {
-	a.known(pattern, f, formBytes, pageTime)
+// authenticated is for who is logged in.
+func (a *guards) authenticated(pattern string, f http.HandlerFunc) {
+	a.limited(pattern, f, formBytes, pageTime)
 }
 
-// known is for who is logged in. The others get their answer before anything of the
+// limited is for who is logged in. The others get their answer before anything of the
 // body is read, within the time of the server.
-func (a *access) known(pattern string, f http.HandlerFunc, bytes int64, d time.Duration) {
+func (a *guards) limited(pattern string, f http.HandlerFunc, bytes int64, d time.Duration) {
 	a.handle(pattern, a.h.login.LoadAndSave(a.h.guard(limit(f, bytes, d))))
 }
 
-// secret is a page for who has entered the password again a short while ago.
-func (a *access) secret(pattern string, f http.HandlerFunc) {
-	a.page(pattern, func(w http.ResponseWriter, r *http.Request) {
+// recentAuth is a page for who has entered the password again a short while ago.
+func (a *guards) recentAuth(pattern string, f http.HandlerFunc) {
+	a.authenticated(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if a.h.proved(w, r) {
 			f(w, r)
 		}
 	})
 }
 
-// long is a page that may take its time: a download.
-func (a *access) long(pattern string, f http.HandlerFunc) {
-	a.known(pattern, f, formBytes, longTime)
+// slow is a page that may take its time: a download.
+func (a *guards) slow(pattern string, f http.HandlerFunc) {
+	a.limited(pattern, f, formBytes, longTime)
 }
 
 // upload is a page that may be sent a file.
-func (a *access) upload(pattern string, f http.HandlerFunc) {
-	a.known(pattern, f, uploadBytes, longTime)
+func (a *guards) upload(pattern string, f http.HandlerFunc) {
+	a.limited(pattern, f, uploadBytes, longTime)
 }
 
 // stream is an endless answer for who is logged in. It stands outside
 // LoadAndSave, which would hold the session as it was when the page came; its
 // context ends with the session instead.
-func (a *access) stream(pattern string, f http.HandlerFunc) {
+func (a *guards) stream(pattern string, f http.HandlerFunc) {
 	a.handle(pattern, a.h.streamGuard(f))
 }
 

@@ -13,7 +13,7 @@ func (h *Handlers) account(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) drawAccount(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
-	list, err := h.app.Sessions(r.Context(), personOf(r.Context()).id, h.token(r))
+	list, err := h.app.Sessions(r.Context(), accountOf(r.Context()).id, h.token(r))
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -46,7 +46,7 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 // token and without the proof of the old password; this browser knows the new one.
 func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended int, err error) {
 	ctx := r.Context()
-	who := personOf(ctx).id
+	who := accountOf(ctx).id
 	field := func(name string) connexa.Secret { return connexa.Secret(r.PostForm.Get(name)) }
 	if ended, err = h.app.ChangePassword(ctx, who, h.token(r), field("old"), field("new"), field("repeat")); err != nil {
 		return 0, err
@@ -56,7 +56,7 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 	}
 	h.login.Remove(ctx, keyProved)
 	h.login.Remove(ctx, keyMustChange)
-	u, err := h.app.User(ctx, who)
+	u, err := h.app.Account(ctx, who)
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +112,7 @@ func (h *Handlers) mustChange(r *http.Request) bool {
 func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.EndSession(r.Context(), personOf(r.Context()).id, id)
+		err = h.app.EndSession(r.Context(), accountOf(r.Context()).id, id)
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -123,7 +123,7 @@ func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) {
-	n, err := h.app.EndOtherSessions(r.Context(), personOf(r.Context()).id, h.token(r))
+	n, err := h.app.EndOtherSessions(r.Context(), accountOf(r.Context()).id, h.token(r))
 	if err != nil {
 		h.fail(w, r, err)
 		return

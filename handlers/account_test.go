@@ -88,9 +88,9 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 func TestPasswordAgain(t *testing.T) {
 	p := startPanel(t)
 	mux := http.NewServeMux()
-	a := &access{h: p.h, mux: mux}
-	a.secret("GET /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
-	a.secret("POST /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
+	a := &guards{h: p.h, mux: mux}
+	a.recentAuth("GET /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
+	a.recentAuth("POST /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
 	mux.Handle("/", p.Config.Handler)
 	p.Config.Handler = p.h.wrap(mux)
 
@@ -148,7 +148,7 @@ func TestAuditPages(t *testing.T) {
 	p := startPanel(t)
 	b := p.browser().login()
 	for i := range auditRows + 10 {
-		row := connexa.AuditRow{At: time.Now(), User: "ann", Act: connexa.ActImport, Detail: "file " + strings.Repeat("i", i) + "."}
+		row := connexa.AuditRow{At: time.Now(), Account: "ann", Act: connexa.ActImport, Detail: "file " + strings.Repeat("i", i) + "."}
 		if err := p.db.AddAudit(t.Context(), row); err != nil {
 			t.Fatal(err)
 		}
@@ -268,12 +268,12 @@ func TestTheAddressIsInTheAudit(t *testing.T) {
 func TestFailures(t *testing.T) {
 	p := startPanel(t)
 	mux := http.NewServeMux()
-	a := &access{h: p.h, mux: mux}
-	a.page("GET /panic", func(http.ResponseWriter, *http.Request) { panic("the secret of the panic") })
-	a.page("GET /conflict", func(w http.ResponseWriter, r *http.Request) {
+	a := &guards{h: p.h, mux: mux}
+	a.authenticated("GET /panic", func(http.ResponseWriter, *http.Request) { panic("the secret of the panic") })
+	a.authenticated("GET /conflict", func(w http.ResponseWriter, r *http.Request) {
 		p.h.fail(w, r, connexa.Errorf(connexa.Conflict, "error.exists"))
 	})
-	a.page("GET /broken", func(w http.ResponseWriter, r *http.Request) { p.h.fail(w, r, http.ErrNotSupported) })
+	a.authenticated("GET /broken", func(w http.ResponseWriter, r *http.Request) { p.h.fail(w, r, http.ErrNotSupported) })
 	mux.Handle("/", p.Config.Handler)
 	p.Config.Handler = p.h.wrap(mux)
 	b := p.browser().login()

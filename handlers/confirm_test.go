@@ -81,11 +81,11 @@ func submissions(t *testing.T, page string) []submission {
 // the other buttons beside it.
 func TestDestructiveButtonsAskFirst(t *testing.T) {
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2")
-	p.app.Access, p.app.Accounts = p.db, people.New(people.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
+	p.app.ClientStore, p.app.ClientUsage = p.db, people.New(people.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
 	p.useNotifier()
 	p.startImports()
 	b.post("/services/start", "id", "2")
-	p.seen(connexa.Gateway{NodeID: 2, State: connexa.GatewayOnline})
+	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline})
 	b.post("/notifications", "service", "telegram", "name", "Ops chat", "lang", "en", "on", "1", "kinds", "offline", "token", botToken, "chat", "@ops").leadsTo(t, "/notifications")
 	b.post("/speed/endpoints", "endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081", "endpoint_token", "blue-kite-7")
 	b.prove()
@@ -138,7 +138,7 @@ func TestOneServiceIsSwitchedAtOnce(t *testing.T) {
 		}
 	}
 	b.header = nil
-	if wanted, err := p.db.WantedGateways(t.Context()); err != nil || len(wanted) != 1 {
+	if wanted, err := p.db.WantedServices(t.Context()); err != nil || len(wanted) != 1 {
 		t.Errorf("%+v, %v", wanted, err)
 	}
 	b.post("/services/stop", "id", "99").is(t, http.StatusNotFound)

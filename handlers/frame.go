@@ -12,14 +12,14 @@ import (
 // be said. It takes the waiting toasts, so a page that is not drawn after all
 // loses them.
 func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.Text, nav views.Nav) views.Page {
-	who := personOf(r.Context())
+	who := accountOf(r.Context())
 	pg := views.Page{
-		Title:  i18n.From(r.Context()).Text(title),
-		Nav:    nav,
-		User:   who.name,
-		Here:   localPath(r.URL.RequestURI()),
-		Theme:  views.Theme(h.preferences(r).Theme),
-		Toasts: h.flashes(w, r),
+		Title:   i18n.From(r.Context()).Text(title),
+		Nav:     nav,
+		Account: who.name,
+		Here:    localPath(r.URL.RequestURI()),
+		Theme:   views.Theme(h.preferences(r).Theme),
+		Toasts:  h.flashes(w, r),
 	}
 	if r.Method != http.MethodGet { // a form that was drawn again: its address answers no GET
 		pg.Here = ownPath(r.Referer(), r.Host)

@@ -7,10 +7,10 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// serviceAccess answers GET /nodes/{id}/service/access, behind the password
+// serviceCredentials answers GET /nodes/{id}/service/access, behind the password
 // prompt: how programs use the proxy of a node. htmx gets a dialog, a browser a
 // page.
-func (h *Handlers) serviceAccess(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
@@ -44,19 +44,19 @@ func (h *Handlers) serviceAccess(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	a := accessOf(s, nodes[0], host, password)
+	a := credentialsOf(s, nodes[0], host, password)
 	a.Elsewhere = elsewhere
 	if isHTMX(r) {
-		h.fragment(w, r, views.ServiceAccessDialog(a))
+		h.fragment(w, r, views.ServiceCredentialsDialog(a))
 		return
 	}
-	h.page(w, r, views.ServiceAccessPage(h.frame(w, r, connexa.T("services.access.title", a.Name), views.NavServices), a))
+	h.page(w, r, views.ServiceCredentialsPage(h.frame(w, r, connexa.T("services.access.title", a.Name), views.NavServices), a))
 }
 
-func accessOf(s connexa.ServiceRow, n connexa.Node, host string, password connexa.Secret) views.ServiceAccess {
-	return views.ServiceAccess{
+func credentialsOf(s connexa.ServiceRow, n connexa.Node, host string, password connexa.Secret) views.ServiceCredentials {
+	return views.ServiceCredentials{
 		NodeID: n.ID, Name: n.Address, Host: host, Port: int(s.Listen.Port()), User: s.User, Password: password,
-		Online: s.State == connexa.GatewayOnline,
+		Online: s.State == connexa.ServiceOnline,
 	}
 }
 

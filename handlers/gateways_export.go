@@ -51,7 +51,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	var rows []exportedService
 	for _, s := range list {
 		if password, ok := secrets[s.Node.ID]; ok {
-			rows = append(rows, exportedService{accessOf(s.Service, s.Node, host, password), s.Node, s.Service})
+			rows = append(rows, exportedService{credentialsOf(s.Service, s.Node, host, password), s.Node, s.Service})
 		}
 	}
 	file, err := shape.write(rows)
@@ -69,7 +69,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 
 // exportedService is a service with what it takes to use it.
 type exportedService struct {
-	views.ServiceAccess
+	views.ServiceCredentials
 	node    connexa.Node
 	service connexa.ServiceRow
 }

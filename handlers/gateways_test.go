@@ -17,22 +17,22 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fakeGateways stands in for the manager of services: it notes what it is told.
-type fakeGateways struct {
+// fakeServices stands in for the manager of services: it notes what it is told.
+type fakeServices struct {
 	mu      sync.Mutex
 	stopped []int64
 	retried []int64
 }
 
-func (g *fakeGateways) Wake() {}
+func (g *fakeServices) Wake() {}
 
-func (g *fakeGateways) Retry(node int64) {
+func (g *fakeServices) Retry(node int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retried = append(g.retried, node)
 }
 
-func (g *fakeGateways) Stop(_ context.Context, node int64) error {
+func (g *fakeServices) Stop(_ context.Context, node int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.stopped = append(g.stopped, node)
@@ -40,23 +40,23 @@ func (g *fakeGateways) Stop(_ context.Context, node int64) error {
 }
 
 // startServing starts a panel that can have services, with nodes in it.
-func startServing(t *testing.T, addresses ...string) (*panel, *browser, *fakeGateways) {
+func startServing(t *testing.T, addresses ...string) (*panel, *browser, *fakeServices) {
 	t.Helper()
 	p := startPanel(t)
-	g := &fakeGateways{}
-	p.app.Services, p.app.Gateways = p.db, g
+	g := &fakeServices{}
+	p.app.Services, p.app.ServiceRunner = p.db, g
 	b := p.browser().login()
 	b.addNodes(addresses...)
 	return p, b, g
 }
 
 // seen writes what a manager would have seen of a gateway.
-func (p *panel) seen(g connexa.Gateway) {
+func (p *panel) seen(g connexa.ServiceReport) {
 	p.t.Helper()
 	if g.Since.IsZero() {
 		g.Since = p.clock.now()
 	}
-	if err := p.db.SaveGateway(p.t.Context(), g); err != nil {
+	if err := p.db.SaveServiceReport(p.t.Context(), g); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -106,9 +106,9 @@ func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 func TestServicesPage(t *testing.T) {
 	p, b, g := startServing(t, "192.0.2.10", "192.0.2.9", "192.0.2.11")
 	b.post("/services/start", "all", "1", "count", "3", "yes", "1")
-	p.seen(connexa.Gateway{NodeID: 1, State: connexa.GatewayOnline, UpAt: p.clock.now().Add(-2 * time.Hour), ExitIP: "203.0.113.7", Latency: 42 * time.Millisecond})
-	p.seen(connexa.Gateway{NodeID: 2, State: connexa.GatewayFailed, Reason: connexa.T("service.reason.refused"), Cause: "auth.691", RetryAt: p.clock.now().Add(time.Hour)})
-	if err := p.db.SampleGateways(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Up: 5e6, Down: 250e6, Open: 7}}); err != nil {
+	p.seen(connexa.ServiceReport{NodeID: 1, State: connexa.ServiceOnline, UpAt: p.clock.now().Add(-2 * time.Hour), ExitIP: "203.0.113.7", Latency: 42 * time.Millisecond})
+	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceFailed, Reason: connexa.T("service.reason.refused"), Cause: "auth.691", RetryAt: p.clock.now().Add(time.Hour)})
+	if err := p.db.SampleServices(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Up: 5e6, Down: 250e6, Open: 7}}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -167,7 +167,7 @@ func TestTrafficOfAService(t *testing.T) {
 	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
 	at := p.clock.now().Add(-12 * time.Minute)
 	for i, moved := range []connexa.Traffic{{NodeID: 1, Up: 75e5, Down: 75e6}, {NodeID: 1, Down: 75e6}} {
-		if err := p.db.SampleGateways(t.Context(), at.Add(time.Duration(i)*10*time.Second), []connexa.Traffic{moved}); err != nil {
+		if err := p.db.SampleServices(t.Context(), at.Add(time.Duration(i)*10*time.Second), []connexa.Traffic{moved}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestTrafficOfAService(t *testing.T) {
 	}
 }
 
-func TestServiceAccessNeedsThePasswordAgain(t *testing.T) {
+func TestServiceCredentialsNeedThePasswordAgain(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
 	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
 	b.get("/nodes/1/service/access").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/service/access"))
@@ -233,7 +233,7 @@ func TestExportOfServices(t *testing.T) {
 	b.prove()
 	b.get("/services/export?format=csv").is(t, http.StatusNotFound)
 	b.post("/services/start", "id", "1", "id", "2", "count", "2", "yes", "1")
-	p.seen(connexa.Gateway{NodeID: 2, State: connexa.GatewayOnline, ExitIP: "203.0.113.9"})
+	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline, ExitIP: "203.0.113.9"})
 	b.get("/services/export?format=nonsense").is(t, http.StatusNotFound)
 	secret := func(node int64) string {
 		s, err := p.db.ServiceSecret(t.Context(), node)
@@ -350,7 +350,7 @@ func TestServicesFeed(t *testing.T) {
 		t.Errorf("the counts:\n%s", got)
 	}
 	// A rate goes when its traffic has ended, though no event tells of that.
-	if err := p.db.SampleGateways(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Down: 1e6, Open: 1}}); err != nil {
+	if err := p.db.SampleServices(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Down: 1e6, Open: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if draw(true); !f.again() {

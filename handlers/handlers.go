@@ -109,16 +109,16 @@ func (h *Handlers) cookieName(name string) string {
 	return name
 }
 
-// person is who is logged in.
-type person struct {
+// account is who is logged in.
+type account struct {
 	id   int64
 	name string
 }
 
-type personKey struct{}
+type accountKey struct{}
 
-// personOf returns who asks; the zero person on the pages before the login.
-func personOf(ctx context.Context) person {
-	p, _ := ctx.Value(personKey{}).(person)
+// accountOf returns who asks; the zero person on the pages before the login.
+func accountOf(ctx context.Context) account {
+	p, _ := ctx.Value(accountKey{}).(account)
 	return p
 }

@@ -165,8 +165,8 @@ func TestAStrangerSendsLittle(t *testing.T) {
 	}
 }
 
-// TestAPersonMayTakeTheTime sends a form after the deadline of strangers has passed.
-func TestAPersonMayTakeTheTime(t *testing.T) {
+// TestABrowserMayTakeTheTime sends a form after the deadline of strangers has passed.
+func TestABrowserMayTakeTheTime(t *testing.T) {
 	p := startPanel(t)
 	b := p.browser().login()
 	s := p.startServer(conns.Times{Header: patience, Request: 200 * time.Millisecond, Answer: 200 * time.Millisecond, Idle: patience, Linger: time.Second}, roomy, false)

@@ -120,11 +120,11 @@ func startIdlePanel(t *testing.T) *idlePanel {
 	t.Cleanup(broker.Close)
 	accounts := people.New(people.Config{Store: p.db, Log: log, Now: time.Now})
 	a := app.New(app.Deps{
-		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Watches: p.db, Users: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
-		Services: p.db, Gateways: &fakeGateways{}, Access: p.db, Accounts: accounts, Runner: restful{}, Notifier: quietly{},
+		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Watches: p.db, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
+		Services: p.db, ServiceRunner: &fakeServices{}, ClientStore: p.db, ClientUsage: accounts, Runner: restful{}, Notifier: quietly{},
 		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: broker.Publish, Now: time.Now, Log: log,
 	})
-	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash(), false); err != nil {
+	if _, err := p.db.AddFirstAccount(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}
 	sign, encrypt := p.db.CookieKeys()

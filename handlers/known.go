@@ -54,7 +54,7 @@ func (h *Handlers) readKnown(r *http.Request) (b knownBrowser) {
 
 // rememberBrowser notes that the browser knows the password of u as it is now. It keeps
 // the id that it had, with the attempts that were counted against it.
-func (h *Handlers) rememberBrowser(w http.ResponseWriter, r *http.Request, u connexa.User) {
+func (h *Handlers) rememberBrowser(w http.ResponseWriter, r *http.Request, u connexa.Account) {
 	b := h.readKnown(r)
 	if !strings.EqualFold(b.Name, u.Name) || b.ID == "" {
 		b = knownBrowser{ID: rand.Text(), Name: u.Name}

@@ -66,7 +66,7 @@ func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, w
 
 // beginSession gives the browser a session under a new token: one that it had
 // before, perhaps from somebody else, ends.
-func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connexa.User) error {
+func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connexa.Account) error {
 	ctx := r.Context()
 	if err := h.login.Destroy(ctx); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connex
 	if err := h.login.RenewToken(ctx); err != nil {
 		return err
 	}
-	h.login.Put(ctx, keyUser, u.ID)
+	h.login.Put(ctx, keyAccount, u.ID)
 	h.login.Put(ctx, keyName, u.Name)
 	if u.MustChange {
 		h.login.Put(ctx, keyMustChange, true)
@@ -93,7 +93,7 @@ func (h *Handlers) renewSession(r *http.Request) error {
 	if err := h.login.RenewToken(ctx); err != nil {
 		return err
 	}
-	return h.app.ContinueSession(ctx, h.token(r), personOf(ctx).id, r.UserAgent())
+	return h.app.ContinueSession(ctx, h.token(r), accountOf(ctx).id, r.UserAgent())
 }
 
 func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {

@@ -266,7 +266,7 @@ func TestRefusalsByTheLimiterAreRecorded(t *testing.T) {
 	if err != nil || len(rows) != 5 {
 		t.Fatalf("%d rows, want four wrong passwords and one refusal: %v, %v", len(rows), rows, err)
 	}
-	if got := rows[0]; got.Act != connexa.ActLoginFailed || got.User != "admin" || !strings.Contains(got.Detail, "audit.login.wait") || got.Address == "" {
+	if got := rows[0]; got.Act != connexa.ActLoginFailed || got.Account != "admin" || !strings.Contains(got.Detail, "audit.login.wait") || got.Address == "" {
 		t.Errorf("%+v", got)
 	}
 

@@ -96,8 +96,8 @@ func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 		}
 	})
 	broker := &events.Broker{}
-	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Watches: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Users: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Notifier: quietly{}, Publish: broker.Publish, Now: p.clock.now, Log: logger})
-	if _, err := p.db.AddFirstUser(t.Context(), app.AdminName, lightHash(), false); err != nil {
+	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Watches: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Notifier: quietly{}, Publish: broker.Publish, Now: p.clock.now, Log: logger})
+	if _, err := p.db.AddFirstAccount(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}
 	sign, encrypt := p.db.CookieKeys()
@@ -249,7 +249,7 @@ func (p *panel) acts() string {
 	}
 	var list []string
 	for _, r := range rows {
-		list = append(list, fmt.Sprintf("%s:%s", r.User, r.Act))
+		list = append(list, fmt.Sprintf("%s:%s", r.Account, r.Act))
 	}
 	return strings.Join(list, " ")
 }

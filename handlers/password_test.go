@@ -78,7 +78,7 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	b.post("/password", "old", adminPassword, "new", chosen, "repeat", chosen, "next", "/nodes").leadsTo(t, "/nodes")
 	b.get("/nodes").is(t, http.StatusOK).says(t, "The password is yours now")
 	b.get("/password").leadsTo(t, "/account")
-	if u, err := p.db.UserByName(t.Context(), app.AdminName); err != nil || u.MustChange {
+	if u, err := p.db.AccountByName(t.Context(), app.AdminName); err != nil || u.MustChange {
 		t.Errorf("%+v, %v", u.MustChange, err)
 	}
 	again := p.browser()

@@ -9,20 +9,20 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// enablePerson answers POST /access/{id}/enable.
-func (h *Handlers) enablePerson(w http.ResponseWriter, r *http.Request) {
-	h.switchPerson(w, r, true, "access.switched.on")
+// enableClient answers POST /access/{id}/enable.
+func (h *Handlers) enableClient(w http.ResponseWriter, r *http.Request) {
+	h.switchClient(w, r, true, "access.switched.on")
 }
 
-// disablePerson answers POST /access/{id}/disable.
-func (h *Handlers) disablePerson(w http.ResponseWriter, r *http.Request) {
-	h.switchPerson(w, r, false, "access.switched.off")
+// disableClient answers POST /access/{id}/disable.
+func (h *Handlers) disableClient(w http.ResponseWriter, r *http.Request) {
+	h.switchClient(w, r, false, "access.switched.off")
 }
 
-func (h *Handlers) switchPerson(w http.ResponseWriter, r *http.Request, on bool, said string) {
+func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool, said string) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.EnableAccess(r.Context(), id, on)
+		err = h.app.EnableClient(r.Context(), id, on)
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -33,26 +33,26 @@ func (h *Handlers) switchPerson(w http.ResponseWriter, r *http.Request, on bool,
 		return
 	}
 	h.flash(w, r, connexa.T(said))
-	h.redirect(w, r, personPath(id))
+	h.redirect(w, r, clientPath(id))
 }
 
-// deletePerson answers POST /access/{id}/delete: at first with the question.
-func (h *Handlers) deletePerson(w http.ResponseWriter, r *http.Request) {
-	h.actOnPerson(w, r, "delete", h.app.DeleteAccess, "access.deleted")
+// deleteClient answers POST /access/{id}/delete: at first with the question.
+func (h *Handlers) deleteClient(w http.ResponseWriter, r *http.Request) {
+	h.actOnClient(w, r, "delete", h.app.DeleteClient, "access.deleted")
 }
 
-// resetPerson answers POST /access/{id}/reset: at first with the question.
-func (h *Handlers) resetPerson(w http.ResponseWriter, r *http.Request) {
-	h.actOnPerson(w, r, "reset", h.app.ResetAccess, "access.was.reset")
+// resetClientUsage answers POST /access/{id}/reset: at first with the question.
+func (h *Handlers) resetClientUsage(w http.ResponseWriter, r *http.Request) {
+	h.actOnClient(w, r, "reset", h.app.ResetClientUsage, "access.was.reset")
 }
 
-// renewPerson answers POST /access/{id}/password: at first with the question.
-func (h *Handlers) renewPerson(w http.ResponseWriter, r *http.Request) {
-	h.actOnPerson(w, r, "password", h.app.RenewAccess, "access.renewed")
+// renewClientPassword answers POST /access/{id}/password: at first with the question.
+func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) {
+	h.actOnClient(w, r, "password", h.app.RenewClientPassword, "access.renewed")
 }
 
-// actOnPerson asks before an act, and once that was answered with "yes" does it.
-func (h *Handlers) actOnPerson(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, int64) error, said string) {
+// actOnClient asks before an act, and once that was answered with "yes" does it.
+func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, int64) error, said string) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
@@ -62,13 +62,13 @@ func (h *Handlers) actOnPerson(w http.ResponseWriter, r *http.Request, what stri
 		h.fail(w, r, badForm(err))
 		return
 	}
-	u, err := h.app.AccessUser(r.Context(), id)
+	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	if !confirmed(r) {
-		h.askConfirm(w, r, views.ConfirmAccess(i18n.From(r.Context()), what, id, u.Name), connexa.T("access.title"), views.NavAccess)
+		h.askConfirm(w, r, views.ConfirmClient(i18n.From(r.Context()), what, id, u.Name), connexa.T("access.title"), views.NavClients)
 		return
 	}
 	if err := act(r.Context(), id); err != nil {
@@ -76,7 +76,7 @@ func (h *Handlers) actOnPerson(w http.ResponseWriter, r *http.Request, what stri
 		return
 	}
 	h.flash(w, r, connexa.T(said, u.Name))
-	to := personPath(id)
+	to := clientPath(id)
 	if what == "delete" {
 		to = "/access"
 	}

@@ -12,48 +12,48 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// newPerson answers GET /access/new with the form; "node" chooses nodes at once.
-func (h *Handlers) newPerson(w http.ResponseWriter, r *http.Request) {
-	in := connexa.AccessInput{Enabled: true, Scope: string(connexa.AccessAll), Unit: "GB"}
+// newClient answers GET /access/new with the form; "node" chooses nodes at once.
+func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) {
+	in := connexa.ClientInput{Enabled: true, Scope: string(connexa.ScopeAll), Unit: "GB"}
 	if in.Nodes = r.URL.Query()["node"]; len(in.Nodes) > 0 {
-		in.Scope = string(connexa.AccessNodes)
+		in.Scope = string(connexa.ScopeNodes)
 	}
-	h.personForm(w, r, http.StatusOK, views.AccessForm{Input: in})
+	h.clientForm(w, r, http.StatusOK, views.ClientForm{Input: in})
 }
 
-// addPerson answers POST /access.
-func (h *Handlers) addPerson(w http.ResponseWriter, r *http.Request) {
+// addClient answers POST /access.
+func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	in := readPerson(r.PostForm)
-	id, err := h.app.AddAccess(r.Context(), in)
+	in := readClient(r.PostForm)
+	id, err := h.app.AddClient(r.Context(), in)
 	if err != nil {
-		h.refusePerson(w, r, views.AccessForm{Input: in}, err)
+		h.renderClientError(w, r, views.ClientForm{Input: in}, err)
 		return
 	}
 	h.flash(w, r, connexa.T("access.added", in.Name))
-	h.redirect(w, r, personPath(id))
+	h.redirect(w, r, clientPath(id))
 }
 
-// editPerson answers GET /access/{id}/edit with the form.
-func (h *Handlers) editPerson(w http.ResponseWriter, r *http.Request) {
+// editClient answers GET /access/{id}/edit with the form.
+func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	u, err := h.app.AccessUser(r.Context(), id)
+	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	h.personForm(w, r, http.StatusOK, views.AccessForm{ID: id, Revision: u.Revision, Input: personInput(&u.AccessUser, h.app.PanelZone())})
+	h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.app.PanelZone())})
 }
 
-// savePerson answers POST /access/{id}/edit.
-func (h *Handlers) savePerson(w http.ResponseWriter, r *http.Request) {
+// saveClient answers POST /access/{id}/edit.
+func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
@@ -63,7 +63,7 @@ func (h *Handlers) savePerson(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	u, err := h.app.AccessUser(r.Context(), id)
+	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -73,29 +73,29 @@ func (h *Handlers) savePerson(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, badForm(err))
 		return
 	}
-	in := readPerson(r.PostForm)
+	in := readClient(r.PostForm)
 	in.Name = u.Name
-	if err := h.app.EditAccess(r.Context(), id, revision, in); err != nil {
+	if err := h.app.EditClient(r.Context(), id, revision, in); err != nil {
 		// Who was told of another's edit may put the own one on top of it.
-		h.refusePerson(w, r, views.AccessForm{ID: id, Revision: u.Revision, Input: in}, err)
+		h.renderClientError(w, r, views.ClientForm{ID: id, Revision: u.Revision, Input: in}, err)
 		return
 	}
 	h.flash(w, r, connexa.T("settings.saved"))
-	h.redirect(w, r, personPath(id))
+	h.redirect(w, r, clientPath(id))
 }
 
-// readPerson reads what was typed into the form.
-func readPerson(form url.Values) connexa.AccessInput {
-	return connexa.AccessInput{
+// readClient reads what was typed into the form.
+func readClient(form url.Values) connexa.ClientInput {
+	return connexa.ClientInput{
 		Name: form.Get("name"), Password: form.Get("password"), Enabled: form.Get("enabled") == "1", Scope: form.Get("scope"), Nodes: form["node"],
 		Tags: form.Get("tags"), Sources: form.Get("sources"), Expires: form.Get("expires"), Quota: form.Get("quota"), Unit: form.Get("unit"),
 		Period: form.Get("period"), Note: form.Get("note"),
 	}
 }
 
-// personInput is an access user as the form shows it: without its password.
-func personInput(u *connexa.AccessUser, zone *time.Location) connexa.AccessInput {
-	in := connexa.AccessInput{
+// clientInput is an access user as the form shows it: without its password.
+func clientInput(u *connexa.Client, zone *time.Location) connexa.ClientInput {
+	in := connexa.ClientInput{
 		Name: u.Name, Enabled: u.Enabled, Scope: string(u.Scope), Tags: strings.Join(u.Tags, ", "), Period: string(u.Period), Note: u.Note,
 		Expires: connexa.ExpiryDay(u.Expires, zone),
 	}
@@ -111,8 +111,8 @@ func personInput(u *connexa.AccessUser, zone *time.Location) connexa.AccessInput
 	return in
 }
 
-// personForm draws the form: as a page, or to htmx alone.
-func (h *Handlers) personForm(w http.ResponseWriter, r *http.Request, status int, f views.AccessForm) {
+// clientForm draws the form: as a page, or to htmx alone.
+func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int, f views.ClientForm) {
 	var chosen []int64
 	for _, s := range f.Input.Nodes {
 		if id, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -137,27 +137,27 @@ func (h *Handlers) personForm(w http.ResponseWriter, r *http.Request, status int
 	}
 	f.Input.Password = "" // a page never carries one, not even one just typed
 	if isHTMX(r) {
-		h.fragmentStatus(w, r, status, views.AccessFormPart(f))
+		h.fragmentStatus(w, r, status, views.ClientFormPart(f))
 		return
 	}
 	title := connexa.T("access.new")
 	if f.ID != 0 {
 		title = connexa.T("node.edit", f.Input.Name)
 	}
-	h.fragmentStatus(w, r, status, views.AccessFormPage(h.frame(w, r, title, views.NavAccess), f))
+	h.fragmentStatus(w, r, status, views.ClientFormPage(h.frame(w, r, title, views.NavClients), f))
 }
 
-// refusePerson draws the form again with what is wrong with it, if err is of the
+// renderClientError draws the form again with what is wrong with it, if err is of the
 // kind that a form can show.
-func (h *Handlers) refusePerson(w http.ResponseWriter, r *http.Request, f views.AccessForm, err error) {
+func (h *Handlers) renderClientError(w http.ResponseWriter, r *http.Request, f views.ClientForm, err error) {
 	var fields connexa.FieldErrors
 	switch {
 	case errors.As(err, &fields):
 		f.Errors = fields
-		h.personForm(w, r, http.StatusUnprocessableEntity, f)
+		h.clientForm(w, r, http.StatusUnprocessableEntity, f)
 	case connexa.CodeOf(err) == connexa.Conflict:
 		f.Problem = connexa.TextOf(err)
-		h.personForm(w, r, http.StatusConflict, f)
+		h.clientForm(w, r, http.StatusConflict, f)
 	default:
 		h.fail(w, r, err)
 	}

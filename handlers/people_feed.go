@@ -14,12 +14,12 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// peopleEvery is how often access users are drawn again at most. What they moved
+// clientsEvery is how often access users are drawn again at most. What they moved
 // is told every five seconds.
-const peopleEvery = time.Second
+const clientsEvery = time.Second
 
-// peopleStream is the address of the events of exactly these access users.
-func peopleStream(l peopleList, ids []int64) string {
+// clientsStream is the address of the events of exactly these access users.
+func clientsStream(l clientList, ids []int64) string {
 	v := url.Values{"page": {"people"}, "rows": {encodeRows(ids)}}
 	for name, value := range map[string]string{"q": l.text, "state": l.state} {
 		if value != "" {
@@ -32,60 +32,60 @@ func peopleStream(l peopleList, ids []int64) string {
 	return "/events?" + v.Encode()
 }
 
-// peopleFeed is what the page of access users hears of; v is the query of
-// peopleStream.
-func (h *Handlers) peopleFeed(v url.Values) (*feed, error) {
+// clientsFeed is what the page of access users hears of; v is the query of
+// clientsStream.
+func (h *Handlers) clientsFeed(v url.Values) (*feed, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
 	}
-	l := readPeopleList(url.Values{"q": v["q"], "state": v["state"], "page": v["at"]})
-	f := &feed{every: peopleEvery}
+	l := readClientList(url.Values{"q": v["q"], "state": v["state"], "page": v["at"]})
+	f := &feed{every: clientsEvery}
 	f.wants = func(e connexa.Event) bool {
-		return e.Topic == connexa.AccessChanged || e.Topic == connexa.AccessFigures && (slices.Contains(ids, e.ID) || l.state != "")
+		return e.Topic == connexa.ClientChanged || e.Topic == connexa.ClientTraffic && (slices.Contains(ids, e.ID) || l.state != "")
 	}
 	drawn := map[int64]string{} // what each row showed
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
-		v, err := h.peopleView(ctx, l)
+		v, err := h.clientsView(ctx, l)
 		if err != nil {
 			return nil, err
 		}
-		parts := []templ.Component{views.AccessChipsPartial(v)}
+		parts := []templ.Component{views.ClientChipsPartial(v)}
 		for _, r := range v.Rows {
 			if shows := fmt.Sprint(r); drawn[r.ID] != shows {
 				drawn[r.ID] = shows
-				parts = append(parts, views.AccessLineSwap(r))
+				parts = append(parts, views.ClientLineSwap(r))
 			}
 		}
-		shown := peopleIDs(v.Rows)
+		shown := clientIDs(v.Rows)
 		slices.Sort(shown)             // as those of the token are
 		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
-			parts = append(parts, views.AccessAgain(views.AccessListURL(l.text, l.state, l.page)))
+			parts = append(parts, views.ClientListPoll(views.ClientListURL(l.text, l.state, l.page)))
 		}
 		return parts, nil
 	}
 	return f, nil
 }
 
-// personFeed is what the page of one access user hears of.
-func (h *Handlers) personFeed(v url.Values) (*feed, error) {
+// clientFeed is what the page of one access user hears of.
+func (h *Handlers) clientFeed(v url.Values) (*feed, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
-	f := &feed{every: peopleEvery}
+	f := &feed{every: clientsEvery}
 	f.wants = func(e connexa.Event) bool {
-		return (e.Topic == connexa.AccessChanged || e.Topic == connexa.AccessFigures) && e.ID == id
+		return (e.Topic == connexa.ClientChanged || e.Topic == connexa.ClientTraffic) && e.ID == id
 	}
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
-		a, err := h.personView(ctx, id)
+		a, err := h.clientView(ctx, id)
 		switch {
 		case connexa.CodeOf(err) == connexa.NotFound: // it was deleted; the page stays as it is
 			return nil, nil
 		case err != nil:
 			return nil, err
 		}
-		return []templ.Component{views.AccessPartial(a)}, nil
+		return []templ.Component{views.ClientPartial(a)}, nil
 	}
 	return f, nil
 }

@@ -7,20 +7,20 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// personLines answers GET /access/{id}/lines, behind the password prompt: what an
+// clientLines answers GET /access/{id}/lines, behind the password prompt: what an
 // access user is told, ready to be copied.
-func (h *Handlers) personLines(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	u, err := h.app.AccessUser(r.Context(), id)
+	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	services, err := h.app.AccessServices(r.Context(), &u.AccessUser)
+	services, err := h.app.ClientServices(r.Context(), &u.Client)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -30,16 +30,16 @@ func (h *Handlers) personLines(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	password, err := h.app.RevealAccess(r.Context(), id)
+	password, err := h.app.RevealClientPassword(r.Context(), id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	a := views.AccessLines{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
+	a := views.ClientLines{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
 	for _, s := range services {
-		line := accessOf(s.Service, s.Node, host, password)
+		line := credentialsOf(s.Service, s.Node, host, password)
 		line.User = u.Name
 		a.Services = append(a.Services, line)
 	}
-	h.page(w, r, views.AccessLinesPage(h.frame(w, r, connexa.T("access.one", u.Name), views.NavAccess), a))
+	h.page(w, r, views.ClientLinesPage(h.frame(w, r, connexa.T("access.one", u.Name), views.NavClients), a))
 }

@@ -9,44 +9,44 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// showPerson answers GET /access/{id}.
-func (h *Handlers) showPerson(w http.ResponseWriter, r *http.Request) {
+// showClient answers GET /access/{id}.
+func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	a, err := h.personView(r.Context(), id)
+	a, err := h.clientView(r.Context(), id)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("access.one", a.Name), views.NavAccess)
+	pg := h.frame(w, r, connexa.T("access.one", a.Name), views.NavClients)
 	pg.Stream = fmt.Sprintf("/events?page=person&id=%d", id)
-	h.page(w, r, views.AccessPage(pg, a))
+	h.page(w, r, views.ClientPage(pg, a))
 }
 
-// namedMost is how many nodes are named on the page of an access user; more are
+// maxNamedNodes is how many nodes are named on the page of an access user; more are
 // counted.
-const namedMost = 30
+const maxNamedNodes = 30
 
-func (h *Handlers) personView(ctx context.Context, id int64) (views.Access, error) {
-	u, err := h.app.AccessUser(ctx, id)
+func (h *Handlers) clientView(ctx context.Context, id int64) (views.ClientDetail, error) {
+	u, err := h.app.Client(ctx, id)
 	if err != nil {
-		return views.Access{}, err
+		return views.ClientDetail{}, err
 	}
-	a := views.Access{AccessRow: views.AccessRow(u)}
-	list, err := h.app.AccessServices(ctx, &u.AccessUser)
+	a := views.ClientDetail{ClientRow: views.ClientRow(u)}
+	list, err := h.app.ClientServices(ctx, &u.Client)
 	if err != nil {
 		return a, err
 	}
 	for _, s := range list {
 		a.Services = append(a.Services, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
 	}
-	if len(u.Nodes) > 0 && len(u.Nodes) <= namedMost {
+	if len(u.Nodes) > 0 && len(u.Nodes) <= maxNamedNodes {
 		a.Named, err = h.app.NodesByID(ctx, u.Nodes)
 	}
 	return a, err
 }
 
-func personPath(id int64) string { return fmt.Sprintf("/access/%d", id) }
+func clientPath(id int64) string { return fmt.Sprintf("/access/%d", id) }

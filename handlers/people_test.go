@@ -13,12 +13,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// startPeople starts a panel with services and access users.
-func startPeople(t *testing.T, addresses ...string) (*panel, *browser, *people.Directory) {
+// startClients starts a panel with services and access users.
+func startClients(t *testing.T, addresses ...string) (*panel, *browser, *people.Directory) {
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
 	d := people.New(people.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
-	p.app.Access, p.app.Accounts = p.db, d
+	p.app.ClientStore, p.app.ClientUsage = p.db, d
 	return p, b, d
 }
 
@@ -32,8 +32,8 @@ func load(t *testing.T, d *people.Directory) {
 
 var office = netip.MustParseAddr("192.0.2.50")
 
-func TestAccessUsersPages(t *testing.T) {
-	p, b, d := startPeople(t, "192.0.2.1", "192.0.2.2")
+func TestClientsPages(t *testing.T) {
+	p, b, d := startClients(t, "192.0.2.1", "192.0.2.2")
 	b.get("/access").is(t, http.StatusOK).says(t, "No access users yet")
 	b.get("/access/new?node=2").is(t, http.StatusOK).says(t, `value="nodes" checked`).says(t, `name="node" value="2" checked`)
 
@@ -48,11 +48,11 @@ func TestAccessUsersPages(t *testing.T) {
 
 	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "expires", "2030-01-31", "enabled", "1", "note", "the office").leadsTo(t, "/access/1")
 	b.post("/access", "name", "Ann", "scope", "all", "unit", "GB").is(t, http.StatusUnprocessableEntity).says(t, "This name is taken")
-	u, err := p.db.AccessUser(t.Context(), 1)
+	u, err := p.db.Client(t.Context(), 1)
 	if err != nil || !slices.Equal(u.Nodes, []int64{2}) || u.Quota != 2.5e9 || !u.Enabled || !u.Expires.Equal(time.Date(2030, 2, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %v", u, err)
 	}
-	made, err := p.db.AccessPassword(t.Context(), 1)
+	made, err := p.db.ClientPassword(t.Context(), 1)
 	if err != nil || len(made) < 20 {
 		t.Errorf("a password of %d was made, %v", len(made), err)
 	}
@@ -96,7 +96,7 @@ func TestAccessUsersPages(t *testing.T) {
 	b.post("/access/1/enable").leadsTo(t, "/access/1")
 	b.post("/access/1/password").says(t, "Make a new password for ann?")
 	b.post("/access/1/password", "yes", "1").leadsTo(t, "/access/1")
-	if renewed, err := p.db.AccessPassword(t.Context(), 1); err != nil || renewed == "Blue-Kite-7" {
+	if renewed, err := p.db.ClientPassword(t.Context(), 1); err != nil || renewed == "Blue-Kite-7" {
 		t.Errorf("no new password: %v", err)
 	}
 
@@ -114,8 +114,8 @@ func TestAccessUsersPages(t *testing.T) {
 	b.get("/audit").says(t, "access user ann: switched off").says(t, "access user ann: counters reset").says(t, "access user ann: new password")
 }
 
-func TestAnEditOfAnAccessUserIsRecorded(t *testing.T) {
-	_, b, _ := startPeople(t, "192.0.2.1", "192.0.2.2")
+func TestAnEditOfAClientIsRecorded(t *testing.T) {
+	_, b, _ := startClients(t, "192.0.2.1", "192.0.2.2")
 	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
 	b.post("/access/1/edit", "revision", "1", "scope", "all", "quota", "1", "unit", "TB", "period", "month", "expires", "2030-01-31",
 		"sources", "192.0.2.0/24", "password", "Blue-Kite-7").leadsTo(t, "/access/1")
@@ -124,10 +124,10 @@ func TestAnEditOfAnAccessUserIsRecorded(t *testing.T) {
 		saysNot(t, "Blue-Kite-7")
 }
 
-// TestAccessLines holds that the lines are of the services that a user may use, for
+// TestClientLines holds that the lines are of the services that a user may use, for
 // the address that clients are told, and stand behind the password prompt.
-func TestAccessLines(t *testing.T) {
-	p, b, d := startPeople(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+func TestClientLines(t *testing.T) {
+	p, b, d := startClients(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "exits.example.com").leadsTo(t, "/settings#services")
 	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "node", "3", "password", "Blue&Kite:7", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
@@ -145,17 +145,17 @@ func TestAccessLines(t *testing.T) {
 	}
 }
 
-func TestAccessFeed(t *testing.T) {
-	p, b, d := startPeople(t)
+func TestClientFeed(t *testing.T) {
+	p, b, d := startClients(t)
 	for _, name := range []string{"zoe", "ann"} { // the order of the names is not that of the ids
 		b.post("/access", "name", name, "scope", "all", "unit", "GB", "enabled", "1", "password", "Blue-Kite-7")
 	}
 	load(t, d)
-	v, err := p.h.peopleView(t.Context(), peopleList{page: 1})
+	v, err := p.h.clientsView(t.Context(), clientList{page: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := p.h.peopleFeed(mustParse(t, v.Stream).Query())
+	f, err := p.h.clientsFeed(mustParse(t, v.Stream).Query())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestAccessFeed(t *testing.T) {
 		}
 		return text.String()
 	}
-	for topic, want := range map[connexa.Topic]bool{connexa.AccessChanged: true, connexa.AccessFigures: true, connexa.NodeChanged: false} {
+	for topic, want := range map[connexa.Topic]bool{connexa.ClientChanged: true, connexa.ClientTraffic: true, connexa.NodeChanged: false} {
 		if f.takes(connexa.Event{Topic: topic, ID: 1}) != want {
 			t.Errorf("%s: taken %v", topic, !want)
 		}

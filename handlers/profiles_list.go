@@ -24,7 +24,7 @@ func (h *Handlers) profiles(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	v := views.Profiles{Form: form, Now: h.now(), Node: wantedNode(r)}
 	var err error
-	if v.Users, err = h.app.ProfileUsers(r.Context()); err != nil {
+	if v.Clients, err = h.app.ProfileClients(r.Context()); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -62,7 +62,7 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	n := connexa.NewProfile{Label: strings.TrimSpace(f.Get("label")), Password: f.Get("password") == "1"}
 	var err error
-	if n.UserID, err = strconv.ParseInt(f.Get("user"), 10, 64); err != nil {
+	if n.ClientID, err = strconv.ParseInt(f.Get("user"), 10, 64); err != nil {
 		form.Errors.Add("user", "field.profile.user")
 	}
 	if day := strings.TrimSpace(f.Get("expires")); day != "" {

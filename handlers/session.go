@@ -23,9 +23,9 @@ const (
 
 // What a session holds.
 const (
-	keyUser   = "user"   // int64
-	keyName   = "name"   // string
-	keyProved = "proved" // int64, Unix time: when the password was entered again
+	keyAccount = "user"   // int64
+	keyName    = "name"   // string
+	keyProved  = "proved" // int64, Unix time: when the password was entered again
 
 	keyMustChange = "must_change" // bool: the password was made up, and opens nothing but the page to change it
 )
@@ -60,14 +60,14 @@ var withoutPassword = map[string]bool{"/password": true, "/logout": true}
 
 // identify adds to ctx, which carries a session, whose it is.
 func (h *Handlers) identify(ctx context.Context) (context.Context, bool) {
-	p := person{id: h.login.GetInt64(ctx, keyUser), name: h.login.GetString(ctx, keyName)}
+	p := account{id: h.login.GetInt64(ctx, keyAccount), name: h.login.GetString(ctx, keyName)}
 	if p.id == 0 {
 		return ctx, false
 	}
 	conns.Admit(ctx)
 	v := visitOf(ctx)
-	v.user = p.name
-	ctx = context.WithValue(ctx, personKey{}, p)
+	v.account = p.name
+	ctx = context.WithValue(ctx, accountKey{}, p)
 	return app.WithActor(ctx, p.name, v.address), true
 }
 

@@ -25,7 +25,7 @@ func mustParse(t *testing.T, s string) *url.URL {
 // stream registers f as a stream at /stream.
 func (p *panel) stream(f func(*stream, *http.Request)) {
 	mux := http.NewServeMux()
-	(&access{h: p.h, mux: mux}).stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
+	(&guards{h: p.h, mux: mux}).stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
 		s, err := openStream(w)
 		if err != nil {
 			p.t.Error(err)

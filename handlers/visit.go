@@ -16,7 +16,7 @@ import (
 // adds who it was, for the log line.
 type visit struct {
 	address string // of the person, not of a proxy between
-	user    string
+	account string
 }
 
 type visitKey struct{}

@@ -54,8 +54,8 @@ func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
 	f := &fakeExits{seen: map[int64]connexa.VPNSeen{}}
-	p.app.VPNs, p.app.Running, p.app.Certificates, p.app.Access = p.db, f, f, p.db
-	if _, err := p.db.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, "Blue-Kite-7"); err != nil {
+	p.app.VPNs, p.app.Running, p.app.Certificates, p.app.ClientStore = p.db, f, f, p.db
+	if _, err := p.db.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, "Blue-Kite-7"); err != nil {
 		t.Fatal(err)
 	}
 	return p, b, f
@@ -74,7 +74,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[1] != want {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	wanted, err := p.db.WantedGateways(t.Context())
+	wanted, err := p.db.WantedServices(t.Context())
 	if err != nil || len(wanted) != 0 {
 		t.Errorf("OpenVPN has started a service: %+v, %v", wanted, err)
 	}
@@ -90,7 +90,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {
 		t.Errorf("%q", f.kicked)
 	}
-	wanted, err = p.db.WantedGateways(t.Context())
+	wanted, err = p.db.WantedServices(t.Context())
 	if err != nil || len(wanted) != 2 || wanted[0].VPN == nil || !wanted[0].VPN.TCP || wanted[1].VPN.Device == wanted[0].VPN.Device || wanted[1].VPN.Key != "SERVER-KEY" {
 		t.Errorf("%+v, %v", wanted, err)
 	}
@@ -157,32 +157,32 @@ func TestProfiles(t *testing.T) {
 	stranger.get("/profile?token="+m[1]).is(t, http.StatusNotFound).says(t, "older form").saysNot(t, m[1])
 	stranger.post("/profile?token="+m[1]).is(t, http.StatusNotFound).saysNot(t, "CLIENT-KEY")
 	// While its user may not come in, it gives nothing, and is not used up.
-	for _, change := range []func(*connexa.AccessUser){
-		func(u *connexa.AccessUser) { u.Enabled = false },
-		func(u *connexa.AccessUser) { u.Expires = p.clock.now().Add(-time.Second) },
-		func(u *connexa.AccessUser) { u.Quota = 1 },
+	for _, change := range []func(*connexa.Client){
+		func(u *connexa.Client) { u.Enabled = false },
+		func(u *connexa.Client) { u.Expires = p.clock.now().Add(-time.Second) },
+		func(u *connexa.Client) { u.Quota = 1 },
 	} {
-		u, err := p.db.AccessUser(t.Context(), 1)
+		u, err := p.db.Client(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		was := u
 		change(&u)
-		if err := p.db.EditAccess(t.Context(), u, ""); err != nil {
+		if err := p.db.EditClient(t.Context(), u, ""); err != nil {
 			t.Fatal(err)
 		}
 		if u.Quota == 1 {
-			if err := p.db.CountAccess(t.Context(), []connexa.AccessCount{{UserID: u.ID, Up: 2}}); err != nil {
+			if err := p.db.AddClientTraffic(t.Context(), []connexa.ClientCount{{ClientID: u.ID, Up: 2}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		stranger.post("/profile", "token", m[1]).is(t, http.StatusConflict).says(t, "gives nothing at present").saysNot(t, "CLIENT-KEY")
-		fresh, err := p.db.AccessUser(t.Context(), 1)
+		fresh, err := p.db.Client(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		was.Revision = fresh.Revision
-		if err := p.db.EditAccess(t.Context(), was, ""); err != nil {
+		if err := p.db.EditClient(t.Context(), was, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

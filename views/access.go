@@ -10,18 +10,18 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// AccessRow is an access user of the list.
-type AccessRow struct {
-	connexa.AccessUser
-	Live connexa.AccessLive
+// ClientRow is an access user of the list.
+type ClientRow struct {
+	connexa.Client
+	Live connexa.ClientLive
 }
 
-// AccessList is the page of access users.
-type AccessList struct {
+// ClientList is the page of access users.
+type ClientList struct {
 	Text   string         // that is looked for
-	State  string         // only these are listed: one of AccessStates; empty: all
+	State  string         // only these are listed: one of ClientStates; empty: all
 	Counts map[string]int // by state, of all
-	Rows   []AccessRow    // of this page of the list
+	Rows   []ClientRow    // of this page of the list
 	Total  int            // that match
 	From   int
 	Prev   string
@@ -29,23 +29,23 @@ type AccessList struct {
 	Stream string
 }
 
-// AccessActive is the state of an access user that nothing keeps out.
-const AccessActive = "active"
+// ClientActive is the state of an access user that nothing keeps out.
+const ClientActive = "active"
 
-// AccessState is the word of a state in addresses and keys of the catalogue.
-func AccessState(r connexa.AccessRefusal) string {
-	if r == connexa.AccessGranted {
-		return AccessActive
+// ClientState is the word of a state in addresses and keys of the catalogue.
+func ClientState(r connexa.ClientRefusal) string {
+	if r == connexa.ClientGranted {
+		return ClientActive
 	}
 	return string(r)
 }
 
-// AccessStates lists the states that the list can be narrowed to.
-func AccessStates() []string {
-	return []string{AccessActive, string(connexa.AccessDisabled), string(connexa.AccessExpired), string(connexa.AccessSpent)}
+// ClientStates lists the states that the list can be narrowed to.
+func ClientStates() []string {
+	return []string{ClientActive, string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)}
 }
 
-func (v AccessList) all() int {
+func (v ClientList) all() int {
 	n := 0
 	for _, count := range v.Counts {
 		n += count
@@ -54,9 +54,9 @@ func (v AccessList) all() int {
 }
 
 // states are those that the chips show: those that exist.
-func (v AccessList) states() []string {
+func (v ClientList) states() []string {
 	var list []string
-	for _, s := range AccessStates() {
+	for _, s := range ClientStates() {
 		if v.Counts[s] > 0 || v.State == s {
 			list = append(list, s)
 		}
@@ -64,12 +64,12 @@ func (v AccessList) states() []string {
 	return list
 }
 
-func (v AccessList) pager() Pager {
+func (v ClientList) pager() Pager {
 	return Pager{From: min(v.From+1, v.Total), To: v.From + len(v.Rows), Total: v.Total, Prev: v.Prev, Next: v.Next, Target: "#people"}
 }
 
-// AccessListURL is the address of a page of the list.
-func AccessListURL(text, state string, page int) string {
+// ClientListURL is the address of a page of the list.
+func ClientListURL(text, state string, page int) string {
 	v := url.Values{}
 	if text != "" {
 		v.Set("q", text)
@@ -86,15 +86,15 @@ func AccessListURL(text, state string, page int) string {
 	return "/access?" + v.Encode()
 }
 
-func accessURL(id int64) string { return "/access/" + strconv.FormatInt(id, 10) }
+func clientURL(id int64) string { return "/access/" + strconv.FormatInt(id, 10) }
 
-func accessTone(r connexa.AccessRefusal) Tone {
+func clientTone(r connexa.ClientRefusal) Tone {
 	switch r {
-	case connexa.AccessGranted:
+	case connexa.ClientGranted:
 		return ToneGood
-	case connexa.AccessDisabled:
+	case connexa.ClientDisabled:
 		return ToneNone
-	case connexa.AccessExpired:
+	case connexa.ClientExpired:
 		return ToneWarn
 	default:
 		return ToneBad
@@ -102,13 +102,13 @@ func accessTone(r connexa.AccessRefusal) Tone {
 }
 
 // key is what a row shows, so that the page's script sees a change of state.
-func (r AccessRow) key() string { return AccessState(r.Live.State) + strconv.FormatInt(r.Revision, 10) }
+func (r ClientRow) key() string { return ClientState(r.Live.State) + strconv.FormatInt(r.Revision, 10) }
 
 // used is what the user has moved of its quota.
-func (r AccessRow) used() uint64 { return r.Live.Up + r.Live.Down }
+func (r ClientRow) used() uint64 { return r.Live.Up + r.Live.Down }
 
 // share is how much of the quota is used, in thousandths of a bar.
-func (r AccessRow) share() string {
+func (r ClientRow) share() string {
 	if r.Quota == 0 {
 		return "0"
 	}
@@ -116,7 +116,7 @@ func (r AccessRow) share() string {
 }
 
 // shareTone is the colour of the bar of the quota.
-func (r AccessRow) shareTone() string {
+func (r ClientRow) shareTone() string {
 	switch {
 	case r.used() >= r.Quota:
 		return "bad"
@@ -127,7 +127,7 @@ func (r AccessRow) shareTone() string {
 }
 
 // usage is the traffic in words: of a quota, or in all.
-func (r AccessRow) usage(p *i18n.Printer) string {
+func (r ClientRow) usage(p *i18n.Printer) string {
 	if r.Quota == 0 {
 		return p.Volume(int64(r.used()))
 	}
@@ -135,18 +135,18 @@ func (r AccessRow) usage(p *i18n.Printer) string {
 }
 
 // scope says in a few words what the user may use.
-func (r AccessRow) scope(p *i18n.Printer) string {
+func (r ClientRow) scope(p *i18n.Printer) string {
 	switch r.Scope {
-	case connexa.AccessNodes:
+	case connexa.ScopeNodes:
 		return p.T("access.scope.count", len(r.Nodes))
-	case connexa.AccessTags:
+	case connexa.ScopeTags:
 		return p.T("access.scope.tagged", strings.Join(r.Tags, ", "))
 	}
 	return p.T("access.scope.all")
 }
 
 // sources are the addresses from which the user may come, with commas.
-func (r AccessRow) sources() string {
+func (r ClientRow) sources() string {
 	list := make([]string, len(r.Sources))
 	for i, s := range r.Sources {
 		list[i] = connexa.SourceText(s)
@@ -155,59 +155,59 @@ func (r AccessRow) sources() string {
 }
 
 // lastDay is the last day on which the user may come.
-func (r AccessRow) lastDay(p *i18n.Printer) string { return p.HomeDay(r.Expires.Add(-time.Second)) }
+func (r ClientRow) lastDay(p *i18n.Printer) string { return p.HomeDay(r.Expires.Add(-time.Second)) }
 
-// Access is the page of one access user.
-type Access struct {
-	AccessRow
+// ClientDetail is the page of one access user.
+type ClientDetail struct {
+	ClientRow
 	Services []ServiceLine  // that run and that the user may use
 	Named    []connexa.Node // when they are named one by one
 	Stream   string
 }
 
-// AccessForm is the form that adds an access user or edits one.
-type AccessForm struct {
+// ClientForm is the form that adds an access user or edits one.
+type ClientForm struct {
 	ID       int64 // zero: a new one
 	Revision int64
-	Input    connexa.AccessInput
+	Input    connexa.ClientInput
 	Errors   connexa.FieldErrors
 	Problem  connexa.Text
 	Nodes    []ServiceLine // that may be chosen
 	Tags     []string      // in use, as suggestions
 }
 
-func (f AccessForm) action() string {
+func (f ClientForm) action() string {
 	if f.ID == 0 {
 		return "/access"
 	}
-	return accessURL(f.ID) + "/edit"
+	return clientURL(f.ID) + "/edit"
 }
 
-func (f AccessForm) back() string {
+func (f ClientForm) back() string {
 	if f.ID == 0 {
 		return "/access"
 	}
-	return accessURL(f.ID)
+	return clientURL(f.ID)
 }
 
-func (f AccessForm) field(name, label, help, class string) FieldArgs {
+func (f ClientForm) field(name, label, help, class string) FieldArgs {
 	return FieldArgs{Name: name, Label: label, Help: help, Error: f.Errors[name], Class: class}
 }
 
-func (f AccessForm) optional(name, label, help, class string) FieldArgs {
+func (f ClientForm) optional(name, label, help, class string) FieldArgs {
 	a := f.field(name, label, help, class)
 	a.Optional = true
 	return a
 }
 
-func (f AccessForm) password(p *i18n.Printer) FieldArgs {
+func (f ClientForm) password(p *i18n.Printer) FieldArgs {
 	if f.ID != 0 {
 		return f.optional("password", p.T("node.password"), p.T("access.password.keep"), "half")
 	}
 	return f.optional("password", p.T("node.password"), p.T("access.password.made"), "half")
 }
 
-func (f AccessForm) chosen(id int64) bool {
+func (f ClientForm) chosen(id int64) bool {
 	for _, s := range f.Input.Nodes {
 		if s == strconv.FormatInt(id, 10) {
 			return true
@@ -235,24 +235,24 @@ func quotaUnits(p *i18n.Printer) []Option {
 	return []Option{{"MB", p.T("access.unit.mb")}, {"GB", p.T("access.unit.gb")}, {"TB", p.T("access.unit.tb")}}
 }
 
-// AccessLines are the lines that an access user is given.
-type AccessLines struct {
+// ClientLines are the lines that an access user is given.
+type ClientLines struct {
 	ID        int64
 	Name      string
 	Password  connexa.Secret
-	State     connexa.AccessRefusal
-	Services  []ServiceAccess // with the user's name and password
+	State     connexa.ClientRefusal
+	Services  []ServiceCredentials // with the user's name and password
 	Elsewhere bool
 }
 
-// accessBlock is every line in one format.
-type accessBlock struct {
+// clientBlock is every line in one format.
+type clientBlock struct {
 	id, name string
-	lines    []accessLine
+	lines    []credentialLine
 }
 
-func (a AccessLines) blocks(p *i18n.Printer) []accessBlock {
-	blocks := []accessBlock{
+func (a ClientLines) blocks(p *i18n.Printer) []clientBlock {
+	blocks := []clientBlock{
 		{id: "socks5", name: "SOCKS5"}, {id: "http", name: "HTTP"}, {id: "hostport", name: p.T("services.line.hostport")}, {id: "curl", name: "curl"},
 	}
 	for _, s := range a.Services {
@@ -265,7 +265,7 @@ func (a AccessLines) blocks(p *i18n.Printer) []accessBlock {
 }
 
 // text is the whole block, a line each.
-func (b accessBlock) text() string {
+func (b clientBlock) text() string {
 	var out strings.Builder
 	for _, l := range b.lines {
 		out.WriteString(l.text + "\n")
@@ -273,19 +273,19 @@ func (b accessBlock) text() string {
 	return out.String()
 }
 
-// ConfirmAccess asks before an access user is deleted, or before its counters or
+// ConfirmClient asks before an access user is deleted, or before its counters or
 // its password are made anew: what is the key of its sentences.
-func ConfirmAccess(p *i18n.Printer, what string, id int64, name string) Confirm {
+func ConfirmClient(p *i18n.Printer, what string, id int64, name string) Confirm {
 	return Confirm{
 		Title: p.T("access.ask."+what+".title", name), Text: p.T("access.ask." + what + ".text"),
-		URL: accessURL(id) + "/" + what, Button: p.T("access." + what), Danger: what != "reset", Fields: []Hidden{{"yes", "1"}},
+		URL: clientURL(id) + "/" + what, Button: p.T("access." + what), Danger: what != "reset", Fields: []Hidden{{"yes", "1"}},
 	}
 }
 
-// accessRefusal is the inverse of AccessState.
-func accessRefusal(state string) connexa.AccessRefusal {
-	if state == AccessActive {
-		return connexa.AccessGranted
+// clientRefusal is the inverse of ClientState.
+func clientRefusal(state string) connexa.ClientRefusal {
+	if state == ClientActive {
+		return connexa.ClientGranted
 	}
-	return connexa.AccessRefusal(state)
+	return connexa.ClientRefusal(state)
 }

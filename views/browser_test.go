@@ -56,7 +56,7 @@ func newFake(t *testing.T) *fake {
 		if v := list(r); r.Header.Get("HX-Request") == "true" {
 			draw(w, r, NodeListPart(v.List))
 		} else {
-			draw(w, r, NodesPage(Page{Title: "Nodes", Nav: NavNodes, User: "admin", Here: "/nodes"}, v))
+			draw(w, r, NodesPage(Page{Title: "Nodes", Nav: NavNodes, Account: "admin", Here: "/nodes"}, v))
 		}
 	})
 	mux.HandleFunc("POST /nodes/delete", func(w http.ResponseWriter, r *http.Request) {

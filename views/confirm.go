@@ -45,7 +45,7 @@ func ConfirmRemoveEndpoint(p *i18n.Printer, e connexa.Endpoint) Confirm {
 // the list.
 func ConfirmDeleteProfile(p *i18n.Printer, x connexa.Profile) Confirm {
 	return Confirm{
-		Title: p.T("profile.delete.title", x.Label, x.User), Text: p.T("profile.delete.text"), Warning: p.T("profile.delete.warning"),
+		Title: p.T("profile.delete.title", x.Label, x.Client), Text: p.T("profile.delete.text"), Warning: p.T("profile.delete.warning"),
 		URL: profileURL(x.ID) + "/delete", Button: p.T("profile.delete"), Danger: true, Fields: []Hidden{{"yes", "1"}},
 	}
 }

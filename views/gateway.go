@@ -11,15 +11,15 @@ import (
 )
 
 // ServiceTone is the colour of the state of a service.
-func ServiceTone(s connexa.GatewayState) Tone {
+func ServiceTone(s connexa.ServiceState) Tone {
 	switch s {
-	case connexa.GatewayStarting:
+	case connexa.ServiceStarting:
 		return ToneInfo
-	case connexa.GatewayOnline:
+	case connexa.ServiceOnline:
 		return ToneGood
-	case connexa.GatewayReconnecting:
+	case connexa.ServiceReconnecting:
 		return ToneWarn
-	case connexa.GatewayFailed:
+	case connexa.ServiceFailed:
 		return ToneBad
 	default:
 		return ToneNone
@@ -38,7 +38,7 @@ type ServiceLine struct {
 type Services struct {
 	Filter connexa.ServiceFilter // only these are listed
 	Tags   []connexa.Facet       // of the nodes whose services run
-	Counts map[connexa.GatewayState]int
+	Counts map[connexa.ServiceState]int
 	Rows   []ServiceLine // of this page of the list
 	IDs    []int64       // nodes of the whole list, to stop all of it
 	From   int
@@ -62,9 +62,9 @@ func (v Services) total() int {
 }
 
 // states are those that the chips show: the worst first, and those that exist.
-func (v Services) states() []connexa.GatewayState {
-	var list []connexa.GatewayState
-	for _, s := range []connexa.GatewayState{connexa.GatewayOnline, connexa.GatewayStarting, connexa.GatewayReconnecting, connexa.GatewayFailed} {
+func (v Services) states() []connexa.ServiceState {
+	var list []connexa.ServiceState
+	for _, s := range []connexa.ServiceState{connexa.ServiceOnline, connexa.ServiceStarting, connexa.ServiceReconnecting, connexa.ServiceFailed} {
 		if v.Counts[s] > 0 || v.Filter.State == s {
 			list = append(list, s)
 		}
@@ -118,7 +118,7 @@ func ServicesURL(f connexa.ServiceFilter, page int) string {
 }
 
 // inState is f, narrowed to a state.
-func inState(f connexa.ServiceFilter, s connexa.GatewayState) connexa.ServiceFilter {
+func inState(f connexa.ServiceFilter, s connexa.ServiceState) connexa.ServiceFilter {
 	f.State = s
 	return f
 }
@@ -135,16 +135,16 @@ func (s ServiceLine) key() string {
 }
 
 // busy says whether the service is to be stopped rather than started.
-func busy(s *connexa.ServiceRow) bool { return s != nil && (s.Wanted || s.State != connexa.GatewayOff) }
+func busy(s *connexa.ServiceRow) bool { return s != nil && (s.Wanted || s.State != connexa.ServiceOff) }
 
 // serviceState is the state as a person means it: what was switched on a moment
 // ago is starting, though nothing has happened yet.
-func serviceState(s *connexa.ServiceRow) connexa.GatewayState {
+func serviceState(s *connexa.ServiceRow) connexa.ServiceState {
 	switch {
 	case s == nil:
-		return connexa.GatewayOff
-	case s.Wanted && s.State == connexa.GatewayOff:
-		return connexa.GatewayStarting
+		return connexa.ServiceOff
+	case s.Wanted && s.State == connexa.ServiceOff:
+		return connexa.ServiceStarting
 	}
 	return s.State
 }
@@ -153,7 +153,7 @@ func serviceState(s *connexa.ServiceRow) connexa.GatewayState {
 // one that serves.
 func serviceWord(p *i18n.Printer, s *connexa.ServiceRow) string {
 	word := p.T("service.state." + string(serviceState(s)))
-	if s != nil && s.State == connexa.GatewayOnline {
+	if s != nil && s.State == connexa.ServiceOnline {
 		word += " · " + strconv.Itoa(int(s.Listen.Port()))
 	}
 	return word
@@ -185,14 +185,14 @@ func serviceWhyBrief(p *i18n.Printer, s *connexa.ServiceRow) string {
 }
 
 func serviceCause(p *i18n.Printer, s *connexa.ServiceRow) string {
-	if s.Cause == "" || s.State == connexa.GatewayOnline {
+	if s.Cause == "" || s.State == connexa.ServiceOnline {
 		return ""
 	}
 	return sentence(CauseText(p, s.Cause))
 }
 
-// ServiceAccess is how programs use the proxy of a service: what a person copies.
-type ServiceAccess struct {
+// ServiceCredentials is how programs use the proxy of a service: what a person copies.
+type ServiceCredentials struct {
 	NodeID    int64
 	Name      string // of the node
 	Host      string // that clients are told
@@ -203,12 +203,12 @@ type ServiceAccess struct {
 	Online    bool
 }
 
-// accessLine is one line to copy.
-type accessLine struct{ id, name, text string }
+// credentialLine is one line to copy.
+type credentialLine struct{ id, name, text string }
 
-func (a ServiceAccess) lines(p *i18n.Printer) []accessLine {
+func (a ServiceCredentials) lines(p *i18n.Printer) []credentialLine {
 	text := func(f connexa.ServiceFormat) string { return a.Line(f) }
-	return []accessLine{
+	return []credentialLine{
 		{"socks5", "SOCKS5", text(connexa.FormatSOCKS5)},
 		{"http", "HTTP", text(connexa.FormatHTTP)},
 		{"hostport", p.T("services.line.hostport"), text(connexa.FormatHostPort)},
@@ -217,7 +217,7 @@ func (a ServiceAccess) lines(p *i18n.Printer) []accessLine {
 }
 
 // Line is the access in one of the formats that are a line.
-func (a ServiceAccess) Line(f connexa.ServiceFormat) string {
+func (a ServiceCredentials) Line(f connexa.ServiceFormat) string {
 	at := a.HostPort()
 	switch f {
 	case connexa.FormatSOCKS5:
@@ -232,7 +232,7 @@ func (a ServiceAccess) Line(f connexa.ServiceFormat) string {
 }
 
 // HostPort is where clients find the proxy.
-func (a ServiceAccess) HostPort() string { return joinPort(a.Host, a.Port) }
+func (a ServiceCredentials) HostPort() string { return joinPort(a.Host, a.Port) }
 
 func joinPort(host string, port int) string {
 	if strings.Contains(host, ":") {

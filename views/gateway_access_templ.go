@@ -15,7 +15,7 @@ import (
 
 // ServiceAccessDialog is what a program is told to use the proxy of a service,
 // line by line, to copy.
-func ServiceAccessDialog(a ServiceAccess) templ.Component {
+func ServiceCredentialsDialog(a ServiceCredentials) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -54,7 +54,7 @@ func ServiceAccessDialog(a ServiceAccess) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = serviceAccess(a).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = serviceCredentials(a).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -80,7 +80,7 @@ func ServiceAccessDialog(a ServiceAccess) templ.Component {
 }
 
 // ServiceAccessPage is ServiceAccessDialog as a page of its own.
-func ServiceAccessPage(pg Page, a ServiceAccess) templ.Component {
+func ServiceCredentialsPage(pg Page, a ServiceCredentials) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -132,7 +132,7 @@ func ServiceAccessPage(pg Page, a ServiceAccess) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = serviceAccess(a).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = serviceCredentials(a).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -176,7 +176,7 @@ func ServiceAccessPage(pg Page, a ServiceAccess) templ.Component {
 	})
 }
 
-func serviceAccess(a ServiceAccess) templ.Component {
+func serviceCredentials(a ServiceCredentials) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -17,25 +17,25 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	pg.Serving, pg.Charts = 37, true
 	line := func(id int64, port uint16, change func(*ServiceLine)) ServiceLine {
 		l := ServiceLine{Node: sampleNode().Node, ServiceRow: connexa.ServiceRow{
-			Gateway: connexa.Gateway{NodeID: id, State: connexa.GatewayOnline, Since: now.Add(-2 * time.Hour), UpAt: now.Add(-2 * time.Hour), ExitIP: "203.0.113.77", Latency: 42 * time.Millisecond},
-			Wanted:  true, Listen: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), User: "exit-7", Up: 81e6, Down: 2_480e6, Open: 12,
+			ServiceReport: connexa.ServiceReport{NodeID: id, State: connexa.ServiceOnline, Since: now.Add(-2 * time.Hour), UpAt: now.Add(-2 * time.Hour), ExitIP: "203.0.113.77", Latency: 42 * time.Millisecond},
+			Wanted:        true, Listen: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), User: "exit-7", Up: 81e6, Down: 2_480e6, Open: 12,
 		}}
 		l.Node.ID = id
 		change(&l)
 		return l
 	}
 	lost := func(l *ServiceLine) {
-		l.State, l.UpAt, l.Latency, l.Open = connexa.GatewayReconnecting, time.Time{}, 0, 0
+		l.State, l.UpAt, l.Latency, l.Open = connexa.ServiceReconnecting, time.Time{}, 0, 0
 		l.Reason, l.Cause, l.RetryAt = connexa.T("service.reason.ended"), "gre.no_inbound", now.Add(time.Minute)
 	}
 	v := Services{
-		Counts: map[connexa.GatewayState]int{connexa.GatewayOnline: 34, connexa.GatewayReconnecting: 2, connexa.GatewayFailed: 1},
+		Counts: map[connexa.ServiceState]int{connexa.ServiceOnline: 34, connexa.ServiceReconnecting: 2, connexa.ServiceFailed: 1},
 		Rows: []ServiceLine{
 			line(7, 20007, func(l *ServiceLine) { l.Rate = connexa.ServiceRate{Down: 38_600_000, Up: 900_000} }),
 			line(8, 20008, lost),
 			line(9, 20009, func(l *ServiceLine) {
 				lost(l)
-				l.State, l.Reason, l.Cause = connexa.GatewayFailed, connexa.T("service.reason.refused"), "auth.691"
+				l.State, l.Reason, l.Cause = connexa.ServiceFailed, connexa.T("service.reason.refused"), "auth.691"
 			}),
 		},
 		IDs: []int64{7, 8, 9}, Next: "/services?page=2", Stream: "/events?page=services",
@@ -50,14 +50,14 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	}
 	off.Serves = true
 	vpnNode := vpnSamples(pg, &v, served)
-	access := ServiceAccess{NodeID: 7, Name: "203.0.113.77", Host: "proxy.example.net", Port: 20007, User: "exit-7", Password: "MNRH5ZEWAL72YA4N536263756V"}
+	access := ServiceCredentials{NodeID: 7, Name: "203.0.113.77", Host: "proxy.example.net", Port: 20007, User: "exit-7", Password: "MNRH5ZEWAL72YA4N536263756V"}
 	pages := map[string]templ.Component{
 		"services":      ServicesPage(pg, v),
 		"services-none": ServicesPage(pg, Services{}),
 		"services-some": ServicesPage(pg, narrowed),
 		"node-served":   NodePage(pg, served),
 		"node-off":      NodePage(pg, off),
-		"access":        ServiceAccessPage(pg, access),
+		"access":        ServiceCredentialsPage(pg, access),
 		"services-ask":  ConfirmPage(pg, ConfirmServices(p, true, connexa.ServicePlan{Nodes: 40, On: 3, Unproven: 5}, connexa.Filter{Text: "x"}.Values())),
 	}
 	maps.Copy(pages, vpnNode)
@@ -68,11 +68,11 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Component {
 	exit := VPN{VPNRow: connexa.VPNRow{NodeID: 7, Wanted: true, Protocol: connexa.VPNOverUDP, Listen: netip.MustParseAddrPort("203.0.113.5:11007")}}
 	exit.Seen = connexa.VPNSeen{State: connexa.VPNListening, Since: now.Add(-2 * time.Hour), Log: []string{"2026-11-20 11:04:31 Initialization Sequence Completed"}}
-	phone := connexa.Profile{ID: 3, UserID: 1, User: "ann", Label: "phone", Name: "ann-example.3f9a2b1c", Serial: "4a", CreatedAt: now.Add(-26 * time.Hour)}
+	phone := connexa.Profile{ID: 3, ClientID: 1, Client: "ann", Label: "phone", Name: "ann-example.3f9a2b1c", Serial: "4a", CreatedAt: now.Add(-26 * time.Hour)}
 	for i, from := range []string{"198.51.100.17:41022", "[2001:db8:4f:1::17]:1194"} {
 		c := connexa.VPNClient{Name: "ann-example.3f9a2b1c" + strconv.Itoa(i), Profile: phone, From: netip.MustParseAddrPort(from), Since: now.Add(-40 * time.Minute), Platform: "android", Up: 8e6, Down: 710e6}
 		if i == 1 {
-			c.Profile.User, c.Profile.Label, c.Platform = "maximilian-mustermann", "the laptop of the accounting office", "win"
+			c.Profile.Client, c.Profile.Label, c.Platform = "maximilian-mustermann", "the laptop of the accounting office", "win"
 		}
 		exit.Seen.Clients = append(exit.Seen.Clients, c)
 	}
@@ -88,9 +88,9 @@ func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Compone
 	lacks.VPN, off.VPN = &failed, &VPN{}
 	revoked, late := phone, phone
 	revoked.ID, revoked.Label, revoked.RevokedAt = 4, "old phone", now.Add(-time.Hour)
-	late.ID, late.User, late.Label, late.ExpiresAt, late.Password = 5, "maximilian-mustermann", "the laptop of the accounting office", now.Add(40*time.Hour), true
+	late.ID, late.Client, late.Label, late.ExpiresAt, late.Password = 5, "maximilian-mustermann", "the laptop of the accounting office", now.Add(40*time.Hour), true
 	list := Profiles{
-		Users: []connexa.AccessUser{{ID: 1, Name: "ann"}}, Profiles: []connexa.Profile{phone, late, revoked}, Links: map[int64]int{3: 2}, Now: now,
+		Clients: []connexa.Client{{ID: 1, Name: "ann"}}, Profiles: []connexa.Profile{phone, late, revoked}, Links: map[int64]int{3: 2}, Now: now,
 		Form: ProfileForm{Values: map[string]string{}, Errors: connexa.FieldErrors{}},
 	}
 	files := ProfilePage{Profile: late, Now: now, Host: "vpn.example.net", Picked: map[int64]bool{7: true}}

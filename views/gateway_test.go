@@ -43,7 +43,7 @@ func TestQRCodeIsWhatWasEncoded(t *testing.T) {
 }
 
 func TestServiceLinesQuoteWhatTheyMust(t *testing.T) {
-	a := ServiceAccess{Host: "2001:db8::7", Port: 20007, User: "a:b", Password: "p@ss/word"}
+	a := ServiceCredentials{Host: "2001:db8::7", Port: 20007, User: "a:b", Password: "p@ss/word"}
 	for format, want := range map[connexa.ServiceFormat]string{
 		connexa.FormatSOCKS5:   "socks5://a%3Ab:p%40ss%2Fword@[2001:db8::7]:20007",
 		connexa.FormatHTTP:     "http://a%3Ab:p%40ss%2Fword@[2001:db8::7]:20007",

@@ -24,11 +24,11 @@ func exitDetails(p *i18n.Printer, s ServiceLine) string {
 
 func serviceWhyTone(s *connexa.ServiceRow) string {
 	switch s.State {
-	case connexa.GatewayFailed:
+	case connexa.ServiceFailed:
 		return ""
-	case connexa.GatewayReconnecting:
+	case connexa.ServiceReconnecting:
 		return "warn"
-	case connexa.GatewayOnline:
+	case connexa.ServiceOnline:
 		return "good"
 	default:
 		return "mute"

@@ -995,7 +995,7 @@ func servicesHeader(v Services) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if v.Filter.State == connexa.GatewayFailed || v.Filter.State == connexa.GatewayReconnecting {
+		if v.Filter.State == connexa.ServiceFailed || v.Filter.State == connexa.ServiceReconnecting {
 			templ_7745c5c3_Err = retryServices().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

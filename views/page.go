@@ -22,7 +22,7 @@ const (
 	NavImport    Nav = "import"
 	NavRuns      Nav = "runs"
 	NavServices  Nav = "services"
-	NavAccess    Nav = "access"
+	NavClients   Nav = "access"
 	NavAudit     Nav = "audit"
 	NavSettings  Nav = "settings"
 	NavAccount   Nav = "account"
@@ -42,7 +42,7 @@ const (
 type Page struct {
 	Title   string // in the reader's language
 	Nav     Nav
-	User    string // name of the person logged in
+	Account string // name of the person logged in
 	Here    string // path and query of this page, to come back to
 	Theme   Theme
 	Stream  string // address of the page's events; empty: none, or the content has its own Stream
@@ -110,7 +110,7 @@ func (pg Page) entries(ctx context.Context) []entry {
 		{NavImport, "/imports", "import", p.T("nav.import"), 0},
 		{NavRuns, "/runs", "runs", p.T("nav.runs"), pg.Live},
 		{NavServices, "/services", "services", p.T("services.title"), pg.Serving},
-		{NavAccess, "/access", "people", p.T("nav.access"), 0},
+		{NavClients, "/access", "people", p.T("nav.access"), 0},
 		{NavAudit, "/audit", "audit", p.T("nav.audit"), 0},
 		{NavSettings, "/settings", "settings", p.T("nav.settings"), 0},
 	}

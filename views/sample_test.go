@@ -17,7 +17,7 @@ var now = time.Date(2026, 11, 22, 14, 2, 5, 0, time.UTC)
 // samples are pages full of invented data, by name.
 func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	at := func(nav Nav, title string, runs ...RunBar) Page {
-		return Page{Title: title, Nav: nav, User: "admin", Here: "/", Theme: theme, Nodes: 4688, Live: len(runs), Runs: runs}
+		return Page{Title: title, Nav: nav, Account: "admin", Here: "/", Theme: theme, Nodes: 4688, Live: len(runs), Runs: runs}
 	}
 	list := NodeList{
 		Query:  connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortStatus, Desc: true}, Size: 50},
@@ -127,7 +127,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	maps.Copy(pages, speedSamples(p, at))
 	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
 	maps.Copy(pages, channelSamples(p, at(NavSettings, p.T("channels.title"))))
-	maps.Copy(pages, accessSamples(p, at(NavAccess, p.T("access.title"))))
+	maps.Copy(pages, clientSamples(p, at(NavClients, p.T("access.title"))))
 	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
 	return pages
 }

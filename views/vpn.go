@@ -81,12 +81,12 @@ func vpnClient(c connexa.VPNClient) (who, what string) {
 	if c.Profile.ID == 0 {
 		return c.Name, ""
 	}
-	return c.Profile.User, c.Profile.Label
+	return c.Profile.Client, c.Profile.Label
 }
 
 // Profiles is the page of profiles.
 type Profiles struct {
-	Users    []connexa.AccessUser // that may have one
+	Clients  []connexa.Client // that may have one
 	Profiles []connexa.Profile
 	Links    map[int64]int // that can still be used, by profile
 	Form     ProfileForm
@@ -141,9 +141,9 @@ func profileState(p connexa.Profile, now time.Time) (tone Tone, key string) {
 	return ToneGood, "profile.state.good"
 }
 
-func (v Profiles) userOptions() []Option {
-	options := make([]Option, len(v.Users))
-	for i, u := range v.Users {
+func (v Profiles) clientOptions() []Option {
+	options := make([]Option, len(v.Clients))
+	for i, u := range v.Clients {
 		options[i] = Option{strconv.FormatInt(u.ID, 10), u.Name}
 	}
 	return options
@@ -182,7 +182,7 @@ func flagValue(b bool) string {
 // ConfirmRevoke asks before a profile is revoked.
 func ConfirmRevoke(p *i18n.Printer, x connexa.Profile) Confirm {
 	return Confirm{
-		Title: p.T("profile.revoke.title", x.Label, x.User), Text: p.T("profile.revoke.text"), Warning: p.T("profile.revoke.warning"),
+		Title: p.T("profile.revoke.title", x.Label, x.Client), Text: p.T("profile.revoke.text"), Warning: p.T("profile.revoke.warning"),
 		URL: profileURL(x.ID) + "/revoke", Button: p.T("profile.revoke"), Danger: true, Fields: []Hidden{{"yes", "1"}},
 	}
 }

@@ -32,11 +32,11 @@ const (
 
 // Store keeps the access users.
 type Store interface {
-	AccessLogins(ctx context.Context) ([]connexa.AccessLogin, error)
+	ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error)
 	// ServiceTags are the tags of the nodes that have a service.
 	ServiceTags(ctx context.Context) (map[int64][]string, error)
-	CountAccess(ctx context.Context, counts []connexa.AccessCount) error
-	ResetAccess(ctx context.Context, ids []int64, at time.Time) error
+	AddClientTraffic(ctx context.Context, counts []connexa.ClientCount) error
+	ResetClientUsage(ctx context.Context, ids []int64, at time.Time) error
 }
 
 // Config is what a Directory works with. Store and Log are needed.
@@ -56,7 +56,7 @@ type Config struct {
 
 // Refused says why somebody may not use a service. Whoever has not proven a
 // password or a certificate must not learn it.
-type Refused struct{ Reason connexa.AccessRefusal }
+type Refused struct{ Reason connexa.ClientRefusal }
 
 func (r *Refused) Error() string { return "access refused: " + string(r.Reason) }
 
@@ -85,7 +85,7 @@ type snapshot struct {
 }
 
 type client struct {
-	connexa.AccessUser
+	connexa.Client
 	digest [32]byte // of the password
 	usage  *usage
 }
@@ -102,7 +102,7 @@ type usage struct {
 	// Of the Directory, under its mu.
 	saved      socks5.Counts // of meter, that the store has
 	savedVisit visit         // of seen, that the store has
-	state      connexa.AccessRefusal
+	state      connexa.ClientRefusal
 	published  socks5.Counts
 }
 
@@ -110,7 +110,7 @@ type usage struct {
 type visit struct {
 	at     time.Time
 	from   netip.Addr
-	reason connexa.AccessRefusal
+	reason connexa.ClientRefusal
 }
 
 // New returns a Directory that knows nobody; Load reads them.
@@ -162,9 +162,9 @@ func (g *Grant) Revalidate() error {
 	p := v.ids[g.ClientID]
 	switch {
 	case p == nil:
-		return &Refused{connexa.AccessGone}
+		return &Refused{connexa.ClientGone}
 	case p.digest != g.digest:
-		return g.d.refuseClient(p, connexa.AccessOutdated, g.From)
+		return g.d.refuseClient(p, connexa.ClientOutdated, g.From)
 	}
 	return g.d.checkAccess(v, p, g.Node, g.From)
 }
@@ -180,7 +180,7 @@ func (d *Directory) Login(node int64, name string, password connexa.Secret, from
 	}
 	sum := d.passwordDigest(password)
 	if right := subtle.ConstantTimeCompare(sum[:], p.digest[:]) == 1; !right || !known {
-		return nil, &Refused{connexa.AccessUnknown}
+		return nil, &Refused{connexa.ClientUnknown}
 	}
 	return d.grantAccess(v, p, node, from)
 }
@@ -203,7 +203,7 @@ func (d *Directory) Authorize(node int64, name string, from netip.Addr) (*Grant,
 	v := d.snapshot.Load()
 	p := v.names[name]
 	if p == nil {
-		return nil, &Refused{connexa.AccessUnknown}
+		return nil, &Refused{connexa.ClientUnknown}
 	}
 	return d.grantAccess(v, p, node, from)
 }
@@ -219,19 +219,19 @@ func (d *Directory) grantAccess(v *snapshot, p *client, node int64, from netip.A
 
 // checkAccess says whether a user may use the service of a node from an address.
 func (d *Directory) checkAccess(v *snapshot, p *client, node int64, from netip.Addr) error {
-	if reason := p.State(d.cfg.Now(), p.usage.totalBytes()); reason != connexa.AccessGranted {
+	if reason := p.State(d.cfg.Now(), p.usage.totalBytes()); reason != connexa.ClientGranted {
 		return d.refuseClient(p, reason, from)
 	}
 	switch {
 	case !p.MayComeFrom(from):
-		return d.refuseClient(p, connexa.AccessSource, from)
+		return d.refuseClient(p, connexa.ClientWrongSource, from)
 	case !p.MayUse(node, v.tags[node]):
-		return d.refuseClient(p, connexa.AccessNode, from)
+		return d.refuseClient(p, connexa.ClientWrongNode, from)
 	}
 	return nil
 }
 
-func (d *Directory) refuseClient(p *client, reason connexa.AccessRefusal, from netip.Addr) error {
+func (d *Directory) refuseClient(p *client, reason connexa.ClientRefusal, from netip.Addr) error {
 	p.usage.refused.Store(&visit{d.cfg.Now(), from, reason})
 	return &Refused{reason}
 }
@@ -255,12 +255,12 @@ func addOffset(counted uint64, before int64) uint64 {
 func (d *Directory) Knows(name string) bool { return d.snapshot.Load().names[name] != nil }
 
 // Live is what is known of a user now; false: there is no such user.
-func (d *Directory) Live(id int64) (connexa.AccessLive, bool) {
+func (d *Directory) Live(id int64) (connexa.ClientLive, bool) {
 	p := d.snapshot.Load().ids[id]
 	if p == nil {
-		return connexa.AccessLive{}, false
+		return connexa.ClientLive{}, false
 	}
-	l := connexa.AccessLive{Open: p.usage.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
+	l := connexa.ClientLive{Open: p.usage.meter.Counts().Open, SeenAt: p.SeenAt, SeenFrom: p.SeenFrom}
 	l.Up, l.Down = p.usage.byteCounts()
 	l.State = p.State(d.cfg.Now(), l.Up+l.Down)
 	if s := p.usage.seen.Load(); s != nil && s.at.After(l.SeenAt) {

@@ -17,17 +17,17 @@ import (
 // memory is a store that forgets.
 type memory struct {
 	mu    sync.Mutex
-	users map[int64]connexa.AccessLogin
+	users map[int64]connexa.ClientLogin
 	tags  map[int64][]string
 	fails bool
 }
 
 var errStore = errors.New("the disk is full")
 
-func (m *memory) AccessLogins(context.Context) ([]connexa.AccessLogin, error) {
+func (m *memory) ClientLogins(context.Context) ([]connexa.ClientLogin, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var list []connexa.AccessLogin
+	var list []connexa.ClientLogin
 	for _, u := range m.users {
 		list = append(list, u)
 	}
@@ -40,24 +40,24 @@ func (m *memory) ServiceTags(context.Context) (map[int64][]string, error) {
 	return m.tags, nil
 }
 
-func (m *memory) CountAccess(_ context.Context, counts []connexa.AccessCount) error {
+func (m *memory) AddClientTraffic(_ context.Context, counts []connexa.ClientCount) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fails {
 		return errStore
 	}
 	for _, c := range counts {
-		u := m.users[c.UserID]
+		u := m.users[c.ClientID]
 		u.Up, u.Down = u.Up+c.Up, u.Down+c.Down
 		if !c.SeenAt.IsZero() {
 			u.SeenAt, u.SeenFrom = c.SeenAt, c.SeenFrom
 		}
-		m.users[c.UserID] = u
+		m.users[c.ClientID] = u
 	}
 	return nil
 }
 
-func (m *memory) ResetAccess(_ context.Context, ids []int64, at time.Time) error {
+func (m *memory) ResetClientUsage(_ context.Context, ids []int64, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
@@ -69,7 +69,7 @@ func (m *memory) ResetAccess(_ context.Context, ids []int64, at time.Time) error
 }
 
 // change changes a user as an admin does.
-func (m *memory) change(id int64, change func(*connexa.AccessLogin)) {
+func (m *memory) change(id int64, change func(*connexa.ClientLogin)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.users[id]
@@ -77,7 +77,7 @@ func (m *memory) change(id int64, change func(*connexa.AccessLogin)) {
 	m.users[id] = u
 }
 
-func (m *memory) user(id int64) connexa.AccessLogin {
+func (m *memory) user(id int64) connexa.ClientLogin {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.users[id]
@@ -88,8 +88,8 @@ var here = netip.MustParseAddr("192.0.2.7")
 // begin is a Directory that knows ann, who may use all, and its store.
 func begin(t *testing.T, cfg Config) (*Directory, *memory) {
 	t.Helper()
-	m := &memory{users: map[int64]connexa.AccessLogin{1: {
-		AccessUser: connexa.AccessUser{ID: 1, Name: "ann", Enabled: true, Scope: connexa.AccessAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
+	m := &memory{users: map[int64]connexa.ClientLogin{1: {
+		Client: connexa.Client{ID: 1, Name: "ann", Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
 	}}, tags: map[int64][]string{7: {"fast"}, 8: {"slow"}}}
 	cfg.Store, cfg.Log = m, slog.New(slog.DiscardHandler)
 	d := New(cfg)
@@ -105,11 +105,11 @@ func load(t *testing.T, d *Directory) {
 }
 
 // reason is why an error refuses; granted for none.
-func reason(t *testing.T, err error) connexa.AccessRefusal {
+func reason(t *testing.T, err error) connexa.ClientRefusal {
 	t.Helper()
 	var r *Refused
 	if err == nil {
-		return connexa.AccessGranted
+		return connexa.ClientGranted
 	}
 	if !errors.As(err, &r) {
 		t.Fatal(err)
@@ -122,20 +122,20 @@ func reason(t *testing.T, err error) connexa.AccessRefusal {
 func TestEveryReason(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(*connexa.AccessLogin)
-		login  connexa.AccessRefusal
-		stay   connexa.AccessRefusal
+		change func(*connexa.ClientLogin)
+		login  connexa.ClientRefusal
+		stay   connexa.ClientRefusal
 	}{
-		{"nothing", func(*connexa.AccessLogin) {}, connexa.AccessGranted, connexa.AccessGranted},
-		{"disabled", func(u *connexa.AccessLogin) { u.Enabled = false }, connexa.AccessDisabled, connexa.AccessDisabled},
-		{"expired", func(u *connexa.AccessLogin) { u.Expires = time.Now() }, connexa.AccessExpired, connexa.AccessExpired},
-		{"spent", func(u *connexa.AccessLogin) { u.Quota, u.Down = 9, 9 }, connexa.AccessSpent, connexa.AccessSpent},
-		{"source", func(u *connexa.AccessLogin) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} }, connexa.AccessSource, connexa.AccessSource},
-		{"node", func(u *connexa.AccessLogin) { u.Scope, u.Nodes = connexa.AccessNodes, []int64{8} }, connexa.AccessNode, connexa.AccessNode},
-		{"tag", func(u *connexa.AccessLogin) { u.Scope, u.Tags = connexa.AccessTags, []string{"slow"} }, connexa.AccessNode, connexa.AccessNode},
-		{"its tag", func(u *connexa.AccessLogin) { u.Scope, u.Tags = connexa.AccessTags, []string{"fast"} }, connexa.AccessGranted, connexa.AccessGranted},
-		{"password", func(u *connexa.AccessLogin) { u.Password = "Blue-Kite-8" }, connexa.AccessUnknown, connexa.AccessOutdated},
-		{"disabled, and another password", func(u *connexa.AccessLogin) { u.Enabled, u.Password = false, "Blue-Kite-8" }, connexa.AccessUnknown, connexa.AccessOutdated},
+		{"nothing", func(*connexa.ClientLogin) {}, connexa.ClientGranted, connexa.ClientGranted},
+		{"disabled", func(u *connexa.ClientLogin) { u.Enabled = false }, connexa.ClientDisabled, connexa.ClientDisabled},
+		{"expired", func(u *connexa.ClientLogin) { u.Expires = time.Now() }, connexa.ClientExpired, connexa.ClientExpired},
+		{"spent", func(u *connexa.ClientLogin) { u.Quota, u.Down = 9, 9 }, connexa.ClientOverQuota, connexa.ClientOverQuota},
+		{"source", func(u *connexa.ClientLogin) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} }, connexa.ClientWrongSource, connexa.ClientWrongSource},
+		{"node", func(u *connexa.ClientLogin) { u.Scope, u.Nodes = connexa.ScopeNodes, []int64{8} }, connexa.ClientWrongNode, connexa.ClientWrongNode},
+		{"tag", func(u *connexa.ClientLogin) { u.Scope, u.Tags = connexa.ScopeTags, []string{"slow"} }, connexa.ClientWrongNode, connexa.ClientWrongNode},
+		{"its tag", func(u *connexa.ClientLogin) { u.Scope, u.Tags = connexa.ScopeTags, []string{"fast"} }, connexa.ClientGranted, connexa.ClientGranted},
+		{"password", func(u *connexa.ClientLogin) { u.Password = "Blue-Kite-8" }, connexa.ClientUnknown, connexa.ClientOutdated},
+		{"disabled, and another password", func(u *connexa.ClientLogin) { u.Enabled, u.Password = false, "Blue-Kite-8" }, connexa.ClientUnknown, connexa.ClientOutdated},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d, m := begin(t, Config{})
@@ -153,10 +153,10 @@ func TestEveryReason(t *testing.T) {
 				t.Errorf("a login is told %q, want %q", got, tt.login)
 			}
 			want := tt.stay
-			if want == connexa.AccessOutdated { // a certificate has no password
-				want = connexa.AccessGranted
+			if want == connexa.ClientOutdated { // a certificate has no password
+				want = connexa.ClientGranted
 				if !m.user(1).Enabled {
-					want = connexa.AccessDisabled
+					want = connexa.ClientDisabled
 				}
 			}
 			_, err = d.Authorize(7, "ann", here)
@@ -171,13 +171,13 @@ func TestEveryReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, try := range [][2]string{{"ann", "wrong"}, {"bob", "Blue-Kite-7"}, {"", ""}, {"Ann", "Blue-Kite-7"}} {
-		if _, err := d.Login(7, try[0], connexa.Secret(try[1]), here); reason(t, err) != connexa.AccessUnknown {
+		if _, err := d.Login(7, try[0], connexa.Secret(try[1]), here); reason(t, err) != connexa.ClientUnknown {
 			t.Errorf("%q is told %v", try, err)
 		}
 	}
 	delete(m.users, 1)
 	load(t, d)
-	if got := reason(t, g.Revalidate()); got != connexa.AccessGone {
+	if got := reason(t, g.Revalidate()); got != connexa.ClientGone {
 		t.Errorf("one who was deleted is told %q", got)
 	}
 }
@@ -185,7 +185,7 @@ func TestEveryReason(t *testing.T) {
 // TestQuotaIsJudgedLive spends a quota without anything being written.
 func TestQuotaIsJudgedLive(t *testing.T) {
 	d, m := begin(t, Config{})
-	m.change(1, func(u *connexa.AccessLogin) { u.Quota, u.Up = 100, 40 })
+	m.change(1, func(u *connexa.ClientLogin) { u.Quota, u.Up = 100, 40 })
 	load(t, d)
 	one, err := d.Login(7, "ann", "Blue-Kite-7", here)
 	if err != nil {
@@ -209,7 +209,7 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 	}
 	other.Meter().Add(1, 0)
 	for _, g := range []*Grant{one, other} {
-		if reason(t, g.Revalidate()) != connexa.AccessSpent {
+		if reason(t, g.Revalidate()) != connexa.ClientOverQuota {
 			t.Error("may stay with a quota that is spent")
 		}
 	}
@@ -254,17 +254,17 @@ func TestRunKeepsTheView(t *testing.T) {
 			t.Errorf("after a failure %d and %d are written", u.Up, u.Down)
 		}
 
-		m.change(1, func(u *connexa.AccessLogin) { u.Quota = 20 })
+		m.change(1, func(u *connexa.ClientLogin) { u.Quota = 20 })
 		d.Wake()
 		synctest.Wait()
 		cuts.Store(0)
 		g.Meter().Add(0, 11)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.AccessSpent {
+		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.ClientOverQuota {
 			t.Error("nobody was told that a quota is spent")
 		}
-		m.change(1, func(u *connexa.AccessLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
+		m.change(1, func(u *connexa.ClientLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
 		d.Wake()
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
@@ -274,7 +274,7 @@ func TestRunKeepsTheView(t *testing.T) {
 		cuts.Store(0)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
-		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.AccessExpired {
+		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.ClientExpired {
 			t.Error("nobody was told that the time is over")
 		}
 		g.Meter().Add(1, 2)
@@ -306,7 +306,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 		work.Go(func() {
 			for n := range 20 {
-				m.change(1, func(u *connexa.AccessLogin) { u.Enabled = n%2 == i%2 })
+				m.change(1, func(u *connexa.ClientLogin) { u.Enabled = n%2 == i%2 })
 				if err := errors.Join(d.Load(t.Context()), d.Flush(t.Context())); err != nil {
 					t.Error(err)
 				}
@@ -314,7 +314,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	work.Wait()
-	m.change(1, func(u *connexa.AccessLogin) { u.Enabled = true })
+	m.change(1, func(u *connexa.ClientLogin) { u.Enabled = true })
 	load(t, d)
 	g, err := d.Login(7, "ann", "Blue-Kite-7", here) // perhaps the only one that found ann enabled
 	if err != nil {

@@ -19,7 +19,7 @@ func (d *Directory) Load(ctx context.Context) error {
 // loadLocked reads the users. d.mu is held, so that nothing is written in between and
 // counted twice.
 func (d *Directory) loadLocked(ctx context.Context) error {
-	logins, err := d.cfg.Store.AccessLogins(ctx)
+	logins, err := d.cfg.Store.ClientLogins(ctx)
 	if err != nil {
 		return fmt.Errorf("read the access users: %w", err)
 	}
@@ -36,7 +36,7 @@ func (d *Directory) loadLocked(ctx context.Context) error {
 		}
 		a.offsetUp.Store(int64(l.Up) - int64(a.saved.Up))
 		a.offsetDown.Store(int64(l.Down) - int64(a.saved.Down))
-		p := &client{AccessUser: l.AccessUser, digest: d.passwordDigest(l.Password), usage: a}
+		p := &client{Client: l.Client, digest: d.passwordDigest(l.Password), usage: a}
 		v.names[p.Name], v.ids[p.ID] = p, p
 	}
 	for id := range d.usages {
@@ -105,8 +105,8 @@ func (d *Directory) publishStates() {
 			continue
 		}
 		p.usage.state = state
-		worse = worse || state != connexa.AccessGranted
-		d.cfg.Publish(connexa.Event{Topic: connexa.AccessFigures, ID: id})
+		worse = worse || state != connexa.ClientGranted
+		d.cfg.Publish(connexa.Event{Topic: connexa.ClientTraffic, ID: id})
 	}
 	if worse {
 		d.cfg.OnRevoked()
@@ -125,14 +125,14 @@ func (d *Directory) resetLocked(ctx context.Context, ids []int64, at time.Time) 
 	if err := d.flushLocked(ctx); err != nil {
 		return err
 	}
-	if err := d.cfg.Store.ResetAccess(ctx, ids, at); err != nil {
+	if err := d.cfg.Store.ResetClientUsage(ctx, ids, at); err != nil {
 		return err
 	}
 	if err := d.loadLocked(ctx); err != nil {
 		return err
 	}
 	for _, id := range ids {
-		d.cfg.Publish(connexa.Event{Topic: connexa.AccessFigures, ID: id})
+		d.cfg.Publish(connexa.Event{Topic: connexa.ClientTraffic, ID: id})
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 		told    visit
 	}
 	var (
-		counts []connexa.AccessCount
+		counts []connexa.ClientCount
 		after  []done
 	)
 	now := d.cfg.Now()
@@ -165,13 +165,13 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 			seen.at = now // whoever moves something is there
 		}
 		if c.Open != a.published.Open || moved || seen.at.After(a.savedVisit.at) {
-			d.cfg.Publish(connexa.Event{Topic: connexa.AccessFigures, ID: id})
+			d.cfg.Publish(connexa.Event{Topic: connexa.ClientTraffic, ID: id})
 		}
 		a.published = c
 		if !moved && !seen.at.After(a.savedVisit.at) {
 			continue
 		}
-		count := connexa.AccessCount{UserID: id, Up: c.Up - a.saved.Up, Down: c.Down - a.saved.Down}
+		count := connexa.ClientCount{ClientID: id, Up: c.Up - a.saved.Up, Down: c.Down - a.saved.Down}
 		if seen.from.IsValid() {
 			count.SeenAt, count.SeenFrom = seen.at, seen.from.String()
 		}
@@ -183,7 +183,7 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	if err := d.cfg.Store.CountAccess(ctx, counts); err != nil {
+	if err := d.cfg.Store.AddClientTraffic(ctx, counts); err != nil {
 		return err // what was counted is still there
 	}
 	for _, f := range after {

@@ -107,16 +107,16 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 	var grant *Grant
 	switch {
 	case !p.Password:
-		grant, err = a.users().Authorize(s.NodeID, p.User, l.From.Addr())
+		grant, err = a.users().Authorize(s.NodeID, p.Client, l.From.Addr())
 	case l.User == "" && l.Password == "":
 		return a.deny(connexa.T("profile.denied.password"))
-	case l.User != p.User:
-		err = &Refused{Reason: connexa.AccessUnknown}
+	case l.User != p.Client:
+		err = &Refused{Reason: connexa.ClientUnknown}
 	default:
 		grant, err = a.users().Login(s.NodeID, l.User, connexa.Secret(l.Password.Reveal()), l.From.Addr())
 	}
 	if no, ok := errors.AsType[*Refused](err); ok {
-		if no.Reason == connexa.AccessUnknown && p.Password {
+		if no.Reason == connexa.ClientUnknown && p.Password {
 			a.countWrongPassword(p)
 		}
 		return a.deny(no.Text())
@@ -141,7 +141,7 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 // isLocked reports whether too many wrong passwords came with a profile. Those from
 // before the user got another password do not count.
 func (a *VPNAuthorizer) isLocked(p connexa.Profile) bool {
-	mark := a.users().PasswordMark(p.User)
+	mark := a.users().PasswordMark(p.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := a.wrong[p.Serial]
@@ -155,7 +155,7 @@ func (a *VPNAuthorizer) isLocked(p connexa.Profile) bool {
 // countWrongPassword counts a wrong password. The profiles bound the number of
 // counters.
 func (a *VPNAuthorizer) countWrongPassword(p connexa.Profile) {
-	mark := a.users().PasswordMark(p.User)
+	mark := a.users().PasswordMark(p.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w := a.wrong[p.Serial]; w == nil || w.mark != mark {
@@ -208,7 +208,7 @@ func (a *VPNAuthorizer) countTraffic(s connexa.Service, c openvpn.Client) *Grant
 // Title returns what a client is called in the panel: its user and profile.
 func (a *VPNAuthorizer) Title(name, serial string) string {
 	if p, ok := (*a.profiles.Load())[serial]; ok {
-		return p.User + " (" + p.Label + ")"
+		return p.Client + " (" + p.Label + ")"
 	}
 	return name
 }

@@ -31,7 +31,7 @@ func newTestAuthorizer(t *testing.T, dir string) (*VPNAuthorizer, *db.DB, map[st
 			t.Error(err)
 		}
 	})
-	user, err := store.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, "Blue-Kite-7")
+	user, err := store.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, "Blue-Kite-7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func newTestAuthorizer(t *testing.T, dir string) (*VPNAuthorizer, *db.DB, map[st
 	}
 	profiles := map[string]connexa.ProfileKey{}
 	for _, label := range []string{"phone", "laptop"} {
-		p := connexa.ProfileKey{Profile: connexa.Profile{UserID: user, Label: label, Name: "ann." + label, Password: label == "laptop"}}
+		p := connexa.ProfileKey{Profile: connexa.Profile{ClientID: user, Label: label, Name: "ann." + label, Password: label == "laptop"}}
 		if p.Cert, p.Key, p.Serial, err = i.Client(cert, key, p.Name); err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
 		_ = d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9"))
 	}
 	denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
-	if err := store.SetAccessPassword(t.Context(), laptop.UserID, "Green-Owl-9"); err != nil {
+	if err := store.SetClientPassword(t.Context(), laptop.ClientID, "Green-Owl-9"); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.users().Load(t.Context()); err != nil {
@@ -127,7 +127,7 @@ func TestVPNAuthorizerClientReconnects(t *testing.T) {
 		return openvpn.Client{Name: phone.Name, Serial: phone.Serial, Since: since, Down: down}
 	}
 	first, second := time.Now(), time.Now().Add(time.Second)
-	moved := func() uint64 { l, _ := d.users().Live(phone.UserID); return l.Down }
+	moved := func() uint64 { l, _ := d.users().Live(phone.ClientID); return l.Down }
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -20,11 +20,11 @@ const (
 	nameLongest     = 128
 )
 
-type userStore interface {
-	AddFirstUser(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error)
-	HasUsers(ctx context.Context) (bool, error)
-	User(ctx context.Context, id int64) (connexa.User, error)
-	UserByName(ctx context.Context, name string) (connexa.User, error)
+type accountStore interface {
+	AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error)
+	HasAccounts(ctx context.Context) (bool, error)
+	Account(ctx context.Context, id int64) (connexa.Account, error)
+	AccountByName(ctx context.Context, name string) (connexa.Account, error)
 	SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error)
 
 	StartSession(ctx context.Context, token connexa.Secret, s connexa.Session) error
@@ -55,7 +55,7 @@ func waitError(d time.Duration) error {
 // empty password it makes one up and returns it, to be shown once; where mustChange is
 // set, that one has to be changed before anything else.
 func (a *App) FirstStart(ctx context.Context, password connexa.Secret, mustChange bool) (made bool, generated connexa.Secret, err error) {
-	some, err := a.Users.HasUsers(ctx)
+	some, err := a.Accounts.HasAccounts(ctx)
 	if err != nil || some {
 		return false, "", err
 	}
@@ -69,7 +69,7 @@ func (a *App) FirstStart(ctx context.Context, password connexa.Secret, mustChang
 	if err != nil {
 		return false, "", err
 	}
-	made, err = a.Users.AddFirstUser(ctx, AdminName, hash, mustChange && generated != "")
+	made, err = a.Accounts.AddFirstAccount(ctx, AdminName, hash, mustChange && generated != "")
 	if err != nil || !made {
 		return false, "", err
 	}
@@ -88,15 +88,15 @@ type KnownBrowser struct {
 // of its own in the queue, so that guesses from elsewhere cannot shut it out.
 //
 // The errors are Forbidden for a wrong pair, a *WaitError, and Busy.
-func (a *App) Login(ctx context.Context, name string, password connexa.Secret, browser KnownBrowser) (connexa.User, error) {
+func (a *App) Login(ctx context.Context, name string, password connexa.Secret, browser KnownBrowser) (connexa.Account, error) {
 	_, address := Actor(ctx)
 	name = strings.TrimSpace(name)
 	if len(name) > nameLongest || len(password) > passwordLongest {
 		name, password = "", "" // nobody's: as slow as any other guess, and counted like one
 	}
-	u, err := a.Users.UserByName(ctx, name)
+	u, err := a.Accounts.AccountByName(ctx, name)
 	if err != nil && connexa.CodeOf(err) != connexa.NotFound {
-		return connexa.User{}, err
+		return connexa.Account{}, err
 	}
 	ctx = WithActor(ctx, u.Name, address) // empty for a stranger: people type passwords into the wrong field
 	try := attempt{from: strangerKeys(address), who: accountKey(name)}
@@ -107,7 +107,7 @@ func (a *App) Login(ctx context.Context, name string, password connexa.Secret, b
 		if connexa.CodeOf(err) == connexa.Forbidden {
 			a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
 		}
-		return connexa.User{}, err
+		return connexa.Account{}, err
 	}
 	return u, nil
 }
@@ -122,7 +122,7 @@ type attempt struct {
 
 // prove checks the password of u, or wastes the same time when there is no u,
 // and keeps the limiter's books: where it came from, and who was tried.
-func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret, try attempt) error {
+func (a *App) prove(ctx context.Context, u connexa.Account, password connexa.Secret, try attempt) error {
 	keys := append([]string{try.who}, try.from...)
 	if wait, first := a.limiter.begin(keys...); wait > 0 {
 		if first { // one row for each time of waiting: a flood must not fill the table
@@ -145,14 +145,14 @@ func (a *App) prove(ctx context.Context, u connexa.User, password connexa.Secret
 
 // StartSession makes the session of a login that succeeded; token is what the
 // browser gets.
-func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.User, agent string) error {
+func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.Account, agent string) error {
 	_, address := Actor(ctx)
-	s := connexa.Session{UserID: u.ID, Address: address, Agent: cut(agent, 300)}
+	s := connexa.Session{AccountID: u.ID, Address: address, Agent: cut(agent, 300)}
 	elsewhere, err := a.fromElsewhere(ctx, u.Name, address)
 	if err != nil { // who may come in is not kept out for the sake of a notice
 		a.Log.Error("compare the address of a login", "err", err)
 	}
-	if err := a.Users.StartSession(ctx, token, s); err != nil {
+	if err := a.Accounts.StartSession(ctx, token, s); err != nil {
 		return err
 	}
 	a.audit(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
@@ -166,12 +166,12 @@ func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.
 // has proven the password again.
 func (a *App) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
 	_, address := Actor(ctx)
-	return a.Users.StartSession(ctx, token, connexa.Session{UserID: userID, Address: address, Agent: cut(agent, 300)})
+	return a.Accounts.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cut(agent, 300)})
 }
 
 // SessionAlive says whether the session with that token still counts.
 func (a *App) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
-	return a.Users.SessionAlive(ctx, token)
+	return a.Accounts.SessionAlive(ctx, token)
 }
 
 // Logout records that the person in ctx left; the session store forgets the
@@ -181,15 +181,17 @@ func (a *App) Logout(ctx context.Context) { a.audit(ctx, connexa.ActLogout, conn
 // Ready says whether the panel can serve: the database answers and somebody may
 // log in.
 func (a *App) Ready(ctx context.Context) error {
-	some, err := a.Users.HasUsers(ctx)
+	some, err := a.Accounts.HasAccounts(ctx)
 	if err == nil && !some {
 		err = connexa.Errorf(connexa.Busy, "error.not_ready")
 	}
 	return err
 }
 
-// User returns the user with that id.
-func (a *App) User(ctx context.Context, id int64) (connexa.User, error) { return a.Users.User(ctx, id) }
+// Account returns the user with that id.
+func (a *App) Account(ctx context.Context, id int64) (connexa.Account, error) {
+	return a.Accounts.Account(ctx, id)
+}
 
 // Reauth checks the password of a person who is logged in, once more.
 func (a *App) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
@@ -201,7 +203,7 @@ func (a *App) Reauth(ctx context.Context, userID int64, password connexa.Secret)
 }
 
 func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) error {
-	u, err := a.Users.User(ctx, userID)
+	u, err := a.Accounts.Account(ctx, userID)
 	if err != nil {
 		return err
 	}
@@ -220,7 +222,7 @@ func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) 
 // all of the user's sessions but the one with that token, and returns how many.
 // FieldErrors name the fields "old", "new" and "repeat".
 func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
-	u, err := a.Users.User(ctx, userID)
+	u, err := a.Accounts.Account(ctx, userID)
 	if err != nil {
 		return 0, err
 	}
@@ -246,7 +248,7 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 	if err != nil {
 		return 0, err
 	}
-	if ended, err = a.Users.SetPassword(ctx, userID, hash, token); err != nil {
+	if ended, err = a.Accounts.SetPassword(ctx, userID, hash, token); err != nil {
 		return 0, err
 	}
 	a.audit(ctx, connexa.ActPassword, connexa.Text{})
@@ -257,12 +259,12 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 
 // Sessions lists a user's sessions; the one with the token current is marked.
 func (a *App) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
-	return a.Users.Sessions(ctx, userID, current)
+	return a.Accounts.Sessions(ctx, userID, current)
 }
 
 // EndSession ends one session of a user.
 func (a *App) EndSession(ctx context.Context, userID, id int64) error {
-	if err := a.Users.EndSession(ctx, userID, id); err != nil {
+	if err := a.Accounts.EndSession(ctx, userID, id); err != nil {
 		return err
 	}
 	a.audit(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
@@ -272,7 +274,7 @@ func (a *App) EndSession(ctx context.Context, userID, id int64) error {
 // EndOtherSessions ends all sessions of a user but the one with the token keep,
 // and returns how many.
 func (a *App) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (int, error) {
-	n, err := a.Users.EndOtherSessions(ctx, userID, keep)
+	n, err := a.Accounts.EndOtherSessions(ctx, userID, keep)
 	if err != nil || n == 0 {
 		return 0, err
 	}

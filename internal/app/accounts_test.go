@@ -32,7 +32,7 @@ func newApp(t *testing.T) (*app.App, *db.DB) {
 		}
 	})
 	return app.New(app.Deps{
-		Users: d, Settings: d, Audit: d, Notifier: silent{}, Publish: func(connexa.Event) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Accounts: d, Settings: d, Audit: d, Notifier: silent{}, Publish: func(connexa.Event) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}), d
 }
 
@@ -103,7 +103,7 @@ func TestChangePasswordChecks(t *testing.T) {
 	if _, _, err := a.FirstStart(t.Context(), "the old Kite-7 lantern", true); err != nil {
 		t.Fatal(err)
 	}
-	u, err := d.UserByName(t.Context(), app.AdminName)
+	u, err := d.AccountByName(t.Context(), app.AdminName)
 	if err != nil {
 		t.Fatal(err)
 	}

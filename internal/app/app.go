@@ -12,21 +12,21 @@ import (
 
 // Deps is what an App works with.
 type Deps struct {
-	Nodes    nodeStore
-	Users    userStore
-	Settings settingsStore
-	Audit    auditStore
-	Imports  importStore
-	Runs     runStore
-	Runner   runner
-	Speed    speedStore
-	Services serviceStore
-	Gateways gateways
-	Access   accessStore
-	Accounts accessView
-	Channels channelStore
-	Notifier notifier
-	Watches  watchStore
+	Nodes         nodeStore
+	Accounts      accountStore
+	Settings      settingsStore
+	Audit         auditStore
+	Imports       importStore
+	Runs          runStore
+	Runner        runner
+	Speed         speedStore
+	Services      serviceStore
+	ServiceRunner serviceRunner
+	ClientStore   clientStore
+	ClientUsage   clientUsage
+	Channels      channelStore
+	Notifier      notifier
+	Watches       watchStore
 
 	VPNs         vpnStore // nil: there can be no OpenVPN exits
 	Running      exits
@@ -82,7 +82,7 @@ func Actor(ctx context.Context) (name, address string) {
 // logged, and has happened all the same.
 func (a *App) audit(ctx context.Context, act connexa.Act, detail connexa.Text) {
 	name, address := Actor(ctx)
-	row := connexa.AuditRow{At: a.Now(), User: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
+	row := connexa.AuditRow{At: a.Now(), Account: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
 	if err := a.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {
 		a.Log.Error("record an act", "act", string(act), "err", err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 type serviceFigures interface {
-	ServiceCounts(ctx context.Context) (map[connexa.GatewayState]int, error)
+	ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error)
 	PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error)
 	ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error)
 	ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error)
@@ -20,7 +20,7 @@ type serviceFigures interface {
 func (a *App) Serves() bool { return a.Services != nil }
 
 // ServiceCounts counts the services that are wanted or still run, by state.
-func (a *App) ServiceCounts(ctx context.Context) (map[connexa.GatewayState]int, error) {
+func (a *App) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
 	if a.Services == nil {
 		return nil, nil
 	}
@@ -56,11 +56,11 @@ func (a *App) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]N
 	}
 	var ids []int64
 	for id, s := range services {
-		if s.Wanted && s.State == connexa.GatewayOff { // the manager has not looked yet
-			s.State = connexa.GatewayStarting
+		if s.Wanted && s.State == connexa.ServiceOff { // the manager has not looked yet
+			s.State = connexa.ServiceStarting
 			services[id] = s
 		}
-		if s.State != connexa.GatewayOff && (f.State == "" || s.State == f.State) {
+		if s.State != connexa.ServiceOff && (f.State == "" || s.State == f.State) {
 			ids = append(ids, id)
 		}
 	}

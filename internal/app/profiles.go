@@ -35,9 +35,9 @@ func (a *App) ProfileLinks(ctx context.Context) (map[int64]int, error) {
 	return a.VPNs.ProfileLinks(ctx)
 }
 
-// ProfileUsers lists the access users, who may have profiles.
-func (a *App) ProfileUsers(ctx context.Context) ([]connexa.AccessUser, error) {
-	return a.VPNs.AccessUsers(ctx)
+// ProfileClients lists the access users, who may have profiles.
+func (a *App) ProfileClients(ctx context.Context) ([]connexa.Client, error) {
+	return a.VPNs.Clients(ctx)
 }
 
 // ProfileNode is a node for which there can be a file of a profile.
@@ -54,7 +54,7 @@ func (a *App) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connex
 	if err != nil {
 		return nil, p, err
 	}
-	user, err := a.VPNs.AccessUser(ctx, p.UserID)
+	user, err := a.VPNs.Client(ctx, p.ClientID)
 	if err != nil {
 		return nil, p, err
 	}
@@ -82,7 +82,7 @@ func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, erro
 	if err := n.Check(a.Now()); err != nil {
 		return 0, err
 	}
-	user, err := a.VPNs.AccessUser(ctx, n.UserID)
+	user, err := a.VPNs.Client(ctx, n.ClientID)
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +90,7 @@ func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, erro
 	if err != nil {
 		return 0, err
 	}
-	p := connexa.ProfileKey{Profile: connexa.Profile{UserID: user.ID, User: user.Name, Label: n.Label, Name: certificateName(user.Name), Password: n.Password, ExpiresAt: n.Expires}}
+	p := connexa.ProfileKey{Profile: connexa.Profile{ClientID: user.ID, Client: user.Name, Label: n.Label, Name: certificateName(user.Name), Password: n.Password, ExpiresAt: n.Expires}}
 	if p.Cert, p.Key, p.Serial, err = a.Certificates.Client(caCert, caKey, p.Name); err != nil {
 		return 0, err
 	}
@@ -99,7 +99,7 @@ func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, erro
 		return 0, err
 	}
 	a.profilesChanged()
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.User))
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.Client))
 	return id, nil
 }
 
@@ -140,7 +140,7 @@ func (a *App) RevokeProfile(ctx context.Context, id int64) error {
 		return err
 	}
 	a.profilesChanged()
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.User))
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.Client))
 	return nil
 }
 
@@ -157,7 +157,7 @@ func (a *App) DeleteProfile(ctx context.Context, id int64) error {
 		return err
 	}
 	a.profilesChanged()
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.User))
+	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.Client))
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (a *App) ProfileFiles(ctx context.Context, id int64, nodes []int64, host st
 	if err != nil {
 		return nil, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.User))
+	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.Client))
 	return files, nil
 }
 
@@ -200,7 +200,7 @@ func (a *App) profileFiles(ctx context.Context, id int64, nodes []int64, host st
 		if !ok {
 			continue
 		}
-		title := n.Address + " · " + p.User + " " + strings.Map(plainTitle, p.Label)
+		title := n.Address + " · " + p.Client + " " + strings.Map(plainTitle, p.Label)
 		if n.Country != "" {
 			title = n.Country + " " + title
 		}
@@ -208,7 +208,7 @@ func (a *App) profileFiles(ctx context.Context, id int64, nodes []int64, host st
 		if err != nil {
 			return p, nil, err
 		}
-		files = append(files, ProfileFile{Name: profileFile(n, p.User), Body: body})
+		files = append(files, ProfileFile{Name: profileFile(n, p.Client), Body: body})
 	}
 	if len(files) == 0 {
 		return p, nil, connexa.Errorf(connexa.NotFound, "vpn.none")
@@ -259,7 +259,7 @@ func (a *App) LinkProfile(ctx context.Context, id, node int64, life time.Duratio
 	if err := a.VPNs.AddProfileLink(ctx, connexa.ProfileLink{ProfileID: id, NodeID: node, ExpiresAt: until}, token); err != nil {
 		return "", until, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.User))
+	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.Client))
 	a.profilesChanged()
 	return token, until, nil
 }
@@ -281,19 +281,19 @@ func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile,
 	if err != nil {
 		return ProfileFile{}, err
 	}
-	u, err := a.Access.AccessUser(ctx, p.UserID)
+	u, err := a.ClientStore.Client(ctx, p.ClientID)
 	if err != nil {
 		return ProfileFile{}, err
 	}
 	// What was moved in the last seconds is not written yet, and lets nobody in.
-	if u.State(a.Now(), u.Up+u.Down) != connexa.AccessGranted {
+	if u.State(a.Now(), u.Up+u.Down) != connexa.ClientGranted {
 		// The link stays good: it may be that its user comes in again.
 		return ProfileFile{}, connexa.Errorf(connexa.Conflict, "profile.link.closed")
 	}
 	if err := a.VPNs.UseProfileLink(ctx, l.ID); err != nil {
 		return ProfileFile{}, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.User))
+	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.Client))
 	a.profilesChanged()
 	return files[0], nil
 }

@@ -17,8 +17,8 @@ type serviceStore interface {
 	Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error)
 }
 
-// gateways are told what the store's rows cannot say by themselves.
-type gateways interface {
+// serviceRunner are told what the store's rows cannot say by themselves.
+type serviceRunner interface {
 	Wake()
 	Retry(node int64)
 	Stop(ctx context.Context, node int64) error
@@ -74,7 +74,7 @@ func (a *App) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Se
 	for _, id := range nodes {
 		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
 	}
-	a.Gateways.Wake()
+	a.ServiceRunner.Wake()
 }
 
 // namesOf names one node, and counts many.
@@ -93,7 +93,7 @@ func (a *App) RetryService(ctx context.Context, node int64) error {
 	if err != nil {
 		return err
 	}
-	a.Gateways.Retry(node)
+	a.ServiceRunner.Retry(node)
 	a.audit(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
 	return nil
 }
@@ -112,7 +112,7 @@ func (a *App) RetryServices(ctx context.Context, s connexa.Selection) (int, erro
 	var down []int64
 	for _, id := range ids {
 		if row, ok := rows[id]; ok && row.IsDown() {
-			a.Gateways.Retry(id)
+			a.ServiceRunner.Retry(id)
 			down = append(down, id)
 		}
 	}
@@ -140,7 +140,7 @@ func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail b
 		return err
 	}
 	a.audit(ctx, connexa.ActServiceChanged, edited(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
-	a.Gateways.Wake()
+	a.ServiceRunner.Wake()
 	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil
 }
@@ -200,11 +200,11 @@ func (a *App) stopServicesOf(ctx context.Context, nodes []int64) error {
 	if len(stopped) == 0 {
 		return nil
 	}
-	a.Gateways.Wake() // all of them stop together
+	a.ServiceRunner.Wake() // all of them stop together
 	ctx, cancel := context.WithTimeout(ctx, stopFor)
 	defer cancel()
 	for _, id := range stopped {
-		if err := a.Gateways.Stop(ctx, id); err != nil {
+		if err := a.ServiceRunner.Stop(ctx, id); err != nil {
 			// Its row goes with the node, and the gateway goes with its row.
 			a.Log.Warn("a service was slow to stop", "node", id, "err", err)
 			break

@@ -14,8 +14,8 @@ type vpnStore interface {
 	ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error
 	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
 	VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error)
-	AccessUsers(ctx context.Context) ([]connexa.AccessUser, error)
-	AccessUser(ctx context.Context, id int64) (connexa.AccessUser, error)
+	Clients(ctx context.Context) ([]connexa.Client, error)
+	Client(ctx context.Context, id int64) (connexa.Client, error)
 }
 
 // exits are the OpenVPN exits that run.
@@ -79,7 +79,7 @@ func (a *App) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int6
 	for _, id := range nodes {
 		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
 	}
-	a.Gateways.Wake()
+	a.ServiceRunner.Wake()
 }
 
 // ShapeVPN says how the OpenVPN exit of a node is to be, and switches it on or
@@ -112,7 +112,7 @@ func (a *App) ShapeVPN(ctx context.Context, node int64, on bool, protocol connex
 		return err
 	}
 	a.audit(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.shape", nameOf(n.ID, &n), string(protocol)))
-	a.Gateways.Wake()
+	a.ServiceRunner.Wake()
 	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil
 }

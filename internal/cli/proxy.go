@@ -54,7 +54,7 @@ type proxy struct {
 	give    context.CancelCauseFunc
 
 	mu   sync.Mutex
-	seen connexa.Gateway
+	seen connexa.ServiceReport
 	ever bool // it has been online
 }
 
@@ -182,16 +182,16 @@ func (p *proxy) credential() (connexa.Secret, error) {
 
 // --- gateway.Store
 
-// WantedGateways implements gateway.Store.
-func (p *proxy) WantedGateways(context.Context) ([]connexa.Service, error) {
+// WantedServices implements gateway.Store.
+func (p *proxy) WantedServices(context.Context) ([]connexa.Service, error) {
 	return []connexa.Service{p.service}, nil
 }
 
-// SampleGateways implements gateway.Store: nobody looks at the counters later.
-func (p *proxy) SampleGateways(context.Context, time.Time, []connexa.Traffic) error { return nil }
+// SampleServices implements gateway.Store: nobody looks at the counters later.
+func (p *proxy) SampleServices(context.Context, time.Time, []connexa.Traffic) error { return nil }
 
-// TellGateway implements gateway.Store.
-func (p *proxy) TellGateway(_ context.Context, _ int64, what connexa.Text, lines []string) error {
+// RecordServiceEvent implements gateway.Store.
+func (p *proxy) RecordServiceEvent(_ context.Context, _ int64, what connexa.Text, lines []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line("openvpn", p.words.Text(what))
@@ -201,26 +201,26 @@ func (p *proxy) TellGateway(_ context.Context, _ int64, what connexa.Text, lines
 	return nil
 }
 
-// SaveGateway implements gateway.Store. It tells a person what has changed.
-func (p *proxy) SaveGateway(_ context.Context, g connexa.Gateway) error {
+// SaveServiceReport implements gateway.Store. It tells a person what has changed.
+func (p *proxy) SaveServiceReport(_ context.Context, g connexa.ServiceReport) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.seen
 	p.seen = g
 	switch {
-	case g.State == connexa.GatewayOnline && old.State != g.State:
+	case g.State == connexa.ServiceOnline && old.State != g.State:
 		p.line(string(g.State), p.session())
 		if !p.ever {
 			p.ever = true
 			p.howTo()
 		}
-	case g.State == connexa.GatewayOnline && g.Reason.IsZero():
-	case g.Reason.Key == "service.reason.dialing" && g.State == connexa.GatewayReconnecting: // only another try
+	case g.State == connexa.ServiceOnline && g.Reason.IsZero():
+	case g.Reason.Key == "service.reason.dialing" && g.State == connexa.ServiceReconnecting: // only another try
 	case g.Reason.IsZero():
 	default:
 		p.line(string(g.State), p.why(g))
 	}
-	if g.State == connexa.GatewayFailed {
+	if g.State == connexa.ServiceFailed {
 		p.give(errGaveUp)
 	}
 	return nil
@@ -232,12 +232,12 @@ func (p *proxy) line(state, text string) {
 }
 
 // why is the reason of a state with its cause.
-func (p *proxy) why(g connexa.Gateway) string {
+func (p *proxy) why(g connexa.ServiceReport) string {
 	text := p.words.Text(g.Reason)
 	if g.Cause != "" {
 		text += " " + sentence(causeWords(p.words, g.Cause, ""))
 	}
-	if wait := g.RetryAt.Sub(p.now()); !g.RetryAt.IsZero() && g.State == connexa.GatewayReconnecting {
+	if wait := g.RetryAt.Sub(p.now()); !g.RetryAt.IsZero() && g.State == connexa.ServiceReconnecting {
 		text += fmt.Sprintf(" Again in %s.", max(wait, 0).Round(time.Second))
 	}
 	return text

@@ -12,26 +12,26 @@ import (
 
 // Limits of an access user.
 const (
-	MaxAccessName     = 64
-	LeastAccessSecret = 8   // bytes of a password
-	MaxAccessSecret   = 120 // OpenVPN takes 127, RFC 1929 255
-	MaxAccessSources  = 64
-	MaxAccessNodes    = 5000
-	MaxAccessQuota    = 1 << 50 // bytes
+	MaxClientName     = 64
+	MinClientPassword = 8   // bytes of a password
+	MaxClientPassword = 120 // OpenVPN takes 127, RFC 1929 255
+	MaxClientSources  = 64
+	MaxClientNodes    = 5000
+	MaxClientQuota    = 1 << 50 // bytes
 )
 
-// AccessScope says how the nodes that an access user may use are chosen.
-type AccessScope string
+// ClientScope says how the nodes that an access user may use are chosen.
+type ClientScope string
 
 // The scopes.
 const (
-	AccessAll   AccessScope = "all"
-	AccessNodes AccessScope = "nodes" // those that are named
-	AccessTags  AccessScope = "tags"  // those that have one of the tags
+	ScopeAll   ClientScope = "all"
+	ScopeNodes ClientScope = "nodes" // those that are named
+	ScopeTags  ClientScope = "tags"  // those that have one of the tags
 )
 
-// AccessScopes lists every scope.
-func AccessScopes() []AccessScope { return []AccessScope{AccessAll, AccessNodes, AccessTags} }
+// ClientScopes lists every scope.
+func ClientScopes() []ClientScope { return []ClientScope{ScopeAll, ScopeNodes, ScopeTags} }
 
 // QuotaPeriod is how often the counters of an access user begin anew by
 // themselves.
@@ -74,15 +74,15 @@ func (p QuotaPeriod) IsOver(from, now time.Time, zone *time.Location, since time
 	return from.Before(start) && since.Before(start)
 }
 
-// AccessUser is a person or a program that uses exits. Its password is kept
+// Client is a person or a program that uses exits. Its password is kept
 // apart: who needs it asks for it by name.
-type AccessUser struct {
+type Client struct {
 	ID       int64
 	Name     string // for good: it stands in certificates and in the programs of others
 	Enabled  bool
-	Scope    AccessScope
-	Nodes    []int64        // when Scope is AccessNodes, in order
-	Tags     []string       // when Scope is AccessTags
+	Scope    ClientScope
+	Nodes    []int64        // when Scope is ScopeNodes, in order
+	Tags     []string       // when Scope is ScopeTags
 	Sources  []netip.Prefix // from which it may come; none: from anywhere
 	Expires  time.Time      // zero: never
 	Quota    uint64         // bytes up and down together; 0: none
@@ -98,89 +98,89 @@ type AccessUser struct {
 	ChangedAt   time.Time
 }
 
-// AccessLogin is an access user with its password.
-type AccessLogin struct {
-	AccessUser
+// ClientLogin is an access user with its password.
+type ClientLogin struct {
+	Client
 	Password Secret
 }
 
-// AccessLive is what is known of an access user at this moment.
-type AccessLive struct {
-	State    AccessRefusal // disabled, expired or spent; AccessGranted: it may use services
+// ClientLive is what is known of an access user at this moment.
+type ClientLive struct {
+	State    ClientRefusal // disabled, expired or spent; ClientGranted: it may use services
 	Up, Down uint64        // bytes since the counters began
 	Open     int64         // connections as they stand
 	SeenAt   time.Time
 	SeenFrom string
 	// The last refusal of one who knew the password, or was connected.
-	Refused     AccessRefusal
+	Refused     ClientRefusal
 	RefusedAt   time.Time
 	RefusedFrom string
 }
 
-// AccessCount is what an access user moved since the last one was written.
-type AccessCount struct {
-	UserID   int64
+// ClientCount is what an access user moved since the last one was written.
+type ClientCount struct {
+	ClientID int64
 	Up, Down uint64
 	SeenAt   time.Time // zero: not since then
 	SeenFrom string
 }
 
-// AccessRefusal is why an access user may not use a service. The empty one says
+// ClientRefusal is why an access user may not use a service. The empty one says
 // that it may.
-type AccessRefusal string
+type ClientRefusal string
 
 // The refusals. Only the admin, and who has proven the password, may learn which
 // it is.
 const (
-	AccessGranted  AccessRefusal = ""
-	AccessUnknown  AccessRefusal = "unknown"  // no such user, or another password
-	AccessGone     AccessRefusal = "gone"     // was deleted while connected
-	AccessOutdated AccessRefusal = "outdated" // has another password than when it came
-	AccessDisabled AccessRefusal = "disabled"
-	AccessExpired  AccessRefusal = "expired"
-	AccessSpent    AccessRefusal = "spent"  // its quota
-	AccessSource   AccessRefusal = "source" // not from this address
-	AccessNode     AccessRefusal = "node"   // not this service
+	ClientGranted     ClientRefusal = ""
+	ClientUnknown     ClientRefusal = "unknown"  // no such user, or another password
+	ClientGone        ClientRefusal = "gone"     // was deleted while connected
+	ClientOutdated    ClientRefusal = "outdated" // has another password than when it came
+	ClientDisabled    ClientRefusal = "disabled"
+	ClientExpired     ClientRefusal = "expired"
+	ClientOverQuota   ClientRefusal = "spent"  // its quota
+	ClientWrongSource ClientRefusal = "source" // not from this address
+	ClientWrongNode   ClientRefusal = "node"   // not this service
 )
 
-// AccessRefusals lists every refusal.
-func AccessRefusals() []AccessRefusal {
-	return []AccessRefusal{AccessUnknown, AccessGone, AccessOutdated, AccessDisabled, AccessExpired, AccessSpent, AccessSource, AccessNode}
+// ClientRefusals lists every refusal.
+func ClientRefusals() []ClientRefusal {
+	return []ClientRefusal{ClientUnknown, ClientGone, ClientOutdated, ClientDisabled, ClientExpired, ClientOverQuota, ClientWrongSource, ClientWrongNode}
 }
 
 // Text is the sentence for the person who is refused.
-func (r AccessRefusal) Text() Text { return T("access.refused." + string(r)) }
+func (r ClientRefusal) Text() Text { return T("access.refused." + string(r)) }
 
 // State says what keeps u from every service, by what it has used: disabled,
-// expired or spent; AccessGranted: nothing.
-func (u *AccessUser) State(now time.Time, used uint64) AccessRefusal {
+// expired or spent; ClientGranted: nothing.
+func (u *Client) State(now time.Time, used uint64) ClientRefusal {
 	switch {
 	case !u.Enabled:
-		return AccessDisabled
+		return ClientDisabled
 	case !u.Expires.IsZero() && !now.Before(u.Expires):
-		return AccessExpired
+		return ClientExpired
 	case u.Quota > 0 && used >= u.Quota:
-		return AccessSpent
+		return ClientOverQuota
 	}
-	return AccessGranted
+	return ClientGranted
 }
 
 // MayUse says whether the service of a node is among those that u may use.
-func (u *AccessUser) MayUse(node int64, tags []string) bool {
+func (u *Client) MayUse(node int64, tags []string) bool {
 	switch u.Scope {
-	case AccessAll:
+	case ScopeAll:
 		return true
-	case AccessNodes:
+	case ScopeNodes:
 		_, found := slices.BinarySearch(u.Nodes, node)
 		return found
-	case AccessTags:
+	case ScopeTags:
 		return slices.ContainsFunc(u.Tags, func(t string) bool { return slices.Contains(tags, t) })
 	}
 	return false
 }
 
 // MayComeFrom says whether u may come from an address.
-func (u *AccessUser) MayComeFrom(a netip.Addr) bool {
+func (u *Client) MayComeFrom(a netip.Addr) bool {
 	if len(u.Sources) == 0 {
 		return true
 	}
@@ -188,8 +188,8 @@ func (u *AccessUser) MayComeFrom(a netip.Addr) bool {
 	return slices.ContainsFunc(u.Sources, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// AccessInput is an access user as a form gives it: strings, not yet checked.
-type AccessInput struct {
+// ClientInput is an access user as a form gives it: strings, not yet checked.
+type ClientInput struct {
 	Name     string
 	Password string // empty: one is made, or the old one is kept
 	Enabled  bool
@@ -204,25 +204,25 @@ type AccessInput struct {
 	Note     string
 }
 
-// AccessUnits are the units of a quota, with their bytes.
-var AccessUnits = map[string]uint64{"MB": 1e6, "GB": 1e9, "TB": 1e12}
+// ClientUnits are the units of a quota, with their bytes.
+var ClientUnits = map[string]uint64{"MB": 1e6, "GB": 1e9, "TB": 1e12}
 
-// ParseAccess checks in and returns the access user and its password, or
+// ParseClient checks in and returns the access user and its password, or
 // FieldErrors keyed by the field's name in lower case. A day ends in zone. An
 // empty password is no error here.
-func ParseAccess(in AccessInput, zone *time.Location) (AccessUser, Secret, error) {
+func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 	errs := FieldErrors{}
-	u := AccessUser{Name: strings.TrimSpace(in.Name), Enabled: in.Enabled, Scope: AccessScope(in.Scope), Period: QuotaPeriod(in.Period)}
-	checkAccessName(u.Name, errs)
-	checkAccessPassword(in.Password, errs)
-	if !slices.Contains(AccessScopes(), u.Scope) {
+	u := Client{Name: strings.TrimSpace(in.Name), Enabled: in.Enabled, Scope: ClientScope(in.Scope), Period: QuotaPeriod(in.Period)}
+	checkClientName(u.Name, errs)
+	checkClientPassword(in.Password, errs)
+	if !slices.Contains(ClientScopes(), u.Scope) {
 		errs.Add("scope", "field.access.scope")
 	}
 	if !slices.Contains(QuotaPeriods(), u.Period) {
 		errs.Add("period", "field.access.period")
 	}
 	switch u.Scope {
-	case AccessNodes:
+	case ScopeNodes:
 		for _, s := range in.Nodes {
 			id, err := strconv.ParseInt(s, 10, 64)
 			if err != nil || id <= 0 {
@@ -236,10 +236,10 @@ func ParseAccess(in AccessInput, zone *time.Location) (AccessUser, Secret, error
 		switch {
 		case len(u.Nodes) == 0:
 			errs.Add("nodes", "field.access.nodes")
-		case len(u.Nodes) > MaxAccessNodes:
-			errs.Add("nodes", "field.access.nodes.many", MaxAccessNodes)
+		case len(u.Nodes) > MaxClientNodes:
+			errs.Add("nodes", "field.access.nodes.many", MaxClientNodes)
 		}
-	case AccessTags:
+	case ScopeTags:
 		if u.Tags = parseTags(in.Tags, errs); len(u.Tags) == 0 {
 			errs.Add("tags", "field.access.tags")
 		}
@@ -262,40 +262,40 @@ func ParseAccess(in AccessInput, zone *time.Location) (AccessUser, Secret, error
 		errs.Add("note", "field.long", MaxComment)
 	}
 	if len(errs) > 0 {
-		return AccessUser{}, "", errs
+		return Client{}, "", errs
 	}
 	return u, Secret(in.Password), nil
 }
 
-// checkAccessName holds a name to what is safe in RFC 1929, in a certificate and
+// checkClientName holds a name to what is safe in RFC 1929, in a certificate and
 // as the name of a file.
-func checkAccessName(name string, errs FieldErrors) {
+func checkClientName(name string, errs FieldErrors) {
 	switch {
 	case name == "":
 		errs.Add("name", "field.access.name.empty")
-	case len(name) > MaxAccessName || strings.ContainsFunc(name, func(r rune) bool {
+	case len(name) > MaxClientName || strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 	}) || name[0] == '.' || name[0] == '-':
-		errs.Add("name", "field.access.name", MaxAccessName)
-	case reservedAccessName(name):
+		errs.Add("name", "field.access.name", MaxClientName)
+	case reservedClientName(name):
 		errs.Add("name", "field.access.name.reserved")
 	}
 }
 
-// reservedAccessName says whether a name is of the form that the credentials of
+// reservedClientName says whether a name is of the form that the credentials of
 // services have.
-func reservedAccessName(name string) bool {
+func reservedClientName(name string) bool {
 	rest, ok := strings.CutPrefix(strings.ToLower(name), "exit-")
 	return ok && rest != "" && strings.Trim(rest, "0123456789") == ""
 }
 
-func checkAccessPassword(p string, errs FieldErrors) {
+func checkClientPassword(p string, errs FieldErrors) {
 	switch {
 	case p == "":
-	case len(p) < LeastAccessSecret:
-		errs.Add("password", "field.password.short", LeastAccessSecret)
-	case len(p) > MaxAccessSecret:
-		errs.Add("password", "field.password.long", MaxAccessSecret)
+	case len(p) < MinClientPassword:
+		errs.Add("password", "field.password.short", MinClientPassword)
+	case len(p) > MaxClientPassword:
+		errs.Add("password", "field.password.long", MaxClientPassword)
 	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
 		errs.Add("password", "field.control")
 	case strings.TrimSpace(p) != p:
@@ -303,13 +303,13 @@ func checkAccessPassword(p string, errs FieldErrors) {
 	}
 }
 
-// ParseAccessPassword checks a password that a person chose for an access user.
-func ParseAccessPassword(p string) (Secret, error) {
+// ParseClientPassword checks a password that a person chose for an access user.
+func ParseClientPassword(p string) (Secret, error) {
 	errs := FieldErrors{}
 	if p == "" {
 		errs.Add("password", "field.password.empty")
 	}
-	checkAccessPassword(p, errs)
+	checkClientPassword(p, errs)
 	return Secret(p), errs.OrNil()
 }
 
@@ -333,8 +333,8 @@ func parseSources(s string, errs FieldErrors) []netip.Prefix {
 			list = append(list, p)
 		}
 	}
-	if len(list) > MaxAccessSources {
-		errs.Add("sources", "field.access.sources.many", MaxAccessSources)
+	if len(list) > MaxClientSources {
+		errs.Add("sources", "field.access.sources.many", MaxClientSources)
 	}
 	return list
 }
@@ -353,7 +353,7 @@ func EndOfDay(t time.Time) time.Time {
 	return beginOfDay(year, month, day+1, t.Location())
 }
 
-// ExpiryDay is the last day of an expiry in zone, as AccessInput has it.
+// ExpiryDay is the last day of an expiry in zone, as ClientInput has it.
 func ExpiryDay(t time.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return ""
@@ -361,7 +361,7 @@ func ExpiryDay(t time.Time, zone *time.Location) string {
 	return t.Add(-time.Second).In(zone).Format(time.DateOnly)
 }
 
-// QuotaText is a quota as AccessInput has it.
+// QuotaText is a quota as ClientInput has it.
 func QuotaText(n uint64) (number, unit string) {
 	unit = "GB"
 	if n == 0 {
@@ -373,7 +373,7 @@ func QuotaText(n uint64) (number, unit string) {
 	case n < 1e9:
 		unit = "MB"
 	}
-	return strconv.FormatFloat(float64(n)/float64(AccessUnits[unit]), 'f', -1, 64), unit
+	return strconv.FormatFloat(float64(n)/float64(ClientUnits[unit]), 'f', -1, 64), unit
 }
 
 func parseQuota(s, unit string, errs FieldErrors) uint64 {
@@ -382,9 +382,9 @@ func parseQuota(s, unit string, errs FieldErrors) uint64 {
 		return 0
 	}
 	n, err := strconv.ParseFloat(s, 64)
-	size, ok := AccessUnits[unit]
+	size, ok := ClientUnits[unit]
 	// NaN is neither.
-	if err != nil || !ok || !(n > 0 && n*float64(size) >= 1 && n*float64(size) <= MaxAccessQuota) {
+	if err != nil || !ok || !(n > 0 && n*float64(size) >= 1 && n*float64(size) <= MaxClientQuota) {
 		errs.Add("quota", "field.access.quota")
 		return 0
 	}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-func TestParseAccess(t *testing.T) {
+func TestParseClient(t *testing.T) {
 	zone := time.FixedZone("", 3*3600)
-	u, password, err := ParseAccess(AccessInput{
+	u, password, err := ParseClient(ClientInput{
 		Name: " ann.k-1_x ", Password: "Blue-Kite-7", Enabled: true, Scope: "nodes", Nodes: []string{"7", "3", "7"}, Quota: "1,5", Unit: "GB", Period: "week",
 		Sources: "192.0.2.7, 198.51.100.9/24\n::ffff:203.0.113.5;2001:db8::/32 192.0.2.7", Expires: "2026-12-31", Note: "an\noffice",
 	}, zone)
@@ -28,75 +28,75 @@ func TestParseAccess(t *testing.T) {
 	}
 }
 
-func TestParseAccessRefuses(t *testing.T) {
-	good := AccessInput{Name: "ann", Scope: "all"}
-	if _, _, err := ParseAccess(good, time.UTC); err != nil {
+func TestParseClientRefuses(t *testing.T) {
+	good := ClientInput{Name: "ann", Scope: "all"}
+	if _, _, err := ParseClient(good, time.UTC); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		field string
-		bad   func(*AccessInput)
+		bad   func(*ClientInput)
 	}{
-		{"name", func(in *AccessInput) { in.Name = "" }},
-		{"name", func(in *AccessInput) { in.Name = "ann:b" }},
-		{"name", func(in *AccessInput) { in.Name = "анна" }},
-		{"name", func(in *AccessInput) { in.Name = "-ann" }},
-		{"name", func(in *AccessInput) { in.Name = ".." }},
-		{"name", func(in *AccessInput) { in.Name = "Exit-17" }},
-		{"name", func(in *AccessInput) { in.Name = strings.Repeat("a", 65) }},
-		{"password", func(in *AccessInput) { in.Password = "short" }},
-		{"password", func(in *AccessInput) { in.Password = strings.Repeat("a", 121) }},
-		{"password", func(in *AccessInput) { in.Password = "line\nbreak" }},
-		{"password", func(in *AccessInput) { in.Password = " Blue-Kite-7" }},
-		{"scope", func(in *AccessInput) { in.Scope = "" }},
-		{"nodes", func(in *AccessInput) { in.Scope = "nodes" }},
-		{"nodes", func(in *AccessInput) { in.Scope, in.Nodes = "nodes", []string{"1", "x"} }},
-		{"tags", func(in *AccessInput) { in.Scope, in.Tags = "tags", " , " }},
-		{"sources", func(in *AccessInput) { in.Sources = "192.0.2.7 nonsense" }},
-		{"sources", func(in *AccessInput) { in.Sources = "192.0.2.0/33" }},
-		{"sources", func(in *AccessInput) { in.Sources = "fe80::1%eth0" }},
-		{"expires", func(in *AccessInput) { in.Expires = "tomorrow" }},
-		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "0", "GB" }},
-		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "NaN", "GB" }},
-		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "1e300", "GB" }},
-		{"quota", func(in *AccessInput) { in.Quota, in.Unit = "1", "PB" }},
-		{"period", func(in *AccessInput) { in.Period = "year" }},
+		{"name", func(in *ClientInput) { in.Name = "" }},
+		{"name", func(in *ClientInput) { in.Name = "ann:b" }},
+		{"name", func(in *ClientInput) { in.Name = "анна" }},
+		{"name", func(in *ClientInput) { in.Name = "-ann" }},
+		{"name", func(in *ClientInput) { in.Name = ".." }},
+		{"name", func(in *ClientInput) { in.Name = "Exit-17" }},
+		{"name", func(in *ClientInput) { in.Name = strings.Repeat("a", 65) }},
+		{"password", func(in *ClientInput) { in.Password = "short" }},
+		{"password", func(in *ClientInput) { in.Password = strings.Repeat("a", 121) }},
+		{"password", func(in *ClientInput) { in.Password = "line\nbreak" }},
+		{"password", func(in *ClientInput) { in.Password = " Blue-Kite-7" }},
+		{"scope", func(in *ClientInput) { in.Scope = "" }},
+		{"nodes", func(in *ClientInput) { in.Scope = "nodes" }},
+		{"nodes", func(in *ClientInput) { in.Scope, in.Nodes = "nodes", []string{"1", "x"} }},
+		{"tags", func(in *ClientInput) { in.Scope, in.Tags = "tags", " , " }},
+		{"sources", func(in *ClientInput) { in.Sources = "192.0.2.7 nonsense" }},
+		{"sources", func(in *ClientInput) { in.Sources = "192.0.2.0/33" }},
+		{"sources", func(in *ClientInput) { in.Sources = "fe80::1%eth0" }},
+		{"expires", func(in *ClientInput) { in.Expires = "tomorrow" }},
+		{"quota", func(in *ClientInput) { in.Quota, in.Unit = "0", "GB" }},
+		{"quota", func(in *ClientInput) { in.Quota, in.Unit = "NaN", "GB" }},
+		{"quota", func(in *ClientInput) { in.Quota, in.Unit = "1e300", "GB" }},
+		{"quota", func(in *ClientInput) { in.Quota, in.Unit = "1", "PB" }},
+		{"period", func(in *ClientInput) { in.Period = "year" }},
 	} {
 		in := good
 		tt.bad(&in)
-		_, _, err := ParseAccess(in, time.UTC)
+		_, _, err := ParseClient(in, time.UTC)
 		if errs, ok := err.(FieldErrors); !ok || len(errs) != 1 || errs[tt.field].IsZero() {
 			t.Errorf("%+v: %v; want a complaint about %s alone", in, err, tt.field)
 		}
 	}
 }
 
-func TestAccessMay(t *testing.T) {
-	nodes := AccessUser{Scope: AccessNodes, Nodes: []int64{2, 5}}
-	tags := AccessUser{Scope: AccessTags, Tags: []string{"fast"}}
+func TestClientMay(t *testing.T) {
+	nodes := Client{Scope: ScopeNodes, Nodes: []int64{2, 5}}
+	tags := Client{Scope: ScopeTags, Tags: []string{"fast"}}
 	for _, tt := range []struct {
 		name string
 		got  bool
 		want bool
 	}{
-		{"all", (&AccessUser{Scope: AccessAll}).MayUse(1, nil), true},
-		{"no scope", (&AccessUser{}).MayUse(1, nil), false},
+		{"all", (&Client{Scope: ScopeAll}).MayUse(1, nil), true},
+		{"no scope", (&Client{}).MayUse(1, nil), false},
 		{"named", nodes.MayUse(5, nil), true},
 		{"not named", nodes.MayUse(4, nil), false},
 		{"tag", tags.MayUse(1, []string{"eu", "fast"}), true},
 		{"part of a tag", tags.MayUse(1, []string{"faster"}), false},
 		{"anywhere", tags.MayComeFrom(netip.MustParseAddr("192.0.2.1")), true},
-		{"mapped", (&AccessUser{Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}).MayComeFrom(netip.MustParseAddr("::ffff:192.0.2.1")), true},
-		{"elsewhere", (&AccessUser{Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}).MayComeFrom(netip.MustParseAddr("192.0.3.1")), false},
+		{"mapped", (&Client{Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}).MayComeFrom(netip.MustParseAddr("::ffff:192.0.2.1")), true},
+		{"elsewhere", (&Client{Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}).MayComeFrom(netip.MustParseAddr("192.0.3.1")), false},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %v", tt.name, tt.got)
 		}
 	}
 	now := time.Now()
-	for want, u := range map[AccessRefusal]AccessUser{
-		AccessDisabled: {Expires: now, Quota: 5}, AccessExpired: {Enabled: true, Expires: now, Quota: 5},
-		AccessSpent: {Enabled: true, Expires: now.Add(1), Quota: 5}, AccessGranted: {Enabled: true, Expires: now.Add(1), Quota: 6},
+	for want, u := range map[ClientRefusal]Client{
+		ClientDisabled: {Expires: now, Quota: 5}, ClientExpired: {Enabled: true, Expires: now, Quota: 5},
+		ClientOverQuota: {Enabled: true, Expires: now.Add(1), Quota: 5}, ClientGranted: {Enabled: true, Expires: now.Add(1), Quota: 6},
 	} {
 		if got := u.State(now, 5); got != want {
 			t.Errorf("%+v is %q, want %q", u, got, want)
@@ -116,17 +116,17 @@ func TestQuotaPeriodStarts(t *testing.T) {
 	}
 }
 
-func TestFormTextsOfAccess(t *testing.T) {
+func TestFormTextsOfClient(t *testing.T) {
 	zone := time.FixedZone("", -5*3600)
 	for _, n := range []uint64{0, 1, 1500, 5e8, 1e9, 2.5e9, 1e12, 12345678901234} {
 		text, unit := QuotaText(n)
-		u, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all", Quota: text, Unit: unit}, zone)
+		u, _, err := ParseClient(ClientInput{Name: "ann", Scope: "all", Quota: text, Unit: unit}, zone)
 		if err != nil || u.Quota != n {
 			t.Errorf("%d is %q %s in the form and comes back as %d, %v", n, text, unit, u.Quota, err)
 		}
 	}
 	for _, day := range []string{"", "2026-12-31", "2028-02-29"} {
-		u, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all", Expires: day}, zone)
+		u, _, err := ParseClient(ClientInput{Name: "ann", Scope: "all", Expires: day}, zone)
 		if err != nil || ExpiryDay(u.Expires, zone) != day {
 			t.Errorf("%q comes back as %q, %v", day, ExpiryDay(u.Expires, zone), err)
 		}
@@ -134,7 +134,7 @@ func TestFormTextsOfAccess(t *testing.T) {
 }
 
 func TestServiceFilterRoundTrip(t *testing.T) {
-	f := ServiceFilter{Text: "rack 4", State: GatewayOnline, Tags: []string{"eu", "fast"}}
+	f := ServiceFilter{Text: "rack 4", State: ServiceOnline, Tags: []string{"eu", "fast"}}
 	if got, err := ParseServiceFilter(f.Values()); err != nil || got.Text != f.Text || got.State != f.State || !slices.Equal(got.Tags, f.Tags) {
 		t.Errorf("%+v, %v", got, err)
 	}

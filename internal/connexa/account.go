@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// User is a person who may log in.
-type User struct {
+// Account is a person who may log in.
+type Account struct {
 	ID           int64
 	Name         string
 	PasswordHash string // argon2id, PHC string format
@@ -18,7 +18,7 @@ type User struct {
 // Session is one login in one browser.
 type Session struct {
 	ID        int64
-	UserID    int64
+	AccountID int64
 	CreatedAt time.Time
 	SeenAt    time.Time // touched at most once a minute
 	ExpiresAt time.Time
@@ -53,9 +53,9 @@ const (
 	ActServiceStopped Act = "service_stopped"
 	ActServiceRetried Act = "service_retried"
 	ActServiceChanged Act = "service_changed"
-	ActAccessAdded    Act = "access_added"
-	ActAccessChanged  Act = "access_changed"
-	ActAccessDeleted  Act = "access_deleted"
+	ActClientAdded    Act = "access_added"
+	ActClientChanged  Act = "access_changed"
+	ActClientDeleted  Act = "access_deleted"
 )
 
 // Acts lists every act.
@@ -64,7 +64,7 @@ func Acts() []Act {
 		ActLogin, ActLoginFailed, ActLogout, ActReauth, ActPassword, ActSessionRevoked, ActImport, ActNodeAdded,
 		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActRunResumed, ActSettings, ActKeyConfirmed,
 		ActServiceStarted, ActServiceStopped, ActServiceRetried, ActServiceChanged,
-		ActAccessAdded, ActAccessChanged, ActAccessDeleted,
+		ActClientAdded, ActClientChanged, ActClientDeleted,
 	}
 }
 
@@ -91,7 +91,7 @@ func AuditText(detail string) (t Text, ok bool) {
 type AuditRow struct {
 	ID      int64
 	At      time.Time
-	User    string
+	Account string
 	Address string // of the person
 	Act     Act
 	Detail  string // names and counts as AuditDetail keeps them; never a secret

@@ -185,13 +185,13 @@ func (s Settings) Changes(is Settings) []Change {
 	return c
 }
 
-// AccessChanges lists the fields in which an access user differs from what it was, the
+// ClientChanges lists the fields in which an access user differs from what it was, the
 // name and the password left out. Last days are those of zone.
-func AccessChanges(was, is *AccessUser, zone *time.Location) []Change {
+func ClientChanges(was, is *Client, zone *time.Location) []Change {
 	var c changes
 	c.add("access.note", was.Note, is.Note)
 	c.addSwitch("audit.access.on", was.Enabled, is.Enabled)
-	c.addText("access.may", was.mayText(), is.mayText())
+	c.addText("access.may", was.scopeText(), is.scopeText())
 	c.addText("access.quota", quotaAmount(was.Quota), quotaAmount(is.Quota))
 	c.addText("access.period", was.Period.text(), is.Period.text())
 	c.addText("access.expires", lastDay(was.Expires, zone), lastDay(is.Expires, zone))
@@ -199,22 +199,22 @@ func AccessChanges(was, is *AccessUser, zone *time.Location) []Change {
 	return c
 }
 
-// mayText names what an access user may use.
-func (u *AccessUser) mayText() Text {
+// scopeText names what an access user may use.
+func (u *Client) scopeText() Text {
 	switch u.Scope {
-	case AccessNodes:
+	case ScopeNodes:
 		ids := make([]string, len(u.Nodes))
 		for i, id := range u.Nodes {
 			ids[i] = strconv.FormatInt(id, 10)
 		}
 		return T("audit.access.nodes", len(ids), shortened(strings.Join(ids, ", ")))
-	case AccessTags:
+	case ScopeTags:
 		return T("access.scope.tagged", shortened(strings.Join(u.Tags, ", ")))
 	}
 	return T("access.scope.all")
 }
 
-func (u *AccessUser) sourcesText() Text {
+func (u *Client) sourcesText() Text {
 	list := make([]string, len(u.Sources))
 	for i, s := range u.Sources {
 		list[i] = SourceText(s)

@@ -72,22 +72,22 @@ func TestChangesTextIsBounded(t *testing.T) {
 	}
 }
 
-// TestAccessChangesKnowEveryInput edits all that an admin may write of an access user.
-func TestAccessChangesKnowEveryInput(t *testing.T) {
-	was, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all"}, time.UTC)
+// TestClientChangesKnowEveryInput edits all that an admin may write of an access user.
+func TestClientChangesKnowEveryInput(t *testing.T) {
+	was, _, err := ParseClient(ClientInput{Name: "ann", Scope: "all"}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	is, _, err := ParseAccess(AccessInput{
+	is, _, err := ParseClient(ClientInput{
 		Name: "ann", Password: "Blue-Kite-7", Enabled: true, Scope: "nodes", Nodes: []string{"7", "5"}, Sources: "192.0.2.7, 2001:db8::/32", Expires: "2030-01-31",
 		Quota: "2,5", Unit: "GB", Period: "week", Note: "the office",
 	}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := AccessChanges(&was, &is, time.UTC)
+	list := ClientChanges(&was, &is, time.UTC)
 	// The unit is the quota's; nodes and tags are what the scope means; the name stays, and the password is apart.
-	if got, want := len(list), reflect.TypeFor[AccessInput]().NumField()-5; got != want {
+	if got, want := len(list), reflect.TypeFor[ClientInput]().NumField()-5; got != want {
 		t.Errorf("%d changes, want %d: %v", got, want, list)
 	}
 	text := ChangesText(list).String()
@@ -96,12 +96,12 @@ func TestAccessChangesKnowEveryInput(t *testing.T) {
 			t.Errorf("%q is not in %s", part, text)
 		}
 	}
-	if list := AccessChanges(&is, &is, time.UTC); len(list) != 0 {
+	if list := ClientChanges(&is, &is, time.UTC); len(list) != 0 {
 		t.Errorf("no edit is recorded as %v", list)
 	}
 	tagged := is
-	tagged.Scope, tagged.Nodes, tagged.Tags = AccessTags, nil, []string{"eu", "us"}
-	if text := ChangesText(AccessChanges(&is, &tagged, time.UTC)).String(); !strings.Contains(text, "access.scope.tagged[eu, us]") {
+	tagged.Scope, tagged.Nodes, tagged.Tags = ScopeTags, nil, []string{"eu", "us"}
+	if text := ChangesText(ClientChanges(&is, &tagged, time.UTC)).String(); !strings.Contains(text, "access.scope.tagged[eu, us]") {
 		t.Errorf("%s", text)
 	}
 }

@@ -26,7 +26,7 @@ func ChannelLangs() []string { return []string{"en", "ru"} }
 // NoticeSwitches are the kinds that a channel can be told of, each by a switch.
 func NoticeSwitches() []NoticeKind {
 	return []NoticeKind{
-		NoticeGatewayFailed, NoticeGatewayRecovered, NoticeNodeDropped, NoticeNodeRecovered,
+		NoticeServiceFailed, NoticeServiceRecovered, NoticeNodeDropped, NoticeNodeRecovered,
 		NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin,
 	}
 }

@@ -16,8 +16,8 @@ const (
 	ServiceChanged Topic = "service" // ID is the node whose gateway changed
 
 	ProfilesChanged Topic = "profiles"       // certificates of access users; ID is zero
-	AccessChanged   Topic = "access"         // what an admin wrote of access users; ID is the user, zero: some were added or deleted
-	AccessFigures   Topic = "access_figures" // what an access user moved, or its state; ID is the user
+	ClientChanged   Topic = "access"         // what an admin wrote of access users; ID is the user, zero: some were added or deleted
+	ClientTraffic   Topic = "access_figures" // what an access user moved, or its state; ID is the user
 )
 
 // Event says that one thing changed. It carries nothing of it: whoever cares

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// GatewayState is what a gateway does. It says nothing about the node, and no
+// ServiceState is what a gateway does. It says nothing about the node, and no
 // status follows from it.
-type GatewayState string
+type ServiceState string
 
 // The states of a gateway.
 const (
-	GatewayOff          GatewayState = "off"
-	GatewayStarting     GatewayState = "starting"     // its first session is being dialed
-	GatewayOnline       GatewayState = "online"       // a session is up, clients are served
-	GatewayReconnecting GatewayState = "reconnecting" // its session ended, or none came up: the next try is near
-	GatewayFailed       GatewayState = "failed"       // tries are rare, or wait for a person
+	ServiceOff          ServiceState = "off"
+	ServiceStarting     ServiceState = "starting"     // its first session is being dialed
+	ServiceOnline       ServiceState = "online"       // a session is up, clients are served
+	ServiceReconnecting ServiceState = "reconnecting" // its session ended, or none came up: the next try is near
+	ServiceFailed       ServiceState = "failed"       // tries are rare, or wait for a person
 )
 
-// GatewayStates lists every state.
-func GatewayStates() []GatewayState {
-	return []GatewayState{GatewayOff, GatewayStarting, GatewayOnline, GatewayReconnecting, GatewayFailed}
+// ServiceStates lists every state.
+func ServiceStates() []ServiceState {
+	return []ServiceState{ServiceOff, ServiceStarting, ServiceOnline, ServiceReconnecting, ServiceFailed}
 }
 
-// Gateway is what is seen of the gateway of a node.
-type Gateway struct {
+// ServiceReport is what is seen of the gateway of a node.
+type ServiceReport struct {
 	NodeID   int64
-	State    GatewayState
+	State    ServiceState
 	Since    time.Time // of State
 	Reason   Text      // why it is in that state, or what it waits for; zero: nothing to say
 	Cause    Cause     // of the last failure; empty once a session is up
@@ -153,7 +153,7 @@ func (s ServiceSettings) ForVPNClients() (address string, elsewhere bool) {
 
 // ServiceRow is a gateway as a list shows it.
 type ServiceRow struct {
-	Gateway
+	ServiceReport
 	Wanted   bool
 	Listen   netip.AddrPort
 	User     string
@@ -166,7 +166,7 @@ type ServiceRow struct {
 // IsDown says whether the service is to run and has lost its tunnel: it can be told to
 // try again now.
 func (s *ServiceRow) IsDown() bool {
-	return s.Wanted && (s.State == GatewayFailed || s.State == GatewayReconnecting)
+	return s.Wanted && (s.State == ServiceFailed || s.State == ServiceReconnecting)
 }
 
 // TrafficSpan is what one row of the traffic of a gateway sums up.

@@ -11,11 +11,11 @@ func TestNamesAreLines(t *testing.T) {
 	fields := map[string]func(s string) error{
 		"label of a profile": func(s string) error { return NewProfile{Label: s}.Check(time.Now()) },
 		"note of a user": func(s string) error {
-			_, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all", Note: s}, time.UTC)
+			_, _, err := ParseClient(ClientInput{Name: "ann", Scope: "all", Note: s}, time.UTC)
 			return err
 		},
 		"name of a user": func(s string) error {
-			_, _, err := ParseAccess(AccessInput{Name: s, Scope: "all"}, time.UTC)
+			_, _, err := ParseClient(ClientInput{Name: s, Scope: "all"}, time.UTC)
 			return err
 		},
 		"name of a channel": func(s string) error {

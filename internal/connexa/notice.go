@@ -11,8 +11,8 @@ const (
 	NoticeNodeRecovered    NoticeKind = "node_recovered"    // a node that had dropped out is validated again
 	NoticeNodeFlapping     NoticeKind = "node_flapping"     // its status changes too often: nothing is said of it until it has settled
 	NoticeNodeSettled      NoticeKind = "node_settled"      // it was flapping, and has been quiet since
-	NoticeGatewayFailed    NoticeKind = "gateway_failed"    // a service that is wanted gave up, or tries rarely
-	NoticeGatewayRecovered NoticeKind = "gateway_recovered" // a service that had failed is online
+	NoticeServiceFailed    NoticeKind = "gateway_failed"    // a service that is wanted gave up, or tries rarely
+	NoticeServiceRecovered NoticeKind = "gateway_recovered" // a service that had failed is online
 	NoticeRunFinished      NoticeKind = "run_finished"      // cancelled runs and those of the monitor are not told
 	NoticeOffline          NoticeKind = "offline"           // this machine lost its network: nothing is said of nodes meanwhile
 	NoticeOnline           NoticeKind = "online"            // and has it again
@@ -24,7 +24,7 @@ const (
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeNodeDropped, NoticeNodeRecovered, NoticeNodeFlapping, NoticeNodeSettled,
-		NoticeGatewayFailed, NoticeGatewayRecovered, NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin, NoticePassword,
+		NoticeServiceFailed, NoticeServiceRecovered, NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin, NoticePassword,
 	}
 }
 

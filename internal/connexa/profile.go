@@ -6,8 +6,8 @@ import "time"
 // telephones. With it goes a file for each node that it is used on.
 type Profile struct {
 	ID        int64
-	UserID    int64  // of the access user
-	User      string // its login
+	ClientID  int64  // of the access user
+	Client    string // its login
 	Label     string // for people: "phone"
 	Name      string // in the certificate: no two profiles have one name
 	Serial    string // of the certificate, hexadecimal
@@ -24,7 +24,7 @@ func (p Profile) Good(now time.Time) bool {
 
 // NewProfile is what an admin says of a profile that is to be made.
 type NewProfile struct {
-	UserID   int64
+	ClientID int64
 	Label    string
 	Password bool
 	Expires  time.Time // zero: never by itself

@@ -41,20 +41,20 @@ func ServiceFormats() []ServiceFormat {
 // the tags any may. The zero ServiceFilter picks all.
 type ServiceFilter struct {
 	Text  string // anywhere in the node's address, login, place, comment and tags, in the proxy's address and port and in the exit address, without regard to case
-	State GatewayState
+	State ServiceState
 	Tags  []string // of the node
 }
 
 // ParseServiceFilter reads a filter from a query. What it does not know is an
 // error: a filter that was half understood would export more than was shown.
 func ParseServiceFilter(v url.Values) (ServiceFilter, error) {
-	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: GatewayState(v.Get("state")), Tags: filled(v["tag"])}
+	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: ServiceState(v.Get("state")), Tags: filled(v["tag"])}
 	switch {
 	case len(f.Text) > 200:
 		return ServiceFilter{}, Errorf(Invalid, "filter.text.long")
 	case len(f.Tags) > MaxChoices:
 		return ServiceFilter{}, Errorf(Invalid, "filter.many", MaxChoices)
-	case f.State != "" && (f.State == GatewayOff || !slices.Contains(GatewayStates(), f.State)):
+	case f.State != "" && (f.State == ServiceOff || !slices.Contains(ServiceStates(), f.State)):
 		return ServiceFilter{}, Errorf(Invalid, "filter.status", string(f.State))
 	}
 	return f, nil

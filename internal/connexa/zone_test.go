@@ -140,7 +140,7 @@ func TestLastDaysEndWithTheirZone(t *testing.T) {
 		{"Asia/Tokyo", "2026-12-31", "2026-12-31T15:00:00Z"},
 	} {
 		zone := zoneOf(t, tt.zone)
-		u, _, err := ParseAccess(AccessInput{Name: "ann", Scope: "all", Expires: tt.day}, zone)
+		u, _, err := ParseClient(ClientInput{Name: "ann", Scope: "all", Expires: tt.day}, zone)
 		if got := u.Expires.Format(time.RFC3339); err != nil || got != tt.want {
 			t.Errorf("%s in %s: %s, %v, want %s", tt.day, tt.zone, got, err, tt.want)
 		}

@@ -99,7 +99,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	p.measures(prober)
 	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.allowedTargets(p.settings.now().Monitor.TargetList()) }, p.uplinkChanged)
 	p.uplink.Dial = p.out().DialContext
-	if err := p.newGateways(ctx, publish); err != nil {
+	if err := p.newServices(ctx, publish); err != nil {
 		return nil, err
 	}
 	p.runner = jobs.NewRunner(jobs.Config{
@@ -116,8 +116,8 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	p.app = app.New(app.Deps{
 		Zone:     func() *time.Location { return p.settings.now().Location() },
 		Channels: p.db, Notifier: p.notifier,
-		Users: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: p.tryEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, Gateways: p.gateways, Access: p.db, Accounts: p.access,
+		Accounts: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
+		Speed: p.db, Try: p.tryEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, ServiceRunner: p.gateways, ClientStore: p.db, ClientUsage: p.access,
 		VPNs: p.db, Running: p.gateways, Certificates: gateway.Issuer{Now: time.Now}, Lacks: p.preflight.Missing,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
@@ -246,7 +246,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return p.runner.Run(work) })
-	g.Go(func() error { return p.runGateways(work) })
+	g.Go(func() error { return p.runServices(work) })
 	g.Go(func() error { return p.uplink.Run(work) })
 	g.Go(func() error { return p.monitor.Run(work) })
 	g.Go(func() error { return p.notifier.Run(work) })

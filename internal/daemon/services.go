@@ -20,10 +20,10 @@ import (
 // is a file descriptor, of which the probes and the panel want some, too.
 const proxyConns = 32 << 10
 
-// newGateways makes the manager of the services. No page may show a session as up
+// newServices makes the manager of the services. No page may show a session as up
 // that ended with an earlier process.
-func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) error {
-	if err := p.db.RecoverGateways(ctx); err != nil {
+func (p *Panel) newServices(ctx context.Context, publish func(connexa.Event)) error {
+	if err := p.db.RecoverServices(ctx); err != nil {
 		return err
 	}
 	cfg := gateway.Config{
@@ -58,9 +58,9 @@ func (p *Panel) newGateways(ctx context.Context, publish func(connexa.Event)) er
 	return p.vpnAuth.LoadProfiles(ctx, p.db)
 }
 
-// runGateways runs the services. What access users moved until the last of them
+// runServices runs the services. What access users moved until the last of them
 // was closed is written down.
-func (p *Panel) runGateways(ctx context.Context) error {
+func (p *Panel) runServices(ctx context.Context) error {
 	err := p.gateways.Run(ctx)
 	return errors.Join(err, p.access.Flush(context.WithoutCancel(ctx)))
 }
@@ -70,7 +70,7 @@ func (p *Panel) runGateways(ctx context.Context) error {
 // service.
 func (p *Panel) followAccess(ctx context.Context) error {
 	box, done := p.broker.Open(func(e connexa.Event) bool {
-		return e.Topic == connexa.AccessChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.ServiceChanged && !p.access.HasService(e.ID)
+		return e.Topic == connexa.ClientChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.ServiceChanged && !p.access.HasService(e.ID)
 	})
 	defer done()
 	for {
@@ -85,7 +85,7 @@ func (p *Panel) followAccess(ctx context.Context) error {
 // clients that may not stay.
 func (p *Panel) followProfiles(ctx context.Context) error {
 	box, done := p.broker.Open(func(e connexa.Event) bool {
-		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.AccessChanged // a deleted user's profiles are deleted too
+		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.ClientChanged // a deleted user's profiles are deleted too
 	})
 	defer done()
 	for {

@@ -89,7 +89,7 @@ func wantServices(t *testing.T, dir string, nodes []lab.Node) []connexa.Service 
 	if _, err := d.WantServices(t.Context(), connexa.Selection{All: true}, ""); err != nil {
 		t.Fatal(err)
 	}
-	services, err := d.WantedGateways(t.Context())
+	services, err := d.WantedServices(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

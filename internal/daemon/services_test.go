@@ -46,7 +46,7 @@ func runPanel(t *testing.T, dir string, wires gre.Opener) (p *Panel, stop func()
 }
 
 // serviceOf waits until the service of a node is in a state.
-func serviceOf(t *testing.T, p *Panel, node int64, want connexa.GatewayState) connexa.ServiceRow {
+func serviceOf(t *testing.T, p *Panel, node int64, want connexa.ServiceState) connexa.ServiceRow {
 	t.Helper()
 	return serviceWhen(t, p, node, func(r connexa.ServiceRow) bool { return r.State == want })
 }
@@ -157,7 +157,7 @@ func TestServiceAndProbes(t *testing.T) {
 	if started, err := p.app.StartServices(t.Context(), one(node), 1); err != nil || started != 1 {
 		t.Fatal(started, err)
 	}
-	row := serviceOf(t, p, node, connexa.GatewayOnline)
+	row := serviceOf(t, p, node, connexa.ServiceOnline)
 	if r := serviceWhen(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
 		t.Errorf("the world is said to see %s, and sees %s", r.ExitIP, n.Exit())
 	}
@@ -211,18 +211,18 @@ func TestServiceAndProbes(t *testing.T) {
 	if _, err := p.app.StartServices(t.Context(), one(other), 1); err != nil {
 		t.Fatal(err)
 	}
-	if r := serviceOf(t, p, other, connexa.GatewayFailed); r.Reason.Key != "service.reason.in_use" {
+	if r := serviceOf(t, p, other, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
 		t.Errorf("a second service at the server failed because of %v", r.Reason)
 	}
 	if _, err := p.app.StopServices(t.Context(), one(other), 1); err != nil {
 		t.Fatal(err)
 	}
-	serviceOf(t, p, other, connexa.GatewayOff)
+	serviceOf(t, p, other, connexa.ServiceOff)
 
 	// A restart brings it back on the same port, with the same credential.
 	stop()
 	p, _ = runPanel(t, dir, wires.Open)
-	again := serviceOf(t, p, node, connexa.GatewayOnline)
+	again := serviceOf(t, p, node, connexa.ServiceOnline)
 	if again.Listen != row.Listen || again.User != row.User {
 		t.Errorf("it was %s at %v and is %s at %v", row.User, row.Listen, again.User, again.Listen)
 	}

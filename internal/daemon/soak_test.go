@@ -121,7 +121,7 @@ func (s *serviceSoak) shake(round int) {
 		s.t.Fatal(err)
 	}
 	for _, r := range rows {
-		if r.State != connexa.GatewayOnline || s.rnd.IntN(2) == 0 {
+		if r.State != connexa.ServiceOnline || s.rnd.IntN(2) == 0 {
 			continue
 		}
 		s.online++
@@ -164,10 +164,10 @@ func (s *serviceSoak) explained() {
 			s.t.Fatal(err)
 		}
 		for id, r := range rows {
-			if r.Wanted && r.State != connexa.GatewayOnline && r.Reason.IsZero() {
+			if r.Wanted && r.State != connexa.ServiceOnline && r.Reason.IsZero() {
 				wrong = fmt.Sprintf("the service of node %d is %s and says nothing", id, r.State)
 			}
-			if r.State != connexa.GatewayOff && !s.told(id) {
+			if r.State != connexa.ServiceOff && !s.told(id) {
 				wrong = fmt.Sprintf("the history of node %d tells nothing of its service, which is %s", id, r.State)
 			}
 		}
@@ -209,7 +209,7 @@ func (s *serviceSoak) stopAll() {
 		}
 		left := 0
 		for _, r := range rows {
-			if r.State != connexa.GatewayOff && r.State != "" {
+			if r.State != connexa.ServiceOff && r.State != "" {
 				left++
 			}
 		}

@@ -52,12 +52,12 @@ func newVPNSite(t *testing.T, nodes int) *vpnSite {
 	if n, err := s.app.StartVPNs(t.Context(), connexa.Selection{All: true}); err != nil || n != nodes {
 		t.Fatalf("%d exits, %v", n, err)
 	}
-	if s.user, err = s.db.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, userPassword); err != nil {
+	if s.user, err = s.db.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, userPassword); err != nil {
 		t.Fatal(err)
 	}
-	s.Publish(connexa.Event{Topic: connexa.AccessChanged})
+	s.Publish(connexa.Event{Topic: connexa.ClientChanged})
 	for _, id := range s.nodes {
-		serviceOf(t, s.Panel, id, connexa.GatewayOnline)
+		serviceOf(t, s.Panel, id, connexa.ServiceOnline)
 		s.listening(id)
 	}
 	return s
@@ -101,7 +101,7 @@ func (s *vpnSite) clients(node int64, n int) []connexa.VPNClient {
 // profile makes a profile of the user and waits until the exits know it.
 func (s *vpnSite) profile(label string, password bool, expires time.Time) connexa.Profile {
 	s.t.Helper()
-	id, err := s.app.AddProfile(s.t.Context(), connexa.NewProfile{UserID: s.user, Label: label, Password: password, Expires: expires})
+	id, err := s.app.AddProfile(s.t.Context(), connexa.NewProfile{ClientID: s.user, Label: label, Password: password, Expires: expires})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -203,20 +203,20 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	refused(s.file(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong name or password.")
 	refused(s.file(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong name or password.")
 
-	edit := func(change func(*connexa.AccessUser)) {
+	edit := func(change func(*connexa.Client)) {
 		t.Helper()
-		u, err := s.db.AccessUser(t.Context(), s.user)
+		u, err := s.db.Client(t.Context(), s.user)
 		if err != nil {
 			t.Fatal(err)
 		}
 		change(&u)
-		if err := s.db.EditAccess(t.Context(), u, ""); err != nil {
+		if err := s.db.EditClient(t.Context(), u, ""); err != nil {
 			t.Fatal(err)
 		}
-		s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
+		s.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: s.user})
 	}
-	enabled := func(u *connexa.AccessUser) {
-		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.AccessAll
+	enabled := func(u *connexa.Client) {
+		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.ScopeAll
 	}
 	phone := s.profile("phone", false, time.Time{})
 	phoneFile, laptopFile := s.file(phone.ID, node), s.file(laptop.ID, node)
@@ -226,20 +226,20 @@ func TestWhoMayUseAProfile(t *testing.T) {
 		login       string
 		lose        func()
 	}{
-		{"disabled", "This user is switched off.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Enabled = false }) }},
-		{"expired", "This user's time is over.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Expires = time.Now() }) }},
-		{"out of quota", "This user's traffic is used up.", phoneFile, "", func() { edit(func(u *connexa.AccessUser) { u.Quota = 1 }) }},
+		{"disabled", "This user is switched off.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Enabled = false }) }},
+		{"expired", "This user's time is over.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Expires = time.Now() }) }},
+		{"out of quota", "This user's traffic is used up.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Quota = 1 }) }},
 		{"elsewhere", "This user may not come from this address.", phoneFile, "", func() {
-			edit(func(u *connexa.AccessUser) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
+			edit(func(u *connexa.Client) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
 		}},
 		{"of another service", "This user may not use this service.", phoneFile, "", func() {
-			edit(func(u *connexa.AccessUser) { u.Scope, u.Nodes = connexa.AccessNodes, nil })
+			edit(func(u *connexa.Client) { u.Scope, u.Nodes = connexa.ScopeNodes, nil })
 		}},
 		{"with a new password", "Wrong name or password.", laptopFile, login, func() {
-			if err := s.db.SetAccessPassword(t.Context(), s.user, "Green-Owl-9"); err != nil {
+			if err := s.db.SetClientPassword(t.Context(), s.user, "Green-Owl-9"); err != nil {
 				t.Fatal(err)
 			}
-			s.Publish(connexa.Event{Topic: connexa.AccessChanged, ID: s.user})
+			s.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: s.user})
 		}},
 		{"revoked", "This profile was revoked.", phoneFile, "", func() {
 			if err := s.app.RevokeProfile(t.Context(), phone.ID); err != nil {
@@ -327,7 +327,7 @@ func TestAnExitSurvives(t *testing.T) {
 	s.leaves(ann, 0)
 
 	// Off and on beside the proxy, which does not notice.
-	up := serviceOf(t, s.Panel, node, connexa.GatewayOnline).UpAt
+	up := serviceOf(t, s.Panel, node, connexa.ServiceOnline).UpAt
 	if n, err := s.app.StopVPNs(t.Context(), one(node)); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
@@ -340,7 +340,7 @@ func TestAnExitSurvives(t *testing.T) {
 	}
 	v.WaitFor(vpntest.Connected, 2)
 	s.leaves(ann, 0)
-	if now := serviceOf(t, s.Panel, node, connexa.GatewayOnline).UpAt; !now.Equal(up) {
+	if now := serviceOf(t, s.Panel, node, connexa.ServiceOnline).UpAt; !now.Equal(up) {
 		t.Error("the tunnel was dialed again because of OpenVPN")
 	}
 
@@ -348,14 +348,14 @@ func TestAnExitSurvives(t *testing.T) {
 	if n, err := s.app.StopServices(t.Context(), one(node), 1); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
-	serviceOf(t, s.Panel, node, connexa.GatewayOff)
+	serviceOf(t, s.Panel, node, connexa.ServiceOff)
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a service")
 	}
 	if _, err := s.app.StartServices(t.Context(), one(node), 1); err != nil {
 		t.Fatal(err)
 	}
-	serviceOf(t, s.Panel, node, connexa.GatewayOnline)
+	serviceOf(t, s.Panel, node, connexa.ServiceOnline)
 	v.WaitFor(vpntest.Connected, 3)
 	s.leaves(ann, 0)
 

@@ -28,14 +28,14 @@ import (
 // people is a store of access users that forgets.
 type people struct {
 	mu    sync.Mutex
-	users map[string]connexa.AccessLogin
+	users map[string]connexa.ClientLogin
 	moved uint64
 }
 
-func (p *people) AccessLogins(context.Context) ([]connexa.AccessLogin, error) {
+func (p *people) ClientLogins(context.Context) ([]connexa.ClientLogin, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var list []connexa.AccessLogin
+	var list []connexa.ClientLogin
 	for _, u := range p.users {
 		list = append(list, u)
 	}
@@ -46,7 +46,7 @@ func (p *people) ServiceTags(context.Context) (map[int64][]string, error) {
 	return map[int64][]string{1: {"fast"}}, nil
 }
 
-func (p *people) CountAccess(_ context.Context, counts []connexa.AccessCount) error {
+func (p *people) AddClientTraffic(_ context.Context, counts []connexa.ClientCount) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range counts {
@@ -55,9 +55,9 @@ func (p *people) CountAccess(_ context.Context, counts []connexa.AccessCount) er
 	return nil
 }
 
-func (p *people) ResetAccess(context.Context, []int64, time.Time) error { return nil }
+func (p *people) ResetClientUsage(context.Context, []int64, time.Time) error { return nil }
 
-func (p *people) put(u connexa.AccessLogin) {
+func (p *people) put(u connexa.ClientLogin) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users[u.Name] = u
@@ -74,10 +74,10 @@ func (p *people) remove(name string) {
 // that each is cut within five seconds, comes in no more, and nobody else notices.
 func TestWhoLosesAccessIsCut(t *testing.T) {
 	leaks(t)
-	everybody := &people{users: map[string]connexa.AccessLogin{}}
-	person := func(id int64, name string) connexa.AccessLogin {
-		return connexa.AccessLogin{
-			AccessUser: connexa.AccessUser{ID: id, Name: name, Enabled: true, Scope: connexa.AccessAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
+	everybody := &people{users: map[string]connexa.ClientLogin{}}
+	person := func(id int64, name string) connexa.ClientLogin {
+		return connexa.ClientLogin{
+			Client: connexa.Client{ID: id, Name: name, Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
 		}
 	}
 	everybody.put(person(1, "bystander"))
@@ -93,7 +93,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 		}
 	})
 	manager = s.manager
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	if err := users.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -115,15 +115,15 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 	defer bystander.Close()
 	for i, tt := range []struct {
 		name string
-		lose func(*connexa.AccessLogin)
+		lose func(*connexa.ClientLogin)
 	}{
-		{"switched-off", func(u *connexa.AccessLogin) { u.Enabled = false }},
-		{"expired", func(u *connexa.AccessLogin) { u.Expires = time.Now() }},
-		{"spent", func(u *connexa.AccessLogin) { u.Quota = 4096 }}, // and it moves that
-		{"other-password", func(u *connexa.AccessLogin) { u.Password = "Blue-Kite-8" }},
-		{"other-node", func(u *connexa.AccessLogin) { u.Scope, u.Nodes = connexa.AccessNodes, []int64{2} }},
-		{"other-tag", func(u *connexa.AccessLogin) { u.Scope, u.Tags = connexa.AccessTags, []string{"slow"} }},
-		{"other-address", func(u *connexa.AccessLogin) { u.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }},
+		{"switched-off", func(u *connexa.ClientLogin) { u.Enabled = false }},
+		{"expired", func(u *connexa.ClientLogin) { u.Expires = time.Now() }},
+		{"spent", func(u *connexa.ClientLogin) { u.Quota = 4096 }}, // and it moves that
+		{"other-password", func(u *connexa.ClientLogin) { u.Password = "Blue-Kite-8" }},
+		{"other-node", func(u *connexa.ClientLogin) { u.Scope, u.Nodes = connexa.ScopeNodes, []int64{2} }},
+		{"other-tag", func(u *connexa.ClientLogin) { u.Scope, u.Tags = connexa.ScopeTags, []string{"slow"} }},
+		{"other-address", func(u *connexa.ClientLogin) { u.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }},
 		{"deleted", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -169,11 +169,11 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		_, wanted := b.wanted[n]
 		b.mu.Unlock()
 		switch {
-		case !wanted && g.State != connexa.GatewayOff && g.State != "":
+		case !wanted && g.State != connexa.ServiceOff && g.State != "":
 			wrong = fmt.Sprintf("node %d is not wanted and %s", n, g.State)
-		case wanted && g.State != connexa.GatewayOnline && (g.State != connexa.GatewayFailed || g.Reason.IsZero()):
+		case wanted && g.State != connexa.ServiceOnline && (g.State != connexa.ServiceFailed || g.Reason.IsZero()):
 			wrong = fmt.Sprintf("node %d is wanted and %s because of %v", n, g.State, g.Reason)
-		case wanted && g.State == connexa.GatewayFailed && !slices.Contains([]string{"service.reason.in_use", "service.reason.refused"}, g.Reason.Key):
+		case wanted && g.State == connexa.ServiceFailed && !slices.Contains([]string{"service.reason.in_use", "service.reason.refused"}, g.Reason.Key):
 			wrong = fmt.Sprintf("node %d is wanted, all is well, and it is %s because of %v", n, g.State, g.Reason)
 		}
 	}

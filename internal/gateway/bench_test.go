@@ -161,7 +161,7 @@ func BenchmarkIdleGateways(b *testing.B) {
 	s := &site{memory: &memory{}, nodes: nodes, mux: gre.NewMux(gre.Raw)}
 	s.run(b)
 	for i := range n {
-		s.await(b, int64(i+1), connexa.GatewayOnline)
+		s.await(b, int64(i+1), connexa.ServiceOnline)
 	}
 	up := time.Since(began)
 	memory := resident(b) - before
@@ -219,20 +219,20 @@ func BenchmarkDropped(b *testing.B) {
 			return gateway.Dial(ctx, session, to, local)
 		}
 	})
-	all := func(want connexa.GatewayState) {
+	all := func(want connexa.ServiceState) {
 		for i := range n {
 			s.await(b, int64(i+1), want)
 		}
 	}
-	all(connexa.GatewayOnline)
+	all(connexa.ServiceOnline)
 	var back []float64
 	for range b.N {
 		most.Store(0)
 		began := time.Now()
 		stop()
-		all(connexa.GatewayReconnecting)
+		all(connexa.ServiceReconnecting)
 		_, stop = serve()
-		all(connexa.GatewayOnline)
+		all(connexa.ServiceOnline)
 		back = append(back, time.Since(began).Seconds())
 	}
 	b.Cleanup(stop)
@@ -304,7 +304,7 @@ func throughTunnel(b *testing.B, t gateway.Tunnel) net.Conn {
 // of the ratios of neighbours.
 func BenchmarkProxy(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
-	s.await(b, 1, connexa.GatewayOnline)
+	s.await(b, 1, connexa.ServiceOnline)
 	t, _ := s.manager.Tunnel(1)
 	through := func() net.Conn {
 		c, err := s.dial(b, 1, farWeb)
@@ -336,7 +336,7 @@ func BenchmarkProxy(b *testing.B) {
 // online, against that of the tunnel's stack alone.
 func BenchmarkConnect(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
-	s.await(b, 1, connexa.GatewayOnline)
+	s.await(b, 1, connexa.ServiceOnline)
 	t, _ := s.manager.Tunnel(1)
 	d, err := proxy.SOCKS5("tcp", s.wanted[0].Listen.String(), &proxy.Auth{User: "exit", Password: "Blue-Kite-7"}, nil)
 	if err != nil {

@@ -58,7 +58,7 @@ var seeing = map[string]http.Handler{"exit.example": http.HandlerFunc(func(w htt
 func TestCurl(t *testing.T) {
 	curl := program(t, "curl")
 	s := newSite(t, lab.Config{Nodes: 1, Sites: seeing})
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	want := fmt.Sprintf("<p id=\"seen\">%s</p>", s.nodes[0].Exit())
 	for _, args := range [][]string{
 		{"--proxy", "socks5h://exit:Blue-Kite-7@%s"},
@@ -89,7 +89,7 @@ func TestBrowserBehindTheProxy(t *testing.T) {
 	}
 	path := program(t, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	s := newSite(t, lab.Config{Nodes: 1, Sites: seeing})
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
@@ -184,7 +184,7 @@ func TestSSH(t *testing.T) {
 	}
 	cfg.AddHostKey(host)
 	s := newSite(t, lab.Config{Nodes: 1, Ports: map[uint16]func(net.Conn){22: func(c net.Conn) { serveSSH(c, cfg) }}})
-	exit := s.await(t, 1, connexa.GatewayOnline).LocalIP
+	exit := s.await(t, 1, connexa.ServiceOnline).LocalIP
 	for kind, to := range map[string]string{"socks5": "198.51.100.7", "http": "only-in-here.example"} {
 		cmd := exec.CommandContext(t.Context(), client, "-F", "none", "-i", key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=60",
 			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile="+filepath.Join(dir, "hosts"), "-o", "LogLevel=ERROR",

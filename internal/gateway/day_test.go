@@ -74,7 +74,7 @@ func TestADay(t *testing.T) {
 			default:
 				b.unwant(node)
 				time.Sleep(10 * time.Second)
-				b.is(node, connexa.GatewayOff, "service.reason.stopped")
+				b.is(node, connexa.ServiceOff, "service.reason.stopped")
 				b.want(node)
 			}
 			time.Sleep(5 * time.Minute)
@@ -84,9 +84,9 @@ func TestADay(t *testing.T) {
 		b.mu.Unlock()
 		time.Sleep(2 * failedRetryEvery)
 		for _, node := range nodes {
-			if g := b.state(node); g.State != connexa.GatewayOnline {
+			if g := b.state(node); g.State != connexa.ServiceOnline {
 				// A login that was refused too often waits for a person.
-				if g.State != connexa.GatewayFailed || g.Reason.Key != "service.reason.refused" {
+				if g.State != connexa.ServiceFailed || g.Reason.Key != "service.reason.refused" {
 					t.Errorf("node %d is stuck: %s because of %v, %s", node, g.State, g.Reason, g.Cause)
 				}
 				b.Retry(node)
@@ -94,7 +94,7 @@ func TestADay(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		for _, node := range nodes {
-			b.is(node, connexa.GatewayOnline, "")
+			b.is(node, connexa.ServiceOnline, "")
 			explained(t, node, b.history(node))
 		}
 		if after := runtime.NumGoroutine(); after > before {
@@ -111,11 +111,11 @@ func TestADay(t *testing.T) {
 
 // explained holds that each change in a history says why, where it is not for the
 // better.
-func explained(t *testing.T, node int64, list []connexa.Gateway) {
+func explained(t *testing.T, node int64, list []connexa.ServiceReport) {
 	t.Helper()
 	for i, g := range list {
 		switch g.State {
-		case connexa.GatewayReconnecting, connexa.GatewayFailed, connexa.GatewayOff:
+		case connexa.ServiceReconnecting, connexa.ServiceFailed, connexa.ServiceOff:
 			if g.Reason.IsZero() {
 				t.Errorf("node %d, change %d: %s without a reason", node, i, g.State)
 			}

@@ -39,7 +39,7 @@ type bench struct {
 
 	mu      sync.Mutex
 	wanted  map[int64]connexa.Service
-	saved   map[int64][]connexa.Gateway // every change, by node
+	saved   map[int64][]connexa.ServiceReport // every change, by node
 	moved   map[int64]connexa.Traffic
 	dial    func(ctx context.Context, s connexa.Service) (*fakeTunnel, error)
 	dials   []dialled
@@ -58,7 +58,7 @@ type dialled struct {
 
 // newBench must be called in a bubble. run starts the manager.
 func newBench(t *testing.T) *bench {
-	b := &bench{t: t, wanted: map[int64]connexa.Service{}, saved: map[int64][]connexa.Gateway{}, moved: map[int64]connexa.Traffic{},
+	b := &bench{t: t, wanted: map[int64]connexa.Service{}, saved: map[int64][]connexa.ServiceReport{}, moved: map[int64]connexa.Traffic{},
 		taken: map[netip.AddrPort]*fakeListener{}, online: true, targets: true, names: map[string]string{}}
 	b.dial = func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.tunnel(), nil }
 	b.Manager = NewManager(Config{
@@ -178,18 +178,18 @@ func (b *bench) dialsOf(node int64) (list []time.Time) {
 }
 
 // state waits until nothing moves and returns what is seen of a node.
-func (b *bench) state(node int64) connexa.Gateway {
+func (b *bench) state(node int64) connexa.ServiceReport {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if list := b.saved[node]; len(list) > 0 {
 		return list[len(list)-1]
 	}
-	return connexa.Gateway{}
+	return connexa.ServiceReport{}
 }
 
 // is fails the test when a gateway is not in a state.
-func (b *bench) is(node int64, want connexa.GatewayState, reason string) connexa.Gateway {
+func (b *bench) is(node int64, want connexa.ServiceState, reason string) connexa.ServiceReport {
 	b.t.Helper()
 	g := b.state(node)
 	if g.State != want || g.Reason.Key != reason {
@@ -202,19 +202,19 @@ func (b *bench) is(node int64, want connexa.GatewayState, reason string) connexa
 func (b *bench) up(node int64) *fakeTunnel {
 	b.t.Helper()
 	time.Sleep(time.Second)
-	b.is(node, connexa.GatewayOnline, "")
+	b.is(node, connexa.ServiceOnline, "")
 	return b.gatewayOf(node).currentTunnel().(*fakeTunnel)
 }
 
 // history is every change of a node, so far.
-func (b *bench) history(node int64) []connexa.Gateway {
+func (b *bench) history(node int64) []connexa.ServiceReport {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.saved[node])
 }
 
-func (b *bench) states(node int64) (list []connexa.GatewayState) {
+func (b *bench) states(node int64) (list []connexa.ServiceState) {
 	for _, g := range b.history(node) {
 		if n := len(list); n == 0 || list[n-1] != g.State {
 			list = append(list, g.State)
@@ -225,7 +225,7 @@ func (b *bench) states(node int64) (list []connexa.GatewayState) {
 
 // --- Store
 
-func (b *bench) WantedGateways(context.Context) ([]connexa.Service, error) {
+func (b *bench) WantedServices(context.Context) ([]connexa.Service, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var list []connexa.Service
@@ -237,14 +237,14 @@ func (b *bench) WantedGateways(context.Context) ([]connexa.Service, error) {
 	return list, nil
 }
 
-func (b *bench) SaveGateway(_ context.Context, g connexa.Gateway) error {
+func (b *bench) SaveServiceReport(_ context.Context, g connexa.ServiceReport) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.saved[g.NodeID] = append(b.saved[g.NodeID], g)
 	return nil
 }
 
-func (b *bench) SampleGateways(_ context.Context, _ time.Time, list []connexa.Traffic) error {
+func (b *bench) SampleServices(_ context.Context, _ time.Time, list []connexa.Traffic) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range list {
@@ -431,4 +431,4 @@ func wrongLogin() error {
 	return &pptp.Error{Step: pptp.StepAuth, Code: "691", Err: &pptp.Refused{Code: 691}}
 }
 
-func (b *bench) TellGateway(context.Context, int64, connexa.Text, []string) error { return nil }
+func (b *bench) RecordServiceEvent(context.Context, int64, connexa.Text, []string) error { return nil }

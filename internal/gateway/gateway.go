@@ -28,7 +28,7 @@ type gateway struct {
 
 	mu             sync.Mutex
 	service        connexa.Service
-	seen           connexa.Gateway
+	seen           connexa.ServiceReport
 	tunnel         Tunnel // nil: none is up
 	retryRequested bool   // a person wants a try now
 	edited         bool   // what is dialed has changed
@@ -218,10 +218,10 @@ func (g *gateway) proxyRules() socks5.Rules {
 // --- what the states share
 
 // setFailures puts the row of failures into what is seen.
-func (g *gateway) setFailures(s *connexa.Gateway) { s.Failures = g.failures }
+func (g *gateway) setFailures(s *connexa.ServiceReport) { s.Failures = g.failures }
 
 // setState writes a state down, if it says anything new.
-func (g *gateway) setState(ctx context.Context, to connexa.GatewayState, reason connexa.Text, change ...func(*connexa.Gateway)) {
+func (g *gateway) setState(ctx context.Context, to connexa.ServiceState, reason connexa.Text, change ...func(*connexa.ServiceReport)) {
 	g.mu.Lock()
 	old := g.seen
 	s := old
@@ -243,18 +243,18 @@ func (g *gateway) setState(ctx context.Context, to connexa.GatewayState, reason 
 }
 
 // sendNotice tells when the gateway has failed, and when it is online after that.
-func (g *gateway) sendNotice(s connexa.Gateway) {
+func (g *gateway) sendNotice(s connexa.ServiceReport) {
 	g.mu.Lock()
-	failed, recovered := s.State == connexa.GatewayFailed && !g.failureSent, s.State == connexa.GatewayOnline && g.failureSent
+	failed, recovered := s.State == connexa.ServiceFailed && !g.failureSent, s.State == connexa.ServiceOnline && g.failureSent
 	g.failureSent = (g.failureSent || failed) && !recovered
 	name := g.service.Name
 	g.mu.Unlock()
 	if !failed && !recovered || g.manager.Notify == nil {
 		return
 	}
-	n := connexa.Notice{Kind: connexa.NoticeGatewayRecovered, At: s.Since, NodeID: g.node, Name: name, Text: connexa.T("notice.gateway.recovered", name)}
+	n := connexa.Notice{Kind: connexa.NoticeServiceRecovered, At: s.Since, NodeID: g.node, Name: name, Text: connexa.T("notice.service.recovered", name)}
 	if failed {
-		n.Kind, n.Text = connexa.NoticeGatewayFailed, connexa.T("notice.gateway.failed", name, s.Reason)
+		n.Kind, n.Text = connexa.NoticeServiceFailed, connexa.T("notice.service.failed", name, s.Reason)
 	}
 	g.manager.Notify(n)
 }

@@ -72,7 +72,7 @@ func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool)
 		heard = t.Received() // of what came, the look's own answers are no news
 		if misses >= maxMisses && ctx.Err() == nil {
 			if g.manager.outages.isCommon() {
-				g.setState(ctx, connexa.GatewayOnline, connexa.T("service.reason.together"))
+				g.setState(ctx, connexa.ServiceOnline, connexa.T("service.reason.together"))
 				continue
 			}
 			return true
@@ -112,7 +112,7 @@ func (g *gateway) measureTunnel(ctx context.Context, t Tunnel) {
 	if g.currentTunnel() != t {
 		return
 	}
-	g.setState(ctx, connexa.GatewayOnline, connexa.Text{}, func(s *connexa.Gateway) { s.Latency, s.ExitIP = latency, exit })
+	g.setState(ctx, connexa.ServiceOnline, connexa.Text{}, func(s *connexa.ServiceReport) { s.Latency, s.ExitIP = latency, exit })
 }
 
 // askLatency is how long the server takes to answer through the tunnel, or on its

@@ -41,22 +41,22 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	wanted  []connexa.Service
-	seen    map[int64]connexa.Gateway
+	seen    map[int64]connexa.ServiceReport
 	told    map[int64][]connexa.Text
 	changed chan struct{} // closed at the next change
 }
 
-func (m *memory) WantedGateways(context.Context) ([]connexa.Service, error) {
+func (m *memory) WantedServices(context.Context) ([]connexa.Service, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]connexa.Service(nil), m.wanted...), nil
 }
 
-func (m *memory) SaveGateway(_ context.Context, g connexa.Gateway) error {
+func (m *memory) SaveServiceReport(_ context.Context, g connexa.ServiceReport) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.seen == nil {
-		m.seen = map[int64]connexa.Gateway{}
+		m.seen = map[int64]connexa.ServiceReport{}
 	}
 	m.seen[g.NodeID] = g
 	if m.changed != nil {
@@ -66,9 +66,9 @@ func (m *memory) SaveGateway(_ context.Context, g connexa.Gateway) error {
 	return nil
 }
 
-func (m *memory) SampleGateways(context.Context, time.Time, []connexa.Traffic) error { return nil }
+func (m *memory) SampleServices(context.Context, time.Time, []connexa.Traffic) error { return nil }
 
-func (m *memory) TellGateway(_ context.Context, node int64, what connexa.Text, _ []string) error {
+func (m *memory) RecordServiceEvent(_ context.Context, node int64, what connexa.Text, _ []string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.told == nil {
@@ -79,7 +79,7 @@ func (m *memory) TellGateway(_ context.Context, node int64, what connexa.Text, _
 }
 
 // await waits until a gateway is in a state.
-func (m *memory) await(t testing.TB, node int64, want connexa.GatewayState) connexa.Gateway {
+func (m *memory) await(t testing.TB, node int64, want connexa.ServiceState) connexa.ServiceReport {
 	t.Helper()
 	late := time.After(time.Minute)
 	for {
@@ -236,7 +236,7 @@ func leaks(t testing.TB) {
 func TestTraffic(t *testing.T) {
 	leaks(t)
 	s := newSite(t, lab.Config{Nodes: 1})
-	exit := s.await(t, 1, connexa.GatewayOnline).LocalIP
+	exit := s.await(t, 1, connexa.ServiceOnline).LocalIP
 	for _, scheme := range []string{"socks5", "http"} {
 		c := s.web(t, 1, scheme)
 		// The name exists nowhere but behind the tunnel.
@@ -272,7 +272,7 @@ func TestTraffic(t *testing.T) {
 func TestUDPThroughATunnel(t *testing.T) {
 	leaks(t)
 	s := newSite(t, lab.Config{Nodes: 1})
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	c, err := net.Dial("tcp", s.wanted[0].Listen.String())
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +347,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	s.wanted[0].Private, s.wanted[0].Mail = true, true // nothing of ours is in the way but the tunnel
 	s.memory.mu.Unlock()
 	s.manager.Wake()
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -372,7 +372,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	s.wanted[0].Password = "wrong"
 	s.memory.mu.Unlock()
 	s.manager.Wake()
-	for s.await(t, 1, connexa.GatewayReconnecting).Cause != "auth.691" { // a stale session is suspected
+	for s.await(t, 1, connexa.ServiceReconnecting).Cause != "auth.691" { // a stale session is suspected
 		runtime.Gosched()
 	}
 	tryAll()
@@ -445,7 +445,7 @@ func TestServerDiesAndReturns(t *testing.T) {
 	defer stop()
 	s := &site{memory: &memory{}, nodes: nodes, mux: gre.NewMux(wires.Open)}
 	s.run(t)
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	res, err := s.web(t, 1, "socks5").Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", int64(1)<<38))
 	if err != nil {
 		t.Fatal(err)
@@ -458,12 +458,12 @@ func TestServerDiesAndReturns(t *testing.T) {
 	if _, err := io.Copy(io.Discard, res.Body); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the download ended with %v", err)
 	}
-	s.await(t, 1, connexa.GatewayReconnecting)
+	s.await(t, 1, connexa.ServiceReconnecting)
 	answered := make(chan string, 1)
 	go func() { answered <- get(t, s.web(t, 1, "socks5"), "http://198.51.100.7/ip") }() // waits for the tunnel
 	_, back := serve()
 	t.Cleanup(back)
-	if got := s.await(t, 1, connexa.GatewayOnline).LocalIP; got != <-answered {
+	if got := s.await(t, 1, connexa.ServiceOnline).LocalIP; got != <-answered {
 		t.Error("the far end sees another address")
 	}
 }
@@ -471,7 +471,7 @@ func TestServerDiesAndReturns(t *testing.T) {
 // TestMeasuredThrough asks a server that a gateway holds, through its session.
 func TestMeasuredThrough(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 1})
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	tun, ok := s.manager.Tunnel(1)
 	if !ok {
 		t.Fatal("no tunnel")

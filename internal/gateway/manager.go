@@ -38,17 +38,17 @@ const (
 
 // Store keeps what is wanted and what is seen.
 type Store interface {
-	// WantedGateways lists the services that ought to run.
-	WantedGateways(ctx context.Context) ([]connexa.Service, error)
-	// SaveGateway writes what is seen of a gateway, and a change of its state into
+	// WantedServices lists the services that ought to run.
+	WantedServices(ctx context.Context) ([]connexa.Service, error)
+	// SaveServiceReport writes what is seen of a gateway, and a change of its state into
 	// the history of its node.
-	SaveGateway(ctx context.Context, g connexa.Gateway) error
-	// SampleGateways adds what gateways moved to their counters, and notes that
+	SaveServiceReport(ctx context.Context, g connexa.ServiceReport) error
+	// SampleServices adds what gateways moved to their counters, and notes that
 	// those that are online were at that time.
-	SampleGateways(ctx context.Context, at time.Time, list []connexa.Traffic) error
-	// TellGateway writes something that happened to a gateway into the history of its
+	SampleServices(ctx context.Context, at time.Time, list []connexa.Traffic) error
+	// RecordServiceEvent writes something that happened to a gateway into the history of its
 	// node, with lines that bear it out.
-	TellGateway(ctx context.Context, node int64, what connexa.Text, lines []string) error
+	RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error
 }
 
 // Config is what a Manager works with. Store, Publish and Log are needed.
@@ -157,7 +157,7 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 func (m *Manager) Run(ctx context.Context) error {
 	m.endOrphans(ctx)
 	defer m.removeTable()
-	list, err := m.Store.WantedGateways(ctx)
+	list, err := m.Store.WantedServices(ctx)
 	if err != nil {
 		return fmt.Errorf("list the services: %w", err)
 	}
@@ -217,7 +217,7 @@ func (m *Manager) Wake() {
 // reconcile starts what is wanted and does not run, and stops what runs and is not
 // wanted.
 func (m *Manager) reconcile(ctx context.Context) {
-	list, err := m.Store.WantedGateways(ctx)
+	list, err := m.Store.WantedServices(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			m.Log.Error("list the services", "err", err) // the next look will do
@@ -259,7 +259,7 @@ func (m *Manager) startService(ctx context.Context, s connexa.Service, after tim
 	stop := context.AfterFunc(ctx, func() { cancel(errShutdown) })
 	g := &running{&gateway{
 		manager: m, node: s.NodeID, service: s, changed: make(chan struct{}, 1), done: make(chan struct{}), startDelay: after,
-		seen: connexa.Gateway{NodeID: s.NodeID, State: connexa.GatewayOff}, vpn: newVPN(), failureSent: s.Down,
+		seen: connexa.ServiceReport{NodeID: s.NodeID, State: connexa.ServiceOff}, vpn: newVPN(), failureSent: s.Down,
 	}, cancel}
 	m.gateways[s.NodeID] = g
 	go func() {
@@ -298,10 +298,10 @@ func (m *Manager) Retry(node int64) {
 
 // Live is what is seen of the gateway of a node, with what its proxy has moved
 // since it began to listen; false: none runs.
-func (m *Manager) Live(node int64) (connexa.Gateway, socks5.Counts, bool) {
+func (m *Manager) Live(node int64) (connexa.ServiceReport, socks5.Counts, bool) {
 	g := m.gatewayOf(node)
 	if g == nil {
-		return connexa.Gateway{}, socks5.Counts{}, false
+		return connexa.ServiceReport{}, socks5.Counts{}, false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -406,10 +406,10 @@ func (m *Manager) acquireDialSlot(ctx context.Context) bool {
 func (m *Manager) releaseDialSlot() { <-m.dialSlots }
 
 // saveState writes what is seen of a gateway and tells about it.
-func (m *Manager) saveState(ctx context.Context, g connexa.Gateway) {
+func (m *Manager) saveState(ctx context.Context, g connexa.ServiceReport) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if err := m.Store.SaveGateway(ctx, g); err != nil {
+	if err := m.Store.SaveServiceReport(ctx, g); err != nil {
 		// A node that was deleted has no gateway to write about.
 		if connexa.CodeOf(err) != connexa.NotFound {
 			m.Log.Error("write the state of a service", "node", g.NodeID, "state", g.State, "err", err)
@@ -444,7 +444,7 @@ func (m *Manager) saveTraffic(ctx context.Context) {
 	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if err := m.Store.SampleGateways(ctx, time.Now(), list); err != nil {
+	if err := m.Store.SampleServices(ctx, time.Now(), list); err != nil {
 		m.Log.Error("write the traffic of services", "err", err)
 		return
 	}

@@ -42,7 +42,7 @@ func TestStartAndStop(t *testing.T) {
 		}
 		b.unwant(1)
 		synctest.Wait()
-		if g := b.is(1, connexa.GatewayOff, "service.reason.stopped"); !g.UpAt.IsZero() || !g.RetryAt.IsZero() {
+		if g := b.is(1, connexa.ServiceOff, "service.reason.stopped"); !g.UpAt.IsZero() || !g.RetryAt.IsZero() {
 			t.Errorf("seen %+v", g)
 		}
 		if _, err := c.Read(make([]byte, 1)); err == nil {
@@ -56,7 +56,7 @@ func TestStartAndStop(t *testing.T) {
 		default:
 			t.Error("the tunnel is still open")
 		}
-		if got := b.states(1); !slices.Equal(got, []connexa.GatewayState{"starting", "online", "off"}) {
+		if got := b.states(1); !slices.Equal(got, []connexa.ServiceState{"starting", "online", "off"}) {
 			t.Errorf("states %v", got)
 		}
 		b.want(1) // once more
@@ -73,7 +73,7 @@ func TestStopWhileStarting(t *testing.T) {
 		if err := b.Stop(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
-		b.is(1, connexa.GatewayOff, "service.reason.stopped")
+		b.is(1, connexa.ServiceOff, "service.reason.stopped")
 		if _, ok := b.connect(1); ok {
 			t.Error("the port is still open")
 		}
@@ -88,7 +88,7 @@ func TestShutdownIsNoStop(t *testing.T) {
 		b.want(1)
 		b.up(1)
 		b.stop()
-		b.is(1, connexa.GatewayOnline, "")
+		b.is(1, connexa.ServiceOnline, "")
 		next := newBench(t)
 		next.wanted = b.wanted
 		next.run()
@@ -112,7 +112,7 @@ func TestLostSessionComesBack(t *testing.T) {
 		})
 		tun.end(refusedBy(pptp.StepLCP, "no_echo"))
 		synctest.Wait()
-		if g := b.is(1, connexa.GatewayReconnecting, "service.reason.ended"); g.Cause != "lcp.no_echo" || g.RetryAt.IsZero() {
+		if g := b.is(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Cause != "lcp.no_echo" || g.RetryAt.IsZero() {
 			t.Errorf("seen %+v", g)
 		}
 		if _, err := old.Read(make([]byte, 1)); err == nil {
@@ -126,7 +126,7 @@ func TestLostSessionComesBack(t *testing.T) {
 		if r := reply(t, c); r != 0 || time.Since(began) < 5*time.Second {
 			t.Errorf("reply %d after %v", r, time.Since(began))
 		}
-		b.is(1, connexa.GatewayOnline, "")
+		b.is(1, connexa.ServiceOnline, "")
 	})
 }
 
@@ -150,13 +150,13 @@ func TestBackoffAndRest(t *testing.T) {
 		b.run()
 		b.fails(refusedBy(pptp.StepTCP, "refused"))
 		b.want(1)
-		for n := 0; b.state(1).State != connexa.GatewayFailed; n++ {
+		for n := 0; b.state(1).State != connexa.ServiceFailed; n++ {
 			if n > 20*400 {
 				t.Fatal("never failed")
 			}
 			time.Sleep(time.Second)
 		}
-		g := b.is(1, connexa.GatewayFailed, "service.reason.tired")
+		g := b.is(1, connexa.ServiceFailed, "service.reason.tired")
 		dials := b.dialsOf(1)
 		if len(dials) != maxFailures || g.Failures != maxFailures || g.Cause != "tcp.refused" {
 			t.Errorf("%d dials, seen %+v", len(dials), g)
@@ -195,17 +195,17 @@ func TestSuccessEndsTheRow(t *testing.T) {
 		b.run()
 		b.want(1)
 		for range 2 * maxFailures {
-			for b.state(1).State != connexa.GatewayOnline {
+			for b.state(1).State != connexa.ServiceOnline {
 				time.Sleep(time.Second)
 			}
 			time.Sleep(stableAfter)
 			b.gatewayOf(1).currentTunnel().(*fakeTunnel).end(nil)
-			if g := b.is(1, connexa.GatewayReconnecting, "service.reason.ended"); g.Failures != 1 {
+			if g := b.is(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Failures != 1 {
 				t.Fatalf("%d failures", g.Failures)
 			}
 		}
 		for i := range 5 {
-			for b.state(1).State != connexa.GatewayOnline {
+			for b.state(1).State != connexa.ServiceOnline {
 				time.Sleep(time.Second)
 			}
 			b.gatewayOf(1).currentTunnel().(*fakeTunnel).end(nil)
@@ -222,7 +222,7 @@ func TestRefusedLogin(t *testing.T) {
 		b.fails(wrongLogin())
 		b.want(1)
 		time.Sleep(time.Minute)
-		if g := b.is(1, connexa.GatewayFailed, "service.reason.refused"); g.Cause != "auth.691" || g.RetryAt.IsZero() {
+		if g := b.is(1, connexa.ServiceFailed, "service.reason.refused"); g.Cause != "auth.691" || g.RetryAt.IsZero() {
 			t.Errorf("seen %+v", g)
 		}
 		time.Sleep(24 * time.Hour)
@@ -248,9 +248,9 @@ func TestStaleSession(t *testing.T) {
 		b.fails(wrongLogin())
 		tun.end(nil)
 		time.Sleep(2 * time.Second)
-		b.is(1, connexa.GatewayReconnecting, "service.reason.stale")
+		b.is(1, connexa.ServiceReconnecting, "service.reason.stale")
 		time.Sleep(staleWaits[0] + staleWaits[1] + staleWaits[2] + 2*time.Second)
-		b.is(1, connexa.GatewayFailed, "service.reason.refused")
+		b.is(1, connexa.ServiceFailed, "service.reason.refused")
 		dials := b.dialsOf(1)[1:]
 		for i, want := range staleWaits {
 			if got := dials[i+1].Sub(dials[i]); got != want+200*time.Millisecond {
@@ -268,7 +268,7 @@ func TestStaleSession(t *testing.T) {
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Second)
-		b.is(1, connexa.GatewayReconnecting, "service.reason.stale")
+		b.is(1, connexa.ServiceReconnecting, "service.reason.stale")
 	})
 	in(t, func(t *testing.T, b *bench) { // but not for ever
 		b.run()
@@ -280,7 +280,7 @@ func TestStaleSession(t *testing.T) {
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Second)
-		b.is(1, connexa.GatewayFailed, "service.reason.refused")
+		b.is(1, connexa.ServiceFailed, "service.reason.refused")
 	})
 }
 
@@ -290,7 +290,7 @@ func TestLocalReasonsDoNotCount(t *testing.T) {
 		b.fails(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
 		b.want(1)
 		time.Sleep(time.Hour)
-		if g := b.is(1, connexa.GatewayReconnecting, "service.reason.local"); g.Failures != 0 {
+		if g := b.is(1, connexa.ServiceReconnecting, "service.reason.local"); g.Failures != 0 {
 			t.Errorf("seen %+v", g)
 		}
 		if n := len(b.dialsOf(1)); n < 100 {
@@ -305,7 +305,7 @@ func TestGREThatThisMachineLacks(t *testing.T) {
 		b.fails(&pptp.Unavailable{Err: errors.New("operation not permitted")})
 		b.want(1)
 		time.Sleep(time.Second)
-		b.is(1, connexa.GatewayFailed, "service.reason.not_here")
+		b.is(1, connexa.ServiceFailed, "service.reason.not_here")
 	})
 }
 
@@ -320,7 +320,7 @@ func TestUplinkReturns(t *testing.T) {
 		b.want(nodes...)
 		time.Sleep(time.Minute)
 		for _, n := range nodes {
-			b.is(n, connexa.GatewayOnline, "")
+			b.is(n, connexa.ServiceOnline, "")
 		}
 		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
@@ -333,7 +333,7 @@ func TestUplinkReturns(t *testing.T) {
 		time.Sleep(6 * time.Hour)
 		for _, n := range nodes {
 			// One failure is the lost session.
-			if g := b.state(n); g.State != connexa.GatewayReconnecting || g.Failures != 1 {
+			if g := b.state(n); g.State != connexa.ServiceReconnecting || g.Failures != 1 {
 				t.Fatalf("seen %+v", g)
 			}
 		}
@@ -341,7 +341,7 @@ func TestUplinkReturns(t *testing.T) {
 		b.setOnline(true)
 		time.Sleep(10 * time.Second)
 		for _, n := range nodes {
-			b.is(n, connexa.GatewayOnline, "")
+			b.is(n, connexa.ServiceOnline, "")
 		}
 		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
@@ -364,7 +364,7 @@ func TestDroppedTogetherBackSoon(t *testing.T) {
 		}
 		time.Sleep(90 * time.Second)
 		for _, n := range nodes {
-			b.is(n, connexa.GatewayOnline, "")
+			b.is(n, connexa.ServiceOnline, "")
 		}
 		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
@@ -384,7 +384,7 @@ func TestOneSessionToAServer(t *testing.T) {
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Minute)
-		g := b.is(2, connexa.GatewayFailed, "service.reason.in_use")
+		g := b.is(2, connexa.ServiceFailed, "service.reason.in_use")
 		if len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name || len(b.dialsOf(2)) != 0 {
 			t.Errorf("seen %+v, %d dials", g, len(b.dialsOf(2)))
 		}
@@ -393,7 +393,7 @@ func TestOneSessionToAServer(t *testing.T) {
 		}
 		b.unwant(1)
 		time.Sleep(time.Second)
-		b.is(2, connexa.GatewayOnline, "")
+		b.is(2, connexa.ServiceOnline, "")
 		if by := b.Locks.SessionNode(service(1).Address); by != 2 {
 			t.Errorf("used by %d", by)
 		}
@@ -414,7 +414,7 @@ func TestNamesOfOneServer(t *testing.T) {
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Minute)
-		if g := b.is(2, connexa.GatewayFailed, "service.reason.in_use"); len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name {
+		if g := b.is(2, connexa.ServiceFailed, "service.reason.in_use"); len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name {
 			t.Errorf("seen %+v", g)
 		}
 		if free, _, ok := b.Locks.TryProbe("vpn.test"); !ok {
@@ -433,7 +433,7 @@ func TestNamesOfOneServer(t *testing.T) {
 		dials := len(b.dialsOf(1))
 		b.want(1)
 		time.Sleep(time.Minute)
-		b.is(1, connexa.GatewayFailed, "service.reason.in_use")
+		b.is(1, connexa.ServiceFailed, "service.reason.in_use")
 		if n := len(b.dialsOf(1)); n != dials {
 			t.Errorf("%d dials more", n-dials)
 		}
@@ -470,7 +470,7 @@ func TestStartWaitsForATest(t *testing.T) {
 			b.mu.Unlock()
 			b.Wake()
 			time.Sleep(20 * time.Second) // of the bubble's, as all here
-			b.is(1, connexa.GatewayStarting, "service.reason.test")
+			b.is(1, connexa.ServiceStarting, "service.reason.test")
 			if n := len(b.dialsOf(1)); n != 0 {
 				t.Errorf("%s: %d dials", name, n)
 			}
@@ -509,10 +509,10 @@ func TestPortThatIsTaken(t *testing.T) {
 		b.run()
 		b.want(1)
 		time.Sleep(time.Second)
-		b.is(1, connexa.GatewayFailed, "service.reason.port")
+		b.is(1, connexa.ServiceFailed, "service.reason.port")
 		other.Close()
 		time.Sleep(2 * time.Minute)
-		b.is(1, connexa.GatewayOnline, "")
+		b.is(1, connexa.ServiceOnline, "")
 	})
 }
 
@@ -525,7 +525,7 @@ func TestNoInternet(t *testing.T) {
 		b.targets = false
 		b.mu.Unlock()
 		time.Sleep(time.Hour)
-		b.is(1, connexa.GatewayOnline, "") // nobody wants anything
+		b.is(1, connexa.ServiceOnline, "") // nobody wants anything
 		c, _ := b.connect(1)
 		if r := reply(t, c); r != 0 {
 			t.Fatalf("reply %d", r)
@@ -533,7 +533,7 @@ func TestNoInternet(t *testing.T) {
 		time.Sleep(maxMisses*internetCheckEvery + checkTimeout + time.Second)
 		found := false
 		for _, g := range b.history(1) {
-			found = found || g.State == connexa.GatewayReconnecting && g.Reason.Key == "service.reason.no_internet"
+			found = found || g.State == connexa.ServiceReconnecting && g.Reason.Key == "service.reason.no_internet"
 		}
 		if !found {
 			t.Errorf("states %v", b.states(1))
@@ -559,7 +559,7 @@ func TestPacketsProveInternet(t *testing.T) {
 			tun.received++
 			tun.mu.Unlock()
 		}
-		b.is(1, connexa.GatewayOnline, "")
+		b.is(1, connexa.ServiceOnline, "")
 	})
 }
 
@@ -579,7 +579,7 @@ func TestManyLoseItTogether(t *testing.T) {
 		b.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		for n := range int64(4) {
-			b.is(n+1, connexa.GatewayOnline, "service.reason.together")
+			b.is(n+1, connexa.ServiceOnline, "service.reason.together")
 		}
 	})
 }
@@ -629,7 +629,7 @@ func TestThrough(t *testing.T) {
 		}
 		tun.Close()
 		time.Sleep(time.Minute)
-		b.is(1, connexa.GatewayOnline, "")
+		b.is(1, connexa.ServiceOnline, "")
 	})
 }
 
@@ -679,17 +679,17 @@ func TestNotices(t *testing.T) {
 		b.want(2)
 		time.Sleep(12 * time.Hour)
 		synctest.Wait()
-		b.is(2, connexa.GatewayFailed, "service.reason.tired")
-		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeGatewayFailed}) {
+		b.is(2, connexa.ServiceFailed, "service.reason.tired")
+		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed}) {
 			t.Fatalf("told %v", got)
 		}
-		if n := told[0]; n.NodeID != 2 || n.Text.Key != "notice.gateway.failed" || n.At.IsZero() {
+		if n := told[0]; n.NodeID != 2 || n.Text.Key != "notice.service.failed" || n.At.IsZero() {
 			t.Errorf("%+v", n)
 		}
 		b.works()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeGatewayFailed, connexa.NoticeGatewayRecovered}) {
+		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeServiceRecovered}) {
 			t.Errorf("told %v", got)
 		}
 
@@ -701,7 +701,7 @@ func TestNotices(t *testing.T) {
 		b.mu.Unlock()
 		b.Wake()
 		b.up(3)
-		if got := kinds(); len(got) != 3 || got[2] != connexa.NoticeGatewayRecovered {
+		if got := kinds(); len(got) != 3 || got[2] != connexa.NoticeServiceRecovered {
 			t.Errorf("told %v", got)
 		}
 	})

@@ -20,8 +20,8 @@ import (
 // while others download through it and through the proxy beside it.
 func TestBadClientsDisturbNobody(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 2})
-	s.await(t, 1, connexa.GatewayOnline)
-	s.await(t, 2, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
+	s.await(t, 2, connexa.ServiceOnline)
 	const size = 1 << 20
 	want := get(t, s.web(t, 2, "socks5"), fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
 	at := s.wanted[0].Listen.String()
@@ -108,7 +108,7 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	<-crowd
 	close(enough)
 	bad.Wait()
-	if g, counts, ok := s.manager.Live(1); !ok || g.State != connexa.GatewayOnline || counts.Open > 10 {
+	if g, counts, ok := s.manager.Live(1); !ok || g.State != connexa.ServiceOnline || counts.Open > 10 {
 		t.Errorf("afterwards it is %s with %+v", g.State, counts)
 	}
 }

@@ -20,7 +20,7 @@ import (
 func (g *gateway) stateStarting(ctx context.Context) state {
 	g.failures, g.refusals, g.staleRefusals, g.conflict = 0, 0, 0, sessionKey{}
 	g.waiter.setTunnel(nil, false)
-	g.setState(ctx, connexa.GatewayStarting, connexa.Text{}, clearRetry, clearCause, g.setFailures)
+	g.setState(ctx, connexa.ServiceStarting, connexa.Text{}, clearRetry, clearCause, g.setFailures)
 	s := g.takeSpec()
 	if !s.LastUp.IsZero() {
 		g.manager.Locks.noteSession(s.Address, s.LastUp)
@@ -43,11 +43,11 @@ func (g *gateway) stateStarting(ctx context.Context) state {
 		g.manager.Log.Warn("open the port of a proxy", "node", g.node, "address", s.Listen, "err", err)
 		return g.failFor(connexa.T("service.reason.port", s.Listen.String()), "", time.Minute)
 	}
-	return g.tryDial(connexa.GatewayStarting)
+	return g.tryDial(connexa.ServiceStarting)
 }
 
 // tryDial makes one try to bring a session up, in the state during.
-func (g *gateway) tryDial(during connexa.GatewayState) state {
+func (g *gateway) tryDial(during connexa.ServiceState) state {
 	return func(ctx context.Context) state {
 		hold, err := g.manager.Locks.acquire(ctx, g.key, g.conflict, g.node, func() {
 			g.setState(ctx, during, connexa.T("service.reason.test"), clearRetry)
@@ -94,7 +94,7 @@ func (g *gateway) tryDial(during connexa.GatewayState) state {
 // onServerBusy leads from a server whose name has the address of one that somebody else
 // uses to the next try: behind a test, or when the other gateway has let it go. The
 // name may have another address in time.
-func (g *gateway) onServerBusy(used *InUseError, during connexa.GatewayState) state {
+func (g *gateway) onServerBusy(used *InUseError, during connexa.ServiceState) state {
 	g.conflict = used.key
 	if used.Node == 0 {
 		return g.tryDial(during)
@@ -107,7 +107,7 @@ func (g *gateway) onServerBusy(used *InUseError, during connexa.GatewayState) st
 func (g *gateway) stateOnline(ctx context.Context) state {
 	t := g.currentTunnel()
 	g.refusals, g.staleRefusals = 0, 0
-	g.setState(ctx, connexa.GatewayOnline, connexa.Text{}, clearRetry, clearCause, func(s *connexa.Gateway) {
+	g.setState(ctx, connexa.ServiceOnline, connexa.Text{}, clearRetry, clearCause, func(s *connexa.ServiceReport) {
 		s.UpAt, s.LocalIP = time.Now(), t.Info().LocalIP.String()
 	})
 	g.waiter.setTunnel(t, false)
@@ -207,14 +207,14 @@ func (g *gateway) retryAfter(reason connexa.Text, cause connexa.Cause, wait time
 func (g *gateway) stateReconnecting(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	g.waiter.setTunnel(nil, false)
 	at := time.Now().Add(wait)
-	g.setState(ctx, connexa.GatewayReconnecting, reason, setCause(cause), g.setFailures, func(s *connexa.Gateway) { s.RetryAt = at })
+	g.setState(ctx, connexa.ServiceReconnecting, reason, setCause(cause), g.setFailures, func(s *connexa.ServiceReport) { s.RetryAt = at })
 	switch fresh, ok := g.waitRetry(ctx, wait, nil); {
 	case !ok:
 		return g.stateOff
 	case fresh:
 		return g.stateRestart
 	}
-	return g.tryDial(connexa.GatewayReconnecting)
+	return g.tryDial(connexa.ServiceReconnecting)
 }
 
 // failFor is failed: the next try is far (0: never), or is made when somebody asks
@@ -227,7 +227,7 @@ func (g *gateway) failFor(reason connexa.Text, cause connexa.Cause, wait time.Du
 // Clients are told at once.
 func (g *gateway) stateFailed(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	g.waiter.setTunnel(nil, true)
-	g.setState(ctx, connexa.GatewayFailed, reason, setCause(cause), g.setFailures, func(s *connexa.Gateway) {
+	g.setState(ctx, connexa.ServiceFailed, reason, setCause(cause), g.setFailures, func(s *connexa.ServiceReport) {
 		s.RetryAt = time.Time{}
 		if wait > 0 {
 			s.RetryAt = time.Now().Add(wait)
@@ -247,7 +247,7 @@ func (g *gateway) stateFailed(ctx context.Context, reason connexa.Text, cause co
 		return g.stateRestart
 	}
 	g.waiter.setTunnel(nil, false)
-	return g.tryDial(connexa.GatewayReconnecting)
+	return g.tryDial(connexa.ServiceReconnecting)
 }
 
 // stateRestart closes what an edit may have changed, and makes a fresh start.
@@ -298,7 +298,7 @@ func (g *gateway) stateOff(ctx context.Context) state {
 	g.giveUpServer()
 	if context.Cause(ctx) == errUnwanted {
 		g.failures = 0
-		g.setState(ctx, connexa.GatewayOff, connexa.T("service.reason.stopped"), clearRetry, clearCause, g.setFailures)
+		g.setState(ctx, connexa.ServiceOff, connexa.T("service.reason.stopped"), clearRetry, clearCause, g.setFailures)
 	}
 	return nil
 }
@@ -310,9 +310,9 @@ func (g *gateway) currentTunnel() Tunnel {
 	return g.tunnel
 }
 
-func clearRetry(s *connexa.Gateway) { s.RetryAt = time.Time{} }
-func clearCause(s *connexa.Gateway) { s.Cause = "" }
+func clearRetry(s *connexa.ServiceReport) { s.RetryAt = time.Time{} }
+func clearCause(s *connexa.ServiceReport) { s.Cause = "" }
 
-func setCause(c connexa.Cause) func(*connexa.Gateway) {
-	return func(s *connexa.Gateway) { s.Cause = c }
+func setCause(c connexa.Cause) func(*connexa.ServiceReport) {
+	return func(s *connexa.ServiceReport) { s.Cause = c }
 }

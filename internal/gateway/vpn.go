@@ -286,7 +286,7 @@ func (g *gateway) writeLines(ctx context.Context) {
 		}
 		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 		defer cancel()
-		if err := g.manager.Store.TellGateway(saving, g.node, n.text, n.lines); err != nil && connexa.CodeOf(err) != connexa.NotFound {
+		if err := g.manager.Store.RecordServiceEvent(saving, g.node, n.text, n.lines); err != nil && connexa.CodeOf(err) != connexa.NotFound {
 			g.manager.Log.Error("write the history of an OpenVPN exit", "node", g.node, "err", err)
 		}
 	}

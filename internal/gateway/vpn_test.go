@@ -45,7 +45,7 @@ func TestAnExitThatLacksSomething(t *testing.T) {
 			}
 		}
 	}
-	s.await(t, 1, connexa.GatewayOnline)
+	s.await(t, 1, connexa.ServiceOnline)
 	seen := want(&connexa.VPN{Device: 3}, connexa.VPNFailed)
 	if seen.Reason.Key != "vpn.lack.openvpn" || seen.Fix != "apt-get install openvpn" || len(seen.Clients) != 0 {
 		t.Errorf("%+v", seen)
@@ -55,7 +55,7 @@ func TestAnExitThatLacksSomething(t *testing.T) {
 	}
 	want(nil, connexa.VPNOff)
 	want(&connexa.VPN{Device: 4}, connexa.VPNFailed)
-	if g := s.await(t, 1, connexa.GatewayOnline); g.Failures != 0 {
+	if g := s.await(t, 1, connexa.ServiceOnline); g.Failures != 0 {
 		t.Errorf("%+v", g)
 	}
 }

@@ -124,10 +124,10 @@ func TestKeysPutTogether(t *testing.T) {
 	for _, m := range connexa.Marks() {
 		keys = append(keys, "mark."+string(m))
 	}
-	for _, r := range connexa.AccessRefusals() {
+	for _, r := range connexa.ClientRefusals() {
 		keys = append(keys, r.Text().Key)
 	}
-	for _, s := range []string{"active", string(connexa.AccessDisabled), string(connexa.AccessExpired), string(connexa.AccessSpent)} {
+	for _, s := range []string{"active", string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)} {
 		keys = append(keys, "access.state."+s)
 	}
 	for _, q := range []string{"once", string(connexa.QuotaDaily), string(connexa.QuotaWeekly), string(connexa.QuotaMonthly)} {
@@ -157,7 +157,7 @@ func TestKeysPutTogether(t *testing.T) {
 	for _, k := range []connexa.RunKind{connexa.RunSpeed, connexa.RunPingSpeed} {
 		keys = append(keys, "speed.ask."+string(k))
 	}
-	for _, s := range connexa.GatewayStates() {
+	for _, s := range connexa.ServiceStates() {
 		keys = append(keys, "service.state."+string(s))
 	}
 	for _, k := range connexa.NoticeSwitches() {

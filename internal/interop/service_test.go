@@ -79,7 +79,7 @@ func wantService(t *testing.T, dir string) connexa.Service {
 	if err := d.AllowDestinations(t.Context(), id, true, false); err != nil { // the lab's web is in a private network
 		t.Fatal(err)
 	}
-	list, err := d.WantedGateways(t.Context())
+	list, err := d.WantedServices(t.Context())
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

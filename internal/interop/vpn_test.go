@@ -76,9 +76,9 @@ func newExits(t *testing.T) *exits {
 	for _, id := range ids {
 		must(d.AllowDestinations(t.Context(), id, true, false)) // the lab's web is in a private network
 	}
-	_, err = d.AddAccess(t.Context(), connexa.AccessUser{Name: "ann", Enabled: true, Scope: connexa.AccessAll}, userPassword)
+	_, err = d.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, userPassword)
 	must(err)
-	_, err = d.AddAccess(t.Context(), connexa.AccessUser{Name: "late", Enabled: true, Scope: connexa.AccessAll, Expires: time.Now()}, userPassword)
+	_, err = d.AddClient(t.Context(), connexa.Client{Name: "late", Enabled: true, Scope: connexa.ScopeAll, Expires: time.Now()}, userPassword)
 	must(err)
 	must(d.Close())
 

@@ -156,8 +156,8 @@ var summaries = map[connexa.NoticeKind]string{
 	connexa.NoticeNodeRecovered:    "notify.many.node_recovered",
 	connexa.NoticeNodeFlapping:     "notify.many.node_flapping",
 	connexa.NoticeNodeSettled:      "notify.many.node_settled",
-	connexa.NoticeGatewayFailed:    "notify.many.gateway_failed",
-	connexa.NoticeGatewayRecovered: "notify.many.gateway_recovered",
+	connexa.NoticeServiceFailed:    "notify.many.gateway_failed",
+	connexa.NoticeServiceRecovered: "notify.many.gateway_recovered",
 }
 
 // link is where in the panel to read on: the node or the run when all is about one.
