@@ -1,214 +1,124 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"time"
+	"net/netip"
+	"slices"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-type serviceStore interface {
-	serviceFigures
-	WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error)
-	UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
-	ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error)
-	ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error)
-	AllowDestinations(ctx context.Context, node int64, private, mail bool) error
-	Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error)
+type serviceFigures interface {
+	ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error)
+	PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error)
+	ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error)
+	ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error)
 }
 
-// serviceRunner are told what the store's rows cannot say by themselves.
-type serviceRunner interface {
-	Wake()
-	Retry(node int64)
-	Stop(ctx context.Context, node int64) error
-}
+// Serves says whether there can be services at all.
+func (a *App) Serves() bool { return a.Services != nil }
 
-// StartServices switches the services on of the nodes that s means. shown is the
-// count that the person agreed to: when s means another number by now, nothing is
-// started and the error is Conflict. It returns how many were off.
-func (a *App) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	if err := a.asShown(ctx, s, shown); err != nil {
-		return 0, err
-	}
-	by, _ := Actor(ctx)
-	nodes, err := a.Services.WantServices(ctx, s, by)
-	if err != nil {
-		return 0, err
-	}
-	a.servicesChanged(ctx, connexa.ActServiceStarted, s, nodes)
-	return len(nodes), nil
-}
-
-// StopServices is StartServices the other way.
-func (a *App) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	if err := a.asShown(ctx, s, shown); err != nil {
-		return 0, err
-	}
-	by, _ := Actor(ctx)
-	nodes, err := a.Services.UnwantServices(ctx, s, by)
-	if err != nil {
-		return 0, err
-	}
-	a.servicesChanged(ctx, connexa.ActServiceStopped, s, nodes)
-	return len(nodes), nil
-}
-
-func (a *App) asShown(ctx context.Context, s connexa.Selection, shown int) error {
-	n, err := a.Nodes.CountNodes(ctx, s)
-	if err != nil {
-		return err
-	}
-	if n != shown {
-		return connexa.Errorf(connexa.Conflict, "service.changed", n, shown)
-	}
-	return nil
-}
-
-// servicesChanged tells everybody of services that were switched.
-func (a *App) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Selection, nodes []int64) {
-	if len(nodes) == 0 {
-		return
-	}
-	a.audit(ctx, act, a.namesOf(ctx, s, nodes))
-	for _, id := range nodes {
-		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
-	}
-	a.ServiceRunner.Wake()
-}
-
-// namesOf names one node, and counts many.
-func (a *App) namesOf(ctx context.Context, s connexa.Selection, nodes []int64) connexa.Text {
-	if len(nodes) == 1 {
-		if n, err := a.Nodes.Node(ctx, nodes[0]); err == nil {
-			return nameOf(n.ID, &n)
-		}
-	}
-	return nodesOf(len(nodes), s)
-}
-
-// RetryService makes the service of a node try again now.
-func (a *App) RetryService(ctx context.Context, node int64) error {
-	n, err := a.Nodes.Node(ctx, node)
-	if err != nil {
-		return err
-	}
-	a.ServiceRunner.Retry(node)
-	a.audit(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
-	return nil
-}
-
-// RetryServices makes those of the services of s that are down try again now, and
-// returns how many these are. When none is, the error is Conflict.
-func (a *App) RetryServices(ctx context.Context, s connexa.Selection) (int, error) {
-	ids, err := a.Nodes.SelectNodes(ctx, s)
-	if err != nil {
-		return 0, err
-	}
-	rows, err := a.Services.ServiceRows(ctx, ids)
-	if err != nil {
-		return 0, err
-	}
-	var down []int64
-	for _, id := range ids {
-		if row, ok := rows[id]; ok && row.IsDown() {
-			a.ServiceRunner.Retry(id)
-			down = append(down, id)
-		}
-	}
-	if len(down) == 0 {
-		return 0, connexa.Errorf(connexa.Conflict, "services.retry.none")
-	}
-	a.audit(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
-	return len(down), nil
-}
-
-// AllowDestinations says which destinations the service of a node lets through
-// beside the public ones.
-func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
-	n, err := a.Nodes.Node(ctx, node)
-	if err != nil {
-		return err
-	}
-	rows, err := a.Services.ServiceRows(ctx, []int64{node})
-	if err != nil {
-		return err
-	}
-	was, is := rows[node], rows[node]
-	is.Private, is.Mail = private, mail
-	if err := a.Services.AllowDestinations(ctx, node, private, mail); err != nil {
-		return err
-	}
-	a.audit(ctx, connexa.ActServiceChanged, edited(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
-	a.ServiceRunner.Wake()
-	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
-	return nil
-}
-
-// ServiceRows returns the services of nodes, by node; nil means all that there
-// are.
-func (a *App) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
-	return a.Services.ServiceRows(ctx, nodes)
-}
-
-// RevealService returns the password of the credential that was made for the
-// service of a node, and records that it did.
-func (a *App) RevealService(ctx context.Context, node int64) (connexa.Secret, error) {
-	n, err := a.Nodes.Node(ctx, node)
-	if err != nil {
-		return "", err
-	}
-	secret, err := a.Services.ServiceSecret(ctx, node)
-	if err != nil {
-		return "", err
-	}
-	a.audit(ctx, connexa.ActReveal, nameOf(n.ID, &n))
-	return secret, nil
-}
-
-// Traffic lists what the service of a node moved in a period, in points of an even
-// length, the oldest first. Without any traffic there are none.
-func (a *App) Traffic(ctx context.Context, node int64, p connexa.Period) (points []connexa.TrafficPoint, every time.Duration, err error) {
-	s, err := a.Settings.Settings(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	now := a.Now()
-	from := now.Add(-p.Length())
-	span, every := p.Traffic(s.Keep())
-	points, err = a.Services.Traffic(ctx, node, span, from)
-	if err != nil || len(points) == 0 {
-		return nil, every, err
-	}
-	return connexa.Evenly(points, from, now, every), every, nil
-}
-
-// stopFor is how long a service may take to stop before its node is deleted.
-const stopFor = 5 * time.Second
-
-// stopServicesOf ends the services of nodes that are about to be deleted, so that
-// nothing of them runs when they are gone.
-func (a *App) stopServicesOf(ctx context.Context, nodes []int64) error {
+// ServiceCounts counts the services that are wanted or still run, by state.
+func (a *App) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
 	if a.Services == nil {
-		return nil
+		return nil, nil
 	}
-	by, _ := Actor(ctx)
-	stopped, err := a.Services.UnwantServices(ctx, connexa.Selection{IDs: nodes}, by)
+	return a.Services.ServiceCounts(ctx)
+}
+
+// PlanServices says what switching the services of the nodes that s means would
+// come to.
+func (a *App) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
+	return a.Services.PlanServices(ctx, s)
+}
+
+// ServiceRates says how fast the services of nodes moved bytes a moment ago.
+func (a *App) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
+	return a.Services.ServiceRates(ctx, nodes)
+}
+
+// NodeService is a service with its node.
+type NodeService struct {
+	Node    connexa.Node
+	Service connexa.ServiceRow
+}
+
+// RunningServices lists the services that are wanted or still run and that f
+// picks, by the addresses of their nodes.
+func (a *App) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]NodeService, error) {
+	if a.Services == nil {
+		return nil, nil
+	}
+	services, err := a.Services.ServiceRows(ctx, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(stopped) == 0 {
-		return nil
-	}
-	a.ServiceRunner.Wake() // all of them stop together
-	ctx, cancel := context.WithTimeout(ctx, stopFor)
-	defer cancel()
-	for _, id := range stopped {
-		if err := a.ServiceRunner.Stop(ctx, id); err != nil {
-			// Its row goes with the node, and the gateway goes with its row.
-			a.Log.Warn("a service was slow to stop", "node", id, "err", err)
-			break
+	var ids []int64
+	for id, s := range services {
+		if s.Wanted && s.State == connexa.ServiceOff { // the manager has not looked yet
+			s.State = connexa.ServiceStarting
+			services[id] = s
+		}
+		if s.State != connexa.ServiceOff && (f.State == "" || s.State == f.State) {
+			ids = append(ids, id)
 		}
 	}
-	return nil
+	list, err := a.nodeServices(ctx, ids, services)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(s NodeService) bool { return !f.Matches(&s.Node, &s.Service) }), nil
+}
+
+// nodeServices are nodes with their services, by address.
+func (a *App) nodeServices(ctx context.Context, ids []int64, services map[int64]connexa.ServiceRow) ([]NodeService, error) {
+	slices.Sort(ids)
+	nodes, err := a.Nodes.NodesByID(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]NodeService, len(nodes))
+	for i, n := range nodes {
+		list[i] = NodeService{n, services[n.ID]}
+	}
+	slices.SortFunc(list, func(a, b NodeService) int {
+		return cmp.Or(compareAddresses(a.Node.Address, b.Node.Address), cmp.Compare(a.Node.Port, b.Node.Port), cmp.Compare(a.Node.Login, b.Node.Login))
+	})
+	return list, nil
+}
+
+// compareAddresses puts numbers before names, and 9.0.0.0 before 10.0.0.0.
+func compareAddresses(a, b string) int {
+	x, notX := netip.ParseAddr(a)
+	y, notY := netip.ParseAddr(b)
+	switch {
+	case notX == nil && notY == nil:
+		return x.Compare(y)
+	case notX == nil:
+		return -1
+	case notY == nil:
+		return 1
+	}
+	return cmp.Compare(a, b)
+}
+
+// ServiceSecrets returns the passwords of the credentials of the services of
+// nodes for an export, and records that it did.
+func (a *App) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
+	secrets, err := a.Services.ServiceSecrets(ctx, nodes)
+	if err != nil {
+		return nil, err
+	}
+	a.audit(ctx, connexa.ActExport, connexa.T("services.exported", len(secrets)))
+	return secrets, nil
+}
+
+// ChangeServiceSettings puts fresh in place of the settings of services, or says
+// with FieldErrors what is out of bounds.
+func (a *App) ChangeServiceSettings(ctx context.Context, fresh connexa.ServiceSettings) error {
+	return a.changeSettings(ctx, func(s *connexa.Settings) error {
+		s.Service = fresh
+		return nil
+	})
 }

@@ -1,0 +1,214 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+type serviceStore interface {
+	serviceFigures
+	WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error)
+	UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
+	ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error)
+	ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error)
+	AllowDestinations(ctx context.Context, node int64, private, mail bool) error
+	Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error)
+}
+
+// serviceRunner are told what the store's rows cannot say by themselves.
+type serviceRunner interface {
+	Wake()
+	Retry(node int64)
+	Stop(ctx context.Context, node int64) error
+}
+
+// StartServices switches the services on of the nodes that s means. shown is the
+// count that the person agreed to: when s means another number by now, nothing is
+// started and the error is Conflict. It returns how many were off.
+func (a *App) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+	if err := a.asShown(ctx, s, shown); err != nil {
+		return 0, err
+	}
+	by, _ := Actor(ctx)
+	nodes, err := a.Services.WantServices(ctx, s, by)
+	if err != nil {
+		return 0, err
+	}
+	a.servicesChanged(ctx, connexa.ActServiceStarted, s, nodes)
+	return len(nodes), nil
+}
+
+// StopServices is StartServices the other way.
+func (a *App) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+	if err := a.asShown(ctx, s, shown); err != nil {
+		return 0, err
+	}
+	by, _ := Actor(ctx)
+	nodes, err := a.Services.UnwantServices(ctx, s, by)
+	if err != nil {
+		return 0, err
+	}
+	a.servicesChanged(ctx, connexa.ActServiceStopped, s, nodes)
+	return len(nodes), nil
+}
+
+func (a *App) asShown(ctx context.Context, s connexa.Selection, shown int) error {
+	n, err := a.Nodes.CountNodes(ctx, s)
+	if err != nil {
+		return err
+	}
+	if n != shown {
+		return connexa.Errorf(connexa.Conflict, "service.changed", n, shown)
+	}
+	return nil
+}
+
+// servicesChanged tells everybody of services that were switched.
+func (a *App) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Selection, nodes []int64) {
+	if len(nodes) == 0 {
+		return
+	}
+	a.audit(ctx, act, a.namesOf(ctx, s, nodes))
+	for _, id := range nodes {
+		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
+	}
+	a.ServiceRunner.Wake()
+}
+
+// namesOf names one node, and counts many.
+func (a *App) namesOf(ctx context.Context, s connexa.Selection, nodes []int64) connexa.Text {
+	if len(nodes) == 1 {
+		if n, err := a.Nodes.Node(ctx, nodes[0]); err == nil {
+			return nameOf(n.ID, &n)
+		}
+	}
+	return nodesOf(len(nodes), s)
+}
+
+// RetryService makes the service of a node try again now.
+func (a *App) RetryService(ctx context.Context, node int64) error {
+	n, err := a.Nodes.Node(ctx, node)
+	if err != nil {
+		return err
+	}
+	a.ServiceRunner.Retry(node)
+	a.audit(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
+	return nil
+}
+
+// RetryServices makes those of the services of s that are down try again now, and
+// returns how many these are. When none is, the error is Conflict.
+func (a *App) RetryServices(ctx context.Context, s connexa.Selection) (int, error) {
+	ids, err := a.Nodes.SelectNodes(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := a.Services.ServiceRows(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	var down []int64
+	for _, id := range ids {
+		if row, ok := rows[id]; ok && row.IsDown() {
+			a.ServiceRunner.Retry(id)
+			down = append(down, id)
+		}
+	}
+	if len(down) == 0 {
+		return 0, connexa.Errorf(connexa.Conflict, "services.retry.none")
+	}
+	a.audit(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
+	return len(down), nil
+}
+
+// AllowDestinations says which destinations the service of a node lets through
+// beside the public ones.
+func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
+	n, err := a.Nodes.Node(ctx, node)
+	if err != nil {
+		return err
+	}
+	rows, err := a.Services.ServiceRows(ctx, []int64{node})
+	if err != nil {
+		return err
+	}
+	was, is := rows[node], rows[node]
+	is.Private, is.Mail = private, mail
+	if err := a.Services.AllowDestinations(ctx, node, private, mail); err != nil {
+		return err
+	}
+	a.audit(ctx, connexa.ActServiceChanged, edited(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
+	a.ServiceRunner.Wake()
+	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
+	return nil
+}
+
+// ServiceRows returns the services of nodes, by node; nil means all that there
+// are.
+func (a *App) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
+	return a.Services.ServiceRows(ctx, nodes)
+}
+
+// RevealService returns the password of the credential that was made for the
+// service of a node, and records that it did.
+func (a *App) RevealService(ctx context.Context, node int64) (connexa.Secret, error) {
+	n, err := a.Nodes.Node(ctx, node)
+	if err != nil {
+		return "", err
+	}
+	secret, err := a.Services.ServiceSecret(ctx, node)
+	if err != nil {
+		return "", err
+	}
+	a.audit(ctx, connexa.ActReveal, nameOf(n.ID, &n))
+	return secret, nil
+}
+
+// Traffic lists what the service of a node moved in a period, in points of an even
+// length, the oldest first. Without any traffic there are none.
+func (a *App) Traffic(ctx context.Context, node int64, p connexa.Period) (points []connexa.TrafficPoint, every time.Duration, err error) {
+	s, err := a.Settings.Settings(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	now := a.Now()
+	from := now.Add(-p.Length())
+	span, every := p.Traffic(s.Keep())
+	points, err = a.Services.Traffic(ctx, node, span, from)
+	if err != nil || len(points) == 0 {
+		return nil, every, err
+	}
+	return connexa.Evenly(points, from, now, every), every, nil
+}
+
+// stopFor is how long a service may take to stop before its node is deleted.
+const stopFor = 5 * time.Second
+
+// stopServicesOf ends the services of nodes that are about to be deleted, so that
+// nothing of them runs when they are gone.
+func (a *App) stopServicesOf(ctx context.Context, nodes []int64) error {
+	if a.Services == nil {
+		return nil
+	}
+	by, _ := Actor(ctx)
+	stopped, err := a.Services.UnwantServices(ctx, connexa.Selection{IDs: nodes}, by)
+	if err != nil {
+		return err
+	}
+	if len(stopped) == 0 {
+		return nil
+	}
+	a.ServiceRunner.Wake() // all of them stop together
+	ctx, cancel := context.WithTimeout(ctx, stopFor)
+	defer cancel()
+	for _, id := range stopped {
+		if err := a.ServiceRunner.Stop(ctx, id); err != nil {
+			// Its row goes with the node, and the gateway goes with its row.
+			a.Log.Warn("a service was slow to stop", "node", id, "err", err)
+			break
+		}
+	}
+	return nil
+}
