@@ -12,7 +12,7 @@ import (
 )
 
 // clientPurpose binds what is sealed to the column it is for.
-const clientPurpose = "access.password"
+const clientPurpose = "clients.password"
 
 const clientColumns = `id, name, enabled, scope, tags, sources, expires_at, quota, period, note, revision,
 	bytes_up, bytes_down, counted_from, seen_at, seen_from, created_at, changed_at`
@@ -87,7 +87,7 @@ func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.
 			return err
 		}
 		if revision != u.Revision {
-			return connexa.Errorf(connexa.Conflict, "access.edit.changed")
+			return connexa.Errorf(connexa.Conflict, "clients.edit.changed")
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE access_users SET (`+clientWritten+`, revision, changed_at) = (?,?,?,?,?,?,?,?,?,?) WHERE id = ?`,
 			append(clientValues(&u), revision+1, millis(d.now()), u.ID)...); err != nil {

@@ -51,7 +51,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	is("edited")
-	if err := d.EditClient(ctx, edit, "Blue-Kite-9"); connexa.TextOf(err).Key != "access.edit.changed" {
+	if err := d.EditClient(ctx, edit, "Blue-Kite-9"); connexa.TextOf(err).Key != "clients.edit.changed" {
 		t.Errorf("an edit of what has changed: %v", err)
 	}
 	if p, err := d.ClientPassword(ctx, id); err != nil || p != "Blue-Kite-7" {

@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// testChannel answers POST /notifications/{id}/test: it sends a message and says
+// testChannel answers POST /channels/{id}/test: it sends a message and says
 // whether it went out.
 func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
@@ -26,10 +26,10 @@ func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.flash(w, r, connexa.T("channel.test.sent", c.Name))
 	}
-	h.redirect(w, r, "/notifications")
+	h.redirect(w, r, "/channels")
 }
 
-// removeChannel answers POST /notifications/{id}/remove: at first with the
+// removeChannel answers POST /channels/{id}/remove: at first with the
 // question, and once that was answered with "yes", by removing.
 func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) {
 	c, err := h.pathChannel(r)
@@ -50,5 +50,5 @@ func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.flash(w, r, connexa.T("channel.removed", c.Name))
-	h.redirect(w, r, "/notifications")
+	h.redirect(w, r, "/channels")
 }

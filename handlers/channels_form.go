@@ -10,13 +10,13 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// newChannel answers GET /notifications/new with the form for a service.
+// newChannel answers GET /channels/new with the form for a service.
 func (h *Handlers) newChannel(w http.ResponseWriter, r *http.Request) {
 	in := views.ChannelInputOf(r.URL.Query().Get("service"), i18n.From(r.Context()).Lang())
 	h.channelForm(w, r, http.StatusOK, views.ChannelForm{Input: in})
 }
 
-// addChannel answers POST /notifications.
+// addChannel answers POST /channels.
 func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		h.fail(w, r, badForm(err))
@@ -32,11 +32,11 @@ func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 	default:
 		h.flash(w, r, connexa.T("channel.added", c.Name))
-		h.redirect(w, r, "/notifications")
+		h.redirect(w, r, "/channels")
 	}
 }
 
-// editChannel answers GET /notifications/{id}/edit. Of the address it shows no
+// editChannel answers GET /channels/{id}/edit. Of the address it shows no
 // more than the list does.
 func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) {
 	c, err := h.pathChannel(r)
@@ -51,7 +51,7 @@ func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) {
 	h.channelForm(w, r, http.StatusOK, views.ChannelForm{ID: c.ID, Input: in, Tail: c.Tail(), Called: c.Name})
 }
 
-// saveChannel answers POST /notifications/{id}/edit.
+// saveChannel answers POST /channels/{id}/edit.
 func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
 	c, err := h.pathChannel(r)
 	if err != nil {
@@ -72,7 +72,7 @@ func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 	default:
 		h.flash(w, r, connexa.T("channel.saved", in.Name))
-		h.redirect(w, r, "/notifications")
+		h.redirect(w, r, "/channels")
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// listChannels answers GET /notifications.
+// listChannels answers GET /channels.
 func (h *Handlers) listChannels(w http.ResponseWriter, r *http.Request) {
 	list, err := h.app.AllChannels(r.Context())
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// enableClient answers POST /access/{id}/enable.
+// enableClient answers POST /clients/{id}/enable.
 func (h *Handlers) enableClient(w http.ResponseWriter, r *http.Request) {
-	h.switchClient(w, r, true, "access.switched.on")
+	h.switchClient(w, r, true, "clients.switched.on")
 }
 
-// disableClient answers POST /access/{id}/disable.
+// disableClient answers POST /clients/{id}/disable.
 func (h *Handlers) disableClient(w http.ResponseWriter, r *http.Request) {
-	h.switchClient(w, r, false, "access.switched.off")
+	h.switchClient(w, r, false, "clients.switched.off")
 }
 
 func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool, said string) {
@@ -36,19 +36,19 @@ func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool,
 	h.redirect(w, r, clientPath(id))
 }
 
-// deleteClient answers POST /access/{id}/delete: at first with the question.
+// deleteClient answers POST /clients/{id}/delete: at first with the question.
 func (h *Handlers) deleteClient(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "delete", h.app.DeleteClient, "access.deleted")
+	h.actOnClient(w, r, "delete", h.app.DeleteClient, "clients.deleted")
 }
 
-// resetClientUsage answers POST /access/{id}/reset: at first with the question.
+// resetClientUsage answers POST /clients/{id}/reset: at first with the question.
 func (h *Handlers) resetClientUsage(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "reset", h.app.ResetClientUsage, "access.was.reset")
+	h.actOnClient(w, r, "reset", h.app.ResetClientUsage, "clients.was.reset")
 }
 
-// renewClientPassword answers POST /access/{id}/password: at first with the question.
+// renewClientPassword answers POST /clients/{id}/password: at first with the question.
 func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "password", h.app.RenewClientPassword, "access.renewed")
+	h.actOnClient(w, r, "password", h.app.RenewClientPassword, "clients.renewed")
 }
 
 // actOnClient asks before an act, and once that was answered with "yes" does it.
@@ -68,7 +68,7 @@ func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what stri
 		return
 	}
 	if !confirmed(r) {
-		h.askConfirm(w, r, views.ConfirmClient(i18n.From(r.Context()), what, id, u.Name), connexa.T("access.title"), views.NavClients)
+		h.askConfirm(w, r, views.ConfirmClient(i18n.From(r.Context()), what, id, u.Name), connexa.T("clients.title"), views.NavClients)
 		return
 	}
 	if err := act(r.Context(), id); err != nil {
@@ -78,7 +78,7 @@ func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what stri
 	h.flash(w, r, connexa.T(said, u.Name))
 	to := clientPath(id)
 	if what == "delete" {
-		to = "/access"
+		to = "/clients"
 	}
 	h.redirect(w, r, to)
 }

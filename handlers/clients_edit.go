@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// newClient answers GET /access/new with the form; "node" chooses nodes at once.
+// newClient answers GET /clients/new with the form; "node" chooses nodes at once.
 func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) {
 	in := connexa.ClientInput{Enabled: true, Scope: string(connexa.ScopeAll), Unit: "GB"}
 	if in.Nodes = r.URL.Query()["node"]; len(in.Nodes) > 0 {
@@ -21,7 +21,7 @@ func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) {
 	h.clientForm(w, r, http.StatusOK, views.ClientForm{Input: in})
 }
 
-// addClient answers POST /access.
+// addClient answers POST /clients.
 func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		h.fail(w, r, badForm(err))
@@ -33,11 +33,11 @@ func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
 		h.renderClientError(w, r, views.ClientForm{Input: in}, err)
 		return
 	}
-	h.flash(w, r, connexa.T("access.added", in.Name))
+	h.flash(w, r, connexa.T("clients.added", in.Name))
 	h.redirect(w, r, clientPath(id))
 }
 
-// editClient answers GET /access/{id}/edit with the form.
+// editClient answers GET /clients/{id}/edit with the form.
 func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
@@ -52,7 +52,7 @@ func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
 	h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.app.PanelZone())})
 }
 
-// saveClient answers POST /access/{id}/edit.
+// saveClient answers POST /clients/{id}/edit.
 func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
@@ -140,7 +140,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 		h.fragmentStatus(w, r, status, views.ClientFormPart(f))
 		return
 	}
-	title := connexa.T("access.new")
+	title := connexa.T("clients.new")
 	if f.ID != 0 {
 		title = connexa.T("node.edit", f.Input.Name)
 	}

@@ -20,7 +20,7 @@ const clientsEvery = time.Second
 
 // clientsStream is the address of the events of exactly these access users.
 func clientsStream(l clientList, ids []int64) string {
-	v := url.Values{"page": {"people"}, "rows": {encodeRows(ids)}}
+	v := url.Values{"page": {"clients"}, "rows": {encodeRows(ids)}}
 	for name, value := range map[string]string{"q": l.text, "state": l.state} {
 		if value != "" {
 			v.Set(name, value)

@@ -7,7 +7,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// clientLines answers GET /access/{id}/lines, behind the password prompt: what an
+// clientLines answers GET /clients/{id}/credentials, behind the password prompt: what an
 // access user is told, ready to be copied.
 func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
@@ -41,5 +41,5 @@ func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 		line.User = u.Name
 		a.Services = append(a.Services, line)
 	}
-	h.page(w, r, views.ClientLinesPage(h.frame(w, r, connexa.T("access.one", u.Name), views.NavClients), a))
+	h.page(w, r, views.ClientLinesPage(h.frame(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
 }

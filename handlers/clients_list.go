@@ -41,11 +41,11 @@ func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#people") {
+	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#clients") {
 		h.fragment(w, r, views.ClientListPart(v))
 		return
 	}
-	pg := h.frame(w, r, connexa.T("access.title"), views.NavClients)
+	pg := h.frame(w, r, connexa.T("clients.title"), views.NavClients)
 	pg.Stream = "" // the list has its own, of the rows that it drew
 	h.page(w, r, views.ClientListPage(pg, v))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// showClient answers GET /access/{id}.
+// showClient answers GET /clients/{id}.
 func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
@@ -21,7 +21,7 @@ func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("access.one", a.Name), views.NavClients)
+	pg := h.frame(w, r, connexa.T("clients.one", a.Name), views.NavClients)
 	pg.Stream = fmt.Sprintf("/events?page=person&id=%d", id)
 	h.page(w, r, views.ClientPage(pg, a))
 }
@@ -49,4 +49,4 @@ func (h *Handlers) clientView(ctx context.Context, id int64) (views.ClientDetail
 	return a, err
 }
 
-func clientPath(id int64) string { return fmt.Sprintf("/access/%d", id) }
+func clientPath(id int64) string { return fmt.Sprintf("/clients/%d", id) }

@@ -9,21 +9,21 @@ import (
 	"testing"
 	"time"
 
-	people "github.com/connexa-panel/connexa/internal/access"
+	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // startClients starts a panel with services and access users.
-func startClients(t *testing.T, addresses ...string) (*panel, *browser, *people.Directory) {
+func startClients(t *testing.T, addresses ...string) (*panel, *browser, *access.Directory) {
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
-	d := people.New(people.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
+	d := access.New(access.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
 	p.app.ClientStore, p.app.ClientUsage = p.db, d
 	return p, b, d
 }
 
 // load makes the view what the store is.
-func load(t *testing.T, d *people.Directory) {
+func load(t *testing.T, d *access.Directory) {
 	t.Helper()
 	if err := d.Load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -34,20 +34,20 @@ var office = netip.MustParseAddr("192.0.2.50")
 
 func TestClientsPages(t *testing.T) {
 	p, b, d := startClients(t, "192.0.2.1", "192.0.2.2")
-	b.get("/access").is(t, http.StatusOK).says(t, "No access users yet")
-	b.get("/access/new?node=2").is(t, http.StatusOK).says(t, `value="nodes" checked`).says(t, `name="node" value="2" checked`)
+	b.get("/clients").is(t, http.StatusOK).says(t, "No access users yet")
+	b.get("/clients/new?node=2").is(t, http.StatusOK).says(t, `value="nodes" checked`).says(t, `name="node" value="2" checked`)
 
 	// What is wrong comes back at its field, with what was typed but for the
 	// password.
-	bad := b.asHTMX("form#access-form").post("/access", "name", "ann b", "password", "Blue-Kite-7", "scope", "tags", "sources", "192.0.2.0/24 x", "quota", "-1", "unit", "GB", "expires", "soon").
+	bad := b.asHTMX("form#client-form").post("/clients", "name", "ann b", "password", "Blue-Kite-7", "scope", "tags", "sources", "192.0.2.0/24 x", "quota", "-1", "unit", "GB", "expires", "soon").
 		is(t, http.StatusUnprocessableEntity)
 	for _, field := range []string{"name", "tags", "sources", "quota", "expires"} {
 		bad.says(t, `id="e-`+field+`"`)
 	}
 	bad.says(t, `value="ann b"`).says(t, `192.0.2.0/24 x`).saysNot(t, "Blue-Kite-7").saysNot(t, `id="e-password"`)
 
-	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "expires", "2030-01-31", "enabled", "1", "note", "the office").leadsTo(t, "/access/1")
-	b.post("/access", "name", "Ann", "scope", "all", "unit", "GB").is(t, http.StatusUnprocessableEntity).says(t, "This name is taken")
+	b.post("/clients", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "expires", "2030-01-31", "enabled", "1", "note", "the office").leadsTo(t, "/clients/1")
+	b.post("/clients", "name", "Ann", "scope", "all", "unit", "GB").is(t, http.StatusUnprocessableEntity).says(t, "This name is taken")
 	u, err := p.db.Client(t.Context(), 1)
 	if err != nil || !slices.Equal(u.Nodes, []int64{2}) || u.Quota != 2.5e9 || !u.Enabled || !u.Expires.Equal(time.Date(2030, 2, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %v", u, err)
@@ -57,8 +57,8 @@ func TestClientsPages(t *testing.T) {
 		t.Errorf("a password of %d was made, %v", len(made), err)
 	}
 	load(t, d)
-	b.get("/access").says(t, "ann").says(t, "the office").says(t, "1 node").says(t, "0 kB of 2.5 GB").says(t, "until 31 Jan 2030").says(t, "Active")
-	b.get("/access/1").is(t, http.StatusOK).says(t, "192.0.2.2").says(t, "No service runs that this user may use")
+	b.get("/clients").says(t, "ann").says(t, "the office").says(t, "1 node").says(t, "0 kB of 2.5 GB").says(t, "until 31 Jan 2030").says(t, "Active")
+	b.get("/clients/1").is(t, http.StatusOK).says(t, "192.0.2.2").says(t, "No service runs that this user may use")
 
 	// Live figures need no write.
 	g, err := d.Login(2, "ann", made, office)
@@ -66,19 +66,19 @@ func TestClientsPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Meter().Add(1e9, 1.5e9)
-	b.get("/access").says(t, "2.5 GB of 2.5 GB").says(t, "Traffic used up").says(t, "192.0.2.50")
-	b.get("/access?state=active").says(t, "No user matches")
-	b.get("/access?state=spent&q=OFF").says(t, "the office")
-	b.get("/access?q=elsewhere").says(t, "No user matches")
-	b.asHTMX("a#x").post("/access/1/reset").says(t, "Reset the counters of ann?")
-	b.post("/access/1/reset", "yes", "1").leadsTo(t, "/access/1")
-	b.get("/access/1").says(t, "0 kB of 2.5 GB").says(t, "Active")
+	b.get("/clients").says(t, "2.5 GB of 2.5 GB").says(t, "Traffic used up").says(t, "192.0.2.50")
+	b.get("/clients?state=active").says(t, "No user matches")
+	b.get("/clients?state=spent&q=OFF").says(t, "the office")
+	b.get("/clients?q=elsewhere").says(t, "No user matches")
+	b.asHTMX("a#x").post("/clients/1/reset").says(t, "Reset the counters of ann?")
+	b.post("/clients/1/reset", "yes", "1").leadsTo(t, "/clients/1")
+	b.get("/clients/1").says(t, "0 kB of 2.5 GB").says(t, "Active")
 
 	// An edit, and one that comes too late.
-	b.get("/access/1/edit").is(t, http.StatusOK).says(t, `value="2.5"`).says(t, `value="2030-01-31"`).says(t, `name="node" value="2" checked`).saysNot(t, made.Reveal())
+	b.get("/clients/1/edit").is(t, http.StatusOK).says(t, `value="2.5"`).says(t, `value="2030-01-31"`).says(t, `name="node" value="2" checked`).saysNot(t, made.Reveal())
 	edit := []string{"revision", "1", "scope", "all", "unit", "GB", "expires", "2030-01-31", "name", "bob", "enabled", "1", "password", "Blue-Kite-7"}
-	b.post("/access/1/edit", edit...).leadsTo(t, "/access/1")
-	b.post("/access/1/edit", edit...).is(t, http.StatusConflict).says(t, "Somebody else has changed this user")
+	b.post("/clients/1/edit", edit...).leadsTo(t, "/clients/1")
+	b.post("/clients/1/edit", edit...).is(t, http.StatusConflict).says(t, "Somebody else has changed this user")
 	load(t, d)
 	if g.Revalidate() == nil {
 		t.Error("who came in with the old password may stay")
@@ -87,23 +87,23 @@ func TestClientsPages(t *testing.T) {
 		t.Errorf("after the edit: %v", err)
 	}
 
-	b.asHTMX("button").post("/access/1/disable").is(t, http.StatusOK).says(t, "its connections are cut")
+	b.asHTMX("button").post("/clients/1/disable").is(t, http.StatusOK).says(t, "its connections are cut")
 	load(t, d)
 	if err := g.Revalidate(); err == nil {
 		t.Error("who was switched off may stay")
 	}
-	b.get("/access/1").says(t, "This user is switched off.")
-	b.post("/access/1/enable").leadsTo(t, "/access/1")
-	b.post("/access/1/password").says(t, "Make a new password for ann?")
-	b.post("/access/1/password", "yes", "1").leadsTo(t, "/access/1")
+	b.get("/clients/1").says(t, "This user is switched off.")
+	b.post("/clients/1/enable").leadsTo(t, "/clients/1")
+	b.post("/clients/1/password").says(t, "Make a new password for ann?")
+	b.post("/clients/1/password", "yes", "1").leadsTo(t, "/clients/1")
 	if renewed, err := p.db.ClientPassword(t.Context(), 1); err != nil || renewed == "Blue-Kite-7" {
 		t.Errorf("no new password: %v", err)
 	}
 
-	b.post("/access/1/delete").says(t, "Delete ann?")
-	b.post("/access/1/delete", "yes", "1").leadsTo(t, "/access")
-	b.get("/access/1").is(t, http.StatusNotFound)
-	for _, path := range []string{"/access/1/delete", "/access/1/enable", "/access/1/reset", "/access/1/password", "/access/1/edit"} {
+	b.post("/clients/1/delete").says(t, "Delete ann?")
+	b.post("/clients/1/delete", "yes", "1").leadsTo(t, "/clients")
+	b.get("/clients/1").is(t, http.StatusNotFound)
+	for _, path := range []string{"/clients/1/delete", "/clients/1/enable", "/clients/1/reset", "/clients/1/password", "/clients/1/edit"} {
 		b.post(path, "yes", "1", "revision", "1").is(t, http.StatusNotFound)
 	}
 	acts := strings.Fields(p.acts())
@@ -116,9 +116,9 @@ func TestClientsPages(t *testing.T) {
 
 func TestAnEditOfAClientIsRecorded(t *testing.T) {
 	_, b, _ := startClients(t, "192.0.2.1", "192.0.2.2")
-	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
-	b.post("/access/1/edit", "revision", "1", "scope", "all", "quota", "1", "unit", "TB", "period", "month", "expires", "2030-01-31",
-		"sources", "192.0.2.0/24", "password", "Blue-Kite-7").leadsTo(t, "/access/1")
+	b.post("/clients", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "enabled", "1").leadsTo(t, "/clients/1")
+	b.post("/clients/1/edit", "revision", "1", "scope", "all", "quota", "1", "unit", "TB", "period", "month", "expires", "2030-01-31",
+		"sources", "192.0.2.0/24", "password", "Blue-Kite-7").leadsTo(t, "/clients/1")
 	b.get("/audit").says(t, "access user ann: Switched on: on → off; May use: 1 node: 2 → All services; Traffic: 2.5 GB → 1 TB; "+
 		"Counters begin anew: by hand only → on the 1st of each month; Last day: no end → 2030-01-31; May come from: any address → 192.0.2.0/24; Password: changed").
 		saysNot(t, "Blue-Kite-7")
@@ -130,15 +130,15 @@ func TestClientLines(t *testing.T) {
 	p, b, d := startClients(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "exits.example.com").leadsTo(t, "/settings#services")
-	b.post("/access", "name", "ann", "scope", "nodes", "node", "2", "node", "3", "password", "Blue&Kite:7", "unit", "GB", "enabled", "1").leadsTo(t, "/access/1")
+	b.post("/clients", "name", "ann", "scope", "nodes", "node", "2", "node", "3", "password", "Blue&Kite:7", "unit", "GB", "enabled", "1").leadsTo(t, "/clients/1")
 	load(t, d)
-	b.get("/access/1").says(t, "192.0.2.2").saysNot(t, "Blue")
-	b.get("/access/1/lines").leadsTo(t, "/reauth?next=%2Faccess%2F1%2Flines")
+	b.get("/clients/1").says(t, "192.0.2.2").saysNot(t, "Blue")
+	b.get("/clients/1/credentials").leadsTo(t, "/reauth?next=%2Fclients%2F1%2Fcredentials")
 	if strings.Contains(p.acts(), "admin:reveal") {
 		t.Error("a reveal that was none is in the audit table")
 	}
 	b.prove()
-	b.get("/access/1/lines").is(t, http.StatusOK).says(t, "socks5://ann:Blue&amp;Kite%3A7@exits.example.com:20001").
+	b.get("/clients/1/credentials").is(t, http.StatusOK).says(t, "socks5://ann:Blue&amp;Kite%3A7@exits.example.com:20001").
 		says(t, "exits.example.com:20001:ann:Blue&amp;Kite:7").says(t, "curl --proxy socks5h://ann:").saysNot(t, ":20000").saysNot(t, "Works only on this machine")
 	if n := strings.Count(p.acts(), "admin:reveal"); n != 1 {
 		t.Errorf("%d reveals are in the audit table", n)
@@ -148,7 +148,7 @@ func TestClientLines(t *testing.T) {
 func TestClientFeed(t *testing.T) {
 	p, b, d := startClients(t)
 	for _, name := range []string{"zoe", "ann"} { // the order of the names is not that of the ids
-		b.post("/access", "name", name, "scope", "all", "unit", "GB", "enabled", "1", "password", "Blue-Kite-7")
+		b.post("/clients", "name", name, "scope", "all", "unit", "GB", "enabled", "1", "password", "Blue-Kite-7")
 	}
 	load(t, d)
 	v, err := p.h.clientsView(t.Context(), clientList{page: 1})
@@ -178,10 +178,10 @@ func TestClientFeed(t *testing.T) {
 			t.Errorf("%s: taken %v", topic, !want)
 		}
 	}
-	if got := draw(); !strings.Contains(got, `hx-target="#access-1"`) || !strings.Contains(got, `hx-target="#access-2"`) || strings.Contains(got, `hx-trigger="load"`) {
+	if got := draw(); !strings.Contains(got, `hx-target="#client-1"`) || !strings.Contains(got, `hx-target="#client-2"`) || strings.Contains(got, `hx-trigger="load"`) {
 		t.Errorf("at first:\n%s", got)
 	}
-	if got := draw(); strings.Contains(got, `hx-target="#access-1"`) {
+	if got := draw(); strings.Contains(got, `hx-target="#client-1"`) {
 		t.Errorf("nothing changed, and a row is drawn:\n%s", got)
 	}
 	g, err := d.Login(1, "ann", "Blue-Kite-7", office)
@@ -189,11 +189,11 @@ func TestClientFeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Meter().Add(5e6, 0)
-	if got := draw(); !strings.Contains(got, `hx-target="#access-2"`) || !strings.Contains(got, "5 MB") || strings.Contains(got, `hx-target="#access-1"`) {
+	if got := draw(); !strings.Contains(got, `hx-target="#client-2"`) || !strings.Contains(got, "5 MB") || strings.Contains(got, `hx-target="#client-1"`) {
 		t.Errorf("ann moved something:\n%s", got)
 	}
-	b.post("/access", "name", "bob", "scope", "all", "unit", "GB")
-	if got := draw(); !strings.Contains(got, `hx-get="/access" hx-trigger="load"`) {
+	b.post("/clients", "name", "bob", "scope", "all", "unit", "GB")
+	if got := draw(); !strings.Contains(got, `hx-get="/clients" hx-trigger="load"`) {
 		t.Errorf("a user was added and the list stays:\n%s", got)
 	}
 }

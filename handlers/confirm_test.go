@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	people "github.com/connexa-panel/connexa/internal/access"
+	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
@@ -81,12 +81,12 @@ func submissions(t *testing.T, page string) []submission {
 // the other buttons beside it.
 func TestDestructiveButtonsAskFirst(t *testing.T) {
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2")
-	p.app.ClientStore, p.app.ClientUsage = p.db, people.New(people.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
+	p.app.ClientStore, p.app.ClientUsage = p.db, access.New(access.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
 	p.useNotifier()
 	p.startImports()
 	b.post("/services/start", "id", "2")
 	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline})
-	b.post("/notifications", "service", "telegram", "name", "Ops chat", "lang", "en", "on", "1", "kinds", "offline", "token", botToken, "chat", "@ops").leadsTo(t, "/notifications")
+	b.post("/channels", "service", "telegram", "name", "Ops chat", "lang", "en", "on", "1", "kinds", "offline", "token", botToken, "chat", "@ops").leadsTo(t, "/channels")
 	b.post("/speed/endpoints", "endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081", "endpoint_token", "blue-kite-7")
 	b.prove()
 	b.post("/profiles", "label", "one", "user", "1")
@@ -95,7 +95,7 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 
 	asked := map[string]bool{}
 	for _, path := range []string{
-		"/", "/nodes", "/nodes/1", "/nodes/2", "/services", "/access", "/access/1", "/notifications", "/settings", "/profiles", "/profiles/1", "/runs", "/imports", "/account",
+		"/", "/nodes", "/nodes/1", "/nodes/2", "/services", "/clients", "/clients/1", "/channels", "/settings", "/profiles", "/profiles/1", "/runs", "/imports", "/account",
 	} {
 		page := b.get(path).is(t, http.StatusOK)
 		for _, s := range submissions(t, page.body) {
@@ -121,7 +121,7 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"/nodes/delete", "/access/N/delete", "/access/N/password", "/notifications/N/remove", "/speed/endpoints/remove", "/profiles/N/revoke", "/profiles/N/delete",
+		"/nodes/delete", "/clients/N/delete", "/clients/N/password", "/channels/N/remove", "/speed/endpoints/remove", "/profiles/N/revoke", "/profiles/N/delete",
 	} {
 		if !asked[want] {
 			t.Errorf("no page has a button for %s; seen: %v", want, asked)

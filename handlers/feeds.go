@@ -17,7 +17,7 @@ var feedKinds = map[string]func(h *Handlers, ctx context.Context, query url.Valu
 	"first":     func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.firstFeed(), nil },
 	"node":      func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.nodeFeed(v) },
 	"services":  func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.servicesFeed(v) },
-	"people":    func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.clientsFeed(v) },
+	"clients":   func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.clientsFeed(v) },
 	"person":    func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.clientFeed(v) },
 	"runs":      func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.runsFeed(), nil },
 	"run":       (*Handlers).runFeed,

@@ -3,6 +3,9 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -75,6 +78,19 @@ func (a *guards) upload(pattern string, f http.HandlerFunc) {
 func (a *guards) stream(pattern string, f http.HandlerFunc) {
 	a.handle(pattern, a.h.streamGuard(f))
 }
+
+// moved answers GET requests for the address from, which an earlier version had,
+// with a permanent redirect to the address to. Wildcards of from fill those of to;
+// the query stays.
+func (a *guards) moved(from, to string) {
+	a.authenticated("GET "+from, func(w http.ResponseWriter, r *http.Request) {
+		u := url.URL{RawQuery: r.URL.RawQuery}
+		u.Path = wildcard.ReplaceAllStringFunc(to, func(name string) string { return r.PathValue(strings.Trim(name, "{}")) })
+		http.Redirect(w, r, u.String(), http.StatusMovedPermanently)
+	})
+}
+
+var wildcard = regexp.MustCompile(`\{\w+\}`)
 
 // readForm reads the form of somebody who may be a stranger, under the deadline that
 // the server gives to every request.

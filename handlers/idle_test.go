@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/db"
-	people "github.com/connexa-panel/connexa/internal/access"
+	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
@@ -31,7 +31,7 @@ var idlePages = map[string]string{
 	"first":     "page=first",
 	"node":      "page=node&id=1",
 	"services":  "page=services&rows=AQ",
-	"people":    "page=people&rows=AQ",
+	"clients":   "page=clients&rows=AQ",
 	"person":    "page=person&id=1",
 	"runs":      "page=runs",
 	"run":       "page=run&id=1",
@@ -118,7 +118,7 @@ func startIdlePanel(t *testing.T) *idlePanel {
 	})
 	broker := &events.Broker{}
 	t.Cleanup(broker.Close)
-	accounts := people.New(people.Config{Store: p.db, Log: log, Now: time.Now})
+	accounts := access.New(access.Config{Store: p.db, Log: log, Now: time.Now})
 	a := app.New(app.Deps{
 		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Watches: p.db, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
 		Services: p.db, ServiceRunner: &fakeServices{}, ClientStore: p.db, ClientUsage: accounts, Runner: restful{}, Notifier: quietly{},
@@ -183,7 +183,7 @@ func (p *idlePanel) fill(t *testing.T, session *http.Cookie) {
 		{"/nodes", "address=192.0.2.1&port=1723&login=a&password=b"},
 		{"/nodes", "address=192.0.2.2&port=1723&login=a&password=b"},
 		{"/services/start", "ids=1&count=1&yes=1"},
-		{"/access", "name=ann&scope=all&unit=GB&enabled=1"},
+		{"/clients", "name=ann&scope=all&unit=GB&enabled=1"},
 		{"/runs", "kind=ping&id=1"},
 		{"/imports", "text=192.0.2.9+ops+Kite-7"},
 	} {

@@ -7,7 +7,7 @@ import (
 )
 
 // Routes returns the whole panel: every address, one line each. The word before
-// a pattern says who may come and how long it may take; see access.go.
+// a pattern says who may come and how long it may take; see guards.go.
 func (h *Handlers) Routes() http.Handler { return h.wrap(h.routes().mux) }
 
 func (h *Handlers) routes() *guards {
@@ -48,13 +48,13 @@ func (h *Handlers) routes() *guards {
 	a.authenticated("POST /speed/endpoints/test", h.testEndpoint)
 	a.authenticated("POST /speed/endpoints/first", h.preferEndpoint)
 	a.authenticated("POST /speed/endpoints/remove", h.removeEndpoint)
-	a.authenticated("GET /notifications", h.listChannels)
-	a.authenticated("POST /notifications", h.addChannel)
-	a.authenticated("GET /notifications/new", h.newChannel)
-	a.authenticated("GET /notifications/{id}/edit", h.editChannel)
-	a.authenticated("POST /notifications/{id}/edit", h.saveChannel)
-	a.authenticated("POST /notifications/{id}/test", h.testChannel)
-	a.authenticated("POST /notifications/{id}/remove", h.removeChannel)
+	a.authenticated("GET /channels", h.listChannels)
+	a.authenticated("POST /channels", h.addChannel)
+	a.authenticated("GET /channels/new", h.newChannel)
+	a.authenticated("GET /channels/{id}/edit", h.editChannel)
+	a.authenticated("POST /channels/{id}/edit", h.saveChannel)
+	a.authenticated("POST /channels/{id}/test", h.testChannel)
+	a.authenticated("POST /channels/{id}/remove", h.removeChannel)
 
 	// Nodes.
 	a.authenticated("GET /nodes", h.listNodes)
@@ -77,21 +77,21 @@ func (h *Handlers) routes() *guards {
 	a.recentAuth("GET /services/export", h.exportServices)
 	a.authenticated("POST /nodes/{id}/service/retry", h.retryService)
 	a.authenticated("POST /nodes/{id}/service/reach", h.reachService)
-	a.recentAuth("GET /nodes/{id}/service/access", h.serviceCredentials)
+	a.recentAuth("GET /nodes/{id}/service/credentials", h.serviceCredentials)
 
-	// Access users.
-	a.authenticated("GET /access", h.listClients)
-	a.authenticated("POST /access", h.addClient)
-	a.authenticated("GET /access/new", h.newClient)
-	a.authenticated("GET /access/{id}", h.showClient)
-	a.authenticated("GET /access/{id}/edit", h.editClient)
-	a.authenticated("POST /access/{id}/edit", h.saveClient)
-	a.authenticated("POST /access/{id}/enable", h.enableClient)
-	a.authenticated("POST /access/{id}/disable", h.disableClient)
-	a.authenticated("POST /access/{id}/delete", h.deleteClient)
-	a.authenticated("POST /access/{id}/reset", h.resetClientUsage)
-	a.authenticated("POST /access/{id}/password", h.renewClientPassword)
-	a.recentAuth("GET /access/{id}/lines", h.clientLines)
+	// Clients of the services.
+	a.authenticated("GET /clients", h.listClients)
+	a.authenticated("POST /clients", h.addClient)
+	a.authenticated("GET /clients/new", h.newClient)
+	a.authenticated("GET /clients/{id}", h.showClient)
+	a.authenticated("GET /clients/{id}/edit", h.editClient)
+	a.authenticated("POST /clients/{id}/edit", h.saveClient)
+	a.authenticated("POST /clients/{id}/enable", h.enableClient)
+	a.authenticated("POST /clients/{id}/disable", h.disableClient)
+	a.authenticated("POST /clients/{id}/delete", h.deleteClient)
+	a.authenticated("POST /clients/{id}/reset", h.resetClientUsage)
+	a.authenticated("POST /clients/{id}/password", h.renewClientPassword)
+	a.recentAuth("GET /clients/{id}/credentials", h.clientLines)
 
 	// OpenVPN exits and their profiles.
 	a.slow("POST /services/vpn", h.switchVPNs)
@@ -108,7 +108,6 @@ func (h *Handlers) routes() *guards {
 	a.optionalAuth("POST /profile", h.takeProfile)
 
 	// Imports.
-	a.authenticated("GET /import", h.importStart)
 	a.authenticated("GET /imports", h.importStart)
 	a.upload("POST /imports", h.startImport)
 	a.authenticated("GET /imports/{id}", h.showImport)
@@ -131,6 +130,15 @@ func (h *Handlers) routes() *guards {
 	a.authenticated("POST /runs/{id}/decide/{answer}", h.decideRun)
 	a.slow("GET /runs/{id}/nodes.csv", h.exportGroup)
 	a.stream("GET /events", h.events)
+
+	// Addresses of earlier versions.
+	a.moved("/access", "/clients")
+	a.moved("/access/{id}/lines", "/clients/{id}/credentials")
+	a.moved("/access/{rest...}", "/clients/{rest}")
+	a.moved("/notifications", "/channels")
+	a.moved("/notifications/{rest...}", "/channels/{rest}")
+	a.moved("/nodes/{id}/service/access", "/nodes/{id}/service/credentials")
+	a.moved("/import", "/imports")
 
 	a.authenticated("GET /{$}", h.dashboard)
 	a.authenticated("/", h.nowhere)

@@ -7,7 +7,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// serviceCredentials answers GET /nodes/{id}/service/access, behind the password
+// serviceCredentials answers GET /nodes/{id}/service/credentials, behind the password
 // prompt: how programs use the proxy of a node. htmx gets a dialog, a browser a
 // page.
 func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +50,7 @@ func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 		h.fragment(w, r, views.ServiceCredentialsDialog(a))
 		return
 	}
-	h.page(w, r, views.ServiceCredentialsPage(h.frame(w, r, connexa.T("services.access.title", a.Name), views.NavServices), a))
+	h.page(w, r, views.ServiceCredentialsPage(h.frame(w, r, connexa.T("services.credentials.title", a.Name), views.NavServices), a))
 }
 
 func credentialsOf(s connexa.ServiceRow, n connexa.Node, host string, password connexa.Secret) views.ServiceCredentials {

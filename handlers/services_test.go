@@ -196,24 +196,24 @@ func TestTrafficOfAService(t *testing.T) {
 func TestServiceCredentialsNeedThePasswordAgain(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
 	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
-	b.get("/nodes/1/service/access").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/service/access"))
+	b.get("/nodes/1/service/credentials").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/service/credentials"))
 	b.get("/services/export?format=csv").leadsTo(t, "/reauth?next="+url.QueryEscape("/services/export?format=csv"))
-	b.asHTMX("div#dialog").get("/nodes/1/service/access").is(t, http.StatusForbidden)
+	b.asHTMX("div#dialog").get("/nodes/1/service/credentials").is(t, http.StatusForbidden)
 	b.prove()
 	secret, err := p.db.ServiceSecret(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	login := "exit-1:" + secret.Reveal()
-	dialog := b.asHTMX("div#dialog").get("/nodes/1/service/access").is(t, http.StatusOK).saysNot(t, "<html")
+	dialog := b.asHTMX("div#dialog").get("/nodes/1/service/credentials").is(t, http.StatusOK).saysNot(t, "<html")
 	for _, want := range []string{
 		"socks5://" + login + "@127.0.0.1:20000", "http://" + login + "@127.0.0.1:20000", "127.0.0.1:20000:" + login,
 		"curl --proxy socks5h://" + login + "@127.0.0.1:20000 https://", "Works only on this machine", "not online just now",
 	} {
 		dialog.says(t, want)
 	}
-	b.get("/nodes/1/service/access").is(t, http.StatusOK).says(t, "<html").says(t, login)
-	b.get("/nodes/2/service/access").is(t, http.StatusNotFound)
+	b.get("/nodes/1/service/credentials").is(t, http.StatusOK).says(t, "<html").says(t, login)
+	b.get("/nodes/2/service/credentials").is(t, http.StatusNotFound)
 	if strings.Contains(b.get("/services").body+b.get("/nodes/1").body+p.log.String(), secret.Reveal()) {
 		t.Error("the password is on a page that nobody asked for it, or in the log")
 	}
@@ -223,9 +223,9 @@ func TestServiceCredentialsNeedThePasswordAgain(t *testing.T) {
 
 	// What other machines are told.
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "proxy.example.net")
-	b.get("/nodes/1/service/access").says(t, login+"@proxy.example.net:20000").saysNot(t, "Works only on this machine")
+	b.get("/nodes/1/service/credentials").says(t, login+"@proxy.example.net:20000").saysNot(t, "Works only on this machine")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "")
-	b.get("/nodes/1/service/access").says(t, login+"@127.0.0.1:20000") // as the browser reached the panel
+	b.get("/nodes/1/service/credentials").says(t, login+"@127.0.0.1:20000") // as the browser reached the panel
 }
 
 func TestExportOfServices(t *testing.T) {

@@ -68,12 +68,12 @@ var channelExamples = [][2]string{
 
 func (f ChannelForm) action() string {
 	if f.ID == 0 {
-		return "/notifications"
+		return "/channels"
 	}
 	return channelURL(f.ID) + "/edit"
 }
 
-func channelURL(id int64) string { return "/notifications/" + strconv.FormatInt(id, 10) }
+func channelURL(id int64) string { return "/channels/" + strconv.FormatInt(id, 10) }
 
 func (f ChannelForm) field(name, label, help, class string) FieldArgs {
 	return FieldArgs{Name: name, Label: label, Help: help, Error: f.Errors[name], Class: class}

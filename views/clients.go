@@ -65,7 +65,7 @@ func (v ClientList) states() []string {
 }
 
 func (v ClientList) pager() Pager {
-	return Pager{From: min(v.From+1, v.Total), To: v.From + len(v.Rows), Total: v.Total, Prev: v.Prev, Next: v.Next, Target: "#people"}
+	return Pager{From: min(v.From+1, v.Total), To: v.From + len(v.Rows), Total: v.Total, Prev: v.Prev, Next: v.Next, Target: "#clients"}
 }
 
 // ClientListURL is the address of a page of the list.
@@ -81,12 +81,12 @@ func ClientListURL(text, state string, page int) string {
 		v.Set("page", strconv.Itoa(page))
 	}
 	if len(v) == 0 {
-		return "/access"
+		return "/clients"
 	}
-	return "/access?" + v.Encode()
+	return "/clients?" + v.Encode()
 }
 
-func clientURL(id int64) string { return "/access/" + strconv.FormatInt(id, 10) }
+func clientURL(id int64) string { return "/clients/" + strconv.FormatInt(id, 10) }
 
 func clientTone(r connexa.ClientRefusal) Tone {
 	switch r {
@@ -131,18 +131,18 @@ func (r ClientRow) usage(p *i18n.Printer) string {
 	if r.Quota == 0 {
 		return p.Volume(int64(r.used()))
 	}
-	return p.T("access.used.of", p.Volume(int64(r.used())), p.Volume(int64(r.Quota)))
+	return p.T("clients.used.of", p.Volume(int64(r.used())), p.Volume(int64(r.Quota)))
 }
 
 // scope says in a few words what the user may use.
 func (r ClientRow) scope(p *i18n.Printer) string {
 	switch r.Scope {
 	case connexa.ScopeNodes:
-		return p.T("access.scope.count", len(r.Nodes))
+		return p.T("clients.scope.count", len(r.Nodes))
 	case connexa.ScopeTags:
-		return p.T("access.scope.tagged", strings.Join(r.Tags, ", "))
+		return p.T("clients.scope.tagged", strings.Join(r.Tags, ", "))
 	}
-	return p.T("access.scope.all")
+	return p.T("clients.scope.all")
 }
 
 // sources are the addresses from which the user may come, with commas.
@@ -178,14 +178,14 @@ type ClientForm struct {
 
 func (f ClientForm) action() string {
 	if f.ID == 0 {
-		return "/access"
+		return "/clients"
 	}
 	return clientURL(f.ID) + "/edit"
 }
 
 func (f ClientForm) back() string {
 	if f.ID == 0 {
-		return "/access"
+		return "/clients"
 	}
 	return clientURL(f.ID)
 }
@@ -202,9 +202,9 @@ func (f ClientForm) optional(name, label, help, class string) FieldArgs {
 
 func (f ClientForm) password(p *i18n.Printer) FieldArgs {
 	if f.ID != 0 {
-		return f.optional("password", p.T("node.password"), p.T("access.password.keep"), "half")
+		return f.optional("password", p.T("node.password"), p.T("clients.password.keep"), "half")
 	}
-	return f.optional("password", p.T("node.password"), p.T("access.password.made"), "half")
+	return f.optional("password", p.T("node.password"), p.T("clients.password.made"), "half")
 }
 
 func (f ClientForm) chosen(id int64) bool {
@@ -226,13 +226,13 @@ func periods(p *i18n.Printer) []Option {
 
 func periodName(p *i18n.Printer, q connexa.QuotaPeriod) string {
 	if q == connexa.QuotaOnce {
-		return p.T("access.period.once")
+		return p.T("clients.period.once")
 	}
-	return p.T("access.period." + string(q))
+	return p.T("clients.period." + string(q))
 }
 
 func quotaUnits(p *i18n.Printer) []Option {
-	return []Option{{"MB", p.T("access.unit.mb")}, {"GB", p.T("access.unit.gb")}, {"TB", p.T("access.unit.tb")}}
+	return []Option{{"MB", p.T("clients.unit.mb")}, {"GB", p.T("clients.unit.gb")}, {"TB", p.T("clients.unit.tb")}}
 }
 
 // ClientLines are the lines that an access user is given.
@@ -277,8 +277,8 @@ func (b clientBlock) text() string {
 // its password are made anew: what is the key of its sentences.
 func ConfirmClient(p *i18n.Printer, what string, id int64, name string) Confirm {
 	return Confirm{
-		Title: p.T("access.ask."+what+".title", name), Text: p.T("access.ask." + what + ".text"),
-		URL: clientURL(id) + "/" + what, Button: p.T("access." + what), Danger: what != "reset", Fields: []Hidden{{"yes", "1"}},
+		Title: p.T("clients.ask."+what+".title", name), Text: p.T("clients.ask." + what + ".text"),
+		URL: clientURL(id) + "/" + what, Button: p.T("clients." + what), Danger: what != "reset", Fields: []Hidden{{"yes", "1"}},
 	}
 }
 

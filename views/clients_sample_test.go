@@ -34,7 +34,7 @@ func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	})
 	v := ClientList{
 		Counts: map[string]int{ClientActive: 1, string(connexa.ClientOverQuota): 1, string(connexa.ClientDisabled): 1}, Rows: []ClientRow{off, spent, office}, Total: 300,
-		Next: "/access?page=2", Stream: "/events?page=people",
+		Next: "/clients?page=2", Stream: "/events?page=clients",
 	}
 	node := sampleNode().Node
 	service := ServiceLine{Node: node, ServiceRow: connexa.ServiceRow{
@@ -42,25 +42,25 @@ func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	}}
 	input := connexa.ClientInput{Name: "a b", Scope: "tags", Quota: "-1", Unit: "GB", Sources: "192.0.2.300", Enabled: true}
 	wrong := connexa.FieldErrors{}
-	wrong.Add("name", "field.access.name", connexa.MaxClientName)
-	wrong.Add("tags", "field.access.tags")
-	wrong.Add("quota", "field.access.quota")
-	wrong.Add("sources", "field.access.sources", "192.0.2.300")
+	wrong.Add("name", "field.client.name", connexa.MaxClientName)
+	wrong.Add("tags", "field.client.tags")
+	wrong.Add("quota", "field.client.quota")
+	wrong.Add("sources", "field.client.sources", "192.0.2.300")
 	chosen := connexa.ClientInput{Name: "office-berlin", Scope: "nodes", Nodes: []string{"7"}, Quota: "250", Unit: "GB", Period: "month", Expires: "2027-12-31", Enabled: true, Note: office.Note}
 	line := ServiceCredentials{NodeID: 7, Name: "203.0.113.77", Host: "exits.example.net", Port: 20007, User: "office-berlin", Password: "kite-blue7-kite-blue7", Online: true}
 	other := line
 	other.NodeID, other.Name, other.Port = 8, "vpn-of-a-friend.example.org", 20008
 	return map[string]templ.Component{
-		"people":        ClientListPage(pg, v),
-		"people-empty":  ClientListPage(pg, ClientList{}),
-		"people-none":   ClientListPage(pg, ClientList{Text: "nobody", State: "expired", Counts: v.Counts}),
-		"people-one":    ClientPage(pg, ClientDetail{ClientRow: office, Services: []ServiceLine{service}}),
-		"people-spent":  ClientPage(pg, ClientDetail{ClientRow: spent, Named: []connexa.Node{node}}),
-		"people-off":    ClientPage(pg, ClientDetail{ClientRow: off}),
-		"people-new":    ClientFormPage(pg, ClientForm{Input: input, Errors: wrong, Tags: []string{"eu"}}),
-		"people-edit":   ClientFormPage(pg, ClientForm{ID: 1, Revision: 3, Input: chosen, Nodes: []ServiceLine{service}}),
-		"people-lines":  ClientLinesPage(pg, ClientLines{ID: 1, Name: "office-berlin", Password: line.Password, Services: []ServiceCredentials{line, other}}),
-		"people-nobody": ClientLinesPage(pg, ClientLines{ID: 1, Name: "office-berlin", Password: line.Password, State: connexa.ClientExpired, Elsewhere: true}),
-		"people-ask":    ConfirmPage(pg, ConfirmClient(p, "delete", 1, "office-berlin")),
+		"clients":        ClientListPage(pg, v),
+		"clients-empty":  ClientListPage(pg, ClientList{}),
+		"clients-none":   ClientListPage(pg, ClientList{Text: "nobody", State: "expired", Counts: v.Counts}),
+		"clients-one":    ClientPage(pg, ClientDetail{ClientRow: office, Services: []ServiceLine{service}}),
+		"clients-spent":  ClientPage(pg, ClientDetail{ClientRow: spent, Named: []connexa.Node{node}}),
+		"clients-off":    ClientPage(pg, ClientDetail{ClientRow: off}),
+		"clients-new":    ClientFormPage(pg, ClientForm{Input: input, Errors: wrong, Tags: []string{"eu"}}),
+		"clients-edit":   ClientFormPage(pg, ClientForm{ID: 1, Revision: 3, Input: chosen, Nodes: []ServiceLine{service}}),
+		"clients-lines":  ClientLinesPage(pg, ClientLines{ID: 1, Name: "office-berlin", Password: line.Password, Services: []ServiceCredentials{line, other}}),
+		"clients-nobody": ClientLinesPage(pg, ClientLines{ID: 1, Name: "office-berlin", Password: line.Password, State: connexa.ClientExpired, Elsewhere: true}),
+		"clients-ask":    ConfirmPage(pg, ConfirmClient(p, "delete", 1, "office-berlin")),
 	}
 }

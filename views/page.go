@@ -22,7 +22,7 @@ const (
 	NavImport    Nav = "import"
 	NavRuns      Nav = "runs"
 	NavServices  Nav = "services"
-	NavClients   Nav = "access"
+	NavClients   Nav = "clients"
 	NavAudit     Nav = "audit"
 	NavSettings  Nav = "settings"
 	NavAccount   Nav = "account"
@@ -110,7 +110,7 @@ func (pg Page) entries(ctx context.Context) []entry {
 		{NavImport, "/imports", "import", p.T("nav.import"), 0},
 		{NavRuns, "/runs", "runs", p.T("nav.runs"), pg.Live},
 		{NavServices, "/services", "services", p.T("services.title"), pg.Serving},
-		{NavClients, "/access", "people", p.T("nav.access"), 0},
+		{NavClients, "/clients", "people", p.T("nav.clients"), 0},
 		{NavAudit, "/audit", "audit", p.T("nav.audit"), 0},
 		{NavSettings, "/settings", "settings", p.T("nav.settings"), 0},
 	}

@@ -75,11 +75,11 @@ func (a *App) AddClient(ctx context.Context, in connexa.ClientInput) (int64, err
 	id, err := a.ClientStore.AddClient(ctx, u, password)
 	if err != nil {
 		if connexa.TextOf(err).Key == "error.exists" {
-			err = connexa.FieldErrors{"name": connexa.T("access.taken")}
+			err = connexa.FieldErrors{"name": connexa.T("clients.taken")}
 		}
 		return 0, err
 	}
-	a.clientChanged(ctx, connexa.ActClientAdded, 0, connexa.T("audit.access", u.Name))
+	a.clientChanged(ctx, connexa.ActClientAdded, 0, connexa.T("audit.client", u.Name))
 	return id, nil
 }
 
@@ -108,15 +108,15 @@ func (a *App) EditClient(ctx context.Context, id, revision int64, in connexa.Cli
 	if password != "" {
 		changes = append(changes, connexa.PasswordChange())
 	}
-	a.clientChanged(ctx, connexa.ActClientChanged, id, edited(connexa.T("audit.access", u.Name), changes))
+	a.clientChanged(ctx, connexa.ActClientChanged, id, edited(connexa.T("audit.client", u.Name), changes))
 	return nil
 }
 
 // EnableClient lets an access user in, or cuts it off.
 func (a *App) EnableClient(ctx context.Context, id int64, enabled bool) error {
-	what := "audit.access.disabled"
+	what := "audit.clients.disabled"
 	if enabled {
-		what = "audit.access.enabled"
+		what = "audit.clients.enabled"
 	}
 	return a.changeClient(ctx, id, connexa.ActClientChanged, what, func(ctx context.Context) error {
 		return a.ClientStore.EnableClient(ctx, id, enabled)
@@ -125,21 +125,21 @@ func (a *App) EnableClient(ctx context.Context, id int64, enabled bool) error {
 
 // RenewClientPassword gives an access user a new password that nobody chose.
 func (a *App) RenewClientPassword(ctx context.Context, id int64) error {
-	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.access.password", func(ctx context.Context) error {
+	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.clients.password", func(ctx context.Context) error {
 		return a.ClientStore.SetClientPassword(ctx, id, randomPassword())
 	})
 }
 
 // ResetClientUsage begins the counters of an access user anew, and with them its quota.
 func (a *App) ResetClientUsage(ctx context.Context, id int64) error {
-	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.access.reset", func(ctx context.Context) error {
+	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.clients.reset", func(ctx context.Context) error {
 		return a.ClientUsage.Reset(ctx, id)
 	})
 }
 
 // DeleteClient deletes an access user.
 func (a *App) DeleteClient(ctx context.Context, id int64) error {
-	return a.changeClient(ctx, id, connexa.ActClientDeleted, "audit.access", func(ctx context.Context) error {
+	return a.changeClient(ctx, id, connexa.ActClientDeleted, "audit.client", func(ctx context.Context) error {
 		return a.ClientStore.DeleteClient(ctx, id)
 	})
 }
@@ -177,7 +177,7 @@ func (a *App) RevealClientPassword(ctx context.Context, id int64) (connexa.Secre
 	if err != nil {
 		return "", err
 	}
-	a.audit(ctx, connexa.ActReveal, connexa.T("audit.access", u.Name))
+	a.audit(ctx, connexa.ActReveal, connexa.T("audit.client", u.Name))
 	return password, nil
 }
 

@@ -33,30 +33,30 @@ func TestAccessUser(t *testing.T) {
 	b.fill(`#q`, "nothing-like-this")
 	b.wait(has("#services", "No service matches"))
 
-	b.see("/access")
+	b.see("/clients")
 	b.do(mark)
 	b.click(`.empty .primary`)
-	b.wait(arrived + ` && document.querySelector("#access-form")`)
+	b.wait(arrived + ` && document.querySelector("#client-form")`)
 	b.expect(unprocessable)
 	b.fill(`#f-name`, "an na")
 	b.click(`[name=scope][value=nodes]`)
 	b.click(`[name=node][value="2"]`)
 	b.fill(`#f-quota`, "1")
-	b.click(`#access-form .primary`)
+	b.click(`#client-form .primary`)
 	b.wait(has("#e-name", "Latin letters"))
 	b.fill(`#f-name`, "anna")
 	b.do(mark)
-	b.click(`#access-form .primary`)
-	b.wait(at("/access/1") + ` && ` + arrived)
+	b.click(`#client-form .primary`)
+	b.wait(at("/clients/1") + ` && ` + arrived)
 	b.live()
-	b.wait(`document.querySelectorAll(".access-services tbody tr").length === 1`)
+	b.wait(`document.querySelectorAll(".client-services tbody tr").length === 1`)
 
 	b.do(mark)
 	b.click(`.top .primary`)
 	b.wait(at("/reauth"))
 	b.fill(`form[action="/reauth"] [name=password]`, password)
 	b.click(`form[action="/reauth"] button`)
-	b.wait(at("/access/1/lines"))
+	b.wait(at("/clients/1/credentials"))
 	b.wait(arrived)
 	line := func(node int) string {
 		return get[string](b, fmt.Sprintf(`document.querySelector("#line-socks5-%d")?.textContent.trim() ?? ""`, node))
@@ -78,22 +78,22 @@ func TestAccessUser(t *testing.T) {
 	}
 
 	// What the user moves is on the page by itself.
-	b.see("/access")
+	b.see("/clients")
 	b.live()
 	if _, err := through(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
 		t.Fatal(err)
 	}
-	b.waitFor(15*time.Second, has("#access-1 .used", "3.0 MB of 1 GB")+` && `+has("#access-1 .seen", "127.0.0.1"))
+	b.waitFor(15*time.Second, has("#client-1 .used", "3.0 MB of 1 GB")+` && `+has("#client-1 .seen", "127.0.0.1"))
 	// It outlives the process.
 	b.expect(unreachable, streamEnded)
 	p.stop()
 	p.again()
-	b.see("/access")
+	b.see("/clients")
 	b.live()
-	b.wait(has("#access-1 .used", "3.0 MB of 1 GB"))
-	b.click(`#access-1 td.menu button`)
-	b.click(`#menu-access-1 button[formaction="/access/1/disable"]`)
-	b.wait(has("#access-1 .state", "Off"))
+	b.wait(has("#client-1 .used", "3.0 MB of 1 GB"))
+	b.click(`#client-1 td.menu button`)
+	b.click(`#menu-access-1 button[formaction="/clients/1/disable"]`)
+	b.wait(has("#client-1 .state", "Off"))
 	if body, err := through(t.Context(), socks, "http://exit.example.com/ip"); err == nil {
 		t.Errorf("who was switched off got %q", body)
 	}

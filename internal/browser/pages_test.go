@@ -16,7 +16,7 @@ import (
 // The pages of a panel that has nodes, a run and an import, each numbered 1.
 var pages = []string{
 	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/imports", "/imports/1",
-	"/runs", "/runs/1", "/services", "/audit", "/settings", "/notifications", "/notifications/new", "/notifications/new?service=url", "/account", "/reauth", "/no-such-page",
+	"/runs", "/runs/1", "/services", "/audit", "/settings", "/channels", "/channels/new", "/channels/new?service=url", "/account", "/reauth", "/no-such-page",
 }
 
 // furnished is a panel with something on every page.

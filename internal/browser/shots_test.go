@@ -228,7 +228,7 @@ func TestShotsOfAccess(t *testing.T) {
 	c.post("/settings/key", nil)
 	c.add(fleet.Nodes())
 	g := &gallery{b, dir}
-	g.draw("access-empty", "/access")
+	g.draw("access-empty", "/clients")
 	c.post("/services/start", url.Values{"ids": {"1,2,3,4,5,6"}, "count": {"6"}, "yes": {"1"}})
 	for _, u := range []url.Values{
 		{"name": {"office-berlin"}, "scope": {"all"}, "note": {"The branch in Berlin, ask Jana before you change something here"}, "quota": {"250"}, "unit": {"GB"}, "period": {"month"}, "enabled": {"1"}, "sources": {"192.0.2.0/24, 198.51.100.7, 2001:db8::/32"}, "expires": {"2027-12-31"}},
@@ -236,31 +236,31 @@ func TestShotsOfAccess(t *testing.T) {
 		{"name": {"anna.k"}, "scope": {"tags"}, "tags": {"eu, fast"}, "quota": {"5"}, "unit": {"GB"}},
 		{"name": {"guest"}, "scope": {"all"}, "unit": {"GB"}, "expires": {"2026-01-31"}, "enabled": {"1"}},
 	} {
-		c.post("/access", u)
+		c.post("/clients", u)
 	}
 	b.see("/services")
 	b.live()
 	b.waitFor(30*patience, services("online")+` === 6`)
 	g.draw("services", "/services")
 	g.draw("services-none", "/services?q=nothing-like-this&tag=fast")
-	g.draw("access", "/access")
-	g.draw("access-menu", "/access", func() { b.click(`#list tbody tr:nth-child(2) td.menu button`) })
-	g.draw("access-one", "/access/1")
-	g.draw("access-off", "/access/3")
-	g.draw("access-new", "/access/new?node=1")
-	g.draw("access-errors", "/access/new", func() {
+	g.draw("access", "/clients")
+	g.draw("access-menu", "/clients", func() { b.click(`#list tbody tr:nth-child(2) td.menu button`) })
+	g.draw("access-one", "/clients/1")
+	g.draw("access-off", "/clients/3")
+	g.draw("access-new", "/clients/new?node=1")
+	g.draw("access-errors", "/clients/new", func() {
 		b.fill(`#f-name`, "with space")
 		b.fill(`#f-quota`, "-1")
 		b.fill(`[name=sources]`, "192.0.2.300")
 		b.click(`[name=scope][value=tags]`)
-		b.click(`#access-form .btn.primary`)
+		b.click(`#client-form .btn.primary`)
 		b.wait(`document.querySelector("#e-name")`)
 	})
-	b.see("/access/2/lines")
+	b.see("/clients/2/credentials")
 	b.fill(`form[action="/reauth"] [name=password]`, password)
 	b.click(`form[action="/reauth"] button`)
-	b.wait(at("/access/2/lines"))
-	g.draw("access-lines", "/access/2/lines")
+	b.wait(at("/clients/2/credentials"))
+	g.draw("client-lines", "/clients/2/credentials")
 }
 
 // TestShotsOfPasswords draws the way in: the login, the page that changes a made-up

@@ -189,13 +189,13 @@ func (s Settings) Changes(is Settings) []Change {
 // name and the password left out. Last days are those of zone.
 func ClientChanges(was, is *Client, zone *time.Location) []Change {
 	var c changes
-	c.add("access.note", was.Note, is.Note)
-	c.addSwitch("audit.access.on", was.Enabled, is.Enabled)
-	c.addText("access.may", was.scopeText(), is.scopeText())
-	c.addText("access.quota", quotaAmount(was.Quota), quotaAmount(is.Quota))
-	c.addText("access.period", was.Period.text(), is.Period.text())
-	c.addText("access.expires", lastDay(was.Expires, zone), lastDay(is.Expires, zone))
-	c.addText("access.sources", was.sourcesText(), is.sourcesText())
+	c.add("clients.note", was.Note, is.Note)
+	c.addSwitch("audit.clients.on", was.Enabled, is.Enabled)
+	c.addText("clients.may", was.scopeText(), is.scopeText())
+	c.addText("clients.quota", quotaAmount(was.Quota), quotaAmount(is.Quota))
+	c.addText("clients.period", was.Period.text(), is.Period.text())
+	c.addText("clients.expires", lastDay(was.Expires, zone), lastDay(is.Expires, zone))
+	c.addText("clients.sources", was.sourcesText(), is.sourcesText())
 	return c
 }
 
@@ -207,11 +207,11 @@ func (u *Client) scopeText() Text {
 		for i, id := range u.Nodes {
 			ids[i] = strconv.FormatInt(id, 10)
 		}
-		return T("audit.access.nodes", len(ids), shortened(strings.Join(ids, ", ")))
+		return T("audit.clients.nodes", len(ids), shortened(strings.Join(ids, ", ")))
 	case ScopeTags:
-		return T("access.scope.tagged", shortened(strings.Join(u.Tags, ", ")))
+		return T("clients.scope.tagged", shortened(strings.Join(u.Tags, ", ")))
 	}
-	return T("access.scope.all")
+	return T("clients.scope.all")
 }
 
 func (u *Client) sourcesText() Text {
@@ -219,26 +219,26 @@ func (u *Client) sourcesText() Text {
 	for i, s := range u.Sources {
 		list[i] = SourceText(s)
 	}
-	return textOr(strings.Join(list, ", "), "access.anywhere")
+	return textOr(strings.Join(list, ", "), "clients.anywhere")
 }
 
 func (p QuotaPeriod) text() Text {
 	if p == QuotaOnce {
-		return T("access.period.once")
+		return T("clients.period.once")
 	}
-	return T("access.period." + string(p))
+	return T("clients.period." + string(p))
 }
 
 func lastDay(expires time.Time, zone *time.Location) Text {
-	return textOr(ExpiryDay(expires, zone), "access.never")
+	return textOr(ExpiryDay(expires, zone), "clients.never")
 }
 
 func quotaAmount(quota uint64) Text {
 	number, unit := QuotaText(quota)
 	if number == "" {
-		return T("audit.access.unlimited")
+		return T("audit.clients.unlimited")
 	}
-	return T("audit.access.amount", number, T("access.unit."+strings.ToLower(unit)))
+	return T("audit.clients.amount", number, T("clients.unit."+strings.ToLower(unit)))
 }
 
 // textOr is a value as it is, or the words of a key for none.

@@ -91,7 +91,7 @@ func TestClientChangesKnowEveryInput(t *testing.T) {
 		t.Errorf("%d changes, want %d: %v", got, want, list)
 	}
 	text := ChangesText(list).String()
-	for _, part := range []string{"audit.access.nodes[2 5, 7]", "access.scope.all", "192.0.2.7, 2001:db8::/32", "access.anywhere", "2030-01-31", "access.never", "audit.access.amount[2.5 access.unit.gb]", "audit.access.unlimited", "access.period.once", "access.period.week", "the office"} {
+	for _, part := range []string{"audit.clients.nodes[2 5, 7]", "clients.scope.all", "192.0.2.7, 2001:db8::/32", "clients.anywhere", "2030-01-31", "clients.never", "audit.clients.amount[2.5 clients.unit.gb]", "audit.clients.unlimited", "clients.period.once", "clients.period.week", "the office"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in %s", part, text)
 		}
@@ -101,7 +101,7 @@ func TestClientChangesKnowEveryInput(t *testing.T) {
 	}
 	tagged := is
 	tagged.Scope, tagged.Nodes, tagged.Tags = ScopeTags, nil, []string{"eu", "us"}
-	if text := ChangesText(ClientChanges(&is, &tagged, time.UTC)).String(); !strings.Contains(text, "access.scope.tagged[eu, us]") {
+	if text := ChangesText(ClientChanges(&is, &tagged, time.UTC)).String(); !strings.Contains(text, "clients.scope.tagged[eu, us]") {
 		t.Errorf("%s", text)
 	}
 }

@@ -149,7 +149,7 @@ func ClientRefusals() []ClientRefusal {
 }
 
 // Text is the sentence for the person who is refused.
-func (r ClientRefusal) Text() Text { return T("access.refused." + string(r)) }
+func (r ClientRefusal) Text() Text { return T("clients.refused." + string(r)) }
 
 // State says what keeps u from every service, by what it has used: disabled,
 // expired or spent; ClientGranted: nothing.
@@ -216,17 +216,17 @@ func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 	checkClientName(u.Name, errs)
 	checkClientPassword(in.Password, errs)
 	if !slices.Contains(ClientScopes(), u.Scope) {
-		errs.Add("scope", "field.access.scope")
+		errs.Add("scope", "field.client.scope")
 	}
 	if !slices.Contains(QuotaPeriods(), u.Period) {
-		errs.Add("period", "field.access.period")
+		errs.Add("period", "field.client.period")
 	}
 	switch u.Scope {
 	case ScopeNodes:
 		for _, s := range in.Nodes {
 			id, err := strconv.ParseInt(s, 10, 64)
 			if err != nil || id <= 0 {
-				errs.Add("nodes", "field.access.nodes")
+				errs.Add("nodes", "field.client.nodes")
 				continue
 			}
 			u.Nodes = append(u.Nodes, id)
@@ -235,20 +235,20 @@ func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 		u.Nodes = slices.Compact(u.Nodes)
 		switch {
 		case len(u.Nodes) == 0:
-			errs.Add("nodes", "field.access.nodes")
+			errs.Add("nodes", "field.client.nodes")
 		case len(u.Nodes) > MaxClientNodes:
-			errs.Add("nodes", "field.access.nodes.many", MaxClientNodes)
+			errs.Add("nodes", "field.client.nodes.many", MaxClientNodes)
 		}
 	case ScopeTags:
 		if u.Tags = parseTags(in.Tags, errs); len(u.Tags) == 0 {
-			errs.Add("tags", "field.access.tags")
+			errs.Add("tags", "field.client.tags")
 		}
 	}
 	u.Sources = parseSources(in.Sources, errs)
 	if day := strings.TrimSpace(in.Expires); day != "" {
 		t, err := time.ParseInLocation(time.DateOnly, day, zone)
 		if err != nil || t.Year() < 2000 || t.Year() > 9999 {
-			errs.Add("expires", "field.access.expires")
+			errs.Add("expires", "field.client.expires")
 		} else {
 			u.Expires = EndOfDay(t).UTC()
 		}
@@ -272,13 +272,13 @@ func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 func checkClientName(name string, errs FieldErrors) {
 	switch {
 	case name == "":
-		errs.Add("name", "field.access.name.empty")
+		errs.Add("name", "field.client.name.empty")
 	case len(name) > MaxClientName || strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 	}) || name[0] == '.' || name[0] == '-':
-		errs.Add("name", "field.access.name", MaxClientName)
+		errs.Add("name", "field.client.name", MaxClientName)
 	case reservedClientName(name):
-		errs.Add("name", "field.access.name.reserved")
+		errs.Add("name", "field.client.name.reserved")
 	}
 }
 
@@ -299,7 +299,7 @@ func checkClientPassword(p string, errs FieldErrors) {
 	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
 		errs.Add("password", "field.control")
 	case strings.TrimSpace(p) != p:
-		errs.Add("password", "field.access.password.space")
+		errs.Add("password", "field.client.password.space")
 	}
 }
 
@@ -326,7 +326,7 @@ func parseSources(s string, errs FieldErrors) []netip.Prefix {
 			}
 		}
 		if err != nil || !p.IsValid() || p.Addr().Is4In6() {
-			errs.Add("sources", "field.access.sources", w)
+			errs.Add("sources", "field.client.sources", w)
 			continue
 		}
 		if p = p.Masked(); !slices.Contains(list, p) {
@@ -334,7 +334,7 @@ func parseSources(s string, errs FieldErrors) []netip.Prefix {
 		}
 	}
 	if len(list) > MaxClientSources {
-		errs.Add("sources", "field.access.sources.many", MaxClientSources)
+		errs.Add("sources", "field.client.sources.many", MaxClientSources)
 	}
 	return list
 }
@@ -385,7 +385,7 @@ func parseQuota(s, unit string, errs FieldErrors) uint64 {
 	size, ok := ClientUnits[unit]
 	// NaN is neither.
 	if err != nil || !ok || !(n > 0 && n*float64(size) >= 1 && n*float64(size) <= MaxClientQuota) {
-		errs.Add("quota", "field.access.quota")
+		errs.Add("quota", "field.client.quota")
 		return 0
 	}
 	return uint64(n * float64(size))

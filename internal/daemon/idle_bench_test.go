@@ -29,12 +29,12 @@ func BenchmarkIdleTabs(b *testing.B) {
 	}
 	p := startPanel(b, b.TempDir())
 	p.addNodes(fleet.Nodes())
-	p.post("/access", url.Values{"name": {"ann"}, "scope": {"all"}, "unit": {"GB"}, "enabled": {"1"}})
+	p.post("/clients", url.Values{"name": {"ann"}, "scope": {"all"}, "unit": {"GB"}, "enabled": {"1"}})
 	p.post("/imports", url.Values{"text": {"192.0.2.9 ops Kite-7"}})
 	p.post("/runs", url.Values{"kind": {"ping"}, "id": {"1"}})
 	kinds := []string{
 		"", "page=dashboard", "page=nodes&rows=" + rowsFrom(1, 100), "page=first", "page=node&id=7", "page=services&rows=" + rowsFrom(1, 50),
-		"page=people&rows=" + rowsFrom(1, 1), "page=person&id=1", "page=runs", "page=run&id=1", "page=import&id=1",
+		"page=clients&rows=" + rowsFrom(1, 1), "page=person&id=1", "page=runs", "page=run&id=1", "page=import&id=1",
 	}
 	b.ResetTimer()
 	for range b.N {

@@ -46,7 +46,7 @@ func TestANoticeLeavesThePanel(t *testing.T) {
 		}
 	}
 	post("/login", "/", url.Values{"username": {"admin"}, "password": {adminPassword}})
-	post("/notifications", "/notifications", url.Values{
+	post("/channels", "/channels", url.Values{
 		"service": {connexa.ServiceWebhook}, "webhook": {site.URL + "/in/Copper-Lantern-42"}, "name": {"Hook"}, "lang": {"ru"}, "on": {"1"},
 		"kinds": {string(connexa.NoticeNewLogin)},
 	})

@@ -97,7 +97,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are keys that the sources put together from a prefix and a value.
 var families = []string{
-	"access.ask.", "access.period.", "access.refused.", "access.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
+	"clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "rung.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
@@ -128,13 +128,13 @@ func TestKeysPutTogether(t *testing.T) {
 		keys = append(keys, r.Text().Key)
 	}
 	for _, s := range []string{"active", string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)} {
-		keys = append(keys, "access.state."+s)
+		keys = append(keys, "clients.state."+s)
 	}
 	for _, q := range []string{"once", string(connexa.QuotaDaily), string(connexa.QuotaWeekly), string(connexa.QuotaMonthly)} {
-		keys = append(keys, "access.period."+q)
+		keys = append(keys, "clients.period."+q)
 	}
 	for _, act := range []string{"delete", "reset", "password"} {
-		keys = append(keys, "access."+act, "access.ask."+act+".title", "access.ask."+act+".text")
+		keys = append(keys, "clients."+act, "clients.ask."+act+".title", "clients.ask."+act+".text")
 	}
 	for _, s := range append(connexa.Steps(), connexa.NoStep) {
 		keys = append(keys, "step."+string(s))

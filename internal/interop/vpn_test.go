@@ -313,9 +313,9 @@ func (x *exits) checkRevocation(c *vpntest.Computer, login string) {
 		login, words string
 		lose, undo   func()
 	}{
-		{x.profileFile(tablet, 0), "", "This user is switched off.", func() { x.postForm("/access/1/disable") }, func() { x.postForm("/access/1/enable") }},
+		{x.profileFile(tablet, 0), "", "This user is switched off.", func() { x.postForm("/clients/1/disable") }, func() { x.postForm("/clients/1/enable") }},
 		{x.profileFile(tablet, 0), "", "This profile was revoked.", func() { x.postForm("/profiles/"+tablet+"/revoke", "yes", "1") }, func() {}},
-		{x.profileFile(desk, 0), login, "Wrong name or password.", func() { x.postForm("/access/1/password", "yes", "1") }, func() {}},
+		{x.profileFile(desk, 0), login, "Wrong name or password.", func() { x.postForm("/clients/1/password", "yes", "1") }, func() {}},
 	} {
 		v := c.Connect(tt.file, tt.login)
 		v.WaitFor(vpntest.Connected, 1)
