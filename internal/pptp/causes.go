@@ -8,22 +8,22 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// This file decides what is told of a Dial or a session that failed: one table from
-// what was observed to the cause. No other code chooses a cause.
+// This file chooses the cause of a failed Dial or session: one table maps what was
+// observed to a cause. No other code chooses a cause.
 //
-// The rule of evidence: a cause is told only when what was seen excludes the others.
-// What the other side said (a code, a text, a refused option, an ICMP error, a
-// notice) stands above what is inferred from silence and time. Causes that cannot be
+// The rule of evidence: a cause is reported only when the observation excludes the
+// others. What the other side said (a code, a text, a refused option, an ICMP error, a
+// notice) outranks what is inferred from silence and time. Causes that cannot be
 // told apart share one code, whose text names each of them.
 
-// ending is what ended a Dial or a session.
+// ending is the event that ended a Dial or a session.
 type ending uint8
 
 const (
 	endLookup       ending = iota // the name gave no address to dial
 	endConnect                    // the TCP connection was not made
-	endControl                    // something else came in place of a reply, RFC 2637 sections 2.2 and 2.8
-	endTime                       // the time for the step, or for all of them, is over
+	endControl                    // something else came instead of a reply, RFC 2637 sections 2.2 and 2.8
+	endTime                       // the timeout of the step, or of the whole dial, expired
 	endPeerClosed                 // the control connection or the call ended, RFC 2637 sections 2.3, 2.13 and 3.1
 	endTerminate                  // LCP Terminate-Request, RFC 1661 section 5.5
 	endIPCP                       // IPCP Terminate-Request
@@ -33,67 +33,68 @@ const (
 	endLogin                      // the server refused the login, RFC 2759 section 6, RFC 1994 section 4.2, RFC 1334 section 2.2.2
 	endImpostor                   // the server's proof is wrong, RFC 2759 section 8.7
 	endMalformed                  // the challenge is malformed, RFC 1994 section 4.1
-	endUnsupported                // what we cannot do at the login
-	endUnencrypted                // CCP ended without the encryption that we demand
-	endNoKeys                     // the login gave no keys, and we demand encryption, RFC 3079
+	endUnsupported                // the login needs something that this client does not support
+	endUnencrypted                // CCP ended without encryption, and we require it
+	endNoKeys                     // the login gave no keys, and we require encryption, RFC 3079
 	endUnreadable                 // packets cannot be decrypted, on either side, RFC 3078
-	endAddress                    // IPCP ended without an address to use, RFC 1332 section 3.3
-	endSilence                    // a session that was up gave no sign of life
+	endAddress                    // IPCP ended without a usable address, RFC 1332 section 3.3
+	endSilence                    // a session that was up stopped answering
 	endingCount
 )
 
-// unreadableReason is how encryption failed after it was agreed on.
+// unreadableReason is how encryption failed after both sides agreed on it.
 type unreadableReason uint8
 
 const (
 	readable         unreadableReason = iota
-	keysDiffer                        // one side reads nonsense
+	keysDiffer                        // one side decrypts to nonsense
 	serverCannotRead                  // Protocol-Reject of MPPE
 	serverSendsPlain                  // IP packets in clear
 )
 
-// observed is what is known when a Dial or a session ends.
+// observed is everything known when a Dial or a session ends.
 type observed struct {
 	end  ending
-	step Step // the step under way
+	step Step // the step in progress
 	up   bool // the session was up
 
-	code      string        // endLookup, endConnect, endControl, endPeerClosed, endLogin, endAddress: what came, as the code of a cause
-	afterCall time.Duration // endPeerClosed, endTime: since the Outgoing-Call-Reply
+	code      string        // endLookup, endConnect, endControl, endPeerClosed, endLogin, endAddress: the code of the cause
+	afterCall time.Duration // endPeerClosed, endTime: time since the Outgoing-Call-Reply
 
 	gre                 gre.Stats
-	icmp                *gre.Unreachable // an ICMP error about one of our GRE packets
-	ownICMP             bool             // it is from the server itself
-	controlEchoSent     bool             // the control connection was asked for a sign of life while no GRE came
-	controlEchoAnswered bool             // and gave one
-	missed              int              // packets of the negotiations that cannot have arrived, on either way
+	icmp                *gre.Unreachable // an ICMP error about one of our GRE packets, or nil
+	ownICMP             bool             // the server itself sent that ICMP error
+	controlEchoSent     bool             // an Echo-Request was sent on the control connection while no GRE came
+	controlEchoAnswered bool             // and it was answered
+	missed              int              // negotiation packets that cannot have arrived, in either direction
 	unanswered          bool             // the server repeats its LCP request and answers none of ours
-	declined            string           // the cause of a login method that we did not take
+	declined            string           // the cause for which we declined a login method, or empty
 	answered            bool             // we answered the challenge, or sent the password
 	keys                bool             // the login gave keys
-	policy              Encryption       // ours
+	policy              Encryption       // our encryption policy
 	refusedCCP          bool             // the server asked for MPPE and we rejected CCP
 	otherLength         bool             // the server wants a key length that we do not allow
 	ccpHeard            bool             // the server sent a CCP packet
-	ccpRefused          bool             // one side refused what the other asked for in CCP
+	ccpRefused          bool             // one side refused what the other requested in CCP
 	ipcpHeard           bool             // the server sent an IPCP packet
 	layer               Step             // endDisagreement, endRejected: lcp, auth, encryption or ip
-	callback            bool             // endDisagreement: the server insists on calling back, RFC 1570 section 2.3
+	callback            bool             // endDisagreement: the server insists on callback, RFC 1570 section 2.3
 	unreadableReason    unreadableReason
-	peerText            string // the server's own words
+	peerText            string // the server's own text
 }
 
-// Packets that are lost now and then explain nothing: every request is sent ten
-// times. A loss explains a failure when at least lossyPackets are known to be missing,
+// Occasional packet loss explains nothing, because every request is sent ten times.
+// Loss explains a failure when at least lossyPackets packets are known to be missing,
 // from gaps in the sequence numbers (RFC 2637 section 4.3) or from the negotiations,
-// and they were at least lossyShare of all.
+// and they are at least lossyShare of all packets.
 const (
 	lossyPackets = 2
 	lossyShare   = 0.15
 )
 
-// lostPackets is how many packets are known to be lost. What the negotiations missed counts
-// beside a gap only: a server that is slow, or deaf to one kind of packet, looks alike.
+// lostPackets returns how many packets are known to be lost. What the negotiations missed
+// counts only together with a sequence gap: a slow server, or one that ignores one kind
+// of packet, looks the same.
 func (o *observed) lostPackets() uint64 {
 	if o.gre.Lost == 0 {
 		return 0
@@ -101,13 +102,13 @@ func (o *observed) lostPackets() uint64 {
 	return o.gre.Lost + uint64(o.missed)
 }
 
-// isLossy reports whether so many packets were lost that nothing else has to be wrong.
+// isLossy reports whether the loss alone explains a failure.
 func (o *observed) isLossy() bool {
 	lost := o.lostPackets()
 	return lost >= lossyPackets && float64(lost) >= lossyShare*float64(lost+o.gre.Received)
 }
 
-// textContains reports whether the server's own words have one of these in them.
+// textContains reports whether the server's text contains one of the words, in any case.
 func (o *observed) textContains(words ...string) bool {
 	text := strings.ToLower(o.peerText)
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
@@ -116,18 +117,18 @@ func (o *observed) textContains(words ...string) bool {
 // serverEnded reports whether the server ended the session, on either connection.
 func (o *observed) serverEnded() bool { return o.end == endPeerClosed || o.end == endTerminate }
 
-// endedWithoutReason reports whether the session ended for want of something: time is over, or
-// the server ended it and did not say why.
+// endedWithoutReason reports whether the session ended because something was missing: a
+// timeout expired, or the server ended the session and gave no reason.
 func (o *observed) endedWithoutReason() bool {
 	return o.end == endTime || o.peerText == "" && o.serverEnded() && o.code != "disconnected" && o.code != "stopped"
 }
 
 // cause is one row of the table.
 type cause struct {
-	step        Step     // the step that failed; under is the one under way
-	code        string   // what is told; field takes it from the observation
-	values      []string // with the code field: every value that it may have
-	ref         string   // where the protocol has it
+	step        Step     // the step that failed; stepUnderWay is the step in progress
+	code        string   // the code to report; codeObserved takes it from the observation
+	values      []string // with codeObserved: every value that the code may have
+	ref         string   // the section of the protocol
 	observation string   // the observation, in words
 	matches     func(o *observed) bool
 }
@@ -137,36 +138,36 @@ const (
 	codeObserved = ""
 )
 
-// negotiated are the steps that PPP takes. A row whose step is under may be about
-// each of them.
+// negotiated lists the steps that PPP takes. A row whose step is stepUnderWay may be
+// about each of them.
 var negotiated = []Step{StepLCP, StepAuth, StepEncryption, StepIP}
 
 func (o *observed) isNegotiating() bool { return slices.Contains(negotiated, o.step) }
 
-// serverHearsNothing reports whether the server hears nothing of us: it repeats its request and
-// acknowledges none of our packets.
+// serverHearsNothing reports whether none of our packets reaches the server: it repeats
+// its request and acknowledges none of them.
 func (o *observed) serverHearsNothing() bool {
 	return o.step == StepLCP && o.endedWithoutReason() && o.unanswered && !o.gre.PeerAcked
 }
 
-// icmpFollowsEnd reports whether the ICMP error may be only what the server's own machine
-// says of GRE once its PPTP service has ended the call.
+// icmpFollowsEnd reports whether the ICMP error may only be how the server's own machine
+// rejects GRE after its PPTP service has ended the call.
 func (o *observed) icmpFollowsEnd() bool { return o.ownICMP && o.end == endPeerClosed }
 
-// declinedFor reports whether a login method that we declined for this cause is why
-// no session came up.
+// declinedFor reports whether no session came up because we declined a login method for
+// this cause.
 func (o *observed) declinedFor(cause string) bool {
 	return o.declined == cause && (o.step == StepLCP || o.step == StepAuth) &&
 		(o.end == endTime || o.end == endDisagreement || o.serverEnded())
 }
 
-// serverDemandsMPPE reports whether the server ended the session because it demands MPPE: it
-// says so, or it ends the link without a word after we refused to speak of MPPE.
+// serverDemandsMPPE reports whether the server ended the session because it requires MPPE:
+// its text says so, or it ends the link without a text after we refused CCP.
 func (o *observed) serverDemandsMPPE() bool {
 	return o.serverEnded() && !o.up && (o.textContains("mppe required") || o.refusedCCP && o.end == endTerminate && o.peerText == "")
 }
 
-// causes is the table. The first row that fits is told.
+// causes is the table. The first row that matches is reported.
 var causes = []cause{
 	// --- Below the tunnel.
 	{StepResolve, codeObserved, []string{"nxdomain", "no_ipv4", "temporary"}, "RFC 1035 4.1.1", "the name server's answer, or none", func(o *observed) bool { return o.end == endLookup }},
@@ -182,7 +183,7 @@ var causes = []cause{
 		func(o *observed) bool { return o.end == endControl },
 	},
 
-	// --- What ended a session that was up.
+	// --- What ended an established session.
 	{StepLCP, "no_echo", nil, "RFC 1661 5.8", "Echo-Requests without an answer", func(o *observed) bool { return o.end == endSilence }},
 	{StepEncryption, "not_decrypted", nil, "RFC 1661 5.7, RFC 3078 3", "Protocol-Reject of MPPE, again and again", func(o *observed) bool { return o.end == endUnreadable && o.unreadableReason == serverCannotRead }},
 	{StepEncryption, "sent_plain", nil, "RFC 3078 3", "IP packets in clear after MPPE was agreed on", func(o *observed) bool { return o.end == endUnreadable && o.unreadableReason == serverSendsPlain }},
@@ -195,7 +196,7 @@ var causes = []cause{
 	},
 	{StepLCP, "terminated", nil, "RFC 1661 5.5", "Terminate-Request on a session that was up", func(o *observed) bool { return o.up && (o.end == endTerminate || o.end == endIPCP) }},
 
-	// --- What the server said of the login.
+	// --- What the server said about the login.
 	{
 		StepAuth, codeObserved, []string{"691", "646", "647", "648", "649", "709", "refused"},
 		"RFC 2759 6, RFC 2433 5, RFC 1334 2.2.2", "Failure or Nak, with its code",
@@ -204,7 +205,7 @@ var causes = []cause{
 	{StepAuth, "server_not_genuine", nil, "RFC 2759 8.7", "a Success whose proof is wrong", func(o *observed) bool { return o.end == endImpostor }},
 	{StepAuth, "malformed", nil, "RFC 1994 4.1, RFC 2759 3", "a challenge that no response fits", func(o *observed) bool { return o.end == endMalformed }},
 
-	// --- The login methods that we did not take explain every end before the login.
+	// --- A declined login method explains every end before the login.
 	{StepAuth, "eap", nil, "RFC 3748", "the server asked for EAP, we declined, no session came", func(o *observed) bool { return o.declinedFor("auth.eap") }},
 	{StepAuth, "pap_not_allowed", nil, "RFC 1334", "the server asked for PAP, we declined, no session came", func(o *observed) bool { return o.declinedFor("auth.pap_not_allowed") }},
 	{StepEncryption, "no_keys", nil, "RFC 3079 1", "the server asked for a login without keys, we demand encryption and declined", func(o *observed) bool { return o.declinedFor("encryption.no_keys") }},
@@ -212,7 +213,7 @@ var causes = []cause{
 		return o.declinedFor("auth.unsupported") || o.end == endUnsupported || o.end == endRejected && o.layer == StepAuth
 	}},
 
-	// --- Encryption that one side demands.
+	// --- Encryption that one side requires.
 	{StepEncryption, "no_keys", nil, "RFC 3079 1", "logged in without keys, and we demand encryption", func(o *observed) bool { return o.end == endNoKeys }},
 	{StepEncryption, "required_without_keys", nil, "RFC 3079 1", "the server demands MPPE after a login that gives no keys", func(o *observed) bool { return o.serverDemandsMPPE() && !o.keys }},
 	{StepEncryption, "server_cannot", nil, "RFC 3078 2", "the server demands MPPE, says that it has none, and the login gave keys", func(o *observed) bool { return o.serverDemandsMPPE() && o.textContains("not available", "no support") }},
@@ -234,7 +235,7 @@ var causes = []cause{
 	{StepIP, "rejected", nil, "RFC 1661 5.7", "Protocol-Reject or Code-Reject of IPCP", func(o *observed) bool { return o.end == endRejected }},
 	{StepIP, codeObserved, []string{"rejected", "no_address", "address_conflict"}, "RFC 1332 3.3", "IPCP is agreed on without an address for us", func(o *observed) bool { return o.end == endAddress }},
 
-	// --- Nothing of GRE has come.
+	// --- No GRE packet has come.
 	{StepGRE, "icmp", nil, "RFC 792, RFC 1812 5.2.7", "an ICMP error about our GRE packets, and none of the server's or no acknowledgment", func(o *observed) bool {
 		return o.icmp != nil && !o.icmpFollowsEnd() && (o.step == StepGRE || o.serverHearsNothing())
 	}},
@@ -256,10 +257,10 @@ var causes = []cause{
 		return o.serverHearsNothing()
 	}},
 
-	// --- Loss explains what is only a want of answers.
+	// --- Loss explains missing answers.
 	{stepUnderWay, "loss", nil, "RFC 2637 4.3", "many of the server's packets were lost", func(o *observed) bool { return o.endedWithoutReason() && o.isLossy() && o.isNegotiating() }},
 
-	// --- The server ended it.
+	// --- The server ended the session.
 	{StepAuth, "refused", nil, "RFC 1661 5.5", "the server ended the link after our login and spoke of the login", func(o *observed) bool {
 		return o.step == StepAuth && o.answered && o.end == endTerminate && o.textContains("auth", "login", "password", "credential", "access denied")
 	}},
@@ -271,13 +272,13 @@ var causes = []cause{
 	{stepUnderWay, "stopped", nil, "RFC 2637 2.3", "Stop-Control-Connection-Request", func(o *observed) bool { return o.isNegotiating() && o.code == "stopped" }},
 	{stepUnderWay, "closed", nil, "RFC 2637 3.1", "the control connection ended", func(o *observed) bool { return o.isNegotiating() && o.end == endPeerClosed }},
 
-	// --- Time is over.
+	// --- A timeout expired.
 	{stepUnderWay, "timeout", nil, "RFC 1661 4.6, RFC 1994 4.1", "no answer", func(o *observed) bool { return o.isNegotiating() }},
-	// No end leads here; the row only makes the table total.
+	// No ending reaches this row; it makes the table total.
 	{StepControl, "timeout", nil, "RFC 2637 2.2", "no answer", func(o *observed) bool { return true }},
 }
 
-// findCause finds the row of the table that the observation fits.
+// findCause returns the step and the code of the first row that matches.
 func (o *observed) findCause() (step Step, code string) {
 	row := causes[slices.IndexFunc(causes, func(c cause) bool { return c.matches(o) })]
 	if step = row.step; step == stepUnderWay {
@@ -289,7 +290,7 @@ func (o *observed) findCause() (step Step, code string) {
 	return step, code
 }
 
-// Causes lists every cause that an Error of this package may have, but for other
+// Causes lists every cause that an Error of this package may have, except other
 // numbers that a server may give to a refused login.
 func Causes() []string {
 	var list []string
@@ -311,6 +312,6 @@ func Causes() []string {
 	return slices.Compact(list)
 }
 
-// RetiredCauses lists causes of earlier releases that results in a database may
-// carry. Nothing tells them any more.
+// RetiredCauses lists causes of earlier releases that stored results may still
+// contain. No code reports them any more.
 func RetiredCauses() []string { return []string{"call.dropped_at_start"} }

@@ -14,77 +14,77 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// Encryption is how much MPPE matters.
+// Encryption is the policy for MPPE.
 type Encryption string
 
 // The policies.
 const (
-	EncryptionPreferred Encryption = "preferred" // the strongest that both sides have, or none
-	EncryptionRequired  Encryption = "required"  // no keys, no session
+	EncryptionPreferred Encryption = "preferred" // the strongest key that both sides support, or none
+	EncryptionRequired  Encryption = "required"  // no session without keys
 	EncryptionOff       Encryption = "off"
 )
 
-// DefaultMTU is the largest IP packet of a session whose server does not want
-// less, in bytes.
+// DefaultMTU is the size of the largest IP packet of a session, in bytes, unless the
+// server wants less.
 const DefaultMTU = 1400
 
-// Config says whom to dial and how. Address, Login and Password are needed, the
-// rest has defaults. It holds a password: do not print it.
+// Config says which server to dial and how. Address, Login and Password are required.
+// It contains a password: do not print it.
 type Config struct {
 	Address  string // host name or IPv4 address
 	Port     uint16 // default 1723
-	Login    string // sent as it is, a domain included
+	Login    string // sent unchanged, a domain included
 	Password string
 
-	Local      netip.Addr    // where to dial from; the default leaves it to the routes
+	Local      netip.Addr    // local address to dial from; by default the routing table decides
 	Encryption Encryption    // default EncryptionPreferred
-	MinBits    int           // MPPE keys shorter than this are not taken; default 40
-	AllowPAP   bool          // PAP sends the password in clear
-	EchoEvery  time.Duration // LCP Echo-Requests on an idle session; default 15 s
-	EchoMisses int           // so many without an answer end the session; default 4
+	MinBits    int           // the shortest MPPE key that is accepted; default 40
+	AllowPAP   bool          // accept PAP, which sends the password in clear
+	EchoEvery  time.Duration // interval of LCP Echo-Requests on an idle session; default 15 s
+	EchoMisses int           // this many unanswered Echo-Requests end the session; default 4
 	Timeouts   Timeouts
 
-	// OnStep is called with each rung as it is climbed, and at the end of a Dial that
-	// failed with the rung that was not, by Dial's goroutine and the session's, never
-	// by both at once. It must not wait.
+	// OnStep is called for each step that is reached, and once more at the end of a failed
+	// Dial for the step that failed. It is called by the goroutine of Dial or of the
+	// session, never by both at once. It must not block. Optional.
 	OnStep func(StepResult)
-	// OnSecondCall is called before Dial calls a second time; OnStep then begins with
-	// the first step again. It must not wait. Optional.
+	// OnSecondCall is called before Dial calls a second time; OnStep then starts again
+	// from the first step. It must not block. Optional.
 	OnSecondCall func(SecondCall)
 
-	// GRE carries the packets. The default is one for the whole process, with a
+	// GRE carries the packets. Defaults to one Mux for the whole process, with a
 	// raw socket for each local address.
 	GRE *gre.Mux
-	// DialTCP opens the control connection. The default is net.Dialer's.
+	// DialTCP opens the control connection. Defaults to net.Dialer.DialContext.
 	DialTCP func(ctx context.Context, network, address string) (net.Conn, error)
-	// Resolve finds the addresses of a host name; IPv4 ones are used. The
-	// default is net.Resolver's.
+	// Resolve returns the addresses of a host name; only IPv4 addresses are used.
+	// Defaults to net.DefaultResolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// OnAddress is told each address of the server before anything is sent there; an error
-	// of it ends the dial, and is what Dial returns. It must not wait.
+	// OnAddress is called with each address of the server before anything is sent to it.
+	// An error ends the dial, and Dial returns it. It must not block. Optional.
 	OnAddress func(at netip.Addr) error
-	// Random is where magic numbers and challenges come from; default
-	// crypto/rand. It must not fail.
+	// Random is the source of magic numbers and challenges. It must not fail. Defaults
+	// to crypto/rand.
 	Random io.Reader
-	// Control is passed on to the control connection; its Trace is not.
+	// Control configures the control connection; its OnMessage is replaced.
 	Control control.Config
 }
 
-// Timeouts bound the steps of Dial. The zero value has the defaults. On a way whose
-// packets take long, the steps that follow the Outgoing-Call-Reply and the whole Dial
-// get more (see stretch).
+// Timeouts bound the steps of Dial. A zero field has its default. Over a slow path the
+// steps that follow the Outgoing-Call-Reply, and the whole Dial, get more time (see
+// extendForRTT).
 type Timeouts struct {
 	Resolve    time.Duration // default 5 s
 	TCP        time.Duration // default 5 s
 	Control    time.Duration // default 5 s
 	Call       time.Duration // default 10 s
-	GRE        time.Duration // from the call to its first packet, and 2/3 more while the control connection answers; default 6 s
+	GRE        time.Duration // from the call to its first packet; 2/3 longer while the control connection answers; default 6 s
 	LCP        time.Duration // default 12 s
 	Auth       time.Duration // default 10 s
 	Encryption time.Duration // default 8 s
 	IP         time.Duration // default 10 s
 	All        time.Duration // of the whole Dial; default 25 s
-	Close      time.Duration // of Close; default and most 2 s
+	Close      time.Duration // of Close; default and maximum 2 s
 }
 
 func (t *Timeouts) setDefaults() {
@@ -101,11 +101,11 @@ func (t *Timeouts) setDefaults() {
 	t.Close = min(t.Close, 2*time.Second)
 }
 
-// defaultRTT is the round-trip time for which the defaults are made.
+// defaultRTT is the round-trip time that the default timeouts assume.
 const defaultRTT = 200 * time.Millisecond
 
-// extendForRTT gives the steps of a negotiation the round trips that they take: two each,
-// and as many again for what is repeated.
+// extendForRTT adds the round trips that each step of a negotiation takes: two, and two
+// more for retransmissions.
 func (t *Timeouts) extendForRTT(rtt time.Duration) {
 	rtt = min(rtt, maxRTT)
 	if rtt <= defaultRTT {
@@ -117,8 +117,8 @@ func (t *Timeouts) extendForRTT(rtt time.Duration) {
 	t.All += 8 * rtt
 }
 
-// sharedMux is the Mux of every session that names none: the raw sockets of one
-// local address must be one in the whole process.
+// sharedMux is the Mux of every session whose Config has none: one process must use only
+// one raw socket per local address.
 var sharedMux = sync.OnceValue(func() *gre.Mux { return gre.NewMux(gre.Raw) })
 
 func (c Config) withDefaults() Config {
@@ -156,7 +156,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// allowedStrengths are the MPPE strengths that the policy allows.
+// allowedStrengths returns the MPPE strengths that the policy allows.
 func (c *Config) allowedStrengths() ppp.MPPEBits {
 	if c.Encryption == EncryptionOff {
 		return 0

@@ -11,11 +11,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// cleanText makes a peer's text fit to show.
+// cleanText makes a peer's text safe to show.
 func cleanText(s string) string { return control.Clean(s) }
 
-// describePacket makes the event of a PPP control packet. What PAP and CHAP carry
-// stays out, but for the texts of their answers.
+// describePacket returns the event of a PPP control packet. The contents of PAP and
+// CHAP packets are omitted, except the texts of their answers.
 func describePacket(sent bool, proto ppp.Protocol, p ppp.Packet) Event {
 	e := Event{Sent: sent, Protocol: proto.String(), Name: p.Code.String(), ID: int(p.ID), Len: len(p.Data)}
 	switch proto {
@@ -45,7 +45,7 @@ func chapNote(p ppp.Packet) string {
 			return cleanText(r.Text)
 		}
 		return fmt.Sprintf("E=%d %s", r.Code, cleanText(r.Text))
-	case ppp.CHAPSuccess: // its S= is a proof over the password
+	case ppp.CHAPSuccess: // its S= is a proof derived from the password
 		if _, text, ok := strings.Cut(string(p.Data), "M="); ok {
 			return cleanText(text)
 		}
@@ -75,8 +75,8 @@ func controlNote(proto ppp.Protocol, p ppp.Packet) string {
 	return ""
 }
 
-// optionName tells an option in words. Magic numbers are no secret, but say
-// nothing to a reader.
+// optionName returns an option in words. Magic numbers are not secret, but their value
+// is of no use to a reader.
 func optionName(proto ppp.Protocol, o ppp.Option) string {
 	v := o.Value
 	switch {
@@ -102,7 +102,7 @@ func optionName(proto ppp.Protocol, o ppp.Option) string {
 	return fmt.Sprintf("option %d", o.Type)
 }
 
-// optionKind names an option without its value.
+// optionKind returns the name of an option without its value.
 func optionKind(proto ppp.Protocol, o ppp.Option) string {
 	switch {
 	case proto == ppp.LCP && o.Type == 1:
@@ -127,7 +127,7 @@ var (
 	ipcpNames = map[uint8]string{3: "address", 129: "DNS", 130: "WINS", 131: "DNS 2", 132: "WINS 2"}
 )
 
-// describeNotify tells a Call-Disconnect-Notify with all that it says, RFC 2637
+// describeNotify returns every field of a Call-Disconnect-Notify in words, RFC 2637
 // section 2.13.
 func describeNotify(m control.CDN) string {
 	s := fmt.Sprintf("Call-Disconnect-Notify: result %d (%s)", m.Result, m.Result)
@@ -143,7 +143,7 @@ func describeNotify(m control.CDN) string {
 	return s
 }
 
-// describeControl makes the event of a control connection's message.
+// describeControl returns the event of a message on the control connection.
 func describeControl(sent bool, m control.Message) Event {
 	e := Event{Sent: sent, Protocol: "PPTP", Name: m.Type().String(), ID: -1, Len: len(m.Append(nil)) - control.HeaderLen}
 	switch m := m.(type) {

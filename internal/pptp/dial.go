@@ -17,15 +17,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// Dial climbs the ladder to a session that is up. The error is an *Error when
-// it is a fact about the server or the way to it, an *Unavailable when this
-// machine cannot speak GRE, Config.Found's when that said no, and wraps the
-// context's when that ended it.
+// Dial opens a session step by step and returns when it is up. The error is an *Error
+// if it is a fact about the server or the path to it, an *Unavailable if this machine
+// cannot use GRE, or the error of Config.OnAddress; it wraps the context's error if ctx
+// ended the dial.
 //
-// Dial calls a second time when a server refused one form of a password outside
-// ASCII, which has two (see mschap.WidenedNTHash), or hung up because it was asked
-// for a better login than the one that it named. What a second call cannot better
-// is told of the first.
+// Dial calls a second time after a server refused one form of a password outside
+// ASCII, which has two forms (see mschap.WidenedNTHash), or hung up because we asked
+// for a stronger login than the one it offered. If the second call gets no further, Dial
+// reports the first one.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	whole, cancel := context.WithCancelCause(ctx)
@@ -64,7 +64,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	return nil, e
 }
 
-// errDialTimeout ends a Dial that took Timeouts.All.
+// errDialTimeout ends a Dial that exceeded Timeouts.All.
 var errDialTimeout = errors.New("pptp: the time for the whole dial is over")
 
 // SecondCall is why Dial calls a second time.
@@ -72,11 +72,11 @@ type SecondCall string
 
 // The reasons.
 const (
-	SecondPassword SecondCall = "password" // with the other form of a password outside ASCII
-	SecondLogin    SecondCall = "login"    // taking the login that the server names first
+	SecondPassword SecondCall = "password" // use the other form of a password outside ASCII
+	SecondLogin    SecondCall = "login"    // accept the login that the server offers first
 )
 
-// secondCallReason marks an end that a second call may better.
+// secondCall marks a failure that a second call may avoid.
 type secondCall struct {
 	why   SecondCall
 	first *Error
@@ -91,14 +91,14 @@ type dialer struct {
 	log        *transcript
 	wholeTimer *time.Timer // of the whole Dial
 
-	connectTime time.Duration // what the connect took
+	connectTime time.Duration // duration of the TCP connect
 	rtt         time.Duration
 
 	widenPassword  bool // log in with the second form of the password
-	acceptWeakAuth bool // take the login that the server names first
+	acceptWeakAuth bool // accept the login that the server offers first
 }
 
-// failStep ends the climb with an Error about a step before the session.
+// failStep ends the trace and returns the Error of a step before the session exists.
 func (d *dialer) failStep(o observed, evidence string, err error) error {
 	step, code := o.findCause()
 	d.trace.setFailed(step, code)
@@ -125,11 +125,11 @@ func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, er
 }
 
 // secondCallPause is the time between the end of a call and the next one. pptpd drops
-// a connection that comes while the process of the one before is ending.
+// a connection that arrives while the process of the previous one ends.
 const secondCallPause = 500 * time.Millisecond
 
-// dialAfter dials once more, after a pause. When ctx ends in the pause the result is
-// that of the call before.
+// dialAfter dials again after a pause. If ctx ends during the pause, it returns the
+// result of the previous call.
 func (d *dialer) dialAfter(ctx context.Context, pause time.Duration, before *Error) (*Session, error) {
 	wait := time.NewTimer(pause)
 	defer wait.Stop()
@@ -159,7 +159,7 @@ func (d *dialer) dialOnce(ctx context.Context) (*Session, error) {
 	return s, d.awaitSession(ctx, s)
 }
 
-// awaitSession waits until the session is up, or has ended and is gone.
+// awaitSession waits until the session is up, or has ended and released its resources.
 func (d *dialer) awaitSession(ctx context.Context, s *Session) error {
 	select {
 	case <-s.up:
@@ -171,13 +171,13 @@ func (d *dialer) awaitSession(ctx context.Context, s *Session) error {
 	}
 	<-s.done
 	select {
-	case <-s.up: // it came up in the same moment
+	case <-s.up: // it came up at the same moment
 	default:
 	}
 	d.trace = s.trace
 	var e *Error
 	if !errors.As(s.err, &e) {
-		return context.Cause(ctx) // Dial's own caller gave up
+		return context.Cause(ctx) // the caller of Dial gave up
 	}
 	if why := s.secondCallReason(e); why != "" && ctx.Err() == nil {
 		return &secondCall{why, e}
@@ -185,7 +185,8 @@ func (d *dialer) awaitSession(ctx context.Context, s *Session) error {
 	return e
 }
 
-// secondCallReason is why a further call may fare better than the one that ended with e.
+// secondCallReason returns why another call may succeed after one that ended with e, or
+// the empty reason.
 func (s *Session) secondCallReason(e *Error) SecondCall {
 	l := s.link
 	switch {
@@ -206,7 +207,7 @@ func (s *Session) dialError(err error) error {
 	return err
 }
 
-// resolveAddress returns the addresses to dial, MaxAddresses at most.
+// resolveAddress returns the addresses to dial, at most MaxAddresses.
 func (d *dialer) resolveAddress(ctx context.Context) ([]netip.Addr, error) {
 	failed := func(said, evidence string, err error) ([]netip.Addr, error) {
 		return nil, d.failStep(observed{end: endLookup, step: StepResolve, code: said}, evidence, err)
@@ -243,8 +244,8 @@ func (d *dialer) resolveAddress(ctx context.Context) ([]netip.Addr, error) {
 // MaxAddresses is how many addresses of a name are tried.
 const MaxAddresses = 4
 
-// UsableAddresses returns the IPv4 addresses of list in their order, each once, and
-// MaxAddresses at most.
+// UsableAddresses returns the IPv4 addresses of list in their order, without duplicates,
+// at most MaxAddresses.
 func UsableAddresses(list []netip.Addr) []netip.Addr {
 	var usable []netip.Addr
 	for _, a := range list {
@@ -255,7 +256,7 @@ func UsableAddresses(list []netip.Addr) []netip.Addr {
 	return usable
 }
 
-// connectTCP opens the control connection to the first of the addresses that takes it.
+// connectTCP opens the control connection to the first address that accepts it.
 func (d *dialer) connectTCP(ctx context.Context, list []netip.Addr) (net.Conn, netip.Addr, error) {
 	var (
 		errs  []error
@@ -280,7 +281,7 @@ func (d *dialer) connectTCP(ctx context.Context, list []netip.Addr) (net.Conn, n
 		}
 		said, evidence := connectFailure(err)
 		if code == "" || said == "refused" {
-			code = said // a refusal tells more than a silence
+			code = said // a refusal is better evidence than silence
 		}
 		if len(list) > 1 {
 			evidence = addr.String() + ": " + evidence
@@ -293,10 +294,10 @@ func (d *dialer) connectTCP(ctx context.Context, list []netip.Addr) (net.Conn, n
 	return nil, list[0], d.failStep(observed{end: endConnect, step: StepTCP, code: code}, strings.Join(notes, "; "), errors.Join(errs...))
 }
 
-// minConnectTime is the least time that each address of a name gets.
+// minConnectTime is the minimum connect timeout for each address of a name.
 const minConnectTime = 2 * time.Second
 
-// connectFailure is what a failed connect met, as a code and in words.
+// connectFailure returns why a connect failed, as a code and in words.
 func connectFailure(err error) (code, evidence string) {
 	var ne net.Error
 	switch {
@@ -308,19 +309,19 @@ func connectFailure(err error) (code, evidence string) {
 		return "unreachable", "no way to that address (host unreachable)"
 	case errors.Is(err, syscall.ENETUNREACH):
 		return "unreachable", "no way to that address (network unreachable)"
-	case errors.As(err, &ne) && ne.Timeout(), errors.Is(err, context.Canceled): // the time for the whole Dial is over
+	case errors.As(err, &ne) && ne.Timeout(), errors.Is(err, context.Canceled): // the timeout of the whole Dial expired
 		return "timeout", "no answer"
 	}
 	return "failed", "the connection could not be made"
 }
 
-// estimateRTT takes the times that the server took to answer the start and the call. The
-// way takes no longer than the shorter of them, and no less than the connect: that may
-// be answered nearer than the server is, by what forwards its port.
+// estimateRTT sets the round-trip time from the times that the server took to answer the
+// start and the call. The RTT is at most the shorter of them, and at least the time of
+// the connect, which a host that forwards the port may answer in place of the server.
 func (d *dialer) estimateRTT(start, call time.Duration) { d.rtt = max(d.connectTime, min(start, call)) }
 
-// setUpSession opens the control connection and places the call; the session that it
-// returns is to be run.
+// setUpSession opens the control connection and places the call. The caller must run
+// the session that it returns.
 func (d *dialer) setUpSession(ctx context.Context, nc net.Conn, addr netip.Addr) (*Session, error) {
 	local, err := localAddr(nc)
 	if err != nil {
@@ -368,7 +369,7 @@ func localAddr(nc net.Conn) (netip.Addr, error) {
 	return a.Addr().Unmap(), nil
 }
 
-// placeCall does the steps control and call.
+// placeCall performs the steps control and call.
 func (d *dialer) placeCall(ctx context.Context, s *Session) error {
 	start, cancel := context.WithTimeout(ctx, d.cfg.Timeouts.Control)
 	defer cancel()
@@ -381,8 +382,8 @@ func (d *dialer) placeCall(ctx context.Context, s *Session) error {
 	started := time.Since(asked)
 	d.trace.addReached(StepControl, s.server.Vendor)
 
-	// The socket is open before the server knows the call, so that no packet of
-	// it meets a closed door.
+	// Open the socket before the server learns of the call, so that none of its packets
+	// is rejected.
 	s.call, err = d.cfg.GRE.Open(s.local, s.remote, s)
 	if err != nil {
 		_ = s.conn.Stop(ctx)
@@ -401,12 +402,12 @@ func (d *dialer) placeCall(ctx context.Context, s *Session) error {
 	d.estimateRTT(started, time.Since(asked))
 	s.call.SetPeerID(ocrp.CallID)
 	d.trace.addReached(StepCall, fmt.Sprintf("call id %d", ocrp.CallID))
-	// A server that has hung up by now may have said why: the session reads that.
+	// If the server has closed the connection by now, it may have said why: the session reads that.
 	s.linkInfoErr = s.conn.SetLinkInfo(ctx, ocrp.CallID)
 	return nil
 }
 
-// controlError makes an Error of what the control connection says.
+// controlError converts an error of the control connection to an Error.
 func (d *dialer) controlError(step Step, err error) error {
 	failed := func(said, evidence string) error {
 		return d.failStep(observed{end: endControl, step: step, code: said}, evidence, err)
@@ -423,8 +424,8 @@ func (d *dialer) controlError(step Step, err error) error {
 	if errors.As(err, &bye) {
 		evidence = describeNotify(bye.Notify)
 	}
-	// A server that says "you are connected already" answers the start, and it is
-	// the call that this refuses: the step is ours to name.
+	// "You are connected already" answers the start but refuses the call, so the error
+	// names our step, not the one in the code.
 	_, said, _ := strings.Cut(code, ".")
 	return failed(said, evidence)
 }

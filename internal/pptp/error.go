@@ -8,33 +8,33 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/mschap"
 )
 
-// Refused is a server's no to a login, with its code: 691 is a wrong login or
-// password, 0 none given. Every Error of the step auth that is one wraps it.
+// Refused is a server's refusal of a login, with its code: 691 is a wrong login or
+// password, 0 means that the server gave none. An Error of the step auth wraps it.
 type Refused = mschap.Refused
 
-// Unavailable says that this machine cannot speak GRE. It is no fact about a
-// server, and Dial returns it as it is.
+// Unavailable says that this machine cannot use GRE. It is not a fact about a
+// server, and Dial returns it unwrapped.
 type Unavailable = gre.Unavailable
 
-// Error is how far Dial got and why it stopped there, or why a session that was
-// up ended. All its texts are safe to show: cut, and without control
-// characters. None holds a password, a challenge or a key.
+// Error says how far Dial got and why it stopped, or why an established session
+// ended. All its texts are safe to show: truncated, and without control
+// characters. They contain no password, challenge or key.
 type Error struct {
 	Step     Step   // the step that failed
-	Code     string // why, as in Causes
-	Evidence string // what was seen: names, numbers, ids
-	PeerText string // the server's own words
-	Err      error  // what is underneath, for the log
+	Code     string // the code of the cause, see Causes
+	Evidence string // observed facts: names, numbers, ids
+	PeerText string // the server's own text
+	Err      error  // the underlying error, for the log
 
-	Trace      []StepResult // the whole climb
+	Trace      []StepResult // all steps of the dial
 	Transcript []Event      // the last protocol events
-	Server     Server       // who it was, as far as it said
+	Server     Server       // how the server identified itself
 }
 
-// Server is how a server names itself.
+// Server is how a server identifies itself.
 type Server = control.Server
 
-// Cause is the step and the code, as in "auth.691".
+// Cause returns the step and the code, as in "auth.691".
 func (e *Error) Cause() string { return string(e.Step) + "." + e.Code }
 
 func (e *Error) Error() string {
@@ -50,7 +50,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Reached is the last step that was completed, or the empty Step.
+// Reached returns the last completed step, or the empty Step.
 func (e *Error) Reached() Step {
 	c := trace{results: e.Trace}
 	return c.lastReached()

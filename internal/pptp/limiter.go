@@ -6,23 +6,23 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// A negotiation takes some 15 packets of each side. Each packet that is taken may be
-// answered by one, so this many at once and then this many a second keep both sides
-// together below 50 in any second.
+// A negotiation takes about 15 packets of each side. Each accepted packet may cause one
+// answer, so this burst and this rate keep both sides together below 50 packets in any
+// second.
 const (
 	limitBurst = 20
-	limitRate  = 5 // a second
+	limitRate  = 5 // packets per second
 )
 
-// packetLimiter bounds how many packets of a negotiation are taken. What exceeds it is dropped
-// like a packet that was lost on the way: a peer that repeats itself as the RFCs have
-// it, every few seconds, never meets the bound.
+// packetLimiter bounds how many negotiation packets are accepted. Excess packets are
+// dropped, as if lost on the network: a peer that retransmits every few seconds, as the
+// RFCs require, never reaches the bound.
 type packetLimiter struct {
 	spent float64
 	at    time.Time
 }
 
-// allowAt reports whether a packet that came now is taken.
+// allowAt reports whether to accept a packet that arrives now.
 func (p *packetLimiter) allowAt(now time.Time) bool {
 	p.spent = max(0, p.spent-now.Sub(p.at).Seconds()*limitRate)
 	p.at = now
@@ -33,12 +33,12 @@ func (p *packetLimiter) allowAt(now time.Time) bool {
 	return true
 }
 
-// countsForLimit reports whether a packet counts for the pace. The end of the link is always
-// heard, and on a session that is up only what negotiates it again counts.
+// countsForLimit reports whether a packet counts for the limiter. The end of the link is
+// always accepted, and on an established session only renegotiation counts.
 func (l *link) countsForLimit(proto ppp.Protocol, p ppp.Packet) bool {
 	if proto == ppp.LCP && p.Code == ppp.TerminateRequest && l.phase != phaseDead {
 		return false
 	}
-	// Of PAP and CHAP the codes are the same numbers, and they count, too.
+	// PAP and CHAP use the same numbers for their codes, so they count too.
 	return l.phase != phaseUp || p.Code >= ppp.ConfigureRequest && p.Code <= ppp.CodeReject
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// phase is where a link is on its way up. Each has one deadline.
+// phase is the stage of a link. Each phase has one deadline.
 type phase uint8
 
 const (
@@ -22,106 +22,106 @@ const (
 	phaseDead
 )
 
-// ccpWait is how long a server may take to say first which strength it
-// wants. Its request is usually right behind its word that the login was good.
+// ccpWait is how long we wait for the server to say first which strength it wants. Its
+// request usually follows directly after the success of the login.
 const ccpWait = 50 * time.Millisecond
 
-// minAckDelay is the least time, in a server's eyes, between its first CCP request and
-// our Configure-Ack. accel-ppp sends the request first and tells its kernel second;
-// a kernel that sees the Configure-Ack before that never decrypts anything. 4 of 6
-// sessions over a way of 4 ms were lost so. pppd does it in the other order.
+// minAckDelay is the minimum time, at the server, between its first CCP request and
+// our Configure-Ack. accel-ppp sends the request first and configures its kernel second;
+// a kernel that receives the Configure-Ack before that never decrypts anything. Over a
+// path of 4 ms this lost 4 of 6 sessions. pppd uses the other order.
 const minAckDelay = 30 * time.Millisecond
 
-// unknownProtocolWindow is the time in which a few such Protocol-Rejects mean that the
-// keys differ; now and then one is only a damaged packet.
+// unknownProtocolWindow is the time in which several Protocol-Rejects of protocols that
+// we never sent mean that the keys differ; a single one may be a damaged packet.
 const unknownProtocolWindow = 10 * time.Second
 
 // resyncPause is how long after a correction of the stateful stream complaints
-// may still be about packets before it: pptpd holds some for 0.3 s.
+// may still concern earlier packets: pptpd delays some for 0.3 s.
 const resyncPause = 500 * time.Millisecond
 
-// minRejectSpan is the least time between the first and the last of the
-// Protocol-Rejects of MPPE that mean that the server does not decrypt. A server may
-// reject what comes before it has set up the keys.
+// minRejectSpan is the minimum time between the first and the last of the
+// Protocol-Rejects of MPPE that prove that the server does not decrypt. A server may
+// reject packets that arrive before it has set up the keys.
 const minRejectSpan = 200 * time.Millisecond
 
-// maxRTT bounds what a measured round trip may do to the waits.
+// maxRTT limits how far a measured round trip extends the timeouts.
 const maxRTT = 6 * time.Second
 
-// linkHooks are what a link calls, always from within its own methods.
+// linkHooks are the functions that a link calls, always from within its own methods.
 type linkHooks struct {
-	send        func(ppp.Protocol, ppp.Packet) // must keep nothing of the packet
+	send        func(ppp.Protocol, ppp.Packet) // must not keep the packet
 	event       func(Event)
 	reached     func(Step, string)
-	setKeys     func(*mppe.Encryptor, *mppe.Decryptor) // nil: that direction is plain
-	flush       func()                                 // the server lost packets and wants a new stream
-	keyMismatch func()                                 // the server reads the stream with another key
-	// sendControlEcho asks the control connection for a sign of life, and controlAlive
-	// reports whether it has given one since the last call.
+	setKeys     func(*mppe.Encryptor, *mppe.Decryptor) // nil means that direction is not encrypted
+	flush       func()                                 // the server lost packets and requests a new stream
+	keyMismatch func()                                 // the server decrypts the stream with another key
+	// sendControlEcho sends an Echo-Request on the control connection, and controlAlive
+	// reports whether one was answered since the last call.
 	sendControlEcho func()
 	controlAlive    func() bool
-	countRejection  func() // the server rejected an encrypted packet, or what it read of one
+	countRejection  func() // the server rejected an encrypted packet, or what it decrypted from one
 }
 
-// link is the client's end of a PPP link: LCP, then the login, then CCP, then
-// IPCP, one after the other, because pppd forgets an IPCP that comes before the
-// encryption it insists on. It has no goroutine and no clock of its own.
+// link is the client's end of a PPP link. It negotiates LCP, the login, CCP and IPCP
+// one after the other, because pppd ignores an IPCP packet that comes before the
+// encryption it requires. A link has no goroutine and no clock of its own.
 type link struct {
 	cfg           *Config
 	hooks         linkHooks
 	phase         phase
-	phaseDeadline time.Time // when the phase is over
-	seen          *observed // what is known of the server, and in the end why the link is dead
-	ended         bool      // the link is dead, and seen says why
-	evidence      string    // the evidence for that
+	phaseDeadline time.Time // when the phase expires
+	seen          *observed // facts about the server, and finally why the link ended
+	ended         bool      // the link has ended; seen says why
+	evidence      string    // the evidence for the end
 	rtt           time.Duration
 	limiter       packetLimiter
 
 	lcp  *ppp.Negotiation
-	ccp  *ppp.Negotiation // nil until there are keys to negotiate for
+	ccp  *ppp.Negotiation // nil until there are keys
 	ipcp *ppp.Negotiation
 	lcpo ppp.LCPOptions
 	ccpo ppp.CCPOptions
 	ipo  ppp.IPCPOptions
 
 	auth             authState
-	deferredIPCP     *ppp.Packet // came too early, is answered in time
-	ccpAt            time.Time   // when CCP begins, if the server does not begin it
-	deferredCCP      *ppp.Packet // the server's first request, is answered at deferredUntil
+	deferredIPCP     *ppp.Packet // an IPCP request that came too early, answered later
+	ccpAt            time.Time   // when we begin CCP, unless the server begins it
+	deferredCCP      *ppp.Packet // the server's first request, answered at deferredUntil
 	deferredUntil    time.Time
 	firstCCPAnswered bool // the first request was answered
 
 	pppd                 bool       // the server is pptpd with pppd, whose quirks are known
-	acceptWeakAuth       bool       // take the login that the server names first, if it can be taken at all
-	namedAuths           []ppp.Auth // the logins that the server named
-	postponedAuth        ppp.Auth   // one of them that can be taken, and was answered with a better one
-	declinedName         string     // of the login that seen.declined is about
-	refusal              *Refused   // the server's no to the login
+	acceptWeakAuth       bool       // accept the login that the server offers first, if it is acceptable at all
+	namedAuths           []ppp.Auth // the logins that the server offered
+	postponedAuth        ppp.Auth   // an acceptable one for which we proposed a stronger one
+	declinedName         string     // the name of the login that seen.declined is about
+	refusal              *Refused   // the server's refusal of the login
 	mppeWanted           bool       // the server asked for MPPE in its own direction
 	ccpClosed            int        // Terminate-Acks to our CCP requests
 	mppeRejects          int        // Protocol-Rejects of MPPE, since firstReject
 	firstReject          time.Time
-	unknownProtocols     int // Protocol-Rejects of protocols that we never sent, in this window
+	unknownProtocols     int // Protocol-Rejects of protocols that we never sent, in the current window
 	firstUnknownProtocol time.Time
-	peerSentReset        bool // the server asked for a new start of the stream at least once
+	peerSentReset        bool // the server has requested a new stream at least once
 	resyncedAt           time.Time
 	enc                  *mppe.Encryptor
 	dec                  *mppe.Decryptor
 	lastReqID            int // of the server's last LCP Configure-Request
-	repeatedRequests     int // how often it came again
+	repeatedRequests     int // how often it was repeated
 	gotAnswer            bool
 	echoID               uint8
-	unansweredEchoes     int  // sent since the last sign of life
-	echoAnswered         bool // the server answered one, ever
+	unansweredEchoes     int  // Echo-Requests since the last activity
+	echoAnswered         bool // the server has answered at least one
 	nextEcho             time.Time
 	pendingEchoes        map[uint8]pendingEcho
-	id                   uint8 // of packets that belong to no negotiation
+	id                   uint8 // id of packets outside the negotiations
 	now                  time.Time
 	terminateConfirmed   bool // the server acknowledged our Terminate-Request, or sent its own
 }
 
-// newLink returns a link over a way whose packets take rtt to the server and back.
-// It notes in seen what the server does.
+// newLink returns a link over a path with the round-trip time rtt. It records in seen
+// what the server does.
 func newLink(cfg *Config, seen *observed, hooks linkHooks, pppd bool, rtt time.Duration) *link {
 	l := &link{cfg: cfg, seen: seen, hooks: hooks, pppd: pppd, rtt: rtt, lastReqID: -1}
 	seen.policy = cfg.Encryption
@@ -132,8 +132,8 @@ func newLink(cfg *Config, seen *observed, hooks linkHooks, pppd bool, rtt time.D
 	return l
 }
 
-// negotiationTiming is how long a negotiation waits for an answer: never less than the answer
-// takes on this way, as a server may take a repeated request for a new one.
+// negotiationTiming returns how long a negotiation waits for an answer: never less than
+// a round trip, because a server may take a retransmission for a new request.
 func (l *link) negotiationTiming() ppp.Timing {
 	return ppp.Timing{
 		First:   max(time.Second, l.rtt*3/2+l.rtt/4),
@@ -141,7 +141,7 @@ func (l *link) negotiationTiming() ppp.Timing {
 	}
 }
 
-// noteRTT takes the round-trip time that a negotiation saw.
+// noteRTT records the round-trip time that a negotiation measured.
 func (l *link) noteRTT(n *ppp.Negotiation) { l.rtt = max(l.rtt, min(n.RTT(), maxRTT)) }
 
 func (l *link) newMagic() uint32 {
@@ -152,7 +152,7 @@ func (l *link) newMagic() uint32 {
 	}
 }
 
-// randomBytes reads n bytes of the configured randomness, which must not fail.
+// randomBytes reads n bytes of Config.Random, which must not fail.
 func (l *link) randomBytes(n int) []byte {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(l.cfg.Random, b); err != nil {
@@ -173,8 +173,8 @@ func (l *link) startLCP(now time.Time) {
 	l.lcp.Begin(now)
 }
 
-// restartLCPTime gives LCP its whole time from the first packet of the server on: it may have
-// been slow to start its PPP.
+// restartLCPTime restarts the LCP timeout at the first packet of the server, which may
+// have started its PPP late.
 func (l *link) restartLCPTime(now time.Time) {
 	if l.phase == phaseLCP {
 		l.phaseDeadline = now.Add(l.cfg.Timeouts.LCP)
@@ -186,8 +186,8 @@ func (l *link) enterPhase(p phase, d time.Duration) {
 	l.phaseDeadline = l.now.Add(d)
 }
 
-// failLink ends the link, with a word to the server if it listens. What was observed is
-// in seen; evidence says it in words.
+// failLink ends the link and tells the server if it still listens. seen has the facts;
+// evidence describes them.
 func (l *link) failLink(end ending, evidence string) {
 	if l.ended || l.phase == phaseDead {
 		return
@@ -198,7 +198,7 @@ func (l *link) failLink(end ending, evidence string) {
 	l.lcp.Close(l.now)
 }
 
-// disagreeHook returns what ends the link when a layer's options do not converge.
+// disagreeHook returns the hook that ends the link when a layer's options do not converge.
 func (l *link) disagreeHook(layer ppp.Protocol) func(ppp.Disagreement) {
 	return func(d ppp.Disagreement) {
 		if layer == ppp.CCP && l.cfg.Encryption != EncryptionRequired {
@@ -211,7 +211,7 @@ func (l *link) disagreeHook(layer ppp.Protocol) func(ppp.Disagreement) {
 	}
 }
 
-// noteDisagreement notes that the options of a layer do not converge, and says how.
+// noteDisagreement records that the options of a layer do not converge, and returns a description.
 func (l *link) noteDisagreement(layer ppp.Protocol, d ppp.Disagreement) string {
 	l.seen.layer = map[ppp.Protocol]Step{ppp.LCP: StepLCP, ppp.CCP: StepEncryption, ppp.IPCP: StepIP}[layer]
 	l.seen.callback = layer == ppp.LCP && d.Kind == ppp.PeerInsists && d.Option.Type == ppp.OptionCallback
@@ -232,8 +232,8 @@ func (l *link) noteDisagreement(layer ppp.Protocol, d ppp.Disagreement) string {
 	return fmt.Sprintf("%s: the server sent %d different requests, and each was acknowledged", layer, d.Count)
 }
 
-// explainStall makes a disagreement of an end by time, when the server did answer and the two
-// sides only did not get to an end of it. It returns the evidence.
+// explainStall turns a timeout into a disagreement if the server did answer but the two
+// sides did not converge. It returns the evidence.
 func (l *link) explainStall(evidence string) string {
 	layers := map[ppp.Protocol]*ppp.Negotiation{ppp.LCP: l.lcp, ppp.CCP: l.ccp, ppp.IPCP: l.ipcp}
 	for _, layer := range []ppp.Protocol{ppp.LCP, ppp.CCP, ppp.IPCP} {
@@ -247,7 +247,7 @@ func (l *link) explainStall(evidence string) string {
 	return evidence
 }
 
-// close takes leave of the server.
+// close sends a Terminate-Request.
 func (l *link) close(now time.Time) {
 	l.now = now
 	l.phase = phaseDead
@@ -259,7 +259,7 @@ func (l *link) closeConfirmed() bool {
 	return l.terminateConfirmed || l.lcp.State() < ppp.Closing
 }
 
-// deadline is when tick must be called.
+// deadline returns when tick must be called, or the zero time.
 func (l *link) deadline() time.Time {
 	var first time.Time
 	for _, d := range []time.Time{l.lcp.Deadline(), deadlineOf(l.ccp), deadlineOf(l.ipcp), l.auth.resendAt, l.ccpAt, l.deferredUntil, l.phaseEnd(), l.nextEcho} {
@@ -284,7 +284,7 @@ func (l *link) phaseEnd() time.Time {
 	return l.phaseDeadline
 }
 
-// tick lets time pass.
+// tick advances the link to the given time.
 func (l *link) tick(now time.Time) {
 	l.now = now
 	if end := l.phaseEnd(); !end.IsZero() && !now.Before(end) {
@@ -295,8 +295,8 @@ func (l *link) tick(now time.Time) {
 		return
 	}
 	if l.pppd && l.deferredIPCP != nil && l.ccpo.Send != 0 && !now.Before(l.ccp.Deadline()) {
-		// pppd says nothing of IPCP before the MPPE that it asks for is agreed on,
-		// and hangs up when it is asked for that again.
+		// pppd sends no IPCP packet before the MPPE that it requests is agreed on,
+		// and hangs up when it receives another request for MPPE.
 		l.ccp.Assume(now)
 	}
 	for _, n := range []*ppp.Negotiation{l.ccp, l.ipcp} {
@@ -312,7 +312,7 @@ func (l *link) tick(now time.Time) {
 	l.keepAlive()
 }
 
-// expirePhase ends a phase that took too long.
+// expirePhase ends a phase whose deadline has passed.
 func (l *link) expirePhase() {
 	switch l.phase {
 	case phaseLCP:
@@ -339,7 +339,7 @@ func (l *link) expireLCP() {
 	l.failLink(endTime, fmt.Sprintf("our requests are in state %s", l.lcp.State()))
 }
 
-// input takes a control frame's contents.
+// input handles the contents of a control frame.
 func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 	l.now = now
 	switch proto {
@@ -356,7 +356,7 @@ func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 		return
 	}
 	if l.countsForLimit(proto, p) && !l.limiter.allowAt(now) {
-		return // it is as good as lost: the server asks again
+		return // handled as lost: the server retransmits
 	}
 	l.hooks.event(describePacket(false, proto, p))
 	switch proto {
@@ -373,7 +373,7 @@ func (l *link) input(now time.Time, proto ppp.Protocol, b []byte) {
 	}
 }
 
-// rejectProtocol answers what we do not speak, IPv6 for one, RFC 1661 section 5.7.
+// rejectProtocol rejects a protocol that we do not support, such as IPv6, RFC 1661 section 5.7.
 func (l *link) rejectProtocol(proto ppp.Protocol, b []byte) {
 	l.hooks.event(Event{Protocol: proto.String(), Name: "packet", ID: -1, Len: len(b)})
 	if l.lcp.State() != ppp.Opened {
@@ -381,6 +381,6 @@ func (l *link) rejectProtocol(proto ppp.Protocol, b []byte) {
 	}
 	l.id++
 	data := binary.BigEndian.AppendUint16(nil, uint16(proto))
-	data = append(data, b[:min(len(b), 64)]...) // enough to know it by
+	data = append(data, b[:min(len(b), 64)]...) // enough to identify it
 	l.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.ProtocolReject, ID: l.id, Data: data})
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// This file is the link's CCP, from the login to keys or to going on without.
+// This file contains CCP: from the login to the keys, or to a session without encryption.
 
-// finishAuth goes on from the login to the network.
+// finishAuth ends the login phase and begins CCP, or IPCP if there is nothing to encrypt.
 func (l *link) finishAuth(note string) {
 	if l.phase != phaseAuth {
 		return
@@ -37,8 +37,8 @@ func (l *link) finishAuth(note string) {
 	})
 }
 
-// beginCCP asks for the strength that the server has shown to want, or for all
-// that are allowed. A pppd with 40 bits only hangs up when it is asked for 128.
+// beginCCP requests the strength that the server has offered, or all allowed strengths.
+// A pppd that supports only 40 bits hangs up when it is asked for 128.
 func (l *link) beginCCP(offered ppp.MPPEBits) {
 	l.ccpAt = time.Time{}
 	l.ccpo.Want = l.ccpo.Allowed
@@ -82,7 +82,7 @@ func (l *link) ccpInput(p ppp.Packet) {
 	l.checkCCPRefused(p)
 }
 
-// deferCCP keeps the server's first request for minAckDelay and reports whether it did.
+// deferCCP keeps the server's first request for minAckDelay and reports whether it did so.
 func (l *link) deferCCP(p ppp.Packet) bool {
 	wait := minAckDelay - l.rtt
 	if l.pppd || l.firstCCPAnswered || l.phase != phaseEncryption || p.Code != ppp.ConfigureRequest || wait <= 0 {
@@ -99,7 +99,7 @@ func (l *link) deferCCP(p ppp.Packet) bool {
 	return true
 }
 
-// answerDeferredCCP answers the request that was held.
+// answerDeferredCCP answers the deferred request once it is due.
 func (l *link) answerDeferredCCP() {
 	if l.deferredCCP == nil || l.now.Before(l.deferredUntil) {
 		return
@@ -111,8 +111,8 @@ func (l *link) answerDeferredCCP() {
 	}
 }
 
-// checkCCPRefused ends the question of encryption as soon as the server has said no to
-// it, RFC 1962 section 2: there is nothing to wait for.
+// checkCCPRefused ends CCP as soon as the server has refused it, RFC 1962 section 2,
+// without waiting for the timeout.
 func (l *link) checkCCPRefused(p ppp.Packet) {
 	if l.phase != phaseEncryption {
 		return
@@ -120,7 +120,7 @@ func (l *link) checkCCPRefused(p ppp.Packet) {
 	switch p.Code {
 	case ppp.TerminateRequest:
 		l.ccpo.Rejected = true
-	case ppp.TerminateAck: // the answer of a layer that is closed; the first may come before it opens
+	case ppp.TerminateAck: // the answer of a closed layer; the first may come before the layer opens
 		l.ccpClosed++
 		l.ccpo.Rejected = l.ccpo.Rejected || l.ccpClosed >= 2
 	case ppp.ConfigureRequest:
@@ -174,7 +174,7 @@ func (l *link) failUnencrypted() {
 	l.failLink(endUnencrypted, "the server has no MPPE for us")
 }
 
-// withoutEncryption goes on in clear, as the policy allows it.
+// withoutEncryption continues in clear, which the policy allows.
 func (l *link) withoutEncryption() {
 	l.ccpAt = time.Time{}
 	l.hooks.reached(StepEncryption, "none")
@@ -196,7 +196,7 @@ func (l *link) ccpExtra(p ppp.Packet) bool {
 	return true
 }
 
-// askReset asks the server to restart its stream (CCP Reset-Request).
+// askReset asks the server to restart its stream with a CCP Reset-Request.
 func (l *link) askReset(now time.Time) {
 	l.now = now
 	if l.phase == phaseDead {
@@ -206,7 +206,7 @@ func (l *link) askReset(now time.Time) {
 	l.sendPacket(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: l.id})
 }
 
-// encryptionName names what is in use.
+// encryptionName describes the encryption in use.
 func (l *link) encryptionName() string {
 	if l.enc == nil && l.dec == nil {
 		return "none"

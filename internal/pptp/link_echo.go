@@ -9,14 +9,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// This file is how a link that is up asks for signs of life.
+// This file contains the keep-alive of an established link.
 
-// scheduleEcho sets when the next echo is due, on a beat with those of other sessions.
+// scheduleEcho sets when the next Echo-Request is due, aligned with those of other sessions.
 func (l *link) scheduleEcho() {
 	l.nextEcho = beat.Before(l.now.Add(l.cfg.EchoEvery), l.cfg.EchoEvery/100)
 }
 
-// keepAlive asks an idle server for life signs, and gives it up after some silences.
+// keepAlive sends an Echo-Request to an idle server and ends the link after
+// Config.EchoMisses without an answer.
 func (l *link) keepAlive() {
 	if l.phase != phaseUp || l.nextEcho.IsZero() || l.now.Before(l.nextEcho) {
 		return
@@ -26,7 +27,7 @@ func (l *link) keepAlive() {
 			l.failLink(endSilence, fmt.Sprintf("%d LCP Echo-Requests without an answer", l.unansweredEchoes))
 			return
 		}
-		l.unansweredEchoes = 0 // it never answers these, and the control connection shows that it lives
+		l.unansweredEchoes = 0 // the server never answers LCP echoes, and the control connection shows that it is alive
 	}
 	l.unansweredEchoes++
 	if l.unansweredEchoes > 1 && !l.echoAnswered {
@@ -43,7 +44,7 @@ func (l *link) sendEcho() uint8 {
 	return l.echoID
 }
 
-// requestEcho sends an Echo-Request whose answer somebody waits for.
+// requestEcho sends an Echo-Request and reports the time of its answer on the channel.
 func (l *link) requestEcho(now time.Time, answered chan<- time.Duration) {
 	l.now = now
 	if l.phase != phaseUp {
@@ -52,23 +53,23 @@ func (l *link) requestEcho(now time.Time, answered chan<- time.Duration) {
 	if l.pendingEchoes == nil {
 		l.pendingEchoes = make(map[uint8]pendingEcho)
 	}
-	// One that was never answered gives way when the ids come round.
+	// An unanswered request is replaced when the ids wrap around.
 	l.pendingEchoes[l.sendEcho()] = pendingEcho{now, answered}
 }
 
-// completeEcho takes the answer to an Echo-Request.
+// completeEcho handles the answer to an Echo-Request.
 func (l *link) completeEcho(id uint8) {
 	if p, ok := l.pendingEchoes[id]; ok {
 		delete(l.pendingEchoes, id)
-		p.answered <- l.now.Sub(p.sent) // has room for one
+		p.answered <- l.now.Sub(p.sent) // buffered for one value
 	}
 }
 
-// pendingEcho is an Echo-Request whose answer somebody waits for.
+// pendingEcho is an Echo-Request that a caller waits for.
 type pendingEcho struct {
 	sent     time.Time
 	answered chan<- time.Duration
 }
 
-// noteActivity tells that packets came: no need for an echo.
+// noteActivity records that packets came, so that no Echo-Request is needed.
 func (l *link) noteActivity() { l.unansweredEchoes = 0 }

@@ -7,7 +7,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// This file is the link's IPCP.
+// This file contains IPCP.
 
 func (l *link) beginIPCP() {
 	l.enterPhase(phaseIP, l.cfg.Timeouts.IP)
@@ -78,8 +78,8 @@ func (l *link) ipcpFinished() {
 	}
 }
 
-// packetMTU is the largest IP packet to send. MPPE puts 4 bytes into what the
-// server's MRU counts.
+// packetMTU returns the size of the largest IP packet to send. The server's MRU includes
+// the 4 bytes that MPPE adds.
 func (l *link) packetMTU() int {
 	limit := int(l.lcpo.PeerMRU)
 	if l.enc != nil {

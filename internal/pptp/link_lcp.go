@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// This file is the link's LCP: its options, its end, and what the server rejects.
+// This file contains LCP: its options, its end, and the server's rejects.
 
 func (l *link) lcpInput(p ppp.Packet) {
 	switch p.Code {
@@ -32,12 +32,12 @@ func (l *link) lcpInput(p ppp.Packet) {
 	}
 }
 
-// activeLayers are the negotiations that have begun.
+// activeLayers returns the negotiations that have begun.
 func (l *link) activeLayers() []*ppp.Negotiation {
 	return slices.DeleteFunc([]*ppp.Negotiation{l.lcp, l.ccp, l.ipcp}, func(n *ppp.Negotiation) bool { return n == nil })
 }
 
-// resentRequests is how many requests were sent again for want of an answer.
+// resentRequests returns how many requests were retransmitted because no answer came.
 func (l *link) resentRequests() (count int) {
 	for _, n := range l.activeLayers() {
 		count += n.Resent()
@@ -45,9 +45,9 @@ func (l *link) resentRequests() (count int) {
 	return count
 }
 
-// missedPackets is how many packets of the negotiations and the login cannot have arrived. Of
-// our own LCP requests none counts: a server that is slow to start its PPP hears none
-// of the first ones.
+// missedPackets returns how many packets of the negotiations and the login cannot have
+// arrived. Our own LCP requests do not count: a server that starts its PPP late receives
+// none of the first ones.
 func (l *link) missedPackets() (count int) {
 	count = l.lcp.PeerRepeats() + l.auth.lostAnswers
 	for _, n := range l.activeLayers()[1:] {
@@ -56,8 +56,8 @@ func (l *link) missedPackets() (count int) {
 	return count
 }
 
-// isUnanswered reports whether the server seems to get nothing of what we send: it
-// repeats itself and answers none of our requests.
+// isUnanswered reports whether the server seems to receive none of our packets: it
+// repeats its request and answers none of ours.
 func (l *link) isUnanswered() bool { return l.repeatedRequests > 0 && !l.gotAnswer }
 
 func (l *link) lcpUp() {
@@ -73,8 +73,8 @@ func (l *link) lcpUp() {
 			l.finishAuth("no login asked for")
 			return
 		}
-		// The server gave up its only method because of us. It will most likely
-		// hang up; one that goes on talks about the network next.
+		// We declined the server's only method, and it withdrew it. It will most likely
+		// hang up; a server that continues begins CCP or IPCP next.
 	case ppp.AuthPAP:
 		l.sendPAP()
 	}
@@ -114,7 +114,7 @@ func (l *link) lcpExtra(p ppp.Packet) bool {
 func (l *link) protocolRejected(proto ppp.Protocol) {
 	switch proto {
 	case ppp.CCP:
-		// accel-ppp does this to a CCP that comes after the session is up: no harm.
+		// accel-ppp rejects CCP this way after the session is up, which is harmless.
 		if l.ccp != nil && l.phase == phaseEncryption {
 			l.ccpo.Rejected = true
 			l.ccp.Reject(l.now)
@@ -138,7 +138,7 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 		l.rejectedMPPE()
 	case ppp.IPv4, ppp.IPv6:
 	default:
-		// A server with another key makes random protocols of our packets.
+		// A server with another key decrypts our packets to random protocols.
 		switch {
 		case l.ccpo.Send == 0:
 			return
@@ -160,7 +160,7 @@ func (l *link) protocolRejected(proto ppp.Protocol) {
 	}
 }
 
-// rejectedMPPE takes a Protocol-Reject of MPPE, which a kernel sends whose session
+// rejectedMPPE handles a Protocol-Reject of MPPE, which a kernel sends if its session
 // has no decryption.
 func (l *link) rejectedMPPE() {
 	if l.enc == nil || l.phase != phaseUp {
@@ -176,10 +176,10 @@ func (l *link) rejectedMPPE() {
 	}
 }
 
-// peerTerminated takes the server's Terminate-Request.
+// peerTerminated handles the server's Terminate-Request.
 func (l *link) peerTerminated(text string) {
 	if l.ended {
-		return // pppd repeats in its own words what it has said
+		return // pppd repeats its earlier message in other words
 	}
 	l.seen.peerText = cleanText(text)
 	evidence := "LCP Terminate-Request"

@@ -12,12 +12,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// answerRetry is the least time that an answer may go unheard before it is repeated.
+// answerRetry is the minimum time before an unanswered answer is sent again.
 const answerRetry = 3 * time.Second
 
-// slowRefusal is the time from which on the evidence of a refusal mentions how long it
-// took. A server that checks logins itself answers at once; accel-ppp also refuses with
-// 691 when its RADIUS server does not answer.
+// slowRefusal is the minimum time of a refusal that the evidence mentions. A server that
+// checks logins itself refuses at once; accel-ppp also refuses with 691 when its RADIUS
+// server does not answer.
 const slowRefusal = 2 * time.Second
 
 // authState is the state of the authentication.
@@ -25,13 +25,13 @@ type authState struct {
 	answered    bool
 	widened     bool // the second form of a password outside ASCII is in use
 	resendAt    time.Time
-	answeredAt  time.Time // when the last challenge was answered first
-	lostAnswers int       // answers that did not arrive: the challenge came again long after them
+	answeredAt  time.Time // when the current challenge was first answered
+	lostAnswers int       // answers that did not arrive: the challenge was repeated long after them
 	answerID    uint8
-	lastAnswer  []byte // the last answer
-	challenge   []byte // the challenge that it answers
+	lastAnswer  []byte
+	challenge   []byte // the challenge that lastAnswer answers
 
-	expectedProof string // what the server must say
+	expectedProof string // the AuthenticatorResponse that the server must send
 
 	hasKeys          bool // there are keys for MPPE
 	sendKey, recvKey mppe.Key
@@ -39,7 +39,7 @@ type authState struct {
 	hasShortKey      bool
 }
 
-// startKey is the start key of a direction.
+// startKey returns the start key of a direction.
 func (a *authState) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
 	switch {
 	case a.hasShortKey && bits.Bits() < 128:
@@ -50,10 +50,10 @@ func (a *authState) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
 	return a.recvKey
 }
 
-// acceptAuth judges the login that the server asks for. One that can be taken, but is
-// not the strongest, is answered with MS-CHAPv2 the first time that it is named: the
-// server may have it. A server that names it again has nothing better. One that
-// hangs up instead, as pppd does, is called a second time and gets what it wants.
+// acceptAuth decides on the login that the server asks for. The first time that the
+// server asks for an acceptable login that is not the strongest, we propose MS-CHAPv2,
+// which the server may support. A server that asks again has nothing better. A server
+// that hangs up instead, as pppd does, is called a second time and gets what it asks for.
 func (l *link) acceptAuth(a ppp.Auth) (bool, ppp.Auth) {
 	decline := func(cause string) (bool, ppp.Auth) {
 		l.seen.declined, l.declinedName = cause, a.String()
@@ -111,7 +111,7 @@ func (l *link) papInput(p ppp.Packet) {
 	}
 }
 
-// --- CHAP, RFC 1994, and its children
+// --- CHAP, RFC 1994, and MS-CHAP
 
 func (l *link) chapInput(p ppp.Packet) {
 	if l.lcpo.PeerAuth.Protocol != ppp.CHAP || l.phase < phaseAuth || l.phase == phaseDead {
@@ -147,7 +147,7 @@ func (l *link) handleChallenge(p ppp.Packet) {
 	l.respondCHAP(p.ID, v.Value)
 }
 
-// respondCHAP answers a challenge with the algorithm agreed on.
+// respondCHAP answers a challenge with the negotiated algorithm.
 func (l *link) respondCHAP(id uint8, challenge []byte) {
 	a := &l.auth
 	var value []byte
@@ -180,7 +180,7 @@ func (l *link) respondV2(challenge [16]byte) []byte {
 	hash := l.passwordHash()
 	r.NT = mschap.V2Response(challenge, r.PeerChallenge, l.cfg.Login, hash)
 	a.expectedProof = mschap.AuthenticatorResponse(challenge, r.PeerChallenge, l.cfg.Login, hash, r.NT)
-	if l.phase == phaseAuth { // the keys of a session that is up stay
+	if l.phase == phaseAuth { // an established session keeps its keys
 		a.sendKey, a.recvKey = mppe.KeysV2(mschap.HashHash(hash), r.NT)
 		a.hasKeys = true
 	}
@@ -207,8 +207,8 @@ func (l *link) sendAnswer(id uint8, data []byte) {
 	l.resendAnswer()
 }
 
-// resendAnswer sends the last answer, first or once more. A server that has accepted
-// it already says so again.
+// resendAnswer sends the current answer, for the first time or again. A server that has
+// accepted it already repeats its success.
 func (l *link) resendAnswer() {
 	proto, code := ppp.CHAP, ppp.CHAPResponse
 	if l.lcpo.PeerAuth == ppp.AuthPAP {
@@ -226,8 +226,8 @@ func (l *link) retryLogin() {
 	}
 }
 
-// handleEarlyNetwork takes a packet about the network before we know of our
-// success: the word of it was lost, and is asked for.
+// handleEarlyNetwork handles a CCP or IPCP packet that comes before the success of the
+// login: the success was lost, so the answer is sent again.
 func (l *link) handleEarlyNetwork() {
 	switch {
 	case l.auth.answered:
@@ -246,17 +246,17 @@ func (l *link) checkSuccess(message string) {
 	l.finishAuth(name)
 }
 
-// chapRefused takes a Failure. A password outside ASCII has a second form; it is
-// not tried on this link, even when the server offers that (R=1): pppd hangs up
-// behind its offer. Dial calls again.
+// chapRefused handles a Failure. The second form of a password outside ASCII is not tried
+// on this link, even if the server allows a retry (R=1), because pppd hangs up right
+// after it. Dial calls again.
 func (l *link) chapRefused(p ppp.Packet) { l.endRefused(mschap.ParseRefused(string(p.Data))) }
 
-// canWiden reports whether the password has a second form that was not tried.
+// canWiden reports whether the password has a second form that was not tried yet.
 func (l *link) canWiden() bool {
 	return !l.auth.widened && mschap.NeedsWidening(l.cfg.Password)
 }
 
-// refusalError is the server's no to the login, or nil.
+// refusalError returns the server's refusal of the login, or nil.
 func (l *link) refusalError() error {
 	if l.refusal == nil {
 		return nil

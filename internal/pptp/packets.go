@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	// Headroom is the room that WritePackets needs before each packet, in bytes.
+	// Headroom is the number of bytes that WritePackets needs before each packet.
 	Headroom = gre.Headroom + ppp.FrameOverhead + mppe.Overhead + 2
-	// ReadRoom is the room that ReadPackets needs for each packet, in bytes.
+	// ReadRoom is the buffer size that ReadPackets needs for each packet, in bytes.
 	ReadRoom = 2048
-	// Batch is the number of packets that are worth reading or writing at once.
+	// Batch is the largest useful number of packets per read or write.
 	Batch = 64
 
-	// tooMuchGarbage is how many packets in a row may decrypt to nothing before
-	// the session is given up: three at its start, when the keys were never seen
-	// to work, and many later, when anyone may have forged them.
+	// garbageAtStart and garbageLater are how many undecryptable packets in a row end
+	// the session: three at its start, before the keys were seen to work, and many
+	// later, when anyone may have forged them.
 	garbageAtStart = 3
 	garbageLater   = 1000
 )
 
-// ReadPackets waits for IP packets and puts them into pkts. Each of pkts gives
-// ReadRoom bytes of memory on entry, and is cut to its packet, which may begin a
-// few bytes into that memory. After the session's end the error is net.ErrClosed.
-// It is for one goroutine at a time.
+// ReadPackets waits for IP packets and puts them into pkts. Each element must have
+// ReadRoom bytes; it is set to its packet, which may begin a few bytes into that
+// memory. After the session has ended, the error is net.ErrClosed. Only one goroutine
+// may read at a time.
 func (s *Session) ReadPackets(pkts [][]byte) (int, error) {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
@@ -58,7 +58,7 @@ func (s *Session) ReadPackets(pkts [][]byte) (int, error) {
 	}
 }
 
-// ReadPacket is ReadPackets for one packet, copied to b.
+// ReadPacket reads one packet and copies it to b.
 func (s *Session) ReadPacket(b []byte) (int, error) {
 	mem := make([]byte, ReadRoom)
 	pkts := [][]byte{mem}
@@ -68,8 +68,8 @@ func (s *Session) ReadPacket(b []byte) (int, error) {
 	return copy(b, pkts[0]), nil
 }
 
-// decryptFrames decrypts frames into pkts and returns how many packets there are.
-// Neighbours are decrypted in pairs. rxMu is held.
+// decryptFrames decrypts frames into pkts and returns the number of packets.
+// Adjacent frames are decrypted in pairs. rxMu must be held.
 func (s *Session) decryptFrames(frames []*gre.Buffer, pkts [][]byte) int {
 	got := 0
 	dec := s.dec.Load()
@@ -80,7 +80,7 @@ func (s *Session) decryptFrames(frames []*gre.Buffer, pkts [][]byte) int {
 			continue
 		}
 		if proto != ppp.MPPE {
-			if dec != nil { // what was agreed to be encrypted is not taken in clear
+			if dec != nil { // a plain packet is not accepted once encryption is agreed on
 				s.garbage.Add(1)
 				if s.plainPackets++; s.plainPackets >= garbageAtStart && !s.decryptedOnce {
 					s.reportUnreadable(serverSendsPlain)
@@ -108,7 +108,7 @@ func (s *Session) decryptFrames(frames []*gre.Buffer, pkts [][]byte) int {
 						got++
 					}
 				case s.acceptDecrypted(&b, nB, errB):
-					pkts[got] = a[:copy(a, b)] // each slot keeps its memory
+					pkts[got] = a[:copy(a, b)] // each element keeps its own memory
 					got++
 				}
 				i++
@@ -125,8 +125,8 @@ func (s *Session) decryptFrames(frames []*gre.Buffer, pkts [][]byte) int {
 	return got
 }
 
-// acceptDecrypted cuts a decrypted packet to the IP packet in it and reports whether
-// there is one.
+// acceptDecrypted reduces a decrypted frame to its IP packet and reports whether it
+// has one.
 func (s *Session) acceptDecrypted(p *[]byte, n int, err error) bool {
 	if err != nil {
 		s.countUnreadable(err)
@@ -145,7 +145,7 @@ func (s *Session) acceptDecrypted(p *[]byte, n int, err error) bool {
 	return true
 }
 
-// countReceived counts an IP packet; it returns 1 if it is one.
+// countReceived counts an IP packet. It returns 1, or 0 if ip is no IP packet.
 func (s *Session) countReceived(ip []byte) int {
 	if len(ip) < 20 || ip[0]>>4 != 4 {
 		return 0
@@ -155,7 +155,8 @@ func (s *Session) countReceived(ip []byte) int {
 	return 1
 }
 
-// countUnreadable judges a packet that could not be decrypted.
+// countUnreadable counts a packet that could not be decrypted, and ends the session after
+// too many of them.
 func (s *Session) countUnreadable(err error) {
 	switch {
 	case errors.Is(err, mppe.ErrStale):
@@ -186,8 +187,8 @@ func (s *Session) reportUnreadable(how unreadableReason) {
 }
 
 // WritePackets sends IP packets in order. Each of bufs begins with Headroom
-// bytes, and both they and the packet are overwritten. Packets that exceed the
-// MTU are dropped. After the session's end the error is net.ErrClosed.
+// bytes; WritePackets overwrites these and the packet. Packets larger than the
+// MTU are dropped. After the session has ended, the error is net.ErrClosed.
 func (s *Session) WritePackets(bufs [][]byte) error {
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
@@ -217,10 +218,10 @@ func (s *Session) WritePackets(bufs [][]byte) error {
 	if errors.Is(err, gre.ErrClosed) {
 		return net.ErrClosed
 	}
-	return nil // what this machine could not send is lost, as on any network
+	return nil // a packet that this machine could not send is lost, as on any network
 }
 
-// sealFrames makes PPP frames of packets, in place. txMu is held.
+// sealFrames converts packets to PPP frames in place. txMu must be held.
 func (s *Session) sealFrames(frames [][]byte) {
 	if s.enc == nil {
 		const start = Headroom - ppp.FrameOverhead - gre.Headroom
@@ -245,7 +246,7 @@ func (s *Session) sealFrames(frames [][]byte) {
 	}
 }
 
-// WritePacket is WritePackets for one packet, which is copied.
+// WritePacket sends one packet, which it copies.
 func (s *Session) WritePacket(p []byte) error {
 	b := make([]byte, Headroom+len(p))
 	copy(b[Headroom:], p)

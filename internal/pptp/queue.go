@@ -6,14 +6,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// queue holds received frames for one reader. What exceeds its bound is
-// dropped, as a network does.
+// queue holds received frames for one reader. Frames beyond its bound are
+// dropped.
 type queue struct {
 	wake chan struct{} // holds a token while there may be frames
 
 	mu      sync.Mutex
 	frames  []*gre.Buffer
-	head    int // of the first frame that was not taken
+	head    int // index of the first frame in the queue
 	bound   int
 	dropped uint64
 	closed  bool
@@ -23,14 +23,14 @@ func newQueue(bound int) *queue {
 	return &queue{wake: make(chan struct{}, 1), bound: bound}
 }
 
-// setBound changes how many frames may wait.
+// setBound changes the maximum number of queued frames.
 func (q *queue) setBound(n int) {
 	q.mu.Lock()
 	q.bound = n
 	q.mu.Unlock()
 }
 
-// put takes the buffer.
+// put queues the buffer and takes ownership of it.
 func (q *queue) put(b *gre.Buffer) {
 	q.mu.Lock()
 	if q.closed || len(q.frames)-q.head >= q.bound {
@@ -48,7 +48,7 @@ func (q *queue) put(b *gre.Buffer) {
 	q.mu.Unlock()
 }
 
-// wakeIfFilled wakes the reader if there is something for it.
+// wakeIfFilled wakes the reader if the queue has frames.
 func (q *queue) wakeIfFilled() {
 	q.mu.Lock()
 	some := len(q.frames) > q.head
@@ -65,7 +65,7 @@ func (q *queue) wakeReader() {
 	}
 }
 
-// take moves up to len(dst) frames to dst, which owns them then.
+// take moves up to len(dst) frames to dst, whose owner must release them.
 func (q *queue) take(dst []*gre.Buffer) int {
 	q.mu.Lock()
 	n := copy(dst, q.frames[q.head:])
@@ -82,7 +82,7 @@ func (q *queue) take(dst []*gre.Buffer) int {
 	return n
 }
 
-// close drops what is queued and what may still come.
+// close releases the queued frames and drops later ones.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package pptp is a PPTP client in user space: from the control connection to
-// IP packets, without kernel PPP, routes or a TUN device.
+// Package pptp is a PPTP client in user space: it turns a TCP control connection and GRE
+// into a session that carries IP packets, without kernel PPP, routes or a TUN device.
 package pptp
 
 import (
@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	unreadQueue  = 64   // packets kept for a ReadPackets that nobody has called yet
-	dataQueue    = 4096 // packets that wait for ReadPackets: a window of 4 MiB, and more
-	controlQueue = 64   // frames that wait for the link
-	// minResetInterval is the least time between two Reset-Requests; a server answers
-	// each of them, and the first one should have its time.
+	unreadQueue  = 64   // packets kept before the first call of ReadPackets
+	dataQueue    = 4096 // packets queued for ReadPackets: more than a window of 4 MiB
+	controlQueue = 64   // frames queued for the link
+	// minResetInterval is the minimum time between two Reset-Requests; the server answers
+	// each of them, and the first answer needs time to arrive.
 	minResetInterval = 200 * time.Millisecond
-	// finalReadTime is how long frames are still read once the control connection is
-	// gone: pppd's reason may be behind its end.
+	// finalReadTime is how long frames are still read after the control connection has
+	// ended: pppd's reason may arrive later than that end.
 	finalReadTime = 150 * time.Millisecond
-	// earlyDropTime is the time within which a server that hangs up without any
-	// GRE packet most likely could not start its pppd.
+	// earlyDropTime is the time after the call within which a server that hangs up without
+	// a GRE packet most likely could not start its pppd.
 	earlyDropTime = 2 * time.Second
 	// echoSendTimeout bounds the sending of an Echo-Request on the control connection.
 	echoSendTimeout = time.Second
 )
 
-// Session is a PPTP session that is up, or was. Its methods are safe for
-// concurrent use, ReadPackets by one goroutine at a time.
+// Session is a PPTP session that is or was established. Its methods are safe for
+// concurrent use, but only one goroutine at a time may read packets.
 type Session struct {
 	cfg    Config
 	conn   *control.Conn
@@ -43,29 +43,29 @@ type Session struct {
 	remote netip.Addr
 	server Server
 	log    *transcript
-	trace  trace // of the goroutine that runs Dial, then of run
+	trace  trace // owned by the goroutine of Dial, then by run
 
 	link        *link    // owned by run
-	seen        observed // owned by run: what is known when the session ends
+	seen        observed // owned by run; the facts about the session's end
 	rtt         time.Duration
 	linkInfoErr error // why the Set-Link-Info could not be sent
 	frames      *queue
 	data        *queue
 	icmp        chan gre.Unreachable
 
-	controlEcho  <-chan time.Duration // an Echo-Request on the control connection that has no answer yet
+	controlEcho  <-chan time.Duration // the answer to a pending Echo-Request on the control connection
 	cancelEcho   func()
-	controlAlive bool // one was answered
+	controlAlive bool // an Echo-Request on the control connection was answered
 
-	dialTimedOut atomic.Bool   // Close is called because Dial's time is over
-	lastReceived atomic.Uint64 // GRE packets at the last call of tunnelWasActive
+	dialTimedOut atomic.Bool   // Close was called because the dial timed out
+	lastReceived atomic.Uint64 // GRE packets counted at the last call of tunnelWasActive
 	up           chan struct{} // closed when the link is up
 	closing      chan struct{} // closed by Close
 	ended        chan struct{} // closed when the session ends
-	done         chan struct{} // closed when everything is gone
+	done         chan struct{} // closed when all resources are released
 	closeOnce    sync.Once
-	err          error // why it ended; valid after over
-	info         Info  // valid after up
+	err          error // why the session ended; valid after ended is closed
+	info         Info  // valid after up is closed
 
 	txMu     sync.Mutex
 	enc      *mppe.Encryptor
@@ -75,50 +75,50 @@ type Session struct {
 	rxMu          sync.Mutex
 	dec           atomic.Pointer[mppe.Decryptor]
 	rxFrames      [Batch]*gre.Buffer
-	undecryptable int  // packets in a row that could not be decrypted
-	plainPackets  int  // packets in clear that should have been encrypted
-	decryptedOnce bool // one could
+	undecryptable int  // undecryptable packets in a row
+	plainPackets  int  // plain packets that should have been encrypted
+	decryptedOnce bool // at least one packet was decrypted
 	readStarted   bool // ReadPackets was called
 
 	echoRequests   chan chan<- time.Duration
 	resetWanted    chan struct{}
 	lastReset      time.Time
 	unreadableSeen chan unreadableReason
-	rejections     atomic.Int64 // Protocol-Rejects of what we sent, once the session was up
+	rejections     atomic.Int64 // Protocol-Rejects of our packets since the session is up
 
 	rxPackets, rxBytes, txPackets, txBytes atomic.Uint64
 	garbage, stale, oversize, resets       atomic.Uint64
 }
 
-// Info describes a session that is up.
+// Info describes an established session.
 type Info struct {
-	LocalIP    netip.Addr   // ours, inside
-	PeerIP     netip.Addr   // the server's, inside; it may be invalid or 0.0.0.0
-	DNS        []netip.Addr // what the server named, possibly none
+	LocalIP    netip.Addr   // our address inside the tunnel
+	PeerIP     netip.Addr   // the server's address inside the tunnel; it may be invalid or 0.0.0.0
+	DNS        []netip.Addr // name servers that the server gave, possibly none
 	Encryption string       // "MPPE-128 stateless", or "none"
-	Bits       int          // of the weaker direction's key; 0 when one is not encrypted
+	Bits       int          // length of the weaker direction's key; 0 if one direction is not encrypted
 	Auth       string       // "MS-CHAPv2"
-	MTU        int          // of the IP packets, in bytes
-	Server     Server       // as it names itself; its texts are fit to show
-	Local      netip.Addr   // ours, outside
-	Remote     netip.Addr   // the server's, outside
+	MTU        int          // of IP packets, in bytes
+	Server     Server       // as it identifies itself; its texts are safe to show
+	Local      netip.Addr   // our address outside the tunnel
+	Remote     netip.Addr   // the server's address outside the tunnel
 	Trace      []StepResult
-	SetUp      time.Duration // from the begin of Dial
+	SetUp      time.Duration // time from the start of Dial until the session was up
 }
 
-// Stats counts what went through a session since it began.
+// Stats counts the packets of a session since it began.
 type Stats struct {
-	RxPackets, RxBytes uint64 // IP packets given to ReadPackets
-	TxPackets, TxBytes uint64 // IP packets taken by WritePackets
-	Dropped            uint64 // nobody read them in time
+	RxPackets, RxBytes uint64 // IP packets returned by ReadPackets
+	TxPackets, TxBytes uint64 // IP packets accepted by WritePackets
+	Dropped            uint64 // not read in time
 	Garbage            uint64 // could not be decrypted, or were not encrypted
-	Stale              uint64 // came too late to be decrypted
-	Oversize           uint64 // exceeded the MTU, or were empty
-	Resets             uint64 // of a stateful stream
+	Stale              uint64 // arrived too late for decryption
+	Oversize           uint64 // larger than the MTU, or empty
+	Resets             uint64 // resets of a stateful stream
 	GRE                gre.Stats
 }
 
-// Loss is the share of the server's packets that did not arrive, from 0 to 1.
+// Loss returns the share of the server's packets that did not arrive, from 0 to 1.
 func (s Stats) Loss() float64 {
 	if s.GRE.Lost == 0 {
 		return 0
@@ -126,20 +126,20 @@ func (s Stats) Loss() float64 {
 	return float64(s.GRE.Lost) / float64(s.GRE.Lost+s.GRE.Received)
 }
 
-// Info returns what the session is.
+// Info returns the parameters of the session. It is valid once the session is up.
 func (s *Session) Info() Info { return s.info }
 
-// MTU is the largest packet that WritePackets takes, in bytes.
+// MTU returns the size of the largest packet that WritePackets accepts, in bytes.
 func (s *Session) MTU() int { return s.info.MTU }
 
-// Headroom is the constant Headroom, for users that know the session as an
+// Headroom returns the constant Headroom, for callers that use the session through an
 // interface.
 func (s *Session) Headroom() int { return Headroom }
 
-// Done is closed when the session ends. Err says why.
+// Done returns a channel that is closed when the session ends. Err says why.
 func (s *Session) Done() <-chan struct{} { return s.ended }
 
-// Err is why the session ended: an *Error, or nil after Close. It is nil while
+// Err returns why the session ended: an *Error, or nil after Close. It returns nil while
 // the session is up.
 func (s *Session) Err() error {
 	select {
@@ -150,10 +150,10 @@ func (s *Session) Err() error {
 	}
 }
 
-// Transcript returns the last 64 protocol events, the oldest first.
+// Transcript returns the last 64 protocol events, oldest first.
 func (s *Session) Transcript() []Event { return s.log.events() }
 
-// Stats returns the counters as they stand.
+// Stats returns the current counters.
 func (s *Session) Stats() Stats {
 	return Stats{
 		RxPackets: s.rxPackets.Load(), RxBytes: s.rxBytes.Load(),
@@ -163,9 +163,8 @@ func (s *Session) Stats() Stats {
 	}
 }
 
-// Echo asks the server for a sign of life through the tunnel, with an LCP
-// Echo-Request, and returns how long the answer took. The error is net.ErrClosed
-// after the session's end, or the context's.
+// Echo sends an LCP Echo-Request through the tunnel and returns how long the answer
+// took. The error is net.ErrClosed after the session has ended, or the context's.
 func (s *Session) Echo(ctx context.Context) (time.Duration, error) {
 	answered := make(chan time.Duration, 1)
 	select {
@@ -178,8 +177,8 @@ func (s *Session) Echo(ctx context.Context) (time.Duration, error) {
 	return s.awaitEcho(ctx, answered)
 }
 
-// ControlEcho is Echo on the control connection, with an Echo-Request of RFC 2637
-// section 2.5.
+// ControlEcho sends an Echo-Request on the control connection, RFC 2637 section 2.5, and
+// returns how long the answer took. The errors are those of Echo.
 func (s *Session) ControlEcho(ctx context.Context) (time.Duration, error) {
 	answered, forget, err := s.conn.Echo(ctx)
 	if err != nil {
@@ -200,8 +199,8 @@ func (s *Session) awaitEcho(ctx context.Context, answered <-chan time.Duration) 
 	}
 }
 
-// Close ends the session: it tells the server, waits for its answers for 2 s at
-// most, and returns when nothing of the session is left.
+// Close ends the session: it tells the server, waits at most 2 s for its answers, and
+// returns when all resources are released.
 func (s *Session) Close() error {
 	s.closeOnce.Do(func() { close(s.closing) })
 	<-s.done
@@ -233,13 +232,13 @@ func (s *Session) Flush() {
 func (s *Session) Unreachable(u gre.Unreachable) {
 	select {
 	case s.icmp <- u:
-	default: // one is as good as the next
+	default: // one ICMP error is enough
 	}
 }
 
-// --- the goroutine of the session
+// --- The goroutine of the session
 
-// run drives the link until it ends, and takes leave.
+// run serves the link until it ends, then terminates the session.
 func (s *Session) run() {
 	defer close(s.done)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -258,12 +257,12 @@ func (s *Session) run() {
 	s.data.close()
 }
 
-// serveLink works until the session ends, and says why: nil after Close.
+// serveLink runs the session until it ends and returns why: nil after Close.
 func (s *Session) serveLink(ended <-chan error) error {
 	var (
 		began   = time.Now()
 		timer   = time.NewTimer(time.Hour)
-		gone    error // the control connection's end
+		gone    error // why the control connection ended
 		goneAt  time.Time
 		heardAt uint64
 	)
@@ -325,7 +324,7 @@ func (s *Session) serveLink(ended <-chan error) error {
 	}
 }
 
-// setTimer sets the timer to the next thing that happens by itself.
+// setTimer sets the timer to the next deadline.
 func (s *Session) setTimer(timer *time.Timer, now, began, goneAt time.Time) {
 	next := s.link.deadline()
 	earlier := func(t time.Time) {
@@ -348,10 +347,10 @@ func (s *Session) setTimer(timer *time.Timer, now, began, goneAt time.Time) {
 	if next.IsZero() {
 		next = now.Add(time.Hour)
 	}
-	timer.Reset(max(time.Until(next), 0)) // now is past: sessions that wait for one beat would miss it by as much
+	timer.Reset(max(time.Until(next), 0)) // now is past; with it, sessions that share a beat would miss it by the difference
 }
 
-// processFrames gives the frames that came to the link.
+// processFrames passes the queued frames to the link.
 func (s *Session) processFrames(now time.Time) {
 	var batch [8]*gre.Buffer
 	for {
@@ -390,12 +389,12 @@ func (s *Session) noteUp() {
 	close(s.up)
 }
 
-// --- what the link calls
+// --- Hooks of the link
 
 func (s *Session) sendFrame(proto ppp.Protocol, p ppp.Packet) {
 	b := make([]byte, gre.Headroom, gre.Headroom+ppp.FrameOverhead+4+len(p.Data))
 	b = p.Append(ppp.AppendFrame(b, proto))
-	_ = s.call.Send(b) // every request is repeated until it is answered
+	_ = s.call.Send(b) // an unanswered request is sent again
 }
 
 func (s *Session) setKeys(enc *mppe.Encryptor, dec *mppe.Decryptor) {

@@ -11,9 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// This file is the end of a session: what is told of it, and the leave.
+// This file contains the end of a session: its error and its termination.
 
-// makeError makes the Error of a session that ended, from all that was observed.
+// makeError returns the Error of an ended session from all observations.
 func (s *Session) makeError(evidence string, why error) error {
 	for drained := false; !drained; {
 		select {
@@ -32,7 +32,7 @@ func (s *Session) makeError(evidence string, why error) error {
 		evidence = l.explainStall(evidence)
 	}
 	if o.step == StepEncryption && o.serverEnded() && !o.ccpHeard && o.ipcpHeard {
-		o.step = StepIP // the server had gone on to that
+		o.step = StepIP // the server had moved on to IPCP
 	}
 	step, code := o.findCause()
 	e := &Error{Step: step, Code: code, Evidence: s.withCounts(code, evidence), PeerText: o.peerText, Err: why, Server: s.server}
@@ -45,7 +45,7 @@ func (s *Session) makeError(evidence string, why error) error {
 	return e
 }
 
-// withCounts adds to the evidence what was counted and what came from elsewhere.
+// withCounts appends packet counts and other observations to the evidence.
 func (s *Session) withCounts(code, evidence string) string {
 	o := &s.seen
 	notes := []string{evidence}
@@ -74,7 +74,7 @@ func (s *Session) withCounts(code, evidence string) string {
 	return strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; ")
 }
 
-// slowRTT is the round-trip time from which on a failure is told with it.
+// slowRTT is the minimum round-trip time that the evidence mentions.
 const slowRTT = 400 * time.Millisecond
 
 func (s *Session) unreadableNote() string {
@@ -84,7 +84,7 @@ func (s *Session) unreadableNote() string {
 	return "packets of the server decrypt to nonsense"
 }
 
-// peerClosedError is the error of a session whose control connection or call ended.
+// peerClosedError returns the error of a session whose control connection or call ended.
 func (s *Session) peerClosedError(why error) error {
 	s.seen.end, s.seen.code = endPeerClosed, "lost"
 	evidence := fmt.Sprintf("the control connection ended %s after the call", s.seen.afterCall.Round(time.Millisecond))
@@ -98,7 +98,7 @@ func (s *Session) peerClosedError(why error) error {
 		evidence = describeNotify(bye.Notify)
 	case errors.As(why, &bad):
 		if unsent := (*control.Error)(nil); bad.Failure == control.FailureClosed && errors.As(s.linkInfoErr, &unsent) {
-			bad = unsent // the write took the reset that the read would have met
+			bad = unsent // the write consumed the reset that the read would have returned
 		}
 		s.seen.code = string(bad.Failure)
 		if bad.Failure == control.FailureTimeout {
@@ -115,7 +115,7 @@ func (s *Session) peerClosedError(why error) error {
 	return s.makeError(evidence, why)
 }
 
-// terminateSession says goodbye on both layers, within the time that Close may take.
+// terminateSession ends both layers within Timeouts.Close.
 func (s *Session) terminateSession(cancel context.CancelFunc, ended <-chan error) {
 	ctx, stop := context.WithTimeout(context.Background(), s.cfg.Timeouts.Close)
 	defer stop()
@@ -123,12 +123,12 @@ func (s *Session) terminateSession(cancel context.CancelFunc, ended <-chan error
 	s.awaitTerminateAck(ctx)
 	cancel()
 	if err, first := <-ended; first && errors.Is(err, context.Canceled) {
-		_ = s.conn.Hangup(ctx, s.call.ID()) // its errors are the server's last word, or none
+		_ = s.conn.Hangup(ctx, s.call.ID()) // its error is the server's last message, or nothing
 	}
 	s.conn.Close()
 }
 
-// awaitTerminateAck waits for the server's Terminate-Ack, for a quarter of the time.
+// awaitTerminateAck waits for the server's Terminate-Ack, at most a quarter of Timeouts.Close.
 func (s *Session) awaitTerminateAck(ctx context.Context) {
 	timer := time.NewTimer(s.cfg.Timeouts.Close / 4)
 	defer timer.Stop()

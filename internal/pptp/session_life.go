@@ -8,11 +8,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// This file is how a session finds out whether its server lives.
+// This file decides whether the server is alive.
 
 // silentSince reports whether GRE has been silent for too long since the call. A
-// server whose control connection answers gets more time: its PPP may be slow to
-// start.
+// server whose control connection answers gets more time, because its PPP may start
+// late.
 func (s *Session) silentSince(began, now time.Time) bool {
 	if s.trace.lastReached() != StepCall {
 		return false
@@ -28,9 +28,9 @@ func (s *Session) silentSince(began, now time.Time) bool {
 	return after >= s.greTimeout()
 }
 
-// rejectedByRouter reports whether a router has said that it rejects our GRE packets,
-// and nothing has shown that any of them arrives. The server's own machine is not
-// believed so soon: it says the same before its PPP has started.
+// rejectedByRouter reports whether a router rejects our GRE packets and nothing shows
+// that any of them arrives. The same ICMP error from the server's own machine is not
+// enough: it sends that before its PPP has started.
 func (s *Session) rejectedByRouter(began, now time.Time) bool {
 	if s.seen.icmp == nil || s.seen.ownICMP || now.Sub(began) < s.cfg.Timeouts.GRE/2 || s.call.Stats().PeerAcked {
 		return false
@@ -38,8 +38,8 @@ func (s *Session) rejectedByRouter(began, now time.Time) bool {
 	return s.trace.lastReached() == StepCall || s.link.phase == phaseLCP && s.link.isUnanswered()
 }
 
-// greTimeout is how long a session waits for its first GRE packet. More of it helps
-// nothing when the packets are rejected on the way, or go elsewhere.
+// greTimeout returns how long a session waits for its first GRE packet. A longer wait
+// does not help if the packets are rejected on the way or carry another call id.
 func (s *Session) greTimeout() time.Duration {
 	patience := s.cfg.Timeouts.GRE
 	if s.controlAlive && s.seen.icmp == nil && s.call.Stats().Strays == 0 {
@@ -64,14 +64,14 @@ func (s *Session) noteICMP(u gre.Unreachable) {
 	s.log.add(Event{Protocol: "GRE", Name: "unreachable", ID: -1, Note: u.String()})
 }
 
-// sendControlEcho asks the server for a sign of life on the control connection.
+// sendControlEcho sends an Echo-Request on the control connection.
 func (s *Session) sendControlEcho() {
 	s.endControlEcho()
 	ctx, cancel := context.WithTimeout(context.Background(), echoSendTimeout)
 	defer cancel()
 	answered, forget, err := s.conn.Echo(ctx)
 	if err != nil {
-		return // the connection's own end tells why
+		return // Run returns the error of the connection
 	}
 	s.controlEcho, s.cancelEcho = answered, forget
 }
@@ -84,14 +84,14 @@ func (s *Session) endControlEcho() {
 }
 
 // tunnelWasActive reports whether GRE packets came since the last call. A server may
-// answer no Echo-Request of RFC 2637 and yet carry data.
+// carry data without answering the Echo-Requests of RFC 2637.
 func (s *Session) tunnelWasActive() bool {
 	n := s.call.Stats().Received
 	return s.lastReceived.Swap(n) != n
 }
 
-// controlWasActive reports whether the control connection was alive since the last
-// call.
+// controlWasActive reports whether the control connection answered an Echo-Request since
+// the last call.
 func (s *Session) controlWasActive() bool {
 	alive := s.controlAlive
 	s.controlAlive = false

@@ -2,25 +2,25 @@ package pptp
 
 import "time"
 
-// Step is one rung of the ladder that Dial climbs.
+// Step is one stage of a dial.
 type Step string
 
-// The ladder, from the ground up.
+// The steps, in order.
 const (
 	StepResolve    Step = "resolve"    // the host name has an address
-	StepTCP        Step = "tcp"        // the port accepts
+	StepTCP        Step = "tcp"        // the port accepts a connection
 	StepControl    Step = "control"    // Start-Control-Connection-Reply
 	StepCall       Step = "call"       // Outgoing-Call-Reply
-	StepGRE        Step = "gre"        // the first GRE packet came back
-	StepLCP        Step = "lcp"        // LCP is open both ways
-	StepAuth       Step = "auth"       // the server accepted us, and proved itself
-	StepEncryption Step = "encryption" // MPPE is open, or not demanded
-	StepIP         Step = "ip"         // IPCP gave an address
+	StepGRE        Step = "gre"        // the first GRE packet arrived
+	StepLCP        Step = "lcp"        // LCP is open in both directions
+	StepAuth       Step = "auth"       // the server accepted the login and proved its own identity
+	StepEncryption Step = "encryption" // MPPE is open, or not required
+	StepIP         Step = "ip"         // IPCP assigned an address
 )
 
 var steps = []Step{StepResolve, StepTCP, StepControl, StepCall, StepGRE, StepLCP, StepAuth, StepEncryption, StepIP}
 
-// index is how many steps are climbed once s is reached.
+// index returns the position of s, counted from 1, or 0 if s is no step.
 func (s Step) index() int {
 	for i, l := range steps {
 		if l == s {
@@ -30,15 +30,15 @@ func (s Step) index() int {
 	return 0
 }
 
-// StepResult is one step of one climb.
+// StepResult is the result of one step of one dial.
 type StepResult struct {
 	Step Step
 	OK   bool
 	At   time.Duration // since Dial began
-	Note string        // what was seen, in plain English, safe to show
+	Note string        // what was observed, in plain English, safe to show
 }
 
-// trace keeps the rungs of one Dial and tells them to whoever watches.
+// trace collects the step results of one Dial and passes them to onStep.
 type trace struct {
 	began   time.Time
 	results []StepResult
@@ -47,7 +47,7 @@ type trace struct {
 
 func (c *trace) addReached(s Step, note string) {
 	if s.index() <= c.lastReached().index() {
-		return // LCP may be agreed on twice
+		return // LCP may be negotiated twice
 	}
 	r := StepResult{Step: s, OK: true, At: time.Since(c.began), Note: note}
 	c.results = append(c.results, r)
@@ -56,9 +56,9 @@ func (c *trace) addReached(s Step, note string) {
 	}
 }
 
-// setFailed ends the climb at s. Steps from s on, if any were taken for reached,
-// were not: a server may well send GRE packets and never get one of ours. Dial
-// tells of it when nothing comes after it.
+// setFailed ends the trace at s. It removes the results of s and later steps: a server
+// may send GRE packets and yet receive none of ours. Dial reports the failure to onStep
+// if it makes no further call.
 func (c *trace) setFailed(s Step, note string) {
 	for i, r := range c.results {
 		if r.Step.index() >= s.index() {
@@ -69,7 +69,7 @@ func (c *trace) setFailed(s Step, note string) {
 	c.results = append(c.results, StepResult{Step: s, At: time.Since(c.began), Note: note})
 }
 
-// lastReached is the last step reached.
+// lastReached returns the last completed step, or the empty Step.
 func (c *trace) lastReached() Step {
 	for i := len(c.results) - 1; i >= 0; i-- {
 		if c.results[i].OK {
@@ -79,7 +79,7 @@ func (c *trace) lastReached() Step {
 	return ""
 }
 
-// nextStep is the step that is being tried.
+// nextStep returns the step in progress.
 func (c *trace) nextStep() Step {
 	h := c.lastReached().index()
 	return steps[min(h, len(steps)-1)]

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// transcriptLen is how many events are kept.
+// transcriptLen is the maximum number of kept events.
 const transcriptLen = 64
 
-// Event is one protocol message, without what is secret in it.
+// Event is one protocol message without its secrets.
 type Event struct {
 	At       time.Duration // since Dial began
-	Sent     bool          // by us
+	Sent     bool          // sent by us
 	Protocol string        // "PPTP", "GRE", "LCP", "CHAP", ...
 	Name     string        // "Configure-Request"
-	ID       int           // -1 where the message has none
-	Len      int           // bytes of contents
+	ID       int           // -1 if the message has none
+	Len      int           // length of the contents, in bytes
 	Note     string        // options, codes and the server's texts, safe to show
 }
 
@@ -35,7 +35,7 @@ func (t *transcript) add(e Event) {
 	t.mu.Unlock()
 }
 
-// events returns what is kept, the oldest first.
+// events returns the kept events, oldest first.
 func (t *transcript) events() []Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,29 +15,29 @@ import (
 )
 
 const (
-	// verifyGrace is how long after the answer to an Echo-Request the answers to
-	// packets that were sent before it may still come: a server's kernel answers
-	// these, its PPP program the Echo-Request.
+	// verifyGrace is how long after the answer to an Echo-Request the answers to earlier
+	// packets may still arrive: the server's kernel answers these, its PPP program answers
+	// the Echo-Request.
 	verifyGrace = 200 * time.Millisecond
-	// verifyPause is the pause before the packets are sent once more to a server that
-	// has rejected or garbled the first ones: it may not have set up its keys.
+	// verifyPause is the pause before the packets are sent again to a server that has
+	// rejected or garbled the first ones: it may not have set up its keys yet.
 	verifyPause = minRejectSpan + 50*time.Millisecond
-	// verifyLimit bounds the wait for a server that answers nothing, beside the round
-	// trips.
+	// verifyLimit bounds the wait for a server that does not answer, in addition to two
+	// round trips.
 	verifyLimit = 2 * time.Second
 	// verifyRounds is how often the packets are sent: a stateful stream needs a reset
-	// between two that cannot be read.
+	// after packets that cannot be decrypted.
 	verifyRounds = 3
 )
 
 // Verify proves that both sides of an encrypted session have the same keys (RFC 3078,
-// RFC 3079): it sends ICMP echoes to the server's own address and queries to its
-// name server through the tunnel, and waits for one packet that can be decrypted. It
-// takes a round trip, and more only when something came that cannot be read. Silence
-// proves nothing and is no error; a session whose packets cannot be read ends, and its
-// *Error is returned. A session without encryption is not looked at.
+// RFC 3079): through the tunnel it sends ICMP echoes to the server's own address and
+// queries to its name server, and waits for one packet that can be decrypted. It
+// takes one round trip, and more only if packets came that cannot be decrypted. Silence
+// proves nothing and is no error. A session whose packets cannot be decrypted ends, and
+// Verify returns its *Error. Verify does nothing without encryption.
 //
-// Verify reads packets, so it must be over before ReadPackets is called.
+// Verify reads packets, so it must return before ReadPackets is called.
 func (s *Session) Verify(ctx context.Context) error {
 	if s.info.Bits == 0 {
 		return nil
@@ -62,28 +62,28 @@ func (s *Session) Verify(ctx context.Context) error {
 	}
 }
 
-// DialVerified is Dial, and Verify of the session that came up.
+// DialVerified calls Dial and then Verify.
 func DialVerified(ctx context.Context, cfg Config) (*Session, error) {
 	s, err := Dial(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.Verify(ctx); err != nil {
-		_ = s.Close() // it has ended already, and always returns nil
+		_ = s.Close() // the session has ended already, and Close always returns nil
 		return nil, err
 	}
 	return s, nil
 }
 
-// sawUnreadable reports whether something came that one side could not read.
+// sawUnreadable reports whether one side could not decrypt a packet.
 func (s *Session) sawUnreadable() bool {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
 	return s.undecryptable > 0 || s.plainPackets > 0 || s.rejections.Load() > 0
 }
 
-// verifyOnce sends the packets and waits for an answer, or for that of an LCP
-// Echo-Request behind them. It reports whether no further round is needed.
+// verifyOnce sends the packets and waits for an answer to them, or to an LCP
+// Echo-Request sent after them. It reports whether no further round is needed.
 func (s *Session) verifyOnce(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, verifyLimit+2*min(s.rtt, maxRTT))
 	defer cancel()
@@ -91,7 +91,7 @@ func (s *Session) verifyOnce(ctx context.Context) bool {
 	echoed := make(chan struct{})
 	go func() {
 		defer close(echoed)
-		_, _ = s.Echo(ctx) // its error is the end of ctx or of the session, which both end the wait
+		_, _ = s.Echo(ctx) // its error is the end of ctx or of the session, and both end the wait
 	}()
 	defer func() { <-echoed }()
 	defer cancel()
@@ -115,7 +115,7 @@ func (s *Session) verifyOnce(ctx context.Context) bool {
 	return true
 }
 
-// readCheck opens what came and reports whether a packet could be decrypted.
+// readCheck decrypts the packets that came and reports whether one could be decrypted.
 func (s *Session) readCheck() bool {
 	s.rxMu.Lock()
 	defer s.rxMu.Unlock()
@@ -136,14 +136,14 @@ func (s *Session) readCheck() bool {
 	return s.decryptedOnce
 }
 
-// sendChecks sends what a server answers, each as often as it takes to tell nonsense
-// from a damaged packet.
+// sendChecks sends packets that a server answers, each often enough to distinguish wrong
+// keys from a damaged packet.
 func (s *Session) sendChecks() {
 	id := uint16(rand.Uint32())
 	for range garbageAtStart {
 		id++
 		if peer := s.info.PeerIP; peer.Is4() && !peer.IsUnspecified() {
-			_ = s.WritePacket(echoRequest(s.info.LocalIP, peer, id)) // net.ErrClosed ends the wait as well
+			_ = s.WritePacket(echoRequest(s.info.LocalIP, peer, id)) // net.ErrClosed ends the wait too
 		}
 		if len(s.info.DNS) > 0 && s.info.DNS[0].Is4() {
 			_ = s.WritePacket(rootQuery(s.info.LocalIP, s.info.DNS[0], id))
@@ -151,7 +151,7 @@ func (s *Session) sendChecks() {
 	}
 }
 
-// echoRequest is an ICMP echo request, RFC 792.
+// echoRequest returns an ICMP echo request, RFC 792.
 func echoRequest(from, to netip.Addr, id uint16) []byte {
 	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: int(id), Seq: 1, Data: []byte("connexa")}}
 	b, err := m.Marshal(nil)
@@ -161,7 +161,7 @@ func echoRequest(from, to netip.Addr, id uint16) []byte {
 	return ipPacket(1, from, to, b)
 }
 
-// rootQuery asks a name server for the name servers of the root, which each knows.
+// rootQuery returns a query for the name servers of the root, which every name server knows.
 func rootQuery(from, to netip.Addr, id uint16) []byte {
 	q := dnsmessage.Message{
 		Header:    dnsmessage.Header{ID: id, RecursionDesired: true},
@@ -178,7 +178,7 @@ func rootQuery(from, to netip.Addr, id uint16) []byte {
 	return ipPacket(17, from, to, append(udp, query...))
 }
 
-// ipPacket is an IPv4 packet, RFC 791 section 3.1.
+// ipPacket returns an IPv4 packet, RFC 791 section 3.1.
 func ipPacket(protocol byte, from, to netip.Addr, payload []byte) []byte {
 	b := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0}
 	binary.BigEndian.PutUint16(b[2:], uint16(20+len(payload)))

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasUnacked reports whether something that was written to nc has no
-// acknowledgment of the other machine yet (tcp(7), TCP_INFO): it did not arrive, or
-// its acknowledgment did not. A machine acknowledges what its program has not read.
+// hasUnacked reports whether the other machine has not acknowledged everything written
+// to nc (tcp(7), TCP_INFO): a segment or its acknowledgment was lost. A machine
+// acknowledges data even before its program reads it.
 func hasUnacked(nc net.Conn) bool {
 	c, ok := nc.(syscall.Conn)
 	if !ok {

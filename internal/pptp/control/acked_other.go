@@ -4,5 +4,5 @@ package control
 
 import "net"
 
-// hasUnacked cannot be told here.
+// hasUnacked returns false: this system does not report it.
 func hasUnacked(net.Conn) bool { return false }

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxShown is how much of a peer's text is shown, in runes.
+// maxShown is the maximum length of a shown text, in runes.
 const maxShown = 200
 
-// Clean makes text that came from a peer fit to show: it is cut after 200
-// runes, and what has no glyph of its own (control characters, invisible
-// direction marks, bytes that are no UTF-8) is written as an escape.
+// Clean makes a peer's text safe to show: it is truncated to 200 runes, and everything
+// without a visible glyph (control characters, invisible direction marks, invalid
+// UTF-8) is escaped.
 func Clean(s string) string {
 	var b strings.Builder
 	for n := 0; len(s) > 0; n++ {

@@ -2,8 +2,8 @@ package control
 
 import "fmt"
 
-// codeName is a code in two forms: a key that never changes, for catalogues and
-// records, and plain English.
+// codeName describes a code: key never changes and serves catalogues and records, text
+// is plain English.
 type codeName struct{ key, text string }
 
 func keyOf(words map[uint8]codeName, code uint8) string {
@@ -23,8 +23,8 @@ func textOf(words map[uint8]codeName, code uint8) string {
 // StartResult is the result code of an SCCRP (RFC 2637 section 2.2).
 type StartResult uint8
 
-// The results of a start. StartZero is not in the RFC: some modems answer it
-// when all is well.
+// The results of a start. StartZero is not in the RFC: some modems send it on
+// success.
 const (
 	StartZero          StartResult = 0
 	StartOK            StartResult = 1
@@ -43,17 +43,17 @@ var startWords = map[uint8]codeName{
 	5: {"version", "the protocol version is not supported"},
 }
 
-// Answers reports whether the server spoke to us as a PPTP server does: it
-// accepted, or said that we are connected already.
+// Answers reports whether the server answered as a PPTP server: it accepted, or said
+// that we are connected already.
 func (r StartResult) Answers() bool { return r <= StartOK || r == StartAlreadyExists }
 
-// Accepts reports whether a call may follow.
+// Accepts reports whether the client may place a call.
 func (r StartResult) Accepts() bool { return r <= StartOK }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (r StartResult) Key() string { return keyOf(startWords, uint8(r)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (r StartResult) String() string { return textOf(startWords, uint8(r)) }
 
 // CallResult is the result code of an OCRP (RFC 2637 section 2.8).
@@ -80,10 +80,10 @@ var callWords = map[uint8]codeName{
 	7: {"not_accepted", "administratively prohibited"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (r CallResult) Key() string { return keyOf(callWords, uint8(r)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (r CallResult) String() string { return textOf(callWords, uint8(r)) }
 
 // IncomingResult is the result code of an ICRP (RFC 2637 section 2.10).
@@ -102,10 +102,10 @@ var incomingWords = map[uint8]codeName{
 	3: {"not_accepted", "not accepted"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (r IncomingResult) Key() string { return keyOf(incomingWords, uint8(r)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (r IncomingResult) String() string { return textOf(incomingWords, uint8(r)) }
 
 // DisconnectResult is the result code of a CDN (RFC 2637 section 2.13).
@@ -126,10 +126,10 @@ var disconnectWords = map[uint8]codeName{
 	4: {"requested", "ended on request"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (r DisconnectResult) Key() string { return keyOf(disconnectWords, uint8(r)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (r DisconnectResult) String() string { return textOf(disconnectWords, uint8(r)) }
 
 // ReplyResult is the result code of a StopCCRP or an EchoReply.
@@ -146,10 +146,10 @@ var replyWords = map[uint8]codeName{
 	2: {"general_error", "general error"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (r ReplyResult) Key() string { return keyOf(replyWords, uint8(r)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (r ReplyResult) String() string { return textOf(replyWords, uint8(r)) }
 
 // StopReason says why a side ends the control connection (RFC 2637 section
@@ -169,14 +169,13 @@ var stopWords = map[uint8]codeName{
 	3: {"local_shutdown", "the computer is shutting down"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (r StopReason) Key() string { return keyOf(stopWords, uint8(r)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (r StopReason) String() string { return textOf(stopWords, uint8(r)) }
 
-// GeneralError is the error code that goes with a result of "general error"
-// (RFC 2637 section 2.16).
+// GeneralError is the error code of a result "general error" (RFC 2637 section 2.16).
 type GeneralError uint8
 
 // The general errors.
@@ -200,17 +199,17 @@ var generalWords = map[uint8]codeName{
 	6: {"pac_error", "the server failed in a way of its own"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (e GeneralError) Key() string { return keyOf(generalWords, uint8(e)) }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (e GeneralError) String() string { return textOf(generalWords, uint8(e)) }
 
-// Cause is the cause code of an OCRP or a CDN: for calls that end on ISDN the
-// cause of ITU-T Q.931, from servers without telephone lines mostly zero.
+// Cause is the cause code of an OCRP or a CDN: the ITU-T Q.931 cause of a call that ends
+// on ISDN. Servers without telephone lines mostly send zero.
 type Cause uint16
 
-// The causes that are told apart; the numbers are those of Q.931.
+// The known causes, with the numbers of Q.931.
 var causeWords = map[uint8]codeName{
 	0:  {"none", "no cause given"},
 	1:  {"unallocated", "unallocated number"},
@@ -228,7 +227,7 @@ var causeWords = map[uint8]codeName{
 	57: {"not_authorised", "bearer capability not authorised"},
 }
 
-// Key is a short name that never changes.
+// Key returns a short name that never changes.
 func (c Cause) Key() string {
 	if c > 255 {
 		return "unknown"
@@ -236,7 +235,7 @@ func (c Cause) Key() string {
 	return keyOf(causeWords, uint8(c))
 }
 
-// String is the meaning in plain English.
+// String returns the meaning in plain English.
 func (c Cause) String() string {
 	if c > 255 {
 		return fmt.Sprintf("unknown code %d", uint16(c))

@@ -12,39 +12,38 @@ import (
 	"github.com/connexa-panel/connexa/internal/beat"
 )
 
-// How long a step may take when its context has no deadline of its own.
+// The timeout of each step if its context has no deadline.
 const (
 	StartTimeout = 5 * time.Second
 	CallTimeout  = 10 * time.Second
 	StopTimeout  = time.Second
 )
 
-// writeTimeout bounds every write: a few hundred bytes find no room in a
-// socket only when the other side has stopped reading.
+// writeTimeout bounds every write: a few hundred bytes do not fit into the socket
+// buffer only if the other side has stopped reading.
 const writeTimeout = 5 * time.Second
 
-// Config is what a client says about itself and how long it waits. The zero
+// Config is how a client identifies itself and how long it waits. The zero
 // value is ready to use.
 type Config struct {
 	Host     string // default "connexa"
 	Vendor   string // default "Connexa"
 	Firmware uint16 // default 1
-	Window   uint16 // GRE packets that we are ready to buffer; default 64
+	Window   uint16 // receive window of GRE, in packets; default 64
 
-	// EchoInterval is the silence after which Run asks whether the server
-	// lives, EchoTimeout the time it then has. Both are 60 s by default,
-	// as RFC 2637 section 3.1.4 has it.
+	// EchoInterval is the silence after which Run sends an Echo-Request, and EchoTimeout
+	// the time that the server has to answer. Both default to 60 s, as in RFC 2637
+	// section 3.1.4.
 	EchoInterval time.Duration
 	EchoTimeout  time.Duration
 
-	// Alive reports whether the server has shown life elsewhere since the last call:
-	// a server that does not answer Echo-Requests is not dead while its tunnel
-	// carries packets. Run calls it when it sends an Echo-Request and when that was
-	// not answered. Optional.
+	// Alive reports whether the server was active elsewhere since the last call: a server
+	// that does not answer Echo-Requests is not dead while its tunnel carries packets. Run
+	// calls it when it sends an Echo-Request, and when the answer is overdue. Optional.
 	Alive func() bool
 
-	// OnMessage, if set, is called with each message before it is sent and after
-	// it was received, by the goroutine that does so.
+	// OnMessage is called with each message before it is sent and after it was
+	// received, by the goroutine that sends or receives. Optional.
 	OnMessage func(sent bool, m Message)
 }
 
@@ -71,34 +70,33 @@ func (c Config) withDefaults() Config {
 }
 
 // Conn is the client's side of a control connection that carries one call. It
-// starts no goroutine: each method works in its caller's. The order is Start,
-// Call, Run; Hangup or Stop; Close. Methods that read wait for one another, so
-// end Run by its context before Hangup; SetLinkInfo, Echo, Clear and Close may be
-// called at any time.
+// starts no goroutine. The order of calls is Start, Call, Run; Hangup or Stop; Close.
+// Methods that read wait for one another, so end Run through its context before Hangup.
+// SetLinkInfo, Echo, Clear and Close may be called at any time.
 type Conn struct {
 	nc        net.Conn
 	cfg       Config
 	r         *Reader
 	readToken chan struct{} // holds a token while a method reads
 
-	mu  sync.Mutex // guards what follows, and the order of writes
+	mu  sync.Mutex // guards the fields below and the order of writes
 	out []byte
 
-	startResult StartResult // what the server answered to Start
+	startResult StartResult // the server's answer to Start
 
 	echoMu        sync.Mutex
-	lastEchoID    uint32                 // the last Echo-Request's identifier
-	pendingEchoes map[uint32]pendingEcho // whose answer somebody waits for
+	lastEchoID    uint32                 // identifier of the last Echo-Request
+	pendingEchoes map[uint32]pendingEcho // by identifier
 }
 
-// pendingEcho is an Echo-Request whose answer somebody waits for.
+// pendingEcho is an Echo-Request that a caller waits for.
 type pendingEcho struct {
 	sent     time.Time
 	answered chan<- time.Duration
 }
 
-// NewConn returns the client's side of a control connection over nc, which it
-// owns from then on.
+// NewConn returns the client's side of a control connection over nc. It takes ownership
+// of nc.
 func NewConn(nc net.Conn, cfg Config) *Conn {
 	return &Conn{
 		nc:        nc,
@@ -111,10 +109,9 @@ func NewConn(nc net.Conn, cfg Config) *Conn {
 // Close closes the TCP connection at once.
 func (c *Conn) Close() error { return c.nc.Close() }
 
-// Start opens the control connection. The reply comes back with a nil error
-// when the server answered as a PPTP server does, which includes
-// StartAlreadyExists; any other result is a *Refused beside the reply. What
-// else may happen is an *Error.
+// Start opens the control connection. The error is nil if the server answered as a
+// PPTP server, which includes StartAlreadyExists. Any other result is returned together
+// with a *Refused. Other failures are an *Error.
 func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
 	var reply SCCRP
 	err := c.roundTrip(ctx, StepStart, StartTimeout, SCCRQ{
@@ -132,7 +129,7 @@ func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
 		return SCCRP{}, err
 	}
 	c.startResult = reply.Result
-	// Some servers leave the version zero, and minor versions are compatible.
+	// Some servers send version zero, and minor versions are compatible.
 	if reply.Result.Answers() && reply.Version>>8 > Version>>8 {
 		c.startResult = StartVersion
 	}
@@ -142,10 +139,10 @@ func (c *Conn) Start(ctx context.Context) (SCCRP, error) {
 	return reply, nil
 }
 
-// Call asks for a tunnel. callID is what the server will write into its GRE
-// packets to us; the reply's CallID is what ours to it must bear. A reply that
-// is not CallConnected comes with a *Refused, a Call-Disconnect-Notify in its
-// place is a *Disconnected, and what else may happen an *Error.
+// Call asks for a tunnel. callID is the id of the server's GRE packets to us; the
+// reply's CallID is the id of ours. A reply other than CallConnected is returned together
+// with a *Refused, a Call-Disconnect-Notify instead of the reply is a *Disconnected, and
+// other failures are an *Error.
 func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
 	if !c.startResult.Accepts() {
 		return OCRP{}, &Refused{Step: StepStart, Result: c.startResult}
@@ -154,8 +151,8 @@ func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
 		reply OCRP
 		ended *Disconnected
 	)
-	// There is one call on the connection, so every reply is to ours,
-	// whatever the server made of its id.
+	// The connection carries one call, so every reply belongs to it, even if
+	// the server changed its id.
 	err := c.roundTrip(ctx, StepCall, CallTimeout, OCRQ{
 		CallID:  callID,
 		Serial:  serial,
@@ -186,7 +183,7 @@ func (c *Conn) Call(ctx context.Context, callID, serial uint16) (OCRP, error) {
 	return reply, nil
 }
 
-// SetLinkInfo tells the server that no character needs an escape. peerCallID is
+// SetLinkInfo tells the server that no character needs escaping. peerCallID is
 // the server's call id.
 func (c *Conn) SetLinkInfo(ctx context.Context, peerCallID uint16) error {
 	return c.sendMessage(ctx, StepSession, SLI{PeerCallID: peerCallID, SendACCM: NoMap, ReceiveACCM: NoMap})
@@ -198,9 +195,8 @@ func (c *Conn) Clear(ctx context.Context, callID uint16) error {
 	return c.sendMessage(ctx, StepStop, CallClear{CallID: callID})
 }
 
-// Stop takes leave: it sends a Stop-Control-Connection-Request and waits for
-// the reply or the end of the connection, for StopTimeout at most. It does not
-// close the connection.
+// Stop sends a Stop-Control-Connection-Request and waits for the reply or the end of
+// the connection, at most StopTimeout. It does not close the connection.
 func (c *Conn) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, StopTimeout)
 	defer cancel()
@@ -211,8 +207,8 @@ func (c *Conn) Stop(ctx context.Context) error {
 	return ignoreClosed(err)
 }
 
-// Hangup ends the call with our callID, takes leave and closes the connection.
-// It waits for the server StopTimeout twice at most.
+// Hangup ends the call with our callID, stops the control connection and closes it.
+// It waits for the server at most twice StopTimeout.
 func (c *Conn) Hangup(ctx context.Context, callID uint16) error {
 	defer c.Close()
 	brief, cancel := context.WithTimeout(ctx, StopTimeout)
@@ -222,13 +218,13 @@ func (c *Conn) Hangup(ctx context.Context, callID uint16) error {
 		return done
 	})
 	if err != nil && !hasFailure(err, FailureTimeout) {
-		return ignoreClosed(err) // closed, as pptpd does: there is nobody to take leave of
+		return ignoreClosed(err) // pptpd closes the connection at this point, so there is nothing to stop
 	}
 	return c.Stop(ctx)
 }
 
-// ignoreClosed drops an error that says that the server has ended the connection:
-// when taking leave that is as good as a reply.
+// ignoreClosed returns nil if err says that the server has ended the connection, which
+// is as good as a reply when we end it too.
 func ignoreClosed(err error) error {
 	if hasFailure(err, FailureClosed) || hasFailure(err, FailureReset) || hasFailure(err, FailureStopped) {
 		return nil
@@ -236,18 +232,18 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// Run keeps the connection alive until it ends: it answers Echo-Requests, sends
-// its own into silence, and passes over what it has no use for. It returns a
-// *Disconnected after a Call-Disconnect-Notify, an *Error when the connection
-// ended or the server is dead, and the context's error when that ended it; the
-// connection may then still be used.
+// Run keeps the connection alive until it ends: it answers Echo-Requests, sends its own
+// after a silence, and ignores messages that it does not need. It returns a
+// *Disconnected after a Call-Disconnect-Notify, an *Error if the connection ended or the
+// server is dead, or the context's error; after the latter the connection is still
+// usable.
 func (c *Conn) Run(ctx context.Context) error {
 	done, err := c.acquireRead(ctx, StepSession)
 	if err != nil {
 		return err
 	}
 	defer done()
-	// On a beat, as other connections are as silent as this one.
+	// Align the echoes with those of other silent connections.
 	silence := func() time.Time { return beat.Before(time.Now().Add(c.cfg.EchoInterval), c.cfg.EchoInterval/100) }
 	limit, asked := silence(), false
 	for {
@@ -255,7 +251,7 @@ func (c *Conn) Run(ctx context.Context) error {
 		var e *Error
 		switch {
 		case err == nil:
-			// Any message proves that the server lives, not the reply alone.
+			// Any message proves that the server is alive, not only the reply.
 			limit, asked = silence(), false
 		case asked && ctx.Err() == nil && hasFailure(err, FailureTimeout) && c.isAlive():
 			limit, asked = silence(), false
@@ -282,8 +278,8 @@ func (c *Conn) Run(ctx context.Context) error {
 
 func (c *Conn) isAlive() bool { return c.cfg.Alive != nil && c.cfg.Alive() }
 
-// Echo sends an Echo-Request while Run reads. The channel gets how long the
-// answer took; forget is to be called in any case. Echo may be called at any
+// Echo sends an Echo-Request while Run reads. The channel receives how long the
+// answer took. The caller must always call forget. Echo may be called at any
 // time.
 func (c *Conn) Echo(ctx context.Context) (answered <-chan time.Duration, forget func(), err error) {
 	ch := make(chan time.Duration, 1)
@@ -313,17 +309,17 @@ func (c *Conn) nextEcho() uint32 {
 	return c.lastEchoID
 }
 
-// completeEcho takes the answer to an Echo-Request.
+// completeEcho handles the answer to an Echo-Request.
 func (c *Conn) completeEcho(id uint32) {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
 	if a, ok := c.pendingEchoes[id]; ok {
 		delete(c.pendingEchoes, id)
-		a.answered <- time.Since(a.sent) // has room for one
+		a.answered <- time.Since(a.sent) // buffered for one value
 	}
 }
 
-// roundTrip sends a request and reads until done says that its reply has come.
+// roundTrip sends a request and reads until done reports that the reply has come.
 func (c *Conn) roundTrip(ctx context.Context, step Step, timeout time.Duration, request Message, done func(Message) bool) error {
 	free, err := c.acquireRead(ctx, step)
 	if err != nil {
@@ -334,8 +330,8 @@ func (c *Conn) roundTrip(ctx context.Context, step Step, timeout time.Duration, 
 	if !ok {
 		limit = time.Now().Add(timeout)
 	}
-	// A server that resets or closes has often said why before, so a request
-	// that could not be written is followed by a look at what there is to read.
+	// A server that resets or closes the connection has often sent a reason before, so
+	// read even if the request could not be written.
 	sent := c.sendMessage(ctx, step, request)
 	for {
 		m, err := c.receiveMessage(ctx, step, limit)
@@ -343,15 +339,15 @@ func (c *Conn) roundTrip(ctx context.Context, step Step, timeout time.Duration, 
 		case err == nil && done(m):
 			return nil
 		case err != nil && hasFailure(err, FailureClosed) && hasFailure(sent, FailureReset):
-			return sent // the write took the reset that the read would have met
+			return sent // the write consumed the reset that the read would have returned
 		case err != nil:
 			return c.markUnacked(step, err)
 		}
 	}
 }
 
-// markUnacked tells a request that did not reach the server's machine from one that
-// the server did not answer.
+// markUnacked changes a timeout of a request that did not reach the server's machine to
+// the failure that says so.
 func (c *Conn) markUnacked(step Step, err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Failure == FailureTimeout && hasUnacked(c.nc) {
@@ -365,14 +361,14 @@ func (c *Conn) markUnacked(step Step, err error) error {
 	return err
 }
 
-// hasFailure reports whether err says that this was seen.
+// hasFailure reports whether err is an *Error with this failure.
 func hasFailure(err error, seen Failure) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Failure == seen
 }
 
-// acquireRead waits until nobody else reads and lets ctx end what is read in it. The
-// caller calls done when it has read.
+// acquireRead waits until no other method reads, and makes ctx end the reads that
+// follow. The caller must call done after reading.
 func (c *Conn) acquireRead(ctx context.Context, step Step) (done func(), err error) {
 	select {
 	case c.readToken <- struct{}{}:
@@ -382,20 +378,20 @@ func (c *Conn) acquireRead(ctx context.Context, step Step) (done func(), err err
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only where the read will
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // if this fails, so does the read
 	})
 	return func() {
 		if !stop() {
-			<-cut // else it would cut the read of whoever comes next
+			<-cut // otherwise it would end the next reader's read
 		}
 		<-c.readToken
 	}, nil
 }
 
-// receiveMessage reads one message and does what it asks of any client.
+// receiveMessage reads one message and sends the answer that every client owes to it.
 func (c *Conn) receiveMessage(ctx context.Context, step Step, limit time.Time) (Message, error) {
-	_ = c.nc.SetReadDeadline(limit) // fails only where the read will
-	// The limit may just have replaced the deadline that cut us off.
+	_ = c.nc.SetReadDeadline(limit) // if this fails, so does the read
+	// The limit may have replaced the deadline that ctx has just set.
 	if ctx.Err() != nil {
 		return nil, newError(ctx, step, c.r.Pending(), os.ErrDeadlineExceeded)
 	}
@@ -412,7 +408,7 @@ func (c *Conn) receiveMessage(ctx context.Context, step Step, limit time.Time) (
 	case ICRQ:
 		return m, c.sendMessage(ctx, step, ICRP{PeerCallID: m.CallID, Result: IncomingNotAccepted})
 	case StopCCRQ:
-		// Its answer is a courtesy: that the server leaves is what counts.
+		// The reply is a courtesy: only the server's stop counts.
 		_ = c.sendMessage(ctx, step, StopCCRP{Result: ReplyOK})
 		return nil, &Error{Step: step, Failure: FailureStopped, Reason: m.Reason}
 	}
@@ -430,7 +426,7 @@ func (c *Conn) sendMessage(ctx context.Context, step Step, m Message) error {
 	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
 		limit = d
 	}
-	_ = c.nc.SetWriteDeadline(limit) // fails only where the write will
+	_ = c.nc.SetWriteDeadline(limit) // if this fails, so does the write
 	c.out = m.Append(c.out[:0])
 	if _, err := c.nc.Write(c.out); err != nil {
 		return newError(ctx, step, nil, fmt.Errorf("send %v: %w", m.Type(), err))

@@ -1,8 +1,8 @@
-// Package control speaks the PPTP control connection of RFC 2637 section 2:
+// Package control implements the PPTP control connection of RFC 2637 section 2:
 // the messages that two hosts exchange over TCP, and the client's side of that
 // exchange.
 //
-// It knows nothing of GRE or PPP and imports the standard library only.
+// It is independent of GRE and PPP.
 package control
 
 import (
@@ -15,15 +15,15 @@ import (
 // Port is the TCP port that a PPTP server listens on (RFC 2637 section 1.2).
 const Port = 1723
 
-// Version is the protocol version that this package speaks, 1.0, as it stands
+// Version is the protocol version of this package, 1.0, as encoded
 // in the start messages: major number in the upper byte.
 const Version = 0x0100
 
 const (
-	// HeaderLen is the length of what all messages begin with, in bytes.
+	// HeaderLen is the length of the header of every message, in bytes.
 	HeaderLen = 12
-	// MaxLen is the longest message that is read, in bytes. The longest of
-	// the RFC has 220; the rest is room for servers that pad.
+	// MaxLen is the maximum length of a message that is read, in bytes. The longest message
+	// of the RFC has 220; the rest allows for servers that pad.
 	MaxLen = 1024
 
 	cookie       = 0x1a2b3c4d
@@ -31,8 +31,8 @@ const (
 	textLen      = 64
 )
 
-// ErrMalformed is wrapped by every error of Parse, and by those of a reader
-// that met the magic cookie and then something that is no message.
+// ErrMalformed is wrapped by every error of Parse, and by those of a Reader
+// that found an invalid message after a valid magic cookie.
 var ErrMalformed = errors.New("control: malformed message")
 
 // Message is one control message.
@@ -40,7 +40,7 @@ type Message interface {
 	// Type is the control message type.
 	Type() Type
 	// Append appends the whole message, header included, to b. It writes
-	// exactly the length that the RFC gives, because servers exist that
+	// exactly the length that the RFC gives, because some servers
 	// drop a message of any other length.
 	Append(b []byte) []byte
 }
@@ -85,7 +85,7 @@ var typeNames = [...]string{
 	TypeSLI:         "Set-Link-Info",
 }
 
-// String is the name that the RFC gives.
+// String returns the name that the RFC gives.
 func (t Type) String() string {
 	if int(t) < len(typeNames) && typeNames[t] != "" {
 		return typeNames[t]
@@ -93,9 +93,9 @@ func (t Type) String() string {
 	return fmt.Sprintf("control message %d", uint16(t))
 }
 
-// Parse reads one whole message. A message that is longer than its type needs
-// is accepted, a shorter one is malformed. A type that this package does not
-// know comes back as Unknown, whose body aliases b; nothing else does.
+// Parse parses one whole message. It accepts a message longer than its type needs;
+// a shorter one is malformed. A message of an unknown type is returned as Unknown,
+// whose body aliases b; no other message aliases b.
 func Parse(b []byte) (Message, error) {
 	if len(b) < HeaderLen {
 		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(b))
@@ -117,7 +117,7 @@ func Parse(b []byte) (Message, error) {
 	return parse.message(b), nil
 }
 
-// parser turns a message of at least length bytes, header included, into its
+// parser converts a message of at least length bytes, header included, to its
 // struct. Parse has checked that length.
 type parser struct {
 	length  int
@@ -170,14 +170,14 @@ func appendHeader(b []byte, class uint16, t Type, n int) []byte {
 
 var be = binary.BigEndian
 
-// appendText appends s in a field of 64 bytes, cut or filled with zeros.
+// appendText appends s as a field of 64 bytes, truncated or padded with zeros.
 func appendText(b []byte, s string) []byte {
 	var field [textLen]byte
 	copy(field[:], s)
 	return append(b, field[:]...)
 }
 
-// parseText reads a field that ends at its first zero byte or with the field.
+// parseText returns the text of a field, up to its first zero byte.
 func parseText(field []byte) string {
 	s := string(field)
 	if i := strings.IndexByte(s, 0); i >= 0 {

@@ -5,7 +5,7 @@ const (
 	echoReplyLen   = 20
 )
 
-// EchoRequest asks whether the other side lives, RFC 2637 section 2.5. It is 16
+// EchoRequest asks for an EchoReply, RFC 2637 section 2.5. It is 16
 // bytes long: the header and a number that the reply repeats.
 type EchoRequest struct {
 	ID uint32

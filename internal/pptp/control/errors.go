@@ -10,28 +10,28 @@ import (
 	"syscall"
 )
 
-// Step is what the client was doing when something ended it.
+// Step is what the client was doing when the connection failed.
 type Step string
 
-// The steps in the life of a control connection.
+// The steps of a control connection.
 const (
 	StepStart   Step = "control" // waiting for the Start-Control-Connection-Reply
 	StepCall    Step = "call"    // waiting for the Outgoing-Call-Reply
 	StepSession Step = "session" // the call is up
-	StepStop    Step = "stop"    // taking leave
+	StepStop    Step = "stop"    // ending the connection
 )
 
-// Failure is what came in place of the awaited message.
+// Failure is what happened instead of the awaited message.
 type Failure string
 
-// What may be seen.
+// The failures.
 const (
 	FailureClosed    Failure = "closed"    // the server closed the connection
 	FailureReset     Failure = "reset"     // the connection was reset
-	FailureTimeout   Failure = "timeout"   // nothing came in time
-	FailureNoAck     Failure = "no_ack"    // nothing came, and the start request was never acknowledged by the server's TCP
+	FailureTimeout   Failure = "timeout"   // no answer in time
+	FailureNoAck     Failure = "no_ack"    // no answer in time, and the server's TCP did not acknowledge the start request
 	FailureHalf      Failure = "half"      // a message began and did not end
-	FailureNotPPTP   Failure = "not_pptp"  // bytes came that are no PPTP
+	FailureNotPPTP   Failure = "not_pptp"  // bytes of another protocol came
 	FailureMalformed Failure = "malformed" // a message came that the RFC does not allow
 	FailureStopped   Failure = "stopped"   // the server sent a Stop-Control-Connection-Request
 	FailureLost      Failure = "lost"      // the network under the connection failed
@@ -49,15 +49,15 @@ var failureTexts = map[Failure]string{
 	FailureLost:      "the network failed",
 }
 
-// Error says that the awaited message did not come, and what came instead. It
-// is a fact about the server or the way to it, never about our own caller: a
-// cancelled context and a connection closed by us come back as they are.
+// Error says that the awaited message did not come, and what happened instead. It
+// is a fact about the server or the path to it. A cancelled context and a connection
+// closed by the caller are returned as their own errors.
 type Error struct {
 	Step    Step
 	Failure Failure
 	First   []byte     // FailureNotPPTP and FailureHalf: the first bytes that came, at most 16
 	Reason  StopReason // FailureStopped: the reason that the server gave
-	Err     error      // what the network said, if it said something
+	Err     error      // the network error, if any
 }
 
 func (e *Error) Error() string {
@@ -76,16 +76,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Code is the step and what was seen, as in "control.timeout".
+// Code returns the step and the failure, as in "control.timeout".
 func (e *Error) Code() string { return string(e.Step) + "." + string(e.Failure) }
 
-// Result is a result code of any reply.
+// Result is the result code of a reply.
 type Result interface {
 	Key() string
 	String() string
 }
 
-// Refused is a reply that says no.
+// Refused is a reply that refuses a request.
 type Refused struct {
 	Step    Step // StepStart or StepCall
 	Result  Result
@@ -105,8 +105,8 @@ func (e *Refused) Error() string {
 	return s
 }
 
-// Code is "control.version", "control.rejected", "call.busy" or
-// "call.rejected". Result and General hold the detail.
+// Code returns "control.version", "control.rejected", "call.busy" or
+// "call.rejected". Result and General have the details.
 func (e *Refused) Code() string {
 	switch e.Result {
 	case StartVersion:
@@ -132,11 +132,11 @@ func (e *Disconnected) Error() string {
 	return s
 }
 
-// Code is "call.disconnected" or "session.disconnected".
+// Code returns "call.disconnected" or "session.disconnected".
 func (e *Disconnected) Code() string { return string(e.Step) + ".disconnected" }
 
-// CodeOf returns the code of an error of this package, "step.what", or the
-// empty string when err is no fact about a server.
+// CodeOf returns the code of an error of this package, "step.failure", or the
+// empty string if err is not a fact about a server.
 func CodeOf(err error) string {
 	var c interface {
 		error
@@ -148,8 +148,8 @@ func CodeOf(err error) string {
 	return ""
 }
 
-// newError makes of an error of the connection what it says about the server.
-// pending is what was read of a message that did not end.
+// newError converts an error of the connection to an *Error about the server.
+// pending holds the bytes of an unfinished message.
 func newError(ctx context.Context, step Step, pending []byte, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", step, ctx.Err())

@@ -61,8 +61,8 @@ func parseWEN(b []byte) Message {
 	}
 }
 
-// NoMap is the neutral async control character map of a Set-Link-Info: there is
-// no serial line on which a character would need an escape.
+// NoMap is the neutral async control character map of a Set-Link-Info: without a
+// serial line no character needs escaping.
 const NoMap uint32 = 0xffffffff
 
 // SLI is the Set-Link-Info, RFC 2637 section 2.15. It is 24 bytes long.

@@ -10,47 +10,47 @@ import (
 )
 
 const (
-	// ackAfter and ackDelay say when an acknowledgment is sent that no data could
-	// carry. FreeBSD drops what exceeds half of our window without one. Those of
-	// calls that are idle but for their echoes go out together, on an ackBeat.
+	// ackAfter and ackDelay say when a separate acknowledgment is sent, if no data packet
+	// carried one. FreeBSD drops what exceeds half of our window unacknowledged. Calls
+	// that carry only echoes send theirs together, aligned to ackBeat.
 	ackAfter = 8
 	ackDelay = 20 * time.Millisecond
 	ackBeat  = 10 * time.Millisecond
 
-	// Window is the receive window to announce in the Outgoing-Call-Request.
+	// Window is the receive window that the Outgoing-Call-Request announces, in packets.
 	Window = 64
 
-	// Headroom is the room that Send needs before each frame.
+	// Headroom is the number of bytes that Send needs before each frame.
 	Headroom = maxLen
 )
 
 // ErrClosed is returned by Send after Close.
 var ErrClosed = errors.New("gre: call is closed")
 
-// Call is one PPTP call: the packets between two addresses that bear its ids.
+// Call is one PPTP call: the packets between two addresses that carry its ids.
 //
-// It never waits for the peer's acknowledgments, as Linux servers send none by
-// themselves, and never holds packets back to put them in order.
+// It does not wait for the peer's acknowledgments, because Linux servers send none by
+// themselves, and does not delay packets to put them in order.
 type Call struct {
 	port    *port
 	key     callKey
 	shared  *peerState
 	handler Handler
-	inBatch bool // in the batch that port.read is delivering
+	inBatch bool // is in the batch that port.readLoop delivers
 
-	mu         sync.Mutex // the receiving side
+	mu         sync.Mutex // guards the receiving side
 	inSeq      sequence
 	unacked    int
-	ackPending bool // the timer runs
+	ackPending bool // the timer is running
 	timer      *time.Timer
 	closed     bool
-	acked      uint32 // the newest of ours that the peer says it has
+	acked      uint32 // the newest of our packets that the peer acknowledged
 	anyAck     bool
 	solicit    ackSolicitor
 
-	peerID atomic.Uint32 // with peerIDSet once it is set
+	peerID atomic.Uint32 // combined with peerIDSet once it is set
 
-	sendMu  sync.Mutex    // the sending side; held over the system call, so that numbers go out in order
+	sendMu  sync.Mutex    // guards the sending side; held during the system call, so that packets leave in order
 	nextSeq atomic.Uint32 // written under sendMu
 	sent    uint64
 	failed  uint64
@@ -58,7 +58,7 @@ type Call struct {
 	ack     [maxLen]byte
 }
 
-// peerIDSet marks a call id as set: 0 is a good one, pptpd begins there.
+// peerIDSet marks a call id as set: 0 is a valid id, with which pptpd starts.
 const peerIDSet = 1 << 16
 
 func newCall(p *port, k callKey, s *peerState, h Handler) *Call {
@@ -70,11 +70,11 @@ func newCall(p *port, k callKey, s *peerState, h Handler) *Call {
 	return c
 }
 
-// ID is the call id that the peer's packets bear.
+// ID returns the call id that the peer's packets carry.
 func (c *Call) ID() uint16 { return c.key.id }
 
-// SetPeerID sets the id that our packets bear: the one in the peer's
-// Outgoing-Call-Reply. Nothing is sent before.
+// SetPeerID sets the id that our packets carry: the one in the peer's
+// Outgoing-Call-Reply. Send fails before it is set.
 func (c *Call) SetPeerID(id uint16) {
 	c.peerID.Store(peerIDSet | uint32(id))
 }
@@ -82,7 +82,7 @@ func (c *Call) SetPeerID(id uint16) {
 func (c *Call) sendsTo(id uint16) bool { return c.peerID.Load() == peerIDSet|uint32(id) }
 
 // Send sends frames in order. Each begins with Headroom bytes, which Send
-// overwrites; the frames are the caller's again when it returns.
+// overwrites. It does not keep the frames.
 func (c *Call) Send(frames ...[]byte) error {
 	if len(frames) == 0 {
 		return nil
@@ -111,12 +111,12 @@ func (c *Call) Send(frames ...[]byte) error {
 		}
 		h.appendTo(f[start:start], len(f)-Headroom)
 		c.out = append(c.out, Packet{Peer: c.key.peer, Data: f[start:]})
-		hasAck = false // once in a batch is enough
+		hasAck = false // one acknowledgment per batch is enough
 	}
 	return c.writePackets()
 }
 
-// writePackets sends c.out. c.sendMu is held.
+// writePackets sends c.outBatch. c.sendMu must be held.
 func (c *Call) writePackets() error {
 	c.sent += uint64(len(c.out))
 	err := c.port.wire.WriteBatch(c.out)
@@ -127,7 +127,7 @@ func (c *Call) writePackets() error {
 	return err
 }
 
-// takeAck says what to acknowledge, and whether there is anything new. c.mu is
+// takeAck returns the number to acknowledge and whether it is new. c.mu must be
 // held.
 func (c *Call) takeAck() (ack uint32, fresh bool) {
 	fresh = c.unacked > 0
@@ -135,14 +135,14 @@ func (c *Call) takeAck() (ack uint32, fresh bool) {
 	return c.inSeq.newest, fresh
 }
 
-// acceptPacket notes a packet and reports whether it has a frame to deliver.
+// acceptPacket records a packet and reports whether it has a frame to deliver.
 func (c *Call) acceptPacket(h Header, size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return false
 	}
-	// pptpd acknowledges packet -1 while it has got none.
+	// pptpd acknowledges packet -1 until it has received one.
 	if h.HasAck && (c.anyAck && int32(h.Ack-c.acked) > 0 || !c.anyAck && h.Ack < c.nextSeq.Load()) {
 		c.acked, c.anyAck = h.Ack, true
 	}
@@ -175,7 +175,7 @@ func (c *Call) sendLateAck() {
 	c.sendAck()
 }
 
-// sendAck sends a packet that only acknowledges, if there is something to.
+// sendAck sends a packet with an acknowledgment alone, if one is due.
 func (c *Call) sendAck() {
 	c.mu.Lock()
 	ack, fresh := c.takeAck()
@@ -196,23 +196,23 @@ func (c *Call) sendBare(ack uint32) {
 	defer c.sendMu.Unlock()
 	b := Header{CallID: uint16(id), HasAck: true, Ack: ack}.appendTo(c.ack[:0], 0)
 	c.out = append(c.out[:0], Packet{Peer: c.key.peer, Data: b})
-	_ = c.writePackets() // the next one acknowledges these too
+	_ = c.writePackets() // the next acknowledgment covers this one
 }
 
 // Stats counts the packets of a call since it began.
 type Stats struct {
-	Received  uint64 // taken, late ones included
-	Lost      uint64 // jumped over by the sequence numbers and not come later
-	Late      uint64 // came after a newer one, and were used
+	Received  uint64 // accepted packets, late ones included
+	Lost      uint64 // skipped by the sequence numbers and not arrived later
+	Late      uint64 // arrived after a newer one, and accepted
 	Duplicate uint64
-	Old       uint64 // too late, or with a number that could not be believed
+	Old       uint64 // too late, or with an implausible sequence number
 	Sent      uint64 // acknowledgments included
-	SendFails uint64 // batches of which this machine could not send a packet
-	Strays    uint64 // from the peer, for calls that do not exist here
+	SendFails uint64 // batches of which this machine failed to send a packet
+	Strays    uint64 // packets of the peer for calls that do not exist here
 	PeerAcked bool   // the peer has acknowledged at least one of our packets
 }
 
-// Stats returns the counters as they stand.
+// Stats returns the current counters.
 func (c *Call) Stats() Stats {
 	c.mu.Lock()
 	n, anyAck := c.inSeq.counts, c.anyAck
@@ -226,8 +226,8 @@ func (c *Call) Stats() Stats {
 	}
 }
 
-// Close ends the call: nothing is delivered after it returns. The wire is
-// closed with its last call.
+// Close ends the call: nothing is delivered after it returns. Closing the last call
+// of a wire closes the wire.
 func (c *Call) Close() {
 	c.mu.Lock()
 	was := c.closed

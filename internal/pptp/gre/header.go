@@ -1,6 +1,6 @@
-// Package gre speaks the enhanced GRE of PPTP (version 1, RFC 2637 section 4):
+// Package gre implements the enhanced GRE of PPTP (version 1, RFC 2637 section 4):
 // its header, its sequence and acknowledgment numbers, and one raw socket per
-// local address that any number of calls share.
+// local address, shared by all calls.
 package gre
 
 import (
@@ -9,7 +9,7 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is wrapped by every error Parse returns.
+// ErrMalformed is wrapped by every error that Parse returns.
 var ErrMalformed = errors.New("gre: malformed packet")
 
 const (
@@ -21,7 +21,7 @@ const (
 	minLen  = 8
 	maxLen  = 16
 
-	// checkedBits are the bits that have only one good value: C, R, s, Recur and
+	// checkedBits are the bits that have only one valid value: C, R, s, Recur and
 	// Flags are 0, K is 1, Ver is 1.
 	checkedBits = 0xef7f
 )
@@ -40,14 +40,14 @@ const (
 //	|             Acknowledgment number (when A is set)             |
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 type Header struct {
-	CallID uint16 // the one that the receiver of the packet chose
+	CallID uint16 // chosen by the receiver of the packet
 	HasSeq bool   // set on every packet with a payload
 	HasAck bool
 	Seq    uint32
 	Ack    uint32
 }
 
-// Append appends the packet made of h and payload, at most 65535 bytes, to b.
+// Append appends to b a packet with the header h and the payload, at most 65535 bytes.
 func (h Header) Append(b, payload []byte) []byte {
 	return append(h.appendTo(b, len(payload)), payload...)
 }
@@ -74,8 +74,8 @@ func (h Header) appendTo(b []byte, size int) []byte {
 	return b
 }
 
-// Parse splits b into its header and payload. The payload aliases b; bytes
-// behind it, which a short Ethernet frame has, are ignored.
+// Parse splits b into its header and payload. The payload aliases b. Bytes after it,
+// such as the padding of a short Ethernet frame, are ignored.
 func Parse(b []byte) (Header, []byte, error) {
 	if len(b) < minLen {
 		return Header{}, nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(b))

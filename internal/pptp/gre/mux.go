@@ -9,42 +9,41 @@ import (
 	"sync/atomic"
 )
 
-// Handler receives what a call gets. Its methods are called by the goroutine
-// that reads for every call of a local address: they must not wait, and must
+// Handler receives the packets of a call. Its methods are called by the goroutine
+// that reads for all calls of a local address: they must not block, and must
 // not call Close.
 type Handler interface {
-	// Deliver hands over a PPP frame; the handler releases the buffer.
+	// Deliver passes a PPP frame; the handler must release the buffer.
 	Deliver(b *Buffer)
-	// Flush follows the last Deliver of a batch.
+	// Flush is called after the last Deliver of a batch.
 	Flush()
-	// Unreachable passes on an ICMP error about a packet of this call.
+	// Unreachable passes an ICMP error about a packet of this call.
 	Unreachable(u Unreachable)
 }
 
-// Mux gives each local address one wire and sorts what comes there by peer and
-// call id. A socket bound to no address would also hear what this machine sends
-// to itself, and could not tell on which address a packet came.
+// Mux opens one wire per local address and distributes its packets by peer and
+// call id. A socket bound to no address would also receive what this machine sends
+// to itself, and could not tell to which address a packet was sent.
 type Mux struct {
 	open        Opener
 	mu          sync.Mutex
 	ports       map[netip.Addr]*port
-	closedStats Stats // of the calls that are no more, together
+	closedStats Stats // of all closed calls
 }
 
-// NewMux returns a Mux whose wires open opens.
+// NewMux returns a Mux that opens its wires with open.
 func NewMux(open Opener) *Mux {
 	return &Mux{open: open, ports: make(map[netip.Addr]*port)}
 }
 
-// Open begins a call between two addresses and opens the wire of the local one
-// if no other call has. The call's id is random and free. Both addresses must
-// be IPv4.
+// Open begins a call between two IPv4 addresses. It opens the wire of the local one
+// unless another call has done so. The call's id is random and not in use.
 func (m *Mux) Open(local, peer netip.Addr, h Handler) (*Call, error) {
 	return m.openCall(local, peer, h, func() uint16 { return uint16(rand.Uint32()) })
 }
 
-// OpenWithID is Open with an id that the caller wants; it fails when the peer
-// has a call of that id.
+// OpenWithID is Open with a given id; it fails if the peer already has a call with
+// that id.
 func (m *Mux) OpenWithID(local, peer netip.Addr, id uint16, h Handler) (*Call, error) {
 	return m.openCall(local, peer, h, func() uint16 { return id })
 }
@@ -75,7 +74,7 @@ func (m *Mux) openCall(local, peer netip.Addr, h Handler, id func() uint16) (*Ca
 	return c, nil
 }
 
-// closeIfUnused closes a port that has no calls left. m.mu is held.
+// closeIfUnused closes a port without calls. m.mu must be held.
 func (m *Mux) closeIfUnused(p *port) {
 	p.mu.RLock()
 	empty := len(p.calls) == 0
@@ -93,19 +92,19 @@ type callKey struct {
 	id   uint16
 }
 
-// port is the wire of one local address with the calls on it.
+// port is the wire of one local address and its calls.
 type port struct {
 	mux   *Mux
 	local netip.Addr
 	wire  Wire
-	done  chan struct{} // closed when read has returned
+	done  chan struct{} // closed when readLoop has returned
 
 	mu    sync.RWMutex // held for reading while packets are delivered
 	calls map[callKey]*Call
 	peers map[netip.Addr]*peerState
 }
 
-// peerState is what the calls with one peer have in common.
+// peerState is shared by the calls with one peer.
 type peerState struct {
 	calls  int
 	strays atomic.Uint64 // packets for calls that do not exist
@@ -134,7 +133,7 @@ func (p *port) addCall(peer netip.Addr, h Handler, id func() uint16) (*Call, err
 	return nil, fmt.Errorf("%w: %d calls from %s to %s", errNoID, len(p.calls), p.local, peer)
 }
 
-// removeCall returns when no delivery to c is under way.
+// removeCall removes a call; no delivery to c is in progress when it returns.
 func (p *port) removeCall(c *Call) {
 	p.mux.mu.Lock()
 	defer p.mux.mu.Unlock()
@@ -151,11 +150,11 @@ func (p *port) removeCall(c *Call) {
 }
 
 const (
-	smallBatch = 4 // an idle port holds this many buffers ready
+	smallBatch = 4 // the number of buffers that an idle port keeps
 	fullBatch  = 64
 )
 
-// readLoop sorts packets to their calls until the wire is closed.
+// readLoop delivers packets to their calls until the wire is closed.
 func (p *port) readLoop() {
 	defer close(p.done)
 	var (
@@ -180,12 +179,12 @@ func (p *port) readLoop() {
 		}
 		n, err := p.wire.ReadBatch(packets[:size])
 		if err != nil {
-			return // the wire was closed, or is broken: the calls run into their timeouts
+			return // the wire is closed or broken: the calls run into their timeouts
 		}
 		p.mu.RLock()
 		for i := range n {
 			if c := p.deliverPacket(packets[i], bufs[i]); c != nil {
-				bufs[i] = nil // it belongs to the handler now
+				bufs[i] = nil // the handler owns it now
 				if !c.inBatch {
 					c.inBatch = true
 					touched = append(touched, c)
@@ -214,7 +213,7 @@ func (p *port) readLoop() {
 	}
 }
 
-// deliverPacket gives a packet to its call. It returns the call if it took the buffer.
+// deliverPacket delivers a packet to its call. It returns the call if the call took the buffer.
 func (p *port) deliverPacket(in Packet, b *Buffer) *Call {
 	h, payload, err := Parse(in.Data)
 	if err != nil {
@@ -235,8 +234,8 @@ func (p *port) deliverPacket(in Packet, b *Buffer) *Call {
 	return c
 }
 
-// reportUnreachable passes an ICMP error to the call that it is about, or to all calls
-// with that peer when it does not say.
+// reportUnreachable passes an ICMP error to the call that it concerns, or to all calls
+// with that peer if it names none.
 func (p *port) reportUnreachable(u Unreachable) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketBuffer is asked for in both directions; without CAP_NET_ADMIN the
-// kernel cuts it at net.core.rmem_max and wmem_max.
+// socketBuffer is the requested size of both socket buffers, in bytes; without
+// CAP_NET_ADMIN the kernel limits it to net.core.rmem_max and wmem_max.
 const socketBuffer = 8 << 20
 
 // Raw is the Opener of raw sockets for IP protocol 47. It needs CAP_NET_RAW.
@@ -42,8 +42,8 @@ func Raw(local netip.Addr, report func(Unreachable)) (Wire, error) {
 	return w, nil
 }
 
-// filter lets enhanced GRE in and nothing else: the words 0xef7fffff of the
-// header must read 0x2001880b. The kernel shows it the IP header first.
+// filter accepts only enhanced GRE: the first word of the header, masked with
+// 0xef7fffff, must be 0x2001880b. The kernel passes the IP header first.
 var filter = []bpf.Instruction{
 	bpf.LoadMemShift{Off: 0},
 	bpf.LoadIndirect{Off: 0, Size: 4},
@@ -67,10 +67,10 @@ func tuneSocket(rc syscall.RawConn) error {
 		fd := int(s)
 		for force, plain := range map[int]int{unix.SO_RCVBUFFORCE: unix.SO_RCVBUF, unix.SO_SNDBUFFORCE: unix.SO_SNDBUF} {
 			if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, socketBuffer) != nil {
-				_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, socketBuffer) // smaller is slower, no more
+				_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, socketBuffer) // a smaller buffer is only slower
 			}
 		}
-		// Without ICMP errors a session works; only its diagnosis is poorer.
+		// A session works without ICMP errors, but its diagnosis is less precise.
 		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_RECVERR, 1)
 		failed = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
@@ -81,8 +81,8 @@ func tuneSocket(rc syscall.RawConn) error {
 	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", failed)
 }
 
-// message is struct mmsghdr of recvmmsg(2). golang.org/x/net has the calls too,
-// but allocates an address for each packet it reads.
+// message is struct mmsghdr of recvmmsg(2). golang.org/x/net offers the calls too,
+// but allocates an address for each packet that it reads.
 type message struct {
 	hdr unix.Msghdr
 	n   uint32
@@ -96,14 +96,14 @@ type rawWire struct {
 	batches sync.Pool // of *sendBatch
 }
 
-// recvBatch is the memory of ReadBatch, which has one caller.
+// recvBatch is the memory of ReadBatch, which only one goroutine may call.
 type recvBatch struct {
 	msgs [fullBatch]message
 	iovs [fullBatch]unix.Iovec
 	want int
 	got  int
 	err  error
-	recv func(fd uintptr) bool // rawWire.recv, bound once
+	recv func(fd uintptr) bool // rawWire.receiveOnce, bound once
 }
 
 func (w *rawWire) ReadBatch(ps []Packet) (int, error) {
@@ -125,7 +125,7 @@ func (w *rawWire) ReadBatch(ps []Packet) (int, error) {
 		for i := range in.got {
 			b := ps[i].Data[:in.msgs[i].n]
 			if in.msgs[i].hdr.Flags&unix.MSG_TRUNC != 0 || len(b) < 20 {
-				ps[i].Data = nil // Parse refuses it
+				ps[i].Data = nil // Parse rejects it
 				continue
 			}
 			ps[i].Peer = netip.AddrFrom4([4]byte(b[12:16]))
@@ -137,7 +137,7 @@ func (w *rawWire) ReadBatch(ps []Packet) (int, error) {
 	}
 }
 
-// receiveOnce is one try of ReadBatch; it returns false to wait for the socket.
+// receiveOnce makes one attempt of ReadBatch; it returns false to wait for the socket.
 func (w *rawWire) receiveOnce(fd uintptr) bool {
 	in := &w.in
 	for {
@@ -147,7 +147,7 @@ func (w *rawWire) receiveOnce(fd uintptr) bool {
 			in.got, in.err = int(n), nil
 			return true
 		case unix.EAGAIN:
-			// A send may have taken the error that woke us, so look here, too.
+			// A send may have consumed the error that woke us, so read the queue here too.
 			w.drainErrors(int(fd))
 			return false
 		case unix.EINTR:
@@ -155,17 +155,17 @@ func (w *rawWire) receiveOnce(fd uintptr) bool {
 			in.got, in.err = 0, errno
 			return true
 		default:
-			// The socket hands out the ICMP errors of all its packets one by one.
+			// The socket returns the ICMP errors of all its packets one by one.
 			w.drainErrors(int(fd))
 		}
 	}
 }
 
-// drainErrors reports what is in the socket's error queue, ip(7) IP_RECVERR.
+// drainErrors reports the errors in the socket's error queue, ip(7) IP_RECVERR.
 func (w *rawWire) drainErrors(fd int) {
 	var data [64]byte
 	var control [256]byte
-	for range fullBatch { // what comes faster is reported the next time
+	for range fullBatch { // later errors are reported the next time
 		n, cn, _, to, err := unix.Recvmsg(fd, data[:], control[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
 			return
@@ -185,8 +185,8 @@ func (w *rawWire) drainErrors(fd int) {
 // follows it.
 const extendedErr = 16
 
-// parseUnreachable reads the control message of an ICMP error; packet is what
-// the error quotes of ours.
+// parseUnreachable parses the control message of an ICMP error; packet is the part of
+// our packet that the error quotes.
 func parseUnreachable(control, packet []byte) (u Unreachable, ok bool) {
 	msgs, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
@@ -217,7 +217,7 @@ type sendBatch struct {
 	from  int
 	to    int
 	err   error
-	send  func(fd uintptr) bool // sendBatch.run, bound once
+	send  func(fd uintptr) bool // sendBatch.sendRest, bound once
 }
 
 func (w *rawWire) WriteBatch(ps []Packet) error {
@@ -252,7 +252,7 @@ func (b *sendBatch) fillMessages(ps []Packet) {
 	}
 }
 
-// sendRest sends what is left of the batch; it returns false to wait for room.
+// sendRest sends the rest of the batch; it returns false to wait for buffer space.
 func (b *sendBatch) sendRest(fd uintptr) bool {
 	again := false
 	for b.from < b.to {
@@ -265,7 +265,7 @@ func (b *sendBatch) sendRest(fd uintptr) bool {
 			return false
 		case errno == unix.EINTR:
 		case !again:
-			again = true // it may be an ICMP error about a packet sent before
+			again = true // it may be an ICMP error about an earlier packet
 		default:
 			b.err = errno
 			b.from++

@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// Reason says why this machine cannot speak GRE.
+// Reason says why this machine cannot use GRE.
 type Reason string
 
 const (
-	// NoCapability: the process lacks CAP_NET_RAW.
+	// NoCapability means that the process lacks CAP_NET_RAW.
 	NoCapability Reason = "no_cap_net_raw"
-	// Forbidden: it has CAP_NET_RAW and is refused all the same, by seccomp or a
-	// security module.
+	// Forbidden means that the process has CAP_NET_RAW but seccomp or a security
+	// module refuses the socket.
 	Forbidden Reason = "forbidden"
-	// Unsupported: the kernel has no raw sockets, as in some sandboxes.
+	// Unsupported means that the kernel has no raw sockets, as in some sandboxes.
 	Unsupported Reason = "unsupported"
-	// Filtered: a packet was sent and did not come, so a local firewall drops IP
-	// protocol 47.
+	// Filtered means that a packet was sent and did not arrive, so a local firewall drops
+	// IP protocol 47.
 	Filtered Reason = "filtered"
-	// Broken: something else; see Err.
+	// Broken means another error; see Unavailable.Err.
 	Broken Reason = "broken"
 )
 
-// Unavailable is what SelfTest returns: a fact about this machine, never about
+// Unavailable is the error of SelfTest: a fact about this machine, never about
 // a server.
 type Unavailable struct {
 	Reason Reason
@@ -47,11 +47,11 @@ func (e *Unavailable) Error() string {
 
 func (e *Unavailable) Unwrap() error { return e.Err }
 
-// selfTestWait is how long a packet may take over the loopback interface.
+// selfTestWait bounds the time of a packet over the loopback interface.
 const selfTestWait = 2 * time.Second
 
-// SelfTest sends a packet from 127.0.0.1 to 127.0.0.2 through the wires that
-// open opens, and waits for it. Every error is an *Unavailable.
+// SelfTest sends a packet from 127.0.0.1 to 127.0.0.2 through wires that open
+// returns, and waits for it. Every error is an *Unavailable.
 func SelfTest(ctx context.Context, open Opener) error {
 	ctx, cancel := context.WithTimeout(ctx, selfTestWait)
 	defer cancel()
@@ -96,7 +96,7 @@ func (e *selfTestHandler) Deliver(b *Buffer) {
 func (e *selfTestHandler) Flush()                  {}
 func (e *selfTestHandler) Unreachable(Unreachable) {}
 
-// classifyError sorts the error of opening or using a wire.
+// classifyError converts the error of opening or using a wire to an *Unavailable.
 func classifyError(err error) error {
 	var known *Unavailable
 	if errors.As(err, &known) {
@@ -115,7 +115,7 @@ func classifyError(err error) error {
 	return u
 }
 
-// AsUnavailable tells whether err, from Mux.Open, is about this machine.
+// AsUnavailable reports whether err, from Mux.Open, is about this machine.
 func AsUnavailable(err error) (*Unavailable, bool) {
 	var u *Unavailable
 	if errors.As(classifyError(err), &u) && u.Reason != Broken {

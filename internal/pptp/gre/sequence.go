@@ -1,22 +1,22 @@
 package gre
 
 const (
-	// lateWindow is how far behind the newest packet a late one may come and still
-	// be used; it is also what is remembered to tell late from twice.
+	// lateWindow is how far behind the newest packet a late one is still accepted. It is also
+	// how many packets are remembered to distinguish late ones from duplicates.
 	lateWindow = 64
-	// maxJump is the largest jump of the sequence number that is believed at once.
-	// A forged packet can name any number; two in a row with neighbouring
-	// numbers are taken for a peer that counts anew.
+	// maxJump is the largest jump of the sequence number that is accepted at once.
+	// A forged packet can have any number; two packets in a row with adjacent numbers
+	// mean that the peer has restarted its count.
 	maxJump = 4096
 )
 
-// sequence follows the sequence numbers of one direction. It tolerates every
-// start: Windows, pptpd and mpd begin at 0, Linux at 1.
+// sequence tracks the sequence numbers of one direction. It accepts any first
+// number: Windows, pptpd and mpd begin at 0, Linux at 1.
 type sequence struct {
 	started     bool
 	newest      uint32
-	seen        uint64 // bit n: newest-n came
-	jumpNext    uint32 // the number after a leap that is not believed yet
+	seen        uint64 // bit n: packet newest-n arrived
+	jumpNext    uint32 // the number that would confirm a jump
 	jumpPending bool
 	counts      counts
 }
@@ -25,14 +25,14 @@ type counts struct {
 	received, lost, late, duplicate, old uint64
 }
 
-// acceptNumber notes the arrival of seq and reports whether its packet is to be used.
+// acceptNumber records the arrival of seq and reports whether to use its packet.
 func (s *sequence) acceptNumber(seq uint32) bool {
 	if !s.started {
 		s.started, s.newest, s.seen = true, seq, 1
 		s.counts.received++
 		return true
 	}
-	ahead := int32(seq - s.newest) // RFC 1982: the numbers go round
+	ahead := int32(seq - s.newest) // RFC 1982: the numbers wrap around
 	switch {
 	case ahead > maxJump || ahead < -maxJump:
 		return s.handleJump(seq)
@@ -55,12 +55,12 @@ func (s *sequence) acceptNumber(seq uint32) bool {
 	s.counts.received++
 	s.counts.late++
 	if s.counts.lost > 0 {
-		s.counts.lost-- // it was taken for lost when a newer one came
+		s.counts.lost-- // it was counted as lost when a newer one arrived
 	}
 	return true
 }
 
-// advanceWindow moves the window and counts what was jumped over as lost.
+// advanceWindow moves the window by n and counts the skipped numbers as lost.
 func (s *sequence) advanceWindow(n uint32) {
 	s.counts.lost += uint64(n - 1)
 	if n >= lateWindow {

@@ -6,33 +6,32 @@ import (
 	"github.com/connexa-panel/connexa/internal/beat"
 )
 
-// pptpd 1.4.0 keeps a packet behind a gap for 0.3 s in the hope of the missing
-// one, but looks at the clock only when another packet comes (decaps_gre in its
-// pptpgre.c). When we fall silent with the gap still open, as TCP does that waits
-// for an acknowledgment, what it keeps stays there: each retransmission frees the
-// one before it, and the waits double. A packet that only acknowledges is enough
-// to make it look.
+// pptpd 1.4.0 holds a packet after a gap for 0.3 s to wait for the missing one, but
+// checks the time only when another packet arrives (decaps_gre in its pptpgre.c). If we
+// send nothing while the gap is open, as TCP does that waits for an acknowledgment, the
+// held packets stay there: each retransmission releases the one before it, and the
+// timeouts double. A packet with an acknowledgment alone is enough to make pptpd check.
 const (
-	// solicitAfter less a solicitBeat is the least time until the first one: every echo
-	// begins to wait for it, so the waits of many calls end together.
+	// solicitAfter minus solicitBeat is the minimum time until the first solicitation. Every
+	// echo starts this wait, so the timers of many calls are aligned to solicitBeat.
 	solicitAfter = 400 * time.Millisecond
 	solicitBeat  = 50 * time.Millisecond
 	// maxSolicits is how many are sent in a row without an answer: one may be lost,
-	// and some servers never acknowledge what they have got.
+	// and some servers never acknowledge anything.
 	maxSolicits = 3
 )
 
-// ackSolicitor watches for packets that the peer does not acknowledge. It is guarded by
-// Call.mu.
+// ackSolicitor watches for packets that the peer does not acknowledge. Call.mu guards
+// it.
 type ackSolicitor struct {
 	timer     *time.Timer
 	armed     bool
 	remaining int
-	lastAcked uint32 // Call.acked at the last look
+	lastAcked uint32 // Call.acked at the last check
 }
 
-// awaitAck begins to watch, for what is about to be sent. A peer that never
-// acknowledged anything is left alone. c.mu is held.
+// awaitAck starts to watch for the acknowledgment of a packet that is sent next. It does
+// nothing for a peer that has never acknowledged anything. c.mu must be held.
 func (c *Call) awaitAck() {
 	if !c.anyAck || c.closed {
 		return

@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// switchQueue is how many packets wait at one address of a Switch; more are
-// dropped, as a socket buffer drops them.
+// switchQueue is the maximum number of packets queued at one address of a Switch; more
+// are dropped, as by a socket buffer.
 const switchQueue = 1024
 
 // Switch carries GRE packets inside this process, for a client and a server
-// that live together where there is no CAP_NET_RAW.
+// in one process without CAP_NET_RAW.
 type Switch struct {
 	mu    sync.RWMutex
 	ports map[netip.Addr]*switchPort
 }
 
-// NewSwitch returns a Switch that nobody is connected to.
+// NewSwitch returns a Switch without open addresses.
 func NewSwitch() *Switch { return &Switch{ports: make(map[netip.Addr]*switchPort)} }
 
-// Open is an Opener. An address is open once.
+// Open is an Opener. Each address can be open only once.
 func (s *Switch) Open(local netip.Addr, _ func(Unreachable)) (Wire, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

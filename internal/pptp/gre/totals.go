@@ -1,10 +1,10 @@
 package gre
 
-// Totals are the counters of all calls of a Mux together.
+// Totals are the counters of all calls of a Mux.
 type Totals struct {
-	Calling int // calls that no packet has come for yet
-	Up      int // the others that are open
-	Stats       // of those that were closed too; Strays and PeerAcked stay zero
+	Calling int // open calls that have received no packet yet
+	Up      int // the other open calls
+	Stats       // of open and closed calls; Strays and PeerAcked stay zero
 }
 
 func (s *Stats) add(c Stats) {
@@ -17,8 +17,8 @@ func (s *Stats) add(c Stats) {
 	s.SendFails += c.SendFails
 }
 
-// Totals returns the counters as they stand. A packet that was counted as lost
-// and came late after all is taken off again, so Lost may fall.
+// Totals returns the current counters. A packet that was counted as lost and arrives
+// late is subtracted again, so Lost may fall.
 func (m *Mux) Totals() Totals {
 	m.mu.Lock()
 	defer m.mu.Unlock()

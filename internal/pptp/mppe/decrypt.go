@@ -6,44 +6,43 @@ import (
 	"sync/atomic"
 )
 
-// What Open says of a packet that gives no plain text. None of them ends the
-// session by itself.
+// The errors of Open. None of them ends the session by itself.
 var (
-	// ErrMalformed is a packet that is too short for its header, or a buffer
-	// that is too short for the packet.
+	// ErrMalformed means that the packet is too short for its header, or the buffer
+	// too short for the packet.
 	ErrMalformed = errors.New("mppe: malformed packet")
-	// ErrPlain is a packet without the encrypted bit: it is not let through.
+	// ErrPlain means that the packet lacks the encrypted bit. It is dropped.
 	ErrPlain = errors.New("mppe: packet is not encrypted")
-	// ErrCompressed is a packet compressed with MPPC, which was never agreed to.
+	// ErrCompressed means that the packet is compressed with MPPC, which we never negotiate.
 	ErrCompressed = errors.New("mppe: packet is compressed")
-	// ErrStale is a packet seen before, or too late for the kept keys.
+	// ErrStale means that the packet was seen before, or is too late for the kept keys.
 	ErrStale = errors.New("mppe: packet came too late")
-	// ErrGarbage is a packet that decrypts to no PPP protocol: it was damaged or
+	// ErrGarbage means that the packet decrypts to no PPP protocol: it was damaged or
 	// forged, or the two sides have different keys.
 	ErrGarbage = errors.New("mppe: packet decrypts to garbage")
-	// ErrLost is a packet behind a gap in stateful mode: nothing can be read
-	// until the peer is asked, by a CCP Reset-Request, to start over.
+	// ErrLost means a gap before the packet in stateful mode: nothing can be decrypted
+	// until a CCP Reset-Request makes the peer restart its stream.
 	ErrLost = errors.New("mppe: an earlier packet was lost")
 )
 
-// keptKeys is how many keys of packets that did not come yet are remembered.
+// keptKeys is how many keys of skipped packets are kept.
 const keptKeys = 64
 
-// maxFlushes is how many flushed packets may have been lost in a row in
-// stateful mode, each of which changed the key on a Linux server.
+// maxFlushes is how many flushed packets in a row may be lost in stateful mode. Each of
+// them changes the key of a Linux server.
 const maxFlushes = 8
 
 // Decryptor is the receiving direction of a session. It is not safe for
 // concurrent use.
 type Decryptor struct {
-	keys      schedule // cur is the key of packet count in stateless mode, else of the stream
+	keys      schedule // cur is the key of packet count in stateless mode, otherwise of the stream
 	stateless bool
-	keepsKey  atomic.Bool // the only field that others may read
-	count     uint16      // of the next packet
+	keepsKey  atomic.Bool // the only field that other goroutines may read
+	count     uint16      // count of the next packet
 	data      cipher
 	pair      cipher
 	scratch   cipher
-	skipped   [keptKeys]skippedKey // by count modulo kept
+	skipped   [keptKeys]skippedKey // indexed by count modulo keptKeys
 }
 
 type skippedKey struct {
@@ -52,7 +51,7 @@ type skippedKey struct {
 	ok    bool
 }
 
-// NewDecryptor begins a direction at packet 0.
+// NewDecryptor returns a Decryptor that starts at packet 0.
 func NewDecryptor(start Key, strength Strength, stateless bool) *Decryptor {
 	d := &Decryptor{keys: newSchedule(start, strength), stateless: stateless}
 	if stateless {
@@ -63,15 +62,15 @@ func NewDecryptor(start Key, strength Strength, stateless bool) *Decryptor {
 	return d
 }
 
-// PeerKeepsKey reports whether the peer was seen to restart its stream without
-// a new key after a Reset-Request, as RFC 3078 has it and Linux does not. It may
-// be asked at any time.
+// PeerKeepsKey reports whether the peer has restarted its stream with the same key
+// after a Reset-Request, as RFC 3078 says; Linux changes the key. It is safe for
+// concurrent use.
 func (d *Decryptor) PeerKeepsKey() bool { return d.keepsKey.Load() }
 
 // Open decrypts frame, header included, into dst and returns the number of
-// bytes. dst must not overlap frame and be no shorter than its contents. State
-// changes only when the plain text starts like a PPP packet, so that a forged
-// packet cannot take the session out of step.
+// bytes. dst must not overlap frame and must be at least as long as its contents. The
+// state changes only if the plain text starts like a PPP packet, so that a forged
+// packet cannot desynchronize the session.
 func (d *Decryptor) Open(dst, frame []byte) (int, error) {
 	bits, err := checkHeader(dst, frame)
 	if err != nil {
@@ -90,8 +89,8 @@ func (d *Decryptor) Open(dst, frame []byte) (int, error) {
 	return len(src), nil
 }
 
-// OpenPair is Open(dstA, a) and Open(dstB, b), in little more time than one
-// when both are the packets expected next in stateless mode.
+// OpenPair is Open(dstA, a) and Open(dstB, b). It takes little longer than one call
+// if both are the next expected packets in stateless mode.
 func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB int, errB error) {
 	bitsA, errA := checkHeader(dstA, a)
 	bitsB, errB := checkHeader(dstB, b)
@@ -114,7 +113,7 @@ func (d *Decryptor) OpenPair(dstA, a, dstB, b []byte) (nA int, errA error, nB in
 	case okA:
 		d.count, d.keys.cur = (d.count+1)&countMask, second
 		return len(srcA), nil, 0, ErrGarbage
-	case okB: // a jump over a
+	case okB: // a is skipped
 		d.saveSkipped(first, d.count)
 		d.count, d.keys.cur = (d.count+2)&countMask, third
 		return 0, ErrGarbage, len(srcB), nil
@@ -151,8 +150,8 @@ func (d *Decryptor) openStateless(dst, src []byte, count uint16) error {
 	if !startsLikePPP(dst) {
 		return ErrGarbage
 	}
-	// Only now is the jump believed. Walking it a second time, to keep the last
-	// of the skipped keys, costs less than room for two sets of them.
+	// The jump is accepted only now. Walking it a second time to keep the last skipped
+	// keys costs less than room for two sets of them.
 	skipped := d.keys.cur
 	for i := range ahead {
 		if ahead-i <= keptKeys {
@@ -179,7 +178,7 @@ func (d *Decryptor) openLate(dst, src []byte, count uint16) error {
 	if !startsLikePPP(dst) {
 		return ErrGarbage
 	}
-	k.ok = false // a key is for one packet
+	k.ok = false // a key is used once
 	return nil
 }
 
@@ -196,15 +195,15 @@ func (d *Decryptor) openStateful(dst, src []byte, count uint16, flushed bool) er
 	d.pair = d.data
 	d.pair.xor(dst, src)
 	if !startsLikePPP(dst) {
-		return ErrGarbage // the packets behind it are lost then
+		return ErrGarbage // the packets after it are lost then
 	}
 	d.data = d.pair
 	d.count = (count + 1) & countMask
 	return nil
 }
 
-// openFlushed reads a packet that begins a new stream. Which key it has depends
-// on the packets that were missed, and on the peer's idea of a flush.
+// openFlushed decrypts a packet that begins a new stream. Its key depends on the
+// missing packets and on whether the peer changes its key with a flush.
 func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 	if behind := (d.count - count) & countMask; behind >= 1 && behind <= keptKeys {
 		return ErrStale
@@ -217,7 +216,7 @@ func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 		}
 	}
 	atFlag := count&flagMask == flagMask
-	keeps := cur // as RFC 3078: the same key again
+	keeps := cur // RFC 3078: the same key again
 	for try := range maxFlushes {
 		cur = d.keys.nextKey(cur)
 		if d.opensWith(dst, src, cur) {
@@ -247,8 +246,8 @@ func (d *Decryptor) adoptKey(k Key, count uint16) {
 }
 
 // startsLikePPP reports whether a plain text begins with a protocol that MPPE
-// may carry: 0x0021 to 0x00fa, and for IP the version right behind it. Random
-// bytes pass once in some 600.
+// may carry: 0x0021 to 0x00fa, and for IP followed by the version. About one in 600
+// random texts passes.
 func startsLikePPP(b []byte) bool {
 	if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
 		b = b[2:]

@@ -2,7 +2,7 @@ package mppe
 
 import "encoding/binary"
 
-// Overhead is the number of bytes that MPPE puts before a packet's contents.
+// Overhead is the number of bytes that MPPE adds before the contents of a packet.
 const Overhead = 2
 
 // The bits above the coherency count, RFC 3078 section 3.1.
@@ -17,7 +17,7 @@ const (
 	bitCompressed = 0x2000
 	bitEncrypted  = 0x1000
 	countMask     = 0x0fff
-	flagMask      = 0x00ff // a packet whose count ends so changes the key in stateful mode
+	flagMask      = 0x00ff // in stateful mode a packet whose count ends with these bits changes the key
 )
 
 // Encryptor is the sending direction of a session. It is not safe for
@@ -25,22 +25,22 @@ const (
 type Encryptor struct {
 	keys                  schedule
 	stateless             bool
-	count                 uint16 // of the next packet
-	flushNext             bool   // the next packet starts the stream anew
-	keyChanges            int    // how often its key changes then; with always, at a flag packet too
+	count                 uint16 // count of the next packet
+	flushNext             bool   // the next packet restarts the stream
+	keyChanges            int    // how often the key changes then; with changeAtFlag, also at a flag packet
 	changeAtFlag          bool
-	sinceMismatch         int // packets since the peer was last known to be astray
-	searchLeg, searchLeft int // of the search, see Astray
+	sinceMismatch         int // packets since the last known key mismatch
+	searchLeg, searchLeft int // of the search, see HandleKeyMismatch
 	data                  cipher
 	pair                  cipher
 	scratch               cipher
 }
 
-// NewEncryptor begins a direction at packet 0.
+// NewEncryptor returns an Encryptor that starts at packet 0.
 func NewEncryptor(start Key, strength Strength, stateless bool) *Encryptor {
 	e := &Encryptor{keys: newSchedule(start, strength), stateless: stateless}
 	if stateless {
-		// The key changes before every packet, the first included. From here on
+		// The key changes before every packet, the first included. From now on
 		// keys.cur is the key of the next packet.
 		e.keys.cur = e.keys.nextKey(e.keys.cur)
 	} else {
@@ -73,8 +73,8 @@ func (e *Encryptor) Seal(frame []byte) {
 	e.data.xor(frame[Overhead:], frame[Overhead:])
 }
 
-// SealPair is Seal(a) and Seal(b), in little more time than one in stateless
-// mode.
+// SealPair is Seal(a) and Seal(b). In stateless mode it takes little longer than one
+// call.
 func (e *Encryptor) SealPair(a, b []byte) {
 	if !e.stateless {
 		e.Seal(a)
@@ -93,11 +93,11 @@ func (e *Encryptor) putHeader(frame []byte, bits uint16) {
 	e.count = (e.count + 1) & countMask
 }
 
-// Flush makes the next packet one that the peer can read without those before
-// it: the answer to a CCP Reset-Request. In stateless mode every packet is.
+// Flush makes the next packet readable without the packets before it, as the answer
+// to a CCP Reset-Request. In stateless mode every packet is.
 //
-// RFC 3078 section 3.3 only restarts RC4 there, and FreeBSD does that; Linux
-// also changes the key, on both sides. keepKey chooses the RFC's way, see
+// RFC 3078 section 3.3 only restarts RC4 there, and so does FreeBSD; Linux
+// also changes the key, on both sides. keepKey selects the behavior of the RFC, see
 // Decryptor.PeerKeepsKey.
 func (e *Encryptor) Flush(keepKey bool) {
 	if e.stateless || e.flushNext {
@@ -109,15 +109,15 @@ func (e *Encryptor) Flush(keepKey bool) {
 	}
 }
 
-// syncedAfter is how many packets without a complaint say that the peer is in step.
+// syncedAfter is how many packets without a complaint mean that the peer has the right key.
 const syncedAfter = 64
 
-// HandleKeyMismatch is told when what the peer decrypts is no protocol to it. A Linux peer
-// changes its key with every flushed packet that it gets, so each one that is
-// lost on the way leaves it a key behind, for ever if nothing is done. The next
-// packet is flushed then, and lets the peer catch up by one. A complaint that
-// came late and was heeded twice puts it ahead instead: when catching up does not
-// help, the search turns round for a moment, and then goes further.
+// HandleKeyMismatch is called when the peer decrypts our packets to no known protocol. A
+// Linux peer changes its key with every flushed packet that it receives, so each lost one
+// leaves it one key behind for the rest of the session. HandleKeyMismatch therefore flushes
+// the next packet without a key change, so that the peer advances by one. A delayed
+// complaint that is handled twice puts the peer ahead instead: if advancing does not help,
+// the search turns back for a moment and then goes further.
 func (e *Encryptor) HandleKeyMismatch() {
 	if e.stateless || e.flushNext {
 		return

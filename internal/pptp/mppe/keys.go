@@ -1,8 +1,8 @@
-// Package mppe is Microsoft Point-to-Point Encryption (RFC 3078) with the keys
-// of RFC 3079. It is pure: bytes in, bytes out, no clock and no network.
+// Package mppe implements Microsoft Point-to-Point Encryption (RFC 3078) with the keys
+// of RFC 3079. It is pure: no clock and no network.
 //
-// RC4 without integrity under keys from a password hash is no protection by
-// today's measure. It is what PPTP has.
+// RC4 without integrity, with keys derived from a password hash, is not secure
+// today. PPTP has nothing better.
 package mppe
 
 import "crypto/sha1" // #nosec G505: RFC 3079 prescribes SHA-1
@@ -11,15 +11,15 @@ import "crypto/sha1" // #nosec G505: RFC 3079 prescribes SHA-1
 type Strength uint8
 
 // The strengths of RFC 3078 section 2.1. The first two are RC4 keys of 64 bits
-// of which the rest is known.
+// whose remaining bits are public.
 const (
 	Bits40  Strength = 40
 	Bits56  Strength = 56
 	Bits128 Strength = 128
 )
 
-// Key is a start key: 16 bytes for 128 bits, of which the shorter strengths
-// use the first 8.
+// Key is a start key of 16 bytes. The strengths below 128 bits use only its first
+// 8 bytes.
 type Key [16]byte
 
 var (
@@ -41,7 +41,7 @@ const (
 
 // KeysV2 derives both start keys of a client from an MS-CHAPv2 exchange,
 // RFC 3079 section 3: from the hash of the password hash and the NT response.
-// A server swaps them.
+// A server uses them the other way round.
 func KeysV2(hashHash [16]byte, ntResponse [24]byte) (send, recv Key) {
 	master := sha1Key(hashHash[:], ntResponse[:], []byte(masterMagic))
 	side := func(magic string) Key {
@@ -56,14 +56,14 @@ func KeyV1(hashHash [16]byte, challenge [8]byte) Key {
 	return sha1Key(hashHash[:], hashHash[:], challenge[:])
 }
 
-// KeyV1Short is the start key of 40 and 56 bits after MS-CHAPv1, RFC 3079
+// KeyV1Short returns the start key of 40 and 56 bits after MS-CHAPv1, RFC 3079
 // sections 2.1 and 2.2: the first bytes of the LAN Manager hash.
 func KeyV1Short(lmHash [16]byte) (k Key) {
 	copy(k[:8], lmHash[:8])
 	return k
 }
 
-// sha1Key is the first 16 bytes of a SHA-1.
+// sha1Key returns the first 16 bytes of the SHA-1 of parts.
 func sha1Key(parts ...[]byte) (k Key) {
 	s := sha1.New() // #nosec G401: see the import
 	for _, p := range parts {
@@ -78,12 +78,12 @@ func sha1Key(parts ...[]byte) (k Key) {
 // schedule is the chain of session keys of one direction.
 type schedule struct {
 	start Key
-	cur   Key // of the current session key, repeated when it has 8 bytes
+	cur   Key // the current session key, repeated if it has 8 bytes
 	size  int // 8 or 16
-	fixed int // how many leading bytes of a short key are public
+	fixed int // number of public leading bytes of a short key
 }
 
-// newSchedule starts at the session key that precedes the first packet,
+// newSchedule returns the schedule at the session key that precedes the first packet,
 // RFC 3079 section 3.3.
 func newSchedule(start Key, strength Strength) schedule {
 	s := schedule{start: start, size: 8}
@@ -111,8 +111,8 @@ func (s *schedule) mixKey(cur Key) (k Key) {
 	return k
 }
 
-// reduceKey weakens a short key as RFC 3079 section 3.1 wants it, and repeats it,
-// so that RC4 sees 16 bytes always: its key schedule repeats a short key itself.
+// reduceKey weakens a short key as RFC 3079 section 3.1 requires, and repeats it so that
+// RC4 always gets 16 bytes: its key schedule would repeat a short key itself.
 func (s *schedule) reduceKey(k Key) Key {
 	copy(k[:s.fixed], "\xd1\x26\x9e")
 	if s.size == 8 {
@@ -121,7 +121,7 @@ func (s *schedule) reduceKey(k Key) Key {
 	return k
 }
 
-// repeatKey is k as RC4 takes it.
+// repeatKey repeats a short key to 16 bytes.
 func (s *schedule) repeatKey(k Key) Key {
 	if s.size == 8 {
 		copy(k[8:], k[:8])
@@ -129,7 +129,7 @@ func (s *schedule) repeatKey(k Key) Key {
 	return k
 }
 
-// nextKey is the session key that follows cur, RFC 3078 section 7.3.
+// nextKey returns the session key after cur, RFC 3078 section 7.3.
 func (s *schedule) nextKey(cur Key) Key {
 	t := s.repeatKey(s.mixKey(cur))
 	var c cipher
@@ -137,9 +137,9 @@ func (s *schedule) nextKey(cur Key) Key {
 	return s.encryptKey(&c, t)
 }
 
-// prepareCipher prepares c for packets under cur and returns the key that follows. The
-// two key schedules of RC4 that this takes run side by side: each waits on
-// memory most of the time, and together they take as long as one.
+// prepareCipher prepares c for packets with the key cur and returns the next key. The
+// two RC4 key schedules run interleaved: each mostly waits for memory, and together they
+// take as long as one.
 func (s *schedule) prepareCipher(c, scratch *cipher, cur Key) (next Key) {
 	t := s.repeatKey(s.mixKey(cur))
 	keyPair(c, &cur, scratch, &t)

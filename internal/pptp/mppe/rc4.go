@@ -1,9 +1,9 @@
 package mppe
 
-// cipher is an RC4 state that can be keyed again in place; crypto/rc4 allocates
-// one per key, and in stateless mode each packet has two keys.
+// cipher is an RC4 state that can get a new key in place; crypto/rc4 allocates
+// one per key, and in stateless mode each packet needs two keys.
 //
-// Each entry of the table has 32 bits, of which 8 are used: processors forward
+// The table has 32-bit entries of which 8 bits are used: processors forward
 // whole words from a store to the next load faster than bytes.
 type cipher struct {
 	s    [256]uint32
@@ -17,7 +17,7 @@ var identity = func() (s [256]uint32) {
 	return s
 }()
 
-// setKey starts the stream of k.
+// setKey starts the stream of the key k.
 func (c *cipher) setKey(k *Key) {
 	c.s = identity
 	var j byte
@@ -30,7 +30,7 @@ func (c *cipher) setKey(k *Key) {
 	c.i, c.j = 0, 0
 }
 
-// keyPair is a.key(ka) and b.key(kb) at once.
+// keyPair is a.setKey(ka) and b.setKey(kb), interleaved.
 func keyPair(a *cipher, ka *Key, b *cipher, kb *Key) {
 	a.s = identity
 	b.s = identity
@@ -48,7 +48,7 @@ func keyPair(a *cipher, ka *Key, b *cipher, kb *Key) {
 	b.i, b.j = 0, 0
 }
 
-// xor writes src, encrypted or decrypted, to dst, which must be as long. They
+// xor encrypts or decrypts src to dst, which must be at least as long. They
 // may be the same slice.
 func (c *cipher) xor(dst, src []byte) {
 	i, j := c.i, c.j
@@ -65,9 +65,9 @@ func (c *cipher) xor(dst, src []byte) {
 	c.i, c.j = i, j
 }
 
-// xorPair is two calls of xor at once, for two ciphers that stand at the same
-// place in their streams. One RC4 stream waits for its own last store at every
-// byte; two of them fill each other's pauses.
+// xorPair is two interleaved calls of xor, for two ciphers at the same position of
+// their streams. One RC4 stream waits for its own last store at every byte; two streams
+// use each other's wait times.
 func xorPair(a *cipher, dstA, srcA []byte, b *cipher, dstB, srcB []byte) {
 	n := min(len(srcA), len(srcB))
 	da, sa := dstA[:n], srcA[:n]

@@ -36,7 +36,7 @@ func (c Credentials) Append(b []byte) []byte {
 	return append(b, c.Password...)
 }
 
-// ParseCredentials reads the contents of a PAP request.
+// ParseCredentials parses the contents of a PAP request.
 func ParseCredentials(b []byte) (Credentials, error) {
 	name, rest, ok := cutCounted(b)
 	if !ok {
@@ -49,8 +49,8 @@ func ParseCredentials(b []byte) (Credentials, error) {
 	return Credentials{string(name), string(password)}, nil
 }
 
-// PAPMessage is the text of a PAP Ack or Nak, RFC 1334 section 2.2.2. Servers
-// that leave out its length are understood.
+// PAPMessage returns the text of a PAP Ack or Nak, RFC 1334 section 2.2.2. It also
+// accepts a text without its length, as some servers send it.
 func PAPMessage(b []byte) string {
 	if text, _, ok := cutCounted(b); ok {
 		return string(text)
@@ -77,7 +77,7 @@ func (v Value) Append(b []byte) []byte {
 	return append(b, v.Name...)
 }
 
-// ParseValue reads the contents of a challenge or response; Value aliases b.
+// ParseValue parses the contents of a challenge or response; Value aliases b.
 func ParseValue(b []byte) (Value, error) {
 	value, name, ok := cutCounted(b)
 	if !ok {
@@ -94,16 +94,16 @@ func cutCounted(b []byte) (text, rest []byte, ok bool) {
 	return b[1:n:n], b[n:], true
 }
 
-// MSResponse is the value of an MS-CHAP response, 49 bytes: RFC 2759 section 4
-// with the client's own challenge first, RFC 2433 section 4 with an LM response,
-// which is left empty, in its place.
+// MSResponse is the value of an MS-CHAP response, 49 bytes. It starts with the client's
+// own challenge (RFC 2759 section 4) or, for MS-CHAPv1, with an empty LM response
+// (RFC 2433 section 4).
 type MSResponse struct {
 	PeerChallenge [16]byte // MS-CHAPv2 only
 	NT            [24]byte
 	Flags         uint8 // 1 with MS-CHAPv1: use the NT response
 }
 
-// MSResponseLen is the length of an MSResponse.
+// MSResponseLen is the length of an MSResponse, in bytes.
 const MSResponseLen = 49
 
 // Append appends the value to b.
@@ -114,8 +114,8 @@ func (r MSResponse) Append(b []byte) []byte {
 	return append(b, r.Flags)
 }
 
-// ParseMSResponse reads a value of 49 bytes. It fails on an LM response, which
-// nobody should send.
+// ParseMSResponse parses a value of 49 bytes. It fails on an LM response, which
+// no client should send.
 func ParseMSResponse(b []byte) (r MSResponse, err error) {
 	if len(b) != MSResponseLen {
 		return r, fmt.Errorf("%w: MS-CHAP response of %d bytes", ErrMalformed, len(b))

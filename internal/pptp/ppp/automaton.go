@@ -32,7 +32,7 @@ const (
 	evOpen                   // administrative Open
 	evClose                  // administrative Close
 	evTimeout                // TO+: the restart counter is above 0
-	evExpired                // TO-: it is not
+	evExpired                // TO-: the restart counter is 0
 	evReqGood                // RCR+
 	evReqBad                 // RCR-
 	evAck                    // RCA
@@ -40,7 +40,7 @@ const (
 	evTermReq                // RTR
 	evTermAck                // RTA
 	evUnknown                // RUC
-	evRejOK                  // RXJ+: a rejection that can be lived with
+	evRejOK                  // RXJ+: an acceptable rejection
 	evRejFatal               // RXJ-
 	evEcho                   // RXR
 	eventsCount = iota
@@ -52,7 +52,7 @@ const (
 	tls               // this layer started
 	tlf               // this layer finished
 	irc               // initialize the restart counter
-	zrc               // zero it
+	zrc               // zero the restart counter
 	scr               // send Configure-Request
 	sca               // send Configure-Ack
 	scn               // send Configure-Nak or -Reject
@@ -70,8 +70,8 @@ type cell struct {
 func to(next State, do ...action) *cell { return &cell{next, do} }
 
 // automaton has a row per event and a column per state. An empty cell cannot
-// happen, or is to be ignored. The RFC's notes: p (passive) and r (restart) are
-// not implemented; x is a crossed connection, which needs nothing here.
+// occur or is ignored. The RFC's notes p (passive) and r (restart) are not
+// implemented; x marks a crossed connection, which needs nothing here.
 var automaton = [eventsCount][Opened + 1]*cell{
 	evUp:       {to(Closed), to(ReqSent, irc, scr)},
 	evDown:     {nil, nil, to(Initial), to(Starting, tls), to(Initial), to(Starting), to(Starting), to(Starting), to(Starting), to(Starting, tld)},

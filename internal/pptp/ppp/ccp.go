@@ -5,7 +5,7 @@ import "encoding/binary"
 // MPPEBits are the supported bits of the MPPE option, RFC 3078 section 2.1.
 type MPPEBits uint32
 
-// The bits. The obsolete D bit has no name here, as nobody may set it.
+// The bits. The obsolete D bit has no name, because no side may set it.
 const (
 	MPPEStateless MPPEBits = 1 << 24 // H
 	MPPE56        MPPEBits = 1 << 7  // M
@@ -16,7 +16,7 @@ const (
 	optMPPE       = 18
 )
 
-// Strongest is the best strength that b has, or 0.
+// Strongest returns the strongest key length in b, or 0.
 func (b MPPEBits) Strongest() MPPEBits {
 	for _, s := range []MPPEBits{MPPE128, MPPE56, MPPE40} {
 		if b&s != 0 {
@@ -26,7 +26,7 @@ func (b MPPEBits) Strongest() MPPEBits {
 	return 0
 }
 
-// Bits is the length of the session key: 128, 56, 40, or 0 when b names none.
+// Bits returns the length of the session key: 128, 56 or 40, or 0 if b has none.
 func (b MPPEBits) Bits() int {
 	switch b.Strongest() {
 	case MPPE128:
@@ -39,8 +39,8 @@ func (b MPPEBits) Bits() int {
 	return 0
 }
 
-// OfferedMPPE returns the bits that a CCP Configure-Request asks for, 0 when it
-// asks for no MPPE.
+// OfferedMPPE returns the bits that a CCP Configure-Request asks for, or 0 if it
+// does not ask for MPPE.
 func OfferedMPPE(request []byte) MPPEBits {
 	list, err := ParseOptions(request)
 	if err != nil {
@@ -54,16 +54,16 @@ func OfferedMPPE(request []byte) MPPEBits {
 	return 0
 }
 
-// CCPOptions is the Policy of CCP with MPPE as the only method. Each side asks
-// for what it will receive.
+// CCPOptions is the Policy of CCP with MPPE as the only method. Each side requests
+// the encryption of its receiving direction.
 type CCPOptions struct {
-	Allowed MPPEBits // the strengths that may be used; 0 for none
-	Want    MPPEBits // what we ask for; of several strengths the peer names one in its Nak
+	Allowed MPPEBits // the allowed strengths; 0 for none
+	Want    MPPEBits // what we request; of several strengths the peer names one in its Nak
 
-	// The outcome: what we receive and send with, 0 for no encryption.
+	// The outcome for both directions; 0 means no encryption.
 	Recv, Send MPPEBits
-	Rejected   bool     // the peer has no MPPE for us
-	Offered    MPPEBits // the last strengths of the peer that were not allowed
+	Rejected   bool     // the peer rejects MPPE
+	Offered    MPPEBits // the last strengths of the peer that are not allowed
 }
 
 // Request implements Policy.
@@ -74,12 +74,12 @@ func (c *CCPOptions) Request(b []byte) []byte {
 	return option32(optMPPE, uint32(c.Want)).Append(b)
 }
 
-// Needs implements Needs: without MPPE there is nothing to agree on.
+// Needs implements Needs: CCP without MPPE is useless.
 func (c *CCPOptions) Needs(option uint8) bool { return option == optMPPE }
 
-// Judge implements Policy. A request for one strength that is allowed is taken
-// whatever we asked for: pppd hangs up when its only choice is not. One without
-// options is taken too: pppd repeats it for ever otherwise.
+// Judge implements Policy. It accepts a request for one allowed strength even if we
+// requested another, because pppd hangs up when its only choice is refused. It also
+// accepts a request without options, which pppd would otherwise repeat forever.
 func (c *CCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	list, err := ParseOptions(request)
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *CCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	return code, answer
 }
 
-// Acked implements Policy. A peer that takes several strengths at once means the
+// Acked implements Policy. A peer that accepts several strengths at once means the
 // strongest.
 func (c *CCPOptions) Acked() { c.Recv = c.Want.Strongest() | c.Want&MPPEStateless }
 

@@ -1,9 +1,9 @@
-// Package ppp is the Point-to-Point Protocol of RFC 1661 as PPTP carries it:
+// Package ppp implements the Point-to-Point Protocol of RFC 1661 as PPTP carries it:
 // frames without flags, checksum or byte stuffing, the option negotiation
-// automaton with LCP, CCP and IPCP on it, and the packets of PAP and CHAP.
+// automaton for LCP, CCP and IPCP, and the packets of PAP and CHAP.
 //
-// It has no clock, no network and no goroutine: time and packets are handed in,
-// packets come out of a function.
+// It has no clock, no network and no goroutine: the caller passes time and packets in,
+// and hooks send packets out.
 package ppp
 
 import (
@@ -18,7 +18,7 @@ var ErrMalformed = errors.New("ppp: malformed")
 // Protocol is a PPP protocol number.
 type Protocol uint16
 
-// The protocols that a PPTP session meets.
+// The protocols of a PPTP session.
 const (
 	IPv4   Protocol = 0x0021
 	IPv6   Protocol = 0x0057
@@ -45,7 +45,7 @@ func (p Protocol) String() string {
 }
 
 // ParseFrame splits a frame into its protocol and contents, which alias b. It
-// takes every form that RFC 1661 section 6 allows, agreed on or not: with and
+// accepts every form of RFC 1661 section 6, negotiated or not: with and
 // without FF 03, with one or two bytes of protocol.
 func ParseFrame(b []byte) (Protocol, []byte, error) {
 	if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
@@ -63,11 +63,11 @@ func ParseFrame(b []byte) (Protocol, []byte, error) {
 	return Protocol(binary.BigEndian.Uint16(b)), b[2:], nil
 }
 
-// FrameOverhead is the number of bytes that AppendFrame puts before contents.
+// FrameOverhead is the number of bytes that AppendFrame adds before the contents.
 const FrameOverhead = 4
 
-// AppendFrame appends the longest form of a frame's head to b: every peer takes
-// it, whatever was agreed on.
+// AppendFrame appends the longest form of a frame's header to b. Every peer accepts
+// it, whatever was negotiated.
 func AppendFrame(b []byte, p Protocol) []byte {
 	return append(b, 0xff, 0x03, byte(p>>8), byte(p))
 }

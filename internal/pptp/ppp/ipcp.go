@@ -11,12 +11,12 @@ const (
 
 // IPCPOptions is the Policy of IPCP, for either side.
 type IPCPOptions struct {
-	Local   netip.Addr    // ours; the zero Addr asks for one
-	AskDNS  bool          // ask for name servers, into DNS
-	DNS     [2]netip.Addr // what the peer named, or what a server gives (see Assign)
-	Assign  netip.Addr    // the peer's address, when it is ours to give
-	Peer    netip.Addr    // what the peer said of itself
-	Refusal bool          // the peer does not let us have an address
+	Local   netip.Addr    // our address; the zero Addr requests one
+	AskDNS  bool          // request name servers
+	DNS     [2]netip.Addr // the name servers of the peer, or those that a server assigns (see Assign)
+	Assign  netip.Addr    // the peer's address, if we assign it
+	Peer    netip.Addr    // the peer's address
+	Refusal bool          // the peer refuses to assign us an address
 
 	noDNS [2]bool
 }
@@ -34,11 +34,11 @@ func (i *IPCPOptions) Request(b []byte) []byte {
 	return b
 }
 
-// Needs implements Needs: a session without an address carries nothing.
+// Needs implements Needs: a session without an address is useless.
 func (i *IPCPOptions) Needs(option uint8) bool { return option == optAddress }
 
-// Judge implements Policy. A peer that asks for no server of ours gets its
-// address acknowledged even when it is 0.0.0.0: a tunnel needs none there.
+// Judge implements Policy. If we assign no address, the peer's own is acknowledged even
+// if it is 0.0.0.0: a tunnel does not need it.
 func (i *IPCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	list, err := ParseOptions(request)
 	if err != nil {
@@ -68,8 +68,8 @@ func (i *IPCPOptions) Judge(request []byte, final bool) (Code, []byte) {
 	return code, answer
 }
 
-// assignedValue is the value of an option that the peer must use, if there is one, and
-// whether it may have that option at all.
+// assignedValue returns the value that the peer must use for an option, if there is one,
+// and whether it may use that option at all.
 func (i *IPCPOptions) assignedValue(t uint8) (netip.Addr, bool) {
 	switch {
 	case t == optAddress:

@@ -15,17 +15,17 @@ const (
 	optACFC  = 8
 )
 
-// OptionCallback is the option by which a peer wants to call back, RFC 1570 section
-// 2.3. Nobody can call back through PPTP.
+// OptionCallback is the option by which a peer demands to call back, RFC 1570 section
+// 2.3. PPTP does not support callback.
 const OptionCallback = 13
 
-// Auth is an authentication protocol with, for CHAP, its algorithm.
+// Auth is an authentication protocol and, for CHAP, its algorithm.
 type Auth struct {
 	Protocol  Protocol
 	Algorithm uint8 // of CHAP
 }
 
-// What a peer may ask for, RFC 1334, 1994, 2433, 2759.
+// The authentication protocols, RFC 1334, 1994, 2433, 2759.
 var (
 	AuthNone     = Auth{}
 	AuthPAP      = Auth{Protocol: PAP}
@@ -76,23 +76,23 @@ func parseAuth(v []byte) (a Auth, ok bool) {
 
 // LCPOptions is the Policy of LCP, for either side.
 type LCPOptions struct {
-	MRU      uint16 // what we ask to be sent at most; 0 asks for nothing
+	MRU      uint16 // the largest packet that the peer may send; 0 requests nothing
 	Magic    uint32 // never 0
-	Compress bool   // offer PFC and ACFC: the peer may leave out bytes that we need not
-	Auth     Auth   // what the peer must do; AuthNone for a client
+	Compress bool   // offer PFC and ACFC, so that the peer may omit redundant bytes
+	Auth     Auth   // how the peer must authenticate; AuthNone for a client
 	NewMagic func() uint32
 
-	// AcceptAuth judges what the peer wants us to do. When it says no, the peer is
-	// asked for the other.
+	// AcceptAuth decides whether we authenticate as the peer asks. If not, other is
+	// proposed instead.
 	AcceptAuth func(Auth) (ok bool, other Auth)
 
-	// The outcome, as the peer's last good request has it.
-	PeerMRU   uint16 // 1500 when it did not say
+	// The outcome, from the peer's last acceptable request.
+	PeerMRU   uint16 // 1500 if the peer did not say
 	PeerMagic uint32
 	PeerAuth  Auth
-	Loops     int // how often the peer's magic number was our own
+	Loops     int // how often the peer's magic number was ours
 
-	refused [16]bool // options of ours that the peer rejected
+	refused [16]bool // our options that the peer rejected
 }
 
 // Request implements Policy.
@@ -177,7 +177,7 @@ func (l *LCPOptions) Refused(code Code, options []byte) {
 		case o.Type == optMagic:
 			l.Magic = l.NewMagic()
 		case o.Type == optMRU && len(o.Value) == 2:
-			// Less is a wish to heed; more would be too long for the tunnel.
+			// Accept a smaller MRU; a larger one does not fit into the tunnel.
 			if mru := binary.BigEndian.Uint16(o.Value); mru >= 576 && mru < l.MRU {
 				l.MRU = mru
 			} else {

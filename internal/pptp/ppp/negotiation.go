@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// Policy is what one side of a negotiation wants and takes. LCPOptions,
-// CCPOptions and IPCPOptions are the policies of this package.
+// Policy says what one side of a negotiation requests and accepts. LCPOptions,
+// CCPOptions and IPCPOptions implement it.
 type Policy interface {
-	// Request appends the options to ask for.
+	// Request appends the options to request.
 	Request(b []byte) []byte
 	// Judge answers the peer's request: ConfigureAck with the request itself, or
-	// ConfigureNak or ConfigureReject with the options in question. When final
-	// is true the peer had enough Naks, and gets a Reject in their place.
+	// ConfigureNak or ConfigureReject with the affected options. If final is true, the
+	// peer has received enough Naks and must get a Reject instead.
 	Judge(request []byte, final bool) (Code, []byte)
-	// Acked tells that the peer took our last request.
+	// Acked is called when the peer acknowledged our last request.
 	Acked()
-	// Refused takes a ConfigureNak or ConfigureReject, so that the next Request
-	// is another.
+	// Refused is called with a ConfigureNak or ConfigureReject. The next Request
+	// must differ.
 	Refused(code Code, options []byte)
 }
 
-// Needs is implemented by a Policy that cannot do without some of its options: they
-// are not given up when the peer has refused them too often.
+// Needs is implemented by a Policy that requires some of its options: these are not
+// dropped after the peer has refused them too often.
 type Needs interface {
 	Needs(option uint8) bool
 }
 
-// Timing says how often and how long a negotiation tries. The zero value has
-// the defaults.
+// Timing says how often and for how long a negotiation tries. A zero field has its
+// default.
 type Timing struct {
 	First     time.Duration // wait after each of the first Tries requests; default 1 s
 	Tries     int           // default 3
@@ -60,41 +60,41 @@ func (t Timing) withDefaults() Timing {
 	return t
 }
 
-// Hooks are what a negotiation calls. Send must be set.
+// Hooks are the functions that a negotiation calls. Send is required.
 type Hooks struct {
-	Send     func(Protocol, Packet)    // may keep nothing of the packet
+	Send     func(Protocol, Packet)    // must not keep the packet
 	Up       func()                    // both sides agree
-	Down     func()                    // they no longer do
-	Finished func()                    // it ended: terminated, or nobody answered
-	Extra    func(Packet) (taken bool) // a code that the automaton does not know
-	// Disagree is called when the two sides will not agree (RFC 1661 section 4.6,
-	// Max-Failure). The negotiation then answers nothing more. Optional: without
-	// it a negotiation goes on for as long as the peer does.
+	Down     func()                    // they no longer agree
+	Finished func()                    // the layer was terminated, or the peer did not answer
+	Extra    func(Packet) (taken bool) // handles codes that the automaton does not know
+	// Disagree is called when the two sides do not converge (RFC 1661 section 4.6,
+	// Max-Failure). The negotiation then stops answering. Optional: without it a
+	// negotiation continues as long as the peer does.
 	Disagree func(Disagreement)
 }
 
 // Disagreement says why a negotiation does not converge.
 type Disagreement struct {
 	Kind   DisagreementKind
-	Option Option // the option in question, with the last value that the peer gave it
-	Count  int    // how often it was refused, or how many requests came
+	Option Option // the affected option, with the last value that the peer gave it
+	Count  int    // number of refusals, or of requests
 }
 
-// DisagreementKind is what the peer does that keeps a negotiation from an end.
+// DisagreementKind is the behavior of the peer that prevents an agreement.
 type DisagreementKind uint8
 
 // The kinds.
 const (
-	PeerRefuses  DisagreementKind = iota // the peer refuses our value of an option, and does without it as little
+	PeerRefuses  DisagreementKind = iota // the peer refuses our value of an option, and its absence too
 	PeerInsists                          // the peer demands an option that we refuse
-	PeerRestarts                         // the peer sends other requests without end
+	PeerRestarts                         // the peer sends different requests without end
 )
 
-// requestWindow is the time in which a peer may ask for 2 * Timing.Refusals different
-// things. A session that lives for months may be negotiated again many times.
+// requestWindow is the time in which a peer may send 2 * Timing.Refusals different
+// requests. A session that lives for months may renegotiate many times.
 const requestWindow = time.Minute
 
-// Negotiation is the automaton of one protocol on one link. It is not safe for
+// Negotiation runs the automaton of one protocol on one link. It is not safe for
 // concurrent use.
 type Negotiation struct {
 	protocol Protocol
@@ -105,32 +105,32 @@ type Negotiation struct {
 	state        State
 	id           uint8     // of the last Configure-Request or Terminate-Request
 	request      []byte    // the options of the last Configure-Request
-	spare        []byte    // memory for the one after it
-	sentAt       time.Time // when it was sent first
+	spare        []byte    // memory for the next request
+	sentAt       time.Time // when it was first sent
 	requestOpen  bool      // it has no answer yet
-	repeated     int       // how often the last Configure-Request was sent again
-	resent       int       // how often any was
-	lost         int       // packets of either side that cannot have arrived
-	peerRepeats  int       // and of those the peer's requests that came again
+	repeated     int       // retransmissions of the last Configure-Request
+	resent       int       // retransmissions of all Configure-Requests
+	lost         int       // packets of both sides that cannot have arrived
+	peerRepeats  int       // those of them that are repeated requests of the peer
 	rtt          time.Duration
-	restartCount int // the restart counter
+	restartCount int // the restart counter of the RFC
 	requestTries int // requests since the counter was initialized
-	naksSent     int // sent since the peer's last good request
+	naksSent     int // since the peer's last acceptable request
 	deadline     time.Time
 
-	peerID            int       // of the request that we acknowledged last; -1 before
-	peerOptions       []byte    // and its options
-	ackedAt           time.Time // when
-	peerRequests      int       // its requests since peerRequestsSince for something else, or for what was agreed on
+	peerID            int       // id of the request that we acknowledged last; -1 before
+	peerOptions       []byte    // the options of that request
+	ackedAt           time.Time // when it was acknowledged
+	peerRequests      int       // its requests since peerRequestsSince that differ, or that renegotiate
 	peerRequestsSince time.Time
-	refused           map[uint8]int // how often the peer refused each option of ours
-	insisted          map[uint8]int // how often we refused each option of the peer
+	refused           map[uint8]int // how often the peer refused each of our options
+	insisted          map[uint8]int // how often we refused each of the peer's options
 	disagreed         bool          // Disagree was called
-	rejected          Code          // the code of ours that the peer does not know, 0 for none
+	rejected          Code          // our code that the peer does not know, or 0
 	now               time.Time
 	event             event
-	packet            Packet // the packet at hand
-	answer            Code   // and our answer to it, when it is a request
+	packet            Packet // the packet being handled
+	answer            Code   // our answer, if it is a request
 	options           []byte
 }
 
@@ -139,27 +139,26 @@ func NewNegotiation(p Protocol, policy Policy, timing Timing, hooks Hooks) *Nego
 	return &Negotiation{protocol: p, policy: policy, timing: timing.withDefaults(), hooks: hooks, peerID: -1}
 }
 
-// RTT is how long the peer took to answer a Configure-Request that was sent once,
-// or 0 when no such answer came. A request that was repeated tells nothing: its
-// answer may be to either (Karn).
+// RTT returns how long the peer took to answer a Configure-Request that was sent once,
+// or 0 if there is no such answer. A retransmitted request does not count, because its
+// answer may belong to either copy (Karn's algorithm).
 func (n *Negotiation) RTT() time.Duration { return n.rtt }
 
-// Resent is how many Configure-Requests were sent again for want of an answer.
+// Resent returns how many Configure-Requests were retransmitted.
 func (n *Negotiation) Resent() int { return n.resent }
 
-// Lost is how many packets cannot have arrived, or not in time: requests of ours that
-// were answered only when they were sent again, and requests of the peer that it sent
-// again long after they had been acknowledged.
+// Lost returns how many packets did not arrive in time: our requests that were
+// answered only after a retransmission, and requests that the peer repeated long after
+// we had acknowledged them.
 func (n *Negotiation) Lost() int { return n.lost }
 
-// PeerRepeats is how many of Lost are requests of the peer that it sent again.
+// PeerRepeats returns how many of Lost are repeated requests of the peer.
 func (n *Negotiation) PeerRepeats() int { return n.peerRepeats }
 
-// RejectedCode is the code of ours that the peer rejected and that the layer cannot
-// do without, or 0.
+// RejectedCode returns the code that the layer requires and the peer rejected, or 0.
 func (n *Negotiation) RejectedCode() Code { return n.rejected }
 
-// State is the state that the automaton is in.
+// State returns the state of the automaton.
 func (n *Negotiation) State() State { return n.state }
 
 // Begin opens the layer over a lower layer that is up, and sends the first
@@ -176,16 +175,16 @@ func (n *Negotiation) Close(now time.Time) {
 	n.runEvent(evClose)
 }
 
-// Reject tells the layer that the peer does not know its protocol.
+// Reject ends the layer because the peer does not know its protocol.
 func (n *Negotiation) Reject(now time.Time) {
 	n.now = now
 	n.runEvent(evRejFatal)
 }
 
-// Deadline is when Tick must be called, or the zero time.
+// Deadline returns when Tick must be called, or the zero time.
 func (n *Negotiation) Deadline() time.Time { return n.deadline }
 
-// Tick lets time pass.
+// Tick advances the negotiation to the given time.
 func (n *Negotiation) Tick(now time.Time) {
 	if n.deadline.IsZero() || now.Before(n.deadline) {
 		return
@@ -199,7 +198,7 @@ func (n *Negotiation) Tick(now time.Time) {
 	}
 }
 
-// Input takes a packet from the peer.
+// Input handles a packet from the peer.
 func (n *Negotiation) Input(now time.Time, p Packet) {
 	if n.disagreed {
 		return
@@ -224,7 +223,7 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 	case TerminateAck:
 		n.runEvent(evTermAck)
 	case CodeReject:
-		// Only the codes that every peer must know are worth giving up for.
+		// Only a rejection of a mandatory code ends the layer.
 		if len(p.Data) > 0 && p.Data[0] >= byte(ConfigureRequest) && p.Data[0] <= byte(CodeReject) {
 			n.rejected = Code(p.Data[0])
 			n.runEvent(evRejFatal)
@@ -238,25 +237,25 @@ func (n *Negotiation) Input(now time.Time, p Packet) {
 	}
 }
 
-// inputRequest takes a Configure-Request.
+// inputRequest handles a Configure-Request.
 func (n *Negotiation) inputRequest(p Packet) {
 	if n.state == Initial || n.state == Starting {
 		return
 	}
 	repeated := int(p.ID) == n.peerID && bytes.Equal(p.Data, n.peerOptions)
-	if repeated && n.now.Sub(n.ackedAt) >= n.timing.First { // before, our Ack may be on its way
+	if repeated && n.now.Sub(n.ackedAt) >= n.timing.First { // earlier than that, our Ack may still be on its way
 		n.lost++
 		n.peerRepeats++
 	}
 	if repeated && n.state == Opened {
 		// Our Ack is late or lost. A retransmission keeps its identifier (RFC 1661
-		// section 5.1), so this is no wish to negotiate again.
+		// section 5.1), so this does not renegotiate.
 		n.ackedAt = n.now
 		n.sendPacket(Packet{ConfigureAck, p.ID, p.Data})
 		return
 	}
-	// A peer whose requests are acknowledged and ours are not sends the same options
-	// under new identifiers: that is no other request.
+	// A peer whose requests are acknowledged while ours are not sends the same options
+	// with new identifiers, which does not count as another request.
 	if n.state == Opened || !bytes.Equal(p.Data, n.peerOptions) {
 		if n.now.Sub(n.peerRequestsSince) > requestWindow {
 			n.peerRequests, n.peerRequestsSince = 0, n.now
@@ -281,8 +280,8 @@ func (n *Negotiation) inputRequest(p Packet) {
 	n.runEvent(evReqBad)
 }
 
-// countInsisted counts the options that we refuse of a request, and reports whether one
-// of them was demanded too often.
+// countInsisted counts the options of a request that we refuse, and reports whether the
+// peer has demanded one of them too often.
 func (n *Negotiation) countInsisted(request []byte) bool {
 	refused, err := ParseOptions(n.options)
 	if err != nil {
@@ -300,7 +299,7 @@ func (n *Negotiation) countInsisted(request []byte) bool {
 	return false
 }
 
-// findOption is the option of o's type in a request, or o when the request has none.
+// findOption returns the option of o's type in a request, or o if there is none.
 func findOption(request []byte, o Option) Option {
 	list, err := ParseOptions(request)
 	if err != nil {
@@ -314,14 +313,13 @@ func findOption(request []byte, o Option) Option {
 	return o
 }
 
-// inputRefusal takes a Configure-Nak or a Configure-Reject. An option that was
-// refused Refusals times is given up, unless it is needed; a peer that refuses it
-// even so disagrees.
+// inputRefusal handles a Configure-Nak or a Configure-Reject. An option is dropped after
+// Timing.Refusals refusals, unless it is needed; a further refusal is a disagreement.
 func (n *Negotiation) inputRefusal(p Packet) {
 	code := p.Code
 	list, err := ParseOptions(p.Data)
 	if err != nil {
-		list = []Option{{}} // counted as one option, of a type that there is not
+		list = []Option{{}} // counts as one option of an unused type
 	}
 	if n.refused == nil {
 		n.refused = make(map[uint8]int)
@@ -342,9 +340,9 @@ func (n *Negotiation) inputRefusal(p Packet) {
 	}
 }
 
-// Stalled reports what kept the negotiation from an end until now: an option that one
-// side refused at least three times, or as many different requests as two agreements
-// take. It is for a negotiation whose time is over.
+// Stalled reports what has prevented an agreement so far: an option that one side
+// refused at least three times, or twice as many different requests. The caller asks
+// after a timeout.
 func (n *Negotiation) Stalled() (d Disagreement, ok bool) {
 	const often, restless = 3, 6
 	if n.state == Opened {
@@ -371,7 +369,7 @@ func (n *Negotiation) needsOption(option uint8) bool {
 	return ok && p.Needs(option)
 }
 
-// reportDisagreement ends the negotiation and reports whether it did.
+// reportDisagreement ends the negotiation if there is a hook, and reports whether it did.
 func (n *Negotiation) reportDisagreement(kind DisagreementKind, o Option, count int) bool {
 	if n.hooks.Disagree == nil {
 		return false
@@ -383,7 +381,7 @@ func (n *Negotiation) reportDisagreement(kind DisagreementKind, o Option, count 
 	return true
 }
 
-// measureRTT notes how long the answer at hand took, or how often it was missed.
+// measureRTT records how long the current answer took, or how many requests it missed.
 func (n *Negotiation) measureRTT() {
 	switch {
 	case !n.requestOpen:
@@ -395,8 +393,8 @@ func (n *Negotiation) measureRTT() {
 	n.requestOpen = false
 }
 
-// Assume takes our last request for acknowledged, when the peer could not go on
-// as it does without having agreed: its Ack was lost.
+// Assume treats our last request as acknowledged. The caller knows that the peer agreed,
+// because it has continued; its Ack was lost.
 func (n *Negotiation) Assume(now time.Time) {
 	if n.state != AckSent {
 		return
@@ -406,8 +404,8 @@ func (n *Negotiation) Assume(now time.Time) {
 	n.runEvent(evAck)
 }
 
-// isAnswer reports whether p answers our last request, which is still open. A request
-// that was sent twice may be answered twice: the second answer is none.
+// isAnswer reports whether p answers our last request and is its first answer. A request
+// that was sent twice may be answered twice.
 func (n *Negotiation) isAnswer(p Packet) bool {
 	return n.state >= ReqSent && p.ID == n.id && n.requestOpen
 }
@@ -462,13 +460,12 @@ func (n *Negotiation) runAction(a action) {
 	case scj:
 		n.id++
 		n.sendPacket(Packet{CodeReject, n.id, n.packet.Append(nil)})
-	case tls, ser: // the owner of the lower layer needs no word; echoes go through Extra
+	case tls, ser: // the lower layer's owner needs no signal; Extra handles echoes
 	}
 }
 
-// sendRequest sends a Configure-Request. One that is sent again because no answer
-// came keeps its identifier, so that the answer to either counts (RFC 1661 sections
-// 4.6 and 5.1).
+// sendRequest sends a Configure-Request. A retransmission keeps its identifier, so that
+// an answer to either copy counts (RFC 1661 sections 4.6 and 5.1).
 func (n *Negotiation) sendRequest() {
 	n.spare = n.policy.Request(n.spare[:0])
 	if n.event == evTimeout && n.requestOpen && bytes.Equal(n.spare, n.request) {

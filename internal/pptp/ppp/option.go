@@ -18,7 +18,7 @@ func (o Option) Append(b []byte) []byte {
 	return append(b, o.Value...)
 }
 
-// ParseOptions reads a list of options. Their values alias b.
+// ParseOptions parses a list of options. Their values alias b.
 func ParseOptions(b []byte) ([]Option, error) {
 	var list []Option
 	for len(b) > 0 {
@@ -47,7 +47,7 @@ func option32(t uint8, v uint32) Option {
 	return Option{t, binary.BigEndian.AppendUint32(nil, v)}
 }
 
-// optionAddr has 0.0.0.0 for the zero Addr.
+// optionAddr returns an address option; the zero Addr becomes 0.0.0.0.
 func optionAddr(t uint8, a netip.Addr) Option {
 	if !a.Is4() {
 		a = netip.IPv4Unspecified()
@@ -55,8 +55,8 @@ func optionAddr(t uint8, a netip.Addr) Option {
 	return Option{t, a.AsSlice()}
 }
 
-// verdict collects what is wrong with a request. A Reject goes before a Nak,
-// RFC 1661 section 5.4.
+// verdict collects the unacceptable options of a request. A Reject takes precedence over
+// a Nak, RFC 1661 section 5.4.
 type verdict struct{ nak, reject []Option }
 
 func (v verdict) buildAnswer(request []byte) (Code, []byte) {

@@ -8,7 +8,7 @@ import (
 // Code is the kind of a control packet.
 type Code uint8
 
-// Codes of RFC 1661 section 5 and, the last two, of CCP (RFC 1962 section 3).
+// Codes of RFC 1661 section 5 and, for the last two, CCP (RFC 1962 section 3).
 const (
 	ConfigureRequest Code = 1
 	ConfigureAck     Code = 2
@@ -65,7 +65,7 @@ func (p Packet) Append(b []byte) []byte {
 	return append(b, p.Data...)
 }
 
-// ParsePacket reads a control packet. Its Data aliases b; bytes behind the
+// ParsePacket parses a control packet. Its Data aliases b; bytes after the
 // length are padding and ignored.
 func ParsePacket(b []byte) (Packet, error) {
 	if len(b) < packetHeader {
