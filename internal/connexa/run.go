@@ -58,7 +58,7 @@ type Run struct {
 // cancel Total stays and Void holds what was cancelled.
 type Tally struct {
 	Total int
-	Good  int // reached what the probe climbs to
+	Good  int // reached the last step of the probe
 	Slow  int // measured, under the threshold
 	Bad   int // a failure of the node, or of its measurement
 	Void  int // no fact: deleted, cancelled, not possible here, internal error
@@ -171,12 +171,12 @@ type Probed struct {
 	Mark    Mark // MarkOf(Fact), or a void mark; bad also where only the measurement failed
 	Outcome Outcome
 	Peer    Peer         // empty: not seen
-	Trace   []StepResult // the climb
+	Trace   []StepResult // the steps of the probe
 	Detail  Detail
-	Story   string // JSON of Rungs and Detail; empty: not told yet
+	Story   string // JSON of Trace and Detail; empty: not told yet
 }
 
-// Story is the climb and the detail as the history keeps them.
+// Story is the trace and the detail as the history stores them.
 type Story struct {
 	Detail
 	Trace []StepResult `json:"rungs,omitempty"`
@@ -187,7 +187,7 @@ type Story struct {
 func (p *Probed) Tell() error {
 	b, err := json.Marshal(Story{p.Detail, p.Trace})
 	if err != nil {
-		return fmt.Errorf("tell the climb: %w", err)
+		return fmt.Errorf("encode the trace: %w", err)
 	}
 	p.Story = string(b)
 	return nil
@@ -202,7 +202,7 @@ type SessionFacts struct {
 	LocalIP    string `json:"local_ip,omitempty"` // ours, inside
 }
 
-// Detail is what the node page tells beside the ladder.
+// Detail is what the node page shows beside the trace.
 type Detail struct {
 	Text       Text     `json:"text,omitzero"`        // the sentence about the cause
 	Evidence   string   `json:"evidence,omitempty"`   // bytes seen, codes

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Step is one rung of the ladder that a probe climbs.
+// Step is one stage of a probe.
 type Step string
 
-// The ladder, from the ground up. NoStep is below it: nothing was reached.
+// The steps, in order. NoStep means that no step was reached.
 const (
 	NoStep     Step = "none"
 	Resolve    Step = "resolve"
@@ -28,8 +28,8 @@ var steps = []Step{Resolve, TCP, Control, Call, GRE, LCP, Auth, Encryption, IP, 
 // Steps lists the steps in order.
 func Steps() []Step { return append([]Step(nil), steps...) }
 
-// Index is how many steps are climbed once s is reached: 0 for NoStep and for
-// what is no step.
+// Index returns the position of s, counted from 1, or 0 for NoStep and for a value that
+// is no step.
 func (s Step) Index() int {
 	for i, l := range steps {
 		if l == s {
@@ -39,16 +39,16 @@ func (s Step) Index() int {
 	return 0
 }
 
-// StepAt is the inverse of Height.
-func StepAt(height int) Step {
-	if height < 1 || height > len(steps) {
+// StepAt returns the step with this index, or NoStep.
+func StepAt(index int) Step {
+	if index < 1 || index > len(steps) {
 		return NoStep
 	}
-	return steps[height-1]
+	return steps[index-1]
 }
 
-// Cause names why a probe stopped: the failing step, a dot and a code, such as
-// "tcp.refused" or "auth.691". It is empty when nothing failed.
+// Cause says why a probe stopped: the failing step, a dot and a code, such as
+// "tcp.refused" or "auth.691". It is empty if nothing failed.
 type Cause string
 
 // Step returns the failing step of c.
@@ -57,43 +57,43 @@ func (c Cause) Step() Step {
 	return Step(step)
 }
 
-// Code returns what follows the step.
+// Code returns the part of c after the step.
 func (c Cause) Code() string {
 	_, code, _ := strings.Cut(string(c), ".")
 	return code
 }
 
-// ByService reports whether a probe that ended with a verdict was answered by the
-// session of a running service: it completed no step itself, and what it found is
-// above the first one.
+// ByService reports whether a probe with a verdict was answered by the session of a
+// running service: the probe completed no step itself, and its result is about a later
+// step than the first.
 func ByService(reached Step, c Cause) bool {
 	return reached.Index() == 0 && (c == "" || c.Step().Index() > Resolve.Index())
 }
 
-// StepResult is one step of one climb.
+// StepResult is the result of one step of one probe.
 type StepResult struct {
 	Step Step          `json:"step"`
 	OK   bool          `json:"ok"`
 	At   time.Duration `json:"at"`            // since the probe began
-	Note Text          `json:"note,omitzero"` // what was seen, in words
+	Note Text          `json:"note,omitzero"` // what was observed, in words
 }
 
-// Peer is how a server names itself in its Start-Control-Connection-Reply.
+// Peer is how a server identifies itself in its Start-Control-Connection-Reply.
 type Peer struct {
 	Vendor   string `json:"vendor,omitempty"`
 	Host     string `json:"host,omitempty"`
 	Firmware int    `json:"firmware,omitempty"`
 }
 
-// Kind is what a probe looks for, and so how high it climbs.
+// Kind is the kind of a probe, which determines its last step.
 type Kind string
 
 // The kinds of probe.
 const (
-	Ping  Kind = "ping"  // to control
-	Login Kind = "login" // to ip
-	Speed Kind = "speed" // to internet, then it measures
+	Ping  Kind = "ping"  // up to control
+	Login Kind = "login" // up to ip
+	Speed Kind = "speed" // up to internet, then a measurement
 )
 
-// Known says whether k is a kind of probe.
+// Known reports whether k is a kind of probe.
 func (k Kind) Known() bool { return k == Ping || k == Login || k == Speed }

@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// codesText says in words what the codes mean with which a server refused or ended a
-// control connection or a call; it is zero where err has none.
+// codesText describes the code with which a server refused or ended a
+// control connection or a call; it is zero if err has none.
 func codesText(err error) connexa.Text {
 	var (
 		no      *control.Refused
@@ -24,7 +24,7 @@ func codesText(err error) connexa.Text {
 	switch {
 	case errors.As(err, &login):
 		if login.Code == 0 || slices.Contains(pptp.Causes(), fmt.Sprintf("auth.%d", login.Code)) {
-			return connexa.Text{} // the cause says it
+			return connexa.Text{} // the cause's own text covers the code
 		}
 		return connexa.T("probe.login.code", strconv.Itoa(login.Code))
 	case errors.As(err, &bye):
@@ -42,7 +42,7 @@ func codesText(err error) connexa.Text {
 	return connexa.Text{}
 }
 
-// reasonText is a result with the general error and the cause that go with it.
+// reasonText returns a result together with its general error and its cause.
 func reasonText(result string, failed bool, general control.GeneralError, cause control.Cause) connexa.Text {
 	text := connexa.T(result)
 	if failed || general != control.ErrorNone {
@@ -54,12 +54,11 @@ func reasonText(result string, failed bool, general control.GeneralError, cause 
 	return text
 }
 
-// addressesTriedText says which of several addresses of a name took the connection of a
-// login, and which did not, from the rungs of its climb; it is zero where the first
-// did.
-func addressesTriedText(rungs []pptp.StepResult) connexa.Text {
-	var list []string // the addresses, in the order in which they are tried
-	for _, r := range rungs {
+// addressesTriedText says which of several addresses of a name accepted the connection of
+// a login, and which did not. It is zero if the first address did.
+func addressesTriedText(results []pptp.StepResult) connexa.Text {
+	var list []string // the addresses, in the order of the attempts
+	for _, r := range results {
 		switch {
 		case r.Step == pptp.StepResolve && r.OK:
 			list = strings.Split(r.Note, ", ")
@@ -67,7 +66,7 @@ func addressesTriedText(rungs []pptp.StepResult) connexa.Text {
 		case !r.OK:
 			return connexa.T("probe.addresses.none", strings.Join(list, ", "))
 		default:
-			failed := strings.Count(r.Note, "; ") // after our own address, a note on each that failed
+			failed := strings.Count(r.Note, "; ") // the note lists each failed address after our own
 			if failed > 0 && failed < len(list) {
 				return connexa.T("probe.addresses.some", list[failed], strings.Join(list[:failed], ", "))
 			}

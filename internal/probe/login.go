@@ -14,21 +14,20 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// Login climbs to ip: it brings a whole PPTP session up and takes it down again.
-// The error is a *connexa.LocalError, Found's, or the context's.
+// Login probes up to the step ip: it opens a PPTP session and closes it again.
+// The error is a *connexa.LocalError, OnAddress's, or the context's.
 func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	s, probed, err := p.bringUp(ctx, j, connexa.Outcome{Kind: connexa.Login, At: time.Now()})
 	if s != nil {
-		// The result stands whatever becomes of the leave-taking, which is bounded.
+		// The result does not depend on the close, whose time is bounded.
 		_ = s.Close()
 	}
 	return probed, err
 }
 
-// bringUp climbs to ip. The steps up to control are tried as often and as
-// patiently as a ping does; what happens above is told by the first attempt that
-// gets there. The session is nil when none came up; else it is the caller's to
-// close. out is what is known of the outcome.
+// bringUp opens a session. It repeats the steps up to control with the attempts and
+// timeouts of a ping; the first attempt that gets further decides. The caller must close
+// the session; it is nil if none came up. out is the outcome so far.
 func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome) (*pptp.Session, connexa.Probed, error) {
 	var said []connexa.Text
 	for i, timeout := range attemptTimeouts[:p.maxAttempts()] {
@@ -68,8 +67,8 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 	return nil, connexa.Probed{}, errors.New("a login without an attempt")
 }
 
-// sessionConfig is how j's server is dialed; timeout is of the steps below the tunnel,
-// where p.Session has none.
+// sessionConfig returns the Config for j's server; timeout applies to the steps tcp and
+// control unless p.Session has its own.
 func (p *Prober) sessionConfig(j connexa.Job, timeout time.Duration) pptp.Config {
 	cfg := p.Session
 	cfg.Address, cfg.Port = j.Address, uint16(j.Port)
@@ -88,7 +87,7 @@ func (p *Prober) sessionConfig(j connexa.Job, timeout time.Duration) pptp.Config
 	return cfg
 }
 
-// dialUnavailable is a Dial that this machine could not make.
+// dialUnavailable returns the result of a Dial that this machine could not make.
 func (p *Prober) dialUnavailable(out connexa.Outcome, err error) (connexa.Probed, error) {
 	var lacking *pptp.Unavailable
 	if !errors.As(err, &lacking) {
@@ -101,8 +100,8 @@ func (p *Prober) dialUnavailable(out connexa.Outcome, err error) (connexa.Probed
 	}, nil
 }
 
-// shouldRetry says whether a further attempt may fare better: below the tunnel
-// a packet lost is no verdict. A failure of this machine comes back as local.
+// shouldRetry reports whether another attempt may succeed: below the tunnel, one lost
+// packet proves nothing. A failure of this machine is returned as local.
 func (p *Prober) shouldRetry(no *pptp.Error) (again bool, local error) {
 	switch no.Step {
 	case pptp.StepTCP:
@@ -119,14 +118,14 @@ func (p *Prober) shouldRetry(no *pptp.Error) (again bool, local error) {
 	}
 }
 
-// loginResult is the result of a session that came up.
+// loginResult returns the result of a session that came up.
 func loginResult(s *pptp.Session, out connexa.Outcome, offset time.Duration) connexa.Probed {
 	info := s.Info()
 	out.Reached = connexa.IP
-	rungs := traceOf(info.Trace, info.Server, offset)
-	out.Latency, out.Control = latenciesOf(rungs)
+	results := traceOf(info.Trace, info.Server, offset)
+	out.Latency, out.Control = latenciesOf(results)
 	return connexa.Probed{
-		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Trace: rungs, Peer: peerOf(info.Server),
+		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Trace: results, Peer: peerOf(info.Server),
 		Detail: connexa.Detail{
 			Text:       addressesTriedText(info.Trace),
 			Transcript: transcriptOf(s.Transcript()),
@@ -135,7 +134,7 @@ func loginResult(s *pptp.Session, out connexa.Outcome, offset time.Duration) con
 	}
 }
 
-// failedResult is the result of a climb that ended at no.
+// failedResult returns the result of a dial that failed with no.
 func (p *Prober) failedResult(no *pptp.Error, out connexa.Outcome, offset time.Duration) connexa.Probed {
 	out.Cause = connexa.Cause(no.Cause())
 	out.Reached = connexa.NoStep
@@ -150,13 +149,13 @@ func (p *Prober) failedResult(no *pptp.Error, out connexa.Outcome, offset time.D
 	}
 	probed.Fact = factOf(no)
 	probed.Mark = connexa.MarkOf(probed.Fact)
-	if probed.Fact == connexa.NoFact { // a resolver that does not answer says nothing about the node
+	if probed.Fact == connexa.NoFact { // a silent resolver proves nothing about the node
 		probed.Mark = connexa.MarkNoFact
 	}
 	return probed
 }
 
-// factOf is what the step that failed says about the node.
+// factOf returns what the failed step proves about the node.
 func factOf(no *pptp.Error) connexa.Fact {
 	var refused *pptp.Refused
 	switch {
@@ -175,20 +174,20 @@ func peerOf(s pptp.Server) connexa.Peer {
 	return connexa.Peer{Vendor: s.Vendor, Host: s.Host, Firmware: int(s.Firmware)}
 }
 
-// traceOf gives the rungs of a session words in the reader's language. offset is
-// how long earlier attempts took.
+// traceOf converts the step results of a session, with notes in the reader's language.
+// offset is the duration of earlier attempts.
 func traceOf(list []pptp.StepResult, server pptp.Server, offset time.Duration) []connexa.StepResult {
-	rungs := make([]connexa.StepResult, len(list))
+	results := make([]connexa.StepResult, len(list))
 	for i, r := range list {
-		rungs[i] = connexa.StepResult{Step: connexa.Step(r.Step), OK: r.OK, At: r.At + offset}
+		results[i] = connexa.StepResult{Step: connexa.Step(r.Step), OK: r.OK, At: r.At + offset}
 		if r.OK {
-			rungs[i].Note = noteOf(r, server)
+			results[i].Note = noteOf(r, server)
 		}
 	}
-	return rungs
+	return results
 }
 
-// peerNote is how a server names itself, as far as it does.
+// peerNote describes how a server identifies itself.
 func peerNote(p connexa.Peer) connexa.Text {
 	var names []any
 	for _, s := range []string{p.Vendor, p.Host} {
@@ -232,11 +231,11 @@ func noteOf(r pptp.StepResult, server pptp.Server) connexa.Text {
 	return connexa.T("rung.text", r.Note)
 }
 
-// latenciesOf are the times of the TCP connect and of the control connection's
-// start, from the rungs.
-func latenciesOf(rungs []connexa.StepResult) (tcp, control time.Duration) {
+// latenciesOf returns the durations of the TCP connect and of the start of the control
+// connection.
+func latenciesOf(results []connexa.StepResult) (tcp, control time.Duration) {
 	at := map[connexa.Step]time.Duration{}
-	for _, r := range rungs {
+	for _, r := range results {
 		if r.OK {
 			at[r.Step] = r.At
 		}
@@ -250,7 +249,7 @@ func latenciesOf(rungs []connexa.StepResult) (tcp, control time.Duration) {
 	return tcp, control
 }
 
-// transcriptOf writes protocol events as lines.
+// transcriptOf formats protocol events as lines.
 func transcriptOf(list []pptp.Event) []string {
 	lines := make([]string, len(list))
 	for i, e := range list {

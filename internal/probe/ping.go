@@ -14,11 +14,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// Ping climbs to control: it asks the node's port for a PPTP control connection
-// (RFC 2637 section 2.1). It tries again, more patiently each time, until one
-// attempt gets a good answer; that one passes. Each attempt goes through the
-// addresses of the name. The error is a *connexa.LocalError, Found's, or the
-// context's.
+// Ping probes up to the step control: it opens a PPTP control connection to the node's
+// port (RFC 2637 section 2.1). It repeats this with longer timeouts until one attempt
+// succeeds, which decides. Each attempt tries all addresses of the
+// name. The error is a *connexa.LocalError, OnAddress's, or the context's.
 func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	began := time.Now()
 	out := connexa.Outcome{Kind: connexa.Ping, At: began}
@@ -30,9 +29,9 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 	base.addReached(connexa.Resolve, resolvedNote(j.Address, at))
 
 	var (
-		best  *attempt // the one that got furthest; of equals the last
+		best  *attempt // the attempt that got furthest; the last of equals
 		said  []connexa.Text
-		whole connexa.Text // which addresses answered, of several
+		whole connexa.Text // which of several addresses answered
 	)
 	for i, timeout := range attemptTimeouts[:p.maxAttempts()] {
 		if i > 0 {
@@ -63,7 +62,7 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 		out.Lost++
 	}
 	if len(said) == 1 && best.err == nil {
-		said = nil // the ladder says as much
+		said = nil // the trace says the same
 	}
 	probed, err := finishPing(&best.trace, out, best.err, said)
 	probed.Peer = best.peer
@@ -90,9 +89,9 @@ func (p *Prober) pauseBefore(ctx context.Context, address string) error {
 	return p.BeforeRetry(ctx, address)
 }
 
-// attemptEach tries one address after the other, until one gives a good answer.
-// Each has its share of what is left of the timeout. The error is a
-// *connexa.LocalError, Found's, or the context's.
+// attemptEach tries the addresses one after the other until one succeeds. Each gets an
+// equal share of the remaining timeout. The error is a *connexa.LocalError, OnAddress's,
+// or the context's.
 func (p *Prober) attemptEach(ctx context.Context, base trace, j connexa.Job, at []netip.Addr, timeout time.Duration) ([]*attempt, error) {
 	var all []*attempt
 	end := time.Now().Add(timeout)
@@ -118,7 +117,7 @@ func (p *Prober) attemptEach(ctx context.Context, base trace, j connexa.Job, at 
 	return all, nil
 }
 
-// furthestAttempt is the attempt that got furthest; of equals the first.
+// furthestAttempt returns the attempt that got furthest; the first of equals.
 func furthestAttempt(all []*attempt) *attempt {
 	best := all[0]
 	for _, a := range all[1:] {
@@ -129,8 +128,8 @@ func furthestAttempt(all []*attempt) *attempt {
 	return best
 }
 
-// addressesText says which of several addresses answered, and which did not; it is
-// zero where only one was tried.
+// addressesText says which of several addresses answered and which did not; it is
+// zero if only one was tried.
 func addressesText(all []*attempt) connexa.Text {
 	var failed []string
 	last := all[len(all)-1]
@@ -155,7 +154,7 @@ type attempt struct {
 	trace        trace
 	tcp, control time.Duration
 	peer         connexa.Peer
-	err          error // nil: a good answer
+	err          error // nil after a good answer
 }
 
 func (p *Prober) attemptPing(ctx context.Context, base trace, to netip.AddrPort, timeout time.Duration) *attempt {
@@ -188,12 +187,12 @@ func (p *Prober) attemptPing(ctx context.Context, base trace, to netip.AddrPort,
 	}
 	a.control = time.Since(asked)
 	a.trace.addReached(connexa.Control, peerNote(a.peer))
-	// The answer stands whatever becomes of the leave-taking, which is bounded.
+	// The answer does not depend on the stop, whose time is bounded.
 	_ = c.Stop(one)
 	return a
 }
 
-// controlFailure says what the lack of a good reply means.
+// controlFailure converts an error of the control connection to a *stopped.
 func controlFailure(err error) error {
 	code := control.CodeOf(err)
 	if code == "" {
@@ -215,8 +214,8 @@ func controlFailure(err error) error {
 	return s
 }
 
-// lineText is one line about the attempt for the node page; named says at which
-// address it was.
+// lineText describes the attempt in one line for the node page; named adds the
+// address.
 func (a *attempt) lineText(n int, named bool) connexa.Text {
 	var s *stopped
 	switch {
@@ -241,8 +240,8 @@ func resolvedNote(host string, at []netip.Addr) connexa.Text {
 	return connexa.T("rung.resolve", strings.Join(list, ", "))
 }
 
-// finishPing makes the result of a climb that ended with err; nil is the top of a
-// ping.
+// finishPing returns the result of a ping that ended with err; nil means that the node
+// answered.
 func finishPing(c *trace, out connexa.Outcome, err error, said []connexa.Text) (connexa.Probed, error) {
 	out.Reached = c.lastReached()
 	p := connexa.Probed{Outcome: out, Trace: c.results, Detail: connexa.Detail{Attempts: said}}

@@ -1,4 +1,4 @@
-// Package probe climbs the ladder of a node and says how far it got.
+// Package probe tests one node step by step and reports how far it got and why.
 package probe
 
 import (
@@ -14,50 +14,49 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// Prober looks at nodes. Its zero value works; the fields are for the panel's
+// Prober probes nodes. Its zero value works; the fields are for the panel's
 // limits and for tests.
 type Prober struct {
-	// Attempts is how often a ping tries at most; nil: three.
+	// Attempts returns the maximum number of attempts of a ping. Defaults to three.
 	Attempts func() int
-	// BeforeRetry is asked before every connection after a probe's first; nil: at once.
+	// BeforeRetry is called before every connection of a probe except the first. Optional.
 	BeforeRetry func(ctx context.Context, address string) error
-	// Online says whether this machine has a route to the outside; nil: Online.
+	// Online reports whether this machine has a route to the outside. Defaults to Online.
 	Online func() bool
-	// Session is how logins dial, but for whom and with what. Pings resolve host
-	// names as it does.
+	// Session configures the dials of logins, except the address and the credentials. Pings
+	// use its Resolve.
 	Session pptp.Config
-	// Encryption is the policy of nodes that have none of their own; nil: preferred.
+	// Encryption returns the policy of nodes without their own. Defaults to preferred.
 	Encryption func() connexa.EncryptionPolicy
 
-	// OnAddress is told the address of a job's server before anything is sent there; an
-	// error of it ends the job, and is what it returns. It must not wait; nil: it
-	// does not matter.
+	// OnAddress is called with each address of a job's server before anything is sent to it.
+	// An error ends the probe, which returns it. It must not block. Optional.
 	OnAddress func(j connexa.Job, at netip.Addr) error
 
-	// Measure measures through a session, which is Measure's to close. An error of
-	// which the node or the endpoint is the reason has a method Cause; a
-	// *connexa.LocalError says that nothing could be measured from here. What comes
-	// with an error is what was found until then. Speed tests need it.
+	// Measure measures through a session, which it must close. Its error has a method
+	// Cause if the node or the endpoint is the reason, and is a *connexa.LocalError if
+	// this machine could not measure. The measurement beside an error holds what was found
+	// so far. Required for speed tests.
 	Measure func(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error)
-	// SlowBelow is the least download, in bits a second, that is not slow; nil: 0.
+	// SlowBelow returns the minimum download that is not slow, in bits per second. Defaults to 0.
 	SlowBelow func() int64
-	// OnLive hears of the figure of a node's speed test, and at its end of one
-	// without a phase; nil: nobody cares. It must not wait.
+	// OnLive is called with the current figure of a node's speed test, and at its end with a
+	// figure without a phase. It must not block. Optional.
 	OnLive func(node int64, l connexa.SpeedLive)
-	// OnBytes hears of the bytes that each speed test has moved; nil: nobody cares.
+	// OnBytes is called with the number of bytes that each speed test transferred. Optional.
 	OnBytes func(bytes int64)
 }
 
-// attemptTimeouts of the attempts of a ping, each with the pause that follows it.
+// attemptTimeouts are the timeouts of a ping's attempts.
 var attemptTimeouts = []time.Duration{3 * time.Second, 5 * time.Second, 8 * time.Second}
 
-// attemptPause is the least time between two attempts.
+// attemptPause is the minimum time between two attempts.
 const attemptPause = time.Second
 
-// resolveTimeout bounds one question to the resolver.
+// resolveTimeout bounds one query to the resolver.
 const resolveTimeout = 4 * time.Second
 
-// Online says whether this machine has any route to the outside. It asks the
+// Online reports whether this machine has any route to the outside. It asks the
 // kernel by connecting UDP sockets to documentation addresses (RFC 5737), which
 // sends nothing.
 func Online() bool {
@@ -71,8 +70,8 @@ func Online() bool {
 	return false
 }
 
-// resolveHost finds the node's IPv4 addresses, at least one. A name that does not exist
-// is a fact; a resolver that does not answer is not.
+// resolveHost returns the node's IPv4 addresses, at least one. A name that does not exist
+// is a fact about the node; a silent resolver is not.
 func (p *Prober) resolveHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return usableAddresses([]netip.Addr{a})
@@ -103,7 +102,7 @@ func (p *Prober) resolveHost(ctx context.Context, host string) ([]netip.Addr, er
 	return nil, &stopped{cause: "resolve.temporary", inconclusive: true, evidence: last.Error()}
 }
 
-// usableAddresses are pptp's. The error is a *stopped where there are none.
+// usableAddresses returns the addresses that pptp would dial, or a *stopped if there are none.
 func usableAddresses(list []netip.Addr) ([]netip.Addr, error) {
 	at := pptp.UsableAddresses(list)
 	if len(at) == 0 {
@@ -112,18 +111,18 @@ func usableAddresses(list []netip.Addr) ([]netip.Addr, error) {
 	return at, nil
 }
 
-// stopped is where and why one climb ended.
+// stopped is the error of a probe: where and why it stopped.
 type stopped struct {
 	cause        connexa.Cause
-	text         connexa.Text // more than the cause's own sentence says
+	text         connexa.Text // more detail than the cause's own text
 	evidence     string
 	inconclusive bool // no fact about the node
 }
 
 func (s *stopped) Error() string { return string(s.cause) }
 
-// dialFailure says what a failed TCP connect means. A failure of this machine is
-// a *connexa.LocalError.
+// dialFailure converts the error of a TCP connect to a *stopped, or to
+// a *connexa.LocalError for a failure of this machine.
 func (p *Prober) dialFailure(err error) error {
 	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM, syscall.EACCES} {
 		if errors.Is(err, own) {
@@ -148,7 +147,7 @@ func (p *Prober) dialFailure(err error) error {
 			return &connexa.LocalError{Err: err}
 		}
 		return &stopped{cause: "tcp.unreachable", evidence: err.Error()}
-	case errors.Is(err, syscall.ENOPROTOOPT), errors.Is(err, syscall.EHOSTDOWN): // of other ICMP errors
+	case errors.Is(err, syscall.ENOPROTOOPT), errors.Is(err, syscall.EHOSTDOWN): // from other ICMP errors
 		return &stopped{cause: "tcp.unreachable", evidence: err.Error()}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return &stopped{cause: "tcp.timeout"}
@@ -158,7 +157,7 @@ func (p *Prober) dialFailure(err error) error {
 	return fmt.Errorf("connect: %w", err)
 }
 
-// trace notes the steps as they are reached.
+// trace collects the step results of a probe.
 type trace struct {
 	began   time.Time
 	results []connexa.StepResult
@@ -172,7 +171,7 @@ func (c *trace) addFailed(s connexa.Step) {
 	c.results = append(c.results, connexa.StepResult{Step: s, At: time.Since(c.began)})
 }
 
-// lastReached is the last step that was completed.
+// lastReached returns the last completed step.
 func (c *trace) lastReached() connexa.Step {
 	for i := len(c.results) - 1; i >= 0; i-- {
 		if c.results[i].OK {

@@ -9,40 +9,40 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// ServiceSession is a session that somebody else has brought up and keeps: a service. A
-// second one would break it, and so it answers for its server.
+// ServiceSession is the session of a running service. A second session to its server
+// would break it, so probes of that server ask this one.
 type ServiceSession interface {
 	Info() pptp.Info
-	// Echo and ControlEcho ask the server for a sign of life through the tunnel and
+	// Echo and ControlEcho send an echo request through the tunnel and
 	// on the control connection. They end with ctx.
 	Echo(ctx context.Context) (time.Duration, error)
 	ControlEcho(ctx context.Context) (time.Duration, error)
 }
 
-// echoMethod is one way to ask the server of a session for a sign of life: the step that
-// an answer proves, and how to ask.
+// echoMethod is one way to check the server of a session: how to ask, and the step that
+// an answer proves.
 type echoMethod struct {
 	step connexa.Step
 	send func(ctx context.Context) (time.Duration, error)
 }
 
-// PingThrough asks a server for a sign of life on the control connection of a
-// service, and where that is silent through its tunnel: some servers answer one
-// kind of echo only. Name and port are not tested. A silence is no fact: the
-// service watches its own session, and the next ping says what became of that.
+// PingThrough sends an echo request on the control connection of a service, and through
+// its tunnel if there is no answer: some servers answer only one kind of echo. It tests
+// neither name nor port. Silence is not a fact about the node: the service monitors its
+// own session, and the next ping sees the result.
 func (p *Prober) PingThrough(ctx context.Context, h ServiceSession) (connexa.Probed, error) {
 	return p.echoThrough(ctx, h, connexa.Ping, connexa.Answered, echoMethod{connexa.Control, h.ControlEcho}, echoMethod{connexa.LCP, h.Echo})
 }
 
-// LoginThrough says of a session that is up that the server let us in, once it has
-// given a sign of life through the tunnel, or else on the control connection. No
-// new login is made, so no step up to it is tested.
+// LoginThrough reports that the server accepted our login if the session of the service
+// answers an echo through the tunnel or, failing that, on the control connection. It
+// makes no new login, so it tests none of the steps before.
 func (p *Prober) LoginThrough(ctx context.Context, h ServiceSession) (connexa.Probed, error) {
 	return p.echoThrough(ctx, h, connexa.Login, connexa.LoggedIn, echoMethod{connexa.LCP, h.Echo}, echoMethod{connexa.Control, h.ControlEcho})
 }
 
-// echoThrough asks in the first way as often as a ping tries, and then once in the
-// second.
+// echoThrough tries the first method as often as a ping does, and then the second one
+// once.
 func (p *Prober) echoThrough(ctx context.Context, h ServiceSession, kind connexa.Kind, fact connexa.Fact, first, second echoMethod) (connexa.Probed, error) {
 	out := connexa.Outcome{Kind: kind, At: time.Now()}
 	answered := func(e echoMethod, text connexa.Text, took time.Duration) connexa.Probed {
@@ -81,7 +81,7 @@ func (p *Prober) echoThrough(ctx context.Context, h ServiceSession, kind connexa
 	}
 	if errors.Is(last, context.DeadlineExceeded) {
 		if took, ok := ask(second, attemptTimeouts[0]); ok {
-			out.Attempts, out.Lost = 1, 0 // a kind of echo that a server never answers is no loss
+			out.Attempts, out.Lost = 1, 0 // a kind of echo that the server never answers is not loss
 			return answered(second, connexa.T("probe.through."+string(kind)+"."+string(second.step)), took), nil
 		}
 		if ctx.Err() != nil {
@@ -94,8 +94,8 @@ func (p *Prober) echoThrough(ctx context.Context, h ServiceSession, kind connexa
 	}, nil
 }
 
-// serviceResult is what is known of a session that is up. No step was reached by
-// the probe itself: what was looked at stands in its rungs.
+// serviceResult returns the facts about an established session. The probe itself reached
+// no step; its trace contains what was tested.
 func serviceResult(h ServiceSession, out connexa.Outcome) connexa.Probed {
 	info := h.Info()
 	out.Reached = connexa.NoStep
@@ -108,8 +108,8 @@ func serviceResult(h ServiceSession, out connexa.Outcome) connexa.Probed {
 	}
 }
 
-// SpeedThrough measures through a session that somebody else keeps. measure is
-// as Measure, but for the session, which it must not close.
+// SpeedThrough measures through the session of a service. measure is like Prober.Measure,
+// without the session, which it must not close.
 func (p *Prober) SpeedThrough(ctx context.Context, j connexa.Job, h ServiceSession, measure func(ctx context.Context, live func(connexa.SpeedLive)) (connexa.Measurement, error)) (connexa.Probed, error) {
 	probed := serviceResult(h, connexa.Outcome{Kind: connexa.Speed, At: time.Now(), Attempts: 1})
 	p.publishLive(j, connexa.SpeedLive{Phase: connexa.PhaseLatency})

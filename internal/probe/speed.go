@@ -9,17 +9,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// What a measurement may end with that the node, the endpoint or the way between
-// them is not known to be the reason of.
+// Causes of a failed measurement for which neither the node, the endpoint nor the path
+// is known to be the reason.
 const (
-	causeLost   connexa.Cause = "internet.lost"   // the session ended under it
+	causeLost   connexa.Cause = "internet.lost"   // the session ended during the measurement
 	causeFailed connexa.Cause = "internet.failed" // anything else
 )
 
-// Speed climbs as Login does and then measures through the session. A measurement
-// alone makes a node fast or slow; where only the measurement failed, the node has
+// Speed opens a session like Login and then measures through it. Only a measurement
+// makes a node fast or slow. If only the measurement failed, the node has
 // logged in, and the cause says why there is no figure. The error is a
-// *connexa.LocalError, Found's, or the context's.
+// *connexa.LocalError, OnAddress's, or the context's.
 func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 	if p.Measure == nil {
 		return connexa.Probed{}, errors.New("a speed test without anything that measures")
@@ -31,7 +31,7 @@ func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	p.publishLive(j, connexa.SpeedLive{Phase: connexa.PhaseLatency})
 	defer p.publishLive(j, connexa.SpeedLive{})
 	m, err := p.Measure(ctx, s, func(l connexa.SpeedLive) { p.publishLive(j, l) })
-	if p.OnBytes != nil && m.DownBytes+m.UpBytes > 0 { // whatever came of it
+	if p.OnBytes != nil && m.DownBytes+m.UpBytes > 0 { // also after a failed measurement
 		p.OnBytes(m.DownBytes + m.UpBytes)
 	}
 	if ctx.Err() != nil {
@@ -44,7 +44,7 @@ func (p *Prober) Speed(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 	case m.Down > 0:
 		p.applyMeasurement(&probed, m, err)
 	case errors.As(err, &gone) && gone.Step == pptp.StepEncryption:
-		// Keys that differ show with the first packets: there never was a tunnel.
+		// Only the first packets reveal different keys: there never was a tunnel.
 		return p.failedResult(gone, probed.Outcome, 0), nil
 	default:
 		applyMeasureFailure(&probed, m, err)
@@ -58,7 +58,7 @@ func (p *Prober) publishLive(j connexa.Job, l connexa.SpeedLive) {
 	}
 }
 
-// applyMeasurement makes a result of a session that came up one of a measurement. The
+// applyMeasurement adds a measurement to the result of a login. The
 // download decides; err is why there is no upload.
 func (p *Prober) applyMeasurement(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
@@ -78,8 +78,7 @@ func (p *Prober) applyMeasurement(probed *connexa.Probed, m connexa.Measurement,
 	probed.Mark = connexa.MarkOf(probed.Fact)
 }
 
-// applyMeasureFailure makes a result of a session that came up one of a measurement that
-// failed.
+// applyMeasureFailure adds a failed measurement to the result of a login.
 func applyMeasureFailure(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
 	o.Cause = MeasureCause(err)
@@ -93,7 +92,7 @@ func applyMeasureFailure(probed *connexa.Probed, m connexa.Measurement, err erro
 	}
 }
 
-// MeasureCause is why a measurement failed.
+// MeasureCause returns the cause of a failed measurement.
 func MeasureCause(err error) connexa.Cause {
 	var told interface{ Cause() connexa.Cause }
 	var gone *pptp.Error

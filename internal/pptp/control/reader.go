@@ -7,21 +7,21 @@ import (
 	"io"
 )
 
-// evidenceLen is how much of a stranger's first bytes is kept.
+// evidenceLen is how many of the first bytes are kept of a stream that is not PPTP.
 const evidenceLen = 16
 
-// NotPPTP is the error of a stream in which the magic cookie is not where it
-// belongs: something else than a PPTP server talks there.
+// NotPPTP is the error of a stream without the magic cookie in its place:
+// the server does not speak PPTP.
 type NotPPTP struct {
-	First []byte // what came in its place, at most 16 bytes
+	First []byte // the bytes that came instead, at most 16
 }
 
 func (e *NotPPTP) Error() string {
 	return fmt.Sprintf("control: not PPTP, the bytes are %q", e.First)
 }
 
-// ReadMessage reads one message from r and not a byte more. The end of the
-// stream between two messages is io.EOF, inside of one io.ErrUnexpectedEOF.
+// ReadMessage reads exactly one message from r. The end of the stream is io.EOF between
+// two messages, and io.ErrUnexpectedEOF inside one.
 func ReadMessage(r io.Reader) (Message, error) {
 	b := make([]byte, HeaderLen, ocrqLen)
 	if n, err := io.ReadFull(r, b); err != nil {
@@ -44,9 +44,8 @@ func ReadMessage(r io.Reader) (Message, error) {
 	return Parse(b)
 }
 
-// Reader reads messages from a stream. Unlike ReadMessage it keeps what it has
-// of a message when the stream fails in the middle, so that a read that timed
-// out may be repeated.
+// Reader reads messages from a stream. Unlike ReadMessage it keeps a partial message if
+// the stream fails, so that a read can be repeated after a timeout.
 type Reader struct {
 	r    io.Reader
 	head int // buf[head:tail] is read and not yet parsed
@@ -57,14 +56,13 @@ type Reader struct {
 // NewReader returns a Reader on r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
 
-// Reset drops what was read so far and goes on with r, so that a server can use
-// a Reader again.
+// Reset discards the buffered bytes and continues with from, so that a server can reuse
+// a Reader.
 func (r *Reader) Reset(from io.Reader) { r.r, r.head, r.tail = from, 0, 0 }
 
 // Next returns the next message. The body of an Unknown is valid until the next
-// call. The end of the stream between two messages is io.EOF, inside of one
-// io.ErrUnexpectedEOF; after *NotPPTP and ErrMalformed the stream is of no more
-// use.
+// call. The end of the stream is io.EOF between two messages, and io.ErrUnexpectedEOF
+// inside one. After *NotPPTP and ErrMalformed the stream is unusable.
 func (r *Reader) Next() (Message, error) {
 	for {
 		need := HeaderLen
@@ -79,7 +77,7 @@ func (r *Reader) Next() (Message, error) {
 			}
 			need = n
 		} else if len(b) >= 8 && !looksLikePPTP(b) {
-			return nil, notPPTP(b) // there may be no more bytes to wait for
+			return nil, notPPTP(b) // more bytes may never come
 		}
 		if err := r.readMore(need); err != nil {
 			return nil, err
@@ -87,8 +85,8 @@ func (r *Reader) Next() (Message, error) {
 	}
 }
 
-// Pending is what was read of a message that is not whole yet. It is valid
-// until the next call of Next.
+// Pending returns the bytes of an incomplete message. They are valid until the next call
+// of Next.
 func (r *Reader) Pending() []byte { return r.buf[r.head:r.tail] }
 
 // readMore reads once, after making room for a message of need bytes.
@@ -104,7 +102,7 @@ func (r *Reader) readMore(need int) error {
 	r.tail += n
 	switch {
 	case n > 0:
-		return nil // an error that came along comes again
+		return nil // an error beside data comes again with the next read
 	case errors.Is(err, io.EOF) && r.head < r.tail:
 		if b := r.Pending(); !looksLikePPTP(b) {
 			return notPPTP(b)
@@ -116,8 +114,8 @@ func (r *Reader) readMore(need int) error {
 	return io.ErrNoProgress
 }
 
-// frameLen returns the length of the message that begins with header. The
-// cookie is looked at first: without it, the length is no length.
+// frameLen returns the length of the message that begins with header. It checks the
+// cookie first: without it the length has no meaning.
 func frameLen(header []byte) (int, error) {
 	if be.Uint32(header[4:]) != cookie {
 		return 0, notPPTP(header)
@@ -131,8 +129,8 @@ func frameLen(header []byte) (int, error) {
 
 var cookieBytes = be.AppendUint32(nil, cookie)
 
-// looksLikePPTP reports whether b, cut anywhere, may be the beginning of a message.
-// A banner that is shorter than a header is told by it.
+// looksLikePPTP reports whether b may be a prefix of a message. It detects even a banner
+// shorter than a header.
 func looksLikePPTP(b []byte) bool {
 	if len(b) >= 1 && b[0] > MaxLen>>8 {
 		return false

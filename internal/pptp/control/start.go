@@ -5,7 +5,7 @@ const (
 	sccrpLen = 156
 )
 
-// Capabilities of either side in the start messages, and what a call asks for.
+// Capabilities in the start messages, and the types that a call requests.
 const (
 	FramingAsync uint32 = 1
 	FramingSync  uint32 = 2
@@ -85,8 +85,8 @@ type SCCRP struct {
 	Bearer      uint32
 	MaxChannels uint16
 	Firmware    uint16
-	Host        string // as the server sent it; show it through Clean
-	Vendor      string // as the server sent it; show it through Clean
+	Host        string // as the server sent it; pass it to Clean before showing it
+	Vendor      string // as the server sent it; pass it to Clean before showing it
 }
 
 // Type implements Message.
@@ -119,14 +119,14 @@ func parseSCCRP(b []byte) Message {
 	}
 }
 
-// Server is what the reply tells about the server.
+// Server returns how the server identifies itself.
 func (m SCCRP) Server() Server {
 	return Server{Vendor: m.Vendor, Host: m.Host, Firmware: m.Firmware}
 }
 
-// Server is how a server names itself: pptpd says "local" and "linux",
-// accel-ppp "local" and "cananian". The texts are as they came from the wire;
-// show them through Clean.
+// Server is how a server identifies itself: pptpd sends "local" and "linux",
+// accel-ppp "local" and "cananian". The texts are unchanged from the wire;
+// pass them to Clean before showing them.
 type Server struct {
 	Vendor   string
 	Host     string

@@ -1,11 +1,11 @@
 package control
 
-// Unknown is a well-framed message of a type that RFC 2637 does not define.
-// A connection passes over it.
+// Unknown is a well-formed message of a type that RFC 2637 does not define.
+// Conn ignores it.
 type Unknown struct {
 	Class   uint16 // PPTP message type: 1 is control, 2 management
 	Control Type
-	Body    []byte // what follows the header, at most MaxLen - HeaderLen bytes
+	Body    []byte // the bytes after the header, at most MaxLen - HeaderLen
 }
 
 // Type implements Message.

@@ -1,10 +1,9 @@
 // Package mschap computes the answers of MS-CHAPv1 (RFC 2433), MS-CHAPv2
-// (RFC 2759) and CHAP with MD5 (RFC 1994). It takes bytes and gives bytes: no
-// network, no clock, and randomness is the caller's.
+// (RFC 2759) and CHAP with MD5 (RFC 1994). It is pure: no network, no clock, and the
+// caller provides randomness.
 //
-// MD4, DES and a truncated SHA-1 are broken everywhere else and are what these
-// protocols are made of. Nothing here protects anything; it only speaks to
-// servers that ask for it.
+// These protocols consist of MD4, DES and a truncated SHA-1, which are broken. This
+// package protects nothing; it only speaks to servers that require it.
 package mschap
 
 import (
@@ -20,8 +19,8 @@ import (
 	"golang.org/x/crypto/md4" //nolint:staticcheck // as above
 )
 
-// NTHash is the password hash of RFC 2759 section 8.3: MD4 over the password
-// in UTF-16, little end first.
+// NTHash returns the password hash of RFC 2759 section 8.3: MD4 of the password
+// in UTF-16, little endian.
 func NTHash(password string) [16]byte {
 	units := utf16.Encode([]rune(password))
 	wide := make([]byte, 0, 2*len(units))
@@ -31,9 +30,9 @@ func NTHash(password string) [16]byte {
 	return hashOf(wide)
 }
 
-// WidenedNTHash is the hash that pppd and accel-ppp make of a password: each
-// byte of it, not each character, becomes 16 bits. It differs from NTHash only
-// where NeedsWidening says so.
+// WidenedNTHash returns the hash that pppd and accel-ppp compute from a password: they
+// widen each byte, not each character, to 16 bits. It differs from NTHash only
+// if NeedsWidening reports true.
 func WidenedNTHash(password string) [16]byte {
 	wide := make([]byte, 0, 2*len(password))
 	for i := range len(password) {
@@ -43,7 +42,7 @@ func WidenedNTHash(password string) [16]byte {
 }
 
 // NeedsWidening reports whether the two hashes of password differ, so that a
-// login refused with the first deserves a second try with the other.
+// login refused with one may succeed with the other.
 func NeedsWidening(password string) bool {
 	for i := range len(password) {
 		if password[i] >= 0x80 {
@@ -53,7 +52,7 @@ func NeedsWidening(password string) bool {
 	return false
 }
 
-// HashHash is the hash of a password hash, RFC 2759 section 8.4.
+// HashHash returns the hash of a password hash, RFC 2759 section 8.4.
 func HashHash(hash [16]byte) [16]byte { return hashOf(hash[:]) }
 
 func hashOf(b []byte) (sum [16]byte) {
@@ -63,9 +62,9 @@ func hashOf(b []byte) (sum [16]byte) {
 	return sum
 }
 
-// LMHash is the LAN Manager hash of RFC 2433 section A.3: the password in
-// capitals, cut at 14 bytes, as two DES keys. Only the 40-bit and 56-bit keys
-// of MS-CHAPv1 still need it.
+// LMHash returns the LAN Manager hash of RFC 2433 section A.3: the password in upper
+// case, truncated to 14 bytes, as two DES keys. Only the 40-bit and 56-bit keys
+// of MS-CHAPv1 need it.
 func LMHash(password string) (hash [16]byte) {
 	var up [14]byte
 	copy(up[:], strings.ToUpper(password))
@@ -81,13 +80,13 @@ func V1Response(challenge [8]byte, hash [16]byte) [24]byte {
 }
 
 // V2Response answers an MS-CHAPv2 challenge, RFC 2759 section 8.1. The name is
-// hashed without its domain; the one that goes on the wire keeps it.
+// hashed without its domain; the Response packet contains it with the domain.
 func V2Response(authenticator, peer [16]byte, name string, hash [16]byte) [24]byte {
 	return challengeResponse(challengeHash(peer, authenticator, name), hash)
 }
 
-// AuthenticatorResponse is the text with which a server proves that it knows
-// the password too: "S=" and 40 capital hexadecimal digits, RFC 2759 section 8.7.
+// AuthenticatorResponse returns the text by which a server proves that it knows
+// the password too: "S=" and 40 upper-case hexadecimal digits, RFC 2759 section 8.7.
 func AuthenticatorResponse(authenticator, peer [16]byte, name string, hash [16]byte, nt [24]byte) string {
 	hh := HashHash(hash)
 	ch := challengeHash(peer, authenticator, name)
@@ -106,8 +105,8 @@ func AuthenticatorResponse(authenticator, peer [16]byte, name string, hash [16]b
 }
 
 // Proves reports whether the message of a Success packet starts with the
-// expected AuthenticatorResponse. Some servers leave out the "M=" that the RFC
-// puts behind it, and some write the digits small.
+// expected AuthenticatorResponse. Some servers omit the "M=" that the RFC
+// puts after it, and some write the digits in lower case.
 func Proves(message, expected string) bool {
 	if len(message) < len(expected) {
 		return false
@@ -125,7 +124,7 @@ func MD5Response(id byte, secret string, challenge []byte) [16]byte {
 	return md5.Sum(b) // #nosec G401: see the import
 }
 
-// challengeHash is RFC 2759 section 8.2.
+// challengeHash implements RFC 2759 section 8.2.
 func challengeHash(peer, authenticator [16]byte, name string) (ch [8]byte) {
 	if i := strings.LastIndexByte(name, '\\'); i >= 0 {
 		name = name[i+1:]
@@ -138,7 +137,7 @@ func challengeHash(peer, authenticator [16]byte, name string) (ch [8]byte) {
 	return ch
 }
 
-// challengeResponse is RFC 2759 section 8.5: the hash, padded to 21 bytes, is
+// challengeResponse implements RFC 2759 section 8.5: the hash, padded to 21 bytes, is
 // three DES keys.
 func challengeResponse(challenge [8]byte, hash [16]byte) (out [24]byte) {
 	var keys [21]byte
@@ -149,7 +148,7 @@ func challengeResponse(challenge [8]byte, hash [16]byte) (out [24]byte) {
 	return out
 }
 
-// encryptDES is DES under a key of 7 bytes, RFC 2759 section 8.6.
+// encryptDES encrypts one block with a key of 7 bytes, RFC 2759 section 8.6.
 func encryptDES(dst, key7, clear []byte) {
 	key := withParity(key7)
 	c, err := des.NewCipher(key[:]) // #nosec G405: see the import
@@ -159,8 +158,8 @@ func encryptDES(dst, key7, clear []byte) {
 	c.Encrypt(dst, clear)
 }
 
-// withParity spreads 56 bits over 8 bytes and makes each byte odd. DES ignores
-// the parity; the RFC's vectors have it.
+// withParity spreads 56 bits over 8 bytes with odd parity. DES ignores
+// the parity; the vectors of the RFC include it.
 func withParity(key7 []byte) (key [8]byte) {
 	var bits uint64
 	for _, b := range key7[:7] {

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Refused is the server's no, as RFC 2759 section 6 and RFC 2433 section 5
-// word it: "E=691 R=1 C=<challenge> V=3 M=<text>". A server that speaks CHAP
-// with MD5 or PAP gives a text only; Code is 0 then.
+// Refused is a server's refusal in the form of RFC 2759 section 6 and RFC 2433 section 5:
+// "E=691 R=1 C=<challenge> V=3 M=<text>". A server that uses CHAP
+// with MD5 or PAP sends only a text; Code is 0 then.
 type Refused struct {
-	Code      int    // 691 is a wrong login or password; 0 when the server gave none
-	Retry     bool   // the server takes another answer on this link
-	Challenge []byte // the challenge of that retry, when the server sent a new one
-	Text      string // the server's own words, not made safe for a page
+	Code      int    // 691 is a wrong login or password; 0 if the server sent none
+	Retry     bool   // the server accepts another answer on this link
+	Challenge []byte // the challenge for that retry, if the server sent a new one
+	Text      string // the server's own text, unsafe to show as is
 }
 
 // Codes of RFC 2759 section 6.
@@ -34,8 +34,8 @@ func (e *Refused) Error() string {
 	return fmt.Sprintf("mschap: refused with %d: %q", e.Code, e.Text)
 }
 
-// ParseRefused reads the message of a Failure packet. It takes every message:
-// one without fields is a Refused with that text.
+// ParseRefused parses the message of a Failure packet. It accepts every message:
+// one without fields becomes the text.
 func ParseRefused(message string) *Refused {
 	r := &Refused{}
 	rest := message
@@ -56,7 +56,7 @@ func ParseRefused(message string) *Refused {
 	return r
 }
 
-// setField stores one field and reports whether it was one.
+// setField stores one field and reports whether it is a known one.
 func (r *Refused) setField(key, value string) bool {
 	switch key {
 	case "E":
@@ -73,7 +73,7 @@ func (r *Refused) setField(key, value string) bool {
 			return false
 		}
 		r.Challenge = c
-	case "V": // the version of the password change protocol: we change none
+	case "V": // the version of the password change protocol, which we do not use
 	default:
 		return false
 	}
