@@ -11,23 +11,23 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// authenticator is where a client logs in: it judges what the client answers, and has no
-// part in how the packets travel.
+// authenticator decides on logins. It checks the client's answers and is independent of
+// how the packets travel.
 type authenticator struct {
 	auth      Auth
 	login     string
 	password  string
-	refuse    int  // the code with which everyone is refused
-	impostor  bool // everyone is let in
+	refuse    int  // refuse every login with this code
+	impostor  bool // accept every login
 	form      Password
-	retry     bool // a refusal says that another answer is welcome, as pppd's does before it hangs up
+	retry     bool // a refusal offers a retry, as pppd's does before it hangs up
 	challenge []byte
 }
 
 // protocolSPAP is the Shiva Password Authentication Protocol.
 const protocolSPAP ppp.Protocol = 0xc027
 
-// lcpAuth is what the server asks for in LCP.
+// lcpAuth returns the option that the server requests in LCP.
 func (a Auth) lcpAuth() ppp.Auth {
 	switch a {
 	case AuthNone:
@@ -47,7 +47,7 @@ func (a Auth) lcpAuth() ppp.Auth {
 	return ppp.AuthMSCHAPv2
 }
 
-// challengeLen is the length of the challenge, in bytes.
+// challengeLen returns the length of the challenge, in bytes.
 func (a Auth) challengeLen() int {
 	if a == AuthMSCHAPv1 {
 		return 8
@@ -70,7 +70,7 @@ type keys struct {
 	isShort    bool
 }
 
-// startKey is the start key of a direction.
+// startKey returns the start key of a direction.
 func (k keys) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
 	switch {
 	case k.isShort && bits.Bits() < 128:
@@ -81,7 +81,7 @@ func (k keys) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
 	return k.recv
 }
 
-// checkPAP judges a PAP request.
+// checkPAP answers a PAP request.
 func (g *authenticator) checkPAP(c ppp.Credentials) verdict {
 	switch {
 	case g.refuse != 0:
@@ -92,7 +92,7 @@ func (g *authenticator) checkPAP(c ppp.Credentials) verdict {
 	return verdict{text: "Authentication failure"}
 }
 
-// checkCHAP judges the response to the challenge that went out with id.
+// checkCHAP answers the response to the challenge that was sent with id.
 func (g *authenticator) checkCHAP(id uint8, v ppp.Value) verdict {
 	if g.refuse != 0 {
 		return g.refusalFor(g.refuse)
@@ -116,8 +116,8 @@ func (g *authenticator) checkCHAP(id uint8, v ppp.Value) verdict {
 	return g.refusalFor(mschap.WrongCredentials)
 }
 
-// passwordHashes are those that servers make of a password; they differ outside of
-// ASCII.
+// passwordHashes returns the hashes of the password that the server accepts. They differ
+// only outside ASCII.
 func (g *authenticator) passwordHashes() [][16]byte {
 	switch g.form {
 	case PasswordWidened:
@@ -149,7 +149,7 @@ func (g *authenticator) checkV2(name string, r ppp.MSResponse) verdict {
 		if !g.impostor && !equalSecret(want[:], r.NT[:]) {
 			continue
 		}
-		if g.impostor { // it makes up what it cannot know
+		if g.impostor { // an impostor does not know the password
 			hash = [16]byte(randomBytes(16))
 		}
 		proof := mschap.AuthenticatorResponse(challenge, r.PeerChallenge, name, hash, r.NT)
@@ -159,7 +159,7 @@ func (g *authenticator) checkV2(name string, r ppp.MSResponse) verdict {
 	return g.refusalFor(mschap.WrongCredentials)
 }
 
-// refusals are what servers say beside a code.
+// refusals are the texts that servers send with a code.
 var refusals = map[int]string{
 	mschap.RestrictedHours:  "Not at this hour",
 	mschap.AccountDisabled:  "Account disabled",
@@ -169,7 +169,7 @@ var refusals = map[int]string{
 	mschap.ChangingPassword: "Change the password first",
 }
 
-// refusalFor words a refusal as RFC 2759 section 6 has it, where the login has codes.
+// refusalFor returns a refusal in the form of RFC 2759 section 6 if the login has codes.
 func (g *authenticator) refusalFor(code int) verdict {
 	text := refusals[code]
 	if text == "" {

@@ -9,19 +9,19 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// Kind is a way in which a server behaves.
+// Kind is the kind of a server's behaviour.
 type Kind string
 
 // The kinds of servers.
 const (
 	Good    Kind = "good"    // answers at once
 	Slow    Kind = "slow"    // answers after Behaviour.Delay
-	Lossy   Kind = "lossy"   // answers every Behaviour.Every-th connection and is silent in the others
+	Lossy   Kind = "lossy"   // answers every Behaviour.Every-th connection and ignores the others
 	Refuse  Kind = "refuse"  // has no listener: TCP is refused
-	Silent  Kind = "silent"  // accepts and says nothing
+	Silent  Kind = "silent"  // accepts connections and sends nothing
 	Garbage Kind = "garbage" // answers with bytes of another protocol
 	Half    Kind = "half"    // sends half a reply and then nothing
-	SSH     Kind = "ssh"     // greets as an SSH server
+	SSH     Kind = "ssh"     // sends the greeting of an SSH server
 	Denied  Kind = "denied"  // refuses the control connection with Behaviour.Result
 	Reset   Kind = "reset"   // resets the connection at Behaviour.When, by default in the middle of its reply
 	Close   Kind = "close"   // closes the connection at Behaviour.When
@@ -33,8 +33,8 @@ type Moment string
 
 // The moments.
 const (
-	AtAccept Moment = "accept"  // as soon as there is one
-	Unread   Moment = "unread"  // when a request came, which is left unread: accel-ppp that is full
+	AtAccept Moment = "accept"  // as soon as it is accepted
+	Unread   Moment = "unread"  // when a request arrives, which stays unread, as in accel-ppp at its limit
 	Request  Moment = "request" // when the request was read
 )
 
@@ -43,8 +43,8 @@ func Kinds() []Kind {
 	return []Kind{Good, Slow, Lossy, Refuse, Silent, Garbage, Half, SSH, Denied, Reset, Close, Drip}
 }
 
-// Behaviour is a kind with its parameter, and what happens in the sessions of
-// those kinds that have any. The zero value is a good server.
+// Behaviour is a kind with its parameter, and the behaviour in sessions for
+// those kinds that have sessions. The zero value is a good server.
 type Behaviour struct {
 	Kind    Kind
 	Delay   time.Duration       // Slow: how long each answer takes
@@ -54,8 +54,8 @@ type Behaviour struct {
 	Session Session             // Good, Slow, Lossy
 }
 
-// Limits that keep Expect true: who pings three times, for 3 s at first, must
-// get an answer from a slow or a lossy server.
+// Limits that keep Expect true: a client that pings three times, first with a timeout of
+// 3 s, must get an answer from a slow or a lossy server.
 const (
 	maxDelay     = 2500 * time.Millisecond
 	defaultDelay = 1500 * time.Millisecond
@@ -63,15 +63,15 @@ const (
 	defaultEvery = 2
 )
 
-// ParseBehaviour reads what String writes: a kind, alone or with its parameter
-// behind a colon, as in "silent", "slow:2s", "lossy:3" and "denied:4". Without
-// one, a slow server takes 1.5 s, a lossy server answers every second time, a
-// denied one leaves the choice of the result to the fleet's seed, and one that
-// closes does so when it has read the request.
+// ParseBehaviour parses what String returns: a kind, alone or with its parameter
+// after a colon, as in "silent", "slow:2s", "lossy:3" and "denied:4". By default a
+// slow server takes 1.5 s, a lossy server answers every second time, the fleet's seed
+// chooses the result of a denied one, and a server that closes does so after it has
+// read the request.
 //
-// Plus signs join what a server does in a session, with or without a kind in
-// front: "login-refused:691", "auth:pap+loss:2", "slow:1s+mppe:40+no-internet". The
-// words are the fields of Session.
+// Plus signs join the traits of a session, with or without a kind before
+// them: "login-refused:691", "auth:pap+loss:2", "slow:1s+mppe:40+no-internet". The
+// words correspond to the fields of Session.
 func ParseBehaviour(s string) (Behaviour, error) {
 	words := strings.Split(s, "+")
 	if b, known, err := parseSession(Behaviour{Kind: Good}, words); known {
@@ -91,7 +91,7 @@ func ParseBehaviour(s string) (Behaviour, error) {
 	return b, err
 }
 
-// parseSession adds words to b. known is false when the first is none of a
+// parseSession adds words to b. known is false if the first word is not a trait of a
 // session.
 func parseSession(b Behaviour, words []string) (_ Behaviour, known bool, err error) {
 	for i, w := range words {
@@ -171,7 +171,7 @@ func joinKinds() string {
 	return strings.Join(names, ", ")
 }
 
-// String is the behaviour as ParseBehaviour reads it.
+// String returns the behaviour in the form that ParseBehaviour parses.
 func (b Behaviour) String() string {
 	kind, session := b.kindString(), b.Session.String()
 	switch {

@@ -9,34 +9,34 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// Stage is a point of a session's way up.
+// Stage is a point in the setup of a session.
 type Stage string
 
-// The stages, in their order.
+// The stages, in order.
 const (
-	StageCall       Stage = "call"        // the call was taken, no GRE packet was sent
-	StageLCP        Stage = "lcp"         // the client's first Configure-Request of LCP came
-	StageLogin      Stage = "login"       // the client's answer to the login came, and is not judged
+	StageCall       Stage = "call"        // the call was accepted, no GRE packet was sent
+	StageLCP        Stage = "lcp"         // the client's first Configure-Request of LCP arrived
+	StageLogin      Stage = "login"       // the client's answer to the login arrived and gets no reply
 	StageAfterLogin Stage = "after-login" // the login was accepted, nothing followed
-	StageCCP        Stage = "ccp"         // the client asked for a key length that the server has, or refused that
-	StageIP         Stage = "ip"          // the client's first Configure-Request of IPCP came
+	StageCCP        Stage = "ccp"         // the client requested a key length that the server supports, or refused one
+	StageIP         Stage = "ip"          // the client's first Configure-Request of IPCP arrived
 )
 
 var stages = []Stage{StageCall, StageLCP, StageLogin, StageAfterLogin, StageCCP, StageIP}
 
-// EndMethod is the way in which a server ends a session.
+// EndMethod is how a server ends a session.
 type EndMethod string
 
-// The ways.
+// The methods.
 const (
 	EndClosed    EndMethod = "closed"    // closes the control connection
-	EndReset     EndMethod = "reset"     // resets it
+	EndReset     EndMethod = "reset"     // resets the control connection
 	EndCDN       EndMethod = "cdn"       // sends a Call-Disconnect-Notify
 	EndStop      EndMethod = "stop"      // sends a Stop-Control-Connection-Request
 	EndTerminate EndMethod = "terminate" // sends an LCP Terminate-Request
 )
 
-// Ending is where and how a server ends each session. The zero value ends none.
+// Ending says where and how a server ends each session. The zero value ends none.
 type Ending struct {
 	At     Stage
 	Method EndMethod
@@ -51,7 +51,7 @@ type Ending struct {
 const endingHint = "a stage (call, lcp, login, after-login, ccp, ip) and a way (closed, reset, cdn:2/4/34, stop:3, terminate, terminate:Text)," +
 	" as in ends-at:login:cdn:3"
 
-// statistics is what a Call-Disconnect-Notify of the lab says beside its numbers.
+// statistics is the text in every Call-Disconnect-Notify of the lab.
 const statistics = "frames 0 octets 0 errors 0"
 
 func setEnding(s *Session, param string) error {
@@ -96,8 +96,8 @@ func setEnding(s *Session, param string) error {
 	return nil
 }
 
-// setNumbers reads the result, the general error and the cause of a
-// Call-Disconnect-Notify, as in "2/4/34". The last two may be left out.
+// setNumbers parses the result, the general error and the cause of a
+// Call-Disconnect-Notify, as in "2/4/34". The last two are optional.
 func (e *Ending) setNumbers(text string) error {
 	most := []uint64{uint64(control.DisconnectRequested), uint64(control.ErrorPAC), 255}
 	var numbers [3]uint64
@@ -138,8 +138,8 @@ func (e Ending) String() string {
 	return strings.Join(words, ":")
 }
 
-// endsAt reports whether the session ends at this stage, and lets it end. s.mu is
-// held.
+// endsAt reports whether the session ends at this stage, and begins that end. s.mu must
+// be held.
 func (s *session) endsAt(at Stage) bool {
 	if s.spec.End.At != at || s.phase == phaseLeaving {
 		return s.ending
@@ -154,7 +154,7 @@ func (s *session) endsAt(at Stage) bool {
 	return true
 }
 
-// endSession ends the session as its Ending has it. s.mu is held.
+// endSession ends the session as its Ending says. s.mu must be held.
 func (s *session) endSession() {
 	s.endAt = time.Time{}
 	e := s.spec.End
@@ -178,8 +178,8 @@ func (s *session) endSession() {
 	}
 }
 
-// sendDisconnect ends the call with a Call-Disconnect-Notify, and leaves it to the
-// client to end the control connection. s.mu is held.
+// sendDisconnect ends the call with a Call-Disconnect-Notify; the client must then end
+// the control connection. s.mu must be held.
 func (s *session) sendDisconnect(r control.DisconnectResult, g control.GeneralError, c control.Cause) {
 	s.phase = phaseLeaving
 	s.repeatAt = time.Time{}
@@ -187,7 +187,7 @@ func (s *session) sendDisconnect(r control.DisconnectResult, g control.GeneralEr
 	s.control.sendMessage(control.CDN{CallID: s.call.ID(), Result: r, General: g, Cause: c, Statistics: statistics})
 }
 
-// controlConn is the control connection as a session sees it.
+// controlConn is the control connection of a session.
 type controlConn interface {
 	sendMessage(m control.Message)
 	close()

@@ -10,18 +10,18 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// Expect is what an honest probe finds out about a server.
+// Expect is the correct result of a probe of a server.
 type Expect struct {
-	Status  string // the status of a node that was not tested before: "ping_ok", "login_failed"
-	Cause   string // the failing step, a dot and a code; empty when all is well
-	Reached string // the last step of the ladder that was completed
+	Status  string // the status of a node without earlier tests: "ping_ok", "login_failed"
+	Cause   string // the failing step, a dot and a code; empty if nothing fails
+	Reached string // the last completed step
 }
 
-// Policy is what the client takes. The zero value is that of a node with the
+// Policy says what the client accepts. The zero value is the policy of a node with
 // default settings.
 type Policy struct {
 	Encryption pptp.Encryption // default pptp.EncryptionPreferred
-	MinBits    int             // the shortest MPPE key that will do
+	MinBits    int             // the shortest MPPE key that the client accepts
 	AllowPAP   bool
 }
 
@@ -29,7 +29,7 @@ func (p Policy) acceptsBits(bits int) bool {
 	return p.Encryption != pptp.EncryptionOff && bits >= p.MinBits
 }
 
-// Expect says what a ping that makes three attempts deserves to find.
+// Expect returns the correct result of a ping with three attempts.
 func (b Behaviour) Expect() Expect {
 	failed := func(reached, cause string) Expect { return Expect{"ping_failed", cause, reached} }
 	switch b.Kind {
@@ -58,15 +58,15 @@ func (b Behaviour) Expect() Expect {
 	return Expect{Status: "ping_ok", Reached: "control"}
 }
 
-// ExpectLogin says what a login that makes three attempts deserves to find. It
-// holds for what may be lost on the way by the odds, too, as long as these are
-// not against everyone.
+// ExpectLogin returns the correct result of a login with three attempts. It also
+// holds for servers that lose packets at random, as long as the loss leaves a session
+// a chance.
 func (b Behaviour) ExpectLogin(p Policy) Expect {
 	if e := b.Expect(); e.Cause != "" {
 		return e
 	}
 	failed := func(reached, cause string) Expect { return Expect{"tunnel_failed", cause, reached} }
-	if b.Kind == Denied { // it is a server, but has no room for a second connection
+	if b.Kind == Denied { // a PPTP server that refuses a second connection
 		return failed("control", "call.rejected")
 	}
 	s := b.Session
@@ -91,7 +91,7 @@ func (b Behaviour) ExpectLogin(p Policy) Expect {
 	return Expect{Status: "login_ok", Reached: "ip"}
 }
 
-// causeAt is what a client says of a session that ends at a step.
+// causeAt returns the cause that a client reports if the session ends at a step.
 func (e Ending) causeAt(step string) string {
 	switch e.Method {
 	case EndCDN:
@@ -114,14 +114,14 @@ func (e Ending) causeAt(step string) string {
 
 const (
 	// hangWait is how long a client waits for the first GRE packet, and
-	// greWait where the control connection answers its echo meanwhile.
+	// greWait how long if the control connection answers its echo meanwhile.
 	hangWait = 6 * time.Second
 	greWait  = 10 * time.Second
-	// pppStartTime is the time within which a server whose PPP does not start hangs up.
+	// pppStartTime is the time within which a server hangs up if its PPP does not start.
 	pppStartTime = 2 * time.Second
 )
 
-// findCall is about the steps from the call to its first GRE packet.
+// findCall covers the steps from the call to its first GRE packet.
 func (s Session) findCall(Policy) (reached, cause string) {
 	switch s.Call {
 	case CallBusy:
@@ -159,7 +159,7 @@ func (s Session) findCall(Policy) (reached, cause string) {
 	return "call", "gre.no_inbound"
 }
 
-// findLink is about LCP.
+// findLink covers LCP.
 func (s Session) findLink(Policy) (reached, cause string) {
 	switch {
 	case s.Terminate != "":
@@ -186,11 +186,11 @@ func (s Session) findLink(Policy) (reached, cause string) {
 	return "gre", "lcp.no_agreement"
 }
 
-// byStrength are the logins, the best first.
+// byStrength lists the logins, strongest first.
 var byStrength = []Auth{AuthMSCHAPv2, "", AuthMSCHAPv1, AuthMD5, AuthPAP, AuthNone}
 
-// bestLogin is the one that a client with this policy agrees on: the best that both
-// have. taken is false when there is none.
+// bestLogin returns the login that a client with this policy negotiates: the strongest
+// that both sides support. taken is false if there is none.
 func (s Session) bestLogin(p Policy) (a Auth, taken bool) {
 	for _, a := range byStrength {
 		if slices.Contains(s.offeredLogins(), a) && p.declineCause(a) == "" {
@@ -201,7 +201,8 @@ func (s Session) bestLogin(p Policy) (a Auth, taken bool) {
 	return logins[len(logins)-1], false
 }
 
-// declineCause is the cause of a login that a client with this policy does not take.
+// declineCause returns the cause for which a client with this policy declines a login, or
+// the empty string.
 func (p Policy) declineCause(a Auth) string {
 	switch {
 	case a == AuthEAP:
@@ -216,8 +217,8 @@ func (p Policy) declineCause(a Auth) string {
 	return ""
 }
 
-// findMethod is about the login that is agreed on, which is a part of LCP where
-// there is one.
+// findMethod covers the choice of the login method, which is part of LCP unless the
+// server then continues without one.
 func (s Session) findMethod(p Policy) (reached, cause string) {
 	a, taken := s.bestLogin(p)
 	switch {
@@ -227,18 +228,18 @@ func (s Session) findMethod(p Policy) (reached, cause string) {
 		return "auth", p.declineCause(a)
 	}
 	if s.Declined == DeclinedTerminate || s.Declined == "" && s.Vendor == VendorPPTPD {
-		return "lcp", p.declineCause(a) // the link is agreed on, without a login
+		return "lcp", p.declineCause(a) // LCP opens, without a login
 	}
 	return "gre", p.declineCause(a)
 }
 
-// loginJudged reports whether the server says no to the login itself.
+// loginJudged reports whether the server refuses the login itself.
 func (s Session) loginJudged() bool {
 	return (s.End.At != StageLogin || s.End.causeAt("auth") == "auth.refused") && s.Login != LoginSilent && s.Login != LoginMalformed &&
 		(s.Login == LoginWordless || s.Refuse != 0 || s.Password != "" || s.End.At == StageLogin)
 }
 
-// findLogin is about the login that was agreed on.
+// findLogin covers the negotiated login.
 func (s Session) findLogin(p Policy) (cause string) {
 	a, _ := s.bestLogin(p)
 	ms := a.givesKeys()
@@ -260,17 +261,17 @@ func (s Session) findLogin(p Policy) (cause string) {
 		return "auth.refused"
 	case s.Impostor && (a == "" || a == AuthMSCHAPv2):
 		return "auth.server_not_genuine"
-	case s.Password == PasswordWidened && s.Second != "" && ms: // the other form takes a second call
+	case s.Password == PasswordWidened && s.Second != "" && ms: // the other form needs a second call
 		return "auth.691"
 	}
 	return ""
 }
 
-// findEncryption is about what follows the login, up to an encryption that carries
+// findEncryption covers everything from the login to an encryption that carries
 // packets.
 func (s Session) findEncryption(p Policy) (reached, cause string) {
 	a, _ := s.bestLogin(p)
-	tries := a.givesKeys() && p.Encryption != pptp.EncryptionOff // the client asks for MPPE
+	tries := a.givesKeys() && p.Encryption != pptp.EncryptionOff // the client requests MPPE
 	common := a.givesKeys() && s.MPPE.offersAny(p.acceptsBits)
 	has := s.MPPE != MPPENone && s.MPPE != MPPERejected
 	required := p.Encryption == pptp.EncryptionRequired
@@ -286,7 +287,7 @@ func (s Session) findEncryption(p Policy) (reached, cause string) {
 		return "auth", "encryption.server_cannot"
 	case s.End.At == StageCCP && tries && (!common || strings.Contains(s.End.Text, "MPPE")):
 		return "auth", s.End.causeAt("encryption")
-	case s.End.At == StageCCP && tries: // nobody had refused anything
+	case s.End.At == StageCCP && tries: // neither side has refused anything
 		return "auth", "ip.ended_after_login"
 	case s.Loses == LayerCCP && tries && required:
 		return "auth", "encryption.loss"
@@ -314,7 +315,7 @@ func (s Session) findEncryption(p Policy) (reached, cause string) {
 	return "", ""
 }
 
-// findCCP is about a CCP that comes to no encryption where that is demanded.
+// findCCP covers a CCP without an encryption although one side requires it.
 func (s Session) findCCP() (cause string) {
 	switch {
 	case s.Nak == LayerCCP || s.CCP == CCPNak:
@@ -327,9 +328,9 @@ func (s Session) findCCP() (cause string) {
 
 func (s Session) findAddress() (cause string) {
 	switch {
-	case s.Loses == LayerIPCP, s.Loses == LayerCCP && s.MPPERequired: // it waits for CCP
+	case s.Loses == LayerIPCP, s.Loses == LayerCCP && s.MPPERequired: // the server waits for CCP
 		return "ip.loss"
-	case s.End.At == StageIP && (s.MPPE == MPPERejected || !s.Auth.givesKeys()): // not a word of either came
+	case s.End.At == StageIP && (s.MPPE == MPPERejected || !s.Auth.givesKeys()): // neither CCP nor IPCP was sent
 		return "ip.ended_after_login"
 	case s.End.At == StageIP:
 		return s.End.causeAt("ip")
@@ -351,7 +352,7 @@ func (s Session) findAddress() (cause string) {
 	return ""
 }
 
-// offersAny reports whether ok takes one of the key lengths.
+// offersAny reports whether ok accepts one of the key lengths.
 func (m MPPE) offersAny(ok func(bits int) bool) bool {
 	switch m {
 	case MPPENone, MPPERejected:
@@ -365,9 +366,9 @@ func (m MPPE) offersAny(ok func(bits int) bool) bool {
 	return err == nil && ok(bits)
 }
 
-// ExpectSpeed says what the first packets through the tunnel deserve to find, on
-// their way to a host name that is one of Config.Sites. Where all is well the
-// status is "speed_ok": what the measurement makes of it is the caller's.
+// ExpectSpeed returns the correct result of the first packets through the tunnel to a
+// host name of Config.Sites. If nothing fails the status is "speed_ok": the caller
+// decides about the measurement.
 func (b Behaviour) ExpectSpeed(p Policy) Expect {
 	e := b.ExpectLogin(p)
 	if e.Cause != "" {

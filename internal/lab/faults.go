@@ -11,9 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// DefaultFaults is a mix in which most servers work and every kind of trouble
-// is met at least once among 200: first what a ping sees, then what a login, at
-// last what needs traffic. The rest are the kinds of good servers.
+// DefaultFaults is a mix in which most servers work and every kind of fault
+// occurs at least once among 200 servers: first the faults that a ping finds, then those
+// of a login, last those of traffic. The rest are good servers of several kinds.
 const DefaultFaults = "slow=8,lossy=6,refuse=6,silent=4,garbage=2,half=2,ssh=4,denied=8,reset=2,reset:unread=1,drip=2," +
 	"call:busy=1,call:dropped=1,gre:silent=2,gre:silent+echo:none=1,gre:deaf=1,gre:stray=1,terminate:Too_many_users=1," +
 	"lcp:callback=1,auth:eap=1,auth:pap=1,login-refused:691=4,login-refused:647=1,login-refused:648=1,login-refused:649=1,impostor=1,mppe:40+no-address=1,ends-at:after-login:terminate:Sorry_maintenance_until_18:00=1," +
@@ -28,11 +28,11 @@ type Share struct {
 	Weight    int
 }
 
-// Faults says how a fleet behaves. Without shares, every server is good.
+// Faults are the behaviours of a fleet. Without shares, every server is good.
 type Faults []Share
 
-// ParseFaults reads shares as in "good=80,slow=3,denied:4=1". Only the ratio of
-// the weights counts.
+// ParseFaults parses shares as in "good=80,slow=3,denied:4=1". Only the ratio of
+// the weights matters.
 func ParseFaults(spec string) (Faults, error) {
 	var f Faults
 	total := 0
@@ -62,7 +62,7 @@ func ParseFaults(spec string) (Faults, error) {
 	return f, nil
 }
 
-// String is the spec that ParseFaults reads.
+// String returns the shares in the form that ParseFaults parses.
 func (f Faults) String() string {
 	items := make([]string, len(f))
 	for i, s := range f {
@@ -71,8 +71,8 @@ func (f Faults) String() string {
 	return strings.Join(items, ",")
 }
 
-// assignTo gives each of n servers its behaviour. The shares are exact, to the
-// nearest server; the order is rnd's.
+// assignTo returns a behaviour for each of n servers. The shares are exact to the
+// nearest server; rnd chooses the order.
 func (f Faults) assignTo(n int, rnd *rand.Rand) []Behaviour {
 	if len(f) == 0 {
 		f = Faults{{Behaviour{Kind: Good}, 1}}
@@ -81,8 +81,8 @@ func (f Faults) assignTo(n int, rnd *rand.Rand) []Behaviour {
 	for _, s := range f {
 		total += s.Weight
 	}
-	// Largest remainder: everyone gets the whole part of what is due, and those
-	// who lost most by that share what is left.
+	// Largest remainder method: each behaviour gets the whole part of its share, and those
+	// with the largest fractions get the rest.
 	counts, left := make([]int, len(f)), n
 	order := make([]int, len(f))
 	for i, s := range f {

@@ -9,22 +9,22 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// LCPFault is why LCP with a server comes to no end.
+// LCPFault is why LCP with a server does not converge.
 type LCPFault string
 
-// The faults of LCP. Nak of LayerLCP is another: a new magic number each time.
+// The faults of LCP. Session.Nak with LayerLCP is another: a new magic number each time.
 const (
 	LCPNakMRU         LCPFault = "nak-mru"         // Naks the MRU, with the same one each time
-	LCPNakMRUOther    LCPFault = "nak-mru-other"   // with another each time
+	LCPNakMRUOther    LCPFault = "nak-mru-other"   // Naks the MRU, with another each time
 	LCPNakMagic       LCPFault = "nak-magic"       // Naks the magic number, with the same one each time
-	LCPReject         LCPFault = "reject"          // rejects MRU and magic number, asked for or not
+	LCPReject         LCPFault = "reject"          // rejects MRU and magic number, requested or not
 	LCPCodeReject     LCPFault = "code-reject"     // answers each request with a Code-Reject
-	LCPProtocolReject LCPFault = "protocol-reject" // and with a Protocol-Reject of LCP
-	LCPSilent         LCPFault = "silent"          // asks, and answers nothing
-	LCPLoop           LCPFault = "loop"            // sends back what it gets
-	LCPCallback       LCPFault = "callback"        // insists on calling back
+	LCPProtocolReject LCPFault = "protocol-reject" // answers each request with a Protocol-Reject of LCP
+	LCPSilent         LCPFault = "silent"          // sends requests and no answers
+	LCPLoop           LCPFault = "loop"            // sends every packet back
+	LCPCallback       LCPFault = "callback"        // insists on callback
 	LCPDemands        LCPFault = "demands"         // insists on an MRRU
-	LCPRestless       LCPFault = "restless"        // asks anything but its last request as soon as that is answered
+	LCPRestless       LCPFault = "restless"        // sends a different request as soon as the last one is answered
 )
 
 var lcpFaults = []LCPFault{
@@ -32,18 +32,18 @@ var lcpFaults = []LCPFault{
 	LCPSilent, LCPLoop, LCPCallback, LCPDemands, LCPRestless,
 }
 
-// insistsOnRequest reports whether it is the server's own request that has no end.
+// insistsOnRequest reports whether the server repeats a request of its own without end.
 func (f LCPFault) insistsOnRequest() bool {
 	return f == LCPCallback || f == LCPDemands || f == LCPRestless
 }
 
-// CCPFault is why CCP with a server comes to no encryption. The server asks for
-// nothing itself.
+// CCPFault is why CCP with a server leads to no encryption. The server sends no request
+// of its own.
 type CCPFault string
 
-// The faults of CCP. Nak of LayerCCP is another: other bits each time.
+// The faults of CCP. Session.Nak with LayerCCP is another: other bits each time.
 const (
-	CCPReject     CCPFault = "reject"      // rejects MPPE, and takes a request without it
+	CCPReject     CCPFault = "reject"      // rejects MPPE, and accepts a request without it
 	CCPNak        CCPFault = "nak"         // Naks with the same bits each time
 	CCPTerminate  CCPFault = "terminate"   // answers each request with a Terminate-Request
 	CCPSilent     CCPFault = "silent"      // answers nothing
@@ -52,24 +52,24 @@ const (
 
 var ccpFaults = []CCPFault{CCPReject, CCPNak, CCPTerminate, CCPSilent, CCPCodeReject}
 
-// IPFault is what is wrong with the address that a server gives.
+// IPFault is what is wrong with the address that a server assigns.
 type IPFault string
 
-// The faults of IPCP. Nak of LayerIPCP is another: a new address each time.
+// The faults of IPCP. Session.Nak with LayerIPCP is another: a new address each time.
 const (
 	IPNak            IPFault = "nak"             // Naks with the same address each time
-	IPReject         IPFault = "reject"          // rejects the address, and takes a request without it
-	IPRejectAll      IPFault = "reject-all"      // rejects the address, asked for or not
-	IPProtocolReject IPFault = "protocol-reject" // knows no IPCP
+	IPReject         IPFault = "reject"          // rejects the address, and accepts a request without it
+	IPRejectAll      IPFault = "reject-all"      // rejects the address, requested or not
+	IPProtocolReject IPFault = "protocol-reject" // does not support IPCP
 	IPCodeReject     IPFault = "code-reject"
 	IPSilent         IPFault = "silent"
-	IPConflict       IPFault = "conflict" // gives its own address
+	IPConflict       IPFault = "conflict" // assigns its own address
 )
 
 var ipFaults = []IPFault{IPNak, IPReject, IPRejectAll, IPProtocolReject, IPCodeReject, IPSilent, IPConflict}
 
-// handleFaulty answers a Configure-Request of a negotiation that is to have no end,
-// at once, however often it comes. It reports whether p was one. s.mu is held.
+// handleFaulty answers a Configure-Request of a negotiation that never converges,
+// immediately and however often it comes. It reports whether p was one. s.mu must be held.
 func (s *session) handleFaulty(proto ppp.Protocol, p ppp.Packet) bool {
 	if p.Code != ppp.ConfigureRequest {
 		return false
@@ -121,13 +121,13 @@ func mruOption(mru uint16) ppp.Option {
 	return ppp.Option{Type: optMRU, Value: binary.BigEndian.AppendUint16(nil, mru)}
 }
 
-// sendOwnRequest sends the server's own request where that has no end.
+// sendOwnRequest sends the next of the server's endless requests.
 func (s *session) sendOwnRequest() {
 	b := mruOption(mru).Append(nil)
 	b = ppp.Option{Type: optMagic, Value: binary.BigEndian.AppendUint32(nil, s.lcpPolicy.Magic)}.Append(b)
 	switch s.spec.LCP {
 	case LCPCallback:
-		b = ppp.Option{Type: optCallback, Value: []byte{6}}.Append(b) // the number is agreed on later, by CBCP
+		b = ppp.Option{Type: optCallback, Value: []byte{6}}.Append(b) // CBCP negotiates the number later
 	case LCPDemands:
 		b = ppp.Option{Type: optMRRU, Value: []byte{5, 220}}.Append(b)
 	default:
@@ -138,14 +138,14 @@ func (s *session) sendOwnRequest() {
 	s.repeatOwnRequest()
 }
 
-// repeatOwnRequest sends the last request once more.
+// repeatOwnRequest sends the last request again.
 func (s *session) repeatOwnRequest() {
 	s.repeatAt = s.now.Add(time.Second)
 	s.sendPacket(ppp.LCP, s.ownRequest)
 }
 
-// ownRequestAnswered takes an answer to the server's own request. The next one follows
-// at once, unless the client has given in.
+// ownRequestAnswered handles an answer to the server's own request. It sends the next one
+// immediately, unless the client has accepted the demand.
 func (s *session) ownRequestAnswered(p ppp.Packet) {
 	switch {
 	case p.ID != s.ownRequest.ID:

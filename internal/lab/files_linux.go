@@ -5,11 +5,11 @@ import (
 	"syscall"
 )
 
-// reservedFiles is how many descriptors are left to everything else.
+// reservedFiles is how many descriptors are reserved for everything except the listeners.
 const reservedFiles = 128
 
-// needFiles makes sure that the process may open n listeners, a few connections
-// and what else it needs, and returns how many files it may open in all.
+// needFiles makes sure that the process may open n listeners, some connections
+// and its other files. It returns the limit of open files.
 func needFiles(n int) (limit int, err error) {
 	want := uint64(n + 2*reservedFiles)
 	var r syscall.Rlimit
@@ -18,7 +18,7 @@ func needFiles(n int) (limit int, err error) {
 	}
 	if r.Cur < want {
 		r.Cur = want
-		r.Max = max(r.Max, want) // the superuser may
+		r.Max = max(r.Max, want) // only the superuser may raise it
 		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &r)
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 			return 0, fmt.Errorf("read the limit of open files: %w", err)

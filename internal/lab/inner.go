@@ -22,24 +22,24 @@ import (
 
 const (
 	innerNIC = 1
-	// innerMTU leaves room in a frame of 1400 bytes for what MPPE adds.
+	// innerMTU leaves room for the bytes that MPPE adds in a frame of 1400 bytes.
 	innerMTU = 1396
-	// innerGSO is the largest piece of TCP data that goes through the stack at
-	// once; it is cut into packets before it comes here.
+	// innerGSO is the size of the largest TCP segment in the stack; it is cut into packets
+	// before it leaves the stack.
 	innerGSO = 60 << 10
 
-	maxFlows = 256              // UDP flows and TCP handshakes of a session
-	flowIdle = 30 * time.Second // a UDP flow without packets ends
+	maxFlows = 256              // UDP flows and TCP handshakes per session
+	flowIdle = 30 * time.Second // a UDP flow ends after this time without packets
 )
 
 // innerNet is the network behind one session: a host that answers at every
-// address. It is made when the first packet comes, as most sessions of a fleet
+// address. The first packet creates it, because most sessions of a fleet
 // carry none.
 type innerNet struct {
 	stack    *stack.Stack
 	services *services
 	node     *Node
-	send     func(*stack.PacketBuffer) // out of the tunnel; may wait
+	send     func(*stack.PacketBuffer) // sends out of the tunnel; may block
 	flows    chan struct{}
 
 	mu         sync.RWMutex
@@ -70,8 +70,8 @@ func (n *innerNet) setUp(at netip.Addr) error {
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 	options := []tcpip.SettableTransportProtocolOption{&sack, &cubic, &moderate, &receive, &send}
 	if n.node.Behaviour.Session.RateDown > 0 {
-		// A queue that fills doubles the way's time at once, and the stack knows
-		// less than a server's TCP about timeouts that were none.
+		// A queue that fills doubles the round-trip time at once, and the stack is worse than
+		// a server's TCP at detecting spurious timeouts.
 		patient := tcpip.TCPMinRTOOption(500 * time.Millisecond)
 		options = append(options, &patient)
 	}
@@ -83,7 +83,7 @@ func (n *innerNet) setUp(at netip.Addr) error {
 	if err := n.stack.CreateNIC(innerNIC, n); err != nil {
 		return stackError{"create an interface", err}
 	}
-	// With these two the host is at every address, and answers from it.
+	// With these two options the host accepts every address and answers from it.
 	if err := n.stack.SetPromiscuousMode(innerNIC, true); err != nil {
 		return stackError{"take every address", err}
 	}
@@ -109,7 +109,7 @@ type stackError struct {
 
 func (e stackError) Error() string { return "lab: inner network: " + e.act + ": " + e.err.String() }
 
-// close resets every connection, and returns when nothing is left.
+// close resets every connection and waits for all goroutines.
 func (n *innerNet) close() {
 	n.mu.Lock()
 	n.closing = true
@@ -119,7 +119,7 @@ func (n *innerNet) close() {
 	n.work.Wait()
 }
 
-// startWork counts a goroutine that close waits for; false is the end.
+// startWork registers a goroutine that close waits for; it returns false after close.
 func (n *innerNet) startWork() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -129,7 +129,7 @@ func (n *innerNet) startWork() bool {
 	return !n.closing
 }
 
-// takeTCP is called by a goroutine of its own for each connection.
+// takeTCP handles one connection in its own goroutine.
 func (n *innerNet) takeTCP(r *tcp.ForwarderRequest) {
 	serve := n.services.tcpService(r.ID().LocalPort)
 	if serve == nil || !n.startWork() {
@@ -147,11 +147,11 @@ func (n *innerNet) takeTCP(r *tcp.ForwarderRequest) {
 	serve(innerConn{netstack.NewTCPConn(&wq, ep), n.node})
 }
 
-// takeUDP is called where packets are delivered, and must not wait.
+// takeUDP is called during packet delivery and must not block.
 func (n *innerNet) takeUDP(r *udp.ForwarderRequest) bool {
 	serve := n.services.udpService(r.ID().LocalPort)
 	if serve == nil {
-		return false // the client is told that nobody is there
+		return false // the stack answers with ICMP port unreachable
 	}
 	select {
 	case n.flows <- struct{}{}:
@@ -177,15 +177,15 @@ func (n *innerNet) takeUDP(r *udp.ForwarderRequest) bool {
 	return true
 }
 
-// groPool joins TCP segments that come together; one is some kilobytes.
+// groPool holds the state that merges TCP segments of one batch; each has some kilobytes.
 var groPool = sync.Pool{New: func() any {
 	g := new(gro.GRO)
 	g.Init(true)
 	return g
 }}
 
-// isIntact checks the sums of a packet and cuts off what is behind it. It is done
-// here as a packet that was merged from several has no sum of its own.
+// isIntact verifies the checksums of a packet and removes the padding. It runs here
+// because a packet merged from several has no checksum of its own.
 func isIntact(v *buffer.View) bool {
 	ip := header.IPv4(v.AsSlice())
 	if !ip.IsValid(len(ip)) || !ip.IsChecksumValid() {
@@ -202,7 +202,7 @@ func isIntact(v *buffer.View) bool {
 	case proto == header.TCPProtocolNumber && len(data) >= header.TCPMinimumSize:
 		sum = header.PseudoHeaderChecksum(proto, ip.SourceAddress(), ip.DestinationAddress(), uint16(len(data)))
 	case proto == header.UDPProtocolNumber && len(data) >= header.UDPMinimumSize:
-		if header.UDP(data).Checksum() == 0 { // the sender made none
+		if header.UDP(data).Checksum() == 0 { // the sender computed none
 			return true
 		}
 		sum = header.PseudoHeaderChecksum(proto, ip.SourceAddress(), ip.DestinationAddress(), uint16(len(data)))
@@ -212,7 +212,7 @@ func isIntact(v *buffer.View) bool {
 	return checksum.Checksum(data, sum) == 0xffff
 }
 
-// deliverPackets gives packets to the host. It owns the views.
+// deliverPackets passes packets to the host. It takes ownership of the views.
 func (n *innerNet) deliverPackets(views []*buffer.View) {
 	g := groPool.Get().(*gro.GRO)
 	g.Dispatcher = innerDispatcher{n}
@@ -281,8 +281,8 @@ func (n *innerNet) LinkAddress() tcpip.LinkAddress { return "" }
 // SetLinkAddress implements stack.NetworkLinkEndpoint.
 func (n *innerNet) SetLinkAddress(tcpip.LinkAddress) {}
 
-// Capabilities implements stack.NetworkLinkEndpoint: intact has checked what
-// comes.
+// Capabilities implements stack.NetworkLinkEndpoint: isIntact has verified the
+// packets.
 func (n *innerNet) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityRXChecksumOffload
 }

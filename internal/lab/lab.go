@@ -1,10 +1,10 @@
 // Package lab simulates a fleet of PPTP servers in this process: real TCP
-// listeners on addresses of 127/8, each with a behaviour, good or faulty in one
-// of many ways. Tests, the demo and load measurements run against it.
+// listeners on addresses of 127/8, each with a good behaviour or one of many
+// faults. Tests, the demo and load measurements use it.
 //
 // A server speaks the whole protocol, with GRE over raw sockets or a Switch of
-// package gre. Behind each session is a network of its own that is no part of
-// this machine's: a host at every address with HTTP (/, /ip, /bytes/N,
+// package gre. Behind each session is a private network, separate from this
+// machine's: a host at every address with HTTP (/, /ip, /bytes/N,
 // /sha256/N, /upload), DNS, echo and discard.
 //
 // Ten thousand servers cost 10,000 file descriptors, one goroutine and a few
@@ -28,36 +28,36 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// ErrInUse is wrapped by Listen when another program, or another fleet, listens
+// ErrInUse is wrapped by Listen if another program, or another fleet, listens
 // on an address of the fleet.
 var ErrInUse = errors.New("address is taken")
 
-// Config describes a fleet. Two fleets of one Config are equal.
+// Config describes a fleet. Two fleets of the same Config are equal.
 type Config struct {
-	Nodes  int          // how many servers, at least 1
-	Seed   uint64       // decides everything that is invented
+	Nodes  int          // number of servers, at least 1
+	Seed   uint64       // determines all generated values
 	Faults Faults       // default: every server is good
 	Port   uint16       // default 1723
-	Base   netip.Prefix // where the addresses are taken from; default 127.20.0.0/14
+	Base   netip.Prefix // the range of addresses; default 127.20.0.0/14
 
-	// MaxConns is how many connections are held open at once; more wait in the
-	// backlog of their listener. The default is a third of the file descriptors
-	// that the listeners leave: a session may need another for GRE, and a client
-	// in this process one, too.
+	// MaxConns is the maximum number of open connections; further ones wait in the
+	// backlog of their listener. Defaults to a third of the file descriptors
+	// that the listeners leave: a session may need another one for GRE, and a client
+	// in this process needs one too.
 	MaxConns int
 
-	// GRE opens the wire of a server at its first call. The default is gre.Raw,
-	// which needs CAP_NET_RAW; with the Open of a gre.Switch, clients of the same
+	// GRE opens the wire of a server at its first call. Defaults to gre.Raw,
+	// which needs CAP_NET_RAW. With the Open of a gre.Switch, clients of the same
 	// Switch reach the servers without it.
 	GRE gre.Opener
 
-	// Sites are web servers inside the tunnels, by host name. They see a client as
-	// the internet would: at its server's address, see Node.Exit. Other names, and
-	// addresses, lead to the fleet's own.
+	// Sites are web servers inside the tunnels, by host name. They see a client at its
+	// server's address, like a web server on the internet, see Node.Exit. All other names
+	// and addresses lead to the fleet's own server.
 	Sites map[string]http.Handler
 
-	// Ports are servers inside the tunnels, by TCP port, beside the fleet's own. Each
-	// connection has a goroutine of its own, which closes it.
+	// Ports are servers inside the tunnels, by TCP port, in addition to the fleet's own.
+	// Each call has its own goroutine and must close the connection.
 	Ports map[uint16]func(net.Conn)
 }
 
@@ -67,7 +67,7 @@ var (
 	localhost   = netip.MustParseAddr("127.0.0.1")
 )
 
-// Fleet is a fleet of servers.
+// Fleet is a fleet of simulated servers.
 type Fleet struct {
 	maxConns int
 	seed     uint64
@@ -78,17 +78,17 @@ type Fleet struct {
 	pool     addrPool
 	nodes    []Node
 	visits   []atomic.Uint64 // connections accepted, by node
-	maxRates []atomic.Int64  // most packets of negotiations in a second of a session, by node
+	maxRates []atomic.Int64  // maximum negotiation packets per second in a session, by node
 	byAddr   map[netip.Addr]int
 
 	mu        sync.Mutex
 	listeners *listenerSet // set by Listen, taken by Run
 	open      map[*conn]struct{}
-	ended     bool // set when Run ends: no connection may be added to open
+	ended     bool // set when Run ends: no connection may be added to open afterwards
 	services  *services
 }
 
-// New returns the fleet that cfg describes. Nothing listens yet.
+// New returns the fleet that cfg describes. It does not listen yet.
 func New(cfg Config) (*Fleet, error) {
 	if cfg.Port == 0 {
 		cfg.Port = control.Port
@@ -126,7 +126,7 @@ func New(cfg Config) (*Fleet, error) {
 	behaviours := cfg.Faults.assignTo(cfg.Nodes, rnd)
 	addr := cfg.Base.Masked().Addr()
 	for i, b := range behaviours {
-		// .0 and .255 would do, but look like a mistake in a table.
+		// .0 and .255 are valid here, but look like mistakes.
 		for addr = addr.Next(); addr.As4()[3] == 0 || addr.As4()[3] == 255; addr = addr.Next() {
 		}
 		if !cfg.Base.Contains(addr) {
@@ -138,10 +138,10 @@ func New(cfg Config) (*Fleet, error) {
 	return f, nil
 }
 
-// Nodes lists the servers in the order of their addresses.
+// Nodes returns the servers in the order of their addresses.
 func (f *Fleet) Nodes() []Node { return slices.Clone(f.nodes) }
 
-// Visits is how many connections the server at addr has accepted.
+// Visits returns how many connections the server at addr has accepted.
 func (f *Fleet) Visits(addr netip.Addr) uint64 {
 	i, ok := f.byAddr[addr]
 	if !ok {
@@ -150,8 +150,8 @@ func (f *Fleet) Visits(addr netip.Addr) uint64 {
 	return f.visits[i].Load()
 }
 
-// MaxPacketRate is how many packets of its negotiations, LCP, login, CCP and IPCP, a
-// client of the server at addr sent within any one second of a session, at most.
+// MaxPacketRate returns the maximum number of negotiation packets (LCP, login, CCP and
+// IPCP) that a client of the server at addr sent in any second of a session.
 func (f *Fleet) MaxPacketRate(addr netip.Addr) int {
 	i, ok := f.byAddr[addr]
 	if !ok {
@@ -160,7 +160,7 @@ func (f *Fleet) MaxPacketRate(addr netip.Addr) int {
 	return int(f.maxRates[i].Load())
 }
 
-// noteRate takes a new figure for Busiest.
+// noteRate records a rate for MaxPacketRate.
 func (f *Fleet) noteRate(node, most int) {
 	for was := f.maxRates[node].Load(); int64(most) > was; was = f.maxRates[node].Load() {
 		if f.maxRates[node].CompareAndSwap(was, int64(most)) {
@@ -169,9 +169,9 @@ func (f *Fleet) noteRate(node, most int) {
 	}
 }
 
-// Listen opens every listener, so that a client may connect from then on. It
-// raises the process's limit of open files when it can. The error wraps
-// ErrInUse when an address is in use.
+// Listen opens every listener, so that clients may connect. It raises the process's
+// limit of open files if necessary and possible. The error wraps
+// ErrInUse if an address is in use.
 func (f *Fleet) Listen() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,7 +197,7 @@ func (f *Fleet) Listen() error {
 }
 
 // Run serves until ctx ends, and then closes every listener and connection. It
-// opens the listeners if Listen has not. A fleet runs once.
+// calls Listen unless that has been done. A fleet runs once.
 func (f *Fleet) Run(ctx context.Context) error {
 	f.mu.Lock()
 	listening := f.listeners != nil
@@ -233,8 +233,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return err
 }
 
-// openWire is the gre.Opener of the fleet's own Mux: it puts a server's faults
-// between it and the real wire.
+// openWire is the gre.Opener of the fleet's own Mux: it adds a server's faults
+// to the real wire.
 func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wire, error) {
 	w, err := f.wires(local, report)
 	if err != nil {
@@ -242,14 +242,14 @@ func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wi
 	}
 	i := f.byAddr[local]
 	if s := f.nodes[i].Behaviour.Session; s.needsFaultyWire() {
-		// Each visit loses other packets, or a session that could not come up never would.
+		// Each visit loses other packets, otherwise a failed session would always fail.
 		return newFaultyWire(w, s, f.seed^uint64(i)^f.visits[i].Load()<<32), nil
 	}
 	return w, nil
 }
 
-// innerServices are what answers inside the tunnels. They begin with the first
-// packet of the fleet's sessions.
+// innerServices returns the services inside the tunnels. The first packet of any session
+// starts them.
 func (f *Fleet) innerServices() *services {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -259,8 +259,8 @@ func (f *Fleet) innerServices() *services {
 	return f.services
 }
 
-// trackConn adds c to what is closed at the end, and reports whether that end is yet
-// to come.
+// trackConn registers c to be closed at the end. It returns false if the fleet has
+// ended.
 func (f *Fleet) trackConn(c *conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

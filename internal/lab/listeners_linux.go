@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// listenerSet are the listeners of a fleet. A net.Listener and a goroutine for each
-// of 10,000 addresses take 36 MB; bare sockets in one epoll set, which Go's own
-// poller watches as it watches a socket, take one megabyte and one goroutine.
+// listenerSet holds the listeners of a fleet. A net.Listener and a goroutine for each
+// of 10,000 addresses take 36 MB; raw sockets in one epoll set, which Go's poller
+// watches like a socket, take one megabyte and one goroutine.
 type listenerSet struct {
 	set     *os.File // the epoll set
 	sockets []socket
@@ -24,11 +24,11 @@ type socket struct {
 	node int32
 }
 
-// backlog is how many connections wait at one address; the kernel caps it.
+// backlog is the maximum number of connections that wait at one address; the kernel limits it.
 const backlog = 1024
 
-// addListener binds addr for the node with the given number. Without listening, the
-// address is held and refuses.
+// addListener binds addr for the node with the given number. If listening is false, the
+// address is reserved and refuses connections.
 func (d *listenerSet) addListener(node int, addr netip.AddrPort, listening bool) error {
 	if d.set == nil {
 		set, err := newSet()
@@ -42,11 +42,11 @@ func (d *listenerSet) addListener(node int, addr netip.AddrPort, listening bool)
 		return os.NewSyscallError("socket", err)
 	}
 	d.sockets = append(d.sockets, socket{fd, int32(node)})
-	// Connections of an earlier fleet that linger in TIME_WAIT are no obstacle.
+	// Connections of an earlier fleet may still be in TIME_WAIT.
 	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return os.NewSyscallError("setsockopt", err)
 	}
-	// Accepted connections inherit it.
+	// Accepted connections inherit this option.
 	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
 		return os.NewSyscallError("setsockopt", err)
 	}
@@ -59,7 +59,7 @@ func (d *listenerSet) addListener(node int, addr netip.AddrPort, listening bool)
 	if err := syscall.Listen(fd, backlog); err != nil {
 		return addressError("listen", err)
 	}
-	// Fd is ours to fill: the position in sockets says more than the descriptor.
+	// The kernel does not interpret Fd: store the index in sockets instead of the descriptor.
 	entry := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(len(d.sockets) - 1)}
 	return d.withEpoll(func(set int) error {
 		return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(set, syscall.EPOLL_CTL_ADD, fd, &entry))
@@ -71,7 +71,7 @@ func newSet() (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	// os.NewFile hands a descriptor to Go's poller only when it does not block.
+	// os.NewFile uses Go's poller only for a non-blocking descriptor.
 	if err := syscall.SetNonblock(set, true); err != nil {
 		syscall.Close(set)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -108,8 +108,8 @@ func (d *listenerSet) close() {
 	}
 }
 
-// acceptLoop gives every connection that comes in to accept, until ctx ends, and
-// closes the doors. It takes a slot for each first; accept's side gives it back.
+// acceptLoop passes every connection to accept until ctx ends, and then closes the
+// listeners. It acquires a slot for each connection; accept must release it.
 func (d *listenerSet) acceptLoop(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
 	defer d.close()
 	stop := context.AfterFunc(ctx, func() { d.set.SetReadDeadline(time.Unix(1, 0)) })
@@ -140,8 +140,8 @@ func (d *listenerSet) acceptLoop(ctx context.Context, slots chan struct{}, accep
 	}
 }
 
-// acceptAll empties the backlog of one socket. It reports whether ctx lets it go
-// on.
+// acceptAll accepts all waiting connections of one socket. It returns false if ctx has
+// ended.
 func (d *listenerSet) acceptAll(ctx context.Context, s socket, slots chan struct{}, accept func(int, *conn)) bool {
 	for {
 		select {
@@ -165,20 +165,20 @@ func (d *listenerSet) acceptAll(ctx context.Context, s socket, slots chan struct
 		case errors.Is(err, syscall.EAGAIN):
 			return true
 		}
-		// Out of descriptors or memory: those who hold them will let go.
+		// Out of descriptors or memory: wait until others are released.
 		return sleepContext(ctx, 10*time.Millisecond)
 	}
 }
 
-// conn is an accepted connection. An os.File does all that is needed of it and
-// is made with half of the system calls of a net.TCPConn.
+// conn is an accepted connection. An os.File is sufficient and needs half of the
+// system calls of a net.TCPConn.
 type conn struct {
 	*os.File
-	peer netip.Addr // the client's
+	peer netip.Addr // the client's address
 	once sync.Once
 }
 
-// Close closes the connection; again is harmless.
+// Close closes the connection; further calls do nothing.
 func (c *conn) Close() (err error) {
 	c.once.Do(func() { err = c.File.Close() })
 	return err
@@ -194,14 +194,14 @@ func (c *conn) abort() {
 	c.Close()
 }
 
-// closeWrite tells the client that nothing more will come.
+// closeWrite ends the sending direction.
 func (c *conn) closeWrite() {
 	if raw, err := c.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
 	}
 }
 
-// awaitData waits until the client has sent something, and leaves it unread.
+// awaitData waits until the client has sent data, and leaves it unread.
 func (c *conn) awaitData() bool {
 	raw, err := c.SyscallConn()
 	if err != nil {

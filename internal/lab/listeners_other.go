@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// listenerSet are the listeners of a fleet: one goroutine each. The Linux build knows
-// a cheaper way.
+// listenerSet holds the listeners of a fleet, with one goroutine each. The Linux build
+// is cheaper.
 type listenerSet struct {
 	listeners []listener
 }
@@ -26,7 +26,7 @@ type listener struct {
 
 const reservedFiles = 128
 
-// needFiles returns how many files a fleet of n servers plans with. The runtime
+// needFiles returns the assumed limit of open files for n servers. The runtime
 // has raised the limit already.
 func needFiles(n int) (limit int, err error) { return n + 2048, nil }
 
@@ -88,7 +88,7 @@ func (d *listenerSet) acceptLoop(ctx context.Context, slots chan struct{}, accep
 // conn is an accepted connection.
 type conn struct {
 	*net.TCPConn
-	peer netip.Addr // the client's
+	peer netip.Addr // the client's address
 }
 
 // abort closes the connection with a reset.
@@ -97,11 +97,11 @@ func (c *conn) abort() {
 	c.Close()
 }
 
-// closeWrite tells the client that nothing more will come.
+// closeWrite ends the sending direction.
 func (c *conn) closeWrite() { _ = c.CloseWrite() }
 
-// awaitData waits until the client has sent something. The Linux build leaves it
-// unread.
+// awaitData waits until the client has sent data. Unlike the Linux build it reads one
+// byte.
 func (c *conn) awaitData() bool {
 	var b [1]byte
 	n, err := c.Read(b[:])

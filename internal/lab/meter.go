@@ -2,13 +2,13 @@ package lab
 
 import "time"
 
-// meter counts events in a window of one second that moves with them.
+// meter counts events in a sliding window of one second.
 type meter struct {
-	times []time.Time // of the last second, in order
+	times []time.Time // events of the last second, in order
 	most  int
 }
 
-// count adds an event, and returns the most that came within any one second.
+// count adds an event and returns the maximum number of events in any one second.
 func (m *meter) count(now time.Time) (most int) {
 	old := 0
 	for old < len(m.times) && now.Sub(m.times[old]) >= time.Second {

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// Node is one server of a fleet. Everything but its address is invented.
+// Node is one server of a fleet. Everything except its address is generated.
 type Node struct {
 	Addr      netip.AddrPort
 	Login     string
@@ -23,22 +23,22 @@ type Node struct {
 	Zip       string
 	Provider  string
 	Tags      []string
-	Server    control.Server // how it names itself
+	Server    control.Server // how it identifies itself
 	Behaviour Behaviour
 }
 
-// isPPPD reports whether the server is pptpd with pppd, whose habits are known.
+// isPPPD reports whether the server behaves like pptpd with pppd.
 func (n *Node) isPPPD() bool { return n.Server.Vendor == servers[0].Vendor }
 
-// Exit is the address that clients of the server have on the internet.
+// Exit returns the address that the server's clients have on the internet.
 func (n Node) Exit() netip.Addr { return n.Addr.Addr() }
 
-// Comment is what the file to import says about the node.
+// Comment returns the node's comment in the import file.
 func (n Node) Comment() string { return "lab: " + n.Behaviour.String() }
 
 type place struct{ country, state, city, zip string }
 
-// The places are real, so that a panel can show them by name.
+// The places are real, so that a panel can translate their names.
 var places = []place{
 	{"US", "CA", "Los Angeles", "90001"},
 	{"US", "CA", "San Jose", "95110"},
@@ -81,7 +81,7 @@ var (
 		"Blue", "Kite", "River", "Copper", "Lantern", "Maple", "Orbit", "Pepper", "Quartz", "Saddle", "Timber", "Violet",
 	}
 
-	// How real servers name themselves: pptpd, accel-ppp, RouterOS, Windows.
+	// How real servers identify themselves: pptpd, accel-ppp, RouterOS, Windows.
 	servers = []control.Server{
 		{Vendor: "linux", Host: "local", Firmware: 1},
 		{Vendor: "cananian", Host: "local", Firmware: 1},
@@ -90,12 +90,12 @@ var (
 	}
 )
 
-// vendors are the servers by their Vendor.
+// vendors maps each Vendor to its server.
 var vendors = map[Vendor]control.Server{
 	VendorPPTPD: servers[0], VendorAccel: servers[1], VendorMikroTik: servers[2], VendorMicrosoft: servers[3],
 }
 
-// foreignPassword is the password of a node whose server knows one outside ASCII.
+// foreignPassword is the password of nodes with Session.Password set.
 const foreignPassword = "Пароль-7"
 
 func inventNode(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
@@ -124,8 +124,8 @@ func inventNode(addr netip.AddrPort, b Behaviour, rnd *rand.Rand) Node {
 	return n
 }
 
-// inventPassword makes one of fifty with the characters that an import may
-// stumble over.
+// inventPassword returns a password; one in fifty contains characters that may break an
+// import.
 func inventPassword(rnd *rand.Rand) string {
 	p := fmt.Sprintf("%s-%s-%d", pickString(rnd, words), pickString(rnd, words), rnd.IntN(1000))
 	if rnd.IntN(50) == 0 {
@@ -136,7 +136,7 @@ func inventPassword(rnd *rand.Rand) string {
 
 func pickString(rnd *rand.Rand, from []string) string { return from[rnd.IntN(len(from))] }
 
-// WriteCSV writes the fleet as a file that the panel imports.
+// WriteCSV writes the fleet in the format of the panel's import.
 func (f *Fleet) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	row := strings.Split("address,port,login,password,country,state,city,zip,provider,comment,tags", ",")

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// Types of the options that the lab's own policies write.
+// Types of the options that the lab's policies use.
 const (
 	optMRU      = 1
 	optAuth     = 3
@@ -20,23 +20,23 @@ const (
 	optIP       = 3
 )
 
-// linkPolicy is LCP as servers have it: the login is theirs to choose.
+// linkPolicy is the LCP policy of a server, which chooses the login.
 type linkPolicy struct {
 	ppp.LCPOptions
-	auth      Auth   // what we ask for
-	others    []Auth // what else we have, in our order
-	inOrder   bool   // a Nak gets the next of others, not the one that it names
-	dropsAuth bool   // without another login we ask for none, as pppd does before it hangs up
-	declined  int    // how often the client would not log in our way, with no other left
+	auth      Auth   // the login that we request
+	others    []Auth // our other logins, in order
+	inOrder   bool   // after a Nak, request the next of others, not the one that the Nak names
+	dropsAuth bool   // if all logins are refused, request none, as pppd does before it hangs up
+	declined  int    // how often the client refused our last login
 }
 
-// askFor makes a the login that we ask for.
+// askFor sets the login that we request.
 func (p *linkPolicy) askFor(a Auth) {
 	p.auth = a
 	p.LCPOptions.Auth = a.lcpAuth()
 }
 
-// askOther takes a Nak or a Reject of our login.
+// askOther handles a Nak or a Reject of our login.
 func (p *linkPolicy) askOther(code ppp.Code, wish []byte) {
 	next := 0
 	if code == ppp.ConfigureNak && !p.inOrder {
@@ -57,7 +57,7 @@ func (p *linkPolicy) askOther(code ppp.Code, wish []byte) {
 	p.others = slices.Delete(slices.Clone(p.others), next, next+1)
 }
 
-// optionValue is the value of LCP's option for the login.
+// optionValue returns the value of the LCP option for the login.
 func (a Auth) optionValue() []byte {
 	o := a.lcpAuth()
 	b := binary.BigEndian.AppendUint16(nil, uint16(o.Protocol))
@@ -79,14 +79,14 @@ func (p *linkPolicy) Refused(code ppp.Code, options []byte) {
 	p.LCPOptions.Refused(code, options)
 }
 
-// mppePolicy is CCP of a server that insists on what it has, as pppd does.
+// mppePolicy is the CCP policy of a server that insists on its key lengths, as pppd does.
 type mppePolicy struct {
 	allowed  ppp.MPPEBits // strengths; 0 for none
 	stateful bool
-	want     ppp.MPPEBits // what we ask to be sent
+	want     ppp.MPPEBits // the encryption that we request for our receiving direction
 
-	recv, send ppp.MPPEBits // the outcome; 0 is no encryption
-	refused    bool         // the client takes nothing that we have
+	recv, send ppp.MPPEBits // the outcome; 0 means no encryption
+	refused    bool         // the client accepts none of our key lengths
 }
 
 func newMPPEPolicy(m MPPE) *mppePolicy {
@@ -123,8 +123,8 @@ func mppeOption(bits ppp.MPPEBits) ppp.Option {
 	return ppp.Option{Type: optMPPE, Value: binary.BigEndian.AppendUint32(nil, uint32(bits))}
 }
 
-// decidesCCP reports whether a packet of the client shows what will come of CCP: it asks
-// for a length that we have, or refuses what we ask for.
+// decidesCCP reports whether a packet of the client decides the outcome of CCP: it
+// requests a length that we support, or refuses our request.
 func (p *mppePolicy) decidesCCP(packet ppp.Packet) bool {
 	if packet.Code == ppp.ConfigureRequest {
 		return ppp.OfferedMPPE(packet.Data)&p.allowed != 0
@@ -132,7 +132,7 @@ func (p *mppePolicy) decidesCCP(packet ppp.Packet) bool {
 	return packet.Code == ppp.ConfigureNak || packet.Code == ppp.ConfigureReject
 }
 
-// Request implements ppp.Policy. Without MPPE it has no options: so pppd does.
+// Request implements ppp.Policy. Like pppd it sends no options without MPPE.
 func (p *mppePolicy) Request(b []byte) []byte {
 	if p.want == 0 {
 		return b
@@ -190,7 +190,7 @@ func (p *mppePolicy) Refused(code ppp.Code, options []byte) {
 	}
 }
 
-// randomBytes are for what need not be secret: nothing in a lab is.
+// randomBytes returns random bytes that need not be secret: nothing in a lab is secret.
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// addrPool hands out the addresses inside the tunnels. Each server has a network of
-// its own, 10.a.b.0/24 with its number in a and b: it is .1 there, and its
-// clients are what follows.
+// addrPool assigns the addresses inside the tunnels. Each server has its own network,
+// 10.a.b.0/24 with its number in a and b: the server is .1, and its
+// clients are .2 to .254.
 type addrPool struct {
 	mu    sync.Mutex
-	taken map[int]*[256]bool // by server; only those with clients
+	taken map[int]*[256]bool // by server; only servers with clients
 }
 
 const firstClient, lastClient = 2, 254
@@ -19,8 +19,8 @@ func networkAddr(server int, host byte) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(server >> 8), byte(server), host})
 }
 
-// leaseAddr takes the first free address of a server. A client of a server that has
-// none left gets 0.0.0.0.
+// leaseAddr returns the first free address of a server, or 0.0.0.0 if all are in
+// use.
 func (p *addrPool) leaseAddr(server int) netip.Addr {
 	p.mu.Lock()
 	defer p.mu.Unlock()

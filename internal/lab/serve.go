@@ -12,15 +12,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// idleTimeout is how long a server waits for the next message. A client asks after its
-// health every minute, so three are enough.
+// idleTimeout is how long a server waits for the next message. A client sends an
+// Echo-Request every minute, so three minutes are enough.
 const idleTimeout = 3 * time.Minute
 
-// clientConn is a connection to a client, near or far.
+// clientConn is a connection to a client, with or without a delay.
 type clientConn interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error
-	closeWrite() // says that nothing more will come
+	closeWrite() // ends the sending direction
 	abort()      // closes it with a reset
 }
 
@@ -37,11 +37,11 @@ type connection struct {
 	out       []byte
 }
 
-// connections are used again: the buffers are most of what a connection would
+// connections are reused: their buffers are most of what a connection would
 // allocate.
 var connections = sync.Pool{New: func() any { return new(connection) }}
 
-// serveConn lets node i behave on c.
+// serveConn runs the behaviour of node i on c.
 func (f *Fleet) serveConn(ctx context.Context, i int, c *conn) {
 	if !f.trackConn(c) {
 		c.Close()
@@ -99,12 +99,12 @@ func (t *connection) runBehaviour(ctx context.Context) {
 	case SSH:
 		t.writeBytes([]byte("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"))
 		t.drainConn()
-	default: // Good; and Refuse, which nobody reaches
+	default: // Good; a client cannot connect to Refuse
 		t.servePPTP(ctx, 0, control.StartOK)
 	}
 }
 
-// runSecond is a connection after a server's first.
+// runSecond serves a connection after a server's first.
 func (t *connection) runSecond(s Second) {
 	if s == SecondSilent {
 		t.drainConn()
@@ -115,7 +115,7 @@ func (t *connection) runSecond(s Second) {
 	}
 }
 
-// breakOff ends a connection without a whole answer.
+// breakOff ends a connection without a complete answer.
 func (t *connection) breakOff(ctx context.Context, b Behaviour) {
 	switch {
 	case b.When == AtAccept && b.Kind == Close:
@@ -133,18 +133,18 @@ func (t *connection) breakOff(ctx context.Context, b Behaviour) {
 	}
 }
 
-// closeGracefully closes the connection once the client has done so. What the client still
-// sends must not meet a closed connection: that would be a reset.
+// closeGracefully closes the connection after the client has closed it. Data that the
+// client still sends would otherwise cause a reset.
 func (t *connection) closeGracefully() {
 	t.closeWrite()
 	t.drainConn()
 }
 
-// resetDelay is how long a server waits that resets a connection at once: the client
-// should have noticed that there is one.
+// resetDelay is how long a server waits before it resets a new connection: the client
+// must first see that it is established.
 const resetDelay = 20 * time.Millisecond
 
-// servePPTP is a server as it should be, but for a delay before each answer and the
+// servePPTP behaves as a correct server, with a delay before each answer and the given
 // result of the start.
 func (t *connection) servePPTP(ctx context.Context, delay time.Duration, result control.StartResult) {
 	delay += t.node.Behaviour.Session.Reply
@@ -171,14 +171,14 @@ func (t *connection) servePPTP(ctx context.Context, delay time.Duration, result 
 		case control.StopCCRQ:
 			answer = control.StopCCRP{Result: control.ReplyOK}
 		default:
-			continue // Set-Link-Info, and what only servers send
+			continue // Set-Link-Info, and messages that only servers send
 		}
 		t.out = answer.Append(t.out[:0])
 		if !t.writeBytes(t.out) || m.Type() == control.TypeStopCCRQ {
 			return
 		}
 		if !result.Answers() {
-			t.drainConn() // the client leaves, as the RFC has it
+			t.drainConn() // the client must close the connection now, RFC 2637 section 2.2
 			return
 		}
 		if m.Type() == control.TypeOCRQ && !t.startCall() {
@@ -188,7 +188,7 @@ func (t *connection) servePPTP(ctx context.Context, delay time.Duration, result 
 	}
 }
 
-// answerCall places a call, one at a time. It is nil where no answer goes out.
+// answerCall places a call, one at a time. It returns nil if no answer is sent.
 func (t *connection) answerCall(m control.OCRQ, result control.StartResult) control.Message {
 	no := func(r control.CallResult, e control.GeneralError) control.Message {
 		return control.OCRP{PeerCallID: m.CallID, Result: r, General: e}
@@ -223,16 +223,16 @@ func (t *connection) answerCall(m control.OCRQ, result control.StartResult) cont
 	return yes
 }
 
-// sessionControl is a control connection as its session sees it.
+// sessionControl is the control connection of a session.
 type sessionControl struct{ clientConn }
 
-func (d sessionControl) sendMessage(m control.Message) { _, _ = d.Write(m.Append(nil)) } // a client that is gone hears nothing
+func (d sessionControl) sendMessage(m control.Message) { _, _ = d.Write(m.Append(nil)) } // the client may have closed the connection
 func (d sessionControl) close()                        { _ = d.Close() }
 
-// controlEchoMuted reports whether echoes of the control connection are not answered.
+// controlEchoMuted reports whether the control connection answers no echoes.
 func (s Session) controlEchoMuted() bool { return s.Echo == EchoLCP || s.Echo == EchoNone }
 
-// startCall follows an Outgoing-Call-Reply. It is false when the connection is to
+// startCall runs after an Outgoing-Call-Reply. It returns false if the connection must
 // end.
 func (t *connection) startCall() bool {
 	if t.session != nil {
@@ -241,8 +241,8 @@ func (t *connection) startCall() bool {
 	return t.node.Behaviour.Session.Call != CallDropped
 }
 
-// clearCall ends the call. Whose id stands in the notification is a matter of
-// taste: the RFC wants the server's, accel-ppp has the client's.
+// clearCall ends the call. The call id in the notification varies: the RFC requires the
+// server's, accel-ppp sends the client's.
 func (t *connection) clearCall(m control.CallClear) control.Message {
 	bye := control.CDN{CallID: m.CallID, Result: control.DisconnectRequested}
 	if t.session != nil {
@@ -280,8 +280,8 @@ func (t *connection) startReply(result control.StartResult) control.SCCRP {
 	return reply
 }
 
-// readMessage waits for a message. It is nil when the client left, said what is no
-// PPTP, or said nothing for too long.
+// readMessage waits for a message. It returns nil if the client closed the connection,
+// sent another protocol, or was silent for idleTimeout.
 func (t *connection) readMessage() control.Message {
 	t.SetDeadline(time.Now().Add(idleTimeout))
 	m, err := t.r.Next()
@@ -291,7 +291,7 @@ func (t *connection) readMessage() control.Message {
 	return m
 }
 
-// awaitStart waits for the start and returns the whole answer to it, or nil.
+// awaitStart waits for the start request and returns the complete answer, or nil.
 func (t *connection) awaitStart() []byte {
 	if _, ok := t.readMessage().(control.SCCRQ); !ok {
 		return nil
@@ -300,7 +300,7 @@ func (t *connection) awaitStart() []byte {
 	return t.out
 }
 
-// drainConn reads until the client leaves or has said nothing for too long.
+// drainConn reads until the client closes the connection or is silent for idleTimeout.
 func (t *connection) drainConn() {
 	t.SetDeadline(time.Now().Add(idleTimeout))
 	var sink [256]byte
@@ -328,7 +328,7 @@ func (t *connection) dripReply(ctx context.Context, reply []byte) {
 	}
 }
 
-// garbageBytes is what other services say to a stranger.
+// garbageBytes returns the answer of another kind of service.
 func (t *connection) garbageBytes() []byte {
 	switch seed := binary.BigEndian.Uint32(t.node.Addr.Addr().AsSlice()); seed % 3 {
 	case 0:
@@ -338,14 +338,14 @@ func (t *connection) garbageBytes() []byte {
 	default:
 		b := make([]byte, 64)
 		for i := range b {
-			seed = seed*1664525 + 1013904223 // any noise does, if it is the same each time
+			seed = seed*1664525 + 1013904223 // any reproducible noise is sufficient
 			b[i] = byte(seed >> 24)
 		}
 		return b
 	}
 }
 
-// sleepContext waits, and reports whether ctx let it.
+// sleepContext waits for d and returns false if ctx ended first.
 func sleepContext(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true

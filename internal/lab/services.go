@@ -19,7 +19,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Ports of the services behind a session, at every address.
+// Ports of the services behind a session; every address has them.
 const (
 	portEcho    = 7
 	portDiscard = 9
@@ -28,23 +28,23 @@ const (
 )
 
 const (
-	// maxBody is the longest answer of /bytes and the longest upload, in bytes,
-	// and maxHash that of /sha256, which is work.
+	// maxBody limits the answer of /bytes and an upload, in bytes, and maxHash the
+	// answer of /sha256, which takes CPU time.
 	maxBody = 1 << 40
 	maxHash = 1 << 32
-	// tcpIdle is how long a connection may say nothing.
+	// tcpIdle is how long a connection may be silent.
 	tcpIdle = 2 * time.Minute
 )
 
-// siteAddr is what every name leads to, of the addresses for documentation.
+// siteAddr is the address of every name, from the range for documentation.
 var siteAddr = [4]byte{198, 51, 100, 80}
 
-// services are what answers behind the sessions of a fleet. Nothing else leads
-// to them: they have no socket.
+// services are the servers behind the sessions of a fleet. They have no socket, so only
+// the sessions reach them.
 type services struct {
 	web   *http.Server
 	conns chan net.Conn
-	ports map[uint16]func(net.Conn) // of whoever made the fleet
+	ports map[uint16]func(net.Conn) // from Config.Ports
 	done  chan struct{}
 	once  sync.Once
 	work  sync.WaitGroup
@@ -61,11 +61,11 @@ func newServices(sites map[string]http.Handler, ports map[uint16]func(net.Conn))
 			return context.WithValue(ctx, innerConnKey{}, c)
 		},
 	}
-	s.work.Go(func() { _ = s.web.Serve(s) }) // ends with the listener
+	s.work.Go(func() { _ = s.web.Serve(s) }) // ends when the listener closes
 	return s
 }
 
-// close ends every connection and returns when nothing is left.
+// close ends every connection and waits for all goroutines.
 func (s *services) close() {
 	s.once.Do(func() { close(s.done) })
 	s.web.Close()
@@ -95,10 +95,10 @@ func (s *services) Close() error { return nil }
 // Addr implements net.Listener.
 func (s *services) Addr() net.Addr { return &net.TCPAddr{Port: portHTTP} }
 
-// --- what answers at a port; nil where nothing does
+// --- The services by port; nil if there is none
 
-// tcpService returns the service at a port. It is called in a goroutine of the
-// connection, and closes it.
+// tcpService returns the service at a port. The caller runs it in the goroutine of the
+// connection, which it closes.
 func (s *services) tcpService(port uint16) func(net.Conn) {
 	switch port {
 	case portHTTP:
@@ -122,7 +122,7 @@ func (s *services) tcpService(port uint16) func(net.Conn) {
 	return nil
 }
 
-// udpService returns the service of the flows to a port.
+// udpService returns the service for the flows to a port.
 func (s *services) udpService(port uint16) func(net.Conn) {
 	switch port {
 	case portEcho:
@@ -135,7 +135,7 @@ func (s *services) udpService(port uint16) func(net.Conn) {
 	return nil
 }
 
-// trackConn keeps a connection among those that close ends.
+// trackConn wraps a service so that close ends its connections.
 func (s *services) trackConn(serve func(net.Conn)) func(net.Conn) {
 	return func(c net.Conn) {
 		s.mu.Lock()
@@ -155,7 +155,7 @@ func (s *services) trackConn(serve func(net.Conn)) func(net.Conn) {
 	}
 }
 
-// copyIdle copies until the end, or until nothing has come for a while.
+// copyIdle copies until the end of src, or until it is silent for tcpIdle.
 func copyIdle(dst io.Writer, src net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -190,7 +190,7 @@ func eachDatagram(c net.Conn, answer func([]byte) []byte) {
 
 // --- HTTP
 
-// innerConn is a connection from inside the sessions of a server.
+// innerConn is a connection from a session of a server.
 type innerConn struct {
 	net.Conn
 	node *Node
@@ -198,8 +198,8 @@ type innerConn struct {
 
 type innerConnKey struct{}
 
-// byHost is the web inside the tunnels: sites by their name, and rest for what
-// has none. A site sees where the client leaves its tunnel.
+// byHost returns the web server inside the tunnels: sites by their name, and rest for all
+// other hosts. A site sees the client at the exit address of its tunnel.
 func byHost(sites map[string]http.Handler, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -215,7 +215,7 @@ func byHost(sites map[string]http.Handler, rest http.Handler) http.Handler {
 			status := from.node.Behaviour.Session.Endpoint
 			http.Error(w, http.StatusText(status), status)
 		default:
-			seen := r.WithContext(r.Context()) // a copy
+			seen := r.WithContext(r.Context()) // a shallow copy
 			seen.RemoteAddr = netip.AddrPortFrom(from.node.Exit(), portOf(r.RemoteAddr)).String()
 			to.ServeHTTP(w, seen)
 		}
@@ -247,7 +247,7 @@ func siteHandler() http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-		_ = Bytes(r.Context(), w, n) // the client left
+		_ = Bytes(r.Context(), w, n) // an error means that the client closed the connection
 	})
 	mux.HandleFunc("GET /sha256/{n}", func(w http.ResponseWriter, r *http.Request) {
 		n, ok := parseLength(w, r, maxHash)
@@ -263,7 +263,7 @@ func siteHandler() http.Handler {
 	return mux
 }
 
-// serveUpload counts what is sent, and hashes it where the query asks for sha256.
+// serveUpload counts the body, and hashes it if the query contains sha256.
 func serveUpload(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.New()
 	var to io.Writer = io.Discard
@@ -301,7 +301,7 @@ func parseLength(w http.ResponseWriter, r *http.Request, most int64) (int64, boo
 	return n, true
 }
 
-// noiseBlock is what /bytes repeats: noise that is the same each time.
+// noiseBlock is the block of noise that /bytes repeats; it is always the same.
 var noiseBlock = sync.OnceValue(func() []byte {
 	b := make([]byte, 64<<10)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -311,7 +311,7 @@ var noiseBlock = sync.OnceValue(func() []byte {
 	return b
 })
 
-// Bytes writes the n bytes that /bytes/n answers.
+// Bytes writes the n bytes that /bytes/n returns.
 func Bytes(ctx context.Context, w io.Writer, n int64) error {
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
@@ -349,8 +349,8 @@ func serveDNSOverTCP(c net.Conn) {
 	}
 }
 
-// answerDNS answers a query, or returns nil when it is none. Every name has one
-// IPv4 address, but for those that end in ".invalid", which do not exist.
+// answerDNS answers a query, or returns nil if it is not a query. Every name has one
+// IPv4 address, except those that end in ".invalid", which do not exist.
 func answerDNS(query []byte) []byte {
 	a, err := buildAnswer(query)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// phase is where a session is.
+// phase is the stage of a session.
 type phase uint8
 
 const (
@@ -26,35 +26,35 @@ const (
 )
 
 const (
-	mru = 1450 // what we ask to be sent at most, in bytes
+	mru = 1450 // the largest packet that the client may send, in bytes
 
-	askInterval = 3 * time.Second // after a challenge or a Terminate-Request without an answer
+	askInterval = 3 * time.Second // between retransmissions of a challenge or a Terminate-Request
 	maxAsks     = 10
-	loginWait   = 30 * time.Second // the whole login
-	leaveWait   = 3 * time.Second  // for the client's Terminate-Ack
+	loginWait   = 30 * time.Second // timeout of the whole login
+	leaveWait   = 3 * time.Second  // timeout of the client's Terminate-Ack
 	afterLeave  = 50 * time.Millisecond
 	resetPause  = 200 * time.Millisecond
-	maxDecline  = 3 // a server other than pppd asks so often for its own login
+	maxDecline  = 3 // how often a server other than pppd repeats its last login
 )
 
 // session is the server's end of one call: PPP from LCP to IPCP, and the packets
-// after that. It has no goroutine while nothing happens: packets come in the one
-// that reads the wire, time in a timer's.
+// after that. It has no goroutine of its own: the reader of the wire delivers packets,
+// and a timer calls tick.
 type session struct {
 	spec     Session
 	node     *Node
-	control  controlConn    // the control connection
-	onRate   func(most int) // takes how many packets came in one second, at most
+	control  controlConn
+	onRate   func(most int) // called with the maximum number of packets in one second
 	call     *gre.Call
-	peerID   uint16 // the call id of our packets
+	peerID   uint16 // the call id of our GRE packets
 	addrs    addresses
-	freeAddr func() // gives the address back
+	freeAddr func() // releases the client's address
 	services func() *services
 
-	mu            sync.Mutex // of the link
+	mu            sync.Mutex // guards the link
 	phase         phase
-	greStarted    bool // GRE packets are heard and sent
-	ending        bool // at the stage where End has it
+	greStarted    bool // GRE packets are received and sent
+	ending        bool // the session has reached the stage where it ends
 	closed        bool
 	timer         *time.Timer
 	now           time.Time
@@ -64,38 +64,38 @@ type session struct {
 	ccpPolicy     *mppePolicy
 	ip            *ppp.Negotiation
 	ipOptions     ppp.IPCPOptions
-	auth          Auth // the login that is asked for
+	auth          Auth // the login that we request
 	authenticator authenticator
 	meter         meter
-	id            uint8 // of packets that belong to no negotiation
+	id            uint8 // id of packets outside the negotiations
 
 	chapID         uint8
 	challengesSent int
-	loginReply     *ppp.Packet // our answer to the login, to be repeated
+	loginReply     *ppp.Packet // our reply to the login, for retransmissions
 	keys           keys
 
-	ownRequest ppp.Packet // our own Configure-Request, where that has no end: see demand
+	ownRequest ppp.Packet // our endless Configure-Request, see sendOwnRequest
 	naks       int
 
-	beginAt time.Time // when the first packet goes out, where that is late
-	endAt   time.Time // when the session ends as End has it
-	echoAt  time.Time // when the client is asked for a sign of life
+	beginAt time.Time // when the first packet is sent, if it is delayed
+	endAt   time.Time // when the session ends as its Ending says
+	echoAt  time.Time // when the client gets an Echo-Request
 
-	repeatAt time.Time // when we repeat ourselves
-	giveUp   time.Time // when we wait no longer
-	lifeAt   time.Time // when a session that was to last so long is over
+	repeatAt time.Time // when the last packet is sent again
+	giveUp   time.Time // when the current wait times out
+	lifeAt   time.Time // when a session of limited life ends
 
 	data tunnel
 }
 
-// addresses are those of a session, inside.
+// addresses are the addresses of a session inside the tunnel.
 type addresses struct {
 	server, client netip.Addr
 	dns            netip.Addr
 }
 
-// openSession begins the server's end of a call from peer. The session speaks when
-// start is called.
+// openSession opens the server's end of a call from peer. The session sends nothing
+// before startPPP.
 func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, d controlConn) (*session, error) {
 	n := &f.nodes[i]
 	s := &session{spec: n.Behaviour.Session, node: n, control: d, peerID: callID, services: f.innerServices}
@@ -127,7 +127,7 @@ func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, d controlConn
 		s.addrs.client = f.pool.leaseAddr(i)
 		s.freeAddr = func() { f.pool.releaseAddr(i, s.addrs.client) }
 	}
-	s.mu.Lock() // packets may come before we have the call
+	s.mu.Lock() // packets may arrive before Open returns
 	defer s.mu.Unlock()
 	call, err := f.mux.Open(n.Addr.Addr(), peer, s)
 	if err != nil {
@@ -140,7 +140,7 @@ func (f *Fleet) openSession(i int, peer netip.Addr, callID uint16, d controlConn
 
 func newMagic() uint32 { return rand.Uint32() | 1 }
 
-// startPPP follows the word that the call was taken.
+// startPPP is called after the call was accepted.
 func (s *session) startPPP() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,8 +155,8 @@ func (s *session) startPPP() {
 	s.setTimer()
 }
 
-// sendFirst sends the first packet. Before it nothing is heard, nor acknowledged: the
-// call has no id for that.
+// sendFirst sends the first packet. Until then the session neither accepts nor
+// acknowledges packets, because the call has no id for answers.
 func (s *session) sendFirst() {
 	s.beginAt, s.greStarted = time.Time{}, true
 	s.call.SetPeerID(s.peerID)
@@ -170,8 +170,8 @@ func (s *session) sendFirst() {
 	}
 }
 
-// close ends the session, and returns when nothing of it is left. It must not be
-// called where packets are delivered.
+// close ends the session and releases its resources. It must not be
+// called during packet delivery.
 func (s *session) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -201,18 +201,18 @@ func (s *session) Deliver(b *gre.Buffer) {
 // Flush implements gre.Handler.
 func (s *session) Flush() { s.data.decryptQueued() }
 
-// Unreachable implements gre.Handler. The control connection will tell.
+// Unreachable implements gre.Handler. It does nothing: the control connection ends too.
 func (s *session) Unreachable(gre.Unreachable) {}
 
-// --- the link; s.mu is held by everything below but input and tick
+// --- The link; every method below except inputPacket and tick needs s.mu held
 
 func (s *session) sendPacket(proto ppp.Protocol, p ppp.Packet) {
 	if s.spec.GRE == GREDeaf && p.Code == ppp.ConfigureRequest {
-		p.ID = 1 // pppd repeats itself word by word
+		p.ID = 1 // pppd repeats its request unchanged
 	}
 	b := make([]byte, gre.Headroom, gre.Headroom+ppp.FrameOverhead+4+len(p.Data))
 	b = p.Append(ppp.AppendFrame(b, proto))
-	_ = s.call.Send(b) // what is lost is asked for again
+	_ = s.call.Send(b) // lost packets are retransmitted
 }
 
 func (s *session) inputPacket(proto ppp.Protocol, body []byte) {
@@ -254,16 +254,16 @@ func (s *session) dispatchPacket(proto ppp.Protocol, body []byte) {
 	}
 }
 
-// feedNegotiation gives a packet to a negotiation. As pppd, it takes one Configure-Ack of each
-// request: on a long way another follows, for the repetition of the request.
+// feedNegotiation passes a packet to a negotiation. Like pppd it accepts one Configure-Ack
+// per request: over a long path a retransmission causes a second one.
 func (s *session) feedNegotiation(n *ppp.Negotiation, p ppp.Packet) {
 	if p.Code != ppp.ConfigureAck || n.State() != ppp.AckRcvd && n.State() != ppp.Opened {
 		n.Input(s.now, p)
 	}
 }
 
-// negotiationTiming is how often a negotiation asks: as pppd where the server is one, and on a
-// long way.
+// negotiationTiming returns the timing of pppd for pptpd servers and long
+// paths.
 func (s *session) negotiationTiming() ppp.Timing {
 	t := ppp.Timing{Failure: maxAsks}
 	if s.spec.Vendor == VendorPPTPD || s.spec.Latency >= time.Second/2 {
@@ -278,7 +278,7 @@ func (s *session) rejectProtocol(proto ppp.Protocol, body []byte) {
 	s.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.ProtocolReject, ID: s.id, Data: append(data, body[:min(len(body), 64)]...)})
 }
 
-// tick is what the timer calls.
+// tick is called by the timer.
 func (s *session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -318,7 +318,7 @@ func (s *session) tick() {
 	s.setTimer()
 }
 
-// setTimer sets the timer to what happens next by itself.
+// setTimer sets the timer to the next deadline.
 func (s *session) setTimer() {
 	var next time.Time
 	earlier := func(t time.Time) {
@@ -346,10 +346,10 @@ func (s *session) setTimer() {
 	s.timer.Reset(max(next.Sub(s.now), 0))
 }
 
-// isNegotiating reports whether the negotiations of the session go on.
+// isNegotiating reports whether the negotiations continue.
 func (s *session) isNegotiating() bool { return s.phase != phaseLeaving && !s.ending }
 
-// repeatLast says again what was not answered.
+// repeatLast sends the unanswered packet again.
 func (s *session) repeatLast() {
 	s.repeatAt = time.Time{}
 	switch {
@@ -364,7 +364,7 @@ func (s *session) repeatLast() {
 	}
 }
 
-// expireLife ends a session whose time is over.
+// expireLife ends a session whose lifetime is over.
 func (s *session) expireLife() {
 	if s.spec.Ends > 0 {
 		s.terminateLink("Session-Timeout")
@@ -391,7 +391,7 @@ func (s *session) linkInput(p ppp.Packet) {
 		return
 	case s.spec.LCP.insistsOnRequest() && p.Code <= ppp.ConfigureReject:
 		s.ownRequestAnswered(p)
-	case s.spec.LCP.insistsOnRequest() && p.Code == ppp.TerminateRequest: // s.link has not begun
+	case s.spec.LCP.insistsOnRequest() && p.Code == ppp.TerminateRequest: // lcp has not begun
 		s.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.TerminateAck, ID: p.ID})
 	case (p.Code == ppp.ConfigureNak || p.Code == ppp.ConfigureReject) && s.handleDeclined(p.Data):
 		return
@@ -402,18 +402,18 @@ func (s *session) linkInput(p ppp.Packet) {
 	case p.Code == ppp.TerminateRequest:
 		s.phase = phaseLeaving
 		s.repeatAt = time.Time{}
-		s.giveUp = s.now.Add(leaveWait) // the client hangs up before
+		s.giveUp = s.now.Add(leaveWait) // the client hangs up earlier
 	case s.lcpPolicy.declined > maxDecline && !s.lcpPolicy.dropsAuth && s.phase == phaseLink:
 		s.terminateLink(refusesToLogIn)
 	}
 }
 
-// refusesToLogIn is pppd's last word to a client that does not log in.
+// refusesToLogIn is pppd's last text for a client that does not log in.
 const refusesToLogIn = "peer refused to authenticate"
 
-// handleDeclined deals at once with a client that refuses the only login that is left.
-// It reports whether it did. A server with drops goes on without a login first, as
-// pppd does; the others ask once more.
+// handleDeclined handles a client that refuses our last login, if the server reacts at
+// once. It reports whether it did. A server with dropsAuth first continues without a
+// login, as pppd does; the others repeat their request.
 func (s *session) handleDeclined(refused []byte) bool {
 	list, err := ppp.ParseOptions(refused)
 	if err != nil || len(s.lcpPolicy.others) > 0 || !slices.ContainsFunc(list, func(o ppp.Option) bool { return o.Type == optAuth }) {
@@ -446,7 +446,7 @@ func (s *session) linkUp() {
 	switch s.auth {
 	case AuthNone:
 		s.startNetwork(keys{})
-	case AuthPAP, AuthEAP, AuthSPAP: // the client begins
+	case AuthPAP, AuthEAP, AuthSPAP: // the client sends first
 	default:
 		s.challengesSent, s.loginReply = 0, nil
 		s.authenticator.challenge = randomBytes(s.auth.challengeLen())
@@ -459,8 +459,8 @@ func (s *session) linkUp() {
 	}
 }
 
-// requestEcho asks the client for a sign of life, once, or each second where that is to
-// show which packets are lost.
+// requestEcho sends an Echo-Request to the client, once, or every second if that must
+// reveal which packets are lost.
 func (s *session) requestEcho() {
 	s.id++
 	s.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.EchoRequest, ID: s.id, Data: binary.BigEndian.AppendUint32(nil, s.lcpPolicy.Magic)})
@@ -470,7 +470,7 @@ func (s *session) requestEcho() {
 	}
 }
 
-// linkDown starts over: the client sends Configure-Requests again.
+// linkDown restarts the link: the client sends Configure-Requests again.
 func (s *session) linkDown() {
 	if s.phase != phaseLeaving {
 		s.phase = phaseLink
@@ -500,7 +500,7 @@ func (s *session) linkExtra(p ppp.Packet) bool {
 	return true
 }
 
-// terminateLink ends the link with a text.
+// terminateLink ends the link with a Terminate-Request and this text.
 func (s *session) terminateLink(text string) {
 	if s.phase == phaseLeaving {
 		return
@@ -517,7 +517,7 @@ func (s *session) sendTerminate(text string) {
 	s.sendPacket(ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: s.id, Data: []byte(text)})
 }
 
-// finishLink lets the control connection end, in a moment: pppd takes one, too.
+// finishLink ends the control connection after a short delay, as pppd does.
 func (s *session) finishLink() {
 	s.phase = phaseLeaving
 	s.repeatAt = time.Time{}
@@ -526,7 +526,7 @@ func (s *session) finishLink() {
 
 // --- the login
 
-// sendChallenge sends the challenge, first or again.
+// sendChallenge sends the challenge, for the first time or again.
 func (s *session) sendChallenge() {
 	s.challengesSent++
 	s.repeatAt = s.now.Add(askInterval)
@@ -538,7 +538,7 @@ func (s *session) papInput(p ppp.Packet) {
 	if s.auth != AuthPAP || p.Code != ppp.PAPRequest || s.phase < phaseLogin || s.ignoresLogin() {
 		return
 	}
-	if s.loginReply != nil && s.phase != phaseLogin { // it did not hear us
+	if s.loginReply != nil && s.phase != phaseLogin { // our reply was lost
 		s.loginReply.ID = p.ID
 		s.sendPacket(ppp.PAP, *s.loginReply)
 		return
@@ -575,7 +575,7 @@ func (s *session) chapInput(p ppp.Packet) {
 	s.answerLogin(ppp.CHAP, ppp.Packet{Code: code, ID: p.ID, Data: []byte(judged.text)}, judged)
 }
 
-// ignoresLogin deals with an answer to the login that is not judged.
+// ignoresLogin reports whether the client's answer to the login gets no reply.
 func (s *session) ignoresLogin() bool {
 	return s.endsAt(StageLogin) || s.spec.Login == LoginSilent
 }
@@ -597,8 +597,8 @@ func (s *session) answerLogin(proto ppp.Protocol, p ppp.Packet, v verdict) {
 
 // --- the network
 
-// startNetwork begins with encryption and addresses, as pppd at once, unless there
-// is no session without the first.
+// startNetwork begins CCP and IPCP together, as pppd does, unless the server requires
+// encryption first.
 func (s *session) startNetwork(k keys) {
 	s.phase = phaseNetwork
 	s.giveUp = time.Time{}
@@ -607,7 +607,7 @@ func (s *session) startNetwork(k keys) {
 	switch {
 	case s.endsAt(StageAfterLogin):
 		return
-	case s.spec.MPPERequired && !(k.ok && has): // as pppd whose kernel has no MPPE, too
+	case s.spec.MPPERequired && !(k.ok && has): // like a pppd whose kernel has no MPPE
 		s.terminateLink("MPPE required but not available")
 		return
 	case s.ccpFails():
@@ -624,7 +624,7 @@ func (s *session) startNetwork(k keys) {
 	}
 }
 
-// ccpFails reports whether CCP comes to no encryption.
+// ccpFails reports whether CCP leads to no encryption.
 func (s *session) ccpFails() bool { return s.spec.CCP != "" || s.spec.Nak == LayerCCP }
 
 func (s *session) ccpInput(p ppp.Packet) {
@@ -634,13 +634,13 @@ func (s *session) ccpInput(p ppp.Packet) {
 	case s.ccp != nil:
 		s.feedNegotiation(s.ccp, p)
 		s.afterCCP()
-	case s.ccpFails(): // what is no request is left alone
+	case s.ccpFails(): // other packets than requests are ignored
 	default:
 		s.rejectProtocol(ppp.CCP, p.Append(nil))
 	}
 }
 
-// startKey is the start key of a direction, right or wrong.
+// startKey returns the start key of a direction, wrong if the spec says so.
 func (s *session) startKey(bits ppp.MPPEBits, send bool) mppe.Key {
 	k := s.keys.startKey(bits, send)
 	if s.spec.WrongKeys.includes(send) {
@@ -668,15 +668,15 @@ func (s *session) ccpUp() {
 	}
 }
 
-// ccpDown follows a new negotiation of CCP. pppd takes it for the end of the
-// encryption, and hangs up.
+// ccpDown is called when CCP is negotiated again. pppd takes that for the end of the
+// encryption and hangs up.
 func (s *session) ccpDown() {
 	if s.spec.Vendor == VendorPPTPD && s.ccpPolicy.recv != 0 {
 		s.terminateLink("MPPE disabled")
 	}
 }
 
-// afterCCP ends a session that may not be without encryption.
+// afterCCP ends a session without its required encryption.
 func (s *session) afterCCP() {
 	if s.ccpPolicy != nil && s.ccpPolicy.refused && s.spec.MPPERequired && s.phase != phaseLeaving {
 		s.terminateLink("MPPE required but peer negotiation failed")
@@ -695,7 +695,7 @@ func (s *session) ccpExtra(p ppp.Packet) bool {
 	return true
 }
 
-// askReset asks the client to begin its stream anew. It takes s.mu.
+// askReset asks the client to restart its stream. It locks s.mu.
 func (s *session) askReset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -706,8 +706,8 @@ func (s *session) askReset() {
 	s.sendPacket(ppp.CCP, ppp.Packet{Code: ppp.ResetRequest, ID: s.id})
 }
 
-// rejectMPPE answers a packet that is encrypted as if nothing of that had been
-// agreed on. It takes s.mu.
+// rejectMPPE rejects an encrypted packet as if encryption had not been
+// negotiated. It locks s.mu.
 func (s *session) rejectMPPE(body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -716,8 +716,8 @@ func (s *session) rejectMPPE(body []byte) {
 	}
 }
 
-// rejectNonsense is what a kernel does with packets that it decrypts with the
-// wrong key: it finds protocols in them that nobody knows. It takes s.mu.
+// rejectNonsense behaves like a kernel that decrypts with the wrong key: it finds
+// unknown protocols in the packets and rejects them. It locks s.mu.
 func (s *session) rejectNonsense() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -728,7 +728,7 @@ func (s *session) rejectNonsense() {
 
 func (s *session) beginIP() {
 	if s.spec.End.At == StageIP {
-		return // the client begins
+		return // the client sends first
 	}
 	s.ipOptions = ppp.IPCPOptions{Local: s.addrs.server, Assign: s.addrs.client, DNS: [2]netip.Addr{s.addrs.dns}}
 	s.ip = ppp.NewNegotiation(ppp.IPCP, &s.ipOptions, s.negotiationTiming(), ppp.Hooks{Send: s.sendPacket, Up: s.ipUp, Down: s.ipDown})
@@ -744,7 +744,7 @@ func (s *session) ipInput(p ppp.Packet) {
 	case s.ip != nil && s.handleFaulty(ppp.IPCP, p):
 	case s.ip != nil:
 		s.feedNegotiation(s.ip, p)
-	case p.Code == ppp.ConfigureRequest: // pppd forgets what comes before its encryption
+	case p.Code == ppp.ConfigureRequest: // pppd ignores IPCP before its encryption
 		s.sendPacket(ppp.IPCP, ppp.Packet{Code: ppp.TerminateAck, ID: p.ID})
 	}
 }

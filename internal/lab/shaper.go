@@ -6,32 +6,32 @@ import (
 )
 
 const (
-	// minRate is the slowest rate, in bits per second: a packet takes 3 s then.
+	// minRate is the minimum rate in bits per second, at which a packet takes 3 s.
 	minRate = 4000
-	// shaperBatch is how many packets go on at once.
+	// shaperBatch is the maximum number of packets sent at once.
 	shaperBatch = 64
-	// shaperRoom is how many packets wait where there is no rate. Who brings more
-	// waits with them.
+	// shaperRoom is the maximum number of queued packets without a rate. put blocks while
+	// the queue is full.
 	shaperRoom = 256
-	// shaperDepth is how long a packet may wait for its turn at a rate; what would
-	// take longer is dropped, as a router's queue does. It is deep enough for TCP to
-	// see its packets wait before they are lost, as the queues of most lines are.
+	// shaperDepth is how long a packet may wait at a rate; packets that would
+	// wait longer are dropped, as in a router's queue. Like the queues of most lines it is
+	// deep enough for TCP to notice the delay before the loss.
 	shaperDepth = 250 * time.Millisecond
-	// shaperLeast is how many packets may wait at any rate: with less, four streams
-	// that begin together would lose of the ten packets that each begins with.
+	// shaperLeast is how many packets may be queued at any rate: with fewer, four streams
+	// that start together would lose some of their first ten packets each.
 	shaperLeast = 40
-	// shaperLate is how late a packet may leave without the line losing that time:
-	// whoever wakes late sends what was due meanwhile, as a token bucket does.
+	// shaperLate is how late a packet may leave without losing that time of the line:
+	// after a late wake-up the shaper sends what was due meanwhile, like a token bucket.
 	shaperLate = 50 * time.Millisecond
 )
 
-// shaper passes packets on, in order and no faster than its rate, from a
-// goroutine that lives while there are any: an idle session has none.
+// shaper forwards packets in order and at most at its rate, from a
+// goroutine that exists only while packets are queued.
 type shaper struct {
-	rate int64            // bits per second; 0 is no limit
-	size func([]byte) int // bytes of a packet that count
+	rate int64            // bits per second; 0 means no limit
+	size func([]byte) int // number of bytes of a packet that count
 	out  func([][]byte)   // must not keep its argument
-	drop func([]byte)     // takes back a packet that does not go out
+	drop func([]byte)     // takes back a packet that is dropped
 
 	mu      sync.Mutex
 	room    sync.Cond
@@ -49,7 +49,7 @@ func newShaper(rate int64, size func([]byte) int, out func([][]byte), drop func(
 	return s
 }
 
-// put takes a packet.
+// put queues a packet, or drops it.
 func (s *shaper) put(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,10 +76,10 @@ func (s *shaper) put(p []byte) {
 	}
 }
 
-// run passes on what is queued, and ends when nothing is.
+// run forwards the queued packets and ends when the queue is empty.
 func (s *shaper) run() {
 	var batch [shaperBatch][]byte
-	at := time.Now() // when the packets so far have left, at the rate
+	at := time.Now() // when the packets so far have left at the rate
 	for {
 		n, bytes := s.takeBatch(batch[:])
 		if n == 0 {
@@ -102,7 +102,7 @@ func (s *shaper) run() {
 	}
 }
 
-// takeBatch moves packets to batch; with a rate no more than go out in a few
+// takeBatch moves packets to batch; with a rate at most those that leave within a few
 // milliseconds.
 func (s *shaper) takeBatch(batch [][]byte) (n, bytes int) {
 	s.mu.Lock()
@@ -143,7 +143,7 @@ func (s *shaper) waitFor(d time.Duration) bool {
 	}
 }
 
-// close drops what waits, and returns when nothing goes out any more.
+// close drops the queued packets and waits until nothing is sent any more.
 func (s *shaper) close() {
 	s.mu.Lock()
 	if !s.stopped {

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// slowConn is a control connection over a long way: what goes in and what goes
-// out is late by the same time, the end of the connection too.
+// slowConn is a control connection over a long path: it delays both directions by the
+// same time, and the end of the connection too.
 type slowConn struct {
 	clientConn
 	delay time.Duration
 	in    chan chunk
 	out   chan chunk
-	rest  []byte // of the chunk that is being read
-	err   error  // of the last Read
+	rest  []byte // rest of the chunk being read
+	err   error  // error of the last Read
 	once  sync.Once
-	ended chan struct{} // closed with the connection
+	ended chan struct{} // closed when the connection ends
 	work  sync.WaitGroup
 }
 
-// chunk is one read or write, or the end of the connection, with the time at which it takes effect.
+// chunk is one read or write, or the end of the connection, and the time at which it takes effect.
 type chunk struct {
 	at   time.Time
 	data []byte
@@ -30,7 +30,7 @@ type chunk struct {
 	half bool // end leaves the other direction open
 }
 
-// slowRoom is how many chunks are on their way at once.
+// slowRoom is the maximum number of delayed chunks per direction.
 const slowRoom = 64
 
 func newSlowConn(w clientConn, late time.Duration) *slowConn {
@@ -58,7 +58,7 @@ func (s *slowConn) pumpIn() {
 func (s *slowConn) pumpOut() {
 	defer close(s.ended)
 	for c := range s.out {
-		time.Sleep(time.Until(c.at)) // late at most: this is the delay
+		time.Sleep(time.Until(c.at)) // at most the delay
 		if c.end != nil {
 			c.end()
 			if c.half {
@@ -81,7 +81,7 @@ func (s *slowConn) Read(b []byte) (int, error) {
 		}
 		select {
 		case c := <-s.in:
-			time.Sleep(time.Until(c.at)) // late at most: this is the delay
+			time.Sleep(time.Until(c.at)) // at most the delay
 			s.rest, s.err = c.data, c.err
 		case <-s.ended:
 			s.err = net.ErrClosed
@@ -112,10 +112,10 @@ func (s *slowConn) enqueueChunk(c chunk) error {
 	}
 }
 
-// Close closes the connection when what was written has gone out.
+// Close closes the connection after everything written has been sent.
 func (s *slowConn) Close() error {
 	s.once.Do(func() {
-		_ = s.enqueueChunk(chunk{end: func() { _ = s.clientConn.Close() }}) // the client may have been the first
+		_ = s.enqueueChunk(chunk{end: func() { _ = s.clientConn.Close() }}) // the client may have closed it first
 	})
 	return nil
 }
@@ -124,5 +124,5 @@ func (s *slowConn) abort() { s.once.Do(func() { _ = s.enqueueChunk(chunk{end: s.
 
 func (s *slowConn) closeWrite() { _ = s.enqueueChunk(chunk{end: s.clientConn.closeWrite, half: true}) }
 
-// wait returns when nothing of the connection is left. It must be closed.
+// wait waits for all goroutines of the connection, which must be closed.
 func (s *slowConn) wait() { s.work.Wait() }

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/mschap"
 )
 
-// Auth is the login that a server asks for.
+// Auth is the login that a server requests.
 type Auth string
 
 // The logins. The default is AuthMSCHAPv2.
@@ -21,7 +21,7 @@ const (
 	AuthMSCHAPv1 Auth = "mschapv1"
 	AuthMSCHAPv2 Auth = "mschapv2"
 	AuthEAP      Auth = "eap"
-	AuthSPAP     Auth = "spap" // Shiva's, which nobody speaks any more
+	AuthSPAP     Auth = "spap" // Shiva PAP, obsolete
 )
 
 // givesKeys reports whether the login gives keys for MPPE.
@@ -30,8 +30,8 @@ func (a Auth) givesKeys() bool { return a == "" || a == AuthMSCHAPv1 || a == Aut
 // MPPE is the encryption that a server offers.
 type MPPE string
 
-// The offers. The default is MPPE128: keys of that length and stateless, as most
-// servers have it.
+// The offers. The default is MPPE128: 128-bit keys in stateless mode, as on most
+// servers.
 const (
 	MPPE128         MPPE = "128"
 	MPPE56          MPPE = "56"
@@ -41,23 +41,23 @@ const (
 	MPPE56Stateful  MPPE = "56-stateful"
 	MPPE40Stateful  MPPE = "40-stateful"
 	MPPENone        MPPE = "none"     // refuses the option, as pppd does
-	MPPERejected    MPPE = "rejected" // knows no CCP, as accel-ppp without MPPE
+	MPPERejected    MPPE = "rejected" // does not support CCP, as accel-ppp without MPPE
 )
 
-// GRE is what becomes of a server's GRE packets.
+// GRE is a fault of a server's GRE packets.
 type GRE string
 
 // The faults of GRE.
 const (
-	GRESilent GRE = "silent" // neither hears nor says anything
-	GREMute   GRE = "mute"   // hears, and its packets do not arrive
-	GREDeaf   GRE = "deaf"   // speaks, and hears nothing
-	GREStray  GRE = "stray"  // its packets bear a foreign call id
+	GRESilent GRE = "silent" // neither receives nor sends
+	GREMute   GRE = "mute"   // receives, but its packets do not arrive
+	GREDeaf   GRE = "deaf"   // sends, but receives nothing
+	GREStray  GRE = "stray"  // its packets have a wrong call id
 	GREICMP   GRE = "icmp"   // its machine answers "protocol unreachable"; needs raw sockets
 )
 
-// Call is how a server answers an Outgoing-Call-Request when it does not
-// connect.
+// Call is how a server answers an Outgoing-Call-Request instead of
+// connecting.
 type Call string
 
 // The answers.
@@ -68,7 +68,7 @@ const (
 	CallDropped Call = "dropped" // connects and hangs up before any GRE packet
 )
 
-// Layer is a part of what the two ends negotiate.
+// Layer is one of the negotiations between the two ends.
 type Layer string
 
 // The layers.
@@ -79,7 +79,7 @@ const (
 	LayerIPCP  Layer = "ipcp"
 )
 
-// Vendor is the program whose names a server gives, and whose habits it has.
+// Vendor is the program that a server identifies as and behaves like.
 type Vendor string
 
 // The vendors. The default leaves the choice to the fleet's seed.
@@ -90,49 +90,49 @@ const (
 	VendorMicrosoft Vendor = "microsoft"
 )
 
-// LoginFault is what is wrong with the way in which a server judges a login.
+// LoginFault is what is wrong with how a server answers a login.
 type LoginFault string
 
 // The faults of the login.
 const (
-	LoginSilent    LoginFault = "silent"    // does not answer the client's answer
-	LoginMalformed LoginFault = "malformed" // its challenge has a length that the method does not have
-	LoginWordless  LoginFault = "wordless"  // refuses with an LCP Terminate-Request alone
+	LoginSilent    LoginFault = "silent"    // does not reply to the client's answer
+	LoginMalformed LoginFault = "malformed" // its challenge has an invalid length
+	LoginWordless  LoginFault = "wordless"  // refuses with an LCP Terminate-Request only
 )
 
-// Declined is what a server does when the client takes none of its logins.
+// Declined is what a server does if the client accepts none of its logins.
 type Declined string
 
-// What it does. The default is that of its vendor: pppd terminates the link, others
-// ask again for some time before they do.
+// The reactions. The default is that of the vendor: pppd terminates the link, others
+// repeat their request for some time before they do.
 const (
-	DeclinedCDN       Declined = "cdn" // ends the call, as accel-ppp
+	DeclinedCDN       Declined = "cdn" // ends the call, as accel-ppp does
 	DeclinedTerminate Declined = "terminate"
-	DeclinedSilent    Declined = "silent" // says nothing more
+	DeclinedSilent    Declined = "silent" // sends nothing more
 )
 
-// Password is the form in which a server knows a password outside ASCII. A node
-// with one gets such a password.
+// Password is the form in which a server stores a password outside ASCII. A node
+// with this trait gets such a password.
 type Password string
 
 // The forms.
 const (
-	PasswordWidened Password = "widened" // each byte as 16 bits, as pppd and accel-ppp: see mschap.WidenedNTHash
+	PasswordWidened Password = "widened" // each byte widened to 16 bits, as in pppd and accel-ppp: see mschap.WidenedNTHash
 	PasswordUTF16   Password = "utf16"   // as RFC 2759
 	PasswordBoth    Password = "both"
 )
 
-// Second is what becomes of the connections that follow a server's first.
+// Second is what a server does with every connection after the first.
 type Second string
 
-// What becomes of them.
+// The reactions.
 const (
 	SecondReset  Second = "reset"
 	SecondClosed Second = "closed"
 	SecondSilent Second = "silent"
 )
 
-// Echo is the kind of echo that a server answers when it does not answer both.
+// Echo is the kind of echo that a server answers. By default it answers both.
 type Echo string
 
 // The kinds.
@@ -142,17 +142,17 @@ const (
 	EchoNone    Echo = "none"
 )
 
-// Data is what is wrong with the packets of a session whose encryption was agreed
+// Data is what is wrong with the packets of a session after encryption was agreed
 // on.
 type Data string
 
 // The faults of the data.
 const (
 	DataRejected Data = "rejected" // answers each encrypted packet with a Protocol-Reject
-	DataPlain    Data = "plain"    // sends its own without encryption
+	DataPlain    Data = "plain"    // sends its own packets without encryption
 )
 
-// Direction is a direction of packets, as the server sees it.
+// Direction is a direction of packets, from the server's point of view.
 type Direction string
 
 // The directions.
@@ -162,68 +162,68 @@ const (
 	DirectionReceive Direction = "receive"
 )
 
-// includes reports whether the direction of the packets that the server sends, or the
-// other one, is among d.
+// includes reports whether d includes the packets that the server sends or, if send is
+// false, those that it receives.
 func (d Direction) includes(send bool) bool {
 	return d == DirectionBoth || send && d == DirectionSend || !send && d == DirectionReceive
 }
 
-// Session is what a server does in a session. The zero value is a good server
-// that asks for MS-CHAPv2 and has MPPE of 128 bits.
+// Session is the behaviour of a server in a session. The zero value is a good server
+// that asks for MS-CHAPv2 and supports MPPE with 128 bits.
 type Session struct {
 	Auth         Auth
 	MPPE         MPPE
 	MPPERequired bool // no session without encryption
 
 	Vendor   Vendor
-	Offers   string   // logins in the order in which they are asked for, with slashes between; Auth is empty then
-	InOrder  bool     // Offers: a Nak gets the next one, not the one that it names
-	Declined Declined // what the server does when none of its logins is taken
+	Offers   string   // logins in the order in which they are requested, separated by slashes; Auth is empty then
+	InOrder  bool     // Offers: after a Nak, request the next one, not the one that the Nak names
+	Declined Declined // what the server does if the client accepts none of its logins
 	Password Password
 	Second   Second
 
 	Call      Call
-	Begins    time.Duration // the first GRE packet is late by so much, and nothing is heard before
+	Begins    time.Duration // delay of the first GRE packet; until then nothing is received
 	GRE       GRE
-	Nak       Layer // where each proposal is answered with another one, for ever
+	Nak       Layer // the layer where each request gets a Nak with a new value, without end
 	LCP       LCPFault
 	CCP       CCPFault
 	IP        IPFault
 	Login     LoginFault
 	Terminate string // ends the link with this text as soon as it begins
 	End       Ending
-	EndAfter  time.Duration // how long after the stage of End, in silence, the session ends
+	EndAfter  time.Duration // delay of the end after its stage, in silence
 	Refuse    int           // refuses every login with this code: see mschap.Refused
-	Impostor  bool          // accepts every login and knows no password itself
-	WrongKeys Direction     // in which the server's MPPE keys are not the client's
+	Impostor  bool          // accepts every login without knowing the password
+	WrongKeys Direction     // the directions in which the MPPE keys differ from the client's
 	Data      Data
-	Echo      Echo // which echoes are answered; all by default
+	Echo      Echo // which echoes are answered; default all
 
 	NoAddress  bool
-	NoInternet bool // nothing but the server itself answers, and that to pings only
-	NoDNS      bool // names are not answered
-	Blackhole  bool // packets of more than 1,000 bytes vanish behind the server
-	Endpoint   int  // the sites of Config.Sites refuse clients of this server with this HTTP status
+	NoInternet bool // only the server itself answers, and only pings
+	NoDNS      bool // DNS queries get no answer
+	Blackhole  bool // packets of more than 1,000 bytes are dropped behind the server
+	Endpoint   int  // the HTTP status with which Config.Sites refuse clients of this server
 
-	Dies       time.Duration // is gone without a word so long after the session came up
-	Ends       time.Duration // takes leave so long after the session came up
-	SwappedCDN bool          // writes call ids with their bytes swapped, as accel-ppp did
+	Dies       time.Duration // ends without a message this long after the session came up
+	Ends       time.Duration // terminates this long after the session came up
+	SwappedCDN bool          // sends call ids with their bytes swapped, as accel-ppp did
 
-	// Of the GRE packets of each direction, in percent.
+	// Faults of the GRE packets of each direction, in percent.
 	Loss, Reorder, Duplicate, Corrupt float64
-	LossDown, LossUp                  float64 // beside Loss, to the client and from it
+	LossDown, LossUp                  float64 // in addition to Loss, to the client and from it
 
-	Loses Layer // every answer of the server there is lost, and its echoes show the gaps
+	Loses Layer // every answer of the server in this layer is lost; its echoes reveal the gaps
 
-	Reply    time.Duration // each answer of the server is late by so much
-	Latency  time.Duration // one way, in both directions, of GRE and of the control connection
-	RateDown int64         // bits per second of IP packets to the client; 0 is no limit
-	RateUp   int64         // and from it
+	Reply    time.Duration // delay of each answer of the server
+	Latency  time.Duration // one-way delay of GRE and of the control connection, in both directions
+	RateDown int64         // bits per second of IP packets to the client; 0 means no limit
+	RateUp   int64         // the same from the client
 }
 
-// isLossyDown says whether packets get lost on the way to the client. The network
-// behind such a session sends packet by packet then, as the TCP of its stack
-// repeats whole pieces of 60 KiB where one packet of them was lost; no server's
+// isLossyDown reports whether packets to the client may be lost. The network
+// behind such a session then sends single packets, because the TCP of its stack
+// retransmits whole segments of 60 KiB after one lost packet, which no server's
 // TCP does.
 func (s Session) isLossyDown() bool { return s.RateDown > 0 || s.Loss+s.LossDown > 0 }
 
@@ -231,24 +231,24 @@ func (s Session) isLossyDown() bool { return s.RateDown > 0 || s.Loss+s.LossDown
 const (
 	maxReply   = time.Second
 	maxPercent = 20
-	// maxLoss and maxLatency are above what leaves every session a chance: see
+	// maxLoss and maxLatency are higher than what leaves every session a chance: see
 	// ExpectLogin.
 	maxLoss    = 45
 	maxLatency = 2500 * time.Millisecond
 	maxWait    = 30 * time.Second
 )
 
-// trait is one word of a behaviour's spec, with what stands behind its colon.
+// trait is one word of a behaviour's spec, with its parameter after a colon.
 type trait struct {
 	name string
-	hint string // what it takes; nothing for a plain word
+	hint string // describes the parameter; empty if there is none
 	set  func(s *Session, param string) error
 	get  func(s *Session) (param string, has bool)
 }
 
 var errParam = errors.New("bad parameter")
 
-// traits are in the order in which String writes them.
+// traits lists all traits in the order in which String writes them.
 var traits = []trait{
 	choiceTrait("vendor", func(s *Session) *Vendor { return &s.Vendor }, VendorPPTPD, VendorAccel, VendorMikroTik, VendorMicrosoft),
 	choiceTrait("second", func(s *Session) *Second { return &s.Second }, SecondReset, SecondClosed, SecondSilent),
@@ -296,7 +296,7 @@ var traits = []trait{
 	{"rate", "bits per second down and up, as in rate:20M/5M", setRate, getRate},
 }
 
-// parseTrait reads one word into s. known is false when there is no such word.
+// parseTrait parses one word into s. known is false if there is no such trait.
 func (s *Session) parseTrait(spec string) (known bool, err error) {
 	name, param, has := strings.Cut(spec, ":")
 	for _, t := range traits {
@@ -317,7 +317,7 @@ func (s *Session) parseTrait(spec string) (known bool, err error) {
 	return false, nil
 }
 
-// validate finds what contradicts itself.
+// validate returns an error if two traits contradict each other.
 func (s Session) validate() error {
 	first := s.offeredLogins()[0]
 	switch {
@@ -341,7 +341,7 @@ func (s Session) validate() error {
 	return nil
 }
 
-// offeredLogins are those that the server asks for, in its order.
+// offeredLogins returns the logins that the server requests, in order.
 func (s Session) offeredLogins() []Auth {
 	if s.Offers == "" {
 		return []Auth{s.Auth}
@@ -353,7 +353,7 @@ func (s Session) offeredLogins() []Auth {
 	return list
 }
 
-// String is the session as it stands in a behaviour.
+// String returns the traits in the form that ParseBehaviour parses.
 func (s Session) String() string {
 	var words []string
 	for _, t := range traits {
@@ -432,7 +432,7 @@ func percentTrait(name string, most float64, field func(*Session) *float64) trai
 	}
 }
 
-// parseText reads a text without the signs that a spec of faults is made of.
+// parseText parses a text without the characters that separate a spec of faults.
 func parseText(param, signs string) (string, error) {
 	if param == "" || len(param) > 200 || strings.ContainsAny(param, signs) {
 		return "", errParam

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// headroom is the room before an IP packet for all the headers.
+	// headroom is the number of bytes before an IP packet for all headers.
 	headroom = gre.Headroom + ppp.FrameOverhead + mppe.Overhead + 2
-	// packetRoom holds a packet with its headroom, in bytes.
+	// packetRoom is the size of a packet buffer with headroom, in bytes.
 	packetRoom = 2048
 )
 
@@ -27,15 +27,15 @@ var packets = sync.Pool{New: func() any { return new([packetRoom]byte) }}
 func newPacket(size int) []byte { return packets.Get().(*[packetRoom]byte)[:size] }
 func freePacket(b []byte)       { packets.Put((*[packetRoom]byte)(b[:packetRoom])) }
 
-// tunnel is what a session does with IP packets.
+// tunnel carries the IP packets of a session.
 type tunnel struct {
 	s    *session
 	up   atomic.Bool
 	dec  atomic.Pointer[mppe.Decryptor]
 	down *shaper // to the client
-	in   *shaper // from the client; nil when it is not limited
+	in   *shaper // from the client; nil without a limit
 
-	// Of the goroutine that delivers.
+	// Owned by the goroutine that delivers.
 	frames    []*gre.Buffer
 	views     []*buffer.View
 	lastReset time.Time
@@ -56,7 +56,7 @@ func (t *tunnel) setUp(s *session) {
 	}
 }
 
-// letThrough lets packets through.
+// letThrough starts to forward packets.
 func (t *tunnel) letThrough() { t.up.Store(true) }
 
 func (t *tunnel) setKeys(enc *mppe.Encryptor, dec *mppe.Decryptor) {
@@ -75,7 +75,7 @@ func (t *tunnel) restartStream() {
 	}
 }
 
-// close returns when nothing of the tunnel is left. No packet may come any more.
+// close releases the tunnel's resources. No packet may be delivered afterwards.
 func (t *tunnel) close() {
 	t.innerMu.Lock()
 	t.closed = true
@@ -95,27 +95,27 @@ func (t *tunnel) close() {
 	t.frames = nil
 }
 
-// innerNetwork is the network behind the session, made when it is first needed. It
-// is nil after the end.
+// innerNetwork returns the network behind the session and creates it if necessary. It
+// returns nil after close.
 func (t *tunnel) innerNetwork() *innerNet {
 	t.innerMu.Lock()
 	defer t.innerMu.Unlock()
 	if t.inner == nil && !t.closed {
 		n, err := newInner(t.s.addrs.server, t.s.node, t.s.services(), t.writePacket)
 		if err != nil {
-			return nil // the packets find nobody
+			return nil // the packets are lost
 		}
 		t.inner = n
 	}
 	return t.inner
 }
 
-// --- from the client; all of it by the goroutine that delivers, but arrive
+// --- From the client; only the delivering goroutine calls these, except forwardLimited
 
-// queueFrame keeps a frame until flush.
+// queueFrame keeps a frame until decryptQueued.
 func (t *tunnel) queueFrame(b *gre.Buffer) { t.frames = append(t.frames, b) }
 
-// decryptQueued opens the frames of a batch and passes their packets on.
+// decryptQueued decrypts the frames of a batch and forwards their packets.
 func (t *tunnel) decryptQueued() {
 	if len(t.frames) == 0 {
 		return
@@ -143,7 +143,7 @@ func (t *tunnel) decryptQueued() {
 	t.views = t.views[:0]
 }
 
-// forwardLimited passes on what came through a limited line.
+// forwardLimited forwards packets after the rate limit.
 func (t *tunnel) forwardLimited(batch [][]byte) {
 	views := make([]*buffer.View, len(batch))
 	for i, b := range batch {
@@ -155,7 +155,7 @@ func (t *tunnel) forwardLimited(batch [][]byte) {
 	}
 }
 
-// openFrames makes views of frames. Two that follow each other are decrypted
+// openFrames converts frames to views. Two adjacent frames are decrypted
 // together.
 func (t *tunnel) openFrames(dec *mppe.Decryptor) {
 	for i := 0; i < len(t.frames); i++ {
@@ -187,8 +187,8 @@ func (t *tunnel) openFrames(dec *mppe.Decryptor) {
 	}
 }
 
-// handleDecrypted takes a frame that was decrypted, or could not be. A server with another key
-// notices nothing: what it finds is nonsense, packet for packet.
+// handleDecrypted handles the result of decrypting a frame. A server with another key
+// notices nothing: it finds nonsense in every packet.
 func (t *tunnel) handleDecrypted(v *buffer.View, n int, err error) {
 	switch {
 	case err == nil:
@@ -211,7 +211,7 @@ func (t *tunnel) handleDecrypted(v *buffer.View, n int, err error) {
 	v.Release()
 }
 
-// forwardPacket lets in what a session may send: packets from its own address.
+// forwardPacket accepts only packets from the session's own address.
 func (t *tunnel) forwardPacket(v *buffer.View, from, to int) {
 	v.CapLength(to)
 	v.TrimFront(from)
@@ -223,7 +223,7 @@ func (t *tunnel) forwardPacket(v *buffer.View, from, to int) {
 	t.views = append(t.views, v)
 }
 
-// isRouted reports whether there is a way for a packet behind the server.
+// isRouted reports whether the network behind the server accepts a packet.
 func (t *tunnel) isRouted(ip []byte) bool {
 	const protoICMP, protoTCP, protoUDP = 1, 6, 17
 	switch {
@@ -239,14 +239,14 @@ func (t *tunnel) isRouted(ip []byte) bool {
 	return true
 }
 
-// blackholeSize is the size of the packets that get through a black hole, in bytes.
+// blackholeSize is the size of the largest packet that passes a black hole, in bytes.
 const blackholeSize = 1000
 
-// isBlackholed reports whether a packet of size bytes vanishes on the way.
+// isBlackholed reports whether a packet of size bytes is dropped by a black hole.
 func (t *tunnel) isBlackholed(size int) bool { return t.s.spec.Blackhole && size > blackholeSize }
 
-// sendNoise sends a packet that the client cannot read, as every packet of a server
-// with other keys is.
+// sendNoise sends a packet that the client cannot decrypt, like every packet of a server
+// with other keys.
 func (t *tunnel) sendNoise() {
 	b := newPacket(headroom + 64)
 	copy(b[headroom:], randomBytes(64))
@@ -255,7 +255,7 @@ func (t *tunnel) sendNoise() {
 
 // --- to the client
 
-// writePacket takes a packet of the network.
+// writePacket sends a packet of the inner network to the client.
 func (t *tunnel) writePacket(pkt *stack.PacketBuffer) {
 	size := pkt.Size()
 	if headroom+size > packetRoom || !t.up.Load() || t.isBlackholed(size) {
@@ -269,7 +269,7 @@ func (t *tunnel) writePacket(pkt *stack.PacketBuffer) {
 	t.down.put(b)
 }
 
-// sealBatch makes frames of packets and sends them.
+// sealBatch converts packets to frames and sends them.
 func (t *tunnel) sealBatch(batch [][]byte) {
 	var frames [shaperBatch][]byte
 	n := copy(frames[:], batch)
@@ -293,7 +293,7 @@ func (t *tunnel) sealBatch(batch [][]byte) {
 			t.enc.Seal(frames[i][head:])
 		}
 	}
-	_ = t.s.call.Send(frames[:n]...) // a lost packet is the inner network's affair
+	_ = t.s.call.Send(frames[:n]...) // the inner network retransmits lost packets
 	t.txMu.Unlock()
 	for _, b := range batch {
 		freePacket(b)

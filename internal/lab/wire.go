@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// reorderDelay is how much later a packet comes that is to change places with those
-	// behind it.
+	// reorderDelay is the delay of a packet that changes places with the packets
+	// after it.
 	reorderDelay = 4 * time.Millisecond
-	// maxDelayed is how many packets are on their way at once in one direction.
+	// maxDelayed is the maximum number of delayed packets per direction.
 	maxDelayed = 8192
 )
 
-// faultyWire is a wire on which packets are lost, changed, doubled, delayed and
-// put out of order, each direction by itself.
+// faultyWire is a wire that loses, corrupts, duplicates, delays and
+// reorders packets, each direction independently.
 type faultyWire struct {
 	gre.Wire
 	s Session
@@ -29,11 +29,11 @@ type faultyWire struct {
 	sendMu   sync.Mutex
 	outRnd   *rand.Rand
 	outBatch []gre.Packet
-	out      *delayLine // nil when nothing is late on its way to the client
+	out      *delayLine // nil if packets to the client are not delayed
 
 	inRnd      *rand.Rand
-	duplicates []gre.Packet // doubles of what was read
-	in         *delayLine   // nil when nothing is late on its way from the client
+	duplicates []gre.Packet // duplicates of received packets, still to be returned
+	in         *delayLine   // nil if packets from the client are not delayed
 	once       sync.Once
 	work       sync.WaitGroup
 }
@@ -57,14 +57,14 @@ func newFaultyWire(w gre.Wire, s Session, seed uint64) *faultyWire {
 	return b
 }
 
-// delivery is what becomes of a packet.
+// delivery says what happens to a packet.
 type delivery struct {
-	copies int // 0 is lost
+	copies int // 0 means lost
 	delay  time.Duration
 }
 
-// drawDelivery draws the fate of a packet, and may damage it. Of its direction, loss are
-// lost in percent, beside the Loss of both.
+// drawDelivery chooses at random what happens to a packet, and may corrupt it. loss is
+// the loss of its direction in percent, in addition to Session.Loss.
 func (b *faultyWire) drawDelivery(rnd *rand.Rand, loss float64, data []byte) (f delivery) {
 	hit := func(percent float64) bool { return percent > 0 && rnd.Float64()*100 < percent }
 	if hit(b.s.Loss) || hit(loss) {
@@ -83,8 +83,8 @@ func (b *faultyWire) drawDelivery(rnd *rand.Rand, loss float64, data []byte) (f 
 	return f
 }
 
-// corruptPacket changes a byte of an IP packet, encrypted or not. What the two ends
-// negotiate is left alone: a wrong login is another fault.
+// corruptPacket changes a byte of an IP packet, encrypted or not. Negotiation packets are
+// not changed: a failed login is another fault.
 func corruptPacket(rnd *rand.Rand, packet []byte) {
 	_, frame, err := gre.Parse(packet)
 	if err != nil || len(frame) < 40 {
@@ -99,8 +99,8 @@ func corruptPacket(rnd *rand.Rand, packet []byte) {
 	frame[len(frame)/2+rnd.IntN(len(frame)/2)] ^= byte(1 + rnd.IntN(255))
 }
 
-// isAnsweredBy reports whether a GRE packet carries an answer of the layer: a server's
-// Configure-Requests of LCP are what opens a link at all.
+// isAnsweredBy reports whether a GRE packet carries an answer of the layer. The
+// Configure-Requests of LCP do not count, because they open the link.
 func (l Layer) isAnsweredBy(packet []byte) bool {
 	if l == "" {
 		return false
@@ -159,7 +159,7 @@ func (b *faultyWire) WriteBatch(ps []gre.Packet) error {
 	return err
 }
 
-// pumpOut sends what is late, in its time.
+// pumpOut sends delayed packets when they are due.
 func (b *faultyWire) pumpOut() {
 	var batch [64]gre.Packet
 	for {
@@ -167,7 +167,7 @@ func (b *faultyWire) pumpOut() {
 		if n == 0 {
 			return
 		}
-		_ = b.Wire.WriteBatch(batch[:n]) // lost, as what is late may be
+		_ = b.Wire.WriteBatch(batch[:n]) // delayed packets may be lost
 		clear(batch[:n])
 	}
 }
@@ -193,7 +193,7 @@ func (b *faultyWire) ReadBatch(ps []gre.Packet) (int, error) {
 	for i, p := range ps[:n] {
 		f := b.drawDelivery(b.inRnd, b.s.LossUp, p.Data)
 		if f.copies == 0 || b.s.GRE == GREDeaf {
-			ps[i].Data = nil // is no packet then
+			ps[i].Data = nil // an empty packet is dropped
 		}
 		for range f.copies - 1 {
 			b.duplicates = append(b.duplicates, gre.Packet{Peer: p.Peer, Data: slices.Clone(p.Data)})
@@ -202,7 +202,7 @@ func (b *faultyWire) ReadBatch(ps []gre.Packet) (int, error) {
 	return n, nil
 }
 
-// copyPackets copies packets to the memory of ps.
+// copyPackets copies packets into the buffers of ps.
 func copyPackets(ps, from []gre.Packet) int {
 	n := min(len(ps), len(from))
 	for i, p := range from[:n] {
@@ -211,7 +211,7 @@ func copyPackets(ps, from []gre.Packet) int {
 	return n
 }
 
-// pumpIn reads what will be late.
+// pumpIn reads packets and delays them.
 func (b *faultyWire) pumpIn() {
 	defer b.in.close()
 	var (
@@ -252,12 +252,12 @@ func (b *faultyWire) Close() error {
 
 // delayLine holds packets until they are due.
 type delayLine struct {
-	wake   chan struct{} // holds a token when the first packet is a new one
+	wake   chan struct{} // holds a token when the first packet has changed
 	closed chan struct{}
 	once   sync.Once
 
 	mu    sync.Mutex
-	queue []delayedPacket // by time
+	queue []delayedPacket // ordered by time
 }
 
 type delayedPacket struct {
@@ -275,7 +275,7 @@ func (l *delayLine) put(p gre.Packet, at time.Time) {
 		l.mu.Unlock()
 		return
 	}
-	i := len(l.queue) // most packets are the last
+	i := len(l.queue) // most packets belong at the end
 	for i > 0 && at.Before(l.queue[i-1].at) {
 		i--
 	}
@@ -289,8 +289,8 @@ func (l *delayLine) put(p gre.Packet, at time.Time) {
 	}
 }
 
-// take waits for packets that are due, and returns how many it put into dst; 0
-// is the end.
+// take waits for packets that are due and returns how many it put into dst, or 0
+// after close.
 func (l *delayLine) take(dst []gre.Packet) int {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// BusyThreshold is when a machine is busy: the lines of the lab, and TCP on them, go by
-// the time.
+// BusyThreshold is the wake-up delay above which a machine counts as busy: the simulated
+// lines, and TCP on them, depend on timing.
 const BusyThreshold = 40 * time.Millisecond
 
-// maxShare is what no figure may be of what was set where this machine was not late:
-// waiting makes a line slower than it was set to be. One that is late may see what
-// has piled up all at once, now and then; not three times in a row.
+// maxShare is the maximum plausible share of a configured rate on a machine without
+// delays: waiting makes a line only slower than configured. A delayed machine may
+// occasionally see a backlog at once, but not three times in a row.
 const maxShare = 1.15
 
-// Within measures until what was found, as a share of what was set, is from low to
-// high in both directions, three times at most. Where this machine was seen to be
-// busy in the last of them, it may be less.
+// Within measures until the result, as a share of the configured rate, is from low to
+// high in both directions, at most three times. If the machine was busy during the last
+// measurement, a lower result is accepted.
 func Within(t testing.TB, low, high float64, measure func() (down, up float64)) {
 	t.Helper()
 	for i := range 3 {
@@ -37,7 +37,7 @@ func Within(t testing.TB, low, high float64, measure func() (down, up float64)) 
 	t.Error("what was measured is not what was set")
 }
 
-// WatchDelay looks how late this process wakes up, until the end is called.
+// WatchDelay measures how late this process wakes up, until end is called.
 func WatchDelay() (end func() time.Duration) {
 	stop, result := make(chan struct{}), make(chan time.Duration)
 	go func() {

@@ -1,4 +1,4 @@
-// Package labtest starts fleets of package lab for the length of a test.
+// Package labtest starts fleets of package lab for the duration of a test.
 package labtest
 
 import (
@@ -20,7 +20,7 @@ func Start(t testing.TB, cfg lab.Config) *lab.Fleet {
 	return f
 }
 
-// Open is Start for a test that has many fleets, one after the other: it ends with
+// Open is Start for a test with many fleets one after the other: the caller must call
 // stop.
 func Open(t testing.TB, cfg lab.Config) (f *lab.Fleet, stop func()) {
 	t.Helper()
@@ -39,7 +39,7 @@ func Open(t testing.TB, cfg lab.Config) (f *lab.Fleet, stop func()) {
 	}
 }
 
-// Faults reads a spec such as "good=3,silent=1".
+// Faults parses a spec such as "good=3,silent=1".
 func Faults(t testing.TB, spec string) lab.Faults {
 	t.Helper()
 	f, err := lab.ParseFaults(spec)
@@ -53,7 +53,7 @@ func listenFleet(cfg lab.Config) (*lab.Fleet, error) {
 	search := cfg.Base == netip.Prefix{}
 	for try := 1; ; try++ {
 		if search {
-			// The product's own default, 127.20 to 127.23, is not touched.
+			// Leave the product's default, 127.20 to 127.23, to the demo.
 			second := byte(32 + rand.IntN(222))
 			cfg.Base = netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second}), 16)
 		}
