@@ -8,32 +8,31 @@ import (
 const (
 	firstBackoff = time.Second
 	maxBackoff   = 5 * time.Minute
-	// maxFailures is how many failures in a row make a gateway rest for failedRetryEvery
-	// between tries.
+	// maxFailures is the number of consecutive failures after which a service fails and
+	// retries only every failedRetryEvery.
 	maxFailures      = 20
 	failedRetryEvery = time.Hour
-	// stableAfter is how long a session must have been up to end a row of failures:
-	// one that ends at once has helped nobody.
+	// stableAfter is how long a session must be up before the failure count is reset.
+	// A session that ends at once does not count as a success.
 	stableAfter = 30 * time.Second
-	// staleWithin is how long a server may take the account for logged in that we
-	// had a session with.
+	// staleWithin is how long after our last session a server may still count the account
+	// as logged in.
 	staleWithin = 10 * time.Minute
-	// maxRefusals is how often a refused login is tried again, an hour apart; then
-	// only an edit or a person helps.
+	// maxRefusals is the number of retries of a refused login, one per hour. After that
+	// only an edit or a manual retry starts another attempt.
 	maxRefusals = 3
-	// localRetryEvery is how often a try is made that fails because of this machine.
+	// localRetryEvery is the interval of attempts that fail because of this host.
 	localRetryEvery = 15 * time.Second
-	// offlineRetryEvery is the same while the machine is offline. Its return wakes
-	// everybody; this is for when it goes unseen.
+	// offlineRetryEvery is the interval of attempts while this host is offline. Its return
+	// normally wakes all services; this interval covers a return that is not detected.
 	offlineRetryEvery = maxBackoff
 )
 
-// staleWaits are the waits for a server to notice that our last session has
-// ended.
+// staleWaits are the waits for a server to notice the end of our last session.
 var staleWaits = []time.Duration{15 * time.Second, 45 * time.Second, 120 * time.Second}
 
-// retryBackoff is the wait before the next try after so many failures: any time up to
-// a bound that doubles, so that gateways which failed together don't come back
+// retryBackoff returns the wait before the next attempt: a random time up to a bound
+// that doubles with each failure, so that services that failed together do not retry
 // together.
 func retryBackoff(failures int) time.Duration {
 	bound := maxBackoff

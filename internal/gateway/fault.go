@@ -8,19 +8,18 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// fault is whose fault a failed try was.
+// fault says what a failed attempt is attributed to.
 type fault int
 
 const (
 	faultServer    fault = iota
-	faultLogin           // refused
-	faultLocal           // of this machine: it says nothing about the server
-	faultPermanent       // of this machine, and no wait mends it
+	faultLogin           // the login was refused
+	faultLocal           // this host; says nothing about the server
+	faultPermanent       // this host, and waiting does not help
 )
 
-// classifyFailure says whose fault a failed try was, and its cause where the ladder has one.
-// online is whether this
-// machine has any way to the outside.
+// classifyFailure returns the fault of a failed attempt, and its cause if it is known.
+// online reports whether this host has an uplink.
 func classifyFailure(err error, online bool) (fault, connexa.Cause) {
 	if errors.As(err, new(*pptp.Unavailable)) {
 		return faultPermanent, ""
@@ -39,8 +38,8 @@ func classifyFailure(err error, online bool) (fault, connexa.Cause) {
 	return faultServer, cause
 }
 
-// isLocalErrno says whether a connection failed for want of something on this
-// machine.
+// isLocalErrno reports whether a connection failed because this host lacks a resource
+// or a permission.
 func isLocalErrno(err error) bool {
 	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM, syscall.EACCES} {
 		if errors.Is(err, own) {
@@ -50,7 +49,7 @@ func isLocalErrno(err error) bool {
 	return false
 }
 
-// causeOf is the cause of a session's end.
+// causeOf returns the cause of the end of a session.
 func causeOf(err error) connexa.Cause {
 	var e *pptp.Error
 	if errors.As(err, &e) {

@@ -13,14 +13,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// gateway is the gateway of one node. Its goroutine goes from state to state;
-// what others read of it is guarded by mu.
+// gateway runs the service of one node. Its goroutine runs one state after another.
+// Fields that other goroutines read are guarded by mu.
 type gateway struct {
 	manager    *Manager
 	node       int64
-	changed    chan struct{} // holds a token when something may have changed
+	changed    chan struct{} // holds a token after a change
 	done       chan struct{} // closed when the goroutine has ended
-	startDelay time.Duration // how long the first state waits
+	startDelay time.Duration // wait before the first state
 
 	waiter tunnelWaiter
 	proxy  *socks5.Server
@@ -29,30 +29,29 @@ type gateway struct {
 	mu             sync.Mutex
 	service        connexa.Service
 	seen           connexa.ServiceReport
-	tunnel         Tunnel // nil: none is up
-	retryRequested bool   // a person wants a try now
-	edited         bool   // what is dialed has changed
-	uplinkBack     bool   // this machine is online again
+	tunnel         Tunnel // nil if none is up
+	retryRequested bool   // an admin asked for an attempt now
+	edited         bool   // the connection settings have changed
+	uplinkBack     bool   // this host is online again
 	sampled        socks5.Counts
-	failureSent    bool // notice was given that it has failed
+	failureSent    bool // the failure notice was sent
 
-	// Of the goroutine alone.
-	releaseServer  func() // gives the claim of the server back
+	// Used by the goroutine only.
+	releaseServer  func() // ends the reservation of the server
 	key            sessionKey
-	conflict       sessionKey // to the address of a server with a name that somebody else had; zero: none
-	stopProxy      func()     // ends the listener and its clients
+	conflict       sessionKey // key of the server's address if somebody else used it; zero otherwise
+	stopProxy      func()     // closes the listener and its connections
 	listenAddr     netip.AddrPort
-	failures       int    // that count, in a row
-	refusals       int    // logins refused, in a row
-	staleRefusals  int    // of these, that looked like a session of ours left over
-	releaseSession func() // gives the session's hold of the server back
+	failures       int    // consecutive, without those of this host
+	refusals       int    // consecutive refused logins
+	staleRefusals  int    // of these, attributed to a stale session of ours
+	releaseSession func() // releases the session lock of the server
 }
 
-// state does what a gateway does in one state and returns the next; nil is the
-// end.
+// state runs one state and returns the next one, or nil at the end.
 type state func(ctx context.Context) state
 
-// run goes from state to state until ctx is done and everything is closed.
+// run runs states until ctx is done and everything is closed.
 func (g *gateway) run(ctx context.Context) {
 	defer close(g.done)
 	if !g.sleep(ctx, g.startDelay) {
@@ -67,7 +66,7 @@ func (g *gateway) run(ctx context.Context) {
 	}
 }
 
-// sleep waits; false says that the gateway is to end.
+// sleep waits for d. It returns false if ctx ends first.
 func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -82,9 +81,9 @@ func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// --- from outside
+// --- Called by other goroutines.
 
-// setService takes what the service is now.
+// setService replaces the settings of the service.
 func (g *gateway) setService(s connexa.Service) {
 	g.mu.Lock()
 	old := g.service
@@ -105,13 +104,13 @@ func (g *gateway) setService(s connexa.Service) {
 	}
 }
 
-// needsRedial says whether a session of a is none of b.
+// needsRedial reports whether a session with settings a cannot serve settings b.
 func needsRedial(a, b connexa.Service) bool {
 	return a.Address != b.Address || a.Port != b.Port || a.Login != b.Login || !a.Password.Equal(b.Password) ||
 		a.Encryption != b.Encryption || a.AllowPAP != b.AllowPAP
 }
 
-// requestRetry asks for a try now.
+// requestRetry asks for an attempt now.
 func (g *gateway) requestRetry() {
 	g.mu.Lock()
 	g.retryRequested = true
@@ -119,7 +118,7 @@ func (g *gateway) requestRetry() {
 	g.signalChange()
 }
 
-// noteUplinkBack tells that this machine is online again.
+// noteUplinkBack records that this host is online again.
 func (g *gateway) noteUplinkBack() {
 	g.mu.Lock()
 	g.uplinkBack = true
@@ -134,7 +133,7 @@ func (g *gateway) signalChange() {
 	}
 }
 
-// takeSpec is the service as it stands. Whatever was asked for is heard by that.
+// takeSpec returns the current settings and clears the pending edit and retry flags.
 func (g *gateway) takeSpec() connexa.Service {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -142,7 +141,8 @@ func (g *gateway) takeSpec() connexa.Service {
 	return g.service
 }
 
-// takeRetry is spec for a try that is no fresh start: an edit stays to be heard.
+// takeRetry returns the current settings and clears the retry flags. It keeps a pending
+// edit, which needs stateRestart.
 func (g *gateway) takeRetry() (s connexa.Service, edited bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -150,8 +150,8 @@ func (g *gateway) takeRetry() (s connexa.Service, edited bool) {
 	return g.service, g.edited
 }
 
-// pendingRequest says whether somebody wants a try now, and whether it is to be a fresh
-// start. The uplink's return is no reason to send a login again that was refused.
+// pendingRequest reports whether an attempt is requested now, and whether it starts over
+// with cleared counters. The return of the uplink does not repeat a refused login.
 func (g *gateway) pendingRequest() (now, fresh bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,15 +161,15 @@ func (g *gateway) pendingRequest() (now, fresh bool) {
 	return now, fresh
 }
 
-// currentSpec is the service as it stands.
+// currentSpec returns the current settings.
 func (g *gateway) currentSpec() connexa.Service {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.service
 }
 
-// sampleTraffic is what the proxy and the OpenVPN exit moved since the last sample;
-// false: nothing has changed.
+// sampleTraffic returns the traffic of the proxy and the OpenVPN exit since the last
+// sample. It returns false if nothing has changed.
 func (g *gateway) sampleTraffic() (connexa.Traffic, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -188,8 +188,7 @@ func (g *gateway) sampleTraffic() (connexa.Traffic, bool) {
 	return t, t.Up+t.Down > 0 || opened
 }
 
-// checkLogin checks the credential that was made for the gateway, then the access
-// users.
+// checkLogin checks the credentials of the service itself, then those of clients.
 func (g *gateway) checkLogin(user, password string, from netip.Addr) (socks5.Client, bool) {
 	g.mu.Lock()
 	s := g.service
@@ -203,7 +202,7 @@ func (g *gateway) checkLogin(user, password string, from netip.Addr) (socks5.Cli
 	return g.manager.Login(s, user, password, from)
 }
 
-// equalTexts compares texts in a time that tells nothing of them, not even a length.
+// equalTexts compares two texts in constant time, whatever their lengths.
 func equalTexts(a, b string) int {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:])
@@ -215,12 +214,12 @@ func (g *gateway) proxyRules() socks5.Rules {
 	return socks5.Rules{Private: g.service.Private || g.manager.AllowAll, Mail: g.service.Mail || g.manager.AllowAll}
 }
 
-// --- what the states share
+// --- Shared by the states.
 
-// setFailures puts the row of failures into what is seen.
+// setFailures copies the failure count into s.
 func (g *gateway) setFailures(s *connexa.ServiceReport) { s.Failures = g.failures }
 
-// setState writes a state down, if it says anything new.
+// setState saves and publishes a state if it differs from the last one.
 func (g *gateway) setState(ctx context.Context, to connexa.ServiceState, reason connexa.Text, change ...func(*connexa.ServiceReport)) {
 	g.mu.Lock()
 	old := g.seen
@@ -242,7 +241,7 @@ func (g *gateway) setState(ctx context.Context, to connexa.ServiceState, reason 
 	g.sendNotice(s)
 }
 
-// sendNotice tells when the gateway has failed, and when it is online after that.
+// sendNotice sends a notice when the service fails, and one when it recovers.
 func (g *gateway) sendNotice(s connexa.ServiceReport) {
 	g.mu.Lock()
 	failed, recovered := s.State == connexa.ServiceFailed && !g.failureSent, s.State == connexa.ServiceOnline && g.failureSent
@@ -259,7 +258,8 @@ func (g *gateway) sendNotice(s connexa.ServiceReport) {
 	g.manager.Notify(n)
 }
 
-// openListener opens the proxy's port and serves it, if it is not being served.
+// openListener opens the port of the proxy and serves it. It does nothing if the port
+// is open.
 func (g *gateway) openListener(ctx context.Context, at netip.AddrPort) error {
 	if g.stopProxy != nil {
 		return nil
@@ -291,7 +291,7 @@ func (g *gateway) openListener(ctx context.Context, at netip.AddrPort) error {
 	return nil
 }
 
-// closeListener closes the port and cuts every client off.
+// closeListener closes the port and all connections of clients.
 func (g *gateway) closeListener() {
 	if g.stopProxy != nil {
 		g.stopProxy()
@@ -299,7 +299,7 @@ func (g *gateway) closeListener() {
 	}
 }
 
-// closeTunnel ends the session, and with it every connection through it.
+// closeTunnel ends the session and all connections through it.
 func (g *gateway) closeTunnel() {
 	g.waiter.setTunnel(nil, false)
 	g.mu.Lock()
@@ -319,7 +319,7 @@ func (g *gateway) closeTunnel() {
 	}
 }
 
-// giveUpServer lets other gateways have the server.
+// giveUpServer ends the reservation of the server.
 func (g *gateway) giveUpServer() {
 	if g.releaseServer != nil {
 		g.releaseServer()

@@ -13,27 +13,26 @@ import (
 )
 
 const (
-	// internetCheckEvery is how often a tunnel is looked at through which clients want
-	// something and nothing comes, and maxMisses how often in a row that may find
-	// no internet.
+	// internetCheckEvery is the interval of checks for a tunnel on which clients send and
+	// nothing arrives. After maxMisses failed checks in a row the tunnel has no internet.
 	internetCheckEvery = 30 * time.Second
 	maxMisses          = 3
-	// checkTimeout bounds one look.
+	// checkTimeout is the time limit of one check.
 	checkTimeout = 10 * time.Second
-	// minCommonOutage gateways that lose the internet are a reason to suspect what they
-	// have in common, when they are more than a third.
+	// minCommonOutage is the number of services without internet from which a common cause
+	// is assumed, if they are also more than a third of all.
 	minCommonOutage = 3
 )
 
-// defaultTargets answer on TCP port 443 nearly everywhere, and belong to
-// different networks.
+// defaultTargets answer on TCP port 443 nearly everywhere. They are in different
+// networks.
 var defaultTargets = []netip.AddrPort{
 	netip.MustParseAddrPort("1.1.1.1:443"),
 	netip.MustParseAddrPort("9.9.9.9:443"),
 }
 
-// watchInternet looks after a tunnel that is up, until ctx is done; true says that
-// nothing beyond it answers any more.
+// watchInternet checks a tunnel that is up, until ctx is done. It returns true if nothing
+// behind the tunnel answers.
 func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool) {
 	g.measureTunnel(ctx, t)
 	defer g.manager.outages.removeNode(g.node)
@@ -51,8 +50,7 @@ func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool)
 		}
 		now := g.clientCounts()
 		wants := now.Open > 0 || now.Total != last.Total
-		// Datagrams and answers of servers beyond the tunnel arrive as packets, and
-		// nothing but those does: echoes of the session itself are no packets.
+		// Only packets from beyond the server count here. Echoes of the session do not.
 		arrived := t.Received() != heard
 		last, heard = now, t.Received()
 		switch {
@@ -69,7 +67,7 @@ func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool)
 			misses++
 			g.manager.outages.report(g.node, true)
 		}
-		heard = t.Received() // of what came, the look's own answers are no news
+		heard = t.Received() // exclude the answers to the check itself
 		if misses >= maxMisses && ctx.Err() == nil {
 			if g.manager.outages.isCommon() {
 				g.setState(ctx, connexa.ServiceOnline, connexa.T("service.reason.together"))
@@ -80,8 +78,8 @@ func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool)
 	}
 }
 
-// clientCounts say whether anybody wants anything: connections of the proxy, and what
-// clients of the OpenVPN exit send.
+// clientCounts returns the activity of clients: connections of the proxy, and packets
+// that clients of the OpenVPN exit send.
 func (g *gateway) clientCounts() (c struct{ Open, Total int64 }) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,8 +93,8 @@ func (g *gateway) clientCounts() (c struct{ Open, Total int64 }) {
 	return c
 }
 
-// measureTunnel finds out what a page shows of a tunnel that has just come up: how long
-// its server takes to answer, and the address that the world sees.
+// measureTunnel measures what the page of a service shows: the latency of the server
+// and the exit address.
 func (g *gateway) measureTunnel(ctx context.Context, t Tunnel) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -115,8 +113,8 @@ func (g *gateway) measureTunnel(ctx context.Context, t Tunnel) {
 	g.setState(ctx, connexa.ServiceOnline, connexa.Text{}, func(s *connexa.ServiceReport) { s.Latency, s.ExitIP = latency, exit })
 }
 
-// askLatency is how long the server takes to answer through the tunnel, or on its
-// control connection when it answers no LCP echoes; 0 when it answers neither in time.
+// askLatency returns the round trip of an LCP echo or, if the server does not answer it,
+// of an echo on the control connection. It returns 0 if neither is answered in time.
 func askLatency(ctx context.Context, t Tunnel) time.Duration {
 	for _, ask := range []func(context.Context) (time.Duration, error){t.Echo, t.ControlEcho} {
 		one, cancel := context.WithTimeout(ctx, checkTimeout/4)
@@ -129,15 +127,15 @@ func askLatency(ctx context.Context, t Tunnel) time.Duration {
 	return 0
 }
 
-// hasInternet says whether anything beyond the tunnel answers. That nothing does
-// takes two targets at least: one may be down by itself.
+// hasInternet reports whether anything behind the tunnel answers. A negative result
+// needs at least two targets, because one may be down.
 func (g *gateway) hasInternet(ctx context.Context, t Tunnel) bool {
 	targets := defaultTargets
 	if g.manager.Targets != nil {
 		targets = g.manager.Targets()
 	}
 	if len(targets) < 2 {
-		return true // nothing is known
+		return true // too few targets for a result
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -152,7 +150,7 @@ func (g *gateway) hasInternet(ctx context.Context, t Tunnel) bool {
 		}()
 	}
 	some := false
-	for range targets { // all of them: nobody may use the tunnel afterwards
+	for range targets { // wait for all: the tunnel may be closed after the return
 		if <-answered {
 			some = true
 			cancel()
@@ -161,8 +159,7 @@ func (g *gateway) hasInternet(ctx context.Context, t Tunnel) bool {
 	return some
 }
 
-// outageDetector knows which gateways have lately looked for the internet, and did not
-// find it.
+// outageDetector records which services found no internet at their last check.
 type outageDetector struct {
 	mu   sync.Mutex
 	lost map[int64]bool
@@ -183,9 +180,8 @@ func (w *outageDetector) removeNode(node int64) {
 	delete(w.lost, node)
 }
 
-// isCommon says whether so many gateways miss the internet that it is not theirs
-// that is gone. Those through which nobody wants anything do not look, and do not
-// count.
+// isCommon reports whether enough services lack internet to assume a common cause.
+// Services without activity are not checked and do not count.
 func (w *outageDetector) isCommon() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,7 +1,8 @@
-// Package gateway keeps the gateways of nodes running: for each that is wanted a
-// tunnel, and a proxy whose traffic has no other way out than the tunnel.
+// Package gateway runs services: for each node with an enabled service it keeps a tunnel
+// up and serves a proxy, and if wanted an OpenVPN exit, whose traffic can leave through
+// the tunnel only.
 //
-// A gateway never writes a node's status. What it does is told by its own state.
+// A service has a state of its own and never changes the status of its node.
 package gateway
 
 import (
@@ -20,23 +21,24 @@ import (
 )
 
 const (
-	// maxDialing is how many sessions are dialed at once.
+	// maxDialing is the number of concurrent dials.
 	maxDialing = 16
-	// startStagger is between the starts of two gateways when the panel starts.
+	// startStagger is the delay between the starts of two services at the start of the panel.
 	startStagger = 20 * time.Millisecond
-	// reconcileEvery is how often wanted is compared with seen though nobody asked.
+	// reconcileEvery is the interval of comparing enabled with running services without a
+	// wake-up.
 	reconcileEvery = 30 * time.Second
-	// sampleEvery is how often traffic is written down.
+	// sampleEvery is the interval of saving traffic.
 	sampleEvery = 10 * time.Second
-	// uplinkEvery is how often an offline machine is looked at.
+	// uplinkEvery is the interval of uplink checks while this host is offline.
 	uplinkEvery = 2 * time.Second
-	// revalidateEvery is how often it is asked whether clients may stay though nobody
-	// lost anything.
+	// revalidateEvery is the interval of checking whether clients may stay connected, without
+	// a wake-up.
 	revalidateEvery = 2 * time.Second
 	saveTimeout     = 5 * time.Second
 )
 
-// Store keeps what is wanted and what is seen.
+// Store holds the enabled services and their states.
 type Store interface {
 	// WantedServices lists the services that ought to run.
 	WantedServices(ctx context.Context) ([]connexa.Service, error)
@@ -51,45 +53,45 @@ type Store interface {
 	RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error
 }
 
-// Config is what a Manager works with. Store, Publish and Log are needed.
+// Config holds the dependencies and settings of a Manager. Store, Publish and Log are
+// required.
 type Config struct {
 	Store   Store
-	Publish func(connexa.Event)  // after a change was written; never blocks
-	Notify  func(connexa.Notice) // likewise; nil: nobody is told
+	Publish func(connexa.Event)  // called after a change is saved; must not block
+	Notify  func(connexa.Notice) // called for notices; must not block. Optional.
 	Log     *slog.Logger
-	Locks   *SessionLocks // shared with the probes; nil: nobody else has sessions
+	Locks   *SessionLocks // shared with probes. Defaults to new locks.
 
-	// Session is how every session is dialed, but for whom; Encryption is the
-	// policy of services that have none of their own (nil: preferred).
+	// Session holds the settings of every session except its server and login. Encryption
+	// returns the policy of services without one. Defaults to preferred.
 	Session    pptp.Config
 	Encryption func() connexa.EncryptionPolicy
-	// Locals are the local addresses to dial from. A server takes one session from
-	// each. None: one, which the routes choose.
+	// Locals are the local addresses to dial from. A server accepts one session from each.
+	// Defaults to the address that the routing table chooses.
 	Locals []netip.Addr
-	// Dial opens a tunnel; nil: Dial of this package with Session.
+	// Dial opens a tunnel. Defaults to Dial of this package with Session.
 	Dial func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error)
-	// Listen opens the port of a proxy; nil: TCP.
+	// Listen opens the port of a proxy. Defaults to TCP.
 	Listen func(ctx context.Context, at netip.AddrPort) (net.Listener, error)
 
-	// Online says whether this machine has any way to the outside; nil: always.
+	// Online reports whether this host has an uplink. Defaults to always.
 	Online func() bool
-	// Targets are asked whether there is internet behind a tunnel. Fewer than two
-	// prove nothing, and are not asked. nil: public ones.
+	// Targets returns the addresses that are asked whether there is internet behind a
+	// tunnel. Fewer than two disable the check. Defaults to public ones.
 	Targets func() []netip.AddrPort
-	// Exit asks for the address that the world sees; nil: it is not known.
+	// Exit returns the public address behind a tunnel. Optional.
 	Exit func(ctx context.Context, t Tunnel) (netip.Addr, error)
 
-	// Login checks the access users that may use a service; nil: there are none. It
-	// must not wait.
+	// Login checks the credentials of a client of a service. It must not block. Optional.
 	Login func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool)
-	// AllowAll lets private networks and TCP port 25 through every service, whatever
-	// it says itself: behind a simulated fleet there is nobody to harm.
+	// AllowAll allows private networks and TCP port 25 for every service. It is for
+	// simulated fleets.
 	AllowAll bool
-	// VPN is for OpenVPN exits; nil: there are none.
+	// VPN holds the settings of OpenVPN exits. Without it there are none. Optional.
 	VPN *VPN
 
 	Limits    socks5.Limits     // of each proxy
-	ConnLimit *socks5.ConnLimit // of all of them; nil: none
+	ConnLimit *socks5.ConnLimit // of all proxies together. Optional.
 }
 
 var (
@@ -97,29 +99,29 @@ var (
 	errShutdown = errors.New("the panel is shutting down")
 )
 
-// Manager keeps gateways running until its context ends.
+// Manager runs the enabled services until its context ends.
 type Manager struct {
 	Config
 	loginLimiter  *socks5.LoginLimiter
 	dialSlots     chan struct{}
 	changed       chan struct{}
-	revalidateNow chan struct{} // holds a token when clients are to be reviewed
+	revalidateNow chan struct{} // holds a token when clients must be checked again
 	outages       outageDetector
 
 	mu       sync.Mutex
 	gateways map[int64]*running
 	offline  bool
-	unsaved  []connexa.Traffic // of proxies that have closed
-	ended    chan struct{}     // holds a token when a gateway has ended
+	unsaved  []connexa.Traffic // of closed proxies
+	ended    chan struct{}     // holds a token when a service has ended
 }
 
-// running is a gateway with what ends it.
+// running is a gateway with its cancel function.
 type running struct {
 	*gateway
 	cancel context.CancelCauseFunc
 }
 
-// NewManager returns a Manager that runs nothing yet.
+// NewManager returns a Manager that runs no services yet.
 func NewManager(cfg Config) *Manager {
 	m := &Manager{
 		Config: cfg, loginLimiter: socks5.NewLoginLimiter(), dialSlots: make(chan struct{}, maxDialing), changed: make(chan struct{}, 1), revalidateNow: make(chan struct{}, 1),
@@ -152,8 +154,8 @@ func (m *Manager) dialSession(ctx context.Context, s connexa.Service, local neti
 	return Dial(ctx, base, s, local)
 }
 
-// Run keeps the wanted gateways running until ctx is done, then closes them all
-// and returns when nothing of them is left. What is wanted stays wanted.
+// Run runs the enabled services until ctx is done, then closes them and returns. The
+// services stay enabled.
 func (m *Manager) Run(ctx context.Context) error {
 	m.endOrphans(ctx)
 	defer m.removeTable()
@@ -205,8 +207,7 @@ func (m *Manager) runLoop(ctx context.Context) {
 	}
 }
 
-// Wake makes the manager compare what is wanted with what runs, at once. It never
-// blocks.
+// Wake makes the manager compare enabled with running services now. It never blocks.
 func (m *Manager) Wake() {
 	select {
 	case m.changed <- struct{}{}:
@@ -214,13 +215,12 @@ func (m *Manager) Wake() {
 	}
 }
 
-// reconcile starts what is wanted and does not run, and stops what runs and is not
-// wanted.
+// reconcile starts enabled services that do not run and stops the others.
 func (m *Manager) reconcile(ctx context.Context) {
 	list, err := m.Store.WantedServices(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			m.Log.Error("list the services", "err", err) // the next look will do
+			m.Log.Error("list the services", "err", err) // the next comparison retries
 		}
 		return
 	}
@@ -245,8 +245,8 @@ func (m *Manager) reconcile(ctx context.Context) {
 	}
 }
 
-// startService starts the gateway of a service, or tells the one that runs what the
-// service is now. One that is about to end is looked at again when it has.
+// startService starts a service, or updates the settings of a running one. A service
+// that is ending is started by the comparison that follows its end.
 func (m *Manager) startService(ctx context.Context, s connexa.Service, after time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -254,7 +254,7 @@ func (m *Manager) startService(ctx context.Context, s connexa.Service, after tim
 		g.setService(s)
 		return
 	}
-	// The gateway outlives ctx by what it takes to close it.
+	// The service closes its connections after ctx ends.
 	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(errShutdown) })
 	g := &running{&gateway{
@@ -273,8 +273,8 @@ func (m *Manager) startService(ctx context.Context, s connexa.Service, after tim
 	}()
 }
 
-// Stop ends the gateway of a node and returns when nothing of it is left. Whoever
-// calls it has made sure that it is not wanted any more.
+// Stop ends the service of a node and waits for its end. The caller must have disabled
+// the service before.
 func (m *Manager) Stop(ctx context.Context, node int64) error {
 	g := m.gatewayOf(node)
 	if g == nil {
@@ -289,15 +289,15 @@ func (m *Manager) Stop(ctx context.Context, node int64) error {
 	}
 }
 
-// Retry makes the gateway of a node try again now, as if it had never failed.
+// Retry makes a service start an attempt now with cleared failure counts.
 func (m *Manager) Retry(node int64) {
 	if g := m.gatewayOf(node); g != nil {
 		g.requestRetry()
 	}
 }
 
-// Live is what is seen of the gateway of a node, with what its proxy has moved
-// since it began to listen; false: none runs.
+// Live returns the state of a service and the traffic of its proxy since the port was
+// opened. It returns false if the service does not run.
 func (m *Manager) Live(node int64) (connexa.ServiceReport, socks5.Counts, bool) {
 	g := m.gatewayOf(node)
 	if g == nil {
@@ -312,8 +312,8 @@ func (m *Manager) Live(node int64) (connexa.ServiceReport, socks5.Counts, bool) 
 	return g.seen, c, true
 }
 
-// Tunnel is the tunnel of the gateway of a node, to measure through; false: none
-// is up. Only the gateway closes it.
+// Tunnel returns the tunnel of a service for a measurement. It returns false if none is
+// up. Closing the result does not close the tunnel.
 func (m *Manager) Tunnel(node int64) (Tunnel, bool) {
 	g := m.gatewayOf(node)
 	if g == nil {
@@ -326,14 +326,14 @@ func (m *Manager) Tunnel(node int64) (Tunnel, bool) {
 	return sharedTunnel{t}, true
 }
 
-// sharedTunnel is a tunnel that whoever measures through it cannot close.
+// sharedTunnel is a tunnel that its user cannot close.
 type sharedTunnel struct{ Tunnel }
 
-// Close does nothing: the tunnel is the gateway's.
+// Close does nothing, because the gateway owns the tunnel.
 func (sharedTunnel) Close() error { return nil }
 
-// Revalidate ends the connections of access users that may not stay, at every service.
-// It never blocks.
+// Revalidate closes, at every service, the connections of clients that may not stay. It
+// never blocks.
 func (m *Manager) Revalidate() {
 	select {
 	case m.revalidateNow <- struct{}{}:
@@ -341,8 +341,8 @@ func (m *Manager) Revalidate() {
 	}
 }
 
-// runRevalidation ends connections as they are to be until ctx is done. It has a goroutine
-// of its own: the others wait for the store at times.
+// runRevalidation closes connections of clients that may not stay, until ctx is done. It
+// has its own goroutine because runLoop may wait for the store.
 func (m *Manager) runRevalidation(ctx context.Context) {
 	tick := time.NewTicker(revalidateEvery)
 	defer tick.Stop()
@@ -352,7 +352,7 @@ func (m *Manager) runRevalidation(ctx context.Context) {
 			return
 		case <-m.revalidateNow:
 			m.revalidateExits()
-		case <-tick.C: // OpenVPN exits ask by themselves
+		case <-tick.C: // OpenVPN exits revalidate on their own timer
 		}
 		m.revalidateProxies()
 	}
@@ -385,7 +385,7 @@ func (m *Manager) gatewayOf(node int64) *running {
 	return m.gateways[node]
 }
 
-// Name is the name of the service of a node; empty: none runs.
+// Name returns the name of the service of a node, or "" if none runs.
 func (m *Manager) Name(node int64) string {
 	if g := m.gatewayOf(node); g != nil {
 		return g.currentSpec().Name
@@ -393,7 +393,7 @@ func (m *Manager) Name(node int64) string {
 	return ""
 }
 
-// acquireDialSlot waits for the right to dial; false says that the gateway is to end.
+// acquireDialSlot waits for a dial slot. It returns false if ctx ends first.
 func (m *Manager) acquireDialSlot(ctx context.Context) bool {
 	select {
 	case m.dialSlots <- struct{}{}:
@@ -405,12 +405,12 @@ func (m *Manager) acquireDialSlot(ctx context.Context) bool {
 
 func (m *Manager) releaseDialSlot() { <-m.dialSlots }
 
-// saveState writes what is seen of a gateway and tells about it.
+// saveState saves and publishes the state of a service.
 func (m *Manager) saveState(ctx context.Context, g connexa.ServiceReport) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	if err := m.Store.SaveServiceReport(ctx, g); err != nil {
-		// A node that was deleted has no gateway to write about.
+		// The service of a deleted node has no row.
 		if connexa.CodeOf(err) != connexa.NotFound {
 			m.Log.Error("write the state of a service", "node", g.NodeID, "state", g.State, "err", err)
 		}
@@ -419,8 +419,8 @@ func (m *Manager) saveState(ctx context.Context, g connexa.ServiceReport) {
 	m.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.NodeID})
 }
 
-// flushTraffic keeps what a proxy moved for the next sample: its counters are about to
-// end.
+// flushTraffic keeps the traffic of a service for the next sample, before its counters
+// are dropped.
 func (m *Manager) flushTraffic(g *gateway) {
 	t, changed := g.sampleTraffic()
 	if !changed {
@@ -431,7 +431,7 @@ func (m *Manager) flushTraffic(g *gateway) {
 	m.unsaved = append(m.unsaved, t)
 }
 
-// saveTraffic writes down what the proxies moved.
+// saveTraffic saves the traffic of all services since the last sample.
 func (m *Manager) saveTraffic(ctx context.Context) {
 	m.mu.Lock()
 	list := m.unsaved
@@ -453,14 +453,14 @@ func (m *Manager) saveTraffic(ctx context.Context) {
 	}
 }
 
-// noteOffline notes that this machine has no way to the outside.
+// noteOffline records that this host has no uplink.
 func (m *Manager) noteOffline() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.offline = true
 }
 
-// checkUplink makes every gateway try at once when this machine is online again.
+// checkUplink makes every service start an attempt when this host is online again.
 func (m *Manager) checkUplink() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,45 +8,44 @@ import (
 	"time"
 )
 
-// SessionLocks knows who has a session to which server. Behind NAT, two sessions
-// between one local address and one server share one flow of GRE, and most
-// servers end the first when a second begins: there is never more than one.
+// SessionLocks records who has a session with which server. Behind NAT, two sessions
+// between one local address and one server share one GRE flow, and most servers end
+// the first session when a second one begins. So there is at most one.
 //
-// A gateway claims its server for as long as it is wanted, so that no other
-// gateway takes it between two sessions; a session holds it for as long as it
-// lasts, so that a probe may have it meanwhile. A server that was asked for by a
-// name is held by its address too, from when that is found.
+// A service reserves its server as long as it is enabled, so that no other service
+// takes it between two sessions. A session acquires the server while it lasts, so that
+// a probe can use it in between. A server with a host name is also locked by its
+// address as soon as the name is resolved.
 type SessionLocks struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	reserved map[sessionKey]*sessionLock // by gateways
+	reserved map[sessionKey]*sessionLock // by services
 	acquired map[sessionKey]*sessionLock
-	lastUp   map[string]time.Time // when the last session to a server ended
-	changed  chan struct{}        // closed when something was given back
+	lastUp   map[string]time.Time // when the last session with a server was up
+	changed  chan struct{}        // closed after a release
 }
 
-// sessionKey is a local address and a server, which is a host name or an address. The
-// zero local address is the one that the routes choose.
+// sessionKey is a local address and a server, which is a host name or an address. With
+// the zero local address the routing table chooses one.
 type sessionKey struct {
 	local  netip.Addr
 	server string
 }
 
-// sessionLock is who has a server: a gateway, which is named by its node, or a probe,
-// which is zero.
+// sessionLock says who has a server: the service of a node, or a probe if node is zero.
 type sessionLock struct {
 	node    int64
-	address sessionKey // to the address of a server that has a name; zero: not known yet
+	address sessionKey // key of the address of a server with a host name; zero while unknown
 }
 
-// NewSessionLocks returns Servers to which nobody has a session.
+// NewSessionLocks returns locks that nobody holds.
 func NewSessionLocks() *SessionLocks {
 	return &SessionLocks{now: time.Now, reserved: map[sessionKey]*sessionLock{}, acquired: map[sessionKey]*sessionLock{}, lastUp: map[string]time.Time{}, changed: make(chan struct{})}
 }
 
-// InUseError says that somebody else has the server: the gateway of a node, or a probe,
-// which is zero.
+// InUseError reports that the service of another node has the server, or a probe if Node
+// is zero.
 type InUseError struct {
 	Node int64
 	key  sessionKey
@@ -59,9 +58,8 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("the server is used by the service of node %d", e.Node)
 }
 
-// TryProbe takes a server for a probe from the local address that the routes
-// choose. When it cannot, by is the node whose gateway has a session there, or
-// zero when it is another probe.
+// TryProbe locks a server for a probe from the default local address. If it cannot, by is
+// the node whose service has a session with it, or zero for another probe.
 func (s *SessionLocks) TryProbe(server string) (free func(), by int64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,9 +70,8 @@ func (s *SessionLocks) TryProbe(server string) (free func(), by int64, ok bool) 
 	return s.addLock(s.acquired, w, 0), 0, true
 }
 
-// LockAddress says at which address the server is that a session has been taken for. The
-// error is an *InUseError when somebody else has that one, by its address or by another
-// name.
+// LockAddress records the address of an acquired server. The error is an *InUseError if
+// somebody else has that address, by itself or by another name.
 func (s *SessionLocks) LockAddress(local netip.Addr, server string, at netip.Addr) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +94,7 @@ func (s *SessionLocks) LockAddress(local netip.Addr, server string, at netip.Add
 	return nil
 }
 
-// moveLock notes where what a holder has was found. s.mu is held.
+// moveLock records the address of a lock's server. s.mu is held.
 func (s *SessionLocks) moveLock(in map[sessionKey]*sessionLock, h *sessionLock, to sessionKey) {
 	if h.address == to {
 		return
@@ -110,7 +107,7 @@ func (s *SessionLocks) moveLock(in map[sessionKey]*sessionLock, h *sessionLock, 
 	in[to] = h
 }
 
-// SessionNode is the node whose gateway has a session to a server; zero: none has.
+// SessionNode returns the node whose service has a session with a server, or zero.
 func (s *SessionLocks) SessionNode(server string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +117,7 @@ func (s *SessionLocks) SessionNode(server string) int64 {
 	return 0
 }
 
-// addLock gives a node the way w. s.mu is held.
+// addLock locks w for a node. s.mu is held.
 func (s *SessionLocks) addLock(in map[sessionKey]*sessionLock, w sessionKey, node int64) (free func()) {
 	h := &sessionLock{node: node}
 	in[w] = h
@@ -135,17 +132,17 @@ func (s *SessionLocks) addLock(in map[sessionKey]*sessionLock, w sessionKey, nod
 	})
 }
 
-// NoteEnd notes that a session to a server was up until now.
+// NoteEnd records that a session with a server was up until now.
 func (s *SessionLocks) NoteEnd(server string) { s.noteSession(server, s.now()) }
 
-// wakeWaiters wakes whoever waits. s.mu is held.
+// wakeWaiters wakes all waiting calls. s.mu is held.
 func (s *SessionLocks) wakeWaiters() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// reserve gives a gateway the first of locals from which no other gateway uses the
-// server. The error is an *InUseError.
+// reserve reserves a server for a service, from the first of locals from which no other
+// service uses it. The error is an *InUseError.
 func (s *SessionLocks) reserve(server string, node int64, locals []netip.Addr) (sessionKey, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,9 +153,9 @@ func (s *SessionLocks) reserve(server string, node int64, locals []netip.Addr) (
 	return w, s.addLock(s.reserved, w, node), nil
 }
 
-// canReserve says whether claim would succeed now, and nobody else claims found,
-// which is a way to the same server or none; if not, changed is closed when it is
-// worth to ask again.
+// canReserve reports whether reserve would succeed now and nobody else has reserved
+// found, another key of the same server or zero. If not, changed is closed when a retry
+// makes sense.
 func (s *SessionLocks) canReserve(server string, found sessionKey, locals []netip.Addr) (ok bool, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +163,8 @@ func (s *SessionLocks) canReserve(server string, found sessionKey, locals []neti
 	return by == 0 && s.reserved[found] == nil, s.changed
 }
 
-// unreservedKey is the first way to a server that no gateway has, or else the node
-// whose gateway has the last. s.mu is held.
+// unreservedKey returns the first key of a server that no service has reserved, or the
+// node that has reserved the last one. s.mu is held.
 func (s *SessionLocks) unreservedKey(server string, locals []netip.Addr) (w sessionKey, by int64) {
 	if len(locals) == 0 {
 		locals = []netip.Addr{{}}
@@ -183,9 +180,9 @@ func (s *SessionLocks) unreservedKey(server string, locals []netip.Addr) (w sess
 	return w, by
 }
 
-// acquire takes a claimed way for a session. It waits for a probe that has it, or
-// that has found, which is a way to the same server or none; waits is called once
-// when it has to. The error is the context's, or an *InUseError when a gateway has found.
+// acquire locks a reserved key for a session. It waits for a probe that holds it or
+// holds found, another key of the same server or zero, and calls waits once if it has to
+// wait. The error is that of ctx, or an *InUseError if a service holds found.
 func (s *SessionLocks) acquire(ctx context.Context, w, found sessionKey, node int64, waits func()) (free func(), err error) {
 	for {
 		s.mu.Lock()
@@ -214,17 +211,17 @@ func (s *SessionLocks) acquire(ctx context.Context, w, found sessionKey, node in
 	}
 }
 
-// maxRemembered is how many servers are remembered before the old ones are forgotten.
+// maxRemembered is the number of servers after which old entries of lastUp are removed.
 const maxRemembered = 4096
 
-// lastSession is when a session to a server was last up; zero: not known.
+// lastSession returns when a session with a server was last up, or zero if unknown.
 func (s *SessionLocks) lastSession(server string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastUp[server]
 }
 
-// noteSession notes when an earlier process had a session to a server.
+// noteSession records a session of an earlier process.
 func (s *SessionLocks) noteSession(server string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,15 +8,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// The life of a gateway. Every state but off may also end in off, when the
-// gateway is no longer wanted or the panel goes down.
+// States of a service. Every state can also change to off, when the service is disabled
+// or the panel shuts down.
 //
 //	off ─▶ starting ─▶ online ─▶ reconnecting ─▶ failed
 //	          │           ▲        │   ▲            │
 //	          ├───────────┼────────┘   └────────────┤
 //	          └─▶ reconnecting, failed              └─▶ starting
 
-// stateStarting makes a fresh start: nothing is known that could go against a try.
+// stateStarting starts over with cleared failure counts.
 func (g *gateway) stateStarting(ctx context.Context) state {
 	g.failures, g.refusals, g.staleRefusals, g.conflict = 0, 0, 0, sessionKey{}
 	g.waiter.setTunnel(nil, false)
@@ -46,7 +46,8 @@ func (g *gateway) stateStarting(ctx context.Context) state {
 	return g.tryDial(connexa.ServiceStarting)
 }
 
-// tryDial makes one try to bring a session up, in the state during.
+// tryDial returns a state that makes one attempt to open a session. during is the state
+// that is shown meanwhile.
 func (g *gateway) tryDial(during connexa.ServiceState) state {
 	return func(ctx context.Context) state {
 		hold, err := g.manager.Locks.acquire(ctx, g.key, g.conflict, g.node, func() {
@@ -91,9 +92,9 @@ func (g *gateway) tryDial(during connexa.ServiceState) state {
 	}
 }
 
-// onServerBusy leads from a server whose name has the address of one that somebody else
-// uses to the next try: behind a test, or when the other gateway has let it go. The
-// name may have another address in time.
+// onServerBusy handles a server name that resolved to an address in use by somebody else.
+// It waits for the end of a probe, or fails until another service releases the server.
+// The name may also resolve to another address later.
 func (g *gateway) onServerBusy(used *InUseError, during connexa.ServiceState) state {
 	g.conflict = used.key
 	if used.Node == 0 {
@@ -121,11 +122,11 @@ func (g *gateway) stateOnline(ctx context.Context) state {
 	}()
 	next := g.serveSession(ctx, t, noInternet)
 	stop()
-	<-watched // nobody uses the tunnel when next closes it
+	<-watched // next closes the tunnel: nobody may use it any more
 	return next
 }
 
-// serveSession waits for what ends a session.
+// serveSession waits for an event that ends the session and returns the next state.
 func (g *gateway) serveSession(ctx context.Context, t Tunnel, noInternet <-chan struct{}) state {
 	lasting := time.NewTimer(stableAfter)
 	defer lasting.Stop()
@@ -140,7 +141,7 @@ func (g *gateway) serveSession(ctx context.Context, t Tunnel, noInternet <-chan 
 		case <-noInternet:
 			return g.afterLoss(connexa.T("service.reason.no_internet"), "internet.no_internet")
 		case <-g.changed:
-			// Neither a press nor the uplink change anything about a tunnel that is up.
+			// A retry request and the return of the uplink do not affect a tunnel that is up.
 			if _, edited := g.takeRetry(); edited {
 				return g.stateRestart
 			}
@@ -148,7 +149,7 @@ func (g *gateway) serveSession(ctx context.Context, t Tunnel, noInternet <-chan 
 	}
 }
 
-// afterLoss leads from a session that was up to the next.
+// afterLoss returns the state after the end of a session.
 func (g *gateway) afterLoss(reason connexa.Text, cause connexa.Cause) state {
 	return func(ctx context.Context) state {
 		g.closeTunnel()
@@ -157,7 +158,7 @@ func (g *gateway) afterLoss(reason connexa.Text, cause connexa.Cause) state {
 	}
 }
 
-// afterFailedDial leads from a try that failed to the next.
+// afterFailedDial returns the state after a failed attempt.
 func (g *gateway) afterFailedDial(err error) state {
 	fault, cause := classifyFailure(err, g.manager.Online())
 	g.manager.Log.Info("a service could not connect", "node", g.node, "cause", cause, "err", err)
@@ -180,8 +181,8 @@ func (g *gateway) afterFailedDial(err error) state {
 	return g.retryAfter(connexa.T("service.reason.try"), cause, retryBackoff(g.failures))
 }
 
-// afterRefusedLogin leads from a login that was refused to the next try. A server that
-// had a session of ours a moment ago may take the account for still logged in.
+// afterRefusedLogin returns the state after a refused login. A server that recently had a
+// session of ours may still count the account as logged in.
 func (g *gateway) afterRefusedLogin(cause connexa.Cause) state {
 	g.refusals++
 	last := g.manager.Locks.lastSession(g.key.server)
@@ -197,13 +198,13 @@ func (g *gateway) afterRefusedLogin(cause connexa.Cause) state {
 	return g.failFor(connexa.T("service.reason.refused"), cause, wait)
 }
 
-// retryAfter is reconnecting, after a wait.
+// retryAfter returns the reconnecting state with a wait.
 func (g *gateway) retryAfter(reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	return func(ctx context.Context) state { return g.stateReconnecting(ctx, reason, cause, wait) }
 }
 
-// stateReconnecting waits and tries again. The listener stays open, and clients wait
-// with us.
+// stateReconnecting waits and tries again. The port stays open, and new connections of
+// clients wait for the tunnel.
 func (g *gateway) stateReconnecting(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	g.waiter.setTunnel(nil, false)
 	at := time.Now().Add(wait)
@@ -217,14 +218,14 @@ func (g *gateway) stateReconnecting(ctx context.Context, reason connexa.Text, ca
 	return g.tryDial(connexa.ServiceReconnecting)
 }
 
-// failFor is failed: the next try is far (0: never), or is made when somebody asks
-// for it.
+// failFor returns the failed state. The next attempt follows after wait, or only on
+// request if wait is 0.
 func (g *gateway) failFor(reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	return func(ctx context.Context) state { return g.stateFailed(ctx, reason, cause, wait) }
 }
 
-// stateFailed waits for an hour to pass, for a person, or for the server to be free.
-// Clients are told at once.
+// stateFailed waits for the next attempt, for a request, or for the release of the server.
+// New connections of clients fail at once.
 func (g *gateway) stateFailed(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	g.waiter.setTunnel(nil, true)
 	g.setState(ctx, connexa.ServiceFailed, reason, setCause(cause), g.setFailures, func(s *connexa.ServiceReport) {
@@ -243,14 +244,14 @@ func (g *gateway) stateFailed(ctx context.Context, reason connexa.Text, cause co
 	switch fresh, ok := g.waitRetry(ctx, wait, free); {
 	case !ok:
 		return g.stateOff
-	case fresh || g.releaseServer == nil || g.stopProxy == nil: // it has not got as far as to dial
+	case fresh || g.releaseServer == nil || g.stopProxy == nil: // the failure was before the dial
 		return g.stateRestart
 	}
 	g.waiter.setTunnel(nil, false)
 	return g.tryDial(connexa.ServiceReconnecting)
 }
 
-// stateRestart closes what an edit may have changed, and makes a fresh start.
+// stateRestart closes what an edit may have changed, and starts over.
 func (g *gateway) stateRestart(context.Context) state {
 	g.closeTunnel()
 	if g.currentSpec().Listen != g.listenAddr {
@@ -259,9 +260,8 @@ func (g *gateway) stateRestart(context.Context) state {
 	return g.stateStarting
 }
 
-// waitRetry waits for a time (0: for ever), until free says so, or until somebody
-// wants a try now: fresh says that it is to be a fresh start. It is not ok when
-// the gateway is to end.
+// waitRetry waits for d (0: without a limit), until free reports true, or until an attempt
+// is requested. fresh reports whether that attempt starts over. ok is false if ctx ends.
 func (g *gateway) waitRetry(ctx context.Context, d time.Duration, free func() (bool, <-chan struct{})) (fresh, ok bool) {
 	var over <-chan time.Time
 	if d > 0 {
@@ -291,7 +291,7 @@ func (g *gateway) waitRetry(ctx context.Context, d time.Duration, free func() (b
 	}
 }
 
-// stateOff closes everything: first the port and its clients, then the tunnel.
+// stateOff closes everything: first the port and its connections, then the tunnel.
 func (g *gateway) stateOff(ctx context.Context) state {
 	g.closeListener()
 	g.closeTunnel()
@@ -303,7 +303,7 @@ func (g *gateway) stateOff(ctx context.Context) state {
 	return nil
 }
 
-// currentTunnel is the tunnel that is up.
+// currentTunnel returns the tunnel that is up, or nil.
 func (g *gateway) currentTunnel() Tunnel {
 	g.mu.Lock()
 	defer g.mu.Unlock()

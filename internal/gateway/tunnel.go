@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// A gateway gives a silent server up earlier than a probe does: clients wait.
+// A service gives up a silent server earlier than a probe, because clients wait.
 const (
 	echoEvery  = 10 * time.Second
 	echoMisses = 3
@@ -24,28 +24,28 @@ type Tunnel interface {
 	socks5.Dialer
 	// Info describes the session.
 	Info() pptp.Info
-	// Done is closed when the session ends, and Err says why.
+	// Done is closed when the session ends. Err then returns the reason.
 	Done() <-chan struct{}
 	Err() error
-	// Echo and ControlEcho ask the server for a sign of life, through the tunnel
-	// and on the control connection.
+	// Echo and ControlEcho measure a round trip to the server, through the tunnel and on the
+	// control connection.
 	Echo(ctx context.Context) (time.Duration, error)
 	ControlEcho(ctx context.Context) (time.Duration, error)
-	// Received counts the packets that came through the tunnel, and Packets those of
-	// the way below it that were lost and that came.
+	// Received returns the number of packets that arrived through the tunnel. Packets
+	// returns the numbers of lost and received GRE packets below it.
 	Received() uint64
 	Packets() (lost, received uint64)
-	// Stack is the network stack, to measure through.
+	// Stack returns the network stack, for measurements.
 	Stack() *netstack.Stack
-	// PacketMux is where an OpenVPN exit shares the tunnel with the stack; nil: none
-	// can.
+	// PacketMux returns the mux by which an OpenVPN exit shares the tunnel with the stack,
+	// or nil if none can.
 	PacketMux() *openvpn.PacketMux
-	// Close ends both, within 3 seconds, and returns when nothing is left.
+	// Close ends the session and the stack within 3 seconds.
 	Close() error
 }
 
-// Dial opens the tunnel of a service from a local address, of which the zero one
-// is the routes' choice. base is how every session is dialed.
+// Dial opens the tunnel of a service from a local address; the routing table chooses it
+// if it is zero. base holds the settings of every session.
 func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.Addr) (Tunnel, error) {
 	cfg := base
 	cfg.Address, cfg.Port = s.Address, uint16(s.Port)
@@ -61,14 +61,14 @@ func Dial(ctx context.Context, base pptp.Config, s connexa.Service, local netip.
 	junction := openvpn.NewPacketMux(session, info.LocalIP, nameServers(info))
 	stack, err := netstack.Start(netstack.Config{Link: junction, Addr: info.LocalIP, DNS: nameServers(info)})
 	if err != nil {
-		_ = session.Close() // it always returns nil, and is bounded
+		_ = session.Close() // always nil, and bounded in time
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	return &tunnel{stack, session, junction}, nil
 }
 
-// nameServers are those that the server named, or public ones, reached through
-// the tunnel like everything else.
+// nameServers returns the name servers of the session, or public ones, which are reached
+// through the tunnel as well.
 func nameServers(info pptp.Info) []netip.Addr {
 	if len(info.DNS) > 0 {
 		return info.DNS

@@ -14,29 +14,30 @@ import (
 )
 
 const (
-	// exitRetryEvery is how often an exit is tried that this machine lacks something for.
+	// exitRetryEvery is the interval of attempts to start an exit while this host lacks
+	// something for it.
 	exitRetryEvery = time.Minute
-	// keptLines is how many lines of openvpn a page shows.
+	// keptLines is the number of openvpn log lines that a page shows.
 	keptLines = 30
-	// linesBurst and linesEvery bound what an exit writes into the history: a client
-	// that comes and goes is not to push everything else out of it.
+	// linesBurst and linesEvery limit the lines that an exit adds to the history, so that a
+	// client that reconnects all the time does not displace everything else.
 	linesBurst = 20
 	linesEvery = 15 * time.Second
 	linesQueue = 64
 )
 
-// VPN is what the OpenVPN exits of gateways need beside their services.
+// VPN holds the settings of all OpenVPN exits.
 type VPN struct {
-	// Dir is for sockets and records; it has to let openvpn's account through.
+	// Dir holds sockets and records. The account of openvpn must have access to it.
 	Dir string
-	// Authorize and Stay are those of openvpn.Config, for the exit of a service.
+	// Authorize and Revalidate are those of openvpn.Config, for the exit of a service.
 	Authorize  func(ctx context.Context, s connexa.Service, l openvpn.Login) error
 	Revalidate func(s connexa.Service, c openvpn.Client) error
-	// OnDisconnect is told of a client that has gone, with its last counts; nil: nobody is.
+	// OnDisconnect is called with the last counts of a client after its end. Optional.
 	OnDisconnect func(s connexa.Service, c openvpn.Client)
-	// Title is what people call the client with a certificate; nil: its name.
+	// Title returns what the client with a certificate is called. Defaults to its name.
 	Title func(name, serial string) string
-	// Find looks for the programs; nil: openvpn.Find.
+	// Find returns the programs. Defaults to openvpn.FindPrograms.
 	Find func(ctx context.Context) (openvpn.Programs, error)
 }
 
@@ -47,23 +48,23 @@ func (v *VPN) clientTitle(name, serial string) string {
 	return v.Title(name, serial)
 }
 
-// vpn is the OpenVPN exit of a gateway, beside its proxy. It runs for as long as
-// the gateway does, whatever becomes of the tunnel.
+// vpn is the OpenVPN exit of a service. It runs as long as the service does, with or
+// without a tunnel.
 type vpn struct {
 	changed chan struct{} // holds a token when the service may want another exit
 	lines   chan historyLine
 
-	// Guarded by the gateway's mu.
-	exit    *openvpn.Exit // nil: none runs
+	// Guarded by gateway.mu.
+	exit    *openvpn.Exit // nil if none runs
 	seen    connexa.VPNSeen
-	sampled byteCounts // of the exit, at the last sample
-	dropped int        // notes that found the queue full
+	sampled byteCounts // counts at the last sample
+	dropped int        // lines that found the queue full
 }
 
-// byteCounts is what an exit moved.
+// byteCounts are the bytes of an exit.
 type byteCounts struct{ up, down uint64 }
 
-// historyLine is a line for the history of a node.
+// historyLine is an event for the history of a node.
 type historyLine struct {
 	text  connexa.Text
 	lines []string
@@ -73,8 +74,7 @@ func newVPN() vpn {
 	return vpn{changed: make(chan struct{}, 1), lines: make(chan historyLine, linesQueue), seen: connexa.VPNSeen{State: connexa.VPNOff}}
 }
 
-// superviseVPN runs the exit that the service wants, until ctx is done, and returns when
-// nothing of it is left.
+// superviseVPN runs the exit that the service wants until ctx is done.
 func (g *gateway) superviseVPN(ctx context.Context) {
 	if g.manager.VPN == nil {
 		return
@@ -127,7 +127,7 @@ func (g *gateway) runVPN(ctx context.Context, v connexa.VPN) {
 	}
 }
 
-// runExit makes an exit and runs it. It returns early only where none can be made.
+// runExit creates an exit and runs it. It returns early only if none can be created.
 func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
 	find := g.manager.VPN.Find
 	if find == nil {
@@ -164,7 +164,7 @@ func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
 	return errors.Join(err, openvpn.RemoveDevice(v.Device))
 }
 
-// attachExit leads the clients of the exit to the tunnel, if there are both. mu is held.
+// attachExit attaches the exit to the tunnel if both exist. mu is held.
 func (g *gateway) attachExit() {
 	if g.vpn.exit == nil || g.tunnel == nil {
 		return
@@ -174,7 +174,7 @@ func (g *gateway) attachExit() {
 	}
 }
 
-// setVPNState notes a state of the exit.
+// setVPNState sets and publishes the state of the exit.
 func (g *gateway) setVPNState(to connexa.VPNState, reason connexa.Text, fix string) {
 	g.mu.Lock()
 	if g.vpn.seen.State != to {
@@ -185,7 +185,7 @@ func (g *gateway) setVPNState(to connexa.VPNState, reason connexa.Text, fix stri
 	g.manager.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
 }
 
-// noteVPNFailure notes why the exit does not run, and tells the history what is new.
+// noteVPNFailure sets why the exit does not run, and adds a new reason to the history.
 func (g *gateway) noteVPNFailure(err error) {
 	reason, fix := connexa.T("vpn.reason.stopped", truncateError(err)), ""
 	if lack, ok := errors.AsType[*openvpn.MissingError](err); ok {
@@ -205,7 +205,7 @@ func (g *gateway) noteVPNFailure(err error) {
 	}
 }
 
-// truncateError is an error for people: without what others wrote into it over and over.
+// truncateError returns a short text of an error for people, on one line.
 func truncateError(err error) string {
 	if err == nil {
 		return "?"
@@ -217,7 +217,7 @@ func truncateError(err error) string {
 	return text
 }
 
-// onExitEvent takes what happens to the exit.
+// onExitEvent handles an event of the exit.
 func (g *gateway) onExitEvent(e openvpn.Event) {
 	switch e.Kind {
 	case openvpn.Listening:
@@ -244,16 +244,16 @@ func (g *gateway) onExitEvent(e openvpn.Event) {
 	g.manager.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: g.node})
 }
 
-// appendVPNLog keeps a line of openvpn.
+// appendVPNLog keeps a log line of openvpn.
 func (g *gateway) appendVPNLog(line string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// A new slice each time: pages read the old one.
+	// A new slice each time, because pages read the old one.
 	kept := g.vpn.seen.Log
 	g.vpn.seen.Log = append(kept[max(0, len(kept)-keptLines+1):len(kept):len(kept)], time.Now().UTC().Format(time.DateTime)+" "+line)
 }
 
-// queueLine hands a line for the history over to whoever writes it. It never waits.
+// queueLine queues an event for the history. It never blocks.
 func (g *gateway) queueLine(text connexa.Text, lines ...string) {
 	select {
 	case g.vpn.lines <- historyLine{text, lines}:
@@ -264,8 +264,8 @@ func (g *gateway) queueLine(text connexa.Text, lines ...string) {
 	}
 }
 
-// writeLines writes lines into the history until ctx is done and none is left.
-// When there are too many of them it says how many were left out.
+// writeLines writes queued events to the history until ctx is done and the queue is
+// empty. It counts the events above the limit.
 func (g *gateway) writeLines(ctx context.Context) {
 	budget, last, left := linesBurst, time.Now(), 0
 	write := func(n historyLine) {
@@ -306,9 +306,9 @@ func (g *gateway) writeLines(ctx context.Context) {
 	}
 }
 
-// --- from outside
+// --- Called by other goroutines.
 
-// SeenVPN is what is seen of the OpenVPN exit of a node, and who is connected to it.
+// SeenVPN returns the state of the OpenVPN exit of a node and its connected clients.
 func (m *Manager) SeenVPN(node int64) connexa.VPNSeen {
 	g := m.gatewayOf(node)
 	if g == nil {
@@ -329,16 +329,15 @@ func (m *Manager) SeenVPN(node int64) connexa.VPNSeen {
 	return seen
 }
 
-// Disconnect ends the OpenVPN connections of clients with a certificate's name at
-// the exit of a node. They connect again, if they may.
+// Disconnect ends the OpenVPN connections of a certificate name at the exit of a node.
+// Clients reconnect if they may.
 func (m *Manager) Disconnect(node int64, name string) {
 	if e := m.exitOf(node); e != nil {
 		e.Disconnect(name)
 	}
 }
 
-// revalidateExits asks at every exit whether those who are connected may stay, now and not
-// in two seconds.
+// revalidateExits makes every exit check now whether its clients may stay.
 func (m *Manager) revalidateExits() {
 	for _, g := range m.listGateways() {
 		if e := m.exitOf(g.node); e != nil {
@@ -357,7 +356,7 @@ func (m *Manager) exitOf(node int64) *openvpn.Exit {
 	return g.vpn.exit
 }
 
-// endOrphans ends what a panel that was killed has left running.
+// endOrphans ends openvpn processes that a killed panel left running.
 func (m *Manager) endOrphans(ctx context.Context) {
 	if m.VPN == nil {
 		return
@@ -371,7 +370,7 @@ func (m *Manager) endOrphans(ctx context.Context) {
 	}
 }
 
-// removeTable removes what no exit needs any more.
+// removeTable removes the nftables table if no exit needs it.
 func (m *Manager) removeTable() {
 	if m.VPN == nil {
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// clientWait is how long a client's new connection waits for the tunnel.
+// clientWait is how long a new connection of a client waits for the tunnel.
 const clientWait = 15 * time.Second
 
 var (
@@ -17,11 +17,11 @@ var (
 	errFailed   = errors.New("the service has failed")
 )
 
-// tunnelWaiter leads a gateway's clients to its tunnel, while there is one.
+// tunnelWaiter gives connections of clients the tunnel, and makes them wait for it.
 type tunnelWaiter struct {
 	mu       sync.Mutex
 	dialer   socks5.Dialer
-	failFast bool          // nobody need wait
+	failFast bool          // connections fail at once without a tunnel
 	changed  chan struct{} // closed at the next change
 }
 
@@ -35,7 +35,7 @@ func (p *tunnelWaiter) setTunnel(way socks5.Dialer, barred bool) {
 	}
 }
 
-// waitTunnel returns the tunnel, and waits for it a while.
+// waitTunnel returns the tunnel. It waits clientWait for it at most.
 func (p *tunnelWaiter) waitTunnel(ctx context.Context) (socks5.Dialer, error) {
 	var patience <-chan time.Time
 	for {

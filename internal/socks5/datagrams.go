@@ -13,7 +13,7 @@ import (
 const (
 	datagramSize = 64 << 10
 	maxNames     = 64   // looked up and remembered by one association
-	maxLookups   = 8    // under dialer at once
+	maxLookups   = 8    // running at once
 	maxPeers     = 1024 // whose answers one association takes
 )
 
