@@ -1,6 +1,6 @@
-// Package access knows who may use which service: a view of the access users in
-// memory that answers a login without waiting, says whether somebody who is
-// connected may stay, and counts what each of them moves, whatever the protocol.
+// Package access decides which client may use which service. It holds the clients in
+// memory, so that a login never waits for the database, reports whether a connected
+// client may stay, and counts the traffic of each client over all protocols.
 package access
 
 import (
@@ -20,68 +20,67 @@ import (
 )
 
 const (
-	// checkEvery is how often quotas and expiries are looked at.
+	// checkEvery is the interval of quota and expiry checks.
 	checkEvery = time.Second
-	// flushEvery is how often what was counted is written down.
+	// flushEvery is the interval of saving counters.
 	flushEvery = 5 * time.Second
-	// reloadEvery is how often the users are read though nobody said that they
-	// changed.
+	// reloadEvery is the interval of reading the clients without a wake-up.
 	reloadEvery  = time.Minute
 	flushTimeout = 3 * time.Second
 )
 
-// Store keeps the access users.
+// Store holds the clients.
 type Store interface {
 	ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error)
-	// ServiceTags are the tags of the nodes that have a service.
+	// ServiceTags returns the tags of the nodes that have a service.
 	ServiceTags(ctx context.Context) (map[int64][]string, error)
 	AddClientTraffic(ctx context.Context, counts []connexa.ClientCount) error
 	ResetClientUsage(ctx context.Context, ids []int64, at time.Time) error
 }
 
-// Config is what a Directory works with. Store and Log are needed.
+// Config holds the dependencies of a Directory. Store and Log are required.
 type Config struct {
 	Store Store
 	Log   *slog.Logger
-	// OnRevoked is told when somebody who is connected may not stay: whoever serves
-	// clients asks Stay about each of them. It never blocks.
+	// OnRevoked is called when a connected client may not stay. The servers then revalidate
+	// their clients. It must not block. Optional.
 	OnRevoked func()
-	// Publish is told of users whose figures or state changed; it never blocks.
+	// Publish is called for clients with new figures or a new state. It must not block.
+	// Optional.
 	Publish func(connexa.Event)
-	Now     func() time.Time // nil: time.Now
-	// Zone returns the time zone of the periods, and since when it is in force.
-	// Defaults to UTC.
+	Now     func() time.Time // defaults to time.Now
+	// Zone returns the time zone of the periods, and since when it applies. Defaults to UTC.
 	Zone func() (zone *time.Location, since time.Time)
 }
 
-// Refused says why somebody may not use a service. Whoever has not proven a
-// password or a certificate must not learn it.
+// Refused says why a client may not use a service. Do not show it to anybody who has not
+// proven a password or a certificate.
 type Refused struct{ Reason connexa.ClientRefusal }
 
 func (r *Refused) Error() string { return "access refused: " + string(r.Reason) }
 
-// Text is the sentence for the person who is refused.
+// Text returns the reason for people.
 func (r *Refused) Text() connexa.Text { return r.Reason.Text() }
 
-// Directory is the view. Its methods are safe for concurrent use. But for Load,
-// Reset and Run none of them waits for anything.
+// Directory holds the clients in memory. Its methods are safe for concurrent use. Only
+// Load, Reset, Flush and Run may block.
 type Directory struct {
 	cfg      Config
-	key      [32]byte // of the digests of passwords; of this process
+	key      [32]byte // of the password digests; random for each process
 	snapshot atomic.Pointer[snapshot]
 	wake     chan struct{}
-	// unknown stands in for users who do not exist, so that they cost the same.
+	// unknown replaces a client that does not exist, so that the login takes the same time.
 	unknown client
 
-	mu     sync.Mutex // of everything that reads or writes the store
+	mu     sync.Mutex // guards all access to the store, and usages
 	usages map[int64]*usage
 }
 
-// snapshot is what logins are judged by. It is never changed, only replaced.
+// snapshot is the immutable data for logins.
 type snapshot struct {
 	names map[string]*client
 	ids   map[int64]*client
-	tags  map[int64][]string // of nodes that have a service
+	tags  map[int64][]string // of nodes with a service
 }
 
 type client struct {
@@ -90,30 +89,30 @@ type client struct {
 	usage  *usage
 }
 
-// usage is what outlives a reload.
+// usage is the state of a client that survives a reload.
 type usage struct {
 	meter socks5.Meter
-	// before is what the store has counted and meter has not; it stays as it is
-	// when what meter counted is written.
+	// offsetUp and offsetDown are the bytes in the store that meter has not counted. Saving
+	// the counts of meter does not change them.
 	offsetUp, offsetDown atomic.Int64
 	seen                 atomic.Pointer[visit]
 	refused              atomic.Pointer[visit]
 
-	// Of the Directory, under its mu.
-	saved      socks5.Counts // of meter, that the store has
-	savedVisit visit         // of seen, that the store has
+	// Guarded by Directory.mu.
+	saved      socks5.Counts // counts of meter that the store has
+	savedVisit visit         // last visit that the store has
 	state      connexa.ClientRefusal
 	published  socks5.Counts
 }
 
-// visit is when and from where somebody came.
+// visit is a login or a refusal with its source.
 type visit struct {
 	at     time.Time
 	from   netip.Addr
 	reason connexa.ClientRefusal
 }
 
-// New returns a Directory that knows nobody; Load reads them.
+// New returns a Directory without clients. Load reads them.
 func New(cfg Config) *Directory {
 	d := &Directory{cfg: cfg, wake: make(chan struct{}, 1), usages: map[int64]*usage{}}
 	if d.cfg.Now == nil {
@@ -141,7 +140,7 @@ func (d *Directory) passwordDigest(password connexa.Secret) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// Grant is somebody who was let in.
+// Grant is a permission that a client got at its login.
 type Grant struct {
 	ClientID int64
 	Name     string
@@ -153,10 +152,11 @@ type Grant struct {
 	meter  *socks5.Meter
 }
 
-// Meter counts what the user moves, here and elsewhere.
+// Meter returns the meter of the client, which all its connections share.
 func (g *Grant) Meter() *socks5.Meter { return g.meter }
 
-// Revalidate says whether the one who was let in may stay: nil, or a *Refused.
+// Revalidate returns nil if the client may stay connected. Otherwise the error is a
+// *Refused.
 func (g *Grant) Revalidate() error {
 	v := g.d.snapshot.Load()
 	p := v.ids[g.ClientID]
@@ -169,8 +169,8 @@ func (g *Grant) Revalidate() error {
 	return g.d.checkAccess(v, p, g.Node, g.From)
 }
 
-// Login lets a user in to the service of a node, or says why not: the error is a
-// *Refused. It takes as long for users who do not exist.
+// Login checks the password of a client and whether it may use the service of a node. The
+// error is a *Refused. The time does not depend on whether the client exists.
 func (d *Directory) Login(node int64, name string, password connexa.Secret, from netip.Addr) (*Grant, error) {
 	v := d.snapshot.Load()
 	p := v.names[name]
@@ -185,11 +185,11 @@ func (d *Directory) Login(node int64, name string, password connexa.Secret, from
 	return d.grantAccess(v, p, node, from)
 }
 
-// PasswordMark is the same as long as the user of a name has the same password; of
-// this process, and nothing that the password could be guessed by.
+// PasswordMark identifies the current password of a client within this process. The
+// password cannot be derived from it.
 type PasswordMark [32]byte
 
-// PasswordMark returns the mark of a user's password.
+// PasswordMark returns the mark of a client's password.
 func (d *Directory) PasswordMark(name string) PasswordMark {
 	if p := d.snapshot.Load().names[name]; p != nil {
 		return p.digest
@@ -197,8 +197,7 @@ func (d *Directory) PasswordMark(name string) PasswordMark {
 	return PasswordMark{}
 }
 
-// Authorize is Login for who has proven to be the user of that name in another way, by
-// a certificate.
+// Authorize is Login for a client that has proven its name by a certificate.
 func (d *Directory) Authorize(node int64, name string, from netip.Addr) (*Grant, error) {
 	v := d.snapshot.Load()
 	p := v.names[name]
@@ -217,7 +216,7 @@ func (d *Directory) grantAccess(v *snapshot, p *client, node int64, from netip.A
 	return &Grant{ClientID: p.ID, Name: p.Name, Node: node, From: from, d: d, digest: p.digest, meter: &p.usage.meter}, nil
 }
 
-// checkAccess says whether a user may use the service of a node from an address.
+// checkAccess reports whether a client may use the service of a node from an address.
 func (d *Directory) checkAccess(v *snapshot, p *client, node int64, from netip.Addr) error {
 	if reason := p.State(d.cfg.Now(), p.usage.totalBytes()); reason != connexa.ClientGranted {
 		return d.refuseClient(p, reason, from)
@@ -241,7 +240,7 @@ func (a *usage) totalBytes() uint64 {
 	return up + down
 }
 
-// byteCounts is what the user moved since the counters began.
+// byteCounts returns the traffic of the client since the last reset of its counters.
 func (a *usage) byteCounts() (up, down uint64) {
 	c := a.meter.Counts()
 	return addOffset(c.Up, a.offsetUp.Load()), addOffset(c.Down, a.offsetDown.Load())
@@ -251,10 +250,10 @@ func addOffset(counted uint64, before int64) uint64 {
 	return uint64(max(0, int64(counted)+before))
 }
 
-// Knows says whether there is a user of that name.
+// Knows reports whether a client with that name exists.
 func (d *Directory) Knows(name string) bool { return d.snapshot.Load().names[name] != nil }
 
-// Live is what is known of a user now; false: there is no such user.
+// Live returns the current figures of a client. It returns false if it does not exist.
 func (d *Directory) Live(id int64) (connexa.ClientLive, bool) {
 	p := d.snapshot.Load().ids[id]
 	if p == nil {
@@ -272,7 +271,7 @@ func (d *Directory) Live(id int64) (connexa.ClientLive, bool) {
 	return l, true
 }
 
-// Wake makes the Directory read the users again, at once. It never blocks.
+// Wake makes the Directory read the clients now. It never blocks.
 func (d *Directory) Wake() {
 	select {
 	case d.wake <- struct{}{}:
@@ -280,14 +279,14 @@ func (d *Directory) Wake() {
 	}
 }
 
-// HasService says whether the service of a node is known here; if it is not, the
-// tags by which users may use it are not either, and Wake is due.
+// HasService reports whether the service of a node is known. If not, its tags are not
+// known either, and the caller should call Wake.
 func (d *Directory) HasService(node int64) bool {
 	_, ok := d.snapshot.Load().tags[node]
 	return ok
 }
 
-// Client is Login as a proxy asks it.
+// Client is Login for a proxy.
 func (d *Directory) Client(node int64, name, password string, from netip.Addr) (socks5.Client, bool) {
 	g, err := d.Login(node, name, connexa.Secret(password), from)
 	if err != nil {

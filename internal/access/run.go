@@ -9,14 +9,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// Load reads the users.
+// Load reads the clients.
 func (d *Directory) Load(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.loadLocked(ctx)
 }
 
-// loadLocked reads the users. d.mu is held, so that nothing is written in between and
+// loadLocked reads the clients. d.mu is held, so that no count is saved in between and
 // counted twice.
 func (d *Directory) loadLocked(ctx context.Context) error {
 	logins, err := d.cfg.Store.ClientLogins(ctx)
@@ -46,11 +46,11 @@ func (d *Directory) loadLocked(ctx context.Context) error {
 	}
 	d.snapshot.Store(v)
 	d.publishStates()
-	d.cfg.OnRevoked() // whoever lost something by the change
+	d.cfg.OnRevoked() // some clients may have lost access
 	return nil
 }
 
-// Run keeps the view current until ctx is done, then writes what was counted.
+// Run keeps the clients current until ctx is done, then saves the counters.
 func (d *Directory) Run(ctx context.Context) error {
 	judge, flush, reload := time.NewTicker(checkEvery), time.NewTicker(flushEvery), time.NewTicker(reloadEvery)
 	defer judge.Stop()
@@ -71,13 +71,13 @@ func (d *Directory) Run(ctx context.Context) error {
 			err = d.Flush(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			d.cfg.Log.Error("keep the access users", "err", err) // the next time will do
+			d.cfg.Log.Error("keep the access users", "err", err) // the next tick retries
 		}
 	}
 }
 
-// checkPeriods looks for users whose time or quota has ended, and for those whose
-// counters begin anew.
+// checkPeriods finds clients whose time or quota has ended, and resets the counters of
+// those whose period is over.
 func (d *Directory) checkPeriods(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,7 +96,7 @@ func (d *Directory) checkPeriods(ctx context.Context) error {
 	return nil
 }
 
-// publishStates tells of users whose state has changed. d.mu is held.
+// publishStates publishes changed states of clients. d.mu is held.
 func (d *Directory) publishStates() {
 	now, worse := d.cfg.Now(), false
 	for id, p := range d.snapshot.Load().ids {
@@ -113,14 +113,14 @@ func (d *Directory) publishStates() {
 	}
 }
 
-// Reset begins the counters of users anew.
+// Reset resets the counters of clients.
 func (d *Directory) Reset(ctx context.Context, ids ...int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.resetLocked(ctx, ids, d.cfg.Now())
 }
 
-// resetLocked writes first what was counted until now: it belongs to what ends.
+// resetLocked first saves the counts so far, because they belong to the old period.
 func (d *Directory) resetLocked(ctx context.Context, ids []int64, at time.Time) error {
 	if err := d.flushLocked(ctx); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (d *Directory) resetLocked(ctx context.Context, ids []int64, at time.Time) 
 	return nil
 }
 
-// Flush writes what was counted since the last time.
+// Flush saves the counts since the last time.
 func (d *Directory) Flush(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -162,7 +162,7 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 		}
 		moved := c.Up != a.saved.Up || c.Down != a.saved.Down
 		if moved {
-			seen.at = now // whoever moves something is there
+			seen.at = now // traffic means that the client is connected
 		}
 		if c.Open != a.published.Open || moved || seen.at.After(a.savedVisit.at) {
 			d.cfg.Publish(connexa.Event{Topic: connexa.ClientTraffic, ID: id})
@@ -184,7 +184,7 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	if err := d.cfg.Store.AddClientTraffic(ctx, counts); err != nil {
-		return err // what was counted is still there
+		return err // the counts are kept for the next attempt
 	}
 	for _, f := range after {
 		f.account.saved, f.account.savedVisit = f.written, f.told

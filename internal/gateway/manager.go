@@ -40,16 +40,16 @@ const (
 
 // Store holds the enabled services and their states.
 type Store interface {
-	// WantedServices lists the services that ought to run.
+	// WantedServices lists the enabled services.
 	WantedServices(ctx context.Context) ([]connexa.Service, error)
-	// SaveServiceReport writes what is seen of a gateway, and a change of its state into
-	// the history of its node.
+	// SaveServiceReport saves the state of a service and adds a change of it to the
+	// history of the node.
 	SaveServiceReport(ctx context.Context, g connexa.ServiceReport) error
-	// SampleServices adds what gateways moved to their counters, and notes that
-	// those that are online were at that time.
+	// SampleServices adds traffic to the counters of services, and sets the time at which
+	// the online ones were last up.
 	SampleServices(ctx context.Context, at time.Time, list []connexa.Traffic) error
-	// RecordServiceEvent writes something that happened to a gateway into the history of its
-	// node, with lines that bear it out.
+	// RecordServiceEvent adds an event with optional detail lines to the history of the
+	// node.
 	RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error
 }
 

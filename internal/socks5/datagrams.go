@@ -12,15 +12,15 @@ import (
 
 const (
 	datagramSize = 64 << 10
-	maxNames     = 64   // looked up and remembered by one association
-	maxLookups   = 8    // running at once
-	maxPeers     = 1024 // whose answers one association takes
+	maxNames     = 64   // names that one association remembers
+	maxLookups   = 8    // concurrent lookups of one association
+	maxPeers     = 1024 // peers whose answers one association accepts
 )
 
 var datagrams = sync.Pool{New: func() any { return new([datagramSize + datagramRoom]byte) }}
 
 // serveAssociate serves a UDP ASSOCIATE request, RFC 1928 section 7. The association
-// lives as long as its connection, on which nothing more is said.
+// ends with its TCP connection, on which no more data is expected.
 func (s *Server) serveAssociate(ctx context.Context, m *session, from target) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,27 +49,26 @@ func (s *Server) serveAssociate(ctx context.Context, m *session, from target) {
 		client: remoteAddr(m.conn).Addr(), names: map[string]netip.Addr{}, peers: map[netip.Addr]struct{}{},
 		lookups: make(chan struct{}, maxLookups),
 	}
-	// Only a client that says where it will send from may be held to it: most say
-	// 0.0.0.0:0.
+	// Most clients send 0.0.0.0:0 here. A client that names a port may use no other one.
 	if from.addr == a.client && from.port != 0 {
 		a.clientAddr.Store(pointerTo(netip.AddrPortFrom(from.addr, from.port)))
 	}
 	a.markActive()
 	s.work.Go(func() { a.relayOutgoing(ctx); m.conn.Close() })
 	s.work.Go(func() { a.relayIncoming(); m.conn.Close() })
-	s.work.Go(func() { // ends when the others have closed the connection
+	s.work.Go(func() { // ends after the connection is closed
 		select {
 		case <-dialer.Dead():
 			resetConn(m.conn)
 		case <-ctx.Done():
 		}
 	})
-	_, _ = io.Copy(io.Discard, m.conn) // until the client goes, or is sent away
+	_, _ = io.Copy(io.Discard, m.conn) // until the client or the server closes the connection
 }
 
 func pointerTo[T any](v T) *T { return &v }
 
-// association passes datagrams between one client and the world.
+// association relays datagrams between one client and its peers.
 type association struct {
 	server        *Server
 	meters        meters
@@ -82,10 +81,10 @@ type association struct {
 
 	mu    sync.Mutex
 	names map[string]netip.Addr
-	peers map[netip.Addr]struct{} // who was sent to, and so may answer
+	peers map[netip.Addr]struct{} // addresses that may answer
 }
 
-// relayOutgoing takes the client's datagrams until the association ends.
+// relayOutgoing forwards the client's datagrams until the association ends.
 func (a *association) relayOutgoing(ctx context.Context) {
 	mem := datagrams.Get().(*[datagramSize + datagramRoom]byte)
 	defer datagrams.Put(mem)
@@ -99,7 +98,7 @@ func (a *association) relayOutgoing(ctx context.Context) {
 		}
 		to, data, err := parseDatagram(mem[:n])
 		if err != nil {
-			continue // there is nobody to tell
+			continue // UDP has no error reply
 		}
 		a.markActive()
 		a.meters.addUp(len(data))
@@ -111,8 +110,8 @@ func (a *association) relayOutgoing(ctx context.Context) {
 	}
 }
 
-// isClient says whether a datagram is the client's: from the address of its
-// connection, and from the port of its first one.
+// isClient reports whether a datagram comes from the address of the client's connection
+// and from the port of its first datagram.
 func (a *association) isClient(from netip.AddrPort) bool {
 	if from.Addr() != a.client {
 		return false
@@ -121,7 +120,7 @@ func (a *association) isClient(from netip.AddrPort) bool {
 	return *a.clientAddr.Load() == from
 }
 
-// knownAddr is what to leads to, where that is known already.
+// knownAddr returns the address of a target if it is known.
 func (a *association) knownAddr(to target) (netip.Addr, bool) {
 	if to.addr.IsValid() {
 		return to.addr, true
@@ -132,8 +131,8 @@ func (a *association) knownAddr(to target) (netip.Addr, bool) {
 	return addr, ok
 }
 
-// sendLater looks a name up and sends then. Others go ahead meanwhile; when too
-// many names are being looked up, the datagram is lost, as datagrams may be.
+// sendLater resolves a name and then sends the datagram. It does not delay others. If too
+// many lookups run, the datagram is dropped.
 func (a *association) sendLater(ctx context.Context, to target, data []byte) {
 	select {
 	case a.lookups <- struct{}{}:
@@ -168,10 +167,10 @@ func (a *association) sendDatagram(to netip.AddrPort, data []byte) {
 	a.peers[to.Addr()] = struct{}{}
 	a.mu.Unlock()
 	_ = a.remote.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = a.remote.WriteTo(data, net.UDPAddrFromAddrPort(to)) // what cannot be sent is lost
+	_, _ = a.remote.WriteTo(data, net.UDPAddrFromAddrPort(to)) // errors drop the datagram
 }
 
-// relayIncoming passes on what comes back, from whom the client has sent something to.
+// relayIncoming forwards datagrams to the client from peers that it has sent to.
 func (a *association) relayIncoming() {
 	mem := datagrams.Get().(*[datagramSize + datagramRoom]byte)
 	defer datagrams.Put(mem)
@@ -187,8 +186,7 @@ func (a *association) relayIncoming() {
 		if !asked || home == nil {
 			continue
 		}
-		// The header is put right before the data; one of IPv4 is shorter than the
-		// room for it.
+		// The header ends where the data begins. An IPv4 header is shorter than the room.
 		var head [datagramRoom]byte
 		h := appendDatagram(head[:0], from)
 		start := datagramRoom - len(h)
@@ -199,11 +197,11 @@ func (a *association) relayIncoming() {
 	}
 }
 
-// markActive notes that a datagram was passed on. Those of strangers, in either
-// direction, keep no association alive.
+// markActive records a relayed datagram. Datagrams from other sources do not keep the
+// association alive.
 func (a *association) markActive() { a.activeAt.Store(time.Now().UnixNano()) }
 
-// readDatagram reads a datagram. It ends when none has come or gone for too long.
+// readDatagram reads a datagram. It fails after UDPIdle without a relayed one.
 func (a *association) readDatagram(c net.PacketConn, b []byte) (int, netip.AddrPort, error) {
 	for {
 		now := time.Now()
@@ -211,7 +209,7 @@ func (a *association) readDatagram(c net.PacketConn, b []byte) (int, netip.AddrP
 			return 0, netip.AddrPort{}, errIdle
 		}
 		until := now.Add(a.server.limits.poll)
-		_ = c.SetReadDeadline(until) // fails only where the read will
+		_ = c.SetReadDeadline(until) // an error repeats at the read
 		n, from, err := c.ReadFrom(b)
 		switch {
 		case err == nil:

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// wrongPause is how long the answer to a wrong login takes.
+// wrongPause is the delay of the answer to a wrong login.
 const wrongPause = time.Second
 
-// handshakeConn finds out what a connection speaks and serves it.
+// handshakeConn detects the protocol of a connection and serves it.
 func (s *Server) handshakeConn(ctx context.Context, g *pendingConn) {
-	_ = g.SetDeadline(time.Now().Add(s.limits.Handshake)) // fails only where the read will
+	_ = g.SetDeadline(time.Now().Add(s.limits.Handshake)) // an error repeats at the read
 	r := bufio.NewReaderSize(g.Conn, 512)
 	first, err := peekPastEmptyLines(r)
 	if err != nil {
@@ -33,18 +33,18 @@ func (s *Server) handshakeConn(ctx context.Context, g *pendingConn) {
 		s.serveHTTP(ctx, g, r)
 		return
 	case b == 4:
-		// SOCKS4 knows no password: 0x5b is its "rejected".
+		// SOCKS4 has no password: 0x5b means rejected.
 		_, _ = g.Write([]byte{0, 0x5b, 0, 0, 0, 0, 0, 0})
 	}
 	g.leaveQueue()
 	g.Close()
 }
 
-// maxEmptyBytes is how many bytes of empty lines may stand before a first request.
+// maxEmptyBytes is the number of bytes of empty lines allowed before a first request.
 const maxEmptyBytes = 16
 
-// peekPastEmptyLines is the first byte that is none of an empty line: some clients
-// of HTTP send one before a request, RFC 9112 section 2.2.
+// peekPastEmptyLines returns the first byte that does not belong to an empty line. Some
+// HTTP clients send one before a request, RFC 9112 section 2.2.
 func peekPastEmptyLines(r *bufio.Reader) (byte, error) {
 	for range maxEmptyBytes {
 		b, err := r.ReadByte()
@@ -62,7 +62,7 @@ func peekPastEmptyLines(r *bufio.Reader) (byte, error) {
 func (s *Server) serveSOCKS(ctx context.Context, g *pendingConn, r *bufio.Reader) {
 	client, err := s.negotiateLogin(ctx, g, r)
 	if err != nil {
-		return // the client was told, or is not there to be told
+		return // the client has its answer or has gone
 	}
 	command, to, err := readRequest(r)
 	if err != nil {
@@ -86,14 +86,14 @@ func (s *Server) serveSOCKS(ctx context.Context, g *pendingConn, r *bufio.Reader
 		s.serveConnect(ctx, m, r, to)
 	case commandAssociate:
 		s.serveAssociate(ctx, m, to)
-	default: // BIND: nothing can call back into a tunnel
+	default: // BIND: nothing can connect back through a tunnel
 		s.writeReply(g.Conn, CommandUnsupported, netip.AddrPort{})
 	}
 }
 
 var errRefused = errors.New("login refused")
 
-// negotiateLogin does the negotiation of the method, and RFC 1929.
+// negotiateLogin negotiates the method and performs the login of RFC 1929.
 func (s *Server) negotiateLogin(ctx context.Context, g *pendingConn, r *bufio.Reader) (Client, error) {
 	if _, err := r.Discard(1); err != nil {
 		return Client{}, err
@@ -122,7 +122,7 @@ func (s *Server) negotiateLogin(ctx context.Context, g *pendingConn, r *bufio.Re
 	return client, err
 }
 
-// checkLogin checks a login. The answer to a wrong one is late.
+// checkLogin checks a login. It delays the answer to a wrong one.
 func (s *Server) checkLogin(ctx context.Context, user, password string, from netip.Addr) (Client, bool) {
 	client, ok := s.cfg.LoginLimiter.checkLogin(from, user, password, func() (Client, bool) { return s.cfg.Login(user, password, from) })
 	if !ok {
@@ -136,7 +136,7 @@ func (s *Server) checkLogin(ctx context.Context, user, password string, from net
 	return client, ok
 }
 
-// writeReply answers a request. It does not wait for a client that takes nothing.
+// writeReply answers a request. It gives up on a client that does not read.
 func (s *Server) writeReply(c net.Conn, r Reply, at netip.AddrPort) bool {
 	_ = c.SetWriteDeadline(time.Now().Add(s.limits.Handshake))
 	_, err := c.Write(appendReply(make([]byte, 0, 32), r, at))
@@ -154,7 +154,7 @@ func (s *Server) serveConnect(ctx context.Context, m *session, r *bufio.Reader, 
 		remote.Close()
 		return
 	}
-	early, _ := r.Peek(r.Buffered()) // what came before the answer
+	early, _ := r.Peek(r.Buffered()) // data that the client sent before the reply
 	s.relayConns(m, early, dialer, remote)
 }
 
@@ -164,7 +164,7 @@ var (
 	errFamily     = errors.New("only IPv4 goes through the tunnel")
 )
 
-// dialTarget waits for a way out and connects to what a client asks for.
+// dialTarget waits for a dialer and connects to a target.
 func (s *Server) dialTarget(ctx context.Context, to target) (Dialer, net.Conn, error) {
 	dialer, err := s.cfg.Dialer(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *Server) dialTarget(ctx context.Context, to target) (Dialer, net.Conn, e
 	return dialer, c, err
 }
 
-// dialVia looks a name up and connects to the first of its addresses that answers.
+// dialVia resolves a target and connects to the first of its addresses that answers.
 func (s *Server) dialVia(ctx context.Context, dialer Dialer, to target) (net.Conn, error) {
 	addrs, err := s.resolveTarget(ctx, dialer, to)
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *Server) dialVia(ctx context.Context, dialer Dialer, to target) (net.Con
 	return nil, err
 }
 
-// resolveTarget finds the addresses of a target, through the tunnel.
+// resolveTarget returns the addresses of a target, looked up through the tunnel.
 func (s *Server) resolveTarget(ctx context.Context, dialer Dialer, to target) ([]netip.Addr, error) {
 	switch {
 	case to.addr.Is6():
@@ -210,7 +210,7 @@ func (s *Server) resolveTarget(ctx context.Context, dialer Dialer, to target) ([
 	return dialer.Lookup(ctx, to.name)
 }
 
-// replyOf is the reply that says what happened.
+// replyOf returns the reply for an error.
 func replyOf(err error) Reply {
 	var dns *net.DNSError
 	switch {
@@ -222,7 +222,7 @@ func replyOf(err error) Reply {
 		return AddressUnsupported
 	case errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNABORTED): // the tunnel has ended
 		return NetworkUnreachable
-	case errors.As(err, &dns): // before the errnos: they would be those of a name server
+	case errors.As(err, &dns): // before the errnos, which would be those of a name server
 		if dns.IsTimeout {
 			return TimedOut
 		}

@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// head is what is kept of the head of a request before net/http reads it: that
-// parses the target as a URL, which refuses some that clients send and changes
-// others, and RFC 9112 section 3.2 has a proxy pass on what it was given.
+// head is the part of a request's head that is kept before net/http reads it. net/http
+// parses the target as a URL, which rejects or changes some targets that clients send,
+// but RFC 9112 section 3.2 requires a proxy to forward the target unchanged.
 type head struct {
-	isAbsolute bool   // the target is in absolute form and of the scheme http
-	path       string // of the target, behind the authority, without a fragment
+	isAbsolute bool   // the target is in absolute form with the scheme http
+	path       string // target after the authority, without a fragment
 }
 
 // framing says where a request ends.
 type framing struct {
-	body   int64 // bytes behind the head
-	isOpen bool  // the head does not say it, or what follows is no HTTP
+	body   int64 // bytes after the head
+	isOpen bool  // the head does not say where, or what follows is not HTTP
 }
 
-// findHead is the length of the head of a request at the begin of b; 0: its end has
-// not come yet. There is none within the first seen bytes.
+// findHead returns the length of the head of a request at the start of b, or 0 if it is
+// incomplete. The first seen bytes are known to hold no end.
 func findHead(b []byte, seen int) int {
 	for at := max(seen-len("\n\r"), 0); ; {
 		end := bytes.IndexByte(b[at:], '\n')
@@ -39,8 +39,8 @@ func findHead(b []byte, seen int) int {
 	}
 }
 
-// takeHead keeps what is to be kept of the head b of a request, and makes it one
-// that net/http reads: in place, so that its length stays.
+// takeHead extracts the head of a request from b and changes b in place, without changing
+// its length, so that net/http accepts it.
 func takeHead(b []byte) (h head, f framing) {
 	first := true
 	sizes := make([]string, 0, 1)
@@ -52,7 +52,7 @@ func takeHead(b []byte) (h head, f framing) {
 			first = false
 			h, f.isOpen = takeTarget(line)
 		case line[0] == ' ' || line[0] == '\t':
-			line[0] = ':' // obs-fold, which RFC 9112 section 5.2 has refused: no name is empty
+			line[0] = ':' // obs-fold, which RFC 9112 section 5.2 rejects: a name cannot be empty
 		default:
 			name, value, _ := bytes.Cut(line, []byte(":"))
 			switch strings.ToLower(string(name)) {
@@ -67,8 +67,8 @@ func takeHead(b []byte) (h head, f framing) {
 	return h, f
 }
 
-// bodyLength is the length of a body by its Content-Length headers. What is not clear
-// is net/http's to refuse.
+// bodyLength returns the length of a body from the Content-Length headers. net/http
+// rejects unclear ones.
 func bodyLength(sizes []string, isOpen bool) (int64, bool) {
 	if len(sizes) == 0 || isOpen {
 		return 0, isOpen
@@ -82,8 +82,8 @@ func bodyLength(sizes []string, isOpen bool) (int64, bool) {
 	return n, err != nil
 }
 
-// takeTarget keeps the target of a request line and overwrites in it what is no
-// URL. connects says that the line is that of a CONNECT.
+// takeTarget extracts the target of a request line and overwrites characters of it that
+// a URL cannot hold. connects reports a CONNECT request.
 func takeTarget(line []byte) (h head, connects bool) {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, _, ok := bytes.Cut(rest, []byte(" "))
@@ -100,25 +100,25 @@ func takeTarget(line []byte) (h head, connects bool) {
 		return head{isAbsolute: true}, false
 	}
 	behind = behind[end:]
-	kept, _, _ := bytes.Cut(behind, []byte("#")) // a fragment is no part of a target, RFC 9110 section 7.1
+	kept, _, _ := bytes.Cut(behind, []byte("#")) // a fragment is not part of a target, RFC 9110 section 7.1
 	h = head{isAbsolute: true, path: string(kept)}
 	if behind[0] == '#' {
-		behind[0] = '/' // or it would be of the host
+		behind[0] = '/' // otherwise it would belong to the host
 	}
 	for i, c := range behind {
-		if !isPlain(c) && c > ' ' && c != 0x7f { // control characters are net/http's to refuse
+		if !isPlain(c) && c > ' ' && c != 0x7f { // net/http rejects control characters
 			behind[i] = 'x'
 		}
 	}
 	return h, false
 }
 
-// isPlain says whether a byte means the same to every parser of URLs.
+// isPlain reports whether all URL parsers read a byte in the same way.
 func isPlain(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~/?&=:@!$'()*+,;", c) >= 0
 }
 
-// targetURL is where a request goes, with the target that its client gave.
+// targetURL returns the URL of a request with the target that the client sent.
 func (h head) targetURL(method, host string) *url.URL {
 	target := h.path
 	switch {
@@ -127,8 +127,8 @@ func (h head) targetURL(method, host string) *url.URL {
 	case target == "" || target[0] == '?':
 		target = "/" + target
 	case strings.HasPrefix(target, "//"):
-		// net/url writes an Opaque that begins so behind the scheme: the absolute
-		// form, which every server takes.
+		// net/url writes an Opaque that starts with // after the scheme. That is the absolute
+		// form, which every server accepts.
 		target = "//" + host + target
 	}
 	return &url.URL{Scheme: "http", Host: host, Opaque: target}

@@ -20,11 +20,10 @@ import (
 	"time"
 )
 
-// maxHeader bounds the header of a request, in bytes.
+// maxHeader is the maximum size of a request header in bytes.
 const maxHeader = 64 << 10
 
-// serveHTTP hands a connection over to the web server, which is made for the
-// first one.
+// serveHTTP passes a connection to the web server, which the first one creates.
 func (s *Server) serveHTTP(ctx context.Context, g *pendingConn, r *bufio.Reader) {
 	s.webOnce.Do(func() { s.web = newWebServer(ctx, s) })
 	early, _ := r.Peek(r.Buffered())
@@ -34,10 +33,10 @@ func (s *Server) serveHTTP(ctx context.Context, g *pendingConn, r *bufio.Reader)
 		g.Close()
 		return
 	}
-	<-c.closed // the budget is given back when it is
+	<-c.closed // acceptConns releases the ConnLimit after this
 }
 
-// webServer speaks HTTP to the clients that do.
+// webServer serves the connections that speak HTTP.
 type webServer struct {
 	server  *Server
 	http    *http.Server
@@ -50,7 +49,7 @@ type webServer struct {
 
 func newWebServer(ctx context.Context, s *Server) *webServer {
 	w := &webServer{server: s, conns: make(chan net.Conn), done: make(chan struct{})}
-	quiet := log.New(io.Discard, "", 0) // what goes wrong here is told to the client
+	quiet := log.New(io.Discard, "", 0) // the client gets the errors
 	w.out = &http.Transport{
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			to, err := parseTarget(address)
@@ -70,7 +69,7 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 	}
 	w.forward = &httputil.ReverseProxy{
 		Transport: w.out, ErrorLog: quiet, FlushInterval: -1,
-		// Hop-by-hop headers are gone, and none about the client is added.
+		// ReverseProxy has removed hop-by-hop headers. No header about the client is added.
 		Rewrite: func(r *httputil.ProxyRequest) {
 			if h, ok := r.In.Context().Value(headKey{}).(head); ok {
 				r.Out.URL = h.targetURL(r.In.Method, r.In.URL.Host)
@@ -92,10 +91,10 @@ func newWebServer(ctx context.Context, s *Server) *webServer {
 
 type (
 	webConnKey struct{}
-	headKey    struct{} // of the head of a request
+	headKey    struct{} // key of the head of a request
 )
 
-// copyBuffers lends the relay's buffers to the forwarding of bodies.
+// copyBuffers uses the buffers of relays to forward bodies.
 type copyBuffers struct{}
 
 func (copyBuffers) Get() []byte  { return largeBuffers.Get().(*[largeBuffer]byte)[:] }
@@ -138,8 +137,8 @@ func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(webConnKey{}).(*webConn)
 	h, kept := c.nextHead()
 	if len(r.TransferEncoding) > 0 {
-		// Where such a request ends only net/http knows, so no further head can be
-		// kept; and one with a Content-Length too is the last, RFC 9112 section 6.1.
+		// Only net/http knows where a chunked request ends, so no further head can be kept. A
+		// request that has a Content-Length as well must be the last, RFC 9112 section 6.1.
 		rw.Header().Set("Connection", "close")
 	}
 	m, ok := w.checkCredentials(rw, r, c)
@@ -190,7 +189,7 @@ func (w *webServer) checkCredentials(rw http.ResponseWriter, r *http.Request, c 
 	return m, ok
 }
 
-// parseBasic reads the credentials of RFC 7617.
+// parseBasic parses credentials of RFC 7617.
 func parseBasic(header string) (user, password string, ok bool) {
 	scheme, value, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -231,11 +230,11 @@ func (w *webServer) serveConnect(rw http.ResponseWriter, r *http.Request, c *web
 		return
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	early = append(bytes.Clone(early), c.buf...) // what net/http had not read
+	early = append(bytes.Clone(early), c.buf...) // bytes that net/http has not read
 	w.server.relayConns(m, early, dialer, remote)
 }
 
-// parseTarget reads HOST:PORT.
+// parseTarget parses HOST:PORT.
 func parseTarget(s string) (target, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -252,7 +251,7 @@ func parseTarget(s string) (target, error) {
 	return t, nil
 }
 
-// writeError answers a request with what went wrong.
+// writeError answers a request with an error.
 func writeError(w http.ResponseWriter, err error) {
 	code, text := http.StatusBadGateway, "The connection could not be made."
 	switch reply := replyOf(err); {

@@ -10,47 +10,46 @@ import (
 )
 
 const (
-	// freeGuesses wrong logins in a row cost a source nothing but the wait for
-	// each answer; then it has one more every guessEvery.
+	// freeGuesses is the number of wrong logins in a row that a source may send without a
+	// wait beyond wrongPause. After that it gets one more every guessEvery.
 	freeGuesses = 20
 	guessEvery  = 2 * time.Second
-	// trustFor is how long a login that passed may come again, from the same source,
-	// while its neighbours behind that address guess.
+	// trustFor is how long a login that passed is still checked from the same source while
+	// that source has no guesses left.
 	trustFor = time.Hour
-	// maxSources and maxTrusted bound the memory.
+	// maxSources and maxTrusted limit the memory.
 	maxSources = 4096
 	maxTrusted = 16
 )
 
-// LoginLimiter slows down who guesses logins. Many proxies may share one, and should:
-// guesses are counted by source, wherever they are tried.
+// LoginLimiter limits login guesses. Several proxies should share one, because guesses
+// count per source, for all proxies together.
 //
-// Clients behind one address cannot be told apart, and one that has its password
-// wrong must not lock the others out. So a login that passed from there lately is
-// still checked when the guesses of that source are used up; anything else is
-// refused unchecked.
+// Clients behind one address cannot be told apart, and one with a wrong password must
+// not lock out the others. So when a source has no guesses left, a login that recently
+// passed from there is still checked; every other login is refused unchecked.
 type LoginLimiter struct {
 	now func() time.Time
-	key [32]byte // of the digests of logins
+	key [32]byte // of the login digests
 
 	mu      sync.Mutex
 	sources map[netip.Addr]*source
 }
 
 type source struct {
-	guesses float64 // guesses
+	guesses float64 // remaining
 	at      time.Time
-	trusted map[[32]byte]time.Time // logins that passed, and when
+	trusted map[[32]byte]time.Time // login digests that passed, with the time
 }
 
-// NewLoginLimiter returns a Guard that has seen nothing.
+// NewLoginLimiter returns an empty LoginLimiter.
 func NewLoginLimiter() *LoginLimiter {
 	g := &LoginLimiter{now: time.Now, sources: make(map[netip.Addr]*source)}
 	_, _ = rand.Read(g.key[:]) // never fails
 	return g
 }
 
-// checkLogin passes a login on to check, if its source may still guess.
+// checkLogin calls check if the source may still guess.
 func (g *LoginLimiter) checkLogin(from netip.Addr, user, password string, check func() (Client, bool)) (Client, bool) {
 	from = sourceOf(from)
 	sum := g.loginDigest(user, password)
@@ -62,8 +61,7 @@ func (g *LoginLimiter) checkLogin(from netip.Addr, user, password string, check 
 	return c, ok
 }
 
-// sourceOf is what counts as one source: an IPv4 address, or the network that
-// one customer has in IPv6.
+// sourceOf returns what counts as one source: an IPv4 address or an IPv6 /64.
 func sourceOf(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
@@ -112,14 +110,14 @@ func (g *LoginLimiter) recordResult(from netip.Addr, sum [32]byte, ok bool) {
 	s.refillGuesses(now)
 	if !ok {
 		s.guesses = max(0, s.guesses-1)
-		delete(s.trusted, sum) // it may have been changed
+		delete(s.trusted, sum) // the password may have changed
 		return
 	}
 	if s.trusted == nil {
 		s.trusted = make(map[[32]byte]time.Time, 1)
 	}
 	if _, known := s.trusted[sum]; !known && len(s.trusted) >= maxTrusted {
-		for old := range s.trusted { // any: more than a few logins behind one address are rare
+		for old := range s.trusted { // any one: more than a few logins behind one address are rare
 			delete(s.trusted, old)
 			break
 		}
@@ -127,8 +125,8 @@ func (g *LoginLimiter) recordResult(from netip.Addr, sum [32]byte, ok bool) {
 	s.trusted[sum] = now
 }
 
-// makeRoom forgets a source, one without debts if it meets one soon. g.mu is
-// held.
+// makeRoom removes a source, preferably one with all its guesses. It looks at 16 sources
+// at most. g.mu is held.
 func (g *LoginLimiter) makeRoom() {
 	if len(g.sources) < maxSources {
 		return

@@ -2,26 +2,25 @@ package socks5
 
 import "sync/atomic"
 
-// Meter counts what goes through a proxy, or what one of its users moves. The
-// zero value is ready to use.
+// Meter counts the traffic of a proxy or of one client. The zero value is ready to use.
 type Meter struct {
 	up, down    atomic.Uint64
 	open, total atomic.Int64
 }
 
-// Counts is what a Meter has counted.
+// Counts holds the counters of a Meter.
 type Counts struct {
 	Up, Down uint64 // bytes from clients, and to them
-	Open     int64  // connections and UDP associations as they stand
-	Total    int64  // of these, since the beginning
+	Open     int64  // connections and UDP associations open now
+	Total    int64  // connections and UDP associations in total
 }
 
-// Counts returns the counters as they stand.
+// Counts returns the current counters.
 func (m *Meter) Counts() Counts {
 	return Counts{Up: m.up.Load(), Down: m.down.Load(), Open: m.open.Load(), Total: m.total.Load()}
 }
 
-// Add counts bytes that went another way than through a proxy.
+// Add counts bytes that did not go through a proxy.
 func (m *Meter) Add(up, down uint64) {
 	m.up.Add(up)
 	m.down.Add(down)

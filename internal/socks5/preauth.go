@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// preAuthLimiter keeps the connections that have not logged in yet. When a source has too
-// many, one of them goes: the oldest that has said nothing, and only where all
-// have, the oldest. Who opens thousands and is silent pushes out its own, and a
-// client at the same address, which speaks first as both protocols want it, is in
-// before its turn comes.
+// preAuthLimiter holds the connections that have not logged in yet. When a source has too
+// many, it closes the oldest one that has sent nothing or, if all have sent something,
+// the oldest one. A source that opens thousands of silent connections displaces its own
+// ones. A real client behind the same address sends first in both protocols and logs in
+// before it is displaced.
 type preAuthLimiter struct {
 	limit, perSource int
 
@@ -21,13 +21,13 @@ type preAuthLimiter struct {
 	sources map[netip.Addr]*pendingQueue
 }
 
-// pendingQueue is guests in the order in which they came or, of those that speak, began
-// to.
+// pendingQueue holds connections in order of arrival, or of their first byte for those
+// that have sent something.
 type pendingQueue struct{ silent, speaking list.List }
 
 func (q *pendingQueue) len() int { return q.silent.Len() + q.speaking.Len() }
 
-// nextEvicted is the guest that goes first.
+// nextEvicted returns the connection to close first.
 func (q *pendingQueue) nextEvicted() *pendingConn {
 	e := q.silent.Front()
 	if e == nil {
@@ -49,9 +49,9 @@ type pendingConn struct {
 	from    netip.Addr
 	limiter *preAuthLimiter
 
-	// Guarded by the door.
+	// Guarded by limiter.mu.
 	speaking bool
-	inAll    *list.Element // nil: it is not in the queues
+	inAll    *list.Element // nil if it is not queued
 	inSource *list.Element
 }
 
@@ -60,8 +60,8 @@ func (d *preAuthLimiter) init(most, perSource int) {
 	d.sources = make(map[netip.Addr]*pendingQueue)
 }
 
-// addConn takes a connection in, and may turn another one out for it. It reports
-// false once the door is closed.
+// addConn adds a connection and may close another one to make room. It returns false
+// after close.
 func (d *preAuthLimiter) addConn(c net.Conn) (*pendingConn, bool) {
 	g := &pendingConn{Conn: c, from: remoteAddr(c).Addr(), limiter: d}
 	d.mu.Lock()
@@ -88,7 +88,7 @@ func (d *preAuthLimiter) addConn(c net.Conn) (*pendingConn, bool) {
 	return g, true
 }
 
-// markSpeaking notes that a guest has said something.
+// markSpeaking records that the connection has sent something.
 func (g *pendingConn) markSpeaking() {
 	d := g.limiter
 	d.mu.Lock()
@@ -99,14 +99,15 @@ func (g *pendingConn) markSpeaking() {
 	}
 }
 
-// leaveQueue takes a guest out of the queues; false says that it was turned out.
+// leaveQueue removes the connection. It returns false if the connection was closed to
+// make room.
 func (g *pendingConn) leaveQueue() bool {
 	g.limiter.mu.Lock()
 	defer g.limiter.mu.Unlock()
 	return g.limiter.dequeue(g)
 }
 
-// enqueue puts a guest at the end of its queues. d.mu is held.
+// enqueue appends a connection to its queues. d.mu is held.
 func (d *preAuthLimiter) enqueue(g *pendingConn) {
 	key := sourceOf(g.from)
 	peers := d.sources[key]
@@ -118,7 +119,8 @@ func (d *preAuthLimiter) enqueue(g *pendingConn) {
 	g.inSource = peers.listOf(g.speaking).PushBack(g)
 }
 
-// dequeue takes a guest out of the queues, if it is still there. d.mu is held.
+// dequeue removes a connection from its queues. It returns false if it is not queued.
+// d.mu is held.
 func (d *preAuthLimiter) dequeue(g *pendingConn) bool {
 	if g.inAll == nil {
 		return false
@@ -134,7 +136,7 @@ func (d *preAuthLimiter) dequeue(g *pendingConn) bool {
 	return true
 }
 
-// close turns everybody out and lets nobody in any more.
+// close closes all pending connections and rejects new ones.
 func (d *preAuthLimiter) close() {
 	d.mu.Lock()
 	d.closed = true

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// A connection on which little moves is served from a small buffer; one that
-	// fills it gets a large one, until it rests.
+	// A slow connection uses a small buffer. One that fills it gets a large one until it is
+	// idle.
 	smallBuffer = 4 << 10
 	largeBuffer = 128 << 10
-	// pollEvery is how often a silent connection is looked at.
+	// pollEvery is the interval of checks of a silent connection.
 	pollEvery = 15 * time.Second
 )
 
@@ -25,8 +25,8 @@ var (
 	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 )
 
-// relayConns moves what comes between a client and the far end, until both have
-// finished, one breaks off, or nothing moves for too long. It closes both.
+// relayConns copies data between a client and its target until both sides have finished,
+// one fails, or the connection is idle for too long. It closes both connections.
 func (s *Server) relayConns(m *session, early []byte, dialer Dialer, remote net.Conn) {
 	p := &relayState{limits: &s.limits, dead: dialer.Dead()}
 	p.markActive(time.Now())
@@ -41,7 +41,7 @@ func (s *Server) relayConns(m *session, early []byte, dialer Dialer, remote net.
 	s.work.Go(func() {
 		err := p.copyBytes(m.conn, remote, nil, m.meters.addDown)
 		if err == nil && isClosed(dialer.Dead()) {
-			err = errNoTunnel // the end of a tunnel is not the end of a download
+			err = errNoTunnel // a tunnel that ends must not look like the end of the data
 		}
 		p.finishDirection(err, m.conn, m.conn, remote)
 		done <- err
@@ -62,17 +62,17 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// relayState is the state that both directions of a relay share.
+// relayState is shared by both directions of a relay.
 type relayState struct {
 	limits     *Limits
-	activeAt   atomic.Int64 // when something last did, in Unix nanoseconds
-	halfClosed atomic.Bool  // one direction has come to its end
+	activeAt   atomic.Int64 // time of the last traffic, in Unix nanoseconds
+	halfClosed atomic.Bool  // one direction has finished
 	dead       <-chan struct{}
 }
 
 func (p *relayState) markActive(now time.Time) { p.activeAt.Store(now.UnixNano()) }
 
-// isExpired says whether nothing has moved for too long, or can move any more.
+// isExpired reports whether the relay was idle for too long, or its tunnel has ended.
 func (p *relayState) isExpired(now time.Time) bool {
 	if isClosed(p.dead) {
 		return true
@@ -84,8 +84,8 @@ func (p *relayState) isExpired(now time.Time) bool {
 	return now.UnixNano()-p.activeAt.Load() >= int64(limit)
 }
 
-// finishDirection passes on how one direction ended: a clean end closes the other side for
-// writing, anything else breaks both off.
+// finishDirection handles the end of one direction. A clean end closes the other side
+// for writing; an error closes both sides.
 func (p *relayState) finishDirection(err error, to, client, remote net.Conn) {
 	if err == nil {
 		p.halfClosed.Store(true)
@@ -99,23 +99,23 @@ func (p *relayState) finishDirection(err error, to, client, remote net.Conn) {
 
 var errIdle = errors.New("idle for too long")
 
-// copyBytes moves bytes from src to dst until the end of src, which is no error.
+// copyBytes copies from src to dst. The end of src is not an error.
 func (p *relayState) copyBytes(dst, src net.Conn, early []byte, count func(int)) error {
 	b := buffer{}
 	defer b.release()
-	var reads, writes time.Time // the deadlines that are set
+	var reads, writes time.Time // the current deadlines
 	write := func(data []byte, now time.Time) error {
 		for {
 			if limit := now.Add(p.limits.Stall); limit.Sub(writes) > p.limits.Stall/8 {
 				writes = limit
-				_ = dst.SetWriteDeadline(limit) // fails only where the write will
+				_ = dst.SetWriteDeadline(limit) // an error repeats at the write
 			}
 			n, err := dst.Write(data)
 			count(n)
 			if err == nil || n == 0 || !isDeadline(err) {
 				return err
 			}
-			// It takes little, and it takes.
+			// The peer is slow but reads.
 			data, now, writes = data[n:], time.Now(), time.Time{}
 			p.markActive(now)
 		}
@@ -129,7 +129,7 @@ func (p *relayState) copyBytes(dst, src net.Conn, early []byte, count func(int))
 	for {
 		if limit := now.Add(p.limits.poll); limit.Sub(reads) > p.limits.poll/2 {
 			reads = limit
-			_ = src.SetReadDeadline(limit) // fails only where the read will
+			_ = src.SetReadDeadline(limit) // an error repeats at the read
 		}
 		mem := b.bytes()
 		n, err := src.Read(mem)
@@ -158,16 +158,16 @@ func (p *relayState) copyBytes(dst, src net.Conn, early []byte, count func(int))
 	}
 }
 
-// isDeadline says whether err is that of a deadline. The ways out of this server
-// are stacks of others, so the error need not be os.ErrDeadlineExceeded. ETIMEDOUT
-// says that the far end has vanished, and comes at once the next time.
+// isDeadline reports whether err is a deadline error. A Dialer may use a foreign network
+// stack, so the error need not be os.ErrDeadlineExceeded. ETIMEDOUT means that the peer
+// is gone; a retry would return it again at once.
 func isDeadline(err error) bool {
 	var late net.Error
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() && !errors.Is(err, syscall.ETIMEDOUT)
 }
 
-// idleConn is the connection of a forwarded request. It ends when nothing has
-// moved on it, in either direction, for as long as a relay may rest.
+// idleConn is the connection of a forwarded request. It fails when it was idle in both
+// directions for as long as a relay may be.
 type idleConn struct {
 	net.Conn
 	state *relayState
@@ -177,7 +177,7 @@ type idleConn struct {
 func (c *idleConn) Read(b []byte) (int, error) {
 	for {
 		until := time.Now().Add(c.state.limits.poll)
-		_ = c.Conn.SetReadDeadline(until) // fails only where the read will
+		_ = c.Conn.SetReadDeadline(until) // an error repeats at the read
 		n, err := c.Conn.Read(b)
 		now := time.Now()
 		if n > 0 {
@@ -202,11 +202,11 @@ func (c *idleConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// writeSteadily writes b to c, as long as some of it is taken within stall.
+// writeSteadily writes b to c as long as c accepts some of it within stall.
 func writeSteadily(c net.Conn, b []byte, stall time.Duration) (int, error) {
 	sum := 0
 	for {
-		_ = c.SetWriteDeadline(time.Now().Add(stall)) // fails only where the write will
+		_ = c.SetWriteDeadline(time.Now().Add(stall)) // an error repeats at the write
 		n, err := c.Write(b[sum:])
 		sum += n
 		if err == nil || n == 0 || !isDeadline(err) {
@@ -215,7 +215,7 @@ func writeSteadily(c net.Conn, b []byte, stall time.Duration) (int, error) {
 	}
 }
 
-// buffer is the memory of one direction.
+// buffer is the buffer of one direction.
 type buffer struct {
 	small *[smallBuffer]byte
 	large *[largeBuffer]byte

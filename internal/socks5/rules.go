@@ -2,17 +2,16 @@ package socks5
 
 import "net/netip"
 
-// Rules say which destinations a proxy leads to. The zero value is the strict
-// one. Loopback, link-local (where clouds keep their metadata) and multicast
-// addresses are refused whatever the rules say: what answers there belongs to
-// the machine at the far end and to nobody who uses it as a way out.
+// Rules say which destinations a proxy may connect to. The zero value is the strictest.
+// Loopback, link-local (the metadata service of clouds) and multicast addresses are
+// always refused, because services there belong to the machine at the far end.
 type Rules struct {
-	Private bool // private networks behind the tunnel may be reached
-	Mail    bool // TCP port 25 may be reached
+	Private bool // allow private networks behind the tunnel
+	Mail    bool // allow TCP port 25
 }
 
-// privateNets are the networks that Rules.Private opens: those of RFC 1918, and of
-// RFC 6598 for providers.
+// privateNets are the networks that Rules.Private allows: RFC 1918, and RFC 6598 for
+// providers.
 var privateNets = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"),
 	netip.MustParsePrefix("172.16.0.0/12"),
@@ -20,16 +19,16 @@ var privateNets = []netip.Prefix{
 	netip.MustParsePrefix("100.64.0.0/10"),
 }
 
-// reservedNets are the networks that lead nowhere good: "this" network (RFC 1122
-// section 3.2.1.3), where 0.0.0.0 is loopback on many systems, and the reserved
-// one with the limited broadcast address.
+// reservedNets are never valid destinations: "this" network (RFC 1122 section 3.2.1.3),
+// where 0.0.0.0 is loopback on many systems, and the reserved network that holds the
+// limited broadcast address.
 var reservedNets = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("240.0.0.0/4"),
 }
 
-// Allows says whether a connection or datagram of a network, tcp or udp, may go
-// to an address.
+// Allows reports whether a connection or datagram may go to an address. network is tcp
+// or udp.
 func (r Rules) Allows(network string, to netip.AddrPort) bool {
 	a := to.Addr().Unmap()
 	switch {
@@ -41,7 +40,7 @@ func (r Rules) Allows(network string, to netip.AddrPort) bool {
 	return r.Private || !containsAny(privateNets, a)
 }
 
-// portMail is where mail servers take mail from one another.
+// portMail is the SMTP port between mail servers.
 const portMail = 25
 
 func containsAny(list []netip.Prefix, a netip.Addr) bool {

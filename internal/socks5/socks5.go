@@ -1,9 +1,9 @@
-// Package socks5 is the listener side of a proxy: SOCKS5 (RFC 1928) with user and
-// password (RFC 1929), CONNECT and UDP ASSOCIATE, and on the same port HTTP
-// CONNECT and plain HTTP proxying, told apart by the first byte.
+// Package socks5 is the server side of a proxy. On one port it speaks SOCKS5 (RFC 1928)
+// with user and password (RFC 1929), CONNECT and UDP ASSOCIATE, and HTTP CONNECT and
+// plain HTTP proxying. The first byte of a connection tells the protocols apart.
 //
-// It opens no connection by itself: whatever a client asks for is looked up and
-// dialled by the Way that its user provides, so there is nothing to leak by.
+// The package opens no connections itself. Its Dialer resolves and dials everything, so
+// no traffic can bypass the tunnel.
 package socks5
 
 import (
@@ -17,60 +17,59 @@ import (
 	"time"
 )
 
-// Dialer is a way out: a network stack behind a tunnel, for one.
+// Dialer connects to targets, usually through the network stack of a tunnel.
 type Dialer interface {
-	// Lookup finds the addresses of a host name. Errors are *net.DNSError.
+	// Lookup returns the addresses of a host name. Errors are *net.DNSError.
 	Lookup(ctx context.Context, host string) ([]netip.Addr, error)
-	// DialAddr connects to an address over the network tcp. Errors wrap an errno
-	// that says what happened, or the context's. The connection ends a Read or a
-	// Write at its deadline with an error whose Timeout is true.
+	// DialAddr connects to an address; network is tcp. Errors wrap an errno or the error of
+	// ctx. At its deadline, a Read or Write of the connection returns an error whose
+	// Timeout is true.
 	DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error)
-	// ListenUDP opens a port to send datagrams from; 0 chooses one.
+	// ListenUDP opens a port for datagrams; 0 chooses one.
 	ListenUDP(port uint16) (net.PacketConn, error)
-	// Dead is closed when nothing goes that way any more.
+	// Dead is closed when the dialer stops working.
 	Dead() <-chan struct{}
 }
 
-// Client is a user who has logged in.
+// Client is a client that has logged in.
 type Client struct {
 	Name  string
-	Meter *Meter // counts what the user moves, beside the server's own; may be nil
-	// Valid says whether the user may still be connected. It is asked by Review and
-	// must not wait; nil: as long as it likes.
+	Meter *Meter // also counts the traffic of the client. Optional.
+	// Valid reports whether the client may stay connected. Revalidate calls it; it must not
+	// block. Defaults to always.
 	Valid func() bool
 }
 
-// Config says how a server works. Login and Way are needed.
+// Config holds the settings of a Server. Login and Dialer are required.
 type Config struct {
-	// Login checks a user and password in constant time. It must not wait.
+	// Login checks a user and password in constant time. It must not block.
 	Login func(user, password string, from netip.Addr) (Client, bool)
-	// Dialer returns the way out. It may wait for one; an error says that there is
-	// none.
+	// Dialer returns the dialer for a connection. It may wait for one; an error means that
+	// there is none.
 	Dialer func(ctx context.Context) (Dialer, error)
-	// Rules say which destinations may be reached; nil: the strict ones.
+	// Rules returns the allowed destinations. Defaults to the zero Rules.
 	Rules func() Rules
-	// LoginLimiter slows down who guesses logins; nil: one of the server's own.
+	// LoginLimiter limits login guesses. Defaults to one of this server's own.
 	LoginLimiter *LoginLimiter
-	// ConnLimit is shared with other servers and bounds the connections of them all;
-	// nil: only Limits does.
+	// ConnLimit limits the connections of several servers together. Optional.
 	ConnLimit *ConnLimit
 	Limits    Limits
 }
 
-// Limits bound what clients may take. The zero value has the defaults.
+// Limits are the limits for clients. Zero fields take their defaults.
 type Limits struct {
-	Conns     int           // connections and associations at once; default 4096
+	Conns     int           // concurrent connections and associations; default 4096
 	PerClient int           // of these, by one user from one source; default 1024
 	PreAuth   int           // connections that have not logged in yet; default 1024
-	PerSource int           // of these, by one source; default 256
+	PerSource int           // of these, from one source; default 256
 	Handshake time.Duration // from the connection to the request; default 10 s
-	Dial      time.Duration // of the lookup and of the connection, each; default 20 s
-	Idle      time.Duration // a connection on which nothing moves ends; default 2 h
-	HalfIdle  time.Duration // the same when one side has closed; default 10 min
-	Stall     time.Duration // a client that does not take what is sent; default 5 min
-	UDPIdle   time.Duration // an association without datagrams ends; default 5 min, RFC 4787 section 4.3
+	Dial      time.Duration // for the lookup and for the connection, each; default 20 s
+	Idle      time.Duration // without traffic; default 2 h
+	HalfIdle  time.Duration // the same after one side has closed; default 10 min
+	Stall     time.Duration // a client that reads nothing; default 5 min
+	UDPIdle   time.Duration // an association without datagrams; default 5 min, RFC 4787 section 4.3
 
-	poll time.Duration // how often a silent connection is looked at
+	poll time.Duration // interval of checks of a silent connection
 }
 
 func (l Limits) withDefaults() Limits {
@@ -90,14 +89,14 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// ConnLimit bounds the connections of several servers together, as file descriptors
-// are one supply for all of them.
+// ConnLimit limits the connections of several servers together, because they share the
+// file descriptors of the process.
 type ConnLimit struct {
 	limit int64
 	used  atomic.Int64
 }
 
-// NewConnLimit returns a Budget of n connections.
+// NewConnLimit returns a ConnLimit of n connections.
 func NewConnLimit(n int) *ConnLimit { return &ConnLimit{limit: int64(n)} }
 
 func (b *ConnLimit) tryAcquire() bool {
@@ -117,8 +116,7 @@ func (b *ConnLimit) releaseConn() {
 	}
 }
 
-// Server serves the clients of one proxy. Its methods are safe for concurrent
-// use.
+// Server serves the clients of one proxy. Its methods are safe for concurrent use.
 type Server struct {
 	cfg     Config
 	limits  Limits
@@ -135,25 +133,25 @@ type Server struct {
 	web     *webServer
 }
 
-// clientKey is a user from one source.
+// clientKey is a user and a source.
 type clientKey struct {
 	name string
 	from netip.Addr
 }
 
-// session is a connection whose client has logged in.
+// session is a connection of a client that has logged in.
 type session struct {
 	conn   net.Conn
 	key    clientKey
 	meters meters
-	valid  func() bool // may be nil
-	remote net.Conn    // far end of its relay; nil before there is one. Guarded by Server.mu.
+	valid  func() bool // optional
+	remote net.Conn    // other side of the relay; nil before there is one. Guarded by Server.mu.
 }
 
-// isValid says whether the client of a connection may still be here.
+// isValid reports whether the client may stay connected.
 func (m *session) isValid() bool { return m.valid == nil || m.valid() }
 
-// New returns a Server that serves nothing yet.
+// New returns a Server that does not serve yet.
 func New(cfg Config) *Server {
 	if cfg.LoginLimiter == nil {
 		cfg.LoginLimiter = NewLoginLimiter()
@@ -166,15 +164,15 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Counts returns what went through the server since its beginning.
+// Counts returns the counters of the server.
 func (s *Server) Counts() Counts { return s.meter.Counts() }
 
-// acceptPause is the wait after an Accept that failed for want of descriptors.
+// acceptPause is the wait after a failed Accept, usually for want of file descriptors.
 const acceptPause = 50 * time.Millisecond
 
-// Serve serves the connections of l until ctx is done or l fails. It closes l
-// and every connection, and returns when nothing of them is left: nil when ctx
-// ended it. A server serves once.
+// Serve serves the connections of l until ctx is done or l fails. It closes l and all
+// connections before it returns. It returns nil after the end of ctx. It can be called
+// once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -191,7 +189,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.closeSessions(func(*session) bool { return true })
-	s.webOnce.Do(func() {}) // nobody makes one any more
+	s.webOnce.Do(func() {}) // from now on none is created
 	if s.web != nil {
 		s.web.close()
 	}
@@ -207,7 +205,7 @@ func (s *Server) acceptConns(ctx context.Context, l net.Listener) error {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || !errors.As(err, &ne) {
 				return fmt.Errorf("socks5: accept: %w", err)
 			}
-			// Out of descriptors, most likely: those who hold them will let go.
+			// Probably no descriptors are left. Closing connections free them.
 			select {
 			case <-time.After(acceptPause):
 			case <-ctx.Done():
@@ -231,10 +229,10 @@ func (s *Server) acceptConns(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// Revalidate ends every connection whose client may not stay.
+// Revalidate closes the sessions of clients that may not stay connected.
 func (s *Server) Revalidate() { s.closeSessions(func(m *session) bool { return !m.isValid() }) }
 
-// CloseAll ends every connection of every client.
+// CloseAll closes all sessions.
 func (s *Server) CloseAll() { s.closeSessions(func(*session) bool { return true }) }
 
 func (s *Server) closeSessions(which func(*session) bool) {
@@ -257,20 +255,20 @@ func (s *Server) closeSessions(which func(*session) bool) {
 	}
 }
 
-// closeRemote closes the far end of a relay and wakes whoever reads from it: where the
-// client has finished, nothing else does before the far end has been silent for long.
+// closeRemote closes the remote side of a relay and wakes its reader. Otherwise, after the
+// client has finished, the reader would notice only at the idle limit.
 func closeRemote(remote net.Conn) {
-	_ = remote.SetReadDeadline(time.Unix(1, 0)) // fails only where it is closed
+	_ = remote.SetReadDeadline(time.Unix(1, 0)) // an error means that it is closed
 	remote.Close()
 }
 
-// register makes a member of a client that has logged in. A nil member is one too
-// many, or not welcome any more.
+// register creates the session of a client that has logged in. It returns nil if a limit
+// is reached or the client may not connect any more.
 func (s *Server) register(c net.Conn, client Client, from netip.Addr) *session {
 	m := &session{conn: c, key: clientKey{client.Name, sourceOf(from)}, meters: meters{&s.meter, client.Meter}, valid: client.Valid}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Between its login and now a client may have lost the right to be here.
+	// The client may have lost its rights since the login.
 	if !m.isValid() || s.closed || len(s.sessions) >= s.limits.Conns || s.perClient[m.key] >= s.limits.PerClient {
 		return nil
 	}
@@ -280,7 +278,7 @@ func (s *Server) register(c net.Conn, client Client, from netip.Addr) *session {
 	return m
 }
 
-// unregister takes a member out again.
+// unregister removes a session.
 func (s *Server) unregister(m *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -291,8 +289,8 @@ func (s *Server) unregister(m *session) {
 	m.meters.connClosed()
 }
 
-// resetConn closes a connection with a reset: an end in the middle must not look
-// like one.
+// resetConn closes a connection with a TCP reset, so that the peer cannot take it for a
+// regular end.
 func resetConn(c net.Conn) {
 	for {
 		switch v := c.(type) {
@@ -309,7 +307,7 @@ func resetConn(c net.Conn) {
 	}
 }
 
-// remoteAddr is the address of a client.
+// remoteAddr returns the address of a client.
 func remoteAddr(c net.Conn) netip.AddrPort { return addrPortOf(c.RemoteAddr()) }
 
 func addrPortOf(a net.Addr) netip.AddrPort {
@@ -321,7 +319,7 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	case nil:
 		return netip.AddrPort{}
 	}
-	p, _ := netip.ParseAddrPort(a.String()) // the invalid one is as good as any for what is no address
+	p, _ := netip.ParseAddrPort(a.String()) // the zero value is fine for other kinds of addresses
 	return unmapAddrPort(p)
 }
 

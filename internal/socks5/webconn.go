@@ -8,32 +8,32 @@ import (
 	"sync"
 )
 
-// webConn is a connection that speaks HTTP. It counts what is forwarded; a
-// CONNECT takes it over and counts by itself.
+// webConn is a connection that speaks HTTP. It counts forwarded bytes. A CONNECT takes
+// it over and counts itself.
 type webConn struct {
 	net.Conn
 	pending *pendingConn
 	server  *Server
 
-	// Only one reads at a time.
-	buf       []byte // came, and was not read
-	passBytes int64  // bytes until the next head
-	isRaw     bool   // nothing is a head any more
-	failed    error  // of the connection, behind buf
+	// Used by one reader at a time.
+	buf       []byte // received but not yet read
+	passBytes int64  // bytes left until the next head
+	isRaw     bool   // the rest is not parsed as HTTP
+	failed    error  // error of the connection after buf
 
 	mu          sync.Mutex
-	heads       []head // that were read, and whose requests were not served yet
+	heads       []head // parsed heads of requests that are not served yet
 	session     *session
-	credentials string // the credentials that were checked
+	credentials string // credentials that were checked
 	hijacked    bool
 	closed      chan struct{}
 	once        sync.Once
 }
 
-// NetConn is the connection underneath.
+// NetConn returns the underlying connection.
 func (c *webConn) NetConn() net.Conn { return c.Conn }
 
-// Read implements net.Conn. Heads of requests pass through takeHead.
+// Read implements net.Conn. The heads of requests pass through takeHead.
 func (c *webConn) Read(b []byte) (int, error) {
 	n, err := c.readPassed(b)
 	if m := c.meteredSession(); m != nil {
@@ -65,8 +65,8 @@ func (c *webConn) readPassed(b []byte) (int, error) {
 	return n, err
 }
 
-// readHead reads until the head of a request is whole, and lets it and its body
-// pass. Empty lines before it are no part of it, RFC 9112 section 2.2.
+// readHead reads until the head of a request is complete, and lets the head and its body
+// pass. It skips empty lines before the head, RFC 9112 section 2.2.
 func (c *webConn) readHead() error {
 	for seen := 0; ; {
 		if seen == 0 {
@@ -81,7 +81,7 @@ func (c *webConn) readHead() error {
 			return nil
 		}
 		seen = len(c.buf)
-		if seen > maxHeader+maxHeadExcess { // net/http says so
+		if seen > maxHeader+maxHeadExcess { // net/http rejects it
 			c.isRaw = true
 			return nil
 		}
@@ -94,18 +94,18 @@ func (c *webConn) readHead() error {
 		case n > 0 || err == nil:
 		case isDeadline(err) || len(c.buf) == 0:
 			return err
-		default: // half a head is net/http's to refuse
+		default: // net/http rejects an incomplete head
 			c.isRaw, c.failed = true, err
 			return nil
 		}
 	}
 }
 
-// maxHeadExcess is how much longer than maxHeader net/http lets a head become, in bytes.
+// maxHeadExcess is how many bytes above maxHeader net/http accepts in a head.
 const maxHeadExcess = 4096
 
-// nextHead is the head of the request that is served now. ok is false where none
-// was kept.
+// nextHead returns the head of the request that is being served. ok is false if none was
+// kept.
 func (c *webConn) nextHead() (h head, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +117,8 @@ func (c *webConn) nextHead() (h head, ok bool) {
 }
 
 func (c *webConn) Write(b []byte) (int, error) {
-	// Not net/http's WriteTimeout: a download may take a day, but no part of it.
+	// The WriteTimeout of net/http does not fit: a download may take a day, but must not
+	// stall.
 	n, err := writeSteadily(c.Conn, b, c.server.limits.Stall)
 	if m := c.meteredSession(); m != nil {
 		m.meters.addDown(n)
@@ -125,7 +126,7 @@ func (c *webConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite passes half an end on.
+// CloseWrite closes the connection for writing.
 func (c *webConn) CloseWrite() error {
 	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return h.CloseWrite()
@@ -157,13 +158,13 @@ func (c *webConn) meteredSession() *session {
 	return c.session
 }
 
-// openSession makes a member of a connection whose client sent the right credentials.
+// openSession returns the session of a connection after a login, and creates it first.
 func (c *webConn) openSession(client Client, credentials string) (*session, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.session != nil {
 		c.credentials = credentials
-		return c.session, c.session.key.name == client.Name // another user needs a connection of its own
+		return c.session, c.session.key.name == client.Name // another user needs another connection
 	}
 	if !c.pending.leaveQueue() {
 		return nil, false

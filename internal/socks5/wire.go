@@ -26,11 +26,11 @@ const (
 	addrIPv6 = 4
 )
 
-// Reply is the answer to a request, RFC 1928 section 6.
+// Reply is the reply code of a request, RFC 1928 section 6.
 type Reply uint8
 
-// The replies. The RFC has none for a connection that timed out: its "TTL
-// expired" is the nearest, and what several servers answer.
+// The reply codes. The RFC has none for a timeout; "TTL expired" is the closest, and
+// several servers use it.
 const (
 	Succeeded          Reply = 0
 	GeneralFailure     Reply = 1
@@ -43,13 +43,12 @@ const (
 	AddressUnsupported Reply = 8
 )
 
-// ErrMalformed is wrapped by every error about bytes that no client sends.
+// ErrMalformed is wrapped by all errors about invalid bytes of a client.
 var ErrMalformed = errors.New("malformed")
 
-// target is where a client wants to go: a host, which is a name or an address,
-// and a port.
+// target is the destination of a request: a host name or an address, and a port.
 type target struct {
-	name string     // empty when addr is valid
+	name string     // empty if addr is valid
 	addr netip.Addr // IPv4 or IPv6
 	port uint16
 }
@@ -61,7 +60,7 @@ func (t target) String() string {
 	return fmt.Sprintf("%s:%d", t.name, t.port)
 }
 
-// readGreeting reads the methods that a client offers, behind the version.
+// readGreeting reads the methods that a client offers, after the version.
 //
 //	+----+----------+----------+
 //	|VER | NMETHODS | METHODS  |
@@ -105,7 +104,7 @@ func readLogin(r *bufio.Reader) (user, password string, err error) {
 	return user, password, err
 }
 
-// readText reads a text behind a byte with its length.
+// readText reads a length byte and the text after it.
 func readText(r *bufio.Reader) (string, error) {
 	n, err := r.ReadByte()
 	if err != nil {
@@ -137,8 +136,8 @@ func readRequest(r *bufio.Reader) (command byte, to target, err error) {
 	return head[1], to, err
 }
 
-// errAddressType says that an address is of a type that does not exist, so that
-// nobody knows where it ends.
+// errAddressType reports an unknown address type. The length of such an address is
+// unknown too.
 var errAddressType = fmt.Errorf("%w: address type", ErrMalformed)
 
 // readTarget reads an address type, an address and a port.
@@ -177,7 +176,7 @@ func readTarget(r io.Reader) (target, error) {
 		if t.name = string(b); t.name == "" {
 			return t, fmt.Errorf("%w: a name of no length", ErrMalformed)
 		}
-		// Some clients put an address there.
+		// Some clients send an address as a name.
 		if a, err := netip.ParseAddr(t.name); err == nil && a.Zone() == "" {
 			t.name, t.addr = "", a.Unmap()
 		}
@@ -199,8 +198,8 @@ func unexpected(err error) error {
 	return err
 }
 
-// appendReply writes the answer to a request; at is where the connection or the
-// association is bound.
+// appendReply appends the reply to a request. at is the address to which the connection
+// or the association is bound.
 //
 //	+----+-----+-------+------+----------+----------+
 //	|VER | REP |  RSV  | ATYP | BND.ADDR | BND.PORT |
@@ -209,8 +208,8 @@ func appendReply(b []byte, r Reply, at netip.AddrPort) []byte {
 	return appendAddr(append(b, version, byte(r), 0), at)
 }
 
-// appendAddr writes an address type, an address and a port. The invalid address
-// is 0.0.0.0.
+// appendAddr appends an address type, an address and a port. An invalid address becomes
+// 0.0.0.0.
 func appendAddr(b []byte, a netip.AddrPort) []byte {
 	addr := a.Addr().Unmap()
 	if !addr.IsValid() {
@@ -225,8 +224,8 @@ func appendAddr(b []byte, a netip.AddrPort) []byte {
 	return binary.BigEndian.AppendUint16(b, a.Port())
 }
 
-// parseDatagram reads the header of a datagram that a client sends, RFC 1928
-// section 7. The data aliases b.
+// parseDatagram parses the header of a client's datagram, RFC 1928 section 7. data
+// aliases b.
 //
 //	+----+------+------+----------+----------+----------+
 //	|RSV | FRAG | ATYP | DST.ADDR | DST.PORT |   DATA   |
@@ -238,7 +237,7 @@ func parseDatagram(b []byte) (to target, data []byte, err error) {
 		return target{}, nil, fmt.Errorf("%w: a datagram of %d bytes", ErrMalformed, len(b))
 	}
 	if b[2] != 0 {
-		// Section 7 leaves it to us whether to put fragments together.
+		// Section 7 makes the support of fragments optional.
 		return target{}, nil, fmt.Errorf("%w: fragment %d", ErrMalformed, b[2])
 	}
 	r := sliceReader(b[3:])
@@ -248,15 +247,15 @@ func parseDatagram(b []byte) (to target, data []byte, err error) {
 	return to, r, nil
 }
 
-// appendDatagram writes the header of a datagram that came from a.
+// appendDatagram appends the header of a datagram from a.
 func appendDatagram(b []byte, a netip.AddrPort) []byte {
 	return appendAddr(append(b, 0, 0, 0), a)
 }
 
-// datagramRoom is the longest header that appendDatagram writes.
+// datagramRoom is the maximum length of a header that appendDatagram writes.
 const datagramRoom = 3 + 1 + 16 + 2
 
-// sliceReader reads a slice, and is what is left of it.
+// sliceReader reads from a slice. Its value is the unread rest.
 type sliceReader []byte
 
 func (r *sliceReader) Read(b []byte) (int, error) {
