@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 // TestAProxyWithOpenVPN does without the panel, twice, with one profile.
 func TestAProxyWithOpenVPN(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
@@ -78,7 +78,7 @@ func TestAProxyWithOpenVPN(t *testing.T) {
 		if code := <-ran; code != 0 {
 			t.Errorf("the exit code is %d: %s %s", code, said.String(), errs.String())
 		}
-		vpntest.NothingLeft(t)
+		vpntest.WantNoLeftovers(t)
 	}
 	if info, err := os.Stat(out); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)

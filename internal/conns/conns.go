@@ -64,37 +64,37 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if !ok {
 			return c, nil
 		}
-		if own := l.take(tcp); own != nil {
+		if own := l.admitConn(tcp); own != nil {
 			return own, nil
 		}
 		tcp.Close()
 	}
 }
 
-// take gives the connection a place, or returns nil.
-func (l *Listener) take(tcp *net.TCPConn) *Conn {
+// admitConn gives the connection a place, or returns nil.
+func (l *Listener) admitConn(tcp *net.TCPConn) *Conn {
 	from := Network(addressOf(tcp.RemoteAddr()))
-	c, turned := l.enter(tcp, from)
+	c, turned := l.addConn(tcp, from)
 	for _, old := range turned {
 		old.Close()
 	}
 	return c
 }
 
-// enter books a place for a connection and returns those that are to be closed for it.
-func (l *Listener) enter(tcp *net.TCPConn, from netip.Addr) (c *Conn, turned []*Conn) {
+// addConn books a place for a connection and returns those that are to be closed for it.
+func (l *Listener) addConn(tcp *net.TCPConn, from netip.Addr) (c *Conn, turned []*Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	exempt := slices.ContainsFunc(l.bounds.Exempt, func(p netip.Prefix) bool { return p.Contains(from) })
 	if !exempt && l.byAddress[from] >= l.bounds.PerAddress {
-		old := l.oldest(func(c *Conn) bool { return c.from == from })
+		old := l.oldestConn(func(c *Conn) bool { return c.from == from })
 		if old == nil {
 			return nil, turned
 		}
 		turned = append(turned, old)
 	}
 	if l.open.Len() >= l.bounds.Total {
-		old := l.oldest(func(*Conn) bool { return true })
+		old := l.oldestConn(func(*Conn) bool { return true })
 		if old == nil {
 			return nil, turned
 		}
@@ -106,18 +106,18 @@ func (l *Listener) enter(tcp *net.TCPConn, from netip.Addr) (c *Conn, turned []*
 	return c, turned
 }
 
-// oldest takes the place of the oldest connection that was not let in.
-func (l *Listener) oldest(of func(*Conn) bool) *Conn {
+// oldestConn takes the place of the oldest connection that was not let in.
+func (l *Listener) oldestConn(of func(*Conn) bool) *Conn {
 	for e := l.open.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*Conn); !c.admitted && of(c) {
-			l.remove(c)
+			l.removeConn(c)
 			return c
 		}
 	}
 	return nil
 }
 
-func (l *Listener) remove(c *Conn) {
+func (l *Listener) removeConn(c *Conn) {
 	if c.place == nil {
 		return
 	}
@@ -138,7 +138,7 @@ func (l *Listener) Open() int {
 // Close implements net.Conn.
 func (c *Conn) Close() error {
 	c.listener.mu.Lock()
-	c.listener.remove(c)
+	c.listener.removeConn(c)
 	c.listener.mu.Unlock()
 	return c.TCPConn.Close()
 }

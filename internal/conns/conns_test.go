@@ -28,7 +28,7 @@ func connect(t *testing.T, l *Listener, from string) pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.take(tcp.(*net.TCPConn))
+	c := l.admitConn(tcp.(*net.TCPConn))
 	if c == nil {
 		tcp.Close()
 	} else {

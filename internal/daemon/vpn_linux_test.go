@@ -159,7 +159,7 @@ func (s *vpnSite) leaves(c *vpntest.Computer, i int) {
 // TestAClientOfThePanel connects the real client with profiles of the panel, by
 // certificate and with a password, on one node after another.
 func TestAClientOfThePanel(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
@@ -186,7 +186,7 @@ func TestAClientOfThePanel(t *testing.T) {
 // TestWhoMayUseAProfile: the client shows the right words when it is refused, and is
 // cut off within five seconds when it loses the right while connected.
 func TestWhoMayUseAProfile(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
@@ -309,7 +309,7 @@ func TestWhoMayUseAProfile(t *testing.T) {
 // TestAnExitSurvives kills openvpn, and the panel with everything in it; the client
 // is back by itself, and meanwhile nothing of it leaves another way.
 func TestAnExitSurvives(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
@@ -390,7 +390,7 @@ func TestAnExitSurvives(t *testing.T) {
 	back("openvpn was killed")
 
 	s.stop()
-	vpntest.NothingLeft(t)
+	vpntest.WantNoLeftovers(t)
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a panel")
 	}
@@ -413,7 +413,7 @@ func TestAnExitSurvives(t *testing.T) {
 	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
 	back("the panel was killed again")
 	s.stop()
-	vpntest.NothingLeft(t)
+	vpntest.WantNoLeftovers(t)
 	if l := wire.Found(); len(l) > 0 {
 		t.Errorf("beside the tunnel: %q", l)
 	}

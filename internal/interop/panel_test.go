@@ -32,7 +32,7 @@ func runPanel(dir string) int {
 	cfg := serve.Serve{Listen: panelAddress, Data: dir, AdminPassword: adminPassword}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	err := vpntest.Settle()
+	err := vpntest.SetUpNamespaces()
 	if err == nil {
 		err = cli.Serve(ctx, cfg, "test", io.Discard, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	}

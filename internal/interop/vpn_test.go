@@ -178,7 +178,7 @@ func TestExits(t *testing.T) {
 	if _, err := openvpn.FindPrograms(t.Context()); err != nil {
 		t.Skip(err)
 	}
-	if err := vpntest.OpenUp(); err != nil {
+	if err := vpntest.MakeExecutable(); err != nil {
 		t.Fatal(err)
 	}
 	needVariant(t, "mppe128")
@@ -406,5 +406,5 @@ func (x *exits) checkRestarts(c *vpntest.Computer, profile string) {
 		x.t.Errorf("devices are left after a stop: %v, %v", list, err)
 	}
 	x.stopPanel()
-	vpntest.NothingLeft(x.t)
+	vpntest.WantNoLeftovers(x.t)
 }

@@ -7,11 +7,11 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// intact checks the lengths and checksums of an IPv4 packet, and cuts off what
+// checkPacket checks the lengths and checksums of an IPv4 packet, and cuts off what
 // follows it. The stack leaves this to the link (see Capabilities), because a
 // packet that was put together from several has no checksum any more; and GRE
 // has none of its own.
-func intact(p []byte) ([]byte, bool) {
+func checkPacket(p []byte) ([]byte, bool) {
 	if len(p) < header.IPv4MinimumSize || p[0]>>4 != 4 {
 		return nil, false
 	}

@@ -15,8 +15,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// connected is a TCP connection between two stacks.
-func connected(t *testing.T) (here, there net.Conn) {
+// isConnected is a TCP connection between two stacks.
+func isConnected(t *testing.T) (here, there net.Conn) {
 	t.Helper()
 	a, b := both(t, nil)
 	l, err := b.ListenTCP(7)
@@ -51,25 +51,25 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 		do   func(t *testing.T) error
 	}{
 		"a read at its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			_ = c.SetReadDeadline(past)
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}},
 		"a read that waits for its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}},
 		"a write at its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			_ = c.SetWriteDeadline(past)
 			_, err := c.Write([]byte("x"))
 			return err
 		}},
 		"a write that nobody takes": {os.ErrDeadlineExceeded, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			_, err := c.Write(make([]byte, 32<<20))
 			return err
@@ -81,19 +81,19 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return err
 		}},
 		"a read after the end": {io.EOF, func(t *testing.T) error {
-			c, there := connected(t)
+			c, there := isConnected(t)
 			_ = there.(interface{ CloseWrite() error }).CloseWrite()
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}},
 		"a read after Close": {net.ErrClosed, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			c.Close()
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}},
 		"a read that Close ends": {net.ErrClosed, func(t *testing.T) error {
-			c, there := connected(t)
+			c, there := isConnected(t)
 			got := make(chan error)
 			go func() {
 				_, _ = c.Read(make([]byte, 1)) // so that the next one waits
@@ -105,18 +105,18 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return <-got
 		}},
 		"a write after Close": {net.ErrClosed, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			c.Close()
 			_, err := c.Write([]byte("x"))
 			return err
 		}},
 		"a deadline after Close": {net.ErrClosed, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			c.Close()
 			return c.SetReadDeadline(time.Now())
 		}},
 		"a write after CloseWrite": {syscall.EPIPE, func(t *testing.T) error {
-			c, _ := connected(t)
+			c, _ := isConnected(t)
 			if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 				return err
 			}
@@ -231,7 +231,7 @@ func TestDialSaysWhatARouterSays(t *testing.T) {
 				if _, err := far.ReadPackets(mem); err != nil {
 					return
 				}
-				_ = far.WritePackets([][]byte{unreachable(far.Headroom(), code, mem[0])})
+				_ = far.WritePackets([][]byte{newUnreachable(far.Headroom(), code, mem[0])})
 			}
 		}()
 		a, err := Start(Config{Link: near, Addr: addrA})
@@ -248,8 +248,8 @@ func TestDialSaysWhatARouterSays(t *testing.T) {
 	}
 }
 
-// unreachable is the answer of a router to the packet about, RFC 792.
-func unreachable(headroom int, code header.ICMPv4Code, about []byte) []byte {
+// newUnreachable is the answer of a router to the packet about, RFC 792.
+func newUnreachable(headroom int, code header.ICMPv4Code, about []byte) []byte {
 	about = about[:min(len(about), header.IPv4MinimumSize+8)]
 	size := header.IPv4MinimumSize + header.ICMPv4MinimumSize + len(about)
 	b := make([]byte, headroom+size)

@@ -26,18 +26,18 @@ type Counted struct {
 
 // Acked is how many bytes of data the far end has acknowledged so far, each
 // counted once. It stays readable after the end, and is final then.
-func (c *Counted) Acked() int64 { return c.flow.count() }
+func (c *Counted) Acked() int64 { return c.flow.countNew() }
 
 // Arrived is how many bytes of data have come here and how many have come to the
 // far end, as far as it has said so, each counted once. Bytes behind a hole count
 // where they have come: a packet that is lost delays what waits for it, and does
 // not make a line slow for a while and fast afterwards.
-func (c *Counted) Arrived() (here, there int64) { return c.flow.arrived() }
+func (c *Counted) Arrived() (here, there int64) { return c.flow.arrivedBytes() }
 
 // Close ends the connection; what was written before is still sent, but not
 // counted any more.
 func (c *Counted) Close() error {
-	c.once.Do(func() { c.flows.remove(c.flow) })
+	c.once.Do(func() { c.flows.removeFlow(c.flow) })
 	return c.TCPConn.Close()
 }
 
@@ -81,9 +81,9 @@ func (s *Stack) dialCounted(ctx context.Context, to netip.AddrPort) (*Counted, e
 		return nil, fmt.Errorf("take a port: %w", errnoOf(fail))
 	}
 	f := &flow{local: here.Port, remote: to.Port(), peer: to.Addr().Unmap().As4()}
-	s.end.flows.add(f)
+	s.end.flows.addFlow(f)
 	if err := connect(ctx, ep, wq, full); err != nil {
-		s.end.flows.remove(f)
+		s.end.flows.removeFlow(f)
 		ep.Close()
 		return nil, err
 	}

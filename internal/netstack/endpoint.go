@@ -61,19 +61,19 @@ func newEndpoint(l Link, addr netip.Addr, single bool) *endpoint {
 
 func (e *endpoint) start() {
 	e.running.Add(2)
-	go e.read()
-	go e.write()
+	go e.readLoop()
+	go e.writeLoop()
 }
 
 // stop closes the link and waits for both goroutines.
 func (e *endpoint) stop() {
 	e.link.Close()
-	e.end()
+	e.closeQueue()
 	e.running.Wait()
 }
 
-// end lets nobody wait for the queue any more.
-func (e *endpoint) end() {
+// closeQueue lets nobody wait for the queue any more.
+func (e *endpoint) closeQueue() {
 	e.qmu.Lock()
 	e.ended = true
 	e.filled.Broadcast()
@@ -82,11 +82,11 @@ func (e *endpoint) end() {
 	e.deadOnce.Do(func() { close(e.dead) })
 }
 
-// read delivers packets until the link ends. Segments of one connection that
+// readLoop delivers packets until the link ends. Segments of one connection that
 // come together go up as one.
-func (e *endpoint) read() {
+func (e *endpoint) readLoop() {
 	defer e.running.Done()
-	defer e.end()
+	defer e.closeQueue()
 	var (
 		views [fullBatch]*buffer.View
 		pkts  [fullBatch][]byte
@@ -114,7 +114,7 @@ func (e *endpoint) read() {
 			return
 		}
 		for i, p := range pkts[:n] {
-			p, ok := intact(p)
+			p, ok := checkPacket(p)
 			if !ok {
 				e.damaged.Add(1)
 				continue
@@ -167,27 +167,27 @@ func (d deliverer) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stac
 
 func (deliverer) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
 
-// write sends what is queued until the end.
-func (e *endpoint) write() {
+// writeLoop sends what is queued until the end.
+func (e *endpoint) writeLoop() {
 	defer e.running.Done()
 	var batch [fullBatch][]byte
 	for {
-		n := e.take(batch[:])
+		n := e.takeBatch(batch[:])
 		if n == 0 {
 			return
 		}
 		err := e.link.WritePackets(batch[:n])
 		e.giveBack(batch[:n])
 		if err != nil {
-			e.end()
+			e.closeQueue()
 			return
 		}
 		e.out.Add(uint64(n))
 	}
 }
 
-// take waits for packets; 0 is the end.
-func (e *endpoint) take(dst [][]byte) int {
+// takeBatch waits for packets; 0 is the end.
+func (e *endpoint) takeBatch(dst [][]byte) int {
 	e.qmu.Lock()
 	defer e.qmu.Unlock()
 	for len(e.queue) == 0 && !e.ended {
@@ -223,8 +223,8 @@ const outSize = 2048
 
 var outBuffers = sync.Pool{New: func() any { return new([outSize]byte) }}
 
-// slot is the memory for a packet of size bytes, behind the headroom.
-func (e *endpoint) slot(size int) []byte {
+// takeBuffer is the memory for a packet of size bytes, behind the headroom.
+func (e *endpoint) takeBuffer(size int) []byte {
 	e.qmu.Lock()
 	var b []byte
 	if n := len(e.free); n > 0 {
@@ -239,8 +239,8 @@ func (e *endpoint) slot(size int) []byte {
 	return b[:e.headroom+size]
 }
 
-// put queues packets, and waits for room.
-func (e *endpoint) put(bufs ...[]byte) error {
+// enqueue queues packets, and waits for room.
+func (e *endpoint) enqueue(bufs ...[]byte) error {
 	e.qmu.Lock()
 	defer e.qmu.Unlock()
 	for len(bufs) > 0 {
@@ -264,7 +264,7 @@ func (e *endpoint) put(bufs ...[]byte) error {
 func (e *endpoint) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 	n := 0
 	for _, pkt := range list.AsSlice() {
-		if err := e.send(pkt); err != nil {
+		if err := e.sendBatch(pkt); err != nil {
 			return n, &tcpip.ErrClosedForSend{}
 		}
 		n++
@@ -272,8 +272,8 @@ func (e *endpoint) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) 
 	return n, nil
 }
 
-// send queues one packet of the stack, or cuts it into several.
-func (e *endpoint) send(pkt *stack.PacketBuffer) error {
+// sendBatch queues one packet of the stack, or cuts it into several.
+func (e *endpoint) sendBatch(pkt *stack.PacketBuffer) error {
 	e.flows.noteOut(pkt)
 	if pkt.GSOOptions.Type == stack.GSOTCPv4 {
 		return e.sendTCP(pkt)
@@ -282,12 +282,12 @@ func (e *endpoint) send(pkt *stack.PacketBuffer) error {
 	if e.headroom+size > outSize {
 		return nil // longer than any MTU that we announced
 	}
-	b := e.slot(size)
+	b := e.takeBuffer(size)
 	at := e.headroom
 	for _, s := range pkt.AsSlices() {
 		at += copy(b[at:], s)
 	}
-	return e.put(b)
+	return e.enqueue(b)
 }
 
 // GSOMaxSize implements stack.GSOEndpoint.

@@ -15,46 +15,46 @@ type flow struct {
 	local, remote uint16
 	peer          [4]byte
 
-	mu    sync.Mutex
-	begun bool   // our SYN went out
-	fin   bool   // our FIN did
-	sent  uint32 // the number behind the last byte of data that went out
-	una   uint32 // the first number that is not acknowledged
-	acked int64
-	apart ranges // acknowledged selectively behind una, RFC 2018
+	mu      sync.Mutex
+	synSent bool   // our SYN went out
+	finSent bool   // our FIN did
+	sent    uint32 // the number behind the last byte of data that went out
+	una     uint32 // the first number that is not acknowledged
+	acked   int64
+	sacked  ranges // acknowledged selectively behind una, RFC 2018
 
-	greeted  bool   // their SYN came
-	next     uint32 // the number of theirs behind the last one without a hole before it
-	received int64
-	ahead    ranges // of theirs, behind a hole
+	synReceived bool   // their SYN came
+	next        uint32 // the number of theirs behind the last one without a hole before it
+	received    int64
+	outOfOrder  ranges // of theirs, behind a hole
 }
 
-// out notes a segment of ours with size bytes of data.
-func (f *flow) out(seq uint32, flags header.TCPFlags, size int) {
+// noteOut notes a segment of ours with size bytes of data.
+func (f *flow) noteOut(seq uint32, flags header.TCPFlags, size int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if flags.Contains(header.TCPFlagSyn) {
 		seq++ // a SYN has a number of its own, RFC 9293 section 3.4
-		if !f.begun {
-			f.begun, f.sent, f.una = true, seq, seq
+		if !f.synSent {
+			f.synSent, f.sent, f.una = true, seq, seq
 		}
 	}
 	if end := seq + uint32(size); int32(end-f.sent) > 0 {
 		f.sent = end
 	}
-	f.fin = f.fin || flags.Contains(header.TCPFlagFin)
+	f.finSent = f.finSent || flags.Contains(header.TCPFlagFin)
 }
 
-// in notes an acknowledgment. One of what was never sent counts nothing, as the
+// noteIn notes an acknowledgment. One of what was never sent counts nothing, as the
 // stack drops it too; the number of our FIN is no data.
-func (f *flow) in(ack uint32, apart ...header.SACKBlock) {
+func (f *flow) noteIn(ack uint32, apart ...header.SACKBlock) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.begun {
+	if !f.synSent {
 		return
 	}
 	if beyond := int32(ack - f.sent); beyond > 0 {
-		if beyond > 1 || !f.fin {
+		if beyond > 1 || !f.finSent {
 			return
 		}
 		ack = f.sent
@@ -62,59 +62,59 @@ func (f *flow) in(ack uint32, apart ...header.SACKBlock) {
 	if n := int32(ack - f.una); n > 0 {
 		f.una = ack
 		f.acked += int64(n)
-		f.apart.drop(ack)
+		f.sacked.dropBelow(ack)
 	}
 	for _, b := range apart {
 		from, to := uint32(b.Start), uint32(b.End)
 		// One before una says what came twice, RFC 2883.
 		if int32(from-f.una) > 0 && int32(f.sent-to) >= 0 {
-			f.apart.add(from, to)
+			f.sacked.addRange(from, to)
 		}
 	}
 }
 
-// farthest is how far ahead of what has arrived their data is believed to be, in
+// maxAhead is how far ahead of what has arrived their data is believed to be, in
 // bytes; no window is larger.
-const farthest = 16 << 20
+const maxAhead = 16 << 20
 
-// data notes size bytes of theirs.
-func (f *flow) data(seq uint32, flags header.TCPFlags, size int) {
+// noteData notes size bytes of theirs.
+func (f *flow) noteData(seq uint32, flags header.TCPFlags, size int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if flags.Contains(header.TCPFlagSyn) {
 		seq++
-		if !f.greeted {
-			f.greeted, f.next = true, seq
+		if !f.synReceived {
+			f.synReceived, f.next = true, seq
 		}
 	}
 	end := seq + uint32(size)
-	if far := int32(end - f.next); !f.greeted || size == 0 || far <= 0 || far > farthest {
+	if far := int32(end - f.next); !f.synReceived || size == 0 || far <= 0 || far > maxAhead {
 		return
 	}
 	if int32(seq-f.next) > 0 {
-		f.ahead.add(seq, end)
+		f.outOfOrder.addRange(seq, end)
 		return
 	}
-	if len(f.ahead) > 0 {
-		f.ahead.add(f.next, end)
-		end = f.ahead[0].to
-		f.ahead.drop(end)
+	if len(f.outOfOrder) > 0 {
+		f.outOfOrder.addRange(f.next, end)
+		end = f.outOfOrder[0].to
+		f.outOfOrder.dropBelow(end)
 	}
 	f.received += int64(end - f.next)
 	f.next = end
 }
 
-func (f *flow) count() int64 {
+func (f *flow) countNew() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.acked
 }
 
-// arrived is what came here and what is known to have come there, holes or not.
-func (f *flow) arrived() (here, there int64) {
+// arrivedBytes is what came here and what is known to have come there, holes or not.
+func (f *flow) arrivedBytes() (here, there int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.received + f.ahead.size(), f.acked + f.apart.size()
+	return f.received + f.outOfOrder.sumBytes(), f.acked + f.sacked.sumBytes()
 }
 
 // flows are the connections that are counted, by our port. It is nil where none
@@ -124,19 +124,19 @@ type flows struct {
 	byPort atomic.Pointer[map[uint16]*flow]
 }
 
-func (r *flows) add(f *flow) {
-	r.change(func(m map[uint16]*flow) { m[f.local] = f })
+func (r *flows) addFlow(f *flow) {
+	r.replaceMap(func(m map[uint16]*flow) { m[f.local] = f })
 }
 
-func (r *flows) remove(f *flow) {
-	r.change(func(m map[uint16]*flow) {
+func (r *flows) removeFlow(f *flow) {
+	r.replaceMap(func(m map[uint16]*flow) {
 		if m[f.local] == f { // the port may be another's by now
 			delete(m, f.local)
 		}
 	})
 }
 
-func (r *flows) change(do func(map[uint16]*flow)) {
+func (r *flows) replaceMap(do func(map[uint16]*flow)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := map[uint16]*flow{}
@@ -174,8 +174,8 @@ func (r *flows) noteIn(p []byte) {
 	if tcp.DataOffset() > header.TCPMinimumSize && !flags.Contains(header.TCPFlagSyn) {
 		apart = tcp.ParsedOptions().SACKBlocks
 	}
-	f.in(tcp.AckNumber(), apart...)
-	f.data(tcp.SequenceNumber(), flags, len(tcp)-int(tcp.DataOffset()))
+	f.noteIn(tcp.AckNumber(), apart...)
+	f.noteData(tcp.SequenceNumber(), flags, len(tcp)-int(tcp.DataOffset()))
 }
 
 // noteOut looks at a packet of the stack, before it goes out.
@@ -192,5 +192,5 @@ func (r *flows) noteOut(pkt *stack.PacketBuffer) {
 	if f == nil || f.remote != tcp.DestinationPort() || f.peer != [4]byte(ip[16:20]) {
 		return
 	}
-	f.out(tcp.SequenceNumber(), tcp.Flags(), pkt.Data().Size())
+	f.noteOut(tcp.SequenceNumber(), tcp.Flags(), pkt.Data().Size())
 }

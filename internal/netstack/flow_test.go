@@ -54,12 +54,12 @@ func TestFlowCounts(t *testing.T) {
 			f := new(flow)
 			for _, s := range tt.steps {
 				if s.out {
-					f.out(s.seq, s.flags, s.size)
+					f.noteOut(s.seq, s.flags, s.size)
 				} else {
-					f.in(s.ack)
+					f.noteIn(s.ack)
 				}
 			}
-			if got := f.count(); got != tt.want {
+			if got := f.countNew(); got != tt.want {
 				t.Errorf("%d bytes, want %d", got, tt.want)
 			}
 		})

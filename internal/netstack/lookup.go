@@ -42,7 +42,7 @@ func (s *Stack) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	var last error
 	for range askRounds {
 		for _, server := range s.dns {
-			addrs, err := s.ask(ctx, netip.AddrPortFrom(server, dnsPort), name)
+			addrs, err := s.askServer(ctx, netip.AddrPortFrom(server, dnsPort), name)
 			var d *net.DNSError
 			if err == nil || errors.As(err, &d) && d.IsNotFound {
 				return addrs, err
@@ -57,9 +57,9 @@ func (s *Stack) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Err: last.Error(), Name: host, IsTemporary: true, IsTimeout: late, UnwrapErr: last}
 }
 
-// ask puts one question to one server, again over TCP when the answer is too
+// askServer puts one question to one server, again over TCP when the answer is too
 // long for UDP.
-func (s *Stack) ask(ctx context.Context, server netip.AddrPort, name dnsmessage.Name) ([]netip.Addr, error) {
+func (s *Stack) askServer(ctx context.Context, server netip.AddrPort, name dnsmessage.Name) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	q := dnsmessage.Message{
@@ -70,18 +70,18 @@ func (s *Stack) ask(ctx context.Context, server netip.AddrPort, name dnsmessage.
 	if err != nil {
 		return nil, fmt.Errorf("pack the question: %w", err)
 	}
-	m, err := s.exchange(ctx, "udp", server, query, &q)
+	m, err := s.exchangeQuery(ctx, "udp", server, query, &q)
 	if err == nil && m.Truncated {
-		m, err = s.exchange(ctx, "tcp", server, query, &q)
+		m, err = s.exchangeQuery(ctx, "tcp", server, query, &q)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return addresses(m, name)
+	return lookupAddrs(m, name)
 }
 
-// exchange sends a query and waits for the answer to it.
-func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrPort, query []byte, q *dnsmessage.Message) (*dnsmessage.Message, error) {
+// exchangeQuery sends a query and waits for the answer to it.
+func (s *Stack) exchangeQuery(ctx context.Context, network string, server netip.AddrPort, query []byte, q *dnsmessage.Message) (*dnsmessage.Message, error) {
 	c, err := s.DialAddr(ctx, network, server)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrP
 	buf := make([]byte, 64<<10)
 	for {
 		if network == "udp" {
-			if err := c.SetReadDeadline(earlier(end, time.Now().Add(askAgain))); err != nil {
+			if err := c.SetReadDeadline(earlierDeadline(end, time.Now().Add(askAgain))); err != nil {
 				return nil, err
 			}
 		}
@@ -130,7 +130,7 @@ func (s *Stack) exchange(ctx context.Context, network string, server netip.AddrP
 	}
 }
 
-func earlier(a, b time.Time) time.Time {
+func earlierDeadline(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}
@@ -148,9 +148,9 @@ func readAnswer(c net.Conn, network string, buf []byte) (int, error) {
 	return io.ReadFull(c, buf[:n])
 }
 
-// addresses takes the A records of an answer. A server that recurses, and no
+// lookupAddrs takes the A records of an answer. A server that recurses, and no
 // other is asked, has followed the aliases already.
-func addresses(m *dnsmessage.Message, name dnsmessage.Name) ([]netip.Addr, error) {
+func lookupAddrs(m *dnsmessage.Message, name dnsmessage.Name) ([]netip.Addr, error) {
 	host := strings.TrimSuffix(name.String(), ".")
 	switch m.RCode {
 	case dnsmessage.RCodeSuccess:

@@ -226,7 +226,7 @@ func FuzzIntact(f *testing.F) {
 	f.Add([]byte{0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0, 10, 0, 0, 2, 0, 0, 0, 0, 8, 0, 0xf7, 0xff, 0, 0, 0, 0})
 	f.Add([]byte{0x4f, 0, 0, 60, 0, 1, 0, 0, 64, 6})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, ok := intact(b); ok && (len(p) < 20 || len(p) > len(b)) {
+		if p, ok := checkPacket(b); ok && (len(p) < 20 || len(p) > len(b)) {
 			t.Fatalf("%d bytes of %d", len(p), len(b))
 		}
 	})

@@ -2,18 +2,18 @@ package netstack
 
 import "slices"
 
-// span is some sequence numbers, to not included.
-type span struct{ from, to uint32 }
+// byteRange is some sequence numbers, to not included.
+type byteRange struct{ from, to uint32 }
 
 // ranges are sequence numbers behind a hole, in order, apart from each other, and
 // less than half the number space long.
-type ranges []span
+type ranges []byteRange
 
 // maxRanges bounds the holes of one connection that are told apart.
 const maxRanges = 4096
 
-// add joins numbers to the others.
-func (r *ranges) add(from, to uint32) {
+// addRange joins numbers to the others.
+func (r *ranges) addRange(from, to uint32) {
 	if int32(to-from) <= 0 {
 		return
 	}
@@ -36,11 +36,11 @@ func (r *ranges) add(from, to uint32) {
 	if begin == end && len(s) >= maxRanges {
 		return
 	}
-	*r = slices.Replace(s, begin, end, span{from, to})
+	*r = slices.Replace(s, begin, end, byteRange{from, to})
 }
 
-// drop takes out the numbers before at.
-func (r *ranges) drop(at uint32) {
+// dropBelow takes out the numbers before at.
+func (r *ranges) dropBelow(at uint32) {
 	s, n := *r, 0
 	for n < len(s) && int32(at-s[n].to) >= 0 {
 		n++
@@ -52,8 +52,8 @@ func (r *ranges) drop(at uint32) {
 	*r = s
 }
 
-// size is how many numbers there are.
-func (r ranges) size() int64 {
+// sumBytes is how many numbers there are.
+func (r ranges) sumBytes() int64 {
 	sum := int64(0)
 	for _, s := range r {
 		sum += int64(s.to - s.from)

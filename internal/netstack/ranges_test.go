@@ -22,20 +22,20 @@ func TestRangesAreASet(t *testing.T) {
 		for range 40 {
 			if rnd.IntN(5) == 0 {
 				at = min(200, at+uint32(rnd.IntN(20)))
-				r.drop(base + at)
+				r.dropBelow(base + at)
 				for n := range at {
 					delete(set, n)
 				}
 			} else {
 				from := at + uint32(rnd.IntN(150))
 				to := from + uint32(rnd.IntN(30))
-				r.add(base+from, base+to)
+				r.addRange(base+from, base+to)
 				for n := from; n < to; n++ {
 					set[n] = true
 				}
 			}
-			if r.size() != int64(len(set)) {
-				t.Fatalf("%d numbers in %v, want %d", r.size(), r, len(set))
+			if r.sumBytes() != int64(len(set)) {
+				t.Fatalf("%d numbers in %v, want %d", r.sumBytes(), r, len(set))
 			}
 			for i, s := range r {
 				if int32(s.to-s.from) <= 0 || i > 0 && int32(s.from-r[i-1].to) <= 0 {
@@ -46,7 +46,7 @@ func TestRangesAreASet(t *testing.T) {
 	}
 	var r ranges
 	for i := range uint32(2 * maxRanges) {
-		r.add(2*i, 2*i+1)
+		r.addRange(2*i, 2*i+1)
 	}
 	if len(r) != maxRanges {
 		t.Errorf("%d ranges", len(r))
@@ -57,41 +57,41 @@ func TestFlowCountsBehindHoles(t *testing.T) {
 	f := new(flow)
 	want := func(here, there, acked int64) {
 		t.Helper()
-		h, th := f.arrived()
-		if h != here || th != there || f.count() != acked {
-			t.Errorf("%d here, %d there, %d acknowledged; want %d, %d, %d", h, th, f.count(), here, there, acked)
+		h, th := f.arrivedBytes()
+		if h != here || th != there || f.countNew() != acked {
+			t.Errorf("%d here, %d there, %d acknowledged; want %d, %d, %d", h, th, f.countNew(), here, there, acked)
 		}
 	}
 	sack := func(from, to uint32) header.SACKBlock {
 		return header.SACKBlock{Start: seqnum.Value(from), End: seqnum.Value(to)}
 	}
 	ours, theirs := uint32(1<<32-1000), uint32(1<<32-500)
-	f.out(ours-1, header.TCPFlagSyn, 0)
-	f.in(ours)
-	f.data(theirs-1, header.TCPFlagSyn|header.TCPFlagAck, 0)
-	f.out(ours, header.TCPFlagAck, 5000)
+	f.noteOut(ours-1, header.TCPFlagSyn, 0)
+	f.noteIn(ours)
+	f.noteData(theirs-1, header.TCPFlagSyn|header.TCPFlagAck, 0)
+	f.noteOut(ours, header.TCPFlagAck, 5000)
 	want(0, 0, 0)
-	f.in(ours, sack(ours+1000, ours+2000))
+	f.noteIn(ours, sack(ours+1000, ours+2000))
 	want(0, 1000, 0)
-	f.in(ours, sack(ours+1000, ours+3000), sack(ours+4000, ours+5000))
+	f.noteIn(ours, sack(ours+1000, ours+3000), sack(ours+4000, ours+5000))
 	want(0, 3000, 0)
-	f.in(ours, sack(ours+4000, ours+9000), sack(ours-500, ours)) // never sent, and told twice
+	f.noteIn(ours, sack(ours+4000, ours+9000), sack(ours-500, ours)) // never sent, and told twice
 	want(0, 3000, 0)
-	f.in(ours+3000, sack(ours+4000, ours+5000))
+	f.noteIn(ours+3000, sack(ours+4000, ours+5000))
 	want(0, 4000, 3000)
-	f.in(ours + 5000)
+	f.noteIn(ours + 5000)
 	want(0, 5000, 5000)
 
-	f.data(theirs+100, header.TCPFlagAck, 100)
+	f.noteData(theirs+100, header.TCPFlagAck, 100)
 	want(100, 5000, 5000)
-	f.data(theirs+100, header.TCPFlagAck, 100) // again
+	f.noteData(theirs+100, header.TCPFlagAck, 100) // again
 	want(100, 5000, 5000)
-	f.data(theirs+300, header.TCPFlagAck, 100)
+	f.noteData(theirs+300, header.TCPFlagAck, 100)
 	want(200, 5000, 5000)
-	f.data(theirs, header.TCPFlagAck, 150) // the hole, and a part of what is there
+	f.noteData(theirs, header.TCPFlagAck, 150) // the hole, and a part of what is there
 	want(300, 5000, 5000)
-	f.data(theirs, header.TCPFlagAck, 600)
+	f.noteData(theirs, header.TCPFlagAck, 600)
 	want(600, 5000, 5000)
-	f.data(theirs+farthest*2, header.TCPFlagAck, 100) // beyond every window
+	f.noteData(theirs+maxAhead*2, header.TCPFlagAck, 100) // beyond every window
 	want(600, 5000, 5000)
 }

@@ -12,7 +12,7 @@ import (
 func (e *endpoint) sendTCP(pkt *stack.PacketBuffer) error {
 	parts := pkt.AsSlices()
 	var memory [header.IPv4MaximumHeaderSize + header.TCPHeaderMaximumSize]byte
-	head := memory[:gather(memory[:], parts)]
+	head := memory[:gatherParts(memory[:], parts)]
 	if len(head) < header.IPv4MinimumSize+header.TCPMinimumSize {
 		return nil
 	}
@@ -39,17 +39,17 @@ func (e *endpoint) sendTCP(pkt *stack.PacketBuffer) error {
 	n := 0
 	for done := 0; ; n++ {
 		if n == len(batch) {
-			if err := e.put(batch[:n]...); err != nil {
+			if err := e.enqueue(batch[:n]...); err != nil {
 				return err
 			}
 			n = 0
 		}
 		size := min(mss, data-done)
-		b := e.slot(headLen + size)
+		b := e.takeBuffer(headLen + size)
 		p := b[e.headroom:]
 		copy(p, head)
-		from.read(p[headLen:])
-		finish(p, ipLen, done, done+size == data)
+		from.readByte(p[headLen:])
+		finishHeaders(p, ipLen, done, done+size == data)
 		batch[n] = b
 		done += size
 		if done >= data {
@@ -57,12 +57,12 @@ func (e *endpoint) sendTCP(pkt *stack.PacketBuffer) error {
 			break
 		}
 	}
-	return e.put(batch[:n]...)
+	return e.enqueue(batch[:n]...)
 }
 
-// finish makes p, a copy of a long packet's headers with some of its data
+// finishHeaders makes p, a copy of a long packet's headers with some of its data
 // behind them, a packet of its own. at is where that data begins in the whole.
-func finish(p []byte, ipLen, at int, last bool) {
+func finishHeaders(p []byte, ipLen, at int, last bool) {
 	ip := header.IPv4(p)
 	ip.SetTotalLength(uint16(len(p)))
 	if at > 0 {
@@ -81,8 +81,8 @@ func finish(p []byte, ipLen, at int, last bool) {
 	tcp.SetChecksum(^checksum.Checksum(tcp, pseudoSum(p, len(tcp))))
 }
 
-// gather copies the beginning of parts to dst.
-func gather(dst []byte, parts [][]byte) int {
+// gatherParts copies the beginning of parts to dst.
+func gatherParts(dst []byte, parts [][]byte) int {
 	n := 0
 	for _, p := range parts {
 		n += copy(dst[n:], p)
@@ -93,7 +93,7 @@ func gather(dst []byte, parts [][]byte) int {
 // cursor reads a list of slices as one.
 type cursor struct{ parts [][]byte }
 
-func (c *cursor) read(dst []byte) {
+func (c *cursor) readByte(dst []byte) {
 	for len(dst) > 0 && len(c.parts) > 0 {
 		n := copy(dst, c.parts[0])
 		dst = dst[n:]

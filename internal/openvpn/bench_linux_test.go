@@ -29,11 +29,11 @@ import (
 // what it moves through the same two openvpn with the machine's own IP stack
 // behind the second. Everything shares this machine.
 func BenchmarkExitThroughput(b *testing.B) {
-	if !vpntest.Alone(b) {
+	if !vpntest.InNamespace(b) {
 		return
 	}
 	ann := vpntest.NewComputer(b, 2)
-	down, up := bare(b, ann)
+	down, up := startBareServer(b, ann)
 	b.ReportMetric(down, "bare-down-Mbit/s")
 	b.ReportMetric(up, "bare-up-Mbit/s")
 	r := newRig(b, nil)
@@ -45,9 +45,9 @@ func BenchmarkExitThroughput(b *testing.B) {
 		if got := r.session.Info().Encryption; !strings.HasPrefix(got, tt.name) {
 			b.Fatalf("the tunnel has %s", got)
 		}
-		v := ann.Connect(r.profile("ann", nil), "")
+		v := ann.Connect(r.newProfile("ann", nil), "")
 		v.WaitFor(vpntest.Connected, 1)
-		d, u := measure(b, ann, "http://198.51.100.80")
+		d, u := measureRate(b, ann, "http://198.51.100.80")
 		b.ReportMetric(d, tt.name+"-down-Mbit/s")
 		b.ReportMetric(u, tt.name+"-up-Mbit/s")
 		b.ReportMetric(d/down, tt.name+"-down/bare")
@@ -59,8 +59,8 @@ func BenchmarkExitThroughput(b *testing.B) {
 	}
 }
 
-// bare is the measure: openvpn with an ordinary device.
-func bare(b *testing.B, ann *vpntest.Computer) (down, up float64) {
+// startBareServer is the measure: openvpn with an ordinary device.
+func startBareServer(b *testing.B, ann *vpntest.Computer) (down, up float64) {
 	ca, id := newIdentity(b)
 	pair, err := ca.Client("ann", time.Now(), time.Hour)
 	if err != nil {
@@ -105,13 +105,13 @@ func bare(b *testing.B, ann *vpntest.Computer) (down, up float64) {
 	v := ann.Connect(file, "")
 	v.WaitFor(vpntest.Connected, 1)
 	defer v.Stop()
-	return measure(b, ann, "http://10.66.0.1:8080")
+	return measureRate(b, ann, "http://10.66.0.1:8080")
 }
 
 const moved = 150_000_000
 
-// measure returns Mbit/s of the best of three.
-func measure(b *testing.B, ann *vpntest.Computer, base string) (down, up float64) {
+// measureRate returns Mbit/s of the best of three.
+func measureRate(b *testing.B, ann *vpntest.Computer, base string) (down, up float64) {
 	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		return ann.Dial(ctx, network, address)
 	}}}
@@ -144,7 +144,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // BenchmarkIdleExits starts fifty exits and measures what each pair of openvpn and
 // bridge holds, and how long one takes to listen.
 func BenchmarkIdleExits(b *testing.B) {
-	if !vpntest.Alone(b) {
+	if !vpntest.InNamespace(b) {
 		return
 	}
 	const n = 50
@@ -160,7 +160,7 @@ func BenchmarkIdleExits(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	before := pss(b, os.Getpid())
+	before := readPSS(b, os.Getpid())
 	ctx, cancel := context.WithCancel(b.Context())
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -196,7 +196,7 @@ func BenchmarkIdleExits(b *testing.B) {
 		slowest = max(slowest, time.Since(began))
 	}
 	runtime.GC()
-	sum := pss(b, os.Getpid()) - before
+	sum := readPSS(b, os.Getpid()) - before
 	records, err := filepath.Glob(filepath.Join(dir, "*.pid"))
 	if err != nil || len(records) != n {
 		b.Fatalf("%d records, %v", len(records), err)
@@ -208,22 +208,22 @@ func BenchmarkIdleExits(b *testing.B) {
 		}
 		var pid int
 		fmt.Sscan(string(text), &pid)
-		sum += pss(b, pid)
+		sum += readPSS(b, pid)
 		if bin.Helper != "" {
 			children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 			if err != nil {
 				b.Fatal(err)
 			}
 			fmt.Sscan(string(children), &pid)
-			sum += pss(b, pid)
+			sum += readPSS(b, pid)
 		}
 	}
 	b.ReportMetric(float64(sum)/n/1024, "MiB/exit")
 	b.ReportMetric(float64(slowest.Milliseconds()), "slowest-ms")
 }
 
-// pss is the proportional memory of a process, in KiB.
-func pss(b *testing.B, pid int) int {
+// readPSS is the proportional memory of a process, in KiB.
+func readPSS(b *testing.B, pid int) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		b.Fatal(err)

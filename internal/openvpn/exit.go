@@ -173,7 +173,7 @@ func New(cfg Config) (*Exit, error) {
 	return &Exit{
 		cfg: cfg, sessions: map[string]*session{}, leases: map[netip.Addr]*lease{}, names: map[string]netip.Addr{},
 		bridge: &bridge{nat: nat.New(nat.Config{
-			Network: cfg.Network, Allows: cfg.Allows, Together: cfg.ClientToClient, PerClient: cfg.PerClient, Total: cfg.Total,
+			Network: cfg.Network, Allows: cfg.Allows, ClientToClient: cfg.ClientToClient, PerClient: cfg.PerClient, Total: cfg.Total,
 		})},
 	}, nil
 }

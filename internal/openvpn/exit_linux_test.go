@@ -27,7 +27,7 @@ import (
 // TestAClientLeavesByTheTunnel connects the real client and looks at everything
 // that it reaches, and does not.
 func TestAClientLeavesByTheTunnel(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann, bob := vpntest.NewComputer(t, 2), vpntest.NewComputer(t, 3)
@@ -35,8 +35,8 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	wire := vpntest.Listen(t, 11940)
 	var dir string
 	r := newRig(t, func(c *openvpn.Config) { dir = c.Dir })
-	r.dial()
-	a := ann.Connect(r.profile("ann", nil), "")
+	r.dialTunnel()
+	a := ann.Connect(r.newProfile("ann", nil), "")
 	a.WaitFor(vpntest.Connected, 1)
 	who := r.waitFor(openvpn.Connected).Client
 	if who.Name != "ann" || who.From.Addr() != netip.MustParseAddr("192.0.2.2") || len(who.Serial) != 32 || who.Version == "" {
@@ -69,7 +69,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		c.Close()
 	}
 
-	b := bob.Connect(r.profile("bob", nil), "")
+	b := bob.Connect(r.newProfile("bob", nil), "")
 	b.WaitFor(vpntest.Connected, 1)
 	other := r.waitFor(openvpn.Connected).Client
 
@@ -117,7 +117,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		t.Error("a page comes without a tunnel")
 	}
 	closed("without a tunnel")
-	r.dial()
+	r.dialTunnel()
 	if _, err := ann.Get("http://exit.test/"); err != nil {
 		t.Error("with a new tunnel: ", err)
 	}
@@ -138,12 +138,12 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 }
 
 func TestWhoIsLetIn(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
 	r := newRig(t, nil)
-	r.dial()
+	r.dialTunnel()
 	r.setAuthorize(func(l openvpn.Login) error {
 		switch {
 		case l.Name == "gone":
@@ -165,14 +165,14 @@ func TestWhoIsLetIn(t *testing.T) {
 		if tt.login == "" {
 			tune = nil
 		}
-		v := ann.Connect(r.profile(tt.name, tune), tt.login)
+		v := ann.Connect(r.newProfile(tt.name, tune), tt.login)
 		v.WaitFor(tt.words, 1)
 		if e := r.waitFor(openvpn.Refused); e.Login.Name != tt.name || e.Login.Password != "" {
 			t.Errorf("%+v", e)
 		}
 		v.Stop()
 	}
-	v := ann.Connect(r.profile("phone", withPassword), "ann\ns p\"ä\\ce\n")
+	v := ann.Connect(r.newProfile("phone", withPassword), "ann\ns p\"ä\\ce\n")
 	v.WaitFor(vpntest.Connected, 1)
 	if _, err := ann.Get("http://exit.test/"); err != nil {
 		t.Fatal(err)
@@ -202,11 +202,11 @@ func TestWhoIsLetIn(t *testing.T) {
 	r.setStay(nil)
 	r.setAuthorize(nil)
 	_, stranger := newIdentity(t)
-	v = ann.Connect(r.profile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
+	v = ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
 	v.WaitFor("UDPv4 link remote", 1)
 	v.Stop()
 	// A server that is not the one.
-	v = ann.Connect(r.profile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
+	v = ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
 	v.WaitFor("VERIFY X509NAME ERROR", 1)
 	v.Stop()
 	if c := r.exit.Clients(); len(c) != 0 {
@@ -215,17 +215,17 @@ func TestWhoIsLetIn(t *testing.T) {
 }
 
 func TestAnExitComesBack(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
 	var dir string
 	r := newRig(t, func(c *openvpn.Config) { dir, c.KeepaliveTimeout = c.Dir, 4*time.Second })
-	r.dial()
-	v := ann.Connect(r.profile("ann", nil), "")
+	r.dialTunnel()
+	v := ann.Connect(r.newProfile("ann", nil), "")
 	v.WaitFor(vpntest.Connected, 1)
 	before := r.waitFor(openvpn.Connected).Client
-	if err := syscall.Kill(recorded(t, dir), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(recordedPID(t, dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	r.waitFor(openvpn.Stopped)
@@ -249,7 +249,7 @@ func TestAnExitComesBack(t *testing.T) {
 	}
 }
 
-func recorded(t *testing.T, dir string) int {
+func recordedPID(t *testing.T, dir string) int {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, "cxo7.pid"))
 	if err != nil {
@@ -265,7 +265,7 @@ func recorded(t *testing.T, dir string) int {
 // TestThePanelIsKilled kills a process with an exit: openvpn does not outlive it,
 // and the next one serves the same client.
 func TestThePanelIsKilled(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	const role = "CONNEXA_TEST_PANEL"
@@ -293,7 +293,7 @@ func TestThePanelIsKilled(t *testing.T) {
 	sc := bufio.NewScanner(out)
 	for sc.Scan() && sc.Text() != "it listens" {
 	}
-	pid := recorded(t, dir)
+	pid := recordedPID(t, dir)
 	alive := func() bool { return syscall.Kill(pid, 0) == nil }
 	if !alive() {
 		t.Fatal("there is no openvpn")
@@ -350,15 +350,15 @@ func TestThePanelIsKilled(t *testing.T) {
 
 // TestTCPAndMany connects ten clients by TCP.
 func TestTCPAndMany(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	r := newRig(t, func(c *openvpn.Config) { c.TCP = true; c.Listen = netip.MustParseAddrPort("0.0.0.0:11940") })
-	r.dial()
+	r.dialTunnel()
 	var all []*vpntest.Computer
 	for i := range 10 {
 		s := vpntest.NewComputer(t, 2+i)
-		s.Connect(r.profile(fmt.Sprint("client", i), func(p *openvpn.Profile) { p.TCP = true }), "").WaitFor(vpntest.Connected, 1)
+		s.Connect(r.newProfile(fmt.Sprint("client", i), func(p *openvpn.Profile) { p.TCP = true }), "").WaitFor(vpntest.Connected, 1)
 		all = append(all, s)
 	}
 	errs := make(chan error, len(all))
@@ -385,12 +385,12 @@ func TestTCPAndMany(t *testing.T) {
 // TestKeysAreMadeAgain lets the client make new keys every few seconds, at which
 // the panel is asked again.
 func TestKeysAreMadeAgain(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
 	r := newRig(t, nil)
-	r.dial()
+	r.dialTunnel()
 	again := make(chan struct{}, 100)
 	var refuse atomic.Bool
 	r.setAuthorize(func(l openvpn.Login) error {
@@ -404,7 +404,7 @@ func TestKeysAreMadeAgain(t *testing.T) {
 		}
 		return nil
 	})
-	profile := append(r.profile("ann", func(p *openvpn.Profile) { p.Password = true }), "reneg-sec 2\n"...)
+	profile := append(r.newProfile("ann", func(p *openvpn.Profile) { p.Password = true }), "reneg-sec 2\n"...)
 	v := ann.Connect(profile, "ann\nsecret\n")
 	v.WaitFor(vpntest.Connected, 1)
 	for range 2 {
@@ -428,7 +428,7 @@ func TestKeysAreMadeAgain(t *testing.T) {
 
 // TestTheCage makes, checks and removes devices as setup-openvpn does.
 func TestTheCage(t *testing.T) {
-	if !vpntest.Alone(t) {
+	if !vpntest.InNamespace(t) {
 		return
 	}
 	if _, err := isolation.Check(3); !errors.Is(err, isolation.ErrAbsent) {

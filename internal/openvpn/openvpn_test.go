@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func golden(t *testing.T, name, got string) {
+func checkGolden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *update {
@@ -54,11 +54,11 @@ func TestServerConfig(t *testing.T) {
 		Identity: fakeID, device: "cxo7", deviceNode: "/run/connexa/tun-990", management: "/run/connexa/cxo7.sock",
 		listen: netip.MustParseAddrPort("0.0.0.0:21194"), network: DefaultNetwork, certAlone: true, clients: 500, keepaliveTimeout: 30,
 	}
-	golden(t, "server-udp.conf", o.renderConfig())
+	checkGolden(t, "server-udp.conf", o.renderConfig())
 	o.listen, o.tcp, o.certAlone, o.deviceNode = netip.MustParseAddrPort("[::]:21194"), true, false, "/dev/net/tun"
-	golden(t, "server-tcp.conf", o.renderConfig())
+	checkGolden(t, "server-tcp.conf", o.renderConfig())
 	o.deviceNode, o.fdpass = "unix:/opt/my panel/connexa", "/run/connexa/cxo7.port"
-	golden(t, "server-tcp-2.7.conf", o.renderConfig())
+	checkGolden(t, "server-tcp-2.7.conf", o.renderConfig())
 }
 
 func goodProfile() Profile {
@@ -74,12 +74,12 @@ func TestProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "profile-udp.ovpn", string(b))
+	checkGolden(t, "profile-udp.ovpn", string(b))
 	p.Host, p.TCP, p.Password, p.Title = "2001:db8::5", true, true, ""
 	if b, err = p.File(); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "profile-tcp6-password.ovpn", string(b))
+	checkGolden(t, "profile-tcp6-password.ovpn", string(b))
 }
 
 func TestProfilesTakeNothingIn(t *testing.T) {

@@ -148,8 +148,8 @@ func (r *rig) waitFor(kind openvpn.EventKind) openvpn.Event {
 	}
 }
 
-// dial brings the tunnel up.
-func (r *rig) dial() { r.t.Helper(); r.dialWith("") }
+// dialTunnel brings the tunnel up.
+func (r *rig) dialTunnel() { r.t.Helper(); r.dialWith("") }
 
 func (r *rig) dialWith(e pptp.Encryption) {
 	r.t.Helper()
@@ -169,8 +169,8 @@ func (r *rig) dialWith(e pptp.Encryption) {
 	r.t.Cleanup(func() { stack.Close() })
 }
 
-// profile makes a client's.
-func (r *rig) profile(name string, tune func(*openvpn.Profile)) []byte {
+// newProfile makes a client's.
+func (r *rig) newProfile(name string, tune func(*openvpn.Profile)) []byte {
 	r.t.Helper()
 	pair, err := r.ca.Client(name, time.Now(), time.Hour)
 	if err != nil {

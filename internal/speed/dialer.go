@@ -52,7 +52,7 @@ type dialer struct {
 	known map[string][]netip.Addr
 }
 
-func (d *dialer) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+func (d *dialer) lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	d.mu.Lock()
 	addrs := d.known[host]
 	d.mu.Unlock()
@@ -68,11 +68,11 @@ func (d *dialer) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	if err != nil {
 		return nil, &dialError{stageLookup, err}
 	}
-	d.prefer(host, addrs)
+	d.preferAddr(host, addrs)
 	return addrs, nil
 }
 
-func (d *dialer) prefer(host string, addrs []netip.Addr) {
+func (d *dialer) preferAddr(host string, addrs []netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.known == nil {
@@ -81,8 +81,8 @@ func (d *dialer) prefer(host string, addrs []netip.Addr) {
 	d.known[host] = addrs
 }
 
-// dial connects to the first address of a host that answers, and remembers it.
-func (d *dialer) dial(ctx context.Context, address string) (Conn, error) {
+// dialHost connects to the first address of a host that answers, and remembers it.
+func (d *dialer) dialHost(ctx context.Context, address string) (Conn, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, &dialError{stageConnect, err}
@@ -91,7 +91,7 @@ func (d *dialer) dial(ctx context.Context, address string) (Conn, error) {
 	if err != nil {
 		return nil, &dialError{stageConnect, err}
 	}
-	addrs, err := d.lookup(ctx, host)
+	addrs, err := d.lookupHost(ctx, host)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +99,11 @@ func (d *dialer) dial(ctx context.Context, address string) (Conn, error) {
 	defer cancel()
 	var errs []error
 	for i, a := range addrs {
-		one, stop := context.WithTimeout(ctx, share(ctx, len(addrs)-i))
+		one, stop := context.WithTimeout(ctx, timeShare(ctx, len(addrs)-i))
 		c, err := d.tunnel.Dial(one, netip.AddrPortFrom(a, uint16(port)))
 		stop()
 		if err == nil {
-			d.prefer(host, []netip.Addr{a})
+			d.preferAddr(host, []netip.Addr{a})
 			return c, nil
 		}
 		errs = append(errs, err)
@@ -111,8 +111,8 @@ func (d *dialer) dial(ctx context.Context, address string) (Conn, error) {
 	return nil, &dialError{stageConnect, errors.Join(errs...)}
 }
 
-// share is what is left of ctx's time for one of n attempts.
-func share(ctx context.Context, n int) time.Duration {
+// timeShare is what is left of ctx's time for one of n attempts.
+func timeShare(ctx context.Context, n int) time.Duration {
 	until, ok := ctx.Deadline()
 	if !ok {
 		return connectWait
@@ -120,8 +120,8 @@ func share(ctx context.Context, n int) time.Duration {
 	return time.Until(until) / time.Duration(n)
 }
 
-// secure speaks TLS on c, which it ends when that goes wrong.
-func (d *dialer) secure(ctx context.Context, c Conn, host string) (net.Conn, error) {
+// startTLS speaks TLS on c, which it ends when that goes wrong.
+func (d *dialer) startTLS(ctx context.Context, c Conn, host string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, tlsWait)
 	defer cancel()
 	t := tls.Client(c, &tls.Config{ServerName: host, RootCAs: d.roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12})
@@ -132,8 +132,8 @@ func (d *dialer) secure(ctx context.Context, c Conn, host string) (net.Conn, err
 	return t, nil
 }
 
-// beyond says whether anything at all answers behind the tunnel.
-func (d *dialer) beyond(ctx context.Context, list []netip.AddrPort) bool {
+// hasInternet says whether anything at all answers behind the tunnel.
+func (d *dialer) hasInternet(ctx context.Context, list []netip.AddrPort) bool {
 	ctx, cancel := context.WithTimeout(ctx, beyondWait)
 	defer cancel()
 	answers := make(chan bool, len(list))
@@ -156,17 +156,17 @@ func (d *dialer) beyond(ctx context.Context, list []netip.AddrPort) bool {
 	return found
 }
 
-// lane is one connection at a time to an endpoint, with HTTP/1.1 on it: a second
+// stream is one connection at a time to an endpoint, with HTTP/1.1 on it: a second
 // request waits for the first, or for a lane of its own.
-type lane struct {
+type stream struct {
 	client http.Client
 	dialer *dialer
 	cancel context.CancelFunc // of the dials, which net/http does not end with their request
 
-	mu    sync.Mutex
-	conns []countedConn
-	over  bool
-	dials sync.WaitGroup
+	mu     sync.Mutex
+	conns  []countedConn
+	closed bool
+	dials  sync.WaitGroup
 }
 
 // countedConn is a connection of a lane with what had arrived at its ends before
@@ -178,16 +178,16 @@ type countedConn struct {
 
 const maxConns = 64 // of a lane, one after the other
 
-var errLaneOver = errors.New("the stream is over")
+var errStreamClosed = errors.New("the stream is over")
 
-func newLane(ctx context.Context, d *dialer) *lane {
+func newStream(ctx context.Context, d *dialer) *stream {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &lane{dialer: d, cancel: cancel}
+	l := &stream{dialer: d, cancel: cancel}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	l.client.Transport = &http.Transport{
-		DialContext:    func(_ context.Context, _, address string) (net.Conn, error) { return l.dial(ctx, address, false) },
-		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) { return l.dial(ctx, address, true) },
+		DialContext:    func(_ context.Context, _, address string) (net.Conn, error) { return l.dialConn(ctx, address, false) },
+		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) { return l.dialConn(ctx, address, true) },
 		Protocols:      &protocols, DisableCompression: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
 		WriteBufferSize: 64 << 10, ReadBufferSize: 16 << 10, MaxResponseHeaderBytes: 64 << 10,
 	}
@@ -197,40 +197,40 @@ func newLane(ctx context.Context, d *dialer) *lane {
 	return l
 }
 
-// dial connects, and counts the connection to the lane.
-func (l *lane) dial(ctx context.Context, address string, secure bool) (net.Conn, error) {
+// dialConn connects, and counts the connection to the lane.
+func (l *stream) dialConn(ctx context.Context, address string, secure bool) (net.Conn, error) {
 	l.mu.Lock()
-	if l.over || len(l.conns) == maxConns {
+	if l.closed || len(l.conns) == maxConns {
 		l.mu.Unlock()
-		return nil, errLaneOver
+		return nil, errStreamClosed
 	}
 	l.dials.Add(1)
 	l.mu.Unlock()
 	defer l.dials.Done()
-	c, err := l.dialer.dial(ctx, address)
+	c, err := l.dialer.dialHost(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	var spoken net.Conn = c
 	if secure {
 		host, _, _ := net.SplitHostPort(address) // dial has done so
-		if spoken, err = l.dialer.secure(ctx, c, host); err != nil {
+		if spoken, err = l.dialer.startTLS(ctx, c, host); err != nil {
 			return nil, err
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.closed {
 		c.Abort()
-		return nil, errLaneOver
+		return nil, errStreamClosed
 	}
 	here, there := c.Arrived()
 	l.conns = append(l.conns, countedConn{c, here, there})
 	return spoken, nil
 }
 
-// arrived is what has come of the lane's answers, and of its requests, in bytes.
-func (l *lane) arrived() (here, there int64) {
+// arrivedBytes is what has come of the lane's answers, and of its requests, in bytes.
+func (l *stream) arrivedBytes() (here, there int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.conns {
@@ -241,18 +241,18 @@ func (l *lane) arrived() (here, there int64) {
 	return here, there
 }
 
-// connected says whether there ever was a connection.
-func (l *lane) connected() bool {
+// hasConnected says whether there ever was a connection.
+func (l *stream) hasConnected() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.conns) > 0
 }
 
 // abort ends the lane, and what waits in its buffers with it.
-func (l *lane) abort() {
+func (l *stream) abort() {
 	l.cancel()
 	l.mu.Lock()
-	l.over = true
+	l.closed = true
 	conns := l.conns
 	l.mu.Unlock()
 	l.dials.Wait()
@@ -276,7 +276,7 @@ func (r *run) codeOf(ctx context.Context, err error) string {
 	case dial.stage == stageConnect && errors.Is(err, syscall.ECONNREFUSED),
 		errors.As(err, &noName) && noName.IsNotFound:
 		return CodeConnect // somebody behind the tunnel said so
-	case !r.dialer.beyond(ctx, r.options.Beyond):
+	case !r.dialer.hasInternet(ctx, r.options.Beyond):
 		return CodeNoInternet
 	case dial.stage == stageLookup:
 		return CodeNoDNS
@@ -285,8 +285,8 @@ func (r *run) codeOf(ctx context.Context, err error) string {
 	}
 }
 
-// explain makes what Measure returns of err.
-func (r *run) explain(ctx context.Context, err error) error {
+// explainError makes what Measure returns of err.
+func (r *run) explainError(ctx context.Context, err error) error {
 	if errors.As(err, new(*Refused)) || errors.As(err, new(*NoInternet)) {
 		return err
 	}

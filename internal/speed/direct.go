@@ -86,13 +86,13 @@ func (c *directConn) Read(b []byte) (int, error) {
 }
 
 // Arrived implements Conn.
-func (c *directConn) Arrived() (here, there int64) { return c.read.Load(), c.there() }
+func (c *directConn) Arrived() (here, there int64) { return c.read.Load(), c.ackedBytes() }
 
-func (c *directConn) there() int64 {
+func (c *directConn) ackedBytes() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := c.taken.Load() // before the question: what is taken meanwhile is only held
-	if held, err := outstanding(c.tcp); err == nil {
+	if held, err := unackedBytes(c.tcp); err == nil {
 		c.acked = max(c.acked, taken-int64(held))
 	}
 	return c.acked
@@ -100,7 +100,7 @@ func (c *directConn) there() int64 {
 
 // Abort implements Conn.
 func (c *directConn) Abort() {
-	c.there() // while the system still knows
+	c.ackedBytes() // while the system still knows
 	_ = c.tcp.SetLinger(0)
 	_ = c.Close()
 }

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outstanding is how many bytes of c the far end has not acknowledged, sent or
+// unackedBytes is how many bytes of c the far end has not acknowledged, sent or
 // not: SIOCOUTQ, as tcp(7) has it.
-func outstanding(c *net.TCPConn) (int, error) {
+func unackedBytes(c *net.TCPConn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0, err

@@ -7,6 +7,6 @@ import (
 	"net"
 )
 
-// outstanding is not known here, so no upload is measured: better no figure than
+// unackedBytes is not known here, so no upload is measured: better no figure than
 // one of a write buffer.
-func outstanding(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }
+func unackedBytes(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }

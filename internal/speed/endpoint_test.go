@@ -54,8 +54,8 @@ func (s *site) take(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// give answers with n bytes.
-func give(w http.ResponseWriter, n int64) {
+// writeBytes answers with n bytes.
+func writeBytes(w http.ResponseWriter, n int64) {
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 	_, _ = io.Copy(w, io.LimitReader(newNoise(n), n))
 }
@@ -89,7 +89,7 @@ func TestEndpoints(t *testing.T) {
 			func(s *site, w http.ResponseWriter, r *http.Request) {
 				switch r.URL.Path {
 				case "/backend/garbage.php":
-					give(w, size(r, "ckSize")<<20)
+					writeBytes(w, size(r, "ckSize")<<20)
 				case "/backend/empty.php":
 					s.take(w, r)
 				case "/backend/getIP.php":
@@ -107,7 +107,7 @@ func TestEndpoints(t *testing.T) {
 			func(s *site, w http.ResponseWriter, r *http.Request) {
 				switch r.URL.Path {
 				case "/__down":
-					give(w, size(r, "bytes"))
+					writeBytes(w, size(r, "bytes"))
 				case "/__up":
 					s.take(w, r)
 				case "/cdn-cgi/trace":
@@ -128,7 +128,7 @@ func TestEndpoints(t *testing.T) {
 				case "/files/100MB.bin":
 					if r.Method == http.MethodGet {
 						w.Header().Set("Age", "60") // a content network may
-						give(w, 1<<20)
+						writeBytes(w, 1<<20)
 					}
 				case "/up":
 					s.take(w, r)
@@ -183,7 +183,7 @@ func TestEndpoints(t *testing.T) {
 func TestURLsWithoutUpload(t *testing.T) {
 	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			give(w, 1<<20)
+			writeBytes(w, 1<<20)
 		}
 	})
 	m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}, little)
@@ -201,7 +201,7 @@ func TestURLsThatAreSpecial(t *testing.T) {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
-		give(w, size.Load())
+		writeBytes(w, size.Load())
 	})
 	e := []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}
 	if m, err := Measure(t.Context(), &Direct{}, e, little); err != nil || m.Down == 0 || m.Latency == 0 {
@@ -228,17 +228,17 @@ func TestAnswersOfNoUse(t *testing.T) {
 		}, want: Refused{Status: 302, Reason: ReasonRedirect}},
 		"cached": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Cache", "HIT from proxy")
-			give(w, 1<<20)
+			writeBytes(w, 1<<20)
 		}, want: Refused{Status: 200, Reason: ReasonCached}},
 		"old": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Age", "3")
-			give(w, 1<<20)
+			writeBytes(w, 1<<20)
 		}, want: Refused{Status: 200, Reason: ReasonCached}},
 		"compressed": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			give(w, 1<<20)
+			writeBytes(w, 1<<20)
 		}, want: Refused{Status: 200, Reason: ReasonEncoded}},
-		"short":     {down: func(_ *site, w http.ResponseWriter, r *http.Request) { give(w, 1000) }, want: Refused{Status: 200, Reason: ReasonShort}},
+		"short":     {down: func(_ *site, w http.ResponseWriter, r *http.Request) { writeBytes(w, 1000) }, want: Refused{Status: 200, Reason: ReasonShort}},
 		"empty":     {down: status(http.StatusOK, ""), want: Refused{Status: 200, Reason: ReasonShort}},
 		"no upload": {up: status(http.StatusRequestEntityTooLarge, ""), want: Refused{Status: 413}, measured: true},
 	} {
@@ -249,7 +249,7 @@ func TestAnswersOfNoUse(t *testing.T) {
 				case r.URL.Path == "/down" && tt.down != nil:
 					tt.down(s, w, r)
 				case r.URL.Path == "/down":
-					give(w, 1<<20)
+					writeBytes(w, 1<<20)
 				case r.URL.Path == "/up" && tt.up != nil:
 					tt.up(s, w, r)
 				case r.URL.Path == "/up":
@@ -348,7 +348,7 @@ func TestUploadsThatAreNone(t *testing.T) {
 					r.URL.Query().Get("bytes") == "0":
 					fmt.Fprintln(w, "203.0.113.9")
 				default:
-					give(w, 1<<20)
+					writeBytes(w, 1<<20)
 				}
 			})
 			for kind, k := range kinds(s.URL) {
@@ -392,7 +392,7 @@ func TestAnswersBehindTheUpload(t *testing.T) {
 				switch {
 				case r.Method == http.MethodPost:
 				case r.Method == http.MethodGet && (r.URL.Path == "/file" || r.URL.Query().Get("bytes") > "0" || r.URL.Path == "/garbage.php"):
-					give(w, 1<<20)
+					writeBytes(w, 1<<20)
 					return
 				default:
 					fmt.Fprintln(w, "203.0.113.9")
@@ -419,7 +419,7 @@ func TestAnswersBehindTheUpload(t *testing.T) {
 // TestRedirectedDownloads has a download, and the small requests before it, that
 // lead to another host.
 func TestRedirectedDownloads(t *testing.T) {
-	other := newSite(t, func(_ *site, w http.ResponseWriter, _ *http.Request) { give(w, 1<<20) })
+	other := newSite(t, func(_ *site, w http.ResponseWriter, _ *http.Request) { writeBytes(w, 1<<20) })
 	for _, small := range []bool{false, true} {
 		s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
 			isSmall := r.Method == http.MethodHead || r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" ||
@@ -498,7 +498,7 @@ func TestBlackhole(t *testing.T) {
 					case <-r.Context().Done():
 					}
 				default:
-					give(w, 1<<20)
+					writeBytes(w, 1<<20)
 				}
 			})
 			defer close(release)

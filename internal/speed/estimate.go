@@ -37,10 +37,10 @@ func trimmedMean(samples []float64) float64 {
 	if 2*out < len(s) {
 		s = s[out : len(s)-out]
 	}
-	return mean(s)
+	return averageOf(s)
 }
 
-func mean(s []float64) float64 {
+func averageOf(s []float64) float64 {
 	if len(s) == 0 {
 		return 0
 	}
@@ -51,9 +51,9 @@ func mean(s []float64) float64 {
 	return sum / float64(len(s))
 }
 
-// spread is the standard deviation of samples as a share of their mean.
-func spread(samples []float64) float64 {
-	m := mean(samples)
+// relativeSpread is the standard deviation of samples as a share of their mean.
+func relativeSpread(samples []float64) float64 {
+	m := averageOf(samples)
 	if m == 0 {
 		return 0
 	}
@@ -64,18 +64,18 @@ func spread(samples []float64) float64 {
 	return math.Sqrt(sum/float64(len(samples))) / m
 }
 
-// stable says whether samples have settled: the mean over the last second has not
+// isStable says whether samples have settled: the mean over the last second has not
 // left 3 % of what it was on average in the last three.
-func stable(samples []float64) bool {
+func isStable(samples []float64) bool {
 	if len(samples) < stableFor+smooth-1 {
 		return false
 	}
 	points := make([]float64, stableFor)
 	for i := range points {
 		end := len(samples) - i
-		points[i] = mean(samples[end-smooth : end])
+		points[i] = averageOf(samples[end-smooth : end])
 	}
-	m := mean(points)
+	m := averageOf(points)
 	return m > 0 && slices.Max(points) <= m*(1+stableWithin) && slices.Min(points) >= m*(1-stableWithin)
 }
 

@@ -40,7 +40,7 @@ func TestSpread(t *testing.T) {
 		samples []float64
 		want    float64
 	}{{nil, 0}, {[]float64{5}, 0}, {[]float64{5, 5, 5}, 0}, {[]float64{0, 10}, 1}, {[]float64{8, 12}, .2}, {[]float64{0, 0}, 0}} {
-		if got := spread(tt.samples); math.Abs(got-tt.want) > 1e-9 {
+		if got := relativeSpread(tt.samples); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%v: %v, want %v", tt.samples, got, tt.want)
 		}
 	}
@@ -68,7 +68,7 @@ func TestStable(t *testing.T) {
 		"even at last":      {slices.Concat([]float64{1, 99, 3}, even), true},
 		"uneven, then some": {slices.Concat(even[4:], []float64{1, 99, 3, 40}), false},
 	} {
-		if got := stable(tt.samples); got != tt.want {
+		if got := isStable(tt.samples); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -141,7 +141,7 @@ func sampled(l line, most int64) (s *sampler, took time.Duration) {
 	begin := time.Unix(1e9, 0)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for at := time.Duration(0); ; at += lookEvery + time.Duration(rnd.IntN(4_000_000)) { // a busy machine looks late
-		if s.look(begin.Add(at), l(at)) || at > time.Minute {
+		if s.takeSample(begin.Add(at), l(at)) || at > time.Minute {
 			return s, at
 		}
 	}
@@ -192,7 +192,7 @@ func TestSamplerStopsEarlyOnAnEvenLine(t *testing.T) {
 	s := &sampler{plan: p, most: 1 << 40}
 	begin := time.Unix(1e9, 0)
 	at := time.Duration(0)
-	for ; !s.look(begin.Add(at), int64(at)/1000+1); at += lookEvery {
+	for ; !s.takeSample(begin.Add(at), int64(at)/1000+1); at += lookEvery {
 	}
 	if want := p.warm + (stableFor+smooth)*sampleEvery; at > want || len(s.samples) < stableFor {
 		t.Errorf("after %v with %d samples; want it by %v", at, len(s.samples), want)

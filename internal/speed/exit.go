@@ -33,11 +33,11 @@ func exitBy(ctx context.Context, t Tunnel, e connexa.Endpoint) (netip.Addr, erro
 		return netip.Addr{}, err
 	}
 	r := &run{tunnel: t, target: to, name: e.Name(), plan: plans[connexa.SpeedQuick], dialer: dialer{tunnel: t}}
-	defer r.close()
-	r.ping = newLane(ctx, &r.dialer)
-	a, err := r.exit(ctx)
+	defer r.closeStreams()
+	r.ping = newStream(ctx, &r.dialer)
+	a, err := r.findExit(ctx)
 	if err != nil {
-		return a, r.explain(ctx, err)
+		return a, r.explainError(ctx, err)
 	}
 	return a, nil
 }

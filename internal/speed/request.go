@@ -22,9 +22,9 @@ import (
 // mostRetryAfter is the longest wait that an endpoint is believed to want.
 const mostRetryAfter = 24 * time.Hour
 
-// send makes a request of a. The answer's status and headers have been judged,
+// sendRequest makes a request of a. The answer's status and headers have been judged,
 // and its body is the caller's to close.
-func (r *run) send(ctx context.Context, l *lane, a ask, body io.Reader) (*http.Response, error) {
+func (r *run) sendRequest(ctx context.Context, l *stream, a ask, body io.Reader) (*http.Response, error) {
 	u := *a.URL
 	// No two requests are equal, so no cache has the answer to one.
 	unique := make([]byte, 8)
@@ -51,7 +51,7 @@ func (r *run) send(ctx context.Context, l *lane, a ask, body io.Reader) (*http.R
 	if err != nil {
 		return nil, bare(err)
 	}
-	if no := r.judge(resp, a); no != nil {
+	if no := r.checkAnswer(resp, a); no != nil {
 		resp.Body.Close()
 		return nil, no
 	}
@@ -68,8 +68,8 @@ func bare(err error) error {
 	return err
 }
 
-// judge finds a reason not to measure with an answer.
-func (r *run) judge(resp *http.Response, a ask) error {
+// checkAnswer finds a reason not to measure with an answer.
+func (r *run) checkAnswer(resp *http.Response, a ask) error {
 	no := &Refused{Endpoint: r.name, Status: resp.StatusCode}
 	switch {
 	case a.Method == http.MethodHead && (resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusNotImplemented):
@@ -112,9 +112,9 @@ func retryAfter(s string, now time.Time) time.Duration {
 	return 0
 }
 
-// small makes a request with a tiny answer, and returns that and the time from
+// fetchSmall makes a request with a tiny answer, and returns that and the time from
 // the last byte of the one to the first byte of the other.
-func (r *run) small(ctx context.Context, l *lane, a ask) (body []byte, took time.Duration, err error) {
+func (r *run) fetchSmall(ctx context.Context, l *stream, a ask) (body []byte, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, smallWait)
 	defer cancel()
 	var (
@@ -125,7 +125,7 @@ func (r *run) small(ctx context.Context, l *lane, a ask) (body []byte, took time
 		WroteRequest:         func(httptrace.WroteRequestInfo) { mu.Lock(); wrote = time.Now(); mu.Unlock() },
 		GotFirstResponseByte: func() { mu.Lock(); heard = time.Now(); mu.Unlock() },
 	}
-	resp, err := r.send(httptrace.WithClientTrace(ctx, trace), l, a, nil)
+	resp, err := r.sendRequest(httptrace.WithClientTrace(ctx, trace), l, a, nil)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -38,34 +38,34 @@ type run struct {
 	plan    plan
 	streams int
 	dialer  dialer
-	ping    *lane // of the small requests
+	ping    *stream // of the small requests
 }
 
-func (r *run) close() {
+func (r *run) closeStreams() {
 	if r.ping != nil {
 		r.ping.abort()
 	}
 }
 
-func (r *run) live(phase connexa.SpeedPhase, bits float64) {
+func (r *run) liveStreams(phase connexa.SpeedPhase, bits float64) {
 	if r.options.Live != nil {
 		r.options.Live(connexa.SpeedLive{Phase: phase, Bits: int64(bits)})
 	}
 }
 
-// idle asks where we are seen, and how long small requests take while nothing
+// measureIdle asks where we are seen, and how long small requests take while nothing
 // else goes on.
-func (r *run) idle(ctx context.Context, m *connexa.Measurement) error {
-	r.live(connexa.PhaseLatency, 0)
-	r.ping = newLane(ctx, &r.dialer)
-	if exit, err := r.exit(ctx); err != nil && errors.As(err, new(*dialError)) {
+func (r *run) measureIdle(ctx context.Context, m *connexa.Measurement) error {
+	r.liveStreams(connexa.PhaseLatency, 0)
+	r.ping = newStream(ctx, &r.dialer)
+	if exit, err := r.findExit(ctx); err != nil && errors.As(err, new(*dialError)) {
 		return err
 	} else if exit.IsValid() {
 		m.ExitIP = exit.String()
 	}
 	var times []time.Duration
 	for i := range idlePings + 1 {
-		_, took, err := r.small(ctx, r.ping, r.target.Ping())
+		_, took, err := r.fetchSmall(ctx, r.ping, r.target.Ping())
 		if err != nil {
 			return err
 		}
@@ -77,13 +77,13 @@ func (r *run) idle(ctx context.Context, m *connexa.Measurement) error {
 	return nil
 }
 
-// exit is the address that the endpoint sees; the zero one where it does not tell.
-func (r *run) exit(ctx context.Context) (netip.Addr, error) {
+// findExit is the address that the endpoint sees; the zero one where it does not tell.
+func (r *run) findExit(ctx context.Context) (netip.Addr, error) {
 	where, ok := r.target.Where()
 	if !ok {
 		return netip.Addr{}, nil
 	}
-	body, _, err := r.small(ctx, r.ping, where)
+	body, _, err := r.fetchSmall(ctx, r.ping, where)
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -98,24 +98,24 @@ type transferred struct {
 	shaky   bool            // not all streams lasted
 }
 
-// transfer fills one direction.
-func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferred, error) {
+// measureTransfer fills one direction.
+func (r *run) measureTransfer(ctx context.Context, phase connexa.SpeedPhase) (transferred, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var (
 		work  sync.WaitGroup
-		lanes = make([]*lane, r.streams)
+		lanes = make([]*stream, r.streams)
 		ended = make(chan error, len(lanes))
 		most  = r.options.DownBytes
-		pump  = func(l *lane) error { return r.pull(ctx, l) }
+		pump  = func(l *stream) error { return r.download(ctx, l) }
 	)
 	if phase == connexa.PhaseUpload {
 		most = r.options.UpBytes
-		pump = func(l *lane) error { return r.push(ctx, l) }
+		pump = func(l *stream) error { return r.upload(ctx, l) }
 	}
 	moved := func() int64 {
 		var here, there int64
 		for _, l := range lanes {
-			h, t := l.arrived()
+			h, t := l.arrivedBytes()
 			here, there = here+h, there+t
 		}
 		if phase == connexa.PhaseUpload {
@@ -124,18 +124,18 @@ func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferr
 		return here
 	}
 	for i := range lanes {
-		lanes[i] = newLane(ctx, &r.dialer)
+		lanes[i] = newStream(ctx, &r.dialer)
 	}
 	for i := range lanes {
 		work.Go(func() {
-			if sleep(ctx, time.Duration(i)*apart) {
-				ended <- r.persist(ctx, lanes[i], pump)
+			if sleepFor(ctx, time.Duration(i)*apart) {
+				ended <- r.repeatRequests(ctx, lanes[i], pump)
 			}
 		})
 	}
 	var out transferred
 	work.Go(func() { out.loaded = r.loadedLatency(ctx) })
-	samples, bytes, shaky, err := r.watch(ctx, phase, most, moved, ended)
+	samples, bytes, shaky, err := r.sampleTransfer(ctx, phase, most, moved, ended)
 	cancel()
 	for _, l := range lanes {
 		l.abort()
@@ -143,29 +143,29 @@ func (r *run) transfer(ctx context.Context, phase connexa.SpeedPhase) (transferr
 	work.Wait()
 	out.samples, out.bytes, out.shaky = samples, bytes, shaky
 	if errors.Is(err, errNothing) {
-		err = r.nothing(lanes, err)
+		err = r.nothingArrived(lanes, err)
 	}
 	return out, err
 }
 
 var errNothing = errors.New("nothing arrived")
 
-// nothing is what it means that a direction carried nothing while small requests
+// nothingArrived is what it means that a direction carried nothing while small requests
 // were answered.
-func (r *run) nothing(lanes []*lane, err error) error {
+func (r *run) nothingArrived(lanes []*stream, err error) error {
 	for _, l := range lanes {
-		if l.connected() {
+		if l.hasConnected() {
 			return &NoInternet{Endpoint: r.name, Code: CodeBlackhole, Err: err}
 		}
 	}
 	return &NoInternet{Endpoint: r.name, Code: CodeTimeout, Err: err}
 }
 
-// watch takes samples of moved until there is enough. ended gets what became of
+// sampleTransfer takes samples of moved until there is enough. ended gets what became of
 // a stream that is over.
-func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, moved func() int64, ended <-chan error) (samples []float64, bytes int64, shaky bool, err error) {
+func (r *run) sampleTransfer(ctx context.Context, phase connexa.SpeedPhase, most int64, moved func() int64, ended <-chan error) (samples []float64, bytes int64, shaky bool, err error) {
 	var (
-		s      = sampler{plan: r.plan, most: most, live: func(bits float64) { r.live(phase, bits) }}
+		s      = sampler{plan: r.plan, most: most, live: func(bits float64) { r.liveStreams(phase, bits) }}
 		ticker = time.NewTicker(lookEvery)
 		began  = time.Now()
 		gone   int
@@ -191,7 +191,7 @@ func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, m
 		if n < least {
 			n = 0
 		}
-		if s.look(now, n) {
+		if s.takeSample(now, n) {
 			return s.result(), n, shaky, nil
 		}
 		if n == 0 && now.Sub(began) > r.plan.first {
@@ -200,9 +200,9 @@ func (r *run) watch(ctx context.Context, phase connexa.SpeedPhase, most int64, m
 	}
 }
 
-// persist keeps a stream going: a connection that breaks is dialed again, some
+// repeatRequests keeps a stream going: a connection that breaks is dialed again, some
 // times.
-func (r *run) persist(ctx context.Context, l *lane, pump func(*lane) error) error {
+func (r *run) repeatRequests(ctx context.Context, l *stream, pump func(*stream) error) error {
 	for broken := 0; ; {
 		err := pump(l)
 		switch {
@@ -214,16 +214,16 @@ func (r *run) persist(ctx context.Context, l *lane, pump func(*lane) error) erro
 			return err
 		}
 		broken++
-		if !sleep(ctx, redialPause) {
+		if !sleepFor(ctx, redialPause) {
 			return nil
 		}
 	}
 }
 
-// pull makes one download.
-func (r *run) pull(ctx context.Context, l *lane) error {
+// download makes one download.
+func (r *run) download(ctx context.Context, l *stream) error {
 	a := r.target.Down(r.options.DownBytes)
-	resp, err := r.send(ctx, l, a, nil)
+	resp, err := r.sendRequest(ctx, l, a, nil)
 	if err != nil {
 		return err
 	}
@@ -244,11 +244,11 @@ func (r *run) pull(ctx context.Context, l *lane) error {
 	}
 }
 
-// push makes one upload.
-func (r *run) push(ctx context.Context, l *lane) error {
+// upload makes one upload.
+func (r *run) upload(ctx context.Context, l *stream) error {
 	a, _ := r.target.Up(r.options.UpBytes)
 	body := newNoise(a.Bytes)
-	resp, err := r.send(ctx, l, a, body)
+	resp, err := r.sendRequest(ctx, l, a, body)
 	if err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (r *run) tryUpload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, smallWait)
 	defer cancel()
 	a, _ := r.target.Up(trialUpload)
-	resp, err := r.send(ctx, r.ping, a, newNoise(a.Bytes))
+	resp, err := r.sendRequest(ctx, r.ping, a, newNoise(a.Bytes))
 	if errors.As(err, new(*Refused)) {
 		return err
 	}
@@ -284,9 +284,9 @@ func (r *run) tryUpload(ctx context.Context) error {
 // loadedLatency makes small requests beside the streams until ctx is over.
 func (r *run) loadedLatency(ctx context.Context) []time.Duration {
 	var times []time.Duration
-	for begin := time.Now(); sleep(ctx, time.Until(begin.Add(loadedEvery))); {
+	for begin := time.Now(); sleepFor(ctx, time.Until(begin.Add(loadedEvery))); {
 		begin = time.Now()
-		_, took, err := r.small(ctx, r.ping, r.target.Ping())
+		_, took, err := r.fetchSmall(ctx, r.ping, r.target.Ping())
 		if err == nil {
 			times = append(times, took)
 		}
@@ -294,8 +294,8 @@ func (r *run) loadedLatency(ctx context.Context) []time.Duration {
 	return times
 }
 
-// sleep waits, and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleepFor waits, and reports whether ctx let it.
+func sleepFor(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}

@@ -16,8 +16,8 @@ type sampler struct {
 	whole   float64   // of all there was; it counts where there is no sample
 }
 
-// look notes the count at a time, and says whether that is enough.
-func (s *sampler) look(now time.Time, count int64) (enough bool) {
+// takeSample notes the count at a time, and says whether that is enough.
+func (s *sampler) takeSample(now time.Time, count int64) (enough bool) {
 	if s.began.IsZero() {
 		if count > 0 {
 			s.began, s.at, s.count = now, now, count
@@ -42,7 +42,7 @@ func (s *sampler) look(now time.Time, count int64) (enough bool) {
 	if s.live != nil {
 		s.live(bits)
 	}
-	return over || stable(s.samples)
+	return over || isStable(s.samples)
 }
 
 // result is the samples that count. A line so fast that the bytes were spent

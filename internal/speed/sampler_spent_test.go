@@ -14,7 +14,7 @@ func TestBytesThatAreSpentAtOnceHaveAFigure(t *testing.T) {
 		s := sampler{plan: plans[connexa.SpeedQuick], most: 1_000_000}
 		now := time.Now()
 		for i, count := range looks {
-			if enough := s.look(now.Add(time.Duration(i)*lookEvery), count); enough != (count == 1_000_000) {
+			if enough := s.takeSample(now.Add(time.Duration(i)*lookEvery), count); enough != (count == 1_000_000) {
 				t.Fatalf("%v: enough at %d", looks, count)
 			}
 		}

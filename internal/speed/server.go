@@ -72,9 +72,9 @@ func NewServer(o ServerOptions) *Server {
 		s.down = rate.NewLimiter(rate.Limit(o.Rate/8), rateBurst)
 		s.up = rate.NewLimiter(rate.Limit(o.Rate/8), rateBurst)
 	}
-	s.mux.HandleFunc("GET /echo", s.echo)
-	s.mux.HandleFunc("GET /down", s.giveDown)
-	s.mux.HandleFunc("POST /up", s.takeUp)
+	s.mux.HandleFunc("GET /echo", s.serveEcho)
+	s.mux.HandleFunc("GET /down", s.serveDown)
+	s.mux.HandleFunc("POST /up", s.serveUp)
 	return s
 }
 
@@ -96,18 +96,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if !s.welcome(r) {
+	if !s.authorized(r) {
 		h.Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "a token is needed", http.StatusUnauthorized)
 		return
 	}
-	from := caller(r)
-	if !s.enter(from) {
+	from := callerAddr(r)
+	if !s.acquireSlot(from) {
 		h.Set("Retry-After", "5")
 		http.Error(w, "too many requests at once", http.StatusTooManyRequests)
 		return
 	}
-	defer s.leave(from)
+	defer s.releaseSlot(from)
 	conns.Admit(r.Context())
 	until := time.Now().Add(s.options.MaxTime)
 	ctl := http.NewResponseController(w)
@@ -120,9 +120,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// welcome compares digests, so that neither the token's bytes nor its length are
+// authorized compares digests, so that neither the token's bytes nor its length are
 // told by the time that it takes.
-func (s *Server) welcome(r *http.Request) bool {
+func (s *Server) authorized(r *http.Request) bool {
 	if s.options.Token == "" {
 		return true
 	}
@@ -134,8 +134,8 @@ func (s *Server) welcome(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
 }
 
-// caller is where a request comes from; an IPv6 network counts as one.
-func caller(r *http.Request) netip.Addr {
+// callerAddr is where a request comes from; an IPv6 network counts as one.
+func callerAddr(r *http.Request) netip.Addr {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -143,7 +143,7 @@ func caller(r *http.Request) netip.Addr {
 	return conns.Network(a.Addr())
 }
 
-func (s *Server) enter(from netip.Addr) bool {
+func (s *Server) acquireSlot(from netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.atOnce >= s.options.MaxAtOnce || s.byAddr[from] >= s.options.MaxPerAddr {
@@ -154,7 +154,7 @@ func (s *Server) enter(from netip.Addr) bool {
 	return true
 }
 
-func (s *Server) leave(from netip.Addr) {
+func (s *Server) releaseSlot(from netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.atOnce--
@@ -163,8 +163,8 @@ func (s *Server) leave(from netip.Addr) {
 	}
 }
 
-// echo says where the caller is seen.
-func (s *Server) echo(w http.ResponseWriter, r *http.Request) {
+// serveEcho says where the caller is seen.
+func (s *Server) serveEcho(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -173,7 +173,7 @@ func (s *Server) echo(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, a.Addr().Unmap())
 }
 
-func (s *Server) giveDown(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveDown(w http.ResponseWriter, r *http.Request) {
 	n, err := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
 	if err != nil || n < 0 {
 		http.Error(w, "want bytes=N", http.StatusBadRequest)
@@ -185,18 +185,18 @@ func (s *Server) giveDown(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-	from := limited{newNoise(n), waitFor(r.Context(), s.down)}
+	from := limited{newNoise(n), limitWait(r.Context(), s.down)}
 	buf := blocks.Get().(*[block]byte)
 	defer blocks.Put(buf)
 	_, _ = io.CopyBuffer(writer{w}, from, buf[:]) // the client left
 }
 
-func (s *Server) takeUp(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveUp(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength > s.options.MaxBytes {
 		http.Error(w, fmt.Sprintf("at most %d bytes at once", s.options.MaxBytes), http.StatusRequestEntityTooLarge)
 		return
 	}
-	body := limited{http.MaxBytesReader(w, r.Body, s.options.MaxBytes), waitFor(r.Context(), s.up)}
+	body := limited{http.MaxBytesReader(w, r.Body, s.options.MaxBytes), limitWait(r.Context(), s.up)}
 	buf := blocks.Get().(*[block]byte)
 	defer blocks.Put(buf)
 	n, err := io.CopyBuffer(writer{io.Discard}, body, buf[:])
@@ -217,9 +217,9 @@ type limited struct {
 	wait func(n int) error // nil: no limit
 }
 
-// waitFor returns a function that waits until n more bytes are allowed. It is nil
+// limitWait returns a function that waits until n more bytes are allowed. It is nil
 // without a limit.
-func waitFor(ctx context.Context, limit *rate.Limiter) func(n int) error {
+func limitWait(ctx context.Context, limit *rate.Limiter) func(n int) error {
 	if limit == nil {
 		return nil
 	}

@@ -118,7 +118,7 @@ func Measure(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint, o Opti
 		if ctx.Err() != nil {
 			return m, ctx.Err()
 		}
-		if why := ended(t); why != nil {
+		if why := tunnelEnded(t); why != nil {
 			return m, why
 		}
 		if fail == nil || m.Down > best.Down || best.Down == 0 && heavier(err, fail) {
@@ -138,8 +138,8 @@ func heavier(a, b error) bool {
 	return errors.As(a, &no) && !errors.As(b, &no)
 }
 
-// ended is why the way under a test is gone; nil: it is not.
-func ended(t Tunnel) error {
+// tunnelEnded is why the way under a test is gone; nil: it is not.
+func tunnelEnded(t Tunnel) error {
 	select {
 	case <-t.Done():
 		if err := t.Err(); err != nil {
@@ -181,10 +181,10 @@ func measureOne(ctx context.Context, t Tunnel, e connexa.Endpoint, o Options, p 
 func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target, o Options, p plan) (connexa.Measurement, error) {
 	m := connexa.Measurement{Endpoint: e.Name(), Mode: o.Mode}
 	r := &run{tunnel: t, target: to, name: e.Name(), options: o, plan: p, dialer: dialer{tunnel: t, roots: o.RootCAs}}
-	defer r.close()
+	defer r.closeStreams()
 	lost, received := t.Packets()
-	if err := r.idle(ctx, &m); err != nil {
-		return m, r.explain(ctx, err)
+	if err := r.measureIdle(ctx, &m); err != nil {
+		return m, r.explainError(ctx, err)
 	}
 	r.plan.warm = max(p.warm, min(slowStart*m.Latency, p.lasts*2/5))
 	r.streams = streams
@@ -192,10 +192,10 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 		r.streams = moreStreams
 	}
 	lostIdle, receivedIdle := t.Packets()
-	down, err := r.transfer(ctx, connexa.PhaseDownload)
+	down, err := r.measureTransfer(ctx, connexa.PhaseDownload)
 	m.DownBytes = down.bytes
 	if err != nil {
-		return m, r.explain(ctx, err)
+		return m, r.explainError(ctx, err)
 	}
 	down.into(&m.Down, &m.LoadedDown, &m)
 	m.Confidence = down.confidence()
@@ -210,13 +210,13 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 	}
 	var up transferred
 	if err = r.tryUpload(ctx); err == nil {
-		up, err = r.transfer(ctx, connexa.PhaseUpload)
+		up, err = r.measureTransfer(ctx, connexa.PhaseUpload)
 	}
 	m.UpBytes = up.bytes
 	if err != nil {
 		m.Confidence = connexa.ConfidenceLow
 		r.finish(&m)
-		return m, r.explain(ctx, err)
+		return m, r.explainError(ctx, err)
 	}
 	up.into(&m.Up, &m.LoadedUp, &m)
 	m.Confidence = worse(m.Confidence, up.confidence())
@@ -246,12 +246,12 @@ func fills(found, others, uplink int64) bool {
 func (x transferred) into(bits *int64, loaded *time.Duration, m *connexa.Measurement) {
 	*bits = int64(math.Round(trimmedMean(x.samples)))
 	*loaded = median(x.loaded)
-	m.Spread = max(m.Spread, spread(x.samples))
+	m.Spread = max(m.Spread, relativeSpread(x.samples))
 }
 
 func (x transferred) confidence() connexa.Confidence {
 	if x.shaky {
 		return connexa.ConfidenceLow
 	}
-	return confidenceOf(len(x.samples), spread(x.samples))
+	return confidenceOf(len(x.samples), relativeSpread(x.samples))
 }

@@ -33,11 +33,11 @@ type (
 
 func ports(a, b uint16) uint32 { return uint32(a)<<16 | uint32(b) }
 
-// life is how far a flow has come.
-type life uint8
+// flowState is how far a flow has come.
+type flowState uint8
 
 const (
-	opening life = iota
+	opening flowState = iota
 	open
 	halfClosed // by one side
 	closing
@@ -45,19 +45,19 @@ const (
 
 // flow is one connection, exchange of datagrams, or series of pings.
 type flow struct {
-	client *client
-	addr   uint32 // the client's
-	port   uint16
-	remote uint32 // as the client knows it
-	to     uint32 // as it is; differs for DNS at the gateway
-	rport  uint16
-	ext    uint16 // our port in the tunnel
-	proto  uint8
-	life   life
-	heard  bool // something came back
-	finOut bool
-	finIn  bool
-	used   int64 // when a packet last came
+	client   *client
+	addr     uint32 // the client's
+	port     uint16
+	remote   uint32 // as the client knows it
+	to       uint32 // as it is; differs for DNS at the gateway
+	rport    uint16
+	ext      uint16 // our port in the tunnel
+	proto    uint8
+	state    flowState
+	answered bool // something came back
+	finOut   bool
+	finIn    bool
+	lastUsed int64 // when a packet last came
 
 	// What the rewriting of a packet of the client adds to its checksums.
 	sumIP, sumL4 uint16
@@ -80,33 +80,35 @@ func (f *flow) outKey() outKey {
 }
 func (f *flow) inKey() inKey { return inKey{f.to, ports(f.rport, f.ext), uint32(f.proto)} }
 
-// idle is how long f may be without packets.
-func (f *flow) idle() int64 {
+// idleLimit is how long f may be without packets.
+func (f *flow) idleLimit() int64 {
 	switch {
 	case f.proto == protoICMP:
 		return idlePing
-	case f.proto == protoUDP && (f.life == opening || f.rport == portDNS):
+	case f.proto == protoUDP && (f.state == opening || f.rport == portDNS):
 		return idleAsked
 	case f.proto == protoUDP:
 		return idleUDP
-	case f.life == open:
+	case f.state == open:
 		return idleTCP
-	case f.life == halfClosed:
+	case f.state == halfClosed:
 		return idleHalf
-	case f.life == closing:
+	case f.state == closing:
 		return idleClosing
 	}
 	return idleOpening
 }
 
-// lasting says whether f keeps its place when the table is full.
-func (f *flow) lasting() bool { return f.proto == protoTCP && (f.life == open || f.life == halfClosed) }
+// isProtected says whether f keeps its place when the table is full.
+func (f *flow) isProtected() bool {
+	return f.proto == protoTCP && (f.state == open || f.state == halfClosed)
+}
 
-// find returns the flow of k, if it has not been idle for too long.
-func (n *NAT) find(k outKey) *flow {
+// findFlow returns the flow of k, if it has not been idle for too long.
+func (n *NAT) findFlow(k outKey) *flow {
 	f := n.out[k]
-	if f != nil && n.clock-f.used > f.idle() {
-		n.remove(f)
+	if f != nil && n.clock-f.lastUsed > f.idleLimit() {
+		n.removeFlow(f)
 		return nil
 	}
 	return f
@@ -114,34 +116,34 @@ func (n *NAT) find(k outKey) *flow {
 
 func (n *NAT) findIn(k inKey) *flow {
 	f := n.in[k]
-	if f != nil && n.clock-f.used > f.idle() {
-		n.remove(f)
+	if f != nil && n.clock-f.lastUsed > f.idleLimit() {
+		n.removeFlow(f)
 		return nil
 	}
 	return f
 }
 
-// begin makes a flow; nil: there is no room for it.
-func (n *NAT) begin(c *client, k outKey, to uint32) *flow {
+// openFlow makes a flow; nil: there is no room for it.
+func (n *NAT) openFlow(c *client, k outKey, to uint32) *flow {
 	if c.flows >= n.cfg.PerClient && !n.makeRoom(c) {
 		n.counts.Full++
 		return nil
 	}
-	if len(n.out) >= n.cfg.Total && !n.makeRoom(n.biggest()) {
+	if len(n.out) >= n.cfg.Total && !n.makeRoom(n.largestClient()) {
 		n.counts.Full++
 		return nil
 	}
-	f := &flow{client: c, addr: k.client, port: uint16(k.ports >> 16), remote: k.remote, to: to, rport: uint16(k.ports), proto: uint8(k.proto), used: n.clock}
+	f := &flow{client: c, addr: k.client, port: uint16(k.ports >> 16), remote: k.remote, to: to, rport: uint16(k.ports), proto: uint8(k.proto), lastUsed: n.clock}
 	if !n.choosePort(f) {
 		n.counts.Full++
 		return nil
 	}
-	f.sumIP = deltas(f.addr, n.self, f.remote, f.to)
-	f.sumL4 = fold(uint32(f.sumIP) + uint32(^f.port) + uint32(f.ext))
+	f.sumIP = sumDelta(f.addr, n.self, f.remote, f.to)
+	f.sumL4 = foldSum(uint32(f.sumIP) + uint32(^f.port) + uint32(f.ext))
 	n.out[k] = f
 	n.in[f.inKey()] = f
 	c.flows++
-	c.list(f)
+	c.linkFlow(f)
 	return f
 }
 
@@ -165,12 +167,12 @@ func (n *NAT) makeRoom(c *client) bool {
 	if c == nil || c.back == nil {
 		return false
 	}
-	n.remove(c.back)
+	n.removeFlow(c.back)
 	return true
 }
 
-// biggest is the client with the most flows: who fills the table makes room.
-func (n *NAT) biggest() *client {
+// largestClient is the client with the most flows: who fills the table makes room.
+func (n *NAT) largestClient() *client {
 	var most *client
 	for _, c := range n.clients {
 		if c.back != nil && (most == nil || c.flows > most.flows) {
@@ -180,33 +182,33 @@ func (n *NAT) biggest() *client {
 	return most
 }
 
-// touch notes a packet of f.
-func (n *NAT) touch(f *flow) {
-	if f.used == n.clock {
+// touchFlow notes a packet of f.
+func (n *NAT) touchFlow(f *flow) {
+	if f.lastUsed == n.clock {
 		return
 	}
-	f.used = n.clock
+	f.lastUsed = n.clock
 	if f.listed && f.client.front != f {
-		f.client.unlist(f)
-		f.client.list(f)
+		f.client.unlinkFlow(f)
+		f.client.linkFlow(f)
 	}
 }
 
-// become changes how far f has come.
-func (n *NAT) become(f *flow, l life) {
-	if f.life == l {
+// setFlowState changes how far f has come.
+func (n *NAT) setFlowState(f *flow, l flowState) {
+	if f.state == l {
 		return
 	}
-	f.life = l
+	f.state = l
 	switch {
-	case f.lasting() && f.listed:
-		f.client.unlist(f)
-	case !f.lasting() && !f.listed:
-		f.client.list(f)
+	case f.isProtected() && f.listed:
+		f.client.unlinkFlow(f)
+	case !f.isProtected() && !f.listed:
+		f.client.linkFlow(f)
 	}
 }
 
-func (c *client) list(f *flow) {
+func (c *client) linkFlow(f *flow) {
 	f.listed, f.prev, f.next = true, nil, c.front
 	if c.front != nil {
 		c.front.prev = f
@@ -216,7 +218,7 @@ func (c *client) list(f *flow) {
 	c.front = f
 }
 
-func (c *client) unlist(f *flow) {
+func (c *client) unlinkFlow(f *flow) {
 	if f.prev != nil {
 		f.prev.next = f.next
 	} else {
@@ -230,12 +232,12 @@ func (c *client) unlist(f *flow) {
 	f.listed, f.prev, f.next = false, nil, nil
 }
 
-func (n *NAT) remove(f *flow) {
+func (n *NAT) removeFlow(f *flow) {
 	delete(n.out, f.outKey())
 	delete(n.in, f.inKey())
 	f.client.flows--
 	if f.listed {
-		f.client.unlist(f)
+		f.client.unlinkFlow(f)
 	}
 }
 
@@ -248,13 +250,13 @@ func (n *NAT) forgetAll() {
 	clear(n.pieces)
 }
 
-// sweep ends what was idle for too long. It runs with packets, so an idle
+// sweepFlows ends what was idle for too long. It runs with packets, so an idle
 // translator costs nothing.
-func (n *NAT) sweep() {
+func (n *NAT) sweepFlows() {
 	n.swept = n.clock
 	for _, f := range n.out {
-		if n.clock-f.used > f.idle() {
-			n.remove(f)
+		if n.clock-f.lastUsed > f.idleLimit() {
+			n.removeFlow(f)
 		}
 	}
 	for k, p := range n.pieces {
@@ -264,18 +266,18 @@ func (n *NAT) sweep() {
 	}
 }
 
-// track follows a TCP connection by the flags of one packet.
-func (n *NAT) track(f *flow, flags byte, outward bool) {
+// trackTCP follows a TCP connection by the flags of one packet.
+func (n *NAT) trackTCP(f *flow, flags byte, outward bool) {
 	if !outward {
-		f.heard = true
+		f.answered = true
 	}
 	switch {
 	case flags&tcpRST != 0:
-		n.become(f, closing)
+		n.setFlowState(f, closing)
 		return
-	case flags&(tcpSYN|tcpACK) == tcpSYN && outward && f.life == closing:
-		f.heard, f.finOut, f.finIn = false, false, false // the ports are used again
-		n.become(f, opening)
+	case flags&(tcpSYN|tcpACK) == tcpSYN && outward && f.state == closing:
+		f.answered, f.finOut, f.finIn = false, false, false // the ports are used again
+		n.setFlowState(f, opening)
 		return
 	case flags&tcpFIN != 0 && outward:
 		f.finOut = true
@@ -284,33 +286,33 @@ func (n *NAT) track(f *flow, flags byte, outward bool) {
 	}
 	switch {
 	case f.finOut && f.finIn:
-		n.become(f, closing)
-	case (f.finOut || f.finIn) && f.life == open:
-		n.become(f, halfClosed)
-	case f.life == opening && f.heard && outward && flags&(tcpSYN|tcpACK) == tcpACK:
+		n.setFlowState(f, closing)
+	case (f.finOut || f.finIn) && f.state == open:
+		n.setFlowState(f, halfClosed)
+	case f.state == opening && f.answered && outward && flags&(tcpSYN|tcpACK) == tcpACK:
 		// The third step of the handshake: neither side alone makes a connection
 		// that lasts.
-		n.become(f, open)
+		n.setFlowState(f, open)
 	}
 }
 
 // --- checksums, RFC 1624
 
-// deltas is what replacing the address a by b, and c by d, adds to a sum.
-func deltas(a, b, c, d uint32) uint16 {
-	return fold(half(^a) + half(b) + half(^c) + half(d))
+// sumDelta is what replacing the address a by b, and c by d, adds to a sum.
+func sumDelta(a, b, c, d uint32) uint16 {
+	return foldSum(half(^a) + half(b) + half(^c) + half(d))
 }
 
 func half(a uint32) uint32 { return a>>16 + a&0xffff }
 
-func fold(s uint32) uint16 {
+func foldSum(s uint32) uint16 {
 	s = s>>16 + s&0xffff
 	s = s>>16 + s&0xffff
 	return uint16(s)
 }
 
-// adjust adds to the checksum in b.
-func adjust(b []byte, delta uint16) {
-	s := fold(uint32(^binary.BigEndian.Uint16(b)) + uint32(delta))
+// adjustSum adds to the checksum in b.
+func adjustSum(b []byte, delta uint16) {
+	s := foldSum(uint32(^binary.BigEndian.Uint16(b)) + uint32(delta))
 	binary.BigEndian.PutUint16(b, ^s)
 }

@@ -14,8 +14,8 @@ const (
 	codeTooBig     = 4
 	codeProhibited = 13
 
-	// answersMost bounds what this end says of its own accord in a second.
-	answersMost = 200
+	// maxAnswers bounds what this end says of its own accord in a second.
+	maxAnswers = 200
 )
 
 func (n *NAT) mayAnswer() bool {
@@ -23,11 +23,11 @@ func (n *NAT) mayAnswer() bool {
 		n.second, n.answers = n.clock, 0
 	}
 	n.answers++
-	return n.answers <= answersMost
+	return n.answers <= maxAnswers
 }
 
-// answer turns a client's packet into an ICMP error about it, from the gateway.
-func (n *NAT) answer(pp *[]byte, kind, code byte, mtu uint16) Verdict {
+// answerError turns a client's packet into an ICMP error about it, from the gateway.
+func (n *NAT) answerError(pp *[]byte, kind, code byte, mtu uint16) Verdict {
 	p := *pp
 	// RFC 1122 section 3.2.2: no errors about errors, nor about later fragments.
 	if p[9] == protoICMP && (len(p) < headIP+1 || p[headIP] != icmpEcho) || binary.BigEndian.Uint16(p[6:])&offsetBits != 0 {
@@ -43,19 +43,19 @@ func (n *NAT) answer(pp *[]byte, kind, code byte, mtu uint16) Verdict {
 	copy(old[:], p[:quote])
 	p = p[:size]
 	clear(p[:headIP+headICMP])
-	head(p, protoICMP, n.gateway, to)
+	writeHeader(p, protoICMP, n.gateway, to)
 	body := p[headIP:]
 	body[0], body[1] = kind, code
 	binary.BigEndian.PutUint16(body[6:], mtu)
 	copy(body[headICMP:], old[:quote])
-	binary.BigEndian.PutUint16(body[2:], sum(body, 0))
+	binary.BigEndian.PutUint16(body[2:], sumOf(body, 0))
 	*pp = p
 	return Deliver
 }
 
-// reset turns a segment of a connection that is not known into the RST that its
+// answerReset turns a segment of a connection that is not known into the RST that its
 // sender is owed, RFC 9293 section 3.5.2.
-func (n *NAT) reset(pp *[]byte) Verdict {
+func (n *NAT) answerReset(pp *[]byte) Verdict {
 	p := *pp
 	body := p[headIP:]
 	flags := body[13]
@@ -74,7 +74,7 @@ func (n *NAT) reset(pp *[]byte) Verdict {
 	seq, ack := binary.BigEndian.Uint32(body[4:]), binary.BigEndian.Uint32(body[8:])
 	p = p[:headIP+headTCP]
 	clear(p)
-	head(p, protoTCP, to, from)
+	writeHeader(p, protoTCP, to, from)
 	body = p[headIP:]
 	binary.BigEndian.PutUint16(body, b)
 	binary.BigEndian.PutUint16(body[2:], a)
@@ -86,23 +86,23 @@ func (n *NAT) reset(pp *[]byte) Verdict {
 		binary.BigEndian.PutUint32(body[8:], seq+length)
 		body[13] = tcpRST | tcpACK
 	}
-	binary.BigEndian.PutUint16(body[16:], sum(body, half(from)+half(to)+protoTCP+headTCP))
+	binary.BigEndian.PutUint16(body[16:], sumOf(body, half(from)+half(to)+protoTCP+headTCP))
 	*pp = p
 	return Deliver
 }
 
-// head writes the IP header of a packet of our own.
-func head(p []byte, proto byte, from, to uint32) {
+// writeHeader writes the IP header of a packet of our own.
+func writeHeader(p []byte, proto byte, from, to uint32) {
 	p[0] = 0x45
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	p[8], p[9] = 64, proto
 	setSrc(p, from)
 	setDst(p, to)
-	binary.BigEndian.PutUint16(p[10:], sum(p[:headIP], 0))
+	binary.BigEndian.PutUint16(p[10:], sumOf(p[:headIP], 0))
 }
 
-// sum is the Internet checksum of b, RFC 1071, over start.
-func sum(b []byte, start uint32) uint16 {
+// sumOf is the Internet checksum of b, RFC 1071, over start.
+func sumOf(b []byte, start uint32) uint16 {
 	s := uint64(start)
 	for ; len(b) >= 2; b = b[2:] {
 		s += uint64(b[0])<<8 | uint64(b[1])
@@ -116,9 +116,9 @@ func sum(b []byte, start uint32) uint16 {
 	return ^uint16(s)
 }
 
-// inError translates an ICMP error about a packet that a client had sent: the
+// translateError translates an ICMP error about a packet that a client had sent: the
 // packet that it quotes is to be the one that the client knows.
-func (n *NAT) inError(p []byte) Verdict {
+func (n *NAT) translateError(p []byte) Verdict {
 	body := p[headIP:]
 	quoted := body[headICMP:]
 	if quoted[0] != 0x45 || src(quoted) != n.self || binary.BigEndian.Uint16(quoted[6:])&offsetBits != 0 {
@@ -146,23 +146,23 @@ func (n *NAT) inError(p []byte) Verdict {
 	case protoTCP:
 		binary.BigEndian.PutUint16(inner, f.port)
 		if len(inner) >= headTCP {
-			adjust(inner[16:], ^f.sumL4)
+			adjustSum(inner[16:], ^f.sumL4)
 		}
 	case protoICMP:
 		binary.BigEndian.PutUint16(inner[4:], f.port)
-		adjust(inner[2:], ^fold(uint32(^f.port)+uint32(f.ext)))
+		adjustSum(inner[2:], ^foldSum(uint32(^f.port)+uint32(f.ext)))
 	}
 	setSrc(quoted, f.addr)
 	setDst(quoted, f.remote)
-	adjust(quoted[10:], ^f.sumIP)
+	adjustSum(quoted[10:], ^f.sumIP)
 	if src(p) == f.to {
 		setSrc(p, f.remote) // who asked the gateway hears from the gateway
 	}
 	setDst(p, f.addr)
 	p[10], p[11] = 0, 0
-	binary.BigEndian.PutUint16(p[10:], sum(p[:headIP], 0))
+	binary.BigEndian.PutUint16(p[10:], sumOf(p[:headIP], 0))
 	body[2], body[3] = 0, 0
-	binary.BigEndian.PutUint16(body[2:], sum(body, 0))
+	binary.BigEndian.PutUint16(body[2:], sumOf(body, 0))
 	f.client.counts.Down += uint64(len(p))
 	f.client.counts.DownPackets++
 	return Deliver

@@ -2,14 +2,14 @@ package nat
 
 import "encoding/binary"
 
-// local judges a packet of a client to the clients' own network.
-func (n *NAT) local(c *client, pp *[]byte) Verdict {
+// handleLocal judges a packet of a client to the clients' own network.
+func (n *NAT) handleLocal(c *client, pp *[]byte) Verdict {
 	p := *pp
 	to := dst(p)
 	frag := binary.BigEndian.Uint16(p[6:])
 	if to != n.gateway && to != n.gateway+1 {
-		if n.cfg.Together && n.clients[to] != nil && p[8] > 1 {
-			hop(p)
+		if n.cfg.ClientToClient && n.clients[to] != nil && p[8] > 1 {
+			decrementTTL(p)
 			return Deliver
 		}
 		return Drop // not even an answer says who is there
@@ -18,9 +18,9 @@ func (n *NAT) local(c *client, pp *[]byte) Verdict {
 		return Drop
 	}
 	switch {
-	case p[9] == protoICMP && whole(p, headICMP) && p[headIP] == icmpEcho:
-		return n.pong(p)
-	case (p[9] == protoUDP && whole(p, headUDP) || p[9] == protoTCP && whole(p, headTCP)) && binary.BigEndian.Uint16(p[headIP+2:]) == portDNS:
+	case p[9] == protoICMP && hasTransportHeader(p, headICMP) && p[headIP] == icmpEcho:
+		return n.answerPing(p)
+	case (p[9] == protoUDP && hasTransportHeader(p, headUDP) || p[9] == protoTCP && hasTransportHeader(p, headTCP)) && binary.BigEndian.Uint16(p[headIP+2:]) == portDNS:
 		server := n.dns[to-n.gateway]
 		if n.self == 0 || server == 0 {
 			return Drop
@@ -28,20 +28,20 @@ func (n *NAT) local(c *client, pp *[]byte) Verdict {
 		if p[8] <= 1 || len(p) > n.mtu {
 			return Drop
 		}
-		f, v := n.flowOut(c, pp, server)
+		f, v := n.outboundFlow(c, pp, server)
 		if f == nil {
 			return v
 		}
-		n.sendOut(p, f)
+		n.rewriteOutbound(p, f)
 		c.counts.Up += uint64(len(p))
 		c.counts.UpPackets++
 		return Forward
 	}
-	return n.answer(pp, icmpUnreachable, codePort, 0)
+	return n.answerError(pp, icmpUnreachable, codePort, 0)
 }
 
-// pong answers a ping to the gateway.
-func (n *NAT) pong(p []byte) Verdict {
+// answerPing answers a ping to the gateway.
+func (n *NAT) answerPing(p []byte) Verdict {
 	if !n.mayAnswer() {
 		return Drop
 	}
@@ -50,6 +50,6 @@ func (n *NAT) pong(p []byte) Verdict {
 	setDst(p, from)
 	body := p[headIP:]
 	body[0] = icmpReply
-	adjust(body[2:], ^uint16(icmpEcho<<8))
+	adjustSum(body[2:], ^uint16(icmpEcho<<8))
 	return Deliver
 }

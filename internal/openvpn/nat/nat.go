@@ -36,8 +36,8 @@ type Config struct {
 	// to an address; the port is 0 for icmp. Nil refuses everything. It is called
 	// with a lock held and must be quick.
 	Allows func(network string, to netip.AddrPort) bool
-	// Together lets clients reach each other.
-	Together bool
+	// ClientToClient lets clients reach each other.
+	ClientToClient bool
 	// PerClient and Total bound the flows; 0: DefaultPerClient and DefaultTotal.
 	PerClient, Total int
 }
@@ -80,7 +80,7 @@ type NAT struct {
 	out     map[outKey]*flow
 	in      map[inKey]*flow
 	clients map[uint32]*client
-	pieces  map[pieceKey]piece
+	pieces  map[fragmentKey]piece
 	clock   int64 // seconds since began, of the batch in hand
 	swept   int64
 	answers int   // replies of our own in this second
@@ -99,7 +99,7 @@ func New(cfg Config) *NAT {
 	base := num(cfg.Network.Masked().Addr())
 	n := &NAT{
 		cfg: cfg, net: base, gateway: base + 1, mask: ^uint32(0) << (32 - cfg.Network.Bits()), now: time.Now,
-		out: map[outKey]*flow{}, in: map[inKey]*flow{}, clients: map[uint32]*client{}, pieces: map[pieceKey]piece{},
+		out: map[outKey]*flow{}, in: map[inKey]*flow{}, clients: map[uint32]*client{}, pieces: map[fragmentKey]piece{},
 	}
 	n.began = n.now()
 	return n
@@ -135,7 +135,7 @@ func (n *NAT) Up(self netip.Addr, mtu int, dns []netip.Addr) {
 		// Other name servers than before answer at the gateway's address.
 		for _, f := range n.out {
 			if f.remote != f.to {
-				n.remove(f)
+				n.removeFlow(f)
 			}
 		}
 	}
@@ -164,17 +164,17 @@ func (n *NAT) Admit(a netip.Addr) {
 func (n *NAT) Expel(a netip.Addr) Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.expel(num(a))
+	return n.removeClient(num(a))
 }
 
-func (n *NAT) expel(ip uint32) Counts {
+func (n *NAT) removeClient(ip uint32) Counts {
 	c := n.clients[ip]
 	if c == nil {
 		return Counts{}
 	}
 	for _, f := range n.out {
 		if f.client == c {
-			n.remove(f)
+			n.removeFlow(f)
 		}
 	}
 	delete(n.clients, ip)
@@ -209,10 +209,10 @@ func (n *NAT) Counts() Counts {
 func (n *NAT) Out(pkts [][]byte, verdicts []Verdict) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.tick()
+	n.readClock()
 	for i := range pkts {
 		size := len(pkts[i])
-		verdicts[i] = n.outOne(&pkts[i])
+		verdicts[i] = n.translateOut(&pkts[i])
 		if verdicts[i] == Drop {
 			n.counts.Dropped++
 		} else if verdicts[i] == Forward {
@@ -226,10 +226,10 @@ func (n *NAT) Out(pkts [][]byte, verdicts []Verdict) {
 func (n *NAT) In(pkts [][]byte, verdicts []Verdict) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.tick()
+	n.readClock()
 	for i := range pkts {
 		size := len(pkts[i])
-		verdicts[i] = n.inOne(&pkts[i])
+		verdicts[i] = n.translateIn(&pkts[i])
 		if verdicts[i] == Deliver {
 			n.counts.Down += uint64(size)
 			n.counts.DownPackets++
@@ -237,11 +237,11 @@ func (n *NAT) In(pkts [][]byte, verdicts []Verdict) {
 	}
 }
 
-// tick reads the clock, once for a batch.
-func (n *NAT) tick() {
+// readClock reads the clock, once for a batch.
+func (n *NAT) readClock() {
 	n.clock = int64(n.now().Sub(n.began) / time.Second)
 	if n.clock-n.swept >= sweepEvery {
-		n.sweep()
+		n.sweepFlows()
 	}
 }
 

@@ -22,14 +22,14 @@ var (
 	gate = netip.MustParseAddr("10.66.0.1")
 )
 
-// bench is a translator with a clock that the test moves.
-type bench struct {
+// testNAT is a translator with a clock that the test moves.
+type testNAT struct {
 	*NAT
 	t   testing.TB
 	now time.Time
 }
 
-func newBench(t testing.TB, tune func(*Config)) *bench {
+func newBench(t testing.TB, tune func(*Config)) *testNAT {
 	cfg := Config{
 		Network: netip.MustParsePrefix("10.66.0.0/16"),
 		Allows:  func(_ string, to netip.AddrPort) bool { return !to.Addr().IsPrivate() },
@@ -37,7 +37,7 @@ func newBench(t testing.TB, tune func(*Config)) *bench {
 	if tune != nil {
 		tune(&cfg)
 	}
-	b := &bench{NAT: New(cfg), t: t, now: time.Unix(1e9, 0)}
+	b := &testNAT{NAT: New(cfg), t: t, now: time.Unix(1e9, 0)}
 	b.NAT.now = func() time.Time { return b.now }
 	b.began = b.now
 	b.Up(self, 1396, []netip.Addr{dns1, dns2})
@@ -46,21 +46,21 @@ func newBench(t testing.TB, tune func(*Config)) *bench {
 	return b
 }
 
-func (b *bench) wait(d time.Duration) { b.now = b.now.Add(d) }
+func (b *testNAT) advance(d time.Duration) { b.now = b.now.Add(d) }
 
-// send gives the translator a packet of a client.
-func (b *bench) send(p []byte) ([]byte, Verdict) {
+// sendOut gives the translator a packet of a client.
+func (b *testNAT) sendOut(p []byte) ([]byte, Verdict) {
 	b.t.Helper()
-	return b.one(b.Out, p)
+	return b.translateOne(b.Out, p)
 }
 
-// receive gives it one of the tunnel.
-func (b *bench) receive(p []byte) ([]byte, Verdict) {
+// sendIn gives it one of the tunnel.
+func (b *testNAT) sendIn(p []byte) ([]byte, Verdict) {
 	b.t.Helper()
-	return b.one(b.In, p)
+	return b.translateOne(b.In, p)
 }
 
-func (b *bench) one(judge func([][]byte, []Verdict), p []byte) ([]byte, Verdict) {
+func (b *testNAT) translateOne(judge func([][]byte, []Verdict), p []byte) ([]byte, Verdict) {
 	b.t.Helper()
 	sound := isSound(p)
 	mem := make([]byte, 2048)
@@ -72,7 +72,7 @@ func (b *bench) one(judge func([][]byte, []Verdict), p []byte) ([]byte, Verdict)
 	return pkts[0], v[0]
 }
 
-func (b *bench) want(p []byte, v Verdict, want Verdict) []byte {
+func (b *testNAT) wantVerdict(p []byte, v Verdict, want Verdict) []byte {
 	b.t.Helper()
 	if v != want {
 		b.t.Fatalf("verdict %d, want %d", v, want)
@@ -102,9 +102,9 @@ func isSound(p []byte) bool {
 	return true
 }
 
-func ap(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
+func addrPort(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
 
-func packet(proto tcpip.TransportProtocolNumber, from, to netip.Addr, body []byte) []byte {
+func makePacket(proto tcpip.TransportProtocolNumber, from, to netip.Addr, body []byte) []byte {
 	p := make([]byte, 20+len(body))
 	copy(p[20:], body)
 	header.IPv4(p).Encode(&header.IPv4Fields{
@@ -115,17 +115,17 @@ func packet(proto tcpip.TransportProtocolNumber, from, to netip.Addr, body []byt
 	return p
 }
 
-func udp(from, to netip.AddrPort, data string) []byte {
+func makeUDP(from, to netip.AddrPort, data string) []byte {
 	b := make([]byte, 8+len(data))
 	copy(b[8:], data)
 	header.UDP(b).Encode(&header.UDPFields{SrcPort: from.Port(), DstPort: to.Port(), Length: uint16(len(b))})
-	p := packet(header.UDPProtocolNumber, from.Addr(), to.Addr(), b)
+	p := makePacket(header.UDPProtocolNumber, from.Addr(), to.Addr(), b)
 	sum := header.PseudoHeaderChecksum(header.UDPProtocolNumber, header.IPv4(p).SourceAddress(), header.IPv4(p).DestinationAddress(), uint16(len(b)))
 	header.UDP(p[20:]).SetChecksum(^checksum.Checksum(p[20:], sum))
 	return p
 }
 
-func tcp(from, to netip.AddrPort, flags header.TCPFlags, options []byte, data string) []byte {
+func makeTCP(from, to netip.AddrPort, flags header.TCPFlags, options []byte, data string) []byte {
 	b := make([]byte, 20+len(options)+len(data))
 	copy(b[20:], options)
 	copy(b[20+len(options):], data)
@@ -133,51 +133,51 @@ func tcp(from, to netip.AddrPort, flags header.TCPFlags, options []byte, data st
 		SrcPort: from.Port(), DstPort: to.Port(), SeqNum: 1000, AckNum: 2000,
 		DataOffset: uint8(20 + len(options)), Flags: flags, WindowSize: 8000,
 	})
-	p := packet(header.TCPProtocolNumber, from.Addr(), to.Addr(), b)
+	p := makePacket(header.TCPProtocolNumber, from.Addr(), to.Addr(), b)
 	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, header.IPv4(p).SourceAddress(), header.IPv4(p).DestinationAddress(), uint16(len(b)))
 	header.TCP(p[20:]).SetChecksum(^checksum.Checksum(p[20:], sum))
 	return p
 }
 
-func icmp(from, to netip.Addr, kind, code byte, id uint16, data []byte) []byte {
+func makeICMP(from, to netip.Addr, kind, code byte, id uint16, data []byte) []byte {
 	b := make([]byte, 8+len(data))
 	b[0], b[1] = kind, code
 	binary.BigEndian.PutUint16(b[4:], id)
 	copy(b[8:], data)
 	binary.BigEndian.PutUint16(b[2:], ^checksum.Checksum(b, 0))
-	return packet(header.ICMPv4ProtocolNumber, from, to, b)
+	return makePacket(header.ICMPv4ProtocolNumber, from, to, b)
 }
 
 func fromTo(p []byte) (from, to netip.AddrPort) {
 	a := header.IPv4(p)
 	s, d := netip.AddrFrom4(a.SourceAddress().As4()), netip.AddrFrom4(a.DestinationAddress().As4())
 	if p[9] == protoICMP {
-		return ap(s, 0), ap(d, 0)
+		return addrPort(s, 0), addrPort(d, 0)
 	}
-	return ap(s, binary.BigEndian.Uint16(p[20:])), ap(d, binary.BigEndian.Uint16(p[22:]))
+	return addrPort(s, binary.BigEndian.Uint16(p[20:])), addrPort(d, binary.BigEndian.Uint16(p[22:]))
 }
 
 func TestDatagramsGoAndComeBack(t *testing.T) {
 	b := newBench(t, nil)
-	p := b.want2(b.send(udp(ap(ann, 5000), ap(web, 443), "hello")))(Forward)
+	p := b.want2(b.sendOut(makeUDP(addrPort(ann, 5000), addrPort(web, 443), "hello")))(Forward)
 	from, to := fromTo(p)
-	if from.Addr() != self || to != ap(web, 443) || string(p[28:]) != "hello" || p[8] != 63 {
+	if from.Addr() != self || to != addrPort(web, 443) || string(p[28:]) != "hello" || p[8] != 63 {
 		t.Fatalf("sent %s to %s: %q, time to live %d", from, to, p[28:], p[8])
 	}
 	if from.Port() >= 16000 || from.Port() < 1024 {
 		t.Errorf("port %d is one of the stack's", from.Port())
 	}
-	p = b.want2(b.receive(udp(ap(web, 443), from, "hallo")))(Deliver)
-	if s, d := fromTo(p); s != ap(web, 443) || d != ap(ann, 5000) || string(p[28:]) != "hallo" {
+	p = b.want2(b.sendIn(makeUDP(addrPort(web, 443), from, "hallo")))(Deliver)
+	if s, d := fromTo(p); s != addrPort(web, 443) || d != addrPort(ann, 5000) || string(p[28:]) != "hallo" {
 		t.Errorf("came from %s to %s: %q", s, d, p[28:])
 	}
 	// The same port is the same out there, for every destination.
-	p = b.want2(b.send(udp(ap(ann, 5000), ap(dns2, 3478), "x")))(Forward)
+	p = b.want2(b.sendOut(makeUDP(addrPort(ann, 5000), addrPort(dns2, 3478), "x")))(Forward)
 	if again, _ := fromTo(p); again != from {
 		t.Errorf("port %d to one place and %d to another", from.Port(), again.Port())
 	}
 	// Nobody else gets in by it.
-	_, v := b.receive(udp(ap(netip.MustParseAddr("203.0.113.10"), 443), from, "let me in"))
+	_, v := b.sendIn(makeUDP(addrPort(netip.MustParseAddr("203.0.113.10"), 443), from, "let me in"))
 	if v != NotOurs {
 		t.Errorf("a stranger's packet: verdict %d", v)
 	}
@@ -187,9 +187,9 @@ func TestDatagramsGoAndComeBack(t *testing.T) {
 }
 
 // want2 lets a call with two results be checked in one line.
-func (b *bench) want2(p []byte, v Verdict) func(Verdict) []byte {
+func (b *testNAT) want2(p []byte, v Verdict) func(Verdict) []byte {
 	b.t.Helper()
-	return func(want Verdict) []byte { b.t.Helper(); return b.want(p, v, want) }
+	return func(want Verdict) []byte { b.t.Helper(); return b.wantVerdict(p, v, want) }
 }
 
 func TestWhoMayNot(t *testing.T) {
@@ -201,40 +201,40 @@ func TestWhoMayNot(t *testing.T) {
 		p    []byte
 		want Verdict
 	}{
-		{"not admitted", udp(ap(stranger, 1), ap(web, 2), ""), Drop},
-		{"another's network", udp(ap(web, 1), ap(web, 2), ""), Drop},
-		{"another client", udp(ap(ann, 1), ap(bob, 2), ""), Drop},
-		{"nobody in the network", icmp(ann, stranger, 8, 0, 1, nil), Drop},
-		{"the network's broadcast", udp(ap(ann, 1), ap(netip.MustParseAddr("10.66.255.255"), 2), ""), Drop},
-		{"a refused place", udp(ap(ann, 1), ap(host, 2), ""), Deliver}, // the refusal
-		{"the gateway's other ports", tcp(ap(ann, 1), ap(gate, 80), header.TCPFlagSyn, nil, ""), Deliver},
-		{"another protocol", packet(47, ann, web, make([]byte, 20)), Deliver},
-		{"an error of its own", icmp(ann, web, 3, 3, 0, make([]byte, 28)), Drop},
-		{"an answer that nobody asked for", icmp(ann, web, 0, 0, 1, nil), Drop},
-		{"the tunnel's own address", udp(ap(ann, 1), ap(self, 2), ""), Drop},
-		{"options in the header", append([]byte{0x46, 0, 0, 28}, udp(ap(ann, 1), ap(web, 2), "")[4:]...), Drop},
+		{"not admitted", makeUDP(addrPort(stranger, 1), addrPort(web, 2), ""), Drop},
+		{"another's network", makeUDP(addrPort(web, 1), addrPort(web, 2), ""), Drop},
+		{"another client", makeUDP(addrPort(ann, 1), addrPort(bob, 2), ""), Drop},
+		{"nobody in the network", makeICMP(ann, stranger, 8, 0, 1, nil), Drop},
+		{"the network's broadcast", makeUDP(addrPort(ann, 1), addrPort(netip.MustParseAddr("10.66.255.255"), 2), ""), Drop},
+		{"a refused place", makeUDP(addrPort(ann, 1), addrPort(host, 2), ""), Deliver}, // the refusal
+		{"the gateway's other ports", makeTCP(addrPort(ann, 1), addrPort(gate, 80), header.TCPFlagSyn, nil, ""), Deliver},
+		{"another protocol", makePacket(47, ann, web, make([]byte, 20)), Deliver},
+		{"an error of its own", makeICMP(ann, web, 3, 3, 0, make([]byte, 28)), Drop},
+		{"an answer that nobody asked for", makeICMP(ann, web, 0, 0, 1, nil), Drop},
+		{"the tunnel's own address", makeUDP(addrPort(ann, 1), addrPort(self, 2), ""), Drop},
+		{"options in the header", append([]byte{0x46, 0, 0, 28}, makeUDP(addrPort(ann, 1), addrPort(web, 2), "")[4:]...), Drop},
 		{"version 6", append([]byte{0x60}, make([]byte, 60)...), Drop},
 	} {
-		if p, v := b.send(tt.p); v != tt.want || v == Deliver && p[9] != protoICMP {
+		if p, v := b.sendOut(tt.p); v != tt.want || v == Deliver && p[9] != protoICMP {
 			t.Errorf("%s: verdict %d, want %d: % x", tt.name, v, tt.want, p)
 		}
 	}
 	if c := b.Counts(); c.Flows != 0 || c.Up != 0 || c.Refused != 1 {
 		t.Errorf("%+v", c)
 	}
-	p, _ := b.send(udp(ap(ann, 1), ap(host, 2), ""))
+	p, _ := b.sendOut(makeUDP(addrPort(ann, 1), addrPort(host, 2), ""))
 	if from, to := fromTo(p); from.Addr() != gate || to.Addr() != ann || p[20] != 3 || p[21] != 13 {
 		t.Errorf("refusal from %s to %s: % x", from, to, p[20:22])
 	}
 }
 
 func TestTogether(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Together = true })
-	p := b.want2(b.send(udp(ap(ann, 1), ap(bob, 2), "hi")))(Deliver)
-	if from, to := fromTo(p); from != ap(ann, 1) || to != ap(bob, 2) || p[8] != 63 {
+	b := newBench(t, func(c *Config) { c.ClientToClient = true })
+	p := b.want2(b.sendOut(makeUDP(addrPort(ann, 1), addrPort(bob, 2), "hi")))(Deliver)
+	if from, to := fromTo(p); from != addrPort(ann, 1) || to != addrPort(bob, 2) || p[8] != 63 {
 		t.Errorf("%s to %s", from, to)
 	}
-	if _, v := b.send(udp(ap(ann, 1), ap(netip.MustParseAddr("10.66.0.99"), 2), "")); v != Drop {
+	if _, v := b.sendOut(makeUDP(addrPort(ann, 1), addrPort(netip.MustParseAddr("10.66.0.99"), 2), "")); v != Drop {
 		t.Errorf("to nobody: %d", v)
 	}
 }
@@ -243,19 +243,19 @@ func TestNameServersBehindTheGateway(t *testing.T) {
 	b := newBench(t, nil) // dns1 is private, where clients may not go themselves
 	for i, at := range b.DNS() {
 		server := []netip.Addr{dns1, dns2}[i]
-		p := b.want2(b.send(udp(ap(ann, 5353), ap(at, 53), "who?")))(Forward)
+		p := b.want2(b.sendOut(makeUDP(addrPort(ann, 5353), addrPort(at, 53), "who?")))(Forward)
 		from, to := fromTo(p)
-		if to != ap(server, 53) {
+		if to != addrPort(server, 53) {
 			t.Fatalf("asked %s", to)
 		}
-		p = b.want2(b.receive(udp(ap(server, 53), from, "me")))(Deliver)
-		if s, d := fromTo(p); s != ap(at, 53) || d != ap(ann, 5353) {
+		p = b.want2(b.sendIn(makeUDP(addrPort(server, 53), from, "me")))(Deliver)
+		if s, d := fromTo(p); s != addrPort(at, 53) || d != addrPort(ann, 5353) {
 			t.Errorf("answer from %s to %s", s, d)
 		}
 	}
 	// A tunnel with other name servers.
 	b.Up(self, 1396, []netip.Addr{dns2})
-	p := b.want2(b.send(udp(ap(ann, 5353), ap(gate, 53), "who?")))(Forward)
+	p := b.want2(b.sendOut(makeUDP(addrPort(ann, 5353), addrPort(gate, 53), "who?")))(Forward)
 	if _, to := fromTo(p); to.Addr() != dns2 {
 		t.Errorf("asked %s", to)
 	}
@@ -263,22 +263,22 @@ func TestNameServersBehindTheGateway(t *testing.T) {
 
 func TestPings(t *testing.T) {
 	b := newBench(t, nil)
-	p := b.want2(b.send(icmp(ann, gate, 8, 0, 9, []byte("abc"))))(Deliver)
+	p := b.want2(b.sendOut(makeICMP(ann, gate, 8, 0, 9, []byte("abc"))))(Deliver)
 	if from, to := fromTo(p); from.Addr() != gate || to.Addr() != ann || p[20] != 0 {
 		t.Errorf("%s to %s: %d", from, to, p[20])
 	}
-	p = b.want2(b.send(icmp(ann, web, 8, 0, 9, []byte("abc"))))(Forward)
+	p = b.want2(b.sendOut(makeICMP(ann, web, 8, 0, 9, []byte("abc"))))(Forward)
 	from, _ := fromTo(p)
 	id := binary.BigEndian.Uint16(p[24:])
 	if from.Addr() != self {
 		t.Fatalf("a ping leaks as %s", from)
 	}
-	p = b.want2(b.receive(icmp(web, self, 0, 0, id, []byte("abc"))))(Deliver)
+	p = b.want2(b.sendIn(makeICMP(web, self, 0, 0, id, []byte("abc"))))(Deliver)
 	if from, to := fromTo(p); from.Addr() != web || to.Addr() != ann || binary.BigEndian.Uint16(p[24:]) != 9 {
 		t.Errorf("%s to %s, id %d", from, to, binary.BigEndian.Uint16(p[24:]))
 	}
 	// A ping from out there is not for clients.
-	if _, v := b.receive(icmp(web, self, 8, 0, id, nil)); v != NotOurs {
+	if _, v := b.sendIn(makeICMP(web, self, 8, 0, id, nil)); v != NotOurs {
 		t.Errorf("verdict %d", v)
 	}
 }
@@ -287,13 +287,13 @@ func TestErrorsComeBackToWhoSent(t *testing.T) {
 	b := newBench(t, nil)
 	router := netip.MustParseAddr("198.51.100.1")
 	for _, sent := range [][]byte{
-		udp(ap(ann, 5000), ap(web, 33434), "trace"),
-		tcp(ap(ann, 5000), ap(web, 80), header.TCPFlagSyn, nil, ""),
-		icmp(ann, web, 8, 0, 77, []byte("trace")),
-		udp(ap(ann, 5000), ap(gate, 53), "name?"),
+		makeUDP(addrPort(ann, 5000), addrPort(web, 33434), "trace"),
+		makeTCP(addrPort(ann, 5000), addrPort(web, 80), header.TCPFlagSyn, nil, ""),
+		makeICMP(ann, web, 8, 0, 77, []byte("trace")),
+		makeUDP(addrPort(ann, 5000), addrPort(gate, 53), "name?"),
 	} {
-		out := b.want2(b.send(bytes.Clone(sent)))(Forward)
-		p := b.want2(b.receive(icmp(router, self, 11, 0, 0, out)))(Deliver)
+		out := b.want2(b.sendOut(bytes.Clone(sent)))(Forward)
+		p := b.want2(b.sendIn(makeICMP(router, self, 11, 0, 0, out)))(Deliver)
 		if from, to := fromTo(p); from.Addr() != router || to.Addr() != ann {
 			t.Errorf("%s to %s", from, to)
 		}
@@ -306,27 +306,27 @@ func TestErrorsComeBackToWhoSent(t *testing.T) {
 		}
 	}
 	// One that quotes what nobody sent.
-	if _, v := b.receive(icmp(router, self, 3, 1, 0, udp(ap(self, 5), ap(web, 6), ""))); v != NotOurs {
+	if _, v := b.sendIn(makeICMP(router, self, 3, 1, 0, makeUDP(addrPort(self, 5), addrPort(web, 6), ""))); v != NotOurs {
 		t.Errorf("verdict %d", v)
 	}
 }
 
 func TestTooBig(t *testing.T) {
 	b := newBench(t, nil)
-	big := udp(ap(ann, 1), ap(web, 2), string(make([]byte, 1397-28)))
-	p := b.want2(b.send(big))(Deliver)
+	big := makeUDP(addrPort(ann, 1), addrPort(web, 2), string(make([]byte, 1397-28)))
+	p := b.want2(b.sendOut(big))(Deliver)
 	if p[20] != 3 || p[21] != 4 || binary.BigEndian.Uint16(p[26:]) != 1396 {
 		t.Errorf("% x", p[20:28])
 	}
-	fits := udp(ap(ann, 1), ap(web, 2), string(make([]byte, 1396-28)))
-	b.want2(b.send(fits))(Forward)
+	fits := makeUDP(addrPort(ann, 1), addrPort(web, 2), string(make([]byte, 1396-28)))
+	b.want2(b.sendOut(fits))(Forward)
 }
 
 func TestTimeToLive(t *testing.T) {
 	b := newBench(t, nil)
-	p := udp(ap(ann, 1), ap(web, 2), "")
+	p := makeUDP(addrPort(ann, 1), addrPort(web, 2), "")
 	p[8] = 1
-	got := b.want2(b.send(p))(Deliver)
+	got := b.want2(b.sendOut(p))(Deliver)
 	if got[20] != 11 {
 		t.Errorf("ICMP type %d", got[20])
 	}
@@ -338,82 +338,82 @@ func TestSegmentsAreClamped(t *testing.T) {
 		{2, 4, 0x05, 0xb4},             // 1460
 		{1, 2, 4, 0x05, 0xb4, 1, 1, 0}, // at an odd place
 	} {
-		p := b.want2(b.send(tcp(ap(ann, 99), ap(web, 80), header.TCPFlagSyn, options, "")))(Forward)
+		p := b.want2(b.sendOut(makeTCP(addrPort(ann, 99), addrPort(web, 80), header.TCPFlagSyn, options, "")))(Forward)
 		if mss := header.ParseSynOptions(p[40:], false).MSS; mss != 1356 {
 			t.Errorf("the client offers %d", mss)
 		}
 		from, _ := fromTo(p)
-		p = b.want2(b.receive(tcp(ap(web, 80), from, header.TCPFlagSyn|header.TCPFlagAck, options, "")))(Deliver)
+		p = b.want2(b.sendIn(makeTCP(addrPort(web, 80), from, header.TCPFlagSyn|header.TCPFlagAck, options, "")))(Deliver)
 		if mss := header.ParseSynOptions(p[40:], true).MSS; mss != 1356 {
 			t.Errorf("the far end offers %d", mss)
 		}
 	}
-	small := b.want2(b.send(tcp(ap(ann, 98), ap(web, 80), header.TCPFlagSyn, []byte{2, 4, 2, 0}, "")))(Forward)
+	small := b.want2(b.sendOut(makeTCP(addrPort(ann, 98), addrPort(web, 80), header.TCPFlagSyn, []byte{2, 4, 2, 0}, "")))(Forward)
 	if mss := header.ParseSynOptions(small[40:], false).MSS; mss != 512 {
 		t.Errorf("a small one became %d", mss)
 	}
 }
 
-// handshake opens a connection and returns our end of it in the tunnel.
-func (b *bench) handshake(client, server netip.AddrPort) netip.AddrPort {
+// openTCP opens a connection and returns our end of it in the tunnel.
+func (b *testNAT) openTCP(client, server netip.AddrPort) netip.AddrPort {
 	b.t.Helper()
-	p := b.want2(b.send(tcp(client, server, header.TCPFlagSyn, nil, "")))(Forward)
+	p := b.want2(b.sendOut(makeTCP(client, server, header.TCPFlagSyn, nil, "")))(Forward)
 	ext, _ := fromTo(p)
-	b.want2(b.receive(tcp(server, ext, header.TCPFlagSyn|header.TCPFlagAck, nil, "")))(Deliver)
-	b.want2(b.send(tcp(client, server, header.TCPFlagAck, nil, "")))(Forward)
+	b.want2(b.sendIn(makeTCP(server, ext, header.TCPFlagSyn|header.TCPFlagAck, nil, "")))(Deliver)
+	b.want2(b.sendOut(makeTCP(client, server, header.TCPFlagAck, nil, "")))(Forward)
 	return ext
 }
 
 func TestHowLongFlowsLast(t *testing.T) {
 	b := newBench(t, nil)
-	site := ap(web, 80)
-	ext := b.handshake(ap(ann, 99), site)
-	b.wait(2 * time.Hour)
-	b.want2(b.receive(tcp(site, ext, header.TCPFlagAck, nil, "x")))(Deliver)
-	b.wait(2*time.Hour + 5*time.Minute)
-	if _, v := b.receive(tcp(site, ext, header.TCPFlagAck, nil, "x")); v != NotOurs {
+	site := addrPort(web, 80)
+	ext := b.openTCP(addrPort(ann, 99), site)
+	b.advance(2 * time.Hour)
+	b.want2(b.sendIn(makeTCP(site, ext, header.TCPFlagAck, nil, "x")))(Deliver)
+	b.advance(2*time.Hour + 5*time.Minute)
+	if _, v := b.sendIn(makeTCP(site, ext, header.TCPFlagAck, nil, "x")); v != NotOurs {
 		t.Errorf("verdict %d after 2 h 5 min", v)
 	}
 	// The client learns that its connection is gone.
-	p := b.want2(b.send(tcp(ap(ann, 99), site, header.TCPFlagAck, nil, "x")))(Deliver)
-	if from, to := fromTo(p); from != site || to != ap(ann, 99) || header.TCP(p[20:]).Flags() != header.TCPFlagRst || header.TCP(p[20:]).SequenceNumber() != 2000 {
+	p := b.want2(b.sendOut(makeTCP(addrPort(ann, 99), site, header.TCPFlagAck, nil, "x")))(Deliver)
+	if from, to := fromTo(p); from != site || to != addrPort(ann, 99) || header.TCP(p[20:]).Flags() != header.TCPFlagRst || header.TCP(p[20:]).SequenceNumber() != 2000 {
 		t.Errorf("%s to %s: %v", from, to, header.TCP(p[20:]).Flags())
 	}
 
-	b.send(tcp(ap(ann, 1), site, header.TCPFlagSyn, nil, ""))
-	b.send(udp(ap(ann, 2), ap(web, 1), ""))
-	b.wait(61 * time.Second)
-	if b.send(udp(ap(bob, 1), ap(web, 1), "")); b.Counts().Flows != 1 {
+	b.sendOut(makeTCP(addrPort(ann, 1), site, header.TCPFlagSyn, nil, ""))
+	b.sendOut(makeUDP(addrPort(ann, 2), addrPort(web, 1), ""))
+	b.advance(61 * time.Second)
+	if b.sendOut(makeUDP(addrPort(bob, 1), addrPort(web, 1), "")); b.Counts().Flows != 1 {
 		t.Errorf("%d flows after a minute without answers", b.Counts().Flows)
 	}
 
-	ext = b.handshake(ap(ann, 100), site)
-	b.send(tcp(ap(ann, 100), site, header.TCPFlagFin|header.TCPFlagAck, nil, ""))
-	b.wait(10 * time.Minute)
-	b.want2(b.receive(tcp(site, ext, header.TCPFlagAck, nil, "the rest")))(Deliver)
-	b.want2(b.receive(tcp(site, ext, header.TCPFlagFin|header.TCPFlagAck, nil, "")))(Deliver)
-	b.wait(30 * time.Second)
-	if _, v := b.receive(tcp(site, ext, header.TCPFlagAck, nil, "x")); v != NotOurs {
+	ext = b.openTCP(addrPort(ann, 100), site)
+	b.sendOut(makeTCP(addrPort(ann, 100), site, header.TCPFlagFin|header.TCPFlagAck, nil, ""))
+	b.advance(10 * time.Minute)
+	b.want2(b.sendIn(makeTCP(site, ext, header.TCPFlagAck, nil, "the rest")))(Deliver)
+	b.want2(b.sendIn(makeTCP(site, ext, header.TCPFlagFin|header.TCPFlagAck, nil, "")))(Deliver)
+	b.advance(30 * time.Second)
+	if _, v := b.sendIn(makeTCP(site, ext, header.TCPFlagAck, nil, "x")); v != NotOurs {
 		t.Errorf("verdict %d after both have ended", v)
 	}
 }
 
 func TestTablesAreBounded(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.PerClient, c.Total = 40, 60 })
-	site := ap(web, 80)
-	b.handshake(ap(ann, 1), site)
+	site := addrPort(web, 80)
+	b.openTCP(addrPort(ann, 1), site)
 	for i := range uint16(200) {
-		b.wait(time.Millisecond)
-		b.want2(b.send(udp(ap(ann, 1000+i), ap(web, 7), "")))(Forward)
+		b.advance(time.Millisecond)
+		b.want2(b.sendOut(makeUDP(addrPort(ann, 1000+i), addrPort(web, 7), "")))(Forward)
 	}
 	if c, _ := b.Client(ann); c.Flows != 40 {
 		t.Errorf("%d flows of one client", c.Flows)
 	}
-	if b.findNow(ap(ann, 1), site) == nil {
+	if b.findNow(addrPort(ann, 1), site) == nil {
 		t.Error("a connection had to make room for datagrams")
 	}
 	for i := range uint16(60) {
-		b.want2(b.send(udp(ap(bob, 1000+i), ap(web, 7), "")))(Forward)
+		b.want2(b.sendOut(makeUDP(addrPort(bob, 1000+i), addrPort(web, 7), "")))(Forward)
 	}
 	if c := b.Counts(); c.Flows > 60 {
 		t.Errorf("%d flows in all", c.Flows)
@@ -426,33 +426,33 @@ func TestTablesAreBounded(t *testing.T) {
 	// Connections fill the table up: then nobody gets in, and nobody falls out.
 	b = newBench(t, func(c *Config) { c.PerClient = 5 })
 	for i := range uint16(5) {
-		b.handshake(ap(ann, 10+i), site)
+		b.openTCP(addrPort(ann, 10+i), site)
 	}
-	if _, v := b.send(tcp(ap(ann, 99), site, header.TCPFlagSyn, nil, "")); v != Drop || b.Counts().Full != 1 {
+	if _, v := b.sendOut(makeTCP(addrPort(ann, 99), site, header.TCPFlagSyn, nil, "")); v != Drop || b.Counts().Full != 1 {
 		t.Errorf("verdict %d", v)
 	}
 }
 
-func (b *bench) findNow(client, server netip.AddrPort) *flow {
-	return b.find(outKey{num(client.Addr()), num(server.Addr()), ports(client.Port(), server.Port()), protoTCP})
+func (b *testNAT) findNow(client, server netip.AddrPort) *flow {
+	return b.findFlow(outKey{num(client.Addr()), num(server.Addr()), ports(client.Port(), server.Port()), protoTCP})
 }
 
 func TestTheTunnelGoesAndComes(t *testing.T) {
 	b := newBench(t, nil)
-	site := ap(web, 80)
-	b.handshake(ap(ann, 1), site)
+	site := addrPort(web, 80)
+	b.openTCP(addrPort(ann, 1), site)
 	b.Down()
-	if _, v := b.send(tcp(ap(ann, 1), site, header.TCPFlagAck, nil, "x")); v != Drop {
+	if _, v := b.sendOut(makeTCP(addrPort(ann, 1), site, header.TCPFlagAck, nil, "x")); v != Drop {
 		t.Errorf("without a tunnel: verdict %d", v)
 	}
-	if _, v := b.send(udp(ap(ann, 1), ap(gate, 53), "x")); v != Drop {
+	if _, v := b.sendOut(makeUDP(addrPort(ann, 1), addrPort(gate, 53), "x")); v != Drop {
 		t.Errorf("a question without a tunnel: verdict %d", v)
 	}
 	b.Up(self, 1396, nil)
-	b.want2(b.send(tcp(ap(ann, 1), site, header.TCPFlagAck, nil, "x")))(Forward)
+	b.want2(b.sendOut(makeTCP(addrPort(ann, 1), site, header.TCPFlagAck, nil, "x")))(Forward)
 	b.Down()
 	b.Up(netip.MustParseAddr("192.168.77.6"), 1396, nil)
-	p := b.want2(b.send(tcp(ap(ann, 1), site, header.TCPFlagAck, nil, "x")))(Deliver)
+	p := b.want2(b.sendOut(makeTCP(addrPort(ann, 1), site, header.TCPFlagAck, nil, "x")))(Deliver)
 	if header.TCP(p[20:]).Flags() != header.TCPFlagRst {
 		t.Error("the client does not learn that its connection is gone")
 	}
@@ -460,15 +460,15 @@ func TestTheTunnelGoesAndComes(t *testing.T) {
 
 func TestExpel(t *testing.T) {
 	b := newBench(t, nil)
-	p, _ := b.send(udp(ap(ann, 1), ap(web, 2), "abc"))
+	p, _ := b.sendOut(makeUDP(addrPort(ann, 1), addrPort(web, 2), "abc"))
 	ext, _ := fromTo(p)
 	if c := b.Expel(ann); c.Up != 31 {
 		t.Errorf("%+v", c)
 	}
-	if _, v := b.receive(udp(ap(web, 2), ext, "")); v != NotOurs {
+	if _, v := b.sendIn(makeUDP(addrPort(web, 2), ext, "")); v != NotOurs {
 		t.Errorf("in: verdict %d", v)
 	}
-	if _, v := b.send(udp(ap(ann, 1), ap(web, 2), "abc")); v != Drop {
+	if _, v := b.sendOut(makeUDP(addrPort(ann, 1), addrPort(web, 2), "abc")); v != Drop {
 		t.Errorf("out: verdict %d", v)
 	}
 	if b.Counts().Flows != 0 || len(b.in) != 0 {
@@ -478,7 +478,7 @@ func TestExpel(t *testing.T) {
 
 func TestFragments(t *testing.T) {
 	b := newBench(t, nil)
-	whole := udp(ap(ann, 5), ap(web, 6), string(bytes.Repeat([]byte("fragment"), 200)))
+	whole := makeUDP(addrPort(ann, 5), addrPort(web, 6), string(bytes.Repeat([]byte("fragment"), 200)))
 	first, second := bytes.Clone(whole[:20+800]), append(bytes.Clone(whole[:20]), whole[20+800:]...)
 	for i, p := range [][]byte{first, second} {
 		binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
@@ -486,11 +486,11 @@ func TestFragments(t *testing.T) {
 		binary.BigEndian.PutUint16(p[10:], 0)
 		binary.BigEndian.PutUint16(p[10:], ^header.IPv4(p).CalculateChecksum())
 	}
-	if _, v := b.send(bytes.Clone(second)); v != Drop {
+	if _, v := b.sendOut(bytes.Clone(second)); v != Drop {
 		t.Errorf("a fragment of nothing: verdict %d", v)
 	}
-	a := b.want2(b.send(first))(Forward)
-	z := b.want2(b.send(second))(Forward)
+	a := b.want2(b.sendOut(first))(Forward)
+	z := b.want2(b.sendOut(second))(Forward)
 	from, _ := fromTo(a)
 	if s, _ := fromTo(z); s.Addr() != self {
 		t.Errorf("a fragment leaks as %s", s)
@@ -501,19 +501,19 @@ func TestFragments(t *testing.T) {
 	binary.BigEndian.PutUint16(back[6:], 0)
 	binary.BigEndian.PutUint16(back[10:], 0)
 	binary.BigEndian.PutUint16(back[10:], ^header.IPv4(back).CalculateChecksum())
-	if s, d := fromTo(back); !isSound(back) || s != from || d != ap(web, 6) {
+	if s, d := fromTo(back); !isSound(back) || s != from || d != addrPort(web, 6) {
 		t.Errorf("%s to %s, sound: %v", s, d, isSound(back))
 	}
-	if _, v := b.send(append([]byte(nil), whole...)); v != Deliver { // it is more than the tunnel takes
+	if _, v := b.sendOut(append([]byte(nil), whole...)); v != Deliver { // it is more than the tunnel takes
 		t.Errorf("verdict %d", v)
 	}
 }
 
 func FuzzPackets(f *testing.F) {
 	seeds := [][]byte{
-		udp(ap(ann, 5000), ap(web, 443), "hello"), tcp(ap(ann, 1), ap(web, 80), header.TCPFlagSyn, []byte{2, 4, 5, 180}, ""),
-		icmp(ann, web, 8, 0, 1, nil), udp(ap(ann, 1), ap(gate, 53), "x"), icmp(ann, gate, 8, 0, 1, nil),
-		icmp(web, self, 11, 0, 0, udp(ap(self, 5), ap(web, 6), "")), udp(ap(web, 443), ap(self, 5000), ""),
+		makeUDP(addrPort(ann, 5000), addrPort(web, 443), "hello"), makeTCP(addrPort(ann, 1), addrPort(web, 80), header.TCPFlagSyn, []byte{2, 4, 5, 180}, ""),
+		makeICMP(ann, web, 8, 0, 1, nil), makeUDP(addrPort(ann, 1), addrPort(gate, 53), "x"), makeICMP(ann, gate, 8, 0, 1, nil),
+		makeICMP(web, self, 11, 0, 0, makeUDP(addrPort(self, 5), addrPort(web, 6), "")), makeUDP(addrPort(web, 443), addrPort(self, 5000), ""),
 	}
 	for _, s := range seeds {
 		f.Add(s, s)
@@ -523,7 +523,7 @@ func FuzzPackets(f *testing.F) {
 			return
 		}
 		b := newBench(t, nil)
-		p, v := b.send(out)
+		p, v := b.sendOut(out)
 		switch v {
 		case Forward:
 			if from, _ := fromTo(p); from.Addr() != self {
@@ -534,7 +534,7 @@ func FuzzPackets(f *testing.F) {
 				t.Errorf("delivered to %s", to.Addr())
 			}
 		}
-		if p, v := b.receive(in); v == Deliver {
+		if p, v := b.sendIn(in); v == Deliver {
 			if _, to := fromTo(p); to.Addr() != ann && to.Addr() != bob {
 				t.Errorf("delivered to %s", to.Addr())
 			}
@@ -545,9 +545,9 @@ func FuzzPackets(f *testing.F) {
 func BenchmarkTranslate(b *testing.B) {
 	x := newBench(b, nil)
 	x.NAT.now = time.Now
-	p := tcp(ap(ann, 1), ap(web, 80), header.TCPFlagSyn, nil, "")
-	x.send(bytes.Clone(p))
-	data := tcp(ap(ann, 1), ap(web, 80), header.TCPFlagAck, nil, string(make([]byte, 1300)))
+	p := makeTCP(addrPort(ann, 1), addrPort(web, 80), header.TCPFlagSyn, nil, "")
+	x.sendOut(bytes.Clone(p))
+	data := makeTCP(addrPort(ann, 1), addrPort(web, 80), header.TCPFlagAck, nil, string(make([]byte, 1300)))
 	mem := make([][]byte, 64)
 	for i := range mem {
 		mem[i] = make([]byte, 2048)

@@ -21,10 +21,10 @@ const (
 	offsetBits    = 0x1fff
 )
 
-// parse checks the IPv4 header of p (RFC 791 section 3.1) and cuts off what
+// parseIPv4 checks the IPv4 header of p (RFC 791 section 3.1) and cuts off what
 // follows the packet. Packets with options are not taken: their only use here
 // would be to choose a route.
-func parse(p []byte) ([]byte, bool) {
+func parseIPv4(p []byte) ([]byte, bool) {
 	if len(p) < headIP || p[0] != 0x45 {
 		return nil, false
 	}
@@ -35,9 +35,9 @@ func parse(p []byte) ([]byte, bool) {
 	return p[:total], true
 }
 
-// whole says whether the header of the transport protocol is in p: it has at
+// hasTransportHeader says whether the header of the transport protocol is in p: it has at
 // least min bytes, and is no later fragment.
-func whole(p []byte, min int) bool { return len(p) >= headIP+min }
+func hasTransportHeader(p []byte, min int) bool { return len(p) >= headIP+min }
 
 func src(p []byte) uint32 { return binary.BigEndian.Uint32(p[12:]) }
 func dst(p []byte) uint32 { return binary.BigEndian.Uint32(p[16:]) }
@@ -45,9 +45,9 @@ func dst(p []byte) uint32 { return binary.BigEndian.Uint32(p[16:]) }
 func setSrc(p []byte, a uint32) { binary.BigEndian.PutUint32(p[12:], a) }
 func setDst(p []byte, a uint32) { binary.BigEndian.PutUint32(p[16:], a) }
 
-// outOne judges a packet of a client.
-func (n *NAT) outOne(pp *[]byte) Verdict {
-	p, ok := parse(*pp)
+// translateOut judges a packet of a client.
+func (n *NAT) translateOut(pp *[]byte) Verdict {
+	p, ok := parseIPv4(*pp)
 	if !ok {
 		return Drop
 	}
@@ -59,36 +59,36 @@ func (n *NAT) outOne(pp *[]byte) Verdict {
 	}
 	frag := binary.BigEndian.Uint16(p[6:])
 	if to&n.mask == n.net {
-		return n.local(c, pp)
+		return n.handleLocal(c, pp)
 	}
 	if n.self == 0 || to == n.self {
 		return Drop // no tunnel: clients wait for it; or the stack that shares it
 	}
 	if p[8] <= 1 {
-		return n.answer(pp, icmpExceeded, 0, 0)
+		return n.answerError(pp, icmpExceeded, 0, 0)
 	}
 	if len(p) > n.mtu {
-		return n.answer(pp, icmpUnreachable, codeTooBig, uint16(n.mtu))
+		return n.answerError(pp, icmpUnreachable, codeTooBig, uint16(n.mtu))
 	}
 	if frag&offsetBits != 0 {
-		return n.outPiece(p, c)
+		return n.translateFragment(p, c)
 	}
-	f, v := n.flowOut(c, pp, to)
+	f, v := n.outboundFlow(c, pp, to)
 	if f == nil {
 		return v
 	}
-	if frag&moreFragments != 0 && !n.remember(pieceKey{from, to, pieceID(p)}, f) {
+	if frag&moreFragments != 0 && !n.rememberFragment(fragmentKey{from, to, pieceID(p)}, f) {
 		return Drop
 	}
-	n.sendOut(p, f)
+	n.rewriteOutbound(p, f)
 	c.counts.Up += uint64(len(p))
 	c.counts.UpPackets++
 	return Forward
 }
 
-// flowOut returns the flow of a packet that is to leave, and begins it. Without
+// outboundFlow returns the flow of a packet that is to leave, and begins it. Without
 // one, the verdict says what becomes of the packet.
-func (n *NAT) flowOut(c *client, pp *[]byte, to uint32) (*flow, Verdict) {
+func (n *NAT) outboundFlow(c *client, pp *[]byte, to uint32) (*flow, Verdict) {
 	p := *pp
 	k := outKey{client: src(p), remote: dst(p), proto: uint32(p[9])}
 	var begins bool
@@ -96,61 +96,61 @@ func (n *NAT) flowOut(c *client, pp *[]byte, to uint32) (*flow, Verdict) {
 	body := p[headIP:]
 	switch p[9] {
 	case protoTCP:
-		if !whole(p, headTCP) {
+		if !hasTransportHeader(p, headTCP) {
 			return nil, Drop
 		}
 		network, begins = "tcp", body[13]&(tcpSYN|tcpACK|tcpRST|tcpFIN) == tcpSYN
 		k.ports = binary.BigEndian.Uint32(body)
 	case protoUDP:
-		if !whole(p, headUDP) {
+		if !hasTransportHeader(p, headUDP) {
 			return nil, Drop
 		}
 		network, begins = "udp", true
 		k.ports = binary.BigEndian.Uint32(body)
 	case protoICMP:
-		if !whole(p, headICMP) || body[0] != icmpEcho {
+		if !hasTransportHeader(p, headICMP) || body[0] != icmpEcho {
 			return nil, Drop
 		}
 		network, begins = "icmp", true
 		k.ports = ports(binary.BigEndian.Uint16(body[4:]), 0)
 	default:
-		return nil, n.answer(pp, icmpUnreachable, codeProtocol, 0)
+		return nil, n.answerError(pp, icmpUnreachable, codeProtocol, 0)
 	}
-	f := n.find(k)
+	f := n.findFlow(k)
 	if f == nil {
 		if !begins {
-			return nil, n.reset(pp) // of a tunnel that is gone, or ended here
+			return nil, n.answerReset(pp) // of a tunnel that is gone, or ended here
 		}
 		// The gateway's DNS is the tunnel's, which may be where clients may not go.
 		if to == k.remote && (n.cfg.Allows == nil || !n.cfg.Allows(network, netip.AddrPortFrom(addr(to), uint16(k.ports)))) {
 			n.counts.Refused++
-			return nil, n.answer(pp, icmpUnreachable, codeProhibited, 0)
+			return nil, n.answerError(pp, icmpUnreachable, codeProhibited, 0)
 		}
-		if f = n.begin(c, k, to); f == nil {
+		if f = n.openFlow(c, k, to); f == nil {
 			return nil, Drop
 		}
 	}
-	n.touch(f)
+	n.touchFlow(f)
 	if p[9] == protoTCP {
-		n.track(f, body[13], true)
-		n.clamp(p, n.mtu)
+		n.trackTCP(f, body[13], true)
+		n.clampMSS(p, n.mtu)
 	}
 	return f, Forward
 }
 
-// sendOut rewrites a packet of f that leaves.
-func (n *NAT) sendOut(p []byte, f *flow) {
+// rewriteOutbound rewrites a packet of f that leaves.
+func (n *NAT) rewriteOutbound(p []byte, f *flow) {
 	body := p[headIP:]
 	switch f.proto {
 	case protoTCP:
 		binary.BigEndian.PutUint16(body, f.ext)
-		adjust(body[16:], f.sumL4)
+		adjustSum(body[16:], f.sumL4)
 	case protoUDP:
 		binary.BigEndian.PutUint16(body, f.ext)
 		adjustUDP(body, f.sumL4)
 	case protoICMP: // its checksum has no addresses in it
 		binary.BigEndian.PutUint16(body[4:], f.ext)
-		adjust(body[2:], fold(uint32(^f.port)+uint32(f.ext)))
+		adjustSum(body[2:], foldSum(uint32(^f.port)+uint32(f.ext)))
 	}
 	n.sendOutIP(p, f)
 }
@@ -158,26 +158,26 @@ func (n *NAT) sendOut(p []byte, f *flow) {
 func (n *NAT) sendOutIP(p []byte, f *flow) {
 	setSrc(p, n.self)
 	setDst(p, f.to)
-	adjust(p[10:], f.sumIP)
-	hop(p)
+	adjustSum(p[10:], f.sumIP)
+	decrementTTL(p)
 }
 
-// hop takes one from the time to live.
-func hop(p []byte) {
+// decrementTTL takes one from the time to live.
+func decrementTTL(p []byte) {
 	p[8]--
-	adjust(p[10:], ^uint16(1<<8)) // RFC 1141: subtracts 0x0100
+	adjustSum(p[10:], ^uint16(1<<8)) // RFC 1141: subtracts 0x0100
 }
 
-// inOne judges a packet that came from the tunnel.
-func (n *NAT) inOne(pp *[]byte) Verdict {
-	p, ok := parse(*pp)
+// translateIn judges a packet that came from the tunnel.
+func (n *NAT) translateIn(pp *[]byte) Verdict {
+	p, ok := parseIPv4(*pp)
 	if !ok || n.self == 0 || dst(p) != n.self {
 		return NotOurs
 	}
 	frag := binary.BigEndian.Uint16(p[6:])
 	var f *flow
 	if frag&offsetBits != 0 {
-		if f = n.pieceOf(pieceKey{src(p), dst(p), pieceID(p)}); f == nil {
+		if f = n.fragmentFlow(fragmentKey{src(p), dst(p), pieceID(p)}); f == nil {
 			return NotOurs
 		}
 		n.sendInIP(p, f)
@@ -185,12 +185,12 @@ func (n *NAT) inOne(pp *[]byte) Verdict {
 		body := p[headIP:]
 		k := inKey{remote: src(p), proto: uint32(p[9])}
 		switch {
-		case p[9] == protoTCP && whole(p, headTCP), p[9] == protoUDP && whole(p, headUDP):
+		case p[9] == protoTCP && hasTransportHeader(p, headTCP), p[9] == protoUDP && hasTransportHeader(p, headUDP):
 			k.ports = binary.BigEndian.Uint32(body)
-		case p[9] == protoICMP && whole(p, headICMP) && body[0] == icmpReply:
+		case p[9] == protoICMP && hasTransportHeader(p, headICMP) && body[0] == icmpReply:
 			k.ports = ports(0, binary.BigEndian.Uint16(body[4:]))
-		case p[9] == protoICMP && whole(p, headICMP+headIP+headICMP) && (body[0] == icmpUnreachable || body[0] == icmpExceeded):
-			return n.inError(p)
+		case p[9] == protoICMP && hasTransportHeader(p, headICMP+headIP+headICMP) && (body[0] == icmpUnreachable || body[0] == icmpExceeded):
+			return n.translateError(p)
 		default:
 			return NotOurs
 		}
@@ -198,11 +198,11 @@ func (n *NAT) inOne(pp *[]byte) Verdict {
 			return NotOurs
 		}
 		*pp = p
-		n.touch(f)
-		if frag&moreFragments != 0 && !n.remember(pieceKey{src(p), dst(p), pieceID(p)}, f) {
+		n.touchFlow(f)
+		if frag&moreFragments != 0 && !n.rememberFragment(fragmentKey{src(p), dst(p), pieceID(p)}, f) {
 			return Drop
 		}
-		n.receive(p, f)
+		n.rewriteInbound(p, f)
 	}
 	*pp = p
 	f.client.counts.Down += uint64(len(p))
@@ -210,22 +210,22 @@ func (n *NAT) inOne(pp *[]byte) Verdict {
 	return Deliver
 }
 
-// receive rewrites a packet of f that came.
-func (n *NAT) receive(p []byte, f *flow) {
+// rewriteInbound rewrites a packet of f that came.
+func (n *NAT) rewriteInbound(p []byte, f *flow) {
 	body := p[headIP:]
 	switch f.proto {
 	case protoTCP:
-		n.track(f, body[13], false)
-		n.clamp(p, n.mtu)
+		n.trackTCP(f, body[13], false)
+		n.clampMSS(p, n.mtu)
 		binary.BigEndian.PutUint16(body[2:], f.port)
-		adjust(body[16:], ^f.sumL4)
+		adjustSum(body[16:], ^f.sumL4)
 	case protoUDP:
-		n.become(f, open)
+		n.setFlowState(f, open)
 		binary.BigEndian.PutUint16(body[2:], f.port)
 		adjustUDP(body, ^f.sumL4)
 	case protoICMP:
 		binary.BigEndian.PutUint16(body[4:], f.port)
-		adjust(body[2:], ^fold(uint32(^f.port)+uint32(f.ext)))
+		adjustSum(body[2:], ^foldSum(uint32(^f.port)+uint32(f.ext)))
 	}
 	n.sendInIP(p, f)
 }
@@ -233,7 +233,7 @@ func (n *NAT) receive(p []byte, f *flow) {
 func (n *NAT) sendInIP(p []byte, f *flow) {
 	setSrc(p, f.remote)
 	setDst(p, f.addr)
-	adjust(p[10:], ^f.sumIP)
+	adjustSum(p[10:], ^f.sumIP)
 }
 
 // adjustUDP leaves the checksum alone that says that there is none.
@@ -241,15 +241,15 @@ func adjustUDP(body []byte, delta uint16) {
 	if body[6]|body[7] == 0 {
 		return
 	}
-	adjust(body[6:], delta)
+	adjustSum(body[6:], delta)
 	if body[6]|body[7] == 0 {
 		body[6], body[7] = 0xff, 0xff
 	}
 }
 
-// clamp lowers the largest segment that a SYN offers to what fits into mtu: not
+// clampMSS lowers the largest segment that a SYN offers to what fits into mtu: not
 // every network passes on the packets that say what is too big.
-func (n *NAT) clamp(p []byte, mtu int) {
+func (n *NAT) clampMSS(p []byte, mtu int) {
 	body := p[headIP:]
 	if body[13]&tcpSYN == 0 {
 		return
@@ -271,12 +271,12 @@ func (n *NAT) clamp(p []byte, mtu int) {
 		case o[0] == 2 && o[1] == 4: // maximum segment size
 			if was := binary.BigEndian.Uint16(o[2:]); was > most {
 				// A value at an odd place would be added with its bytes swapped.
-				delta := fold(uint32(^was) + uint32(most))
+				delta := foldSum(uint32(^was) + uint32(most))
 				if (end-len(o))&1 == 1 {
 					delta = delta<<8 | delta>>8
 				}
 				binary.BigEndian.PutUint16(o[2:], most)
-				adjust(body[16:], delta)
+				adjustSum(body[16:], delta)
 			}
 			return
 		}

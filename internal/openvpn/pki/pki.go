@@ -26,8 +26,8 @@ const (
 	// LifeClient is how long a client's is at most: access ends by the panel's own
 	// records, which can say why, and not by a date in a file.
 	LifeClient = 10 * 365 * 24 * time.Hour
-	// slack is for clocks of clients that are behind.
-	slack = 48 * time.Hour
+	// clockSkew is for clocks of clients that are behind.
+	clockSkew = 48 * time.Hour
 )
 
 // Pair is a certificate and its key, PKCS #8, both PEM.
@@ -155,7 +155,7 @@ func newKey() (*ecdsa.PrivateKey, error) {
 func template(name string, now time.Time, life time.Duration) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: newSerial(), Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-slack), NotAfter: now.Add(life),
+		NotBefore: now.Add(-clockSkew), NotAfter: now.Add(life),
 	}
 }
 

@@ -61,8 +61,8 @@ func HostServices(t testing.TB) *atomic.Int64 {
 	return &n
 }
 
-// NothingLeft wants nothing of exits on this machine any more.
-func NothingLeft(t testing.TB) {
+// WantNoLeftovers wants nothing of exits on this machine any more.
+func WantNoLeftovers(t testing.TB) {
 	t.Helper()
 	if list, err := isolation.List(); err != nil || len(list) > 0 {
 		t.Errorf("devices are left: %v, %v", list, err)

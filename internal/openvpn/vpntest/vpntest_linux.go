@@ -37,13 +37,13 @@ const (
 // accountID is the number of the account that openvpn runs as in a test.
 const accountID = 64242
 
-// Alone runs the rest of a test in a network namespace of its own, in a process
+// InNamespace runs the rest of a test in a network namespace of its own, in a process
 // of its own, in which there is openvpn's account and an empty /run; false: that
 // has been done.
-func Alone(t testing.TB) bool {
+func InNamespace(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
-		if err := Settle(); err != nil {
+		if err := SetUpNamespaces(); err != nil {
 			t.Fatal(err)
 		}
 		return true
@@ -57,7 +57,7 @@ func Alone(t testing.TB) bool {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip(err)
 	}
-	if err := OpenUp(); err != nil {
+	if err := MakeExecutable(); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.timeout=5m"}
@@ -82,8 +82,8 @@ func Alone(t testing.TB) bool {
 	return false
 }
 
-// OpenUp lets openvpn's account execute this test, where go test has put it.
-func OpenUp() error {
+// MakeExecutable lets openvpn's account execute this test, where go test has put it.
+func MakeExecutable() error {
 	path, err := os.Executable()
 	if err != nil {
 		return err
@@ -96,9 +96,9 @@ func OpenUp() error {
 	return nil
 }
 
-// Settle makes fresh namespaces of the network and of mounts a place for exits. A
+// SetUpNamespaces makes fresh namespaces of the network and of mounts a place for exits. A
 // process that the test starts is in it already.
-func Settle() error {
+func SetUpNamespaces() error {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
 		err = netlink.LinkSetUp(lo)
@@ -143,7 +143,7 @@ type Computer struct {
 func NewComputer(t testing.TB, n int) *Computer {
 	t.Helper()
 	s := &Computer{t: t}
-	s.must(onThread(func() error {
+	s.checkErr(onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
@@ -157,34 +157,34 @@ func NewComputer(t testing.TB, n int) *Computer {
 	}))
 	t.Cleanup(func() { s.nl.Close(); unix.Close(s.fd) })
 	here, there := fmt.Sprintf("cli%d", n), "eth0"
-	s.must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: here}, PeerName: there, PeerNamespace: netlink.NsFd(s.fd)}))
+	s.checkErr(netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: here}, PeerName: there, PeerNamespace: netlink.NsFd(s.fd)}))
 	l, err := netlink.LinkByName(here)
-	s.must(err)
+	s.checkErr(err)
 	if master, err := netlink.LinkByName("net0"); err == nil {
-		s.must(netlink.LinkSetMaster(l, master))
+		s.checkErr(netlink.LinkSetMaster(l, master))
 	} else {
 		// With an address of its own: else it changes with each computer that is
 		// connected, and those before go on sending to the old one.
 		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "net0", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}}}
-		s.must(netlink.LinkAdd(br))
-		s.must(AddAddr(nil, br, "192.0.2.1/24"))
-		s.must(AddAddr(nil, br, "2001:db8::1/64"))
-		s.must(netlink.LinkSetUp(br))
-		s.must(netlink.LinkSetMaster(l, br))
+		s.checkErr(netlink.LinkAdd(br))
+		s.checkErr(AddAddr(nil, br, "192.0.2.1/24"))
+		s.checkErr(AddAddr(nil, br, "2001:db8::1/64"))
+		s.checkErr(netlink.LinkSetUp(br))
+		s.checkErr(netlink.LinkSetMaster(l, br))
 	}
-	s.must(netlink.LinkSetUp(l))
+	s.checkErr(netlink.LinkSetUp(l))
 	for _, name := range []string{"lo", there} {
 		l, err := s.nl.LinkByName(name)
-		s.must(err)
+		s.checkErr(err)
 		if name == there {
-			s.must(AddAddr(s.nl, l, fmt.Sprintf("192.0.2.%d/24", n)))
-			s.must(AddAddr(s.nl, l, fmt.Sprintf("2001:db8::%d/64", n)))
+			s.checkErr(AddAddr(s.nl, l, fmt.Sprintf("192.0.2.%d/24", n)))
+			s.checkErr(AddAddr(s.nl, l, fmt.Sprintf("2001:db8::%d/64", n)))
 		}
-		s.must(s.nl.LinkSetUp(l))
+		s.checkErr(s.nl.LinkSetUp(l))
 	}
 	// By this one it reaches everything, until a tunnel takes it over.
 	for _, gw := range []string{"192.0.2.1", "2001:db8::1"} {
-		s.must(s.nl.RouteAdd(&netlink.Route{Gw: net.ParseIP(gw)}))
+		s.checkErr(s.nl.RouteAdd(&netlink.Route{Gw: net.ParseIP(gw)}))
 	}
 	return s
 }
@@ -203,7 +203,7 @@ func AddAddr(h *netlink.Handle, l netlink.Link, cidr string) error {
 	return h.AddrAdd(l, a)
 }
 
-func (s *Computer) must(err error) {
+func (s *Computer) checkErr(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
@@ -332,18 +332,18 @@ func (s *Computer) Connect(profile []byte, login string) *Client {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	file := filepath.Join(dir, "profile.ovpn")
-	s.must(os.WriteFile(file, profile, 0o600))
+	s.checkErr(os.WriteFile(file, profile, 0o600))
 	args := []string{"--config", file, "--dev", "tun0", "--connect-retry", "1", "2"}
 	if login != "" {
-		s.must(os.WriteFile(filepath.Join(dir, "login"), []byte(login), 0o600))
+		s.checkErr(os.WriteFile(filepath.Join(dir, "login"), []byte(login), 0o600))
 		args = append(args, "--auth-user-pass", filepath.Join(dir, "login"))
 	}
 	b, err := openvpn.FindPrograms(context.Background())
-	s.must(err)
+	s.checkErr(err)
 	v := &Client{t: s.t, cmd: exec.Command(b.OpenVPN, args...), done: make(chan struct{}), more: make(chan struct{})}
 	out, err := v.cmd.StdoutPipe()
-	s.must(err)
-	s.must(s.Do(v.cmd.Start))
+	s.checkErr(err)
+	s.checkErr(s.Do(v.cmd.Start))
 	go func() {
 		defer close(v.done)
 		sc := bufio.NewScanner(out)
@@ -440,14 +440,14 @@ func Listen(t testing.TB, ports ...uint16) *Tap {
 			if err != nil {
 				return
 			}
-			x.judge(b[:n], ports)
+			x.recordLeak(b[:n], ports)
 		}
 	}()
 	t.Cleanup(func() { f.Close(); <-done })
 	return x
 }
 
-func (x *Tap) judge(p []byte, ports []uint16) {
+func (x *Tap) recordLeak(p []byte, ports []uint16) {
 	note := func(format string, args ...any) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
