@@ -9,37 +9,37 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/nat"
 )
 
-// Link carries the IP packets of a tunnel, a PPTP session for one. WritePackets
-// is called by several goroutines.
+// Link carries the IP packets of a tunnel, such as a PPTP session. WritePackets may be
+// called by several goroutines.
 type Link interface {
-	// ReadPackets waits for packets. Each of pkts gives 2048 bytes of memory on
-	// entry and is cut to its packet, which may begin a few bytes into it. An
-	// error is final.
+	// ReadPackets waits for packets. Each of pkts provides 2048 bytes and is cut to its
+	// packet, which may start a few bytes into it. An error is final.
 	ReadPackets(pkts [][]byte) (int, error)
-	// WritePackets sends packets. Each begins with Headroom bytes that the link
-	// may overwrite, and the packet too. An error is final.
+	// WritePackets sends packets. Each starts with Headroom bytes; the link may overwrite
+	// these and the packet. An error is final.
 	WritePackets(bufs [][]byte) error
-	// Headroom and MTU are in bytes and do not change.
+	// Headroom and MTU return constant values in bytes.
 	Headroom() int
 	MTU() int
-	// Close ends a ReadPackets that waits.
+	// Close makes a waiting ReadPackets return.
 	Close() error
 }
 
-// PacketConn is where openvpn's packets of clients are: a tapped device, or whatever
-// else carries them. WritePackets is called by several goroutines.
+// PacketConn carries the packets between openvpn and the panel: a packet socket on a
+// device, or a socket that openvpn passed. WritePackets may be called by several
+// goroutines.
 type PacketConn interface {
-	// ReadPackets waits for packets. Each of pkts gives room for one and is cut to
+	// ReadPackets waits for packets. Each of pkts provides room for one packet and is cut to
 	// it. An error is final.
 	ReadPackets(pkts [][]byte) (int, error)
-	// WritePackets sends packets; what finds no room is lost.
+	// WritePackets sends packets. It drops packets that do not fit into the queue.
 	WritePackets(pkts [][]byte) error
-	// Close ends a ReadPackets that waits.
+	// Close makes a waiting ReadPackets return.
 	Close() error
 }
 
-// PacketMux is a tunnel that an exit shares with the network stack that owns it.
-// It is a link itself: what is not for clients of the exit goes through it.
+// PacketMux shares a tunnel between an exit and the network stack that owns the tunnel.
+// It is a Link itself: it passes on all packets that are not for clients of the exit.
 type PacketMux struct {
 	Link
 	address netip.Addr
@@ -47,19 +47,20 @@ type PacketMux struct {
 	bridge  atomic.Pointer[bridge]
 
 	closeOnce sync.Once
-	buffers   [batchSize][]byte // as the reader gave it
+	buffers   [batchSize][]byte // as passed by the reader
 }
 
-// batchSize is the number of packets that are moved at once.
+// batchSize is the number of packets per batch.
 const batchSize = 64
 
-// NewPacketMux makes a junction of a tunnel, of our address in it and of the name
-// servers behind it, the best first. An exit is joined to it by Exit.Join.
+// NewPacketMux returns a mux for a tunnel. self is the panel's address in the tunnel, dns
+// are its name servers in order of preference. Exit.Attach attaches an exit.
 func NewPacketMux(link Link, self netip.Addr, dns []netip.Addr) *PacketMux {
 	return &PacketMux{Link: link, address: self, dns: dns}
 }
 
-// ReadPackets reads what is not for clients. It is for one goroutine at a time.
+// ReadPackets returns the packets that are not for clients. It must not be called
+// concurrently.
 func (j *PacketMux) ReadPackets(pkts [][]byte) (int, error) {
 	pkts = pkts[:min(len(pkts), batchSize)]
 	copy(j.buffers[:], pkts)
@@ -80,7 +81,7 @@ func (j *PacketMux) ReadPackets(pkts [][]byte) (int, error) {
 	}
 }
 
-// Close parts the exit from the tunnel and closes the tunnel.
+// Close detaches the exit and closes the tunnel.
 func (j *PacketMux) Close() error {
 	j.closeOnce.Do(func() {
 		if b := j.bridge.Load(); b != nil {
@@ -90,16 +91,16 @@ func (j *PacketMux) Close() error {
 	return j.Link.Close()
 }
 
-// bridge moves packets between a port and a tunnel, through a translator.
+// bridge moves packets between openvpn and a tunnel, through a NAT.
 type bridge struct {
 	nat *nat.NAT
 
-	mu   sync.Mutex // of join and part
+	mu   sync.Mutex // guards attach and detach
 	mux  atomic.Pointer[PacketMux]
 	conn atomic.Pointer[PacketConn]
 }
 
-// attach leads clients to a tunnel, and to no other from then on.
+// attach connects clients to a tunnel and detaches them from the last one.
 func (b *bridge) attach(j *PacketMux) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,7 +112,7 @@ func (b *bridge) attach(j *PacketMux) {
 	b.mux.Store(j)
 }
 
-// detach leads clients nowhere, if j is where they were led.
+// detach disconnects clients from j if they are attached to it.
 func (b *bridge) detach(j *PacketMux) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -128,8 +129,8 @@ func (b *bridge) detachAny() {
 	}
 }
 
-// takeInbound takes those packets of the tunnel that are for clients, and returns how many
-// are left. They are moved to the front, each into the memory of its place.
+// takeInbound delivers the packets of the tunnel that are for clients and returns the
+// number of the others. It moves those to the front, each in the memory of its place.
 func (b *bridge) takeInbound(pkts, mem [][]byte) int {
 	var verdicts [batchSize]nat.Verdict
 	b.nat.In(pkts, verdicts[:len(pkts)])
@@ -142,7 +143,7 @@ func (b *bridge) takeInbound(pkts, mem [][]byte) int {
 			n++
 		case nat.NotOurs:
 			if left != i {
-				// Its memory is another's: the reader knows each packet by its place.
+				// The reader identifies the memory by its place.
 				continue
 			}
 			left++
@@ -151,7 +152,7 @@ func (b *bridge) takeInbound(pkts, mem [][]byte) int {
 	if n > 0 {
 		b.deliverPackets(out[:n])
 	}
-	// What was delivered is no longer needed, so its memory is free to be used.
+	// Delivered packets are not needed any more: their memory can be reused.
 	for i := left; i < len(pkts); i++ {
 		if verdicts[i] == nat.NotOurs {
 			p := pkts[i]
@@ -162,8 +163,7 @@ func (b *bridge) takeInbound(pkts, mem [][]byte) int {
 	return left
 }
 
-// deliverPackets sends packets to clients. A port that has ended is the business of
-// whoever reads it.
+// deliverPackets sends packets to clients. The reader of the connection handles its end.
 func (b *bridge) deliverPackets(pkts [][]byte) {
 	if p := b.conn.Load(); p != nil {
 		_ = (*p).WritePackets(pkts)
@@ -176,8 +176,8 @@ const (
 	smallBatch    = 4
 )
 
-// relayOutbound moves packets of clients until the port ends or ctx is done, and closes the
-// port.
+// relayOutbound forwards packets of clients until the connection ends or ctx is done, and
+// closes the connection.
 func (b *bridge) relayOutbound(ctx context.Context, port PacketConn) error {
 	b.conn.Store(&port)
 	stop := context.AfterFunc(ctx, func() { _ = port.Close() })
@@ -191,7 +191,7 @@ func (b *bridge) relayOutbound(ctx context.Context, port PacketConn) error {
 		pkts     [batchSize][]byte
 		verdicts [batchSize]nat.Verdict
 		up, down [batchSize][]byte
-		size     = smallBatch // an idle exit should not hold what a busy one needs
+		size     = smallBatch // an idle exit should not hold the memory of a busy one
 	)
 	for {
 		for i := range size {
@@ -226,7 +226,7 @@ func (b *bridge) relayOutbound(ctx context.Context, port PacketConn) error {
 			b.deliverPackets(down[:downs])
 		}
 		if ups > 0 {
-			_ = j.WritePackets(up[:ups]) // its owner learns of the end where it reads
+			_ = j.WritePackets(up[:ups]) // the tunnel's reader notices its end
 		}
 		switch {
 		case n == size && size < batchSize:

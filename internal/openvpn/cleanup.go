@@ -6,8 +6,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// RemoveDevice removes the device of an exit that has ended, where this process may:
-// then it can make it again. One that root made for a panel without rights stays.
+// RemoveDevice removes the device of an ended exit if this process has the rights, and so
+// can create it again. A device that root made for a panel without rights stays.
 func RemoveDevice(n int) error {
 	if !hasCapability(effective, netAdmin) {
 		return nil
@@ -18,8 +18,8 @@ func RemoveDevice(n int) error {
 	return nil
 }
 
-// RemoveTable removes the table of nftables when no device is left that it closes, where
-// this process may.
+// RemoveTable removes the nftables table if no device is left and this process has the
+// rights.
 func RemoveTable() error {
 	if !hasCapability(effective, netAdmin) {
 		return nil

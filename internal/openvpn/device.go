@@ -11,16 +11,16 @@ import (
 // of the socket where the panel receives openvpn's packet socket.
 const fdpassEnv = "CONNEXA_OPENVPN_HANDOVER"
 
-// device is where an openvpn has its packets of clients from: a TUN device in a
-// cage, or a socket that it hands over.
+// device is where the packets of openvpn are: an isolated TUN device, or a socket that
+// openvpn passes.
 type device interface {
-	// setOptions sets what the configuration of openvpn says of it.
+	// setOptions sets the device options of openvpn's configuration.
 	setOptions(*serverOptions)
-	// openConn is where the packets are, once openvpn runs.
+	// openConn returns the connection to a running openvpn.
 	openConn(context.Context, *process) (PacketConn, error)
-	// checkClosed says whether it is still closed.
+	// checkClosed returns an error if the device is not isolated any more.
 	checkClosed() error
-	// close ends what port has not taken.
+	// close releases what openConn has not taken over.
 	close()
 }
 
@@ -33,8 +33,8 @@ func (e *blockingError) Error() string {
 }
 func (e *blockingError) Unwrap() error { return e.err }
 
-// openDevice opens device number n for openvpn, and says as which user openvpn is
-// to run. The error is a *Lack where something is missing.
+// openDevice opens device number n for openvpn and returns the user that openvpn must run
+// as. If something is missing, the error is a *MissingError.
 func openDevice(n int, b Programs, dir string) (device, uint32, error) {
 	if b.Helper != "" {
 		uid, err := DeviceOwner()
@@ -67,13 +67,13 @@ func openDevice(n int, b Programs, dir string) (device, uint32, error) {
 	return &tunDevice{n, node, tap}, uid, nil
 }
 
-// canSkipDevice says whether an openvpn of a user can do without a device: it can start
-// the helper, and this process may reach its files (see setNonblock).
+// canSkipDevice reports whether an openvpn of the user uid can run without a device: it
+// can start the helper, and this process may access its files (see setNonblock).
 func (b Programs) canSkipDevice(uid uint32) bool {
 	return canExecute(b.Helper, uid) && (os.Geteuid() == int(uid) || hasCapability(effective, sysPtrace))
 }
 
-// tunDevice is a TUN device in a cage, which is tapped.
+// tunDevice is an isolated TUN device with a packet socket on it.
 type tunDevice struct {
 	n    int
 	node string

@@ -18,131 +18,131 @@ import (
 )
 
 const (
-	// revalidateEvery is how often it is asked whether connected clients may stay.
+	// revalidateEvery is the interval of checking whether connected clients may stay.
 	revalidateEvery = 2 * time.Second
-	// inspectEvery is how often it is looked whether the device is still closed.
+	// inspectEvery is the interval of checking whether the device is still isolated.
 	inspectEvery = 15 * time.Second
-	// authorizeTimeout is how long an answer about a login may take.
+	// authorizeTimeout is the time limit of Config.Authorize.
 	authorizeTimeout = 10 * time.Second
-	// maxAuthorizing bounds the logins that are being asked about.
+	// maxAuthorizing is the number of concurrent Authorize calls.
 	maxAuthorizing = 8
-	// leaseGrace is how long the address and the flows of a client wait for it to
-	// come back.
+	// leaseGrace is how long a disconnected client keeps its address and flows.
 	leaseGrace       = 2 * time.Minute
-	defaultKeepalive = 30 * time.Second // the default of Config.Patience
+	defaultKeepalive = 30 * time.Second // default of Config.KeepaliveTimeout
 
 	maxClients = 500
 
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
-	stableAfter  = time.Minute // running for so long is a success
+	stableAfter  = time.Minute // a run of this length resets the backoff
 )
 
-// Config is what an exit takes. All but Network, Together, CertAlone,
-// PerClient, Total, Patience, Log and Seen is needed.
+// Config holds the settings of an exit. Network, ClientToClient, CertAlone, PerClient,
+// Total, KeepaliveTimeout, Log and OnEvent are optional.
 type Config struct {
-	Device   int // its device is isolation.Name(Device)
+	Device   int // number of the device isolation.Name(Device)
 	Programs Programs
-	Dir      string // for sockets and records; openvpn's account has to reach it
+	Dir      string // for sockets and records; openvpn's account needs access
 	Identity Identity
 	Listen   netip.AddrPort
 	TCP      bool
 
-	Network        netip.Prefix // of the clients; default DefaultNetwork, at most a /16 and at least a /28
+	Network        netip.Prefix // of clients; defaults to DefaultNetwork; /16 to /28
 	ClientToClient bool         // clients may reach each other
 
-	// Authorize says whether a client may come in: an error refuses it, a *Denied
-	// with words for it. It is called by several goroutines, with a deadline.
+	// Authorize decides on a login: an error refuses it, a *Denied with a message for the
+	// client. It is called concurrently, with a deadline.
 	Authorize func(context.Context, Login) error
-	// Revalidate says whether a connected client may stay, every two seconds: an error
-	// ends its connection. It must be quick.
+	// Revalidate decides every two seconds whether a connected client may stay. An error ends
+	// its connection. It must be quick.
 	Revalidate func(Client) error
-	// Allows says where clients may go: a network, tcp, udp or icmp, and an
-	// address. It must be quick.
+	// Allows decides on destinations of clients: a network (tcp, udp or icmp) and an address.
+	// It must be quick.
 	Allows func(network string, to netip.AddrPort) bool
-	// CertAlone also asks Authorize about clients that send no password.
+	// CertAlone calls Authorize also for clients that send no password.
 	CertAlone bool
 
-	PerClient, Total int // flows; 0: the defaults of package nat
+	PerClient, Total int // numbers of flows; 0 takes the defaults of package nat
 
-	// KeepaliveTimeout is how long a client hears nothing before it looks for the server
-	// again; 0: 30 seconds. Both sides send something every third of that.
+	// KeepaliveTimeout is the silence after which a client reconnects. Both sides send a
+	// packet every third of it. Defaults to 30 seconds.
 	KeepaliveTimeout time.Duration
 
-	// Log takes lines of openvpn, at most a few in a second. They name clients and
-	// their addresses, and hold no secrets.
+	// Log receives log lines of openvpn, a few per second at most. They contain the names and
+	// addresses of clients, but no secrets. Optional.
 	Log func(line string)
-	// OnEvent takes what happens. Neither may wait for the exit.
+	// OnEvent receives the events of the exit. Log and OnEvent must not wait for the exit.
+	// Optional.
 	OnEvent func(Event)
 }
 
-// Client is somebody who is connected.
+// Client is a connected client.
 type Client struct {
-	Name     string // in its certificate
+	Name     string // common name of the certificate
 	Serial   string
-	User     string // empty: it sent none
+	User     string // empty if it sent none
 	From     netip.AddrPort
-	Address  netip.Addr // inside
+	Address  netip.Addr // inside the VPN
 	Since    time.Time
 	Version  string
 	Platform string
 	Up, Down uint64 // bytes of IP packets in this connection
-	Flows    int    // as they stand
+	Flows    int    // current number
 
 	cid string
 }
 
-// EventKind is what happened.
+// EventKind is the kind of an Event.
 type EventKind string
 
-// What happens to an exit.
+// Kinds of events, with the fields that they set.
 const (
-	Listening    EventKind = "listening"    // openvpn is up
-	Stopped      EventKind = "stopped"      // it ended and will be started again: Err
+	Listening    EventKind = "listening"    // openvpn is ready
+	Stopped      EventKind = "stopped"      // openvpn ended and will restart: Err, Retry
 	Connected    EventKind = "connected"    // Client
 	Disconnected EventKind = "disconnected" // Client, with its last counts
 	Refused      EventKind = "refused"      // Login, Err
-	Orphan       EventKind = "orphan"       // one that was left of a panel that was killed was ended
+	Orphan       EventKind = "orphan"       // an openvpn of a killed panel was ended
 )
 
-// Event is something that happened to an exit.
+// Event is an event of an exit.
 type Event struct {
 	Kind   EventKind
 	Client Client
-	Login  Login // its password is empty
+	Login  Login // without the password
 	Err    error
-	Retry  time.Duration // of Stopped: until the next start
+	Retry  time.Duration // wait before the restart
 }
 
-// Exit is an OpenVPN server whose clients leave by a tunnel. Its methods are safe
-// for concurrent use.
+// Exit is an OpenVPN server whose clients use a tunnel. Its methods are safe for
+// concurrent use.
 type Exit struct {
 	cfg    Config
 	bridge *bridge
 
 	mu       sync.Mutex
 	proc     *process
-	sessions map[string]*session // by cid
+	sessions map[string]*session // by client id
 	leases   map[netip.Addr]*lease
-	names    map[string]netip.Addr // of leases
+	names    map[string]netip.Addr // addresses by client name
 }
 
-// session is a client that was let in.
+// session is an admitted client.
 type session struct {
 	client       Client
 	established  bool
-	disconnected bool       // it is as good as gone
-	baseline     nat.Counts // of its address, which it may have had before
+	disconnected bool       // its end is requested
+	baseline     nat.Counts // counts of its address before this session
 }
 
-// lease is an address that a name has.
+// lease is the address of a client name.
 type lease struct {
 	name    string
-	cid     string    // empty: the client is away
-	freedAt time.Time // since
+	cid     string    // empty if the client is disconnected
+	freedAt time.Time // when the client disconnected
 }
 
-// New makes an exit that does nothing until it runs.
+// New returns an exit that does not run yet.
 func New(cfg Config) (*Exit, error) {
 	if cfg.Network == (netip.Prefix{}) {
 		cfg.Network = DefaultNetwork
@@ -178,17 +178,17 @@ func New(cfg Config) (*Exit, error) {
 	}, nil
 }
 
-// Attach leads clients to a tunnel, until that is closed or Part. Without one their
-// packets are dropped.
+// Attach connects clients to a tunnel until the tunnel closes or Detach is called.
+// Without a tunnel their packets are dropped.
 func (e *Exit) Attach(j *PacketMux) { e.bridge.attach(j) }
 
-// Detach leads clients nowhere.
+// Detach disconnects clients from the tunnel.
 func (e *Exit) Detach() { e.bridge.detachAny() }
 
-// Counts is what the exit moved since it was made.
+// Counts returns the traffic of the exit since New.
 func (e *Exit) Counts() nat.Counts { return e.bridge.nat.Counts() }
 
-// Clients are those that are connected, by name.
+// Clients returns the connected clients, ordered by name.
 func (e *Exit) Clients() []Client {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -202,7 +202,7 @@ func (e *Exit) Clients() []Client {
 	return list
 }
 
-// withCounts is the client of s with its counts. mu is held.
+// withCounts returns the client of s with its current counts. mu is held.
 func (e *Exit) withCounts(s *session) Client {
 	c := s.client
 	if s.disconnected {
@@ -215,8 +215,8 @@ func (e *Exit) withCounts(s *session) Client {
 	return c
 }
 
-// Disconnect ends the connections of clients with a name: they connect again, if
-// Authorize lets them.
+// Disconnect ends the connections of a client name. The client may reconnect if Authorize
+// allows it.
 func (e *Exit) Disconnect(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -227,7 +227,8 @@ func (e *Exit) Disconnect(name string) {
 	}
 }
 
-// disconnectClient cuts a client off, whatever openvpn does. mu is held.
+// disconnectClient stops a client's packets at once and asks openvpn to end its
+// connection. mu is held.
 func (e *Exit) disconnectClient(cid string, s *session) {
 	if !s.disconnected {
 		s.client = e.withCounts(s)
@@ -235,12 +236,12 @@ func (e *Exit) disconnectClient(cid string, s *session) {
 		e.bridge.nat.Expel(s.client.Address)
 	}
 	if e.proc != nil {
-		_ = e.proc.management.killClient(cid) // it fails when openvpn ends, and the client with it
+		_ = e.proc.management.killClient(cid) // fails only if openvpn ends, which ends the client as well
 	}
 }
 
-// Run runs the exit until ctx is done, whatever ends in between. Then nothing of
-// it is left but its device.
+// Run runs the exit until ctx is done and restarts openvpn when it ends. After that only
+// the device is left.
 func (e *Exit) Run(ctx context.Context) error {
 	defer e.dropAll()
 	wait := firstBackoff
@@ -266,7 +267,7 @@ func (e *Exit) Run(ctx context.Context) error {
 	}
 }
 
-// dropAll lets nobody's packets through any more.
+// dropAll blocks the packets of all clients.
 func (e *Exit) dropAll() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -301,7 +302,7 @@ func (e *Exit) runOnce(ctx context.Context) (err error) {
 	defer cancel(nil)
 	var work sync.WaitGroup
 	defer work.Wait()
-	defer cancel(nil) // before waiting
+	defer cancel(nil) // before work.Wait
 
 	socket := socketOf(e.cfg.Dir, e.cfg.Device, "sock")
 	defer os.Remove(socket)
@@ -361,7 +362,7 @@ func (e *Exit) runOnce(ctx context.Context) (err error) {
 	}
 }
 
-// socketOf is the path of a socket of device number n.
+// socketOf returns the path of a socket of device number n.
 func socketOf(dir string, n int, kind string) string {
 	return filepath.Join(dir, isolation.Name(n)+"."+kind)
 }
@@ -372,11 +373,11 @@ func (e *Exit) setProcess(p *process) {
 	e.mu.Unlock()
 }
 
-// disconnectTimeout is how long openvpn has for telling its clients.
+// disconnectTimeout is how long openvpn may take to inform its clients.
 const disconnectTimeout = 300 * time.Millisecond
 
-// disconnectAll lets clients look for the server again at once, and not when they
-// have heard nothing for a while.
+// disconnectAll asks openvpn to inform all clients, so that they reconnect at once and not
+// after the keepalive timeout.
 func (e *Exit) disconnectAll(p *process) {
 	e.mu.Lock()
 	n := 0
@@ -398,7 +399,7 @@ func (e *Exit) disconnectAll(p *process) {
 	}
 }
 
-// endSessions notes that all clients are gone with their server.
+// endSessions ends all sessions after the end of openvpn.
 func (e *Exit) endSessions() {
 	e.mu.Lock()
 	var gone []Client
@@ -414,7 +415,7 @@ func (e *Exit) endSessions() {
 	}
 }
 
-// Revalidate asks about those who are connected, and forgets those who stay away.
+// Revalidate checks the connected clients and releases addresses whose grace is over.
 func (e *Exit) Revalidate() {
 	for _, c := range e.Clients() {
 		if err := e.cfg.Revalidate(c); err != nil {
@@ -441,7 +442,7 @@ func (e *Exit) releaseAddress(a netip.Addr) {
 	delete(e.leases, a)
 }
 
-// handleNotification takes a notification of openvpn.
+// handleNotification handles a notification of openvpn.
 func (e *Exit) handleNotification(ctx context.Context, p *process, n notification, places chan struct{}, work *sync.WaitGroup) {
 	switch n.kind {
 	case "CONNECT", "REAUTH":
@@ -481,7 +482,7 @@ func (e *Exit) handleNotification(ctx context.Context, p *process, n notificatio
 	}
 }
 
-// endSession ends a session; its address waits for the client. mu is held.
+// endSession ends a session. Its address stays leased. mu is held.
 func (e *Exit) endSession(cid string, s *session) {
 	delete(e.sessions, cid)
 	if l := e.leases[s.client.Address]; l != nil && l.cid == cid {
@@ -489,8 +490,8 @@ func (e *Exit) endSession(cid string, s *session) {
 	}
 }
 
-// decideLogin asks whether a client may come in or stay, and answers openvpn. What
-// cannot be told to openvpn ends the connection to it, and so everything.
+// decideLogin calls Authorize and answers openvpn. A failed answer ends the management
+// connection, and with it openvpn.
 func (e *Exit) decideLogin(ctx context.Context, p *process, n notification) {
 	login := n.parseLogin()
 	asking, done := context.WithTimeout(ctx, authorizeTimeout)
@@ -513,7 +514,7 @@ func (e *Exit) decideLogin(ctx context.Context, p *process, n notification) {
 		words = no.Message
 	}
 	_ = p.management.denyClient(n, words)
-	if login.Reauth { // openvpn would let it go on with the old keys for a while
+	if login.Reauth { // openvpn would keep the old keys for a while
 		e.mu.Lock()
 		if s := e.sessions[n.cid]; s != nil {
 			e.disconnectClient(n.cid, s)
@@ -523,10 +524,10 @@ func (e *Exit) decideLogin(ctx context.Context, p *process, n notification) {
 	e.cfg.OnEvent(Event{Kind: Refused, Login: login, Err: err})
 }
 
-// retryPrefix, before words, lets clients since 2.6 try again by themselves.
+// retryPrefix before a message makes clients since 2.6 retry by themselves.
 const retryPrefix = "TEMP[backoff 10]:"
 
-// admitClient gives a client an address.
+// admitClient leases an address and admits the client.
 func (e *Exit) admitClient(p *process, n notification, login Login) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -545,15 +546,15 @@ func (e *Exit) admitClient(p *process, n notification, login Login) error {
 		fmt.Sprintf("ifconfig-push %s %s", a, netmask(e.cfg.Network)),
 		fmt.Sprintf(`push "dhcp-option DNS %s"`, dns[0]), fmt.Sprintf(`push "dhcp-option DNS %s"`, dns[1]),
 		`push "redirect-gateway def1 ipv6"`,
-		// An address that leads nowhere, so that IPv6 is routed here and refused by
-		// the client itself, instead of leaving beside the tunnel.
+		// The address leads nowhere. It routes IPv6 into the tunnel, where the client itself
+		// rejects it instead of sending it outside the tunnel.
 		`push "block-ipv6"`,
 		fmt.Sprintf(`push "ifconfig-ipv6 %s/64 %s"`, innerIPv6(a), innerIPv6(firstHost(e.cfg.Network))),
 	)
 }
 
-// innerIPv6 is an address of a network of its own (RFC 4193) with that of a
-// client at its end.
+// innerIPv6 returns a unique local address (RFC 4193) that ends with the client's IPv4
+// address.
 func innerIPv6(a netip.Addr) netip.Addr {
 	b := [16]byte{0xfd, 0x63, 0x78, 0x6f, 0x76, 0x70, 0x6e}
 	four := a.As4()
@@ -561,13 +562,13 @@ func innerIPv6(a netip.Addr) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
-// leaseFirst is the place of the first address for clients: those before are the
-// gateway's.
+// leaseFirst is the offset of the first address for clients. The gateway uses the ones
+// before.
 const leaseFirst = 10
 
-// leaseAddress takes an address for a name. It is the same one as long as nobody else
-// has it, also after a restart: a client that got another would have to make its
-// device anew, and what it sends at that moment would leave beside the tunnel.
+// leaseAddress leases an address for a client name. A name keeps its address as long as no
+// other name takes it, also after a restart: with another address a client would recreate
+// its device, and traffic in that moment would leave outside the tunnel.
 func (e *Exit) leaseAddress(name, cid string) (netip.Addr, bool) {
 	if a, has := e.names[name]; has {
 		e.leases[a].cid = cid
@@ -595,7 +596,8 @@ func (e *Exit) leaseAddress(name, cid string) (netip.Addr, bool) {
 	return free, true
 }
 
-// reclaimOldest takes the address of the client that has been away longest.
+// reclaimOldest releases and returns the address of the client that has been disconnected
+// longest.
 func (e *Exit) reclaimOldest() netip.Addr {
 	var at netip.Addr
 	for a, l := range e.leases {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Password is a client's. It shows itself to nobody but Reveal.
+// Password is the password of a client. Only Reveal shows it.
 type Password string
 
 // String hides the password.
@@ -23,54 +23,55 @@ func (Password) String() string { return "(hidden)" }
 // GoString hides the password.
 func (Password) GoString() string { return "(hidden)" }
 
-// MarshalText hides the password, in logs in JSON for one.
+// MarshalText hides the password, for example in JSON logs.
 func (Password) MarshalText() ([]byte, error) { return []byte("(hidden)"), nil }
 
-// Reveal is the password itself.
+// Reveal returns the password.
 func (p Password) Reveal() string { return string(p) }
 
-// Login is a client that wants in. Its certificate has been found good.
+// Login is a login attempt with a valid certificate.
 type Login struct {
-	Name     string // in its certificate
-	Serial   string // of its certificate, as pki.Serial has it
-	User     string // empty: it sent none
+	Name     string // common name of the certificate
+	Serial   string // of the certificate, in the form of pki.Serial
+	User     string // empty if it sent none
 	Password Password
 	From     netip.AddrPort
-	Version  string // of the client, in its own words
+	Version  string // as reported by the client
 	Platform string
-	Reauth   bool // it is connected already, and makes new keys
+	Reauth   bool // the client is connected and renegotiates its keys
 }
 
 // Denied refuses a login.
 type Denied struct {
-	Message string // the client shows them
+	Message string // shown by the client
 }
 
 func (d *Denied) Error() string { return "refused: " + d.Message }
 
-// maxEnvLines and maxLineBytes bound what openvpn may say in one notification.
+// maxEnvLines and maxLineBytes limit a notification of openvpn.
 const (
 	maxEnvLines  = 400
 	maxLineBytes = 64 << 10
-	// writeTimeout is how long openvpn may take to hear us.
+	// writeTimeout is how long openvpn may take to read a command.
 	writeTimeout = 5 * time.Second
 )
 
-// management is the connection on which openvpn asks who may come in.
+// management is the connection to openvpn's management interface.
 type management struct {
 	conn net.Conn
-	mu   sync.Mutex // of writes
+	mu   sync.Mutex // guards writes
 }
 
-// notification is one notification about a client.
+// notification is a notification about a client.
 type notification struct {
 	kind     string // CONNECT, REAUTH, ESTABLISHED, DISCONNECT, ADDRESS
 	cid, kid string
 	env      map[string]string
 }
 
-// run hands every notification to each, one after another, until the connection
-// ends or ctx is done, and closes it. ready is called once openvpn listens.
+// run calls each for every notification in order, until the connection ends or ctx is
+// done, and closes the connection. It calls ready once openvpn listens, and fatal for
+// fatal errors of openvpn.
 func (m *management) run(ctx context.Context, each func(notification), ready func(), fatal func(text string)) error {
 	stop := context.AfterFunc(ctx, func() { _ = m.conn.Close() })
 	defer func() {
@@ -92,7 +93,7 @@ func (m *management) run(ctx context.Context, each func(notification), ready fun
 		}
 		rest, ok := strings.CutPrefix(line, ">CLIENT:")
 		if !ok {
-			// A state that is told now begins with ">STATE:", one of before with the time.
+			// A current state starts with ">STATE:", a past one with its time.
 			if f := strings.Split(line, ","); len(f) > 2 && f[1] == "CONNECTED" {
 				ready()
 			}
@@ -126,7 +127,7 @@ func (m *management) run(ctx context.Context, each func(notification), ready fun
 	return fmt.Errorf("the management connection: %w", err)
 }
 
-// sendLines sends lines at once, so that those of two replies do not mix.
+// sendLines sends lines in one write, so that the lines of two commands do not mix.
 func (m *management) sendLines(lines ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,13 +138,13 @@ func (m *management) sendLines(lines ...string) error {
 	return err
 }
 
-// admitClient lets a client in, with options to be pushed to it alone.
+// admitClient admits a client and pushes options to it.
 func (m *management) admitClient(n notification, options ...string) error {
 	lines := append([]string{"client-auth " + n.cid + " " + n.kid}, options...)
 	return m.sendLines(append(lines, "END")...)
 }
 
-// acceptReauth lets a client stay.
+// acceptReauth accepts the renegotiation of a client.
 func (m *management) acceptReauth(n notification) error {
 	return m.sendLines("client-auth-nt " + n.cid + " " + n.kid)
 }
@@ -152,11 +153,11 @@ func (m *management) denyClient(n notification, words string) error {
 	return m.sendLines(fmt.Sprintf("client-deny %s %s %s %s", n.cid, n.kid, quoteWord(words), quoteWord(words)))
 }
 
-// killClient makes a client connect again, and be asked who it is.
+// killClient makes a client reconnect and authenticate again.
 func (m *management) killClient(cid string) error { return m.sendLines("client-kill " + cid) }
 
-// quoteWord makes one word for the lexer of openvpn. What it could trip over is left
-// out: words for people lose nothing by that.
+// quoteWord quotes s as one word for openvpn's parser. It drops characters that the parser
+// treats specially.
 func quoteWord(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '"' || r == '\\' {
@@ -170,7 +171,7 @@ func quoteWord(s string) string {
 	return `"` + s + `"`
 }
 
-// parseLogin reads a client out of a notification.
+// parseLogin reads the login of a notification.
 func (n notification) parseLogin() Login {
 	l := Login{
 		Name: n.env["common_name"], Serial: serialOf(n.env["tls_serial_hex_0"]),
@@ -195,7 +196,7 @@ func (n notification) parseLogin() Login {
 	return l
 }
 
-// serialOf turns aa:0b:… into the form of pki.Serial.
+// serialOf converts aa:0b:… to the form of pki.Serial.
 func serialOf(s string) string {
 	return strings.TrimLeft(strings.ToLower(strings.ReplaceAll(s, ":", "")), "0")
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// A workaround for a bug of openvpn 2.7.0 to 2.7.8: open_tun_afunix in
+// Workaround for a bug of openvpn 2.7.0 to 2.7.8: open_tun_afunix in
 // src/openvpn/tun_afunix.c leaves its end of the packet socket in blocking mode, while
 // open_tun_generic in tun.c calls set_nonblock for a device. When several clients send
 // at once, openvpn reads once more than there are packets, blocks in read(2), and serves
 // no client until the next packet arrives. The panel therefore sets O_NONBLOCK on
 // openvpn's end. The master branch of 2026-08-22 (3de92608) still has the bug.
 //
-// Delete this file, blockingError and the condition sysPtrace in Binaries.deviceless when
-// a released openvpn calls set_nonblock in open_tun_afunix and Find uses the helper only
-// from that release on.
+// Delete this file, blockingError and the condition sysPtrace in Programs.canSkipDevice
+// when a released openvpn calls set_nonblock in open_tun_afunix and FindPrograms uses the
+// helper only from that release on.
 
 // setNonblock sets O_NONBLOCK and larger buffers on the packet socket of the openvpn
 // with the given process id. It needs the rights of ptrace(2): the same user, or

@@ -1,8 +1,8 @@
-// Package openvpn is an exit for ordinary OpenVPN clients: the real openvpn
-// answers them, without rights and with its device in a cage (package cage); what
-// it decrypts is translated to the address of a tunnel (package nat) and leaves
-// through that or not at all. Who may come in is asked of the caller, at each
-// login and again and again while the client is connected.
+// Package openvpn runs OpenVPN servers whose clients leave through a tunnel. The real
+// openvpn serves the clients, without rights and on an isolated device (package
+// isolation) or without one. Package nat translates the decrypted packets to the address
+// of the tunnel; without a tunnel they are dropped. The caller authorises each login and
+// revalidates connected clients.
 package openvpn
 
 import (
@@ -17,15 +17,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 )
 
-// Ciphers are those of the data channel, the best first. Each authenticates what
-// it encrypts.
+// Ciphers are the ciphers of the data channel in order of preference. All are AEAD.
 const Ciphers = "AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305"
 
-// DefaultNetwork holds the clients of an exit. Exits are strangers to each other,
-// so all may have the same.
+// DefaultNetwork is the network of the clients of an exit. All exits may use it, because
+// they are not connected with each other.
 var DefaultNetwork = netip.MustParsePrefix("10.66.0.0/16")
 
-// Identity is what a server is known by, all of it PEM.
+// Identity holds the certificates and keys of a server, all in PEM.
 type Identity struct {
 	CA       []byte
 	Server   pki.Pair
@@ -39,7 +38,7 @@ func (i Identity) validate() error {
 	return errors.Join(checkInline("the certificate of the CA", i.CA), checkInline("the tls-crypt key", i.TLSCrypt))
 }
 
-// checkInline says whether b can stand between two tags of a configuration.
+// checkInline returns an error if b cannot be inlined into a configuration.
 func checkInline(what string, b []byte) error {
 	if block, rest := pem.Decode(b); (block == nil && !strings.HasPrefix(string(b), "-----BEGIN OpenVPN Static key V1-----\n")) || len(strings.TrimSpace(string(rest))) > 0 && block != nil {
 		return fmt.Errorf("%s is no PEM", what)
@@ -54,22 +53,22 @@ func writeTag(b *strings.Builder, name string, body []byte) {
 	fmt.Fprintf(b, "<%s>\n%s\n</%s>\n", name, strings.TrimSpace(string(body)), name)
 }
 
-// serverOptions is what the configuration of the server depends on.
+// serverOptions are the variable parts of a server configuration.
 type serverOptions struct {
 	Identity
 	device           string
-	deviceNode       string // empty: openvpn's own
+	deviceNode       string // empty for openvpn's default
 	fdpass           string // the path of the socket that the helper connects to; empty without a helper
-	management       string // the path of our socket
+	management       string // path of the panel's socket
 	listen           netip.AddrPort
 	tcp              bool
 	network          netip.Prefix
-	certAlone        bool // a login without a password is asked about too
+	certAlone        bool // also call Authorize for logins without a password
 	clients          int
-	keepaliveTimeout int // seconds
+	keepaliveTimeout int // in seconds
 }
 
-// renderConfig is the configuration of the server. It holds keys.
+// renderConfig returns the server configuration. It contains keys.
 func (o serverOptions) renderConfig() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -96,17 +95,17 @@ func (o serverOptions) renderConfig() string {
 	if o.deviceNode != "" && o.deviceNode != "/dev/net/tun" {
 		line("dev-node %q", o.deviceNode)
 	}
-	// The device is ready as it is, and openvpn may not touch it.
+	// The device is set up already, and openvpn has no rights to change it.
 	line("ifconfig-noexec")
 	line("route-noexec")
 	line("disable-dco")
 	line("ifconfig %s %s", firstHost(o.network), netmask(o.network))
 	line("tun-mtu %d", isolation.MTU)
-	line("mssfix 0") // done where packets are translated
+	line("mssfix 0") // package nat clamps the segment size
 	if o.fdpass == "" {
 		line("script-security 0")
 	} else {
-		// The helper is the one program that it starts; no other option names any.
+		// openvpn starts the helper only: no other option names a program.
 		line("script-security 2")
 		line("setenv %s %q", fdpassEnv, o.fdpass)
 	}
@@ -142,7 +141,7 @@ func (o serverOptions) renderConfig() string {
 
 func firstHost(p netip.Prefix) netip.Addr { return p.Masked().Addr().Next() }
 
-// netmask is a netmask in the old notation.
+// netmask returns a netmask in dotted notation.
 func netmask(p netip.Prefix) string {
 	m := ^uint32(0) << (32 - p.Bits())
 	return fmt.Sprintf("%d.%d.%d.%d", byte(m>>24), byte(m>>16), byte(m>>8), byte(m))

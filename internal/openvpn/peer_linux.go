@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerOf is the process at the other end of c.
+// peerOf returns the process id at the other end of c.
 func peerOf(c *net.UnixConn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -15,24 +15,24 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// Account is the account that openvpn runs as where there is one: no other, so
-// that it can read nothing of the panel.
+// Account is the account that openvpn runs as if it exists. It is separate so that openvpn
+// cannot read the files of the panel.
 const Account = "connexa-ovpn"
 
-// Programs are the programs that an exit needs, with their paths.
+// Programs are the paths of the programs that an exit needs.
 type Programs struct {
 	OpenVPN string
 	Setpriv string
-	// Helper is the program that an openvpn since 2.7 starts in place of a device:
-	// this one. Empty: the openvpn is older, or there is to be a device.
+	// Helper is the program that openvpn 2.7 and later starts instead of opening a device:
+	// this binary. It is empty with an older openvpn, or to use a device.
 	Helper string
 }
 
-// MissingError is something that this machine does not have, and an exit needs.
+// MissingError reports something that exits need and this host lacks.
 type MissingError struct {
 	Code string // "openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"
-	Fix  string // the line for a shell, or what to do
-	Err  error  // nil where the code says it all
+	Fix  string // shell command or advice
+	Err  error  // nil if Code says it all
 }
 
 func (l *MissingError) Error() string {
@@ -44,7 +44,7 @@ func (l *MissingError) Error() string {
 
 func (l *MissingError) Unwrap() error { return l.Err }
 
-// FindPrograms looks for the programs. The error is a *Lack.
+// FindPrograms returns the paths of the programs. The error is a *MissingError.
 func FindPrograms(ctx context.Context) (Programs, error) {
 	var b Programs
 	var err error
@@ -62,12 +62,12 @@ func FindPrograms(ctx context.Context) (Programs, error) {
 		return b, &MissingError{Code: "old", Fix: "apt-get install openvpn", Err: fmt.Errorf("openvpn %d.%d is older than 2.5", major, minor)}
 	}
 	if major > 2 || minor >= 7 {
-		b.Helper, _ = os.Executable() // without one there is a device
+		b.Helper, _ = os.Executable() // without a path exits use a device
 	}
 	return b, nil
 }
 
-// findProgram also looks where the path of an ordinary account does not lead.
+// findProgram also looks in the system folders that the PATH of ordinary accounts lacks.
 func findProgram(name string) (string, error) {
 	if p, err := exec.LookPath(name); err == nil {
 		return filepath.Abs(p)
@@ -84,7 +84,7 @@ func askVersion(ctx context.Context, binary string) (major, minor int, err error
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()
-	// It ends with 1 when asked for its version.
+	// openvpn --version exits with 1.
 	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
 		return 0, 0, fmt.Errorf("ask openvpn for its version: %w", err)
 	}
@@ -106,7 +106,7 @@ func LookupAccount(name string) (uid, gid uint32, err error) {
 	return uint32(a), uint32(b), errors.Join(errA, errB)
 }
 
-// groupOf is the group that belongs to a user id; the same number without one.
+// groupOf returns the primary group of a user, or the user's number if it is unknown.
 func groupOf(uid uint32) uint32 {
 	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
 	if err != nil {
@@ -119,9 +119,9 @@ func groupOf(uid uint32) uint32 {
 	return uint32(gid)
 }
 
-// DeviceOwner is who devices are made for by a process that may: the account
-// connexa-ovpn where there is one and this process may become it, else its own. Root
-// owns none: then the account has to be made.
+// DeviceOwner returns the user that owns new devices: the account connexa-ovpn if it
+// exists and this process can become it, otherwise the own user. Root cannot own them: as
+// root the account is required.
 func DeviceOwner() (uint32, error) {
 	uid, _, err := LookupAccount(Account)
 	switch own := os.Geteuid(); {
@@ -134,8 +134,8 @@ func DeviceOwner() (uint32, error) {
 	}
 }
 
-// Preflight says what this machine and process lack for exits, all of it at once, for
-// people. Nothing is changed.
+// Preflight returns everything that this host and process lack for exits. It changes
+// nothing.
 func Preflight(ctx context.Context) []*MissingError {
 	var list []*MissingError
 	note := func(err error) {
@@ -149,7 +149,7 @@ func Preflight(ctx context.Context) []*MissingError {
 		uid, err := DeviceOwner()
 		note(err)
 		if err != nil || b.canSkipDevice(uid) {
-			return list // no device is needed, and no right
+			return list // without a device no rights are needed
 		}
 	}
 	if !hasCapability(effective, netRaw) {
@@ -173,7 +173,7 @@ func Preflight(ctx context.Context) []*MissingError {
 	return list
 }
 
-// ownerOfAll is who owns the devices that there are.
+// ownerOfAll returns the owner of the existing devices.
 func ownerOfAll() (uint32, error) {
 	const fix = "sudo connexa setup-openvpn"
 	devices, err := isolation.List()
@@ -195,8 +195,8 @@ func noNode(err error) *MissingError {
 	return &MissingError{Code: "node", Fix: "sudo chmod 0666 /dev/net/tun", Err: err}
 }
 
-// prepareDevice makes device n if it is not there and this process may, and says who
-// owns it. The error is a *Lack.
+// prepareDevice creates device n if it is missing and this process has the rights, and
+// returns its owner. The error is a *MissingError.
 func prepareDevice(n int) (uint32, error) {
 	owner, err := isolation.Check(n)
 	if err == nil {
@@ -211,7 +211,7 @@ func prepareDevice(n int) (uint32, error) {
 	if errOwner != nil {
 		return 0, errOwner
 	}
-	// The table first: there is no moment in which a device is open.
+	// The table comes first, so that no device is ever open.
 	if errMake := errors.Join(isolation.Protect(), isolation.Make(n, who)); errMake != nil {
 		return 0, &MissingError{Code: code, Fix: fix, Err: errors.Join(err, errMake)}
 	}
@@ -221,8 +221,8 @@ func prepareDevice(n int) (uint32, error) {
 	return owner, nil
 }
 
-// canBecome says whether a process that this one starts can become another user:
-// for that it has to inherit CAP_SETUID and CAP_SETGID.
+// canBecome reports whether a child process can become another user. It must inherit
+// CAP_SETUID and CAP_SETGID for that.
 func canBecome(uid uint32) bool {
 	if own := os.Geteuid(); own == 0 || uint32(own) == uid {
 		return true
@@ -230,7 +230,7 @@ func canBecome(uid uint32) bool {
 	return hasCapability(ambient, setUID) && hasCapability(ambient, setGID)
 }
 
-// Capabilities, by their bits, and the sets of proc(5) that they are in.
+// Capability numbers, and the sets of proc(5) that hold them.
 const (
 	setGID    = 6
 	setUID    = 7
@@ -239,10 +239,10 @@ const (
 	sysPtrace = 19
 
 	effective = "CapEff:"
-	ambient   = "CapAmb:" // what a process that is started has, too
+	ambient   = "CapAmb:" // inherited by child processes
 )
 
-// hasCapability says whether this process has a capability in a set.
+// hasCapability reports whether a set of this process holds a capability.
 func hasCapability(set string, bit int) bool {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -257,8 +257,8 @@ func hasCapability(set string, bit int) bool {
 	return false
 }
 
-// inspectDevice says whether device n is still closed. Tools that set up a firewall
-// remove every table but their own: ours is put back, where this process may.
+// inspectDevice returns an error if device n is not isolated any more. Firewall tools
+// remove foreign tables, so it first restores the table if this process has the rights.
 func inspectDevice(n int) error {
 	if hasCapability(effective, netAdmin) {
 		if _, there, err := isolation.Dropped(); err == nil && !there {
@@ -271,7 +271,7 @@ func inspectDevice(n int) error {
 	return err
 }
 
-// currentName is the account of this process, for a line that fixes something.
+// currentName returns the account of this process for a fix line.
 func currentName() string {
 	u, err := user.Current()
 	if err != nil {

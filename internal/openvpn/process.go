@@ -20,26 +20,26 @@ import (
 )
 
 const (
-	// connectTimeout is how long openvpn may take to find us after its start.
+	// connectTimeout is how long openvpn may take to connect after its start.
 	connectTimeout = 10 * time.Second
-	// stopTimeout is how long it may take to end.
+	// stopTimeout is how long openvpn may take to end.
 	stopTimeout = 2 * time.Second
-	// logBurst and logEvery bound what it may say.
+	// logBurst and logEvery limit the log lines of openvpn.
 	logBurst = 50
 	logEvery = 200 * time.Millisecond
 )
 
-// process is one openvpn that runs.
+// process is a running openvpn.
 type process struct {
 	cmd        *exec.Cmd
-	record     string // the file that tells a later panel of it
+	record     string // file by which a later panel finds the process
 	management *management
-	done       chan struct{} // closed when it has ended
-	err        error         // why; after done
+	done       chan struct{} // closed at the end of the process
+	err        error         // exit error; valid after done
 }
 
-// openvpnCommand is how to start openvpn without any rights, as user uid. Its
-// configuration comes on standard input, so no key touches the disk.
+// openvpnCommand returns the command that starts openvpn without rights as user uid. The
+// configuration is passed on standard input, so keys are never written to disk.
 func openvpnCommand(b Programs, uid, gid uint32) *exec.Cmd {
 	args := []string{"--ambient-caps=-all", "--inh-caps=-all", "--no-new-privs"}
 	if os.Geteuid() != int(uid) {
@@ -49,16 +49,16 @@ func openvpnCommand(b Programs, uid, gid uint32) *exec.Cmd {
 	if os.Geteuid() == 0 {
 		args = append(args, "--bounding-set=-all")
 	}
-	// Its life is bound to the connection to us, not to a context: it is to be
-	// asked to end first.
+	// The process is not bound to a context, because it must be asked to end first. It ends
+	// when the management connection closes.
 	cmd := exec.Command(b.Setpriv, append(args, "--", b.OpenVPN, "--config", "stdin")...) //nolint:noctx // see above
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for us
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keep Ctrl-C away from it
 	return cmd
 }
 
-// startProcess starts openvpn and waits until it has connected to our socket, at path.
+// startProcess starts openvpn and waits until it has connected to the socket at path.
 func startProcess(ctx context.Context, cmd *exec.Cmd, config, path, record string, logLine func(string)) (*process, error) {
 	l, err := listenAt(path)
 	if err != nil {
@@ -101,8 +101,8 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, config, path, record strin
 	return p, nil
 }
 
-// listenAt opens a socket at path for openvpn, or its helper, to find us by. Anyone
-// may try: who it is decides, in accept.
+// listenAt opens a Unix socket for openvpn or its helper. Every user may connect;
+// acceptPeer checks the process.
 func listenAt(path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -119,7 +119,7 @@ func listenAt(path string) (*net.UnixListener, error) {
 
 var errEnded = errors.New("openvpn ended as soon as it had started")
 
-// acceptPeer waits for a process that is the right one to connect to l, which it closes.
+// acceptPeer waits for a connection of the right process and closes l.
 func acceptPeer(ctx context.Context, l *net.UnixListener, ended <-chan struct{}, right func(pid int) bool) (*net.UnixConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -150,10 +150,10 @@ func acceptPeer(ctx context.Context, l *net.UnixListener, ended <-chan struct{},
 	}
 }
 
-// stop ends openvpn and returns when it is gone, or does not go: its record stays
-// then, and the next start finds it.
+// stop ends openvpn and waits for its end. If it does not end, its record stays, and the
+// next start handles it.
 func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone, or not ours to signal
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, or belong to another account
 	if p.management != nil {
 		_ = p.management.sendLines("signal SIGTERM")
 	}
@@ -166,7 +166,7 @@ func (p *process) stop() {
 	}
 	_ = p.cmd.Process.Kill()
 	if p.management != nil {
-		_ = p.management.conn.Close() // by which it ends, if it belongs to another account
+		_ = p.management.conn.Close() // ends it even if it belongs to another account
 	}
 	t.Reset(stopTimeout)
 	select {
@@ -175,7 +175,7 @@ func (p *process) stop() {
 	}
 }
 
-// logTail passes log lines on, not too many, and keeps the last few.
+// logTail forwards log lines at a limited rate and keeps the last ones.
 type logTail struct {
 	logLine func(string)
 
@@ -190,7 +190,7 @@ func (l *logTail) copyLines(r io.Reader) {
 	tokens, last := logBurst, time.Now()
 	for sc.Scan() {
 		line := strings.TrimSpace(sc.Text())
-		if line == "" || strings.Contains(line, " peer info: ") { // ten lines for each login
+		if line == "" || strings.Contains(line, " peer info: ") { // ten lines per login
 			continue
 		}
 		line = truncate(line, 500)
@@ -221,10 +221,10 @@ func (l *logTail) lastText() string {
 	return strings.Join(l.kept, "; ")
 }
 
-// --- what a panel that was killed leaves behind
+// --- Processes that a killed panel left running.
 
-// writeRecord notes a process so that a later panel finds it, and no other that
-// has its number by then.
+// writeRecord records a process with its start time, so that a later panel does not take
+// another process with the same number for it.
 func writeRecord(path string, pid int) error {
 	begun, err := startTimeOf(pid)
 	if err != nil {
@@ -237,7 +237,7 @@ func writeRecord(path string, pid int) error {
 	return nil
 }
 
-// startTimeOf is when a process was started, in ticks since the boot.
+// startTimeOf returns the start time of a process in clock ticks since boot.
 func startTimeOf(pid int) (string, error) {
 	fields, err := readStat(pid)
 	if err != nil {
@@ -246,20 +246,20 @@ func startTimeOf(pid int) (string, error) {
 	return fields[19], nil // field 22 of proc(5)
 }
 
-// readStat is what the kernel says of a process that runs, from field 3 of proc(5)
-// on, its state; the last is field 22 at least.
+// readStat returns the fields of /proc/PID/stat from field 3 (the state) on, at least to
+// field 22.
 func readStat(pid int) ([]string, error) {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return nil, err
 	}
-	// The name, in brackets, may hold anything.
+	// The name in parentheses may contain anything.
 	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
 	if len(fields) < 20 {
 		return nil, errors.New("its entry in /proc cannot be read")
 	}
 	if fields[0] == "Z" {
-		return nil, fs.ErrNotExist // it has ended, and nobody has asked how
+		return nil, fs.ErrNotExist // a zombie
 	}
 	return fields, nil
 }
@@ -272,9 +272,8 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// EndOrphans ends what panels that were killed have left running, by the records
-// in dir, and returns how many there were. It is for the start, before any exit
-// runs.
+// EndOrphans ends the processes of killed panels that are recorded in dir, and returns
+// their number. Call it before any exit runs.
 func EndOrphans(ctx context.Context, dir string) (int, error) {
 	records, err := filepath.Glob(filepath.Join(dir, "*.pid"))
 	if err != nil {
@@ -292,7 +291,7 @@ func EndOrphans(ctx context.Context, dir string) (int, error) {
 	return n, errors.Join(errs...)
 }
 
-// endOrphan ends the process of one record, if it is still the same.
+// endOrphan ends the process of a record if it is still the same process.
 func endOrphan(ctx context.Context, record string) (bool, error) {
 	b, err := os.ReadFile(record)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -304,7 +303,7 @@ func endOrphan(ctx context.Context, record string) (bool, error) {
 	var pid int
 	var begun, boot string
 	if _, err := fmt.Sscan(string(b), &pid, &begun, &boot); err != nil || pid <= 1 {
-		return false, os.Remove(record) // written halfway
+		return false, os.Remove(record) // incomplete
 	}
 	same := func() bool {
 		now, err := startTimeOf(pid)

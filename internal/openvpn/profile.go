@@ -11,21 +11,21 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/pki"
 )
 
-// Profile is what a client imports.
+// Profile is the configuration of a client.
 type Profile struct {
-	Title    string // for people; clients show it where they can
-	Host     string // where clients reach the server: an address or a name
+	Title    string // shown by clients
+	Host     string // address or name of the server
 	Port     uint16
 	TCP      bool
-	Server   string // the name in the server's certificate
+	Server   string // common name of the server's certificate
 	CA       []byte
 	Client   pki.Pair
 	TLSCrypt []byte
-	Password bool // the client is to ask for user and password
+	Password bool // the client asks for user and password
 }
 
-// File is the profile as one .ovpn file, keys and all. OpenVPN 2.5 and later,
-// OpenVPN Connect, NetworkManager and Tunnelblick take it as it is.
+// File returns the profile as an .ovpn file with all keys inline. OpenVPN 2.5 and later,
+// OpenVPN Connect, NetworkManager and Tunnelblick import it.
 func (p Profile) File() ([]byte, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func isName(s string) bool {
 	return true
 }
 
-// FileName is what to call a profile's file.
+// FileName returns a file name for a profile.
 func FileName(name string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.@", r)) {

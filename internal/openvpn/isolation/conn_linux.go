@@ -14,16 +14,15 @@ import (
 )
 
 const (
-	// Batch is the number of packets that are worth reading or writing at once.
+	// Batch is the maximum number of packets per call.
 	Batch = 64
-	// socketBuffer is asked for; without CAP_NET_ADMIN the kernel gives what
-	// net.core.rmem_max allows.
+	// socketBuffer is the requested buffer size in bytes. Without CAP_NET_ADMIN the kernel
+	// limits it to net.core.rmem_max.
 	socketBuffer = 4 << 20
 )
 
-// PacketConn is where the packets of a device are, or those of an openvpn without one. What openvpn puts out is read here,
-// and what is written here openvpn gets. One goroutine may read and several may
-// write.
+// PacketConn exchanges packets with openvpn, through its device or through the socket that
+// it passed. One goroutine may read and several may write.
 type PacketConn struct {
 	file   *os.File
 	raw    syscall.RawConn
@@ -35,7 +34,7 @@ type PacketConn struct {
 	outDone int
 }
 
-// batch is the memory of one call of recvmmsg or sendmmsg.
+// batch is the memory of one recvmmsg or sendmmsg call.
 type batch struct {
 	heads [Batch]header
 	iovs  [Batch]unix.Iovec
@@ -58,14 +57,14 @@ func (b *batch) setPackets(pkts [][]byte) {
 	}
 }
 
-// releasePackets lets go of the memory of packets.
+// releasePackets drops the references to n packets.
 func (b *batch) releasePackets(n int) {
 	for i := range n {
 		b.iovs[i].Base = nil
 	}
 }
 
-// Open opens the port of device number n. It needs CAP_NET_RAW.
+// Open opens a packet socket on device number n. It needs CAP_NET_RAW.
 func Open(n int) (*PacketConn, error) {
 	dev, err := net.InterfaceByName(Name(n))
 	if err != nil {
@@ -80,7 +79,7 @@ func Open(n int) (*PacketConn, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open the port of %s: %w", Name(n), err)
 	}
-	// Bound last: until then the socket gets nothing, of this device or another.
+	// Bind comes last: until then the socket receives nothing from any device.
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: dev.Index}); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open the port of %s: %w", Name(n), os.NewSyscallError("bind", err))
@@ -92,8 +91,7 @@ func Open(n int) (*PacketConn, error) {
 	return p, nil
 }
 
-// FromFD makes a port of a socket of datagrams, which is the port's from then on:
-// openvpn's packets come by it where there is no device.
+// FromFD makes a PacketConn of a datagram socket and takes it over.
 func FromFD(fd int) (*PacketConn, error) {
 	unix.CloseOnExec(fd)
 	if err := errors.Join(unix.SetNonblock(fd, true), SetBuffers(fd)); err != nil {
@@ -118,14 +116,14 @@ func portOf(fd int, name string) (*PacketConn, error) {
 }
 
 func setSocketOptions(fd int) error {
-	// What is written here is not to come back.
+	// Own packets must not come back.
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		return os.NewSyscallError("setsockopt PACKET_IGNORE_OUTGOING", err)
 	}
 	return SetBuffers(fd)
 }
 
-// SetBuffers makes room in a socket for packets that wait.
+// SetBuffers enlarges the buffers of a socket.
 func SetBuffers(fd int) error {
 	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], socketBuffer) != nil {
@@ -137,8 +135,8 @@ func SetBuffers(fd int) error {
 	return nil
 }
 
-// ReadPackets waits for packets of clients. Each of pkts gives room for one and
-// is cut to it. After Close the error is net.ErrClosed; any error is final.
+// ReadPackets waits for packets of clients. Each of pkts provides room for one packet and
+// is cut to it. After Close the error is net.ErrClosed. Every error is final.
 func (p *PacketConn) ReadPackets(pkts [][]byte) (int, error) {
 	pkts = pkts[:min(len(pkts), Batch)]
 	p.in.setPackets(pkts)
@@ -151,7 +149,7 @@ func (p *PacketConn) ReadPackets(pkts [][]byte) (int, error) {
 		return e != unix.EAGAIN && e != unix.EINTR
 	})
 	switch {
-	case err != nil && p.closed.Load(): // which has an error of its own
+	case err != nil && p.closed.Load(): // its error differs
 		return 0, net.ErrClosed
 	case err != nil:
 		return 0, err
@@ -164,8 +162,7 @@ func (p *PacketConn) ReadPackets(pkts [][]byte) (int, error) {
 	return got, nil
 }
 
-// WritePackets sends packets to clients. What finds no room is lost, as on any
-// network.
+// WritePackets sends packets to clients. It drops packets that do not fit into the queue.
 func (p *PacketConn) WritePackets(pkts [][]byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,7 +177,7 @@ func (p *PacketConn) WritePackets(pkts [][]byte) error {
 	return nil
 }
 
-// sendBatch returns how many packets it is done with.
+// sendBatch returns how many packets are sent or dropped.
 func (p *PacketConn) sendBatch(pkts [][]byte) (int, error) {
 	p.out.setPackets(pkts)
 	defer p.out.releasePackets(len(pkts))
@@ -190,7 +187,7 @@ func (p *PacketConn) sendBatch(pkts [][]byte) (int, error) {
 		p.outDone, errno = int(n), e
 	})
 	switch {
-	case err != nil && p.closed.Load(): // which has an error of its own
+	case err != nil && p.closed.Load(): // its error differs
 		return 0, net.ErrClosed
 	case err != nil:
 		return 0, err
@@ -199,10 +196,10 @@ func (p *PacketConn) sendBatch(pkts [][]byte) (int, error) {
 	case errno == unix.ENODEV, errno == unix.ENXIO, errno == unix.EBADF:
 		return 0, os.NewSyscallError("sendmmsg", errno)
 	}
-	return 1, nil // the first is lost: a full queue, a device without openvpn
+	return 1, nil // drops the first: the queue is full, or no openvpn reads
 }
 
-// Close ends a ReadPackets that waits.
+// Close makes a waiting ReadPackets return.
 func (p *PacketConn) Close() error {
 	p.closed.Store(true)
 	return p.file.Close()

@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// queueOut is how many packets wait for openvpn; the kernel's 500 are a third of
-// what one TCP connection has on its way.
+// queueOut is the number of packets that wait for openvpn. The kernel's default of 500 is
+// a third of what one TCP connection has in flight.
 const queueOut = 2000
 
-// Make makes device number n for the account with the user id owner, or puts one
-// right that there is. It needs CAP_NET_ADMIN.
+// Make creates device number n for the user owner, or repairs an existing one. It needs
+// CAP_NET_ADMIN.
 func Make(n int, owner uint32) error {
 	if owner == 0 {
 		return errors.New("a device of root would be no cage")
@@ -48,8 +48,8 @@ func Make(n int, owner uint32) error {
 	return nil
 }
 
-// makeTUN makes a device that stays. The netlink package would give it to the
-// group of root besides, and then its owner may not open it.
+// makeTUN creates a persistent device. The netlink package would also set the group to
+// root, and then the owner could not open it.
 func makeTUN(name string, owner uint32) error {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -70,7 +70,7 @@ func makeTUN(name string, owner uint32) error {
 	return os.NewSyscallError("TUNSETPERSIST", unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1))
 }
 
-// closeAndStart closes a device, then brings it up.
+// closeAndStart isolates a device and then brings it up.
 func closeAndStart(link netlink.Link) error {
 	name := link.Attrs().Name
 	if err := closeUp(name); err != nil {
@@ -97,7 +97,7 @@ func closeAndStart(link netlink.Link) error {
 	return nil
 }
 
-// wanted are the settings of a closed device.
+// wanted are the settings of an isolated device.
 var wanted = []struct{ path, value string }{
 	{"net/ipv4/conf/%s/rp_filter", "1"},
 	{"net/ipv4/conf/%s/forwarding", "0"},
@@ -120,7 +120,7 @@ func closeUp(name string) error {
 	return nil
 }
 
-// Remove removes device number n, if there is one.
+// Remove removes device number n if it exists.
 func Remove(n int) error {
 	link, err := netlink.LinkByName(Name(n))
 	if _, absent := errors.AsType[netlink.LinkNotFoundError](err); absent {
@@ -135,7 +135,7 @@ func Remove(n int) error {
 	return nil
 }
 
-// List returns the numbers of the devices that there are.
+// List returns the numbers of the existing devices.
 func List() ([]int, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -150,9 +150,9 @@ func List() ([]int, error) {
 	return list, nil
 }
 
-// Check says whether device number n is as closed as Make leaves it, and returns
-// the user id of its owner. The error is ErrAbsent, a *Breach, or that of looking.
-// It needs no rights, and does not see nftables.
+// Check returns the owner of device number n. The error is ErrAbsent, a *ViolationError if
+// the device is not isolated as Make leaves it, or a failed query. It needs no rights and
+// does not check nftables.
 func Check(n int) (owner uint32, err error) {
 	name := Name(n)
 	link, err := netlink.LinkByName(name)
@@ -189,8 +189,7 @@ func Check(n int) (owner uint32, err error) {
 	return owner, nil
 }
 
-// ownerOf asks the kernel, as /sys may show another network namespace than the
-// one that this process is in.
+// ownerOf asks the kernel, because /sys may show another network namespace.
 func ownerOf(link netlink.Link) (uint32, bool) {
 	t, ok := link.(*netlink.Tuntap)
 	if !ok {
@@ -204,14 +203,14 @@ func readSetting(path string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// Protect makes the table that drops what arrives on any of the devices, also
-// those that are made later. It needs CAP_NET_ADMIN.
+// Protect creates the nftables table that drops all packets from devices, including those
+// created later. It needs CAP_NET_ADMIN.
 func Protect() error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("reach nftables: %w", err)
 	}
-	// One transaction: there is no moment without the rule.
+	// One transaction, so that the rule is always there.
 	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: Table})
 	first := nftables.ChainPriorityRaw
 	ch := c.AddChain(&nftables.Chain{
@@ -220,7 +219,7 @@ func Protect() error {
 	c.FlushChain(ch)
 	c.AddRule(&nftables.Rule{Table: t, Chain: ch, Exprs: []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
-		// Without the zero byte at its end this is the beginning of a name.
+		// Without a final zero byte this matches the prefix of a name.
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte(Prefix)},
 		&expr.Counter{},
 		&expr.Verdict{Kind: expr.VerdictDrop},
@@ -231,7 +230,7 @@ func Protect() error {
 	return nil
 }
 
-// Unprotect removes the table, if there is one.
+// Unprotect removes the table if it exists.
 func Unprotect() error {
 	c, err := nftables.New()
 	if err != nil {
@@ -252,8 +251,8 @@ func Unprotect() error {
 	return nil
 }
 
-// Dropped is how many packets the table has dropped; false: there is no table.
-// It needs CAP_NET_ADMIN.
+// Dropped returns how many packets the table has dropped. It returns false if there is no
+// table. It needs CAP_NET_ADMIN.
 func Dropped() (packets uint64, ok bool, err error) {
 	c, err := nftables.New()
 	if err != nil {
@@ -277,9 +276,9 @@ func Dropped() (packets uint64, ok bool, err error) {
 	return packets, ok, nil
 }
 
-// DeviceNode is where an account can open the TUN driver: the machine's own node
-// if its mode allows that, else one that is made in dir, which needs CAP_MKNOD;
-// without a dir none is made. Whoever opens it gets no device but those that belong to him.
+// DeviceNode returns the path at which an account can open the TUN driver: /dev/net/tun if
+// its mode allows it, otherwise a node that it creates in dir, which needs CAP_MKNOD. An
+// empty dir disables that. An account can open only devices that it owns.
 func DeviceNode(dir string, uid uint32) (string, error) {
 	const node = "/dev/net/tun"
 	var st unix.Stat_t

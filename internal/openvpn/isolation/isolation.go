@@ -1,9 +1,8 @@
-// Package cage makes the devices that OpenVPN's packets of clients come out of,
-// and keeps them from the machine: a device cxo<N> has no address, belongs to an
-// account without rights, and what arrives on it is dropped before the machine's
-// own IP stack sees it, twice over: by a table of nftables, and by the check of
-// reverse paths, which no source passes on a device without addresses. Only a
-// Port, which taps the device beneath both, gets the packets.
+// Package isolation creates the TUN devices of OpenVPN exits and isolates them from the
+// host. A device cxo<N> has no address and belongs to an account without rights. Packets
+// from it are dropped before the IP stack of the host sees them, by an nftables table and
+// by the reverse path check, which no source passes on a device without addresses. Only a
+// PacketConn, which taps the device below both, receives them.
 package isolation
 
 import (
@@ -14,34 +13,34 @@ import (
 )
 
 const (
-	// Prefix begins the name of every device.
+	// Prefix is the prefix of all device names.
 	Prefix = "cxo"
-	// Table is the name of the table of nftables, of the family inet.
+	// Table is the name of the nftables table, of the family inet.
 	Table = "connexa_cage"
-	// MTU is the largest packet of a device, in bytes. It is that of the profiles,
-	// which cannot change, and no tunnel takes more.
+	// MTU is the MTU of a device in bytes. Profiles contain it, so it cannot change. No tunnel
+	// accepts larger packets.
 	MTU = 1400
-	// Most is how many devices there may be.
+	// Most is the maximum number of devices.
 	Most = 10000
 )
 
-// Name is the name of device number n.
+// Name returns the name of device number n.
 func Name(n int) string { return Prefix + strconv.Itoa(n) }
 
-// Number is the number of the device with a name; false: it is none of ours.
+// Number returns the number of a device. It returns false for other names.
 func Number(name string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, Prefix)
 	n, err := strconv.Atoi(rest)
 	return n, ok && err == nil && n >= 0 && Name(n) == name
 }
 
-// ErrAbsent says that a device does not exist.
+// ErrAbsent reports that a device does not exist.
 var ErrAbsent = errors.New("there is no such device")
 
-// ViolationError is a device that is not as closed as it has to be.
+// ViolationError reports a device that is not isolated.
 type ViolationError struct {
 	Device string
-	What   string // a setting, with its value
+	What   string // a setting with its value
 }
 
 func (b *ViolationError) Error() string {

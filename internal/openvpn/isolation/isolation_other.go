@@ -9,7 +9,7 @@ import (
 
 var errLinux = fmt.Errorf("OpenVPN exits need Linux: %w", errors.ErrUnsupported)
 
-// Batch is the number of packets that are worth reading or writing at once.
+// Batch is the maximum number of packets per call.
 const Batch = 64
 
 // Make needs Linux.

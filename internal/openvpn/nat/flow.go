@@ -4,15 +4,15 @@ import (
 	"encoding/binary"
 )
 
-// How long a flow stays without packets, in seconds. RFC 4787 section 4.3 and
-// RFC 5382 section 5 ask for at least 2 minutes of UDP and 2 h 4 min of TCP.
+// Idle limits of flows in seconds. RFC 4787 section 4.3 and RFC 5382 section 5 require at
+// least 2 minutes for UDP and 2 h 4 min for TCP.
 const (
 	idleTCP     = 2*3600 + 4*60
 	idleHalf    = 15 * 60 // one side has ended
 	idleOpening = 60
 	idleClosing = 20
 	idleUDP     = 5 * 60
-	idleAsked   = 30 // nothing has come back yet, or it was a question to a name server
+	idleAsked   = 30 // no answer yet, or a DNS query
 	idlePing    = 30
 	sweepEvery  = 10
 	portDNS     = 53
@@ -24,8 +24,8 @@ const (
 	protoUDP  = 17
 )
 
-// outKey finds a flow by a packet of the client, inKey by one of the far end. A
-// ping's id stands for its port.
+// outKey identifies a flow by a packet of the client, inKey by one of the far end. The id
+// of a ping takes the place of the port.
 type (
 	outKey struct{ client, remote, ports, proto uint32 }
 	inKey  struct{ remote, ports, proto uint32 }
@@ -33,42 +33,41 @@ type (
 
 func ports(a, b uint16) uint32 { return uint32(a)<<16 | uint32(b) }
 
-// flowState is how far a flow has come.
+// flowState is the progress of a flow.
 type flowState uint8
 
 const (
 	opening flowState = iota
 	open
-	halfClosed // by one side
+	halfClosed // closed by one side
 	closing
 )
 
-// flow is one connection, exchange of datagrams, or series of pings.
+// flow is a connection, an exchange of datagrams, or a series of pings.
 type flow struct {
 	client   *client
-	addr     uint32 // the client's
+	addr     uint32 // client address
 	port     uint16
-	remote   uint32 // as the client knows it
-	to       uint32 // as it is; differs for DNS at the gateway
+	remote   uint32 // as the client sees it
+	to       uint32 // real destination; differs for DNS at the gateway
 	rport    uint16
-	ext      uint16 // our port in the tunnel
+	ext      uint16 // port in the tunnel
 	proto    uint8
 	state    flowState
-	answered bool // something came back
+	answered bool // an answer arrived
 	finOut   bool
 	finIn    bool
-	lastUsed int64 // when a packet last came
+	lastUsed int64 // time of the last packet
 
-	// What the rewriting of a packet of the client adds to its checksums.
+	// Checksum changes for packets of the client.
 	sumIP, sumL4 uint16
 
-	// Flows that may make room for others are in a list of their client, the one
-	// that was used last in front.
+	// Flows that may be evicted are in a list of their client, last used first.
 	listed     bool
 	prev, next *flow
 }
 
-// client is somebody who was admitted.
+// client is an admitted client.
 type client struct {
 	flows       int
 	front, back *flow
@@ -80,7 +79,7 @@ func (f *flow) outKey() outKey {
 }
 func (f *flow) inKey() inKey { return inKey{f.to, ports(f.rport, f.ext), uint32(f.proto)} }
 
-// idleLimit is how long f may be without packets.
+// idleLimit returns how long f may be idle.
 func (f *flow) idleLimit() int64 {
 	switch {
 	case f.proto == protoICMP:
@@ -99,12 +98,12 @@ func (f *flow) idleLimit() int64 {
 	return idleOpening
 }
 
-// isProtected says whether f keeps its place when the table is full.
+// isProtected reports whether f may not be evicted.
 func (f *flow) isProtected() bool {
 	return f.proto == protoTCP && (f.state == open || f.state == halfClosed)
 }
 
-// findFlow returns the flow of k, if it has not been idle for too long.
+// findFlow returns the flow of k unless it has expired.
 func (n *NAT) findFlow(k outKey) *flow {
 	f := n.out[k]
 	if f != nil && n.clock-f.lastUsed > f.idleLimit() {
@@ -123,7 +122,7 @@ func (n *NAT) findIn(k inKey) *flow {
 	return f
 }
 
-// openFlow makes a flow; nil: there is no room for it.
+// openFlow creates a flow. It returns nil if there is no room.
 func (n *NAT) openFlow(c *client, k outKey, to uint32) *flow {
 	if c.flows >= n.cfg.PerClient && !n.makeRoom(c) {
 		n.counts.Full++
@@ -147,9 +146,9 @@ func (n *NAT) openFlow(c *client, k outKey, to uint32) *flow {
 	return f
 }
 
-// choosePort takes a port in the tunnel. The same port of a client leads to the
-// same one for every destination while it is free, which programs rely on that
-// are found by others (RFC 4787 section 4.1).
+// choosePort allocates a port in the tunnel. One client port maps to the same port for all
+// destinations while that is free; peer-to-peer programs rely on this (RFC 4787 section
+// 4.1).
 func (n *NAT) choosePort(f *flow) bool {
 	const room = lastPort - firstPort + 1
 	h := (f.addr*2654435761 ^ uint32(f.port)*40503 ^ uint32(f.proto)<<7) % room
@@ -162,7 +161,7 @@ func (n *NAT) choosePort(f *flow) bool {
 	return false
 }
 
-// makeRoom ends the flow of c that was idle longest of those that do not last.
+// makeRoom ends the unprotected flow of c that was idle longest.
 func (n *NAT) makeRoom(c *client) bool {
 	if c == nil || c.back == nil {
 		return false
@@ -171,7 +170,7 @@ func (n *NAT) makeRoom(c *client) bool {
 	return true
 }
 
-// largestClient is the client with the most flows: who fills the table makes room.
+// largestClient returns the client with the most flows, which makes room for others.
 func (n *NAT) largestClient() *client {
 	var most *client
 	for _, c := range n.clients {
@@ -182,7 +181,7 @@ func (n *NAT) largestClient() *client {
 	return most
 }
 
-// touchFlow notes a packet of f.
+// touchFlow records a packet of f.
 func (n *NAT) touchFlow(f *flow) {
 	if f.lastUsed == n.clock {
 		return
@@ -194,7 +193,7 @@ func (n *NAT) touchFlow(f *flow) {
 	}
 }
 
-// setFlowState changes how far f has come.
+// setFlowState changes the state of f.
 func (n *NAT) setFlowState(f *flow, l flowState) {
 	if f.state == l {
 		return
@@ -250,8 +249,8 @@ func (n *NAT) forgetAll() {
 	clear(n.pieces)
 }
 
-// sweepFlows ends what was idle for too long. It runs with packets, so an idle
-// translator costs nothing.
+// sweepFlows removes expired flows. It runs with packets, so an idle translator costs
+// nothing.
 func (n *NAT) sweepFlows() {
 	n.swept = n.clock
 	for _, f := range n.out {
@@ -266,7 +265,7 @@ func (n *NAT) sweepFlows() {
 	}
 }
 
-// trackTCP follows a TCP connection by the flags of one packet.
+// trackTCP updates the state of a TCP flow from the flags of a packet.
 func (n *NAT) trackTCP(f *flow, flags byte, outward bool) {
 	if !outward {
 		f.answered = true
@@ -276,7 +275,7 @@ func (n *NAT) trackTCP(f *flow, flags byte, outward bool) {
 		n.setFlowState(f, closing)
 		return
 	case flags&(tcpSYN|tcpACK) == tcpSYN && outward && f.state == closing:
-		f.answered, f.finOut, f.finIn = false, false, false // the ports are used again
+		f.answered, f.finOut, f.finIn = false, false, false // the ports are reused
 		n.setFlowState(f, opening)
 		return
 	case flags&tcpFIN != 0 && outward:
@@ -290,15 +289,14 @@ func (n *NAT) trackTCP(f *flow, flags byte, outward bool) {
 	case (f.finOut || f.finIn) && f.state == open:
 		n.setFlowState(f, halfClosed)
 	case f.state == opening && f.answered && outward && flags&(tcpSYN|tcpACK) == tcpACK:
-		// The third step of the handshake: neither side alone makes a connection
-		// that lasts.
+		// Only the third step of the handshake protects a flow: one side alone cannot do that.
 		n.setFlowState(f, open)
 	}
 }
 
-// --- checksums, RFC 1624
+// --- Checksums, RFC 1624.
 
-// sumDelta is what replacing the address a by b, and c by d, adds to a sum.
+// sumDelta returns the checksum change of replacing a by b and c by d.
 func sumDelta(a, b, c, d uint32) uint16 {
 	return foldSum(half(^a) + half(b) + half(^c) + half(d))
 }
@@ -311,7 +309,7 @@ func foldSum(s uint32) uint16 {
 	return uint16(s)
 }
 
-// adjustSum adds to the checksum in b.
+// adjustSum adds delta to the checksum in b.
 func adjustSum(b []byte, delta uint16) {
 	s := foldSum(uint32(^binary.BigEndian.Uint16(b)) + uint32(delta))
 	binary.BigEndian.PutUint16(b, ^s)

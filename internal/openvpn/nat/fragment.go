@@ -4,10 +4,10 @@ import "encoding/binary"
 
 const (
 	piecesMost   = 512
-	fragmentLife = 15 // seconds between the first fragment and the last
+	fragmentLife = 15 // seconds between the first and the last fragment
 )
 
-// fragmentKey finds the flow of a fragment: only the first has ports in it.
+// fragmentKey identifies the flow of a fragment. Only the first fragment has ports.
 type fragmentKey struct{ from, to, id uint32 }
 
 type piece struct {
@@ -19,7 +19,8 @@ func pieceID(p []byte) uint32 {
 	return uint32(p[9])<<16 | uint32(binary.BigEndian.Uint16(p[4:]))
 }
 
-// rememberFragment notes that the fragments that follow are of f; false: there is no room.
+// rememberFragment records the flow of later fragments. It returns false if there is no
+// room.
 func (n *NAT) rememberFragment(k fragmentKey, f *flow) bool {
 	if _, known := n.pieces[k]; !known && len(n.pieces) >= piecesMost {
 		return false
@@ -28,8 +29,8 @@ func (n *NAT) rememberFragment(k fragmentKey, f *flow) bool {
 	return true
 }
 
-// fragmentFlow returns the flow of a later fragment. One that comes before the first
-// is lost.
+// fragmentFlow returns the flow of a later fragment. Fragments before the first one are
+// dropped.
 func (n *NAT) fragmentFlow(k fragmentKey) *flow {
 	p, ok := n.pieces[k]
 	if !ok || n.clock >= p.until || n.in[p.flow.inKey()] != p.flow {

@@ -14,7 +14,7 @@ const (
 	codeTooBig     = 4
 	codeProhibited = 13
 
-	// maxAnswers bounds what this end says of its own accord in a second.
+	// maxAnswers is the number of own packets per second.
 	maxAnswers = 200
 )
 
@@ -26,10 +26,10 @@ func (n *NAT) mayAnswer() bool {
 	return n.answers <= maxAnswers
 }
 
-// answerError turns a client's packet into an ICMP error about it, from the gateway.
+// answerError turns a client's packet into an ICMP error from the gateway.
 func (n *NAT) answerError(pp *[]byte, kind, code byte, mtu uint16) Verdict {
 	p := *pp
-	// RFC 1122 section 3.2.2: no errors about errors, nor about later fragments.
+	// RFC 1122 section 3.2.2: no errors about errors or later fragments.
 	if p[9] == protoICMP && (len(p) < headIP+1 || p[headIP] != icmpEcho) || binary.BigEndian.Uint16(p[6:])&offsetBits != 0 {
 		return Drop
 	}
@@ -53,8 +53,8 @@ func (n *NAT) answerError(pp *[]byte, kind, code byte, mtu uint16) Verdict {
 	return Deliver
 }
 
-// answerReset turns a segment of a connection that is not known into the RST that its
-// sender is owed, RFC 9293 section 3.5.2.
+// answerReset turns a segment of an unknown connection into a RST, RFC 9293 section
+// 3.5.2.
 func (n *NAT) answerReset(pp *[]byte) Verdict {
 	p := *pp
 	body := p[headIP:]
@@ -91,7 +91,7 @@ func (n *NAT) answerReset(pp *[]byte) Verdict {
 	return Deliver
 }
 
-// writeHeader writes the IP header of a packet of our own.
+// writeHeader writes the IP header of an own packet.
 func writeHeader(p []byte, proto byte, from, to uint32) {
 	p[0] = 0x45
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
@@ -101,7 +101,7 @@ func writeHeader(p []byte, proto byte, from, to uint32) {
 	binary.BigEndian.PutUint16(p[10:], sumOf(p[:headIP], 0))
 }
 
-// sumOf is the Internet checksum of b, RFC 1071, over start.
+// sumOf returns the Internet checksum of b, RFC 1071, added to start.
 func sumOf(b []byte, start uint32) uint16 {
 	s := uint64(start)
 	for ; len(b) >= 2; b = b[2:] {
@@ -116,8 +116,8 @@ func sumOf(b []byte, start uint32) uint16 {
 	return ^uint16(s)
 }
 
-// translateError translates an ICMP error about a packet that a client had sent: the
-// packet that it quotes is to be the one that the client knows.
+// translateError translates an ICMP error about a client's packet. The packet quoted in it
+// becomes the one that the client sent.
 func (n *NAT) translateError(p []byte) Verdict {
 	body := p[headIP:]
 	quoted := body[headICMP:]
@@ -156,7 +156,7 @@ func (n *NAT) translateError(p []byte) Verdict {
 	setDst(quoted, f.remote)
 	adjustSum(quoted[10:], ^f.sumIP)
 	if src(p) == f.to {
-		setSrc(p, f.remote) // who asked the gateway hears from the gateway
+		setSrc(p, f.remote) // answers to gateway requests come from the gateway
 	}
 	setDst(p, f.addr)
 	p[10], p[11] = 0, 0

@@ -2,7 +2,7 @@ package nat
 
 import "encoding/binary"
 
-// handleLocal judges a packet of a client to the clients' own network.
+// handleLocal handles a client's packet to the network of the clients.
 func (n *NAT) handleLocal(c *client, pp *[]byte) Verdict {
 	p := *pp
 	to := dst(p)
@@ -12,7 +12,7 @@ func (n *NAT) handleLocal(c *client, pp *[]byte) Verdict {
 			decrementTTL(p)
 			return Deliver
 		}
-		return Drop // not even an answer says who is there
+		return Drop // no answer, which would reveal who is connected
 	}
 	if frag&(offsetBits|moreFragments) != 0 {
 		return Drop

@@ -1,10 +1,8 @@
-// Package nat translates the IPv4 packets of VPN clients to the one address of a
-// tunnel, and back. It moves no packets itself: it is given them in memory, and
-// rewrites them there.
+// Package nat translates the IPv4 packets of VPN clients to the address of a tunnel and
+// back. It rewrites packets in memory and does no I/O.
 //
-// It is written for clients that may be hostile, and a far end that may be too:
-// nothing is believed but what a client began, every table has a bound, and a
-// packet that is not understood is dropped.
+// Clients and the far end may be hostile: only clients open flows, all tables are bounded,
+// and invalid packets are dropped.
 package nat
 
 import (
@@ -14,8 +12,8 @@ import (
 	"time"
 )
 
-// The bounds of the issue of addresses: ports below are the stack's own that
-// shares the address (its ephemeral ports begin at 16000), and those of services.
+// The range of ports. The network stack that shares the address uses ports from 16000 as
+// ephemeral ports; services use the lowest ones.
 const (
 	firstPort = 1024
 	lastPort  = 15999
@@ -27,40 +25,41 @@ const (
 	DefaultTotal     = 16384
 )
 
-// Config says whom to translate, and where to. Network is needed.
+// Config holds the settings of a NAT. Network is required.
 type Config struct {
-	// Network holds the clients. Its first address is the gateway, which answers
-	// pings; it and the next one answer DNS, by the tunnel's name servers.
+	// Network is the network of the clients. Its first address is the gateway, which answers
+	// pings. The gateway and the next address answer DNS through the tunnel's name servers.
 	Network netip.Prefix
-	// Allows says whether clients may begin a flow of a network, tcp, udp or icmp,
-	// to an address; the port is 0 for icmp. Nil refuses everything. It is called
-	// with a lock held and must be quick.
+	// Allows reports whether clients may open a flow to an address. network is tcp, udp or
+	// icmp; the port is 0 for icmp. It is called with a lock held and must be quick. Defaults
+	// to refusing everything.
 	Allows func(network string, to netip.AddrPort) bool
-	// ClientToClient lets clients reach each other.
+	// ClientToClient allows traffic between clients.
 	ClientToClient bool
-	// PerClient and Total bound the flows; 0: DefaultPerClient and DefaultTotal.
+	// PerClient and Total limit the number of flows. They default to DefaultPerClient and
+	// DefaultTotal.
 	PerClient, Total int
 }
 
 // Verdict says what to do with a packet.
 type Verdict uint8
 
-// Verdicts.
+// The verdicts.
 const (
-	Drop    Verdict = iota // nothing
+	Drop    Verdict = iota // drop it
 	Forward                // send it into the tunnel
-	Deliver                // send it to the clients' device
-	NotOurs                // it came for someone else who shares the tunnel's address
+	Deliver                // send it to openvpn
+	NotOurs                // not for clients, but for the stack that shares the address
 )
 
-// Counts are the bytes and packets of IP that were moved, and what was not.
+// Counts holds traffic counters.
 type Counts struct {
-	Up, Down               uint64 // bytes, from and to clients
+	Up, Down               uint64 // bytes from and to clients
 	UpPackets, DownPackets uint64
-	Flows                  int    // as they stand
-	Refused                uint64 // flows to where clients may not go
-	Full                   uint64 // flows that found no room
-	Dropped                uint64 // packets that were not understood, or had nowhere to go
+	Flows                  int    // current number
+	Refused                uint64 // flows to refused destinations
+	Full                   uint64 // flows without room
+	Dropped                uint64 // invalid packets, and those without a destination
 }
 
 // NAT is a translator. Its methods are safe for concurrent use.
@@ -73,22 +72,22 @@ type NAT struct {
 	began   time.Time
 
 	mu      sync.Mutex
-	self    uint32 // the tunnel's address; 0: it is down
-	last    uint32 // the tunnel's address when it was last up
+	self    uint32 // address in the tunnel; 0 while it is down
+	last    uint32 // last address in the tunnel
 	mtu     int
 	dns     [2]uint32
 	out     map[outKey]*flow
 	in      map[inKey]*flow
 	clients map[uint32]*client
 	pieces  map[fragmentKey]piece
-	clock   int64 // seconds since began, of the batch in hand
+	clock   int64 // seconds since start, for the current batch
 	swept   int64
-	answers int   // replies of our own in this second
-	second  int64 // that answers counts
+	answers int   // own packets in the current second
+	second  int64 // the second that answers counts
 	counts  Counts
 }
 
-// New makes a translator without clients and without a tunnel.
+// New returns a translator without clients or a tunnel.
 func New(cfg Config) *NAT {
 	if cfg.PerClient <= 0 {
 		cfg.PerClient = DefaultPerClient
@@ -105,15 +104,14 @@ func New(cfg Config) *NAT {
 	return n
 }
 
-// Gateway is the address that clients know the far end by.
+// Gateway returns the gateway address of the clients.
 func (n *NAT) Gateway() netip.Addr { return addr(n.gateway) }
 
-// DNS are the addresses of the gateway that answer DNS.
+// DNS returns the gateway addresses that answer DNS.
 func (n *NAT) DNS() []netip.Addr { return []netip.Addr{addr(n.gateway), addr(n.gateway + 1)} }
 
-// Up tells of a tunnel with our address in it, the largest packet that it takes,
-// and its name servers, the best first. Flows go on when the address is that of
-// the tunnel before, and end otherwise: the far end knows them by it.
+// Up sets the tunnel: the address in it, its MTU, and its name servers in order of
+// preference. Flows continue if the address is the same as before, and end otherwise.
 func (n *NAT) Up(self netip.Addr, mtu int, dns []netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -132,7 +130,7 @@ func (n *NAT) Up(self netip.Addr, mtu int, dns []netip.Addr) {
 	if n.self != n.last {
 		n.forgetAll()
 	} else {
-		// Other name servers than before answer at the gateway's address.
+		// The name servers behind the gateway may have changed.
 		for _, f := range n.out {
 			if f.remote != f.to {
 				n.removeFlow(f)
@@ -142,15 +140,14 @@ func (n *NAT) Up(self netip.Addr, mtu int, dns []netip.Addr) {
 	n.last = n.self
 }
 
-// Down tells that there is no tunnel: until Up, packets of clients are dropped.
+// Down removes the tunnel. Packets of clients are dropped until Up.
 func (n *NAT) Down() {
 	n.mu.Lock()
 	n.self = 0
 	n.mu.Unlock()
 }
 
-// Admit lets packets of a client through. One that is admitted keeps its flows
-// and its counts.
+// Admit admits a client. A client that is admitted already keeps its flows and counts.
 func (n *NAT) Admit(a netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -159,8 +156,7 @@ func (n *NAT) Admit(a netip.Addr) {
 	}
 }
 
-// Expel ends a client's flows, and lets no more packets of it through. It returns
-// the client's last counts.
+// Expel removes a client with its flows and returns its last counts.
 func (n *NAT) Expel(a netip.Addr) Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -181,7 +177,7 @@ func (n *NAT) removeClient(ip uint32) Counts {
 	return c.counts
 }
 
-// Client returns the counts of one client; false: it is not admitted.
+// Client returns the counts of a client. It returns false if it is not admitted.
 func (n *NAT) Client(a netip.Addr) (Counts, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -194,7 +190,7 @@ func (n *NAT) Client(a netip.Addr) (Counts, bool) {
 	return s, true
 }
 
-// Counts returns the counts of all clients there were.
+// Counts returns the counts of all clients so far.
 func (n *NAT) Counts() Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -203,9 +199,9 @@ func (n *NAT) Counts() Counts {
 	return s
 }
 
-// Out judges packets that came from clients. A packet may have become another,
-// and be of another length, when it is to be delivered. Each needs room for 576
-// bytes in its capacity. verdicts is as long as pkts.
+// Out translates packets of clients. A packet that is to be delivered may have become a
+// different one of another length. Each packet needs a capacity of 576 bytes. verdicts
+// must be as long as pkts.
 func (n *NAT) Out(pkts [][]byte, verdicts []Verdict) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -222,7 +218,7 @@ func (n *NAT) Out(pkts [][]byte, verdicts []Verdict) {
 	}
 }
 
-// In judges packets that came from the tunnel.
+// In translates packets of the tunnel.
 func (n *NAT) In(pkts [][]byte, verdicts []Verdict) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -237,7 +233,7 @@ func (n *NAT) In(pkts [][]byte, verdicts []Verdict) {
 	}
 }
 
-// readClock reads the clock, once for a batch.
+// readClock reads the clock once per batch.
 func (n *NAT) readClock() {
 	n.clock = int64(n.now().Sub(n.began) / time.Second)
 	if n.clock-n.swept >= sweepEvery {

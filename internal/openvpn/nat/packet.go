@@ -21,9 +21,8 @@ const (
 	offsetBits    = 0x1fff
 )
 
-// parseIPv4 checks the IPv4 header of p (RFC 791 section 3.1) and cuts off what
-// follows the packet. Packets with options are not taken: their only use here
-// would be to choose a route.
+// parseIPv4 checks the IPv4 header of p (RFC 791 section 3.1) and cuts off bytes after the
+// packet. It rejects packets with options, which could only choose a route here.
 func parseIPv4(p []byte) ([]byte, bool) {
 	if len(p) < headIP || p[0] != 0x45 {
 		return nil, false
@@ -35,8 +34,8 @@ func parseIPv4(p []byte) ([]byte, bool) {
 	return p[:total], true
 }
 
-// hasTransportHeader says whether the header of the transport protocol is in p: it has at
-// least min bytes, and is no later fragment.
+// hasTransportHeader reports whether p holds a transport header of at least min bytes, so
+// it is not a later fragment.
 func hasTransportHeader(p []byte, min int) bool { return len(p) >= headIP+min }
 
 func src(p []byte) uint32 { return binary.BigEndian.Uint32(p[12:]) }
@@ -45,7 +44,7 @@ func dst(p []byte) uint32 { return binary.BigEndian.Uint32(p[16:]) }
 func setSrc(p []byte, a uint32) { binary.BigEndian.PutUint32(p[12:], a) }
 func setDst(p []byte, a uint32) { binary.BigEndian.PutUint32(p[16:], a) }
 
-// translateOut judges a packet of a client.
+// translateOut handles a packet of a client.
 func (n *NAT) translateOut(pp *[]byte) Verdict {
 	p, ok := parseIPv4(*pp)
 	if !ok {
@@ -62,7 +61,7 @@ func (n *NAT) translateOut(pp *[]byte) Verdict {
 		return n.handleLocal(c, pp)
 	}
 	if n.self == 0 || to == n.self {
-		return Drop // no tunnel: clients wait for it; or the stack that shares it
+		return Drop // no tunnel, or a packet for the stack that shares it
 	}
 	if p[8] <= 1 {
 		return n.answerError(pp, icmpExceeded, 0, 0)
@@ -86,8 +85,8 @@ func (n *NAT) translateOut(pp *[]byte) Verdict {
 	return Forward
 }
 
-// outboundFlow returns the flow of a packet that is to leave, and begins it. Without
-// one, the verdict says what becomes of the packet.
+// outboundFlow returns the flow of an outgoing packet and opens it if necessary. Without a
+// flow the verdict says what to do with the packet.
 func (n *NAT) outboundFlow(c *client, pp *[]byte, to uint32) (*flow, Verdict) {
 	p := *pp
 	k := outKey{client: src(p), remote: dst(p), proto: uint32(p[9])}
@@ -119,9 +118,9 @@ func (n *NAT) outboundFlow(c *client, pp *[]byte, to uint32) (*flow, Verdict) {
 	f := n.findFlow(k)
 	if f == nil {
 		if !begins {
-			return nil, n.answerReset(pp) // of a tunnel that is gone, or ended here
+			return nil, n.answerReset(pp) // an old tunnel's connection, or an ended one
 		}
-		// The gateway's DNS is the tunnel's, which may be where clients may not go.
+		// Clients may use the tunnel's name servers even at a refused address.
 		if to == k.remote && (n.cfg.Allows == nil || !n.cfg.Allows(network, netip.AddrPortFrom(addr(to), uint16(k.ports)))) {
 			n.counts.Refused++
 			return nil, n.answerError(pp, icmpUnreachable, codeProhibited, 0)
@@ -138,7 +137,7 @@ func (n *NAT) outboundFlow(c *client, pp *[]byte, to uint32) (*flow, Verdict) {
 	return f, Forward
 }
 
-// rewriteOutbound rewrites a packet of f that leaves.
+// rewriteOutbound rewrites an outgoing packet of f.
 func (n *NAT) rewriteOutbound(p []byte, f *flow) {
 	body := p[headIP:]
 	switch f.proto {
@@ -148,7 +147,7 @@ func (n *NAT) rewriteOutbound(p []byte, f *flow) {
 	case protoUDP:
 		binary.BigEndian.PutUint16(body, f.ext)
 		adjustUDP(body, f.sumL4)
-	case protoICMP: // its checksum has no addresses in it
+	case protoICMP: // its checksum does not cover addresses
 		binary.BigEndian.PutUint16(body[4:], f.ext)
 		adjustSum(body[2:], foldSum(uint32(^f.port)+uint32(f.ext)))
 	}
@@ -162,13 +161,13 @@ func (n *NAT) sendOutIP(p []byte, f *flow) {
 	decrementTTL(p)
 }
 
-// decrementTTL takes one from the time to live.
+// decrementTTL decrements the time to live.
 func decrementTTL(p []byte) {
 	p[8]--
 	adjustSum(p[10:], ^uint16(1<<8)) // RFC 1141: subtracts 0x0100
 }
 
-// translateIn judges a packet that came from the tunnel.
+// translateIn handles a packet of the tunnel.
 func (n *NAT) translateIn(pp *[]byte) Verdict {
 	p, ok := parseIPv4(*pp)
 	if !ok || n.self == 0 || dst(p) != n.self {
@@ -210,7 +209,7 @@ func (n *NAT) translateIn(pp *[]byte) Verdict {
 	return Deliver
 }
 
-// rewriteInbound rewrites a packet of f that came.
+// rewriteInbound rewrites an incoming packet of f.
 func (n *NAT) rewriteInbound(p []byte, f *flow) {
 	body := p[headIP:]
 	switch f.proto {
@@ -236,7 +235,7 @@ func (n *NAT) sendInIP(p []byte, f *flow) {
 	adjustSum(p[10:], ^f.sumIP)
 }
 
-// adjustUDP leaves the checksum alone that says that there is none.
+// adjustUDP keeps a zero checksum, which means none.
 func adjustUDP(body []byte, delta uint16) {
 	if body[6]|body[7] == 0 {
 		return
@@ -247,8 +246,8 @@ func adjustUDP(body []byte, delta uint16) {
 	}
 }
 
-// clampMSS lowers the largest segment that a SYN offers to what fits into mtu: not
-// every network passes on the packets that say what is too big.
+// clampMSS lowers the maximum segment size of a SYN to fit mtu, because some networks drop
+// the ICMP errors about large packets.
 func (n *NAT) clampMSS(p []byte, mtu int) {
 	body := p[headIP:]
 	if body[13]&tcpSYN == 0 {
@@ -270,7 +269,7 @@ func (n *NAT) clampMSS(p []byte, mtu int) {
 			return
 		case o[0] == 2 && o[1] == 4: // maximum segment size
 			if was := binary.BigEndian.Uint16(o[2:]); was > most {
-				// A value at an odd place would be added with its bytes swapped.
+				// A value at an odd offset is added with swapped bytes.
 				delta := foldSum(uint32(^was) + uint32(most))
 				if (end-len(o))&1 == 1 {
 					delta = delta<<8 | delta>>8

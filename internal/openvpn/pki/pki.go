@@ -1,5 +1,5 @@
-// Package pki makes the certificates and keys of OpenVPN exits. Everything goes
-// in and out as PEM; whoever calls seals and stores it.
+// Package pki creates the certificates and keys of OpenVPN exits. All values are PEM. The
+// caller seals and stores them.
 package pki
 
 import (
@@ -19,18 +19,18 @@ import (
 )
 
 const (
-	// lifeCA is longer than that of anything it signs.
+	// lifeCA is longer than the lifetimes of the signed certificates.
 	lifeCA = 25 * 365 * 24 * time.Hour
-	// LifeServer is how long a server's certificate is good for.
+	// LifeServer is the lifetime of a server certificate.
 	LifeServer = 10 * 365 * 24 * time.Hour
-	// LifeClient is how long a client's is at most: access ends by the panel's own
-	// records, which can say why, and not by a date in a file.
+	// LifeClient is the maximum lifetime of a client certificate. Access normally ends by the
+	// panel's records, which can give a reason.
 	LifeClient = 10 * 365 * 24 * time.Hour
-	// clockSkew is for clocks of clients that are behind.
+	// clockSkew allows for slow clocks of clients.
 	clockSkew = 48 * time.Hour
 )
 
-// Pair is a certificate and its key, PKCS #8, both PEM.
+// Pair is a certificate and its PKCS #8 key, both PEM.
 type Pair struct {
 	Cert []byte
 	Key  []byte
@@ -43,7 +43,7 @@ type CA struct {
 	key  *ecdsa.PrivateKey
 }
 
-// NewCA makes the pair of a CA with a name that people see.
+// NewCA creates the pair of a CA with a display name.
 func NewCA(name string, now time.Time) (Pair, error) {
 	key, err := newKey()
 	if err != nil {
@@ -55,7 +55,7 @@ func NewCA(name string, now time.Time) (Pair, error) {
 	return sign(t, t, key, key)
 }
 
-// ParseCA reads a pair that NewCA made.
+// ParseCA parses a pair of NewCA.
 func ParseCA(p Pair) (*CA, error) {
 	cert, err := parseCert(p.Cert)
 	if err != nil {
@@ -67,7 +67,7 @@ func ParseCA(p Pair) (*CA, error) {
 	}
 	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, errors.New("the key of the CA cannot be read") // the reason might quote it
+		return nil, errors.New("the key of the CA cannot be read") // the parser's error might quote the key
 	}
 	key, ok := any.(*ecdsa.PrivateKey)
 	if !ok || !key.PublicKey.Equal(cert.PublicKey) {
@@ -76,16 +76,15 @@ func ParseCA(p Pair) (*CA, error) {
 	return &CA{p.Cert, cert, key}, nil
 }
 
-// PEM is the certificate of the CA.
+// PEM returns the certificate of the CA.
 func (ca *CA) PEM() []byte { return ca.pem }
 
-// Server makes the pair of a server. Clients check its name.
+// Server creates the pair of a server. Clients check its name.
 func (ca *CA) Server(name string, now time.Time) (Pair, error) {
 	return ca.issue(name, now, LifeServer, x509.ExtKeyUsageServerAuth)
 }
 
-// Client makes the pair of a client. The server tells clients apart by name and
-// serial number.
+// Client creates the pair of a client. The server identifies clients by name and serial.
 func (ca *CA) Client(name string, now time.Time, life time.Duration) (Pair, error) {
 	return ca.issue(name, now, min(life, LifeClient), x509.ExtKeyUsageClientAuth)
 }
@@ -99,14 +98,13 @@ func (ca *CA) issue(name string, now time.Time, life time.Duration, use x509.Ext
 		return Pair{}, err
 	}
 	t := template(name, now, life)
-	t.KeyUsage = x509.KeyUsageDigitalSignature // all that ECDSA is used for
+	t.KeyUsage = x509.KeyUsageDigitalSignature // ECDSA needs no other usage
 	t.ExtKeyUsage = []x509.ExtKeyUsage{use}
 	return sign(t, ca.cert, key, ca.key)
 }
 
-// CheckName says whether a certificate may have a name: 1 to 64 of letters,
-// digits, dots, hyphens and underscores, which every client shows and compares as
-// they are.
+// CheckName returns an error unless name has 1 to 64 letters, digits, dots, hyphens and
+// underscores. Every client shows and compares these unchanged.
 func CheckName(name string) error {
 	ok := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_'
@@ -117,8 +115,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Serial is the serial number of a certificate, as the server reports it of a
-// client: hexadecimal, without leading zeros.
+// Serial returns the serial number of a certificate in the form that openvpn reports:
+// hexadecimal without leading zeros.
 func Serial(cert []byte) (string, error) {
 	c, err := parseCert(cert)
 	if err != nil {
@@ -127,7 +125,7 @@ func Serial(cert []byte) (string, error) {
 	return c.SerialNumber.Text(16), nil
 }
 
-// NotAfter is when a certificate ends.
+// NotAfter returns the end of a certificate's validity.
 func NotAfter(cert []byte) (time.Time, error) {
 	c, err := parseCert(cert)
 	if err != nil {
@@ -159,7 +157,7 @@ func template(name string, now time.Time, life time.Duration) *x509.Certificate 
 	}
 }
 
-// newSerial is 127 random bits of which the first is set: positive, and always 16 bytes.
+// newSerial returns 127 random bits with the first one set: positive, and always 16 bytes.
 func newSerial() *big.Int {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
@@ -188,8 +186,7 @@ func sign(t, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (Pair, error) 
 	}, nil
 }
 
-// NewStaticKey makes a key for tls-crypt: whoever lacks it gets no answer from
-// the server, not even that one is there.
+// NewStaticKey creates a tls-crypt key. Without it the server does not answer at all.
 func NewStaticKey() []byte {
 	var b [256]byte
 	rand.Read(b[:]) // never fails

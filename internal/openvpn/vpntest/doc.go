@@ -1,4 +1,4 @@
-// Package vpntest has what tests of OpenVPN exits need: network namespaces as
-// computers of their own, the real openvpn as a client in one, and a tap on the
-// wire between them. It needs Linux and root.
+// Package vpntest is for tests of OpenVPN exits: network namespaces act as computers, the
+// real openvpn as a client, and a tap listens on the wire between them. It needs Linux and
+// root.
 package vpntest

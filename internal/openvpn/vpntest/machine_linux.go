@@ -16,14 +16,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// Addresses of the machine's own, where HostServices answer.
+// Addresses of the host, on which HostServices answer.
 const (
 	HostAddress  = "198.18.0.1"
 	HostAddress6 = "2001:db8:77::1"
 )
 
-// HostServices are on every address of the machine; they count who comes, but for
-// who came by the network between the computers to the very address.
+// HostServices listens on all addresses of the host. It counts connections, except those
+// that come from the test network to exactly the address used there.
 func HostServices(t testing.TB) *atomic.Int64 {
 	t.Helper()
 	lo, err := netlink.LinkByName("lo")
@@ -61,7 +61,7 @@ func HostServices(t testing.TB) *atomic.Int64 {
 	return &n
 }
 
-// WantNoLeftovers wants nothing of exits on this machine any more.
+// WantNoLeftovers fails the test if anything of exits is left on the host.
 func WantNoLeftovers(t testing.TB) {
 	t.Helper()
 	if list, err := isolation.List(); err != nil || len(list) > 0 {
@@ -78,8 +78,7 @@ func WantNoLeftovers(t testing.TB) {
 	}
 }
 
-// Servers are the processes of openvpn that run in this test's namespace, without
-// the helpers that some have in place of a device.
+// Servers returns the openvpn processes in the namespace of this test, without helpers.
 func Servers(t testing.TB) []int {
 	t.Helper()
 	return slices.DeleteFunc(Processes(t), func(pid int) bool {
@@ -88,8 +87,7 @@ func Servers(t testing.TB) []int {
 	})
 }
 
-// Processes are the processes of exits that run in this test's namespace: those of
-// openvpn's account.
+// Processes returns the processes of openvpn's account in the namespace of this test.
 func Processes(t testing.TB) (pids []int) {
 	t.Helper()
 	own, err := os.Readlink("/proc/thread-self/ns/net")

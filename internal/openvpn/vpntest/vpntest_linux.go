@@ -34,12 +34,11 @@ const (
 	settled = "CONNEXA_TEST_SETTLED"
 )
 
-// accountID is the number of the account that openvpn runs as in a test.
+// accountID is the user id of openvpn's account in tests.
 const accountID = 64242
 
-// InNamespace runs the rest of a test in a network namespace of its own, in a process
-// of its own, in which there is openvpn's account and an empty /run; false: that
-// has been done.
+// InNamespace runs the rest of a test in its own process and network namespace, with
+// openvpn's account and an empty /run. It returns false in the parent process.
 func InNamespace(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
@@ -82,7 +81,7 @@ func InNamespace(t testing.TB) bool {
 	return false
 }
 
-// MakeExecutable lets openvpn's account execute this test, where go test has put it.
+// MakeExecutable lets openvpn's account execute the test binary.
 func MakeExecutable() error {
 	path, err := os.Executable()
 	if err != nil {
@@ -96,8 +95,8 @@ func MakeExecutable() error {
 	return nil
 }
 
-// SetUpNamespaces makes fresh namespaces of the network and of mounts a place for exits. A
-// process that the test starts is in it already.
+// SetUpNamespaces prepares fresh network and mount namespaces for exits. Processes that
+// InNamespace starts call it already.
 func SetUpNamespaces() error {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
@@ -131,15 +130,15 @@ func SetUpNamespaces() error {
 	return os.Setenv(settled, "1")
 }
 
-// Computer is a network namespace: a computer of its own.
+// Computer is a network namespace that acts as a computer.
 type Computer struct {
 	t  testing.TB
 	fd int
 	nl *netlink.Handle
 }
 
-// NewComputer makes a computer that is connected with this one by the network
-// 192.0.2.0/24 and its like of IPv6, where it has the number n and this one 1.
+// NewComputer creates computer number n on the network 192.0.2.0/24 and its IPv6
+// counterpart, where this host has number 1.
 func NewComputer(t testing.TB, n int) *Computer {
 	t.Helper()
 	s := &Computer{t: t}
@@ -163,8 +162,8 @@ func NewComputer(t testing.TB, n int) *Computer {
 	if master, err := netlink.LinkByName("net0"); err == nil {
 		s.checkErr(netlink.LinkSetMaster(l, master))
 	} else {
-		// With an address of its own: else it changes with each computer that is
-		// connected, and those before go on sending to the old one.
+		// A fixed address. Otherwise it would change with each new computer, and the others
+		// would keep sending to the old one.
 		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "net0", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}}}
 		s.checkErr(netlink.LinkAdd(br))
 		s.checkErr(AddAddr(nil, br, "192.0.2.1/24"))
@@ -182,7 +181,7 @@ func NewComputer(t testing.TB, n int) *Computer {
 		}
 		s.checkErr(s.nl.LinkSetUp(l))
 	}
-	// By this one it reaches everything, until a tunnel takes it over.
+	// The default route, until a tunnel replaces it.
 	for _, gw := range []string{"192.0.2.1", "2001:db8::1"} {
 		s.checkErr(s.nl.RouteAdd(&netlink.Route{Gw: net.ParseIP(gw)}))
 	}
@@ -210,17 +209,17 @@ func (s *Computer) checkErr(err error) {
 	}
 }
 
-// onThread runs f on a thread that nothing else ever uses.
+// onThread runs f on a thread of its own.
 func onThread(f func() error) error {
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		done <- f()
 	}()
 	return <-done
 }
 
-// Do runs f inside. Sockets and processes that it makes stay there.
+// Do runs f in the namespace. Its sockets and processes stay there.
 func (s *Computer) Do(f func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(s.fd, unix.CLONE_NEWNET); err != nil {
@@ -238,7 +237,7 @@ func (s *Computer) Dial(ctx context.Context, network, address string) (c net.Con
 	return c, err
 }
 
-// DialName is Dial, with names asked of the name server of the exit.
+// DialName is Dial with names resolved by the exit's name server.
 func (s *Computer) DialName(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -254,7 +253,7 @@ func (s *Computer) DialName(ctx context.Context, network, address string) (net.C
 	return s.Dial(ctx, network, address)
 }
 
-// Get fetches a page; names are asked of the name server of the exit.
+// Get fetches a page. The exit's name server resolves names.
 func (s *Computer) Get(url string) (string, error) {
 	b, err := s.Fetch(url, 5*time.Second)
 	return string(b), err
@@ -303,7 +302,7 @@ func (s *Computer) LookUp(ctx context.Context, name string) (netip.Addr, error) 
 	return netip.Addr{}, errors.New("no address")
 }
 
-// Answers says whether something answers the computer there, by TCP.
+// Answers reports whether the computer can connect to address over TCP.
 func (s *Computer) Answers(address string) bool {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 300*time.Millisecond)
 	defer cancel()
@@ -326,8 +325,7 @@ type Client struct {
 	more chan struct{}
 }
 
-// Connect starts a client with a profile. login is user and password; empty:
-// there are none.
+// Connect starts a client with a profile. login holds user and password; it may be empty.
 func (s *Computer) Connect(profile []byte, login string) *Client {
 	s.t.Helper()
 	dir := s.t.TempDir()
@@ -381,7 +379,7 @@ func (v *Client) Stop() {
 	}
 }
 
-// WaitFor waits until the client has said something, n times in all.
+// WaitFor waits until the client has logged text n times in total.
 func (v *Client) WaitFor(text string, n int) {
 	v.t.Helper()
 	limit := time.After(60 * time.Second)
@@ -405,16 +403,16 @@ func (v *Client) WaitFor(text string, n int) {
 	}
 }
 
-// Connected is what a client says when it is.
+// Connected is logged by a client that is connected.
 const Connected = "Initialization Sequence Completed"
 
-// Tap counts what goes over the wire beside openvpn: leaks.
+// Tap records packets on the wire that bypass openvpn.
 type Tap struct {
 	mu    sync.Mutex
 	leaks []string
 }
 
-// Listen taps the computers' network. The ports are openvpn's.
+// Listen taps the network of the computers. ports are openvpn's.
 func Listen(t testing.TB, ports ...uint16) *Tap {
 	t.Helper()
 	dev, err := net.InterfaceByName("net0")
@@ -463,7 +461,7 @@ func (x *Tap) recordLeak(p []byte, ports []uint16) {
 		}
 		from, to := netip.AddrFrom4([4]byte(p[12:])), netip.AddrFrom4([4]byte(p[16:]))
 		ours := slices.Contains(ports, binary.BigEndian.Uint16(p[at:])) || slices.Contains(ports, binary.BigEndian.Uint16(p[at+2:]))
-		if !ours && !to.IsMulticast() && p[9] != 1 { // that nobody listens at the port any more
+		if !ours && !to.IsMulticast() && p[9] != 1 { // port unreachable
 			note("%s to %s, protocol %d", from, to, p[9])
 		}
 	case len(p) >= 40 && p[0]>>4 == 6:
