@@ -1,5 +1,5 @@
-// Package conns keeps connections to our HTTP servers from being held: it bounds how
-// many there are and how long one may take before a handler has let its request in.
+// Package conns limits the connections of HTTP servers, so that clients cannot exhaust them:
+// their number, and the time that a request may take before a handler admits it.
 package conns
 
 import (
@@ -12,41 +12,41 @@ import (
 	"sync"
 )
 
-// Bounds say how many connections may be open at once.
+// Bounds are the maximum numbers of open connections.
 type Bounds struct {
-	Total      int            // of everybody
-	PerAddress int            // of one IPv4 address or one IPv6 network of 64 bits
-	Exempt     []netip.Prefix // optional: addresses without the second bound, those of proxies
+	Total      int            // of all clients
+	PerAddress int            // of one IPv4 address or IPv6 /64
+	Exempt     []netip.Prefix // addresses of proxies, without the PerAddress limit. Optional.
 }
 
-// Listener accepts connections within Bounds. Where one is too many, the oldest that
-// no handler has let in makes room; where all were let in, the new one is closed. So
-// strangers who hold connections keep nobody out.
+// Listener accepts connections within Bounds. If there are too many, it closes the oldest
+// one that no handler has admitted or, if all are admitted, the new one. So clients that
+// only hold connections do not lock others out.
 type Listener struct {
 	net.Listener
 	bounds Bounds
 
 	mu        sync.Mutex
-	open      *list.List // of *Conn, the oldest first
+	open      *list.List // of *Conn, oldest first
 	byAddress map[netip.Addr]int
 }
 
-// Conn is one connection of a Listener.
+// Conn is a connection of a Listener.
 type Conn struct {
 	*net.TCPConn
 	from     netip.Addr
 	listener *Listener
-	place    *list.Element // nil once the connection is closed
+	place    *list.Element // nil after Close
 	admitted bool          // guarded by listener.mu
 }
 
-// Bound puts bounds on what l accepts.
+// Bound limits the connections that l accepts.
 func Bound(l net.Listener, b Bounds) *Listener {
 	return &Listener{Listener: l, bounds: b, open: list.New(), byAddress: map[netip.Addr]int{}}
 }
 
-// BoundServer puts bounds on what l accepts for server, and connects the server's
-// hooks with the listener.
+// BoundServer limits the connections that l accepts for server, and sets the hooks of the
+// server.
 func BoundServer(l net.Listener, b Bounds, server *http.Server) *Listener {
 	bounded := Bound(l, b)
 	server.ConnContext, server.ConnState = bounded.ConnContext, bounded.ConnState
@@ -71,7 +71,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// admitConn gives the connection a place, or returns nil.
+// admitConn adds a connection and closes others for it. It returns nil if there is no
+// room.
 func (l *Listener) admitConn(tcp *net.TCPConn) *Conn {
 	from := Network(addressOf(tcp.RemoteAddr()))
 	c, turned := l.addConn(tcp, from)
@@ -81,7 +82,7 @@ func (l *Listener) admitConn(tcp *net.TCPConn) *Conn {
 	return c
 }
 
-// addConn books a place for a connection and returns those that are to be closed for it.
+// addConn adds a connection and returns those that must be closed for it.
 func (l *Listener) addConn(tcp *net.TCPConn, from netip.Addr) (c *Conn, turned []*Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +107,7 @@ func (l *Listener) addConn(tcp *net.TCPConn, from netip.Addr) (c *Conn, turned [
 	return c, turned
 }
 
-// oldestConn takes the place of the oldest connection that was not let in.
+// oldestConn removes and returns the oldest connection that is not admitted.
 func (l *Listener) oldestConn(of func(*Conn) bool) *Conn {
 	for e := l.open.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*Conn); !c.admitted && of(c) {
@@ -128,7 +129,7 @@ func (l *Listener) removeConn(c *Conn) {
 	}
 }
 
-// Open is how many connections are open.
+// Open returns the number of open connections.
 func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,7 +144,7 @@ func (c *Conn) Close() error {
 	return c.TCPConn.Close()
 }
 
-// NetConn is the connection below.
+// NetConn returns the underlying connection.
 func (c *Conn) NetConn() net.Conn { return c.TCPConn }
 
 func (c *Conn) admit(is bool) {
@@ -154,7 +155,7 @@ func (c *Conn) admit(is bool) {
 
 type connKey struct{}
 
-// ConnContext is for the http.Server of a Listener: Admit finds the connection by it.
+// ConnContext is a hook of http.Server. It lets Admit find the connection.
 func (l *Listener) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if own := connBelow(c); own != nil {
 		return context.WithValue(ctx, connKey{}, own)
@@ -162,8 +163,8 @@ func (l *Listener) ConnContext(ctx context.Context, c net.Conn) context.Context 
 	return ctx
 }
 
-// ConnState is for the http.Server of a Listener: a connection without a request has
-// to be let in once more.
+// ConnState is a hook of http.Server. A connection without a request must be admitted
+// again.
 func (l *Listener) ConnState(c net.Conn, s http.ConnState) {
 	if own := connBelow(c); own != nil && s == http.StateIdle {
 		own.admit(false)
@@ -184,7 +185,7 @@ func connBelow(c net.Conn) *Conn {
 	return nil
 }
 
-// Admit says that the request of ctx was let in: its connection makes room for nobody.
+// Admit marks the connection of a request as admitted. It is not closed for others then.
 func Admit(ctx context.Context) {
 	if c, ok := ctx.Value(connKey{}).(*Conn); ok {
 		c.admit(true)
@@ -199,8 +200,8 @@ func addressOf(a net.Addr) netip.Addr {
 	return at.Addr().Unmap().WithZone("")
 }
 
-// Network is what counts as one client: an address, and of IPv6 the first address of
-// the network of 64 bits that whoever has one address of it has whole.
+// Network returns the network that counts as one client: an IPv4 address, or the first
+// address of an IPv6 /64.
 func Network(a netip.Addr) netip.Addr {
 	if a = a.Unmap().WithZone(""); a.Is6() {
 		p, _ := a.Prefix(64) // never fails

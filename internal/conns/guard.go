@@ -7,30 +7,29 @@ import (
 	"time"
 )
 
-// Times bound how long a request may take that no handler has let in, from the
-// moment that its connection was accepted. Whoever lets it in sets deadlines of its own with
-// http.ResponseController.
+// Times limit a request that no handler has admitted, from the accept of its connection. A
+// handler that admits it sets its own deadlines with http.ResponseController.
 type Times struct {
-	Header  time.Duration // the TLS handshake, and then the header of a request
-	Request time.Duration // all of a request, from its first byte
-	Answer  time.Duration // the answer, from the end of the header
+	Header  time.Duration // for the TLS handshake, and then for the header
+	Request time.Duration // for a whole request, from its first byte
+	Answer  time.Duration // for the answer, from the end of the header
 	Idle    time.Duration // between two requests
-	Linger  time.Duration // what a refused request goes on sending is read for so long
+	Linger  time.Duration // how long the rest of a refused request is read
 }
 
-// UsualTimes are those of every server of ours.
+// UsualTimes are the times of all servers of the panel.
 var UsualTimes = Times{Header: 10 * time.Second, Request: 15 * time.Second, Answer: 30 * time.Second, Idle: 2 * time.Minute, Linger: time.Second}
 
-// Apply sets the deadlines of a server. Of HTTP/2 they bound each stream, and
-// a connection whose other end takes nothing more is closed.
+// Apply sets the deadlines of a server. With HTTP/2 they limit each stream, and a
+// connection whose peer does not read is closed.
 func (t Times) Apply(s *http.Server) {
 	s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = t.Header, t.Request, t.Answer, t.Idle
 	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: t.Answer, PingTimeout: t.Header, WriteByteTimeout: t.Answer}
 }
 
-// Guard goes around all handlers of a server. A request whose body was not read is
-// answered at once and its connection closed: net/http would wait for the rest of the
-// body. A request that has a body and no use for one is refused.
+// Guard wraps all handlers of a server. If a handler does not read a request's body, Guard
+// answers at once and closes the connection, because net/http would wait for the rest of
+// the body. It refuses requests with a body where none is expected.
 func (t Times) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
@@ -39,8 +38,8 @@ func (t Times) Guard(next http.Handler) http.Handler {
 		}
 		body := &trackedBody{ReadCloser: r.Body, left: r.ContentLength}
 		g := &guardedWriter{ResponseWriter: w, r: r, body: body, linger: t.Linger}
-		// With a length beside it, which net/http has removed, where a chunked body
-		// ends is open to argument, and so is what comes after it.
+		// If the request also had a length, which net/http has removed, it is unclear where the
+		// body ends, and what follows it.
 		if len(r.TransferEncoding) > 0 {
 			g.closeAfter()
 		}
@@ -49,17 +48,17 @@ func (t Times) Guard(next http.Handler) http.Handler {
 			http.Error(g, "a request of this method has no body", http.StatusBadRequest)
 			return
 		}
-		own := r.WithContext(r.Context()) // net/http looks at the body of its own request
+		own := r.WithContext(r.Context()) // net/http checks the body of its own request
 		own.Body = body
 		next.ServeHTTP(g, own)
 		g.settle(0)
 	})
 }
 
-// trackedBody knows whether it was read to its end.
+// trackedBody records whether it was read to the end.
 type trackedBody struct {
 	io.ReadCloser
-	left  int64 // of a body whose length was said
+	left  int64 // unread bytes of a body with a length
 	whole atomic.Bool
 }
 
@@ -73,7 +72,7 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// guardedWriter closes the connection behind a refusal.
+// guardedWriter closes the connection after a refusal.
 type guardedWriter struct {
 	http.ResponseWriter
 	r       *http.Request
@@ -96,11 +95,11 @@ func (g *guardedWriter) Write(b []byte) (int, error) {
 	return g.ResponseWriter.Write(b)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap returns the writer for http.ResponseController.
 func (g *guardedWriter) Unwrap() http.ResponseWriter { return g.ResponseWriter }
 
-// settle decides, before the header of the answer goes out, about a body that nobody
-// has read: behind a refusal nobody will.
+// settle handles an unread body before the header of the answer is sent: after a refusal
+// nobody will read it.
 func (g *guardedWriter) settle(status int) {
 	if g.settled {
 		return
@@ -110,11 +109,12 @@ func (g *guardedWriter) settle(status int) {
 		return
 	}
 	g.closeAfter()
-	// Not at once: the reset that unread bytes cause would overtake the answer.
-	_ = http.NewResponseController(g.ResponseWriter).SetReadDeadline(time.Now().Add(g.linger)) // a writer without deadlines is one of a test
+	// The connection is not closed at once: a reset for unread bytes would overtake the
+	// answer.
+	_ = http.NewResponseController(g.ResponseWriter).SetReadDeadline(time.Now().Add(g.linger)) // only writers of tests have no deadlines
 }
 
-// closeAfter ends the connection behind the answer. A stream of HTTP/2 ends by itself.
+// closeAfter closes the connection after the answer. An HTTP/2 stream ends by itself.
 func (g *guardedWriter) closeAfter() {
 	if g.r.ProtoMajor == 1 {
 		g.Header().Set("Connection", "close")

@@ -7,10 +7,9 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// checkPacket checks the lengths and checksums of an IPv4 packet, and cuts off what
-// follows it. The stack leaves this to the link (see Capabilities), because a
-// packet that was put together from several has no checksum any more; and GRE
-// has none of its own.
+// checkPacket checks the lengths and checksums of an IPv4 packet and cuts off bytes after
+// it. The stack leaves this to the link (see Capabilities), because a merged packet has no
+// valid checksum, and GRE has no checksum of its own.
 func checkPacket(p []byte) ([]byte, bool) {
 	if len(p) < header.IPv4MinimumSize || p[0]>>4 != 4 {
 		return nil, false
@@ -25,7 +24,7 @@ func checkPacket(p []byte) ([]byte, bool) {
 		return nil, false
 	}
 	if ip.More() || ip.FragmentOffset() != 0 {
-		return p, true // the whole is elsewhere
+		return p, true // a fragment: the checksum covers the whole
 	}
 	body := p[headLen:]
 	switch ip.TransportProtocol() {
@@ -37,17 +36,17 @@ func checkPacket(p []byte) ([]byte, bool) {
 		if len(body) < header.UDPMinimumSize {
 			return nil, false
 		}
-		if header.UDP(body).Checksum() == 0 { // the sender made none
+		if header.UDP(body).Checksum() == 0 { // the sender set none
 			return p, true
 		}
-	default: // ICMP is checked where it is read
+	default: // the reader checks ICMP
 		return p, true
 	}
 	return p, checksum.Checksum(body, pseudoSum(p, len(body))) == 0xffff
 }
 
-// pseudoSum is the sum over the pseudo header of TCP and UDP, RFC 9293 section
-// 3.1, of the packet p with size bytes behind its IP header.
+// pseudoSum returns the checksum of the pseudo header of TCP or UDP, RFC 9293 section 3.1,
+// for packet p with size bytes after its IP header.
 func pseudoSum(p []byte, size int) uint16 {
 	var pseudo [12]byte
 	copy(pseudo[:8], p[12:20])

@@ -4,5 +4,5 @@ package netstack
 
 import "gvisor.dev/gvisor/pkg/tcpip"
 
-// Clock is what the stacks of this process go by.
+// Clock returns the clock of all stacks in this process.
 func Clock() tcpip.Clock { return tcpip.NewStdClock() }

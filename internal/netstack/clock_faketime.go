@@ -9,11 +9,11 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
-// Clock is what the stacks of this process go by. With the build tag faketime, for
-// tests, time stands still while anything runs, and all packets of a burst would
-// leave at one instant. The stack's RACK takes those of equal times for lost that
-// come behind the last one acknowledged, in place of those before it: so each look
-// at this clock moves it by a nanosecond.
+// Clock returns the clock of all stacks in this process. With the build tag faketime, for
+// tests, time stands still while anything runs, so all packets of a burst would leave at
+// the same time. The stack's RACK would then take packets after the last acknowledged one
+// for lost, instead of those before it. So each reading advances this clock by a
+// nanosecond.
 func Clock() tcpip.Clock { return &ticking{Clock: tcpip.NewStdClock(), began: time.Now()} }
 
 type ticking struct {

@@ -15,9 +15,8 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// TCPConn is a TCP connection of a stack whose errors are those of package net:
-// the adapter of gVisor keeps only their texts, and has a timeout of its own that
-// is not os.ErrDeadlineExceeded.
+// TCPConn is a TCP connection of a stack with the errors of package net. gVisor's adapter
+// keeps only the texts of errors, and its timeout error is not os.ErrDeadlineExceeded.
 type TCPConn struct {
 	tcp    *gonet.TCPConn
 	closed atomic.Bool
@@ -31,7 +30,7 @@ func NewTCPConn(queue *waiter.Queue, ep tcpip.Endpoint) *TCPConn {
 // Read implements net.Conn.
 func (c *TCPConn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
-		return 0, nil // the stack would wait for data, the kernel does not
+		return 0, nil // the stack would block here; the kernel does not
 	}
 	n, err := c.tcp.Read(b)
 	return n, translate(err, &c.closed, syscall.EPIPE)
@@ -43,18 +42,18 @@ func (c *TCPConn) Write(b []byte) (int, error) {
 	return n, translate(err, &c.closed, syscall.EPIPE)
 }
 
-// Close implements net.Conn. What was written before is still sent.
+// Close implements net.Conn. Written data is still sent.
 func (c *TCPConn) Close() error {
 	c.closed.Store(true)
 	return c.tcp.Close()
 }
 
-// CloseRead ends the reading side.
+// CloseRead closes the reading side.
 func (c *TCPConn) CloseRead() error {
 	return translate(c.tcp.CloseRead(), &c.closed, syscall.EPIPE)
 }
 
-// CloseWrite ends the writing side: the far end reads the end of the stream.
+// CloseWrite closes the writing side, so that the peer reads EOF.
 func (c *TCPConn) CloseWrite() error {
 	return translate(c.tcp.CloseWrite(), &c.closed, syscall.EPIPE)
 }
@@ -80,8 +79,7 @@ func (c *TCPConn) SetWriteDeadline(t time.Time) error {
 	return setUnlessClosed(&c.closed, c.tcp.SetWriteDeadline, t)
 }
 
-// UDPConn is a UDP port of a stack, connected or not, whose errors are those of
-// package net.
+// UDPConn is a UDP socket of a stack, connected or not, with the errors of package net.
 type UDPConn struct {
 	udp    *gonet.UDPConn
 	closed atomic.Bool
@@ -101,7 +99,7 @@ func (c *UDPConn) Read(b []byte) (int, error) {
 // ReadFrom implements net.PacketConn.
 func (c *UDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := c.udp.ReadFrom(b)
-	if errors.Is(err, io.EOF) { // a port has no end but its Close
+	if errors.Is(err, io.EOF) { // a UDP socket has no EOF: it was closed
 		err = &net.OpError{Op: "read", Net: "udp", Source: c.LocalAddr(), Err: net.ErrClosed}
 	}
 	return n, from, translate(err, &c.closed, net.ErrClosed)
@@ -146,7 +144,7 @@ func (c *UDPConn) SetWriteDeadline(t time.Time) error {
 	return setUnlessClosed(&c.closed, c.udp.SetWriteDeadline, t)
 }
 
-// listener is a TCP port of a stack.
+// listener is a TCP listener of a stack.
 type listener struct {
 	tcp    *gonet.TCPListener
 	closed atomic.Bool
@@ -170,7 +168,7 @@ func (l *listener) Close() error {
 // Addr implements net.Listener.
 func (l *listener) Addr() net.Addr { return l.tcp.Addr() }
 
-// setUnlessClosed sets a deadline, which nobody can of what is closed.
+// setUnlessClosed sets a deadline. It fails on a closed connection.
 func setUnlessClosed(closed *atomic.Bool, set func(time.Time) error, t time.Time) error {
 	if closed.Load() {
 		return net.ErrClosed
@@ -178,7 +176,7 @@ func setUnlessClosed(closed *atomic.Bool, set func(time.Time) error, t time.Time
 	return set(t)
 }
 
-// errnos are the errors of the stack by the texts that the adapter keeps of them.
+// errnos maps the texts of stack errors, which the adapter keeps, to errnos.
 var errnos = func() map[string]error {
 	m := make(map[string]error)
 	for _, e := range []tcpip.Error{
@@ -193,11 +191,11 @@ var errnos = func() map[string]error {
 	return m
 }()
 
-// noMore is the text of an error that means different things of TCP and of UDP.
+// noMore is the text of an error with different meanings for TCP and UDP.
 var noMore = (&tcpip.ErrClosedForSend{}).String()
 
-// translate makes what package net would return of an error of the adapter.
-// noSend is what it is that nothing can be sent any more.
+// translate converts an error of the adapter to that of package net. noSend replaces the
+// error that nothing can be sent any more.
 func translate(err error, closed *atomic.Bool, noSend error) error {
 	if err == nil {
 		return nil
@@ -232,7 +230,7 @@ func translate(err error, closed *atomic.Bool, noSend error) error {
 	return &named
 }
 
-// causeOf is the errno in an error of the adapter's functions that open something.
+// causeOf returns the errno in an error of the adapter's open functions.
 func causeOf(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -244,7 +242,7 @@ func causeOf(err error) error {
 	return err
 }
 
-// errnoOf is the errno that the kernel's own stack would have for err.
+// errnoOf returns the errno that the kernel would return for err.
 func errnoOf(err tcpip.Error) error {
 	switch err.(type) {
 	case *tcpip.ErrConnectionRefused:
@@ -252,7 +250,7 @@ func errnoOf(err tcpip.Error) error {
 	case *tcpip.ErrConnectionReset:
 		return syscall.ECONNRESET
 	case *tcpip.ErrConnectionAborted:
-		return syscall.ECONNABORTED // by us: nobody has answered
+		return syscall.ECONNABORTED // closed by this side, because the peer did not answer
 	case *tcpip.ErrTimeout:
 		return syscall.ETIMEDOUT
 	case *tcpip.ErrHostUnreachable, *tcpip.ErrHostDown, *tcpip.ErrNoNet:

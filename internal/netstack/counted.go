@@ -13,9 +13,8 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// Counted is a TCP connection that says how much of what was written to it has
-// arrived. Who measures a speed needs that: a write is done when the bytes are
-// in a buffer of this process.
+// Counted is a TCP connection that counts arrived bytes. Speed measurements need this,
+// because a write returns when the bytes are in a buffer of this process.
 type Counted struct {
 	*TCPConn
 	ep    tcpip.Endpoint
@@ -24,31 +23,29 @@ type Counted struct {
 	once  sync.Once
 }
 
-// Acked is how many bytes of data the far end has acknowledged so far, each
-// counted once. It stays readable after the end, and is final then.
+// Acked returns the number of data bytes that the peer has acknowledged, each counted
+// once. It can be called after the end, and is final then.
 func (c *Counted) Acked() int64 { return c.flow.countNew() }
 
-// Arrived is how many bytes of data have come here and how many have come to the
-// far end, as far as it has said so, each counted once. Bytes behind a hole count
-// where they have come: a packet that is lost delays what waits for it, and does
-// not make a line slow for a while and fast afterwards.
+// Arrived returns the number of data bytes that have arrived here and, according to its
+// acknowledgments, at the peer, each counted once. Bytes after a gap count when they
+// arrive, so that a lost packet does not look like a slow and then a fast line.
 func (c *Counted) Arrived() (here, there int64) { return c.flow.arrivedBytes() }
 
-// Close ends the connection; what was written before is still sent, but not
-// counted any more.
+// Close closes the connection. Written data is still sent but no longer counted.
 func (c *Counted) Close() error {
 	c.once.Do(func() { c.flows.removeFlow(c.flow) })
 	return c.TCPConn.Close()
 }
 
-// Abort resets the connection: nothing that waits is sent any more.
+// Abort resets the connection and drops unsent data.
 func (c *Counted) Abort() {
 	c.ep.SocketOptions().SetLinger(tcpip.LingerOption{Enabled: true})
 	_ = c.Close() // never fails
 }
 
-// DialCounted connects to an address over TCP and counts what is acknowledged.
-// The error is a *net.OpError, with an errno in it where there is one.
+// DialCounted connects to an address over TCP and counts acknowledged bytes. The error is
+// a *net.OpError, with an errno if there is one.
 func (s *Stack) DialCounted(ctx context.Context, to netip.AddrPort) (*Counted, error) {
 	c, err := s.dialCounted(ctx, to)
 	if err != nil {
@@ -70,7 +67,7 @@ func (s *Stack) dialCounted(ctx context.Context, to netip.AddrPort) (*Counted, e
 	if fail != nil {
 		return nil, fmt.Errorf("make a socket: %w", errnoOf(fail))
 	}
-	// The port must be known before the first packet goes out.
+	// The port must be known before the first packet is sent.
 	if fail := ep.Bind(tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFrom4(s.end.addr)}); fail != nil {
 		ep.Close()
 		return nil, fmt.Errorf("take a port: %w", errnoOf(fail))

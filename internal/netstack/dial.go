@@ -13,10 +13,10 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 )
 
-// DialContext connects to an address behind the link. The network is tcp, tcp4,
-// udp or udp4; a host name is looked up through the link. Errors are *net.OpError
-// or, for the name, *net.DNSError. What became of a TCP connection is an errno
-// inside the former, as of a connection of this machine's own.
+// DialContext connects to an address behind the link. The network is tcp, tcp4, udp or
+// udp4. Host names are looked up through the link. Errors are *net.OpError or, for the
+// name, *net.DNSError. A failed TCP connection has an errno in the former, as one of the
+// kernel has.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	return nil, errors.Join(errs...)
 }
 
-// DialAddr is DialContext for an address that needs no looking up.
+// DialAddr is DialContext for an address.
 func (s *Stack) DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
 	full, err := fullAddress(to)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Stack) DialAddr(ctx context.Context, network string, to netip.AddrPort)
 	return nil, net.UnknownNetworkError(network)
 }
 
-// ListenUDP opens a UDP port on our address; 0 chooses one.
+// ListenUDP opens a UDP port on the stack's address; 0 chooses one.
 func (s *Stack) ListenUDP(port uint16) (net.PacketConn, error) {
 	c, err := gonet.DialUDP(s.stack, &tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFrom4(s.end.addr), Port: port}, nil, ipv4.ProtocolNumber)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Stack) ListenUDP(port uint16) (net.PacketConn, error) {
 	return &UDPConn{udp: c}, nil
 }
 
-// ListenTCP opens a TCP port on our address.
+// ListenTCP opens a TCP port on the stack's address.
 func (s *Stack) ListenTCP(port uint16) (net.Listener, error) {
 	l, err := gonet.ListenTCP(s.stack, tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFrom4(s.end.addr), Port: port}, ipv4.ProtocolNumber)
 	if err != nil {

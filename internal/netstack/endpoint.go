@@ -13,19 +13,18 @@ import (
 )
 
 const (
-	roomIn     = 2048 // bytes for a packet that comes
+	roomIn     = 2048 // bytes for a received packet
 	smallBatch = 4
 	fullBatch  = 64
-	// queueOut is how many packets wait for the link. A sender that finds it full
-	// waits too: dropped packets would look like losses of the network.
+	// queueOut is the number of packets that wait for the link. Senders block when it is full,
+	// because dropped packets would look like losses of the network.
 	queueOut = 256
-	// gsoMax is the largest piece of TCP data that the stack hands over at once,
-	// to be cut into packets here.
+	// gsoMax is the maximum TCP data in bytes that the stack passes at once. This package cuts
+	// it into packets.
 	gsoMax = 60 << 10
 )
 
-// endpoint is the link layer of a stack: one goroutine reads the link, one
-// writes it.
+// endpoint is the link layer of a stack. One goroutine reads from the link, one writes.
 type endpoint struct {
 	link     Link
 	addr     [4]byte
@@ -45,8 +44,8 @@ type endpoint struct {
 	onClose    func()
 
 	qmu    sync.Mutex
-	filled *sync.Cond // there is something to send, or the end
-	room   *sync.Cond // there is room in the queue, or the end
+	filled *sync.Cond // packets are queued, or the queue is closed
+	room   *sync.Cond // the queue has room, or is closed
 	queue  [][]byte
 	free   [][]byte
 	ended  bool
@@ -72,7 +71,7 @@ func (e *endpoint) stop() {
 	e.running.Wait()
 }
 
-// closeQueue lets nobody wait for the queue any more.
+// closeQueue wakes everybody who waits for the queue.
 func (e *endpoint) closeQueue() {
 	e.qmu.Lock()
 	e.ended = true
@@ -82,8 +81,8 @@ func (e *endpoint) closeQueue() {
 	e.deadOnce.Do(func() { close(e.dead) })
 }
 
-// readLoop delivers packets until the link ends. Segments of one connection that
-// come together go up as one.
+// readLoop delivers packets until the link ends. It merges consecutive segments of one
+// connection.
 func (e *endpoint) readLoop() {
 	defer e.running.Done()
 	defer e.closeQueue()
@@ -120,8 +119,7 @@ func (e *endpoint) readLoop() {
 				continue
 			}
 			if [4]byte(p[16:20]) != e.addr {
-				// Nothing else may come out of a tunnel whose other end anyone can
-				// write into.
+				// Anybody can write into the far end of a tunnel, so nothing else may come out here.
 				e.notForUs.Add(1)
 				continue
 			}
@@ -153,7 +151,7 @@ func (e *endpoint) readLoop() {
 	}
 }
 
-// deliverer gives what came out of the merging to whoever is attached.
+// deliverer passes merged packets to the attached dispatcher.
 type deliverer struct{ e *endpoint }
 
 func (d deliverer) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
@@ -167,7 +165,7 @@ func (d deliverer) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stac
 
 func (deliverer) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
 
-// writeLoop sends what is queued until the end.
+// writeLoop sends queued packets until the queue is closed.
 func (e *endpoint) writeLoop() {
 	defer e.running.Done()
 	var batch [fullBatch][]byte
@@ -186,7 +184,7 @@ func (e *endpoint) writeLoop() {
 	}
 }
 
-// takeBatch waits for packets; 0 is the end.
+// takeBatch waits for packets. It returns 0 when the queue is closed.
 func (e *endpoint) takeBatch(dst [][]byte) int {
 	e.qmu.Lock()
 	defer e.qmu.Unlock()
@@ -203,8 +201,8 @@ func (e *endpoint) takeBatch(dst [][]byte) int {
 	return n
 }
 
-// giveBack keeps some of the memory for the next packets; an idle stack should
-// not hold what a busy one needed.
+// giveBack keeps some buffers for the next packets. An idle stack should not hold the
+// memory of a busy one.
 func (e *endpoint) giveBack(bufs [][]byte) {
 	e.qmu.Lock()
 	defer e.qmu.Unlock()
@@ -218,12 +216,12 @@ func (e *endpoint) giveBack(bufs [][]byte) {
 	}
 }
 
-// outSize holds a packet of any Ethernet with its headroom.
+// outSize is the buffer size of an Ethernet packet with headroom.
 const outSize = 2048
 
 var outBuffers = sync.Pool{New: func() any { return new([outSize]byte) }}
 
-// takeBuffer is the memory for a packet of size bytes, behind the headroom.
+// takeBuffer returns a buffer for size bytes after the headroom.
 func (e *endpoint) takeBuffer(size int) []byte {
 	e.qmu.Lock()
 	var b []byte
@@ -239,7 +237,7 @@ func (e *endpoint) takeBuffer(size int) []byte {
 	return b[:e.headroom+size]
 }
 
-// enqueue queues packets, and waits for room.
+// enqueue queues packets. It waits for room.
 func (e *endpoint) enqueue(bufs ...[]byte) error {
 	e.qmu.Lock()
 	defer e.qmu.Unlock()
@@ -272,7 +270,7 @@ func (e *endpoint) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) 
 	return n, nil
 }
 
-// sendBatch queues one packet of the stack, or cuts it into several.
+// sendBatch queues a packet of the stack, or cuts it into several.
 func (e *endpoint) sendBatch(pkt *stack.PacketBuffer) error {
 	e.flows.noteOut(pkt)
 	if pkt.GSOOptions.Type == stack.GSOTCPv4 {
@@ -280,7 +278,7 @@ func (e *endpoint) sendBatch(pkt *stack.PacketBuffer) error {
 	}
 	size := pkt.Size()
 	if e.headroom+size > outSize {
-		return nil // longer than any MTU that we announced
+		return nil // longer than any announced MTU
 	}
 	b := e.takeBuffer(size)
 	at := e.headroom
@@ -304,7 +302,7 @@ func (e *endpoint) SupportedGSO() stack.SupportedGSO {
 // MTU implements stack.NetworkLinkEndpoint.
 func (e *endpoint) MTU() uint32 { return e.mtu }
 
-// SetMTU implements stack.NetworkLinkEndpoint; the link's is the only one.
+// SetMTU implements stack.NetworkLinkEndpoint. The MTU of the link is constant.
 func (e *endpoint) SetMTU(uint32) {}
 
 // MaxHeaderLength implements stack.NetworkLinkEndpoint.
@@ -316,8 +314,8 @@ func (e *endpoint) LinkAddress() tcpip.LinkAddress { return "" }
 // SetLinkAddress implements stack.NetworkLinkEndpoint.
 func (e *endpoint) SetLinkAddress(tcpip.LinkAddress) {}
 
-// Capabilities implements stack.NetworkLinkEndpoint: checksums of what comes
-// were checked by intact.
+// Capabilities implements stack.NetworkLinkEndpoint. checkPacket has verified the
+// checksums of received packets.
 func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityRXChecksumOffload
 }

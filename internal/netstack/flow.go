@@ -9,32 +9,32 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// flow counts what has arrived at either end of one TCP connection, from the
-// packets that pass the link. The stack itself does not tell.
+// flow counts the bytes that have arrived at both ends of a TCP connection. It reads them
+// from the packets on the link, because the stack does not report them.
 type flow struct {
 	local, remote uint16
 	peer          [4]byte
 
 	mu      sync.Mutex
-	synSent bool   // our SYN went out
-	finSent bool   // our FIN did
-	sent    uint32 // the number behind the last byte of data that went out
-	una     uint32 // the first number that is not acknowledged
+	synSent bool   // our SYN was sent
+	finSent bool   // our FIN was sent
+	sent    uint32 // sequence number after the last sent byte
+	una     uint32 // first unacknowledged sequence number
 	acked   int64
-	sacked  ranges // acknowledged selectively behind una, RFC 2018
+	sacked  ranges // selectively acknowledged after una, RFC 2018
 
-	synReceived bool   // their SYN came
-	next        uint32 // the number of theirs behind the last one without a hole before it
+	synReceived bool   // the peer's SYN was received
+	next        uint32 // the peer's sequence number after the last byte without a gap
 	received    int64
-	outOfOrder  ranges // of theirs, behind a hole
+	outOfOrder  ranges // the peer's bytes after a gap
 }
 
-// noteOut notes a segment of ours with size bytes of data.
+// noteOut records a sent segment with size bytes of data.
 func (f *flow) noteOut(seq uint32, flags header.TCPFlags, size int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if flags.Contains(header.TCPFlagSyn) {
-		seq++ // a SYN has a number of its own, RFC 9293 section 3.4
+		seq++ // a SYN occupies a sequence number, RFC 9293 section 3.4
 		if !f.synSent {
 			f.synSent, f.sent, f.una = true, seq, seq
 		}
@@ -45,8 +45,8 @@ func (f *flow) noteOut(seq uint32, flags header.TCPFlags, size int) {
 	f.finSent = f.finSent || flags.Contains(header.TCPFlagFin)
 }
 
-// noteIn notes an acknowledgment. One of what was never sent counts nothing, as the
-// stack drops it too; the number of our FIN is no data.
+// noteIn records an acknowledgment. It ignores acknowledgments of unsent data, as the
+// stack does, and does not count the FIN.
 func (f *flow) noteIn(ack uint32, apart ...header.SACKBlock) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,18 +66,18 @@ func (f *flow) noteIn(ack uint32, apart ...header.SACKBlock) {
 	}
 	for _, b := range apart {
 		from, to := uint32(b.Start), uint32(b.End)
-		// One before una says what came twice, RFC 2883.
+		// A block before una reports a duplicate, RFC 2883.
 		if int32(from-f.una) > 0 && int32(f.sent-to) >= 0 {
 			f.sacked.addRange(from, to)
 		}
 	}
 }
 
-// maxAhead is how far ahead of what has arrived their data is believed to be, in
-// bytes; no window is larger.
+// maxAhead is the maximum distance in bytes of received data from next. No window is
+// larger.
 const maxAhead = 16 << 20
 
-// noteData notes size bytes of theirs.
+// noteData records size bytes from the peer.
 func (f *flow) noteData(seq uint32, flags header.TCPFlags, size int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,15 +110,16 @@ func (f *flow) countNew() int64 {
 	return f.acked
 }
 
-// arrivedBytes is what came here and what is known to have come there, holes or not.
+// arrivedBytes returns the bytes received here and known to be received by the peer,
+// including those after gaps.
 func (f *flow) arrivedBytes() (here, there int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.received + f.outOfOrder.sumBytes(), f.acked + f.sacked.sumBytes()
 }
 
-// flows are the connections that are counted, by our port. It is nil where none
-// is, so that nobody else pays for more than a look at that.
+// flows holds the counted connections by local port. The map is nil if there are none, so
+// that other connections only pay for this check.
 type flows struct {
 	mu     sync.Mutex
 	byPort atomic.Pointer[map[uint16]*flow]
@@ -130,7 +131,7 @@ func (r *flows) addFlow(f *flow) {
 
 func (r *flows) removeFlow(f *flow) {
 	r.replaceMap(func(m map[uint16]*flow) {
-		if m[f.local] == f { // the port may be another's by now
+		if m[f.local] == f { // another connection may use the port by now
 			delete(m, f.local)
 		}
 	})
@@ -151,7 +152,7 @@ func (r *flows) replaceMap(do func(map[uint16]*flow)) {
 	r.byPort.Store(&next)
 }
 
-// noteIn looks at a packet that came; intact has passed it.
+// noteIn inspects a received packet that checkPacket has accepted.
 func (r *flows) noteIn(p []byte) {
 	byPort := r.byPort.Load()
 	if byPort == nil {
@@ -178,7 +179,7 @@ func (r *flows) noteIn(p []byte) {
 	f.noteData(tcp.SequenceNumber(), flags, len(tcp)-int(tcp.DataOffset()))
 }
 
-// noteOut looks at a packet of the stack, before it goes out.
+// noteOut inspects a packet of the stack before it is sent.
 func (r *flows) noteOut(pkt *stack.PacketBuffer) {
 	byPort := r.byPort.Load()
 	if byPort == nil || pkt.TransportProtocolNumber != header.TCPProtocolNumber {

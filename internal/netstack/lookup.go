@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// askWait is how long one name server has for one answer, and askAgain how
-	// long it is before the question is sent once more: tunnels lose packets.
+	// askWait is the time limit of one name server for one answer. askAgain is the time after
+	// which the query is sent again, because tunnels lose packets.
 	askWait  = 2500 * time.Millisecond
 	askAgain = 700 * time.Millisecond
-	// askRounds is how often all of them are asked.
+	// askRounds is how often each name server is asked.
 	askRounds = 2
 	dnsPort   = 53
 )
 
-// Lookup finds the IPv4 addresses of a host through the link. Neither the name
-// servers of this machine nor its hosts file are asked. Errors are *net.DNSError.
+// Lookup returns the IPv4 addresses of a host, looked up through the link. It uses neither
+// the name servers nor the hosts file of this host. Errors are *net.DNSError.
 func (s *Stack) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil
@@ -57,8 +57,8 @@ func (s *Stack) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Err: last.Error(), Name: host, IsTemporary: true, IsTimeout: late, UnwrapErr: last}
 }
 
-// askServer puts one question to one server, again over TCP when the answer is too
-// long for UDP.
+// askServer sends one query to one server, and again over TCP if the answer does not fit
+// into UDP.
 func (s *Stack) askServer(ctx context.Context, server netip.AddrPort, name dnsmessage.Name) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
@@ -80,14 +80,14 @@ func (s *Stack) askServer(ctx context.Context, server netip.AddrPort, name dnsme
 	return lookupAddrs(m, name)
 }
 
-// exchangeQuery sends a query and waits for the answer to it.
+// exchangeQuery sends a query and waits for its answer.
 func (s *Stack) exchangeQuery(ctx context.Context, network string, server netip.AddrPort, query []byte, q *dnsmessage.Message) (*dnsmessage.Message, error) {
 	c, err := s.DialAddr(ctx, network, server)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	end, _ := ctx.Deadline() // ask sets one
+	end, _ := ctx.Deadline() // askServer sets a deadline
 	if err := c.SetDeadline(end); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (s *Stack) exchangeQuery(ctx context.Context, network string, server netip.
 				return nil, err
 			}
 		}
-		if ctx.Err() != nil { // before this, stop's deadline may have been overwritten
+		if ctx.Err() != nil { // stop may have set its deadline before this one
 			return nil, ctx.Err()
 		}
 		n, err := readAnswer(c, network, buf)
@@ -148,8 +148,8 @@ func readAnswer(c net.Conn, network string, buf []byte) (int, error) {
 	return io.ReadFull(c, buf[:n])
 }
 
-// lookupAddrs takes the A records of an answer. A server that recurses, and no
-// other is asked, has followed the aliases already.
+// lookupAddrs returns the A records of an answer. Recursive servers, the only ones asked,
+// have resolved aliases already.
 func lookupAddrs(m *dnsmessage.Message, name dnsmessage.Name) ([]netip.Addr, error) {
 	host := strings.TrimSuffix(name.String(), ".")
 	switch m.RCode {

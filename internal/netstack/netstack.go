@@ -1,7 +1,6 @@
-// Package netstack puts an IP stack on a link that carries IP packets, so that
-// this process can dial and listen behind a tunnel. No route, no device and no
-// name server of the machine is involved: what is dialled here leaves through
-// the link or not at all.
+// Package netstack runs an IP stack on a link that carries IP packets, so that this process
+// can dial and listen behind a tunnel. It uses no routes, devices or name servers of the
+// host: connections leave through the link or not at all.
 package netstack
 
 import (
@@ -20,57 +19,53 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 )
 
-// Link carries IP packets, a PPTP session for one. The stack that it is given
-// to owns it.
+// Link carries IP packets, for example of a PPTP session. Its stack owns it.
 type Link interface {
-	// ReadPackets waits for packets. Each of pkts gives 2048 bytes of memory on
-	// entry and is cut to its packet, which may begin a few bytes into it. An
-	// error is final.
+	// ReadPackets waits for packets. Each of pkts provides 2048 bytes and is cut to its
+	// packet, which may start a few bytes into it. An error is final.
 	ReadPackets(pkts [][]byte) (int, error)
-	// WritePackets sends packets. Each begins with Headroom bytes that the link
-	// may overwrite, and the packet too. An error is final.
+	// WritePackets sends packets. Each starts with Headroom bytes; the link may overwrite
+	// these and the packet. An error is final.
 	WritePackets(bufs [][]byte) error
-	// Headroom and MTU are in bytes and do not change.
+	// Headroom and MTU return constant values in bytes.
 	Headroom() int
 	MTU() int
-	// Close ends a ReadPackets that waits.
+	// Close makes a waiting ReadPackets return.
 	Close() error
 }
 
-// Config says what a stack is made of. Link and Addr are needed.
+// Config holds the settings of a stack. Link and Addr are required.
 type Config struct {
 	Link Link
-	Addr netip.Addr   // ours on the link; IPv4
-	DNS  []netip.Addr // name servers, asked through the link
+	Addr netip.Addr   // IPv4 address of the stack
+	DNS  []netip.Addr // name servers, reached through the link
 
-	// ReceiveMax and SendMax bound the TCP buffers of one connection, which begin
-	// small and grow, in bytes; default 4 MiB. A speed measurement over a long
-	// way wants 8 and 6 MiB.
+	// ReceiveMax and SendMax are the maximum TCP buffer sizes of a connection in bytes.
+	// Buffers start small and grow. Default to 4 MiB. Measuring a link with a long round trip
+	// needs 8 and 6 MiB.
 	ReceiveMax, SendMax int
 
-	// Single lets TCP data go through the stack packet by packet. That costs more
-	// than pieces of 60 KiB do, and repairs losses far better: the stack sends the
-	// whole piece again when one packet of it was lost. It also gives up waiting for
-	// an acknowledgment later: a queue that fills doubles the way's time at once,
-	// and a stream that takes that for a loss begins anew with next to nothing. Who
-	// measures a line, which means to fill its queue until it drops, needs both.
+	// Single passes TCP data through the stack packet by packet. This costs more than pieces
+	// of 60 KiB but repairs losses far better: otherwise the stack sends a whole piece again
+	// when one of its packets is lost. Single also raises the retransmission timeout: a
+	// filling queue doubles the round trip at once, and a stream that takes that for a loss
+	// restarts with a minimal window. Speed measurements fill queues until they drop, so
+	// they need both.
 	Single bool
 }
 
-// patience is the least time before a packet is sent again for want of an
-// acknowledgment, of stacks with Config.Single. RFC 6298 section 2.4 wants a
-// second; the stack's own is 200 ms.
+// patience is the minimum retransmission timeout with Config.Single. RFC 6298 section 2.4
+// requires a second; the stack's default is 200 ms.
 const patience = tcpip.TCPMinRTOOption(500 * time.Millisecond)
 
 const (
 	nic        = 1
 	bufferMin  = 4 << 10
-	bufferHere = 1 << 20 // what a connection begins with
+	bufferHere = 1 << 20 // initial size
 	bufferMax  = 4 << 20
 )
 
-// Stack is an IP stack with one address. Its methods are safe for concurrent
-// use.
+// Stack is an IP stack with one address. Its methods are safe for concurrent use.
 type Stack struct {
 	stack *stack.Stack
 	end   *endpoint
@@ -79,7 +74,7 @@ type Stack struct {
 	done  chan struct{}
 }
 
-// Start starts a stack on a link; Close ends it.
+// Start starts a stack on a link. Close ends it.
 func Start(cfg Config) (*Stack, error) {
 	if !cfg.Addr.Is4() {
 		return nil, fmt.Errorf("netstack: address %s is not IPv4", cfg.Addr)
@@ -137,12 +132,11 @@ func orDefault(n int) int {
 	return max(n, bufferHere)
 }
 
-// Close ends every connection, the stack and the link, and returns when
-// nothing of them is left.
+// Close closes all connections, the stack and the link, and waits for their end.
 func (s *Stack) Close() error {
 	s.once.Do(func() {
 		defer close(s.done)
-		s.stack.Close() // resets what is open while the link still stands
+		s.stack.Close() // resets open connections while the link is still up
 		s.end.stop()
 		s.stack.Wait()
 	})
@@ -150,18 +144,18 @@ func (s *Stack) Close() error {
 	return nil
 }
 
-// Dead is closed when the link has ended: from then on nothing goes in or out.
+// Dead is closed when the link has ended. No packets are sent or received then.
 func (s *Stack) Dead() <-chan struct{} { return s.end.dead }
 
-// Stats counts what the link endpoint did with packets.
+// Stats holds the packet counters of the link endpoint.
 type Stats struct {
 	In, Out  uint64
-	NotForUs uint64 // dropped: their destination was not our address
+	NotForUs uint64 // dropped: for another address
 	Damaged  uint64 // dropped: wrong length or checksum
 	Retries  uint64 // TCP segments sent again
 }
 
-// Stats returns the counters as they stand.
+// Stats returns the current counters.
 func (s *Stack) Stats() Stats {
 	return Stats{
 		In: s.end.in.Load(), Out: s.end.out.Load(), NotForUs: s.end.notForUs.Load(), Damaged: s.end.damaged.Load(),
@@ -169,5 +163,5 @@ func (s *Stack) Stats() Stats {
 	}
 }
 
-// errClosed is what a link that has ended does to a writer.
+// errClosed is returned by writes after the end of the link.
 var errClosed = errors.New("netstack: closed")

@@ -2,23 +2,23 @@ package netstack
 
 import "slices"
 
-// byteRange is some sequence numbers, to not included.
+// byteRange is a range of sequence numbers without to.
 type byteRange struct{ from, to uint32 }
 
-// ranges are sequence numbers behind a hole, in order, apart from each other, and
-// less than half the number space long.
+// ranges are the sequence numbers after a gap: ordered, disjoint, and together shorter than
+// half the number space.
 type ranges []byteRange
 
-// maxRanges bounds the holes of one connection that are told apart.
+// maxRanges is the maximum number of ranges of one connection.
 const maxRanges = 4096
 
-// addRange joins numbers to the others.
+// addRange adds a range and merges it with others.
 func (r *ranges) addRange(from, to uint32) {
 	if int32(to-from) <= 0 {
 		return
 	}
 	s := *r
-	// What comes is mostly the newest, so the end is where to look first.
+	// New data is usually the last, so search from the end.
 	end := len(s)
 	for end > 0 && int32(s[end-1].from-to) > 0 {
 		end--
@@ -39,7 +39,7 @@ func (r *ranges) addRange(from, to uint32) {
 	*r = slices.Replace(s, begin, end, byteRange{from, to})
 }
 
-// dropBelow takes out the numbers before at.
+// dropBelow removes the numbers below at.
 func (r *ranges) dropBelow(at uint32) {
 	s, n := *r, 0
 	for n < len(s) && int32(at-s[n].to) >= 0 {
@@ -52,7 +52,7 @@ func (r *ranges) dropBelow(at uint32) {
 	*r = s
 }
 
-// sumBytes is how many numbers there are.
+// sumBytes returns the number of sequence numbers.
 func (r ranges) sumBytes() int64 {
 	sum := int64(0)
 	for _, s := range r {

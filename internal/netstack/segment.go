@@ -6,9 +6,9 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// sendTCP cuts a TCP packet of the stack into packets of its segment size and
-// queues them. The way through the stack costs more than the cutting: one trip
-// for up to 60 KiB in place of one per packet.
+// sendTCP cuts a TCP packet of the stack into packets of its segment size and queues them.
+// The path through the stack costs more than cutting: it is taken once per 60 KiB instead
+// of once per packet.
 func (e *endpoint) sendTCP(pkt *stack.PacketBuffer) error {
 	parts := pkt.AsSlices()
 	var memory [header.IPv4MaximumHeaderSize + header.TCPHeaderMaximumSize]byte
@@ -60,13 +60,13 @@ func (e *endpoint) sendTCP(pkt *stack.PacketBuffer) error {
 	return e.enqueue(batch[:n]...)
 }
 
-// finishHeaders makes p, a copy of a long packet's headers with some of its data
-// behind them, a packet of its own. at is where that data begins in the whole.
+// finishHeaders completes the headers of p, which starts with a copy of those of a long
+// packet. at is the offset of p's data in the long packet.
 func finishHeaders(p []byte, ipLen, at int, last bool) {
 	ip := header.IPv4(p)
 	ip.SetTotalLength(uint16(len(p)))
 	if at > 0 {
-		// Each packet has an id of its own, as fragments may be made of it.
+		// Every packet needs its own id, because it may be fragmented.
 		ip.SetID(ip.ID() + uint16(at/1000) + 1)
 	}
 	ip.SetChecksum(0)
@@ -81,7 +81,7 @@ func finishHeaders(p []byte, ipLen, at int, last bool) {
 	tcp.SetChecksum(^checksum.Checksum(tcp, pseudoSum(p, len(tcp))))
 }
 
-// gatherParts copies the beginning of parts to dst.
+// gatherParts copies the start of parts to dst.
 func gatherParts(dst []byte, parts [][]byte) int {
 	n := 0
 	for _, p := range parts {

@@ -11,16 +11,15 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// A connection that is idle is asked for life signs, so that one whose other end
-// has vanished does not stay for ever.
+// Keepalive of idle connections, so that one with a vanished peer ends.
 const (
 	keepIdle  = 5 * time.Minute
 	keepEvery = 30 * time.Second
 	keepCount = 4
 )
 
-// dialTCP connects to an address. The error says with an errno what happened:
-// the adapter's own dial keeps only its text.
+// dialTCP connects to an address. The error contains an errno, which the dial function of
+// the adapter drops.
 func (s *Stack) dialTCP(ctx context.Context, to tcpip.FullAddress) (net.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -38,7 +37,7 @@ func (s *Stack) dialTCP(ctx context.Context, to tcpip.FullAddress) (net.Conn, er
 	return NewTCPConn(&queue, ep), nil
 }
 
-// connect waits until ep is connected. The caller closes it.
+// connect waits until ep is connected. The caller closes ep.
 func connect(ctx context.Context, ep tcpip.Endpoint, queue *waiter.Queue, to tcpip.FullAddress) error {
 	ended, wake := waiter.NewChannelEntry(waiter.WritableEvents)
 	queue.EventRegister(&ended)
@@ -60,7 +59,7 @@ func connect(ctx context.Context, ep tcpip.Endpoint, queue *waiter.Queue, to tcp
 
 func keepAlive(ep tcpip.Endpoint) {
 	idle, every := tcpip.KeepaliveIdleOption(keepIdle), tcpip.KeepaliveIntervalOption(keepEvery)
-	// These fail only for values that are out of bounds.
+	// Errors are only possible for values out of range.
 	_ = ep.SetSockOpt(&idle)
 	_ = ep.SetSockOpt(&every)
 	_ = ep.SetSockOptInt(tcpip.KeepaliveCountOption, keepCount)

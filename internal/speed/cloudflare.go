@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// cloudflare are Cloudflare's speed endpoints.
+// cloudflare are the endpoints of speed.cloudflare.com.
 type cloudflare struct{ base *url.URL }
 
 var cloudflareBase = &url.URL{Scheme: "https", Host: "speed.cloudflare.com", Path: "/"}
 
-// Requests for more are refused, in bytes.
+// Maximum sizes of requests in bytes. Cloudflare refuses larger ones.
 const (
 	cloudflareDown = 100_000_000
 	cloudflareUp   = 50_000_000
@@ -40,7 +40,7 @@ func (c cloudflare) Where() (ask, bool) {
 	return ask{Method: http.MethodGet, URL: below(c.base, "cdn-cgi/trace", "")}, true
 }
 
-// From implements target: lines of name=value.
+// From implements target. The answer has lines of the form name=value.
 func (c cloudflare) From(body []byte) netip.Addr {
 	for line := range strings.Lines(string(body)) {
 		if ip, ok := strings.CutPrefix(line, "ip="); ok {

@@ -22,7 +22,7 @@ const (
 	beyondWait  = 4 * time.Second
 )
 
-// stage is how far a connection got.
+// stage is the progress of a connection attempt.
 type stage uint8
 
 const (
@@ -31,7 +31,7 @@ const (
 	stageTLS
 )
 
-// dialError is a connection that did not come about.
+// dialError is a failed connection attempt.
 type dialError struct {
 	stage stage
 	err   error
@@ -43,7 +43,7 @@ func (e *dialError) Error() string {
 
 func (e *dialError) Unwrap() error { return e.err }
 
-// dialer connects to endpoints through a tunnel. A name is looked up once.
+// dialer connects to endpoints through a tunnel. It looks up each name once.
 type dialer struct {
 	tunnel Tunnel
 	roots  *x509.CertPool
@@ -81,7 +81,7 @@ func (d *dialer) preferAddr(host string, addrs []netip.Addr) {
 	d.known[host] = addrs
 }
 
-// dialHost connects to the first address of a host that answers, and remembers it.
+// dialHost connects to the first address of a host that answers, and keeps using it.
 func (d *dialer) dialHost(ctx context.Context, address string) (Conn, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -111,7 +111,7 @@ func (d *dialer) dialHost(ctx context.Context, address string) (Conn, error) {
 	return nil, &dialError{stageConnect, errors.Join(errs...)}
 }
 
-// timeShare is what is left of ctx's time for one of n attempts.
+// timeShare returns the share of the remaining time of ctx for one of n attempts.
 func timeShare(ctx context.Context, n int) time.Duration {
 	until, ok := ctx.Deadline()
 	if !ok {
@@ -120,7 +120,7 @@ func timeShare(ctx context.Context, n int) time.Duration {
 	return time.Until(until) / time.Duration(n)
 }
 
-// startTLS speaks TLS on c, which it ends when that goes wrong.
+// startTLS performs a TLS handshake on c. It aborts c on failure.
 func (d *dialer) startTLS(ctx context.Context, c Conn, host string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, tlsWait)
 	defer cancel()
@@ -132,7 +132,7 @@ func (d *dialer) startTLS(ctx context.Context, c Conn, host string) (net.Conn, e
 	return t, nil
 }
 
-// hasInternet says whether anything at all answers behind the tunnel.
+// hasInternet reports whether any address behind the tunnel answers.
 func (d *dialer) hasInternet(ctx context.Context, list []netip.AddrPort) bool {
 	ctx, cancel := context.WithTimeout(ctx, beyondWait)
 	defer cancel()
@@ -156,12 +156,12 @@ func (d *dialer) hasInternet(ctx context.Context, list []netip.AddrPort) bool {
 	return found
 }
 
-// stream is one connection at a time to an endpoint, with HTTP/1.1 on it: a second
-// request waits for the first, or for a lane of its own.
+// stream is an HTTP/1.1 client for an endpoint with one connection at a time. Concurrent
+// requests need several streams.
 type stream struct {
 	client http.Client
 	dialer *dialer
-	cancel context.CancelFunc // of the dials, which net/http does not end with their request
+	cancel context.CancelFunc // cancels dials, which do not end with their request in net/http
 
 	mu     sync.Mutex
 	conns  []countedConn
@@ -169,14 +169,14 @@ type stream struct {
 	dials  sync.WaitGroup
 }
 
-// countedConn is a connection of a lane with what had arrived at its ends before
-// the first request, of TLS.
+// countedConn is a connection of a stream with its byte counts before the first request,
+// which are those of TLS.
 type countedConn struct {
 	Conn
 	here, there int64
 }
 
-const maxConns = 64 // of a lane, one after the other
+const maxConns = 64 // per stream, one after the other
 
 var errStreamClosed = errors.New("the stream is over")
 
@@ -191,13 +191,13 @@ func newStream(ctx context.Context, d *dialer) *stream {
 		Protocols:      &protocols, DisableCompression: true, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
 		WriteBufferSize: 64 << 10, ReadBufferSize: 16 << 10, MaxResponseHeaderBytes: 64 << 10,
 	}
-	// A redirect is never followed: after 301 to 303 an upload would go on as a
-	// request without a body, and the figure would be that of another host.
+	// Never follow redirects: after 301 to 303 an upload would continue without a body, and
+	// the result would belong to another host.
 	l.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return l
 }
 
-// dialConn connects, and counts the connection to the lane.
+// dialConn connects and adds the connection to the stream.
 func (l *stream) dialConn(ctx context.Context, address string, secure bool) (net.Conn, error) {
 	l.mu.Lock()
 	if l.closed || len(l.conns) == maxConns {
@@ -213,7 +213,7 @@ func (l *stream) dialConn(ctx context.Context, address string, secure bool) (net
 	}
 	var spoken net.Conn = c
 	if secure {
-		host, _, _ := net.SplitHostPort(address) // dial has done so
+		host, _, _ := net.SplitHostPort(address) // dialHost has checked it
 		if spoken, err = l.dialer.startTLS(ctx, c, host); err != nil {
 			return nil, err
 		}
@@ -229,7 +229,8 @@ func (l *stream) dialConn(ctx context.Context, address string, secure bool) (net
 	return spoken, nil
 }
 
-// arrivedBytes is what has come of the lane's answers, and of its requests, in bytes.
+// arrivedBytes returns the bytes of answers received here and of requests received by the
+// endpoint.
 func (l *stream) arrivedBytes() (here, there int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,14 +242,14 @@ func (l *stream) arrivedBytes() (here, there int64) {
 	return here, there
 }
 
-// hasConnected says whether there ever was a connection.
+// hasConnected reports whether the stream ever had a connection.
 func (l *stream) hasConnected() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.conns) > 0
 }
 
-// abort ends the lane, and what waits in its buffers with it.
+// abort closes the stream and drops buffered data.
 func (l *stream) abort() {
 	l.cancel()
 	l.mu.Lock()
@@ -262,7 +263,7 @@ func (l *stream) abort() {
 	l.client.CloseIdleConnections()
 }
 
-// codeOf tells what an error on the way to an endpoint means.
+// codeOf returns the code for an error on the way to an endpoint.
 func (r *run) codeOf(ctx context.Context, err error) string {
 	var (
 		dial   *dialError
@@ -275,7 +276,7 @@ func (r *run) codeOf(ctx context.Context, err error) string {
 		return CodeTLS
 	case dial.stage == stageConnect && errors.Is(err, syscall.ECONNREFUSED),
 		errors.As(err, &noName) && noName.IsNotFound:
-		return CodeConnect // somebody behind the tunnel said so
+		return CodeConnect // an answer from behind the tunnel
 	case !r.dialer.hasInternet(ctx, r.options.Beyond):
 		return CodeNoInternet
 	case dial.stage == stageLookup:
@@ -285,7 +286,7 @@ func (r *run) codeOf(ctx context.Context, err error) string {
 	}
 }
 
-// explainError makes what Measure returns of err.
+// explainError converts err to a result of Measure.
 func (r *run) explainError(ctx context.Context, err error) error {
 	if errors.As(err, new(*Refused)) || errors.As(err, new(*NoInternet)) {
 		return err

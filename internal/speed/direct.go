@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// Direct is no tunnel at all: the uplink of this machine, so that it can be
-// measured by the same method.
+// Direct is the uplink of this host without a tunnel, for measurements with the same
+// method.
 type Direct struct {
-	// Dialer and Resolver are used where set.
+	// Dialer and Resolver are optional.
 	Dialer   net.Dialer
 	Resolver *net.Resolver
 }
@@ -43,7 +43,7 @@ func (d *Direct) Dial(ctx context.Context, to netip.AddrPort) (Conn, error) {
 	return &directConn{Conn: t, tcp: t}, nil
 }
 
-// Packets implements Tunnel: nobody counts them.
+// Packets implements Tunnel. Nothing counts packets here.
 func (d *Direct) Packets() (lost, received uint64) { return 0, 0 }
 
 // Done implements Tunnel.
@@ -52,9 +52,9 @@ func (d *Direct) Done() <-chan struct{} { return nil }
 // Err implements Tunnel.
 func (d *Direct) Err() error { return nil }
 
-// directConn counts what the system took less what it still holds, to be sent or
-// to be acknowledged. It embeds the interface: past a ReadFrom of net.TCPConn
-// nothing would be counted.
+// directConn counts written bytes minus those that the kernel has not sent or that are not
+// acknowledged. It embeds the interface, because ReadFrom of net.TCPConn would bypass the
+// counters.
 type directConn struct {
 	net.Conn
 	tcp   *net.TCPConn
@@ -64,8 +64,8 @@ type directConn struct {
 	acked int64
 }
 
-// Write implements net.Conn. It goes on in pieces, so that what the system took
-// is known while a long write waits for the rest.
+// Write implements net.Conn. It writes in pieces, so that the count stays current during a
+// long write.
 func (c *directConn) Write(b []byte) (int, error) {
 	const piece = 16 << 10
 	done := 0
@@ -91,7 +91,7 @@ func (c *directConn) Arrived() (here, there int64) { return c.read.Load(), c.ack
 func (c *directConn) ackedBytes() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	taken := c.taken.Load() // before the question: what is taken meanwhile is only held
+	taken := c.taken.Load() // read it first: bytes written meanwhile are still unacknowledged
 	if held, err := unackedBytes(c.tcp); err == nil {
 		c.acked = max(c.acked, taken-int64(held))
 	}
@@ -100,7 +100,7 @@ func (c *directConn) ackedBytes() int64 {
 
 // Abort implements Conn.
 func (c *directConn) Abort() {
-	c.ackedBytes() // while the system still knows
+	c.ackedBytes() // while the kernel still knows
 	_ = c.tcp.SetLinger(0)
 	_ = c.Close()
 }

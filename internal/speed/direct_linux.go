@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unackedBytes is how many bytes of c the far end has not acknowledged, sent or
-// not: SIOCOUTQ, as tcp(7) has it.
+// unackedBytes returns the number of bytes of c that the peer has not acknowledged, sent or
+// not: SIOCOUTQ of tcp(7).
 func unackedBytes(c *net.TCPConn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

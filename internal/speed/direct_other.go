@@ -7,6 +7,6 @@ import (
 	"net"
 )
 
-// unackedBytes is not known here, so no upload is measured: better no figure than
-// one of a write buffer.
+// unackedBytes is not available on this system, so uploads are not measured. A figure of
+// the write buffer would be wrong.
 func unackedBytes(*net.TCPConn) (int, error) { return 0, errors.ErrUnsupported }

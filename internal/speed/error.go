@@ -7,23 +7,23 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Refused is an endpoint that could be reached and does not let itself be
-// measured against. It says nothing about the node's speed.
+// Refused reports an endpoint that answers but cannot be used. It says nothing about the
+// speed of the node.
 type Refused struct {
 	Endpoint   string        // connexa.Endpoint.Name
-	Status     int           // of HTTP
-	Reason     string        // why the answer is of no use; empty: the status says it
-	Elsewhere  string        // with ReasonRedirect: the host that the endpoint names, if it names one
-	RetryAfter time.Duration // as the endpoint asked for; 0: it did not
+	Status     int           // HTTP status
+	Reason     string        // why the answer is unusable; empty if Status says it
+	Elsewhere  string        // host of the redirect with ReasonRedirect, if known
+	RetryAfter time.Duration // as requested by the endpoint; 0 if it did not
 }
 
-// The reasons of a Refused.
+// Reasons of a Refused.
 const (
-	ReasonCached   = "cached"   // the answer was kept somewhere on the way
+	ReasonCached   = "cached"   // a cache answered
 	ReasonEncoded  = "encoded"  // the answer is compressed
-	ReasonShort    = "short"    // the answer is shorter than what was asked for
-	ReasonRedirect = "redirect" // the endpoint sends its clients elsewhere
-	ReasonEarly    = "early"    // the answer came before the upload had
+	ReasonShort    = "short"    // the answer is shorter than requested
+	ReasonRedirect = "redirect" // the endpoint redirects to another host
+	ReasonEarly    = "early"    // the answer came before the end of the upload
 )
 
 // Error implements error.
@@ -44,7 +44,7 @@ func (e *Refused) Error() string {
 	return fmt.Sprintf("speed: %s refuses: HTTP status %d", e.Endpoint, e.Status)
 }
 
-// Cause is what the history keeps.
+// Cause returns the cause for the history.
 func (e *Refused) Cause() connexa.Cause {
 	if e.Reason == ReasonRedirect {
 		return "internet.redirected"
@@ -52,18 +52,18 @@ func (e *Refused) Cause() connexa.Cause {
 	return "internet.refused"
 }
 
-// The codes of a NoInternet.
+// Codes of a NoInternet.
 const (
-	CodeNoInternet = "no_internet"   // nothing beyond the tunnel answers
-	CodeNoDNS      = "no_dns"        // addresses answer, and names are not resolved
-	CodeConnect    = "connect"       // others answer, and the endpoint does not
-	CodeTLS        = "tls"           // the endpoint's certificate, or its TLS, is wrong
-	CodeBlackhole  = "mtu_blackhole" // small requests are answered, and large packets do not arrive
-	CodeTimeout    = "timeout"       // what began well did not end in its time
+	CodeNoInternet = "no_internet"   // nothing behind the tunnel answers
+	CodeNoDNS      = "no_dns"        // addresses answer, but names do not resolve
+	CodeConnect    = "connect"       // others answer, but not the endpoint
+	CodeTLS        = "tls"           // the certificate or TLS of the endpoint is invalid
+	CodeBlackhole  = "mtu_blackhole" // small requests are answered, large packets are lost
+	CodeTimeout    = "timeout"       // a request that had started did not end in time
 )
 
-// NoInternet is an endpoint that could not be reached, or not be measured
-// against to the end.
+// NoInternet reports an endpoint that could not be reached, or a measurement that could
+// not be completed.
 type NoInternet struct {
 	Endpoint string // connexa.Endpoint.Name
 	Code     string
@@ -78,5 +78,5 @@ func (e *NoInternet) Error() string {
 // Unwrap returns the reason.
 func (e *NoInternet) Unwrap() error { return e.Err }
 
-// Cause is what the history keeps.
+// Cause returns the cause for the history.
 func (e *NoInternet) Cause() connexa.Cause { return connexa.Cause("internet." + e.Code) }

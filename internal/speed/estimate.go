@@ -10,18 +10,18 @@ import (
 
 const (
 	sampleEvery = 250 * time.Millisecond
-	// trim is the share of the samples that is left out at each end.
+	// trim is the share of samples dropped at each end.
 	trim = 0.1
 
-	// stableFor is how many samples a figure has to stay within stableWithin of
-	// its mean for the test to end early, and smooth over how many each point of
-	// that figure is taken: one packet more or less is no change.
+	// stableFor is the number of samples for which a figure must stay within stableWithin of
+	// its mean to end the test early. smooth is the number of samples of each point of that
+	// figure, so that single packets do not matter.
 	stableFor    = 12
 	stableWithin = 0.03
 	smooth       = 4
 )
 
-// bitsOf is bits per second.
+// bitsOf returns a rate in bits per second.
 func bitsOf(bytes int64, in time.Duration) float64 {
 	if in <= 0 {
 		return 0
@@ -29,8 +29,8 @@ func bitsOf(bytes int64, in time.Duration) float64 {
 	return float64(bytes) * 8 / in.Seconds()
 }
 
-// trimmedMean is the mean of what is left of samples when the fastest and the
-// slowest tenth are out. It is 0 without samples.
+// trimmedMean returns the mean without the fastest and the slowest tenth of samples. It
+// returns 0 without samples.
 func trimmedMean(samples []float64) float64 {
 	s := slices.Sorted(slices.Values(samples))
 	out := int(math.Round(float64(len(s)) * trim))
@@ -51,7 +51,7 @@ func averageOf(s []float64) float64 {
 	return sum / float64(len(s))
 }
 
-// relativeSpread is the standard deviation of samples as a share of their mean.
+// relativeSpread returns the standard deviation of samples divided by their mean.
 func relativeSpread(samples []float64) float64 {
 	m := averageOf(samples)
 	if m == 0 {
@@ -64,8 +64,8 @@ func relativeSpread(samples []float64) float64 {
 	return math.Sqrt(sum/float64(len(samples))) / m
 }
 
-// isStable says whether samples have settled: the mean over the last second has not
-// left 3 % of what it was on average in the last three.
+// isStable reports whether the mean over a second has stayed within 3 % of its own mean
+// for the last three seconds.
 func isStable(samples []float64) bool {
 	if len(samples) < stableFor+smooth-1 {
 		return false
@@ -79,8 +79,8 @@ func isStable(samples []float64) bool {
 	return m > 0 && slices.Max(points) <= m*(1+stableWithin) && slices.Min(points) >= m*(1-stableWithin)
 }
 
-// confidenceOf says what a figure is worth whose samples spread so. Fewer than
-// three seconds of them are not worth much, however even they are.
+// confidenceOf returns the confidence of a figure with that spread. Less than three
+// seconds of samples have low confidence in any case.
 func confidenceOf(samples int, spread float64) connexa.Confidence {
 	switch {
 	case samples < stableFor || spread > 0.35:
@@ -92,7 +92,7 @@ func confidenceOf(samples int, spread float64) connexa.Confidence {
 	}
 }
 
-// worse is the lesser of two confidences.
+// worse returns the lower of two confidences.
 func worse(a, b connexa.Confidence) connexa.Confidence {
 	order := []connexa.Confidence{connexa.ConfidenceLow, connexa.ConfidenceMedium, connexa.ConfidenceHigh}
 	return order[max(0, min(slices.Index(order, a), slices.Index(order, b)))]
@@ -109,7 +109,7 @@ func median(times []time.Duration) time.Duration {
 	return s[len(s)/2]
 }
 
-// jitter is the mean difference of neighbours.
+// jitter returns the mean difference of consecutive times.
 func jitter(times []time.Duration) time.Duration {
 	if len(times) < 2 {
 		return 0
@@ -121,7 +121,7 @@ func jitter(times []time.Duration) time.Duration {
 	return sum / time.Duration(len(times)-1)
 }
 
-// grades are by how much a full line makes small requests slower.
+// grades are the limits of added latency under load.
 var grades = []struct {
 	below time.Duration
 	grade string
@@ -130,8 +130,7 @@ var grades = []struct {
 	{200 * time.Millisecond, "C"}, {400 * time.Millisecond, "D"},
 }
 
-// gradeOf is the bufferbloat grade. It is empty when nothing was measured under
-// load.
+// gradeOf returns the bufferbloat grade, or "" if nothing was measured under load.
 func gradeOf(idle, down, up time.Duration) string {
 	worst := max(down, up)
 	if idle == 0 || worst == 0 {
@@ -145,7 +144,7 @@ func gradeOf(idle, down, up time.Duration) string {
 	return "F"
 }
 
-// shareLost is lost of all that were sent.
+// shareLost returns the share of lost packets.
 func shareLost(lost, received uint64) float64 {
 	if lost == 0 {
 		return 0

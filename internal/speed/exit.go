@@ -8,11 +8,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// ErrExitUnknown says that no endpoint told what address it sees.
+// ErrExitUnknown reports that no endpoint told the address that it sees.
 var ErrExitUnknown = errors.New("speed: no endpoint says which address it sees")
 
-// Exit asks the endpoints, one after the other, which address they see behind t.
-// It moves a few hundred bytes; ctx bounds it.
+// Exit asks the endpoints in order which address they see behind t. It transfers a few
+// hundred bytes. ctx limits its time.
 func Exit(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint) (netip.Addr, error) {
 	last := ErrExitUnknown
 	for _, e := range endpoints {

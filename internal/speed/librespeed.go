@@ -8,15 +8,15 @@ import (
 	"strconv"
 )
 
-// libreSpeed is the folder of a LibreSpeed server's files.
+// libreSpeed is the base folder of a LibreSpeed server.
 type libreSpeed struct{ base *url.URL }
 
 const (
-	// libreChunk is the unit of garbage.php, and libreMost how many it gives.
+	// libreChunk is the unit of garbage.php; libreMost is the maximum number of units.
 	libreChunk = 1 << 20
 	libreMost  = 1024
-	// libreUp is what LibreSpeed's own client sends at once; the web servers in
-	// front of it are set up for that.
+	// libreUp is the upload size of LibreSpeed's own client. Web servers in front of it
+	// usually allow it.
 	libreUp = 20 << 20
 )
 
@@ -42,8 +42,8 @@ func (l libreSpeed) Where() (ask, bool) {
 	return ask{Method: http.MethodGet, URL: below(l.base, "getIP.php", "")}, true
 }
 
-// From implements target. The answer is an object, "1.2.3.4 - provider" in one of
-// its fields, or that text alone.
+// From implements target. The answer is an object with a field "1.2.3.4 - provider", or
+// that text alone.
 func (l libreSpeed) From(body []byte) netip.Addr {
 	var told struct {
 		ProcessedString string `json:"processedString"`

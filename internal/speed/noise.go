@@ -8,16 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// block is how much is read at once, in bytes.
+// block is the read size in bytes.
 const block = 128 << 10
 
 var blocks = sync.Pool{New: func() any { return new([block]byte) }}
 
-// noise is bytes that nobody has seen before, so that nothing on the way can
-// compress them or give them from what it kept. They are no secret.
+// noise is a stream of random bytes, so that nothing on the way can compress or cache
+// them. They are not secret.
 type noise struct {
 	rnd  *rand.ChaCha8
-	left atomic.Int64 // bytes; read by others while it is sent
+	left atomic.Int64 // bytes; read concurrently while they are sent
 }
 
 func newNoise(size int64) *noise {

@@ -19,14 +19,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/guard"
 )
 
-// mostRetryAfter is the longest wait that an endpoint is believed to want.
+// mostRetryAfter is the maximum accepted Retry-After.
 const mostRetryAfter = 24 * time.Hour
 
-// sendRequest makes a request of a. The answer's status and headers have been judged,
-// and its body is the caller's to close.
+// sendRequest sends a and checks the status and headers of the answer. The caller closes
+// the body.
 func (r *run) sendRequest(ctx context.Context, l *stream, a ask, body io.Reader) (*http.Response, error) {
 	u := *a.URL
-	// No two requests are equal, so no cache has the answer to one.
+	// Every request is unique, so that no cache can answer it.
 	unique := make([]byte, 8)
 	_, _ = rand.Read(unique) // never fails
 	if u.RawQuery != "" {
@@ -58,8 +58,8 @@ func (r *run) sendRequest(ctx context.Context, l *stream, a ask, body io.Reader)
 	return resp, nil
 }
 
-// bare is err without the address that net/http puts around it, which may be
-// long, and is nobody's business in a log.
+// bare returns err without the URL that net/http adds. URLs may be long and do not belong
+// into logs.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -68,7 +68,7 @@ func bare(err error) error {
 	return err
 }
 
-// checkAnswer finds a reason not to measure with an answer.
+// checkAnswer returns an error if an answer cannot be used.
 func (r *run) checkAnswer(resp *http.Response, a ask) error {
 	no := &Refused{Endpoint: r.name, Status: resp.StatusCode}
 	switch {
@@ -88,7 +88,7 @@ func (r *run) checkAnswer(resp *http.Response, a ask) error {
 	return no
 }
 
-// fromCache says whether somebody on the way gave what it had kept.
+// fromCache reports whether a cache answered.
 func fromCache(h http.Header) bool {
 	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 {
 		return true
@@ -101,7 +101,7 @@ func fromCache(h http.Header) bool {
 	return false
 }
 
-// retryAfter reads the header of RFC 9110 section 10.2.3.
+// retryAfter parses a Retry-After header, RFC 9110 section 10.2.3.
 func retryAfter(s string, now time.Time) time.Duration {
 	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
 		return min(max(time.Duration(n), 0)*time.Second, mostRetryAfter)
@@ -112,8 +112,8 @@ func retryAfter(s string, now time.Time) time.Duration {
 	return 0
 }
 
-// fetchSmall makes a request with a tiny answer, and returns that and the time from
-// the last byte of the one to the first byte of the other.
+// fetchSmall sends a request with a tiny answer. It returns the answer and the time from
+// the last byte sent to the first byte received.
 func (r *run) fetchSmall(ctx context.Context, l *stream, a ask) (body []byte, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, smallWait)
 	defer cancel()
@@ -142,12 +142,12 @@ func (r *run) fetchSmall(ctx context.Context, l *stream, a ask) (body []byte, to
 	return body, max(heard.Sub(wrote), 0), nil
 }
 
-// maxSmall is the longest answer to a small request, in bytes.
+// maxSmall is the maximum answer of a small request in bytes.
 const maxSmall = 64 << 10
 
 var errTooLong = errors.New("the answer to a small request is long")
 
-// isNetwork says whether err is of the way, and not of who is at its end.
+// isNetwork reports whether err comes from the network and not from the endpoint.
 func isNetwork(err error) bool {
 	var n net.Error
 	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

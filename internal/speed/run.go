@@ -13,19 +13,18 @@ import (
 
 const (
 	streams     = 4
-	moreStreams = 8                      // where the way is long
-	apart       = 100 * time.Millisecond // between the begins of two streams
-	idlePings   = 10                     // behind one that is dropped
+	moreStreams = 8                      // with a long round trip
+	apart       = 100 * time.Millisecond // between the starts of two streams
+	idlePings   = 10                     // after one that is dropped
 	loadedEvery = 400 * time.Millisecond
 	smallWait   = 10 * time.Second // for the answer to a small request
 	lookEvery   = 20 * time.Millisecond
 	redials     = 3 // of a stream whose connection broke
 	redialPause = 200 * time.Millisecond
-	// least is what has to arrive for a direction to have begun, in bytes: headers
-	// alone may be small enough for a way that loses what is large.
+	// least is the number of bytes after which a direction has started. It is more than
+	// headers need, because a path may lose large packets only.
 	least = 8 << 10
-	// leastSample is the shortest time of which a rate is taken, at the end of a
-	// direction that was cut short.
+	// leastSample is the shortest time for a rate at the end of a direction that ended early.
 	leastSample = 80 * time.Millisecond
 )
 
@@ -38,7 +37,7 @@ type run struct {
 	plan    plan
 	streams int
 	dialer  dialer
-	ping    *stream // of the small requests
+	ping    *stream // for small requests
 }
 
 func (r *run) closeStreams() {
@@ -53,8 +52,7 @@ func (r *run) liveStreams(phase connexa.SpeedPhase, bits float64) {
 	}
 }
 
-// measureIdle asks where we are seen, and how long small requests take while nothing
-// else goes on.
+// measureIdle finds the exit address and measures the latency without load.
 func (r *run) measureIdle(ctx context.Context, m *connexa.Measurement) error {
 	r.liveStreams(connexa.PhaseLatency, 0)
 	r.ping = newStream(ctx, &r.dialer)
@@ -69,7 +67,7 @@ func (r *run) measureIdle(ctx context.Context, m *connexa.Measurement) error {
 		if err != nil {
 			return err
 		}
-		if i > 0 { // the first pays for the connection
+		if i > 0 { // the first one includes the connection
 			times = append(times, took)
 		}
 	}
@@ -77,7 +75,8 @@ func (r *run) measureIdle(ctx context.Context, m *connexa.Measurement) error {
 	return nil
 }
 
-// findExit is the address that the endpoint sees; the zero one where it does not tell.
+// findExit returns the address that the endpoint sees, or the zero address if it does not
+// tell.
 func (r *run) findExit(ctx context.Context) (netip.Addr, error) {
 	where, ok := r.target.Where()
 	if !ok {
@@ -90,12 +89,12 @@ func (r *run) findExit(ctx context.Context) (netip.Addr, error) {
 	return r.target.From(body), nil
 }
 
-// transferred is what became of one direction.
+// transferred is the result of one direction.
 type transferred struct {
 	samples []float64       // bits per second, without slow start
-	loaded  []time.Duration // of small requests meanwhile
-	bytes   int64           // that arrived, slow start included
-	shaky   bool            // not all streams lasted
+	loaded  []time.Duration // latencies under load
+	bytes   int64           // arrived bytes, including slow start
+	shaky   bool            // a stream ended early
 }
 
 // measureTransfer fills one direction.
@@ -150,8 +149,8 @@ func (r *run) measureTransfer(ctx context.Context, phase connexa.SpeedPhase) (tr
 
 var errNothing = errors.New("nothing arrived")
 
-// nothingArrived is what it means that a direction carried nothing while small requests
-// were answered.
+// nothingArrived returns the error of a direction that carried nothing although small
+// requests were answered.
 func (r *run) nothingArrived(lanes []*stream, err error) error {
 	for _, l := range lanes {
 		if l.hasConnected() {
@@ -161,8 +160,8 @@ func (r *run) nothingArrived(lanes []*stream, err error) error {
 	return &NoInternet{Endpoint: r.name, Code: CodeTimeout, Err: err}
 }
 
-// sampleTransfer takes samples of moved until there is enough. ended gets what became of
-// a stream that is over.
+// sampleTransfer samples moved until there are enough samples. ended receives the results
+// of streams that end.
 func (r *run) sampleTransfer(ctx context.Context, phase connexa.SpeedPhase, most int64, moved func() int64, ended <-chan error) (samples []float64, bytes int64, shaky bool, err error) {
 	var (
 		s      = sampler{plan: r.plan, most: most, live: func(bits float64) { r.liveStreams(phase, bits) }}
@@ -200,8 +199,7 @@ func (r *run) sampleTransfer(ctx context.Context, phase connexa.SpeedPhase, most
 	}
 }
 
-// repeatRequests keeps a stream going: a connection that breaks is dialed again, some
-// times.
+// repeatRequests repeats requests on a stream, and reconnects a limited number of times.
 func (r *run) repeatRequests(ctx context.Context, l *stream, pump func(*stream) error) error {
 	for broken := 0; ; {
 		err := pump(l)
@@ -220,7 +218,7 @@ func (r *run) repeatRequests(ctx context.Context, l *stream, pump func(*stream) 
 	}
 }
 
-// download makes one download.
+// download runs one download.
 func (r *run) download(ctx context.Context, l *stream) error {
 	a := r.target.Down(r.options.DownBytes)
 	resp, err := r.sendRequest(ctx, l, a, nil)
@@ -244,7 +242,7 @@ func (r *run) download(ctx context.Context, l *stream) error {
 	}
 }
 
-// upload makes one upload.
+// upload runs one upload.
 func (r *run) upload(ctx context.Context, l *stream) error {
 	a, _ := r.target.Up(r.options.UpBytes)
 	body := newNoise(a.Bytes)
@@ -260,12 +258,12 @@ func (r *run) upload(ctx context.Context, l *stream) error {
 	return err
 }
 
-// trialUpload is how much is sent to see whether an endpoint takes uploads, in bytes.
+// trialUpload is the size of the trial of tryUpload in bytes.
 const trialUpload = 1 << 10
 
-// tryUpload sends a small upload and judges the answer. The streams of a test may
-// reach its end before one of their uploads is answered: without a trial, an endpoint
-// that reads all and then redirects or refuses would have a figure.
+// tryUpload sends a small upload and checks the answer. A test may end before any of its
+// uploads is answered, so without the trial an endpoint that reads everything and then
+// redirects or refuses would get a figure.
 func (r *run) tryUpload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, smallWait)
 	defer cancel()
@@ -278,10 +276,10 @@ func (r *run) tryUpload(ctx context.Context) error {
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxSmall))
 		resp.Body.Close()
 	}
-	return nil // what is wrong with the way, the streams will tell
+	return nil // the streams report network errors
 }
 
-// loadedLatency makes small requests beside the streams until ctx is over.
+// loadedLatency sends small requests beside the streams until ctx ends.
 func (r *run) loadedLatency(ctx context.Context) []time.Duration {
 	var times []time.Duration
 	for begin := time.Now(); sleepFor(ctx, time.Until(begin.Add(loadedEvery))); {
@@ -294,7 +292,7 @@ func (r *run) loadedLatency(ctx context.Context) []time.Duration {
 	return times
 }
 
-// sleepFor waits, and reports whether ctx let it.
+// sleepFor waits for d. It returns false if ctx ends first.
 func sleepFor(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -2,21 +2,21 @@ package speed
 
 import "time"
 
-// sampler makes rates of a count that grows.
+// sampler derives rates from a growing count.
 type sampler struct {
 	plan plan
-	most int64 // bytes
+	most int64 // in bytes
 	live func(bits float64)
 
-	began   time.Time // of the first byte that was seen; zero: none yet
-	at      time.Time // of the last sample
-	count   int64     // then
-	early   []float64 // samples of the slow start
-	samples []float64 // those behind it
-	whole   float64   // of all there was; it counts where there is no sample
+	began   time.Time // time of the first byte; zero before it
+	at      time.Time // time of the last sample
+	count   int64     // count at that time
+	early   []float64 // samples during slow start
+	samples []float64 // samples after slow start
+	whole   float64   // rate of everything; used if there is no sample
 }
 
-// takeSample notes the count at a time, and says whether that is enough.
+// takeSample records the count at a time. It reports whether there are enough samples.
 func (s *sampler) takeSample(now time.Time, count int64) (enough bool) {
 	if s.began.IsZero() {
 		if count > 0 {
@@ -25,7 +25,7 @@ func (s *sampler) takeSample(now time.Time, count int64) (enough bool) {
 		}
 		return count >= s.most
 	}
-	// The first bytes came up to one look before they were seen.
+	// The first bytes arrived up to one interval before they were seen.
 	s.whole = bitsOf(count, now.Sub(s.began)+lookEvery)
 	over := now.Sub(s.began) >= s.plan.lasts || count >= s.most
 	took := now.Sub(s.at)
@@ -33,7 +33,7 @@ func (s *sampler) takeSample(now time.Time, count int64) (enough bool) {
 		return over
 	}
 	bits := bitsOf(count-s.count, took)
-	if s.at.Sub(s.began) >= s.plan.warm-leastSample { // the looks are not that exact
+	if s.at.Sub(s.began) >= s.plan.warm-leastSample { // the interval is not exact
 		s.samples = append(s.samples, bits)
 	} else {
 		s.early = append(s.early, bits)
@@ -45,9 +45,9 @@ func (s *sampler) takeSample(now time.Time, count int64) (enough bool) {
 	return over || isStable(s.samples)
 }
 
-// result is the samples that count. A line so fast that the bytes were spent
-// within its slow start has the last half of that, and one on which they were
-// spent at once what they took in all.
+// result returns the samples to use. If a line is so fast that the byte limit ended the
+// test within slow start, it returns the last half of those samples, or the overall rate
+// if there are none.
 func (s *sampler) result() []float64 {
 	if len(s.samples) > 0 {
 		return s.samples

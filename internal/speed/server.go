@@ -21,36 +21,35 @@ import (
 	"github.com/connexa-panel/connexa/internal/conns"
 )
 
-// ServerOptions bound a Server. Zero values are the defaults.
+// ServerOptions are the limits of a Server. Zero values take the defaults.
 type ServerOptions struct {
-	Token connexa.Secret // what every request must bear; empty: whoever comes
+	Token connexa.Secret // required of every request. Optional.
 
-	MaxBytes   int64         // of one request; default 1 GiB
-	MaxAtOnce  int           // requests of everybody; default 64
-	MaxPerAddr int           // requests of one address; default 40, which is four tests of long ways
-	MaxTime    time.Duration // of one request; default 2 min
-	Rate       int64         // bits per second of everybody, each way; 0 is no limit
+	MaxBytes   int64         // per request; default 1 GiB
+	MaxAtOnce  int           // concurrent requests; default 64
+	MaxPerAddr int           // concurrent requests per address; default 40, enough for four tests with long round trips
+	MaxTime    time.Duration // per request; default 2 min
+	Rate       int64         // bits per second of all requests, each way; 0 for no limit
 }
 
-// Server is the far end of a test: GET /down?bytes=N, POST /up and GET /echo.
-// Each answer is made anew and not to be kept. It has no log: nothing that it is
-// asked for is of interest.
+// Server is the endpoint of a test: GET /down?bytes=N, POST /up and GET /echo. Answers are
+// generated and must not be cached. It has no log.
 type Server struct {
 	mux      *http.ServeMux
 	options  ServerOptions
 	token    [sha256.Size]byte
-	down, up *rate.Limiter // nil: no limit
+	down, up *rate.Limiter // nil without a limit
 
 	mu     sync.Mutex
 	atOnce int
 	byAddr map[netip.Addr]int
 }
 
-// rateBurst is how many bytes pass a limit at once.
+// rateBurst is the number of bytes that pass a limit at once.
 const rateBurst = 1 << 20
 
-// windows is how many receive buffers of a Server make up what passes its limit in
-// a second: one connection fills it on a way of 60 ms, four on one of 250 ms.
+// windows is the number of receive buffers that make up one second at the limit. One
+// connection fills it with a round trip of 60 ms, four with 250 ms.
 const windows = 16
 
 // NewServer returns a Server.
@@ -78,15 +77,15 @@ func NewServer(o ServerOptions) *Server {
 	return s
 }
 
-// ConnContext is for the http.Server around a Server. Where there is a limit, it
-// bounds what a connection may hold unread: the system grows that to some megabytes
-// of its own accord, and acknowledges them, which a client takes for arrived.
+// ConnContext is a hook of http.Server. With a limit it sets the receive buffer of a
+// connection. The kernel would grow it to several megabytes and acknowledge them, and the
+// client would count them as arrived.
 func (s *Server) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	for layer, ok := c.(interface{ NetConn() net.Conn }); ok; layer, ok = c.(interface{ NetConn() net.Conn }) {
 		c = layer.NetConn()
 	}
 	if tcp, ok := c.(*net.TCPConn); ok && s.options.Rate > 0 {
-		_ = tcp.SetReadBuffer(int(max(s.options.Rate/8/windows, block))) // else it is as if nothing were set
+		_ = tcp.SetReadBuffer(int(max(s.options.Rate/8/windows, block))) // an error leaves the default
 	}
 	return ctx
 }
@@ -120,8 +119,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// authorized compares digests, so that neither the token's bytes nor its length are
-// told by the time that it takes.
+// authorized compares digests, so that the time reveals neither bytes nor length of the
+// token.
 func (s *Server) authorized(r *http.Request) bool {
 	if s.options.Token == "" {
 		return true
@@ -134,7 +133,7 @@ func (s *Server) authorized(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
 }
 
-// callerAddr is where a request comes from; an IPv6 network counts as one.
+// callerAddr returns the address of a client. An IPv6 network counts as one.
 func callerAddr(r *http.Request) netip.Addr {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -163,7 +162,7 @@ func (s *Server) releaseSlot(from netip.Addr) {
 	}
 }
 
-// serveEcho says where the caller is seen.
+// serveEcho returns the address of the client.
 func (s *Server) serveEcho(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -188,7 +187,7 @@ func (s *Server) serveDown(w http.ResponseWriter, r *http.Request) {
 	from := limited{newNoise(n), limitWait(r.Context(), s.down)}
 	buf := blocks.Get().(*[block]byte)
 	defer blocks.Put(buf)
-	_, _ = io.CopyBuffer(writer{w}, from, buf[:]) // the client left
+	_, _ = io.CopyBuffer(writer{w}, from, buf[:]) // an error means that the client left
 }
 
 func (s *Server) serveUp(w http.ResponseWriter, r *http.Request) {
@@ -208,13 +207,13 @@ func (s *Server) serveUp(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, n)
 }
 
-// writer hides a ReadFrom, which has a buffer of its own and a small one.
+// writer hides ReadFrom, which would use its own small buffer.
 type writer struct{ io.Writer }
 
 // limited reads at most as fast as wait allows.
 type limited struct {
 	from io.Reader
-	wait func(n int) error // nil: no limit
+	wait func(n int) error // nil without a limit
 }
 
 // limitWait returns a function that waits until n more bytes are allowed. It is nil

@@ -1,10 +1,10 @@
-// Package speed measures how fast a tunnel is: bytes that the far end
-// acknowledged, over a time that was measured, by the method of the best public
-// testers. It says how sure it is, and an endpoint that refuses is no speed.
+// Package speed measures the speed of a tunnel: acknowledged bytes over a measured time,
+// with the method of the best public testers. A result has a confidence. An endpoint that
+// refuses a test is not a slow node.
 //
-// One test is some small requests on an idle way, then a download and an upload
-// of four streams each, eight on a long way, while small requests go on beside them. The endpoints are
-// a Server of this package, LibreSpeed, Cloudflare's, and any pair of URLs.
+// A test sends small requests on the idle path, then runs a download and an upload with
+// four streams each (eight with a long round trip) beside more small requests. Endpoints
+// are a Server of this package, LibreSpeed, Cloudflare, and any pair of URLs.
 package speed
 
 import (
@@ -19,38 +19,36 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Options say how to measure. The zero value is a quick test.
+// Options are the settings of a measurement. The zero value is a quick test.
 type Options struct {
-	Mode connexa.SpeedMode // default connexa.SpeedQuick
-	// DownBytes and UpBytes end a direction early, in bytes; default 25 MB for a
-	// quick test and 250 MB for a full one.
+	Mode connexa.SpeedMode // defaults to connexa.SpeedQuick
+	// DownBytes and UpBytes end a direction early. Default to 25 MB for a quick test and
+	// 250 MB for a full one.
 	DownBytes, UpBytes int64
-	// Live is told the figure four times a second. It must not wait.
+	// Live is called with the current figure four times a second. It must not block. Optional.
 	Live func(connexa.SpeedLive)
 
-	// Uplink is what this machine itself was measured to have, and Others what
-	// tests beside this one move at the time of the call. They say whether a result
-	// is likely to be about this machine.
+	// Uplink is the measured rate of this host. Others returns the rate of concurrent tests.
+	// Both show whether a result is limited by this host.
 	Uplink Rates
 	Others func() Rates
 
-	RootCAs *x509.CertPool // default: the system's
-	// Beyond are addresses somewhere behind the tunnel that are known to answer.
-	// They are asked for a connection where the endpoint cannot be reached, to
-	// tell a node without internet from an endpoint that is down. Default: two
-	// public name servers, on port 443.
+	RootCAs *x509.CertPool // defaults to the system's
+	// Beyond are addresses that normally answer. If an endpoint cannot be reached, they tell a
+	// node without internet from an endpoint that is down. Defaults to two public name
+	// servers on port 443.
 	Beyond []netip.AddrPort
 }
 
-// Rates are bits per second; 0 is not known.
+// Rates are in bits per second; 0 is unknown.
 type Rates struct{ Down, Up int64 }
 
-// plan is what a mode means.
+// plan holds the parameters of a mode.
 type plan struct {
-	deadline time.Duration // of the whole test
-	lasts    time.Duration // each direction, from its first byte
-	warm     time.Duration // how much of that is dropped: slow start
-	bytes    int64         // each direction
+	deadline time.Duration // for the whole test
+	lasts    time.Duration // of each direction, from its first byte
+	warm     time.Duration // dropped at the start of a direction: slow start
+	bytes    int64         // of each direction
 	first    time.Duration // for the first byte of a direction
 }
 
@@ -59,34 +57,33 @@ var plans = map[connexa.SpeedMode]plan{
 	connexa.SpeedFull:  {90 * time.Second, 10 * time.Second, 2 * time.Second, 250_000_000, 10 * time.Second},
 }
 
-// Deadline is how long a test may take at most, whatever happens.
+// Deadline returns the maximum duration of a test.
 func Deadline(m connexa.SpeedMode) time.Duration { return plans[m].deadline }
 
-// Cap is how many bytes a test moves in one direction when nobody says otherwise.
+// Cap returns the default number of bytes per direction.
 func Cap(m connexa.SpeedMode) int64 { return plans[m].bytes }
 
-// slowStart is how many round trips TCP may need until it fills a line. Where that
-// is longer than what a plan drops, more is dropped, so that a long way is not
-// taken for a narrow one.
+// slowStart is the number of round trips that TCP may need to fill a line. If this takes
+// longer than the plan's warm-up, more is dropped, so that a long round trip is not taken
+// for a slow line.
 const slowStart = 12
 
-// longWay is the round trip from which on four streams cannot fill a line that loses
-// one packet of a thousand: the window that CUBIC (RFC 9438) has then, 66 packets
-// at 240 ms, makes 9 Mbit/s of four.
+// longWay is the round trip from which four streams cannot fill a line that loses one
+// packet in a thousand. The window of CUBIC (RFC 9438) is then 66 packets at 240 ms, which
+// is 9 Mbit/s for four streams.
 const longWay = 150 * time.Millisecond
 
 var publicServers = []netip.AddrPort{
 	netip.MustParseAddrPort("1.1.1.1:443"), netip.MustParseAddrPort("8.8.8.8:443"),
 }
 
-// Measure tests t against the first of endpoints that lets itself be measured
-// against. It has an end of its own, see Deadline, and leaves nothing behind: no
-// connection, no goroutine.
+// Measure tests t against the first usable endpoint. Its duration is limited, see Deadline.
+// It leaves no connection or goroutine behind.
 //
-// The error is a *Refused when an endpoint answered but would not, a *NoInternet
-// when none could be reached or a direction did not get through, the tunnel's own
-// when that ended, and the context's. A measurement that comes with an error has
-// what could be measured until then; one without Down has nothing of worth.
+// The error is a *Refused if an endpoint answered but cannot be used, a *NoInternet if none
+// could be reached or a direction failed, that of the tunnel if it ended, or that of ctx.
+// With an error the measurement holds what was measured before; without Down it is
+// useless.
 func Measure(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint, o Options) (connexa.Measurement, error) {
 	if o.Mode == "" {
 		o.Mode = connexa.SpeedQuick
@@ -131,14 +128,14 @@ func Measure(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint, o Opti
 	return best, fail
 }
 
-// heavier says whether a tells more of the way than b: an endpoint that refuses
-// proves that the way is there.
+// heavier reports whether a says more about the path than b. An endpoint that refuses proves
+// that the path works.
 func heavier(a, b error) bool {
 	var no *Refused
 	return errors.As(a, &no) && !errors.As(b, &no)
 }
 
-// tunnelEnded is why the way under a test is gone; nil: it is not.
+// tunnelEnded returns why the tunnel ended, or nil if it is up.
 func tunnelEnded(t Tunnel) error {
 	select {
 	case <-t.Done():
@@ -151,7 +148,7 @@ func tunnelEnded(t Tunnel) error {
 	}
 }
 
-// untilEnd is a context that is over when the time is, or the tunnel.
+// untilEnd returns a context that ends with the tunnel or after a time.
 func untilEnd(ctx context.Context, t Tunnel, most time.Duration) (context.Context, func()) {
 	inner, cancel := context.WithTimeout(ctx, most)
 	watched := make(chan struct{})
@@ -199,8 +196,8 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 	}
 	down.into(&m.Down, &m.LoadedDown, &m)
 	m.Confidence = down.confidence()
-	// What the download fills may lose packets for that reason, so the loss is
-	// that of the quiet parts: before it, and of the answers to the upload.
+	// The download itself causes losses when it fills the path, so loss is measured before
+	// it, and on the answers to the upload.
 	lostDown, receivedDown := t.Packets()
 	m.Loss = shareLost(lostIdle-lost, receivedIdle-received)
 	if _, can := to.Up(1); !can {
@@ -226,7 +223,7 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 	return m, nil
 }
 
-// finish draws the conclusions.
+// finish derives the final results.
 func (r *run) finish(m *connexa.Measurement) {
 	m.Grade = gradeOf(m.Latency, m.LoadedDown, m.LoadedUp)
 	var others Rates
@@ -236,13 +233,13 @@ func (r *run) finish(m *connexa.Measurement) {
 	m.Limited = fills(m.Down, others.Down, r.options.Uplink.Down) || fills(m.Up, others.Up, r.options.Uplink.Up)
 }
 
-// fills says whether a figure, and what went on beside it, is about what this
-// machine has. A tunnel's headers take some percent.
+// fills reports whether a figure plus concurrent traffic reaches the rate of this host's
+// uplink. The headers of a tunnel take some percent.
 func fills(found, others, uplink int64) bool {
 	return uplink > 0 && float64(found+others) >= 0.85*float64(uplink)
 }
 
-// into writes a direction's figures to m.
+// into writes the figures of a direction to m.
 func (x transferred) into(bits *int64, loaded *time.Duration, m *connexa.Measurement) {
 	*bits = int64(math.Round(trimmedMean(x.samples)))
 	*loaded = median(x.loaded)

@@ -9,32 +9,31 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// target is what a kind of endpoint wants to be asked. Its requests are values:
-// whoever sends one makes it the only one of its kind.
+// target builds the requests of a kind of endpoint. sendRequest makes each of them unique.
 type target interface {
-	// Ping has a tiny answer.
+	// Ping returns a request with a tiny answer.
 	Ping() ask
-	// Down has a long answer, of about size bytes where the endpoint lets itself
-	// be told.
+	// Down returns a request with a long answer, of about size bytes if the endpoint allows a
+	// choice.
 	Down(size int64) ask
-	// Up takes a long body. ok is false where there is nothing to send to.
+	// Up returns a request with a long body. ok is false if the endpoint accepts none.
 	Up(size int64) (a ask, ok bool)
-	// Where has an answer from which From reads the client's address. ok is false
-	// where the endpoint does not tell.
+	// Where returns a request whose answer contains the client's address for From. ok is false
+	// if there is none.
 	Where() (a ask, ok bool)
 	From(body []byte) netip.Addr
 }
 
-// ask is one request to an endpoint.
+// ask is a request to an endpoint.
 type ask struct {
 	Method string
 	URL    *url.URL
-	Token  connexa.Secret // sent as a bearer token; empty: none
-	Bytes  int64          // of Up's body, and that Down's answer has at least; 0: not known
-	Cached bool           // an answer that was kept on the way is as good
+	Token  connexa.Secret // bearer token. Optional.
+	Bytes  int64          // size of Up's body, or minimum size of Down's answer; 0 if unknown
+	Cached bool           // a cached answer is allowed
 }
 
-// targetOf is how e is asked.
+// targetOf returns the target of an endpoint.
 func targetOf(e connexa.Endpoint) (target, error) {
 	switch e.Kind {
 	case connexa.EndpointOwn:
@@ -56,13 +55,13 @@ func targetOf(e connexa.Endpoint) (target, error) {
 	return nil, fmt.Errorf("speed: there is no endpoint of kind %q", e.Kind)
 }
 
-// Check says whether e can be measured against, as far as that is seen from here.
+// Check returns an error if an endpoint is invalid. It does no I/O.
 func Check(e connexa.Endpoint) error {
 	_, err := targetOf(e)
 	return err
 }
 
-// parseURL does not show what it was given: there may be a password in it.
+// parseURL parses a URL. Its error does not quote s, which may contain a password.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
@@ -71,14 +70,14 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// below is the address of a file below base, with a query.
+// below returns the URL of a file below base with a query.
 func below(base *url.URL, file, query string) *url.URL {
 	u := base.JoinPath(file)
 	u.RawQuery = query
 	return u
 }
 
-// addressIn is the address that s begins with; invalid: none.
+// addressIn returns the address at the start of s, or an invalid one.
 func addressIn(s string) netip.Addr {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), " ")
 	a, err := netip.ParseAddr(s)

@@ -9,31 +9,31 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// Tunnel is the way that is measured.
+// Tunnel is the path to measure.
 type Tunnel interface {
-	// Lookup finds the IPv4 addresses of a host as they are known at the far end.
+	// Lookup returns the IPv4 addresses of a host, looked up at the far end.
 	Lookup(ctx context.Context, host string) ([]netip.Addr, error)
 	// Dial connects over TCP.
 	Dial(ctx context.Context, to netip.AddrPort) (Conn, error)
-	// Packets is how many packets of the way here were lost and how many came,
-	// since it began; zeros where nobody knows.
+	// Packets returns the lost and received packets towards this host since the start, or zeros
+	// if unknown.
 	Packets() (lost, received uint64)
-	// Done is closed when the way has ended, for the reason Err. Nil never ends.
+	// Done is closed when the path has ended; Err returns the reason. A nil channel never ends.
 	Done() <-chan struct{}
 	Err() error
 }
 
-// Conn is a connection whose bytes are counted where they arrive.
+// Conn is a connection that counts arrived bytes.
 type Conn interface {
 	net.Conn
-	// Arrived is how many bytes of data have come here, and how many the far TCP end
-	// has acknowledged, each counted once. It stays readable after the end.
+	// Arrived returns the number of data bytes received here, and of those that the peer has
+	// acknowledged, each counted once. It can be called after the end.
 	Arrived() (here, there int64)
-	// Abort ends the connection without sending what waits.
+	// Abort closes the connection and drops unsent data.
 	Abort()
 }
 
-// The TCP buffers of one connection that fill a long and fast way, in bytes.
+// TCP buffers in bytes of a connection that fills a fast line with a long round trip.
 const (
 	receiveMax = 8 << 20
 	sendMax    = 6 << 20
@@ -45,8 +45,8 @@ type Session struct {
 	stack   *netstack.Stack
 }
 
-// Through puts an IP stack, made for measuring, on a session that is up. The
-// session belongs to the result from then on, also when Through fails.
+// Through starts an IP stack for measurements on a session. The result owns the session,
+// even if Through fails.
 func Through(s *pptp.Session) (*Session, error) {
 	info := s.Info()
 	stack, err := netstack.Start(netstack.Config{
@@ -59,7 +59,7 @@ func Through(s *pptp.Session) (*Session, error) {
 	return &Session{s, stack}, nil
 }
 
-// Close ends the stack and the session.
+// Close closes the stack and the session.
 func (s *Session) Close() error { return s.stack.Close() }
 
 // Lookup implements Tunnel.
@@ -72,7 +72,7 @@ func (s *Session) Dial(ctx context.Context, to netip.AddrPort) (Conn, error) {
 	return DialOn(ctx, s.stack, to)
 }
 
-// DialOn is the Dial of a Tunnel that has a stack.
+// DialOn implements Dial of a Tunnel with a stack.
 func DialOn(ctx context.Context, s *netstack.Stack, to netip.AddrPort) (Conn, error) {
 	c, err := s.DialCounted(ctx, to)
 	if err != nil {
@@ -81,7 +81,7 @@ func DialOn(ctx context.Context, s *netstack.Stack, to netip.AddrPort) (Conn, er
 	return c, nil
 }
 
-// Packets implements Tunnel with the gaps in the sequence numbers of GRE.
+// Packets implements Tunnel with the gaps in GRE sequence numbers.
 func (s *Session) Packets() (lost, received uint64) {
 	n := s.session.Stats().GRE
 	return n.Lost, n.Received

@@ -6,22 +6,22 @@ import (
 	"net/url"
 )
 
-// urls are a file to fetch and a place to send to, if any.
+// urls are a download URL and an optional upload URL.
 type urls struct{ down, up *url.URL }
 
 const (
-	// urlsUp is what is sent at once to somebody of whom nothing is known.
+	// urlsUp is the upload size for unknown servers.
 	urlsUp = 20 << 20
-	// urlsDown is the least that a file has: a shorter one is fetched so often that
-	// the time of the requests is measured. Both are bytes.
+	// urlsDown is the minimum size of a file. The time of requests would dominate with smaller
+	// ones. Both are in bytes.
 	urlsDown = 1_000_000
 )
 
-// Ping implements target. Who knows no HEAD says so, and that is an answer.
+// Ping implements target. A server without HEAD still answers with an error status.
 func (u urls) Ping() ask { return ask{Method: http.MethodHead, URL: u.down, Cached: true} }
 
-// Down implements target. A content network may have the file at hand: it still
-// comes through the tunnel.
+// Down implements target. A CDN may cache the file; the bytes still come through the
+// tunnel.
 func (u urls) Down(int64) ask {
 	return ask{Method: http.MethodGet, URL: u.down, Bytes: urlsDown, Cached: true}
 }
