@@ -39,13 +39,13 @@ func (l *Limiter) TryAcquire(address string, tunnel bool) (free func(), wait tim
 	}
 	freeTunnel := func() {
 		if tunnel {
-			l.release([]string{tunnelKey(address)})
+			l.releaseKeys([]string{tunnelKey(address)})
 		}
 	}
 	if len(keys) == 0 {
 		return sync.OnceFunc(freeTunnel), 0, true
 	}
-	if !l.acquire(keys, s) {
+	if !l.acquireKeys(keys, s) {
 		freeTunnel()
 		return nil, 0, false
 	}
@@ -53,12 +53,12 @@ func (l *Limiter) TryAcquire(address string, tunnel bool) (free func(), wait tim
 	res := l.rate.Reserve()
 	if d := res.Delay(); d > 0 {
 		res.Cancel()
-		l.release(keys)
+		l.releaseKeys(keys)
 		freeTunnel()
 		return nil, d, false
 	}
 	return sync.OnceFunc(func() {
-		l.release(keys)
+		l.releaseKeys(keys)
 		freeTunnel()
 	}), 0, true
 }
@@ -94,8 +94,8 @@ func (l *Limiter) updateRate(s connexa.Settings) {
 	}
 }
 
-// acquire acquires a place for each of the keys, or none.
-func (l *Limiter) acquire(keys []string, s connexa.Settings) bool {
+// acquireKeys acquires a place for each of the keys, or none.
+func (l *Limiter) acquireKeys(keys []string, s connexa.Settings) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, k := range keys {
@@ -113,7 +113,7 @@ func (l *Limiter) acquire(keys []string, s connexa.Settings) bool {
 	return true
 }
 
-func (l *Limiter) release(keys []string) {
+func (l *Limiter) releaseKeys(keys []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {

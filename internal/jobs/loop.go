@@ -114,9 +114,9 @@ func (l *loop) checkOnline() {
 
 // claimJobs claims as many jobs as the queue wants.
 func (l *loop) claimJobs(q *queue) {
-	slots := q.slots(l.Settings())
+	slots := q.slotCount(l.Settings())
 	for k := range q.more {
-		want, minimum := q.wants(slots)
+		want, minimum := q.claimSize(slots)
 		if !q.more[k] || want < minimum {
 			continue
 		}
@@ -139,7 +139,7 @@ func (l *loop) claimJobs(q *queue) {
 // startJobs starts the waiting jobs that may start now. When the limiter's rate
 // delays a job, it returns after how long to try again.
 func (l *loop) startJobs(q *queue) time.Duration {
-	slots := q.slots(l.Settings())
+	slots := q.slotCount(l.Settings())
 	var later time.Duration
 	kept := q.waiting[:0]
 	q.blocked = 0

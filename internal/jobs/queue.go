@@ -28,8 +28,8 @@ func queuesOf(work map[connexa.Kind]Work) []*queue {
 	return []*queue{probes, speed}
 }
 
-// slots returns the number of jobs that may run at once.
-func (q *queue) slots(s connexa.Settings) int {
+// slotCount returns the number of jobs that may run at once.
+func (q *queue) slotCount(s connexa.Settings) int {
 	if q.isSpeed {
 		return s.Speed.AtOnce
 	}
@@ -40,10 +40,10 @@ func (q *queue) slots(s connexa.Settings) int {
 // speed test is claimed is shown as being tested.
 const maxBlockedSpeed = 16
 
-// wants returns the number of jobs to claim and the smallest number that is worth
+// claimSize returns the number of jobs to claim and the smallest number that is worth
 // a claim. Speed tests are claimed only when they can begin, because a claimed one
 // is shown as running.
-func (q *queue) wants(slots int) (want, minimum int) {
+func (q *queue) claimSize(slots int) (want, minimum int) {
 	if q.isSpeed {
 		return slots - q.running - len(q.waiting) + min(q.blocked, maxBlockedSpeed), 1
 	}

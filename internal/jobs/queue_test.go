@@ -11,9 +11,9 @@ import (
 )
 
 // addSpeed queues n speed tests in a run of that kind.
-func (b *bench) addSpeed(n int) {
-	b.memory.mu.Lock()
-	defer b.memory.mu.Unlock()
+func (b *runnerTest) addSpeed(n int) {
+	b.memoryStore.mu.Lock()
+	defer b.memoryStore.mu.Unlock()
 	b.runs[0].Kind = connexa.RunPingSpeed
 	for i := range n {
 		b.due = append(b.due, connexa.Job{ID: int64(1000 + i), NodeID: int64(1000 + i), Kind: connexa.Speed, Address: "127.0.1." + string(rune('1'+i))})
@@ -21,59 +21,59 @@ func (b *bench) addSpeed(n int) {
 }
 
 // counter says how many of a kind are running, and the most that were.
-type counter struct{ now, most atomic.Int32 }
+type counter struct{ running, maxRunning atomic.Int32 }
 
-func (c *counter) work(takes time.Duration) Work {
+func (c *counter) countedWork(takes time.Duration) Work {
 	return func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
-		c.most.Store(max(c.most.Load(), c.now.Add(1)))
-		defer c.now.Add(-1)
+		c.maxRunning.Store(max(c.maxRunning.Load(), c.running.Add(1)))
+		defer c.running.Add(-1)
 		select {
 		case <-ctx.Done():
 			return connexa.Probed{}, ctx.Err()
 		case <-time.After(takes):
-			return good()
+			return goodResult()
 		}
 	}
 }
 
-func TestSpeedTestsHavePlacesOfTheirOwn(t *testing.T) {
+func TestSpeedTestsHaveTheirOwnSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pings, speeds counter
-		b := start(t, 60, 4, pings.work(time.Second), func(b *bench) {
+		b := startRunner(t, 60, 4, pings.countedWork(time.Second), func(b *runnerTest) {
 			b.addSpeed(6)
-			b.cfg.Work[connexa.Speed] = speeds.work(10 * time.Second)
+			b.cfg.Work[connexa.Speed] = speeds.countedWork(10 * time.Second)
 		})
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
-		if pings.most.Load() != 4 || speeds.most.Load() != 2 {
-			t.Errorf("%d pings and %d speed tests at once", pings.most.Load(), speeds.most.Load())
+		if pings.maxRunning.Load() != 4 || speeds.maxRunning.Load() != 2 {
+			t.Errorf("%d pings and %d speed tests at once", pings.maxRunning.Load(), speeds.maxRunning.Load())
 		}
-		b.memory.mu.Lock()
+		b.memoryStore.mu.Lock()
 		if n := len(b.finished); n != 62 {
 			t.Errorf("%d ended: pings wait for speed tests", n)
 		}
 		if n := len(b.due); n != 2 {
 			t.Errorf("%d speed tests are not claimed, want those for which there is no place", n)
 		}
-		b.memory.mu.Unlock()
+		b.memoryStore.mu.Unlock()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 66 {
 			t.Errorf("%d ended", len(b.finished))
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestWithoutABudgetSpeedTestsWaitAndSaySo(t *testing.T) {
+func TestSpeedHoldDelaysTestsAndPutsNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pings, speeds counter
 		var spent atomic.Bool
 		spent.Store(true)
 		why := connexa.T("run.notice.speed.hour", time.Now().Add(time.Hour).UTC())
-		b := start(t, 10, 4, pings.work(time.Second), func(b *bench) {
+		b := startRunner(t, 10, 4, pings.countedWork(time.Second), func(b *runnerTest) {
 			b.addSpeed(3)
-			b.cfg.Work[connexa.Speed] = speeds.work(time.Second)
+			b.cfg.Work[connexa.Speed] = speeds.countedWork(time.Second)
 			b.cfg.SpeedHold = func(context.Context, int) (connexa.Text, error) {
 				if spent.Load() {
 					return why, nil
@@ -83,7 +83,7 @@ func TestWithoutABudgetSpeedTestsWaitAndSaySo(t *testing.T) {
 		})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		b.memory.mu.Lock()
+		b.memoryStore.mu.Lock()
 		if len(b.finished) != 10 || len(b.due) != 3 {
 			t.Errorf("%d ended, %d are left; want the pings done and the speed tests untouched", len(b.finished), len(b.due))
 		}
@@ -93,24 +93,24 @@ func TestWithoutABudgetSpeedTestsWaitAndSaySo(t *testing.T) {
 		if n := len(b.noticed); n != 1 {
 			t.Errorf("%d notices, want it said once", n)
 		}
-		b.memory.mu.Unlock()
+		b.memoryStore.mu.Unlock()
 		spent.Store(false)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 13 || !b.runs[0].Notice.IsZero() {
 			t.Errorf("%d ended, the run says %s", len(b.finished), b.runs[0].Notice)
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestARunDoesNotGoOnSayingWhatEndedWithTheLastProcess(t *testing.T) {
+func TestStaleSpeedNoticeIsRemovedAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var speeds counter
-		b := start(t, 0, 4, speeds.work(time.Second), func(b *bench) {
+		b := startRunner(t, 0, 4, speeds.countedWork(time.Second), func(b *runnerTest) {
 			b.addSpeed(1)
 			b.runs[0].Notice = connexa.T("run.notice.speed.month", time.Now())
-			b.cfg.Work[connexa.Speed] = speeds.work(time.Second)
+			b.cfg.Work[connexa.Speed] = speeds.countedWork(time.Second)
 			b.cfg.SpeedHold = func(context.Context, int) (connexa.Text, error) { return connexa.Text{}, nil }
 		})
 		time.Sleep(5 * time.Second)
@@ -118,6 +118,6 @@ func TestARunDoesNotGoOnSayingWhatEndedWithTheLastProcess(t *testing.T) {
 		if len(b.finished) != 1 || !b.runs[0].Notice.IsZero() {
 			t.Errorf("%d ended, the run says %s", len(b.finished), b.runs[0].Notice)
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }

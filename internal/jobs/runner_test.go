@@ -16,8 +16,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// memory is a Store in memory.
-type memory struct {
+// memoryStore is a Store in memory.
+type memoryStore struct {
 	mu       sync.Mutex
 	due      []connexa.Job
 	finished map[int64]connexa.Probed
@@ -31,18 +31,18 @@ type memory struct {
 	notBefore  map[int64]time.Time
 }
 
-func newMemory(n int) *memory {
-	m := &memory{finished: map[int64]connexa.Probed{}, runs: []connexa.Run{{ID: 1, State: connexa.RunRunning}}}
+func newMemory(n int) *memoryStore {
+	m := &memoryStore{finished: map[int64]connexa.Probed{}, runs: []connexa.Run{{ID: 1, State: connexa.RunRunning}}}
 	for i := range n {
 		m.due = append(m.due, connexa.Job{ID: int64(i + 1), NodeID: int64(i + 1), Kind: connexa.Ping, Address: "127.0.0." + strconv.Itoa(i%250+1)})
 	}
 	return m
 }
 
-func (m *memory) Recover(context.Context) (int64, error)         { return 0, nil }
-func (m *memory) RequeueSuspects(context.Context) (int64, error) { return 0, nil }
+func (m *memoryStore) Recover(context.Context) (int64, error)         { return 0, nil }
+func (m *memoryStore) RequeueSuspects(context.Context) (int64, error) { return 0, nil }
 
-func (m *memory) Claim(_ context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
+func (m *memoryStore) Claim(_ context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.runs[0].State == connexa.RunPaused {
@@ -59,7 +59,7 @@ func (m *memory) Claim(_ context.Context, kind connexa.Kind, n int) ([]connexa.J
 	return jobs, nil
 }
 
-func (m *memory) Finish(_ context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
+func (m *memoryStore) Finish(_ context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.finished[j.ID] = p
@@ -69,7 +69,7 @@ func (m *memory) Finish(_ context.Context, j connexa.Job, p connexa.Probed) (con
 	return connexa.Finished{Runs: []int64{1}}, nil
 }
 
-func (m *memory) Release(_ context.Context, j connexa.Job, due time.Time) error {
+func (m *memoryStore) Release(_ context.Context, j connexa.Job, due time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.notBefore == nil {
@@ -81,13 +81,13 @@ func (m *memory) Release(_ context.Context, j connexa.Job, due time.Time) error 
 	return nil
 }
 
-func (m *memory) LiveRuns(context.Context, time.Time) ([]connexa.Run, error) {
+func (m *memoryStore) LiveRuns(context.Context, time.Time) ([]connexa.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]connexa.Run(nil), m.runs...), nil
 }
 
-func (m *memory) Revisions(context.Context, string) (map[int64]int64, error) {
+func (m *memoryStore) Revisions(context.Context, string) (map[int64]int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.revisions == nil {
@@ -96,7 +96,7 @@ func (m *memory) Revisions(context.Context, string) (map[int64]int64, error) {
 	return maps.Clone(m.revisions), nil
 }
 
-func (m *memory) set(s connexa.RunState, notice connexa.Text) error {
+func (m *memoryStore) setRun(s connexa.RunState, notice connexa.Text) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.runs[0].State, m.runs[0].Notice = s, notice
@@ -104,28 +104,28 @@ func (m *memory) set(s connexa.RunState, notice connexa.Text) error {
 	return nil
 }
 
-func (m *memory) PauseRun(_ context.Context, _ int64, t connexa.Text) error {
-	return m.set(connexa.RunPaused, t)
+func (m *memoryStore) PauseRun(_ context.Context, _ int64, t connexa.Text) error {
+	return m.setRun(connexa.RunPaused, t)
 }
-func (m *memory) ResumeRun(context.Context, int64) error {
-	return m.set(connexa.RunRunning, connexa.Text{})
+func (m *memoryStore) ResumeRun(context.Context, int64) error {
+	return m.setRun(connexa.RunRunning, connexa.Text{})
 }
-func (m *memory) NoticeRun(_ context.Context, _ int64, t connexa.Text) error {
-	return m.set(connexa.RunRunning, t)
+func (m *memoryStore) NoticeRun(_ context.Context, _ int64, t connexa.Text) error {
+	return m.setRun(connexa.RunRunning, t)
 }
 
-// bench is a Runner over a memory, inside a bubble of synctest.
-type bench struct {
+// runnerTest is a Runner over a memory, inside a bubble of synctest.
+type runnerTest struct {
 	*Runner
-	*memory
+	*memoryStore
 	cfg    Config // until the runner starts
 	online atomic.Bool
 	stop   context.CancelFunc
 	ended  chan error
 }
 
-func start(t *testing.T, n, slots int, work Work, tune ...func(*bench)) *bench {
-	b := &bench{memory: newMemory(n), ended: make(chan error, 1)}
+func startRunner(t *testing.T, n, slots int, work Work, tune ...func(*runnerTest)) *runnerTest {
+	b := &runnerTest{memoryStore: newMemory(n), ended: make(chan error, 1)}
 	b.online.Store(true)
 	settings := func() connexa.Settings {
 		s := connexa.DefaultSettings()
@@ -133,7 +133,7 @@ func start(t *testing.T, n, slots int, work Work, tune ...func(*bench)) *bench {
 		return s
 	}
 	b.cfg = Config{
-		Store: b.memory, Work: map[connexa.Kind]Work{connexa.Ping: work, connexa.Login: work}, Settings: settings,
+		Store: b.memoryStore, Work: map[connexa.Kind]Work{connexa.Ping: work, connexa.Login: work}, Settings: settings,
 		Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: b.online.Load,
 	}
 	for _, f := range tune {
@@ -147,9 +147,9 @@ func start(t *testing.T, n, slots int, work Work, tune ...func(*bench)) *bench {
 }
 
 // useLogins makes the due jobs logins, each at its own address or all at one.
-func (b *bench) useLogins(oneAddress bool) {
-	b.memory.mu.Lock()
-	defer b.memory.mu.Unlock()
+func (b *runnerTest) useLogins(oneAddress bool) {
+	b.memoryStore.mu.Lock()
+	defer b.memoryStore.mu.Unlock()
 	for i := range b.due {
 		b.due[i].Kind = connexa.Login
 		if oneAddress {
@@ -158,20 +158,20 @@ func (b *bench) useLogins(oneAddress bool) {
 	}
 }
 
-func (b *bench) end(t *testing.T) {
+func (b *runnerTest) stopAndWait(t *testing.T) {
 	b.stop()
 	if err := <-b.ended; err != nil {
 		t.Error(err)
 	}
 }
 
-func good() (connexa.Probed, error) {
+func goodResult() (connexa.Probed, error) {
 	return connexa.Probed{Fact: connexa.Answered, Mark: connexa.MarkGood}, nil
 }
 
 func TestAllJobsEndInBoundedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, 100, 10, func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 100, 10, func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
 			time.Sleep(4 * time.Second)
 			switch j.ID {
 			case 3:
@@ -179,7 +179,7 @@ func TestAllJobsEndInBoundedTime(t *testing.T) {
 			case 4:
 				return connexa.Probed{}, errors.New("out of order")
 			}
-			return good()
+			return goodResult()
 		})
 		time.Sleep(45 * time.Second)
 		synctest.Wait()
@@ -191,15 +191,15 @@ func TestAllJobsEndInBoundedTime(t *testing.T) {
 				t.Errorf("job %d ended as %+v; our own fault is no fact", id, p)
 			}
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestNoMoreThanTheSlotsAtOnce(t *testing.T) {
+func TestRunnerRespectsSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var now, most int
-		b := start(t, 200, 7, func(context.Context, connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 200, 7, func(context.Context, connexa.Job) (connexa.Probed, error) {
 			mu.Lock()
 			now++
 			most = max(most, now)
@@ -208,35 +208,35 @@ func TestNoMoreThanTheSlotsAtOnce(t *testing.T) {
 			mu.Lock()
 			now--
 			mu.Unlock()
-			return good()
+			return goodResult()
 		})
 		time.Sleep(40 * time.Second)
 		synctest.Wait()
 		if most != 7 || len(b.finished) != 200 {
 			t.Errorf("%d at once, %d ended", most, len(b.finished))
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestAShutdownIsNoVerdict(t *testing.T) {
+func TestShutdownWritesNoVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, 100, 10, func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 100, 10, func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
 			<-ctx.Done()
 			return connexa.Probed{}, ctx.Err()
 		})
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		b.end(t)
+		b.stopAndWait(t)
 		if len(b.finished) != 0 || len(b.due) != 100 {
 			t.Errorf("%d ended, %d are left; want none and all", len(b.finished), len(b.due))
 		}
 	})
 }
 
-func TestAHangingProbeEndsAtTheDeadline(t *testing.T) {
+func TestHangingProbeEndsAtDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, 1, 1, func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 1, 1, func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
 			<-ctx.Done()
 			return connexa.Probed{}, ctx.Err()
 		})
@@ -245,14 +245,14 @@ func TestAHangingProbeEndsAtTheDeadline(t *testing.T) {
 		if p, ok := b.finished[1]; !ok || p.Fact != connexa.NoFact {
 			t.Errorf("ended %v as %+v", ok, p)
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestACancelledJobStopsAtOnce(t *testing.T) {
+func TestCancelledJobStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stopped := make(chan struct{})
-		b := start(t, 1, 1, func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 1, 1, func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
 			<-ctx.Done()
 			close(stopped)
 			return connexa.Probed{}, ctx.Err()
@@ -264,18 +264,18 @@ func TestACancelledJobStopsAtOnce(t *testing.T) {
 		if len(b.finished) != 0 || len(b.released) != 0 {
 			t.Errorf("ended %v, given back %v; its row is closed already", b.finished, b.released)
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestWithoutANetworkTheRunWaits(t *testing.T) {
+func TestRunPausesWithoutNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var online atomic.Bool
-		b := start(t, 20, 5, func(context.Context, connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 20, 5, func(context.Context, connexa.Job) (connexa.Probed, error) {
 			if !online.Load() {
 				return connexa.Probed{}, &connexa.LocalError{Err: errors.New("network is unreachable")}
 			}
-			return good()
+			return goodResult()
 		})
 		b.online.Store(false)
 		time.Sleep(20 * time.Second)
@@ -290,13 +290,13 @@ func TestWithoutANetworkTheRunWaits(t *testing.T) {
 		if len(b.finished) != 20 || b.runs[0].State != connexa.RunRunning {
 			t.Errorf("online again: %d ended, run %+v", len(b.finished), b.runs[0])
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestFiftyTimeoutsInFrontAskAboutTheFirewall(t *testing.T) {
+func TestFirstTimeoutsPutFirewallNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, 60, 20, func(context.Context, connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 60, 20, func(context.Context, connexa.Job) (connexa.Probed, error) {
 			return connexa.Probed{Fact: connexa.NoAnswer, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Cause: "tcp.timeout"}}, nil
 		})
 		time.Sleep(5 * time.Second)
@@ -304,7 +304,7 @@ func TestFiftyTimeoutsInFrontAskAboutTheFirewall(t *testing.T) {
 		if len(b.finished) != 60 || len(b.noticed) != 1 || b.noticed[0] != "run.notice.outgoing" {
 			t.Errorf("%d ended, notices %v", len(b.finished), b.noticed)
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
@@ -365,25 +365,25 @@ func TestLimiter(t *testing.T) {
 	})
 }
 
-func TestOneTunnelAtATimeToAServer(t *testing.T) {
+func TestOneTunnelPerServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int32
-		b := start(t, 6, 10, func(context.Context, connexa.Job) (connexa.Probed, error) {
+		b := startRunner(t, 6, 10, func(context.Context, connexa.Job) (connexa.Probed, error) {
 			most.Store(max(most.Load(), now.Add(1)))
 			time.Sleep(2 * time.Second)
 			now.Add(-1)
 			return connexa.Probed{Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.IP}}, nil
-		}, func(b *bench) { b.useLogins(true) })
+		}, func(b *runnerTest) { b.useLogins(true) })
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if most.Load() != 1 || len(b.finished) != 6 {
 			t.Errorf("%d tunnels at once, %d ended", most.Load(), len(b.finished))
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
-func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
+func TestFiveRefusalsHoldAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tried atomic.Int32
 		refuse := func(context.Context, connexa.Job) (connexa.Probed, error) {
@@ -391,7 +391,7 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 			time.Sleep(time.Second)
 			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
 		}
-		b := start(t, 9, 10, refuse, func(b *bench) { b.useLogins(true); b.cfg.GREPassed = true })
+		b := startRunner(t, 9, 10, refuse, func(b *runnerTest) { b.useLogins(true); b.cfg.GREPassed = true })
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		held := 0
@@ -404,16 +404,16 @@ func TestFiveRefusalsHoldAnAddressBack(t *testing.T) {
 			t.Errorf("%d tried, %d held back, notices %v", tried.Load(), held, b.noticed)
 		}
 		b.LiftHolds()
-		b.memory.mu.Lock()
+		b.memoryStore.mu.Lock()
 		b.due = append(b.due, connexa.Job{ID: 100, NodeID: 100, Kind: connexa.Login, Address: "127.0.0.9"})
-		b.memory.mu.Unlock()
+		b.memoryStore.mu.Unlock()
 		b.Wake()
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if tried.Load() != 6 {
 			t.Errorf("%d tried after the admin said go on", tried.Load())
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }
 
@@ -422,10 +422,10 @@ func stopAtGRE(context.Context, connexa.Job) (connexa.Probed, error) {
 	return connexa.Probed{Fact: connexa.NoTunnel, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.Call, Cause: "gre.no_inbound"}}, nil
 }
 
-func TestTwentyServersAtGREAskTheAdmin(t *testing.T) {
+func TestTwentyServersAtGREPauseRun(t *testing.T) {
 	for _, accept := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			b := start(t, 30, 5, stopAtGRE, func(b *bench) { b.useLogins(false) })
+			b := startRunner(t, 30, 5, stopAtGRE, func(b *runnerTest) { b.useLogins(false) })
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
 			if len(b.finished) != 0 || b.runs[0].State != connexa.RunPaused || b.runs[0].Notice.Key != "run.notice.gre" {
@@ -446,19 +446,19 @@ func TestTwentyServersAtGREAskTheAdmin(t *testing.T) {
 			if !accept && facts > 10 {
 				t.Errorf("discarded: %d facts", facts)
 			}
-			b.end(t)
+			b.stopAndWait(t)
 		})
 	}
 }
 
-func TestAFewServersAtGREAreBelieved(t *testing.T) {
+func TestFewServersAtGREAreWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, 3, 5, stopAtGRE, func(b *bench) { b.useLogins(false) })
+		b := startRunner(t, 3, 5, stopAtGRE, func(b *runnerTest) { b.useLogins(false) })
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 3 || b.finished[1].Fact != connexa.NoTunnel {
 			t.Errorf("written: %+v", b.finished)
 		}
-		b.end(t)
+		b.stopAndWait(t)
 	})
 }

@@ -25,11 +25,11 @@ func (l *loop) writeResults() {
 				return
 			}
 			if idle = res.isIdle; idle {
-				w.apply(l.triage.Idle())
+				w.applyDecision(l.triage.Idle())
 				continue
 			}
 			if res.write {
-				w.apply(l.triage.Decide(res.Result))
+				w.applyDecision(l.triage.Decide(res.Result))
 			}
 			select {
 			case l.written <- res:
@@ -39,12 +39,12 @@ func (l *loop) writeResults() {
 			if l.ctx.Err() != nil { // the question was cut off
 				continue
 			}
-			w.apply(l.triage.UplinkAnswered(r))
+			w.applyDecision(l.triage.UplinkAnswered(r))
 			if idle {
-				w.apply(l.triage.Idle())
+				w.applyDecision(l.triage.Idle())
 			}
 		case accept := <-l.gre:
-			w.apply(l.triage.DecideGRE(accept))
+			w.applyDecision(l.triage.DecideGRE(accept))
 		}
 	}
 }
@@ -58,14 +58,14 @@ type writer struct {
 	marked  map[int64]bool // runs that had NoticeConfirming
 }
 
-// apply writes results, publishes them, and steers runs and jobs.
-func (w *writer) apply(d triage.Decision) {
+// applyDecision writes results, publishes them, and steers runs and jobs.
+func (w *writer) applyDecision(d triage.Decision) {
 	if d.GREPassed && w.OnGREPassed != nil {
 		w.OnGREPassed()
 	}
 	for _, res := range d.Write {
-		if done, ok := w.write(res); ok {
-			w.publish(res, done)
+		if done, ok := w.writeResult(res); ok {
+			w.publishResult(res, done)
 		}
 	}
 	w.steerRuns(w.ctx, d)
@@ -80,9 +80,9 @@ func (w *writer) apply(d triage.Decision) {
 	}
 }
 
-// write stores a result, also during a shutdown. The writer's pool and SQLite's
+// writeResult stores a result, also during a shutdown. The writer's pool and SQLite's
 // busy timeout bound the wait.
-func (w *writer) write(res triage.Result) (done connexa.Finished, ok bool) {
+func (w *writer) writeResult(res triage.Result) (done connexa.Finished, ok bool) {
 	done, err := w.Store.Finish(context.Background(), res.Job, res.Probed)
 	switch {
 	case connexa.CodeOf(err) == connexa.Conflict:
@@ -96,8 +96,8 @@ func (w *writer) write(res triage.Result) (done connexa.Finished, ok bool) {
 	return done, true
 }
 
-// publish makes a written result known: to pages, channels, and triage.
-func (w *writer) publish(res triage.Result, done connexa.Finished) {
+// publishResult makes a written result known: to pages, channels, and triage.
+func (w *writer) publishResult(res triage.Result, done connexa.Finished) {
 	w.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: res.Job.NodeID})
 	for _, id := range done.Runs {
 		w.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
