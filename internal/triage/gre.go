@@ -35,14 +35,14 @@ type greBreaker struct {
 	servers map[string]bool // addresses of pending
 }
 
-func (g *greBreaker) decide(res Result) Decision {
+func (g *greBreaker) decideResult(res Result) Decision {
 	o := res.Probed.Outcome
 	if g.passed || o.Kind == connexa.Ping {
 		return Decision{Write: []Result{res}}
 	}
 	if o.Reached.Index() >= connexa.GRE.Index() || res.Probed.Fact != connexa.NoFact && connexa.ByService(o.Reached, o.Cause) {
 		g.passed = true
-		return Decision{GREPassed: true, Write: append(g.release(), res)}
+		return Decision{GREPassed: true, Write: append(g.takePending(), res)}
 	}
 	if !slices.Contains(blockedGRE, o.Cause) {
 		return Decision{Write: []Result{res}}
@@ -57,9 +57,9 @@ func (g *greBreaker) decide(res Result) Decision {
 	return Decision{Pause: connexa.T(NoticeGRE)}
 }
 
-// release returns the pending results to be written, unless the admin is asked
+// takePending returns the pending results to be written, unless the admin is asked
 // about them.
-func (g *greBreaker) release() []Result {
+func (g *greBreaker) takePending() []Result {
 	if g.asked && !g.passed {
 		return nil
 	}
@@ -69,10 +69,10 @@ func (g *greBreaker) release() []Result {
 	return pending
 }
 
-// answer applies the admin's decision and returns the pending results.
-func (g *greBreaker) answer(accept bool) []Result {
+// applyAnswer applies the admin's decision and returns the pending results.
+func (g *greBreaker) applyAnswer(accept bool) []Result {
 	g.asked, g.passed = false, g.passed || accept
-	pending := g.release()
+	pending := g.takePending()
 	if !accept {
 		for i := range pending {
 			pending[i].Probed.Fact, pending[i].Probed.Mark = connexa.NoFact, connexa.MarkNoFact

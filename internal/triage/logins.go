@@ -55,9 +55,9 @@ func (l *loginHolds) countResult(res Result) bool {
 	return false
 }
 
-// limit holds the given nodes of an address instead of all. A node that was edited
+// limitHold holds the given nodes of an address instead of all. A node that was edited
 // after its refusal is not held, so the refused revisions replace the given ones.
-func (l *loginHolds) limit(address string, revisions map[int64]int64) {
+func (l *loginHolds) limitHold(address string, revisions map[int64]int64) {
 	a := l.addresses[address]
 	if a == nil || !a.all { // a login succeeded meanwhile
 		return
@@ -67,7 +67,7 @@ func (l *loginHolds) limit(address string, revisions map[int64]int64) {
 	a.refused, a.count, a.all = nil, 0, false
 }
 
-func (l *loginHolds) holds(j connexa.Job) bool {
+func (l *loginHolds) isHeld(j connexa.Job) bool {
 	if j.Kind == connexa.Ping {
 		return false
 	}

@@ -58,8 +58,8 @@ type Decision struct {
 	AskUplink  bool         // ask the reference targets, and pass their answer to UplinkAnswered
 }
 
-// add appends the decision about a further result.
-func (d *Decision) add(more Decision) {
+// merge appends the decision about a further result.
+func (d *Decision) merge(more Decision) {
 	d.GREPassed = d.GREPassed || more.GREPassed
 	d.Write = append(d.Write, more.Write...)
 	if !more.Pause.IsZero() {
@@ -92,10 +92,10 @@ func New(c Config) *Triage {
 func (t *Triage) Decide(res Result) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if d, kept := t.uplink.decide(res); kept {
+	if d, kept := t.uplink.decideResult(res); kept {
 		return d
 	}
-	return t.gre.decide(res)
+	return t.gre.decideResult(res)
 }
 
 // UplinkAnswered decides about the results that wait for the reference targets,
@@ -103,9 +103,9 @@ func (t *Triage) Decide(res Result) Decision {
 func (t *Triage) UplinkAnswered(r connexa.Reach) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	believed, d := t.uplink.answer(r)
+	believed, d := t.uplink.applyAnswer(r)
 	for _, res := range believed {
-		d.add(t.gre.decide(res))
+		d.merge(t.gre.decideResult(res))
 	}
 	return d
 }
@@ -115,7 +115,7 @@ func (t *Triage) UplinkAnswered(r connexa.Reach) Decision {
 func (t *Triage) Idle() Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Decision{Write: t.gre.release()}
+	return Decision{Write: t.gre.takePending()}
 }
 
 // DecideGRE ends the pause of NoticeGRE. With accept the admin believes the
@@ -123,7 +123,7 @@ func (t *Triage) Idle() Decision {
 func (t *Triage) DecideGRE(accept bool) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Decision{Write: t.gre.answer(accept), Resume: []string{NoticeGRE}}
+	return Decision{Write: t.gre.applyAnswer(accept), Resume: []string{NoticeGRE}}
 }
 
 // LocalError counts a job that failed because of this host.
@@ -186,7 +186,7 @@ func (t *Triage) Written(res Result, done connexa.Finished) FollowUp {
 func (t *Triage) Holds(j connexa.Job) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.logins.holds(j)
+	return t.logins.isHeld(j)
 }
 
 // HoldNodes limits the hold of an address to the nodes that it has now, given as
@@ -194,7 +194,7 @@ func (t *Triage) Holds(j connexa.Job) bool {
 func (t *Triage) HoldNodes(address string, revisions map[int64]int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.logins.limit(address, revisions)
+	t.logins.limitHold(address, revisions)
 }
 
 // LiftHolds lets logins be tried again at every address.

@@ -19,7 +19,7 @@ type fakeHost struct {
 	stale   bool // the last answer of the targets is too old
 }
 
-func (h *fakeHost) triage() *Triage {
+func (h *fakeHost) newTriage() *Triage {
 	return New(Config{
 		Online: func() bool { return !h.offline }, Log: slog.New(slog.DiscardHandler),
 		Reach: func() (connexa.Reach, bool) { return h.reach, !h.stale },
@@ -69,19 +69,19 @@ func TestUplinkGuardDecidesAboutFailures(t *testing.T) {
 		{"no targets, a pattern on loopback", fakeHost{}, 25, loopback, write},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			triage := tt.host.triage()
+			triage := tt.host.newTriage()
 			for range tt.failures {
 				triage.uplink.countResult(true)
 			}
-			if got := describe(triage.Decide(tt.res)); got != tt.want {
+			if got := describeDecision(triage.Decide(tt.res)); got != tt.want {
 				t.Errorf("Decide = %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// describe names the decision about one result.
-func describe(d Decision) string {
+// describeDecision names the decision about one result.
+func describeDecision(d Decision) string {
 	switch {
 	case len(d.Write) == 1:
 		return "write"
@@ -106,7 +106,7 @@ func TestUplinkGuardAsksOnceForManyFailures(t *testing.T) {
 		{connexa.ReachSilent, 0, 3, NoticeUplink},
 	} {
 		host := fakeHost{stale: true}
-		triage := host.triage()
+		triage := host.newTriage()
 		asked := 0
 		for id := range int64(3) {
 			if triage.Decide(pingFailure(id, connexa.PingOK)).AskUplink {
@@ -123,13 +123,13 @@ func TestUplinkGuardAsksOnceForManyFailures(t *testing.T) {
 }
 
 func TestUplinkGuardBelievesTheSecondFailure(t *testing.T) {
-	triage := new(fakeHost).triage()
+	triage := new(fakeHost).newTriage()
 	for range recentResults {
 		triage.uplink.countResult(true)
 	}
 	res := pingFailure(1, connexa.LoginOK)
 	for i, want := range []string{"release", "write", "release"} {
-		if got := describe(triage.Decide(res)); got != want {
+		if got := describeDecision(triage.Decide(res)); got != want {
 			t.Errorf("failure %d: Decide = %q, want %q", i+1, got, want)
 		}
 	}
@@ -138,7 +138,7 @@ func TestUplinkGuardBelievesTheSecondFailure(t *testing.T) {
 func TestOfflinePausesAtMostOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := fakeHost{reach: connexa.ReachSilent}
-		triage := host.triage()
+		triage := host.newTriage()
 		triage.Decide(pingFailure(1, connexa.PingOK))
 		pauses := 0
 		for range 30 { // also of nodes that are not good
@@ -163,7 +163,7 @@ func TestOfflinePausesAtMostOnceASecond(t *testing.T) {
 
 func TestLocalErrorsPauseTheRuns(t *testing.T) {
 	host := &fakeHost{}
-	triage := host.triage()
+	triage := host.newTriage()
 	for i := range patternLength {
 		d := triage.LocalError()
 		if got, want := !d.Pause.IsZero(), i == patternLength-1; got != want {
@@ -183,7 +183,7 @@ func TestLocalErrorsPauseTheRuns(t *testing.T) {
 }
 
 func TestFirstTimeoutsOfARunAskAboutTheFirewall(t *testing.T) {
-	triage := new(fakeHost).triage()
+	triage := new(fakeHost).newTriage()
 	for i := range 2 * patternLength {
 		f := triage.Written(pingFailure(1, connexa.NotTested), connexa.Finished{Runs: []int64{7}})
 		got := len(f.Notices) == 1 && f.Notices[0].Run == 7 && f.Notices[0].Text.Key == NoticeOutgoing
@@ -196,7 +196,7 @@ func TestFirstTimeoutsOfARunAskAboutTheFirewall(t *testing.T) {
 func TestGREBreaker(t *testing.T) {
 	stopped := func(id int64) Result { return loginResult(id, connexa.NoTunnel, connexa.Call, "gre.no_inbound") }
 	fill := func(t *testing.T, servers int64) *Triage {
-		triage := new(fakeHost).triage()
+		triage := new(fakeHost).newTriage()
 		for id := range servers {
 			d := triage.Decide(stopped(id))
 			if len(d.Write) != 0 {
@@ -243,7 +243,7 @@ func TestGREBreaker(t *testing.T) {
 	})
 	t.Run("the server ends the call", func(t *testing.T) {
 		for _, cause := range []connexa.Cause{"gre.disconnected", "gre.stopped", "gre.dropped_at_start", "gre.reset"} {
-			count(t, new(fakeHost).triage().Decide(loginResult(1, connexa.NoTunnel, connexa.Call, cause)), 1, 1)
+			count(t, new(fakeHost).newTriage().Decide(loginResult(1, connexa.NoTunnel, connexa.Call, cause)), 1, 1)
 		}
 	})
 	t.Run("a shutdown", func(t *testing.T) {
@@ -260,8 +260,8 @@ type loginServer struct {
 	passwords map[int64]int64 // revisions of the nodes whose password is right
 }
 
-// try runs logins of nodes one after the other and returns whose were not held.
-func (s *loginServer) try(revision int64, nodes ...int64) (tried []int64) {
+// tryLogins runs logins of nodes one after the other and returns whose were not held.
+func (s *loginServer) tryLogins(revision int64, nodes ...int64) (tried []int64) {
 	for _, n := range nodes {
 		res := loginResult(n, connexa.LoginRefused, connexa.LCP, "auth.691")
 		res.Job.Address, res.Job.Revision = "127.0.0.9", revision
@@ -282,33 +282,33 @@ func (s *loginServer) try(revision int64, nodes ...int64) (tried []int64) {
 func TestRefusalsHoldAnAddress(t *testing.T) {
 	first := []int64{1, 2, 3, 4, 5, 6, 7}
 	hold := func(t *testing.T) *loginServer {
-		s := &loginServer{Triage: new(fakeHost).triage(), revisions: map[int64]int64{}, passwords: map[int64]int64{8: 2}}
+		s := &loginServer{Triage: new(fakeHost).newTriage(), revisions: map[int64]int64{}, passwords: map[int64]int64{8: 2}}
 		for id := range int64(20) {
 			s.revisions[id] = 1
 		}
-		equal(t, s.try(1, first...), 1, 2, 3, 4, 5)
+		wantTried(t, s.tryLogins(1, first...), 1, 2, 3, 4, 5)
 		return s
 	}
-	t.Run("nodes that were not edited stay held", func(t *testing.T) { equal(t, hold(t).try(1, 1, 6, 9)) })
-	t.Run("a new node is tried", func(t *testing.T) { equal(t, hold(t).try(1, 30), 30) })
+	t.Run("nodes that were not edited stay held", func(t *testing.T) { wantTried(t, hold(t).tryLogins(1, 1, 6, 9)) })
+	t.Run("a new node is tried", func(t *testing.T) { wantTried(t, hold(t).tryLogins(1, 30), 30) })
 	t.Run("edited nodes are tried and counted from zero", func(t *testing.T) {
 		s := hold(t)
 		for _, id := range first {
 			s.revisions[id] = 2
 		}
-		equal(t, s.try(2, 1, 6, 2, 3, 4, 5, 7), 1, 6, 2, 3, 4)
-		equal(t, s.try(1, 9, 10))
+		wantTried(t, s.tryLogins(2, 1, 6, 2, 3, 4, 5, 7), 1, 6, 2, 3, 4)
+		wantTried(t, s.tryLogins(1, 9, 10))
 	})
-	t.Run("a success ends the hold", func(t *testing.T) { equal(t, hold(t).try(2, 8, 5, 7), 8, 5, 7) })
+	t.Run("a success ends the hold", func(t *testing.T) { wantTried(t, hold(t).tryLogins(2, 8, 5, 7), 8, 5, 7) })
 	t.Run("the admin lifts it", func(t *testing.T) {
 		s := hold(t)
 		s.LiftHolds()
-		equal(t, s.try(1, 6), 6)
+		wantTried(t, s.tryLogins(1, 6), 6)
 	})
 	t.Run("all nodes are held while the revisions are unknown", func(t *testing.T) {
-		s := &loginServer{Triage: new(fakeHost).triage()}
-		s.try(1, first...)
-		equal(t, s.try(2, 6, 30))
+		s := &loginServer{Triage: new(fakeHost).newTriage()}
+		s.tryLogins(1, first...)
+		wantTried(t, s.tryLogins(2, 6, 30))
 	})
 	t.Run("a ping is not held", func(t *testing.T) {
 		if hold(t).Holds(connexa.Job{NodeID: 1, Kind: connexa.Ping, Address: "127.0.0.9", Revision: 1}) {
@@ -316,7 +316,7 @@ func TestRefusalsHoldAnAddress(t *testing.T) {
 		}
 	})
 	t.Run("a stale refusal does not count", func(t *testing.T) {
-		triage := new(fakeHost).triage()
+		triage := new(fakeHost).newTriage()
 		for range 2 * maxRefusals {
 			if f := triage.Written(loginResult(1, connexa.LoginRefused, connexa.LCP, "auth.691"), connexa.Finished{Stale: true}); f.HoldAddress != "" {
 				t.Fatal("the address is held")
@@ -325,7 +325,7 @@ func TestRefusalsHoldAnAddress(t *testing.T) {
 	})
 }
 
-func equal(t *testing.T, tried []int64, want ...int64) {
+func wantTried(t *testing.T, tried []int64, want ...int64) {
 	t.Helper()
 	if !slices.Equal(tried, want) {
 		t.Errorf("tried %v, want %v", tried, want)

@@ -55,8 +55,8 @@ type uplinkGuard struct {
 	confirming map[int64]bool      // jobs that were released; their next failure is believed
 }
 
-// decide returns what to do with a result that it keeps.
-func (g *uplinkGuard) decide(res Result) (d Decision, kept bool) {
+// decideResult returns what to do with a result that it keeps.
+func (g *uplinkGuard) decideResult(res Result) (d Decision, kept bool) {
 	fact := res.Probed.Fact
 	if fact == connexa.NoFact {
 		return d, false
@@ -116,9 +116,9 @@ func (g *uplinkGuard) countResult(failed bool) {
 	g.next = (g.next + 1) % recentResults
 }
 
-// answer ends the wait for the targets and returns the pending results that are
+// applyAnswer ends the wait for the targets and returns the pending results that are
 // believed.
-func (g *uplinkGuard) answer(r connexa.Reach) (believed []Result, d Decision) {
+func (g *uplinkGuard) applyAnswer(r connexa.Reach) (believed []Result, d Decision) {
 	pending := g.pending
 	g.asking, g.pending = false, nil
 	if r != connexa.ReachSilent {
