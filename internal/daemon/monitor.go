@@ -27,7 +27,7 @@ func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 	done := make(chan struct{})
 	for i, to := range targets {
 		go func() {
-			answers[i] = monitor.Try(ctx, p.out().DialContext, []string{to}) == connexa.ReachAnswered
+			answers[i] = monitor.TryTargets(ctx, p.out().DialContext, []string{to}) == connexa.ReachAnswered
 			done <- struct{}{}
 		}()
 	}

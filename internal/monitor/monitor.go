@@ -41,20 +41,20 @@ type Config struct {
 }
 
 const (
-	// beat is how often the monitor looks at the clock.
-	beat = 10 * time.Second
-	// batch is how many nodes one run of the monitor looks at most, and how many
+	// tickInterval is how often the monitor looks at the clock.
+	tickInterval = 10 * time.Second
+	// maxRunNodes is how many nodes one run of the monitor looks at most, and how many
 	// plans one transaction writes.
-	batch = 2000
-	// loginRound is between two runs of logins: an answer has earned one, and is
+	maxRunNodes = 2000
+	// loginRunInterval is between two runs of logins: an answer has earned one, and is
 	// not to wait for long.
-	loginRound = time.Minute
+	loginRunInterval = time.Minute
 )
 
 // Monitor has nodes re-checked until its context ends.
 type Monitor struct {
 	Config
-	pings, logins pace
+	pings, logins quota
 }
 
 // New returns a Monitor that does nothing yet.
@@ -63,13 +63,13 @@ func New(c Config) *Monitor { return &Monitor{Config: c} }
 // Run looks after the fleet until ctx is done. All that it remembers is in the
 // store.
 func (m *Monitor) Run(ctx context.Context) error {
-	tick := time.NewTicker(beat)
+	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
 	for {
-		if err := m.settle(ctx); err != nil && ctx.Err() == nil {
+		if err := m.reportSettled(ctx); err != nil && ctx.Err() == nil {
 			m.Log.Error("look for nodes that have settled", "err", err)
 		}
-		if err := m.look(ctx); err != nil && ctx.Err() == nil {
+		if err := m.startDue(ctx); err != nil && ctx.Err() == nil {
 			m.Log.Error("look after the fleet", "err", err)
 		}
 		select {
@@ -80,8 +80,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// settle tells of the nodes that have ceased to flap.
-func (m *Monitor) settle(ctx context.Context) error {
+// reportSettled tells of the nodes that have ceased to flap.
+func (m *Monitor) reportSettled(ctx context.Context) error {
 	list, err := m.Store.SettleFlaps(ctx)
 	for _, s := range list {
 		m.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: s.NodeID})
@@ -97,28 +97,28 @@ func (m *Monitor) settle(ctx context.Context) error {
 	return err
 }
 
-// look starts what is due, as far as the pace allows.
-func (m *Monitor) look(ctx context.Context) error {
+// startDue starts what is due, as far as the pace allows.
+func (m *Monitor) startDue(ctx context.Context) error {
 	s := m.Settings()
 	if !s.On || !m.Online() {
 		return nil
 	}
-	if err := m.Store.ArmWatches(ctx, schedule(s), s.Ping(), s.Login()); err != nil {
+	if err := m.Store.ArmWatches(ctx, scheduleKey(s), s.Ping(), s.Login()); err != nil {
 		return err
 	}
 	n, err := m.Store.CountWatches(ctx)
 	if err != nil || n == 0 {
 		return err
 	}
-	busy, err := m.busy(ctx)
+	busy, err := m.liveKinds(ctx)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	round := pingRound(s)
-	m.pings.allow(now, n, s.Ping(), round, busy[connexa.RunPing])
-	m.logins.allow(now, n, s.Login(), loginRound, busy[connexa.RunLogin])
-	due, err := m.Store.DueWatches(ctx, batch)
+	round := pingRunInterval(s)
+	m.pings.refill(now, n, s.Ping(), round, busy[connexa.RunPing])
+	m.logins.refill(now, n, s.Login(), loginRunInterval, busy[connexa.RunLogin])
+	due, err := m.Store.DueWatches(ctx, maxRunNodes)
 	if err != nil || len(due) == 0 {
 		return err
 	}
@@ -126,25 +126,25 @@ func (m *Monitor) look(ctx context.Context) error {
 	for _, w := range due {
 		spread := rand.Float64() //nolint:gosec // of looks over time
 		kind, next := Plan(s, w, now, spread)
-		if kind == connexa.Login && w.Status.Validated() && s.PingMinutes > 0 && !m.logins.take(len(l.Login)) {
+		if kind == connexa.Login && w.Status.Validated() && s.PingMinutes > 0 && !m.logins.hasRoom(len(l.Login)) {
 			kind, next = PlanPing(s, w, now, spread)
 		}
 		switch kind {
 		case connexa.Ping:
-			if !m.pings.take(len(l.Ping)) {
+			if !m.pings.hasRoom(len(l.Ping)) {
 				continue
 			}
 			l.Ping = append(l.Ping, w.NodeID)
 		case connexa.Login:
-			if !m.logins.take(len(l.Login)) {
+			if !m.logins.hasRoom(len(l.Login)) {
 				continue
 			}
 			l.Login = append(l.Login, w.NodeID)
 		}
 		l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
 	}
-	m.pings.put(len(l.Ping), now)
-	m.logins.put(len(l.Login), now)
+	m.pings.spend(len(l.Ping), now)
+	m.logins.spend(len(l.Login), now)
 	if len(l.Plans) == 0 {
 		return nil
 	}
@@ -161,9 +161,9 @@ func (m *Monitor) look(ctx context.Context) error {
 	return nil
 }
 
-// busy says of which kinds a run of the monitor goes on: one at a time, so that
+// liveKinds says of which kinds a run of the monitor goes on: one at a time, so that
 // a machine that cannot keep up is not asked for ever more.
-func (m *Monitor) busy(ctx context.Context) (map[connexa.RunKind]bool, error) {
+func (m *Monitor) liveKinds(ctx context.Context) (map[connexa.RunKind]bool, error) {
 	runs, err := m.Store.LiveRuns(ctx, time.Now())
 	if err != nil {
 		return nil, err
@@ -177,13 +177,13 @@ func (m *Monitor) busy(ctx context.Context) (map[connexa.RunKind]bool, error) {
 	return kinds, nil
 }
 
-// schedule names what the times of the watches follow from.
-func schedule(s connexa.MonitorSettings) string {
+// scheduleKey names what the times of the watches follow from.
+func scheduleKey(s connexa.MonitorSettings) string {
 	return fmt.Sprintf("%d %d %q", s.PingMinutes, s.LoginHours, s.TagList())
 }
 
-// pingRound is between two runs of pings: a tenth of the interval, so that the
+// pingRunInterval is between two runs of pings: a tenth of the interval, so that the
 // list of runs stays readable and no node waits for long.
-func pingRound(s connexa.MonitorSettings) time.Duration {
-	return min(max(s.Ping()/10, 2*beat), 10*time.Minute)
+func pingRunInterval(s connexa.MonitorSettings) time.Duration {
+	return min(max(s.Ping()/10, 2*tickInterval), 10*time.Minute)
 }

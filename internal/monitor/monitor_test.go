@@ -15,28 +15,28 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fleet is a Store in memory whose nodes do as their servers do.
-type fleet struct {
+// fakeStore is a Store in memory whose nodes do as their servers do.
+type fakeStore struct {
 	mu      sync.Mutex
 	watches map[int64]*connexa.Watch
 	fact    func(w *connexa.Watch, kind connexa.Kind) connexa.Fact
-	takes   time.Duration // until a run is over
+	runTime time.Duration // until a run is over
 	live    map[int64]connexa.Run
 	runs    int64
-	looks   map[int64][]look
+	probes  map[int64][]fakeProbe
 	started []int // nodes of each run
-	most    int   // live runs of one kind at once
+	maxLive int   // live runs of one kind at once
 	armed   string
 	settled []connexa.Settled
 }
 
-type look struct {
+type fakeProbe struct {
 	kind connexa.Kind
 	at   time.Time
 }
 
-func newFleet(n int) *fleet {
-	f := &fleet{watches: map[int64]*connexa.Watch{}, live: map[int64]connexa.Run{}, looks: map[int64][]look{}, takes: 20 * time.Second}
+func newFakeStore(n int) *fakeStore {
+	f := &fakeStore{watches: map[int64]*connexa.Watch{}, live: map[int64]connexa.Run{}, probes: map[int64][]fakeProbe{}, runTime: 20 * time.Second}
 	f.fact = func(_ *connexa.Watch, kind connexa.Kind) connexa.Fact {
 		if kind == connexa.Login {
 			return connexa.LoggedIn
@@ -49,7 +49,7 @@ func newFleet(n int) *fleet {
 	return f
 }
 
-func (f *fleet) DueWatches(_ context.Context, n int) (due []connexa.Watch, _ error) {
+func (f *fakeStore) DueWatches(_ context.Context, n int) (due []connexa.Watch, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.watches {
@@ -61,7 +61,7 @@ func (f *fleet) DueWatches(_ context.Context, n int) (due []connexa.Watch, _ err
 	return due[:min(n, len(due))], nil
 }
 
-func (f *fleet) CountWatches(context.Context) (n int, _ error) {
+func (f *fakeStore) CountWatches(context.Context) (n int, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.watches {
@@ -72,7 +72,7 @@ func (f *fleet) CountWatches(context.Context) (n int, _ error) {
 	return n, nil
 }
 
-func (f *fleet) ArmWatches(_ context.Context, key string, ping, _ time.Duration) error {
+func (f *fakeStore) ArmWatches(_ context.Context, key string, ping, _ time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.armed == key {
@@ -87,7 +87,7 @@ func (f *fleet) ArmWatches(_ context.Context, key string, ping, _ time.Duration)
 	return nil
 }
 
-func (f *fleet) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.Run, _ error) {
+func (f *fakeStore) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.Run, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, part := range []struct {
@@ -107,12 +107,12 @@ func (f *fleet) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.Run, 
 				same++
 			}
 		}
-		f.most = max(f.most, same)
+		f.maxLive = max(f.maxLive, same)
 		runs = append(runs, run)
 		for _, id := range part.ids {
-			f.looks[id] = append(f.looks[id], look{part.kind, time.Now()})
+			f.probes[id] = append(f.probes[id], fakeProbe{part.kind, time.Now()})
 		}
-		time.AfterFunc(f.takes, func() { f.end(run.ID, part.kind, part.ids) })
+		time.AfterFunc(f.runTime, func() { f.endRun(run.ID, part.kind, part.ids) })
 	}
 	for _, r := range l.Plans {
 		if w := f.watches[r.New.NodeID]; w.DueAt.Equal(r.OldDue) {
@@ -122,7 +122,7 @@ func (f *fleet) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.Run, 
 	return runs, nil
 }
 
-func (f *fleet) end(run int64, kind connexa.Kind, ids []int64) {
+func (f *fakeStore) endRun(run int64, kind connexa.Kind, ids []int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.live, run)
@@ -141,7 +141,7 @@ func (f *fleet) end(run int64, kind connexa.Kind, ids []int64) {
 	}
 }
 
-func (f *fleet) SettleFlaps(context.Context) ([]connexa.Settled, error) {
+func (f *fakeStore) SettleFlaps(context.Context) ([]connexa.Settled, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := f.settled
@@ -149,7 +149,7 @@ func (f *fleet) SettleFlaps(context.Context) ([]connexa.Settled, error) {
 	return list, nil
 }
 
-func (f *fleet) LiveRuns(context.Context, time.Time) (runs []connexa.Run, _ error) {
+func (f *fakeStore) LiveRuns(context.Context, time.Time) (runs []connexa.Run, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.live {
@@ -158,17 +158,17 @@ func (f *fleet) LiveRuns(context.Context, time.Time) (runs []connexa.Run, _ erro
 	return runs, nil
 }
 
-// panel is a monitor over a fleet.
-type panel struct {
+// monitorTest is a monitor over a fleet.
+type monitorTest struct {
 	settings atomic.Pointer[connexa.MonitorSettings]
 	offline  atomic.Bool
 	mu       sync.Mutex
-	told     []connexa.Notice
+	notices  []connexa.Notice
 	woken    atomic.Int32
 }
 
-// watch runs a monitor for d.
-func (p *panel) watch(t *testing.T, f *fleet, d time.Duration) {
+// runFor runs a monitor for d.
+func (p *monitorTest) runFor(t *testing.T, f *fakeStore, d time.Duration) {
 	t.Helper()
 	m := New(Config{
 		Store: f, Settings: func() connexa.MonitorSettings { return *p.settings.Load() }, Online: func() bool { return !p.offline.Load() },
@@ -176,7 +176,7 @@ func (p *panel) watch(t *testing.T, f *fleet, d time.Duration) {
 		Notify: func(n connexa.Notice) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.told = append(p.told, n)
+			p.notices = append(p.notices, n)
 		},
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -186,19 +186,19 @@ func (p *panel) watch(t *testing.T, f *fleet, d time.Duration) {
 	}
 }
 
-func on(minutes, hours int) *panel {
-	p := &panel{}
+func newMonitorTest(minutes, hours int) *monitorTest {
+	p := &monitorTest{}
 	p.settings.Store(&connexa.MonitorSettings{On: true, PingMinutes: minutes, LoginHours: hours})
 	return p
 }
 
-func TestEveryNodeIsLookedAtAndNoneTooOften(t *testing.T) {
+func TestMonitorProbesEveryNodeOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(500), on(10, 2)
+		f, p := newFakeStore(500), newMonitorTest(10, 2)
 		began := time.Now()
-		p.watch(t, f, 24*time.Hour)
+		p.runFor(t, f, 24*time.Hour)
 		for id := range f.watches {
-			looks := f.looks[id]
+			looks := f.probes[id]
 			pings, logins := 0, 0
 			last := began
 			for i, l := range looks {
@@ -220,8 +220,8 @@ func TestEveryNodeIsLookedAtAndNoneTooOften(t *testing.T) {
 				t.Fatalf("node %d: %d pings and %d logins in a day", id, pings, logins)
 			}
 		}
-		if f.most != 1 {
-			t.Errorf("%d runs of a kind at once", f.most)
+		if f.maxLive != 1 {
+			t.Errorf("%d runs of a kind at once", f.maxLive)
 		}
 		if n := len(f.started); n > 2*24*60+10 {
 			t.Errorf("%d runs in a day", n)
@@ -232,26 +232,26 @@ func TestEveryNodeIsLookedAtAndNoneTooOften(t *testing.T) {
 	})
 }
 
-// TestARestartLosesNothingAndStartsNoHerd: the panel was down for a night, and
+// TestMonitorSpreadsProbesAfterRestart: the panel was down for a night, and
 // all are due. They are looked at within about half an interval, spread.
-func TestARestartLosesNothingAndStartsNoHerd(t *testing.T) {
+func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(3000), on(60, 0)
-		p.watch(t, f, 3*time.Hour)
+		f, p := newFakeStore(3000), newMonitorTest(60, 0)
+		p.runFor(t, f, 3*time.Hour)
 		time.Sleep(9 * time.Hour)
-		f.looks, f.started = map[int64][]look{}, nil
+		f.probes, f.started = map[int64][]fakeProbe{}, nil
 		began := time.Now()
-		p.watch(t, f, 90*time.Minute)
+		p.runFor(t, f, 90*time.Minute)
 		for _, n := range f.started {
 			// Twice the average of a round of six minutes.
 			if n > 2*3000*6/60 {
 				t.Errorf("a run of %d nodes at once", n)
 			}
 		}
-		if len(f.looks) != 3000 {
-			t.Errorf("%d nodes were looked at", len(f.looks))
+		if len(f.probes) != 3000 {
+			t.Errorf("%d nodes were looked at", len(f.probes))
 		}
-		for id, looks := range f.looks {
+		for id, looks := range f.probes {
 			if d := looks[0].at.Sub(began); d > 40*time.Minute {
 				t.Errorf("node %d had to wait for %s", id, d)
 			}
@@ -263,9 +263,9 @@ func TestARestartLosesNothingAndStartsNoHerd(t *testing.T) {
 		}
 		// A restart every few minutes does not make it look more often.
 		for range 20 {
-			p.watch(t, f, 5*time.Minute)
+			p.runFor(t, f, 5*time.Minute)
 		}
-		for id, looks := range f.looks {
+		for id, looks := range f.probes {
 			for i := 1; i < len(looks); i++ {
 				if gap := looks[i].at.Sub(looks[i-1].at); gap < time.Hour {
 					t.Fatalf("node %d is looked at again after %s", id, gap)
@@ -275,27 +275,27 @@ func TestARestartLosesNothingAndStartsNoHerd(t *testing.T) {
 	})
 }
 
-func TestOffAndOfflineLookAtNothing(t *testing.T) {
+func TestMonitorDoesNothingWhenOffOrOffline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(50), on(1, 1)
+		f, p := newFakeStore(50), newMonitorTest(1, 1)
 		p.offline.Store(true)
-		p.watch(t, f, time.Hour)
+		p.runFor(t, f, time.Hour)
 		p.offline.Store(false)
 		off := *p.settings.Load()
 		off.On = false
 		p.settings.Store(&off)
-		p.watch(t, f, time.Hour)
-		if len(f.looks) != 0 {
-			t.Errorf("%d nodes were looked at", len(f.looks))
+		p.runFor(t, f, time.Hour)
+		if len(f.probes) != 0 {
+			t.Errorf("%d nodes were looked at", len(f.probes))
 		}
 	})
 }
 
-// TestAFailureIsFollowed: it is pinged ever more rarely, and once it answers it
+// TestMonitorFollowsFailedNode: it is pinged ever more rarely, and once it answers it
 // is logged into and fine again within minutes.
-func TestAFailureIsFollowed(t *testing.T) {
+func TestMonitorFollowsFailedNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(20), on(10, 12)
+		f, p := newFakeStore(20), newMonitorTest(10, 12)
 		dead := atomic.Bool{}
 		dead.Store(true)
 		fact := f.fact
@@ -305,22 +305,22 @@ func TestAFailureIsFollowed(t *testing.T) {
 			}
 			return fact(w, kind)
 		}
-		p.watch(t, f, 48*time.Hour)
+		p.runFor(t, f, 48*time.Hour)
 		if w := f.watches[7]; w.Status != connexa.PingFailed || w.Plan != connexa.WatchDown {
 			t.Fatalf("node 7 is %+v", w)
 		}
-		looks := f.looks[7]
+		looks := f.probes[7]
 		if len(looks) > 20 {
 			t.Errorf("a dead node was looked at %d times in two days", len(looks))
 		}
 		dead.Store(false)
 		revived := time.Now()
-		p.watch(t, f, 7*time.Hour)
+		p.runFor(t, f, 7*time.Hour)
 		if w := f.watches[7]; !w.Status.Validated() || w.Plan != connexa.WatchUp {
 			t.Fatalf("node 7 is %+v", w)
 		}
 		var answer, login time.Time
-		for _, l := range f.looks[7] {
+		for _, l := range f.probes[7] {
 			if l.at.After(revived) && answer.IsZero() {
 				answer = l.at
 			}
@@ -337,9 +337,9 @@ func TestAFailureIsFollowed(t *testing.T) {
 	})
 }
 
-func TestARefusedLoginIsTriedThreeTimes(t *testing.T) {
+func TestMonitorTriesRefusedLoginThreeTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(3), on(30, 1)
+		f, p := newFakeStore(3), newMonitorTest(30, 1)
 		fact := f.fact
 		f.fact = func(w *connexa.Watch, kind connexa.Kind) connexa.Fact {
 			if w.NodeID == 1 && kind == connexa.Login {
@@ -347,13 +347,13 @@ func TestARefusedLoginIsTriedThreeTimes(t *testing.T) {
 			}
 			return fact(w, kind)
 		}
-		p.watch(t, f, 10*24*time.Hour)
+		p.runFor(t, f, 10*24*time.Hour)
 		w := f.watches[1]
 		if w.Status != connexa.LoginFailed || !w.DueAt.IsZero() || w.Tries != connexa.MostRefusals {
 			t.Errorf("%+v", w)
 		}
 		var tries []time.Time
-		for _, l := range f.looks[1] {
+		for _, l := range f.probes[1] {
 			if l.kind == connexa.Login {
 				tries = append(tries, l.at)
 			}
@@ -369,29 +369,29 @@ func TestARefusedLoginIsTriedThreeTimes(t *testing.T) {
 	})
 }
 
-func TestSettledNodesAreTold(t *testing.T) {
+func TestMonitorReportsSettledNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(0), on(30, 1)
+		f, p := newFakeStore(0), newMonitorTest(30, 1)
 		f.settled = []connexa.Settled{
 			{NodeID: 1, Address: "192.0.2.1", Port: 1723, Status: connexa.LoginOK, Watched: true},
 			{NodeID: 2, Address: "192.0.2.2", Port: 1723, Status: connexa.PingOK},
 		}
-		p.watch(t, f, time.Minute)
-		if len(p.told) != 1 || p.told[0].Kind != connexa.NoticeNodeSettled || p.told[0].NodeID != 1 || p.told[0].Name != "192.0.2.1" {
-			t.Errorf("told %+v", p.told)
+		p.runFor(t, f, time.Minute)
+		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NoticeNodeSettled || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
+			t.Errorf("told %+v", p.notices)
 		}
 	})
 }
 
-// TestOneRunOfAKindAtATime: a machine that cannot keep up is not asked for ever
+// TestMonitorHasOneLiveRunPerKind: a machine that cannot keep up is not asked for ever
 // more.
-func TestOneRunOfAKindAtATime(t *testing.T) {
+func TestMonitorHasOneLiveRunPerKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, p := newFleet(200), on(5, 1)
-		f.takes = 17 * time.Minute
-		p.watch(t, f, 6*time.Hour)
-		if f.most != 1 || len(f.started) < 20 {
-			t.Errorf("%d runs of a kind at once, %d in all", f.most, len(f.started))
+		f, p := newFakeStore(200), newMonitorTest(5, 1)
+		f.runTime = 17 * time.Minute
+		p.runFor(t, f, 6*time.Hour)
+		if f.maxLive != 1 || len(f.started) < 20 {
+			t.Errorf("%d runs of a kind at once, %d in all", f.maxLive, len(f.started))
 		}
 	})
 }

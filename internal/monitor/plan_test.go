@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-var began = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+var testStart = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
 func anySettings(t *rapid.T) connexa.MonitorSettings {
 	s := connexa.MonitorSettings{
@@ -23,72 +23,72 @@ func anySettings(t *rapid.T) connexa.MonitorSettings {
 	return s
 }
 
-// world is one node whose server does as it likes, with the store's part of the
+// fakeNode is one node whose server does as it likes, with the store's part of the
 // monitor's memory: what happens to the status wakes the watch.
-type world struct {
-	w     connexa.Watch
+type fakeNode struct {
+	watch connexa.Watch
 	doubt connexa.Doubt
 }
 
-// probe writes what a probe found out, as the store does.
-func (n *world) probe(t *rapid.T, kind connexa.Kind, f connexa.Fact, now time.Time) {
-	before := n.w.Status
+// applyFact writes what a probe found out, as the store does.
+func (n *fakeNode) applyFact(t *rapid.T, kind connexa.Kind, f connexa.Fact, now time.Time) {
+	before := n.watch.Status
 	v, err := connexa.Verdict{Status: before, Doubt: n.doubt}.After(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.w.Status, n.doubt, n.w.Last, n.w.LastAt = v.Status, v.Doubt, kind, now
+	n.watch.Status, n.doubt, n.watch.Last, n.watch.LastAt = v.Status, v.Doubt, kind, now
 	answered := f == connexa.Answered && (before == connexa.PingFailed || before == connexa.TunnelFailed)
 	if answered || before != v.Status {
-		n.w.DueAt, n.w.Earned = now, n.w.Earned || answered
+		n.watch.DueAt, n.watch.Earned = now, n.watch.Earned || answered
 	}
 }
 
-// outcome is what a look of a kind may find.
-func outcome(t *rapid.T, kind connexa.Kind) connexa.Fact {
+// drawFact is what a look of a kind may find.
+func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 	if kind == connexa.Ping {
 		return rapid.SampledFrom([]connexa.Fact{connexa.Answered, connexa.NoAnswer}).Draw(t, "ping")
 	}
 	return rapid.SampledFrom([]connexa.Fact{connexa.LoggedIn, connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused, connexa.NoFact}).Draw(t, "login")
 }
 
-// TestTheScheduleIsKept lives with a node whose server does anything at all, for
+// TestPlanKeepsSchedule lives with a node whose server does anything at all, for
 // months, and holds what the schedule promises: fine nodes are not looked at more
 // often than was asked, failed ones again within six hours, refused logins at
 // most three times and a day apart, and nothing that is wanted is forgotten.
-func TestTheScheduleIsKept(t *testing.T) {
+func TestPlanKeepsSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySettings(t)
-		n := world{w: connexa.Watch{NodeID: 1, DueAt: began, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: began}}
-		now := began
+		n := fakeNode{watch: connexa.Watch{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}}
+		now := testStart
 		var lastPing, lastLook time.Time // of a fine node, since it was fine
 		var lastTry time.Time
-		tries, fineSince := 0, began
+		tries, fineSince := 0, testStart
 		for range 120 {
-			if n.w.DueAt.IsZero() {
-				if n.w.Status != connexa.LoginFailed || tries < connexa.MostRefusals {
-					t.Fatalf("nothing is planned for %+v after %d tries", n.w, tries)
+			if n.watch.DueAt.IsZero() {
+				if n.watch.Status != connexa.LoginFailed || tries < connexa.MostRefusals {
+					t.Fatalf("nothing is planned for %+v after %d tries", n.watch, tries)
 				}
 				return // it is a person's turn
 			}
 			// Its turn may come late, never early.
-			now = later(now, n.w.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
-			before := n.w
-			look, next := Plan(s, n.w, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+			now = laterOf(now, n.watch.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
+			before := n.watch
+			look, next := Plan(s, n.watch, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
 			if !next.DueAt.IsZero() && !next.DueAt.After(now) && look == "" {
 				t.Fatalf("%+v is thought about for ever: %+v at %s", before, next, now)
 			}
 			fine := before.Status.Validated()
 			if !fine {
 				lastPing, lastLook = time.Time{}, time.Time{}
-				if before.Status != connexa.LoginFailed && next.DueAt.Sub(now) > longestRest {
+				if before.Status != connexa.LoginFailed && next.DueAt.Sub(now) > maxRetryDelay {
 					t.Fatalf("%+v rests for %s", before, next.DueAt.Sub(now))
 				}
 			}
 			if before.Status != connexa.LoginFailed {
 				tries, lastTry = 0, time.Time{}
 			}
-			n.w = next
+			n.watch = next
 			if look == "" {
 				continue
 			}
@@ -110,20 +110,20 @@ func TestTheScheduleIsKept(t *testing.T) {
 				if tries++; look != connexa.Login || tries > connexa.MostRefusals {
 					t.Fatalf("try %d of a refused login is a %s", tries, look)
 				}
-				if !lastTry.IsZero() && now.Sub(lastTry) < refusedRest {
+				if !lastTry.IsZero() && now.Sub(lastTry) < refusedRetryDelay {
 					t.Fatalf("a refused login is tried again after %s", now.Sub(lastTry))
 				}
 				lastTry = now
 			case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
 				t.Fatalf("a login that no answer has earned: %+v", before)
 			}
-			if fine && s.PingMinutes > 0 && !lastPing.IsZero() && n.w.DueAt.Sub(now) > s.Ping()+s.Ping()/10 {
-				t.Fatalf("a fine node is left alone for %s, every %s was asked for", n.w.DueAt.Sub(now), s.Ping())
+			if fine && s.PingMinutes > 0 && !lastPing.IsZero() && n.watch.DueAt.Sub(now) > s.Ping()+s.Ping()/10 {
+				t.Fatalf("a fine node is left alone for %s, every %s was asked for", n.watch.DueAt.Sub(now), s.Ping())
 			}
-			f := outcome(t, look)
-			was := n.w.Status.Validated()
-			n.probe(t, look, f, now)
-			if !was && n.w.Status.Validated() {
+			f := drawFact(t, look)
+			was := n.watch.Status.Validated()
+			n.applyFact(t, look, f, now)
+			if !was && n.watch.Status.Validated() {
 				fineSince = now
 			}
 		}
@@ -133,27 +133,27 @@ func TestTheScheduleIsKept(t *testing.T) {
 	})
 }
 
-func later(a, b time.Time) time.Time {
+func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-// TestLoginsAreMadeInTime holds that a node that stays fine is logged into as
+// TestPlanMakesLoginsInTime holds that a node that stays fine is logged into as
 // often as was asked, give or take the spread, though pings come between.
-func TestLoginsAreMadeInTime(t *testing.T) {
+func TestPlanMakesLoginsInTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := connexa.MonitorSettings{On: true, PingMinutes: rapid.SampledFrom([]int{0, 5, 60, 1440}).Draw(t, "minutes"), LoginHours: rapid.IntRange(1, 48).Draw(t, "hours")}
-		n := world{w: connexa.Watch{DueAt: began, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: began}}
-		now, last, logins := began, began, 0
+		n := fakeNode{watch: connexa.Watch{DueAt: testStart, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: testStart}}
+		now, last, logins := testStart, testStart, 0
 		for range 400 {
-			now = later(now, n.w.DueAt)
-			look, next := Plan(s, n.w, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
-			n.w = next
+			now = laterOf(now, n.watch.DueAt)
+			look, next := Plan(s, n.watch, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+			n.watch = next
 			switch look {
 			case connexa.Ping:
-				n.probe(t, look, connexa.Answered, now)
+				n.applyFact(t, look, connexa.Answered, now)
 			case connexa.Login:
 				gap := now.Sub(last)
 				if most := s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10; gap < s.Login() || gap > most {
@@ -161,21 +161,21 @@ func TestLoginsAreMadeInTime(t *testing.T) {
 				}
 				last = now
 				logins++
-				n.probe(t, look, connexa.LoggedIn, now)
+				n.applyFact(t, look, connexa.LoggedIn, now)
 			}
 		}
-		if want := int(now.Sub(began) / (s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10)); logins < want-1 {
-			t.Fatalf("%d logins in %s", logins, now.Sub(began))
+		if want := int(now.Sub(testStart) / (s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10)); logins < want-1 {
+			t.Fatalf("%d logins in %s", logins, now.Sub(testStart))
 		}
 	})
 }
 
-func TestBackoffGrowsToSixHours(t *testing.T) {
+func TestPlanBacksOffToSixHours(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
-	w := connexa.Watch{DueAt: began, Status: connexa.PingFailed, Last: connexa.Ping, LastAt: began}
-	now := began
+	w := connexa.Watch{DueAt: testStart, Status: connexa.PingFailed, Last: connexa.Ping, LastAt: testStart}
+	now := testStart
 	look, w := Plan(s, w, now, 0)
-	if look != "" || !w.DueAt.Equal(began.Add(30*time.Minute)) {
+	if look != "" || !w.DueAt.Equal(testStart.Add(30*time.Minute)) {
 		t.Fatalf("%q, %+v", look, w)
 	}
 	for i, want := range []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 6 * time.Hour} {
@@ -196,13 +196,13 @@ func TestBackoffGrowsToSixHours(t *testing.T) {
 	}
 }
 
-// TestATunnelThatFailsAnswersPings: a login for each answer, and no more often
+// TestPlanTriesLoginAfterPingOfFailedTunnel: a login for each answer, and no more often
 // than the pings that get ever rarer.
-func TestATunnelThatFailsAnswersPings(t *testing.T) {
+func TestPlanTriesLoginAfterPingOfFailedTunnel(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
-	w := connexa.Watch{DueAt: began, Status: connexa.TunnelFailed, Plan: connexa.WatchDown, LastAt: began}
-	now, logins := began, 0
-	for now.Before(began.Add(48 * time.Hour)) {
+	w := connexa.Watch{DueAt: testStart, Status: connexa.TunnelFailed, Plan: connexa.WatchDown, LastAt: testStart}
+	now, logins := testStart, 0
+	for now.Before(testStart.Add(48 * time.Hour)) {
 		look, next := Plan(s, w, now, 0.5)
 		if w = next; look == connexa.Ping { // it answers
 			w.Earned, w.DueAt = true, now
@@ -210,66 +210,66 @@ func TestATunnelThatFailsAnswersPings(t *testing.T) {
 		if look == connexa.Login { // and the tunnel fails again
 			logins++
 		}
-		now = later(now.Add(time.Second), w.DueAt)
+		now = laterOf(now.Add(time.Second), w.DueAt)
 	}
 	if logins < 5 || logins > 20 {
 		t.Errorf("%d logins in two days", logins)
 	}
 }
 
-func TestNodesWithoutTheTagsSleep(t *testing.T) {
+func TestPlanSkipsNodesWithoutTags(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, Tags: "EU"}
-	w := connexa.Watch{DueAt: began, Status: connexa.LoginOK, Tags: []string{"us"}}
-	if look, next := Plan(s, w, began, 0); look != "" || !next.DueAt.IsZero() {
+	w := connexa.Watch{DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"us"}}
+	if look, next := Plan(s, w, testStart, 0); look != "" || !next.DueAt.IsZero() {
 		t.Errorf("%q, %+v", look, next)
 	}
 	w.Tags = []string{"us", "eu"}
-	if look, _ := Plan(s, w, began, 0); look != connexa.Ping {
+	if look, _ := Plan(s, w, testStart, 0); look != connexa.Ping {
 		t.Errorf("%q", look)
 	}
 }
 
-// TestAClockThatWasSetBack leaves nobody unseen for a year.
-func TestAClockThatWasSetBack(t *testing.T) {
+// TestPlanHandlesClockSetBack leaves nobody unseen for a year.
+func TestPlanHandlesClockSetBack(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
 	for _, status := range []connexa.Status{connexa.LoginOK, connexa.PingFailed} {
-		_, w := Plan(s, connexa.Watch{DueAt: began, Status: status, LastAt: began.AddDate(1, 0, 0)}, began, 1)
-		if d := w.DueAt.Sub(began); d > time.Hour {
+		_, w := Plan(s, connexa.Watch{DueAt: testStart, Status: status, LastAt: testStart.AddDate(1, 0, 0)}, testStart, 1)
+		if d := w.DueAt.Sub(testStart); d > time.Hour {
 			t.Errorf("%s: due after %s", status, d)
 		}
 	}
 }
 
-// TestWhatWasGivenUpStaysSo, whoever wakes it: only another status is news.
-func TestWhatWasGivenUpStaysSo(t *testing.T) {
+// TestPlanGivesUpRefusedLogin, whoever wakes it: only another status is news.
+func TestPlanGivesUpRefusedLogin(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, LoginHours: 1}
-	w := connexa.Watch{DueAt: began, Status: connexa.LoginFailed, Plan: connexa.WatchRefused, Tries: connexa.MostRefusals}
-	if look, next := Plan(s, w, began, 0); look != "" || !next.DueAt.IsZero() {
+	w := connexa.Watch{DueAt: testStart, Status: connexa.LoginFailed, Plan: connexa.WatchRefused, Tries: connexa.MostRefusals}
+	if look, next := Plan(s, w, testStart, 0); look != "" || !next.DueAt.IsZero() {
 		t.Errorf("%q, %+v", look, next)
 	}
 }
 
-func TestThePaceIsTwiceTheAverage(t *testing.T) {
+func TestQuotaIsTwiceTheAverage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 200_000).Draw(t, "nodes")
 		interval := time.Duration(rapid.IntRange(1, 1440).Draw(t, "minutes")) * time.Minute
 		round := min(max(interval/10, time.Minute), 10*time.Minute)
-		var p pace
+		var p quota
 		looks := 0
 		const hours = 3
-		for now := began; now.Before(began.Add(hours * time.Hour)); now = now.Add(beat) {
-			p.allow(now, n, interval, round, false)
+		for now := testStart; now.Before(testStart.Add(hours * time.Hour)); now = now.Add(tickInterval) {
+			p.refill(now, n, interval, round, false)
 			made := 0
-			for ; p.take(made); made++ {
+			for ; p.hasRoom(made); made++ {
 			}
 			looks += made
-			p.put(made, now)
+			p.spend(made, now)
 		}
 		rounds := float64(hours*time.Hour)/float64(round) + 1
-		if most := rounds * max(leastPace, 2*float64(n)*float64(round)/float64(interval)); float64(looks) > most {
+		if most := rounds * max(minQuota, 2*float64(n)*float64(round)/float64(interval)); float64(looks) > most {
 			t.Fatalf("%d looks in %d h at %d nodes, want at most %.0f", looks, hours, n, most)
 		}
-		if least := min(float64(n)*float64(hours*time.Hour)/float64(interval), float64(batch)*360*hours); float64(looks) < 0.9*least {
+		if least := min(float64(n)*float64(hours*time.Hour)/float64(interval), float64(maxRunNodes)*360*hours); float64(looks) < 0.9*least {
 			t.Fatalf("%d looks in %d h at %d nodes, want at least %.0f", looks, hours, n, least)
 		}
 	})

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// askEvery is how long an answer of the targets is believed: they belong to
+	// answerLife is how long an answer of the targets is believed: they belong to
 	// others, and are not asked more often.
-	askEvery = 5 * time.Second
-	// tryEvery is how often they are tried while this machine is offline.
-	tryEvery = 15 * time.Second
-	// askFor bounds one look at all of them.
-	askFor = 3 * time.Second
+	answerLife = 5 * time.Second
+	// offlineRetryInterval is how often they are tried while this machine is offline.
+	offlineRetryInterval = 15 * time.Second
+	// askTimeout bounds one look at all of them.
+	askTimeout = 3 * time.Second
 )
 
 // Uplink knows whether this machine is online: whether it has a route to the
@@ -30,46 +30,46 @@ type Uplink struct {
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	Changed func(online bool) // called when that is noticed; never blocks
 
-	mu      sync.Mutex
-	reach   connexa.Reach
-	at      time.Time
-	asking  chan struct{} // closed when whoever asks has an answer; nil: nobody does
-	offline bool
-	poke    chan struct{}
+	mu             sync.Mutex
+	reach          connexa.Reach
+	at             time.Time
+	asking         chan struct{} // closed when whoever asks has an answer; nil: nobody does
+	offline        bool
+	checkRequested chan struct{}
 }
 
 // NewUplink returns an Uplink that has asked nobody yet.
 func NewUplink(route func() bool, targets func() []string, changed func(online bool)) *Uplink {
-	return &Uplink{Route: route, Targets: targets, Changed: changed, Dial: (&net.Dialer{}).DialContext, poke: make(chan struct{}, 1)}
+	return &Uplink{Route: route, Targets: targets, Changed: changed, Dial: (&net.Dialer{}).DialContext, checkRequested: make(chan struct{}, 1)}
 }
 
 // Online says what is known now. It asks nobody.
 func (u *Uplink) Online() bool {
-	online := u.Route() && !u.silent()
-	u.note(online)
+	online := u.Route() && !u.targetsSilent()
+	u.setOnline(online)
 	return online
 }
 
-func (u *Uplink) silent() bool {
+func (u *Uplink) targetsSilent() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.reach == connexa.ReachSilent && len(u.Targets()) > 0
 }
 
-func (u *Uplink) note(online bool) {
+func (u *Uplink) setOnline(online bool) {
 	u.mu.Lock()
 	changed := online == u.offline
 	u.offline = !online
 	u.mu.Unlock()
 	if changed {
 		u.Changed(online)
-		u.wake()
+		u.requestCheck()
 	}
 }
 
-func (u *Uplink) wake() {
+func (u *Uplink) requestCheck() {
 	select {
-	case u.poke <- struct{}{}:
+	case u.checkRequested <- struct{}{}:
 	default:
 	}
 }
@@ -82,11 +82,11 @@ func (u *Uplink) Known() (r connexa.Reach, fresh bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.reach, u.fresh()
+	return u.reach, u.isFresh()
 }
 
-// fresh is for whoever holds mu.
-func (u *Uplink) fresh() bool { return !u.at.IsZero() && time.Since(u.at) < askEvery }
+// isFresh is for whoever holds mu.
+func (u *Uplink) isFresh() bool { return !u.at.IsZero() && time.Since(u.at) < answerLife }
 
 // Ask tries the targets, unless that was done a moment ago. When ctx is done
 // first, nothing is learnt.
@@ -98,7 +98,7 @@ func (u *Uplink) Ask(ctx context.Context) connexa.Reach {
 		// In one step, or whoever saw an old answer asks again right after
 		// another's new one.
 		u.mu.Lock()
-		if u.fresh() {
+		if u.isFresh() {
 			defer u.mu.Unlock()
 			return u.reach
 		}
@@ -108,7 +108,7 @@ func (u *Uplink) Ask(ctx context.Context) connexa.Reach {
 		}
 		u.mu.Unlock()
 		if other == nil {
-			return u.ask(ctx)
+			return u.askTargets(ctx)
 		}
 		select {
 		case <-other:
@@ -118,8 +118,8 @@ func (u *Uplink) Ask(ctx context.Context) connexa.Reach {
 	return connexa.ReachUnknown
 }
 
-func (u *Uplink) ask(ctx context.Context) connexa.Reach {
-	r := Try(ctx, u.Dial, u.Targets())
+func (u *Uplink) askTargets(ctx context.Context) connexa.Reach {
+	r := TryTargets(ctx, u.Dial, u.Targets())
 	u.mu.Lock()
 	close(u.asking)
 	u.asking = nil
@@ -135,7 +135,7 @@ func (u *Uplink) ask(ctx context.Context) connexa.Reach {
 // targets are asked, behind the caller.
 func (u *Uplink) Suspect() {
 	if _, fresh := u.Known(); !fresh {
-		u.wake()
+		u.requestCheck()
 	}
 }
 
@@ -148,7 +148,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		offline := u.offline
 		u.mu.Unlock()
 		if offline {
-			again = time.After(tryEvery)
+			again = time.After(offlineRetryInterval)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -158,9 +158,9 @@ func (u *Uplink) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-u.poke:
+			case <-u.checkRequested:
 			}
-			if u.wentOffline() {
+			if u.isOffline() {
 				continue
 			}
 		}
@@ -169,19 +169,19 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
-func (u *Uplink) wentOffline() bool {
+func (u *Uplink) isOffline() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.offline
 }
 
-// Try says whether any of the targets answers. One that refuses answers too,
+// TryTargets says whether any of the targets answers. One that refuses answers too,
 // unless it is this machine itself, which no uplink leads to.
-func Try(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), targets []string) connexa.Reach {
+func TryTargets(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), targets []string) connexa.Reach {
 	if len(targets) == 0 {
 		return connexa.ReachUnknown
 	}
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	answers := make(chan bool, len(targets))
 	for _, to := range targets {
@@ -190,7 +190,7 @@ func Try(ctx context.Context, dial func(ctx context.Context, network, address st
 			if err == nil {
 				c.Close()
 			}
-			answers <- err == nil || errors.Is(err, syscall.ECONNREFUSED) && !ours(err)
+			answers <- err == nil || errors.Is(err, syscall.ECONNREFUSED) && !isOwnAddress(err)
 		}()
 	}
 	r := connexa.ReachSilent
@@ -203,7 +203,7 @@ func Try(ctx context.Context, dial func(ctx context.Context, network, address st
 	return r
 }
 
-func ours(err error) bool {
+func isOwnAddress(err error) bool {
 	var op *net.OpError
 	if !errors.As(err, &op) {
 		return false

@@ -14,8 +14,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// wire is the network of a test.
-type wire struct {
+// fakeNetwork is the network of a test.
+type fakeNetwork struct {
 	mu      sync.Mutex
 	up      bool
 	route   bool
@@ -24,20 +24,20 @@ type wire struct {
 	changes []bool
 }
 
-func (w *wire) set(up bool) {
+func (w *fakeNetwork) setUp(up bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.up = up
 }
 
-// asked is how often anybody was dialed.
-func (w *wire) asked() int {
+// dialCount is how often anybody was dialed.
+func (w *fakeNetwork) dialCount() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.dials)
 }
 
-func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (w *fakeNetwork) dialTarget(ctx context.Context, _, _ string) (net.Conn, error) {
 	w.mu.Lock()
 	w.dials = append(w.dials, time.Now())
 	up := w.up
@@ -51,19 +51,19 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, ctx.Err()
 }
 
-func newUplink(w *wire) *Uplink {
+func newUplink(w *fakeNetwork) *Uplink {
 	u := NewUplink(func() bool { return w.route }, func() []string { return w.targets }, func(online bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.changes = append(w.changes, online)
 	})
-	u.Dial = w.dial
+	u.Dial = w.dialTarget
 	return u
 }
 
-func TestTargetsAreNotAskedOften(t *testing.T) {
+func TestUplinkAsksTargetsRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{up: true, route: true, targets: []string{"192.0.2.1:443"}}
+		w := &fakeNetwork{up: true, route: true, targets: []string{"192.0.2.1:443"}}
 		u := newUplink(w)
 		until := time.Now().Add(time.Minute)
 		var wg sync.WaitGroup
@@ -79,7 +79,7 @@ func TestTargetsAreNotAskedOften(t *testing.T) {
 		}
 		wg.Wait()
 		for i := 1; i < len(w.dials); i++ {
-			if gap := w.dials[i].Sub(w.dials[i-1]); gap < askEvery {
+			if gap := w.dials[i].Sub(w.dials[i-1]); gap < answerLife {
 				t.Errorf("asked again after %s", gap)
 			}
 		}
@@ -89,31 +89,31 @@ func TestTargetsAreNotAskedOften(t *testing.T) {
 	})
 }
 
-func TestOfflineAndBack(t *testing.T) {
+func TestUplinkGoesOfflineAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{route: true, targets: []string{"192.0.2.1:443", "198.51.100.1:443"}}
+		w := &fakeNetwork{route: true, targets: []string{"192.0.2.1:443", "198.51.100.1:443"}}
 		u := newUplink(w)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- u.Run(ctx) }()
 		time.Sleep(time.Minute)
-		if !u.Online() || w.asked() != 0 {
-			t.Errorf("asked %d times though nothing failed", w.asked())
+		if !u.Online() || w.dialCount() != 0 {
+			t.Errorf("asked %d times though nothing failed", w.dialCount())
 		}
 		u.Suspect()
-		time.Sleep(askFor + time.Second)
+		time.Sleep(askTimeout + time.Second)
 		synctest.Wait()
 		if u.Online() {
 			t.Error("all targets are silent, and this machine is online")
 		}
-		before := w.asked()
+		before := w.dialCount()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if n := (w.asked() - before) / 2; n < 2 || n > 4 {
+		if n := (w.dialCount() - before) / 2; n < 2 || n > 4 {
 			t.Errorf("tried %d times in a minute, want every 15 s", n)
 		}
-		w.set(true)
-		time.Sleep(tryEvery + askFor + time.Second)
+		w.setUp(true)
+		time.Sleep(offlineRetryInterval + askTimeout + time.Second)
 		synctest.Wait()
 		if !u.Online() {
 			t.Error("a target answers, and this machine is offline")
@@ -121,9 +121,9 @@ func TestOfflineAndBack(t *testing.T) {
 		if len(w.changes) != 2 || w.changes[0] || !w.changes[1] {
 			t.Errorf("told %v, want off and on, once each", w.changes)
 		}
-		before = w.asked()
+		before = w.dialCount()
 		time.Sleep(time.Hour)
-		if w.asked() != before {
+		if w.dialCount() != before {
 			t.Error("asks though this machine is online and nothing fails")
 		}
 		stop()
@@ -133,9 +133,9 @@ func TestOfflineAndBack(t *testing.T) {
 	})
 }
 
-func TestWithoutTargetsTheRouteCounts(t *testing.T) {
+func TestUplinkWithoutTargetsUsesRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{route: true}
+		w := &fakeNetwork{route: true}
 		u := newUplink(w)
 		if r, fresh := u.Known(); r != connexa.ReachUnknown || !fresh || u.Ask(t.Context()) != connexa.ReachUnknown || !u.Online() {
 			t.Errorf("%v, %v", r, fresh)
@@ -162,9 +162,9 @@ func TestWithoutTargetsTheRouteCounts(t *testing.T) {
 	})
 }
 
-func TestAnAskThatWasCutTeachesNothing(t *testing.T) {
+func TestUplinkIgnoresInterruptedAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{route: true, targets: []string{"192.0.2.1:443"}}
+		w := &fakeNetwork{route: true, targets: []string{"192.0.2.1:443"}}
 		u := newUplink(w)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -175,7 +175,7 @@ func TestAnAskThatWasCutTeachesNothing(t *testing.T) {
 	})
 }
 
-func TestWhatCountsAsAnAnswer(t *testing.T) {
+func TestTryTargets(t *testing.T) {
 	refused := func(ip string) error {
 		return &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 9}, Err: syscall.ECONNREFUSED}
 	}
@@ -191,7 +191,7 @@ func TestWhatCountsAsAnAnswer(t *testing.T) {
 		{"no such name", errors.New("no such host"), connexa.ReachSilent},
 	} {
 		var asked atomic.Int32
-		got := Try(t.Context(), func(context.Context, string, string) (net.Conn, error) {
+		got := TryTargets(t.Context(), func(context.Context, string, string) (net.Conn, error) {
 			asked.Add(1)
 			if tt.err != nil {
 				return nil, tt.err
