@@ -25,14 +25,14 @@ type meteredStore struct {
 func (s meteredStore) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
 	done, err := s.DB.Finish(ctx, j, p)
 	if err == nil && !done.Stale { // else the job is queued again
-		s.metrics.Ended(j.Kind, p.Mark)
+		s.metrics.CountJob(j.Kind, p.Mark)
 	}
 	return done, err
 }
 
 // watch tells the metrics where the figures of this panel are.
 func (p *Panel) watch(readers func() int) {
-	p.metrics.Watch(metrics.Source{
+	p.metrics.Register(metrics.Source{
 		Fleet:   p.db.Facets,
 		Jobs:    p.db.CountLiveJobs,
 		Runs:    func(ctx context.Context) ([]connexa.Run, error) { return p.db.LiveRuns(ctx, time.Now()) },

@@ -80,7 +80,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 			}
 		}
 	}()
-	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log, Wrote: p.metrics.Wrote}); err != nil {
+	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log, Wrote: p.metrics.ObserveWrite}); err != nil {
 		return nil, err
 	}
 	open = append(open, p.db)

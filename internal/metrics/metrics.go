@@ -20,12 +20,12 @@ type Metrics struct {
 	registry *prometheus.Registry
 	log      *slog.Logger
 	writes   prometheus.Histogram
-	done     *prometheus.CounterVec
+	jobsDone *prometheus.CounterVec
 }
 
 const (
-	scrapeTime   = 10 * time.Second
-	mostScrapers = 4
+	scrapeTimeout = 10 * time.Second
+	maxScrapes    = 4
 )
 
 // New returns the metrics of a program of that version, with those of the Go
@@ -38,7 +38,7 @@ func New(version string, log *slog.Logger) *Metrics {
 			Name: "connexa_db_write_seconds", Help: "Write transactions, from asking for the writer to the end of the commit.",
 			Buckets: []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5},
 		}),
-		done: prometheus.NewCounterVec(prometheus.CounterOpts{
+		jobsDone: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "connexa_jobs_done_total", Help: "Jobs that ended since the start, by kind and by how they ended.",
 		}, []string{"kind", "mark"}),
 	}
@@ -46,17 +46,17 @@ func New(version string, log *slog.Logger) *Metrics {
 		Name: "connexa_build_info", Help: "Always 1; the label is the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.writes, m.done, build,
+	m.registry.MustRegister(m.writes, m.jobsDone, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Wrote counts a write transaction that took so long.
-func (m *Metrics) Wrote(took time.Duration) { m.writes.Observe(took.Seconds()) }
+// ObserveWrite counts a write transaction that took so long.
+func (m *Metrics) ObserveWrite(took time.Duration) { m.writes.Observe(took.Seconds()) }
 
-// Ended counts a job that ended.
-func (m *Metrics) Ended(kind connexa.Kind, mark connexa.Mark) {
-	m.done.WithLabelValues(string(kind), string(mark)).Inc()
+// CountJob counts a job that ended.
+func (m *Metrics) CountJob(kind connexa.Kind, mark connexa.Mark) {
+	m.jobsDone.WithLabelValues(string(kind), string(mark)).Inc()
 }
 
 // Handler answers a scrape. What cannot be read is left out and logged.
@@ -64,7 +64,7 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
 		ErrorHandling:       promhttp.ContinueOnError,
-		MaxRequestsInFlight: mostScrapers,
-		Timeout:             scrapeTime,
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout,
 	})
 }

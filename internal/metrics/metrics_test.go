@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-func source() Source {
+func testSource() Source {
 	return Source{
 		Fleet: func(context.Context) (connexa.Facets, error) {
 			return connexa.Facets{Statuses: map[connexa.Status]int{connexa.PingOK: 7, connexa.LoginOK: 2}, Total: 9, Suspect: 1}, nil
@@ -32,7 +32,7 @@ func source() Source {
 	}
 }
 
-func scrape(t *testing.T, m *Metrics) string {
+func scrapeMetrics(t *testing.T, m *Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
@@ -44,12 +44,12 @@ func scrape(t *testing.T, m *Metrics) string {
 
 func TestScrape(t *testing.T) {
 	m := New("1.2.3", slog.New(slog.DiscardHandler))
-	m.Watch(source())
-	m.Wrote(3 * time.Millisecond)
-	m.Ended(connexa.Ping, connexa.MarkGood)
-	m.Ended(connexa.Ping, connexa.MarkGood)
-	m.Ended(connexa.Login, connexa.MarkBroken)
-	text := scrape(t, m)
+	m.Register(testSource())
+	m.ObserveWrite(3 * time.Millisecond)
+	m.CountJob(connexa.Ping, connexa.MarkGood)
+	m.CountJob(connexa.Ping, connexa.MarkGood)
+	m.CountJob(connexa.Login, connexa.MarkBroken)
+	text := scrapeMetrics(t, m)
 	for _, want := range []string{
 		`connexa_build_info{version="1.2.3"} 1`,
 		`connexa_nodes{status="ping_ok"} 7`, `connexa_nodes{status="login_ok"} 2`, `connexa_nodes{status="not_tested"} 0`, `connexa_nodes_suspect 1`,
@@ -73,15 +73,15 @@ func TestScrape(t *testing.T) {
 }
 
 // A database that does not answer must not hide that the program runs.
-func TestScrapeWithoutADatabase(t *testing.T) {
+func TestScrapeWithoutDatabase(t *testing.T) {
 	var log bytes.Buffer
 	m := New("", slog.New(slog.NewTextHandler(&log, nil)))
-	s, broken := source(), errors.New("disk I/O error")
+	s, broken := testSource(), errors.New("disk I/O error")
 	s.Fleet = func(context.Context) (connexa.Facets, error) { return connexa.Facets{}, broken }
 	s.Jobs = func(context.Context) ([]connexa.LiveJobs, error) { return nil, broken }
 	s.Runs = func(context.Context) ([]connexa.Run, error) { return nil, broken }
-	m.Watch(s)
-	text := scrape(t, m)
+	m.Register(s)
+	text := scrapeMetrics(t, m)
 	for _, gone := range []string{"connexa_nodes", "connexa_jobs_live", "connexa_runs_live"} {
 		if strings.Contains(text, "\n"+gone) {
 			t.Errorf("%s is there", gone)

@@ -30,11 +30,11 @@ type Tunnels struct {
 	Sent, SendFails                uint64
 }
 
-// Watch asks s from now on. It may be called once.
-func (m *Metrics) Watch(s Source) { m.registry.MustRegister(newCollector(s)) }
+// Register asks s from now on. It may be called once.
+func (m *Metrics) Register(s Source) { m.registry.MustRegister(newCollector(s)) }
 
-// askTime is how long the database may take to answer a scrape.
-const askTime = 5 * time.Second
+// queryTimeout is how long the database may take to answer a scrape.
+const queryTimeout = 5 * time.Second
 
 // collector asks a Source.
 type collector struct {
@@ -70,7 +70,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
 	gauge := func(d *prometheus.Desc, n int, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
