@@ -25,7 +25,7 @@ func startTelling(t *testing.T) (*panel, *browser) {
 // useNotifier lets the panel send to its channels.
 func (p *panel) useNotifier() {
 	p.app.Notifier = notify.New(notify.Config{
-		Guard: &guard.Guard{Local: true}, Store: p.db, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Guard: &guard.Guard{AllowLocal: true}, Store: p.db, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Words: func(lang string, text connexa.Text) string {
 			l, _ := i18n.ParseLang(lang)
 			return i18n.New(l, nil).Text(text)

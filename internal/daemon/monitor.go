@@ -38,7 +38,7 @@ func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 }
 
 // out is what this machine connects with to addresses that a person typed.
-func (p *Panel) out() *guard.Guard { return &guard.Guard{Local: p.cfg.AllowLocal} }
+func (p *Panel) out() *guard.Guard { return &guard.Guard{AllowLocal: p.cfg.AllowLocal} }
 
 // allowedTargets leaves out the addresses to which this machine may not connect:
 // their silence would say nothing of the uplink.

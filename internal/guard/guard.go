@@ -19,8 +19,8 @@ import (
 // Guard dials. The zero value allows no local destinations. Its methods are safe for
 // concurrent use.
 type Guard struct {
-	// Local allows all addresses.
-	Local bool
+	// AllowLocal allows all addresses.
+	AllowLocal bool
 	// Resolver is used where set.
 	Resolver *net.Resolver
 }
@@ -39,11 +39,11 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	return d.DialContext(ctx, network, address)
 }
 
-const dialTime = 10 * time.Second
+const dialTimeout = 10 * time.Second
 
 // Dialer returns a dialer that asks the guard.
 func (g *Guard) Dialer() net.Dialer {
-	return net.Dialer{Timeout: dialTime, Resolver: g.Resolver, Control: g.Control}
+	return net.Dialer{Timeout: dialTimeout, Resolver: g.Resolver, Control: g.Control}
 }
 
 // Control is for a net.Dialer: it is called with the address that is about to be
@@ -58,7 +58,7 @@ func (g *Guard) Control(_, address string, _ syscall.RawConn) error {
 
 // Check returns a *Denied for an address that is not allowed.
 func (g *Guard) Check(a netip.Addr) error {
-	if g.Local || !isLocal(a) {
+	if g.AllowLocal || !isLocal(a) {
 		return nil
 	}
 	return &Denied{a}
@@ -67,7 +67,7 @@ func (g *Guard) Check(a netip.Addr) error {
 // CheckHost looks a host up and checks every address that it has. It is for what
 // dials by itself, where the name may lead elsewhere a moment later.
 func (g *Guard) CheckHost(ctx context.Context, host string) error {
-	if g.Local {
+	if g.AllowLocal {
 		return nil
 	}
 	r := g.Resolver
@@ -86,9 +86,9 @@ func (g *Guard) CheckHost(ctx context.Context, host string) error {
 	return nil
 }
 
-// carriers are the networks of IPv6 that have an IPv4 address in them, and behind
+// embeddedIPv4 are the networks of IPv6 that have an IPv4 address in them, and behind
 // how many bytes: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible and IPv4-translated addresses (RFC 7915).
-var carriers = []struct {
+var embeddedIPv4 = []struct {
 	net netip.Prefix
 	at  int
 }{
@@ -99,9 +99,9 @@ var carriers = []struct {
 	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12},
 }
 
-// metadata are addresses outside of link-local networks at which clouds answer with
+// metadataAddrs are addresses outside of link-local networks at which clouds answer with
 // secrets of the machine.
-var metadata = []netip.Addr{
+var metadataAddrs = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::254"),   // AWS
 	netip.MustParseAddr("fd20:ce::254"),    // Google
 	netip.MustParseAddr("100.100.100.200"), // Alibaba
@@ -109,9 +109,9 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-// never are networks of IPv4 that lead to this machine or to everybody: "this"
+// thisNetwork are networks of IPv4 that lead to this machine or to everybody: "this"
 // network (RFC 1122 section 3.2.1.3) and the limited broadcast address.
-var never = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32")}
+var thisNetwork = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32")}
 
 // isLocal says whether an address is of this machine, of its link, of many at once,
 // or a cloud's metadata, in any of its forms. Private networks are not: owners run
@@ -121,17 +121,17 @@ func isLocal(a netip.Addr) bool {
 	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() {
 		return true
 	}
-	for _, m := range metadata {
+	for _, m := range metadataAddrs {
 		if a == m {
 			return true
 		}
 	}
-	for _, n := range never {
+	for _, n := range thisNetwork {
 		if n.Contains(a) {
 			return true
 		}
 	}
-	for _, c := range carriers {
+	for _, c := range embeddedIPv4 {
 		if c.net.Contains(a) {
 			b := a.As16()
 			return isLocal(netip.AddrFrom4([4]byte(b[c.at : c.at+4])))
@@ -144,11 +144,11 @@ func isLocal(a netip.Addr) bool {
 // may be a secret in it. It is empty where none is named.
 func HostOf(resp *http.Response) string {
 	to, err := resp.Location()
-	if err != nil || len(to.Host) > mostHost || strings.ContainsFunc(to.Host, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	if err != nil || len(to.Host) > maxHost || strings.ContainsFunc(to.Host, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return ""
 	}
 	return to.Host
 }
 
-// mostHost is the longest host and port that is shown, in bytes.
-const mostHost = 253 + len(":65535")
+// maxHost is the longest host and port that is shown, in bytes.
+const maxHost = 253 + len(":65535")

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-func TestLocalAddresses(t *testing.T) {
+func TestCheckDeniesLocalAddresses(t *testing.T) {
 	for text, want := range map[string]bool{
 		"127.0.0.1": true, "127.255.1.2": true, "::1": true, "::ffff:127.0.0.1": true, "0.0.0.0": true, "0.1.2.3": true, "::": true,
 		"169.254.169.254": true, "::ffff:169.254.169.254": true, "fe80::1": true, "fe80::1%eth0": true, "fd00:ec2::254": true,
@@ -26,15 +26,15 @@ func TestLocalAddresses(t *testing.T) {
 		if err := (&Guard{}).Check(a); errors.As(err, &no) != want {
 			t.Errorf("%s: %v", text, err)
 		}
-		if err := (&Guard{Local: true}).Check(a); err != nil {
+		if err := (&Guard{AllowLocal: true}).Check(a); err != nil {
 			t.Errorf("%s with the permission: %v", text, err)
 		}
 	}
 }
 
-// lying is a resolver whose answers are 192.0.2.1 at first and 127.0.0.1 from then
+// rebindingResolver is a resolver whose answers are 192.0.2.1 at first and 127.0.0.1 from then
 // on: the name of somebody who means it.
-func lying(t *testing.T) *net.Resolver {
+func rebindingResolver(t *testing.T) *net.Resolver {
 	t.Helper()
 	asked := 0
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -74,9 +74,9 @@ func lying(t *testing.T) *net.Resolver {
 	}}
 }
 
-// TestDialJudgesTheAddress has spellings of a local address, and a name that leads
+// TestDialChecksResolvedAddress has spellings of a local address, and a name that leads
 // there only after it was looked at.
-func TestDialJudgesTheAddress(t *testing.T) {
+func TestDialChecksResolvedAddress(t *testing.T) {
 	site := httptest.NewServer(http.NotFoundHandler())
 	defer site.Close()
 	_, port, _ := net.SplitHostPort(site.Listener.Addr().String())
@@ -90,7 +90,7 @@ func TestDialJudgesTheAddress(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	g.Resolver = lying(t)
+	g.Resolver = rebindingResolver(t)
 	if err := g.CheckHost(t.Context(), "rebound.example"); err != nil {
 		t.Fatal("the first answer is a good one: ", err)
 	}
@@ -100,7 +100,7 @@ func TestDialJudgesTheAddress(t *testing.T) {
 	if err := g.CheckHost(t.Context(), "rebound.example"); !errors.As(err, new(*Denied)) {
 		t.Errorf("a name that leads here: %v", err)
 	}
-	allowed := &Guard{Local: true}
+	allowed := &Guard{AllowLocal: true}
 	c, err := allowed.DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func receiver(t *testing.T, status int) (url string, got chan request) {
 func TestAWebhookIsCalled(t *testing.T) {
 	site, got := receiver(t, http.StatusNoContent)
 	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
-	if err := post(t.Context(), &guard.Guard{Local: true}, to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
+	if err := post(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-got
@@ -77,7 +77,7 @@ func TestAWebhookIsCalled(t *testing.T) {
 func TestAWebhookOfShoutrrrsOwnForm(t *testing.T) {
 	site, got := receiver(t, http.StatusOK)
 	for _, in := range []string{"generic+" + site + "/plain", strings.Replace(site, "http", "generic", 1) + "/plain?disabletls=yes"} {
-		if err := post(t.Context(), &guard.Guard{Local: true}, address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
+		if err := post(t.Context(), &guard.Guard{AllowLocal: true}, address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
 			t.Fatal(err)
 		}
 		if r := <-got; r.path != "/plain" || r.body != "hello" {
@@ -90,7 +90,7 @@ func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
 	site, got := receiver(t, http.StatusForbidden)
 	store := &shelf{}
 	log := &strings.Builder{}
-	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{Local: true}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
 	<-got
@@ -116,7 +116,7 @@ func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
 
 // A failed request to Telegram must not count as sent; shoutrrr alone would say so.
 func TestNoAnswerIsNoSuccess(t *testing.T) {
-	takeOver(&guard.Guard{Local: true})
+	takeOver(&guard.Guard{AllowLocal: true})
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	var answer struct{}
@@ -143,7 +143,7 @@ func TestMailGoesOut(t *testing.T) {
 		Service: connexa.ServiceMail, Host: host, Port: port, User: "ops@example.net", Password: "p@ss/wörd",
 		From: "panel@example.net", To: "ann+alerts@example.org", Plain: true,
 	})
-	if err := post(t.Context(), &guard.Guard{Local: true}, to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
+	if err := post(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
 		t.Fatal(err)
 	}
 	letter, err := mail.ReadMessage(strings.NewReader(<-letters))
@@ -227,7 +227,7 @@ func TestASilentServerIsLeftBehind(t *testing.T) {
 	to := address(t, connexa.ChannelInput{Service: connexa.ServiceMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
 	ended := make(chan error, 1)
 	n := New(Config{Store: &shelf{}, Words: plain, Log: slog.New(slog.DiscardHandler), Send: func(_ context.Context, address connexa.Secret, m Message) error {
-		err := post(t.Context(), &guard.Guard{Local: true}, address, m)
+		err := post(t.Context(), &guard.Guard{AllowLocal: true}, address, m)
 		ended <- err
 		return err
 	}})
@@ -248,7 +248,7 @@ func TestASilentServerIsLeftBehind(t *testing.T) {
 
 func TestAPanicOfAServiceIsAFailure(t *testing.T) {
 	store := &shelf{}
-	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{Local: true}, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
+	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: "gotify://push.example.net/Blue-Kite-7"})
 	if err == nil || strings.Contains(err.Error(), "Kite") || store.last() != "1 failed: the service panicked: •••" {
 		t.Errorf("%v, %q", err, store.last())
@@ -315,7 +315,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			http.Redirect(w, r, other.URL+"/latest/meta-data/?sig=SECRET", code)
 		}))
 		for name, to := range services(strings.TrimPrefix(site.URL, "http://")) {
-			err := post(t.Context(), &guard.Guard{Local: true}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
+			err := post(t.Context(), &guard.Guard{AllowLocal: true}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
 			if err == nil || !strings.Contains(err.Error(), "redirects") || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%s, %d: %v", name, code, err)
 			}
