@@ -20,105 +20,105 @@ type Message struct {
 // digest gathers notices for one message. However many come, it stays small: of
 // each kind it keeps the first few and counts the others.
 type digest struct {
-	piles map[connexa.NoticeKind]*pile
+	kinds map[connexa.NoticeKind]*kindDigest
 	since time.Time // of the first notice
 }
 
-// pile is the notices of one kind.
-type pile struct {
-	first []connexa.Notice
-	nodes map[int64]struct{} // a node counts once
-	plain int                // notices of no node, and those of nodes beyond the bound
+// kindDigest is the notices of one kind.
+type kindDigest struct {
+	first  []connexa.Notice
+	nodes  map[int64]struct{} // a node counts once
+	others int                // notices of no node, and those of nodes beyond the bound
 }
 
 const (
-	firstMost = 3
-	nodesMost = 10_000
-	textMost  = 3500 // bytes: Telegram takes 4096
-	titleMost = 200
+	maxFirst  = 3
+	maxNodes  = 10_000
+	maxText   = 3500 // bytes: Telegram takes 4096
+	maxTitle  = 200
 	lateAfter = 2 * time.Minute
 )
 
-func (p *pile) count() int { return len(p.nodes) + p.plain }
+func (p *kindDigest) noticeCount() int { return len(p.nodes) + p.others }
 
-func (d *digest) empty() bool { return len(d.piles) == 0 }
+func (d *digest) isEmpty() bool { return len(d.kinds) == 0 }
 
-func (d *digest) count() (all int) {
-	for _, p := range d.piles {
-		all += p.count()
+func (d *digest) noticeCount() (all int) {
+	for _, p := range d.kinds {
+		all += p.noticeCount()
 	}
 	return all
 }
 
-func (d *digest) pile(kind connexa.NoticeKind) *pile {
-	if d.piles == nil {
-		d.piles = map[connexa.NoticeKind]*pile{}
+func (d *digest) ofKind(kind connexa.NoticeKind) *kindDigest {
+	if d.kinds == nil {
+		d.kinds = map[connexa.NoticeKind]*kindDigest{}
 	}
-	if d.piles[kind] == nil {
-		d.piles[kind] = &pile{nodes: map[int64]struct{}{}}
+	if d.kinds[kind] == nil {
+		d.kinds[kind] = &kindDigest{nodes: map[int64]struct{}{}}
 	}
-	return d.piles[kind]
+	return d.kinds[kind]
 }
 
 func (d *digest) add(n connexa.Notice) {
 	if d.since.IsZero() || n.At.Before(d.since) {
 		d.since = n.At
 	}
-	p := d.pile(n.Kind)
-	p.tally(n.NodeID)
-	p.keep(n)
+	p := d.ofKind(n.Kind)
+	p.countNode(n.NodeID)
+	p.keepFirst(n)
 }
 
-// tally counts a notice of a node, or of none.
-func (p *pile) tally(node int64) {
+// countNode counts a notice of a node, or of none.
+func (p *kindDigest) countNode(node int64) {
 	_, again := p.nodes[node]
 	switch {
 	case again:
-	case node == 0 || len(p.nodes) >= nodesMost:
-		p.plain++
+	case node == 0 || len(p.nodes) >= maxNodes:
+		p.others++
 	default:
 		p.nodes[node] = struct{}{}
 	}
 }
 
-// keep keeps n when it is one of the first, or newer than what is kept of its node.
-func (p *pile) keep(n connexa.Notice) {
+// keepFirst keeps n when it is one of the first, or newer than what is kept of its node.
+func (p *kindDigest) keepFirst(n connexa.Notice) {
 	i := slices.IndexFunc(p.first, func(o connexa.Notice) bool { return n.NodeID != 0 && o.NodeID == n.NodeID })
 	switch {
 	case i >= 0:
 		p.first[i] = n
-	case len(p.first) < firstMost:
+	case len(p.first) < maxFirst:
 		p.first = append(p.first, n)
 	}
 }
 
-// join takes in another digest, which is younger.
-func (d *digest) join(o digest) {
+// merge takes in another digest, which is younger.
+func (d *digest) merge(o digest) {
 	if d.since.IsZero() || !o.since.IsZero() && o.since.Before(d.since) {
 		d.since = o.since
 	}
-	for kind, from := range o.piles {
-		p := d.pile(kind)
+	for kind, from := range o.kinds {
+		p := d.ofKind(kind)
 		for id := range from.nodes {
-			p.tally(id)
+			p.countNode(id)
 		}
-		p.plain += from.plain
+		p.others += from.others
 		for _, n := range from.first {
-			p.keep(n)
+			p.keepFirst(n)
 		}
 	}
 }
 
-// message says all of d in a language.
-func (d *digest) message(n *Notifier, lang string) Message {
+// formatMessage says all of d in a language.
+func (d *digest) formatMessage(n *Notifier, lang string) Message {
 	var lines []string
 	var title string
 	for _, kind := range connexa.NoticeKinds() {
-		p := d.piles[kind]
+		p := d.kinds[kind]
 		if p == nil {
 			continue
 		}
-		said := p.say(n, lang)
+		said := p.formatLines(n, lang)
 		if title == "" {
 			title = said[0]
 		}
@@ -127,24 +127,24 @@ func (d *digest) message(n *Notifier, lang string) Message {
 	if time.Since(d.since) > lateAfter {
 		lines = append(lines, n.Words(lang, connexa.T("notify.late", d.since)))
 	}
-	return Message{Title: cut("Connexa: "+title, titleMost), Text: n.signed(strings.Join(lines, "\n"), d.link(n))}
+	return Message{Title: truncateText("Connexa: "+title, maxTitle), Text: n.withLink(strings.Join(lines, "\n"), d.pageURL(n))}
 }
 
-// say is what a pile says, in lines.
-func (p *pile) say(n *Notifier, lang string) (lines []string) {
+// formatLines is what a pile says, in lines.
+func (p *kindDigest) formatLines(n *Notifier, lang string) (lines []string) {
 	var names []string
 	for _, notice := range p.first {
-		lines = append(lines, cut(n.Words(lang, notice.Text), textMost/8))
+		lines = append(lines, truncateText(n.Words(lang, notice.Text), maxText/8))
 		if notice.Name != "" {
-			names = append(names, cut(notice.Name, textMost/40))
+			names = append(names, truncateText(notice.Name, maxText/40))
 		}
 	}
-	rest := p.count() - len(p.first)
+	rest := p.noticeCount() - len(p.first)
 	switch many, ok := summaries[p.first[0].Kind]; {
 	case rest <= 0:
 		return lines
 	case ok && len(names) == len(p.first):
-		return []string{n.Words(lang, connexa.T(many, p.count(), strings.Join(names, ", "), connexa.T("notify.more", rest)))}
+		return []string{n.Words(lang, connexa.T(many, p.noticeCount(), strings.Join(names, ", "), connexa.T("notify.more", rest)))}
 	default:
 		return append(lines, n.Words(lang, connexa.T("notify.rest", rest)))
 	}
@@ -160,26 +160,26 @@ var summaries = map[connexa.NoticeKind]string{
 	connexa.NoticeServiceRecovered: "notify.many.gateway_recovered",
 }
 
-// link is where in the panel to read on: the node or the run when all is about one.
-func (d *digest) link(n *Notifier) string {
-	if len(d.piles) != 1 {
-		return n.link("")
+// pageURL is where in the panel to read on: the node or the run when all is about one.
+func (d *digest) pageURL(n *Notifier) string {
+	if len(d.kinds) != 1 {
+		return n.panelURL("")
 	}
-	for _, p := range d.piles {
+	for _, p := range d.kinds {
 		switch one := p.first[0]; {
-		case p.count() != 1:
+		case p.noticeCount() != 1:
 		case one.NodeID != 0:
-			return n.link("nodes/" + strconv.FormatInt(one.NodeID, 10))
+			return n.panelURL("nodes/" + strconv.FormatInt(one.NodeID, 10))
 		case one.RunID != 0:
-			return n.link("runs/" + strconv.FormatInt(one.RunID, 10))
+			return n.panelURL("runs/" + strconv.FormatInt(one.RunID, 10))
 		}
 	}
-	return n.link("")
+	return n.panelURL("")
 }
 
-// link is the address of a page of the panel; empty when it is not known how
+// panelURL is the address of a page of the panel; empty when it is not known how
 // people reach it.
-func (n *Notifier) link(page string) string {
+func (n *Notifier) panelURL(page string) string {
 	if n.Panel == nil {
 		return ""
 	}
@@ -187,16 +187,16 @@ func (n *Notifier) link(page string) string {
 	return u.String()
 }
 
-func (n *Notifier) signed(text, link string) string {
-	text = cut(text, textMost)
+func (n *Notifier) withLink(text, link string) string {
+	text = truncateText(text, maxText)
 	if link != "" {
 		text += "\n\n" + link
 	}
 	return text
 }
 
-// cut shortens s to so many bytes, at the edge of a character.
-func cut(s string, most int) string {
+// truncateText shortens s to so many bytes, at the edge of a character.
+func truncateText(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

@@ -38,24 +38,24 @@ type Config struct {
 
 // The pace of messages to one channel.
 const (
-	gather   = 5 * time.Second  // from the first notice to the message that tells of it
-	between  = time.Minute      // from the end of one attempt to the next
-	sendTime = 20 * time.Second // for one attempt
-	lastTime = 2 * time.Second  // for all that go out at the end
-	inboxMax = 4096
+	gatherDelay     = 5 * time.Second  // from the first notice to the message that tells of it
+	minInterval     = time.Minute      // from the end of one attempt to the next
+	sendTimeout     = 20 * time.Second // for one attempt
+	shutdownTimeout = 2 * time.Second  // for all that go out at the end
+	maxInbox        = 4096
 )
 
-// pauses are between the attempts at one message. None is shorter than between,
+// retryDelays are between the attempts at one message. None is shorter than between,
 // since an attempt that seems to have failed may have gone out. The last ones
 // outlast a short loss of the network.
-var pauses = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
+var retryDelays = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 
 // Notifier sends notices to channels.
 type Notifier struct {
 	Config
-	inbox chan connexa.Notice
-	wake  chan struct{}
-	hung  hung
+	inbox    chan connexa.Notice
+	wake     chan struct{}
+	attempts openAttempts
 }
 
 // New returns a Notifier. It starts nothing; Run does the work.
@@ -63,7 +63,7 @@ func New(c Config) *Notifier {
 	if c.Guard == nil {
 		c.Guard = &guard.Guard{}
 	}
-	return &Notifier{Config: c, inbox: make(chan connexa.Notice, inboxMax), wake: make(chan struct{}, 1), hung: hung{at: map[int64]int{}}}
+	return &Notifier{Config: c, inbox: make(chan connexa.Notice, maxInbox), wake: make(chan struct{}, 1), attempts: openAttempts{byChannel: map[int64]int{}}}
 }
 
 // Notify takes a notice to send. It never blocks: when thousands wait, the
@@ -87,19 +87,19 @@ func (n *Notifier) Wake() {
 	}
 }
 
-// lane is a channel and what waits to be sent to it. Only Run's goroutine
+// outbox is a channel and what waits to be sent to it. Only Run's goroutine
 // touches it.
-type lane struct {
-	channel connexa.Channel
-	waiting digest
-	due     time.Time // when to send what waits; zero: nothing does, or an attempt goes on
-	free    time.Time // no attempt before this
-	failed  int       // attempts at what waits
-	busy    bool
+type outbox struct {
+	channel   connexa.Channel
+	waiting   digest
+	due       time.Time // when to send what waits; zero: nothing does, or an attempt goes on
+	notBefore time.Time // no attempt before this
+	failures  int       // attempts at what waits
+	sending   bool
 }
 
-// outcome is how an attempt ended.
-type outcome struct {
+// attemptResult is how an attempt ended.
+type attemptResult struct {
 	channel int64
 	sent    digest
 	err     error
@@ -107,119 +107,119 @@ type outcome struct {
 
 // Run sends until ctx is done, and then what waits where a message may go out now.
 func (n *Notifier) Run(ctx context.Context) error {
-	r := &round{Notifier: n, lanes: map[int64]*lane{}, ended: make(chan outcome)}
+	r := &session{Notifier: n, outboxes: map[int64]*outbox{}, ended: make(chan attemptResult)}
 	var cut context.CancelFunc
 	r.sending, cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	n.reload(ctx, r.lanes)
+	n.reloadChannels(ctx, r.outboxes)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		timer.Reset(untilNext(r.lanes))
+		timer.Reset(untilNext(r.outboxes))
 		select {
 		case <-ctx.Done():
-			r.finish()
+			r.sendRemaining()
 			cut()
-			return r.senders.Wait()
+			return r.attempts.Wait()
 		case notice := <-n.inbox:
 			select {
 			case <-n.wake: // who added a channel before the notice is told of it
-				n.reload(ctx, r.lanes)
+				n.reloadChannels(ctx, r.outboxes)
 			default:
 			}
-			r.hand(notice)
+			r.distribute(notice)
 		case <-n.wake:
-			n.reload(ctx, r.lanes)
+			n.reloadChannels(ctx, r.outboxes)
 		case o := <-r.ended:
-			if l := r.lanes[o.channel]; l != nil {
-				n.settle(l, o)
+			if l := r.outboxes[o.channel]; l != nil {
+				n.endAttempt(l, o)
 			}
 		case <-timer.C:
-			for _, l := range r.lanes {
+			for _, l := range r.outboxes {
 				if !l.due.IsZero() && time.Until(l.due) <= 0 {
-					r.send(l)
+					r.startAttempt(l)
 				}
 			}
 		}
 	}
 }
 
-// round is one Run. Only its goroutine touches it.
-type round struct {
+// session is one Run. Only its goroutine touches it.
+type session struct {
 	*Notifier
-	lanes   map[int64]*lane
-	senders errgroup.Group
-	sending context.Context // of the senders; it outlasts Run's by a moment
-	ended   chan outcome
+	outboxes map[int64]*outbox
+	attempts errgroup.Group
+	sending  context.Context // of the senders; it outlasts Run's by a moment
+	ended    chan attemptResult
 }
 
-// hand gives a notice to the channels that want it.
-func (r *round) hand(notice connexa.Notice) {
-	for _, l := range r.lanes {
+// distribute gives a notice to the channels that want it.
+func (r *session) distribute(notice connexa.Notice) {
+	for _, l := range r.outboxes {
 		if l.channel.Wants(notice) {
-			l.add(notice)
+			l.addNotice(notice)
 		}
 	}
 }
 
-// send makes an attempt at what waits.
-func (r *round) send(l *lane) {
-	batch, channel := l.take(), l.channel
-	r.senders.Go(func() error {
-		err := r.deliver(r.sending, channel, batch.message(r.Notifier, channel.Lang))
+// startAttempt makes an attempt at what waits.
+func (r *session) startAttempt(l *outbox) {
+	batch, channel := l.beginAttempt(), l.channel
+	r.attempts.Go(func() error {
+		err := r.deliverMessage(r.sending, channel, batch.formatMessage(r.Notifier, channel.Lang))
 		select {
-		case r.ended <- outcome{channel.ID, batch, err}:
+		case r.ended <- attemptResult{channel.ID, batch, err}:
 		case <-r.sending.Done():
 		}
 		return nil
 	})
 }
 
-// finish makes the last attempts. What is not out in time, or may not go out yet,
+// sendRemaining makes the last attempts. What is not out in time, or may not go out yet,
 // is lost.
-func (r *round) finish() {
+func (r *session) sendRemaining() {
 	for more := true; more; {
 		select {
 		case notice := <-r.inbox:
-			r.hand(notice)
+			r.distribute(notice)
 		default:
 			more = false
 		}
 	}
 	busy := 0
-	for _, l := range r.lanes {
-		if !l.waiting.empty() && !l.busy && time.Until(l.free) <= 0 {
-			r.send(l)
+	for _, l := range r.outboxes {
+		if !l.waiting.isEmpty() && !l.sending && time.Until(l.notBefore) <= 0 {
+			r.startAttempt(l)
 		}
-		if l.busy {
+		if l.sending {
 			busy++
 		}
 	}
-	over := time.NewTimer(lastTime)
+	over := time.NewTimer(shutdownTimeout)
 	defer over.Stop()
 	for late := false; busy > 0 && !late; {
 		select {
 		case o := <-r.ended:
-			if l := r.lanes[o.channel]; l != nil {
-				l.busy = false
+			if l := r.outboxes[o.channel]; l != nil {
+				l.sending = false
 				busy--
 				if o.err != nil {
-					l.waiting.join(o.sent)
+					l.waiting.merge(o.sent)
 				}
 			}
 		case <-over.C:
 			late = true
 		}
 	}
-	for _, l := range r.lanes {
-		if !l.waiting.empty() || l.busy {
-			r.Log.Warn("notices were lost at the end", "channel", l.channel.Name, "waiting", l.waiting.count(), "attempt", l.busy)
+	for _, l := range r.outboxes {
+		if !l.waiting.isEmpty() || l.sending {
+			r.Log.Warn("notices were lost at the end", "channel", l.channel.Name, "waiting", l.waiting.noticeCount(), "attempt", l.sending)
 		}
 	}
 }
 
 // untilNext is how long nothing is due.
-func untilNext(lanes map[int64]*lane) time.Duration {
+func untilNext(lanes map[int64]*outbox) time.Duration {
 	wait := time.Hour
 	for _, l := range lanes {
 		if !l.due.IsZero() {
@@ -229,56 +229,56 @@ func untilNext(lanes map[int64]*lane) time.Duration {
 	return max(0, wait)
 }
 
-func (l *lane) add(notice connexa.Notice) {
+func (l *outbox) addNotice(notice connexa.Notice) {
 	l.waiting.add(notice)
-	if l.due.IsZero() && !l.busy {
-		l.schedule(gather)
+	if l.due.IsZero() && !l.sending {
+		l.scheduleAttempt(gatherDelay)
 	}
 }
 
-// schedule sets the time of the next attempt, so long from now at least.
-func (l *lane) schedule(wait time.Duration) {
+// scheduleAttempt sets the time of the next attempt, so long from now at least.
+func (l *outbox) scheduleAttempt(wait time.Duration) {
 	l.due = time.Now().Add(wait)
-	if l.due.Before(l.free) {
-		l.due = l.free
+	if l.due.Before(l.notBefore) {
+		l.due = l.notBefore
 	}
 }
 
-// take empties the lane for an attempt.
-func (l *lane) take() digest {
+// beginAttempt empties the lane for an attempt.
+func (l *outbox) beginAttempt() digest {
 	batch := l.waiting
-	l.waiting, l.due, l.busy = digest{}, time.Time{}, true
+	l.waiting, l.due, l.sending = digest{}, time.Time{}, true
 	return batch
 }
 
-// settle goes on after an attempt: a failed message is joined with what came
+// endAttempt goes on after an attempt: a failed message is joined with what came
 // since, and tried again a few times.
-func (n *Notifier) settle(l *lane, o outcome) {
-	l.busy, l.free = false, time.Now().Add(between)
-	wait := gather
+func (n *Notifier) endAttempt(l *outbox, o attemptResult) {
+	l.sending, l.notBefore = false, time.Now().Add(minInterval)
+	wait := gatherDelay
 	switch {
 	case o.err == nil:
-		l.failed = 0
-	case l.failed < len(pauses):
-		wait = pauses[l.failed]
-		l.failed++
-		o.sent.join(l.waiting)
+		l.failures = 0
+	case l.failures < len(retryDelays):
+		wait = retryDelays[l.failures]
+		l.failures++
+		o.sent.merge(l.waiting)
 		l.waiting = o.sent
 	default:
-		n.Log.Warn("notices were given up", "channel", l.channel.Name, "notices", o.sent.count(), "attempts", l.failed+1)
-		l.failed = 0
+		n.Log.Warn("notices were given up", "channel", l.channel.Name, "notices", o.sent.noticeCount(), "attempts", l.failures+1)
+		l.failures = 0
 	}
 	switch {
 	case !l.channel.On:
 		l.waiting = digest{}
-	case !l.waiting.empty():
-		l.schedule(wait)
+	case !l.waiting.isEmpty():
+		l.scheduleAttempt(wait)
 	}
 }
 
-// reload reads the channels again. What waits for one stays, unless it was
+// reloadChannels reads the channels again. What waits for one stays, unless it was
 // removed or switched off; one that failed is tried at once.
-func (n *Notifier) reload(ctx context.Context, lanes map[int64]*lane) {
+func (n *Notifier) reloadChannels(ctx context.Context, lanes map[int64]*outbox) {
 	list, err := n.Store.Channels(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -294,7 +294,7 @@ func (n *Notifier) reload(ctx context.Context, lanes map[int64]*lane) {
 	for _, c := range list {
 		l := lanes[c.ID]
 		if l == nil {
-			lanes[c.ID] = &lane{channel: c}
+			lanes[c.ID] = &outbox{channel: c}
 			continue
 		}
 		fresh := !l.channel.Address.Equal(c.Address)
@@ -302,17 +302,17 @@ func (n *Notifier) reload(ctx context.Context, lanes map[int64]*lane) {
 		switch {
 		case !c.On:
 			l.waiting, l.due = digest{}, time.Time{}
-		case fresh && !l.busy && !l.waiting.empty():
-			l.failed = 0
-			l.schedule(gather)
+		case fresh && !l.sending && !l.waiting.isEmpty():
+			l.failures = 0
+			l.scheduleAttempt(gatherDelay)
 		}
 	}
 }
 
-// deliver makes one attempt and keeps how it ended for the page. Its error can be
+// deliverMessage makes one attempt and keeps how it ended for the page. Its error can be
 // shown.
-func (n *Notifier) deliver(ctx context.Context, c connexa.Channel, m Message) error {
-	err := n.attempt(ctx, c, m)
+func (n *Notifier) deliverMessage(ctx context.Context, c connexa.Channel, m Message) error {
+	err := n.attemptSend(ctx, c, m)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	var lost error
@@ -323,7 +323,7 @@ func (n *Notifier) deliver(ctx context.Context, c connexa.Channel, m Message) er
 		return err
 	default:
 		n.Log.Warn("a message was not sent", "channel", c.Name, "service", c.Service(), "err", err)
-		lost = n.Store.ChannelFailed(keep, c.ID, time.Now(), kept(err))
+		lost = n.Store.ChannelFailed(keep, c.ID, time.Now(), storedError(err))
 	}
 	if lost != nil {
 		n.Log.Error("keep the state of a channel", "channel", c.Name, "err", lost)
@@ -334,31 +334,31 @@ func (n *Notifier) deliver(ctx context.Context, c connexa.Channel, m Message) er
 // Test sends a message that says that it is a test, at once.
 func (n *Notifier) Test(ctx context.Context, c connexa.Channel) error {
 	title := n.Words(c.Lang, connexa.T("notify.test"))
-	err := n.deliver(ctx, c, Message{Title: title, Text: n.signed(title, n.link(""))})
+	err := n.deliverMessage(ctx, c, Message{Title: title, Text: n.withLink(title, n.panelURL(""))})
 	if err != nil {
-		return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("channel.test.failed", c.Name, said(err)), Err: err}
+		return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("channel.test.failed", c.Name, errorText(err)), Err: err}
 	}
 	return nil
 }
 
-// attempt sends m, within a time and without the address in its error. The
+// attemptSend sends m, within a time and without the address in its error. The
 // services know no context: one that hangs is left behind, and a channel with two
 // of those has no more attempts until one of them ends.
-func (n *Notifier) attempt(ctx context.Context, c connexa.Channel, m Message) error {
+func (n *Notifier) attemptSend(ctx context.Context, c connexa.Channel, m Message) error {
 	send := n.Send
 	if send == nil {
 		send = func(ctx context.Context, address connexa.Secret, m Message) error {
-			return post(ctx, n.Guard, address, m)
+			return sendMessage(ctx, n.Guard, address, m)
 		}
 	}
-	if !n.hung.begin(c.ID) {
-		return errHung
+	if !n.attempts.tryBegin(c.ID) {
+		return errTooMany
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		defer n.hung.end(c.ID)
+		defer n.attempts.end(c.ID)
 		defer func() {
 			if p := recover(); p != nil {
 				done <- fmt.Errorf("the service panicked: %v", p)
@@ -381,13 +381,13 @@ func (n *Notifier) attempt(ctx context.Context, c connexa.Channel, m Message) er
 }
 
 var (
-	errSlow = connexa.Errorf(connexa.Busy, "channel.slow", sendTime)
-	errHung = connexa.Errorf(connexa.Busy, "channel.hung")
+	errSlow    = connexa.Errorf(connexa.Busy, "channel.slow", sendTimeout)
+	errTooMany = connexa.Errorf(connexa.Busy, "channel.hung")
 )
 
-// said is what a page may say of a failure: a sentence of ours, or the words of a
+// errorText is what a page may say of a failure: a sentence of ours, or the words of a
 // service.
-func said(err error) any {
+func errorText(err error) any {
 	var e *connexa.Error
 	if errors.As(err, &e) {
 		return e.Text
@@ -395,38 +395,38 @@ func said(err error) any {
 	return err.Error()
 }
 
-// kept is what is kept of it.
-func kept(err error) string {
-	if t, ok := said(err).(connexa.Text); ok {
+// storedError is what is kept of it.
+func storedError(err error) string {
+	if t, ok := errorText(err).(connexa.Text); ok {
 		return connexa.AuditDetail(t)
 	}
 	return err.Error()
 }
 
-// hung counts the attempts at each channel that have not ended.
-type hung struct {
-	mu sync.Mutex
-	at map[int64]int
+// openAttempts counts the attempts at each channel that have not ended.
+type openAttempts struct {
+	mu        sync.Mutex
+	byChannel map[int64]int
 }
 
-// hungMost is how many attempts at one channel there may be: one, and one beside
+// maxAttempts is how many attempts at one channel there may be: one, and one beside
 // it that was left behind or is a test.
-const hungMost = 2
+const maxAttempts = 2
 
-func (h *hung) begin(id int64) bool {
+func (h *openAttempts) tryBegin(id int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.at[id] >= hungMost {
+	if h.byChannel[id] >= maxAttempts {
 		return false
 	}
-	h.at[id]++
+	h.byChannel[id]++
 	return true
 }
 
-func (h *hung) end(id int64) {
+func (h *openAttempts) end(id int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.at[id]--; h.at[id] == 0 {
-		delete(h.at, id)
+	if h.byChannel[id]--; h.byChannel[id] == 0 {
+		delete(h.byChannel, id)
 	}
 }

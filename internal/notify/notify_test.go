@@ -15,35 +15,35 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// shelf is a Store in memory.
-type shelf struct {
+// memoryStore is a Store in memory.
+type memoryStore struct {
 	mu     sync.Mutex
 	list   []connexa.Channel
 	states []string
 }
 
-func (s *shelf) Channels(context.Context) ([]connexa.Channel, error) {
+func (s *memoryStore) Channels(context.Context) ([]connexa.Channel, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]connexa.Channel{}, s.list...), nil
 }
 
-func (s *shelf) ChannelSent(_ context.Context, id int64, _ time.Time) error {
-	return s.note(fmt.Sprintf("%d sent", id))
+func (s *memoryStore) ChannelSent(_ context.Context, id int64, _ time.Time) error {
+	return s.recordState(fmt.Sprintf("%d sent", id))
 }
 
-func (s *shelf) ChannelFailed(_ context.Context, id int64, _ time.Time, problem string) error {
-	return s.note(fmt.Sprintf("%d failed: %s", id, problem))
+func (s *memoryStore) ChannelFailed(_ context.Context, id int64, _ time.Time, problem string) error {
+	return s.recordState(fmt.Sprintf("%d failed: %s", id, problem))
 }
 
-func (s *shelf) note(state string) error {
+func (s *memoryStore) recordState(state string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.states = append(s.states, state)
 	return nil
 }
 
-func (s *shelf) last() string {
+func (s *memoryStore) lastState() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.states) == 0 {
@@ -60,14 +60,14 @@ type sent struct {
 }
 
 // post office: what was sent, and what an attempt answers.
-type office struct {
+type fakeSender struct {
 	mu     sync.Mutex
 	start  time.Time
 	sent   []sent
 	answer func(ctx context.Context, attempt int) error
 }
 
-func (o *office) send(ctx context.Context, address connexa.Secret, m Message) error {
+func (o *fakeSender) sendMessage(ctx context.Context, address connexa.Secret, m Message) error {
 	o.mu.Lock()
 	o.sent = append(o.sent, sent{address.Reveal(), m.Text, time.Since(o.start)})
 	n, answer := len(o.sent), o.answer
@@ -78,20 +78,20 @@ func (o *office) send(ctx context.Context, address connexa.Secret, m Message) er
 	return nil
 }
 
-func (o *office) answers(answer func(ctx context.Context, attempt int) error) {
+func (o *fakeSender) setAnswer(answer func(ctx context.Context, attempt int) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.answer = answer
 }
 
-func (o *office) all() []sent {
+func (o *fakeSender) sentMessages() []sent {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return append([]sent{}, o.sent...)
 }
 
-// plain writes a text without a catalogue.
-func plain(lang string, t connexa.Text) string {
+// keyWords writes a text without a catalogue.
+func keyWords(lang string, t connexa.Text) string {
 	words := []string{lang, t.Key}
 	for _, a := range t.Args {
 		if inner, ok := a.(connexa.Text); ok {
@@ -102,20 +102,20 @@ func plain(lang string, t connexa.Text) string {
 	return strings.Join(words, " ")
 }
 
-func channel(id int64, kinds ...connexa.NoticeKind) connexa.Channel {
+func testChannel(id int64, kinds ...connexa.NoticeKind) connexa.Channel {
 	return connexa.Channel{ID: id, Name: "ops", Address: connexa.Secret(fmt.Sprintf("generic://127.0.0.1/%d", id)), Lang: "en", On: true, Kinds: kinds}
 }
 
-func dropped(node int64) connexa.Notice {
+func droppedNotice(node int64) connexa.Notice {
 	name := fmt.Sprintf("192.0.2.%d", node)
 	return connexa.Notice{Kind: connexa.NoticeNodeDropped, At: time.Now(), NodeID: node, Name: name, Text: connexa.T("dropped", name)}
 }
 
-// started runs a Notifier in a bubble of synctest until the test ends.
-func started(t *testing.T, store *shelf) (*Notifier, *office) {
+// startNotifier runs a Notifier in a bubble of synctest until the test ends.
+func startNotifier(t *testing.T, store *memoryStore) (*Notifier, *fakeSender) {
 	t.Helper()
-	o := &office{start: time.Now()}
-	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler), Send: o.send, Panel: &url.URL{Scheme: "https", Host: "panel.example.net", User: url.UserPassword("ann", "pw")}})
+	o := &fakeSender{start: time.Now()}
+	n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler), Send: o.sendMessage, Panel: &url.URL{Scheme: "https", Host: "panel.example.net", User: url.UserPassword("ann", "pw")}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
@@ -130,7 +130,7 @@ func started(t *testing.T, store *shelf) (*Notifier, *office) {
 }
 
 // What happened just before the end is told, and nothing holds the end up.
-func TestTheLastNoticesGoOut(t *testing.T) {
+func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before time.Duration // between a message that went out and the notice; 0: none did
@@ -145,17 +145,17 @@ func TestTheLastNoticesGoOut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped)}}
-				o := &office{start: time.Now()}
-				n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler), Send: o.send})
+				store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}}
+				o := &fakeSender{start: time.Now()}
+				n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler), Send: o.sendMessage})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- n.Run(ctx) }()
 				if tt.before > 0 {
-					n.Notify(dropped(1))
-					time.Sleep(gather + tt.before)
+					n.Notify(droppedNotice(1))
+					time.Sleep(gatherDelay + tt.before)
 				}
-				o.answers(func(ctx context.Context, _ int) error {
+				o.setAnswer(func(ctx context.Context, _ int) error {
 					select {
 					case <-time.After(tt.takes):
 						return nil
@@ -163,40 +163,40 @@ func TestTheLastNoticesGoOut(t *testing.T) {
 						return ctx.Err()
 					}
 				})
-				n.Notify(dropped(2))
+				n.Notify(droppedNotice(2))
 				ended := time.Now()
 				cancel()
-				if err := <-done; err != nil || time.Since(ended) > lastTime {
+				if err := <-done; err != nil || time.Since(ended) > shutdownTimeout {
 					t.Errorf("it ended after %v with %v", time.Since(ended), err)
 				}
-				if all := o.all(); len(all) != tt.sent || store.last() != tt.state {
-					t.Errorf("%d attempts, state %q", len(all), store.last())
+				if all := o.sentMessages(); len(all) != tt.sent || store.lastState() != tt.state {
+					t.Errorf("%d attempts, state %q", len(all), store.lastState())
 				}
 			})
 		})
 	}
 }
 
-func TestOneMessageAMinuteSaysItAll(t *testing.T) {
+func TestNotifierSendsOneMessageAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped, connexa.NoticeRunFinished), channel(2, connexa.NoticeNewLogin)}}
-		n, o := started(t, store)
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped, connexa.NoticeRunFinished), testChannel(2, connexa.NoticeNewLogin)}}
+		n, o := startNotifier(t, store)
 		for node := range int64(12) {
-			n.Notify(dropped(node + 1))
+			n.Notify(droppedNotice(node + 1))
 		}
-		n.Notify(dropped(3)) // again: it is still one node
+		n.Notify(droppedNotice(3)) // again: it is still one node
 		time.Sleep(10 * time.Second)
 		// In the ten minutes after that, a node drops out every second.
 		for node := range int64(600) {
-			n.Notify(dropped(1000 + node))
+			n.Notify(droppedNotice(1000 + node))
 			time.Sleep(time.Second)
 		}
 		time.Sleep(2 * time.Minute)
-		all := o.all()
+		all := o.sentMessages()
 		if want := "en notify.many.node_dropped 12 192.0.2.1, 192.0.2.2, 192.0.2.3 notify.more[9]\n\nhttps://panel.example.net/"; all[0].text != want {
 			t.Errorf("%q, want %q", all[0].text, want)
 		}
-		if all[0].at != gather {
+		if all[0].at != gatherDelay {
 			t.Errorf("the first message went out after %v", all[0].at)
 		}
 		told := 0
@@ -216,18 +216,18 @@ func TestOneMessageAMinuteSaysItAll(t *testing.T) {
 		if told != 612 || len(all) > 12 {
 			t.Errorf("%d nodes in %d messages", told, len(all))
 		}
-		if got := store.last(); got != "1 sent" {
+		if got := store.lastState(); got != "1 sent" {
 			t.Errorf("state %q", got)
 		}
 	})
 }
 
-func TestAFewAreNamedWithTheirReasons(t *testing.T) {
+func TestMessageNamesFewNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := started(t, &shelf{list: []connexa.Channel{channel(1, connexa.NoticeSwitches()...)}})
-		n.Notify(dropped(7))
-		time.Sleep(time.Minute + gather)
-		n.Notify(dropped(8))
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeSwitches()...)}})
+		n.Notify(droppedNotice(7))
+		time.Sleep(time.Minute + gatherDelay)
+		n.Notify(droppedNotice(8))
 		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeRecovered, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("back", "192.0.2.7")})
 		for run := range int64(5) {
 			n.Notify(connexa.Notice{Kind: connexa.NoticeRunFinished, At: time.Now(), RunID: run + 1, Text: connexa.T("run", run+1)})
@@ -240,7 +240,7 @@ func TestAFewAreNamedWithTheirReasons(t *testing.T) {
 			"en dropped 192.0.2.8\nen back 192.0.2.7\nen run 1\nen run 2\nen run 3\nen notify.rest 2\n\nhttps://panel.example.net/",
 			"en run 9\n\nhttps://panel.example.net/runs/9",
 		}
-		all := o.all()
+		all := o.sentMessages()
 		if len(all) != len(want) {
 			t.Fatalf("%d messages: %+v", len(all), all)
 		}
@@ -252,110 +252,110 @@ func TestAFewAreNamedWithTheirReasons(t *testing.T) {
 	})
 }
 
-func TestAFlappingNodeIsMuted(t *testing.T) {
+func TestNotifierMutesFlappingNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := started(t, &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped)}})
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}})
 		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeFlapping, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("flaps")})
 		for range 5 {
-			quiet := dropped(7)
+			quiet := droppedNotice(7)
 			quiet.Flapping = true
 			n.Notify(quiet)
 			time.Sleep(3 * time.Minute)
 		}
 		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeSettled, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // its switch is off
 		time.Sleep(3 * time.Minute)
-		all := o.all()
+		all := o.sentMessages()
 		if len(all) != 1 || !strings.HasPrefix(all[0].text, "en flaps") {
 			t.Errorf("%+v", all)
 		}
 	})
 }
 
-func TestAFailedMessageIsTriedAgainWithWhatCameSince(t *testing.T) {
+func TestFailedMessageIsRetriedWithNewNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped)}}
-		n, o := started(t, store)
-		o.answers(func(_ context.Context, attempt int) error {
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}}
+		n, o := startNotifier(t, store)
+		o.setAnswer(func(_ context.Context, attempt int) error {
 			if attempt <= 2 {
 				return errors.New("POST http://127.0.0.1/1: refused")
 			}
 			return nil
 		})
-		n.Notify(dropped(1))
+		n.Notify(droppedNotice(1))
 		time.Sleep(10 * time.Second)
-		if got := store.last(); got != "1 failed: POST •••: refused" {
+		if got := store.lastState(); got != "1 failed: POST •••: refused" {
 			t.Errorf("state %q", got)
 		}
-		n.Notify(dropped(2))
-		n.Notify(dropped(1))
+		n.Notify(droppedNotice(2))
+		n.Notify(droppedNotice(1))
 		time.Sleep(time.Hour)
-		all := o.all()
-		if len(all) != 3 || store.last() != "1 sent" {
-			t.Fatalf("%d attempts, %s: %+v", len(all), store.last(), all)
+		all := o.sentMessages()
+		if len(all) != 3 || store.lastState() != "1 sent" {
+			t.Fatalf("%d attempts, %s: %+v", len(all), store.lastState(), all)
 		}
 		if got, want := all[2].text, "en dropped 192.0.2.1\nen dropped 192.0.2.2\nen notify.late "; !strings.HasPrefix(got, want) {
 			t.Errorf("%q, want %q …", got, want)
 		}
-		if all[1].at-all[0].at != pauses[0] || all[2].at-all[1].at != pauses[1] {
+		if all[1].at-all[0].at != retryDelays[0] || all[2].at-all[1].at != retryDelays[1] {
 			t.Errorf("attempts at %v, %v, %v", all[0].at, all[1].at, all[2].at)
 		}
 	})
 }
 
-func TestAMessageIsGivenUpInTheEnd(t *testing.T) {
+func TestMessageIsGivenUpAfterRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := started(t, &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped)}})
-		o.answers(func(context.Context, int) error { return errors.New("no") })
-		n.Notify(dropped(1))
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}})
+		o.setAnswer(func(context.Context, int) error { return errors.New("no") })
+		n.Notify(droppedNotice(1))
 		time.Sleep(3 * time.Hour)
-		if got, want := len(o.all()), 1+len(pauses); got != want {
+		if got, want := len(o.sentMessages()), 1+len(retryDelays); got != want {
 			t.Fatalf("%d attempts, want %d", got, want)
 		}
-		o.answers(nil)
-		n.Notify(dropped(2))
+		o.setAnswer(nil)
+		n.Notify(droppedNotice(2))
 		time.Sleep(time.Minute)
-		if all := o.all(); !strings.HasPrefix(all[len(all)-1].text, "en dropped 192.0.2.2\n\n") {
+		if all := o.sentMessages(); !strings.HasPrefix(all[len(all)-1].text, "en dropped 192.0.2.2\n\n") {
 			t.Errorf("after giving up: %q", all[len(all)-1].text)
 		}
 	})
 }
 
-func TestAChannelThatHangsHoldsNobodyUp(t *testing.T) {
+func TestHangingChannelDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{list: []connexa.Channel{channel(1, connexa.NoticeNodeDropped), channel(2, connexa.NoticeNodeDropped)}}
-		n, o := started(t, store)
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped), testChannel(2, connexa.NoticeNodeDropped)}}
+		n, o := startNotifier(t, store)
 		let := make(chan struct{})
 		n.Send = func(ctx context.Context, address connexa.Secret, m Message) error {
 			if strings.HasSuffix(address.Reveal(), "/1") {
 				<-let // deaf to its context, like shoutrrr
 				return nil
 			}
-			return o.send(ctx, address, m)
+			return o.sendMessage(ctx, address, m)
 		}
-		n.Notify(dropped(1))
+		n.Notify(droppedNotice(1))
 		time.Sleep(10 * time.Second)
-		if all := o.all(); len(all) != 1 {
+		if all := o.sentMessages(); len(all) != 1 {
 			t.Errorf("the other channel got %d messages", len(all))
 		}
 		time.Sleep(20 * time.Minute)
-		if got := store.last(); got != `1 failed: {"key":"channel.hung"}` {
+		if got := store.lastState(); got != `1 failed: {"key":"channel.hung"}` {
 			t.Errorf("state %q", got)
 		}
-		if n.hung.at[1] != hungMost {
-			t.Errorf("%d attempts hang", n.hung.at[1])
+		if n.attempts.byChannel[1] != maxAttempts {
+			t.Errorf("%d attempts hang", n.attempts.byChannel[1])
 		}
 		close(let)
 		time.Sleep(time.Hour)
-		if got := store.last(); got != "1 sent" {
+		if got := store.lastState(); got != "1 sent" {
 			t.Errorf("state %q once it answers", got)
 		}
 	})
 }
 
-func TestChannelsChangeWhileItRuns(t *testing.T) {
+func TestNotifierReloadsChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{}
-		n, o := started(t, store)
+		store := &memoryStore{}
+		n, o := startNotifier(t, store)
 		set := func(list ...connexa.Channel) {
 			store.mu.Lock()
 			store.list = list
@@ -363,91 +363,91 @@ func TestChannelsChangeWhileItRuns(t *testing.T) {
 			n.Wake()
 			synctest.Wait()
 		}
-		n.Notify(dropped(1)) // to nobody
-		set(channel(1, connexa.NoticeNodeDropped))
-		n.Notify(dropped(2))
+		n.Notify(droppedNotice(1)) // to nobody
+		set(testChannel(1, connexa.NoticeNodeDropped))
+		n.Notify(droppedNotice(2))
 		synctest.Wait()
-		off := channel(1, connexa.NoticeNodeDropped)
+		off := testChannel(1, connexa.NoticeNodeDropped)
 		off.On = false
 		set(off) // what waits goes
-		set(channel(1, connexa.NoticeNodeDropped))
+		set(testChannel(1, connexa.NoticeNodeDropped))
 		time.Sleep(2 * time.Minute)
-		if all := o.all(); len(all) != 0 {
+		if all := o.sentMessages(); len(all) != 0 {
 			t.Errorf("%+v", all)
 		}
-		o.answers(func(_ context.Context, attempt int) error {
+		o.setAnswer(func(_ context.Context, attempt int) error {
 			if attempt == 1 {
 				return errors.New("wrong token")
 			}
 			return nil
 		})
-		n.Notify(dropped(3))
-		time.Sleep(gather)
+		n.Notify(droppedNotice(3))
+		time.Sleep(gatherDelay)
 		time.Sleep(time.Second)
-		mended := channel(1, connexa.NoticeNodeDropped)
+		mended := testChannel(1, connexa.NoticeNodeDropped)
 		mended.Address, mended.Lang = "generic://127.0.0.1/fresh", "ru"
 		set(mended)
 		time.Sleep(2 * time.Minute)
-		all := o.all()
+		all := o.sentMessages()
 		if len(all) != 2 || all[1].to != "generic://127.0.0.1/fresh" || !strings.HasPrefix(all[1].text, "ru dropped") {
 			t.Errorf("%+v", all)
 		}
 		set()
-		n.Notify(dropped(4))
+		n.Notify(droppedNotice(4))
 		time.Sleep(2 * time.Minute)
-		if len(o.all()) != 2 {
+		if len(o.sentMessages()) != 2 {
 			t.Error("a channel that was removed is told")
 		}
 	})
 }
 
 func TestNotifyNeverBlocks(t *testing.T) {
-	n := New(Config{Store: &shelf{}, Words: plain, Log: slog.New(slog.DiscardHandler)}) // nobody runs it
-	for range inboxMax + 100 {
-		n.Notify(dropped(1))
+	n := New(Config{Store: &memoryStore{}, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // nobody runs it
+	for range maxInbox + 100 {
+		n.Notify(droppedNotice(1))
 	}
-	if got := len(n.inbox); got != inboxMax {
+	if got := len(n.inbox); got != maxInbox {
 		t.Errorf("%d wait", got)
 	}
 }
 
-func TestADigestStaysSmall(t *testing.T) {
+func TestDigestIsBounded(t *testing.T) {
 	var d digest
-	for node := range int64(3 * nodesMost) {
-		notice := dropped(node + 1)
+	for node := range int64(3 * maxNodes) {
+		notice := droppedNotice(node + 1)
 		notice.Text, notice.Name = connexa.T(strings.Repeat("ж", 5000)), strings.Repeat("ж", 300)
 		d.add(notice)
 	}
-	p := d.piles[connexa.NoticeNodeDropped]
-	if p.count() != 3*nodesMost || len(p.nodes) != nodesMost || len(p.first) != firstMost {
-		t.Errorf("count %d, %d nodes, %d kept", p.count(), len(p.nodes), len(p.first))
+	p := d.kinds[connexa.NoticeNodeDropped]
+	if p.noticeCount() != 3*maxNodes || len(p.nodes) != maxNodes || len(p.first) != maxFirst {
+		t.Errorf("count %d, %d nodes, %d kept", p.noticeCount(), len(p.nodes), len(p.first))
 	}
 	for _, kind := range connexa.NoticeKinds() {
 		d.add(connexa.Notice{Kind: kind, At: time.Now(), Text: connexa.T(strings.Repeat("ж", 5000))})
 	}
-	n := New(Config{Words: plain, Panel: &url.URL{Scheme: "https", Host: "panel.example.net"}})
-	if m := d.message(n, "ru"); len(m.Text) > 4096 || len(m.Title) > titleMost || strings.ContainsRune(m.Text, '\uFFFD') {
+	n := New(Config{Words: keyWords, Panel: &url.URL{Scheme: "https", Host: "panel.example.net"}})
+	if m := d.formatMessage(n, "ru"); len(m.Text) > 4096 || len(m.Title) > maxTitle || strings.ContainsRune(m.Text, '\uFFFD') {
 		t.Errorf("%d bytes under a title of %d", len(m.Text), len(m.Title))
 	}
 }
 
-func TestTestIsSentAtOnceAndTellsWhatIsWrong(t *testing.T) {
+func TestTestMessageReportsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &shelf{list: []connexa.Channel{channel(1)}}
-		n, o := started(t, store)
+		store := &memoryStore{list: []connexa.Channel{testChannel(1)}}
+		n, o := startNotifier(t, store)
 		if err := n.Test(t.Context(), store.list[0]); err != nil {
 			t.Error(err)
 		}
-		if all := o.all(); len(all) != 1 || all[0].at != 0 || !strings.HasPrefix(all[0].text, "en notify.test\n\nhttps://") {
+		if all := o.sentMessages(); len(all) != 1 || all[0].at != 0 || !strings.HasPrefix(all[0].text, "en notify.test\n\nhttps://") {
 			t.Errorf("%+v", all)
 		}
-		o.answers(func(context.Context, int) error { return errors.New("generic://127.0.0.1/1 is gone") })
+		o.setAnswer(func(context.Context, int) error { return errors.New("generic://127.0.0.1/1 is gone") })
 		err := n.Test(t.Context(), store.list[0])
-		if connexa.CodeOf(err) != connexa.Invalid || plain("", connexa.TextOf(err)) != " channel.test.failed ops ••• is gone" {
+		if connexa.CodeOf(err) != connexa.Invalid || keyWords("", connexa.TextOf(err)) != " channel.test.failed ops ••• is gone" {
 			t.Errorf("%v", err)
 		}
-		if store.last() != "1 failed: ••• is gone" {
-			t.Error(store.last())
+		if store.lastState() != "1 failed: ••• is gone" {
+			t.Error(store.lastState())
 		}
 	})
 }

@@ -17,9 +17,9 @@ import (
 
 const (
 	hidden     = "•••"
-	problemMax = 500 // bytes
-	partLeast  = 4   // characters: shorter words are in every text
-	runLeast   = 6   // characters, within a word
+	maxProblem = 500 // bytes
+	minPart    = 4   // characters: shorter words are in every text
+	minRun     = 6   // characters, within a word
 )
 
 // addresses are URLs of any kind: the services make their own from the address.
@@ -37,7 +37,7 @@ func Scrub(address connexa.Secret, text string) string {
 	}
 	text = addresses.ReplaceAllString(text, hidden)
 	text = parts.ReplaceAllLiteralString(strings.ToValidUTF8(text, "?"), hidden)
-	return cut(strings.Join(strings.Fields(text), " "), problemMax)
+	return truncateText(strings.Join(strings.Fields(text), " "), maxProblem)
 }
 
 // words of queries that tell nothing; cutting them out would only spoil the text.
@@ -52,7 +52,7 @@ var options = []string{"fromname", "fromaddress", "toaddresses", "template", "di
 func partsOf(address string) (parts *regexp.Regexp, short []string) {
 	words := map[string]bool{address: true}
 	add := func(s string) {
-		if len([]rune(s)) >= partLeast && !slices.Contains(harmless, strings.ToLower(s)) {
+		if len([]rune(s)) >= minPart && !slices.Contains(harmless, strings.ToLower(s)) {
 			words[s] = true
 		}
 	}
@@ -74,7 +74,7 @@ func partsOf(address string) (parts *regexp.Regexp, short []string) {
 		}
 		for key, values := range u.Query() {
 			pieces = append(pieces, values...)
-			if len(key) >= 2*partLeast && !slices.Contains(options, strings.ToLower(key)) {
+			if len(key) >= 2*minPart && !slices.Contains(options, strings.ToLower(key)) {
 				pieces = append(pieces, key)
 			}
 		}
@@ -98,7 +98,7 @@ func partsOf(address string) (parts *regexp.Regexp, short []string) {
 	// its own: what is left then are the runs of letters and digits.
 	for word := range words {
 		for _, run := range strings.FieldsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-			if len(run) >= runLeast {
+			if len(run) >= minRun {
 				add(run)
 			}
 		}

@@ -52,14 +52,14 @@ func TestScrub(t *testing.T) {
 			t.Errorf("Scrub(%q)\n got %q\nwant %q", tt.text, got, tt.want)
 		}
 	}
-	if got := Scrub("ntfy://ntfy.sh/alerts-4711", strings.Repeat("ы", 4000)); len(got) > problemMax {
+	if got := Scrub("ntfy://ntfy.sh/alerts-4711", strings.Repeat("ы", 4000)); len(got) > maxProblem {
 		t.Errorf("%d bytes are left", len(got))
 	}
 }
 
-// TestNothingOfAnAddressIsLeft puts the secrets of addresses into errors, whole,
+// TestScrubLeavesNothingOfAddress puts the secrets of addresses into errors, whole,
 // in pieces, and escaped in the ways that programs have.
-func TestNothingOfAnAddressIsLeft(t *testing.T) {
+func TestScrubLeavesNothingOfAddress(t *testing.T) {
 	ways := map[string]func(string) string{
 		"plain":    func(s string) string { return s },
 		"query":    url.QueryEscape,

@@ -45,20 +45,20 @@ func Check(address connexa.Secret) (err error) {
 	return nil
 }
 
-// titled are the services that have a place for a title. The others take none, or
+// withTitle are the services that have a place for a title. The others take none, or
 // change the form of the text for its sake.
-var titled = []string{connexa.ServiceMail, connexa.ServiceWebhook, "ntfy", "gotify", "pushover", "bark", "join", "pushbullet"}
+var withTitle = []string{connexa.ServiceMail, connexa.ServiceWebhook, "ntfy", "gotify", "pushover", "bark", "join", "pushbullet"}
 
-// post sends m by the service that address names, where dial lets it. Its error may
+// sendMessage sends m by the service that address names, where dial lets it. Its error may
 // hold the address.
-func post(ctx context.Context, dial *guard.Guard, address connexa.Secret, m Message) error {
-	takeOver(dial)
+func sendMessage(ctx context.Context, dial *guard.Guard, address connexa.Secret, m Message) error {
+	replaceTransports(dial)
 	r := router.ServiceRouter{}
 	service, err := r.Locate(address.Reveal())
 	if err != nil {
 		return err
 	}
-	lead(service, dial)
+	replaceClients(service, dial)
 	if service.GetID() == connexa.ServiceMail {
 		// The service dials by itself, so the name is judged just before it does.
 		u, err := url.Parse(address.Reveal())
@@ -70,7 +70,7 @@ func post(ctx context.Context, dial *guard.Guard, address connexa.Secret, m Mess
 		}
 	}
 	params := types.Params{}
-	if slices.Contains(titled, service.GetID()) {
+	if slices.Contains(withTitle, service.GetID()) {
 		title := m.Title
 		if service.GetID() == connexa.ServiceMail { // the service writes it into the header as it is
 			title = mime.BEncoding.Encode("utf-8", title)

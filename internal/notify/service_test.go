@@ -21,8 +21,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/guard"
 )
 
-// address is the address of a channel that a person types.
-func address(t *testing.T, in connexa.ChannelInput) connexa.Secret {
+// parseAddress is the address of a channel that a person types.
+func parseAddress(t *testing.T, in connexa.ChannelInput) connexa.Secret {
 	t.Helper()
 	in.Name, in.Lang, in.Kinds = "ops", "en", []string{string(connexa.NoticeNodeDropped)}
 	c, err := in.Parse(false)
@@ -39,8 +39,8 @@ type request struct {
 	path, query, auth, body string
 }
 
-// receiver is a webhook of the test's own.
-func receiver(t *testing.T, status int) (url string, got chan request) {
+// newReceiver is a webhook of the test's own.
+func newReceiver(t *testing.T, status int) (url string, got chan request) {
 	t.Helper()
 	got = make(chan request, 10)
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,10 +55,10 @@ func receiver(t *testing.T, status int) (url string, got chan request) {
 	return site.URL, got
 }
 
-func TestAWebhookIsCalled(t *testing.T) {
-	site, got := receiver(t, http.StatusNoContent)
-	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
-	if err := post(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
+func TestSendWebhook(t *testing.T) {
+	site, got := newReceiver(t, http.StatusNoContent)
+	to := parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
+	if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
 		t.Fatal(err)
 	}
 	r := <-got
@@ -74,10 +74,10 @@ func TestAWebhookIsCalled(t *testing.T) {
 	}
 }
 
-func TestAWebhookOfShoutrrrsOwnForm(t *testing.T) {
-	site, got := receiver(t, http.StatusOK)
+func TestSendWebhookByShoutrrrURL(t *testing.T) {
+	site, got := newReceiver(t, http.StatusOK)
 	for _, in := range []string{"generic+" + site + "/plain", strings.Replace(site, "http", "generic", 1) + "/plain?disabletls=yes"} {
-		if err := post(t.Context(), &guard.Guard{AllowLocal: true}, address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
+		if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
 			t.Fatal(err)
 		}
 		if r := <-got; r.path != "/plain" || r.body != "hello" {
@@ -86,24 +86,24 @@ func TestAWebhookOfShoutrrrsOwnForm(t *testing.T) {
 	}
 }
 
-func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
-	site, got := receiver(t, http.StatusForbidden)
-	store := &shelf{}
+func TestSendErrorHasNoAddress(t *testing.T) {
+	site, got := newReceiver(t, http.StatusForbidden)
+	store := &memoryStore{}
 	log := &strings.Builder{}
-	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.NewTextHandler(log, nil))})
-	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
+	n := New(Config{Store: store, Words: keyWords, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	to := parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
 	<-got
-	if err == nil || !strings.Contains(store.last(), "403 Forbidden") {
-		t.Errorf("%v, state %q", err, store.last())
+	if err == nil || !strings.Contains(store.lastState(), "403 Forbidden") {
+		t.Errorf("%v, state %q", err, store.lastState())
 	}
 	// And where nobody listens.
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
-	to = address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: closed.URL + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
+	to = parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: closed.URL + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
 	gone := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
-	if gone == nil || !strings.Contains(store.last(), "refused") {
-		t.Errorf("%v, state %q", gone, store.last())
+	if gone == nil || !strings.Contains(store.lastState(), "refused") {
+		t.Errorf("%v, state %q", gone, store.lastState())
 	}
 	for _, text := range append(store.states, log.String(), err.Error(), gone.Error()) {
 		for _, secret := range []string{"Copper", "Kite", site, strings.TrimPrefix(site, "http://"), strings.TrimPrefix(closed.URL, "http://")} {
@@ -115,8 +115,8 @@ func TestAFailureIsToldWithoutTheAddress(t *testing.T) {
 }
 
 // A failed request to Telegram must not count as sent; shoutrrr alone would say so.
-func TestNoAnswerIsNoSuccess(t *testing.T) {
-	takeOver(&guard.Guard{AllowLocal: true})
+func TestSendWithoutAnswerFails(t *testing.T) {
+	replaceTransports(&guard.Guard{AllowLocal: true})
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	var answer struct{}
@@ -130,7 +130,7 @@ func TestNoAnswerIsNoSuccess(t *testing.T) {
 	}
 }
 
-func TestMailGoesOut(t *testing.T) {
+func TestSendMail(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -139,11 +139,11 @@ func TestMailGoesOut(t *testing.T) {
 	host, port, _ := net.SplitHostPort(ln.Addr().String())
 	letters := make(chan string, 1)
 	go func() { letters <- takeMail(t, ln) }()
-	to := address(t, connexa.ChannelInput{
+	to := parseAddress(t, connexa.ChannelInput{
 		Service: connexa.ServiceMail, Host: host, Port: port, User: "ops@example.net", Password: "p@ss/wörd",
 		From: "panel@example.net", To: "ann+alerts@example.org", Plain: true,
 	})
-	if err := post(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
+	if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
 		t.Fatal(err)
 	}
 	letter, err := mail.ReadMessage(strings.NewReader(<-letters))
@@ -204,15 +204,15 @@ func takeMail(t *testing.T, ln net.Listener) string {
 	}
 }
 
-func TestMailWantsTLS(t *testing.T) {
+func TestSendMailNeedsTLS(t *testing.T) {
 	in := connexa.ChannelInput{Service: connexa.ServiceMail, Host: "mail.example.net", From: "a@example.net", To: "b@example.net, c@example.net"}
-	if got := address(t, in).Reveal(); !strings.HasPrefix(got, "smtp://mail.example.net:587/") || !strings.Contains(got, "requirestarttls=yes") {
+	if got := parseAddress(t, in).Reveal(); !strings.HasPrefix(got, "smtp://mail.example.net:587/") || !strings.Contains(got, "requirestarttls=yes") {
 		t.Error(got)
 	}
 }
 
 // A server that takes the connection and says nothing is left behind.
-func TestASilentServerIsLeftBehind(t *testing.T) {
+func TestSilentServerIsAbandoned(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -224,16 +224,16 @@ func TestASilentServerIsLeftBehind(t *testing.T) {
 		}
 	}()
 	host, port, _ := net.SplitHostPort(ln.Addr().String())
-	to := address(t, connexa.ChannelInput{Service: connexa.ServiceMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
+	to := parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
 	ended := make(chan error, 1)
-	n := New(Config{Store: &shelf{}, Words: plain, Log: slog.New(slog.DiscardHandler), Send: func(_ context.Context, address connexa.Secret, m Message) error {
-		err := post(t.Context(), &guard.Guard{AllowLocal: true}, address, m)
+	n := New(Config{Store: &memoryStore{}, Words: keyWords, Log: slog.New(slog.DiscardHandler), Send: func(_ context.Context, address connexa.Secret, m Message) error {
+		err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, address, m)
 		ended <- err
 		return err
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
-	go func() { result <- n.attempt(ctx, connexa.Channel{ID: 1, Address: to}, Message{Text: "x"}) }()
+	go func() { result <- n.attemptSend(ctx, connexa.Channel{ID: 1, Address: to}, Message{Text: "x"}) }()
 	conn := <-taken
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
@@ -246,12 +246,12 @@ func TestASilentServerIsLeftBehind(t *testing.T) {
 	}
 }
 
-func TestAPanicOfAServiceIsAFailure(t *testing.T) {
-	store := &shelf{}
-	n := New(Config{Store: store, Words: plain, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
+func TestPanicOfServiceIsFailure(t *testing.T) {
+	store := &memoryStore{}
+	n := New(Config{Store: store, Words: keyWords, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.DiscardHandler), Send: func(context.Context, connexa.Secret, Message) error { panic("Blue-Kite-7") }})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: "gotify://push.example.net/Blue-Kite-7"})
-	if err == nil || strings.Contains(err.Error(), "Kite") || store.last() != "1 failed: the service panicked: •••" {
-		t.Errorf("%v, %q", err, store.last())
+	if err == nil || strings.Contains(err.Error(), "Kite") || store.lastState() != "1 failed: the service panicked: •••" {
+		t.Errorf("%v, %q", err, store.lastState())
 	}
 }
 
@@ -282,15 +282,15 @@ func TestCheck(t *testing.T) {
 		"https://discord.com/api/webhooks/123456789/token_of-webhook":                   "discord://token_of-webhook@123456789",
 		"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX": "slack://hook:T00000000-B00000000-XXXXXXXXXXXXXXXXXXXXXXXX@webhook",
 	} {
-		if got := address(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: typed}); got.Reveal() != want {
+		if got := parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceOther, URL: typed}); got.Reveal() != want {
 			t.Errorf("%s became %s", typed, got.Reveal())
 		}
 	}
 }
 
-// services are addresses of the services that send to a server of one's own, at a
+// serviceAddresses are addresses of the services that send to a server of one's own, at a
 // host and port.
-func services(at string) map[string]string {
+func serviceAddresses(at string) map[string]string {
 	return map[string]string{
 		"webhook":    "generic://" + at + "/in?disabletls=yes",
 		"ntfy":       "ntfy://user:Blue-Kite-7@" + at + "/topic?scheme=http",
@@ -302,9 +302,9 @@ func services(at string) map[string]string {
 	}
 }
 
-// TestRedirectsAreNotFollowed has an address of each service that leads elsewhere:
+// TestSendFollowsNoRedirect has an address of each service that leads elsewhere:
 // nothing is sent there, and the error says where it would have gone.
-func TestRedirectsAreNotFollowed(t *testing.T) {
+func TestSendFollowsNoRedirect(t *testing.T) {
 	asked := make(chan string, 64)
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		asked <- r.Method + " " + r.Header.Get("Authorization")
@@ -314,8 +314,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+"/latest/meta-data/?sig=SECRET", code)
 		}))
-		for name, to := range services(strings.TrimPrefix(site.URL, "http://")) {
-			err := post(t.Context(), &guard.Guard{AllowLocal: true}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
+		for name, to := range serviceAddresses(strings.TrimPrefix(site.URL, "http://")) {
+			err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
 			if err == nil || !strings.Contains(err.Error(), "redirects") || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%s, %d: %v", name, code, err)
 			}
@@ -327,18 +327,18 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestLocalDestinationsWantThePermission has each service, and mail, at an address
+// TestSendToLocalAddressNeedsPermission has each service, and mail, at an address
 // of this machine.
-func TestLocalDestinationsWantThePermission(t *testing.T) {
+func TestSendToLocalAddressNeedsPermission(t *testing.T) {
 	asked := make(chan struct{}, 64)
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
 	defer site.Close()
 	_, port, _ := net.SplitHostPort(site.Listener.Addr().String())
 	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
-		all := services(host + ":" + port)
+		all := serviceAddresses(host + ":" + port)
 		all["mail"] = "smtp://" + host + ":" + port + "/?from=a@example.org&to=b@example.org&encryption=None"
 		for name, to := range all {
-			err := post(t.Context(), &guard.Guard{}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
+			err := sendMessage(t.Context(), &guard.Guard{}, connexa.Secret(to), Message{Title: "t", Text: "hello"})
 			if err == nil || !strings.Contains(err.Error(), "--allow-local-destinations") {
 				t.Errorf("%s at %s: %v", name, host, err)
 			}
@@ -347,10 +347,10 @@ func TestLocalDestinationsWantThePermission(t *testing.T) {
 	if len(asked) > 0 {
 		t.Error("something was sent to this machine")
 	}
-	store := &shelf{}
-	n := New(Config{Store: store, Words: plain, Log: slog.New(slog.DiscardHandler)}) // no guard: the strict one
-	to := address(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site.URL + "/in", Bearer: "Blue-Kite-7"})
-	if err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"}); err == nil || !strings.Contains(store.last(), "allow-local-destinations") {
-		t.Errorf("%v, state %q", err, store.last())
+	store := &memoryStore{}
+	n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // no guard: the strict one
+	to := parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site.URL + "/in", Bearer: "Blue-Kite-7"})
+	if err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"}); err == nil || !strings.Contains(store.lastState(), "allow-local-destinations") {
+		t.Errorf("%v, state %q", err, store.lastState())
 	}
 }

@@ -24,12 +24,12 @@ func (e *Redirected) Error() string {
 	return "the address redirects to " + e.Host + "; redirects are not followed"
 }
 
-// direct refuses redirects, and connects only where the guard lets it.
-type direct struct{ way http.RoundTripper }
+// guardedTransport refuses redirects, and connects only where the guard lets it.
+type guardedTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := d.way.RoundTrip(r)
+func (d guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := d.next.RoundTrip(r)
 	if err != nil || resp.StatusCode < 300 || resp.StatusCode > 399 || resp.StatusCode == http.StatusNotModified {
 		return resp, err
 	}
@@ -37,41 +37,41 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, &Redirected{guard.HostOf(resp)}
 }
 
-// wayOut makes a transport of ours; settings may be nil.
-func wayOut(dial *guard.Guard, settings *tls.Config) http.RoundTripper {
-	return direct{&http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: dial.DialContext, TLSClientConfig: settings, TLSHandshakeTimeout: sendTime,
-		ResponseHeaderTimeout: sendTime, ForceAttemptHTTP2: true, MaxIdleConns: 8, IdleConnTimeout: sendTime,
+// newTransport makes a transport of ours; settings may be nil.
+func newTransport(dial *guard.Guard, settings *tls.Config) http.RoundTripper {
+	return guardedTransport{&http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dial.DialContext, TLSClientConfig: settings, TLSHandshakeTimeout: sendTimeout,
+		ResponseHeaderTimeout: sendTimeout, ForceAttemptHTTP2: true, MaxIdleConns: 8, IdleConnTimeout: sendTimeout,
 	}}
 }
 
-var taken struct {
+var replaced struct {
 	sync.Mutex
 	by *guard.Guard
 }
 
-// takeOver makes what shoutrrr sends over HTTP go our way: most of its services use
+// replaceTransports makes what shoutrrr sends over HTTP go our way: most of its services use
 // the transport of package http, which is replaced in this process.
-func takeOver(dial *guard.Guard) {
-	taken.Lock()
-	defer taken.Unlock()
-	if taken.by != nil && *taken.by == *dial {
+func replaceTransports(dial *guard.Guard) {
+	replaced.Lock()
+	defer replaced.Unlock()
+	if replaced.by != nil && *replaced.by == *dial {
 		return
 	}
-	taken.by = dial
+	replaced.by = dial
 	// Its own client waits for ever, and its Telegram takes a failure without an
 	// answer for a success.
-	jsonclient.DefaultClient = jsonClient{jsonclient.NewWithHTTPClient(&http.Client{Timeout: sendTime})}
-	way := wayOut(dial, nil)
+	jsonclient.DefaultClient = jsonClient{jsonclient.NewWithHTTPClient(&http.Client{Timeout: sendTimeout})}
+	way := newTransport(dial, nil)
 	t := &http.Transport{DialContext: dial.DialContext}
 	t.RegisterProtocol("http", way)
 	t.RegisterProtocol("https", way)
 	http.DefaultTransport = t
 }
 
-// lead makes the clients of a service that has transports of its own go our way,
+// replaceClients makes the clients of a service that has transports of its own go our way,
 // with the TLS settings that the address asks for.
-func lead(service types.Service, dial *guard.Guard) {
+func replaceClients(service types.Service, dial *guard.Guard) {
 	v := reflect.ValueOf(service)
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		v = v.Elem()
@@ -85,9 +85,9 @@ func lead(service types.Service, dial *guard.Guard) {
 			continue
 		}
 		c := (*http.Client)(f.UnsafePointer()) // the field is not exported, what it points to is shared
-		c.Timeout = sendTime
+		c.Timeout = sendTimeout
 		if own, ok := c.Transport.(*http.Transport); ok {
-			c.Transport = wayOut(dial, own.TLSClientConfig)
+			c.Transport = newTransport(dial, own.TLSClientConfig)
 		}
 	}
 }
