@@ -41,16 +41,16 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
 		return cli.ExitUsage
 	}
-	log := logger(errs)
+	log := newLogger(errs)
 	switch {
 	case cmd.SetupOpenVPN != nil:
 		err = cli.SetupOpenVPN(*cmd.SetupOpenVPN, out)
 	case cmd.Passwd != nil:
 		err = cli.Passwd(ctx, *cmd.Passwd, in, out, errs)
 	case cmd.Version != nil:
-		fmt.Fprintln(out, "connexa", versionOf())
+		fmt.Fprintln(out, "connexa", versionText())
 	case cmd.Demo != nil:
-		err = cli.Demo(ctx, *cmd.Demo, versionOf(), out, log)
+		err = cli.Demo(ctx, *cmd.Demo, versionText(), out, log)
 	case cmd.Lab != nil:
 		err = cli.Lab(ctx, *cmd.Lab, out)
 	case cmd.SpeedServer != nil:
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 	case cmd.Proxy != nil:
 		return cli.Proxy(ctx, *cmd.Proxy, in, out, errs)
 	default:
-		err = cli.Serve(ctx, *cmd.Serve, versionOf(), out, log)
+		err = cli.Serve(ctx, *cmd.Serve, versionText(), out, log)
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
@@ -69,15 +69,15 @@ func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *o
 	return 0
 }
 
-// logger writes text to a terminal and JSON to anything else.
-func logger(to *os.File) *slog.Logger {
+// newLogger writes text to a terminal and JSON to anything else.
+func newLogger(to *os.File) *slog.Logger {
 	if term.IsTerminal(int(to.Fd())) {
 		return slog.New(slog.NewTextHandler(to, nil))
 	}
 	return slog.New(slog.NewJSONHandler(to, nil))
 }
 
-func versionOf() string {
+func versionText() string {
 	if version != "" {
 		return version
 	}

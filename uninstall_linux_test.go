@@ -53,46 +53,46 @@ func TestUninstall(t *testing.T) {
 		return
 	}
 	m := newMachine(t)
-	before := m.files()
+	before := m.listFiles()
 	m.install()
 	if list, err := isolation.List(); err != nil || len(list) != 64 {
 		t.Fatalf("%d devices, %v", len(list), err)
 	}
-	installed := m.files()
+	installed := m.listFiles()
 
 	// A word that it does not know changes nothing.
-	m.uninstall(2, "[--purge]", "--pruge")
-	m.leaves(installed)
+	m.runUninstall(2, "[--purge]", "--pruge")
+	m.checkKept(installed)
 	// Everything but the data.
-	m.uninstall(0, "--purge removes them")
-	m.gone()
-	m.leaves(append(before, "/var/lib/connexa -> private/connexa", "/var/lib/private/connexa/connexa.db", "/var/lib/private/connexa/connexa.key"))
+	m.runUninstall(0, "--purge removes them")
+	m.checkRemoved()
+	m.checkKept(append(before, "/var/lib/connexa -> private/connexa", "/var/lib/private/connexa/connexa.db", "/var/lib/private/connexa/connexa.key"))
 	// And that, too, when nothing else is there any more.
-	m.uninstall(0, "", "--purge")
-	m.leaves(before)
+	m.runUninstall(0, "", "--purge")
+	m.checkKept(before)
 
 	// What cannot be removed is said, keeps what removes it, and does not stop the rest.
 	m.install()
-	leave := m.occupy()
-	m.uninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
+	leave := m.occupyAccount()
+	m.runUninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
 	if list, err := isolation.List(); err != nil || len(list) != 64 {
 		t.Errorf("%d devices, %v", len(list), err)
 	}
-	m.leaves(append(before, "/usr/local/bin/connexa"))
+	m.checkKept(append(before, "/usr/local/bin/connexa"))
 	const program, away = "/usr/local/bin/connexa", "/usr/local/bin/away"
 	if err := os.Rename(program, away); err != nil {
 		t.Fatal(err)
 	}
-	m.uninstall(1, "devices cxo* are left", "--purge")
+	m.runUninstall(1, "devices cxo* are left", "--purge")
 	if err := os.Rename(away, program); err != nil {
 		t.Fatal(err)
 	}
-	m.uninstall(1, "the account connexa-ovpn is left", "--purge")
-	m.leaves(before)
+	m.runUninstall(1, "the account connexa-ovpn is left", "--purge")
+	m.checkKept(before)
 	leave()
-	m.uninstall(0, "", "--purge")
-	m.gone()
-	m.leaves(before)
+	m.runUninstall(0, "", "--purge")
+	m.checkRemoved()
+	m.checkKept(before)
 }
 
 // machine is what this process sees of one.
@@ -152,14 +152,14 @@ func newMachine(t *testing.T) *machine {
 		// No service manager answers, as on a machine that has none; links are removed all the same, as systemctl(1) does.
 		"/usr/local/bin/systemctl": "#!/bin/sh\necho \"$*\" >>/run/other\n[ $1 = disable ] && rm -f /etc/systemd/system/*.wants/$3\nexit 1\n",
 	} {
-		m.write(file, []byte(text))
+		m.writeFile(file, []byte(text))
 	}
 	err = netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "other0"}})
 	must()
 	return m
 }
 
-func (m *machine) write(file string, text []byte) {
+func (m *machine) writeFile(file string, text []byte) {
 	m.t.Helper()
 	err := os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
@@ -175,14 +175,14 @@ func (m *machine) write(file string, text []byte) {
 func (m *machine) install() {
 	m.t.Helper()
 	const units = "/etc/systemd/system/"
-	m.write("/usr/local/bin/connexa", m.program)
-	m.write(units+"connexa.service.d/connexa-openvpn.conf", m.deploy["connexa-openvpn.conf"])
-	m.write("/run/connexa/vpn-0/cxo0.pid", nil)
-	m.write("/var/lib/private/connexa/connexa.db", nil)
-	m.write("/var/lib/private/connexa/connexa.key", nil)
+	m.writeFile("/usr/local/bin/connexa", m.program)
+	m.writeFile(units+"connexa.service.d/connexa-openvpn.conf", m.deploy["connexa-openvpn.conf"])
+	m.writeFile("/run/connexa/vpn-0/cxo0.pid", nil)
+	m.writeFile("/var/lib/private/connexa/connexa.db", nil)
+	m.writeFile("/var/lib/private/connexa/connexa.key", nil)
 	links := map[string]string{"/var/lib/connexa": "private/connexa"}
 	for _, name := range []string{"connexa.service", "connexa-openvpn.service"} {
-		m.write(units+name, m.deploy[name])
+		m.writeFile(units+name, m.deploy[name])
 		links[units+"multi-user.target.wants/"+name] = units + name
 	}
 	for at, to := range links {
@@ -208,13 +208,13 @@ func (m *machine) install() {
 	if _, there, err := isolation.Dropped(); err != nil || !there {
 		m.t.Fatalf("there is no table: %v", err)
 	}
-	if n := m.account(); n != 4 {
+	if n := m.countAccountFiles(); n != 4 {
 		m.t.Fatalf("the account is in %d files", n)
 	}
 }
 
-// occupy runs a process under openvpn's account, until leave is called.
-func (m *machine) occupy() (leave func()) {
+// occupyAccount runs a process under openvpn's account, until leave is called.
+func (m *machine) occupyAccount() (leave func()) {
 	m.t.Helper()
 	cmd := exec.CommandContext(m.t.Context(), "setpriv", "--reuid=connexa-ovpn", "--regid=connexa-ovpn", "--clear-groups", "cat")
 	in, errIn := cmd.StdinPipe()
@@ -236,8 +236,8 @@ func (m *machine) occupy() (leave func()) {
 	}
 }
 
-// account counts the files in which there is openvpn's account.
-func (m *machine) account() (n int) {
+// countAccountFiles counts the files in which there is openvpn's account.
+func (m *machine) countAccountFiles() (n int) {
 	m.t.Helper()
 	for _, name := range []string{"passwd", "group", "shadow", "gshadow"} {
 		text, err := os.ReadFile("/etc/" + name)
@@ -251,8 +251,8 @@ func (m *machine) account() (n int) {
 	return n
 }
 
-// uninstall runs the script, by the words of by, which say how if it is not by itself.
-func (m *machine) uninstall(code int, words string, by ...string) {
+// runUninstall runs the script, by the words of by, which say how if it is not by itself.
+func (m *machine) runUninstall(code int, words string, by ...string) {
 	m.t.Helper()
 	if err := os.WriteFile("/run/other", nil, 0o600); err != nil {
 		m.t.Fatal(err)
@@ -287,8 +287,8 @@ func (m *machine) uninstall(code int, words string, by ...string) {
 	}
 }
 
-// gone checks that the kernel and the account files have nothing of Connexa.
-func (m *machine) gone() {
+// checkRemoved checks that the kernel and the account files have nothing of Connexa.
+func (m *machine) checkRemoved() {
 	m.t.Helper()
 	if list, err := isolation.List(); err != nil || len(list) > 0 {
 		m.t.Errorf("devices are left: %v, %v", list, err)
@@ -296,7 +296,7 @@ func (m *machine) gone() {
 	if _, there, err := isolation.Dropped(); err != nil || there {
 		m.t.Errorf("the table is left, %v", err)
 	}
-	if n := m.account(); n > 0 {
+	if n := m.countAccountFiles(); n > 0 {
 		m.t.Errorf("the account is left in %d files", n)
 	}
 	if _, err := netlink.LinkByName("other0"); err != nil {
@@ -304,17 +304,17 @@ func (m *machine) gone() {
 	}
 }
 
-// leaves checks which files there are.
-func (m *machine) leaves(want []string) {
+// checkKept checks which files there are.
+func (m *machine) checkKept(want []string) {
 	m.t.Helper()
 	want = slices.Sorted(slices.Values(want))
-	if got := m.files(); !slices.Equal(got, want) {
+	if got := m.listFiles(); !slices.Equal(got, want) {
 		m.t.Errorf("there are\n\t%s\nand are to be\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 
-// files are those of the machine, but for the accounts' and what reading them leaves.
-func (m *machine) files() []string {
+// listFiles are those of the machine, but for the accounts' and what reading them leaves.
+func (m *machine) listFiles() []string {
 	m.t.Helper()
 	var list []string
 	for _, dir := range private {
