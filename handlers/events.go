@@ -68,7 +68,7 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer leave()
 	// The mailbox is open before the page's state is drawn: nothing falls between.
-	box, done := h.broker.Open(f.takes)
+	box, done := h.broker.Subscribe(f.takes)
 	defer done()
 	s, err := openStream(w)
 	if err != nil {
@@ -87,7 +87,7 @@ type viewer struct {
 	h      *Handlers
 	feed   *feed
 	stream *stream
-	box    *events.Mailbox
+	box    *events.Subscription
 
 	runsDue, panelDue time.Time // when to draw them next; zero: not before they change
 	runsAt, panelAt   time.Time // when they were drawn last
@@ -119,7 +119,7 @@ func (v *viewer) follow(ctx context.Context) error {
 			if !pauseFor(ctx, gather) {
 				return nil
 			}
-			list = append(list, v.box.Take()...)
+			list = append(list, v.box.Drain()...)
 		case !timeout:
 			return nil // the panel goes down
 		}

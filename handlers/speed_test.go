@@ -174,12 +174,12 @@ func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
 	if err != nil || len(jobs) != 1 {
 		t.Fatal(jobs, err)
 	}
-	box, done := p.h.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.NodeChanged })
+	box, done := p.h.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.NodeChanged })
 	defer done()
 	for i := range 100 { // within a moment: one is told of
 		p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: int64(i) * 1e6})
 	}
-	if list := box.Take(); len(list) != 1 {
+	if list := box.Drain(); len(list) != 1 {
 		t.Errorf("%d events", len(list))
 	}
 	b.get("/nodes").says(t, "↓ 99.0").says(t, "Mbit/s")

@@ -69,7 +69,7 @@ func (p *Panel) runServices(ctx context.Context) error {
 // some, when tags of nodes may have changed, and when a node has its first
 // service.
 func (p *Panel) followAccess(ctx context.Context) error {
-	box, done := p.broker.Open(func(e connexa.Event) bool {
+	box, done := p.broker.Subscribe(func(e connexa.Event) bool {
 		return e.Topic == connexa.ClientChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.ServiceChanged && !p.access.HasService(e.ID)
 	})
 	defer done()
@@ -84,7 +84,7 @@ func (p *Panel) followAccess(ctx context.Context) error {
 // followProfiles loads the profiles whenever they change, and closes the connections of
 // clients that may not stay.
 func (p *Panel) followProfiles(ctx context.Context) error {
-	box, done := p.broker.Open(func(e connexa.Event) bool {
+	box, done := p.broker.Subscribe(func(e connexa.Event) bool {
 		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.ClientChanged // a deleted user's profiles are deleted too
 	})
 	defer done()
@@ -112,7 +112,7 @@ func (p *Panel) exitOf(ctx context.Context, t gateway.Tunnel) (netip.Addr, error
 // followNodes makes the manager look whenever nodes were edited or deleted, or
 // the settings changed.
 func (p *Panel) followNodes(ctx context.Context) error {
-	box, done := p.broker.Open(func(e connexa.Event) bool {
+	box, done := p.broker.Subscribe(func(e connexa.Event) bool {
 		return e.Topic == connexa.FleetChanged || e.Topic == connexa.PanelChanged
 	})
 	defer done()

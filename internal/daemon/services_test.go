@@ -56,7 +56,7 @@ func serviceWhen(t *testing.T, p *Panel, node int64, wanted func(connexa.Service
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
+	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
 	defer done()
 	for {
 		rows, err := p.db.ServiceRows(ctx, []int64{node})
@@ -77,7 +77,7 @@ func finished(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connexa.
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.RunChanged })
+	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.RunChanged })
 	defer done()
 	run, err := p.app.StartRun(ctx, connexa.NewRun{Kind: kind, Selection: connexa.Selection{IDs: []int64{node}}})
 	if err != nil {

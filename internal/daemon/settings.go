@@ -47,7 +47,7 @@ func (s *settings) followZone(ctx context.Context, d *db.DB) error {
 
 // follow reads the settings again whenever they change.
 func (s *settings) follow(ctx context.Context, b *events.Broker, d *db.DB, log *slog.Logger) error {
-	box, done := b.Open(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
+	box, done := b.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()
 	for {
 		if _, ok := box.Next(ctx); !ok {

@@ -122,7 +122,7 @@ const (
 // the same endpoints.
 func (p *Panel) measureUplink(ctx context.Context) error {
 	// An endpoint that was just chosen is a good moment: no test is running yet.
-	box, done := p.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
+	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()
 	for {
 		wait, cancel := context.WithTimeout(ctx, uplinkLook)

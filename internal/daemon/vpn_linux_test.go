@@ -71,7 +71,7 @@ func (s *vpnSite) seen(node int64, what string, wanted func(connexa.VPNSeen) boo
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	box, done := s.broker.Open(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
+	box, done := s.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
 	defer done()
 	for {
 		v, err := s.app.SeenVPN(ctx, node)

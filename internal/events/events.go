@@ -10,39 +10,39 @@ import (
 
 // Broker fans events out. The zero value is ready to use.
 type Broker struct {
-	mu     sync.Mutex
-	boxes  map[*Mailbox]struct{}
-	closed bool
+	mu            sync.Mutex
+	subscriptions map[*Subscription]struct{}
+	closed        bool
 }
 
-// Mailbox is one page's view: the set of things that it has not redrawn yet. A
+// Subscription is one page's view: the set of things that it has not redrawn yet. A
 // slow page loses nothing; it only sees fewer versions of it.
-type Mailbox struct {
-	want  func(connexa.Event) bool
-	mu    sync.Mutex
-	dirty map[connexa.Event]struct{}
-	wake  chan struct{} // holds at most one token; closed by Broker.Close
+type Subscription struct {
+	filter  func(connexa.Event) bool
+	mu      sync.Mutex
+	pending map[connexa.Event]struct{}
+	wake    chan struct{} // holds at most one token; closed by Broker.Close
 }
 
-// Open adds a mailbox that takes the events that want says yes to; nil takes
+// Subscribe adds a mailbox that takes the events that want says yes to; nil takes
 // all. want is called with a lock held: it must be quick and publish nothing. The
 // caller must call the returned function.
-func (b *Broker) Open(want func(connexa.Event) bool) (*Mailbox, func()) {
-	m := &Mailbox{want: want, dirty: map[connexa.Event]struct{}{}, wake: make(chan struct{}, 1)}
+func (b *Broker) Subscribe(want func(connexa.Event) bool) (*Subscription, func()) {
+	m := &Subscription{filter: want, pending: map[connexa.Event]struct{}{}, wake: make(chan struct{}, 1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		close(m.wake)
 		return m, func() {}
 	}
-	if b.boxes == nil {
-		b.boxes = map[*Mailbox]struct{}{}
+	if b.subscriptions == nil {
+		b.subscriptions = map[*Subscription]struct{}{}
 	}
-	b.boxes[m] = struct{}{}
+	b.subscriptions[m] = struct{}{}
 	return m, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		delete(b.boxes, m)
+		delete(b.subscriptions, m)
 	}
 }
 
@@ -50,17 +50,17 @@ func (b *Broker) Open(want func(connexa.Event) bool) (*Mailbox, func()) {
 func (b *Broker) Publish(e connexa.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for m := range b.boxes {
-		m.put(e)
+	for m := range b.subscriptions {
+		m.add(e)
 	}
 }
 
-func (m *Mailbox) put(e connexa.Event) {
-	if m.want != nil && !m.want(e) {
+func (m *Subscription) add(e connexa.Event) {
+	if m.filter != nil && !m.filter(e) {
 		return
 	}
 	m.mu.Lock()
-	m.dirty[e] = struct{}{}
+	m.pending[e] = struct{}{}
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
@@ -76,15 +76,15 @@ func (b *Broker) Close() {
 		return
 	}
 	b.closed = true
-	for m := range b.boxes {
+	for m := range b.subscriptions {
 		close(m.wake)
 	}
-	b.boxes = nil
+	b.subscriptions = nil
 }
 
 // Next waits for events and takes all that are there, in no order. It reports
 // false once the broker is closed or ctx is done.
-func (m *Mailbox) Next(ctx context.Context) ([]connexa.Event, bool) {
+func (m *Subscription) Next(ctx context.Context) ([]connexa.Event, bool) {
 	select {
 	case <-ctx.Done():
 		return nil, false
@@ -93,18 +93,18 @@ func (m *Mailbox) Next(ctx context.Context) ([]connexa.Event, bool) {
 			return nil, false
 		}
 	}
-	return m.Take(), true
+	return m.Drain(), true
 }
 
-// Take takes what is there without waiting. A stream that gathers for a moment
+// Drain takes what is there without waiting. A stream that gathers for a moment
 // after Next calls it to join what came meanwhile.
-func (m *Mailbox) Take() []connexa.Event {
+func (m *Subscription) Drain() []connexa.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := make([]connexa.Event, 0, len(m.dirty))
-	for e := range m.dirty {
+	list := make([]connexa.Event, 0, len(m.pending))
+	for e := range m.pending {
 		list = append(list, e)
 	}
-	clear(m.dirty)
+	clear(m.pending)
 	return list
 }
