@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/conns"
 )
 
-// hold opens a connection and sends the beginning of a request.
-func hold(t *testing.T, at, text string) net.Conn {
+// holdConn opens a connection and sends the beginning of a request.
+func holdConn(t *testing.T, at, text string) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
 	if err != nil {
@@ -32,15 +32,15 @@ func hold(t *testing.T, at, text string) net.Conn {
 
 const unfinished = " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na"
 
-// TestServersOfThePanelHaveDeadlines looks at what Run would serve.
-func TestServersOfThePanelHaveDeadlines(t *testing.T) {
+// TestPanelServersHaveDeadlines looks at what Run would serve.
+func TestPanelServersHaveDeadlines(t *testing.T) {
 	p := newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminPassword: adminPassword, MetricsListen: "127.0.0.1:0", Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}})
-	for name, s := range map[string]*http.Server{"panel": p.server, "metrics": p.figures} {
+	for name, s := range map[string]*http.Server{"panel": p.server, "metrics": p.metricsServer} {
 		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.HTTP2.WriteByteTimeout <= 0 || s.ConnContext == nil || s.ConnState == nil {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-	for name, l := range map[string]net.Listener{"panel": p.listener, "metrics": p.figuresAt} {
+	for name, l := range map[string]net.Listener{"panel": p.listener, "metrics": p.metricsListener} {
 		if _, ok := l.(*conns.Listener); !ok {
 			t.Errorf("%s: the connections have no bound: %T", name, l)
 		}
@@ -49,7 +49,7 @@ func TestServersOfThePanelHaveDeadlines(t *testing.T) {
 	if b.Total < 1 || b.PerAddress < 1 || b.PerAddress >= b.Total {
 		t.Errorf("%+v", b)
 	}
-	got, err := io.ReadAll(hold(t, p.figuresAt.Addr().String(), "POST /metrics"+unfinished))
+	got, err := io.ReadAll(holdConn(t, p.metricsListener.Addr().String(), "POST /metrics"+unfinished))
 	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 405 ") || !strings.Contains(string(got), "Connection: close") {
 		t.Errorf("metrics: %q, %v", got, err)
 	}

@@ -29,9 +29,9 @@ func BenchmarkIdleTabs(b *testing.B) {
 	}
 	p := startPanel(b, b.TempDir())
 	p.addNodes(fleet.Nodes())
-	p.post("/clients", url.Values{"name": {"ann"}, "scope": {"all"}, "unit": {"GB"}, "enabled": {"1"}})
-	p.post("/imports", url.Values{"text": {"192.0.2.9 ops Kite-7"}})
-	p.post("/runs", url.Values{"kind": {"ping"}, "id": {"1"}})
+	p.postForm("/clients", url.Values{"name": {"ann"}, "scope": {"all"}, "unit": {"GB"}, "enabled": {"1"}})
+	p.postForm("/imports", url.Values{"text": {"192.0.2.9 ops Kite-7"}})
+	p.postForm("/runs", url.Values{"kind": {"ping"}, "id": {"1"}})
 	kinds := []string{
 		"", "page=dashboard", "page=nodes&rows=" + rowsFrom(1, 100), "page=first", "page=node&id=7", "page=services&rows=" + rowsFrom(1, 50),
 		"page=clients&rows=" + rowsFrom(1, 1), "page=person&id=1", "page=runs", "page=run&id=1", "page=import&id=1",
@@ -57,7 +57,7 @@ func BenchmarkIdleTabs(b *testing.B) {
 			b.Fatalf("%d streams have ended", n)
 		}
 		start := time.Now()
-		p.get(b, "/nodes")
+		p.getPage(b, "/nodes")
 		took := time.Since(start)
 		for _, c := range open {
 			c.Close()
@@ -83,14 +83,14 @@ func coreShare(d time.Duration) float64 {
 }
 
 // anotherSession logs in once more and returns the cookie.
-func (r *running) anotherSession(tb testing.TB) string {
+func (r *panelTest) anotherSession(tb testing.TB) string {
 	tb.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	other := &running{Panel: r.Panel, tb: tb, client: &http.Client{Jar: jar, Transport: new(http.Transport)}}
-	other.post("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})
+	other := &panelTest{Panel: r.Panel, tb: tb, client: &http.Client{Jar: jar, Transport: new(http.Transport)}}
+	other.postForm("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})
 	home, err := url.Parse(r.URL())
 	if err != nil {
 		tb.Fatal(err)
@@ -104,7 +104,7 @@ func (r *running) anotherSession(tb testing.TB) string {
 	return ""
 }
 
-func (r *running) get(tb testing.TB, path string) {
+func (r *panelTest) getPage(tb testing.TB, path string) {
 	tb.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, r.URL()+path, nil)
 	if err != nil {

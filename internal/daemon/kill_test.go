@@ -55,17 +55,17 @@ func serveChild(dir string) error {
 	return p.Run(context.Background())
 }
 
-// child is a panel in a process of its own, so that it can be killed.
-type child struct {
+// childPanel is a panel in a process of its own, so that it can be killed.
+type childPanel struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	url    string
 	client *http.Client
 }
 
-func startChild(t *testing.T, dir string) *child {
+func startChild(t *testing.T, dir string) *childPanel {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(os.Args[0])}
+	c := &childPanel{t: t, cmd: exec.Command(os.Args[0])}
 	c.cmd.Env = append(os.Environ(), childVar+"="+dir)
 	out, err := c.cmd.StderrPipe()
 	if err != nil {
@@ -100,11 +100,11 @@ func startChild(t *testing.T, dir string) *child {
 		t.Fatal(err)
 	}
 	c.client = &http.Client{Jar: jar, Transport: new(http.Transport)}
-	c.post("/login", "application/x-www-form-urlencoded", strings.NewReader(url.Values{"username": {"admin"}, "password": {adminPassword}}.Encode()))
+	c.postForm("/login", "application/x-www-form-urlencoded", strings.NewReader(url.Values{"username": {"admin"}, "password": {adminPassword}}.Encode()))
 	return c
 }
 
-func (c *child) post(path, kind string, body io.Reader) string {
+func (c *childPanel) postForm(path, kind string, body io.Reader) string {
 	c.t.Helper()
 	res, err := c.client.Post(c.url+path, kind, body)
 	if err != nil {
@@ -119,7 +119,7 @@ func (c *child) post(path, kind string, body io.Reader) string {
 }
 
 // kill ends the process at once, as kill -9 does.
-func (c *child) kill() {
+func (c *childPanel) kill() {
 	c.t.Helper()
 	if err := c.cmd.Process.Kill(); err != nil {
 		c.t.Error(err)
@@ -127,7 +127,7 @@ func (c *child) kill() {
 	_ = c.cmd.Wait() // "signal: killed"
 }
 
-func TestKilledTenTimesItLosesNothing(t *testing.T) {
+func TestPanelKilledTenTimesLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
@@ -154,18 +154,18 @@ func TestKilledTenTimesItLosesNothing(t *testing.T) {
 	if err := mw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	page := c.post("/imports", mw.FormDataContentType(), &form)
-	c.post(page+"/confirm", "application/x-www-form-urlencoded", nil)
+	page := c.postForm("/imports", mw.FormDataContentType(), &form)
+	c.postForm(page+"/confirm", "application/x-www-form-urlencoded", nil)
 
 	ledger := openLedger(t, dir)
 	known := map[int64]string{}
 	for i := range 10 {
 		time.Sleep(time.Duration(20+rand.IntN(350)) * time.Millisecond) // a random moment is what is tested
-		for id, row := range ledger.history() {
+		for id, row := range ledger.readHistory() {
 			known[id] = row
 		}
 		c.kill()
-		after := ledger.history()
+		after := ledger.readHistory()
 		for id, row := range known {
 			if after[id] != row {
 				t.Fatalf("kill %d: the committed result %d was %q and is %q", i+1, id, row, after[id])
@@ -175,34 +175,34 @@ func TestKilledTenTimesItLosesNothing(t *testing.T) {
 	}
 	defer c.kill()
 	deadline := time.Now().Add(2 * time.Minute)
-	for !ledger.settled() {
+	for !ledger.isSettled() {
 		if time.Now().After(deadline) {
 			t.Fatal("the import or its run has not ended after two minutes")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	ledger.check(fleet.Nodes())
+	ledger.checkNodes(fleet.Nodes())
 	t.Logf("%d results were committed before a kill", len(known))
 }
 
-// ledger reads the database of a panel that another process writes.
-type ledger struct {
+// storedState reads the database of a panel that another process writes.
+type storedState struct {
 	t  *testing.T
 	db *sql.DB
 }
 
-func openLedger(t *testing.T, dir string) ledger {
+func openLedger(t *testing.T, dir string) storedState {
 	t.Helper()
 	d, err := sql.Open("sqlite3", "file:"+filepath.Join(dir, "connexa.db")+"?_busy_timeout=5000&_query_only=on")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return ledger{t, d}
+	return storedState{t, d}
 }
 
-// history is every probe's row, as one text each.
-func (l ledger) history() map[int64]string {
+// readHistory is every probe's row, as one text each.
+func (l storedState) readHistory() map[int64]string {
 	l.t.Helper()
 	rows, err := l.db.Query(`SELECT id, node_id || ' ' || fact || ' ' || after || ' ' || cause FROM history WHERE what = 'probe'`)
 	if err != nil {
@@ -226,7 +226,7 @@ func (l ledger) history() map[int64]string {
 	return all
 }
 
-func (l ledger) count(query string, args ...any) (n int) {
+func (l storedState) countRows(query string, args ...any) (n int) {
 	l.t.Helper()
 	if err := l.db.QueryRow(query, args...).Scan(&n); err != nil {
 		l.t.Fatal(query, err)
@@ -234,24 +234,24 @@ func (l ledger) count(query string, args ...any) (n int) {
 	return n
 }
 
-func (l ledger) settled() bool {
-	return l.count(`SELECT count(*) FROM imports WHERE state <> 'done'`) == 0 &&
-		l.count(`SELECT count(*) FROM runs WHERE state = 'done'`) == 1
+func (l storedState) isSettled() bool {
+	return l.countRows(`SELECT count(*) FROM imports WHERE state <> 'done'`) == 0 &&
+		l.countRows(`SELECT count(*) FROM runs WHERE state = 'done'`) == 1
 }
 
-// check says what is wrong with the fleet after the run.
-func (l ledger) check(nodes []lab.Node) {
+// checkNodes says what is wrong with the fleet after the run.
+func (l storedState) checkNodes(nodes []lab.Node) {
 	l.t.Helper()
-	if n := l.count(`SELECT count(*) FROM nodes`); n != len(nodes) {
+	if n := l.countRows(`SELECT count(*) FROM nodes`); n != len(nodes) {
 		l.t.Errorf("%d nodes, want %d", n, len(nodes))
 	}
-	if n := l.count(`SELECT count(*) FROM (SELECT address FROM nodes GROUP BY address, port HAVING count(*) > 1)`); n != 0 {
+	if n := l.countRows(`SELECT count(*) FROM (SELECT address FROM nodes GROUP BY address, port HAVING count(*) > 1)`); n != 0 {
 		l.t.Errorf("%d servers are there twice", n)
 	}
-	if n := l.count(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
+	if n := l.countRows(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
 		l.t.Error("the counts of the run do not add up")
 	}
-	if n := l.count(`SELECT count(*) FROM jobs WHERE state <> 'done'`); n != 0 {
+	if n := l.countRows(`SELECT count(*) FROM jobs WHERE state <> 'done'`); n != 0 {
 		l.t.Errorf("%d jobs are left", n)
 	}
 	for _, n := range nodes {
@@ -269,7 +269,7 @@ func (l ledger) check(nodes []lab.Node) {
 		}
 	}
 	// Ten kills in a row interrupt many a job three times; most get through.
-	if n := l.count(`SELECT count(*) FROM jobs WHERE mark = 'internal_error'`); n > len(nodes)/2 {
+	if n := l.countRows(`SELECT count(*) FROM jobs WHERE mark = 'internal_error'`); n > len(nodes)/2 {
 		l.t.Errorf("%d of %d jobs gave up", n, len(nodes))
 	}
 }

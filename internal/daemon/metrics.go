@@ -30,8 +30,8 @@ func (s meteredStore) Finish(ctx context.Context, j connexa.Job, p connexa.Probe
 	return done, err
 }
 
-// watch tells the metrics where the figures of this panel are.
-func (p *Panel) watch(readers func() int) {
+// registerMetrics tells the metrics where the figures of this panel are.
+func (p *Panel) registerMetrics(readers func() int) {
 	p.metrics.Register(metrics.Source{
 		Fleet:   p.db.Facets,
 		Jobs:    p.db.CountLiveJobs,
@@ -60,21 +60,21 @@ func (p *Panel) openMetrics(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", p.metrics.Handler())
-	p.figures = &http.Server{Handler: conns.UsualTimes.Guard(mux), MaxHeaderBytes: 16 << 10, ErrorLog: p.server.ErrorLog}
-	conns.UsualTimes.Apply(p.figures)
-	p.figuresAt = conns.BoundServer(ln, conns.Bounds{Total: 64, PerAddress: 16}, p.figures)
+	p.metricsServer = &http.Server{Handler: conns.UsualTimes.Guard(mux), MaxHeaderBytes: 16 << 10, ErrorLog: p.server.ErrorLog}
+	conns.UsualTimes.Apply(p.metricsServer)
+	p.metricsListener = conns.BoundServer(ln, conns.Bounds{Total: 64, PerAddress: 16}, p.metricsServer)
 	return nil
 }
 
 // serveMetrics answers until ctx is done.
 func (p *Panel) serveMetrics(ctx context.Context) error {
-	if p.figures == nil {
+	if p.metricsServer == nil {
 		return nil
 	}
-	p.log.Info("metrics", "url", "http://"+p.figuresAt.Addr().String()+"/metrics")
-	stop := context.AfterFunc(ctx, func() { _ = p.figures.Close() }) // a scrape that is cut off is made again
+	p.log.Info("metrics", "url", "http://"+p.metricsListener.Addr().String()+"/metrics")
+	stop := context.AfterFunc(ctx, func() { _ = p.metricsServer.Close() }) // a scrape that is cut off is made again
 	defer stop()
-	if err := p.figures.Serve(p.figuresAt); !errors.Is(err, http.ErrServerClosed) {
+	if err := p.metricsServer.Serve(p.metricsListener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the metrics: %w", err)
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 )
 
 // The whole way of the figures, from the parts of a panel to a scraper.
-func TestMetricsOfAPanel(t *testing.T) {
+func TestPanelMetrics(t *testing.T) {
 	const token = "Blue-Kite-7-Blue-Kite"
 	dir := t.TempDir()
 	p, err := New(t.Context(), config.Serve{
@@ -30,7 +30,7 @@ func TestMetricsOfAPanel(t *testing.T) {
 	if _, err := p.db.AddNode(t.Context(), node, password, "admin"); err != nil {
 		t.Fatal(err)
 	}
-	own := "http://" + p.figuresAt.Addr().String()
+	own := "http://" + p.metricsListener.Addr().String()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()

@@ -27,7 +27,7 @@ func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 	done := make(chan struct{})
 	for i, to := range targets {
 		go func() {
-			answers[i] = monitor.TryTargets(ctx, p.out().DialContext, []string{to}) == connexa.ReachAnswered
+			answers[i] = monitor.TryTargets(ctx, p.outboundGuard().DialContext, []string{to}) == connexa.ReachAnswered
 			done <- struct{}{}
 		}()
 	}
@@ -37,14 +37,14 @@ func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 	return answers
 }
 
-// out is what this machine connects with to addresses that a person typed.
-func (p *Panel) out() *guard.Guard { return &guard.Guard{AllowLocal: p.cfg.AllowLocal} }
+// outboundGuard is what this machine connects with to addresses that a person typed.
+func (p *Panel) outboundGuard() *guard.Guard { return &guard.Guard{AllowLocal: p.cfg.AllowLocal} }
 
 // allowedTargets leaves out the addresses to which this machine may not connect:
 // their silence would say nothing of the uplink.
 func (p *Panel) allowedTargets(list []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(to string) bool {
 		at, err := netip.ParseAddrPort(to)
-		return err == nil && p.out().Check(at.Addr()) != nil
+		return err == nil && p.outboundGuard().Check(at.Addr()) != nil
 	})
 }

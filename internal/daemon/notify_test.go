@@ -17,7 +17,7 @@ import (
 
 // The whole way of a notice: from who gives it, through a running panel, to a
 // webhook, in the language of the channel.
-func TestANoticeLeavesThePanel(t *testing.T) {
+func TestPanelSendsNotice(t *testing.T) {
 	got := make(chan string, 1)
 	site := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -61,7 +61,7 @@ func TestANoticeLeavesThePanel(t *testing.T) {
 	}
 }
 
-func TestSumsAreSentences(t *testing.T) {
+func TestNoticeSummariesAreSentences(t *testing.T) {
 	n := newNotifier(nil, nil, nil, slog.New(slog.DiscardHandler))
 	for _, tt := range []struct {
 		lang string

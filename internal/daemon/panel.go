@@ -56,17 +56,17 @@ type Panel struct {
 	listener  net.Listener
 	mux       *gre.Mux
 
-	metrics   *metrics.Metrics
-	figures   *http.Server // of the metrics alone; nil: they have no port
-	figuresAt net.Listener
+	metrics         *metrics.Metrics
+	metricsServer   *http.Server // of the metrics alone; nil: they have no port
+	metricsListener net.Listener
 
 	// FirstPassword is the admin's generated password, once: when this start
 	// made the user and nobody had chosen a password.
 	FirstPassword connexa.Secret
 }
 
-// shutdownTime is how long requests in hand may take to end.
-const shutdownTime = 3 * time.Second
+// shutdownTimeout is how long requests in hand may take to end.
+const shutdownTimeout = 3 * time.Second
 
 // New opens the data folder and the port; wires carry the GRE of its tunnels. The
 // caller must call Run, which closes both; after an error nothing is left open.
@@ -88,36 +88,36 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	publish := p.broker.Publish
-	p.notifier = newNotifier(p.db, cfg.Public, p.out(), log)
-	gate := jobs.NewLimiter(p.settings.now)
+	p.notifier = newNotifier(p.db, cfg.Public, p.outboundGuard(), log)
+	gate := jobs.NewLimiter(p.settings.get)
 	prober := &probe.Prober{
-		Attempts: func() int { return p.settings.now().PingAttempts }, BeforeRetry: gate.Wait,
-		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
+		Attempts: func() int { return p.settings.get().PingAttempts }, BeforeRetry: gate.Wait,
+		Encryption: func() connexa.EncryptionPolicy { return p.settings.get().Encryption },
 		OnAddress:  func(j connexa.Job, at netip.Addr) error { return p.gateways.Resolved(j, at) },
 	}
 	prober.Session.GRE = p.mux
-	p.measures(prober)
-	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.allowedTargets(p.settings.now().Monitor.TargetList()) }, p.uplinkChanged)
-	p.uplink.Dial = p.out().DialContext
+	p.configureMeasuring(prober)
+	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.allowedTargets(p.settings.get().Monitor.TargetList()) }, p.uplinkChanged)
+	p.uplink.Dial = p.outboundGuard().DialContext
 	if err := p.newServices(ctx, publish); err != nil {
 		return nil, err
 	}
 	p.runner = jobs.NewRunner(jobs.Config{
-		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.now, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notifier.Notify,
-		Work:      p.work(prober),
+		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.get, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notifier.Notify,
+		Work:      p.workByKind(prober),
 		Timeout:   p.timeoutOf,
 		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
-		GREPassed: !p.settings.now().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
+		GREPassed: !p.settings.get().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
 	p.monitor = monitor.New(monitor.Config{
-		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.now().Monitor }, Online: p.uplink.Online,
+		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.get().Monitor }, Online: p.uplink.Online,
 		Wake: p.runner.Wake, Publish: publish, Notify: p.notifier.Notify, Log: log,
 	})
 	p.app = app.New(app.Deps{
-		Zone:     func() *time.Location { return p.settings.now().Location() },
+		Zone:     func() *time.Location { return p.settings.get().Location() },
 		Channels: p.db, Notifier: p.notifier,
 		Accounts: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: p.tryEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, ServiceRunner: p.gateways, ClientStore: p.db, ClientUsage: p.access,
+		Speed: p.db, Try: p.testEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, ServiceRunner: p.gateways, ClientStore: p.db, ClientUsage: p.access,
 		VPNs: p.db, Running: p.gateways, Certificates: gateway.Issuer{Now: time.Now}, Lacks: p.preflight.Missing,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
@@ -133,7 +133,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	if err != nil {
 		return nil, err
 	}
-	p.watch(h.Readers)
+	p.registerMetrics(h.Readers)
 	p.server = &http.Server{
 		Handler:        h.Routes(),
 		MaxHeaderBytes: 64 << 10,
@@ -141,7 +141,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	}
 	conns.UsualTimes.Apply(p.server)
 	p.server.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
-	if p.listener, err = listen(ctx, cfg, panelBounds(cfg.Proxies), p.server); err != nil {
+	if p.listener, err = listenPanel(ctx, cfg, panelBounds(cfg.Proxies), p.server); err != nil {
 		return nil, err
 	}
 	open = append(open, p.listener)
@@ -162,7 +162,7 @@ func (p *Panel) timeoutOf(k connexa.Kind) time.Duration {
 	case connexa.Ping:
 		return 30 * time.Second
 	case connexa.Speed:
-		return loginTimeout + p.settings.now().Speed.Deadline()
+		return loginTimeout + p.settings.get().Speed.Deadline()
 	default:
 		return loginTimeout
 	}
@@ -183,24 +183,24 @@ func (p *Panel) noteGRE() {
 // the pages beside them.
 const (
 	connsPerAddress = 320
-	connsMost       = 4096
+	maxConns        = 4096
 )
 
 // panelBounds are those of the connections to the panel: half of the descriptors that
 // this process may have, so that tunnels and the database have the others. A
 // proxy in front brings everybody's connections, and has bounds of its own.
 func panelBounds(proxies []netip.Prefix) conns.Bounds {
-	b := conns.Bounds{Total: connsMost, PerAddress: connsPerAddress, Exempt: proxies}
+	b := conns.Bounds{Total: maxConns, PerAddress: connsPerAddress, Exempt: proxies}
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
-		b.Total = int(min(files.Cur/2, connsMost))
+		b.Total = int(min(files.Cur/2, maxConns))
 	}
 	b.PerAddress = min(b.PerAddress, max(1, b.Total/2))
 	return b
 }
 
-// listen opens the port of the panel, whose connections are bounded.
-func listen(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.Server) (net.Listener, error) {
+// listenPanel opens the port of the panel, whose connections are bounded.
+func listenPanel(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.Server) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
@@ -257,8 +257,8 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
-	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.now().Keep() }) })
-	g.Go(func() error { return p.settings.follow(work, p.broker, p.db, p.log) })
+	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.get().Keep() }) })
+	g.Go(func() error { return p.settings.followChanges(work, p.broker, p.db, p.log) })
 	g.Go(func() error { return p.serveMetrics(work) })
 	g.Go(func() error { return p.measureUplink(work) })
 	g.Go(func() error {
@@ -273,7 +273,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 		case <-ctx.Done():
 		case <-failed.Done(): // a part failed: the others go down too
 		}
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		p.broker.Close()
 		if err := p.server.Shutdown(stop); err != nil {

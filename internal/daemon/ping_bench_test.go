@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	adminPassword = "Blue-Kite-7-Blue-Kite"
-	testEndpoint  = "speed.lab.test" // a speed server inside the tunnels of a fleet
+	adminPassword  = "Blue-Kite-7-Blue-Kite"
+	tunnelEndpoint = "speed.lab.test" // a speed server inside the tunnels of a fleet
 )
 
-// running is a Panel on a free port with somebody logged in.
-type running struct {
+// panelTest is a Panel on a free port with somebody logged in.
+type panelTest struct {
 	*Panel
 	tb     testing.TB
 	client *http.Client
@@ -42,7 +42,7 @@ type running struct {
 
 // startPanel runs a panel over dir until the test ends; tune may change it before
 // it runs.
-func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *running {
+func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *panelTest {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p, err := New(ctx, config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword}, gre.Raw, "test", slog.New(slog.DiscardHandler))
@@ -57,10 +57,10 @@ func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *running {
 	for _, f := range tune {
 		f(p)
 	}
-	r := &running{Panel: p, tb: tb, client: &http.Client{Jar: jar, Transport: new(http.Transport)}, stop: stop, ended: make(chan error, 1)}
+	r := &panelTest{Panel: p, tb: tb, client: &http.Client{Jar: jar, Transport: new(http.Transport)}, stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- p.Run(ctx) }()
 	tb.Cleanup(r.shutdown)
-	r.post("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})
+	r.postForm("/login", url.Values{"username": {"admin"}, "password": {adminPassword}})
 	return r
 }
 
@@ -85,7 +85,7 @@ func newPanel(tb testing.TB, cfg config.Serve) *Panel {
 }
 
 // shutdown ends the panel as a signal does.
-func (r *running) shutdown() {
+func (r *panelTest) shutdown() {
 	r.stop()
 	if err, ok := <-r.ended; ok && err != nil {
 		r.tb.Errorf("the panel ended with %v", err)
@@ -97,7 +97,7 @@ func (r *running) shutdown() {
 	}
 }
 
-func (r *running) post(path string, form url.Values) *http.Response {
+func (r *panelTest) postForm(path string, form url.Values) *http.Response {
 	r.tb.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.URL()+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -116,7 +116,7 @@ func (r *running) post(path string, form url.Values) *http.Response {
 }
 
 // addNodes adds the servers of a fleet.
-func (r *running) addNodes(nodes []lab.Node) {
+func (r *panelTest) addNodes(nodes []lab.Node) {
 	r.tb.Helper()
 	for _, n := range nodes {
 		node, password, err := connexa.ParseNode(connexa.NodeInput{
@@ -132,9 +132,9 @@ func (r *running) addNodes(nodes []lab.Node) {
 	}
 }
 
-// listen reads the stream of the page that query names, until the panel ends,
+// readStream reads the stream of the page that query names, until the panel ends,
 // and counts its lines.
-func (r *running) listen(query string, line func(string)) {
+func (r *panelTest) readStream(query string, line func(string)) {
 	r.tb.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, r.URL()+"/events?"+query, nil)
 	if err != nil {
@@ -156,10 +156,10 @@ func (r *running) listen(query string, line func(string)) {
 
 // pingAll runs a ping over all nodes and returns how long it took, from the
 // button to the last result.
-func (r *running) pingAll() time.Duration {
+func (r *panelTest) pingAll() time.Duration {
 	r.tb.Helper()
 	began := time.Now()
-	r.post("/runs", url.Values{"kind": {"ping"}, "all": {"1"}})
+	r.postForm("/runs", url.Values{"kind": {"ping"}, "all": {"1"}})
 	runs, _, err := r.app.RunPage(context.Background(), false, 0, 1)
 	if err != nil || len(runs) != 1 {
 		r.tb.Fatal(runs, err)
@@ -222,7 +222,7 @@ func BenchmarkPing(b *testing.B) {
 	nodes := fleet.Nodes()
 	p.addNodes(nodes)
 	var heard atomic.Int64
-	p.listen("page=nodes&rows="+rowsFrom(1, 200), func(string) { heard.Add(1) })
+	p.readStream("page=nodes&rows="+rowsFrom(1, 200), func(string) { heard.Add(1) })
 	p.pingAll() // makes the job and history tables what they are in life
 	copied := filepath.Join(b.TempDir(), "bare.db")
 	bare := openBare(b, filepath.Join(dir, "connexa.db"), copied)

@@ -32,9 +32,9 @@ func (p *Panel) newServices(ctx context.Context, publish func(connexa.Event)) er
 			p.uplink.Suspect() // who asks has failed
 			return p.uplink.Online()
 		},
-		Encryption: func() connexa.EncryptionPolicy { return p.settings.now().Encryption },
+		Encryption: func() connexa.EncryptionPolicy { return p.settings.get().Encryption },
 		ConnLimit:  socks5.NewConnLimit(proxyConns),
-		Exit:       p.exitOf,
+		Exit:       p.exitAddr,
 	}
 	cfg.Session.GRE = p.mux
 	cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
@@ -49,7 +49,7 @@ func (p *Panel) newServices(ctx context.Context, publish func(connexa.Event)) er
 	p.gateways = gateway.NewManager(cfg)
 	p.gateways.AllowAll = p.cfg.Demo
 	p.access = access.New(access.Config{Store: p.db, Log: p.log, Publish: publish, OnRevoked: p.gateways.Revalidate, Zone: func() (*time.Location, time.Time) {
-		s := p.settings.now()
+		s := p.settings.get()
 		return s.Location(), s.ZoneSince
 	}})
 	if err := p.access.Load(ctx); err != nil {
@@ -99,9 +99,9 @@ func (p *Panel) followProfiles(ctx context.Context) error {
 	}
 }
 
-// exitOf asks the endpoints of speed tests for the address that the world sees
+// exitAddr asks the endpoints of speed tests for the address that the world sees
 // behind the tunnel of a service.
-func (p *Panel) exitOf(ctx context.Context, t gateway.Tunnel) (netip.Addr, error) {
+func (p *Panel) exitAddr(ctx context.Context, t gateway.Tunnel) (netip.Addr, error) {
 	endpoints, err := p.db.SpeedEndpoints(ctx)
 	if err != nil {
 		return netip.Addr{}, err
@@ -124,8 +124,8 @@ func (p *Panel) followNodes(ctx context.Context) error {
 	}
 }
 
-// work is what the runner does for each kind of job.
-func (p *Panel) work(prober *probe.Prober) map[connexa.Kind]jobs.Work {
+// workByKind is what the runner does for each kind of job.
+func (p *Panel) workByKind(prober *probe.Prober) map[connexa.Kind]jobs.Work {
 	return map[connexa.Kind]jobs.Work{
 		connexa.Ping: p.gateways.ShareServers(prober.Ping, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.PingThrough(ctx, t)
@@ -135,7 +135,7 @@ func (p *Panel) work(prober *probe.Prober) map[connexa.Kind]jobs.Work {
 		}),
 		connexa.Speed: p.gateways.ShareServers(prober.Speed, func(ctx context.Context, j connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
 			return prober.SpeedThrough(ctx, j, t, func(ctx context.Context, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
-				return p.measureOn(ctx, serviceTunnel{t}, live)
+				return p.measureTunnel(ctx, serviceTunnel{t}, live)
 			})
 		}),
 	}

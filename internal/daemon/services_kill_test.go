@@ -18,9 +18,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// TestKilledPanelBringsServicesBack kills a panel in the middle of downloads
+// TestKilledPanelRestoresServices kills a panel in the middle of downloads
 // through its services, some times, and wants them back where they were.
-func TestKilledPanelBringsServicesBack(t *testing.T) {
+func TestKilledPanelRestoresServices(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if err := gre.SelfTest(ctx, gre.Raw); err != nil {

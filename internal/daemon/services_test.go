@@ -45,14 +45,14 @@ func runPanel(t *testing.T, dir string, wires gre.Opener) (p *Panel, stop func()
 	return p, stop
 }
 
-// serviceOf waits until the service of a node is in a state.
-func serviceOf(t *testing.T, p *Panel, node int64, want connexa.ServiceState) connexa.ServiceRow {
+// awaitServiceState waits until the service of a node is in a state.
+func awaitServiceState(t *testing.T, p *Panel, node int64, want connexa.ServiceState) connexa.ServiceRow {
 	t.Helper()
-	return serviceWhen(t, p, node, func(r connexa.ServiceRow) bool { return r.State == want })
+	return awaitService(t, p, node, func(r connexa.ServiceRow) bool { return r.State == want })
 }
 
-// serviceWhen waits until the service of a node is as wanted.
-func serviceWhen(t *testing.T, p *Panel, node int64, wanted func(connexa.ServiceRow) bool) connexa.ServiceRow {
+// awaitService waits until the service of a node is as wanted.
+func awaitService(t *testing.T, p *Panel, node int64, wanted func(connexa.ServiceRow) bool) connexa.ServiceRow {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -72,8 +72,8 @@ func serviceWhen(t *testing.T, p *Panel, node int64, wanted func(connexa.Service
 	}
 }
 
-// finished runs a kind of probe on a node and returns what the history tells of it.
-func finished(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connexa.Entry {
+// awaitProbe runs a kind of probe on a node and returns what the history tells of it.
+func awaitProbe(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connexa.Entry {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -117,16 +117,16 @@ func addServer(t *testing.T, p *Panel, address, login, password string) int64 {
 	return id
 }
 
-func one(id int64) connexa.Selection { return connexa.Selection{IDs: []int64{id}} }
+func selectNode(id int64) connexa.Selection { return connexa.Selection{IDs: []int64{id}} }
 
-// TestServiceAndProbes is about what happens at a server while a service holds it.
-func TestServiceAndProbes(t *testing.T) {
+// TestProbesShareServerWithService is about what happens at a server while a service holds it.
+func TestProbesShareServerWithService(t *testing.T) {
 	wires := gre.NewSwitch()
-	sites := map[string]http.Handler{testEndpoint: speed.NewServer(speed.ServerOptions{})}
+	sites := map[string]http.Handler{tunnelEndpoint: speed.NewServer(speed.ServerOptions{})}
 	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open, Sites: sites}).Nodes()[0]
 	dir := t.TempDir()
 	p, stop := runPanel(t, dir, wires.Open)
-	if err := p.SetFirstEndpoint(t.Context(), connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + testEndpoint}); err != nil {
+	if err := p.SetFirstEndpoint(t.Context(), connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + tunnelEndpoint}); err != nil {
 		t.Fatal(err)
 	}
 	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
@@ -144,21 +144,21 @@ func TestServiceAndProbes(t *testing.T) {
 	}
 	server := n.Addr.Addr().String()
 	node, other := addServer(t, p, server, n.Login, n.Password), addServer(t, p, server, "somebody", "else")
-	if e := finished(t, p, connexa.RunLogin, node); e.Mark != connexa.MarkGood {
+	if e := awaitProbe(t, p, connexa.RunLogin, node); e.Mark != connexa.MarkGood {
 		t.Fatalf("before there is a service: %+v", e)
 	}
 	before, err := p.db.Node(t.Context(), node)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.app.StartServices(t.Context(), one(node), 2); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := p.app.StartServices(t.Context(), selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("started another number than was shown: %v", err)
 	}
-	if started, err := p.app.StartServices(t.Context(), one(node), 1); err != nil || started != 1 {
+	if started, err := p.app.StartServices(t.Context(), selectNode(node), 1); err != nil || started != 1 {
 		t.Fatal(started, err)
 	}
-	row := serviceOf(t, p, node, connexa.ServiceOnline)
-	if r := serviceWhen(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
+	row := awaitServiceState(t, p, node, connexa.ServiceOnline)
+	if r := awaitService(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
 		t.Errorf("the world is said to see %s, and sees %s", r.ExitIP, n.Exit())
 	}
 	secret, err := p.app.RevealService(t.Context(), node)
@@ -184,10 +184,10 @@ func TestServiceAndProbes(t *testing.T) {
 		t.Errorf("the far end sees %q, and we have %q", got, row.LocalIP)
 	}
 	for _, kind := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin} {
-		if e := finished(t, p, kind, node); e.Mark != connexa.MarkGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Trace) != 1 {
+		if e := awaitProbe(t, p, kind, node); e.Mark != connexa.MarkGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Trace) != 1 {
 			t.Errorf("%s through the service: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
 		}
-		e := finished(t, p, kind, other)
+		e := awaitProbe(t, p, kind, other)
 		if want := fmt.Sprintf("probe.in_use[%s (%s)]", server, n.Login); e.Mark != connexa.MarkInUse || e.Detail.Text.String() != want {
 			t.Errorf("%s of another login: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
 		}
@@ -208,21 +208,21 @@ func TestServiceAndProbes(t *testing.T) {
 	if n, err := p.db.Node(t.Context(), other); err != nil || n.Status != connexa.NotTested {
 		t.Errorf("the other login's node is %s, %v", n.Status, err)
 	}
-	if _, err := p.app.StartServices(t.Context(), one(other), 1); err != nil {
+	if _, err := p.app.StartServices(t.Context(), selectNode(other), 1); err != nil {
 		t.Fatal(err)
 	}
-	if r := serviceOf(t, p, other, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
+	if r := awaitServiceState(t, p, other, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
 		t.Errorf("a second service at the server failed because of %v", r.Reason)
 	}
-	if _, err := p.app.StopServices(t.Context(), one(other), 1); err != nil {
+	if _, err := p.app.StopServices(t.Context(), selectNode(other), 1); err != nil {
 		t.Fatal(err)
 	}
-	serviceOf(t, p, other, connexa.ServiceOff)
+	awaitServiceState(t, p, other, connexa.ServiceOff)
 
 	// A restart brings it back on the same port, with the same credential.
 	stop()
 	p, _ = runPanel(t, dir, wires.Open)
-	again := serviceOf(t, p, node, connexa.ServiceOnline)
+	again := awaitServiceState(t, p, node, connexa.ServiceOnline)
 	if again.Listen != row.Listen || again.User != row.User {
 		t.Errorf("it was %s at %v and is %s at %v", row.User, row.Listen, again.User, again.Listen)
 	}
@@ -231,7 +231,7 @@ func TestServiceAndProbes(t *testing.T) {
 		t.Errorf("the far end sees %q, and we have %q", got, again.LocalIP)
 	}
 	// A deleted node has no service.
-	if _, err := p.app.DeleteNodes(t.Context(), one(node), 1); err != nil {
+	if _, err := p.app.DeleteNodes(t.Context(), selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := net.Dial("tcp", again.Listen.String()); err == nil {

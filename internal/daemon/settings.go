@@ -15,45 +15,45 @@ import (
 // settings are the panel's, at hand for what asks for them a thousand times a
 // second.
 type settings struct {
-	current atomic.Pointer[connexa.Settings]
+	value atomic.Pointer[connexa.Settings]
 }
 
-func (s *settings) now() connexa.Settings { return *s.current.Load() }
+func (s *settings) get() connexa.Settings { return *s.value.Load() }
 
-func (s *settings) load(ctx context.Context, d *db.DB) error {
+func (s *settings) loadFrom(ctx context.Context, d *db.DB) error {
 	fresh, err := d.Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	s.current.Store(&fresh)
+	s.value.Store(&fresh)
 	return nil
 }
 
 // followZone reads the settings and notes the time zone that is in force: the
 // machine's may have changed since the last time.
 func (s *settings) followZone(ctx context.Context, d *db.DB) error {
-	if err := s.load(ctx, d); err != nil {
+	if err := s.loadFrom(ctx, d); err != nil {
 		return err
 	}
-	if fresh := s.now(); !fresh.FollowZone(time.Now()) {
+	if fresh := s.get(); !fresh.FollowZone(time.Now()) {
 		return nil
 	}
 	err := d.ChangeSettings(ctx, func(s *connexa.Settings) error { s.FollowZone(time.Now()); return nil })
 	if err != nil {
 		return fmt.Errorf("note the time zone: %w", err)
 	}
-	return s.load(ctx, d)
+	return s.loadFrom(ctx, d)
 }
 
-// follow reads the settings again whenever they change.
-func (s *settings) follow(ctx context.Context, b *events.Broker, d *db.DB, log *slog.Logger) error {
+// followChanges reads the settings again whenever they change.
+func (s *settings) followChanges(ctx context.Context, b *events.Broker, d *db.DB, log *slog.Logger) error {
 	box, done := b.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()
 	for {
 		if _, ok := box.Next(ctx); !ok {
 			return nil
 		}
-		if err := s.load(ctx, d); err != nil && ctx.Err() == nil {
+		if err := s.loadFrom(ctx, d); err != nil && ctx.Err() == nil {
 			log.Error("the settings stay as they were", "err", err)
 		}
 	}

@@ -22,7 +22,7 @@ func BenchmarkSilent(b *testing.B) {
 	for range b.N {
 		took += p.pingAll()
 	}
-	bound := math.Ceil(float64(n)/float64(p.settings.now().Concurrency)) * 18
+	bound := math.Ceil(float64(n)/float64(p.settings.get().Concurrency)) * 18
 	b.ReportMetric(took.Seconds()/float64(b.N), "s/run")
 	b.ReportMetric(took.Seconds()/float64(b.N)/bound, "×bound(≤1.15)")
 	b.ReportMetric(0, "ns/op")

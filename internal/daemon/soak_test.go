@@ -39,7 +39,7 @@ func TestSoak(t *testing.T) {
 	p.addNodes(fleet.Nodes())
 	services := newServiceSoak(t, p, 120)
 	for page := range 10 {
-		p.listen("page=nodes&rows="+rowsFrom(int64(page*40+1), 40), func(string) {})
+		p.readStream("page=nodes&rows="+rowsFrom(int64(page*40+1), 40), func(string) {})
 	}
 	runs := func() []connexa.Run {
 		list, err := p.db.LiveRuns(context.Background(), time.Now())
@@ -53,26 +53,26 @@ func TestSoak(t *testing.T) {
 	began, round := time.Now(), 0
 	for ; time.Since(began) < long; round++ {
 		kind := []string{"ping", "login"}[round%2]
-		p.post("/runs", url.Values{"kind": {kind}, "all": {"1"}})
+		p.postForm("/runs", url.Values{"kind": {kind}, "all": {"1"}})
 		deadline := time.Now().Add(4 * time.Minute)
 		for live := runs(); len(live) > 0; live = runs() {
 			if time.Now().After(deadline) {
 				t.Fatalf("round %d: run %+v is stuck", round, live[0])
 			}
 			if round%7 == 6 && live[0].Done() > 100 {
-				p.post("/runs/"+strconv.FormatInt(live[0].ID, 10)+"/cancel", nil)
+				p.postForm("/runs/"+strconv.FormatInt(live[0].ID, 10)+"/cancel", nil)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		services.shake(round)
+		services.changeServices(round)
 		if round == 3 { // warm
 			services.stopAll()
-			before, goroutines = heap(), runtime.NumGoroutine()
+			before, goroutines = readHeap(), runtime.NumGoroutine()
 		}
 	}
-	services.explained()
+	services.checkExplained()
 	services.stopAll()
-	after := heap()
+	after := readHeap()
 	t.Logf("%d rounds; heap %d → %d KiB, goroutines %d → %d", round, before.HeapInuse>>10, after.HeapInuse>>10, goroutines, runtime.NumGoroutine())
 	if round > 8 && (after.HeapInuse > before.HeapInuse*3/2+(4<<20) || runtime.NumGoroutine() > goroutines+50) {
 		t.Error("memory or goroutines have grown")
@@ -82,14 +82,14 @@ func TestSoak(t *testing.T) {
 // serviceSoak switches the services of the first nodes and uses them.
 type serviceSoak struct {
 	t     *testing.T
-	p     *running
+	p     *panelTest
 	nodes []int64
 	rnd   *rand.Rand
 
-	online, used, cut int
+	online, used, interrupted int
 }
 
-func newServiceSoak(t *testing.T, p *running, n int64) *serviceSoak {
+func newServiceSoak(t *testing.T, p *panelTest, n int64) *serviceSoak {
 	s := &serviceSoak{t: t, p: p, rnd: rand.New(rand.NewPCG(5, 6))}
 	for id := range n {
 		s.nodes = append(s.nodes, id+1)
@@ -97,8 +97,8 @@ func newServiceSoak(t *testing.T, p *running, n int64) *serviceSoak {
 	return s
 }
 
-// some chooses nodes at random.
-func (s *serviceSoak) some(n int) connexa.Selection {
+// pickNodes chooses nodes at random.
+func (s *serviceSoak) pickNodes(n int) connexa.Selection {
 	var ids []int64
 	for _, i := range s.rnd.Perm(len(s.nodes))[:n] {
 		ids = append(ids, s.nodes[i])
@@ -106,14 +106,14 @@ func (s *serviceSoak) some(n int) connexa.Selection {
 	return connexa.Selection{IDs: ids}
 }
 
-// shake switches some services on and others off, and downloads through those that
+// changeServices switches some services on and others off, and downloads through those that
 // are online, some to the end and some not.
-func (s *serviceSoak) shake(round int) {
+func (s *serviceSoak) changeServices(round int) {
 	ctx := context.Background()
-	if _, err := s.p.app.StartServices(ctx, s.some(len(s.nodes)/3), len(s.nodes)/3); err != nil {
+	if _, err := s.p.app.StartServices(ctx, s.pickNodes(len(s.nodes)/3), len(s.nodes)/3); err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := s.p.app.StopServices(ctx, s.some(len(s.nodes)/8), len(s.nodes)/8); err != nil {
+	if _, err := s.p.app.StopServices(ctx, s.pickNodes(len(s.nodes)/8), len(s.nodes)/8); err != nil {
 		s.t.Fatal(err)
 	}
 	rows, err := s.p.db.ServiceRows(ctx, s.nodes)
@@ -125,13 +125,13 @@ func (s *serviceSoak) shake(round int) {
 			continue
 		}
 		s.online++
-		s.use(ctx, r, round)
+		s.useProxy(ctx, r, round)
 	}
 }
 
-// use downloads through a service. A server that goes away in the middle is what
+// useProxy downloads through a service. A server that goes away in the middle is what
 // this test is about, so no error is one.
-func (s *serviceSoak) use(ctx context.Context, r connexa.ServiceRow, round int) {
+func (s *serviceSoak) useProxy(ctx context.Context, r connexa.ServiceRow, round int) {
 	secret, err := s.p.db.ServiceSecret(ctx, r.NodeID)
 	if err != nil {
 		s.t.Fatal(err)
@@ -141,20 +141,20 @@ func (s *serviceSoak) use(ctx context.Context, r connexa.ServiceRow, round int) 
 	defer tr.CloseIdleConnections()
 	res, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Get("http://198.51.100.7/bytes/300000")
 	if err != nil {
-		s.cut++
+		s.interrupted++
 		return
 	}
 	defer res.Body.Close()
 	if n, err := io.CopyN(io.Discard, res.Body, int64(s.rnd.IntN(300000))); err != nil {
-		s.cut++
+		s.interrupted++
 	} else if n > 0 {
 		s.used++
 	}
 }
 
-// explained waits until every service that is wanted is online or says why it is
+// checkExplained waits until every service that is wanted is online or says why it is
 // not, and holds that the last change of each is in its node's history.
-func (s *serviceSoak) explained() {
+func (s *serviceSoak) checkExplained() {
 	ctx := context.Background()
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
@@ -167,7 +167,7 @@ func (s *serviceSoak) explained() {
 			if r.Wanted && r.State != connexa.ServiceOnline && r.Reason.IsZero() {
 				wrong = fmt.Sprintf("the service of node %d is %s and says nothing", id, r.State)
 			}
-			if r.State != connexa.ServiceOff && !s.told(id) {
+			if r.State != connexa.ServiceOff && !s.hasHistory(id) {
 				wrong = fmt.Sprintf("the history of node %d tells nothing of its service, which is %s", id, r.State)
 			}
 		}
@@ -180,14 +180,14 @@ func (s *serviceSoak) explained() {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	s.t.Logf("services: %d times found online, %d downloads, %d cut off", s.online, s.used, s.cut)
+	s.t.Logf("services: %d times found online, %d downloads, %d cut off", s.online, s.used, s.interrupted)
 	if s.used == 0 {
 		s.t.Error("nothing went through any service")
 	}
 }
 
-// told says whether the history of a node tells of its service.
-func (s *serviceSoak) told(node int64) bool {
+// hasHistory says whether the history of a node tells of its service.
+func (s *serviceSoak) hasHistory(node int64) bool {
 	h, err := s.p.db.NodeHistory(context.Background(), node, 0, 50)
 	if err != nil {
 		s.t.Fatal(err)

@@ -13,27 +13,27 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// measures gives the prober what it needs for speed tests.
-func (p *Panel) measures(prober *probe.Prober) {
-	prober.Measure = p.measure
-	prober.SlowBelow = func() int64 { return int64(p.settings.now().Speed.SlowKbit) * 1000 }
+// configureMeasuring gives the prober what it needs for speed tests.
+func (p *Panel) configureMeasuring(prober *probe.Prober) {
+	prober.Measure = p.measureSession
+	prober.SlowBelow = func() int64 { return int64(p.settings.get().Speed.SlowKbit) * 1000 }
 	prober.OnLive = func(node int64, l connexa.SpeedLive) { p.app.NoteSpeed(node, l) }
-	prober.OnBytes = p.spend
+	prober.OnBytes = p.countSpeedBytes
 }
 
-// measure measures through a session, and closes it.
-func (p *Panel) measure(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
+// measureSession measures through a session, and closes it.
+func (p *Panel) measureSession(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 	tunnel, err := speed.Through(s)
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
 	// The result stands whatever becomes of the leave-taking, which is bounded.
 	defer func() { _ = tunnel.Close() }()
-	return p.measureOn(ctx, tunnel, live)
+	return p.measureTunnel(ctx, tunnel, live)
 }
 
-// measureOn measures a tunnel.
-func (p *Panel) measureOn(ctx context.Context, tunnel speed.Tunnel, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
+// measureTunnel measures a tunnel.
+func (p *Panel) measureTunnel(ctx context.Context, tunnel speed.Tunnel, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 	endpoints, err := p.db.SpeedEndpoints(ctx)
 	if err != nil {
 		return connexa.Measurement{}, err
@@ -46,17 +46,17 @@ func (p *Panel) measureOn(ctx context.Context, tunnel speed.Tunnel, live func(co
 		return connexa.Measurement{}, err
 	}
 	var own ownRate
-	set := p.settings.now().Speed
+	set := p.settings.get().Speed
 	return speed.Measure(ctx, tunnel, endpoints, speed.Options{
 		Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap(),
 		Uplink: speed.Rates{Down: uplink.Found.Down, Up: uplink.Found.Up},
 		Live: func(l connexa.SpeedLive) {
-			own.note(l)
+			own.setRates(l)
 			live(l)
 		},
 		Others: func() speed.Rates {
 			down, up := p.app.SpeedSum()
-			mine := own.now()
+			mine := own.currentRates()
 			return speed.Rates{Down: max(0, down-mine.Down), Up: max(0, up-mine.Up)}
 		},
 	})
@@ -68,7 +68,7 @@ type ownRate struct {
 	rates speed.Rates
 }
 
-func (o *ownRate) note(l connexa.SpeedLive) {
+func (o *ownRate) setRates(l connexa.SpeedLive) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.rates = speed.Rates{}
@@ -80,14 +80,14 @@ func (o *ownRate) note(l connexa.SpeedLive) {
 	}
 }
 
-func (o *ownRate) now() speed.Rates {
+func (o *ownRate) currentRates() speed.Rates {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.rates
 }
 
-// spend counts what a test has moved, also while the program goes down.
-func (p *Panel) spend(bytes int64) {
+// countSpeedBytes counts what a test has moved, also while the program goes down.
+func (p *Panel) countSpeedBytes(bytes int64) {
 	if err := p.db.SpendSpeed(context.Background(), bytes); err != nil {
 		p.log.Error("count the cost of a speed test", "bytes", bytes, "err", err)
 	}
@@ -95,13 +95,13 @@ func (p *Panel) spend(bytes int64) {
 
 // A look at an endpoint moves so much.
 const (
-	tryDown = 500_000
-	tryUp   = 250_000
+	endpointTestDown = 500_000
+	endpointTestUp   = 250_000
 )
 
-// tryEndpoint measures a little against an endpoint, without a tunnel.
-func (p *Panel) tryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
-	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.out().Dialer()}, []connexa.Endpoint{e}, speed.Options{Mode: connexa.SpeedQuick, DownBytes: tryDown, UpBytes: tryUp})
+// testEndpoint measures a little against an endpoint, without a tunnel.
+func (p *Panel) testEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, []connexa.Endpoint{e}, speed.Options{Mode: connexa.SpeedQuick, DownBytes: endpointTestDown, UpBytes: endpointTestUp})
 	var no *guard.Denied
 	if errors.As(err, &no) {
 		return m, connexa.Errorf(connexa.Invalid, "field.endpoint.local", no.Addr.String())
@@ -110,11 +110,11 @@ func (p *Panel) tryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Me
 }
 
 const (
-	uplinkLook  = time.Minute        // how often to see whether the uplink is due
-	uplinkEvery = 24 * time.Hour     // how often it is measured
-	uplinkRetry = time.Hour          // after it could not be
-	uplinkUsed  = 7 * 24 * time.Hour // speed tests that old still count as in use
-	uplinkLate  = time.Hour          // so late it is measured while tests are running
+	uplinkCheckInterval = time.Minute        // how often to see whether the uplink is due
+	uplinkInterval      = 24 * time.Hour     // how often it is measured
+	uplinkRetryInterval = time.Hour          // after it could not be
+	uplinkUseWindow     = 7 * 24 * time.Hour // speed tests that old still count as in use
+	uplinkMaxDelay      = time.Hour          // so late it is measured while tests are running
 )
 
 // measureUplink keeps the figure of this machine's own uplink fresh until ctx is
@@ -125,21 +125,21 @@ func (p *Panel) measureUplink(ctx context.Context) error {
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()
 	for {
-		wait, cancel := context.WithTimeout(ctx, uplinkLook)
+		wait, cancel := context.WithTimeout(ctx, uplinkCheckInterval)
 		_, told := box.Next(wait)
 		late := wait.Err() != nil
 		cancel()
 		if ctx.Err() != nil || !told && !late {
 			return nil
 		}
-		if err := p.lookAtUplink(ctx); err != nil && ctx.Err() == nil {
+		if err := p.measureUplinkIfDue(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("measure the uplink", "err", err)
 		}
 	}
 }
 
-// lookAtUplink measures the uplink if that is due.
-func (p *Panel) lookAtUplink(ctx context.Context) error {
+// measureUplinkIfDue measures the uplink if that is due.
+func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 	if p.cfg.Demo { // the endpoint is inside the tunnels
 		return nil
 	}
@@ -147,19 +147,19 @@ func (p *Panel) lookAtUplink(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	due := u.At.Add(uplinkEvery)
+	due := u.At.Add(uplinkInterval)
 	if !u.Problem.IsZero() {
-		due = u.At.Add(uplinkRetry)
+		due = u.At.Add(uplinkRetryInterval)
 	}
 	now := time.Now()
 	if now.Before(due) {
 		return nil
 	}
 	never := u.At.IsZero()
-	if down, up := p.app.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkLate))) {
+	if down, up := p.app.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkMaxDelay))) {
 		return nil // it would be measured as too small
 	}
-	if used, err := p.db.SpeedUsed(ctx, now.Add(-uplinkUsed)); err != nil || !used && !never {
+	if used, err := p.db.SpeedUsed(ctx, now.Add(-uplinkUseWindow)); err != nil || !used && !never {
 		return err
 	}
 	if why, err := p.app.SpeedHold(ctx, 0); err != nil || !why.IsZero() {
@@ -169,11 +169,11 @@ func (p *Panel) lookAtUplink(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	set := p.settings.now().Speed
+	set := p.settings.get().Speed
 	set.Mode = connexa.SpeedFull // a quick one of a fast line says too little
-	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.out().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
+	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
 	if m.DownBytes+m.UpBytes > 0 {
-		p.spend(m.DownBytes + m.UpBytes)
+		p.countSpeedBytes(m.DownBytes + m.UpBytes)
 	}
 	if ctx.Err() != nil {
 		return nil

@@ -21,9 +21,9 @@ import (
 // are under the threshold.
 const mixed = "good=58,rate:300k/300k=2,refuse=12,ssh=4,silent=1,login-refused:691=8,no-internet=3,endpoint:429=5,endpoint:503=3,gre:silent=2,terminate:Too_many_users=2"
 
-// prepare makes the data folder of a panel that measures little, against the
+// prepareData makes the data folder of a panel that measures little, against the
 // speed server inside the fleet's tunnels.
-func prepare(t *testing.T, dir string) {
+func prepareData(t *testing.T, dir string) {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Options{Dir: dir})
 	if err != nil {
@@ -35,7 +35,7 @@ func prepare(t *testing.T, dir string) {
 		}
 	}()
 	err = d.ChangeSpeedEndpoints(t.Context(), func([]connexa.Endpoint) ([]connexa.Endpoint, error) {
-		return []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + testEndpoint, Token: "blue-kite"}}, nil
+		return []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://" + tunnelEndpoint, Token: "blue-kite"}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +49,8 @@ func prepare(t *testing.T, dir string) {
 	}
 }
 
-// bring imports a file and starts the test that follows it.
-func (c *child) bring(file []byte, test string) {
+// importFile imports a file and starts the test that follows it.
+func (c *childPanel) importFile(file []byte, test string) {
 	c.t.Helper()
 	var form bytes.Buffer
 	mw := multipart.NewWriter(&form)
@@ -67,14 +67,14 @@ func (c *child) bring(file []byte, test string) {
 	if err := mw.Close(); err != nil {
 		c.t.Fatal(err)
 	}
-	page := c.post("/imports", mw.FormDataContentType(), &form)
-	c.post(page+"/confirm", "application/x-www-form-urlencoded", nil)
+	page := c.postForm("/imports", mw.FormDataContentType(), &form)
+	c.postForm(page+"/confirm", "application/x-www-form-urlencoded", nil)
 }
 
-// TestAKilledPingAndSpeedRunEndsTrue kills the panel in the middle of such a run
+// TestKilledPingSpeedRunEndsCorrectly kills the panel in the middle of such a run
 // over a mixed fleet. What was committed stays, the run ends with every node
 // counted once, and every node has the status that its server deserves.
-func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
+func TestKilledPingSpeedRunEndsCorrectly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
@@ -83,23 +83,23 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 	}
 	server := speed.NewServer(speed.ServerOptions{Token: "blue-kite", MaxAtOnce: 1000})
 	fleet := labtest.Start(t, lab.Config{
-		Nodes: mixedNodes, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{testEndpoint: server},
+		Nodes: mixedNodes, Seed: 11, Faults: labtest.Faults(t, mixed), Sites: map[string]http.Handler{tunnelEndpoint: server},
 	})
 	var file bytes.Buffer
 	if err := fleet.WriteCSV(&file); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	prepare(t, dir)
+	prepareData(t, dir)
 	c := startChild(t, dir)
-	c.bring(file.Bytes(), string(connexa.RunPingSpeed))
+	c.importFile(file.Bytes(), string(connexa.RunPingSpeed))
 
 	ledger := openLedger(t, dir)
 	measured := `SELECT count(*) FROM history WHERE kind = 'speed'`
-	ledger.until("half of the speed tests", 4*time.Minute, func() bool { return ledger.count(measured) >= 3*mixedNodes/10 })
-	known := ledger.history()
+	ledger.awaitState("half of the speed tests", 4*time.Minute, func() bool { return ledger.countRows(measured) >= 3*mixedNodes/10 })
+	known := ledger.readHistory()
 	c.kill()
-	after := ledger.history()
+	after := ledger.readHistory()
 	for id, row := range known {
 		if after[id] != row {
 			t.Fatalf("the committed result %d was %q and is %q", id, row, after[id])
@@ -107,28 +107,28 @@ func TestAKilledPingAndSpeedRunEndsTrue(t *testing.T) {
 	}
 	c = startChild(t, dir)
 	defer c.kill()
-	ledger.until("the end of the run", 8*time.Minute, ledger.settled)
+	ledger.awaitState("the end of the run", 8*time.Minute, ledger.isSettled)
 
 	nodes := fleet.Nodes()
-	if n := ledger.count(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
+	if n := ledger.countRows(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
 		t.Error("the counts of the run do not add up")
 	}
-	if n := ledger.count(`SELECT count(*) FROM run_jobs WHERE followed = 0`); n != len(nodes) {
+	if n := ledger.countRows(`SELECT count(*) FROM run_jobs WHERE followed = 0`); n != len(nodes) {
 		t.Errorf("%d jobs tell of %d nodes", n, len(nodes))
 	}
-	if n := ledger.count(`SELECT count(*) FROM jobs WHERE state <> 'done' OR mark = 'internal_error'`); n != 0 {
+	if n := ledger.countRows(`SELECT count(*) FROM jobs WHERE state <> 'done' OR mark = 'internal_error'`); n != 0 {
 		t.Errorf("%d jobs are left or gave up", n)
 	}
-	if n := ledger.count(`SELECT coalesce(sum(bytes), 0) FROM speed_spent`); n < 300_000*mixedNodes {
+	if n := ledger.countRows(`SELECT coalesce(sum(bytes), 0) FROM speed_spent`); n < 300_000*mixedNodes {
 		t.Errorf("%d bytes were counted", n)
 	}
 	for _, n := range nodes {
-		ledger.deserved(n)
+		ledger.checkDeserved(n)
 	}
 }
 
-// until waits for something that must come.
-func (l ledger) until(what string, most time.Duration, come func() bool) {
+// awaitState waits for something that must come.
+func (l storedState) awaitState(what string, most time.Duration, come func() bool) {
 	l.t.Helper()
 	for deadline := time.Now().Add(most); !come(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -137,8 +137,8 @@ func (l ledger) until(what string, most time.Duration, come func() bool) {
 	}
 }
 
-// deserved compares a node with what its server makes of a ping and a speed test.
-func (l ledger) deserved(n lab.Node) {
+// checkDeserved compares a node with what its server makes of a ping and a speed test.
+func (l storedState) checkDeserved(n lab.Node) {
 	l.t.Helper()
 	want := n.Behaviour.ExpectSpeed(lab.Policy{})
 	var (

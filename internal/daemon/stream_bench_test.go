@@ -35,7 +35,7 @@ func BenchmarkStream(b *testing.B) {
 		results   int
 	)
 	p := startPanel(b, b.TempDir(), func(p *Panel) {
-		slots := time.Duration(p.settings.now().Concurrency)
+		slots := time.Duration(p.settings.get().Concurrency)
 		p.runner.Work[connexa.Ping] = func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
 			time.Sleep(slots * time.Second / rate)
 			return connexa.Probed{
@@ -58,7 +58,7 @@ func BenchmarkStream(b *testing.B) {
 	})
 	p.addNodes(fleet.Nodes())
 	for page := range pages {
-		p.listen("page=nodes&rows="+rowsFrom(int64(page*rows+1), rows), func(line string) {
+		p.readStream("page=nodes&rows="+rowsFrom(int64(page*rows+1), rows), func(line string) {
 			now := time.Now()
 			for _, m := range drawnRow.FindAllStringSubmatch(line, -1) {
 				id, err := strconv.ParseInt(m[1], 10, 64)
@@ -79,16 +79,16 @@ func BenchmarkStream(b *testing.B) {
 	began := time.Now()
 	for time.Since(began) < time.Duration(b.N)*time.Second {
 		if start.HeapInuse == 0 && time.Since(began) > time.Duration(b.N)*time.Second/3 {
-			start = heap()
+			start = readHeap()
 		}
 		if runs, err := p.db.LiveRuns(context.Background(), time.Now()); err != nil || len(runs) == 0 {
-			p.post("/runs", url.Values{"kind": {"ping"}, "all": {"1"}})
+			p.postForm("/runs", url.Values{"kind": {"ping"}, "all": {"1"}})
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	took := time.Since(began)
 	b.StopTimer()
-	end := heap()
+	end := readHeap()
 	mu.Lock()
 	defer mu.Unlock()
 	if len(lags) < results/2 {
@@ -103,7 +103,7 @@ func BenchmarkStream(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func heap() (m runtime.MemStats) {
+func readHeap() (m runtime.MemStats) {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return m

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-func TestBannerOfAMachineWithoutTunnels(t *testing.T) {
+func TestTunnelBanner(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	if text := tunnelBanner(t.Context(), gre.NewSwitch().Open, log); !text.IsZero() {
 		t.Errorf("where all is well the banner says %v", text)

@@ -45,16 +45,16 @@ func idlePanel(t *testing.T, endpoint string) *Panel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.settings.load(t.Context(), p.db); err != nil {
+	if err := p.settings.loadFrom(t.Context(), p.db); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-// look lets the panel look at its uplink, and says what it knows then.
-func (p *Panel) look(t *testing.T) connexa.Uplink {
+// awaitUplink lets the panel look at its uplink, and says what it knows then.
+func (p *Panel) awaitUplink(t *testing.T) connexa.Uplink {
 	t.Helper()
-	if err := p.lookAtUplink(t.Context()); err != nil {
+	if err := p.measureUplinkIfDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	u, err := p.db.Uplink(t.Context())
@@ -64,7 +64,7 @@ func (p *Panel) look(t *testing.T) connexa.Uplink {
 	return u
 }
 
-func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
+func TestUplinkIsMeasuredOnceADay(t *testing.T) {
 	var refuses atomic.Bool
 	server := speed.NewServer(speed.ServerOptions{})
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,11 +77,11 @@ func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
 	defer far.Close()
 	p := idlePanel(t, far.URL)
 	p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: 1e6})
-	if u := p.look(t); !u.At.IsZero() {
+	if u := p.awaitUplink(t); !u.At.IsZero() {
 		t.Errorf("measured beside a test that is running: %+v", u)
 	}
 	p.app.NoteSpeed(1, connexa.SpeedLive{})
-	first := p.look(t)
+	first := p.awaitUplink(t)
 	if first.Found.Down == 0 || first.Found.Up == 0 || !first.Problem.IsZero() || time.Since(first.At) > time.Minute {
 		t.Errorf("%+v", first)
 	}
@@ -89,7 +89,7 @@ func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
 	if err != nil || spent.Hour < 2_000_000 {
 		t.Errorf("%+v, %v: it is paid for like any other", spent, err)
 	}
-	if again := p.look(t); !again.At.Equal(first.At) {
+	if again := p.awaitUplink(t); !again.At.Equal(first.At) {
 		t.Error("measured again on the same day")
 	}
 	// A day later, when the far end refuses, the old figure is still the best.
@@ -98,22 +98,22 @@ func TestTheUplinkIsMeasuredOnceADay(t *testing.T) {
 	if err := p.db.SetUplink(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	if u := p.look(t); u.Found.Down != first.Found.Down || u.Problem.IsZero() || time.Since(u.At) > time.Minute {
+	if u := p.awaitUplink(t); u.Found.Down != first.Found.Down || u.Problem.IsZero() || time.Since(u.At) > time.Minute {
 		t.Errorf("%+v", u)
 	}
 }
 
-func TestNoUplinkToAnEndpointInsideTheTunnels(t *testing.T) {
-	p := idlePanel(t, "http://"+testEndpoint)
+func TestDemoMeasuresNoUplink(t *testing.T) {
+	p := idlePanel(t, "http://"+tunnelEndpoint)
 	p.cfg.Demo = true
-	if u := p.look(t); !u.At.IsZero() || !u.Problem.IsZero() {
+	if u := p.awaitUplink(t); !u.At.IsZero() || !u.Problem.IsZero() {
 		t.Errorf("%+v", u)
 	}
 }
 
-func TestWithoutAnEndpointNothingIsMeasured(t *testing.T) {
+func TestUplinkNeedsEndpoint(t *testing.T) {
 	p := idlePanel(t, "")
-	if u := p.look(t); !u.At.IsZero() {
+	if u := p.awaitUplink(t); !u.At.IsZero() {
 		t.Errorf("%+v", u)
 	}
 	why, err := p.app.SpeedHold(t.Context(), 0)
@@ -122,12 +122,12 @@ func TestWithoutAnEndpointNothingIsMeasured(t *testing.T) {
 	}
 }
 
-func TestASpentBudgetHoldsSpeedTests(t *testing.T) {
-	p := idlePanel(t, "http://"+testEndpoint)
+func TestSpentBudgetHoldsSpeedTests(t *testing.T) {
+	p := idlePanel(t, "http://"+tunnelEndpoint)
 	if why, err := p.app.SpeedHold(t.Context(), 0); err != nil || !why.IsZero() {
 		t.Errorf("%s, %v", why, err)
 	}
-	p.spend(20e9)
+	p.countSpeedBytes(20e9)
 	why, err := p.app.SpeedHold(t.Context(), 0)
 	if err != nil || why.Key != "run.notice.speed.budget" || len(why.Args) != 1 {
 		t.Fatalf("%s, %v", why, err)

@@ -17,8 +17,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// vpnSite is a panel whose services have OpenVPN exits, in a namespace of its own.
-type vpnSite struct {
+// vpnTest is a panel whose services have OpenVPN exits, in a namespace of its own.
+type vpnTest struct {
 	*Panel
 	t     *testing.T
 	dir   string
@@ -30,9 +30,9 @@ type vpnSite struct {
 
 const userPassword = "Blue-Kite-7"
 
-func newVPNSite(t *testing.T, nodes int) *vpnSite {
+func newVPNSite(t *testing.T, nodes int) *vpnTest {
 	t.Helper()
-	s := &vpnSite{t: t, dir: t.TempDir(), fleet: labtest.Start(t, lab.Config{Nodes: nodes, Seed: 5, Sites: map[string]http.Handler{
+	s := &vpnTest{t: t, dir: t.TempDir(), fleet: labtest.Start(t, lab.Config{Nodes: nodes, Seed: 5, Sites: map[string]http.Handler{
 		"exit.test": http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.RemoteAddr) }),
 	}})}
 	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
@@ -57,17 +57,17 @@ func newVPNSite(t *testing.T, nodes int) *vpnSite {
 	}
 	s.Publish(connexa.Event{Topic: connexa.ClientChanged})
 	for _, id := range s.nodes {
-		serviceOf(t, s.Panel, id, connexa.ServiceOnline)
-		s.listening(id)
+		awaitServiceState(t, s.Panel, id, connexa.ServiceOnline)
+		s.awaitListening(id)
 	}
 	return s
 }
 
 // Publish tells the panel of something that the test did behind its back.
-func (s *vpnSite) Publish(e connexa.Event) { s.broker.Publish(e) }
+func (s *vpnTest) Publish(e connexa.Event) { s.broker.Publish(e) }
 
-// seen waits until the exit of a node is as wanted.
-func (s *vpnSite) seen(node int64, what string, wanted func(connexa.VPNSeen) bool) connexa.VPNSeen {
+// awaitVPN waits until the exit of a node is as wanted.
+func (s *vpnTest) awaitVPN(node int64, what string, wanted func(connexa.VPNSeen) bool) connexa.VPNSeen {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
@@ -87,19 +87,19 @@ func (s *vpnSite) seen(node int64, what string, wanted func(connexa.VPNSeen) boo
 	}
 }
 
-func (s *vpnSite) listening(node int64) {
+func (s *vpnTest) awaitListening(node int64) {
 	s.t.Helper()
-	s.seen(node, "listening", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNListening })
+	s.awaitVPN(node, "listening", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNListening })
 }
 
-// clients waits until so many are connected.
-func (s *vpnSite) clients(node int64, n int) []connexa.VPNClient {
+// awaitClients waits until so many are connected.
+func (s *vpnTest) awaitClients(node int64, n int) []connexa.VPNClient {
 	s.t.Helper()
-	return s.seen(node, fmt.Sprint("with clients: ", n), func(v connexa.VPNSeen) bool { return len(v.Clients) == n }).Clients
+	return s.awaitVPN(node, fmt.Sprint("with clients: ", n), func(v connexa.VPNSeen) bool { return len(v.Clients) == n }).Clients
 }
 
-// profile makes a profile of the user and waits until the exits know it.
-func (s *vpnSite) profile(label string, password bool, expires time.Time) connexa.Profile {
+// addProfile makes a profile of the user and waits until the exits know it.
+func (s *vpnTest) addProfile(label string, password bool, expires time.Time) connexa.Profile {
 	s.t.Helper()
 	id, err := s.app.AddProfile(s.t.Context(), connexa.NewProfile{ClientID: s.user, Label: label, Password: password, Expires: expires})
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *vpnSite) profile(label string, password bool, expires time.Time) connex
 	}
 	for _, p := range list {
 		if p.ID == id {
-			s.until("the exits know the profile", func() bool { return s.vpnAuth.Title("", p.Serial) != "" })
+			s.awaitCondition("the exits know the profile", func() bool { return s.vpnAuth.Title("", p.Serial) != "" })
 			return p
 		}
 	}
@@ -119,8 +119,8 @@ func (s *vpnSite) profile(label string, password bool, expires time.Time) connex
 	return connexa.Profile{}
 }
 
-// until waits for something that no event tells of.
-func (s *vpnSite) until(what string, is func() bool) {
+// awaitCondition waits for something that no event tells of.
+func (s *vpnTest) awaitCondition(what string, is func() bool) {
 	s.t.Helper()
 	limit := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -134,8 +134,8 @@ func (s *vpnSite) until(what string, is func() bool) {
 	}
 }
 
-// file is what the panel lets an admin download.
-func (s *vpnSite) file(profile, node int64) []byte {
+// profileFile is what the panel lets an admin download.
+func (s *vpnTest) profileFile(profile, node int64) []byte {
 	s.t.Helper()
 	files, err := s.app.ProfileFiles(s.t.Context(), profile, []int64{node}, "192.0.2.1")
 	if err != nil {
@@ -144,8 +144,8 @@ func (s *vpnSite) file(profile, node int64) []byte {
 	return files[0].Body
 }
 
-// leaves wants a client to leave by a node.
-func (s *vpnSite) leaves(c *vpntest.Computer, i int) {
+// checkExit wants a client to leave by a node.
+func (s *vpnTest) checkExit(c *vpntest.Computer, i int) {
 	s.t.Helper()
 	page, err := c.Get("http://exit.test/")
 	if err != nil {
@@ -156,36 +156,36 @@ func (s *vpnSite) leaves(c *vpntest.Computer, i int) {
 	}
 }
 
-// TestAClientOfThePanel connects the real client with profiles of the panel, by
+// TestVPNClientOfPanel connects the real client with profiles of the panel, by
 // certificate and with a password, on one node after another.
-func TestAClientOfThePanel(t *testing.T) {
+func TestVPNClientOfPanel(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
 	}
 	ann := vpntest.NewComputer(t, 2)
 	s := newVPNSite(t, 3)
-	phone := s.profile("phone", false, time.Time{})
+	phone := s.addProfile("phone", false, time.Time{})
 	for i, node := range s.nodes {
-		v := ann.Connect(s.file(phone.ID, node), "")
+		v := ann.Connect(s.profileFile(phone.ID, node), "")
 		v.WaitFor(vpntest.Connected, 1)
-		c := s.clients(node, 1)[0]
+		c := s.awaitClients(node, 1)[0]
 		if c.Profile.ID != phone.ID || c.From.Addr() != netip.MustParseAddr("192.0.2.2") || c.Since.IsZero() {
 			t.Errorf("%+v", c)
 		}
-		s.leaves(ann, i)
+		s.checkExit(ann, i)
 		v.Stop()
-		s.clients(node, 0)
+		s.awaitClients(node, 0)
 	}
-	laptop := s.profile("laptop", true, time.Time{})
-	v := ann.Connect(s.file(laptop.ID, s.nodes[0]), "ann\n"+userPassword+"\n")
+	laptop := s.addProfile("laptop", true, time.Time{})
+	v := ann.Connect(s.profileFile(laptop.ID, s.nodes[0]), "ann\n"+userPassword+"\n")
 	v.WaitFor(vpntest.Connected, 1)
-	s.leaves(ann, 0)
+	s.checkExit(ann, 0)
 	v.Stop()
 }
 
-// TestWhoMayUseAProfile: the client shows the right words when it is refused, and is
+// TestVPNProfileRights: the client shows the right words when it is refused, and is
 // cut off within five seconds when it loses the right while connected.
-func TestWhoMayUseAProfile(t *testing.T) {
+func TestVPNProfileRights(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
 	}
@@ -193,15 +193,15 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	s := newVPNSite(t, 1)
 	node := s.nodes[0]
 	login := "ann\n" + userPassword + "\n"
-	laptop := s.profile("laptop", true, time.Time{})
+	laptop := s.addProfile("laptop", true, time.Time{})
 	refused := func(file []byte, login, words string) {
 		t.Helper()
 		v := ann.Connect(file, login)
 		v.WaitFor("AUTH_FAILED,"+words, 1)
 		v.Stop()
 	}
-	refused(s.file(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong name or password.")
-	refused(s.file(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong name or password.")
+	refused(s.profileFile(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong name or password.")
+	refused(s.profileFile(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong name or password.")
 
 	edit := func(change func(*connexa.Client)) {
 		t.Helper()
@@ -218,8 +218,8 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	enabled := func(u *connexa.Client) {
 		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.ScopeAll
 	}
-	phone := s.profile("phone", false, time.Time{})
-	phoneFile, laptopFile := s.file(phone.ID, node), s.file(laptop.ID, node)
+	phone := s.addProfile("phone", false, time.Time{})
+	phoneFile, laptopFile := s.profileFile(phone.ID, node), s.profileFile(laptop.ID, node)
 	for _, tt := range []struct {
 		what, words string
 		file        []byte
@@ -249,7 +249,7 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	} {
 		v := ann.Connect(tt.file, tt.login)
 		v.WaitFor(vpntest.Connected, 1)
-		s.leaves(ann, 0)
+		s.checkExit(ann, 0)
 		since := time.Now()
 		tt.lose()
 		for {
@@ -263,7 +263,7 @@ func TestWhoMayUseAProfile(t *testing.T) {
 		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
 		v.Stop()
 		edit(enabled)
-		s.until("the user may come again", func() bool {
+		s.awaitCondition("the user may come again", func() bool {
 			_, err := s.access.Authorize(node, "ann", netip.MustParseAddr("192.0.2.2"))
 			return err == nil
 		})
@@ -274,20 +274,20 @@ func TestWhoMayUseAProfile(t *testing.T) {
 
 	// A profile with a day of its own.
 	soon := time.Now().Add(time.Second)
-	tablet := s.profile("tablet", false, soon)
-	file := s.file(tablet.ID, node)
-	s.until("its time is over", func() bool { return time.Now().After(soon) })
+	tablet := s.addProfile("tablet", false, soon)
+	file := s.profileFile(tablet.ID, node)
+	s.awaitCondition("its time is over", func() bool { return time.Now().After(soon) })
 	refused(file, "", "This profile has expired.")
 
 	// What went through is counted for the user, however it came.
-	v := ann.Connect(s.file(s.profile("phone", false, time.Time{}).ID, node), "")
+	v := ann.Connect(s.profileFile(s.addProfile("phone", false, time.Time{}).ID, node), "")
 	v.WaitFor(vpntest.Connected, 1)
 	before, _ := s.access.Live(s.user)
 	if _, err := ann.Fetch("http://web.lab.test/bytes/2000000", 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	v.Stop()
-	s.clients(node, 0)
+	s.awaitClients(node, 0)
 	if after, _ := s.access.Live(s.user); after.Down-before.Down < 2_000_000 || after.Up == before.Up {
 		t.Errorf("the user has moved %d down, %d up", after.Down-before.Down, after.Up-before.Up)
 	}
@@ -306,9 +306,9 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	}
 }
 
-// TestAnExitSurvives kills openvpn, and the panel with everything in it; the client
+// TestVPNExitSurvivesRestarts kills openvpn, and the panel with everything in it; the client
 // is back by itself, and meanwhile nothing of it leaves another way.
-func TestAnExitSurvives(t *testing.T) {
+func TestVPNExitSurvivesRestarts(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
 	}
@@ -320,44 +320,44 @@ func TestAnExitSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	wire := vpntest.Listen(t, rows[node].Listen.Port())
-	v := ann.Connect(append(s.file(s.profile("phone", false, time.Time{}).ID, node),
+	v := ann.Connect(append(s.profileFile(s.addProfile("phone", false, time.Time{}).ID, node),
 		// It notices within seconds that its server has gone; by itself, within 30.
 		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
 	v.WaitFor(vpntest.Connected, 1)
-	s.leaves(ann, 0)
+	s.checkExit(ann, 0)
 
 	// Off and on beside the proxy, which does not notice.
-	up := serviceOf(t, s.Panel, node, connexa.ServiceOnline).UpAt
-	if n, err := s.app.StopVPNs(t.Context(), one(node)); err != nil || n != 1 {
+	up := awaitServiceState(t, s.Panel, node, connexa.ServiceOnline).UpAt
+	if n, err := s.app.StopVPNs(t.Context(), selectNode(node)); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
-	s.seen(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
+	s.awaitVPN(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
 	if list, err := isolation.List(); err != nil || len(list) > 0 || len(vpntest.Processes(t)) > 0 {
 		t.Errorf("off, and there are devices %v and processes %v, %v", list, vpntest.Processes(t), err)
 	}
-	if _, err := s.app.StartVPNs(t.Context(), one(node)); err != nil {
+	if _, err := s.app.StartVPNs(t.Context(), selectNode(node)); err != nil {
 		t.Fatal(err)
 	}
 	v.WaitFor(vpntest.Connected, 2)
-	s.leaves(ann, 0)
-	if now := serviceOf(t, s.Panel, node, connexa.ServiceOnline).UpAt; !now.Equal(up) {
+	s.checkExit(ann, 0)
+	if now := awaitServiceState(t, s.Panel, node, connexa.ServiceOnline).UpAt; !now.Equal(up) {
 		t.Error("the tunnel was dialed again because of OpenVPN")
 	}
 
 	// The tunnel goes, and comes back.
-	if n, err := s.app.StopServices(t.Context(), one(node), 1); err != nil || n != 1 {
+	if n, err := s.app.StopServices(t.Context(), selectNode(node), 1); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
-	serviceOf(t, s.Panel, node, connexa.ServiceOff)
+	awaitServiceState(t, s.Panel, node, connexa.ServiceOff)
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a service")
 	}
-	if _, err := s.app.StartServices(t.Context(), one(node), 1); err != nil {
+	if _, err := s.app.StartServices(t.Context(), selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
-	serviceOf(t, s.Panel, node, connexa.ServiceOnline)
+	awaitServiceState(t, s.Panel, node, connexa.ServiceOnline)
 	v.WaitFor(vpntest.Connected, 3)
-	s.leaves(ann, 0)
+	s.checkExit(ann, 0)
 
 	back := func(what string) {
 		t.Helper()
@@ -386,7 +386,7 @@ func TestAnExitSurvives(t *testing.T) {
 		}
 	}
 	kill()
-	s.seen(node, "failed", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNFailed })
+	s.awaitVPN(node, "failed", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNFailed })
 	back("openvpn was killed")
 
 	s.stop()
@@ -399,7 +399,7 @@ func TestAnExitSurvives(t *testing.T) {
 	c := startChild(t, s.dir)
 	back("another panel was started")
 	c.kill()
-	s.until("openvpn has ended with its panel", func() bool { return len(vpntest.Processes(t)) == 0 })
+	s.awaitCondition("openvpn has ended with its panel", func() bool { return len(vpntest.Processes(t)) == 0 })
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a panel")
 	}
