@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-var errNobodyToAsk = errors.New("there is no terminal to ask for the password at: put it into the variable CONNEXA_PASSWORD; " +
+var errNoTerminal = errors.New("there is no terminal to ask for the password at: put it into the variable CONNEXA_PASSWORD; " +
 	"it is never taken from the command line, which other users of the machine can read")
 
 // askSecret asks a question at a terminal and reads one line without showing it.
@@ -20,7 +20,7 @@ func askSecret(ctx context.Context, in *os.File, errs io.Writer, question string
 	fd := int(in.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
-		return "", errNobodyToAsk
+		return "", errNoTerminal
 	}
 	fmt.Fprint(errs, question)
 	defer fmt.Fprintln(errs)

@@ -18,9 +18,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// checkPatience is how long a check waits for the connection, and then for the
+// checkTimeout is how long a check waits for the connection, and then for the
 // first answer: as long as the last and most patient attempt of the panel's probe.
-const checkPatience = 8 * time.Second
+const checkTimeout = 8 * time.Second
 
 // Check climbs the ladder of one server once, tells out each step as it is
 // climbed and then what became of it, and returns the exit code.
@@ -63,14 +63,14 @@ func (c *checker) run(ctx context.Context) int {
 	if err != nil {
 		return c.fail(ExitUsage, err)
 	}
-	found, err := c.climb(ctx, job)
+	found, err := c.probeServer(ctx, job)
 	if err != nil {
 		return c.fail(ExitInterrupted, err)
 	}
 	if c.cfg.JSON {
-		err = found.encode(c.out)
+		err = found.writeJSON(c.out)
 	} else {
-		err = found.write(c.out)
+		err = found.writeText(c.out)
 	}
 	if err != nil {
 		return c.fail(ExitFailed, fmt.Errorf("write the result: %w", err))
@@ -85,56 +85,56 @@ func (c *checker) fail(code int, err error) int {
 	return code
 }
 
-// climb makes the login. Its only error is errInterrupted: everything else that
+// probeServer makes the login. Its only error is errInterrupted: everything else that
 // may go wrong is a finding.
-func (c *checker) climb(ctx context.Context, job connexa.Job) (*checked, error) {
+func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResult, error) {
 	told := io.Discard
 	if !c.cfg.JSON {
 		told = c.out
 		fmt.Fprintf(c.out, "%s, port %d, as %s\n\n", job.Address, job.Port, job.Login)
 	}
-	l := newLadder(told, c.words)
+	l := newTracePrinter(told, c.words)
 	p := probe.Prober{Attempts: func() int { return 1 }, Online: c.online}
 	p.Session = pptp.Config{GRE: c.mux, DialTCP: c.dial, Resolve: c.resolve, OnStep: func(r pptp.StepResult) {
 		if ctx.Err() == nil { // what an interrupt makes fail has not failed
-			l.step(r)
+			l.addStep(r)
 		}
 		if c.onStep != nil {
 			c.onStep(r)
 		}
 	}}
-	p.Session.OnSecondCall = func(why pptp.SecondCall) { l.remark(secondCallLines[why]) }
-	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkPatience, checkPatience
+	p.Session.OnSecondCall = func(why pptp.SecondCall) { l.addRemark(secondCallLines[why]) }
+	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkTimeout, checkTimeout
 	climb := p.Login
 	var unmeasured error // what kept a measurement from being whole
 	if c.cfg.Speed {
 		job.Kind, climb = connexa.Speed, p.Speed
 		p.Measure = func(ctx context.Context, s *pptp.Session, _ func(connexa.SpeedLive)) (connexa.Measurement, error) {
-			m, err := c.measure(ctx, s, l)
+			m, err := c.measureSession(ctx, s, l)
 			unmeasured = err
 			return m, err
 		}
 	}
 	probed, err := climb(ctx, job)
-	found := &checked{Address: job.Address, policy: job.Encryption}
+	found := &checkResult{Address: job.Address, policy: job.Encryption}
 	switch {
 	case err != nil && ctx.Err() != nil:
-		l.end(nil, "")
+		l.finish(nil, "")
 		return nil, errInterrupted
 	case err != nil:
-		found.here(c.localFailure(err))
+		found.setLocalFailure(c.localFailure(err))
 	case probed.Mark == connexa.MarkNotHere && probed.Outcome.Cause == "":
-		found.here("local.gre", c.words.Text(probed.Detail.Text), reasonOf(probed.Detail.Text).Fix(), probed.Detail.Evidence)
+		found.setLocalFailure("local.gre", c.words.Text(probed.Detail.Text), reasonOf(probed.Detail.Text).Fix(), probed.Detail.Evidence)
 	case probed.Outcome.Cause == "resolve.temporary" && !c.online():
-		found.here("local.network", noNetwork, "", "")
+		found.setLocalFailure("local.network", noNetwork, "", "")
 	default:
-		found.told(probed, unmeasured, c.words)
+		found.setServerResult(probed, unmeasured, c.words)
 	}
-	note := stepWords(found.Message)
+	note := withoutFullStop(found.Message)
 	if found.code == ExitFailed {
-		note = causeWords(c.words, found.Cause, "")
+		note = causeText(c.words, found.Cause, "")
 	}
-	found.climbed(l.end(probed.Trace, note))
+	found.setSteps(l.finish(probed.Trace, note))
 	return found, nil
 }
 

@@ -12,25 +12,25 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestCheckSaysTheSameInBothForms holds, for every behaviour of the lab that a check
+// TestCheckFormsAgree holds, for every behaviour of the lab that a check
 // can meet, that the text writes each step once and in order, and that the text and
 // the JSON object say the same of the same climb.
-func TestCheckSaysTheSameInBothForms(t *testing.T) {
+func TestCheckFormsAgree(t *testing.T) {
 	for _, tt := range []struct {
 		faults string
-		set    func(*try)
+		set    func(*checkTest)
 	}{
 		{faults: "good"}, {faults: "refuse"}, {faults: "ssh"}, {faults: "garbage"}, {faults: "reset"}, {faults: "denied:3"}, {faults: "denied:4"}, {faults: "denied:5"},
 		{faults: "call:busy"}, {faults: "call:refused"}, {faults: "call:dropped"}, {faults: "swapped-cdn"},
 		{faults: "gre:silent"}, {faults: "gre:mute"}, {faults: "gre:deaf"}, {faults: "gre:stray"},
 		{faults: "nak:lcp"}, {faults: "nak:ipcp"}, {faults: "terminate:Too_many_users"}, {faults: "no-address"},
 		{faults: "auth:eap"}, {faults: "auth:pap"}, {faults: "auth:chap-md5"}, {faults: "impostor"}, {faults: "login-refused:691"}, {faults: "login-refused:649"},
-		{faults: "auth:pap", set: func(c *try) { c.cfg.AllowPAP = true }},
-		{faults: "auth:pap", set: func(c *try) { c.cfg.Encryption = "required" }},
-		{faults: "auth:chap-md5", set: func(c *try) { c.cfg.Encryption = "required" }},
-		{faults: "mppe:none", set: func(c *try) { c.cfg.Encryption = "required" }},
-		{faults: "mppe:rejected", set: func(c *try) { c.cfg.Encryption = "required" }},
-		{faults: "mppe-required", set: func(c *try) { c.cfg.Encryption = "off" }},
+		{faults: "auth:pap", set: func(c *checkTest) { c.cfg.AllowPAP = true }},
+		{faults: "auth:pap", set: func(c *checkTest) { c.cfg.Encryption = "required" }},
+		{faults: "auth:chap-md5", set: func(c *checkTest) { c.cfg.Encryption = "required" }},
+		{faults: "mppe:none", set: func(c *checkTest) { c.cfg.Encryption = "required" }},
+		{faults: "mppe:rejected", set: func(c *checkTest) { c.cfg.Encryption = "required" }},
+		{faults: "mppe-required", set: func(c *checkTest) { c.cfg.Encryption = "off" }},
 		{faults: "mppe:none"}, {faults: "mppe:128-stateful"}, {faults: "wrong-keys"}, {faults: "data:rejected"}, {faults: "data:plain"},
 		{faults: "reset:accept"}, {faults: "reset:unread"}, {faults: "close:request"},
 		{faults: "ends-at:call:closed"}, {faults: "ends-at:call:reset"}, {faults: "ends-at:call:cdn:2/4"}, {faults: "ends-at:call:stop:3"}, {faults: "ends-at:call:closed+ends-after:3s"},
@@ -38,17 +38,17 @@ func TestCheckSaysTheSameInBothForms(t *testing.T) {
 		{faults: "ends-at:after-login:cdn:3"}, {faults: "ends-at:ccp:terminate:MPPE_disabled"}, {faults: "ends-at:ip:closed"}, {faults: "ends-at:ip:stop:3"},
 		{faults: "lcp:nak-mru"}, {faults: "lcp:code-reject"}, {faults: "lcp:callback"}, {faults: "lcp:loop"}, {faults: "lcp:silent"},
 		{faults: "ccp:nak"}, {faults: "ccp:terminate"}, {faults: "ip:conflict"}, {faults: "ip:reject-all"}, {faults: "ip:code-reject"},
-		{faults: "login:malformed"}, {faults: "login:wordless"}, {faults: "auth:spap"}, {faults: "offers:pap/mschapv2", set: func(c *try) { c.cfg.AllowPAP = true }},
+		{faults: "login:malformed"}, {faults: "login:wordless"}, {faults: "auth:spap"}, {faults: "offers:pap/mschapv2", set: func(c *checkTest) { c.cfg.AllowPAP = true }},
 		{faults: "offers:chap-md5/pap+in-order+declined:terminate"}, {faults: "auth:pap+vendor:accel-ppp+declined:cdn"},
-		{faults: "password:widened"}, {faults: "password:utf16"}, {faults: "password:widened+second:reset", set: func(c *try) { c.cfg.Password = "не тот" }},
-		{faults: "password:widened+second:closed"}, {faults: "second:silent", set: func(c *try) { c.cfg.Password = "пароль" }},
-		{faults: "mppe-required+auth:pap", set: func(c *try) { c.cfg.AllowPAP = true }},
-		{faults: "good", set: func(c *try) { c.cfg.Password = "пароль" }},
-		{faults: "good", set: func(c *try) { c.cfg.Password = "p🔑ss" }},
+		{faults: "password:widened"}, {faults: "password:utf16"}, {faults: "password:widened+second:reset", set: func(c *checkTest) { c.cfg.Password = "не тот" }},
+		{faults: "password:widened+second:closed"}, {faults: "second:silent", set: func(c *checkTest) { c.cfg.Password = "пароль" }},
+		{faults: "mppe-required+auth:pap", set: func(c *checkTest) { c.cfg.AllowPAP = true }},
+		{faults: "good", set: func(c *checkTest) { c.cfg.Password = "пароль" }},
+		{faults: "good", set: func(c *checkTest) { c.cfg.Password = "p🔑ss" }},
 		{faults: "no-dns", set: speedCheck}, {faults: "no-internet", set: speedCheck}, {faults: "endpoint:429", set: speedCheck}, {faults: "rate:50M", set: speedCheck},
 		{faults: "refuse", set: speedCheck}, {faults: "wrong-keys", set: speedCheck},
 	} {
-		c, _ := newTry(t, tt.faults)
+		c, _ := newCheckTest(t, tt.faults)
 		name := tt.faults
 		if tt.set != nil {
 			tt.set(c)
@@ -60,32 +60,32 @@ func TestCheckSaysTheSameInBothForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			found, err := c.climb(t.Context(), job)
+			found, err := c.probeServer(t.Context(), job)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var object bytes.Buffer
-			if err := found.write(&c.out); err != nil {
+			if err := found.writeText(&c.out); err != nil {
 				t.Fatal(err)
 			}
-			if err := found.encode(&object); err != nil {
+			if err := found.writeJSON(&object); err != nil {
 				t.Fatal(err)
 			}
-			sameInBothForms(t, c, c.out.String(), object.Bytes())
+			compareForms(t, c, c.out.String(), object.Bytes())
 		})
 	}
 }
 
-func speedCheck(c *try) {
+func speedCheck(c *checkTest) {
 	c.cfg.Speed = true
 	c.cfg.Endpoint = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint}
 }
 
 var stepLine = regexp.MustCompile(`(?m)^  ([✓✗]) (\S+) +([0-9.]+) ms   (.*)$`)
 
-func sameInBothForms(t *testing.T, c *try, text string, object []byte) {
+func compareForms(t *testing.T, c *checkTest, text string, object []byte) {
 	t.Helper()
-	var got checked
+	var got checkResult
 	if err := json.Unmarshal(object, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -131,9 +131,9 @@ func sameInBothForms(t *testing.T, c *try, text string, object []byte) {
 	}
 }
 
-// TestCheckNamesAFlagOnlyWhereItHelps holds that no flag is named that is given
+// TestCheckAdvisesFlagOnlyWhereItHelps holds that no flag is named that is given
 // already or cannot help.
-func TestCheckNamesAFlagOnlyWhereItHelps(t *testing.T) {
+func TestCheckAdvisesFlagOnlyWhereItHelps(t *testing.T) {
 	for _, tt := range []struct {
 		cause  connexa.Cause
 		policy connexa.EncryptionPolicy
@@ -154,7 +154,7 @@ func TestCheckNamesAFlagOnlyWhereItHelps(t *testing.T) {
 		{"encryption.key_mismatch", connexa.EncryptionRequired, ""},
 		{"auth.691", connexa.EncryptionRequired, ""},
 	} {
-		got := (&checked{Cause: tt.cause, policy: tt.policy}).flag()
+		got := (&checkResult{Cause: tt.cause, policy: tt.policy}).adviseFlag()
 		if tt.want == "" && got != "" || !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s with encryption %s: %q, want %q", tt.cause, tt.policy, got, tt.want)
 		}

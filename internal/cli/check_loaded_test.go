@@ -3,13 +3,13 @@ package cli
 import "testing"
 
 // A direction that was not measured has no latency under load.
-func TestLoadedLatencyOfWhatWasMeasured(t *testing.T) {
-	for want, m := range map[string]checkedSpeed{
+func TestLoadedTextOfMeasuredDirections(t *testing.T) {
+	for want, m := range map[string]speedResult{
 		"29.0 ms down: bufferbloat grade A":             {LoadedDown: 29, Grade: "A"},
 		"31.0 ms up: bufferbloat grade B":               {LoadedUp: 31, Grade: "B"},
 		"29.0 ms down, 31.0 ms up: bufferbloat grade B": {LoadedDown: 29, LoadedUp: 31, Grade: "B"},
 	} {
-		if got := m.loaded(); got != want {
+		if got := m.loadedText(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

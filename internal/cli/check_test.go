@@ -24,27 +24,27 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// try is one check of one server.
-type try struct {
+// checkTest is one check of one server.
+type checkTest struct {
 	*checker
 	out, errs bytes.Buffer
 }
 
-// newTry aims a check at a server of its own that behaves as faults says, with
+// newCheckTest aims a check at a server of its own that behaves as faults says, with
 // the login that it takes. GRE stays inside this process.
-func newTry(t *testing.T, faults string) (*try, lab.Node) {
+func newCheckTest(t *testing.T, faults string) (*checkTest, lab.Node) {
 	t.Helper()
 	wires := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{Nodes: 1, Faults: labtest.Faults(t, faults+"=1"), GRE: wires.Open,
 		Sites: map[string]http.Handler{labEndpoint: speed.NewServer(speed.ServerOptions{})}})
 	n := fleet.Nodes()[0]
-	c := &try{}
+	c := &checkTest{}
 	c.checker = &checker{
 		out: &c.out, errs: &c.errs, words: i18n.New(i18n.English, nil),
 		mux: gre.NewMux(wires.Open), online: func() bool { return true },
 		ask: func(context.Context, string) (connexa.Secret, error) {
 			t.Error("the password was asked for")
-			return "", errNobodyToAsk
+			return "", errNoTerminal
 		},
 	}
 	c.cfg.Target = config.Target{
@@ -53,12 +53,12 @@ func newTry(t *testing.T, faults string) (*try, lab.Node) {
 	return c, n
 }
 
-// found runs c for its JSON.
-func (c *try) found(t *testing.T) (checked, int) {
+// runCheck runs c for its JSON.
+func (c *checkTest) runCheck(t *testing.T) (checkResult, int) {
 	t.Helper()
 	c.cfg.JSON = true
 	code := c.run(t.Context())
-	var got checked
+	var got checkResult
 	if err := json.Unmarshal(c.out.Bytes(), &got); err != nil {
 		t.Fatalf("exit %d, stdout %q, stderr %q: %v", code, &c.out, &c.errs, err)
 	}
@@ -85,11 +85,11 @@ func TestCheckNamesTheCause(t *testing.T) {
 	} {
 		t.Run(tt.faults+" "+string(tt.cause), func(t *testing.T) {
 			t.Parallel()
-			c, n := newTry(t, tt.faults)
+			c, n := newCheckTest(t, tt.faults)
 			if tt.set != nil {
 				tt.set(&c.cfg)
 			}
-			got, code := c.found(t)
+			got, code := c.runCheck(t)
 			want := ExitFailed
 			if tt.cause == "" {
 				want = 0
@@ -115,7 +115,7 @@ func TestCheckNamesTheCause(t *testing.T) {
 // TestCheckJSON holds the shape that scripts rely on.
 func TestCheckJSON(t *testing.T) {
 	numbers := regexp.MustCompile(`"ms":[0-9.]+,"note":"[^"]+"`)
-	run := func(c *try) string {
+	run := func(c *checkTest) string {
 		c.cfg.JSON = true
 		c.run(t.Context())
 		s := strings.ReplaceAll(numbers.ReplaceAllString(c.out.String(), `"ms":N,"note":"…"`), c.cfg.Address, "ADDR")
@@ -126,7 +126,7 @@ func TestCheckJSON(t *testing.T) {
 		}
 		return s
 	}
-	c, _ := newTry(t, "good")
+	c, _ := newCheckTest(t, "good")
 	const good = `{"address":"ADDR","reached":"ip","cause":"","message":"All is well: a session came up, and was closed again.","steps":[` +
 		`{"step":"resolve","ok":true,"ms":N,"note":"…"},{"step":"tcp","ok":true,"ms":N,"note":"…"},` +
 		`{"step":"control","ok":true,"ms":N,"note":"…"},{"step":"call","ok":true,"ms":N,"note":"…"},` +
@@ -136,7 +136,7 @@ func TestCheckJSON(t *testing.T) {
 	if got := run(c); got != good {
 		t.Errorf("a session:\n%s\nwant\n%s", got, good)
 	}
-	c, _ = newTry(t, "refuse")
+	c, _ = newCheckTest(t, "refuse")
 	const refused = `{"address":"ADDR","reached":"resolve","cause":"tcp.refused","message":"Port refused.",` +
 		`"means":"MEANS","try":"TRY","evidence":"nothing listens there","steps":[` +
 		`{"step":"resolve","ok":true,"ms":N,"note":"…"},{"step":"tcp","ok":false,"ms":N,"note":"…"}]}` + "\n"
@@ -145,8 +145,8 @@ func TestCheckJSON(t *testing.T) {
 	}
 }
 
-func TestCheckTellsEachStepAndWhatToTry(t *testing.T) {
-	c, n := newTry(t, "login-refused:691")
+func TestCheckPrintsStepsAndAdvice(t *testing.T) {
+	c, n := newCheckTest(t, "login-refused:691")
 	if code := c.run(t.Context()); code != ExitFailed {
 		t.Errorf("exit %d", code)
 	}
@@ -162,16 +162,16 @@ func TestCheckTellsEachStepAndWhatToTry(t *testing.T) {
 		}
 		at += i
 	}
-	c, _ = newTry(t, "auth:pap")
+	c, _ = newCheckTest(t, "auth:pap")
 	if c.run(t.Context()); !strings.Contains(c.out.String(), "--allow-pap") {
 		t.Errorf("the flag is not named:\n%s", &c.out)
 	}
 }
 
-func TestCheckTellsNoPassword(t *testing.T) {
+func TestCheckPrintsNoPassword(t *testing.T) {
 	for _, faults := range []string{"good", "auth:pap", "auth:chap-md5", "login-refused:691", "impostor"} {
 		for _, asJSON := range []bool{false, true} {
-			c, n := newTry(t, faults)
+			c, n := newCheckTest(t, faults)
 			c.cfg.AllowPAP, c.cfg.JSON = true, asJSON
 			c.run(t.Context())
 			if all := c.out.String() + c.errs.String(); all == "" || strings.Contains(all, n.Password) {
@@ -181,20 +181,20 @@ func TestCheckTellsNoPassword(t *testing.T) {
 	}
 }
 
-func TestCheckBothFormsOfAPassword(t *testing.T) {
-	c, _ := newTry(t, "good")
+func TestCheckTriesBothPasswordEncodings(t *testing.T) {
+	c, _ := newCheckTest(t, "good")
 	c.cfg.Password = "пароль"
 	if code := c.run(t.Context()); code != ExitFailed || strings.Count(c.out.String(), "✗ Login") != 1 || !strings.Contains(c.out.String(), "outside ASCII") {
 		t.Errorf("exit %d\n%s", code, &c.out)
 	}
 	c.out.Reset()
-	if got, _ := c.found(t); got.Cause != "auth.691" || len(got.Steps) != 7 {
+	if got, _ := c.runCheck(t); got.Cause != "auth.691" || len(got.Steps) != 7 {
 		t.Errorf("%+v; want the steps of the last climb", got)
 	}
 }
 
 func TestCheckAsksForThePassword(t *testing.T) {
-	c, n := newTry(t, "good")
+	c, n := newCheckTest(t, "good")
 	c.cfg.Password = ""
 	c.ask = func(_ context.Context, question string) (connexa.Secret, error) {
 		if !strings.Contains(question, n.Login) || !strings.Contains(question, n.Addr.Addr().String()) {
@@ -205,7 +205,7 @@ func TestCheckAsksForThePassword(t *testing.T) {
 	if code := c.run(t.Context()); code != 0 {
 		t.Errorf("exit %d: %s%s", code, &c.out, &c.errs)
 	}
-	c, _ = newTry(t, "good")
+	c, _ = newCheckTest(t, "good")
 	c.cfg.Password = ""
 	c.ask = func(context.Context, string) (connexa.Secret, error) { return "", nil }
 	if code := c.run(t.Context()); code != ExitUsage || !strings.Contains(c.errs.String(), "Enter the password") {
@@ -227,7 +227,7 @@ func TestCheckWithoutATerminal(t *testing.T) {
 	}
 }
 
-func TestCheckOnAMachineThatCannot(t *testing.T) {
+func TestCheckReportsLocalFailure(t *testing.T) {
 	noRaw := func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) {
 		return nil, &gre.Unavailable{Reason: gre.NoCapability, Err: syscall.EPERM}
 	}
@@ -253,9 +253,9 @@ func TestCheckOnAMachineThatCannot(t *testing.T) {
 		}, "local.failed", connexa.Resolve, []string{"could not carry the check out"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := newTry(t, "good")
+			c, _ := newCheckTest(t, "good")
 			tt.set(c.checker)
-			got, code := c.found(t)
+			got, code := c.runCheck(t)
 			if code != ExitHere || got.Cause != tt.cause || got.Reached != tt.reached {
 				t.Errorf("exit %d: %+v", code, got)
 			}
@@ -271,16 +271,16 @@ func TestCheckOnAMachineThatCannot(t *testing.T) {
 			}
 		})
 	}
-	c, _ := newTry(t, "good")
+	c, _ := newCheckTest(t, "good")
 	c.cfg.Address = "vpn.example.net"
 	c.resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("server misbehaving") }
-	if got, code := c.found(t); code != ExitFailed || got.Cause != "resolve.temporary" {
+	if got, code := c.runCheck(t); code != ExitFailed || got.Cause != "resolve.temporary" {
 		t.Errorf("a name server that does not answer a machine with a network: exit %d: %+v", code, got)
 	}
 }
 
-func TestCheckIsInterrupted(t *testing.T) {
-	c, _ := newTry(t, "gre:silent")
+func TestCheckInterrupted(t *testing.T) {
+	c, _ := newCheckTest(t, "gre:silent")
 	ctx, interrupt := context.WithCancel(t.Context())
 	c.onStep = func(r pptp.StepResult) {
 		if r.Step == pptp.StepCall {

@@ -13,45 +13,45 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// checked is what a check found out. Its JSON is relied on by scripts. The text for
+// checkResult is what a check found out. Its JSON is relied on by scripts. The text for
 // a person is written from the same fields.
-type checked struct {
-	Address  string          `json:"address"`
-	Reached  connexa.Step    `json:"reached"`
-	Cause    connexa.Cause   `json:"cause"` // empty: all is well
-	Message  string          `json:"message"`
-	Means    string          `json:"means,omitempty"`
-	Try      string          `json:"try,omitempty"`
-	Flag     string          `json:"flag,omitempty"`     // of this command, that lets the session come up
-	Fix      string          `json:"fix,omitempty"`      // a line that gives this machine what it lacks
-	Seen     string          `json:"seen,omitempty"`     // what this probe saw, in words
-	Says     string          `json:"says,omitempty"`     // the server's own words
-	Evidence string          `json:"evidence,omitempty"` // numbers, names and codes
-	Steps    []checkedStep   `json:"steps"`
-	Session  *checkedSession `json:"session,omitempty"`
-	Speed    *checkedSpeed   `json:"speed,omitempty"`
+type checkResult struct {
+	Address  string         `json:"address"`
+	Reached  connexa.Step   `json:"reached"`
+	Cause    connexa.Cause  `json:"cause"` // empty: all is well
+	Message  string         `json:"message"`
+	Means    string         `json:"means,omitempty"`
+	Try      string         `json:"try,omitempty"`
+	Flag     string         `json:"flag,omitempty"`     // of this command, that lets the session come up
+	Fix      string         `json:"fix,omitempty"`      // a line that gives this machine what it lacks
+	Seen     string         `json:"seen,omitempty"`     // what this probe saw, in words
+	Says     string         `json:"says,omitempty"`     // the server's own words
+	Evidence string         `json:"evidence,omitempty"` // numbers, names and codes
+	Steps    []stepResult   `json:"steps"`
+	Session  *sessionResult `json:"session,omitempty"`
+	Speed    *speedResult   `json:"speed,omitempty"`
 
 	code   int
 	policy connexa.EncryptionPolicy
 }
 
-type checkedStep struct {
+type stepResult struct {
 	Step connexa.Step `json:"step"`
 	OK   bool         `json:"ok"`
 	MS   float64      `json:"ms"`   // since the check began
 	Note string       `json:"note"` // what was seen, or why it failed
 }
 
-type checkedSession struct {
+type sessionResult struct {
 	LocalIP    string `json:"local_ip"`
 	Encryption string `json:"encryption"`
 	Auth       string `json:"auth"`
 	MTU        int    `json:"mtu"`
 }
 
-// climbed notes the steps. A result that names no step is known by them.
-func (c *checked) climbed(steps []checkedStep) {
-	c.Steps = slices.Concat([]checkedStep{}, steps)
+// setSteps notes the steps. A result that names no step is known by them.
+func (c *checkResult) setSteps(steps []stepResult) {
+	c.Steps = slices.Concat([]stepResult{}, steps)
 	if c.Reached != "" {
 		return
 	}
@@ -63,19 +63,19 @@ func (c *checked) climbed(steps []checkedStep) {
 	}
 }
 
-// here notes that this machine cannot do it.
-func (c *checked) here(cause connexa.Cause, message, fix, seen string) {
+// setLocalFailure notes that this machine cannot do it.
+func (c *checkResult) setLocalFailure(cause connexa.Cause, message, fix, seen string) {
 	c.code, c.Cause, c.Message = ExitHere, cause, message
 	c.Fix, c.Evidence = fix, seen
 }
 
-// told notes what is true of the server; unmeasured is what kept a measurement from
+// setServerResult notes what is true of the server; unmeasured is what kept a measurement from
 // being whole.
-func (c *checked) told(p connexa.Probed, unmeasured error, words *i18n.Printer) {
+func (c *checkResult) setServerResult(p connexa.Probed, unmeasured error, words *i18n.Printer) {
 	c.Reached, c.Cause = p.Outcome.Reached, p.Outcome.Cause
 	s := p.Detail.Session
 	if s.LocalIP != "" {
-		c.Session = &checkedSession{LocalIP: s.LocalIP, Encryption: s.Encryption, Auth: s.Auth, MTU: s.MTU}
+		c.Session = &sessionResult{LocalIP: s.LocalIP, Encryption: s.Encryption, Auth: s.Auth, MTU: s.MTU}
 	}
 	c.Says, c.Evidence = p.Detail.PeerText, p.Detail.Evidence
 	if !p.Detail.Text.IsZero() {
@@ -83,21 +83,21 @@ func (c *checked) told(p connexa.Probed, unmeasured error, words *i18n.Printer) 
 	}
 	if c.Cause != "" {
 		c.code = ExitFailed
-		c.Message = sentence(causeWords(words, c.Cause, ""))
-		c.Means, c.Try = causeWords(words, c.Cause, ".more"), causeWords(words, c.Cause, ".try")
-		c.Flag = c.flag()
+		c.Message = asSentence(causeText(words, c.Cause, ""))
+		c.Means, c.Try = causeText(words, c.Cause, ".more"), causeText(words, c.Cause, ".try")
+		c.Flag = c.adviseFlag()
 		return
 	}
 	c.Message = "All is well: a session came up, and was closed again."
 	if s.Bits == 0 {
 		c.Means = "The session is not encrypted: anyone on the way can read what goes through the tunnel."
 	}
-	c.measured(p.Detail.Speed, unmeasured)
+	c.setSpeed(p.Detail.Speed, unmeasured)
 }
 
-// flag is the flag of this command that lets the session come up, at a price. It is
+// adviseFlag is the flag of this command that lets the session come up, at a price. It is
 // empty where none would.
-func (c *checked) flag() string {
+func (c *checkResult) adviseFlag() string {
 	required := c.policy == connexa.EncryptionRequired
 	switch c.Cause {
 	case "auth.pap_not_allowed":
@@ -117,8 +117,8 @@ func (c *checked) flag() string {
 	return ""
 }
 
-// encode writes the JSON object.
-func (c *checked) encode(w io.Writer) error {
+// writeJSON writes the JSON object.
+func (c *checkResult) writeJSON(w io.Writer) error {
 	o := *c
 	if o.Fix != "" {
 		o.Message += " To mend it: " + o.Fix
@@ -128,55 +128,55 @@ func (c *checked) encode(w io.Writer) error {
 	return e.Encode(o)
 }
 
-type line struct{ label, text string }
+type detailLine struct{ label, text string }
 
-// lines are what a person reads below the message: the fields of the JSON object
+// detailLines are what a person reads below the message: the fields of the JSON object
 // with their labels.
-func (c *checked) lines() []line {
+func (c *checkResult) detailLines() []detailLine {
 	quoted := c.Says
 	if quoted != "" {
 		quoted = "“" + quoted + "”"
 	}
-	list := []line{{"It means", c.Means}, {"Seen", c.Seen}, {"It says", quoted}, {"Try", c.Try}, {"Flag", c.Flag}, {"Evidence", c.Evidence}}
+	list := []detailLine{{"It means", c.Means}, {"Seen", c.Seen}, {"It says", quoted}, {"Try", c.Try}, {"Flag", c.Flag}, {"Evidence", c.Evidence}}
 	if s := c.Session; s != nil {
-		list = append(list, line{"Address", s.LocalIP + ", ours inside the tunnel"}, line{"Login", s.Auth}, line{"Encryption", s.Encryption}, line{"MTU", fmt.Sprintf("%d bytes", s.MTU)})
+		list = append(list, detailLine{"Address", s.LocalIP + ", ours inside the tunnel"}, detailLine{"Login", s.Auth}, detailLine{"Encryption", s.Encryption}, detailLine{"MTU", fmt.Sprintf("%d bytes", s.MTU)})
 	}
 	if c.Speed != nil {
-		list = append(list, c.Speed.lines()...)
+		list = append(list, c.Speed.detailLines()...)
 	}
-	return slices.DeleteFunc(list, func(l line) bool { return l.text == "" })
+	return slices.DeleteFunc(list, func(l detailLine) bool { return l.text == "" })
 }
 
-// width is how long lines of text are, in runes.
-const width = 96
+// textWidth is how long lines of text are, in runes.
+const textWidth = 96
 
-// write tells a person what was found, below the ladder.
-func (c *checked) write(w io.Writer) error {
+// writeText tells a person what was found, below the ladder.
+func (c *checkResult) writeText(w io.Writer) error {
 	var b strings.Builder
 	if len(c.Steps) > 0 {
 		b.WriteByte('\n')
 	}
-	b.WriteString(fold(c.Message, "") + "\n")
+	b.WriteString(wrapText(c.Message, "") + "\n")
 	if c.Fix != "" {
 		b.WriteString("  To mend it  " + c.Fix + "\n") // whole, to be copied
 	}
-	for _, l := range c.lines() {
-		fmt.Fprintf(&b, "  %-10s  %s\n", l.label, fold(l.text, strings.Repeat(" ", 14)))
+	for _, l := range c.detailLines() {
+		fmt.Fprintf(&b, "  %-10s  %s\n", l.label, wrapText(l.text, strings.Repeat(" ", 14)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// fold breaks s between words; indent begins every line but the first, and is
+// wrapText breaks s between words; indent begins every line but the first, and is
 // thought to be before that one.
-func fold(s, indent string) string {
+func wrapText(s, indent string) string {
 	var b strings.Builder
 	at := len(indent)
 	for i, word := range strings.Fields(s) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
-		case at+1+n > width:
+		case at+1+n > textWidth:
 			b.WriteString("\n" + indent)
 			at = len(indent)
 		default:
@@ -189,8 +189,8 @@ func fold(s, indent string) string {
 	return b.String()
 }
 
-// sentence begins s with a capital and ends it with a full stop.
-func sentence(s string) string {
+// asSentence begins s with a capital and ends it with a full stop.
+func asSentence(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	if size == 0 {
 		return s

@@ -12,9 +12,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// checkedSpeed is what a check measured. Its JSON is relied on by scripts. An
+// speedResult is what a check measured. Its JSON is relied on by scripts. An
 // upload that was not measured has no figure, but a cause and a reason.
-type checkedSpeed struct {
+type speedResult struct {
 	DownMbps   float64            `json:"down_mbps"`
 	UpMbps     *float64           `json:"up_mbps,omitempty"`
 	UpCause    connexa.Cause      `json:"up_cause,omitempty"`
@@ -29,33 +29,33 @@ type checkedSpeed struct {
 	Confidence connexa.Confidence `json:"confidence"`
 }
 
-// measure measures through the session, and closes it. It says so before: it takes
+// measureSession measures through the session, and closes it. It says so before: it takes
 // a while.
-func (c *checker) measure(ctx context.Context, s *pptp.Session, l *ladder) (connexa.Measurement, error) {
+func (c *checker) measureSession(ctx context.Context, s *pptp.Session, l *tracePrinter) (connexa.Measurement, error) {
 	tunnel, err := speed.Through(s)
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
 	// The result stands whatever becomes of the leave-taking, which is bounded.
 	defer func() { _ = tunnel.Close() }()
-	l.remark(fmt.Sprintf("    measures against %s, for %.0f s at most", c.cfg.Endpoint.Name(), speed.Deadline(connexa.SpeedQuick).Seconds()))
+	l.addRemark(fmt.Sprintf("    measures against %s, for %.0f s at most", c.cfg.Endpoint.Name(), speed.Deadline(connexa.SpeedQuick).Seconds()))
 	return speed.Measure(ctx, tunnel, []connexa.Endpoint{c.cfg.Endpoint}, speed.Options{Mode: connexa.SpeedQuick})
 }
 
 // noUpload is the reason for no figure of an endpoint that has nothing to send to.
 const noUpload = "this endpoint takes no upload"
 
-// measured notes the figures; failed is why there is none of the upload.
-func (c *checked) measured(m *connexa.Measurement, failed error) {
+// setSpeed notes the figures; failed is why there is none of the upload.
+func (c *checkResult) setSpeed(m *connexa.Measurement, failed error) {
 	if m == nil || m.Down == 0 {
 		return
 	}
-	s := &checkedSpeed{
-		DownMbps: mbps(m.Down), LatencyMS: milliseconds(m.Latency), JitterMS: milliseconds(m.Jitter), Grade: m.Grade,
+	s := &speedResult{
+		DownMbps: toMbps(m.Down), LatencyMS: toMilliseconds(m.Latency), JitterMS: toMilliseconds(m.Jitter), Grade: m.Grade,
 		Loss: math.Round(1e4*m.Loss) / 100, ExitIP: m.ExitIP, Confidence: m.Confidence,
 	}
 	if m.Grade != "" {
-		s.LoadedDown, s.LoadedUp = milliseconds(m.LoadedDown), milliseconds(m.LoadedUp)
+		s.LoadedDown, s.LoadedUp = toMilliseconds(m.LoadedDown), toMilliseconds(m.LoadedUp)
 	}
 	c.Speed, c.Seen, c.Evidence = s, "", ""
 	c.Message = "All is well: a session came up, was measured and closed again."
@@ -67,29 +67,29 @@ func (c *checked) measured(m *connexa.Measurement, failed error) {
 		s.UpReason = noUpload
 		c.Message = "All is well: a session came up, its download was measured, and it was closed again."
 	default:
-		up := mbps(m.Up)
+		up := toMbps(m.Up)
 		s.UpMbps = &up
 	}
 }
 
-// lines are the figures with their labels.
-func (s *checkedSpeed) lines() []line {
+// detailLines are the figures with their labels.
+func (s *speedResult) detailLines() []detailLine {
 	up := "not measured: " + s.UpReason
 	if s.UpMbps != nil {
 		up = fmt.Sprintf("%.2f Mbit/s", *s.UpMbps)
 	}
-	return []line{
+	return []detailLine{
 		{"Download", fmt.Sprintf("%.2f Mbit/s", s.DownMbps)}, {"Upload", up},
-		{"Latency", fmt.Sprintf("%.1f ms, jitter %.1f ms", s.LatencyMS, s.JitterMS)}, {"Under load", s.loaded()},
+		{"Latency", fmt.Sprintf("%.1f ms, jitter %.1f ms", s.LatencyMS, s.JitterMS)}, {"Under load", s.loadedText()},
 		{"Loss", fmt.Sprintf("%.2f %% of the packets to us", s.Loss)}, {"Exit", s.ExitIP}, {"Confidence", string(s.Confidence)},
 	}
 }
 
-// mbps is bits per second in millions, to a thousandth.
-func mbps(bits int64) float64 { return math.Round(float64(bits)/1e3) / 1e3 }
+// toMbps is bits per second in millions, to a thousandth.
+func toMbps(bits int64) float64 { return math.Round(float64(bits)/1e3) / 1e3 }
 
-// loaded says how latency grew in the directions in which it was measured.
-func (s *checkedSpeed) loaded() string {
+// loadedText says how latency grew in the directions in which it was measured.
+func (s *speedResult) loadedText() string {
 	if s.Grade == "" {
 		return ""
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// speedTry is a try that measures against what the fleet has inside its tunnels.
-func speedTry(t *testing.T, faults string) *try {
+// newSpeedCheckTest is a try that measures against what the fleet has inside its tunnels.
+func newSpeedCheckTest(t *testing.T, faults string) *checkTest {
 	t.Helper()
-	c, _ := newTry(t, faults)
+	c, _ := newCheckTest(t, faults)
 	c.cfg.Speed = true
 	c.cfg.Endpoint = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + labEndpoint}
 	return c
@@ -25,8 +25,8 @@ func speedTry(t *testing.T, faults string) *try {
 
 func TestCheckSpeed(t *testing.T) {
 	t.Parallel()
-	c := speedTry(t, "rate:20M/5M")
-	got, code := c.found(t)
+	c := newSpeedCheckTest(t, "rate:20M/5M")
+	got, code := c.runCheck(t)
 	if code != 0 || got.Reached != connexa.Internet || got.Cause != "" || got.Session == nil || got.Speed == nil {
 		t.Fatalf("exit %d: %+v", code, got)
 	}
@@ -40,9 +40,9 @@ func TestCheckSpeed(t *testing.T) {
 	}
 }
 
-func TestCheckSpeedInWords(t *testing.T) {
+func TestCheckSpeedText(t *testing.T) {
 	t.Parallel()
-	c := speedTry(t, "rate:100M")
+	c := newSpeedCheckTest(t, "rate:100M")
 	if code := c.run(t.Context()); code != 0 {
 		t.Errorf("exit %d", code)
 	}
@@ -67,8 +67,8 @@ func TestCheckSpeedNamesTheCause(t *testing.T) {
 	} {
 		t.Run(faults, func(t *testing.T) {
 			t.Parallel()
-			c := speedTry(t, faults)
-			got, code := c.found(t)
+			c := newSpeedCheckTest(t, faults)
+			got, code := c.runCheck(t)
 			if code != ExitFailed || got.Reached != want.reached || got.Cause != want.cause || got.Speed != nil || (got.Session != nil) != want.session {
 				t.Errorf("exit %d: %+v", code, got)
 			}
@@ -96,11 +96,11 @@ func TestCheckSpeedWithoutUpload(t *testing.T) {
 		"none":    {nil, "", "takes no upload", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found := &checked{Steps: []checkedStep{}}
+			found := &checkResult{Steps: []stepResult{}}
 			m := connexa.Measurement{Down: 40_000_000, UpBytes: 12_345, Latency: time.Millisecond}
-			found.told(connexa.Probed{Outcome: connexa.Outcome{Reached: connexa.Internet}, Detail: connexa.Detail{Speed: &m}}, tt.err, i18n.New("en", nil))
+			found.setServerResult(connexa.Probed{Outcome: connexa.Outcome{Reached: connexa.Internet}, Detail: connexa.Detail{Speed: &m}}, tt.err, i18n.New("en", nil))
 			var out bytes.Buffer
-			if err := found.encode(&out); err != nil {
+			if err := found.writeJSON(&out); err != nil {
 				t.Fatal(err)
 			}
 			var got struct {

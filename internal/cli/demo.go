@@ -29,7 +29,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	if err != nil {
 		return err
 	}
-	wires, how := demoWires(ctx)
+	wires, how := demoGRE(ctx)
 	fleet, err := openFleet(lab.Config{Nodes: cfg.Nodes, Seed: cfg.Seed, Faults: faults, GRE: wires})
 	if err != nil {
 		return err
@@ -67,9 +67,9 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	return g.Wait()
 }
 
-// demoWires are raw sockets where this user may open them, else a switch inside
+// demoGRE are raw sockets where this user may open them, else a switch inside
 // this process, so that everybody sees whole sessions.
-func demoWires(ctx context.Context) (wires gre.Opener, how string) {
+func demoGRE(ctx context.Context) (wires gre.Opener, how string) {
 	if gre.Diagnose(ctx, gre.Raw) == nil {
 		return gre.Raw, ""
 	}

@@ -22,8 +22,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// typed is a file that holds what somebody sends to standard input.
-func typed(t *testing.T, text string) *os.File {
+// stdinFile is a file that holds what somebody sends to standard input.
+func stdinFile(t *testing.T, text string) *os.File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -37,8 +37,8 @@ func typed(t *testing.T, text string) *os.File {
 	return f
 }
 
-// visitor is a browser that follows no redirects.
-func visitor(t *testing.T) *http.Client {
+// newBrowser is a browser that follows no redirects.
+func newBrowser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -47,8 +47,8 @@ func visitor(t *testing.T) *http.Client {
 	return &http.Client{Jar: jar, Transport: new(http.Transport), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// leads says where an address, or a form sent to it, leads.
-func leads(t *testing.T, c *http.Client, at string, form url.Values) string {
+// requestTarget says where an address, or a form sent to it, leads.
+func requestTarget(t *testing.T, c *http.Client, at string, form url.Values) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)
 	if form != nil {
@@ -110,9 +110,9 @@ func TestPasswd(t *testing.T) {
 	login := func(password connexa.Secret) url.Values {
 		return url.Values{"username": {"admin"}, "password": {password.Reveal()}}
 	}
-	b := visitor(t)
-	leads(t, b, p.URL()+"/login", login(p.FirstPassword))
-	if got := leads(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
+	b := newBrowser(t)
+	requestTarget(t, b, p.URL()+"/login", login(p.FirstPassword))
+	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
 		t.Errorf("the first password opens more than it should: %s", got)
 	}
 	const fresh = "Kite-7 lantern copper"
@@ -128,7 +128,7 @@ func TestPasswd(t *testing.T) {
 		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no user root"},
 		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
 	} {
-		err := Passwd(t.Context(), tt.cfg, typed(t, tt.in), io.Discard, io.Discard)
+		err := Passwd(t.Context(), tt.cfg, stdinFile(t, tt.in), io.Discard, io.Discard)
 		if err == nil || !strings.Contains(Explain(err), tt.want) {
 			t.Errorf("%s: %v; want %q in it", name, err, tt.want)
 		}
@@ -139,17 +139,17 @@ func TestPasswd(t *testing.T) {
 
 	// While it runs, from standard input: the session ends, the new password opens all.
 	var out bytes.Buffer
-	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "ADMIN"}, typed(t, fresh+"\r\n"), &out, io.Discard); err != nil {
+	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "ADMIN"}, stdinFile(t, fresh+"\r\n"), &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "admin has a new password; 1 sessions ended.") || strings.Contains(out.String(), fresh) {
 		t.Errorf("%q", out.String())
 	}
-	if got := leads(t, b, p.URL()+"/nodes", nil); got != "303 /login?next=%2Fnodes" {
+	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "303 /login?next=%2Fnodes" {
 		t.Errorf("the session of before: %s", got)
 	}
-	leads(t, b, p.URL()+"/login", login(fresh))
-	if got := leads(t, b, p.URL()+"/nodes", nil); got != "200" {
+	requestTarget(t, b, p.URL()+"/login", login(fresh))
+	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "200" {
 		t.Errorf("after a login with the new password: %s", got)
 	}
 	stop()
@@ -163,7 +163,7 @@ func TestPasswd(t *testing.T) {
 
 	// While it does not run, made up: the next login has to change it.
 	out.Reset()
-	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "admin", Generate: true}, typed(t, ""), &out, io.Discard); err != nil {
+	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "admin", Generate: true}, stdinFile(t, ""), &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	made := regexp.MustCompile(`\n  (\S+)\n`).FindStringSubmatch(out.String())
@@ -179,16 +179,16 @@ func TestPasswd(t *testing.T) {
 	if p.FirstPassword != "" {
 		t.Error("there is another first password")
 	}
-	b = visitor(t)
-	leads(t, b, p.URL()+"/login", login(connexa.Secret(made[1])))
-	if got := leads(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
+	b = newBrowser(t)
+	requestTarget(t, b, p.URL()+"/login", login(connexa.Secret(made[1])))
+	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
 		t.Errorf("a made-up password opens more than it should: %s", got)
 	}
 }
 
-// TestAWeakFirstPasswordIsRefused starts with one in the environment, on a fresh folder
+// TestWeakFirstPasswordIsRefused starts with one in the environment, on a fresh folder
 // and on one that has a user.
-func TestAWeakFirstPasswordIsRefused(t *testing.T) {
+func TestWeakFirstPasswordIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-admin-2026", "admin-admin-2026"} {
 		p, err := daemon.New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: password}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))

@@ -29,7 +29,7 @@ import (
 func Proxy(ctx context.Context, cfg config.Proxy, in *os.File, out, errs io.Writer) int {
 	p := proxy{
 		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: probe.Online,
-		lacking: func(ctx context.Context) *gre.Unavailable { return gre.Diagnose(ctx, gre.Raw) }, now: time.Now,
+		diagnose: func(ctx context.Context) *gre.Unavailable { return gre.Diagnose(ctx, gre.Raw) }, now: time.Now,
 		ask: func(ctx context.Context, question string) (connexa.Secret, error) {
 			return askSecret(ctx, in, errs, question)
 		},
@@ -43,19 +43,19 @@ type proxy struct {
 	words     *i18n.Printer
 	mux       *gre.Mux
 	online    func() bool
-	lacking   func(context.Context) *gre.Unavailable // what this machine lacks for tunnels
+	diagnose  func(context.Context) *gre.Unavailable // what this machine lacks for tunnels
 	now       func() time.Time
 	ask       func(ctx context.Context, question string) (connexa.Secret, error)
 
-	service connexa.Service
-	manager *gateway.Manager
-	kept    string // the file that holds the proxy's password; empty: it was given
-	made    bool   // the proxy's password was made just now
-	give    context.CancelCauseFunc
+	service      connexa.Service
+	manager      *gateway.Manager
+	passwordFile string // the file that holds the proxy's password; empty: it was given
+	passwordMade bool   // the proxy's password was made just now
+	cancel       context.CancelCauseFunc
 
-	mu   sync.Mutex
-	seen connexa.ServiceReport
-	ever bool // it has been online
+	mu        sync.Mutex
+	seen      connexa.ServiceReport
+	wasOnline bool // it has been online
 }
 
 // errGaveUp ends a proxy that can do no more.
@@ -77,7 +77,7 @@ func (p *proxy) run(ctx context.Context) int {
 	if err != nil {
 		return p.fail(ExitUsage, err)
 	}
-	secret, err := p.credential()
+	secret, err := p.proxyPassword()
 	if err != nil {
 		return p.fail(ExitFailed, err)
 	}
@@ -96,25 +96,25 @@ func (p *proxy) run(ctx context.Context) int {
 	p.manager = gateway.NewManager(cfg)
 	run, give := context.WithCancelCause(ctx)
 	defer give(nil)
-	p.give = give
+	p.cancel = give
 	if err := p.manager.Run(run); err != nil {
 		return p.fail(ExitFailed, err)
 	}
-	return p.verdict(ctx)
+	return p.exitCode(ctx)
 }
 
-// verdict is the exit code once everything is closed.
-func (p *proxy) verdict(ctx context.Context) int {
+// exitCode is the exit code once everything is closed.
+func (p *proxy) exitCode(ctx context.Context) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case ctx.Err() != nil && p.ever:
-		p.line("stopped", "")
+	case ctx.Err() != nil && p.wasOnline:
+		p.printLine("stopped", "")
 		return 0
 	case ctx.Err() != nil:
 		return p.fail(ExitInterrupted, errInterrupted)
 	case p.seen.Reason.Key == "service.reason.not_here":
-		p.mend(ctx)
+		p.printFix(ctx)
 		return ExitHere
 	case p.seen.Reason.Key == "service.reason.port":
 		return ExitHere
@@ -122,9 +122,9 @@ func (p *proxy) verdict(ctx context.Context) int {
 	return ExitFailed
 }
 
-// mend says what this machine lacks and what gives it that.
-func (p *proxy) mend(ctx context.Context) {
-	u := p.lacking(ctx)
+// printFix says what this machine lacks and what gives it that.
+func (p *proxy) printFix(ctx context.Context) {
+	u := p.diagnose(ctx)
 	if u == nil {
 		return // by now it can
 	}
@@ -139,13 +139,13 @@ func (p *proxy) fail(code int, err error) int {
 	return code
 }
 
-// credential is the password of the proxy: the given one, the one that was kept,
+// proxyPassword is the password of the proxy: the given one, the one that was kept,
 // or one that is made now.
-func (p *proxy) credential() (connexa.Secret, error) {
+func (p *proxy) proxyPassword() (connexa.Secret, error) {
 	if p.cfg.ProxyPassword != "" {
 		return p.cfg.ProxyPassword, nil
 	}
-	p.made = true
+	p.passwordMade = true
 	secret := connexa.Secret(rand.Text())
 	if p.cfg.Data == "" {
 		return secret, nil
@@ -153,20 +153,20 @@ func (p *proxy) credential() (connexa.Secret, error) {
 	if err := os.MkdirAll(p.cfg.Data, 0o700); err != nil {
 		return "", fmt.Errorf("--data: %w", err)
 	}
-	p.kept = filepath.Join(p.cfg.Data, "proxy-password")
+	p.passwordFile = filepath.Join(p.cfg.Data, "proxy-password")
 	// Made only if it is not there: two starts at once end up with one password.
-	f, err := os.OpenFile(p.kept, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(p.passwordFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		p.made = false
-		if err := db.CheckPrivate(p.kept); err != nil {
+		p.passwordMade = false
+		if err := db.CheckPrivate(p.passwordFile); err != nil {
 			return "", err
 		}
-		text, err := os.ReadFile(p.kept)
+		text, err := os.ReadFile(p.passwordFile)
 		if err != nil {
 			return "", fmt.Errorf("read the proxy's password: %w", err)
 		}
 		if secret = connexa.Secret(strings.TrimSpace(string(text))); secret == "" {
-			return "", fmt.Errorf("%s is empty: delete it, and a password is made anew", p.kept)
+			return "", fmt.Errorf("%s is empty: delete it, and a password is made anew", p.passwordFile)
 		}
 		return secret, nil
 	}
@@ -194,7 +194,7 @@ func (p *proxy) SampleServices(context.Context, time.Time, []connexa.Traffic) er
 func (p *proxy) RecordServiceEvent(_ context.Context, _ int64, what connexa.Text, lines []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.line("openvpn", p.words.Text(what))
+	p.printLine("openvpn", p.words.Text(what))
 	for _, l := range lines {
 		fmt.Fprintln(p.out, "                        "+l)
 	}
@@ -209,33 +209,33 @@ func (p *proxy) SaveServiceReport(_ context.Context, g connexa.ServiceReport) er
 	p.seen = g
 	switch {
 	case g.State == connexa.ServiceOnline && old.State != g.State:
-		p.line(string(g.State), p.session())
-		if !p.ever {
-			p.ever = true
-			p.howTo()
+		p.printLine(string(g.State), p.sessionText())
+		if !p.wasOnline {
+			p.wasOnline = true
+			p.printUsage()
 		}
 	case g.State == connexa.ServiceOnline && g.Reason.IsZero():
 	case g.Reason.Key == "service.reason.dialing" && g.State == connexa.ServiceReconnecting: // only another try
 	case g.Reason.IsZero():
 	default:
-		p.line(string(g.State), p.why(g))
+		p.printLine(string(g.State), p.reasonText(g))
 	}
 	if g.State == connexa.ServiceFailed {
-		p.give(errGaveUp)
+		p.cancel(errGaveUp)
 	}
 	return nil
 }
 
-// line writes one change of state.
-func (p *proxy) line(state, text string) {
+// printLine writes one change of state.
+func (p *proxy) printLine(state, text string) {
 	fmt.Fprintln(p.out, strings.TrimRight(fmt.Sprintf("%s  %-12s  %s", p.now().Format(time.TimeOnly), state, text), " "))
 }
 
-// why is the reason of a state with its cause.
-func (p *proxy) why(g connexa.ServiceReport) string {
+// reasonText is the reason of a state with its cause.
+func (p *proxy) reasonText(g connexa.ServiceReport) string {
 	text := p.words.Text(g.Reason)
 	if g.Cause != "" {
-		text += " " + sentence(causeWords(p.words, g.Cause, ""))
+		text += " " + asSentence(causeText(p.words, g.Cause, ""))
 	}
 	if wait := g.RetryAt.Sub(p.now()); !g.RetryAt.IsZero() && g.State == connexa.ServiceReconnecting {
 		text += fmt.Sprintf(" Again in %s.", max(wait, 0).Round(time.Second))
@@ -243,8 +243,8 @@ func (p *proxy) why(g connexa.ServiceReport) string {
 	return text
 }
 
-// session describes the session that is up.
-func (p *proxy) session() string {
+// sessionText describes the session that is up.
+func (p *proxy) sessionText() string {
 	t, ok := p.manager.Tunnel(p.service.NodeID)
 	if !ok {
 		return ""
@@ -253,14 +253,14 @@ func (p *proxy) session() string {
 	return fmt.Sprintf("%s inside, %s, encryption: %s, MTU %d", i.LocalIP, i.Auth, i.Encryption, i.MTU)
 }
 
-// howTo says how the proxy is used.
-func (p *proxy) howTo() {
+// printUsage says how the proxy is used.
+func (p *proxy) printUsage() {
 	secret := "the given one"
 	switch {
-	case p.made:
+	case p.passwordMade:
 		secret = p.service.Secret.Reveal()
-	case p.kept != "":
-		secret = "as kept in " + p.kept
+	case p.passwordFile != "":
+		secret = "as kept in " + p.passwordFile
 	}
 	fmt.Fprintf(p.out, "\n  SOCKS5 and HTTP proxy at %s\n  User      %s\n  Password  %s\n", p.service.Listen, p.service.User, secret)
 	if !p.service.Listen.Addr().IsLoopback() {

@@ -25,14 +25,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// told is what a command writes, while it does.
-type told struct {
+// output is what a command writes, while it does.
+type output struct {
 	mu      sync.Mutex
 	text    strings.Builder
 	changed chan struct{}
 }
 
-func (w *told) Write(b []byte) (int, error) {
+func (w *output) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.changed != nil {
@@ -42,10 +42,10 @@ func (w *told) Write(b []byte) (int, error) {
 	return w.text.Write(b)
 }
 
-func (w *told) String() string { w.mu.Lock(); defer w.mu.Unlock(); return w.text.String() }
+func (w *output) String() string { w.mu.Lock(); defer w.mu.Unlock(); return w.text.String() }
 
-// await waits until something has been written.
-func (w *told) await(t *testing.T, part string) string {
+// waitFor waits until something has been written.
+func (w *output) waitFor(t *testing.T, part string) string {
 	t.Helper()
 	late := time.After(time.Minute)
 	for {
@@ -68,7 +68,7 @@ func (w *told) await(t *testing.T, part string) string {
 }
 
 // newProxy aims a proxy at a good server of its own. GRE stays in this process.
-func newProxy(t *testing.T) (*proxy, *told, *told) {
+func newProxy(t *testing.T) (*proxy, *output, *output) {
 	t.Helper()
 	wires := gre.NewSwitch()
 	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open}).Nodes()[0]
@@ -77,13 +77,13 @@ func newProxy(t *testing.T) (*proxy, *told, *told) {
 		t.Fatal(err)
 	}
 	defer free.Close()
-	out, errs := &told{}, &told{}
+	out, errs := &output{}, &output{}
 	p := &proxy{
 		out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(wires.Open), online: func() bool { return true },
 		now: func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) },
 		ask: func(context.Context, string) (connexa.Secret, error) {
 			t.Error("the password was asked for")
-			return "", errNobodyToAsk
+			return "", errNoTerminal
 		},
 	}
 	p.cfg = config.Proxy{User: "connexa", At: netip.MustParseAddrPort(free.Addr().String())}
@@ -91,8 +91,8 @@ func newProxy(t *testing.T) (*proxy, *told, *told) {
 	return p, out, errs
 }
 
-// begin runs a proxy; end interrupts it and returns the exit code.
-func begin(t *testing.T, p *proxy) (end func() int) {
+// startProxy runs a proxy; end interrupts it and returns the exit code.
+func startProxy(t *testing.T, p *proxy) (end func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
@@ -105,8 +105,8 @@ func TestProxyServes(t *testing.T) {
 	t.Parallel()
 	p, out, errs := newProxy(t)
 	p.cfg.Data = t.TempDir()
-	end := begin(t, p)
-	text := out.await(t, "  Password  ")
+	end := startProxy(t, p)
+	text := out.waitFor(t, "  Password  ")
 	m := regexp.MustCompile(`Password  (\S{20,})`).FindStringSubmatch(text)
 	if m == nil || !strings.Contains(text, "12:00:00  online        10.") || !strings.Contains(text, "at "+p.cfg.At.String()) {
 		t.Fatalf("told %q", text)
@@ -134,8 +134,8 @@ func TestProxyServes(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	p.made = false
-	if again, err := p.credential(); err != nil || again.Reveal() != m[1] || p.made {
+	p.passwordMade = false
+	if again, err := p.proxyPassword(); err != nil || again.Reveal() != m[1] || p.passwordMade {
 		t.Errorf("kept %v, %v", again == connexa.Secret(m[1]), err)
 	}
 }
@@ -165,7 +165,7 @@ func TestProxyGivesUp(t *testing.T) {
 	p.mux = gre.NewMux(func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) {
 		return nil, &gre.Unavailable{Err: errors.New("operation not permitted")}
 	})
-	p.lacking = func(context.Context) *gre.Unavailable { return &gre.Unavailable{Reason: gre.NoCapability} }
+	p.diagnose = func(context.Context) *gre.Unavailable { return &gre.Unavailable{Reason: gre.NoCapability} }
 	if code := p.run(t.Context()); code != ExitHere || !strings.Contains(out.String(), "(CAP_NET_RAW).\n  To mend it  ") {
 		t.Errorf("exit %d, told %q", code, out)
 	}
@@ -175,8 +175,8 @@ func TestProxyKeepsTrying(t *testing.T) {
 	t.Parallel()
 	p, out, _ := newProxy(t)
 	p.cfg.Port = "1" // nobody listens there
-	end := begin(t, p)
-	out.await(t, "reconnecting  The tunnel could not be set up. Port refused. Again in ")
+	end := startProxy(t, p)
+	out.waitFor(t, "reconnecting  The tunnel could not be set up. Port refused. Again in ")
 	if code := end(); code != ExitInterrupted {
 		t.Errorf("exit %d, told %q", code, out)
 	}

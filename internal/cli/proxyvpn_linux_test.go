@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAProxyWithOpenVPN does without the panel, twice, with one profile.
-func TestAProxyWithOpenVPN(t *testing.T) {
+// TestProxyWithOpenVPN does without the panel, twice, with one profile.
+func TestProxyWithOpenVPN(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
 	}
@@ -44,7 +44,7 @@ func TestAProxyWithOpenVPN(t *testing.T) {
 	out := filepath.Join(dir, "me.ovpn")
 	var profile []byte
 	for range 2 {
-		var said, errs told
+		var said, errs output
 		p := proxy{
 			cfg: config.Proxy{
 				Target: config.Target{Address: n.Addr.Addr().String(), Login: n.Login, Port: strconv.Itoa(int(n.Addr.Port())), Encryption: "preferred", Password: connexa.Secret(n.Password)},
@@ -52,13 +52,13 @@ func TestAProxyWithOpenVPN(t *testing.T) {
 				ProfileOut: out, ProfileHost: "192.0.2.1", VPNAt: netip.MustParseAddrPort("192.0.2.1:11940"),
 			},
 			out: &said, errs: &errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: func() bool { return true },
-			lacking: func(context.Context) *gre.Unavailable { return nil }, now: time.Now,
+			diagnose: func(context.Context) *gre.Unavailable { return nil }, now: time.Now,
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan int, 1)
 		go func() { ran <- p.run(ctx) }()
-		said.await(t, "online")
-		said.await(t, "OpenVPN is listening")
+		said.waitFor(t, "online")
+		said.waitFor(t, "OpenVPN is listening")
 		file, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)

@@ -48,7 +48,7 @@ func TestSetupOpenVPN(t *testing.T) {
 		}
 	}
 	// A smaller count takes nobody's device away, and another owner gets all.
-	index := ifindex(t, "cxo2")
+	index := interfaceIndex(t, "cxo2")
 	again := func(count int, owner, want string) {
 		t.Helper()
 		out.Reset()
@@ -60,7 +60,7 @@ func TestSetupOpenVPN(t *testing.T) {
 		}
 	}
 	again(1, "nobody", "2 of them are more than --count 1")
-	if now := ifindex(t, "cxo2"); now != index {
+	if now := interfaceIndex(t, "cxo2"); now != index {
 		t.Errorf("cxo2 was number %d and is %d: whoever had it open has lost it", index, now)
 	}
 	daemon, _, err := openvpn.LookupAccount("daemon")
@@ -91,7 +91,7 @@ func TestSetupOpenVPN(t *testing.T) {
 	}
 }
 
-func ifindex(t *testing.T, name string) int {
+func interfaceIndex(t *testing.T, name string) int {
 	t.Helper()
 	dev, err := net.InterfaceByName(name)
 	if err != nil {

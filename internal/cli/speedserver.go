@@ -18,8 +18,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// speedLeave is how long a test that runs may take to end.
-const speedLeave = 3 * time.Second
+// speedShutdownTimeout is how long a test that runs may take to end.
+const speedShutdownTimeout = 3 * time.Second
 
 // speedTimes are those of requests that have not shown the token.
 func speedTimes() conns.Times {
@@ -91,7 +91,7 @@ func serveSpeed(ctx context.Context, web *http.Server, l net.Listener, t conns.T
 		return fmt.Errorf("serve speed tests: %w", err)
 	case <-ctx.Done():
 	}
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), speedLeave)
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), speedShutdownTimeout)
 	defer cancel()
 	err := web.Shutdown(leave)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -19,14 +19,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/config"
 )
 
-// heard is what a program says, for who waits for it.
-type heard struct {
+// serverOutput is what a program says, for who waits for it.
+type serverOutput struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 	more chan struct{}
 }
 
-func (h *heard) Write(b []byte) (int, error) {
+func (h *serverOutput) Write(b []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
@@ -36,8 +36,8 @@ func (h *heard) Write(b []byte) (int, error) {
 	return h.text.Write(b)
 }
 
-// find waits until what re finds was said.
-func (h *heard) find(ctx context.Context, re *regexp.Regexp) string {
+// waitForMatch waits until what re finds was said.
+func (h *serverOutput) waitForMatch(ctx context.Context, re *regexp.Regexp) string {
 	for {
 		h.mu.Lock()
 		m := re.FindStringSubmatch(h.text.String())
@@ -55,14 +55,14 @@ func (h *heard) find(ctx context.Context, re *regexp.Regexp) string {
 
 func TestSpeedServerServes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	out := &heard{more: make(chan struct{}, 1)}
+	out := &serverOutput{more: make(chan struct{}, 1)}
 	ended := make(chan error, 1)
 	go func() {
 		ended <- SpeedServer(ctx, config.SpeedServer{Listen: "127.0.0.1:0", RequestMB: 1, AtOnce: 4, PerAddr: 4}, out)
 	}()
 	defer stop()
-	url := out.find(t.Context(), regexp.MustCompile(`(http://\S+)`))
-	token := out.find(t.Context(), regexp.MustCompile(`token: (\S+)`))
+	url := out.waitForMatch(t.Context(), regexp.MustCompile(`(http://\S+)`))
+	token := out.waitForMatch(t.Context(), regexp.MustCompile(`token: (\S+)`))
 	for _, tt := range []struct {
 		token, path string
 		status      int
@@ -91,7 +91,7 @@ func TestSpeedServerServes(t *testing.T) {
 	}
 }
 
-func TestSpeedServerCannotStart(t *testing.T) {
+func TestSpeedServerStartErrors(t *testing.T) {
 	if err := SpeedServer(t.Context(), config.SpeedServer{Listen: "192.0.2.1:1"}, io.Discard); err == nil {
 		t.Error("it listens where it cannot")
 	}
@@ -104,8 +104,8 @@ func TestSpeedServerCannotStart(t *testing.T) {
 	}
 }
 
-// hold opens a connection and sends the beginning of a request.
-func hold(t *testing.T, at, text string) net.Conn {
+// holdConn opens a connection and sends the beginning of a request.
+func holdConn(t *testing.T, at, text string) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
 	if err != nil {
@@ -147,17 +147,17 @@ func TestSpeedServerRefusesWithoutTheBody(t *testing.T) {
 		if strings.Contains(line, " HTTP/1.1") {
 			text = line + strings.TrimPrefix(unfinished, " HTTP/1.1")
 		}
-		got, err := io.ReadAll(hold(t, l.Addr().String(), text))
+		got, err := io.ReadAll(holdConn(t, l.Addr().String(), text))
 		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 "+status+" ") || !strings.Contains(string(got), "Connection: close") {
 			t.Errorf("%s: %q, %v; want %s and the end", line, got, err, status)
 		}
 	}
 }
 
-// TestStrangersDoNotFillASpeedServer opens many more connections than it takes requests.
-func TestStrangersDoNotFillASpeedServer(t *testing.T) {
+// TestSpeedServerClosesIdleStrangers opens many more connections than it takes requests.
+func TestSpeedServerClosesIdleStrangers(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	out := &heard{more: make(chan struct{}, 1)}
+	out := &serverOutput{more: make(chan struct{}, 1)}
 	ended := make(chan error, 1)
 	go func() {
 		ended <- SpeedServer(ctx, config.SpeedServer{Listen: "127.0.0.1:0", RequestMB: 1, AtOnce: 4, PerAddr: 4}, out)
@@ -166,16 +166,16 @@ func TestStrangersDoNotFillASpeedServer(t *testing.T) {
 		stop()
 		<-ended
 	}()
-	at := out.find(t.Context(), regexp.MustCompile(`http://(\S+)`))
-	token := out.find(t.Context(), regexp.MustCompile(`token: (\S+)`))
-	first := hold(t, at, "POST /up HTTP/1.1\r\nHo")
+	at := out.waitForMatch(t.Context(), regexp.MustCompile(`http://(\S+)`))
+	token := out.waitForMatch(t.Context(), regexp.MustCompile(`token: (\S+)`))
+	first := holdConn(t, at, "POST /up HTTP/1.1\r\nHo")
 	for range 4 + speedSparePerAddr {
-		hold(t, at, "POST /up HTTP/1.1\r\nHo")
+		holdConn(t, at, "POST /up HTTP/1.1\r\nHo")
 	}
 	if _, err := io.ReadAll(first); err != nil && strings.Contains(err.Error(), "timeout") {
 		t.Errorf("the oldest connection is open: %v", err)
 	}
-	got, err := io.ReadAll(hold(t, at, "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "+token+"\r\n\r\n"))
+	got, err := io.ReadAll(holdConn(t, at, "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "+token+"\r\n\r\n"))
 	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
 		t.Errorf("%q, %v", got, err)
 	}

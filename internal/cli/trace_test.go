@@ -10,9 +10,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// TestLadderWritesEachStepOnce tries climbs whose steps are taken back, come twice
+// TestTracePrinterWritesEachStepOnce tries climbs whose steps are taken back, come twice
 // or come too late.
-func TestLadderWritesEachStepOnce(t *testing.T) {
+func TestTracePrinterWritesEachStepOnce(t *testing.T) {
 	ok := func(steps ...pptp.Step) (list []pptp.StepResult) {
 		for i, s := range steps {
 			list = append(list, pptp.StepResult{Step: s, OK: true, At: time.Duration(i) * time.Millisecond})
@@ -54,11 +54,11 @@ func TestLadderWritesEachStepOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
 			p := i18n.New(i18n.English, nil)
-			l := newLadder(&out, p)
+			l := newTracePrinter(&out, p)
 			for _, r := range tt.heard {
-				l.step(r)
+				l.addStep(r)
 			}
-			steps := l.end(tt.final, "it failed")
+			steps := l.finish(tt.final, "it failed")
 			var got, want []string
 			for _, s := range steps {
 				name := string(s.Step)
@@ -87,30 +87,30 @@ func TestLadderWritesEachStepOnce(t *testing.T) {
 					t.Errorf("line %d is %q", i, line)
 				}
 			}
-			l.step(pptp.StepResult{}) // nobody reads any more, and nobody waits
+			l.addStep(pptp.StepResult{}) // nobody reads any more, and nobody waits
 		})
 	}
 }
 
-func TestFold(t *testing.T) {
+func TestWrapText(t *testing.T) {
 	word := strings.Repeat("ж", 30)
 	text := strings.Join([]string{word, word, word, word}, " ")
-	if got, want := fold(text, "  "), word+" "+word+" "+word+"\n  "+word; got != want {
+	if got, want := wrapText(text, "  "), word+" "+word+" "+word+"\n  "+word; got != want {
 		t.Errorf("%q", got)
 	}
-	if got := fold("", "  "); got != "" {
+	if got := wrapText("", "  "); got != "" {
 		t.Errorf("%q", got)
 	}
 }
 
-// TestLadderOfAnInterruptedClimb holds that what an interrupt makes fail has not
+// TestTracePrinterInterrupted holds that what an interrupt makes fail has not
 // failed.
-func TestLadderOfAnInterruptedClimb(t *testing.T) {
+func TestTracePrinterInterrupted(t *testing.T) {
 	var out strings.Builder
-	l := newLadder(&out, i18n.New(i18n.English, nil))
-	l.step(pptp.StepResult{Step: pptp.StepResolve, OK: true})
-	l.step(pptp.StepResult{Step: pptp.StepTCP, Note: "timeout"})
-	if steps := l.end(nil, ""); len(steps) != 1 || strings.Contains(out.String(), "✗") {
+	l := newTracePrinter(&out, i18n.New(i18n.English, nil))
+	l.addStep(pptp.StepResult{Step: pptp.StepResolve, OK: true})
+	l.addStep(pptp.StepResult{Step: pptp.StepTCP, Note: "timeout"})
+	if steps := l.finish(nil, ""); len(steps) != 1 || strings.Contains(out.String(), "✗") {
 		t.Errorf("%+v\n%s", steps, &out)
 	}
 }
