@@ -1,13 +1,13 @@
-// Package beat lets the timers of many sessions go off together. What a process
-// costs that mostly waits is being woken up, far more than what it then does; so
-// what may as well happen a little earlier happens along with that of others.
+// Package beat coalesces timers: it aligns the timers of many sessions, so that they
+// fire together, a little early. Waking up costs a mostly idle process far more than
+// the work that it then does.
 package beat
 
 import "time"
 
-// Before is the last beat that is not after t. There is a beat every so often by
-// the wall clock: everybody has the same, and those of a multiple are among them.
-// A clock that is set moves the beats, and not t.
+// Before returns the last multiple of every that is not after t. Multiples are counted
+// on the wall clock, so they are the same for all callers. Setting the clock moves the
+// multiples, not t.
 func Before(t time.Time, every time.Duration) time.Time {
 	if every <= 0 {
 		return t
@@ -15,7 +15,7 @@ func Before(t time.Time, every time.Duration) time.Time {
 	return t.Add(-time.Duration(t.UnixNano() % int64(every)))
 }
 
-// Within is how long it is until the last beat in the time d from now on.
+// Within returns the longest delay up to d that ends at a multiple of every.
 func Within(d, every time.Duration) time.Duration {
 	now := time.Now()
 	return Before(now.Add(d), every).Sub(now)

@@ -1,4 +1,4 @@
-// Package events tells open pages what changed.
+// Package events publishes changes to open pages.
 package events
 
 import (
@@ -8,15 +8,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Broker fans events out. The zero value is ready to use.
+// Broker sends events to subscriptions. The zero value is ready to use.
 type Broker struct {
 	mu            sync.Mutex
 	subscriptions map[*Subscription]struct{}
 	closed        bool
 }
 
-// Subscription is one page's view: the set of things that it has not redrawn yet. A
-// slow page loses nothing; it only sees fewer versions of it.
+// Subscription is a coalescing queue: the set of events that its reader has not
+// taken yet. A slow reader loses no event; it only sees equal ones once.
 type Subscription struct {
 	filter  func(connexa.Event) bool
 	mu      sync.Mutex
@@ -24,9 +24,9 @@ type Subscription struct {
 	wake    chan struct{} // holds at most one token; closed by Broker.Close
 }
 
-// Subscribe adds a mailbox that takes the events that want says yes to; nil takes
-// all. want is called with a lock held: it must be quick and publish nothing. The
-// caller must call the returned function.
+// Subscribe adds a subscription to the events for which want returns true, or to
+// all if want is nil. want is called with a lock held: it must be quick and must
+// not publish. The caller must call the returned function.
 func (b *Broker) Subscribe(want func(connexa.Event) bool) (*Subscription, func()) {
 	m := &Subscription{filter: want, pending: map[connexa.Event]struct{}{}, wake: make(chan struct{}, 1)}
 	b.mu.Lock()
@@ -46,7 +46,7 @@ func (b *Broker) Subscribe(want func(connexa.Event) bool) (*Subscription, func()
 	}
 }
 
-// Publish puts e into every mailbox that wants it. It never blocks.
+// Publish adds e to every subscription whose filter accepts it. It never blocks.
 func (b *Broker) Publish(e connexa.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,11 +64,11 @@ func (m *Subscription) add(e connexa.Event) {
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
-	default: // a token is there already; whoever takes it takes this event too
+	default: // the reader that takes the waiting token takes this event too
 	}
 }
 
-// Close ends every mailbox, so that open event streams return.
+// Close ends every subscription, so that open event streams return.
 func (b *Broker) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,7 +82,7 @@ func (b *Broker) Close() {
 	b.subscriptions = nil
 }
 
-// Next waits for events and takes all that are there, in no order. It reports
+// Next waits for events and returns all pending ones, in no order. It returns
 // false once the broker is closed or ctx is done.
 func (m *Subscription) Next(ctx context.Context) ([]connexa.Event, bool) {
 	select {
@@ -96,8 +96,8 @@ func (m *Subscription) Next(ctx context.Context) ([]connexa.Event, bool) {
 	return m.Drain(), true
 }
 
-// Drain takes what is there without waiting. A stream that gathers for a moment
-// after Next calls it to join what came meanwhile.
+// Drain returns the pending events without waiting. A stream that collects events
+// for a moment after Next calls it to add the later ones.
 func (m *Subscription) Drain() []connexa.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()

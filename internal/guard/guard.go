@@ -1,8 +1,7 @@
-// Package guard keeps what this machine sends by itself, to addresses that a person
-// typed, away from what answers on the machine and on its link: the panel itself,
-// services on loopback, the metadata of a cloud. It judges the address that is
-// dialed, after the name was looked up, so neither a spelling nor a name server leads
-// round it.
+// Package guard keeps connections to addresses that a user typed away from this host
+// and its link: the panel itself, services on loopback, the metadata of a cloud. It
+// checks the address that is dialed, after the name was resolved, so that neither a
+// spelling nor a name server can evade it.
 package guard
 
 import (
@@ -16,16 +15,16 @@ import (
 	"time"
 )
 
-// Guard dials. The zero value allows no local destinations. Its methods are safe for
-// concurrent use.
+// Guard dials only allowed addresses. The zero value denies local ones. Its methods
+// are safe for concurrent use.
 type Guard struct {
-	// AllowLocal allows all addresses.
+	// AllowLocal allows all addresses. Defaults to false.
 	AllowLocal bool
-	// Resolver is used where set.
+	// Resolver resolves names. Defaults to net.DefaultResolver.
 	Resolver *net.Resolver
 }
 
-// Denied is a destination that needs the permission.
+// Denied is the error for a local address without AllowLocal.
 type Denied struct{ Addr netip.Addr }
 
 // Error implements error.
@@ -33,7 +32,7 @@ func (e *Denied) Error() string {
 	return fmt.Sprintf("%s is an address of this machine or of its link: --allow-local-destinations allows such", e.Addr)
 }
 
-// DialContext connects to an address that is allowed.
+// DialContext connects to an address if it is allowed. The error wraps *Denied otherwise.
 func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d := g.Dialer()
 	return d.DialContext(ctx, network, address)
@@ -41,13 +40,12 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 
 const dialTimeout = 10 * time.Second
 
-// Dialer returns a dialer that asks the guard.
+// Dialer returns a dialer that checks each address.
 func (g *Guard) Dialer() net.Dialer {
 	return net.Dialer{Timeout: dialTimeout, Resolver: g.Resolver, Control: g.Control}
 }
 
-// Control is for a net.Dialer: it is called with the address that is about to be
-// connected to.
+// Control checks an address before a net.Dialer connects to it.
 func (g *Guard) Control(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -64,8 +62,8 @@ func (g *Guard) Check(a netip.Addr) error {
 	return &Denied{a}
 }
 
-// CheckHost looks a host up and checks every address that it has. It is for what
-// dials by itself, where the name may lead elsewhere a moment later.
+// CheckHost resolves a host and checks all its addresses. It is for clients that dial
+// by themselves; the name may resolve differently a moment later.
 func (g *Guard) CheckHost(ctx context.Context, host string) error {
 	if g.AllowLocal {
 		return nil
@@ -86,8 +84,9 @@ func (g *Guard) CheckHost(ctx context.Context, host string) error {
 	return nil
 }
 
-// embeddedIPv4 are the networks of IPv6 that have an IPv4 address in them, and behind
-// how many bytes: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible and IPv4-translated addresses (RFC 7915).
+// embeddedIPv4 are the IPv6 networks whose addresses contain an IPv4 address, and its
+// offset in bytes: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible and
+// IPv4-translated addresses (RFC 7915).
 var embeddedIPv4 = []struct {
 	net netip.Prefix
 	at  int
@@ -99,8 +98,8 @@ var embeddedIPv4 = []struct {
 	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12},
 }
 
-// metadataAddrs are addresses outside of link-local networks at which clouds answer with
-// secrets of the machine.
+// metadataAddrs are the addresses outside of link-local networks at which clouds serve
+// secrets of the host.
 var metadataAddrs = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::254"),   // AWS
 	netip.MustParseAddr("fd20:ce::254"),    // Google
@@ -109,13 +108,13 @@ var metadataAddrs = []netip.Addr{
 	netip.MustParseAddr("192.0.0.192"),     // Oracle
 }
 
-// thisNetwork are networks of IPv4 that lead to this machine or to everybody: "this"
-// network (RFC 1122 section 3.2.1.3) and the limited broadcast address.
+// thisNetwork are the IPv4 networks that mean this host or all hosts: "this" network
+// (RFC 1122 section 3.2.1.3) and the limited broadcast address.
 var thisNetwork = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32")}
 
-// isLocal says whether an address is of this machine, of its link, of many at once,
-// or a cloud's metadata, in any of its forms. Private networks are not: owners run
-// servers there.
+// isLocal reports whether an address, in any of its forms, means this host, its link,
+// a multicast group or a cloud's metadata. Private networks are not local, because
+// owners run servers there.
 func isLocal(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() {
@@ -140,8 +139,8 @@ func isLocal(a netip.Addr) bool {
 	return false
 }
 
-// HostOf is the host that a redirect names: nothing more of the address, as there
-// may be a secret in it. It is empty where none is named.
+// HostOf returns the host of a redirect, or the empty string if it names none. It
+// leaves out the rest of the address, which may contain a secret.
 func HostOf(resp *http.Response) string {
 	to, err := resp.Location()
 	if err != nil || len(to.Host) > maxHost || strings.ContainsFunc(to.Host, func(c rune) bool { return c <= ' ' || c > '~' }) {

@@ -1,5 +1,5 @@
-// Package metrics tells Prometheus how the panel does: of the fleet as a whole,
-// never of a node, and nothing that is secret.
+// Package metrics exports figures of the panel and the whole fleet to Prometheus. They
+// name no node and contain no secrets.
 package metrics
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Metrics keeps what is counted as it happens and asks for the rest when it is
-// scraped. Its methods are safe for use by many goroutines.
+// Metrics counts events and queries a Source for the other figures at each scrape.
+// Its methods are safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	log      *slog.Logger
@@ -28,8 +28,8 @@ const (
 	maxScrapes    = 4
 )
 
-// New returns the metrics of a program of that version, with those of the Go
-// runtime and the process.
+// New returns the metrics of a program version, with those of the Go runtime and the
+// process.
 func New(version string, log *slog.Logger) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -51,7 +51,7 @@ func New(version string, log *slog.Logger) *Metrics {
 	return m
 }
 
-// ObserveWrite counts a write transaction that took so long.
+// ObserveWrite records the duration of a write transaction.
 func (m *Metrics) ObserveWrite(took time.Duration) { m.writes.Observe(took.Seconds()) }
 
 // CountJob counts a job that ended.
@@ -59,7 +59,7 @@ func (m *Metrics) CountJob(kind connexa.Kind, mark connexa.Mark) {
 	m.jobsDone.WithLabelValues(string(kind), string(mark)).Inc()
 }
 
-// Handler answers a scrape. What cannot be read is left out and logged.
+// Handler serves scrapes. Figures that cannot be read are left out and logged.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),

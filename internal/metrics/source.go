@@ -9,34 +9,33 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Source is where the figures come from that are asked for at a scrape. All
-// fields are needed.
+// Source provides the figures that are queried at a scrape. All fields are required.
 type Source struct {
 	Fleet   func(context.Context) (connexa.Facets, error)
 	Jobs    func(context.Context) ([]connexa.LiveJobs, error)
-	Runs    func(context.Context) ([]connexa.Run, error) // that are not over
+	Runs    func(context.Context) ([]connexa.Run, error) // live ones
 	Tunnels func() Tunnels
 	Readers func() int // open event streams
 }
 
-// Tunnels are the PPTP tunnels of this machine. All but Calling and Up count
-// packets since the start.
+// Tunnels describes the PPTP tunnels of this host. All fields except Calling and Up
+// count packets since the start.
 type Tunnels struct {
-	Calling int // the server was called, and no GRE packet of it has come
-	Up      int // the server's packets come
+	Calling int // tunnels whose call was made and that received no GRE packet yet
+	Up      int // tunnels that receive GRE packets
 
-	Received, Late, Duplicate, Old uint64 // of Received, Late came after a newer one
-	Missing                        uint64 // numbers that were jumped over; Late of them came after all
+	Received, Late, Duplicate, Old uint64 // Late: of Received, those that came after a newer packet
+	Missing                        uint64 // sequence numbers that were skipped, including those of Late
 	Sent, SendFails                uint64
 }
 
-// Register asks s from now on. It may be called once.
+// Register adds the figures of s. It must be called at most once.
 func (m *Metrics) Register(s Source) { m.registry.MustRegister(newCollector(s)) }
 
-// queryTimeout is how long the database may take to answer a scrape.
+// queryTimeout bounds the queries of one scrape.
 const queryTimeout = 5 * time.Second
 
-// collector asks a Source.
+// collector queries a Source.
 type collector struct {
 	Source
 	nodes, suspects, jobs, runs, tunnels, packets, missing, sent, sendFails, readers *prometheus.Desc

@@ -1,5 +1,5 @@
-// Package monitor looks after what nobody looks at: it has nodes re-checked on a
-// schedule, through ordinary runs, and knows whether this machine is online.
+// Package monitor probes nodes on a schedule, through ordinary runs, and knows
+// whether this host is online.
 //
 // It never writes a status: only the probes of its runs do.
 package monitor
@@ -14,54 +14,53 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Store keeps what is planned.
+// Store stores the plans.
 type Store interface {
-	// DueWatches returns up to n of the watches whose time has come.
+	// DueWatches returns up to n watches that are due.
 	DueWatches(ctx context.Context, n int) ([]connexa.Watch, error)
-	// CountWatches says for how many a time is planned.
+	// CountWatches returns the number of watches that have a due time.
 	CountWatches(ctx context.Context) (int, error)
-	// ArmWatches makes every watch follow a schedule that is named key.
+	// ArmWatches makes every watch follow the schedule with that key.
 	ArmWatches(ctx context.Context, key string, ping, login time.Duration) error
 	// LookAt starts runs and writes plans, in one transaction.
 	LookAt(ctx context.Context, l connexa.Looks) ([]connexa.Run, error)
-	// SettleFlaps ends the flapping of nodes that have been quiet for long enough.
+	// SettleFlaps ends the flapping of nodes that have been stable for long enough.
 	SettleFlaps(ctx context.Context) ([]connexa.Settled, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
 }
 
-// Config is what a Monitor works with; all of it is needed.
+// Config configures a Monitor. All fields are required.
 type Config struct {
 	Store    Store
 	Settings func() connexa.MonitorSettings
-	Online   func() bool // while this machine is not, nothing is looked at
-	Wake     func()      // there are new jobs
+	Online   func() bool // while it returns false, nothing is probed
+	Wake     func()      // called when there are new jobs
 	Publish  func(connexa.Event)
 	Notify   func(connexa.Notice)
 	Log      *slog.Logger
 }
 
 const (
-	// tickInterval is how often the monitor looks at the clock.
+	// tickInterval is the amount of time between two checks for due nodes.
 	tickInterval = 10 * time.Second
-	// maxRunNodes is how many nodes one run of the monitor looks at most, and how many
-	// plans one transaction writes.
+	// maxRunNodes is the largest number of nodes in one run of the monitor, and of
+	// plans in one transaction.
 	maxRunNodes = 2000
-	// loginRunInterval is between two runs of logins: an answer has earned one, and is
-	// not to wait for long.
+	// loginRunInterval is the amount of time between two runs of logins. It is short,
+	// because a failed node that answers again is waiting for its login.
 	loginRunInterval = time.Minute
 )
 
-// Monitor has nodes re-checked until its context ends.
+// Monitor probes nodes on a schedule until its context ends.
 type Monitor struct {
 	Config
 	pings, logins quota
 }
 
-// New returns a Monitor that does nothing yet.
+// New returns a Monitor. It starts nothing; Run does the work.
 func New(c Config) *Monitor { return &Monitor{Config: c} }
 
-// Run looks after the fleet until ctx is done. All that it remembers is in the
-// store.
+// Run starts due probes until ctx is done. Its state is in the store.
 func (m *Monitor) Run(ctx context.Context) error {
 	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
@@ -80,7 +79,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// reportSettled tells of the nodes that have ceased to flap.
+// reportSettled sends notices of the nodes that have stopped flapping.
 func (m *Monitor) reportSettled(ctx context.Context) error {
 	list, err := m.Store.SettleFlaps(ctx)
 	for _, s := range list {
@@ -97,7 +96,7 @@ func (m *Monitor) reportSettled(ctx context.Context) error {
 	return err
 }
 
-// startDue starts what is due, as far as the pace allows.
+// startDue starts the due probes that the quotas allow.
 func (m *Monitor) startDue(ctx context.Context) error {
 	s := m.Settings()
 	if !s.On || !m.Online() {
@@ -161,8 +160,8 @@ func (m *Monitor) startDue(ctx context.Context) error {
 	return nil
 }
 
-// liveKinds says of which kinds a run of the monitor goes on: one at a time, so that
-// a machine that cannot keep up is not asked for ever more.
+// liveKinds returns the kinds of the monitor's live runs. There is one run of a
+// kind at a time, so that the queue of a slow host does not grow.
 func (m *Monitor) liveKinds(ctx context.Context) (map[connexa.RunKind]bool, error) {
 	runs, err := m.Store.LiveRuns(ctx, time.Now())
 	if err != nil {
@@ -177,13 +176,13 @@ func (m *Monitor) liveKinds(ctx context.Context) (map[connexa.RunKind]bool, erro
 	return kinds, nil
 }
 
-// scheduleKey names what the times of the watches follow from.
+// scheduleKey identifies the schedule that the due times follow from.
 func scheduleKey(s connexa.MonitorSettings) string {
 	return fmt.Sprintf("%d %d %q", s.PingMinutes, s.LoginHours, s.TagList())
 }
 
-// pingRunInterval is between two runs of pings: a tenth of the interval, so that the
-// list of runs stays readable and no node waits for long.
+// pingRunInterval returns the amount of time between two runs of pings: a tenth of
+// the ping interval, so that there are few runs and no node waits for long.
 func pingRunInterval(s connexa.MonitorSettings) time.Duration {
 	return min(max(s.Ping()/10, 2*tickInterval), 10*time.Minute)
 }

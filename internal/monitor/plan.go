@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// maxRetryDelay is how long a node that failed is left alone at most.
+	// maxRetryDelay is the longest delay between two probes of a failed node.
 	maxRetryDelay = 6 * time.Hour
-	// defaultRetryDelay is where its rests begin when fine nodes are not pinged.
+	// defaultRetryDelay is the first delay when good nodes are not pinged.
 	defaultRetryDelay = 15 * time.Minute
-	// refusedRetryDelay is between two tries of a login that was refused.
+	// refusedRetryDelay is the delay between two tries of a refused login.
 	refusedRetryDelay = 24 * time.Hour
 )
 
-// Plan says how to look at a node whose time has come, and what to remember of
-// it; an empty kind looks at nothing. Spread is in 0..1 and keeps nodes from
-// being due together: by it a rest is up to a tenth longer.
+// Plan returns the probe to make of a node that is due, and its next plan. An empty
+// kind means no probe. spread is in 0..1 and keeps nodes from being due together: it
+// lengthens a delay by up to a tenth.
 func Plan(s connexa.MonitorSettings, w connexa.Watch, now time.Time, spread float64) (look connexa.Kind, next connexa.Watch) {
 	return planner{settings: s, now: now, spread: spread}.planProbe(w)
 }
 
-// PlanPing is Plan for a fine node whose login must wait for its turn: meanwhile
-// it is pinged as on any other day.
+// PlanPing is Plan for a good node whose login must wait for the quota: meanwhile the
+// node is pinged on schedule.
 func PlanPing(s connexa.MonitorSettings, w connexa.Watch, now time.Time, spread float64) (look connexa.Kind, next connexa.Watch) {
 	return planner{settings: s, now: now, spread: spread, pingOnly: true}.planProbe(w)
 }
@@ -50,16 +50,16 @@ type planner struct {
 	settings connexa.MonitorSettings
 	now      time.Time
 	spread   float64
-	pingOnly bool // a login that is due waits
+	pingOnly bool // a due login waits for the quota
 }
 
-// spreadAfter is a time that lies d after from, or a little more.
+// spreadAfter returns a time at least d after from, lengthened by the spread.
 func (p planner) spreadAfter(from time.Time, d time.Duration) time.Time {
 	return from.Add(d + time.Duration(p.spread*float64(d)/10))
 }
 
-// planOnline pings a node that is fine, and logs in where that is due. A look that
-// somebody else had made counts as one of ours.
+// planOnline pings a good node, and logs in when a login is due. A probe of another
+// run counts like one of the monitor.
 func (p planner) planOnline(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	ping, login := p.settings.Ping(), p.settings.Login()
 	w.Plan, w.Tries, w.Earned = connexa.WatchUp, 0, false
@@ -69,7 +69,7 @@ func (p planner) planOnline(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 		w.LoginAt = time.Time{}
 	case session && w.LoginAt.Before(w.LastAt.Add(login)):
 		w.LoginAt = p.spreadAfter(w.LastAt, login)
-	case w.LoginAt.IsZero(): // its last session was before anybody kept count
+	case w.LoginAt.IsZero(): // no session since the node is monitored
 		w.LoginAt = p.spreadAfter(p.now, login)
 	}
 	look := connexa.Kind("")
@@ -91,8 +91,8 @@ func (p planner) planOnline(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	return look, w
 }
 
-// planFailed pings a node that failed, ever more rarely. Once it answers it has earned
-// a login.
+// planFailed pings a failed node at growing intervals. Once it answers, a login is
+// tried.
 func (p planner) planFailed(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	answered := w.Earned || w.Status == connexa.PingOK
 	if w.Plan != connexa.WatchDown {
@@ -110,7 +110,7 @@ func (p planner) planFailed(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	return look, w
 }
 
-// retryAt is when a node that failed is looked at after so many tries.
+// retryAt returns when a failed node is probed after a number of tries.
 func (p planner) retryAt(from time.Time, tries int) time.Time {
 	d := p.settings.Ping()
 	if d == 0 {
@@ -125,8 +125,8 @@ func (p planner) retryAt(from time.Time, tries int) time.Time {
 	return from.Add(min(d+time.Duration(p.spread*float64(d)/10), maxRetryDelay))
 }
 
-// planRefused tries a login that was refused once a day, a few times; then it is a
-// person's turn.
+// planRefused tries a refused login once a day, connexa.MostRefusals times. After
+// that an admin has to act.
 func (p planner) planRefused(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	w.Earned = false
 	if w.Plan != connexa.WatchRefused {

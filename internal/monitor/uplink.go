@@ -12,38 +12,37 @@ import (
 )
 
 const (
-	// answerLife is how long an answer of the targets is believed: they belong to
-	// others, and are not asked more often.
+	// answerLife is how long an answer of the targets is used. The targets belong to
+	// others, so they are not asked more often.
 	answerLife = 5 * time.Second
-	// offlineRetryInterval is how often they are tried while this machine is offline.
+	// offlineRetryInterval is the interval between two tries while this host is offline.
 	offlineRetryInterval = 15 * time.Second
-	// askTimeout bounds one look at all of them.
+	// askTimeout bounds one try of all targets.
 	askTimeout = 3 * time.Second
 )
 
-// Uplink knows whether this machine is online: whether it has a route to the
-// outside and, where there are reference targets, whether one of them answered
-// when they were asked last. The zero Uplink with Route and Targets is ready.
+// Uplink knows whether this host is online: whether it has a route to the internet
+// and, if there are reference targets, whether one of them answered last time.
 type Uplink struct {
-	Route   func() bool     // whether this machine has any route to the outside
-	Targets func() []string // host:port; none: nobody is asked
+	Route   func() bool     // reports whether this host has a route to the internet
+	Targets func() []string // host:port; may return none
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
-	Changed func(online bool) // called when that is noticed; never blocks
+	Changed func(online bool) // called after each change; must not block
 
 	mu             sync.Mutex
 	reach          connexa.Reach
 	at             time.Time
-	asking         chan struct{} // closed when whoever asks has an answer; nil: nobody does
+	asking         chan struct{} // closed when the present question is answered; nil without one
 	offline        bool
 	checkRequested chan struct{}
 }
 
-// NewUplink returns an Uplink that has asked nobody yet.
+// NewUplink returns an Uplink that has no answer yet.
 func NewUplink(route func() bool, targets func() []string, changed func(online bool)) *Uplink {
 	return &Uplink{Route: route, Targets: targets, Changed: changed, Dial: (&net.Dialer{}).DialContext, checkRequested: make(chan struct{}, 1)}
 }
 
-// Online says what is known now. It asks nobody.
+// Online reports whether this host is online as far as is known. It asks no target.
 func (u *Uplink) Online() bool {
 	online := u.Route() && !u.targetsSilent()
 	u.setOnline(online)
@@ -74,8 +73,8 @@ func (u *Uplink) requestCheck() {
 	}
 }
 
-// Known is the last answer, and whether it is fresh enough to be believed.
-// Without targets it is unknown, and that is always fresh.
+// Known returns the last answer and whether it is fresh enough to be believed.
+// Without targets it returns ReachUnknown, which is always fresh.
 func (u *Uplink) Known() (r connexa.Reach, fresh bool) {
 	if len(u.Targets()) == 0 {
 		return connexa.ReachUnknown, true
@@ -85,18 +84,18 @@ func (u *Uplink) Known() (r connexa.Reach, fresh bool) {
 	return u.reach, u.isFresh()
 }
 
-// isFresh is for whoever holds mu.
+// isFresh must be called with mu held.
 func (u *Uplink) isFresh() bool { return !u.at.IsZero() && time.Since(u.at) < answerLife }
 
-// Ask tries the targets, unless that was done a moment ago. When ctx is done
-// first, nothing is learnt.
+// Ask tries the targets, unless the last answer is fresh. If ctx is done first, it
+// returns ReachUnknown.
 func (u *Uplink) Ask(ctx context.Context) connexa.Reach {
 	for ctx.Err() == nil {
 		if len(u.Targets()) == 0 {
 			return connexa.ReachUnknown
 		}
-		// In one step, or whoever saw an old answer asks again right after
-		// another's new one.
+		// One critical section: otherwise a caller that saw an old answer would ask again
+		// right after another caller's new one.
 		u.mu.Lock()
 		if u.isFresh() {
 			defer u.mu.Unlock()
@@ -131,15 +130,15 @@ func (u *Uplink) askTargets(ctx context.Context) connexa.Reach {
 	return r
 }
 
-// Suspect says that something failed which may be this machine's fault: the
-// targets are asked, behind the caller.
+// Suspect requests a check of the targets in the background, after a failure that
+// may be the fault of this host.
 func (u *Uplink) Suspect() {
 	if _, fresh := u.Known(); !fresh {
 		u.requestCheck()
 	}
 }
 
-// Run asks the targets when something is suspected, and while this machine is
+// Run asks the targets when a check is requested, and at intervals while this host is
 // offline, until ctx is done.
 func (u *Uplink) Run(ctx context.Context) error {
 	for {
@@ -175,8 +174,8 @@ func (u *Uplink) isOffline() bool {
 	return u.offline
 }
 
-// TryTargets says whether any of the targets answers. One that refuses answers too,
-// unless it is this machine itself, which no uplink leads to.
+// TryTargets reports whether any of the targets answers. A refused connection is an
+// answer too, unless the target is this host itself.
 func TryTargets(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), targets []string) connexa.Reach {
 	if len(targets) == 0 {
 		return connexa.ReachUnknown
@@ -194,7 +193,7 @@ func TryTargets(ctx context.Context, dial func(ctx context.Context, network, add
 		}()
 	}
 	r := connexa.ReachSilent
-	for range targets { // all of them: whoever asked owns them
+	for range targets { // wait for all of them, so that no goroutine is left
 		if <-answers && r == connexa.ReachSilent {
 			r = connexa.ReachAnswered
 			cancel()

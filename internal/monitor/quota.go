@@ -2,28 +2,27 @@ package monitor
 
 import "time"
 
-// minQuota is how many looks a round has at least.
+// minQuota is the smallest number of probes in a round.
 const minQuota = 20
 
-// quota bounds how many looks are made: twice what the schedule takes on average,
-// so that a fleet that is due all at once, after a long night or when the
-// monitor was switched on, is spread over half an interval, and others too find
-// room in the queue.
+// quota limits the probes to twice the average rate of the schedule. A fleet that
+// is due all at once, after a night without the panel or when the monitor is turned
+// on, is spread over half an interval, and other runs find room in the queue.
 type quota struct {
-	allowed int // looks that may still be made now
+	allowed int // probes that may still be started now
 	saved   float64
 	savedAt time.Time
 	lastRun time.Time // the last round
 }
 
-// refill sets how many of n nodes may be looked at now, when each is due once in
-// an interval and the rounds are that far apart.
+// refill sets how many of n nodes may be probed now, when each is due once in an
+// interval and the rounds are the given time apart.
 func (p *quota) refill(now time.Time, n int, interval, round time.Duration, busy bool) {
 	most := float64(minQuota)
 	if interval > 0 {
 		most = max(most, 2*float64(n)*float64(round)/float64(interval))
 	}
-	passed := round // a start is as if the last round had just been over
+	passed := round // at the start, as if the last round had just ended
 	if !p.savedAt.IsZero() {
 		passed = min(max(now.Sub(p.savedAt), 0), round)
 	}
@@ -35,10 +34,10 @@ func (p *quota) refill(now time.Time, n int, interval, round time.Duration, busy
 	}
 }
 
-// hasRoom says whether one more look may be made after so many.
+// hasRoom reports whether one more probe may be started after made ones.
 func (p *quota) hasRoom(made int) bool { return made < p.allowed }
 
-// spend notes how many looks were made.
+// spend subtracts the probes that were started.
 func (p *quota) spend(made int, now time.Time) {
 	p.saved -= float64(made)
 	if made > 0 {
