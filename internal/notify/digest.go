@@ -11,24 +11,24 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Message is what goes out.
+// Message is one message to a channel.
 type Message struct {
-	Title string // one line, for services that have a place for it
-	Text  string // all there is to say
+	Title string // one line, used by services that have a title
+	Text  string // the whole message
 }
 
-// digest gathers notices for one message. However many come, it stays small: of
-// each kind it keeps the first few and counts the others.
+// digest collects notices for one message. Its size is bounded: of each kind it
+// keeps the first few notices and counts the others.
 type digest struct {
 	kinds map[connexa.NoticeKind]*kindDigest
 	since time.Time // of the first notice
 }
 
-// kindDigest is the notices of one kind.
+// kindDigest holds the notices of one kind.
 type kindDigest struct {
 	first  []connexa.Notice
-	nodes  map[int64]struct{} // a node counts once
-	others int                // notices of no node, and those of nodes beyond the bound
+	nodes  map[int64]struct{} // each node counts once
+	others int                // notices without a node, and those of nodes beyond maxNodes
 }
 
 const (
@@ -81,7 +81,7 @@ func (p *kindDigest) countNode(node int64) {
 	}
 }
 
-// keepFirst keeps n when it is one of the first, or newer than what is kept of its node.
+// keepFirst keeps n if it is one of the first, or replaces the older notice of its node.
 func (p *kindDigest) keepFirst(n connexa.Notice) {
 	i := slices.IndexFunc(p.first, func(o connexa.Notice) bool { return n.NodeID != 0 && o.NodeID == n.NodeID })
 	switch {
@@ -92,7 +92,7 @@ func (p *kindDigest) keepFirst(n connexa.Notice) {
 	}
 }
 
-// merge takes in another digest, which is younger.
+// merge adds a newer digest.
 func (d *digest) merge(o digest) {
 	if d.since.IsZero() || !o.since.IsZero() && o.since.Before(d.since) {
 		d.since = o.since
@@ -109,7 +109,7 @@ func (d *digest) merge(o digest) {
 	}
 }
 
-// formatMessage says all of d in a language.
+// formatMessage returns the message of d in a language.
 func (d *digest) formatMessage(n *Notifier, lang string) Message {
 	var lines []string
 	var title string
@@ -130,7 +130,7 @@ func (d *digest) formatMessage(n *Notifier, lang string) Message {
 	return Message{Title: truncateText("Connexa: "+title, maxTitle), Text: n.withLink(strings.Join(lines, "\n"), d.pageURL(n))}
 }
 
-// formatLines is what a pile says, in lines.
+// formatLines returns the lines of the notices of one kind.
 func (p *kindDigest) formatLines(n *Notifier, lang string) (lines []string) {
 	var names []string
 	for _, notice := range p.first {
@@ -150,7 +150,7 @@ func (p *kindDigest) formatLines(n *Notifier, lang string) (lines []string) {
 	}
 }
 
-// summaries are the sentences of many notices of a kind.
+// summaries are the text keys for many notices of a kind.
 var summaries = map[connexa.NoticeKind]string{
 	connexa.NoticeNodeDropped:      "notify.many.node_dropped",
 	connexa.NoticeNodeRecovered:    "notify.many.node_recovered",
@@ -160,7 +160,7 @@ var summaries = map[connexa.NoticeKind]string{
 	connexa.NoticeServiceRecovered: "notify.many.gateway_recovered",
 }
 
-// pageURL is where in the panel to read on: the node or the run when all is about one.
+// pageURL returns the URL of the node or run that d is about, or that of the panel.
 func (d *digest) pageURL(n *Notifier) string {
 	if len(d.kinds) != 1 {
 		return n.panelURL("")
@@ -177,13 +177,13 @@ func (d *digest) pageURL(n *Notifier) string {
 	return n.panelURL("")
 }
 
-// panelURL is the address of a page of the panel; empty when it is not known how
-// people reach it.
+// panelURL returns the URL of a page of the panel, or the empty string if the
+// panel's public URL is unknown.
 func (n *Notifier) panelURL(page string) string {
 	if n.Panel == nil {
 		return ""
 	}
-	u := url.URL{Scheme: n.Panel.Scheme, Host: n.Panel.Host, Path: strings.TrimSuffix(n.Panel.Path, "/") + "/" + page} // and no user
+	u := url.URL{Scheme: n.Panel.Scheme, Host: n.Panel.Host, Path: strings.TrimSuffix(n.Panel.Path, "/") + "/" + page} // without the user
 	return u.String()
 }
 
@@ -195,7 +195,7 @@ func (n *Notifier) withLink(text, link string) string {
 	return text
 }
 
-// truncateText shortens s to so many bytes, at the edge of a character.
+// truncateText shortens s to most bytes, at the boundary of a character.
 func truncateText(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -1,6 +1,5 @@
-// Package notify tells people what happened while they were not looking: it
-// gathers notices, sums them up and sends them to channels, by the services of
-// shoutrrr.
+// Package notify sends notices of events to channels: it collects them, summarises
+// them and sends them through the services of shoutrrr.
 package notify
 
 import (
@@ -19,35 +18,35 @@ import (
 	"github.com/connexa-panel/connexa/internal/guard"
 )
 
-// Store is where channels are kept.
+// Store stores the channels and their state.
 type Store interface {
 	Channels(ctx context.Context) ([]connexa.Channel, error)
 	ChannelSent(ctx context.Context, id int64, at time.Time) error
 	ChannelFailed(ctx context.Context, id int64, at time.Time, problem string) error
 }
 
-// Config is what a Notifier works with.
+// Config configures a Notifier.
 type Config struct {
 	Store Store
-	Words func(lang string, t connexa.Text) string // a sentence in a language
-	Panel *url.URL                                 // optional: where people reach the panel
+	Words func(lang string, t connexa.Text) string // translates a text
+	Panel *url.URL                                 // public URL of the panel. Optional.
 	Log   *slog.Logger
-	Guard *guard.Guard                                                       // where messages may go; nil: nowhere on this machine and its link
-	Send  func(ctx context.Context, address connexa.Secret, m Message) error // optional: in place of shoutrrr, for tests
+	Guard *guard.Guard                                                       // restricts where messages may go. Defaults to no local destinations.
+	Send  func(ctx context.Context, address connexa.Secret, m Message) error // replaces shoutrrr in tests. Optional.
 }
 
-// The pace of messages to one channel.
+// The times and bounds of messages to one channel.
 const (
-	gatherDelay     = 5 * time.Second  // from the first notice to the message that tells of it
+	gatherDelay     = 5 * time.Second  // from the first notice to its message
 	minInterval     = time.Minute      // from the end of one attempt to the next
 	sendTimeout     = 20 * time.Second // for one attempt
-	shutdownTimeout = 2 * time.Second  // for all that go out at the end
+	shutdownTimeout = 2 * time.Second  // for all messages that are sent at shutdown
 	maxInbox        = 4096
 )
 
-// retryDelays are between the attempts at one message. None is shorter than between,
-// since an attempt that seems to have failed may have gone out. The last ones
-// outlast a short loss of the network.
+// retryDelays are the delays between the attempts at one message. None is shorter
+// than minInterval, since an attempt that seems to have failed may have been
+// delivered. The last ones outlast a short loss of the network.
 var retryDelays = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 
 // Notifier sends notices to channels.
@@ -66,8 +65,8 @@ func New(c Config) *Notifier {
 	return &Notifier{Config: c, inbox: make(chan connexa.Notice, maxInbox), wake: make(chan struct{}, 1), attempts: openAttempts{byChannel: map[int64]int{}}}
 }
 
-// Notify takes a notice to send. It never blocks: when thousands wait, the
-// notice is dropped.
+// Notify queues a notice. It never blocks: when the queue is full, the notice is
+// dropped.
 func (n *Notifier) Notify(notice connexa.Notice) {
 	if notice.At.IsZero() {
 		notice.At = time.Now()
@@ -79,7 +78,7 @@ func (n *Notifier) Notify(notice connexa.Notice) {
 	}
 }
 
-// Wake says that the channels have changed.
+// Wake makes the Notifier reload the channels.
 func (n *Notifier) Wake() {
 	select {
 	case n.wake <- struct{}{}:
@@ -87,25 +86,24 @@ func (n *Notifier) Wake() {
 	}
 }
 
-// outbox is a channel and what waits to be sent to it. Only Run's goroutine
-// touches it.
+// outbox is a channel and its waiting notices. Only Run's goroutine uses it.
 type outbox struct {
 	channel   connexa.Channel
 	waiting   digest
-	due       time.Time // when to send what waits; zero: nothing does, or an attempt goes on
-	notBefore time.Time // no attempt before this
-	failures  int       // attempts at what waits
+	due       time.Time // of the next attempt; zero without waiting notices, and during an attempt
+	notBefore time.Time // earliest time of the next attempt
+	failures  int       // failed attempts at the waiting notices
 	sending   bool
 }
 
-// attemptResult is how an attempt ended.
+// attemptResult is the result of an attempt.
 type attemptResult struct {
 	channel int64
 	sent    digest
 	err     error
 }
 
-// Run sends until ctx is done, and then what waits where a message may go out now.
+// Run sends messages until ctx is done, and then the waiting ones that may be sent now.
 func (n *Notifier) Run(ctx context.Context) error {
 	r := &session{Notifier: n, outboxes: map[int64]*outbox{}, ended: make(chan attemptResult)}
 	var cut context.CancelFunc
@@ -123,7 +121,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 			return r.attempts.Wait()
 		case notice := <-n.inbox:
 			select {
-			case <-n.wake: // who added a channel before the notice is told of it
+			case <-n.wake: // a channel that was added before the notice gets it
 				n.reloadChannels(ctx, r.outboxes)
 			default:
 			}
@@ -144,16 +142,16 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
-// session is one Run. Only its goroutine touches it.
+// session is the state of one Run. Only its goroutine uses it.
 type session struct {
 	*Notifier
 	outboxes map[int64]*outbox
 	attempts errgroup.Group
-	sending  context.Context // of the senders; it outlasts Run's by a moment
+	sending  context.Context // of the attempts; it ends shortly after that of Run
 	ended    chan attemptResult
 }
 
-// distribute gives a notice to the channels that want it.
+// distribute adds a notice to the outboxes of the channels that want it.
 func (r *session) distribute(notice connexa.Notice) {
 	for _, l := range r.outboxes {
 		if l.channel.Wants(notice) {
@@ -162,7 +160,7 @@ func (r *session) distribute(notice connexa.Notice) {
 	}
 }
 
-// startAttempt makes an attempt at what waits.
+// startAttempt sends the waiting notices of a channel.
 func (r *session) startAttempt(l *outbox) {
 	batch, channel := l.beginAttempt(), l.channel
 	r.attempts.Go(func() error {
@@ -175,8 +173,8 @@ func (r *session) startAttempt(l *outbox) {
 	})
 }
 
-// sendRemaining makes the last attempts. What is not out in time, or may not go out yet,
-// is lost.
+// sendRemaining makes the last attempts. Notices that are not sent in time, or may not
+// be sent yet, are lost.
 func (r *session) sendRemaining() {
 	for more := true; more; {
 		select {
@@ -218,7 +216,7 @@ func (r *session) sendRemaining() {
 	}
 }
 
-// untilNext is how long nothing is due.
+// untilNext returns the time until the next attempt.
 func untilNext(lanes map[int64]*outbox) time.Duration {
 	wait := time.Hour
 	for _, l := range lanes {
@@ -236,7 +234,7 @@ func (l *outbox) addNotice(notice connexa.Notice) {
 	}
 }
 
-// scheduleAttempt sets the time of the next attempt, so long from now at least.
+// scheduleAttempt schedules the next attempt after wait, or later if notBefore demands it.
 func (l *outbox) scheduleAttempt(wait time.Duration) {
 	l.due = time.Now().Add(wait)
 	if l.due.Before(l.notBefore) {
@@ -244,15 +242,15 @@ func (l *outbox) scheduleAttempt(wait time.Duration) {
 	}
 }
 
-// beginAttempt empties the lane for an attempt.
+// beginAttempt takes the waiting notices for an attempt.
 func (l *outbox) beginAttempt() digest {
 	batch := l.waiting
 	l.waiting, l.due, l.sending = digest{}, time.Time{}, true
 	return batch
 }
 
-// endAttempt goes on after an attempt: a failed message is joined with what came
-// since, and tried again a few times.
+// endAttempt applies the result of an attempt. A failed message is merged with newer
+// notices and retried after the next of retryDelays.
 func (n *Notifier) endAttempt(l *outbox, o attemptResult) {
 	l.sending, l.notBefore = false, time.Now().Add(minInterval)
 	wait := gatherDelay
@@ -276,8 +274,8 @@ func (n *Notifier) endAttempt(l *outbox, o attemptResult) {
 	}
 }
 
-// reloadChannels reads the channels again. What waits for one stays, unless it was
-// removed or switched off; one that failed is tried at once.
+// reloadChannels reads the channels. Waiting notices stay, unless their channel was
+// deleted or disabled. A failed channel with a new address is retried at once.
 func (n *Notifier) reloadChannels(ctx context.Context, lanes map[int64]*outbox) {
 	list, err := n.Store.Channels(ctx)
 	if err != nil {
@@ -309,8 +307,8 @@ func (n *Notifier) reloadChannels(ctx context.Context, lanes map[int64]*outbox) 
 	}
 }
 
-// deliverMessage makes one attempt and keeps how it ended for the page. Its error can be
-// shown.
+// deliverMessage makes one attempt and stores its result for the channels page. The
+// error may be shown to users.
 func (n *Notifier) deliverMessage(ctx context.Context, c connexa.Channel, m Message) error {
 	err := n.attemptSend(ctx, c, m)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -319,7 +317,7 @@ func (n *Notifier) deliverMessage(ctx context.Context, c connexa.Channel, m Mess
 	switch {
 	case err == nil:
 		lost = n.Store.ChannelSent(keep, c.ID, time.Now())
-	case ctx.Err() != nil: // a shutdown is no failure of the channel
+	case ctx.Err() != nil: // a shutdown is not a failure of the channel
 		return err
 	default:
 		n.Log.Warn("a message was not sent", "channel", c.Name, "service", c.Service(), "err", err)
@@ -331,7 +329,7 @@ func (n *Notifier) deliverMessage(ctx context.Context, c connexa.Channel, m Mess
 	return err
 }
 
-// Test sends a message that says that it is a test, at once.
+// Test sends a test message at once.
 func (n *Notifier) Test(ctx context.Context, c connexa.Channel) error {
 	title := n.Words(c.Lang, connexa.T("notify.test"))
 	err := n.deliverMessage(ctx, c, Message{Title: title, Text: n.withLink(title, n.panelURL(""))})
@@ -341,9 +339,9 @@ func (n *Notifier) Test(ctx context.Context, c connexa.Channel) error {
 	return nil
 }
 
-// attemptSend sends m, within a time and without the address in its error. The
-// services know no context: one that hangs is left behind, and a channel with two
-// of those has no more attempts until one of them ends.
+// attemptSend sends m within sendTimeout and removes the address from the error. The
+// services take no context: a call that hangs is abandoned, and a channel with
+// maxAttempts open calls gets no more until one of them ends.
 func (n *Notifier) attemptSend(ctx context.Context, c connexa.Channel, m Message) error {
 	send := n.Send
 	if send == nil {
@@ -385,7 +383,7 @@ var (
 	errTooMany = connexa.Errorf(connexa.Busy, "channel.hung")
 )
 
-// errorText is what a page may say of a failure: a sentence of ours, or the words of a
+// errorText returns what a page shows of a failure: a text of ours, or the words of a
 // service.
 func errorText(err error) any {
 	var e *connexa.Error
@@ -395,7 +393,7 @@ func errorText(err error) any {
 	return err.Error()
 }
 
-// storedError is what is kept of it.
+// storedError returns a failure in the form that is stored.
 func storedError(err error) string {
 	if t, ok := errorText(err).(connexa.Text); ok {
 		return connexa.AuditDetail(t)
@@ -403,14 +401,14 @@ func storedError(err error) string {
 	return err.Error()
 }
 
-// openAttempts counts the attempts at each channel that have not ended.
+// openAttempts counts the attempts per channel that have not ended.
 type openAttempts struct {
 	mu        sync.Mutex
 	byChannel map[int64]int
 }
 
-// maxAttempts is how many attempts at one channel there may be: one, and one beside
-// it that was left behind or is a test.
+// maxAttempts is the largest number of open attempts per channel: one, and one more
+// beside an abandoned one or for a test.
 const maxAttempts = 2
 
 func (h *openAttempts) tryBegin(id int64) bool {

@@ -18,20 +18,19 @@ import (
 const (
 	hidden     = "•••"
 	maxProblem = 500 // bytes
-	minPart    = 4   // characters: shorter words are in every text
+	minPart    = 4   // characters: shorter words occur in every text
 	minRun     = 6   // characters, within a word
 )
 
-// addresses are URLs of any kind: the services make their own from the address.
+// addresses matches URLs of any scheme: services build their own URLs from the address.
 var addresses = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*[^\s"'<>.,:;)]`)
 
-// Scrub takes out of text whatever it has of a channel's address: the whole and
-// its parts, plain, escaped or joined in other ways. What is left is one line and
-// may be logged and shown.
+// Scrub removes a channel's address from text: the whole address and its parts, plain,
+// escaped or joined in other ways. The result is one line that may be logged and shown.
 func Scrub(address connexa.Secret, text string) string {
 	parts, short := partsOf(address.Reveal())
 	for _, s := range short {
-		if strings.Contains(text, s) { // it cannot be cut out of every word
+		if strings.Contains(text, s) { // too short to be removed from within words
 			return hidden
 		}
 	}
@@ -40,15 +39,15 @@ func Scrub(address connexa.Secret, text string) string {
 	return truncateText(strings.Join(strings.Fields(text), " "), maxProblem)
 }
 
-// words of queries that tell nothing; cutting them out would only spoil the text.
+// harmless are words of queries that reveal nothing; without them the text is unreadable.
 var harmless = []string{"json", "plain", "none", "auto", "true", "false", "post", "html", "markdown", "connexa", "webhook", "hook", "telegram", "high", "default"}
 
-// options are long names in the queries of services, which are words of errors too.
+// options are long names in the queries of services that occur in errors too.
 var options = []string{"fromname", "fromaddress", "toaddresses", "template", "disabletls", "contenttype", "titlekey", "messagekey", "encryption",
 	"starttls", "usestarttls", "requirestarttls", "skiptlsverify", "clienthost", "parsemode", "notification", "channels", "priority", "username", "botname"}
 
-// partsOf is a pattern that finds the words of an address in every form; short are
-// passwords that are too short for that.
+// partsOf returns a pattern that matches the words of an address in every form, and the
+// passwords that are too short for it.
 func partsOf(address string) (parts *regexp.Regexp, short []string) {
 	words := map[string]bool{address: true}
 	add := func(s string) {
@@ -94,8 +93,8 @@ func partsOf(address string) (parts *regexp.Regexp, short []string) {
 	if secret != "" && !words[secret] {
 		short = append(short, secret)
 	}
-	// A service may take a token apart, and an error may escape its signs in a way of
-	// its own: what is left then are the runs of letters and digits.
+	// A service may split a token, and an error may escape its punctuation in an unknown
+	// way: the runs of letters and digits still match.
 	for word := range words {
 		for _, run := range strings.FieldsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 			if len(run) >= minRun {
@@ -117,18 +116,18 @@ func partsOf(address string) (parts *regexp.Regexp, short []string) {
 	return regexp.MustCompile("(?i)" + strings.Join(list, "|")), short
 }
 
-// formsOf are the ways in which a word may stand in a text.
+// formsOf returns the forms in which a word may occur in a text.
 func formsOf(word string) []string {
 	quoted := strconv.Quote(word)
 	ascii := strconv.QuoteToASCII(word)
 	asJSON, err := json.Marshal(word)
-	if err != nil { // never, of a string
+	if err != nil { // never happens for a string
 		asJSON = []byte(quoted)
 	}
 	base := []string{word, url.QueryEscape(word), url.PathEscape(word), (&url.URL{Path: word}).EscapedPath(), url.User(word).String(), html.EscapeString(word), quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1], string(asJSON[1 : len(asJSON)-1])}
 	forms := slices.Clone(base)
 	for _, b := range base {
-		forms = append(forms, url.QueryEscape(b)) // an address within an address
+		forms = append(forms, url.QueryEscape(b)) // for an address within an address
 	}
 	return forms
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/guard"
 )
 
-// Check is the function of that name.
+// Check calls the function Check.
 func (n *Notifier) Check(address connexa.Secret) error { return Check(address) }
 
-// Check says whether shoutrrr can read an address; it sends nothing. The errors
-// are *connexa.Error and hold nothing of the address.
+// Check reports whether shoutrrr can parse an address; it sends nothing. The errors
+// are *connexa.Error and contain nothing of the address.
 func Check(address connexa.Secret) (err error) {
-	defer func() { // the converters of some addresses do on bad ones
+	defer func() { // some parsers panic on bad addresses
 		if recover() != nil {
 			err = connexa.Errorf(connexa.Invalid, "field.channel.form")
 		}
@@ -33,10 +33,10 @@ func Check(address connexa.Secret) (err error) {
 		return connexa.Errorf(connexa.Invalid, "field.channel.url")
 	}
 	service = strings.ToLower(service)
-	if !slices.Contains(r.ListServices(), service) || service == "logger" { // that one sends nowhere
+	if !slices.Contains(r.ListServices(), service) || service == "logger" { // the logger sends nowhere
 		return connexa.Errorf(connexa.Invalid, "field.channel.service")
 	}
-	if service == "matrix" && u.User.Username() != "" { // reading it would log in
+	if service == "matrix" && u.User.Username() != "" { // parsing it would log in
 		return nil
 	}
 	if _, err := r.Locate(address.Reveal()); err != nil {
@@ -45,12 +45,12 @@ func Check(address connexa.Secret) (err error) {
 	return nil
 }
 
-// withTitle are the services that have a place for a title. The others take none, or
-// change the form of the text for its sake.
+// withTitle are the services that have a title. The others have none, or change the
+// form of the text because of it.
 var withTitle = []string{connexa.ServiceMail, connexa.ServiceWebhook, "ntfy", "gotify", "pushover", "bark", "join", "pushbullet"}
 
-// sendMessage sends m by the service that address names, where dial lets it. Its error may
-// hold the address.
+// sendMessage sends m through the service of the address, to destinations that dial
+// allows. The error may contain the address.
 func sendMessage(ctx context.Context, dial *guard.Guard, address connexa.Secret, m Message) error {
 	replaceTransports(dial)
 	r := router.ServiceRouter{}
@@ -60,7 +60,7 @@ func sendMessage(ctx context.Context, dial *guard.Guard, address connexa.Secret,
 	}
 	replaceClients(service, dial)
 	if service.GetID() == connexa.ServiceMail {
-		// The service dials by itself, so the name is judged just before it does.
+		// The service dials by itself, so the host is checked just before.
 		u, err := url.Parse(address.Reveal())
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func sendMessage(ctx context.Context, dial *guard.Guard, address connexa.Secret,
 	params := types.Params{}
 	if slices.Contains(withTitle, service.GetID()) {
 		title := m.Title
-		if service.GetID() == connexa.ServiceMail { // the service writes it into the header as it is
+		if service.GetID() == connexa.ServiceMail { // the service writes the title into the header unencoded
 			title = mime.BEncoding.Encode("utf-8", title)
 		}
 		params.SetTitle(title)
@@ -91,13 +91,13 @@ func (c jsonClient) Post(url string, request, response any) error {
 	return err
 }
 
-// unanswered is an error to which no body of an answer belongs; asked for one, it
-// says itself in the form that Telegram's answers have.
+// unanswered is an error without an answer's body. As a jsonclient.Error it has a body
+// in the form of Telegram's answers.
 type unanswered struct{ error }
 
 func (e unanswered) Unwrap() error { return e.error }
 
-// As implements what errors.As looks for.
+// As implements the method that errors.As calls.
 func (e unanswered) As(target any) bool {
 	to, ok := target.(*jsonclient.Error)
 	if !ok {

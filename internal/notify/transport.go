@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/guard"
 )
 
-// Redirected is an answer that sends its client elsewhere. It is not followed: what
-// is sent holds tokens, and is for the address that a person gave.
+// Redirected is the error for an answer that redirects. Redirects are not followed,
+// because messages contain tokens for the address that the user gave.
 type Redirected struct{ Host string }
 
 // Error implements error.
@@ -24,7 +24,7 @@ func (e *Redirected) Error() string {
 	return "the address redirects to " + e.Host + "; redirects are not followed"
 }
 
-// guardedTransport refuses redirects, and connects only where the guard lets it.
+// guardedTransport refuses redirects, and connects only to addresses that the guard allows.
 type guardedTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -37,7 +37,7 @@ func (d guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, &Redirected{guard.HostOf(resp)}
 }
 
-// newTransport makes a transport of ours; settings may be nil.
+// newTransport returns a guarded transport. settings are optional.
 func newTransport(dial *guard.Guard, settings *tls.Config) http.RoundTripper {
 	return guardedTransport{&http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dial.DialContext, TLSClientConfig: settings, TLSHandshakeTimeout: sendTimeout,
@@ -50,8 +50,8 @@ var replaced struct {
 	by *guard.Guard
 }
 
-// replaceTransports makes what shoutrrr sends over HTTP go our way: most of its services use
-// the transport of package http, which is replaced in this process.
+// replaceTransports guards the HTTP requests of shoutrrr. Most of its services use the
+// default transport of net/http, which is replaced in this process.
 func replaceTransports(dial *guard.Guard) {
 	replaced.Lock()
 	defer replaced.Unlock()
@@ -59,8 +59,8 @@ func replaceTransports(dial *guard.Guard) {
 		return
 	}
 	replaced.by = dial
-	// Its own client waits for ever, and its Telegram takes a failure without an
-	// answer for a success.
+	// The original client has no timeout, and shoutrrr's Telegram service takes a failure
+	// without an answer for a success.
 	jsonclient.DefaultClient = jsonClient{jsonclient.NewWithHTTPClient(&http.Client{Timeout: sendTimeout})}
 	way := newTransport(dial, nil)
 	t := &http.Transport{DialContext: dial.DialContext}
@@ -69,8 +69,8 @@ func replaceTransports(dial *guard.Guard) {
 	http.DefaultTransport = t
 }
 
-// replaceClients makes the clients of a service that has transports of its own go our way,
-// with the TLS settings that the address asks for.
+// replaceClients guards the clients of a service with transports of its own. It keeps the
+// TLS settings of the address.
 func replaceClients(service types.Service, dial *guard.Guard) {
 	v := reflect.ValueOf(service)
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
@@ -84,7 +84,7 @@ func replaceClients(service types.Service, dial *guard.Guard) {
 		if f.Type() != reflect.TypeFor[*http.Client]() || f.IsNil() {
 			continue
 		}
-		c := (*http.Client)(f.UnsafePointer()) // the field is not exported, what it points to is shared
+		c := (*http.Client)(f.UnsafePointer()) // the field is unexported, but the client that it points to is shared
 		c.Timeout = sendTimeout
 		if own, ok := c.Transport.(*http.Transport); ok {
 			c.Transport = newTransport(dial, own.TLSClientConfig)
