@@ -14,8 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/metrics"
 )
 
-// meteredStore is the database as the runner sees it; it counts the results that
-// were written.
+// meteredStore is the runner's view of the database. It counts written results.
 type meteredStore struct {
 	*db.DB
 	metrics *metrics.Metrics
@@ -24,13 +23,13 @@ type meteredStore struct {
 // Finish implements jobs.Store.
 func (s meteredStore) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
 	done, err := s.DB.Finish(ctx, j, p)
-	if err == nil && !done.Stale { // else the job is queued again
+	if err == nil && !done.Stale { // the job of a stale result is queued again
 		s.metrics.CountJob(j.Kind, p.Mark)
 	}
 	return done, err
 }
 
-// registerMetrics tells the metrics where the figures of this panel are.
+// registerMetrics registers the sources of this panel's metrics.
 func (p *Panel) registerMetrics(readers func() int) {
 	p.metrics.Register(metrics.Source{
 		Fleet:   p.db.Facets,
@@ -48,7 +47,7 @@ func (p *Panel) registerMetrics(readers func() int) {
 	})
 }
 
-// openMetrics opens the port of the metrics, when they have one of their own.
+// openMetrics opens the port of the metrics, if they have one of their own.
 func (p *Panel) openMetrics(ctx context.Context) error {
 	if p.cfg.MetricsListen == "" {
 		return nil
@@ -66,13 +65,13 @@ func (p *Panel) openMetrics(ctx context.Context) error {
 	return nil
 }
 
-// serveMetrics answers until ctx is done.
+// serveMetrics serves the metrics until ctx is done.
 func (p *Panel) serveMetrics(ctx context.Context) error {
 	if p.metricsServer == nil {
 		return nil
 	}
 	p.log.Info("metrics", "url", "http://"+p.metricsListener.Addr().String()+"/metrics")
-	stop := context.AfterFunc(ctx, func() { _ = p.metricsServer.Close() }) // a scrape that is cut off is made again
+	stop := context.AfterFunc(ctx, func() { _ = p.metricsServer.Close() }) // an interrupted scrape is repeated
 	defer stop()
 	if err := p.metricsServer.Serve(p.metricsListener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the metrics: %w", err)

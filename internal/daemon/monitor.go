@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/monitor"
 )
 
-// uplinkChanged tells, once each time, that this machine went offline or is back.
+// uplinkChanged sends a notice that this host went offline or is back.
 func (p *Panel) uplinkChanged(online bool) {
 	n := connexa.Notice{Kind: connexa.NoticeOffline, At: time.Now(), Text: connexa.T("notice.offline")}
 	if online {
@@ -21,7 +21,7 @@ func (p *Panel) uplinkChanged(online bool) {
 	p.notifier.Notify(n)
 }
 
-// tryTargets says for each target whether it answers now.
+// tryTargets reports for each target whether it answers now.
 func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 	answers := make([]bool, len(targets))
 	done := make(chan struct{})
@@ -37,11 +37,11 @@ func (p *Panel) tryTargets(ctx context.Context, targets []string) []bool {
 	return answers
 }
 
-// outboundGuard is what this machine connects with to addresses that a person typed.
+// outboundGuard returns the guard for connections to addresses that a user typed.
 func (p *Panel) outboundGuard() *guard.Guard { return &guard.Guard{AllowLocal: p.cfg.AllowLocal} }
 
-// allowedTargets leaves out the addresses to which this machine may not connect:
-// their silence would say nothing of the uplink.
+// allowedTargets leaves out the targets that this host may not connect to: their
+// silence says nothing about the uplink.
 func (p *Panel) allowedTargets(list []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(to string) bool {
 		at, err := netip.ParseAddrPort(to)

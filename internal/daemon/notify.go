@@ -10,8 +10,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/notify"
 )
 
-// newNotifier makes what sends notices to channels. Its messages have links only
-// when it was said how people reach the panel.
+// newNotifier returns the sender of notices. Messages contain links only if the
+// panel's public URL is known.
 func newNotifier(store notify.Store, public *url.URL, out *guard.Guard, log *slog.Logger) *notify.Notifier {
 	printers := map[string]*i18n.Printer{}
 	for _, l := range i18n.Langs() {

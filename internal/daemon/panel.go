@@ -1,5 +1,5 @@
-// Package daemon wires the parts together and runs them: New builds, Run blocks
-// until everything it started is gone.
+// Package daemon wires the parts of a panel and runs them: New builds, Run blocks
+// until everything that it started has ended.
 package daemon
 
 import (
@@ -36,7 +36,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// Panel is one running panel over one data folder.
+// Panel is a running panel on one data folder.
 type Panel struct {
 	cfg       config.Serve
 	log       *slog.Logger
@@ -57,19 +57,19 @@ type Panel struct {
 	mux       *gre.Mux
 
 	metrics         *metrics.Metrics
-	metricsServer   *http.Server // of the metrics alone; nil: they have no port
+	metricsServer   *http.Server // nil if the metrics have no port of their own
 	metricsListener net.Listener
 
-	// FirstPassword is the admin's generated password, once: when this start
-	// made the user and nobody had chosen a password.
+	// FirstPassword is the generated password of the admin. It is set only if this start
+	// created the account and no password was given.
 	FirstPassword connexa.Secret
 }
 
-// shutdownTimeout is how long requests in hand may take to end.
+// shutdownTimeout bounds the requests that run at shutdown.
 const shutdownTimeout = 3 * time.Second
 
 // New opens the data folder and the port; wires carry the GRE of its tunnels. The
-// caller must call Run, which closes both; after an error nothing is left open.
+// caller must call Run, which closes both. After an error nothing is left open.
 func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string, log *slog.Logger) (_ *Panel, err error) {
 	p := &Panel{cfg: cfg, log: log, broker: &events.Broker{}, mux: gre.NewMux(wires), metrics: metrics.New(version, log)}
 	var open []io.Closer
@@ -137,7 +137,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	p.server = &http.Server{
 		Handler:        h.Routes(),
 		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken handshakes
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken handshakes of strangers
 	}
 	conns.UsualTimes.Apply(p.server)
 	p.server.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
@@ -151,12 +151,12 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	return p, nil
 }
 
-// loginTimeout covers three attempts of which the last calls twice, on a way whose
+// loginTimeout covers three attempts, the last of which calls twice, over a path whose
 // packets take seconds (pptp.Timeouts).
 const loginTimeout = 2 * time.Minute
 
-// timeoutOf is how long a job may take: what its steps may take one after the
-// other, and something over. Only a probe that hangs meets it.
+// timeoutOf returns the time limit of a job: the sum of its steps' timeouts and a
+// margin. Only a hanging probe reaches it.
 func (p *Panel) timeoutOf(k connexa.Kind) time.Duration {
 	switch k {
 	case connexa.Ping:
@@ -168,7 +168,7 @@ func (p *Panel) timeoutOf(k connexa.Kind) time.Duration {
 	}
 }
 
-// noteGRE remembers that GRE works from this machine.
+// noteGRE stores that GRE works from this host.
 func (p *Panel) noteGRE() {
 	err := p.db.ChangeSettings(context.Background(), func(s *connexa.Settings) error {
 		s.GREPassed = time.Now()
@@ -179,16 +179,16 @@ func (p *Panel) noteGRE() {
 	}
 }
 
-// Connections to the panel. The streams that one address may have fit in, with
-// the pages beside them.
+// Bounds of the connections to the panel. They allow the streams that one address may
+// have, and its pages.
 const (
 	connsPerAddress = 320
 	maxConns        = 4096
 )
 
-// panelBounds are those of the connections to the panel: half of the descriptors that
-// this process may have, so that tunnels and the database have the others. A
-// proxy in front brings everybody's connections, and has bounds of its own.
+// panelBounds returns the bounds of the connections to the panel: at most half of the
+// file descriptors of this process, so that the other half is left for tunnels and the
+// database. A reverse proxy has its own bounds and is exempt from that per address.
 func panelBounds(proxies []netip.Prefix) conns.Bounds {
 	b := conns.Bounds{Total: maxConns, PerAddress: connsPerAddress, Exempt: proxies}
 	var files syscall.Rlimit
@@ -199,7 +199,7 @@ func panelBounds(proxies []netip.Prefix) conns.Bounds {
 	return b
 }
 
-// listenPanel opens the port of the panel, whose connections are bounded.
+// listenPanel opens the port of the panel with bounded connections.
 func listenPanel(ctx context.Context, cfg config.Serve, b conns.Bounds, server *http.Server) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", cfg.Listen)
@@ -224,7 +224,7 @@ func listenPanel(ctx context.Context, cfg config.Serve, b conns.Bounds, server *
 	return ln, nil
 }
 
-// URL is where the panel answers.
+// URL returns the URL of the panel.
 func (p *Panel) URL() string {
 	if p.cfg.Public != nil {
 		return p.cfg.Public.String()
@@ -236,12 +236,12 @@ func (p *Panel) URL() string {
 	return scheme + "://" + p.listener.Addr().String()
 }
 
-// Run serves until ctx is done, then goes down in order: no new requests and the
-// streams end, nothing more is claimed, jobs in hand are given back, the database
-// is closed.
+// Run serves until ctx is done, then shuts down in order: it accepts no new requests
+// and ends the streams, claims no more jobs, gives back the running ones, and closes
+// the database.
 func (p *Panel) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, p.db.Close()) }()
-	// The work goes on while the server drains, and ends after it.
+	// The background work continues while the server drains, and ends after it.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)
@@ -271,7 +271,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 		defer stopWork()
 		select {
 		case <-ctx.Done():
-		case <-failed.Done(): // a part failed: the others go down too
+		case <-failed.Done(): // one part failed: stop the others
 		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()

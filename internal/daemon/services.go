@@ -16,12 +16,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// proxyConns is how many clients' connections all proxies may have together: each
-// is a file descriptor, of which the probes and the panel want some, too.
+// proxyConns bounds the client connections of all proxies together. Each is a file
+// descriptor, and the probes and the panel need some too.
 const proxyConns = 32 << 10
 
-// newServices makes the manager of the services. No page may show a session as up
-// that ended with an earlier process.
+// newServices builds the manager of the services. It first clears the sessions of an
+// earlier process, so that no page shows them as up.
 func (p *Panel) newServices(ctx context.Context, publish func(connexa.Event)) error {
 	if err := p.db.RecoverServices(ctx); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (p *Panel) newServices(ctx context.Context, publish func(connexa.Event)) er
 	cfg := gateway.Config{
 		Store: p.db, Publish: publish, Log: p.log, Notify: p.notifier.Notify,
 		Online: func() bool {
-			p.uplink.Suspect() // who asks has failed
+			p.uplink.Suspect() // a dial has failed
 			return p.uplink.Online()
 		},
 		Encryption: func() connexa.EncryptionPolicy { return p.settings.get().Encryption },
@@ -58,16 +58,14 @@ func (p *Panel) newServices(ctx context.Context, publish func(connexa.Event)) er
 	return p.vpnAuth.LoadProfiles(ctx, p.db)
 }
 
-// runServices runs the services. What access users moved until the last of them
-// was closed is written down.
+// runServices runs the services, and then writes the last traffic counts of clients.
 func (p *Panel) runServices(ctx context.Context) error {
 	err := p.gateways.Run(ctx)
 	return errors.Join(err, p.access.Flush(context.WithoutCancel(ctx)))
 }
 
-// followAccess makes the view of the access users current when an admin wrote
-// some, when tags of nodes may have changed, and when a node has its first
-// service.
+// followAccess reloads the clients when an admin has changed them, when tags of nodes
+// may have changed, and when a node gets its first service.
 func (p *Panel) followAccess(ctx context.Context) error {
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool {
 		return e.Topic == connexa.ClientChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.ServiceChanged && !p.access.HasService(e.ID)
@@ -99,8 +97,8 @@ func (p *Panel) followProfiles(ctx context.Context) error {
 	}
 }
 
-// exitAddr asks the endpoints of speed tests for the address that the world sees
-// behind the tunnel of a service.
+// exitAddr asks the endpoints of speed tests for the public address behind the tunnel
+// of a service.
 func (p *Panel) exitAddr(ctx context.Context, t gateway.Tunnel) (netip.Addr, error) {
 	endpoints, err := p.db.SpeedEndpoints(ctx)
 	if err != nil {
@@ -109,8 +107,8 @@ func (p *Panel) exitAddr(ctx context.Context, t gateway.Tunnel) (netip.Addr, err
 	return speed.Exit(ctx, serviceTunnel{t}, endpoints)
 }
 
-// followNodes makes the manager look whenever nodes were edited or deleted, or
-// the settings changed.
+// followNodes wakes the manager when nodes were edited or deleted, or the settings
+// changed.
 func (p *Panel) followNodes(ctx context.Context) error {
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool {
 		return e.Topic == connexa.FleetChanged || e.Topic == connexa.PanelChanged
@@ -124,7 +122,7 @@ func (p *Panel) followNodes(ctx context.Context) error {
 	}
 }
 
-// workByKind is what the runner does for each kind of job.
+// workByKind returns the runner's work for each kind of job.
 func (p *Panel) workByKind(prober *probe.Prober) map[connexa.Kind]jobs.Work {
 	return map[connexa.Kind]jobs.Work{
 		connexa.Ping: p.gateways.ShareServers(prober.Ping, func(ctx context.Context, _ connexa.Job, t gateway.Tunnel) (connexa.Probed, error) {
@@ -141,7 +139,7 @@ func (p *Panel) workByKind(prober *probe.Prober) map[connexa.Kind]jobs.Work {
 	}
 }
 
-// serviceTunnel is the tunnel of a service as one that is measured.
+// serviceTunnel adapts the tunnel of a service to package speed.
 type serviceTunnel struct{ gateway.Tunnel }
 
 // Dial implements speed.Tunnel.

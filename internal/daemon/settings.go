@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
-// settings are the panel's, at hand for what asks for them a thousand times a
+// settings caches the panel's settings for callers that read them a thousand times a
 // second.
 type settings struct {
 	value atomic.Pointer[connexa.Settings]
@@ -29,8 +29,8 @@ func (s *settings) loadFrom(ctx context.Context, d *db.DB) error {
 	return nil
 }
 
-// followZone reads the settings and notes the time zone that is in force: the
-// machine's may have changed since the last time.
+// followZone loads the settings and stores the present time zone: that of the host may
+// have changed since the last start.
 func (s *settings) followZone(ctx context.Context, d *db.DB) error {
 	if err := s.loadFrom(ctx, d); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (s *settings) followZone(ctx context.Context, d *db.DB) error {
 	return s.loadFrom(ctx, d)
 }
 
-// followChanges reads the settings again whenever they change.
+// followChanges reloads the settings when they change.
 func (s *settings) followChanges(ctx context.Context, b *events.Broker, d *db.DB, log *slog.Logger) error {
 	box, done := b.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()

@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// configureMeasuring gives the prober what it needs for speed tests.
+// configureMeasuring sets the prober's hooks for speed tests.
 func (p *Panel) configureMeasuring(prober *probe.Prober) {
 	prober.Measure = p.measureSession
 	prober.SlowBelow = func() int64 { return int64(p.settings.get().Speed.SlowKbit) * 1000 }
@@ -21,13 +21,13 @@ func (p *Panel) configureMeasuring(prober *probe.Prober) {
 	prober.OnBytes = p.countSpeedBytes
 }
 
-// measureSession measures through a session, and closes it.
+// measureSession measures through a session and closes it.
 func (p *Panel) measureSession(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 	tunnel, err := speed.Through(s)
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
-	// The result stands whatever becomes of the leave-taking, which is bounded.
+	// The result is valid even if the bounded close fails.
 	defer func() { _ = tunnel.Close() }()
 	return p.measureTunnel(ctx, tunnel, live)
 }
@@ -38,7 +38,7 @@ func (p *Panel) measureTunnel(ctx context.Context, tunnel speed.Tunnel, live fun
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
-	if len(endpoints) == 0 { // it was taken away a moment ago, and the test waits for another
+	if len(endpoints) == 0 { // it was just deleted, and the test waits for another
 		return connexa.Measurement{}, &connexa.LocalError{Err: errors.New("no endpoint to measure against")}
 	}
 	uplink, err := p.db.Uplink(ctx)
@@ -62,7 +62,7 @@ func (p *Panel) measureTunnel(ctx context.Context, tunnel speed.Tunnel, live fun
 	})
 }
 
-// ownRate is what one test adds to the sum of all.
+// ownRate is the rate of one test, which is part of the sum of all.
 type ownRate struct {
 	mu    sync.Mutex
 	rates speed.Rates
@@ -86,20 +86,20 @@ func (o *ownRate) currentRates() speed.Rates {
 	return o.rates
 }
 
-// countSpeedBytes counts what a test has moved, also while the program goes down.
+// countSpeedBytes counts the bytes of a test, also during a shutdown.
 func (p *Panel) countSpeedBytes(bytes int64) {
 	if err := p.db.SpendSpeed(context.Background(), bytes); err != nil {
 		p.log.Error("count the cost of a speed test", "bytes", bytes, "err", err)
 	}
 }
 
-// A look at an endpoint moves so much.
+// Bytes that a test of an endpoint transfers.
 const (
 	endpointTestDown = 500_000
 	endpointTestUp   = 250_000
 )
 
-// testEndpoint measures a little against an endpoint, without a tunnel.
+// testEndpoint makes a small measurement against an endpoint, without a tunnel.
 func (p *Panel) testEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
 	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, []connexa.Endpoint{e}, speed.Options{Mode: connexa.SpeedQuick, DownBytes: endpointTestDown, UpBytes: endpointTestUp})
 	var no *guard.Denied
@@ -110,18 +110,17 @@ func (p *Panel) testEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.M
 }
 
 const (
-	uplinkCheckInterval = time.Minute        // how often to see whether the uplink is due
-	uplinkInterval      = 24 * time.Hour     // how often it is measured
-	uplinkRetryInterval = time.Hour          // after it could not be
-	uplinkUseWindow     = 7 * 24 * time.Hour // speed tests that old still count as in use
-	uplinkMaxDelay      = time.Hour          // so late it is measured while tests are running
+	uplinkCheckInterval = time.Minute        // between two checks whether a measurement is due
+	uplinkInterval      = 24 * time.Hour     // between two measurements
+	uplinkRetryInterval = time.Hour          // after a failed measurement
+	uplinkUseWindow     = 7 * 24 * time.Hour // the uplink is measured only after speed tests within this time
+	uplinkMaxDelay      = time.Hour          // longest delay of a measurement because of running tests
 )
 
-// measureUplink keeps the figure of this machine's own uplink fresh until ctx is
-// done: once a day, where speed tests are in use, without a tunnel and against
-// the same endpoints.
+// measureUplink measures the uplink of this host once a day until ctx is done, if speed
+// tests are in use. It uses the same endpoints, without a tunnel.
 func (p *Panel) measureUplink(ctx context.Context) error {
-	// An endpoint that was just chosen is a good moment: no test is running yet.
+	// Measure at once when an endpoint was chosen: no test is running yet.
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()
 	for {
@@ -138,7 +137,7 @@ func (p *Panel) measureUplink(ctx context.Context) error {
 	}
 }
 
-// measureUplinkIfDue measures the uplink if that is due.
+// measureUplinkIfDue measures the uplink if a measurement is due.
 func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 	if p.cfg.Demo { // the endpoint is inside the tunnels
 		return nil
@@ -157,7 +156,7 @@ func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 	}
 	never := u.At.IsZero()
 	if down, up := p.app.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkMaxDelay))) {
-		return nil // it would be measured as too small
+		return nil // running tests would make the result too small
 	}
 	if used, err := p.db.SpeedUsed(ctx, now.Add(-uplinkUseWindow)); err != nil || !used && !never {
 		return err
@@ -170,7 +169,7 @@ func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 		return err
 	}
 	set := p.settings.get().Speed
-	set.Mode = connexa.SpeedFull // a quick one of a fast line says too little
+	set.Mode = connexa.SpeedFull // a quick test of a fast line is not accurate
 	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
 	if m.DownBytes+m.UpBytes > 0 {
 		p.countSpeedBytes(m.DownBytes + m.UpBytes)
@@ -180,7 +179,7 @@ func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 	}
 	fresh := connexa.Uplink{At: now, Found: m}
 	if m.Down == 0 {
-		// What was found before is still the best that is known.
+		// The previous result is still the best one known.
 		fresh.Found, fresh.Problem = u.Found, connexa.T("speed.uplink.problem", connexa.T("cause."+string(probe.MeasureCause(err))))
 		p.log.Warn("the uplink could not be measured", "err", err)
 	}
@@ -191,7 +190,7 @@ func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 	return nil
 }
 
-// SetFirstEndpoint makes e the endpoint of speed tests, unless there is one.
+// SetFirstEndpoint adds e as the endpoint of speed tests if there is none.
 func (p *Panel) SetFirstEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	return p.db.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		if len(list) == 0 {
