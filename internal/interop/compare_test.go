@@ -15,16 +15,16 @@ import (
 
 var besideFile = flag.String("beside", "", "write the messages of pptp-linux and of connexa check for the same faults to this file")
 
-// compareRow is one line of the comparison: a fault of faults, or one of its own.
+// compareRow is one row of the comparison: a fault of allFaults, or its own.
 type compareRow struct {
 	name     string
-	fault    string   // of faults; its settings for Dial are not used
+	fault    string   // name of a fault; its config is not used
 	login    string   // default alice
-	password string   // default hers
-	args     []string // more arguments of connexa check
-	at       string   // the address of another machine than the server
-	http     bool     // a web server answers on that machine's port 1723
-	judged   string   // who says it better, and why
+	password string   // default alice's
+	args     []string // additional arguments of connexa check
+	at       string   // address to dial instead of the server's
+	http     bool     // run a web server on that machine's port 1723
+	judged   string   // which output is clearer, and why
 }
 
 var besideRows = []compareRow{
@@ -49,8 +49,8 @@ var besideRows = []compareRow{
 	{name: "a web server on the port", at: "10.99.0.254", http: true, judged: "ours: theirs speaks of LCP"},
 }
 
-// TestBeside writes a table for people: the same faults, told by Debian's
-// pptp-linux with pppd and by connexa check.
+// TestBeside writes a table that compares, for the same faults, the output of Debian's
+// pptp-linux with pppd and of connexa check.
 func TestBeside(t *testing.T) {
 	if *besideFile == "" {
 		t.Skip("it takes ten minutes; -beside FILE runs it and writes the table")
@@ -63,7 +63,7 @@ func TestBeside(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	known := map[string]fault{"": {}}
-	for _, f := range allFaults() {
+	for _, f := range allFaults {
 		known[f.name] = f
 	}
 	var p faultLab
@@ -118,7 +118,7 @@ in some ten minutes, as root on Debian 12. The last column is a judgement by peo
 |---|---|---|---|
 `
 
-// pptpLinuxLog is what pptp-linux and pppd log.
+// pptpLinuxLog returns the log of pptp-linux and pppd.
 func pptpLinuxLog(t *testing.T, row compareRow) string {
 	t.Helper()
 	cmd := exec.Command("lab/lab.sh", "told")
@@ -130,7 +130,7 @@ func pptpLinuxLog(t *testing.T, row compareRow) string {
 	return string(out)
 }
 
-// checkOutput is what connexa check prints below its steps.
+// checkOutput returns what connexa check prints below its steps.
 func checkOutput(t *testing.T, program string, row compareRow) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -138,7 +138,7 @@ func checkOutput(t *testing.T, program string, row compareRow) string {
 	cmd := exec.CommandContext(ctx, program, append([]string{"check", "--login", row.login, row.at}, row.args...)...)
 	cmd.Env = append(os.Environ(), "CONNEXA_PASSWORD="+row.password)
 	began := time.Now()
-	out, _ := cmd.Output() // its exit status is that of the server
+	out, _ := cmd.Output() // its exit status depends on the server
 	text := strings.TrimSpace(string(out))
 	if _, below, found := strings.Cut(text, "\n\n"); found {
 		if _, result, found := strings.Cut(below, "\n\n"); found {
@@ -148,7 +148,7 @@ func checkOutput(t *testing.T, program string, row compareRow) string {
 	return fmt.Sprintf("after %.1f s\n%s", time.Since(began).Seconds(), text)
 }
 
-// tableCell makes lines one cell of a table.
+// tableCell joins lines to one cell of a table.
 func tableCell(text string) string {
 	var lines []string
 	for l := range strings.Lines(strings.TrimSpace(text)) {

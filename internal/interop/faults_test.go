@@ -18,29 +18,29 @@ import (
 
 var everyFault = flag.Bool("every-fault", false, "also the faults whose kind a shorter one covers")
 
-// sessionCame is the cause of a Dial that brings a session up.
+// sessionCame stands for a Dial that succeeds.
 const sessionCame = "a session"
 
-// fault is one thing that is wrong with the way, the server or what we ask of
-// it, and what Dial must say.
+// fault is one fault of the path, of the server or of our request,
+// and the cause that Dial must report.
 type fault struct {
 	name string
-	// want are the causes of which one must be told. The first is the likeliest:
-	// more than one only where chance decides.
+	// want lists the acceptable causes, the most likely first. There is more than one only
+	// if the outcome is random.
 	want []string
-	// evidence is found in the evidence, and peer in the server's own words.
+	// evidence and peerText are regular expressions for the fields of the Error.
 	evidence, peerText string
 
-	variant string   // words of "lab.sh set"; the default is mppe128
+	variant string   // arguments of "lab.sh set"; default mppe128
 	pptpd   string   // a line for pptpd's configuration
-	ppp     string   // shell commands of the program that pptpd starts, before it becomes pppd
+	ppp     string   // shell commands that run before pppd in the program that pptpd starts
 	server  string   // shell commands in the server's guest
-	undo    string   // and those that end what they did; "set" for a new start of the server
+	undo    string   // shell commands that undo server; "set" restarts the server
 	router  []string // rules of the router
-	net     string   // words of "lab.sh net"
+	net     string   // arguments of "lab.sh net"
 
 	config    func(*pptp.Config)
-	alongside func(t *testing.T) // runs beside the dial until the test ends; the server is then configured again
+	alongside func(t *testing.T) // runs beside the dial until the test ends; the server is configured again afterwards
 	onlyFull  bool               // only with -every-fault
 }
 
@@ -52,18 +52,18 @@ func withTimeouts(t pptp.Timeouts) func(*pptp.Config) {
 	return func(c *pptp.Config) { c.Timeouts = t }
 }
 
-// shortGRE is honest in a lab where the server's first packet takes 0.3 s.
+// shortGRE is sufficient in a lab whose server sends its first packet after 0.3 s.
 var shortGRE = withTimeouts(pptp.Timeouts{GRE: 2 * time.Second})
 
-// loss is what may be told where packets are lost at random: each of these says
-// that they are, or that nothing came through.
+// loss lists the acceptable causes if packets are lost at random: each says
+// that packets were lost, or that nothing arrived.
 var loss = []string{
 	sessionCame, "lcp.loss", "auth.loss", "encryption.loss", "ip.loss",
 	"tcp.timeout", "control.no_ack", "control.timeout", "call.timeout",
 }
 
-// notStarted is told of a server that hangs up before any GRE. When pptpctrl is gone
-// its kernel answers our repeated request with an ICMP error, if that comes in time.
+// notStarted lists the causes of a server that hangs up before any GRE packet. Once pptpctrl
+// has ended, its kernel answers our repeated request with an ICMP error, which may be late.
 var notStarted = []string{"gre.dropped_at_start", "gre.icmp"}
 
 func troubleVariant(variant, what string) string {
@@ -76,126 +76,124 @@ const (
 	reject     = " -j REJECT --reject-with icmp-"
 )
 
-func allFaults() []fault {
-	list := []fault{
-		// GRE on the way.
-		{name: "a router rejects our GRE, 3/2", router: []string{toServer + reject + "proto-unreachable"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
-		{name: "a router rejects our GRE, 3/13", router: []string{toServer + reject + "admin-prohibited"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
-		{name: "a router rejects our GRE, 3/1", onlyFull: true, router: []string{toServer + reject + "host-unreachable"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
-		{name: "a router rejects our GRE, 3/9", onlyFull: true, router: []string{toServer + reject + "net-prohibited"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
-		{name: "the server rejects our GRE, 3/2", server: "iptables-legacy -I INPUT -p 47" + reject + "proto-unreachable", undo: "iptables-legacy -D INPUT 1", config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.1\b`},
-		{name: "the server rejects our GRE, 3/10", onlyFull: true, server: "iptables-legacy -I INPUT -p 47" + reject + "host-prohibited", undo: "iptables-legacy -D INPUT 1", config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.1\b`},
-		{name: "a router rejects GRE both ways, 3/2", router: []string{toServer + reject + "proto-unreachable", fromServer + reject + "proto-unreachable"}, want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
-		{name: "a router rejects GRE both ways, 3/13", onlyFull: true, router: []string{toServer + reject + "admin-prohibited", fromServer + reject + "admin-prohibited"}, want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
-		// What the router tells the server is not seen here; pptpd hangs up for it.
-		{name: "a router rejects the server's GRE, 3/2", router: []string{fromServer + reject + "proto-unreachable"}, want: notStarted},
-		{name: "a router rejects the server's GRE, 3/13", onlyFull: true, router: []string{fromServer + reject + "admin-prohibited"}, want: notStarted},
-		{name: "a router drops the server's GRE", router: []string{fromServer + " -j DROP"}, config: shortGRE, want: []string{"gre.no_inbound"}},
-		{name: "a router drops our GRE", router: []string{toServer + " -j DROP"}, config: withTimeouts(pptp.Timeouts{GRE: 3 * time.Second, LCP: 7 * time.Second}), want: []string{"gre.no_outbound"}},
-		{name: "a router drops GRE both ways", onlyFull: true, router: []string{"-p 47 -j DROP"}, config: shortGRE, want: []string{"gre.no_inbound"}},
-		{name: "the server's firewall drops our GRE", onlyFull: true, server: "iptables-legacy -I INPUT -p 47 -j DROP", undo: "iptables-legacy -D INPUT 1", config: withTimeouts(pptp.Timeouts{GRE: 3 * time.Second, LCP: 7 * time.Second}), want: []string{"gre.no_outbound"}},
-		{name: "the server's firewall drops its own GRE", server: "iptables-legacy -I OUTPUT -p 47 -j DROP", undo: "iptables-legacy -D OUTPUT 1", want: notStarted},
-		{name: "the server's firewall rejects its own GRE", onlyFull: true, server: "iptables-legacy -I OUTPUT -p 47" + reject + "admin-prohibited", undo: "iptables-legacy -D OUTPUT 1", want: notStarted},
+// allFaults are the faults of TestFaults and TestBeside.
+var allFaults = []fault{
+	// GRE on the way.
+	{name: "a router rejects our GRE, 3/2", router: []string{toServer + reject + "proto-unreachable"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
+	{name: "a router rejects our GRE, 3/13", router: []string{toServer + reject + "admin-prohibited"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
+	{name: "a router rejects our GRE, 3/1", onlyFull: true, router: []string{toServer + reject + "host-unreachable"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
+	{name: "a router rejects our GRE, 3/9", onlyFull: true, router: []string{toServer + reject + "net-prohibited"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
+	{name: "the server rejects our GRE, 3/2", server: "iptables-legacy -I INPUT -p 47" + reject + "proto-unreachable", undo: "iptables-legacy -D INPUT 1", config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.1\b`},
+	{name: "the server rejects our GRE, 3/10", onlyFull: true, server: "iptables-legacy -I INPUT -p 47" + reject + "host-prohibited", undo: "iptables-legacy -D INPUT 1", config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.1\b`},
+	{name: "a router rejects GRE both ways, 3/2", router: []string{toServer + reject + "proto-unreachable", fromServer + reject + "proto-unreachable"}, want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
+	{name: "a router rejects GRE both ways, 3/13", onlyFull: true, router: []string{toServer + reject + "admin-prohibited", fromServer + reject + "admin-prohibited"}, want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},
+	// We do not see the router's ICMP error to the server, which makes pptpd hang up.
+	{name: "a router rejects the server's GRE, 3/2", router: []string{fromServer + reject + "proto-unreachable"}, want: notStarted},
+	{name: "a router rejects the server's GRE, 3/13", onlyFull: true, router: []string{fromServer + reject + "admin-prohibited"}, want: notStarted},
+	{name: "a router drops the server's GRE", router: []string{fromServer + " -j DROP"}, config: shortGRE, want: []string{"gre.no_inbound"}},
+	{name: "a router drops our GRE", router: []string{toServer + " -j DROP"}, config: withTimeouts(pptp.Timeouts{GRE: 3 * time.Second, LCP: 7 * time.Second}), want: []string{"gre.no_outbound"}},
+	{name: "a router drops GRE both ways", onlyFull: true, router: []string{"-p 47 -j DROP"}, config: shortGRE, want: []string{"gre.no_inbound"}},
+	{name: "the server's firewall drops our GRE", onlyFull: true, server: "iptables-legacy -I INPUT -p 47 -j DROP", undo: "iptables-legacy -D INPUT 1", config: withTimeouts(pptp.Timeouts{GRE: 3 * time.Second, LCP: 7 * time.Second}), want: []string{"gre.no_outbound"}},
+	{name: "the server's firewall drops its own GRE", server: "iptables-legacy -I OUTPUT -p 47 -j DROP", undo: "iptables-legacy -D OUTPUT 1", want: notStarted},
+	{name: "the server's firewall rejects its own GRE", onlyFull: true, server: "iptables-legacy -I OUTPUT -p 47" + reject + "admin-prohibited", undo: "iptables-legacy -D OUTPUT 1", want: notStarted},
 
-		// The control connection on the way.
-		{name: "a router rejects the port, 3/13", router: []string{"-p tcp -d 10.99.0.1" + reject + "admin-prohibited"}, want: []string{"tcp.unreachable"}},
-		{name: "a router rejects the host, 3/1", router: []string{"-p tcp -d 10.99.0.1" + reject + "host-unreachable"}, want: []string{"tcp.unreachable"}},
-		{name: "a router resets the port", router: []string{"-p tcp -d 10.99.0.1 -j REJECT --reject-with tcp-reset"}, want: []string{"tcp.refused"}},
-		{name: "a router drops the port", router: []string{"-p tcp -d 10.99.0.1 -j DROP"}, config: withTimeouts(pptp.Timeouts{TCP: 2 * time.Second}), want: []string{"tcp.timeout"}},
-		{name: "nobody has the address", config: func(c *pptp.Config) { c.Address = "10.99.0.77" }, want: []string{"tcp.unreachable", "tcp.timeout"}},
-		{name: "a router drops what is longer than a SYN", router: []string{"-p tcp -d 10.99.0.1 -m length --length 100:65535 -j DROP"}, config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.no_ack"}},
-		{name: "a router resets what is longer than a SYN", router: []string{"-p tcp -d 10.99.0.1 -m length --length 100:65535 -j REJECT --reject-with tcp-reset"}, want: []string{"control.reset"}},
-		{name: "nothing listens on the port", server: "killall pptpd", undo: "set", want: []string{"tcp.refused"}},
-		{name: "the server's list of addresses has not ours", server: "cp -a /etc /run/etc; echo 'pptpd: ALL' >/run/etc/hosts.deny; mount --bind /run/etc /etc", undo: "umount -l /etc", want: []string{"control.closed", "control.reset"}},
-		{name: "the first of two addresses is dead", config: twoAddresses("10.99.0.77"), want: []string{sessionCame}},
-		{name: "the first of two addresses refuses", config: twoAddresses("10.99.0.254"), want: []string{sessionCame}},
+	// The control connection on the way.
+	{name: "a router rejects the port, 3/13", router: []string{"-p tcp -d 10.99.0.1" + reject + "admin-prohibited"}, want: []string{"tcp.unreachable"}},
+	{name: "a router rejects the host, 3/1", router: []string{"-p tcp -d 10.99.0.1" + reject + "host-unreachable"}, want: []string{"tcp.unreachable"}},
+	{name: "a router resets the port", router: []string{"-p tcp -d 10.99.0.1 -j REJECT --reject-with tcp-reset"}, want: []string{"tcp.refused"}},
+	{name: "a router drops the port", router: []string{"-p tcp -d 10.99.0.1 -j DROP"}, config: withTimeouts(pptp.Timeouts{TCP: 2 * time.Second}), want: []string{"tcp.timeout"}},
+	{name: "nobody has the address", config: func(c *pptp.Config) { c.Address = "10.99.0.77" }, want: []string{"tcp.unreachable", "tcp.timeout"}},
+	{name: "a router drops what is longer than a SYN", router: []string{"-p tcp -d 10.99.0.1 -m length --length 100:65535 -j DROP"}, config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.no_ack"}},
+	{name: "a router resets what is longer than a SYN", router: []string{"-p tcp -d 10.99.0.1 -m length --length 100:65535 -j REJECT --reject-with tcp-reset"}, want: []string{"control.reset"}},
+	{name: "nothing listens on the port", server: "killall pptpd", undo: "set", want: []string{"tcp.refused"}},
+	{name: "the server's list of addresses has not ours", server: "cp -a /etc /run/etc; echo 'pptpd: ALL' >/run/etc/hosts.deny; mount --bind /run/etc /etc", undo: "umount -l /etc", want: []string{"control.closed", "control.reset"}},
+	{name: "the first of two addresses is dead", config: twoAddresses("10.99.0.77"), want: []string{sessionCame}},
+	{name: "the first of two addresses refuses", config: twoAddresses("10.99.0.254"), want: []string{sessionCame}},
 
-		// Slow and lossy ways.
-		{name: "600 ms each way", net: "delay 600ms", config: withTimeouts(pptp.Timeouts{All: time.Minute}), want: []string{sessionCame}},
-		{name: "1 s each way", net: "delay 1s", config: withTimeouts(pptp.Timeouts{All: time.Minute}), want: []string{sessionCame}, onlyFull: true},
-		{name: "2 s each way", net: "delay 2s", config: withTimeouts(pptp.Timeouts{All: time.Minute}), want: []string{sessionCame}},
-		{name: "a way that is slow at times", onlyFull: true, net: "delay 300ms 250ms", want: []string{sessionCame}},
-		{name: "a way that doubles and reorders", net: "delay 20ms duplicate 30% reorder 30%", want: []string{sessionCame}},
-		{name: "a way of 64 kbit/s", net: "rate 64kbit", want: []string{sessionCame}},
-		{name: "20 % loss", net: "loss 20%", want: loss, onlyFull: true},
+	// Slow and lossy paths.
+	{name: "600 ms each way", net: "delay 600ms", config: withTimeouts(pptp.Timeouts{All: time.Minute}), want: []string{sessionCame}},
+	{name: "1 s each way", net: "delay 1s", config: withTimeouts(pptp.Timeouts{All: time.Minute}), want: []string{sessionCame}, onlyFull: true},
+	{name: "2 s each way", net: "delay 2s", config: withTimeouts(pptp.Timeouts{All: time.Minute}), want: []string{sessionCame}},
+	{name: "a way that is slow at times", onlyFull: true, net: "delay 300ms 250ms", want: []string{sessionCame}},
+	{name: "a way that doubles and reorders", net: "delay 20ms duplicate 30% reorder 30%", want: []string{sessionCame}},
+	{name: "a way of 64 kbit/s", net: "rate 64kbit", want: []string{sessionCame}},
+	{name: "20 % loss", net: "loss 20%", want: loss, onlyFull: true},
 
-		{name: "40 % loss", onlyFull: true, net: "loss 40%", want: loss},
+	{name: "40 % loss", onlyFull: true, net: "loss 40%", want: loss},
 
-		// pptpd and the start of pppd.
-		{name: "pppd does not start: a wrong option", server: "echo nonsense >>/etc/ppp/options.pptpd", undo: "set", want: notStarted},
-		{name: "pppd does not start: its options are gone", server: "rm /etc/ppp/options.pptpd", undo: "set", want: notStarted},
-		{name: "pppd does not start: there is none", ppp: "true", server: "rm " + wrapped, want: notStarted},
-		{name: "pppd starts late", ppp: "sleep 4", config: withTimeouts(pptp.Timeouts{GRE: 2 * time.Second}), want: []string{"gre.no_inbound"}},
-		{name: "pppd starts after 8 s", ppp: "sleep 8", want: []string{"gre.no_inbound", sessionCame}, onlyFull: true},
-		{name: "pppd starts late, but in time", ppp: "sleep 3", want: []string{sessionCame}},
-		{name: "pppd hangs at its start", onlyFull: true, ppp: "exec sleep 60", config: shortGRE, want: []string{"gre.no_inbound"}},
-		{name: "pptpctrl hangs", ppp: "sleep 0.3; kill -STOP $PPID; exec sleep 60", config: shortGRE, want: []string{"gre.server_hangs"}},
-		{name: "the server's network goes", ppp: "sleep 0.3; /usr/sbin/iptables-legacy -I INPUT -i eth0 -j DROP; exec sleep 60", undo: "iptables-legacy -D INPUT 1", config: shortGRE, want: []string{"gre.server_hangs"}},
-		{name: "pptpctrl is ended later, before GRE", onlyFull: true, ppp: "sleep 3; kill $PPID", want: []string{"gre.disconnected"}, evidence: "administrator"},
-		{name: "pptpctrl is ended before GRE", ppp: "sleep 0.5; kill $PPID", want: []string{"gre.disconnected"}, evidence: "administrator"},
-		{name: "pptpctrl is killed before GRE", ppp: "sleep 0.5; kill -9 $PPID", want: notStarted},
-		{name: "pptpctrl is killed later, before GRE", ppp: "sleep 3; kill -9 $PPID", want: []string{"gre.closed"}},
-		{name: "pptpd is full", pptpd: "connections 1", alongside: oneSession, config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.timeout"}},
-		{name: "the only address is used up", pptpd: "remoteip 10.99.5.10", alongside: oneSession, config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.reset", "control.closed"}},
-		{name: "pptpd hangs", server: "killall -STOP pptpd", undo: "killall -CONT pptpd", config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.timeout"}},
+	// pptpd and the start of pppd.
+	{name: "pppd does not start: a wrong option", server: "echo nonsense >>/etc/ppp/options.pptpd", undo: "set", want: notStarted},
+	{name: "pppd does not start: its options are gone", server: "rm /etc/ppp/options.pptpd", undo: "set", want: notStarted},
+	{name: "pppd does not start: there is none", ppp: "true", server: "rm " + wrapped, want: notStarted},
+	{name: "pppd starts late", ppp: "sleep 4", config: withTimeouts(pptp.Timeouts{GRE: 2 * time.Second}), want: []string{"gre.no_inbound"}},
+	{name: "pppd starts after 8 s", ppp: "sleep 8", want: []string{"gre.no_inbound", sessionCame}, onlyFull: true},
+	{name: "pppd starts late, but in time", ppp: "sleep 3", want: []string{sessionCame}},
+	{name: "pppd hangs at its start", onlyFull: true, ppp: "exec sleep 60", config: shortGRE, want: []string{"gre.no_inbound"}},
+	{name: "pptpctrl hangs", ppp: "sleep 0.3; kill -STOP $PPID; exec sleep 60", config: shortGRE, want: []string{"gre.server_hangs"}},
+	{name: "the server's network goes", ppp: "sleep 0.3; /usr/sbin/iptables-legacy -I INPUT -i eth0 -j DROP; exec sleep 60", undo: "iptables-legacy -D INPUT 1", config: shortGRE, want: []string{"gre.server_hangs"}},
+	{name: "pptpctrl is ended later, before GRE", onlyFull: true, ppp: "sleep 3; kill $PPID", want: []string{"gre.disconnected"}, evidence: "administrator"},
+	{name: "pptpctrl is ended before GRE", ppp: "sleep 0.5; kill $PPID", want: []string{"gre.disconnected"}, evidence: "administrator"},
+	{name: "pptpctrl is killed before GRE", ppp: "sleep 0.5; kill -9 $PPID", want: notStarted},
+	{name: "pptpctrl is killed later, before GRE", ppp: "sleep 3; kill -9 $PPID", want: []string{"gre.closed"}},
+	{name: "pptpd is full", pptpd: "connections 1", alongside: oneSession, config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.timeout"}},
+	{name: "the only address is used up", pptpd: "remoteip 10.99.5.10", alongside: oneSession, config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.reset", "control.closed"}},
+	{name: "pptpd hangs", server: "killall -STOP pptpd", undo: "killall -CONT pptpd", config: withTimeouts(pptp.Timeouts{Control: 3 * time.Second}), want: []string{"control.timeout"}},
 
-		// The login.
-		{name: "wrong password", config: loginAs("alice", "wonderland-2"), want: []string{"auth.691"}},
-		{name: "password with a space behind it", config: loginAs("alice", "wonderland-1 "), want: []string{"auth.691"}},
-		{name: "password with another case", config: loginAs("alice", "Wonderland-1"), want: []string{"auth.691"}},
-		// pppd's Failure for a login that it does not know is empty.
-		{name: "no such login", config: loginAs("nobody", "wonderland-1"), want: []string{"auth.refused"}},
-		{name: "login with another domain", config: loginAs(`OTHER\alice`, "wonderland-1"), want: []string{"auth.refused"}},
-		{name: "Cyrillic password", config: loginAs("cyr", "Пароль-7"), want: []string{sessionCame}},
-		{name: "password with an emoji", config: loginAs("emoji", "p🔑ss"), want: []string{sessionCame}},
-		{name: "password with an umlaut", config: loginAs("umlaut", "Grüße"), want: []string{sessionCame}},
-		// pppd writes a login with escapes, and a password of PAP, before it looks for it.
-		{name: "Cyrillic login", config: loginAs("Вася", "wonderland-2"), want: []string{"auth.refused"}},
-		{name: "wrong Cyrillic password", config: loginAs("cyr", "Пароль-8"), want: []string{"auth.691"}},
-		{name: "wrong password with an emoji", config: loginAs("emoji", "p🔒ss"), want: []string{"auth.691"}},
-		{name: "Cyrillic password, of another login", config: loginAs("alice", "Пароль-7"), want: []string{"auth.691"}},
-		{name: "Cyrillic password by PAP", variant: "pap", config: func(c *pptp.Config) { loginAs("cyr", "Пароль-7")(c); c.AllowPAP = true }, want: []string{"auth.refused"}, peerText: "Login incorrect|Authentication failed"},
-		{name: "Cyrillic password by CHAP", variant: "chap-md5", config: loginAs("cyr", "Пароль-7"), want: []string{sessionCame}},
-		{name: "wrong Cyrillic password by CHAP", variant: "chap-md5", config: loginAs("cyr", "Пароль-8"), want: []string{"auth.refused"}},
-		{name: "wrong password by PAP", variant: "pap", config: func(c *pptp.Config) { loginAs("alice", "Wonderland-1")(c); c.AllowPAP = true }, want: []string{"auth.refused"}, peerText: "Login incorrect|Authentication failed"},
-		{name: "wrong Cyrillic password by MS-CHAPv1", variant: "mschapv1", config: loginAs("cyr", "Пароль-8"), want: []string{"auth.691"}},
-		{name: "Cyrillic password by MS-CHAPv1", variant: "mschapv1", config: loginAs("cyr", "Пароль-7"), want: []string{sessionCame}},
-		{name: "hours of login", onlyFull: true, variant: troubleVariant("mppe128", "say E=646 R=0 V=3"), want: []string{"auth.646"}},
-		{name: "login is switched off", variant: troubleVariant("mppe128", "say E=647 R=0 V=3 M=switched off"), want: []string{"auth.647"}, peerText: "switched off"},
-		{name: "password is too old", variant: troubleVariant("mppe128", "say E=648 R=0 V=3"), want: []string{"auth.648"}},
-		{name: "no right to dial in", onlyFull: true, variant: troubleVariant("mppe128", "say E=649 R=0 V=3 M=no dial-in"), want: []string{"auth.649"}},
-		{name: "refused in words", variant: troubleVariant("mppe128", "say The account has no money left"), want: []string{"auth.refused"}, peerText: "no money"},
-		{name: "refused in words by CHAP", onlyFull: true, variant: troubleVariant("chap-md5", "say Too many sessions"), want: []string{"auth.refused"}, peerText: "Too many sessions"},
-		{name: "nobody judges the login", variant: troubleVariant("mppe128", "hang"), config: withTimeouts(pptp.Timeouts{Auth: 4 * time.Second}), want: []string{"auth.timeout"}},
-		{name: "pptpctrl is killed during the login", variant: troubleVariant("mppe128", "kill"), want: []string{"auth.closed"}},
-		{name: "pppd dies during the login", onlyFull: true, variant: troubleVariant("mppe128", "die"), want: []string{"auth.closed"}},
-		{name: "PAP only", variant: "pap", want: []string{"auth.pap_not_allowed"}},
-		{name: "PAP only, encryption required", variant: "pap", config: func(c *pptp.Config) { c.AllowPAP, c.Encryption = true, pptp.EncryptionRequired }, want: []string{"encryption.no_keys"}},
-		{name: "CHAP-MD5 only, encryption required", variant: "chap-md5", config: requireEncryption, want: []string{"encryption.no_keys"}},
-		{name: "EAP only", variant: "eap", want: []string{"auth.eap"}},
+	// The login.
+	{name: "wrong password", config: loginAs("alice", "wonderland-2"), want: []string{"auth.691"}},
+	{name: "password with a space behind it", config: loginAs("alice", "wonderland-1 "), want: []string{"auth.691"}},
+	{name: "password with another case", config: loginAs("alice", "Wonderland-1"), want: []string{"auth.691"}},
+	// pppd's Failure for an unknown login is empty.
+	{name: "no such login", config: loginAs("nobody", "wonderland-1"), want: []string{"auth.refused"}},
+	{name: "login with another domain", config: loginAs(`OTHER\alice`, "wonderland-1"), want: []string{"auth.refused"}},
+	{name: "Cyrillic password", config: loginAs("cyr", "Пароль-7"), want: []string{sessionCame}},
+	{name: "password with an emoji", config: loginAs("emoji", "p🔑ss"), want: []string{sessionCame}},
+	{name: "password with an umlaut", config: loginAs("umlaut", "Grüße"), want: []string{sessionCame}},
+	// pppd escapes a login, and a password of PAP, before it looks them up.
+	{name: "Cyrillic login", config: loginAs("Вася", "wonderland-2"), want: []string{"auth.refused"}},
+	{name: "wrong Cyrillic password", config: loginAs("cyr", "Пароль-8"), want: []string{"auth.691"}},
+	{name: "wrong password with an emoji", config: loginAs("emoji", "p🔒ss"), want: []string{"auth.691"}},
+	{name: "Cyrillic password, of another login", config: loginAs("alice", "Пароль-7"), want: []string{"auth.691"}},
+	{name: "Cyrillic password by PAP", variant: "pap", config: func(c *pptp.Config) { loginAs("cyr", "Пароль-7")(c); c.AllowPAP = true }, want: []string{"auth.refused"}, peerText: "Login incorrect|Authentication failed"},
+	{name: "Cyrillic password by CHAP", variant: "chap-md5", config: loginAs("cyr", "Пароль-7"), want: []string{sessionCame}},
+	{name: "wrong Cyrillic password by CHAP", variant: "chap-md5", config: loginAs("cyr", "Пароль-8"), want: []string{"auth.refused"}},
+	{name: "wrong password by PAP", variant: "pap", config: func(c *pptp.Config) { loginAs("alice", "Wonderland-1")(c); c.AllowPAP = true }, want: []string{"auth.refused"}, peerText: "Login incorrect|Authentication failed"},
+	{name: "wrong Cyrillic password by MS-CHAPv1", variant: "mschapv1", config: loginAs("cyr", "Пароль-8"), want: []string{"auth.691"}},
+	{name: "Cyrillic password by MS-CHAPv1", variant: "mschapv1", config: loginAs("cyr", "Пароль-7"), want: []string{sessionCame}},
+	{name: "hours of login", onlyFull: true, variant: troubleVariant("mppe128", "say E=646 R=0 V=3"), want: []string{"auth.646"}},
+	{name: "login is switched off", variant: troubleVariant("mppe128", "say E=647 R=0 V=3 M=switched off"), want: []string{"auth.647"}, peerText: "switched off"},
+	{name: "password is too old", variant: troubleVariant("mppe128", "say E=648 R=0 V=3"), want: []string{"auth.648"}},
+	{name: "no right to dial in", onlyFull: true, variant: troubleVariant("mppe128", "say E=649 R=0 V=3 M=no dial-in"), want: []string{"auth.649"}},
+	{name: "refused in words", variant: troubleVariant("mppe128", "say The account has no money left"), want: []string{"auth.refused"}, peerText: "no money"},
+	{name: "refused in words by CHAP", onlyFull: true, variant: troubleVariant("chap-md5", "say Too many sessions"), want: []string{"auth.refused"}, peerText: "Too many sessions"},
+	{name: "nobody judges the login", variant: troubleVariant("mppe128", "hang"), config: withTimeouts(pptp.Timeouts{Auth: 4 * time.Second}), want: []string{"auth.timeout"}},
+	{name: "pptpctrl is killed during the login", variant: troubleVariant("mppe128", "kill"), want: []string{"auth.closed"}},
+	{name: "pppd dies during the login", onlyFull: true, variant: troubleVariant("mppe128", "die"), want: []string{"auth.closed"}},
+	{name: "PAP only", variant: "pap", want: []string{"auth.pap_not_allowed"}},
+	{name: "PAP only, encryption required", variant: "pap", config: func(c *pptp.Config) { c.AllowPAP, c.Encryption = true, pptp.EncryptionRequired }, want: []string{"encryption.no_keys"}},
+	{name: "CHAP-MD5 only, encryption required", variant: "chap-md5", config: requireEncryption, want: []string{"encryption.no_keys"}},
+	{name: "EAP only", variant: "eap", want: []string{"auth.eap"}},
 
-		// Encryption and what comes after the login.
-		{name: "the server's kernel has no MPPE", server: noMPPE, undo: someMPPE, want: []string{"encryption.server_cannot"}, peerText: "MPPE required but not available"},
-		{name: "no MPPE, but required here", variant: "mschapv2-plain", config: requireEncryption, want: []string{"encryption.refused"}},
-		{name: "MPPE demanded, off here", config: func(c *pptp.Config) { c.Encryption = pptp.EncryptionOff }, want: []string{"encryption.required_by_server"}},
-		{name: "40 bits only, 128 wanted here", variant: "mppe40", config: func(c *pptp.Config) { c.MinBits = 128 }, want: []string{"encryption.strength"}},
-		{name: "IPv4 is off", variant: "mschapv2-plain noip", want: []string{"ip.ended_after_login"}, peerText: "No network protocols running"},
-		{name: "maintenance", variant: troubleVariant("mppe128", "end Sorry, maintenance until 18:00"), want: []string{"ip.ended_after_login"}, peerText: "maintenance until 18:00"},
-		{name: "ended after the login without a word", onlyFull: true, variant: troubleVariant("mppe128", "end"), want: []string{"ip.ended_after_login"}},
-		{name: "no free address", pptpd: "delegate", want: []string{"ip.rejected"}},
-		{name: "no free address, without encryption", onlyFull: true, pptpd: "delegate", variant: "mschapv2-plain", want: []string{"ip.rejected"}},
-	}
-	return list
+	// Encryption, and the steps after the login.
+	{name: "the server's kernel has no MPPE", server: noMPPE, undo: someMPPE, want: []string{"encryption.server_cannot"}, peerText: "MPPE required but not available"},
+	{name: "no MPPE, but required here", variant: "mschapv2-plain", config: requireEncryption, want: []string{"encryption.refused"}},
+	{name: "MPPE demanded, off here", config: func(c *pptp.Config) { c.Encryption = pptp.EncryptionOff }, want: []string{"encryption.required_by_server"}},
+	{name: "40 bits only, 128 wanted here", variant: "mppe40", config: func(c *pptp.Config) { c.MinBits = 128 }, want: []string{"encryption.strength"}},
+	{name: "IPv4 is off", variant: "mschapv2-plain noip", want: []string{"ip.ended_after_login"}, peerText: "No network protocols running"},
+	{name: "maintenance", variant: troubleVariant("mppe128", "end Sorry, maintenance until 18:00"), want: []string{"ip.ended_after_login"}, peerText: "maintenance until 18:00"},
+	{name: "ended after the login without a word", onlyFull: true, variant: troubleVariant("mppe128", "end"), want: []string{"ip.ended_after_login"}},
+	{name: "no free address", pptpd: "delegate", want: []string{"ip.rejected"}},
+	{name: "no free address, without encryption", onlyFull: true, pptpd: "delegate", variant: "mschapv2-plain", want: []string{"ip.rejected"}},
 }
 
-// noMPPE also keeps the kernel from loading the module again.
+// noMPPE also prevents the kernel from loading the module again.
 const noMPPE = `echo /bin/false >/proc/sys/kernel/modprobe; rmmod ppp_mppe`
 
 const someMPPE = `echo /sbin/modprobe >/proc/sys/kernel/modprobe; modprobe ppp_mppe`
 
 func requireEncryption(c *pptp.Config) { c.Encryption = pptp.EncryptionRequired }
 
-// twoAddresses is a name with two, of which the first is not the server's.
+// twoAddresses resolves the name to two addresses, of which only the second is the server's.
 func twoAddresses(dead string) func(*pptp.Config) {
 	return func(c *pptp.Config) {
 		c.Address = "two.lab.test"
@@ -205,20 +203,20 @@ func twoAddresses(dead string) func(*pptp.Config) {
 	}
 }
 
-// oneSession takes the last place at the server.
+// oneSession uses the last free session of the server.
 func oneSession(t *testing.T) {
 	t.Helper()
 	mustDial(t, loginConfig("bob", `b0b's "quoted" pass`))
 }
 
-// wrapped is the program that pptpd starts in place of pppd for a fault with ppp.
+// wrapped is the program that pptpd starts instead of pppd for a fault with ppp.
 const wrapped = "/run/pppd-wrapped"
 
-// faultLab gives the lab one fault after the other. A new start of the server is
-// what takes longest, so it is spared where the server is as it is needed.
+// faultLab configures the lab for one fault after the other. It restarts the server only if
+// necessary, because that takes longest.
 type faultLab struct{ variant, pptpd string }
 
-// setFault makes the lab have the fault, and takes it away after the test.
+// setFault configures the fault and removes it after the test.
 func (p *faultLab) setFault(t *testing.T, f fault) {
 	t.Helper()
 	f.variant = cmp.Or(f.variant, "mppe128")
@@ -266,7 +264,7 @@ func (p *faultLab) setFault(t *testing.T, f fault) {
 	}
 }
 
-// undoLab is do for the end of a test.
+// undoLab is runLab for the cleanup of a test.
 func undoLab(t *testing.T, args ...string) {
 	t.Helper()
 	if out, err := labCommand(args...); err != nil {
@@ -274,8 +272,8 @@ func undoLab(t *testing.T, args ...string) {
 	}
 }
 
-// TestFaults provokes each fault and wants its cause told, with what was seen
-// and the server's own words. It logs how long a cause takes.
+// TestFaults provokes each fault and checks its cause, the evidence
+// and the server's text. It logs how long a cause takes.
 func TestFaults(t *testing.T) {
 	if noLab != "" {
 		t.Skip(noLab)
@@ -283,8 +281,8 @@ func TestFaults(t *testing.T) {
 	noLeaks(t)
 	var p faultLab
 	var took []time.Duration
-	for _, f := range allFaults() {
-		if f.onlyFull && !*everyFault { // a shorter one covers its kind
+	for _, f := range allFaults {
+		if f.onlyFull && !*everyFault { // a shorter fault covers the same cause
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
@@ -321,7 +319,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// dialForCause dials once.
+// dialForCause dials once and returns the cause.
 func dialForCause(t *testing.T, cfg pptp.Config) (cause string, e *pptp.Error, after time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -338,9 +336,9 @@ func dialForCause(t *testing.T, cfg pptp.Config) (cause string, e *pptp.Error, a
 	return e.Cause(), e, after
 }
 
-// closedByChance reports whether pptpd may have closed a connection without a reason: it
-// takes one for too slow ("dropped slow initial connection") when the process of
-// another, that has just ended, wakes it up.
+// closedByChance reports whether pptpd may have closed the connection without a reason: it
+// considers a connection too slow ("dropped slow initial connection") if the end of another
+// process wakes it up.
 func closedByChance(e *pptp.Error) bool {
 	return regexp.MustCompile(`control\.(closed|reset)`).MatchString(e.Cause() + " " + e.Evidence)
 }

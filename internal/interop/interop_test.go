@@ -31,7 +31,7 @@ func loginConfig(user, password string) pptp.Config {
 
 func aliceConfig() pptp.Config { return loginConfig("alice", "wonderland-1") }
 
-// noLeaks fails a test whose sessions leave goroutines behind.
+// noLeaks fails a test whose sessions leave goroutines running.
 func noLeaks(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -69,8 +69,8 @@ func mustDial(t *testing.T, cfg pptp.Config) *pptp.Session {
 	return s
 }
 
-// dialRetrying dials. For a moment after a change of its variant the server may close or
-// reset connections as soon as it has accepted them: that is no answer yet.
+// dialRetrying dials. Shortly after a change of its variant the server may close or
+// reset accepted connections, so these are dialed again.
 func dialRetrying(t *testing.T, cfg pptp.Config) (s *pptp.Session, err error) {
 	t.Helper()
 	for range 10 {
@@ -98,7 +98,7 @@ func wantCause(t *testing.T, cfg pptp.Config, want string) *pptp.Error {
 	return e
 }
 
-// newStack puts an IP stack on a session.
+// newStack returns an IP stack on a session.
 func newStack(t *testing.T, s *pptp.Session) *netstack.Stack {
 	t.Helper()
 	i := s.Info()
@@ -114,7 +114,7 @@ func httpClient(st *netstack.Stack) *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: st.DialContext, DisableKeepAlives: true}, Timeout: 3 * time.Minute}
 }
 
-// downloadBytes fetches size bytes and checks them.
+// downloadBytes downloads size bytes and checks them.
 func downloadBytes(c *http.Client, size int) error {
 	r, err := c.Get(fmt.Sprintf("http://web.lab.test/bytes/%d", size))
 	if err != nil {
@@ -132,7 +132,7 @@ func downloadBytes(c *http.Client, size int) error {
 	return nil
 }
 
-// uploadBytes sends size bytes and compares what the server got.
+// uploadBytes sends size bytes and checks what the server received.
 func uploadBytes(c *http.Client, size int) error {
 	data := make([]byte, size)
 	for i := range data {
@@ -156,7 +156,7 @@ func uploadBytes(c *http.Client, size int) error {
 	return nil
 }
 
-// transferOver puts a stack on a session and moves size bytes each way.
+// transferOver moves size bytes each way over a new stack on a session.
 func transferOver(t *testing.T, s *pptp.Session, size int) {
 	t.Helper()
 	transferBy(t, s, httpClient(newStack(t, s)), size)
@@ -180,8 +180,8 @@ func TestVariants(t *testing.T) {
 	for _, tt := range []struct {
 		variant, auth, encryption string
 		bad                       string // the cause with a wrong password
-		required                  string // the cause when encryption is required
-		off                       string // and when it is off
+		required                  string // the cause if encryption is required
+		off                       string // the cause if it is off
 	}{
 		{"mppe128", "MS-CHAPv2", "MPPE-128 stateless", "auth.691", "", "encryption.required_by_server"},
 		{"mppe128-stateful", "MS-CHAPv2", "MPPE-128 stateful sent, MPPE-128 stateless received", "auth.691", "", "encryption.required_by_server"},
@@ -303,7 +303,7 @@ func TestLoss(t *testing.T) {
 			s := mustDial(t, cfg)
 			c := httpClient(newStack(t, s))
 			var n pptp.Stats
-			for range 6 { // of the 200 packets of one, all may come: one time in seventy they do
+			for range 6 { // once in seventy transfers all 200 packets arrive
 				transferBy(t, s, c, 150_000)
 				if n = s.Stats(); n.GRE.Lost > 0 {
 					break
@@ -358,12 +358,11 @@ func TestBelowTheTunnel(t *testing.T) {
 	}
 }
 
-// BenchmarkSetUp dials and closes 50 sessions in turn and reports how long from
-// the call to the address, and how much of that passed before each step: until GRE
-// comes back it is the server that starts programs. The guest has one slow
-// processor, which is busy for a while with ending a session; so that this is not counted as
-// set-up of the next one, it is left alone for 1.5 s. Then 50 more are dialed
-// at once after each other.
+// BenchmarkSetUp dials and closes 50 sessions one after the other and reports how long the
+// setup takes, and how much of that before each step: until the first GRE packet the
+// server starts programs. The guest has one slow processor, which is busy for a while
+// after the end of a session. A pause of 1.5 s keeps that out of the next setup. Then it
+// dials 50 more without a pause.
 func BenchmarkSetUp(b *testing.B) {
 	if noLab != "" {
 		b.Skip(noLab)
@@ -388,8 +387,8 @@ func BenchmarkSetUp(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// dialInTurn dials and closes so many sessions, with a rest after each, and returns
-// how long each took, and how long after the step before each of its steps came.
+// dialInTurn dials and closes count sessions with a pause after each. It returns
+// how long each took, and how long each of its steps took.
 func dialInTurn(b *testing.B, count int, rest time.Duration) (times []time.Duration, steps map[pptp.Step][]time.Duration) {
 	b.Helper()
 	steps = map[pptp.Step][]time.Duration{}

@@ -21,10 +21,10 @@ import (
 // insideEnv marks the process that runs in the client's network namespace.
 const insideEnv = "CONNEXA_INTEROP_INSIDE"
 
-// noLab is why the tests are skipped.
+// noLab is why the tests are skipped, or empty.
 var noLab string
 
-// TestMain boots the lab and runs this very program once more, in the network
+// TestMain boots the lab and runs this program again in the network
 // namespace of the lab's client.
 func TestMain(m *testing.M) {
 	if openvpn.IsHelper() {
@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// labUnavailable says why this machine cannot have the lab.
+// labUnavailable returns why this machine cannot run the lab, or the empty string.
 func labUnavailable() string {
 	switch {
 	case testing.Short():
@@ -72,7 +72,7 @@ func labUnavailable() string {
 	return ""
 }
 
-// runInside is the parent's part.
+// runInside boots the lab and runs the tests inside it.
 func runInside() (code int, err error) {
 	cache := os.Getenv("LAB_CACHE")
 	if cache == "" {
@@ -82,7 +82,7 @@ func runInside() (code int, err error) {
 		}
 		os.Setenv("LAB_CACHE", cache)
 	}
-	prefix := fmt.Sprintf("cx%d", os.Getpid()) // so that two runs do not meet
+	prefix := fmt.Sprintf("cx%d", os.Getpid()) // unique for each run
 	os.Setenv("LAB_PREFIX", prefix)
 	defer func() {
 		if out, derr := labCommand("down"); derr != nil {
@@ -107,13 +107,13 @@ func runInside() (code int, err error) {
 	return 0, err
 }
 
-// labCommand runs one verb of the script.
+// labCommand runs a command of lab.sh.
 func labCommand(args ...string) (string, error) {
 	out, err := exec.Command("lab/lab.sh", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
-// needVariant skips a test without the lab, and gives it the variant that it wants.
+// needVariant skips a test without the lab, and sets the server's variant.
 func needVariant(t *testing.T, variant ...string) {
 	t.Helper()
 	if noLab != "" {
@@ -126,7 +126,7 @@ func needVariant(t *testing.T, variant ...string) {
 // awaitServer waits until the server answers after its start.
 func awaitServer(t *testing.T) {
 	t.Helper()
-	// The server that answers at first may be the one that is being replaced.
+	// The first answers may come from the server that is being replaced.
 	answers := 0
 	for range 20 {
 		if err := knockServer(t); err != nil {
@@ -139,7 +139,7 @@ func awaitServer(t *testing.T) {
 	t.Fatalf("the server does not answer after a change of its variant: %v", knockServer(t))
 }
 
-// knockServer opens a control connection and takes leave again.
+// knockServer opens and stops a control connection.
 func knockServer(t *testing.T) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -157,7 +157,7 @@ func knockServer(t *testing.T) error {
 	return c.Stop(ctx)
 }
 
-// runLab runs a verb that must work.
+// runLab runs a command of lab.sh that must succeed.
 func runLab(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := labCommand(args...)

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// panelEnv makes this program be a panel over the folder that it names.
+	// panelEnv makes this program run a panel on the named folder.
 	panelEnv      = "CONNEXA_INTEROP_PANEL"
 	panelAddress  = "127.0.0.1:18080" // in the lab's own network namespace
 	adminPassword = "correct horse battery"
 )
 
-// runPanel runs a panel until it is ended, on a machine that has openvpn's account.
+// runPanel runs a panel until SIGTERM, with the account of openvpn on this machine.
 func runPanel(dir string) int {
 	cfg := serve.Serve{Listen: panelAddress, Data: dir, AdminPassword: adminPassword}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -43,7 +43,7 @@ func runPanel(dir string) int {
 	return 0
 }
 
-// panel is one in a process of its own, with a browser that is signed in.
+// panel is a panel in its own process, with a signed-in browser.
 type panel struct {
 	t       *testing.T
 	cmd     *exec.Cmd
@@ -80,7 +80,7 @@ func startPanel(t *testing.T, dir string) *panel {
 	return p
 }
 
-// killPanel ends the panel as kill -9 does.
+// killPanel kills the panel with SIGKILL.
 func (p *panel) killPanel() {
 	if p.killed {
 		return
@@ -104,15 +104,15 @@ func (p *panel) stopPanel() {
 	}
 }
 
-// signIn logs in, and proves the password anew for what shows secrets.
+// signIn logs in, and confirms the password for pages with secrets.
 func (p *panel) signIn() {
 	p.t.Helper()
 	p.postForm("/login", "username", "admin", "password", adminPassword)
 	p.postForm("/reauth", "password", adminPassword, "next", "/services")
 }
 
-// postForm sends a form of names and values, and get asks for a page; both follow
-// redirects, return the path where they end, and what stands there.
+// postForm sends a form of names and values. Like getPage it follows
+// redirects and returns the final path and the body.
 func (p *panel) postForm(path string, pairs ...string) (at, body string) {
 	p.t.Helper()
 	form := url.Values{}

@@ -21,10 +21,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestService runs a service at the real server: a download through its proxy, whole
-// and with the right sum, before and after the server's processes were killed, and
-// after the panel was, on the same port and with the same credential. With
-// CONNEXA_INTEROP_BYTES=1000000000 the first download is of a gigabyte.
+// TestService runs a service at the real server. It downloads through its proxy and checks
+// the sum: at first, after the server's processes were killed, and after the panel
+// was killed, on the same port and with the same credential. With
+// CONNEXA_INTEROP_BYTES=1000000000 the first download is a gigabyte.
 func TestService(t *testing.T) {
 	needVariant(t, "mppe128")
 	size := 8_000_000
@@ -57,7 +57,7 @@ func TestService(t *testing.T) {
 	t.Logf("back %v after the panel was killed", time.Since(began).Round(time.Millisecond))
 }
 
-// wantService puts the server into a fresh data folder and switches its service on.
+// wantService creates a data folder with the server and starts its service.
 func wantService(t *testing.T, dir string) connexa.Service {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Options{Dir: dir})
@@ -86,8 +86,8 @@ func wantService(t *testing.T, dir string) connexa.Service {
 	return list[0]
 }
 
-// staySilent holds a connection to the echo server behind the server open without a
-// byte for a while, which must not end it.
+// staySilent keeps a connection to the echo server behind the server silent for a
+// while, which must not end it.
 func staySilent(t *testing.T, s connexa.Service, silence time.Duration) {
 	t.Helper()
 	c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(t.Context(), "tcp", s.Listen.String())
@@ -120,8 +120,8 @@ func staySilent(t *testing.T, s connexa.Service, silence time.Duration) {
 	echo("and after it")
 }
 
-// fetchThrough downloads size bytes through a service, which may take a minute to
-// come back, and compares their sum.
+// fetchThrough downloads size bytes through a service and checks their sum. The service
+// may need a minute to come up.
 func fetchThrough(t *testing.T, s connexa.Service, size int) {
 	t.Helper()
 	at := &url.URL{Scheme: "socks5", Host: s.Listen.String(), User: url.UserPassword(s.User, s.Secret.Reveal())}
@@ -147,8 +147,8 @@ func fetchThrough(t *testing.T, s connexa.Service, size int) {
 	}
 }
 
-// patternSum is the SHA-256 of the n bytes that the lab's web server sends, made
-// anew from what lab/tools/inside.py says of them.
+// patternSum returns the SHA-256 of the n bytes that the lab's web server sends,
+// computed as in lab/tools/inside.py.
 func patternSum(n int) string {
 	var block []byte
 	for i := range 2048 {

@@ -11,9 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// What the server's network counts of a full packet, in bytes, and what of that is
-// TCP's payload. Inside are 1396 bytes of IP, 52 of them headers; outside come PPP
-// and MPPE, GRE with an acknowledgment in half of the packets, IP and Ethernet.
+// The size of a full packet in the server's network, in bytes, and its TCP payload.
+// The packet has 1396 bytes of IP, 52 of them headers; PPP and MPPE, GRE with an
+// acknowledgment in half of the packets, IP and Ethernet are added outside.
 const (
 	fullPacket  = 1396
 	tcpHeaders  = 52
@@ -26,7 +26,7 @@ var inside = connexa.Endpoint{
 	Kind: connexa.EndpointURLs, URL: "http://web.lab.test/bytes/250000000", UpURL: "http://web.lab.test/upload",
 }
 
-// shapeNetwork gives the server's network a rate and a delay each way.
+// shapeNetwork sets the rate and the one-way delay of the server's network.
 func shapeNetwork(t testing.TB, mbit, delay int) {
 	t.Helper()
 	if out, err := labCommand("net", "rate", fmt.Sprintf("%dmbit", mbit), "delay", fmt.Sprintf("%dms", delay)); err != nil {
@@ -39,7 +39,7 @@ func shapeNetwork(t testing.TB, mbit, delay int) {
 	})
 }
 
-// measureShare is what is found of a line, as a share of what it was set to carry.
+// measureShare measures a line and returns the result as a share of its configured rate.
 func measureShare(t testing.TB, mode connexa.SpeedMode, mbit int) (down, up float64, m connexa.Measurement) {
 	t.Helper()
 	s, err := pptp.Dial(t.Context(), aliceConfig())
@@ -62,7 +62,7 @@ func measureShare(t testing.TB, mode connexa.SpeedMode, mbit int) (down, up floa
 func TestSpeed(t *testing.T) {
 	noLeaks(t)
 	needVariant(t, "mppe128")
-	const mbit = 2 // a guest on a busy machine moves no more than some
+	const mbit = 2 // a guest on a busy machine reaches no more
 	shapeNetwork(t, mbit, 20)
 	labtest.Within(t, 0.88, 1.08, func() (down, up float64) {
 		down, up, m := measureShare(t, connexa.SpeedQuick, mbit)
@@ -71,8 +71,8 @@ func TestSpeed(t *testing.T) {
 	})
 }
 
-// BenchmarkRealSpeed prints measured ÷ set at rates below the server's ceiling, which
-// it prints before: what goes through without a rate.
+// BenchmarkRealSpeed prints measured ÷ configured at rates below the server's maximum, which
+// it prints first.
 func BenchmarkRealSpeed(b *testing.B) {
 	if noLab != "" {
 		b.Skip(noLab)

@@ -192,16 +192,7 @@ func TestExits(t *testing.T) {
 	x.wire = vpntest.Listen(t, x.ports...)
 	phone := x.addProfile(1, "phone", false)
 
-	// One profile, by a certificate, at one exit after the other.
-	for i := range exitLogins {
-		x.startService(i)
-		v := ann.Connect(x.profileFile(phone, i), "")
-		v.WaitFor(vpntest.Connected, 1)
-		x.awaitServed(ann, "the service of "+exitLogins[i].name+" was started")
-		x.wantExit(ann)
-		v.Stop()
-		x.stopService(i)
-	}
+	x.checkEachExit(ann, phone)
 
 	// Two clients, one with a password beside its certificate.
 	x.startService(0)
@@ -219,32 +210,14 @@ func TestExits(t *testing.T) {
 	}
 	closed := func(what string) {
 		t.Helper()
-		for _, to := range []string{
-			vpntest.HostAddress + ":7001",         // the machine, at an address of its own
-			"10.66.0.1:7001",                      // the gateway, which is nobody
-			m[1] + ":7001",                        // another client
-			"169.254.169.254:80",                  // what is never for clients
-			"[" + vpntest.HostAddress6 + "]:7001", // the machine, by IPv6
-		} {
-			if ann.Answers(to) {
-				t.Errorf("%s: %s answers", what, to)
-			}
-		}
+		x.wantUnreachable(ann, m[1], what)
 		if n := host.Load(); n != 0 {
 			t.Errorf("%s: %d connections reached the machine", what, n)
 		}
 		x.wantNoLeak(what)
 	}
 	closed("as it should be")
-	forward := func(on string) error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(on), 0) }
-	if err := errors.Join(isolation.Unprotect(), forward("1")); err != nil {
-		t.Fatal(err)
-	}
-	closed("without nftables, with forwarding")
-	x.wantExit(ann)
-	if err := forward("0"); err != nil { // or the panel sees it before long, and starts the exit anew
-		t.Fatal(err)
-	}
+	x.checkUnprotected(ann, closed)
 
 	x.checkTransfer(ann)
 	x.checkTunnelLoss(ann, closed)
@@ -257,6 +230,51 @@ func TestExits(t *testing.T) {
 	x.checkRestarts(ann, phone)
 	if n := host.Load(); n != 0 {
 		t.Errorf("%d connections reached the machine", n)
+	}
+}
+
+// checkEachExit connects with one profile, by a certificate, to one exit after the other.
+func (x *exits) checkEachExit(c *vpntest.Computer, profile string) {
+	x.t.Helper()
+	for i := range exitLogins {
+		x.startService(i)
+		v := c.Connect(x.profileFile(profile, i), "")
+		v.WaitFor(vpntest.Connected, 1)
+		x.awaitServed(c, "the service of "+exitLogins[i].name+" was started")
+		x.wantExit(c)
+		v.Stop()
+		x.stopService(i)
+	}
+}
+
+// checkUnprotected repeats the check without nftables and with IP forwarding.
+func (x *exits) checkUnprotected(c *vpntest.Computer, closed func(string)) {
+	x.t.Helper()
+	forward := func(on string) error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(on), 0) }
+	if err := errors.Join(isolation.Unprotect(), forward("1")); err != nil {
+		x.t.Fatal(err)
+	}
+	closed("without nftables, with forwarding")
+	x.wantExit(c)
+	if err := forward("0"); err != nil { // otherwise the panel notices soon and restarts the exit
+		x.t.Fatal(err)
+	}
+}
+
+// wantUnreachable checks that a client of an exit reaches neither this machine nor another
+// client.
+func (x *exits) wantUnreachable(c *vpntest.Computer, otherClient, what string) {
+	x.t.Helper()
+	for _, to := range []string{
+		vpntest.HostAddress + ":7001",         // the machine, at an address of its own
+		"10.66.0.1:7001",                      // the gateway's address, which has no services
+		otherClient + ":7001",                 // another client
+		"169.254.169.254:80",                  // a metadata service, forbidden to all clients
+		"[" + vpntest.HostAddress6 + "]:7001", // the machine, by IPv6
+	} {
+		if c.Answers(to) {
+			x.t.Errorf("%s: %s answers", what, to)
+		}
 	}
 }
 

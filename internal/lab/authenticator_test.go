@@ -19,8 +19,8 @@ func decodeHex(t *testing.T, s string) []byte {
 	return b
 }
 
-// Logins that pppd 2.4.9 was seen to let in, as its own client, pptp-linux with
-// pppd, sent them: packets of CHAP without the frame.
+// Logins that pppd 2.4.9 accepted from pptp-linux with
+// pppd: packets of CHAP without the frame.
 var captured = []struct {
 	name, login, password        string
 	auth                         Auth
@@ -94,7 +94,7 @@ func parsePacket(t *testing.T, wire string) ppp.Packet {
 	return p
 }
 
-// The two ends of MPPE have each other's keys.
+// The two ends of MPPE derive matching keys.
 func TestKeysAreTheClients(t *testing.T) {
 	c := captured[0]
 	v, err := ppp.ParseValue(parsePacket(t, c.response).Data)
@@ -128,7 +128,7 @@ func TestRefusalsAreWorded(t *testing.T) {
 	}
 }
 
-// What is no answer must not stop a server.
+// No input makes the authenticator panic.
 func FuzzGate(f *testing.F) {
 	for _, c := range captured {
 		b, err := hex.DecodeString(c.response)

@@ -18,7 +18,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// caller is a client without any manners: it sends what a test wants.
+// caller is a client that sends exactly what a test wants.
 type caller struct {
 	net.Conn
 	*control.Reader
@@ -117,8 +117,8 @@ func (c *caller) awaitPacket(t *testing.T, proto ppp.Protocol, codes ...ppp.Code
 	}
 }
 
-// A server that refuses for ever does so as fast as it is asked: it is the client
-// that has to find an end.
+// A server that refuses without end answers as fast as it is asked: the client must end
+// the negotiation.
 func TestStubbornServersAnswerEachRequest(t *testing.T) {
 	const many = 100
 	request := ppp.Option{Type: 1, Value: []byte{5, 120}}.Append(ppp.Option{Type: 5, Value: []byte{1, 2, 3, 9}}.Append(nil))
@@ -137,7 +137,7 @@ func TestStubbornServersAnswerEachRequest(t *testing.T) {
 		t.Run(behaviour, func(t *testing.T) {
 			r, n := newOneRig(t, behaviour)
 			c := r.placeCall(t, n)
-			c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest) // it hears us from then on
+			c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest) // the server receives our packets from then on
 			values := make(map[string]bool)
 			for i := range many {
 				c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: byte(i), Data: request})
@@ -154,7 +154,7 @@ func TestStubbornServersAnswerEachRequest(t *testing.T) {
 	}
 }
 
-// The server's own request comes again as soon as it is refused, or answered at all.
+// The server repeats its own request as soon as it is refused or answered.
 func TestServersThatDemand(t *testing.T) {
 	for behaviour, answer := range map[string]ppp.Code{
 		"lcp:callback": ppp.ConfigureReject,
@@ -172,7 +172,7 @@ func TestServersThatDemand(t *testing.T) {
 	}
 }
 
-// What a server says at the end of a call reaches the client whole.
+// The message with which a server ends a call reaches the client completely.
 func TestEndingsOfACall(t *testing.T) {
 	for behaviour, want := range map[string]control.Message{
 		"ends-at:call:cdn:1":                        control.CDN{Result: control.DisconnectLostCarrier},
@@ -212,8 +212,8 @@ func TestEndingsOfACall(t *testing.T) {
 	}
 }
 
-// A server that ends the link waits for the Terminate-Ack, and judges no login any
-// more.
+// A server that ends the link waits for the Terminate-Ack, and answers no further
+// login.
 func TestEndingsOfALink(t *testing.T) {
 	r, n := newOneRig(t, "ends-at:login:terminate:Bye+auth:pap")
 	c := r.placeCall(t, n)
@@ -239,7 +239,7 @@ func TestEndingsOfALink(t *testing.T) {
 	}
 }
 
-// Before it begins, a server neither says nor hears anything.
+// Before its delay is over, a server neither sends nor receives.
 func TestServersThatBeginLate(t *testing.T) {
 	r, n := newOneRig(t, "begins:300ms")
 	c := r.placeCall(t, n)
@@ -253,7 +253,7 @@ func TestServersThatBeginLate(t *testing.T) {
 	}
 }
 
-// pppd says that another answer is welcome, and hangs up; accel-ppp does not say so.
+// pppd's refusal offers a retry before it hangs up; accel-ppp's does not.
 func TestRefusalsOfVendors(t *testing.T) {
 	for behaviour, retry := range map[string]string{
 		"vendor:pptpd+login-refused":     "E=691 R=1 ",
@@ -280,7 +280,7 @@ func TestRefusalsOfVendors(t *testing.T) {
 	}
 }
 
-// offeredAuth is the login that an LCP Configure-Request asks for.
+// offeredAuth returns the login that an LCP Configure-Request asks for.
 func offeredAuth(t *testing.T, p packet) string {
 	t.Helper()
 	list, err := ppp.ParseOptions(p.Data)
@@ -295,7 +295,7 @@ func offeredAuth(t *testing.T, p packet) string {
 	return ""
 }
 
-// Which login a server asks for next, when the client wants MS-CHAPv2.
+// The login that a server requests next if the client wants MS-CHAPv2.
 func TestOffers(t *testing.T) {
 	const papOption, md5, v1, v2 = "\xc0\x23", "\xc2\x23\x05", "\xc2\x23\x80", "\xc2\x23\x81"
 	for behaviour, want := range map[string][]string{
@@ -322,7 +322,7 @@ func TestOffers(t *testing.T) {
 	}
 }
 
-// Each form of a password outside ASCII is known to the servers that say so.
+// Each server accepts the forms of a password outside ASCII that its spec names.
 func TestFormsOfAPassword(t *testing.T) {
 	for behaviour, widened := range map[string]bool{"password:utf16": false, "password:widened": true, "password:widened+auth:mschapv1": true} {
 		r, n := newOneRig(t, behaviour)
@@ -341,13 +341,13 @@ func TestFormsOfAPassword(t *testing.T) {
 	}
 }
 
-// Losses of one direction leave the other alone.
+// Loss in one direction does not affect the other.
 func TestLossOfADirection(t *testing.T) {
 	for behaviour, down := range map[string]bool{"loss-down:45+auth:none": true, "loss-up:45+auth:none": false} {
 		r, n := newOneRig(t, behaviour)
 		c := r.placeCall(t, n)
 		c.awaitPacket(t, ppp.LCP, ppp.ConfigureRequest)
-		for i := range 100 { // each is a Code-Reject, or lost on one of the ways
+		for i := range 100 { // each answer is a Code-Reject or lost
 			c.sendPacket(t, ppp.LCP, ppp.Packet{Code: 200, ID: byte(i)})
 		}
 		c.awaitPacket(t, ppp.LCP, ppp.CodeReject)

@@ -16,7 +16,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// inUse is the memory that this process holds, in bytes.
+// inUse returns the memory that this process uses, in bytes.
 func inUse() int64 {
 	debug.FreeOSMemory()
 	var m runtime.MemStats
@@ -24,8 +24,8 @@ func inUse() int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-// Servers whose sessions carry nothing cost little, and those that are over
-// nothing.
+// Idle sessions need little memory, and ended ones
+// none.
 func TestThousandSessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("1,000 sessions in -short")
@@ -34,7 +34,7 @@ func TestThousandSessions(t *testing.T) {
 	t.Run("raw", func(t *testing.T) { runThousand(t, rawRig(t, lab.Config{Nodes: 1000, Seed: 1})) })
 }
 
-// rawRig is a rig with raw sockets.
+// rawRig returns a rig with raw sockets.
 func rawRig(t testing.TB, cfg lab.Config) rig {
 	t.Helper()
 	if err := gre.SelfTest(t.Context(), gre.Raw); err != nil {
@@ -101,7 +101,7 @@ func awaitGoroutines(t *testing.T, before int) {
 	t.Fatalf("%d goroutines, before there were %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 }
 
-// BenchmarkLogin is a whole session without traffic, up and down.
+// BenchmarkLogin opens and closes a session without traffic.
 func BenchmarkLogin(b *testing.B) {
 	r := newRig(b, lab.Config{Nodes: 256})
 	nodes := r.Nodes()
@@ -120,7 +120,7 @@ func BenchmarkLogin(b *testing.B) {
 	})
 }
 
-// BenchmarkTransfer is one TCP stream through one session, both ends here.
+// BenchmarkTransfer measures one TCP stream through one session, with both ends in this process.
 func BenchmarkTransfer(b *testing.B) {
 	const size = 64 << 20
 	for _, behaviour := range []string{"mppe:none", "mppe:128", "mppe:128-stateful"} {

@@ -23,7 +23,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 )
 
-// pingOnce is one attempt, and what it found.
+// pingOnce makes one attempt and returns the result.
 func pingOnce(ctx context.Context, node lab.Node) (control.SCCRP, lab.Expect) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp4", node.Addr.String())
@@ -45,8 +45,8 @@ func pingOnce(ctx context.Context, node lab.Node) (control.SCCRP, lab.Expect) {
 	return reply, lab.Expect{Status: "ping_ok"}
 }
 
-// pingThrice is what a panel does: several attempts, of which one good is enough.
-// Nothing here is slower than the patience, except where no answer comes at all.
+// pingThrice pings like a panel: several attempts, of which one must succeed. The timeouts
+// are longer than any delay here, except if no answer comes at all.
 func pingThrice(t *testing.T, node lab.Node) (reply control.SCCRP, found lab.Expect) {
 	for range 3 {
 		patience := 10 * time.Second
@@ -72,7 +72,7 @@ func TestEachBehaviourDeservesItsStatus(t *testing.T) {
 			t.Parallel()
 			reply, found := pingThrice(t, node)
 			want := node.Behaviour.Expect()
-			want.Reached = "" // an attempt does not say
+			want.Reached = "" // pingThrice does not report it
 			if found != want {
 				t.Errorf("found %+v, want %+v", found, want)
 			}
@@ -198,7 +198,7 @@ func TestTakenAddress(t *testing.T) {
 	}
 }
 
-// A fleet that went down leaves its addresses free and nothing behind, whatever
+// A fleet that has ended releases its addresses and all resources, whatever
 // its clients were doing.
 func TestRunCleansUp(t *testing.T) {
 	base := labtest.Start(t, lab.Config{Nodes: 1}).Nodes()[0].Addr.Addr()
@@ -255,7 +255,7 @@ func openFiles(t *testing.T) int {
 	return len(entries)
 }
 
-// More clients than connections wait in the backlog and are served in turn.
+// Excess clients wait in the backlog and are served in turn.
 func TestMaxConns(t *testing.T) {
 	f := labtest.Start(t, lab.Config{Nodes: 1, MaxConns: 2})
 	node := f.Nodes()[0]
@@ -305,7 +305,7 @@ func TestTenThousand(t *testing.T) {
 	wg.Wait()
 }
 
-// BenchmarkHandshake is a whole ping: connect, start, stop, close.
+// BenchmarkHandshake measures a whole ping: connect, start, stop, close.
 func BenchmarkHandshake(b *testing.B) {
 	f := labtest.Start(b, lab.Config{Nodes: 1000})
 	nodes := f.Nodes()
@@ -323,7 +323,7 @@ func BenchmarkHandshake(b *testing.B) {
 	})
 }
 
-// BenchmarkListen is what 10,000 servers cost to bring up.
+// BenchmarkListen measures the start of 10,000 servers.
 func BenchmarkListen(b *testing.B) {
 	for range b.N {
 		f, err := lab.New(lab.Config{Nodes: 10_000})

@@ -20,7 +20,7 @@ func TestMeterCountsTheBusiestSecond(t *testing.T) {
 		t.Errorf("%d at ten a second", most)
 	}
 	at = at.Add(650 * time.Millisecond)
-	count(30, 10*time.Millisecond) // within a second of no more than three of them
+	count(30, 10*time.Millisecond) // within one second of at most three of them
 	if want := 33; most < 30 || most > want {
 		t.Errorf("%d in a burst of 30", most)
 	}

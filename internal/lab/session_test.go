@@ -20,7 +20,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// rig is a fleet and a way for its clients to reach it in this process.
+// rig is a fleet with a Mux for its clients in this process.
 type rig struct {
 	*lab.Fleet
 	mux *gre.Mux
@@ -42,7 +42,7 @@ func newRig(t testing.TB, cfg lab.Config) rig {
 	return r
 }
 
-// icmpWire does for a Switch what a machine without GRE does: it answers "protocol
+// icmpWire makes a Switch behave like a machine without GRE: it reports "protocol
 // unreachable".
 type icmpWire struct {
 	gre.Wire
@@ -59,20 +59,20 @@ func (w icmpWire) WriteBatch(ps []gre.Packet) error {
 	return w.Wire.WriteBatch(ps)
 }
 
-// newOneRig is a rig with one server.
+// newOneRig returns a rig with one server.
 func newOneRig(t testing.TB, behaviour string) (rig, lab.Node) {
 	t.Helper()
 	r := newRig(t, lab.Config{Nodes: 1, Seed: 5, Faults: labtest.Faults(t, behaviour+"=1")})
 	return r, r.Nodes()[0]
 }
 
-// A long way is long for the three packets that make a TCP connection, too.
+// dialConfig also delays the three packets of the TCP handshake on a slow path.
 func (r rig) dialConfig(n lab.Node, p lab.Policy) pptp.Config {
 	cfg := pptp.Config{
 		Address: n.Addr.Addr().String(), Port: n.Addr.Port(), Login: n.Login, Password: n.Password,
 		Encryption: p.Encryption, MinBits: p.MinBits, AllowPAP: p.AllowPAP, GRE: r.mux,
 	}
-	if s := n.Behaviour.Session; s.Loss == 0 && s.Begins <= time.Second && s.LCP != lab.LCPRestless && s.Latency < time.Second/2 && s.EndAfter < time.Second { // those need the time to ask again
+	if s := n.Behaviour.Session; s.Loss == 0 && s.Begins <= time.Second && s.LCP != lab.LCPRestless && s.Latency < time.Second/2 && s.EndAfter < time.Second { // those need time for retransmissions
 		cfg.Timeouts = pptp.Timeouts{GRE: 2 * time.Second, LCP: 4 * time.Second, IP: 3 * time.Second, Call: 2 * time.Second}
 	}
 	if late := n.Behaviour.Session.Latency; late > 0 {
@@ -89,7 +89,7 @@ func (r rig) dialConfig(n lab.Node, p lab.Policy) pptp.Config {
 	return cfg
 }
 
-// tryLogin is what a probe makes of one attempt.
+// tryLogin returns the result of one attempt as a probe would report it.
 func (r rig) tryLogin(ctx context.Context, n lab.Node, p lab.Policy) (found lab.Expect, err error) {
 	s, err := pptp.Dial(ctx, r.dialConfig(n, p))
 	if err == nil {
@@ -120,7 +120,7 @@ var (
 	strong   = lab.Policy{Encryption: pptp.EncryptionRequired, MinBits: 128}
 )
 
-// deserved is what a login to a server with a behaviour deserves to find.
+// deserved lists the correct result of a login for each behaviour.
 var deserved = []struct {
 	behaviour string
 	policy    lab.Policy
@@ -399,7 +399,7 @@ var deserved = []struct {
 }
 
 // Every fault has its step and its cause, and every variant of a good server
-// lets us in. No negotiation takes more packets a second than a client may send.
+// accepts the login. No negotiation exceeds the allowed packets per second.
 func TestEachSessionDeservesItsCause(t *testing.T) {
 	t.Parallel()
 	type result struct {
@@ -409,7 +409,7 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 	}
 	r, nodes := newFullRig(t)
 	results := make([]result, len(deserved))
-	var wg sync.WaitGroup // many wait for a time-out
+	var wg sync.WaitGroup // many of them wait for a timeout
 	gate := make(chan struct{}, 40)
 	for i, d := range deserved {
 		n := nodes[d.behaviour]
@@ -437,7 +437,7 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 	}
 }
 
-// newFullRig is a rig with a server for each behaviour of deserved.
+// newFullRig returns a rig with a server for each behaviour of deserved.
 func newFullRig(t testing.TB) (rig, map[string]lab.Node) {
 	t.Helper()
 	var faults lab.Faults
@@ -462,11 +462,11 @@ func newFullRig(t testing.TB) (rig, map[string]lab.Node) {
 	return r, nodes
 }
 
-// mostPackets is how many packets a client may send in one second of a negotiation.
+// mostPackets is the maximum number of packets that a client may send in one second of a negotiation.
 const mostPackets = 50
 
-// What fails on a way that loses nearly every second packet fails for that reason,
-// wherever it stops, and is told so unless too few packets came to see it.
+// If nearly every second packet is lost, every failure at any step has the cause loss,
+// unless too few packets came to detect it.
 func TestLossIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, lab.Config{Nodes: 60, Seed: 9, Faults: labtest.Faults(t, "loss:35=1,loss:45=1,loss-down:45=1")})
@@ -495,7 +495,7 @@ func TestLossIsTold(t *testing.T) {
 		case told[i] == nil:
 		case strings.HasSuffix(f.Cause, ".loss"):
 			lost++
-		case f.Cause == "gre.no_inbound" || f.Cause == "gre.no_outbound": // nothing at all came through
+		case f.Cause == "gre.no_inbound" || f.Cause == "gre.no_outbound": // no packet arrived
 		case strings.HasSuffix(f.Cause, ".timeout"):
 			unseen++
 			t.Logf("%v: %v", r.Nodes()[i].Behaviour, told[i])
@@ -509,11 +509,11 @@ func TestLossIsTold(t *testing.T) {
 	}
 }
 
-// brokenConn is a connection to a server whose network fails, with the error that TCP
-// has for it, once the call was taken.
+// brokenConn is a connection that fails after the call was accepted, with the error of TCP
+// for a failed network.
 type brokenConn struct {
 	net.Conn
-	left int // messages that still come
+	left int // messages before the failure
 }
 
 func (c *brokenConn) Read(b []byte) (int, error) {
@@ -524,14 +524,14 @@ func (c *brokenConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// broken are the causes of a way that breaks, by behaviour.
+// broken maps behaviours to the cause when the network fails.
 var broken = map[string]string{
 	"gre:silent":   "gre.lost",
 	"lcp:silent":   "lcp.closed",
 	"login:silent": "auth.closed",
 }
 
-// A connection that TCP gives up is told as an end of the step under way.
+// A failed TCP connection is reported as an end of the current step.
 func TestAWayThatBreaks(t *testing.T) {
 	t.Parallel()
 	for behaviour, cause := range broken {
@@ -550,8 +550,8 @@ func TestAWayThatBreaks(t *testing.T) {
 	}
 }
 
-// Each cause of a session is met by a test of this package, so that there is a server
-// to see it with.
+// A test of this package provokes each cause of a session, so every cause has a server
+// that shows it.
 func TestEveryCauseIsProvoked(t *testing.T) {
 	met := make(map[string]bool)
 	for _, d := range deserved {
@@ -575,7 +575,7 @@ func TestEveryCauseIsProvoked(t *testing.T) {
 	}
 }
 
-// Every cause that a fleet deserves is one that the client can name.
+// The client knows every cause that a fleet can produce.
 func TestDefaultFaultsHaveNames(t *testing.T) {
 	known := pptp.Causes()
 	for _, share := range labtest.Faults(t, lab.DefaultFaults) {
@@ -586,7 +586,7 @@ func TestDefaultFaultsHaveNames(t *testing.T) {
 	}
 }
 
-// A server's address without a raw socket is a machine that refuses GRE.
+// The address of a server without a raw socket refuses GRE like any machine.
 func TestRawSockets(t *testing.T) {
 	r := rawRig(t, lab.Config{Nodes: 4, Seed: 2, Faults: labtest.Faults(t, "good=2,gre:icmp=2")})
 	for _, n := range r.Nodes() {
@@ -612,7 +612,7 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
-// A name with a domain is the same account.
+// A login with a domain is the same account.
 func TestDomain(t *testing.T) {
 	r, n := newOneRig(t, "good")
 	n.Login = `LAB\` + n.Login
@@ -641,7 +641,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// awaitEnd waits for a session's end.
+// awaitEnd waits until a session ends.
 func awaitEnd(t *testing.T, s *pptp.Session) *pptp.Error {
 	t.Helper()
 	select {
@@ -656,7 +656,7 @@ func awaitEnd(t *testing.T, s *pptp.Session) *pptp.Error {
 	return e
 }
 
-// lives are sessions that come up, and what ends them.
+// lives lists established sessions and the causes of their ends.
 var lives = []struct{ behaviour, cause string }{
 	{"dies:100ms", "control.closed"},
 	{"ends:100ms", "lcp.terminated"},
@@ -665,7 +665,7 @@ var lives = []struct{ behaviour, cause string }{
 	{"echo:lcp", ""},
 }
 
-// A session lives while one of its echoes is answered, and its data arrive.
+// A session lives as long as one of its echoes is answered or its data arrives.
 func TestSessionsThatEnd(t *testing.T) {
 	t.Parallel()
 	for _, l := range lives {
@@ -685,7 +685,7 @@ func TestSessionsThatEnd(t *testing.T) {
 				}
 				return
 			}
-			// Long after the echoes that are not answered would have ended it.
+			// Unanswered echoes would have ended the session long before.
 			patience, stop := context.WithTimeout(t.Context(), 2*time.Second)
 			defer stop()
 			select {

@@ -22,7 +22,7 @@ func TestShaperKeepsItsRate(t *testing.T) {
 			}
 			last = time.Now()
 		}, func([]byte) {})
-		for range 100 { // a packet each 12 ms is its rate
+		for range 100 { // one packet per 12 ms is its rate
 			s.put(make([]byte, 1500))
 			time.Sleep(12 * time.Millisecond)
 		}
@@ -44,7 +44,7 @@ func TestShaperDropsWhatWaitsTooLong(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		s.close()
-		if passed+dropped != 200 || passed < 125 || passed > 127 { // 250 ms at the rate are 125 of them
+		if passed+dropped != 200 || passed < 125 || passed > 127 { // 250 ms at the rate are 125 packets
 			t.Errorf("%d passed, %d dropped", passed, dropped)
 		}
 	})
@@ -52,7 +52,7 @@ func TestShaperDropsWhatWaitsTooLong(t *testing.T) {
 
 func TestShaperClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var passed, dropped atomic.Int32 // by whoever finds the end first
+		var passed, dropped atomic.Int32 // counted by both goroutines
 		s := newShaper(minRate, func(b []byte) int { return len(b) },
 			func(batch [][]byte) { passed.Add(int32(len(batch))) }, func([]byte) { dropped.Add(1) })
 		for range 10 {

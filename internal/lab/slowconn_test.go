@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// pipeWay is a way in memory.
+// pipeWay is a clientConn in memory.
 type pipeWay struct {
 	net.Conn
 	aborted, half bool
@@ -21,14 +21,14 @@ func (w *pipeWay) abort() {
 	w.Close()
 }
 
-// What goes in, what goes out and the end are late by the same time, in order.
+// Input, output and the end are delayed by the same time, in order.
 func TestSlowConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const late = 2 * time.Second
 		client, server := net.Pipe()
 		s := newSlowConn(&pipeWay{Conn: server}, late)
 		began := time.Now()
-		for _, word := range []string{"one", "two"} { // both are on their way at once
+		for _, word := range []string{"one", "two"} { // both are in transit at once
 			if _, err := s.Write([]byte(word)); err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func TestSlowConnIsReset(t *testing.T) {
 		w := &pipeWay{Conn: server}
 		s := newSlowConn(w, time.Second)
 		s.abort()
-		s.Close() // too late to be the end
+		s.Close() // has no effect after the end
 		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
 			t.Error(err)
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// tunnel is a session with a stack on it.
+// tunnel is a session with an IP stack.
 type tunnel struct {
 	*netstack.Stack
 	session *pptp.Session
@@ -32,7 +32,7 @@ type tunnel struct {
 func (r rig) openTunnel(t testing.TB, n lab.Node) *tunnel {
 	t.Helper()
 	s, err := pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{AllowPAP: true}))
-	for try := 1; err != nil && n.Behaviour.Session.Loss > 0 && try < 4; try++ { // what is lost may be a login
+	for try := 1; err != nil && n.Behaviour.Session.Loss > 0 && try < 4; try++ { // the login may be lost
 		s, err = pptp.Dial(t.Context(), r.dialConfig(n, lab.Policy{AllowPAP: true}))
 	}
 	if err != nil {
@@ -73,7 +73,7 @@ func hexSHA256(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Whatever happens to the packets, what arrives is what was sent.
+// Whatever the network does to packets, the received data equals the sent data.
 func TestTransfers(t *testing.T) {
 	for behaviour, size := range map[string]int{
 		"good":                              4 << 20,
@@ -122,7 +122,7 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
-// What a wire is said to do to packets is seen by who receives them.
+// The receiver sees the configured faults of a wire.
 func TestWireFaults(t *testing.T) {
 	for behaviour, seen := range map[string]func(pptp.Stats, netstack.Stats) bool{
 		"loss:10":                  func(s pptp.Stats, _ netstack.Stats) bool { return s.Loss() > .02 && s.Loss() < .3 },
@@ -143,7 +143,7 @@ func TestWireFaults(t *testing.T) {
 			}
 			defer c.Close()
 			buf := make([]byte, 1000)
-			for range 40 { // bursts: alone, no packet can change places
+			for range 40 { // in bursts, because a single packet cannot be reordered
 				for range 10 {
 					if _, err := c.Write(buf); err != nil {
 						t.Fatal(err)
@@ -154,7 +154,7 @@ func TestWireFaults(t *testing.T) {
 				}
 				for range 10 {
 					if _, err := c.Read(buf); err != nil {
-						break // a lost answer is what this is about
+						break // this test is about lost answers
 					}
 				}
 			}
@@ -216,7 +216,7 @@ func TestServices(t *testing.T) {
 	if _, err := c.Write(make([]byte, 1<<20)); err != nil {
 		t.Errorf("discard: %v", err)
 	}
-	// The services are reachable through the tunnel only.
+	// Only the tunnel leads to the services.
 	if c, err := net.DialTimeout("tcp", n.Addr.Addr().String()+":80", time.Second); err == nil {
 		c.Close()
 		t.Error("the services have a socket")
@@ -235,7 +235,7 @@ func TestNothingBehind(t *testing.T) {
 			tu := r.openTunnel(t, n)
 			for i, host := range []string{"lab.example", "198.51.100.80"} {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-				if !want[i] { // silence has no end
+				if !want[i] { // no answer ever comes
 					cancel()
 					ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 				}
@@ -263,7 +263,7 @@ func TestWrongKeys(t *testing.T) {
 		}
 		defer c.Close()
 		if _, err := c.Write([]byte("hello")); err != nil {
-			break // it is over already
+			break // it has ended already
 		}
 	}
 	if e := awaitEnd(t, tu.session); e.Cause() != "encryption.key_mismatch" {
@@ -271,7 +271,7 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
-// Sessions of all kinds leave nothing behind, whoever ends first.
+// Sessions of all kinds release their resources, whichever side ends first.
 func TestSessionsLeaveNothing(t *testing.T) {
 	spec := "good=10,no-internet=2,latency:5ms=2,reorder:5=2,dies:20ms=2,ends:20ms=2,rate:10M=2,login-refused=2,call:dropped=1"
 	cycle := func(t *testing.T) {
@@ -295,7 +295,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 				if err != nil {
 					return
 				}
-				_, _ = c.Write(make([]byte, 64<<10)) // and leave in the middle
+				_, _ = c.Write(make([]byte, 64<<10)) // and end in the middle of it
 				if i%2 == 0 {
 					c.Close()
 				}

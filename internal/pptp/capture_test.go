@@ -78,7 +78,7 @@ func loadCapture(t *testing.T, name string) *capture {
 	}
 	if _, err := os.Stat(filepath.Join("testdata", name+".plain.pcap")); err == nil {
 		for _, p := range pcapPackets(t, name+".plain.pcap") {
-			// Linux cooked: the first two bytes say 4 for what was sent by us.
+			// Linux cooked capture: the first two bytes are 4 for packets that we sent.
 			if ip := p[16:]; binary.BigEndian.Uint16(p[14:]) == 0x0800 {
 				if binary.BigEndian.Uint16(p) == 4 {
 					c.plainFromUs = append(c.plainFromUs, ip)
@@ -91,7 +91,7 @@ func loadCapture(t *testing.T, name string) *capture {
 	return c
 }
 
-// pcapPackets reads a file of classic pcap, little end first.
+// pcapPackets reads the packets of a classic pcap file, little endian.
 func pcapPackets(t *testing.T, name string) (list [][]byte) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))

@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// TestEcho asks a session that is up for signs of life, many times at once.
+// TestEcho sends many concurrent echoes over an established session.
 func TestEcho(t *testing.T) {
 	wires := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sessions that came up a little apart ask for signs of life at once, in time.
+// Sessions that came up at slightly different times send their echoes together, in time.
 func TestScheduleEchoCoalescesSessions(t *testing.T) {
 	cfg := Config{EchoEvery: 10 * time.Second}
 	at := time.Date(2026, 1, 2, 3, 4, 5, int(30*time.Millisecond), time.UTC)

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// testPath carries packets between a link and a server, in virtual time.
+// testPath carries packets between a link and a server in virtual time.
 type testPath struct {
 	t             *testing.T
 	link          *link
@@ -23,16 +23,16 @@ type testPath struct {
 	queue         []arrival
 	server        peer
 	sent          []time.Time // packets of the link
-	all           []time.Time // and of the server
+	all           []time.Time // packets of the link and the server
 	serverEnded   bool        // the server hung up
 	controlEchoes int         // echoes on the control connection
-	controlAlive  bool        // it answers them
+	controlAlive  bool        // the control connection answers them
 }
 
-// peer is the server's end.
+// peer is the server's end of a testPath.
 type peer interface {
 	input(w *testPath, proto ppp.Protocol, p ppp.Packet)
-	tick(w *testPath) // called whenever time has passed
+	tick(w *testPath) // called whenever time has advanced
 	deadline() time.Time
 }
 
@@ -72,7 +72,7 @@ func (w *testPath) sendReply(proto ppp.Protocol, p ppp.Packet) {
 	w.queue = append(w.queue, arrival{w.now.Add(w.delay), false, proto, p.Append(nil)})
 }
 
-// runUntilUp lets time pass until the link is up or over, or so much has passed.
+// runUntilUp advances the time until the link is up or has ended, at most by most.
 func (w *testPath) runUntilUp(most time.Duration) {
 	w.link.startLCP(w.now)
 	w.runUntil(w.now.Add(most), func() bool { return w.link.ended || w.link.phase == phaseUp })
@@ -117,7 +117,7 @@ func (w *testPath) runUntil(end time.Time, done func() bool) {
 	}
 }
 
-// endCause is what is told of the end, and empty when there was none.
+// endCause returns the cause of the link's end, or the empty string.
 func (w *testPath) endCause() string {
 	if !w.link.ended {
 		return ""
@@ -127,7 +127,7 @@ func (w *testPath) endCause() string {
 	return string(step) + "." + code
 }
 
-// maxPerSecond is the most packets of both sides in any one second.
+// maxPerSecond returns the maximum number of packets in any one second.
 func maxPerSecond(times []time.Time) (most int) {
 	for i := range times {
 		n := 0
@@ -141,8 +141,8 @@ func maxPerSecond(times []time.Time) (most int) {
 	return most
 }
 
-// pppd is a server as pppd: it repeats its requests every 3 s, begins CCP and IPCP
-// one after the other, and ends the session when MPPE is asked for once more after it
+// pppd behaves like pppd: it repeats its requests every 3 s, begins CCP and IPCP
+// one after the other, and ends the session if the client requests MPPE again after it
 // was agreed on.
 type pppd struct {
 	lcp, ccp, ipcp *ppp.Negotiation
@@ -153,8 +153,8 @@ type pppd struct {
 	challenge      [16]byte
 	again          time.Time // when the challenge is repeated
 	passed         bool
-	offers         []ppp.Auth // what it takes, the first is named first
-	jumps          bool       // to the login that the client names, else to the next one
+	offers         []ppp.Auth // accepted logins; the first is requested first
+	jumps          bool       // continue with the login that the client names, otherwise with the next one
 }
 
 func (s *pppd) deadline() time.Time {
@@ -205,7 +205,7 @@ func (s *pppd) sendTerminate(text string) {
 	s.w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 200, Data: []byte(text)})
 }
 
-// chooseAuth goes on to another login when the client declined the one before.
+// chooseAuth requests another login after the client declined one.
 func (s *pppd) chooseAuth(p ppp.Packet) {
 	list, err := ppp.ParseOptions(p.Data)
 	if err != nil || p.Code != ppp.ConfigureNak && p.Code != ppp.ConfigureReject {
@@ -284,7 +284,7 @@ func (s *pppd) answerLogin(p ppp.Packet) {
 	}
 }
 
-// startNetwork starts what follows the login.
+// startNetwork starts CCP or IPCP after the login.
 func (s *pppd) startNetwork() {
 	ip := func() {
 		s.ipo = ppp.IPCPOptions{Local: netip.MustParseAddr("10.0.0.1"), Assign: netip.MustParseAddr("10.0.0.2")}
@@ -298,8 +298,8 @@ func (s *pppd) startNetwork() {
 	s.ccp = s.newLayer(ppp.CCP, &s.ccpo, ip)
 }
 
-// A session comes up on a way of up to 2 s each way, and the server never sees a
-// layer negotiated twice.
+// A session comes up with a delay of up to 2 s each way, and no
+// layer is negotiated twice.
 func TestLinkComesUpOverSlowPath(t *testing.T) {
 	for _, delay := range []time.Duration{0, 30, 300, 600, 1000, 1400, 2000} {
 		delay *= time.Millisecond
@@ -313,7 +313,7 @@ func TestLinkComesUpOverSlowPath(t *testing.T) {
 	}
 }
 
-// The strongest login that both sides have is used, whatever the server names first.
+// The link uses the strongest login that both sides support, whatever the server requests first.
 func TestLinkUsesStrongestAuth(t *testing.T) {
 	v2, v1, md5, pap := ppp.AuthMSCHAPv2, ppp.AuthMSCHAPv1, ppp.AuthMD5, ppp.AuthPAP
 	for _, jumps := range []bool{false, true} {
@@ -342,7 +342,7 @@ func TestLinkUsesStrongestAuth(t *testing.T) {
 	}
 }
 
-// scripted answers each packet of the client as its function says, at once.
+// scripted answers each packet of the client immediately as its function says.
 type scripted struct {
 	pppd
 	answer func(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) (handled bool)
@@ -365,48 +365,52 @@ func refuseRequests(of ppp.Protocol, code ppp.Code, option func() ppp.Option) fu
 	}
 }
 
-// TestNegotiationsAreBounded holds that nothing that a server does in a negotiation
-// makes more than 50 packets a second, and that the cause says what it does.
-func TestNegotiationsAreBounded(t *testing.T) {
-	turn := uint32(100)
-	word := func(kind uint8) func() ppp.Option {
-		return func() ppp.Option {
-			turn++
-			return ppp.Option{Type: kind, Value: binary.BigEndian.AppendUint32(nil, turn)}
-		}
+// changingOption returns options of one kind whose value differs each time.
+func changingOption(kind uint8) func() ppp.Option {
+	value := uint32(100)
+	return func() ppp.Option {
+		value++
+		return ppp.Option{Type: kind, Value: binary.BigEndian.AppendUint32(nil, value)}
 	}
-	mppeOption := func() ppp.Option {
-		return ppp.Option{Type: 18, Value: binary.BigEndian.AppendUint32(nil, uint32(ppp.MPPE128))}
-	}
-	request := func(o ppp.Option) func(*scripted, *testPath, ppp.Protocol, ppp.Packet) bool {
-		id := uint8(0)
-		return func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
-			if proto != ppp.LCP {
-				return true
-			}
-			if p.Code == ppp.ConfigureRequest {
-				w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
-			}
-			id++
-			w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: id, Data: o.Append(nil)})
+}
+
+// demandOption answers each LCP packet with a request for the option.
+func demandOption(o ppp.Option) func(*scripted, *testPath, ppp.Protocol, ppp.Packet) bool {
+	id := uint8(0)
+	return func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
+		if proto != ppp.LCP {
 			return true
 		}
+		if p.Code == ppp.ConfigureRequest {
+			w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureAck, ID: p.ID, Data: p.Data})
+		}
+		id++
+		w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: id, Data: o.Append(nil)})
+		return true
+	}
+}
+
+// TestNegotiationsAreBounded checks that no behaviour of a server in a negotiation
+// causes more than 50 packets a second, and that the cause names the behaviour.
+func TestNegotiationsAreBounded(t *testing.T) {
+	mppeOption := func() ppp.Option {
+		return ppp.Option{Type: 18, Value: binary.BigEndian.AppendUint32(nil, uint32(ppp.MPPE128))}
 	}
 	for name, tt := range map[string]struct {
 		cfg    Config
 		answer func(*scripted, *testPath, ppp.Protocol, ppp.Packet) bool
 		want   string
 	}{
-		"magic number Nak'd":    {Config{}, refuseRequests(ppp.LCP, ppp.ConfigureNak, word(5)), "lcp.no_agreement"},
+		"magic number Nak'd":    {Config{}, refuseRequests(ppp.LCP, ppp.ConfigureNak, changingOption(5)), "lcp.no_agreement"},
 		"MRU rejected for ever": {Config{}, refuseRequests(ppp.LCP, ppp.ConfigureReject, func() ppp.Option { return ppp.Option{Type: 1, Value: []byte{5, 0}} }), "lcp.no_agreement"},
-		"callback":              {Config{}, request(ppp.Option{Type: ppp.OptionCallback, Value: []byte{6}}), "lcp.callback"},
-		"an unknown demand":     {Config{}, request(ppp.Option{Type: 99, Value: []byte{6}}), "lcp.no_agreement"},
+		"callback":              {Config{}, demandOption(ppp.Option{Type: ppp.OptionCallback, Value: []byte{6}}), "lcp.callback"},
+		"an unknown demand":     {Config{}, demandOption(ppp.Option{Type: 99, Value: []byte{6}}), "lcp.no_agreement"},
 		"Code-Reject": {Config{}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			w.sendReply(ppp.LCP, ppp.Packet{Code: ppp.CodeReject, ID: p.ID, Data: p.Append(nil)})
 			return true
 		}, "lcp.rejected"},
-		"EAP for ever":         {Config{}, request(ppp.Option{Type: 3, Value: []byte{0xc2, 0x27}}), "auth.eap"},
-		"PAP for ever":         {Config{}, request(ppp.Option{Type: 3, Value: []byte{0xc0, 0x23}}), "auth.pap_not_allowed"},
+		"EAP for ever":         {Config{}, demandOption(ppp.Option{Type: 3, Value: []byte{0xc2, 0x27}}), "auth.eap"},
+		"PAP for ever":         {Config{}, demandOption(ppp.Option{Type: 3, Value: []byte{0xc0, 0x23}}), "auth.pap_not_allowed"},
 		"MPPE Nak'd, required": {Config{Encryption: EncryptionRequired}, refuseRequests(ppp.CCP, ppp.ConfigureNak, mppeOption), "encryption.no_agreement"},
 		"MPPE rejected":        {Config{Encryption: EncryptionRequired}, refuseRequests(ppp.CCP, ppp.ConfigureReject, mppeOption), "encryption.refused"},
 		"CCP closed": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
@@ -415,7 +419,7 @@ func TestNegotiationsAreBounded(t *testing.T) {
 		"CCP ended": {Config{Encryption: EncryptionRequired}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			return ccpClosed(w, proto, p, ppp.TerminateRequest)
 		}, "encryption.refused"},
-		"address Nak'd": {Config{}, refuseRequests(ppp.IPCP, ppp.ConfigureNak, word(3)), "ip.no_agreement"},
+		"address Nak'd": {Config{}, refuseRequests(ppp.IPCP, ppp.ConfigureNak, changingOption(3)), "ip.no_agreement"},
 		"link negotiated anew": {Config{}, func(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			return negotiateForEver(w, proto, p)
 		}, "lcp.no_agreement"},
@@ -446,7 +450,7 @@ func ccpClosed(w *testPath, proto ppp.Protocol, p ppp.Packet, code ppp.Code) boo
 	return true
 }
 
-// negotiateForEver acknowledges everything and asks for something else each time.
+// negotiateForEver acknowledges everything and sends a different request each time.
 func negotiateForEver(w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 	if proto != ppp.LCP {
 		return true
@@ -459,7 +463,7 @@ func negotiateForEver(w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 	return true
 }
 
-// challengeForEver asks for the login again after each answer.
+// challengeForEver sends another challenge after each answer.
 func challengeForEver(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 	if proto != ppp.CHAP {
 		return false
@@ -469,7 +473,7 @@ func challengeForEver(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet
 	return true
 }
 
-// Where encryption is only preferred, a server that has none is used without, at once.
+// If encryption is only preferred, the link continues at once without it when the server has none.
 func TestLinkGivesUpEncryptionAtOnce(t *testing.T) {
 	w := newTestPath(t, Config{}, time.Millisecond, &scripted{answer: refuseRequests(ppp.CCP, ppp.ConfigureReject, func() ppp.Option {
 		return ppp.Option{Type: 18, Value: []byte{1, 0, 0, 0x40}}
@@ -486,8 +490,8 @@ func TestLinkGivesUpEncryptionAtOnce(t *testing.T) {
 	}
 }
 
-// Life is any traffic: a server that answers no LCP echo is judged by its control
-// connection, and one that used to answer is not.
+// For a server that never answers LCP echoes, control echoes keep the link alive; a server
+// that has stopped answering LCP echoes is dead.
 func TestKeepAliveAcceptsControlEcho(t *testing.T) {
 	silent := func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 		return proto == ppp.LCP && p.Code == ppp.EchoRequest
@@ -518,10 +522,10 @@ func TestKeepAliveAcceptsControlEcho(t *testing.T) {
 	}
 }
 
-// A challenge that comes again long after its answer shows that the answer was lost.
+// A challenge repeated long after its answer proves that the answer was lost.
 func TestLinkCountsLostAnswer(t *testing.T) {
 	w := newTestPath(t, Config{}, time.Millisecond, &scripted{answer: func(_ *scripted, _ *testPath, proto ppp.Protocol, _ ppp.Packet) bool {
-		return proto == ppp.CHAP // it never arrives
+		return proto == ppp.CHAP // the answer never arrives
 	}})
 	w.runUntilUp(8 * time.Second)
 	if w.link.phase != phaseAuth || w.link.missedPackets() < 2 {

@@ -2,4 +2,4 @@
 
 package pptp
 
-const underRace = true // sync.Pool drops some of what it is given there
+const underRace = true // with the race detector sync.Pool drops some of its items

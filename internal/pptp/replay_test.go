@@ -17,8 +17,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// fixedRandom gives the recorded client's challenge where 16 bytes are asked
-// for, so that the recorded server's proof and keys fit.
+// fixedRandom returns the recorded client's challenge for reads of 16 bytes,
+// so that the recorded server's proof and keys match.
 type fixedRandom struct{ challenge []byte }
 
 func (r *fixedRandom) Read(b []byte) (int, error) {
@@ -70,7 +70,7 @@ func newReplay(t *testing.T, cfg Config) *replay {
 	return r
 }
 
-// endCause is what is told of a link that is over, and empty while it is not.
+// endCause returns the cause of an ended link, or the empty string.
 func (r *replay) endCause() string {
 	if !r.link.ended {
 		return ""
@@ -84,8 +84,8 @@ func (r *replay) input(proto ppp.Protocol, p ppp.Packet) {
 	r.link.input(r.now, proto, p.Append(nil))
 }
 
-// serveFrame gives the link a recorded packet of the server. Its answers to requests
-// are made to fit ours: other ids, and other options where ours differ.
+// serveFrame passes a recorded packet of the server to the link. Answers to requests
+// are adapted to ours: other ids, and other options if ours differ.
 func (r *replay) serveFrame(f capturedFrame, recordedCCP uint32) {
 	p := f.parsePacket(r.t)
 	switch p.Code {
@@ -93,13 +93,13 @@ func (r *replay) serveFrame(f capturedFrame, recordedCCP uint32) {
 		if f.proto == ppp.PAP || f.proto == ppp.CHAP {
 			break
 		}
-		// A link that waits for CCP, which this server does not speak, gives up.
+		// A link that waits for CCP, which this server does not support, gives up.
 		for n := 0; f.proto == ppp.IPCP && r.link.phase == phaseEncryption && n < 20; n++ {
 			r.now = r.now.Add(time.Second)
 			r.link.tick(r.now)
 		}
 		if f.proto == ppp.CCP && p.Code == ppp.ConfigureAck && recordedCCP != 0 {
-			// The recorded client asked for a mode that we ask for only when told to.
+			// The recorded client requested a mode that we request only after a Nak.
 			want := binary.BigEndian.AppendUint32([]byte{18, 6}, recordedCCP)
 			if !bytes.Equal(r.asked[ppp.CCP].Data, want) {
 				r.input(ppp.CCP, ppp.Packet{Code: ppp.ConfigureNak, ID: r.asked[ppp.CCP].ID, Data: want})
@@ -121,38 +121,43 @@ func (r *replay) serveFrame(f capturedFrame, recordedCCP uint32) {
 	r.input(f.proto, p)
 }
 
+// captureTest is one recording and what a link makes of it.
+type captureTest struct {
+	name, user, password string
+	policy               Encryption
+	cause                string // empty if the session came up and the client closed it
+	auth, encryption     string
+}
+
+var captureTests = []captureTest{
+	{name: "chap-md5", auth: "CHAP-MD5", encryption: "none"},
+	{name: "chap-md5-authfail", cause: "auth.refused"},
+	{name: "eap-refused", cause: "auth.eap"},
+	{name: "mppe-refused", policy: EncryptionOff, cause: "encryption.required_by_server"},
+	{name: "mppe128", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-authfail", cause: "auth.691"},
+	{name: "mppe128-control-echo", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-domain-user", user: `LAB\carol`, password: "domain-pass", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-fixed-address", user: "dave", password: "fixed-address", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-ipv6", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-ipv6-rejected", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-kicked", cause: "lcp.terminated", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-mixed", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless sent, MPPE-128 stateful received"},
+	{name: "mppe128-odd-password", user: "bob", password: `b0b's "quoted" pass`, auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe128-stateful", auth: "MS-CHAPv2", encryption: "MPPE-128 stateful"},
+	{name: "mppe128-stateful-long", auth: "MS-CHAPv2", encryption: "MPPE-128 stateful"},
+	{name: "mppe128-stateful-loss", auth: "MS-CHAPv2", encryption: "MPPE-128 stateful"},
+	{name: "mppe128-tcp-lost", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
+	{name: "mppe40", auth: "MS-CHAPv2", encryption: "MPPE-40 stateless"},
+	{name: "mppe40-stateful", auth: "MS-CHAPv2", encryption: "MPPE-40 stateful"},
+	{name: "mschapv1", auth: "MS-CHAPv1", encryption: "MPPE-128 stateless"},
+	{name: "mschapv2-plain", auth: "MS-CHAPv2", encryption: "none"},
+	{name: "pap", auth: "PAP", encryption: "none"},
+	{name: "pap-authfail", cause: "auth.refused"},
+}
+
 func TestCaptures(t *testing.T) {
-	for _, tt := range []struct {
-		name, user, password string
-		policy               Encryption
-		cause                string // "" when the session came up and was closed by the client
-		auth, encryption     string
-	}{
-		{name: "chap-md5", auth: "CHAP-MD5", encryption: "none"},
-		{name: "chap-md5-authfail", cause: "auth.refused"},
-		{name: "eap-refused", cause: "auth.eap"},
-		{name: "mppe-refused", policy: EncryptionOff, cause: "encryption.required_by_server"},
-		{name: "mppe128", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-authfail", cause: "auth.691"},
-		{name: "mppe128-control-echo", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-domain-user", user: `LAB\carol`, password: "domain-pass", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-fixed-address", user: "dave", password: "fixed-address", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-ipv6", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-ipv6-rejected", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-kicked", cause: "lcp.terminated", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-mixed", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless sent, MPPE-128 stateful received"},
-		{name: "mppe128-odd-password", user: "bob", password: `b0b's "quoted" pass`, auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe128-stateful", auth: "MS-CHAPv2", encryption: "MPPE-128 stateful"},
-		{name: "mppe128-stateful-long", auth: "MS-CHAPv2", encryption: "MPPE-128 stateful"},
-		{name: "mppe128-stateful-loss", auth: "MS-CHAPv2", encryption: "MPPE-128 stateful"},
-		{name: "mppe128-tcp-lost", auth: "MS-CHAPv2", encryption: "MPPE-128 stateless"},
-		{name: "mppe40", auth: "MS-CHAPv2", encryption: "MPPE-40 stateless"},
-		{name: "mppe40-stateful", auth: "MS-CHAPv2", encryption: "MPPE-40 stateful"},
-		{name: "mschapv1", auth: "MS-CHAPv1", encryption: "MPPE-128 stateless"},
-		{name: "mschapv2-plain", auth: "MS-CHAPv2", encryption: "none"},
-		{name: "pap", auth: "PAP", encryption: "none"},
-		{name: "pap-authfail", cause: "auth.refused"},
-	} {
+	for _, tt := range captureTests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := loadCapture(t, tt.name)
 			cfg := Config{Login: "alice", Password: "wonderland-1", AllowPAP: true, Encryption: tt.policy}
@@ -161,54 +166,9 @@ func TestCaptures(t *testing.T) {
 			}
 			random := &fixedRandom{}
 			cfg.Random = random
-			recordedCCP := uint32(0)
-			for _, f := range c.frames {
-				if f.fromServer {
-					continue
-				}
-				switch p := f.parsePacket; {
-				case f.proto == ppp.CHAP && p(t).Code == ppp.CHAPResponse && len(f.body) > 5+49:
-					random.challenge = f.body[5:21]
-				case f.proto == ppp.CCP && p(t).Code == ppp.ConfigureRequest:
-					recordedCCP = uint32(ppp.OfferedMPPE(p(t).Data))
-				}
-			}
+			recordedCCP := c.recordedClient(t, random)
 			r := newReplay(t, cfg)
-			var toUs, fromUs [][]byte
-			upAt := -1
-			for i, f := range c.frames {
-				switch {
-				case f.proto == ppp.MPPE && f.fromServer:
-					if r.dec == nil {
-						t.Fatalf("frame %d is encrypted, and we have no key", i)
-					}
-					dst := make([]byte, 2048)
-					n, err := r.dec.Open(dst, f.body)
-					if errors.Is(err, mppe.ErrLost) && tt.name == "mppe128-stateful-loss" {
-						continue
-					}
-					if err != nil {
-						t.Fatalf("frame %d: %v", i, err)
-					}
-					_, ip, err := ppp.ParseFrame(dst[:n])
-					if err != nil {
-						t.Fatal(err)
-					}
-					toUs = append(toUs, ip)
-				case f.proto == ppp.MPPE:
-					fromUs = append(fromUs, f.body)
-				case f.proto == ppp.IPv4 && f.fromServer:
-					toUs = append(toUs, f.body)
-				case f.fromServer:
-					r.serveFrame(f, recordedCCP)
-				}
-				if r.link.phase == phaseUp && upAt < 0 {
-					upAt = i
-					if got := r.link.encryptionName(); got != tt.encryption || r.link.lcpo.PeerAuth.String() != tt.auth {
-						t.Errorf("%s with %s; want %s with %s", r.link.lcpo.PeerAuth, got, tt.auth, tt.encryption)
-					}
-				}
-			}
+			toUs, fromUs, cameUp := r.replayCapture(tt, c, recordedCCP)
 			noSecrets(t, r.log, cfg.Password, random.challenge)
 			if tt.cause != "" {
 				if got := r.endCause(); got != tt.cause {
@@ -216,7 +176,7 @@ func TestCaptures(t *testing.T) {
 				}
 				return
 			}
-			if upAt < 0 || r.link.ended {
+			if !cameUp || r.link.ended {
 				t.Fatalf("not up: phase %d, %s, steps %v", r.link.phase, r.endCause(), r.steps)
 			}
 			if tt.encryption == "none" { // recorded at two places, in two orders
@@ -235,8 +195,66 @@ func TestCaptures(t *testing.T) {
 	}
 }
 
-// pppd hangs up when CCP is negotiated anew after it was agreed on, so a lost
-// Configure-Ack must not make us ask again.
+// recordedClient sets random to the recorded client's challenge and returns the MPPE bits
+// that this client requested.
+func (c *capture) recordedClient(t *testing.T, random *fixedRandom) (ccp uint32) {
+	t.Helper()
+	for _, f := range c.frames {
+		if f.fromServer {
+			continue
+		}
+		switch p := f.parsePacket; {
+		case f.proto == ppp.CHAP && p(t).Code == ppp.CHAPResponse && len(f.body) > 5+49:
+			random.challenge = f.body[5:21]
+		case f.proto == ppp.CCP && p(t).Code == ppp.ConfigureRequest:
+			ccp = uint32(ppp.OfferedMPPE(p(t).Data))
+		}
+	}
+	return ccp
+}
+
+// replayCapture feeds the frames of a recording to the link. It returns the IP packets of the
+// server, the encrypted ones of the recorded client, and whether the link came up.
+func (r *replay) replayCapture(tt captureTest, c *capture, recordedCCP uint32) (toUs, fromUs [][]byte, cameUp bool) {
+	r.t.Helper()
+	for i, f := range c.frames {
+		switch {
+		case f.proto == ppp.MPPE && f.fromServer:
+			if r.dec == nil {
+				r.t.Fatalf("frame %d is encrypted, and we have no key", i)
+			}
+			dst := make([]byte, 2048)
+			n, err := r.dec.Open(dst, f.body)
+			if errors.Is(err, mppe.ErrLost) && tt.name == "mppe128-stateful-loss" {
+				continue
+			}
+			if err != nil {
+				r.t.Fatalf("frame %d: %v", i, err)
+			}
+			_, ip, err := ppp.ParseFrame(dst[:n])
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			toUs = append(toUs, ip)
+		case f.proto == ppp.MPPE:
+			fromUs = append(fromUs, f.body)
+		case f.proto == ppp.IPv4 && f.fromServer:
+			toUs = append(toUs, f.body)
+		case f.fromServer:
+			r.serveFrame(f, recordedCCP)
+		}
+		if r.link.phase == phaseUp && !cameUp {
+			cameUp = true
+			if got := r.link.encryptionName(); got != tt.encryption || r.link.lcpo.PeerAuth.String() != tt.auth {
+				r.t.Errorf("got %s with %s, want %s with %s", r.link.lcpo.PeerAuth, got, tt.auth, tt.encryption)
+			}
+		}
+	}
+	return toUs, fromUs, cameUp
+}
+
+// pppd hangs up if CCP is negotiated again after it was agreed on, so a lost
+// Configure-Ack must not cause another request.
 func TestLostAckOfPppd(t *testing.T) {
 	c := loadCapture(t, "mppe128")
 	random := &fixedRandom{}
@@ -273,7 +291,7 @@ func TestLostAckOfPppd(t *testing.T) {
 	}
 }
 
-// noSecrets looks for what must not be in a transcript.
+// noSecrets checks that a transcript contains no secrets.
 func noSecrets(t *testing.T, log []Event, password string, challenge []byte) {
 	t.Helper()
 	if len(log) < 5 {
@@ -287,13 +305,13 @@ func noSecrets(t *testing.T, log []Event, password string, challenge []byte) {
 	}
 }
 
-// comparePackets expects the packets that the recorded client's kernel saw.
+// comparePackets compares with the packets that the recorded client's kernel received.
 func comparePackets(t *testing.T, got, want [][]byte) {
 	t.Helper()
 	if len(want) == 0 {
-		return // this recording has no plain side
+		return // this recording has no plain packets
 	}
-	for len(got) > len(want) { // the plain recording began later or ended earlier
+	for len(got) > len(want) { // the plain recording started later or ended earlier
 		if bytes.Equal(got[0], want[0]) {
 			got = got[:len(want)]
 			break
@@ -310,8 +328,8 @@ func comparePackets(t *testing.T, got, want [][]byte) {
 	}
 }
 
-// compareSealed expects our encryptor to make the very bytes that the recorded
-// client's kernel made.
+// compareSealed checks that our encryptor produces exactly the bytes of the recorded
+// client's kernel.
 func compareSealed(t *testing.T, e *mppe.Encryptor, plain, recorded [][]byte) {
 	t.Helper()
 	if len(plain) != len(recorded) {
@@ -326,7 +344,7 @@ func compareSealed(t *testing.T, e *mppe.Encryptor, plain, recorded [][]byte) {
 	}
 }
 
-// The recorded control connection drives ours to the call, and beyond.
+// The recorded control connection answers ours up to the call.
 func TestCapturedControlConnection(t *testing.T) {
 	for _, name := range []string{"mppe128", "mppe128-control-echo", "pap"} {
 		c := loadCapture(t, name)
@@ -367,7 +385,7 @@ func TestCapturedControlConnection(t *testing.T) {
 	}
 }
 
-// A link that is fed anything neither panics nor talks without end.
+// No input makes a link panic or send without end.
 func FuzzLink(f *testing.F) {
 	f.Add(uint16(ppp.LCP), []byte{1, 1, 0, 9, 3, 5, 0xc2, 0x23, 0x81}, uint64(1))
 	f.Add(uint16(ppp.CHAP), []byte{1, 1, 0, 5, 0}, uint64(2))

@@ -260,25 +260,18 @@ func (s *Session) run() {
 // serveLink runs the session until it ends and returns why: nil after Close.
 func (s *Session) serveLink(ended <-chan error) error {
 	var (
-		began   = time.Now()
-		timer   = time.NewTimer(time.Hour)
-		gone    error // why the control connection ended
-		goneAt  time.Time
-		heardAt uint64
+		began    = time.Now()
+		timer    = time.NewTimer(time.Hour)
+		gone     error // why the control connection ended
+		goneAt   time.Time
+		received uint64 // GRE packets so far
 	)
 	defer timer.Stop()
 	defer s.endControlEcho()
 	for {
 		now := time.Now()
 		s.processFrames(now)
-		if n := s.call.Stats(); n.Received != heardAt || n.PeerAcked && s.trace.lastReached() == StepCall {
-			if heardAt == 0 && n.Received > 0 {
-				s.link.restartLCPTime(now)
-			}
-			heardAt = n.Received
-			s.link.noteActivity()
-			s.trace.addReached(StepGRE, "")
-		}
+		received = s.noteReceived(now, received)
 		s.link.tick(now)
 		switch {
 		case s.link.ended:
@@ -322,6 +315,20 @@ func (s *Session) serveLink(ended <-chan error) error {
 			return nil
 		}
 	}
+}
+
+// noteReceived records that GRE packets came since the last call, when there were
+// before of them, and returns how many there are now.
+func (s *Session) noteReceived(now time.Time, before uint64) uint64 {
+	n := s.call.Stats()
+	if n.Received != before || n.PeerAcked && s.trace.lastReached() == StepCall {
+		if before == 0 && n.Received > 0 {
+			s.link.restartLCPTime(now)
+		}
+		s.link.noteActivity()
+		s.trace.addReached(StepGRE, "")
+	}
+	return n.Received
 }
 
 // setTimer sets the timer to the next deadline.

@@ -29,8 +29,8 @@ var (
 	innerB = netip.MustParseAddr("10.0.0.2")
 )
 
-// carrier is the part of a session that carries packets, with both ends made by
-// hand: no control connection and no negotiation.
+// carrier is the packet path of a session whose two ends are set up by
+// hand, without a control connection and negotiations.
 type carrier struct{ *Session }
 
 func (c carrier) MTU() int { return DefaultMTU }
@@ -51,7 +51,7 @@ type mode struct {
 
 var modes = []mode{{"plain", false, false}, {"stateful", true, false}, {"stateless", true, true}}
 
-// newCarriers are two ends of a call.
+// newCarriers returns the two ends of a call.
 func newCarriers(t testing.TB, open gre.Opener, m mode) (a, b carrier) {
 	t.Helper()
 	mux := gre.NewMux(open)
@@ -77,8 +77,8 @@ func newCarriers(t testing.TB, open gre.Opener, m mode) (a, b carrier) {
 	return a, b
 }
 
-// wire is a link in memory that costs nothing but a copy: two stacks with
-// nothing between them.
+// wire is a link in memory between two stacks that only copies
+// packets.
 type wire struct {
 	in, out chan []byte
 	closed  chan struct{}
@@ -154,7 +154,7 @@ func measureFlow(b *testing.B, la, lb netstack.Link) {
 	b.ReportMetric(float64(sa.Stats().Retries), "retries")
 }
 
-// measureStream measures one TCP stream from a dialler to a listener.
+// measureStream measures one TCP stream from a dialer to a listener.
 func measureStream(b *testing.B, l net.Listener, dial func() (net.Conn, error)) {
 	b.Helper()
 	got := make(chan int64, 1)
@@ -196,11 +196,11 @@ func measureStream(b *testing.B, l net.Listener, dial func() (net.Conn, error)) 
 		b.Fatalf("%d bytes came of %d", n, int64(b.N)*int64(len(chunk)))
 	}
 	b.StopTimer()
-	// On a machine that others use, too, this is the steadier measure.
+	// CPU time is the steadier measure on a shared machine.
 	b.ReportMetric(float64(cpuTime()-began)/float64(b.N)/1000, "cpu-us/op")
 }
 
-// cpuTime is the processor time of this process so far.
+// cpuTime returns the CPU time of this process so far.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -209,8 +209,8 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkReference is the measure for BenchmarkSession: two stacks of gVisor
-// back to back, on its own channel endpoints, as far as possible as they come.
+// BenchmarkReference is the baseline of BenchmarkSession: two gVisor stacks
+// back to back on gVisor's channel endpoints, with as few changes as possible.
 func BenchmarkReference(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	var pumps sync.WaitGroup
@@ -263,13 +263,13 @@ func bareStack(b *testing.B, addr netip.Addr) (*stack.Stack, *channel.Endpoint) 
 	return s, e
 }
 
-// BenchmarkStacks is the same with our own endpoints in place of gVisor's.
+// BenchmarkStacks is BenchmarkReference with our own endpoints.
 func BenchmarkStacks(b *testing.B) {
 	x, y := newWires()
 	measureFlow(b, x, y)
 }
 
-// BenchmarkSession is one TCP stream through everything: two stacks, MPPE, GRE
+// BenchmarkSession measures one TCP stream through all layers: two stacks, MPPE, GRE
 // over raw sockets on the loopback interface.
 func BenchmarkSession(b *testing.B) {
 	if err := gre.SelfTest(b.Context(), gre.Raw); err != nil {
@@ -283,7 +283,7 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// The steady path allocates nothing per packet.
+// The packet path allocates nothing per packet.
 func TestPacketPathAllocations(t *testing.T) {
 	if underRace {
 		t.Skip("allocations are not those of a program without the race detector")

@@ -13,7 +13,30 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// TestPingTriesEachAddress holds that a name is as good as its best address, and
+// addressTests are the addresses of a name, as behaviours of servers, and the result of a ping.
+var addressTests = []struct {
+	name    string
+	list    []string // behaviours; "6" is an IPv6 address
+	reached connexa.Step
+	cause   connexa.Cause
+	tried   int    // number of addresses that were tried, once per attempt
+	text    string // key of the text about addresses
+}{
+	{"one that answers", []string{"good"}, connexa.Control, "", 1, ""},
+	{"the first answers", []string{"good", "refuse"}, connexa.Control, "", 1, ""},
+	{"the first is dead", []string{"refuse", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
+	{"the first is another program", []string{"ssh", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
+	{"the first accepts and is silent", []string{"silent", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
+	{"the last of four answers", []string{"refuse", "ssh", "denied:4", "good"}, connexa.Control, "", 4, "probe.addresses.some"},
+	{"the same address twice", []string{"refuse", "refuse"}, connexa.Resolve, "tcp.refused", 1, ""},
+	{"none answers: the one that got furthest is told", []string{"refuse", "ssh"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
+	{"none answers, in the other order", []string{"ssh", "refuse"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
+	{"IPv6 too", []string{"6", "good"}, connexa.Control, "", 1, ""},
+	{"IPv6 only", []string{"6"}, connexa.NoStep, "resolve.no_ipv4", 0, ""},
+	{"no address at all", nil, connexa.NoStep, "resolve.no_ipv4", 0, ""},
+}
+
+// TestPingTriesEachAddress checks that the best address of a name decides, and
 // that the result says which addresses answered.
 func TestPingTriesEachAddress(t *testing.T) {
 	servers := map[string]lab.Node{}
@@ -29,27 +52,7 @@ func TestPingTriesEachAddress(t *testing.T) {
 		return n.Addr.Addr()
 	}
 	v6 := netip.MustParseAddr("2001:db8::1")
-	for _, tt := range []struct {
-		name    string
-		list    []string // behaviours; "6" is an IPv6 address
-		reached connexa.Step
-		cause   connexa.Cause
-		tried   int    // addresses that were asked, each once an attempt
-		text    string // the key of the sentence about addresses
-	}{
-		{"one that answers", []string{"good"}, connexa.Control, "", 1, ""},
-		{"the first answers", []string{"good", "refuse"}, connexa.Control, "", 1, ""},
-		{"the first is dead", []string{"refuse", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
-		{"the first is another program", []string{"ssh", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
-		{"the first accepts and is silent", []string{"silent", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
-		{"the last of four answers", []string{"refuse", "ssh", "denied:4", "good"}, connexa.Control, "", 4, "probe.addresses.some"},
-		{"the same address twice", []string{"refuse", "refuse"}, connexa.Resolve, "tcp.refused", 1, ""},
-		{"none answers: the one that got furthest is told", []string{"refuse", "ssh"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
-		{"none answers, in the other order", []string{"ssh", "refuse"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
-		{"IPv6 too", []string{"6", "good"}, connexa.Control, "", 1, ""},
-		{"IPv6 only", []string{"6"}, connexa.NoStep, "resolve.no_ipv4", 0, ""},
-		{"no address at all", nil, connexa.NoStep, "resolve.no_ipv4", 0, ""},
-	} {
+	for _, tt := range addressTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var at, asked []netip.Addr
@@ -82,7 +85,7 @@ func TestPingTriesEachAddress(t *testing.T) {
 	}
 }
 
-// TestPingTriesFourAddressesAtMost holds that a name with very many addresses costs
+// TestPingTriesFourAddressesAtMost checks that a name with very many addresses costs
 // no more than one with a few.
 func TestPingTriesFourAddressesAtMost(t *testing.T) {
 	refuse := labtest.Start(t, lab.Config{Nodes: 6, Seed: 5, Faults: labtest.Faults(t, "refuse=1")}).Nodes()
@@ -102,8 +105,8 @@ func TestPingTriesFourAddressesAtMost(t *testing.T) {
 	}
 }
 
-// TestPingRefusesIPv6Address holds that such an address is a fact, not a failure of
-// this machine.
+// TestPingRefusesIPv6Address checks that such an address is a fact about the node, not a
+// failure of this machine.
 func TestPingRefusesIPv6Address(t *testing.T) {
 	var p probe.Prober
 	got, err := p.Ping(t.Context(), connexa.Job{Kind: connexa.Ping, Address: "2001:db8::1", Port: 1723})

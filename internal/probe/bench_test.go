@@ -21,8 +21,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// BenchmarkLogins is a login at each of 1,000 servers that take 50 ms for every
-// reply, 64 at once, against what a single login takes.
+// BenchmarkLogins logs in to 1,000 servers that delay every reply by 50 ms, 64 at a
+// time, and compares with a single login.
 func BenchmarkLogins(b *testing.B) {
 	const n, slots = 1000, 64
 	fleet := labtest.Start(b, lab.Config{Nodes: n, Seed: 1, Faults: labtest.Faults(b, "reply:50ms=1")})
@@ -70,9 +70,9 @@ func BenchmarkLogins(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkIdleSessions brings 1,000 sessions with their IP stacks up to 1,000
-// servers of this process, all started together, and leaves them idle. The
-// memory is that of the process, both ends.
+// BenchmarkIdleSessions opens 1,000 sessions with their IP stacks to 1,000
+// servers of this process at once, and leaves them idle. It reports the
+// memory of the process, which has both ends.
 func BenchmarkIdleSessions(b *testing.B) {
 	const n = 1000
 	fleet := labtest.Start(b, lab.Config{Nodes: n, Seed: 1})
@@ -113,7 +113,7 @@ func BenchmarkIdleSessions(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// residentBytes is the memory of the process in KiB, after the garbage is gone.
+// residentBytes returns the memory of the process in KiB after a garbage collection.
 func residentBytes(b *testing.B) int {
 	b.Helper()
 	runtime.GC()

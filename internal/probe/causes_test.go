@@ -16,13 +16,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// parts are the three texts of a cause: the sentence of a row, what the cause
-// means, and what to try.
+// parts are the suffixes of the three texts of a cause: the line in a table, its meaning,
+// and the advice.
 var parts = []string{"", ".more", ".try"}
 
-// TestEveryCauseHasTexts holds that a person reads, in each language, a sentence
-// of its own about every cause: what is told of two faults alike sends someone
-// to look for the wrong one.
+// TestEveryCauseHasTexts checks that every cause has its own text in each language: two
+// faults with the same text would mislead the reader.
 func TestEveryCauseHasTexts(t *testing.T) {
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil)
@@ -35,7 +34,7 @@ func TestEveryCauseHasTexts(t *testing.T) {
 					continue
 				}
 				text := p.T(key)
-				if other, twice := said[text]; twice && part != ".try" { // two faults may have one cure
+				if other, twice := said[text]; twice && part != ".try" { // two faults may have the same advice
 					t.Errorf("%s: %s and %s both say %q", lang, other, key, text)
 				}
 				said[text] = key
@@ -44,8 +43,8 @@ func TestEveryCauseHasTexts(t *testing.T) {
 	}
 }
 
-// TestEveryCauseHasAStep holds that a cause begins with a step of the ladder,
-// by which the panel draws it.
+// TestEveryCauseHasAStep checks that a cause begins with a step, which the panel
+// draws.
 func TestEveryCauseHasAStep(t *testing.T) {
 	for _, c := range everyCause() {
 		if connexa.Cause(c).Step().Index() == 0 {
@@ -54,8 +53,8 @@ func TestEveryCauseHasAStep(t *testing.T) {
 	}
 }
 
-// TestUnknownAuthCodeReadsAsLoginRefused holds that a code which a server
-// makes up is told by its step.
+// TestUnknownAuthCodeReadsAsLoginRefused checks that an unknown code of a server has the
+// text of its step.
 func TestUnknownAuthCodeReadsAsLoginRefused(t *testing.T) {
 	step := connexa.Cause("auth.999").Step()
 	for _, lang := range i18n.Langs() {
@@ -68,8 +67,8 @@ func TestUnknownAuthCodeReadsAsLoginRefused(t *testing.T) {
 	}
 }
 
-// everyCause lists what a ping, a login and a speed test may say, and what results
-// of earlier releases in a database do.
+// everyCause lists the causes of pings, logins and speed tests, and the retired ones that
+// a database may contain.
 func everyCause() []string {
 	all := slices.Concat(pptp.Causes(), pptp.RetiredCauses(), pingCauses(), []string{
 		"internet.no_internet", "internet.no_dns", "internet.connect", "internet.tls", "internet.mtu_blackhole", "internet.timeout",
@@ -79,7 +78,7 @@ func everyCause() []string {
 	return slices.Compact(all)
 }
 
-// pingCauses are those of Ping: its own, and the codes of the control
+// pingCauses lists the causes of Ping: its own, and the codes of the control
 // connection.
 func pingCauses() []string {
 	list := []string{
@@ -104,8 +103,8 @@ func pingCauses() []string {
 	return append(list, (&control.Disconnected{Step: control.StepCall}).Code())
 }
 
-// TestCatalogueHasNoUnusedCause holds that the catalogue has no words left for
-// a cause that no probe names.
+// TestCatalogueHasNoUnusedCause checks that the catalogue has no texts for a cause that no
+// probe reports.
 func TestCatalogueHasNoUnusedCause(t *testing.T) {
 	all := everyCause()
 	for _, key := range catalogueKeys(t) {
@@ -120,8 +119,8 @@ func TestCatalogueHasNoUnusedCause(t *testing.T) {
 	}
 }
 
-// TestCausesReadRightInATerminal holds that what the panel says of a cause is
-// true of a check from a terminal too, which has neither nodes nor pages.
+// TestCausesReadRightInATerminal checks that the texts of causes also hold for a check from a
+// terminal, which has neither nodes nor pages.
 func TestCausesReadRightInATerminal(t *testing.T) {
 	for lang, words := range map[i18n.Lang][]string{
 		i18n.English: {"this node", "the node", "this panel", "the panel runs", "node’s page", "on the page"},
@@ -141,7 +140,7 @@ func TestCausesReadRightInATerminal(t *testing.T) {
 	}
 }
 
-// catalogueKeys are the keys of the English catalogue.
+// catalogueKeys returns the keys of the English catalogue.
 func catalogueKeys(t *testing.T) (keys []string) {
 	t.Helper()
 	files, err := filepath.Glob("../i18n/locales/en/*.json")
@@ -162,8 +161,8 @@ func catalogueKeys(t *testing.T) (keys []string) {
 	return keys
 }
 
-// TestPeerNoteNamesServer holds that nothing stands where a server said
-// nothing.
+// TestPeerNoteNamesServer checks that the note omits what the server did not
+// send.
 func TestPeerNoteNamesServer(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	for _, tt := range []struct {
@@ -181,8 +180,8 @@ func TestPeerNoteNamesServer(t *testing.T) {
 	}
 }
 
-// TestCauseTextsArePlain holds that the texts of causes say what is so and what to
-// do, without figures of speech, and that each advice is a sentence.
+// TestCauseTextsArePlain checks that the texts of causes contain no figures of speech, and
+// that each advice is a sentence.
 func TestCauseTextsArePlain(t *testing.T) {
 	for lang, words := range map[i18n.Lang][]string{
 		i18n.English: {"whoever", "talk", "stand by", "meddle", "see to ", " who ", "nobody cares", "does that which", "a word on"},

@@ -27,13 +27,26 @@ func (h fakeService) ControlEcho(context.Context) (time.Duration, error) {
 	return 2 * time.Millisecond, h.control
 }
 
-func TestProbesThroughService(t *testing.T) {
-	p := &Prober{SlowBelow: func() int64 { return 5e6 }}
-	measure := func(down int64, err error) func(context.Context, func(connexa.SpeedLive)) (connexa.Measurement, error) {
-		return func(context.Context, func(connexa.SpeedLive)) (connexa.Measurement, error) {
-			return connexa.Measurement{Endpoint: "x", Down: down}, err
+// fixedMeasure returns a function that measures this download, or fails with err.
+func fixedMeasure(down int64, err error) func(context.Context, func(connexa.SpeedLive)) (connexa.Measurement, error) {
+	return func(context.Context, func(connexa.SpeedLive)) (connexa.Measurement, error) {
+		return connexa.Measurement{Endpoint: "x", Down: down}, err
+	}
+}
+
+// okSteps joins the completed steps of a trace.
+func okSteps(trace []connexa.StepResult) string {
+	var steps []string
+	for _, r := range trace {
+		if r.OK {
+			steps = append(steps, string(r.Step))
 		}
 	}
+	return strings.Join(steps, " ")
+}
+
+func TestProbesThroughService(t *testing.T) {
+	p := &Prober{SlowBelow: func() int64 { return 5e6 }}
 	silent := context.DeadlineExceeded
 	for _, tt := range []struct {
 		what string
@@ -61,38 +74,37 @@ func TestProbesThroughService(t *testing.T) {
 			return p.PingThrough(t.Context(), fakeService{control: net.ErrClosed})
 		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
 		{"fast", func() (connexa.Probed, error) {
-			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(9e6, nil))
+			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(9e6, nil))
 		}, connexa.Fast, connexa.MarkGood, "probe.through.speed", "internet"},
 		{"slow", func() (connexa.Probed, error) {
-			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(1e6, nil))
+			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(1e6, nil))
 		}, connexa.Slow, connexa.MarkSlow, "probe.through.speed", "internet"},
 		{"not measured", func() (connexa.Probed, error) {
-			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(0, errors.New("no")))
+			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(0, errors.New("no")))
 		}, connexa.LoggedIn, connexa.MarkBad, "probe.through.speed", ""},
 	} {
 		got, err := tt.ask()
 		if err != nil || got.Fact != tt.fact || got.Mark != tt.mark || got.Detail.Text.Key != tt.text {
 			t.Errorf("%s: %+v, %v", tt.what, got, err)
 		}
-		// A probe that climbs nothing itself has reached no step, and shows what answered.
+		// The probe itself has reached no step; its trace has the step that answered.
 		if got.Outcome.Reached != connexa.NoStep {
-			t.Errorf("%s: it says that %s was reached", tt.what, got.Outcome.Reached)
+			t.Errorf("%s: got the reached step %s, want none", tt.what, got.Outcome.Reached)
 		}
-		var seen []string
-		for _, r := range got.Trace {
-			if r.OK {
-				seen = append(seen, string(r.Step))
-			}
-		}
-		if strings.Join(seen, " ") != tt.seen {
-			t.Errorf("%s: it ticks %v, want %s", tt.what, seen, tt.seen)
+		if got := okSteps(got.Trace); got != tt.seen {
+			t.Errorf("%s: got the steps %q, want %q", tt.what, got, tt.seen)
 		}
 		if tt.fact != connexa.NoFact && got.Outcome.Lost > 0 {
 			t.Errorf("%s: %d of %d lost", tt.what, got.Outcome.Lost, got.Outcome.Attempts)
 		}
 	}
+}
+
+// TestSpeedThroughReturnsLocalError checks that a failure of this machine is no result.
+func TestSpeedThroughReturnsLocalError(t *testing.T) {
 	local := &connexa.LocalError{Err: errors.New("no endpoint")}
-	if _, err := p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, measure(0, local)); !errors.Is(err, local) {
-		t.Errorf("a reason of this machine: %v", err)
+	_, err := (&Prober{}).SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(0, local))
+	if !errors.Is(err, local) {
+		t.Errorf("got %v, want %v", err, local)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// server is the far end of a pipe, driven by a test step by step.
+// server is the far end of a pipe, which a test drives step by step.
 type server struct {
 	t testing.TB
 	net.Conn
@@ -48,8 +48,8 @@ var (
 	connected = OCRP{CallID: 0x80, PeerCallID: 0x1234, Result: CallConnected, Window: 64}
 )
 
-// serveConn runs client against script, each at one end of a pipe, in a bubble
-// where waiting costs nothing.
+// serveConn runs client against script, each at one end of a pipe, in a synctest
+// bubble.
 func serveConn(t *testing.T, cfg Config, script func(s *server), client func(t *testing.T, c *Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestSession(t *testing.T) {
 		s.wantMessage(SCCRQ{Version: Version, Framing: 3, Bearer: 3, Firmware: 1, Host: "connexa", Vendor: "Connexa"})
 		s.sendMessage(accepted)
 		s.wantMessage(OCRQ{CallID: 0x1234, Serial: 9, MinBPS: 300, MaxBPS: 100_000_000, Bearer: 3, Framing: 3, Window: 64})
-		// What comes between a request and its reply is dealt with or passed over.
+		// Messages between a request and its reply are answered or ignored.
 		s.sendMessage(Unknown{Class: 1, Control: 77, Body: []byte("x")}, EchoRequest{ID: 5})
 		s.wantMessage(EchoReply{ID: 5, Result: ReplyOK})
 		s.sendMessage(ICRQ{CallID: 3})
@@ -110,7 +110,7 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// startConn plays the part of a server up to its reply to the start.
+// startConn acts as a server up to its reply to the start.
 func startConn(s *server, reply SCCRP) {
 	s.wantType(TypeSCCRQ)
 	s.sendMessage(reply)
@@ -190,7 +190,7 @@ func TestStartKeepsToTheDeadline(t *testing.T) {
 	})
 }
 
-// That we gave up is no fact about the server.
+// A cancelled context is not a fact about the server.
 func TestCancelIsNoVerdict(t *testing.T) {
 	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -238,7 +238,7 @@ func TestCall(t *testing.T) {
 	}
 }
 
-// A server that says "connected already" answered, and takes no call.
+// A server that answers "connected already" accepts no call.
 func TestCallNeedsAStart(t *testing.T) {
 	serveConn(t, Config{}, func(s *server) {
 		startConn(s, SCCRP{Version: Version, Result: StartAlreadyExists})
@@ -252,7 +252,7 @@ func TestCallNeedsAStart(t *testing.T) {
 		if !errors.As(err, &no) || no.Result != StartAlreadyExists || no.Code() != "control.rejected" {
 			t.Errorf("Call: %v", err)
 		}
-		if err := c.Stop(t.Context()); err != nil { // closing is as good as a reply
+		if err := c.Stop(t.Context()); err != nil { // the end of the connection is as good as a reply
 			t.Errorf("Stop: %v", err)
 		}
 	})
@@ -315,7 +315,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Run gives the connection back when its context ends, even in the middle of a
+// Run releases the connection when its context ends, even in the middle of a
 // message.
 func TestRunEndsAndHangupFollows(t *testing.T) {
 	wire := CDN{Result: DisconnectRequested}.Append(nil)
@@ -349,8 +349,8 @@ func TestHangupIsBounded(t *testing.T) {
 	})
 }
 
-// Two readers never share the stream: who comes second waits, as long as its
-// context lets it.
+// Two readers never share the stream: the second waits until its context
+// ends.
 func TestOneReader(t *testing.T) {
 	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -369,8 +369,8 @@ func TestOneReader(t *testing.T) {
 	})
 }
 
-// A reset is seen on a real socket only; whether the write or the read meets it
-// first must not matter.
+// Only a real socket reports a reset. The result does not depend on whether the write or
+// the read reports it first.
 func TestReset(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -395,7 +395,7 @@ func TestReset(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dialed <- true // a reset any earlier would be the dial's
+		dialed <- true // an earlier reset would fail the dial
 		c := NewConn(nc, Config{})
 		if _, err := c.Start(t.Context()); CodeOf(err) != "control.reset" {
 			t.Errorf("Start: %v", err)
@@ -425,8 +425,8 @@ func TestErrorsReadWell(t *testing.T) {
 	}
 }
 
-// A machine that holds the connection and reads nothing still acknowledges what we
-// send; one that is gone does not, and the two have different causes.
+// A machine that keeps the connection without reading still acknowledges what we
+// send; an unreachable one does not. The two have different causes.
 func TestARequestThatDidNotArrive(t *testing.T) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

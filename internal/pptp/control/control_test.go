@@ -96,7 +96,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// A prefix whose length field agrees is as malformed as any other.
+// A prefix with a matching length field is malformed too.
 func TestShortForItsType(t *testing.T) {
 	for _, tt := range golden {
 		wire := decodeHex(t, tt.wire)
@@ -286,8 +286,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// However a stream is cut into reads, it holds the same messages and ends with
-// the same error.
+// A stream has the same messages and the same final error, however it is cut into
+// reads.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("SSH-2.0-x\r\n"))
 	f.Add(append(EchoRequest{ID: 1}.Append(nil), StopCCRQ{Reason: 1}.Append(nil)...))

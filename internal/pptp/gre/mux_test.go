@@ -17,7 +17,7 @@ var (
 	there = netip.MustParseAddr("127.0.0.2")
 )
 
-// sink remembers what a call is given.
+// sink records what a call delivers.
 type sink struct {
 	mu     sync.Mutex
 	frames []string
@@ -56,7 +56,7 @@ func (s *sink) receivedFrames() []string {
 
 func makeFrame(text string) []byte { return append(make([]byte, Headroom), text...) }
 
-// openPair is a call, seen from both ends, over wires that open opens.
+// openPair returns both ends of a call over wires that open returns.
 func openPair(t *testing.T, open Opener) (a, b *Call, toA, toB *sink) {
 	t.Helper()
 	mux := NewMux(open)
@@ -171,7 +171,7 @@ func TestCallsDoNotMix(t *testing.T) {
 				t.Errorf("call %d got %q", i, got)
 			}
 		}
-		ends[0].SetPeerID(calls[0].ID() + 1) // may be nobody's
+		ends[0].SetPeerID(calls[0].ID() + 1) // usually an unused id
 		if client.ports[here].calls[callKey{calls[0].key.peer, calls[0].ID() + 1}] == nil {
 			_ = ends[0].Send(makeFrame("stray"))
 			synctest.Wait()
@@ -181,7 +181,7 @@ func TestCallsDoNotMix(t *testing.T) {
 		}
 		for i := range calls {
 			calls[i].Close()
-			calls[i].Close() // twice is once
+			calls[i].Close() // a second Close does nothing
 			ends[i].Close()
 		}
 		if len(client.ports)+len(server.ports) != 0 {

@@ -2,4 +2,4 @@
 
 package gre
 
-const underRace = false // sync.Pool drops some of what it is given there
+const underRace = false // with the race detector sync.Pool drops some of its items

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// needRaw skips a test where raw sockets are not allowed.
+// needRaw skips a test if raw sockets are not allowed.
 func needRaw(t testing.TB) {
 	t.Helper()
 	if err := SelfTest(t.Context(), Raw); err != nil {
@@ -62,7 +62,7 @@ func TestRawSockets(t *testing.T) {
 	}
 }
 
-// Other protocol 47 packets must not even reach the process.
+// Other packets of protocol 47 do not even reach the process.
 func TestFilterDropsOtherGRE(t *testing.T) {
 	needRaw(t)
 	a, b, _, toB := openPair(t, Raw)
@@ -103,7 +103,7 @@ func TestICMPErrorIsReported(t *testing.T) {
 	if u.Type != 3 || u.Code != 2 || u.CallID != 99 || u.From != netip.MustParseAddr("127.77.0.9") {
 		t.Errorf("%+v", u)
 	}
-	if err := c.Send(makeFrame("again")); err != nil { // the error is no reason to give up
+	if err := c.Send(makeFrame("again")); err != nil { // the call continues after the error
 		t.Error(err)
 	}
 }

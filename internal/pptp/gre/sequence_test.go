@@ -41,7 +41,7 @@ func TestSequence(t *testing.T) {
 	}
 }
 
-// Whatever the network does within the window, no packet is used twice and the
+// Under any reordering within the window no packet is used twice, and the
 // counters add up.
 func TestSequenceUnderDisorder(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))

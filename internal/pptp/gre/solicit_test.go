@@ -29,7 +29,7 @@ func TestSolicitAck(t *testing.T) {
 		time.Sleep(time.Minute + solicitBeat/3)
 		sent(2, "all is acknowledged")
 
-		b.Close() // from now on it is silent
+		b.Close() // b is silent from now on
 		send()
 		time.Sleep(solicitAfter - solicitBeat)
 		sent(3, "before the first nudge")

@@ -16,7 +16,7 @@ func TestTotals(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		// b has two; its acknowledgment is still to come.
+		// b has received two; its acknowledgment is still pending.
 		if got := mux.Totals(); got.Calling != 1 || got.Up != 1 || got.Received != 2 || got.Sent != 2 {
 			t.Errorf("after two frames: %+v", got)
 		}

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// linuxServer is the receiving side of a Linux server in stateful mode: what Linux
-// 5.10 does in mppe_decompress. It never looks whether what comes out makes
-// sense, and changes its key with every flushed packet that it gets.
+// linuxServer is the receiving side of a Linux server in stateful mode, like mppe_decompress
+// of Linux 5.10. It does not check the plain text, and changes its key with every flushed
+// packet that it receives.
 type linuxServer struct {
 	keys    schedule
 	data    cipher
@@ -23,7 +23,7 @@ func newLinux(start Key) *linuxServer {
 	return l
 }
 
-// openFrame returns nil for what it throws away.
+// openFrame returns nil for a discarded frame.
 func (l *linuxServer) openFrame(frame []byte) []byte {
 	bits := binary.BigEndian.Uint16(frame)
 	count, flushed := bits&countMask, bits&bitFlushed != 0
@@ -52,8 +52,8 @@ func (l *linuxServer) openFrame(frame []byte) []byte {
 	return dst
 }
 
-// A Linux server gets back into step whatever is lost: data, flushed packets,
-// its requests and its complaints. Both of these come a few packets late.
+// A Linux server recovers from any loss: of data, of flushed packets, and of
+// its requests and complaints, which arrive a few packets late.
 func TestLinuxServerGetsBackIntoStep(t *testing.T) {
 	key, _ := KeysV2(hashHash, ntResponse)
 	for _, percent := range []int{1, 2, 5, 10, 20} {
@@ -61,7 +61,7 @@ func TestLinuxServerGetsBackIntoStep(t *testing.T) {
 			e, server := NewEncryptor(key, Bits128, false), newLinux(key)
 			r := rand.New(rand.NewPCG(seed, uint64(percent)))
 			lost := func() bool { return r.IntN(100) < percent }
-			var request, complaint int // the packet with which each arrives
+			var request, complaint int // the number of the packet before which each arrives
 			run, longest := 0, 0
 			for n := 1; n <= 5000; n++ {
 				if request == n {

@@ -27,7 +27,7 @@ func (k kind) newPair() (*Encryptor, *Decryptor) {
 	return NewEncryptor(key, k.bits, k.stateless), NewDecryptor(key, k.bits, k.stateless)
 }
 
-// ipPacket makes contents that look like an IPv4 packet numbered n.
+// ipPacket returns contents that look like an IPv4 packet with the number n.
 func ipPacket(n, size int) []byte {
 	b := make([]byte, size)
 	b[1], b[2] = 0x21, 0x45
@@ -64,7 +64,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, k := range everyKind {
 		t.Run(k.String(), func(t *testing.T) {
 			e, d := k.newPair()
-			for n := range 9000 { // the count goes round twice
+			for n := range 9000 { // the count wraps around twice
 				p := ipPacket(n, 40+n%40)
 				wantOpen(t, d, sealFrame(e, p), p)
 			}
@@ -106,7 +106,7 @@ func TestLossReorderDuplicates(t *testing.T) {
 			wantOpen(t, d, frames[n], plains[n])
 			wantOpenError(t, d, frames[n], ErrStale)
 		}
-		if _, err := d.Open(make([]byte, 2048), frames[5]); err == nil { // its key is gone
+		if _, err := d.Open(make([]byte, 2048), frames[5]); err == nil { // its key is not kept any more
 			t.Error("a packet 66 behind was read")
 		}
 		wantOpen(t, d, frames[71], plains[71])
@@ -148,14 +148,14 @@ func TestForgedPacketsDoNotMoveTheState(t *testing.T) {
 				forged[i] = byte(r.Uint32())
 			}
 			forged[0] = 0x90 | forged[0]&0x0f
-			forged[2] |= 0x80 // never a protocol by chance
+			forged[2] |= 0x80 // never a valid protocol
 			if forged[2] == 0xff {
 				forged[2] = 0x80
 			}
 			dst := make([]byte, 100)
 			if n, err := d.Open(dst, forged); err == nil {
 				t.Logf("%v: forged packet passed: %x", k, dst[:n])
-				return // once in some hundreds that is expected
+				return // expected once in several hundred
 			}
 			if n%10 == 0 {
 				p := ipPacket(n, 80)
@@ -188,7 +188,7 @@ func TestStatefulRecovery(t *testing.T) {
 						read++
 						lost = false
 					case errors.Is(err, ErrLost):
-						if !lost || n%8 == 0 { // asked again when nothing came
+						if !lost || n%8 == 0 { // repeat an unanswered request
 							e.Flush(keepKey)
 						}
 						lost = true

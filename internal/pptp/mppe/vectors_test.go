@@ -29,14 +29,14 @@ func rc4Stream(k Key, text string) []byte {
 	return out
 }
 
-// The values of RFC 2759 section 9.2, from which RFC 3079 section 3.5 goes on.
+// The values of RFC 2759 section 9.2, which RFC 3079 section 3.5 continues.
 var (
 	hashHash   = [16]byte(decodeHex("41 C0 0C 58 4B D2 D9 1C 40 17 A2 A1 2F A5 9F 3F"))
 	ntResponse = [24]byte(decodeHex("82 30 9E CD 8D 70 8B 5E A0 8F AA 39 81 CD 83 54 42 33 11 4A 3D 85 D6 DF"))
 )
 
-// RFC 3079 section 3.5. The 56-bit cipher text there ends in 58; B8 is right, as
-// the errata say.
+// RFC 3079 section 3.5. Its 56-bit cipher text ends in 58; according to the errata, B8 is
+// right.
 func TestKeysV2(t *testing.T) {
 	send, recv := KeysV2(hashHash, ntResponse)
 	wantHex(t, "receive", recv[:], "8B 7C DC 14 9B 99 3A 1B A1 18 CB 15 3F 56 DC CB")
@@ -86,8 +86,8 @@ func sealTestPacket(e *Encryptor) []byte {
 	return f
 }
 
-// Packets under the keys of RFC 3079 section 3.5. Their format carried traffic to
-// the ppp_mppe module of Linux 6.1.
+// Packets with the keys of RFC 3079 section 3.5. The ppp_mppe module of Linux 6.1 accepted
+// this format.
 func TestStatelessPackets(t *testing.T) {
 	send, _ := KeysV2(hashHash, ntResponse)
 	for bits, want := range map[Strength][]string{

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The tables of RFC 1661 section 4.1, as printed there. The notes r, p and x
-// are dropped, as automaton.go says.
+// The tables of RFC 1661 section 4.1 as printed. The notes r, p and x
+// are omitted, as automaton.go says.
 const rfcLeft = `
  Up    |    2     irc,scr/6     -         -         -         -
  Down  |    -         -         0       tls/1       0         1

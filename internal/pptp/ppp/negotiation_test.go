@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lossyLink carries packets between two negotiations, and loses some.
+// lossyLink carries packets between two negotiations and loses some.
 type lossyLink struct {
 	now   time.Time
 	r     *rand.Rand
@@ -43,7 +43,7 @@ func (l *lossyLink) connectPolicies(p Protocol, a, b Policy) {
 	}
 }
 
-// runUntilSilent lets the two talk until both are silent or a minute has passed.
+// runUntilSilent runs both sides until they are silent or a minute has passed.
 func (l *lossyLink) runUntilSilent() {
 	end := l.now.Add(time.Minute)
 	for l.now.Before(end) {
@@ -103,7 +103,7 @@ func TestSilenceEnds(t *testing.T) {
 	}
 }
 
-// pppd with nomppe and a client that insists must not talk for ever.
+// A negotiation between pppd with nomppe and a client that insists on MPPE ends.
 func TestStubbornSidesEnd(t *testing.T) {
 	l := newLink(1, 0)
 	l.connectPolicies(CCP, &CCPOptions{Allowed: MPPE128, Want: MPPE128 | MPPEStateless}, &CCPOptions{Allowed: MPPE40, Want: MPPE40})
@@ -121,7 +121,7 @@ func TestUnknownCodesAndOldAnswers(t *testing.T) {
 	n := NewNegotiation(LCP, &LCPOptions{Magic: 7, NewMagic: testMagic}, Timing{}, Hooks{
 		Send: func(_ Protocol, p Packet) { sent = append(sent, Packet{p.Code, p.ID, append([]byte(nil), p.Data...)}) },
 	})
-	n.Input(now, Packet{Code: ConfigureRequest, ID: 1}) // before Begin: nothing
+	n.Input(now, Packet{Code: ConfigureRequest, ID: 1}) // ignored before Begin
 	if len(sent) != 0 {
 		t.Fatal("answered before Begin")
 	}
@@ -172,14 +172,14 @@ func FuzzNegotiation(f *testing.F) {
 	})
 }
 
-// stubborn is a peer that answers every Configure-Request as it likes, for ever.
+// stubborn is a peer that answers every Configure-Request with its function, without end.
 type stubborn struct {
 	answer func(request Packet) []Packet
-	sent   int // packets that came to it
+	sent   int // packets that it received
 }
 
-// runAgainst lets a negotiation talk to a peer until both are silent, or a minute has
-// passed. It returns the disagreement, if there was one.
+// runAgainst runs a negotiation against the peer until both are silent, or a minute has
+// passed. It returns the disagreement, if any.
 func (s *stubborn) runAgainst(t *testing.T, p Protocol, policy Policy, first ...Packet) (got *Disagreement, n *Negotiation) {
 	t.Helper()
 	now := time.Unix(0, 0)
@@ -209,7 +209,7 @@ func (s *stubborn) runAgainst(t *testing.T, p Protocol, policy Policy, first ...
 	return got, n
 }
 
-// A peer that refuses for ever gets Max-Failure requests an option and no more, RFC
+// A peer that refuses without end gets at most Max-Failure requests per option, RFC
 // 1661 section 4.6.
 func TestRefusalsEnd(t *testing.T) {
 	refuse := func(code Code, o Option) func(Packet) []Packet {
@@ -251,7 +251,7 @@ func TestRefusalsEnd(t *testing.T) {
 	}
 }
 
-// An option that the peer refuses is given up, and the negotiation ends well.
+// An option that the peer refuses is dropped, and the negotiation succeeds.
 func TestAnOptionIsGivenUp(t *testing.T) {
 	s := &stubborn{answer: func(p Packet) []Packet {
 		list, err := ParseOptions(p.Data)
@@ -271,8 +271,8 @@ func TestAnOptionIsGivenUp(t *testing.T) {
 	}
 }
 
-// A peer that demands what we refuse, or other things for ever, gets no endless
-// answers either.
+// A peer that demands a refused option, or sends different requests without end, does not
+// get endless answers.
 func TestDemandsEnd(t *testing.T) {
 	id := uint8(0)
 	request := func(o Option) Packet {
@@ -311,8 +311,8 @@ func TestDemandsEnd(t *testing.T) {
 	}
 }
 
-// RFC 1661 section 5.1: a retransmission keeps its identifier, so that the answer
-// to the first one counts, however late it is.
+// RFC 1661 section 5.1: a retransmission keeps its identifier, so a late answer
+// to the first copy counts.
 func TestALateAnswerCounts(t *testing.T) {
 	var sent []Packet
 	up := false
@@ -336,7 +336,7 @@ func TestALateAnswerCounts(t *testing.T) {
 	if n.RTT() != 0 || n.Lost() != 1 {
 		t.Errorf("a repeated request measured %v, %d lost", n.RTT(), n.Lost())
 	}
-	// The peer repeats itself before our Ack is there, and once more later.
+	// The peer repeats its request before our Ack arrives, and again later.
 	n.Input(now, theirs)
 	if n.Lost() != 1 {
 		t.Errorf("a request that was repeated at once counts as %d lost", n.Lost()-1)
@@ -347,12 +347,12 @@ func TestALateAnswerCounts(t *testing.T) {
 	if n.State() != Opened || len(sent) != was+1 || sent[was].Code != ConfigureAck || sent[was].ID != 9 || n.Lost() != 2 {
 		t.Errorf("after a retransmission: state %v, sent %+v", n.State(), sent[was:])
 	}
-	// The answer to the second of two requests is none.
+	// The answer to the second of two copies does not count.
 	n.Input(now, Packet{ConfigureAck, sent[0].ID, sent[0].Data})
 	if n.State() != Opened {
 		t.Errorf("a second Ack changed the state to %v", n.State())
 	}
-	// Another request is a wish to begin again.
+	// A different request renegotiates.
 	n.Input(now, Packet{ConfigureRequest, 10, nil})
 	if n.State() == Opened {
 		t.Error("another request changed nothing")
@@ -383,7 +383,7 @@ func TestTheRejectedCodeIsKept(t *testing.T) {
 	}
 }
 
-// What did not come to an end in time is told by what the peer did until then.
+// After a timeout, Stalled reports what the peer did until then.
 func TestStuck(t *testing.T) {
 	now := time.Unix(0, 0)
 	var last Packet
@@ -400,7 +400,7 @@ func TestStuck(t *testing.T) {
 	}
 }
 
-// A peer that answers nothing is not taken for one that asks for other things: its
+// A peer that answers nothing does not count as one that changes its requests: its
 // requests have new identifiers and the same options.
 func TestAPeerThatAnswersNothing(t *testing.T) {
 	now := time.Unix(0, 0)

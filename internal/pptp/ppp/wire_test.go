@@ -128,7 +128,7 @@ func TestLCPRefused(t *testing.T) {
 	if got := l.Request(nil); !bytes.Equal(got, decodeHex("010404b0 050699887766")) {
 		t.Errorf("Request = %x", got)
 	}
-	l.Refused(ConfigureNak, decodeHex("01040640")) // more than we can take
+	l.Refused(ConfigureNak, decodeHex("01040640")) // larger than we accept
 	l.Refused(ConfigureReject, decodeHex("050699887766"))
 	if got := l.Request(nil); len(got) != 0 {
 		t.Errorf("Request = %x", got)
