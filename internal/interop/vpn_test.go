@@ -24,18 +24,18 @@ import (
 
 var vpnBytes = flag.Int("vpn-bytes", 50_000_000, "what the OpenVPN client moves each way")
 
-// Three logins at the one server.
+// Three logins at the server.
 var exitLogins = []pptpLogin{{"alice", "wonderland-1"}, {"bob", `b0b's "quoted" pass`}, {"dave", "fixed-address"}}
 
 type pptpLogin struct{ name, password string }
 
 const (
 	userPassword  = "Blue-Kite-7"
-	serverOutside = "10.99.9.1" // where the server sends on what comes by its tunnels
+	serverOutside = "10.99.9.1" // where packets leave the tunnels behind the server
 )
 
-// exits is a panel with a node for each of exitLogins, all with OpenVPN, and what
-// stands around it.
+// exits is a panel with a node for each of exitLogins, all with OpenVPN, and its
+// environment.
 type exits struct {
 	*panel
 	dir   string
@@ -43,8 +43,8 @@ type exits struct {
 	wire  *vpntest.Tap
 }
 
-// newExits makes the panel's data, with two access users, the second of whom has
-// had their time, and starts the panel. No service is on.
+// newExits creates the panel's data, with two clients of which the second has
+// expired, and starts the panel. No service is on.
 func newExits(t *testing.T) *exits {
 	t.Helper()
 	x := &exits{dir: t.TempDir()}
@@ -98,7 +98,7 @@ func newExits(t *testing.T) *exits {
 	return x
 }
 
-// startService and stop switch the service of a node.
+// startService and stopService switch the service of a node.
 func (x *exits) startService(i int) { x.t.Helper(); x.switchTo("start", i) }
 func (x *exits) stopService(i int)  { x.t.Helper(); x.switchTo("stop", i) }
 
@@ -107,7 +107,7 @@ func (x *exits) switchTo(act string, i int) {
 	x.postForm("/services/"+act, "id", strconv.Itoa(i+1), "count", "1", "yes", "1")
 }
 
-// addProfile makes one for an access user, and returns its id.
+// addProfile adds a profile of a client and returns its id.
 func (x *exits) addProfile(user int, label string, password bool) string {
 	x.t.Helper()
 	pairs := []string{"user", strconv.Itoa(user), "label", label}
@@ -125,7 +125,7 @@ func (x *exits) profileFile(profile string, i int) []byte {
 	return []byte(body)
 }
 
-// addressSeen is the address that the lab's web server sees a computer come from.
+// addressSeen returns the source address of a computer at the lab's web server.
 func addressSeen(c *vpntest.Computer) (netip.Addr, error) {
 	page, err := c.Fetch("http://web.lab.test/", 5*time.Second)
 	if err != nil {
@@ -138,7 +138,7 @@ func addressSeen(c *vpntest.Computer) (netip.Addr, error) {
 	return netip.ParseAddr(at)
 }
 
-// wantExit wants a computer to reach the network behind the server, by the server.
+// wantExit checks that a computer reaches the network behind the server through the server.
 func (x *exits) wantExit(c *vpntest.Computer) {
 	x.t.Helper()
 	if from, err := addressSeen(c); err != nil || from.String() != serverOutside {
@@ -162,7 +162,7 @@ func (x *exits) awaitServed(c *vpntest.Computer, what string) {
 	}
 }
 
-// wantNoLeak wants nothing beside openvpn's packets to have crossed the wire.
+// wantNoLeak checks that only openvpn's packets crossed the wire.
 func (x *exits) wantNoLeak(what string) {
 	x.t.Helper()
 	if l := x.wire.Found(); len(l) > 0 {
@@ -170,9 +170,9 @@ func (x *exits) wantNoLeak(what string) {
 	}
 }
 
-// TestExits has the real client of OpenVPN leave by the real server, with profiles
-// that the panel gives out: what it reaches and does not, who is let in, and what
-// happens when the tunnel, openvpn or the panel goes. With -vpn-bytes=1000000000
+// TestExits connects the real OpenVPN client through the real server, with profiles
+// of the panel. It checks what the client reaches, who may connect, and what
+// happens when the tunnel, openvpn or the panel ends. With -vpn-bytes=1000000000
 // it moves a gigabyte each way.
 func TestExits(t *testing.T) {
 	if _, err := openvpn.FindPrograms(t.Context()); err != nil {
@@ -194,7 +194,7 @@ func TestExits(t *testing.T) {
 
 	x.checkEachExit(ann, phone)
 
-	// Two clients, one with a password beside its certificate.
+	// Two clients, one with a password in addition to its certificate.
 	x.startService(0)
 	laptop := x.addProfile(1, "laptop", true)
 	login := "ann\n" + userPassword + "\n"
@@ -266,7 +266,7 @@ func (x *exits) checkUnprotected(c *vpntest.Computer, closed func(string)) {
 func (x *exits) wantUnreachable(c *vpntest.Computer, otherClient, what string) {
 	x.t.Helper()
 	for _, to := range []string{
-		vpntest.HostAddress + ":7001",         // the machine, at an address of its own
+		vpntest.HostAddress + ":7001",         // the machine at its own address
 		"10.66.0.1:7001",                      // the gateway's address, which has no services
 		otherClient + ":7001",                 // another client
 		"169.254.169.254:80",                  // a metadata service, forbidden to all clients
@@ -278,7 +278,7 @@ func (x *exits) wantUnreachable(c *vpntest.Computer, otherClient, what string) {
 	}
 }
 
-// checkTransfer moves bytes each way and compares their sums.
+// checkTransfer moves bytes each way and checks their sums.
 func (x *exits) checkTransfer(c *vpntest.Computer) {
 	x.t.Helper()
 	patience := 5*time.Minute + time.Duration(*vpnBytes)*8*time.Microsecond // at 1 Mbit/s
@@ -295,8 +295,8 @@ func (x *exits) checkTransfer(c *vpntest.Computer) {
 	x.t.Logf("%d bytes down in %s, up in %s", *vpnBytes, mid.Sub(began).Round(100*time.Millisecond), time.Since(mid).Round(100*time.Millisecond))
 }
 
-// checkTunnelLoss has the server end the session, and its processes: nothing of the
-// client goes another way until there is a session again.
+// checkTunnelLoss ends the session at the server, and then its processes. The client's
+// packets must take no other path until there is a session again.
 func (x *exits) checkTunnelLoss(c *vpntest.Computer, closed func(string)) {
 	x.t.Helper()
 	for _, how := range [][]string{{"kick"}, {"kick", "tcp"}} {
@@ -307,7 +307,7 @@ func (x *exits) checkTunnelLoss(c *vpntest.Computer, closed func(string)) {
 	x.wantNoLeak("with a new session")
 }
 
-// checkRefusals wants the client to be told why it is not let in.
+// checkRefusals checks the reason that a refused client receives.
 func (x *exits) checkRefusals(c *vpntest.Computer, laptop string) {
 	x.t.Helper()
 	for _, tt := range []struct{ profile, login, words string }{
@@ -321,8 +321,8 @@ func (x *exits) checkRefusals(c *vpntest.Computer, laptop string) {
 	}
 }
 
-// checkRevocation takes the right away from a client that is connected: within five
-// seconds it is not served any more, and told why.
+// checkRevocation revokes the access of a connected client: within five
+// seconds it must be cut off and receive the reason.
 func (x *exits) checkRevocation(c *vpntest.Computer, login string) {
 	x.t.Helper()
 	tablet, desk := x.addProfile(1, "tablet", false), x.addProfile(1, "desk", true)
@@ -379,12 +379,12 @@ func (x *exits) checkManyClients(computers []*vpntest.Computer) {
 	}
 }
 
-// checkRestarts kills openvpn and the panel; the client comes back by itself, and what
-// it sends meanwhile goes nowhere. After a stop nothing is left.
+// checkRestarts kills openvpn and the panel. The client must reconnect by itself, and
+// its packets must go nowhere meanwhile. After a stop nothing may be left.
 func (x *exits) checkRestarts(c *vpntest.Computer, profile string) {
 	x.t.Helper()
 	v := c.Connect(append(x.profileFile(profile, 0),
-		// It notices within seconds that its server has gone; by itself, within 30.
+		// The client detects the loss of its server within seconds; by default it needs 30 s.
 		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
 	v.WaitFor(vpntest.Connected, 1)
 	x.wantExit(c)

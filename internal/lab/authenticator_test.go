@@ -95,7 +95,7 @@ func parsePacket(t *testing.T, wire string) ppp.Packet {
 }
 
 // The two ends of MPPE derive matching keys.
-func TestKeysAreTheClients(t *testing.T) {
+func TestServerKeysMatchClientKeys(t *testing.T) {
 	c := captured[0]
 	v, err := ppp.ParseValue(parsePacket(t, c.response).Data)
 	if err != nil {
@@ -129,7 +129,7 @@ func TestRefusalsAreWorded(t *testing.T) {
 }
 
 // No input makes the authenticator panic.
-func FuzzGate(f *testing.F) {
+func FuzzAuthenticator(f *testing.F) {
 	for _, c := range captured {
 		b, err := hex.DecodeString(c.response)
 		if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// caller is a client that sends exactly what a test wants.
-type caller struct {
+// testClient is a client that sends exactly what a test wants.
+type testClient struct {
 	net.Conn
 	*control.Reader
 	call *gre.Call
@@ -32,7 +32,7 @@ type packet struct {
 }
 
 // Deliver implements gre.Handler.
-func (c *caller) Deliver(b *gre.Buffer) {
+func (c *testClient) Deliver(b *gre.Buffer) {
 	defer b.Release()
 	proto, body, err := ppp.ParseFrame(b.Data)
 	if err != nil {
@@ -45,13 +45,13 @@ func (c *caller) Deliver(b *gre.Buffer) {
 }
 
 // Flush implements gre.Handler.
-func (*caller) Flush() {}
+func (*testClient) Flush() {}
 
 // Unreachable implements gre.Handler.
-func (*caller) Unreachable(gre.Unreachable) {}
+func (*testClient) Unreachable(gre.Unreachable) {}
 
 // placeCall places a call to a server.
-func (r rig) placeCall(t *testing.T, n lab.Node) *caller {
+func (r rig) placeCall(t *testing.T, n lab.Node) *testClient {
 	t.Helper()
 	nc, err := net.Dial("tcp4", n.Addr.String())
 	if err != nil {
@@ -61,7 +61,7 @@ func (r rig) placeCall(t *testing.T, n lab.Node) *caller {
 	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	c := &caller{Conn: nc, Reader: control.NewReader(nc), came: make(chan packet, 1024)}
+	c := &testClient{Conn: nc, Reader: control.NewReader(nc), came: make(chan packet, 1024)}
 	local := nc.LocalAddr().(*net.TCPAddr).AddrPort().Addr()
 	if c.call, err = r.mux.Open(local, n.Addr.Addr(), c); err != nil {
 		t.Fatal(err)
@@ -78,14 +78,14 @@ func (r rig) placeCall(t *testing.T, n lab.Node) *caller {
 	return c
 }
 
-func (c *caller) sendMessage(t *testing.T, m control.Message) {
+func (c *testClient) sendMessage(t *testing.T, m control.Message) {
 	t.Helper()
 	if _, err := c.Write(m.Append(nil)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (c *caller) readMessage(t *testing.T) control.Message {
+func (c *testClient) readMessage(t *testing.T) control.Message {
 	t.Helper()
 	m, err := c.Next()
 	if err != nil {
@@ -94,7 +94,7 @@ func (c *caller) readMessage(t *testing.T) control.Message {
 	return m
 }
 
-func (c *caller) sendPacket(t *testing.T, proto ppp.Protocol, p ppp.Packet) {
+func (c *testClient) sendPacket(t *testing.T, proto ppp.Protocol, p ppp.Packet) {
 	t.Helper()
 	b := p.Append(ppp.AppendFrame(make([]byte, gre.Headroom), proto))
 	if err := c.call.Send(b); err != nil {
@@ -103,7 +103,7 @@ func (c *caller) sendPacket(t *testing.T, proto ppp.Protocol, p ppp.Packet) {
 }
 
 // awaitPacket waits for a packet with one of the codes.
-func (c *caller) awaitPacket(t *testing.T, proto ppp.Protocol, codes ...ppp.Code) packet {
+func (c *testClient) awaitPacket(t *testing.T, proto ppp.Protocol, codes ...ppp.Code) packet {
 	t.Helper()
 	for limit := time.After(10 * time.Second); ; {
 		select {
@@ -119,7 +119,7 @@ func (c *caller) awaitPacket(t *testing.T, proto ppp.Protocol, codes ...ppp.Code
 
 // A server that refuses without end answers as fast as it is asked: the client must end
 // the negotiation.
-func TestStubbornServersAnswerEachRequest(t *testing.T) {
+func TestFaultyServersAnswerEachRequest(t *testing.T) {
 	const many = 100
 	request := ppp.Option{Type: 1, Value: []byte{5, 120}}.Append(ppp.Option{Type: 5, Value: []byte{1, 2, 3, 9}}.Append(nil))
 	for behaviour, want := range map[string]ppp.Code{
@@ -155,7 +155,7 @@ func TestStubbornServersAnswerEachRequest(t *testing.T) {
 }
 
 // The server repeats its own request as soon as it is refused or answered.
-func TestServersThatDemand(t *testing.T) {
+func TestFaultyServersRepeatOwnRequest(t *testing.T) {
 	for behaviour, answer := range map[string]ppp.Code{
 		"lcp:callback": ppp.ConfigureReject,
 		"lcp:demands":  ppp.ConfigureNak,
@@ -240,7 +240,7 @@ func TestEndingsOfALink(t *testing.T) {
 }
 
 // Before its delay is over, a server neither sends nor receives.
-func TestServersThatBeginLate(t *testing.T) {
+func TestLateServersAreSilentBefore(t *testing.T) {
 	r, n := newOneRig(t, "begins:300ms")
 	c := r.placeCall(t, n)
 	c.sendPacket(t, ppp.LCP, ppp.Packet{Code: ppp.ConfigureRequest, ID: 77})
@@ -323,7 +323,7 @@ func TestOffers(t *testing.T) {
 }
 
 // Each server accepts the forms of a password outside ASCII that its spec names.
-func TestFormsOfAPassword(t *testing.T) {
+func TestPasswordForms(t *testing.T) {
 	for behaviour, widened := range map[string]bool{"password:utf16": false, "password:widened": true, "password:widened+auth:mschapv1": true} {
 		r, n := newOneRig(t, behaviour)
 		second := pptp.SecondCall("")
@@ -342,7 +342,7 @@ func TestFormsOfAPassword(t *testing.T) {
 }
 
 // Loss in one direction does not affect the other.
-func TestLossOfADirection(t *testing.T) {
+func TestLossInOneDirection(t *testing.T) {
 	for behaviour, down := range map[string]bool{"loss-down:45+auth:none": true, "loss-up:45+auth:none": false} {
 		r, n := newOneRig(t, behaviour)
 		c := r.placeCall(t, n)

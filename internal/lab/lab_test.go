@@ -64,7 +64,7 @@ func pingThrice(t *testing.T, node lab.Node) (reply control.SCCRP, found lab.Exp
 	return reply, found
 }
 
-func TestEachBehaviourDeservesItsStatus(t *testing.T) {
+func TestEachBehaviourHasExpectedStatus(t *testing.T) {
 	const spec = "good=2,slow:50ms=2,lossy:2=2,lossy:3=2,refuse=2,silent=2,garbage=6,half=2,ssh=2,denied=4,reset=3,drip=2"
 	f := labtest.Start(t, lab.Config{Nodes: 31, Seed: 7, Faults: labtest.Faults(t, spec)})
 	for i, node := range f.Nodes() {

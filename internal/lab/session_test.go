@@ -120,8 +120,8 @@ var (
 	strong   = lab.Policy{Encryption: pptp.EncryptionRequired, MinBits: 128}
 )
 
-// deserved lists the correct result of a login for each behaviour.
-var deserved = []struct {
+// expectedLogins lists the correct result of a login for each behaviour.
+var expectedLogins = []struct {
 	behaviour string
 	policy    lab.Policy
 	cause     string
@@ -400,7 +400,7 @@ var deserved = []struct {
 
 // Every fault has its step and its cause, and every variant of a good server
 // accepts the login. No negotiation exceeds the allowed packets per second.
-func TestEachSessionDeservesItsCause(t *testing.T) {
+func TestEachSessionHasExpectedCause(t *testing.T) {
 	t.Parallel()
 	type result struct {
 		want, found lab.Expect
@@ -408,10 +408,10 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 		busiest     int
 	}
 	r, nodes := newFullRig(t)
-	results := make([]result, len(deserved))
+	results := make([]result, len(expectedLogins))
 	var wg sync.WaitGroup // many of them wait for a timeout
 	gate := make(chan struct{}, 40)
-	for i, d := range deserved {
+	for i, d := range expectedLogins {
 		n := nodes[d.behaviour]
 		wg.Go(func() {
 			gate <- struct{}{}
@@ -421,7 +421,7 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for i, d := range deserved {
+	for i, d := range expectedLogins {
 		t.Run(fmt.Sprintf("%s %s", d.behaviour, d.policy.Encryption), func(t *testing.T) {
 			got := results[i]
 			if got.want.Cause != d.cause {
@@ -437,12 +437,12 @@ func TestEachSessionDeservesItsCause(t *testing.T) {
 	}
 }
 
-// newFullRig returns a rig with a server for each behaviour of deserved.
+// newFullRig returns a rig with a server for each behaviour of expectedLogins.
 func newFullRig(t testing.TB) (rig, map[string]lab.Node) {
 	t.Helper()
 	var faults lab.Faults
 	names := make(map[lab.Behaviour][]string)
-	for _, d := range deserved {
+	for _, d := range expectedLogins {
 		b, err := lab.ParseBehaviour(d.behaviour)
 		if err != nil {
 			t.Fatal(err)
@@ -467,7 +467,7 @@ const mostPackets = 50
 
 // If nearly every second packet is lost, every failure at any step has the cause loss,
 // unless too few packets came to detect it.
-func TestLossIsTold(t *testing.T) {
+func TestHeavyLossHasCauseLoss(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, lab.Config{Nodes: 60, Seed: 9, Faults: labtest.Faults(t, "loss:35=1,loss:45=1,loss-down:45=1")})
 	found := make([]lab.Expect, len(r.Nodes()))
@@ -532,7 +532,7 @@ var broken = map[string]string{
 }
 
 // A failed TCP connection is reported as an end of the current step.
-func TestAWayThatBreaks(t *testing.T) {
+func TestBrokenNetworkEndsCurrentStep(t *testing.T) {
 	t.Parallel()
 	for behaviour, cause := range broken {
 		r, n := newOneRig(t, behaviour)
@@ -554,7 +554,7 @@ func TestAWayThatBreaks(t *testing.T) {
 // that shows it.
 func TestEveryCauseIsProvoked(t *testing.T) {
 	met := make(map[string]bool)
-	for _, d := range deserved {
+	for _, d := range expectedLogins {
 		met[d.cause] = true
 	}
 	for _, cause := range broken {

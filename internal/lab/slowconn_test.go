@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// pipeWay is a clientConn in memory.
-type pipeWay struct {
+// pipeConn is a clientConn in memory.
+type pipeConn struct {
 	net.Conn
 	aborted, half bool
 }
 
-func (w *pipeWay) closeWrite() { w.half = true }
+func (w *pipeConn) closeWrite() { w.half = true }
 
-func (w *pipeWay) abort() {
+func (w *pipeConn) abort() {
 	w.aborted = true
 	w.Close()
 }
@@ -26,7 +26,7 @@ func TestSlowConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const late = 2 * time.Second
 		client, server := net.Pipe()
-		s := newSlowConn(&pipeWay{Conn: server}, late)
+		s := newSlowConn(&pipeConn{Conn: server}, late)
 		began := time.Now()
 		for _, word := range []string{"one", "two"} { // both are in transit at once
 			if _, err := s.Write([]byte(word)); err != nil {
@@ -46,7 +46,7 @@ func TestSlowConnHearsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const late = 600 * time.Millisecond
 		client, server := net.Pipe()
-		s := newSlowConn(&pipeWay{Conn: server}, late)
+		s := newSlowConn(&pipeConn{Conn: server}, late)
 		began := time.Now()
 		if _, err := client.Write([]byte("question")); err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func TestSlowConnHearsLate(t *testing.T) {
 func TestSlowConnEndsHalf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		w := &pipeWay{Conn: server}
+		w := &pipeConn{Conn: server}
 		s := newSlowConn(w, time.Second)
 		s.closeWrite()
 		if _, err := client.Write([]byte("on")); err != nil {
@@ -87,7 +87,7 @@ func TestSlowConnEndsHalf(t *testing.T) {
 func TestSlowConnIsReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		w := &pipeWay{Conn: server}
+		w := &pipeConn{Conn: server}
 		s := newSlowConn(w, time.Second)
 		s.abort()
 		s.Close() // has no effect after the end

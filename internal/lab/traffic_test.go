@@ -272,7 +272,7 @@ func TestWrongKeys(t *testing.T) {
 }
 
 // Sessions of all kinds release their resources, whichever side ends first.
-func TestSessionsLeaveNothing(t *testing.T) {
+func TestSessionsReleaseResources(t *testing.T) {
 	spec := "good=10,no-internet=2,latency:5ms=2,reorder:5=2,dies:20ms=2,ends:20ms=2,rate:10M=2,login-refused=2,call:dropped=1"
 	cycle := func(t *testing.T) {
 		r := newRig(t, lab.Config{Nodes: 25, Seed: 1, Faults: labtest.Faults(t, spec)})

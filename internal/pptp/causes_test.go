@@ -290,9 +290,9 @@ func TestCausePrefersServerReasonOverTimeout(t *testing.T) {
 	}
 }
 
-// TestTheFirstWordsStay checks that the Terminate-Request that pppd sends after a refusal
+// TestRefusalTextOutlivesTerminateRequest checks that the Terminate-Request that pppd sends after a refusal
 // does not replace its text.
-func TestTheFirstWordsStay(t *testing.T) {
+func TestRefusalTextOutlivesTerminateRequest(t *testing.T) {
 	w := newTestPath(t, Config{}, time.Millisecond, &pppd{})
 	w.link.startLCP(w.now)
 	w.runUntil(w.now.Add(time.Minute), func() bool { return w.link.auth.answered })

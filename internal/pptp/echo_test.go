@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// TestEcho sends many concurrent echoes over an established session.
-func TestEcho(t *testing.T) {
+// TestSessionEchoesConcurrently sends many concurrent echoes over an established session.
+func TestSessionEchoesConcurrently(t *testing.T) {
 	wires := gre.NewSwitch()
 	fleet := labtest.Start(t, lab.Config{Nodes: 1, GRE: wires.Open})
 	n := fleet.Nodes()[0]

@@ -156,7 +156,7 @@ var captureTests = []captureTest{
 	{name: "pap-authfail", cause: "auth.refused"},
 }
 
-func TestCaptures(t *testing.T) {
+func TestLinkReplaysCaptures(t *testing.T) {
 	for _, tt := range captureTests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := loadCapture(t, tt.name)
@@ -255,7 +255,7 @@ func (r *replay) replayCapture(tt captureTest, c *capture, recordedCCP uint32) (
 
 // pppd hangs up if CCP is negotiated again after it was agreed on, so a lost
 // Configure-Ack must not cause another request.
-func TestLostAckOfPppd(t *testing.T) {
+func TestLinkSurvivesLostAckOfPPPD(t *testing.T) {
 	c := loadCapture(t, "mppe128")
 	random := &fixedRandom{}
 	for _, f := range c.frames {

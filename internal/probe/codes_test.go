@@ -70,8 +70,8 @@ func TestCodesTextNamesServerCodes(t *testing.T) {
 	}
 }
 
-// TestEveryCodeHasWords holds that no code of RFC 2637 or Q.931, known or not, leaves
-// a key of the catalogue where its words belong.
+// TestEveryCodeHasWords checks that every code of RFC 2637 and Q.931, known or not, has a
+// text in the catalogue.
 func TestEveryCodeHasWords(t *testing.T) {
 	var all []error
 	for code := range 256 {
@@ -102,7 +102,7 @@ func TestEveryCodeHasWords(t *testing.T) {
 	}
 }
 
-// resolverOf is a resolver that knows the addresses of some servers.
+// resolverOf returns a resolver for the addresses of these servers.
 func resolverOf(list []lab.Node) func(context.Context, string) ([]netip.Addr, error) {
 	return func(context.Context, string) (at []netip.Addr, err error) {
 		for _, n := range list {
@@ -112,8 +112,8 @@ func resolverOf(list []lab.Node) func(context.Context, string) ([]netip.Addr, er
 	}
 }
 
-// TestLoginSaysWhichAddressAnswered holds that a login of a name with several
-// addresses says which of them took the connection.
+// TestLoginSaysWhichAddressAnswered checks that a login of a name with several
+// addresses says which of them accepted the connection.
 func TestLoginSaysWhichAddressAnswered(t *testing.T) {
 	sw := gre.NewSwitch()
 	at := map[string]lab.Node{}

@@ -10,13 +10,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestDialFailureCauses holds that each error of a connect is a fact about the
-// server or a failure of this machine, and never neither.
+// TestDialFailureCauses checks that each error of a connect is either a fact about the
+// server or a failure of this machine.
 func TestDialFailureCauses(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		online bool
-		want   string // "" is a failure of this machine
+		want   string // empty for a failure of this machine
 	}{
 		{syscall.ECONNREFUSED, true, "tcp.refused"},
 		{syscall.ECONNRESET, true, "tcp.reset"},

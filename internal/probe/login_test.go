@@ -27,8 +27,8 @@ const everyFault = `
 	lcp:nak-mru lcp:code-reject lcp:callback lcp:loop ccp:nak ccp:terminate ip:conflict ip:reject-all ip:code-reject data:rejected data:plain wrong-keys
 	password:widened password:utf16 echo:lcp echo:control echo:none`
 
-// TestLoginFindsExpectedCause pairs every fault of the lab with its
-// step, its cause and the status that follows.
+// TestLoginFindsExpectedCause checks the step, the cause and the status for every fault of
+// the lab.
 func TestLoginFindsExpectedCause(t *testing.T) {
 	faults := labtest.Faults(t, strings.Join(strings.Fields(everyFault), "=1,")+"=1")
 	sw := gre.NewSwitch()
@@ -40,7 +40,7 @@ func TestLoginFindsExpectedCause(t *testing.T) {
 		err    error
 	}
 	results := make([]result, len(nodes))
-	var wg sync.WaitGroup // many wait for a time-out: all at once
+	var wg sync.WaitGroup // concurrent, because many wait for a timeout
 	for i, n := range nodes {
 		wg.Go(func() {
 			var p probe.Prober
@@ -72,8 +72,8 @@ func TestLoginFindsExpectedCause(t *testing.T) {
 	}
 }
 
-// TestOnAddressErrorEndsProbe holds that nothing is sent to a server that may not be used, whatever
-// its name.
+// TestOnAddressErrorEndsProbe checks that nothing is sent to a server that OnAddress
+// refuses.
 func TestOnAddressErrorEndsProbe(t *testing.T) {
 	sw := gre.NewSwitch()
 	n := labtest.Start(t, lab.Config{Nodes: 1, GRE: sw.Open}).Nodes()[0]

@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// fakeService is a session whose tunnel fails with err and whose control connection with
-// control; nil: it answers.
+// fakeService is a session whose tunnel echoes fail with err and whose control echoes fail
+// with control; nil means that they succeed.
 type fakeService struct{ err, control error }
 
 func (h fakeService) Info() pptp.Info {
@@ -54,7 +54,7 @@ func TestProbesThroughService(t *testing.T) {
 		fact connexa.Fact
 		mark connexa.Mark
 		text string
-		seen string // the steps that were looked at
+		seen string // the completed steps of the trace
 	}{
 		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), fakeService{}) }, connexa.Answered, connexa.MarkGood, "probe.through.ping", "control"},
 		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), fakeService{}) }, connexa.LoggedIn, connexa.MarkGood, "probe.through.login", "lcp"},

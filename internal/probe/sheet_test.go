@@ -34,8 +34,8 @@ func TestCausesSheet(t *testing.T) {
 	}
 }
 
-// TestSheetHasEveryCauseOnce holds that the sheet shows whole texts and hides what
-// they belong to.
+// TestSheetHasEveryCauseOnce checks that the sheet contains complete texts without their
+// causes.
 func TestSheetHasEveryCauseOnce(t *testing.T) {
 	all := causesOfToday()
 	text, key := causesSheet(all, 0)
@@ -59,13 +59,13 @@ func TestSheetHasEveryCauseOnce(t *testing.T) {
 	}
 }
 
-// causesOfToday are the causes that a probe may name.
+// causesOfToday lists the causes that a probe may report.
 func causesOfToday() []string {
 	return slices.DeleteFunc(everyCause(), func(c string) bool { return slices.Contains(pptp.RetiredCauses(), c) })
 }
 
-// causesSheet writes the texts of all causes, or of n at random, and beside them
-// which cause each number is.
+// causesSheet returns the texts of all causes, or of n random ones, and a key
+// that maps each number to its cause.
 func causesSheet(all []string, n int) (text, key string) {
 	all = slices.Clone(all)
 	if n > 0 {

@@ -18,13 +18,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// causeError is an error with a reason.
+// causeError is an error with a cause.
 type causeError connexa.Cause
 
 func (e causeError) Error() string        { return "told: " + string(e) }
 func (e causeError) Cause() connexa.Cause { return connexa.Cause(e) }
 
-// measureThrough is a small test against a site of the fleet.
+// measureThrough makes a small speed test against a site of the fleet.
 func measureThrough(ctx context.Context, s *pptp.Session, live func(connexa.SpeedLive)) (connexa.Measurement, error) {
 	tunnel, err := speed.Through(s)
 	if err != nil {
@@ -111,7 +111,7 @@ func TestSpeedResultFollowsMeasurement(t *testing.T) {
 	}
 }
 
-// probeOne runs a speed test on a good server with what a measurement might say.
+// probeOne runs a speed test on a good server with a given measurement.
 func probeOne(t *testing.T, p *probe.Prober, measure func(context.Context) (connexa.Measurement, error)) (connexa.Probed, error) {
 	t.Helper()
 	sw := gre.NewSwitch()

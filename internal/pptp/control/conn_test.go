@@ -191,7 +191,7 @@ func TestStartKeepsToTheDeadline(t *testing.T) {
 }
 
 // A cancelled context is not a fact about the server.
-func TestCancelIsNoVerdict(t *testing.T) {
+func TestCancelledStartIsNoFact(t *testing.T) {
 	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
@@ -351,7 +351,7 @@ func TestHangupIsBounded(t *testing.T) {
 
 // Two readers never share the stream: the second waits until its context
 // ends.
-func TestOneReader(t *testing.T) {
+func TestReadersWaitForOneAnother(t *testing.T) {
 	serveConn(t, Config{}, func(s *server) { io.Copy(io.Discard, s) }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -427,7 +427,7 @@ func TestErrorsReadWell(t *testing.T) {
 
 // A machine that keeps the connection without reading still acknowledges what we
 // send; an unreachable one does not. The two have different causes.
-func TestARequestThatDidNotArrive(t *testing.T) {
+func TestUnacknowledgedRequestHasOwnFailure(t *testing.T) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

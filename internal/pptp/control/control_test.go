@@ -97,7 +97,7 @@ func TestGolden(t *testing.T) {
 }
 
 // A prefix with a matching length field is malformed too.
-func TestShortForItsType(t *testing.T) {
+func TestParseRefusesPrefixes(t *testing.T) {
 	for _, tt := range golden {
 		wire := decodeHex(t, tt.wire)
 		if _, unknown := tt.message.(Unknown); unknown {

@@ -138,7 +138,7 @@ func TestAcknowledgments(t *testing.T) {
 	})
 }
 
-func TestCallsDoNotMix(t *testing.T) {
+func TestMuxKeepsCallsApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sw := NewSwitch()
 		client, server := NewMux(sw.Open), NewMux(sw.Open)

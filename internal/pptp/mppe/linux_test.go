@@ -54,7 +54,7 @@ func (l *linuxServer) openFrame(frame []byte) []byte {
 
 // A Linux server recovers from any loss: of data, of flushed packets, and of
 // its requests and complaints, which arrive a few packets late.
-func TestLinuxServerGetsBackIntoStep(t *testing.T) {
+func TestLinuxServerRecoversFromLoss(t *testing.T) {
 	key, _ := KeysV2(hashHash, ntResponse)
 	for _, percent := range []int{1, 2, 5, 10, 20} {
 		for seed := range uint64(8) {

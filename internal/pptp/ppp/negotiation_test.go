@@ -104,7 +104,7 @@ func TestSilenceEnds(t *testing.T) {
 }
 
 // A negotiation between pppd with nomppe and a client that insists on MPPE ends.
-func TestStubbornSidesEnd(t *testing.T) {
+func TestStubbornSidesStop(t *testing.T) {
 	l := newLink(1, 0)
 	l.connectPolicies(CCP, &CCPOptions{Allowed: MPPE128, Want: MPPE128 | MPPEStateless}, &CCPOptions{Allowed: MPPE40, Want: MPPE40})
 	l.ends[0].Begin(l.now)
@@ -211,7 +211,7 @@ func (s *stubborn) runAgainst(t *testing.T, p Protocol, policy Policy, first ...
 
 // A peer that refuses without end gets at most Max-Failure requests per option, RFC
 // 1661 section 4.6.
-func TestRefusalsEnd(t *testing.T) {
+func TestEndlessRefusalsAreBounded(t *testing.T) {
 	refuse := func(code Code, o Option) func(Packet) []Packet {
 		return func(p Packet) []Packet {
 			if p.Code != ConfigureRequest {
@@ -252,7 +252,7 @@ func TestRefusalsEnd(t *testing.T) {
 }
 
 // An option that the peer refuses is dropped, and the negotiation succeeds.
-func TestAnOptionIsGivenUp(t *testing.T) {
+func TestRefusedOptionIsDropped(t *testing.T) {
 	s := &stubborn{answer: func(p Packet) []Packet {
 		list, err := ParseOptions(p.Data)
 		if p.Code != ConfigureRequest || err != nil {
@@ -273,7 +273,7 @@ func TestAnOptionIsGivenUp(t *testing.T) {
 
 // A peer that demands a refused option, or sends different requests without end, does not
 // get endless answers.
-func TestDemandsEnd(t *testing.T) {
+func TestEndlessDemandsAreBounded(t *testing.T) {
 	id := uint8(0)
 	request := func(o Option) Packet {
 		id++
@@ -313,7 +313,7 @@ func TestDemandsEnd(t *testing.T) {
 
 // RFC 1661 section 5.1: a retransmission keeps its identifier, so a late answer
 // to the first copy counts.
-func TestALateAnswerCounts(t *testing.T) {
+func TestLateAnswerCounts(t *testing.T) {
 	var sent []Packet
 	up := false
 	now := time.Unix(0, 0)
@@ -384,7 +384,7 @@ func TestTheRejectedCodeIsKept(t *testing.T) {
 }
 
 // After a timeout, Stalled reports what the peer did until then.
-func TestStuck(t *testing.T) {
+func TestStalledReportsReason(t *testing.T) {
 	now := time.Unix(0, 0)
 	var last Packet
 	n := NewNegotiation(IPCP, &IPCPOptions{}, Timing{}, Hooks{Send: func(_ Protocol, p Packet) { last = p }})
@@ -402,7 +402,7 @@ func TestStuck(t *testing.T) {
 
 // A peer that answers nothing does not count as one that changes its requests: its
 // requests have new identifiers and the same options.
-func TestAPeerThatAnswersNothing(t *testing.T) {
+func TestStalledIgnoresSilentPeer(t *testing.T) {
 	now := time.Unix(0, 0)
 	n := NewNegotiation(LCP, &LCPOptions{Magic: 7}, Timing{}, Hooks{Send: func(Protocol, Packet) {}})
 	n.Begin(now)
