@@ -29,7 +29,7 @@ func askSecret(ctx context.Context, in *os.File, errs io.Writer, question string
 		err  error
 	}
 	got := make(chan answer, 1)
-	go func() { // a read from a terminal cannot be called off: this one ends with the program
+	go func() { // a read from a terminal cannot be cancelled: it ends with the program
 		text, err := term.ReadPassword(fd)
 		got <- answer{text, err}
 	}()
@@ -40,6 +40,6 @@ func askSecret(ctx context.Context, in *os.File, errs io.Writer, question string
 		}
 		return connexa.Secret(a.text), nil
 	case <-ctx.Done():
-		return "", errors.Join(ctx.Err(), term.Restore(fd, before)) // what is typed next is shown again
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before)) // turn the echo on again
 	}
 }

@@ -18,12 +18,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// checkTimeout is how long a check waits for the connection, and then for the
-// first answer: as long as the last and most patient attempt of the panel's probe.
+// checkTimeout bounds the wait for the connection, and then for the first answer. It is
+// that of the last attempt of the panel's probe, which is the longest.
 const checkTimeout = 8 * time.Second
 
-// Check climbs the ladder of one server once, tells out each step as it is
-// climbed and then what became of it, and returns the exit code.
+// Check logs in to one server, prints each step and then the result, and returns the
+// exit code.
 func Check(ctx context.Context, cfg config.Check, in *os.File, out, errs io.Writer) int {
 	c := checker{
 		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil),
@@ -41,9 +41,9 @@ type checker struct {
 	words     *i18n.Printer
 	mux       *gre.Mux
 	online    func() bool
-	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer's
-	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)         // nil: the system's
-	onStep    func(pptp.StepResult)                                                // nil: nobody else looks on
+	dial      func(ctx context.Context, network, address string) (net.Conn, error) // Defaults to that of net.Dialer.
+	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)         // Defaults to the system's resolver.
+	onStep    func(pptp.StepResult)                                                // Optional.
 	ask       func(ctx context.Context, question string) (connexa.Secret, error)
 }
 
@@ -85,8 +85,8 @@ func (c *checker) fail(code int, err error) int {
 	return code
 }
 
-// probeServer makes the login. Its only error is errInterrupted: everything else that
-// may go wrong is a finding.
+// probeServer makes the login. Its only error is errInterrupted: every other failure is
+// a result.
 func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResult, error) {
 	told := io.Discard
 	if !c.cfg.JSON {
@@ -96,7 +96,7 @@ func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResul
 	l := newTracePrinter(told, c.words)
 	p := probe.Prober{Attempts: func() int { return 1 }, Online: c.online}
 	p.Session = pptp.Config{GRE: c.mux, DialTCP: c.dial, Resolve: c.resolve, OnStep: func(r pptp.StepResult) {
-		if ctx.Err() == nil { // what an interrupt makes fail has not failed
+		if ctx.Err() == nil { // failures because of an interrupt are not printed
 			l.addStep(r)
 		}
 		if c.onStep != nil {
@@ -106,7 +106,7 @@ func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResul
 	p.Session.OnSecondCall = func(why pptp.SecondCall) { l.addRemark(secondCallLines[why]) }
 	p.Session.Timeouts.TCP, p.Session.Timeouts.Control = checkTimeout, checkTimeout
 	climb := p.Login
-	var unmeasured error // what kept a measurement from being whole
+	var unmeasured error // why the measurement is incomplete
 	if c.cfg.Speed {
 		job.Kind, climb = connexa.Speed, p.Speed
 		p.Measure = func(ctx context.Context, s *pptp.Session, _ func(connexa.SpeedLive)) (connexa.Measurement, error) {
@@ -146,7 +146,7 @@ var secondCallLines = map[pptp.SecondCall]string{
 
 const noNetwork = "This machine has no network: it has no route to the outside."
 
-// localFailure is err, which is no fact about the server, in words.
+// localFailure describes err, which is a failure of this host.
 func (c *checker) localFailure(err error) (cause connexa.Cause, message, fix, seen string) {
 	var local *connexa.LocalError
 	if errors.As(err, &local) {

@@ -13,18 +13,18 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// checkResult is what a check found out. Its JSON is relied on by scripts. The text for
-// a person is written from the same fields.
+// checkResult is the result of a check. Scripts rely on its JSON. The text form is
+// written from the same fields.
 type checkResult struct {
 	Address  string         `json:"address"`
 	Reached  connexa.Step   `json:"reached"`
-	Cause    connexa.Cause  `json:"cause"` // empty: all is well
+	Cause    connexa.Cause  `json:"cause"` // empty if all is well
 	Message  string         `json:"message"`
 	Means    string         `json:"means,omitempty"`
 	Try      string         `json:"try,omitempty"`
-	Flag     string         `json:"flag,omitempty"`     // of this command, that lets the session come up
-	Fix      string         `json:"fix,omitempty"`      // a line that gives this machine what it lacks
-	Seen     string         `json:"seen,omitempty"`     // what this probe saw, in words
+	Flag     string         `json:"flag,omitempty"`     // a flag of this command that lets the session come up
+	Fix      string         `json:"fix,omitempty"`      // a command that gives this host what it lacks
+	Seen     string         `json:"seen,omitempty"`     // what this probe saw, as a sentence
 	Says     string         `json:"says,omitempty"`     // the server's own words
 	Evidence string         `json:"evidence,omitempty"` // numbers, names and codes
 	Steps    []stepResult   `json:"steps"`
@@ -49,7 +49,7 @@ type sessionResult struct {
 	MTU        int    `json:"mtu"`
 }
 
-// setSteps notes the steps. A result that names no step is known by them.
+// setSteps sets the steps, and the last reached one if the result has none.
 func (c *checkResult) setSteps(steps []stepResult) {
 	c.Steps = slices.Concat([]stepResult{}, steps)
 	if c.Reached != "" {
@@ -63,14 +63,14 @@ func (c *checkResult) setSteps(steps []stepResult) {
 	}
 }
 
-// setLocalFailure notes that this machine cannot do it.
+// setLocalFailure sets a failure of this host.
 func (c *checkResult) setLocalFailure(cause connexa.Cause, message, fix, seen string) {
 	c.code, c.Cause, c.Message = ExitHere, cause, message
 	c.Fix, c.Evidence = fix, seen
 }
 
-// setServerResult notes what is true of the server; unmeasured is what kept a measurement from
-// being whole.
+// setServerResult sets what was found out about the server. unmeasured is why the
+// measurement is incomplete.
 func (c *checkResult) setServerResult(p connexa.Probed, unmeasured error, words *i18n.Printer) {
 	c.Reached, c.Cause = p.Outcome.Reached, p.Outcome.Cause
 	s := p.Detail.Session
@@ -95,8 +95,8 @@ func (c *checkResult) setServerResult(p connexa.Probed, unmeasured error, words 
 	c.setSpeed(p.Detail.Speed, unmeasured)
 }
 
-// adviseFlag is the flag of this command that lets the session come up, at a price. It is
-// empty where none would.
+// adviseFlag returns the flag of this command that lets the session come up, with its
+// drawback, or the empty string.
 func (c *checkResult) adviseFlag() string {
 	required := c.policy == connexa.EncryptionRequired
 	switch c.Cause {
@@ -130,8 +130,8 @@ func (c *checkResult) writeJSON(w io.Writer) error {
 
 type detailLine struct{ label, text string }
 
-// detailLines are what a person reads below the message: the fields of the JSON object
-// with their labels.
+// detailLines returns the labelled lines below the message, which are the fields of the
+// JSON object.
 func (c *checkResult) detailLines() []detailLine {
 	quoted := c.Says
 	if quoted != "" {
@@ -147,10 +147,10 @@ func (c *checkResult) detailLines() []detailLine {
 	return slices.DeleteFunc(list, func(l detailLine) bool { return l.text == "" })
 }
 
-// textWidth is how long lines of text are, in runes.
+// textWidth is the width of a text line in runes.
 const textWidth = 96
 
-// writeText tells a person what was found, below the ladder.
+// writeText writes the text form, below the trace.
 func (c *checkResult) writeText(w io.Writer) error {
 	var b strings.Builder
 	if len(c.Steps) > 0 {
@@ -158,7 +158,7 @@ func (c *checkResult) writeText(w io.Writer) error {
 	}
 	b.WriteString(wrapText(c.Message, "") + "\n")
 	if c.Fix != "" {
-		b.WriteString("  To mend it  " + c.Fix + "\n") // whole, to be copied
+		b.WriteString("  To mend it  " + c.Fix + "\n") // not wrapped, so that it can be copied
 	}
 	for _, l := range c.detailLines() {
 		fmt.Fprintf(&b, "  %-10s  %s\n", l.label, wrapText(l.text, strings.Repeat(" ", 14)))
@@ -167,8 +167,8 @@ func (c *checkResult) writeText(w io.Writer) error {
 	return err
 }
 
-// wrapText breaks s between words; indent begins every line but the first, and is
-// thought to be before that one.
+// wrapText breaks s between words. indent begins each line except the first, which is
+// assumed to be indented already.
 func wrapText(s, indent string) string {
 	var b strings.Builder
 	at := len(indent)
@@ -189,7 +189,7 @@ func wrapText(s, indent string) string {
 	return b.String()
 }
 
-// asSentence begins s with a capital and ends it with a full stop.
+// asSentence returns s with a capital at the start and a full stop at the end.
 func asSentence(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	if size == 0 {

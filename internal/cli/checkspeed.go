@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// speedResult is what a check measured. Its JSON is relied on by scripts. An
-// upload that was not measured has no figure, but a cause and a reason.
+// speedResult is the measurement of a check. Scripts rely on its JSON. An upload that
+// was not measured has a cause and a reason instead of a figure.
 type speedResult struct {
 	DownMbps   float64            `json:"down_mbps"`
 	UpMbps     *float64           `json:"up_mbps,omitempty"`
@@ -21,7 +21,7 @@ type speedResult struct {
 	UpReason   string             `json:"up_reason,omitempty"`
 	LatencyMS  float64            `json:"latency_ms"`
 	JitterMS   float64            `json:"jitter_ms"`
-	LoadedDown float64            `json:"loaded_down_ms,omitempty"` // the latency under load
+	LoadedDown float64            `json:"loaded_down_ms,omitempty"` // latency under load
 	LoadedUp   float64            `json:"loaded_up_ms,omitempty"`
 	Grade      string             `json:"bufferbloat,omitempty"` // a letter
 	Loss       float64            `json:"loss_percent"`
@@ -29,23 +29,23 @@ type speedResult struct {
 	Confidence connexa.Confidence `json:"confidence"`
 }
 
-// measureSession measures through the session, and closes it. It says so before: it takes
-// a while.
+// measureSession measures through the session and closes it. It prints a remark first,
+// because it takes a while.
 func (c *checker) measureSession(ctx context.Context, s *pptp.Session, l *tracePrinter) (connexa.Measurement, error) {
 	tunnel, err := speed.Through(s)
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
-	// The result stands whatever becomes of the leave-taking, which is bounded.
+	// The result is valid even if the bounded close fails.
 	defer func() { _ = tunnel.Close() }()
 	l.addRemark(fmt.Sprintf("    measures against %s, for %.0f s at most", c.cfg.Endpoint.Name(), speed.Deadline(connexa.SpeedQuick).Seconds()))
 	return speed.Measure(ctx, tunnel, []connexa.Endpoint{c.cfg.Endpoint}, speed.Options{Mode: connexa.SpeedQuick})
 }
 
-// noUpload is the reason for no figure of an endpoint that has nothing to send to.
+// noUpload is the reason for an endpoint without an upload URL.
 const noUpload = "this endpoint takes no upload"
 
-// setSpeed notes the figures; failed is why there is none of the upload.
+// setSpeed sets the figures. failed is why the upload was not measured.
 func (c *checkResult) setSpeed(m *connexa.Measurement, failed error) {
 	if m == nil || m.Down == 0 {
 		return
@@ -72,7 +72,7 @@ func (c *checkResult) setSpeed(m *connexa.Measurement, failed error) {
 	}
 }
 
-// detailLines are the figures with their labels.
+// detailLines returns the figures as labelled lines.
 func (s *speedResult) detailLines() []detailLine {
 	up := "not measured: " + s.UpReason
 	if s.UpMbps != nil {
@@ -85,10 +85,10 @@ func (s *speedResult) detailLines() []detailLine {
 	}
 }
 
-// toMbps is bits per second in millions, to a thousandth.
+// toMbps converts bits per second to Mbit/s, rounded to a thousandth.
 func toMbps(bits int64) float64 { return math.Round(float64(bits)/1e3) / 1e3 }
 
-// loadedText says how latency grew in the directions in which it was measured.
+// loadedText describes the latency under load in the directions that were measured.
 func (s *speedResult) loadedText() string {
 	if s.Grade == "" {
 		return ""

@@ -17,8 +17,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// Demo runs the panel on a fresh data folder beside a simulated fleet, until ctx
-// is done. The folder is removed at the end.
+// Demo runs the panel on a new data folder with a simulated fleet until ctx is done, and
+// then deletes the folder.
 func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, log *slog.Logger) error {
 	dir, err := os.MkdirTemp("", "connexa-demo-")
 	if err != nil {
@@ -67,8 +67,8 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
 	return g.Wait()
 }
 
-// demoGRE are raw sockets where this user may open them, else a switch inside
-// this process, so that everybody sees whole sessions.
+// demoGRE returns raw sockets if this user may open them, otherwise a switch inside this
+// process, so that sessions work for every user.
 func demoGRE(ctx context.Context) (wires gre.Opener, how string) {
 	if gre.Diagnose(ctx, gre.Raw) == nil {
 		return gre.Raw, ""

@@ -1,9 +1,9 @@
 package cli
 
-// The exit codes of every command; 0 is well.
+// The exit codes of all commands; 0 is success.
 const (
-	ExitFailed      = 1   // it did not work out; of a check: a step failed
-	ExitUsage       = 2   // bad use
-	ExitHere        = 3   // this machine cannot do it, whatever the server may be like
-	ExitInterrupted = 130 // by a signal, as shells number it
+	ExitFailed      = 1   // the command failed; for check: a step failed
+	ExitUsage       = 2   // wrong usage
+	ExitHere        = 3   // this host cannot do it, whatever the server
+	ExitInterrupted = 130 // interrupted by a signal, as shells number it
 )

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Explain is err as a person at a terminal reads it.
+// Explain returns err as a text for the terminal.
 func Explain(err error) string {
 	p := i18n.New(i18n.English, nil)
 	var fields connexa.FieldErrors

@@ -16,7 +16,7 @@ import (
 
 // Lab runs a simulated fleet until ctx is done.
 func Lab(ctx context.Context, cfg config.Lab, out io.Writer) error {
-	var faults lab.Faults // none: every server is good
+	var faults lab.Faults // the zero value: all servers work
 	if cfg.Faults != "" {
 		var err error
 		if faults, err = lab.ParseFaults(cfg.Faults); err != nil {
@@ -35,12 +35,12 @@ func Lab(ctx context.Context, cfg config.Lab, out io.Writer) error {
 	return fleet.Run(ctx)
 }
 
-// labEndpoint is a speed server that answers inside the tunnels of a simulated
-// fleet, and nowhere else.
+// labEndpoint is the host of a speed server that exists only inside the tunnels of a
+// simulated fleet.
 const labEndpoint = "speed.lab.test"
 
-// openFleet makes the fleet that cfg describes and opens its listeners, on the
-// first part of 127/8 where nobody else, another fleet for one, has them.
+// openFleet creates the fleet of cfg and opens its listeners on the first part of 127/8
+// that no other program, such as another fleet, uses.
 func openFleet(cfg lab.Config) (*lab.Fleet, error) {
 	var taken error
 	cfg.Sites = map[string]http.Handler{labEndpoint: speed.NewServer(speed.ServerOptions{})}
@@ -61,8 +61,8 @@ func openFleet(cfg lab.Config) (*lab.Fleet, error) {
 	return nil, taken
 }
 
-// writeFleet writes the file that the panel imports. It holds passwords, if only
-// invented ones.
+// writeFleet writes the import file of the fleet. Only its owner may read it, as it
+// contains passwords, though invented ones.
 func writeFleet(fleet *lab.Fleet, path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

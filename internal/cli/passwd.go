@@ -17,10 +17,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Passwd gives a user of a panel, which may run, a new password and ends all of the
-// user's sessions.
+// Passwd sets the password of an account and ends its sessions. The panel may be
+// running.
 func Passwd(ctx context.Context, cfg config.Passwd, in *os.File, out, errs io.Writer) error {
-	d, err := db.OpenRescue(ctx, cfg.Data) // before anything is typed in vain
+	d, err := db.OpenRescue(ctx, cfg.Data) // before the user types a password
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func Passwd(ctx context.Context, cfg config.Passwd, in *os.File, out, errs io.Wr
 	return nil
 }
 
-// askNewPassword has a password typed twice at a terminal, or reads one line of what is
-// no terminal.
+// askNewPassword asks twice for a password at a terminal, or reads one line from any
+// other input.
 func askNewPassword(ctx context.Context, user string, in *os.File, errs io.Writer) (connexa.Secret, error) {
 	if !term.IsTerminal(int(in.Fd())) {
 		line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')

@@ -15,7 +15,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
-// proxyKeys is what the OpenVPN exit of a proxy and its one client are known by.
+// proxyKeys are the certificates and keys of the proxy's OpenVPN exit and its client.
 type proxyKeys struct {
 	Name     string
 	CA       string
@@ -27,11 +27,11 @@ type proxyKeys struct {
 	Serial   string
 }
 
-// proxyNode is the only node there is.
+// proxyNode is the number of the only node.
 const proxyNode = 1
 
-// openVPN makes what the proxy's OpenVPN exit needs, and writes the profile of its
-// client down. nil: there is to be none.
+// openVPN prepares the proxy's OpenVPN exit and writes the profile of its client. It
+// returns nil if no exit is wanted.
 func (p *proxy) openVPN() (*gateway.VPN, error) {
 	if !p.cfg.VPNAt.IsValid() {
 		return nil, nil
@@ -76,7 +76,7 @@ func (p *proxy) openVPN() (*gateway.VPN, error) {
 	}, nil
 }
 
-// vpnKeys are those that were kept, or ones that are made now.
+// vpnKeys returns the stored keys, or new ones.
 func (p *proxy) vpnKeys() (k proxyKeys, err error) {
 	kept := filepath.Join(p.cfg.Data, "openvpn.json")
 	if p.cfg.Data != "" {
@@ -103,7 +103,7 @@ func (p *proxy) vpnKeys() (k proxyKeys, err error) {
 	if err != nil {
 		return k, err
 	}
-	// The key of the CA ends here: nobody else is to get a certificate.
+	// The key of the CA is not stored: there are no further certificates.
 	cert, key, serial, err := i.Client(caCert, caKey, "client")
 	if err != nil {
 		return k, err
@@ -128,7 +128,7 @@ func (p *proxy) vpnKeys() (k proxyKeys, err error) {
 	return k, nil
 }
 
-// writePrivate writes a file that nobody else may read, whole or not at all.
+// writePrivate writes a file atomically, readable only by its owner.
 func writePrivate(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".connexa-*") // with mode 0600
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// SetupOpenVPN makes the devices of OpenVPN exits and the table that closes them,
-// or removes both. It changes nothing where they are as they have to be.
+// SetupOpenVPN creates the devices of OpenVPN exits and the nftables table that isolates
+// them, or removes both. It leaves what is correct already.
 func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 	if cfg.Remove {
 		return removeOpenVPN(out)
@@ -21,12 +21,12 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The table first: there is no moment in which a device is open.
+	// The table first, so that no device is ever open.
 	if err := isolation.Protect(); err != nil {
 		return explainRights(err)
 	}
-	// Also those that are there beyond the count: a node may have one of them, and
-	// the owner of the first has to be that of all.
+	// Also the existing devices beyond the count: a node may use one of them, and all must
+	// have the same owner.
 	all, err := isolation.List()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func SetupOpenVPN(cfg config.SetupOpenVPN, out io.Writer) error {
 	return nil
 }
 
-// openVPNOwner is the account that gets the devices.
+// openVPNOwner returns the account that will own the devices.
 func openVPNOwner(cfg config.SetupOpenVPN) (uid uint32, name string, err error) {
 	name = cfg.Owner
 	if name == "" {

@@ -18,24 +18,24 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// speedShutdownTimeout is how long a test that runs may take to end.
+// speedShutdownTimeout bounds the running tests at shutdown.
 const speedShutdownTimeout = 3 * time.Second
 
-// speedTimes are those of requests that have not shown the token.
+// speedTimes returns the deadlines of requests that have not shown the token.
 func speedTimes() conns.Times {
 	t := conns.UsualTimes
 	t.Idle = time.Minute
 	return t
 }
 
-// Connections that a speed server accepts in addition to those of the requests that it
-// serves, so that it can answer 429 to a client above its limits.
+// Connections that a speed server accepts beyond those of served requests, so that it can
+// answer 429 to a client above its limits.
 const (
 	speedSparePerAddr = 16
 	speedSpare        = 64
 )
 
-// SpeedServer is the far end of speed tests, until ctx is done.
+// SpeedServer serves speed tests until ctx is done.
 func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
@@ -52,7 +52,7 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 		if err != nil {
 			return errors.Join(fmt.Errorf("read the certificate: %w", err), l.Close())
 		}
-		// HTTP/2 would make one stream of those that a test counts on.
+		// HTTP/2 would put the separate streams of a test into one connection.
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 		scheme = "https"
 	}
@@ -72,7 +72,7 @@ func SpeedServer(ctx context.Context, cfg config.SpeedServer, out io.Writer) err
 	}))
 }
 
-// serveSpeed serves l, which it closes, until ctx is done.
+// serveSpeed serves l until ctx is done, and closes it.
 func serveSpeed(ctx context.Context, web *http.Server, l net.Listener, t conns.Times, h *speed.Server) error {
 	web.Handler, web.MaxHeaderBytes, web.Protocols = t.Guard(h), 16<<10, new(http.Protocols)
 	t.Apply(web)

@@ -12,11 +12,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// tracePrinter writes the steps of one climb as they come and keeps them: each once, in
-// order. A failure may take steps back: GRE packets that came prove nothing when
-// none of ours arrives. So a step from GRE on is written once the one above it is
-// reached, and encryption and address at the end. A terminal may be slow and the
-// climb must not wait for it, so a goroutine of its own writes; end ends it.
+// tracePrinter prints the steps of a probe as they are reached, each once and in order,
+// and keeps them. A failure may take steps back: received GRE packets prove nothing if
+// none of ours arrives. So a step from GRE on is printed once the next one is reached,
+// and encryption and address at the end. A goroutine prints, because a terminal may be
+// slow and the probe must not wait for it; finish ends it.
 type tracePrinter struct {
 	out   io.Writer
 	words *i18n.Printer
@@ -24,18 +24,18 @@ type tracePrinter struct {
 	stop  chan struct{}
 	done  chan struct{}
 
-	trace   []stepResult     // of the goroutine that writes, until done
-	failed  *pptp.StepResult // the last failure that was reported
-	written int              // steps of climb that are written
+	trace   []stepResult     // owned by the goroutine until done is closed
+	failed  *pptp.StepResult // the last reported failure
+	written int              // steps of trace that are printed
 }
 
-// traceLine is a step, or a remark between two.
+// traceLine is a step, or a remark between two steps.
 type traceLine struct {
 	rung pptp.StepResult
 	line string
 }
 
-// maxTraceLines is more than a climb with both forms of a password has.
+// maxTraceLines is more than the steps of a probe that tries both password encodings.
 const maxTraceLines = 64
 
 func newTracePrinter(out io.Writer, words *i18n.Printer) *tracePrinter {
@@ -47,10 +47,10 @@ func newTracePrinter(out io.Writer, words *i18n.Printer) *tracePrinter {
 	return l
 }
 
-// addStep takes a rung and never waits.
+// addStep adds a step. It never blocks.
 func (l *tracePrinter) addStep(r pptp.StepResult) { l.send(traceLine{rung: r}) }
 
-// addRemark takes a line and never waits.
+// addRemark adds a line. It never blocks.
 func (l *tracePrinter) addRemark(line string) { l.send(traceLine{line: line}) }
 
 func (l *tracePrinter) send(h traceLine) {
@@ -82,22 +82,22 @@ func (l *tracePrinter) handleLine(h traceLine) {
 	case !r.OK:
 		l.failed = &r
 	case r.Step == pptp.StepResolve:
-		l.failed = nil // a second call: only what it reaches beyond the first is new
+		l.failed = nil // a second call: only steps beyond those of the first are new
 		l.addReached(connexa.Step(r.Step), r.At, l.stepNote(r))
-	case l.failed == nil: // a step after a failure comes from taking the session down
+	case l.failed == nil: // steps after a failure come from closing the session
 		l.addReached(connexa.Step(r.Step), r.At, l.stepNote(r))
 	}
 	l.flushSteps(false)
 }
 
-// addReached keeps a step that is above all that were reached before.
+// addReached keeps a step if it is above all earlier ones.
 func (l *tracePrinter) addReached(s connexa.Step, at time.Duration, note string) {
 	if n := len(l.trace); n == 0 || s.Index() > l.trace[n-1].Step.Index() {
 		l.trace = append(l.trace, stepResult{s, true, toMilliseconds(at), note})
 	}
 }
 
-// flushSteps writes the steps that can no longer be taken back, or all.
+// flushSteps prints the steps that can no longer be taken back, or all.
 func (l *tracePrinter) flushSteps(all bool) {
 	for ; l.written < len(l.trace); l.written++ {
 		s := l.trace[l.written]
@@ -113,10 +113,10 @@ func (l *tracePrinter) flushSteps(all bool) {
 	}
 }
 
-// finish waits until what was reported is written, adds what the result of the climb
-// knows beyond, writes the rest and returns the steps. final are the rungs of the
-// result; without any the failure that was reported is the last step. note is what is
-// said of it; without one no failure is written, as of a climb that was interrupted.
+// finish waits until the reported steps are printed, adds those that only the result of
+// the probe has, prints the rest and returns all. final are the steps of the result;
+// without them the reported failure is the last step. note describes the failure; without
+// it no failure is printed, as for an interrupted probe.
 func (l *tracePrinter) finish(final []connexa.StepResult, note string) []stepResult {
 	close(l.stop)
 	<-l.done
@@ -138,8 +138,7 @@ func (l *tracePrinter) finish(final []connexa.StepResult, note string) []stepRes
 	return l.trace
 }
 
-// removeFrom drops s and the steps above it: they were taken for reached, and were
-// not.
+// removeFrom removes s and the steps above it: they were not reached after all.
 func (l *tracePrinter) removeFrom(s connexa.Step) {
 	i := slices.IndexFunc(l.trace, func(c stepResult) bool { return c.Step.Index() >= s.Index() })
 	if i >= 0 {
@@ -148,7 +147,7 @@ func (l *tracePrinter) removeFrom(s connexa.Step) {
 	}
 }
 
-// stepNote says what was seen at a step that was reached.
+// stepNote describes what was seen at a reached step.
 func (l *tracePrinter) stepNote(r pptp.StepResult) string {
 	means := l.words.T("step." + string(r.Step) + ".means")
 	switch {
@@ -165,8 +164,8 @@ func (l *tracePrinter) stepNote(r pptp.StepResult) string {
 	}
 }
 
-// causeText is the sentence of a cause, or with the part ".more" what it means
-// and with ".try" what to try. A code that a server made up is told by its step.
+// causeText returns the sentence of a cause, or with part ".more" what it means and with
+// ".try" what to do. An unknown code of a server has the texts of its step.
 func causeText(p *i18n.Printer, c connexa.Cause, part string) string {
 	for _, key := range []string{"cause." + string(c) + part, "step." + string(c.Step()) + ".fail" + part} {
 		if p.Has(key) {
@@ -179,7 +178,7 @@ func causeText(p *i18n.Printer, c connexa.Cause, part string) string {
 // withoutFullStop returns a message without its full stop, to be shown beside a step.
 func withoutFullStop(message string) string { return strings.TrimSuffix(message, ".") }
 
-// toMilliseconds is d to a tenth.
+// toMilliseconds converts d, rounded to a tenth.
 func toMilliseconds(d time.Duration) float64 {
 	return float64(d.Round(100*time.Microsecond).Microseconds()) / 1000
 }
