@@ -68,8 +68,8 @@ func (m *memory) ResetClientUsage(_ context.Context, ids []int64, at time.Time) 
 	return nil
 }
 
-// change changes a user as an admin does.
-func (m *memory) change(id int64, change func(*connexa.ClientLogin)) {
+// changeClient changes a user as an admin does.
+func (m *memory) changeClient(id int64, change func(*connexa.ClientLogin)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.users[id]
@@ -77,7 +77,7 @@ func (m *memory) change(id int64, change func(*connexa.ClientLogin)) {
 	m.users[id] = u
 }
 
-func (m *memory) user(id int64) connexa.ClientLogin {
+func (m *memory) clientOf(id int64) connexa.ClientLogin {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.users[id]
@@ -85,27 +85,27 @@ func (m *memory) user(id int64) connexa.ClientLogin {
 
 var here = netip.MustParseAddr("192.0.2.7")
 
-// begin is a Directory that knows ann, who may use all, and its store.
-func begin(t *testing.T, cfg Config) (*Directory, *memory) {
+// newDirectory is a Directory that knows ann, who may use all, and its store.
+func newDirectory(t *testing.T, cfg Config) (*Directory, *memory) {
 	t.Helper()
 	m := &memory{users: map[int64]connexa.ClientLogin{1: {
 		Client: connexa.Client{ID: 1, Name: "ann", Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
 	}}, tags: map[int64][]string{7: {"fast"}, 8: {"slow"}}}
 	cfg.Store, cfg.Log = m, slog.New(slog.DiscardHandler)
 	d := New(cfg)
-	load(t, d)
+	mustLoad(t, d)
 	return d, m
 }
 
-func load(t *testing.T, d *Directory) {
+func mustLoad(t *testing.T, d *Directory) {
 	t.Helper()
 	if err := d.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// reason is why an error refuses; granted for none.
-func reason(t *testing.T, err error) connexa.ClientRefusal {
+// reasonOf is why an error refuses; granted for none.
+func reasonOf(t *testing.T, err error) connexa.ClientRefusal {
 	t.Helper()
 	var r *Refused
 	if err == nil {
@@ -138,55 +138,55 @@ func TestEveryReason(t *testing.T) {
 		{"disabled, and another password", func(u *connexa.ClientLogin) { u.Enabled, u.Password = false, "Blue-Kite-8" }, connexa.ClientUnknown, connexa.ClientOutdated},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d, m := begin(t, Config{})
+			d, m := newDirectory(t, Config{})
 			g, err := d.Login(7, "ann", "Blue-Kite-7", here)
 			if err != nil {
 				t.Fatal(err)
 			}
-			m.change(1, tt.change)
-			load(t, d)
-			if got := reason(t, g.Revalidate()); got != tt.stay {
+			m.changeClient(1, tt.change)
+			mustLoad(t, d)
+			if got := reasonOf(t, g.Revalidate()); got != tt.stay {
 				t.Errorf("who is connected is told %q, want %q", got, tt.stay)
 			}
 			_, err = d.Login(7, "ann", "Blue-Kite-7", here)
-			if got := reason(t, err); got != tt.login {
+			if got := reasonOf(t, err); got != tt.login {
 				t.Errorf("a login is told %q, want %q", got, tt.login)
 			}
 			want := tt.stay
 			if want == connexa.ClientOutdated { // a certificate has no password
 				want = connexa.ClientGranted
-				if !m.user(1).Enabled {
+				if !m.clientOf(1).Enabled {
 					want = connexa.ClientDisabled
 				}
 			}
 			_, err = d.Authorize(7, "ann", here)
-			if got := reason(t, err); got != want {
+			if got := reasonOf(t, err); got != want {
 				t.Errorf("a certificate is told %q, want %q", got, want)
 			}
 		})
 	}
-	d, m := begin(t, Config{})
+	d, m := newDirectory(t, Config{})
 	g, err := d.Login(7, "ann", "Blue-Kite-7", here)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, try := range [][2]string{{"ann", "wrong"}, {"bob", "Blue-Kite-7"}, {"", ""}, {"Ann", "Blue-Kite-7"}} {
-		if _, err := d.Login(7, try[0], connexa.Secret(try[1]), here); reason(t, err) != connexa.ClientUnknown {
+		if _, err := d.Login(7, try[0], connexa.Secret(try[1]), here); reasonOf(t, err) != connexa.ClientUnknown {
 			t.Errorf("%q is told %v", try, err)
 		}
 	}
 	delete(m.users, 1)
-	load(t, d)
-	if got := reason(t, g.Revalidate()); got != connexa.ClientGone {
+	mustLoad(t, d)
+	if got := reasonOf(t, g.Revalidate()); got != connexa.ClientGone {
 		t.Errorf("one who was deleted is told %q", got)
 	}
 }
 
 // TestQuotaIsJudgedLive spends a quota without anything being written.
 func TestQuotaIsJudgedLive(t *testing.T) {
-	d, m := begin(t, Config{})
-	m.change(1, func(u *connexa.ClientLogin) { u.Quota, u.Up = 100, 40 })
-	load(t, d)
+	d, m := newDirectory(t, Config{})
+	m.changeClient(1, func(u *connexa.ClientLogin) { u.Quota, u.Up = 100, 40 })
+	mustLoad(t, d)
 	one, err := d.Login(7, "ann", "Blue-Kite-7", here)
 	if err != nil {
 		t.Fatal(err)
@@ -203,13 +203,13 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 	if err := d.Flush(t.Context()); err != nil { // counts nothing twice
 		t.Fatal(err)
 	}
-	load(t, d)
+	mustLoad(t, d)
 	if l, _ := d.Live(1); one.Revalidate() != nil || l.Up != 50 || l.Down != 49 {
 		t.Fatalf("after a flush: %+v", l)
 	}
 	other.Meter().Add(1, 0)
 	for _, g := range []*Grant{one, other} {
-		if reason(t, g.Revalidate()) != connexa.ClientOverQuota {
+		if reasonOf(t, g.Revalidate()) != connexa.ClientOverQuota {
 			t.Error("may stay with a quota that is spent")
 		}
 	}
@@ -227,7 +227,7 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 func TestRunKeepsTheView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cuts atomic.Int64
-		d, m := begin(t, Config{OnRevoked: func() { cuts.Add(1) }})
+		d, m := newDirectory(t, Config{OnRevoked: func() { cuts.Add(1) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- d.Run(ctx) }()
@@ -238,7 +238,7 @@ func TestRunKeepsTheView(t *testing.T) {
 		}
 		g.Meter().Add(3, 4)
 		time.Sleep(6 * time.Second)
-		if u := m.user(1); u.Up != 3 || u.Down != 4 || u.SeenFrom != here.String() || u.SeenAt.IsZero() {
+		if u := m.clientOf(1); u.Up != 3 || u.Down != 4 || u.SeenFrom != here.String() || u.SeenAt.IsZero() {
 			t.Errorf("written %+v", u)
 		}
 		m.mu.Lock()
@@ -250,21 +250,21 @@ func TestRunKeepsTheView(t *testing.T) {
 		m.fails = false
 		m.mu.Unlock()
 		time.Sleep(6 * time.Second)
-		if u := m.user(1); u.Up != 4 || u.Down != 5 {
+		if u := m.clientOf(1); u.Up != 4 || u.Down != 5 {
 			t.Errorf("after a failure %d and %d are written", u.Up, u.Down)
 		}
 
-		m.change(1, func(u *connexa.ClientLogin) { u.Quota = 20 })
+		m.changeClient(1, func(u *connexa.ClientLogin) { u.Quota = 20 })
 		d.Wake()
 		synctest.Wait()
 		cuts.Store(0)
 		g.Meter().Add(0, 11)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.ClientOverQuota {
+		if cuts.Load() == 0 || reasonOf(t, g.Revalidate()) != connexa.ClientOverQuota {
 			t.Error("nobody was told that a quota is spent")
 		}
-		m.change(1, func(u *connexa.ClientLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
+		m.changeClient(1, func(u *connexa.ClientLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
 		d.Wake()
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
@@ -274,7 +274,7 @@ func TestRunKeepsTheView(t *testing.T) {
 		cuts.Store(0)
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()
-		if cuts.Load() == 0 || reason(t, g.Revalidate()) != connexa.ClientExpired {
+		if cuts.Load() == 0 || reasonOf(t, g.Revalidate()) != connexa.ClientExpired {
 			t.Error("nobody was told that the time is over")
 		}
 		g.Meter().Add(1, 2)
@@ -282,7 +282,7 @@ func TestRunKeepsTheView(t *testing.T) {
 		if err := <-ran; err != nil {
 			t.Error(err)
 		}
-		if u := m.user(1); u.Up != 1 || u.Down != 2 {
+		if u := m.clientOf(1); u.Up != 1 || u.Down != 2 {
 			t.Errorf("the end wrote %d and %d", u.Up, u.Down)
 		}
 	})
@@ -290,7 +290,7 @@ func TestRunKeepsTheView(t *testing.T) {
 
 // TestManyAtOnce is for the race detector.
 func TestManyAtOnce(t *testing.T) {
-	d, m := begin(t, Config{})
+	d, m := newDirectory(t, Config{})
 	var work sync.WaitGroup
 	for i := range 4 {
 		work.Go(func() {
@@ -306,7 +306,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 		work.Go(func() {
 			for n := range 20 {
-				m.change(1, func(u *connexa.ClientLogin) { u.Enabled = n%2 == i%2 })
+				m.changeClient(1, func(u *connexa.ClientLogin) { u.Enabled = n%2 == i%2 })
 				if err := errors.Join(d.Load(t.Context()), d.Flush(t.Context())); err != nil {
 					t.Error(err)
 				}
@@ -314,8 +314,8 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	work.Wait()
-	m.change(1, func(u *connexa.ClientLogin) { u.Enabled = true })
-	load(t, d)
+	m.changeClient(1, func(u *connexa.ClientLogin) { u.Enabled = true })
+	mustLoad(t, d)
 	g, err := d.Login(7, "ann", "Blue-Kite-7", here) // perhaps the only one that found ann enabled
 	if err != nil {
 		t.Fatal(err)

@@ -21,11 +21,11 @@ func (d *Directory) Load(ctx context.Context) error {
 func (d *Directory) loadLocked(ctx context.Context) error {
 	logins, err := d.cfg.Store.ClientLogins(ctx)
 	if err != nil {
-		return fmt.Errorf("read the access users: %w", err)
+		return fmt.Errorf("read the clients: %w", err)
 	}
 	tags, err := d.cfg.Store.ServiceTags(ctx)
 	if err != nil {
-		return fmt.Errorf("read the access users: %w", err)
+		return fmt.Errorf("read the clients: %w", err)
 	}
 	v := &snapshot{names: make(map[string]*client, len(logins)), ids: make(map[int64]*client, len(logins)), tags: tags}
 	for _, l := range logins {
@@ -71,7 +71,7 @@ func (d *Directory) Run(ctx context.Context) error {
 			err = d.Flush(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			d.cfg.Log.Error("keep the access users", "err", err) // the next tick retries
+			d.cfg.Log.Error("update the clients", "err", err) // the next tick retries
 		}
 	}
 }

@@ -16,7 +16,7 @@ type pair struct {
 	server *Conn
 }
 
-func connect(t *testing.T, l *Listener, from string) pair {
+func connectPair(t *testing.T, l *Listener, from string) pair {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
 	client, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
@@ -39,14 +39,14 @@ func connect(t *testing.T, l *Listener, from string) pair {
 
 func (p pair) admit(l *Listener) { Admit(l.ConnContext(context.Background(), p.server)) }
 
-// open says whether the server's end is open still.
-func (p pair) open() bool {
+// isOpen says whether the server's end is open still.
+func (p pair) isOpen() bool {
 	p.server.listener.mu.Lock()
 	defer p.server.listener.mu.Unlock()
 	return p.server.place != nil
 }
 
-func listen(t *testing.T, b Bounds) *Listener {
+func listenBound(t *testing.T, b Bounds) *Listener {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,23 +57,23 @@ func listen(t *testing.T, b Bounds) *Listener {
 }
 
 func TestTheOldestStrangerMakesRoom(t *testing.T) {
-	l := listen(t, Bounds{Total: 3, PerAddress: 9})
-	a, b, c := connect(t, l, "127.0.0.1"), connect(t, l, "127.0.0.2"), connect(t, l, "127.0.0.3")
+	l := listenBound(t, Bounds{Total: 3, PerAddress: 9})
+	a, b, c := connectPair(t, l, "127.0.0.1"), connectPair(t, l, "127.0.0.2"), connectPair(t, l, "127.0.0.3")
 	a.admit(l)
-	d := connect(t, l, "127.0.0.4")
-	if d.server == nil || !a.open() || b.open() || !c.open() || l.Open() != 3 {
-		t.Errorf("%v %v %v, %d are open; want the second turned out", a.open(), b.open(), c.open(), l.Open())
+	d := connectPair(t, l, "127.0.0.4")
+	if d.server == nil || !a.isOpen() || b.isOpen() || !c.isOpen() || l.Open() != 3 {
+		t.Errorf("%v %v %v, %d are open; want the second turned out", a.isOpen(), b.isOpen(), c.isOpen(), l.Open())
 	}
 	if _, err := b.client.Read(make([]byte, 1)); err == nil {
 		t.Error("the other end of the one that was turned out is open")
 	}
 	c.admit(l)
 	d.admit(l)
-	if e := connect(t, l, "127.0.0.5"); e.server != nil || l.Open() != 3 {
+	if e := connectPair(t, l, "127.0.0.5"); e.server != nil || l.Open() != 3 {
 		t.Error("one who was let in made room")
 	}
 	l.ConnState(c.server, http.StateIdle) // its request has ended
-	if e := connect(t, l, "127.0.0.5"); e.server == nil || c.open() {
+	if e := connectPair(t, l, "127.0.0.5"); e.server == nil || c.isOpen() {
 		t.Error("one without a request made no room")
 	}
 	for _, p := range []pair{a, d} {
@@ -86,24 +86,24 @@ func TestTheOldestStrangerMakesRoom(t *testing.T) {
 }
 
 func TestAnAddressHasItsOwnBound(t *testing.T) {
-	l := listen(t, Bounds{Total: 100, PerAddress: 2, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}})
-	other := connect(t, l, "127.0.0.2")
-	a, b := connect(t, l, "127.0.0.1"), connect(t, l, "127.0.0.1")
-	c := connect(t, l, "127.0.0.1")
-	if a.open() || !b.open() || !c.open() || !other.open() {
+	l := listenBound(t, Bounds{Total: 100, PerAddress: 2, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}})
+	other := connectPair(t, l, "127.0.0.2")
+	a, b := connectPair(t, l, "127.0.0.1"), connectPair(t, l, "127.0.0.1")
+	c := connectPair(t, l, "127.0.0.1")
+	if a.isOpen() || !b.isOpen() || !c.isOpen() || !other.isOpen() {
 		t.Error("the oldest of the address should have made room, and nobody else")
 	}
 	b.admit(l)
 	c.admit(l)
-	if d := connect(t, l, "127.0.0.1"); d.server != nil {
+	if d := connectPair(t, l, "127.0.0.1"); d.server != nil {
 		t.Error("a third connection of the address was taken")
 	}
 	var proxied []pair
 	for range 10 {
-		proxied = append(proxied, connect(t, l, "127.0.0.9"))
+		proxied = append(proxied, connectPair(t, l, "127.0.0.9"))
 	}
 	for i, p := range proxied {
-		if p.server == nil || !p.open() {
+		if p.server == nil || !p.isOpen() {
 			t.Errorf("connection %d of the proxy is closed", i)
 		}
 	}

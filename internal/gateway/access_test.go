@@ -25,14 +25,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// people is a store of access users that forgets.
-type people struct {
+// fakeClients is a store of access users that forgets.
+type fakeClients struct {
 	mu    sync.Mutex
 	users map[string]connexa.ClientLogin
 	moved uint64
 }
 
-func (p *people) ClientLogins(context.Context) ([]connexa.ClientLogin, error) {
+func (p *fakeClients) ClientLogins(context.Context) ([]connexa.ClientLogin, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var list []connexa.ClientLogin
@@ -42,11 +42,11 @@ func (p *people) ClientLogins(context.Context) ([]connexa.ClientLogin, error) {
 	return list, nil
 }
 
-func (p *people) ServiceTags(context.Context) (map[int64][]string, error) {
+func (p *fakeClients) ServiceTags(context.Context) (map[int64][]string, error) {
 	return map[int64][]string{1: {"fast"}}, nil
 }
 
-func (p *people) AddClientTraffic(_ context.Context, counts []connexa.ClientCount) error {
+func (p *fakeClients) AddClientTraffic(_ context.Context, counts []connexa.ClientCount) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range counts {
@@ -55,15 +55,15 @@ func (p *people) AddClientTraffic(_ context.Context, counts []connexa.ClientCoun
 	return nil
 }
 
-func (p *people) ResetClientUsage(context.Context, []int64, time.Time) error { return nil }
+func (p *fakeClients) ResetClientUsage(context.Context, []int64, time.Time) error { return nil }
 
-func (p *people) put(u connexa.ClientLogin) {
+func (p *fakeClients) putClient(u connexa.ClientLogin) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users[u.Name] = u
 }
 
-func (p *people) remove(name string) {
+func (p *fakeClients) removeClient(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.users, name)
@@ -73,14 +73,14 @@ func (p *people) remove(name string) {
 // be there away from one after the other, in every way that there is, and holds
 // that each is cut within five seconds, comes in no more, and nobody else notices.
 func TestWhoLosesAccessIsCut(t *testing.T) {
-	leaks(t)
-	everybody := &people{users: map[string]connexa.ClientLogin{}}
+	checkLeaks(t)
+	everybody := &fakeClients{users: map[string]connexa.ClientLogin{}}
 	person := func(id int64, name string) connexa.ClientLogin {
 		return connexa.ClientLogin{
 			Client: connexa.Client{ID: id, Name: name, Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
 		}
 	}
-	everybody.put(person(1, "bystander"))
+	everybody.putClient(person(1, "bystander"))
 	var manager *gateway.Manager
 	users := access.New(access.Config{Store: everybody, Log: slog.New(slog.DiscardHandler), OnRevoked: func() {
 		if manager != nil {
@@ -93,7 +93,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 		}
 	})
 	manager = s.manager
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	if err := users.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			u := person(int64(i+2), tt.name)
-			everybody.put(u)
+			everybody.putClient(u)
 			if err := users.Load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -139,14 +139,14 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 					t.Fatalf("%s: %v", how, err)
 				}
 				defer c.Close()
-				echo(t, c)
+				echoThrough(t, c)
 				conns = append(conns, c)
 			}
 			if tt.lose == nil {
-				everybody.remove(tt.name)
+				everybody.removeClient(tt.name)
 			} else {
 				tt.lose(&u)
-				everybody.put(u)
+				everybody.putClient(u)
 			}
 			users.Wake()
 			if u.Quota > 0 {
@@ -164,7 +164,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 				c.Close()
 				t.Error("comes in again")
 			}
-			echo(t, bystander)
+			echoThrough(t, bystander)
 		})
 	}
 	if err := users.Flush(t.Context()); err != nil {
@@ -205,8 +205,8 @@ func byHTTP(at, user string) (net.Conn, error) {
 	return c, nil
 }
 
-// echo holds that a connection is alive.
-func echo(t *testing.T, c net.Conn) {
+// echoThrough holds that a connection is alive.
+func echoThrough(t *testing.T, c net.Conn) {
 	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, "here"); err != nil {

@@ -36,22 +36,22 @@ func TestAnyOrder(t *testing.T) {
 			return step{rapid.SampledFrom(whatHappens).Draw(rt, "what"), rapid.Int64Range(1, 7).Draw(rt, "node")}
 		}), 1, 40).Draw(rt, "steps")
 		var wrong string
-		bubble(t, func(t *testing.T) { wrong = inOrder(t, steps) })
+		runBubble(t, func(t *testing.T) { wrong = inOrder(t, steps) })
 		if wrong != "" {
 			rt.Fatal(wrong)
 		}
 	})
 }
 
-// shared is the service of a node. The fifth is at the server of the first, and the
+// sharedPrefix is the service of a node. The fifth is at the server of the first, and the
 // others are there or at the second by names.
-func shared(n int64) connexa.Service {
-	s := service(n)
+func sharedPrefix(n int64) connexa.Service {
+	s := newService(n)
 	switch n {
 	case 4, 7:
 		s.Address = fmt.Sprintf("name-%d.test", n)
 	case 5:
-		s.Address = service(1).Address
+		s.Address = newService(1).Address
 	case 6:
 		s.Address = "name-4.test"
 	}
@@ -61,7 +61,7 @@ func shared(n int64) connexa.Service {
 // inOrder lets the steps happen and says what is wrong then; empty: nothing.
 func inOrder(t *testing.T, steps []step) (wrong string) {
 	b := newBench(t)
-	b.names["name-4.test"], b.names["name-7.test"] = service(1).Address, service(2).Address
+	b.names["name-4.test"], b.names["name-7.test"] = newService(1).Address, newService(2).Address
 	sessions := map[netip.Addr]int{} // by server; guarded by b.mu
 	add := func(server netip.Addr, n int) {
 		b.mu.Lock()
@@ -91,20 +91,20 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	for _, st := range steps {
 		switch st.what {
 		case "want":
-			b.edit(st.node, func(s *connexa.Service) { *s = shared(st.node) })
+			b.editService(st.node, func(s *connexa.Service) { *s = sharedPrefix(st.node) })
 		case "unwant":
-			b.unwant(st.node)
+			b.disableService(st.node)
 		case "tunnel ends":
 			if g := b.gatewayOf(st.node); g != nil {
 				if tun := g.currentTunnel(); tun != nil {
-					tun.(*tracked).Tunnel.(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+					tun.(*tracked).Tunnel.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 				}
 			}
 		case "edit", "move":
 			b.mu.Lock()
 			s, ok := b.wanted[st.node]
 			if s.Password += "x"; st.what == "move" {
-				s.Address = service(st.node%4 + 1).Address
+				s.Address = newService(st.node%4 + 1).Address
 			}
 			if ok {
 				b.wanted[st.node] = s
@@ -114,7 +114,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		case "retry":
 			b.Retry(st.node)
 		case "probe":
-			server := shared(st.node).Address
+			server := sharedPrefix(st.node).Address
 			free, _, ok := b.Locks.TryProbe(server)
 			if !ok {
 				break
@@ -141,13 +141,13 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		case "an hour":
 			time.Sleep(time.Hour)
 		case "servers work":
-			b.works()
+			b.passDials()
 		case "servers refuse":
-			b.fails(wrongLogin())
+			b.failDials(wrongLogin())
 		case "servers are silent":
-			b.fails(refusedBy(pptp.StepTCP, "timeout"))
+			b.failDials(refusedBy(pptp.StepTCP, "timeout"))
 		case "machine fails":
-			b.fails(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
+			b.failDials(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
 		case "offline", "online":
 			b.setOnline(st.what == "online")
 		case "restart":
@@ -160,11 +160,11 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	b.works()
+	b.passDials()
 	b.setOnline(true)
 	time.Sleep(2 * failedRetryEvery)
 	for n := range int64(8) {
-		g := b.state(n)
+		g := b.stateOf(n)
 		b.mu.Lock()
 		_, wanted := b.wanted[n]
 		b.mu.Unlock()

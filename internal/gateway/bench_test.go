@@ -29,8 +29,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// resident is the memory of this process, in KiB, after what it can give back.
-func resident(b *testing.B) int {
+// residentBytes is the memory of this process, in KiB, after what it can give back.
+func residentBytes(b *testing.B) int {
 	b.Helper()
 	runtime.GC()
 	debug.FreeOSMemory()
@@ -156,15 +156,15 @@ func BenchmarkIdleGateways(b *testing.B) {
 		b.Skip("GRE needs CAP_NET_RAW: ", err)
 	}
 	nodes := startFleetProcess(b, n)
-	before := resident(b)
+	before := residentBytes(b)
 	began := time.Now()
 	s := &site{memory: &memory{}, nodes: nodes, mux: gre.NewMux(gre.Raw)}
 	s.run(b)
 	for i := range n {
-		s.await(b, int64(i+1), connexa.ServiceOnline)
+		s.awaitState(b, int64(i+1), connexa.ServiceOnline)
 	}
 	up := time.Since(began)
-	memory := resident(b) - before
+	memory := residentBytes(b) - before
 	ownBefore, kernelBefore := cpuTime()
 	began = time.Now()
 	for range b.N {
@@ -221,7 +221,7 @@ func BenchmarkDropped(b *testing.B) {
 	})
 	all := func(want connexa.ServiceState) {
 		for i := range n {
-			s.await(b, int64(i+1), want)
+			s.awaitState(b, int64(i+1), want)
 		}
 	}
 	all(connexa.ServiceOnline)
@@ -241,9 +241,9 @@ func BenchmarkDropped(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// rate is what n streams that dial opens bring together, in Mbit/s, over a while
+// measureRate is what n streams that dial opens bring together, in Mbit/s, over a while
 // in which all of them flow.
-func rate(b *testing.B, n int, dial func() net.Conn) float64 {
+func measureRate(b *testing.B, n int, dial func() net.Conn) float64 {
 	b.Helper()
 	var (
 		got    atomic.Int64
@@ -283,7 +283,7 @@ func rate(b *testing.B, n int, dial func() net.Conn) float64 {
 	return mbps
 }
 
-func median(list []float64) float64 {
+func medianOf(list []float64) float64 {
 	slices.Sort(list)
 	return list[len(list)/2]
 }
@@ -304,10 +304,10 @@ func throughTunnel(b *testing.B, t gateway.Tunnel) net.Conn {
 // of the ratios of neighbours.
 func BenchmarkProxy(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
-	s.await(b, 1, connexa.ServiceOnline)
+	s.awaitState(b, 1, connexa.ServiceOnline)
 	t, _ := s.manager.Tunnel(1)
 	through := func() net.Conn {
-		c, err := s.dial(b, 1, farWeb)
+		c, err := s.dialProxy(b, 1, farWeb)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -315,20 +315,20 @@ func BenchmarkProxy(b *testing.B) {
 	}
 	var alone, proxied, fifty, relay, many, lost []float64
 	for range b.N {
-		a, p := rate(b, 1, func() net.Conn { return throughTunnel(b, t) }), rate(b, 1, through)
+		a, p := measureRate(b, 1, func() net.Conn { return throughTunnel(b, t) }), measureRate(b, 1, through)
 		lostBefore, cameBefore := t.Packets()
-		f := rate(b, 50, through)
+		f := measureRate(b, 50, through)
 		lostAfter, cameAfter := t.Packets()
 		alone, proxied, fifty = append(alone, a), append(proxied, p), append(fifty, f)
 		relay, many = append(relay, p/a), append(many, f/p)
 		lost = append(lost, 100*float64(lostAfter-lostBefore)/float64(lostAfter-lostBefore+cameAfter-cameBefore))
 	}
-	b.ReportMetric(median(alone), "Mbps-alone")
-	b.ReportMetric(median(proxied), "Mbps-proxy")
-	b.ReportMetric(median(fifty), "Mbps-50-streams")
-	b.ReportMetric(median(relay), "proxy÷alone(≥0.9)")
-	b.ReportMetric(median(many), "50÷1(≥0.9)")
-	b.ReportMetric(median(lost), "%-lost-of-50")
+	b.ReportMetric(medianOf(alone), "Mbps-alone")
+	b.ReportMetric(medianOf(proxied), "Mbps-proxy")
+	b.ReportMetric(medianOf(fifty), "Mbps-50-streams")
+	b.ReportMetric(medianOf(relay), "proxy÷alone(≥0.9)")
+	b.ReportMetric(medianOf(many), "50÷1(≥0.9)")
+	b.ReportMetric(medianOf(lost), "%-lost-of-50")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -336,7 +336,7 @@ func BenchmarkProxy(b *testing.B) {
 // online, against that of the tunnel's stack alone.
 func BenchmarkConnect(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
-	s.await(b, 1, connexa.ServiceOnline)
+	s.awaitState(b, 1, connexa.ServiceOnline)
 	t, _ := s.manager.Tunnel(1)
 	d, err := proxy.SOCKS5("tcp", s.wanted[0].Listen.String(), &proxy.Auth{User: "exit", Password: "Blue-Kite-7"}, nil)
 	if err != nil {

@@ -26,9 +26,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 )
 
-// program skips a test without a program of other people's making, unless skipping
+// findProgram skips a test without a program of other people's making, unless skipping
 // is forbidden. One of the names will do.
-func program(t *testing.T, names ...string) string {
+func findProgram(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
@@ -56,9 +56,9 @@ var seeing = map[string]http.Handler{"exit.example": http.HandlerFunc(func(w htt
 // TestCurl goes through the proxy with curl, in each way that it knows, to a site
 // whose name exists nowhere else, and which sees the node's own address.
 func TestCurl(t *testing.T) {
-	curl := program(t, "curl")
+	curl := findProgram(t, "curl")
 	s := newSite(t, lab.Config{Nodes: 1, Sites: seeing})
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	want := fmt.Sprintf("<p id=\"seen\">%s</p>", s.nodes[0].Exit())
 	for _, args := range [][]string{
 		{"--proxy", "socks5h://exit:Blue-Kite-7@%s"},
@@ -87,9 +87,9 @@ func TestBrowserBehindTheProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	path := program(t, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+	path := findProgram(t, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	s := newSite(t, lab.Config{Nodes: 1, Sites: seeing})
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
@@ -154,7 +154,7 @@ func answerProxy(ctx context.Context, events <-chan any) {
 // TestSSH logs in with OpenSSH at a server behind the tunnel, with the proxy in its
 // ProxyCommand.
 func TestSSH(t *testing.T) {
-	client, ncat := program(t, "ssh"), program(t, "ncat")
+	client, ncat := findProgram(t, "ssh"), findProgram(t, "ncat")
 	dir := t.TempDir()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -184,7 +184,7 @@ func TestSSH(t *testing.T) {
 	}
 	cfg.AddHostKey(host)
 	s := newSite(t, lab.Config{Nodes: 1, Ports: map[uint16]func(net.Conn){22: func(c net.Conn) { serveSSH(c, cfg) }}})
-	exit := s.await(t, 1, connexa.ServiceOnline).LocalIP
+	exit := s.awaitState(t, 1, connexa.ServiceOnline).LocalIP
 	for kind, to := range map[string]string{"socks5": "198.51.100.7", "http": "only-in-here.example"} {
 		cmd := exec.CommandContext(t.Context(), client, "-F", "none", "-i", key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=60",
 			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile="+filepath.Join(dir, "hosts"), "-o", "LogLevel=ERROR",

@@ -16,7 +16,7 @@ import (
 // back, refuse logins, lose their internet, and the machine its uplink. Then all is
 // well: nothing is stuck and nothing has leaked, and every change said why.
 func TestADay(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	runBubble(t, func(t *testing.T) {
 		const n = 24
 		b := newBench(t)
 		rnd := rand.New(rand.NewPCG(7, 8)) // guarded by b.mu where dials use it
@@ -34,13 +34,13 @@ func TestADay(t *testing.T) {
 			case bad && dice < 7:
 				return nil, wrongLogin()
 			}
-			return b.tunnel(), nil
+			return b.newTunnel(), nil
 		})
 		var nodes []int64
 		for i := range int64(n) {
 			nodes = append(nodes, i+1)
 		}
-		b.want(nodes...)
+		b.enableService(nodes...)
 		b.run()
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -54,7 +54,7 @@ func TestADay(t *testing.T) {
 			switch {
 			case dice < 6:
 				if tun := b.gatewayOf(node).currentTunnel(); tun != nil {
-					tun.(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+					tun.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 					ended++
 				}
 			case dice < 8:
@@ -70,12 +70,12 @@ func TestADay(t *testing.T) {
 				b.targets = !b.targets
 				b.mu.Unlock()
 			case dice == 10:
-				b.edit(node, func(s *connexa.Service) { s.Password += "x" })
+				b.editService(node, func(s *connexa.Service) { s.Password += "x" })
 			default:
-				b.unwant(node)
+				b.disableService(node)
 				time.Sleep(10 * time.Second)
-				b.is(node, connexa.ServiceOff, "service.reason.stopped")
-				b.want(node)
+				b.wantState(node, connexa.ServiceOff, "service.reason.stopped")
+				b.enableService(node)
 			}
 			time.Sleep(5 * time.Minute)
 		}
@@ -84,7 +84,7 @@ func TestADay(t *testing.T) {
 		b.mu.Unlock()
 		time.Sleep(2 * failedRetryEvery)
 		for _, node := range nodes {
-			if g := b.state(node); g.State != connexa.ServiceOnline {
+			if g := b.stateOf(node); g.State != connexa.ServiceOnline {
 				// A login that was refused too often waits for a person.
 				if g.State != connexa.ServiceFailed || g.Reason.Key != "service.reason.refused" {
 					t.Errorf("node %d is stuck: %s because of %v, %s", node, g.State, g.Reason, g.Cause)
@@ -94,8 +94,8 @@ func TestADay(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		for _, node := range nodes {
-			b.is(node, connexa.ServiceOnline, "")
-			explained(t, node, b.history(node))
+			b.wantState(node, connexa.ServiceOnline, "")
+			wantReasons(t, node, b.historyOf(node))
 		}
 		if after := runtime.NumGoroutine(); after > before {
 			t.Errorf("%d goroutines at the beginning of the day, %d at its end", before, after)
@@ -109,9 +109,9 @@ func TestADay(t *testing.T) {
 	})
 }
 
-// explained holds that each change in a history says why, where it is not for the
+// wantReasons holds that each change in a history says why, where it is not for the
 // better.
-func explained(t *testing.T, node int64, list []connexa.ServiceReport) {
+func wantReasons(t *testing.T, node int64, list []connexa.ServiceReport) {
 	t.Helper()
 	for i, g := range list {
 		switch g.State {

@@ -20,10 +20,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// bubble is synctest.Test on one processor: on several the race detector shares its
+// runBubble is synctest.Test on one processor: on several the race detector shares its
 // state of a bubble's timers between threads, and crashes once in a long while
 // (go.dev/issue/78156). No test that has one is parallel to another.
-func bubble(t *testing.T, f func(*testing.T)) {
+func runBubble(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	synctest.Test(t, f)
@@ -60,7 +60,7 @@ type dialled struct {
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, wanted: map[int64]connexa.Service{}, saved: map[int64][]connexa.ServiceReport{}, moved: map[int64]connexa.Traffic{},
 		taken: map[netip.AddrPort]*fakeListener{}, online: true, targets: true, names: map[string]string{}}
-	b.dial = func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.tunnel(), nil }
+	b.dial = func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.newTunnel(), nil }
 	b.Manager = NewManager(Config{
 		Store: b, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler),
 		Online: func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.online },
@@ -112,17 +112,17 @@ func (b *bench) run() {
 	b.t.Cleanup(b.stop)
 }
 
-// want makes services wanted, one to each of so many servers.
-func (b *bench) want(nodes ...int64) {
+// enableService makes services wanted, one to each of so many servers.
+func (b *bench) enableService(nodes ...int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, n := range nodes {
-		b.wanted[n] = service(n)
+		b.wanted[n] = newService(n)
 	}
 	b.Wake()
 }
 
-func service(n int64) connexa.Service {
+func newService(n int64) connexa.Service {
 	return connexa.Service{
 		NodeID: n, Name: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}).String(), Address: netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}).String(),
 		Port: 1723, Login: "ann", Password: "pw", Listen: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(20000+n)),
@@ -130,8 +130,8 @@ func service(n int64) connexa.Service {
 	}
 }
 
-// edit changes a service.
-func (b *bench) edit(node int64, change func(*connexa.Service)) {
+// editService changes a service.
+func (b *bench) editService(node int64, change func(*connexa.Service)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.wanted[node]
@@ -140,7 +140,7 @@ func (b *bench) edit(node int64, change func(*connexa.Service)) {
 	b.Wake()
 }
 
-func (b *bench) unwant(nodes ...int64) {
+func (b *bench) disableService(nodes ...int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, n := range nodes {
@@ -149,8 +149,8 @@ func (b *bench) unwant(nodes ...int64) {
 	b.Wake()
 }
 
-// fails makes every dial fail.
-func (b *bench) fails(err error) {
+// failDials makes every dial fail.
+func (b *bench) failDials(err error) {
 	b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) { return nil, err })
 }
 
@@ -160,8 +160,8 @@ func (b *bench) dialWith(f func(context.Context, connexa.Service) (*fakeTunnel, 
 	b.dial = f
 }
 
-func (b *bench) works() {
-	b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.tunnel(), nil })
+func (b *bench) passDials() {
+	b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) { return b.newTunnel(), nil })
 }
 
 func (b *bench) setOnline(on bool) { b.mu.Lock(); b.online = on; b.mu.Unlock() }
@@ -177,8 +177,8 @@ func (b *bench) dialsOf(node int64) (list []time.Time) {
 	return list
 }
 
-// state waits until nothing moves and returns what is seen of a node.
-func (b *bench) state(node int64) connexa.ServiceReport {
+// stateOf waits until nothing moves and returns what is seen of a node.
+func (b *bench) stateOf(node int64) connexa.ServiceReport {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -188,34 +188,34 @@ func (b *bench) state(node int64) connexa.ServiceReport {
 	return connexa.ServiceReport{}
 }
 
-// is fails the test when a gateway is not in a state.
-func (b *bench) is(node int64, want connexa.ServiceState, reason string) connexa.ServiceReport {
+// wantState fails the test when a gateway is not in a state.
+func (b *bench) wantState(node int64, want connexa.ServiceState, reason string) connexa.ServiceReport {
 	b.t.Helper()
-	g := b.state(node)
+	g := b.stateOf(node)
 	if g.State != want || g.Reason.Key != reason {
 		b.t.Fatalf("node %d is %s because of %q, %s; want %s, %q", node, g.State, g.Reason.Key, g.Cause, want, reason)
 	}
 	return g
 }
 
-// up waits for a while and fails the test when the gateway is not online then.
-func (b *bench) up(node int64) *fakeTunnel {
+// upTunnel waits for a while and fails the test when the gateway is not online then.
+func (b *bench) upTunnel(node int64) *fakeTunnel {
 	b.t.Helper()
 	time.Sleep(time.Second)
-	b.is(node, connexa.ServiceOnline, "")
+	b.wantState(node, connexa.ServiceOnline, "")
 	return b.gatewayOf(node).currentTunnel().(*fakeTunnel)
 }
 
-// history is every change of a node, so far.
-func (b *bench) history(node int64) []connexa.ServiceReport {
+// historyOf is every change of a node, so far.
+func (b *bench) historyOf(node int64) []connexa.ServiceReport {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.saved[node])
 }
 
-func (b *bench) states(node int64) (list []connexa.ServiceState) {
-	for _, g := range b.history(node) {
+func (b *bench) statesOf(node int64) (list []connexa.ServiceState) {
+	for _, g := range b.historyOf(node) {
 		if n := len(list); n == 0 || list[n-1] != g.State {
 			list = append(list, g.State)
 		}
@@ -296,11 +296,11 @@ func (l *fakeListener) Close() error {
 
 func (l *fakeListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
-// connect is a client of the proxy of a node that has asked for a destination; ok
+// connectClient is a client of the proxy of a node that has asked for a destination; ok
 // is false when nobody listens.
-func (b *bench) connect(node int64) (c net.Conn, ok bool) {
+func (b *bench) connectClient(node int64) (c net.Conn, ok bool) {
 	b.mu.Lock()
-	l := b.taken[service(node).Listen]
+	l := b.taken[newService(node).Listen]
 	b.mu.Unlock()
 	if l == nil {
 		return nil, false
@@ -327,8 +327,8 @@ func (b *bench) connect(node int64) (c net.Conn, ok bool) {
 	return c, true
 }
 
-// reply reads the proxy's answer.
-func reply(t *testing.T, c net.Conn) byte {
+// readReply reads the proxy's answer.
+func readReply(t *testing.T, c net.Conn) byte {
 	t.Helper()
 	var b [10]byte
 	if _, err := c.Read(b[:]); err != nil {
@@ -351,12 +351,12 @@ type fakeTunnel struct {
 	received uint64
 }
 
-func (b *bench) tunnel() *fakeTunnel {
+func (b *bench) newTunnel() *fakeTunnel {
 	return &fakeTunnel{bench: b, ended: make(chan struct{}), closed: make(chan struct{})}
 }
 
-// end ends the session as its server would.
-func (f *fakeTunnel) end(err error) {
+// endWith ends the session as its server would.
+func (f *fakeTunnel) endWith(err error) {
 	f.endOnce.Do(func() {
 		f.err = err
 		close(f.ended)
@@ -413,7 +413,7 @@ func (f *fakeTunnel) Received() uint64 {
 }
 
 func (f *fakeTunnel) Close() error {
-	f.end(nil)
+	f.endWith(nil)
 	f.once.Do(func() { close(f.closed) })
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -78,8 +78,8 @@ func (m *memory) RecordServiceEvent(_ context.Context, node int64, what connexa.
 	return nil
 }
 
-// await waits until a gateway is in a state.
-func (m *memory) await(t testing.TB, node int64, want connexa.ServiceState) connexa.ServiceReport {
+// awaitState waits until a gateway is in a state.
+func (m *memory) awaitState(t testing.TB, node int64, want connexa.ServiceState) connexa.ServiceReport {
 	t.Helper()
 	late := time.After(time.Minute)
 	for {
@@ -175,8 +175,8 @@ func (s *site) freePort(t testing.TB) netip.AddrPort {
 	return at
 }
 
-// dial connects through the proxy of a node, with a SOCKS client that is not ours.
-func (s *site) dial(t testing.TB, node int64, to string) (net.Conn, error) {
+// dialProxy connects through the proxy of a node, with a SOCKS client that is not ours.
+func (s *site) dialProxy(t testing.TB, node int64, to string) (net.Conn, error) {
 	t.Helper()
 	d, err := proxy.SOCKS5("tcp", s.wanted[node-1].Listen.String(), &proxy.Auth{User: "exit", Password: "Blue-Kite-7"}, nil)
 	if err != nil {
@@ -185,8 +185,8 @@ func (s *site) dial(t testing.TB, node int64, to string) (net.Conn, error) {
 	return d.Dial("tcp", to)
 }
 
-// web is an HTTP client whose every connection goes through the proxy of a node.
-func (s *site) web(t testing.TB, node int64, scheme string) *http.Client {
+// webClient is an HTTP client whose every connection goes through the proxy of a node.
+func (s *site) webClient(t testing.TB, node int64, scheme string) *http.Client {
 	t.Helper()
 	at := &url.URL{Scheme: scheme, Host: s.wanted[node-1].Listen.String(), User: url.UserPassword("exit", "Blue-Kite-7")}
 	tr := &http.Transport{Proxy: http.ProxyURL(at)}
@@ -194,7 +194,7 @@ func (s *site) web(t testing.TB, node int64, scheme string) *http.Client {
 	return &http.Client{Transport: tr, Timeout: time.Minute}
 }
 
-func get(t testing.TB, c *http.Client, url string) string {
+func getPage(t testing.TB, c *http.Client, url string) string {
 	t.Helper()
 	res, err := c.Get(url)
 	if err != nil {
@@ -208,8 +208,8 @@ func get(t testing.TB, c *http.Client, url string) string {
 	return strings.TrimSpace(string(body))
 }
 
-// leaks fails the test when goroutines of a gateway outlive it.
-func leaks(t testing.TB) {
+// checkLeaks fails the test when goroutines of a gateway outlive it.
+func checkLeaks(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() {
 		var left string
@@ -234,17 +234,17 @@ func leaks(t testing.TB) {
 // TestTraffic reaches the network behind a tunnel, which nothing else reaches, in
 // every way that a proxy offers.
 func TestTraffic(t *testing.T) {
-	leaks(t)
+	checkLeaks(t)
 	s := newSite(t, lab.Config{Nodes: 1})
-	exit := s.await(t, 1, connexa.ServiceOnline).LocalIP
+	exit := s.awaitState(t, 1, connexa.ServiceOnline).LocalIP
 	for _, scheme := range []string{"socks5", "http"} {
-		c := s.web(t, 1, scheme)
+		c := s.webClient(t, 1, scheme)
 		// The name exists nowhere but behind the tunnel.
-		if got := get(t, c, "http://only-in-here.example/ip"); got != exit {
+		if got := getPage(t, c, "http://only-in-here.example/ip"); got != exit {
 			t.Errorf("%s: the far end sees %q, and we have %q", scheme, got, exit)
 		}
 		const size = 3 << 20
-		want := get(t, c, fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
+		want := getPage(t, c, fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
 		res, err := c.Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", size))
 		if err != nil {
 			t.Fatal(err)
@@ -270,9 +270,9 @@ func TestTraffic(t *testing.T) {
 }
 
 func TestUDPThroughATunnel(t *testing.T) {
-	leaks(t)
+	checkLeaks(t)
 	s := newSite(t, lab.Config{Nodes: 1})
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	c, err := net.Dial("tcp", s.wanted[0].Listen.String())
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +324,7 @@ func TestUDPThroughATunnel(t *testing.T) {
 // TestNothingLeavesByThisMachine asks the proxy for addresses of this machine, at
 // which something listens, with the tunnel up and with the tunnel down.
 func TestNothingLeavesByThisMachine(t *testing.T) {
-	leaks(t)
+	checkLeaks(t)
 	canary, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +347,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	s.wanted[0].Private, s.wanted[0].Mail = true, true // nothing of ours is in the way but the tunnel
 	s.memory.mu.Unlock()
 	s.manager.Wake()
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 				continue
 			}
 			all.Go(func() {
-				if c, err := s.dial(t, 1, netip.AddrPortFrom(p.Addr(), uint16(port)).String()); err == nil {
+				if c, err := s.dialProxy(t, 1, netip.AddrPortFrom(p.Addr(), uint16(port)).String()); err == nil {
 					c.Close()
 				}
 			})
@@ -372,7 +372,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	s.wanted[0].Password = "wrong"
 	s.memory.mu.Unlock()
 	s.manager.Wake()
-	for s.await(t, 1, connexa.ServiceReconnecting).Cause != "auth.691" { // a stale session is suspected
+	for s.awaitState(t, 1, connexa.ServiceReconnecting).Cause != "auth.691" { // a stale session is suspected
 		runtime.Gosched()
 	}
 	tryAll()
@@ -420,7 +420,7 @@ func TestNoOtherWayOut(t *testing.T) {
 
 // TestServerDiesAndReturns takes the server away in the middle of a download.
 func TestServerDiesAndReturns(t *testing.T) {
-	leaks(t)
+	checkLeaks(t)
 	wires := gre.NewSwitch()
 	base := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(32 + rand.IntN(200)), byte(rand.IntN(250)), 0}), 24)
 	serve := func() (nodes []lab.Node, stop func()) {
@@ -445,8 +445,8 @@ func TestServerDiesAndReturns(t *testing.T) {
 	defer stop()
 	s := &site{memory: &memory{}, nodes: nodes, mux: gre.NewMux(wires.Open)}
 	s.run(t)
-	s.await(t, 1, connexa.ServiceOnline)
-	res, err := s.web(t, 1, "socks5").Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", int64(1)<<38))
+	s.awaitState(t, 1, connexa.ServiceOnline)
+	res, err := s.webClient(t, 1, "socks5").Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", int64(1)<<38))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -458,12 +458,12 @@ func TestServerDiesAndReturns(t *testing.T) {
 	if _, err := io.Copy(io.Discard, res.Body); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the download ended with %v", err)
 	}
-	s.await(t, 1, connexa.ServiceReconnecting)
+	s.awaitState(t, 1, connexa.ServiceReconnecting)
 	answered := make(chan string, 1)
-	go func() { answered <- get(t, s.web(t, 1, "socks5"), "http://198.51.100.7/ip") }() // waits for the tunnel
+	go func() { answered <- getPage(t, s.webClient(t, 1, "socks5"), "http://198.51.100.7/ip") }() // waits for the tunnel
 	_, back := serve()
 	t.Cleanup(back)
-	if got := s.await(t, 1, connexa.ServiceOnline).LocalIP; got != <-answered {
+	if got := s.awaitState(t, 1, connexa.ServiceOnline).LocalIP; got != <-answered {
 		t.Error("the far end sees another address")
 	}
 }
@@ -471,7 +471,7 @@ func TestServerDiesAndReturns(t *testing.T) {
 // TestMeasuredThrough asks a server that a gateway holds, through its session.
 func TestMeasuredThrough(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 1})
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	tun, ok := s.manager.Tunnel(1)
 	if !ok {
 		t.Fatal("no tunnel")

@@ -15,10 +15,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// in runs a test in a bubble with a bench of its own.
-func in(t *testing.T, f func(t *testing.T, b *bench)) {
+// timeIn runs a test in a bubble with a bench of its own.
+func timeIn(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Helper()
-	bubble(t, func(t *testing.T) {
+	runBubble(t, func(t *testing.T) {
 		b := newBench(t)
 		f(t, b)
 		if b.stop != nil {
@@ -28,27 +28,27 @@ func in(t *testing.T, f func(t *testing.T, b *bench)) {
 }
 
 func TestStartAndStop(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		tun := b.up(1)
-		g := b.state(1)
+		b.enableService(1)
+		tun := b.upTunnel(1)
+		g := b.stateOf(1)
 		if g.UpAt.IsZero() || g.LocalIP != "10.0.0.2" || g.Latency != 20*time.Millisecond {
 			t.Errorf("seen %+v", g)
 		}
-		c, _ := b.connect(1)
-		if r := reply(t, c); r != 0 {
+		c, _ := b.connectClient(1)
+		if r := readReply(t, c); r != 0 {
 			t.Errorf("reply %d", r)
 		}
-		b.unwant(1)
+		b.disableService(1)
 		synctest.Wait()
-		if g := b.is(1, connexa.ServiceOff, "service.reason.stopped"); !g.UpAt.IsZero() || !g.RetryAt.IsZero() {
+		if g := b.wantState(1, connexa.ServiceOff, "service.reason.stopped"); !g.UpAt.IsZero() || !g.RetryAt.IsZero() {
 			t.Errorf("seen %+v", g)
 		}
 		if _, err := c.Read(make([]byte, 1)); err == nil {
 			t.Error("a client is still connected")
 		}
-		if _, ok := b.connect(1); ok {
+		if _, ok := b.connectClient(1); ok {
 			t.Error("the port is still open")
 		}
 		select {
@@ -56,25 +56,25 @@ func TestStartAndStop(t *testing.T) {
 		default:
 			t.Error("the tunnel is still open")
 		}
-		if got := b.states(1); !slices.Equal(got, []connexa.ServiceState{"starting", "online", "off"}) {
+		if got := b.statesOf(1); !slices.Equal(got, []connexa.ServiceState{"starting", "online", "off"}) {
 			t.Errorf("states %v", got)
 		}
-		b.want(1) // once more
-		b.up(1)
+		b.enableService(1) // once more
+		b.upTunnel(1)
 	})
 }
 
 func TestStopWhileStarting(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
+		b.enableService(1)
 		time.Sleep(100 * time.Millisecond) // in the middle of the dial
-		b.unwant(1)
+		b.disableService(1)
 		if err := b.Stop(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
-		b.is(1, connexa.ServiceOff, "service.reason.stopped")
-		if _, ok := b.connect(1); ok {
+		b.wantState(1, connexa.ServiceOff, "service.reason.stopped")
+		if _, ok := b.connectClient(1); ok {
 			t.Error("the port is still open")
 		}
 	})
@@ -83,80 +83,80 @@ func TestStopWhileStarting(t *testing.T) {
 // TestShutdownIsNoStop holds that what was wanted comes back, and that the panel's
 // end is not written as the gateway's.
 func TestShutdownIsNoStop(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		b.up(1)
+		b.enableService(1)
+		b.upTunnel(1)
 		b.stop()
-		b.is(1, connexa.ServiceOnline, "")
+		b.wantState(1, connexa.ServiceOnline, "")
 		next := newBench(t)
 		next.wanted = b.wanted
 		next.run()
 		defer next.stop()
-		next.up(1)
+		next.upTunnel(1)
 	})
 }
 
 func TestLostSessionComesBack(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		tun := b.up(1)
-		old, _ := b.connect(1)
-		if r := reply(t, old); r != 0 {
+		b.enableService(1)
+		tun := b.upTunnel(1)
+		old, _ := b.connectClient(1)
+		if r := readReply(t, old); r != 0 {
 			t.Fatalf("reply %d", r)
 		}
 		b.dialWith(func(ctx context.Context, _ connexa.Service) (*fakeTunnel, error) {
 			time.Sleep(5 * time.Second)
-			return b.tunnel(), nil
+			return b.newTunnel(), nil
 		})
-		tun.end(refusedBy(pptp.StepLCP, "no_echo"))
+		tun.endWith(refusedBy(pptp.StepLCP, "no_echo"))
 		synctest.Wait()
-		if g := b.is(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Cause != "lcp.no_echo" || g.RetryAt.IsZero() {
+		if g := b.wantState(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Cause != "lcp.no_echo" || g.RetryAt.IsZero() {
 			t.Errorf("seen %+v", g)
 		}
 		if _, err := old.Read(make([]byte, 1)); err == nil {
 			t.Error("a connection outlives its tunnel")
 		}
 		began := time.Now()
-		c, ok := b.connect(1) // the port stays open, and the client waits
+		c, ok := b.connectClient(1) // the port stays open, and the client waits
 		if !ok {
 			t.Fatal("the port was closed")
 		}
-		if r := reply(t, c); r != 0 || time.Since(began) < 5*time.Second {
+		if r := readReply(t, c); r != 0 || time.Since(began) < 5*time.Second {
 			t.Errorf("reply %d after %v", r, time.Since(began))
 		}
-		b.is(1, connexa.ServiceOnline, "")
+		b.wantState(1, connexa.ServiceOnline, "")
 	})
 }
 
 func TestClientsDoNotWaitForEver(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.fails(refusedBy(pptp.StepTCP, "timeout"))
-		b.want(1)
+		b.failDials(refusedBy(pptp.StepTCP, "timeout"))
+		b.enableService(1)
 		time.Sleep(time.Minute)
-		b.state(1)
+		b.stateOf(1)
 		began := time.Now()
-		c, _ := b.connect(1)
-		if r := reply(t, c); r != 3 || time.Since(began) != clientWait {
+		c, _ := b.connectClient(1)
+		if r := readReply(t, c); r != 3 || time.Since(began) != clientWait {
 			t.Errorf("reply %d after %v", r, time.Since(began))
 		}
 	})
 }
 
 func TestBackoffAndRest(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.fails(refusedBy(pptp.StepTCP, "refused"))
-		b.want(1)
-		for n := 0; b.state(1).State != connexa.ServiceFailed; n++ {
+		b.failDials(refusedBy(pptp.StepTCP, "refused"))
+		b.enableService(1)
+		for n := 0; b.stateOf(1).State != connexa.ServiceFailed; n++ {
 			if n > 20*400 {
 				t.Fatal("never failed")
 			}
 			time.Sleep(time.Second)
 		}
-		g := b.is(1, connexa.ServiceFailed, "service.reason.tired")
+		g := b.wantState(1, connexa.ServiceFailed, "service.reason.tired")
 		dials := b.dialsOf(1)
 		if len(dials) != maxFailures || g.Failures != maxFailures || g.Cause != "tcp.refused" {
 			t.Errorf("%d dials, seen %+v", len(dials), g)
@@ -168,21 +168,21 @@ func TestBackoffAndRest(t *testing.T) {
 		}
 		// Clients are told at once, not after a wait.
 		began := time.Now()
-		c, ok := b.connect(1)
+		c, ok := b.connectClient(1)
 		if !ok {
 			t.Fatal("the port is not held")
 		}
-		if r := reply(t, c); r != 3 || time.Since(began) != 0 {
+		if r := readReply(t, c); r != 3 || time.Since(began) != 0 {
 			t.Errorf("reply %d after %v", r, time.Since(began))
 		}
 		time.Sleep(3*failedRetryEvery + time.Minute)
 		if n := len(b.dialsOf(1)); n != maxFailures+3 {
 			t.Errorf("%d dials in 3 hours of rest", n-maxFailures)
 		}
-		b.works()
+		b.passDials()
 		b.Retry(1)
-		b.up(1)
-		if g := b.state(1); g.Failures != 0 {
+		b.upTunnel(1)
+		if g := b.stateOf(1); g.Failures != 0 {
 			t.Errorf("seen %+v", g)
 		}
 	})
@@ -191,25 +191,25 @@ func TestBackoffAndRest(t *testing.T) {
 // TestSuccessEndsTheRow holds that only failures in a row count, and that a
 // session which ends at once is none of the successes.
 func TestSuccessEndsTheRow(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
+		b.enableService(1)
 		for range 2 * maxFailures {
-			for b.state(1).State != connexa.ServiceOnline {
+			for b.stateOf(1).State != connexa.ServiceOnline {
 				time.Sleep(time.Second)
 			}
 			time.Sleep(stableAfter)
-			b.gatewayOf(1).currentTunnel().(*fakeTunnel).end(nil)
-			if g := b.is(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Failures != 1 {
+			b.gatewayOf(1).currentTunnel().(*fakeTunnel).endWith(nil)
+			if g := b.wantState(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Failures != 1 {
 				t.Fatalf("%d failures", g.Failures)
 			}
 		}
 		for i := range 5 {
-			for b.state(1).State != connexa.ServiceOnline {
+			for b.stateOf(1).State != connexa.ServiceOnline {
 				time.Sleep(time.Second)
 			}
-			b.gatewayOf(1).currentTunnel().(*fakeTunnel).end(nil)
-			if g := b.state(1); g.Failures != i+2 {
+			b.gatewayOf(1).currentTunnel().(*fakeTunnel).endWith(nil)
+			if g := b.stateOf(1); g.Failures != i+2 {
 				t.Fatalf("%d failures after %d short sessions", g.Failures, i+1)
 			}
 		}
@@ -217,40 +217,40 @@ func TestSuccessEndsTheRow(t *testing.T) {
 }
 
 func TestRefusedLogin(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.fails(wrongLogin())
-		b.want(1)
+		b.failDials(wrongLogin())
+		b.enableService(1)
 		time.Sleep(time.Minute)
-		if g := b.is(1, connexa.ServiceFailed, "service.reason.refused"); g.Cause != "auth.691" || g.RetryAt.IsZero() {
+		if g := b.wantState(1, connexa.ServiceFailed, "service.reason.refused"); g.Cause != "auth.691" || g.RetryAt.IsZero() {
 			t.Errorf("seen %+v", g)
 		}
 		time.Sleep(24 * time.Hour)
 		if n := len(b.dialsOf(1)); n != 1+maxRefusals {
 			t.Errorf("%d logins in a day", n)
 		}
-		if g := b.state(1); !g.RetryAt.IsZero() {
+		if g := b.stateOf(1); !g.RetryAt.IsZero() {
 			t.Errorf("another try is planned: %v", g.RetryAt)
 		}
-		b.works()
+		b.passDials()
 		time.Sleep(time.Hour)
-		b.edit(1, func(s *connexa.Service) { s.Password = "better" })
-		b.up(1)
+		b.editService(1, func(s *connexa.Service) { s.Password = "better" })
+		b.upTunnel(1)
 	})
 }
 
 // TestStaleSession is about a server that takes our last session for alive.
 func TestStaleSession(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		tun := b.up(1)
-		b.fails(wrongLogin())
-		tun.end(nil)
+		b.enableService(1)
+		tun := b.upTunnel(1)
+		b.failDials(wrongLogin())
+		tun.endWith(nil)
 		time.Sleep(2 * time.Second)
-		b.is(1, connexa.ServiceReconnecting, "service.reason.stale")
+		b.wantState(1, connexa.ServiceReconnecting, "service.reason.stale")
 		time.Sleep(staleWaits[0] + staleWaits[1] + staleWaits[2] + 2*time.Second)
-		b.is(1, connexa.ServiceFailed, "service.reason.refused")
+		b.wantState(1, connexa.ServiceFailed, "service.reason.refused")
 		dials := b.dialsOf(1)[1:]
 		for i, want := range staleWaits {
 			if got := dials[i+1].Sub(dials[i]); got != want+200*time.Millisecond {
@@ -258,39 +258,39 @@ func TestStaleSession(t *testing.T) {
 			}
 		}
 	})
-	in(t, func(t *testing.T, b *bench) { // over a restart, too
+	timeIn(t, func(t *testing.T, b *bench) { // over a restart, too
 		b.run()
-		b.fails(wrongLogin())
+		b.failDials(wrongLogin())
 		b.mu.Lock()
-		s := service(1)
+		s := newService(1)
 		s.LastUp = time.Now().Add(-time.Minute)
 		b.wanted[1] = s
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Second)
-		b.is(1, connexa.ServiceReconnecting, "service.reason.stale")
+		b.wantState(1, connexa.ServiceReconnecting, "service.reason.stale")
 	})
-	in(t, func(t *testing.T, b *bench) { // but not for ever
+	timeIn(t, func(t *testing.T, b *bench) { // but not for ever
 		b.run()
-		b.fails(wrongLogin())
+		b.failDials(wrongLogin())
 		b.mu.Lock()
-		s := service(1)
+		s := newService(1)
 		s.LastUp = time.Now().Add(-staleWithin - time.Minute)
 		b.wanted[1] = s
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Second)
-		b.is(1, connexa.ServiceFailed, "service.reason.refused")
+		b.wantState(1, connexa.ServiceFailed, "service.reason.refused")
 	})
 }
 
 func TestLocalReasonsDoNotCount(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.fails(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
-		b.want(1)
+		b.failDials(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
+		b.enableService(1)
 		time.Sleep(time.Hour)
-		if g := b.is(1, connexa.ServiceReconnecting, "service.reason.local"); g.Failures != 0 {
+		if g := b.wantState(1, connexa.ServiceReconnecting, "service.reason.local"); g.Failures != 0 {
 			t.Errorf("seen %+v", g)
 		}
 		if n := len(b.dialsOf(1)); n < 100 {
@@ -300,48 +300,48 @@ func TestLocalReasonsDoNotCount(t *testing.T) {
 }
 
 func TestGREThatThisMachineLacks(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.fails(&pptp.Unavailable{Err: errors.New("operation not permitted")})
-		b.want(1)
+		b.failDials(&pptp.Unavailable{Err: errors.New("operation not permitted")})
+		b.enableService(1)
 		time.Sleep(time.Second)
-		b.is(1, connexa.ServiceFailed, "service.reason.not_here")
+		b.wantState(1, connexa.ServiceFailed, "service.reason.not_here")
 	})
 }
 
 // TestUplinkReturns holds that all gateways come back at once, within the limit.
 func TestUplinkReturns(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
 		var nodes []int64
 		for n := range int64(300) {
 			nodes = append(nodes, n+1)
 		}
-		b.want(nodes...)
+		b.enableService(nodes...)
 		time.Sleep(time.Minute)
 		for _, n := range nodes {
-			b.is(n, connexa.ServiceOnline, "")
+			b.wantState(n, connexa.ServiceOnline, "")
 		}
 		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
 		}
 		b.setOnline(false)
-		b.fails(refusedBy(pptp.StepTCP, "unreachable"))
+		b.failDials(refusedBy(pptp.StepTCP, "unreachable"))
 		for _, n := range nodes {
-			b.gatewayOf(n).currentTunnel().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+			b.gatewayOf(n).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 		}
 		time.Sleep(6 * time.Hour)
 		for _, n := range nodes {
 			// One failure is the lost session.
-			if g := b.state(n); g.State != connexa.ServiceReconnecting || g.Failures != 1 {
+			if g := b.stateOf(n); g.State != connexa.ServiceReconnecting || g.Failures != 1 {
 				t.Fatalf("seen %+v", g)
 			}
 		}
-		b.works()
+		b.passDials()
 		b.setOnline(true)
 		time.Sleep(10 * time.Second)
 		for _, n := range nodes {
-			b.is(n, connexa.ServiceOnline, "")
+			b.wantState(n, connexa.ServiceOnline, "")
 		}
 		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
@@ -350,21 +350,21 @@ func TestUplinkReturns(t *testing.T) {
 }
 
 func TestDroppedTogetherBackSoon(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
 		var nodes []int64
 		for n := range int64(300) {
 			nodes = append(nodes, n+1)
 		}
-		b.want(nodes...)
+		b.enableService(nodes...)
 		time.Sleep(time.Minute)
 		for _, n := range nodes {
-			b.state(n)
-			b.gatewayOf(n).currentTunnel().(*fakeTunnel).end(refusedBy(pptp.StepControl, "closed"))
+			b.stateOf(n)
+			b.gatewayOf(n).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepControl, "closed"))
 		}
 		time.Sleep(90 * time.Second)
 		for _, n := range nodes {
-			b.is(n, connexa.ServiceOnline, "")
+			b.wantState(n, connexa.ServiceOnline, "")
 		}
 		if b.most > maxDialing {
 			t.Errorf("%d dialed at once", b.most)
@@ -373,28 +373,28 @@ func TestDroppedTogetherBackSoon(t *testing.T) {
 }
 
 func TestOneSessionToAServer(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		b.up(1)
-		second := service(2)
-		second.Address, second.Login = service(1).Address, "bob"
+		b.enableService(1)
+		b.upTunnel(1)
+		second := newService(2)
+		second.Address, second.Login = newService(1).Address, "bob"
 		b.mu.Lock()
 		b.wanted[2] = second
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Minute)
-		g := b.is(2, connexa.ServiceFailed, "service.reason.in_use")
-		if len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name || len(b.dialsOf(2)) != 0 {
+		g := b.wantState(2, connexa.ServiceFailed, "service.reason.in_use")
+		if len(g.Reason.Args) != 1 || g.Reason.Args[0] != newService(1).Name || len(b.dialsOf(2)) != 0 {
 			t.Errorf("seen %+v, %d dials", g, len(b.dialsOf(2)))
 		}
-		if _, by, ok := b.Locks.TryProbe(service(1).Address); ok || by != 1 {
+		if _, by, ok := b.Locks.TryProbe(newService(1).Address); ok || by != 1 {
 			t.Errorf("a probe may have the server: %v, %d", ok, by)
 		}
-		b.unwant(1)
+		b.disableService(1)
 		time.Sleep(time.Second)
-		b.is(2, connexa.ServiceOnline, "")
-		if by := b.Locks.SessionNode(service(1).Address); by != 2 {
+		b.wantState(2, connexa.ServiceOnline, "")
+		if by := b.Locks.SessionNode(newService(1).Address); by != 2 {
 			t.Errorf("used by %d", by)
 		}
 	})
@@ -402,19 +402,19 @@ func TestOneSessionToAServer(t *testing.T) {
 
 // TestNamesOfOneServer holds that a server is one, whatever it is called.
 func TestNamesOfOneServer(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
-		b.names["vpn.test"] = service(1).Address
+	timeIn(t, func(t *testing.T, b *bench) {
+		b.names["vpn.test"] = newService(1).Address
 		b.run()
-		b.want(1)
-		b.up(1)
-		second := service(2)
+		b.enableService(1)
+		b.upTunnel(1)
+		second := newService(2)
 		second.Address = "vpn.test"
 		b.mu.Lock()
 		b.wanted[2] = second
 		b.mu.Unlock()
 		b.Wake()
 		time.Sleep(time.Minute)
-		if g := b.is(2, connexa.ServiceFailed, "service.reason.in_use"); len(g.Reason.Args) != 1 || g.Reason.Args[0] != service(1).Name {
+		if g := b.wantState(2, connexa.ServiceFailed, "service.reason.in_use"); len(g.Reason.Args) != 1 || g.Reason.Args[0] != newService(1).Name {
 			t.Errorf("seen %+v", g)
 		}
 		if free, _, ok := b.Locks.TryProbe("vpn.test"); !ok {
@@ -426,18 +426,18 @@ func TestNamesOfOneServer(t *testing.T) {
 			}
 			free()
 		}
-		b.unwant(1)
-		b.up(2)
+		b.disableService(1)
+		b.upTunnel(2)
 
 		// Whoever comes by the address meets the one who came by the name.
 		dials := len(b.dialsOf(1))
-		b.want(1)
+		b.enableService(1)
 		time.Sleep(time.Minute)
-		b.is(1, connexa.ServiceFailed, "service.reason.in_use")
+		b.wantState(1, connexa.ServiceFailed, "service.reason.in_use")
 		if n := len(b.dialsOf(1)); n != dials {
 			t.Errorf("%d dials more", n-dials)
 		}
-		if _, by, ok := b.Locks.TryProbe(service(1).Address); ok || by != 2 {
+		if _, by, ok := b.Locks.TryProbe(newService(1).Address); ok || by != 2 {
 			t.Errorf("a probe by the address: %v, by %d", ok, by)
 		}
 
@@ -445,98 +445,98 @@ func TestNamesOfOneServer(t *testing.T) {
 		b.mu.Lock()
 		b.names["vpn.test"] = "192.0.2.77"
 		b.mu.Unlock()
-		b.gatewayOf(2).currentTunnel().(*fakeTunnel).end(refusedBy(pptp.StepLCP, "no_echo"))
+		b.gatewayOf(2).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 		time.Sleep(time.Minute)
-		b.up(1)
-		b.up(2)
+		b.upTunnel(1)
+		b.upTunnel(2)
 	})
 }
 
 // TestStartWaitsForATest holds that a start waits for a probe that has the server,
 // also by another name, and says so.
 func TestStartWaitsForATest(t *testing.T) {
-	for _, name := range []string{service(1).Address, "vpn.test"} {
-		in(t, func(t *testing.T, b *bench) {
-			b.names["vpn.test"] = service(1).Address
+	for _, name := range []string{newService(1).Address, "vpn.test"} {
+		timeIn(t, func(t *testing.T, b *bench) {
+			b.names["vpn.test"] = newService(1).Address
 			b.run()
-			free, _, ok := b.Locks.TryProbe(service(1).Address)
+			free, _, ok := b.Locks.TryProbe(newService(1).Address)
 			if !ok {
 				t.Fatal("the server is not free")
 			}
-			s := service(1)
+			s := newService(1)
 			s.Address = name
 			b.mu.Lock()
 			b.wanted[1] = s
 			b.mu.Unlock()
 			b.Wake()
 			time.Sleep(20 * time.Second) // of the bubble's, as all here
-			b.is(1, connexa.ServiceStarting, "service.reason.test")
+			b.wantState(1, connexa.ServiceStarting, "service.reason.test")
 			if n := len(b.dialsOf(1)); n != 0 {
 				t.Errorf("%s: %d dials", name, n)
 			}
 			free()
-			b.up(1)
+			b.upTunnel(1)
 		})
 	}
 }
 
 func TestEditRedials(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		old := b.up(1)
-		b.edit(1, func(s *connexa.Service) { s.Name = "renamed"; s.Mail = true })
+		b.enableService(1)
+		old := b.upTunnel(1)
+		b.editService(1, func(s *connexa.Service) { s.Name = "renamed"; s.Mail = true })
 		time.Sleep(time.Second)
 		if b.gatewayOf(1).currentTunnel() != old {
 			t.Error("a new name redialed")
 		}
-		b.edit(1, func(s *connexa.Service) { s.Address = "192.0.2.200" })
-		if now := b.up(1); now == old {
+		b.editService(1, func(s *connexa.Service) { s.Address = "192.0.2.200" })
+		if now := b.upTunnel(1); now == old {
 			t.Error("a new address did not redial")
 		}
-		if b.Locks.SessionNode("192.0.2.200") != 1 || b.Locks.SessionNode(service(1).Address) != 0 {
+		if b.Locks.SessionNode("192.0.2.200") != 1 || b.Locks.SessionNode(newService(1).Address) != 0 {
 			t.Error("the wrong server is held")
 		}
 	})
 }
 
 func TestPortThatIsTaken(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
-		other, err := b.listen(t.Context(), service(1).Listen)
+	timeIn(t, func(t *testing.T, b *bench) {
+		other, err := b.listen(t.Context(), newService(1).Listen)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.run()
-		b.want(1)
+		b.enableService(1)
 		time.Sleep(time.Second)
-		b.is(1, connexa.ServiceFailed, "service.reason.port")
+		b.wantState(1, connexa.ServiceFailed, "service.reason.port")
 		other.Close()
 		time.Sleep(2 * time.Minute)
-		b.is(1, connexa.ServiceOnline, "")
+		b.wantState(1, connexa.ServiceOnline, "")
 	})
 }
 
 func TestNoInternet(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		b.up(1)
+		b.enableService(1)
+		b.upTunnel(1)
 		b.mu.Lock()
 		b.targets = false
 		b.mu.Unlock()
 		time.Sleep(time.Hour)
-		b.is(1, connexa.ServiceOnline, "") // nobody wants anything
-		c, _ := b.connect(1)
-		if r := reply(t, c); r != 0 {
+		b.wantState(1, connexa.ServiceOnline, "") // nobody wants anything
+		c, _ := b.connectClient(1)
+		if r := readReply(t, c); r != 0 {
 			t.Fatalf("reply %d", r)
 		}
 		time.Sleep(maxMisses*internetCheckEvery + checkTimeout + time.Second)
 		found := false
-		for _, g := range b.history(1) {
+		for _, g := range b.historyOf(1) {
 			found = found || g.State == connexa.ServiceReconnecting && g.Reason.Key == "service.reason.no_internet"
 		}
 		if !found {
-			t.Errorf("states %v", b.states(1))
+			t.Errorf("states %v", b.statesOf(1))
 		}
 	})
 }
@@ -544,53 +544,53 @@ func TestNoInternet(t *testing.T) {
 // TestPacketsProveInternet is about a tunnel whose targets do not answer, though
 // something else does.
 func TestPacketsProveInternet(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		tun := b.up(1)
+		b.enableService(1)
+		tun := b.upTunnel(1)
 		b.mu.Lock()
 		b.targets = false
 		b.mu.Unlock()
-		c, _ := b.connect(1)
-		reply(t, c)
+		c, _ := b.connectClient(1)
+		readReply(t, c)
 		for range 20 {
 			time.Sleep(internetCheckEvery)
 			tun.mu.Lock()
 			tun.received++
 			tun.mu.Unlock()
 		}
-		b.is(1, connexa.ServiceOnline, "")
+		b.wantState(1, connexa.ServiceOnline, "")
 	})
 }
 
 // TestManyLoseItTogether holds that none is cut when the fault is more likely
 // ours.
 func TestManyLoseItTogether(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1, 2, 3, 4)
+		b.enableService(1, 2, 3, 4)
 		for n := range int64(4) {
-			b.up(n + 1)
-			c, _ := b.connect(n + 1)
-			reply(t, c)
+			b.upTunnel(n + 1)
+			c, _ := b.connectClient(n + 1)
+			readReply(t, c)
 		}
 		b.mu.Lock()
 		b.targets = false
 		b.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		for n := range int64(4) {
-			b.is(n+1, connexa.ServiceOnline, "service.reason.together")
+			b.wantState(n+1, connexa.ServiceOnline, "service.reason.together")
 		}
 	})
 }
 
 func TestTrafficIsCounted(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		tun := b.up(1)
-		c, _ := b.connect(1)
-		reply(t, c)
+		b.enableService(1)
+		tun := b.upTunnel(1)
+		c, _ := b.connectClient(1)
+		readReply(t, c)
 		go func() {
 			tun.mu.Lock()
 			far := tun.conns[1]
@@ -616,33 +616,33 @@ func TestTrafficIsCounted(t *testing.T) {
 }
 
 func TestThrough(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
 		if _, ok := b.Tunnel(1); ok {
 			t.Error("there is a tunnel without a service")
 		}
-		b.want(1)
-		b.up(1)
+		b.enableService(1)
+		b.upTunnel(1)
 		tun, ok := b.Tunnel(1)
 		if !ok {
 			t.Fatal("no tunnel")
 		}
 		tun.Close()
 		time.Sleep(time.Minute)
-		b.is(1, connexa.ServiceOnline, "")
+		b.wantState(1, connexa.ServiceOnline, "")
 	})
 }
 
 func TestRulesOfAService(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
-		b.want(1)
-		b.up(1)
+		b.enableService(1)
+		b.upTunnel(1)
 		if r := b.gatewayOf(1).proxyRules(); r.Private || r.Mail {
 			t.Errorf("by default: %+v", r)
 		}
 		old := b.gatewayOf(1).currentTunnel()
-		b.edit(1, func(s *connexa.Service) { s.Private, s.Mail = true, true })
+		b.editService(1, func(s *connexa.Service) { s.Private, s.Mail = true, true })
 		synctest.Wait()
 		if r := b.gatewayOf(1).proxyRules(); !r.Private || !r.Mail || b.gatewayOf(1).currentTunnel() != old {
 			t.Errorf("allowed: %+v", r)
@@ -652,7 +652,7 @@ func TestRulesOfAService(t *testing.T) {
 
 // TestNotices holds that a failure is told once, and that it is over.
 func TestNotices(t *testing.T) {
-	in(t, func(t *testing.T, b *bench) {
+	timeIn(t, func(t *testing.T, b *bench) {
 		var mu sync.Mutex
 		var told []connexa.Notice
 		b.Notify = func(n connexa.Notice) {
@@ -669,24 +669,24 @@ func TestNotices(t *testing.T) {
 			return list
 		}
 		b.run()
-		b.want(1)
-		b.up(1)
+		b.enableService(1)
+		b.upTunnel(1)
 		if got := kinds(); got != nil {
 			t.Errorf("told %v of a start", got)
 		}
-		b.unwant(1)
-		b.fails(refusedBy(pptp.StepTCP, "refused"))
-		b.want(2)
+		b.disableService(1)
+		b.failDials(refusedBy(pptp.StepTCP, "refused"))
+		b.enableService(2)
 		time.Sleep(12 * time.Hour)
 		synctest.Wait()
-		b.is(2, connexa.ServiceFailed, "service.reason.tired")
+		b.wantState(2, connexa.ServiceFailed, "service.reason.tired")
 		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed}) {
 			t.Fatalf("told %v", got)
 		}
 		if n := told[0]; n.NodeID != 2 || n.Text.Key != "notice.service.failed" || n.At.IsZero() {
 			t.Errorf("%+v", n)
 		}
-		b.works()
+		b.passDials()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeServiceRecovered}) {
@@ -694,13 +694,13 @@ func TestNotices(t *testing.T) {
 		}
 
 		// One that an earlier process saw fail is told of when it is back.
-		back := service(3)
+		back := newService(3)
 		back.Down = true
 		b.mu.Lock()
 		b.wanted[3] = back
 		b.mu.Unlock()
 		b.Wake()
-		b.up(3)
+		b.upTunnel(3)
 		if got := kinds(); len(got) != 3 || got[2] != connexa.NoticeServiceRecovered {
 			t.Errorf("told %v", got)
 		}

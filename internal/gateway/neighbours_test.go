@@ -20,16 +20,16 @@ import (
 // while others download through it and through the proxy beside it.
 func TestBadClientsDisturbNobody(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 2})
-	s.await(t, 1, connexa.ServiceOnline)
-	s.await(t, 2, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 2, connexa.ServiceOnline)
 	const size = 1 << 20
-	want := get(t, s.web(t, 2, "socks5"), fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
+	want := getPage(t, s.webClient(t, 2, "socks5"), fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
 	at := s.wanted[0].Listen.String()
 	d := net.Dialer{Timeout: 10 * time.Second} // from the address of the others, as behind one router
 	open := func() (net.Conn, error) { return d.DialContext(t.Context(), "tcp", at) }
 
 	// A client that takes nothing of what it asked for.
-	stalls, err := s.dial(t, 1, farWeb)
+	stalls, err := s.dialProxy(t, 1, farWeb)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +89,14 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	for _, node := range []int64{1, 2} {
 		for _, scheme := range []string{"socks5", "http"} {
 			good.Go(func() {
-				c := s.web(t, node, scheme)
+				c := s.webClient(t, node, scheme)
 				for more := true; more; {
 					select {
 					case <-crowd:
 						more = false // and once more
 					default:
 					}
-					if err := downloaded(c, size, want); err != nil {
+					if err := downloadedBytes(c, size, want); err != nil {
 						t.Errorf("node %d by %s: %v", node, scheme, err)
 						return
 					}
@@ -113,8 +113,8 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	}
 }
 
-// downloaded fetches size bytes and compares their sum.
-func downloaded(c *http.Client, size int64, want string) error {
+// downloadedBytes fetches size bytes and compares their sum.
+func downloadedBytes(c *http.Client, size int64, want string) error {
 	res, err := c.Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", size))
 	if err != nil {
 		return err

@@ -45,17 +45,17 @@ func TestAnExitThatLacksSomething(t *testing.T) {
 			}
 		}
 	}
-	s.await(t, 1, connexa.ServiceOnline)
+	s.awaitState(t, 1, connexa.ServiceOnline)
 	seen := want(&connexa.VPN{Device: 3}, connexa.VPNFailed)
 	if seen.Reason.Key != "vpn.lack.openvpn" || seen.Fix != "apt-get install openvpn" || len(seen.Clients) != 0 {
 		t.Errorf("%+v", seen)
 	}
-	if page := get(t, s.web(t, 1, "socks5"), "http://web.lab.test/ip"); !strings.Contains(page, ".") {
+	if page := getPage(t, s.webClient(t, 1, "socks5"), "http://web.lab.test/ip"); !strings.Contains(page, ".") {
 		t.Errorf("%q", page)
 	}
 	want(nil, connexa.VPNOff)
 	want(&connexa.VPN{Device: 4}, connexa.VPNFailed)
-	if g := s.await(t, 1, connexa.ServiceOnline); g.Failures != 0 {
+	if g := s.awaitState(t, 1, connexa.ServiceOnline); g.Failures != 0 {
 		t.Errorf("%+v", g)
 	}
 }

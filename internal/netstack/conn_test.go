@@ -18,7 +18,7 @@ import (
 // isConnected is a TCP connection between two stacks.
 func isConnected(t *testing.T) (here, there net.Conn) {
 	t.Helper()
-	a, b := both(t, nil)
+	a, b := twoStacks(t, nil)
 	l, err := b.ListenTCP(7)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func isConnected(t *testing.T) (here, there net.Conn) {
 func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 	past := time.Unix(1, 0)
 	udp := func(t *testing.T) net.PacketConn {
-		a, _ := both(t, nil)
+		a, _ := twoStacks(t, nil)
 		c, err := a.ListenUDP(0)
 		if err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return err
 		}},
 		"a reset": {syscall.ECONNRESET, func(t *testing.T) error {
-			a, b := both(t, nil)
+			a, b := twoStacks(t, nil)
 			l, err := b.ListenTCP(7)
 			if err != nil {
 				return err
@@ -160,7 +160,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return err
 		}},
 		"an Accept that Close ends": {net.ErrClosed, func(t *testing.T) error {
-			a, _ := both(t, nil)
+			a, _ := twoStacks(t, nil)
 			l, err := a.ListenTCP(7)
 			if err != nil {
 				return err
@@ -171,7 +171,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return <-got
 		}},
 		"a port that is taken": {syscall.EADDRINUSE, func(t *testing.T) error {
-			a, _ := both(t, nil)
+			a, _ := twoStacks(t, nil)
 			l, err := a.ListenUDP(7)
 			if err != nil {
 				return err
@@ -181,7 +181,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return err
 		}},
 		"a connection of a stack that ends": {net.ErrClosed, func(t *testing.T) error {
-			a, b := both(t, nil)
+			a, b := twoStacks(t, nil)
 			l, err := b.ListenTCP(7)
 			if err != nil {
 				return err
@@ -198,7 +198,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 		}},
 		"a dial of a stack that ends": {net.ErrClosed, func(t *testing.T) error {
 			begun := make(chan struct{}, 16)
-			a, _ := both(t, func(pa, _ *pipe) { pa.drop = func([]byte) bool { begun <- struct{}{}; return true } })
+			a, _ := twoStacks(t, func(pa, _ *pipe) { pa.drop = func([]byte) bool { begun <- struct{}{}; return true } })
 			go func() { <-begun; a.Close() }()
 			_, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
 			return err

@@ -71,7 +71,7 @@ func TestFlowCounts(t *testing.T) {
 func TestAcked(t *testing.T) {
 	noLeaks(t)
 	lossy := rand.New(rand.NewPCG(3, 4))
-	a, b := both(t, func(pa, _ *pipe) {
+	a, b := twoStacks(t, func(pa, _ *pipe) {
 		pa.drop = func(p []byte) bool { return len(p) > 1000 && lossy.IntN(50) == 0 }
 	})
 	l, err := b.ListenTCP(80)
@@ -141,7 +141,7 @@ func TestAcked(t *testing.T) {
 // Bytes that nobody takes are written, and do not count.
 func TestWrittenIsNotAcked(t *testing.T) {
 	noLeaks(t)
-	a, b := both(t, func(pa, _ *pipe) {
+	a, b := twoStacks(t, func(pa, _ *pipe) {
 		pa.drop = func(p []byte) bool { return len(p) > 200 }
 	})
 	l, err := b.ListenTCP(80)
@@ -166,7 +166,7 @@ func TestWrittenIsNotAcked(t *testing.T) {
 
 func TestDialCountedErrors(t *testing.T) {
 	noLeaks(t)
-	a, _ := both(t, nil)
+	a, _ := twoStacks(t, nil)
 	if c, err := a.DialCounted(t.Context(), netip.AddrPortFrom(addrB, 81)); err == nil {
 		c.Abort()
 		t.Error("a port where nobody listens")

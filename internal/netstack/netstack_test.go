@@ -85,8 +85,8 @@ var (
 	addrB = netip.MustParseAddr("10.0.0.2")
 )
 
-// both are two stacks on one pipe.
-func both(t testing.TB, tune func(a, b *pipe)) (a, b *Stack) {
+// twoStacks are two stacks on one pipe.
+func twoStacks(t testing.TB, tune func(a, b *pipe)) (a, b *Stack) {
 	t.Helper()
 	pa, pb := newPipe()
 	if tune != nil {
@@ -128,8 +128,8 @@ func noLeaks(t *testing.T) {
 	})
 }
 
-// echo answers every connection with what comes.
-func echo(t *testing.T, s *Stack, port uint16) {
+// serveEcho answers every connection with what comes.
+func serveEcho(t *testing.T, s *Stack, port uint16) {
 	t.Helper()
 	l, err := s.ListenTCP(port)
 	if err != nil {
@@ -170,8 +170,8 @@ func sendAndCompare(t *testing.T, c net.Conn, size int) {
 
 func TestTCP(t *testing.T) {
 	noLeaks(t)
-	a, b := both(t, nil)
-	echo(t, b, 7)
+	a, b := twoStacks(t, nil)
+	serveEcho(t, b, 7)
 	c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
 	if err != nil {
 		t.Fatal(err)
@@ -187,8 +187,8 @@ func TestTCPWithLoss(t *testing.T) {
 	n := 0
 	var mu sync.Mutex
 	lossy := func([]byte) bool { mu.Lock(); defer mu.Unlock(); n++; return n%50 == 0 }
-	a, b := both(t, func(a, b *pipe) { a.drop, b.drop = lossy, lossy })
-	echo(t, b, 7)
+	a, b := twoStacks(t, func(a, b *pipe) { a.drop, b.drop = lossy, lossy })
+	serveEcho(t, b, 7)
 	c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
 	if err != nil {
 		t.Fatal(err)
@@ -209,8 +209,8 @@ func TestDamagedPacketsAreDropped(t *testing.T) {
 		}
 		return false
 	}
-	a, b := both(t, func(a, _ *pipe) { a.drop = damage })
-	echo(t, b, 7)
+	a, b := twoStacks(t, func(a, _ *pipe) { a.drop = damage })
+	serveEcho(t, b, 7)
 	c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func FuzzIntact(f *testing.F) {
 
 func TestUDP(t *testing.T) {
 	noLeaks(t)
-	a, b := both(t, nil)
+	a, b := twoStacks(t, nil)
 	l, err := b.ListenUDP(9)
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +290,7 @@ func TestPacketsForOthersAreDropped(t *testing.T) {
 
 func TestDialErrors(t *testing.T) {
 	noLeaks(t)
-	a, _ := both(t, nil)
+	a, _ := twoStacks(t, nil)
 	if c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:81"); err == nil {
 		c.Close()
 		t.Error("connected to a closed port")
@@ -316,8 +316,8 @@ func TestDialErrors(t *testing.T) {
 
 func TestCloseEndsConnections(t *testing.T) {
 	noLeaks(t)
-	a, b := both(t, nil)
-	echo(t, b, 7)
+	a, b := twoStacks(t, nil)
+	serveEcho(t, b, 7)
 	c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
 	if err != nil {
 		t.Fatal(err)
@@ -408,7 +408,7 @@ func record(name dnsmessage.Name, last byte) dnsmessage.Resource {
 
 func TestLookup(t *testing.T) {
 	noLeaks(t)
-	a, b := both(t, nil)
+	a, b := twoStacks(t, nil)
 	var lossy atomic.Int32
 	serveDNS(t, b, func(name string, m *dnsmessage.Message) {
 		alias := dnsmessage.MustNewName("web.lab.")
@@ -457,9 +457,9 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// settled is the memory that is in use, in bytes, once what the tests before have left
+// waitSettled is the memory that is in use, in bytes, once what the tests before have left
 // behind is gone: some of it takes more than one collection.
-func settled() int64 {
+func waitSettled() int64 {
 	var m runtime.MemStats
 	least := int64(math.MaxInt64)
 	for range 20 {
@@ -477,7 +477,7 @@ func settled() int64 {
 func TestStacksCostLittle(t *testing.T) {
 	noLeaks(t)
 	const n = 50
-	before := settled()
+	before := waitSettled()
 	var list []*Stack
 	for range n {
 		p, _ := newPipe()
@@ -487,7 +487,7 @@ func TestStacksCostLittle(t *testing.T) {
 		}
 		list = append(list, s)
 	}
-	each := (settled() - before) / n
+	each := (waitSettled() - before) / n
 	for _, s := range list {
 		s.Close()
 	}
@@ -501,7 +501,7 @@ func TestStacksCostLittle(t *testing.T) {
 // that nobody answers ends with its context.
 func TestDialSaysWhatHappened(t *testing.T) {
 	noLeaks(t)
-	a, _ := both(t, nil)
+	a, _ := twoStacks(t, nil)
 	_, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:81")
 	var op *net.OpError
 	if !errors.As(err, &op) || !errors.Is(err, syscall.ECONNREFUSED) {

@@ -15,7 +15,7 @@ import (
 // takes bodies by their Content-Length, and chunks to the last one.
 type origin struct{ requests chan string }
 
-func (o *origin) serve(c net.Conn) {
+func (o *origin) serveConn(c net.Conn) {
 	defer c.Close()
 	r := bufio.NewReader(c)
 	for {
@@ -60,7 +60,7 @@ func (o *origin) serve(c net.Conn) {
 func withOrigin(t *testing.T) (*setUp, *origin) {
 	t.Helper()
 	o := &origin{requests: make(chan string, 64)}
-	s := start(t, nil)
+	s := startServer(t, nil)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func withOrigin(t *testing.T) (*setUp, *origin) {
 			if err != nil {
 				return
 			}
-			go o.serve(c)
+			go o.serveConn(c)
 		}
 	}()
 	s.world.hosts[webAt] = l.Addr().String()
@@ -115,7 +115,7 @@ func TestTargetsPassByteForByte(t *testing.T) {
 		{"GET " + at + long + "% HTTP/1.1", "GET " + long + "% HTTP/1.1"},
 	} {
 		for _, lf := range []string{"\r\n", "\n"} {
-			c := s.raw(t, []byte(tt.line+lf+"Host: other.example"+lf+strings.ReplaceAll(credentials, "\r\n", lf)+"Connection: close"+lf+lf)...)
+			c := s.dialRaw(t, []byte(tt.line+lf+"Host: other.example"+lf+strings.ReplaceAll(credentials, "\r\n", lf)+"Connection: close"+lf+lf)...)
 			answer, _ := io.ReadAll(c)
 			if !bytes.HasSuffix(answer, []byte("ok")) {
 				t.Errorf("%.80q: %.200s", tt.line, answer)
@@ -140,7 +140,7 @@ func TestRequestsInOnePiece(t *testing.T) {
 		"\n\r\nGET " + at + "/3% HTTP/1.1\r\n" + host + "Content-Length: 0\r\n\r\n" +
 		"GET " + at + "/4% HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n"
 	for _, size := range []int{len(stream), 1, 7} {
-		c := s.raw(t)
+		c := s.dialRaw(t)
 		go func() {
 			for rest := []byte(stream); len(rest) > 0; {
 				n := min(size, len(rest))
@@ -191,7 +191,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"GET " + at + "/ HTTP/2.7\r\n" + host + "\r\n":                                           505,
 		"GET " + at + "/ HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n":                501,
 	} {
-		c := s.raw(t)
+		c := s.dialRaw(t)
 		_, _ = io.WriteString(c, request) // the answer may come before all was taken
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || res.StatusCode != want {
@@ -209,7 +209,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 	s, o := withOrigin(t)
 	const line = "POST http://198.51.100.80/x% HTTP/1.1\r\nHost: x\r\n" + credentials
 	t.Run("named by Connection", func(t *testing.T) {
-		c := s.raw(t, []byte(line+"Connection: close, X-Hop\r\nX-Hop: 1\r\nX-Stays: 2\r\nKeep-Alive: 3\r\nProxy-Connection: keep-alive\r\nContent-Length: 0\r\n\r\n")...)
+		c := s.dialRaw(t, []byte(line+"Connection: close, X-Hop\r\nX-Hop: 1\r\nX-Stays: 2\r\nKeep-Alive: 3\r\nProxy-Connection: keep-alive\r\nContent-Length: 0\r\n\r\n")...)
 		if b, err := io.ReadAll(c); err != nil || !bytes.HasSuffix(b, []byte("ok")) {
 			t.Fatalf("%q, %v", b, err)
 		}
@@ -230,7 +230,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// What follows the last chunk must not be taken for a request.
-			c := s.raw(t, []byte(line+headers+"\r\n3\r\nabc\r\n0\r\n\r\nGET http://198.51.100.80/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")...)
+			c := s.dialRaw(t, []byte(line+headers+"\r\n3\r\nabc\r\n0\r\n\r\nGET http://198.51.100.80/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")...)
 			b, _ := io.ReadAll(c)
 			if n := bytes.Count(b, []byte("HTTP/1.1 ")); n != 1 || !bytes.Contains(b, []byte("Connection: close")) {
 				t.Errorf("%d answers: %q", n, b)
@@ -242,7 +242,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 		})
 	}
 	t.Run("100-continue", func(t *testing.T) {
-		c := s.raw(t, []byte(line+"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")...)
+		c := s.dialRaw(t, []byte(line+"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")...)
 		r := bufio.NewReader(c)
 		if first, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(first, "HTTP/1.1 100 ") {
 			t.Fatalf("%q, %v", first, err)
@@ -256,7 +256,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 		}
 	})
 	t.Run("an upgrade", func(t *testing.T) {
-		c := s.raw(t, []byte("GET http://198.51.100.80/ws% HTTP/1.1\r\nHost: x\r\n"+credentials+"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n")...)
+		c := s.dialRaw(t, []byte("GET http://198.51.100.80/ws% HTTP/1.1\r\nHost: x\r\n"+credentials+"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n")...)
 		r := bufio.NewReader(c)
 		res, err := http.ReadResponse(r, nil)
 		if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
@@ -273,7 +273,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 		}
 	})
 	t.Run("a CONNECT after 407", func(t *testing.T) {
-		c := s.raw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: x\r\n\r\n")...)
+		c := s.dialRaw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: x\r\n\r\n")...)
 		r := bufio.NewReader(c)
 		res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 		if err != nil || res.StatusCode != http.StatusProxyAuthRequired {

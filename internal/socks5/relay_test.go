@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// relayed is a relay between two pipes, with its other ends.
-func relayed(t *testing.T) (client, remote net.Conn, ended <-chan struct{}) {
+// relayedPair is a relay between two pipes, with its other ends.
+func relayedPair(t *testing.T) (client, remote net.Conn, ended <-chan struct{}) {
 	t.Helper()
 	s := New(Config{})
 	client, c := net.Pipe()
@@ -24,7 +24,7 @@ func relayed(t *testing.T) (client, remote net.Conn, ended <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.relayConns(&session{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, r)
+		s.relayConns(&session{conn: c, meters: meters{&s.meter}}, nil, &fakeDialer{dead: make(chan struct{})}, r)
 		s.work.Wait()
 	}()
 	return client, remote, done
@@ -32,7 +32,7 @@ func relayed(t *testing.T) (client, remote net.Conn, ended <-chan struct{}) {
 
 func TestSilentConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, remote, ended := relayed(t)
+		client, remote, ended := relayedPair(t)
 		limits := Limits{}.withDefaults()
 		time.Sleep(limits.Idle - time.Minute)
 		go func() { _, _ = client.Write([]byte("x")) }()
@@ -56,7 +56,7 @@ func TestSilentConnectionEnds(t *testing.T) {
 
 func TestClientThatTakesNothingIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, remote, ended := relayed(t)
+		_, remote, ended := relayedPair(t)
 		began := time.Now()
 		go func() {
 			for {
@@ -114,7 +114,7 @@ func TestForeignTimeoutIsNoEnd(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.relayConns(&session{conn: foreign{c}, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, foreign{r})
+			s.relayConns(&session{conn: foreign{c}, meters: meters{&s.meter}}, nil, &fakeDialer{dead: make(chan struct{})}, foreign{r})
 			s.work.Wait()
 		}()
 		time.Sleep(119 * time.Minute)
@@ -146,7 +146,7 @@ func TestVanishedPeerIsAnEnd(t *testing.T) {
 		client, c := net.Pipe()
 		_, r := net.Pipe()
 		var reads atomic.Int64
-		s.relayConns(&session{conn: c, meters: meters{&s.meter}}, nil, &world{dead: make(chan struct{})}, gone{r, &reads})
+		s.relayConns(&session{conn: c, meters: meters{&s.meter}}, nil, &fakeDialer{dead: make(chan struct{})}, gone{r, &reads})
 		s.work.Wait()
 		if _, err := client.Read(make([]byte, 1)); err == nil || reads.Load() != 1 {
 			t.Errorf("the client reads on (%v) after %d reads", err, reads.Load())
@@ -274,13 +274,13 @@ func TestCutEndsAHalfClosedRelay(t *testing.T) {
 		close(finished)
 		<-t.Context().Done()
 	}()
-	s := start(t, nil)
+	s := startServer(t, nil)
 	silentAt := netip.MustParseAddrPort("203.0.113.77:7")
 	s.world.hosts[silentAt] = l.Addr().String()
-	c := s.raw(t, hello(user, password)...)
-	expect(t, c, 5, 2, 1, 0)
-	_, _ = c.Write(request(1, silentAt))
-	expect(t, c, 5, 0, 0, 1)
+	c := s.dialRaw(t, appendHello(user, password)...)
+	expectBytes(t, c, 5, 2, 1, 0)
+	_, _ = c.Write(appendRequest(1, silentAt))
+	expectBytes(t, c, 5, 0, 0, 1)
 	_, _ = io.CopyN(io.Discard, c, 6)
 	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func (halfPipe) CloseWrite() error { return nil }
 
 func relayOverStack(t *testing.T) *rig {
 	t.Helper()
-	near, beyond := stacks(t)
+	near, beyond := twoStacks(t)
 	l, err := beyond.ListenTCP(7)
 	if err != nil {
 		t.Fatal(err)
@@ -123,10 +123,10 @@ func TestDayOfSilence(t *testing.T) {
 }
 
 func TestDayOfDatagrams(t *testing.T) {
-	near, beyond := stacks(t)
+	near, beyond := twoStacks(t)
 	// The client's side is a stack as well: a socket of the kernel has no virtual
 	// time.
-	home, away := stacks(t)
+	home, away := twoStacks(t)
 	open := func(s *netstack.Stack, port uint16) net.PacketConn {
 		c, err := s.ListenUDP(port)
 		if err != nil {

@@ -38,8 +38,8 @@ var (
 	privateAt = netip.MustParseAddrPort("10.1.2.3:7")
 )
 
-// world is a way out whose addresses lead to listeners of the test.
-type world struct {
+// fakeDialer is a way out whose addresses lead to listeners of the test.
+type fakeDialer struct {
 	hosts map[netip.AddrPort]string // where a connection really goes
 	dead  chan struct{}
 	once  sync.Once
@@ -50,7 +50,7 @@ type world struct {
 	conns []net.Conn
 }
 
-func (w *world) Lookup(_ context.Context, host string) ([]netip.Addr, error) {
+func (w *fakeDialer) Lookup(_ context.Context, host string) ([]netip.Addr, error) {
 	w.mu.Lock()
 	w.names = append(w.names, host)
 	w.mu.Unlock()
@@ -65,7 +65,7 @@ func (w *world) Lookup(_ context.Context, host string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
-func (w *world) DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+func (w *fakeDialer) DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
 	w.mu.Lock()
 	w.dials = append(w.dials, to)
 	w.mu.Unlock()
@@ -96,14 +96,14 @@ func (w *world) DialAddr(ctx context.Context, network string, to netip.AddrPort)
 
 // udpAt is where an association of the test sends from: datagrams to echoAt come
 // back from there.
-func (w *world) ListenUDP(uint16) (net.PacketConn, error) {
+func (w *fakeDialer) ListenUDP(uint16) (net.PacketConn, error) {
 	return &loop{in: make(chan packet, 16), closed: make(chan struct{})}, nil
 }
 
-func (w *world) Dead() <-chan struct{} { return w.dead }
+func (w *fakeDialer) Dead() <-chan struct{} { return w.dead }
 
-// die breaks every connection off, as the end of a tunnel does.
-func (w *world) die() {
+// endTunnel breaks every connection off, as the end of a tunnel does.
+func (w *fakeDialer) endTunnel() {
 	w.once.Do(func() { close(w.dead) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -112,7 +112,7 @@ func (w *world) die() {
 	}
 }
 
-func (w *world) dialled() []netip.AddrPort {
+func (w *fakeDialer) dialledAddrs() []netip.AddrPort {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]netip.AddrPort(nil), w.dials...)
@@ -158,14 +158,14 @@ func (l *loop) SetWriteDeadline(time.Time) error { return nil }
 // setUp is a server that runs until the test ends.
 type setUp struct {
 	*Server
-	world *world
+	world *fakeDialer
 	addr  string
 }
 
-func start(t testing.TB, tune func(*Config)) *setUp {
+func startServer(t testing.TB, tune func(*Config)) *setUp {
 	t.Helper()
-	leaks(t)
-	w := &world{dead: make(chan struct{}), hosts: map[netip.AddrPort]string{}}
+	checkLeaks(t)
+	w := &fakeDialer{dead: make(chan struct{}), hosts: map[netip.AddrPort]string{}}
 	w.hosts[echoAt] = serveEcho(t)
 	w.hosts[privateAt] = w.hosts[echoAt]
 	site := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -200,8 +200,8 @@ func start(t testing.TB, tune func(*Config)) *setUp {
 	return s
 }
 
-// leaks fails the test when a goroutine of this package outlives it.
-func leaks(t testing.TB) {
+// checkLeaks fails the test when a goroutine of this package outlives it.
+func checkLeaks(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() {
 		var left string
@@ -244,8 +244,8 @@ func serveEcho(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// socks dials through the proxy with a client that is not ours.
-func (s *setUp) socks(t testing.TB, to string) (net.Conn, error) {
+// socksClient dials through the proxy with a client that is not ours.
+func (s *setUp) socksClient(t testing.TB, to string) (net.Conn, error) {
 	t.Helper()
 	d, err := proxy.SOCKS5("tcp", s.addr, &proxy.Auth{User: user, Password: password}, nil)
 	if err != nil {
@@ -254,8 +254,8 @@ func (s *setUp) socks(t testing.TB, to string) (net.Conn, error) {
 	return d.Dial("tcp", to)
 }
 
-// raw opens a connection to the proxy and sends some bytes.
-func (s *setUp) raw(t testing.TB, send ...byte) net.Conn {
+// dialRaw opens a connection to the proxy and sends some bytes.
+func (s *setUp) dialRaw(t testing.TB, send ...byte) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
@@ -272,25 +272,25 @@ func (s *setUp) raw(t testing.TB, send ...byte) net.Conn {
 // loggedIn is a connection that has logged in.
 func (s *setUp) loggedIn(t testing.TB) net.Conn {
 	t.Helper()
-	c := s.raw(t, hello(user, password)...)
-	expect(t, c, 5, 2, 1, 0)
+	c := s.dialRaw(t, appendHello(user, password)...)
+	expectBytes(t, c, 5, 2, 1, 0)
 	return c
 }
 
-// hello is a greeting and a login in one.
-func hello(u, p string) []byte {
+// appendHello is a greeting and a login in one.
+func appendHello(u, p string) []byte {
 	b := []byte{5, 1, 2, 1, byte(len(u))}
 	b = append(b, u...)
 	b = append(b, byte(len(p)))
 	return append(b, p...)
 }
 
-// request is a request for an address.
-func request(command byte, to netip.AddrPort) []byte {
+// appendRequest is a request for an address.
+func appendRequest(command byte, to netip.AddrPort) []byte {
 	return appendAddr([]byte{5, command, 0}, to)
 }
 
-func expect(t testing.TB, c net.Conn, want ...byte) {
+func expectBytes(t testing.TB, c net.Conn, want ...byte) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
@@ -299,9 +299,9 @@ func expect(t testing.TB, c net.Conn, want ...byte) {
 }
 
 func TestConnect(t *testing.T) {
-	s := start(t, nil)
+	s := startServer(t, nil)
 	for _, to := range []string{"198.51.100.80:7", "echo.example:7"} {
-		c, err := s.socks(t, to)
+		c, err := s.socksClient(t, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -316,7 +316,7 @@ func TestConnect(t *testing.T) {
 		}
 		c.Close()
 	}
-	if got := s.world.dialled(); len(got) != 2 || got[0] != echoAt || got[1] != echoAt {
+	if got := s.world.dialledAddrs(); len(got) != 2 || got[0] != echoAt || got[1] != echoAt {
 		t.Errorf("dialled %v", got)
 	}
 	n := s.Counts()
@@ -327,7 +327,7 @@ func TestConnect(t *testing.T) {
 
 func TestRepliesSayWhatHappened(t *testing.T) {
 	noWay := false
-	s := start(t, func(c *Config) {
+	s := startServer(t, func(c *Config) {
 		c.Limits.Dial = 50 * time.Millisecond
 		dialer := c.Dialer
 		c.Dialer = func(ctx context.Context) (Dialer, error) {
@@ -345,22 +345,22 @@ func TestRepliesSayWhatHappened(t *testing.T) {
 		request []byte
 		want    Reply
 	}{
-		{"open", request(1, echoAt), Succeeded},
+		{"open", appendRequest(1, echoAt), Succeeded},
 		{"an address written as a name", name("198.51.100.80", 7), Succeeded},
-		{"closed", request(1, closedAt), ConnectionRefused},
-		{"unreachable", request(1, farAt), HostUnreachable},
-		{"silent", request(1, silentAt), TimedOut},
-		{"no route", request(1, netip.MustParseAddrPort("192.0.2.1:1")), NetworkUnreachable},
+		{"closed", appendRequest(1, closedAt), ConnectionRefused},
+		{"unreachable", appendRequest(1, farAt), HostUnreachable},
+		{"silent", appendRequest(1, silentAt), TimedOut},
+		{"no route", appendRequest(1, netip.MustParseAddrPort("192.0.2.1:1")), NetworkUnreachable},
 		{"no such name", name("nobody.example", 80), HostUnreachable},
 		{"silent name server", name("slow.example", 80), TimedOut},
-		{"loopback", request(1, netip.MustParseAddrPort("127.0.0.1:22")), NotAllowed},
+		{"loopback", appendRequest(1, netip.MustParseAddrPort("127.0.0.1:22")), NotAllowed},
 		{"a name that leads to loopback", name("inside.example", 80), NotAllowed},
-		{"metadata", request(1, netip.MustParseAddrPort("169.254.169.254:80")), NotAllowed},
-		{"private", request(1, privateAt), NotAllowed},
-		{"mail", request(1, netip.MustParseAddrPort("198.51.100.80:25")), NotAllowed},
-		{"IPv6", request(1, netip.MustParseAddrPort("[2001:db8::1]:80")), AddressUnsupported},
-		{"BIND", request(2, echoAt), CommandUnsupported},
-		{"no such command", request(9, echoAt), CommandUnsupported},
+		{"metadata", appendRequest(1, netip.MustParseAddrPort("169.254.169.254:80")), NotAllowed},
+		{"private", appendRequest(1, privateAt), NotAllowed},
+		{"mail", appendRequest(1, netip.MustParseAddrPort("198.51.100.80:25")), NotAllowed},
+		{"IPv6", appendRequest(1, netip.MustParseAddrPort("[2001:db8::1]:80")), AddressUnsupported},
+		{"BIND", appendRequest(2, echoAt), CommandUnsupported},
+		{"no such command", appendRequest(9, echoAt), CommandUnsupported},
 		{"no such address type", []byte{5, 1, 0, 9}, AddressUnsupported},
 	} {
 		c := s.loggedIn(t)
@@ -375,9 +375,9 @@ func TestRepliesSayWhatHappened(t *testing.T) {
 	}
 	noWay = true
 	c := s.loggedIn(t)
-	_, _ = c.Write(request(1, echoAt))
-	expect(t, c, 5, byte(NetworkUnreachable), 0, 1)
-	for _, a := range s.world.dialled() {
+	_, _ = c.Write(appendRequest(1, echoAt))
+	expectBytes(t, c, 5, byte(NetworkUnreachable), 0, 1)
+	for _, a := range s.world.dialledAddrs() {
 		if !(Rules{}).Allows("tcp", a) {
 			t.Errorf("%v was dialled", a)
 		}
@@ -385,26 +385,26 @@ func TestRepliesSayWhatHappened(t *testing.T) {
 }
 
 func TestLoginIsRequired(t *testing.T) {
-	s := start(t, nil)
-	c := s.raw(t, 5, 1, 0) // no authentication
-	expect(t, c, 5, 0xff)
-	c = s.raw(t, hello(user, "wrong")...)
-	expect(t, c, 5, 2, 1, 1)
-	c = s.raw(t, 4, 1, 0, 80, 1, 2, 3, 4, 0) // SOCKS4
-	expect(t, c, 0, 0x5b)
-	if got := s.world.dialled(); len(got) != 0 {
+	s := startServer(t, nil)
+	c := s.dialRaw(t, 5, 1, 0) // no authentication
+	expectBytes(t, c, 5, 0xff)
+	c = s.dialRaw(t, appendHello(user, "wrong")...)
+	expectBytes(t, c, 5, 2, 1, 1)
+	c = s.dialRaw(t, 4, 1, 0, 80, 1, 2, 3, 4, 0) // SOCKS4
+	expectBytes(t, c, 0, 0x5b)
+	if got := s.world.dialledAddrs(); len(got) != 0 {
 		t.Errorf("dialled %v", got)
 	}
 }
 
 func TestGarbageIsNoHarm(t *testing.T) {
-	s := start(t, nil)
+	s := startServer(t, nil)
 	for _, b := range []string{"\x00", "\xff\xff\xff\xff", "\x05\x00", "\x05\x01\x02\x07", "\x16\x03\x01\x02\x00", "GET / HTTP/1.1\r\n\x00\r\n\r\n", "SSH-2.0-x\r\n"} {
-		c := s.raw(t, []byte(b)...)
+		c := s.dialRaw(t, []byte(b)...)
 		_ = c.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, c) // ends: the proxy hangs up
 	}
-	if c, err := s.socks(t, "echo.example:7"); err != nil {
+	if c, err := s.socksClient(t, "echo.example:7"); err != nil {
 		t.Error(err)
 	} else {
 		c.Close()
@@ -414,15 +414,15 @@ func TestGarbageIsNoHarm(t *testing.T) {
 // TestDeathOfTheTunnelIsNoEnd holds that a connection through a tunnel that died
 // breaks off: an end like any other would make half a file look whole.
 func TestDeathOfTheTunnelIsNoEnd(t *testing.T) {
-	s := start(t, nil)
-	c, err := s.socks(t, "echo.example:7")
+	s := startServer(t, nil)
+	c, err := s.socksClient(t, "echo.example:7")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	_, _ = io.WriteString(c, "x")
-	expect(t, c, 'x')
-	s.world.die()
+	expectBytes(t, c, 'x')
+	s.world.endTunnel()
 	if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("read %d, %v; want a reset", n, err)
 	}
@@ -432,45 +432,45 @@ func TestDeathOfTheTunnelIsNoEnd(t *testing.T) {
 // is connected, and between its login and its request.
 func TestReview(t *testing.T) {
 	var gone atomic.Bool
-	s := start(t, func(c *Config) {
+	s := startServer(t, func(c *Config) {
 		c.Login = func(u, _ string, _ netip.Addr) (Client, bool) {
 			return Client{Name: u, Valid: func() bool { return u != "ann" || !gone.Load() }}, true
 		}
 	})
 	open := func(name string) net.Conn {
-		c := s.raw(t, hello(name, "x")...)
-		expect(t, c, 5, 2, 1, 0)
-		_, _ = c.Write(request(1, echoAt))
-		expect(t, c, 5, 0, 0, 1)
+		c := s.dialRaw(t, appendHello(name, "x")...)
+		expectBytes(t, c, 5, 2, 1, 0)
+		_, _ = c.Write(appendRequest(1, echoAt))
+		expectBytes(t, c, 5, 0, 0, 1)
 		_, _ = io.CopyN(io.Discard, c, 6)
 		return c
 	}
 	a, b := open("ann"), open("bob")
-	late := s.raw(t, hello("ann", "x")...)
-	expect(t, late, 5, 2, 1, 0)
+	late := s.dialRaw(t, appendHello("ann", "x")...)
+	expectBytes(t, late, 5, 2, 1, 0)
 	s.Revalidate()
 	_, _ = a.Write([]byte("x"))
-	expect(t, a, 'x')
+	expectBytes(t, a, 'x')
 	gone.Store(true)
 	s.Revalidate()
 	if _, err := a.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("ann: %v", err)
 	}
 	_, _ = b.Write([]byte("y"))
-	expect(t, b, 'y')
-	_, _ = late.Write(request(1, echoAt))
-	expect(t, late, 5, byte(GeneralFailure))
+	expectBytes(t, b, 'y')
+	_, _ = late.Write(appendRequest(1, echoAt))
+	expectBytes(t, late, 5, byte(GeneralFailure))
 }
 
 func TestLimits(t *testing.T) {
-	s := start(t, func(c *Config) {
+	s := startServer(t, func(c *Config) {
 		c.Login = func(u, _ string, _ netip.Addr) (Client, bool) { return Client{Name: u}, true }
 		c.Limits.PerClient, c.Limits.Conns = 2, 3
 	})
 	try := func(name string) Reply {
-		c := s.raw(t, hello(name, "x")...)
-		expect(t, c, 5, 2, 1, 0)
-		_, _ = c.Write(request(1, echoAt))
+		c := s.dialRaw(t, appendHello(name, "x")...)
+		expectBytes(t, c, 5, 2, 1, 0)
+		_, _ = c.Write(appendRequest(1, echoAt))
 		var head [2]byte
 		if _, err := io.ReadFull(c, head[:]); err != nil {
 			t.Fatal(err)
@@ -490,12 +490,12 @@ func TestLimits(t *testing.T) {
 // TestSilentCrowdDisturbsNobody opens far more connections than may wait, from
 // the address that a good client has, too.
 func TestSilentCrowdDisturbsNobody(t *testing.T) {
-	s := start(t, func(c *Config) { c.Limits.PreAuth, c.Limits.PerSource = 32, 8 })
+	s := startServer(t, func(c *Config) { c.Limits.PreAuth, c.Limits.PerSource = 32, 8 })
 	for range 300 {
-		s.raw(t, 5)
+		s.dialRaw(t, 5)
 	}
 	for range 5 {
-		c, err := s.socks(t, "echo.example:7")
+		c, err := s.socksClient(t, "echo.example:7")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -504,7 +504,7 @@ func TestSilentCrowdDisturbsNobody(t *testing.T) {
 }
 
 func TestHTTP(t *testing.T) {
-	s := start(t, func(c *Config) { c.Limits.Dial = 50 * time.Millisecond })
+	s := startServer(t, func(c *Config) { c.Limits.Dial = 50 * time.Millisecond })
 	client := func(u, p string) *http.Client {
 		tr := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: s.addr, User: url.UserPassword(u, p)})}
 		t.Cleanup(tr.CloseIdleConnections)
@@ -549,10 +549,10 @@ func TestHTTP(t *testing.T) {
 }
 
 func TestHTTPConnect(t *testing.T) {
-	s := start(t, nil)
+	s := startServer(t, nil)
 	const auth = "Proxy-Authorization: Basic ZXhpdC03OkJsdWUtS2l0ZS03\r\n"
 	// What belongs to the far end comes in one piece with the request.
-	c := s.raw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: echo.example:7\r\n"+auth+"\r\nearly")...)
+	c := s.dialRaw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: echo.example:7\r\n"+auth+"\r\nearly")...)
 	r := bufio.NewReader(c)
 	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil || res.StatusCode != http.StatusOK {
@@ -566,17 +566,17 @@ func TestHTTPConnect(t *testing.T) {
 	if n := s.Counts(); n.Total != 1 {
 		t.Errorf("counted %+v", n)
 	}
-	c = s.raw(t, []byte("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n"+auth+"\r\n")...)
+	c = s.dialRaw(t, []byte("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n"+auth+"\r\n")...)
 	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusForbidden {
 		t.Error(res, err)
 	}
 }
 
 func TestUDP(t *testing.T) {
-	s := start(t, nil)
+	s := startServer(t, nil)
 	c := s.loggedIn(t)
-	_, _ = c.Write(request(3, netip.AddrPort{}))
-	expect(t, c, 5, 0, 0, 1, 127, 0, 0, 1)
+	_, _ = c.Write(appendRequest(3, netip.AddrPort{}))
+	expectBytes(t, c, 5, 0, 0, 1, 127, 0, 0, 1)
 	var port [2]byte
 	if _, err := io.ReadFull(c, port[:]); err != nil {
 		t.Fatal(err)
@@ -614,7 +614,7 @@ func TestUDP(t *testing.T) {
 	if n, err = u.Read(got); err != nil || string(got[10:n]) != "mine" {
 		t.Fatalf("got %q, %v", got[:n], err)
 	}
-	s.world.die()
+	s.world.endTunnel()
 	if _, err := c.Read(got); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("the association outlives the tunnel: %v", err)
 	}

@@ -52,8 +52,8 @@ var (
 	beyondAt = netip.MustParseAddr("198.51.100.90")
 )
 
-// stacks are the stack that is the way out, and the one of the server behind it.
-func stacks(t testing.TB) (near, beyond *netstack.Stack) {
+// twoStacks are the stack that is the way out, and the one of the server behind it.
+func twoStacks(t testing.TB) (near, beyond *netstack.Stack) {
 	t.Helper()
 	x, y := make(chan []byte, 512), make(chan []byte, 512)
 	start := func(l *wire, at netip.Addr) *netstack.Stack {
@@ -75,23 +75,25 @@ const loginHeader = "Basic ZXhpdC03OkJsdWUtS2l0ZS03"
 // manyLooks is how often a silent connection is looked at before it may go on.
 const manyLooks = 5
 
-// watchedWay is a stack that counts how often its connections were looked at in
+// watchedDialer is a stack that counts how often its connections were looked at in
 // vain, and says so when that was often enough.
-type watchedWay struct {
+type watchedDialer struct {
 	*netstack.Stack
 	looked atomic.Int64
 	often  chan struct{}
 }
 
-func watch(s *netstack.Stack) *watchedWay { return &watchedWay{Stack: s, often: make(chan struct{})} }
+func watchDialer(s *netstack.Stack) *watchedDialer {
+	return &watchedDialer{Stack: s, often: make(chan struct{})}
+}
 
-func (w *watchedWay) note(err error) {
+func (w *watchedDialer) noteError(err error) {
 	if err != nil && isDeadline(err) && w.looked.Add(1) == manyLooks {
 		close(w.often)
 	}
 }
 
-func (w *watchedWay) DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+func (w *watchedDialer) DialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
 	c, err := w.Stack.DialAddr(ctx, network, to)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (w *watchedWay) DialAddr(ctx context.Context, network string, to netip.Addr
 	return &watchedConn{c, w}, nil
 }
 
-func (w *watchedWay) ListenUDP(port uint16) (net.PacketConn, error) {
+func (w *watchedDialer) ListenUDP(port uint16) (net.PacketConn, error) {
 	c, err := w.Stack.ListenUDP(port)
 	if err != nil {
 		return nil, err
@@ -109,12 +111,12 @@ func (w *watchedWay) ListenUDP(port uint16) (net.PacketConn, error) {
 
 type watchedConn struct {
 	net.Conn
-	dialer *watchedWay
+	dialer *watchedDialer
 }
 
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.dialer.note(err)
+	c.dialer.noteError(err)
 	return n, err
 }
 
@@ -124,23 +126,23 @@ func (c *watchedConn) CloseWrite() error {
 
 type watchedPort struct {
 	net.PacketConn
-	dialer *watchedWay
+	dialer *watchedDialer
 }
 
 func (c *watchedPort) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := c.PacketConn.ReadFrom(b)
-	c.dialer.note(err)
+	c.dialer.noteError(err)
 	return n, from, err
 }
 
 // behindStack is a server of the test whose way out is a stack, and which looks at
 // silent connections all the time.
-func behindStack(t *testing.T) (s *setUp, dialer *watchedWay, beyond *netstack.Stack) {
+func behindStack(t *testing.T) (s *setUp, dialer *watchedDialer, beyond *netstack.Stack) {
 	t.Helper()
-	s = start(t, func(c *Config) {
+	s = startServer(t, func(c *Config) {
 		var near *netstack.Stack
-		near, beyond = stacks(t)
-		dialer = watch(near)
+		near, beyond = twoStacks(t)
+		dialer = watchDialer(near)
 		c.Limits.poll = time.Millisecond
 		c.Dialer = func(context.Context) (Dialer, error) { return dialer, nil }
 		c.Rules = func() Rules { return Rules{Private: true} }
@@ -173,7 +175,7 @@ func serveOne(t *testing.T, s *netstack.Stack, port uint16, serve func(net.Conn)
 func TestSilenceThroughAStack(t *testing.T) {
 	const to = "198.51.100.90:7"
 	// late answers what it has read when the connection has been silent for long.
-	late := func(dialer *watchedWay, size int) func(net.Conn) {
+	late := func(dialer *watchedDialer, size int) func(net.Conn) {
 		return func(c net.Conn) {
 			b := make([]byte, size)
 			if _, err := io.ReadFull(c, b); err != nil {
@@ -186,19 +188,19 @@ func TestSilenceThroughAStack(t *testing.T) {
 	t.Run("SOCKS5", func(t *testing.T) {
 		s, dialer, beyond := behindStack(t)
 		serveOne(t, beyond, 7, late(dialer, 4))
-		c, err := s.socks(t, to)
+		c, err := s.socksClient(t, to)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
 		_, _ = io.WriteString(c, "ask?")
-		expect(t, c, []byte("ask?")...)
+		expectBytes(t, c, []byte("ask?")...)
 	})
 	t.Run("CONNECT", func(t *testing.T) {
 		s, dialer, beyond := behindStack(t)
 		serveOne(t, beyond, 7, late(dialer, 4))
-		c := s.raw(t, []byte("CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\nask?")...)
-		expect(t, c, []byte("HTTP/1.1 200 Connection established\r\n\r\nask?")...)
+		c := s.dialRaw(t, []byte("CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\nask?")...)
+		expectBytes(t, c, []byte("HTTP/1.1 200 Connection established\r\n\r\nask?")...)
 	})
 	t.Run("a client that has closed its half", func(t *testing.T) {
 		s, dialer, beyond := behindStack(t)
@@ -207,7 +209,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 			<-dialer.often
 			_, _ = c.Write(b)
 		})
-		c, err := s.socks(t, to)
+		c, err := s.socksClient(t, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +229,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 			b, _ := io.ReadAll(c)
 			got <- string(b)
 		})
-		c, err := s.socks(t, to)
+		c, err := s.socksClient(t, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +249,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 			b, _ := io.ReadAll(c)
 			got <- len(b)
 		})
-		c, err := s.socks(t, to)
+		c, err := s.socksClient(t, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +272,7 @@ func TestSilenceThroughAStack(t *testing.T) {
 			<-dialer.often
 			_, _ = io.WriteString(c, "rest")
 		})
-		c := s.raw(t, []byte("GET http://"+to+"/ HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\n")...)
+		c := s.dialRaw(t, []byte("GET http://"+to+"/ HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\n")...)
 		b := make([]byte, 0, 512)
 		for !bytes.HasSuffix(b, []byte("halfrest")) {
 			n, err := c.Read(b[len(b):cap(b)])
@@ -299,8 +301,8 @@ func TestSilenceThroughAStack(t *testing.T) {
 			_, _ = far.WriteTo(b[:n], from)
 		}()
 		control := s.loggedIn(t)
-		_, _ = control.Write(request(commandAssociate, netip.AddrPort{}))
-		expect(t, control, 5, 0, 0, addrIPv4)
+		_, _ = control.Write(appendRequest(commandAssociate, netip.AddrPort{}))
+		expectBytes(t, control, 5, 0, 0, addrIPv4)
 		at, err := readTargetAs(control)
 		if err != nil {
 			t.Fatal(err)
@@ -328,8 +330,8 @@ func readTargetAs(r io.Reader) (netip.AddrPort, error) {
 // TestRepliesThroughAStack has the answers of RFC 1928 to what a real stack says.
 func TestRepliesThroughAStack(t *testing.T) {
 	var ended atomic.Bool
-	s := start(t, func(c *Config) {
-		near, _ := stacks(t)
+	s := startServer(t, func(c *Config) {
+		near, _ := twoStacks(t)
 		c.Limits.Dial = 200 * time.Millisecond
 		c.Rules = func() Rules { return Rules{Private: true} }
 		c.Dialer = func(context.Context) (Dialer, error) {
@@ -352,7 +354,7 @@ func TestRepliesThroughAStack(t *testing.T) {
 		{to: "198.51.100.90:82", end: true, want: "network unreachable"},
 	} {
 		ended.Store(tt.end)
-		if c, err := s.socks(t, tt.to); err == nil || !bytes.Contains([]byte(err.Error()), []byte(tt.want)) {
+		if c, err := s.socksClient(t, tt.to); err == nil || !bytes.Contains([]byte(err.Error()), []byte(tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.to, err, tt.want)
 			if c != nil {
 				c.Close()

@@ -166,7 +166,7 @@ func (c cell) quiet(tb testing.TB, seed uint64) (m connexa.Measurement, disturbe
 func (c cell) measure(tb testing.TB, seed uint64) (connexa.Measurement, error) {
 	r, stop := openRig(tb, c.behaviour(), seed)
 	defer stop()
-	way := r.tunnel(tb)
+	way := r.newTunnel(tb)
 	defer way.Close()
 	return speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
 }
@@ -177,7 +177,7 @@ func twoAtOnce(tb testing.TB) {
 	var found [2]connexa.Measurement
 	var work sync.WaitGroup
 	for i := range found {
-		way := newRig(tb, c.behaviour()).tunnel(tb)
+		way := newRig(tb, c.behaviour()).newTunnel(tb)
 		work.Go(func() {
 			defer way.Close()
 			m, err := speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})

@@ -21,23 +21,23 @@ const (
 
 // Ping implements target.
 func (c cloudflare) Ping() ask {
-	return ask{Method: http.MethodGet, URL: below(c.base, "__down", "bytes=0")}
+	return ask{Method: http.MethodGet, URL: urlBelow(c.base, "__down", "bytes=0")}
 }
 
 // Down implements target.
 func (c cloudflare) Down(size int64) ask {
 	size = min(size, cloudflareDown)
-	return ask{Method: http.MethodGet, URL: below(c.base, "__down", "bytes="+strconv.FormatInt(size, 10)), Bytes: size}
+	return ask{Method: http.MethodGet, URL: urlBelow(c.base, "__down", "bytes="+strconv.FormatInt(size, 10)), Bytes: size}
 }
 
 // Up implements target.
 func (c cloudflare) Up(size int64) (ask, bool) {
-	return ask{Method: http.MethodPost, URL: below(c.base, "__up", ""), Bytes: min(size, cloudflareUp)}, true
+	return ask{Method: http.MethodPost, URL: urlBelow(c.base, "__up", ""), Bytes: min(size, cloudflareUp)}, true
 }
 
 // Where implements target.
 func (c cloudflare) Where() (ask, bool) {
-	return ask{Method: http.MethodGet, URL: below(c.base, "cdn-cgi/trace", "")}, true
+	return ask{Method: http.MethodGet, URL: urlBelow(c.base, "cdn-cgi/trace", "")}, true
 }
 
 // From implements target. The answer has lines of the form name=value.

@@ -63,9 +63,9 @@ func TestCurl(t *testing.T) {
 func (c cell) againstCurl(tb testing.TB, size int64) (ratio float64, late bool) {
 	r := newRig(tb, c.behaviour())
 	worst := labtest.WatchDelay()
-	m, err := speed.Measure(tb.Context(), r.tunnel(tb), []connexa.Endpoint{good}, speed.Options{Mode: c.mode, UpBytes: 200_000})
+	m, err := speed.Measure(tb.Context(), r.newTunnel(tb), []connexa.Endpoint{good}, speed.Options{Mode: c.mode, UpBytes: 200_000})
 	if err == nil {
-		ratio = r.curl(tb, size) / float64(m.Down)
+		ratio = r.runCurl(tb, size) / float64(m.Down)
 	}
 	late = worst() > labtest.BusyThreshold
 	if err != nil {
@@ -74,15 +74,15 @@ func (c cell) againstCurl(tb testing.TB, size int64) (ratio float64, late bool) 
 	return ratio, late
 }
 
-// curl downloads through a proxy of its own, and returns bits per second from the
+// runCurl downloads through a proxy of its own, and returns bits per second from the
 // first byte to the last.
-func (r rig) curl(tb testing.TB, size int64) float64 {
+func (r rig) runCurl(tb testing.TB, size int64) float64 {
 	tb.Helper()
 	program, err := exec.LookPath("curl")
 	if err != nil {
 		tb.Skip("curl is not on this machine")
 	}
-	proxy := r.proxy(tb)
+	proxy := r.startProxy(tb)
 	out, err := exec.CommandContext(tb.Context(), program, "--silent", "--show-error", "--fail", "--output", "/dev/null", "--noproxy", "",
 		"--proxy", "socks5h://exit:Blue-Kite-7@"+proxy, "--header", "Authorization: Bearer "+good.Token.Reveal(),
 		"--write-out", "%{size_download} %{time_starttransfer} %{time_total}", good.URL+"/down?bytes="+strconv.FormatInt(size, 10)).Output()
@@ -96,11 +96,11 @@ func (r rig) curl(tb testing.TB, size int64) float64 {
 	return n * 8 / (last - first)
 }
 
-// proxy is a SOCKS server on a session of its own, with the stack that a gateway
+// startProxy is a SOCKS server on a session of its own, with the stack that a gateway
 // has, and returns its address.
-func (r rig) proxy(tb testing.TB) string {
+func (r rig) startProxy(tb testing.TB) string {
 	tb.Helper()
-	s, err := r.dial(tb)
+	s, err := r.dialSession(tb)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -45,8 +45,8 @@ func newSite(t *testing.T, h func(s *site, w http.ResponseWriter, r *http.Reques
 	return s
 }
 
-// take reads an upload.
-func (s *site) take(w http.ResponseWriter, r *http.Request) {
+// takeRequest reads an upload.
+func (s *site) takeRequest(w http.ResponseWriter, r *http.Request) {
 	n, _ := io.Copy(io.Discard, r.Body)
 	s.mu.Lock()
 	s.sent += n
@@ -60,7 +60,7 @@ func writeBytes(w http.ResponseWriter, n int64) {
 	_, _ = io.Copy(w, io.LimitReader(newNoise(n), n))
 }
 
-func (s *site) paths() string {
+func (s *site) requestPaths() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := map[string]bool{}
@@ -91,7 +91,7 @@ func TestEndpoints(t *testing.T) {
 				case "/backend/garbage.php":
 					writeBytes(w, size(r, "ckSize")<<20)
 				case "/backend/empty.php":
-					s.take(w, r)
+					s.takeRequest(w, r)
 				case "/backend/getIP.php":
 					fmt.Fprint(w, `{"processedString":"203.0.113.7 - Example Net, NL","rawIspInfo":""}`)
 				default:
@@ -109,7 +109,7 @@ func TestEndpoints(t *testing.T) {
 				case "/__down":
 					writeBytes(w, size(r, "bytes"))
 				case "/__up":
-					s.take(w, r)
+					s.takeRequest(w, r)
 				case "/cdn-cgi/trace":
 					fmt.Fprint(w, "fl=1f2\nh=speed.cloudflare.com\nip=203.0.113.8\nts=1\n")
 				default:
@@ -131,7 +131,7 @@ func TestEndpoints(t *testing.T) {
 						writeBytes(w, 1<<20)
 					}
 				case "/up":
-					s.take(w, r)
+					s.takeRequest(w, r)
 				default:
 					http.NotFound(w, r)
 				}
@@ -160,7 +160,7 @@ func TestEndpoints(t *testing.T) {
 			if m.ExitIP != tt.exit || m.Down == 0 || m.Up == 0 || m.Endpoint != e.Name() || m.DownBytes < o.DownBytes || m.UpBytes < o.UpBytes {
 				t.Errorf("%+v", m)
 			}
-			if got := s.paths(); got != tt.paths {
+			if got := s.requestPaths(); got != tt.paths {
 				t.Errorf("asked for %s", got)
 			}
 			unique := map[string]bool{}
@@ -220,9 +220,9 @@ func TestAnswersOfNoUse(t *testing.T) {
 		want     Refused
 		measured bool // the download
 	}{
-		"403": {down: status(http.StatusForbidden, ""), want: Refused{Status: 403}},
-		"429": {down: status(http.StatusTooManyRequests, "60"), want: Refused{Status: 429, RetryAfter: time.Minute}},
-		"503": {down: status(http.StatusServiceUnavailable, ""), want: Refused{Status: 503}},
+		"403": {down: statusHandler(http.StatusForbidden, ""), want: Refused{Status: 403}},
+		"429": {down: statusHandler(http.StatusTooManyRequests, "60"), want: Refused{Status: 429, RetryAfter: time.Minute}},
+		"503": {down: statusHandler(http.StatusServiceUnavailable, ""), want: Refused{Status: 503}},
 		"elsewhere": {down: func(_ *site, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/nowhere", http.StatusFound)
 		}, want: Refused{Status: 302, Reason: ReasonRedirect}},
@@ -239,8 +239,8 @@ func TestAnswersOfNoUse(t *testing.T) {
 			writeBytes(w, 1<<20)
 		}, want: Refused{Status: 200, Reason: ReasonEncoded}},
 		"short":     {down: func(_ *site, w http.ResponseWriter, r *http.Request) { writeBytes(w, 1000) }, want: Refused{Status: 200, Reason: ReasonShort}},
-		"empty":     {down: status(http.StatusOK, ""), want: Refused{Status: 200, Reason: ReasonShort}},
-		"no upload": {up: status(http.StatusRequestEntityTooLarge, ""), want: Refused{Status: 413}, measured: true},
+		"empty":     {down: statusHandler(http.StatusOK, ""), want: Refused{Status: 200, Reason: ReasonShort}},
+		"no upload": {up: statusHandler(http.StatusRequestEntityTooLarge, ""), want: Refused{Status: 413}, measured: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -253,7 +253,7 @@ func TestAnswersOfNoUse(t *testing.T) {
 				case r.URL.Path == "/up" && tt.up != nil:
 					tt.up(s, w, r)
 				case r.URL.Path == "/up":
-					s.take(w, r)
+					s.takeRequest(w, r)
 				case r.URL.Path == "/echo":
 					fmt.Fprintln(w, "203.0.113.9")
 				default:
@@ -274,8 +274,8 @@ func TestAnswersOfNoUse(t *testing.T) {
 	}
 }
 
-// kinds are the endpoints of every kind at one site, as they are asked there.
-func kinds(base string) map[string]struct {
+// endpointKinds are the endpoints of every kind at one site, as they are asked there.
+func endpointKinds(base string) map[string]struct {
 	e  connexa.Endpoint
 	to target
 } {
@@ -297,7 +297,7 @@ func kinds(base string) map[string]struct {
 // TestUploadsThatAreNone has what endpoints of every kind answer to an upload that
 // they do not take: there is a download, no figure of the upload, and a reason.
 func TestUploadsThatAreNone(t *testing.T) {
-	other := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) { s.take(w, r) })
+	other := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) { s.takeRequest(w, r) })
 	redirect := func(code int) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+"/landing?sig=SECRET", code)
@@ -351,7 +351,7 @@ func TestUploadsThatAreNone(t *testing.T) {
 					writeBytes(w, 1<<20)
 				}
 			})
-			for kind, k := range kinds(s.URL) {
+			for kind, k := range endpointKinds(s.URL) {
 				// More than the buffers of all streams hold, so that no figure is
 				// ready before the answers are.
 				o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 30}
@@ -404,7 +404,7 @@ func TestAnswersBehindTheUpload(t *testing.T) {
 				}
 				w.WriteHeader(status)
 			})
-			for kind, k := range kinds(s.URL) {
+			for kind, k := range endpointKinds(s.URL) {
 				o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 20}
 				m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, o, plans[o.Mode])
 				var no *Refused
@@ -430,7 +430,7 @@ func TestRedirectedDownloads(t *testing.T) {
 			}
 			fmt.Fprintln(w, "203.0.113.9")
 		})
-		for kind, k := range kinds(s.URL) {
+		for kind, k := range endpointKinds(s.URL) {
 			m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, little, plans[connexa.SpeedQuick])
 			var no *Refused
 			if !errors.As(err, &no) || no.Reason != ReasonRedirect || m.Down != 0 || strings.Contains(err.Error(), "SECRET") {
@@ -443,7 +443,7 @@ func TestRedirectedDownloads(t *testing.T) {
 	}
 }
 
-func status(code int, retry string) func(*site, http.ResponseWriter, *http.Request) {
+func statusHandler(code int, retry string) func(*site, http.ResponseWriter, *http.Request) {
 	return func(_ *site, w http.ResponseWriter, _ *http.Request) {
 		if retry != "" {
 			w.Header().Set("Retry-After", retry)

@@ -92,13 +92,13 @@ func confidenceOf(samples int, spread float64) connexa.Confidence {
 	}
 }
 
-// worse returns the lower of two confidences.
-func worse(a, b connexa.Confidence) connexa.Confidence {
+// lowerConfidence returns the lower of two confidences.
+func lowerConfidence(a, b connexa.Confidence) connexa.Confidence {
 	order := []connexa.Confidence{connexa.ConfidenceLow, connexa.ConfidenceMedium, connexa.ConfidenceHigh}
 	return order[max(0, min(slices.Index(order, a), slices.Index(order, b)))]
 }
 
-func median(times []time.Duration) time.Duration {
+func medianTime(times []time.Duration) time.Duration {
 	if len(times) == 0 {
 		return 0
 	}
@@ -109,8 +109,8 @@ func median(times []time.Duration) time.Duration {
 	return s[len(s)/2]
 }
 
-// jitter returns the mean difference of consecutive times.
-func jitter(times []time.Duration) time.Duration {
+// meanJitter returns the mean difference of consecutive times.
+func meanJitter(times []time.Duration) time.Duration {
 	if len(times) < 2 {
 		return 0
 	}

@@ -87,7 +87,7 @@ func TestConfidence(t *testing.T) {
 			t.Errorf("%d samples, spread %v: %s, want %s", tt.samples, tt.spread, got, tt.want)
 		}
 	}
-	if worse(connexa.ConfidenceHigh, connexa.ConfidenceLow) != connexa.ConfidenceLow || worse(connexa.ConfidenceMedium, connexa.ConfidenceHigh) != connexa.ConfidenceMedium {
+	if lowerConfidence(connexa.ConfidenceHigh, connexa.ConfidenceLow) != connexa.ConfidenceLow || lowerConfidence(connexa.ConfidenceMedium, connexa.ConfidenceHigh) != connexa.ConfidenceMedium {
 		t.Error("the worse of two is not the worse")
 	}
 }
@@ -103,7 +103,7 @@ func TestLatencyFigures(t *testing.T) {
 		times       []time.Duration
 		mid, jitter int
 	}{{nil, 0, 0}, {ms(7), 7, 0}, {ms(10, 30, 20), 20, 15}, {ms(10, 20), 15, 10}, {ms(5, 5, 5, 500), 5, 165}} {
-		if m, j := median(tt.times), jitter(tt.times); m != time.Duration(tt.mid)*time.Millisecond || j != time.Duration(tt.jitter)*time.Millisecond {
+		if m, j := medianTime(tt.times), meanJitter(tt.times); m != time.Duration(tt.mid)*time.Millisecond || j != time.Duration(tt.jitter)*time.Millisecond {
 			t.Errorf("%v: median %v, jitter %v", tt.times, m, j)
 		}
 	}
@@ -123,7 +123,7 @@ func TestLimitedByThisMachine(t *testing.T) {
 		found, others, uplink int64
 		want                  bool
 	}{{90, 0, 100, true}, {50, 0, 100, false}, {50, 40, 100, true}, {500, 0, 0, false}, {0, 0, 100, false}} {
-		if fills(tt.found, tt.others, tt.uplink) != tt.want {
+		if fillsUplink(tt.found, tt.others, tt.uplink) != tt.want {
 			t.Errorf("%+v", tt)
 		}
 	}

@@ -22,24 +22,24 @@ const (
 
 // Ping implements target.
 func (l libreSpeed) Ping() ask {
-	return ask{Method: http.MethodGet, URL: below(l.base, "empty.php", "")}
+	return ask{Method: http.MethodGet, URL: urlBelow(l.base, "empty.php", "")}
 }
 
 // Down implements target.
 func (l libreSpeed) Down(size int64) ask {
 	n := min(max((size+libreChunk-1)/libreChunk, 1), libreMost)
-	u := below(l.base, "garbage.php", "ckSize="+strconv.FormatInt(n, 10))
+	u := urlBelow(l.base, "garbage.php", "ckSize="+strconv.FormatInt(n, 10))
 	return ask{Method: http.MethodGet, URL: u, Bytes: n * libreChunk}
 }
 
 // Up implements target.
 func (l libreSpeed) Up(size int64) (ask, bool) {
-	return ask{Method: http.MethodPost, URL: below(l.base, "empty.php", ""), Bytes: min(size, libreUp)}, true
+	return ask{Method: http.MethodPost, URL: urlBelow(l.base, "empty.php", ""), Bytes: min(size, libreUp)}, true
 }
 
 // Where implements target.
 func (l libreSpeed) Where() (ask, bool) {
-	return ask{Method: http.MethodGet, URL: below(l.base, "getIP.php", "")}, true
+	return ask{Method: http.MethodGet, URL: urlBelow(l.base, "getIP.php", "")}, true
 }
 
 // From implements target. The answer is an object with a field "1.2.3.4 - provider", or

@@ -43,7 +43,7 @@ func TestMeasure(t *testing.T) {
 				low, high = 0.88, 1.08
 			}
 			labtest.Within(t, low, high, func() (down, up float64) {
-				m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{good}, speed.Options{})
+				m, err := speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{good}, speed.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -62,30 +62,30 @@ var small = speed.Options{DownBytes: 200_000, UpBytes: 200_000}
 
 func TestNextEndpointWhereOneRefuses(t *testing.T) {
 	r := newRig(t, "good")
-	m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{busy, broken, good}, small)
+	m, err := speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{busy, broken, good}, small)
 	if err != nil || m.Endpoint != "speed.lab.test" || m.Down == 0 || m.Up == 0 || m.ExitIP != r.node.Exit().String() {
 		t.Errorf("%+v, %v", m, err)
 	}
-	m, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{busy, broken}, small)
+	m, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{busy, broken}, small)
 	var no *speed.Refused
 	if !errors.As(err, &no) || no.Status != 429 || no.Endpoint != "busy.lab.test" || no.RetryAfter != 7*time.Second || m.Down+m.Up != 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
 	// An endpoint that is down is passed over too, and a refusal tells more.
 	down := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://198.51.100.1:81"}
-	if m, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{down, good}, small); err != nil || m.Down == 0 {
+	if m, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down, good}, small); err != nil || m.Down == 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{down, busy}, small); !errors.As(err, &no) {
+	if _, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down, busy}, small); !errors.As(err, &no) {
 		t.Errorf("%v", err)
 	}
 	var lost *speed.NoInternet
-	if _, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{down}, small); !errors.As(err, &lost) || lost.Code != speed.CodeConnect {
+	if _, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down}, small); !errors.As(err, &lost) || lost.Code != speed.CodeConnect {
 		t.Errorf("%v", err)
 	}
 	wrong := good
 	wrong.Token = "guessed"
-	if _, err = speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{wrong}, small); !errors.As(err, &no) || no.Status != 401 {
+	if _, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{wrong}, small); !errors.As(err, &no) || no.Status != 401 {
 		t.Errorf("%v", err)
 	}
 }
@@ -97,7 +97,7 @@ func TestCauses(t *testing.T) {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, behaviour)
-			m, err := speed.Measure(t.Context(), r.tunnel(t), []connexa.Endpoint{good}, small)
+			m, err := speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{good}, small)
 			var (
 				no   *speed.Refused
 				lost *speed.NoInternet
@@ -123,13 +123,13 @@ func TestCauses(t *testing.T) {
 
 func TestTunnelEndsUnderTheTest(t *testing.T) {
 	t.Parallel()
-	way := newRig(t, "rate:1M+ends:1s").tunnel(t)
+	way := newRig(t, "rate:1M+ends:1s").newTunnel(t)
 	m, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{})
 	var gone *pptp.Error
 	if !errors.As(err, &gone) {
 		t.Errorf("%+v, %v", m, err)
 	}
-	way = newRig(t, "good").tunnel(t)
+	way = newRig(t, "good").newTunnel(t)
 	if err := way.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestLive(t *testing.T) {
 		defer mu.Unlock()
 		seen[l.Phase]++
 	}
-	m, err := speed.Measure(t.Context(), newRig(t, "rate:5M").tunnel(t), []connexa.Endpoint{good}, o)
+	m, err := speed.Measure(t.Context(), newRig(t, "rate:5M").newTunnel(t), []connexa.Endpoint{good}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestLive(t *testing.T) {
 
 func TestLossIsSeen(t *testing.T) {
 	t.Parallel()
-	m, err := speed.Measure(t.Context(), newRig(t, "loss:5").tunnel(t), []connexa.Endpoint{good}, speed.Options{DownBytes: 200_000, UpBytes: 2_000_000})
+	m, err := speed.Measure(t.Context(), newRig(t, "loss:5").newTunnel(t), []connexa.Endpoint{good}, speed.Options{DownBytes: 200_000, UpBytes: 2_000_000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,18 +17,18 @@ type own struct {
 
 // Ping implements target.
 func (o own) Ping() ask {
-	return ask{Method: http.MethodGet, URL: below(o.base, "echo", ""), Token: o.token}
+	return ask{Method: http.MethodGet, URL: urlBelow(o.base, "echo", ""), Token: o.token}
 }
 
 // Down implements target.
 func (o own) Down(size int64) ask {
-	u := below(o.base, "down", "bytes="+strconv.FormatInt(size, 10))
+	u := urlBelow(o.base, "down", "bytes="+strconv.FormatInt(size, 10))
 	return ask{Method: http.MethodGet, URL: u, Token: o.token, Bytes: size}
 }
 
 // Up implements target.
 func (o own) Up(size int64) (ask, bool) {
-	return ask{Method: http.MethodPost, URL: below(o.base, "up", ""), Token: o.token, Bytes: size}, true
+	return ask{Method: http.MethodPost, URL: urlBelow(o.base, "up", ""), Token: o.token, Bytes: size}, true
 }
 
 // Where implements target.

@@ -49,7 +49,7 @@ func (r *run) sendRequest(ctx context.Context, l *stream, a ask, body io.Reader)
 	}
 	resp, err := l.client.Do(req)
 	if err != nil {
-		return nil, bare(err)
+		return nil, withoutURL(err)
 	}
 	if no := r.checkAnswer(resp, a); no != nil {
 		resp.Body.Close()
@@ -58,9 +58,9 @@ func (r *run) sendRequest(ctx context.Context, l *stream, a ask, body io.Reader)
 	return resp, nil
 }
 
-// bare returns err without the URL that net/http adds. URLs may be long and do not belong
+// withoutURL returns err without the URL that net/http adds. URLs may be long and do not belong
 // into logs.
-func bare(err error) error {
+func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err
@@ -132,7 +132,7 @@ func (r *run) fetchSmall(ctx context.Context, l *stream, a ask) (body []byte, to
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxSmall+1))
 	if err != nil {
-		return nil, 0, bare(err)
+		return nil, 0, withoutURL(err)
 	}
 	if len(body) > maxSmall {
 		return nil, 0, fmt.Errorf("%w: more than %d bytes", errTooLong, maxSmall)

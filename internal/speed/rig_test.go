@@ -40,29 +40,29 @@ func openRig(t testing.TB, behaviour string, seed uint64) (r rig, stop func()) {
 		Nodes: 1, Seed: seed, Faults: labtest.Faults(t, behaviour+"=1"), GRE: wires.Open,
 		Sites: map[string]http.Handler{
 			"speed.lab.test":  speed.NewServer(speed.ServerOptions{Token: good.Token}),
-			"busy.lab.test":   refusing(http.StatusTooManyRequests),
-			"broken.lab.test": refusing(http.StatusServiceUnavailable),
+			"busy.lab.test":   refusingHandler(http.StatusTooManyRequests),
+			"broken.lab.test": refusingHandler(http.StatusServiceUnavailable),
 		},
 	})
 	return rig{fleet.Nodes()[0], gre.NewMux(wires.Open)}, stop
 }
 
-func refusing(status int) http.Handler {
+func refusingHandler(status int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "7")
 		http.Error(w, http.StatusText(status), status)
 	})
 }
 
-// tunnel is a session to the rig's server, ready to be measured.
-func (r rig) tunnel(t testing.TB) *speed.Session {
+// newTunnel is a session to the rig's server, ready to be measured.
+func (r rig) newTunnel(t testing.TB) *speed.Session {
 	t.Helper()
-	s, err := r.dial(t)
+	s, err := r.dialSession(t)
 	for range 2 {
 		// The control connection is the kernel's. Where its packet is late, time that
 		// passes only while nothing runs has leapt to the end of our patience.
 		if err != nil && virtual {
-			s, err = r.dial(t)
+			s, err = r.dialSession(t)
 		}
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func (r rig) tunnel(t testing.TB) *speed.Session {
 	return way
 }
 
-func (r rig) dial(t testing.TB) (*pptp.Session, error) {
+func (r rig) dialSession(t testing.TB) (*pptp.Session, error) {
 	return pptp.Dial(t.Context(), pptp.Config{
 		Address: r.node.Addr.Addr().String(), Port: r.node.Addr.Port(), Login: r.node.Login, Password: r.node.Password, GRE: r.mux,
 	})

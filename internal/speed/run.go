@@ -71,7 +71,7 @@ func (r *run) measureIdle(ctx context.Context, m *connexa.Measurement) error {
 			times = append(times, took)
 		}
 	}
-	m.Latency, m.Jitter = median(times), jitter(times)
+	m.Latency, m.Jitter = medianTime(times), meanJitter(times)
 	return nil
 }
 
@@ -237,7 +237,7 @@ func (r *run) download(ctx context.Context, l *stream) error {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return bare(err)
+			return withoutURL(err)
 		}
 	}
 }

@@ -92,8 +92,8 @@ func TestServerWithoutLength(t *testing.T) {
 	}
 }
 
-// stuck is a request that holds its place until it is let go.
-func stuck(t *testing.T, h http.Handler, from string) (release func()) {
+// stuckReader is a request that holds its place until it is let go.
+func stuckReader(t *testing.T, h http.Handler, from string) (release func()) {
 	t.Helper()
 	r, w := io.Pipe()
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/up", r)
@@ -127,20 +127,20 @@ func TestServerHasLimits(t *testing.T) {
 		}
 		return w.Code
 	}
-	a := stuck(t, s, "192.0.2.1:1")
-	b := stuck(t, s, "192.0.2.1:2")
+	a := stuckReader(t, s, "192.0.2.1:1")
+	b := stuckReader(t, s, "192.0.2.1:2")
 	if got := try("192.0.2.1:3"); got != http.StatusTooManyRequests {
 		t.Errorf("a third request of one address: %d", got)
 	}
 	if got := try("192.0.2.2:3"); got != http.StatusOK {
 		t.Errorf("a request of another: %d", got)
 	}
-	c := stuck(t, s, "[2001:db8::1]:1")
+	c := stuckReader(t, s, "[2001:db8::1]:1")
 	if got := try("192.0.2.3:3"); got != http.StatusTooManyRequests {
 		t.Errorf("a fourth request in all: %d", got)
 	}
 	a()
-	d := stuck(t, s, "[2001:db8::2]:1")
+	d := stuckReader(t, s, "[2001:db8::2]:1")
 	b()
 	if got := try("[2001:db8::3]:1"); got != http.StatusTooManyRequests {
 		t.Errorf("a third request of one network: %d", got)
@@ -171,8 +171,8 @@ func TestServerEndsWhatTakesTooLong(t *testing.T) {
 	}
 }
 
-// serve serves as the program does.
-func serve(t *testing.T, o ServerOptions) *httptest.Server {
+// startServer serves as the program does.
+func startServer(t *testing.T, o ServerOptions) *httptest.Server {
 	t.Helper()
 	h := NewServer(o)
 	s := httptest.NewUnstartedServer(h)
@@ -186,7 +186,7 @@ func serve(t *testing.T, o ServerOptions) *httptest.Server {
 // arrived.
 func TestServerHoardsNothing(t *testing.T) {
 	t.Parallel()
-	s := serve(t, ServerOptions{Rate: 8e6, MaxTime: 20 * time.Second})
+	s := startServer(t, ServerOptions{Rate: 8e6, MaxTime: 20 * time.Second})
 	c, err := new(Direct).Dial(t.Context(), netip.MustParseAddrPort(s.Listener.Addr().String()))
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func TestServerRate(t *testing.T) {
 	}
 	t.Parallel()
 	const rate = 40e6
-	s := serve(t, ServerOptions{Rate: rate})
+	s := startServer(t, ServerOptions{Rate: rate})
 	labtest.Within(t, 0.8, 1.15, func() (down, up float64) {
 		m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, Options{})
 		if err != nil {

@@ -118,7 +118,7 @@ func Measure(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint, o Opti
 		if why := tunnelEnded(t); why != nil {
 			return m, why
 		}
-		if fail == nil || m.Down > best.Down || best.Down == 0 && heavier(err, fail) {
+		if fail == nil || m.Down > best.Down || best.Down == 0 && saysMore(err, fail) {
 			best, fail = m, err
 		}
 		if inner.Err() != nil {
@@ -128,9 +128,9 @@ func Measure(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint, o Opti
 	return best, fail
 }
 
-// heavier reports whether a says more about the path than b. An endpoint that refuses proves
+// saysMore reports whether a says more about the path than b. An endpoint that refuses proves
 // that the path works.
-func heavier(a, b error) bool {
+func saysMore(a, b error) bool {
 	var no *Refused
 	return errors.As(a, &no) && !errors.As(b, &no)
 }
@@ -194,7 +194,7 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 	if err != nil {
 		return m, r.explainError(ctx, err)
 	}
-	down.into(&m.Down, &m.LoadedDown, &m)
+	down.writeTo(&m.Down, &m.LoadedDown, &m)
 	m.Confidence = down.confidence()
 	// The download itself causes losses when it fills the path, so loss is measured before
 	// it, and on the answers to the upload.
@@ -202,7 +202,7 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 	m.Loss = shareLost(lostIdle-lost, receivedIdle-received)
 	if _, can := to.Up(1); !can {
 		m.Loss = shareLost(lostDown-lost, receivedDown-received)
-		r.finish(&m)
+		r.finishResult(&m)
 		return m, nil
 	}
 	var up transferred
@@ -212,37 +212,37 @@ func measureAgainst(ctx context.Context, t Tunnel, e connexa.Endpoint, to target
 	m.UpBytes = up.bytes
 	if err != nil {
 		m.Confidence = connexa.ConfidenceLow
-		r.finish(&m)
+		r.finishResult(&m)
 		return m, r.explainError(ctx, err)
 	}
-	up.into(&m.Up, &m.LoadedUp, &m)
-	m.Confidence = worse(m.Confidence, up.confidence())
+	up.writeTo(&m.Up, &m.LoadedUp, &m)
+	m.Confidence = lowerConfidence(m.Confidence, up.confidence())
 	lostUp, receivedUp := t.Packets()
 	m.Loss = shareLost(lostIdle-lost+lostUp-lostDown, receivedIdle-received+receivedUp-receivedDown)
-	r.finish(&m)
+	r.finishResult(&m)
 	return m, nil
 }
 
-// finish derives the final results.
-func (r *run) finish(m *connexa.Measurement) {
+// finishResult derives the final results.
+func (r *run) finishResult(m *connexa.Measurement) {
 	m.Grade = gradeOf(m.Latency, m.LoadedDown, m.LoadedUp)
 	var others Rates
 	if r.options.Others != nil {
 		others = r.options.Others()
 	}
-	m.Limited = fills(m.Down, others.Down, r.options.Uplink.Down) || fills(m.Up, others.Up, r.options.Uplink.Up)
+	m.Limited = fillsUplink(m.Down, others.Down, r.options.Uplink.Down) || fillsUplink(m.Up, others.Up, r.options.Uplink.Up)
 }
 
-// fills reports whether a figure plus concurrent traffic reaches the rate of this host's
+// fillsUplink reports whether a figure plus concurrent traffic reaches the rate of this host's
 // uplink. The headers of a tunnel take some percent.
-func fills(found, others, uplink int64) bool {
+func fillsUplink(found, others, uplink int64) bool {
 	return uplink > 0 && float64(found+others) >= 0.85*float64(uplink)
 }
 
-// into writes the figures of a direction to m.
-func (x transferred) into(bits *int64, loaded *time.Duration, m *connexa.Measurement) {
+// writeTo writes the figures of a direction to m.
+func (x transferred) writeTo(bits *int64, loaded *time.Duration, m *connexa.Measurement) {
 	*bits = int64(math.Round(trimmedMean(x.samples)))
-	*loaded = median(x.loaded)
+	*loaded = medianTime(x.loaded)
 	m.Spread = max(m.Spread, relativeSpread(x.samples))
 }
 

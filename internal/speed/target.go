@@ -70,8 +70,8 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// below returns the URL of a file below base with a query.
-func below(base *url.URL, file, query string) *url.URL {
+// urlBelow returns the URL of a file below base with a query.
+func urlBelow(base *url.URL, file, query string) *url.URL {
 	u := base.JoinPath(file)
 	u.RawQuery = query
 	return u
