@@ -426,85 +426,101 @@ func TestKeysAreMadeAgain(t *testing.T) {
 	}
 }
 
-// TestTheCage makes, checks and removes devices as setup-openvpn does.
-func TestTheCage(t *testing.T) {
+// TestIsolation creates, checks and removes devices as setup-openvpn does.
+func TestIsolation(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
 	}
+	t.Run("create", createDevices)
+	t.Run("violations", checkViolations)
+	t.Run("restore the table", func(t *testing.T) {
+		if err := isolation.Unprotect(); err != nil { // as a firewall tool does
+			t.Fatal(err)
+		}
+		if err := openvpn.Inspect(3); err != nil {
+			t.Error(err)
+		}
+		wantTable(t, true)
+		if missing := openvpn.Preflight(t.Context()); len(missing) > 1 || len(missing) == 1 && missing[0].Code != "account" {
+			t.Errorf("Preflight returns %v, want an account at most", missing)
+		}
+	})
+	t.Run("remove", func(t *testing.T) {
+		if err := errors.Join(isolation.Remove(3), isolation.Remove(4), isolation.Remove(4), isolation.Unprotect(), isolation.Unprotect()); err != nil {
+			t.Error(err)
+		}
+		wantDevices(t, 0)
+		wantTable(t, false)
+	})
+}
+
+func wantTable(t *testing.T, want bool) {
+	t.Helper()
+	if _, got, err := isolation.Dropped(); got != want || err != nil {
+		t.Errorf("the table exists: got %v, %v, want %v", got, err, want)
+	}
+}
+
+func wantDevices(t *testing.T, want int) {
+	t.Helper()
+	if list, err := isolation.List(); len(list) != want || err != nil {
+		t.Errorf("got the devices %v, %v, want %d", list, err, want)
+	}
+}
+
+func wantOwner(t *testing.T, device int, want uint32) {
+	t.Helper()
+	if got, err := isolation.Check(device); got != want || err != nil {
+		t.Errorf("device %d: got owner %d, %v, want %d", device, got, err, want)
+	}
+}
+
+// createDevices creates the devices 3 and 4.
+func createDevices(t *testing.T) {
 	if _, err := isolation.Check(3); !errors.Is(err, isolation.ErrAbsent) {
-		t.Error(err)
+		t.Errorf("got %v, want ErrAbsent", err)
 	}
-	if _, ok, err := isolation.Dropped(); ok || err != nil {
-		t.Errorf("a table before it was made: %v, %v", ok, err)
-	}
+	wantTable(t, false)
 	for range 2 { // the second time changes nothing
 		if err := errors.Join(isolation.Protect(), isolation.Make(3, 65534), isolation.Make(4, 65534)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if owner, err := isolation.Check(3); owner != 65534 || err != nil {
-		t.Errorf("%d, %v", owner, err)
-	}
+	wantOwner(t, 3, 65534)
 	if err := isolation.Make(4, 65533); err != nil {
 		t.Fatal(err)
 	}
-	if owner, err := isolation.Check(4); owner != 65533 || err != nil {
-		t.Errorf("%d, %v", owner, err)
-	}
+	wantOwner(t, 4, 65533)
 	if err := isolation.Make(5, 0); err == nil {
-		t.Error("root got a device")
+		t.Error("Make gives root a device, want an error")
 	}
+	wantDevices(t, 2)
+}
+
+// checkViolations changes each setting of device 3: Check finds it and Make repairs it.
+func checkViolations(t *testing.T) {
 	link, err := netlink.LinkByName("cxo3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, spoil := range map[string]func() error{
+	for what, violate := range map[string]func() error{
 		"an address":    func() error { return vpntest.AddAddr(nil, link, "10.66.0.1/16") },
 		"no path check": func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/cxo3/rp_filter", []byte("0"), 0) },
 		"forwarding":    func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/cxo3/forwarding", []byte("1"), 0) },
 		"IPv6":          func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/cxo3/disable_ipv6", []byte("0"), 0) },
 		"down":          func() error { return netlink.LinkSetDown(link) },
 	} {
-		if err := spoil(); err != nil {
+		if err := violate(); err != nil {
 			t.Fatal(what, err)
 		}
-		if _, err := isolation.Check(3); err == nil {
-			t.Errorf("%s: found closed", what)
-		} else if b, ok := errors.AsType[*isolation.ViolationError](err); !ok {
-			t.Errorf("%s: %v", what, err)
-		} else {
-			t.Log(b)
+		if _, err := isolation.Check(3); !errors.As(err, new(*isolation.ViolationError)) {
+			t.Errorf("%s: got %v, want a ViolationError", what, err)
 		}
 		if err := isolation.Make(3, 65534); err != nil {
 			t.Fatal(what, err)
 		}
 		if _, err := isolation.Check(3); err != nil {
-			t.Errorf("%s: not put right: %v", what, err)
+			t.Errorf("%s: not repaired: %v", what, err)
 		}
-	}
-	if list, err := isolation.List(); err != nil || len(list) != 2 {
-		t.Errorf("%v, %v", list, err)
-	}
-	// Somebody flushes the firewall: an exit that runs puts the table back.
-	if err := isolation.Unprotect(); err != nil {
-		t.Fatal(err)
-	}
-	if err := openvpn.Inspect(3); err != nil {
-		t.Error(err)
-	}
-	if _, ok, err := isolation.Dropped(); !ok || err != nil {
-		t.Errorf("the table was not put back: %v", err)
-	}
-	if lacks := openvpn.Preflight(t.Context()); len(lacks) > 1 || len(lacks) == 1 && lacks[0].Code != "account" {
-		t.Errorf("%v", lacks)
-	}
-	if err := errors.Join(isolation.Remove(3), isolation.Remove(4), isolation.Remove(4), isolation.Unprotect(), isolation.Unprotect()); err != nil {
-		t.Error(err)
-	}
-	if list, err := isolation.List(); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
-	}
-	if _, ok, err := isolation.Dropped(); ok || err != nil {
-		t.Errorf("a table that was removed: %v, %v", ok, err)
 	}
 }
