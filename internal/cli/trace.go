@@ -31,7 +31,7 @@ type tracePrinter struct {
 
 // traceLine is a step, or a remark between two steps.
 type traceLine struct {
-	rung pptp.StepResult
+	step pptp.StepResult
 	line string
 }
 
@@ -48,7 +48,7 @@ func newTracePrinter(out io.Writer, words *i18n.Printer) *tracePrinter {
 }
 
 // addStep adds a step. It never blocks.
-func (l *tracePrinter) addStep(r pptp.StepResult) { l.send(traceLine{rung: r}) }
+func (l *tracePrinter) addStep(r pptp.StepResult) { l.send(traceLine{step: r}) }
 
 // addRemark adds a line. It never blocks.
 func (l *tracePrinter) addRemark(line string) { l.send(traceLine{line: line}) }
@@ -76,7 +76,7 @@ func (l *tracePrinter) writeLines() {
 }
 
 func (l *tracePrinter) handleLine(h traceLine) {
-	switch r := h.rung; {
+	switch r := h.step; {
 	case h.line != "":
 		fmt.Fprintln(l.out, h.line)
 	case !r.OK:

@@ -10,8 +10,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// TestTracePrinterWritesEachStepOnce tries climbs whose steps are taken back, come twice
-// or come too late.
+// TestTracePrinterWritesEachStepOnce has steps that are taken back, come twice or come too
+// late.
 func TestTracePrinterWritesEachStepOnce(t *testing.T) {
 	ok := func(steps ...pptp.Step) (list []pptp.StepResult) {
 		for i, s := range steps {
@@ -52,44 +52,51 @@ func TestTracePrinterWritesEachStepOnce(t *testing.T) {
 		{"nothing", nil, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var out strings.Builder
-			p := i18n.New(i18n.English, nil)
-			l := newTracePrinter(&out, p)
-			for _, r := range tt.heard {
-				l.addStep(r)
-			}
-			steps := l.finish(tt.final, "it failed")
-			var got, want []string
-			for _, s := range steps {
-				name := string(s.Step)
-				mark := "✓"
-				if !s.OK {
-					name, mark = "-"+name, "✗"
-				}
-				got = append(got, name)
-				want = append(want, mark+" "+p.T("step."+string(s.Step)))
-			}
-			if s := strings.Join(got, " "); s != tt.want {
-				t.Errorf("the steps are %s, want %s", s, tt.want)
-			}
-			written := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-			if tt.want == "" {
-				written = nil
-			}
-			if len(written) != len(want) {
-				t.Fatalf("%d lines for %d steps:\n%s", len(written), len(want), &out)
-			}
-			for i, line := range written {
-				if !strings.HasPrefix(strings.TrimSpace(line), want[i]+" ") {
-					t.Errorf("line %d is %q, want %s", i, line, want[i])
-				}
-				if !steps[i].OK && !strings.HasSuffix(line, "it failed") {
-					t.Errorf("line %d is %q", i, line)
-				}
-			}
-			l.addStep(pptp.StepResult{}) // nobody reads any more, and nobody waits
+			checkPrintedTrace(t, tt.heard, tt.final, tt.want)
 		})
 	}
+}
+
+// checkPrintedTrace prints the steps and compares them with wantSteps, in which a minus
+// marks a failed step.
+func checkPrintedTrace(t *testing.T, heard []pptp.StepResult, final []connexa.StepResult, wantSteps string) {
+	t.Helper()
+	var out strings.Builder
+	p := i18n.New(i18n.English, nil)
+	l := newTracePrinter(&out, p)
+	for _, r := range heard {
+		l.addStep(r)
+	}
+	steps := l.finish(final, "it failed")
+	var got, want []string
+	for _, s := range steps {
+		name := string(s.Step)
+		mark := "✓"
+		if !s.OK {
+			name, mark = "-"+name, "✗"
+		}
+		got = append(got, name)
+		want = append(want, mark+" "+p.T("step."+string(s.Step)))
+	}
+	if s := strings.Join(got, " "); s != wantSteps {
+		t.Errorf("steps = %q, want %q", s, wantSteps)
+	}
+	written := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if wantSteps == "" {
+		written = nil
+	}
+	if len(written) != len(want) {
+		t.Fatalf("%d lines for %d steps:\n%s", len(written), len(want), &out)
+	}
+	for i, line := range written {
+		if !strings.HasPrefix(strings.TrimSpace(line), want[i]+" ") {
+			t.Errorf("line %d is %q, want %s", i, line, want[i])
+		}
+		if !steps[i].OK && !strings.HasSuffix(line, "it failed") {
+			t.Errorf("line %d is %q", i, line)
+		}
+	}
+	l.addStep(pptp.StepResult{}) // must not block after finish
 }
 
 func TestWrapText(t *testing.T) {

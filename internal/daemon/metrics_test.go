@@ -13,7 +13,29 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// The whole way of the figures, from the parts of a panel to a scraper.
+// getWithToken returns the status and body of a page.
+func getWithToken(t *testing.T, client *http.Client, url, token string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+// TestPanelMetrics scrapes a running panel.
 func TestPanelMetrics(t *testing.T) {
 	const token = "Blue-Kite-7-Blue-Kite"
 	dir := t.TempDir()
@@ -34,31 +56,11 @@ func TestPanelMetrics(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
-	client := &http.Client{Transport: new(http.Transport)} // the one of package http is that of notifications
-	get := func(url, token string) (int, string) {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if token != "" {
-			req.Header.Set("Authorization", "Bearer "+token)
-		}
-		res, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(body)
-	}
+	client := &http.Client{Transport: new(http.Transport)} // the default one is replaced by notifications
 	for url, token := range map[string]string{own + "/metrics": "", p.URL() + "/metrics": token} {
-		status, text := get(url, token)
+		status, text := getWithToken(t, client, url, token)
 		if status != http.StatusOK {
-			t.Errorf("%s: status %d", url, status)
+			t.Errorf("%s: status = %d, want 200", url, status)
 		}
 		for _, want := range []string{
 			`connexa_build_info{version="1.2.3"} 1`, `connexa_nodes{status="not_tested"} 1`, `connexa_sessions{state="up"} 0`,
@@ -70,17 +72,17 @@ func TestPanelMetrics(t *testing.T) {
 		}
 		for _, secret := range []string{"192.0.2.77", "somebody", "Copper-Lantern-42", token} {
 			if secret != "" && strings.Contains(text, secret) {
-				t.Errorf("%s tells %s", url, secret)
+				t.Errorf("%s contains %s", url, secret)
 			}
 		}
 		if strings.Contains(text, "connexa_db_write_seconds_count 0\n") {
 			t.Errorf("%s: no write was counted", url)
 		}
 	}
-	if status, _ := get(own+"/nodes", ""); status != http.StatusNotFound {
+	if status, _ := getWithToken(t, client, own+"/nodes", ""); status != http.StatusNotFound {
 		t.Errorf("the port of the metrics shows pages: status %d", status)
 	}
-	if status, _ := get(p.URL()+"/metrics", ""); status != http.StatusUnauthorized {
+	if status, _ := getWithToken(t, client, p.URL()+"/metrics", ""); status != http.StatusUnauthorized {
 		t.Errorf("without the token: status %d", status)
 	}
 	client.CloseIdleConnections()
