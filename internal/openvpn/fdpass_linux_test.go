@@ -63,29 +63,38 @@ func actOpenVPN(helper string) error {
 	}
 }
 
-// TestFDPass has the packets of a stand-in for openvpn 2.7.
-func TestFDPass(t *testing.T) {
-	const role = "CONNEXA_TEST_ACT_OPENVPN"
-	helper, err := os.Executable()
+// standInEnv makes this program act as openvpn 2.7.
+const standInEnv = "CONNEXA_TEST_ACT_OPENVPN"
+
+// standIn is a running stand-in for openvpn 2.7 with the panel's side of it.
+type standIn struct {
+	t      *testing.T
+	pass   *fdpass
+	cmd    *exec.Cmd
+	proc   *process
+	lines  chan string
+	helper int // process id
+	conn   PacketConn
+}
+
+// startStandIn starts a stand-in and receives its packet socket.
+func startStandIn(t *testing.T) *standIn {
+	t.Helper()
+	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if os.Getenv(role) != "" {
-		t.Fatal(actOpenVPN(helper))
 	}
 	path := filepath.Join(t.TempDir(), "port")
-	h, err := openFDPass(path, helper)
-	if err != nil {
+	s := &standIn{t: t, lines: make(chan string, 100)}
+	if s.pass, err = openFDPass(path, program); err != nil {
 		t.Fatal(err)
 	}
-	defer h.close()
+	t.Cleanup(s.pass.close)
 	var o serverOptions
-	h.setOptions(&o)
-	if o.deviceNode != "unix:"+helper || o.fdpass != path {
-		t.Errorf("%+v", o)
+	s.pass.setOptions(&o)
+	if o.deviceNode != "unix:"+program || o.fdpass != path {
+		t.Errorf("got the options %+v", o)
 	}
-
-	// Who is no child of openvpn is not listened to.
 	stranger := make(chan error, 1)
 	go func() {
 		c, err := net.Dial("unix", path)
@@ -95,52 +104,98 @@ func TestFDPass(t *testing.T) {
 		}
 		stranger <- err
 	}()
-
-	cmd := exec.CommandContext(t.Context(), helper, "-test.run=^TestFDPass$")
-	cmd.Env = append(os.Environ(), role+"=1", fdpassEnv+"="+path)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	s.cmd = exec.CommandContext(t.Context(), program, "-test.run=^TestFDPass$")
+	s.cmd.Env = append(os.Environ(), standInEnv+"=1", fdpassEnv+"="+path)
+	s.cmd.Stderr = os.Stderr
+	out, err := s.cmd.StdoutPipe()
+	if err == nil {
+		err = s.cmd.Start()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	lines := make(chan string, 100)
+	s.proc = &process{cmd: s.cmd, done: make(chan struct{})}
 	go func() {
-		defer close(lines)
+		defer close(s.lines)
 		for sc := bufio.NewScanner(out); sc.Scan(); {
-			lines <- sc.Text()
+			s.lines <- sc.Text()
 		}
 	}()
-	said := func() string {
-		select {
-		case l := <-lines:
-			return l
-		case <-time.After(20 * time.Second):
-			t.Fatal("it stands still")
-			return ""
-		}
-	}
-	child, err := strconv.Atoi(said())
-	if err != nil {
+	if s.helper, err = strconv.Atoi(s.readLine()); err != nil {
 		t.Fatal(err)
 	}
-	port, err := h.openConn(t.Context(), p)
-	if err != nil {
+	if s.conn, err = s.pass.openConn(t.Context(), s.proc); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-stranger; err == nil {
-		t.Error("a stranger got an answer")
+		t.Error("a process that is not a child of openvpn got an answer")
 	}
-	if err := port.WritePackets([][]byte{[]byte("one"), []byte("two"), bytes.Repeat([]byte("3"), 1400)}); err != nil {
+	return s
+}
+
+func (s *standIn) readLine() string {
+	s.t.Helper()
+	select {
+	case l := <-s.lines:
+		return l
+	case <-time.After(20 * time.Second):
+		s.t.Fatal("the stand-in blocks")
+		return ""
+	}
+}
+
+// helperName returns the command name of the helper, or "" after its end.
+func (s *standIn) helperName() string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.helper))
+	return strings.TrimSpace(string(b))
+}
+
+// waitHelper waits until the helper is sleep, or is not any more.
+func (s *standIn) waitHelper(asleep bool) {
+	for until := time.Now().Add(10 * time.Second); (s.helperName() == "sleep") != asleep && time.Now().Before(until); {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestFDPass exchanges packets with a stand-in for openvpn 2.7.
+func TestFDPass(t *testing.T) {
+	if os.Getenv(standInEnv) != "" {
+		program, err := os.Executable()
+		if err == nil {
+			err = actOpenVPN(program)
+		}
+		t.Fatal(err)
+	}
+	s := startStandIn(t)
+	t.Run("packets", func(t *testing.T) { testPackets(t, s) })
+	t.Run("helper", func(t *testing.T) {
+		s.waitHelper(true)
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.helper))
+		if name := s.helperName(); name != "sleep" || err != nil || len(files) != 3 {
+			t.Errorf("the helper is %q with the files %q, %v, want sleep with 3 files", name, files, err)
+		}
+		if err := s.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.cmd.Wait()
+		close(s.proc.done)
+		s.waitHelper(false)
+		if s.helperName() == "sleep" {
+			t.Error("the helper outlives openvpn")
+			_ = syscall.Kill(s.helper, syscall.SIGKILL)
+		}
+	})
+	t.Run("after the end", func(t *testing.T) { testEnd(t, s) })
+}
+
+func testPackets(t *testing.T, s *standIn) {
+	if err := s.conn.WritePackets([][]byte{[]byte("one"), []byte("two"), bytes.Repeat([]byte("3"), 1400)}); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for len(got) < 3 {
 		pkts := [][]byte{make([]byte, 2048), make([]byte, 2048)}
-		n, err := port.ReadPackets(pkts)
+		n, err := s.conn.ReadPackets(pkts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,53 +204,31 @@ func TestFDPass(t *testing.T) {
 		}
 	}
 	if got[0] != "eno" || got[1] != "owt" || len(got[2]) != 1400 {
-		t.Errorf("%.20q", got)
+		t.Errorf("got %.20q, want the packets reversed", got)
 	}
-	if s := said(); s != "nothing more" {
-		t.Errorf("openvpn says %q", s)
+	if l := s.readLine(); l != "nothing more" {
+		t.Errorf("the stand-in says %q, want a read that does not block", l)
 	}
-	// The helper has become small, holds nothing of ours, and ends with openvpn
-	// however that ends.
-	name := func() string {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child))
-		return strings.TrimSpace(string(b))
-	}
-	for until := time.Now().Add(10 * time.Second); name() != "sleep" && time.Now().Before(until); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", child))
-	if name() != "sleep" || err != nil || len(files) != 3 {
-		t.Errorf("the helper is %q and has open %q, %v", name(), files, err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	close(p.done)
-	for until := time.Now().Add(10 * time.Second); name() == "sleep" && time.Now().Before(until); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if s := name(); s == "sleep" {
-		t.Error("the helper outlives openvpn")
-		_ = syscall.Kill(child, syscall.SIGKILL)
-	}
-	if err := port.WritePackets([][]byte{[]byte("to nobody")}); err != nil {
-		t.Errorf("a packet for an openvpn that is gone is lost, as on any network: %v", err)
+}
+
+func testEnd(t *testing.T, s *standIn) {
+	if err := s.conn.WritePackets([][]byte{[]byte("to nobody")}); err != nil {
+		t.Errorf("WritePackets after the end of openvpn: got %v, want a dropped packet", err)
 	}
 	closed := make(chan error, 1)
 	go func() {
-		_, err := port.ReadPackets([][]byte{make([]byte, 10)})
+		_, err := s.conn.ReadPackets([][]byte{make([]byte, 10)})
 		closed <- err
 	}()
 	time.Sleep(20 * time.Millisecond)
-	if err := port.Close(); err != nil {
+	if err := s.conn.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := <-closed; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("ReadPackets after Close: got %v, want net.ErrClosed", err)
 	}
-	if _, err := h.openConn(t.Context(), p); !errors.Is(err, errEnded) {
-		t.Errorf("of an openvpn that has ended: %v", err)
+	if _, err := s.pass.openConn(t.Context(), s.proc); !errors.Is(err, errEnded) {
+		t.Errorf("openConn after the end of openvpn: got %v, want errEnded", err)
 	}
 }
 
