@@ -97,6 +97,10 @@ func auditRows(t *testing.T, dir string) ([]connexa.AuditRow, error) {
 	return store.AuditRows(t.Context(), 0, 10)
 }
 
+func loginForm(password connexa.Secret) url.Values {
+	return url.Values{"username": {"admin"}, "password": {password.Reveal()}}
+}
+
 // TestPasswd sets passwords while a panel runs, and when it does not.
 func TestPasswd(t *testing.T) {
 	dir := t.TempDir()
@@ -107,32 +111,13 @@ func TestPasswd(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
-	login := func(password connexa.Secret) url.Values {
-		return url.Values{"username": {"admin"}, "password": {password.Reveal()}}
-	}
 	b := newBrowser(t)
-	requestTarget(t, b, p.URL()+"/login", login(p.FirstPassword))
+	requestTarget(t, b, p.URL()+"/login", loginForm(p.FirstPassword))
 	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
 		t.Errorf("the first password opens more than it should: %s", got)
 	}
 	const fresh = "Kite-7 lantern copper"
-	for name, tt := range map[string]struct {
-		cfg  config.Passwd
-		in   string
-		want string
-	}{
-		"weak":     {config.Passwd{Data: dir, User: "admin"}, "password1234\n", "Too easy to guess"},
-		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
-		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "Too easy to guess"},
-		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
-		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no user root"},
-		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
-	} {
-		err := Passwd(t.Context(), tt.cfg, stdinFile(t, tt.in), io.Discard, io.Discard)
-		if err == nil || !strings.Contains(Explain(err), tt.want) {
-			t.Errorf("%s: %v; want %q in it", name, err, tt.want)
-		}
-	}
+	checkRefusedPasswords(t, dir, fresh)
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
 		t.Error(entries, err)
 	}
@@ -148,7 +133,7 @@ func TestPasswd(t *testing.T) {
 	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "303 /login?next=%2Fnodes" {
 		t.Errorf("the session of before: %s", got)
 	}
-	requestTarget(t, b, p.URL()+"/login", login(fresh))
+	requestTarget(t, b, p.URL()+"/login", loginForm(fresh))
 	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "200" {
 		t.Errorf("after a login with the new password: %s", got)
 	}
@@ -160,9 +145,36 @@ func TestPasswd(t *testing.T) {
 	if err != nil || len(rows) < 2 || rows[1].Act != connexa.ActPassword || !strings.Contains(rows[1].Detail, "audit.password.command") {
 		t.Errorf("%+v, %v", rows, err)
 	}
+	checkGeneratedPassword(t, dir)
+}
 
-	// While it does not run, made up: the next login has to change it.
-	out.Reset()
+// checkRefusedPasswords tries inputs that change nothing.
+func checkRefusedPasswords(t *testing.T, dir, fresh string) {
+	t.Helper()
+	for name, tt := range map[string]struct {
+		cfg  config.Passwd
+		in   string
+		want string
+	}{
+		"weak":     {config.Passwd{Data: dir, User: "admin"}, "password1234\n", "Too easy to guess"},
+		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
+		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "Too easy to guess"},
+		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
+		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no user root"},
+		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
+	} {
+		err := Passwd(t.Context(), tt.cfg, stdinFile(t, tt.in), io.Discard, io.Discard)
+		if err == nil || !strings.Contains(Explain(err), tt.want) {
+			t.Errorf("%s: err = %v, want %q in it", name, err, tt.want)
+		}
+	}
+}
+
+// checkGeneratedPassword generates a password while no panel runs. The first login must
+// change it.
+func checkGeneratedPassword(t *testing.T, dir string) {
+	t.Helper()
+	var out bytes.Buffer
 	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "admin", Generate: true}, stdinFile(t, ""), &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -175,14 +187,14 @@ func TestPasswd(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
-	p = startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir})
+	p := startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: dir})
 	if p.FirstPassword != "" {
 		t.Error("there is another first password")
 	}
-	b = newBrowser(t)
-	requestTarget(t, b, p.URL()+"/login", login(connexa.Secret(made[1])))
+	b := newBrowser(t)
+	requestTarget(t, b, p.URL()+"/login", loginForm(connexa.Secret(made[1])))
 	if got := requestTarget(t, b, p.URL()+"/nodes", nil); got != "303 /password?next=%2Fnodes" {
-		t.Errorf("a made-up password opens more than it should: %s", got)
+		t.Errorf("with a generated password /nodes leads to %s, want the password page", got)
 	}
 }
 
