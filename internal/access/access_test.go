@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// memory is a store that forgets.
+// memory is a store in memory.
 type memory struct {
 	mu    sync.Mutex
 	users map[int64]connexa.ClientLogin
@@ -68,7 +68,7 @@ func (m *memory) ResetClientUsage(_ context.Context, ids []int64, at time.Time) 
 	return nil
 }
 
-// changeClient changes a user as an admin does.
+// changeClient changes a client as an admin does.
 func (m *memory) changeClient(id int64, change func(*connexa.ClientLogin)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,7 +85,8 @@ func (m *memory) clientOf(id int64) connexa.ClientLogin {
 
 var here = netip.MustParseAddr("192.0.2.7")
 
-// newDirectory is a Directory that knows ann, who may use all, and its store.
+// newDirectory returns a Directory and its store with the client ann, who may use all
+// services.
 func newDirectory(t *testing.T, cfg Config) (*Directory, *memory) {
 	t.Helper()
 	m := &memory{users: map[int64]connexa.ClientLogin{1: {
@@ -104,7 +105,7 @@ func mustLoad(t *testing.T, d *Directory) {
 	}
 }
 
-// reasonOf is why an error refuses; granted for none.
+// reasonOf returns the reason of a refusal, or ClientGranted without an error.
 func reasonOf(t *testing.T, err error) connexa.ClientRefusal {
 	t.Helper()
 	var r *Refused
@@ -117,8 +118,8 @@ func reasonOf(t *testing.T, err error) connexa.ClientRefusal {
 	return r.Reason
 }
 
-// TestEveryReason changes a user in each way that shuts it out, and holds what a
-// login, a certificate and somebody who is connected already are told.
+// TestEveryReason changes a client in each way that revokes its access, and checks a login,
+// a certificate and a connected client.
 func TestEveryReason(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -146,11 +147,11 @@ func TestEveryReason(t *testing.T) {
 			m.changeClient(1, tt.change)
 			mustLoad(t, d)
 			if got := reasonOf(t, g.Revalidate()); got != tt.stay {
-				t.Errorf("who is connected is told %q, want %q", got, tt.stay)
+				t.Errorf("a connected client: got %q, want %q", got, tt.stay)
 			}
 			_, err = d.Login(7, "ann", "Blue-Kite-7", here)
 			if got := reasonOf(t, err); got != tt.login {
-				t.Errorf("a login is told %q, want %q", got, tt.login)
+				t.Errorf("a login: got %q, want %q", got, tt.login)
 			}
 			want := tt.stay
 			if want == connexa.ClientOutdated { // a certificate has no password
@@ -161,10 +162,15 @@ func TestEveryReason(t *testing.T) {
 			}
 			_, err = d.Authorize(7, "ann", here)
 			if got := reasonOf(t, err); got != want {
-				t.Errorf("a certificate is told %q, want %q", got, want)
+				t.Errorf("a certificate: got %q, want %q", got, want)
 			}
 		})
 	}
+}
+
+// TestUnknownAndDeletedClients checks that a login does not tell an unknown client from a
+// wrong password, and that a deleted client may not stay.
+func TestUnknownAndDeletedClients(t *testing.T) {
 	d, m := newDirectory(t, Config{})
 	g, err := d.Login(7, "ann", "Blue-Kite-7", here)
 	if err != nil {
@@ -172,17 +178,17 @@ func TestEveryReason(t *testing.T) {
 	}
 	for _, try := range [][2]string{{"ann", "wrong"}, {"bob", "Blue-Kite-7"}, {"", ""}, {"Ann", "Blue-Kite-7"}} {
 		if _, err := d.Login(7, try[0], connexa.Secret(try[1]), here); reasonOf(t, err) != connexa.ClientUnknown {
-			t.Errorf("%q is told %v", try, err)
+			t.Errorf("login %q: got %v, want ClientUnknown", try, err)
 		}
 	}
 	delete(m.users, 1)
 	mustLoad(t, d)
 	if got := reasonOf(t, g.Revalidate()); got != connexa.ClientGone {
-		t.Errorf("one who was deleted is told %q", got)
+		t.Errorf("a deleted client: got %q, want ClientGone", got)
 	}
 }
 
-// TestQuotaIsJudgedLive spends a quota without anything being written.
+// TestQuotaIsJudgedLive uses up a quota before any counter is saved.
 func TestQuotaIsJudgedLive(t *testing.T) {
 	d, m := newDirectory(t, Config{})
 	m.changeClient(1, func(u *connexa.ClientLogin) { u.Quota, u.Up = 100, 40 })
@@ -221,9 +227,8 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 	}
 }
 
-// TestRunKeepsTheView lets time pass: quotas and expiries are found, counters are
-// written and begin anew, a store that fails loses nothing, the end writes the
-// rest.
+// TestRunKeepsTheView checks that Run finds spent quotas and expiries, saves and resets
+// counters, loses nothing if the store fails, and saves the rest at its end.
 func TestRunKeepsTheView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cuts atomic.Int64
@@ -316,7 +321,7 @@ func TestManyAtOnce(t *testing.T) {
 	work.Wait()
 	m.changeClient(1, func(u *connexa.ClientLogin) { u.Enabled = true })
 	mustLoad(t, d)
-	g, err := d.Login(7, "ann", "Blue-Kite-7", here) // perhaps the only one that found ann enabled
+	g, err := d.Login(7, "ann", "Blue-Kite-7", here) // may be the only login that found ann enabled
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,8 +93,8 @@ func TestVPNAuthorizerLocksAfterWrongPasswords(t *testing.T) {
 	}
 }
 
-// TestANewPasswordEndsTheWait has a user whose program sent the old password too
-// often, and who is given another one.
+// TestVPNAuthorizerNewPasswordEndsTheLock changes the password of a client whose program
+// has sent the old one too often.
 func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
 	d, store, profiles := newTestAuthorizer(t, t.TempDir())
 	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}
@@ -111,15 +111,14 @@ func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
 	if err := d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")); err != nil {
 		t.Error("with the new password: ", err)
 	}
-	for range maxWrongPasswords { // the new one is guarded as the old one was
+	for range maxWrongPasswords { // the new password is limited as well
 		denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Wrong name or password")
 	}
 	denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
 }
 
-// TestVPNAuthorizerClientReconnects has a client that is back before its old connection
-// has ended. The end of the old one does not end the new one, and no traffic is counted
-// twice.
+// TestVPNAuthorizerClientReconnects reconnects a client before its old connection has
+// ended. The end of the old connection neither ends the new one nor counts traffic twice.
 func TestVPNAuthorizerClientReconnects(t *testing.T) {
 	d, _, profiles := newTestAuthorizer(t, t.TempDir())
 	phone, s := profiles["phone"], connexa.Service{NodeID: 1}
@@ -155,7 +154,7 @@ func TestVPNAuthorizerClientReconnects(t *testing.T) {
 	}
 }
 
-// TestSecretsOfOpenVPNAreSealed looks for keys in the files of the database.
+// TestSecretsOfOpenVPNAreSealed searches the files of the database for keys.
 func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	_, store, profiles := newTestAuthorizer(t, dir)
@@ -209,7 +208,7 @@ func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 	if !strings.Contains(server.Key.Reveal(), "PRIVATE KEY") || !strings.Contains(server.TLSCrypt.Reveal(), "Static key") {
 		t.Error("the test looks for nothing")
 	}
-	// Revoked: the key is gone, and the link with it.
+	// Revoking deletes the key and the link.
 	if err := store.RevokeProfile(t.Context(), phone.ID); err != nil {
 		t.Fatal(err)
 	}

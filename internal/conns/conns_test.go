@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// pair opens a connection from an address of this machine, and returns both ends; the
-// server's is nil when it was refused.
+// pair is a connection from a local address. server is nil if it was refused.
 type pair struct {
 	client net.Conn
 	server *Conn
@@ -39,7 +38,7 @@ func connectPair(t *testing.T, l *Listener, from string) pair {
 
 func (p pair) admit(l *Listener) { Admit(l.ConnContext(context.Background(), p.server)) }
 
-// isOpen says whether the server's end is open still.
+// isOpen reports whether the server's end is open.
 func (p pair) isOpen() bool {
 	p.server.listener.mu.Lock()
 	defer p.server.listener.mu.Unlock()
@@ -72,7 +71,7 @@ func TestTheOldestStrangerMakesRoom(t *testing.T) {
 	if e := connectPair(t, l, "127.0.0.5"); e.server != nil || l.Open() != 3 {
 		t.Error("one who was let in made room")
 	}
-	l.ConnState(c.server, http.StateIdle) // its request has ended
+	l.ConnState(c.server, http.StateIdle) // the request has ended
 	if e := connectPair(t, l, "127.0.0.5"); e.server == nil || c.isOpen() {
 		t.Error("one without a request made no room")
 	}

@@ -24,10 +24,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// BenchmarkExitThroughput measures what one TCP connection of the real client moves
-// through an exit and a tunnel to a simulated server, and as the measure of that
-// what it moves through the same two openvpn with the machine's own IP stack
-// behind the second. Everything shares this machine.
+// BenchmarkExitThroughput measures one TCP connection of the real client through an exit and
+// a tunnel to a simulated server, relative to the same two openvpn with the IP stack of
+// the host behind the server. Everything runs on one host.
 func BenchmarkExitThroughput(b *testing.B) {
 	if !vpntest.InNamespace(b) {
 		return
@@ -59,7 +58,7 @@ func BenchmarkExitThroughput(b *testing.B) {
 	}
 }
 
-// startBareServer is the measure: openvpn with an ordinary device.
+// startBareServer measures the baseline: openvpn with an ordinary device.
 func startBareServer(b *testing.B, ann *vpntest.Computer) (down, up float64) {
 	ca, id := newIdentity(b)
 	pair, err := ca.Client("ann", time.Now(), time.Hour)
@@ -110,7 +109,7 @@ func startBareServer(b *testing.B, ann *vpntest.Computer) (down, up float64) {
 
 const moved = 150_000_000
 
-// measureRate returns Mbit/s of the best of three.
+// measureRate returns Mbit/s, the best of three.
 func measureRate(b *testing.B, ann *vpntest.Computer, base string) (down, up float64) {
 	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		return ann.Dial(ctx, network, address)
@@ -141,14 +140,14 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// BenchmarkIdleExits starts fifty exits and measures what each pair of openvpn and
-// bridge holds, and how long one takes to listen.
+// BenchmarkIdleExits starts fifty exits and measures the memory of each openvpn with its
+// bridge, and the time until an exit listens.
 func BenchmarkIdleExits(b *testing.B) {
 	if !vpntest.InNamespace(b) {
 		return
 	}
 	const n = 50
-	vpntest.NewComputer(b, 2) // so that there is an address to listen on
+	vpntest.NewComputer(b, 2) // provides an address to listen on
 	_, id := newIdentity(b)
 	bin, err := openvpn.FindPrograms(b.Context())
 	if err != nil {
@@ -222,7 +221,7 @@ func BenchmarkIdleExits(b *testing.B) {
 	b.ReportMetric(float64(slowest.Milliseconds()), "slowest-ms")
 }
 
-// readPSS is the proportional memory of a process, in KiB.
+// readPSS returns the proportional memory of a process in KiB.
 func readPSS(b *testing.B, pid int) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {

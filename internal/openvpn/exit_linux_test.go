@@ -24,8 +24,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/vpntest"
 )
 
-// TestAClientLeavesByTheTunnel connects the real client and looks at everything
-// that it reaches, and does not.
+// TestAClientLeavesByTheTunnel checks what the real client can reach and what it cannot.
 func TestAClientLeavesByTheTunnel(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -62,7 +61,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	if c := r.exit.Clients(); len(c) != 1 || c[0].Down < size || c[0].Up == 0 {
 		t.Errorf("%+v", c)
 	}
-	// The stack that shares the tunnel has its own connections.
+	// The network stack that shares the tunnel keeps its connections.
 	if c, err := r.stack.DialContext(t.Context(), "tcp", "web.lab.test:80"); err != nil {
 		t.Error(err)
 	} else {
@@ -76,11 +75,11 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	closed := func(what string) {
 		t.Helper()
 		for _, to := range []string{
-			vpntest.HostAddress + ":7001",                    // the machine, at an address of its own
-			net.JoinHostPort("10.66.0.1", "7001"),            // the gateway, which is nobody
+			vpntest.HostAddress + ":7001",                    // the host at its own address
+			net.JoinHostPort("10.66.0.1", "7001"),            // the gateway, which has no services
 			net.JoinHostPort(other.Address.String(), "7001"), // another client
 			"10.1.2.3:80",                         // a private network behind the server
-			"[" + vpntest.HostAddress6 + "]:7001", // the machine, by IPv6
+			"[" + vpntest.HostAddress6 + "]:7001", // the host over IPv6
 			"[2606:4700::1111]:443",
 		} {
 			if ann.Answers(to) {
@@ -109,7 +108,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		t.Error("without nftables: ", err)
 	}
 
-	// The tunnel goes: nothing leaves until it is back, then everything works.
+	// Without the tunnel nothing leaves; with a new one everything works again.
 	if err := r.stack.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +180,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 
-	// Revoked while connected: cut off, told why, and not let in again.
+	// A revoked client is disconnected, gets the reason, and is not admitted again.
 	var asked atomic.Bool
 	r.setAuthorize(func(openvpn.Login) error { return &openvpn.Denied{Message: "Your access was revoked."} })
 	r.setStay(func(openvpn.Client) error { asked.Store(true); return errors.New("revoked") })
@@ -198,14 +197,14 @@ func TestWhoIsLetIn(t *testing.T) {
 	}
 	v.WaitFor("AUTH_FAILED,Your access was revoked.", 1)
 
-	// A certificate of somebody else's CA, and one with a wrong key for tls-crypt.
+	// A certificate of another CA, and a wrong tls-crypt key.
 	r.setStay(nil)
 	r.setAuthorize(nil)
 	_, stranger := newIdentity(t)
 	v = ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
 	v.WaitFor("UDPv4 link remote", 1)
 	v.Stop()
-	// A server that is not the one.
+	// A certificate of another server.
 	v = ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
 	v.WaitFor("VERIFY X509NAME ERROR", 1)
 	v.Stop()
@@ -240,7 +239,7 @@ func TestAnExitComesBack(t *testing.T) {
 	if !r.device {
 		return
 	}
-	// The device is taken away, and made again.
+	// A removed device is created again.
 	if err := isolation.Remove(7); err != nil {
 		t.Fatal(err)
 	}
@@ -262,8 +261,8 @@ func recordedPID(t *testing.T, dir string) int {
 	return pid
 }
 
-// TestThePanelIsKilled kills a process with an exit: openvpn does not outlive it,
-// and the next one serves the same client.
+// TestThePanelIsKilled kills a process with an exit. openvpn ends with it, and the next
+// panel serves the same client.
 func TestThePanelIsKilled(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -274,7 +273,7 @@ func TestThePanelIsKilled(t *testing.T) {
 		fmt.Println("it listens")
 		select {} // until it is killed
 	}
-	vpntest.NewComputer(t, 2) // so that there is an address to listen on
+	vpntest.NewComputer(t, 2) // provides an address to listen on
 	dir := filepath.Join(t.TempDir(), "run")
 	for d := filepath.Dir(dir); len(d) > 5; d = filepath.Dir(d) {
 		if err := os.Chmod(d, 0o711); err != nil {
@@ -302,7 +301,7 @@ func TestThePanelIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := uint32(65534) // who has the device
+	user := uint32(65534) // owner of the device
 	if b, err := openvpn.FindPrograms(t.Context()); err != nil {
 		t.Fatal(err)
 	} else if b.Helper != "" {
@@ -318,7 +317,7 @@ func TestThePanelIsKilled(t *testing.T) {
 	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || strings.Contains(string(line), "KEY") {
 		t.Errorf("%q, %v", line, err)
 	}
-	// The keys went through a pipe, and are in no file.
+	// The keys are passed through a pipe and are in no file.
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -348,7 +347,7 @@ func TestThePanelIsKilled(t *testing.T) {
 	}
 }
 
-// TestTCPAndMany connects ten clients by TCP.
+// TestTCPAndMany connects ten clients over TCP.
 func TestTCPAndMany(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -382,8 +381,8 @@ func TestTCPAndMany(t *testing.T) {
 	}
 }
 
-// TestKeysAreMadeAgain lets the client make new keys every few seconds, at which
-// the panel is asked again.
+// TestKeysAreMadeAgain makes the client renegotiate every few seconds, which calls Authorize
+// again.
 func TestKeysAreMadeAgain(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return

@@ -1,4 +1,4 @@
 package openvpn
 
-// Inspect is for tests that make devices.
+// Inspect is for tests that create devices.
 var Inspect = inspectDevice

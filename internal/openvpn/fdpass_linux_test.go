@@ -19,10 +19,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// actOpenVPN does what an openvpn since 2.7 does with dev-node unix: (tun_afunix.c):
-// it makes a pair of sockets, starts the helper with one of them, and has its packets
-// by the other. It sends back what it gets, the other way round, and reads once more
-// than there are packets, as 2.7.8 does at times.
+// actOpenVPN acts as openvpn 2.7 with dev-node unix: (tun_afunix.c). It creates a pair of
+// sockets, starts the helper with one and exchanges packets through the other. It sends
+// received packets back reversed, and reads once more than there are packets, as 2.7.8
+// sometimes does.
 func actOpenVPN(helper string) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *standIn) helperName() string {
 	return strings.TrimSpace(string(b))
 }
 
-// waitHelper waits until the helper is sleep, or is not any more.
+// waitHelper waits until the helper is sleep or, if asleep is false, is not.
 func (s *standIn) waitHelper(asleep bool) {
 	for until := time.Now().Add(10 * time.Second); (s.helperName() == "sleep") != asleep && time.Now().Before(until); {
 		time.Sleep(10 * time.Millisecond)

@@ -201,7 +201,7 @@ func TestOrphans(t *testing.T) {
 	if err := writeRecord(filepath.Join(dir, "cxo1.pid"), orphan.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
-	// A number that another process has by now.
+	// The number belongs to another process now.
 	if err := os.WriteFile(filepath.Join(dir, "cxo2.pid"), fmt.Appendf(nil, "%d 12345 %s\n", other.Process.Pid, bootID()), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestOrphans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of another boot.
+	// From another boot.
 	if err := os.WriteFile(filepath.Join(dir, "cxo3.pid"), fmt.Appendf(nil, "%d %s 0000\n", other.Process.Pid, begun), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestAddressesStay(t *testing.T) {
 	}
 }
 
-// fakeLink is a tunnel of which the test is the far end.
+// fakeLink is a tunnel whose far end is the test.
 type fakeLink struct {
 	in  chan [][]byte
 	out chan []byte
@@ -318,7 +318,7 @@ func (p *fakePort) Close() error {
 	return nil
 }
 
-// datagram is UDP without a checksum.
+// datagram returns a UDP packet without a checksum.
 func datagram(from, to string, data string) []byte {
 	s, d := netip.MustParseAddrPort(from), netip.MustParseAddrPort(to)
 	p := make([]byte, 28+len(data))
@@ -375,7 +375,7 @@ func TestATunnelIsShared(t *testing.T) {
 			t.Errorf("client's packet %d: % x", i, p)
 		}
 	}
-	// Parted, everything is for the stack, and nothing comes out.
+	// After the close all packets are for the stack and none come from clients.
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}

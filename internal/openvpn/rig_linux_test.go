@@ -29,7 +29,7 @@ type rig struct {
 	exit   *openvpn.Exit
 	fleet  *lab.Fleet
 	seen   chan openvpn.Event
-	device bool // openvpn has one; from 2.7 on it needs none
+	device bool // openvpn has a device; 2.7 and later needs none
 
 	mu        sync.Mutex
 	authorize func(openvpn.Login) error
@@ -67,7 +67,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for d := dir; len(d) > 5; d = filepath.Dir(d) { // openvpn's account passes through
+	for d := dir; len(d) > 5; d = filepath.Dir(d) { // openvpn's account needs access
 		if err := os.Chmod(d, 0o711); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 		tune(&cfg)
 	}
 	r.device = cfg.Programs.Helper == ""
-	// Nobody is connexa-ovpn on a machine for tests.
+	// Test hosts have no account connexa-ovpn.
 	if r.device {
 		if err := errors.Join(isolation.Protect(), isolation.Make(cfg.Device, 65534)); err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func (r *rig) waitFor(kind openvpn.EventKind) openvpn.Event {
 	}
 }
 
-// dialTunnel brings the tunnel up.
+// dialTunnel opens the tunnel.
 func (r *rig) dialTunnel() { r.t.Helper(); r.dialWith("") }
 
 func (r *rig) dialWith(e pptp.Encryption) {
@@ -169,7 +169,7 @@ func (r *rig) dialWith(e pptp.Encryption) {
 	r.t.Cleanup(func() { stack.Close() })
 }
 
-// newProfile makes a client's.
+// newProfile returns the profile of a client.
 func (r *rig) newProfile(name string, tune func(*openvpn.Profile)) []byte {
 	r.t.Helper()
 	pair, err := r.ca.Client(name, time.Now(), time.Hour)

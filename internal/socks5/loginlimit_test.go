@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestGuard(t *testing.T) {
+func TestLoginLimiter(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	g := NewLoginLimiter()
 	g.now = func() time.Time { return now }
@@ -45,7 +45,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-func TestGuardForgets(t *testing.T) {
+func TestLoginLimiterForgets(t *testing.T) {
 	g := NewLoginLimiter()
 	a := netip.MustParseAddr("10.0.0.0")
 	for range 2 * maxSources {
