@@ -16,8 +16,8 @@ func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mus
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		now := millis(d.now())
 		res, err := tx.ExecContext(ctx, `
-			INSERT INTO users (name, password_hash, created_at, changed_at, must_change)
-			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)`, name, passwordHash, now, now, mustChange)
+			INSERT INTO accounts (name, password_hash, created_at, changed_at, must_change)
+			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM accounts)`, name, passwordHash, now, now, mustChange)
 		if err != nil {
 			return fmt.Errorf("add the first user: %w", err)
 		}
@@ -31,7 +31,7 @@ func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mus
 // HasAccounts says whether anybody may log in.
 func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 	var some bool
-	if err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&some); err != nil {
+	if err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts)`).Scan(&some); err != nil {
 		return false, fmt.Errorf("look for users: %w", err)
 	}
 	return some, nil
@@ -39,13 +39,13 @@ func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 
 // Account returns the user with that id, or NotFound.
 func (d *DB) Account(ctx context.Context, id int64) (connexa.Account, error) {
-	return d.account(ctx, `SELECT `+accountColumns+` FROM users WHERE id = ?`, id)
+	return d.account(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = ?`, id)
 }
 
 // AccountByName returns the user of that name, or NotFound. The case of ASCII
 // letters makes no difference.
 func (d *DB) AccountByName(ctx context.Context, name string) (connexa.Account, error) {
-	return d.account(ctx, `SELECT `+accountColumns+` FROM users WHERE name = ?`, name)
+	return d.account(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = ?`, name)
 }
 
 func (d *DB) account(ctx context.Context, query string, arg any) (connexa.Account, error) {
@@ -73,7 +73,7 @@ func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string,
 // setPassword is the writes of a new password. Devices that are known by the old one
 // are so no longer: that is judged by changed_at, which therefore always grows.
 func setPassword(ctx context.Context, tx *sql.Tx, userID int64, passwordHash string, mustChange bool, keep []byte, now int64) (ended int, err error) {
-	res, err := tx.ExecContext(ctx, `UPDATE users SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
+	res, err := tx.ExecContext(ctx, `UPDATE accounts SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
 		passwordHash, now, mustChange, userID)
 	if err != nil {
 		return 0, fmt.Errorf("set a password: %w", err)
@@ -83,7 +83,7 @@ func setPassword(ctx context.Context, tx *sql.Tx, userID int64, passwordHash str
 	} else if n == 0 {
 		return 0, fmt.Errorf("set a password: %w", sql.ErrNoRows)
 	}
-	res, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ?`, userID, keep)
+	res, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, keep)
 	if err != nil {
 		return 0, fmt.Errorf("end the other sessions: %w", err)
 	}

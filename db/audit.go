@@ -12,7 +12,7 @@ import (
 // changed or shortened.
 func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
 	return d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, user, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
+		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
 			millis(row.At), row.Account, row.Address, string(row.Act), row.Detail)
 		if err != nil {
 			return fmt.Errorf("add an audit row: %w", err)
@@ -25,7 +25,7 @@ func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
 // newest first; before = 0 begins at the newest.
 func (d *DB) AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error) {
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT id, at, user, address, act, detail FROM audit
+		SELECT id, at, account, address, act, detail FROM audit
 		WHERE ?1 = 0 OR id < ?1 ORDER BY id DESC LIMIT ?2`, before, size)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit table: %w", err)

@@ -29,16 +29,16 @@ func TestTheAuditTableOnlyGrows(t *testing.T) {
 	add()
 	want := read()
 	for _, forged := range []string{
-		`UPDATE audit SET user = 'eve'`,
+		`UPDATE audit SET account = 'eve'`,
 		`UPDATE OR REPLACE audit SET id = 2 WHERE id = 1`,
 		`UPDATE OR IGNORE audit SET detail = '' WHERE id = 1`,
 		`DELETE FROM audit`,
 		`DELETE FROM audit WHERE id = 2`,
-		`REPLACE INTO audit (id, at, user, address, act, detail) VALUES (1, 0, 'eve', '', 'logout', '')`,
-		`INSERT OR REPLACE INTO audit (id, at, user, address, act, detail) SELECT id, at, 'eve', address, act, detail FROM audit`,
-		`INSERT INTO audit (rowid, at, user, address, act, detail) VALUES (2, 0, 'eve', '', 'logout', '') ON CONFLICT DO UPDATE SET user = 'eve'`,
-		`INSERT INTO audit (id, at, user, address, act, detail) VALUES (2, 0, 'eve', '', 'logout', '')`,
-		`PRAGMA recursive_triggers = OFF; REPLACE INTO audit (id, at, user, address, act, detail) VALUES (2, 0, 'eve', '', 'logout', '')`,
+		`REPLACE INTO audit (id, at, account, address, act, detail) VALUES (1, 0, 'eve', '', 'logout', '')`,
+		`INSERT OR REPLACE INTO audit (id, at, account, address, act, detail) SELECT id, at, 'eve', address, act, detail FROM audit`,
+		`INSERT INTO audit (rowid, at, account, address, act, detail) VALUES (2, 0, 'eve', '', 'logout', '') ON CONFLICT DO UPDATE SET account = 'eve'`,
+		`INSERT INTO audit (id, at, account, address, act, detail) VALUES (2, 0, 'eve', '', 'logout', '')`,
+		`PRAGMA recursive_triggers = OFF; REPLACE INTO audit (id, at, account, address, act, detail) VALUES (2, 0, 'eve', '', 'logout', '')`,
 	} {
 		if _, err := d.write.ExecContext(t.Context(), forged); err == nil {
 			t.Errorf("%s was taken", forged)

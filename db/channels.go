@@ -166,7 +166,7 @@ func (d *DB) noteChannel(ctx context.Context, id int64, query string, args ...an
 
 // LoginAddresses lists the addresses from which a user has logged in before.
 func (d *DB) LoginAddresses(ctx context.Context, user string) ([]string, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND user = ?`, connexa.ActLogin, user)
+	rows, err := d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND account = ?`, connexa.ActLogin, user)
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of logins: %w", err)
 	}

@@ -60,7 +60,7 @@ const clientWritten = `enabled, scope, tags, sources, expires_at, quota, period,
 func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.Secret) (id int64, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		now := millis(d.now())
-		res, err := tx.ExecContext(ctx, `INSERT INTO access_users (`+clientWritten+`, name, password, counted_from, created_at, changed_at)
+		res, err := tx.ExecContext(ctx, `INSERT INTO clients (`+clientWritten+`, name, password, counted_from, created_at, changed_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			append(clientValues(&u), u.Name, d.ring.seal(clientPurpose, []byte(password.Reveal())), now, now, now)...)
 		if err != nil {
@@ -83,13 +83,13 @@ func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.S
 func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.Secret) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		var revision int64
-		if err := tx.QueryRowContext(ctx, `SELECT revision FROM access_users WHERE id = ?`, u.ID).Scan(&revision); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT revision FROM clients WHERE id = ?`, u.ID).Scan(&revision); err != nil {
 			return err
 		}
 		if revision != u.Revision {
 			return connexa.Errorf(connexa.Conflict, "clients.edit.changed")
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE access_users SET (`+clientWritten+`, revision, changed_at) = (?,?,?,?,?,?,?,?,?,?) WHERE id = ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE clients SET (`+clientWritten+`, revision, changed_at) = (?,?,?,?,?,?,?,?,?,?) WHERE id = ?`,
 			append(clientValues(&u), revision+1, millis(d.now()), u.ID)...); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.
 				return err
 			}
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM access_nodes WHERE user_id = ?`, u.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM client_nodes WHERE client_id = ?`, u.ID); err != nil {
 			return err
 		}
 		return setClientNodes(ctx, tx, u.ID, u.Nodes)
@@ -115,18 +115,18 @@ func setClientNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) 
 	if len(nodes) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO access_nodes SELECT ?, id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, user, list(nodes))
+	_, err := tx.ExecContext(ctx, `INSERT INTO client_nodes SELECT ?, id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, user, list(nodes))
 	return err
 }
 
 func (d *DB) sealClient(ctx context.Context, tx *sql.Tx, id int64, password connexa.Secret) error {
-	_, err := tx.ExecContext(ctx, `UPDATE access_users SET password = ? WHERE id = ?`, d.ring.seal(clientPurpose, []byte(password.Reveal())), id)
+	_, err := tx.ExecContext(ctx, `UPDATE clients SET password = ? WHERE id = ?`, d.ring.seal(clientPurpose, []byte(password.Reveal())), id)
 	return err
 }
 
 // SetClientPassword gives an access user a new password.
 func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.Secret) error {
-	err := d.changeClient(ctx, id, `UPDATE access_users SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
+	err := d.changeClient(ctx, id, `UPDATE clients SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
 		d.ring.seal(clientPurpose, []byte(password.Reveal())), millis(d.now()), id)
 	if err != nil {
 		return fmt.Errorf("give access user %d a password: %w", id, err)
@@ -136,7 +136,7 @@ func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.S
 
 // EnableClient lets an access user in, or no more.
 func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
-	err := d.changeClient(ctx, id, `UPDATE access_users SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, millis(d.now()), id)
+	err := d.changeClient(ctx, id, `UPDATE clients SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, millis(d.now()), id)
 	if err != nil {
 		return fmt.Errorf("switch access user %d: %w", id, err)
 	}
@@ -145,7 +145,7 @@ func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
 
 // DeleteClient deletes an access user.
 func (d *DB) DeleteClient(ctx context.Context, id int64) error {
-	if err := d.changeClient(ctx, id, `DELETE FROM access_users WHERE id = ?`, id); err != nil {
+	if err := d.changeClient(ctx, id, `DELETE FROM clients WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete access user %d: %w", id, err)
 	}
 	return nil
@@ -169,7 +169,7 @@ func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...a
 
 // Clients lists the access users by name.
 func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM access_users ORDER BY name`)
+	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM clients ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("list the access users: %w", err)
 	}
@@ -197,7 +197,7 @@ func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
 
 // clientNodes are the nodes that are named for access users, by user; 0 means all.
 func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT user_id, node_id FROM access_nodes WHERE ?1 = 0 OR user_id = ?1 ORDER BY user_id, node_id`, user)
+	rows, err := d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, user)
 	if err != nil {
 		return nil, fmt.Errorf("list the nodes of access users: %w", err)
 	}
@@ -215,7 +215,7 @@ func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, er
 
 // Client returns one access user.
 func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
-	u, err := scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM access_users WHERE id = ?`, id).Scan)
+	u, err := scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM clients WHERE id = ?`, id).Scan)
 	if err != nil {
 		return connexa.Client{}, fmt.Errorf("read access user %d: %w", id, translate(err))
 	}
@@ -230,7 +230,7 @@ func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 // ClientPassword returns the password of an access user.
 func (d *DB) ClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	var sealed []byte
-	if err := d.read.QueryRowContext(ctx, `SELECT password FROM access_users WHERE id = ?`, id).Scan(&sealed); err != nil {
+	if err := d.read.QueryRowContext(ctx, `SELECT password FROM clients WHERE id = ?`, id).Scan(&sealed); err != nil {
 		return "", fmt.Errorf("the password of access user %d: %w", id, translate(err))
 	}
 	plain, err := d.ring.open(clientPurpose, sealed)
@@ -243,7 +243,7 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+`, password FROM access_users ORDER BY id`)
+	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+`, password FROM clients ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("list the logins of access users: %w", err)
 	}
@@ -267,7 +267,7 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 
 // ServiceTags returns the tags of the nodes that have, or had, a service.
 func (d *DB) ServiceTags(ctx context.Context) (map[int64][]string, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT n.id, n.tags FROM gateways g JOIN nodes n ON n.id = g.node_id`)
+	rows, err := d.read.QueryContext(ctx, `SELECT n.id, n.tags FROM services g JOIN nodes n ON n.id = g.node_id`)
 	if err != nil {
 		return nil, fmt.Errorf("list the tags of services: %w", err)
 	}
@@ -308,14 +308,14 @@ func (d *DB) AddClientTraffic(ctx context.Context, counts []connexa.ClientCount)
 }
 
 const addClientTraffic = `
-	UPDATE access_users SET bytes_up = bytes_up + ?1, bytes_down = bytes_down + ?2,
+	UPDATE clients SET bytes_up = bytes_up + ?1, bytes_down = bytes_down + ?2,
 		seen_at = iif(?3 > 0, ?3, seen_at), seen_from = iif(?3 > 0, ?4, seen_from)
 	WHERE id = ?5`
 
 // ResetClientUsage begins the counters of access users anew, as of a time.
 func (d *DB) ResetClientUsage(ctx context.Context, ids []int64, at time.Time) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE access_users SET bytes_up = 0, bytes_down = 0, counted_from = ?
+		_, err := tx.ExecContext(ctx, `UPDATE clients SET bytes_up = 0, bytes_down = 0, counted_from = ?
 			WHERE id IN (SELECT value FROM json_each(?))`, millis(at), list(ids))
 		return err
 	})

@@ -142,7 +142,8 @@ func TestAuditOutlivesItsMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	row := connexa.AuditRow{At: time.UnixMilli(1e12).UTC(), Account: "ann", Address: "192.0.2.1", Act: connexa.ActServiceStarted, Detail: "x"}
-	if err := old.AddAudit(t.Context(), row); err != nil {
+	if _, err := old.write.ExecContext(t.Context(), `INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
+		millis(row.At), row.Account, row.Address, string(row.Act), row.Detail); err != nil {
 		t.Fatal(err)
 	}
 	closeNow(t, old)
@@ -156,7 +157,7 @@ func TestAuditOutlivesItsMigration(t *testing.T) {
 	if rows, err := d.AuditRows(t.Context(), 0, 9); err != nil || !reflect.DeepEqual(rows, []connexa.AuditRow{added, row}) {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	for _, query := range []string{`UPDATE audit SET user = ''`, `DELETE FROM audit`} {
+	for _, query := range []string{`UPDATE audit SET account = ''`, `DELETE FROM audit`} {
 		if _, err := d.write.ExecContext(t.Context(), query); err == nil {
 			t.Errorf("%s went through", query)
 		}

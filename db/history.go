@@ -13,7 +13,7 @@ import (
 )
 
 // A probe is by who started its run; a run that is gone takes the name along.
-const historyColumns = `id, node_id, at, what, coalesce(nullif(by, ''), (SELECT runs.by FROM runs WHERE runs.id = run_id), ''), coalesce(run_id, 0), kind, fact, mark, before, after, doubt, stale,
+const historyColumns = `id, node_id, at, what, coalesce(nullif(by, ''), (SELECT runs.by FROM runs WHERE runs.id = run_id), ''), coalesce(run_id, 0), kind, fact, result, before, after, suspect, stale,
 	reached, cause, coalesce(latency, 0), coalesce(control, 0), attempts, lost, coalesce(down, 0), coalesce(up, 0), detail`
 
 func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {

@@ -29,7 +29,7 @@ func putHistory(tb testing.TB, d *DB, rows []madeUp) {
 	tb.Helper()
 	err := d.tx(context.Background(), func(tx *sql.Tx) error {
 		stmt, err := tx.Prepare(`
-			INSERT INTO history (node_id, at, what, kind, mark, before, after, stale, reached, latency, attempts, lost, down, up, detail)
+			INSERT INTO history (node_id, at, what, kind, result, before, after, stale, reached, latency, attempts, lost, down, up, detail)
 			VALUES (?, ?, ?, ?, ?, 'ping_ok', ?, ?, ?, ?, ?, ?, ?, ?, '')`)
 		if err != nil {
 			return err

@@ -285,7 +285,7 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 	var runs []int64
 	for _, id := range ids {
 		// The raised attempt is the fence against a worker that still has it.
-		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'done', mark = ?, attempt = attempt + 1, finished_at = ? WHERE id = ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'done', result = ?, attempt = attempt + 1, finished_at = ? WHERE id = ?`,
 			m, d.now().UnixMilli(), id); err != nil {
 			return nil, err
 		}
@@ -331,7 +331,7 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 		if _, err := d.endJobs(ctx, tx, broken, connexa.MarkBroken); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', turn = turn + ? WHERE finished_at IS NULL AND state = 'running'`, behind)
+		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', priority = priority + ? WHERE finished_at IS NULL AND state = 'running'`, behind)
 		if err != nil {
 			return err
 		}
@@ -350,7 +350,7 @@ func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 	var n int64
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `
-			INSERT INTO jobs (node_id, kind, turn)
+			INSERT INTO jobs (node_id, kind, priority)
 			SELECT id, CASE WHEN tunnel_failures + refusals > 0 THEN 'login' ELSE 'ping' END, 0
 			FROM (SELECT *, CASE WHEN refusals > 0 THEN ? ELSE ? END AS since FROM nodes INDEXED BY nodes_suspect
 				WHERE silences + tunnel_failures + refusals > 0) suspect

@@ -867,7 +867,7 @@ func (p *lawPanel) jobsHold(t *rapid.T) {
 		}
 	}
 	rows, err := p.d.read.QueryContext(p.ctx, `
-		SELECT coalesce(node_id, 0), kind, state, turn >= ?, node_id IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id),
+		SELECT coalesce(node_id, 0), kind, state, priority >= ?, node_id IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id),
 			(SELECT count(*) FROM run_jobs rj JOIN runs r ON r.id = rj.run_id
 				WHERE rj.job_id = jobs.id AND rj.cancelled = 0 AND r.state NOT IN ('running','paused'))
 		FROM jobs WHERE state <> 'done'`, parked)

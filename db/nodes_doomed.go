@@ -11,7 +11,7 @@ import (
 func (d *DB) Doom(ctx context.Context, ids []int64) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT OR IGNORE INTO doomed SELECT id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+			INSERT OR IGNORE INTO pending_deletions SELECT id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
 		return err
 	})
 	if err != nil {
@@ -23,7 +23,7 @@ func (d *DB) Doom(ctx context.Context, ids []int64) error {
 // CountDoomed counts the nodes that are still to be deleted.
 func (d *DB) CountDoomed(ctx context.Context) (int, error) {
 	var n int
-	if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM doomed`).Scan(&n); err != nil {
+	if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM pending_deletions`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count nodes to delete: %w", err)
 	}
 	return n, nil
@@ -34,7 +34,7 @@ func (d *DB) CountDoomed(ctx context.Context) (int, error) {
 // runs whose tallies changed.
 func (d *DB) DeleteDoomed(ctx context.Context, told func(gone, runs []int64)) error {
 	_, err := d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
-		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM doomed ORDER BY node_id LIMIT ?`, most))
+		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM pending_deletions ORDER BY node_id LIMIT ?`, most))
 		if err != nil || len(ids) == 0 {
 			return 0, true, err
 		}

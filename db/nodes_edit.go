@@ -122,7 +122,7 @@ func (d *DB) tellHistory(ctx context.Context, tx *sql.Tx, e connexa.Entry) error
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after, doubt, detail) VALUES (?,?,?,?,?,?,?,?)`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after, suspect, detail) VALUES (?,?,?,?,?,?,?,?)`,
 		e.NodeID, millis(d.now()), e.What, e.By, e.Before, e.After, e.Doubt, string(text))
 	if err != nil {
 		return fmt.Errorf("write the history: %w", err)

@@ -200,7 +200,7 @@ func TestACopyIsMadeBeforeAMigration(t *testing.T) {
 	}
 	defer saved.Close()
 	var name string
-	if err := saved.QueryRowContext(t.Context(), `SELECT password_hash FROM users WHERE name = 'ann'`).Scan(&name); err != nil || name != "kept" {
+	if err := saved.QueryRowContext(t.Context(), `SELECT password_hash FROM accounts WHERE name = 'ann'`).Scan(&name); err != nil || name != "kept" {
 		t.Errorf("the copy has %q, %v", name, err)
 	}
 	var later int

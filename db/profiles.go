@@ -12,7 +12,7 @@ import (
 // profilePurpose binds what is sealed to the column it is for.
 const profilePurpose = "profile.key"
 
-const profileColumns = `p.id, p.user_id, u.name, p.label, p.name, p.serial, p.password, p.created_at, p.expires_at, p.revoked_at`
+const profileColumns = `p.id, p.client_id, u.name, p.label, p.name, p.serial, p.password, p.created_at, p.expires_at, p.revoked_at`
 
 func scanProfile(scan func(...any) error, more ...any) (connexa.Profile, error) {
 	var (
@@ -28,8 +28,8 @@ func scanProfile(scan func(...any) error, more ...any) (connexa.Profile, error) 
 // certificate goes with a file for each node, also for those that come later.
 func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO profiles (user_id, label, name, serial, password, cert, key, created_at, expires_at)
-			SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM access_users WHERE id = ?`,
+		res, err := tx.ExecContext(ctx, `INSERT INTO profiles (client_id, label, name, serial, password, cert, key, created_at, expires_at)
+			SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM clients WHERE id = ?`,
 			p.Label, p.Name, p.Serial, p.Password, p.Cert, d.ring.seal(profilePurpose, []byte(p.Key.Reveal())), millis(d.now()), millis(p.ExpiresAt), p.ClientID)
 		if err != nil {
 			return err
@@ -80,8 +80,8 @@ func (d *DB) DeleteProfile(ctx context.Context, id int64) error {
 // Profiles lists profiles, of one access user or (0) of all, by user, the newest
 // first.
 func (d *DB) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles p JOIN access_users u ON u.id = p.user_id
-		WHERE ?1 = 0 OR p.user_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, user)
+	rows, err := d.read.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles p JOIN clients u ON u.id = p.client_id
+		WHERE ?1 = 0 OR p.client_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, user)
 	if err != nil {
 		return nil, fmt.Errorf("list profiles: %w", err)
 	}
@@ -105,7 +105,7 @@ func (d *DB) ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, erro
 		sealed []byte
 		err    error
 	)
-	row := d.read.QueryRowContext(ctx, `SELECT `+profileColumns+`, p.cert, p.key FROM profiles p JOIN access_users u ON u.id = p.user_id WHERE p.id = ?`, id)
+	row := d.read.QueryRowContext(ctx, `SELECT `+profileColumns+`, p.cert, p.key FROM profiles p JOIN clients u ON u.id = p.client_id WHERE p.id = ?`, id)
 	if p.Profile, err = scanProfile(row.Scan, &p.Cert, &sealed); err != nil {
 		return p, fmt.Errorf("read profile %d: %w", id, translate(err))
 	}

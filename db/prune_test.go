@@ -75,7 +75,7 @@ func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
 		t.Helper()
 		if _, err := d.write.Exec(`
 			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-			INSERT INTO jobs (kind, state, turn, mark, finished_at) SELECT 'ping', ?, 0, ?, ? FROM n`, n, state, mark, finished); err != nil {
+			INSERT INTO jobs (kind, state, priority, result, finished_at) SELECT 'ping', ?, 0, ?, ? FROM n`, n, state, mark, finished); err != nil {
 			t.Fatal(err)
 		}
 	}

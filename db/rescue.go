@@ -66,7 +66,7 @@ func (r *Rescue) SetPassword(ctx context.Context, name, passwordHash string, mus
 	}
 	defer tx.Rollback()
 	var id int64
-	err = tx.QueryRowContext(ctx, `SELECT id, name FROM users WHERE name = ?`, name).Scan(&id, &is)
+	err = tx.QueryRowContext(ctx, `SELECT id, name FROM accounts WHERE name = ?`, name).Scan(&id, &is)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", 0, connexa.Errorf(connexa.NotFound, "start.rescue.user", name)
 	}
@@ -77,7 +77,7 @@ func (r *Rescue) SetPassword(ctx context.Context, name, passwordHash string, mus
 	if ended, err = setPassword(ctx, tx, id, passwordHash, mustChange, []byte{}, now); err != nil {
 		return "", 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO audit (at, user, address, act, detail) VALUES (?, ?, '', ?, ?)`, now, is, string(connexa.ActPassword), detail)
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, '', ?, ?)`, now, is, string(connexa.ActPassword), detail)
 	if err != nil {
 		return "", 0, fmt.Errorf("add an audit row: %w", err)
 	}

@@ -24,7 +24,7 @@ const (
 		WHERE upto > (SELECT coalesce(max(id), 0) FROM history)`
 	// The columns end before detail, which mostly lies on pages of its own.
 	freshHistory = `
-		SELECT id, node_id, at, what, kind, mark, before <> after, stale, reached, latency, attempts, lost, down, up
+		SELECT id, node_id, at, what, kind, result, before <> after, stale, reached, latency, attempts, lost, down, up
 		FROM history WHERE id > ? ORDER BY id LIMIT ?`
 	sparkOf  = `SELECT points FROM sparks WHERE node_id = ?`
 	setSpark = `
@@ -35,11 +35,11 @@ const (
 // addSums is the statement that adds sums to those of an hour or a day.
 func addSums(table string) string {
 	return `
-		INSERT INTO ` + table + ` (at, node_id, kind, good, slow, bad, void, turns, attempts, lost,
+		INSERT INTO ` + table + ` (at, node_id, kind, good, slow, bad, inconclusive, turns, attempts, lost,
 			latency_count, latency_sum, latency_min, latency_max, down_count, down_sum, down_min, down_max, up_count, up_sum, up_min, up_max)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (at, node_id, kind) DO UPDATE SET
-			good = good + excluded.good, slow = slow + excluded.slow, bad = bad + excluded.bad, void = void + excluded.void,
+			good = good + excluded.good, slow = slow + excluded.slow, bad = bad + excluded.bad, inconclusive = inconclusive + excluded.inconclusive,
 			turns = turns + excluded.turns, attempts = attempts + excluded.attempts, lost = lost + excluded.lost,
 			latency_count = latency_count + excluded.latency_count, latency_sum = latency_sum + excluded.latency_sum,
 			latency_min = coalesce(min(latency_min, excluded.latency_min), latency_min, excluded.latency_min),

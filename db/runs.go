@@ -37,10 +37,10 @@ func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run co
 	// queue: many connections to one network at once would look like a scan. The
 	// jobs lie in the table as they will be claimed, so a claim writes few pages.
 	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO jobs (node_id, kind, turn)
-		SELECT id, ?, (SELECT coalesce(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND turn < ?)
-			+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS turn
-		FROM nodes WHERE `+which+` ORDER BY turn
+		INSERT INTO jobs (node_id, kind, priority)
+		SELECT id, ?, (SELECT coalesce(min(priority), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND priority < ?)
+			+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS priority
+		FROM nodes WHERE `+which+` ORDER BY priority
 		ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
 		append([]any{kind, kind, parked}, args...)...); err != nil {
 		return run, fmt.Errorf("queue the jobs: %w", err)
@@ -90,7 +90,7 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 	err = d.tx(ctx, func(tx *sql.Tx) error {
 		now := d.now().UnixMilli()
 		res, err := tx.ExecContext(ctx, `
-			UPDATE runs SET state = 'cancelled', void = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id)
+			UPDATE runs SET state = 'cancelled', inconclusive = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 			return err
 		}
 		if _, err = tx.ExecContext(ctx, `
-			UPDATE jobs SET state = 'done', mark = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE finished_at IS NULL AND `+unwanted, now, id); err != nil {
+			UPDATE jobs SET state = 'done', result = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE finished_at IS NULL AND `+unwanted, now, id); err != nil {
 			return err
 		}
 		// Those that are left may be wanted by paused runs only.
@@ -124,11 +124,11 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 // those that a running run wants too, and back.
 const (
 	parkJobs = `
-		UPDATE jobs SET turn = turn + ? WHERE turn < ? AND finished_at IS NULL
+		UPDATE jobs SET priority = priority + ? WHERE priority < ? AND finished_at IS NULL
 		AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)
 		AND NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')`
-	unparkJobs = `UPDATE jobs SET turn = turn - ? WHERE turn >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`
+	unparkJobs = `UPDATE jobs SET priority = priority - ? WHERE priority >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`
 )
 
 // PauseRun stops handing out the jobs that only this run wants and says why.
@@ -177,7 +177,7 @@ func (d *DB) setRunState(ctx context.Context, tx *sql.Tx, id int64, from, to con
 	return nil
 }
 
-const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), monitor, total, good, slow, bad, void, created_at, coalesce(finished_at, 0)`
+const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), monitor, total, good, slow, bad, inconclusive, created_at, coalesce(finished_at, 0)`
 
 func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
 	var (
@@ -258,14 +258,14 @@ func (d *DB) queryRuns(ctx context.Context, query string, args ...any) ([]connex
 func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		WITH mine AS (
-			SELECT j.id, j.node_id, CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.mark END AS mark, j.reached, j.cause
-			FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id WHERE rj.run_id = ? AND rj.followed = 0),
+			SELECT j.id, j.node_id, CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.result END AS result, j.reached, j.cause
+			FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id WHERE rj.run_id = ? AND rj.chained = 0),
 		ranked AS (
-			SELECT *, count(*) OVER (PARTITION BY mark, reached, cause) AS size,
-				row_number() OVER (PARTITION BY mark, reached, cause ORDER BY id) AS place FROM mine)
-		SELECT r.mark, r.reached, r.cause, r.size, coalesce(n.id, 0), coalesce(n.address, ''), coalesce(n.port, 0), coalesce(n.login, '')
+			SELECT *, count(*) OVER (PARTITION BY result, reached, cause) AS size,
+				row_number() OVER (PARTITION BY result, reached, cause ORDER BY id) AS place FROM mine)
+		SELECT r.result, r.reached, r.cause, r.size, coalesce(n.id, 0), coalesce(n.address, ''), coalesce(n.port, 0), coalesce(n.login, '')
 		FROM ranked r LEFT JOIN nodes n ON n.id = r.node_id WHERE r.place <= ?
-		ORDER BY r.size DESC, r.mark, r.reached, r.cause, r.place`, id, few)
+		ORDER BY r.size DESC, r.result, r.reached, r.cause, r.place`, id, few)
 	if err != nil {
 		return nil, fmt.Errorf("group run %d: %w", id, err)
 	}
@@ -294,8 +294,8 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 // one of marks; a cause that is not nil narrows it to that cause.
 func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error) {
 	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
-		WHERE rj.run_id = ? AND rj.followed = 0 AND j.node_id IS NOT NULL
-		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.mark END IN (SELECT value FROM json_each(?))`
+		WHERE rj.run_id = ? AND rj.chained = 0 AND j.node_id IS NOT NULL
+		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.result END IN (SELECT value FROM json_each(?))`
 	args := []any{id, list(texts(marks))}
 	if cause != nil {
 		query += ` AND j.cause = ?`

@@ -22,7 +22,7 @@ const servicePurpose = "gateway.secret"
 func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error) {
 	which, args := whereSelected(s)
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM gateways) AND `+which+` ORDER BY id`, args...))
+		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	if err != nil {
 		return err
 	}
-	taken, err := queryIDs(tx.QueryContext(ctx, `SELECT port FROM gateways`))
+	taken, err := queryIDs(tx.QueryContext(ctx, `SELECT port FROM services`))
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	for _, p := range taken {
 		used[int(p)] = true
 	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO gateways (node_id, port, user, secret) VALUES (?, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO services (node_id, port, user, secret) VALUES (?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 // not.
 func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
 	nodes, err := queryIDs(tx.QueryContext(ctx, `
-		UPDATE gateways SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
+		UPDATE services SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
 		append([]any{wanted, wanted}, args...)...))
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (d *DB) recordService(ctx context.Context, tx *sql.Tx, node int64, by strin
 
 // AllowDestinations says which destinations the service of a node lets through.
 func (d *DB) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
-	return d.changeService(ctx, `UPDATE gateways SET private = ?, mail = ? WHERE node_id = ?`, private, mail, node)
+	return d.changeService(ctx, `UPDATE services SET private = ?, mail = ? WHERE node_id = ?`, private, mail, node)
 }
 
 func (d *DB) changeService(ctx context.Context, query string, args ...any) error {
@@ -152,7 +152,7 @@ func (d *DB) changeService(ctx context.Context, query string, args ...any) error
 func (d *DB) RecoverServices(ctx context.Context) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			UPDATE gateways SET state = iif(wanted, 'starting', 'off'), since = ?, reason = '{}', cause = '', retry_at = 0, up_at = 0, open = 0
+			UPDATE services SET state = iif(wanted, 'starting', 'off'), since = ?, reason = '{}', cause = '', retry_at = 0, up_at = 0, open = 0
 			WHERE state <> 'off' OR wanted = 1`, millis(d.now()))
 		return err
 	})
@@ -179,7 +179,7 @@ func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT n.id, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap, n.revision,
 			g.port, g.user, g.secret, g.private, g.mail, g.seen_at, g.down
-		FROM gateways g JOIN nodes n ON n.id = g.node_id WHERE g.wanted = 1 ORDER BY n.id`)
+		FROM services g JOIN nodes n ON n.id = g.node_id WHERE g.wanted = 1 ORDER BY n.id`)
 	if err != nil {
 		return nil, fmt.Errorf("list the services: %w", err)
 	}
@@ -225,12 +225,12 @@ func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) err
 			state connexa.ServiceState
 			cause connexa.Cause
 		)
-		if err := tx.QueryRowContext(ctx, `SELECT state, cause FROM gateways WHERE node_id = ?`, g.NodeID).Scan(&state, &cause); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT state, cause FROM services WHERE node_id = ?`, g.NodeID).Scan(&state, &cause); err != nil {
 			return err
 		}
 		// A session that ended was up until now.
 		if _, err := tx.ExecContext(ctx, `
-			UPDATE gateways SET state = ?, since = ?, reason = ?, cause = ?, failures = ?, retry_at = ?, up_at = ?, local_ip = ?, exit_ip = ?, latency = ?,
+			UPDATE services SET state = ?, since = ?, reason = ?, cause = ?, failures = ?, retry_at = ?, up_at = ?, local_ip = ?, exit_ip = ?, latency = ?,
 				seen_at = iif(state = 'online' OR ?1 = 'online', ?, seen_at),
 				down = CASE ?1 WHEN 'failed' THEN 1 WHEN 'online' THEN 0 WHEN 'off' THEN 0 ELSE down END
 			WHERE node_id = ?`,
@@ -270,7 +270,7 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 		return nil, fmt.Errorf("the address on which services listen: %w", err)
 	}
 	query, args := `SELECT node_id, state, since, reason, cause, failures, retry_at, up_at, local_ip, exit_ip, latency,
-		wanted, port, user, private, mail, bytes_up, bytes_down, open FROM gateways`, []any(nil)
+		wanted, port, user, private, mail, bytes_up, bytes_down, open FROM services`, []any(nil)
 	if nodes != nil {
 		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
 	}
@@ -305,7 +305,7 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 // service of a node.
 func (d *DB) ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error) {
 	var sealed []byte
-	if err := d.read.QueryRowContext(ctx, `SELECT secret FROM gateways WHERE node_id = ?`, node).Scan(&sealed); err != nil {
+	if err := d.read.QueryRowContext(ctx, `SELECT secret FROM services WHERE node_id = ?`, node).Scan(&sealed); err != nil {
 		return "", fmt.Errorf("the credential of the service of node %d: %w", node, translate(err))
 	}
 	plain, err := d.ring.open(servicePurpose, sealed)

@@ -11,7 +11,7 @@ import (
 // ServiceCounts counts the services that are wanted or still run, by state.
 func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT iif(state = 'off', 'starting', state), count(*) FROM gateways WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)
+		SELECT iif(state = 'off', 'starting', state), count(*) FROM services WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("count services: %w", err)
 	}
@@ -44,7 +44,7 @@ func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.Ser
 	err := d.read.QueryRowContext(ctx, `
 		WITH chosen AS MATERIALIZED (SELECT id, status FROM nodes WHERE `+which+`)
 		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0)
-		FROM chosen LEFT JOIN gateways g ON g.node_id = chosen.id`, append(args, list(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
+		FROM chosen LEFT JOIN services g ON g.node_id = chosen.id`, append(args, list(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
 	if err != nil {
 		return p, fmt.Errorf("look at the services that were chosen: %w", err)
 	}
@@ -77,7 +77,7 @@ func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa
 // ServiceSecrets returns the passwords of the credentials that were made for the
 // services of nodes, by node.
 func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM gateways WHERE node_id IN (SELECT value FROM json_each(?))`, list(nodes))
+	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM services WHERE node_id IN (SELECT value FROM json_each(?))`, list(nodes))
 	if err != nil {
 		return nil, fmt.Errorf("the credentials of services: %w", err)
 	}

@@ -50,7 +50,7 @@ func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.S
 			return fmt.Errorf("prune sessions: %w", err)
 		}
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO sessions (token_hash, user_id, data, address, agent, created_at, seen_at, expires_at)
+			INSERT INTO sessions (token_hash, account_id, data, address, agent, created_at, seen_at, expires_at)
 			VALUES (?, ?, x'', ?, ?, ?, ?, ?)`,
 			tokenHash(token), s.AccountID, s.Address, s.Agent, now, now, millis(d.now().Add(SessionLife)))
 		if err != nil {
@@ -77,8 +77,8 @@ func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, erro
 func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
 	now, idle := d.aliveArgs()
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT id, user_id, created_at, seen_at, expires_at, address, agent, token_hash = ?
-		FROM sessions WHERE user_id = ? AND `+aliveSession+` ORDER BY seen_at DESC, id DESC`,
+		SELECT id, account_id, created_at, seen_at, expires_at, address, agent, token_hash = ?
+		FROM sessions WHERE account_id = ? AND `+aliveSession+` ORDER BY seen_at DESC, id DESC`,
 		tokenHash(current), userID, now, idle)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
@@ -103,7 +103,7 @@ func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret)
 // EndSession ends one session of a user, or says NotFound.
 func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 	return d.tx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND user_id = ?`, id, userID)
+		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, userID)
 		if err != nil {
 			return fmt.Errorf("end session %d: %w", id, err)
 		}
@@ -120,7 +120,7 @@ func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 // and returns how many.
 func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error) {
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
+		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
 		if err != nil {
 			return fmt.Errorf("end the other sessions: %w", err)
 		}

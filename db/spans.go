@@ -64,7 +64,7 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Span, error) {
 	rows, err := tx.QueryContext(ctx, `
 		WITH RECURSIVE t(at) AS (SELECT ? UNION ALL SELECT at + ? FROM t WHERE at < ?)
-		SELECT s.at, good, slow, bad, void, turns, attempts, lost,
+		SELECT s.at, good, slow, bad, inconclusive, turns, attempts, lost,
 			latency_count, latency_sum, coalesce(latency_min, 0), coalesce(latency_max, 0),
 			down_count, down_sum, coalesce(down_min, 0), coalesce(down_max, 0), up_count, up_sum, coalesce(up_min, 0), coalesce(up_max, 0)
 		FROM t CROSS JOIN `+table+` s ON s.at = t.at AND s.node_id = ?`, from, length, to-length, nodeID)
@@ -95,7 +95,7 @@ func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, 
 // begins with the newest, for only ids are in order and indexed.
 func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since time.Time) ([]connexa.Span, error) {
 	rows, err := tx.QueryContext(ctx, `
-		SELECT at, what, stale, mark, before <> after, attempts, lost, reached, coalesce(latency, 0), coalesce(down, 0), coalesce(up, 0)
+		SELECT at, what, stale, result, before <> after, attempts, lost, reached, coalesce(latency, 0), coalesce(down, 0), coalesce(up, 0)
 		FROM history WHERE node_id = ? AND id > ? ORDER BY id DESC LIMIT ?`, nodeID, after, maxSpans)
 	if err != nil {
 		return nil, err

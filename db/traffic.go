@@ -20,12 +20,12 @@ const sampleLength = 10 * time.Second
 // traffic, and notes that the sessions that are up were then.
 func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Traffic) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE gateways SET seen_at = ? WHERE state = 'online' AND seen_at < ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE services SET seen_at = ? WHERE state = 'online' AND seen_at < ?`,
 			millis(at), millis(at.Add(-time.Minute))); err != nil {
 			return err
 		}
 		for _, t := range list {
-			res, err := tx.ExecContext(ctx, `UPDATE gateways SET bytes_up = bytes_up + ?, bytes_down = bytes_down + ?, open = ? WHERE node_id = ?`,
+			res, err := tx.ExecContext(ctx, `UPDATE services SET bytes_up = bytes_up + ?, bytes_down = bytes_down + ?, open = ? WHERE node_id = ?`,
 				t.Up, t.Down, t.Open, t.NodeID)
 			if err != nil {
 				return err

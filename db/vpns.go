@@ -62,7 +62,7 @@ func (d *DB) authority(ctx context.Context, q interface {
 func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
 	which, args := whereSelected(s)
 	err = d.tx(ctx, func(tx *sql.Tx) error {
-		bare, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM gateways) AND `+which+` ORDER BY id`, args...))
+		bare, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (d *DB) SettleFlaps(ctx context.Context) ([]connexa.Settled, error) {
 	now := d.now().UnixMilli()
 	// Without the writer, which is seldom needed.
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT n.id, n.address, n.port, n.status, EXISTS (SELECT 1 FROM watches WHERE node_id = n.id)
+		SELECT n.id, n.address, n.port, n.status, EXISTS (SELECT 1 FROM monitored WHERE node_id = n.id)
 		FROM flaps f JOIN nodes n ON n.id = f.node_id WHERE f.until > 0 AND f.until <= ? ORDER BY f.until LIMIT ?`, now, few)
 	if err != nil {
 		return nil, fmt.Errorf("look for settled nodes: %w", err)
@@ -116,7 +116,7 @@ func scanWatch(scan func(...any) error) (w connexa.Watch, err error) {
 // DueWatches returns up to n of the watches that are due, the longest first.
 func (d *DB) DueWatches(ctx context.Context, n int) ([]connexa.Watch, error) {
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT `+watchColumns+` FROM watches w INDEXED BY watches_due JOIN nodes n ON n.id = w.node_id
+		SELECT `+watchColumns+` FROM monitored w INDEXED BY monitored_due JOIN nodes n ON n.id = w.node_id
 		WHERE w.due_at <= ? ORDER BY w.due_at LIMIT ?`, d.now().UnixMilli(), n)
 	if err != nil {
 		return nil, fmt.Errorf("list what the monitor looks at: %w", err)
@@ -135,7 +135,7 @@ func (d *DB) DueWatches(ctx context.Context, n int) ([]connexa.Watch, error) {
 
 // CountWatches says of how many nodes the next look is planned.
 func (d *DB) CountWatches(ctx context.Context) (n int, err error) {
-	err = d.read.QueryRowContext(ctx, `SELECT count(*) FROM watches INDEXED BY watches_due WHERE due_at IS NOT NULL`).Scan(&n)
+	err = d.read.QueryRowContext(ctx, `SELECT count(*) FROM monitored INDEXED BY monitored_due WHERE due_at IS NOT NULL`).Scan(&n)
 	return n, err
 }
 
@@ -143,7 +143,7 @@ func (d *DB) CountWatches(ctx context.Context) (n int, err error) {
 // validated since its last edit.
 func (d *DB) Watch(ctx context.Context, node int64) (*connexa.Watch, error) {
 	w, err := scanWatch(d.read.QueryRowContext(ctx, `
-		SELECT `+watchColumns+` FROM watches w JOIN nodes n ON n.id = w.node_id WHERE w.node_id = ?`, node).Scan)
+		SELECT `+watchColumns+` FROM monitored w JOIN nodes n ON n.id = w.node_id WHERE w.node_id = ?`, node).Scan)
 	switch {
 	case connexa.CodeOf(translate(err)) == connexa.NotFound:
 		return nil, nil
@@ -196,8 +196,8 @@ func (d *DB) LookAt(ctx context.Context, l connexa.Looks) (runs []connexa.Run, e
 			runs = append(runs, run)
 		}
 		_, err := tx.ExecContext(ctx, `
-			UPDATE watches SET due_at = c.value ->> 'd', login_at = c.value ->> 'l', plan = c.value ->> 'p', tries = c.value ->> 't', earned = c.value ->> 'e'
-			FROM json_each(?) c WHERE watches.node_id = c.value ->> 'n' AND watches.due_at = c.value ->> 'o'`, string(plans))
+			UPDATE monitored SET due_at = c.value ->> 'd', login_at = c.value ->> 'l', plan = c.value ->> 'p', tries = c.value ->> 't', earned = c.value ->> 'e'
+			FROM json_each(?) c WHERE monitored.node_id = c.value ->> 'n' AND monitored.due_at = c.value ->> 'o'`, string(plans))
 		return err
 	})
 	return runs, err
@@ -220,7 +220,7 @@ func (d *DB) ArmWatches(ctx context.Context, key string, ping, login time.Durati
 	_, err = d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
 		err = d.tx(ctx, func(tx *sql.Tx) error {
 			var last sql.NullInt64
-			if err := tx.QueryRowContext(ctx, `SELECT max(node_id) FROM (SELECT node_id FROM watches WHERE node_id > ? ORDER BY node_id LIMIT ?)`, after, most).Scan(&last); err != nil {
+			if err := tx.QueryRowContext(ctx, `SELECT max(node_id) FROM (SELECT node_id FROM monitored WHERE node_id > ? ORDER BY node_id LIMIT ?)`, after, most).Scan(&last); err != nil {
 				return err
 			}
 			if done = !last.Valid; done {
@@ -229,7 +229,7 @@ func (d *DB) ArmWatches(ctx context.Context, key string, ping, login time.Durati
 			now := d.now().UnixMilli()
 			// A node that failed keeps its own time, and what was given up stays so.
 			res, err := tx.ExecContext(ctx, `
-				UPDATE watches SET
+				UPDATE monitored SET
 					due_at = CASE
 						WHEN plan = 'refused' AND tries >= ?7 THEN due_at
 						WHEN plan IN ('down','refused') THEN coalesce(due_at, ?2 + abs(random() % ?3))

@@ -243,7 +243,7 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	}
 	far := d.now().Add(30 * 24 * time.Hour).UnixMilli()
 	set := func(node int64, due any, plan connexa.WatchPlan, tries int) {
-		if _, err := d.write.ExecContext(t.Context(), `UPDATE watches SET due_at = ?, login_at = 0, plan = ?, tries = ? WHERE node_id = ?`, due, string(plan), tries, node); err != nil {
+		if _, err := d.write.ExecContext(t.Context(), `UPDATE monitored SET due_at = ?, login_at = 0, plan = ?, tries = ? WHERE node_id = ?`, due, string(plan), tries, node); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -372,7 +372,7 @@ func hundredThousand(b *testing.B) *DB {
 		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 		INSERT INTO nodes (address, address_key, port, login, password, password_mac, created_at, changed_at, status)
 		SELECT '10.' || (i / 62500) || '.' || (i / 250 % 250) || '.' || (i % 250), i, 1723, 'ops', x'00', x'00', 0, 0, 'login_ok' FROM n`,
-		`INSERT INTO watches (node_id, due_at) SELECT id, 9000000000000 + id FROM nodes`,
+		`INSERT INTO monitored (node_id, due_at) SELECT id, 9000000000000 + id FROM nodes`,
 	} {
 		if _, err := d.write.ExecContext(b.Context(), q); err != nil {
 			b.Fatal(err)
@@ -386,7 +386,7 @@ func hundredThousand(b *testing.B) *DB {
 func BenchmarkMonitorBeat(b *testing.B) {
 	d := hundredThousand(b)
 	for _, due := range []int{0, 2000} {
-		if _, err := d.write.ExecContext(b.Context(), `UPDATE watches SET due_at = 1 WHERE node_id % 50 = 0 AND ? > 0`, due); err != nil {
+		if _, err := d.write.ExecContext(b.Context(), `UPDATE monitored SET due_at = 1 WHERE node_id % 50 = 0 AND ? > 0`, due); err != nil {
 			b.Fatal(err)
 		}
 		b.Run(fmt.Sprintf("due=%d", due), func(b *testing.B) {

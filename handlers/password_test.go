@@ -29,7 +29,7 @@ const chosen = "Kite-7 lantern copper"
 // TestAMadeUpPasswordOpensOnePage logs in with one and tries every address there is.
 func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	p := startPanel(t)
-	p.sql("UPDATE users SET must_change = 1")
+	p.sql("UPDATE accounts SET must_change = 1")
 	b := p.browser()
 	b.post("/login", "username", "admin", "password", adminPassword, "next", "/nodes").leadsTo(t, "/nodes")
 	b.get("/nodes").leadsTo(t, "/password?next=%2Fnodes")

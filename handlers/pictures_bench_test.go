@@ -41,9 +41,9 @@ func (p *panel) largePast(nodes, probes int) {
 	// As if each probe had been rolled up in its time: what the dashboard and the
 	// rows read of a past.
 	for _, query := range []string{
-		`INSERT INTO history_days (at, node_id, kind, good, slow, bad, void, turns, attempts, lost,
+		`INSERT INTO history_days (at, node_id, kind, good, slow, bad, inconclusive, turns, attempts, lost,
 			latency_count, latency_sum, latency_min, latency_max, down_count, down_sum, down_min, down_max, up_count, up_sum, up_min, up_max)
-		SELECT at - at % 86400000, node_id, kind, sum(mark = 'good'), sum(mark = 'slow'), sum(mark = 'bad'), 0, sum(before <> after), sum(attempts), sum(lost),
+		SELECT at - at % 86400000, node_id, kind, sum(result = 'good'), sum(result = 'slow'), sum(result = 'bad'), 0, sum(before <> after), sum(attempts), sum(lost),
 			count(latency), coalesce(sum(latency), 0), min(latency), max(latency), count(down), coalesce(sum(down), 0), min(down), max(down),
 			count(up), coalesce(sum(up), 0), min(up), max(up)
 		FROM history GROUP BY 1, 2, 3`,

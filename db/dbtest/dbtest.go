@@ -80,7 +80,7 @@ const past = `
 			iif(id * 13 % 83 < 6, 100000 + id % 90 * 10000, (1 + id * 13 % 83) * 1000000) * (90 + abs(random()) % 20 - abs(:hour - 4)) / 100 AS down,
 			CASE WHEN id % 97 = 5 THEN :slot % 5 < 2 WHEN status IN ('ping_failed','login_failed') THEN :left < 1 + id % 110 ELSE random() % 70 = 0 END AS bad
 		FROM nodes WHERE status <> 'not_tested')
-	INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, reached, cause, latency, control, attempts, lost, down, up)
+	INSERT INTO history (node_id, at, what, kind, fact, result, before, after, reached, cause, latency, control, attempts, lost, down, up)
 	SELECT id, :at + id * 7919 * 1000 % :every, 'probe', kind, '', iif(bad, 'bad', iif(kind = 'speed' AND down < 1000000, 'slow', 'good')),
 		iif(flaps AND :slot % 5 < 2, 'ping_failed', status), iif(flaps AND (:slot + 1) % 5 < 2, 'ping_failed', status),
 		iif(bad, 1, CASE kind WHEN 'ping' THEN 3 WHEN 'login' THEN 9 ELSE 10 END), iif(bad, iif(status = 'login_failed', 'auth.691', 'tcp.timeout'), ''),
@@ -103,7 +103,7 @@ const present = `
 func Traffic(ctx context.Context, pool *sql.DB, until time.Time, days int) error {
 	day := int64(24 * time.Hour / time.Millisecond)
 	_, err := pool.ExecContext(ctx, `
-		INSERT INTO gateways (node_id, port, user, secret)
+		INSERT INTO services (node_id, port, user, secret)
 		SELECT id, 20000 + id, 'exit-' || id, randomblob(56) FROM nodes WHERE status = 'speed_ok' ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return fmt.Errorf("make services: %w", err)
@@ -124,7 +124,7 @@ func Traffic(ctx context.Context, pool *sql.DB, until time.Time, days int) error
 		return fmt.Errorf("make up traffic: %w", err)
 	}
 	_, err = pool.ExecContext(ctx, `
-		UPDATE gateways SET (bytes_up, bytes_down) = (SELECT coalesce(sum(up), 0), coalesce(sum(down), 0) FROM traffic t WHERE t.node_id = gateways.node_id AND span = 'day')`)
+		UPDATE services SET (bytes_up, bytes_down) = (SELECT coalesce(sum(up), 0), coalesce(sum(down), 0) FROM traffic t WHERE t.node_id = services.node_id AND span = 'day')`)
 	if err != nil {
 		return fmt.Errorf("add up the traffic: %w", err)
 	}

@@ -1,32 +1,10 @@
-CREATE TABLE access_nodes (
-    user_id INTEGER NOT NULL REFERENCES access_users (id) ON DELETE CASCADE,
-    node_id INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
-    PRIMARY KEY (user_id, node_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX access_nodes_node ON access_nodes (node_id);
-
-CREATE TABLE access_users (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    name         TEXT    NOT NULL UNIQUE COLLATE NOCASE,
-    password     BLOB    NOT NULL, -- sealed
-    enabled      INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
-    scope        TEXT    NOT NULL DEFAULT 'all' CHECK (scope IN ('all','nodes','tags')),
-    tags         TEXT    NOT NULL DEFAULT '', -- ',one,two,' as those of nodes
-    sources      TEXT    NOT NULL DEFAULT '', -- prefixes, with spaces between
-    expires_at   INTEGER NOT NULL DEFAULT 0,
-    quota        INTEGER NOT NULL DEFAULT 0 CHECK (quota >= 0), -- bytes; 0: none
-    period       TEXT    NOT NULL DEFAULT '' CHECK (period IN ('','day','week','month')),
-    note         TEXT    NOT NULL DEFAULT '',
-    revision     INTEGER NOT NULL DEFAULT 1,
-    bytes_up     INTEGER NOT NULL DEFAULT 0, -- since counted_from
-    bytes_down   INTEGER NOT NULL DEFAULT 0,
-    counted_from INTEGER NOT NULL,
-    seen_at      INTEGER NOT NULL DEFAULT 0,
-    seen_from    TEXT    NOT NULL DEFAULT '',
-    created_at   INTEGER NOT NULL,
-    changed_at   INTEGER NOT NULL
-) STRICT;
+CREATE TABLE "accounts" (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT    NOT NULL UNIQUE COLLATE NOCASE,
+    password_hash TEXT    NOT NULL,
+    created_at    INTEGER NOT NULL,
+    changed_at    INTEGER NOT NULL -- of the password
+, must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1))) STRICT;
 
 CREATE TRIGGER audit_appends BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = new.id) BEGIN
     SELECT raise(ABORT, 'the audit table only grows');
@@ -43,7 +21,7 @@ END;
 CREATE TABLE audit (
     id      INTEGER PRIMARY KEY,
     at      INTEGER NOT NULL,
-    user    TEXT    NOT NULL,
+    account    TEXT    NOT NULL,
     address TEXT    NOT NULL,
     act     TEXT    NOT NULL CHECK (act IN ('login','login_failed','logout','reauth','password_changed','session_revoked','import','node_added',
                     'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','run_resumed','settings_changed','key_confirmed',
@@ -70,8 +48,34 @@ CREATE TABLE channels (
     problem   TEXT    NOT NULL DEFAULT '' -- of the last failure; never holds the address
 ) STRICT;
 
-CREATE TABLE doomed (
-    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE
+CREATE TABLE "client_nodes" (
+    client_id INTEGER NOT NULL REFERENCES "clients" (id) ON DELETE CASCADE,
+    node_id INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    PRIMARY KEY (client_id, node_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX client_nodes_node ON client_nodes (node_id);
+
+CREATE TABLE "clients" (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    name         TEXT    NOT NULL UNIQUE COLLATE NOCASE,
+    password     BLOB    NOT NULL, -- sealed
+    enabled      INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    scope        TEXT    NOT NULL DEFAULT 'all' CHECK (scope IN ('all','nodes','tags')),
+    tags         TEXT    NOT NULL DEFAULT '', -- ',one,two,' as those of nodes
+    sources      TEXT    NOT NULL DEFAULT '', -- prefixes, with spaces between
+    expires_at   INTEGER NOT NULL DEFAULT 0,
+    quota        INTEGER NOT NULL DEFAULT 0 CHECK (quota >= 0), -- bytes; 0: none
+    period       TEXT    NOT NULL DEFAULT '' CHECK (period IN ('','day','week','month')),
+    note         TEXT    NOT NULL DEFAULT '',
+    revision     INTEGER NOT NULL DEFAULT 1,
+    bytes_up     INTEGER NOT NULL DEFAULT 0, -- since counted_from
+    bytes_down   INTEGER NOT NULL DEFAULT 0,
+    counted_from INTEGER NOT NULL,
+    seen_at      INTEGER NOT NULL DEFAULT 0,
+    seen_from    TEXT    NOT NULL DEFAULT '',
+    created_at   INTEGER NOT NULL,
+    changed_at   INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE flaps (
@@ -89,32 +93,6 @@ CREATE TABLE fleet_days (
     validated INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE gateways (
-    node_id    INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
-    wanted     INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1)),
-    port       INTEGER NOT NULL UNIQUE CHECK (port BETWEEN 1 AND 65535), -- of its proxy; the node keeps it for good
-    user       TEXT    NOT NULL, -- of the credential that was made for it
-    secret     BLOB    NOT NULL, -- sealed
-    private    INTEGER NOT NULL DEFAULT 0 CHECK (private IN (0, 1)), -- which destinations are let through
-    mail       INTEGER NOT NULL DEFAULT 0 CHECK (mail IN (0, 1)),
-    state      TEXT    NOT NULL DEFAULT 'off' CHECK (state IN ('off','starting','online','reconnecting','failed')),
-    since      INTEGER NOT NULL DEFAULT 0,
-    reason     TEXT    NOT NULL DEFAULT '{}', -- JSON of a text
-    cause      TEXT    NOT NULL DEFAULT '',
-    failures   INTEGER NOT NULL DEFAULT 0,
-    retry_at   INTEGER NOT NULL DEFAULT 0,
-    up_at      INTEGER NOT NULL DEFAULT 0,
-    seen_at    INTEGER NOT NULL DEFAULT 0, -- when its session was last seen up
-    local_ip   TEXT    NOT NULL DEFAULT '',
-    exit_ip    TEXT    NOT NULL DEFAULT '',
-    latency    INTEGER NOT NULL DEFAULT 0,
-    bytes_up   INTEGER NOT NULL DEFAULT 0,
-    bytes_down INTEGER NOT NULL DEFAULT 0,
-    open       INTEGER NOT NULL DEFAULT 0 -- connections at the last sample
-, down INTEGER NOT NULL DEFAULT 0 CHECK (down IN (0, 1))) STRICT;
-
-CREATE INDEX gateways_wanted ON gateways (node_id) WHERE wanted = 1;
-
 CREATE TABLE history (
     id       INTEGER PRIMARY KEY,
     node_id  INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
@@ -124,11 +102,11 @@ CREATE TABLE history (
     run_id   INTEGER,
     kind     TEXT    NOT NULL DEFAULT '' CHECK (kind IN ('','ping','login','speed')),
     fact     TEXT    NOT NULL DEFAULT '' CHECK (fact IN ('','no_answer','answered','no_tunnel','login_refused','logged_in','slow','fast')),
-    mark     TEXT    NOT NULL DEFAULT ''
-             CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
+    result     TEXT    NOT NULL DEFAULT ''
+             CHECK (result IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
     before   TEXT    NOT NULL DEFAULT '',
     after    TEXT    NOT NULL DEFAULT '',
-    doubt    INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)),
+    suspect    INTEGER NOT NULL DEFAULT 0 CHECK (suspect IN (0, 1)),
     stale    INTEGER NOT NULL DEFAULT 0 CHECK (stale IN (0, 1)),
     reached  INTEGER NOT NULL DEFAULT 0,
     cause    TEXT    NOT NULL DEFAULT '',
@@ -150,7 +128,7 @@ CREATE TABLE history_days (
     good          INTEGER NOT NULL,
     slow          INTEGER NOT NULL,
     bad           INTEGER NOT NULL,
-    void          INTEGER NOT NULL,
+    inconclusive          INTEGER NOT NULL,
     turns         INTEGER NOT NULL, -- probes that changed the status
     attempts      INTEGER NOT NULL,
     lost          INTEGER NOT NULL,
@@ -180,7 +158,7 @@ CREATE TABLE history_hours (
     good          INTEGER NOT NULL,
     slow          INTEGER NOT NULL,
     bad           INTEGER NOT NULL,
-    void          INTEGER NOT NULL,
+    inconclusive          INTEGER NOT NULL,
     turns         INTEGER NOT NULL, -- probes that changed the status
     attempts      INTEGER NOT NULL,
     lost          INTEGER NOT NULL,
@@ -272,31 +250,42 @@ CREATE TABLE jobs (
     node_id     INTEGER REFERENCES nodes (id) ON DELETE SET NULL, -- NULL: the node was deleted
     kind        TEXT    NOT NULL CHECK (kind IN ('ping','login','speed')),
     state       TEXT    NOT NULL DEFAULT 'queued' CHECK (state IN ('queued','running','done')),
-    turn        INTEGER NOT NULL, -- fair queueing: runs take turns because their jobs' numbers interleave
+    priority        INTEGER NOT NULL, -- fair queueing: runs take turns because their jobs' numbers interleave
     run_after   INTEGER NOT NULL DEFAULT 0,
     attempt     INTEGER NOT NULL DEFAULT 0, -- the fence: raised by every claim
     interrupted INTEGER NOT NULL DEFAULT 0, -- how often the process died with it in hand
-    mark        TEXT    NOT NULL DEFAULT ''
-                CHECK (mark IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
+    result        TEXT    NOT NULL DEFAULT ''
+                CHECK (result IN ('','good','slow','bad','cancelled','deleted','internal_error','held_back','not_here','no_fact','in_use')),
     reached     INTEGER NOT NULL DEFAULT 0,
     cause       TEXT    NOT NULL DEFAULT '',
     finished_at INTEGER,
-    CHECK ((state = 'done') = (mark <> '') AND (state = 'done') = (finished_at IS NOT NULL))
+    CHECK ((state = 'done') = (result <> '') AND (state = 'done') = (finished_at IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX jobs_due ON jobs (kind, turn) WHERE state = 'queued';
+CREATE INDEX jobs_due ON jobs (kind, priority) WHERE state = 'queued';
 
 CREATE INDEX jobs_node ON jobs (node_id);
 
 CREATE UNIQUE INDEX jobs_one_live ON jobs (node_id, kind) WHERE finished_at IS NULL;
 
-CREATE TRIGGER watches_end AFTER UPDATE OF revision ON nodes BEGIN
-    DELETE FROM watches WHERE node_id = new.id;
+CREATE TABLE "monitored" (
+    node_id  INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    due_at   INTEGER, -- NULL: nothing is planned
+    login_at INTEGER NOT NULL DEFAULT 0,
+    plan     TEXT    NOT NULL DEFAULT '' CHECK (plan IN ('','up','down','refused')),
+    tries    INTEGER NOT NULL DEFAULT 0,
+    earned   INTEGER NOT NULL DEFAULT 0 CHECK (earned IN (0, 1))
+) STRICT;
+
+CREATE INDEX monitored_due ON monitored (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TRIGGER monitored_end AFTER UPDATE OF revision ON nodes BEGIN
+    DELETE FROM monitored WHERE node_id = new.id;
     DELETE FROM flaps WHERE node_id = new.id;
 END;
 
-CREATE TRIGGER watches_wake AFTER UPDATE OF tags ON nodes WHEN new.tags <> old.tags BEGIN
-    UPDATE watches SET due_at = coalesce(due_at, 0) WHERE node_id = new.id;
+CREATE TRIGGER monitored_wake AFTER UPDATE OF tags ON nodes WHEN new.tags <> old.tags BEGIN
+    UPDATE monitored SET due_at = coalesce(due_at, 0) WHERE node_id = new.id;
 END;
 
 CREATE TABLE nodes (
@@ -350,6 +339,10 @@ CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, s
 
 CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
 
+CREATE TABLE "pending_deletions" (
+    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE
+) STRICT;
+
 CREATE TABLE profile_links (
     id         INTEGER PRIMARY KEY,
     profile_id INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
@@ -364,7 +357,7 @@ CREATE INDEX profile_links_profile ON profile_links (profile_id);
 
 CREATE TABLE profiles (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id    INTEGER NOT NULL REFERENCES access_users (id) ON DELETE CASCADE,
+    client_id    INTEGER NOT NULL REFERENCES "clients" (id) ON DELETE CASCADE,
     label      TEXT    NOT NULL,
     name       TEXT    NOT NULL UNIQUE, -- in the certificate
     serial     TEXT    NOT NULL UNIQUE,
@@ -376,13 +369,13 @@ CREATE TABLE profiles (
     revoked_at INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE INDEX profiles_user ON profiles (user_id);
+CREATE INDEX profiles_client ON profiles (client_id);
 
 CREATE TABLE run_jobs (
     run_id    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     job_id    INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     cancelled INTEGER NOT NULL DEFAULT 0 CHECK (cancelled IN (0, 1)), -- this run no longer waits for it
-    followed  INTEGER NOT NULL DEFAULT 0 CHECK (followed IN (0, 1)), -- it passed, and another job of this run tells how the node ended
+    chained  INTEGER NOT NULL DEFAULT 0 CHECK (chained IN (0, 1)), -- it passed, and another job of this run tells how the node ended
     PRIMARY KEY (run_id, job_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -400,21 +393,47 @@ CREATE TABLE runs (
     good        INTEGER NOT NULL DEFAULT 0,
     slow        INTEGER NOT NULL DEFAULT 0,
     bad         INTEGER NOT NULL DEFAULT 0,
-    void        INTEGER NOT NULL DEFAULT 0,
+    inconclusive        INTEGER NOT NULL DEFAULT 0,
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
 , monitor INTEGER NOT NULL DEFAULT 0 CHECK (monitor IN (0, 1))) STRICT;
 
 CREATE INDEX runs_live ON runs (state) WHERE state IN ('running','paused');
 
+CREATE INDEX runs_manual ON runs (id) WHERE monitor = 0;
+
 CREATE INDEX runs_monitor ON runs (finished_at) WHERE monitor = 1;
 
-CREATE INDEX runs_people ON runs (id) WHERE monitor = 0;
+CREATE TABLE "services" (
+    node_id    INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    wanted     INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1)),
+    port       INTEGER NOT NULL UNIQUE CHECK (port BETWEEN 1 AND 65535), -- of its proxy; the node keeps it for good
+    user       TEXT    NOT NULL, -- of the credential that was made for it
+    secret     BLOB    NOT NULL, -- sealed
+    private    INTEGER NOT NULL DEFAULT 0 CHECK (private IN (0, 1)), -- which destinations are let through
+    mail       INTEGER NOT NULL DEFAULT 0 CHECK (mail IN (0, 1)),
+    state      TEXT    NOT NULL DEFAULT 'off' CHECK (state IN ('off','starting','online','reconnecting','failed')),
+    since      INTEGER NOT NULL DEFAULT 0,
+    reason     TEXT    NOT NULL DEFAULT '{}', -- JSON of a text
+    cause      TEXT    NOT NULL DEFAULT '',
+    failures   INTEGER NOT NULL DEFAULT 0,
+    retry_at   INTEGER NOT NULL DEFAULT 0,
+    up_at      INTEGER NOT NULL DEFAULT 0,
+    seen_at    INTEGER NOT NULL DEFAULT 0, -- when its session was last seen up
+    local_ip   TEXT    NOT NULL DEFAULT '',
+    exit_ip    TEXT    NOT NULL DEFAULT '',
+    latency    INTEGER NOT NULL DEFAULT 0,
+    bytes_up   INTEGER NOT NULL DEFAULT 0,
+    bytes_down INTEGER NOT NULL DEFAULT 0,
+    open       INTEGER NOT NULL DEFAULT 0 -- connections at the last sample
+, down INTEGER NOT NULL DEFAULT 0 CHECK (down IN (0, 1))) STRICT;
+
+CREATE INDEX services_wanted ON services (node_id) WHERE wanted = 1;
 
 CREATE TABLE sessions (
     id         INTEGER PRIMARY KEY,
     token_hash BLOB    NOT NULL UNIQUE,
-    user_id    INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE, -- only a login makes a row
+    account_id    INTEGER NOT NULL REFERENCES "accounts" (id) ON DELETE CASCADE, -- only a login makes a row
     data       BLOB    NOT NULL,
     address    TEXT    NOT NULL DEFAULT '',
     agent      TEXT    NOT NULL DEFAULT '',
@@ -423,9 +442,9 @@ CREATE TABLE sessions (
     expires_at INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX sessions_expiry ON sessions (expires_at);
+CREATE INDEX sessions_account ON sessions (account_id);
 
-CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
@@ -453,7 +472,7 @@ CREATE TABLE speed_spent (
 ) STRICT;
 
 CREATE TABLE traffic (
-    node_id INTEGER NOT NULL REFERENCES gateways (node_id) ON DELETE CASCADE,
+    node_id INTEGER NOT NULL REFERENCES "services" (node_id) ON DELETE CASCADE,
     span    TEXT    NOT NULL CHECK (span IN ('sample','hour','day')),
     at      INTEGER NOT NULL,
     up      INTEGER NOT NULL,
@@ -463,14 +482,6 @@ CREATE TABLE traffic (
 
 CREATE INDEX traffic_age ON traffic (span, at);
 
-CREATE TABLE users (
-    id            INTEGER PRIMARY KEY,
-    name          TEXT    NOT NULL UNIQUE COLLATE NOCASE,
-    password_hash TEXT    NOT NULL,
-    created_at    INTEGER NOT NULL,
-    changed_at    INTEGER NOT NULL -- of the password
-, must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1))) STRICT;
-
 CREATE TABLE vpn_ca (
     id         INTEGER PRIMARY KEY CHECK (id = 1),
     cert       TEXT    NOT NULL, -- PEM
@@ -479,7 +490,7 @@ CREATE TABLE vpn_ca (
 ) STRICT;
 
 CREATE TABLE vpns (
-    node_id   INTEGER PRIMARY KEY REFERENCES gateways (node_id) ON DELETE CASCADE,
+    node_id   INTEGER PRIMARY KEY REFERENCES "services" (node_id) ON DELETE CASCADE,
     wanted    INTEGER NOT NULL DEFAULT 0 CHECK (wanted IN (0, 1)), -- it runs when the gateway is wanted too
     protocol  TEXT    NOT NULL DEFAULT 'udp' CHECK (protocol IN ('udp','tcp')),
     together  INTEGER NOT NULL DEFAULT 0 CHECK (together IN (0, 1)), -- clients may reach each other
@@ -490,15 +501,4 @@ CREATE TABLE vpns (
     key       BLOB    NOT NULL, -- sealed
     tls_crypt BLOB    NOT NULL  -- sealed
 ) STRICT;
-
-CREATE TABLE watches (
-    node_id  INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
-    due_at   INTEGER, -- NULL: nothing is planned
-    login_at INTEGER NOT NULL DEFAULT 0,
-    plan     TEXT    NOT NULL DEFAULT '' CHECK (plan IN ('','up','down','refused')),
-    tries    INTEGER NOT NULL DEFAULT 0,
-    earned   INTEGER NOT NULL DEFAULT 0 CHECK (earned IN (0, 1))
-) STRICT;
-
-CREATE INDEX watches_due ON watches (due_at) WHERE due_at IS NOT NULL;
 

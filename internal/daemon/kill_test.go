@@ -248,7 +248,7 @@ func (l storedState) checkNodes(nodes []lab.Node) {
 	if n := l.countRows(`SELECT count(*) FROM (SELECT address FROM nodes GROUP BY address, port HAVING count(*) > 1)`); n != 0 {
 		l.t.Errorf("%d servers are there twice", n)
 	}
-	if n := l.countRows(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
+	if n := l.countRows(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + inconclusive <> total`, len(nodes)); n != 0 {
 		l.t.Error("the counts of the run do not add up")
 	}
 	if n := l.countRows(`SELECT count(*) FROM jobs WHERE state <> 'done'`); n != 0 {
@@ -256,7 +256,7 @@ func (l storedState) checkNodes(nodes []lab.Node) {
 	}
 	for _, n := range nodes {
 		var status, mark string
-		if err := l.db.QueryRow(`SELECT n.status, j.mark FROM nodes n JOIN jobs j ON j.node_id = n.id WHERE n.address = ?`, n.Addr.Addr().String()).
+		if err := l.db.QueryRow(`SELECT n.status, j.result FROM nodes n JOIN jobs j ON j.node_id = n.id WHERE n.address = ?`, n.Addr.Addr().String()).
 			Scan(&status, &mark); err != nil {
 			l.t.Fatal(n.Addr, err)
 		}
@@ -269,7 +269,7 @@ func (l storedState) checkNodes(nodes []lab.Node) {
 		}
 	}
 	// Ten kills in a row interrupt many a job three times; most get through.
-	if n := l.countRows(`SELECT count(*) FROM jobs WHERE mark = 'internal_error'`); n > len(nodes)/2 {
+	if n := l.countRows(`SELECT count(*) FROM jobs WHERE result = 'internal_error'`); n > len(nodes)/2 {
 		l.t.Errorf("%d of %d jobs gave up", n, len(nodes))
 	}
 }

@@ -265,14 +265,14 @@ func openBare(tb testing.TB, from, to string) func(i int) error {
 	}
 	tb.Cleanup(func() { w.Close() })
 	w.SetMaxOpenConns(1)
-	if _, err := w.Exec("UPDATE jobs SET state = 'running', mark = '', finished_at = NULL"); err != nil {
+	if _, err := w.Exec("UPDATE jobs SET state = 'running', result = '', finished_at = NULL"); err != nil {
 		tb.Fatal(err)
 	}
 	var stmts [3]*sql.Stmt
 	for i, q := range []string{
 		`UPDATE nodes SET status = ?, kind = 'ping', reached = 3, latency = ?, control = 300, attempts = 1, lost = 0, checked_at = ? WHERE id = ?`,
-		`UPDATE jobs SET state = 'done', mark = 'good', reached = 3, finished_at = ? WHERE id = ?`,
-		`INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, reached, latency, control, attempts, detail)
+		`UPDATE jobs SET state = 'done', result = 'good', reached = 3, finished_at = ? WHERE id = ?`,
+		`INSERT INTO history (node_id, at, what, kind, fact, result, before, after, reached, latency, control, attempts, detail)
 			VALUES (?, ?, 'probe', 'ping', 'answered', 'good', 'ping_ok', 'ping_ok', 3, ?, 300, 1, ?)`,
 	} {
 		if stmts[i], err = w.Prepare(q); err != nil {

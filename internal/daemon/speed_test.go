@@ -110,13 +110,13 @@ func TestKilledPingSpeedRunEndsCorrectly(t *testing.T) {
 	ledger.awaitState("the end of the run", 8*time.Minute, ledger.isSettled)
 
 	nodes := fleet.Nodes()
-	if n := ledger.countRows(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + void <> total`, len(nodes)); n != 0 {
+	if n := ledger.countRows(`SELECT count(*) FROM runs WHERE total <> ? OR good + slow + bad + inconclusive <> total`, len(nodes)); n != 0 {
 		t.Error("the counts of the run do not add up")
 	}
-	if n := ledger.countRows(`SELECT count(*) FROM run_jobs WHERE followed = 0`); n != len(nodes) {
+	if n := ledger.countRows(`SELECT count(*) FROM run_jobs WHERE chained = 0`); n != len(nodes) {
 		t.Errorf("%d jobs tell of %d nodes", n, len(nodes))
 	}
-	if n := ledger.countRows(`SELECT count(*) FROM jobs WHERE state <> 'done' OR mark = 'internal_error'`); n != 0 {
+	if n := ledger.countRows(`SELECT count(*) FROM jobs WHERE state <> 'done' OR result = 'internal_error'`); n != 0 {
 		t.Errorf("%d jobs are left or gave up", n)
 	}
 	if n := ledger.countRows(`SELECT coalesce(sum(bytes), 0) FROM speed_spent`); n < 300_000*mixedNodes {
