@@ -13,8 +13,8 @@ const accountColumns = `id, name, password_hash, created_at, changed_at, must_ch
 // AddFirstAccount adds a user while there is none, and says whether it did. mustChange is
 // for a password that was made up.
 func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
-		now := millis(d.now())
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		now := toMillis(d.now())
 		res, err := tx.ExecContext(ctx, `
 			INSERT INTO accounts (name, password_hash, created_at, changed_at, must_change)
 			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM accounts)`, name, passwordHash, now, now, mustChange)
@@ -39,21 +39,21 @@ func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 
 // Account returns the user with that id, or NotFound.
 func (d *DB) Account(ctx context.Context, id int64) (connexa.Account, error) {
-	return d.account(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = ?`, id)
+	return d.scanAccount(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = ?`, id)
 }
 
 // AccountByName returns the user of that name, or NotFound. The case of ASCII
 // letters makes no difference.
 func (d *DB) AccountByName(ctx context.Context, name string) (connexa.Account, error) {
-	return d.account(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = ?`, name)
+	return d.scanAccount(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = ?`, name)
 }
 
-func (d *DB) account(ctx context.Context, query string, arg any) (connexa.Account, error) {
+func (d *DB) scanAccount(ctx context.Context, query string, arg any) (connexa.Account, error) {
 	var u connexa.Account
 	var created, changed int64
 	err := d.read.QueryRowContext(ctx, query, arg).Scan(&u.ID, &u.Name, &u.PasswordHash, &created, &changed, &u.MustChange)
 	if err != nil {
-		return connexa.Account{}, fmt.Errorf("read a user: %w", translate(err))
+		return connexa.Account{}, fmt.Errorf("read a user: %w", translateError(err))
 	}
 	u.CreatedAt, u.ChangedAt = fromMillis(created), fromMillis(changed)
 	return u, nil
@@ -63,8 +63,8 @@ func (d *DB) account(ctx context.Context, query string, arg any) (connexa.Accoun
 // all of the user's sessions but the one with the token keep. It returns how many it
 // ended.
 func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
-		ended, err = setPassword(ctx, tx, userID, passwordHash, false, tokenHash(keep), millis(d.now()))
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		ended, err = setPassword(ctx, tx, userID, passwordHash, false, tokenHash(keep), toMillis(d.now()))
 		return err
 	})
 	return ended, err

@@ -11,9 +11,9 @@ import (
 // AddAudit appends a row to the audit table, which a trigger keeps from being
 // changed or shortened.
 func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
-			millis(row.At), row.Account, row.Address, string(row.Act), row.Detail)
+			toMillis(row.At), row.Account, row.Address, string(row.Act), row.Detail)
 		if err != nil {
 			return fmt.Errorf("add an audit row: %w", err)
 		}

@@ -17,14 +17,14 @@ const purposeChannel = "channel.address"
 // Channels lists where notices are sent to, in the order in which they were
 // added, with their addresses.
 func (d *DB) Channels(ctx context.Context) ([]connexa.Channel, error) {
-	return d.channels(ctx, "")
+	return d.queryChannels(ctx, "")
 }
 
 // Channel returns the channel with that id, or NotFound.
 func (d *DB) Channel(ctx context.Context, id int64) (connexa.Channel, error) {
-	list, err := d.channels(ctx, "WHERE id = ?", id)
+	list, err := d.queryChannels(ctx, "WHERE id = ?", id)
 	if err == nil && len(list) == 0 {
-		err = translate(sql.ErrNoRows)
+		err = translateError(sql.ErrNoRows)
 	}
 	if err != nil {
 		return connexa.Channel{}, fmt.Errorf("channel %d: %w", id, err)
@@ -32,7 +32,7 @@ func (d *DB) Channel(ctx context.Context, id int64) (connexa.Channel, error) {
 	return list[0], nil
 }
 
-func (d *DB) channels(ctx context.Context, where string, args ...any) ([]connexa.Channel, error) {
+func (d *DB) queryChannels(ctx context.Context, where string, args ...any) ([]connexa.Channel, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT id, name, address, lang, enabled, sent_at, failed_at, problem,
 			coalesce((SELECT group_concat(kind) FROM channel_kinds WHERE channel_id = channels.id), '')
@@ -52,7 +52,7 @@ func (d *DB) channels(ctx context.Context, where string, args ...any) ([]connexa
 		if err := rows.Scan(&c.ID, &c.Name, &sealed, &c.Lang, &c.On, &sent, &failed, &c.Problem, &kinds); err != nil {
 			return nil, fmt.Errorf("list channels: %w", err)
 		}
-		address, err := d.ring.open(purposeChannel, sealed)
+		address, err := d.ring.unseal(purposeChannel, sealed)
 		if err != nil {
 			return nil, fmt.Errorf("channel %d: %w", c.ID, err)
 		}
@@ -73,7 +73,7 @@ func (d *DB) channels(ctx context.Context, where string, args ...any) ([]connexa
 // AddChannel adds a channel while there are fewer than most of them; else the
 // error is a Conflict.
 func (d *DB) AddChannel(ctx context.Context, c connexa.Channel, most int) (id int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `
 			INSERT INTO channels (name, address, lang, enabled) SELECT ?, ?, ?, ? WHERE (SELECT count(*) FROM channels) < ? RETURNING id`,
 			c.Name, d.ring.seal(purposeChannel, []byte(c.Address.Reveal())), c.Lang, c.On, most).Scan(&id)
@@ -91,7 +91,7 @@ func (d *DB) AddChannel(ctx context.Context, c connexa.Channel, most int) (id in
 // SaveChannel writes what a person may change of a channel, or says NotFound. An
 // empty address leaves the one that it has; a new one has no past.
 func (d *DB) SaveChannel(ctx context.Context, c connexa.Channel) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE channels SET name = ?, lang = ?, enabled = ? WHERE id = ?`, c.Name, c.Lang, c.On, c.ID)
 		if err == nil {
 			err = oneRow(res)
@@ -123,7 +123,7 @@ func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.
 
 // RemoveChannel takes a channel away, or says NotFound.
 func (d *DB) RemoveChannel(ctx context.Context, id int64) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM channels WHERE id = ?`, id)
 		if err == nil {
 			err = oneRow(res)
@@ -146,17 +146,17 @@ func oneRow(res sql.Result) error {
 
 // ChannelSent notes that a message went out.
 func (d *DB) ChannelSent(ctx context.Context, id int64, at time.Time) error {
-	return d.noteChannel(ctx, id, `UPDATE channels SET sent_at = ? WHERE id = ?`, millis(at), id)
+	return d.noteChannel(ctx, id, `UPDATE channels SET sent_at = ? WHERE id = ?`, toMillis(at), id)
 }
 
 // ChannelFailed notes that a message did not go out, and why.
 func (d *DB) ChannelFailed(ctx context.Context, id int64, at time.Time, problem string) error {
-	return d.noteChannel(ctx, id, `UPDATE channels SET failed_at = ?, problem = ? WHERE id = ?`, millis(at), problem, id)
+	return d.noteChannel(ctx, id, `UPDATE channels SET failed_at = ?, problem = ? WHERE id = ?`, toMillis(at), problem, id)
 }
 
 // noteChannel updates a channel; one that is gone meanwhile needs no note.
 func (d *DB) noteChannel(ctx context.Context, id int64, query string, args ...any) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 			return fmt.Errorf("note the state of channel %d: %w", id, err)
 		}

@@ -38,7 +38,7 @@ func (d *DB) RunCheckpoints(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer c.own.Close()
+	defer c.conn.Close()
 	tick := time.NewTicker(checkpointEvery)
 	defer tick.Stop()
 	for {
@@ -47,7 +47,7 @@ func (d *DB) RunCheckpoints(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := c.round(ctx); err != nil && ctx.Err() == nil {
+		if err := c.checkpointOnce(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("checkpoint", "err", err)
 		}
 	}
@@ -55,14 +55,14 @@ func (d *DB) RunCheckpoints(ctx context.Context) error {
 
 type checkpointer struct {
 	d    *DB
-	own  *sql.DB
+	conn *sql.DB
 	next int // pages from which on a restart is tried; 0: walRestart
 
-	patience time.Duration // walReaders
+	waitLimit time.Duration // walReaders
 }
 
 func newCheckpointer(ctx context.Context, d *DB) (*checkpointer, error) {
-	own, err := sql.Open("sqlite3", dsn(d.path, false))
+	own, err := sql.Open("sqlite3", dataSourceName(d.path, false))
 	if err != nil {
 		return nil, fmt.Errorf("open for checkpoints: %w", err)
 	}
@@ -70,7 +70,7 @@ func newCheckpointer(ctx context.Context, d *DB) (*checkpointer, error) {
 	if _, err := own.ExecContext(ctx, `PRAGMA busy_timeout = 0`); err != nil { // restart has a patience of its own
 		return nil, errors.Join(fmt.Errorf("open for checkpoints: %w", err), own.Close())
 	}
-	return &checkpointer{d: d, own: own, patience: walReaders}, nil
+	return &checkpointer{d: d, conn: own, waitLimit: walReaders}, nil
 }
 
 // walState is what SQLite says after a checkpoint.
@@ -81,11 +81,11 @@ type walState struct {
 }
 
 func (c *checkpointer) checkpoint(ctx context.Context, mode string) (s walState, err error) {
-	err = c.own.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&s.busy, &s.pages, &s.moved)
+	err = c.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&s.busy, &s.pages, &s.moved)
 	return s, err
 }
 
-func (c *checkpointer) round(ctx context.Context) error {
+func (c *checkpointer) checkpointOnce(ctx context.Context) error {
 	s, err := c.checkpoint(ctx, "PASSIVE")
 	if err != nil || s.pages < max(c.next, walRestart) {
 		if s.pages < walRestart {
@@ -108,7 +108,7 @@ func (c *checkpointer) round(ctx context.Context) error {
 			break
 		}
 	}
-	done, err := c.restart(ctx)
+	done, err := c.restartWAL(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,16 +119,16 @@ func (c *checkpointer) round(ctx context.Context) error {
 	return nil
 }
 
-// restart has the log begin anew with the next transaction, unless somebody
+// restartWAL has the log begin anew with the next transaction, unless somebody
 // reads in it for longer than the writer is to wait.
-func (c *checkpointer) restart(ctx context.Context) (done bool, err error) {
+func (c *checkpointer) restartWAL(ctx context.Context) (done bool, err error) {
 	writer, err := c.d.write.Conn(ctx)
 	if err != nil {
 		return false, fmt.Errorf("wait for the writer: %w", err)
 	}
 	defer writer.Close()
 	// Whoever begins to read once all of the log was moved does not need it.
-	for until := time.Now().Add(c.patience); ; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(c.waitLimit); ; time.Sleep(time.Millisecond) {
 		s, err := c.checkpoint(ctx, "RESTART")
 		if err != nil || !s.busy || time.Now().After(until) {
 			return err == nil && !s.busy, err
@@ -139,8 +139,8 @@ func (c *checkpointer) restart(ctx context.Context) (done bool, err error) {
 // writerConn opens the writer's connection, which leaves checkpoints to
 // RunCheckpoints and tells of each row that it touches.
 type writerConn struct {
-	dsn     string
-	touched func(table string, id int64)
+	dsn         string
+	onRowChange func(table string, id int64)
 }
 
 var writerDriver = &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
@@ -154,7 +154,7 @@ func (w writerConn) Connect(context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	if own, ok := c.(*sqlite3.SQLiteConn); ok {
-		own.RegisterUpdateHook(func(_ int, _, table string, id int64) { w.touched(table, id) })
+		own.RegisterUpdateHook(func(_ int, _, table string, id int64) { w.onRowChange(table, id) })
 	}
 	return c, nil
 }

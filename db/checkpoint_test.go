@@ -15,13 +15,13 @@ func openCheckpointer(t *testing.T, d *DB) *checkpointer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.own.Close() })
+	t.Cleanup(func() { c.conn.Close() })
 	return c
 }
 
-// scratch commits a transaction that leaves about n pages in the log.
-func scratch(ctx context.Context, d *DB, n int) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+// newScratch commits a transaction that leaves about n pages in the log.
+func newScratch(ctx context.Context, d *DB, n int) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS scratch (x BLOB)`); err != nil {
 			return err
 		}
@@ -35,13 +35,13 @@ func TestTheLogBeginsAnew(t *testing.T) {
 	c := openCheckpointer(t, d)
 	write := func(pages int) {
 		t.Helper()
-		if err := scratch(t.Context(), d, pages); err != nil {
+		if err := newScratch(t.Context(), d, pages); err != nil {
 			t.Fatal(err)
 		}
 	}
 	round := func() {
 		t.Helper()
-		if err := c.round(t.Context()); err != nil {
+		if err := c.checkpointOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestTheLogBeginsAnew(t *testing.T) {
 	end(reader)
 
 	// For a moment it does.
-	c.patience = time.Minute
+	c.waitLimit = time.Minute
 	write(walRestart)
 	reader = read()
 	if n := rows(reader); n != 4 {

@@ -50,7 +50,7 @@ func clientValues(u *connexa.Client) []any {
 	for i, p := range u.Sources {
 		sources[i] = p.String()
 	}
-	return []any{u.Enabled, u.Scope, joinTags(u.Tags), strings.Join(sources, " "), millis(u.Expires), int64(u.Quota), u.Period, u.Note}
+	return []any{u.Enabled, u.Scope, joinTags(u.Tags), strings.Join(sources, " "), toMillis(u.Expires), int64(u.Quota), u.Period, u.Note}
 }
 
 const clientWritten = `enabled, scope, tags, sources, expires_at, quota, period, note`
@@ -58,8 +58,8 @@ const clientWritten = `enabled, scope, tags, sources, expires_at, quota, period,
 // AddClient adds an access user and returns its id. A name that is taken,
 // whatever the case of its letters, is Conflict.
 func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.Secret) (id int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
-		now := millis(d.now())
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		now := toMillis(d.now())
 		res, err := tx.ExecContext(ctx, `INSERT INTO clients (`+clientWritten+`, name, password, counted_from, created_at, changed_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			append(clientValues(&u), u.Name, d.ring.seal(clientPurpose, []byte(password.Reveal())), now, now, now)...)
@@ -81,7 +81,7 @@ func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.S
 // name; an empty password keeps the old one. When u.Revision is not the user's,
 // somebody else was faster: Conflict.
 func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.Secret) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var revision int64
 		if err := tx.QueryRowContext(ctx, `SELECT revision FROM clients WHERE id = ?`, u.ID).Scan(&revision); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.
 			return connexa.Errorf(connexa.Conflict, "clients.edit.changed")
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE clients SET (`+clientWritten+`, revision, changed_at) = (?,?,?,?,?,?,?,?,?,?) WHERE id = ?`,
-			append(clientValues(&u), revision+1, millis(d.now()), u.ID)...); err != nil {
+			append(clientValues(&u), revision+1, toMillis(d.now()), u.ID)...); err != nil {
 			return err
 		}
 		if password != "" {
@@ -115,7 +115,7 @@ func setClientNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) 
 	if len(nodes) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO client_nodes SELECT ?, id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, user, list(nodes))
+	_, err := tx.ExecContext(ctx, `INSERT INTO client_nodes SELECT ?, id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, user, jsonIDs(nodes))
 	return err
 }
 
@@ -127,7 +127,7 @@ func (d *DB) sealClient(ctx context.Context, tx *sql.Tx, id int64, password conn
 // SetClientPassword gives an access user a new password.
 func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.Secret) error {
 	err := d.changeClient(ctx, id, `UPDATE clients SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
-		d.ring.seal(clientPurpose, []byte(password.Reveal())), millis(d.now()), id)
+		d.ring.seal(clientPurpose, []byte(password.Reveal())), toMillis(d.now()), id)
 	if err != nil {
 		return fmt.Errorf("give access user %d a password: %w", id, err)
 	}
@@ -136,7 +136,7 @@ func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.S
 
 // EnableClient lets an access user in, or no more.
 func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
-	err := d.changeClient(ctx, id, `UPDATE clients SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, millis(d.now()), id)
+	err := d.changeClient(ctx, id, `UPDATE clients SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, toMillis(d.now()), id)
 	if err != nil {
 		return fmt.Errorf("switch access user %d: %w", id, err)
 	}
@@ -153,7 +153,7 @@ func (d *DB) DeleteClient(ctx context.Context, id int64) error {
 
 // changeClient executes what changes exactly one row, or says NotFound.
 func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...any) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -217,7 +217,7 @@ func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, er
 func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 	u, err := scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM clients WHERE id = ?`, id).Scan)
 	if err != nil {
-		return connexa.Client{}, fmt.Errorf("read access user %d: %w", id, translate(err))
+		return connexa.Client{}, fmt.Errorf("read access user %d: %w", id, translateError(err))
 	}
 	nodes, err := d.clientNodes(ctx, id)
 	if err != nil {
@@ -231,9 +231,9 @@ func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 func (d *DB) ClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT password FROM clients WHERE id = ?`, id).Scan(&sealed); err != nil {
-		return "", fmt.Errorf("the password of access user %d: %w", id, translate(err))
+		return "", fmt.Errorf("the password of access user %d: %w", id, translateError(err))
 	}
-	plain, err := d.ring.open(clientPurpose, sealed)
+	plain, err := d.ring.unseal(clientPurpose, sealed)
 	return connexa.Secret(plain), err
 }
 
@@ -255,7 +255,7 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list the logins of access users: %w", err)
 		}
-		plain, err := d.ring.open(clientPurpose, sealed)
+		plain, err := d.ring.unseal(clientPurpose, sealed)
 		if err != nil {
 			return nil, fmt.Errorf("the password of access user %d: %w", u.ID, err)
 		}
@@ -292,10 +292,10 @@ func (d *DB) AddClientTraffic(ctx context.Context, counts []connexa.ClientCount)
 	if len(counts) == 0 {
 		return nil
 	}
-	err := d.fast(ctx, func(t *fastTx) error {
-		t.apart = true
+	err := d.inStmtTx(ctx, func(t *stmtTx) error {
+		t.nodesUnchanged = true
 		for _, c := range counts {
-			if err := t.exec(addClientTraffic, int64(c.Up), int64(c.Down), millis(c.SeenAt), c.SeenFrom, c.ClientID); err != nil {
+			if err := t.exec(addClientTraffic, int64(c.Up), int64(c.Down), toMillis(c.SeenAt), c.SeenFrom, c.ClientID); err != nil {
 				return err
 			}
 		}
@@ -314,9 +314,9 @@ const addClientTraffic = `
 
 // ResetClientUsage begins the counters of access users anew, as of a time.
 func (d *DB) ResetClientUsage(ctx context.Context, ids []int64, at time.Time) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE clients SET bytes_up = 0, bytes_down = 0, counted_from = ?
-			WHERE id IN (SELECT value FROM json_each(?))`, millis(at), list(ids))
+			WHERE id IN (SELECT value FROM json_each(?))`, toMillis(at), jsonIDs(ids))
 		return err
 	})
 	if err != nil {

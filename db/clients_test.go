@@ -117,7 +117,7 @@ func TestClientLosesDeletedNodes(t *testing.T) {
 func TestServiceTags(t *testing.T) {
 	d := openFleet(t)
 	nodes := addNodes(t, d, 2)
-	if _, err := d.WantServices(t.Context(), only(nodes[1]), ""); err != nil {
+	if _, err := d.WantServices(t.Context(), selectOnly(nodes[1]), ""); err != nil {
 		t.Fatal(err)
 	}
 	n, err := d.Node(t.Context(), nodes[1])
@@ -137,13 +137,13 @@ func TestAuditOutlivesItsMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	old, err := open(t.Context(), Options{Dir: dir}, fstest.MapFS{"00001_start.sql": {Data: first}})
+	old, err := openWithSchema(t.Context(), Options{Dir: dir}, fstest.MapFS{"00001_start.sql": {Data: first}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	row := connexa.AuditRow{At: time.UnixMilli(1e12).UTC(), Account: "ann", Address: "192.0.2.1", Act: connexa.ActServiceStarted, Detail: "x"}
-	if _, err := old.write.ExecContext(t.Context(), `INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
-		millis(row.At), row.Account, row.Address, string(row.Act), row.Detail); err != nil {
+	if _, err := old.write.ExecContext(t.Context(), `INSERT INTO audit (at, user, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
+		toMillis(row.At), row.Account, row.Address, string(row.Act), row.Detail); err != nil {
 		t.Fatal(err)
 	}
 	closeNow(t, old)

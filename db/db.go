@@ -28,7 +28,7 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nothing is logged
 
-	Wrote func(took time.Duration) // told of every write transaction, from asking for the writer to the end of the commit; nil: nobody cares
+	OnWrite func(took time.Duration) // told of every write transaction, from asking for the writer to the end of the commit; nil: nobody cares
 }
 
 // DB is one SQLite file behind two pools: SQLite takes one writer at a time, so
@@ -38,14 +38,14 @@ type DB struct {
 	write, read *sql.DB
 	now         func() time.Time
 	log         *slog.Logger
-	wrote       func(time.Duration)
+	onWrite     func(time.Duration)
 	ring        *keyring
 	lock        *os.File
 	file        *os.File // the database's; closing it lets go of SQLite's locks on it, so it is closed last
 	touches     touches
-	nodes       nodeCache
+	nodeCache   nodeCache
 	pruning     pruning // of whoever runs Prune
-	fastTx      fastTx  // of the writer's connection; whoever has that has this
+	stmtTx      stmtTx  // of the writer's connection; whoever has that has this
 }
 
 // File is the name of the database inside the data folder.
@@ -55,19 +55,19 @@ const File = "connexa.db"
 // and brings its schema up to date. Errors that a person can mend carry a
 // sentence: the folder is in use, the key is missing or wrong, the schema is
 // newer than the program.
-func Open(ctx context.Context, o Options) (*DB, error) { return open(ctx, o, migrations.FS) }
+func Open(ctx context.Context, o Options) (*DB, error) { return openWithSchema(ctx, o, migrations.FS) }
 
-func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
-	d := &DB{now: o.Now, log: o.Log, wrote: o.Wrote}
-	d.nodes.sheet.init()
+func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
+	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite}
+	d.nodeCache.index.setUp()
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
-	if d.wrote == nil {
-		d.wrote = func(time.Duration) {}
+	if d.onWrite == nil {
+		d.onWrite = func(time.Duration) {}
 	}
 	defer func() {
 		if err != nil {
@@ -91,12 +91,12 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 		return nil, err
 	}
 	d.path = path
-	d.write = sql.OpenDB(writerConn{dsn(path, false), d.nodes.sheet.touched})
+	d.write = sql.OpenDB(writerConn{dataSourceName(path, false), d.nodeCache.index.onRowChange})
 	d.write.SetMaxOpenConns(1)
 	if err := d.migrate(ctx, o.Dir, schema); err != nil {
 		return nil, err
 	}
-	if d.read, err = sql.Open("sqlite3", dsn(path, true)); err != nil {
+	if d.read, err = sql.Open("sqlite3", dataSourceName(path, true)); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	n := max(4, runtime.NumCPU())
@@ -105,14 +105,14 @@ func open(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
 	if err := d.sealAddresses(ctx); err != nil {
 		return nil, err
 	}
-	if err := d.startSheet(ctx); err != nil {
+	if err := d.startIndex(ctx); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// dsn carries the pragmas: one sent with Exec would reach one connection of the pool.
-func dsn(path string, readOnly bool) string {
+// dataSourceName carries the pragmas: one sent with Exec would reach one connection of the pool.
+func dataSourceName(path string, readOnly bool) string {
 	v := url.Values{
 		"_busy_timeout": {"5000"},
 		"_foreign_keys": {"on"},
@@ -147,11 +147,11 @@ func makePrivate(path string) (*os.File, error) {
 // Close waits for what still runs in the background, closes both pools and lets
 // go of the data folder.
 func (d *DB) Close() error {
-	d.touches.close()
-	d.nodes.sheet.close()
-	d.nodes.facets.background.Wait()
-	d.nodes.fleet.background.Wait()
-	errs := []error{d.closeFast()}
+	d.touches.closeTouches()
+	d.nodeCache.index.close()
+	d.nodeCache.facets.background.Wait()
+	d.nodeCache.fleet.background.Wait()
+	errs := []error{d.closeStmtTx()}
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {
 			errs = append(errs, p.Close())
@@ -166,8 +166,8 @@ func (d *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// tx runs fn in one write transaction.
-func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
+// inTx runs fn in one write transaction.
+func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	start := time.Now()
 	c, err := d.write.Conn(ctx)
 	if err != nil {
@@ -179,22 +179,22 @@ func (d *DB) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback()
-	d.nodes.sheet.begun()
+	d.nodeCache.index.onBegin()
 	if err := fn(tx); err != nil {
-		return translate(err)
+		return translateError(err)
 	}
-	d.nodes.sheet.ending()
+	d.nodeCache.index.beforeCommit()
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", translate(err))
+		return fmt.Errorf("commit: %w", translateError(err))
 	}
-	d.committed()
-	d.nodes.writes.Add(1)
-	d.wrote(time.Since(start))
+	d.afterCommit()
+	d.nodeCache.writes.Add(1)
+	d.onWrite(time.Since(start))
 	return nil
 }
 
-// translate gives SQLite's answers the panel's names.
-func translate(err error) error {
+// translateError gives SQLite's answers the panel's names.
+func translateError(err error) error {
 	var e sqlite3.Error
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -205,8 +205,8 @@ func translate(err error) error {
 	return err
 }
 
-// millis is how the database keeps a time; zero stays zero.
-func millis(t time.Time) int64 {
+// toMillis is how the database keeps a time; zero stays zero.
+func toMillis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}

@@ -43,7 +43,7 @@ func TestFixture(t *testing.T) {
 		func() error { return dbtest.FleetDays(t.Context(), pool, now, 90) },
 		func() error { return dbtest.Traffic(t.Context(), pool, now, 60) },
 		func() error {
-			_, err := d.Prune(t.Context(), connexa.DefaultSettings().Keep())
+			_, err := d.Prune(t.Context(), connexa.DefaultSettings().Retention())
 			return err
 		},
 	} {

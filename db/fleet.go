@@ -22,7 +22,7 @@ var speedBounds = []int64{0, 1e6, 2e6, 5e6, 10e6, 20e6, 50e6, 100e6}
 // Fleet returns how the nodes stand all together, a moment old while something
 // is being written. Whoever gets it must not change it.
 func (d *DB) Fleet(ctx context.Context) (connexa.Fleet, error) {
-	f, _, err := d.nodes.fleet.get(ctx, d, fleetEvery, d.computeFleet)
+	f, _, err := d.nodeCache.fleet.getValue(ctx, d, fleetEvery, d.computeFleet)
 	return f, err
 }
 
@@ -43,10 +43,10 @@ func (d *DB) computeFleet(ctx context.Context) (f connexa.Fleet, err error) {
 	if f.Speeds, err = speedClasses(ctx, tx); err != nil {
 		return f, err
 	}
-	if f.Slowest, err = slowest(ctx, tx); err != nil {
+	if f.Slowest, err = slowestProviders(ctx, tx); err != nil {
 		return f, err
 	}
-	f.Flapping, err = flapping(ctx, tx, d.now().Add(-flappingDays*24*time.Hour).UnixMilli())
+	f.Flapping, err = flappingNodes(ctx, tx, d.now().Add(-flappingDays*24*time.Hour).UnixMilli())
 	return f, err
 }
 
@@ -114,7 +114,7 @@ var validated = func() string {
 	return asJSON(list)
 }()
 
-func slowest(ctx context.Context, q querier) ([]connexa.Node, error) {
+func slowestProviders(ctx context.Context, q querier) ([]connexa.Node, error) {
 	for _, order := range []struct{ column, sort string }{{"down", "down"}, {"latency", "latency DESC"}} {
 		ids, err := queryIDs(q.QueryContext(ctx, `
 			SELECT id FROM nodes INDEXED BY nodes_list
@@ -129,9 +129,9 @@ func slowest(ctx context.Context, q querier) ([]connexa.Node, error) {
 	return nil, nil
 }
 
-// flapping finds the nodes that changed their status most often. Once or twice
+// flappingNodes finds the nodes that changed their status most often. Once or twice
 // is an event, and no habit.
-func flapping(ctx context.Context, q querier, since int64) ([]connexa.Flapper, error) {
+func flappingNodes(ctx context.Context, q querier, since int64) ([]connexa.Flapper, error) {
 	rows, err := q.QueryContext(ctx, `
 		SELECT node_id, sum(turns) FROM history_days INDEXED BY history_days_turns
 		WHERE turns > 0 AND at >= ? AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id)
@@ -183,7 +183,7 @@ func (d *DB) NoteFleet(ctx context.Context) error {
 		return nil
 	}
 	now := d.now().UnixMilli()
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO fleet_days (at, total, validated) VALUES (?, ?, ?)
 			ON CONFLICT (at) DO UPDATE SET total = excluded.total, validated = excluded.validated`, now-now%day, f.Total, f.Validated)

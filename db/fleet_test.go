@@ -15,7 +15,7 @@ import (
 // node and every row of its history.
 func TestFleetAgainstEveryNode(t *testing.T) {
 	today := time.Date(2026, 5, 20, 15, 0, 0, 0, time.UTC)
-	d := reopened(t, nil, t.TempDir(), func() time.Time { return today })
+	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return today })
 	defer d.Close()
 	fleet := putFleet(t, d, makeFleet(9, 400))
 	rng := rand.New(rand.NewPCG(9, 9))
@@ -35,7 +35,7 @@ func TestFleetAgainstEveryNode(t *testing.T) {
 		}
 	}
 	putHistory(t, d, rows)
-	if _, err := d.Roll(t.Context()); err != nil {
+	if _, err := d.RollUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got, err := d.Fleet(t.Context())
@@ -117,7 +117,7 @@ func TestFleetWithoutMeasurements(t *testing.T) {
 
 func TestNoteFleet(t *testing.T) {
 	now := time.Date(2026, 5, 20, 15, 0, 0, 0, time.UTC)
-	d := reopened(t, nil, t.TempDir(), func() time.Time { return now })
+	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return now })
 	defer d.Close()
 	if err := d.NoteFleet(t.Context()); err != nil {
 		t.Fatal(err)

@@ -23,14 +23,14 @@ func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {
 		height               int
 		text                 string
 	)
-	if err := row.Scan(&e.ID, &e.NodeID, &at, &e.What, &e.By, &e.RunID, &e.Kind, &e.Fact, &e.Mark, &e.Before, &e.After, &e.Doubt, &e.Stale,
+	if err := row.Scan(&e.ID, &e.NodeID, &at, &e.What, &e.By, &e.RunID, &e.Kind, &e.Fact, &e.Result, &e.Before, &e.After, &e.Suspect, &e.Stale,
 		&height, &e.Cause, &latency, &control, &e.Attempts, &e.Lost, &e.DownBits, &e.UpBits, &text); err != nil {
 		return e, err
 	}
 	e.At, e.Reached = fromMillis(at), connexa.StepAt(height)
 	e.Latency, e.Control = time.Duration(latency)*time.Microsecond, time.Duration(control)*time.Microsecond
 	if text != "" {
-		var d connexa.Story
+		var d connexa.StoredDetail
 		if err := json.Unmarshal([]byte(text), &d); err != nil {
 			return e, fmt.Errorf("history row %d: %w", e.ID, err)
 		}
@@ -45,24 +45,24 @@ func (d *DB) NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]co
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	return d.entries(ctx, `WHERE node_id = ? AND id < ? ORDER BY id DESC LIMIT ?`, nodeID, before, n)
+	return d.queryEntries(ctx, `WHERE node_id = ? AND id < ? ORDER BY id DESC LIMIT ?`, nodeID, before, n)
 }
 
 // NodeHistoryAfter lists up to n rows of a node's history, the newest first, that
 // come right after the row with the id after.
 func (d *DB) NodeHistoryAfter(ctx context.Context, nodeID, after int64, n int) ([]connexa.Entry, error) {
-	list, err := d.entries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, n)
+	list, err := d.queryEntries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, n)
 	slices.Reverse(list)
 	return list, err
 }
 
 // NodeProbes lists the last n probes of a node as it is now, the newest first.
 func (d *DB) NodeProbes(ctx context.Context, nodeID int64, n int) ([]connexa.Entry, error) {
-	return d.entries(ctx, `WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT ?`, nodeID, n)
+	return d.queryEntries(ctx, `WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT ?`, nodeID, n)
 }
 
-// exportBite is how many rows WholeHistory reads at once.
-const exportBite = 1000
+// exportBatch is how many rows WholeHistory reads at once.
+const exportBatch = 1000
 
 // WholeHistory yields every row of a node's history, the oldest first. Between
 // bites it holds nothing: who reads slowly is in nobody's way, and what is pruned
@@ -70,7 +70,7 @@ const exportBite = 1000
 func (d *DB) WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error] {
 	return func(yield func(connexa.Entry, error) bool) {
 		for after := int64(0); ; {
-			list, err := d.entries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, exportBite)
+			list, err := d.queryEntries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, exportBatch)
 			if err != nil {
 				yield(connexa.Entry{}, err)
 				return
@@ -80,15 +80,15 @@ func (d *DB) WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.E
 					return
 				}
 			}
-			if len(list) < exportBite {
+			if len(list) < exportBatch {
 				return
 			}
 		}
 	}
 }
 
-// entries reads rows of history; the first of args is the node.
-func (d *DB) entries(ctx context.Context, clause string, args ...any) ([]connexa.Entry, error) {
+// queryEntries reads rows of history; the first of args is the node.
+func (d *DB) queryEntries(ctx context.Context, clause string, args ...any) ([]connexa.Entry, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT `+historyColumns+` FROM history `+clause, args...)
 	if err != nil {
 		return nil, fmt.Errorf("history of node %d: %w", args[0], err)
@@ -110,13 +110,13 @@ func (d *DB) entries(ctx context.Context, clause string, args ...any) ([]connexa
 func (d *DB) LastProbe(ctx context.Context, nodeID int64) (connexa.Entry, error) {
 	e, err := scanEntry(d.read.QueryRowContext(ctx, `SELECT `+historyColumns+` FROM history
 		WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT 1`, nodeID))
-	return e, translate(err)
+	return e, translateError(err)
 }
 
 // BasisProbe returns the row of history of the probe that a status rests on;
 // NotFound when it was pruned.
 func (d *DB) BasisProbe(ctx context.Context, nodeID int64, b connexa.Basis) (connexa.Entry, error) {
 	e, err := scanEntry(d.read.QueryRowContext(ctx, `SELECT `+historyColumns+` FROM history
-		WHERE node_id = ? AND what = 'probe' AND stale = 0 AND kind = ? AND at = ? ORDER BY id DESC LIMIT 1`, nodeID, b.Kind, millis(b.At)))
-	return e, translate(err)
+		WHERE node_id = ? AND what = 'probe' AND stale = 0 AND kind = ? AND at = ? ORDER BY id DESC LIMIT 1`, nodeID, b.Kind, toMillis(b.At)))
+	return e, translateError(err)
 }

@@ -16,7 +16,7 @@ type madeUp struct {
 	at          time.Time
 	what        connexa.EntryKind
 	kind        connexa.Kind
-	mark        connexa.Mark
+	mark        connexa.Result
 	turn, stale bool
 	reached     connexa.Step
 	latency     time.Duration
@@ -27,7 +27,7 @@ type madeUp struct {
 // putHistory writes rows of history in their order.
 func putHistory(tb testing.TB, d *DB, rows []madeUp) {
 	tb.Helper()
-	err := d.tx(context.Background(), func(tx *sql.Tx) error {
+	err := d.inTx(context.Background(), func(tx *sql.Tx) error {
 		stmt, err := tx.Prepare(`
 			INSERT INTO history (node_id, at, what, kind, result, before, after, stale, reached, latency, attempts, lost, down, up, detail)
 			VALUES (?, ?, ?, ?, ?, 'ping_ok', ?, ?, ?, ?, ?, ?, ?, ?, '')`)
@@ -40,8 +40,8 @@ func putHistory(tb testing.TB, d *DB, rows []madeUp) {
 			if r.turn {
 				after = connexa.PingFailed
 			}
-			if _, err := stmt.Exec(r.node, millis(r.at), r.what, r.kind, r.mark, after, r.stale, r.reached.Index(), micros(r.latency),
-				r.tried, r.lost, positive(r.down), positive(r.up)); err != nil {
+			if _, err := stmt.Exec(r.node, toMillis(r.at), r.what, r.kind, r.mark, after, r.stale, r.reached.Index(), toMicros(r.latency),
+				r.tried, r.lost, positiveOrNil(r.down), positiveOrNil(r.up)); err != nil {
 				return err
 			}
 		}
@@ -60,21 +60,21 @@ func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every tim
 		r := &rows[i]
 		*r = madeUp{
 			node: nodes[rng.IntN(len(nodes))], at: from.Add(time.Duration(i) * every), what: connexa.EntryProbe, kind: connexa.Ping,
-			mark: connexa.MarkGood, reached: connexa.Control, latency: time.Duration(5000+rng.IntN(200_000)) * time.Microsecond, tried: 3, lost: rng.IntN(3),
+			mark: connexa.ResultGood, reached: connexa.Control, latency: time.Duration(5000+rng.IntN(200_000)) * time.Microsecond, tried: 3, lost: rng.IntN(3),
 		}
 		switch rng.IntN(12) {
 		case 0:
-			r.mark, r.reached, r.latency, r.lost = connexa.MarkBad, connexa.Resolve, 0, 3
+			r.mark, r.reached, r.latency, r.lost = connexa.ResultBad, connexa.Resolve, 0, 3
 		case 1: // something else accepts at that port
-			r.mark, r.reached = connexa.MarkBad, connexa.TCP
+			r.mark, r.reached = connexa.ResultBad, connexa.TCP
 		case 2:
-			r.mark = connexa.MarkNoFact
+			r.mark = connexa.ResultNoFact
 		case 3:
 			r.what, r.mark, r.kind = connexa.EntryEdited, "", ""
 		case 4:
 			r.stale = true
 		case 5, 6:
-			r.kind, r.mark, r.reached = connexa.Speed, connexa.MarkSlow, connexa.Internet
+			r.kind, r.mark, r.reached = connexa.Speed, connexa.ResultSlow, connexa.Internet
 			r.down, r.up = int64(1+rng.IntN(90))*1e6, int64(1+rng.IntN(20))*1e6
 		}
 		r.turn = r.what == connexa.EntryProbe && rng.IntN(9) == 0
@@ -83,15 +83,15 @@ func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every tim
 }
 
 // spansOf adds rows up as the sums should be, without SQL.
-func spansOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Span {
-	sums := map[int64]map[int64]connexa.Span{}
+func spansOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Bucket {
+	sums := map[int64]map[int64]connexa.Bucket{}
 	for _, r := range rows {
 		if r.what != connexa.EntryProbe || r.stale {
 			continue
 		}
 		at := r.at.Truncate(length)
 		if sums[r.node] == nil {
-			sums[r.node] = map[int64]connexa.Span{}
+			sums[r.node] = map[int64]connexa.Bucket{}
 		}
 		s := sums[r.node][at.UnixMilli()]
 		s.At = at

@@ -50,9 +50,9 @@ func asJSON(v any) string {
 // StartImport makes the row of an import whose text is about to come.
 func (d *DB) StartImport(ctx context.Context, i connexa.Import) (int64, error) {
 	var id int64
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO imports (state, name, test, by, created_at) VALUES ('reading', ?, ?, ?, ?)`,
-			i.Name, i.Test, i.By, millis(d.now()))
+			i.Name, i.Test, i.By, toMillis(d.now()))
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (d *DB) StartImport(ctx context.Context, i connexa.Import) (int64, error) {
 func (d *DB) Import(ctx context.Context, id int64) (connexa.Import, error) {
 	i, err := scanImport(d.read.QueryRowContext(ctx, `SELECT `+importColumns+` FROM imports WHERE id = ?`, id).Scan)
 	if err != nil {
-		return connexa.Import{}, fmt.Errorf("read import %d: %w", id, translate(err))
+		return connexa.Import{}, fmt.Errorf("read import %d: %w", id, translateError(err))
 	}
 	return i, nil
 }
@@ -105,7 +105,7 @@ func (d *DB) importsWhere(ctx context.Context, cond string, args ...any) ([]conn
 // changeImport updates one import where cond still holds; elsewhere it is
 // Conflict, for somebody else was faster.
 func (d *DB) changeImport(ctx context.Context, id int64, cond, set string, args ...any) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error { return changeImport(ctx, tx, id, cond, set, args...) })
+	err := d.inTx(ctx, func(tx *sql.Tx) error { return changeImport(ctx, tx, id, cond, set, args...) })
 	if err != nil {
 		return fmt.Errorf("change import %d: %w", id, err)
 	}
@@ -207,7 +207,7 @@ func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPl
 // SetImportChoice says what becomes of all conflicts; choices of single lines
 // are forgotten.
 func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = ?, decided = 1`, choice); err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choic
 
 // SetLineChoice says what becomes of one conflict.
 func (d *DB) SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = choice`); err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ func (d *DB) SetLineChoice(ctx context.Context, id, line int64, choice connexa.C
 
 // FailImport ends an import with the reason; what was read of it is removed.
 func (d *DB) FailImport(ctx context.Context, id int64, problem connexa.Text) error {
-	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping')`, `state = 'failed', problem = ?, ended_at = ?`, asJSON(problem), millis(d.now())); err != nil {
+	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping')`, `state = 'failed', problem = ?, ended_at = ?`, asJSON(problem), toMillis(d.now())); err != nil {
 		return err
 	}
 	return d.emptyImport(ctx, id, false)
@@ -252,7 +252,7 @@ func (d *DB) FailImport(ctx context.Context, id int64, problem connexa.Text) err
 
 // CancelImport ends an import now. What it has written stays.
 func (d *DB) CancelImport(ctx context.Context, id int64) error {
-	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready', 'importing')`, `state = 'cancelled', ended_at = ?`, millis(d.now())); err != nil {
+	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready', 'importing')`, `state = 'cancelled', ended_at = ?`, toMillis(d.now())); err != nil {
 		return err
 	}
 	return d.emptyImport(ctx, id, false)
@@ -264,7 +264,7 @@ func (d *DB) EndImport(ctx context.Context, id int64) error {
 	if err := d.emptyImport(ctx, id, true); err != nil {
 		return err
 	}
-	return d.changeImport(ctx, id, `state = 'importing'`, `state = 'done', ended_at = ?`, millis(d.now()))
+	return d.changeImport(ctx, id, `state = 'importing'`, `state = 'done', ended_at = ?`, toMillis(d.now()))
 }
 
 // SetImportRun ties the run that tests an import to it.
@@ -300,13 +300,13 @@ func (d *DB) CutImports(ctx context.Context) error {
 // those that nobody confirmed end, of the others the bad lines go.
 func (d *DB) ExpireImports(ctx context.Context, then time.Time) error {
 	old, err := d.importsWhere(ctx, `created_at < ? AND state <> 'importing' AND (ended_at IS NULL
-		OR EXISTS (SELECT 1 FROM import_lines WHERE import_id = imports.id))`, millis(then))
+		OR EXISTS (SELECT 1 FROM import_lines WHERE import_id = imports.id))`, toMillis(then))
 	if err != nil {
 		return err
 	}
 	for _, i := range old {
 		if !i.State.Ended() {
-			err = d.changeImport(ctx, i.ID, `ended_at IS NULL`, `state = 'cancelled', problem = ?, ended_at = ?`, asJSON(connexa.T("import.error.expired")), millis(d.now()))
+			err = d.changeImport(ctx, i.ID, `ended_at IS NULL`, `state = 'cancelled', problem = ?, ended_at = ?`, asJSON(connexa.T("import.error.expired")), toMillis(d.now()))
 			if err != nil {
 				return err
 			}

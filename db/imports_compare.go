@@ -9,9 +9,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// compare says in what theirs, of a file, differs from mine. What the file
+// compareLine says in what theirs, of a file, differs from mine. What the file
 // leaves empty is no difference.
-func compare(mine, theirs *known, noPassword bool) []connexa.Difference {
+func compareLine(mine, theirs *known, noPassword bool) []connexa.Difference {
 	var differs []connexa.Difference
 	if mine.Login != theirs.Login {
 		differs = append(differs, connexa.Difference{Field: "login", Mine: mine.Login, Theirs: theirs.Login})
@@ -48,8 +48,8 @@ func sameTags(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-// taking is mine with what theirs says.
-func taking(mine, theirs *connexa.Node) connexa.Node {
+// mergeTheirs is mine with what theirs says.
+func mergeTheirs(mine, theirs *connexa.Node) connexa.Node {
 	n := *mine
 	n.Login = theirs.Login
 	for _, f := range []struct {
@@ -78,11 +78,11 @@ type server struct {
 
 func serverOf(n *connexa.Node) server { return server{n.Address, n.Port, strings.ToLower(n.Login)} }
 
-// number is a keyed digest of s. Two servers may share one; who finds a number
+// serverNumber is a keyed digest of s. Two servers may share one; who finds a number
 // opens the line and looks.
-func (k *keyring) number(s server) int64 {
+func (k *keyring) serverNumber(s server) int64 {
 	var n uint64
-	for _, b := range k.digest(serverPurpose, s.address, strconv.Itoa(s.port), s.login)[:8] {
+	for _, b := range k.keyedDigest(serverPurpose, s.address, strconv.Itoa(s.port), s.login)[:8] {
 		n = n<<8 | uint64(b)
 	}
 	return int64(n)

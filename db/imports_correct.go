@@ -13,7 +13,7 @@ import (
 // Conflict when the line is no bad one any more.
 func (d *DB) CorrectLine(ctx context.Context, id, line int64, row connexa.ImportRow) error {
 	f := filler{db: d, id: id, batch: []connexa.ImportRow{row}, logins: map[string]uint16{}}
-	rows, err := f.classify(ctx)
+	rows, err := f.classifyRow(ctx)
 	if err != nil {
 		return fmt.Errorf("correct line %d: %w", line, err)
 	}
@@ -22,10 +22,10 @@ func (d *DB) CorrectLine(ctx context.Context, id, line int64, row connexa.Import
 	if r.class == connexa.LineBad {
 		problem = asJSON(r.row.Problem)
 	}
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE import_lines SET class = ?, both = ?, password = ?, resets = ?, server = ?, twin = ?, node_id = ?, problem = ?, notes = ?, sealed = ?
 			WHERE id = ? AND import_id = ? AND class = 'bad'`,
-			string(r.class), r.both, r.password, r.resets, r.server, nullable(r.twin), nullable(r.node), problem, notes, d.ring.sealLine(r.row), line, id)
+			string(r.class), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, d.ring.sealLine(r.row), line, id)
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ var errLine = errors.New("a stored line is damaged")
 
 // openLine is the inverse of sealLine.
 func (k *keyring) openLine(sealed []byte) (r connexa.ImportRow, err error) {
-	b, err := k.open(linePurpose, sealed)
+	b, err := k.unseal(linePurpose, sealed)
 	if err != nil {
 		return r, err
 	}
@@ -201,7 +201,7 @@ func (d *DB) importLines(ctx context.Context, id int64, cond string, args ...any
 		} else if !ok {
 			continue // the node was deleted meanwhile: the line will be added
 		}
-		lines[i].Differs = compare(&mine, &theirs, typed[i].NoPassword)
+		lines[i].Differs = compareLine(&mine, &theirs, typed[i].NoPassword)
 	}
 	return lines, nil
 }
@@ -275,7 +275,7 @@ func (d *DB) knownByID(ctx context.Context, ids []int64) (map[int64]known, error
 		return nil, nil
 	}
 	found := make(map[int64]known, len(ids))
-	err := d.eachKnown(ctx, d.read, `id IN (SELECT value FROM json_each(?))`, func(k known) { found[k.ID] = k }, list(ids))
+	err := d.eachKnown(ctx, d.read, `id IN (SELECT value FROM json_each(?))`, func(k known) { found[k.ID] = k }, jsonIDs(ids))
 	return found, err
 }
 
@@ -295,5 +295,5 @@ func (d *DB) eachKnown(ctx context.Context, q querier, cond string, each func(kn
 	return rows.Err()
 }
 
-// nullable is NULL for zero.
-func nullable(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }
+// nullableID is NULL for zero.
+func nullableID(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }

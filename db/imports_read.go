@@ -12,13 +12,13 @@ import (
 
 const (
 	importBatch = 500 // rows in one transaction
-	// hopeless is how many bad lines end the reading while there is no good one.
-	hopeless = 10_000
-	// crowd is how many logins an address may have before it is named, and
-	// crowdAddresses how many addresses of one file are counted at most.
-	crowd          = 10
-	crowdAddresses = 1 << 20
-	crowdNamed     = 20
+	// maxBadLines is how many bad lines end the reading while there is no good one.
+	maxBadLines = 10_000
+	// minCrowd is how many logins an address may have before it is named, and
+	// maxCrowdAddresses how many addresses of one file are counted at most.
+	minCrowd          = 10
+	maxCrowdAddresses = 1 << 20
+	maxCrowdNamed     = 20
 )
 
 // FillImport reads rows into the preview of an import, each in its class, in
@@ -40,13 +40,13 @@ func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.Im
 			return fmt.Errorf("read import %d: %w", id, err)
 		}
 		if f.batch = append(f.batch, row); len(f.batch) == importBatch {
-			if err := f.flush(ctx); err != nil {
+			if err := f.flushBatch(ctx); err != nil {
 				return err
 			}
 			told()
 		}
 	}
-	return f.flush(ctx)
+	return f.flushBatch(ctx)
 }
 
 // EndReading closes the reading of an import: it waits for a person, or goes on
@@ -98,17 +98,17 @@ func notesJSON(r *connexa.ImportRow) string {
 	return asJSON(r.Notes)
 }
 
-func (f *filler) flush(ctx context.Context) error {
+func (f *filler) flushBatch(ctx context.Context) error {
 	if len(f.batch) == 0 {
 		return nil
 	}
-	rows, err := f.classify(ctx)
+	rows, err := f.classifyRow(ctx)
 	if err != nil {
 		return err
 	}
 	var counts [4]int
 	noted := 0
-	err = f.db.tx(ctx, func(tx *sql.Tx) error {
+	err = f.db.inTx(ctx, func(tx *sql.Tx) error {
 		stmt, err := tx.PrepareContext(ctx, `INSERT INTO import_lines (import_id, line, class, both, password, resets, server, twin, node_id, problem, notes, sealed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func (f *filler) flush(ctx context.Context) error {
 			if notes != "" {
 				noted++
 			}
-			res, err := stmt.ExecContext(ctx, f.id, r.row.Line, string(r.class), r.both, r.password, r.resets, r.server, nullable(r.twin), nullable(r.node), problem, notes, f.db.ring.sealLine(r.row))
+			res, err := stmt.ExecContext(ctx, f.id, r.row.Line, string(r.class), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, f.db.ring.sealLine(r.row))
 			if err != nil {
 				return err
 			}
@@ -151,14 +151,14 @@ func (f *filler) flush(ctx context.Context) error {
 	}
 	f.batch = f.batch[:0]
 	f.good = f.good || counts[3] < len(rows)
-	if f.bad += counts[3]; !f.good && f.bad >= hopeless {
+	if f.bad += counts[3]; !f.good && f.bad >= maxBadLines {
 		return connexa.Errorf(connexa.Invalid, "import.error.hopeless", f.bad)
 	}
 	return nil
 }
 
-// classify compares the batch with the nodes and with the lines before it.
-func (f *filler) classify(ctx context.Context) ([]filled, error) {
+// classifyRow compares the batch with the nodes and with the lines before it.
+func (f *filler) classifyRow(ctx context.Context) ([]filled, error) {
 	d := f.db
 	rows := make([]filled, len(f.batch))
 	parsed := make([]known, len(f.batch))
@@ -177,7 +177,7 @@ func (f *filler) classify(ctx context.Context) ([]filled, error) {
 		}
 		parsed[i] = k
 		rows[i].class, rows[i].first = connexa.LineNew, serverOf(&k.Node)
-		rows[i].server = sql.NullInt64{Int64: d.ring.number(rows[i].first), Valid: true}
+		rows[i].server = sql.NullInt64{Int64: d.ring.serverNumber(rows[i].first), Valid: true}
 		addresses, numbers = append(addresses, k.Address), append(numbers, rows[i].server.Int64)
 	}
 	nodes, perAddress, err := f.nodesAt(ctx, addresses)
@@ -200,7 +200,7 @@ func (f *filler) classify(ctx context.Context) ([]filled, error) {
 			mine, r.near, r.server.Valid = &parsed[at], at+1, false
 		} else if first, ok := firsts[r.first]; ok {
 			mine, r.twin, r.server.Valid = &first.known, first.line, false
-		} else if mine = pick(nodes[r.first], theirs.Login); mine != nil {
+		} else if mine = pickNode(nodes[r.first], theirs.Login); mine != nil {
 			r.node = mine.ID
 		}
 		if r.server.Valid && (mine != nil || !r.row.NoPassword) {
@@ -212,13 +212,13 @@ func (f *filler) classify(ctx context.Context) ([]filled, error) {
 			r.row.Problem = connexa.T("import.bad.unknown_node")
 			continue
 		case mine == nil:
-			f.count(theirs.Address, perAddress)
+			f.countLine(theirs.Address, perAddress)
 			continue
 		}
 		// A file without passwords says nothing about them, be its first line
 		// that one or this.
 		noPassword := r.row.NoPassword
-		differs := compare(mine, theirs, noPassword)
+		differs := compareLine(mine, theirs, noPassword)
 		if len(differs) == 0 {
 			r.class = connexa.LineSame
 			continue
@@ -226,7 +226,7 @@ func (f *filler) classify(ctx context.Context) ([]filled, error) {
 		r.class = connexa.LineConflict
 		r.both = mine.Login != theirs.Login && !noPassword
 		r.password = passwordOf(differs, r.node != 0)
-		r.resets = r.node != 0 && mine.Status.Validated() && resets(differs)
+		r.resets = r.node != 0 && mine.Status.Validated() && resetsStatus(differs)
 	}
 	return rows, nil
 }
@@ -246,18 +246,18 @@ func passwordOf(differs []connexa.Difference, meetsNode bool) string {
 	return ""
 }
 
-// resets says whether taking the differences makes a node untested.
-func resets(differs []connexa.Difference) bool {
+// resetsStatus says whether taking the differences makes a node untested.
+func resetsStatus(differs []connexa.Difference) bool {
 	for _, x := range differs {
-		if probed(x.Field) {
+		if wasProbed(x.Field) {
 			return true
 		}
 	}
 	return false
 }
 
-// pick prefers the node with the very login to one that differs in case.
-func pick(nodes []known, login string) *known {
+// pickNode prefers the node with the very login to one that differs in case.
+func pickNode(nodes []known, login string) *known {
 	for i := range nodes {
 		if nodes[i].Login == login {
 			return &nodes[i]
@@ -295,7 +295,7 @@ func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]first
 		return found, nil
 	}
 	rows, err := f.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines INDEXED BY import_lines_server
-		WHERE server IN (SELECT value FROM json_each(?)) AND server IS NOT NULL AND import_id = ? ORDER BY id`, list(numbers), f.id)
+		WHERE server IN (SELECT value FROM json_each(?)) AND server IS NOT NULL AND import_id = ? ORDER BY id`, jsonIDs(numbers), f.id)
 	if err != nil {
 		return nil, fmt.Errorf("find lines before: %w", err)
 	}
@@ -321,32 +321,32 @@ func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]first
 	return found, rows.Err()
 }
 
-// count keeps the books of an address and names it when it gets crowded.
-func (f *filler) count(address string, known map[string]int) {
+// countLine keeps the books of an address and names it when it gets crowded.
+func (f *filler) countLine(address string, known map[string]int) {
 	n, ok := f.logins[address]
 	if !ok {
-		if len(f.logins) >= crowdAddresses {
+		if len(f.logins) >= maxCrowdAddresses {
 			return
 		}
-		n = uint16(min(known[address], crowd+1))
+		n = uint16(min(known[address], minCrowd+1))
 		address = strings.Clone(address)
-		if n > crowd {
-			f.name(address)
+		if n > minCrowd {
+			f.serverName(address)
 		}
 	}
-	if n > crowd {
+	if n > minCrowd {
 		f.logins[address] = n
 		return
 	}
 	n++
 	f.logins[address] = n
-	if n == crowd+1 {
-		f.name(address)
+	if n == minCrowd+1 {
+		f.serverName(address)
 	}
 }
 
-func (f *filler) name(address string) {
-	if len(f.crowded) < crowdNamed {
+func (f *filler) serverName(address string) {
+	if len(f.crowded) < maxCrowdNamed {
 		f.crowded = append(f.crowded, address)
 	}
 }

@@ -35,7 +35,7 @@ func fileRows(rows ...connexa.ImportRow) iter.Seq2[connexa.ImportRow, error] {
 	}
 }
 
-func typed(lines ...string) iter.Seq2[connexa.ImportRow, error] {
+func typedRow(lines ...string) iter.Seq2[connexa.ImportRow, error] {
 	var rows []connexa.ImportRow
 	for i, s := range lines {
 		rows = append(rows, fileRow(i+1, s))
@@ -43,8 +43,8 @@ func typed(lines ...string) iter.Seq2[connexa.ImportRow, error] {
 	return fileRows(rows...)
 }
 
-// preview reads rows into a fresh import.
-func preview(t *testing.T, d *DB, rows iter.Seq2[connexa.ImportRow, error]) int64 {
+// newPreview reads rows into a fresh import.
+func newPreview(t *testing.T, d *DB, rows iter.Seq2[connexa.ImportRow, error]) int64 {
 	t.Helper()
 	id, err := d.StartImport(t.Context(), connexa.Import{Name: "fleet.csv", Test: connexa.TestNone, By: "ann"})
 	if err != nil {
@@ -74,7 +74,7 @@ func importOf(t *testing.T, d *DB, id int64) connexa.Import {
 	return i
 }
 
-func confirm(t *testing.T, d *DB, id int64, choice connexa.Choice) connexa.Import {
+func confirmImport(t *testing.T, d *DB, id int64, choice connexa.Choice) connexa.Import {
 	t.Helper()
 	if err := d.ConfirmImport(t.Context(), id, "", choice); err != nil {
 		t.Fatal(err)
@@ -105,15 +105,15 @@ func fleetOf(t *testing.T, d *DB) []string {
 	return all
 }
 
-func same(t *testing.T, what string, got, want []string) {
+func sameLine(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
 	}
 }
 
-// classes lists "line class differs" of a preview.
-func classes(t *testing.T, d *DB, id int64) []string {
+// classCounts lists "line class differs" of a preview.
+func classCounts(t *testing.T, d *DB, id int64) []string {
 	t.Helper()
 	var all []connexa.ImportLine
 	for _, c := range []connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad} {
@@ -149,10 +149,10 @@ func classes(t *testing.T, d *DB, id int64) []string {
 
 func TestImportClasses(t *testing.T) {
 	d := openFleet(t)
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a")), "")
-	same(t, "first import", fleetOf(t, d), []string{"192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a"})
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a")), "")
+	sameLine(t, "first import", fleetOf(t, d), []string{"192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a"})
 
-	id := preview(t, d, typed(
+	id := newPreview(t, d, typedRow(
 		"192.0.2.1 ops1 a Rome",  // 1: the same
 		"192.0.2.1 ops1 a",       // 2: the same: what is empty does not count, but it is compared with line 1
 		"192.0.2.2 ops1 b Paris", // 3
@@ -162,29 +162,29 @@ func TestImportClasses(t *testing.T) {
 		"192.0.2.9 ops1 y",       // 7
 		"192.0.2.2 ops2 x",       // 8
 	))
-	same(t, "classes", classes(t, d, id), []string{
+	sameLine(t, "classes", classCounts(t, d, id), []string{
 		"1 same", "2 same of 1", "3 conflict password city", "4 conflict login both of 1", "5 new", "6 same of 5", "7 conflict password of 5", "8 new",
 	})
 	i := importOf(t, d, id)
 	if i.New != 2 || i.Same != 3 || i.Conflict != 3 || i.Bad != 0 || i.State != connexa.ImportReady {
 		t.Errorf("counts: %+v", i)
 	}
-	i = confirm(t, d, id, "")
+	i = confirmImport(t, d, id, "")
 	if i.Added != 2 || i.Kept != 3 || i.Updated != 0 || i.Written != 5 || i.Todo != 5 || i.State != connexa.ImportDone {
 		t.Errorf("report: %+v", i)
 	}
-	same(t, "mine", fleetOf(t, d), []string{"192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a", "192.0.2.2 ops2 x", "192.0.2.9 ops1 x"})
+	sameLine(t, "mine", fleetOf(t, d), []string{"192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a", "192.0.2.2 ops2 x", "192.0.2.9 ops1 x"})
 
-	lines := typed("192.0.2.2 ops1 b Paris", "192.0.2.1 OPS1 a", "192.0.2.9 ops1 y", "192.0.2.9 ops1 z")
-	i = confirm(t, d, preview(t, d, lines), connexa.KeepBoth)
+	lines := typedRow("192.0.2.2 ops1 b Paris", "192.0.2.1 OPS1 a", "192.0.2.9 ops1 y", "192.0.2.9 ops1 z")
+	i = confirmImport(t, d, newPreview(t, d, lines), connexa.KeepBoth)
 	if i.Added != 1 || i.Kept != 3 {
 		t.Errorf("both: %+v", i)
 	}
-	i = confirm(t, d, preview(t, d, lines), connexa.TakeTheirs)
+	i = confirmImport(t, d, newPreview(t, d, lines), connexa.TakeTheirs)
 	if i.Updated != 3 || i.Kept != 0 || i.Same != 1 {
 		t.Errorf("theirs: %+v", i)
 	}
-	same(t, "theirs", fleetOf(t, d), []string{"192.0.2.1 OPS1 a", "192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 b Paris", "192.0.2.2 ops2 x", "192.0.2.9 ops1 z"})
+	sameLine(t, "theirs", fleetOf(t, d), []string{"192.0.2.1 OPS1 a", "192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 b Paris", "192.0.2.2 ops2 x", "192.0.2.9 ops1 z"})
 	var left int
 	if err := d.read.QueryRow(`SELECT (SELECT count(*) FROM import_lines) + (SELECT count(*) FROM import_chunks)`).Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d lines and chunks are left, %v", left, err)
@@ -193,11 +193,11 @@ func TestImportClasses(t *testing.T) {
 
 func TestImportResets(t *testing.T) {
 	d := openFleet(t)
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.2 ops1 a", "192.0.2.3 ops1 a")), "")
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a", "192.0.2.2 ops1 a", "192.0.2.3 ops1 a")), "")
 	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok', reached = 9`); err != nil {
 		t.Fatal(err)
 	}
-	id := preview(t, d, typed("192.0.2.1 ops1 b", "192.0.2.1 ops1 c", "192.0.2.2 ops1 a Rome", "192.0.2.3 OPS1 a"))
+	id := newPreview(t, d, typedRow("192.0.2.1 ops1 b", "192.0.2.1 ops1 c", "192.0.2.2 ops1 a Rome", "192.0.2.3 OPS1 a"))
 	if i := importOf(t, d, id); i.Resets != 2 {
 		t.Errorf("%d resets are announced", i.Resets)
 	}
@@ -211,7 +211,7 @@ func TestImportResets(t *testing.T) {
 	if err := d.SetLineChoice(t.Context(), id, lines[0].ID, connexa.KeepMine); err != nil {
 		t.Fatal(err)
 	}
-	confirm(t, d, id, connexa.TakeTheirs)
+	confirmImport(t, d, id, connexa.TakeTheirs)
 	var statuses []string
 	err = d.eachKnown(t.Context(), d.read, `TRUE ORDER BY address`, func(k known) {
 		statuses = append(statuses, fmt.Sprintf("%s %s %d", k.Login, k.Status, k.Revision))
@@ -219,7 +219,7 @@ func TestImportResets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "statuses", statuses, []string{"ops1 not_tested 2", "ops1 login_ok 1", "OPS1 not_tested 2"})
+	sameLine(t, "statuses", statuses, []string{"ops1 not_tested 2", "ops1 login_ok 1", "OPS1 not_tested 2"})
 	h, err := d.NodeHistory(t.Context(), 1, 0, 10)
 	if err != nil || len(h) != 2 || h[0].What != connexa.EntryEdited || h[0].By != "ann" || h[0].Before != connexa.LoginOK || h[1].What != connexa.EntryAdded {
 		t.Errorf("history: %+v, %v", h, err)
@@ -228,17 +228,17 @@ func TestImportResets(t *testing.T) {
 
 func TestImportWithoutPasswords(t *testing.T) {
 	d := openFleet(t)
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.2 ops1 b")), "")
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a", "192.0.2.2 ops1 b")), "")
 	var rows []connexa.ImportRow
 	for i, s := range []string{"192.0.2.1 ops1", "192.0.2.2 ops1  Rome", "192.0.2.3 ops1"} {
 		r := fileRow(i+2, s)
 		r.NoPassword = true
 		rows = append(rows, r)
 	}
-	id := preview(t, d, fileRows(rows...))
-	same(t, "classes", classes(t, d, id), []string{"2 same", "3 conflict city", "4 bad import.bad.unknown_node"})
-	confirm(t, d, id, connexa.TakeTheirs)
-	same(t, "fleet", fleetOf(t, d), []string{"192.0.2.1 ops1 a", "192.0.2.2 ops1 b Rome"})
+	id := newPreview(t, d, fileRows(rows...))
+	sameLine(t, "classes", classCounts(t, d, id), []string{"2 same", "3 conflict city", "4 bad import.bad.unknown_node"})
+	confirmImport(t, d, id, connexa.TakeTheirs)
+	sameLine(t, "fleet", fleetOf(t, d), []string{"192.0.2.1 ops1 a", "192.0.2.2 ops1 b Rome"})
 }
 
 // TestImportIsTakenUp ends the writing after every batch and goes on; meanwhile
@@ -246,7 +246,7 @@ func TestImportWithoutPasswords(t *testing.T) {
 func TestImportIsTakenUp(t *testing.T) {
 	d := openFleet(t)
 	const n = 5*importBatch + 7
-	id := preview(t, d, func(yield func(connexa.ImportRow, error) bool) {
+	id := newPreview(t, d, func(yield func(connexa.ImportRow, error) bool) {
 		for i := range n {
 			at := (i * 7919) % n
 			if !yield(fileRow(i+1, fmt.Sprintf("10.0.%d.%d ops1 pw%d", at>>8, at&255, at)), nil) {
@@ -289,7 +289,7 @@ func TestImportIsTakenUp(t *testing.T) {
 
 func TestImportIsReadAgain(t *testing.T) {
 	d := openFleet(t)
-	id := preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.2 ops1 a"))
+	id := newPreview(t, d, typedRow("192.0.2.1 ops1 a", "192.0.2.2 ops1 a"))
 	if err := d.RereadImport(t.Context(), id, connexa.ImportOptions{Separator: ";", Mapping: []string{"address", ""}}); err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestImportIsReadAgain(t *testing.T) {
 
 func TestImportExpires(t *testing.T) {
 	d := openFleet(t)
-	id := preview(t, d, typed("192.0.2.1 ops1 a"))
+	id := newPreview(t, d, typedRow("192.0.2.1 ops1 a"))
 	cutOff, err := d.StartImport(t.Context(), connexa.Import{Test: connexa.TestNone})
 	if err != nil {
 		t.Fatal(err)
@@ -376,16 +376,16 @@ func TestCrowdedAddresses(t *testing.T) {
 	for i := range 11 {
 		lines = append(lines, fmt.Sprintf("192.0.2.1 ops%d a", i), fmt.Sprintf("192.0.2.2 ops%d a", min(i, 9)))
 	}
-	id := preview(t, d, typed(lines...))
-	same(t, "crowded", importOf(t, d, id).Crowded, []string{"192.0.2.1"})
-	confirm(t, d, id, "")
-	same(t, "crowded later", importOf(t, d, preview(t, d, typed("192.0.2.2 more a"))).Crowded, []string{"192.0.2.2"})
+	id := newPreview(t, d, typedRow(lines...))
+	sameLine(t, "crowded", importOf(t, d, id).Crowded, []string{"192.0.2.1"})
+	confirmImport(t, d, id, "")
+	sameLine(t, "crowded later", importOf(t, d, newPreview(t, d, typedRow("192.0.2.2 more a"))).Crowded, []string{"192.0.2.2"})
 }
 
 // TestSealedPreview looks for what was typed in the file of the database.
 func TestSealedPreview(t *testing.T) {
 	d := openFleet(t)
-	preview(t, d, typed("192.0.2.77 ops-visible Blue-Kite-Secret"))
+	newPreview(t, d, typedRow("192.0.2.77 ops-visible Blue-Kite-Secret"))
 	rows, err := d.read.Query(`SELECT sealed FROM import_lines UNION ALL SELECT sealed FROM import_chunks`)
 	if err != nil {
 		t.Fatal(err)
@@ -421,8 +421,8 @@ func planOf(t *testing.T, d *DB, id int64) string {
 
 func TestPlanImport_FollowsEachChoice(t *testing.T) {
 	d := openFleet(t)
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a Rome", "192.0.2.3 ops1 a Rome")), "")
-	id := preview(t, d, typed("192.0.2.1 ops1 b Rome", "192.0.2.2 ops1 b Oslo", "192.0.2.3 OPS1 a Rome", "192.0.2.4 ops1 a", "192.0.2.4 ops1 b", "192.0.2.4 ops1 a"))
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a Rome", "192.0.2.2 ops1 a Rome", "192.0.2.3 ops1 a Rome")), "")
+	id := newPreview(t, d, typedRow("192.0.2.1 ops1 b Rome", "192.0.2.2 ops1 b Oslo", "192.0.2.3 OPS1 a Rome", "192.0.2.4 ops1 a", "192.0.2.4 ops1 b", "192.0.2.4 ops1 a"))
 	lines, err := d.ImportLines(t.Context(), id, connexa.LineConflict, 0, 10)
 	if err != nil || len(lines) != 4 || !lines[0].PasswordOnly || lines[1].PasswordOnly || lines[3].PasswordOnly {
 		t.Fatalf("conflicts: %+v %v", lines, err)
@@ -446,7 +446,7 @@ func TestPlanImport_FollowsEachChoice(t *testing.T) {
 		t.Fatal(err)
 	}
 	is(`add 1 change 4 skip 1, 1 of 3 passwords alone, all "theirs"`)
-	if i := confirm(t, d, id, ""); i.Added != 1 || i.Updated != 4 || i.Same != 1 {
+	if i := confirmImport(t, d, id, ""); i.Added != 1 || i.Updated != 4 || i.Same != 1 {
 		t.Errorf("what it did: %+v", i)
 	}
 }
@@ -454,8 +454,8 @@ func TestPlanImport_FollowsEachChoice(t *testing.T) {
 func TestCorrectLine_OnlyBadOnesOfItsImport(t *testing.T) {
 	d := openFleet(t)
 	bad := connexa.ImportRow{Line: 2, Problem: connexa.T("import.bad.form"), Raw: "x", Columns: []string{"address", "", "login"}}
-	id := preview(t, d, fileRows(fileRow(1, "192.0.2.1 ops1 a"), bad))
-	other := preview(t, d, fileRows(bad))
+	id := newPreview(t, d, fileRows(fileRow(1, "192.0.2.1 ops1 a"), bad))
+	other := newPreview(t, d, fileRows(bad))
 	lines, err := d.ImportLines(t.Context(), id, connexa.LineBad, 0, 10)
 	if err != nil || len(lines) != 1 || lines[0].Raw.Reveal() != "x" || !slices.Equal(lines[0].Columns, bad.Columns) {
 		t.Fatalf("bad lines: %+v %v", lines, err)
@@ -475,14 +475,14 @@ func TestCorrectLine_OnlyBadOnesOfItsImport(t *testing.T) {
 	if err := d.CorrectLine(t.Context(), id, line, good); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("a line that is good already: %v", err)
 	}
-	same(t, "classes", classes(t, d, id), []string{"1 new", "2 conflict login password both of 1"})
+	sameLine(t, "classes", classCounts(t, d, id), []string{"1 new", "2 conflict login password both of 1"})
 	if i := importOf(t, d, id); i.New != 1 || i.Conflict != 1 || i.Bad != 0 || i.Noted != 1 {
 		t.Errorf("figures: %+v", i)
 	}
 	if noted, err := d.ImportLines(t.Context(), id, connexa.LineNoted, 0, 10); err != nil || len(noted) != 1 || len(noted[0].Notes) != 1 || noted[0].Class != connexa.LineConflict {
 		t.Errorf("noted: %+v %v", noted, err)
 	}
-	confirm(t, d, id, "")
+	confirmImport(t, d, id, "")
 	if err := d.CorrectLine(t.Context(), id, line, good); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("after the end: %v", err)
 	}
@@ -493,12 +493,12 @@ func TestCorrectLine_OnlyBadOnesOfItsImport(t *testing.T) {
 func TestUpgrade_KeepsAPreview(t *testing.T) {
 	dir := t.TempDir()
 	d := openDir(t, dir)
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a")), "")
-	id := preview(t, d, fileRows(fileRow(1, "192.0.2.1 ops1 b"), fileRow(2, "192.0.2.2 ops1 b"), connexa.ImportRow{Line: 3, Problem: connexa.T("import.bad.form"), Raw: "x"}))
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a")), "")
+	id := newPreview(t, d, fileRows(fileRow(1, "192.0.2.1 ops1 b"), fileRow(2, "192.0.2.2 ops1 b"), connexa.ImportRow{Line: 3, Problem: connexa.T("import.bad.form"), Raw: "x"}))
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	pool, err := sql.Open("sqlite3", dsn(filepath.Join(dir, File), false))
+	pool, err := sql.Open("sqlite3", dataSourceName(filepath.Join(dir, File), false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -513,11 +513,11 @@ func TestUpgrade_KeepsAPreview(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = openDir(t, dir)
-	same(t, "classes", classes(t, d, id), []string{"1 conflict password", "2 new", "3 bad import.bad.form"})
+	sameLine(t, "classes", classCounts(t, d, id), []string{"1 conflict password", "2 new", "3 bad import.bad.form"})
 	if got, want := planOf(t, d, id), `add 1 change 0 skip 2, 0 of 0 passwords alone, all "mine"`; got != want {
 		t.Errorf("the plan is %s, want %s: nobody has seen the new choice", got, want)
 	}
-	if i := confirm(t, d, id, ""); i.Added != 1 || i.Updated != 0 || i.Kept != 1 {
+	if i := confirmImport(t, d, id, ""); i.Added != 1 || i.Updated != 0 || i.Kept != 1 {
 		t.Errorf("report: %+v", i)
 	}
 }

@@ -16,7 +16,7 @@ const chunkPurpose = "import.chunk"
 // AddImportChunk keeps the n-th piece of the text of an import, sealed.
 func (d *DB) AddImportChunk(ctx context.Context, id int64, n int, text []byte) error {
 	sealed := d.ring.seal(chunkPurpose, text)
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := changeImport(ctx, tx, id, `state = 'reading' AND NOT uploaded`, `bytes = bytes + ?`, len(text)); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (r *textReader) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, fmt.Errorf("read piece %d of import %d: %w", r.n, r.id, err)
 		}
-		if r.rest, err = r.db.ring.open(chunkPurpose, sealed); err != nil {
+		if r.rest, err = r.db.ring.unseal(chunkPurpose, sealed); err != nil {
 			return 0, err
 		}
 		r.n++
@@ -85,7 +85,7 @@ func (d *DB) inPieces(ctx context.Context, statement string, args ...any) error 
 	args = slices.Clip(args)
 	for {
 		var n int64
-		err := d.tx(ctx, func(tx *sql.Tx) error {
+		err := d.inTx(ctx, func(tx *sql.Tx) error {
 			res, err := tx.ExecContext(ctx, statement, args...)
 			if err != nil {
 				return err

@@ -22,7 +22,7 @@ func (d *DB) WriteImport(ctx context.Context, i connexa.Import, told func()) err
 	if err := d.dropText(ctx, i.ID); err != nil {
 		return err
 	}
-	w := importWriter{db: d, imp: i, told: told}
+	w := importWriter{db: d, imp: i, onProgress: told}
 	var err error
 	if w.insert, err = d.write.PrepareContext(ctx, insertMany(insertWidth)); err != nil {
 		return fmt.Errorf("prepare import %d: %w", i.ID, err)
@@ -39,10 +39,10 @@ func (d *DB) WriteImport(ctx context.Context, i connexa.Import, told func()) err
 
 // importWriter writes the lines of one import.
 type importWriter struct {
-	db     *DB
-	imp    connexa.Import
-	insert *sql.Stmt // of insertWidth nodes
-	told   func()
+	db         *DB
+	imp        connexa.Import
+	insert     *sql.Stmt // of insertWidth nodes
+	onProgress func()
 }
 
 // ready is a line with what its node will hold.
@@ -77,7 +77,7 @@ func (w *importWriter) addNew(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ids, end, err := w.window(ctx, drained)
+		ids, end, err := w.processWindow(ctx, drained)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (w *importWriter) addNew(ctx context.Context) error {
 			return nil
 		}
 		left := ids[min(ahead, len(ids)):]
-		err = w.pipe(ctx, slices.Collect(slices.Chunk(left, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
+		err = w.insertNew(ctx, slices.Collect(slices.Chunk(left, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
 			if err := w.addAll(ctx, tx, lines, c); err != nil {
 				return err
 			}
@@ -105,9 +105,9 @@ func (w *importWriter) addNew(ctx context.Context) error {
 	}
 }
 
-// window lists the ids of the next new lines in the order in which they are
+// processWindow lists the ids of the next new lines in the order in which they are
 // written, and the largest of them.
-func (w *importWriter) window(ctx context.Context, drained int64) (ids []int64, end int64, err error) {
+func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []int64, end int64, err error) {
 	rows, err := w.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE import_id = ? AND class = 'new' AND id > ? ORDER BY id LIMIT ?`,
 		w.imp.ID, drained, importWindow)
 	if err != nil {
@@ -150,9 +150,9 @@ func (w *importWriter) settleConflicts(ctx context.Context) error {
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		err = w.pipe(ctx, slices.Collect(slices.Chunk(ids, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, _ bool, c *counts) error {
+		err = w.insertNew(ctx, slices.Collect(slices.Chunk(ids, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, _ bool, c *counts) error {
 			for i := range lines {
-				if err := w.settle(ctx, tx, &lines[i], w.choice(&lines[i]), c); err != nil {
+				if err := w.settleConflict(ctx, tx, &lines[i], w.lineChoice(&lines[i]), c); err != nil {
 					return err
 				}
 			}
@@ -165,9 +165,9 @@ func (w *importWriter) settleConflicts(ctx context.Context) error {
 	}
 }
 
-// pipe writes batches of lines, each in one transaction. While one is written,
+// insertNew writes batches of lines, each in one transaction. While one is written,
 // the next one is opened and sealed on another core.
-func (w *importWriter) pipe(ctx context.Context, batches [][]int64, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
+func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	type opened struct {
 		lines []ready
@@ -179,7 +179,7 @@ func (w *importWriter) pipe(ctx context.Context, batches [][]int64, write func(c
 	defer stop()
 	opener.Go(func() {
 		for _, ids := range batches {
-			lines, err := w.open(ctx, ids)
+			lines, err := w.openLine(ctx, ids)
 			select {
 			case next <- opened{lines, err}:
 			case <-ctx.Done():
@@ -197,18 +197,18 @@ func (w *importWriter) pipe(ctx context.Context, batches [][]int64, write func(c
 		if o.err != nil {
 			return o.err
 		}
-		if err := w.batch(ctx, o.lines, n == len(batches)-1, write); err != nil {
+		if err := w.writeBatch(ctx, o.lines, n == len(batches)-1, write); err != nil {
 			return err
 		}
 		w.db.fleetChanged()
-		w.told()
+		w.onProgress()
 	}
 	return nil
 }
 
-// open reads lines, in the order of ids, and makes nodes of them.
-func (w *importWriter) open(ctx context.Context, ids []int64) ([]ready, error) {
-	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, list(ids))
+// openLine reads lines, in the order of ids, and makes nodes of them.
+func (w *importWriter) openLine(ctx context.Context, ids []int64) ([]ready, error) {
+	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, jsonIDs(ids))
 	if err != nil {
 		return nil, err
 	}
@@ -238,8 +238,8 @@ func (w *importWriter) open(ctx context.Context, ids []int64) ([]ready, error) {
 // counts is what one batch came to.
 type counts struct{ added, updated, kept int }
 
-func (w *importWriter) batch(ctx context.Context, lines []ready, last bool, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
-	return w.db.tx(ctx, func(tx *sql.Tx) error {
+func (w *importWriter) writeBatch(ctx context.Context, lines []ready, last bool, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
+	return w.db.inTx(ctx, func(tx *sql.Tx) error {
 		before, err := lastNode(ctx, tx)
 		if err != nil {
 			return err
@@ -251,7 +251,7 @@ func (w *importWriter) batch(ctx context.Context, lines []ready, last bool, writ
 		if c.added > 0 {
 			// Ids only grow: those after the last one are of this batch.
 			_, err := tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after)
-				SELECT id, ?, 'added', ?, 'not_tested', 'not_tested' FROM nodes WHERE id > ?`, millis(w.db.now()), w.imp.By, before)
+				SELECT id, ?, 'added', ?, 'not_tested', 'not_tested' FROM nodes WHERE id > ?`, toMillis(w.db.now()), w.imp.By, before)
 			if err != nil {
 				return fmt.Errorf("write the history: %w", err)
 			}
@@ -270,7 +270,7 @@ func lastNode(ctx context.Context, tx *sql.Tx) (id int64, err error) {
 	return id, nil
 }
 
-func (w *importWriter) choice(l *ready) connexa.Choice {
+func (w *importWriter) lineChoice(l *ready) connexa.Choice {
 	return w.imp.ChoiceFor(l.choice, l.differs == passwordOnly, l.both)
 }
 
@@ -291,7 +291,7 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 		return err
 	}
 	many := tx.StmtContext(ctx, w.insert)
-	now := millis(w.db.now())
+	now := toMillis(w.db.now())
 	var values []any
 	for part := range slices.Chunk(lines, insertWidth) {
 		values = values[:0]
@@ -327,7 +327,7 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 			return err
 		}
 		if known {
-			if err := w.settle(ctx, tx, l, w.choice(l), c); err != nil {
+			if err := w.settleConflict(ctx, tx, l, w.lineChoice(l), c); err != nil {
 				return err
 			}
 		}
@@ -335,8 +335,8 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 	return nil
 }
 
-// settle does with a conflict as was chosen.
-func (w *importWriter) settle(ctx context.Context, tx *sql.Tx, l *ready, choice connexa.Choice, c *counts) error {
+// settleConflict does with a conflict as was chosen.
+func (w *importWriter) settleConflict(ctx context.Context, tx *sql.Tx, l *ready, choice connexa.Choice, c *counts) error {
 	var nodes []known
 	err := w.db.eachKnown(ctx, tx, `address = ? AND port = ?`, func(k known) {
 		if serverOf(&k.Node) == serverOf(&l.node) {
@@ -346,7 +346,7 @@ func (w *importWriter) settle(ctx context.Context, tx *sql.Tx, l *ready, choice 
 	if err != nil {
 		return err
 	}
-	mine := pick(nodes, l.node.Login)
+	mine := pickNode(nodes, l.node.Login)
 	switch {
 	case mine == nil && l.noPassword: // it was deleted meanwhile, and its password with it
 		c.kept++
@@ -357,11 +357,11 @@ func (w *importWriter) settle(ctx context.Context, tx *sql.Tx, l *ready, choice 
 		c.kept++
 		return nil
 	}
-	return w.take(ctx, tx, mine, l, c)
+	return w.applyTheirs(ctx, tx, mine, l, c)
 }
 
 func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *counts) error {
-	now := millis(w.db.now())
+	now := toMillis(w.db.now())
 	res, err := tx.ExecContext(ctx, insertMany(1), append(slices.Clip(l.values), w.imp.ID, now, now)...)
 	if err != nil {
 		return fmt.Errorf("insert node: %w", err)
@@ -375,11 +375,11 @@ func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *coun
 	return nil
 }
 
-// take gives a node what its line says.
-func (w *importWriter) take(ctx context.Context, tx *sql.Tx, mine *known, l *ready, c *counts) error {
+// applyTheirs gives a node what its line says.
+func (w *importWriter) applyTheirs(ctx context.Context, tx *sql.Tx, mine *known, l *ready, c *counts) error {
 	d := w.db
-	n := taking(&mine.Node, &l.node)
-	fields := differing(&mine.Node, &n)
+	n := mergeTheirs(&mine.Node, &l.node)
+	fields := changedFields(&mine.Node, &n)
 	password := l.password
 	if l.noPassword {
 		var sealed []byte
@@ -397,12 +397,12 @@ func (w *importWriter) take(ctx context.Context, tx *sql.Tx, mine *known, l *rea
 		c.kept++
 		return nil
 	}
-	values := append(d.ring.nodeValues(&n, password), w.imp.ID, millis(d.now()), n.ID)
+	values := append(d.ring.nodeValues(&n, password), w.imp.ID, toMillis(d.now()), n.ID)
 	if _, err := tx.ExecContext(ctx, `UPDATE nodes SET (`+nodeColumns+`, import_id, changed_at) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?`, values...); err != nil {
 		return fmt.Errorf("change node %d: %w", n.ID, err)
 	}
 	after := mine.Status
-	reset := slices.ContainsFunc(fields, probed)
+	reset := slices.ContainsFunc(fields, wasProbed)
 	if reset {
 		after = connexa.NotTested
 		if _, err := tx.ExecContext(ctx, resetNode+` WHERE id = ?`, n.ID); err != nil {
@@ -410,8 +410,8 @@ func (w *importWriter) take(ctx context.Context, tx *sql.Tx, mine *known, l *rea
 		}
 	}
 	c.updated++
-	return d.tellHistory(ctx, tx, connexa.Entry{
+	return d.recordEdit(ctx, tx, connexa.Entry{
 		NodeID: n.ID, What: connexa.EntryEdited, By: w.imp.By, Before: mine.Status, After: after,
-		Doubt: !reset && mine.Doubt.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
+		Suspect: !reset && mine.Failures.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
 	})
 }

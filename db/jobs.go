@@ -12,39 +12,39 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// parked is added to the turn of the jobs of a paused run: they stand behind all
+// pausedPriority is added to the turn of the jobs of a paused run: they stand behind all
 // others, where a claim never looks.
-const parked = int64(1) << 60
+const pausedPriority = int64(1) << 60
 
 // maxInterruptions is how often the process may die with a job in hand before
 // the job itself is the suspect.
 const maxInterruptions = 3
 
-// behind is how many turns a job loses when the process died with it in hand: if
+// crashPenalty is how many turns a job loses when the process died with it in hand: if
 // it was to blame, others are done before it strikes again.
-const behind = 2048
+const crashPenalty = 2048
 
 // Claim takes up to n due jobs of a kind, in the order of their turns. Passwords
 // are opened for the kinds that log in.
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	var jobs []connexa.Job
-	err := d.fast(ctx, func(t *fastTx) error {
-		t.apart = true
+	err := d.inStmtTx(ctx, func(t *stmtTx) error {
+		t.nodesUnchanged = true
 		var ids []int64
-		err := t.rows(claimJobs, 1, func(row []driver.Value) {
-			ids = append(ids, integer(row[0]))
-		}, string(kind), parked, d.now().UnixMilli(), n)
+		err := t.queryEach(claimJobs, 1, func(row []driver.Value) {
+			ids = append(ids, intValue(row[0]))
+		}, string(kind), pausedPriority, d.now().UnixMilli(), n)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
 		jobs = make([]connexa.Job, 0, len(ids))
 		var unopened error
-		err = t.rows(claimedJobs, 16, func(row []driver.Value) {
+		err = t.queryEach(claimedJobs, 16, func(row []driver.Value) {
 			j := connexa.Job{
-				ID: integer(row[0]), NodeID: integer(row[1]), Kind: connexa.Kind(text(row[2])), Attempt: int(integer(row[3])),
-				Revision: integer(row[4]), Address: text(row[5]), Port: int(integer(row[6])), Login: text(row[7]),
-				Encryption: connexa.EncryptionPolicy(text(row[9])), AllowPAP: integer(row[10]) == 1,
-				Verdict: verdictOf(row[11:]), Basis: connexa.Kind(text(row[15])),
+				ID: intValue(row[0]), NodeID: intValue(row[1]), Kind: connexa.Kind(textValue(row[2])), Attempt: int(intValue(row[3])),
+				Revision: intValue(row[4]), Address: textValue(row[5]), Port: int(intValue(row[6])), Login: textValue(row[7]),
+				Encryption: connexa.EncryptionPolicy(textValue(row[9])), AllowPAP: intValue(row[10]) == 1,
+				Verdict: verdictOf(row[11:]), Basis: connexa.Kind(textValue(row[15])),
 			}
 			if kind != connexa.Ping {
 				sealed, _ := row[8].([]byte) // the table is STRICT
@@ -53,35 +53,35 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 				}
 			}
 			jobs = append(jobs, j)
-		}, list(ids))
+		}, jsonIDs(ids))
 		return errors.Join(err, unopened)
 	})
 	return jobs, err
 }
 
-// integer is an INTEGER column of a STRICT table, text a TEXT one.
-func integer(v driver.Value) int64 {
+// intValue is an INTEGER column of a STRICT table, text a TEXT one.
+func intValue(v driver.Value) int64 {
 	n, _ := v.(int64)
 	return n
 }
 
-func text(v driver.Value) string {
+func textValue(v driver.Value) string {
 	s, _ := v.(string)
 	return s
 }
 
 // verdictOf reads the columns status, silences, tunnel_failures, refusals.
 func verdictOf(row []driver.Value) connexa.Verdict {
-	return connexa.Verdict{Status: connexa.Status(text(row[0])), Doubt: connexa.Doubt{
-		NoAnswer: int(integer(row[1])), NoTunnel: int(integer(row[2])), LoginRefused: int(integer(row[3])),
+	return connexa.Verdict{Status: connexa.Status(textValue(row[0])), Failures: connexa.FailureStreaks{
+		NoAnswer: int(intValue(row[1])), NoTunnel: int(intValue(row[2])), LoginRefused: int(intValue(row[3])),
 	}}
 }
 
 // Release gives a job back that was not done: the panel goes down, or this
 // machine could not do it now. It is due again at the given time; zero is now.
 func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, releaseJob, millis(due), j.ID, j.Attempt)
+	return d.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, releaseJob, toMillis(due), j.ID, j.Attempt)
 		return err
 	})
 }
@@ -92,20 +92,20 @@ func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
 // is dropped. A result for an older revision of the node goes to the history
 // only, and the job is queued again.
 func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
-	if p.Story == "" {
-		if err := p.Tell(); err != nil {
+	if p.DetailJSON == "" {
+		if err := p.MarshalDetail(); err != nil {
 			return connexa.Finished{}, err
 		}
 	}
 	var out connexa.Finished
-	err := d.fast(ctx, func(t *fastTx) error {
+	err := d.inStmtTx(ctx, func(t *stmtTx) error {
 		o := p.Outcome
-		if n, err := t.changed(closeJob, string(p.Mark), o.Reached.Index(), string(o.Cause), millis(o.At), j.ID, j.Attempt); err != nil {
+		if n, err := t.execCount(closeJob, string(p.Result), o.Reached.Index(), string(o.Cause), toMillis(o.At), j.ID, j.Attempt); err != nil {
 			return err
 		} else if n == 0 {
 			return connexa.Errorf(connexa.Conflict, "error.job.gone")
 		}
-		before, err := judge(t, j, p, &out)
+		before, err := judgeFact(t, j, p, &out)
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		}
 		var run any // the first that asked for it; none when the panel looked by itself
 		if !out.Stale {
-			if out.Runs, out.Over, err = d.tallyFast(t, j, p.Mark); err != nil {
+			if out.Runs, out.EndedRuns, err = d.tallyResultStmt(t, j, p.Result); err != nil {
 				return err
 			}
 			if len(out.Runs) > 0 {
@@ -124,9 +124,9 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 			}
 		}
 		if err := t.exec(addProbe,
-			j.NodeID, millis(o.At), string(o.Kind), string(p.Fact), string(p.Mark), string(before.Status), string(out.Verdict.Status),
-			out.Verdict.Doubt.Suspect(), out.Stale, o.Reached.Index(), string(o.Cause), micros(o.Latency), micros(o.Control), o.Attempts, o.Lost,
-			positive(o.DownBits), positive(o.UpBits), p.Story, run); err != nil {
+			j.NodeID, toMillis(o.At), string(o.Kind), string(p.Fact), string(p.Result), string(before.Status), string(out.Verdict.Status),
+			out.Verdict.Failures.Suspect(), out.Stale, o.Reached.Index(), string(o.Cause), toMicros(o.Latency), toMicros(o.Control), o.Attempts, o.Lost,
+			positiveOrNil(o.DownBits), positiveOrNil(o.UpBits), p.DetailJSON, run); err != nil {
 			return err
 		}
 		if out.Stale {
@@ -137,21 +137,21 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	return out, err
 }
 
-// tallyFast is tally for the transaction of a result. A ping that passed is
+// tallyResultStmt is tally for the transaction of a result. A ping that passed is
 // followed by a speed test in the runs that want one.
-func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs, over []int64, err error) {
+func (d *DB) tallyResultStmt(t *stmtTx, j connexa.Job, m connexa.Result) (runs, over []int64, err error) {
 	good, slow, bad, void := countsOf(m)
 	var follow []int64
-	err = t.rows(tallyRuns, 3, func(row []driver.Value) {
-		id := integer(row[0])
+	err = t.queryEach(tallyRuns, 3, func(row []driver.Value) {
+		id := intValue(row[0])
 		runs = append(runs, id)
-		if integer(row[1]) == 1 {
+		if intValue(row[1]) == 1 {
 			over = append(over, id)
 		}
-		if integer(row[2]) == 1 {
+		if intValue(row[2]) == 1 {
 			follow = append(follow, id)
 		}
-	}, j.Kind == connexa.Ping && m == connexa.MarkGood, good, slow, bad, void, j.ID)
+	}, j.Kind == connexa.Ping && m == connexa.ResultGood, good, slow, bad, void, j.ID)
 	for _, id := range over {
 		if err == nil {
 			err = t.exec(endRun, d.now().UnixMilli(), id)
@@ -165,19 +165,19 @@ func (d *DB) tallyFast(t *fastTx, j connexa.Job, m connexa.Mark) (runs, over []i
 	return runs, over, err
 }
 
-// judge applies the law and writes the verdict and the figures into the node's
+// judgeFact applies the law and writes the verdict and the figures into the node's
 // row; it fills in out.Verdict and out.Stale. Mostly nothing has happened to the
 // node since the claim, and then one statement does.
-func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
+func judgeFact(t *stmtTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
 	before, by := j.Verdict, j.Basis
 	if p.Fact != connexa.NoFact {
-		if done, err := judgeAs(t, j, p, before, by, out); done || err != nil {
+		if done, err := applyVerdict(t, j, p, before, by, out); done || err != nil {
 			return before, err
 		}
 	}
 	revision := int64(-1)
-	if err := t.rows(nodeVerdict, 6, func(row []driver.Value) {
-		revision, before, by = integer(row[0]), verdictOf(row[1:]), connexa.Kind(text(row[5]))
+	if err := t.queryEach(nodeVerdict, 6, func(row []driver.Value) {
+		revision, before, by = intValue(row[0]), verdictOf(row[1:]), connexa.Kind(textValue(row[5]))
 	}, j.NodeID); err != nil {
 		return before, err
 	}
@@ -188,16 +188,16 @@ func judge(t *fastTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (b
 	if out.Stale || p.Fact == connexa.NoFact {
 		return before, nil
 	}
-	done, err := judgeAs(t, j, p, before, by, out)
+	done, err := applyVerdict(t, j, p, before, by, out)
 	if err == nil && !done {
 		err = fmt.Errorf("node %d changed inside the transaction", j.NodeID)
 	}
 	return before, err
 }
 
-// judgeAs is judge for a node whose verdict is before, on the basis of a probe of
+// applyVerdict is judge for a node whose verdict is before, on the basis of a probe of
 // kind by. When the node has another verdict, basis or revision, nothing is written.
-func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict, by connexa.Kind, out *connexa.Finished) (bool, error) {
+func applyVerdict(t *stmtTx, j connexa.Job, p connexa.Probed, before connexa.Verdict, by connexa.Kind, out *connexa.Finished) (bool, error) {
 	after, err := before.After(p.Fact)
 	if err != nil {
 		return false, err
@@ -211,13 +211,13 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 	// A login that a running service answers for tests no login, and so confirms none.
 	unproven := before.Status == after.Status && p.Fact == connexa.LoggedIn && connexa.ByService(o.Reached, o.Cause)
 	if !unproven && connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
-		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Index(), string(o.Cause), millis(o.At)
+		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Index(), string(o.Cause), toMillis(o.At)
 	}
-	n, err := t.changed(judgeNode,
-		string(after.Status), after.Doubt.NoAnswer, after.Doubt.NoTunnel, after.Doubt.LoginRefused, string(o.Kind), o.Reached.Index(), string(o.Cause),
-		micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
+	n, err := t.execCount(judgeNode,
+		string(after.Status), after.Failures.NoAnswer, after.Failures.NoTunnel, after.Failures.LoginRefused, string(o.Kind), o.Reached.Index(), string(o.Cause),
+		toMicros(o.Latency), toMicros(o.Control), o.Attempts, o.Lost, positiveOrNil(o.DownBits), positiveOrNil(o.UpBits), toMillis(o.At),
 		vendor, host, firmware, basisKind, basisReached, basisCause, basisAt,
-		j.NodeID, j.Revision, string(before.Status), before.Doubt.NoAnswer, before.Doubt.NoTunnel, before.Doubt.LoginRefused, string(by))
+		j.NodeID, j.Revision, string(before.Status), before.Failures.NoAnswer, before.Failures.NoTunnel, before.Failures.LoginRefused, string(by))
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -231,22 +231,22 @@ func judgeAs(t *fastTx, j connexa.Job, p connexa.Probed, before connexa.Verdict,
 }
 
 // countsOf is what the end of a job adds to the counts of its runs.
-func countsOf(m connexa.Mark) (good, slow, bad, void int) {
+func countsOf(m connexa.Result) (good, slow, bad, void int) {
 	switch m {
-	case connexa.MarkGood:
+	case connexa.ResultGood:
 		return 1, 0, 0, 0
-	case connexa.MarkSlow:
+	case connexa.ResultSlow:
 		return 0, 1, 0, 0
-	case connexa.MarkBad:
+	case connexa.ResultBad:
 		return 0, 0, 1, 0
 	default:
 		return 0, 0, 0, 1
 	}
 }
 
-// tally counts the end of a job in every live run that waits for it and returns
+// tallyResult counts the end of a job in every live run that waits for it and returns
 // those runs.
-func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark) (runs []int64, err error) {
+func (d *DB) tallyResult(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Result) (runs []int64, err error) {
 	good, slow, bad, void := countsOf(m)
 	rows, err := tx.QueryContext(ctx, tallyRuns, false, good, slow, bad, void, jobID)
 	if err != nil {
@@ -280,7 +280,7 @@ func (d *DB) tally(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Mark)
 
 // endJobs closes jobs that will never be done, with a void mark, and counts them
 // in their runs. It returns the runs whose tallies changed.
-func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mark) ([]int64, error) {
+func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Result) ([]int64, error) {
 	touched := map[int64]bool{}
 	var runs []int64
 	for _, id := range ids {
@@ -289,7 +289,7 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 			m, d.now().UnixMilli(), id); err != nil {
 			return nil, err
 		}
-		counted, err := d.tally(ctx, tx, id, m)
+		counted, err := d.tallyResult(ctx, tx, id, m)
 		if err != nil {
 			return nil, err
 		}
@@ -309,18 +309,18 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Mar
 func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([]int64, error) {
 	ids, err := queryIDs(tx.QueryContext(ctx, `
 		SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL`,
-		list(nodeIDs)))
+		jsonIDs(nodeIDs)))
 	if err != nil {
 		return nil, err
 	}
-	return d.endJobs(ctx, tx, ids, connexa.MarkDeleted)
+	return d.endJobs(ctx, tx, ids, connexa.ResultDeleted)
 }
 
 // Recover queues again what was running when the process died; a job that was
 // interrupted three times ends as an internal error. Call it before the first
 // Claim: one process owns the file, so every running row is an orphan.
 func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE finished_at IS NULL AND state = 'running'`); err != nil {
 			return err
 		}
@@ -328,10 +328,10 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 		if err != nil {
 			return err
 		}
-		if _, err := d.endJobs(ctx, tx, broken, connexa.MarkBroken); err != nil {
+		if _, err := d.endJobs(ctx, tx, broken, connexa.ResultInternalError); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', priority = priority + ? WHERE finished_at IS NULL AND state = 'running'`, behind)
+		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', priority = priority + ? WHERE finished_at IS NULL AND state = 'running'`, crashPenalty)
 		if err != nil {
 			return err
 		}
@@ -348,7 +348,7 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 	now := d.now()
 	var n int64
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `
 			INSERT INTO jobs (node_id, kind, priority)
 			SELECT id, CASE WHEN tunnel_failures + refusals > 0 THEN 'login' ELSE 'ping' END, 0
@@ -384,15 +384,15 @@ func queryIDs(rows *sql.Rows, err error) ([]int64, error) {
 	return ids, rows.Err()
 }
 
-// micros is how the database keeps a duration; what is not known is NULL.
-func micros(t time.Duration) any {
+// toMicros is how the database keeps a duration; what is not known is NULL.
+func toMicros(t time.Duration) any {
 	if t <= 0 {
 		return nil
 	}
 	return t.Microseconds()
 }
 
-func positive(n int64) any {
+func positiveOrNil(n int64) any {
 	if n <= 0 {
 		return nil
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fleet opens a database with n nodes, 192.0.2.1 and on.
-func fleet(t *testing.T, n int) (*DB, []int64) {
+// addFleet opens a database with n nodes, 192.0.2.1 and on.
+func addFleet(t *testing.T, n int) (*DB, []int64) {
 	t.Helper()
 	d := openFleet(t)
 	ids := make([]int64, n)
@@ -37,7 +37,7 @@ func startRun(t *testing.T, d *DB, ids ...int64) connexa.Run {
 	return run
 }
 
-func claim(t *testing.T, d *DB, n int) []connexa.Job {
+func claimNext(t *testing.T, d *DB, n int) []connexa.Job {
 	t.Helper()
 	jobs, err := d.Claim(t.Context(), connexa.Ping, n)
 	if err != nil {
@@ -46,25 +46,25 @@ func claim(t *testing.T, d *DB, n int) []connexa.Job {
 	return jobs
 }
 
-// found is the result of a ping that learnt f.
-func found(f connexa.Fact) connexa.Probed {
-	p := connexa.Probed{Fact: f, Mark: connexa.MarkOf(f), Outcome: connexa.Outcome{Kind: connexa.Ping, At: time.Now(), Reached: connexa.Control, Attempts: 1}}
+// foundFact is the result of a ping that learnt f.
+func foundFact(f connexa.Fact) connexa.Probed {
+	p := connexa.Probed{Fact: f, Result: connexa.ResultOf(f), Outcome: connexa.Outcome{Kind: connexa.Ping, At: time.Now(), Reached: connexa.Control, Attempts: 1}}
 	if f == connexa.NoAnswer {
 		p.Outcome.Reached, p.Outcome.Cause, p.Outcome.Lost = connexa.Resolve, "tcp.refused", 1
 	}
 	return p
 }
 
-func finish(t *testing.T, d *DB, j connexa.Job, f connexa.Fact) connexa.Finished {
+func finishJob(t *testing.T, d *DB, j connexa.Job, f connexa.Fact) connexa.Finished {
 	t.Helper()
-	done, err := d.Finish(t.Context(), j, found(f))
+	done, err := d.Finish(t.Context(), j, foundFact(f))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return done
 }
 
-func reload(t *testing.T, d *DB, run connexa.Run) connexa.Run {
+func reloadNode(t *testing.T, d *DB, run connexa.Run) connexa.Run {
 	t.Helper()
 	run, err := d.Run(t.Context(), run.ID)
 	if err != nil {
@@ -74,7 +74,7 @@ func reload(t *testing.T, d *DB, run connexa.Run) connexa.Run {
 }
 
 func TestAClaimIsExclusive(t *testing.T) {
-	d, ids := fleet(t, 60)
+	d, ids := addFleet(t, 60)
 	run := startRun(t, d, ids...)
 	var (
 		mu   sync.Mutex
@@ -96,7 +96,7 @@ func TestAClaimIsExclusive(t *testing.T) {
 					mu.Lock()
 					seen[j.NodeID]++
 					mu.Unlock()
-					if _, err := d.Finish(context.Background(), j, found(connexa.Answered)); err != nil {
+					if _, err := d.Finish(context.Background(), j, foundFact(connexa.Answered)); err != nil {
 						t.Error(err)
 					}
 				}
@@ -109,7 +109,7 @@ func TestAClaimIsExclusive(t *testing.T) {
 			t.Errorf("node %d was probed %d times", id, n)
 		}
 	}
-	if run = reload(t, d, run); run.State != connexa.RunDone || run.Good != 60 || run.Total != 60 || run.FinishedAt.IsZero() {
+	if run = reloadNode(t, d, run); run.State != connexa.RunDone || run.Good != 60 || run.Total != 60 || run.FinishedAt.IsZero() {
 		t.Errorf("run %+v", run)
 	}
 	if n, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Statuses: []connexa.Status{connexa.PingOK}}}); n != 60 || err != nil {
@@ -118,17 +118,17 @@ func TestAClaimIsExclusive(t *testing.T) {
 }
 
 func TestALateResultChangesNothing(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	startRun(t, d, ids...)
-	old := claim(t, d, 1)[0]
+	old := claimNext(t, d, 1)[0]
 	if n, err := d.Recover(t.Context()); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	fresh := claim(t, d, 1)[0]
-	if _, err := d.Finish(t.Context(), old, found(connexa.NoAnswer)); connexa.CodeOf(err) != connexa.Conflict {
+	fresh := claimNext(t, d, 1)[0]
+	if _, err := d.Finish(t.Context(), old, foundFact(connexa.NoAnswer)); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("the late result: %v", err)
 	}
-	finish(t, d, fresh, connexa.Answered)
+	finishJob(t, d, fresh, connexa.Answered)
 	n, err := d.Node(t.Context(), ids[0])
 	if err != nil || n.Status != connexa.PingOK {
 		t.Errorf("status %q, %v", n.Status, err)
@@ -140,29 +140,29 @@ func TestALateResultChangesNothing(t *testing.T) {
 }
 
 func TestASecondRunJoinsTheLiveJob(t *testing.T) {
-	d, ids := fleet(t, 3)
+	d, ids := addFleet(t, 3)
 	one, two := startRun(t, d, ids...), startRun(t, d, ids[:2]...)
-	jobs := claim(t, d, 10)
+	jobs := claimNext(t, d, 10)
 	if len(jobs) != 3 {
 		t.Fatalf("%d jobs for 3 nodes", len(jobs))
 	}
 	for _, j := range jobs {
-		finish(t, d, j, connexa.Answered)
+		finishJob(t, d, j, connexa.Answered)
 	}
-	if one = reload(t, d, one); one.Good != 3 || one.State != connexa.RunDone {
+	if one = reloadNode(t, d, one); one.Good != 3 || one.State != connexa.RunDone {
 		t.Errorf("first run %+v", one)
 	}
-	if two = reload(t, d, two); two.Good != 2 || two.State != connexa.RunDone {
+	if two = reloadNode(t, d, two); two.Good != 2 || two.State != connexa.RunDone {
 		t.Errorf("second run %+v", two)
 	}
 }
 
 func TestACancelLeavesWhatAnotherRunWants(t *testing.T) {
-	d, ids := fleet(t, 4)
+	d, ids := addFleet(t, 4)
 	one, two := startRun(t, d, ids...), startRun(t, d, ids[:2]...)
-	jobs := claim(t, d, 1)
-	finish(t, d, jobs[0], connexa.Answered)
-	held := claim(t, d, 1)[0]
+	jobs := claimNext(t, d, 1)
+	finishJob(t, d, jobs[0], connexa.Answered)
+	held := claimNext(t, d, 1)[0]
 	working, err := d.CancelRun(t.Context(), one.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -171,35 +171,35 @@ func TestACancelLeavesWhatAnotherRunWants(t *testing.T) {
 	if wanted[held.NodeID] != (len(working) == 0) {
 		t.Errorf("work on node %d: told to stop %v", held.NodeID, working)
 	}
-	if one = reload(t, d, one); one.State != connexa.RunCancelled || one.Good != 1 || one.Void != 3 || one.Done() != one.Total {
+	if one = reloadNode(t, d, one); one.State != connexa.RunCancelled || one.Good != 1 || one.Inconclusive != 3 || one.Done() != one.Total {
 		t.Errorf("cancelled run %+v", one)
 	}
 	if _, err := d.CancelRun(t.Context(), one.ID); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("a second cancel: %v", err)
 	}
-	left := claim(t, d, 10)
+	left := claimNext(t, d, 10)
 	if wanted[held.NodeID] {
 		left = append(left, held)
-	} else if _, err := d.Finish(t.Context(), held, found(connexa.NoAnswer)); connexa.CodeOf(err) != connexa.Conflict {
+	} else if _, err := d.Finish(t.Context(), held, foundFact(connexa.NoAnswer)); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("the result of a cancelled job: %v", err)
 	}
 	for _, j := range left {
 		if !wanted[j.NodeID] {
 			t.Errorf("node %d is still probed", j.NodeID)
 		}
-		finish(t, d, j, connexa.Answered)
+		finishJob(t, d, j, connexa.Answered)
 	}
-	if two = reload(t, d, two); two.State != connexa.RunDone || two.Good != 2 {
+	if two = reloadNode(t, d, two); two.State != connexa.RunDone || two.Good != 2 {
 		t.Errorf("the other run %+v", two)
 	}
 }
 
 func TestRunsTakeTurns(t *testing.T) {
-	d, ids := fleet(t, 60)
+	d, ids := addFleet(t, 60)
 	startRun(t, d, ids[:50]...)
-	claim(t, d, 5)
+	claimNext(t, d, 5)
 	small := startRun(t, d, ids[50:]...)
-	tied, err := d.RunNodes(t.Context(), small.ID, []connexa.Mark{connexa.MarkNone}, nil)
+	tied, err := d.RunNodes(t.Context(), small.ID, []connexa.Result{connexa.ResultNone}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestRunsTakeTurns(t *testing.T) {
 		mine[id] = true
 	}
 	n := 0
-	for _, j := range claim(t, d, 24) {
+	for _, j := range claimNext(t, d, 24) {
 		if mine[j.NodeID] {
 			n++
 		}
@@ -219,39 +219,39 @@ func TestRunsTakeTurns(t *testing.T) {
 }
 
 func TestTheJobOfADeletedNodeIsCounted(t *testing.T) {
-	d, ids := fleet(t, 3)
+	d, ids := addFleet(t, 3)
 	run := startRun(t, d, ids...)
-	held := claim(t, d, 1)[0]
+	held := claimNext(t, d, 1)[0]
 	if _, runs, err := d.DeleteNodes(t.Context(), ids); err != nil || len(runs) != 1 || runs[0] != run.ID {
 		t.Fatalf("delete: runs %v, %v", runs, err)
 	}
-	if run = reload(t, d, run); run.State != connexa.RunDone || run.Void != 3 {
+	if run = reloadNode(t, d, run); run.State != connexa.RunDone || run.Inconclusive != 3 {
 		t.Errorf("run %+v", run)
 	}
-	if _, err := d.Finish(t.Context(), held, found(connexa.Answered)); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := d.Finish(t.Context(), held, foundFact(connexa.Answered)); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("the result of a deleted node: %v", err)
 	}
 	groups, err := d.RunGroups(t.Context(), run.ID, 5)
-	if err != nil || len(groups) != 1 || groups[0].Mark != connexa.MarkDeleted || groups[0].Count != 3 {
+	if err != nil || len(groups) != 1 || groups[0].Result != connexa.ResultDeleted || groups[0].Count != 3 {
 		t.Errorf("groups %+v, %v", groups, err)
 	}
 }
 
 func TestAJobInterruptedThreeTimesEndsWithoutAFact(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	run := startRun(t, d, ids...)
 	for i := range maxInterruptions {
-		if jobs := claim(t, d, 1); len(jobs) != 1 {
+		if jobs := claimNext(t, d, 1); len(jobs) != 1 {
 			t.Fatalf("after %d interruptions: %d jobs", i, len(jobs))
 		}
 		if _, err := d.Recover(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if jobs := claim(t, d, 1); len(jobs) != 0 {
+	if jobs := claimNext(t, d, 1); len(jobs) != 0 {
 		t.Error("the job runs a fourth time")
 	}
-	if run = reload(t, d, run); run.State != connexa.RunDone || run.Void != 1 {
+	if run = reloadNode(t, d, run); run.State != connexa.RunDone || run.Inconclusive != 1 {
 		t.Errorf("run %+v", run)
 	}
 	if n, err := d.Node(t.Context(), ids[0]); err != nil || n.Status != connexa.NotTested {
@@ -260,9 +260,9 @@ func TestAJobInterruptedThreeTimesEndsWithoutAFact(t *testing.T) {
 }
 
 func TestAResultForAnOlderRevisionIsHistoryOnly(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	run := startRun(t, d, ids...)
-	j := claim(t, d, 1)[0]
+	j := claimNext(t, d, 1)[0]
 	n, err := d.Node(t.Context(), ids[0])
 	if err != nil {
 		t.Fatal(err)
@@ -271,58 +271,58 @@ func TestAResultForAnOlderRevisionIsHistoryOnly(t *testing.T) {
 	if reset, err := d.EditNode(t.Context(), n, "", "ann"); err != nil || !reset {
 		t.Fatal(reset, err)
 	}
-	if done := finish(t, d, j, connexa.Answered); !done.Stale {
+	if done := finishJob(t, d, j, connexa.Answered); !done.Stale {
 		t.Error("the result is not called stale")
 	}
 	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.NotTested {
 		t.Errorf("status %q", n.Status)
 	}
-	again := claim(t, d, 1)
+	again := claimNext(t, d, 1)
 	if len(again) != 1 || again[0].Login != "other" {
 		t.Fatalf("queued again: %+v", again)
 	}
-	finish(t, d, again[0], connexa.Answered)
+	finishJob(t, d, again[0], connexa.Answered)
 	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.PingOK {
 		t.Errorf("status %q", n.Status)
 	}
-	if run = reload(t, d, run); run.Good != 1 || run.State != connexa.RunDone {
+	if run = reloadNode(t, d, run); run.Good != 1 || run.State != connexa.RunDone {
 		t.Errorf("run %+v", run)
 	}
 }
 
 func TestAPausedRunIsNotClaimed(t *testing.T) {
-	d, ids := fleet(t, 4)
+	d, ids := addFleet(t, 4)
 	run := startRun(t, d, ids[:3]...)
 	if err := d.PauseRun(t.Context(), run.ID, connexa.T("run.notice.offline")); err != nil {
 		t.Fatal(err)
 	}
-	if jobs := claim(t, d, 10); len(jobs) != 0 {
+	if jobs := claimNext(t, d, 10); len(jobs) != 0 {
 		t.Errorf("%d jobs of a paused run", len(jobs))
 	}
 	startRun(t, d, ids[2:]...) // one of them waits for the paused run, and now for this one too
-	if jobs := claim(t, d, 10); len(jobs) != 2 {
+	if jobs := claimNext(t, d, 10); len(jobs) != 2 {
 		t.Errorf("%d jobs of the second run, want 2", len(jobs))
 	}
 	if err := d.ResumeRun(t.Context(), run.ID); err != nil {
 		t.Fatal(err)
 	}
-	if jobs := claim(t, d, 10); len(jobs) != 2 {
+	if jobs := claimNext(t, d, 10); len(jobs) != 2 {
 		t.Errorf("%d jobs after the pause, want 2", len(jobs))
 	}
-	if run = reload(t, d, run); run.State != connexa.RunRunning || !run.Notice.IsZero() {
+	if run = reloadNode(t, d, run); run.State != connexa.RunRunning || !run.Notice.IsZero() {
 		t.Errorf("run %+v", run)
 	}
 }
 
 func TestSuspectsAreLookedAtAgain(t *testing.T) {
-	d, ids := fleet(t, 2)
+	d, ids := addFleet(t, 2)
 	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok' WHERE id = ?`, ids[0]); err != nil {
 		t.Fatal(err)
 	}
 	startRun(t, d, ids...)
-	long := found(connexa.NoAnswer)
+	long := foundFact(connexa.NoAnswer)
 	long.Outcome.At = time.Now().Add(-70 * time.Second)
-	for _, j := range claim(t, d, 2) {
+	for _, j := range claimNext(t, d, 2) {
 		if _, err := d.Finish(t.Context(), j, long); err != nil {
 			t.Fatal(err)
 		}
@@ -333,12 +333,12 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 	if n, err := d.RequeueSuspects(t.Context()); n != 0 || err != nil {
 		t.Fatalf("%d jobs, %v; the suspect has one already", n, err)
 	}
-	jobs := claim(t, d, 5)
+	jobs := claimNext(t, d, 5)
 	if len(jobs) != 1 || jobs[0].NodeID != ids[0] {
 		t.Fatalf("%+v", jobs)
 	}
-	finish(t, d, jobs[0], connexa.NoAnswer)
-	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.PingFailed || n.Doubt.Suspect() {
+	finishJob(t, d, jobs[0], connexa.NoAnswer)
+	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.PingFailed || n.Failures.Suspect() {
 		t.Errorf("after the second silence %+v", n.Verdict)
 	}
 }
@@ -346,7 +346,7 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 // A look that found nothing out about a suspect leaves it in doubt and says
 // nothing of when it was checked. The server gets its rest all the same.
 func TestASuspectRestsAfterALookInVain(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	now := time.Now()
 	d.now = func() time.Time { return now }
 	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok', silences = 1, checked_at = ?`, now.Add(-time.Hour).UnixMilli()); err != nil {
@@ -360,9 +360,9 @@ func TestASuspectRestsAfterALookInVain(t *testing.T) {
 	}
 	for range 2 {
 		look(1)
-		p := found(connexa.NoFact)
+		p := foundFact(connexa.NoFact)
 		p.Outcome.At = now
-		if _, err := d.Finish(t.Context(), claim(t, d, 1)[0], p); err != nil {
+		if _, err := d.Finish(t.Context(), claimNext(t, d, 1)[0], p); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(15 * time.Second)
@@ -370,14 +370,14 @@ func TestASuspectRestsAfterALookInVain(t *testing.T) {
 		now = now.Add(45 * time.Second)
 	}
 	startRun(t, d, ids...)
-	if err := d.Release(t.Context(), claim(t, d, 1)[0], now); err != nil {
+	if err := d.Release(t.Context(), claimNext(t, d, 1)[0], now); err != nil {
 		t.Fatal(err)
 	}
 	look(0) // it has one
 }
 
 func TestARunOfNothingIsRefused(t *testing.T) {
-	d, _ := fleet(t, 1)
+	d, _ := addFleet(t, 1)
 	_, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: []int64{99}}})
 	if connexa.CodeOf(err) != connexa.Invalid {
 		t.Errorf("%v", err)
@@ -388,9 +388,9 @@ func TestARunOfNothingIsRefused(t *testing.T) {
 }
 
 func TestLiveJobsAreCounted(t *testing.T) {
-	d, ids := fleet(t, 5)
+	d, ids := addFleet(t, 5)
 	startRun(t, d, ids...)
-	if _, err := d.Finish(t.Context(), claim(t, d, 2)[0], found(connexa.Answered)); err != nil {
+	if _, err := d.Finish(t.Context(), claimNext(t, d, 2)[0], foundFact(connexa.Answered)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := d.CountLiveJobs(t.Context())
@@ -401,7 +401,7 @@ func TestLiveJobsAreCounted(t *testing.T) {
 }
 
 func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	probe := func(f connexa.Fact, s connexa.SessionFacts, want bool) {
 		t.Helper()
 		run, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunLogin, Selection: connexa.Selection{IDs: ids}})
@@ -412,7 +412,7 @@ func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
 		if err != nil || len(jobs) != 1 {
 			t.Fatalf("run %d: %v, %v", run.ID, jobs, err)
 		}
-		p := found(f)
+		p := foundFact(f)
 		p.Outcome.Kind, p.Detail.Session = connexa.Login, s
 		if _, err := d.Finish(t.Context(), jobs[0], p); err != nil {
 			t.Fatal(err)
@@ -445,7 +445,7 @@ func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
 // node changes: each raises its revision, and a comment does not.
 func TestRevisionsTellCorrections(t *testing.T) {
 	d := openFleet(t)
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops1 a", "192.0.2.1 ops2 a", "192.0.2.1 ops3 a", "192.0.2.2 ops1 a")), "")
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a", "192.0.2.1 ops2 a", "192.0.2.1 ops3 a", "192.0.2.2 ops1 a")), "")
 	before, err := d.Revisions(t.Context(), "192.0.2.1")
 	if err != nil || len(before) != 3 {
 		t.Fatal(before, err)
@@ -470,7 +470,7 @@ func TestRevisionsTellCorrections(t *testing.T) {
 		}
 	}
 	edit("ops1", "a", func(n *connexa.Node) { n.Comment = "seen" })
-	confirm(t, d, preview(t, d, typed("192.0.2.1 ops2 right")), connexa.TakeTheirs)
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops2 right")), connexa.TakeTheirs)
 	edit("ops3", "right", func(*connexa.Node) {})
 	after, err := d.Revisions(t.Context(), "192.0.2.1")
 	if err != nil {

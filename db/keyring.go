@@ -101,8 +101,8 @@ func (k *keyring) seal(purpose string, plain []byte) []byte {
 	return k.aead.Seal(nonce, nonce, plain, []byte(purpose))
 }
 
-// open is the inverse of seal.
-func (k *keyring) open(purpose string, sealed []byte) ([]byte, error) {
+// unseal is the inverse of seal.
+func (k *keyring) unseal(purpose string, sealed []byte) ([]byte, error) {
 	if len(sealed) < chacha20poly1305.NonceSizeX {
 		return nil, fmt.Errorf("open %s: %d bytes are too few", purpose, len(sealed))
 	}
@@ -114,9 +114,9 @@ func (k *keyring) open(purpose string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// digest is a keyed digest of parts: equal for equal parts, and without the key
+// keyedDigest is a keyed digest of parts: equal for equal parts, and without the key
 // nobody can try guesses against it.
-func (k *keyring) digest(purpose string, parts ...string) []byte {
+func (k *keyring) keyedDigest(purpose string, parts ...string) []byte {
 	h := hmac.New(sha256.New, k.mac)
 	fmt.Fprintf(h, "%s\x00", purpose)
 	for _, p := range parts {

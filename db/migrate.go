@@ -34,7 +34,7 @@ func (d *DB) migrate(ctx context.Context, dir string, schema fs.FS) error {
 		}
 	}
 	if has > 0 && has < want {
-		path, err := d.snapshot(ctx, dir, has)
+		path, err := d.copyBeforeMigration(ctx, dir, has)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (d *DB) migrate(ctx context.Context, dir string, schema fs.FS) error {
 
 // tooNew names the newest copy that this program can read, if one is left.
 func tooNew(dir string, has, want int64) error {
-	list, err := snapshots(dir)
+	list, err := listSnapshots(dir)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,14 @@ func (d *DB) checkKey(ctx context.Context) error {
 	err := d.write.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = ?`, keyCheckName).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
 		sealed := hex.EncodeToString(d.ring.seal("key.check", []byte(keyCheckPlain)))
-		return d.tx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, keyCheckName, sealed) })
+		return d.inTx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, keyCheckName, sealed) })
 	}
 	if err != nil {
 		return fmt.Errorf("check the key: %w", err)
 	}
 	sealed, err := hex.DecodeString(value)
 	if err == nil {
-		_, err = d.ring.open("key.check", sealed)
+		_, err = d.ring.unseal("key.check", sealed)
 	}
 	if err != nil {
 		return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("start.key.wrong", d.ring.source), Err: err}

@@ -68,12 +68,12 @@ func benchList(b *testing.B, d *DB, q connexa.ListQuery) {
 		start := time.Now()
 		barePage(b, d.read, q)
 		bare = append(bare, time.Since(start))
-		d.nodes.writes.Add(1) // as after an edit: the total is counted anew
+		d.nodeCache.writes.Add(1) // as after an edit: the total is counted anew
 		d.fleetChanged()
 		counted = append(counted, list())
 	}
-	report(b, map[string][]time.Duration{"": whole, "counted-": counted, "bare-": bare})
-	b.ReportMetric(float64(share(whole, .5))/float64(share(bare, .5)), "×bare")
+	newReport(b, map[string][]time.Duration{"": whole, "counted-": counted, "bare-": bare})
+	b.ReportMetric(float64(shareOf(whole, .5))/float64(shareOf(bare, .5)), "×bare")
 }
 
 // deepCursor leads to the page after the row at index.
@@ -87,7 +87,7 @@ func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery, index int) string {
 	for _, k := range keys[1:] {
 		columns += ", " + k
 	}
-	cond, args := where(q.Filter)
+	cond, args := filterSQL(q.Filter)
 	at := position{Sort: q.Sort.String(), Keys: make([]any, len(keys)), Index: index}
 	into := make([]any, len(keys))
 	for i := range into {
@@ -98,7 +98,7 @@ func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery, index int) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return at.cursor()
+	return at.encodeCursor()
 }
 
 // barePage is what a list cannot do without: find the page, read its rows.
@@ -128,17 +128,17 @@ func barePage(tb testing.TB, read *sql.DB, q connexa.ListQuery) {
 	}
 }
 
-// report gives the middle and the slow end of what was measured, by name.
-func report(b *testing.B, took map[string][]time.Duration) {
+// newReport gives the middle and the slow end of what was measured, by name.
+func newReport(b *testing.B, took map[string][]time.Duration) {
 	for name, list := range took {
-		b.ReportMetric(float64(share(list, .5).Microseconds())/1000, name+"p50-ms")
-		b.ReportMetric(float64(share(list, .95).Microseconds())/1000, name+"p95-ms")
+		b.ReportMetric(float64(shareOf(list, .5).Microseconds())/1000, name+"p50-ms")
+		b.ReportMetric(float64(shareOf(list, .95).Microseconds())/1000, name+"p95-ms")
 	}
 	b.ReportMetric(0, "ns/op") // of all together it says nothing
 }
 
-// share is the time that this share of list does not exceed.
-func share(list []time.Duration, part float64) time.Duration {
+// shareOf is the time that this share of list does not exceed.
+func shareOf(list []time.Duration, part float64) time.Duration {
 	slices.Sort(list)
 	return list[min(int(part*float64(len(list))), len(list)-1)]
 }
@@ -149,10 +149,10 @@ func share(list []time.Duration, part float64) time.Duration {
 func BenchmarkNodeListBusy(b *testing.B) {
 	d := openFleet(b)
 	fleet := putFleet(b, d, makeFleet(1, 100_000))
-	if err := d.startSheet(b.Context()); err != nil {
+	if err := d.startIndex(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	d.nodes.sheet.background.Wait()
+	d.nodeCache.index.background.Wait()
 	if _, err := d.Facets(b.Context()); err != nil { // as RunHistory does
 		b.Fatal(err)
 	}
@@ -173,9 +173,9 @@ func BenchmarkNodeListBusy(b *testing.B) {
 			for range 10 {
 				n := fleet[rng.IntN(len(fleet))]
 				probeNode(rng, &n)
-				err := d.tx(ctx, func(tx *sql.Tx) error {
+				err := d.inTx(ctx, func(tx *sql.Tx) error {
 					_, err := tx.ExecContext(ctx, `UPDATE nodes SET status = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, checked_at = ? WHERE id = ?`,
-						n.Status, n.Basis.Reached.Index(), n.Basis.Cause, micros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, millis(n.Last.At), n.ID)
+						n.Status, n.Basis.Reached.Index(), n.Basis.Cause, toMicros(n.Last.Latency), n.Last.Attempts, n.Last.Lost, toMillis(n.Last.At), n.ID)
 					return err
 				})
 				if err != nil && ctx.Err() == nil {
@@ -215,7 +215,7 @@ func BenchmarkNodeListBusy(b *testing.B) {
 					}
 					took = append(took, time.Since(start))
 				}
-				report(b, map[string][]time.Duration{"": took})
+				newReport(b, map[string][]time.Duration{"": took})
 			})
 		}
 	}
@@ -223,14 +223,14 @@ func BenchmarkNodeListBusy(b *testing.B) {
 
 // addBatch adds nodes as an import does, and returns the ids of the new ones.
 func addBatch(ctx context.Context, d *DB, nodes []connexa.Node) (added []int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		ins, err := d.insertNodes(ctx, tx, fleetStart, 0)
 		if err != nil {
 			return err
 		}
 		defer ins.close()
 		for _, n := range nodes {
-			id, err := ins.add(ctx, &n, "x")
+			id, err := ins.insertNode(ctx, &n, "x")
 			if err != nil {
 				return err
 			}

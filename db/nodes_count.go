@@ -17,14 +17,14 @@ type nodeCache struct {
 	writes     atomic.Int64 // raised after every commit: without one nothing is old
 	generation atomic.Int64 // raised after nodes came, went or were edited
 	counts     countCache
-	sheet      sheet
-	facets     lagging[connexa.Facets]
-	fleet      lagging[connexa.Fleet]
+	index      nodeIndex
+	facets     staleCache[connexa.Facets]
+	fleet      staleCache[connexa.Fleet]
 }
 
 // fleetChanged is called after the commit of what added, edited or deleted
 // nodes. Probes do not call it: for them a second of age is enough.
-func (d *DB) fleetChanged() { d.nodes.generation.Add(1) }
+func (d *DB) fleetChanged() { d.nodeCache.generation.Add(1) }
 
 const (
 	countAge  = time.Second
@@ -47,14 +47,14 @@ type snapshot struct {
 	at                 time.Time
 }
 
-// snapshot is taken before the value is read.
-func (c *nodeCache) snapshot(now time.Time) snapshot {
+// takeSnapshot is taken before the value is read.
+func (c *nodeCache) takeSnapshot(now time.Time) snapshot {
 	return snapshot{c.writes.Load(), c.generation.Load(), now}
 }
 
-// fresh says whether a value from old is good enough: nothing was written since,
+// isFresh says whether a value from old is good enough: nothing was written since,
 // or only results of probes, and not for longer than most.
-func (s snapshot) fresh(old snapshot, most time.Duration) bool {
+func (s snapshot) isFresh(old snapshot, most time.Duration) bool {
 	return s.writes == old.writes || s.generation == old.generation && s.at.Sub(old.at) < most
 }
 
@@ -63,7 +63,7 @@ func (d *DB) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
 	var n int
 	var err error
 	if s.All {
-		n, err = count(ctx, d.read, s.Filter)
+		n, err = countRows(ctx, d.read, s.Filter)
 	} else {
 		cond, args := whereSelected(s)
 		err = d.read.QueryRowContext(ctx, `SELECT count(*) FROM nodes WHERE `+cond, args...).Scan(&n)
@@ -80,17 +80,17 @@ func (d *DB) countCached(ctx context.Context, f connexa.Filter) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("name a filter: %w", err)
 	}
-	key, c := string(b), &d.nodes.counts
-	now := d.nodes.snapshot(d.now())
+	key, c := string(b), &d.nodeCache.counts
+	now := d.nodeCache.takeSnapshot(d.now())
 	c.mu.Lock()
 	e, ok := c.entries[key]
 	c.mu.Unlock()
-	if ok && now.fresh(e.age, countAge) {
+	if ok && now.isFresh(e.age, countAge) {
 		return e.n, nil
 	}
-	n, ok, err := d.sheetCount(ctx, f)
+	n, ok, err := d.indexedCount(ctx, f)
 	if err == nil && !ok {
-		n, err = count(ctx, d.read, f)
+		n, err = countRows(ctx, d.read, f)
 	}
 	if err != nil {
 		return 0, err

@@ -37,7 +37,7 @@ func TestCountsAreKeptUntilSomethingIsWritten(t *testing.T) {
 	if got := total(); got != was {
 		t.Errorf("%d, counted anew without a reason; want %d", got, was)
 	}
-	d.nodes.writes.Add(1) // as after a result of a probe
+	d.nodeCache.writes.Add(1) // as after a result of a probe
 	if got := total(); got != was {
 		t.Errorf("%d within a second of a result, want %d", got, was)
 	}
@@ -47,7 +47,7 @@ func TestCountsAreKeptUntilSomethingIsWritten(t *testing.T) {
 	}
 	set("ping_failed")
 	d.fleetChanged()
-	d.nodes.writes.Add(1)
+	d.nodeCache.writes.Add(1)
 	if got := total(); got != 0 {
 		t.Errorf("%d after an edit, want 0", got)
 	}
@@ -60,7 +60,7 @@ func TestCountsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(d.nodes.counts.entries); n > maxCounts {
+	if n := len(d.nodeCache.counts.entries); n > maxCounts {
 		t.Errorf("%d counts are kept", n)
 	}
 }

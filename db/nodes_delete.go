@@ -28,35 +28,35 @@ func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, err
 // before stays deleted and is in the count. It returns too the runs whose
 // tallies changed.
 func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error) {
-	ids = distinct(slices.Clone(ids)) // a job counts once
+	ids = distinctIDs(slices.Clone(ids)) // a job counts once
 	for batch := range slices.Chunk(ids, deleteBatch) {
 		n, touched, err := d.deleteFew(ctx, batch)
 		if err != nil {
-			return deleted, distinct(runs), fmt.Errorf("delete nodes: %w", err)
+			return deleted, distinctIDs(runs), fmt.Errorf("delete nodes: %w", err)
 		}
 		deleted += int(n)
 		runs = append(runs, touched...)
 	}
-	return deleted, distinct(runs), nil
+	return deleted, distinctIDs(runs), nil
 }
 
 // deleteFew deletes nodes in one transaction.
 func (d *DB) deleteFew(ctx context.Context, ids []int64) (n int64, runs []int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) (err error) {
+	err = d.inTx(ctx, func(tx *sql.Tx) (err error) {
 		if runs, err = d.endJobsOfNodes(ctx, tx, ids); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, list(ids)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, jsonIDs(ids)); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+		res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
 		if err != nil {
 			return err
 		}
 		if n, err = res.RowsAffected(); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, unrollGone)
+		_, err = tx.ExecContext(ctx, forgetGone)
 		return err
 	})
 	if err == nil {
@@ -65,8 +65,8 @@ func (d *DB) deleteFew(ctx context.Context, ids []int64) (n int64, runs []int64,
 	return n, runs, err
 }
 
-// distinct sorts ids and drops what is there twice.
-func distinct(ids []int64) []int64 {
+// distinctIDs sorts ids and drops what is there twice.
+func distinctIDs(ids []int64) []int64 {
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }

@@ -16,19 +16,19 @@ import (
 // same address, port and login is Conflict.
 func (d *DB) AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error) {
 	var id int64
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		ins, err := d.insertNodes(ctx, tx, d.now(), 0)
 		if err != nil {
 			return err
 		}
 		defer ins.close()
-		if id, err = ins.add(ctx, &n, password); err != nil {
+		if id, err = ins.insertNode(ctx, &n, password); err != nil {
 			return err
 		}
 		if id == 0 {
 			return connexa.Errorf(connexa.Conflict, "error.exists")
 		}
-		return d.tellHistory(ctx, tx, connexa.Entry{
+		return d.recordEdit(ctx, tx, connexa.Entry{
 			NodeID: id, What: connexa.EntryAdded, By: by, Before: connexa.NotTested, After: connexa.NotTested,
 		})
 	})
@@ -45,7 +45,7 @@ func (d *DB) AddNode(ctx context.Context, n connexa.Node, password connexa.Secre
 // last outcome, which stays in the history. When n.Revision is not the node's,
 // somebody else was faster: Conflict.
 func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		var mac []byte
 		old, err := scanNode(tx.QueryRowContext(ctx, `SELECT `+nodeRow+`, password_mac FROM nodes WHERE id = ?`, n.ID).Scan, &mac)
 		if err != nil {
@@ -54,7 +54,7 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 		if old.Revision != n.Revision {
 			return connexa.Errorf(connexa.Conflict, "node.edit.changed")
 		}
-		fields := differing(&old, &n)
+		fields := changedFields(&old, &n)
 		newPassword := !bytes.Equal(mac, d.ring.passwordMAC(password))
 		if newPassword {
 			fields = append(fields, "password")
@@ -63,20 +63,20 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 			return nil
 		}
 		// A password that is kept is sealed anew with the rest.
-		values := append(d.ring.nodeValues(&n, password), millis(d.now()), n.ID)
+		values := append(d.ring.nodeValues(&n, password), toMillis(d.now()), n.ID)
 		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET (`+nodeColumns+`, changed_at) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?`, values...); err != nil {
 			return err
 		}
 		after := old.Status
-		if reset = slices.ContainsFunc(fields, probed); reset {
+		if reset = slices.ContainsFunc(fields, wasProbed); reset {
 			after = connexa.NotTested
 			if _, err := tx.ExecContext(ctx, resetNode+` WHERE id = ?`, n.ID); err != nil {
 				return err
 			}
 		}
-		return d.tellHistory(ctx, tx, connexa.Entry{
+		return d.recordEdit(ctx, tx, connexa.Entry{
 			NodeID: n.ID, What: connexa.EntryEdited, By: by, Before: old.Status, After: after,
-			Doubt: !reset && old.Doubt.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
+			Suspect: !reset && old.Failures.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
 		})
 	})
 	if err != nil {
@@ -93,13 +93,13 @@ const resetNode = `UPDATE nodes SET revision = revision + 1, status = 'not_teste
 	basis_kind = '', basis_reached = 0, basis_cause = '', basis_at = NULL,
 	checked_at = NULL, vendor = '', peer_host = '', firmware = 0, plain = 0`
 
-// probed says whether a probe goes by the field.
-func probed(field string) bool {
+// wasProbed says whether a probe goes by the field.
+func wasProbed(field string) bool {
 	return field == "address" || field == "port" || field == "login" || field == "password"
 }
 
-// differing names the fields, the password left out, in which two nodes differ.
-func differing(a, b *connexa.Node) []string {
+// changedFields names the fields, the password left out, in which two nodes differ.
+func changedFields(a, b *connexa.Node) []string {
 	var fields []string
 	for _, c := range connexa.NodeChanges(a, b) {
 		fields = append(fields, strings.TrimPrefix(c.Field, "node."))
@@ -116,14 +116,14 @@ func fieldNames(fields []string) connexa.Text {
 	return t
 }
 
-// tellHistory adds a row about what a person did to a node.
-func (d *DB) tellHistory(ctx context.Context, tx *sql.Tx, e connexa.Entry) error {
-	text, err := json.Marshal(connexa.Story{Detail: e.Detail})
+// recordEdit adds a row about what a person did to a node.
+func (d *DB) recordEdit(ctx context.Context, tx *sql.Tx, e connexa.Entry) error {
+	text, err := json.Marshal(connexa.StoredDetail{Detail: e.Detail})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after, suspect, detail) VALUES (?,?,?,?,?,?,?,?)`,
-		e.NodeID, millis(d.now()), e.What, e.By, e.Before, e.After, e.Doubt, string(text))
+		e.NodeID, toMillis(d.now()), e.What, e.By, e.Before, e.After, e.Suspect, string(text))
 	if err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// tested puts a node into the fleet that was measured, and is in doubt.
-func tested(t *testing.T, d *DB, address string) connexa.Node {
+// testedFleet puts a node into the fleet that was measured, and is in doubt.
+func testedFleet(t *testing.T, d *DB, address string) connexa.Node {
 	t.Helper()
 	n := connexa.Node{
 		Address: address, Port: connexa.DefaultPort, Login: "ops1", Tags: []string{"old"}, Revision: 1, CreatedAt: fleetStart,
-		Verdict: connexa.Verdict{Status: connexa.SpeedOK, Doubt: connexa.Doubt{NoAnswer: 1}},
+		Verdict: connexa.Verdict{Status: connexa.SpeedOK, Failures: connexa.FailureStreaks{NoAnswer: 1}},
 		Last: connexa.Outcome{
 			Kind: connexa.Speed, At: fleetStart, Reached: connexa.Internet, Latency: 5e6, Control: 9e6, Attempts: 3, Lost: 1, DownBits: 9e6, UpBits: 3e6,
 		},
@@ -80,7 +80,7 @@ func TestEditNode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := openFleet(t)
 			ctx := t.Context()
-			before := tested(t, d, "192.0.2.1")
+			before := testedFleet(t, d, "192.0.2.1")
 			n, password := before, connexa.Secret("pw-ops1")
 			tt.change(&n, &password)
 			reset, err := d.EditNode(ctx, n, password, "ann")
@@ -139,7 +139,7 @@ func keysOf(t connexa.Text) []string {
 func TestEditNodeConflicts(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
-	a, b := tested(t, d, "192.0.2.1"), tested(t, d, "192.0.2.2")
+	a, b := testedFleet(t, d, "192.0.2.1"), testedFleet(t, d, "192.0.2.2")
 	taken := a
 	taken.Address = b.Address
 	if _, err := d.EditNode(ctx, taken, "pw-ops1", "ann"); connexa.CodeOf(err) != connexa.Conflict || connexa.TextOf(err).Key != "error.exists" {
@@ -165,7 +165,7 @@ func TestEditNodeConflicts(t *testing.T) {
 
 func TestEditKeepsTheSearch(t *testing.T) {
 	d := openFleet(t)
-	n := tested(t, d, "192.0.2.1")
+	n := testedFleet(t, d, "192.0.2.1")
 	n.City = "КРАСНОЯРСК"
 	if _, err := d.EditNode(t.Context(), n, "pw-ops1", "ann"); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestDeleteAgreesWithAPlainLoop(t *testing.T) {
 		var keep []int64
 		want := 0
 		for i := range fleet {
-			if matches(f, &fleet[i]) {
+			if matchesFilter(f, &fleet[i]) {
 				want++
 			} else {
 				keep = append(keep, fleet[i].ID)
@@ -218,7 +218,7 @@ func TestDeleteAgreesWithAPlainLoop(t *testing.T) {
 func TestDeleteEndsLiveJobs(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
-	a, b := tested(t, d, "192.0.2.1"), tested(t, d, "192.0.2.2")
+	a, b := testedFleet(t, d, "192.0.2.1"), testedFleet(t, d, "192.0.2.2")
 	run, err := d.StartRun(ctx, connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: []int64{a.ID, b.ID}}})
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +227,7 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 	if err != nil || deleted != 1 || !slices.Equal(runs, []int64{run.ID}) {
 		t.Fatalf("deleted %d, runs %v, %v", deleted, runs, err)
 	}
-	if run, err = d.Run(ctx, run.ID); err != nil || run.Void != 1 || run.Done() != 1 || run.Total != 2 || !run.State.Live() {
+	if run, err = d.Run(ctx, run.ID); err != nil || run.Inconclusive != 1 || run.Done() != 1 || run.Total != 2 || !run.State.Live() {
 		t.Errorf("run %+v, %v", run, err)
 	}
 	jobs, err := d.Claim(ctx, connexa.Ping, 9)
@@ -238,10 +238,10 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 	if _, runs, err = d.DeleteNodes(ctx, []int64{b.ID}); err != nil || !slices.Equal(runs, []int64{run.ID}) {
 		t.Fatalf("runs %v, %v", runs, err)
 	}
-	if _, err := d.Finish(ctx, jobs[0], connexa.Probed{Fact: connexa.Answered, Mark: connexa.MarkGood}); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := d.Finish(ctx, jobs[0], connexa.Probed{Fact: connexa.Answered, Result: connexa.ResultGood}); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("a result for a deleted node: %v", err)
 	}
-	if run, err = d.Run(ctx, run.ID); err != nil || run.Void != 2 || run.State != connexa.RunDone {
+	if run, err = d.Run(ctx, run.ID); err != nil || run.Inconclusive != 2 || run.State != connexa.RunDone {
 		t.Errorf("run %+v, %v", run, err)
 	}
 	if h, err := d.NodeHistory(ctx, a.ID, 0, 9); err != nil || len(h) != 0 {
@@ -252,7 +252,7 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 func TestDeleteManyInBatches(t *testing.T) {
 	d := openFleet(t)
 	fleet := putFleet(t, d, makeFleet(2, 2*deleteBatch+7))
-	n, _, err := d.DeleteNodes(t.Context(), ids(fleet))
+	n, _, err := d.DeleteNodes(t.Context(), nodeIDs(fleet))
 	if err != nil || n != len(fleet) {
 		t.Errorf("deleted %d of %d, %v", n, len(fleet), err)
 	}
@@ -261,13 +261,13 @@ func TestDeleteManyInBatches(t *testing.T) {
 // What is to be deleted a few at a time is remembered, and goes on after a stop.
 func TestDeleteDoomed(t *testing.T) {
 	d := openFleet(t)
-	fleet := ids(putFleet(t, d, makeFleet(2, 3*firstBite)))
+	fleet := nodeIDs(putFleet(t, d, makeFleet(2, 3*firstBatch)))
 	run := startRun(t, d, fleet[:5]...)
 	doomed := fleet[:len(fleet)-4]
-	if err := d.Doom(t.Context(), append([]int64{999_999}, doomed...)); err != nil {
+	if err := d.ScheduleDeletion(t.Context(), append([]int64{999_999}, doomed...)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := d.CountDoomed(t.Context()); err != nil || n != len(doomed) {
+	if n, err := d.CountPendingDeletions(t.Context()); err != nil || n != len(doomed) {
 		t.Errorf("%d are doomed, %v; want %d", n, err, len(doomed))
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -276,14 +276,14 @@ func TestDeleteDoomed(t *testing.T) {
 		gone, runs = append(gone, g...), append(runs, r...)
 		stop()
 	}
-	if err := d.DeleteDoomed(ctx, told); !errors.Is(err, context.Canceled) {
+	if err := d.DeletePending(ctx, told); !errors.Is(err, context.Canceled) {
 		t.Errorf("a deletion that is stopped: %v", err)
 	}
-	left, err := d.CountDoomed(t.Context())
+	left, err := d.CountPendingDeletions(t.Context())
 	if err != nil || left == 0 || left+len(gone) != len(doomed) {
 		t.Errorf("%d are left and %d gone, %v; want together %d", left, len(gone), err, len(doomed))
 	}
-	if err := d.DeleteDoomed(t.Context(), told); err != nil {
+	if err := d.DeletePending(t.Context(), told); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(gone, doomed) || !slices.Contains(runs, run.ID) {
@@ -292,7 +292,7 @@ func TestDeleteDoomed(t *testing.T) {
 	if all, err := d.SelectNodes(t.Context(), connexa.Selection{All: true}); err != nil || !slices.Equal(all, fleet[len(doomed):]) {
 		t.Errorf("left: %v, %v", all, err)
 	}
-	if run := reload(t, d, run); run.State != connexa.RunDone || run.Void != 5 {
+	if run := reloadNode(t, d, run); run.State != connexa.RunDone || run.Inconclusive != 5 {
 		t.Errorf("the run of deleted nodes: %+v", run)
 	}
 }

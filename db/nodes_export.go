@@ -17,14 +17,14 @@ const exportChunk = 500
 // when secrets is set. An error is the last thing it yields.
 func (d *DB) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error] {
 	return func(yield func(connexa.Exported, error) bool) {
-		if err := d.export(ctx, s, secrets, func(e connexa.Exported) bool { return yield(e, nil) }); err != nil {
+		if err := d.exportNodes(ctx, s, secrets, func(e connexa.Exported) bool { return yield(e, nil) }); err != nil {
 			yield(connexa.Exported{}, fmt.Errorf("export nodes: %w", err))
 		}
 	}
 }
 
-// export calls yield until it says false, and then returns nil.
-func (d *DB) export(ctx context.Context, s connexa.Selection, secrets bool, yield func(connexa.Exported) bool) error {
+// exportNodes calls yield until it says false, and then returns nil.
+func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool, yield func(connexa.Exported) bool) error {
 	tx, err := d.read.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (d *DB) export(ctx context.Context, s connexa.Selection, secrets bool, yiel
 	// The ids first: sorting whole rows would take the memory of all of them.
 	from, order := "nodes", orderKeys(connexa.Sort{Key: connexa.SortAddress})
 	if s.All {
-		from = source(s.Filter)
+		from = sourceTable(s.Filter)
 	}
 	cond, args := whereSelected(s)
 	ids, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM `+from+` WHERE `+cond+` ORDER BY `+orderBy(order, false, false), args...))
@@ -67,7 +67,7 @@ func (d *DB) export(ctx context.Context, s connexa.Selection, secrets bool, yiel
 }
 
 func sealedPasswords(ctx context.Context, q querier, ids []int64) (map[int64][]byte, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, password FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+	rows, err := q.QueryContext(ctx, `SELECT id, password FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ const maxFacet = 300
 // new ones are made, and a page does not wait for those of a large fleet: it
 // gets the old ones, marked so. Whoever gets them must not change them.
 func (d *DB) Facets(ctx context.Context) (connexa.Facets, error) {
-	f, old, err := d.nodes.facets.get(ctx, d, 0, d.computeFacets)
+	f, old, err := d.nodeCache.facets.getValue(ctx, d, 0, d.computeFacets)
 	f.Old = old
 	return f, err
 }

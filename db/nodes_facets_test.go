@@ -21,7 +21,7 @@ func TestFacetsCountTheFleet(t *testing.T) {
 	}
 	suspects := 0
 	for i := range fleet {
-		if fleet[i].Doubt.Suspect() {
+		if fleet[i].Failures.Suspect() {
 			suspects++
 		}
 	}
@@ -73,7 +73,7 @@ func freshFacets(t *testing.T, d *DB) (connexa.Facets, error) {
 		if err != nil || !f.Old {
 			return f, err
 		}
-		d.nodes.facets.background.Wait()
+		d.nodeCache.facets.background.Wait()
 	}
 }
 

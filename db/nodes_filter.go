@@ -10,23 +10,23 @@ import (
 // none stands in a filter for "has no value".
 const none = "-"
 
-// where turns f into the condition of a WHERE clause over nodes and its
+// filterSQL turns f into the condition of a WHERE clause over nodes and its
 // arguments. It is the only place that does: what is listed, counted, tested,
 // exported and deleted for a filter is the same set. But for the text every
 // column of nodes that it names is in the index nodes_list.
-func where(f connexa.Filter) (string, []any) {
+func filterSQL(f connexa.Filter) (string, []any) {
 	var c conditions
 	if len(f.Statuses) > 0 {
-		c.in("status", texts(f.Statuses))
+		c.addIn("status", jsonTexts(f.Statuses))
 	}
 	if len(f.Countries) > 0 {
-		c.in("country", emptyForNone(f.Countries))
+		c.addIn("country", emptyForNone(f.Countries))
 	}
 	if len(f.Providers) > 0 {
-		c.in("provider", emptyForNone(f.Providers))
+		c.addIn("provider", emptyForNone(f.Providers))
 	}
 	if len(f.Causes) > 0 {
-		c.in("basis_cause", texts(f.Causes))
+		c.addIn("basis_cause", jsonTexts(f.Causes))
 	}
 	if len(f.Reached) > 0 {
 		heights := make([]int, len(f.Reached))
@@ -34,7 +34,7 @@ func where(f connexa.Filter) (string, []any) {
 			heights[i] = s.Index()
 		}
 		// A node that was never probed stopped nowhere.
-		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", list(heights))
+		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", jsonIDs(heights))
 	}
 	if len(f.Tags) > 0 {
 		parts, args := make([]string, len(f.Tags)), make([]any, len(f.Tags))
@@ -56,7 +56,7 @@ func where(f connexa.Filter) (string, []any) {
 	default:
 		c.add(`search LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(strings.ToLower(f.Text))+"%")
 	}
-	return c.join()
+	return c.joinSQL()
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -64,14 +64,14 @@ var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 // whereSelected is where for a selection.
 func whereSelected(s connexa.Selection) (string, []any) {
 	if s.All {
-		return where(s.Filter)
+		return filterSQL(s.Filter)
 	}
-	return "id IN (SELECT value FROM json_each(?))", []any{list(s.IDs)}
+	return "id IN (SELECT value FROM json_each(?))", []any{jsonIDs(s.IDs)}
 }
 
-// source is what to scan for f: the index answers everything but the text, and
+// sourceTable is what to scan for f: the index answers everything but the text, and
 // for that one pass over the table beats looking up each row from the index.
-func source(f connexa.Filter) string {
+func sourceTable(f connexa.Filter) string {
 	if f.Text != "" {
 		return "nodes NOT INDEXED"
 	}
@@ -89,24 +89,24 @@ func (c *conditions) add(part string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// in is true for any of values; one value is compared without a list.
-func (c *conditions) in(column string, values []string) {
+// addIn is true for any of values; one value is compared without a list.
+func (c *conditions) addIn(column string, values []string) {
 	if len(values) == 1 {
 		c.add(column+" = ?", values[0])
 		return
 	}
-	c.add(column+" IN (SELECT value FROM json_each(?))", list(values))
+	c.add(column+" IN (SELECT value FROM json_each(?))", jsonIDs(values))
 }
 
-func (c *conditions) join() (string, []any) {
+func (c *conditions) joinSQL() (string, []any) {
 	if len(c.parts) == 0 {
 		return "TRUE", nil
 	}
 	return strings.Join(c.parts, " AND "), c.args
 }
 
-// list hands a slice of any length to SQL as one argument, for json_each.
-func list[T int | int64 | string](values []T) string {
+// jsonIDs hands a slice of any length to SQL as one argument, for json_each.
+func jsonIDs[T int | int64 | string](values []T) string {
 	if len(values) == 0 {
 		return "[]"
 	}
@@ -117,7 +117,7 @@ func list[T int | int64 | string](values []T) string {
 	return string(b)
 }
 
-func texts[T ~string](values []T) []string {
+func jsonTexts[T ~string](values []T) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = string(v)

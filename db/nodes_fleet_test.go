@@ -42,8 +42,8 @@ var (
 	fleetCauses   = []connexa.Cause{"tcp.refused", "tcp.timeout", "control.silent", "gre.no_inbound", "auth.691", "auth.647"}
 )
 
-// skewed picks a low index most of the time, as real fleets do.
-func skewed(rng *rand.Rand, n int) int {
+// skewedFleet picks a low index most of the time, as real fleets do.
+func skewedFleet(rng *rand.Rand, n int) int {
 	return min(int(rng.ExpFloat64()*float64(n)/4), n-1)
 }
 
@@ -55,9 +55,9 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 	for i := range nodes {
 		v := &nodes[i]
 		*v = connexa.Node{
-			Address: fmt.Sprintf("%d.%d.%d.%d", 5+skewed(rng, 200), rng.IntN(256), rng.IntN(256), 1+rng.IntN(254)),
+			Address: fmt.Sprintf("%d.%d.%d.%d", 5+skewedFleet(rng, 200), rng.IntN(256), rng.IntN(256), 1+rng.IntN(254)),
 			Port:    connexa.DefaultPort, Login: fmt.Sprintf("user%d", rng.IntN(max(n/3, 2))), Revision: 1,
-			Provider: fleetProviders[skewed(rng, len(fleetProviders))], Comment: fleetComments[rng.IntN(len(fleetComments))],
+			Provider: fleetProviders[skewedFleet(rng, len(fleetProviders))], Comment: fleetComments[rng.IntN(len(fleetComments))],
 			Verdict: connexa.Verdict{Status: connexa.NotTested}, CreatedAt: fleetStart.Add(time.Duration(i/7) * time.Second),
 		}
 		if rng.IntN(9) == 0 {
@@ -66,7 +66,7 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 		if rng.IntN(20) == 0 {
 			v.Port = 1024 + rng.IntN(9)
 		}
-		place := fleetPlaces[skewed(rng, len(fleetPlaces))]
+		place := fleetPlaces[skewedFleet(rng, len(fleetPlaces))]
 		v.Country, v.State, v.City = place.country, place.state, place.city
 		for _, tag := range fleetTags {
 			if rng.IntN(10) == 0 {
@@ -83,16 +83,16 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 
 // probeNode makes up what a last probe found.
 func probeNode(rng *rand.Rand, v *connexa.Node) {
-	v.Status = connexa.Statuses()[1+skewed(rng, len(connexa.Statuses())-1)]
+	v.Status = connexa.Statuses()[1+skewedFleet(rng, len(connexa.Statuses())-1)]
 	v.Last = connexa.Outcome{Kind: connexa.Ping, At: fleetStart.Add(time.Duration(rng.IntN(5000)) * time.Second), Attempts: 1 + rng.IntN(3)}
 	v.Last.Lost = rng.IntN(v.Last.Attempts + 1)
 	v.Last.Reached = connexa.StepAt(rng.IntN(11))
 	if !v.Status.Validated() {
-		v.Last.Cause = fleetCauses[skewed(rng, len(fleetCauses))]
+		v.Last.Cause = fleetCauses[skewedFleet(rng, len(fleetCauses))]
 	} else {
 		v.Last.Kind = connexa.Speed
 		if rng.IntN(15) == 0 {
-			v.Doubt = connexa.Doubt{NoAnswer: rng.IntN(2), NoTunnel: rng.IntN(2), LoginRefused: rng.IntN(2)}
+			v.Failures = connexa.FailureStreaks{NoAnswer: rng.IntN(2), NoTunnel: rng.IntN(2), LoginRefused: rng.IntN(2)}
 		}
 		if rng.IntN(3) > 0 {
 			v.Last.DownBits, v.Last.UpBits = int64(1+rng.IntN(50))*1e6, int64(1+rng.IntN(20))*1e6
@@ -114,7 +114,7 @@ func probeNode(rng *rand.Rand, v *connexa.Node) {
 func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 	tb.Helper()
 	var out []connexa.Node
-	err := d.tx(context.Background(), func(tx *sql.Tx) error {
+	err := d.inTx(context.Background(), func(tx *sql.Tx) error {
 		ins, err := d.insertNodes(context.Background(), tx, fleetStart, 0)
 		if err != nil {
 			return err
@@ -128,16 +128,16 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 		}
 		defer probe.Close()
 		for _, n := range nodes {
-			if n.ID, err = ins.add(context.Background(), &n, connexa.Secret("pw-"+n.Login)); err != nil {
+			if n.ID, err = ins.insertNode(context.Background(), &n, connexa.Secret("pw-"+n.Login)); err != nil {
 				return err
 			}
 			if n.ID == 0 {
 				continue
 			}
 			o := n.Last
-			if _, err := probe.Exec(n.Status, n.Doubt.NoAnswer, n.Doubt.NoTunnel, n.Doubt.LoginRefused, o.Kind, o.Reached.Index(), o.Cause,
-				micros(o.Latency), micros(o.Control), o.Attempts, o.Lost, positive(o.DownBits), positive(o.UpBits), millis(o.At),
-				millis(n.CreatedAt), n.Basis.Kind, n.Basis.Reached.Index(), n.Basis.Cause, millis(n.Basis.At), n.ID); err != nil {
+			if _, err := probe.Exec(n.Status, n.Failures.NoAnswer, n.Failures.NoTunnel, n.Failures.LoginRefused, o.Kind, o.Reached.Index(), o.Cause,
+				toMicros(o.Latency), toMicros(o.Control), o.Attempts, o.Lost, positiveOrNil(o.DownBits), positiveOrNil(o.UpBits), toMillis(o.At),
+				toMillis(n.CreatedAt), n.Basis.Kind, n.Basis.Reached.Index(), n.Basis.Cause, toMillis(n.Basis.At), n.ID); err != nil {
 				return err
 			}
 			out = append(out, n)
@@ -151,8 +151,8 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 	return out
 }
 
-// matches is the filter as its words say, without SQL.
-func matches(f connexa.Filter, n *connexa.Node) bool {
+// matchesFilter is the filter as its words say, without SQL.
+func matchesFilter(f connexa.Filter, n *connexa.Node) bool {
 	orNone := func(s string) string {
 		if s == "" {
 			return "-"
@@ -172,5 +172,5 @@ func matches(f connexa.Filter, n *connexa.Node) bool {
 		}) &&
 		some(len(f.Reached) > 0, func() bool { return !n.Last.At.IsZero() && slices.Contains(f.Reached, n.Basis.Reached) }) &&
 		some(len(f.Causes) > 0, func() bool { return slices.Contains(f.Causes, n.Basis.Cause) }) &&
-		(!f.Suspect || n.Doubt.Suspect())
+		(!f.Suspect || n.Failures.Suspect())
 }

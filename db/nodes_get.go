@@ -24,7 +24,7 @@ type querier interface {
 func (d *DB) Node(ctx context.Context, id int64) (connexa.Node, error) {
 	n, err := scanNode(d.read.QueryRowContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id = ?`, id).Scan)
 	if err != nil {
-		return connexa.Node{}, fmt.Errorf("read node %d: %w", id, translate(err))
+		return connexa.Node{}, fmt.Errorf("read node %d: %w", id, translateError(err))
 	}
 	return n, nil
 }
@@ -38,7 +38,7 @@ func nodesByID(ctx context.Context, q querier, ids []int64) ([]connexa.Node, err
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := q.QueryContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+	rows, err := q.QueryContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read nodes: %w", err)
 	}
@@ -68,7 +68,7 @@ func nodesByID(ctx context.Context, q querier, ids []int64) ([]connexa.Node, err
 func (d *DB) NodePassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT password FROM nodes WHERE id = ?`, id).Scan(&sealed); err != nil {
-		return "", fmt.Errorf("read the password of node %d: %w", id, translate(err))
+		return "", fmt.Errorf("read the password of node %d: %w", id, translateError(err))
 	}
 	return d.ring.openPassword(sealed)
 }
@@ -86,7 +86,7 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 	err := scan(append([]any{
 		&n.ID, &n.Address, &n.Port, &n.Login, &n.Provider, &n.Country, &n.State, &n.City, &n.Zip, &n.Comment, &tags,
 		&n.Encryption, &n.AllowPAP, &n.Revision,
-		&n.Status, &n.Doubt.NoAnswer, &n.Doubt.NoTunnel, &n.Doubt.LoginRefused,
+		&n.Status, &n.Failures.NoAnswer, &n.Failures.NoTunnel, &n.Failures.LoginRefused,
 		&n.Basis.Kind, &basis, &n.Basis.Cause, &basisAt,
 		&n.Last.Kind, &height, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &looked,
 		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &n.Plain, &created, &changed, &n.Flapping,

@@ -25,7 +25,7 @@ func (d *DB) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePa
 		n, err := d.countCached(ctx, q.Filter)
 		counted <- total{n, err}
 	}()
-	page, err := d.page(ctx, q)
+	page, err := d.listPage(ctx, q)
 	t := <-counted
 	if err == nil {
 		err = t.err
@@ -33,14 +33,14 @@ func (d *DB) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePa
 	if err != nil {
 		return connexa.NodePage{}, fmt.Errorf("list nodes: %w", err)
 	}
-	page.Total, page.From = settle(page, t.n)
+	page.Total, page.From = clampQuery(page, t.n)
 	return page, nil
 }
 
-// settle makes the total, which may be a moment older than the page, and the
+// clampQuery makes the total, which may be a moment older than the page, and the
 // page's place, which a cursor remembers from when it was made, agree with what
 // the page shows.
-func settle(page connexa.NodePage, counted int) (total, from int) {
+func clampQuery(page connexa.NodePage, counted int) (total, from int) {
 	n := len(page.Nodes)
 	total = max(counted, n)
 	switch {
@@ -55,14 +55,14 @@ func settle(page connexa.NodePage, counted int) (total, from int) {
 	}
 }
 
-func (d *DB) page(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
+func (d *DB) listPage(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
 	at := parseCursor(q.Cursor, q.Sort)
-	s, err := d.span(ctx, q, at)
+	s, err := d.readSpan(ctx, q, at)
 	switch {
 	case err != nil:
 	case at == nil:
 	case at.Back && len(s.rows) < q.Size:
-		s, err = d.span(ctx, q, nil)
+		s, err = d.readSpan(ctx, q, nil)
 	case !at.Back && len(s.rows) == 0:
 		s, err = d.lastSpan(ctx, q)
 	}
@@ -76,14 +76,14 @@ func (d *DB) page(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, e
 	order := q.Sort.String()
 	if n := len(s.rows); n > 0 && s.more {
 		next := position{Sort: order, Keys: s.rows[n-1].keys, Index: s.from + n}
-		page.Next = next.cursor()
+		page.Next = next.encodeCursor()
 	}
 	if s.less {
 		prev := position{Sort: order, Back: true, Index: s.from}
 		if len(s.rows) > 0 {
 			prev.Keys = s.rows[0].keys
 		}
-		page.Prev = prev.cursor()
+		page.Prev = prev.encodeCursor()
 	}
 	return page, nil
 }
@@ -94,21 +94,21 @@ type pageRow struct {
 	node connexa.Node
 }
 
-// span is the rows of a page, from one of an index on.
-type span struct {
+// pageSpan is the rows of a page, from one of an index on.
+type pageSpan struct {
 	rows       []pageRow
 	from       int
 	less, more bool // there are rows before, after it
 }
 
-// span finds the rows on the side of at that it says.
-func (d *DB) span(ctx context.Context, q connexa.ListQuery, at *position) (span, error) {
+// readSpan finds the rows on the side of at that it says.
+func (d *DB) readSpan(ctx context.Context, q connexa.ListQuery, at *position) (pageSpan, error) {
 	rows, err := d.pageRows(ctx, q, at)
 	if err != nil {
-		return span{}, err
+		return pageSpan{}, err
 	}
 	beyond := len(rows) > q.Size
-	s := span{rows: rows[:min(len(rows), q.Size)]}
+	s := pageSpan{rows: rows[:min(len(rows), q.Size)]}
 	switch {
 	case at == nil:
 		s.more = beyond
@@ -125,12 +125,12 @@ func (d *DB) span(ctx context.Context, q connexa.ListQuery, at *position) (span,
 }
 
 // lastSpan is the page at the end of the list.
-func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (span, error) {
-	n, err := count(ctx, d.read, q.Filter)
+func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (pageSpan, error) {
+	n, err := countRows(ctx, d.read, q.Filter)
 	if err != nil || n == 0 {
-		return span{}, err
+		return pageSpan{}, err
 	}
-	s, err := d.span(ctx, q, &position{Back: true, Index: n})
+	s, err := d.readSpan(ctx, q, &position{Back: true, Index: n})
 	s.more = false
 	return s, err
 }
@@ -138,7 +138,7 @@ func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (span, error) {
 // pageRows finds the rows of one page, and one beyond to learn whether there are
 // more, in the order in which they lie from at.
 func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
-	if rows, ok, err := d.sheetPage(ctx, q, at); err != nil || ok {
+	if rows, ok, err := d.indexedPage(ctx, q, at); err != nil || ok {
 		return rows, err
 	}
 	return d.indexPage(ctx, q, at)
@@ -170,17 +170,17 @@ func (d *DB) indexPage(ctx context.Context, q connexa.ListQuery, at *position) (
 // pageSQL is the statement that finds the rows of one page, and one row beyond.
 func pageSQL(q connexa.ListQuery, at *position) (string, []any) {
 	keys := orderKeys(q.Sort)
-	cond, args := where(q.Filter)
+	cond, args := filterSQL(q.Filter)
 	back := at != nil && at.Back
 	if at != nil && len(at.Keys) > 0 {
-		beyond, more := at.beyond(keys, q.Sort.Desc)
+		beyond, more := at.beyondSQL(keys, q.Sort.Desc)
 		cond, args = cond+" AND "+beyond, append(args, more...)
 	}
 	columns := "id"
 	for _, k := range keys {
 		columns += ", " + k
 	}
-	return `SELECT ` + columns + ` FROM ` + source(q.Filter) + ` WHERE ` + cond +
+	return `SELECT ` + columns + ` FROM ` + sourceTable(q.Filter) + ` WHERE ` + cond +
 		` ORDER BY ` + orderBy(keys, q.Sort.Desc, back) + ` LIMIT ?`, append(args, q.Size+1)
 }
 
@@ -207,9 +207,9 @@ func findPage(ctx context.Context, tx querier, q connexa.ListQuery, at *position
 	return ids, keys, rows.Err()
 }
 
-func count(ctx context.Context, q querier, f connexa.Filter) (int, error) {
-	cond, args := where(f)
+func countRows(ctx context.Context, q querier, f connexa.Filter) (int, error) {
+	cond, args := filterSQL(f)
 	var n int
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM `+source(f)+` WHERE `+cond, args...).Scan(&n)
+	err := q.QueryRowContext(ctx, `SELECT count(*) FROM `+sourceTable(f)+` WHERE `+cond, args...).Scan(&n)
 	return n, err
 }

@@ -109,7 +109,7 @@ func drawSort(t *rapid.T) connexa.Sort {
 	return connexa.Sort{Key: rapid.SampledFrom(connexa.SortKeys()).Draw(t, "sort"), Desc: rapid.Bool().Draw(t, "desc")}
 }
 
-func ids(nodes []connexa.Node) []int64 {
+func nodeIDs(nodes []connexa.Node) []int64 {
 	out := make([]int64, len(nodes))
 	for i := range nodes {
 		out[i] = nodes[i].ID
@@ -124,7 +124,7 @@ func TestNodeListAgreesWithAPlainLoop(t *testing.T) {
 	t.Run("index", func(t *testing.T) { listAgrees(t, openFleet(t)) })
 	t.Run("sheet", func(t *testing.T) {
 		d := openFleet(t)
-		fill(t, d)
+		fillIndex(t, d)
 		listAgrees(t, d) // which adds nodes to it
 	})
 }
@@ -136,7 +136,7 @@ func listAgrees(t *testing.T, d *DB) {
 		q := connexa.ListQuery{Filter: drawFilter(t), Sort: drawSort(t), Size: rapid.IntRange(1, MaxPage).Draw(t, "size")}
 		var want []connexa.Node
 		for i := range fleet {
-			if matches(q.Filter, &fleet[i]) {
+			if matchesFilter(q.Filter, &fleet[i]) {
 				want = append(want, fleet[i])
 			}
 		}
@@ -164,8 +164,8 @@ func listAgrees(t *testing.T, d *DB) {
 			}
 			q.Cursor = page.Next
 		}
-		if !slices.Equal(ids(got), ids(want)) {
-			t.Fatalf("forward:\n got %v\nwant %v", ids(got), ids(want))
+		if !slices.Equal(nodeIDs(got), nodeIDs(want)) {
+			t.Fatalf("forward:\n got %v\nwant %v", nodeIDs(got), nodeIDs(want))
 		}
 		for i := range got {
 			if !sameNode(&got[i], &want[i]) {
@@ -185,8 +185,8 @@ func listAgrees(t *testing.T, d *DB) {
 				t.Fatalf("back: next %q from %d, want from %d", page.Next, page.From, len(want)-len(back))
 			}
 		}
-		if !slices.Equal(ids(back), ids(want)) {
-			t.Fatalf("back:\n got %v\nwant %v", ids(back), ids(want))
+		if !slices.Equal(nodeIDs(back), nodeIDs(want)) {
+			t.Fatalf("back:\n got %v\nwant %v", nodeIDs(back), nodeIDs(want))
 		}
 
 		all := connexa.Selection{All: true, Filter: q.Filter}
@@ -194,7 +194,7 @@ func listAgrees(t *testing.T, d *DB) {
 			t.Fatalf("count %d, %v; want %d", n, err, len(want))
 		}
 		selected, err := d.SelectNodes(ctx, all)
-		if err != nil || !slices.Equal(selected, slices.Sorted(slices.Values(ids(want)))) {
+		if err != nil || !slices.Equal(selected, slices.Sorted(slices.Values(nodeIDs(want)))) {
 			t.Fatalf("selected %v, %v", selected, err)
 		}
 		slices.SortFunc(want, func(a, b connexa.Node) int { return byOrder(connexa.Sort{}, &a, &b) })
@@ -208,8 +208,8 @@ func listAgrees(t *testing.T, d *DB) {
 			}
 			exported = append(exported, e.Node)
 		}
-		if !slices.Equal(ids(exported), ids(want)) {
-			t.Fatalf("exported %v, want %v", ids(exported), ids(want))
+		if !slices.Equal(nodeIDs(exported), nodeIDs(want)) {
+			t.Fatalf("exported %v, want %v", nodeIDs(exported), nodeIDs(want))
 		}
 	})
 }
@@ -236,24 +236,24 @@ func TestNodeListAfterDeletes(t *testing.T) {
 	first := list("")
 	second := list(first.Next)
 	third := list(second.Next)
-	if _, _, err := d.DeleteNodes(ctx, ids(third.Nodes)); err != nil {
+	if _, _, err := d.DeleteNodes(ctx, nodeIDs(third.Nodes)); err != nil {
 		t.Fatal(err)
 	}
-	if got := list(second.Next); !slices.Equal(ids(got.Nodes), ids(second.Nodes)) || got.Next != "" || got.From != 10 {
-		t.Errorf("past the end: %v from %d, want the last page %v", ids(got.Nodes), got.From, ids(second.Nodes))
+	if got := list(second.Next); !slices.Equal(nodeIDs(got.Nodes), nodeIDs(second.Nodes)) || got.Next != "" || got.From != 10 {
+		t.Errorf("past the end: %v from %d, want the last page %v", nodeIDs(got.Nodes), got.From, nodeIDs(second.Nodes))
 	}
-	if _, _, err := d.DeleteNodes(ctx, ids(first.Nodes[:4])); err != nil {
+	if _, _, err := d.DeleteNodes(ctx, nodeIDs(first.Nodes[:4])); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(second.Prev); len(got.Nodes) != 10 || got.Prev != "" || got.From != 0 || got.Nodes[0].ID != first.Nodes[4].ID {
-		t.Errorf("before the start: %v from %d, prev %q", ids(got.Nodes), got.From, got.Prev)
+		t.Errorf("before the start: %v from %d, prev %q", nodeIDs(got.Nodes), got.From, got.Prev)
 	}
 	for _, cursor := range []string{"x", "bm9uc2Vuc2U", third.Prev[:len(third.Prev)-4]} {
 		if got := list(cursor); got.From != 0 || got.Nodes[0].ID != first.Nodes[4].ID {
 			t.Errorf("cursor %q does not lead to the first page", cursor)
 		}
 	}
-	if _, _, err := d.DeleteNodes(ctx, ids(fleet)); err != nil {
+	if _, _, err := d.DeleteNodes(ctx, nodeIDs(fleet)); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(second.Next); len(got.Nodes) != 0 || got.Total != 0 || got.Next != "" || got.Prev != "" {
@@ -283,7 +283,7 @@ func TestNodeListPlans(t *testing.T) {
 				q := connexa.ListQuery{Filter: f, Sort: connexa.Sort{Key: key, Desc: desc}, Size: 10}
 				for _, at := range []*position{nil, {Keys: make([]any, len(orderKeys(q.Sort)))}} {
 					query, args := pageSQL(q, at)
-					plan := explain(t, d, query, args)
+					plan := explainQuery(t, d, query, args)
 					where := fmt.Sprintf("%s by %s, cursor %v: %s", name, q.Sort, at != nil, plan)
 					if f.Text != "" {
 						if !strings.Contains(plan, "SCAN nodes|") {
@@ -300,14 +300,14 @@ func TestNodeListPlans(t *testing.T) {
 				}
 			}
 		}
-		cond, args := where(f)
-		if plan := explain(t, d, `SELECT count(*) FROM `+source(f)+` WHERE `+cond, args); f.Text == "" && !strings.Contains(plan, "COVERING INDEX nodes_list") {
+		cond, args := filterSQL(f)
+		if plan := explainQuery(t, d, `SELECT count(*) FROM `+sourceTable(f)+` WHERE `+cond, args); f.Text == "" && !strings.Contains(plan, "COVERING INDEX nodes_list") {
 			t.Errorf("%s is not counted in the index alone: %s", name, plan)
 		}
 	}
 }
 
-func explain(t *testing.T, d *DB, query string, args []any) string {
+func explainQuery(t *testing.T, d *DB, query string, args []any) string {
 	t.Helper()
 	rows, err := d.read.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {

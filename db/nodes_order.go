@@ -71,7 +71,7 @@ type position struct {
 	Index int    `json:"i"`           // of the page's first row, or with Back of the row itself
 }
 
-func (p *position) cursor() string {
+func (p *position) encodeCursor() string {
 	b, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // numbers and strings always marshal
@@ -109,8 +109,8 @@ func parseCursor(s string, order connexa.Sort) *position {
 	return &p
 }
 
-// beyond is the condition that a row stands after p, or before it with Back.
-func (p *position) beyond(keys []string, desc bool) (string, []any) {
+// beyondSQL is the condition that a row stands after p, or before it with Back.
+func (p *position) beyondSQL(keys []string, desc bool) (string, []any) {
 	op := ">"
 	if desc != p.Back {
 		op = "<"

@@ -86,7 +86,7 @@ func TestNobodyElseReadsTheFolder(t *testing.T) {
 	if _, err := d.AddFirstAccount(t.Context(), "ann", "x", false); err != nil { // the WAL and its index are there now
 		t.Fatal(err)
 	}
-	if _, err := d.snapshot(t.Context(), dir, 1); err != nil {
+	if _, err := d.copyBeforeMigration(t.Context(), dir, 1); err != nil {
 		t.Fatal(err)
 	}
 	seen := 0
@@ -181,16 +181,16 @@ func TestACopyIsMadeBeforeAMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeNow(t, d)
-	if list, err := snapshots(dir); err != nil || len(list) != 0 {
+	if list, err := listSnapshots(dir); err != nil || len(list) != 0 {
 		t.Fatalf("a fresh database was copied: %v, %v", list, err)
 	}
 
-	d, err := open(t.Context(), Options{Dir: dir}, twoVersions(t))
+	d, err := openWithSchema(t.Context(), Options{Dir: dir}, twoVersions(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	closeNow(t, d)
-	list, err := snapshots(dir)
+	list, err := listSnapshots(dir)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("copies %v, %v", list, err)
 	}
@@ -223,7 +223,7 @@ func TestACopyIsMadeBeforeAMigration(t *testing.T) {
 
 func TestANewerSchemaWithoutACopy(t *testing.T) {
 	dir := t.TempDir()
-	d, err := open(t.Context(), Options{Dir: dir}, twoVersions(t))
+	d, err := openWithSchema(t.Context(), Options{Dir: dir}, twoVersions(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,11 +242,11 @@ func TestOldCopiesGo(t *testing.T) {
 	defer d.Close()
 	var last string
 	for range snapshotsKept + 3 {
-		if last, err = d.snapshot(t.Context(), dir, 1); err != nil {
+		if last, err = d.copyBeforeMigration(t.Context(), dir, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	list, err := snapshots(dir)
+	list, err := listSnapshots(dir)
 	if err != nil || len(list) != snapshotsKept || list[len(list)-1].path != last {
 		t.Errorf("%d copies, %v; the last is %v", len(list), err, list)
 	}

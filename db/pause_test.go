@@ -7,7 +7,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-func pause(t *testing.T, d *DB, run connexa.Run) {
+func pauseRun(t *testing.T, d *DB, run connexa.Run) {
 	t.Helper()
 	if err := d.PauseRun(t.Context(), run.ID, connexa.T("run.notice.offline")); err != nil {
 		t.Fatal(err)
@@ -17,15 +17,15 @@ func pause(t *testing.T, d *DB, run connexa.Run) {
 // A worker has the job while its run is paused, a second run joins, and the
 // worker gives the job back: it is the second run's now.
 func TestAJobInHandThatASecondRunJoinedIsClaimedAgain(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	first := startRun(t, d, ids...)
-	held := claim(t, d, 1)[0]
-	pause(t, d, first)
+	held := claimNext(t, d, 1)[0]
+	pauseRun(t, d, first)
 	startRun(t, d, ids...)
 	if err := d.Release(t.Context(), held, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if jobs := claim(t, d, 1); len(jobs) != 1 {
+	if jobs := claimNext(t, d, 1); len(jobs) != 1 {
 		t.Errorf("%d jobs, want the one that a running run waits for", len(jobs))
 	}
 }
@@ -33,20 +33,20 @@ func TestAJobInHandThatASecondRunJoinedIsClaimedAgain(t *testing.T) {
 // A job that was only handed out for the sake of a run waits again for the
 // paused one when that run is cancelled.
 func TestACancelledRunLeavesItsJobsToThePausedOne(t *testing.T) {
-	d, ids := fleet(t, 2)
+	d, ids := addFleet(t, 2)
 	first := startRun(t, d, ids...)
-	pause(t, d, first)
+	pauseRun(t, d, first)
 	second := startRun(t, d, ids[0])
 	if _, err := d.CancelRun(t.Context(), second.ID); err != nil {
 		t.Fatal(err)
 	}
-	if jobs := claim(t, d, 2); len(jobs) != 0 {
+	if jobs := claimNext(t, d, 2); len(jobs) != 0 {
 		t.Errorf("%d jobs of a paused run", len(jobs))
 	}
 	if err := d.ResumeRun(t.Context(), first.ID); err != nil {
 		t.Fatal(err)
 	}
-	if jobs := claim(t, d, 2); len(jobs) != 2 {
+	if jobs := claimNext(t, d, 2); len(jobs) != 2 {
 		t.Errorf("%d jobs after the pause, want 2", len(jobs))
 	}
 }

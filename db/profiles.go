@@ -27,10 +27,10 @@ func scanProfile(scan func(...any) error, more ...any) (connexa.Profile, error) 
 // AddProfile adds a profile and returns its id. Its key is kept, sealed: one
 // certificate goes with a file for each node, also for those that come later.
 func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO profiles (client_id, label, name, serial, password, cert, key, created_at, expires_at)
 			SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM clients WHERE id = ?`,
-			p.Label, p.Name, p.Serial, p.Password, p.Cert, d.ring.seal(profilePurpose, []byte(p.Key.Reveal())), millis(d.now()), millis(p.ExpiresAt), p.ClientID)
+			p.Label, p.Name, p.Serial, p.Password, p.Cert, d.ring.seal(profilePurpose, []byte(p.Key.Reveal())), toMillis(d.now()), toMillis(p.ExpiresAt), p.ClientID)
 		if err != nil {
 			return err
 		}
@@ -50,8 +50,8 @@ func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, er
 
 // RevokeProfile ends a profile for good, with its key and its links.
 func (d *DB) RevokeProfile(ctx context.Context, id int64) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE profiles SET revoked_at = ?, key = NULL WHERE id = ? AND revoked_at = 0`, millis(d.now()), id)
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE profiles SET revoked_at = ?, key = NULL WHERE id = ? AND revoked_at = 0`, toMillis(d.now()), id)
 		if err != nil {
 			return err
 		}
@@ -107,12 +107,12 @@ func (d *DB) ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, erro
 	)
 	row := d.read.QueryRowContext(ctx, `SELECT `+profileColumns+`, p.cert, p.key FROM profiles p JOIN clients u ON u.id = p.client_id WHERE p.id = ?`, id)
 	if p.Profile, err = scanProfile(row.Scan, &p.Cert, &sealed); err != nil {
-		return p, fmt.Errorf("read profile %d: %w", id, translate(err))
+		return p, fmt.Errorf("read profile %d: %w", id, translateError(err))
 	}
 	if sealed == nil {
 		return p, connexa.Errorf(connexa.Conflict, "profile.revoked")
 	}
-	plain, err := d.ring.open(profilePurpose, sealed)
+	plain, err := d.ring.unseal(profilePurpose, sealed)
 	p.Key = connexa.Secret(plain)
 	return p, err
 }
@@ -120,12 +120,12 @@ func (d *DB) ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, erro
 // AddProfileLink adds a link with a token, and forgets those that have expired.
 func (d *DB) AddProfileLink(ctx context.Context, l connexa.ProfileLink, token string) error {
 	hash := sha256.Sum256([]byte(token))
-	err := d.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM profile_links WHERE expires_at < ?`, millis(d.now())); err != nil {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM profile_links WHERE expires_at < ?`, toMillis(d.now())); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO profile_links (profile_id, node_id, token, expires_at) VALUES (?, ?, ?, ?)`,
-			l.ProfileID, l.NodeID, hash[:], millis(l.ExpiresAt))
+			l.ProfileID, l.NodeID, hash[:], toMillis(l.ExpiresAt))
 		return err
 	})
 	if err != nil {
@@ -143,9 +143,9 @@ func (d *DB) ProfileLink(ctx context.Context, token string) (connexa.ProfileLink
 		expires int64
 	)
 	err := d.read.QueryRowContext(ctx, `SELECT id, profile_id, node_id, expires_at FROM profile_links WHERE token = ? AND expires_at > ?`,
-		hash[:], millis(d.now())).Scan(&l.ID, &l.ProfileID, &l.NodeID, &expires)
+		hash[:], toMillis(d.now())).Scan(&l.ID, &l.ProfileID, &l.NodeID, &expires)
 	if err != nil {
-		return l, fmt.Errorf("a link to a profile: %w", translate(err))
+		return l, fmt.Errorf("a link to a profile: %w", translateError(err))
 	}
 	l.ExpiresAt = fromMillis(expires)
 	return l, nil
@@ -161,7 +161,7 @@ func (d *DB) UseProfileLink(ctx context.Context, id int64) error {
 
 // ProfileLinks counts the links that can still be used, by profile.
 func (d *DB) ProfileLinks(ctx context.Context) (map[int64]int, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT profile_id, count(*) FROM profile_links WHERE expires_at > ? GROUP BY 1`, millis(d.now()))
+	rows, err := d.read.QueryContext(ctx, `SELECT profile_id, count(*) FROM profile_links WHERE expires_at > ? GROUP BY 1`, toMillis(d.now()))
 	if err != nil {
 		return nil, fmt.Errorf("count the links to profiles: %w", err)
 	}

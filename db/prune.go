@@ -33,7 +33,7 @@ type pruning struct {
 // written, notes each day how the fleet stands, and deletes what is older than
 // keep() says; beside it the jobs and runs that ended more than 90 days ago, those of the
 // monitor sooner. All of it goes in small bites, so that results and imports come first.
-func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Keep) error {
+func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Retention) error {
 	// The first page after a start need not wait for the whole fleet to be counted.
 	if _, err := d.Facets(ctx); err == nil {
 		_, _ = d.Fleet(ctx) // who asks for it next is told what failed
@@ -42,7 +42,7 @@ func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Keep) error {
 	defer tick.Stop()
 	var pruned time.Time
 	for {
-		if _, err := d.Roll(ctx); err != nil && ctx.Err() == nil {
+		if _, err := d.RollUp(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("roll the history up", "err", err)
 		} else if now := d.now(); ctx.Err() == nil && now.Sub(pruned) >= pruneEvery {
 			pruned = now
@@ -66,8 +66,8 @@ func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Keep) error {
 // Prune deletes what is older than keep says and, first, rolls up what was not
 // yet. Probes that changed a status stay: they explain it. It returns how many
 // rows it deleted.
-func (d *DB) Prune(ctx context.Context, keep connexa.Keep) (total int64, err error) {
-	if _, err := d.Roll(ctx); err != nil {
+func (d *DB) Prune(ctx context.Context, keep connexa.Retention) (total int64, err error) {
+	if _, err := d.RollUp(ctx); err != nil {
 		return 0, err
 	}
 	before := func(days int) int64 { return d.now().Add(-time.Duration(days) * 24 * time.Hour).UnixMilli() }
@@ -82,12 +82,12 @@ func (d *DB) Prune(ctx context.Context, keep connexa.Keep) (total int64, err err
 		{"deleted nodes", d.pruneGone},
 		{"jobs", func(ctx context.Context) (int64, error) { return d.pruneJobs(ctx, ended) }},
 		{"runs", func(ctx context.Context) (int64, error) {
-			return d.deleted(ctx, `DELETE FROM runs WHERE finished_at < ? AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE run_id = runs.id)`, ended)
+			return d.hasDeletions(ctx, `DELETE FROM runs WHERE finished_at < ? AND NOT EXISTS (SELECT 1 FROM run_jobs WHERE run_id = runs.id)`, ended)
 		}},
 		{"runs of the monitor", d.pruneMonitor},
 		{"traffic", func(ctx context.Context) (int64, error) { return d.pruneTraffic(ctx, keep) }},
 		{"fleet", func(ctx context.Context) (int64, error) {
-			return d.deleted(ctx, `DELETE FROM fleet_days WHERE at < ?`, before(keep.Days))
+			return d.hasDeletions(ctx, `DELETE FROM fleet_days WHERE at < ?`, before(keep.Days))
 		}},
 	} {
 		n, err := part.prune(ctx)
@@ -99,7 +99,7 @@ func (d *DB) Prune(ctx context.Context, keep connexa.Keep) (total int64, err err
 	return total, nil
 }
 
-func (d *DB) deleted(ctx context.Context, query string, args ...any) (int64, error) {
+func (d *DB) hasDeletions(ctx context.Context, query string, args ...any) (int64, error) {
 	res, err := d.write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -111,14 +111,14 @@ func (d *DB) deleted(ctx context.Context, query string, args ...any) (int64, err
 // the first bite that is all young.
 func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 	p := &d.pruning
-	if generation := d.nodes.generation.Load(); old < p.old || generation != p.generation { // or more is to be kept than before
+	if generation := d.nodeCache.generation.Load(); old < p.old || generation != p.generation { // or more is to be kept than before
 		*p = pruning{generation: generation, jobsSeen: p.jobsSeen}
 	}
 	p.old = old
 	after := p.upto
-	return d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+	return d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
 		whole := false
-		err = d.tx(ctx, func(tx *sql.Tx) error {
+		err = d.inTx(ctx, func(tx *sql.Tx) error {
 			var last, rows, aged int64
 			if err := tx.QueryRowContext(ctx, `
 				SELECT coalesce(max(id), 0), count(*), coalesce(sum(at < ?), 0)
@@ -143,7 +143,7 @@ func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 			if err := tx.QueryRowContext(ctx, `SELECT min(?, coalesce(max(id), 0)) FROM history`, after).Scan(&after); err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, unrollGone)
+			_, err = tx.ExecContext(ctx, forgetGone)
 			return err
 		})
 		if err == nil && whole {
@@ -157,8 +157,8 @@ func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 func (d *DB) pruneSums(ctx context.Context, table string, old int64) (int64, error) {
 	query := `DELETE FROM ` + table + ` WHERE (at, node_id, kind) IN (
 		SELECT at, node_id, kind FROM ` + table + ` WHERE at < ? ORDER BY at, node_id, kind LIMIT ?)`
-	return d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
-		n, err := d.deleted(ctx, query, old, most)
+	return d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+		n, err := d.hasDeletions(ctx, query, old, most)
 		return n, n < int64(most), err
 	})
 }
@@ -170,17 +170,17 @@ func (d *DB) pruneGone(ctx context.Context) (total int64, err error) {
 	if err != nil || len(gone) == 0 {
 		return 0, err
 	}
-	ids := list(gone)
+	ids := jsonIDs(gone)
 	for _, table := range []string{"history_hours", "history_days"} {
 		var at sumKey
-		n, err := d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+		n, err := d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
 			keys, last, seen, err := d.sumsOf(ctx, table, ids, at, 20*most)
 			if err != nil {
 				return 0, false, err
 			}
 			at = last
 			if len(keys) > 0 {
-				err = d.tx(ctx, func(tx *sql.Tx) error {
+				err = d.inTx(ctx, func(tx *sql.Tx) error {
 					for _, k := range keys {
 						if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE at = ? AND node_id = ? AND kind = ?`, k.at, k.node, k.kind); err != nil {
 							return err
@@ -196,7 +196,7 @@ func (d *DB) pruneGone(ctx context.Context) (total int64, err error) {
 			return total, err
 		}
 	}
-	_, err = d.deleted(ctx, `DELETE FROM history_gone WHERE node_id IN (SELECT value FROM json_each(?))`, ids)
+	_, err = d.hasDeletions(ctx, `DELETE FROM history_gone WHERE node_id IN (SELECT value FROM json_each(?))`, ids)
 	return total, err
 }
 
@@ -228,8 +228,8 @@ func (d *DB) sumsOf(ctx context.Context, table, nodes string, after sumKey, most
 // else wanted.
 func (d *DB) pruneMonitor(ctx context.Context) (int64, error) {
 	ended := d.now().Add(-monitorKept).UnixMilli()
-	return d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
-		err = d.tx(ctx, func(tx *sql.Tx) error {
+	return d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+		err = d.inTx(ctx, func(tx *sql.Tx) error {
 			var run sql.NullInt64
 			if err := tx.QueryRowContext(ctx, `
 				SELECT (SELECT id FROM runs INDEXED BY runs_monitor WHERE monitor = 1 AND finished_at < ? ORDER BY finished_at LIMIT 1)`, ended).Scan(&run); err != nil {
@@ -242,7 +242,7 @@ func (d *DB) pruneMonitor(ctx context.Context) (int64, error) {
 			if err != nil {
 				return err
 			}
-			ids := list(jobs)
+			ids := jsonIDs(jobs)
 			if _, err := tx.ExecContext(ctx, `DELETE FROM run_jobs WHERE run_id = ? AND job_id IN (SELECT value FROM json_each(?))`, run.Int64, ids); err != nil {
 				return err
 			}
@@ -269,7 +269,7 @@ func (d *DB) pruneMonitor(ctx context.Context) (int64, error) {
 func (d *DB) pruneJobs(ctx context.Context, ended int64) (int64, error) {
 	now := d.now()
 	whole, after := now.Sub(d.pruning.jobsSeen) >= jobsSeenEvery, int64(0)
-	total, err := d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+	total, err := d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
 		var last, rows, aged int64
 		if err := d.read.QueryRowContext(ctx, `
 			SELECT coalesce(max(id), 0), count(*), coalesce(sum(state = 'done' AND finished_at < ?), 0)
@@ -277,7 +277,7 @@ func (d *DB) pruneJobs(ctx context.Context, ended int64) (int64, error) {
 			return 0, false, err
 		}
 		if aged > 0 {
-			n, err = d.deleted(ctx, `DELETE FROM jobs WHERE id > ? AND id <= ? AND state = 'done' AND finished_at < ?`, after, last, ended)
+			n, err = d.hasDeletions(ctx, `DELETE FROM jobs WHERE id > ? AND id <= ? AND state = 'done' AND finished_at < ?`, after, last, ended)
 		}
 		after = last
 		return n, rows < int64(most) || aged == 0 && !whole, err

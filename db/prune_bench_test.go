@@ -85,7 +85,7 @@ func BenchmarkPrune(b *testing.B) {
 			case <-tick.C:
 			}
 			start := time.Now()
-			if _, err := d.Finish(ctx, jobs[0], found(connexa.NoAnswer)); err != nil {
+			if _, err := d.Finish(ctx, jobs[0], foundFact(connexa.NoAnswer)); err != nil {
 				b.Error(err)
 				return took
 			}
@@ -110,7 +110,7 @@ func BenchmarkPrune(b *testing.B) {
 			name string
 			do   func(context.Context) (int64, error)
 		}{
-			{"rolled/s", d.Roll},
+			{"rolled/s", d.RollUp},
 			{"deleted/s", func(ctx context.Context) (int64, error) { return d.pruneProbes(ctx, time.Now().UnixMilli()) }},
 		} {
 			round, end := context.WithTimeout(ctx, span)
@@ -132,9 +132,9 @@ func BenchmarkPrune(b *testing.B) {
 		}
 		b.ReportMetric(float64(late().Microseconds())/1000, "machine-late-ms")
 		for name, list := range map[string][]time.Duration{"alone-": before, "": during} {
-			b.ReportMetric(float64(share(list, .5).Microseconds())/1000, name+"p50-ms")
-			b.ReportMetric(float64(share(list, .99).Microseconds())/1000, name+"p99-ms")
-			b.ReportMetric(float64(share(list, .999).Microseconds())/1000, name+"p99.9-ms")
+			b.ReportMetric(float64(shareOf(list, .5).Microseconds())/1000, name+"p50-ms")
+			b.ReportMetric(float64(shareOf(list, .99).Microseconds())/1000, name+"p99-ms")
+			b.ReportMetric(float64(shareOf(list, .999).Microseconds())/1000, name+"p99.9-ms")
 			over := 0
 			for _, took := range list {
 				if took > 50*time.Millisecond {

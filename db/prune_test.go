@@ -8,14 +8,14 @@ import (
 )
 
 func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
-	d, ids := fleet(t, 2)
+	d, ids := addFleet(t, 2)
 	now := time.Now()
 	probe := func(f connexa.Fact, at time.Time) {
 		t.Helper()
 		startRun(t, d, ids[0])
-		p := found(f)
+		p := foundFact(f)
 		p.Outcome.At = at
-		if _, err := d.Finish(t.Context(), claim(t, d, 1)[0], p); err != nil {
+		if _, err := d.Finish(t.Context(), claimNext(t, d, 1)[0], p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -25,7 +25,7 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	probe(connexa.NoAnswer, old) // → ping failed
 	probe(connexa.NoAnswer, old)
 	probe(connexa.NoAnswer, now)
-	if n, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); n != 2 || err != nil {
+	if n, err := d.Prune(t.Context(), connexa.Retention{Raw: 14, Hours: 90, Days: 730}); n != 2 || err != nil {
 		t.Fatalf("%d rows, %v; want the two that changed nothing", n, err)
 	}
 	history, err := d.NodeHistory(t.Context(), ids[0], 0, 10)
@@ -38,27 +38,27 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	if _, err := d.write.Exec(`UPDATE runs SET finished_at = ? WHERE id < 3`, now.Add(-100*24*time.Hour).UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); n != 5+2 || err != nil {
+	if n, err := d.Prune(t.Context(), connexa.Retention{Raw: 14, Hours: 90, Days: 730}); n != 5+2 || err != nil {
 		t.Errorf("%d rows, %v; want five jobs and two runs", n, err)
 	}
 }
 
 // When a round takes the newest rows of all, what is written next has their ids.
 func TestPruneFindsIDsThatCameAgain(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	old := time.Now().Add(-20 * 24 * time.Hour)
 	if _, err := d.write.Exec(`UPDATE history SET at = ?`, old.UnixMilli()); err != nil { // that the node was added
 		t.Fatal(err)
 	}
 	for round := range 3 {
 		startRun(t, d, ids[0])
-		p := found(connexa.Answered)
+		p := foundFact(connexa.Answered)
 		p.Outcome.At = old
-		if _, err := d.Finish(t.Context(), claim(t, d, 1)[0], p); err != nil {
+		if _, err := d.Finish(t.Context(), claimNext(t, d, 1)[0], p); err != nil {
 			t.Fatal(err)
 		}
 		want := int64(min(round, 1)) // the first changed the status
-		if n, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); n != want || err != nil {
+		if n, err := d.Prune(t.Context(), connexa.Retention{Raw: 14, Hours: 90, Days: 730}); n != want || err != nil {
 			t.Errorf("round %d: %d rows, %v; want %d", round, n, err, want)
 		}
 	}
@@ -81,7 +81,7 @@ func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
 	}
 	left := func(want int) {
 		t.Helper()
-		if _, err := d.Prune(t.Context(), connexa.Keep{Raw: 14, Hours: 90, Days: 730}); err != nil {
+		if _, err := d.Prune(t.Context(), connexa.Retention{Raw: 14, Hours: 90, Days: 730}); err != nil {
 			t.Fatal(err)
 		}
 		var n int
@@ -89,7 +89,7 @@ func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
 			t.Errorf("%d jobs are left, %v; want %d", n, err, want)
 		}
 	}
-	const stay = 3 * mostBite
+	const stay = 3 * maxBatch
 	put(stay/2, "queued", "", nil)
 	put(stay/2, "done", "good", young)
 	put(20, "done", "good", old)

@@ -1,6 +1,6 @@
 package db
 
-// What every single job executes, through fastTx.
+// What every single job executes, through stmtTx.
 const (
 	// jobs_due hands the queued jobs out in the order of their turns.
 	claimJobs = `
@@ -54,15 +54,15 @@ const (
 		ON CONFLICT DO NOTHING`
 	followPing = `UPDATE run_jobs SET chained = 1 WHERE run_id = ? AND job_id = ?`
 	// A job whose runs are all paused stands behind all others.
-	parkSpeedJob = `
+	pauseSpeedJob = `
 		UPDATE jobs SET priority = priority % ?1 + ?1 * NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')
 		WHERE node_id = ?2 AND kind = 'speed' AND finished_at IS NULL`
 	// The watch of a node that something has happened to is thought about at once.
-	addWatch  = `INSERT INTO monitored (node_id, due_at) VALUES (?, ?)`
-	wakeWatch = `UPDATE monitored SET due_at = ?, earned = max(earned, ?) WHERE node_id = ?`
-	readFlaps = `SELECT before_at, last_at, until FROM flaps WHERE node_id = ?`
-	saveFlaps = `
+	addMonitored  = `INSERT INTO monitored (node_id, due_at) VALUES (?, ?)`
+	wakeMonitored = `UPDATE monitored SET due_at = ?, earned = max(earned, ?) WHERE node_id = ?`
+	readFlaps     = `SELECT before_at, last_at, until FROM flaps WHERE node_id = ?`
+	saveFlaps     = `
 		INSERT INTO flaps (node_id, before_at, last_at, until) VALUES (?, ?, ?, ?)
 		ON CONFLICT (node_id) DO UPDATE SET before_at = excluded.before_at, last_at = excluded.last_at, until = excluded.until`
 	endRun = `UPDATE runs SET state = 'done', finished_at = ? WHERE id = ? AND state IN ('running','paused')`

@@ -40,7 +40,7 @@ func OpenRescue(ctx context.Context, dir string) (_ *Rescue, err error) {
 		}
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	r.pool = sql.OpenDB(writerConn{dsn(path, false), func(string, int64) {}})
+	r.pool = sql.OpenDB(writerConn{dataSourceName(path, false), func(string, int64) {}})
 	r.pool.SetMaxOpenConns(1)
 	p, err := goose.NewProvider(goose.DialectSQLite3, r.pool, migrations.FS)
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *Rescue) SetPassword(ctx context.Context, name, passwordHash string, mus
 	if err != nil {
 		return "", 0, fmt.Errorf("read the user: %w", err)
 	}
-	now := millis(time.Now())
+	now := toMillis(time.Now())
 	if ended, err = setPassword(ctx, tx, id, passwordHash, mustChange, []byte{}, now); err != nil {
 		return "", 0, err
 	}

@@ -14,7 +14,7 @@ import (
 // joins: its job ends in this run too. Nothing to do is Invalid.
 func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
 	var run connexa.Run
-	err := d.tx(ctx, func(tx *sql.Tx) (err error) {
+	err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
 		run, err = d.startRun(ctx, tx, n)
 		return err
 	})
@@ -42,7 +42,7 @@ func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run co
 			+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS priority
 		FROM nodes WHERE `+which+` ORDER BY priority
 		ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
-		append([]any{kind, kind, parked}, args...)...); err != nil {
+		append([]any{kind, kind, pausedPriority}, args...)...); err != nil {
 		return run, fmt.Errorf("queue the jobs: %w", err)
 	}
 	res, err := tx.ExecContext(ctx, `
@@ -61,7 +61,7 @@ func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run co
 	}
 	// A job that waits for a paused run is wanted by one that is not. One that
 	// is in hand too: it may come back.
-	if _, err := tx.ExecContext(ctx, unparkJobs, parked, parked, id); err != nil {
+	if _, err := tx.ExecContext(ctx, unpauseJobs, pausedPriority, pausedPriority, id); err != nil {
 		return run, err
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
@@ -76,7 +76,7 @@ func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64
 		return 0, fmt.Errorf("encode the label: %w", err)
 	}
 	res, err := tx.ExecContext(ctx, `INSERT INTO runs (kind, label, by, import_id, monitor, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		n.Kind, string(label), n.By, positive(n.ImportID), n.Monitor, d.now().UnixMilli())
+		n.Kind, string(label), n.By, positiveOrNil(n.ImportID), n.Monitor, d.now().UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("insert the run: %w", err)
 	}
@@ -87,7 +87,7 @@ func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64
 // Jobs that another live run wants go on. It returns the jobs that nobody wants
 // any more and somebody works on. A run that is over is Conflict.
 func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := d.now().UnixMilli()
 		res, err := tx.ExecContext(ctx, `
 			UPDATE runs SET state = 'cancelled', inconclusive = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id)
@@ -114,48 +114,48 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 			return err
 		}
 		// Those that are left may be wanted by paused runs only.
-		_, err = tx.ExecContext(ctx, parkJobs, parked, parked, id)
+		_, err = tx.ExecContext(ctx, pauseJobs, pausedPriority, pausedPriority, id)
 		return err
 	})
 	return working, err
 }
 
-// parkJobs and unparkJobs move the open jobs of a run behind all others, but for
+// pauseJobs and unpauseJobs move the open jobs of a run behind all others, but for
 // those that a running run wants too, and back.
 const (
-	parkJobs = `
+	pauseJobs = `
 		UPDATE jobs SET priority = priority + ? WHERE priority < ? AND finished_at IS NULL
 		AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)
 		AND NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')`
-	unparkJobs = `UPDATE jobs SET priority = priority - ? WHERE priority >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`
+	unpauseJobs = `UPDATE jobs SET priority = priority - ? WHERE priority >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`
 )
 
 // PauseRun stops handing out the jobs that only this run wants and says why.
 func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunPaused, notice); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, parkJobs, parked, parked, id)
+		_, err := tx.ExecContext(ctx, pauseJobs, pausedPriority, pausedPriority, id)
 		return err
 	})
 }
 
 // ResumeRun lets a paused run go on.
 func (d *DB) ResumeRun(ctx context.Context, id int64) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := d.setRunState(ctx, tx, id, connexa.RunPaused, connexa.RunRunning, connexa.Text{}); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, unparkJobs, parked, parked, id)
+		_, err := tx.ExecContext(ctx, unpauseJobs, pausedPriority, pausedPriority, id)
 		return err
 	})
 }
 
 // NoticeRun sets the question or the remark that the run shows; it goes on.
 func (d *DB) NoticeRun(ctx context.Context, id int64, notice connexa.Text) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		return d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunRunning, notice)
 	})
 }
@@ -186,7 +186,7 @@ func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
 		created, ended int64
 	)
 	if err := row.Scan(&r.ID, &r.Kind, &r.State, &label, &notice, &r.By, &r.ImportID, &r.Monitor,
-		&r.Total, &r.Good, &r.Slow, &r.Bad, &r.Void, &created, &ended); err != nil {
+		&r.Total, &r.Good, &r.Slow, &r.Bad, &r.Inconclusive, &created, &ended); err != nil {
 		return r, err
 	}
 	r.CreatedAt, r.FinishedAt = fromMillis(created), fromMillis(ended)
@@ -202,7 +202,7 @@ func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
 // Run returns one run.
 func (d *DB) Run(ctx context.Context, id int64) (connexa.Run, error) {
 	r, err := scanRun(d.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
-	return r, translate(err)
+	return r, translateError(err)
 }
 
 // LiveRuns lists the runs that are not over, the newest first, and those that
@@ -277,11 +277,11 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 			n      connexa.RunNode
 			height int
 		)
-		if err := rows.Scan(&g.Mark, &height, &g.Cause, &g.Count, &n.ID, &n.Address, &n.Port, &n.Login); err != nil {
+		if err := rows.Scan(&g.Result, &height, &g.Cause, &g.Count, &n.ID, &n.Address, &n.Port, &n.Login); err != nil {
 			return nil, err
 		}
 		g.Reached = connexa.StepAt(height)
-		if last := len(groups) - 1; last < 0 || groups[last].Mark != g.Mark || groups[last].Reached != g.Reached || groups[last].Cause != g.Cause {
+		if last := len(groups) - 1; last < 0 || groups[last].Result != g.Result || groups[last].Reached != g.Reached || groups[last].Cause != g.Cause {
 			groups = append(groups, g)
 		}
 		g2 := &groups[len(groups)-1]
@@ -292,11 +292,11 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 
 // RunNodes returns the nodes of a run that still exist and whose jobs ended with
 // one of marks; a cause that is not nil narrows it to that cause.
-func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error) {
+func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) ([]int64, error) {
 	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
 		WHERE rj.run_id = ? AND rj.chained = 0 AND j.node_id IS NOT NULL
 		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.result END IN (SELECT value FROM json_each(?))`
-	args := []any{id, list(texts(marks))}
+	args := []any{id, jsonIDs(jsonTexts(marks))}
 	if cause != nil {
 		query += ` AND j.cause = ?`
 		args = append(args, *cause)
@@ -308,7 +308,7 @@ func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause
 func (d *DB) LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL
-		WHERE j.state = 'running'`, list(nodeIDs))
+		WHERE j.state = 'running'`, jsonIDs(nodeIDs))
 	if err != nil {
 		return nil, fmt.Errorf("live jobs: %w", err)
 	}

@@ -45,7 +45,7 @@ func schemaOf(t *testing.T, pool *sql.DB) string {
 }
 
 func TestSchema(t *testing.T) {
-	pool, err := sql.Open("sqlite3", dsn(filepath.Join(t.TempDir(), File), false))
+	pool, err := sql.Open("sqlite3", dataSourceName(filepath.Join(t.TempDir(), File), false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,38 +96,38 @@ func TestSchema(t *testing.T) {
 // that package connexa knows, and no others.
 func TestChecksKnowTheNouns(t *testing.T) {
 	d := openDir(t, t.TempDir())
-	facts := append([]string{""}, texts(connexa.Facts())...)
-	marks := append([]string{""}, texts(connexa.Marks())...)
+	facts := append([]string{""}, jsonTexts(connexa.Facts())...)
+	marks := append([]string{""}, jsonTexts(connexa.Results())...)
 	kinds := []string{string(connexa.Ping), string(connexa.Login), string(connexa.Speed)}
-	runs := texts([]connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed})
+	runs := jsonTexts([]connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed})
 	for _, tt := range []struct {
 		table, column string
 		want          []string
 	}{
-		{"nodes", "status", texts(connexa.Statuses())},
+		{"nodes", "status", jsonTexts(connexa.Statuses())},
 		{"nodes", "kind", append([]string{""}, kinds...)},
 		{"nodes", "encryption", []string{"", "preferred", "required", "off"}},
-		{"audit", "act", texts(connexa.Acts())},
+		{"audit", "act", jsonTexts(connexa.Acts())},
 		{"jobs", "result", marks},
 		{"jobs", "kind", kinds},
 		{"runs", "kind", runs},
-		{"runs", "state", texts([]connexa.RunState{connexa.RunRunning, connexa.RunPaused, connexa.RunDone, connexa.RunCancelled})},
+		{"runs", "state", jsonTexts([]connexa.RunState{connexa.RunRunning, connexa.RunPaused, connexa.RunDone, connexa.RunCancelled})},
 		{"history", "result", marks},
 		{"history", "fact", facts},
-		{"history", "what", texts([]connexa.EntryKind{connexa.EntryProbe, connexa.EntryAdded, connexa.EntryEdited, connexa.EntryService})},
+		{"history", "what", jsonTexts([]connexa.EntryKind{connexa.EntryProbe, connexa.EntryAdded, connexa.EntryEdited, connexa.EntryService})},
 		{"imports", "test", append([]string{"none"}, runs...)},
-		{"imports", "state", texts([]connexa.ImportState{
+		{"imports", "state", jsonTexts([]connexa.ImportState{
 			connexa.ImportReading, connexa.ImportMapping, connexa.ImportReady, connexa.ImportRunning,
 			connexa.ImportDone, connexa.ImportCancelled, connexa.ImportFailed,
 		})},
-		{"imports", "choice", texts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})},
-		{"services", "state", texts(connexa.ServiceStates())},
-		{"clients", "scope", texts(connexa.ClientScopes())},
-		{"clients", "period", texts(connexa.QuotaPeriods())},
-		{"traffic", "span", texts(connexa.TrafficSpans())},
+		{"imports", "choice", jsonTexts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})},
+		{"services", "state", jsonTexts(connexa.ServiceStates())},
+		{"clients", "scope", jsonTexts(connexa.ClientScopes())},
+		{"clients", "period", jsonTexts(connexa.QuotaPeriods())},
+		{"traffic", "span", jsonTexts(connexa.TrafficSpans())},
 		{"channels", "lang", connexa.ChannelLangs()},
-		{"channel_kinds", "kind", texts(connexa.NoticeSwitches())},
-		{"import_lines", "class", texts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
+		{"channel_kinds", "kind", jsonTexts(connexa.NoticeSwitches())},
+		{"import_lines", "class", jsonTexts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {
 		got := checkList(t, d, tt.table, tt.column)
 		slices.Sort(got)

@@ -21,7 +21,7 @@ const servicePurpose = "gateway.secret"
 // port, which it keeps, and a credential.
 func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error) {
 	which, args := whereSelected(s)
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (
 // the nodes of those that were on.
 func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
 	which, args := whereSelected(s)
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		stopped, err = d.setWanted(ctx, tx, which, args, false, by)
 		return err
 	})
@@ -115,12 +115,12 @@ func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any
 // recordService writes a row about a service into the history of its node. Its
 // before and after are empty: no status follows from it.
 func (d *DB) recordService(ctx context.Context, tx *sql.Tx, node int64, by string, cause connexa.Cause, what connexa.Text) error {
-	story, err := json.Marshal(connexa.Story{Detail: connexa.Detail{Text: what}})
+	story, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what}})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, cause, detail) VALUES (?,?,?,?,?,?)`,
-		node, millis(d.now()), connexa.EntryService, by, cause, string(story))
+		node, toMillis(d.now()), connexa.EntryService, by, cause, string(story))
 	if err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}
@@ -133,7 +133,7 @@ func (d *DB) AllowDestinations(ctx context.Context, node int64, private, mail bo
 }
 
 func (d *DB) changeService(ctx context.Context, query string, args ...any) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -150,10 +150,10 @@ func (d *DB) changeService(ctx context.Context, query string, args ...any) error
 // RecoverServices puts right what an earlier process left: no session of its is
 // up any more.
 func (d *DB) RecoverServices(ctx context.Context) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			UPDATE services SET state = iif(wanted, 'starting', 'off'), since = ?, reason = '{}', cause = '', retry_at = 0, up_at = 0, open = 0
-			WHERE state <> 'off' OR wanted = 1`, millis(d.now()))
+			WHERE state <> 'off' OR wanted = 1`, toMillis(d.now()))
 		return err
 	})
 	if err != nil {
@@ -199,7 +199,7 @@ func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 		if s.Password, err = d.ring.openPassword(password); err != nil {
 			return nil, err
 		}
-		opened, err := d.ring.open(servicePurpose, secret)
+		opened, err := d.ring.unseal(servicePurpose, secret)
 		if err != nil {
 			return nil, err
 		}
@@ -220,7 +220,7 @@ func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) err
 	if err != nil {
 		return fmt.Errorf("encode a reason: %w", err)
 	}
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		var (
 			state connexa.ServiceState
 			cause connexa.Cause
@@ -234,8 +234,8 @@ func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) err
 				seen_at = iif(state = 'online' OR ?1 = 'online', ?, seen_at),
 				down = CASE ?1 WHEN 'failed' THEN 1 WHEN 'online' THEN 0 WHEN 'off' THEN 0 ELSE down END
 			WHERE node_id = ?`,
-			g.State, millis(g.Since), string(reason), g.Cause, g.Failures, millis(g.RetryAt), millis(g.UpAt), g.LocalIP, g.ExitIP, g.Latency.Microseconds(),
-			millis(d.now()), g.NodeID); err != nil {
+			g.State, toMillis(g.Since), string(reason), g.Cause, g.Failures, toMillis(g.RetryAt), toMillis(g.UpAt), g.LocalIP, g.ExitIP, g.Latency.Microseconds(),
+			toMillis(d.now()), g.NodeID); err != nil {
 			return err
 		}
 		if g.State == state && (g.Cause == cause || g.Cause == "") {
@@ -272,7 +272,7 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 	query, args := `SELECT node_id, state, since, reason, cause, failures, retry_at, up_at, local_ip, exit_ip, latency,
 		wanted, port, user, private, mail, bytes_up, bytes_down, open FROM services`, []any(nil)
 	if nodes != nil {
-		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
+		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{jsonIDs(nodes)}
 	}
 	rows, err := d.read.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -306,8 +306,8 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 func (d *DB) ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT secret FROM services WHERE node_id = ?`, node).Scan(&sealed); err != nil {
-		return "", fmt.Errorf("the credential of the service of node %d: %w", node, translate(err))
+		return "", fmt.Errorf("the credential of the service of node %d: %w", node, translateError(err))
 	}
-	plain, err := d.ring.open(servicePurpose, sealed)
+	plain, err := d.ring.unseal(servicePurpose, sealed)
 	return connexa.Secret(plain), err
 }

@@ -44,7 +44,7 @@ func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.Ser
 	err := d.read.QueryRowContext(ctx, `
 		WITH chosen AS MATERIALIZED (SELECT id, status FROM nodes WHERE `+which+`)
 		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0)
-		FROM chosen LEFT JOIN services g ON g.node_id = chosen.id`, append(args, list(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
+		FROM chosen LEFT JOIN services g ON g.node_id = chosen.id`, append(args, jsonIDs(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
 	if err != nil {
 		return p, fmt.Errorf("look at the services that were chosen: %w", err)
 	}
@@ -57,7 +57,7 @@ func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT node_id, max(at), up, down FROM traffic
 		WHERE span = ? AND at >= ? AND node_id IN (SELECT value FROM json_each(?)) GROUP BY node_id`,
-		connexa.TrafficSample, millis(d.now().Add(-2*sampleLength)), list(nodes))
+		connexa.TrafficSample, toMillis(d.now().Add(-2*sampleLength)), jsonIDs(nodes))
 	if err != nil {
 		return nil, fmt.Errorf("the rates of services: %w", err)
 	}
@@ -77,7 +77,7 @@ func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa
 // ServiceSecrets returns the passwords of the credentials that were made for the
 // services of nodes, by node.
 func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM services WHERE node_id IN (SELECT value FROM json_each(?))`, list(nodes))
+	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM services WHERE node_id IN (SELECT value FROM json_each(?))`, jsonIDs(nodes))
 	if err != nil {
 		return nil, fmt.Errorf("the credentials of services: %w", err)
 	}
@@ -91,7 +91,7 @@ func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]conne
 		if err := rows.Scan(&node, &sealed); err != nil {
 			return nil, fmt.Errorf("the credentials of services: %w", err)
 		}
-		plain, err := d.ring.open(servicePurpose, sealed)
+		plain, err := d.ring.unseal(servicePurpose, sealed)
 		if err != nil {
 			return nil, fmt.Errorf("the credential of the service of node %d: %w", node, err)
 		}

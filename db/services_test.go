@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-func only(ids ...int64) connexa.Selection { return connexa.Selection{IDs: ids} }
+func selectOnly(ids ...int64) connexa.Selection { return connexa.Selection{IDs: ids} }
 
 func TestServicesOnAndOff(t *testing.T) {
 	d := openFleet(t)
@@ -18,7 +18,7 @@ func TestServicesOnAndOff(t *testing.T) {
 	if err != nil || !slices.Equal(started, ids) {
 		t.Fatalf("started %v, %v", started, err)
 	}
-	if again, err := d.WantServices(ctx, only(ids[0]), "ann"); err != nil || len(again) != 0 {
+	if again, err := d.WantServices(ctx, selectOnly(ids[0]), "ann"); err != nil || len(again) != 0 {
 		t.Errorf("started again: %v, %v", again, err)
 	}
 	first, err := d.WantedServices(ctx)
@@ -44,12 +44,12 @@ func TestServicesOnAndOff(t *testing.T) {
 			t.Errorf("the secret comes back as another one: %v", err)
 		}
 	}
-	stopped, err := d.UnwantServices(ctx, only(ids[1]), "bob")
+	stopped, err := d.UnwantServices(ctx, selectOnly(ids[1]), "bob")
 	if err != nil || !slices.Equal(stopped, ids[1:2]) {
 		t.Errorf("stopped %v, %v", stopped, err)
 	}
 	// Ports and credentials stay, whatever was on in between.
-	if _, err := d.WantServices(ctx, only(ids[1]), "ann"); err != nil {
+	if _, err := d.WantServices(ctx, selectOnly(ids[1]), "ann"); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := d.WantedServices(ctx); err != nil || !slices.Equal(again, first) {
@@ -89,7 +89,7 @@ func TestPortsRunOut(t *testing.T) {
 	if list, err := d.WantedServices(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("half of them were started: %v, %v", list, err)
 	}
-	if _, err := d.WantServices(t.Context(), only(ids[1:]...), ""); err != nil {
+	if _, err := d.WantServices(t.Context(), selectOnly(ids[1:]...), ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -101,7 +101,7 @@ func TestWhatIsSeenOfAService(t *testing.T) {
 	if err := d.SaveServiceReport(ctx, connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline}); connexa.CodeOf(err) != connexa.NotFound {
 		t.Errorf("a gateway that was never made: %v", err)
 	}
-	if _, err := d.WantServices(ctx, only(node), ""); err != nil {
+	if _, err := d.WantServices(ctx, selectOnly(node), ""); err != nil {
 		t.Fatal(err)
 	}
 	before, err := d.Node(ctx, node)
@@ -182,7 +182,7 @@ func TestTraffic(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
 	node := addNodes(t, d, 1)[0]
-	if _, err := d.WantServices(ctx, only(node), ""); err != nil {
+	if _, err := d.WantServices(ctx, selectOnly(node), ""); err != nil {
 		t.Fatal(err)
 	}
 	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -208,7 +208,7 @@ func TestTraffic(t *testing.T) {
 		t.Errorf("counted %+v, %v", rows[node], err)
 	}
 	d.now = func() time.Time { return noon.Add(samplesKept + time.Hour) }
-	if n, err := d.pruneTraffic(ctx, connexa.Keep{Raw: 14, Hours: 90, Days: 730}); err != nil || n != 2 {
+	if n, err := d.pruneTraffic(ctx, connexa.Retention{Raw: 14, Hours: 90, Days: 730}); err != nil || n != 2 {
 		t.Errorf("pruned %d, %v", n, err)
 	}
 }

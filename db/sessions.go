@@ -31,7 +31,7 @@ const aliveSession = `expires_at > ? AND seen_at > ?`
 
 func (d *DB) aliveArgs() (now, idle int64) {
 	t := d.now()
-	return millis(t), millis(t.Add(-SessionIdle))
+	return toMillis(t), toMillis(t.Add(-SessionIdle))
 }
 
 // tokenHash is what the table keeps of a token: who reads the table cannot log in.
@@ -44,7 +44,7 @@ func tokenHash(token connexa.Secret) []byte {
 // commit of the session store changes rows and makes none. Sessions that are
 // over are removed on the way.
 func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.Session) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		now, idle := d.aliveArgs()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE NOT (`+aliveSession+`)`, now, idle); err != nil {
 			return fmt.Errorf("prune sessions: %w", err)
@@ -52,7 +52,7 @@ func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.S
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO sessions (token_hash, account_id, data, address, agent, created_at, seen_at, expires_at)
 			VALUES (?, ?, x'', ?, ?, ?, ?, ?)`,
-			tokenHash(token), s.AccountID, s.Address, s.Agent, now, now, millis(d.now().Add(SessionLife)))
+			tokenHash(token), s.AccountID, s.Address, s.Agent, now, now, toMillis(d.now().Add(SessionLife)))
 		if err != nil {
 			return fmt.Errorf("start a session: %w", err)
 		}
@@ -102,7 +102,7 @@ func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret)
 
 // EndSession ends one session of a user, or says NotFound.
 func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, userID)
 		if err != nil {
 			return fmt.Errorf("end session %d: %w", id, err)
@@ -119,7 +119,7 @@ func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 // EndOtherSessions ends all sessions of a user but the one with the token keep,
 // and returns how many.
 func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error) {
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
 		if err != nil {
 			return fmt.Errorf("end the other sessions: %w", err)
@@ -156,7 +156,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) (data []byte, 
 		return nil, false, fmt.Errorf("find a session: %w", err)
 	}
 	if now-seen >= touchEvery.Milliseconds() {
-		s.d.touches.add(string(hash), func() { s.d.touch(hash, now) })
+		s.d.touches.addTouch(string(hash), func() { s.d.touchSession(hash, now) })
 	}
 	return data, true, nil
 }
@@ -164,9 +164,9 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) (data []byte, 
 // CommitCtx keeps the data of a session that is there; it makes none and
 // prolongs none.
 func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	return s.d.tx(ctx, func(tx *sql.Tx) error {
+	return s.d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE sessions SET data = ?, expires_at = min(expires_at, ?) WHERE token_hash = ?`,
-			data, millis(expiry), tokenHash(connexa.Secret(token)))
+			data, toMillis(expiry), tokenHash(connexa.Secret(token)))
 		if err != nil {
 			return fmt.Errorf("commit a session: %w", err)
 		}
@@ -176,7 +176,7 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 
 // DeleteCtx ends a session. One that is not there is fine.
 func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
-	return s.d.tx(ctx, func(tx *sql.Tx) error {
+	return s.d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token_hash = ?`, tokenHash(connexa.Secret(token))); err != nil {
 			return fmt.Errorf("delete a session: %w", err)
 		}
@@ -238,12 +238,12 @@ func (s *SessionStore) All() (map[string][]byte, error) {
 	return s.AllCtx(ctx)
 }
 
-// touch notes that a session was seen at that time, which may be a while ago. It
+// touchSession notes that a session was seen at that time, which may be a while ago. It
 // has its own short deadline, because the request that caused it may be over.
-func (d *DB) touch(hash []byte, at int64) {
+func (d *DB) touchSession(hash []byte, at int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE sessions SET seen_at = max(seen_at, ?) WHERE token_hash = ?`, at, hash)
 		return err
 	})
@@ -261,9 +261,9 @@ type touches struct {
 	wg      sync.WaitGroup
 }
 
-// add runs fn unless one with that key runs, too many do, or t is closed: a
+// addTouch runs fn unless one with that key runs, too many do, or t is closed: a
 // touch that is left out costs a minute of precision.
-func (t *touches) add(key string, fn func()) {
+func (t *touches) addTouch(key string, fn func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.running[key]; ok || t.closed || len(t.running) >= touchesMost {
@@ -283,8 +283,8 @@ func (t *touches) add(key string, fn func()) {
 	})
 }
 
-// close waits for those that run and lets no more begin.
-func (t *touches) close() {
+// closeTouches waits for those that run and lets no more begin.
+func (t *touches) closeTouches() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()

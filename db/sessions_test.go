@@ -9,8 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// accounts opens a database with the user ann, at a time that tests move.
-func accounts(t *testing.T) (d *DB, ann connexa.Account, at *time.Time) {
+// portsOf opens a database with the user ann, at a time that tests move.
+func portsOf(t *testing.T) (d *DB, ann connexa.Account, at *time.Time) {
 	t.Helper()
 	at = new(time.Time)
 	*at = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
@@ -32,7 +32,7 @@ func accounts(t *testing.T) (d *DB, ann connexa.Account, at *time.Time) {
 	return d, ann, at
 }
 
-func begin(t *testing.T, d *DB, u connexa.Account, token string) *SessionStore {
+func beginSession(t *testing.T, d *DB, u connexa.Account, token string) *SessionStore {
 	t.Helper()
 	if err := d.StartSession(t.Context(), connexa.Secret(token), connexa.Session{AccountID: u.ID, Address: "192.0.2.1", Agent: "test"}); err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func wantFound(t *testing.T, s *SessionStore, token string, want bool) {
 }
 
 func TestOnlyTheFirstUserIsMade(t *testing.T) {
-	d, ann, _ := accounts(t)
+	d, ann, _ := portsOf(t)
 	if added, err := d.AddFirstAccount(t.Context(), "bob", "hash", false); err != nil || added {
 		t.Errorf("a second first user: %t, %v", added, err)
 	}
@@ -71,7 +71,7 @@ func TestOnlyTheFirstUserIsMade(t *testing.T) {
 }
 
 func TestACommitNeverBringsASessionBack(t *testing.T) {
-	d, ann, _ := accounts(t)
+	d, ann, _ := portsOf(t)
 	commit := func(s *SessionStore, token string) {
 		t.Helper()
 		if err := s.CommitCtx(t.Context(), token, []byte("again"), d.now().Add(time.Hour)); err != nil {
@@ -82,14 +82,14 @@ func TestACommitNeverBringsASessionBack(t *testing.T) {
 	s := d.SessionStore()
 	commit(s, "never-begun")
 
-	begin(t, d, ann, "deleted")
+	beginSession(t, d, ann, "deleted")
 	wantFound(t, s, "deleted", true)
 	if err := s.DeleteCtx(t.Context(), "deleted"); err != nil {
 		t.Fatal(err)
 	}
 	commit(s, "deleted")
 
-	begin(t, d, ann, "revoked")
+	beginSession(t, d, ann, "revoked")
 	list, err := d.Sessions(t.Context(), ann.ID, "revoked")
 	if err != nil || len(list) != 1 || !list[0].Current {
 		t.Fatal(list, err)
@@ -99,8 +99,8 @@ func TestACommitNeverBringsASessionBack(t *testing.T) {
 	}
 	commit(s, "revoked")
 
-	begin(t, d, ann, "kept")
-	begin(t, d, ann, "other")
+	beginSession(t, d, ann, "kept")
+	beginSession(t, d, ann, "other")
 	if ended, err := d.SetPassword(t.Context(), ann.ID, "new", "kept"); err != nil || ended != 1 {
 		t.Fatal(ended, err)
 	}
@@ -109,8 +109,8 @@ func TestACommitNeverBringsASessionBack(t *testing.T) {
 }
 
 func TestASessionOfSomebodyElseCannotBeEnded(t *testing.T) {
-	d, ann, _ := accounts(t)
-	begin(t, d, ann, "a")
+	d, ann, _ := portsOf(t)
+	beginSession(t, d, ann, "a")
 	list, err := d.Sessions(t.Context(), ann.ID, "")
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
@@ -122,8 +122,8 @@ func TestASessionOfSomebodyElseCannotBeEnded(t *testing.T) {
 }
 
 func TestTheTableHoldsNoTokens(t *testing.T) {
-	d, ann, _ := accounts(t)
-	s := begin(t, d, ann, "a-token-to-look-for")
+	d, ann, _ := portsOf(t)
+	s := beginSession(t, d, ann, "a-token-to-look-for")
 	var n int
 	err := d.read.QueryRowContext(t.Context(), `SELECT count(*) FROM sessions WHERE instr(token_hash, 'a-token-to-look-for') > 0`).Scan(&n)
 	if err != nil || n != 0 {
@@ -146,10 +146,10 @@ func TestTheTableHoldsNoTokens(t *testing.T) {
 }
 
 func TestSessionsEnd(t *testing.T) {
-	d, ann, at := accounts(t)
+	d, ann, at := portsOf(t)
 	start := *at
-	s := begin(t, d, ann, "busy")
-	begin(t, d, ann, "idle")
+	s := beginSession(t, d, ann, "busy")
+	beginSession(t, d, ann, "idle")
 	see := func(token string) {
 		t.Helper()
 		wantFound(t, s, token, true)
@@ -173,7 +173,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Error(list, err)
 	}
 	// The next login sweeps.
-	begin(t, d, ann, "fresh")
+	beginSession(t, d, ann, "fresh")
 	var rows int
 	if err := d.read.QueryRowContext(t.Context(), `SELECT count(*) FROM sessions`).Scan(&rows); err != nil || rows != 1 {
 		t.Errorf("%d rows, %v", rows, err)
@@ -181,8 +181,8 @@ func TestSessionsEnd(t *testing.T) {
 }
 
 func TestASessionIsTouchedOnceAMinute(t *testing.T) {
-	d, ann, at := accounts(t)
-	s := begin(t, d, ann, "a")
+	d, ann, at := portsOf(t)
+	s := beginSession(t, d, ann, "a")
 	start := *at
 	seen := func() time.Duration {
 		t.Helper()
@@ -207,8 +207,8 @@ func TestASessionIsTouchedOnceAMinute(t *testing.T) {
 // TestAReadNeedsNoWriter holds that pages work while an import has the write
 // connection, and that nobody waits for the note of it.
 func TestAReadNeedsNoWriter(t *testing.T) {
-	d, ann, at := accounts(t)
-	s := begin(t, d, ann, "a")
+	d, ann, at := portsOf(t)
+	s := beginSession(t, d, ann, "a")
 	*at = at.Add(time.Hour)
 	tx, err := d.write.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -224,7 +224,7 @@ func TestAReadNeedsNoWriter(t *testing.T) {
 }
 
 func TestAuditOnlyGrows(t *testing.T) {
-	d, _, at := accounts(t)
+	d, _, at := portsOf(t)
 	for i := range 7 {
 		if err := d.AddAudit(t.Context(), connexa.AuditRow{At: *at, Account: "ann", Address: "192.0.2.1", Act: connexa.ActImport, Detail: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
@@ -262,7 +262,7 @@ func TestAuditOnlyGrows(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	d, _, at := accounts(t)
+	d, _, at := portsOf(t)
 	if s, err := d.Settings(t.Context()); err != nil || s != connexa.DefaultSettings() {
 		t.Fatalf("%+v, %v", s, err)
 	}

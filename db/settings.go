@@ -13,14 +13,14 @@ import (
 // settingFields ties each row of the settings table to its field.
 func settingFields(s *connexa.Settings) []settingField {
 	return []settingField{
-		number("concurrency", &s.Concurrency),
-		number("connect_rate", &s.ConnectRate),
-		number("per_network", &s.PerNetwork),
-		number("per_address", &s.PerAddress),
-		number("ping_attempts", &s.PingAttempts),
-		number("history_raw_days", &s.HistoryRawDays),
-		number("history_hour_days", &s.HistoryHourDays),
-		number("history_day_days", &s.HistoryDayDays),
+		intSetting("concurrency", &s.Concurrency),
+		intSetting("connect_rate", &s.ConnectRate),
+		intSetting("per_network", &s.PerNetwork),
+		intSetting("per_address", &s.PerAddress),
+		intSetting("ping_attempts", &s.PingAttempts),
+		intSetting("history_raw_days", &s.HistoryRawDays),
+		intSetting("history_hour_days", &s.HistoryHourDays),
+		intSetting("history_day_days", &s.HistoryDayDays),
 		{
 			name: "encryption",
 			get:  func() string { return string(s.Encryption) },
@@ -33,28 +33,28 @@ func settingFields(s *connexa.Settings) []settingField {
 		},
 		plainText("zone", &s.Zone),
 		plainText("zone_in_force", &s.ZoneInForce),
-		moment("zone_since", &s.ZoneSince),
-		number("speed_at_once", &s.Speed.AtOnce),
-		number("speed_quick_mb", &s.Speed.QuickMB),
-		number("speed_full_mb", &s.Speed.FullMB),
-		number("speed_slow_kbit", &s.Speed.SlowKbit),
-		number("speed_hour_gb", &s.Speed.HourGB),
-		number("speed_month_gb", &s.Speed.MonthGB),
+		timeSetting("zone_since", &s.ZoneSince),
+		intSetting("speed_at_once", &s.Speed.AtOnce),
+		intSetting("speed_quick_mb", &s.Speed.QuickMB),
+		intSetting("speed_full_mb", &s.Speed.FullMB),
+		intSetting("speed_slow_kbit", &s.Speed.SlowKbit),
+		intSetting("speed_hour_gb", &s.Speed.HourGB),
+		intSetting("speed_month_gb", &s.Speed.MonthGB),
 		plainText("service_listen", &s.Service.Listen),
-		number("service_first_port", &s.Service.FirstPort),
-		number("service_last_port", &s.Service.LastPort),
+		intSetting("service_first_port", &s.Service.FirstPort),
+		intSetting("service_last_port", &s.Service.LastPort),
 		plainText("service_clients", &s.Service.Clients),
 		plainText("vpn_listen", &s.Service.VPNListen),
-		number("vpn_first_port", &s.Service.VPNFirstPort),
-		number("vpn_last_port", &s.Service.VPNLastPort),
-		yes("monitor_on", &s.Monitor.On),
+		intSetting("vpn_first_port", &s.Service.VPNFirstPort),
+		intSetting("vpn_last_port", &s.Service.VPNLastPort),
+		boolSetting("monitor_on", &s.Monitor.On),
 		plainText("monitor_tags", &s.Monitor.Tags),
-		number("monitor_ping_minutes", &s.Monitor.PingMinutes),
-		number("monitor_login_hours", &s.Monitor.LoginHours),
+		intSetting("monitor_ping_minutes", &s.Monitor.PingMinutes),
+		intSetting("monitor_login_hours", &s.Monitor.LoginHours),
 		plainText("monitor_targets", &s.Monitor.Targets),
-		moment("monitor_offered", &s.Monitor.Offered),
-		moment("key_confirmed", &s.KeyConfirmed),
-		moment("gre_passed", &s.GREPassed),
+		timeSetting("monitor_offered", &s.Monitor.Offered),
+		timeSetting("key_confirmed", &s.KeyConfirmed),
+		timeSetting("gre_passed", &s.GREPassed),
 	}
 }
 
@@ -64,7 +64,7 @@ type settingField struct {
 	set  func(string) error
 }
 
-func number(name string, at *int) settingField {
+func intSetting(name string, at *int) settingField {
 	return settingField{
 		name: name,
 		get:  func() string { return strconv.Itoa(*at) },
@@ -83,7 +83,7 @@ func plainText(name string, at *string) settingField {
 	}
 }
 
-func yes(name string, at *bool) settingField {
+func boolSetting(name string, at *bool) settingField {
 	return settingField{
 		name: name,
 		get:  func() string { return strconv.FormatBool(*at) },
@@ -94,10 +94,10 @@ func yes(name string, at *bool) settingField {
 	}
 }
 
-func moment(name string, at *time.Time) settingField {
+func timeSetting(name string, at *time.Time) settingField {
 	return settingField{
 		name: name,
-		get:  func() string { return strconv.FormatInt(millis(*at), 10) },
+		get:  func() string { return strconv.FormatInt(toMillis(*at), 10) },
 		set: func(v string) error {
 			ms, err := strconv.ParseInt(v, 10, 64)
 			*at = fromMillis(ms)
@@ -147,7 +147,7 @@ func readSettings(ctx context.Context, q queryer) (connexa.Settings, error) {
 // ChangeSettings reads the settings, lets change alter them and writes them, in
 // one transaction. An error of change changes nothing.
 func (d *DB) ChangeSettings(ctx context.Context, change func(*connexa.Settings) error) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		s, err := readSettings(ctx, tx)
 		if err != nil {
 			return err

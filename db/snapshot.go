@@ -20,9 +20,9 @@ const SnapshotDir = "snapshots"
 
 const snapshotsKept = 5
 
-// snapshot copies the database as it is at that schema version, with SQLite's
+// copyBeforeMigration copies the database as it is at that schema version, with SQLite's
 // own online backup, and removes the oldest copies.
-func (d *DB) snapshot(ctx context.Context, dir string, version int64) (path string, err error) {
+func (d *DB) copyBeforeMigration(ctx context.Context, dir string, version int64) (path string, err error) {
 	folder := filepath.Join(dir, SnapshotDir)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", fmt.Errorf("make the snapshot folder: %w", err)
@@ -40,7 +40,7 @@ func (d *DB) snapshot(ctx context.Context, dir string, version int64) (path stri
 	if err := errors.Join(f.Sync(), f.Close(), os.Rename(part, path)); err != nil {
 		return "", fmt.Errorf("make a snapshot: %w", err)
 	}
-	list, err := snapshots(dir)
+	list, err := listSnapshots(dir)
 	if err != nil {
 		return "", err
 	}
@@ -80,8 +80,8 @@ type savedCopy struct {
 	when    string // sorts by time
 }
 
-// snapshots lists the copies in dir, the oldest first.
-func snapshots(dir string) ([]savedCopy, error) {
+// listSnapshots lists the copies in dir, the oldest first.
+func listSnapshots(dir string) ([]savedCopy, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, SnapshotDir, "connexa-v*-*.db"))
 	if err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)

@@ -18,8 +18,8 @@ const purposeToken = "speed.token"
 // followWithSpeed gives a ping+speed run, whose ping j has passed, the speed job
 // of that node: a live one is joined. From then on that job alone tells how the
 // node ended in the run, so the run still counts each of its nodes once.
-func followWithSpeed(t *fastTx, j connexa.Job, run int64) error {
-	if err := t.exec(addSpeedJob, j.NodeID, parked, run); err != nil {
+func followWithSpeed(t *stmtTx, j connexa.Job, run int64) error {
+	if err := t.exec(addSpeedJob, j.NodeID, pausedPriority, run); err != nil {
 		return fmt.Errorf("queue a speed test: %w", err)
 	}
 	if err := t.exec(tieSpeedJob, run, j.NodeID); err != nil {
@@ -28,7 +28,7 @@ func followWithSpeed(t *fastTx, j connexa.Job, run int64) error {
 	if err := t.exec(followPing, run, j.ID); err != nil {
 		return fmt.Errorf("follow a ping: %w", err)
 	}
-	return t.exec(parkSpeedJob, parked, j.NodeID)
+	return t.exec(pauseSpeedJob, pausedPriority, j.NodeID)
 }
 
 // SpeedEndpoints lists what speed tests are measured against, in order, with
@@ -56,7 +56,7 @@ func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
 			return nil, fmt.Errorf("the address of a speed endpoint: %w", err)
 		}
 		if len(sealed) > 0 {
-			token, err := d.ring.open(purposeToken, sealed)
+			token, err := d.ring.unseal(purposeToken, sealed)
 			if err != nil {
 				return nil, fmt.Errorf("speed endpoint %s: %w", e.Name(), err)
 			}
@@ -91,7 +91,7 @@ func (d *DB) openAddress(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	address, err := d.ring.open(purposeAddress, sealed)
+	address, err := d.ring.unseal(purposeAddress, sealed)
 	return string(address), err
 }
 
@@ -117,7 +117,7 @@ func (d *DB) sealAddresses(ctx context.Context) error {
 func (d *DB) ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.Endpoint) ([]connexa.Endpoint, error)) error {
 	// What is read here cannot change before it is written: the list is short, and
 	// whoever changes it comes through the one writer.
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		old, err := d.SpeedEndpoints(ctx)
 		if err != nil {
 			return err
@@ -169,7 +169,7 @@ func (d *DB) SpeedSpent(ctx context.Context) (spent connexa.SpeedSpent, err erro
 // SpendSpeed counts bytes that a speed test has moved, whatever came of it.
 func (d *DB) SpendSpeed(ctx context.Context, bytes int64) error {
 	now := hourOf(d.now())
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO speed_spent (hour, bytes) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET bytes = bytes + excluded.bytes`, now, bytes); err != nil {
 			return fmt.Errorf("count the cost of a speed test: %w", err)
@@ -204,7 +204,7 @@ func (d *DB) SetUplink(ctx context.Context, u connexa.Uplink) error {
 	if err != nil {
 		return fmt.Errorf("keep the uplink: %w", err)
 	}
-	return d.tx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, uplinkSetting, string(text)) })
+	return d.inTx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, uplinkSetting, string(text)) })
 }
 
 // LastSpeed returns the newest row of a node's history that holds a measurement;
@@ -212,7 +212,7 @@ func (d *DB) SetUplink(ctx context.Context, u connexa.Uplink) error {
 func (d *DB) LastSpeed(ctx context.Context, nodeID int64) (connexa.Entry, error) {
 	e, err := scanEntry(d.read.QueryRowContext(ctx, `
 		SELECT `+historyColumns+` FROM history WHERE node_id = ? AND kind = 'speed' AND down IS NOT NULL AND stale = 0 ORDER BY id DESC LIMIT 1`, nodeID))
-	return e, translate(err)
+	return e, translateError(err)
 }
 
 // SpeedUsed says whether a speed test has moved anything since then.

@@ -29,13 +29,13 @@ func claimSpeed(t *testing.T, d *DB, n int) []connexa.Job {
 	return jobs
 }
 
-func foundSpeed(f connexa.Fact, m connexa.Mark) connexa.Probed {
-	p := connexa.Probed{Fact: f, Mark: m, Outcome: connexa.Outcome{Kind: connexa.Speed, At: time.Now(), Reached: connexa.IP, Attempts: 1}}
+func foundSpeed(f connexa.Fact, m connexa.Result) connexa.Probed {
+	p := connexa.Probed{Fact: f, Result: m, Outcome: connexa.Outcome{Kind: connexa.Speed, At: time.Now(), Reached: connexa.IP, Attempts: 1}}
 	switch {
 	case f == connexa.Fast || f == connexa.Slow:
 		p.Outcome.Reached, p.Outcome.DownBits, p.Outcome.UpBits = connexa.Internet, 5_000_000, 1_000_000
 		p.Detail.Speed = &connexa.Measurement{Down: 5_000_000, Up: 1_000_000}
-	case m == connexa.MarkBad:
+	case m == connexa.ResultBad:
 		p.Outcome.Cause = "internet.refused"
 	}
 	return p
@@ -44,12 +44,12 @@ func foundSpeed(f connexa.Fact, m connexa.Mark) connexa.Probed {
 // A ping+speed run counts each of its nodes once, and a speed test follows as
 // soon as its ping has passed.
 func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
-	d, ids := fleet(t, 4)
+	d, ids := addFleet(t, 4)
 	run := startKind(t, d, connexa.RunPingSpeed, ids...)
-	pings := claim(t, d, 4)
-	finish(t, d, pings[0], connexa.NoAnswer)
-	finish(t, d, pings[1], connexa.Answered)
-	if r := reload(t, d, run); r.Total != 4 || r.Bad != 1 || r.Done() != 1 {
+	pings := claimNext(t, d, 4)
+	finishJob(t, d, pings[0], connexa.NoAnswer)
+	finishJob(t, d, pings[1], connexa.Answered)
+	if r := reloadNode(t, d, run); r.Total != 4 || r.Bad != 1 || r.Done() != 1 {
 		t.Fatalf("after two pings: %+v", r.Tally)
 	}
 	// At once, and not when the pings are over.
@@ -57,28 +57,28 @@ func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
 	if len(first) != 1 || first[0].NodeID != pings[1].NodeID || first[0].Password == "" {
 		t.Fatalf("speed jobs %+v", first)
 	}
-	finish(t, d, pings[2], connexa.Answered)
-	finish(t, d, pings[3], connexa.Answered)
+	finishJob(t, d, pings[2], connexa.Answered)
+	finishJob(t, d, pings[3], connexa.Answered)
 	rest := claimSpeed(t, d, 9)
 	if len(rest) != 2 || rest[0].NodeID != pings[2].NodeID {
 		t.Fatalf("speed jobs %+v", rest)
 	}
-	for i, p := range []connexa.Probed{foundSpeed(connexa.Fast, connexa.MarkGood), foundSpeed(connexa.Slow, connexa.MarkSlow), foundSpeed(connexa.LoggedIn, connexa.MarkBad)} {
-		if r := reload(t, d, run); r.State != connexa.RunRunning || r.Done() != 1+i {
+	for i, p := range []connexa.Probed{foundSpeed(connexa.Fast, connexa.ResultGood), foundSpeed(connexa.Slow, connexa.ResultSlow), foundSpeed(connexa.LoggedIn, connexa.ResultBad)} {
+		if r := reloadNode(t, d, run); r.State != connexa.RunRunning || r.Done() != 1+i {
 			t.Fatalf("before test %d: %s, %+v", i, r.State, r.Tally)
 		}
 		if _, err := d.Finish(t.Context(), append(first, rest...)[i], p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r := reload(t, d, run); r.State != connexa.RunDone || r.Tally != (connexa.Tally{Total: 4, Good: 1, Slow: 1, Bad: 2}) {
+	if r := reloadNode(t, d, run); r.State != connexa.RunDone || r.Tally != (connexa.Tally{Total: 4, Good: 1, Slow: 1, Bad: 2}) {
 		t.Errorf("%s, %+v", r.State, r.Tally)
 	}
 	groups, err := d.RunGroups(t.Context(), run.ID, 8)
 	if err != nil || len(groups) != 4 {
 		t.Errorf("groups %+v, %v: a ping that passed is not how its node ended", groups, err)
 	}
-	again, err := d.RunNodes(t.Context(), run.ID, []connexa.Mark{connexa.MarkBad}, nil)
+	again, err := d.RunNodes(t.Context(), run.ID, []connexa.Result{connexa.ResultBad}, nil)
 	if err != nil || len(again) != 2 {
 		t.Errorf("%d nodes to try again, %v; want the one that did not answer and the one that was not measured", len(again), err)
 	}
@@ -91,56 +91,56 @@ func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
 // A ping that two runs share follows in the one that wants a speed test, and a
 // speed test that is there already is joined.
 func TestRunsOfSeveralKindsShareTheirJobs(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	plain, both, speed := startKind(t, d, connexa.RunPing, ids...), startKind(t, d, connexa.RunPingSpeed, ids...), startKind(t, d, connexa.RunSpeed, ids...)
-	done := finish(t, d, claim(t, d, 9)[0], connexa.Answered)
+	done := finishJob(t, d, claimNext(t, d, 9)[0], connexa.Answered)
 	if len(done.Runs) != 2 {
 		t.Errorf("runs %v changed", done.Runs)
 	}
-	if p, b := reload(t, d, plain), reload(t, d, both); p.State != connexa.RunDone || p.Good != 1 || b.State != connexa.RunRunning || b.Done() != 0 {
+	if p, b := reloadNode(t, d, plain), reloadNode(t, d, both); p.State != connexa.RunDone || p.Good != 1 || b.State != connexa.RunRunning || b.Done() != 0 {
 		t.Errorf("%+v, %+v", p, b)
 	}
 	jobs := claimSpeed(t, d, 9)
 	if len(jobs) != 1 {
 		t.Fatalf("%d speed tests of one node", len(jobs))
 	}
-	if _, err := d.Finish(t.Context(), jobs[0], foundSpeed(connexa.Fast, connexa.MarkGood)); err != nil {
+	if _, err := d.Finish(t.Context(), jobs[0], foundSpeed(connexa.Fast, connexa.ResultGood)); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []connexa.Run{both, speed} {
-		if r := reload(t, d, r); r.State != connexa.RunDone || r.Good != 1 {
+		if r := reloadNode(t, d, r); r.State != connexa.RunDone || r.Good != 1 {
 			t.Errorf("%+v", r)
 		}
 	}
 }
 
 func TestACancelledPingAndSpeedRunCountsTheRestAsVoid(t *testing.T) {
-	d, ids := fleet(t, 3)
+	d, ids := addFleet(t, 3)
 	run := startKind(t, d, connexa.RunPingSpeed, ids...)
-	pings := claim(t, d, 2)
-	finish(t, d, pings[0], connexa.Answered)
+	pings := claimNext(t, d, 2)
+	finishJob(t, d, pings[0], connexa.Answered)
 	claimSpeed(t, d, 1)
 	working, err := d.CancelRun(t.Context(), run.ID)
 	if err != nil || len(working) != 2 {
 		t.Errorf("working on %v, %v; want a ping and a speed test", working, err)
 	}
-	if r := reload(t, d, run); r.Tally != (connexa.Tally{Total: 3, Void: 3}) {
+	if r := reloadNode(t, d, run); r.Tally != (connexa.Tally{Total: 3, Inconclusive: 3}) {
 		t.Errorf("%+v", r.Tally)
 	}
 	groups, err := d.RunGroups(t.Context(), run.ID, 8)
-	if err != nil || len(groups) != 1 || groups[0].Count != 3 || groups[0].Mark != connexa.MarkCancelled {
+	if err != nil || len(groups) != 1 || groups[0].Count != 3 || groups[0].Result != connexa.ResultCancelled {
 		t.Errorf("%+v, %v", groups, err)
 	}
 }
 
 // A speed test that follows while its run is paused waits with it.
 func TestASpeedTestOfAPausedRunWaits(t *testing.T) {
-	d, ids := fleet(t, 2)
+	d, ids := addFleet(t, 2)
 	run := startKind(t, d, connexa.RunPingSpeed, ids...)
-	pings := claim(t, d, 2)
-	finish(t, d, pings[0], connexa.Answered)
-	pause(t, d, run)
-	finish(t, d, pings[1], connexa.Answered)
+	pings := claimNext(t, d, 2)
+	finishJob(t, d, pings[0], connexa.Answered)
+	pauseRun(t, d, run)
+	finishJob(t, d, pings[1], connexa.Answered)
 	if jobs := claimSpeed(t, d, 9); len(jobs) != 0 {
 		t.Errorf("%d speed tests of a paused run", len(jobs))
 	}
@@ -154,14 +154,14 @@ func TestASpeedTestOfAPausedRunWaits(t *testing.T) {
 
 // Two runs take turns at the speed tests, whichever began to ping first.
 func TestSpeedTestsOfTwoRunsTakeTurns(t *testing.T) {
-	d, ids := fleet(t, 8)
+	d, ids := addFleet(t, 8)
 	first := startKind(t, d, connexa.RunPingSpeed, ids[:4]...)
-	for _, j := range claim(t, d, 4) {
-		finish(t, d, j, connexa.Answered)
+	for _, j := range claimNext(t, d, 4) {
+		finishJob(t, d, j, connexa.Answered)
 	}
 	startKind(t, d, connexa.RunPingSpeed, ids[4:]...)
-	for _, j := range claim(t, d, 4) {
-		finish(t, d, j, connexa.Answered)
+	for _, j := range claimNext(t, d, 4) {
+		finishJob(t, d, j, connexa.Answered)
 	}
 	of := map[int64]bool{}
 	for _, id := range ids[:4] {

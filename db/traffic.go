@@ -19,9 +19,9 @@ const sampleLength = 10 * time.Second
 // SampleServices adds what gateways moved until at to their counters and to their
 // traffic, and notes that the sessions that are up were then.
 func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Traffic) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE services SET seen_at = ? WHERE state = 'online' AND seen_at < ?`,
-			millis(at), millis(at.Add(-time.Minute))); err != nil {
+			toMillis(at), toMillis(at.Add(-time.Minute))); err != nil {
 			return err
 		}
 		for _, t := range list {
@@ -41,7 +41,7 @@ func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Tr
 				if _, err := tx.ExecContext(ctx, `
 					INSERT INTO traffic (node_id, span, at, up, down) VALUES (?, ?, ?, ?, ?)
 					ON CONFLICT (node_id, span, at) DO UPDATE SET up = up + excluded.up, down = down + excluded.down`,
-					t.NodeID, span, millis(at.UTC().Truncate(length)), t.Up, t.Down); err != nil {
+					t.NodeID, span, toMillis(at.UTC().Truncate(length)), t.Up, t.Down); err != nil {
 					return err
 				}
 			}
@@ -57,7 +57,7 @@ func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Tr
 // Traffic lists what the gateway of a node moved, in spans that began at from or
 // later, the oldest first. Spans in which nothing moved are left out.
 func (d *DB) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT at, up, down FROM traffic WHERE node_id = ? AND span = ? AND at >= ? ORDER BY at`, node, span, millis(from))
+	rows, err := d.read.QueryContext(ctx, `SELECT at, up, down FROM traffic WHERE node_id = ? AND span = ? AND at >= ? ORDER BY at`, node, span, toMillis(from))
 	if err != nil {
 		return nil, fmt.Errorf("traffic of node %d: %w", node, err)
 	}
@@ -78,17 +78,17 @@ func (d *DB) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, 
 }
 
 // pruneTraffic deletes spans that are older than keep says, a bite at a time.
-func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Keep) (total int64, err error) {
+func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total int64, err error) {
 	day := 24 * time.Hour
 	for span, age := range map[connexa.TrafficSpan]time.Duration{
 		connexa.TrafficSample: samplesKept, connexa.TrafficHour: time.Duration(keep.Hours) * day, connexa.TrafficDay: time.Duration(keep.Days) * day,
 	} {
 		for {
 			var n int64
-			err := d.tx(ctx, func(tx *sql.Tx) error {
+			err := d.inTx(ctx, func(tx *sql.Tx) error {
 				res, err := tx.ExecContext(ctx, `
 					DELETE FROM traffic WHERE (node_id, span, at) IN (SELECT node_id, span, at FROM traffic WHERE span = ? AND at < ? LIMIT ?)`,
-					span, millis(d.now().Add(-age)), trafficBite)
+					span, toMillis(d.now().Add(-age)), trafficBite)
 				if err != nil {
 					return err
 				}

@@ -18,7 +18,7 @@ func oldDatabase(t *testing.T, version int64, fill func(d *DB, old *sql.DB)) (di
 	t.Helper()
 	dir = t.TempDir()
 	d := openDir(t, dir)
-	pool, err := sql.Open("sqlite3", dsn(filepath.Join(dir, File), false))
+	pool, err := sql.Open("sqlite3", dataSourceName(filepath.Join(dir, File), false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,12 +23,12 @@ const mostDevices = 10000
 
 // Authority returns the CA of OpenVPN exits, which make makes when there is none.
 func (d *DB) Authority(ctx context.Context, make func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error) {
-	cert, key, err = d.authority(ctx, d.read)
+	cert, key, err = d.readAuthority(ctx, d.read)
 	if connexa.CodeOf(err) != connexa.NotFound {
 		return cert, key, err
 	}
-	err = d.tx(ctx, func(tx *sql.Tx) error {
-		cert, key, err = d.authority(ctx, tx)
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		cert, key, err = d.readAuthority(ctx, tx)
 		if connexa.CodeOf(err) != connexa.NotFound {
 			return err
 		}
@@ -36,7 +36,7 @@ func (d *DB) Authority(ctx context.Context, make func() (cert string, key connex
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO vpn_ca (id, cert, key, created_at) VALUES (1, ?, ?, ?)`,
-			cert, d.ring.seal(vpnCAPurpose, []byte(key.Reveal())), millis(d.now()))
+			cert, d.ring.seal(vpnCAPurpose, []byte(key.Reveal())), toMillis(d.now()))
 		return err
 	})
 	if err != nil {
@@ -45,14 +45,14 @@ func (d *DB) Authority(ctx context.Context, make func() (cert string, key connex
 	return cert, key, nil
 }
 
-func (d *DB) authority(ctx context.Context, q interface {
+func (d *DB) readAuthority(ctx context.Context, q interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }) (cert string, key connexa.Secret, err error) {
 	var sealed []byte
 	if err := q.QueryRowContext(ctx, `SELECT cert, key FROM vpn_ca`).Scan(&cert, &sealed); err != nil {
-		return "", "", translate(err)
+		return "", "", translateError(err)
 	}
-	plain, err := d.ring.open(vpnCAPurpose, sealed)
+	plain, err := d.ring.unseal(vpnCAPurpose, sealed)
 	return cert, connexa.Secret(plain), err
 }
 
@@ -61,7 +61,7 @@ func (d *DB) authority(ctx context.Context, q interface {
 // device, which it keeps, and what issue makes for it.
 func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
 	which, args := whereSelected(s)
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		bare, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node 
 // the nodes of those that were on.
 func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
 	which, args := whereSelected(s)
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		stopped, err = d.setVPNs(ctx, tx, which, args, false, by)
 		return err
 	})
@@ -184,13 +184,13 @@ func (d *DB) ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProto
 // RecordServiceEvent writes something that happened to a gateway into the history of its
 // node, with lines that bear it out.
 func (d *DB) RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error {
-	story, err := json.Marshal(connexa.Story{Detail: connexa.Detail{Text: what, Transcript: lines}})
+	story, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what, Transcript: lines}})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
-	return d.tx(ctx, func(tx *sql.Tx) error {
+	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, detail) SELECT id, ?, ?, ? FROM nodes WHERE id = ?`,
-			millis(d.now()), connexa.EntryService, string(story), node)
+			toMillis(d.now()), connexa.EntryService, string(story), node)
 		if err != nil {
 			return fmt.Errorf("write the history: %w", err)
 		}
@@ -210,7 +210,7 @@ func (d *DB) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNR
 	}
 	query, args := `SELECT node_id, wanted, protocol, together, port FROM vpns`, []any(nil)
 	if nodes != nil {
-		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
+		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{jsonIDs(nodes)}
 	}
 	rows, err := d.read.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -254,7 +254,7 @@ func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, er
 	}
 	query, args := `SELECT node_id, device, port, protocol, together, name, (SELECT cert FROM vpn_ca), cert, key, tls_crypt FROM vpns`, []any(nil)
 	if nodes != nil {
-		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{list(nodes)}
+		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{jsonIDs(nodes)}
 	} else {
 		query += ` WHERE wanted = 1`
 	}
@@ -276,11 +276,11 @@ func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, er
 			return nil, fmt.Errorf("read OpenVPN exits: %w", err)
 		}
 		v.Listen, v.TCP = netip.AddrPortFrom(listen, port), protocol == connexa.VPNOverTCP
-		k, err := d.ring.open(vpnKeyPurpose, key)
+		k, err := d.ring.unseal(vpnKeyPurpose, key)
 		if err != nil {
 			return nil, err
 		}
-		t, err := d.ring.open(vpnStaticPurpose, static)
+		t, err := d.ring.unseal(vpnStaticPurpose, static)
 		if err != nil {
 			return nil, err
 		}

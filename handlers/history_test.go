@@ -28,7 +28,7 @@ func (p *panel) probe(id int64, at time.Time, fact connexa.Fact, latency time.Du
 	if err != nil || len(jobs) != 1 {
 		p.t.Fatal(len(jobs), err)
 	}
-	r := connexa.Probed{Fact: fact, Mark: connexa.MarkOf(fact), Outcome: connexa.Outcome{Kind: connexa.Ping, At: at, Reached: connexa.Control, Latency: latency, Attempts: 3}}
+	r := connexa.Probed{Fact: fact, Result: connexa.ResultOf(fact), Outcome: connexa.Outcome{Kind: connexa.Ping, At: at, Reached: connexa.Control, Latency: latency, Attempts: 3}}
 	if fact == connexa.NoAnswer {
 		r.Outcome.Reached, r.Outcome.Cause, r.Outcome.Lost = connexa.Resolve, "tcp.refused", 3
 	}
@@ -119,7 +119,7 @@ func TestChartsOfANode(t *testing.T) {
 			t.Errorf("a day of latency: %+v", d)
 		}
 		// The same once it is rolled up, and what is too old by itself is gone.
-		if _, err := p.db.Prune(t.Context(), connexa.DefaultSettings().Keep()); err != nil {
+		if _, err := p.db.Prune(t.Context(), connexa.DefaultSettings().Retention()); err != nil {
 			t.Fatal(err)
 		}
 	}

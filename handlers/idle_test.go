@@ -120,7 +120,7 @@ func startIdlePanel(t *testing.T) *idlePanel {
 	t.Cleanup(broker.Close)
 	accounts := access.New(access.Config{Store: p.db, Log: log, Now: time.Now})
 	a := app.New(app.Deps{
-		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Watches: p.db, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
+		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Monitored: p.db, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
 		Services: p.db, ServiceRunner: &fakeServices{}, ClientStore: p.db, ClientUsage: accounts, Runner: restful{}, Notifier: quietly{},
 		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: broker.Publish, Now: time.Now, Log: log,
 	})

@@ -26,7 +26,7 @@ func (p *panel) finishAll(kind connexa.Kind, f connexa.Fact) {
 		p.t.Fatal(err)
 	}
 	for _, j := range jobs {
-		found := connexa.Probed{Fact: f, Mark: connexa.MarkOf(f), Outcome: connexa.Outcome{Kind: kind, At: p.clock.now(), Reached: connexa.Control, Attempts: 1}}
+		found := connexa.Probed{Fact: f, Result: connexa.ResultOf(f), Outcome: connexa.Outcome{Kind: kind, At: p.clock.now(), Reached: connexa.Control, Attempts: 1}}
 		if _, err := p.db.Finish(p.t.Context(), j, found); err != nil {
 			p.t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestMonitorSettings(t *testing.T) {
 	b.post("/settings/monitor", good...).leadsTo(t, "/settings#monitor")
 	s, err := p.db.Settings(t.Context())
 	m := s.Monitor
-	if err != nil || !m.On || m.Ping() != 15*time.Minute || m.Login() != 6*time.Hour || !slices.Equal(m.TagList(), []string{"eu", "us"}) ||
+	if err != nil || !m.On || m.PingInterval() != 15*time.Minute || m.LoginInterval() != 6*time.Hour || !slices.Equal(m.TagList(), []string{"eu", "us"}) ||
 		!slices.Equal(m.TargetList(), []string{"192.0.2.1:443", "dns.example.net:53"}) || m.Offered.IsZero() {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -119,7 +119,7 @@ func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
 	b.addNodes("192.0.2.1")
 	b.get("/runs?by=monitor").says(t, "The monitor has started no run")
 	p.look(1, connexa.Login, connexa.LoggedIn)
-	runs, err := p.db.LookAt(t.Context(), connexa.Looks{Ping: []int64{1}})
+	runs, err := p.db.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{1}})
 	if err != nil || len(runs) != 1 {
 		t.Fatal(runs, err)
 	}
@@ -150,9 +150,9 @@ func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
 	b.get("/nodes/1").says(t, "On this one none has.")
 	p.look(1, connexa.Login, connexa.LoggedIn)
 	b.get("/nodes/1").says(t, "with the next run")
-	plan := func(change func(*connexa.Watch)) {
+	plan := func(change func(*connexa.Monitored)) {
 		t.Helper()
-		w, err := p.db.Watch(t.Context(), 1)
+		w, err := p.db.MonitoredNode(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,19 +161,19 @@ func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
 			t.Fatal("it sleeps")
 		}
 		change(&next)
-		if _, err := p.db.LookAt(t.Context(), connexa.Looks{Plans: []connexa.Replan{{OldDue: w.DueAt, New: next}}}); err != nil {
+		if _, err := p.db.StartMonitorRun(t.Context(), connexa.MonitorRun{Plans: []connexa.Replan{{OldDue: w.DueAt, New: next}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	plan(func(w *connexa.Watch) { w.Plan = connexa.WatchUp })
+	plan(func(w *connexa.Monitored) { w.Plan = connexa.PlanUp })
 	b.get("/nodes/1").says(t, "The node is fine and is looked at on schedule.").says(t, "Ping, ")
-	plan(func(w *connexa.Watch) { w.Plan, w.Tries = connexa.WatchDown, 4 })
+	plan(func(w *connexa.Monitored) { w.Plan, w.Attempts = connexa.PlanDown, 4 })
 	b.get("/nodes/1").says(t, "looked at 4 times since")
-	plan(func(w *connexa.Watch) { w.Earned = true })
+	plan(func(w *connexa.Monitored) { w.Earned = true })
 	b.get("/nodes/1").says(t, "earned it a login").says(t, "Login test, ")
-	plan(func(w *connexa.Watch) { w.Earned, w.Plan, w.Tries = false, connexa.WatchRefused, 2 })
+	plan(func(w *connexa.Monitored) { w.Earned, w.Plan, w.Attempts = false, connexa.PlanRefused, 2 })
 	b.get("/nodes/1").says(t, "tried once a day: 2 of 3")
-	plan(func(w *connexa.Watch) { w.Tries, w.DueAt = 3, time.Time{} })
+	plan(func(w *connexa.Monitored) { w.Attempts, w.DueAt = 3, time.Time{} })
 	b.get("/nodes/1").says(t, "The next move is yours").says(t, "none is planned")
 	err = p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error { s.Monitor.Tags = "eu"; return nil })
 	if err != nil {

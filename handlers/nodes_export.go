@@ -72,7 +72,7 @@ func exportRow(n *connexa.Node) []string {
 	o := &n.Last
 	row := []string{
 		n.Address, strconv.Itoa(n.Port), n.Login, n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, strings.Join(n.Tags, ", "),
-		string(n.Status), strconv.FormatBool(n.Doubt.Suspect()), "", string(n.Basis.Cause), "", "", megabits(o.DownBits), megabits(o.UpBits), "",
+		string(n.Status), strconv.FormatBool(n.Failures.Suspect()), "", string(n.Basis.Cause), "", "", megabits(o.DownBits), megabits(o.UpBits), "",
 		"", string(o.Cause),
 	}
 	if !o.At.IsZero() {

@@ -68,8 +68,8 @@ func historyName(n *connexa.Node, tier connexa.Tier) string {
 
 func historyCSV(e *connexa.Entry) []string {
 	row := []string{
-		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Mark), "", string(e.Cause), milliseconds(e.Latency), milliseconds(e.Control),
-		"", "", "", megabits(e.DownBits), megabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Doubt),
+		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Result), "", string(e.Cause), milliseconds(e.Latency), milliseconds(e.Control),
+		"", "", "", megabits(e.DownBits), megabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Suspect),
 		strconv.FormatBool(e.Stale), "", e.By,
 		"", e.Detail.PeerText, e.Detail.Evidence,
 	}
@@ -91,9 +91,9 @@ func historyCSV(e *connexa.Entry) []string {
 	return row
 }
 
-func sumsRow(s *connexa.Span) []string {
+func sumsRow(s *connexa.Bucket) []string {
 	row := []string{
-		s.At.UTC().Format(time.RFC3339), strconv.Itoa(s.Good), strconv.Itoa(s.Slow), strconv.Itoa(s.Bad), strconv.Itoa(s.Void), strconv.Itoa(s.Turns), "",
+		s.At.UTC().Format(time.RFC3339), strconv.Itoa(s.Good), strconv.Itoa(s.Slow), strconv.Itoa(s.Bad), strconv.Itoa(s.Inconclusive), strconv.Itoa(s.Turns), "",
 	}
 	if s.Attempts > 0 {
 		row[6] = decimal(float64(s.Lost)/float64(s.Attempts), 3)

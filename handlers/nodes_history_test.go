@@ -25,17 +25,17 @@ func TestHistoryRowsHaveWhatTheServerSaid(t *testing.T) {
 	}{
 		{
 			connexa.Entry{
-				What: connexa.EntryProbe, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"},
+				What: connexa.EntryProbe, Result: connexa.ResultBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"},
 				Detail: connexa.Detail{PeerText: "Access denied", Evidence: "MS-CHAPv2"},
 			},
 			map[string]string{"step": "lcp", "answered_by": "", "server_says": "Access denied", "evidence": "MS-CHAPv2"},
 		},
 		{
-			connexa.Entry{What: connexa.EntryProbe, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.NoStep}},
+			connexa.Entry{What: connexa.EntryProbe, Result: connexa.ResultGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.NoStep}},
 			map[string]string{"step": "", "answered_by": "service"},
 		},
 		{
-			connexa.Entry{What: connexa.EntryProbe, Mark: connexa.MarkGood, Outcome: older, Detail: connexa.Detail{Text: connexa.T("probe.through")}},
+			connexa.Entry{What: connexa.EntryProbe, Result: connexa.ResultGood, Outcome: older, Detail: connexa.Detail{Text: connexa.T("probe.through")}},
 			map[string]string{"step": "", "answered_by": "service"},
 		},
 		{connexa.Entry{What: connexa.EntryEdited, By: "admin"}, map[string]string{"step": "", "answered_by": "", "by": "admin"}},

@@ -288,7 +288,7 @@ func TestExport(t *testing.T) {
 func TestExportRow(t *testing.T) {
 	n := connexa.Node{
 		Address: "192.0.2.1", Port: 1723, Login: "ops1", Tags: []string{"a", "b c"},
-		Verdict: connexa.Verdict{Status: connexa.SpeedOK, Doubt: connexa.Doubt{NoTunnel: 1}},
+		Verdict: connexa.Verdict{Status: connexa.SpeedOK, Failures: connexa.FailureStreaks{NoTunnel: 1}},
 		Basis:   connexa.Basis{At: time.Date(2026, 5, 1, 9, 0, 0, 0, time.FixedZone("", 3600)), Reached: connexa.Internet},
 		Last: connexa.Outcome{
 			At: time.Date(2026, 5, 1, 10, 0, 0, 5e6, time.FixedZone("", 3600)), Reached: connexa.Control, Cause: "call.busy",

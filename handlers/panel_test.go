@@ -96,7 +96,7 @@ func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 		}
 	})
 	broker := &events.Broker{}
-	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Watches: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Notifier: quietly{}, Publish: broker.Publish, Now: p.clock.now, Log: logger})
+	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Monitored: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Notifier: quietly{}, Publish: broker.Publish, Now: p.clock.now, Log: logger})
 	if _, err := p.db.AddFirstAccount(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var (
-		marks []connexa.Mark
+		marks []connexa.Result
 		cause *connexa.Cause
 	)
 	if mark := r.PostForm.Get("mark"); mark != "" {
@@ -99,9 +99,9 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 }
 
 // groupOf is a group of a run as a form or an address names it.
-func groupOf(mark, cause string) ([]connexa.Mark, *connexa.Cause) {
+func groupOf(mark, cause string) ([]connexa.Result, *connexa.Cause) {
 	c := connexa.Cause(cause)
-	return []connexa.Mark{connexa.Mark(mark)}, &c
+	return []connexa.Result{connexa.Result(mark)}, &c
 }
 
 // exportGroup answers GET /runs/{id}/nodes.csv with the nodes of one group.

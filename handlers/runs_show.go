@@ -38,16 +38,16 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 	}
 	v := views.Run{Run: run, Bar: h.runBar(run), Answers: answersTo(run)}
 	for _, g := range groups {
-		if g.Mark == connexa.MarkNone { // still to come; the progress says how many
+		if g.Result == connexa.ResultNone { // still to come; the progress says how many
 			continue
 		}
 		group := views.RunGroup{RunGroup: g, Nodes: likeGroup(g)}
-		if g.Mark != connexa.MarkDeleted {
-			q := url.Values{"mark": {string(g.Mark)}, "cause": {string(g.Cause)}}
+		if g.Result != connexa.ResultDeleted {
+			q := url.Values{"mark": {string(g.Result)}, "cause": {string(g.Cause)}}
 			group.Export = runPath(id) + "/nodes.csv?" + q.Encode()
 		}
 		v.Groups = append(v.Groups, group)
-		if g.Mark != connexa.MarkGood && g.Mark != connexa.MarkSlow && g.Mark != connexa.MarkDeleted {
+		if g.Result != connexa.ResultGood && g.Result != connexa.ResultSlow && g.Result != connexa.ResultDeleted {
 			v.Retry += g.Count
 		}
 	}
@@ -62,9 +62,9 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 func likeGroup(g connexa.RunGroup) string {
 	f := connexa.Filter{Reached: []connexa.Step{g.Reached}}
 	switch {
-	case g.Mark.Void() || g.Mark == connexa.MarkBad && g.Cause == "":
+	case g.Result.Inconclusive() || g.Result == connexa.ResultBad && g.Cause == "":
 		return ""
-	case g.Mark == connexa.MarkSlow:
+	case g.Result == connexa.ResultSlow:
 		f.Statuses = []connexa.Status{connexa.SpeedSlow}
 	}
 	if g.Cause != "" {

@@ -11,13 +11,13 @@ func TestLikeGroup(t *testing.T) {
 		group connexa.RunGroup
 		want  string
 	}{
-		{connexa.RunGroup{Mark: connexa.MarkGood, Reached: connexa.Control}, "/nodes?step=control"},
-		{connexa.RunGroup{Mark: connexa.MarkSlow, Reached: connexa.Internet}, "/nodes?status=speed_slow&step=internet"},
-		{connexa.RunGroup{Mark: connexa.MarkBad, Reached: connexa.Resolve, Cause: "tcp.refused"}, "/nodes?cause=tcp.refused&step=resolve"},
-		{connexa.RunGroup{Mark: connexa.MarkBad, Reached: connexa.NoStep, Cause: "resolve.nxdomain"}, "/nodes?cause=resolve.nxdomain&step=none"},
-		{connexa.RunGroup{Mark: connexa.MarkBad, Reached: connexa.TCP}, ""},
-		{connexa.RunGroup{Mark: connexa.MarkDeleted}, ""},
-		{connexa.RunGroup{Mark: connexa.MarkHeld, Reached: connexa.NoStep}, ""},
+		{connexa.RunGroup{Result: connexa.ResultGood, Reached: connexa.Control}, "/nodes?step=control"},
+		{connexa.RunGroup{Result: connexa.ResultSlow, Reached: connexa.Internet}, "/nodes?status=speed_slow&step=internet"},
+		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.Resolve, Cause: "tcp.refused"}, "/nodes?cause=tcp.refused&step=resolve"},
+		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.NoStep, Cause: "resolve.nxdomain"}, "/nodes?cause=resolve.nxdomain&step=none"},
+		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.TCP}, ""},
+		{connexa.RunGroup{Result: connexa.ResultDeleted}, ""},
+		{connexa.RunGroup{Result: connexa.ResultHeldBack, Reached: connexa.NoStep}, ""},
 	} {
 		if got := likeGroup(c.group); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.group, got, c.want)

@@ -188,7 +188,7 @@ func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
 
 	at := p.clock.now()
 	_, err = p.db.Finish(t.Context(), jobs[0], connexa.Probed{
-		Fact: connexa.Fast, Mark: connexa.MarkGood,
+		Fact: connexa.Fast, Result: connexa.ResultGood,
 		Outcome: connexa.Outcome{Kind: connexa.Speed, At: at, Reached: connexa.Internet, Attempts: 1, DownBits: 43_100_000, UpBits: 12_000_000},
 		Detail: connexa.Detail{Speed: &connexa.Measurement{
 			Endpoint: "speed.example.net", ExitIP: "203.0.113.7", Mode: connexa.SpeedQuick, Down: 43_100_000, Up: 12_000_000, DownBytes: 25e6, UpBytes: 8e6,

@@ -16,7 +16,7 @@ func channelSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		{ID: 1, Name: "Ops chat", Address: "telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-100123", Lang: "ru", On: true, Kinds: connexa.NoticeSwitches(), SentAt: now.Add(-3 * time.Minute)},
 		{
 			ID: 2, Name: "Night shift", Address: "smtp://ops:pw@mail.example.net:587/?from=a@example.net&to=ann@example.org", Lang: "en", On: true,
-			Kinds: []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeNodeDropped}, SentAt: now.Add(-26 * time.Hour), FailedAt: now.Add(-2 * time.Hour),
+			Kinds: []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeNodeDown}, SentAt: now.Add(-26 * time.Hour), FailedAt: now.Add(-2 * time.Hour),
 			Problem: "failed to authenticate: 535 5.7.8 Error: authentication failed for •••: authentication failure",
 		},
 		{ID: 3, Name: "Home automation", Address: "generic://hooks.example.net/in/Copper-Lantern-42?template=json", Lang: "en", Kinds: []connexa.NoticeKind{connexa.NoticeOffline}},

@@ -82,7 +82,7 @@ type Pictures struct {
 	From    time.Time
 	To      time.Time
 	Tier    connexa.Tier
-	Spans   []connexa.Span
+	Spans   []connexa.Bucket
 
 	Traffic      []connexa.TrafficPoint // of the node's service, evenly; none: it moved nothing
 	TrafficEvery time.Duration
@@ -110,16 +110,16 @@ func (v Pictures) charts(p *i18n.Printer) []chart {
 func (v Pictures) tested(p *i18n.Printer) []chart {
 	// Without an answer there is a gap in the line of latencies; without a
 	// measurement there is none in that of speeds.
-	list := []chart{v.of(func(s *connexa.Span) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latency(p)}
-	if fast := v.of(func(s *connexa.Span) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
+	list := []chart{v.of(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latency(p)}
+	if fast := v.of(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
 		list = append(list, fast.speed(p))
 	}
 	return list
 }
 
 // of keeps the spans that a chart is about.
-func (v Pictures) of(about func(*connexa.Span) bool) Pictures {
-	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Span) bool { return !about(&s) })
+func (v Pictures) of(about func(*connexa.Bucket) bool) Pictures {
+	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Bucket) bool { return !about(&s) })
 	return v
 }
 
@@ -136,7 +136,7 @@ func (v Pictures) frame(id, title string, p *i18n.Printer) chart {
 
 // lineOf is the line of one figure, with the band between the least and the most
 // when a point stands for several measurements.
-func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Span) connexa.Sum) (chartLine, connexa.Sum) {
+func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Bucket) connexa.Sum) (chartLine, connexa.Sum) {
 	l := chartLine{Name: name, Values: make(figures, len(v.Spans)), Low: make(figures, len(v.Spans)), High: make(figures, len(v.Spans))}
 	var all connexa.Sum
 	band := false
@@ -159,7 +159,7 @@ func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Span) conne
 func (v Pictures) latency(p *i18n.Printer) chart {
 	c := v.frame("chart-latency", p.T("chart.latency"), p)
 	c.Unit = p.T("unit.ms", "{0}")
-	line, all := v.lineOf(c.Title, 1000, func(s *connexa.Span) connexa.Sum { return s.Latency })
+	line, all := v.lineOf(c.Title, 1000, func(s *connexa.Bucket) connexa.Sum { return s.Latency })
 	c.Lines = []chartLine{line}
 	c.Failed, c.Done = make([]int, len(v.Spans)), make([]int, len(v.Spans))
 	failed, done := 0, 0
@@ -185,8 +185,8 @@ func (v Pictures) latency(p *i18n.Printer) chart {
 func (v Pictures) speed(p *i18n.Printer) chart {
 	c := v.frame("chart-speed", p.T("chart.speed"), p)
 	c.Unit, c.Digits = p.T("unit.mbit", "{0}"), 1
-	down, all := v.lineOf(p.T("chart.down"), 1e6, func(s *connexa.Span) connexa.Sum { return s.Down })
-	up, allUp := v.lineOf(p.T("chart.up"), 1e6, func(s *connexa.Span) connexa.Sum { return s.Up })
+	down, all := v.lineOf(p.T("chart.down"), 1e6, func(s *connexa.Bucket) connexa.Sum { return s.Down })
+	up, allUp := v.lineOf(p.T("chart.up"), 1e6, func(s *connexa.Bucket) connexa.Sum { return s.Up })
 	var parts []string
 	for _, l := range []struct {
 		chartLine

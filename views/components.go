@@ -24,14 +24,14 @@ func StatusTone(s connexa.Status) Tone {
 	}
 }
 
-// MarkTone is the colour of how a job ended.
-func MarkTone(m connexa.Mark) Tone {
+// ResultTone is the colour of how a job ended.
+func ResultTone(m connexa.Result) Tone {
 	switch m {
-	case connexa.MarkGood:
+	case connexa.ResultGood:
 		return ToneGood
-	case connexa.MarkSlow:
+	case connexa.ResultSlow:
 		return ToneWarn
-	case connexa.MarkBad:
+	case connexa.ResultBad:
 		return ToneBad
 	default:
 		return ToneNone
@@ -118,7 +118,7 @@ func shares(t connexa.Tally) []share {
 	for _, s := range []struct {
 		class string
 		n     int
-	}{{"good", t.Good}, {"warn", t.Slow}, {"bad", t.Bad}, {"void", t.Void}} {
+	}{{"good", t.Good}, {"warn", t.Slow}, {"bad", t.Bad}, {"void", t.Inconclusive}} {
 		to := min(from+s.n, t.Total)
 		if x, end := from*1000/t.Total, to*1000/t.Total; end > x {
 			out = append(out, share{s.class, strconv.Itoa(x), strconv.Itoa(end - x)})

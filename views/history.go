@@ -17,13 +17,13 @@ type HistoryPage struct {
 
 // beatClass is the look of one probe in the bar: low ones failed, so that colour
 // is not alone.
-func beatClass(m connexa.Mark) string {
+func beatClass(m connexa.Result) string {
 	switch m {
-	case connexa.MarkGood:
+	case connexa.ResultGood:
 		return ""
-	case connexa.MarkSlow:
+	case connexa.ResultSlow:
 		return "warn"
-	case connexa.MarkBad:
+	case connexa.ResultBad:
 		return "bad"
 	default:
 		return "void"
@@ -38,22 +38,22 @@ func beatWords(p *i18n.Printer, e connexa.Entry) string {
 func (n Node) beatsLabel(p *i18n.Printer) string {
 	var t connexa.Tally
 	for _, e := range n.Beats {
-		switch e.Mark {
-		case connexa.MarkGood:
+		switch e.Result {
+		case connexa.ResultGood:
 			t.Good++
-		case connexa.MarkSlow:
+		case connexa.ResultSlow:
 			t.Slow++
-		case connexa.MarkBad:
+		case connexa.ResultBad:
 			t.Bad++
 		default:
-			t.Void++
+			t.Inconclusive++
 		}
 	}
 	var parts []string
 	for _, s := range []struct {
 		n    int
 		text string
-	}{{t.Good, p.T("run.good", t.Good)}, {t.Slow, p.T("run.slow", t.Slow)}, {t.Bad, p.T("run.bad", t.Bad)}, {t.Void, p.T("run.void", t.Void)}} {
+	}{{t.Good, p.T("run.good", t.Good)}, {t.Slow, p.T("run.slow", t.Slow)}, {t.Bad, p.T("run.bad", t.Bad)}, {t.Inconclusive, p.T("run.void", t.Inconclusive)}} {
 		if s.n > 0 {
 			parts = append(parts, s.text)
 		}
@@ -66,14 +66,14 @@ func historyResult(p *i18n.Printer, e connexa.Entry) string {
 	switch {
 	case e.What != connexa.EntryProbe:
 		return historyLine(p, e)
-	case e.Mark == connexa.MarkGood && e.Cause == "":
+	case e.Result == connexa.ResultGood && e.Cause == "":
 		return p.T("history.good")
-	case e.Mark.Void():
-		return sentenceless(p.T("mark." + string(e.Mark)))
+	case e.Result.Inconclusive():
+		return sentenceless(p.T("mark." + string(e.Result)))
 	case e.Cause != "":
 		return CauseText(p, e.Cause)
 	default:
-		return p.T("mark." + string(e.Mark))
+		return p.T("mark." + string(e.Result))
 	}
 }
 
@@ -82,11 +82,11 @@ func sentenceless(s string) string { return strings.TrimSuffix(lower(s), ".") }
 
 func historyTone(e connexa.Entry) string {
 	switch {
-	case e.What != connexa.EntryProbe || e.Mark.Void():
+	case e.What != connexa.EntryProbe || e.Result.Inconclusive():
 		return "sub"
-	case e.Mark == connexa.MarkBad:
+	case e.Result == connexa.ResultBad:
 		return "bad-ink"
-	case e.Mark == connexa.MarkSlow || e.Cause != "":
+	case e.Result == connexa.ResultSlow || e.Cause != "":
 		return "warn-ink"
 	default:
 		return ""
@@ -99,9 +99,9 @@ func historyIcon(e connexa.Entry) string {
 		return "services"
 	case e.What != connexa.EntryProbe:
 		return "edit"
-	case e.Mark == connexa.MarkBad:
+	case e.Result == connexa.ResultBad:
 		return "cross"
-	case e.Mark.Void():
+	case e.Result.Inconclusive():
 		return "minus"
 	default:
 		return "check"

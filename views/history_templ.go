@@ -69,7 +69,7 @@ func beatsBox(n Node) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			for _, e := range n.Beats {
-				var templ_7745c5c3_Var4 = []any{beatClass(e.Mark)}
+				var templ_7745c5c3_Var4 = []any{beatClass(e.Result)}
 				templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var4...)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -94,7 +94,7 @@ func beatsBox(n Node) templ.Component {
 				var templ_7745c5c3_Var6 string
 				templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(beatWords(p, e))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/history.templ`, Line: 17, Col: 62}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/history.templ`, Line: 17, Col: 64}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 				if templ_7745c5c3_Err != nil {
@@ -546,7 +546,7 @@ func historyRow(e connexa.Entry) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if e.What == connexa.EntryProbe && e.Doubt {
+		if e.What == connexa.EntryProbe && e.Suspect {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<span class=\"warn-ink\">· ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

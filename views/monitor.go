@@ -46,9 +46,9 @@ type Watched struct {
 }
 
 // WatchedOf is what the page of a node says about the monitor.
-func WatchedOf(w *connexa.Watch, s connexa.MonitorSettings, now time.Time) Watched {
+func WatchedOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) Watched {
 	v := Watched{On: s.On, Why: w.Why(s)}
-	if s.On && w != nil && s.Watches(w.Tags) {
+	if s.On && w != nil && s.Covers(w.Tags) {
 		v.Next, v.At, v.Soon = w.Next(), w.DueAt, !w.DueAt.After(now)
 	}
 	return v

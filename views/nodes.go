@@ -214,7 +214,7 @@ func (r NodeRow) answered() bool { return r.Last.Reached.Index() >= connexa.Cont
 func (r NodeRow) key() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Basis.Reached), string(r.Basis.Cause), strconv.FormatInt(r.Basis.At.UnixMilli(), 36), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
-		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Doubt.Suspect()), strconv.FormatBool(r.Plain), strconv.FormatBool(r.Flapping), string(serviceState(r.Service)),
+		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Failures.Suspect()), strconv.FormatBool(r.Plain), strconv.FormatBool(r.Flapping), string(serviceState(r.Service)),
 	}, "|")
 }
 
@@ -237,9 +237,9 @@ func laterReason(p *i18n.Printer, n *connexa.Node) (why, tone string) {
 		why = CauseText(p, n.Last.Cause)
 	}
 	switch {
-	case n.Doubt.Suspect() && why == "":
+	case n.Failures.Suspect() && why == "":
 		return p.T("nodes.suspect"), "warn-ink"
-	case n.Doubt.Suspect():
+	case n.Failures.Suspect():
 		return p.T("nodes.suspect.because", why), "warn-ink"
 	case why != "":
 		return p.T("nodes.later.because", p.T("kind."+string(n.Last.Kind)), why), "sub"

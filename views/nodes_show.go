@@ -131,8 +131,8 @@ func historyLine(p *i18n.Printer, e connexa.Entry) string {
 
 func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	switch {
-	case e.Mark.Void():
-		return lower(p.T("mark." + string(e.Mark)))
+	case e.Result.Inconclusive():
+		return lower(p.T("mark." + string(e.Result)))
 	case e.DownBits > 0:
 		return p.T("history.speed", p.Speed(e.DownBits), speedOrNone(p, e.UpBits))
 	case e.Cause != "":
@@ -140,7 +140,7 @@ func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	case e.Latency > 0:
 		return p.Duration(e.Latency)
 	default:
-		return lower(p.T("mark." + string(e.Mark)))
+		return lower(p.T("mark." + string(e.Result)))
 	}
 }
 

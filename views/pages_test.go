@@ -210,7 +210,7 @@ func TestBars(t *testing.T) {
 }
 
 func TestMeterNeverOverflows(t *testing.T) {
-	for _, tally := range []connexa.Tally{{}, {Total: 3, Good: 1, Bad: 1, Void: 1}, {Total: 7, Good: 5, Slow: 9}, {Total: 100_000, Bad: 1}} {
+	for _, tally := range []connexa.Tally{{}, {Total: 3, Good: 1, Bad: 1, Inconclusive: 1}, {Total: 7, Good: 5, Slow: 9}, {Total: 100_000, Bad: 1}} {
 		end := 0
 		for _, s := range shares(tally) {
 			var x, width int

@@ -178,7 +178,7 @@ func deletionBar(d Deletion) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Meter(connexa.Tally{Total: d.Total, Void: d.Done}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Meter(connexa.Tally{Total: d.Total, Inconclusive: d.Done}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -448,7 +448,7 @@ func outcomes(t connexa.Tally) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = outcome("", p.T("run.void", t.Void), t.Void).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = outcome("", p.T("run.void", t.Inconclusive), t.Inconclusive).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

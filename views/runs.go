@@ -64,17 +64,17 @@ func (r Run) pace(p *i18n.Printer) string {
 
 // title names what the nodes of a group have in common.
 func (g RunGroup) title(p *i18n.Printer) string {
-	if g.Cause != "" && !g.Mark.Void() {
+	if g.Cause != "" && !g.Result.Inconclusive() {
 		return sentence(CauseText(p, g.Cause))
 	}
-	return sentence(p.T("mark." + string(g.Mark)))
+	return sentence(p.T("mark." + string(g.Result)))
 }
 
 // more says what that means, and for a failure what to try.
 func (g RunGroup) more(p *i18n.Printer) string {
 	switch {
-	case g.Mark.Void():
-		return p.T("mark." + string(g.Mark) + ".more")
+	case g.Result.Inconclusive():
+		return p.T("mark." + string(g.Result) + ".more")
 	case g.ByService() && g.Cause == "":
 		return p.T("run.reached.service")
 	case g.Cause != "":
@@ -85,7 +85,7 @@ func (g RunGroup) more(p *i18n.Printer) string {
 }
 
 func groupID(g RunGroup) string {
-	return "group-" + string(g.Mark) + "-" + string(g.Reached) + "-" + strings.ReplaceAll(string(g.Cause), ".", "-")
+	return "group-" + string(g.Result) + "-" + string(g.Reached) + "-" + strings.ReplaceAll(string(g.Cause), ".", "-")
 }
 
 func toneInk(t Tone) string {

@@ -46,22 +46,22 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	}
 	bar := RunBar{
 		ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second,
-		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 24, Bad: 83, Void: 4},
+		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 24, Bad: 83, Inconclusive: 4},
 	}
 	paused := bar
 	paused.State, paused.Notice = connexa.RunPaused, connexa.T("error.internal")
 	node, good, fresh := sampleNode(), sampleNode(), sampleNode()
-	good.Status, good.Doubt = connexa.SpeedOK, connexa.Doubt{NoAnswer: 1}
+	good.Status, good.Failures = connexa.SpeedOK, connexa.FailureStreaks{NoAnswer: 1}
 	good.Basis = &connexa.Entry{
-		What: connexa.EntryProbe, At: now.Add(-2 * time.Minute), Mark: connexa.MarkGood,
+		What: connexa.EntryProbe, At: now.Add(-2 * time.Minute), Result: connexa.ResultGood,
 		Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(-2 * time.Minute), Reached: connexa.Control, Latency: 97 * time.Millisecond, Attempts: 3, Lost: 1},
 		Trace:   sampleRungs()[:3],
 	}
-	good.Doubt = connexa.Doubt{}
+	good.Failures = connexa.FailureStreaks{}
 	loggedIn, open := sampleNode(), sampleNode()
-	loggedIn.Status, loggedIn.Doubt = connexa.LoginOK, connexa.Doubt{}
+	loggedIn.Status, loggedIn.Failures = connexa.LoginOK, connexa.FailureStreaks{}
 	loggedIn.Basis = &connexa.Entry{
-		What: connexa.EntryProbe, At: now.Add(-20 * time.Minute), Mark: connexa.MarkGood,
+		What: connexa.EntryProbe, At: now.Add(-20 * time.Minute), Result: connexa.ResultGood,
 		Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-2 * time.Minute), Reached: connexa.IP, Latency: 97 * time.Millisecond, Attempts: 1},
 		Detail: connexa.Detail{
 			PeerText: "Welcome", Session: connexa.SessionFacts{Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128, MTU: 1396, LocalIP: "10.8.0.14"},
@@ -80,7 +80,7 @@ func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	fresh.Past.Spans = nil
 	pinged, suspect := sampleNode(), sampleNode()
 	pinged.Later = good.Basis
-	suspect.Status, suspect.Doubt, suspect.Later = connexa.LoginOK, connexa.Doubt{NoTunnel: 1}, suspect.Basis
+	suspect.Status, suspect.Failures, suspect.Later = connexa.LoginOK, connexa.FailureStreaks{NoTunnel: 1}, suspect.Basis
 	suspect.Basis = loggedIn.Basis
 	form := NodeForm{
 		Input:     connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
@@ -158,7 +158,7 @@ func sampleRows() []NodeRow {
 	}
 	rows[0].Last.DownBits, rows[0].Last.UpBits = 94_200_000, 41_800_000
 	rows[3].Last.DownBits, rows[3].Last.UpBits = 800_000, 400_000
-	rows[2].Doubt = connexa.Doubt{NoAnswer: 1}
+	rows[2].Failures = connexa.FailureStreaks{NoAnswer: 1}
 	rows[2].Basis = connexa.Basis{Kind: connexa.Speed, At: now.Add(-time.Hour), Reached: connexa.Internet}
 	rows[6].Basis.Kind, rows[6].Basis.At = connexa.Login, now.Add(-time.Hour) // and pinged since
 	rows[6].Last.Reached, rows[6].Last.Cause = connexa.Control, ""
@@ -191,16 +191,16 @@ func sampleRungs() []connexa.StepResult {
 }
 
 func sampleNode() Node {
-	entry := func(ago time.Duration, before, after connexa.Status, doubt bool, cause connexa.Cause, reached connexa.Step, mark connexa.Mark) connexa.Entry {
+	entry := func(ago time.Duration, before, after connexa.Status, doubt bool, cause connexa.Cause, reached connexa.Step, mark connexa.Result) connexa.Entry {
 		return connexa.Entry{
-			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Doubt: doubt, Mark: mark, By: "admin",
+			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Suspect: doubt, Result: mark, By: "admin",
 			Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-ago), Reached: reached, Cause: cause, Latency: 97 * time.Millisecond, Attempts: 1},
 		}
 	}
-	last := entry(5*time.Minute, connexa.SpeedOK, connexa.TunnelFailed, false, "gre.no_inbound", connexa.Call, connexa.MarkBad)
+	last := entry(5*time.Minute, connexa.SpeedOK, connexa.TunnelFailed, false, "gre.no_inbound", connexa.Call, connexa.ResultBad)
 	last.Trace = sampleRungs()
 	last.Detail = connexa.Detail{Evidence: "0 GRE packets in 12.0 s, TCP still open", Transcript: []string{"→ Start-Control-Connection-Request", "← Start-Control-Connection-Reply result 1", "→ Outgoing-Call-Request call 16962", "← Outgoing-Call-Reply result 1"}}
-	speed := entry(5*time.Hour, connexa.SpeedOK, connexa.SpeedOK, false, "", connexa.Internet, connexa.MarkGood)
+	speed := entry(5*time.Hour, connexa.SpeedOK, connexa.SpeedOK, false, "", connexa.Internet, connexa.ResultGood)
 	speed.Kind, speed.DownBits, speed.UpBits = connexa.Speed, 58_100_000, 10_900_000
 	n := Node{
 		Node: connexa.Node{
@@ -210,26 +210,26 @@ func sampleNode() Node {
 		},
 		Basis: &last,
 		History: HistoryPage{CSV: "/nodes/8/history.csv", Older: "/nodes/8?before=1", Entries: []connexa.Entry{
-			last, entry(9*time.Minute, connexa.SpeedOK, connexa.SpeedOK, true, "gre.no_inbound", connexa.Call, connexa.MarkBad), speed,
+			last, entry(9*time.Minute, connexa.SpeedOK, connexa.SpeedOK, true, "gre.no_inbound", connexa.Call, connexa.ResultBad), speed,
 			{What: connexa.EntryEdited, At: now.Add(-30 * time.Hour), By: "admin", Before: connexa.LoginOK, After: connexa.NotTested},
 			{What: connexa.EntryAdded, At: now.AddDate(0, -2, 0), By: "admin", After: connexa.NotTested},
 		}},
 		Kinds: []connexa.RunKind{connexa.RunPing}, Reveal: "/nodes/8/password",
 	}
 	for i := range 44 {
-		mark := map[bool]connexa.Mark{true: connexa.MarkGood, false: []connexa.Mark{connexa.MarkBad, connexa.MarkSlow, connexa.MarkCancelled}[i%3]}[i%7 != 0]
-		n.Beats = append(n.Beats, connexa.Entry{What: connexa.EntryProbe, Mark: mark, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
+		mark := map[bool]connexa.Result{true: connexa.ResultGood, false: []connexa.Result{connexa.ResultBad, connexa.ResultSlow, connexa.ResultCancelled}[i%3]}[i%7 != 0]
+		n.Beats = append(n.Beats, connexa.Entry{What: connexa.EntryProbe, Result: mark, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
 	}
 	n.Past = Pictures{Period: connexa.LastWeek, From: now.AddDate(0, 0, -7), To: now}
 	for _, period := range connexa.Periods() {
 		n.Past.Periods = append(n.Past.Periods, PeriodLink{period, "/nodes/8?period=" + string(period)})
 	}
 	for i := range 7 * 24 {
-		s := connexa.Span{At: n.Past.From.Add(time.Duration(i) * time.Hour), Attempts: 3}
+		s := connexa.Bucket{At: n.Past.From.Add(time.Duration(i) * time.Hour), Attempts: 3}
 		if i%29 == 28 {
-			s.Count(connexa.MarkBad)
+			s.Count(connexa.ResultBad)
 		} else {
-			s.Count(connexa.MarkGood)
+			s.Count(connexa.ResultGood)
 			s.Latency.Add(int64(90_000 + i%13*2500))
 		}
 		if i%12 == 0 {
@@ -244,7 +244,7 @@ func sampleNode() Node {
 func sampleRun() Run {
 	run := connexa.Run{
 		ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, By: "admin", CreatedAt: now.Add(-80 * time.Second), Label: connexa.T("nodes.match", 640),
-		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 0, Bad: 107, Void: 4},
+		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 0, Bad: 107, Inconclusive: 4},
 	}
 	names := func(n int) (list []connexa.RunNode) {
 		for i := range n {
@@ -252,16 +252,16 @@ func sampleRun() Run {
 		}
 		return list
 	}
-	group := func(m connexa.Mark, reached connexa.Step, c connexa.Cause, count int) RunGroup {
-		return RunGroup{RunGroup: connexa.RunGroup{Mark: m, Reached: reached, Cause: c, Count: count, Nodes: names(min(count, 8))}, Export: "/x.csv", Nodes: "/nodes?cause=" + string(c)}
+	group := func(m connexa.Result, reached connexa.Step, c connexa.Cause, count int) RunGroup {
+		return RunGroup{RunGroup: connexa.RunGroup{Result: m, Reached: reached, Cause: c, Count: count, Nodes: names(min(count, 8))}, Export: "/x.csv", Nodes: "/nodes?cause=" + string(c)}
 	}
 	return Run{
 		Run: run,
 		Bar: RunBar{PerSecond: 5.2, Left: 44 * time.Second},
 		Groups: []RunGroup{
-			group(connexa.MarkBad, connexa.Resolve, "tcp.timeout", 61), group(connexa.MarkBad, connexa.TCP, "control.not_pptp", 30),
-			group(connexa.MarkBad, connexa.Resolve, "tcp.brand_new_cause", 16), group(connexa.MarkDeleted, connexa.NoStep, "", 4), group(connexa.MarkGood, connexa.Control, "", 301),
-			group(connexa.MarkGood, connexa.NoStep, "", 3),
+			group(connexa.ResultBad, connexa.Resolve, "tcp.timeout", 61), group(connexa.ResultBad, connexa.TCP, "control.not_pptp", 30),
+			group(connexa.ResultBad, connexa.Resolve, "tcp.brand_new_cause", 16), group(connexa.ResultDeleted, connexa.NoStep, "", 4), group(connexa.ResultGood, connexa.Control, "", 301),
+			group(connexa.ResultGood, connexa.NoStep, "", 3),
 		},
 	}
 }

@@ -14,12 +14,12 @@ import (
 // the row of the node list.
 func TestAServiceAnswersForAServer(t *testing.T) {
 	probe := func(kind connexa.Kind, cause connexa.Cause, text string, rungs ...connexa.StepResult) connexa.Entry {
-		mark := connexa.MarkGood
+		mark := connexa.ResultGood
 		if cause != "" {
-			mark = connexa.MarkBad
+			mark = connexa.ResultBad
 		}
 		return connexa.Entry{
-			What: connexa.EntryProbe, Mark: mark, Trace: rungs, Detail: connexa.Detail{Text: connexa.T(text)},
+			What: connexa.EntryProbe, Result: mark, Trace: rungs, Detail: connexa.Detail{Text: connexa.T(text)},
 			Outcome: connexa.Outcome{Kind: kind, At: now, Reached: connexa.NoStep, Cause: cause},
 		}
 	}
@@ -67,7 +67,7 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 				if title := basisTitle(p, &connexa.Node{Basis: b}); !strings.Contains(title, p.T("ladder.service")) {
 					t.Errorf("%s: the row's title is %q", lang, title)
 				}
-				g := RunGroup{RunGroup: connexa.RunGroup{Mark: tt.entry.Mark, Reached: tt.entry.Reached, Cause: tt.entry.Cause}}
+				g := RunGroup{RunGroup: connexa.RunGroup{Result: tt.entry.Result, Reached: tt.entry.Reached, Cause: tt.entry.Cause}}
 				if more := g.more(p); !g.ByService() || tt.entry.Cause == "" && more != p.T("run.reached.service") {
 					t.Errorf("%s: the group of a run says %q", lang, more)
 				}
@@ -80,11 +80,11 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 // a service answered.
 func TestOtherProbesAreNotByAService(t *testing.T) {
 	for _, e := range []connexa.Entry{
-		{What: connexa.EntryProbe, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Reached: connexa.NoStep, Cause: "resolve.nxdomain"}},
-		{What: connexa.EntryProbe, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Reached: connexa.Resolve, Cause: "tcp.refused"}},
-		{What: connexa.EntryProbe, Mark: connexa.MarkInUse, Outcome: connexa.Outcome{Reached: connexa.NoStep}},
-		{What: connexa.EntryProbe, Mark: connexa.MarkCancelled},
-		{What: connexa.EntryProbe, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Reached: connexa.Control}},
+		{What: connexa.EntryProbe, Result: connexa.ResultBad, Outcome: connexa.Outcome{Reached: connexa.NoStep, Cause: "resolve.nxdomain"}},
+		{What: connexa.EntryProbe, Result: connexa.ResultBad, Outcome: connexa.Outcome{Reached: connexa.Resolve, Cause: "tcp.refused"}},
+		{What: connexa.EntryProbe, Result: connexa.ResultInUse, Outcome: connexa.Outcome{Reached: connexa.NoStep}},
+		{What: connexa.EntryProbe, Result: connexa.ResultCancelled},
+		{What: connexa.EntryProbe, Result: connexa.ResultGood, Outcome: connexa.Outcome{Reached: connexa.Control}},
 		{What: connexa.EntryEdited},
 	} {
 		if e.ByService() {

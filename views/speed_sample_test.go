@@ -26,11 +26,11 @@ func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[str
 	settings := SettingsOf(connexa.DefaultSettings())
 	settings.Speed = setup
 	node := sampleNode()
-	node.Status, node.Doubt, node.Testing = connexa.SpeedOK, connexa.Doubt{}, true
+	node.Status, node.Failures, node.Testing = connexa.SpeedOK, connexa.FailureStreaks{}, true
 	node.Live = connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: 41_700_000}
 	node.Kinds = []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}
 	node.Speed = &connexa.Entry{
-		What: connexa.EntryProbe, Mark: connexa.MarkGood, At: now.Add(-2 * time.Minute),
+		What: connexa.EntryProbe, Result: connexa.ResultGood, At: now.Add(-2 * time.Minute),
 		Detail: connexa.Detail{Speed: &connexa.Measurement{
 			Endpoint: "speed.example.net", ExitIP: "203.0.113.77", Mode: connexa.SpeedFull, Down: 43_100_000, Up: 11_900_000, DownBytes: 53_800_000, UpBytes: 14_900_000,
 			Latency: 97 * time.Millisecond, Jitter: 3 * time.Millisecond, LoadedDown: 140 * time.Millisecond, LoadedUp: 310 * time.Millisecond,
@@ -38,9 +38,9 @@ func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[str
 		}},
 	}
 	refused := sampleNode()
-	refused.Status, refused.Doubt = connexa.LoginOK, connexa.Doubt{}
+	refused.Status, refused.Failures = connexa.LoginOK, connexa.FailureStreaks{}
 	refused.Basis = &connexa.Entry{
-		What: connexa.EntryProbe, Fact: connexa.LoggedIn, Mark: connexa.MarkBad,
+		What: connexa.EntryProbe, Fact: connexa.LoggedIn, Result: connexa.ResultBad,
 		Outcome: connexa.Outcome{Kind: connexa.Speed, At: now.Add(-2 * time.Minute), Reached: connexa.IP, Cause: "internet.refused", Attempts: 1},
 		Detail:  connexa.Detail{Evidence: "speed: speed.example.net refuses: HTTP status 429"},
 	}

@@ -26,7 +26,7 @@ type Deps struct {
 	ClientUsage   clientUsage
 	Channels      channelStore
 	Notifier      notifier
-	Watches       watchStore
+	Monitored     monitorStore
 
 	VPNs         vpnStore // nil: there can be no OpenVPN exits
 	Running      exits

@@ -19,9 +19,9 @@ const (
 )
 
 type doomStore interface {
-	Doom(ctx context.Context, ids []int64) error
-	CountDoomed(ctx context.Context) (int, error)
-	DeleteDoomed(ctx context.Context, told func(gone, runs []int64)) error
+	ScheduleDeletion(ctx context.Context, ids []int64) error
+	CountPendingDeletions(ctx context.Context) (int, error)
+	DeletePending(ctx context.Context, told func(gone, runs []int64)) error
 }
 
 // deletion is the one that goes on behind the pages; what is ordered meanwhile
@@ -68,7 +68,7 @@ func (a *App) Deletion() (done, total int) {
 // deleteLater has nodes deleted by RunDeletions.
 func (a *App) deleteLater(ctx context.Context, ids []int64, s connexa.Selection) error {
 	a.deletion.order.Lock()
-	err := a.Nodes.Doom(ctx, ids)
+	err := a.Nodes.ScheduleDeletion(ctx, ids)
 	if err == nil {
 		a.deletion.add(len(ids))
 	}
@@ -107,7 +107,7 @@ func (a *App) RunDeletions(ctx context.Context) error {
 func (a *App) countDoomed(ctx context.Context) (left int, err error) {
 	a.deletion.order.Lock()
 	defer a.deletion.order.Unlock()
-	if left, err = a.Nodes.CountDoomed(ctx); err == nil {
+	if left, err = a.Nodes.CountPendingDeletions(ctx); err == nil {
 		a.deletion.set(left)
 	}
 	return left, err
@@ -118,7 +118,7 @@ func (a *App) deleteDoomed(ctx context.Context) error {
 		return err
 	}
 	var told, fleet time.Time
-	err := a.Nodes.DeleteDoomed(ctx, func(gone, runs []int64) {
+	err := a.Nodes.DeletePending(ctx, func(gone, runs []int64) {
 		a.deletion.gone(len(gone))
 		for _, id := range gone {
 			a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})

@@ -16,7 +16,7 @@ type historyStore interface {
 	LastProbe(ctx context.Context, nodeID int64) (connexa.Entry, error)
 	BasisProbe(ctx context.Context, nodeID int64, b connexa.Basis) (connexa.Entry, error)
 	WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error]
-	NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Span, error)
+	NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Bucket, error)
 	Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error)
 	Fleet(ctx context.Context) (connexa.Fleet, error)
 	Uplink(ctx context.Context) (connexa.Uplink, error)
@@ -72,11 +72,11 @@ func (a *App) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, erro
 	}
 	b := n.Basis
 	e = connexa.Entry{
-		NodeID: n.ID, What: connexa.EntryProbe, Mark: connexa.MarkGood, At: b.At,
+		NodeID: n.ID, What: connexa.EntryProbe, Result: connexa.ResultGood, At: b.At,
 		Outcome: connexa.Outcome{Kind: b.Kind, At: b.At, Reached: b.Reached, Cause: b.Cause},
 	}
 	if b.Cause != "" {
-		e.Mark = connexa.MarkBad
+		e.Result = connexa.ResultBad
 	}
 	return e, nil
 }
@@ -118,7 +118,7 @@ func (a *App) historyPage(ctx context.Context, s *NodeStory, before, after int64
 type Picture struct {
 	From, To time.Time
 	Tier     connexa.Tier
-	Spans    []connexa.Span // the oldest first
+	Spans    []connexa.Bucket // the oldest first
 }
 
 // pictureSpans is how many spans one can tell apart in a picture.
@@ -131,7 +131,7 @@ func (a *App) NodePicture(ctx context.Context, id int64, p connexa.Period) (Pict
 		return Picture{}, err
 	}
 	now := a.Now()
-	v := Picture{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Keep())}
+	v := Picture{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Retention())}
 	spans, err := a.Nodes.NodeSpans(ctx, id, v.Tier, v.From)
 	if err != nil {
 		return Picture{}, err
@@ -155,7 +155,7 @@ func (a *App) NodeHistory(ctx context.Context, id int64) (connexa.Node, iter.Seq
 
 // NodeSums returns what the probes of a node came to in each hour or day, for as
 // long as that is kept.
-func (a *App) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connexa.Node, []connexa.Span, error) {
+func (a *App) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connexa.Node, []connexa.Bucket, error) {
 	n, err := a.Nodes.Node(ctx, id)
 	if err != nil {
 		return n, nil, err

@@ -7,19 +7,19 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-type watchStore interface {
-	Watch(ctx context.Context, node int64) (*connexa.Watch, error)
+type monitorStore interface {
+	MonitoredNode(ctx context.Context, node int64) (*connexa.Monitored, error)
 	AnyGoodRun(ctx context.Context) (bool, error)
 }
 
 // NodeWatch says what the monitor plans for a node; nil: the node was not
 // validated since its last edit.
-func (a *App) NodeWatch(ctx context.Context, node int64) (*connexa.Watch, connexa.MonitorSettings, error) {
+func (a *App) NodeWatch(ctx context.Context, node int64) (*connexa.Monitored, connexa.MonitorSettings, error) {
 	s, err := a.Settings.Settings(ctx)
 	if err != nil {
 		return nil, s.Monitor, err
 	}
-	w, err := a.Watches.Watch(ctx, node)
+	w, err := a.Monitored.MonitoredNode(ctx, node)
 	return w, s.Monitor, err
 }
 
@@ -30,7 +30,7 @@ func (a *App) OffersMonitor(ctx context.Context) (bool, error) {
 	if err != nil || s.Monitor.On || !s.Monitor.Offered.IsZero() {
 		return false, err
 	}
-	return a.Watches.AnyGoodRun(ctx)
+	return a.Monitored.AnyGoodRun(ctx)
 }
 
 // ChangeMonitorSettings puts fresh in place of the settings of the monitor, or

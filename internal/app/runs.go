@@ -19,7 +19,7 @@ type runStore interface {
 	Runs(ctx context.Context, monitor bool, before int64, n int) ([]connexa.Run, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
 	RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error)
-	RunNodes(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) ([]int64, error)
+	RunNodes(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) ([]int64, error)
 	LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error)
 }
 
@@ -96,7 +96,7 @@ func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)
 	}
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
-	again, err := a.RetryRun(ctx, id, []connexa.Mark{connexa.MarkHeld}, nil)
+	again, err := a.RetryRun(ctx, id, []connexa.Result{connexa.ResultHeldBack}, nil)
 	if connexa.CodeOf(err) == connexa.Invalid {
 		return connexa.Run{}, nil // no node of it is held back, or none is left
 	}
@@ -106,7 +106,7 @@ func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 // RetryRun starts a run of the same kind over those nodes of run id whose jobs
 // ended with one of marks; no marks are all that did not end well. A cause that
 // is not nil narrows it.
-func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.Run, error) {
+func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
 	old, ids, err := a.retried(ctx, id, marks, cause)
 	if err != nil {
 		return connexa.Run{}, err
@@ -115,18 +115,18 @@ func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Mark, caus
 }
 
 // Retried says of what kind RetryRun would start a run, and over how many nodes.
-func (a *App) Retried(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.RunKind, int, error) {
+func (a *App) Retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
 	old, ids, err := a.retried(ctx, id, marks, cause)
 	return old.Kind, len(ids), err
 }
 
-func (a *App) retried(ctx context.Context, id int64, marks []connexa.Mark, cause *connexa.Cause) (connexa.Run, []int64, error) {
+func (a *App) retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
 	old, err := a.Runs.Run(ctx, id)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
 	}
 	if len(marks) == 0 {
-		marks = slices.DeleteFunc(connexa.Marks(), func(m connexa.Mark) bool { return m == connexa.MarkGood || m == connexa.MarkSlow })
+		marks = slices.DeleteFunc(connexa.Results(), func(m connexa.Result) bool { return m == connexa.ResultGood || m == connexa.ResultSlow })
 	}
 	ids, err := a.Runs.RunNodes(ctx, id, marks, cause)
 	if err != nil {
@@ -152,8 +152,8 @@ func (a *App) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGrou
 const groupNodes = 8
 
 // RunGroupNodes returns the nodes of one group of a run.
-func (a *App) RunGroupNodes(ctx context.Context, id int64, mark connexa.Mark, cause *connexa.Cause) ([]int64, error) {
-	return a.Runs.RunNodes(ctx, id, []connexa.Mark{mark}, cause)
+func (a *App) RunGroupNodes(ctx context.Context, id int64, mark connexa.Result, cause *connexa.Cause) ([]int64, error) {
+	return a.Runs.RunNodes(ctx, id, []connexa.Result{mark}, cause)
 }
 
 // RunPage lists the runs of people, or of the monitor, the newest first, from the

@@ -175,7 +175,7 @@ func (a *App) Traffic(ctx context.Context, node int64, p connexa.Period) (points
 	}
 	now := a.Now()
 	from := now.Add(-p.Length())
-	span, every := p.Traffic(s.Keep())
+	span, every := p.Traffic(s.Retention())
 	points, err = a.Services.Traffic(ctx, node, span, from)
 	if err != nil || len(points) == 0 {
 		return nil, every, err

@@ -123,7 +123,7 @@ func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResul
 		return nil, errInterrupted
 	case err != nil:
 		found.setLocalFailure(c.localFailure(err))
-	case probed.Mark == connexa.MarkNotHere && probed.Outcome.Cause == "":
+	case probed.Result == connexa.ResultNotHere && probed.Outcome.Cause == "":
 		found.setLocalFailure("local.gre", c.words.Text(probed.Detail.Text), reasonOf(probed.Detail.Text).Fix(), probed.Detail.Evidence)
 	case probed.Outcome.Cause == "resolve.temporary" && !c.online():
 		found.setLocalFailure("local.network", noNetwork, "", "")

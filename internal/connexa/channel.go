@@ -26,7 +26,7 @@ func ChannelLangs() []string { return []string{"en", "ru"} }
 // NoticeSwitches are the kinds that a channel can be told of, each by a switch.
 func NoticeSwitches() []NoticeKind {
 	return []NoticeKind{
-		NoticeServiceFailed, NoticeServiceRecovered, NoticeNodeDropped, NoticeNodeRecovered,
+		NoticeServiceFailed, NoticeServiceRecovered, NoticeNodeDown, NoticeNodeRecovered,
 		NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin,
 	}
 }
@@ -37,8 +37,8 @@ func NoticeSwitches() []NoticeKind {
 func (k NoticeKind) Switch() NoticeKind {
 	switch k {
 	case NoticeNodeFlapping:
-		return NoticeNodeDropped
-	case NoticeNodeSettled:
+		return NoticeNodeDown
+	case NoticeNodeStable:
 		return NoticeNodeRecovered
 	case NoticePassword:
 		return NoticeNewLogin
@@ -49,7 +49,7 @@ func (k NoticeKind) Switch() NoticeKind {
 
 // Muted says that n is not to be sent anywhere: its node flaps.
 func (n Notice) Muted() bool {
-	return n.Flapping && (n.Kind == NoticeNodeDropped || n.Kind == NoticeNodeRecovered)
+	return n.Flapping && (n.Kind == NoticeNodeDown || n.Kind == NoticeNodeRecovered)
 }
 
 // Wants says whether n is to be sent to c.

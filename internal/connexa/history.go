@@ -2,33 +2,33 @@ package connexa
 
 import "time"
 
-// Keep says for how many days each tier of the history is kept.
-type Keep struct {
+// Retention says for how many days each tier of the history is kept.
+type Retention struct {
 	Raw   int // every probe
 	Hours int // sums over an hour
 	Days  int // sums over a day
 }
 
-// Span is what the probes of one node in one stretch of time came to. A span may
+// Bucket is what the probes of one node in one stretch of time came to. A span may
 // be a single probe.
-type Span struct {
-	At                    time.Time // where it begins; of a single probe, when that was
-	Good, Slow, Bad, Void int       // how the probes ended
-	Turns                 int       // probes that changed the status
-	Attempts, Lost        int
-	Latency               Sum // microseconds
-	Down, Up              Sum // bits a second
+type Bucket struct {
+	At                            time.Time // where it begins; of a single probe, when that was
+	Good, Slow, Bad, Inconclusive int       // how the probes ended
+	Turns                         int       // probes that changed the status
+	Attempts, Lost                int
+	Latency                       Sum // microseconds
+	Down, Up                      Sum // bits a second
 }
 
 // Done is how many probes of the span said something about the node.
-func (s *Span) Done() int { return s.Good + s.Slow + s.Bad }
+func (s *Bucket) Done() int { return s.Good + s.Slow + s.Bad }
 
 // Add joins t to s, which keeps its beginning.
-func (s *Span) Add(t Span) {
+func (s *Bucket) Add(t Bucket) {
 	s.Good += t.Good
 	s.Slow += t.Slow
 	s.Bad += t.Bad
-	s.Void += t.Void
+	s.Inconclusive += t.Inconclusive
 	s.Turns += t.Turns
 	s.Attempts += t.Attempts
 	s.Lost += t.Lost
@@ -38,23 +38,23 @@ func (s *Span) Add(t Span) {
 }
 
 // Count notes how one probe ended.
-func (s *Span) Count(m Mark) {
+func (s *Bucket) Count(m Result) {
 	switch m {
-	case MarkGood:
+	case ResultGood:
 		s.Good++
-	case MarkSlow:
+	case ResultSlow:
 		s.Slow++
-	case MarkBad:
+	case ResultBad:
 		s.Bad++
 	default:
-		s.Void++
+		s.Inconclusive++
 	}
 }
 
 // Measure takes in what one probe measured, in the units of the span; zero was
 // not. How fast a port accepts that no PPTP server answers on would look like
 // the latency of a good node, and is left out.
-func (s *Span) Measure(reached Step, latency, down, up int64) {
+func (s *Bucket) Measure(reached Step, latency, down, up int64) {
 	if reached.Index() >= Control.Index() {
 		s.Latency.Add(latency)
 	}
@@ -135,8 +135,8 @@ type SparkPoint struct {
 const MaxSpark = 24
 
 // SparkOf is the point of a probe; for its latency goes what is said at Measure.
-func SparkOf(m Mark, reached Step, latency time.Duration) SparkPoint {
-	p := SparkPoint{Failed: m == MarkBad}
+func SparkOf(m Result, reached Step, latency time.Duration) SparkPoint {
+	p := SparkPoint{Failed: m == ResultBad}
 	if reached.Index() >= Control.Index() {
 		p.Latency = latency
 	}
@@ -206,7 +206,7 @@ func (p Period) Length() time.Duration {
 
 // Tier is the finest tier that has the whole period and is not too fine to be
 // drawn.
-func (p Period) Tier(k Keep) Tier {
+func (p Period) Tier(k Retention) Tier {
 	const day = 24 * time.Hour
 	switch length := p.Length(); {
 	case length <= 7*day && length <= time.Duration(k.Raw)*day:
@@ -220,18 +220,18 @@ func (p Period) Tier(k Keep) Tier {
 
 // Thin joins neighbours until there are at most most spans, all of one length
 // within since and until. Few enough stay as they are.
-func Thin(spans []Span, since, until time.Time, most int) []Span {
+func Thin(spans []Bucket, since, until time.Time, most int) []Bucket {
 	if len(spans) <= most {
 		return spans
 	}
 	width := until.Sub(since)/time.Duration(most) + 1
-	var thin []Span
+	var thin []Bucket
 	last := -1
 	for _, s := range spans {
 		i := int(s.At.Sub(since) / width)
 		if i != last || len(thin) == 0 {
 			last = i
-			thin = append(thin, Span{At: since.Add(time.Duration(i) * width)})
+			thin = append(thin, Bucket{At: since.Add(time.Duration(i) * width)})
 		}
 		thin[len(thin)-1].Add(s)
 	}

@@ -97,7 +97,7 @@ func byHand(written map[cell][]string, from Status, facts []Fact) (Status, []Fac
 	return s, rows
 }
 
-func rows(d Doubt) (open []Fact) {
+func rows(d FailureStreaks) (open []Fact) {
 	for i, n := range []int{d.NoAnswer, d.NoTunnel, d.LoginRefused} {
 		if n > 0 {
 			open = append(open, failures[i])
@@ -137,7 +137,7 @@ func TestEachCellOfTheLaw(t *testing.T) {
 				want = c.status
 			}
 			got, err := v.After(c.fact)
-			if err != nil || got.Status != want || got.Doubt.Suspect() != (word == "suspect") {
+			if err != nil || got.Status != want || got.Failures.Suspect() != (word == "suspect") {
 				t.Errorf("%s after %d × %s is %+v, %v; want %s", c.status, i+1, c.fact, got, err, word)
 			}
 			v = got
@@ -153,7 +153,7 @@ func TestAnyOrderOfFactsKeepsTheLaw(t *testing.T) {
 		for i := range facts {
 			v = after(t, v, facts[i])
 			status, open := byHand(written, from, facts[:i+1])
-			if v.Status != status || !slices.Equal(rows(v.Doubt), open) || v.Doubt.Suspect() != (len(open) > 0) {
+			if v.Status != status || !slices.Equal(rows(v.Failures), open) || v.Failures.Suspect() != (len(open) > 0) {
 				t.Fatalf("%s after %q is %+v, want %s with open rows of %q", from, facts[:i+1], v, status, open)
 			}
 		}
@@ -167,11 +167,11 @@ func TestOnlyTheSecondFailureOfAKindTakesWhatWasProven(t *testing.T) {
 			return
 		}
 		next := after(t, v, f)
-		open := slices.Contains(rows(v.Doubt), f)
+		open := slices.Contains(rows(v.Failures), f)
 		if next.Status.Validated() == open {
 			t.Errorf("%+v after %s is %+v", v, f, next)
 		}
-		if !next.Status.Validated() && next.Doubt.Suspect() {
+		if !next.Status.Validated() && next.Failures.Suspect() {
 			t.Errorf("%+v after %s has lost its status and keeps its doubt: %+v", v, f, next)
 		}
 	})
@@ -180,8 +180,8 @@ func TestOnlyTheSecondFailureOfAKindTakesWhatWasProven(t *testing.T) {
 func TestAnAnswerTakesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := lived(t)
-		want := Verdict{v.Status, v.Doubt}
-		want.Doubt.NoAnswer = 0
+		want := Verdict{v.Status, v.Failures}
+		want.Failures.NoAnswer = 0
 		if slices.Contains([]Status{NotTested, PingFailed, PingOK}, v.Status) {
 			want = Verdict{Status: PingOK}
 		}
@@ -225,12 +225,12 @@ func TestWhatIsARow(t *testing.T) {
 				between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place"), other)
 			}
 		}
-		if got := after(t, after(t, after(t, v, f), between...), f); got.Status.Validated() || got.Doubt.Suspect() {
+		if got := after(t, after(t, after(t, v, f), between...), f); got.Status.Validated() || got.Failures.Suspect() {
 			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
 		}
 		end := rapid.SampledFrom(ends).Draw(t, "end")
 		between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place of the end"), end)
-		if got := after(t, after(t, after(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(rows(got.Doubt), f) {
+		if got := after(t, after(t, after(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(rows(got.Failures), f) {
 			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
 		}
 	})
@@ -241,10 +241,10 @@ func TestWhatIsARow(t *testing.T) {
 func TestSuspicionIsForTheProven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := lived(t)
-		if v.Doubt.Suspect() && !v.Status.Validated() {
+		if v.Failures.Suspect() && !v.Status.Validated() {
 			t.Errorf("%+v is suspect", v)
 		}
-		if d := v.Doubt; max(d.NoAnswer, d.NoTunnel, d.LoginRefused) > 1 || min(d.NoAnswer, d.NoTunnel, d.LoginRefused) < 0 {
+		if d := v.Failures; max(d.NoAnswer, d.NoTunnel, d.LoginRefused) > 1 || min(d.NoAnswer, d.NoTunnel, d.LoginRefused) < 0 {
 			t.Errorf("%+v", d)
 		}
 	})

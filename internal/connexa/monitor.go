@@ -77,43 +77,47 @@ func (s MonitorSettings) TargetList() []string {
 	return strings.FieldsFunc(s.Targets, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
 }
 
-// Ping is how long a node that is fine is left alone; zero: it is not pinged.
-func (s MonitorSettings) Ping() time.Duration { return time.Duration(s.PingMinutes) * time.Minute }
+// PingInterval is how long a node that is fine is left alone; zero: it is not pinged.
+func (s MonitorSettings) PingInterval() time.Duration {
+	return time.Duration(s.PingMinutes) * time.Minute
+}
 
-// Login is how long after a login the next is due; zero: none ever is.
-func (s MonitorSettings) Login() time.Duration { return time.Duration(s.LoginHours) * time.Hour }
+// LoginInterval is how long after a login the next is due; zero: none ever is.
+func (s MonitorSettings) LoginInterval() time.Duration {
+	return time.Duration(s.LoginHours) * time.Hour
+}
 
-// Watches says whether nodes with these tags are looked at.
-func (s MonitorSettings) Watches(tags []string) bool {
+// Covers says whether nodes with these tags are looked at.
+func (s MonitorSettings) Covers(tags []string) bool {
 	want := s.TagList()
 	return len(want) == 0 || slices.ContainsFunc(want, func(t string) bool {
 		return slices.ContainsFunc(tags, func(has string) bool { return strings.EqualFold(t, has) })
 	})
 }
 
-// WatchPlan is by which of its rules the monitor looks at a node.
-type WatchPlan string
+// MonitorPlan is by which of its rules the monitor looks at a node.
+type MonitorPlan string
 
 // The plans.
 const (
-	WatchNew     WatchPlan = ""        // it has not thought about the node yet
-	WatchUp      WatchPlan = "up"      // the node is fine
-	WatchDown    WatchPlan = "down"    // it failed, and is pinged ever more rarely
-	WatchRefused WatchPlan = "refused" // its login was refused, and is tried once a day
+	PlanNew     MonitorPlan = ""        // it has not thought about the node yet
+	PlanUp      MonitorPlan = "up"      // the node is fine
+	PlanDown    MonitorPlan = "down"    // it failed, and is pinged ever more rarely
+	PlanRefused MonitorPlan = "refused" // its login was refused, and is tried once a day
 )
 
-// WatchPlans lists every plan.
-func WatchPlans() []WatchPlan { return []WatchPlan{WatchNew, WatchUp, WatchDown, WatchRefused} }
+// MonitorPlans lists every plan.
+func MonitorPlans() []MonitorPlan { return []MonitorPlan{PlanNew, PlanUp, PlanDown, PlanRefused} }
 
-// Watch is what the monitor remembers of a node that was validated since its
+// Monitored is what the monitor remembers of a node that was validated since its
 // last edit.
-type Watch struct {
-	NodeID  int64
-	DueAt   time.Time // of the next look, or thought; zero: none is planned
-	LoginAt time.Time // when a login is due, while the node is fine
-	Plan    WatchPlan
-	Tries   int  // looks since it failed
-	Earned  bool // it answered while it was down: one login is due
+type Monitored struct {
+	NodeID   int64
+	DueAt    time.Time // of the next look, or thought; zero: none is planned
+	LoginAt  time.Time // when a login is due, while the node is fine
+	Plan     MonitorPlan
+	Attempts int  // looks since it failed
+	Earned   bool // it answered while it was down: one login is due
 
 	// As they stood when the watch was read.
 	Status Status
@@ -122,15 +126,15 @@ type Watch struct {
 	LastAt time.Time
 }
 
-// MostRefusals is how often a login that was refused is tried again.
-const MostRefusals = 3
+// MaxRefusals is how often a login that was refused is tried again.
+const MaxRefusals = 3
 
 // Next is the kind of the next look; empty: none is planned.
-func (w Watch) Next() Kind {
+func (w Monitored) Next() Kind {
 	switch {
 	case w.DueAt.IsZero():
 		return ""
-	case w.Earned, w.Plan == WatchRefused, w.Status == PingOK, w.Status.Validated() && !w.LoginAt.IsZero() && !w.LoginAt.After(w.DueAt):
+	case w.Earned, w.Plan == PlanRefused, w.Status == PingOK, w.Status.Validated() && !w.LoginAt.IsZero() && !w.LoginAt.After(w.DueAt):
 		return Login
 	default:
 		return Ping
@@ -138,29 +142,29 @@ func (w Watch) Next() Kind {
 }
 
 // Why says in words why a node is looked at when it is, or why it is not.
-func (w *Watch) Why(s MonitorSettings) Text {
+func (w *Monitored) Why(s MonitorSettings) Text {
 	switch {
 	case !s.On:
 		return T("monitor.why.off")
 	case w == nil:
 		return T("monitor.why.never")
-	case !s.Watches(w.Tags):
+	case !s.Covers(w.Tags):
 		return T("monitor.why.tags")
-	case w.Plan == WatchRefused && w.DueAt.IsZero():
-		return T("monitor.why.given_up", MostRefusals)
-	case w.Plan == WatchRefused:
-		return T("monitor.why.refused", w.Tries, MostRefusals)
+	case w.Plan == PlanRefused && w.DueAt.IsZero():
+		return T("monitor.why.given_up", MaxRefusals)
+	case w.Plan == PlanRefused:
+		return T("monitor.why.refused", w.Attempts, MaxRefusals)
 	case w.Earned:
 		return T("monitor.why.earned")
-	case w.Plan == WatchDown:
-		return T("monitor.why.down", w.Tries)
+	case w.Plan == PlanDown:
+		return T("monitor.why.down", w.Attempts)
 	default:
 		return T("monitor.why.up")
 	}
 }
 
-// Looks is what the monitor has decided about some nodes.
-type Looks struct {
+// MonitorRun is what the monitor has decided about some nodes.
+type MonitorRun struct {
 	Ping, Login []int64 // nodes to look at
 	Plans       []Replan
 }
@@ -170,7 +174,7 @@ type Looks struct {
 // about again.
 type Replan struct {
 	OldDue time.Time
-	New    Watch
+	New    Monitored
 }
 
 // Reach is whether the reference targets answer.
@@ -212,11 +216,11 @@ func (f Flaps) After(at time.Time) (next Flaps, began bool) {
 	return next, !flaps && next.Until.After(at)
 }
 
-// Settled is a node that has ceased to flap.
-type Settled struct {
-	NodeID  int64
-	Address string
-	Port    int
-	Status  Status
-	Watched bool // it was validated since its last edit
+// StableNode is a node that has ceased to flap.
+type StableNode struct {
+	NodeID    int64
+	Address   string
+	Port      int
+	Status    Status
+	Monitored bool // it was validated since its last edit
 }

@@ -7,10 +7,10 @@ type NoticeKind string
 
 // The kinds of notices.
 const (
-	NoticeNodeDropped      NoticeKind = "node_dropped"      // a validated node lost its status
+	NoticeNodeDown         NoticeKind = "node_dropped"      // a validated node lost its status
 	NoticeNodeRecovered    NoticeKind = "node_recovered"    // a node that had dropped out is validated again
 	NoticeNodeFlapping     NoticeKind = "node_flapping"     // its status changes too often: nothing is said of it until it has settled
-	NoticeNodeSettled      NoticeKind = "node_settled"      // it was flapping, and has been quiet since
+	NoticeNodeStable       NoticeKind = "node_settled"      // it was flapping, and has been quiet since
 	NoticeServiceFailed    NoticeKind = "gateway_failed"    // a service that is wanted gave up, or tries rarely
 	NoticeServiceRecovered NoticeKind = "gateway_recovered" // a service that had failed is online
 	NoticeRunFinished      NoticeKind = "run_finished"      // cancelled runs and those of the monitor are not told
@@ -23,7 +23,7 @@ const (
 // NoticeKinds lists every kind.
 func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
-		NoticeNodeDropped, NoticeNodeRecovered, NoticeNodeFlapping, NoticeNodeSettled,
+		NoticeNodeDown, NoticeNodeRecovered, NoticeNodeFlapping, NoticeNodeStable,
 		NoticeServiceFailed, NoticeServiceRecovered, NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin, NoticePassword,
 	}
 }
@@ -38,5 +38,5 @@ type Notice struct {
 	RunID    int64  // zero: it is about no run
 	Name     string // of the node, for people; or of the user
 	Text     Text   // the whole sentence
-	Flapping bool   // the node changes too often to be told of: NoticeNodeDropped and NoticeNodeRecovered are not to be sent
+	Flapping bool   // the node changes too often to be told of: NoticeNodeDown and NoticeNodeRecovered are not to be sent
 }

@@ -57,66 +57,66 @@ type Run struct {
 // Tally counts the jobs of a run. Done jobs are the sum of the verdicts; after a
 // cancel Total stays and Void holds what was cancelled.
 type Tally struct {
-	Total int
-	Good  int // reached the last step of the probe
-	Slow  int // measured, under the threshold
-	Bad   int // a failure of the node, or of its measurement
-	Void  int // no fact: deleted, cancelled, not possible here, internal error
+	Total        int
+	Good         int // reached the last step of the probe
+	Slow         int // measured, under the threshold
+	Bad          int // a failure of the node, or of its measurement
+	Inconclusive int // no fact: deleted, cancelled, not possible here, internal error
 }
 
 // Done is how many jobs have ended.
-func (t Tally) Done() int { return t.Good + t.Slow + t.Bad + t.Void }
+func (t Tally) Done() int { return t.Good + t.Slow + t.Bad + t.Inconclusive }
 
-// Mark is how a job of a run ended.
-type Mark string
+// Result is how a job of a run ended.
+type Result string
 
 // The marks. The void ones say nothing about the node.
 const (
-	MarkNone      Mark = "" // not ended
-	MarkGood      Mark = "good"
-	MarkSlow      Mark = "slow"
-	MarkBad       Mark = "bad"
-	MarkCancelled Mark = "cancelled"      // the run was cancelled first
-	MarkDeleted   Mark = "deleted"        // the node was deleted first
-	MarkBroken    Mark = "internal_error" // interrupted three times, or our own fault
-	MarkHeld      Mark = "held_back"      // too many refused logins at that address
-	MarkNotHere   Mark = "not_here"       // this machine cannot do it
-	MarkNoFact    Mark = "no_fact"        // nothing was learnt: the resolver was silent, or the admin discarded it
-	MarkInUse     Mark = "in_use"         // a service holds the server
+	ResultNone          Result = "" // not ended
+	ResultGood          Result = "good"
+	ResultSlow          Result = "slow"
+	ResultBad           Result = "bad"
+	ResultCancelled     Result = "cancelled"      // the run was cancelled first
+	ResultDeleted       Result = "deleted"        // the node was deleted first
+	ResultInternalError Result = "internal_error" // interrupted three times, or our own fault
+	ResultHeldBack      Result = "held_back"      // too many refused logins at that address
+	ResultNotHere       Result = "not_here"       // this machine cannot do it
+	ResultNoFact        Result = "no_fact"        // nothing was learnt: the resolver was silent, or the admin discarded it
+	ResultInUse         Result = "in_use"         // a service holds the server
 )
 
-// Marks lists every mark but MarkNone.
-func Marks() []Mark {
-	return []Mark{MarkGood, MarkSlow, MarkBad, MarkCancelled, MarkDeleted, MarkBroken, MarkHeld, MarkNotHere, MarkNoFact, MarkInUse}
+// Results lists every mark but ResultNone.
+func Results() []Result {
+	return []Result{ResultGood, ResultSlow, ResultBad, ResultCancelled, ResultDeleted, ResultInternalError, ResultHeldBack, ResultNotHere, ResultNoFact, ResultInUse}
 }
 
-// Void says whether m says nothing about the node.
-func (m Mark) Void() bool {
+// Inconclusive says whether m says nothing about the node.
+func (m Result) Inconclusive() bool {
 	switch m {
-	case MarkNone, MarkGood, MarkSlow, MarkBad:
+	case ResultNone, ResultGood, ResultSlow, ResultBad:
 		return false
 	default:
 		return true
 	}
 }
 
-// MarkOf is the mark of a job whose probe found f.
-func MarkOf(f Fact) Mark {
+// ResultOf is the mark of a job whose probe found f.
+func ResultOf(f Fact) Result {
 	switch f {
 	case Answered, LoggedIn, Fast:
-		return MarkGood
+		return ResultGood
 	case Slow:
-		return MarkSlow
+		return ResultSlow
 	case NoAnswer, NoTunnel, LoginRefused:
-		return MarkBad
+		return ResultBad
 	default:
-		return MarkBroken
+		return ResultInternalError
 	}
 }
 
 // RunGroup is the share of a run that ended alike.
 type RunGroup struct {
-	Mark    Mark
+	Result  Result
 	Reached Step
 	Cause   Cause
 	Count   int
@@ -126,7 +126,7 @@ type RunGroup struct {
 // ByService reports whether the nodes of the group were answered by the sessions of
 // running services.
 func (g RunGroup) ByService() bool {
-	return g.Mark != MarkNone && !g.Mark.Void() && ByService(g.Reached, g.Cause)
+	return g.Result != ResultNone && !g.Result.Inconclusive() && ByService(g.Reached, g.Cause)
 }
 
 // RunNode names one node of a run; a deleted one has ID zero.
@@ -167,29 +167,29 @@ type Job struct {
 
 // Probed is the outcome of one probe of one node, ready to be written.
 type Probed struct {
-	Fact    Fact
-	Mark    Mark // MarkOf(Fact), or a void mark; bad also where only the measurement failed
-	Outcome Outcome
-	Peer    Peer         // empty: not seen
-	Trace   []StepResult // the steps of the probe
-	Detail  Detail
-	Story   string // JSON of Trace and Detail; empty: not told yet
+	Fact       Fact
+	Result     Result // ResultOf(Fact), or a void mark; bad also where only the measurement failed
+	Outcome    Outcome
+	Peer       Peer         // empty: not seen
+	Trace      []StepResult // the steps of the probe
+	Detail     Detail
+	DetailJSON string // JSON of Trace and Detail; empty: not told yet
 }
 
-// Story is the trace and the detail as the history stores them.
-type Story struct {
+// StoredDetail is the trace and the detail as the history stores them.
+type StoredDetail struct {
 	Detail
 	Trace []StepResult `json:"rungs,omitempty"`
 }
 
-// Tell fills in p.Story. It is the dearest part of writing a result that needs
+// MarshalDetail fills in p.Story. It is the dearest part of writing a result that needs
 // no database, so whoever has time does it before.
-func (p *Probed) Tell() error {
-	b, err := json.Marshal(Story{p.Detail, p.Trace})
+func (p *Probed) MarshalDetail() error {
+	b, err := json.Marshal(StoredDetail{p.Detail, p.Trace})
 	if err != nil {
 		return fmt.Errorf("encode the trace: %w", err)
 	}
-	p.Story = string(b)
+	p.DetailJSON = string(b)
 	return nil
 }
 
@@ -216,31 +216,31 @@ type Detail struct {
 
 // Finished is what came of writing a Probed.
 type Finished struct {
-	Verdict Verdict // of the node, after
-	Stale   bool    // the node was edited meanwhile: history only, and the job is queued again
-	Runs    []int64 // whose tallies changed
-	Over    []int64 // of these, the runs that ended with it
+	Verdict   Verdict // of the node, after
+	Stale     bool    // the node was edited meanwhile: history only, and the job is queued again
+	Runs      []int64 // whose tallies changed
+	EndedRuns []int64 // of these, the runs that ended with it
 
-	Dropped   bool // the node was validated and is not any more
-	Recovered bool // it is validated again, and was since its last edit
-	Flapping  bool // it changes too often to be told of
-	Began     bool // this made it flap, and it was validated since its last edit
+	WentDown      bool // the node was validated and is not any more
+	Recovered     bool // it is validated again, and was since its last edit
+	Flapping      bool // it changes too often to be told of
+	BeganFlapping bool // this made it flap, and it was validated since its last edit
 }
 
 // Entry is one row of a node's history.
 type Entry struct {
-	ID     int64
-	NodeID int64
-	At     time.Time
-	What   EntryKind
-	By     string // user name, or "" for the panel itself
-	RunID  int64
-	Fact   Fact
-	Mark   Mark
-	Before Status // Before and After differ when the row explains a change
-	After  Status
-	Doubt  bool // the node was suspect after it
-	Stale  bool // measured on an older revision
+	ID      int64
+	NodeID  int64
+	At      time.Time
+	What    EntryKind
+	By      string // user name, or "" for the panel itself
+	RunID   int64
+	Fact    Fact
+	Result  Result
+	Before  Status // Before and After differ when the row explains a change
+	After   Status
+	Suspect bool // the node was suspect after it
+	Stale   bool // measured on an older revision
 	Outcome
 	Trace  []StepResult
 	Detail Detail
@@ -250,7 +250,7 @@ type Entry struct {
 // service.
 func (e *Entry) ByService() bool {
 	const older = "probe.through" // such results once kept the whole trace as reached
-	return e.What == EntryProbe && !e.Mark.Void() && (ByService(e.Reached, e.Cause) || e.Detail.Text.Key == older)
+	return e.What == EntryProbe && !e.Result.Inconclusive() && (ByService(e.Reached, e.Cause) || e.Detail.Text.Key == older)
 }
 
 // EntryKind is what a history row tells of.

@@ -69,7 +69,7 @@ func (s Settings) Check() error {
 	return errs.OrNil()
 }
 
-// Keep says how long the history is kept.
-func (s Settings) Keep() Keep {
-	return Keep{Raw: s.HistoryRawDays, Hours: s.HistoryHourDays, Days: s.HistoryDayDays}
+// Retention says how long the history is kept.
+func (s Settings) Retention() Retention {
+	return Retention{Raw: s.HistoryRawDays, Hours: s.HistoryHourDays, Days: s.HistoryDayDays}
 }

@@ -22,10 +22,10 @@ func Statuses() []Status {
 }
 
 // Validated says whether a session has come up on the node since its last edit.
-func (s Status) Validated() bool { return standings[s] == validated }
+func (s Status) Validated() bool { return statusClasses[s] == validated }
 
 // Known says whether s is a status at all.
-func (s Status) Known() bool { _, ok := standings[s]; return ok }
+func (s Status) Known() bool { _, ok := statusClasses[s]; return ok }
 
 // Fact is the one thing that a probe found out. The empty Fact is none: the
 // probe learnt nothing about the node and changes no status.
@@ -51,20 +51,20 @@ func Facts() []Fact {
 // Verdict is a status with its doubt: a validated node that failed one probe
 // keeps its status; the second failure of the same kind in a row takes it.
 type Verdict struct {
-	Status Status
-	Doubt  Doubt
+	Status   Status
+	Failures FailureStreaks
 }
 
-// Doubt counts, for a validated node, the failures in a row, each kind apart.
-type Doubt struct {
+// FailureStreaks counts, for a validated node, the failures in a row, each kind apart.
+type FailureStreaks struct {
 	NoAnswer, NoTunnel, LoginRefused int
 }
 
 // Suspect says whether any row of failures is open.
-func (d Doubt) Suspect() bool { return d != Doubt{} }
+func (d FailureStreaks) Suspect() bool { return d != FailureStreaks{} }
 
-// after adds f to the doubt: an answer ends a row of silences, a session ends all.
-func (d Doubt) after(f Fact) Doubt {
+// applyFact adds f to the doubt: an answer ends a row of silences, a session ends all.
+func (d FailureStreaks) applyFact(f Fact) FailureStreaks {
 	switch f {
 	case NoAnswer:
 		d.NoAnswer++
@@ -75,7 +75,7 @@ func (d Doubt) after(f Fact) Doubt {
 	case Answered:
 		d.NoAnswer = 0
 	case LoggedIn, Slow, Fast:
-		d = Doubt{}
+		d = FailureStreaks{}
 	}
 	return d
 }
@@ -83,42 +83,42 @@ func (d Doubt) after(f Fact) Doubt {
 // failuresInARow of one kind take a validated status.
 const failuresInARow = 2
 
-func (d Doubt) proven() bool {
+func (d FailureStreaks) confirmed() bool {
 	return max(d.NoAnswer, d.NoTunnel, d.LoginRefused) >= failuresInARow
 }
 
-// standing sorts the statuses by how much they have to lose.
-type standing int
+// statusClass sorts the statuses by how much they have to lose.
+type statusClass int
 
 const (
-	fresh     standing = iota // nothing proven yet
-	failed                    // it answers, and fails further up
-	validated                 // a session came up at least once
+	fresh     statusClass = iota // nothing proven yet
+	failed                       // it answers, and fails further up
+	validated                    // a session came up at least once
 )
 
-var standings = map[Status]standing{
+var statusClasses = map[Status]statusClass{
 	NotTested: fresh, PingFailed: fresh, PingOK: fresh,
 	TunnelFailed: failed, LoginFailed: failed,
 	LoginOK: validated, SpeedSlow: validated, SpeedOK: validated,
 }
 
-// keep in a cell of the law leaves the status as it is.
-const keep Status = ""
+// unchanged in a cell of the law leaves the status as it is.
+const unchanged Status = ""
 
-// law says what a fact makes of a node. A validated node loses its status only
+// transitions says what a fact makes of a node. A validated node loses its status only
 // to a proven doubt.
-var law = map[Fact]map[standing]Status{
-	Answered:     {fresh: PingOK, failed: keep, validated: keep},
+var transitions = map[Fact]map[statusClass]Status{
+	Answered:     {fresh: PingOK, failed: unchanged, validated: unchanged},
 	NoAnswer:     {fresh: PingFailed, failed: PingFailed, validated: PingFailed},
 	NoTunnel:     {fresh: TunnelFailed, failed: TunnelFailed, validated: TunnelFailed},
 	LoginRefused: {fresh: LoginFailed, failed: LoginFailed, validated: LoginFailed},
-	LoggedIn:     {fresh: LoginOK, failed: LoginOK, validated: keep},
+	LoggedIn:     {fresh: LoginOK, failed: LoginOK, validated: unchanged},
 	Slow:         {fresh: SpeedSlow, failed: SpeedSlow, validated: SpeedSlow},
 	Fast:         {fresh: SpeedOK, failed: SpeedOK, validated: SpeedOK},
 }
 
-// claims says which status a fact asserts of a node by itself.
-var claims = map[Fact]Status{
+// claimedStatus says which status a fact asserts of a node by itself.
+var claimedStatus = map[Fact]Status{
 	NoAnswer: PingFailed, Answered: PingOK, NoTunnel: TunnelFailed, LoginRefused: LoginFailed, LoggedIn: LoginOK, Slow: SpeedSlow, Fast: SpeedOK,
 }
 
@@ -136,7 +136,7 @@ func BecomesBasis(before, after Status, by Kind, f Fact, k Kind) bool {
 	case f == LoggedIn && k == Login && by == Speed:
 		return false
 	}
-	return claims[f] == after
+	return claimedStatus[f] == after
 }
 
 // After returns the verdict once f is known. NoFact changes nothing. A fact or
@@ -145,23 +145,23 @@ func (v Verdict) After(f Fact) (Verdict, error) {
 	if f == NoFact {
 		return v, nil
 	}
-	row, known := law[f]
-	s, held := standings[v.Status]
+	row, known := transitions[f]
+	s, held := statusClasses[v.Status]
 	if !known || !held {
 		return v, Errorf(Conflict, "error.law", string(v.Status), string(f))
 	}
 	next := Verdict{Status: row[s]}
-	if next.Status == keep {
+	if next.Status == unchanged {
 		next.Status = v.Status
 	}
 	if s != validated {
 		return next, nil
 	}
-	next.Doubt = v.Doubt.after(f)
+	next.Failures = v.Failures.applyFact(f)
 	switch {
-	case next.Doubt.proven():
-		next.Doubt = Doubt{}
-	case next.Doubt.Suspect():
+	case next.Failures.confirmed():
+		next.Failures = FailureStreaks{}
+	case next.Failures.Suspect():
 		next.Status = v.Status
 	}
 	return next, nil

@@ -5,7 +5,7 @@ import "time"
 // Traffic is the span in which the traffic of the whole period is still known and
 // can be told apart in a picture, and how long its points are: samples are far too
 // many for a day, and are joined.
-func (p Period) Traffic(k Keep) (span TrafficSpan, every time.Duration) {
+func (p Period) Traffic(k Retention) (span TrafficSpan, every time.Duration) {
 	const day = 24 * time.Hour
 	switch length := p.Length(); {
 	case length <= day:

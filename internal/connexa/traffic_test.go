@@ -35,7 +35,7 @@ func TestTrafficOfAPeriod(t *testing.T) {
 		{LastQuarter, 90, TrafficDay, 24 * time.Hour},
 		{LastYear, 90, TrafficDay, 24 * time.Hour},
 	} {
-		if span, every := tt.period.Traffic(Keep{Hours: tt.hours}); span != tt.span || every != tt.every {
+		if span, every := tt.period.Traffic(Retention{Hours: tt.hours}); span != tt.span || every != tt.every {
 			t.Errorf("%s with %d days of hours: %s, %v", tt.period, tt.hours, span, every)
 		}
 	}

@@ -261,7 +261,7 @@ func (l storedState) checkNodes(nodes []lab.Node) {
 			l.t.Fatal(n.Addr, err)
 		}
 		want := n.Behaviour.Expect().Status
-		if mark == string(connexa.MarkBroken) {
+		if mark == string(connexa.ResultInternalError) {
 			want = string(connexa.NotTested) // interrupted three times: no fact
 		}
 		if status != want {

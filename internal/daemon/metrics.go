@@ -24,7 +24,7 @@ type meteredStore struct {
 func (s meteredStore) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
 	done, err := s.DB.Finish(ctx, j, p)
 	if err == nil && !done.Stale { // the job of a stale result is queued again
-		s.metrics.CountJob(j.Kind, p.Mark)
+		s.metrics.CountJob(j.Kind, p.Result)
 	}
 	return done, err
 }

@@ -80,7 +80,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 			}
 		}
 	}()
-	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log, Wrote: p.metrics.ObserveWrite}); err != nil {
+	if p.db, err = db.Open(ctx, db.Options{Dir: cfg.Data, Key: cfg.Key, Log: log, OnWrite: p.metrics.ObserveWrite}); err != nil {
 		return nil, err
 	}
 	open = append(open, p.db)
@@ -117,7 +117,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Zone:     func() *time.Location { return p.settings.get().Location() },
 		Channels: p.db, Notifier: p.notifier,
 		Accounts: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: p.testEndpoint, Watches: p.db, TryTargets: p.tryTargets, Services: p.db, ServiceRunner: p.gateways, ClientStore: p.db, ClientUsage: p.access,
+		Speed: p.db, Try: p.testEndpoint, Monitored: p.db, TryTargets: p.tryTargets, Services: p.db, ServiceRunner: p.gateways, ClientStore: p.db, ClientUsage: p.access,
 		VPNs: p.db, Running: p.gateways, Certificates: gateway.Issuer{Now: time.Now}, Lacks: p.preflight.Missing,
 		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
 	})
@@ -257,7 +257,9 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.app.RunImports(work) })
 	g.Go(func() error { return p.app.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
-	g.Go(func() error { return p.db.RunHistory(work, func() connexa.Keep { return p.settings.get().Keep() }) })
+	g.Go(func() error {
+		return p.db.RunHistory(work, func() connexa.Retention { return p.settings.get().Retention() })
+	})
 	g.Go(func() error { return p.settings.followChanges(work, p.broker, p.db, p.log) })
 	g.Go(func() error { return p.serveMetrics(work) })
 	g.Go(func() error { return p.measureUplink(work) })

@@ -171,7 +171,7 @@ func (r *panelTest) pingAll() time.Duration {
 		}
 	}
 	took := time.Since(began)
-	if runs[0].Done() != runs[0].Total || runs[0].Void != 0 {
+	if runs[0].Done() != runs[0].Total || runs[0].Inconclusive != 0 {
 		r.tb.Fatalf("run %+v", runs[0])
 	}
 	return took

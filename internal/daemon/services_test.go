@@ -144,7 +144,7 @@ func TestProbesShareServerWithService(t *testing.T) {
 	}
 	server := n.Addr.Addr().String()
 	node, other := addServer(t, p, server, n.Login, n.Password), addServer(t, p, server, "somebody", "else")
-	if e := awaitProbe(t, p, connexa.RunLogin, node); e.Mark != connexa.MarkGood {
+	if e := awaitProbe(t, p, connexa.RunLogin, node); e.Result != connexa.ResultGood {
 		t.Fatalf("before there is a service: %+v", e)
 	}
 	before, err := p.db.Node(t.Context(), node)
@@ -184,12 +184,12 @@ func TestProbesShareServerWithService(t *testing.T) {
 		t.Errorf("the far end sees %q, and we have %q", got, row.LocalIP)
 	}
 	for _, kind := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin} {
-		if e := awaitProbe(t, p, kind, node); e.Mark != connexa.MarkGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Trace) != 1 {
-			t.Errorf("%s through the service: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
+		if e := awaitProbe(t, p, kind, node); e.Result != connexa.ResultGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Trace) != 1 {
+			t.Errorf("%s through the service: %s, %v, %s", kind, e.Result, e.Detail.Text, e.Cause)
 		}
 		e := awaitProbe(t, p, kind, other)
-		if want := fmt.Sprintf("probe.in_use[%s (%s)]", server, n.Login); e.Mark != connexa.MarkInUse || e.Detail.Text.String() != want {
-			t.Errorf("%s of another login: %s, %v, %s", kind, e.Mark, e.Detail.Text, e.Cause)
+		if want := fmt.Sprintf("probe.in_use[%s (%s)]", server, n.Login); e.Result != connexa.ResultInUse || e.Detail.Text.String() != want {
+			t.Errorf("%s of another login: %s, %v, %s", kind, e.Result, e.Detail.Text, e.Cause)
 		}
 	}
 	// Another name of the server is found out when it is looked up.
@@ -198,7 +198,7 @@ func TestProbesShareServerWithService(t *testing.T) {
 			return connexa.Probed{}, p.gateways.Resolved(j, n.Addr.Addr())
 		}, nil)
 		probed, err := work(t.Context(), connexa.Job{NodeID: other, Kind: kind, Address: "vpn.test"})
-		if err != nil || probed.Mark != connexa.MarkInUse || probed.Outcome.Kind != kind {
+		if err != nil || probed.Result != connexa.ResultInUse || probed.Outcome.Kind != kind {
 			t.Errorf("%s by another name: %+v, %v", kind, probed, err)
 		}
 	}

@@ -39,7 +39,7 @@ func BenchmarkStream(b *testing.B) {
 		p.runner.Work[connexa.Ping] = func(ctx context.Context, _ connexa.Job) (connexa.Probed, error) {
 			time.Sleep(slots * time.Second / rate)
 			return connexa.Probed{
-				Fact: connexa.Answered, Mark: connexa.MarkGood,
+				Fact: connexa.Answered, Result: connexa.ResultGood,
 				Outcome: connexa.Outcome{Kind: connexa.Ping, At: time.Now(), Reached: connexa.Control, Latency: time.Millisecond, Attempts: 1},
 			}, nil
 		}

@@ -38,7 +38,7 @@ func (m *Manager) ShareServers(direct Probe, through func(ctx context.Context, j
 				return probed, err
 			case by != 0 && by != j.NodeID:
 				return connexa.Probed{
-					Mark: connexa.MarkInUse, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
+					Result: connexa.ResultInUse, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
 					Detail: connexa.Detail{Text: connexa.T("probe.in_use", m.Name(by))},
 				}, nil
 			}

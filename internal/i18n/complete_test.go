@@ -121,7 +121,7 @@ func TestKeysPutTogether(t *testing.T) {
 	for _, s := range connexa.Statuses() {
 		keys = append(keys, "status."+string(s))
 	}
-	for _, m := range connexa.Marks() {
+	for _, m := range connexa.Results() {
 		keys = append(keys, "mark."+string(m))
 	}
 	for _, r := range connexa.ClientRefusals() {

@@ -188,7 +188,7 @@ func (l *loop) endHeldJob(q *queue, j connexa.Job) {
 	q.running++
 	l.workers.Go(func() {
 		l.results <- result{queue: q, free: func() {}, write: true, Result: triage.Result{Job: j, Probed: connexa.Probed{
-			Mark: connexa.MarkHeld, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
+			Result: connexa.ResultHeldBack, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
 		}}}
 	})
 }

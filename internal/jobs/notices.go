@@ -16,19 +16,19 @@ func (r *Runner) notifyResult(res triage.Result, done connexa.Finished) {
 	n := connexa.Notice{At: res.Probed.Outcome.At, NodeID: j.NodeID, Name: name, Flapping: done.Flapping}
 	status := connexa.T("status." + string(done.Verdict.Status))
 	switch {
-	case done.Dropped:
-		n.Kind, n.Text = connexa.NoticeNodeDropped, connexa.T("notice.node.dropped", name, status)
+	case done.WentDown:
+		n.Kind, n.Text = connexa.NoticeNodeDown, connexa.T("notice.node.dropped", name, status)
 		r.Notify(n)
 	case done.Recovered:
 		n.Kind, n.Text = connexa.NoticeNodeRecovered, connexa.T("notice.node.recovered", name, status)
 		r.Notify(n)
 	}
-	if done.Began {
+	if done.BeganFlapping {
 		n.Kind, n.Text = connexa.NoticeNodeFlapping, connexa.T("notice.node.flapping", name, status)
 		r.Notify(n)
 	}
-	if len(done.Over) > 0 {
-		r.notifyEndedRuns(done.Over)
+	if len(done.EndedRuns) > 0 {
+		r.notifyEndedRuns(done.EndedRuns)
 	}
 }
 
@@ -52,7 +52,7 @@ func (r *Runner) notifyEndedRuns(ids []int64) {
 		}
 		r.Notify(connexa.Notice{
 			Kind: connexa.NoticeRunFinished, At: run.FinishedAt, RunID: run.ID,
-			Text: connexa.T("notice.run", strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind)), run.Total, run.Good, run.Slow, run.Bad, run.Void),
+			Text: connexa.T("notice.run", strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind)), run.Total, run.Good, run.Slow, run.Bad, run.Inconclusive),
 		})
 	}
 }

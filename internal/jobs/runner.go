@@ -184,12 +184,12 @@ func (r *Runner) runJob(ctx context.Context, j connexa.Job) result {
 		return res
 	case err != nil:
 		r.jobLog(j).Error("probe", "err", err)
-		probed = connexa.Probed{Mark: connexa.MarkBroken, Outcome: connexa.Outcome{Kind: j.Kind, Reached: connexa.NoStep}}
+		probed = connexa.Probed{Result: connexa.ResultInternalError, Outcome: connexa.Outcome{Kind: j.Kind, Reached: connexa.NoStep}}
 	}
 	if probed.Outcome.At.IsZero() {
 		probed.Outcome.At = time.Now()
 	}
-	if err := probed.Tell(); err != nil { // Finish tries again and returns the error
+	if err := probed.MarshalDetail(); err != nil { // Finish tries again and returns the error
 		r.jobLog(j).Error("probe", "err", err)
 	}
 	res.Probed, res.write = probed, true

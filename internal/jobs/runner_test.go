@@ -166,7 +166,7 @@ func (b *runnerTest) stopAndWait(t *testing.T) {
 }
 
 func goodResult() (connexa.Probed, error) {
-	return connexa.Probed{Fact: connexa.Answered, Mark: connexa.MarkGood}, nil
+	return connexa.Probed{Fact: connexa.Answered, Result: connexa.ResultGood}, nil
 }
 
 func TestAllJobsEndInBoundedTime(t *testing.T) {
@@ -187,7 +187,7 @@ func TestAllJobsEndInBoundedTime(t *testing.T) {
 			t.Errorf("%d of 100 ended", len(b.finished))
 		}
 		for _, id := range []int64{3, 4} {
-			if p := b.finished[id]; p.Mark != connexa.MarkBroken || p.Fact != connexa.NoFact {
+			if p := b.finished[id]; p.Result != connexa.ResultInternalError || p.Fact != connexa.NoFact {
 				t.Errorf("job %d ended as %+v; our own fault is no fact", id, p)
 			}
 		}
@@ -297,7 +297,7 @@ func TestRunPausesWithoutNetwork(t *testing.T) {
 func TestFirstTimeoutsPutFirewallNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startRunner(t, 60, 20, func(context.Context, connexa.Job) (connexa.Probed, error) {
-			return connexa.Probed{Fact: connexa.NoAnswer, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Cause: "tcp.timeout"}}, nil
+			return connexa.Probed{Fact: connexa.NoAnswer, Result: connexa.ResultBad, Outcome: connexa.Outcome{Cause: "tcp.timeout"}}, nil
 		})
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
@@ -372,7 +372,7 @@ func TestOneTunnelPerServer(t *testing.T) {
 			most.Store(max(most.Load(), now.Add(1)))
 			time.Sleep(2 * time.Second)
 			now.Add(-1)
-			return connexa.Probed{Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.IP}}, nil
+			return connexa.Probed{Fact: connexa.LoggedIn, Result: connexa.ResultGood, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.IP}}, nil
 		}, func(b *runnerTest) { b.useLogins(true) })
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
@@ -389,14 +389,14 @@ func TestFiveRefusalsHoldAddress(t *testing.T) {
 		refuse := func(context.Context, connexa.Job) (connexa.Probed, error) {
 			tried.Add(1)
 			time.Sleep(time.Second)
-			return connexa.Probed{Fact: connexa.LoginRefused, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
+			return connexa.Probed{Fact: connexa.LoginRefused, Result: connexa.ResultBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.LCP, Cause: "auth.691"}}, nil
 		}
 		b := startRunner(t, 9, 10, refuse, func(b *runnerTest) { b.useLogins(true); b.cfg.GREPassed = true })
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		held := 0
 		for _, p := range b.finished {
-			if p.Mark == connexa.MarkHeld && p.Fact == connexa.NoFact {
+			if p.Result == connexa.ResultHeldBack && p.Fact == connexa.NoFact {
 				held++
 			}
 		}
@@ -419,7 +419,7 @@ func TestFiveRefusalsHoldAddress(t *testing.T) {
 
 func stopAtGRE(context.Context, connexa.Job) (connexa.Probed, error) {
 	time.Sleep(time.Second)
-	return connexa.Probed{Fact: connexa.NoTunnel, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.Call, Cause: "gre.no_inbound"}}, nil
+	return connexa.Probed{Fact: connexa.NoTunnel, Result: connexa.ResultBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: connexa.Call, Cause: "gre.no_inbound"}}, nil
 }
 
 func TestTwentyServersAtGREPauseRun(t *testing.T) {

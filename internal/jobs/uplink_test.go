@@ -80,7 +80,7 @@ func withUplink(u *fakeUplink, status connexa.Status) func(*runnerTest) {
 
 func silentWork(context.Context, connexa.Job) (connexa.Probed, error) {
 	time.Sleep(time.Second)
-	return connexa.Probed{Fact: connexa.NoAnswer, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Ping, Cause: "tcp.timeout"}}, nil
+	return connexa.Probed{Fact: connexa.NoAnswer, Result: connexa.ResultBad, Outcome: connexa.Outcome{Kind: connexa.Ping, Cause: "tcp.timeout"}}, nil
 }
 
 func (b *runnerTest) countFacts() (n int) {
@@ -241,12 +241,12 @@ func TestResultsSendNotices(t *testing.T) {
 		b := startRunner(t, 4, 1, silentWork, func(b *runnerTest) {
 			b.cfg.Notify = func(n connexa.Notice) { kinds = append(kinds, n.Kind) }
 			b.outcome = map[int64]connexa.Finished{
-				1: {Dropped: true}, 2: {Recovered: true, Flapping: true, Began: true}, 3: {}, 4: {Over: []int64{1}, Runs: []int64{1}},
+				1: {WentDown: true}, 2: {Recovered: true, Flapping: true, BeganFlapping: true}, 3: {}, 4: {EndedRuns: []int64{1}, Runs: []int64{1}},
 			}
 		})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		want := []connexa.NoticeKind{connexa.NoticeNodeDropped, connexa.NoticeNodeRecovered, connexa.NoticeNodeFlapping, connexa.NoticeRunFinished}
+		want := []connexa.NoticeKind{connexa.NoticeNodeDown, connexa.NoticeNodeRecovered, connexa.NoticeNodeFlapping, connexa.NoticeRunFinished}
 		if !slices.Equal(kinds, want) {
 			t.Errorf("told %v, want %v", kinds, want)
 		}
@@ -259,7 +259,7 @@ func TestMonitorRunsSendNoNotice(t *testing.T) {
 		b := startRunner(t, 1, 1, silentWork, func(b *runnerTest) {
 			b.runs[0].Monitor = true
 			b.cfg.Notify = func(n connexa.Notice) { t.Errorf("told %+v", n) }
-			b.outcome = map[int64]connexa.Finished{1: {Over: []int64{1}, Runs: []int64{1}}}
+			b.outcome = map[int64]connexa.Finished{1: {EndedRuns: []int64{1}, Runs: []int64{1}}}
 		})
 		time.Sleep(5 * time.Second)
 		synctest.Wait()

@@ -55,7 +55,7 @@ func New(version string, log *slog.Logger) *Metrics {
 func (m *Metrics) ObserveWrite(took time.Duration) { m.writes.Observe(took.Seconds()) }
 
 // CountJob counts a job that ended.
-func (m *Metrics) CountJob(kind connexa.Kind, mark connexa.Mark) {
+func (m *Metrics) CountJob(kind connexa.Kind, mark connexa.Result) {
 	m.jobsDone.WithLabelValues(string(kind), string(mark)).Inc()
 }
 

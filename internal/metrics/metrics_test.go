@@ -46,9 +46,9 @@ func TestScrape(t *testing.T) {
 	m := New("1.2.3", slog.New(slog.DiscardHandler))
 	m.Register(testSource())
 	m.ObserveWrite(3 * time.Millisecond)
-	m.CountJob(connexa.Ping, connexa.MarkGood)
-	m.CountJob(connexa.Ping, connexa.MarkGood)
-	m.CountJob(connexa.Login, connexa.MarkBroken)
+	m.CountJob(connexa.Ping, connexa.ResultGood)
+	m.CountJob(connexa.Ping, connexa.ResultGood)
+	m.CountJob(connexa.Login, connexa.ResultInternalError)
 	text := scrapeMetrics(t, m)
 	for _, want := range []string{
 		`connexa_build_info{version="1.2.3"} 1`,

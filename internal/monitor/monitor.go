@@ -16,16 +16,16 @@ import (
 
 // Store stores the plans.
 type Store interface {
-	// DueWatches returns up to n watches that are due.
-	DueWatches(ctx context.Context, n int) ([]connexa.Watch, error)
-	// CountWatches returns the number of watches that have a due time.
-	CountWatches(ctx context.Context) (int, error)
-	// ArmWatches makes every watch follow the schedule with that key.
-	ArmWatches(ctx context.Context, key string, ping, login time.Duration) error
-	// LookAt starts runs and writes plans, in one transaction.
-	LookAt(ctx context.Context, l connexa.Looks) ([]connexa.Run, error)
-	// SettleFlaps ends the flapping of nodes that have been stable for long enough.
-	SettleFlaps(ctx context.Context) ([]connexa.Settled, error)
+	// DueMonitored returns up to n watches that are due.
+	DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, error)
+	// CountMonitored returns the number of watches that have a due time.
+	CountMonitored(ctx context.Context) (int, error)
+	// ScheduleMonitored makes every watch follow the schedule with that key.
+	ScheduleMonitored(ctx context.Context, key string, ping, login time.Duration) error
+	// StartMonitorRun starts runs and writes plans, in one transaction.
+	StartMonitorRun(ctx context.Context, l connexa.MonitorRun) ([]connexa.Run, error)
+	// EndFlapping ends the flapping of nodes that have been stable for long enough.
+	EndFlapping(ctx context.Context) ([]connexa.StableNode, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
 }
 
@@ -81,15 +81,15 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 // reportSettled sends notices of the nodes that have stopped flapping.
 func (m *Monitor) reportSettled(ctx context.Context) error {
-	list, err := m.Store.SettleFlaps(ctx)
+	list, err := m.Store.EndFlapping(ctx)
 	for _, s := range list {
 		m.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: s.NodeID})
-		if !s.Watched {
+		if !s.Monitored {
 			continue
 		}
 		name := connexa.ServerName(s.Address, s.Port)
 		m.Notify(connexa.Notice{
-			Kind: connexa.NoticeNodeSettled, At: time.Now(), NodeID: s.NodeID, Name: name,
+			Kind: connexa.NoticeNodeStable, At: time.Now(), NodeID: s.NodeID, Name: name,
 			Text: connexa.T("notice.node.settled", name, connexa.T("status."+string(s.Status))),
 		})
 	}
@@ -102,10 +102,10 @@ func (m *Monitor) startDue(ctx context.Context) error {
 	if !s.On || !m.Online() {
 		return nil
 	}
-	if err := m.Store.ArmWatches(ctx, scheduleKey(s), s.Ping(), s.Login()); err != nil {
+	if err := m.Store.ScheduleMonitored(ctx, scheduleKey(s), s.PingInterval(), s.LoginInterval()); err != nil {
 		return err
 	}
-	n, err := m.Store.CountWatches(ctx)
+	n, err := m.Store.CountMonitored(ctx)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -115,13 +115,13 @@ func (m *Monitor) startDue(ctx context.Context) error {
 	}
 	now := time.Now()
 	round := pingRunInterval(s)
-	m.pings.refill(now, n, s.Ping(), round, busy[connexa.RunPing])
-	m.logins.refill(now, n, s.Login(), loginRunInterval, busy[connexa.RunLogin])
-	due, err := m.Store.DueWatches(ctx, maxRunNodes)
+	m.pings.refill(now, n, s.PingInterval(), round, busy[connexa.RunPing])
+	m.logins.refill(now, n, s.LoginInterval(), loginRunInterval, busy[connexa.RunLogin])
+	due, err := m.Store.DueMonitored(ctx, maxRunNodes)
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	var l connexa.Looks
+	var l connexa.MonitorRun
 	for _, w := range due {
 		spread := rand.Float64() //nolint:gosec // of looks over time
 		kind, next := Plan(s, w, now, spread)
@@ -147,7 +147,7 @@ func (m *Monitor) startDue(ctx context.Context) error {
 	if len(l.Plans) == 0 {
 		return nil
 	}
-	runs, err := m.Store.LookAt(ctx, l)
+	runs, err := m.Store.StartMonitorRun(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -184,5 +184,5 @@ func scheduleKey(s connexa.MonitorSettings) string {
 // pingRunInterval returns the amount of time between two runs of pings: a tenth of
 // the ping interval, so that there are few runs and no node waits for long.
 func pingRunInterval(s connexa.MonitorSettings) time.Duration {
-	return min(max(s.Ping()/10, 2*tickInterval), 10*time.Minute)
+	return min(max(s.PingInterval()/10, 2*tickInterval), 10*time.Minute)
 }

@@ -18,8 +18,8 @@ import (
 // fakeStore is a Store in memory whose nodes do as their servers do.
 type fakeStore struct {
 	mu      sync.Mutex
-	watches map[int64]*connexa.Watch
-	fact    func(w *connexa.Watch, kind connexa.Kind) connexa.Fact
+	watches map[int64]*connexa.Monitored
+	fact    func(w *connexa.Monitored, kind connexa.Kind) connexa.Fact
 	runTime time.Duration // until a run is over
 	live    map[int64]connexa.Run
 	runs    int64
@@ -27,7 +27,7 @@ type fakeStore struct {
 	started []int // nodes of each run
 	maxLive int   // live runs of one kind at once
 	armed   string
-	settled []connexa.Settled
+	settled []connexa.StableNode
 }
 
 type fakeProbe struct {
@@ -36,20 +36,20 @@ type fakeProbe struct {
 }
 
 func newFakeStore(n int) *fakeStore {
-	f := &fakeStore{watches: map[int64]*connexa.Watch{}, live: map[int64]connexa.Run{}, probes: map[int64][]fakeProbe{}, runTime: 20 * time.Second}
-	f.fact = func(_ *connexa.Watch, kind connexa.Kind) connexa.Fact {
+	f := &fakeStore{watches: map[int64]*connexa.Monitored{}, live: map[int64]connexa.Run{}, probes: map[int64][]fakeProbe{}, runTime: 20 * time.Second}
+	f.fact = func(_ *connexa.Monitored, kind connexa.Kind) connexa.Fact {
 		if kind == connexa.Login {
 			return connexa.LoggedIn
 		}
 		return connexa.Answered
 	}
 	for id := range int64(n) {
-		f.watches[id] = &connexa.Watch{NodeID: id, DueAt: time.Now(), Status: connexa.LoginOK, Last: connexa.Login, LastAt: time.Now().Add(-time.Hour)}
+		f.watches[id] = &connexa.Monitored{NodeID: id, DueAt: time.Now(), Status: connexa.LoginOK, Last: connexa.Login, LastAt: time.Now().Add(-time.Hour)}
 	}
 	return f
 }
 
-func (f *fakeStore) DueWatches(_ context.Context, n int) (due []connexa.Watch, _ error) {
+func (f *fakeStore) DueMonitored(_ context.Context, n int) (due []connexa.Monitored, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.watches {
@@ -57,11 +57,13 @@ func (f *fakeStore) DueWatches(_ context.Context, n int) (due []connexa.Watch, _
 			due = append(due, *w)
 		}
 	}
-	slices.SortFunc(due, func(a, b connexa.Watch) int { return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.NodeID, b.NodeID)) })
+	slices.SortFunc(due, func(a, b connexa.Monitored) int {
+		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.NodeID, b.NodeID))
+	})
 	return due[:min(n, len(due))], nil
 }
 
-func (f *fakeStore) CountWatches(context.Context) (n int, _ error) {
+func (f *fakeStore) CountMonitored(context.Context) (n int, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.watches {
@@ -72,7 +74,7 @@ func (f *fakeStore) CountWatches(context.Context) (n int, _ error) {
 	return n, nil
 }
 
-func (f *fakeStore) ArmWatches(_ context.Context, key string, ping, _ time.Duration) error {
+func (f *fakeStore) ScheduleMonitored(_ context.Context, key string, ping, _ time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.armed == key {
@@ -87,7 +89,7 @@ func (f *fakeStore) ArmWatches(_ context.Context, key string, ping, _ time.Durat
 	return nil
 }
 
-func (f *fakeStore) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.Run, _ error) {
+func (f *fakeStore) StartMonitorRun(_ context.Context, l connexa.MonitorRun) (runs []connexa.Run, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, part := range []struct {
@@ -116,7 +118,7 @@ func (f *fakeStore) LookAt(_ context.Context, l connexa.Looks) (runs []connexa.R
 	}
 	for _, r := range l.Plans {
 		if w := f.watches[r.New.NodeID]; w.DueAt.Equal(r.OldDue) {
-			w.DueAt, w.LoginAt, w.Plan, w.Tries, w.Earned = r.New.DueAt, r.New.LoginAt, r.New.Plan, r.New.Tries, r.New.Earned
+			w.DueAt, w.LoginAt, w.Plan, w.Attempts, w.Earned = r.New.DueAt, r.New.LoginAt, r.New.Plan, r.New.Attempts, r.New.Earned
 		}
 	}
 	return runs, nil
@@ -129,7 +131,7 @@ func (f *fakeStore) endRun(run int64, kind connexa.Kind, ids []int64) {
 	for _, id := range ids {
 		w := f.watches[id]
 		fact := f.fact(w, kind)
-		v, err := connexa.Verdict{Status: w.Status, Doubt: connexa.Doubt{NoAnswer: 1, LoginRefused: 1}}.After(fact)
+		v, err := connexa.Verdict{Status: w.Status, Failures: connexa.FailureStreaks{NoAnswer: 1, LoginRefused: 1}}.After(fact)
 		if err != nil {
 			panic(err)
 		}
@@ -141,7 +143,7 @@ func (f *fakeStore) endRun(run int64, kind connexa.Kind, ids []int64) {
 	}
 }
 
-func (f *fakeStore) SettleFlaps(context.Context) ([]connexa.Settled, error) {
+func (f *fakeStore) EndFlapping(context.Context) ([]connexa.StableNode, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := f.settled
@@ -299,14 +301,14 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 		dead := atomic.Bool{}
 		dead.Store(true)
 		fact := f.fact
-		f.fact = func(w *connexa.Watch, kind connexa.Kind) connexa.Fact {
+		f.fact = func(w *connexa.Monitored, kind connexa.Kind) connexa.Fact {
 			if w.NodeID == 7 && dead.Load() {
 				return connexa.NoAnswer
 			}
 			return fact(w, kind)
 		}
 		p.runFor(t, f, 48*time.Hour)
-		if w := f.watches[7]; w.Status != connexa.PingFailed || w.Plan != connexa.WatchDown {
+		if w := f.watches[7]; w.Status != connexa.PingFailed || w.Plan != connexa.PlanDown {
 			t.Fatalf("node 7 is %+v", w)
 		}
 		looks := f.probes[7]
@@ -316,7 +318,7 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 		dead.Store(false)
 		revived := time.Now()
 		p.runFor(t, f, 7*time.Hour)
-		if w := f.watches[7]; !w.Status.Validated() || w.Plan != connexa.WatchUp {
+		if w := f.watches[7]; !w.Status.Validated() || w.Plan != connexa.PlanUp {
 			t.Fatalf("node 7 is %+v", w)
 		}
 		var answer, login time.Time
@@ -341,7 +343,7 @@ func TestMonitorTriesRefusedLoginThreeTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newFakeStore(3), newMonitorTest(30, 1)
 		fact := f.fact
-		f.fact = func(w *connexa.Watch, kind connexa.Kind) connexa.Fact {
+		f.fact = func(w *connexa.Monitored, kind connexa.Kind) connexa.Fact {
 			if w.NodeID == 1 && kind == connexa.Login {
 				return connexa.LoginRefused
 			}
@@ -349,7 +351,7 @@ func TestMonitorTriesRefusedLoginThreeTimes(t *testing.T) {
 		}
 		p.runFor(t, f, 10*24*time.Hour)
 		w := f.watches[1]
-		if w.Status != connexa.LoginFailed || !w.DueAt.IsZero() || w.Tries != connexa.MostRefusals {
+		if w.Status != connexa.LoginFailed || !w.DueAt.IsZero() || w.Attempts != connexa.MaxRefusals {
 			t.Errorf("%+v", w)
 		}
 		var tries []time.Time
@@ -372,12 +374,12 @@ func TestMonitorTriesRefusedLoginThreeTimes(t *testing.T) {
 func TestMonitorReportsSettledNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newFakeStore(0), newMonitorTest(30, 1)
-		f.settled = []connexa.Settled{
-			{NodeID: 1, Address: "192.0.2.1", Port: 1723, Status: connexa.LoginOK, Watched: true},
+		f.settled = []connexa.StableNode{
+			{NodeID: 1, Address: "192.0.2.1", Port: 1723, Status: connexa.LoginOK, Monitored: true},
 			{NodeID: 2, Address: "192.0.2.2", Port: 1723, Status: connexa.PingOK},
 		}
 		p.runFor(t, f, time.Minute)
-		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NoticeNodeSettled || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
+		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NoticeNodeStable || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
 			t.Errorf("told %+v", p.notices)
 		}
 	})

@@ -18,23 +18,23 @@ const (
 // Plan returns the probe to make of a node that is due, and its next plan. An empty
 // kind means no probe. spread is in 0..1 and keeps nodes from being due together: it
 // lengthens a delay by up to a tenth.
-func Plan(s connexa.MonitorSettings, w connexa.Watch, now time.Time, spread float64) (look connexa.Kind, next connexa.Watch) {
+func Plan(s connexa.MonitorSettings, w connexa.Monitored, now time.Time, spread float64) (look connexa.Kind, next connexa.Monitored) {
 	return planner{settings: s, now: now, spread: spread}.planProbe(w)
 }
 
 // PlanPing is Plan for a good node whose login must wait for the quota: meanwhile the
 // node is pinged on schedule.
-func PlanPing(s connexa.MonitorSettings, w connexa.Watch, now time.Time, spread float64) (look connexa.Kind, next connexa.Watch) {
+func PlanPing(s connexa.MonitorSettings, w connexa.Monitored, now time.Time, spread float64) (look connexa.Kind, next connexa.Monitored) {
 	return planner{settings: s, now: now, spread: spread, pingOnly: true}.planProbe(w)
 }
 
-func (p planner) planProbe(w connexa.Watch) (look connexa.Kind, next connexa.Watch) {
+func (p planner) planProbe(w connexa.Monitored) (look connexa.Kind, next connexa.Monitored) {
 	now, s := p.now, p.settings
 	if w.LastAt.After(now) { // the clock was set back
 		w.LastAt = now
 	}
 	switch {
-	case !s.Watches(w.Tags):
+	case !s.Covers(w.Tags):
 		w.DueAt, w.Earned = time.Time{}, false
 		return "", w
 	case w.Status.Validated():
@@ -60,9 +60,9 @@ func (p planner) spreadAfter(from time.Time, d time.Duration) time.Time {
 
 // planOnline pings a good node, and logs in when a login is due. A probe of another
 // run counts like one of the monitor.
-func (p planner) planOnline(w connexa.Watch) (connexa.Kind, connexa.Watch) {
-	ping, login := p.settings.Ping(), p.settings.Login()
-	w.Plan, w.Tries, w.Earned = connexa.WatchUp, 0, false
+func (p planner) planOnline(w connexa.Monitored) (connexa.Kind, connexa.Monitored) {
+	ping, login := p.settings.PingInterval(), p.settings.LoginInterval()
+	w.Plan, w.Attempts, w.Earned = connexa.PlanUp, 0, false
 	session := w.Last == connexa.Login || w.Last == connexa.Speed
 	switch {
 	case login == 0:
@@ -93,10 +93,10 @@ func (p planner) planOnline(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 
 // planFailed pings a failed node at growing intervals. Once it answers, a login is
 // tried.
-func (p planner) planFailed(w connexa.Watch) (connexa.Kind, connexa.Watch) {
+func (p planner) planFailed(w connexa.Monitored) (connexa.Kind, connexa.Monitored) {
 	answered := w.Earned || w.Status == connexa.PingOK
-	if w.Plan != connexa.WatchDown {
-		w.Plan, w.Tries = connexa.WatchDown, 0
+	if w.Plan != connexa.PlanDown {
+		w.Plan, w.Attempts = connexa.PlanDown, 0
 		if w.DueAt = p.retryAt(w.LastAt, 0); !answered && w.DueAt.After(p.now) {
 			return "", w
 		}
@@ -105,14 +105,14 @@ func (p planner) planFailed(w connexa.Watch) (connexa.Kind, connexa.Watch) {
 	if answered {
 		look, w.Earned = connexa.Login, false
 	}
-	w.Tries++
-	w.DueAt = p.retryAt(p.now, w.Tries)
+	w.Attempts++
+	w.DueAt = p.retryAt(p.now, w.Attempts)
 	return look, w
 }
 
 // retryAt returns when a failed node is probed after a number of tries.
 func (p planner) retryAt(from time.Time, tries int) time.Time {
-	d := p.settings.Ping()
+	d := p.settings.PingInterval()
 	if d == 0 {
 		d = defaultRetryDelay
 	}
@@ -125,22 +125,22 @@ func (p planner) retryAt(from time.Time, tries int) time.Time {
 	return from.Add(min(d+time.Duration(p.spread*float64(d)/10), maxRetryDelay))
 }
 
-// planRefused tries a refused login once a day, connexa.MostRefusals times. After
+// planRefused tries a refused login once a day, connexa.MaxRefusals times. After
 // that an admin has to act.
-func (p planner) planRefused(w connexa.Watch) (connexa.Kind, connexa.Watch) {
+func (p planner) planRefused(w connexa.Monitored) (connexa.Kind, connexa.Monitored) {
 	w.Earned = false
-	if w.Plan != connexa.WatchRefused {
-		w.Plan, w.Tries = connexa.WatchRefused, 0
+	if w.Plan != connexa.PlanRefused {
+		w.Plan, w.Attempts = connexa.PlanRefused, 0
 		w.DueAt = p.spreadAfter(p.now, refusedRetryDelay)
 		return "", w
 	}
-	if w.Tries >= connexa.MostRefusals {
+	if w.Attempts >= connexa.MaxRefusals {
 		w.DueAt = time.Time{}
 		return "", w
 	}
-	w.Tries++
+	w.Attempts++
 	w.DueAt = time.Time{}
-	if w.Tries < connexa.MostRefusals {
+	if w.Attempts < connexa.MaxRefusals {
 		w.DueAt = p.spreadAfter(p.now, refusedRetryDelay)
 	}
 	return connexa.Login, w

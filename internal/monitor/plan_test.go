@@ -26,18 +26,18 @@ func anySettings(t *rapid.T) connexa.MonitorSettings {
 // fakeNode is one node whose server does as it likes, with the store's part of the
 // monitor's memory: what happens to the status wakes the watch.
 type fakeNode struct {
-	watch connexa.Watch
-	doubt connexa.Doubt
+	watch connexa.Monitored
+	doubt connexa.FailureStreaks
 }
 
 // applyFact writes what a probe found out, as the store does.
 func (n *fakeNode) applyFact(t *rapid.T, kind connexa.Kind, f connexa.Fact, now time.Time) {
 	before := n.watch.Status
-	v, err := connexa.Verdict{Status: before, Doubt: n.doubt}.After(f)
+	v, err := connexa.Verdict{Status: before, Failures: n.doubt}.After(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.watch.Status, n.doubt, n.watch.Last, n.watch.LastAt = v.Status, v.Doubt, kind, now
+	n.watch.Status, n.doubt, n.watch.Last, n.watch.LastAt = v.Status, v.Failures, kind, now
 	answered := f == connexa.Answered && (before == connexa.PingFailed || before == connexa.TunnelFailed)
 	if answered || before != v.Status {
 		n.watch.DueAt, n.watch.Earned = now, n.watch.Earned || answered
@@ -59,14 +59,14 @@ func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 func TestPlanKeepsSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySettings(t)
-		n := fakeNode{watch: connexa.Watch{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}}
+		n := fakeNode{watch: connexa.Monitored{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}}
 		now := testStart
 		var lastPing, lastLook time.Time // of a fine node, since it was fine
 		var lastTry time.Time
 		tries, fineSince := 0, testStart
 		for range 120 {
 			if n.watch.DueAt.IsZero() {
-				if n.watch.Status != connexa.LoginFailed || tries < connexa.MostRefusals {
+				if n.watch.Status != connexa.LoginFailed || tries < connexa.MaxRefusals {
 					t.Fatalf("nothing is planned for %+v after %d tries", n.watch, tries)
 				}
 				return // it is a person's turn
@@ -97,8 +97,8 @@ func TestPlanKeepsSchedule(t *testing.T) {
 				if s.PingMinutes == 0 {
 					t.Fatal("pinged though nobody asked for pings")
 				}
-				if !lastLook.IsZero() && now.Sub(lastLook) < s.Ping() {
-					t.Fatalf("pinged %s after a look, every %s was asked for", now.Sub(lastLook), s.Ping())
+				if !lastLook.IsZero() && now.Sub(lastLook) < s.PingInterval() {
+					t.Fatalf("pinged %s after a look, every %s was asked for", now.Sub(lastLook), s.PingInterval())
 				}
 				lastPing, lastLook = now, now
 			case fine:
@@ -107,7 +107,7 @@ func TestPlanKeepsSchedule(t *testing.T) {
 				}
 				lastLook = now
 			case before.Status == connexa.LoginFailed:
-				if tries++; look != connexa.Login || tries > connexa.MostRefusals {
+				if tries++; look != connexa.Login || tries > connexa.MaxRefusals {
 					t.Fatalf("try %d of a refused login is a %s", tries, look)
 				}
 				if !lastTry.IsZero() && now.Sub(lastTry) < refusedRetryDelay {
@@ -117,8 +117,8 @@ func TestPlanKeepsSchedule(t *testing.T) {
 			case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
 				t.Fatalf("a login that no answer has earned: %+v", before)
 			}
-			if fine && s.PingMinutes > 0 && !lastPing.IsZero() && n.watch.DueAt.Sub(now) > s.Ping()+s.Ping()/10 {
-				t.Fatalf("a fine node is left alone for %s, every %s was asked for", n.watch.DueAt.Sub(now), s.Ping())
+			if fine && s.PingMinutes > 0 && !lastPing.IsZero() && n.watch.DueAt.Sub(now) > s.PingInterval()+s.PingInterval()/10 {
+				t.Fatalf("a fine node is left alone for %s, every %s was asked for", n.watch.DueAt.Sub(now), s.PingInterval())
 			}
 			f := drawFact(t, look)
 			was := n.watch.Status.Validated()
@@ -145,7 +145,7 @@ func laterOf(a, b time.Time) time.Time {
 func TestPlanMakesLoginsInTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := connexa.MonitorSettings{On: true, PingMinutes: rapid.SampledFrom([]int{0, 5, 60, 1440}).Draw(t, "minutes"), LoginHours: rapid.IntRange(1, 48).Draw(t, "hours")}
-		n := fakeNode{watch: connexa.Watch{DueAt: testStart, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: testStart}}
+		n := fakeNode{watch: connexa.Monitored{DueAt: testStart, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: testStart}}
 		now, last, logins := testStart, testStart, 0
 		for range 400 {
 			now = laterOf(now, n.watch.DueAt)
@@ -156,15 +156,15 @@ func TestPlanMakesLoginsInTime(t *testing.T) {
 				n.applyFact(t, look, connexa.Answered, now)
 			case connexa.Login:
 				gap := now.Sub(last)
-				if most := s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10; gap < s.Login() || gap > most {
-					t.Fatalf("logged in after %s, every %s was asked for", gap, s.Login())
+				if most := s.LoginInterval() + s.LoginInterval()/10 + s.PingInterval() + s.PingInterval()/10; gap < s.LoginInterval() || gap > most {
+					t.Fatalf("logged in after %s, every %s was asked for", gap, s.LoginInterval())
 				}
 				last = now
 				logins++
 				n.applyFact(t, look, connexa.LoggedIn, now)
 			}
 		}
-		if want := int(now.Sub(testStart) / (s.Login() + s.Login()/10 + s.Ping() + s.Ping()/10)); logins < want-1 {
+		if want := int(now.Sub(testStart) / (s.LoginInterval() + s.LoginInterval()/10 + s.PingInterval() + s.PingInterval()/10)); logins < want-1 {
 			t.Fatalf("%d logins in %s", logins, now.Sub(testStart))
 		}
 	})
@@ -172,7 +172,7 @@ func TestPlanMakesLoginsInTime(t *testing.T) {
 
 func TestPlanBacksOffToSixHours(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
-	w := connexa.Watch{DueAt: testStart, Status: connexa.PingFailed, Last: connexa.Ping, LastAt: testStart}
+	w := connexa.Monitored{DueAt: testStart, Status: connexa.PingFailed, Last: connexa.Ping, LastAt: testStart}
 	now := testStart
 	look, w := Plan(s, w, now, 0)
 	if look != "" || !w.DueAt.Equal(testStart.Add(30*time.Minute)) {
@@ -180,7 +180,7 @@ func TestPlanBacksOffToSixHours(t *testing.T) {
 	}
 	for i, want := range []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 6 * time.Hour} {
 		now = w.DueAt
-		if look, w = Plan(s, w, now, 0); look != connexa.Ping || w.DueAt.Sub(now) != want || w.Tries != i+1 {
+		if look, w = Plan(s, w, now, 0); look != connexa.Ping || w.DueAt.Sub(now) != want || w.Attempts != i+1 {
 			t.Errorf("try %d: %q, the next after %s", i+1, look, w.DueAt.Sub(now))
 		}
 	}
@@ -191,7 +191,7 @@ func TestPlanBacksOffToSixHours(t *testing.T) {
 	}
 	// And is fine: the schedule again.
 	w.Status, w.LastAt, w.Last, w.DueAt = connexa.LoginOK, now, connexa.Login, now
-	if look, w = Plan(s, w, now, 0); look != "" || w.Plan != connexa.WatchUp || w.Tries != 0 || !w.DueAt.Equal(now.Add(30*time.Minute)) {
+	if look, w = Plan(s, w, now, 0); look != "" || w.Plan != connexa.PlanUp || w.Attempts != 0 || !w.DueAt.Equal(now.Add(30*time.Minute)) {
 		t.Errorf("%q: %+v", look, w)
 	}
 }
@@ -200,7 +200,7 @@ func TestPlanBacksOffToSixHours(t *testing.T) {
 // than the pings that get ever rarer.
 func TestPlanTriesLoginAfterPingOfFailedTunnel(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
-	w := connexa.Watch{DueAt: testStart, Status: connexa.TunnelFailed, Plan: connexa.WatchDown, LastAt: testStart}
+	w := connexa.Monitored{DueAt: testStart, Status: connexa.TunnelFailed, Plan: connexa.PlanDown, LastAt: testStart}
 	now, logins := testStart, 0
 	for now.Before(testStart.Add(48 * time.Hour)) {
 		look, next := Plan(s, w, now, 0.5)
@@ -219,7 +219,7 @@ func TestPlanTriesLoginAfterPingOfFailedTunnel(t *testing.T) {
 
 func TestPlanSkipsNodesWithoutTags(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, Tags: "EU"}
-	w := connexa.Watch{DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"us"}}
+	w := connexa.Monitored{DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"us"}}
 	if look, next := Plan(s, w, testStart, 0); look != "" || !next.DueAt.IsZero() {
 		t.Errorf("%q, %+v", look, next)
 	}
@@ -233,7 +233,7 @@ func TestPlanSkipsNodesWithoutTags(t *testing.T) {
 func TestPlanHandlesClockSetBack(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
 	for _, status := range []connexa.Status{connexa.LoginOK, connexa.PingFailed} {
-		_, w := Plan(s, connexa.Watch{DueAt: testStart, Status: status, LastAt: testStart.AddDate(1, 0, 0)}, testStart, 1)
+		_, w := Plan(s, connexa.Monitored{DueAt: testStart, Status: status, LastAt: testStart.AddDate(1, 0, 0)}, testStart, 1)
 		if d := w.DueAt.Sub(testStart); d > time.Hour {
 			t.Errorf("%s: due after %s", status, d)
 		}
@@ -243,7 +243,7 @@ func TestPlanHandlesClockSetBack(t *testing.T) {
 // TestPlanGivesUpRefusedLogin, whoever wakes it: only another status is news.
 func TestPlanGivesUpRefusedLogin(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, LoginHours: 1}
-	w := connexa.Watch{DueAt: testStart, Status: connexa.LoginFailed, Plan: connexa.WatchRefused, Tries: connexa.MostRefusals}
+	w := connexa.Monitored{DueAt: testStart, Status: connexa.LoginFailed, Plan: connexa.PlanRefused, Attempts: connexa.MaxRefusals}
 	if look, next := Plan(s, w, testStart, 0); look != "" || !next.DueAt.IsZero() {
 		t.Errorf("%q, %+v", look, next)
 	}

@@ -152,10 +152,10 @@ func (p *kindDigest) formatLines(n *Notifier, lang string) (lines []string) {
 
 // summaries are the text keys for many notices of a kind.
 var summaries = map[connexa.NoticeKind]string{
-	connexa.NoticeNodeDropped:      "notify.many.node_dropped",
+	connexa.NoticeNodeDown:         "notify.many.node_dropped",
 	connexa.NoticeNodeRecovered:    "notify.many.node_recovered",
 	connexa.NoticeNodeFlapping:     "notify.many.node_flapping",
-	connexa.NoticeNodeSettled:      "notify.many.node_settled",
+	connexa.NoticeNodeStable:       "notify.many.node_settled",
 	connexa.NoticeServiceFailed:    "notify.many.gateway_failed",
 	connexa.NoticeServiceRecovered: "notify.many.gateway_recovered",
 }

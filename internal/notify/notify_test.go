@@ -108,7 +108,7 @@ func testChannel(id int64, kinds ...connexa.NoticeKind) connexa.Channel {
 
 func droppedNotice(node int64) connexa.Notice {
 	name := fmt.Sprintf("192.0.2.%d", node)
-	return connexa.Notice{Kind: connexa.NoticeNodeDropped, At: time.Now(), NodeID: node, Name: name, Text: connexa.T("dropped", name)}
+	return connexa.Notice{Kind: connexa.NoticeNodeDown, At: time.Now(), NodeID: node, Name: name, Text: connexa.T("dropped", name)}
 }
 
 // startNotifier runs a Notifier in a bubble of synctest until the test ends.
@@ -145,7 +145,7 @@ func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}}
+				store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}}
 				o := &fakeSender{start: time.Now()}
 				n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler), Send: o.sendMessage})
 				ctx, cancel := context.WithCancel(t.Context())
@@ -179,7 +179,7 @@ func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 
 func TestNotifierSendsOneMessageAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped, connexa.NoticeRunFinished), testChannel(2, connexa.NoticeNewLogin)}}
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown, connexa.NoticeRunFinished), testChannel(2, connexa.NoticeNewLogin)}}
 		n, o := startNotifier(t, store)
 		for node := range int64(12) {
 			n.Notify(droppedNotice(node + 1))
@@ -254,7 +254,7 @@ func TestMessageNamesFewNodes(t *testing.T) {
 
 func TestNotifierMutesFlappingNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}})
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}})
 		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeFlapping, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("flaps")})
 		for range 5 {
 			quiet := droppedNotice(7)
@@ -262,7 +262,7 @@ func TestNotifierMutesFlappingNode(t *testing.T) {
 			n.Notify(quiet)
 			time.Sleep(3 * time.Minute)
 		}
-		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeSettled, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // its switch is off
+		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeStable, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // its switch is off
 		time.Sleep(3 * time.Minute)
 		all := o.sentMessages()
 		if len(all) != 1 || !strings.HasPrefix(all[0].text, "en flaps") {
@@ -273,7 +273,7 @@ func TestNotifierMutesFlappingNode(t *testing.T) {
 
 func TestFailedMessageIsRetriedWithNewNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}}
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}}
 		n, o := startNotifier(t, store)
 		o.setAnswer(func(_ context.Context, attempt int) error {
 			if attempt <= 2 {
@@ -304,7 +304,7 @@ func TestFailedMessageIsRetriedWithNewNotices(t *testing.T) {
 
 func TestMessageIsGivenUpAfterRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped)}})
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}})
 		o.setAnswer(func(context.Context, int) error { return errors.New("no") })
 		n.Notify(droppedNotice(1))
 		time.Sleep(3 * time.Hour)
@@ -322,7 +322,7 @@ func TestMessageIsGivenUpAfterRetries(t *testing.T) {
 
 func TestHangingChannelDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDropped), testChannel(2, connexa.NoticeNodeDropped)}}
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown), testChannel(2, connexa.NoticeNodeDown)}}
 		n, o := startNotifier(t, store)
 		let := make(chan struct{})
 		n.Send = func(ctx context.Context, address connexa.Secret, m Message) error {
@@ -364,13 +364,13 @@ func TestNotifierReloadsChannels(t *testing.T) {
 			synctest.Wait()
 		}
 		n.Notify(droppedNotice(1)) // to nobody
-		set(testChannel(1, connexa.NoticeNodeDropped))
+		set(testChannel(1, connexa.NoticeNodeDown))
 		n.Notify(droppedNotice(2))
 		synctest.Wait()
-		off := testChannel(1, connexa.NoticeNodeDropped)
+		off := testChannel(1, connexa.NoticeNodeDown)
 		off.On = false
 		set(off) // what waits goes
-		set(testChannel(1, connexa.NoticeNodeDropped))
+		set(testChannel(1, connexa.NoticeNodeDown))
 		time.Sleep(2 * time.Minute)
 		if all := o.sentMessages(); len(all) != 0 {
 			t.Errorf("%+v", all)
@@ -384,7 +384,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 		n.Notify(droppedNotice(3))
 		time.Sleep(gatherDelay)
 		time.Sleep(time.Second)
-		mended := testChannel(1, connexa.NoticeNodeDropped)
+		mended := testChannel(1, connexa.NoticeNodeDown)
 		mended.Address, mended.Lang = "generic://127.0.0.1/fresh", "ru"
 		set(mended)
 		time.Sleep(2 * time.Minute)
@@ -418,7 +418,7 @@ func TestDigestIsBounded(t *testing.T) {
 		notice.Text, notice.Name = connexa.T(strings.Repeat("ж", 5000)), strings.Repeat("ж", 300)
 		d.add(notice)
 	}
-	p := d.kinds[connexa.NoticeNodeDropped]
+	p := d.kinds[connexa.NoticeNodeDown]
 	if p.noticeCount() != 3*maxNodes || len(p.nodes) != maxNodes || len(p.first) != maxFirst {
 		t.Errorf("count %d, %d nodes, %d kept", p.noticeCount(), len(p.nodes), len(p.first))
 	}

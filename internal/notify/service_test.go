@@ -24,7 +24,7 @@ import (
 // parseAddress is the address of a channel that a person types.
 func parseAddress(t *testing.T, in connexa.ChannelInput) connexa.Secret {
 	t.Helper()
-	in.Name, in.Lang, in.Kinds = "ops", "en", []string{string(connexa.NoticeNodeDropped)}
+	in.Name, in.Lang, in.Kinds = "ops", "en", []string{string(connexa.NoticeNodeDown)}
 	c, err := in.Parse(false)
 	if err != nil {
 		t.Fatal(err)

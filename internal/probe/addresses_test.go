@@ -110,7 +110,7 @@ func TestPingTriesFourAddressesAtMost(t *testing.T) {
 func TestPingRefusesIPv6Address(t *testing.T) {
 	var p probe.Prober
 	got, err := p.Ping(t.Context(), connexa.Job{Kind: connexa.Ping, Address: "2001:db8::1", Port: 1723})
-	if err != nil || got.Outcome.Cause != "resolve.no_ipv4" || got.Mark != connexa.MarkBad {
+	if err != nil || got.Outcome.Cause != "resolve.no_ipv4" || got.Result != connexa.ResultBad {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -95,7 +95,7 @@ func (p *Prober) dialUnavailable(out connexa.Outcome, err error) (connexa.Probed
 	}
 	out.Reached = connexa.NoStep
 	return connexa.Probed{
-		Mark: connexa.MarkNotHere, Outcome: out,
+		Result: connexa.ResultNotHere, Outcome: out,
 		Detail: connexa.Detail{Text: connexa.T("probe.not_here." + string(lacking.Reason)), Evidence: lacking.Error()},
 	}, nil
 }
@@ -125,7 +125,7 @@ func loginResult(s *pptp.Session, out connexa.Outcome, offset time.Duration) con
 	results := traceOf(info.Trace, info.Server, offset)
 	out.Latency, out.Control = latenciesOf(results)
 	return connexa.Probed{
-		Fact: connexa.LoggedIn, Mark: connexa.MarkGood, Outcome: out, Trace: results, Peer: peerOf(info.Server),
+		Fact: connexa.LoggedIn, Result: connexa.ResultGood, Outcome: out, Trace: results, Peer: peerOf(info.Server),
 		Detail: connexa.Detail{
 			Text:       addressesTriedText(info.Trace),
 			Transcript: transcriptOf(s.Transcript()),
@@ -148,9 +148,9 @@ func (p *Prober) failedResult(no *pptp.Error, out connexa.Outcome, offset time.D
 		probed.Detail.Text = addressesTriedText(no.Trace)
 	}
 	probed.Fact = factOf(no)
-	probed.Mark = connexa.MarkOf(probed.Fact)
+	probed.Result = connexa.ResultOf(probed.Fact)
 	if probed.Fact == connexa.NoFact { // a silent resolver proves nothing about the node
-		probed.Mark = connexa.MarkNoFact
+		probed.Result = connexa.ResultNoFact
 	}
 	return probed
 }

@@ -65,8 +65,8 @@ func TestLoginFindsExpectedCause(t *testing.T) {
 			if string(got.Outcome.Reached) != want.Reached || string(got.Outcome.Cause) != want.Cause || string(verdict.Status) != want.Status {
 				t.Errorf("%s reached, cause %q, %s; want %+v\n%s", got.Outcome.Reached, got.Outcome.Cause, verdict.Status, want, got.Detail.Evidence)
 			}
-			if (got.Mark == connexa.MarkGood) != (want.Cause == "") {
-				t.Errorf("mark %q", got.Mark)
+			if (got.Result == connexa.ResultGood) != (want.Cause == "") {
+				t.Errorf("mark %q", got.Result)
 			}
 		})
 	}
@@ -106,7 +106,7 @@ func TestOnAddressErrorEndsProbe(t *testing.T) {
 	}
 	p.OnAddress, p.Session.DialTCP = func(connexa.Job, netip.Addr) error { return nil }, nil
 	j := connexa.Job{Kind: connexa.Login, Address: "vpn.test", Port: int(n.Addr.Port()), Login: n.Login, Password: connexa.Secret(n.Password)}
-	if probed, err := p.Login(t.Context(), j); err != nil || probed.Mark != connexa.MarkGood {
+	if probed, err := p.Login(t.Context(), j); err != nil || probed.Result != connexa.ResultGood {
 		t.Errorf("%+v, %v", probed, err)
 	}
 }

@@ -246,7 +246,7 @@ func finishPing(c *trace, out connexa.Outcome, err error, said []connexa.Text) (
 	out.Reached = c.lastReached()
 	p := connexa.Probed{Outcome: out, Trace: c.results, Detail: connexa.Detail{Attempts: said}}
 	if err == nil {
-		p.Fact, p.Mark = connexa.Answered, connexa.MarkGood
+		p.Fact, p.Result = connexa.Answered, connexa.ResultGood
 		return p, nil
 	}
 	var s *stopped
@@ -260,9 +260,9 @@ func finishPing(c *trace, out connexa.Outcome, err error, said []connexa.Text) (
 		p.Trace = c.results
 	}
 	if s.inconclusive {
-		p.Mark = connexa.MarkNoFact
+		p.Result = connexa.ResultNoFact
 		return p, nil
 	}
-	p.Fact, p.Mark = connexa.NoAnswer, connexa.MarkBad
+	p.Fact, p.Result = connexa.NoAnswer, connexa.ResultBad
 	return p, nil
 }

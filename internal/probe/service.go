@@ -47,7 +47,7 @@ func (p *Prober) echoThrough(ctx context.Context, h ServiceSession, kind connexa
 	out := connexa.Outcome{Kind: kind, At: time.Now()}
 	answered := func(e echoMethod, text connexa.Text, took time.Duration) connexa.Probed {
 		probed := serviceResult(h, out)
-		probed.Fact, probed.Mark, probed.Detail.Text = fact, connexa.MarkOf(fact), text
+		probed.Fact, probed.Result, probed.Detail.Text = fact, connexa.ResultOf(fact), text
 		probed.Trace = []connexa.StepResult{{Step: e.step, OK: true, At: time.Since(out.At), Note: connexa.T("rung.through."+string(e.step), took)}}
 		if e.step == connexa.Control {
 			probed.Outcome.Control = took
@@ -90,7 +90,7 @@ func (p *Prober) echoThrough(ctx context.Context, h ServiceSession, kind connexa
 	}
 	out.Reached = connexa.NoStep
 	return connexa.Probed{
-		Mark: connexa.MarkNoFact, Outcome: out, Detail: connexa.Detail{Text: connexa.T("probe.through.silent"), Evidence: last.Error()},
+		Result: connexa.ResultNoFact, Outcome: out, Detail: connexa.Detail{Text: connexa.T("probe.through.silent"), Evidence: last.Error()},
 	}, nil
 }
 

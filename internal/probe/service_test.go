@@ -52,39 +52,39 @@ func TestProbesThroughService(t *testing.T) {
 		what string
 		ask  func() (connexa.Probed, error)
 		fact connexa.Fact
-		mark connexa.Mark
+		mark connexa.Result
 		text string
 		seen string // the completed steps of the trace
 	}{
-		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), fakeService{}) }, connexa.Answered, connexa.MarkGood, "probe.through.ping", "control"},
-		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), fakeService{}) }, connexa.LoggedIn, connexa.MarkGood, "probe.through.login", "lcp"},
+		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), fakeService{}) }, connexa.Answered, connexa.ResultGood, "probe.through.ping", "control"},
+		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), fakeService{}) }, connexa.LoggedIn, connexa.ResultGood, "probe.through.login", "lcp"},
 		{"login of a server that answers no echo through the tunnel", func() (connexa.Probed, error) {
 			return p.LoginThrough(t.Context(), fakeService{err: silent})
-		}, connexa.LoggedIn, connexa.MarkGood, "probe.through.login.control", "control"},
+		}, connexa.LoggedIn, connexa.ResultGood, "probe.through.login.control", "control"},
 		{"ping of a server that answers no echo on the control connection", func() (connexa.Probed, error) {
 			return p.PingThrough(t.Context(), fakeService{control: silent})
-		}, connexa.Answered, connexa.MarkGood, "probe.through.ping.lcp", "lcp"},
+		}, connexa.Answered, connexa.ResultGood, "probe.through.ping.lcp", "lcp"},
 		{"login of a silent server", func() (connexa.Probed, error) {
 			return p.LoginThrough(t.Context(), fakeService{silent, silent})
-		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
+		}, connexa.NoFact, connexa.ResultNoFact, "probe.through.silent", ""},
 		{"ping of a silent server", func() (connexa.Probed, error) {
 			return p.PingThrough(t.Context(), fakeService{silent, silent})
-		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
+		}, connexa.NoFact, connexa.ResultNoFact, "probe.through.silent", ""},
 		{"a session that has ended", func() (connexa.Probed, error) {
 			return p.PingThrough(t.Context(), fakeService{control: net.ErrClosed})
-		}, connexa.NoFact, connexa.MarkNoFact, "probe.through.silent", ""},
+		}, connexa.NoFact, connexa.ResultNoFact, "probe.through.silent", ""},
 		{"fast", func() (connexa.Probed, error) {
 			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(9e6, nil))
-		}, connexa.Fast, connexa.MarkGood, "probe.through.speed", "internet"},
+		}, connexa.Fast, connexa.ResultGood, "probe.through.speed", "internet"},
 		{"slow", func() (connexa.Probed, error) {
 			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(1e6, nil))
-		}, connexa.Slow, connexa.MarkSlow, "probe.through.speed", "internet"},
+		}, connexa.Slow, connexa.ResultSlow, "probe.through.speed", "internet"},
 		{"not measured", func() (connexa.Probed, error) {
 			return p.SpeedThrough(t.Context(), connexa.Job{}, fakeService{}, fixedMeasure(0, errors.New("no")))
-		}, connexa.LoggedIn, connexa.MarkBad, "probe.through.speed", ""},
+		}, connexa.LoggedIn, connexa.ResultBad, "probe.through.speed", ""},
 	} {
 		got, err := tt.ask()
-		if err != nil || got.Fact != tt.fact || got.Mark != tt.mark || got.Detail.Text.Key != tt.text {
+		if err != nil || got.Fact != tt.fact || got.Result != tt.mark || got.Detail.Text.Key != tt.text {
 			t.Errorf("%s: %+v, %v", tt.what, got, err)
 		}
 		// The probe itself has reached no step; its trace has the step that answered.

@@ -75,14 +75,14 @@ func (p *Prober) applyMeasurement(probed *connexa.Probed, m connexa.Measurement,
 	if p.SlowBelow != nil && m.Down < p.SlowBelow() {
 		probed.Fact = connexa.Slow
 	}
-	probed.Mark = connexa.MarkOf(probed.Fact)
+	probed.Result = connexa.ResultOf(probed.Fact)
 }
 
 // applyMeasureFailure adds a failed measurement to the result of a login.
 func applyMeasureFailure(probed *connexa.Probed, m connexa.Measurement, err error) {
 	o := &probed.Outcome
 	o.Cause = MeasureCause(err)
-	probed.Mark = connexa.MarkBad
+	probed.Result = connexa.ResultBad
 	probed.Trace = append(probed.Trace, connexa.StepResult{Step: connexa.Internet, At: time.Since(o.At)})
 	if err != nil {
 		probed.Detail.Evidence = err.Error()

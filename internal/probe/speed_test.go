@@ -91,8 +91,8 @@ func TestSpeedResultFollowsMeasurement(t *testing.T) {
 			if string(got.Outcome.Reached) != want.Reached || string(got.Outcome.Cause) != want.Cause || string(verdict.Status) != want.Status {
 				t.Errorf("%s: %s reached, cause %q, %s; want %+v\n%s", n.Behaviour, got.Outcome.Reached, got.Outcome.Cause, verdict.Status, want, got.Detail.Evidence)
 			}
-			if (got.Mark == connexa.MarkGood) != (want.Status == "speed_ok") || got.Outcome.Kind != connexa.Speed || (got.Outcome.DownBits > 0) != (want.Status == "speed_ok") {
-				t.Errorf("%s: mark %q, %+v", n.Behaviour, got.Mark, got.Outcome)
+			if (got.Result == connexa.ResultGood) != (want.Status == "speed_ok") || got.Outcome.Kind != connexa.Speed || (got.Outcome.DownBits > 0) != (want.Status == "speed_ok") {
+				t.Errorf("%s: mark %q, %+v", n.Behaviour, got.Result, got.Outcome)
 			}
 		})
 	}
@@ -133,21 +133,21 @@ func TestMeasurementDecidesFact(t *testing.T) {
 		m     connexa.Measurement
 		err   error
 		fact  connexa.Fact
-		mark  connexa.Mark
+		mark  connexa.Result
 		cause connexa.Cause
 	}{
-		"at the threshold":  {connexa.Measurement{Down: 1_000_000, Up: 5}, nil, connexa.Fast, connexa.MarkGood, ""},
-		"under it":          {connexa.Measurement{Down: 999_999, Up: 5}, nil, connexa.Slow, connexa.MarkSlow, ""},
-		"no upload":         {connexa.Measurement{Down: 2_000_000}, causeError("internet.timeout"), connexa.Fast, connexa.MarkGood, ""},
-		"refused":           {connexa.Measurement{}, causeError("internet.refused"), connexa.LoggedIn, connexa.MarkBad, "internet.refused"},
-		"the session ended": {connexa.Measurement{DownBytes: 7}, fmt.Errorf("the tunnel ended: %w", &pptp.Error{Step: pptp.StepControl, Code: "no_echo"}), connexa.LoggedIn, connexa.MarkBad, "internet.lost"},
-		"something else":    {connexa.Measurement{}, errors.New("out of order"), connexa.LoggedIn, connexa.MarkBad, "internet.failed"},
-		"nothing at all":    {connexa.Measurement{}, nil, connexa.LoggedIn, connexa.MarkBad, "internet.failed"},
+		"at the threshold":  {connexa.Measurement{Down: 1_000_000, Up: 5}, nil, connexa.Fast, connexa.ResultGood, ""},
+		"under it":          {connexa.Measurement{Down: 999_999, Up: 5}, nil, connexa.Slow, connexa.ResultSlow, ""},
+		"no upload":         {connexa.Measurement{Down: 2_000_000}, causeError("internet.timeout"), connexa.Fast, connexa.ResultGood, ""},
+		"refused":           {connexa.Measurement{}, causeError("internet.refused"), connexa.LoggedIn, connexa.ResultBad, "internet.refused"},
+		"the session ended": {connexa.Measurement{DownBytes: 7}, fmt.Errorf("the tunnel ended: %w", &pptp.Error{Step: pptp.StepControl, Code: "no_echo"}), connexa.LoggedIn, connexa.ResultBad, "internet.lost"},
+		"something else":    {connexa.Measurement{}, errors.New("out of order"), connexa.LoggedIn, connexa.ResultBad, "internet.failed"},
+		"nothing at all":    {connexa.Measurement{}, nil, connexa.LoggedIn, connexa.ResultBad, "internet.failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := probe.Prober{SlowBelow: slowBelow}
 			got, err := probeOne(t, &p, func(context.Context) (connexa.Measurement, error) { return c.m, c.err })
-			if err != nil || got.Fact != c.fact || got.Mark != c.mark || got.Outcome.Cause != c.cause || got.Outcome.DownBits != c.m.Down {
+			if err != nil || got.Fact != c.fact || got.Result != c.mark || got.Outcome.Cause != c.cause || got.Outcome.DownBits != c.m.Down {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})

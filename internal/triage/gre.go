@@ -75,7 +75,7 @@ func (g *greBreaker) applyAnswer(accept bool) []Result {
 	pending := g.takePending()
 	if !accept {
 		for i := range pending {
-			pending[i].Probed.Fact, pending[i].Probed.Mark = connexa.NoFact, connexa.MarkNoFact
+			pending[i].Probed.Fact, pending[i].Probed.Result = connexa.NoFact, connexa.ResultNoFact
 		}
 	}
 	return pending

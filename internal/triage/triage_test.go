@@ -30,14 +30,14 @@ func (h *fakeHost) newTriage() *Triage {
 func pingFailure(id int64, status connexa.Status) Result {
 	return Result{
 		Job:    connexa.Job{ID: id, NodeID: id, Kind: connexa.Ping, Address: "198.51.100." + strconv.FormatInt(id, 10), Verdict: connexa.Verdict{Status: status}},
-		Probed: connexa.Probed{Fact: connexa.NoAnswer, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Ping, Cause: "tcp.timeout"}},
+		Probed: connexa.Probed{Fact: connexa.NoAnswer, Result: connexa.ResultBad, Outcome: connexa.Outcome{Kind: connexa.Ping, Cause: "tcp.timeout"}},
 	}
 }
 
 func loginResult(id int64, fact connexa.Fact, reached connexa.Step, cause connexa.Cause) Result {
 	return Result{
 		Job:    connexa.Job{ID: id, NodeID: id, Kind: connexa.Login, Address: "198.51.100." + strconv.FormatInt(id, 10)},
-		Probed: connexa.Probed{Fact: fact, Mark: connexa.MarkBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: reached, Cause: cause}},
+		Probed: connexa.Probed{Fact: fact, Result: connexa.ResultBad, Outcome: connexa.Outcome{Kind: connexa.Login, Reached: reached, Cause: cause}},
 	}
 }
 

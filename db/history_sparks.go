@@ -40,10 +40,10 @@ func unpackSpark(b []byte) connexa.Spark {
 }
 
 // addToSpark puts the points of a bite at the end of a node's spark.
-func addToSpark(t *fastTx, node int64, tail *sparkTail) error {
+func addToSpark(t *stmtTx, node int64, tail *sparkTail) error {
 	var packed []byte
 	if len(tail.points) < connexa.MaxSpark {
-		err := t.rows(sparkOf, 1, func(row []driver.Value) {
+		err := t.queryEach(sparkOf, 1, func(row []driver.Value) {
 			b, _ := row[0].([]byte)
 			packed = slices.Clone(b) // the driver's, until the next row
 		}, node)
@@ -64,7 +64,7 @@ func (d *DB) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connex
 		ids[i] = nodes[i].ID
 	}
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT s.node_id, s.at, s.points FROM json_each(?) c CROSS JOIN sparks s ON s.node_id = c.value`, list(ids))
+		SELECT s.node_id, s.at, s.points FROM json_each(?) c CROSS JOIN sparks s ON s.node_id = c.value`, jsonIDs(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read sparks: %w", err)
 	}
@@ -84,13 +84,13 @@ func (d *DB) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connex
 	}
 	for i := range nodes {
 		n := &nodes[i]
-		if n.Last.At.IsZero() || millis(n.Last.At) <= until[n.ID] {
+		if n.Last.At.IsZero() || toMillis(n.Last.At) <= until[n.ID] {
 			continue
 		}
-		mark := connexa.MarkGood
+		mark := connexa.ResultGood
 		// Without a measurement the login was good all the same.
 		if n.Last.Cause != "" && n.Last.Cause.Step() != connexa.Internet {
-			mark = connexa.MarkBad
+			mark = connexa.ResultBad
 		}
 		s := append(sparks[n.ID], connexa.SparkOf(mark, n.Last.Reached, n.Last.Latency))
 		sparks[n.ID] = s[max(0, len(s)-connexa.MaxSpark):]

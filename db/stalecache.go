@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	lagWait    = 15 * time.Millisecond
-	lagTimeout = 10 * time.Second
-	lagRest    = 10 // times what the last computation took: an import would keep it busy for good
+	staleWait    = 15 * time.Millisecond
+	staleTimeout = 10 * time.Second
+	staleRest    = 10 // times what the last computation took: an import would keep it busy for good
 	// On a busy machine a computation takes long for no fault of its own, and what
 	// was written last must show soon all the same.
-	lagRestMost = 2 * time.Second
+	staleRestMax = 2 * time.Second
 )
 
-// lagging keeps a value that is dear to compute from the database, and computes
+// staleCache keeps a value that is dear to compute from the database, and computes
 // a new one behind the backs of those who ask.
-type lagging[T any] struct {
+type staleCache[T any] struct {
 	mu         sync.Mutex
 	value      T
 	writes     int64 // seen when value was computed
 	known      bool
-	rest       time.Time // before it nothing new is computed
+	notBefore  time.Time // before it nothing new is computed
 	refresh    *refresh  // nil when none is under way
 	background sync.WaitGroup
 }
@@ -33,26 +33,26 @@ type refresh struct {
 	err  error
 }
 
-// get returns the value, and whether something was written since it was
+// getValue returns the value, and whether something was written since it was
 // computed. Then a new one is made, at most once in every, and nobody waits long
 // for it who can have the old one.
-func (b *lagging[T]) get(ctx context.Context, d *DB, every time.Duration, compute func(context.Context) (T, error)) (value T, old bool, err error) {
+func (b *staleCache[T]) getValue(ctx context.Context, d *DB, every time.Duration, compute func(context.Context) (T, error)) (value T, old bool, err error) {
 	b.mu.Lock()
-	if b.known && (d.nodes.writes.Load() == b.writes || time.Now().Before(b.rest)) {
+	if b.known && (d.nodeCache.writes.Load() == b.writes || time.Now().Before(b.notBefore)) {
 		defer b.mu.Unlock()
-		return b.value, d.nodes.writes.Load() != b.writes, nil
+		return b.value, d.nodeCache.writes.Load() != b.writes, nil
 	}
 	r, known := b.refresh, b.known
 	if r == nil {
 		r = &refresh{done: make(chan struct{})}
 		b.refresh = r
-		b.background.Go(func() { b.renew(context.WithoutCancel(ctx), d, r, every, compute) })
+		b.background.Go(func() { b.recompute(context.WithoutCancel(ctx), d, r, every, compute) })
 	}
 	b.mu.Unlock()
 
 	var enough <-chan time.Time // never, while there is nothing to show
 	if known {
-		enough = time.After(lagWait)
+		enough = time.After(staleWait)
 	}
 	select {
 	case <-r.done:
@@ -65,13 +65,13 @@ func (b *lagging[T]) get(ctx context.Context, d *DB, every time.Duration, comput
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.value, d.nodes.writes.Load() != b.writes, nil
+	return b.value, d.nodeCache.writes.Load() != b.writes, nil
 }
 
-func (b *lagging[T]) renew(ctx context.Context, d *DB, r *refresh, every time.Duration, compute func(context.Context) (T, error)) {
-	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
+func (b *staleCache[T]) recompute(ctx context.Context, d *DB, r *refresh, every time.Duration, compute func(context.Context) (T, error)) {
+	ctx, cancel := context.WithTimeout(ctx, staleTimeout)
 	defer cancel()
-	writes, start := d.nodes.writes.Load(), time.Now()
+	writes, start := d.nodeCache.writes.Load(), time.Now()
 	value, err := compute(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +80,7 @@ func (b *lagging[T]) renew(ctx context.Context, d *DB, r *refresh, every time.Du
 	} else {
 		b.value, b.writes, b.known = value, writes, true
 	}
-	b.rest = time.Now().Add(max(every, min(lagRest*time.Since(start), lagRestMost)))
+	b.notBefore = time.Now().Add(max(every, min(staleRest*time.Since(start), staleRestMax)))
 	b.refresh = nil
 	close(r.done)
 }

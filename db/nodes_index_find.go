@@ -11,9 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// sheetFilter is where for rows of the sheet.
-func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow) bool, error) {
-	var all []func(*sheetRow) bool
+// indexFilter is where for rows of the sheet.
+func (d *DB) indexFilter(ctx context.Context, f connexa.Filter) (func(*indexRow) bool, error) {
+	var all []func(*indexRow) bool
 	if len(f.Statuses) > 0 {
 		some := make([]bool, len(connexa.Statuses()))
 		for _, s := range f.Statuses {
@@ -21,38 +21,38 @@ func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow)
 				some[i] = true
 			}
 		}
-		all = append(all, func(r *sheetRow) bool { return some[r.status] })
+		all = append(all, func(r *indexRow) bool { return some[r.status] })
 	}
 	if len(f.Countries) > 0 {
 		some := emptyForNone(f.Countries)
-		all = append(all, func(r *sheetRow) bool { return slices.Contains(some, r.country) })
+		all = append(all, func(r *indexRow) bool { return slices.Contains(some, r.country) })
 	}
 	if len(f.Providers) > 0 {
 		some := emptyForNone(f.Providers)
-		all = append(all, func(r *sheetRow) bool { return slices.Contains(some, r.provider) })
+		all = append(all, func(r *indexRow) bool { return slices.Contains(some, r.provider) })
 	}
 	if len(f.Causes) > 0 {
-		some := texts(f.Causes)
-		all = append(all, func(r *sheetRow) bool { return slices.Contains(some, r.cause) })
+		some := jsonTexts(f.Causes)
+		all = append(all, func(r *indexRow) bool { return slices.Contains(some, r.cause) })
 	}
 	if len(f.Reached) > 0 {
 		var some []int64
 		for _, s := range f.Reached {
 			some = append(some, int64(s.Index()))
 		}
-		all = append(all, func(r *sheetRow) bool { return r.reached != missing && slices.Contains(some, r.reached) })
+		all = append(all, func(r *indexRow) bool { return r.reached != missing && slices.Contains(some, r.reached) })
 	}
 	if len(f.Tags) > 0 {
 		var some []string
 		for _, tag := range f.Tags {
 			some = append(some, joinTags([]string{tag}))
 		}
-		all = append(all, func(r *sheetRow) bool {
+		all = append(all, func(r *indexRow) bool {
 			return r.tags != "" && slices.ContainsFunc(some, func(tag string) bool { return strings.Contains(r.tags, tag) })
 		})
 	}
 	if f.Suspect {
-		all = append(all, func(r *sheetRow) bool { return r.suspect })
+		all = append(all, func(r *indexRow) bool { return r.suspect })
 	}
 	if f.Flapping {
 		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM flaps WHERE until > 0`))
@@ -63,17 +63,17 @@ func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow)
 		for _, id := range ids {
 			some[id] = true
 		}
-		all = append(all, func(r *sheetRow) bool { return some[r.id] })
+		all = append(all, func(r *indexRow) bool { return some[r.id] })
 	}
 	if f.Text != "" { // last, being the dearest
 		text := strings.ToLower(f.Text)
 		lines := strings.Contains(text, "\n") // would match where two fields meet
-		all = append(all, func(r *sheetRow) bool { return !lines && strings.Contains(r.search, text) })
+		all = append(all, func(r *indexRow) bool { return !lines && strings.Contains(r.search, text) })
 	}
 	if len(all) == 1 {
 		return all[0], nil
 	}
-	return func(r *sheetRow) bool {
+	return func(r *indexRow) bool {
 		for _, holds := range all {
 			if !holds(r) {
 				return false
@@ -83,25 +83,25 @@ func (d *DB) sheetFilter(ctx context.Context, f connexa.Filter) (func(*sheetRow)
 	}, nil
 }
 
-// find returns at most so many of the rows that match, those nearest to at in the
+// findRows returns at most so many of the rows that match, those nearest to at in the
 // order in which they lie from there. mu is held.
-func (s *sheet) find(match func(*sheetRow) bool, order connexa.Sort, at *position, most int) []sheetRow {
+func (s *nodeIndex) findRows(match func(*indexRow) bool, order connexa.Sort, at *position, most int) []indexRow {
 	down := order.Desc
-	var beyond *sheetRow
+	var beyond *indexRow
 	if at != nil {
 		down = down != at.Back
 		if len(at.Keys) > 0 {
 			beyond = rowOfKeys(order, at.Keys)
 		}
 	}
-	compare := sheetOrder(order)
+	compare := compareRows(order)
 	if down {
 		up := compare
-		compare = func(a, b *sheetRow) int { return up(b, a) }
+		compare = func(a, b *indexRow) int { return up(b, a) }
 	}
 	var (
-		best = make([]*sheetRow, 0, 4*most)
-		last *sheetRow // of the best, once there are enough
+		best = make([]*indexRow, 0, 4*most)
+		last *indexRow // of the best, once there are enough
 	)
 	// In the direction of the order, as rows with equal keys then come in theirs.
 	for i := range s.rows {
@@ -109,7 +109,7 @@ func (s *sheet) find(match func(*sheetRow) bool, order connexa.Sort, at *positio
 		if down {
 			r = &s.rows[len(s.rows)-1-i]
 		}
-		if r.gone || !match(r) || beyond != nil && compare(r, beyond) <= 0 || last != nil && compare(r, last) >= 0 {
+		if r.deleted || !match(r) || beyond != nil && compare(r, beyond) <= 0 || last != nil && compare(r, last) >= 0 {
 			continue
 		}
 		if best = append(best, r); len(best) == cap(best) {
@@ -119,17 +119,17 @@ func (s *sheet) find(match func(*sheetRow) bool, order connexa.Sort, at *positio
 		}
 	}
 	slices.SortFunc(best, compare)
-	found := make([]sheetRow, min(most, len(best)))
+	found := make([]indexRow, min(most, len(best)))
 	for i := range found {
 		found[i] = *best[i]
 	}
 	return found
 }
 
-// sheetOrder compares rows by what orderKeys names, upwards.
-func sheetOrder(s connexa.Sort) func(a, b *sheetRow) int {
-	if number := sheetNumber(s); number != nil {
-		return func(a, b *sheetRow) int {
+// compareRows compares rows by what orderKeys names, upwards.
+func compareRows(s connexa.Sort) func(a, b *indexRow) int {
+	if number := numberField(s); number != nil {
+		return func(a, b *indexRow) int {
 			if x, y := number(a), number(b); x != y {
 				return cmp.Compare(x, y)
 			}
@@ -138,17 +138,17 @@ func sheetOrder(s connexa.Sort) func(a, b *sheetRow) int {
 	}
 	switch s.Key {
 	case connexa.SortLogin:
-		return func(a, b *sheetRow) int { return cmp.Or(strings.Compare(a.login, b.login), cmp.Compare(a.id, b.id)) }
+		return func(a, b *indexRow) int { return cmp.Or(strings.Compare(a.login, b.login), cmp.Compare(a.id, b.id)) }
 	case connexa.SortPlace:
-		return func(a, b *sheetRow) int { return comparePlaces(a, b, s.Desc) }
+		return func(a, b *indexRow) int { return comparePositions(a, b, s.Desc) }
 	default:
-		return func(a, b *sheetRow) int {
+		return func(a, b *indexRow) int {
 			return cmp.Or(strings.Compare(a.address, b.address), cmp.Compare(a.port, b.port), strings.Compare(a.login, b.login))
 		}
 	}
 }
 
-func comparePlaces(a, b *sheetRow, desc bool) int {
+func comparePositions(a, b *indexRow, desc bool) int {
 	if a.country != b.country {
 		return strings.Compare(countryKey(a, desc), countryKey(b, desc))
 	}
@@ -164,16 +164,16 @@ func comparePlaces(a, b *sheetRow, desc bool) int {
 // noCountry is the key of "no country" in the upward order: it is last in either.
 const noCountry = "~"
 
-func countryKey(r *sheetRow, desc bool) string {
+func countryKey(r *indexRow, desc bool) string {
 	if r.country == "" && !desc {
 		return noCountry
 	}
 	return r.country
 }
 
-// sheetNumber is the first of the orderKeys where that is a number, else nil.
-func sheetNumber(s connexa.Sort) func(*sheetRow) int64 {
-	field := sheetField(s.Key)
+// numberField is the first of the orderKeys where that is a number, else nil.
+func numberField(s connexa.Sort) func(*indexRow) int64 {
+	field := textField(s.Key)
 	if field == nil {
 		return nil
 	}
@@ -181,7 +181,7 @@ func sheetNumber(s connexa.Sort) func(*sheetRow) int64 {
 	if s.Desc {
 		last = -1
 	}
-	return func(r *sheetRow) int64 {
+	return func(r *indexRow) int64 {
 		if n := *field(r); n != missing {
 			return n
 		}
@@ -189,29 +189,29 @@ func sheetNumber(s connexa.Sort) func(*sheetRow) int64 {
 	}
 }
 
-func sheetField(k connexa.SortKey) func(*sheetRow) *int64 {
+func textField(k connexa.SortKey) func(*indexRow) *int64 {
 	switch k {
 	case connexa.SortStatus:
-		return func(r *sheetRow) *int64 { return &r.status }
+		return func(r *indexRow) *int64 { return &r.status }
 	case connexa.SortStep:
-		return func(r *sheetRow) *int64 { return &r.reached }
+		return func(r *indexRow) *int64 { return &r.reached }
 	case connexa.SortLatency:
-		return func(r *sheetRow) *int64 { return &r.latency }
+		return func(r *indexRow) *int64 { return &r.latency }
 	case connexa.SortLoss:
-		return func(r *sheetRow) *int64 { return &r.permille }
+		return func(r *indexRow) *int64 { return &r.permille }
 	case connexa.SortSpeed:
-		return func(r *sheetRow) *int64 { return &r.down }
+		return func(r *indexRow) *int64 { return &r.down }
 	case connexa.SortChecked:
-		return func(r *sheetRow) *int64 { return &r.checkedAt }
+		return func(r *indexRow) *int64 { return &r.checkedAt }
 	case connexa.SortAdded:
-		return func(r *sheetRow) *int64 { return &r.created }
+		return func(r *indexRow) *int64 { return &r.created }
 	}
 	return nil
 }
 
-// keys are the row's orderKeys.
-func (r *sheetRow) keys(s connexa.Sort) []any {
-	if number := sheetNumber(s); number != nil {
+// sortKeys are the row's orderKeys.
+func (r *indexRow) sortKeys(s connexa.Sort) []any {
+	if number := numberField(s); number != nil {
 		return []any{number(r), r.id}
 	}
 	switch s.Key {
@@ -225,12 +225,12 @@ func (r *sheetRow) keys(s connexa.Sort) []any {
 }
 
 // rowOfKeys is the inverse of keys, as far as order goes.
-func rowOfKeys(s connexa.Sort, keys []any) *sheetRow {
-	var r sheetRow
+func rowOfKeys(s connexa.Sort, keys []any) *indexRow {
+	var r indexRow
 	number := func(into *int64, key any) { *into, _ = key.(int64) }
 	text := func(into *string, key any) { *into, _ = key.(string) }
 	number(&r.id, keys[len(keys)-1])
-	switch field := sheetField(s.Key); {
+	switch field := textField(s.Key); {
 	case field != nil:
 		number(field(&r), keys[0])
 	case s.Key == connexa.SortLogin:

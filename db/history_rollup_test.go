@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// reopened closes a database and opens it again, as a restart does.
-func reopened(t *testing.T, d *DB, dir string, now func() time.Time) *DB {
+// reopenFleet closes a database and opens it again, as a restart does.
+func reopenFleet(t *testing.T, d *DB, dir string, now func() time.Time) *DB {
 	t.Helper()
 	if d != nil {
 		if err := d.Close(); err != nil {
@@ -45,7 +45,7 @@ func sameSpans(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.T
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.IsSortedFunc(got, func(a, b connexa.Span) int { return a.At.Compare(b.At) }) {
+		if !slices.IsSortedFunc(got, func(a, b connexa.Bucket) int { return a.At.Compare(b.At) }) {
 			t.Errorf("node %d: the spans are not in order", id)
 		}
 		left := len(want[id])
@@ -70,7 +70,7 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 	dir := t.TempDir()
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	now := func() time.Time { return start.Add(4 * 24 * time.Hour) }
-	d := reopened(t, nil, dir, now)
+	d := reopenFleet(t, nil, dir, now)
 	nodes := addNodes(t, d, 5)
 	rows := someHistory(rng, nodes, 3000, start, time.Minute)
 	for written := 0; written < len(rows); {
@@ -79,33 +79,33 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 		written += n
 		switch rng.IntN(5) {
 		case 0:
-			d = reopened(t, d, dir, now)
+			d = reopenFleet(t, d, dir, now)
 		case 1: // dies before the mark is written: nothing of the bite must stay
 			if _, err := d.write.Exec(`CREATE TRIGGER broken BEFORE UPDATE ON history_rolled BEGIN SELECT raise(ABORT, 'no'); END`); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := d.Roll(t.Context()); err == nil {
+			if _, err := d.RollUp(t.Context()); err == nil {
 				t.Fatal("rolled up without a mark")
 			}
 			if _, err := d.write.Exec(`DROP TRIGGER broken`); err != nil {
 				t.Fatal(err)
 			}
 		case 2: // half of it
-			if _, err := d.rollBite(t.Context(), n/2); err != nil {
+			if _, err := d.rollUpBatch(t.Context(), n/2); err != nil {
 				t.Fatal(err)
 			}
 		case 3:
-			if _, err := d.Roll(t.Context()); err != nil {
+			if _, err := d.RollUp(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := d.Roll(t.Context()); n != 0 || err != nil {
+			if n, err := d.RollUp(t.Context()); n != 0 || err != nil {
 				t.Fatalf("%d rows are rolled up twice, %v", n, err)
 			}
 		}
 		// What is not rolled up yet is in the answer all the same.
 		sameSpans(t, d, nodes[:1], rows[:written], connexa.EveryHour, start)
 	}
-	if _, err := d.Roll(t.Context()); err != nil {
+	if _, err := d.RollUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	sameSpans(t, d, nodes, rows, connexa.EveryHour, start)
@@ -119,14 +119,14 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 // before, because the rows that had them went with their node.
 func TestRollAfterTheNewestRowsWent(t *testing.T) {
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	d := reopened(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
+	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
 	defer d.Close()
 	nodes := addNodes(t, d, 2)
 	rng := rand.New(rand.NewPCG(5, 5))
 	kept := someHistory(rng, nodes[:1], 20, start, time.Minute)
 	putHistory(t, d, kept)
 	putHistory(t, d, someHistory(rng, nodes[1:], 20, start, time.Minute))
-	if _, err := d.Roll(t.Context()); err != nil {
+	if _, err := d.RollUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := d.DeleteNodes(t.Context(), nodes[1:]); err != nil {
@@ -134,7 +134,7 @@ func TestRollAfterTheNewestRowsWent(t *testing.T) {
 	}
 	more := someHistory(rng, nodes[:1], 20, start.Add(time.Hour), time.Minute)
 	putHistory(t, d, more)
-	if n, err := d.Roll(t.Context()); n != 20 || err != nil {
+	if n, err := d.RollUp(t.Context()); n != 20 || err != nil {
 		t.Fatalf("%d rows were rolled up, %v; want the 20 new ones", n, err)
 	}
 	sameSpans(t, d, nodes[:1], append(kept, more...), connexa.EveryHour, start)
@@ -149,7 +149,7 @@ func TestRollAfterTheNewestRowsWent(t *testing.T) {
 	if count() == 0 {
 		t.Fatal("the test has nothing to look for")
 	}
-	keep := connexa.Keep{Raw: 14, Hours: 90, Days: 730}
+	keep := connexa.Retention{Raw: 14, Hours: 90, Days: 730}
 	if _, err := d.Prune(t.Context(), keep); err != nil || count() != 0 {
 		t.Errorf("%d sums of a deleted node are left, %v", gone, err)
 	}
@@ -166,10 +166,10 @@ func TestPruneByTiers(t *testing.T) {
 	start := time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
 	today := start
 	now := func() time.Time { return today }
-	d := reopened(t, nil, dir, now)
+	d := reopenFleet(t, nil, dir, now)
 	nodes := addNodes(t, d, 3)
 	rng := rand.New(rand.NewPCG(6, 6))
-	keep := connexa.Keep{Raw: 14, Hours: 90, Days: 730}
+	keep := connexa.Retention{Raw: 14, Hours: 90, Days: 730}
 	var rows []madeUp
 	for today.Sub(start) < 800*24*time.Hour {
 		week := someHistory(rng, nodes, 7*24, today, time.Hour)
@@ -178,7 +178,7 @@ func TestPruneByTiers(t *testing.T) {
 		today = today.Add(7 * 24 * time.Hour)
 		switch rng.IntN(4) {
 		case 0:
-			d = reopened(t, d, dir, now)
+			d = reopenFleet(t, d, dir, now)
 		case 1:
 			stopped, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -242,26 +242,26 @@ func TestPruneByTiers(t *testing.T) {
 
 func TestSparks(t *testing.T) {
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	d := reopened(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
+	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
 	defer d.Close()
 	nodes := addNodes(t, d, 3)
 	var rows []madeUp
 	for i := range 40 {
-		r := madeUp{node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, mark: connexa.MarkGood,
+		r := madeUp{node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, mark: connexa.ResultGood,
 			reached: connexa.Control, latency: time.Duration(i+1) * time.Millisecond}
 		switch {
 		case i == 38: // something accepts, that is no PPTP server
-			r.mark, r.reached = connexa.MarkBad, connexa.TCP
+			r.mark, r.reached = connexa.ResultBad, connexa.TCP
 		case i == 37:
-			r.mark, r.latency = connexa.MarkNoFact, 0
+			r.mark, r.latency = connexa.ResultNoFact, 0
 		case i == 36: // answers, and refuses the login
-			r.mark, r.kind, r.reached = connexa.MarkBad, connexa.Login, connexa.LCP
+			r.mark, r.kind, r.reached = connexa.ResultBad, connexa.Login, connexa.LCP
 		}
 		rows = append(rows, r)
 	}
 	for part := range slices.Chunk(rows, 7) {
 		putHistory(t, d, part)
-		if _, err := d.Roll(t.Context()); err != nil {
+		if _, err := d.RollUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,49 +14,49 @@ import (
 )
 
 const (
-	worthSheet    = 5000                  // how far the ids of a fleet reach from which on its lists use the sheet
-	sheetCatchUp  = 1000                  // most changed nodes that are read while somebody waits for a list
-	sheetPatience = 30 * time.Millisecond // a list waits for what is being read again, and does without the sheet after that
-	sheetForget   = 50_000                // changed nodes from which on all are read again
-	sheetChunk    = 5000                  // nodes read in one transaction
-	sheetAge      = 10 * time.Minute      // then it is read again, for what was written past the panel
-	sheetUse      = 10 * time.Second      // after a list it is kept close to what is written
-	sheetDeadline = time.Minute
+	minIndexedIDs = 5000                  // how far the ids of a fleet reach from which on its lists use the sheet
+	indexCatchUp  = 1000                  // most changed nodes that are read while somebody waits for a list
+	indexWait     = 30 * time.Millisecond // a list waits for what is being read again, and does without the sheet after that
+	indexResetAt  = 50_000                // changed nodes from which on all are read again
+	indexChunk    = 5000                  // nodes read in one transaction
+	indexMaxAge   = 10 * time.Minute      // then it is read again, for what was written past the panel
+	indexUse      = 10 * time.Second      // after a list it is kept close to what is written
+	indexDeadline = time.Minute
 )
 
-// sheet holds what the nodes of a large fleet are filtered and ordered by: finding
+// nodeIndex holds what the nodes of a large fleet are filtered and ordered by: finding
 // a page among 100,000 nodes in it takes a fraction of what a pass over the index
 // takes, or over the table for a text. It is filled when the database is opened,
 // or when a list is asked for of a fleet that has grown. After that SQLite tells
 // of each row of nodes that the writer touches, and what a transaction touched is
 // read again before the next list. Lists do without it while it is read and while
 // it lags far behind.
-type sheet struct {
-	from    int64   // worthSheet
+type nodeIndex struct {
+	minIDs  int64   // minIndexedIDs
 	pending []int64 // nodes touched by the transaction that is open; who has the writer's connection has this
 
-	mu     sync.RWMutex
-	rows   []sheetRow    // in the order of their ids
-	gone   int           // rows of nodes that are no more
-	filled time.Time     // zero: not yet
-	behind bool          // somebody reads what has changed
-	caught chan struct{} // closed when behind ends
-	whole  bool          // what is read is the whole fleet, which takes a while
+	mu          sync.RWMutex
+	rows        []indexRow    // in the order of their ids
+	deletedRows int           // rows of nodes that are no more
+	filled      time.Time     // zero: not yet
+	catchingUp  bool          // somebody reads what has changed
+	caughtUp    chan struct{} // closed when behind ends
+	refilling   bool          // what is read is the whole fleet, which takes a while
 
 	changedMu  sync.Mutex
 	committing []int64            // pending while its transaction is about to be committed
 	changed    map[int64]struct{} // committed, and not yet read again
-	forgotten  bool               // changed was dropped: all are to be read again
+	stale      bool               // changed was dropped: all are to be read again
 
-	used       atomic.Int64  // when a list last asked, in Unix nanoseconds
+	lastUsed   atomic.Int64  // when a list last asked, in Unix nanoseconds
 	filling    chan struct{} // has a token while somebody reads in the background
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	ctx        context.Context
 }
 
-// sheetRow is a node as far as lists filter and order it.
-type sheetRow struct {
+// indexRow is a node as far as lists filter and order it.
+type indexRow struct {
 	id                                 int64
 	address                            string // its key
 	login, country, state, city        string
@@ -66,34 +66,34 @@ type sheetRow struct {
 	reached                            int64 // height, or missing
 	latency, permille, down, checkedAt int64 // missing where there is none
 	suspect                            bool
-	gone                               bool // the node was deleted
+	deleted                            bool // the node was deleted
 }
 
-// missing stands for NULL in a sheetRow.
+// missing stands for NULL in a indexRow.
 const missing = -1
 
-func (s *sheet) init() {
-	s.from, s.changed, s.filling, s.forgotten = worthSheet, map[int64]struct{}{}, make(chan struct{}, 1), true
+func (s *nodeIndex) setUp() {
+	s.minIDs, s.changed, s.filling, s.stale = minIndexedIDs, map[int64]struct{}{}, make(chan struct{}, 1), true
 	s.ctx, s.stop = context.WithCancel(context.Background())
 }
 
 // close waits for a filling that is under way.
-func (s *sheet) close() {
+func (s *nodeIndex) close() {
 	s.stop()
 	s.background.Wait()
 }
 
-// touched is called by the writer's connection for each row that it inserts,
+// onRowChange is called by the writer's connection for each row that it inserts,
 // updates or deletes. What is written to nodes without DB.tx or DB.fast is lost here.
-func (s *sheet) touched(table string, id int64) {
+func (s *nodeIndex) onRowChange(table string, id int64) {
 	if table == "nodes" {
 		s.pending = append(s.pending, id)
 	}
 }
 
-// begun is called at the start of a transaction, with the writer's connection in
+// onBegin is called at the start of a transaction, with the writer's connection in
 // hand: what a transaction touched that was rolled back is as it was.
-func (s *sheet) begun() {
+func (s *nodeIndex) onBegin() {
 	if len(s.pending) == 0 {
 		return
 	}
@@ -103,9 +103,9 @@ func (s *sheet) begun() {
 	s.pending = s.pending[:0]
 }
 
-// ending is called before the commit: from then on readers may see what the
+// beforeCommit is called before the commit: from then on readers may see what the
 // transaction has written.
-func (s *sheet) ending() {
+func (s *nodeIndex) beforeCommit() {
 	if len(s.pending) > 0 {
 		s.changedMu.Lock()
 		s.committing = s.pending
@@ -113,33 +113,33 @@ func (s *sheet) ending() {
 	}
 }
 
-// committed is called before the writer's connection is given back. Earlier, a reader could read again what is not there yet.
-func (s *sheet) committed() {
+// afterCommit is called before the writer's connection is given back. Earlier, a reader could read again what is not there yet.
+func (s *nodeIndex) afterCommit() {
 	if len(s.pending) > 0 {
-		s.note(s.pending)
+		s.markChanged(s.pending)
 	}
-	s.begun()
+	s.onBegin()
 }
 
-// note remembers that nodes are to be read again.
-func (s *sheet) note(ids []int64) {
+// markChanged remembers that nodes are to be read again.
+func (s *nodeIndex) markChanged(ids []int64) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
-	if s.forgotten {
+	if s.stale {
 		return
 	}
 	for _, id := range ids {
 		s.changed[id] = struct{}{}
 	}
-	if len(s.changed) > sheetForget {
+	if len(s.changed) > indexResetAt {
 		clear(s.changed)
-		s.forgotten = true
+		s.stale = true
 	}
 }
 
-// take hands out at most so many of the changed nodes, of which the caller sees
+// takeChanged hands out at most so many of the changed nodes, of which the caller sees
 // to it that they are read again.
-func (s *sheet) take(most int) (ids []int64) {
+func (s *nodeIndex) takeChanged(most int) (ids []int64) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
 	for id := range s.changed {
@@ -152,28 +152,28 @@ func (s *sheet) take(most int) (ids []int64) {
 	return ids
 }
 
-// lag is how many changed nodes were not yet read again.
-func (s *sheet) lag() (n int, forgotten bool) {
+// countChanged is how many changed nodes were not yet read again.
+func (s *nodeIndex) countChanged() (n int, forgotten bool) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
-	return len(s.changed), s.forgotten
+	return len(s.changed), s.stale
 }
 
 // isChanged says whether any of ids may have changed since it was read.
-func (s *sheet) isChanged(ids []int64) bool {
+func (s *nodeIndex) isChanged(ids []int64) bool {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
-	return s.forgotten || slices.ContainsFunc(ids, func(id int64) bool {
+	return s.stale || slices.ContainsFunc(ids, func(id int64) bool {
 		_, ok := s.changed[id]
 		return ok
 	}) || slices.ContainsFunc(s.committing, func(id int64) bool { return slices.Contains(ids, id) })
 }
 
-// useSheet makes the sheet show what is committed. It returns false when a list
+// useIndex makes the sheet show what is committed. It returns false when a list
 // must do without it.
-func (d *DB) useSheet(ctx context.Context) (bool, error) {
-	s := &d.nodes.sheet
-	s.used.Store(time.Now().UnixNano())
+func (d *DB) useIndex(ctx context.Context) (bool, error) {
+	s := &d.nodeCache.index
+	s.lastUsed.Store(time.Now().UnixNano())
 	for range 3 { // somebody may begin to read what has changed at any time
 		if !s.awaitCaughtUp(ctx) {
 			return false, ctx.Err()
@@ -181,12 +181,12 @@ func (d *DB) useSheet(ctx context.Context) (bool, error) {
 		s.mu.RLock()
 		filled := s.filled
 		s.mu.RUnlock()
-		n, forgotten := s.lag()
+		n, forgotten := s.countChanged()
 		switch {
 		case filled.IsZero():
-			return false, d.startSheet(ctx)
-		case forgotten, n > sheetCatchUp, time.Since(filled) > sheetAge:
-			d.readSheet()
+			return false, d.startIndex(ctx)
+		case forgotten, n > indexCatchUp, time.Since(filled) > indexMaxAge:
+			d.readIndex()
 			return false, nil
 		}
 		if ok, err := d.catchUpNow(ctx); ok || err != nil {
@@ -199,13 +199,13 @@ func (d *DB) useSheet(ctx context.Context) (bool, error) {
 // catchUpNow reads what has changed while lists wait, as the sheet does not show
 // what was taken. It returns false when somebody else does.
 func (d *DB) catchUpNow(ctx context.Context) (bool, error) {
-	s := &d.nodes.sheet
+	s := &d.nodeCache.index
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.behind {
+	if s.catchingUp {
 		return false, nil
 	}
-	if err := d.readChanged(ctx, s.take(2*sheetCatchUp), s.replace); err != nil {
+	if err := d.readChanged(ctx, s.takeChanged(2*indexCatchUp), s.replaceRows); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -213,17 +213,17 @@ func (d *DB) catchUpNow(ctx context.Context) (bool, error) {
 
 // awaitCaughtUp waits while somebody reads what has changed, unless that takes
 // longer than to do without the sheet.
-func (s *sheet) awaitCaughtUp(ctx context.Context) bool {
+func (s *nodeIndex) awaitCaughtUp(ctx context.Context) bool {
 	var late <-chan time.Time
 	for {
 		s.mu.RLock()
-		behind, whole, caught := s.behind, s.whole, s.caught
+		behind, whole, caught := s.catchingUp, s.refilling, s.caughtUp
 		s.mu.RUnlock()
 		if !behind || whole {
 			return !behind
 		}
 		if late == nil {
-			late = time.After(sheetPatience)
+			late = time.After(indexWait)
 		}
 		select {
 		case <-caught:
@@ -235,47 +235,47 @@ func (s *sheet) awaitCaughtUp(ctx context.Context) bool {
 	}
 }
 
-// startSheet has the sheet read, if the fleet is worth it.
-func (d *DB) startSheet(ctx context.Context) error {
+// startIndex has the sheet read, if the fleet is worth it.
+func (d *DB) startIndex(ctx context.Context) error {
 	var reach int64
 	err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT max(id) FROM nodes), 0) - coalesce((SELECT min(id) FROM nodes), 0)`).Scan(&reach)
 	if err != nil {
 		return fmt.Errorf("how far the ids of the nodes reach: %w", err)
 	}
-	if reach >= d.nodes.sheet.from {
-		d.readSheet()
+	if reach >= d.nodeCache.index.minIDs {
+		d.readIndex()
 	}
 	return nil
 }
 
 // readChanged reads the nodes of ids again and hands them to replace.
-func (d *DB) readChanged(ctx context.Context, ids []int64, replace func(ids []int64, rows []sheetRow)) error {
+func (d *DB) readChanged(ctx context.Context, ids []int64, replace func(ids []int64, rows []indexRow)) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := d.sheetRows(ctx, `id IN (SELECT value FROM json_each(?))`, list(ids))
+	rows, err := d.readIndexRows(ctx, `id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
 	if err != nil {
-		d.nodes.sheet.note(ids)
+		d.nodeCache.index.markChanged(ids)
 		return err
 	}
 	replace(ids, rows)
 	return nil
 }
 
-// committed notes what a transaction changed, after its commit and with the
+// afterCommit notes what a transaction changed, after its commit and with the
 // writer's connection in hand. While lists are looked at, the sheet is kept close.
-func (d *DB) committed() {
-	s := &d.nodes.sheet
-	s.committed()
-	if n, forgotten := s.lag(); n > sheetCatchUp/2 && !forgotten && time.Now().UnixNano()-s.used.Load() < int64(sheetUse) {
-		d.readSheet()
+func (d *DB) afterCommit() {
+	s := &d.nodeCache.index
+	s.afterCommit()
+	if n, forgotten := s.countChanged(); n > indexCatchUp/2 && !forgotten && time.Now().UnixNano()-s.lastUsed.Load() < int64(indexUse) {
+		d.readIndex()
 	}
 }
 
-// readSheet reads what changed, or all that there is, in the background, unless
+// readIndex reads what changed, or all that there is, in the background, unless
 // somebody does already.
-func (d *DB) readSheet() {
-	s := &d.nodes.sheet
+func (d *DB) readIndex() {
+	s := &d.nodeCache.index
 	select {
 	case s.filling <- struct{}{}:
 	default:
@@ -283,7 +283,7 @@ func (d *DB) readSheet() {
 	}
 	s.background.Go(func() {
 		defer func() { <-s.filling }()
-		ctx, cancel := context.WithTimeout(s.ctx, sheetDeadline)
+		ctx, cancel := context.WithTimeout(s.ctx, indexDeadline)
 		defer cancel()
 		if err := d.catchUp(ctx); err != nil && s.ctx.Err() == nil {
 			d.log.Warn("read what lists are ordered by", "err", err)
@@ -293,36 +293,36 @@ func (d *DB) readSheet() {
 
 // catchUp reads until the sheet lags hardly behind.
 func (d *DB) catchUp(ctx context.Context) error {
-	s := &d.nodes.sheet
+	s := &d.nodeCache.index
 	s.mu.Lock()
-	s.behind, s.caught = true, make(chan struct{})
-	again := time.Since(s.filled) > sheetAge
+	s.catchingUp, s.caughtUp = true, make(chan struct{})
+	again := time.Since(s.filled) > indexMaxAge
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		s.behind, s.whole = false, false
-		close(s.caught)
+		s.catchingUp, s.refilling = false, false
+		close(s.caughtUp)
 		s.mu.Unlock()
 	}()
 	for {
-		n, forgotten := s.lag()
+		n, forgotten := s.countChanged()
 		switch {
 		case forgotten || again:
 			s.mu.Lock()
-			s.whole = true
+			s.refilling = true
 			s.mu.Unlock()
-			if err := d.refillSheet(ctx); err != nil {
+			if err := d.refillIndex(ctx); err != nil {
 				return err
 			}
 			s.mu.Lock()
-			s.whole = false
+			s.refilling = false
 			s.mu.Unlock()
 			again = false
-		case n > sheetCatchUp/4:
-			err := d.readChanged(ctx, s.take(sheetCatchUp), func(ids []int64, rows []sheetRow) {
+		case n > indexCatchUp/4:
+			err := d.readChanged(ctx, s.takeChanged(indexCatchUp), func(ids []int64, rows []indexRow) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				s.replace(ids, rows)
+				s.replaceRows(ids, rows)
 			})
 			if err != nil {
 				return err
@@ -333,68 +333,68 @@ func (d *DB) catchUp(ctx context.Context) error {
 	}
 }
 
-// refillSheet reads all nodes. What is written meanwhile is noted as changed, so
+// refillIndex reads all nodes. What is written meanwhile is noted as changed, so
 // it does not matter that the parts are read one after the other.
-func (d *DB) refillSheet(ctx context.Context) (err error) {
-	s := &d.nodes.sheet
+func (d *DB) refillIndex(ctx context.Context) (err error) {
+	s := &d.nodeCache.index
 	s.changedMu.Lock()
 	clear(s.changed)
-	s.forgotten = false
+	s.stale = false
 	s.changedMu.Unlock()
 	defer func() {
 		if err != nil {
 			s.changedMu.Lock()
 			defer s.changedMu.Unlock()
-			s.forgotten = true
+			s.stale = true
 		}
 	}()
-	var all []sheetRow
+	var all []indexRow
 	for last := int64(0); ; {
-		rows, err := d.sheetRows(ctx, `id > ? ORDER BY id LIMIT ?`, last, sheetChunk)
+		rows, err := d.readIndexRows(ctx, `id > ? ORDER BY id LIMIT ?`, last, indexChunk)
 		if err != nil {
 			return err
 		}
 		all = append(all, rows...)
-		if len(rows) < sheetChunk {
+		if len(rows) < indexChunk {
 			break
 		}
 		last = rows[len(rows)-1].id
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rows, s.gone, s.filled = all, 0, time.Now()
+	s.rows, s.deletedRows, s.filled = all, 0, time.Now()
 	return nil
 }
 
-// replace puts rows in the place of those with ids; a node that is not among
+// replaceRows puts rows in the place of those with ids; a node that is not among
 // rows is no more. mu is held.
-func (s *sheet) replace(ids []int64, rows []sheetRow) {
+func (s *nodeIndex) replaceRows(ids []int64, rows []indexRow) {
 	place := func(id int64) (int, bool) {
-		return slices.BinarySearchFunc(s.rows, id, func(r sheetRow, id int64) int { return cmp.Compare(r.id, id) })
+		return slices.BinarySearchFunc(s.rows, id, func(r indexRow, id int64) int { return cmp.Compare(r.id, id) })
 	}
 	for _, id := range ids {
-		if i, ok := place(id); ok && !s.rows[i].gone {
-			s.rows[i] = sheetRow{id: id, gone: true}
-			s.gone++
+		if i, ok := place(id); ok && !s.rows[i].deleted {
+			s.rows[i] = indexRow{id: id, deleted: true}
+			s.deletedRows++
 		}
 	}
-	slices.SortFunc(rows, func(a, b sheetRow) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(rows, func(a, b indexRow) int { return cmp.Compare(a.id, b.id) })
 	for _, r := range rows {
 		if i, ok := place(r.id); ok {
 			s.rows[i] = r
-			s.gone--
+			s.deletedRows--
 		} else {
 			s.rows = slices.Insert(s.rows, i, r) // at the end: ids grow
 		}
 	}
-	if s.gone > len(s.rows)/4 {
-		s.rows = slices.DeleteFunc(s.rows, func(r sheetRow) bool { return r.gone })
-		s.gone = 0
+	if s.deletedRows > len(s.rows)/4 {
+		s.rows = slices.DeleteFunc(s.rows, func(r indexRow) bool { return r.deleted })
+		s.deletedRows = 0
 	}
 }
 
-// sheetRows reads the nodes of a condition.
-func (d *DB) sheetRows(ctx context.Context, cond string, args ...any) ([]sheetRow, error) {
+// readIndexRows reads the nodes of a condition.
+func (d *DB) readIndexRows(ctx context.Context, cond string, args ...any) ([]indexRow, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT id, address_key, login, country, state, city, provider, tags, basis_cause, search, port, created_at,
 		`+statusRank+`, iif(checked_at IS NULL, -1, basis_reached), coalesce(latency, -1), iif(attempts > 0, lost * 1000 / attempts, -1),
 		coalesce(down, -1), coalesce(checked_at, -1), silences > 0 OR tunnel_failures > 0 OR refusals > 0
@@ -403,27 +403,27 @@ func (d *DB) sheetRows(ctx context.Context, cond string, args ...any) ([]sheetRo
 		return nil, fmt.Errorf("read what lists are ordered by: %w", err)
 	}
 	defer rows.Close()
-	var out []sheetRow
-	words := words{}
+	var out []indexRow
+	words := interner{}
 	for rows.Next() {
-		var r sheetRow
+		var r indexRow
 		var country, state, city, provider, tags, cause sql.RawBytes
 		err := rows.Scan(&r.id, &r.address, &r.login, &country, &state, &city, &provider, &tags, &cause, &r.search, &r.port, &r.created,
 			&r.status, &r.reached, &r.latency, &r.permille, &r.down, &r.checkedAt, &r.suspect)
 		if err != nil {
 			return nil, fmt.Errorf("read what lists are ordered by: %w", err)
 		}
-		r.country, r.state, r.city = words.of(country), words.of(state), words.of(city)
-		r.provider, r.tags, r.cause = words.of(provider), words.of(tags), words.of(cause)
+		r.country, r.state, r.city = words.intern(country), words.intern(state), words.intern(city)
+		r.provider, r.tags, r.cause = words.intern(provider), words.intern(tags), words.intern(cause)
 		out = append(out, r)
 	}
 	return out, rows.Err()
 }
 
-// words gives equal texts one string.
-type words map[string]string
+// interner gives equal texts one string.
+type interner map[string]string
 
-func (w words) of(b []byte) string {
+func (w interner) intern(b []byte) string {
 	if s, ok := w[string(b)]; ok {
 		return s
 	}
@@ -432,23 +432,23 @@ func (w words) of(b []byte) string {
 	return s
 }
 
-// sheetPage finds the rows of a page as pageRows does, by the sheet. It returns
+// indexedPage finds the rows of a page as pageRows does, by the sheet. It returns
 // false when a list must do without it.
-func (d *DB) sheetPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, bool, error) {
+func (d *DB) indexedPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, bool, error) {
 	// The index has the order by address, and stops when the page is full.
 	if q.Sort.Key == connexa.SortAddress && q.Filter.Text == "" {
 		return nil, false, nil
 	}
 	for range 3 { // else this page changes faster than it can be read
-		ok, err := d.useSheet(ctx)
+		ok, err := d.useIndex(ctx)
 		if err != nil || !ok {
 			return nil, false, err
 		}
-		match, err := d.sheetFilter(ctx, q.Filter)
+		match, err := d.indexFilter(ctx, q.Filter)
 		if err != nil {
 			return nil, false, err
 		}
-		rows, err := d.sheetRowsOf(ctx, match, q, at)
+		rows, err := d.indexedRows(ctx, match, q, at)
 		if err != nil || rows != nil {
 			return rows, err == nil, err
 		}
@@ -456,15 +456,15 @@ func (d *DB) sheetPage(ctx context.Context, q connexa.ListQuery, at *position) (
 	return nil, false, nil
 }
 
-// sheetRowsOf returns nil when rows of the page have changed meanwhile.
-func (d *DB) sheetRowsOf(ctx context.Context, match func(*sheetRow) bool, q connexa.ListQuery, at *position) ([]pageRow, error) {
-	s := &d.nodes.sheet
+// indexedRows returns nil when rows of the page have changed meanwhile.
+func (d *DB) indexedRows(ctx context.Context, match func(*indexRow) bool, q connexa.ListQuery, at *position) ([]pageRow, error) {
+	s := &d.nodeCache.index
 	s.mu.RLock() // until the rows are read: what is read again into the sheet is no longer noted as changed
 	defer s.mu.RUnlock()
-	if s.behind {
+	if s.catchingUp {
 		return nil, nil
 	}
-	found := s.find(match, q.Sort, at, q.Size+1)
+	found := s.findRows(match, q.Sort, at, q.Size+1)
 	ids := make([]int64, len(found))
 	for i := range found {
 		ids[i] = found[i].id
@@ -478,28 +478,28 @@ func (d *DB) sheetRowsOf(ctx context.Context, match func(*sheetRow) bool, q conn
 	}
 	rows := make([]pageRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = pageRow{found[i].keys(q.Sort), n}
+		rows[i] = pageRow{found[i].sortKeys(q.Sort), n}
 	}
 	return rows, nil
 }
 
-// sheetCount counts the nodes of a filter, by the sheet.
-func (d *DB) sheetCount(ctx context.Context, f connexa.Filter) (n int, ok bool, err error) {
-	if ok, err = d.useSheet(ctx); err != nil || !ok {
+// indexedCount counts the nodes of a filter, by the sheet.
+func (d *DB) indexedCount(ctx context.Context, f connexa.Filter) (n int, ok bool, err error) {
+	if ok, err = d.useIndex(ctx); err != nil || !ok {
 		return 0, false, err
 	}
-	match, err := d.sheetFilter(ctx, f)
+	match, err := d.indexFilter(ctx, f)
 	if err != nil {
 		return 0, false, err
 	}
-	s := &d.nodes.sheet
+	s := &d.nodeCache.index
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.behind {
+	if s.catchingUp {
 		return 0, false, nil
 	}
 	for i := range s.rows {
-		if !s.rows[i].gone && match(&s.rows[i]) {
+		if !s.rows[i].deleted && match(&s.rows[i]) {
 			n++
 		}
 	}

@@ -15,14 +15,14 @@ import (
 // followStatus keeps, in the transaction of a result, what hangs on how a status
 // changes: whether the node flaps, and that the monitor thinks about it. It
 // never touches the status itself. Mostly nothing has changed, and it does nothing.
-func (d *DB) followStatus(t *fastTx, node int64, before connexa.Status, p connexa.Probed, out *connexa.Finished) error {
+func (d *DB) followStatus(t *stmtTx, node int64, before connexa.Status, p connexa.Probed, out *connexa.Finished) error {
 	after := out.Verdict.Status
-	out.Dropped = before.Validated() && !after.Validated()
+	out.WentDown = before.Validated() && !after.Validated()
 	came := after.Validated() && !before.Validated()
 	answered := p.Fact == connexa.Answered && (before == connexa.PingFailed || before == connexa.TunnelFailed)
 	watched := false
 	if came || answered || before != after && before != connexa.NotTested {
-		n, err := t.changed(wakeWatch, d.now().UnixMilli(), answered, node)
+		n, err := t.execCount(wakeMonitored, d.now().UnixMilli(), answered, node)
 		if err != nil {
 			return err
 		}
@@ -30,15 +30,15 @@ func (d *DB) followStatus(t *fastTx, node int64, before connexa.Status, p connex
 	}
 	if came {
 		if out.Recovered = watched; !watched {
-			if err := t.exec(addWatch, node, d.now().UnixMilli()); err != nil {
+			if err := t.exec(addMonitored, node, d.now().UnixMilli()); err != nil {
 				return err
 			}
 		}
 	}
 	if connexa.Turn(before, after) {
-		return noteTurn(t, node, p.Outcome.At, watched, out)
+		return recordTransition(t, node, p.Outcome.At, watched, out)
 	}
-	if out.Dropped || out.Recovered {
+	if out.WentDown || out.Recovered {
 		f, err := flapsOf(t, node)
 		out.Flapping = p.Outcome.At.Before(f.Until)
 		return err
@@ -46,27 +46,27 @@ func (d *DB) followStatus(t *fastTx, node int64, before connexa.Status, p connex
 	return nil
 }
 
-// noteTurn remembers that a node went down or came up.
-func noteTurn(t *fastTx, node int64, at time.Time, watched bool, out *connexa.Finished) error {
+// recordTransition remembers that a node went down or came up.
+func recordTransition(t *stmtTx, node int64, at time.Time, watched bool, out *connexa.Finished) error {
 	f, err := flapsOf(t, node)
 	if err != nil {
 		return err
 	}
 	f, began := f.After(at)
-	out.Flapping, out.Began = at.Before(f.Until), began && watched
-	return t.exec(saveFlaps, node, millis(f.Before), millis(f.Last), millis(f.Until))
+	out.Flapping, out.BeganFlapping = at.Before(f.Until), began && watched
+	return t.exec(saveFlaps, node, toMillis(f.Before), toMillis(f.Last), toMillis(f.Until))
 }
 
-func flapsOf(t *fastTx, node int64) (f connexa.Flaps, err error) {
-	err = t.rows(readFlaps, 3, func(row []driver.Value) {
-		f = connexa.Flaps{Before: fromMillis(integer(row[0])), Last: fromMillis(integer(row[1])), Until: fromMillis(integer(row[2]))}
+func flapsOf(t *stmtTx, node int64) (f connexa.Flaps, err error) {
+	err = t.queryEach(readFlaps, 3, func(row []driver.Value) {
+		f = connexa.Flaps{Before: fromMillis(intValue(row[0])), Last: fromMillis(intValue(row[1])), Until: fromMillis(intValue(row[2]))}
 	}, node)
 	return f, err
 }
 
-// SettleFlaps ends the flapping of the nodes that have been quiet for long
+// EndFlapping ends the flapping of the nodes that have been quiet for long
 // enough, of a few at a time, and returns those.
-func (d *DB) SettleFlaps(ctx context.Context) ([]connexa.Settled, error) {
+func (d *DB) EndFlapping(ctx context.Context) ([]connexa.StableNode, error) {
 	const few = 200
 	now := d.now().UnixMilli()
 	// Without the writer, which is seldom needed.
@@ -77,11 +77,11 @@ func (d *DB) SettleFlaps(ctx context.Context) ([]connexa.Settled, error) {
 		return nil, fmt.Errorf("look for settled nodes: %w", err)
 	}
 	defer rows.Close()
-	var settled []connexa.Settled
+	var settled []connexa.StableNode
 	var ids []int64
 	for rows.Next() {
-		var s connexa.Settled
-		if err := rows.Scan(&s.NodeID, &s.Address, &s.Port, &s.Status, &s.Watched); err != nil {
+		var s connexa.StableNode
+		if err := rows.Scan(&s.NodeID, &s.Address, &s.Port, &s.Status, &s.Monitored); err != nil {
 			return nil, fmt.Errorf("look for settled nodes: %w", err)
 		}
 		settled, ids = append(settled, s), append(ids, s.NodeID)
@@ -89,21 +89,21 @@ func (d *DB) SettleFlaps(ctx context.Context) ([]connexa.Settled, error) {
 	if err := rows.Err(); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	return settled, d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE flaps SET until = 0 WHERE node_id IN (SELECT value FROM json_each(?)) AND until <= ?`, list(ids), now)
+	return settled, d.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE flaps SET until = 0 WHERE node_id IN (SELECT value FROM json_each(?)) AND until <= ?`, jsonIDs(ids), now)
 		return err
 	})
 }
 
-const watchColumns = `w.node_id, w.due_at, w.login_at, w.plan, w.tries, w.earned, n.status, n.tags, n.kind, n.checked_at`
+const monitoredColumns = `w.node_id, w.due_at, w.login_at, w.plan, w.tries, w.earned, n.status, n.tags, n.kind, n.checked_at`
 
-func scanWatch(scan func(...any) error) (w connexa.Watch, err error) {
+func scanMonitored(scan func(...any) error) (w connexa.Monitored, err error) {
 	var (
 		due, looked sql.NullInt64
 		login       int64
 		tags        string
 	)
-	if err := scan(&w.NodeID, &due, &login, &w.Plan, &w.Tries, &w.Earned, &w.Status, &tags, &w.Last, &looked); err != nil {
+	if err := scan(&w.NodeID, &due, &login, &w.Plan, &w.Attempts, &w.Earned, &w.Status, &tags, &w.Last, &looked); err != nil {
 		return w, err
 	}
 	if due.Valid {
@@ -113,18 +113,18 @@ func scanWatch(scan func(...any) error) (w connexa.Watch, err error) {
 	return w, nil
 }
 
-// DueWatches returns up to n of the watches that are due, the longest first.
-func (d *DB) DueWatches(ctx context.Context, n int) ([]connexa.Watch, error) {
+// DueMonitored returns up to n of the watches that are due, the longest first.
+func (d *DB) DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, error) {
 	rows, err := d.read.QueryContext(ctx, `
-		SELECT `+watchColumns+` FROM monitored w INDEXED BY monitored_due JOIN nodes n ON n.id = w.node_id
+		SELECT `+monitoredColumns+` FROM monitored w INDEXED BY monitored_due JOIN nodes n ON n.id = w.node_id
 		WHERE w.due_at <= ? ORDER BY w.due_at LIMIT ?`, d.now().UnixMilli(), n)
 	if err != nil {
 		return nil, fmt.Errorf("list what the monitor looks at: %w", err)
 	}
 	defer rows.Close()
-	var list []connexa.Watch
+	var list []connexa.Monitored
 	for rows.Next() {
-		w, err := scanWatch(rows.Scan)
+		w, err := scanMonitored(rows.Scan)
 		if err != nil {
 			return nil, fmt.Errorf("list what the monitor looks at: %w", err)
 		}
@@ -133,19 +133,19 @@ func (d *DB) DueWatches(ctx context.Context, n int) ([]connexa.Watch, error) {
 	return list, rows.Err()
 }
 
-// CountWatches says of how many nodes the next look is planned.
-func (d *DB) CountWatches(ctx context.Context) (n int, err error) {
+// CountMonitored says of how many nodes the next look is planned.
+func (d *DB) CountMonitored(ctx context.Context) (n int, err error) {
 	err = d.read.QueryRowContext(ctx, `SELECT count(*) FROM monitored INDEXED BY monitored_due WHERE due_at IS NOT NULL`).Scan(&n)
 	return n, err
 }
 
-// Watch returns what the monitor remembers of a node; nil: the node was not
+// MonitoredNode returns what the monitor remembers of a node; nil: the node was not
 // validated since its last edit.
-func (d *DB) Watch(ctx context.Context, node int64) (*connexa.Watch, error) {
-	w, err := scanWatch(d.read.QueryRowContext(ctx, `
-		SELECT `+watchColumns+` FROM monitored w JOIN nodes n ON n.id = w.node_id WHERE w.node_id = ?`, node).Scan)
+func (d *DB) MonitoredNode(ctx context.Context, node int64) (*connexa.Monitored, error) {
+	w, err := scanMonitored(d.read.QueryRowContext(ctx, `
+		SELECT `+monitoredColumns+` FROM monitored w JOIN nodes n ON n.id = w.node_id WHERE w.node_id = ?`, node).Scan)
 	switch {
-	case connexa.CodeOf(translate(err)) == connexa.NotFound:
+	case connexa.CodeOf(translateError(err)) == connexa.NotFound:
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the watch of node %d: %w", node, err)
@@ -153,10 +153,10 @@ func (d *DB) Watch(ctx context.Context, node int64) (*connexa.Watch, error) {
 	return &w, nil
 }
 
-// LookAt starts the runs of the monitor and writes what it has planned, in one
+// StartMonitorRun starts the runs of the monitor and writes what it has planned, in one
 // transaction, so that no look is lost or made twice. What has changed since it
 // was read keeps what it has.
-func (d *DB) LookAt(ctx context.Context, l connexa.Looks) (runs []connexa.Run, err error) {
+func (d *DB) StartMonitorRun(ctx context.Context, l connexa.MonitorRun) (runs []connexa.Run, err error) {
 	type change struct {
 		Node   int64  `json:"n"`
 		Old    int64  `json:"o"`
@@ -169,7 +169,7 @@ func (d *DB) LookAt(ctx context.Context, l connexa.Looks) (runs []connexa.Run, e
 	changes := make([]change, len(l.Plans))
 	for i, r := range l.Plans {
 		w := r.New
-		changes[i] = change{w.NodeID, r.OldDue.UnixMilli(), nil, millis(w.LoginAt), string(w.Plan), w.Tries, w.Earned}
+		changes[i] = change{w.NodeID, r.OldDue.UnixMilli(), nil, toMillis(w.LoginAt), string(w.Plan), w.Attempts, w.Earned}
 		if !w.DueAt.IsZero() {
 			due := w.DueAt.UnixMilli()
 			changes[i].Due = &due
@@ -179,7 +179,7 @@ func (d *DB) LookAt(ctx context.Context, l connexa.Looks) (runs []connexa.Run, e
 	if err != nil {
 		return nil, fmt.Errorf("encode the plans: %w", err)
 	}
-	err = d.tx(ctx, func(tx *sql.Tx) error {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		for _, part := range []struct {
 			kind connexa.RunKind
 			ids  []int64
@@ -203,22 +203,22 @@ func (d *DB) LookAt(ctx context.Context, l connexa.Looks) (runs []connexa.Run, e
 	return runs, err
 }
 
-// armedName is the row of the settings table with the schedule that the watches
+// scheduledSetting is the row of the settings table with the schedule that the watches
 // follow.
-const armedName = "monitor_armed"
+const scheduledSetting = "monitor_armed"
 
-// ArmWatches makes every watch follow a schedule, of which key is the name: what
+// ScheduleMonitored makes every watch follow a schedule, of which key is the name: what
 // would be due later than it says is brought forward, and what sleeps is woken,
 // all of it spread over an interval. When they follow it already it does nothing.
-func (d *DB) ArmWatches(ctx context.Context, key string, ping, login time.Duration) error {
+func (d *DB) ScheduleMonitored(ctx context.Context, key string, ping, login time.Duration) error {
 	var armed string
-	err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM settings WHERE name = ?), '')`, armedName).Scan(&armed)
+	err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM settings WHERE name = ?), '')`, scheduledSetting).Scan(&armed)
 	if err != nil || armed == key {
 		return err
 	}
 	after := int64(0)
-	_, err = d.bites(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
-		err = d.tx(ctx, func(tx *sql.Tx) error {
+	_, err = d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
+		err = d.inTx(ctx, func(tx *sql.Tx) error {
 			var last sql.NullInt64
 			if err := tx.QueryRowContext(ctx, `SELECT max(node_id) FROM (SELECT node_id FROM monitored WHERE node_id > ? ORDER BY node_id LIMIT ?)`, after, most).Scan(&last); err != nil {
 				return err
@@ -236,7 +236,7 @@ func (d *DB) ArmWatches(ctx context.Context, key string, ping, login time.Durati
 						ELSE min(coalesce(due_at, ?1), ?2 + abs(random() % ?3)) END,
 					login_at = CASE WHEN ?4 = 0 THEN 0 ELSE min(CASE login_at WHEN 0 THEN ?1 ELSE login_at END, ?2 + abs(random() % max(?4, 1))) END
 				WHERE node_id > ?5 AND node_id <= ?6`,
-				int64(math.MaxInt64), now, max(spreadOver(ping, login).Milliseconds(), 1), login.Milliseconds(), after, last.Int64, connexa.MostRefusals)
+				int64(math.MaxInt64), now, max(spreadOver(ping, login).Milliseconds(), 1), login.Milliseconds(), after, last.Int64, connexa.MaxRefusals)
 			if err != nil {
 				return err
 			}
@@ -249,7 +249,7 @@ func (d *DB) ArmWatches(ctx context.Context, key string, ping, login time.Durati
 	if err != nil {
 		return fmt.Errorf("spread what the monitor looks at: %w", err)
 	}
-	return d.tx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, armedName, key) })
+	return d.inTx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, scheduledSetting, key) })
 }
 
 func spreadOver(ping, login time.Duration) time.Duration {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 )
 
-// Doom notes nodes that are to be deleted, all of them or none. DeleteDoomed
+// ScheduleDeletion notes nodes that are to be deleted, all of them or none. DeletePending
 // does it, also after a restart.
-func (d *DB) Doom(ctx context.Context, ids []int64) error {
-	err := d.tx(ctx, func(tx *sql.Tx) error {
+func (d *DB) ScheduleDeletion(ctx context.Context, ids []int64) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT OR IGNORE INTO pending_deletions SELECT id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list(ids))
+			INSERT OR IGNORE INTO pending_deletions SELECT id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
 		return err
 	})
 	if err != nil {
@@ -20,8 +20,8 @@ func (d *DB) Doom(ctx context.Context, ids []int64) error {
 	return nil
 }
 
-// CountDoomed counts the nodes that are still to be deleted.
-func (d *DB) CountDoomed(ctx context.Context) (int, error) {
+// CountPendingDeletions counts the nodes that are still to be deleted.
+func (d *DB) CountPendingDeletions(ctx context.Context) (int, error) {
 	var n int
 	if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM pending_deletions`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count nodes to delete: %w", err)
@@ -29,11 +29,11 @@ func (d *DB) CountDoomed(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// DeleteDoomed deletes what Doom noted, a few nodes at a time so that nobody
+// DeletePending deletes what Doom noted, a few nodes at a time so that nobody
 // waits for the writer. told hears, after each few, which nodes are gone and the
 // runs whose tallies changed.
-func (d *DB) DeleteDoomed(ctx context.Context, told func(gone, runs []int64)) error {
-	_, err := d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+func (d *DB) DeletePending(ctx context.Context, told func(gone, runs []int64)) error {
+	_, err := d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
 		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM pending_deletions ORDER BY node_id LIMIT ?`, most))
 		if err != nil || len(ids) == 0 {
 			return 0, true, err

@@ -27,25 +27,25 @@ var (
 	lawKinds   = []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed}
 	lawRuns    = []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}
 	lawResults = []lawResult{
-		{connexa.Answered, connexa.MarkGood}, {connexa.LoggedIn, connexa.MarkGood}, {connexa.Fast, connexa.MarkGood}, {connexa.Slow, connexa.MarkSlow},
-		{connexa.NoAnswer, connexa.MarkBad}, {connexa.NoTunnel, connexa.MarkBad}, {connexa.LoginRefused, connexa.MarkBad},
-		{connexa.LoggedIn, connexa.MarkBad}, // the tunnel is up, and the measurement failed
-		{mark: connexa.MarkNoFact}, {mark: connexa.MarkHeld}, {mark: connexa.MarkNotHere}, {mark: connexa.MarkInUse}, {mark: connexa.MarkBroken},
+		{connexa.Answered, connexa.ResultGood}, {connexa.LoggedIn, connexa.ResultGood}, {connexa.Fast, connexa.ResultGood}, {connexa.Slow, connexa.ResultSlow},
+		{connexa.NoAnswer, connexa.ResultBad}, {connexa.NoTunnel, connexa.ResultBad}, {connexa.LoginRefused, connexa.ResultBad},
+		{connexa.LoggedIn, connexa.ResultBad}, // the tunnel is up, and the measurement failed
+		{mark: connexa.ResultNoFact}, {mark: connexa.ResultHeldBack}, {mark: connexa.ResultNotHere}, {mark: connexa.ResultInUse}, {mark: connexa.ResultInternalError},
 	}
 )
 
 // lawResult is what one probe found out.
 type lawResult struct {
 	fact connexa.Fact
-	mark connexa.Mark
+	mark connexa.Result
 }
 
-func (r lawResult) probed(kind connexa.Kind, at time.Time) connexa.Probed {
+func (r lawResult) toProbed(kind connexa.Kind, at time.Time) connexa.Probed {
 	o := connexa.Outcome{Kind: kind, At: at, Reached: connexa.StepAt(1 + len(r.fact)), Attempts: 1}
-	if r.mark == connexa.MarkBad {
+	if r.mark == connexa.ResultBad {
 		o.Cause = connexa.Cause("test." + string(r.fact))
 	}
-	return connexa.Probed{Fact: r.fact, Mark: r.mark, Outcome: o}
+	return connexa.Probed{Fact: r.fact, Result: r.mark, Outcome: o}
 }
 
 // lawPanel is a real database beside the model of it.
@@ -87,49 +87,49 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 			}
 		}
 		t.Cleanup(func() {
-			p.close(t)
+			p.closeDB(t)
 			if err := os.RemoveAll(p.dir); err != nil {
 				t.Error(err)
 			}
 		})
-		p.open(t)
+		p.openDB(t)
 		for slot := range p.slots {
-			p.add(t, slot)
+			p.addNode(t, slot)
 		}
-		t.Repeat(p.actions(t))
+		t.Repeat(p.allActions(t))
 		p.everyRunEnds(t)
 	})
 }
 
-// actions are some of all there are, others in each check: what only comes of a
+// allActions are some of all there are, others in each check: what only comes of a
 // few of them, many times over, is not drowned by the rest.
-func (p *lawPanel) actions(t *rapid.T) map[string]func(*rapid.T) {
+func (p *lawPanel) allActions(t *rapid.T) map[string]func(*rapid.T) {
 	some := map[string]func(*rapid.T){"": p.holds, "start a run": p.startRun}
 	for _, a := range []struct {
 		name string
 		act  func(*rapid.T)
 	}{
-		{"claim", p.claim},
-		{"finish", p.finish},
+		{"claim", p.claimJob},
+		{"finish", p.finishJob},
 		{"finish late", p.finishLate},
-		{"probe", p.probe},
-		{"probe again", p.probe}, // more likely than others: facts make the story
-		{"release", p.release},
-		{"crash", p.crash},
+		{"probe", p.probeNode},
+		{"probe again", p.probeNode}, // more likely than others: facts make the story
+		{"release", p.releaseJob},
+		{"crash", p.crashPanel},
 		{"shut down", p.shutDown},
-		{"cancel", p.cancel},
-		{"pause", p.pause},
-		{"resume", p.resume},
+		{"cancel", p.cancelRun},
+		{"pause", p.pauseRun},
+		{"resume", p.resumeRun},
 		{"edit the comment", p.editComment},
 		{"edit what is probed", p.editProbed},
 		{"edit what has changed", p.editLate},
-		{"delete", p.delete},
+		{"delete", p.deleteNode},
 		{"add again", p.addAgain},
 		{"look again", p.lookAgain},
 		{"the monitor looks", p.monitorLooks},
 		{"the monitor settles", p.monitorSettles},
-		{"wait", p.wait},
-		{"prune", p.prune},
+		{"wait", p.waitFor},
+		{"prune", p.pruneAll},
 	} {
 		if rapid.Bool().Draw(t, a.name) {
 			some[a.name] = a.act
@@ -150,7 +150,7 @@ func unlessAsked(t *testing.T, name, value string) {
 	t.Cleanup(func() { f.Value.Set(f.DefValue) })
 }
 
-func (p *lawPanel) open(t *rapid.T) {
+func (p *lawPanel) openDB(t *rapid.T) {
 	d, err := Open(p.ctx, Options{Dir: p.dir, Now: func() time.Time { return p.now }})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func (p *lawPanel) open(t *rapid.T) {
 	p.d = d
 }
 
-func (p *lawPanel) close(t *rapid.T) {
+func (p *lawPanel) closeDB(t *rapid.T) {
 	if p.d == nil {
 		return
 	}
@@ -173,13 +173,13 @@ func (p *lawPanel) close(t *rapid.T) {
 func (p *lawPanel) startRun(t *rapid.T) {
 	kind := rapid.SampledFrom(lawRuns).Draw(t, "kind")
 	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
-	p.start(t, kind, picked)
+	p.startOne(t, kind, picked)
 	if rapid.Bool().Draw(t, "and claim") {
-		p.take(t, kind.First(), lawSlots)
+		p.takeJob(t, kind.First(), lawSlots)
 	}
 }
 
-func (p *lawPanel) start(t *rapid.T, kind connexa.RunKind, picked int) {
+func (p *lawPanel) startOne(t *rapid.T, kind connexa.RunKind, picked int) {
 	p.startBy(t, kind, picked, false, func(ids []int64) (connexa.Run, error) {
 		return p.d.StartRun(p.ctx, connexa.NewRun{Kind: kind, By: "ann", Selection: connexa.Selection{IDs: ids}})
 	})
@@ -210,25 +210,25 @@ func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor
 		if n == nil || !slices.Contains(ids, n.id) {
 			continue
 		}
-		p.tie(n, kind.First(), run)
+		p.tieJob(n, kind.First(), run)
 	}
 }
 
-// tie makes run wait for a job of n; a live one is joined.
-func (p *lawPanel) tie(n *lawNode, kind connexa.Kind, run *lawRun) {
+// tieJob makes run wait for a job of n; a live one is joined.
+func (p *lawPanel) tieJob(n *lawNode, kind connexa.Kind, run *lawRun) {
 	j := p.liveJob(n, kind)
 	if j == nil {
-		j = p.queue(n, kind)
+		j = p.queueJob(n, kind)
 	}
 	j.tied = append(j.tied, run)
 }
 
-// follow is what comes of a ping that passed.
-func (p *lawPanel) follow(n *lawNode) func(*lawRun) {
-	return func(r *lawRun) { p.tie(n, connexa.Speed, r) }
+// chainSpeed is what comes of a ping that passed.
+func (p *lawPanel) chainSpeed(n *lawNode) func(*lawRun) {
+	return func(r *lawRun) { p.tieJob(n, connexa.Speed, r) }
 }
 
-func (p *lawPanel) queue(n *lawNode, kind connexa.Kind) *lawJob {
+func (p *lawPanel) queueJob(n *lawNode, kind connexa.Kind) *lawJob {
 	j := &lawJob{node: n, kind: kind, state: "queued"}
 	p.jobs = append(p.jobs, j)
 	return j
@@ -236,21 +236,21 @@ func (p *lawPanel) queue(n *lawNode, kind connexa.Kind) *lawJob {
 
 func (p *lawPanel) liveJob(n *lawNode, kind connexa.Kind) *lawJob {
 	for _, j := range p.jobs {
-		if j.live() && j.node == n && j.kind == kind {
+		if j.isLive() && j.node == n && j.kind == kind {
 			return j
 		}
 	}
 	return nil
 }
 
-func (p *lawPanel) claim(t *rapid.T) {
-	p.take(t, rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(1, lawSlots).Draw(t, "n"))
+func (p *lawPanel) claimJob(t *rapid.T) {
+	p.takeJob(t, rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(1, lawSlots).Draw(t, "n"))
 }
 
-func (p *lawPanel) take(t *rapid.T, kind connexa.Kind, n int) {
+func (p *lawPanel) takeJob(t *rapid.T, kind connexa.Kind, n int) {
 	due := 0
 	for _, j := range p.jobs {
-		if j.kind == kind && j.claimable(p.now) {
+		if j.kind == kind && j.isClaimable(p.now) {
 			due++
 		}
 	}
@@ -260,7 +260,7 @@ func (p *lawPanel) take(t *rapid.T, kind connexa.Kind, n int) {
 	}
 	for _, got := range jobs {
 		i := slices.IndexFunc(p.jobs, func(j *lawJob) bool {
-			return j.kind == kind && j.node.id == got.NodeID && j.claimable(p.now)
+			return j.kind == kind && j.node.id == got.NodeID && j.isClaimable(p.now)
 		})
 		if i < 0 {
 			t.Fatalf("claimed %+v, which nobody may have", got)
@@ -268,7 +268,7 @@ func (p *lawPanel) take(t *rapid.T, kind connexa.Kind, n int) {
 		j := p.jobs[i]
 		j.state, j.attempt = "running", j.attempt+1
 		n := j.node
-		want := connexa.Job{ID: got.ID, NodeID: n.id, Kind: kind, Attempt: j.attempt, Revision: n.revision, Verdict: n.verdict(), Basis: n.basis.Kind,
+		want := connexa.Job{ID: got.ID, NodeID: n.id, Kind: kind, Attempt: j.attempt, Revision: n.revision, Verdict: n.toVerdict(), Basis: n.basis.Kind,
 			Address: n.address, Port: connexa.DefaultPort, Login: n.login}
 		if kind != connexa.Ping {
 			want.Password = n.password
@@ -280,87 +280,87 @@ func (p *lawPanel) take(t *rapid.T, kind connexa.Kind, n int) {
 	}
 }
 
-// held are the claims whose job is still the worker's, or those whose job is not.
-func (p *lawPanel) held(current bool) (claims []*lawClaim) {
+// heldJobs are the claims whose job is still the worker's, or those whose job is not.
+func (p *lawPanel) heldJobs(current bool) (claims []*lawClaim) {
 	for _, c := range p.claims {
-		if c.current() == current {
+		if c.isCurrent() == current {
 			claims = append(claims, c)
 		}
 	}
 	return claims
 }
 
-// running are the claims whose job somebody works on.
-func running(claims []*lawClaim) []*lawClaim {
+// runningJobs are the claims whose job somebody works on.
+func runningJobs(claims []*lawClaim) []*lawClaim {
 	return slices.DeleteFunc(slices.Clone(claims), func(c *lawClaim) bool { return c.job.state != "running" })
 }
 
-func (p *lawPanel) finish(t *rapid.T) {
-	held := p.held(true)
+func (p *lawPanel) finishJob(t *rapid.T) {
+	held := p.heldJobs(true)
 	if len(held) == 0 {
 		t.Skip("nobody works")
 	}
-	p.tell(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(lawResults).Draw(t, "result"))
+	p.applyResult(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(lawResults).Draw(t, "result"))
 }
 
-// probe is what a person sees as one thing, start, claim and finish, a few times.
-func (p *lawPanel) probe(t *rapid.T) {
+// probeNode is what a person sees as one thing, start, claim and finish, a few times.
+func (p *lawPanel) probeNode(t *rapid.T) {
 	run, slot := rapid.SampledFrom(lawRuns).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
 	kind := run.First()
 	for i, found := range rapid.SliceOfN(rapid.SampledFrom(lawResults), 1, 4).Draw(t, "results") {
 		if i > 0 {
 			p.holds(t)
 		}
-		p.start(t, run, 1<<slot)
-		p.take(t, kind, lawSlots)
-		for _, c := range p.held(true) {
+		p.startOne(t, run, 1<<slot)
+		p.takeJob(t, kind, lawSlots)
+		for _, c := range p.heldJobs(true) {
 			if c.job.node == p.slots[slot] && c.Kind == kind {
-				p.tell(t, c, found)
+				p.applyResult(t, c, found)
 			}
 		}
 	}
 }
 
-// tell writes what a worker found who has the job in hand.
-func (p *lawPanel) tell(t *rapid.T, c *lawClaim, found lawResult) {
+// applyResult writes what a worker found who has the job in hand.
+func (p *lawPanel) applyResult(t *rapid.T, c *lawClaim, found lawResult) {
 	n, before, want := c.job.node, c.job.node.status, connexa.Finished{Stale: c.Revision != c.job.node.revision}
 	if want.Stale {
 		c.job.state = "queued"
 	} else {
-		n.learn(found.fact)
-		n.restOn(before, found.fact, found.probed(c.Kind, p.now).Outcome)
-		want.Runs = c.job.end(found.mark, p.now, p.follow(n))
+		n.learnFact(found.fact)
+		n.restOn(before, found.fact, found.toProbed(c.Kind, p.now).Outcome)
+		want.Runs = c.job.endJob(found.mark, p.now, p.chainSpeed(n))
 		if found.fact != connexa.NoFact {
 			n.checked = p.now
 		}
 	}
-	want.Verdict = n.verdict()
+	want.Verdict = n.toVerdict()
 	n.history = append(n.history, connexa.Entry{
-		At: p.now, What: connexa.EntryProbe, Fact: found.fact, Mark: found.mark,
-		Before: before, After: n.status, Doubt: n.suspect(), Stale: want.Stale,
+		At: p.now, What: connexa.EntryProbe, Fact: found.fact, Result: found.mark,
+		Before: before, After: n.status, Suspect: n.isSuspect(), Stale: want.Stale,
 	})
-	got, err := p.d.Finish(p.ctx, c.Job, found.probed(c.Kind, p.now))
+	got, err := p.d.Finish(p.ctx, c.Job, found.toProbed(c.Kind, p.now))
 	if err != nil || got.Verdict != want.Verdict || got.Stale != want.Stale || !sameIDs(got.Runs, want.Runs) {
 		t.Fatalf("finished as %+v, %v; want %+v", got, err, want)
 	}
 }
 
 func (p *lawPanel) finishLate(t *rapid.T) {
-	lost := p.held(false)
+	lost := p.heldJobs(false)
 	if len(lost) == 0 {
 		t.Skip("nobody is late")
 	}
-	if again := running(lost); len(again) > 0 && rapid.Bool().Draw(t, "while another works") {
+	if again := runningJobs(lost); len(again) > 0 && rapid.Bool().Draw(t, "while another works") {
 		lost = again
 	}
 	c := lost[rapid.IntRange(0, len(lost)-1).Draw(t, "worker")]
 	found := rapid.SampledFrom(lawResults).Draw(t, "result")
-	if _, err := p.d.Finish(p.ctx, c.Job, found.probed(c.Kind, p.now)); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := p.d.Finish(p.ctx, c.Job, found.toProbed(c.Kind, p.now)); connexa.CodeOf(err) != connexa.Conflict {
 		t.Fatalf("a late result: %v", err)
 	}
 }
 
-func (p *lawPanel) release(t *rapid.T) {
+func (p *lawPanel) releaseJob(t *rapid.T) {
 	if len(p.claims) == 0 {
 		t.Skip("nobody works")
 	}
@@ -371,7 +371,7 @@ func (p *lawPanel) release(t *rapid.T) {
 	}
 	p.giveBack(t, c, due)
 	if rapid.Bool().Draw(t, "and claim") {
-		p.take(t, c.Kind, lawSlots)
+		p.takeJob(t, c.Kind, lawSlots)
 	}
 }
 
@@ -379,44 +379,44 @@ func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
 	if err := p.d.Release(p.ctx, c.Job, due); err != nil {
 		t.Fatal(err)
 	}
-	if c.current() {
+	if c.isCurrent() {
 		c.job.state, c.job.due = "queued", due
 	}
 }
 
 // How the panel ends and begins.
 
-// crash comes when the workers have taken what there is, perhaps not only once.
-func (p *lawPanel) crash(t *rapid.T) {
+// crashPanel comes when the workers have taken what there is, perhaps not only once.
+func (p *lawPanel) crashPanel(t *rapid.T) {
 	for range rapid.IntRange(1, maxInterruptions).Draw(t, "times") {
 		for _, kind := range lawKinds {
-			p.take(t, kind, 2*lawSlots)
+			p.takeJob(t, kind, 2*lawSlots)
 		}
-		p.restart(t)
+		p.restartPanel(t)
 	}
 }
 
-func (p *lawPanel) restart(t *rapid.T) {
-	p.close(t)
-	p.open(t)
-	p.recover(t)
+func (p *lawPanel) restartPanel(t *rapid.T) {
+	p.closeDB(t)
+	p.openDB(t)
+	p.recoverJobs(t)
 }
 
 func (p *lawPanel) shutDown(t *rapid.T) {
-	for _, c := range p.held(true) {
+	for _, c := range p.heldJobs(true) {
 		p.giveBack(t, c, time.Time{})
 	}
-	p.restart(t)
+	p.restartPanel(t)
 }
 
-func (p *lawPanel) recover(t *rapid.T) {
+func (p *lawPanel) recoverJobs(t *rapid.T) {
 	want := int64(0)
 	for _, j := range p.jobs {
 		if j.state != "running" {
 			continue
 		}
 		if j.interrupted++; j.interrupted >= maxInterruptions {
-			j.end(connexa.MarkBroken, p.now, nil)
+			j.endJob(connexa.ResultInternalError, p.now, nil)
 		} else {
 			j.state = "queued"
 			want++
@@ -442,8 +442,8 @@ func (p *lawPanel) anyRun(t *rapid.T, states ...connexa.RunState) *lawRun {
 	return runs[len(runs)-1-rapid.IntRange(0, len(runs)-1).Draw(t, "run, from the newest")]
 }
 
-// refused is for an act on a run: it must fail unless the run is in one of the states.
-func refused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool {
+// isRefused is for an act on a run: it must fail unless the run is in one of the states.
+func isRefused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool {
 	if slices.Contains(states, r.state) {
 		if err != nil {
 			t.Fatal(err)
@@ -456,40 +456,40 @@ func refused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool 
 	return true
 }
 
-func (p *lawPanel) cancel(t *rapid.T) {
+func (p *lawPanel) cancelRun(t *rapid.T) {
 	r := p.anyRun(t, connexa.RunRunning, connexa.RunPaused)
 	working, err := p.d.CancelRun(p.ctx, r.id)
-	if refused(t, err, r, connexa.RunRunning, connexa.RunPaused) {
+	if isRefused(t, err, r, connexa.RunRunning, connexa.RunPaused) {
 		return
 	}
 	var want []int64
-	for _, c := range p.held(true) {
-		if wanted := c.job.wanted(); len(wanted) == 1 && wanted[0] == r {
+	for _, c := range p.heldJobs(true) {
+		if wanted := c.job.isWanted(); len(wanted) == 1 && wanted[0] == r {
 			want = append(want, c.ID)
 		}
 	}
 	if !sameIDs(working, want) {
 		t.Fatalf("told to stop %v, want %v", working, want)
 	}
-	r.over(connexa.RunCancelled, p.now)
-	r.Void = r.Total - r.Good - r.Slow - r.Bad
+	r.isOver(connexa.RunCancelled, p.now)
+	r.Inconclusive = r.Total - r.Good - r.Slow - r.Bad
 	for _, j := range p.jobs {
-		if j.live() && slices.Contains(j.tied, r) && len(j.wanted()) == 0 {
-			j.end(connexa.MarkCancelled, p.now, nil)
+		if j.isLive() && slices.Contains(j.tied, r) && len(j.isWanted()) == 0 {
+			j.endJob(connexa.ResultCancelled, p.now, nil)
 		}
 	}
 }
 
-func (p *lawPanel) pause(t *rapid.T) {
+func (p *lawPanel) pauseRun(t *rapid.T) {
 	r := p.anyRun(t, connexa.RunRunning)
-	if !refused(t, p.d.PauseRun(p.ctx, r.id, connexa.T("run.notice.offline")), r, connexa.RunRunning) {
+	if !isRefused(t, p.d.PauseRun(p.ctx, r.id, connexa.T("run.notice.offline")), r, connexa.RunRunning) {
 		r.state = connexa.RunPaused
 	}
 }
 
-func (p *lawPanel) resume(t *rapid.T) {
+func (p *lawPanel) resumeRun(t *rapid.T) {
 	r := p.anyRun(t, connexa.RunPaused)
-	if !refused(t, p.d.ResumeRun(p.ctx, r.id), r, connexa.RunPaused) {
+	if !isRefused(t, p.d.ResumeRun(p.ctx, r.id), r, connexa.RunPaused) {
 		r.state = connexa.RunRunning
 	}
 }
@@ -510,7 +510,7 @@ func (p *lawPanel) anyNode(t *rapid.T) (slot int) {
 func (p *lawPanel) editComment(t *rapid.T) {
 	n := p.slots[p.anyNode(t)]
 	changed := false
-	p.edit(t, n, func(row *connexa.Node, _ *connexa.Secret) {
+	p.editNode(t, n, func(row *connexa.Node, _ *connexa.Secret) {
 		row.Comment = rapid.SampledFrom([]string{"", "spare"}).Draw(t, "comment")
 		changed, n.comment = row.Comment != n.comment, row.Comment
 	}, func() (bool, bool) { return changed, false })
@@ -519,7 +519,7 @@ func (p *lawPanel) editComment(t *rapid.T) {
 func (p *lawPanel) editProbed(t *rapid.T) {
 	n := p.slots[p.anyNode(t)]
 	changed := false
-	p.edit(t, n, func(row *connexa.Node, password *connexa.Secret) {
+	p.editNode(t, n, func(row *connexa.Node, password *connexa.Secret) {
 		row.Login = rapid.SampledFrom([]string{"ops", "ops2"}).Draw(t, "login")
 		*password = connexa.Secret(rapid.SampledFrom([]string{"Blue-Kite-7", "Red-Kite-8"}).Draw(t, "password"))
 		changed = row.Login != n.login || !password.Equal(n.password)
@@ -527,9 +527,9 @@ func (p *lawPanel) editProbed(t *rapid.T) {
 	}, func() (bool, bool) { return changed, changed })
 }
 
-// edit saves what change makes of the node; outcome says whether that was a
+// editNode saves what change makes of the node; outcome says whether that was a
 // change at all, and whether it takes back what was proven.
-func (p *lawPanel) edit(t *rapid.T, n *lawNode, change func(*connexa.Node, *connexa.Secret), outcome func() (changed, reset bool)) {
+func (p *lawPanel) editNode(t *rapid.T, n *lawNode, change func(*connexa.Node, *connexa.Secret), outcome func() (changed, reset bool)) {
 	row, err := p.d.Node(p.ctx, n.id)
 	if err != nil {
 		t.Fatal(err)
@@ -542,11 +542,11 @@ func (p *lawPanel) edit(t *rapid.T, n *lawNode, change func(*connexa.Node, *conn
 	}
 	before := n.status
 	if reset {
-		n.lawVerdict, n.revision, n.checked = untested(), n.revision+1, time.Time{}
+		n.lawVerdict, n.revision, n.checked = untestedNode(), n.revision+1, time.Time{}
 	}
 	if changed {
 		n.history = append(n.history, connexa.Entry{
-			At: p.now, What: connexa.EntryEdited, By: "ann", Before: before, After: n.status, Doubt: n.suspect(),
+			At: p.now, What: connexa.EntryEdited, By: "ann", Before: before, After: n.status, Suspect: n.isSuspect(),
 		})
 	}
 }
@@ -563,17 +563,17 @@ func (p *lawPanel) editLate(t *rapid.T) {
 	}
 }
 
-func (p *lawPanel) delete(t *rapid.T) {
+func (p *lawPanel) deleteNode(t *rapid.T) {
 	slot := p.anyNode(t)
 	n := p.slots[slot]
 	var want []int64
 	for _, j := range p.jobs {
-		if j.live() && j.node == n {
-			want = append(want, j.end(connexa.MarkDeleted, p.now, nil)...)
+		if j.isLive() && j.node == n {
+			want = append(want, j.endJob(connexa.ResultDeleted, p.now, nil)...)
 		}
 	}
 	deleted, runs, err := p.d.DeleteNodes(p.ctx, []int64{n.id})
-	if err != nil || deleted != 1 || !sameIDs(runs, distinct(want)) {
+	if err != nil || deleted != 1 || !sameIDs(runs, distinctIDs(want)) {
 		t.Fatalf("deleted %d, runs %v, %v; want runs %v", deleted, runs, err, want)
 	}
 	p.slots[slot] = nil
@@ -584,12 +584,12 @@ func (p *lawPanel) addAgain(t *rapid.T) {
 	if slot < 0 {
 		t.Skip("all are there")
 	}
-	p.add(t, slot)
+	p.addNode(t, slot)
 }
 
-func (p *lawPanel) add(t *rapid.T, slot int) {
+func (p *lawPanel) addNode(t *rapid.T, slot int) {
 	n := &lawNode{
-		address: fmt.Sprintf("192.0.2.%d", slot+1), login: "ops", password: "Blue-Kite-7", revision: 1, lawVerdict: untested(),
+		address: fmt.Sprintf("192.0.2.%d", slot+1), login: "ops", password: "Blue-Kite-7", revision: 1, lawVerdict: untestedNode(),
 	}
 	var err error
 	n.id, err = p.d.AddNode(p.ctx, connexa.Node{Address: n.address, Port: connexa.DefaultPort, Login: n.login}, n.password, "ann")
@@ -602,20 +602,20 @@ func (p *lawPanel) add(t *rapid.T, slot int) {
 
 // What the panel does by itself.
 
-func (p *lawPanel) wait(t *rapid.T) {
+func (p *lawPanel) waitFor(t *rapid.T) {
 	const day = 24 * time.Hour
-	p.pass(t, time.Second, 20*day, 100*day)
+	p.passTime(t, time.Second, 20*day, 100*day)
 }
 
-func (p *lawPanel) pass(t *rapid.T, durations ...time.Duration) {
+func (p *lawPanel) passTime(t *rapid.T, durations ...time.Duration) {
 	p.now = p.now.Add(rapid.SampledFrom(durations).Draw(t, "how long"))
 }
 
 func (p *lawPanel) lookAgain(t *rapid.T) {
-	p.pass(t, 0, time.Minute, 90*time.Second, 105*time.Second)
+	p.passTime(t, 0, time.Minute, 90*time.Second, 105*time.Second)
 	want := int64(0)
 	for _, n := range p.slots {
-		if n == nil || !n.suspect() {
+		if n == nil || !n.isSuspect() {
 			continue
 		}
 		kind, rest := connexa.Ping, time.Minute
@@ -629,13 +629,13 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 		for _, j := range p.jobs {
 			if j.node == n { // the newest is the last
 				last = n.checked
-				if !j.live() && j.ended.After(last) {
+				if !j.isLive() && j.ended.After(last) {
 					last = j.ended
 				}
 			}
 		}
 		if p.now.Sub(last) >= rest && p.liveJob(n, kind) == nil {
-			p.queue(n, kind)
+			p.queueJob(n, kind)
 			want++
 		}
 	}
@@ -649,20 +649,20 @@ func (p *lawPanel) monitorLooks(t *rapid.T) {
 	kind := rapid.SampledFrom([]connexa.RunKind{connexa.RunPing, connexa.RunLogin}).Draw(t, "kind")
 	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
 	p.startBy(t, kind, picked, true, func(ids []int64) (connexa.Run, error) {
-		due, err := p.d.DueWatches(p.ctx, lawSlots)
+		due, err := p.d.DueMonitored(p.ctx, lawSlots)
 		if err != nil {
 			return connexa.Run{}, err
 		}
-		var l connexa.Looks
+		var l connexa.MonitorRun
 		if l.Ping = ids; kind == connexa.RunLogin {
 			l.Ping, l.Login = nil, ids
 		}
 		for _, w := range due {
 			next := w
-			next.DueAt, next.Plan = p.now.Add(time.Hour), connexa.WatchUp
+			next.DueAt, next.Plan = p.now.Add(time.Hour), connexa.PlanUp
 			l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
 		}
-		runs, err := p.d.LookAt(p.ctx, l)
+		runs, err := p.d.StartMonitorRun(p.ctx, l)
 		if err != nil {
 			return connexa.Run{}, err
 		}
@@ -671,11 +671,11 @@ func (p *lawPanel) monitorLooks(t *rapid.T) {
 }
 
 func (p *lawPanel) monitorSettles(t *rapid.T) {
-	p.pass(t, time.Minute, 10*time.Minute, connexa.FlapWithin)
-	if _, err := p.d.SettleFlaps(p.ctx); err != nil {
+	p.passTime(t, time.Minute, 10*time.Minute, connexa.FlapWithin)
+	if _, err := p.d.EndFlapping(p.ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.d.ArmWatches(p.ctx, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "schedule"), time.Hour, 0); err != nil {
+	if err := p.d.ScheduleMonitored(p.ctx, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "schedule"), time.Hour, 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -698,13 +698,13 @@ func (p *lawPanel) watchHolds(t *rapid.T, n *lawNode, got connexa.Node) {
 	if flaps.Until.After(p.now) && !got.Flapping || flaps.Until.IsZero() && got.Flapping {
 		t.Fatalf("node %d: flapping is %v, want %+v", n.id, got.Flapping, flaps)
 	}
-	if w, err := p.d.Watch(p.ctx, n.id); err != nil || (w != nil) != validated {
+	if w, err := p.d.MonitoredNode(p.ctx, n.id); err != nil || (w != nil) != validated {
 		t.Fatalf("node %d: watched %v, %v; want %v", n.id, w != nil, err, validated)
 	}
 }
 
-func (p *lawPanel) prune(t *rapid.T) {
-	if _, err := p.d.Prune(p.ctx, connexa.Keep{Raw: lawKeepDays, Hours: 90, Days: 730}); err != nil {
+func (p *lawPanel) pruneAll(t *rapid.T) {
+	if _, err := p.d.Prune(p.ctx, connexa.Retention{Raw: lawKeepDays, Hours: 90, Days: 730}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range p.slots {
@@ -724,13 +724,13 @@ func (p *lawPanel) prune(t *rapid.T) {
 		p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool {
 			tied := slices.Contains(j.tied, r)
 			j.tied = slices.DeleteFunc(j.tied, func(o *lawRun) bool { return o == r })
-			return tied && len(j.tied) == 0 && !j.live()
+			return tied && len(j.tied) == 0 && !j.isLive()
 		})
 		return true
 	})
 	old := func(at time.Time) bool { return p.now.Sub(at) > runsKept }
 	whole := len(p.jobs)
-	p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool { return !j.live() && old(j.ended) })
+	p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool { return !j.isLive() && old(j.ended) })
 	p.jobsPruned = p.jobsPruned || len(p.jobs) < whole
 	p.runs = slices.DeleteFunc(p.runs, func(r *lawRun) bool {
 		return !r.state.Live() && old(r.ended) && !slices.ContainsFunc(p.jobs, func(j *lawJob) bool { return slices.Contains(j.tied, r) })
@@ -754,8 +754,8 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Verdict != n.verdict() || got.Revision != n.revision || got.Login != n.login || got.Comment != n.comment || !got.Last.At.Equal(n.checked) {
-		t.Fatalf("node %d is %+v, want %+v, revision %d, checked %s", n.id, got, n.verdict(), n.revision, n.checked)
+	if got.Verdict != n.toVerdict() || got.Revision != n.revision || got.Login != n.login || got.Comment != n.comment || !got.Last.At.Equal(n.checked) {
+		t.Fatalf("node %d is %+v, want %+v, revision %d, checked %s", n.id, got, n.toVerdict(), n.revision, n.checked)
 	}
 	if got.Basis.Kind != n.basis.Kind || got.Basis.Reached != n.basis.Reached || got.Basis.Cause != n.basis.Cause || !got.Basis.At.Equal(n.basis.At) {
 		t.Fatalf("the status %s of node %d rests on %+v, want %+v", got.Status, n.id, got.Basis, n.basis)
@@ -769,14 +769,14 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	if len(history) != len(n.history) {
 		t.Fatalf("node %d has %d rows of history, want %d", n.id, len(history), len(n.history))
 	}
-	told := untested()
+	told := untestedNode()
 	for i, e := range history {
 		if row := lawRow(e); !row.At.Equal(n.history[i].At) || fmt.Sprint(row) != fmt.Sprint(n.history[i]) {
 			t.Fatalf("node %d: row %d of its history is %+v, want %+v", n.id, i, row, n.history[i])
 		}
-		explains(t, &told, e, n.pruned)
+		explainsStatus(t, &told, e, n.pruned)
 	}
-	if told.status != got.Status || !n.pruned && told.verdict() != got.Verdict {
+	if told.status != got.Status || !n.pruned && told.toVerdict() != got.Verdict {
 		t.Fatalf("node %d is %+v, and its history ends with %+v", n.id, got.Verdict, told)
 	}
 }
@@ -786,13 +786,13 @@ func lawRow(e connexa.Entry) connexa.Entry {
 	if e.What == connexa.EntryProbe { // who started which run is no matter of the law
 		e.By = ""
 	}
-	return connexa.Entry{At: e.At, What: e.What, By: e.By, Fact: e.Fact, Mark: e.Mark, Before: e.Before, After: e.After, Doubt: e.Doubt, Stale: e.Stale}
+	return connexa.Entry{At: e.At, What: e.What, By: e.By, Fact: e.Fact, Result: e.Result, Before: e.Before, After: e.After, Suspect: e.Suspect, Stale: e.Stale}
 }
 
-// explains goes from told to what the row says, which must begin where the row
+// explainsStatus goes from told to what the row says, which must begin where the row
 // before has ended and be a step that the law allows. A history with holes still
 // tells every change, but not how often a failure came before.
-func explains(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
+func explainsStatus(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
 	if e.Before != told.status {
 		t.Fatalf("the history jumps from %s to %+v", told.status, e)
 	}
@@ -801,15 +801,15 @@ func explains(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
 		if e.After != e.Before && !lawAllows(e.Before, e.Fact, e.After) {
 			t.Fatalf("not in the table: %+v", e)
 		}
-		told.learn(e.Fact)
+		told.learnFact(e.Fact)
 	case e.What == connexa.EntryEdited && e.After != e.Before || e.What == connexa.EntryAdded:
-		*told = untested()
+		*told = untestedNode()
 	}
 	if holes {
 		told.status = e.After
 		return
 	}
-	if e.After != told.status || e.Doubt != told.suspect() {
+	if e.After != told.status || e.Suspect != told.isSuspect() {
 		t.Fatalf("the history says %+v, which the law does not: %+v", e, told)
 	}
 }
@@ -862,15 +862,15 @@ func (p *lawPanel) jobsHold(t *rapid.T) {
 	}
 	got, want, seen := map[key]int{}, map[key]int{}, map[key]bool{}
 	for _, j := range p.jobs {
-		if j.live() {
-			want[key{j.node.id, j.kind, j.state, j.parked()}]++
+		if j.isLive() {
+			want[key{j.node.id, j.kind, j.state, j.isPaused()}]++
 		}
 	}
 	rows, err := p.d.read.QueryContext(p.ctx, `
 		SELECT coalesce(node_id, 0), kind, state, priority >= ?, node_id IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id),
 			(SELECT count(*) FROM run_jobs rj JOIN runs r ON r.id = rj.run_id
 				WHERE rj.job_id = jobs.id AND rj.cancelled = 0 AND r.state NOT IN ('running','paused'))
-		FROM jobs WHERE state <> 'done'`, parked)
+		FROM jobs WHERE state <> 'done'`, pausedPriority)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -909,10 +909,10 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 	p.now = p.now.Add(time.Hour) // all that was put off is due
 	for range 4 {                // what was measured on an older revision is done twice, and a ping may be followed
 		for _, kind := range lawKinds {
-			p.take(t, kind, 2*lawSlots)
+			p.takeJob(t, kind, 2*lawSlots)
 		}
-		for _, c := range p.held(true) {
-			p.tell(t, c, lawResult{connexa.Answered, connexa.MarkGood})
+		for _, c := range p.heldJobs(true) {
+			p.applyResult(t, c, lawResult{connexa.Answered, connexa.ResultGood})
 		}
 	}
 	p.holds(t)
@@ -922,7 +922,7 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 		}
 	}
 	for _, j := range p.jobs {
-		if j.live() {
+		if j.isLive() {
 			t.Fatalf("job %+v is left", j)
 		}
 	}

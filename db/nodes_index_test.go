@@ -17,17 +17,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fill makes the lists of d use its sheet.
-func fill(tb testing.TB, d *DB) {
+// fillIndex makes the lists of d use its sheet.
+func fillIndex(tb testing.TB, d *DB) {
 	tb.Helper()
-	if err := d.refillSheet(tb.Context()); err != nil {
+	if err := d.refillIndex(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 }
 
 // inSheet finds a page in the sheet alone.
 func inSheet(ctx context.Context, tb interface{ Fatal(...any) }, d *DB, q connexa.ListQuery) []int64 {
-	rows, ok, err := d.sheetPage(ctx, q, parseCursor(q.Cursor, q.Sort))
+	rows, ok, err := d.indexedPage(ctx, q, parseCursor(q.Cursor, q.Sort))
 	if err != nil || !ok {
 		tb.Fatal("the sheet is not used: ", err)
 	}
@@ -54,14 +54,14 @@ func TestSheetFollows(t *testing.T) {
 		add := func(n int) []connexa.Node {
 			seed++
 			var out []connexa.Node
-			err := d.tx(ctx, func(tx *sql.Tx) error {
+			err := d.inTx(ctx, func(tx *sql.Tx) error {
 				ins, err := d.insertNodes(ctx, tx, fleetStart, 0)
 				if err != nil {
 					return err
 				}
 				defer ins.close()
 				for _, v := range makeFleet(seed, n) {
-					if v.ID, err = ins.add(ctx, &v, "x"); err != nil {
+					if v.ID, err = ins.insertNode(ctx, &v, "x"); err != nil {
 						return err
 					}
 					if v.ID != 0 {
@@ -76,16 +76,16 @@ func TestSheetFollows(t *testing.T) {
 			return out
 		}
 		fleet := add(60)
-		if err := d.refillSheet(ctx); err != nil {
+		if err := d.refillIndex(ctx); err != nil {
 			t.Fatal(err)
 		}
 		rng := rand.New(rand.NewPCG(3, 3))
 		probe := func(n *connexa.Node, end error) {
 			probeNode(rng, n)
-			err := d.fast(ctx, func(tx *fastTx) error {
+			err := d.inStmtTx(ctx, func(tx *stmtTx) error {
 				o := n.Last
 				if err := tx.exec(`UPDATE nodes SET status = ?, silences = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, down = ?, checked_at = ? WHERE id = ?`,
-					string(n.Status), int64(n.Doubt.NoAnswer), int64(n.Basis.Reached.Index()), string(n.Basis.Cause), micros(o.Latency), int64(o.Attempts), int64(o.Lost), positive(o.DownBits), millis(o.At), n.ID); err != nil {
+					string(n.Status), int64(n.Failures.NoAnswer), int64(n.Basis.Reached.Index()), string(n.Basis.Cause), toMicros(o.Latency), int64(o.Attempts), int64(o.Lost), positiveOrNil(o.DownBits), toMillis(o.At), n.ID); err != nil {
 					return err
 				}
 				return end
@@ -107,12 +107,12 @@ func TestSheetFollows(t *testing.T) {
 				fleet = append(fleet, add(7)...)
 			case "delete":
 				i := rng.IntN(len(fleet) - 5)
-				if _, _, err := d.DeleteNodes(ctx, ids(fleet[i:i+4])); err != nil {
+				if _, _, err := d.DeleteNodes(ctx, nodeIDs(fleet[i:i+4])); err != nil {
 					t.Fatal(err)
 				}
 				fleet = slices.Delete(fleet, i, i+4)
 			case "edit":
-				err := d.tx(ctx, func(tx *sql.Tx) error {
+				err := d.inTx(ctx, func(tx *sql.Tx) error {
 					_, err := tx.ExecContext(ctx, `UPDATE nodes SET country = 'JP', tags = ',old,', login = login || 'x', search = search || 'x' WHERE id % 7 = ?`, rng.IntN(7))
 					return err
 				})
@@ -120,7 +120,7 @@ func TestSheetFollows(t *testing.T) {
 					t.Fatal(err)
 				}
 			case "flap":
-				err := d.tx(ctx, func(tx *sql.Tx) error {
+				err := d.inTx(ctx, func(tx *sql.Tx) error {
 					_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO flaps (node_id, before_at, last_at, until) VALUES (?, 1, 2, ?)`, fleet[rng.IntN(len(fleet))].ID, rng.IntN(2))
 					return err
 				})
@@ -128,9 +128,9 @@ func TestSheetFollows(t *testing.T) {
 					t.Fatal(err)
 				}
 			case "forget":
-				d.nodes.sheet.changedMu.Lock()
-				d.nodes.sheet.forgotten = true
-				d.nodes.sheet.changedMu.Unlock()
+				d.nodeCache.index.changedMu.Lock()
+				d.nodeCache.index.stale = true
+				d.nodeCache.index.changedMu.Unlock()
 				if err := d.catchUp(ctx); err != nil {
 					t.Fatal(err)
 				}
@@ -156,8 +156,8 @@ func TestSheetFollows(t *testing.T) {
 				if got := inSheet(ctx, t, d, q); !slices.Equal(got, wanted) {
 					t.Fatalf("%+v\n got %v\nwant %v", q, got, wanted)
 				}
-				n, ok, err := d.sheetCount(ctx, q.Filter)
-				if all, _ := count(ctx, d.read, q.Filter); err != nil || !ok || n != all {
+				n, ok, err := d.indexedCount(ctx, q.Filter)
+				if all, _ := countRows(ctx, d.read, q.Filter); err != nil || !ok || n != all {
 					t.Fatalf("%+v: %d, %v, %v; want %d", q.Filter, n, ok, err, all)
 				}
 				page, err := d.ListNodes(ctx, q)
@@ -176,7 +176,7 @@ func TestSheetFollows(t *testing.T) {
 // changed than is kept in mind.
 func TestSheetIsFilled(t *testing.T) {
 	d := openFleet(t)
-	d.nodes.sheet.from = 100
+	d.nodeCache.index.minIDs = 100
 	fleet := putFleet(t, d, makeFleet(9, 300))
 	q := connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortLogin}, Size: 10}
 	filled := func(want bool) {
@@ -184,21 +184,21 @@ func TestSheetIsFilled(t *testing.T) {
 		if _, err := d.ListNodes(t.Context(), q); err != nil {
 			t.Fatal(err)
 		}
-		d.nodes.sheet.background.Wait()
-		if _, ok, err := d.sheetPage(t.Context(), q, nil); ok != want || err != nil {
+		d.nodeCache.index.background.Wait()
+		if _, ok, err := d.indexedPage(t.Context(), q, nil); ok != want || err != nil {
 			t.Fatalf("the sheet is used: %v, want %v; %v", ok, want, err)
 		}
 	}
 	filled(true)
-	many := make([]int64, sheetForget+1)
+	many := make([]int64, indexResetAt+1)
 	for i := range many {
 		many[i] = int64(i) + 1
 	}
-	d.nodes.sheet.note(many)
-	if _, ok, err := d.sheetPage(t.Context(), q, nil); ok || err != nil {
+	d.nodeCache.index.markChanged(many)
+	if _, ok, err := d.indexedPage(t.Context(), q, nil); ok || err != nil {
 		t.Fatal("a sheet that lags far behind is used")
 	}
-	d.nodes.sheet.background.Wait()
+	d.nodeCache.index.background.Wait()
 	filled(true)
 
 	// What goes round the panel is found when the sheet is read again.
@@ -210,7 +210,7 @@ func TestSheetIsFilled(t *testing.T) {
 	if _, err := pool.Exec(`UPDATE nodes SET login = '!' WHERE id = ?`, fleet[200].ID); err != nil {
 		t.Fatal(err)
 	}
-	d.nodes.sheet.filled = time.Now().Add(-2 * sheetAge)
+	d.nodeCache.index.filled = time.Now().Add(-2 * indexMaxAge)
 	filled(true)
 	if got := inSheet(t.Context(), t, d, q); got[0] != fleet[200].ID {
 		t.Errorf("the first by login is %d, want %d", got[0], fleet[200].ID)
@@ -225,9 +225,9 @@ func TestSmallFleetHasNoSheet(t *testing.T) {
 		if _, err := d.ListNodes(t.Context(), connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortLogin}, Size: 10}); err != nil {
 			t.Fatal(err)
 		}
-		d.nodes.sheet.background.Wait()
+		d.nodeCache.index.background.Wait()
 	}
-	if !d.nodes.sheet.filled.IsZero() {
+	if !d.nodeCache.index.filled.IsZero() {
 		t.Error("the sheet was filled")
 	}
 }
@@ -236,16 +236,16 @@ func TestSmallFleetHasNoSheet(t *testing.T) {
 // stands where its values say, and a page has as many rows as there are.
 func TestSheetBesideWriters(t *testing.T) {
 	d := openFleet(t)
-	d.nodes.sheet.from = 1
+	d.nodeCache.index.minIDs = 1
 	fleet := putFleet(t, d, makeFleet(5, 400))
-	fill(t, d)
+	fillIndex(t, d)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
 		rng := rand.New(rand.NewPCG(1, 1))
 		for ctx.Err() == nil {
 			n := fleet[rng.IntN(len(fleet))]
-			err := d.tx(t.Context(), func(tx *sql.Tx) error {
+			err := d.inTx(t.Context(), func(tx *sql.Tx) error {
 				_, err := tx.Exec(`UPDATE nodes SET latency = ? WHERE id = ?`, (1+rng.IntN(1000))*1000, n.ID)
 				return err
 			})
@@ -272,7 +272,7 @@ func TestSheetBesideWriters(t *testing.T) {
 			t.Fatalf("%d rows of %d", len(page.Nodes), page.Total)
 		}
 		if !slices.IsSortedFunc(page.Nodes, func(a, b connexa.Node) int { return byOrder(q.Sort, &a, &b) }) {
-			t.Fatal(fmt.Sprint("out of order: ", ids(page.Nodes)))
+			t.Fatal(fmt.Sprint("out of order: ", nodeIDs(page.Nodes)))
 		}
 	}
 	stop()

@@ -18,7 +18,7 @@ func lookOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact
 	if err != nil || len(jobs) != 1 {
 		t.Fatal(jobs, err)
 	}
-	p := connexa.Probed{Fact: f, Mark: connexa.MarkOf(f), Outcome: connexa.Outcome{Kind: kind, At: d.now(), Reached: connexa.Control, Attempts: 1}}
+	p := connexa.Probed{Fact: f, Result: connexa.ResultOf(f), Outcome: connexa.Outcome{Kind: kind, At: d.now(), Reached: connexa.Control, Attempts: 1}}
 	done, err := d.Finish(t.Context(), jobs[0], p)
 	if err != nil {
 		t.Fatal(err)
@@ -26,18 +26,18 @@ func lookOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact
 	return done
 }
 
-// clocked is a fleet with a clock of its own.
-func clocked(t *testing.T, n int) (*DB, []int64, func(time.Duration)) {
+// openWithClock is a fleet with a clock of its own.
+func openWithClock(t *testing.T, n int) (*DB, []int64, func(time.Duration)) {
 	t.Helper()
-	d, ids := fleet(t, n)
+	d, ids := addFleet(t, n)
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	d.now = func() time.Time { return now }
 	return d, ids, func(by time.Duration) { now = now.Add(by) }
 }
 
-func watchOf(t *testing.T, d *DB, node int64) *connexa.Watch {
+func watchOf(t *testing.T, d *DB, node int64) *connexa.Monitored {
 	t.Helper()
-	w, err := d.Watch(t.Context(), node)
+	w, err := d.MonitoredNode(t.Context(), node)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,12 +45,12 @@ func watchOf(t *testing.T, d *DB, node int64) *connexa.Watch {
 }
 
 func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
-	d, ids, pass := clocked(t, 1)
+	d, ids, pass := openWithClock(t, 1)
 	node := ids[0]
 	if done := lookOnce(t, d, node, connexa.Ping, connexa.Answered); done.Recovered || watchOf(t, d, node) != nil {
 		t.Errorf("watched after a ping: %+v", done)
 	}
-	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered || done.Dropped {
+	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered || done.WentDown {
 		t.Errorf("its first session is a recovery: %+v", done)
 	}
 	w := watchOf(t, d, node)
@@ -59,11 +59,11 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	}
 	// It drops out at the second silence, answers, and recovers with a session.
 	pass(time.Minute)
-	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); done.Dropped {
+	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); done.WentDown {
 		t.Error("dropped out after one silence")
 	}
 	pass(time.Minute)
-	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); !done.Dropped || done.Recovered {
+	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); !done.WentDown || done.Recovered {
 		t.Errorf("%+v", done)
 	}
 	pass(2 * time.Hour)
@@ -71,7 +71,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	if w := watchOf(t, d, node); !w.Earned || !w.DueAt.Equal(d.now()) {
 		t.Errorf("an answer has earned nothing: %+v", w)
 	}
-	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.Dropped {
+	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.WentDown {
 		t.Errorf("%+v", done)
 	}
 	// An edit of what is probed ends all that; one of a comment does not.
@@ -92,7 +92,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 }
 
 func TestThreeTurnsInHalfAnHourFlap(t *testing.T) {
-	d, ids, pass := clocked(t, 2)
+	d, ids, pass := openWithClock(t, 2)
 	node := ids[0]
 	flapping := func() bool {
 		n, err := d.Node(t.Context(), node)
@@ -118,15 +118,15 @@ func TestThreeTurnsInHalfAnHourFlap(t *testing.T) {
 		return lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
 	}
 	up := func() connexa.Finished { return lookOnce(t, d, node, connexa.Login, connexa.LoggedIn) }
-	if done := down(); done.Flapping || done.Began {
+	if done := down(); done.Flapping || done.BeganFlapping {
 		t.Errorf("%+v", done)
 	}
 	pass(20 * time.Minute)
-	if done := up(); done.Flapping || done.Began {
+	if done := up(); done.Flapping || done.BeganFlapping {
 		t.Errorf("%+v", done)
 	}
 	pass(10 * time.Minute)
-	if done := down(); !done.Flapping || !done.Began || !done.Dropped {
+	if done := down(); !done.Flapping || !done.BeganFlapping || !done.WentDown {
 		t.Errorf("the third change in 30 minutes: %+v", done)
 	}
 	if !flapping() {
@@ -138,19 +138,19 @@ func TestThreeTurnsInHalfAnHourFlap(t *testing.T) {
 	}
 	// A change keeps it so, and it is not told again.
 	pass(29 * time.Minute)
-	if done := up(); !done.Flapping || done.Began {
+	if done := up(); !done.Flapping || done.BeganFlapping {
 		t.Errorf("%+v", done)
 	}
 	pass(29 * time.Minute)
-	if list, err := d.SettleFlaps(t.Context()); len(list) != 0 || err != nil || !flapping() {
+	if list, err := d.EndFlapping(t.Context()); len(list) != 0 || err != nil || !flapping() {
 		t.Errorf("settled early: %+v, %v", list, err)
 	}
 	pass(time.Minute)
-	list, err := d.SettleFlaps(t.Context())
-	if err != nil || len(list) != 1 || list[0].NodeID != node || list[0].Status != connexa.LoginOK || !list[0].Watched || flapping() {
+	list, err := d.EndFlapping(t.Context())
+	if err != nil || len(list) != 1 || list[0].NodeID != node || list[0].Status != connexa.LoginOK || !list[0].Monitored || flapping() {
 		t.Errorf("settled: %+v, %v", list, err)
 	}
-	if list, err := d.SettleFlaps(t.Context()); len(list) != 0 || err != nil {
+	if list, err := d.EndFlapping(t.Context()); len(list) != 0 || err != nil {
 		t.Errorf("settled twice: %+v, %v", list, err)
 	}
 	// Slow changes are no flapping.
@@ -166,45 +166,45 @@ func TestThreeTurnsInHalfAnHourFlap(t *testing.T) {
 }
 
 func TestTheMonitorLooksThroughOrdinaryRuns(t *testing.T) {
-	d, ids, pass := clocked(t, 6)
+	d, ids, pass := openWithClock(t, 6)
 	for _, id := range ids[:4] {
 		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
 	}
 	pass(time.Second)
-	due, err := d.DueWatches(t.Context(), 3)
+	due, err := d.DueMonitored(t.Context(), 3)
 	if err != nil || len(due) != 3 {
 		t.Fatalf("%+v, %v", due, err)
 	}
-	if n, err := d.CountWatches(t.Context()); n != 4 || err != nil {
+	if n, err := d.CountMonitored(t.Context()); n != 4 || err != nil {
 		t.Errorf("%d watched, %v", n, err)
 	}
 	// A person has started a ping of the first already: it is joined.
 	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: []int64{due[0].NodeID}}}); err != nil {
 		t.Fatal(err)
 	}
-	l := connexa.Looks{Ping: []int64{due[0].NodeID, due[1].NodeID}, Login: []int64{due[2].NodeID}}
+	l := connexa.MonitorRun{Ping: []int64{due[0].NodeID, due[1].NodeID}, Login: []int64{due[2].NodeID}}
 	for _, w := range due {
 		next := w
-		next.DueAt, next.LoginAt, next.Plan, next.Tries, next.Earned = d.now().Add(time.Hour), d.now().Add(2*time.Hour), connexa.WatchDown, 3, true
+		next.DueAt, next.LoginAt, next.Plan, next.Attempts, next.Earned = d.now().Add(time.Hour), d.now().Add(2*time.Hour), connexa.PlanDown, 3, true
 		l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
 	}
 	l.Plans[1].OldDue = l.Plans[1].OldDue.Add(-time.Second) // something has happened to it meanwhile
 	l.Plans[2].New.DueAt = time.Time{}                      // and of this one nothing more is planned
-	runs, err := d.LookAt(t.Context(), l)
+	runs, err := d.StartMonitorRun(t.Context(), l)
 	if err != nil || len(runs) != 2 || !runs[0].Monitor || runs[0].By != "" || runs[0].Total != 2 || runs[1].Kind != connexa.RunLogin {
 		t.Fatalf("%+v, %v", runs, err)
 	}
 	first, second, third := watchOf(t, d, due[0].NodeID), watchOf(t, d, due[1].NodeID), watchOf(t, d, due[2].NodeID)
-	if !first.DueAt.Equal(d.now().Add(time.Hour)) || !first.LoginAt.Equal(d.now().Add(2*time.Hour)) || first.Plan != connexa.WatchDown || first.Tries != 3 || !first.Earned {
+	if !first.DueAt.Equal(d.now().Add(time.Hour)) || !first.LoginAt.Equal(d.now().Add(2*time.Hour)) || first.Plan != connexa.PlanDown || first.Attempts != 3 || !first.Earned {
 		t.Errorf("%+v", first)
 	}
-	if !second.DueAt.Equal(due[1].DueAt) || second.Plan != connexa.WatchNew {
+	if !second.DueAt.Equal(due[1].DueAt) || second.Plan != connexa.PlanNew {
 		t.Errorf("what had changed was written over: %+v", second)
 	}
 	if !third.DueAt.IsZero() {
 		t.Errorf("%+v", third)
 	}
-	if jobs := claim(t, d, 10); len(jobs) != 2 {
+	if jobs := claimNext(t, d, 10); len(jobs) != 2 {
 		t.Errorf("%d pings, want that of the person joined", len(jobs))
 	}
 	people, err := d.Runs(t.Context(), false, 0, 10)
@@ -231,31 +231,31 @@ func TestTheMonitorLooksThroughOrdinaryRuns(t *testing.T) {
 	if _, _, err := d.DeleteNodes(t.Context(), []int64{due[0].NodeID}); err != nil || watchOf(t, d, due[0].NodeID) != nil {
 		t.Error(err)
 	}
-	if _, err := d.LookAt(t.Context(), connexa.Looks{Ping: []int64{due[0].NodeID}}); connexa.CodeOf(err) != connexa.Invalid {
+	if _, err := d.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{due[0].NodeID}}); connexa.CodeOf(err) != connexa.Invalid {
 		t.Errorf("a look at what is gone: %v", err)
 	}
 }
 
 func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
-	d, ids, _ := clocked(t, 40)
+	d, ids, _ := openWithClock(t, 40)
 	for _, id := range ids {
 		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
 	}
 	far := d.now().Add(30 * 24 * time.Hour).UnixMilli()
-	set := func(node int64, due any, plan connexa.WatchPlan, tries int) {
+	set := func(node int64, due any, plan connexa.MonitorPlan, tries int) {
 		if _, err := d.write.ExecContext(t.Context(), `UPDATE monitored SET due_at = ?, login_at = 0, plan = ?, tries = ? WHERE node_id = ?`, due, string(plan), tries, node); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, id := range ids {
-		set(id, far, connexa.WatchUp, 0)
+		set(id, far, connexa.PlanUp, 0)
 	}
-	set(ids[0], nil, connexa.WatchUp, 0)                         // slept without the tags
-	set(ids[1], far, connexa.WatchDown, 4)                       // keeps its own time
-	set(ids[2], nil, connexa.WatchRefused, 1)                    // slept
-	set(ids[3], nil, connexa.WatchRefused, connexa.MostRefusals) // given up
+	set(ids[0], nil, connexa.PlanUp, 0)                        // slept without the tags
+	set(ids[1], far, connexa.PlanDown, 4)                      // keeps its own time
+	set(ids[2], nil, connexa.PlanRefused, 1)                   // slept
+	set(ids[3], nil, connexa.PlanRefused, connexa.MaxRefusals) // given up
 	arm := func(key string) {
-		if err := d.ArmWatches(t.Context(), key, time.Hour, 10*time.Hour); err != nil {
+		if err := d.ScheduleMonitored(t.Context(), key, time.Hour, 10*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,7 +286,7 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 		t.Errorf("38 nodes are due at %d times", len(times))
 	}
 	// The same schedule again, after a restart, changes nothing.
-	set(ids[0], far, connexa.WatchUp, 0)
+	set(ids[0], far, connexa.PlanUp, 0)
 	arm("a")
 	if w := watchOf(t, d, ids[0]); w.DueAt.UnixMilli() != far {
 		t.Errorf("due at %s", w.DueAt)
@@ -299,24 +299,24 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 
 // TestOldRunsOfTheMonitorGo with the jobs that nobody else wanted; people's stay.
 func TestOldRunsOfTheMonitorGo(t *testing.T) {
-	d, ids, pass := clocked(t, 3)
+	d, ids, pass := openWithClock(t, 3)
 	for _, id := range ids {
 		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
 	}
-	if _, err := d.LookAt(t.Context(), connexa.Looks{Ping: ids}); err != nil {
+	if _, err := d.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: ids}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: ids[:1]}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, j := range claim(t, d, 10) {
-		p := found(connexa.Answered)
+	for _, j := range claimNext(t, d, 10) {
+		p := foundFact(connexa.Answered)
 		p.Outcome.At = d.now()
 		if _, err := d.Finish(t.Context(), j, p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	keep := connexa.Keep{Raw: 14, Hours: 90, Days: 730}
+	keep := connexa.Retention{Raw: 14, Hours: 90, Days: 730}
 	counts := func() (runs, its, jobs int) {
 		t.Helper()
 		if err := d.read.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM runs WHERE monitor = 0), (SELECT count(*) FROM runs WHERE monitor = 1), (SELECT count(*) FROM jobs)`).
@@ -342,7 +342,7 @@ func TestOldRunsOfTheMonitorGo(t *testing.T) {
 }
 
 func TestGoodRunsAreFound(t *testing.T) {
-	d, ids, _ := clocked(t, 1)
+	d, ids, _ := openWithClock(t, 1)
 	good := func() bool {
 		found, err := d.AnyGoodRun(t.Context())
 		if err != nil {
@@ -355,7 +355,7 @@ func TestGoodRunsAreFound(t *testing.T) {
 		t.Error("a run in which all failed is good")
 	}
 	done := lookOnce(t, d, ids[0], connexa.Ping, connexa.Answered)
-	if len(done.Over) != 1 || !good() {
+	if len(done.EndedRuns) != 1 || !good() {
 		t.Errorf("%+v", done)
 	}
 }
@@ -391,14 +391,14 @@ func BenchmarkMonitorBeat(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("due=%d", due), func(b *testing.B) {
 			for b.Loop() {
-				list, err := d.DueWatches(b.Context(), 2000)
+				list, err := d.DueMonitored(b.Context(), 2000)
 				if err != nil || len(list) != due {
 					b.Fatal(len(list), err)
 				}
-				if _, err := d.CountWatches(b.Context()); err != nil {
+				if _, err := d.CountMonitored(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				if _, err := d.SettleFlaps(b.Context()); err != nil {
+				if _, err := d.EndFlapping(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -412,9 +412,9 @@ func BenchmarkLookAt(b *testing.B) {
 	after := int64(0)
 	for b.Loop() {
 		b.StopTimer()
-		var l connexa.Looks
+		var l connexa.MonitorRun
 		for id := after + 1; id <= after+2000; id++ {
-			w, err := d.Watch(b.Context(), id)
+			w, err := d.MonitoredNode(b.Context(), id)
 			if err != nil || w == nil {
 				b.Fatal(w, err)
 			}
@@ -426,7 +426,7 @@ func BenchmarkLookAt(b *testing.B) {
 			after = 0
 		}
 		b.StartTimer()
-		if _, err := d.LookAt(b.Context(), l); err != nil {
+		if _, err := d.StartMonitorRun(b.Context(), l); err != nil {
 			b.Fatal(err)
 		}
 	}

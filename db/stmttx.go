@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// fastTx is one write transaction on statements that stay prepared, without what
+// stmtTx is one write transaction on statements that stay prepared, without what
 // database/sql does around each of them: that costs as much as SQLite does, and
 // what every single result executes is worth it. It is only used inside fast.
-type fastTx struct {
-	ctx   context.Context
-	conn  driver.Conn
-	stmts map[string]driver.Stmt
-	args  []driver.NamedValue
-	apart bool // this transaction leaves the nodes alone
+type stmtTx struct {
+	ctx            context.Context
+	conn           driver.Conn
+	stmts          map[string]driver.Stmt
+	args           []driver.NamedValue
+	nodesUnchanged bool // this transaction leaves the nodes alone
 }
 
-// fast runs fn in one write transaction. Unless fn says that the nodes stay as
+// inStmtTx runs fn in one write transaction. Unless fn says that the nodes stay as
 // they are, what was counted of them is old then.
-func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
+func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 	start := time.Now()
 	c, err := d.write.Conn(ctx)
 	if err != nil {
@@ -34,25 +34,25 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 		if !ok {
 			return fmt.Errorf("the writer's connection is a %T", raw)
 		}
-		t := &d.fastTx
+		t := &d.stmtTx
 		if t.conn != conn { // the first time, or the pool has replaced a broken connection
-			*t = fastTx{conn: conn, stmts: map[string]driver.Stmt{}}
+			*t = stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
 		}
 		// Nothing in a transaction waits for anybody, so there is nothing to cancel.
-		t.ctx, t.apart = context.WithoutCancel(ctx), false
+		t.ctx, t.nodesUnchanged = context.WithoutCancel(ctx), false
 		if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
-		d.nodes.sheet.begun()
+		d.nodeCache.index.onBegin()
 		err := fn(t)
 		if err == nil {
-			d.nodes.sheet.ending()
+			d.nodeCache.index.beforeCommit()
 			if err = t.exec(`COMMIT`); err == nil {
-				d.committed()
-				if !t.apart {
-					d.nodes.writes.Add(1)
+				d.afterCommit()
+				if !t.nodesUnchanged {
+					d.nodeCache.writes.Add(1)
 				}
-				d.wrote(time.Since(start))
+				d.onWrite(time.Since(start))
 				return nil
 			}
 			err = fmt.Errorf("commit: %w", err)
@@ -60,14 +60,14 @@ func (d *DB) fast(ctx context.Context, fn func(*fastTx) error) (err error) {
 		if back := t.exec(`ROLLBACK`); back != nil {
 			err = errors.Join(err, fmt.Errorf("roll back: %w", back))
 		}
-		return translate(err)
+		return translateError(err)
 	})
 }
 
-// closeFast closes the statements that fast keeps on the writer's connection.
+// closeStmtTx closes the statements that fast keeps on the writer's connection.
 // SQLite holds on to the file until the last of them is closed.
-func (d *DB) closeFast() error {
-	if d.fastTx.conn == nil {
+func (d *DB) closeStmtTx() error {
+	if d.stmtTx.conn == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -78,21 +78,21 @@ func (d *DB) closeFast() error {
 	}
 	defer c.Close()
 	return c.Raw(func(raw any) error {
-		if t := &d.fastTx; t.conn == raw { // those of a connection that was replaced went with it
+		if t := &d.stmtTx; t.conn == raw { // those of a connection that was replaced went with it
 			for _, s := range t.stmts {
 				if err := s.Close(); err != nil {
 					return fmt.Errorf("close the writer's statements: %w", err)
 				}
 			}
 		}
-		d.fastTx = fastTx{}
+		d.stmtTx = stmtTx{}
 		return nil
 	})
 }
 
-// bind puts args where the driver takes them from. Times, durations and named
+// bindArgs puts args where the driver takes them from. Times, durations and named
 // strings must have been turned into what SQLite knows.
-func (t *fastTx) bind(args []any) []driver.NamedValue {
+func (t *stmtTx) bindArgs(args []any) []driver.NamedValue {
 	t.args = t.args[:0]
 	for i, a := range args {
 		switch v := a.(type) {
@@ -110,7 +110,7 @@ func (t *fastTx) bind(args []any) []driver.NamedValue {
 	return t.args
 }
 
-func (t *fastTx) stmt(query string) (driver.Stmt, error) {
+func (t *stmtTx) prepare(query string) (driver.Stmt, error) {
 	if s, ok := t.stmts[query]; ok {
 		return s, nil
 	}
@@ -122,31 +122,31 @@ func (t *fastTx) stmt(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-func (t *fastTx) exec(query string, args ...any) error {
-	_, err := t.changed(query, args...)
+func (t *stmtTx) exec(query string, args ...any) error {
+	_, err := t.execCount(query, args...)
 	return err
 }
 
-// changed executes a statement and says how many rows it changed.
-func (t *fastTx) changed(query string, args ...any) (int64, error) {
-	s, err := t.stmt(query)
+// execCount executes a statement and says how many rows it changed.
+func (t *stmtTx) execCount(query string, args ...any) (int64, error) {
+	s, err := t.prepare(query)
 	if err != nil {
 		return 0, err
 	}
-	res, err := s.(driver.StmtExecContext).ExecContext(t.ctx, t.bind(args))
+	res, err := s.(driver.StmtExecContext).ExecContext(t.ctx, t.bindArgs(args))
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
 }
 
-// rows calls each with every row of a query, of which columns is the width.
-func (t *fastTx) rows(query string, columns int, each func(row []driver.Value), args ...any) error {
-	s, err := t.stmt(query)
+// queryEach calls each with every row of a query, of which columns is the width.
+func (t *stmtTx) queryEach(query string, columns int, each func(row []driver.Value), args ...any) error {
+	s, err := t.prepare(query)
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(t.ctx, t.bind(args))
+	rows, err := s.(driver.StmtQueryContext).QueryContext(t.ctx, t.bindArgs(args))
 	if err != nil {
 		return err
 	}

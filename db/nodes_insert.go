@@ -33,13 +33,13 @@ func (k *keyring) sealPassword(p connexa.Secret) []byte {
 }
 
 func (k *keyring) openPassword(sealed []byte) (connexa.Secret, error) {
-	plain, err := k.open(passwordPurpose, sealed)
+	plain, err := k.unseal(passwordPurpose, sealed)
 	return connexa.Secret(plain), err
 }
 
 // passwordMAC is equal for equal passwords.
 func (k *keyring) passwordMAC(p connexa.Secret) []byte {
-	return k.digest(passwordPurpose, p.Reveal())
+	return k.keyedDigest(passwordPurpose, p.Reveal())
 }
 
 // nodeInserter adds nodes inside one transaction with one prepared statement.
@@ -58,12 +58,12 @@ func (d *DB) insertNodes(ctx context.Context, tx *sql.Tx, now time.Time, importI
 	if err != nil {
 		return nil, fmt.Errorf("prepare nodes: %w", err)
 	}
-	return &nodeInserter{stmt, d.ring, millis(now), sql.NullInt64{Int64: importID, Valid: importID != 0}}, nil
+	return &nodeInserter{stmt, d.ring, toMillis(now), sql.NullInt64{Int64: importID, Valid: importID != 0}}, nil
 }
 
-// add inserts n as a node that was never tested and returns its id; zero when
+// insertNode inserts n as a node that was never tested and returns its id; zero when
 // the address, port and login are taken, and then nothing is written.
-func (i *nodeInserter) add(ctx context.Context, n *connexa.Node, password connexa.Secret) (int64, error) {
+func (i *nodeInserter) insertNode(ctx context.Context, n *connexa.Node, password connexa.Secret) (int64, error) {
 	values := append(i.ring.nodeValues(n, password), i.importID, i.now, i.now)
 	res, err := i.stmt.ExecContext(ctx, values...)
 	if err != nil {

@@ -16,7 +16,7 @@ const maxSpans = 50_000
 // NodeSpans tells the history of a node since a time, the oldest first: every
 // probe, or what the probes of each hour or day (UTC) came to. A stretch without
 // probes has no span.
-func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) (spans []connexa.Span, err error) {
+func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) (spans []connexa.Bucket, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("spans of node %d: %w", nodeID, err)
@@ -34,13 +34,13 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 	if tier == connexa.EveryDay {
 		table, length = "history_days", day
 	}
-	from := millis(since)
+	from := toMillis(since)
 	from -= from % length
 	if spans, err = readSpans(ctx, tx, table, nodeID, from, d.now().Add(time.Hour).UnixMilli(), length); err != nil {
 		return nil, err
 	}
 	var upto int64
-	if err := tx.QueryRowContext(ctx, rolledUpto).Scan(&upto); err != nil {
+	if err := tx.QueryRowContext(ctx, selectRolledUpTo).Scan(&upto); err != nil {
 		return nil, err
 	}
 	fresh, err := probesSince(ctx, tx, nodeID, upto, time.UnixMilli(from))
@@ -48,9 +48,9 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 		return nil, err
 	}
 	for _, p := range fresh {
-		at := millis(p.At)
+		at := toMillis(p.At)
 		p.At = fromMillis(at - at%length)
-		if i, found := slices.BinarySearchFunc(spans, p.At, func(s connexa.Span, at time.Time) int { return s.At.Compare(at) }); found {
+		if i, found := slices.BinarySearchFunc(spans, p.At, func(s connexa.Bucket, at time.Time) int { return s.At.Compare(at) }); found {
 			spans[i].Add(p)
 		} else {
 			spans = slices.Insert(spans, i, p)
@@ -61,7 +61,7 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 
 // readSpans reads the sums of a node. They stand apart, each among those of its
 // hour, so each is looked up.
-func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Span, error) {
+func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Bucket, error) {
 	rows, err := tx.QueryContext(ctx, `
 		WITH RECURSIVE t(at) AS (SELECT ? UNION ALL SELECT at + ? FROM t WHERE at < ?)
 		SELECT s.at, good, slow, bad, inconclusive, turns, attempts, lost,
@@ -72,12 +72,12 @@ func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, 
 		return nil, err
 	}
 	defer rows.Close()
-	var spans []connexa.Span
+	var spans []connexa.Bucket
 	for rows.Next() {
-		var s connexa.Span
+		var s connexa.Bucket
 		var at int64
 		l, down, up := &s.Latency, &s.Down, &s.Up
-		if err := rows.Scan(&at, &s.Good, &s.Slow, &s.Bad, &s.Void, &s.Turns, &s.Attempts, &s.Lost, &l.Count, &l.Total, &l.Min, &l.Max,
+		if err := rows.Scan(&at, &s.Good, &s.Slow, &s.Bad, &s.Inconclusive, &s.Turns, &s.Attempts, &s.Lost, &l.Count, &l.Total, &l.Min, &l.Max,
 			&down.Count, &down.Total, &down.Min, &down.Max, &up.Count, &up.Total, &up.Min, &up.Max); err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, 
 
 // probesSince reads the probes of a node with ids over after, each as a span. It
 // begins with the newest, for only ids are in order and indexed.
-func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since time.Time) ([]connexa.Span, error) {
+func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since time.Time) ([]connexa.Bucket, error) {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT at, what, stale, result, before <> after, attempts, lost, reached, coalesce(latency, 0), coalesce(down, 0), coalesce(up, 0)
 		FROM history WHERE node_id = ? AND id > ? ORDER BY id DESC LIMIT ?`, nodeID, after, maxSpans)
@@ -101,12 +101,12 @@ func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since tim
 		return nil, err
 	}
 	defer rows.Close()
-	var spans []connexa.Span
+	var spans []connexa.Bucket
 	for rows.Next() {
 		var (
-			s                     connexa.Span
+			s                     connexa.Bucket
 			what                  connexa.EntryKind
-			mark                  connexa.Mark
+			mark                  connexa.Result
 			at, latency, down, up int64
 			stale                 bool
 			reached               int
@@ -114,7 +114,7 @@ func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since tim
 		if err := rows.Scan(&at, &what, &stale, &mark, &s.Turns, &s.Attempts, &s.Lost, &reached, &latency, &down, &up); err != nil {
 			return nil, err
 		}
-		if at < millis(since) {
+		if at < toMillis(since) {
 			break
 		}
 		if what != connexa.EntryProbe || stale {
@@ -129,6 +129,6 @@ func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since tim
 		return nil, err
 	}
 	slices.Reverse(spans)
-	slices.SortStableFunc(spans, func(a, b connexa.Span) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(spans, func(a, b connexa.Bucket) int { return a.At.Compare(b.At) })
 	return spans, nil
 }

@@ -15,11 +15,11 @@ const (
 )
 
 const (
-	rolledUpto = `SELECT upto FROM history_rolled`
-	rollUpto   = `UPDATE history_rolled SET upto = ?`
+	selectRolledUpTo = `SELECT upto FROM history_rolled`
+	setRolledUpTo    = `UPDATE history_rolled SET upto = ?`
 	// Ids of history come again when the newest rows are deleted; the mark must
 	// not stand before what is written next.
-	unrollGone = `
+	forgetGone = `
 		UPDATE history_rolled SET upto = (SELECT coalesce(max(id), 0) FROM history)
 		WHERE upto > (SELECT coalesce(max(id), 0) FROM history)`
 	// The columns end before detail, which mostly lies on pages of its own.
@@ -64,8 +64,8 @@ type sumKey struct {
 type sums struct {
 	last   int64 // id of its last row; zero: there was none
 	rows   int64
-	hours  map[sumKey]*connexa.Span
-	days   map[sumKey]*connexa.Span
+	hours  map[sumKey]*connexa.Bucket
+	days   map[sumKey]*connexa.Bucket
 	sparks map[int64]*sparkTail
 }
 
@@ -75,13 +75,13 @@ type sparkTail struct {
 	points connexa.Spark
 }
 
-// Roll adds what was written since the last time to the sums of hours and days
+// RollUp adds what was written since the last time to the sums of hours and days
 // and to the sparks, in small bites. It returns how many rows it took in. Sums
 // and mark change in one transaction, so each row counts once whatever happens
 // in between.
-func (d *DB) Roll(ctx context.Context) (int64, error) {
-	n, err := d.bites(ctx, func(ctx context.Context, most int) (int64, bool, error) {
-		rows, err := d.rollBite(ctx, most)
+func (d *DB) RollUp(ctx context.Context) (int64, error) {
+	n, err := d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+		rows, err := d.rollUpBatch(ctx, most)
 		return rows, rows < int64(most), err
 	})
 	if err != nil {
@@ -90,20 +90,20 @@ func (d *DB) Roll(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-func (d *DB) rollBite(ctx context.Context, most int) (int64, error) {
+func (d *DB) rollUpBatch(ctx context.Context, most int) (int64, error) {
 	var s sums
-	err := d.fast(ctx, func(t *fastTx) error {
+	err := d.inStmtTx(ctx, func(t *stmtTx) error {
 		var err error
 		if s, err = readSums(t, most); err != nil || s.rows == 0 {
 			return err
 		}
 		for key, span := range s.hours {
-			if err := t.exec(addHour, key.values(span)...); err != nil {
+			if err := t.exec(addHour, key.insertValues(span)...); err != nil {
 				return err
 			}
 		}
 		for key, span := range s.days {
-			if err := t.exec(addDay, key.values(span)...); err != nil {
+			if err := t.exec(addDay, key.insertValues(span)...); err != nil {
 				return err
 			}
 		}
@@ -112,32 +112,32 @@ func (d *DB) rollBite(ctx context.Context, most int) (int64, error) {
 				return err
 			}
 		}
-		return t.exec(rollUpto, s.last)
+		return t.exec(setRolledUpTo, s.last)
 	})
 	return s.rows, err
 }
 
 // readSums adds up to most rows together, from the mark on.
-func readSums(t *fastTx, most int) (sums, error) {
-	s := sums{hours: map[sumKey]*connexa.Span{}, days: map[sumKey]*connexa.Span{}, sparks: map[int64]*sparkTail{}}
+func readSums(t *stmtTx, most int) (sums, error) {
+	s := sums{hours: map[sumKey]*connexa.Bucket{}, days: map[sumKey]*connexa.Bucket{}, sparks: map[int64]*sparkTail{}}
 	var upto int64
-	if err := t.rows(rolledUpto, 1, func(row []driver.Value) { upto = integer(row[0]) }); err != nil {
+	if err := t.queryEach(selectRolledUpTo, 1, func(row []driver.Value) { upto = intValue(row[0]) }); err != nil {
 		return s, err
 	}
-	err := t.rows(freshHistory, 14, func(row []driver.Value) {
-		s.last = integer(row[0])
+	err := t.queryEach(freshHistory, 14, func(row []driver.Value) {
+		s.last = intValue(row[0])
 		s.rows++
-		if text(row[3]) != string(connexa.EntryProbe) || integer(row[7]) == 1 { // or of a server that the node no longer is
+		if textValue(row[3]) != string(connexa.EntryProbe) || intValue(row[7]) == 1 { // or of a server that the node no longer is
 			return
 		}
-		node, at, kind, mark := integer(row[1]), integer(row[2]), text(row[4]), connexa.Mark(text(row[5]))
-		p := connexa.Span{Turns: int(integer(row[6])), Attempts: int(integer(row[10])), Lost: int(integer(row[11]))}
+		node, at, kind, mark := intValue(row[1]), intValue(row[2]), textValue(row[4]), connexa.Result(textValue(row[5]))
+		p := connexa.Bucket{Turns: int(intValue(row[6])), Attempts: int(intValue(row[10])), Lost: int(intValue(row[11]))}
 		p.Count(mark)
-		reached := connexa.StepAt(int(integer(row[8])))
-		p.Measure(reached, integer(row[9]), integer(row[12]), integer(row[13]))
-		join(s.hours, sumKey{at - at%hour, node, kind}, p)
-		join(s.days, sumKey{at - at%day, node, kind}, p)
-		if mark.Void() {
+		reached := connexa.StepAt(int(intValue(row[8])))
+		p.Measure(reached, intValue(row[9]), intValue(row[12]), intValue(row[13]))
+		joinSums(s.hours, sumKey{at - at%hour, node, kind}, p)
+		joinSums(s.days, sumKey{at - at%day, node, kind}, p)
+		if mark.Inconclusive() {
 			return
 		}
 		tail := s.sparks[node]
@@ -146,12 +146,12 @@ func readSums(t *fastTx, most int) (sums, error) {
 			s.sparks[node] = tail
 		}
 		tail.at = max(tail.at, at)
-		tail.points = append(tail.points, connexa.SparkOf(mark, reached, fromMicros(integer(row[9]))))
+		tail.points = append(tail.points, connexa.SparkOf(mark, reached, fromMicros(intValue(row[9]))))
 	}, upto, most)
 	return s, err
 }
 
-func join(into map[sumKey]*connexa.Span, key sumKey, p connexa.Span) {
+func joinSums(into map[sumKey]*connexa.Bucket, key sumKey, p connexa.Bucket) {
 	if s := into[key]; s != nil {
 		s.Add(p)
 		return
@@ -159,9 +159,9 @@ func join(into map[sumKey]*connexa.Span, key sumKey, p connexa.Span) {
 	into[key] = &p
 }
 
-// values are the columns of addSums.
-func (k sumKey) values(s *connexa.Span) []any {
-	list := []any{k.at, k.node, k.kind, s.Good, s.Slow, s.Bad, s.Void, s.Turns, s.Attempts, s.Lost}
+// insertValues are the columns of addSums.
+func (k sumKey) insertValues(s *connexa.Bucket) []any {
+	list := []any{k.at, k.node, k.kind, s.Good, s.Slow, s.Bad, s.Inconclusive, s.Turns, s.Attempts, s.Lost}
 	for _, f := range []connexa.Sum{s.Latency, s.Down, s.Up} {
 		var least, most any
 		if f.Count > 0 {

@@ -23,13 +23,13 @@ func TestALaggingValueCatchesUp(t *testing.T) {
 		var truth atomic.Int64
 		write := func() {
 			truth.Add(1)
-			d.nodes.writes.Add(1)
+			d.nodeCache.writes.Add(1)
 		}
-		var b lagging[int64]
+		var b staleCache[int64]
 		stalled := false
 		get := func() (int64, bool) {
 			t.Helper()
-			v, old, err := b.get(t.Context(), d, 0, func(context.Context) (int64, error) {
+			v, old, err := b.getValue(t.Context(), d, 0, func(context.Context) (int64, error) {
 				v := truth.Load()
 				if stalled {
 					time.Sleep(slow)
@@ -63,7 +63,7 @@ func TestALaggingValueCatchesUp(t *testing.T) {
 			}
 			time.Sleep(look)
 		}
-		if took := time.Since(last); took > slow/2+lagRestMost+look {
+		if took := time.Since(last); took > slow/2+staleRestMax+look {
 			t.Errorf("it caught up after %v", took)
 		}
 	})
@@ -72,7 +72,7 @@ func TestALaggingValueCatchesUp(t *testing.T) {
 // The runner looks for jobs twice a second. What it finds changes no node, so
 // nothing is counted again for it.
 func TestAClaimMakesNoCountOld(t *testing.T) {
-	d, ids := fleet(t, 2)
+	d, ids := addFleet(t, 2)
 	startRun(t, d, ids...)
 	if _, err := freshFacets(t, d); err != nil {
 		t.Fatal(err)

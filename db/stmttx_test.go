@@ -12,9 +12,9 @@ import (
 // SQLite deletes the write-ahead log when the last connection is really closed:
 // who stops the panel and copies the one file has everything.
 func TestACloseLeavesOneFile(t *testing.T) {
-	d, ids := fleet(t, 1)
+	d, ids := addFleet(t, 1)
 	startRun(t, d, ids...)
-	finish(t, d, claim(t, d, 1)[0], connexa.Answered)
+	finishJob(t, d, claimNext(t, d, 1)[0], connexa.Answered)
 	closeNow(t, d)
 	for _, beside := range []string{"-wal", "-shm"} {
 		if _, err := os.Stat(d.path + beside); !errors.Is(err, fs.ErrNotExist) {

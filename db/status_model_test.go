@@ -29,7 +29,7 @@ type lawVerdict struct {
 	basis  connexa.Basis
 }
 
-func untested() lawVerdict {
+func untestedNode() lawVerdict {
 	return lawVerdict{connexa.NotTested, map[connexa.Fact]bool{}, connexa.Basis{Reached: connexa.NoStep}}
 }
 
@@ -37,22 +37,22 @@ var lawTakes = map[connexa.Fact]connexa.Status{
 	connexa.NoAnswer: connexa.PingFailed, connexa.NoTunnel: connexa.TunnelFailed, connexa.LoginRefused: connexa.LoginFailed,
 }
 
-func (v *lawVerdict) proven() bool {
+func (v *lawVerdict) isProven() bool {
 	return v.status == connexa.LoginOK || v.status == connexa.SpeedSlow || v.status == connexa.SpeedOK
 }
 
-func (v *lawVerdict) fresh() bool {
+func (v *lawVerdict) isFresh() bool {
 	return v.status == connexa.NotTested || v.status == connexa.PingFailed || v.status == connexa.PingOK
 }
 
-func (v *lawVerdict) suspect() bool { return len(v.open) > 0 }
+func (v *lawVerdict) isSuspect() bool { return len(v.open) > 0 }
 
-// learn is the law in the words of the documents.
-func (v *lawVerdict) learn(f connexa.Fact) {
+// learnFact is the law in the words of the documents.
+func (v *lawVerdict) learnFact(f connexa.Fact) {
 	switch f {
 	case connexa.Answered:
 		delete(v.open, connexa.NoAnswer)
-		if v.fresh() {
+		if v.isFresh() {
 			v.status = connexa.PingOK
 		}
 	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
@@ -62,11 +62,11 @@ func (v *lawVerdict) learn(f connexa.Fact) {
 			v.status = connexa.SpeedSlow
 		case f == connexa.Fast:
 			v.status = connexa.SpeedOK
-		case !v.proven():
+		case !v.isProven():
 			v.status = connexa.LoginOK
 		}
 	case connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused:
-		if v.proven() && !v.open[f] {
+		if v.isProven() && !v.open[f] {
 			v.open[f] = true
 			return
 		}
@@ -96,14 +96,14 @@ func (v *lawVerdict) restOn(before connexa.Status, f connexa.Fact, o connexa.Out
 	}
 }
 
-func (v *lawVerdict) verdict() connexa.Verdict {
+func (v *lawVerdict) toVerdict() connexa.Verdict {
 	count := func(f connexa.Fact) int {
 		if v.open[f] {
 			return 1
 		}
 		return 0
 	}
-	return connexa.Verdict{Status: v.status, Doubt: connexa.Doubt{
+	return connexa.Verdict{Status: v.status, Failures: connexa.FailureStreaks{
 		NoAnswer: count(connexa.NoAnswer), NoTunnel: count(connexa.NoTunnel), LoginRefused: count(connexa.LoginRefused),
 	}}
 }
@@ -114,9 +114,9 @@ func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool
 	v := lawVerdict{status: before}
 	switch f {
 	case connexa.Answered:
-		return v.fresh() && after == connexa.PingOK
+		return v.isFresh() && after == connexa.PingOK
 	case connexa.LoggedIn:
-		return !v.proven() && after == connexa.LoginOK
+		return !v.isProven() && after == connexa.LoginOK
 	case connexa.Slow:
 		return after == connexa.SpeedSlow
 	case connexa.Fast:
@@ -138,7 +138,7 @@ type lawRun struct {
 	connexa.Tally
 }
 
-func (r *lawRun) over(s connexa.RunState, at time.Time) { r.state, r.ended = s, at }
+func (r *lawRun) isOver(s connexa.RunState, at time.Time) { r.state, r.ended = s, at }
 
 // lawJob is one job; it keeps its node when that is deleted.
 type lawJob struct {
@@ -151,10 +151,10 @@ type lawJob struct {
 	tied        []*lawRun
 }
 
-func (j *lawJob) live() bool { return j.state != "done" }
+func (j *lawJob) isLive() bool { return j.state != "done" }
 
-// wanted are the runs that still wait for the job: a tie ends with its run.
-func (j *lawJob) wanted() (runs []*lawRun) {
+// isWanted are the runs that still wait for the job: a tie ends with its run.
+func (j *lawJob) isWanted() (runs []*lawRun) {
 	for _, r := range j.tied {
 		if r.state.Live() {
 			runs = append(runs, r)
@@ -163,36 +163,36 @@ func (j *lawJob) wanted() (runs []*lawRun) {
 	return runs
 }
 
-// parked says whether only paused runs want the job. What no run ever wanted is
+// isPaused says whether only paused runs want the job. What no run ever wanted is
 // a second look at a suspect, which waits for nobody.
-func (j *lawJob) parked() bool {
-	wanted := j.wanted()
+func (j *lawJob) isPaused() bool {
+	wanted := j.isWanted()
 	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(r *lawRun) bool { return r.state == connexa.RunRunning })
 }
 
-// claimable says whether a worker may take the job.
-func (j *lawJob) claimable(now time.Time) bool {
-	return j.state == "queued" && !j.due.After(now) && !j.parked()
+// isClaimable says whether a worker may take the job.
+func (j *lawJob) isClaimable(now time.Time) bool {
+	return j.state == "queued" && !j.due.After(now) && !j.isPaused()
 }
 
-// end closes the job and counts it; it returns the runs that counted it. A ping
+// endJob closes the job and counts it; it returns the runs that counted it. A ping
 // that passed counts nothing in a ping+speed run: follow is told of it.
-func (j *lawJob) end(m connexa.Mark, at time.Time, follow func(*lawRun)) (runs []int64) {
-	for _, r := range j.wanted() {
+func (j *lawJob) endJob(m connexa.Result, at time.Time, follow func(*lawRun)) (runs []int64) {
+	for _, r := range j.isWanted() {
 		switch {
-		case m == connexa.MarkGood && j.kind == connexa.Ping && r.kind == connexa.RunPingSpeed:
+		case m == connexa.ResultGood && j.kind == connexa.Ping && r.kind == connexa.RunPingSpeed:
 			follow(r)
-		case m == connexa.MarkGood:
+		case m == connexa.ResultGood:
 			r.Good++
-		case m == connexa.MarkSlow:
+		case m == connexa.ResultSlow:
 			r.Slow++
-		case m == connexa.MarkBad:
+		case m == connexa.ResultBad:
 			r.Bad++
 		default:
-			r.Void++
+			r.Inconclusive++
 		}
 		if r.Done() == r.Total {
-			r.over(connexa.RunDone, at)
+			r.isOver(connexa.RunDone, at)
 		}
 		runs = append(runs, r.id)
 	}
@@ -206,4 +206,4 @@ type lawClaim struct {
 	job *lawJob
 }
 
-func (c *lawClaim) current() bool { return c.job.state == "running" && c.job.attempt == c.Attempt }
+func (c *lawClaim) isCurrent() bool { return c.job.state == "running" && c.job.attempt == c.Attempt }
