@@ -28,11 +28,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from then on a second signal kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(runCommand(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run returns the exit code.
-func run(ctx context.Context, args []string, in *os.File, out io.Writer, errs *os.File) int {
+// runCommand returns the exit code.
+func runCommand(ctx context.Context, args []string, in *os.File, out io.Writer, errs *os.File) int {
 	cmd, err := config.Parse(args, out)
 	switch {
 	case errors.Is(err, config.ErrHelp):

@@ -54,7 +54,7 @@ func TestUninstall(t *testing.T) {
 	}
 	m := newMachine(t)
 	before := m.listFiles()
-	m.install()
+	m.installPanel()
 	if list, err := isolation.List(); err != nil || len(list) != 64 {
 		t.Fatalf("%d devices, %v", len(list), err)
 	}
@@ -72,7 +72,7 @@ func TestUninstall(t *testing.T) {
 	m.checkKept(before)
 
 	// What cannot be removed is said, keeps what removes it, and does not stop the rest.
-	m.install()
+	m.installPanel()
 	leave := m.occupyAccount()
 	m.runUninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
 	if list, err := isolation.List(); err != nil || len(list) != 64 {
@@ -170,9 +170,9 @@ func (m *machine) writeFile(file string, text []byte) {
 	}
 }
 
-// install does what the comments of the units say, and what the service manager and
+// installPanel does what the comments of the units say, and what the service manager and
 // a panel do then.
-func (m *machine) install() {
+func (m *machine) installPanel() {
 	m.t.Helper()
 	const units = "/etc/systemd/system/"
 	m.writeFile("/usr/local/bin/connexa", m.program)

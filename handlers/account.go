@@ -8,24 +8,24 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-func (h *Handlers) account(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request) {
 	h.drawAccount(w, r, http.StatusOK, nil)
 }
 
 func (h *Handlers) drawAccount(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
-	list, err := h.app.Sessions(r.Context(), accountOf(r.Context()).id, h.token(r))
+	list, err := h.app.Sessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("account.title"), views.NavAccount)
+	pg := h.layoutData(w, r, connexa.T("account.title"), views.NavAccount)
 	pg.Here = "/account"
 	h.fragmentStatus(w, r, status, views.Account(pg, views.AccountPage{Errors: errs, Sessions: list}))
 }
 
 func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	ended, err := h.givePassword(w, r)
@@ -35,11 +35,11 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
 		h.drawAccount(w, r, http.StatusUnprocessableEntity, errs)
 		return
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("account.password.changed", ended))
-	h.redirect(w, r, "/account")
+	h.addFlash(w, r, connexa.T("account.password.changed", ended))
+	h.redirectTo(w, r, "/account")
 }
 
 // givePassword changes the password as the form says. The session goes on under a new
@@ -48,7 +48,7 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 	ctx := r.Context()
 	who := accountOf(ctx).id
 	field := func(name string) connexa.Secret { return connexa.Secret(r.PostForm.Get(name)) }
-	if ended, err = h.app.ChangePassword(ctx, who, h.token(r), field("old"), field("new"), field("repeat")); err != nil {
+	if ended, err = h.app.ChangePassword(ctx, who, h.sessionToken(r), field("old"), field("new"), field("repeat")); err != nil {
 		return 0, err
 	}
 	if err := h.renewSession(r); err != nil {
@@ -68,7 +68,7 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 // chooses another one, and has nothing else until then.
 func (h *Handlers) forcedPassword(w http.ResponseWriter, r *http.Request) {
 	if !h.mustChange(r) {
-		h.redirect(w, r, "/account")
+		h.redirectTo(w, r, "/account")
 		return
 	}
 	h.drawForced(w, r, http.StatusOK, nil)
@@ -76,7 +76,7 @@ func (h *Handlers) forcedPassword(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) drawForced(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
 	next := pageAfter(r.FormValue("next"))
-	pg := h.frame(w, r, connexa.T("password.title"), views.NavNone)
+	pg := h.layoutData(w, r, connexa.T("password.title"), views.NavNone)
 	pg.Here = "/password"
 	h.fragmentStatus(w, r, status, views.ForcedPassword(pg, views.ForcedPasswordForm{Errors: errs, Next: next}))
 }
@@ -84,11 +84,11 @@ func (h *Handlers) drawForced(w http.ResponseWriter, r *http.Request, status int
 // takeForcedPassword answers POST /password.
 func (h *Handlers) takeForcedPassword(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	if !h.mustChange(r) {
-		h.redirect(w, r, "/account")
+		h.redirectTo(w, r, "/account")
 		return
 	}
 	_, err := h.givePassword(w, r)
@@ -98,11 +98,11 @@ func (h *Handlers) takeForcedPassword(w http.ResponseWriter, r *http.Request) {
 		h.drawForced(w, r, http.StatusUnprocessableEntity, errs)
 		return
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("password.changed"))
-	h.redirect(w, r, pageAfter(r.PostForm.Get("next")))
+	h.addFlash(w, r, connexa.T("password.changed"))
+	h.redirectTo(w, r, pageAfter(r.PostForm.Get("next")))
 }
 
 func (h *Handlers) mustChange(r *http.Request) bool {
@@ -115,19 +115,19 @@ func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
 		err = h.app.EndSession(r.Context(), accountOf(r.Context()).id, id)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("account.sessions.ended", 1))
-	h.redirect(w, r, "/account")
+	h.addFlash(w, r, connexa.T("account.sessions.ended", 1))
+	h.redirectTo(w, r, "/account")
 }
 
 func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) {
-	n, err := h.app.EndOtherSessions(r.Context(), accountOf(r.Context()).id, h.token(r))
+	n, err := h.app.EndOtherSessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("account.sessions.ended", n))
-	h.redirect(w, r, "/account")
+	h.addFlash(w, r, connexa.T("account.sessions.ended", n))
+	h.redirectTo(w, r, "/account")
 }

@@ -14,20 +14,20 @@ import (
 
 func TestChangePasswordEndsTheOtherSessions(t *testing.T) {
 	p := startPanel(t)
-	here, there := p.browser().login(), p.browser().login()
+	here, there := p.newBrowser().logIn(), p.newBrowser().logIn()
 	here.post("/account/password", "old", "wrong", "new", "another long horse", "repeat", "another long horse").
-		is(t, http.StatusUnprocessableEntity).says(t, "The password is wrong.")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "The password is wrong.")
 	here.post("/account/password", "old", adminPassword, "new", "short", "repeat", "shirt").
-		is(t, http.StatusUnprocessableEntity).says(t, "At least 12 characters.").says(t, "The two are not the same.")
-	there.get("/account").is(t, http.StatusOK)
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "At least 12 characters.").contains(t, "The two are not the same.")
+	there.get("/account").hasStatus(t, http.StatusOK)
 
 	here.post("/account/password", "old", adminPassword, "new", "another long horse", "repeat", "another long horse").leadsTo(t, "/account")
-	here.get("/account").is(t, http.StatusOK).says(t, "The password is changed; 1 other session has ended.")
+	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "The password is changed; 1 other session has ended.")
 	if a := here.get("/account"); strings.Contains(a.body, "The password is changed") {
 		t.Error("the toast came twice")
 	}
 	there.get("/account").leadsTo(t, "/login?next=%2Faccount")
-	there.post("/login", "username", "admin", "password", adminPassword).is(t, http.StatusUnprocessableEntity)
+	there.post("/login", "username", "admin", "password", adminPassword).hasStatus(t, http.StatusUnprocessableEntity)
 	there.post("/login", "username", "admin", "password", "another long horse").leadsTo(t, "/")
 }
 
@@ -35,32 +35,32 @@ var sessionForm = regexp.MustCompile(`action="(/account/sessions/\d+/end)"`)
 
 func TestSessionsAreListedAndEnded(t *testing.T) {
 	p := startPanel(t)
-	here, there := p.browser().login(), p.browser()
+	here, there := p.newBrowser().logIn(), p.newBrowser()
 	there.header.Set("User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0")
-	there.login()
-	page := here.get("/account").says(t, "Firefox, Windows").says(t, "this browser")
+	there.logIn()
+	page := here.get("/account").contains(t, "Firefox, Windows").contains(t, "this browser")
 	forms := sessionForm.FindAllStringSubmatch(page.body, -1)
 	if len(forms) != 1 {
 		t.Fatalf("%d sessions can be ended, want 1", len(forms))
 	}
 	here.post(forms[0][1]).leadsTo(t, "/reauth")
-	here.prove()
+	here.confirmPassword()
 	here.post(forms[0][1]).leadsTo(t, "/account")
 	there.get("/account").leadsTo(t, "/login?next=%2Faccount")
-	here.post(forms[0][1]).is(t, http.StatusNotFound)
+	here.post(forms[0][1]).hasStatus(t, http.StatusNotFound)
 
-	there.login()
+	there.logIn()
 	here.post("/account/sessions/end").leadsTo(t, "/account")
 	there.get("/account").leadsTo(t, "/login?next=%2Faccount")
-	here.get("/account").is(t, http.StatusOK).says(t, "1 session has ended.")
+	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "1 session has ended.")
 }
 
 // TestAnEndedSessionStaysEnded ends a session while a request of it is under
 // way that will change it.
 func TestAnEndedSessionStaysEnded(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	late := p.h.login.LoadAndSave(p.h.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := p.newBrowser().logIn()
+	late := p.h.login.LoadAndSave(p.h.requireLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		list, err := p.db.Sessions(r.Context(), 1, "")
 		if err != nil || len(list) != 1 {
 			t.Error(list, err)
@@ -73,7 +73,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})))
 	r := httptest.NewRequest(http.MethodPost, "/late", nil)
-	r.AddCookie(&http.Cookie{Name: "connexa", Value: b.cookie("connexa")})
+	r.AddCookie(&http.Cookie{Name: "connexa", Value: b.cookieNamed("connexa")})
 	rec := httptest.NewRecorder()
 	late.ServeHTTP(rec, r)
 	if rec.Code != http.StatusNoContent {
@@ -92,46 +92,46 @@ func TestPasswordAgain(t *testing.T) {
 	a.recentAuth("GET /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
 	a.recentAuth("POST /secret", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the secret")) })
 	mux.Handle("/", p.Config.Handler)
-	p.Config.Handler = p.h.wrap(mux)
+	p.Config.Handler = p.h.middleware(mux)
 
-	b := p.browser()
+	b := p.newBrowser()
 	b.get("/secret").leadsTo(t, "/login?next=%2Fsecret")
-	b.login()
+	b.logIn()
 	b.get("/secret?x=1").leadsTo(t, "/reauth?next=%2Fsecret%3Fx%3D1") // the login itself does not count
 	b.header.Set("Referer", p.URL+"/nodes/7")
 	b.post("/secret").leadsTo(t, "/reauth?next=%2Fnodes%2F7")
 	b.header = http.Header{"Hx-Request": {"true"}, "Hx-Current-Url": {p.URL + "/nodes/7"}}
-	if got := b.get("/secret").is(t, http.StatusForbidden).Header.Get("HX-Redirect"); got != "/reauth?next=%2Fnodes%2F7" {
+	if got := b.get("/secret").hasStatus(t, http.StatusForbidden).Header.Get("HX-Redirect"); got != "/reauth?next=%2Fnodes%2F7" {
 		t.Errorf("HX-Redirect %q", got)
 	}
 	b.header = nil
-	b.get("/reauth?next=%2Fsecret").is(t, http.StatusOK).says(t, `value="/secret"`)
-	b.post("/reauth", "password", "wrong", "next", "/secret").is(t, http.StatusUnprocessableEntity).says(t, "The password is wrong.")
+	b.get("/reauth?next=%2Fsecret").hasStatus(t, http.StatusOK).contains(t, `value="/secret"`)
+	b.post("/reauth", "password", "wrong", "next", "/secret").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "The password is wrong.")
 	b.get("/secret").leadsTo(t, "/reauth?next=%2Fsecret")
 	b.post("/reauth", "password", adminPassword, "next", "/secret").leadsTo(t, "/secret")
-	b.get("/secret").is(t, http.StatusOK).says(t, "the secret")
-	p.clock.pass(14 * time.Minute)
-	b.get("/secret").is(t, http.StatusOK)
-	p.clock.pass(2 * time.Minute)
+	b.get("/secret").hasStatus(t, http.StatusOK).contains(t, "the secret")
+	p.clock.passTime(14 * time.Minute)
+	b.get("/secret").hasStatus(t, http.StatusOK)
+	p.clock.passTime(2 * time.Minute)
 	b.get("/secret").leadsTo(t, "/reauth?next=%2Fsecret")
-	if got, want := p.acts(), "admin:reauth admin:login_failed admin:login"; got != want {
+	if got, want := p.auditActs(), "admin:reauth admin:login_failed admin:login"; got != want {
 		t.Errorf("audit: %s, want %s", got, want)
 	}
 }
 
 func TestSettingsForm(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	b.get("/settings").is(t, http.StatusOK).says(t, `value="256"`).says(t, "banner-key")
+	b := p.newBrowser().logIn()
+	b.get("/settings").hasStatus(t, http.StatusOK).contains(t, `value="256"`).contains(t, "banner-key")
 	good := []string{"concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30", "history_hour_days", "60", "history_day_days", "400", "encryption", "required"}
 	bad := append([]string{"concurrency", "lots"}, good[2:]...)
-	b.post("/settings", bad...).is(t, http.StatusUnprocessableEntity).says(t, `value="lots"`).says(t, "Enter a whole number from 1 to 2,000.").says(t, `aria-invalid="true"`)
+	b.post("/settings", bad...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, `value="lots"`).contains(t, "Enter a whole number from 1 to 2,000.").contains(t, `aria-invalid="true"`)
 	if s, err := p.db.Settings(t.Context()); err != nil || s != connexa.DefaultSettings() {
 		t.Errorf("settings %+v, %v", s, err)
 	}
 	b.post("/settings/key").leadsTo(t, "/")
 	b.post("/settings", good...).leadsTo(t, "/settings")
-	page := b.get("/settings").is(t, http.StatusOK).says(t, `value="12"`).says(t, "The settings are saved.")
+	page := b.get("/settings").hasStatus(t, http.StatusOK).contains(t, `value="12"`).contains(t, "The settings are saved.")
 	if strings.Contains(page.body, "banner-key") {
 		t.Error("the banner stays after the key was confirmed")
 	}
@@ -139,21 +139,21 @@ func TestSettingsForm(t *testing.T) {
 	if err != nil || s.KeyConfirmed.IsZero() || s.Concurrency != 12 || s.Encryption != connexa.EncryptionRequired {
 		t.Errorf("settings %+v, %v", s, err)
 	}
-	if got, want := p.acts(), "admin:settings_changed admin:key_confirmed admin:login"; got != want {
+	if got, want := p.auditActs(), "admin:settings_changed admin:key_confirmed admin:login"; got != want {
 		t.Errorf("audit: %s, want %s", got, want)
 	}
 }
 
 func TestAuditPages(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	for i := range auditRows + 10 {
 		row := connexa.AuditRow{At: time.Now(), Account: "ann", Act: connexa.ActImport, Detail: "file " + strings.Repeat("i", i) + "."}
 		if err := p.db.AddAudit(t.Context(), row); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first := b.get("/audit").is(t, http.StatusOK)
+	first := b.get("/audit").hasStatus(t, http.StatusOK)
 	if n := strings.Count(first.body, "<tr>"); n != auditRows+1 {
 		t.Errorf("%d rows on the first page", n-1)
 	}
@@ -161,7 +161,7 @@ func TestAuditPages(t *testing.T) {
 	if older == nil {
 		t.Fatal("no way to older rows")
 	}
-	last := b.get(older[1]).is(t, http.StatusOK).says(t, "logged in").says(t, "file .")
+	last := b.get(older[1]).hasStatus(t, http.StatusOK).contains(t, "logged in").contains(t, "file .")
 	if n := strings.Count(last.body, "<tr>"); n != 11+1 {
 		t.Errorf("%d rows on the last page", n-1)
 	}
@@ -177,7 +177,7 @@ func TestEveryActHasWords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	for _, lang := range []string{"en", "ru"} {
 		b.post("/preferences", "lang", lang, "next", "/audit").leadsTo(t, "/audit")
 		if m := regexp.MustCompile(`>act\.\w+<`).FindString(b.get("/audit").body); m != "" {
@@ -188,17 +188,17 @@ func TestEveryActHasWords(t *testing.T) {
 
 func TestPreferences(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
+	b := p.newBrowser()
 	b.header.Set("Accept-Language", "ru-RU,ru;q=0.9,en;q=0.5")
-	b.get("/login").says(t, `lang="ru"`).says(t, "Войти")
+	b.get("/login").contains(t, `lang="ru"`).contains(t, "Войти")
 	b.post("/preferences", "lang", "en", "next", "/login?next=%2Faudit").leadsTo(t, "/login?next=%2Faudit")
-	b.get("/login").says(t, `<html lang="en"`)
+	b.get("/login").contains(t, `<html lang="en"`)
 	b.post("/preferences", "theme", "dark", "next", "//evil.example").leadsTo(t, "/")
-	b.get("/login").says(t, `data-theme="dark"`).says(t, `<html lang="en"`) // one choice leaves the other
+	b.get("/login").contains(t, `data-theme="dark"`).contains(t, `<html lang="en"`) // one choice leaves the other
 	b.post("/preferences", "theme", "url(x)", "lang", "xx").leadsTo(t, "/")
-	b.get("/login").says(t, `data-theme="dark"`).says(t, `<html lang="en"`)
+	b.get("/login").contains(t, `data-theme="dark"`).contains(t, `<html lang="en"`)
 	b.post("/preferences", "lang", "", "next", "/login").leadsTo(t, "/login")
-	b.get("/login").says(t, `<html lang="ru"`)
+	b.get("/login").contains(t, `<html lang="ru"`)
 
 	// A cookie that somebody made is none.
 	for _, c := range b.client.Jar.Cookies(mustParse(t, p.URL)) {
@@ -207,18 +207,18 @@ func TestPreferences(t *testing.T) {
 			b.client.Jar.SetCookies(mustParse(t, p.URL), []*http.Cookie{c})
 		}
 	}
-	b.get("/login").is(t, http.StatusOK).says(t, `data-theme=""`)
+	b.get("/login").hasStatus(t, http.StatusOK).contains(t, `data-theme=""`)
 }
 
 func TestTimesAreInTheReadersZone(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	at := time.Date(2026, 11, 3, 20, 30, 0, 0, time.UTC)
 	if err := p.db.AddAudit(t.Context(), connexa.AuditRow{At: at, Act: connexa.ActImport}); err != nil {
 		t.Fatal(err)
 	}
 	b.client.Jar.SetCookies(mustParse(t, p.URL), []*http.Cookie{{Name: "tz", Value: "Asia/Tokyo", Path: "/"}})
-	b.get("/audit").says(t, "5:30").says(t, `datetime="2026-11-03T20:30:00Z"`)
+	b.get("/audit").contains(t, "5:30").contains(t, `datetime="2026-11-03T20:30:00Z"`)
 }
 
 func TestClientAddress(t *testing.T) {
@@ -258,11 +258,11 @@ func TestClientAddress(t *testing.T) {
 
 func TestTheAddressIsInTheAudit(t *testing.T) {
 	p := startPanel(t, behindProxy)
-	b := p.browser()
+	b := p.newBrowser()
 	b.header.Set("X-Forwarded-For", "203.0.113.9")
-	b.login()
-	b.get("/audit").says(t, "203.0.113.9")
-	b.get("/account").says(t, "203.0.113.9")
+	b.logIn()
+	b.get("/audit").contains(t, "203.0.113.9")
+	b.get("/account").contains(t, "203.0.113.9")
 }
 
 func TestFailures(t *testing.T) {
@@ -271,27 +271,27 @@ func TestFailures(t *testing.T) {
 	a := &guards{h: p.h, mux: mux}
 	a.authenticated("GET /panic", func(http.ResponseWriter, *http.Request) { panic("the secret of the panic") })
 	a.authenticated("GET /conflict", func(w http.ResponseWriter, r *http.Request) {
-		p.h.fail(w, r, connexa.Errorf(connexa.Conflict, "error.exists"))
+		p.h.renderFailure(w, r, connexa.Errorf(connexa.Conflict, "error.exists"))
 	})
-	a.authenticated("GET /broken", func(w http.ResponseWriter, r *http.Request) { p.h.fail(w, r, http.ErrNotSupported) })
+	a.authenticated("GET /broken", func(w http.ResponseWriter, r *http.Request) { p.h.renderFailure(w, r, http.ErrNotSupported) })
 	mux.Handle("/", p.Config.Handler)
-	p.Config.Handler = p.h.wrap(mux)
-	b := p.browser().login()
-	if a := b.get("/panic").is(t, http.StatusInternalServerError); strings.Contains(a.body, "secret of the panic") {
+	p.Config.Handler = p.h.middleware(mux)
+	b := p.newBrowser().logIn()
+	if a := b.get("/panic").hasStatus(t, http.StatusInternalServerError); strings.Contains(a.body, "secret of the panic") {
 		t.Error("the page shows the panic")
 	}
 	if !strings.Contains(p.log.String(), "secret of the panic") {
 		t.Error("the log does not have the panic")
 	}
-	b.get("/conflict").is(t, http.StatusConflict).says(t, "<!doctype html>").says(t, "This already exists.")
-	if a := b.get("/broken").is(t, http.StatusInternalServerError); strings.Contains(a.body, "not supported") {
+	b.get("/conflict").hasStatus(t, http.StatusConflict).contains(t, "<!doctype html>").contains(t, "This already exists.")
+	if a := b.get("/broken").hasStatus(t, http.StatusInternalServerError); strings.Contains(a.body, "not supported") {
 		t.Error("the page shows the cause")
 	}
-	b.get("/nothing").is(t, http.StatusNotFound).says(t, "There is no such page.")
-	b.post("/login", "username", strings.Repeat("x", 2<<20)).is(t, http.StatusRequestEntityTooLarge)
+	b.get("/nothing").hasStatus(t, http.StatusNotFound).contains(t, "There is no such page.")
+	b.post("/login", "username", strings.Repeat("x", 2<<20)).hasStatus(t, http.StatusRequestEntityTooLarge)
 
 	b.header = http.Header{"Hx-Request": {"true"}}
-	toast := b.get("/conflict").is(t, http.StatusConflict).says(t, "This already exists.")
+	toast := b.get("/conflict").hasStatus(t, http.StatusConflict).contains(t, "This already exists.")
 	if strings.Contains(toast.body, "<html") || toast.Header.Get("HX-Retarget") != "#toasts" {
 		t.Errorf("htmx got %v %s", toast.Header, toast.body)
 	}

@@ -10,19 +10,19 @@ import (
 
 const auditRows = 50
 
-func (h *Handlers) audit(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listAudit(w http.ResponseWriter, r *http.Request) {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	if err != nil || before < 0 {
 		before = 0
 	}
 	rows, next, err := h.app.AuditPage(r.Context(), before, auditRows)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	vm := views.AuditPage{Rows: rows, First: before == 0}
 	if next != 0 {
 		vm.Older = "/audit?before=" + strconv.FormatInt(next, 10)
 	}
-	h.page(w, r, views.Audit(h.frame(w, r, connexa.T("audit.title"), views.NavAudit), vm))
+	h.renderPage(w, r, views.Audit(h.layoutData(w, r, connexa.T("audit.title"), views.NavAudit), vm))
 }

@@ -27,20 +27,20 @@ func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			p := startPanel(t)
-			b := p.browser().login()
+			b := p.newBrowser().logIn()
 			b.addNodes("192.0.2.1")
 			at := p.clock.now().Add(-time.Hour)
-			p.probe(1, at, c.fact, 20*time.Millisecond)
-			p.probe(1, at.Add(30*time.Minute), connexa.Answered, 5*time.Millisecond)
+			p.probeNode(1, at, c.fact, 20*time.Millisecond)
+			p.probeNode(1, at.Add(30*time.Minute), connexa.Answered, 5*time.Millisecond)
 
-			b.get("/nodes").says(t, ">"+c.badge).says(t, c.why).says(t, c.stepsReached)
-			b.get("/nodes?cause="+c.cause).says(t, "192.0.2.1")
-			b.get("/nodes?step="+c.step).says(t, "192.0.2.1")
-			b.get("/nodes?step=control").saysNot(t, `id="node-1"`)
-			b.get("/").says(t, c.why)
-			b.get("/nodes/1").says(t, "Status from the login test").says(t, c.why).says(t, "Last test: ping").says(t, "The server answered.").saysNot(t, "All is well")
+			b.get("/nodes").contains(t, ">"+c.badge).contains(t, c.why).contains(t, c.stepsReached)
+			b.get("/nodes?cause="+c.cause).contains(t, "192.0.2.1")
+			b.get("/nodes?step="+c.step).contains(t, "192.0.2.1")
+			b.get("/nodes?step=control").lacks(t, `id="node-1"`)
+			b.get("/").contains(t, c.why)
+			b.get("/nodes/1").contains(t, "Status from the login test").contains(t, c.why).contains(t, "Last test: ping").contains(t, "The server answered.").lacks(t, "All is well")
 
-			rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv").is(t, http.StatusOK).body)).ReadAll()
+			rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv").hasStatus(t, http.StatusOK).body)).ReadAll()
 			if err != nil || len(rows) != 2 {
 				t.Fatal(rows, err)
 			}
@@ -60,29 +60,29 @@ func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 // after a speed test does not take its figures for its own.
 func TestALaterFailureStandsApart(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	at := p.clock.now().Add(-time.Hour)
-	p.probe(1, at, connexa.Fast, 20*time.Millisecond)
-	p.probe(1, at.Add(time.Minute), connexa.NoTunnel, 20*time.Millisecond)
-	b.get("/nodes").says(t, ">Speed OK").says(t, "10 of 10 steps").says(t, "suspect: no GRE came")
-	b.get("/nodes?cause=gre.no_inbound").saysNot(t, `id="node-1"`)
-	b.get("/nodes?suspect=1").says(t, `id="node-1"`)
-	b.get("/nodes/1").says(t, "Last test: login test").says(t, "Status from the speed test").says(t, "This happened once")
-	p.probe(1, at.Add(2*time.Minute), connexa.NoTunnel, 20*time.Millisecond)
-	b.get("/nodes?cause=gre.no_inbound").says(t, `id="node-1"`)
-	b.get("/nodes/1").says(t, "Last test: login test").saysNot(t, "Status from")
+	p.probeNode(1, at, connexa.Fast, 20*time.Millisecond)
+	p.probeNode(1, at.Add(time.Minute), connexa.NoTunnel, 20*time.Millisecond)
+	b.get("/nodes").contains(t, ">Speed OK").contains(t, "10 of 10 steps").contains(t, "suspect: no GRE came")
+	b.get("/nodes?cause=gre.no_inbound").lacks(t, `id="node-1"`)
+	b.get("/nodes?suspect=1").contains(t, `id="node-1"`)
+	b.get("/nodes/1").contains(t, "Last test: login test").contains(t, "Status from the speed test").contains(t, "This happened once")
+	p.probeNode(1, at.Add(2*time.Minute), connexa.NoTunnel, 20*time.Millisecond)
+	b.get("/nodes?cause=gre.no_inbound").contains(t, `id="node-1"`)
+	b.get("/nodes/1").contains(t, "Last test: login test").lacks(t, "Status from")
 }
 
 // Where the row of the probe that a status rests on is gone, the node still knows
 // its reason.
 func TestTheReasonOutlivesItsProbe(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	at := p.clock.now().Add(-time.Hour)
-	p.probe(1, at, connexa.LoginRefused, 20*time.Millisecond)
-	p.probe(1, at.Add(time.Minute), connexa.Answered, 5*time.Millisecond)
+	p.probeNode(1, at, connexa.LoginRefused, 20*time.Millisecond)
+	p.probeNode(1, at.Add(time.Minute), connexa.Answered, 5*time.Millisecond)
 	pool, err := dbtest.Open(filepath.Join(p.dir, db.File))
 	if err != nil {
 		t.Fatal(err)
@@ -91,5 +91,5 @@ func TestTheReasonOutlivesItsProbe(t *testing.T) {
 	if _, err := pool.ExecContext(t.Context(), `DELETE FROM history WHERE kind = 'login'`); err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes/1").is(t, http.StatusOK).says(t, "Status from the login test").says(t, "Wrong login or password.")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Status from the login test").contains(t, "Wrong login or password.")
 }

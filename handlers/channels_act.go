@@ -13,7 +13,7 @@ import (
 func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	c, err := h.app.TestChannel(r.Context(), id)
@@ -21,12 +21,12 @@ func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
 	case connexa.CodeOf(err) == connexa.Invalid:
 		h.flashTone(w, r, views.ToneBad, connexa.TextOf(err))
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	default:
-		h.flash(w, r, connexa.T("channel.test.sent", c.Name))
+		h.addFlash(w, r, connexa.T("channel.test.sent", c.Name))
 	}
-	h.redirect(w, r, "/channels")
+	h.redirectTo(w, r, "/channels")
 }
 
 // removeChannel answers POST /channels/{id}/remove: at first with the
@@ -34,21 +34,21 @@ func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) {
 	c, err := h.pathChannel(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	if !confirmed(r) {
+	if !isConfirmed(r) {
 		h.askConfirm(w, r, views.ConfirmRemoveChannel(i18n.From(r.Context()), c), connexa.T("channels.title"), views.NavSettings)
 		return
 	}
 	if err := h.app.RemoveChannel(r.Context(), c.ID); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("channel.removed", c.Name))
-	h.redirect(w, r, "/channels")
+	h.addFlash(w, r, connexa.T("channel.removed", c.Name))
+	h.redirectTo(w, r, "/channels")
 }

@@ -19,7 +19,7 @@ func (h *Handlers) newChannel(w http.ResponseWriter, r *http.Request) {
 // addChannel answers POST /channels.
 func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	in := readChannel(r.PostForm)
@@ -29,10 +29,10 @@ func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &errs):
 		h.channelForm(w, r, http.StatusUnprocessableEntity, views.ChannelForm{Input: in, Errors: errs})
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	default:
-		h.flash(w, r, connexa.T("channel.added", c.Name))
-		h.redirect(w, r, "/channels")
+		h.addFlash(w, r, connexa.T("channel.added", c.Name))
+		h.redirectTo(w, r, "/channels")
 	}
 }
 
@@ -41,7 +41,7 @@ func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) {
 	c, err := h.pathChannel(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Service: views.ChannelService(c.Service())}
@@ -55,11 +55,11 @@ func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
 	c, err := h.pathChannel(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	in := readChannel(r.PostForm)
@@ -69,10 +69,10 @@ func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &errs):
 		h.channelForm(w, r, http.StatusUnprocessableEntity, views.ChannelForm{ID: c.ID, Input: in, Errors: errs, Tail: c.Tail(), Called: c.Name})
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	default:
-		h.flash(w, r, connexa.T("channel.saved", in.Name))
-		h.redirect(w, r, "/channels")
+		h.addFlash(w, r, connexa.T("channel.saved", in.Name))
+		h.redirectTo(w, r, "/channels")
 	}
 }
 
@@ -81,7 +81,7 @@ func (h *Handlers) channelForm(w http.ResponseWriter, r *http.Request, status in
 	if f.ID != 0 {
 		title = connexa.T("channel.edit.title", f.Called)
 	}
-	h.fragmentStatus(w, r, status, views.ChannelFormPage(h.frame(w, r, title, views.NavSettings), f))
+	h.fragmentStatus(w, r, status, views.ChannelFormPage(h.layoutData(w, r, title, views.NavSettings), f))
 }
 
 func (h *Handlers) pathChannel(r *http.Request) (connexa.Channel, error) {

@@ -11,9 +11,9 @@ import (
 func (h *Handlers) listChannels(w http.ResponseWriter, r *http.Request) {
 	list, err := h.app.AllChannels(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("channels.title"), views.NavSettings)
-	h.page(w, r, views.Channels(pg, views.ChannelsPage{List: list, NoLink: h.public == nil}))
+	pg := h.layoutData(w, r, connexa.T("channels.title"), views.NavSettings)
+	h.renderPage(w, r, views.Channels(pg, views.ChannelsPage{List: list, NoLink: h.public == nil}))
 }

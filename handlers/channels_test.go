@@ -19,7 +19,7 @@ func startTelling(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p := startPanel(t, behindProxy)
 	p.useNotifier()
-	return p, p.browser().login()
+	return p, p.newBrowser().logIn()
 }
 
 // useNotifier lets the panel send to its channels.
@@ -37,23 +37,23 @@ const botToken = "220984411:ZZQw7rTcvCH1vGWJxfSeofSAs0K5PALQ9xy"
 
 func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 	p, b := startTelling(t)
-	b.get("/settings").says(t, `href="/channels"`)
-	b.get("/channels").is(t, http.StatusOK).says(t, "Nobody is told yet").says(t, "--public-url")
-	b.get("/channels/new").is(t, http.StatusOK).says(t, "@BotFather").says(t, `value="node_dropped" checked`).saysNot(t, `value="run_finished" checked`)
-	b.get("/channels/new?service=smtp").says(t, "Mail server")
-	b.get("/channels/new?service=carrier-pigeon").says(t, "ntfy://ntfy.sh/TOPIC")
+	b.get("/settings").contains(t, `href="/channels"`)
+	b.get("/channels").hasStatus(t, http.StatusOK).contains(t, "Nobody is told yet").contains(t, "--public-url")
+	b.get("/channels/new").hasStatus(t, http.StatusOK).contains(t, "@BotFather").contains(t, `value="node_dropped" checked`).lacks(t, `value="run_finished" checked`)
+	b.get("/channels/new?service=smtp").contains(t, "Mail server")
+	b.get("/channels/new?service=carrier-pigeon").contains(t, "ntfy://ntfy.sh/TOPIC")
 
 	good := []string{"service", "telegram", "name", "Ops chat", "lang", "ru", "on", "1", "kinds", "node_dropped", "kinds", "new_login", "token", botToken, "chat", "-1005554443332"}
 	b.post("/channels", good...).leadsTo(t, "/channels")
-	list := b.get("/channels").says(t, "Ops chat").says(t, "Telegram ···Q9xy · Русский").says(t, "a node that dropped out, a login from a new address, or a new password").says(t, "none sent yet").says(t, "Ops chat was added")
-	edit := b.get("/channels/1/edit").is(t, http.StatusOK).says(t, "ends in Q9xy").says(t, `value="new_login" checked`).saysNot(t, `value="offline" checked`)
+	list := b.get("/channels").contains(t, "Ops chat").contains(t, "Telegram ···Q9xy · Русский").contains(t, "a node that dropped out, a login from a new address, or a new password").contains(t, "none sent yet").contains(t, "Ops chat was added")
+	edit := b.get("/channels/1/edit").hasStatus(t, http.StatusOK).contains(t, "ends in Q9xy").contains(t, `value="new_login" checked`).lacks(t, `value="offline" checked`)
 	for _, page := range []answer{list, edit, b.get("/audit"), b.post("/channels/1/remove")} {
-		page.saysNot(t, "ZZQw7").saysNot(t, "220984411").saysNot(t, "1005554443332")
+		page.lacks(t, "ZZQw7").lacks(t, "220984411").lacks(t, "1005554443332")
 	}
 	if strings.Contains(p.log.String(), "ZZQw7") {
 		t.Error("the log has the token")
 	}
-	if got := p.acts(); !strings.HasPrefix(got, "admin:settings_changed ") {
+	if got := p.auditActs(); !strings.HasPrefix(got, "admin:settings_changed ") {
 		t.Errorf("audit: %s", got)
 	}
 
@@ -63,23 +63,23 @@ func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 	if err != nil || c.Name != "Night shift" || c.On || len(c.Kinds) != 1 || !strings.Contains(c.Address.Reveal(), "ZZQw7") {
 		t.Errorf("%+v, %v", c, err)
 	}
-	b.get("/audit").says(t, "place for notifications changed: Night shift")
+	b.get("/audit").contains(t, "place for notifications changed: Night shift")
 	// And with one takes it.
 	b.post("/channels/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline", "token", "7:other-token", "chat", "@ops").leadsTo(t, "/channels")
 	if c, err := p.db.Channel(t.Context(), 1); err != nil || !strings.HasPrefix(c.Address.Reveal(), "telegram://7:other-token@telegram?chats=%40ops") {
 		t.Errorf("%s, %v", c.Address.Reveal(), err)
 	}
-	b.get("/audit").says(t, "place for notifications has a new address: Night shift")
+	b.get("/audit").contains(t, "place for notifications has a new address: Night shift")
 
 	// It goes after a question.
-	b.post("/channels/1/remove").is(t, http.StatusOK).says(t, "Remove Night shift?")
-	b.asHTMX("button").post("/channels/1/remove").is(t, http.StatusOK).says(t, "<dialog")
+	b.post("/channels/1/remove").hasStatus(t, http.StatusOK).contains(t, "Remove Night shift?")
+	b.asHTMX("button").post("/channels/1/remove").hasStatus(t, http.StatusOK).contains(t, "<dialog")
 	b.header = nil
 	b.post("/channels/1/remove", "yes", "1").leadsTo(t, "/channels")
 	for _, path := range []string{"/channels/1/edit", "/channels/1/test", "/channels/1/remove"} {
-		b.post(path, "service", "telegram", "yes", "1").is(t, http.StatusNotFound)
+		b.post(path, "service", "telegram", "yes", "1").hasStatus(t, http.StatusNotFound)
 	}
-	b.get("/channels/nonsense/edit").is(t, http.StatusNotFound)
+	b.get("/channels/nonsense/edit").hasStatus(t, http.StatusNotFound)
 }
 
 func TestAChannelFormSaysWhatIsWrong(t *testing.T) {
@@ -98,9 +98,9 @@ func TestAChannelFormSaysWhatIsWrong(t *testing.T) {
 		{[]string{"service", "url", "url", "discord://token-without-an-id", "name", "x", "lang", "en", "kinds", "offline"}, []string{"not how an address"}},
 		{[]string{"service", "url", "url", "ntfy://ntfy.sh/" + strings.Repeat("a", 2000), "name", strings.Repeat("ж", 61), "lang", "en", "kinds", "offline"}, []string{"At most 2,000", "At most 60"}},
 	} {
-		bad := b.post("/channels", tt.form...).is(t, http.StatusUnprocessableEntity).saysNot(t, "hunter22")
+		bad := b.post("/channels", tt.form...).hasStatus(t, http.StatusUnprocessableEntity).lacks(t, "hunter22")
 		for _, s := range tt.says {
-			bad.says(t, s)
+			bad.contains(t, s)
 		}
 	}
 	if list, err := p.db.Channels(t.Context()); err != nil || len(list) != 0 {
@@ -125,12 +125,12 @@ func TestATestSaysWhetherItWentOut(t *testing.T) {
 	if body := <-got; !strings.Contains(body, "пробное сообщение") {
 		t.Errorf("sent %s", body)
 	}
-	b.get("/channels").says(t, "A test went out to Hook").says(t, "Last sent").says(t, "Webhook ···n-42")
+	b.get("/channels").contains(t, "A test went out to Hook").contains(t, "Last sent").contains(t, "Webhook ···n-42")
 
 	status = http.StatusTeapot
 	b.post("/channels/1/test").leadsTo(t, "/channels")
 	<-got
-	page := b.get("/channels").says(t, "did not go out").says(t, "418").says(t, "Failed").saysNot(t, "Copper").saysNot(t, site.URL)
+	page := b.get("/channels").contains(t, "did not go out").contains(t, "418").contains(t, "Failed").lacks(t, "Copper").lacks(t, site.URL)
 	if strings.Contains(page.body, strings.TrimPrefix(site.URL, "http://")) || strings.Contains(p.log.String(), "Copper") {
 		t.Error("the address is on the page or in the log")
 	}
@@ -162,9 +162,9 @@ func TestALoginFromANewAddressIsNews(t *testing.T) {
 		{"2001:db8:0:1::1", true},
 	} {
 		before := len(n.notices)
-		b := p.browser()
+		b := p.newBrowser()
 		b.header = http.Header{"X-Forwarded-For": {tt.address}}
-		b.login()
+		b.logIn()
 		if got := len(n.notices) > before; got != tt.news {
 			t.Errorf("login %d from %s is news: %t", i+1, tt.address, got)
 		}

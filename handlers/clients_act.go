@@ -25,15 +25,15 @@ func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool,
 		err = h.app.EnableClient(r.Context(), id, on)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) { // the page hears of it by its stream
-		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said)}))
+		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said)}))
 		return
 	}
-	h.flash(w, r, connexa.T(said))
-	h.redirect(w, r, clientPath(id))
+	h.addFlash(w, r, connexa.T(said))
+	h.redirectTo(w, r, clientPath(id))
 }
 
 // deleteClient answers POST /clients/{id}/delete: at first with the question.
@@ -55,30 +55,30 @@ func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, int64) error, said string) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	if !confirmed(r) {
+	if !isConfirmed(r) {
 		h.askConfirm(w, r, views.ConfirmClient(i18n.From(r.Context()), what, id, u.Name), connexa.T("clients.title"), views.NavClients)
 		return
 	}
 	if err := act(r.Context(), id); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T(said, u.Name))
+	h.addFlash(w, r, connexa.T(said, u.Name))
 	to := clientPath(id)
 	if what == "delete" {
 		to = "/clients"
 	}
-	h.redirect(w, r, to)
+	h.redirectTo(w, r, to)
 }

@@ -24,7 +24,7 @@ func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) {
 // addClient answers POST /clients.
 func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	in := readClient(r.PostForm)
@@ -33,20 +33,20 @@ func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
 		h.renderClientError(w, r, views.ClientForm{Input: in}, err)
 		return
 	}
-	h.flash(w, r, connexa.T("clients.added", in.Name))
-	h.redirect(w, r, clientPath(id))
+	h.addFlash(w, r, connexa.T("clients.added", in.Name))
+	h.redirectTo(w, r, clientPath(id))
 }
 
 // editClient answers GET /clients/{id}/edit with the form.
 func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.app.PanelZone())})
@@ -56,21 +56,21 @@ func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	revision, err := strconv.ParseInt(r.PostForm.Get("revision"), 10, 64)
 	if err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	in := readClient(r.PostForm)
@@ -80,8 +80,8 @@ func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
 		h.renderClientError(w, r, views.ClientForm{ID: id, Revision: u.Revision, Input: in}, err)
 		return
 	}
-	h.flash(w, r, connexa.T("settings.saved"))
-	h.redirect(w, r, clientPath(id))
+	h.addFlash(w, r, connexa.T("settings.saved"))
+	h.redirectTo(w, r, clientPath(id))
 }
 
 // readClient reads what was typed into the form.
@@ -121,7 +121,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	}
 	served, err := h.app.ServedNodes(r.Context(), chosen)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	for _, s := range served {
@@ -129,7 +129,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	}
 	facets, err := h.app.Facets(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	for _, t := range facets.Tags[:min(len(facets.Tags), suggestions)] {
@@ -144,7 +144,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	if f.ID != 0 {
 		title = connexa.T("node.edit", f.Input.Name)
 	}
-	h.fragmentStatus(w, r, status, views.ClientFormPage(h.frame(w, r, title, views.NavClients), f))
+	h.fragmentStatus(w, r, status, views.ClientFormPage(h.layoutData(w, r, title, views.NavClients), f))
 }
 
 // renderClientError draws the form again with what is wrong with it, if err is of the
@@ -159,6 +159,6 @@ func (h *Handlers) renderClientError(w http.ResponseWriter, r *http.Request, f v
 		f.Problem = connexa.TextOf(err)
 		h.clientForm(w, r, http.StatusConflict, f)
 	default:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	}
 }

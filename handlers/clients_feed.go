@@ -34,13 +34,13 @@ func clientsStream(l clientList, ids []int64) string {
 
 // clientsFeed is what the page of access users hears of; v is the query of
 // clientsStream.
-func (h *Handlers) clientsFeed(v url.Values) (*feed, error) {
+func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
 	}
 	l := readClientList(url.Values{"q": v["q"], "state": v["state"], "page": v["at"]})
-	f := &feed{every: clientsEvery}
+	f := &pageStream{every: clientsEvery}
 	f.wants = func(e connexa.Event) bool {
 		return e.Topic == connexa.ClientChanged || e.Topic == connexa.ClientTraffic && (slices.Contains(ids, e.ID) || l.state != "")
 	}
@@ -68,12 +68,12 @@ func (h *Handlers) clientsFeed(v url.Values) (*feed, error) {
 }
 
 // clientFeed is what the page of one access user hears of.
-func (h *Handlers) clientFeed(v url.Values) (*feed, error) {
+func (h *Handlers) clientFeed(v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
-	f := &feed{every: clientsEvery}
+	f := &pageStream{every: clientsEvery}
 	f.wants = func(e connexa.Event) bool {
 		return (e.Topic == connexa.ClientChanged || e.Topic == connexa.ClientTraffic) && e.ID == id
 	}

@@ -12,27 +12,27 @@ import (
 func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	u, err := h.app.Client(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	services, err := h.app.ClientServices(r.Context(), &u.Client)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	host, elsewhere, err := h.clientHost(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	password, err := h.app.RevealClientPassword(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	a := views.ClientLines{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
@@ -41,5 +41,5 @@ func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 		line.User = u.Name
 		a.Services = append(a.Services, line)
 	}
-	h.page(w, r, views.ClientLinesPage(h.frame(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
+	h.renderPage(w, r, views.ClientLinesPage(h.layoutData(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
 }

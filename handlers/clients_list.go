@@ -38,16 +38,16 @@ func readClientList(v url.Values) clientList {
 func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) {
 	v, err := h.clientsView(r.Context(), readClientList(r.URL.Query()))
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#clients") {
-		h.fragment(w, r, views.ClientListPart(v))
+		h.renderFragment(w, r, views.ClientListPart(v))
 		return
 	}
-	pg := h.frame(w, r, connexa.T("clients.title"), views.NavClients)
+	pg := h.layoutData(w, r, connexa.T("clients.title"), views.NavClients)
 	pg.Stream = "" // the list has its own, of the rows that it drew
-	h.page(w, r, views.ClientListPage(pg, v))
+	h.renderPage(w, r, views.ClientListPage(pg, v))
 }
 
 func (h *Handlers) clientsView(ctx context.Context, l clientList) (views.ClientList, error) {

@@ -13,17 +13,17 @@ import (
 func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	a, err := h.clientView(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("clients.one", a.Name), views.NavClients)
+	pg := h.layoutData(w, r, connexa.T("clients.one", a.Name), views.NavClients)
 	pg.Stream = fmt.Sprintf("/events?page=person&id=%d", id)
-	h.page(w, r, views.ClientPage(pg, a))
+	h.renderPage(w, r, views.ClientPage(pg, a))
 }
 
 // maxNamedNodes is how many nodes are named on the page of an access user; more are

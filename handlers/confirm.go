@@ -7,16 +7,16 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// confirmed reports whether the posted form is the answer to a question. Only
+// isConfirmed reports whether the posted form is the answer to a question. Only
 // the form of a question has the field: a form that asks nothing must not carry it.
-func confirmed(r *http.Request) bool { return r.PostForm.Get("yes") == "1" }
+func isConfirmed(r *http.Request) bool { return r.PostForm.Get("yes") == "1" }
 
 // askConfirm answers with a question: as a dialog to htmx, as a page to a browser
 // without script.
 func (h *Handlers) askConfirm(w http.ResponseWriter, r *http.Request, c views.Confirm, title connexa.Text, nav views.Nav) {
 	if isHTMX(r) {
-		h.fragment(w, r, views.ConfirmDialog(c))
+		h.renderFragment(w, r, views.ConfirmDialog(c))
 		return
 	}
-	h.page(w, r, views.ConfirmPage(h.frame(w, r, title, nav), c))
+	h.renderPage(w, r, views.ConfirmPage(h.layoutData(w, r, title, nav), c))
 }

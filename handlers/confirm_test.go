@@ -23,9 +23,9 @@ type submission struct {
 	form url.Values
 }
 
-// submissions lists what the buttons of a page post, without script (the action
+// formsOf lists what the buttons of a page post, without script (the action
 // of the form) and by htmx.
-func submissions(t *testing.T, page string) []submission {
+func formsOf(t *testing.T, page string) []submission {
 	t.Helper()
 	doc, err := html.Parse(strings.NewReader(page))
 	if err != nil {
@@ -85,10 +85,10 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 	p.useNotifier()
 	p.startImports()
 	b.post("/services/start", "id", "2")
-	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline})
+	p.reportService(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline})
 	b.post("/channels", "service", "telegram", "name", "Ops chat", "lang", "en", "on", "1", "kinds", "offline", "token", botToken, "chat", "@ops").leadsTo(t, "/channels")
 	b.post("/speed/endpoints", "endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081", "endpoint_token", "blue-kite-7")
-	b.prove()
+	b.confirmPassword()
 	b.post("/profiles", "label", "one", "user", "1")
 	b.post("/profiles", "label", "two", "user", "1")
 	b.post("/profiles/2/revoke", "yes", "1")
@@ -97,8 +97,8 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 	for _, path := range []string{
 		"/", "/nodes", "/nodes/1", "/nodes/2", "/services", "/clients", "/clients/1", "/channels", "/settings", "/profiles", "/profiles/1", "/runs", "/imports", "/account",
 	} {
-		page := b.get(path).is(t, http.StatusOK)
-		for _, s := range submissions(t, page.body) {
+		page := b.get(path).hasStatus(t, http.StatusOK)
+		for _, s := range formsOf(t, page.body) {
 			if !destructive.MatchString(s.to) || s.to == "/account/password" { // which asks for both passwords
 				continue
 			}
@@ -110,9 +110,9 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 				if htmx {
 					b.asHTMX("button")
 				}
-				before := p.acts()
-				b.do(http.MethodPost, s.to, s.form).is(t, http.StatusOK).says(t, `name="yes" value="1"`)
-				if after := p.acts(); after != before {
+				before := p.auditActs()
+				b.doRequest(http.MethodPost, s.to, s.form).hasStatus(t, http.StatusOK).contains(t, `name="yes" value="1"`)
+				if after := p.auditActs(); after != before {
 					t.Errorf("the button for %s on %s with %v acted without a question: %s", s.to, path, s.form, after)
 				}
 			}
@@ -132,14 +132,14 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 // One node is switched without a question, and by no answer that its form carries.
 func TestOneServiceIsSwitchedAtOnce(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
-	for _, s := range submissions(t, b.get("/nodes").body) {
+	for _, s := range formsOf(t, b.get("/nodes").body) {
 		if strings.HasPrefix(s.to, "/services/") && s.form.Get("id") == "1" {
-			b.asHTMX("button").do(http.MethodPost, s.to, s.form).is(t, http.StatusOK).says(t, "1 service was switched on.")
+			b.asHTMX("button").doRequest(http.MethodPost, s.to, s.form).hasStatus(t, http.StatusOK).contains(t, "1 service was switched on.")
 		}
 	}
 	b.header = nil
 	if wanted, err := p.db.WantedServices(t.Context()); err != nil || len(wanted) != 1 {
 		t.Errorf("%+v, %v", wanted, err)
 	}
-	b.post("/services/stop", "id", "99").is(t, http.StatusNotFound)
+	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
 }

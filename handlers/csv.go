@@ -24,7 +24,7 @@ type csvWriter struct {
 
 func newCSVWriter(w io.Writer) *csvWriter { return &csvWriter{out: csv.NewWriter(w)} }
 
-func (c *csvWriter) write(row []string) error {
+func (c *csvWriter) writeRow(row []string) error {
 	c.safe = c.safe[:0]
 	for _, cell := range row {
 		c.safe = append(c.safe, connexa.EscapeCell(cell))
@@ -44,7 +44,7 @@ func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string,
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	out := newCSVWriter(w)
 	rc := http.NewResponseController(w)
-	err := out.write(header)
+	err := out.writeRow(header)
 	n := 0
 	for row, failed := range rows {
 		if err == nil {
@@ -56,7 +56,7 @@ func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string,
 		if n++; n%exportDeadline == 1 {
 			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // a writer without deadlines is one of a test
 		}
-		err = out.write(row)
+		err = out.writeRow(row)
 	}
 	if failed := out.flush(); err == nil {
 		err = failed

@@ -16,17 +16,17 @@ const (
 	dashboardEvery = 2 * time.Second // the page is drawn no more often while things change
 )
 
-// dashboard answers GET /: how the fleet stands, and what runs.
-func (h *Handlers) dashboard(w http.ResponseWriter, r *http.Request) {
+// showDashboard answers GET /: how the fleet stands, and what runs.
+func (h *Handlers) showDashboard(w http.ResponseWriter, r *http.Request) {
 	v, err := h.dashboardView(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("dash.title"), views.NavDashboard)
+	pg := h.layoutData(w, r, connexa.T("dash.title"), views.NavDashboard)
 	pg.Nodes, pg.Charts = v.Facets.Total, true
 	pg.Stream = "/events?page=dashboard"
-	h.page(w, r, views.DashboardPage(pg, v))
+	h.renderPage(w, r, views.DashboardPage(pg, v))
 }
 
 func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err error) {
@@ -52,9 +52,9 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 }
 
 // dashboardFeed is what the dashboard hears of.
-func (h *Handlers) dashboardFeed() *feed {
+func (h *Handlers) dashboardFeed() *pageStream {
 	old := false
-	return &feed{
+	return &pageStream{
 		every: dashboardEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
 		again: func() bool { return old },

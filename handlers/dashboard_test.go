@@ -17,8 +17,8 @@ import (
 // and counts the rows behind it.
 func TestDashboardCountsWhatItsLinksShow(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	b.get("/").is(t, http.StatusOK).says(t, "No nodes yet").says(t, `href="/imports"`).says(t, "page=dashboard")
+	b := p.newBrowser().logIn()
+	b.get("/").hasStatus(t, http.StatusOK).contains(t, "No nodes yet").contains(t, `href="/imports"`).contains(t, "page=dashboard")
 	p.largeFleet(300)
 	if err := p.db.NoteFleet(t.Context()); err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestDashboardCountsWhatItsLinksShow(t *testing.T) {
 	rank := regexp.MustCompile(`<li>\s*<a href="([^"]*)" class="cut"[^>]*>.*?<span class="num">([\d,]+)</span>`)
 	var tiles, ranks [][]string
 	waitFor(t, func() bool { // the figures are counted behind our back, each kind by itself
-		a := b.get("/").is(t, http.StatusOK)
+		a := b.get("/").hasStatus(t, http.StatusOK)
 		tiles, ranks = tile.FindAllStringSubmatch(a.body, -1), rank.FindAllStringSubmatch(a.body, -1)
 		return strings.Contains(a.body, `<b>300</b>`) && len(ranks) >= 8
 	})
@@ -36,7 +36,7 @@ func TestDashboardCountsWhatItsLinksShow(t *testing.T) {
 	}
 	matched := regexp.MustCompile(`<b role="status">([\d,]+) nodes?</b>`)
 	for _, m := range append(tiles, ranks...) {
-		list := b.get(strings.ReplaceAll(m[1], "&amp;", "&")).is(t, http.StatusOK)
+		list := b.get(strings.ReplaceAll(m[1], "&amp;", "&")).hasStatus(t, http.StatusOK)
 		found := "0"
 		if f := matched.FindStringSubmatch(list.body); f != nil {
 			found = f[1]
@@ -49,22 +49,22 @@ func TestDashboardCountsWhatItsLinksShow(t *testing.T) {
 
 func TestDashboardRunsAndUplink(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	b.get("/").is(t, http.StatusOK).says(t, "Nothing was tested yet").saysNot(t, "of this machine")
-	p.probe(1, time.Now(), connexa.Fast, 20*time.Millisecond)
+	b.get("/").hasStatus(t, http.StatusOK).contains(t, "Nothing was tested yet").lacks(t, "of this machine")
+	p.probeNode(1, time.Now(), connexa.Fast, 20*time.Millisecond)
 	if err := p.db.SetUplink(t.Context(), connexa.Uplink{At: time.Now(), Found: connexa.Measurement{Down: 412_000_000, Up: 187_000_000}}); err != nil {
 		t.Fatal(err)
 	}
 	// The picture of the fleet may be some seconds old; runs and uplink are read.
-	b.get("/").is(t, http.StatusOK).says(t, `href="/runs/1"`).says(t, "412.0").says(t, "of this machine")
+	b.get("/").hasStatus(t, http.StatusOK).contains(t, `href="/runs/1"`).contains(t, "412.0").contains(t, "of this machine")
 }
 
 // TestDashboardHearsOfRuns holds that an open dashboard is drawn again when a run
 // makes progress.
 func TestDashboardHearsOfRuns(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

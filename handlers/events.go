@@ -24,9 +24,9 @@ const (
 	barsEvery   = time.Second // a bar's rate and time left go on without events
 )
 
-// feed is what one page hears of, beside the runs and the banners, which every
+// pageStream is what one page hears of, beside the runs and the banners, which every
 // page shows.
-type feed struct {
+type pageStream struct {
 	rows     map[int64]bool // the nodes that the page drew
 	services bool           // a row shows the service of its node
 	row      func(ctx context.Context, ids []int64) ([]templ.Component, error)
@@ -36,7 +36,7 @@ type feed struct {
 	again    func() bool                                          // optional: the panel was drawn of old figures, and wants to be drawn once more
 }
 
-func (f *feed) takes(e connexa.Event) bool {
+func (f *pageStream) wantsEvent(e connexa.Event) bool {
 	switch e.Topic {
 	case connexa.RunChanged, connexa.PanelChanged, connexa.DeletionChanged:
 		return true
@@ -52,23 +52,23 @@ func (f *feed) takes(e connexa.Event) bool {
 	return f.wants != nil && f.wants(e)
 }
 
-// events answers GET /events: the stream of the page that the query names. An
+// streamEvents answers GET /events: the stream of the page that the query names. An
 // event is a hint; what it tells of is read fresh, so what the page gets is true
 // when it is sent, whatever was missed before.
-func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) {
 	f, err := h.feedOf(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	leave, err := h.streams.enter(sessionOf(r.Context()), visitOf(r.Context()).address)
+	leave, err := h.streams.acquire(sessionOf(r.Context()), visitOf(r.Context()).address)
 	if err != nil {
 		h.refuseStream(w, r, err)
 		return
 	}
 	defer leave()
 	// The mailbox is open before the page's state is drawn: nothing falls between.
-	box, done := h.broker.Subscribe(f.takes)
+	box, done := h.broker.Subscribe(f.wantsEvent)
 	defer done()
 	s, err := openStream(w)
 	if err != nil {
@@ -76,7 +76,7 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := viewer{h: h, feed: f, stream: s, box: box}
-	if err := v.follow(r.Context()); err != nil && r.Context().Err() == nil {
+	if err := v.followEvents(r.Context()); err != nil && r.Context().Err() == nil {
 		h.log.Debug("a stream ended", "err", err)
 		pauseFor(r.Context(), brokenPause)
 	}
@@ -85,7 +85,7 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 // viewer is one open page.
 type viewer struct {
 	h      *Handlers
-	feed   *feed
+	feed   *pageStream
 	stream *stream
 	box    *events.Subscription
 
@@ -95,16 +95,16 @@ type viewer struct {
 	pingAt            time.Time
 }
 
-// follow draws the page as it is now and then what changes, until the session,
+// followEvents draws the page as it is now and then what changes, until the session,
 // the reader or the panel goes. While nothing changes it wakes for the ping alone.
-func (v *viewer) follow(ctx context.Context) error {
+func (v *viewer) followEvents(ctx context.Context) error {
 	now := v.h.now()
 	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
 	all := make([]int64, 0, len(v.feed.rows))
 	for id := range v.feed.rows {
 		all = append(all, id)
 	}
-	if err := v.draw(ctx, now, all); err != nil {
+	if err := v.drawRows(ctx, now, all); err != nil {
 		return err
 	}
 	for {
@@ -124,21 +124,21 @@ func (v *viewer) follow(ctx context.Context) error {
 			return nil // the panel goes down
 		}
 		now = v.h.now()
-		if err := v.draw(ctx, now, v.sort(list)); err != nil {
+		if err := v.drawRows(ctx, now, v.sortEvent(list)); err != nil {
 			return err
 		}
 		if !now.Before(v.pingAt) {
 			v.pingAt = now.Add(pingEvery)
-			if err := v.stream.ping(); err != nil {
+			if err := v.stream.sendPing(); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// sort takes the events apart: it returns the rows to draw now, and notes what
+// sortEvent takes the events apart: it returns the rows to draw now, and notes what
 // else is due and when.
-func (v *viewer) sort(list []connexa.Event) (rows []int64) {
+func (v *viewer) sortEvent(list []connexa.Event) (rows []int64) {
 	seen := map[int64]bool{}
 	for _, e := range list {
 		row := e.Topic == connexa.NodeChanged || v.feed.services && e.Topic == connexa.ServiceChanged
@@ -147,18 +147,18 @@ func (v *viewer) sort(list []connexa.Event) (rows []int64) {
 			rows = append(rows, e.ID)
 		}
 		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.DeletionChanged {
-			v.runsDue = sooner(v.runsDue, v.runsAt.Add(runsEvery))
+			v.runsDue = earlierOf(v.runsDue, v.runsAt.Add(runsEvery))
 		}
 		if v.feed.wants != nil && v.feed.wants(e) {
-			v.panelDue = sooner(v.panelDue, v.panelAt.Add(v.feed.every))
+			v.panelDue = earlierOf(v.panelDue, v.panelAt.Add(v.feed.every))
 		}
 	}
 	return rows
 }
 
-// draw sends the rows and whatever is due. What was due is so no longer, whether
+// drawRows sends the rows and whatever is due. What was due is so no longer, whether
 // or not the page has it: a due time that stays in the past is a loop without a wait.
-func (v *viewer) draw(ctx context.Context, now time.Time, rows []int64) error {
+func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) error {
 	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // "2 minutes ago" is as of now
 	var parts []templ.Component
 	if len(rows) > 0 && v.feed.row != nil {
@@ -168,7 +168,7 @@ func (v *viewer) draw(ctx context.Context, now time.Time, rows []int64) error {
 		}
 		parts = append(parts, list...)
 	}
-	if due(v.panelDue, now) {
+	if isDue(v.panelDue, now) {
 		v.panelAt, v.panelDue = now, time.Time{}
 		list, err := v.drawPanel(ctx)
 		if err != nil {
@@ -179,7 +179,7 @@ func (v *viewer) draw(ctx context.Context, now time.Time, rows []int64) error {
 			v.panelDue = now.Add(v.feed.every)
 		}
 	}
-	if due(v.runsDue, now) {
+	if isDue(v.runsDue, now) {
 		v.runsAt, v.runsDue = now, time.Time{}
 		bar, err := v.drawRuns(ctx, now)
 		if err != nil {
@@ -207,7 +207,7 @@ func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component
 	if err != nil {
 		return nil, err
 	}
-	deletion := v.h.deletion()
+	deletion := v.h.deletionPartial()
 	if deletion.Total > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused }) {
 		v.runsDue = now.Add(barsEvery) // one that has ended leaves the bar without an event
 	}
@@ -223,13 +223,13 @@ func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component
 }
 
 func (v *viewer) nextDue() time.Time {
-	return sooner(sooner(v.pingAt, v.runsDue), v.panelDue)
+	return earlierOf(earlierOf(v.pingAt, v.runsDue), v.panelDue)
 }
 
-func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
-// sooner is the earlier of two times; zero is never.
-func sooner(a, b time.Time) time.Time {
+// earlierOf is the earlier of two times; zero is never.
+func earlierOf(a, b time.Time) time.Time {
 	switch {
 	case a.IsZero():
 		return b
@@ -263,8 +263,8 @@ func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
 	return bars, nil
 }
 
-// deletion is how far the deletion of many nodes is.
-func (h *Handlers) deletion() views.Deletion {
+// deletionPartial is how far the deletion of many nodes is.
+func (h *Handlers) deletionPartial() views.Deletion {
 	done, total := h.app.Deletion()
 	return views.Deletion{Done: done, Total: total}
 }

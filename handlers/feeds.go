@@ -10,22 +10,22 @@ import (
 
 // feedKinds makes, for each kind of page, what a page of it hears of. A page without rows or
 // a panel of its own is of the kind "" and hears of the runs alone.
-var feedKinds = map[string]func(h *Handlers, ctx context.Context, query url.Values) (*feed, error){
-	"":          func(*Handlers, context.Context, url.Values) (*feed, error) { return &feed{}, nil },
-	"dashboard": func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.dashboardFeed(), nil },
-	"nodes":     func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.nodesFeed(v) },
-	"first":     func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.firstFeed(), nil },
-	"node":      func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.nodeFeed(v) },
-	"services":  func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.servicesFeed(v) },
-	"clients":   func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.clientsFeed(v) },
-	"person":    func(h *Handlers, _ context.Context, v url.Values) (*feed, error) { return h.clientFeed(v) },
-	"runs":      func(h *Handlers, _ context.Context, _ url.Values) (*feed, error) { return h.runsFeed(), nil },
+var feedKinds = map[string]func(h *Handlers, ctx context.Context, query url.Values) (*pageStream, error){
+	"":          func(*Handlers, context.Context, url.Values) (*pageStream, error) { return &pageStream{}, nil },
+	"dashboard": func(h *Handlers, _ context.Context, _ url.Values) (*pageStream, error) { return h.dashboardFeed(), nil },
+	"nodes":     func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.nodesFeed(v) },
+	"first":     func(h *Handlers, _ context.Context, _ url.Values) (*pageStream, error) { return h.firstFeed(), nil },
+	"node":      func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.nodeFeed(v) },
+	"services":  func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.servicesFeed(v) },
+	"clients":   func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.clientsFeed(v) },
+	"person":    func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.clientFeed(v) },
+	"runs":      func(h *Handlers, _ context.Context, _ url.Values) (*pageStream, error) { return h.runsFeed(), nil },
 	"run":       (*Handlers).runFeed,
 	"import":    (*Handlers).importFeed,
 }
 
 // feedOf is what the page that the query names hears of.
-func (h *Handlers) feedOf(r *http.Request) (*feed, error) {
+func (h *Handlers) feedOf(r *http.Request) (*pageStream, error) {
 	v := r.URL.Query()
 	open, ok := feedKinds[v.Get("page")]
 	if !ok {

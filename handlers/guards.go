@@ -34,12 +34,12 @@ func (a *guards) handle(pattern string, next http.Handler) {
 
 // public is for all, and needs no session.
 func (a *guards) public(pattern string, f http.HandlerFunc) {
-	a.handle(pattern, limit(f, strangerBytes, pageTime))
+	a.handle(pattern, limitRequest(f, strangerBytes, pageTime))
 }
 
 // optionalAuth is for all; the session is there when there is one.
 func (a *guards) optionalAuth(pattern string, f http.HandlerFunc) {
-	a.handle(pattern, a.h.readForm(limit(a.h.login.LoadAndSave(f), strangerBytes, pageTime)))
+	a.handle(pattern, a.h.readForm(limitRequest(a.h.login.LoadAndSave(f), strangerBytes, pageTime)))
 }
 
 // authenticated is for who is logged in.
@@ -50,13 +50,13 @@ func (a *guards) authenticated(pattern string, f http.HandlerFunc) {
 // limited is for who is logged in. The others get their answer before anything of the
 // body is read, within the time of the server.
 func (a *guards) limited(pattern string, f http.HandlerFunc, bytes int64, d time.Duration) {
-	a.handle(pattern, a.h.login.LoadAndSave(a.h.guard(limit(f, bytes, d))))
+	a.handle(pattern, a.h.login.LoadAndSave(a.h.requireLogin(limitRequest(f, bytes, d))))
 }
 
 // recentAuth is a page for who has entered the password again a short while ago.
 func (a *guards) recentAuth(pattern string, f http.HandlerFunc) {
 	a.authenticated(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if a.h.proved(w, r) {
+		if a.h.recentlyAuthenticated(w, r) {
 			f(w, r)
 		}
 	})
@@ -98,17 +98,17 @@ func (h *Handlers) readForm(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, strangerBytes)
 		if err := r.ParseForm(); err != nil {
-			h.fail(w, r, badForm(err))
+			h.renderFailure(w, r, badForm(err))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// limit bounds the body and the time of a request that was let in; until then the
+// limitRequest bounds the body and the time of a request that was let in; until then the
 // deadlines of the server hold. The deadlines of the connection come on top of
 // the context's: a slow sender or reader does not look at contexts.
-func limit(next http.Handler, bytes int64, d time.Duration) http.Handler {
+func limitRequest(next http.Handler, bytes int64, d time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		until := time.Now().Add(d)
 		rc := http.NewResponseController(w)

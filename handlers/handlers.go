@@ -64,8 +64,8 @@ type Handlers struct {
 	now     func() time.Time
 	log     *slog.Logger
 	noGRE   connexa.Text // Deps.NoTunnels
-	streams streamSeats
-	watches watches // of the sessions that have streams
+	streams streamLimiter
+	watches sessionWatches // of the sessions that have streams
 	times   conns.Times
 
 	figures    http.Handler   // Deps.Metrics

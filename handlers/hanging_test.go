@@ -41,12 +41,12 @@ func (p *panel) startServer(times conns.Times, bounds conns.Bounds, tls bool) *h
 	return s
 }
 
-// talk sends text, where HOST is the server, and returns all that comes back until
+// talkTo sends text, where HOST is the server, and returns all that comes back until
 // the server closes the connection.
-func talk(t *testing.T, s *httptest.Server, text string) string {
+func talkTo(t *testing.T, s *httptest.Server, text string) string {
 	t.Helper()
-	c := dial(t, s)
-	send(t, c, s, text)
+	c := dialServer(t, s)
+	sendRaw(t, c, s, text)
 	all, err := io.ReadAll(c)
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
@@ -55,7 +55,7 @@ func talk(t *testing.T, s *httptest.Server, text string) string {
 	return string(all)
 }
 
-func dial(t *testing.T, s *httptest.Server) net.Conn {
+func dialServer(t *testing.T, s *httptest.Server) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
 	if err != nil {
@@ -68,7 +68,7 @@ func dial(t *testing.T, s *httptest.Server) net.Conn {
 	return c
 }
 
-func send(t *testing.T, c net.Conn, s *httptest.Server, text string) {
+func sendRaw(t *testing.T, c net.Conn, s *httptest.Server, text string) {
 	t.Helper()
 	text = strings.ReplaceAll(text, "HOST", s.Listener.Addr().String())
 	if _, err := io.WriteString(c, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
@@ -102,7 +102,7 @@ func TestRequestsThatHangAreClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := talk(t, s, text); strings.Contains(got, " 500 ") {
+			if got := talkTo(t, s, text); strings.Contains(got, " 500 ") {
 				t.Errorf("it said %q", got)
 			}
 		})
@@ -113,8 +113,8 @@ func TestRequestsThatHangAreClosed(t *testing.T) {
 // and its connection closed, although the body never is.
 func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	session := "Cookie: connexa=" + b.cookie("connexa") + "\n"
+	b := p.newBrowser().logIn()
+	session := "Cookie: connexa=" + b.cookieNamed("connexa") + "\n"
 	never := conns.Times{Header: time.Hour, Request: time.Hour, Answer: time.Hour, Idle: time.Hour, Linger: 50 * time.Millisecond}
 	s := p.startServer(never, roomy, false)
 	for name, c := range map[string]struct {
@@ -146,7 +146,7 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 		for kind, body := range map[string]string{"length": partOfBody, "chunked": partChunk} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
-				got := talk(t, s, c.line+" HTTP/1.1\nHost: HOST\n"+c.header+body)
+				got := talkTo(t, s, c.line+" HTTP/1.1\nHost: HOST\n"+c.header+body)
 				head, _, _ := strings.Cut(got, "\r\n\r\n")
 				if !strings.HasPrefix(head, "HTTP/1.1 "+c.status+" ") || !strings.Contains(head, "\r\nConnection: close") {
 					t.Errorf("got %q, want %s and a connection that closes", head, c.status)
@@ -159,7 +159,7 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 func TestAStrangerSendsLittle(t *testing.T) {
 	p := startPanel(t)
 	s := p.startServer(conns.Times{Header: time.Hour, Request: time.Hour, Answer: time.Hour, Idle: time.Hour, Linger: 50 * time.Millisecond}, roomy, false)
-	got := talk(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+strings.Replace(partOfBody, "1000", "1000000", 1)+strings.Repeat("a", strangerBytes))
+	got := talkTo(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+strings.Replace(partOfBody, "1000", "1000000", 1)+strings.Repeat("a", strangerBytes))
 	if !strings.HasPrefix(got, "HTTP/1.1 413 ") {
 		t.Errorf("%.200q", got)
 	}
@@ -168,14 +168,14 @@ func TestAStrangerSendsLittle(t *testing.T) {
 // TestABrowserMayTakeTheTime sends a form after the deadline of strangers has passed.
 func TestABrowserMayTakeTheTime(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	s := p.startServer(conns.Times{Header: patience, Request: 200 * time.Millisecond, Answer: 200 * time.Millisecond, Idle: patience, Linger: time.Second}, roomy, false)
-	c := dial(t, s)
+	c := dialServer(t, s)
 	form := "lang=en&address=192.0.2.1&port=1723&login=a&password=b"
-	send(t, c, s, fmt.Sprintf("POST /nodes HTTP/1.1\nHost: HOST\nCookie: connexa=%s\nContent-Type: application/x-www-form-urlencoded\nContent-Length: %d\n\n%s", b.cookie("connexa"), len(form), form[:10]))
+	sendRaw(t, c, s, fmt.Sprintf("POST /nodes HTTP/1.1\nHost: HOST\nCookie: connexa=%s\nContent-Type: application/x-www-form-urlencoded\nContent-Length: %d\n\n%s", b.cookieNamed("connexa"), len(form), form[:10]))
 	// Another connection of a stranger, opened now, is cut before the rest is sent.
-	talk(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody)
-	send(t, c, s, form[10:])
+	talkTo(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody)
+	sendRaw(t, c, s, form[10:])
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -224,21 +224,21 @@ func TestHTTP2StreamsThatHang(t *testing.T) {
 func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	p := startPanel(t)
 	p.app.Imports = p.db
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	s := p.startServer(conns.Times{Header: patience, Request: 300 * time.Millisecond, Answer: patience, Idle: patience, Linger: 50 * time.Millisecond}, roomy, false)
-	session := "Cookie: connexa=" + b.cookie("connexa") + "\n"
+	session := "Cookie: connexa=" + b.cookieNamed("connexa") + "\n"
 	for i, line := range []string{"POST /login", "POST /preferences", "POST /profile", "POST /nodes", "POST /reauth", "POST /settings", "POST /imports"} {
 		header := ""
 		if i > 2 {
 			header = session
 		}
-		c := dial(t, s)
-		send(t, c, s, line+" HTTP/1.1\nHost: HOST\n"+header+partOfBody)
+		c := dialServer(t, s)
+		sendRaw(t, c, s, line+" HTTP/1.1\nHost: HOST\n"+header+partOfBody)
 		c.Close()
 		_, path, _ := strings.Cut(line, " ")
 		waitFor(t, func() bool { return strings.Contains(p.log.String(), "method=POST path="+path+" status=") })
 	}
-	if got := talk(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "did not arrive in time") {
+	if got := talkTo(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "did not arrive in time") {
 		t.Errorf("a form that stalls: %.300q", got)
 	}
 	if log := p.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "status=500") {
@@ -258,7 +258,7 @@ func TestWhatFollowsAnUnclearBodyIsNoRequest(t *testing.T) {
 		"two":        "Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n",
 		"lengths":    "Content-Length: 5\nContent-Length: 6\n",
 	} {
-		got := talk(t, s, "POST /preferences HTTP/1.1\nHost: HOST\nContent-Type: application/x-www-form-urlencoded\n"+header+"\n0\n\nGET /healthz HTTP/1.1\nHost: HOST\n\n")
+		got := talkTo(t, s, "POST /preferences HTTP/1.1\nHost: HOST\nContent-Type: application/x-www-form-urlencoded\n"+header+"\n0\n\nGET /healthz HTTP/1.1\nHost: HOST\n\n")
 		if n := strings.Count(got, "HTTP/1.1 "); n != 1 || !strings.Contains(got, "Connection: close") {
 			t.Errorf("%s: %d answers: %q", name, n, got)
 		}
@@ -278,20 +278,20 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 			t.Run(name+"/"+bound, func(t *testing.T) {
 				t.Parallel()
 				p := startPanel(t)
-				b := p.browser().login()
+				b := p.newBrowser().logIn()
 				never := conns.Times{Header: time.Hour, Request: time.Hour, Answer: time.Hour, Idle: time.Hour, Linger: time.Hour}
 				s := p.startServer(never, bounds, false)
-				stream := dial(t, s)
-				send(t, stream, s, "GET /events HTTP/1.1\nHost: HOST\nAccept: text/event-stream\nCookie: connexa="+b.cookie("connexa")+"\n\n")
+				stream := dialServer(t, s)
+				sendRaw(t, stream, s, "GET /events HTTP/1.1\nHost: HOST\nAccept: text/event-stream\nCookie: connexa="+b.cookieNamed("connexa")+"\n\n")
 				res, err := http.ReadResponse(bufio.NewReader(stream), nil)
 				if err != nil || res.StatusCode != http.StatusOK {
 					t.Fatalf("%v, %v", res, err)
 				}
 				defer func() { stream.Close(); res.Body.Close() }()
 				for range 40 {
-					send(t, dial(t, s), s, c.hang)
+					sendRaw(t, dialServer(t, s), s, c.hang)
 				}
-				if got := talk(t, s, "GET /healthz HTTP/1.1\nHost: HOST\nConnection: close\n\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				if got := talkTo(t, s, "GET /healthz HTTP/1.1\nHost: HOST\nConnection: close\n\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 					t.Errorf("health: %q", got)
 				}
 				if n := p.h.Readers(); n != 1 {

@@ -9,13 +9,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// nowhere answers for every address that the panel does not have.
-func (h *Handlers) nowhere(w http.ResponseWriter, r *http.Request) {
-	h.refuse(w, r, connexa.NotFound, connexa.T("error.no_page"))
+// notFound answers for every address that the panel does not have.
+func (h *Handlers) notFound(w http.ResponseWriter, r *http.Request) {
+	h.renderError(w, r, connexa.NotFound, connexa.T("error.no_page"))
 }
 
 // healthz says that the process answers.
-func (h *Handlers) healthz(w http.ResponseWriter, r *http.Request) { plain(w, http.StatusOK, "ok\n") }
+func (h *Handlers) healthz(w http.ResponseWriter, r *http.Request) {
+	plainText(w, http.StatusOK, "ok\n")
+}
 
 // readyz says whether the panel can do its work: it reads the database.
 func (h *Handlers) readyz(w http.ResponseWriter, r *http.Request) {
@@ -23,13 +25,13 @@ func (h *Handlers) readyz(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	if err := h.app.Ready(ctx); err != nil {
 		h.log.Warn("not ready", "err", err)
-		plain(w, http.StatusServiceUnavailable, "not ready\n")
+		plainText(w, http.StatusServiceUnavailable, "not ready\n")
 		return
 	}
-	plain(w, http.StatusOK, "ready\n")
+	plainText(w, http.StatusOK, "ready\n")
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
+func plainText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text) // the reader may have left

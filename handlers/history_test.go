@@ -17,8 +17,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// probe writes a result of a node as a run does, at a time.
-func (p *panel) probe(id int64, at time.Time, fact connexa.Fact, latency time.Duration) {
+// probeNode writes a result of a node as a run does, at a time.
+func (p *panel) probeNode(id int64, at time.Time, fact connexa.Fact, latency time.Duration) {
 	p.t.Helper()
 	ctx := p.t.Context()
 	if _, err := p.db.StartRun(ctx, connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: []int64{id}}}); err != nil {
@@ -49,8 +49,8 @@ func (p *panel) probe(id int64, at time.Time, fact connexa.Fact, latency time.Du
 	}
 }
 
-// charts reads the figures that a page hands to its script, by the id of the chart.
-func (a answer) charts(t *testing.T) map[string]drawing {
+// chartsOf reads the figures that a page hands to its script, by the id of the chart.
+func (a answer) chartsOf(t *testing.T) map[string]drawing {
 	t.Helper()
 	list := map[string]drawing{}
 	for _, m := range regexp.MustCompile(`id="(chart-\w+)"[^>]* data-chart="([^"]*)"`).FindAllStringSubmatch(a.body, -1) {
@@ -70,7 +70,7 @@ type drawing struct {
 	Failed, Done   []int
 }
 
-func numbers(list []*float64) string {
+func numbersOf(list []*float64) string {
 	var s []string
 	for _, v := range list {
 		if v == nil {
@@ -84,38 +84,38 @@ func numbers(list []*float64) string {
 
 func TestChartsOfANode(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
-	b.get("/nodes/1").is(t, http.StatusOK).says(t, "No tests in this period.")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "No tests in this period.")
 	now := time.Now()
-	p.probe(1, now.Add(-40*24*time.Hour), connexa.Answered, 90*time.Millisecond)
+	p.probeNode(1, now.Add(-40*24*time.Hour), connexa.Answered, 90*time.Millisecond)
 	hour := now.Add(-10 * 24 * time.Hour).Truncate(time.Hour)
-	p.probe(1, hour, connexa.Answered, 20*time.Millisecond)
-	p.probe(1, hour.Add(time.Minute), connexa.Answered, 40*time.Millisecond)
-	p.probe(1, hour.Add(2*time.Minute), connexa.NoAnswer, 0)
-	p.probe(1, now.Add(-4*time.Hour), connexa.Fast, 30*time.Millisecond)
-	p.probe(1, now.Add(-3*time.Hour), connexa.NoAnswer, 0)
-	p.probe(1, now.Add(-2*time.Hour), connexa.Answered, 24500*time.Microsecond)
+	p.probeNode(1, hour, connexa.Answered, 20*time.Millisecond)
+	p.probeNode(1, hour.Add(time.Minute), connexa.Answered, 40*time.Millisecond)
+	p.probeNode(1, hour.Add(2*time.Minute), connexa.NoAnswer, 0)
+	p.probeNode(1, now.Add(-4*time.Hour), connexa.Fast, 30*time.Millisecond)
+	p.probeNode(1, now.Add(-3*time.Hour), connexa.NoAnswer, 0)
+	p.probeNode(1, now.Add(-2*time.Hour), connexa.Answered, 24500*time.Microsecond)
 
 	for range 2 {
-		week := b.get("/nodes/1").is(t, http.StatusOK).says(t, "1 of 3 tests failed").charts(t)
+		week := b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "1 of 3 tests failed").chartsOf(t)
 		l := week["chart-latency"]
-		if got := numbers(l.Lines[0].Values); got != "30 - 24.5" || fmt.Sprint(l.Failed, l.Done) != "[0 1 0] [1 1 1]" || l.Step != 0 || l.Lines[0].Low != nil {
+		if got := numbersOf(l.Lines[0].Values); got != "30 - 24.5" || fmt.Sprint(l.Failed, l.Done) != "[0 1 0] [1 1 1]" || l.Step != 0 || l.Lines[0].Low != nil {
 			t.Errorf("a week of latency: %s, failed %v of %v, step %d", got, l.Failed, l.Done, l.Step)
 		}
-		if s := week["chart-speed"]; numbers(s.Lines[0].Values) != "25" || numbers(s.Lines[1].Values) != "4" || len(s.At) != 1 || s.At[0] != now.Add(-4*time.Hour).Unix() {
+		if s := week["chart-speed"]; numbersOf(s.Lines[0].Values) != "25" || numbersOf(s.Lines[1].Values) != "4" || len(s.At) != 1 || s.At[0] != now.Add(-4*time.Hour).Unix() {
 			t.Errorf("a week of speed: %+v", s)
 		}
-		month := b.get("/nodes/1?period=month").charts(t)["chart-latency"]
+		month := b.get("/nodes/1?period=month").chartsOf(t)["chart-latency"]
 		if len(month.At) < 3 || month.At[0] != hour.Unix() || *month.Lines[0].Values[0] != 30 || *month.Lines[0].Low[0] != 20 || *month.Lines[0].High[0] != 40 ||
 			month.Failed[0] != 1 || month.Done[0] != 3 || month.Step != 3600 {
 			t.Errorf("a month of latency: %+v", month)
 		}
-		quarter := b.get("/nodes/1?period=quarter").charts(t)["chart-latency"]
+		quarter := b.get("/nodes/1?period=quarter").chartsOf(t)["chart-latency"]
 		if len(quarter.At) < 3 || *quarter.Lines[0].Values[0] != 90 || quarter.Step != 86400 || quarter.At[0]%86400 != 0 {
 			t.Errorf("a quarter of latency: %+v", quarter)
 		}
-		if d := b.get("/nodes/1?period=day").charts(t)["chart-latency"]; len(d.At) != 3 || d.To-d.From != 86400 {
+		if d := b.get("/nodes/1?period=day").chartsOf(t)["chart-latency"]; len(d.At) != 3 || d.To-d.From != 86400 {
 			t.Errorf("a day of latency: %+v", d)
 		}
 		// The same once it is rolled up, and what is too old by itself is gone.
@@ -123,20 +123,20 @@ func TestChartsOfANode(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.get("/nodes/1?period=for+ever").is(t, http.StatusOK).says(t, `id="period-week" href="/nodes/1"`)
+	b.get("/nodes/1?period=for+ever").hasStatus(t, http.StatusOK).contains(t, `id="period-week" href="/nodes/1"`)
 }
 
 func TestHistoryAsCSV(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	hour := time.Now().Add(-5 * time.Hour).Truncate(time.Hour)
-	p.probe(1, hour.Add(time.Minute), connexa.Answered, 20*time.Millisecond)
-	p.probe(1, hour.Add(2*time.Minute), connexa.NoAnswer, 0)
-	p.probe(1, hour.Add(3*time.Minute), connexa.Fast, 30*time.Millisecond)
+	p.probeNode(1, hour.Add(time.Minute), connexa.Answered, 20*time.Millisecond)
+	p.probeNode(1, hour.Add(2*time.Minute), connexa.NoAnswer, 0)
+	p.probeNode(1, hour.Add(3*time.Minute), connexa.Fast, 30*time.Millisecond)
 	read := func(path string) (rows []map[string]string) {
 		t.Helper()
-		a := b.get(path).is(t, http.StatusOK)
+		a := b.get(path).hasStatus(t, http.StatusOK)
 		if name := a.Header.Get("Content-Disposition"); !strings.HasPrefix(name, `attachment; filename="192.0.2.1-1723-`) {
 			t.Errorf("%s is named %s", path, name)
 		}
@@ -171,7 +171,7 @@ func TestHistoryAsCSV(t *testing.T) {
 	has(rows[2], "result", "bad", "cause", "tcp.refused", "step", "resolve", "loss", "1", "latency_ms", "")
 	has(rows[3], "kind", "speed", "down_mbps", "25", "up_mbps", "4", "jitter_ms", "1.5", "exit_ip", "198.51.100.9", "endpoint", "speed.example.net", "confidence", "high")
 
-	b.get("/nodes/1").is(t, http.StatusOK).says(t, "confidence high · jitter 2\u202fms · exit 198.51.100.9 · speed.example.net")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "confidence high · jitter 2\u202fms · exit 198.51.100.9 · speed.example.net")
 	sums := read("/nodes/1/history.csv?tier=hour")
 	if len(sums) != 1 {
 		t.Fatalf("%d hours", len(sums))
@@ -180,19 +180,19 @@ func TestHistoryAsCSV(t *testing.T) {
 	if days := read("/nodes/1/history.csv?tier=day"); len(days) != 1 || days[0]["good"] != "2" {
 		t.Errorf("days: %v", days)
 	}
-	b.get("/nodes/7/history.csv").is(t, http.StatusNotFound)
-	b.get("/nodes/7/history.csv?tier=day").is(t, http.StatusNotFound)
-	p.browser().get("/nodes/1/history.csv").leadsTo(t, "/login?next="+url.QueryEscape("/nodes/1/history.csv"))
+	b.get("/nodes/7/history.csv").hasStatus(t, http.StatusNotFound)
+	b.get("/nodes/7/history.csv?tier=day").hasStatus(t, http.StatusNotFound)
+	p.newBrowser().get("/nodes/1/history.csv").leadsTo(t, "/login?next="+url.QueryEscape("/nodes/1/history.csv"))
 }
 
 // TestHistoryPages walks to the oldest row and back.
 func TestHistoryPages(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	now := time.Now()
 	for i := range 50 {
-		p.probe(1, now.Add(time.Duration(i-60)*time.Minute), connexa.Answered, time.Duration(100+i)*time.Millisecond)
+		p.probeNode(1, now.Add(time.Duration(i-60)*time.Minute), connexa.Answered, time.Duration(100+i)*time.Millisecond)
 	}
 	latencies := regexp.MustCompile(`(\d+)\x{202f}ms\s*</td>`)
 	link := func(a answer, rel string) string {
@@ -208,13 +208,13 @@ func TestHistoryPages(t *testing.T) {
 		}
 		return list
 	}
-	a := b.get("/nodes/1?period=day").is(t, http.StatusOK)
+	a := b.get("/nodes/1?period=day").hasStatus(t, http.StatusOK)
 	if link(a, "previous") != "" {
 		t.Error("there is something before the first page")
 	}
 	var forth [][]string
 	for at := "/nodes/1?period=day"; at != ""; {
-		a = b.get(at).is(t, http.StatusOK).says(t, `id="period-day" href=`).says(t, `aria-current="true"`)
+		a = b.get(at).hasStatus(t, http.StatusOK).contains(t, `id="period-day" href=`).contains(t, `aria-current="true"`)
 		forth = append(forth, rows(a))
 		// The stream draws the very page that is seen.
 		query := a.body[strings.Index(a.body, "/events?"):]
@@ -228,11 +228,11 @@ func TestHistoryPages(t *testing.T) {
 	}
 	for i := 1; i >= 0; i-- {
 		at := link(a, "previous")
-		a = b.get(at).is(t, http.StatusOK)
+		a = b.get(at).hasStatus(t, http.StatusOK)
 		if got := rows(a); !slices.Equal(got, forth[i]) {
 			t.Errorf("back on page %d: %v, want %v", i, got, forth[i])
 		}
 	}
-	part := b.asHTMX("div#node-live").get("/nodes/1?period=month").is(t, http.StatusOK).saysNot(t, "<html")
-	part.says(t, `id="node-live"`).says(t, "period=month")
+	part := b.asHTMX("div#node-live").get("/nodes/1?period=month").hasStatus(t, http.StatusOK).lacks(t, "<html")
+	part.contains(t, `id="node-live"`).contains(t, "period=month")
 }

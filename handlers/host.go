@@ -35,7 +35,7 @@ func (h *Handlers) withHost(next http.Handler) http.Handler {
 			return
 		}
 		h.log.Warn("request for another name refused", "host", r.Host, "peer", visitOf(r.Context()).address)
-		plain(w, http.StatusMisdirectedRequest, i18n.From(r.Context()).Text(connexa.T("error.host", name))+"\n")
+		plainText(w, http.StatusMisdirectedRequest, i18n.From(r.Context()).Text(connexa.T("error.host", name))+"\n")
 	})
 }
 
@@ -43,10 +43,10 @@ func (h *Handlers) ownName(name string) bool {
 	return name == "localhost" || slices.Contains(h.hosts, name)
 }
 
-// believed returns the Host of a request where it may stand in links and files: it was
+// isTrustedProxy returns the Host of a request where it may stand in links and files: it was
 // configured, or is the address of this machine that the browser is connected to. Any
 // other address may have been written by somebody between.
-func (h *Handlers) believed(r *http.Request) (host string, ok bool) {
+func (h *Handlers) isTrustedProxy(r *http.Request) (host string, ok bool) {
 	name := hostName(r.Host)
 	if h.ownName(name) {
 		return r.Host, true
@@ -71,12 +71,12 @@ func localAddress(r *http.Request) netip.Addr {
 	return at.Addr().Unmap().WithZone("")
 }
 
-// outside is how browsers reach the panel; not ok when nothing says so.
-func (h *Handlers) outside(r *http.Request) (base string, ok bool) {
+// isOutsideHost is how browsers reach the panel; not ok when nothing says so.
+func (h *Handlers) isOutsideHost(r *http.Request) (base string, ok bool) {
 	if h.public != nil {
 		return h.public.Scheme + "://" + h.public.Host, true
 	}
-	host, ok := h.believed(r)
+	host, ok := h.isTrustedProxy(r)
 	if h.secure {
 		return "https://" + host, ok
 	}
@@ -90,7 +90,7 @@ func (h *Handlers) asReached(r *http.Request, host string) string {
 	if err != nil || !a.IsUnspecified() {
 		return host
 	}
-	if reached, ok := h.believed(r); ok {
+	if reached, ok := h.isTrustedProxy(r); ok {
 		return hostName(reached)
 	}
 	if h.public != nil {

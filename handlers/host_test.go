@@ -13,9 +13,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// under returns a browser whose requests have that Host, wherever they go.
-func (p *panel) under(host string) *browser {
-	b := p.browser()
+// behindProxy returns a browser whose requests have that Host, wherever they go.
+func (p *panel) behindProxy(host string) *browser {
+	b := p.newBrowser()
 	b.client.Transport = hostly{host}
 	return b
 }
@@ -40,7 +40,7 @@ func TestNamesThatAreNotOurs(t *testing.T) {
 		"evil.example": false, "evil.example:8080": false, "panel.lan.evil.example": false, "xpanel.lan": false, "127.0.0.1.nip.io": false,
 		"localhost.evil.example": false, "2130706433": false, "127.1": false, "0x7f000001": false, "evil.example:panel.lan": false, "evil.localhost": false,
 	} {
-		b := p.under(host)
+		b := p.behindProxy(host)
 		for _, path := range []string{"/login", "/", "/static/app.css", "/profile?token=x", "/readyz", "/metrics", "/nowhere", "//x", "/events"} {
 			a := b.get(path)
 			if (a.StatusCode != http.StatusMisdirectedRequest) != ours {
@@ -50,7 +50,7 @@ func TestNamesThatAreNotOurs(t *testing.T) {
 				t.Errorf("%s of %s: %v %s", path, host, a.Header, a.body)
 			}
 		}
-		b.get("/healthz").is(t, http.StatusOK)
+		b.get("/healthz").hasStatus(t, http.StatusOK)
 		a := b.post("/login", "username", "admin", "password", adminPassword)
 		if (a.StatusCode == http.StatusSeeOther) != ours {
 			t.Errorf("login under %s: %s", host, a.Status)
@@ -112,20 +112,20 @@ func TestLinksNameThePanelOnly(t *testing.T) {
 			if tt.forwarded != "" {
 				b.header.Set("X-Forwarded-Host", tt.forwarded)
 			}
-			b.prove()
+			b.confirmPassword()
 			page := b.post("/profiles/1/link", "node", "1")
 			switch {
 			case tt.link == "":
-				page.is(t, http.StatusConflict).says(t, "--public-url")
+				page.hasStatus(t, http.StatusConflict).contains(t, "--public-url")
 				if strings.Contains(page.body, "/profile#") {
 					t.Error("there is a link")
 				}
 			default:
-				page.is(t, http.StatusOK).says(t, tt.link)
+				page.hasStatus(t, http.StatusOK).contains(t, tt.link)
 			}
 			got := b.get("/profiles/1/files?node=1")
 			if tt.remote == "" {
-				got.is(t, http.StatusConflict)
+				got.hasStatus(t, http.StatusConflict)
 			} else if !strings.Contains(got.body, "remote "+tt.remote+" ") {
 				t.Errorf("%s %.300s; want the remote %s", got.Status, got.body, tt.remote)
 			}
@@ -136,14 +136,14 @@ func TestLinksNameThePanelOnly(t *testing.T) {
 // TestEveryPageSaysWhatIsUnsafe shows the banners of clear HTTP and of root, in both languages.
 func TestEveryPageSaysWhatIsUnsafe(t *testing.T) {
 	p := startPanel(t, func(d *Deps) { d.InClear, d.AsRoot = true, true })
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	for lang, words := range map[string][2]string{"en": {"without TLS", "runs as root"}, "ru": {"без TLS", "от имени root"}} {
 		b.post("/preferences", "lang", lang)
 		for _, path := range []string{"/", "/nodes", "/settings", "/account", "/nowhere"} {
-			b.get(path).says(t, words[0]).says(t, words[1])
+			b.get(path).contains(t, words[0]).contains(t, words[1])
 		}
 	}
 	plain := startPanel(t)
-	b = plain.browser().login()
-	b.get("/").saysNot(t, "banner-clear").saysNot(t, "banner-root")
+	b = plain.newBrowser().logIn()
+	b.get("/").lacks(t, "banner-clear").lacks(t, "banner-root")
 }

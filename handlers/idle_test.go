@@ -59,8 +59,8 @@ func (w *streamWriter) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// take returns what was written since the last call.
-func (w *streamWriter) take() string {
+// takeWritten returns what was written since the last call.
+func (w *streamWriter) takeWritten() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.body.Reset()
@@ -88,7 +88,7 @@ type idlePanel struct {
 
 const mostLooks = 10_000
 
-func (p *idlePanel) now() time.Time {
+func (p *idlePanel) virtualNow() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.looks++; p.looks > mostLooks && p.spins != nil {
@@ -97,7 +97,7 @@ func (p *idlePanel) now() time.Time {
 	return time.Now()
 }
 
-func (p *idlePanel) count() int {
+func (p *idlePanel) countQueries() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.looks
@@ -128,16 +128,16 @@ func startIdlePanel(t *testing.T) *idlePanel {
 		t.Fatal(err)
 	}
 	sign, encrypt := p.db.CookieKeys()
-	if p.h, err = New(Deps{App: a, Broker: broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt, Now: p.now, Log: log}); err != nil {
+	if p.h, err = New(Deps{App: a, Broker: broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt, Now: p.virtualNow, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-// login returns the cookie of a session.
-func (p *idlePanel) login(t *testing.T) *http.Cookie {
+// logIn returns the cookie of a session.
+func (p *idlePanel) logIn(t *testing.T) *http.Cookie {
 	t.Helper()
-	a := p.ask(t, http.MethodPost, "/login", "username=admin&password="+strings.ReplaceAll(adminPassword, " ", "+"), nil)
+	a := p.askPage(t, http.MethodPost, "/login", "username=admin&password="+strings.ReplaceAll(adminPassword, " ", "+"), nil)
 	for _, c := range a.Result().Cookies() {
 		if c.Name == "connexa" {
 			return c
@@ -147,7 +147,7 @@ func (p *idlePanel) login(t *testing.T) *http.Cookie {
 	return nil
 }
 
-func (p *idlePanel) ask(t *testing.T, method, path, form string, session *http.Cookie) *httptest.ResponseRecorder {
+func (p *idlePanel) askPage(t *testing.T, method, path, form string, session *http.Cookie) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form))
 	r.Host = "127.0.0.1"
@@ -160,8 +160,8 @@ func (p *idlePanel) ask(t *testing.T, method, path, form string, session *http.C
 	return w
 }
 
-// open opens a stream, which ends with the context.
-func (p *idlePanel) open(ctx context.Context, query, from string, session *http.Cookie) (w *streamWriter, ended chan struct{}) {
+// openStream opens a stream, which ends with the context.
+func (p *idlePanel) openStream(ctx context.Context, query, from string, session *http.Cookie) (w *streamWriter, ended chan struct{}) {
 	w, ended = &streamWriter{header: http.Header{}}, make(chan struct{})
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events?"+query, nil)
 	r.Host = "127.0.0.1"
@@ -176,8 +176,8 @@ func (p *idlePanel) open(ctx context.Context, query, from string, session *http.
 	return w, ended
 }
 
-// fill makes one of everything that has a page.
-func (p *idlePanel) fill(t *testing.T, session *http.Cookie) {
+// fillFleet makes one of everything that has a page.
+func (p *idlePanel) fillFleet(t *testing.T, session *http.Cookie) {
 	t.Helper()
 	for _, form := range []struct{ path, form string }{
 		{"/nodes", "address=192.0.2.1&port=1723&login=a&password=b"},
@@ -187,12 +187,12 @@ func (p *idlePanel) fill(t *testing.T, session *http.Cookie) {
 		{"/runs", "kind=ping&id=1"},
 		{"/imports", "text=192.0.2.9+ops+Kite-7"},
 	} {
-		if w := p.ask(t, http.MethodPost, form.path, form.form, session); w.Code != http.StatusSeeOther {
+		if w := p.askPage(t, http.MethodPost, form.path, form.form, session); w.Code != http.StatusSeeOther {
 			t.Fatalf("POST %s: %d %.400s", form.path, w.Code, w.Body)
 		}
 	}
 	// Nobody works on the run or the service: an idle panel.
-	if w := p.ask(t, http.MethodPost, "/runs/1/cancel", "", session); w.Code != http.StatusSeeOther {
+	if w := p.askPage(t, http.MethodPost, "/runs/1/cancel", "", session); w.Code != http.StatusSeeOther {
 		t.Fatalf("cancel the run: %d %.400s", w.Code, w.Body)
 	}
 }
@@ -221,9 +221,9 @@ func TestAnIdleStreamWakesForItsPingAlone(t *testing.T) {
 			t.Run(kind+"/"+state, func(t *testing.T) {
 				inBubble(t, func(t *testing.T) {
 					p := startIdlePanel(t)
-					session := p.login(t)
+					session := p.logIn(t)
 					if state == "full" {
-						p.fill(t, session)
+						p.fillFleet(t, session)
 					}
 					time.Sleep(time.Minute) // a run that has ended is gone from the bar
 					p.staysIdle(t, query, session)
@@ -240,24 +240,24 @@ func (p *idlePanel) staysIdle(t *testing.T, query string, session *http.Cookie) 
 	p.mu.Lock()
 	p.spins = cancel
 	p.mu.Unlock()
-	w, ended := p.open(ctx, query, "192.0.2.50:1000", session)
+	w, ended := p.openStream(ctx, query, "192.0.2.50:1000", session)
 	defer func() {
 		cancel()
 		<-ended
 	}()
 	time.Sleep(pingEvery / 2)
 	if w.status >= 400 {
-		t.Fatalf("status %d: %s", w.status, w.take())
+		t.Fatalf("status %d: %s", w.status, w.takeWritten())
 	}
-	w.take()
-	before := p.count()
+	w.takeWritten()
+	before := p.countQueries()
 	const pings = 180
 	time.Sleep(pings * pingEvery)
 	synctest.Wait()
-	if woke := p.count() - before; woke > pings {
+	if woke := p.countQueries() - before; woke > pings {
 		t.Errorf("it woke %d times in %d intervals of the ping", woke, pings)
 	}
-	if got, want := w.take(), strings.Repeat("event: ping\ndata: \n\n", pings); got != want {
+	if got, want := w.takeWritten(), strings.Repeat("event: ping\ndata: \n\n", pings); got != want {
 		t.Errorf("it wrote %d bytes, want %d of %d pings: %.600q", len(got), len(want), pings, got)
 	}
 }
@@ -267,9 +267,9 @@ func (p *idlePanel) staysIdle(t *testing.T, query string, session *http.Cookie) 
 func TestAStreamOfWhatIsNotThereIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
-		session := p.login(t)
+		session := p.logIn(t)
 		for _, query := range []string{"page=run&id=1", "page=import&id=1", "page=node&id=x", "page=person&id=x", "page=nodes&rows=%25", "page=xyz"} {
-			w, ended := p.open(t.Context(), query, "192.0.2.50:1000", session)
+			w, ended := p.openStream(t.Context(), query, "192.0.2.50:1000", session)
 			<-ended
 			if w.status != http.StatusNotFound && w.status != http.StatusUnprocessableEntity {
 				t.Errorf("%s: status %d", query, w.status)
@@ -283,9 +283,9 @@ func TestAStreamOfWhatIsNotThereIsRefused(t *testing.T) {
 func TestARunThatWaitsLeavesStreamsIdle(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
-		session := p.login(t)
-		p.fill(t, session)
-		if w := p.ask(t, http.MethodPost, "/runs", "kind=ping&id=2", session); w.Code != http.StatusSeeOther {
+		session := p.logIn(t)
+		p.fillFleet(t, session)
+		if w := p.askPage(t, http.MethodPost, "/runs", "kind=ping&id=2", session); w.Code != http.StatusSeeOther {
 			t.Fatalf("start a run: %d", w.Code)
 		}
 		if err := p.db.PauseRun(t.Context(), 2, connexa.T("run.notice.held")); err != nil {
@@ -300,22 +300,22 @@ func TestARunThatWaitsLeavesStreamsIdle(t *testing.T) {
 func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
-		session, other := p.login(t), p.login(t)
+		session, other := p.logIn(t), p.logIn(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var mine []chan struct{}
 		for range 3 {
-			_, ended := p.open(ctx, "", "192.0.2.50:1000", session)
+			_, ended := p.openStream(ctx, "", "192.0.2.50:1000", session)
 			mine = append(mine, ended)
 		}
-		_, stays := p.open(ctx, "", "192.0.2.50:1000", other)
+		_, stays := p.openStream(ctx, "", "192.0.2.50:1000", other)
 		time.Sleep(time.Minute)
 		p.h.watches.mu.Lock()
 		if n := len(p.h.watches.list); n != 2 {
 			t.Errorf("%d sessions are looked at, want 2", n)
 		}
 		p.h.watches.mu.Unlock()
-		p.ask(t, http.MethodPost, "/logout", "", session)
+		p.askPage(t, http.MethodPost, "/logout", "", session)
 		for _, ended := range mine {
 			<-ended
 		}
@@ -349,37 +349,37 @@ func TestStreamsAreBounded(t *testing.T) {
 			}
 		}()
 		open := func(from string, session *http.Cookie) (status int, w *streamWriter) {
-			w, ended := p.open(ctx, "", from, session)
+			w, ended := p.openStream(ctx, "", from, session)
 			streams = append(streams, ended)
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
 			return w.status, w
 		}
-		greedy := p.login(t)
+		greedy := p.logIn(t)
 		for i := range streamsPerSession {
 			if status, w := open("192.0.2.1:1", greedy); status != 0 {
-				t.Fatalf("stream %d: %d %s", i, status, w.take())
+				t.Fatalf("stream %d: %d %s", i, status, w.takeWritten())
 			}
 		}
 		status, w := open("192.0.2.2:1", greedy) // its address makes no difference
-		if body := w.take(); status != http.StatusTooManyRequests || w.header.Get("Retry-After") != streamAgainSeconds ||
+		if body := w.takeWritten(); status != http.StatusTooManyRequests || w.header.Get("Retry-After") != streamAgainSeconds ||
 			strings.Contains(w.header.Get("Content-Type"), "event-stream") || !strings.Contains(body, "Close some of them") || strings.Contains(body, "<") {
 			t.Errorf("one too many of a session: %d %v %q", status, w.header, body)
 		}
-		if status, _ := open("192.0.2.1:1", p.login(t)); status != 0 {
+		if status, _ := open("192.0.2.1:1", p.logIn(t)); status != 0 {
 			t.Errorf("another session of the address: %d", status)
 		}
 		// An address with many sessions; of IPv6 its whole network.
 		at := func(i int) string { return "[2001:db8::" + string("123456789abcdef"[i%15]) + "]:1" }
 		for i := 0; i < streamsPerAddress; {
-			session := p.login(t)
+			session := p.logIn(t)
 			for n := 0; n < streamsPerSession && i < streamsPerAddress; n, i = n+1, i+1 {
 				if status, w := open(at(i), session); status != 0 {
-					t.Fatalf("stream %d of an address: %d %s", i, status, w.take())
+					t.Fatalf("stream %d of an address: %d %s", i, status, w.takeWritten())
 				}
 			}
 		}
-		late := p.login(t)
+		late := p.logIn(t)
 		if status, _ := open("[2001:db8::ffff]:1", late); status != http.StatusTooManyRequests {
 			t.Errorf("one too many of an address: %d", status)
 		}

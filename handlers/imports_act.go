@@ -74,14 +74,14 @@ func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) importChosen(w http.ResponseWriter, r *http.Request, id int64, q importQuery) {
 	v, err := h.importView(r.Context(), id, q)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if v.State == connexa.ImportReady && q.class == "" {
-		h.fragment(w, r, views.ImportSummaryPartial(v))
+		h.renderFragment(w, r, views.ImportSummaryPartial(v))
 		return
 	}
-	h.fragment(w, r, views.ImportPartial(v))
+	h.renderFragment(w, r, views.ImportPartial(v))
 }
 
 // chooseImportTest answers POST /imports/{id}/test: the test that follows, chosen
@@ -119,13 +119,13 @@ func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) {
 	}
 	v, err := h.importView(r.Context(), id, importQuery{class: string(connexa.LineBad)})
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if l.Class == connexa.LineBad {
 		l.Raw = connexa.Secret(text) // what was just typed, and not more
 	}
-	h.fragment(w, r, templ.Join(views.ImportLinePartial(v, l), views.ImportSummaryPartial(v)))
+	h.renderFragment(w, r, templ.Join(views.ImportLinePartial(v, l), views.ImportSummaryPartial(v)))
 }
 
 // rereadImport answers POST /imports/{id}/reread: the same text with another
@@ -133,7 +133,7 @@ func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) {
 	id, form, err := importForm(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	o := connexa.ImportOptions{Encoding: form.Get("encoding")}
@@ -161,8 +161,8 @@ const maxColumns = 1000
 
 func (h *Handlers) importActed(w http.ResponseWriter, r *http.Request, back string, err error) {
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.redirect(w, r, back)
+	h.redirectTo(w, r, back)
 }

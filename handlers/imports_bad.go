@@ -13,15 +13,15 @@ import (
 func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	if !h.proved(w, r) {
+	if !h.recentlyAuthenticated(w, r) {
 		return
 	}
 	lines, err := h.app.BadLines(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	p := i18n.From(r.Context())

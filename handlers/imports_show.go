@@ -29,18 +29,18 @@ func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v, err := h.importView(r.Context(), id, importQuery{class: string(connexa.LineBad), after: r.URL.Query().Get("after"), reveal: true})
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("import.title"), views.NavImport)
+	pg := h.layoutData(w, r, connexa.T("import.title"), views.NavImport)
 	pg.Stream = v.Stream()
 	w.Header().Set("Cache-Control", "no-store")
-	h.page(w, r, views.ImportPage(pg, v))
+	h.renderPage(w, r, views.ImportPage(pg, v))
 }
 
 // drawImport draws the page of an import, with what is wrong about a form on it
@@ -48,12 +48,12 @@ func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v, err := h.importView(r.Context(), id, importQueryOf(r.URL.Query()))
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v.Fault = fault
@@ -62,7 +62,7 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 			v.Columns[i].Field = mapping[i]
 		}
 	}
-	pg := h.frame(w, r, connexa.T("import.title"), views.NavImport)
+	pg := h.layoutData(w, r, connexa.T("import.title"), views.NavImport)
 	pg.Stream = v.Stream()
 	h.fragmentStatus(w, r, status, views.ImportPage(pg, v))
 }
@@ -162,7 +162,7 @@ const importEvery = 250 * time.Millisecond
 
 // importFeed is what the page of an import hears of: the import, and the run
 // that tests it.
-func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*feed, error) {
+func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(q.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
@@ -173,7 +173,7 @@ func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*feed, error) 
 	// While the preview waits for its reader, lines that are being corrected must
 	// stay as they are: then only the figures are drawn.
 	drawn := connexa.ImportState(q.Get("state"))
-	return &feed{
+	return &pageStream{
 		every: importEvery,
 		wants: func(e connexa.Event) bool {
 			return e.Topic == connexa.ImportChanged && e.ID == id || e.Topic == connexa.RunChanged

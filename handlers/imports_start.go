@@ -23,20 +23,20 @@ func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) {
 	recent, err := h.app.RecentImports(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v.Recent, v.Tests = recent, h.app.ImportTests()
 	if len(v.Tests) > 1 && status == http.StatusOK {
 		v.Test = v.Tests[1] // who imports servers wants to know which of them work
 	}
-	h.fragmentStatus(w, r, status, views.ImportStartPage(h.frame(w, r, connexa.T("import.title"), views.NavImport), v))
+	h.fragmentStatus(w, r, status, views.ImportStartPage(h.layoutData(w, r, connexa.T("import.title"), views.NavImport), v))
 }
 
 // startImport answers POST /imports: a file or a text, read as it comes.
 func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) {
 	in := upload{h: h, r: r, test: connexa.TestNone}
-	err := in.read()
+	err := in.readUpload()
 	if err == nil && in.id == 0 {
 		err = connexa.FieldErrors{"file": connexa.T("import.error.none")}
 	}
@@ -51,9 +51,9 @@ func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) {
 	case err != nil && connexa.CodeOf(err) == connexa.Invalid:
 		h.refuseImport(w, r, http.StatusUnprocessableEntity, in, err)
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	default:
-		h.redirect(w, r, importPath(in.id))
+		h.redirectTo(w, r, importPath(in.id))
 	}
 }
 
@@ -80,9 +80,9 @@ type upload struct {
 	test  connexa.ImportTest
 }
 
-// read takes the parts in the order in which they come. Nothing of a file is
+// readUpload takes the parts in the order in which they come. Nothing of a file is
 // ever kept whole, in memory or in a temporary file.
-func (u *upload) read() error {
+func (u *upload) readUpload() error {
 	parts, err := u.r.MultipartReader()
 	if errors.Is(err, http.ErrNotMultipart) {
 		return u.readForm()
@@ -98,13 +98,13 @@ func (u *upload) read() error {
 		if err != nil {
 			return badForm(err)
 		}
-		if err := u.part(part); err != nil {
+		if err := u.readPart(part); err != nil {
 			return err
 		}
 	}
 }
 
-func (u *upload) part(part *multipart.Part) error {
+func (u *upload) readPart(part *multipart.Part) error {
 	defer part.Close()
 	switch name := part.FormName(); name {
 	case "test":
@@ -122,7 +122,7 @@ func (u *upload) part(part *multipart.Part) error {
 		case err != nil && !errors.Is(err, io.EOF):
 			return badForm(err)
 		}
-		return u.take(name, part.FileName(), io.MultiReader(strings.NewReader(string(first[:n])), part))
+		return u.takeText(name, part.FileName(), io.MultiReader(strings.NewReader(string(first[:n])), part))
 	}
 	return nil
 }
@@ -136,12 +136,12 @@ func (u *upload) readForm() error {
 		return err
 	}
 	if text := u.r.PostForm.Get("text"); text != "" {
-		return u.take("text", "", strings.NewReader(text))
+		return u.takeText("text", "", strings.NewReader(text))
 	}
 	return nil
 }
 
-func (u *upload) take(field, name string, text io.Reader) error {
+func (u *upload) takeText(field, name string, text io.Reader) error {
 	u.field = field
 	if u.id != 0 {
 		return connexa.Errorf(connexa.Invalid, "import.error.both")

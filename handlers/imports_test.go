@@ -47,7 +47,7 @@ func (p *panel) startImports() (stop func()) {
 // part is one field of an upload; with a file name it is a file.
 type part struct{ field, file, text string }
 
-func (b *browser) upload(parts ...part) answer {
+func (b *browser) uploadFile(parts ...part) answer {
 	b.p.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -86,8 +86,8 @@ func (b *browser) upload(parts ...part) answer {
 	return answer{res, string(text)}
 }
 
-// until waits for a state of the import and returns it.
-func (p *panel) until(id int64, states ...connexa.ImportState) connexa.Import {
+// waitUntil waits for a state of the import and returns it.
+func (p *panel) waitUntil(id int64, states ...connexa.ImportState) connexa.Import {
 	p.t.Helper()
 	var i connexa.Import
 	waitFor(p.t, func() bool {
@@ -105,52 +105,52 @@ func (p *panel) until(id int64, states ...connexa.ImportState) connexa.Import {
 	return i
 }
 
-// bring imports a text as a script would, and waits for the report.
-func (b *browser) bring(id int64, text string, pairs ...string) connexa.Import {
+// importText imports a text as a script would, and waits for the report.
+func (b *browser) importText(id int64, text string, pairs ...string) connexa.Import {
 	b.p.t.Helper()
 	path := fmt.Sprintf("/imports/%d", id)
-	b.upload(part{"file", "fleet.csv", text}).leadsTo(b.p.t, path)
+	b.uploadFile(part{"file", "fleet.csv", text}).leadsTo(b.p.t, path)
 	b.post(path+"/confirm", pairs...).leadsTo(b.p.t, path)
-	return b.p.until(id, connexa.ImportDone)
+	return b.p.waitUntil(id, connexa.ImportDone)
 }
 
 func TestImportFromUploadToReport(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
-	b.get("/imports").is(t, http.StatusOK).says(t, `enctype="multipart/form-data"`)
-	b.upload(part{"test", "", "ping"}, part{"file", `C:\fleet.csv`, "ip;login;password;city\n192.0.2.1;ops1;a:b;Rome\n192.0.2.300;ops1;Blue-Kite-7;\n192.0.2.2;ops1;b;\n"}, part{"text", "", ""}).
+	b := p.newBrowser().logIn()
+	b.get("/imports").hasStatus(t, http.StatusOK).contains(t, `enctype="multipart/form-data"`)
+	b.uploadFile(part{"test", "", "ping"}, part{"file", `C:\fleet.csv`, "ip;login;password;city\n192.0.2.1;ops1;a:b;Rome\n192.0.2.300;ops1;Blue-Kite-7;\n192.0.2.2;ops1;b;\n"}, part{"text", "", ""}).
 		leadsTo(t, "/imports/1")
-	if i := p.until(1, connexa.ImportReady); i.New != 2 || i.Bad != 1 || i.Test != "ping" || i.Name != "fleet.csv" || i.By != "admin" {
+	if i := p.waitUntil(1, connexa.ImportReady); i.New != 2 || i.Bad != 1 || i.Test != "ping" || i.Name != "fleet.csv" || i.By != "admin" {
 		t.Errorf("preview: %+v", i)
 	}
-	page := b.get("/imports/1").is(t, http.StatusOK).says(t, "300 is over 255").says(t, "fleet.csv").says(t, `action="/imports/1/confirm"`)
+	page := b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "300 is over 255").contains(t, "fleet.csv").contains(t, `action="/imports/1/confirm"`)
 	for _, secret := range []string{"a:b", "Blue-Kite-7"} {
 		if strings.Contains(page.body, secret) {
 			t.Errorf("the preview shows %q", secret)
 		}
 	}
-	b.get("/imports/1?class=new").says(t, "192.0.2.1 · ops1").says(t, "Rome")
+	b.get("/imports/1?class=new").contains(t, "192.0.2.1 · ops1").contains(t, "Rome")
 	b.post("/imports/1/confirm").leadsTo(t, "/imports/1")
-	i := p.until(1, connexa.ImportDone)
+	i := p.waitUntil(1, connexa.ImportDone)
 	if i.Added != 2 || i.RunID != 1 {
 		t.Errorf("report: %+v", i)
 	}
 	if run, err := p.db.Run(t.Context(), i.RunID); err != nil || run.Total != 2 || run.By != "admin" || run.ImportID != 1 {
 		t.Errorf("the run is %+v, %v", run, err)
 	}
-	b.get("/imports/1").is(t, http.StatusOK).says(t, `href="/runs/1"`).says(t, "/imports/1/bad.csv")
+	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, `href="/runs/1"`).contains(t, "/imports/1/bad.csv")
 	b.post("/imports/1/confirm").leadsTo(t, "/imports/1") // a second click
-	b.post("/imports/1/cancel").is(t, http.StatusConflict)
-	b.get("/imports/9").is(t, http.StatusNotFound)
+	b.post("/imports/1/cancel").hasStatus(t, http.StatusConflict)
+	b.get("/imports/9").hasStatus(t, http.StatusNotFound)
 
 	b.get("/imports/1/bad.csv").leadsTo(t, "/reauth?next=%2Fimports%2F1%2Fbad.csv")
 	b.post("/reauth", "password", adminPassword, "next", "/imports").leadsTo(t, "/imports")
 	want := "line,reason,text\n3,This is not an address: 300 is over 255.,192.0.2.300;ops1;Blue-Kite-7;\n"
-	if got := b.get("/imports/1/bad.csv").is(t, http.StatusOK).body; got != want {
+	if got := b.get("/imports/1/bad.csv").hasStatus(t, http.StatusOK).body; got != want {
 		t.Errorf("bad lines: %q", got)
 	}
-	if acts := p.acts(); strings.Count(acts, "admin:import") != 2 || !strings.Contains(acts, "admin:reveal") {
+	if acts := p.auditActs(); strings.Count(acts, "admin:import") != 2 || !strings.Contains(acts, "admin:reveal") {
 		t.Errorf("acts: %s", acts)
 	}
 }
@@ -158,29 +158,29 @@ func TestImportFromUploadToReport(t *testing.T) {
 func TestImportRefusesWhatIsNoText(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
-	b.upload(part{"file", "a.csv", ""}).is(t, http.StatusUnprocessableEntity).says(t, "The file is empty.")
-	b.upload(part{"file", "a.png", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"}).is(t, http.StatusUnprocessableEntity).says(t, "This is not a text file.")
-	b.upload(part{"text", "", ""}).is(t, http.StatusUnprocessableEntity).says(t, "Choose a file")
-	b.upload(part{"file", "a.csv", "192.0.2.1 ops1 a"}, part{"text", "", "192.0.2.2 ops1 a"}).is(t, http.StatusUnprocessableEntity).says(t, "not both")
-	b.upload(part{"text", "", "192.0.2.1 ops1 a"}, part{"test", "", "format c:"}).is(t, http.StatusUnprocessableEntity)
+	b := p.newBrowser().logIn()
+	b.uploadFile(part{"file", "a.csv", ""}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "The file is empty.")
+	b.uploadFile(part{"file", "a.png", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "This is not a text file.")
+	b.uploadFile(part{"text", "", ""}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose a file")
+	b.uploadFile(part{"file", "a.csv", "192.0.2.1 ops1 a"}, part{"text", "", "192.0.2.2 ops1 a"}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "not both")
+	b.uploadFile(part{"text", "", "192.0.2.1 ops1 a"}, part{"test", "", "format c:"}).hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/imports", "text", "# only a comment\n").leadsTo(t, "/imports/3")
-	if i := p.until(3, connexa.ImportFailed); i.Problem.Key != "import.error.nothing" {
+	if i := p.waitUntil(3, connexa.ImportFailed); i.Problem.Key != "import.error.nothing" {
 		t.Errorf("a comment: %+v", i)
 	}
-	b.get("/imports/3").says(t, "There is no server in the text")
-	if nodes := p.fleet(); nodes != "" {
+	b.get("/imports/3").contains(t, "There is no server in the text")
+	if nodes := p.addFleet(); nodes != "" {
 		t.Errorf("there are nodes: %s", nodes)
 	}
 }
 
-// fleet is the export with passwords, the facts of probes cut off.
-func (p *panel) fleet() string {
+// addFleet is the export with passwords, the facts of probes cut off.
+func (p *panel) addFleet() string {
 	p.t.Helper()
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.post("/reauth", "password", adminPassword, "next", "/")
 	var lines []string
-	for line := range strings.Lines(b.get("/nodes.csv?secrets=1").is(p.t, http.StatusOK).body) {
+	for line := range strings.Lines(b.get("/nodes.csv?secrets=1").hasStatus(p.t, http.StatusOK).body) {
 		line, _, _ = strings.Cut(line, ",not_tested")
 		lines = append(lines, line)
 	}
@@ -192,8 +192,8 @@ func (p *panel) fleet() string {
 func TestExportComesBack(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
-	i := b.bring(1, "ip,login,password,country,state,city,zip,provider,comment,tags\n"+
+	b := p.newBrowser().logIn()
+	i := b.importText(1, "ip,login,password,country,state,city,zip,provider,comment,tags\n"+
 		"192.0.2.1,=ops1,\"a,\"\"b\"\":c;d\",Россия,,Москва,101000,\"Ромашка, ООО\",\"=1+1; 'x'\",\"one,two words\"\n"+
 		"vpn.example.net:1724,ops 2,\"  blanks  \",USA,TX,Austin,78701,,-x,@y\n"+
 		"192.0.2.3,#ops3,#pass ,GB,,,,,,\n"+
@@ -201,12 +201,12 @@ func TestExportComesBack(t *testing.T) {
 	if i.Added != 4 {
 		t.Fatalf("first import: %+v", i)
 	}
-	before := p.fleet()
+	before := p.addFleet()
 	b.post("/reauth", "password", adminPassword, "next", "/")
-	secrets := b.get("/nodes.csv?secrets=1").is(t, http.StatusOK).body
-	plain := b.get("/nodes.csv").is(t, http.StatusOK).body
+	secrets := b.get("/nodes.csv?secrets=1").hasStatus(t, http.StatusOK).body
+	plain := b.get("/nodes.csv").hasStatus(t, http.StatusOK).body
 	for n, text := range []string{secrets, plain} {
-		if i = b.bring(int64(n+2), text, "choice", "theirs"); i.Same != 4 || i.New+i.Conflict+i.Bad != 0 {
+		if i = b.importText(int64(n+2), text, "choice", "theirs"); i.Same != 4 || i.New+i.Conflict+i.Bad != 0 {
 			t.Errorf("again: %+v\n%s", i, text)
 		}
 	}
@@ -214,15 +214,15 @@ func TestExportComesBack(t *testing.T) {
 	// line is bad.
 	other := startPanel(t)
 	other.startImports()
-	b = other.browser().login()
-	if i = b.bring(1, plain); i.Bad != 4 || i.Added != 0 {
+	b = other.newBrowser().logIn()
+	if i = b.importText(1, plain); i.Bad != 4 || i.Added != 0 {
 		t.Errorf("without passwords: %+v", i)
 	}
-	b.get("/imports/1").is(t, http.StatusOK)
-	if i = b.bring(2, secrets); i.Added != 4 {
+	b.get("/imports/1").hasStatus(t, http.StatusOK)
+	if i = b.importText(2, secrets); i.Added != 4 {
 		t.Errorf("with passwords: %+v", i)
 	}
-	if after := other.fleet(); after != before {
+	if after := other.addFleet(); after != before {
 		t.Errorf("the fleet changed on its way:\n%s\n%s", before, after)
 	}
 }
@@ -230,56 +230,56 @@ func TestExportComesBack(t *testing.T) {
 func TestImportWithMapping(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
-	b.upload(part{"text", "", "192.0.2.1;ops1;Blue-Kite-7;Rome\n192.0.2.2;ops1;Blue-Kite-8;Oslo\n"}, part{"test", "", "none"}).leadsTo(t, "/imports/1")
-	p.until(1, connexa.ImportMapping)
-	if page := b.get("/imports/1").is(t, http.StatusOK).says(t, `name="column-3"`).says(t, "192.0.2.1"); strings.Contains(page.body, "Blue-Kite") {
+	b := p.newBrowser().logIn()
+	b.uploadFile(part{"text", "", "192.0.2.1;ops1;Blue-Kite-7;Rome\n192.0.2.2;ops1;Blue-Kite-8;Oslo\n"}, part{"test", "", "none"}).leadsTo(t, "/imports/1")
+	p.waitUntil(1, connexa.ImportMapping)
+	if page := b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, `name="column-3"`).contains(t, "192.0.2.1"); strings.Contains(page.body, "Blue-Kite") {
 		t.Error("the sample shows passwords")
 	}
-	b.post("/imports/1/confirm").is(t, http.StatusConflict)
+	b.post("/imports/1/confirm").hasStatus(t, http.StatusConflict)
 	b.post("/imports/1/reread", "reading", ";", "column-0", "address", "column-1", "address", "column-2", "", "column-3", "").
-		is(t, http.StatusUnprocessableEntity).says(t, "Two columns cannot both be")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Two columns cannot both be")
 	b.post("/imports/1/reread", "reading", ";", "column-0", "address", "column-1", "login", "column-2", "password", "column-3", "city").leadsTo(t, "/imports/1")
-	if i := p.until(1, connexa.ImportReady); i.New != 2 {
+	if i := p.waitUntil(1, connexa.ImportReady); i.New != 2 {
 		t.Errorf("preview: %+v", i)
 	}
 	// Another reading of the same text, and back.
 	b.post("/imports/1/reread", "reading", "text").leadsTo(t, "/imports/1")
-	if i := p.until(1, connexa.ImportReady); i.Bad != 2 || i.Format != "text" {
+	if i := p.waitUntil(1, connexa.ImportReady); i.Bad != 2 || i.Format != "text" {
 		t.Errorf("as text: %+v", i)
 	}
 	b.post("/imports/1/cancel").leadsTo(t, "/imports/1")
-	b.get("/imports/1").is(t, http.StatusOK).says(t, "was cancelled")
+	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "was cancelled")
 }
 
 func TestImportEncodingCanBeChanged(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	text, err := charmap.Windows1251.NewEncoder().String("ip;login;password;city\n192.0.2.1;ops1;a;Москва\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.upload(part{"file", "a.csv", text}).leadsTo(t, "/imports/1")
-	if i := p.until(1, connexa.ImportReady); i.Encoding != "windows-1251" {
+	b.uploadFile(part{"file", "a.csv", text}).leadsTo(t, "/imports/1")
+	if i := p.waitUntil(1, connexa.ImportReady); i.Encoding != "windows-1251" {
 		t.Errorf("found out: %+v", i)
 	}
-	b.get("/imports/1?class=new").says(t, "Москва")
+	b.get("/imports/1?class=new").contains(t, "Москва")
 	b.post("/imports/1/reread", "encoding", "utf-8").leadsTo(t, "/imports/1")
-	if i := p.until(1, connexa.ImportReady); i.Encoding != "utf-8" || i.Bad != 1 {
+	if i := p.waitUntil(1, connexa.ImportReady); i.Encoding != "utf-8" || i.Bad != 1 {
 		t.Errorf("as UTF-8: %+v", i)
 	}
-	b.post("/imports/1/reread", "encoding", "ebcdic").is(t, http.StatusUnprocessableEntity)
+	b.post("/imports/1/reread", "encoding", "ebcdic").hasStatus(t, http.StatusUnprocessableEntity)
 }
 
 func TestImportChoices(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
-	b.bring(1, "ip,login,password\n192.0.2.1,ops1,a\n192.0.2.2,ops1,a\n192.0.2.3,ops1,a\n")
-	b.upload(part{"file", "a.csv", "ip,login,password\n192.0.2.1,ops1,b\n192.0.2.2,ops1,b\n192.0.2.3,OPS1,b\n"}).leadsTo(t, "/imports/2")
-	p.until(2, connexa.ImportReady)
-	b.get("/imports/2").says(t, "password: differs").says(t, "Keep both logins")
+	b := p.newBrowser().logIn()
+	b.importText(1, "ip,login,password\n192.0.2.1,ops1,a\n192.0.2.2,ops1,a\n192.0.2.3,ops1,a\n")
+	b.uploadFile(part{"file", "a.csv", "ip,login,password\n192.0.2.1,ops1,b\n192.0.2.2,ops1,b\n192.0.2.3,OPS1,b\n"}).leadsTo(t, "/imports/2")
+	p.waitUntil(2, connexa.ImportReady)
+	b.get("/imports/2").contains(t, "password: differs").contains(t, "Keep both logins")
 	lines, err := p.db.ImportLines(t.Context(), 2, connexa.LineConflict, 0, 10)
 	if err != nil || len(lines) != 3 {
 		t.Fatal(lines, err)
@@ -287,15 +287,15 @@ func TestImportChoices(t *testing.T) {
 	line := func(n int) string { return fmt.Sprint(lines[n].ID) }
 	b.post("/imports/2/choice", "choice", "theirs").leadsTo(t, "/imports/2?class=conflict")
 	b.post("/imports/2/choice", "choice", "mine", "line", line(1)).leadsTo(t, "/imports/2?class=conflict#line-"+line(1))
-	b.post("/imports/2/choice", "choice", "both", "line", line(1)).is(t, http.StatusUnprocessableEntity)
+	b.post("/imports/2/choice", "choice", "both", "line", line(1)).hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/imports/2/choice", "choice", "both", "line", line(2)).leadsTo(t, "/imports/2?class=conflict#line-"+line(2))
-	b.post("/imports/2/choice", "choice", "all of it").is(t, http.StatusUnprocessableEntity)
+	b.post("/imports/2/choice", "choice", "all of it").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/imports/2/confirm").leadsTo(t, "/imports/2")
-	if i := p.until(2, connexa.ImportDone); i.Updated != 1 || i.Kept != 1 || i.Added != 1 {
+	if i := p.waitUntil(2, connexa.ImportDone); i.Updated != 1 || i.Kept != 1 || i.Added != 1 {
 		t.Errorf("report: %+v", i)
 	}
 	want := "192.0.2.1,1723,ops1,b,,,,,,,\n192.0.2.2,1723,ops1,a,,,,,,,\n192.0.2.3,1723,OPS1,b,,,,,,,\n192.0.2.3,1723,ops1,a,,,,,,,"
-	if got := p.fleet(); got != want {
+	if got := p.addFleet(); got != want {
 		t.Errorf("fleet:\n%s\nwant\n%s", got, want)
 	}
 }
@@ -305,19 +305,19 @@ func TestImportChoices(t *testing.T) {
 func TestConfirmedBeforeItIsRead(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()() // it is over before the upload comes
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	var text strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&text, "10.0.%d.%d ops1 Blue-Kite-%d\n", i>>8, i&255, i)
 	}
-	b.upload(part{"text", "", text.String()}).leadsTo(t, "/imports/1")
+	b.uploadFile(part{"text", "", text.String()}).leadsTo(t, "/imports/1")
 	b.post("/imports/1/confirm", "test", "none").leadsTo(t, "/imports/1")
-	b.get("/imports/1").is(t, http.StatusOK).says(t, "goes on by itself")
-	if i := p.until(1, connexa.ImportReading); !i.Confirmed {
+	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "goes on by itself")
+	if i := p.waitUntil(1, connexa.ImportReading); !i.Confirmed {
 		t.Errorf("confirmed early: %+v", i)
 	}
 	p.startImports()
-	if i := p.until(1, connexa.ImportDone); i.Added != 5000 || i.Lines != 5000 {
+	if i := p.waitUntil(1, connexa.ImportDone); i.Added != 5000 || i.Lines != 5000 {
 		t.Errorf("report: %+v", i)
 	}
 }
@@ -326,7 +326,7 @@ func TestConfirmedBeforeItIsRead(t *testing.T) {
 func TestBrokenUpload(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	body := io.MultiReader(
 		strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"),
 		strings.NewReader(strings.Repeat("192.0.2.1 ops1 a\n", 50_000)),
@@ -352,10 +352,10 @@ func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("the line i
 func TestImportStream(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
-	b := p.browser().login()
-	b.upload(part{"text", "", "192.0.2.1 ops1 a"}).leadsTo(t, "/imports/1")
-	p.until(1, connexa.ImportReady)
-	b.get("/events?page=import&id=77").is(t, http.StatusNotFound)
-	b.get("/events?page=import&id=x").is(t, http.StatusNotFound)
-	b.get("/imports/1").says(t, "page=import")
+	b := p.newBrowser().logIn()
+	b.uploadFile(part{"text", "", "192.0.2.1 ops1 a"}).leadsTo(t, "/imports/1")
+	p.waitUntil(1, connexa.ImportReady)
+	b.get("/events?page=import&id=77").hasStatus(t, http.StatusNotFound)
+	b.get("/events?page=import&id=x").hasStatus(t, http.StatusNotFound)
+	b.get("/imports/1").contains(t, "page=import")
 }

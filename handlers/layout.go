@@ -8,30 +8,30 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// frame is what surrounds the content of a page: who is logged in, what waits to
+// layoutData is what surrounds the content of a page: who is logged in, what waits to
 // be said. It takes the waiting toasts, so a page that is not drawn after all
 // loses them.
-func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.Text, nav views.Nav) views.Page {
+func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title connexa.Text, nav views.Nav) views.Page {
 	who := accountOf(r.Context())
 	pg := views.Page{
 		Title:   i18n.From(r.Context()).Text(title),
 		Nav:     nav,
 		Account: who.name,
 		Here:    localPath(r.URL.RequestURI()),
-		Theme:   views.Theme(h.preferences(r).Theme),
-		Toasts:  h.flashes(w, r),
+		Theme:   views.Theme(h.readPreferences(r).Theme),
+		Toasts:  h.takeFlashes(w, r),
 	}
 	if r.Method != http.MethodGet { // a form that was drawn again: its address answers no GET
 		pg.Here = ownPath(r.Referer(), r.Host)
 	}
 	if who.id != 0 {
-		pg.Banners = h.banners(r)
+		pg.Banners = h.pageBanners(r)
 		pg.Stream = "/events"
 		runs, err := h.runBars(r.Context())
 		if err != nil && r.Context().Err() == nil { // else nobody reads the page
 			h.log.Error("read the runs for the bar", "err", err)
 		}
-		pg.Runs, pg.Deletion = runs, h.deletion()
+		pg.Runs, pg.Deletion = runs, h.deletionPartial()
 		if fleet, err := h.app.Facets(r.Context()); err == nil { // else the page itself says more
 			pg.Nodes = fleet.Total
 		}
@@ -49,8 +49,8 @@ func (h *Handlers) frame(w http.ResponseWriter, r *http.Request, title connexa.T
 	return pg
 }
 
-// banners are what stays on every page until it is settled.
-func (h *Handlers) banners(r *http.Request) []views.Banner {
+// pageBanners are what stays on every page until it is settled.
+func (h *Handlers) pageBanners(r *http.Request) []views.Banner {
 	var list []views.Banner
 	s, err := h.app.CurrentSettings(r.Context())
 	if err != nil {

@@ -13,16 +13,16 @@ import (
 
 func (h *Handlers) loginPage(w http.ResponseWriter, r *http.Request) {
 	next := pageAfter(r.URL.Query().Get("next"))
-	if _, ok := h.identify(r.Context()); ok {
+	if _, ok := h.identifyAccount(r.Context()); ok {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	h.page(w, r, views.Login(h.frame(w, r, connexa.T("login.title"), views.NavNone), views.LoginForm{Next: next}))
+	h.renderPage(w, r, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), views.LoginForm{Next: next}))
 }
 
 func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	form := views.LoginForm{Name: r.PostForm.Get("username"), Next: pageAfter(r.PostForm.Get("next"))}
@@ -37,14 +37,14 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 			return
 		}
 		form.Problem, form.Wait = connexa.TextOf(err), wait
-		h.fragmentStatus(w, r, status, views.Login(h.frame(w, r, connexa.T("login.title"), views.NavNone), form))
+		h.fragmentStatus(w, r, status, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), form))
 		return
 	}
-	h.redirect(w, r, form.Next)
+	h.redirectTo(w, r, form.Next)
 }
 
 // promptStatus is the status of a password prompt that is drawn again because of
@@ -53,7 +53,7 @@ func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, w
 	var no *app.WaitError
 	switch code := connexa.CodeOf(err); {
 	case errors.As(err, &no):
-		w.Header().Set("Retry-After", seconds(no.Wait))
+		w.Header().Set("Retry-After", ceilSeconds(no.Wait))
 		return statusOf(code), no.Wait, true
 	case code == connexa.Busy:
 		w.Header().Set("Retry-After", "5")
@@ -79,7 +79,7 @@ func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connex
 	if u.MustChange {
 		h.login.Put(ctx, keyMustChange, true)
 	}
-	if err := h.app.StartSession(ctx, h.token(r), u, r.UserAgent()); err != nil {
+	if err := h.app.StartSession(ctx, h.sessionToken(r), u, r.UserAgent()); err != nil {
 		return errors.Join(err, h.login.Destroy(ctx))
 	}
 	h.rememberBrowser(w, r, u)
@@ -93,14 +93,14 @@ func (h *Handlers) renewSession(r *http.Request) error {
 	if err := h.login.RenewToken(ctx); err != nil {
 		return err
 	}
-	return h.app.ContinueSession(ctx, h.token(r), accountOf(ctx).id, r.UserAgent())
+	return h.app.ContinueSession(ctx, h.sessionToken(r), accountOf(ctx).id, r.UserAgent())
 }
 
 func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {
 	if err := h.login.Destroy(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.app.Logout(r.Context())
-	h.redirect(w, r, "/login")
+	h.redirectTo(w, r, "/login")
 }

@@ -13,7 +13,7 @@ import (
 
 func TestEveryPageIsBehindTheLogin(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
+	b := p.newBrowser()
 	for path, want := range map[string]string{
 		"/":                    "/login",
 		"/nodes?q=a+b&page=2":  "/login?next=" + url.QueryEscape("/nodes?q=a+b&page=2"),
@@ -26,9 +26,9 @@ func TestEveryPageIsBehindTheLogin(t *testing.T) {
 		b.get(path).leadsTo(t, want)
 	}
 	b.post("/logout").leadsTo(t, "/login")
-	b.get("/healthz").is(t, http.StatusOK)
-	b.get("/readyz").is(t, http.StatusOK)
-	b.get("/login").is(t, http.StatusOK).says(t, `name="password"`)
+	b.get("/healthz").hasStatus(t, http.StatusOK)
+	b.get("/readyz").hasStatus(t, http.StatusOK)
+	b.get("/login").hasStatus(t, http.StatusOK).contains(t, `name="password"`)
 }
 
 func TestScriptsGetAStatus(t *testing.T) {
@@ -38,9 +38,9 @@ func TestScriptsGetAStatus(t *testing.T) {
 		"stream": {"Accept": {"text/event-stream"}, "Hx-Current-Url": {p.URL + "/nodes?q=x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := p.browser()
+			b := p.newBrowser()
 			b.header = header
-			a := b.get("/account").is(t, http.StatusUnauthorized)
+			a := b.get("/account").hasStatus(t, http.StatusUnauthorized)
 			if got, want := a.Header.Get("HX-Redirect"), "/login?next=%2Fnodes%3Fq%3Dx"; got != want {
 				t.Errorf("HX-Redirect %q, want %q", got, want)
 			}
@@ -50,15 +50,15 @@ func TestScriptsGetAStatus(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
-	b.post("/login", "username", "admin", "password", "wrong", "next", "/audit").is(t, http.StatusUnprocessableEntity).
-		says(t, "The user name or the password is wrong.").says(t, `value="admin"`).says(t, `value="/audit"`)
-	b.post("/login", "username", "nobody", "password", "wrong").is(t, http.StatusUnprocessableEntity).
-		says(t, "The user name or the password is wrong.")
+	b := p.newBrowser()
+	b.post("/login", "username", "admin", "password", "wrong", "next", "/audit").hasStatus(t, http.StatusUnprocessableEntity).
+		contains(t, "The user name or the password is wrong.").contains(t, `value="admin"`).contains(t, `value="/audit"`)
+	b.post("/login", "username", "nobody", "password", "wrong").hasStatus(t, http.StatusUnprocessableEntity).
+		contains(t, "The user name or the password is wrong.")
 	b.post("/login", "username", "ADMIN ", "password", adminPassword, "next", "/audit?before=9").leadsTo(t, "/audit?before=9")
-	b.get("/audit").is(t, http.StatusOK).says(t, "logged in")
+	b.get("/audit").hasStatus(t, http.StatusOK).contains(t, "logged in")
 	b.get("/login").leadsTo(t, "/")
-	if got, want := p.acts(), "admin:login :login_failed admin:login_failed"; got != want {
+	if got, want := p.auditActs(), "admin:login :login_failed admin:login_failed"; got != want {
 		t.Errorf("audit: %s, want %s", got, want)
 	}
 	b.post("/logout").leadsTo(t, "/login")
@@ -76,7 +76,7 @@ func TestLoginCookie(t *testing.T) {
 					d.PublicURL = &url.URL{Scheme: "https", Host: "panel.example.net"}
 				}
 			})
-			a := p.browser().post("/login", "username", "admin", "password", adminPassword)
+			a := p.newBrowser().post("/login", "username", "admin", "password", adminPassword)
 			found := map[string]bool{}
 			for _, c := range a.Cookies() {
 				found[c.Name] = true
@@ -99,19 +99,19 @@ func TestLoginCookie(t *testing.T) {
 
 func TestSessionIsNotFixed(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
+	b := p.newBrowser()
 	u, _ := url.Parse(p.URL)
 	b.client.Jar.SetCookies(u, []*http.Cookie{{Name: "connexa", Value: "chosen-by-somebody-else", Path: "/"}})
-	b.login()
-	first := b.cookie("connexa")
+	b.logIn()
+	first := b.cookieNamed("connexa")
 	if first == "" || first == "chosen-by-somebody-else" {
 		t.Fatalf("the token after the login is %q", first)
 	}
-	b.login()
-	if second := b.cookie("connexa"); second == first {
+	b.logIn()
+	if second := b.cookieNamed("connexa"); second == first {
 		t.Error("a second login kept the token")
 	}
-	thief := p.browser()
+	thief := p.newBrowser()
 	thief.client.Jar.SetCookies(u, []*http.Cookie{{Name: "connexa", Value: first, Path: "/"}})
 	thief.get("/account").leadsTo(t, "/login?next=%2Faccount")
 }
@@ -122,7 +122,7 @@ func TestLoginLeadsNowhereElse(t *testing.T) {
 		"//evil.example", "https://evil.example/", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)",
 		"evil.example", "http:///evil.example", "//evil.example/%2f..", "/login?next=/login", "/logout", "/%2fevil.example",
 	} {
-		b := p.browser()
+		b := p.newBrowser()
 		b.post("/login", "username", "admin", "password", adminPassword, "next", next).leadsTo(t, "/")
 		b.get("/login?next="+url.QueryEscape(next)).leadsTo(t, "/")
 	}
@@ -131,28 +131,28 @@ func TestLoginLeadsNowhereElse(t *testing.T) {
 func TestWrongPasswordsWait(t *testing.T) {
 	p := startPanel(t, behindProxy)
 	from := func(address string) *browser {
-		b := p.browser()
+		b := p.newBrowser()
 		b.header.Set("X-Forwarded-For", address)
 		return b
 	}
-	known := from("192.0.2.1").login()
+	known := from("192.0.2.1").logIn()
 	var last answer
 	for range 8 {
 		last = from("192.0.2.2").post("/login", "username", "admin", "password", "guess")
 	}
-	last.is(t, http.StatusTooManyRequests).says(t, "Too many wrong passwords. Try again in").
-		says(t, `data-waiting="Too many wrong passwords. Try again in {0}."`).says(t, `data-over="You may try again now."`)
+	last.hasStatus(t, http.StatusTooManyRequests).contains(t, "Too many wrong passwords. Try again in").
+		contains(t, `data-waiting="Too many wrong passwords. Try again in {0}."`).contains(t, `data-over="You may try again now."`)
 	if last.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 	// The account waits, wherever the next one comes from, and the right password does not help.
-	from("192.0.2.3").post("/login", "username", "Admin", "password", adminPassword).is(t, http.StatusTooManyRequests)
+	from("192.0.2.3").post("/login", "username", "Admin", "password", adminPassword).hasStatus(t, http.StatusTooManyRequests)
 	// A browser that has logged in before has attempts of its own.
 	known.post("/logout").leadsTo(t, "/login")
-	known.login()
+	known.logIn()
 	// The address waits, whoever is tried.
-	from("192.0.2.2").post("/login", "username", "somebody", "password", "x").is(t, http.StatusTooManyRequests)
-	from("192.0.2.4").post("/login", "username", "somebody", "password", "x").is(t, http.StatusUnprocessableEntity)
+	from("192.0.2.2").post("/login", "username", "somebody", "password", "x").hasStatus(t, http.StatusTooManyRequests)
+	from("192.0.2.4").post("/login", "username", "somebody", "password", "x").hasStatus(t, http.StatusUnprocessableEntity)
 }
 
 func TestManyLoginsAtOnceAreRefused(t *testing.T) {
@@ -161,11 +161,11 @@ func TestManyLoginsAtOnceAreRefused(t *testing.T) {
 	seen := map[int]int{}
 	var wg sync.WaitGroup
 	for i := range 60 {
-		b := p.browser()
+		b := p.newBrowser()
 		b.header.Set("X-Forwarded-For", "198.51.100."+string(rune('0'+i/10))+string(rune('0'+i%10)))
 		b.header.Set("X-Forwarded-For", strings.Replace(b.header.Get("X-Forwarded-For"), "100.0", "100.", 1))
 		wg.Go(func() {
-			a, err := b.try(t.Context(), http.MethodPost, "/login", url.Values{"username": {"u" + b.header.Get("X-Forwarded-For")}, "password": {"x"}})
+			a, err := b.tryRequest(t.Context(), http.MethodPost, "/login", url.Values{"username": {"u" + b.header.Get("X-Forwarded-For")}, "password": {"x"}})
 			if err != nil {
 				t.Error(err)
 				return
@@ -186,16 +186,16 @@ func TestManyLoginsAtOnceAreRefused(t *testing.T) {
 
 func TestOtherSitesCannotPost(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	for name, header := range map[string]http.Header{
 		"fetch metadata": {"Sec-Fetch-Site": {"cross-site"}},
 		"origin":         {"Origin": {"https://evil.example"}},
 	} {
 		b.header = header
-		b.post("/settings/key").is(t, http.StatusForbidden).says(t, "another site")
-		b.post("/login", "username", "admin", "password", adminPassword).is(t, http.StatusForbidden)
+		b.post("/settings/key").hasStatus(t, http.StatusForbidden).contains(t, "another site")
+		b.post("/login", "username", "admin", "password", adminPassword).hasStatus(t, http.StatusForbidden)
 		b.header = nil
-		b.get("/settings").is(t, http.StatusOK).says(t, "banner-key")
+		b.get("/settings").hasStatus(t, http.StatusOK).contains(t, "banner-key")
 		_ = name
 	}
 	b.header = http.Header{"Origin": {p.URL}, "Sec-Fetch-Site": {"same-origin"}}
@@ -204,14 +204,14 @@ func TestOtherSitesCannotPost(t *testing.T) {
 
 func TestOriginBehindAProxy(t *testing.T) {
 	p := startPanel(t, func(d *Deps) { d.PublicURL = &url.URL{Scheme: "https", Host: "panel.example.net"} })
-	b := p.browser()
+	b := p.newBrowser()
 	b.header.Set("Origin", "https://panel.example.net")
 	b.post("/login", "username", "admin", "password", adminPassword).leadsTo(t, "/")
 }
 
 func TestHeaders(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
+	b := p.newBrowser()
 	for _, path := range []string{"/login", "/nothing", "/healthz"} {
 		a := b.get(path)
 		csp := a.Header.Get("Content-Security-Policy")
@@ -225,7 +225,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	// Nothing in a page that the policy would refuse.
-	b.login()
+	b.logIn()
 	for _, path := range []string{"/login", "/account", "/audit", "/settings", "/reauth", "/nothing"} {
 		body := b.get(path).body
 		for _, bad := range []string{" style=", "<style", " onclick=", "javascript:", "hx-on"} {
@@ -238,16 +238,16 @@ func TestHeaders(t *testing.T) {
 
 func TestSessionEndsInTime(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	p.clock.pass(11 * time.Hour)
-	b.get("/audit").is(t, http.StatusOK)
+	b := p.newBrowser().logIn()
+	p.clock.passTime(11 * time.Hour)
+	b.get("/audit").hasStatus(t, http.StatusOK)
 	waitFor(t, func() bool { // the request was noted
 		list, err := p.db.Sessions(t.Context(), 1, "")
 		return err == nil && len(list) == 1 && list[0].SeenAt.After(time.Now().Add(10*time.Hour))
 	})
-	p.clock.pass(11 * time.Hour)
-	b.get("/audit").is(t, http.StatusOK)
-	p.clock.pass(13 * time.Hour)
+	p.clock.passTime(11 * time.Hour)
+	b.get("/audit").hasStatus(t, http.StatusOK)
+	p.clock.passTime(13 * time.Hour)
 	b.get("/audit").leadsTo(t, "/login?next=%2Faudit")
 }
 
@@ -255,12 +255,12 @@ func TestSessionEndsInTime(t *testing.T) {
 // of waiting; a name that is too long is a guess like any other.
 func TestRefusalsByTheLimiterAreRecorded(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
+	b := p.newBrowser()
 	for range 4 {
-		b.post("/login", "username", "admin", "password", "wrong").is(t, http.StatusUnprocessableEntity)
+		b.post("/login", "username", "admin", "password", "wrong").hasStatus(t, http.StatusUnprocessableEntity)
 	}
 	for range 6 {
-		b.post("/login", "username", "admin", "password", "wrong").is(t, http.StatusTooManyRequests)
+		b.post("/login", "username", "admin", "password", "wrong").hasStatus(t, http.StatusTooManyRequests)
 	}
 	rows, err := p.db.AuditRows(t.Context(), 0, 100)
 	if err != nil || len(rows) != 5 {
@@ -271,9 +271,9 @@ func TestRefusalsByTheLimiterAreRecorded(t *testing.T) {
 	}
 
 	q := startPanel(t)
-	c := q.browser()
+	c := q.newBrowser()
 	for range 4 {
-		c.post("/login", "username", strings.Repeat("x", 200), "password", "wrong").is(t, http.StatusUnprocessableEntity)
+		c.post("/login", "username", strings.Repeat("x", 200), "password", "wrong").hasStatus(t, http.StatusUnprocessableEntity)
 	}
-	c.post("/login", "username", strings.Repeat("x", 200), "password", "wrong").is(t, http.StatusTooManyRequests)
+	c.post("/login", "username", strings.Repeat("x", 200), "password", "wrong").hasStatus(t, http.StatusTooManyRequests)
 }

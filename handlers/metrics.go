@@ -8,10 +8,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// metrics answers Prometheus, when it brings the token.
-func (h *Handlers) metrics(w http.ResponseWriter, r *http.Request) {
+// serveMetrics answers Prometheus, when it brings the token.
+func (h *Handlers) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if h.figures == nil || h.figuresFor == "" {
-		plain(w, http.StatusNotFound, "metrics are off: see --metrics-listen and --metrics-token\n")
+		plainText(w, http.StatusNotFound, "metrics are off: see --metrics-listen and --metrics-token\n")
 		return
 	}
 	// Of one length, so that the time says nothing of the token's.
@@ -22,11 +22,11 @@ func (h *Handlers) metrics(w http.ResponseWriter, r *http.Request) {
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer || !digest(token).Equal(digest(h.figuresFor.Reveal())) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		plain(w, http.StatusUnauthorized, "the metrics are for who has the token\n")
+		plainText(w, http.StatusUnauthorized, "the metrics are for who has the token\n")
 		return
 	}
 	h.figures.ServeHTTP(w, r)
 }
 
 // Readers is how many event streams are open.
-func (h *Handlers) Readers() int { return h.streams.count() }
+func (h *Handlers) Readers() int { return h.streams.countStreams() }

@@ -12,15 +12,15 @@ import (
 	"github.com/connexa-panel/connexa/static"
 )
 
-// wrap puts around next what every request gets, the outermost first.
-func (h *Handlers) wrap(next http.Handler) http.Handler {
+// middleware puts around next what every request gets, the outermost first.
+func (h *Handlers) middleware(next http.Handler) http.Handler {
 	next = h.origin.Handler(next)
 	next = h.withHost(next)
-	next = h.recovered(next)
+	next = h.recoverPanics(next)
 	next = h.withPrinter(next)
 	next = h.times.Guard(next)
 	next = h.withHeaders(next)
-	next = h.logged(next)
+	next = h.logRequests(next)
 	return h.withVisit(next)
 }
 
@@ -87,9 +87,9 @@ func recorderOf(w http.ResponseWriter) *recorder {
 	}
 }
 
-// logged writes one line for each request. It leaves queries out: they hold what
+// logRequests writes one line for each request. It leaves queries out: they hold what
 // people search for, and tokens.
-func (h *Handlers) logged(next http.Handler) http.Handler {
+func (h *Handlers) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
@@ -99,7 +99,7 @@ func (h *Handlers) logged(next http.Handler) http.Handler {
 			switch {
 			case rec.status >= 500:
 				level = slog.LevelError
-			case quiet(r.URL.Path):
+			case isQuiet(r.URL.Path):
 				level = slog.LevelDebug
 			}
 			h.log.LogAttrs(r.Context(), level, "request",
@@ -111,13 +111,13 @@ func (h *Handlers) logged(next http.Handler) http.Handler {
 	})
 }
 
-func quiet(path string) bool {
+func isQuiet(path string) bool {
 	return strings.HasPrefix(path, static.Prefix) || path == "/healthz" || path == "/readyz" || path == "/metrics"
 }
 
-// recovered turns a panic into a 500; when the answer has begun, into a
+// recoverPanics turns a panic into a 500; when the answer has begun, into a
 // connection that ends.
-func (h *Handlers) recovered(next http.Handler) http.Handler {
+func (h *Handlers) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
@@ -131,7 +131,7 @@ func (h *Handlers) recovered(next http.Handler) http.Handler {
 			if rec := recorderOf(w); rec != nil && rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			h.refuse(w, r, connexa.Internal, connexa.T("error.internal"))
+			h.renderError(w, r, connexa.Internal, connexa.T("error.internal"))
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -139,5 +139,5 @@ func (h *Handlers) recovered(next http.Handler) http.Handler {
 
 // crossOrigin answers a form that another site sent.
 func (h *Handlers) crossOrigin(w http.ResponseWriter, r *http.Request) {
-	h.refuse(w, r, connexa.Forbidden, connexa.T("error.cross_origin"))
+	h.renderError(w, r, connexa.Forbidden, connexa.T("error.cross_origin"))
 }

@@ -36,7 +36,7 @@ func readMonitorSettings(f url.Values) connexa.MonitorSettings {
 // that were typed answer now. Nothing is saved.
 func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	targets, answers, err := h.app.TryTargets(r.Context(), r.PostForm.Get("monitor_targets"))
@@ -46,27 +46,27 @@ func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) {
 		h.refuseSettings(w, r, errs)
 		return
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	vm, err := h.typedSettings(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	for i, t := range targets {
 		vm.Monitor.Tried = append(vm.Monitor.Tried, views.TriedTarget{Target: t, Answered: answers[i]})
 	}
-	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
+	pg := h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings)
 	pg.Here = "/settings"
-	h.page(w, r, views.Settings(pg, vm))
+	h.renderPage(w, r, views.Settings(pg, vm))
 }
 
 // declineMonitor answers POST /settings/monitor/decline: it is not offered again.
 func (h *Handlers) declineMonitor(w http.ResponseWriter, r *http.Request) {
 	if err := h.app.DeclineMonitor(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.redirect(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
+	h.redirectTo(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
 }

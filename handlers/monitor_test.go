@@ -10,8 +10,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// look does one probe of a node, as the runner does.
-func (p *panel) look(node int64, kind connexa.Kind, f connexa.Fact) {
+// runMonitor does one probe of a node, as the runner does.
+func (p *panel) runMonitor(node int64, kind connexa.Kind, f connexa.Fact) {
 	p.t.Helper()
 	if _, err := p.db.StartRun(p.t.Context(), connexa.NewRun{Kind: connexa.RunKind(kind), By: "admin", Label: connexa.T("run.label.picked", 1), Selection: connexa.Selection{IDs: []int64{node}}}); err != nil {
 		p.t.Fatal(err)
@@ -35,21 +35,21 @@ func (p *panel) finishAll(kind connexa.Kind, f connexa.Fact) {
 
 func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
-	b.get("/").saysNot(t, "offer-monitor")
-	p.look(1, connexa.Ping, connexa.NoAnswer)
-	b.get("/").saysNot(t, "offer-monitor")
-	b.get("/runs/1").saysNot(t, "offer-monitor")
-	p.look(1, connexa.Login, connexa.LoggedIn)
-	b.get("/").says(t, "Shall the panel keep looking?").says(t, `href="/settings#monitor"`)
-	b.get("/runs/2").says(t, "Shall the panel keep looking?")
-	b.get("/nodes").saysNot(t, "offer-monitor")
+	b.get("/").lacks(t, "offer-monitor")
+	p.runMonitor(1, connexa.Ping, connexa.NoAnswer)
+	b.get("/").lacks(t, "offer-monitor")
+	b.get("/runs/1").lacks(t, "offer-monitor")
+	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
+	b.get("/").contains(t, "Shall the panel keep looking?").contains(t, `href="/settings#monitor"`)
+	b.get("/runs/2").contains(t, "Shall the panel keep looking?")
+	b.get("/nodes").lacks(t, "offer-monitor")
 
 	// No is no.
 	b.post("/settings/monitor/decline").leadsTo(t, "/")
-	b.get("/").saysNot(t, "offer-monitor")
-	b.get("/runs/2").saysNot(t, "offer-monitor")
+	b.get("/").lacks(t, "offer-monitor")
+	b.get("/runs/2").lacks(t, "offer-monitor")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor.Offered.IsZero() || s.Monitor.On {
 		t.Errorf("%+v, %v", s.Monitor, err)
 	}
@@ -57,8 +57,8 @@ func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
 
 func TestMonitorSettings(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	b.get("/settings").says(t, `id="monitor"`).says(t, `name="monitor_ping_minutes" type="text" value="30"`).saysNot(t, `value="1" checked`)
+	b := p.newBrowser().logIn()
+	b.get("/settings").contains(t, `id="monitor"`).contains(t, `name="monitor_ping_minutes" type="text" value="30"`).lacks(t, `value="1" checked`)
 	good := []string{"monitor_on", "1", "monitor_tags", "eu,  us ", "monitor_ping_minutes", "15", "monitor_login_hours", "6", "monitor_targets", "192.0.2.1:443\n dns.example.net:53"}
 	for _, bad := range []struct{ name, value, says string }{
 		{"monitor_ping_minutes", "often", "from 0 to 1,440"},
@@ -70,10 +70,10 @@ func TestMonitorSettings(t *testing.T) {
 	} {
 		form := append([]string{}, good...)
 		form[slices.Index(form, bad.name)+1] = bad.value
-		b.post("/settings/monitor", form...).is(t, http.StatusUnprocessableEntity).says(t, bad.says).says(t, `value="eu,  us "`).says(t, `value="1" checked`)
+		b.post("/settings/monitor", form...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, bad.says).contains(t, `value="eu,  us "`).contains(t, `value="1" checked`)
 	}
 	b.post("/settings/monitor", "monitor_on", "1", "monitor_ping_minutes", "0", "monitor_login_hours", "0").
-		is(t, http.StatusUnprocessableEntity).says(t, "one of them must be more than 0")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "one of them must be more than 0")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != connexa.DefaultMonitorSettings() {
 		t.Errorf("a refused form was saved: %+v, %v", s.Monitor, err)
 	}
@@ -85,7 +85,7 @@ func TestMonitorSettings(t *testing.T) {
 		!slices.Equal(m.TargetList(), []string{"192.0.2.1:443", "dns.example.net:53"}) || m.Offered.IsZero() {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if got := p.acts(); got[:len("admin:settings_changed")] != "admin:settings_changed" {
+	if got := p.auditActs(); got[:len("admin:settings_changed")] != "admin:settings_changed" {
 		t.Errorf("audit: %s", got)
 	}
 	// The first form of the page leaves them alone.
@@ -103,11 +103,11 @@ func TestTargetsAreTried(t *testing.T) {
 		answers[0] = true
 		return answers
 	}
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_login_hours", "6", "monitor_targets", "192.0.2.1:443, 192.0.2.2:443").
-		is(t, http.StatusOK).says(t, "answers").says(t, "silent").says(t, `name="monitor_ping_minutes" type="text" value="7"`)
-	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", " ").is(t, http.StatusUnprocessableEntity).says(t, "Name a target")
-	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", "here").is(t, http.StatusUnprocessableEntity).says(t, "is no target")
+		hasStatus(t, http.StatusOK).contains(t, "answers").contains(t, "silent").contains(t, `name="monitor_ping_minutes" type="text" value="7"`)
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", " ").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Name a target")
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", "here").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "is no target")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != connexa.DefaultMonitorSettings() {
 		t.Errorf("trying has saved %+v, %v", s.Monitor, err)
 	}
@@ -115,41 +115,41 @@ func TestTargetsAreTried(t *testing.T) {
 
 func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
-	b.get("/runs?by=monitor").says(t, "The monitor has started no run")
-	p.look(1, connexa.Login, connexa.LoggedIn)
+	b.get("/runs?by=monitor").contains(t, "The monitor has started no run")
+	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
 	runs, err := p.db.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{1}})
 	if err != nil || len(runs) != 1 {
 		t.Fatal(runs, err)
 	}
-	b.get("/runs").says(t, "run-row-1").saysNot(t, "run-row-2")
-	b.get("/runs?by=monitor").says(t, "run-row-2").says(t, "the monitor").saysNot(t, "run-row-1")
-	b.get("/runs/2").says(t, "the monitor")
+	b.get("/runs").contains(t, "run-row-1").lacks(t, "run-row-2")
+	b.get("/runs?by=monitor").contains(t, "run-row-2").contains(t, "the monitor").lacks(t, "run-row-1")
+	b.get("/runs/2").contains(t, "the monitor")
 	// It puts no bar on every page, but for one that waits and may ask something.
-	b.get("/nodes").saysNot(t, `id="run-bar-2"`).saysNot(t, `href="/runs/2"`)
-	b.get("/").saysNot(t, `href="/runs/2"`)
+	b.get("/nodes").lacks(t, `id="run-bar-2"`).lacks(t, `href="/runs/2"`)
+	b.get("/").lacks(t, `href="/runs/2"`)
 	if err := p.db.PauseRun(t.Context(), 2, connexa.T("run.notice.uplink")); err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes").says(t, `href="/runs/2"`).says(t, "Is the panel offline?")
-	b.get("/runs/2").says(t, "Is the panel offline?")
+	b.get("/nodes").contains(t, `href="/runs/2"`).contains(t, "Is the panel offline?")
+	b.get("/runs/2").contains(t, "Is the panel offline?")
 	b.header.Set("Accept-Language", "ru")
-	b.get("/runs/2").says(t, "Панель без сети?").says(t, "наблюдение")
+	b.get("/runs/2").contains(t, "Панель без сети?").contains(t, "наблюдение")
 }
 
 func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	b.get("/nodes/1").says(t, "The monitor is off.")
+	b.get("/nodes/1").contains(t, "The monitor is off.")
 	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error { s.Monitor.On = true; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes/1").says(t, "On this one none has.")
-	p.look(1, connexa.Login, connexa.LoggedIn)
-	b.get("/nodes/1").says(t, "with the next run")
+	b.get("/nodes/1").contains(t, "On this one none has.")
+	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
+	b.get("/nodes/1").contains(t, "with the next run")
 	plan := func(change func(*connexa.Monitored)) {
 		t.Helper()
 		w, err := p.db.MonitoredNode(t.Context(), 1)
@@ -166,32 +166,32 @@ func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
 		}
 	}
 	plan(func(w *connexa.Monitored) { w.Plan = connexa.PlanUp })
-	b.get("/nodes/1").says(t, "The node is fine and is looked at on schedule.").says(t, "Ping, ")
+	b.get("/nodes/1").contains(t, "The node is fine and is looked at on schedule.").contains(t, "Ping, ")
 	plan(func(w *connexa.Monitored) { w.Plan, w.Attempts = connexa.PlanDown, 4 })
-	b.get("/nodes/1").says(t, "looked at 4 times since")
+	b.get("/nodes/1").contains(t, "looked at 4 times since")
 	plan(func(w *connexa.Monitored) { w.Earned = true })
-	b.get("/nodes/1").says(t, "earned it a login").says(t, "Login test, ")
+	b.get("/nodes/1").contains(t, "earned it a login").contains(t, "Login test, ")
 	plan(func(w *connexa.Monitored) { w.Earned, w.Plan, w.Attempts = false, connexa.PlanRefused, 2 })
-	b.get("/nodes/1").says(t, "tried once a day: 2 of 3")
+	b.get("/nodes/1").contains(t, "tried once a day: 2 of 3")
 	plan(func(w *connexa.Monitored) { w.Attempts, w.DueAt = 3, time.Time{} })
-	b.get("/nodes/1").says(t, "The next move is yours").says(t, "none is planned")
+	b.get("/nodes/1").contains(t, "The next move is yours").contains(t, "none is planned")
 	err = p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error { s.Monitor.Tags = "eu"; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes/1").says(t, "none of the tags")
+	b.get("/nodes/1").contains(t, "none of the tags")
 }
 
 func TestAFlappingNodeIsMarked(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	b.get("/nodes").saysNot(t, "chip-flapping")
+	b.get("/nodes").lacks(t, "chip-flapping")
 	for _, f := range []connexa.Fact{connexa.Answered, connexa.NoAnswer, connexa.Answered, connexa.NoAnswer} {
-		p.clock.pass(time.Minute)
-		p.look(1, connexa.Ping, f)
+		p.clock.passTime(time.Minute)
+		p.runMonitor(1, connexa.Ping, f)
 	}
-	b.get("/nodes/1").says(t, "Flapping")
-	b.get("/nodes?q=192.0.2.1").says(t, "Went down or came up three times")
-	b.get("/nodes?flapping=1").says(t, "192.0.2.1").saysNot(t, "192.0.2.2").says(t, "1 node")
+	b.get("/nodes/1").contains(t, "Flapping")
+	b.get("/nodes?q=192.0.2.1").contains(t, "Went down or came up three times")
+	b.get("/nodes?flapping=1").contains(t, "192.0.2.1").lacks(t, "192.0.2.2").contains(t, "1 node")
 }

@@ -36,8 +36,8 @@ func (p *panel) largeFleet(n int) {
 func BenchmarkNodeListPage(b *testing.B) {
 	p := startPanel(b)
 	p.largeFleet(100_000)
-	browser := p.browser().login()
-	browser.get("/nodes").is(b, http.StatusOK)
+	browser := p.newBrowser().logIn()
+	browser.get("/nodes").hasStatus(b, http.StatusOK)
 	home, err := url.Parse(p.URL)
 	if err != nil {
 		b.Fatal(err)

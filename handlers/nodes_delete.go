@@ -17,12 +17,12 @@ import (
 // question and the count, and once that was answered with "yes", by deleting.
 func (h *Handlers) deleteNodes(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	s, err := selectionOf(r.PostForm)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.deleteSelection(w, r, s)
@@ -35,7 +35,7 @@ func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) {
 		err = r.ParseForm()
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.deleteSelection(w, r, connexa.Selection{IDs: []int64{id}})
@@ -43,7 +43,7 @@ func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s connexa.Selection) {
 	back := afterDelete(r)
-	if !confirmed(r) {
+	if !isConfirmed(r) {
 		h.askDelete(w, r, s, back, nil)
 		return
 	}
@@ -57,14 +57,14 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 	case connexa.CodeOf(err) == connexa.Conflict:
 		h.askDelete(w, r, s, back, err)
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	default:
 		said := "nodes.deleted"
 		if n > app.DeletedAtOnce {
 			said = "nodes.deleting.begun"
 		}
-		h.flash(w, r, connexa.T(said, n))
-		h.redirect(w, r, back)
+		h.addFlash(w, r, connexa.T(said, n))
+		h.redirectTo(w, r, back)
 	}
 }
 
@@ -75,7 +75,7 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	p := i18n.From(r.Context())
@@ -95,7 +95,7 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 		h.fragmentStatus(w, r, status, views.ConfirmDialog(c))
 		return
 	}
-	h.fragmentStatus(w, r, status, views.ConfirmPage(h.frame(w, r, connexa.T("nodes.delete"), views.NavNodes), c))
+	h.fragmentStatus(w, r, status, views.ConfirmPage(h.layoutData(w, r, connexa.T("nodes.delete"), views.NavNodes), c))
 }
 
 // firstNodes returns the nodes of a selection, or the first of those that its

@@ -13,12 +13,12 @@ import (
 func (h *Handlers) editNode(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	n, err := h.app.Node(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.nodeForm(w, r, http.StatusOK, views.NodeForm{ID: id, Revision: n.Revision, Input: inputOf(&n), Status: n.Status})
@@ -28,21 +28,21 @@ func (h *Handlers) editNode(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	n, err := h.app.Node(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	revision, err := strconv.ParseInt(r.PostForm.Get("revision"), 10, 64)
 	if err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	in := readNode(r.PostForm)
@@ -54,7 +54,7 @@ func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		// Who was told of another's edit may put the own one on top of it.
 		if !h.refuseNode(w, r, views.NodeForm{ID: id, Revision: n.Revision, Input: in, Status: n.Status}, err) {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 		}
 		return
 	}
@@ -62,6 +62,6 @@ func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) {
 	if reset && n.Status != connexa.NotTested {
 		done = connexa.T("node.saved.reset")
 	}
-	h.flash(w, r, done)
-	h.redirect(w, r, fmt.Sprintf("/nodes/%d", id))
+	h.addFlash(w, r, done)
+	h.redirectTo(w, r, fmt.Sprintf("/nodes/%d", id))
 }

@@ -25,11 +25,11 @@ func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := selectionOf(v)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	secrets := v.Get("secrets") == "1"
-	if secrets && !h.proved(w, r) {
+	if secrets && !h.recentlyAuthenticated(w, r) {
 		return
 	}
 	h.writeNodes(w, r, s, secrets)
@@ -39,7 +39,7 @@ func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, secrets bool) {
 	nodes, err := h.app.ExportNodes(r.Context(), s, secrets)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	header := exportHeader
@@ -72,31 +72,31 @@ func exportRow(n *connexa.Node) []string {
 	o := &n.Last
 	row := []string{
 		n.Address, strconv.Itoa(n.Port), n.Login, n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, strings.Join(n.Tags, ", "),
-		string(n.Status), strconv.FormatBool(n.Failures.Suspect()), "", string(n.Basis.Cause), "", "", megabits(o.DownBits), megabits(o.UpBits), "",
+		string(n.Status), strconv.FormatBool(n.Failures.Suspect()), "", string(n.Basis.Cause), "", "", formatMegabits(o.DownBits), formatMegabits(o.UpBits), "",
 		"", string(o.Cause),
 	}
 	if !o.At.IsZero() {
 		row[12], row[18], row[19] = string(n.Basis.Reached), o.At.UTC().Format(time.RFC3339), n.Basis.At.UTC().Format(time.RFC3339)
 	}
 	if o.Latency > 0 {
-		row[14] = decimal(float64(o.Latency)/float64(time.Millisecond), 3)
+		row[14] = formatDecimal(float64(o.Latency)/float64(time.Millisecond), 3)
 	}
 	if o.Attempts > 0 {
-		row[15] = decimal(o.Loss(), 3)
+		row[15] = formatDecimal(o.Loss(), 3)
 	}
 	return row
 }
 
-func megabits(bits int64) string {
+func formatMegabits(bits int64) string {
 	if bits <= 0 {
 		return ""
 	}
-	return decimal(float64(bits)/1e6, 2)
+	return formatDecimal(float64(bits)/1e6, 2)
 }
 
-// decimal is f with at most that many digits after the point, and no more than
+// formatDecimal is f with at most that many digits after the point, and no more than
 // it needs.
-func decimal(f float64, digits int) string {
+func formatDecimal(f float64, digits int) string {
 	s := strconv.FormatFloat(f, 'f', digits, 64)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }

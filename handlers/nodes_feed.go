@@ -21,7 +21,7 @@ func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 	v := f.Values()
 	v.Set("page", "nodes")
 	v.Set("rows", encodeRows(idsOf(nodes)))
-	if speeds || measured(nodes) {
+	if speeds || measuredSpeed(nodes) {
 		v.Set("speed", "1")
 	}
 	return "/events?" + v.Encode()
@@ -29,7 +29,7 @@ func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 
 // nodesFeed is what a page of the node list hears of; v is the query of
 // nodesStream.
-func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
+func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (h *Handlers) nodesFeed(v url.Values) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{rows: make(map[int64]bool, len(ids)), services: true, every: facetsEvery}
+	f := &pageStream{rows: make(map[int64]bool, len(ids)), services: true, every: facetsEvery}
 	for _, id := range ids {
 		f.rows[id] = true
 	}
@@ -77,8 +77,8 @@ const firstStream = "/events?page=first"
 
 // firstFeed is what a page of the node list hears of while there is no node: that
 // there are some.
-func (h *Handlers) firstFeed() *feed {
-	return &feed{
+func (h *Handlers) firstFeed() *pageStream {
+	return &pageStream{
 		every: time.Second,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
@@ -119,20 +119,20 @@ func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts
 // nodeStream is the address of the events of one node's page, which shows that
 // part of its past.
 func nodeStream(id int64, at past) string {
-	v := at.values()
+	v := at.queryValues()
 	v.Set("page", "node")
 	v.Set("id", strconv.FormatInt(id, 10))
 	return "/events?" + v.Encode()
 }
 
 // nodeFeed is what the page of a node hears of; v is the query of nodeStream.
-func (h *Handlers) nodeFeed(v url.Values) (*feed, error) {
+func (h *Handlers) nodeFeed(v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	at := readPast(v)
-	return &feed{
+	return &pageStream{
 		rows: map[int64]bool{id: true}, services: true,
 		row: func(ctx context.Context, _ []int64) ([]templ.Component, error) {
 			n, err := h.nodeView(ctx, id, at)

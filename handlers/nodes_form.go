@@ -32,8 +32,8 @@ func inputOf(n *connexa.Node) connexa.NodeInput {
 	}
 }
 
-// suggest adds to the form the values in use.
-func (h *Handlers) suggest(ctx context.Context, f *views.NodeForm) error {
+// suggestions adds to the form the values in use.
+func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
 	facets, err := h.app.Facets(ctx)
 	if err != nil {
 		return err
@@ -52,8 +52,8 @@ func (h *Handlers) suggest(ctx context.Context, f *views.NodeForm) error {
 
 // nodeForm draws the form: as a page, or to htmx alone.
 func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, f views.NodeForm) {
-	if err := h.suggest(r.Context(), &f); err != nil {
-		h.fail(w, r, err)
+	if err := h.suggestions(r.Context(), &f); err != nil {
+		h.renderFailure(w, r, err)
 		return
 	}
 	f.Input.Password = "" // a page never carries one, not even one just typed
@@ -65,7 +65,7 @@ func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, 
 	if f.ID != 0 {
 		title = connexa.T("node.edit", f.Input.Address)
 	}
-	h.fragmentStatus(w, r, status, views.NodeFormPage(h.frame(w, r, title, views.NavNodes), f))
+	h.fragmentStatus(w, r, status, views.NodeFormPage(h.layoutData(w, r, title, views.NavNodes), f))
 }
 
 // refuseNode draws the form again with what is wrong with it, and says whether

@@ -26,7 +26,7 @@ var sumsHeader = []string{
 func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	tier := connexa.Tier(r.URL.Query().Get("tier"))
@@ -34,7 +34,7 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 	case connexa.EveryHour, connexa.EveryDay:
 		n, spans, err := h.app.NodeSums(r.Context(), id, tier)
 		if err != nil {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 			return
 		}
 		h.writeCSV(w, historyName(&n, tier), sumsHeader, func(yield func([]string, error) bool) {
@@ -47,7 +47,7 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 	default:
 		n, entries, err := h.app.NodeHistory(r.Context(), id)
 		if err != nil {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 			return
 		}
 		h.writeCSV(w, historyName(&n, connexa.EveryProbe), historyHeader, func(yield func([]string, error) bool) {
@@ -68,8 +68,8 @@ func historyName(n *connexa.Node, tier connexa.Tier) string {
 
 func historyCSV(e *connexa.Entry) []string {
 	row := []string{
-		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Result), "", string(e.Cause), milliseconds(e.Latency), milliseconds(e.Control),
-		"", "", "", megabits(e.DownBits), megabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Suspect),
+		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Result), "", string(e.Cause), formatMilliseconds(e.Latency), formatMilliseconds(e.Control),
+		"", "", "", formatMegabits(e.DownBits), formatMegabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Suspect),
 		strconv.FormatBool(e.Stale), "", e.By,
 		"", e.Detail.PeerText, e.Detail.Evidence,
 	}
@@ -80,10 +80,10 @@ func historyCSV(e *connexa.Entry) []string {
 		row[4], row[22] = "", "service" // no step of its own
 	}
 	if e.Attempts > 0 {
-		row[8], row[9] = strconv.Itoa(e.Attempts), decimal(e.Loss(), 3)
+		row[8], row[9] = strconv.Itoa(e.Attempts), formatDecimal(e.Loss(), 3)
 	}
 	if m := e.Detail.Speed; m != nil {
-		row[10], row[13], row[14], row[15] = milliseconds(m.Jitter), m.ExitIP, m.Endpoint, string(m.Confidence)
+		row[10], row[13], row[14], row[15] = formatMilliseconds(m.Jitter), m.ExitIP, m.Endpoint, string(m.Confidence)
 	}
 	if e.RunID != 0 {
 		row[20] = strconv.FormatInt(e.RunID, 10)
@@ -96,7 +96,7 @@ func sumsRow(s *connexa.Bucket) []string {
 		s.At.UTC().Format(time.RFC3339), strconv.Itoa(s.Good), strconv.Itoa(s.Slow), strconv.Itoa(s.Bad), strconv.Itoa(s.Inconclusive), strconv.Itoa(s.Turns), "",
 	}
 	if s.Attempts > 0 {
-		row[6] = decimal(float64(s.Lost)/float64(s.Attempts), 3)
+		row[6] = formatDecimal(float64(s.Lost)/float64(s.Attempts), 3)
 	}
 	for _, f := range []struct {
 		connexa.Sum
@@ -107,14 +107,14 @@ func sumsRow(s *connexa.Bucket) []string {
 			row = append(row, "", "", "")
 			continue
 		}
-		row = append(row, decimal(f.Mean()/f.unit, f.digits), decimal(float64(f.Min)/f.unit, f.digits), decimal(float64(f.Max)/f.unit, f.digits))
+		row = append(row, formatDecimal(f.Mean()/f.unit, f.digits), formatDecimal(float64(f.Min)/f.unit, f.digits), formatDecimal(float64(f.Max)/f.unit, f.digits))
 	}
 	return row
 }
 
-func milliseconds(d time.Duration) string {
+func formatMilliseconds(d time.Duration) string {
 	if d <= 0 {
 		return ""
 	}
-	return decimal(float64(d)/float64(time.Millisecond), 3)
+	return formatDecimal(float64(d)/float64(time.Millisecond), 3)
 }

@@ -17,22 +17,22 @@ import (
 func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
 	q, err := h.listQuery(w, r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v, err := h.nodesView(r.Context(), q)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#list") {
-		h.fragment(w, r, templ.Join(views.NodeListPart(v.List), views.FacetsPartial(v.Filters)))
+		h.renderFragment(w, r, templ.Join(views.NodeListPart(v.List), views.FacetsPartial(v.Filters)))
 		return
 	}
-	pg := h.frame(w, r, connexa.T("nodes.title"), views.NavNodes)
+	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
 	pg.Nodes = v.List.Fleet
 	pg.Stream = "" // the list has its own, of the rows that it drew
-	h.page(w, r, views.NodesPage(pg, v))
+	h.renderPage(w, r, views.NodesPage(pg, v))
 }
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {
@@ -106,7 +106,7 @@ func idsOf(nodes []connexa.Node) []int64 {
 	return ids
 }
 
-// measured says whether the list shows a column of speeds.
-func measured(nodes []connexa.Node) bool {
+// measuredSpeed says whether the list shows a column of speeds.
+func measuredSpeed(nodes []connexa.Node) bool {
 	return slices.ContainsFunc(nodes, func(n connexa.Node) bool { return n.Last.DownBits > 0 })
 }

@@ -16,17 +16,17 @@ func (h *Handlers) newNode(w http.ResponseWriter, r *http.Request) {
 // addNode answers POST /nodes.
 func (h *Handlers) addNode(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	in := readNode(r.PostForm)
 	id, err := h.app.AddNode(r.Context(), in)
 	if err != nil {
 		if !h.refuseNode(w, r, views.NodeForm{Input: in}, err) {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 		}
 		return
 	}
-	h.flash(w, r, connexa.T("node.added"))
-	h.redirect(w, r, fmt.Sprintf("/nodes/%d", id))
+	h.addFlash(w, r, connexa.T("node.added"))
+	h.redirectTo(w, r, fmt.Sprintf("/nodes/%d", id))
 }

@@ -19,10 +19,10 @@ func (h *Handlers) listQuery(w http.ResponseWriter, r *http.Request) (connexa.Li
 	if err != nil {
 		return connexa.ListQuery{}, err
 	}
-	q := connexa.ListQuery{Filter: f, Sort: connexa.ParseSort(v.Get("sort")), Cursor: v.Get("cursor"), Size: h.preferences(r).Size}
+	q := connexa.ListQuery{Filter: f, Sort: connexa.ParseSort(v.Get("sort")), Cursor: v.Get("cursor"), Size: h.readPreferences(r).Size}
 	if size, err := strconv.Atoi(v.Get("size")); err == nil && slices.Contains(views.Sizes, size) && size != q.Size {
 		q.Size = size
-		h.prefer(w, r, func(p *preferences) { p.Size = size })
+		h.savePreference(w, r, func(p *preferences) { p.Size = size })
 	}
 	if !slices.Contains(views.Sizes, q.Size) {
 		q.Size = views.Sizes[0]

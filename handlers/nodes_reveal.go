@@ -12,18 +12,18 @@ import (
 func (h *Handlers) revealPassword(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	password, err := h.app.RevealPassword(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) {
-		h.fragment(w, r, views.NodeSecret(password))
+		h.renderFragment(w, r, views.NodeSecret(password))
 		return
 	}
-	pg := h.frame(w, r, connexa.T("node.password"), views.NavNodes)
-	h.page(w, r, views.NodeSecretPage(pg, id, password))
+	pg := h.layoutData(w, r, connexa.T("node.password"), views.NavNodes)
+	h.renderPage(w, r, views.NodeSecretPage(pg, id, password))
 }

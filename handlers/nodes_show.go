@@ -38,7 +38,7 @@ func readPast(v url.Values) past {
 	return p
 }
 
-func (p past) values() url.Values {
+func (p past) queryValues() url.Values {
 	v := url.Values{}
 	if p.period != usualPeriod {
 		v.Set("period", string(p.period))
@@ -52,10 +52,10 @@ func (p past) values() url.Values {
 	return v
 }
 
-// url is the address of the page of a node with that part of its past.
-func (p past) url(id int64) string {
+// historyURL is the address of the page of a node with that part of its past.
+func (p past) historyURL(id int64) string {
 	at := "/nodes/" + strconv.FormatInt(id, 10)
-	if q := p.values().Encode(); q != "" {
+	if q := p.queryValues().Encode(); q != "" {
 		at += "?" + q
 	}
 	return at
@@ -66,21 +66,21 @@ func (p past) url(id int64) string {
 func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v, err := h.nodeView(r.Context(), id, readPast(r.URL.Query()))
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#node-live") {
-		h.fragment(w, r, views.NodeLive(v))
+		h.renderFragment(w, r, views.NodeLive(v))
 		return
 	}
-	pg := h.frame(w, r, connexa.T("node.page", v.Node.Address), views.NavNodes)
+	pg := h.layoutData(w, r, connexa.T("node.page", v.Node.Address), views.NavNodes)
 	pg.Stream, pg.Charts = "", true // the content has its own
-	h.page(w, r, views.NodePage(pg, v))
+	h.renderPage(w, r, views.NodePage(pg, v))
 }
 
 func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node, error) {
@@ -124,15 +124,15 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		v.Later = &s.Last
 	}
 	if s.Older != 0 {
-		v.History.Older = past{period: at.period, before: s.Older}.url(id)
+		v.History.Older = past{period: at.period, before: s.Older}.historyURL(id)
 	}
 	if s.Newer != 0 {
-		v.History.Newer = past{period: at.period, after: s.Newer}.url(id)
+		v.History.Newer = past{period: at.period, after: s.Newer}.historyURL(id)
 	}
 	for _, period := range connexa.Periods() {
 		other := at
 		other.period = period
-		v.Past.Periods = append(v.Past.Periods, views.PeriodLink{Period: period, URL: other.url(id)})
+		v.Past.Periods = append(v.Past.Periods, views.PeriodLink{Period: period, URL: other.historyURL(id)})
 	}
 	return v, nil
 }

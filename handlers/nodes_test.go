@@ -29,8 +29,8 @@ func (b *browser) addNodes(addresses ...string) {
 	}
 }
 
-// drawn lists the ids of the rows on a page, from the top.
-func (a answer) drawn() []string {
+// drawnRows lists the ids of the rows on a page, from the top.
+func (a answer) drawnRows() []string {
 	var ids []string
 	for _, m := range regexp.MustCompile(`<tr id="node-(\d+)"`).FindAllStringSubmatch(a.body, -1) {
 		ids = append(ids, m[1])
@@ -38,8 +38,8 @@ func (a answer) drawn() []string {
 	return ids
 }
 
-// saysNot is the opposite of says.
-func (a answer) saysNot(t *testing.T, text string) answer {
+// lacks is the opposite of says.
+func (a answer) lacks(t *testing.T, text string) answer {
 	t.Helper()
 	if strings.Contains(a.body, text) {
 		t.Errorf("%s %s says %q", a.Request.Method, a.Request.URL.Path, text)
@@ -56,30 +56,30 @@ func (b *browser) asHTMX(target string) *browser {
 
 func TestNodeListPage(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	b.get("/nodes").is(t, http.StatusOK).says(t, "No nodes yet")
+	b := p.newBrowser().logIn()
+	b.get("/nodes").hasStatus(t, http.StatusOK).contains(t, "No nodes yet")
 	b.addNodes("192.0.2.10", "192.0.2.9", "vpn.example.net")
-	a := b.get("/nodes").is(t, http.StatusOK)
-	if got, want := a.drawn(), []string{"2", "1", "3"}; !slices.Equal(got, want) {
+	a := b.get("/nodes").hasStatus(t, http.StatusOK)
+	if got, want := a.drawnRows(), []string{"2", "1", "3"}; !slices.Equal(got, want) {
 		t.Errorf("rows %v, want %v: by address, numbers before names", got, want)
 	}
-	a.says(t, "/events?").says(t, "page=nodes").says(t, "rows="+encodeRows([]int64{1, 2, 3}))
-	if got := b.get("/nodes?q=VPN").drawn(); !slices.Equal(got, []string{"3"}) {
+	a.contains(t, "/events?").contains(t, "page=nodes").contains(t, "rows="+encodeRows([]int64{1, 2, 3}))
+	if got := b.get("/nodes?q=VPN").drawnRows(); !slices.Equal(got, []string{"3"}) {
 		t.Errorf("the search drew %v", got)
 	}
-	b.get("/nodes?q=nothing").is(t, http.StatusOK).says(t, "Nothing matches")
-	b.get("/nodes?status=splendid").is(t, http.StatusUnprocessableEntity).says(t, "splendid")
-	b.get("/").is(t, http.StatusOK).says(t, `href="/nodes"`)
+	b.get("/nodes?q=nothing").hasStatus(t, http.StatusOK).contains(t, "Nothing matches")
+	b.get("/nodes?status=splendid").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "splendid")
+	b.get("/").hasStatus(t, http.StatusOK).contains(t, `href="/nodes"`)
 
-	part := b.asHTMX("section#list").get("/nodes?sort=-address").is(t, http.StatusOK).saysNot(t, "<html").says(t, `id="facets"`)
-	if got, want := part.drawn(), []string{"3", "1", "2"}; !slices.Equal(got, want) {
+	part := b.asHTMX("section#list").get("/nodes?sort=-address").hasStatus(t, http.StatusOK).lacks(t, "<html").contains(t, `id="facets"`)
+	if got, want := part.drawnRows(), []string{"3", "1", "2"}; !slices.Equal(got, want) {
 		t.Errorf("rows %v, want %v", got, want)
 	}
 }
 
 func TestNodeListPages(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	for i := range 120 {
 		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.2.%d", i+1), Login: "ops1", Password: "x"})
 		if err != nil {
@@ -99,7 +99,7 @@ func TestNodeListPages(t *testing.T) {
 	var seen []string
 	a := b.get("/nodes?sort=-address")
 	for {
-		seen = append(seen, a.drawn()...)
+		seen = append(seen, a.drawnRows()...)
 		next := link(a, "next")
 		if next == "" {
 			break
@@ -107,70 +107,70 @@ func TestNodeListPages(t *testing.T) {
 		if len(seen) > 120 {
 			t.Fatal("the list has no end")
 		}
-		a = b.get(next).is(t, http.StatusOK)
+		a = b.get(next).hasStatus(t, http.StatusOK)
 	}
 	if len(seen) != 120 || seen[0] != "120" || seen[119] != "1" {
 		t.Errorf("the pages drew %v", seen)
 	}
-	a.says(t, "101 to 120 of 120")
-	if back := b.get(link(a, "previous")).drawn(); !slices.Equal(back, seen[50:100]) {
+	a.contains(t, "101 to 120 of 120")
+	if back := b.get(link(a, "previous")).drawnRows(); !slices.Equal(back, seen[50:100]) {
 		t.Errorf("back: %v", back)
 	}
 	// The size holds for the pages after it.
-	if n := len(b.get("/nodes?size=100").drawn()); n != 100 {
+	if n := len(b.get("/nodes?size=100").drawnRows()); n != 100 {
 		t.Errorf("%d rows, want 100", n)
 	}
-	if n := len(b.get("/nodes").drawn()); n != 100 {
+	if n := len(b.get("/nodes").drawnRows()); n != 100 {
 		t.Errorf("%d rows on the next page, want 100", n)
 	}
-	if n := len(b.get("/nodes?size=100000").drawn()); n != 100 {
+	if n := len(b.get("/nodes?size=100000").drawnRows()); n != 100 {
 		t.Errorf("%d rows for a size that is not offered, want 100", n)
 	}
 }
 
 func TestAddNode(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
-	b.get("/nodes/new").is(t, http.StatusOK).says(t, `name="address"`)
+	b := p.newBrowser().logIn()
+	b.get("/nodes/new").hasStatus(t, http.StatusOK).contains(t, `name="address"`)
 	a := b.post("/nodes", "address", "192.0.2.0/24", "login", "ops1", "password", "Blue-Kite", "comment", "typed <here>", "port", "0", "tags", "a; b")
-	a.is(t, http.StatusUnprocessableEntity).says(t, "Ranges are not accepted").says(t, "A port is a number").
-		says(t, `value="192.0.2.0/24"`).says(t, "typed &lt;here&gt;").says(t, `value="a; b"`).saysNot(t, "Blue-Kite")
-	b.asHTMX("form#node-form").post("/nodes", "address", "").is(t, http.StatusUnprocessableEntity).saysNot(t, "<html").says(t, `id="node-form"`)
+	a.hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Ranges are not accepted").contains(t, "A port is a number").
+		contains(t, `value="192.0.2.0/24"`).contains(t, "typed &lt;here&gt;").contains(t, `value="a; b"`).lacks(t, "Blue-Kite")
+	b.asHTMX("form#node-form").post("/nodes", "address", "").hasStatus(t, http.StatusUnprocessableEntity).lacks(t, "<html").contains(t, `id="node-form"`)
 
 	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "Blue-Kite").leadsTo(t, "/nodes/1")
-	b.get("/nodes/1").is(t, http.StatusOK).says(t, "The node was added.").says(t, "192.0.2.1").saysNot(t, "Blue-Kite").says(t, "id=1&amp;page=node")
-	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "other").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
-	b.get("/nodes/99").is(t, http.StatusNotFound)
-	b.get("/nodes/x").is(t, http.StatusNotFound)
-	if got := p.acts(); !strings.HasPrefix(got, "admin:node_added") {
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "The node was added.").contains(t, "192.0.2.1").lacks(t, "Blue-Kite").contains(t, "id=1&amp;page=node")
+	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "other").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "in the list already")
+	b.get("/nodes/99").hasStatus(t, http.StatusNotFound)
+	b.get("/nodes/x").hasStatus(t, http.StatusNotFound)
+	if got := p.auditActs(); !strings.HasPrefix(got, "admin:node_added") {
 		t.Errorf("audit: %s", got)
 	}
 }
 
 func TestEditNode(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	b.get("/nodes/1/edit").is(t, http.StatusOK).says(t, `value="192.0.2.1"`).says(t, `name="revision" value="1"`).saysNot(t, "Blue:Kite")
+	b.get("/nodes/1/edit").hasStatus(t, http.StatusOK).contains(t, `value="192.0.2.1"`).contains(t, `name="revision" value="1"`).lacks(t, "Blue:Kite")
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "", "comment", "kept words").
-		is(t, http.StatusUnprocessableEntity).says(t, "Enter the login.").says(t, "kept words").says(t, `action="/nodes/1/edit"`)
-	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1", "password", "other").is(t, http.StatusUnprocessableEntity).says(t, "in the list already")
-	b.post("/nodes/1/edit", "address", "192.0.2.1", "login", "ops1").is(t, http.StatusUnprocessableEntity)
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter the login.").contains(t, "kept words").contains(t, `action="/nodes/1/edit"`)
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1", "password", "other").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "in the list already")
+	b.post("/nodes/1/edit", "address", "192.0.2.1", "login", "ops1").hasStatus(t, http.StatusUnprocessableEntity)
 
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.7", "login", "ops1", "tags", "spare", "own_password", adminPassword).leadsTo(t, "/nodes/1")
-	b.get("/nodes/1").says(t, "192.0.2.7").says(t, "spare").says(t, "Edited: Address, ")
+	b.get("/nodes/1").contains(t, "192.0.2.7").contains(t, "spare").contains(t, "Edited: Address, ")
 	if password, err := p.db.NodePassword(t.Context(), 1); err != nil || password.Reveal() != "Blue:Kite 192.0.2.1" {
 		t.Errorf("an empty password changed it to %q, %v", password.Reveal(), err)
 	}
 	// Somebody who still sees the node as it was.
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "ops9").
-		is(t, http.StatusConflict).says(t, "Somebody else changed this node").says(t, `value="ops9"`).says(t, `name="revision" value="2"`)
-	b.post("/nodes/99/edit", "revision", "1").is(t, http.StatusNotFound)
+		hasStatus(t, http.StatusConflict).contains(t, "Somebody else changed this node").contains(t, `value="ops9"`).contains(t, `name="revision" value="2"`)
+	b.post("/nodes/99/edit", "revision", "1").hasStatus(t, http.StatusNotFound)
 }
 
 func TestDeleteNodesAsksFirst(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1")
 	field := func(a answer, name string) string {
 		m := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(a.body)
@@ -180,35 +180,35 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 		return strings.ReplaceAll(m[1], "&amp;", "&")
 	}
 
-	asked := b.asHTMX("div#dialog").post("/nodes/delete", "all", "1", "q", "192.0.2").is(t, http.StatusOK).says(t, "<dialog").saysNot(t, "<html")
+	asked := b.asHTMX("div#dialog").post("/nodes/delete", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<dialog").lacks(t, "<html")
 	if field(asked, "count") != "3" || field(asked, "q") != "192.0.2" {
 		t.Errorf("asked about %s nodes", field(asked, "count"))
 	}
-	b.post("/nodes/delete", "all", "1", "q", "192.0.2").is(t, http.StatusOK).says(t, "<html").says(t, "cannot be undone")
+	b.post("/nodes/delete", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "cannot be undone")
 
 	// One more matches by now: nothing goes, and the new number is shown.
 	b.addNodes("192.0.2.4")
-	again := b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", "3", "yes", "1").is(t, http.StatusConflict).says(t, "4 now, 3 when you were asked")
-	if n := len(b.get("/nodes").drawn()); n != 5 {
+	again := b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "4 now, 3 when you were asked")
+	if n := len(b.get("/nodes").drawnRows()); n != 5 {
 		t.Fatalf("%d nodes are left, want all 5", n)
 	}
 	b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", field(again, "count"), "yes", "1", "back", "/nodes?q=192.0.2").leadsTo(t, "/nodes?q=192.0.2")
-	if got := b.get("/nodes").says(t, "4 nodes were deleted").drawn(); !slices.Equal(got, []string{"4"}) {
+	if got := b.get("/nodes").contains(t, "4 nodes were deleted").drawnRows(); !slices.Equal(got, []string{"4"}) {
 		t.Errorf("left: %v", got)
 	}
 
 	// One node is named.
-	b.post("/nodes/delete", "id", "4").is(t, http.StatusOK).says(t, "198.51.100.1, login ")
-	b.post("/nodes/delete", "all", "1", "q", "198.51.100").is(t, http.StatusOK).says(t, "198.51.100.1, login ")
+	b.post("/nodes/delete", "id", "4").hasStatus(t, http.StatusOK).contains(t, "198.51.100.1, login ")
+	b.post("/nodes/delete", "all", "1", "q", "198.51.100").hasStatus(t, http.StatusOK).contains(t, "198.51.100.1, login ")
 
-	b.post("/nodes/delete").is(t, http.StatusUnprocessableEntity).says(t, "Select at least one node")
-	b.post("/nodes/delete", "ids", "1,x").is(t, http.StatusUnprocessableEntity)
-	b.post("/nodes/delete", "all", "1", "status", "splendid", "yes", "1", "count", "1").is(t, http.StatusUnprocessableEntity)
-	b.post("/nodes/delete", "id", "1", "id", "2").is(t, http.StatusNotFound).says(t, "gone already")
-	b.post("/nodes/4/delete", "back", "https://elsewhere.example/nodes").is(t, http.StatusOK).says(t, `name="back" value="/nodes"`)
+	b.post("/nodes/delete").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Select at least one node")
+	b.post("/nodes/delete", "ids", "1,x").hasStatus(t, http.StatusUnprocessableEntity)
+	b.post("/nodes/delete", "all", "1", "status", "splendid", "yes", "1", "count", "1").hasStatus(t, http.StatusUnprocessableEntity)
+	b.post("/nodes/delete", "id", "1", "id", "2").hasStatus(t, http.StatusNotFound).contains(t, "gone already")
+	b.post("/nodes/4/delete", "back", "https://elsewhere.example/nodes").hasStatus(t, http.StatusOK).contains(t, `name="back" value="/nodes"`)
 	b.post("/nodes/4/delete", "yes", "1", "count", "1").leadsTo(t, "/nodes")
-	b.get("/nodes").says(t, "No nodes yet")
-	if got := p.acts(); strings.Count(got, "nodes_deleted") != 2 {
+	b.get("/nodes").contains(t, "No nodes yet")
+	if got := p.auditActs(); strings.Count(got, "nodes_deleted") != 2 {
 		t.Errorf("audit: %s", got)
 	}
 }
@@ -216,7 +216,7 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 // Many nodes go behind the pages, and every page tells how far that is.
 func TestDeleteVeryManyNodes(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	const many = app.DeletedAtOnce + 1
 	for i := range many + 1 {
 		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.%d.%d", 2+i/200, 1+i%200), Login: "ops1", Password: "Blue-Kite"})
@@ -233,8 +233,8 @@ func TestDeleteVeryManyNodes(t *testing.T) {
 	selection := []string{"all", "1", "q", "192.0", "back", "/nodes"}
 	b.post("/nodes/delete", append(selection, "yes", "1", "count", strconv.Itoa(many))...).leadsTo(t, "/nodes")
 	progress := fmt.Sprintf("of %d", many)
-	b.get("/settings").says(t, "501 nodes are being deleted").says(t, `id="deletion-bar"`).says(t, "0 "+progress)
-	if got := p.acts(); strings.Count(got, "nodes_deleted") != 1 {
+	b.get("/settings").contains(t, "501 nodes are being deleted").contains(t, `id="deletion-bar"`).contains(t, "0 "+progress)
+	if got := p.auditActs(); strings.Count(got, "nodes_deleted") != 1 {
 		t.Errorf("audit: %s", got)
 	}
 
@@ -242,7 +242,7 @@ func TestDeleteVeryManyNodes(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.app.RunDeletions(ctx) }()
 	waitFor(t, func() bool { _, total := p.app.Deletion(); return total == 0 })
-	if got := b.get("/nodes").drawn(); len(got) != 1 {
+	if got := b.get("/nodes").drawnRows(); len(got) != 1 {
 		t.Errorf("left: %v", got)
 	}
 	if strings.Contains(b.get("/settings").body, "deletion-bar") {
@@ -256,10 +256,10 @@ func TestDeleteVeryManyNodes(t *testing.T) {
 
 func TestExport(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "vpn.example.net")
 	b.post("/nodes", "address", "192.0.2.2", "login", `=cmd|"x"`, "password", `a,b "c";=1`, "comment", "x, y", "tags", "old, spare")
-	a := b.get("/nodes.csv").is(t, http.StatusOK)
+	a := b.get("/nodes.csv").hasStatus(t, http.StatusOK)
 	const header = "address,port,login,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check,status_check,last_cause"
 	if first, _, _ := strings.Cut(a.body, "\n"); first != header {
 		t.Errorf("header %s", first)
@@ -275,14 +275,14 @@ func TestExport(t *testing.T) {
 	if !slices.Equal(rows[2], want) {
 		t.Errorf("row %q\nwant %q", rows[2], want)
 	}
-	a.saysNot(t, "Blue:Kite")
+	a.lacks(t, "Blue:Kite")
 	if one := b.get("/nodes.csv?q=example").body; strings.Count(one, "\n") != 2 {
 		t.Errorf("a filtered export:\n%s", one)
 	}
 	if one := b.get("/nodes.csv?ids=1,2").body; strings.Count(one, "\n") != 3 {
 		t.Errorf("an export by ids:\n%s", one)
 	}
-	b.get("/nodes.csv?status=splendid").is(t, http.StatusUnprocessableEntity)
+	b.get("/nodes.csv?status=splendid").hasStatus(t, http.StatusUnprocessableEntity)
 }
 
 func TestExportRow(t *testing.T) {
@@ -303,38 +303,38 @@ func TestExportRow(t *testing.T) {
 
 func TestSecretsNeedThePasswordAgain(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	b.get("/nodes.csv?secrets=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes.csv?secrets=1"))
 	b.get("/nodes/1/password").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/password"))
-	b.asHTMX("span#secret").get("/nodes/1/password").is(t, http.StatusForbidden).saysNot(t, "Blue:Kite")
-	if strings.Contains(p.acts(), "reveal") || strings.Contains(p.acts(), "export") {
-		t.Errorf("audit: %s", p.acts())
+	b.asHTMX("span#secret").get("/nodes/1/password").hasStatus(t, http.StatusForbidden).lacks(t, "Blue:Kite")
+	if strings.Contains(p.auditActs(), "reveal") || strings.Contains(p.auditActs(), "export") {
+		t.Errorf("audit: %s", p.auditActs())
 	}
 
 	b.post("/reauth", "password", adminPassword, "next", "/nodes/1").leadsTo(t, "/nodes/1")
-	rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv?secrets=1").is(t, http.StatusOK).body)).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv?secrets=1").hasStatus(t, http.StatusOK).body)).ReadAll()
 	if err != nil || len(rows) != 2 || rows[0][2] != "login" || rows[0][3] != "password" || rows[1][3] != "Blue:Kite 192.0.2.1" || rows[1][4] != "US" {
 		t.Errorf("export %q, %v", rows, err)
 	}
-	b.asHTMX("span#secret").get("/nodes/1/password").is(t, http.StatusOK).says(t, "Blue:Kite 192.0.2.1").saysNot(t, "<html")
-	b.get("/nodes/1/password").is(t, http.StatusOK).says(t, "Blue:Kite 192.0.2.1").says(t, "<html")
-	b.get("/nodes/99/password").is(t, http.StatusNotFound)
-	if got, want := p.acts(), "admin:reveal admin:reveal admin:export admin:reauth admin:node_added admin:login"; got != want {
+	b.asHTMX("span#secret").get("/nodes/1/password").hasStatus(t, http.StatusOK).contains(t, "Blue:Kite 192.0.2.1").lacks(t, "<html")
+	b.get("/nodes/1/password").hasStatus(t, http.StatusOK).contains(t, "Blue:Kite 192.0.2.1").contains(t, "<html")
+	b.get("/nodes/99/password").hasStatus(t, http.StatusNotFound)
+	if got, want := p.auditActs(), "admin:reveal admin:reveal admin:export admin:reauth admin:node_added admin:login"; got != want {
 		t.Errorf("audit: %s\nwant %s", got, want)
 	}
 	if strings.Contains(p.log.String(), "Blue:Kite") {
 		t.Error("the password is in the log")
 	}
 
-	p.clock.pass(provedFor + time.Second)
+	p.clock.passTime(provedFor + time.Second)
 	b.get("/nodes.csv?secrets=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes.csv?secrets=1"))
-	b.get("/nodes.csv").is(t, http.StatusOK)
+	b.get("/nodes.csv").hasStatus(t, http.StatusOK)
 }
 
 func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
 	if _, err := p.app.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
 		t.Fatal(err)
@@ -358,7 +358,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 
 func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	p := startPanel(t)
-	p.browser().login().addNodes("192.0.2.1", "192.0.2.2")
+	p.newBrowser().logIn().addNodes("192.0.2.1", "192.0.2.2")
 	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "192"}, []connexa.Node{{ID: 1}, {ID: 2}}, false))
 	if err != nil {
 		t.Fatal(err)
@@ -406,7 +406,7 @@ func TestNodeFeedsRefuseWhatThePanelDidNotGiveOut(t *testing.T) {
 
 func TestNodesFeedDrawsCountsUntilTheyAreTrue(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	f, err := p.h.nodesFeed(url.Values{})
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func (c *clock) now() time.Time {
 	return time.Now().Add(c.past)
 }
 
-func (c *clock) pass(d time.Duration) {
+func (c *clock) passTime(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.past += d
@@ -132,7 +132,7 @@ type browser struct {
 	header http.Header
 }
 
-func (p *panel) browser() *browser {
+func (p *panel) newBrowser() *browser {
 	p.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -152,16 +152,16 @@ type answer struct {
 	body string
 }
 
-func (b *browser) do(method, path string, form url.Values) answer {
+func (b *browser) doRequest(method, path string, form url.Values) answer {
 	b.p.t.Helper()
-	a, err := b.try(b.p.t.Context(), method, path, form)
+	a, err := b.tryRequest(b.p.t.Context(), method, path, form)
 	if err != nil {
 		b.p.t.Fatal(err)
 	}
 	return a
 }
 
-func (b *browser) try(ctx context.Context, method, path string, form url.Values) (answer, error) {
+func (b *browser) tryRequest(ctx context.Context, method, path string, form url.Values) (answer, error) {
 	var body io.Reader
 	if form != nil {
 		body = strings.NewReader(form.Encode())
@@ -187,7 +187,7 @@ func (b *browser) try(ctx context.Context, method, path string, form url.Values)
 
 func (b *browser) get(path string) answer {
 	b.p.t.Helper()
-	return b.do(http.MethodGet, path, nil)
+	return b.doRequest(http.MethodGet, path, nil)
 }
 
 // post sends a form; pairs are names and values.
@@ -197,17 +197,17 @@ func (b *browser) post(path string, pairs ...string) answer {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
 	}
-	return b.do(http.MethodPost, path, form)
+	return b.doRequest(http.MethodPost, path, form)
 }
 
-// login logs in as admin.
-func (b *browser) login() *browser {
+// logIn logs in as admin.
+func (b *browser) logIn() *browser {
 	b.p.t.Helper()
 	b.post("/login", "username", "admin", "password", adminPassword).leadsTo(b.p.t, "/")
 	return b
 }
 
-func (b *browser) cookie(name string) string {
+func (b *browser) cookieNamed(name string) string {
 	u, _ := url.Parse(b.p.URL)
 	for _, c := range b.client.Jar.Cookies(u) {
 		if c.Name == name {
@@ -217,7 +217,7 @@ func (b *browser) cookie(name string) string {
 	return ""
 }
 
-func (a answer) is(t testing.TB, status int) answer {
+func (a answer) hasStatus(t testing.TB, status int) answer {
 	t.Helper()
 	if a.StatusCode != status {
 		t.Errorf("%s %s: status %d, want %d\n%.600s", a.Request.Method, a.Request.URL.Path, a.StatusCode, status, a.body)
@@ -232,7 +232,7 @@ func (a answer) leadsTo(t testing.TB, path string) {
 	}
 }
 
-func (a answer) says(t testing.TB, text string) answer {
+func (a answer) contains(t testing.TB, text string) answer {
 	t.Helper()
 	if !strings.Contains(a.body, text) {
 		t.Errorf("%s %s does not say %q:\n%.2000s", a.Request.Method, a.Request.URL.Path, text, a.body)
@@ -240,8 +240,8 @@ func (a answer) says(t testing.TB, text string) answer {
 	return a
 }
 
-// acts lists the acts in the audit table, the newest first.
-func (p *panel) acts() string {
+// auditActs lists the acts in the audit table, the newest first.
+func (p *panel) auditActs() string {
 	p.t.Helper()
 	rows, err := p.db.AuditRows(p.t.Context(), 0, 100)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// sql changes the database behind the panel's back.
-func (p *panel) sql(text string, args ...any) {
+// execSQL changes the database behind the panel's back.
+func (p *panel) execSQL(text string, args ...any) {
 	p.t.Helper()
 	pool, err := dbtest.Open(p.dir + "/connexa.db")
 	if err != nil {
@@ -29,11 +29,11 @@ const chosen = "Kite-7 lantern copper"
 // TestAMadeUpPasswordOpensOnePage logs in with one and tries every address there is.
 func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	p := startPanel(t)
-	p.sql("UPDATE accounts SET must_change = 1")
-	b := p.browser()
+	p.execSQL("UPDATE accounts SET must_change = 1")
+	b := p.newBrowser()
 	b.post("/login", "username", "admin", "password", adminPassword, "next", "/nodes").leadsTo(t, "/nodes")
 	b.get("/nodes").leadsTo(t, "/password?next=%2Fnodes")
-	patterns := p.h.routes().patterns
+	patterns := p.h.registerRoutes().patterns
 	if len(patterns) < 80 {
 		t.Fatalf("%d routes", len(patterns))
 	}
@@ -47,16 +47,16 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 		case "/healthz", "/readyz", "/metrics", "/login", "/preferences", "/profile", "/password", "/logout", "/static/":
 			continue
 		}
-		a := b.do(method, path, nil)
+		a := b.doRequest(method, path, nil)
 		if to := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/password") {
 			t.Errorf("%s: %s to %q", pattern, a.Status, to)
 		}
-		a = b.asHTMX("div").do(method, path, nil)
+		a = b.asHTMX("div").doRequest(method, path, nil)
 		if to := a.Header.Get("HX-Redirect"); a.StatusCode != http.StatusForbidden || !strings.HasPrefix(to, "/password") {
 			t.Errorf("%s for a script: %s to %q", pattern, a.Status, to)
 		}
 	}
-	res, err := b.open(t.Context(), "/events")
+	res, err := b.openStream(t.Context(), "/events")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	if res.StatusCode != http.StatusForbidden || !strings.HasPrefix(res.Header.Get("HX-Redirect"), "/password") {
 		t.Errorf("stream: %s %v", res.Status, res.Header)
 	}
-	page := b.get("/password?next=%2Fnodes").is(t, http.StatusOK).says(t, "Choose a password").says(t, `value="/nodes"`).saysNot(t, "hx-sse:connect").saysNot(t, `href="/settings"`)
+	page := b.get("/password?next=%2Fnodes").hasStatus(t, http.StatusOK).contains(t, "Choose a password").contains(t, `value="/nodes"`).lacks(t, "hx-sse:connect").lacks(t, `href="/settings"`)
 	if strings.Contains(page.body, adminPassword) {
 		t.Error("the page has the password")
 	}
@@ -72,62 +72,62 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 		{"old", adminPassword, "new", "password1234", "repeat", "password1234"}, {"old", adminPassword, "new", adminPassword, "repeat", adminPassword},
 		{"old", "wrong", "new", chosen, "repeat", chosen}, {"old", adminPassword, "new", chosen, "repeat", "x"}, {},
 	} {
-		b.post("/password", bad...).is(t, http.StatusUnprocessableEntity).says(t, "Choose a password")
+		b.post("/password", bad...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose a password")
 	}
 	b.get("/nodes").leadsTo(t, "/password?next=%2Fnodes")
 	b.post("/password", "old", adminPassword, "new", chosen, "repeat", chosen, "next", "/nodes").leadsTo(t, "/nodes")
-	b.get("/nodes").is(t, http.StatusOK).says(t, "The password is yours now")
+	b.get("/nodes").hasStatus(t, http.StatusOK).contains(t, "The password is yours now")
 	b.get("/password").leadsTo(t, "/account")
 	if u, err := p.db.AccountByName(t.Context(), app.AdminName); err != nil || u.MustChange {
 		t.Errorf("%+v, %v", u.MustChange, err)
 	}
-	again := p.browser()
+	again := p.newBrowser()
 	again.post("/login", "username", "admin", "password", chosen).leadsTo(t, "/")
-	again.get("/nodes").is(t, http.StatusOK)
+	again.get("/nodes").hasStatus(t, http.StatusOK)
 }
 
 func TestTheLoginNamesTheWayBack(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser()
-	b.get("/login").says(t, "Locked out?").says(t, "<code>connexa passwd</code>")
+	b := p.newBrowser()
+	b.get("/login").contains(t, "Locked out?").contains(t, "<code>connexa passwd</code>")
 	b.post("/preferences", "lang", "ru")
-	b.get("/login").says(t, "Не можете войти?").says(t, "connexa passwd")
+	b.get("/login").contains(t, "Не можете войти?").contains(t, "connexa passwd")
 }
 
 // TestTheTokenChangesWithEachProof has somebody else hold the token of before.
 func TestTheTokenChangesWithEachProof(t *testing.T) {
 	for name, proof := range map[string]func(*browser){
-		"again": func(b *browser) { b.prove() },
+		"again": func(b *browser) { b.confirmPassword() },
 		"password": func(b *browser) {
 			b.post("/account/password", "old", adminPassword, "new", chosen, "repeat", chosen).leadsTo(b.p.t, "/account")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPanel(t)
-			b := p.browser().login()
-			thief := p.browser()
+			b := p.newBrowser().logIn()
+			thief := p.newBrowser()
 			thief.client.Jar.SetCookies(mustParse(t, p.URL), b.client.Jar.Cookies(mustParse(t, p.URL)))
-			thief.get("/nodes").is(t, http.StatusOK)
-			before := b.cookie("connexa")
+			thief.get("/nodes").hasStatus(t, http.StatusOK)
+			before := b.cookieNamed("connexa")
 			proof(b)
-			if b.cookie("connexa") == before {
+			if b.cookieNamed("connexa") == before {
 				t.Error("the token is the same")
 			}
-			b.get("/nodes").is(t, http.StatusOK)
+			b.get("/nodes").hasStatus(t, http.StatusOK)
 			thief.get("/nodes").leadsTo(t, "/login?next=%2Fnodes")
-			if list, err := p.db.Sessions(t.Context(), 1, connexa.Secret(b.cookie("connexa"))); err != nil || len(list) != 1 || !list[0].Current {
+			if list, err := p.db.Sessions(t.Context(), 1, connexa.Secret(b.cookieNamed("connexa"))); err != nil || len(list) != 1 || !list[0].Current {
 				t.Errorf("%+v, %v", list, err)
 			}
 		})
 	}
 	// A wrong password changes nothing.
 	p := startPanel(t)
-	b := p.browser().login()
-	before := b.cookie("connexa")
+	b := p.newBrowser().logIn()
+	before := b.cookieNamed("connexa")
 	b.post("/reauth", "password", "wrong")
 	b.post("/account/password", "old", "wrong", "new", chosen, "repeat", chosen)
-	b.get("/nodes").is(t, http.StatusOK)
-	if b.cookie("connexa") != before {
+	b.get("/nodes").hasStatus(t, http.StatusOK)
+	if b.cookieNamed("connexa") != before {
 		t.Error("a wrong password changed the token")
 	}
 }
@@ -136,17 +136,17 @@ func TestTheTokenChangesWithEachProof(t *testing.T) {
 // the browsers that are known.
 func TestAChangedPasswordEndsWhatTheOldOneProved(t *testing.T) {
 	p := startPanel(t, behindProxy)
-	b := p.browser().login()
-	other := p.browser().login()
+	b := p.newBrowser().logIn()
+	other := p.newBrowser().logIn()
 	other.post("/logout")
-	b.prove()
+	b.confirmPassword()
 	b.post("/account/sessions/end").leadsTo(t, "/account") // within the quarter of an hour
 	b.post("/account/password", "old", adminPassword, "new", chosen, "repeat", chosen).leadsTo(t, "/account")
 	b.post("/account/sessions/end").leadsTo(t, "/reauth")
 
 	// Somebody guesses at the account until nobody but known browsers is listened to.
 	guess := func() {
-		stranger := p.browser()
+		stranger := p.newBrowser()
 		for range 8 {
 			stranger.header.Set("X-Forwarded-For", "198.51.100.7")
 			stranger.post("/login", "username", "admin", "password", "wrong")
@@ -163,21 +163,21 @@ func TestAChangedPasswordEndsWhatTheOldOneProved(t *testing.T) {
 // TestEndingSessionsWantsThePassword ends them without, and with the proof.
 func TestEndingSessionsWantsThePassword(t *testing.T) {
 	p := startPanel(t)
-	b, other := p.browser().login(), p.browser().login()
-	list, err := p.db.Sessions(t.Context(), 1, connexa.Secret(b.cookie("connexa")))
+	b, other := p.newBrowser().logIn(), p.newBrowser().logIn()
+	list, err := p.db.Sessions(t.Context(), 1, connexa.Secret(b.cookieNamed("connexa")))
 	if err != nil || len(list) != 2 {
 		t.Fatal(list, err)
 	}
 	one := "/account/sessions/1/end"
 	b.post("/account/sessions/end").leadsTo(t, "/reauth")
 	b.post(one).leadsTo(t, "/reauth")
-	b.asHTMX("button").post(one).is(t, http.StatusForbidden)
-	other.get("/nodes").is(t, http.StatusOK)
-	b.get("/nodes").is(t, http.StatusOK)
-	b.prove()
+	b.asHTMX("button").post(one).hasStatus(t, http.StatusForbidden)
+	other.get("/nodes").hasStatus(t, http.StatusOK)
+	b.get("/nodes").hasStatus(t, http.StatusOK)
+	b.confirmPassword()
 	b.post("/account/sessions/end").leadsTo(t, "/account")
 	other.get("/nodes").leadsTo(t, "/login?next=%2Fnodes")
-	p.clock.pass(provedFor + time.Second)
+	p.clock.passTime(provedFor + time.Second)
 	b.post("/account/sessions/end").leadsTo(t, "/reauth")
 }
 
@@ -185,12 +185,12 @@ func TestEndingSessionsWantsThePassword(t *testing.T) {
 // known browser, from its network and at its account.
 func TestAKnownBrowserGetsInWhileStrangersGuess(t *testing.T) {
 	p := startPanel(t, behindProxy)
-	b := p.browser()
+	b := p.newBrowser()
 	b.header.Set("X-Forwarded-For", "192.0.2.7")
-	b.login()
+	b.logIn()
 	b.post("/logout")
 	for _, from := range []string{"192.0.2.7", "192.0.2.8", "2001:db8:1:2::3"} {
-		stranger := p.browser()
+		stranger := p.newBrowser()
 		stranger.header.Set("X-Forwarded-For", from)
 		for i := range 8 {
 			stranger.post("/login", "username", []string{"admin", "root"}[i%2], "password", "wrong")
@@ -199,7 +199,7 @@ func TestAKnownBrowserGetsInWhileStrangersGuess(t *testing.T) {
 			t.Fatalf("the stranger at %s is listened to: %s", from, a.Status)
 		}
 	}
-	b.login()
-	b.prove()
+	b.logIn()
+	b.confirmPassword()
 	b.post("/account/password", "old", adminPassword, "new", chosen, "repeat", chosen).leadsTo(t, "/account")
 }

@@ -56,10 +56,10 @@ func (p *panel) largePast(nodes, probes int) {
 	}
 }
 
-// direct returns a function that asks the panel as who is logged in, without a
+// serveDirect returns a function that asks the panel as who is logged in, without a
 // connection between.
-func (p *panel) direct(b *testing.B) func(path string) int {
-	browser := p.browser().login()
+func (p *panel) serveDirect(b *testing.B) func(path string) int {
+	browser := p.newBrowser().logIn()
 	home, err := url.Parse(p.URL)
 	if err != nil {
 		b.Fatal(err)
@@ -81,7 +81,7 @@ func (p *panel) direct(b *testing.B) func(path string) int {
 	}
 }
 
-func report(b *testing.B, name string, took []time.Duration) {
+func reportTimes(b *testing.B, name string, took []time.Duration) {
 	slices.Sort(took)
 	ms := func(share float64) float64 {
 		return float64(took[min(int(share*float64(len(took))), len(took)-1)].Microseconds()) / 1000
@@ -101,7 +101,7 @@ func BenchmarkDashboard(b *testing.B) {
 	}
 	p := startPanel(b)
 	p.largePast(100_000, probes)
-	ask := p.direct(b)
+	ask := p.serveDirect(b)
 	start := time.Now()
 	ask("/")
 	b.Logf("the first request after a start took %v", time.Since(start).Round(time.Millisecond))
@@ -122,7 +122,7 @@ func BenchmarkDashboard(b *testing.B) {
 				ask("/")
 				took = append(took, time.Since(start))
 			}
-			report(b, "", took)
+			reportTimes(b, "", took)
 		})
 	}
 }
@@ -170,7 +170,7 @@ func BenchmarkSpark(b *testing.B) {
 		draw(rows)
 		with = append(with, time.Since(start))
 	}
-	report(b, "with-", with)
-	report(b, "without-", without)
+	reportTimes(b, "with-", with)
+	reportTimes(b, "without-", without)
 	b.ReportMetric(float64((with[len(with)/2]-without[len(without)/2]).Microseconds())/1000, "added-ms")
 }

@@ -39,9 +39,9 @@ func (h *Handlers) newPreferences(sign, encrypt []byte) *sessions.CookieStore {
 	return s
 }
 
-// preferences returns those of the browser that asks. A cookie that does not
+// readPreferences returns those of the browser that asks. A cookie that does not
 // open is none.
-func (h *Handlers) preferences(r *http.Request) preferences {
+func (h *Handlers) readPreferences(r *http.Request) preferences {
 	s, _ := h.prefs.Get(r, h.cookieName("preferences"))
 	var p preferences
 	if text, ok := s.Values[preferencesKey].(string); ok {
@@ -52,10 +52,10 @@ func (h *Handlers) preferences(r *http.Request) preferences {
 	return p
 }
 
-// prefer changes the preferences of the browser. It must come before the first
+// savePreference changes the preferences of the browser. It must come before the first
 // byte of the answer.
-func (h *Handlers) prefer(w http.ResponseWriter, r *http.Request, change func(*preferences)) {
-	p := h.preferences(r)
+func (h *Handlers) savePreference(w http.ResponseWriter, r *http.Request, change func(*preferences)) {
+	p := h.readPreferences(r)
 	change(&p)
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -82,24 +82,24 @@ func dropCookie(w http.ResponseWriter, name string) {
 	}
 }
 
-// flash keeps good news for the next page that this browser draws.
-func (h *Handlers) flash(w http.ResponseWriter, r *http.Request, t connexa.Text) {
+// addFlash keeps good news for the next page that this browser draws.
+func (h *Handlers) addFlash(w http.ResponseWriter, r *http.Request, t connexa.Text) {
 	h.flashTone(w, r, views.ToneGood, t)
 }
 
 // flashTone is flash for news of any tone.
 func (h *Handlers) flashTone(w http.ResponseWriter, r *http.Request, tone views.Tone, t connexa.Text) {
-	h.prefer(w, r, func(p *preferences) {
+	h.savePreference(w, r, func(p *preferences) {
 		p.Flash = append(p.Flash, views.Toast{Tone: tone, Text: t})
 		p.Flash = p.Flash[max(0, len(p.Flash)-flashesMost):]
 	})
 }
 
-// flashes takes the toasts that wait for a page.
-func (h *Handlers) flashes(w http.ResponseWriter, r *http.Request) []views.Toast {
-	waiting := h.preferences(r).Flash
+// takeFlashes takes the toasts that wait for a page.
+func (h *Handlers) takeFlashes(w http.ResponseWriter, r *http.Request) []views.Toast {
+	waiting := h.readPreferences(r).Flash
 	if len(waiting) > 0 {
-		h.prefer(w, r, func(p *preferences) { p.Flash = nil })
+		h.savePreference(w, r, func(p *preferences) { p.Flash = nil })
 	}
 	return waiting
 }
@@ -109,7 +109,7 @@ func (h *Handlers) flashes(w http.ResponseWriter, r *http.Request) []views.Toast
 // page's script writes.
 func (h *Handlers) withPrinter(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		lang, ok := i18n.ParseLang(h.preferences(r).Lang)
+		lang, ok := i18n.ParseLang(h.readPreferences(r).Lang)
 		if !ok {
 			lang = i18n.Accept(r.Header.Get("Accept-Language"))
 		}
@@ -124,10 +124,10 @@ func (h *Handlers) withPrinter(next http.Handler) http.Handler {
 // savePreferences takes the language and the theme, also before the login.
 func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	h.prefer(w, r, func(p *preferences) {
+	h.savePreference(w, r, func(p *preferences) {
 		if v := r.PostForm.Get("lang"); r.PostForm.Has("lang") {
 			if _, ok := i18n.ParseLang(v); ok || v == "" {
 				p.Lang = v
@@ -137,5 +137,5 @@ func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) {
 			p.Theme = v
 		}
 	})
-	h.redirect(w, r, localPath(r.PostForm.Get("next")))
+	h.redirectTo(w, r, localPath(r.PostForm.Get("next")))
 }

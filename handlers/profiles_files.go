@@ -22,47 +22,47 @@ const profileType = "application/x-openvpn-profile"
 func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	var nodes []int64
 	for _, text := range r.URL.Query()["node"] {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			h.fail(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.id", text))
+			h.renderFailure(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.id", text))
 			return
 		}
 		nodes = append(nodes, n)
 	}
 	if len(nodes) == 0 {
-		h.fail(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.none"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.none"))
 		return
 	}
 	host, err := h.fileHost(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	files, err := h.app.ProfileFiles(r.Context(), id, nodes, host)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if len(files) == 1 {
-		h.attach(w, files[0].Name, profileType, files[0].Body)
+		h.writeAttachment(w, files[0].Name, profileType, files[0].Body)
 		return
 	}
-	body, err := zipped(files)
+	body, err := zipFiles(files)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.attach(w, "profiles.zip", "application/zip", body)
+	h.writeAttachment(w, "profiles.zip", "application/zip", body)
 }
 
-// zipped puts files into one. Two nodes may have one address, and names in a zip
+// zipFiles puts files into one. Two nodes may have one address, and names in a zip
 // differ.
-func zipped(files []app.ProfileFile) ([]byte, error) {
+func zipFiles(files []app.ProfileFile) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	seen := map[string]int{}
@@ -85,7 +85,7 @@ func zipped(files []app.ProfileFile) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (h *Handlers) attach(w http.ResponseWriter, name, kind string, body []byte) {
+func (h *Handlers) writeAttachment(w http.ResponseWriter, name, kind string, body []byte) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -101,20 +101,20 @@ func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery != "" {
 		// A link of an earlier version: its token stands in the logs of whatever the
 		// request has passed.
-		h.fail(w, r, connexa.Errorf(connexa.NotFound, "profile.link.old"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "profile.link.old"))
 		return
 	}
 	if !h.app.Exits() {
-		h.fail(w, r, connexa.Errorf(connexa.NotFound, "profile.link.gone"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "profile.link.gone"))
 		return
 	}
-	h.page(w, r, views.TakeProfilePage(h.frame(w, r, connexa.T("profile.take.title"), views.NavNone)))
+	h.renderPage(w, r, views.TakeProfilePage(h.layoutData(w, r, connexa.T("profile.take.title"), views.NavNone)))
 }
 
 // takeProfile answers POST /profile: the file, once.
 func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	_, token, found := strings.Cut(r.PostForm.Get("token"), "#") // the whole link will do
@@ -123,20 +123,20 @@ func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	token = strings.ToUpper(strings.TrimSpace(token))
 	if err := h.linkGood(r, token); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	host, err := h.fileHost(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	file, err := h.app.TakeProfile(r.Context(), token, host)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.attach(w, file.Name, profileType, file.Body)
+	h.writeAttachment(w, file.Name, profileType, file.Body)
 }
 
 func (h *Handlers) linkGood(r *http.Request, token string) error {

@@ -14,29 +14,29 @@ import (
 // listProfiles answers GET /profiles: every profile, and the form that makes one.
 func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) {
 	values := map[string]string{"user": r.URL.Query().Get("user")}
-	h.profiles(w, r, http.StatusOK, views.ProfileForm{Values: values})
+	h.profilesView(w, r, http.StatusOK, views.ProfileForm{Values: values})
 }
 
-func (h *Handlers) profiles(w http.ResponseWriter, r *http.Request, status int, form views.ProfileForm) {
+func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status int, form views.ProfileForm) {
 	if !h.app.Exits() {
-		h.fail(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
 		return
 	}
 	v := views.Profiles{Form: form, Now: h.now(), Node: wantedNode(r)}
 	var err error
 	if v.Clients, err = h.app.ProfileClients(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if v.Profiles, err = h.app.Profiles(r.Context(), 0); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if v.Links, err = h.app.ProfileLinks(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.fragmentStatus(w, r, status, views.ProfilesPage(h.frame(w, r, connexa.T("profiles.title"), views.NavServices), v))
+	h.fragmentStatus(w, r, status, views.ProfilesPage(h.layoutData(w, r, connexa.T("profiles.title"), views.NavServices), v))
 }
 
 // wantedNode is the node for which a profile is wanted, as the page before said;
@@ -52,7 +52,7 @@ func wantedNode(r *http.Request) int64 {
 // makeProfile answers POST /profiles.
 func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	f := r.PostForm
@@ -71,22 +71,22 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(form.Errors) > 0 {
-		h.profiles(w, r, http.StatusUnprocessableEntity, form)
+		h.profilesView(w, r, http.StatusUnprocessableEntity, form)
 		return
 	}
 	id, err := h.app.AddProfile(r.Context(), n)
 	switch {
 	case errors.As(err, &form.Errors):
-		h.profiles(w, r, http.StatusUnprocessableEntity, form)
+		h.profilesView(w, r, http.StatusUnprocessableEntity, form)
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	default:
-		h.flash(w, r, connexa.T("profile.made"))
+		h.addFlash(w, r, connexa.T("profile.made"))
 		to := "/profiles/" + strconv.FormatInt(id, 10)
 		if node := wantedNode(r); node != 0 {
 			to += "?node=" + strconv.FormatInt(node, 10)
 		}
-		h.redirect(w, r, to)
+		h.redirectTo(w, r, to)
 	}
 }
 

@@ -15,10 +15,10 @@ import (
 func (h *Handlers) showProfile(w http.ResponseWriter, r *http.Request) {
 	v, err := h.profileView(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.page(w, r, views.ProfileFilesPage(h.frame(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
+	h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
 }
 
 func (h *Handlers) profileView(r *http.Request) (v views.ProfilePage, err error) {
@@ -77,19 +77,19 @@ func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) {
 		err = r.ParseForm()
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	if !confirmed(r) {
+	if !isConfirmed(r) {
 		h.askConfirm(w, r, views.ConfirmRevoke(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 		return
 	}
 	if err := h.app.RevokeProfile(r.Context(), v.ID); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("profile.revoked.now", v.Label))
-	h.redirect(w, r, "/profiles")
+	h.addFlash(w, r, connexa.T("profile.revoked.now", v.Label))
+	h.redirectTo(w, r, "/profiles")
 }
 
 // deleteProfile answers POST /profiles/{id}/delete: at first with the question.
@@ -99,39 +99,39 @@ func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) {
 		err = r.ParseForm()
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	if !confirmed(r) && !v.Good(h.now()) {
+	if !isConfirmed(r) && !v.Good(h.now()) {
 		h.askConfirm(w, r, views.ConfirmDeleteProfile(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 		return
 	}
 	if err := h.app.DeleteProfile(r.Context(), v.ID); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.redirect(w, r, "/profiles")
+	h.redirectTo(w, r, "/profiles")
 }
 
 // linkProfile answers POST /profiles/{id}/link, behind the password prompt: a link
 // that downloads the file for one node once. The page shows it this once.
 func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	v, err := h.profileView(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if len(r.PostForm["node"]) != 1 {
-		h.fail(w, r, connexa.Errorf(connexa.Invalid, "profile.link.one"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.Invalid, "profile.link.one"))
 		return
 	}
 	node, err := strconv.ParseInt(r.PostForm.Get("node"), 10, 64)
 	if err != nil {
-		h.fail(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
 		return
 	}
 	for _, n := range v.Nodes {
@@ -139,9 +139,9 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 			v.LinkFor = n.Node.Address
 		}
 	}
-	base, known := h.outside(r)
+	base, known := h.isOutsideHost(r)
 	if !known {
-		h.fail(w, r, connexa.Errorf(connexa.Conflict, "profile.link.where"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.Conflict, "profile.link.where"))
 		return
 	}
 	hours, err := strconv.Atoi(r.PostForm.Get("hours"))
@@ -150,10 +150,10 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	token, until, err := h.app.LinkProfile(r.Context(), v.ID, node, time.Duration(hours)*time.Hour)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v.Link = base + "/profile#" + token // a fragment is sent to no server, and stands in no log
 	v.LinkUntil, v.Picked = until, map[int64]bool{node: true}
-	h.page(w, r, views.ProfileFilesPage(h.frame(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
+	h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
 }

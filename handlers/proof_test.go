@@ -48,20 +48,20 @@ func TestAStoredPasswordDoesNotGoElsewhereUnasked(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := startPanel(t)
-			b := p.browser().login()
+			b := p.newBrowser().logIn()
 			b.post("/nodes", append(slices.Clone(before), "password", "STORED-secret-42")...).leadsTo(t, "/nodes/1")
 			if c.asks {
-				asked := b.post("/nodes/1/edit", c.form...).is(t, http.StatusUnprocessableEntity)
-				asked.says(t, "The stored password would go to another server").says(t, `name="own_password"`).saysNot(t, "STORED-secret-42")
+				asked := b.post("/nodes/1/edit", c.form...).hasStatus(t, http.StatusUnprocessableEntity)
+				asked.contains(t, "The stored password would go to another server").contains(t, `name="own_password"`).lacks(t, "STORED-secret-42")
 				if n, err := p.db.Node(t.Context(), 1); err != nil || n.Address != "192.0.2.1" || n.Port != 1723 || n.AllowPAP || n.Encryption != connexa.EncryptionRequired {
 					t.Fatalf("without a proof it was changed: %+v, %v", n, err)
 				}
-				b.post("/nodes/1/edit", append(slices.Clone(c.form), "own_password", "wrong")...).is(t, http.StatusUnprocessableEntity).says(t, `id="e-own_password"`)
+				b.post("/nodes/1/edit", append(slices.Clone(c.form), "own_password", "wrong")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, `id="e-own_password"`)
 				b.post("/nodes/1/edit", append(slices.Clone(c.form), "own_password", adminPassword)...).leadsTo(t, "/nodes/1")
 			} else {
 				b.post("/nodes/1/edit", c.form...).leadsTo(t, "/nodes/1")
 			}
-			b.get("/audit").says(t, c.record).saysNot(t, "STORED-secret-42").saysNot(t, "Other-Kite")
+			b.get("/audit").contains(t, c.record).lacks(t, "STORED-secret-42").lacks(t, "Other-Kite")
 		})
 	}
 }
@@ -69,19 +69,19 @@ func TestAStoredPasswordDoesNotGoElsewhereUnasked(t *testing.T) {
 // The password prompt counts for 15 minutes, here as elsewhere.
 func TestAProofLasts(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
 	b.post("/reauth", "password", adminPassword, "next", "/nodes").leadsTo(t, "/nodes")
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1").leadsTo(t, "/nodes/1")
-	p.clock.pass(provedFor + time.Second)
-	b.post("/nodes/1/edit", "revision", "2", "address", "192.0.2.3", "login", "ops1").is(t, http.StatusUnprocessableEntity)
+	p.clock.passTime(provedFor + time.Second)
+	b.post("/nodes/1/edit", "revision", "2", "address", "192.0.2.3", "login", "ops1").hasStatus(t, http.StatusUnprocessableEntity)
 }
 
 // A node that takes the panel's encryption loses with it, so less needs a proof
 // there too.
 func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 	p := startPanel(t)
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	form := func(encryption string) []string {
 		return []string{
 			"concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30",
@@ -90,14 +90,14 @@ func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 	}
 	b.post("/settings", form("required")...).leadsTo(t, "/settings")
 	for _, less := range []string{"preferred", "off"} {
-		b.post("/settings", form(less)...).is(t, http.StatusUnprocessableEntity).says(t, "Less encryption exposes").says(t, `name="own_password"`)
+		b.post("/settings", form(less)...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Less encryption exposes").contains(t, `name="own_password"`)
 	}
-	b.post("/settings", append(form("off"), "own_password", "wrong")...).is(t, http.StatusUnprocessableEntity).says(t, `id="e-own_password"`)
+	b.post("/settings", append(form("off"), "own_password", "wrong")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, `id="e-own_password"`)
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Encryption != connexa.EncryptionRequired {
 		t.Errorf("%+v, %v", s, err)
 	}
 	b.post("/settings", append(form("off"), "own_password", adminPassword)...).leadsTo(t, "/settings")
-	b.get("/audit").says(t, "Encryption: Required → Off").says(t, "Tests at once: 256 → 12")
+	b.get("/audit").contains(t, "Encryption: Required → Off").contains(t, "Tests at once: 256 → 12")
 }
 
 // Forms that keep a secret keep it for the place that it was given for.
@@ -131,10 +131,10 @@ func TestWhatAServiceLetsThroughIsRecorded(t *testing.T) {
 	_, b, _ := startServing(t, "192.0.2.1")
 	b.post("/services/start", "id", "1")
 	b.post("/nodes/1/service/reach", "private", "1").leadsTo(t, "/nodes/1")
-	b.get("/audit").says(t, "Private networks: off → on")
+	b.get("/audit").contains(t, "Private networks: off → on")
 	b.post("/nodes/1/service/reach", "mail", "1").leadsTo(t, "/nodes/1")
-	b.get("/audit").says(t, "Private networks: on → off; TCP port 25 (mail): off → on")
+	b.get("/audit").contains(t, "Private networks: on → off; TCP port 25 (mail): off → on")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_clients", "vpn.example.net", "service_first_port", "20000", "service_last_port", "29999",
 		"vpn_listen", "", "vpn_first_port", "11000", "vpn_last_port", "19999").leadsTo(t, "/settings#services")
-	b.get("/audit").says(t, "Proxies, listen address: 127.0.0.1 → 0.0.0.0; Address for clients: none → vpn.example.net")
+	b.get("/audit").contains(t, "Proxies, listen address: 127.0.0.1 → 0.0.0.0; Address for clients: none → vpn.example.net")
 }

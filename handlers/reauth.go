@@ -11,33 +11,33 @@ import (
 
 func (h *Handlers) reauthPage(w http.ResponseWriter, r *http.Request) {
 	form := views.ReauthForm{Next: pageAfter(r.URL.Query().Get("next"))}
-	h.page(w, r, views.Reauth(h.frame(w, r, connexa.T("reauth.title"), views.NavNone), form))
+	h.renderPage(w, r, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
 }
 
-// reauth takes the password once more and lets the session see secrets for a
+// confirmPassword takes the password once more and lets the session see secrets for a
 // while.
-func (h *Handlers) reauth(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) confirmPassword(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	form := views.ReauthForm{Next: pageAfter(r.PostForm.Get("next"))}
-	if err := h.prove(r, connexa.Secret(r.PostForm.Get("password"))); err != nil {
+	if err := h.markAuthenticated(r, connexa.Secret(r.PostForm.Get("password"))); err != nil {
 		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 			return
 		}
 		form.Problem, form.Wait = connexa.TextOf(err), wait
-		h.fragmentStatus(w, r, status, views.Reauth(h.frame(w, r, connexa.T("reauth.title"), views.NavNone), form))
+		h.fragmentStatus(w, r, status, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
 		return
 	}
-	h.redirect(w, r, form.Next)
+	h.redirectTo(w, r, form.Next)
 }
 
-// prove checks the password of the account and remembers in the session, which goes on
+// markAuthenticated checks the password of the account and remembers in the session, which goes on
 // under a new token, that it was entered now.
-func (h *Handlers) prove(r *http.Request, password connexa.Secret) error {
+func (h *Handlers) markAuthenticated(r *http.Request, password connexa.Secret) error {
 	ctx := r.Context()
 	if err := h.app.Reauth(ctx, accountOf(ctx).id, password); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (h *Handlers) prove(r *http.Request, password connexa.Secret) error {
 func (h *Handlers) withProof(w http.ResponseWriter, r *http.Request) (context.Context, error) {
 	ctx := r.Context()
 	if own := r.PostForm.Get("own_password"); own != "" {
-		if err := h.prove(r, connexa.Secret(own)); err != nil {
+		if err := h.markAuthenticated(r, connexa.Secret(own)); err != nil {
 			if _, _, ok := h.promptStatus(w, err); ok {
 				return ctx, connexa.FieldErrors{"own_password": connexa.TextOf(err)}
 			}

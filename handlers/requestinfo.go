@@ -12,25 +12,25 @@ import (
 	"github.com/connexa-panel/connexa/internal/conns"
 )
 
-// visit is what is known about a request beside the request itself. The guard
+// requestInfo is what is known about a request beside the request itself. The guard
 // adds who it was, for the log line.
-type visit struct {
+type requestInfo struct {
 	address string // of the person, not of a proxy between
 	account string
 }
 
 type visitKey struct{}
 
-func visitOf(ctx context.Context) *visit {
-	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
+func visitOf(ctx context.Context) *requestInfo {
+	if v, ok := ctx.Value(visitKey{}).(*requestInfo); ok {
 		return v
 	}
-	return &visit{}
+	return &requestInfo{}
 }
 
 func (h *Handlers) withVisit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{address: clientAddress(r, h.trusted)}
+		v := &requestInfo{address: clientAddress(r, h.trusted)}
 		ctx := context.WithValue(r.Context(), visitKey{}, v)
 		next.ServeHTTP(w, r.WithContext(app.WithActor(ctx, "", v.address)))
 	})

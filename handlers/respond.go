@@ -16,13 +16,13 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// page answers with a whole page.
-func (h *Handlers) page(w http.ResponseWriter, r *http.Request, c templ.Component) {
+// renderPage answers with a whole page.
+func (h *Handlers) renderPage(w http.ResponseWriter, r *http.Request, c templ.Component) {
 	h.fragmentStatus(w, r, http.StatusOK, c)
 }
 
-// fragment answers with a part of a page.
-func (h *Handlers) fragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
+// renderFragment answers with a part of a page.
+func (h *Handlers) renderFragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
 	h.fragmentStatus(w, r, http.StatusOK, c)
 }
 
@@ -44,8 +44,8 @@ func (h *Handlers) fragmentStatus(w http.ResponseWriter, r *http.Request, status
 	}
 }
 
-// redirect sends the browser on after a form.
-func (h *Handlers) redirect(w http.ResponseWriter, r *http.Request, to string) {
+// redirectTo sends the browser on after a form.
+func (h *Handlers) redirectTo(w http.ResponseWriter, r *http.Request, to string) {
 	if isHTMX(r) {
 		w.Header().Set("HX-Redirect", to)
 		w.WriteHeader(http.StatusNoContent)
@@ -54,9 +54,9 @@ func (h *Handlers) redirect(w http.ResponseWriter, r *http.Request, to string) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// fail answers with what err has to say. This and statusOf are the only places
+// renderFailure answers with what err has to say. This and statusOf are the only places
 // where a code becomes a status. The cause goes to the log, never to the page.
-func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handlers) renderFailure(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := connexa.CodeOf(err), connexa.TextOf(err)
 	var large *http.MaxBytesError
 	var wait *app.WaitError
@@ -72,7 +72,7 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		code, text = connexa.Busy, connexa.T("error.too_slow")
 	case errors.As(err, &wait):
-		w.Header().Set("Retry-After", seconds(wait.Wait))
+		w.Header().Set("Retry-After", ceilSeconds(wait.Wait))
 	}
 	switch {
 	case r.Context().Err() == context.Canceled:
@@ -82,7 +82,7 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case code == connexa.Busy:
 		h.log.Warn("request refused", "path", r.URL.Path, "err", err)
 	}
-	h.refuse(w, r, code, text)
+	h.renderError(w, r, code, text)
 }
 
 // Codes that only HTTP knows.
@@ -120,8 +120,8 @@ func statusOf(code connexa.Code) int {
 	}
 }
 
-// refuse answers with a sentence: to htmx as a toast, to a browser as a page.
-func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, code connexa.Code, text connexa.Text) {
+// renderError answers with a sentence: to htmx as a toast, to a browser as a page.
+func (h *Handlers) renderError(w http.ResponseWriter, r *http.Request, code connexa.Code, text connexa.Text) {
 	status := statusOf(code)
 	if code == connexa.Busy {
 		w.Header().Set("Retry-After", "5")
@@ -132,7 +132,9 @@ func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, code connexa.C
 		h.fragmentStatus(w, r, status, views.ToastItem(views.Toast{Tone: views.ToneBad, Text: text}))
 		return
 	}
-	h.fragmentStatus(w, r, status, views.Failure(h.frame(w, r, connexa.T("failure.title"), views.NavNone), status, text))
+	h.fragmentStatus(w, r, status, views.Failure(h.layoutData(w, r, connexa.T("failure.title"), views.NavNone), status, text))
 }
 
-func seconds(d time.Duration) string { return strconv.Itoa(int((d + time.Second - 1) / time.Second)) }
+func ceilSeconds(d time.Duration) string {
+	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
+}

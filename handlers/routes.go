@@ -8,16 +8,16 @@ import (
 
 // Routes returns the whole panel: every address, one line each. The word before
 // a pattern says who may come and how long it may take; see guards.go.
-func (h *Handlers) Routes() http.Handler { return h.wrap(h.routes().mux) }
+func (h *Handlers) Routes() http.Handler { return h.middleware(h.registerRoutes().mux) }
 
-func (h *Handlers) routes() *guards {
+func (h *Handlers) registerRoutes() *guards {
 	a := &guards{h: h, mux: http.NewServeMux()}
 
 	// Before the login.
 	a.public("GET "+static.Prefix, static.Handler().ServeHTTP)
 	a.public("GET /healthz", h.healthz)
 	a.public("GET /readyz", h.readyz)
-	a.public("GET /metrics", h.metrics)
+	a.public("GET /metrics", h.serveMetrics)
 	a.optionalAuth("GET /login", h.loginPage)
 	a.optionalAuth("POST /login", h.logIn)
 	a.optionalAuth("POST /preferences", h.savePreferences)
@@ -25,8 +25,8 @@ func (h *Handlers) routes() *guards {
 	// The person.
 	a.authenticated("POST /logout", h.logOut)
 	a.authenticated("GET /reauth", h.reauthPage)
-	a.authenticated("POST /reauth", h.reauth)
-	a.authenticated("GET /account", h.account)
+	a.authenticated("POST /reauth", h.confirmPassword)
+	a.authenticated("GET /account", h.showAccount)
 	a.authenticated("POST /account/password", h.changePassword)
 	a.recentAuth("POST /account/sessions/{id}/end", h.endSession)
 	a.recentAuth("POST /account/sessions/end", h.endOtherSessions)
@@ -34,8 +34,8 @@ func (h *Handlers) routes() *guards {
 	a.authenticated("POST /password", h.takeForcedPassword)
 
 	// The panel.
-	a.authenticated("GET /audit", h.audit)
-	a.authenticated("GET /settings", h.settings)
+	a.authenticated("GET /audit", h.listAudit)
+	a.authenticated("GET /settings", h.showSettings)
 	a.authenticated("POST /settings", h.saveSettings)
 	a.authenticated("POST /settings/key", h.confirmKey)
 	a.authenticated("POST /settings/speed", h.saveSpeedSettings)
@@ -129,7 +129,7 @@ func (h *Handlers) routes() *guards {
 	a.authenticated("POST /runs/{id}/retry", h.retryRun)
 	a.authenticated("POST /runs/{id}/decide/{answer}", h.decideRun)
 	a.slow("GET /runs/{id}/nodes.csv", h.exportGroup)
-	a.stream("GET /events", h.events)
+	a.stream("GET /events", h.streamEvents)
 
 	// Addresses of earlier versions.
 	a.moved("/access", "/clients")
@@ -140,7 +140,7 @@ func (h *Handlers) routes() *guards {
 	a.moved("/nodes/{id}/service/access", "/nodes/{id}/service/credentials")
 	a.moved("/import", "/imports")
 
-	a.authenticated("GET /{$}", h.dashboard)
-	a.authenticated("/", h.nowhere)
+	a.authenticated("GET /{$}", h.showDashboard)
+	a.authenticated("/", h.notFound)
 	return a
 }

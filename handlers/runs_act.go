@@ -53,12 +53,12 @@ func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) runActed(w http.ResponseWriter, r *http.Request, id int64, said connexa.Text, err error) {
 	switch {
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	case isHTMX(r):
-		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: said}))
+		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: said}))
 	default:
-		h.flash(w, r, said)
-		h.redirect(w, r, runPath(id))
+		h.addFlash(w, r, said)
+		h.redirectTo(w, r, runPath(id))
 	}
 }
 
@@ -66,12 +66,12 @@ func (h *Handlers) runActed(w http.ResponseWriter, r *http.Request, id int64, sa
 // `mark` and `cause` the nodes of one group.
 func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	var (
@@ -82,17 +82,17 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
 	}
 	kind, n, err := h.app.Retried(r.Context(), id, marks, cause)
-	if err == nil && app.Measures(kind) && n > 1 && !confirmed(r) {
+	if err == nil && app.Measures(kind) && n > 1 && !isConfirmed(r) {
 		h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
 		return
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	run, err := h.app.RetryRun(r.Context(), id, marks, cause)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.runStarted(w, r, run)
@@ -108,13 +108,13 @@ func groupOf(mark, cause string) ([]connexa.Result, *connexa.Cause) {
 func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	marks, cause := groupOf(r.URL.Query().Get("mark"), r.URL.Query().Get("cause"))
 	ids, err := h.app.RunGroupNodes(r.Context(), id, marks[0], cause)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.writeNodes(w, r, connexa.Selection{IDs: ids}, false)

@@ -20,7 +20,7 @@ func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
 	monitor := r.URL.Query().Get("by") == "monitor"
 	runs, next, err := h.app.RunPage(r.Context(), monitor, before, runsSize)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v := views.Runs{Runs: runs, Monitor: monitor}
@@ -34,7 +34,7 @@ func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
 	if before != 0 {
 		v.Newer = first
 	}
-	pg := h.frame(w, r, connexa.T("runs.title"), views.NavRuns)
+	pg := h.layoutData(w, r, connexa.T("runs.title"), views.NavRuns)
 	pg.Stream = "/events?page=runs"
-	h.page(w, r, views.RunsPage(pg, v))
+	h.renderPage(w, r, views.RunsPage(pg, v))
 }

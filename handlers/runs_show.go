@@ -17,17 +17,17 @@ import (
 func (h *Handlers) showRun(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v, err := h.runView(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("kind."+string(v.Kind)), views.NavRuns)
+	pg := h.layoutData(w, r, connexa.T("kind."+string(v.Kind)), views.NavRuns)
 	pg.Stream = "/events?page=run&id=" + strconv.FormatInt(id, 10)
-	h.page(w, r, views.RunPage(pg, v))
+	h.renderPage(w, r, views.RunPage(pg, v))
 }
 
 // runView is a run as its page shows it.
@@ -97,7 +97,7 @@ func answersTo(run connexa.Run) []views.Action {
 const groupsEvery = time.Second
 
 // runFeed is what the page of a run hears of.
-func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*feed, error) {
+func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
@@ -105,7 +105,7 @@ func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*feed, error) {
 	if _, _, err := h.app.Run(ctx, id); err != nil {
 		return nil, err
 	}
-	return &feed{
+	return &pageStream{
 		every: groupsEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged && e.ID == id },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
@@ -120,8 +120,8 @@ func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*feed, error) {
 
 // runsFeed is what the list of runs hears of: the rows of those that go on. It
 // is small, so it is drawn whole.
-func (h *Handlers) runsFeed() *feed {
-	return &feed{
+func (h *Handlers) runsFeed() *pageStream {
+	return &pageStream{
 		every: groupsEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {

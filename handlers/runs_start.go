@@ -11,12 +11,12 @@ import (
 // startRun answers POST /runs: `kind`, and a selection as selectionOf reads it.
 func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	s, err := selectionOf(r.PostForm)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	kind := connexa.RunKind(r.PostForm.Get("kind"))
@@ -25,7 +25,7 @@ func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
 	}
 	run, err := h.app.StartRun(r.Context(), connexa.NewRun{Kind: kind, Selection: s, Label: selectionLabel(s)})
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	h.runStarted(w, r, run)
@@ -35,10 +35,10 @@ func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
 // for the bar is on every page.
 func (h *Handlers) runStarted(w http.ResponseWriter, r *http.Request, run connexa.Run) {
 	if !isHTMX(r) {
-		h.redirect(w, r, runPath(run.ID))
+		h.redirectTo(w, r, runPath(run.ID))
 		return
 	}
-	h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T("run.started", run.Total)}))
+	h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T("run.started", run.Total)}))
 }
 
 // selectionLabel names a selection in a run's title.

@@ -17,17 +17,17 @@ const (
 	streamAgainSeconds = "30" // when a browser that was refused may come again
 )
 
-// streamSeats counts the open streams. The zero value is ready to use.
-type streamSeats struct {
+// streamLimiter counts the open streams. The zero value is ready to use.
+type streamLimiter struct {
 	mu        sync.Mutex
 	open      int
 	bySession map[connexa.Secret]int
 	byAddress map[string]int
 }
 
-// enter takes a place, which leave gives back. The error is TooSoon when the session
+// acquire takes a place, which leave gives back. The error is TooSoon when the session
 // or the address has as many streams as it may, and Busy when all places are taken.
-func (s *streamSeats) enter(session connexa.Secret, address string) (leave func(), err error) {
+func (s *streamLimiter) acquire(session connexa.Secret, address string) (leave func(), err error) {
 	address = clientNetwork(address)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,8 @@ func (s *streamSeats) enter(session connexa.Secret, address string) (leave func(
 	}, nil
 }
 
-// count is how many streams are open.
-func (s *streamSeats) count() int {
+// countStreams is how many streams are open.
+func (s *streamLimiter) countStreams() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
@@ -71,5 +71,5 @@ func (s *streamSeats) count() int {
 func (h *Handlers) refuseStream(w http.ResponseWriter, r *http.Request, err error) {
 	h.log.Warn("stream refused", "peer", visitOf(r.Context()).address, "err", err)
 	w.Header().Set("Retry-After", streamAgainSeconds)
-	plain(w, statusOf(connexa.CodeOf(err)), i18n.From(r.Context()).Text(connexa.TextOf(err))+"\n")
+	plainText(w, statusOf(connexa.CodeOf(err)), i18n.From(r.Context()).Text(connexa.TextOf(err))+"\n")
 }

@@ -16,21 +16,21 @@ func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) {
 		err = h.app.RetryService(r.Context(), id)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) {
-		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("services.retried")}))
+		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("services.retried")}))
 		return
 	}
-	h.redirect(w, r, nodePath(id))
+	h.redirectTo(w, r, nodePath(id))
 }
 
 // retryServices answers POST /services/retry with a selection: those of its
 // services that are down try again, and that needs no question.
 func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	s, err := selectionOf(r.PostForm)
@@ -39,16 +39,16 @@ func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) {
 		n, err = h.app.RetryServices(r.Context(), s)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	said := connexa.T("services.retried.many", n)
 	if isHTMX(r) {
-		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: said}))
+		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: said}))
 		return
 	}
-	h.flash(w, r, said)
-	h.redirect(w, r, afterServices(r))
+	h.addFlash(w, r, said)
+	h.redirectTo(w, r, afterServices(r))
 }
 
 // reachService answers POST /nodes/{id}/service/reach: which destinations beside
@@ -56,19 +56,19 @@ func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	if err := h.app.AllowDestinations(r.Context(), id, r.PostForm.Get("private") == "1", r.PostForm.Get("mail") == "1"); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("settings.saved"))
-	h.redirect(w, r, nodePath(id))
+	h.addFlash(w, r, connexa.T("settings.saved"))
+	h.redirectTo(w, r, nodePath(id))
 }
 
 func nodePath(id int64) string { return fmt.Sprintf("/nodes/%d", id) }

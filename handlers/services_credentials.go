@@ -13,17 +13,17 @@ import (
 func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	services, err := h.app.ServiceRows(r.Context(), []int64{id})
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	s, ok := services[id]
 	if !ok {
-		h.fail(w, r, connexa.Errorf(connexa.NotFound, "services.never"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "services.never"))
 		return
 	}
 	nodes, err := h.app.NodesByID(r.Context(), []int64{id})
@@ -31,26 +31,26 @@ func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 		err = connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	host, elsewhere, err := h.clientHost(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	password, err := h.app.RevealService(r.Context(), id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	a := credentialsOf(s, nodes[0], host, password)
 	a.Elsewhere = elsewhere
 	if isHTMX(r) {
-		h.fragment(w, r, views.ServiceCredentialsDialog(a))
+		h.renderFragment(w, r, views.ServiceCredentialsDialog(a))
 		return
 	}
-	h.page(w, r, views.ServiceCredentialsPage(h.frame(w, r, connexa.T("services.credentials.title", a.Name), views.NavServices), a))
+	h.renderPage(w, r, views.ServiceCredentialsPage(h.layoutData(w, r, connexa.T("services.credentials.title", a.Name), views.NavServices), a))
 }
 
 func credentialsOf(s connexa.ServiceRow, n connexa.Node, host string, password connexa.Secret) views.ServiceCredentials {

@@ -18,12 +18,12 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	v := r.URL.Query()
 	shape, ok := serviceShapes[connexa.ServiceFormat(v.Get("format"))]
 	if !ok {
-		h.fail(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
+		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
 		return
 	}
 	filter, err := connexa.ParseServiceFilter(v)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	list, err := h.app.RunningServices(r.Context(), filter)
@@ -31,12 +31,12 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 		err = connexa.Errorf(connexa.NotFound, "services.none.title")
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	host, _, err := h.clientHost(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	ids := make([]int64, len(list))
@@ -45,7 +45,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	}
 	secrets, err := h.app.ServiceSecrets(r.Context(), ids)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	var rows []exportedService
@@ -56,7 +56,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	}
 	file, err := shape.write(rows)
 	if err != nil {
-		h.fail(w, r, fmt.Errorf("export services: %w", err))
+		h.renderFailure(w, r, fmt.Errorf("export services: %w", err))
 		return
 	}
 	w.Header().Set("Content-Type", shape.kind+"; charset=utf-8")
@@ -74,8 +74,8 @@ type exportedService struct {
 	service connexa.ServiceRow
 }
 
-// label names a service in the lists of other programs, where names must differ.
-func (s exportedService) label() string {
+// nodeLabel names a service in the lists of other programs, where names must differ.
+func (s exportedService) nodeLabel() string {
 	label := s.node.HostPort() + " " + s.node.Login
 	if s.node.Country != "" {
 		label = s.node.Country + " " + label
@@ -120,7 +120,7 @@ func servicesCSV(list []exportedService) ([]byte, error) {
 		})
 	}
 	for _, row := range rows {
-		if err := out.write(row); err != nil {
+		if err := out.writeRow(row); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +143,7 @@ func clashProvider(list []exportedService) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("proxies:\n")
 	for _, s := range list {
-		line, err := json.Marshal(proxy{s.label(), "socks5", s.Host, s.Port, s.User, s.Password.Reveal(), true})
+		line, err := json.Marshal(proxy{s.nodeLabel(), "socks5", s.Host, s.Port, s.User, s.Password.Reveal(), true})
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ func singBoxOutbounds(list []exportedService) ([]byte, error) {
 	}
 	outbounds := make([]outbound, 0, len(list))
 	for _, s := range list {
-		outbounds = append(outbounds, outbound{"socks", s.label(), s.Host, s.Port, "5", s.User, s.Password.Reveal()})
+		outbounds = append(outbounds, outbound{"socks", s.nodeLabel(), s.Host, s.Port, "5", s.User, s.Password.Reveal()})
 	}
 	return json.MarshalIndent(map[string]any{"outbounds": outbounds}, "", "  ")
 }

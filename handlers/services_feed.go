@@ -31,7 +31,7 @@ func servicesStream(l serviceList, nodes []int64) string {
 
 // servicesFeed is what the page of services hears of; v is the query of
 // servicesStream.
-func (h *Handlers) servicesFeed(v url.Values) (*feed, error) {
+func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (h *Handlers) servicesFeed(v url.Values) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{rows: make(map[int64]bool, len(ids)), services: true, every: servicesEvery}
+	f := &pageStream{rows: make(map[int64]bool, len(ids)), services: true, every: servicesEvery}
 	for _, id := range ids {
 		f.rows[id] = true
 	}

@@ -37,25 +37,25 @@ func readServiceList(v url.Values) (serviceList, error) {
 func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
 	l, err := readServiceList(r.URL.Query())
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	v, err := h.servicesView(r.Context(), l)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#services") {
-		h.fragment(w, r, views.ServicesPart(v))
+		h.renderFragment(w, r, views.ServicesPart(v))
 		return
 	}
 	if v.Tags, err = h.serviceTags(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	pg := h.frame(w, r, connexa.T("services.title"), views.NavServices)
+	pg := h.layoutData(w, r, connexa.T("services.title"), views.NavServices)
 	pg.Stream = "" // the list has its own, of the rows that it drew
-	h.page(w, r, views.ServicesPage(pg, v))
+	h.renderPage(w, r, views.ServicesPage(pg, v))
 }
 
 func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Services, error) {

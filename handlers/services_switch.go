@@ -25,17 +25,17 @@ func (h *Handlers) stopServices(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start bool) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	s, err := selectionOf(r.PostForm)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	shown := 1
 	if s.All || len(s.IDs) != 1 {
-		if shown, err = strconv.Atoi(r.PostForm.Get("count")); err != nil || !confirmed(r) {
+		if shown, err = strconv.Atoi(r.PostForm.Get("count")); err != nil || !isConfirmed(r) {
 			h.askServices(w, r, s, start, nil)
 			return
 		}
@@ -50,14 +50,14 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 	case connexa.TextOf(err).Key == "service.changed":
 		h.askServices(w, r, s, start, err)
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	case n == 0:
-		h.fail(w, r, connexa.Errorf(connexa.Conflict, none, shown))
+		h.renderFailure(w, r, connexa.Errorf(connexa.Conflict, none, shown))
 	case isHTMX(r) && !r.PostForm.Has("back"): // a button that asked nothing: the page hears of it by its stream
-		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said, n)}))
+		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said, n)}))
 	default:
-		h.flash(w, r, connexa.T(said, n))
-		h.redirect(w, r, afterServices(r))
+		h.addFlash(w, r, connexa.T(said, n))
+		h.redirectTo(w, r, afterServices(r))
 	}
 }
 
@@ -75,7 +75,7 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 		err = connexa.Errorf(connexa.Conflict, "services.stop.none", plan.Nodes)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	c := views.ConfirmServices(i18n.From(r.Context()), start, plan, selectionValues(s))
@@ -89,7 +89,7 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 		h.fragmentStatus(w, r, status, views.ConfirmDialog(c))
 		return
 	}
-	h.fragmentStatus(w, r, status, views.ConfirmPage(h.frame(w, r, connexa.T("services.title"), views.NavServices), c))
+	h.fragmentStatus(w, r, status, views.ConfirmPage(h.layoutData(w, r, connexa.T("services.title"), views.NavServices), c))
 }
 
 // afterServices is where an act on services leads: to the page that it came from.

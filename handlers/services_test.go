@@ -45,13 +45,13 @@ func startServing(t *testing.T, addresses ...string) (*panel, *browser, *fakeSer
 	p := startPanel(t)
 	g := &fakeServices{}
 	p.app.Services, p.app.ServiceRunner = p.db, g
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	b.addNodes(addresses...)
 	return p, b, g
 }
 
-// seen writes what a manager would have seen of a gateway.
-func (p *panel) seen(g connexa.ServiceReport) {
+// reportService writes what a manager would have seen of a gateway.
+func (p *panel) reportService(g connexa.ServiceReport) {
 	p.t.Helper()
 	if g.Since.IsZero() {
 		g.Since = p.clock.now()
@@ -61,41 +61,41 @@ func (p *panel) seen(g connexa.ServiceReport) {
 	}
 }
 
-// prove enters the password once more.
-func (b *browser) prove() {
+// confirmPassword enters the password once more.
+func (b *browser) confirmPassword() {
 	b.p.t.Helper()
 	b.post("/reauth", "password", adminPassword, "next", "/services").leadsTo(b.p.t, "/services")
 }
 
 func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
-	b.get("/services").is(t, http.StatusOK).says(t, "No service is running")
-	b.get("/nodes").says(t, "Start the services of 3 nodes").says(t, `class="serve off"`)
+	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "No service is running")
+	b.get("/nodes").contains(t, "Start the services of 3 nodes").contains(t, `class="serve off"`)
 
-	ask := b.asHTMX("div#dialog").post("/services/start", "id", "1", "id", "2").is(t, http.StatusOK)
-	ask.says(t, "Start 2 services?").says(t, `name="count" value="2"`).says(t, `name="ids" value="1,2"`).says(t, "On 2 of them no login has worked")
+	ask := b.asHTMX("div#dialog").post("/services/start", "id", "1", "id", "2").hasStatus(t, http.StatusOK)
+	ask.contains(t, "Start 2 services?").contains(t, `name="count" value="2"`).contains(t, `name="ids" value="1,2"`).contains(t, "On 2 of them no login has worked")
 	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
 		t.Fatalf("a question has started %v, %v", services, err)
 	}
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1", "back", "/nodes?q=192").leadsTo(t, "/nodes?q=192")
-	b.get("/nodes").says(t, "2 services were switched on.").says(t, "Starting").says(t, "Services</span> <span class=\"count\">2")
+	b.get("/nodes").contains(t, "2 services were switched on.").contains(t, "Starting").contains(t, "Services</span> <span class=\"count\">2")
 
 	// All that match, of which two run; and a count that is not true any more.
-	b.post("/services/start", "all", "1").is(t, http.StatusOK).says(t, "Start 1 service?").says(t, "2 of the 3 nodes").says(t, `name="count" value="3"`)
+	b.post("/services/start", "all", "1").hasStatus(t, http.StatusOK).contains(t, "Start 1 service?").contains(t, "2 of the 3 nodes").contains(t, `name="count" value="3"`)
 	b.addNodes("192.0.2.4")
-	b.post("/services/start", "all", "1", "count", "3", "yes", "1").is(t, http.StatusConflict).says(t, "Start 2 services?").says(t, "4 are selected, and 3 were shown")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "Start 2 services?").contains(t, "4 are selected, and 3 were shown")
 	b.post("/services/start", "all", "1", "count", "4", "yes", "1").leadsTo(t, "/services")
-	b.post("/services/start", "all", "1").is(t, http.StatusConflict).says(t, "on already")
+	b.post("/services/start", "all", "1").hasStatus(t, http.StatusConflict).contains(t, "on already")
 
 	// One row, without a question.
-	b.asHTMX("button").post("/services/stop", "id", "1", "count", "1", "yes", "1").is(t, http.StatusOK).says(t, "1 service was switched off.")
-	b.post("/services/stop", "id", "1").is(t, http.StatusConflict).says(t, "off already")
-	b.post("/services/stop", "all", "1").says(t, "Stop 3 services?")
-	b.post("/services/stop").is(t, http.StatusUnprocessableEntity)
-	b.post("/services/stop", "id", "99").is(t, http.StatusNotFound)
+	b.asHTMX("button").post("/services/stop", "id", "1", "count", "1", "yes", "1").hasStatus(t, http.StatusOK).contains(t, "1 service was switched off.")
+	b.post("/services/stop", "id", "1").hasStatus(t, http.StatusConflict).contains(t, "off already")
+	b.post("/services/stop", "all", "1").contains(t, "Stop 3 services?")
+	b.post("/services/stop").hasStatus(t, http.StatusUnprocessableEntity)
+	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
 
 	want := "admin:service_stopped admin:service_started admin:node_added admin:service_started"
-	if got := p.acts(); !strings.HasPrefix(got, want) {
+	if got := p.auditActs(); !strings.HasPrefix(got, want) {
 		t.Errorf("audit: %s\nwant %s…", got, want)
 	}
 	if n, err := p.db.Node(t.Context(), 1); err != nil || n.Status != connexa.NotTested {
@@ -106,62 +106,62 @@ func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 func TestServicesPage(t *testing.T) {
 	p, b, g := startServing(t, "192.0.2.10", "192.0.2.9", "192.0.2.11")
 	b.post("/services/start", "all", "1", "count", "3", "yes", "1")
-	p.seen(connexa.ServiceReport{NodeID: 1, State: connexa.ServiceOnline, UpAt: p.clock.now().Add(-2 * time.Hour), ExitIP: "203.0.113.7", Latency: 42 * time.Millisecond})
-	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceFailed, Reason: connexa.T("service.reason.refused"), Cause: "auth.691", RetryAt: p.clock.now().Add(time.Hour)})
+	p.reportService(connexa.ServiceReport{NodeID: 1, State: connexa.ServiceOnline, UpAt: p.clock.now().Add(-2 * time.Hour), ExitIP: "203.0.113.7", Latency: 42 * time.Millisecond})
+	p.reportService(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceFailed, Reason: connexa.T("service.reason.refused"), Cause: "auth.691", RetryAt: p.clock.now().Add(time.Hour)})
 	if err := p.db.SampleServices(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Up: 5e6, Down: 250e6, Open: 7}}); err != nil {
 		t.Fatal(err)
 	}
 
-	page := b.get("/services").is(t, http.StatusOK)
-	if got := fmt.Sprint(page.drawn()); got != "[2 1 3]" { // 192.0.2.9 before 192.0.2.10
+	page := b.get("/services").hasStatus(t, http.StatusOK)
+	if got := fmt.Sprint(page.drawnRows()); got != "[2 1 3]" { // 192.0.2.9 before 192.0.2.10
 		t.Errorf("rows %s", got)
 	}
 	page.body = strings.NewReplacer("\u00a0", " ", "\u202f", " ").Replace(page.body)
 	for _, want := range []string{"Online", "203.0.113.7", "42 ms", "↓ 250 MB", "↑ 5 MB", "200 Mbit/s", "127.0.0.1:20000", "2 h ago", "The server refused the login.", "Starting"} {
-		page.says(t, want)
+		page.contains(t, want)
 	}
-	if got := b.get("/services?state=failed").is(t, http.StatusOK).drawn(); !slices.Equal(got, []string{"2"}) {
+	if got := b.get("/services?state=failed").hasStatus(t, http.StatusOK).drawnRows(); !slices.Equal(got, []string{"2"}) {
 		t.Errorf("failed: %v", got)
 	}
-	b.get("/services?state=reconnecting").says(t, "No service matches")
-	if got := b.get("/services?q=20001").is(t, http.StatusOK).drawn(); len(got) != 1 { // the port of a proxy
+	b.get("/services?state=reconnecting").contains(t, "No service matches")
+	if got := b.get("/services?q=20001").hasStatus(t, http.StatusOK).drawnRows(); len(got) != 1 { // the port of a proxy
 		t.Errorf("port 20001: %v", got)
 	}
-	b.get("/services?page=99").is(t, http.StatusOK).says(t, "3 services")
+	b.get("/services?page=99").hasStatus(t, http.StatusOK).contains(t, "3 services")
 
-	b.get("/nodes").says(t, "Online · 20000").says(t, "Failed")
-	node := b.get("/nodes/2").is(t, http.StatusOK)
-	node.says(t, "Service: failed").says(t, "The server refused the login. Wrong login or password").says(t, "Try now").says(t, "Service switched on")
-	b.get("/nodes/1").says(t, "203.0.113.7").says(t, "Traffic of the service")
+	b.get("/nodes").contains(t, "Online · 20000").contains(t, "Failed")
+	node := b.get("/nodes/2").hasStatus(t, http.StatusOK)
+	node.contains(t, "Service: failed").contains(t, "The server refused the login. Wrong login or password").contains(t, "Try now").contains(t, "Service switched on")
+	b.get("/nodes/1").contains(t, "203.0.113.7").contains(t, "Traffic of the service")
 
 	b.post("/nodes/2/service/retry").leadsTo(t, "/nodes/2")
-	b.post("/nodes/99/service/retry").is(t, http.StatusNotFound)
+	b.post("/nodes/99/service/retry").hasStatus(t, http.StatusNotFound)
 	if !slices.Equal(g.retried, []int64{2}) {
 		t.Errorf("retried %v", g.retried)
 	}
 	// Of a selection only those that are down try again, without a question.
-	b.asHTMX("button").post("/services/retry", "id", "1", "id", "2", "id", "3").is(t, http.StatusOK).says(t, "1 service tries again.")
+	b.asHTMX("button").post("/services/retry", "id", "1", "id", "2", "id", "3").hasStatus(t, http.StatusOK).contains(t, "1 service tries again.")
 	if !slices.Equal(g.retried, []int64{2, 2}) {
 		t.Errorf("retried %v", g.retried)
 	}
-	b.post("/services/retry", "id", "1").is(t, http.StatusConflict).says(t, "None of these services is down")
-	b.post("/services/retry").is(t, http.StatusUnprocessableEntity)
-	b.get("/services?state=failed").is(t, http.StatusOK).says(t, `hx-post="/services/retry"`).says(t, `/nodes/2/service/retry`)
-	if whole := b.get("/services").is(t, http.StatusOK); strings.Contains(whole.body, "/nodes/1/service/retry") {
+	b.post("/services/retry", "id", "1").hasStatus(t, http.StatusConflict).contains(t, "None of these services is down")
+	b.post("/services/retry").hasStatus(t, http.StatusUnprocessableEntity)
+	b.get("/services?state=failed").hasStatus(t, http.StatusOK).contains(t, `hx-post="/services/retry"`).contains(t, `/nodes/2/service/retry`)
+	if whole := b.get("/services").hasStatus(t, http.StatusOK); strings.Contains(whole.body, "/nodes/1/service/retry") {
 		t.Error("a service that is online can be told to try again")
 	}
 	b.post("/nodes/2/service/reach", "private", "1").leadsTo(t, "/nodes/2")
 	if rows, err := p.db.ServiceRows(t.Context(), []int64{2}); err != nil || !rows[2].Private || rows[2].Mail {
 		t.Errorf("reach %+v, %v", rows[2], err)
 	}
-	if got := p.acts(); !strings.HasPrefix(got, "admin:service_changed admin:service_retried admin:service_retried") {
+	if got := p.auditActs(); !strings.HasPrefix(got, "admin:service_changed admin:service_retried admin:service_retried") {
 		t.Errorf("audit: %s", got)
 	}
 }
 
 func TestTrafficOfAService(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.10")
-	if list := b.get("/nodes/1").is(t, http.StatusOK).charts(t); len(list) != 0 {
+	if list := b.get("/nodes/1").hasStatus(t, http.StatusOK).chartsOf(t); len(list) != 0 {
 		t.Errorf("charts of a node of which nothing is known: %v", list)
 	}
 	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
@@ -175,7 +175,7 @@ func TestTrafficOfAService(t *testing.T) {
 		step  int64
 		count int
 	}{"day": {300, 289}, "week": {3600, 169}, "month": {3600, 721}, "quarter": {86400, 91}} {
-		d, ok := b.get("/nodes/1?period="+period).is(t, http.StatusOK).says(t, "Latency, speed and traffic").charts(t)["chart-traffic"]
+		d, ok := b.get("/nodes/1?period="+period).hasStatus(t, http.StatusOK).contains(t, "Latency, speed and traffic").chartsOf(t)["chart-traffic"]
 		if !ok || d.Step != want.step || len(d.At) < want.count-1 || len(d.At) > want.count || len(d.Lines) != 2 {
 			t.Fatalf("%s: %v, %+v", period, ok, d)
 		}
@@ -198,43 +198,43 @@ func TestServiceCredentialsNeedThePasswordAgain(t *testing.T) {
 	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
 	b.get("/nodes/1/service/credentials").leadsTo(t, "/reauth?next="+url.QueryEscape("/nodes/1/service/credentials"))
 	b.get("/services/export?format=csv").leadsTo(t, "/reauth?next="+url.QueryEscape("/services/export?format=csv"))
-	b.asHTMX("div#dialog").get("/nodes/1/service/credentials").is(t, http.StatusForbidden)
-	b.prove()
+	b.asHTMX("div#dialog").get("/nodes/1/service/credentials").hasStatus(t, http.StatusForbidden)
+	b.confirmPassword()
 	secret, err := p.db.ServiceSecret(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	login := "exit-1:" + secret.Reveal()
-	dialog := b.asHTMX("div#dialog").get("/nodes/1/service/credentials").is(t, http.StatusOK).saysNot(t, "<html")
+	dialog := b.asHTMX("div#dialog").get("/nodes/1/service/credentials").hasStatus(t, http.StatusOK).lacks(t, "<html")
 	for _, want := range []string{
 		"socks5://" + login + "@127.0.0.1:20000", "http://" + login + "@127.0.0.1:20000", "127.0.0.1:20000:" + login,
 		"curl --proxy socks5h://" + login + "@127.0.0.1:20000 https://", "Works only on this machine", "not online just now",
 	} {
-		dialog.says(t, want)
+		dialog.contains(t, want)
 	}
-	b.get("/nodes/1/service/credentials").is(t, http.StatusOK).says(t, "<html").says(t, login)
-	b.get("/nodes/2/service/credentials").is(t, http.StatusNotFound)
+	b.get("/nodes/1/service/credentials").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, login)
+	b.get("/nodes/2/service/credentials").hasStatus(t, http.StatusNotFound)
 	if strings.Contains(b.get("/services").body+b.get("/nodes/1").body+p.log.String(), secret.Reveal()) {
 		t.Error("the password is on a page that nobody asked for it, or in the log")
 	}
-	if got := p.acts(); strings.Count(got, "admin:reveal") != 2 || strings.Contains(got, "admin:export") {
+	if got := p.auditActs(); strings.Count(got, "admin:reveal") != 2 || strings.Contains(got, "admin:export") {
 		t.Errorf("audit: %s", got)
 	}
 
 	// What other machines are told.
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "proxy.example.net")
-	b.get("/nodes/1/service/credentials").says(t, login+"@proxy.example.net:20000").saysNot(t, "Works only on this machine")
+	b.get("/nodes/1/service/credentials").contains(t, login+"@proxy.example.net:20000").lacks(t, "Works only on this machine")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "")
-	b.get("/nodes/1/service/credentials").says(t, login+"@127.0.0.1:20000") // as the browser reached the panel
+	b.get("/nodes/1/service/credentials").contains(t, login+"@127.0.0.1:20000") // as the browser reached the panel
 }
 
 func TestExportOfServices(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
-	b.prove()
-	b.get("/services/export?format=csv").is(t, http.StatusNotFound)
+	b.confirmPassword()
+	b.get("/services/export?format=csv").hasStatus(t, http.StatusNotFound)
 	b.post("/services/start", "id", "1", "id", "2", "count", "2", "yes", "1")
-	p.seen(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline, ExitIP: "203.0.113.9"})
-	b.get("/services/export?format=nonsense").is(t, http.StatusNotFound)
+	p.reportService(connexa.ServiceReport{NodeID: 2, State: connexa.ServiceOnline, ExitIP: "203.0.113.9"})
+	b.get("/services/export?format=nonsense").hasStatus(t, http.StatusNotFound)
 	secret := func(node int64) string {
 		s, err := p.db.ServiceSecret(t.Context(), node)
 		if err != nil {
@@ -249,7 +249,7 @@ func TestExportOfServices(t *testing.T) {
 		"hostport": "127.0.0.1:20000:" + one + "\n127.0.0.1:20001:" + two + "\n",
 		"userpass": one + "@127.0.0.1:20000\n" + two + "@127.0.0.1:20001\n",
 	} {
-		if got := b.get("/services/export?format="+format).is(t, http.StatusOK).body; got != want {
+		if got := b.get("/services/export?format="+format).hasStatus(t, http.StatusOK).body; got != want {
 			t.Errorf("%s:\n%swant\n%s", format, got, want)
 		}
 	}
@@ -274,19 +274,19 @@ func TestExportOfServices(t *testing.T) {
 		box.Outbounds[1].Type != "socks" || box.Outbounds[1].Port != 20001 || box.Outbounds[1].Password != secret(2) || box.Outbounds[0].Tag == box.Outbounds[1].Tag {
 		t.Errorf("sing-box %+v, %v", box, err)
 	}
-	if got := strings.Count(p.acts(), "admin:export"); got != 8 {
+	if got := strings.Count(p.auditActs(), "admin:export"); got != 8 {
 		t.Errorf("%d exports in the audit table, want 8", got)
 	}
 }
 
 func TestServiceSettings(t *testing.T) {
 	p, b, _ := startServing(t)
-	b.get("/settings").is(t, http.StatusOK).says(t, `name="service_listen"`).saysNot(t, "Other machines can reach the proxies")
+	b.get("/settings").hasStatus(t, http.StatusOK).contains(t, `name="service_listen"`).lacks(t, "Other machines can reach the proxies")
 	b.post("/settings/services", "service_listen", "localhost", "service_first_port", "80", "service_last_port", "x", "service_clients", "a b").
-		is(t, http.StatusUnprocessableEntity).says(t, `value="localhost"`).says(t, "An IP address of this machine").says(t, `id="e-service_clients"`)
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, `value="localhost"`).contains(t, "An IP address of this machine").contains(t, `id="e-service_clients"`)
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "30000", "service_last_port", "30001", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "").
 		leadsTo(t, "/settings#services")
-	b.get("/settings").says(t, "Other machines can reach the proxies").says(t, `value="30001"`)
+	b.get("/settings").contains(t, "Other machines can reach the proxies").contains(t, `value="30001"`)
 	s, err := p.db.Settings(t.Context())
 	if want := (connexa.ServiceSettings{Listen: "0.0.0.0", FirstPort: 30000, LastPort: 30001, VPNFirstPort: 11000, VPNLastPort: 19999}); err != nil || s.Service != want {
 		t.Errorf("settings %+v, %v", s.Service, err)
@@ -294,7 +294,7 @@ func TestServiceSettings(t *testing.T) {
 
 	// No port is left for the third.
 	b.addNodes("192.0.2.1", "192.0.2.2", "192.0.2.3")
-	b.post("/services/start", "all", "1", "count", "3", "yes", "1").is(t, http.StatusConflict).says(t, "range of ports")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "range of ports")
 	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
 		t.Errorf("half an act: %v, %v", services, err)
 	}
@@ -340,7 +340,7 @@ func TestServicesFeed(t *testing.T) {
 		}
 		return text.String()
 	}
-	if !f.takes(connexa.Event{Topic: connexa.ServiceChanged, ID: 1}) || f.takes(connexa.Event{Topic: connexa.ImportChanged}) {
+	if !f.wantsEvent(connexa.Event{Topic: connexa.ServiceChanged, ID: 1}) || f.wantsEvent(connexa.Event{Topic: connexa.ImportChanged}) {
 		t.Error("the feed takes other events than its own")
 	}
 	if got := draw(false); !strings.Contains(got, `hx-target="#node-1"`) || !strings.Contains(got, "Starting") {
@@ -356,7 +356,7 @@ func TestServicesFeed(t *testing.T) {
 	if draw(true); !f.again() {
 		t.Error("a rate is not looked at again")
 	}
-	p.clock.pass(time.Minute)
+	p.clock.passTime(time.Minute)
 	if got := draw(true); !strings.Contains(got, `hx-target="#node-1"`) || f.again() {
 		t.Errorf("a rate that has ended stays:\n%s", got)
 	}

@@ -32,7 +32,7 @@ const (
 
 func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
 	// Not scs.New, which starts a goroutine for a store that nobody uses.
-	m := &scs.SessionManager{Store: store, Lifetime: sessionLife, Codec: scs.GobCodec{}, ErrorFunc: h.fail}
+	m := &scs.SessionManager{Store: store, Lifetime: sessionLife, Codec: scs.GobCodec{}, ErrorFunc: h.renderFailure}
 	m.Cookie = scs.SessionCookie{
 		Name: h.cookieName("connexa"), Path: "/", Persist: true,
 		HttpOnly: true, Secure: h.secure, SameSite: http.SameSiteLaxMode,
@@ -40,15 +40,15 @@ func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
 	return m
 }
 
-// guard lets through who is logged in and shows the others the login.
-func (h *Handlers) guard(next http.Handler) http.Handler {
+// requireLogin lets through who is logged in and shows the others the login.
+func (h *Handlers) requireLogin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, ok := h.identify(r.Context())
+		ctx, ok := h.identifyAccount(r.Context())
 		switch {
 		case !ok:
 			h.toLogin(w, r)
 		case h.mustChange(r) && !withoutPassword[r.URL.Path]:
-			h.detour(w, r, "/password", http.StatusForbidden)
+			h.askPassword(w, r, "/password", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r.WithContext(ctx))
 		}
@@ -58,8 +58,8 @@ func (h *Handlers) guard(next http.Handler) http.Handler {
 // withoutPassword are the pages for who still has to choose a password.
 var withoutPassword = map[string]bool{"/password": true, "/logout": true}
 
-// identify adds to ctx, which carries a session, whose it is.
-func (h *Handlers) identify(ctx context.Context) (context.Context, bool) {
+// identifyAccount adds to ctx, which carries a session, whose it is.
+func (h *Handlers) identifyAccount(ctx context.Context) (context.Context, bool) {
 	p := account{id: h.login.GetInt64(ctx, keyAccount), name: h.login.GetString(ctx, keyName)}
 	if p.id == 0 {
 		return ctx, false
@@ -81,21 +81,21 @@ func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 		}
 		ctx, err := h.login.Load(r.Context(), token)
 		if err != nil {
-			h.fail(w, r, err)
+			h.renderFailure(w, r, err)
 			return
 		}
-		ctx, ok := h.identify(ctx)
+		ctx, ok := h.identifyAccount(ctx)
 		if !ok {
 			h.toLogin(w, r)
 			return
 		}
 		if h.login.GetBool(ctx, keyMustChange) {
-			h.detour(w, r, "/password", http.StatusForbidden)
+			h.askPassword(w, r, "/password", http.StatusForbidden)
 			return
 		}
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, sessionKey{}, connexa.Secret(token)))
 		defer cancel()
-		defer h.watches.add(connexa.Secret(token), cancel, h.watch)()
+		defer h.watches.addWatch(connexa.Secret(token), cancel, h.watchSession)()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -108,9 +108,9 @@ func sessionOf(ctx context.Context) connexa.Secret {
 	return token
 }
 
-// watches are the sessions that have streams: one look at a session serves all of its
+// sessionWatches are the sessions that have streams: one look at a session serves all of its
 // streams. The zero value is ready to use.
-type watches struct {
+type sessionWatches struct {
 	mu   sync.Mutex
 	list map[connexa.Secret]*watched
 }
@@ -123,10 +123,10 @@ type watched struct {
 	done    chan struct{}
 }
 
-// add has end called when watch, which is called once for all streams of a session, says
+// addWatch has end called when watch, which is called once for all streams of a session, says
 // that the session is over. The caller calls the returned function when its stream
 // has ended; the last one waits for the watch.
-func (s *watches) add(token connexa.Secret, end context.CancelFunc, watch func(context.Context, connexa.Secret)) (remove func()) {
+func (s *sessionWatches) addWatch(token connexa.Secret, end context.CancelFunc, watch func(context.Context, connexa.Secret)) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.list[token]
@@ -140,18 +140,18 @@ func (s *watches) add(token connexa.Secret, end context.CancelFunc, watch func(c
 		go func() {
 			defer close(w.done)
 			watch(ctx, token)
-			s.end(token, w)
+			s.endSession(token, w)
 		}()
 	}
 	id := w.next
 	w.next++
 	w.streams[id] = end
-	return func() { s.remove(token, w, id) }
+	return func() { s.removeWatch(token, w, id) }
 }
 
-// end ends all streams of a session that is over. One that comes after that is looked
+// endSession ends all streams of a session that is over. One that comes after that is looked
 // at by a watch of its own.
-func (s *watches) end(token connexa.Secret, w *watched) {
+func (s *sessionWatches) endSession(token connexa.Secret, w *watched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.list[token] == w {
@@ -162,7 +162,7 @@ func (s *watches) end(token connexa.Secret, w *watched) {
 	}
 }
 
-func (s *watches) remove(token connexa.Secret, w *watched, id int) {
+func (s *sessionWatches) removeWatch(token connexa.Secret, w *watched, id int) {
 	s.mu.Lock()
 	delete(w.streams, id)
 	last := len(w.streams) == 0
@@ -176,9 +176,9 @@ func (s *watches) remove(token connexa.Secret, w *watched, id int) {
 	}
 }
 
-// watch returns when the session is over or ctx is. A database that does not
+// watchSession returns when the session is over or ctx is. A database that does not
 // answer proves nothing.
-func (h *Handlers) watch(ctx context.Context, token connexa.Secret) {
+func (h *Handlers) watchSession(ctx context.Context, token connexa.Secret) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	for {
@@ -196,8 +196,8 @@ func (h *Handlers) watch(ctx context.Context, token connexa.Secret) {
 	}
 }
 
-// token is the session's, as the browser has it.
-func (h *Handlers) token(r *http.Request) connexa.Secret {
+// sessionToken is the session's, as the browser has it.
+func (h *Handlers) sessionToken(r *http.Request) connexa.Secret {
 	return connexa.Secret(h.login.Token(r.Context()))
 }
 
@@ -208,23 +208,23 @@ func (h *Handlers) recentlyProved(ctx context.Context) bool {
 	return since >= 0 && since < provedFor
 }
 
-// proved is recentlyProved. When that is false, it has answered with the way to
+// recentlyAuthenticated is recentlyProved. When that is false, it has answered with the way to
 // the prompt, which leads back here.
-func (h *Handlers) proved(w http.ResponseWriter, r *http.Request) bool {
+func (h *Handlers) recentlyAuthenticated(w http.ResponseWriter, r *http.Request) bool {
 	if h.recentlyProved(r.Context()) {
 		return true
 	}
-	h.detour(w, r, "/reauth", http.StatusForbidden)
+	h.askPassword(w, r, "/reauth", http.StatusForbidden)
 	return false
 }
 
 func (h *Handlers) toLogin(w http.ResponseWriter, r *http.Request) {
-	h.detour(w, r, "/login", http.StatusUnauthorized)
+	h.askPassword(w, r, "/login", http.StatusUnauthorized)
 }
 
-// detour sends the browser to a prompt that leads back to where it is. A script
+// askPassword sends the browser to a prompt that leads back to where it is. A script
 // cannot be redirected to a page: it gets the status, and htmx the address.
-func (h *Handlers) detour(w http.ResponseWriter, r *http.Request, prompt string, status int) {
+func (h *Handlers) askPassword(w http.ResponseWriter, r *http.Request, prompt string, status int) {
 	next := r.URL.RequestURI()
 	switch {
 	case isHTMX(r) || isStream(r):

@@ -12,19 +12,19 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-func (h *Handlers) settings(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showSettings(w http.ResponseWriter, r *http.Request) {
 	s, err := h.app.CurrentSettings(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	vm := views.SettingsOf(s)
 	vm.Version = h.version
 	if vm.Speed, err = h.speedSetup(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.page(w, r, views.Settings(h.frame(w, r, connexa.T("settings.title"), views.NavSettings), vm))
+	h.renderPage(w, r, views.Settings(h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings), vm))
 }
 
 func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +35,7 @@ func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
 // back to it.
 func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read func(url.Values) T, change func(context.Context, T) error, back string) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	ctx, err := h.withProof(w, r)
@@ -47,10 +47,10 @@ func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read f
 	case errors.As(err, &errs):
 		h.refuseSettings(w, r, errs)
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	default:
-		h.flash(w, r, connexa.T("settings.saved"))
-		h.redirect(w, r, back)
+		h.addFlash(w, r, connexa.T("settings.saved"))
+		h.redirectTo(w, r, back)
 	}
 }
 
@@ -58,11 +58,11 @@ func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read f
 func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs connexa.FieldErrors) {
 	vm, err := h.typedSettings(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	vm.Errors, vm.Speed.Errors, vm.Service.Errors, vm.Monitor.Errors = errs, errs, errs, errs
-	pg := h.frame(w, r, connexa.T("settings.title"), views.NavSettings)
+	pg := h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings)
 	pg.Here = "/settings"
 	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))
 }
@@ -122,9 +122,9 @@ func readSettings(f url.Values) connexa.Settings {
 // confirmKey takes the word of the admin that a copy of the key is kept.
 func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) {
 	if err := h.app.ConfirmKey(r.Context()); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("settings.key.confirmed"))
-	h.redirect(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
+	h.addFlash(w, r, connexa.T("settings.key.confirmed"))
+	h.redirectTo(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
 }

@@ -27,7 +27,7 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 		plan, err = h.speedPlan(r.Context(), kind, n)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return true
 	}
 	form := selectionValues(s)
@@ -37,9 +37,9 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 		return false
 	case plan.Endpoints == 0:
 		f := views.EndpointForm{Run: views.HiddenOf(form)}
-		h.ask(w, r, views.EndpointDialog(f), views.EndpointPage(h.frame(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
+		h.askEndpoint(w, r, views.EndpointDialog(f), views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
 		return true
-	case n > 1 && !confirmed(r):
+	case n > 1 && !isConfirmed(r):
 		h.askCost(w, r, kind, n, "/runs", form)
 		return true
 	}
@@ -51,21 +51,21 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, n int, to string, form url.Values) {
 	plan, err := h.speedPlan(r.Context(), kind, n)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	c := views.ConfirmSpeed(i18n.From(r.Context()), plan, to, form)
-	h.ask(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.frame(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
+	h.askEndpoint(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.layoutData(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
 }
 
-// ask answers with a question: to htmx as a dialog, whatever it meant to swap,
+// askEndpoint answers with a question: to htmx as a dialog, whatever it meant to swap,
 // to a browser as a page.
-func (h *Handlers) ask(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) {
+func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) {
 	if !isHTMX(r) {
-		h.page(w, r, page)
+		h.renderPage(w, r, page)
 		return
 	}
-	h.fragment(w, r, templ.ComponentFunc(func(ctx context.Context, out io.Writer) error {
+	h.renderFragment(w, r, templ.ComponentFunc(func(ctx context.Context, out io.Writer) error {
 		return views.DialogPartial().Render(templ.WithChildren(ctx, dialog), out)
 	}))
 }

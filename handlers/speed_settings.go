@@ -60,14 +60,14 @@ func endpointOf(f url.Values) connexa.Endpoint {
 
 // newEndpoint answers GET /speed/endpoints.
 func (h *Handlers) newEndpoint(w http.ResponseWriter, r *http.Request) {
-	h.page(w, r, views.EndpointPage(h.frame(w, r, connexa.T("speed.choose.title"), views.NavSettings), views.EndpointForm{}))
+	h.renderPage(w, r, views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavSettings), views.EndpointForm{}))
 }
 
 // addEndpoint answers POST /speed/endpoints. With a run in the same form, that
 // goes on.
 func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	e := endpointOf(r.PostForm)
@@ -78,12 +78,12 @@ func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &errs):
 		h.refuseEndpoint(w, r, e, errs)
 	case err != nil:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 	case run:
 		h.startRun(w, r)
 	default:
-		h.flash(w, r, connexa.T("speed.endpoint.added", e.Name()))
-		h.redirect(w, r, "/settings#endpoints")
+		h.addFlash(w, r, connexa.T("speed.endpoint.added", e.Name()))
+		h.redirectTo(w, r, "/settings#endpoints")
 	}
 }
 
@@ -99,7 +99,7 @@ func (h *Handlers) refuseEndpoint(w http.ResponseWriter, r *http.Request, e conn
 		}
 		f.Run = views.HiddenOf(rest)
 	}
-	pg := h.frame(w, r, connexa.T("speed.choose.title"), views.NavSettings)
+	pg := h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavSettings)
 	pg.Here = "/speed/endpoints"
 	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.EndpointPage(pg, f))
 }
@@ -107,7 +107,7 @@ func (h *Handlers) refuseEndpoint(w http.ResponseWriter, r *http.Request, e conn
 // testEndpoint answers POST /speed/endpoints/test: a look without a tunnel.
 func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	e := endpointOf(r.PostForm)
@@ -115,7 +115,7 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 	var errs connexa.FieldErrors
 	if errors.As(err, &errs) {
 		for _, text := range errs {
-			h.refuse(w, r, connexa.Invalid, text)
+			h.renderError(w, r, connexa.Invalid, text)
 			return
 		}
 	}
@@ -128,18 +128,18 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &told):
 		said = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause."+string(told.Cause())), told.Error())}
 	case err != nil && connexa.CodeOf(err) != connexa.Internal:
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	case err != nil:
 		h.log.Warn("try a speed endpoint", "endpoint", e.Name(), "err", err)
 		said = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause.internet.failed"), err.Error())}
 	}
 	if isHTMX(r) {
-		h.fragment(w, r, views.ToastPartial(said))
+		h.renderFragment(w, r, views.ToastPartial(said))
 		return
 	}
 	h.flashTone(w, r, said.Tone, said.Text)
-	h.redirect(w, r, "/settings#endpoints")
+	h.redirectTo(w, r, "/settings#endpoints")
 }
 
 // preferEndpoint answers POST /speed/endpoints/first.
@@ -150,10 +150,10 @@ func (h *Handlers) preferEndpoint(w http.ResponseWriter, r *http.Request) {
 // removeEndpoint answers POST /speed/endpoints/remove: at first with the question.
 func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	if !confirmed(r) {
+	if !isConfirmed(r) {
 		c := views.ConfirmRemoveEndpoint(i18n.From(r.Context()), endpointOf(r.PostForm))
 		h.askConfirm(w, r, c, connexa.T("settings.title"), views.NavSettings)
 		return
@@ -164,13 +164,13 @@ func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) endpointAct(w http.ResponseWriter, r *http.Request, act func(context.Context, connexa.Endpoint) error) {
 	err := r.ParseForm()
 	if err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	if err := act(r.Context(), endpointOf(r.PostForm)); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("settings.saved"))
-	h.redirect(w, r, "/settings#endpoints")
+	h.addFlash(w, r, connexa.T("settings.saved"))
+	h.redirectTo(w, r, "/settings#endpoints")
 }

@@ -33,7 +33,7 @@ func openStream(w http.ResponseWriter) (*stream, error) {
 	if err := s.rc.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("open a stream: %w", err)
 	}
-	return s, s.ping()
+	return s, s.sendPing()
 }
 
 // send renders the components as one message. It has no name: htmx swaps only
@@ -60,15 +60,15 @@ func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
 	return s.flush()
 }
 
-// event sends a message that htmx does not swap but gives to scripts.
-func (s *stream) event(name, data string) error {
+// sendEvent sends a message that htmx does not swap but gives to scripts.
+func (s *stream) sendEvent(name, data string) error {
 	fmt.Fprintf(&s.buf, "event: %s\ndata: %s\n\n", name, data)
 	return s.flush()
 }
 
-// ping keeps proxies from closing an idle stream, and tells the page that it is
+// sendPing keeps proxies from closing an idle stream, and tells the page that it is
 // live: as an event, because scripts do not see comments.
-func (s *stream) ping() error { return s.event("ping", "") }
+func (s *stream) sendPing() error { return s.sendEvent("ping", "") }
 
 // flush writes what was gathered. The server's WriteTimeout would end a stream,
 // so each write gets a deadline of its own; a reader that is slower has gone.

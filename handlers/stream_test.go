@@ -22,8 +22,8 @@ func mustParse(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// stream registers f as a stream at /stream.
-func (p *panel) stream(f func(*stream, *http.Request)) {
+// newStream registers f as a stream at /stream.
+func (p *panel) newStream(f func(*stream, *http.Request)) {
 	mux := http.NewServeMux()
 	(&guards{h: p.h, mux: mux}).stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
 		s, err := openStream(w)
@@ -34,10 +34,10 @@ func (p *panel) stream(f func(*stream, *http.Request)) {
 		f(s, r)
 	})
 	mux.Handle("/", p.Config.Handler)
-	p.Config.Handler = p.h.wrap(mux)
+	p.Config.Handler = p.h.middleware(mux)
 }
 
-func (b *browser) open(ctx context.Context, path string) (*http.Response, error) {
+func (b *browser) openStream(ctx context.Context, path string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.p.URL+path, nil)
 	if err != nil {
 		return nil, err
@@ -48,16 +48,16 @@ func (b *browser) open(ctx context.Context, path string) (*http.Response, error)
 
 func TestStreamFormat(t *testing.T) {
 	p := startPanel(t)
-	p.stream(func(s *stream, r *http.Request) {
+	p.newStream(func(s *stream, r *http.Request) {
 		if err := s.send(r.Context(), templ.Raw("<tr id=\"node-7\">\n<td>a\rb</td>\r\n</tr>"), templ.Raw("<b>x</b>")); err != nil {
 			t.Error(err)
 		}
-		if err := s.ping(); err != nil {
+		if err := s.sendPing(); err != nil {
 			t.Error(err)
 		}
 	})
-	b := p.browser().login()
-	res, err := b.open(t.Context(), "/stream")
+	b := p.newBrowser().logIn()
+	res, err := b.openStream(t.Context(), "/stream")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,27 +79,27 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(*panel, *browser){
 		"logout": func(_ *panel, b *browser) { b.post("/logout") },
 		"ended elsewhere": func(p *panel, _ *browser) {
-			other := p.browser().login()
-			other.prove()
+			other := p.newBrowser().logIn()
+			other.confirmPassword()
 			other.post("/account/sessions/end")
 		},
 		"password changed": func(p *panel, _ *browser) {
-			p.browser().login().post("/account/password", "old", adminPassword, "new", "another long horse", "repeat", "another long horse")
+			p.newBrowser().logIn().post("/account/password", "old", adminPassword, "new", "another long horse", "repeat", "another long horse")
 		},
-		"over": func(p *panel, _ *browser) { p.clock.pass(sessionLife) },
+		"over": func(p *panel, _ *browser) { p.clock.passTime(sessionLife) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startPanel(t)
 			ended := make(chan struct{})
-			p.stream(func(_ *stream, r *http.Request) {
+			p.newStream(func(_ *stream, r *http.Request) {
 				defer close(ended)
 				<-r.Context().Done()
 			})
-			b := p.browser().login()
+			b := p.newBrowser().logIn()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			res, err := b.open(ctx, "/stream")
+			res, err := b.openStream(ctx, "/stream")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			if _, err := io.ReadAll(res.Body); err != nil {
 				t.Error(err)
 			}
-			again, err := b.open(ctx, "/stream")
+			again, err := b.openStream(ctx, "/stream")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,19 +127,19 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 
 func TestAStreamOutlivesTheServersTimeout(t *testing.T) {
 	p := startPanel(t)
-	p.stream(func(s *stream, r *http.Request) {
+	p.newStream(func(s *stream, r *http.Request) {
 		if err := s.send(r.Context(), templ.Raw("late")); err != nil {
 			t.Error(err)
 		}
 	})
-	b := p.browser().login()
+	b := p.newBrowser().logIn()
 	hasty := httptest.NewUnstartedServer(p.Config.Handler)
 	hasty.Config.WriteTimeout = time.Nanosecond // over before the first byte
 	hasty.Start()
 	defer hasty.Close()
 	b.client.Jar.SetCookies(mustParse(t, hasty.URL), b.client.Jar.Cookies(mustParse(t, p.URL)))
 	p.URL = hasty.URL
-	res, err := b.open(t.Context(), "/stream")
+	res, err := b.openStream(t.Context(), "/stream")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,11 +13,11 @@ import (
 func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	on := r.PostForm.Get("on") == "1"
@@ -31,22 +31,22 @@ func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) {
 		_, err = h.app.StopVPNs(r.Context(), one)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T("settings.saved"))
-	h.redirect(w, r, nodePath(id)+"#vpn")
+	h.addFlash(w, r, connexa.T("settings.saved"))
+	h.redirectTo(w, r, nodePath(id)+"#vpn")
 }
 
 // switchVPNs answers POST /services/vpn with a selection.
 func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	s, err := selectionOf(r.PostForm)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	act, said := h.app.StartVPNs, "vpn.started"
@@ -55,34 +55,34 @@ func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) {
 	}
 	n, err := act(context.WithoutCancel(r.Context()), s)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
-	h.flash(w, r, connexa.T(said, n))
-	h.redirect(w, r, afterServices(r))
+	h.addFlash(w, r, connexa.T(said, n))
+	h.redirectTo(w, r, afterServices(r))
 }
 
 // disconnectVPN answers POST /nodes/{id}/vpn/disconnect.
 func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		h.fail(w, r, badForm(err))
+		h.renderFailure(w, r, badForm(err))
 		return
 	}
 	if err := h.app.Disconnect(r.Context(), id, r.PostForm.Get("name")); err != nil {
-		h.fail(w, r, err)
+		h.renderFailure(w, r, err)
 		return
 	}
 	if isHTMX(r) {
-		h.fragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("vpn.disconnected")}))
+		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("vpn.disconnected")}))
 		return
 	}
-	h.flash(w, r, connexa.T("vpn.disconnected"))
-	h.redirect(w, r, nodePath(id)+"#vpn")
+	h.addFlash(w, r, connexa.T("vpn.disconnected"))
+	h.redirectTo(w, r, nodePath(id)+"#vpn")
 }
 
 // addVPN adds to the page of a node its OpenVPN exit.

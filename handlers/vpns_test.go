@@ -63,12 +63,12 @@ func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits
 
 func TestSwitchingOpenVPN(t *testing.T) {
 	p, b, f := startExits(t, "192.0.2.1", "192.0.2.2")
-	b.get("/nodes/1").is(t, http.StatusOK).says(t, "Switch OpenVPN on")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Switch OpenVPN on")
 	b.post("/nodes/1/vpn", "on", "1").leadsTo(t, "/nodes/1#vpn")
-	b.get("/nodes/1").says(t, "Switch OpenVPN off").says(t, "udp 127.0.0.1:11000").says(t, "waits for the service")
+	b.get("/nodes/1").contains(t, "Switch OpenVPN off").contains(t, "udp 127.0.0.1:11000").contains(t, "waits for the service")
 	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "tcp", "together", "1").leadsTo(t, "/nodes/1#vpn")
-	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "sctp").is(t, http.StatusUnprocessableEntity)
-	b.post("/nodes/99/vpn", "on", "0", "shape", "1", "protocol", "udp").is(t, http.StatusNotFound)
+	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "sctp").hasStatus(t, http.StatusUnprocessableEntity)
+	b.post("/nodes/99/vpn", "on", "0", "shape", "1", "protocol", "udp").hasStatus(t, http.StatusNotFound)
 	rows, err := p.db.VPNRows(t.Context(), nil)
 	want := connexa.VPNRow{NodeID: 1, Wanted: true, Protocol: connexa.VPNOverTCP, Together: true, Listen: netip.MustParseAddrPort("127.0.0.1:11000")}
 	if err != nil || len(rows) != 1 || rows[1] != want {
@@ -84,9 +84,9 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	f.seen[2] = connexa.VPNSeen{State: connexa.VPNListening, Since: p.clock.now(), Clients: []connexa.VPNClient{
 		{Name: "ann.1", Serial: "77", From: netip.MustParseAddrPort("198.51.100.9:1194"), Since: p.clock.now(), Down: 3e6},
 	}}
-	b.get("/services").is(t, http.StatusOK).says(t, "OpenVPN was switched on for 1 service.").says(t, "OpenVPN: 1 client")
-	b.get("/nodes/2").says(t, "198.51.100.9").says(t, "ann.1").saysNot(t, "cannot run on this machine")
-	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").is(t, http.StatusOK).says(t, "was disconnected")
+	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "OpenVPN was switched on for 1 service.").contains(t, "OpenVPN: 1 client")
+	b.get("/nodes/2").contains(t, "198.51.100.9").contains(t, "ann.1").lacks(t, "cannot run on this machine")
+	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").hasStatus(t, http.StatusOK).contains(t, "was disconnected")
 	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {
 		t.Errorf("%q", f.kicked)
 	}
@@ -100,36 +100,36 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	if again, err := p.db.VPNs(t.Context(), []int64{2}); err != nil || again[2] != *wanted[1].VPN {
 		t.Errorf("%+v, %v", again, err)
 	}
-	if got := p.acts(); strings.Count(got, "admin:service_changed") != 6 {
+	if got := p.auditActs(); strings.Count(got, "admin:service_changed") != 6 {
 		t.Errorf("audit: %s", got)
 	}
 
 	// What this machine lacks is said, with the line that mends it.
 	p.app.Lacks = lackOpenVPN
-	b.get("/services").says(t, "OpenVPN cannot run on this machine yet.").says(t, "apt-get install openvpn")
-	b.get("/nodes/2").says(t, "apt-get install openvpn")
+	b.get("/services").contains(t, "OpenVPN cannot run on this machine yet.").contains(t, "apt-get install openvpn")
+	b.get("/nodes/2").contains(t, "apt-get install openvpn")
 }
 
 func TestProfiles(t *testing.T) {
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/vpn", "all", "1", "on", "1")
-	b.get("/profiles?node=2").is(t, http.StatusOK).says(t, "There is no profile yet")
-	bad := b.post("/profiles?node=2", "user", "1", "label", " ", "expires", "2001-01-01", "password", "1").is(t, http.StatusUnprocessableEntity)
-	bad.says(t, `value="2001-01-01"`).says(t, `id="e-label"`).says(t, `id="e-expires"`).says(t, "checked")
-	b.post("/profiles", "user", "99", "label", "x").is(t, http.StatusNotFound)
-	b.post("/profiles", "user", "x", "label", "x").is(t, http.StatusUnprocessableEntity)
+	b.get("/profiles?node=2").hasStatus(t, http.StatusOK).contains(t, "There is no profile yet")
+	bad := b.post("/profiles?node=2", "user", "1", "label", " ", "expires", "2001-01-01", "password", "1").hasStatus(t, http.StatusUnprocessableEntity)
+	bad.contains(t, `value="2001-01-01"`).contains(t, `id="e-label"`).contains(t, `id="e-expires"`).contains(t, "checked")
+	b.post("/profiles", "user", "99", "label", "x").hasStatus(t, http.StatusNotFound)
+	b.post("/profiles", "user", "x", "label", "x").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/profiles?node=2", "user", "1", "label", "phone").leadsTo(t, "/profiles/1?node=2")
-	b.get("/profiles/1?node=2").is(t, http.StatusOK).says(t, "ann · phone").says(t, `value="2" checked`).says(t, "Works only on this machine").saysNot(t, "CLIENT-KEY")
+	b.get("/profiles/1?node=2").hasStatus(t, http.StatusOK).contains(t, "ann · phone").contains(t, `value="2" checked`).contains(t, "Works only on this machine").lacks(t, "CLIENT-KEY")
 
 	// Its files are behind the password prompt.
 	b.get("/profiles/1/files?node=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/profiles/1/files?node=1"))
 	b.post("/profiles/1/link", "node", "1", "hours", "24").leadsTo(t, "/reauth")
-	b.prove()
-	file := b.get("/profiles/1/files?node=1").is(t, http.StatusOK).says(t, "remote 127.0.0.1 11000").says(t, "CLIENT-KEY")
+	b.confirmPassword()
+	file := b.get("/profiles/1/files?node=1").hasStatus(t, http.StatusOK).contains(t, "remote 127.0.0.1 11000").contains(t, "CLIENT-KEY")
 	if got := file.Header.Get("Content-Disposition"); got != `attachment; filename=US-192.0.2.1-ann.ovpn` {
 		t.Errorf("%s", got)
 	}
-	whole := b.get("/profiles/1/files?node=1&node=2&node=3").is(t, http.StatusOK)
+	whole := b.get("/profiles/1/files?node=1&node=2&node=3").hasStatus(t, http.StatusOK)
 	z, err := zip.NewReader(bytes.NewReader([]byte(whole.body)), int64(len(whole.body)))
 	if err != nil || len(z.File) != 3 {
 		t.Fatalf("%v, %+v", err, z)
@@ -139,23 +139,23 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("the name %q", f.Name)
 		}
 	}
-	b.get("/profiles/1/files").is(t, http.StatusUnprocessableEntity)
-	b.get("/profiles/99/files?node=1").is(t, http.StatusNotFound)
+	b.get("/profiles/1/files").hasStatus(t, http.StatusUnprocessableEntity)
+	b.get("/profiles/99/files?node=1").hasStatus(t, http.StatusNotFound)
 
 	// A link: for whoever has it, once, and not by a look alone.
-	b.post("/profiles/1/link", "hours", "24").is(t, http.StatusUnprocessableEntity)
-	b.post("/profiles/1/link", "node", "1", "hours", "9999").is(t, http.StatusUnprocessableEntity)
-	page := b.post("/profiles/1/link", "node", "1", "hours", "24").is(t, http.StatusOK)
+	b.post("/profiles/1/link", "hours", "24").hasStatus(t, http.StatusUnprocessableEntity)
+	b.post("/profiles/1/link", "node", "1", "hours", "9999").hasStatus(t, http.StatusUnprocessableEntity)
+	page := b.post("/profiles/1/link", "node", "1", "hours", "24").hasStatus(t, http.StatusOK)
 	m := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(page.body)
 	if m == nil {
 		t.Fatal("no link on the page")
 	}
-	stranger := p.browser()
-	stranger.get("/profile").is(t, http.StatusOK).says(t, "This link works once").saysNot(t, "CLIENT-KEY").saysNot(t, m[1])
-	b.get("/profiles").says(t, "1 unused link")
+	stranger := p.newBrowser()
+	stranger.get("/profile").hasStatus(t, http.StatusOK).contains(t, "This link works once").lacks(t, "CLIENT-KEY").lacks(t, m[1])
+	b.get("/profiles").contains(t, "1 unused link")
 	// In an address it would stand in logs: one of an earlier version gives nothing.
-	stranger.get("/profile?token="+m[1]).is(t, http.StatusNotFound).says(t, "older form").saysNot(t, m[1])
-	stranger.post("/profile?token="+m[1]).is(t, http.StatusNotFound).saysNot(t, "CLIENT-KEY")
+	stranger.get("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).contains(t, "older form").lacks(t, m[1])
+	stranger.post("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).lacks(t, "CLIENT-KEY")
 	// While its user may not come in, it gives nothing, and is not used up.
 	for _, change := range []func(*connexa.Client){
 		func(u *connexa.Client) { u.Enabled = false },
@@ -176,7 +176,7 @@ func TestProfiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		stranger.post("/profile", "token", m[1]).is(t, http.StatusConflict).says(t, "gives nothing at present").saysNot(t, "CLIENT-KEY")
+		stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusConflict).contains(t, "gives nothing at present").lacks(t, "CLIENT-KEY")
 		fresh, err := p.db.Client(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -186,27 +186,27 @@ func TestProfiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stranger.post("/profile", "token", " "+m[0]+"\n").is(t, http.StatusOK).says(t, "CLIENT-KEY") // pasted as a whole
-	stranger.post("/profile", "token", m[1]).is(t, http.StatusNotFound).says(t, "used already").saysNot(t, "CLIENT-KEY")
+	stranger.post("/profile", "token", " "+m[0]+"\n").hasStatus(t, http.StatusOK).contains(t, "CLIENT-KEY") // pasted as a whole
+	stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusNotFound).contains(t, "used already").lacks(t, "CLIENT-KEY")
 	stranger.get("/profiles/1/files?node=1").leadsTo(t, "/login?next="+url.QueryEscape("/profiles/1/files?node=1"))
 	late := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
-	p.clock.pass(2 * time.Hour)
-	stranger.post("/profile", "token", late).is(t, http.StatusNotFound)
+	p.clock.passTime(2 * time.Hour)
+	stranger.post("/profile", "token", late).hasStatus(t, http.StatusNotFound)
 	if strings.Contains(p.log.String(), m[1]) {
 		t.Error("the log has the token of a link")
 	}
 
 	// Revoked: asked first, then for good.
-	b.post("/profiles/1/delete").is(t, http.StatusConflict)
-	b.post("/profiles/1/revoke").is(t, http.StatusOK).says(t, "Revoke the profile")
+	b.post("/profiles/1/delete").hasStatus(t, http.StatusConflict)
+	b.post("/profiles/1/revoke").hasStatus(t, http.StatusOK).contains(t, "Revoke the profile")
 	b.post("/profiles/1/revoke", "yes", "1").leadsTo(t, "/profiles")
-	b.get("/profiles").says(t, "revoked")
-	b.prove()
-	b.get("/profiles/1/files?node=1").is(t, http.StatusConflict).saysNot(t, "CLIENT-KEY")
-	b.post("/profiles/1/delete").is(t, http.StatusOK).says(t, "from the list?")
+	b.get("/profiles").contains(t, "revoked")
+	b.confirmPassword()
+	b.get("/profiles/1/files?node=1").hasStatus(t, http.StatusConflict).lacks(t, "CLIENT-KEY")
+	b.post("/profiles/1/delete").hasStatus(t, http.StatusOK).contains(t, "from the list?")
 	b.post("/profiles/1/delete", "yes", "1").leadsTo(t, "/profiles")
-	b.get("/profiles/1").is(t, http.StatusNotFound)
-	if got := p.acts(); strings.Count(got, "export") != 5 { // one file, a zip, two links made, one used
+	b.get("/profiles/1").hasStatus(t, http.StatusNotFound)
+	if got := p.auditActs(); strings.Count(got, "export") != 5 { // one file, a zip, two links made, one used
 		t.Errorf("audit: %s", got)
 	}
 }

@@ -58,14 +58,14 @@ type collection struct {
 // assets are made once. The files are compiled in; one that cannot be read is
 // a broken build, and a test reads them all.
 var assets = sync.OnceValue(func() collection {
-	c, err := collect(files)
+	c, err := collectFiles(files)
 	if err != nil {
 		panic(err)
 	}
 	return c
 })
 
-func collect(from fs.FS) (collection, error) {
+func collectFiles(from fs.FS) (collection, error) {
 	c := collection{map[string]*asset{}, map[string]*asset{}}
 	names, err := fs.Glob(from, "*.*")
 	if err != nil {
@@ -77,12 +77,12 @@ func collect(from fs.FS) (collection, error) {
 			sheets = append(sheets, name)
 			continue
 		}
-		if err := c.add(from, name); err != nil {
+		if err := c.addFile(from, name); err != nil {
 			return c, err
 		}
 	}
 	for _, name := range sheets {
-		if err := c.add(from, name); err != nil {
+		if err := c.addFile(from, name); err != nil {
 			return c, err
 		}
 	}
@@ -91,7 +91,7 @@ func collect(from fs.FS) (collection, error) {
 
 var reference = regexp.MustCompile(`url\("([^":]+)"\)`)
 
-func (c *collection) add(from fs.FS, name string) error {
+func (c *collection) addFile(from fs.FS, name string) error {
 	body, err := fs.ReadFile(from, name)
 	if err != nil {
 		return fmt.Errorf("read a static file: %w", err)
@@ -119,7 +119,7 @@ func (c *collection) add(from fs.FS, name string) error {
 		body:   body,
 	}
 	if ext != ".woff2" {
-		a.zipped = zip(body)
+		a.zipped = compressFile(body)
 	}
 	c.byName[name], c.byHash[a.hashed] = a, a
 	return nil
@@ -142,8 +142,8 @@ func kindOf(ext string) string {
 	return mime.TypeByExtension(ext)
 }
 
-// zip returns nil when it would save less than a tenth.
-func zip(body []byte) []byte {
+// compressFile returns nil when it would save less than a tenth.
+func compressFile(body []byte) []byte {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing/fstest"
 )
 
-func get(t *testing.T, path string, header ...string) *http.Response {
+func getFile(t *testing.T, path string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest("GET", path, nil)
 	for i := 0; i+1 < len(header); i += 2 {
@@ -36,12 +36,12 @@ func TestURL(t *testing.T) {
 }
 
 func TestHandler(t *testing.T) {
-	res := get(t, URL("app.css"))
+	res := getFile(t, URL("app.css"))
 	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") {
 		t.Errorf("app.css: %d %v", res.StatusCode, res.Header)
 	}
 	plain, _ := io.ReadAll(res.Body)
-	res = get(t, URL("app.css"), "Accept-Encoding", "br, gzip")
+	res = getFile(t, URL("app.css"), "Accept-Encoding", "br, gzip")
 	if res.Header.Get("Content-Encoding") != "gzip" || res.Header.Get("Vary") != "Accept-Encoding" {
 		t.Fatalf("not compressed: %v", res.Header)
 	}
@@ -53,7 +53,7 @@ func TestHandler(t *testing.T) {
 		t.Error("the compressed stylesheet is another one")
 	}
 	for _, path := range []string{"/static/app.css", "/static/", "/static/../static.go", "/static/static.go"} {
-		if res := get(t, path); res.StatusCode != 404 {
+		if res := getFile(t, path); res.StatusCode != 404 {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
@@ -65,17 +65,17 @@ func TestHandler(t *testing.T) {
 }
 
 func TestTheStylesheetFindsItsFonts(t *testing.T) {
-	sheet, _ := io.ReadAll(get(t, URL("app.css")).Body)
+	sheet, _ := io.ReadAll(getFile(t, URL("app.css")).Body)
 	fonts := regexp.MustCompile(`url\("([^"]+)"\)`).FindAllSubmatch(sheet, -1)
 	if len(fonts) == 0 {
 		t.Fatal("the stylesheet names no font")
 	}
 	for _, f := range fonts {
-		if res := get(t, Prefix+string(f[1])); res.StatusCode != 200 {
+		if res := getFile(t, Prefix+string(f[1])); res.StatusCode != 200 {
 			t.Errorf("%s: %d", f[1], res.StatusCode)
 		}
 	}
-	_, err := collect(fstest.MapFS{"a.css": {Data: []byte(`url("gone.woff2")`)}})
+	_, err := collectFiles(fstest.MapFS{"a.css": {Data: []byte(`url("gone.woff2")`)}})
 	if err == nil {
 		t.Error("a stylesheet may name a font that is not there")
 	}

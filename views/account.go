@@ -18,8 +18,8 @@ var (
 	}
 )
 
-// device names a browser as a person would: "Firefox, Windows".
-func device(p *i18n.Printer, agent string) string {
+// deviceName names a browser as a person would: "Firefox, Windows".
+func deviceName(p *i18n.Printer, agent string) string {
 	var parts []string
 	for _, kind := range [][][2]string{browsers, systems} {
 		for _, k := range kind {

@@ -102,14 +102,14 @@ func newFake(t *testing.T) *fake {
 	return f
 }
 
-// refuse makes /events answer with that status from now on; zero lets it stream.
-func (f *fake) refuse(status int) {
+// refuseStream makes /events answer with that status from now on; zero lets it stream.
+func (f *fake) refuseStream(status int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refusal = status
 }
 
-func (f *fake) was(t *testing.T, request string) {
+func (f *fake) wasRequested(t *testing.T, request string) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,8 +121,8 @@ func (f *fake) was(t *testing.T, request string) {
 	t.Errorf("nobody asked %q; asked were %q", request, f.asked)
 }
 
-// say sends one unnamed message to the page's stream.
-func (f *fake) say(t *testing.T, c templ.Component) {
+// sendPartial sends one unnamed message to the page's stream.
+func (f *fake) sendPartial(t *testing.T, c templ.Component) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := c.Render(i18n.With(t.Context(), f.p), &b); err != nil {
@@ -131,23 +131,23 @@ func (f *fake) say(t *testing.T, c templ.Component) {
 	f.messages <- "data: " + strings.ReplaceAll(b.String(), "\n", "\ndata: ") + "\n\n"
 }
 
-func open(t *testing.T, ctx context.Context, url string) {
+func openPage(t *testing.T, ctx context.Context, url string) {
 	t.Helper()
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}
 	// A font that arrives late moves what is about to be clicked.
-	until(t, ctx, `document.readyState === "complete" && document.fonts.status === "loaded"`)
+	waitUntil(t, ctx, `document.readyState === "complete" && document.fonts.status === "loaded"`)
 }
 
-// settled waits until htmx has drawn what it asked for.
-func settled(t *testing.T, ctx context.Context) {
+// waitSettled waits until htmx has drawn what it asked for.
+func waitSettled(t *testing.T, ctx context.Context) {
 	t.Helper()
-	until(t, ctx, `!document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling")`)
+	waitUntil(t, ctx, `!document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling")`)
 }
 
-// until waits for an expression to hold in the page, across navigations.
-func until(t *testing.T, ctx context.Context, expression string) {
+// waitUntil waits for an expression to hold in the page, across navigations.
+func waitUntil(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	look := `(() => { try { return !!(` + expression + `) } catch { return false } })()`
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
@@ -163,7 +163,7 @@ func until(t *testing.T, ctx context.Context, expression string) {
 	t.Fatalf("never: %s", expression)
 }
 
-func click(t *testing.T, ctx context.Context, selector string) {
+func clickOn(t *testing.T, ctx context.Context, selector string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
 	defer stop()
@@ -172,7 +172,7 @@ func click(t *testing.T, ctx context.Context, selector string) {
 	}
 }
 
-func press(t *testing.T, ctx context.Context, keys string) {
+func pressKey(t *testing.T, ctx context.Context, keys string) {
 	t.Helper()
 	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
 		t.Fatalf("press %q: %v", keys, err)
@@ -180,145 +180,145 @@ func press(t *testing.T, ctx context.Context, keys string) {
 }
 
 func TestRowsTurnLive(t *testing.T) {
-	f, ctx := newFake(t), browser(t)
-	open(t, ctx, f.URL+"/nodes")
-	until(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
-	click(t, ctx, "#pick-node-11")
+	f, ctx := newFake(t), newBrowser(t)
+	openPage(t, ctx, f.URL+"/nodes")
+	waitUntil(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
+	clickOn(t, ctx, "#pick-node-11")
 	row := sampleRows()[10]
 	row.Status, row.Basis = connexa.PingOK, connexa.Basis{Kind: connexa.Ping, At: now, Reached: connexa.Control}
 	row.Last = connexa.Outcome{Kind: connexa.Ping, At: now, Reached: connexa.Control}
-	f.say(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, Deletion{}), RowGone(10)))
-	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
-	until(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)
-	if get(t, ctx, `document.querySelector("#pick-node-11").checked`) != true {
+	f.sendPartial(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, Deletion{}), RowGone(10)))
+	waitUntil(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
+	waitUntil(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)
+	if fetchPage(t, ctx, `document.querySelector("#pick-node-11").checked`) != true {
 		t.Error("a selected row is no longer selected after it changed")
 	}
-	if get(t, ctx, `document.querySelector("#node-11").classList.contains("fresh")`) != true {
+	if fetchPage(t, ctx, `document.querySelector("#node-11").classList.contains("fresh")`) != true {
 		t.Error("a changed row does not glow")
 	}
-	if get(t, ctx, `document.querySelectorAll("#node-11").length`) != 1.0 {
+	if fetchPage(t, ctx, `document.querySelectorAll("#node-11").length`) != 1.0 {
 		t.Error("the row stands there twice")
 	}
 }
 
 func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {
-	f, ctx := newFake(t), browser(t)
-	f.refuse(503)
-	open(t, ctx, f.URL+"/nodes")
-	until(t, ctx, `!document.querySelector("#live").hidden`)
-	f.refuse(0)
-	until(t, ctx, `document.querySelector("#live").hidden && document.querySelector("#stream")._htmx?.sse`)
+	f, ctx := newFake(t), newBrowser(t)
+	f.refuseStream(503)
+	openPage(t, ctx, f.URL+"/nodes")
+	waitUntil(t, ctx, `!document.querySelector("#live").hidden`)
+	f.refuseStream(0)
+	waitUntil(t, ctx, `document.querySelector("#live").hidden && document.querySelector("#stream")._htmx?.sse`)
 	row := sampleRows()[10]
 	row.Status = connexa.PingFailed
-	f.say(t, RowSwap(row, true))
-	until(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping failed"`)
+	f.sendPartial(t, RowSwap(row, true))
+	waitUntil(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping failed"`)
 }
 
 func TestStreamWithoutLoginLeadsToIt(t *testing.T) {
-	f, ctx := newFake(t), browser(t)
-	f.refuse(401)
-	open(t, ctx, f.URL+"/nodes?q=a")
-	until(t, ctx, `location.pathname === "/login"`)
-	f.was(t, "GET /login?next=%2Fnodes%3Fq%3Da")
+	f, ctx := newFake(t), newBrowser(t)
+	f.refuseStream(401)
+	openPage(t, ctx, f.URL+"/nodes?q=a")
+	waitUntil(t, ctx, `location.pathname === "/login"`)
+	f.wasRequested(t, "GET /login?next=%2Fnodes%3Fq%3Da")
 }
 
 func TestFiltersAndOrder(t *testing.T) {
-	f, ctx := newFake(t), browser(t)
-	open(t, ctx, f.URL+"/nodes")
-	click(t, ctx, "#chip-ping_failed")
-	until(t, ctx, `new URLSearchParams(location.search).get("status") === "ping_failed"`)
-	if got := get(t, ctx, `location.search`); got != "?status=ping_failed" {
+	f, ctx := newFake(t), newBrowser(t)
+	openPage(t, ctx, f.URL+"/nodes")
+	clickOn(t, ctx, "#chip-ping_failed")
+	waitUntil(t, ctx, `new URLSearchParams(location.search).get("status") === "ping_failed"`)
+	if got := fetchPage(t, ctx, `location.search`); got != "?status=ping_failed" {
 		t.Errorf("the address bar has %v", got)
 	}
-	settled(t, ctx)
-	click(t, ctx, "#sort-latency")
-	until(t, ctx, `document.querySelector("th.late").ariaSort === "ascending"`)
-	until(t, ctx, `document.activeElement.id === "sort-latency"`)
-	settled(t, ctx)
-	press(t, ctx, "/")
-	until(t, ctx, `document.activeElement.id === "q"`)
-	get(t, ctx, `document.activeElement.value = ""`) // driven keys type even where the page prevents it
-	press(t, ctx, "ops")
-	until(t, ctx, `new URLSearchParams(location.search).get("q") === "ops"`)
-	if got := get(t, ctx, `location.search`); got != "?q=ops&status=ping_failed&sort=latency" {
+	waitSettled(t, ctx)
+	clickOn(t, ctx, "#sort-latency")
+	waitUntil(t, ctx, `document.querySelector("th.late").ariaSort === "ascending"`)
+	waitUntil(t, ctx, `document.activeElement.id === "sort-latency"`)
+	waitSettled(t, ctx)
+	pressKey(t, ctx, "/")
+	waitUntil(t, ctx, `document.activeElement.id === "q"`)
+	fetchPage(t, ctx, `document.activeElement.value = ""`) // driven keys type even where the page prevents it
+	pressKey(t, ctx, "ops")
+	waitUntil(t, ctx, `new URLSearchParams(location.search).get("q") === "ops"`)
+	if got := fetchPage(t, ctx, `location.search`); got != "?q=ops&status=ping_failed&sort=latency" {
 		t.Errorf("the address bar has %v", got)
 	}
-	if got := get(t, ctx, `document.activeElement.id`); got != "q" {
+	if got := fetchPage(t, ctx, `document.activeElement.id`); got != "q" {
 		t.Errorf("the focus left the search for %v", got)
 	}
-	until(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
-	settled(t, ctx)
-	click(t, ctx, `[popovertarget="filter-country"]`)
-	until(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`)
-	click(t, ctx, `#filter-country label`)
-	until(t, ctx, `new URLSearchParams(location.search).get("country") === "DE"`)
-	if get(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`) != true {
+	waitUntil(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
+	waitSettled(t, ctx)
+	clickOn(t, ctx, `[popovertarget="filter-country"]`)
+	waitUntil(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`)
+	clickOn(t, ctx, `#filter-country label`)
+	waitUntil(t, ctx, `new URLSearchParams(location.search).get("country") === "DE"`)
+	if fetchPage(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`) != true {
 		t.Error("the menu closed at the first choice")
 	}
 }
 
 func TestSelection(t *testing.T) {
-	f, ctx := newFake(t), browser(t)
-	open(t, ctx, f.URL+"/nodes")
+	f, ctx := newFake(t), newBrowser(t)
+	openPage(t, ctx, f.URL+"/nodes")
 	shown := `getComputedStyle(document.querySelector("#bulk")).display !== "none"`
-	if get(t, ctx, shown) == true {
+	if fetchPage(t, ctx, shown) == true {
 		t.Error("the bulk bar is there without a selection")
 	}
-	click(t, ctx, "#pick-node-2")
+	clickOn(t, ctx, "#pick-node-2")
 	at := func(selector string) (x, y float64) {
-		box := get(t, ctx, `(() => { const b = document.querySelector("`+selector+`").getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] })()`).([]any)
+		box := fetchPage(t, ctx, `(() => { const b = document.querySelector("`+selector+`").getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] })()`).([]any)
 		return box[0].(float64), box[1].(float64)
 	}
 	x, y := at("#pick-node-6")
 	if err := chromedp.Do(ctx, chromedp.MouseClickXY(x, y, chromedp.ButtonModifiers(chromedp.ModifierShift))); err != nil {
 		t.Fatal(err)
 	}
-	until(t, ctx, `document.querySelector("[data-count]").textContent === "5"`)
-	until(t, ctx, shown)
-	if get(t, ctx, `document.querySelector("thead .pick input").indeterminate`) != true {
+	waitUntil(t, ctx, `document.querySelector("[data-count]").textContent === "5"`)
+	waitUntil(t, ctx, shown)
+	if fetchPage(t, ctx, `document.querySelector("thead .pick input").indeterminate`) != true {
 		t.Error("the box in the header does not say that some are selected")
 	}
-	click(t, ctx, "[data-every]")
-	until(t, ctx, `document.querySelector("[data-count]").textContent === "300"`)
-	click(t, ctx, "#pick-node-3")
-	until(t, ctx, `!document.querySelector("[data-every]").checked`)
-	click(t, ctx, "[data-unpick]")
-	until(t, ctx, `!(`+shown+`)`)
-	press(t, ctx, "j")
-	press(t, ctx, "j")
-	press(t, ctx, "x")
-	until(t, ctx, `document.querySelector("#pick-node-2").checked`)
-	click(t, ctx, "#bulk button[name=kind]")
-	until(t, ctx, `document.querySelector(".toast p")?.textContent === "1 node"`)
+	clickOn(t, ctx, "[data-every]")
+	waitUntil(t, ctx, `document.querySelector("[data-count]").textContent === "300"`)
+	clickOn(t, ctx, "#pick-node-3")
+	waitUntil(t, ctx, `!document.querySelector("[data-every]").checked`)
+	clickOn(t, ctx, "[data-unpick]")
+	waitUntil(t, ctx, `!(`+shown+`)`)
+	pressKey(t, ctx, "j")
+	pressKey(t, ctx, "j")
+	pressKey(t, ctx, "x")
+	waitUntil(t, ctx, `document.querySelector("#pick-node-2").checked`)
+	clickOn(t, ctx, "#bulk button[name=kind]")
+	waitUntil(t, ctx, `document.querySelector(".toast p")?.textContent === "1 node"`)
 }
 
 func TestDialogs(t *testing.T) {
-	f, ctx := newFake(t), browser(t)
-	open(t, ctx, f.URL+"/nodes")
-	click(t, ctx, "#pick-node-1")
-	click(t, ctx, "#bulk .danger")
-	until(t, ctx, `document.querySelector("#dialog dialog[open]")`)
-	if got := get(t, ctx, `document.querySelector("#confirm-title").textContent`); got != "Delete 1 node?" {
+	f, ctx := newFake(t), newBrowser(t)
+	openPage(t, ctx, f.URL+"/nodes")
+	clickOn(t, ctx, "#pick-node-1")
+	clickOn(t, ctx, "#bulk .danger")
+	waitUntil(t, ctx, `document.querySelector("#dialog dialog[open]")`)
+	if got := fetchPage(t, ctx, `document.querySelector("#confirm-title").textContent`); got != "Delete 1 node?" {
 		t.Errorf("the dialog asks %v", got)
 	}
-	if got := get(t, ctx, `document.activeElement.textContent`); got != "Cancel" {
+	if got := fetchPage(t, ctx, `document.activeElement.textContent`); got != "Cancel" {
 		t.Errorf("the focus is on %v, not on the way back", got)
 	}
-	click(t, ctx, "#confirm [data-close]")
-	until(t, ctx, `!document.querySelector("#dialog dialog")`)
-	click(t, ctx, `#node-2 [popovertarget]`)
-	until(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`)
-	box := get(t, ctx, `(() => { const b = document.querySelector("#menu-node-2").getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth && b.width > 100 })()`)
+	clickOn(t, ctx, "#confirm [data-close]")
+	waitUntil(t, ctx, `!document.querySelector("#dialog dialog")`)
+	clickOn(t, ctx, `#node-2 [popovertarget]`)
+	waitUntil(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`)
+	box := fetchPage(t, ctx, `(() => { const b = document.querySelector("#menu-node-2").getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth && b.width > 100 })()`)
 	if box != true {
 		t.Error("the menu of a row hangs out of the window")
 	}
-	click(t, ctx, "#menu-node-2 .danger")
-	until(t, ctx, `document.querySelector("#dialog dialog[open]")`)
-	if get(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`) == true {
+	clickOn(t, ctx, "#menu-node-2 .danger")
+	waitUntil(t, ctx, `document.querySelector("#dialog dialog[open]")`)
+	if fetchPage(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`) == true {
 		t.Error("the menu stays open under the dialog")
 	}
-	press(t, ctx, "\u001b")
-	until(t, ctx, `!document.querySelector("#dialog dialog")`)
-	press(t, ctx, "?")
-	until(t, ctx, `document.querySelector("#help").open`)
+	pressKey(t, ctx, "\u001b")
+	waitUntil(t, ctx, `!document.querySelector("#dialog dialog")`)
+	pressKey(t, ctx, "?")
+	waitUntil(t, ctx, `document.querySelector("#help").open`)
 }

@@ -66,7 +66,7 @@ var channelExamples = [][2]string{
 	{"Rocket.Chat", "rocketchat://HOST/TOKEN_A/TOKEN_B/CHANNEL"},
 }
 
-func (f ChannelForm) action() string {
+func (f ChannelForm) actionURL() string {
 	if f.ID == 0 {
 		return "/channels"
 	}
@@ -75,17 +75,17 @@ func (f ChannelForm) action() string {
 
 func channelURL(id int64) string { return "/channels/" + strconv.FormatInt(id, 10) }
 
-func (f ChannelForm) field(name, label, help, class string) FieldArgs {
+func (f ChannelForm) fieldArgs(name, label, help, class string) FieldArgs {
 	return FieldArgs{Name: name, Label: label, Help: help, Error: f.Errors[name], Class: class}
 }
 
-func (f ChannelForm) optional(name, label, help, class string) FieldArgs {
-	a := f.field(name, label, help, class)
+func (f ChannelForm) optionalField(name, label, help, class string) FieldArgs {
+	a := f.fieldArgs(name, label, help, class)
 	a.Optional = f.ID == 0 // of an address that is kept, every field is
 	return a
 }
 
-func (f ChannelForm) wants(k connexa.NoticeKind) bool {
+func (f ChannelForm) wantsKind(k connexa.NoticeKind) bool {
 	for _, kind := range f.Input.Kinds {
 		if kind == string(k) {
 			return true
@@ -94,8 +94,8 @@ func (f ChannelForm) wants(k connexa.NoticeKind) bool {
 	return false
 }
 
-// port is what stands in the field of the port.
-func (f ChannelForm) port() string {
+// portField is what stands in the field of the port.
+func (f ChannelForm) portField() string {
 	if f.Input.Port == "" && f.ID == 0 {
 		return "587"
 	}
@@ -140,8 +140,8 @@ func toldOf(p *i18n.Printer, c connexa.Channel) string {
 	return strings.Join(list, ", ")
 }
 
-// failing says that the last message did not go out.
-func failing(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
+// failingChannels says that the last message did not go out.
+func failingChannels(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
 
 func secretInput(extra templ.Attributes) templ.Attributes {
 	a := templ.Attributes{"class": "mono", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "maxlength": "2000"}

@@ -434,7 +434,7 @@ func channelRow(c connexa.Channel) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, asks(channelURL(c.ID)+"/remove"))
+		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, asksText(channelURL(c.ID)+"/remove"))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -445,7 +445,7 @@ func channelRow(c connexa.Channel) templ.Component {
 		var templ_7745c5c3_Var26 string
 		templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(p.T("channel.remove"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/channels.templ`, Line: 79, Col: 160}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/channels.templ`, Line: 79, Col: 164}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var26))
 		if templ_7745c5c3_Err != nil {
@@ -482,7 +482,7 @@ func channelState(c connexa.Channel) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		p := i18n.From(ctx)
-		if failing(c) {
+		if failingChannels(c) {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<div class=\"row\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -513,7 +513,7 @@ func channelState(c connexa.Channel) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		var templ_7745c5c3_Var29 = []any{templ.KV("sub", failing(c))}
+		var templ_7745c5c3_Var29 = []any{templ.KV("sub", failingChannels(c))}
 		templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var29...)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -564,7 +564,7 @@ func channelState(c connexa.Channel) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if !failing(c) && !c.FailedAt.IsZero() {
+		if !failingChannels(c) && !c.FailedAt.IsZero() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, "<div class=\"sub\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -666,9 +666,9 @@ func ChannelFormPage(pg Page, f ChannelForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var39 templ.SafeURL
-			templ_7745c5c3_Var39, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(f.action()))
+			templ_7745c5c3_Var39, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL(f.actionURL()))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/channels.templ`, Line: 127, Col: 71}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/channels.templ`, Line: 127, Col: 74}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var39))
 			if templ_7745c5c3_Err != nil {
@@ -873,11 +873,11 @@ func ChannelFormPage(pg Page, f ChannelForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("name", p.T("channel.name"), p.T("channel.name.help"), "half"), Value: f.Input.Name, Attrs: templ.Attributes{"autocomplete": "off", "maxlength": "60"}}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("name", p.T("channel.name"), p.T("channel.name.help"), "half"), Value: f.Input.Name, Attrs: templ.Attributes{"autocomplete": "off", "maxlength": "60"}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: f.field("lang", p.T("channel.lang"), "", "half"), Value: f.Input.Lang, Options: langOptions()}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: f.fieldArgs("lang", p.T("channel.lang"), "", "half"), Value: f.Input.Lang, Options: langOptions()}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -916,7 +916,7 @@ func ChannelFormPage(pg Page, f ChannelForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if f.wants(k) {
+				if f.wantsKind(k) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 68, " checked")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -1077,11 +1077,11 @@ func telegramFields(f ChannelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("token", p.T("channel.telegram.token"), p.T("channel.telegram.token.help"), "half"), Value: f.Input.Token, Attrs: secretInput(nil)}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("token", p.T("channel.telegram.token"), p.T("channel.telegram.token.help"), "half"), Value: f.Input.Token, Attrs: secretInput(nil)}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("chat", p.T("channel.telegram.chat"), p.T("channel.telegram.chat.help"), "half"), Value: f.Input.Chat, Attrs: secretInput(nil)}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("chat", p.T("channel.telegram.chat"), p.T("channel.telegram.chat.help"), "half"), Value: f.Input.Chat, Attrs: secretInput(nil)}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1119,27 +1119,27 @@ func mailFields(f ChannelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("host", p.T("channel.mail.host"), "", "two-thirds keep"), Value: f.Input.Host, Attrs: secretInput(templ.Attributes{"placeholder": "mail.example.net"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("host", p.T("channel.mail.host"), "", "two-thirds keep"), Value: f.Input.Host, Attrs: secretInput(templ.Attributes{"placeholder": "mail.example.net"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("port", p.T("channel.mail.port"), p.T("channel.mail.port.help"), "third keep"), Value: f.port(), Attrs: templ.Attributes{"class": "mono", "inputmode": "numeric", "autocomplete": "off", "maxlength": "5"}}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("port", p.T("channel.mail.port"), p.T("channel.mail.port.help"), "third keep"), Value: f.portField(), Attrs: templ.Attributes{"class": "mono", "inputmode": "numeric", "autocomplete": "off", "maxlength": "5"}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("user", p.T("channel.mail.user"), "", "half"), Value: f.Input.User, Attrs: secretInput(nil)}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optionalField("user", p.T("channel.mail.user"), "", "half"), Value: f.Input.User, Attrs: secretInput(nil)}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("password", p.T("channel.mail.password"), "", "half"), Type: "password", Attrs: secretInput(templ.Attributes{"autocomplete": "new-password"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optionalField("password", p.T("channel.mail.password"), "", "half"), Type: "password", Attrs: secretInput(templ.Attributes{"autocomplete": "new-password"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("from", p.T("channel.mail.from"), "", "half"), Value: f.Input.From, Attrs: secretInput(templ.Attributes{"inputmode": "email"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("from", p.T("channel.mail.from"), "", "half"), Value: f.Input.From, Attrs: secretInput(templ.Attributes{"inputmode": "email"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("to", p.T("channel.mail.to"), p.T("channel.mail.to.help"), "half"), Value: f.Input.To, Attrs: secretInput(templ.Attributes{"inputmode": "email"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("to", p.T("channel.mail.to"), p.T("channel.mail.to.help"), "half"), Value: f.Input.To, Attrs: secretInput(templ.Attributes{"inputmode": "email"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1213,11 +1213,11 @@ func webhookFields(f ChannelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("webhook", p.T("channel.webhook.url"), "", ""), Value: f.Input.Webhook, Attrs: secretInput(templ.Attributes{"placeholder": "https://", "inputmode": "url"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("webhook", p.T("channel.webhook.url"), "", ""), Value: f.Input.Webhook, Attrs: secretInput(templ.Attributes{"placeholder": "https://", "inputmode": "url"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optional("bearer", p.T("channel.webhook.bearer"), p.T("channel.webhook.bearer.help"), ""), Type: "password", Attrs: secretInput(templ.Attributes{"autocomplete": "new-password"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.optionalField("bearer", p.T("channel.webhook.bearer"), p.T("channel.webhook.bearer.help"), ""), Type: "password", Attrs: secretInput(templ.Attributes{"autocomplete": "new-password"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1268,7 +1268,7 @@ func otherFields(f ChannelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.field("url", p.T("channel.url"), "", ""), Value: f.Input.URL, Attrs: secretInput(templ.Attributes{"inputmode": "url"})}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("url", p.T("channel.url"), "", ""), Value: f.Input.URL, Attrs: secretInput(templ.Attributes{"inputmode": "url"})}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -67,7 +67,7 @@ func (f figures) MarshalJSON() ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-func (c chart) data() string {
+func (c chart) chartJSON() string {
 	b, err := json.Marshal(c)
 	if err != nil { // numbers and strings have a JSON form
 		return "{}"
@@ -94,36 +94,36 @@ type PeriodLink struct {
 	URL    string
 }
 
-// charts are those that there is something to draw for.
-func (v Pictures) charts(p *i18n.Printer) []chart {
+// allCharts are those that there is something to draw for.
+func (v Pictures) allCharts(p *i18n.Printer) []chart {
 	var list []chart
 	if len(v.Spans) > 0 {
-		list = v.tested(p)
+		list = v.hasProbes(p)
 	}
 	if len(v.Traffic) > 0 {
-		list = append(list, v.traffic(p))
+		list = append(list, v.trafficChart(p))
 	}
 	return list
 }
 
-// tested are the charts of what the tests saw.
-func (v Pictures) tested(p *i18n.Printer) []chart {
+// hasProbes are the charts of what the tests saw.
+func (v Pictures) hasProbes(p *i18n.Printer) []chart {
 	// Without an answer there is a gap in the line of latencies; without a
 	// measurement there is none in that of speeds.
-	list := []chart{v.of(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latency(p)}
-	if fast := v.of(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
-		list = append(list, fast.speed(p))
+	list := []chart{v.periodLabel(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latencyChart(p)}
+	if fast := v.periodLabel(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
+		list = append(list, fast.speedChart(p))
 	}
 	return list
 }
 
-// of keeps the spans that a chart is about.
-func (v Pictures) of(about func(*connexa.Bucket) bool) Pictures {
+// periodLabel keeps the spans that a chart is about.
+func (v Pictures) periodLabel(about func(*connexa.Bucket) bool) Pictures {
 	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Bucket) bool { return !about(&s) })
 	return v
 }
 
-func (v Pictures) frame(id, title string, p *i18n.Printer) chart {
+func (v Pictures) chartFrame(id, title string, p *i18n.Printer) chart {
 	c := chart{
 		ID: id, Title: title, Sync: true, From: v.From.Unix(), To: v.To.Unix(), Step: int64(v.Tier.Length() / time.Second),
 		At: make([]int64, len(v.Spans)), Words: chartWords{One: p.T("chart.failed"), Some: p.T("chart.failed.some", "{0}", "{1}")},
@@ -156,8 +156,8 @@ func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Bucket) con
 	return l, all
 }
 
-func (v Pictures) latency(p *i18n.Printer) chart {
-	c := v.frame("chart-latency", p.T("chart.latency"), p)
+func (v Pictures) latencyChart(p *i18n.Printer) chart {
+	c := v.chartFrame("chart-latency", p.T("chart.latency"), p)
 	c.Unit = p.T("unit.ms", "{0}")
 	line, all := v.lineOf(c.Title, 1000, func(s *connexa.Bucket) connexa.Sum { return s.Latency })
 	c.Lines = []chartLine{line}
@@ -182,8 +182,8 @@ func (v Pictures) latency(p *i18n.Printer) chart {
 	return c
 }
 
-func (v Pictures) speed(p *i18n.Printer) chart {
-	c := v.frame("chart-speed", p.T("chart.speed"), p)
+func (v Pictures) speedChart(p *i18n.Printer) chart {
+	c := v.chartFrame("chart-speed", p.T("chart.speed"), p)
 	c.Unit, c.Digits = p.T("unit.mbit", "{0}"), 1
 	down, all := v.lineOf(p.T("chart.down"), 1e6, func(s *connexa.Bucket) connexa.Sum { return s.Down })
 	up, allUp := v.lineOf(p.T("chart.up"), 1e6, func(s *connexa.Bucket) connexa.Sum { return s.Up })
@@ -203,9 +203,9 @@ func (v Pictures) speed(p *i18n.Printer) chart {
 	return c
 }
 
-// traffic is how much went through the node's service, as a speed: what a span
+// trafficChart is how much went through the node's service, as a speed: what a span
 // moved, spread over its length.
-func (v Pictures) traffic(p *i18n.Printer) chart {
+func (v Pictures) trafficChart(p *i18n.Printer) chart {
 	c := chart{
 		ID: "chart-traffic", Title: p.T("chart.traffic"), Unit: p.T("unit.mbit", "{0}"), Digits: 1, Sync: true,
 		From: v.From.Unix(), To: v.To.Unix(), Step: int64(v.TrafficEvery / time.Second), At: make([]int64, len(v.Traffic)),

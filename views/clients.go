@@ -45,7 +45,7 @@ func ClientStates() []string {
 	return []string{ClientActive, string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)}
 }
 
-func (v ClientList) all() int {
+func (v ClientList) countAll() int {
 	n := 0
 	for _, count := range v.Counts {
 		n += count
@@ -53,8 +53,8 @@ func (v ClientList) all() int {
 	return n
 }
 
-// states are those that the chips show: those that exist.
-func (v ClientList) states() []string {
+// stateChips are those that the chips show: those that exist.
+func (v ClientList) stateChips() []string {
 	var list []string
 	for _, s := range ClientStates() {
 		if v.Counts[s] > 0 || v.State == s {
@@ -64,7 +64,7 @@ func (v ClientList) states() []string {
 	return list
 }
 
-func (v ClientList) pager() Pager {
+func (v ClientList) pagerArgs() Pager {
 	return Pager{From: min(v.From+1, v.Total), To: v.From + len(v.Rows), Total: v.Total, Prev: v.Prev, Next: v.Next, Target: "#clients"}
 }
 
@@ -101,41 +101,43 @@ func clientTone(r connexa.ClientRefusal) Tone {
 	}
 }
 
-// key is what a row shows, so that the page's script sees a change of state.
-func (r ClientRow) key() string { return ClientState(r.Live.State) + strconv.FormatInt(r.Revision, 10) }
+// rowKey is what a row shows, so that the page's script sees a change of state.
+func (r ClientRow) rowKey() string {
+	return ClientState(r.Live.State) + strconv.FormatInt(r.Revision, 10)
+}
 
-// used is what the user has moved of its quota.
-func (r ClientRow) used() uint64 { return r.Live.Up + r.Live.Down }
+// usedBytes is what the user has moved of its quota.
+func (r ClientRow) usedBytes() uint64 { return r.Live.Up + r.Live.Down }
 
-// share is how much of the quota is used, in thousandths of a bar.
-func (r ClientRow) share() string {
+// usedShare is how much of the quota is used, in thousandths of a bar.
+func (r ClientRow) usedShare() string {
 	if r.Quota == 0 {
 		return "0"
 	}
-	return strconv.FormatUint(uint64(min(1, float64(r.used())/float64(r.Quota))*1000), 10)
+	return strconv.FormatUint(uint64(min(1, float64(r.usedBytes())/float64(r.Quota))*1000), 10)
 }
 
 // shareTone is the colour of the bar of the quota.
 func (r ClientRow) shareTone() string {
 	switch {
-	case r.used() >= r.Quota:
+	case r.usedBytes() >= r.Quota:
 		return "bad"
-	case float64(r.used()) >= 0.9*float64(r.Quota):
+	case float64(r.usedBytes()) >= 0.9*float64(r.Quota):
 		return "warn"
 	}
 	return "info"
 }
 
-// usage is the traffic in words: of a quota, or in all.
-func (r ClientRow) usage(p *i18n.Printer) string {
+// usageText is the traffic in words: of a quota, or in all.
+func (r ClientRow) usageText(p *i18n.Printer) string {
 	if r.Quota == 0 {
-		return p.Volume(int64(r.used()))
+		return p.Volume(int64(r.usedBytes()))
 	}
-	return p.T("clients.used.of", p.Volume(int64(r.used())), p.Volume(int64(r.Quota)))
+	return p.T("clients.used.of", p.Volume(int64(r.usedBytes())), p.Volume(int64(r.Quota)))
 }
 
-// scope says in a few words what the user may use.
-func (r ClientRow) scope(p *i18n.Printer) string {
+// scopeText says in a few words what the user may use.
+func (r ClientRow) scopeText(p *i18n.Printer) string {
 	switch r.Scope {
 	case connexa.ScopeNodes:
 		return p.T("clients.scope.count", len(r.Nodes))
@@ -145,8 +147,8 @@ func (r ClientRow) scope(p *i18n.Printer) string {
 	return p.T("clients.scope.all")
 }
 
-// sources are the addresses from which the user may come, with commas.
-func (r ClientRow) sources() string {
+// sourcesText are the addresses from which the user may come, with commas.
+func (r ClientRow) sourcesText() string {
 	list := make([]string, len(r.Sources))
 	for i, s := range r.Sources {
 		list[i] = connexa.SourceText(s)
@@ -176,38 +178,38 @@ type ClientForm struct {
 	Tags     []string      // in use, as suggestions
 }
 
-func (f ClientForm) action() string {
+func (f ClientForm) actionURL() string {
 	if f.ID == 0 {
 		return "/clients"
 	}
 	return clientURL(f.ID) + "/edit"
 }
 
-func (f ClientForm) back() string {
+func (f ClientForm) backURL() string {
 	if f.ID == 0 {
 		return "/clients"
 	}
 	return clientURL(f.ID)
 }
 
-func (f ClientForm) field(name, label, help, class string) FieldArgs {
+func (f ClientForm) fieldArgs(name, label, help, class string) FieldArgs {
 	return FieldArgs{Name: name, Label: label, Help: help, Error: f.Errors[name], Class: class}
 }
 
-func (f ClientForm) optional(name, label, help, class string) FieldArgs {
-	a := f.field(name, label, help, class)
+func (f ClientForm) optionalField(name, label, help, class string) FieldArgs {
+	a := f.fieldArgs(name, label, help, class)
 	a.Optional = true
 	return a
 }
 
-func (f ClientForm) password(p *i18n.Printer) FieldArgs {
+func (f ClientForm) passwordField(p *i18n.Printer) FieldArgs {
 	if f.ID != 0 {
-		return f.optional("password", p.T("node.password"), p.T("clients.password.keep"), "half")
+		return f.optionalField("password", p.T("node.password"), p.T("clients.password.keep"), "half")
 	}
-	return f.optional("password", p.T("node.password"), p.T("clients.password.made"), "half")
+	return f.optionalField("password", p.T("node.password"), p.T("clients.password.made"), "half")
 }
 
-func (f ClientForm) chosen(id int64) bool {
+func (f ClientForm) nodeChosen(id int64) bool {
 	for _, s := range f.Input.Nodes {
 		if s == strconv.FormatInt(id, 10) {
 			return true
@@ -216,7 +218,7 @@ func (f ClientForm) chosen(id int64) bool {
 	return false
 }
 
-func periods(p *i18n.Printer) []Option {
+func periodOptions(p *i18n.Printer) []Option {
 	var list []Option
 	for _, q := range connexa.QuotaPeriods() {
 		list = append(list, Option{string(q), periodName(p, q)})
@@ -251,12 +253,12 @@ type clientBlock struct {
 	lines    []credentialLine
 }
 
-func (a ClientLines) blocks(p *i18n.Printer) []clientBlock {
+func (a ClientLines) lineBlocks(p *i18n.Printer) []clientBlock {
 	blocks := []clientBlock{
 		{id: "socks5", name: "SOCKS5"}, {id: "http", name: "HTTP"}, {id: "hostport", name: p.T("services.line.hostport")}, {id: "curl", name: "curl"},
 	}
 	for _, s := range a.Services {
-		for i, l := range s.lines(p) {
+		for i, l := range s.allLines(p) {
 			l.name, l.id = s.Name, blocks[i].id+"-"+strconv.FormatInt(s.NodeID, 10)
 			blocks[i].lines = append(blocks[i].lines, l)
 		}
@@ -264,8 +266,8 @@ func (a ClientLines) blocks(p *i18n.Printer) []clientBlock {
 	return blocks
 }
 
-// text is the whole block, a line each.
-func (b clientBlock) text() string {
+// joinedLines is the whole block, a line each.
+func (b clientBlock) joinedLines() string {
 	var out strings.Builder
 	for _, l := range b.lines {
 		out.WriteString(l.text + "\n")

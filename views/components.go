@@ -38,8 +38,8 @@ func ResultTone(m connexa.Result) Tone {
 	}
 }
 
-// bars are the classes of the ladder's ten bars.
-func (a LadderArgs) bars() []string {
+// stepBars are the classes of the ladder's ten bars.
+func (a TraceArgs) stepBars() []string {
 	height := a.Reached.Index()
 	classes := make([]string, len(connexa.Steps()))
 	for i := range classes {
@@ -57,7 +57,7 @@ func (a LadderArgs) bars() []string {
 	return classes
 }
 
-func (a LadderArgs) label(p *i18n.Printer) string {
+func (a TraceArgs) ariaLabel(p *i18n.Printer) string {
 	label := p.T("ladder.reached", a.Reached.Index(), len(connexa.Steps()))
 	if a.ByService {
 		label = p.T("ladder.service")
@@ -109,7 +109,7 @@ type share struct {
 	x, width string
 }
 
-func shares(t connexa.Tally) []share {
+func statusShares(t connexa.Tally) []share {
 	if t.Total <= 0 {
 		return nil
 	}

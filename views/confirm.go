@@ -12,7 +12,7 @@ import (
 // ConfirmDeleteOne is ConfirmDelete for a single node, which it names.
 func ConfirmDeleteOne(p *i18n.Printer, n connexa.Node, selection url.Values) Confirm {
 	c := ConfirmDelete(p, 1, selection)
-	c.Text = p.T("nodes.delete.one", server(n.Address, n.Port), n.Login)
+	c.Text = p.T("nodes.delete.one", serverText(n.Address, n.Port), n.Login)
 	return c
 }
 
@@ -20,7 +20,7 @@ func ConfirmDeleteOne(p *i18n.Printer, n connexa.Node, selection url.Values) Con
 // form that chose them; the answer carries it along with "yes" and the number
 // that was shown, so that no more than that is deleted.
 func ConfirmDelete(p *i18n.Printer, n int, selection url.Values) Confirm {
-	fields := slices.DeleteFunc(hidden(selection), func(h Hidden) bool { return h.Name == "yes" || h.Name == "count" })
+	fields := slices.DeleteFunc(hiddenFields(selection), func(h Hidden) bool { return h.Name == "yes" || h.Name == "count" })
 	return Confirm{
 		Title:   p.T("nodes.delete.title", n),
 		Text:    p.T("nodes.delete.text"),

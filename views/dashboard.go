@@ -39,7 +39,7 @@ func statusesWhere(keep func(connexa.Status) bool) []connexa.Status {
 	return list
 }
 
-func (v Dashboard) tiles(p *i18n.Printer) []tile {
+func (v Dashboard) statusTiles(p *i18n.Printer) []tile {
 	f := v.Facets
 	count := func(statuses []connexa.Status) (n int) {
 		for _, s := range statuses {
@@ -66,14 +66,14 @@ type rank struct {
 	most  int // of the list; its bar is full
 }
 
-func (r rank) width() string {
+func (r rank) barWidth() string {
 	if r.count == 0 || r.most == 0 {
 		return "0"
 	}
 	return strconv.FormatFloat(max(0.6, 100*float64(r.count)/float64(r.most)), 'f', 1, 64)
 }
 
-func ranked(list []rank) []rank {
+func rankCounts(list []rank) []rank {
 	most := 0
 	for _, r := range list {
 		most = max(most, r.count)
@@ -84,20 +84,20 @@ func ranked(list []rank) []rank {
 	return list
 }
 
-func (v Dashboard) statuses(p *i18n.Printer) []rank {
+func (v Dashboard) statusCounts(p *i18n.Printer) []rank {
 	var list []rank
-	for _, s := range reversed(connexa.Statuses()) {
+	for _, s := range reverseSort(connexa.Statuses()) {
 		if n := v.Facets.Statuses[s]; n > 0 {
 			list = append(list, rank{label: p.T("status." + string(s)), url: nodesOf(s), tone: StatusTone(s), count: n})
 		}
 	}
-	return ranked(list)
+	return rankCounts(list)
 }
 
 // rankRows is how many lines a list of counts has; the rest is one line more.
 const rankRows = 7
 
-func (v Dashboard) countries(p *i18n.Printer) []rank {
+func (v Dashboard) topCountries(p *i18n.Printer) []rank {
 	var list []rank
 	rest := 0
 	for i, f := range v.Facets.Countries {
@@ -114,19 +114,19 @@ func (v Dashboard) countries(p *i18n.Printer) []rank {
 	if rest > 0 {
 		list = append(list, rank{label: p.T("dash.others", len(v.Facets.Countries)-rankRows), count: rest})
 	}
-	return ranked(list)
+	return rankCounts(list)
 }
 
-func (v Dashboard) causes(p *i18n.Printer) []rank {
+func (v Dashboard) topCauses(p *i18n.Printer) []rank {
 	var list []rank
 	for _, f := range v.Facets.Causes[:min(len(v.Facets.Causes), rankRows)] {
 		c := connexa.Cause(f.Value)
 		list = append(list, rank{label: CauseText(p, c), url: NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}}), tone: ToneBad, count: f.Count})
 	}
-	return ranked(list)
+	return rankCounts(list)
 }
 
-func (v Dashboard) speeds(p *i18n.Printer) []rank {
+func (v Dashboard) speedClasses(p *i18n.Printer) []rank {
 	var list []rank
 	mbit := func(bits int64) string { return p.Number(bits / 1e6) }
 	for _, c := range v.Fleet.Speeds {
@@ -141,18 +141,18 @@ func (v Dashboard) speeds(p *i18n.Printer) []rank {
 		}
 		list = append(list, r)
 	}
-	return ranked(list)
+	return rankCounts(list)
 }
 
-func (v Dashboard) measured() (n int) {
+func (v Dashboard) countMeasured() (n int) {
 	for _, c := range v.Fleet.Speeds {
 		n += c.Count
 	}
 	return n
 }
 
-// history is the chart of the fleet over time; a single day is no line.
-func (v Dashboard) history(p *i18n.Printer) (chart, bool) {
+// historyChart is the chart of the fleet over time; a single day is no line.
+func (v Dashboard) historyChart(p *i18n.Printer) (chart, bool) {
 	days := v.Fleet.Days
 	if len(days) < 2 {
 		return chart{}, false

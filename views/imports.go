@@ -88,7 +88,7 @@ func (v Import) correctURL(line int64) string {
 	return to + "#" + domID("line", line)
 }
 
-func (v Import) count(c connexa.LineClass) int {
+func (v Import) countOf(c connexa.LineClass) int {
 	switch c {
 	case connexa.LineNew:
 		return v.New
@@ -140,8 +140,8 @@ func importName(p *i18n.Printer, i connexa.Import) string {
 	return i.Name
 }
 
-// subtitle is what was found out about the text.
-func (v Import) subtitle(p *i18n.Printer) string {
+// subtitleText is what was found out about the text.
+func (v Import) subtitleText(p *i18n.Printer) string {
 	parts := []string{p.Bytes(v.Bytes)}
 	if v.Import.Lines > 0 {
 		parts = append(parts, p.T("import.lines", v.Import.Lines))
@@ -181,8 +181,8 @@ func separatorName(p *i18n.Printer, s string) string {
 	}
 }
 
-// reading is the way in which the text is read, as one choice.
-func (v Import) reading() string {
+// readingText is the way in which the text is read, as one choice.
+func (v Import) readingText() string {
 	switch {
 	case v.Format == "text":
 		return "text"
@@ -193,14 +193,14 @@ func (v Import) reading() string {
 	}
 }
 
-func readings(p *i18n.Printer) []Option {
+func readingOptions(p *i18n.Printer) []Option {
 	return []Option{
 		{"", p.T("import.separator.auto")}, {",", p.T("import.separator.comma")}, {";", p.T("import.separator.semicolon")},
 		{"tab", p.T("import.separator.tab")}, {"|", p.T("import.separator.bar")}, {"text", p.T("import.format.text")},
 	}
 }
 
-func (v Import) encodings(p *i18n.Printer) []Option {
+func (v Import) encodingOptions(p *i18n.Printer) []Option {
 	options := []Option{{"", p.T("import.separator.auto")}}
 	for _, e := range v.Encodings {
 		options = append(options, Option{e, encodingName(e)})
@@ -208,7 +208,7 @@ func (v Import) encodings(p *i18n.Printer) []Option {
 	return options
 }
 
-func (v Import) encoding() string {
+func (v Import) encodingName() string {
 	if slices.Contains(v.Encodings, v.Encoding) {
 		return v.Encoding
 	}
@@ -235,8 +235,8 @@ func linePlace(p *i18n.Printer, l connexa.ImportLine) string {
 	return p.Place(l.City, l.State, l.Country)
 }
 
-// difference is one field in which a line and a node differ, in words.
-func difference(p *i18n.Printer, d connexa.Difference) string {
+// differenceText is one field in which a line and a node differ, in words.
+func differenceText(p *i18n.Printer, d connexa.Difference) string {
 	field := p.T("import.field." + d.Field)
 	switch {
 	case d.Field == "password":
@@ -248,14 +248,14 @@ func difference(p *i18n.Printer, d connexa.Difference) string {
 	}
 }
 
-// chosen is the choice that holds for a conflict.
-func (v Import) chosen(l connexa.ImportLine) connexa.Choice {
+// chosenTest is the choice that holds for a conflict.
+func (v Import) chosenTest(l connexa.ImportLine) connexa.Choice {
 	return v.Import.ChoiceFor(l.Choice, l.PasswordOnly, l.Both)
 }
 
-// choices are those of a conflict in the order in which they are offered: the file
+// choiceOptions are those of a conflict in the order in which they are offered: the file
 // comes first where only the password differs.
-func choices(fileFirst, both bool) []connexa.Choice {
+func choiceOptions(fileFirst, both bool) []connexa.Choice {
 	list := []connexa.Choice{connexa.KeepMine, connexa.TakeTheirs}
 	if fileFirst {
 		list[0], list[1] = list[1], list[0]
@@ -279,8 +279,8 @@ func choiceName(p *i18n.Printer, c connexa.Choice, l connexa.ImportLine) string 
 	}
 }
 
-// button is what the confirmation says: what will be done.
-func (v Import) button(p *i18n.Printer) string {
+// buttonText is what the confirmation says: what will be done.
+func (v Import) buttonText(p *i18n.Printer) string {
 	if v.Confirmed {
 		return p.T("import.confirmed")
 	}
@@ -296,11 +296,11 @@ func (v Import) button(p *i18n.Printer) string {
 			parts = append(parts, p.T(part.key, part.n))
 		}
 	}
-	return capital(strings.Join(parts, " · "))
+	return capitalize(strings.Join(parts, " · "))
 }
 
-// capital is s with its first letter as that of a sentence.
-func capital(s string) string {
+// capitalize is s with its first letter as that of a sentence.
+func capitalize(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }
@@ -317,8 +317,8 @@ func lineRows(l connexa.ImportLine) string {
 
 func (v Import) crowdedNames() string { return strings.Join(v.Crowded, ", ") }
 
-// written is the progress of the writing as a meter shows it.
-func (v Import) written() connexa.Tally {
+// writtenText is the progress of the writing as a meter shows it.
+func (v Import) writtenText() connexa.Tally {
 	return connexa.Tally{Total: v.Todo, Good: v.Written}
 }
 

@@ -12,16 +12,16 @@ import (
 // inline style for its indicators) and lets the browser go back by itself.
 const htmxConfig = `{"includeIndicatorCSS":false,"history":"reload","extensions":"sse"}`
 
-func title(p *i18n.Printer, page string) string {
+func pageTitle(p *i18n.Printer, page string) string {
 	if page == "" {
 		return "Connexa"
 	}
 	return page + " · Connexa"
 }
 
-// ticking carries the sentences with which the page's script keeps relative
+// tickingTime carries the sentences with which the page's script keeps relative
 // times fresh; {0} is the number.
-func ticking(p *i18n.Printer) templ.Attributes {
+func tickingTime(p *i18n.Printer) templ.Attributes {
 	words := map[string]string{"now": p.T("time.now")}
 	for _, unit := range []string{"s", "min", "h", "d"} {
 		words[unit] = p.T("time.ago."+unit, "{0}")

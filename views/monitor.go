@@ -54,8 +54,8 @@ func WatchedOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) W
 	return v
 }
 
-// next says when and how the node is looked at next.
-func (v Watched) next(p *i18n.Printer) string {
+// nextText says when and how the node is looked at next.
+func (v Watched) nextText(p *i18n.Printer) string {
 	switch {
 	case v.Next == "":
 		return p.T("monitor.next.none")

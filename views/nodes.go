@@ -84,9 +84,9 @@ func nodesURL(path string, q connexa.ListQuery) string {
 	return path + "?" + v.Encode()
 }
 
-// pager leads through the list. The size is a preference of the reader and
+// pagerArgs leads through the list. The size is a preference of the reader and
 // need not be in every address.
-func (l NodeList) pager() Pager {
+func (l NodeList) pagerArgs() Pager {
 	at := func(cursor string) string {
 		if cursor == "" {
 			return ""
@@ -107,13 +107,13 @@ func (l NodeList) sizeURL(size int) string {
 	return NodesURL(q)
 }
 
-// selection is the filter as a form carries it, for "all that match".
-func (l NodeList) selection() []Hidden { return hidden(l.Query.Filter.Values()) }
+// selectionFields is the filter as a form carries it, for "all that match".
+func (l NodeList) selectionFields() []Hidden { return hiddenFields(l.Query.Filter.Values()) }
 
 // HiddenOf are the fields of a form that another form carries along.
-func HiddenOf(v url.Values) []Hidden { return hidden(v) }
+func HiddenOf(v url.Values) []Hidden { return hiddenFields(v) }
 
-func hidden(v url.Values) []Hidden {
+func hiddenFields(v url.Values) []Hidden {
 	var list []Hidden
 	for name, values := range v {
 		for _, value := range values {
@@ -124,8 +124,8 @@ func hidden(v url.Values) []Hidden {
 	return list
 }
 
-// measured says whether there is a column of speeds.
-func (l NodeList) measured() bool {
+// showsSpeed says whether there is a column of speeds.
+func (l NodeList) showsSpeed() bool {
 	return l.Speeds || slices.ContainsFunc(l.Rows, func(r NodeRow) bool { return r.Last.DownBits > 0 })
 }
 
@@ -137,7 +137,7 @@ type column struct {
 	desc  bool // the first click begins with the largest
 }
 
-func (l NodeList) columns(p *i18n.Printer) []column {
+func (l NodeList) tableColumns(p *i18n.Printer) []column {
 	list := []column{
 		{"state", connexa.SortStatus, p.T("nodes.column.status"), true},
 		{"where", connexa.SortAddress, p.T("nodes.column.server"), false},
@@ -145,7 +145,7 @@ func (l NodeList) columns(p *i18n.Printer) []column {
 		{"why-cell", connexa.SortStep, p.T("nodes.column.why"), true},
 		{"num late", connexa.SortLatency, p.T("nodes.column.latency"), false},
 	}
-	if l.measured() {
+	if l.showsSpeed() {
 		list = append(list, column{"num fast", connexa.SortSpeed, p.T("nodes.column.speed"), true})
 	}
 	if l.Serves {
@@ -154,19 +154,19 @@ func (l NodeList) columns(p *i18n.Printer) []column {
 	return append(list, column{"num seen", connexa.SortChecked, p.T("nodes.column.checked"), true})
 }
 
-// sorted is the value of aria-sort for a column.
-func (l NodeList) sorted(c column) string {
+// sortedBy is the value of aria-sort for a column.
+func (l NodeList) sortedBy(c column) string {
 	switch {
-	case l.sort().Key != c.key:
+	case l.sortHref().Key != c.key:
 		return "none"
-	case l.sort().Desc:
+	case l.sortHref().Desc:
 		return "descending"
 	default:
 		return "ascending"
 	}
 }
 
-func (l NodeList) sort() connexa.Sort {
+func (l NodeList) sortHref() connexa.Sort {
 	if l.Query.Sort.Key == "" {
 		return connexa.Sort{Key: connexa.SortAddress}
 	}
@@ -178,8 +178,8 @@ func (l NodeList) sortURL(c column) string {
 	q := l.Query
 	q.Cursor, q.Size = "", 0
 	q.Sort = connexa.Sort{Key: c.key, Desc: c.desc}
-	if l.sort().Key == c.key {
-		q.Sort.Desc = !l.sort().Desc
+	if l.sortHref().Key == c.key {
+		q.Sort.Desc = !l.sortHref().Desc
 	}
 	return NodesURL(q)
 }
@@ -203,23 +203,23 @@ func sortIcon(order string) string {
 	}
 }
 
-// mbit is a speed without its unit, which stands in the heading.
-func mbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(bits)/1e6, 1) }
+// formatMbit is a speed without its unit, which stands in the heading.
+func formatMbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(bits)/1e6, 1) }
 
-// answered says whether the last probe found a PPTP server. How fast a port
+// answeredBy says whether the last probe found a PPTP server. How fast a port
 // accepts that is not one would look like the latency of a good node.
-func (r NodeRow) answered() bool { return r.Last.Reached.Index() >= connexa.Control.Index() }
+func (r NodeRow) answeredBy() bool { return r.Last.Reached.Index() >= connexa.Control.Index() }
 
-// key is what a row shows, so that the page's script sees a change.
-func (r NodeRow) key() string {
+// rowKey is what a row shows, so that the page's script sees a change.
+func (r NodeRow) rowKey() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Basis.Reached), string(r.Basis.Cause), strconv.FormatInt(r.Basis.At.UnixMilli(), 36), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
 		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Failures.Suspect()), strconv.FormatBool(r.Plain), strconv.FormatBool(r.Flapping), string(serviceState(r.Service)),
 	}, "|")
 }
 
-// server is the address, with the port where it is not the usual one.
-func server(address string, port int) string {
+// serverText is the address, with the port where it is not the usual one.
+func serverText(address string, port int) string {
 	if port == connexa.DefaultPort || port == 0 {
 		return address
 	}
@@ -252,15 +252,15 @@ func basisTitle(p *i18n.Printer, n *connexa.Node) string {
 	if n.Basis.At.IsZero() {
 		return ""
 	}
-	title := p.T("node.basis", lower(p.T("kind."+string(n.Basis.Kind)))) + " · " + p.Exact(n.Basis.At)
+	title := p.T("node.basis", lowerFirst(p.T("kind."+string(n.Basis.Kind)))) + " · " + p.Exact(n.Basis.At)
 	if n.Basis.ByService() {
 		title += " · " + p.T("ladder.service")
 	}
 	return title
 }
 
-// details are the second line about a place.
-func details(p *i18n.Printer, n *connexa.Node) string {
+// detailParts are the second line about a place.
+func detailParts(p *i18n.Printer, n *connexa.Node) string {
 	var parts []string
 	for _, s := range []string{p.Country(n.Country), n.Provider} {
 		if s != "" {
@@ -270,7 +270,7 @@ func details(p *i18n.Printer, n *connexa.Node) string {
 	return strings.Join(parts, " · ")
 }
 
-func town(p *i18n.Printer, n *connexa.Node) string {
+func placeText(p *i18n.Printer, n *connexa.Node) string {
 	return p.Place(n.City, stateOf(p, n), "")
 }
 
@@ -291,8 +291,8 @@ type facetOption struct {
 	on    bool
 }
 
-// menus are the filters beside the search; one without values stays away.
-func (f NodeFilters) menus(ctx context.Context) []facetMenu {
+// filterMenus are the filters beside the search; one without values stays away.
+func (f NodeFilters) filterMenus(ctx context.Context) []facetMenu {
 	p := i18n.From(ctx)
 	same := func(s string) string { return s }
 	causes := make([]string, len(f.Filter.Causes))
@@ -300,11 +300,11 @@ func (f NodeFilters) menus(ctx context.Context) []facetMenu {
 		causes[i] = string(c)
 	}
 	all := []facetMenu{
-		facets("cause", p.T("nodes.filter.why"), f.Facets.Causes, causes, func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
-		f.steps(p),
-		facets("country", p.T("nodes.filter.country"), f.Facets.Countries, f.Filter.Countries, p.Country, p.T("nodes.filter.nocountry")),
-		facets("provider", p.T("nodes.filter.provider"), f.Facets.Providers, f.Filter.Providers, same, p.T("nodes.filter.noprovider")),
-		facets("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""),
+		facetOptions("cause", p.T("nodes.filter.why"), f.Facets.Causes, causes, func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
+		f.stepOptions(p),
+		facetOptions("country", p.T("nodes.filter.country"), f.Facets.Countries, f.Filter.Countries, p.Country, p.T("nodes.filter.nocountry")),
+		facetOptions("provider", p.T("nodes.filter.provider"), f.Facets.Providers, f.Filter.Providers, same, p.T("nodes.filter.noprovider")),
+		facetOptions("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""),
 	}
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
 }
@@ -314,9 +314,9 @@ func causeURL(c connexa.Cause) string {
 	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}})
 }
 
-// steps offers every step that a last probe may have ended on: also those that
+// stepOptions offers every step that a last probe may have ended on: also those that
 // none has yet, for the page stays open while they are tested.
-func (f NodeFilters) steps(p *i18n.Printer) facetMenu {
+func (f NodeFilters) stepOptions(p *i18n.Printer) facetMenu {
 	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
 	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Steps()...) {
 		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: f.Facets.Reached[s], on: slices.Contains(f.Filter.Reached, s)})
@@ -324,7 +324,7 @@ func (f NodeFilters) steps(p *i18n.Printer) facetMenu {
 	return m
 }
 
-func facets(name, label string, list []connexa.Facet, chosen []string, words func(string) string, none string) facetMenu {
+func facetOptions(name, label string, list []connexa.Facet, chosen []string, words func(string) string, none string) facetMenu {
 	m := facetMenu{name: name, label: label, on: len(chosen)}
 	seen := map[string]bool{}
 	add := func(value string, count int) {
@@ -346,9 +346,9 @@ func facets(name, label string, list []connexa.Facet, chosen []string, words fun
 	return m
 }
 
-// statuses are those that the chips show: the ones that exist or are chosen.
-func (f NodeFilters) statuses() []connexa.Status {
-	return slices.DeleteFunc(reversed(connexa.Statuses()), func(s connexa.Status) bool {
+// statusOptions are those that the chips show: the ones that exist or are chosen.
+func (f NodeFilters) statusOptions() []connexa.Status {
+	return slices.DeleteFunc(reverseSort(connexa.Statuses()), func(s connexa.Status) bool {
 		return f.Facets.Statuses[s] == 0 && !slices.Contains(f.Filter.Statuses, s)
 	})
 }
@@ -359,8 +359,8 @@ type drop struct {
 	url   string
 }
 
-// drops are the active filters that can be taken away one by one.
-func (l NodeList) drops(p *i18n.Printer) []drop {
+// activeFilters are the active filters that can be taken away one by one.
+func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 	v := l.Query.Filter.Values()
 	names := map[string]string{
 		"q": "nodes.filter.text", "cause": "nodes.filter.why", "country": "nodes.filter.country",
@@ -404,20 +404,20 @@ func filterWord(p *i18n.Printer, name, value string) string {
 	}
 }
 
-// reversed returns list from its end.
-func reversed[T any](list []T) []T {
+// reverseSort returns list from its end.
+func reverseSort[T any](list []T) []T {
 	list = slices.Clone(list)
 	slices.Reverse(list)
 	return list
 }
 
-// asks are the attributes of a button that asks for the dialog of an act on
+// asksText are the attributes of a button that asks for the dialog of an act on
 // the form around it.
-func asks(url string) templ.Attributes {
+func asksText(url string) templ.Attributes {
 	return templ.Attributes{"hx-post": url, "hx-target": "#dialog", "hx-swap": "innerHTML"}
 }
 
-// measures says whether a run of kind k measures speed.
-func measures(k connexa.RunKind) bool {
+// measuresSpeed says whether a run of kind k measures speed.
+func measuresSpeed(k connexa.RunKind) bool {
 	return k == connexa.RunSpeed || k == connexa.RunPingSpeed
 }

@@ -11,50 +11,50 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-func (f NodeForm) action() string {
+func (f NodeForm) actionURL() string {
 	if f.ID == 0 {
 		return "/nodes"
 	}
 	return nodeURL(f.ID) + "/edit"
 }
 
-func (f NodeForm) back() string {
+func (f NodeForm) backURL() string {
 	if f.ID == 0 {
 		return "/nodes"
 	}
 	return nodeURL(f.ID)
 }
 
-func (f NodeForm) field(name, label, class string) FieldArgs {
+func (f NodeForm) fieldArgs(name, label, class string) FieldArgs {
 	return FieldArgs{Name: name, Label: label, Error: f.Errors[name], Class: class}
 }
 
-func (f NodeForm) optional(name, label, class string, p *i18n.Printer) FieldArgs {
-	a := f.field(name, label, class)
+func (f NodeForm) optionalField(name, label, class string, p *i18n.Printer) FieldArgs {
+	a := f.fieldArgs(name, label, class)
 	a.Optional = true
 	return a
 }
 
-func (f NodeForm) password(p *i18n.Printer) FieldArgs {
-	a := f.field("password", p.T("node.password"), "half")
+func (f NodeForm) passwordField(p *i18n.Printer) FieldArgs {
+	a := f.fieldArgs("password", p.T("node.password"), "half")
 	if f.ID != 0 {
 		a.Help = p.T("node.password.keep")
 	}
 	return a
 }
 
-func (f NodeForm) tags(p *i18n.Printer) FieldArgs {
-	a := f.optional("tags", p.T("node.tags"), "half", p)
+func (f NodeForm) tagsText(p *i18n.Printer) FieldArgs {
+	a := f.optionalField("tags", p.T("node.tags"), "half", p)
 	a.Help = p.T("node.tags.help")
 	return a
 }
 
-func mono(complete, mode string) templ.Attributes {
+func monoField(complete, mode string) templ.Attributes {
 	return templ.Attributes{"class": "mono", "autocomplete": complete, "inputmode": mode, "autocapitalize": "none", "spellcheck": "false"}
 }
 
-// countries are all of them by name, in the reader's order.
-func countries(p *i18n.Printer) []Option {
+// countryOptions are all of them by name, in the reader's order.
+func countryOptions(p *i18n.Printer) []Option {
 	list := make([]Option, 0, len(connexa.Countries())+1)
 	for _, code := range connexa.Countries() {
 		list = append(list, Option{Value: code, Label: p.Country(code)})
@@ -64,7 +64,7 @@ func countries(p *i18n.Printer) []Option {
 	return append([]Option{{Label: p.T("node.country.none")}}, list...)
 }
 
-func policies(p *i18n.Printer) []Option {
+func policyOptions(p *i18n.Printer) []Option {
 	return []Option{
 		{string(connexa.EncryptionDefault), p.T("encryption.default")},
 		{string(connexa.EncryptionPreferred), p.T("encryption.preferred")},

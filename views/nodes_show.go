@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-func (n Node) where(p *i18n.Printer) string {
+func (n Node) placeText(p *i18n.Printer) string {
 	place := p.FullPlace(n.City, stateOf(p, &n.Node), n.Country)
 	if n.Zip == "" {
 		return place
@@ -21,7 +21,7 @@ func (n Node) where(p *i18n.Printer) string {
 	return place + " · " + n.Zip
 }
 
-func (n Node) subtitle(p *i18n.Printer) string {
+func (n Node) subtitleText(p *i18n.Printer) string {
 	var parts []string
 	for _, s := range []string{p.Place(n.City, stateOf(p, &n.Node), n.Country), n.Provider, n.Login} {
 		if s != "" {
@@ -44,7 +44,7 @@ func goodNews(p *i18n.Printer, n Node, e *connexa.Entry) string {
 		return p.T("node.passed.service")
 	}
 	if n.Later != nil {
-		return sentence(p.T("node.passed." + string(e.Kind)))
+		return endSentence(p.T("node.passed." + string(e.Kind)))
 	}
 	return p.T("node.good")
 }
@@ -56,7 +56,7 @@ func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 	for _, r := range e.Trace {
 		seen[r.Step] = r
 	}
-	top := goal(e.Kind).Index()
+	top := stepGoal(e.Kind).Index()
 	var list []step
 	for i, s := range connexa.Steps() {
 		if i >= max(top, e.Reached.Index(), e.Cause.Step().Index()) {
@@ -85,8 +85,8 @@ func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 	return list
 }
 
-// goal is the step that a kind of probe climbs to.
-func goal(k connexa.Kind) connexa.Step {
+// stepGoal is the step that a kind of probe climbs to.
+func stepGoal(k connexa.Kind) connexa.Step {
 	switch k {
 	case connexa.Login:
 		return connexa.IP
@@ -132,7 +132,7 @@ func historyLine(p *i18n.Printer, e connexa.Entry) string {
 func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	switch {
 	case e.Result.Inconclusive():
-		return lower(p.T("mark." + string(e.Result)))
+		return lowerFirst(p.T("mark." + string(e.Result)))
 	case e.DownBits > 0:
 		return p.T("history.speed", p.Speed(e.DownBits), speedOrNone(p, e.UpBits))
 	case e.Cause != "":
@@ -140,12 +140,12 @@ func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	case e.Latency > 0:
 		return p.Duration(e.Latency)
 	default:
-		return lower(p.T("mark." + string(e.Result)))
+		return lowerFirst(p.T("mark." + string(e.Result)))
 	}
 }
 
-// fingerprint is how the server names itself.
-func fingerprint(p *i18n.Printer, peer connexa.Peer) string {
+// fingerprintText is how the server names itself.
+func fingerprintText(p *i18n.Printer, peer connexa.Peer) string {
 	var parts []string
 	for _, s := range []string{peer.Vendor, peer.Host} {
 		if s = strings.TrimSpace(s); s != "" {
@@ -165,8 +165,8 @@ func policyKey(e connexa.EncryptionPolicy) string {
 	return string(e)
 }
 
-// sentence makes a row's words stand alone: a capital first, a full stop last.
-func sentence(s string) string {
+// endSentence makes a row's words stand alone: a capital first, a full stop last.
+func endSentence(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	if size == 0 {
 		return s
@@ -178,9 +178,9 @@ func sentence(s string) string {
 	return s + "."
 }
 
-func lower(s string) string {
+func lowerFirst(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	return string(unicode.ToLower(r)) + s[size:]
 }
 
-func lines(list []string) string { return strings.Join(list, "\n") }
+func splitLines(list []string) string { return strings.Join(list, "\n") }

@@ -102,7 +102,7 @@ type entry struct {
 	count int
 }
 
-func (pg Page) entries(ctx context.Context) []entry {
+func (pg Page) menuEntries(ctx context.Context) []entry {
 	p := i18n.From(ctx)
 	return []entry{
 		{NavDashboard, "/", "dashboard", p.T("nav.dashboard"), 0},
@@ -116,8 +116,8 @@ func (pg Page) entries(ctx context.Context) []entry {
 	}
 }
 
-// icon is the sign of a tone, so that colour is never alone.
-func (t Tone) icon() string {
+// iconName is the sign of a tone, so that colour is never alone.
+func (t Tone) iconName() string {
 	switch t {
 	case ToneGood:
 		return "success"

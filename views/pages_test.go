@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-func draw(t *testing.T, p *i18n.Printer, c templ.Component) string {
+func renderPage(t *testing.T, p *i18n.Printer, c templ.Component) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := c.Render(i18n.With(t.Context(), p), &b); err != nil {
@@ -43,9 +43,9 @@ var (
 func TestPages(t *testing.T) {
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil).At(now)
-		for name, c := range samples(p, ThemeSystem) {
+		for name, c := range pageSamples(p, ThemeSystem) {
 			t.Run(string(lang)+"/"+name, func(t *testing.T) {
-				page := draw(t, p, c)
+				page := renderPage(t, p, c)
 				for what, re := range forbidden {
 					if m := re.FindString(page); m != "" {
 						t.Errorf("has %s: %q", what, m)
@@ -86,8 +86,8 @@ func TestOnlyAQuestionCarriesItsAnswer(t *testing.T) {
 	p := i18n.New(i18n.English, nil).At(now)
 	forms := regexp.MustCompile(`(?s)<form\b[^>]*>.*?</form>`)
 	questions := 0
-	for name, c := range samples(p, ThemeSystem) {
-		for _, form := range forms.FindAllString(draw(t, p, c), -1) {
+	for name, c := range pageSamples(p, ThemeSystem) {
+		for _, form := range forms.FindAllString(renderPage(t, p, c), -1) {
 			if !strings.Contains(form, `name="yes"`) && !strings.Contains(form, `name="count"`) {
 				continue
 			}
@@ -105,7 +105,7 @@ func TestOnlyAQuestionCarriesItsAnswer(t *testing.T) {
 func TestRowIsTheSameOnTheStream(t *testing.T) {
 	p := i18n.New(i18n.English, nil).At(now)
 	row := sampleRows()[7]
-	table, stream := draw(t, p, Row(row, false)), draw(t, p, RowSwap(row, false))
+	table, stream := renderPage(t, p, Row(row, false)), renderPage(t, p, RowSwap(row, false))
 	if !strings.Contains(stream, table) {
 		t.Error("the streamed row is not the row of the table")
 	}
@@ -119,16 +119,16 @@ func TestPagesEscape(t *testing.T) {
 	const evil = `"><script>alert(1)</script>`
 	row := sampleRows()[0]
 	row.Login, row.City, row.Provider, row.Address = evil, evil, evil, evil
-	if page := draw(t, p, Row(row, true)); strings.Contains(page, "<script") {
+	if page := renderPage(t, p, Row(row, true)); strings.Contains(page, "<script") {
 		t.Error("a row lets markup through")
 	}
 	n := sampleNode()
 	n.Comment, n.Login, n.Tags, n.Basis.Detail.PeerText = evil, evil, []string{evil}, evil
-	if page := draw(t, p, NodePanel(n)); strings.Contains(page, "<script") {
+	if page := renderPage(t, p, NodePanel(n)); strings.Contains(page, "<script") {
 		t.Error("a node lets markup through")
 	}
 	f := NodeForm{Input: connexa.NodeInput{Address: evil, Comment: evil}, Providers: []string{evil}}
-	if page := draw(t, p, NodeFormPart(f)); strings.Contains(page, "<script") {
+	if page := renderPage(t, p, NodeFormPart(f)); strings.Contains(page, "<script") {
 		t.Error("a form lets markup through")
 	}
 }
@@ -136,14 +136,14 @@ func TestPagesEscape(t *testing.T) {
 func TestTheFormNeverShowsAPassword(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	f := NodeForm{ID: 1, Input: connexa.NodeInput{Password: "hunter2"}}
-	if page := draw(t, p, NodeFormPart(f)); strings.Contains(page, "hunter2") {
+	if page := renderPage(t, p, NodeFormPart(f)); strings.Contains(page, "hunter2") {
 		t.Error("the form sends the password back")
 	}
 }
 
 func TestTheSessionOfANode(t *testing.T) {
 	p := i18n.New(i18n.English, nil).At(now)
-	all := samples(p, ThemeSystem)
+	all := pageSamples(p, ThemeSystem)
 	for _, c := range []struct {
 		name     string
 		has, not []string
@@ -152,7 +152,7 @@ func TestTheSessionOfANode(t *testing.T) {
 		{"node-open", []string{"PAP", "no encryption", ">1400<"}, []string{">none<"}},
 		{"node-good", nil, []string{"The session", "no encryption"}},
 	} {
-		page := draw(t, p, all[c.name])
+		page := renderPage(t, p, all[c.name])
 		for _, s := range c.has {
 			if !strings.Contains(page, s) {
 				t.Errorf("%s does not show %q", c.name, s)
@@ -202,8 +202,8 @@ func TestBars(t *testing.T) {
 		{connexa.NoStep, "internet.no_dns", false, true, "held,held,held,held,held,held,held,held,held,stop"},
 	}
 	for _, tt := range tests {
-		a := LadderArgs{Reached: tt.reached, Cause: tt.cause, Testing: tt.testing, ByService: tt.service}
-		if got := strings.Join(a.bars(), ","); got != tt.want {
+		a := TraceArgs{Reached: tt.reached, Cause: tt.cause, Testing: tt.testing, ByService: tt.service}
+		if got := strings.Join(a.stepBars(), ","); got != tt.want {
 			t.Errorf("bars of %+v = %s, want %s", a, got, tt.want)
 		}
 	}
@@ -212,7 +212,7 @@ func TestBars(t *testing.T) {
 func TestMeterNeverOverflows(t *testing.T) {
 	for _, tally := range []connexa.Tally{{}, {Total: 3, Good: 1, Bad: 1, Inconclusive: 1}, {Total: 7, Good: 5, Slow: 9}, {Total: 100_000, Bad: 1}} {
 		end := 0
-		for _, s := range shares(tally) {
+		for _, s := range statusShares(tally) {
 			var x, width int
 			if _, err := fmt.Sscan(s.x, &x); err != nil {
 				t.Fatal(err)
@@ -235,7 +235,7 @@ func TestDropsLeadToTheRest(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	l := NodeList{Query: connexa.ListQuery{Filter: connexa.Filter{Text: "a b", Countries: []string{"DE", "-"}, Tags: []string{"x"}}}}
 	got := map[string]string{}
-	for _, d := range l.drops(p) {
+	for _, d := range l.activeFilters(p) {
 		got[d.label] = d.url
 	}
 	want := map[string]string{

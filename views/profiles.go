@@ -75,10 +75,10 @@ func (v Profiles) clientOptions() []Option {
 	return options
 }
 
-// about is what stands beside a node in the list of a profile's files.
-func (n ProfileNode) about(p *i18n.Printer) string {
+// noteText is what stands beside a node in the list of a profile's files.
+func (n ProfileNode) noteText(p *i18n.Printer) string {
 	text := string(n.VPN.Protocol) + " " + strconv.Itoa(int(n.VPN.Listen.Port()))
-	if where := town(p, &n.Node); where != "" {
+	if where := placeText(p, &n.Node); where != "" {
 		text = where + " · " + text
 	}
 	switch {
@@ -113,8 +113,8 @@ func ConfirmRevoke(p *i18n.Printer, x connexa.Profile) Confirm {
 	}
 }
 
-// about is what there is to know of a profile beside whose it is.
-func (v Profiles) about(p *i18n.Printer, x connexa.Profile) string {
+// noteText is what there is to know of a profile beside whose it is.
+func (v Profiles) noteText(p *i18n.Printer, x connexa.Profile) string {
 	parts := []string{p.When(x.CreatedAt)}
 	if !x.ExpiresAt.IsZero() {
 		parts = append(parts, p.T("profile.until")+" "+p.When(x.ExpiresAt))

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// pace says how fast a run goes and how long it will take, or how it ended.
-func pace(p *i18n.Printer, r RunBar) string {
+// paceText says how fast a run goes and how long it will take, or how it ended.
+func paceText(p *i18n.Printer, r RunBar) string {
 	switch r.State {
 	case connexa.RunCancelled:
 		return p.T("run.cancelled")

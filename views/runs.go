@@ -20,58 +20,58 @@ func runTone(s connexa.RunState) Tone {
 	}
 }
 
-// by names who did something.
-func by(p *i18n.Printer, name string) string {
+// byName names who did something.
+func byName(p *i18n.Printer, name string) string {
 	if name == "" {
 		return p.T("runs.by.panel")
 	}
 	return name
 }
 
-// starter names who started a run.
-func starter(p *i18n.Printer, r connexa.Run) string {
+// starterText names who started a run.
+func starterText(p *i18n.Printer, r connexa.Run) string {
 	if r.Monitor {
 		return p.T("runs.by.monitor")
 	}
-	return by(p, r.By)
+	return byName(p, r.By)
 }
 
-// took is how long a finished run went on.
-func took(p *i18n.Printer, r connexa.Run) string {
+// tookText is how long a finished run went on.
+func tookText(p *i18n.Printer, r connexa.Run) string {
 	if r.FinishedAt.IsZero() {
 		return "–"
 	}
 	return p.Duration(r.FinishedAt.Sub(r.CreatedAt))
 }
 
-func (r Run) subtitle(p *i18n.Printer) string {
+func (r Run) subtitleText(p *i18n.Printer) string {
 	var parts []string
 	if !r.Label.IsZero() {
 		parts = append(parts, p.Text(r.Label))
 	}
-	parts = append(parts, starter(p, r.Run), p.Exact(r.CreatedAt))
+	parts = append(parts, starterText(p, r.Run), p.Exact(r.CreatedAt))
 	return strings.Join(parts, " · ")
 }
 
-func (r Run) pace(p *i18n.Printer) string {
+func (r Run) paceText(p *i18n.Printer) string {
 	if !r.State.Live() {
-		return p.T("run.took", took(p, r.Run))
+		return p.T("run.took", tookText(p, r.Run))
 	}
 	bar := r.Bar
 	bar.State = r.State
-	return pace(p, bar)
+	return paceText(p, bar)
 }
 
-// title names what the nodes of a group have in common.
-func (g RunGroup) title(p *i18n.Printer) string {
+// groupTitle names what the nodes of a group have in common.
+func (g RunGroup) groupTitle(p *i18n.Printer) string {
 	if g.Cause != "" && !g.Result.Inconclusive() {
-		return sentence(CauseText(p, g.Cause))
+		return endSentence(CauseText(p, g.Cause))
 	}
-	return sentence(p.T("mark." + string(g.Result)))
+	return endSentence(p.T("mark." + string(g.Result)))
 }
 
-// more says what that means, and for a failure what to try.
-func (g RunGroup) more(p *i18n.Printer) string {
+// moreCount says what that means, and for a failure what to try.
+func (g RunGroup) moreCount(p *i18n.Printer) string {
 	switch {
 	case g.Result.Inconclusive():
 		return p.T("mark." + string(g.Result) + ".more")

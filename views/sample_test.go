@@ -14,8 +14,8 @@ import (
 // now is when the samples happen.
 var now = time.Date(2026, 11, 22, 14, 2, 5, 0, time.UTC)
 
-// samples are pages full of invented data, by name.
-func samples(p *i18n.Printer, theme Theme) map[string]templ.Component {
+// pageSamples are pages full of invented data, by name.
+func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	at := func(nav Nav, title string, runs ...RunBar) Page {
 		return Page{Title: title, Nav: nav, Account: "admin", Here: "/", Theme: theme, Nodes: 4688, Live: len(runs), Runs: runs}
 	}

@@ -52,8 +52,8 @@ type Services struct {
 	Lacks []connexa.VPNLack // of this machine, when exits are wanted
 }
 
-// total is how many services there are.
-func (v Services) total() int {
+// countAll is how many services there are.
+func (v Services) countAll() int {
 	n := 0
 	for _, count := range v.Counts {
 		n += count
@@ -61,8 +61,8 @@ func (v Services) total() int {
 	return n
 }
 
-// states are those that the chips show: the worst first, and those that exist.
-func (v Services) states() []connexa.ServiceState {
+// stateChips are those that the chips show: the worst first, and those that exist.
+func (v Services) stateChips() []connexa.ServiceState {
 	var list []connexa.ServiceState
 	for _, s := range []connexa.ServiceState{connexa.ServiceOnline, connexa.ServiceStarting, connexa.ServiceReconnecting, connexa.ServiceFailed} {
 		if v.Counts[s] > 0 || v.Filter.State == s {
@@ -72,11 +72,11 @@ func (v Services) states() []connexa.ServiceState {
 	return list
 }
 
-func (v Services) pager() Pager {
+func (v Services) pagerArgs() Pager {
 	return Pager{From: min(v.From+1, len(v.IDs)), To: v.From + len(v.Rows), Total: len(v.IDs), Prev: v.Prev, Next: v.Next, Target: "#services"}
 }
 
-func (v Services) ids() string {
+func (v Services) rowIDs() string {
 	texts := make([]string, len(v.IDs))
 	for i, id := range v.IDs {
 		texts[i] = strconv.FormatInt(id, 10)
@@ -86,11 +86,11 @@ func (v Services) ids() string {
 
 // tagMenu offers the tags.
 func (v Services) tagMenu(p *i18n.Printer) facetMenu {
-	return facets("tag", p.T("nodes.filter.tag"), v.Tags, v.Filter.Tags, func(s string) string { return s }, "")
+	return facetOptions("tag", p.T("nodes.filter.tag"), v.Tags, v.Filter.Tags, func(s string) string { return s }, "")
 }
 
-// drops are the parts of the filter, each with the list without it.
-func (v Services) drops(p *i18n.Printer) []drop {
+// activeFilters are the parts of the filter, each with the list without it.
+func (v Services) activeFilters(p *i18n.Printer) []drop {
 	var list []drop
 	if v.Filter.Text != "" {
 		without := v.Filter
@@ -129,13 +129,15 @@ func serviceExportURL(f connexa.ServiceFormat, filter connexa.ServiceFilter) str
 	return "/services/export?" + v.Encode()
 }
 
-// key is what a row shows, so that the page's script sees a change of state.
-func (s ServiceLine) key() string {
-	return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP + "|" + s.VPN.key()
+// rowKey is what a row shows, so that the page's script sees a change of state.
+func (s ServiceLine) rowKey() string {
+	return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP + "|" + s.VPN.rowKey()
 }
 
-// busy says whether the service is to be stopped rather than started.
-func busy(s *connexa.ServiceRow) bool { return s != nil && (s.Wanted || s.State != connexa.ServiceOff) }
+// isBusy says whether the service is to be stopped rather than started.
+func isBusy(s *connexa.ServiceRow) bool {
+	return s != nil && (s.Wanted || s.State != connexa.ServiceOff)
+}
 
 // serviceState is the state as a person means it: what was switched on a moment
 // ago is starting, though nothing has happened yet.
@@ -162,7 +164,7 @@ func serviceWord(p *i18n.Printer, s *connexa.ServiceRow) string {
 // serviceWhy is why a service is in its state, in words: the reason, and for one
 // that failed also the cause.
 func serviceWhy(p *i18n.Printer, s *connexa.ServiceRow) string {
-	if s == nil || !busy(s) {
+	if s == nil || !isBusy(s) {
 		return ""
 	}
 	var parts []string
@@ -178,7 +180,7 @@ func serviceWhy(p *i18n.Printer, s *connexa.ServiceRow) string {
 // serviceWhyBrief is serviceWhy where there is little room: of one that failed the
 // cause alone, as the reason says little that the cause does not.
 func serviceWhyBrief(p *i18n.Printer, s *connexa.ServiceRow) string {
-	if why := serviceCause(p, s); why != "" && busy(s) {
+	if why := serviceCause(p, s); why != "" && isBusy(s) {
 		return why
 	}
 	return serviceWhy(p, s)
@@ -188,7 +190,7 @@ func serviceCause(p *i18n.Printer, s *connexa.ServiceRow) string {
 	if s.Cause == "" || s.State == connexa.ServiceOnline {
 		return ""
 	}
-	return sentence(CauseText(p, s.Cause))
+	return endSentence(CauseText(p, s.Cause))
 }
 
 // ServiceCredentials is how programs use the proxy of a service: what a person copies.
@@ -206,7 +208,7 @@ type ServiceCredentials struct {
 // credentialLine is one line to copy.
 type credentialLine struct{ id, name, text string }
 
-func (a ServiceCredentials) lines(p *i18n.Printer) []credentialLine {
+func (a ServiceCredentials) allLines(p *i18n.Printer) []credentialLine {
 	text := func(f connexa.ServiceFormat) string { return a.Line(f) }
 	return []credentialLine{
 		{"socks5", "SOCKS5", text(connexa.FormatSOCKS5)},
@@ -267,7 +269,7 @@ func ServiceSetupOf(s connexa.ServiceSettings) ServiceSetup {
 
 // ConfirmServices asks before services are started or stopped.
 func ConfirmServices(p *i18n.Printer, start bool, plan connexa.ServicePlan, selection url.Values) Confirm {
-	fields := append(hidden(selection), Hidden{"count", strconv.Itoa(plan.Nodes)}, Hidden{"yes", "1"})
+	fields := append(hiddenFields(selection), Hidden{"count", strconv.Itoa(plan.Nodes)}, Hidden{"yes", "1"})
 	if start {
 		c := Confirm{
 			Title: p.T("services.start.title", plan.Nodes-plan.On), Text: p.T("services.start.text"),

@@ -60,15 +60,15 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 				if tt.entry.Reached != connexa.NoStep {
 					continue // the row of an old database does not know
 				}
-				a := LadderArgs{Reached: b.Reached, Cause: b.Cause, ByService: b.ByService()}
-				if strings.Contains(strings.Join(a.bars(), " "), "ok") || !strings.Contains(a.label(p), p.T("ladder.service")) {
-					t.Errorf("%s: the row shows %v, %q", lang, a.bars(), a.label(p))
+				a := TraceArgs{Reached: b.Reached, Cause: b.Cause, ByService: b.ByService()}
+				if strings.Contains(strings.Join(a.stepBars(), " "), "ok") || !strings.Contains(a.ariaLabel(p), p.T("ladder.service")) {
+					t.Errorf("%s: the row shows %v, %q", lang, a.stepBars(), a.ariaLabel(p))
 				}
 				if title := basisTitle(p, &connexa.Node{Basis: b}); !strings.Contains(title, p.T("ladder.service")) {
 					t.Errorf("%s: the row's title is %q", lang, title)
 				}
 				g := RunGroup{RunGroup: connexa.RunGroup{Result: tt.entry.Result, Reached: tt.entry.Reached, Cause: tt.entry.Cause}}
-				if more := g.more(p); !g.ByService() || tt.entry.Cause == "" && more != p.T("run.reached.service") {
+				if more := g.moreCount(p); !g.ByService() || tt.entry.Cause == "" && more != p.T("run.reached.service") {
 					t.Errorf("%s: the group of a run says %q", lang, more)
 				}
 			}

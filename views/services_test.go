@@ -61,7 +61,7 @@ func TestTrafficChart(t *testing.T) {
 	v := Pictures{From: noon, To: noon.Add(3 * time.Hour), TrafficEvery: time.Hour, Traffic: []connexa.TrafficPoint{
 		{At: noon, Down: 900e6, Up: 45e6}, {At: noon.Add(time.Hour)}, {At: noon.Add(2 * time.Hour), Down: 450e6},
 	}}
-	list := v.charts(p)
+	list := v.allCharts(p)
 	if len(list) != 1 {
 		t.Fatalf("charts %+v", list)
 	}
@@ -73,11 +73,11 @@ func TestTrafficChart(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	v.Traffic = []connexa.TrafficPoint{{At: noon, Up: 45e3}}
-	if c := v.charts(p)[0]; c.Unit != p.T("unit.kbit", "{0}") || c.Lines[1].Values[0] != 0.1 {
+	if c := v.allCharts(p)[0]; c.Unit != p.T("unit.kbit", "{0}") || c.Lines[1].Values[0] != 0.1 {
 		t.Errorf("of little: %+v", c)
 	}
 	v.Traffic = nil
-	if list := v.charts(p); list != nil {
+	if list := v.allCharts(p); list != nil {
 		t.Errorf("of nothing: %+v", list)
 	}
 }

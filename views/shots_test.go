@@ -45,7 +45,7 @@ func sampleSite(t *testing.T) *httptest.Server {
 	mux.HandleFunc("GET /see/{lang}/{theme}/{name}", func(w http.ResponseWriter, r *http.Request) {
 		lang, _ := i18n.ParseLang(r.PathValue("lang"))
 		p := i18n.New(lang, i18n.Zone("Europe/Berlin")).At(now)
-		c, ok := samples(p, Theme(r.PathValue("theme")))[r.PathValue("name")]
+		c, ok := pageSamples(p, Theme(r.PathValue("theme")))[r.PathValue("name")]
 		if !ok {
 			http.NotFound(w, r)
 			return
@@ -61,10 +61,10 @@ func sampleSite(t *testing.T) *httptest.Server {
 	return site
 }
 
-// browser starts Chromium, or skips the test where there is none. What a page
+// newBrowser starts Chromium, or skips the test where there is none. What a page
 // writes to its console as an error, such as a breach of the policy, fails the
 // test.
-func browser(t *testing.T) context.Context {
+func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	if !slices.ContainsFunc([]string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, func(name string) bool {
 		_, err := exec.LookPath(name)
@@ -96,8 +96,8 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// get evaluates an expression in the page and waits for its promise.
-func get(t *testing.T, ctx context.Context, expression string) any {
+// fetchPage evaluates an expression in the page and waits for its promise.
+func fetchPage(t *testing.T, ctx context.Context, expression string) any {
 	t.Helper()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[any](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -111,8 +111,8 @@ func TestShots(t *testing.T) {
 		t.Skip("-shots DIR draws pictures of every page")
 	}
 	site := sampleSite(t)
-	ctx := browser(t)
-	names := samples(i18n.New(i18n.English, nil).At(now), ThemeSystem)
+	ctx := newBrowser(t)
+	names := pageSamples(i18n.New(i18n.English, nil).At(now), ThemeSystem)
 	for _, size := range []struct {
 		name          string
 		width, height int64
@@ -128,7 +128,7 @@ func TestShots(t *testing.T) {
 					err := chromedp.Do(within,
 						chromedp.EmulateViewport(size.width, size.height, chromedp.EmulateScale(1)),
 						chromedp.Navigate(site.URL+"/see/"+string(lang)+"/"+string(theme)+"/"+name))
-					wide := get(t, within, `document.fonts.ready.then(() => document.documentElement.scrollWidth > innerWidth)`)
+					wide := fetchPage(t, within, `document.fonts.ready.then(() => document.documentElement.scrollWidth > innerWidth)`)
 					picture, shot := chromedp.Run(within, chromedp.CaptureScreenshot())
 					stop()
 					if err = errors.Join(err, shot); err != nil {

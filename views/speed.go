@@ -22,17 +22,17 @@ type SpeedPlan struct {
 	Endpoints int           // zero: none was chosen yet
 }
 
-// estimate is the sum of it in one sentence.
-func (s SpeedPlan) estimate(p *i18n.Printer) string {
+// estimateText is the sum of it in one sentence.
+func (s SpeedPlan) estimateText(p *i18n.Printer) string {
 	each := p.Volume(s.Cap)
 	return p.T("speed.estimate", s.Nodes, each, each, p.Volume(s.Bytes), p.About(s.Took))
 }
 
-// left says what is left of the budgets.
-func (s SpeedPlan) left(p *i18n.Printer) string { return p.T("speed.left", p.Volume(s.Left)) }
+// leftBytes says what is left of the budgets.
+func (s SpeedPlan) leftBytes(p *i18n.Printer) string { return p.T("speed.left", p.Volume(s.Left)) }
 
-// waits says that the budgets do not reach; empty when they do.
-func (s SpeedPlan) waits(p *i18n.Printer) string {
+// waitsUntil says that the budgets do not reach; empty when they do.
+func (s SpeedPlan) waitsUntil(p *i18n.Printer) string {
 	if s.Bytes <= s.Left {
 		return ""
 	}
@@ -42,11 +42,11 @@ func (s SpeedPlan) waits(p *i18n.Printer) string {
 // ConfirmSpeed asks before speed tests begin. The form is the one that chose the
 // nodes; the answer carries it to an address, along with "yes".
 func ConfirmSpeed(p *i18n.Printer, s SpeedPlan, to string, form url.Values) Confirm {
-	fields := slices.DeleteFunc(hidden(form), func(h Hidden) bool { return h.Name == "yes" || h.Name == "kind" })
+	fields := slices.DeleteFunc(hiddenFields(form), func(h Hidden) bool { return h.Name == "yes" || h.Name == "kind" })
 	return Confirm{
 		Title:   p.T("speed.ask."+string(s.Kind), s.Nodes),
-		Text:    s.estimate(p) + " " + s.left(p),
-		Warning: s.waits(p),
+		Text:    s.estimateText(p) + " " + s.leftBytes(p),
+		Warning: s.waitsUntil(p),
 		URL:     to,
 		Button:  p.T("speed.ask.start"),
 		Fields:  append(fields, Hidden{"kind", string(s.Kind)}, Hidden{"yes", "1"}),
@@ -67,15 +67,15 @@ func (f EndpointForm) errorOf(kind connexa.EndpointKind, field string) connexa.T
 	return f.Errors[field]
 }
 
-func (f EndpointForm) typed(kind connexa.EndpointKind, value string) string {
+func (f EndpointForm) typedValue(kind connexa.EndpointKind, value string) string {
 	if f.Typed.Kind != kind {
 		return ""
 	}
 	return value
 }
 
-// open says which of the choices is open: the first, or the one that was typed into.
-func (f EndpointForm) open(kind connexa.EndpointKind) bool {
+// isOpen says which of the choices is open: the first, or the one that was typed into.
+func (f EndpointForm) isOpen(kind connexa.EndpointKind) bool {
 	if f.Typed.Kind == "" {
 		return kind == connexa.EndpointOwn
 	}
@@ -115,13 +115,13 @@ func SpeedSetupOf(s connexa.SpeedSettings) SpeedSetup {
 	}}
 }
 
-// spent says what tests have moved of what they may.
-func (s SpeedSetup) spent(p *i18n.Printer) string {
+// spentText says what tests have moved of what they may.
+func (s SpeedSetup) spentText(p *i18n.Printer) string {
 	return p.T("speed.spent", p.Volume(s.Spent.Hour), p.Volume(s.Settings.HourBudget()), p.Volume(s.Spent.Month), p.Volume(s.Settings.MonthBudget()))
 }
 
-// uplink is what is known of this machine's own line.
-func (s SpeedSetup) uplink(p *i18n.Printer) string {
+// uplinkText is what is known of this machine's own line.
+func (s SpeedSetup) uplinkText(p *i18n.Printer) string {
 	var parts []string
 	if s.Uplink.Found.Down > 0 {
 		parts = append(parts, p.T("speed.uplink.found", p.Speed(s.Uplink.Found.Down), p.Speed(s.Uplink.Found.Up), s.Uplink.Found.Endpoint))
@@ -155,8 +155,8 @@ func speedOrNone(p *i18n.Printer, bits int64) string {
 	return p.Speed(bits)
 }
 
-// loaded is the latency of small requests while the line is full.
-func loaded(p *i18n.Printer, m *connexa.Measurement) string {
+// loadedText is the latency of small requests while the line is full.
+func loadedText(p *i18n.Printer, m *connexa.Measurement) string {
 	var parts []string
 	if m.LoadedDown > 0 {
 		parts = append(parts, "↓ "+p.Duration(m.LoadedDown))

@@ -17,7 +17,7 @@ func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[str
 	form := connexa.Filter{Text: "x"}.Values()
 	wrong := EndpointForm{
 		Typed:  connexa.Endpoint{Kind: connexa.EndpointURLs, URL: "files.example.net/big"},
-		Errors: connexa.FieldErrors{"url": connexa.T("field.endpoint.url")}, Run: hidden(form),
+		Errors: connexa.FieldErrors{"url": connexa.T("field.endpoint.url")}, Run: hiddenFields(form),
 	}
 	setup := SpeedSetupOf(connexa.DefaultSpeedSettings())
 	setup.Endpoints = []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "https://speed.example.net:8081", Token: "Copper-Lantern-42"}, {Kind: connexa.EndpointLibreSpeed, URL: "https://libre.example.org/speed/"}}
@@ -61,7 +61,7 @@ func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[str
 func TestTheEndpointDialogIsWhole(t *testing.T) {
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil)
-		dialog := draw(t, p, EndpointDialog(EndpointForm{Run: []Hidden{{"kind", "speed"}}}))
+		dialog := renderPage(t, p, EndpointDialog(EndpointForm{Run: []Hidden{{"kind", "speed"}}}))
 		for _, kind := range endpointKinds {
 			for _, text := range []string{p.T("speed.kind." + string(kind)), p.T("speed.kind." + string(kind) + ".more")} {
 				if !strings.Contains(dialog, templ.EscapeString(text)) {

@@ -28,12 +28,12 @@ func VPNTone(s connexa.VPNState) Tone {
 	}
 }
 
-// has says whether the node ever had an exit.
-func (v *VPN) has() bool { return v != nil && v.Listen.IsValid() }
+// hasExit says whether the node ever had an exit.
+func (v *VPN) hasExit() bool { return v != nil && v.Listen.IsValid() }
 
-// state is that of the exit as a person means it: one that is wanted waits for its
+// shownState is that of the exit as a person means it: one that is wanted waits for its
 // service.
-func (v *VPN) state() connexa.VPNState {
+func (v *VPN) shownState() connexa.VPNState {
 	switch {
 	case v.Seen.State == "":
 		return connexa.VPNOff
@@ -42,20 +42,20 @@ func (v *VPN) state() connexa.VPNState {
 	}
 }
 
-// word is the state in words.
-func (v *VPN) word(p *i18n.Printer) string {
-	if s := v.state(); s != connexa.VPNOff || !v.Wanted {
+// stateWord is the state in words.
+func (v *VPN) stateWord(p *i18n.Printer) string {
+	if s := v.shownState(); s != connexa.VPNOff || !v.Wanted {
 		return p.T("vpn.state." + string(s))
 	}
 	return p.T("vpn.state.waits")
 }
 
-// at is where clients of the exit come to, in the notation of the page.
-func (v *VPN) at() string { return string(v.Protocol) + " " + v.Listen.String() }
+// listenText is where clients of the exit come to, in the notation of the page.
+func (v *VPN) listenText() string { return string(v.Protocol) + " " + v.Listen.String() }
 
-// line is the exit in the list of services.
-func (v *VPN) line(p *i18n.Printer) string {
-	switch s := v.state(); s {
+// lineText is the exit in the list of services.
+func (v *VPN) lineText(p *i18n.Printer) string {
+	switch s := v.shownState(); s {
 	case connexa.VPNListening:
 		return "OpenVPN: " + p.T("vpn.clients", len(v.Seen.Clients))
 	case connexa.VPNOff:
@@ -65,12 +65,12 @@ func (v *VPN) line(p *i18n.Printer) string {
 	}
 }
 
-// key is what the list of services shows of the exit.
-func (v *VPN) key() string {
+// rowKey is what the list of services shows of the exit.
+func (v *VPN) rowKey() string {
 	if v == nil || !v.Wanted {
 		return ""
 	}
-	return string(v.state()) + strconv.Itoa(len(v.Seen.Clients))
+	return string(v.shownState()) + strconv.Itoa(len(v.Seen.Clients))
 }
 
 // vpnClient is whose client it is, and which of its computers.

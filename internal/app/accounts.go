@@ -65,7 +65,7 @@ func (a *App) FirstStart(ctx context.Context, password connexa.Secret, mustChang
 	} else if why := weakPassword(AdminName, password); !why.IsZero() {
 		return false, "", connexa.Errorf(connexa.Invalid, "start.password", why)
 	}
-	hash, err := a.passwords.hash(ctx, password, false)
+	hash, err := a.passwords.hashPassword(ctx, password, false)
 	if err != nil {
 		return false, "", err
 	}
@@ -103,9 +103,9 @@ func (a *App) Login(ctx context.Context, name string, password connexa.Secret, b
 	if browser.ID != "" && u.ID != 0 && browser.PasswordAt.Equal(u.ChangedAt) {
 		try = attempt{who: "browser " + browser.ID, known: true}
 	}
-	if err := a.prove(ctx, u, password, try); err != nil {
+	if err := a.verifyPassword(ctx, u, password, try); err != nil {
 		if connexa.CodeOf(err) == connexa.Forbidden {
-			a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
+			a.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
 		}
 		return connexa.Account{}, err
 	}
@@ -120,26 +120,26 @@ type attempt struct {
 	known bool
 }
 
-// prove checks the password of u, or wastes the same time when there is no u,
+// verifyPassword checks the password of u, or wastes the same time when there is no u,
 // and keeps the limiter's books: where it came from, and who was tried.
-func (a *App) prove(ctx context.Context, u connexa.Account, password connexa.Secret, try attempt) error {
+func (a *App) verifyPassword(ctx context.Context, u connexa.Account, password connexa.Secret, try attempt) error {
 	keys := append([]string{try.who}, try.from...)
-	if wait, first := a.limiter.begin(keys...); wait > 0 {
+	if wait, first := a.limiter.beginTry(keys...); wait > 0 {
 		if first { // one row for each time of waiting: a flood must not fill the table
-			a.audit(ctx, connexa.ActLoginFailed, connexa.T("audit.login.wait", wait.Round(time.Second)))
+			a.recordAct(ctx, connexa.ActLoginFailed, connexa.T("audit.login.wait", wait.Round(time.Second)))
 		}
 		return waitError(wait)
 	}
-	ok, err := a.passwords.match(ctx, u.PasswordHash, password, try.known)
+	ok, err := a.passwords.matchPassword(ctx, u.PasswordHash, password, try.known)
 	switch {
 	case err != nil:
-		a.limiter.undo(keys...)
+		a.limiter.undoTry(keys...)
 		return err
 	case !ok:
 		return connexa.Errorf(connexa.Forbidden, "login.wrong")
 	}
-	a.limiter.undo(try.from...) // an address may be many people
-	a.limiter.forget(try.who)
+	a.limiter.undoTry(try.from...) // an address may be many people
+	a.limiter.forgetKey(try.who)
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (a *App) prove(ctx context.Context, u connexa.Account, password connexa.Sec
 // browser gets.
 func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.Account, agent string) error {
 	_, address := Actor(ctx)
-	s := connexa.Session{AccountID: u.ID, Address: address, Agent: cut(agent, 300)}
+	s := connexa.Session{AccountID: u.ID, Address: address, Agent: cutText(agent, 300)}
 	elsewhere, err := a.fromElsewhere(ctx, u.Name, address)
 	if err != nil { // who may come in is not kept out for the sake of a notice
 		a.Log.Error("compare the address of a login", "err", err)
@@ -155,7 +155,7 @@ func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.
 	if err := a.Accounts.StartSession(ctx, token, s); err != nil {
 		return err
 	}
-	a.audit(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
+	a.recordAct(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
 	if elsewhere {
 		a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: a.Now(), Name: u.Name, Text: connexa.T("notice.new_login", u.Name, address)})
 	}
@@ -166,7 +166,7 @@ func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.
 // has proven the password again.
 func (a *App) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
 	_, address := Actor(ctx)
-	return a.Accounts.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cut(agent, 300)})
+	return a.Accounts.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cutText(agent, 300)})
 }
 
 // SessionAlive says whether the session with that token still counts.
@@ -176,7 +176,7 @@ func (a *App) SessionAlive(ctx context.Context, token connexa.Secret) (bool, err
 
 // Logout records that the person in ctx left; the session store forgets the
 // session.
-func (a *App) Logout(ctx context.Context) { a.audit(ctx, connexa.ActLogout, connexa.Text{}) }
+func (a *App) Logout(ctx context.Context) { a.recordAct(ctx, connexa.ActLogout, connexa.Text{}) }
 
 // Ready says whether the panel can serve: the database answers and somebody may
 // log in.
@@ -195,14 +195,14 @@ func (a *App) Account(ctx context.Context, id int64) (connexa.Account, error) {
 
 // Reauth checks the password of a person who is logged in, once more.
 func (a *App) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
-	if err := a.again(ctx, userID, password); err != nil {
+	if err := a.repeatError(ctx, userID, password); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActReauth, connexa.Text{})
+	a.recordAct(ctx, connexa.ActReauth, connexa.Text{})
 	return nil
 }
 
-func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) error {
+func (a *App) repeatError(ctx context.Context, userID int64, password connexa.Secret) error {
 	u, err := a.Accounts.Account(ctx, userID)
 	if err != nil {
 		return err
@@ -210,9 +210,9 @@ func (a *App) again(ctx context.Context, userID int64, password connexa.Secret) 
 	if len(password) > passwordLongest {
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
 	}
-	err = a.prove(ctx, u, password, attempt{who: fmt.Sprintf("again %d", userID), known: true})
+	err = a.verifyPassword(ctx, u, password, attempt{who: fmt.Sprintf("again %d", userID), known: true})
 	if connexa.CodeOf(err) == connexa.Forbidden {
-		a.audit(ctx, connexa.ActLoginFailed, connexa.Text{})
+		a.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
 	}
 	return err
@@ -238,20 +238,20 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 	if len(errs) > 0 {
 		return 0, errs
 	}
-	if err := a.again(ctx, userID, old); err != nil {
+	if err := a.repeatError(ctx, userID, old); err != nil {
 		if code := connexa.CodeOf(err); code == connexa.Forbidden || code == connexa.TooSoon {
 			return 0, connexa.FieldErrors{"old": connexa.TextOf(err)}
 		}
 		return 0, err
 	}
-	hash, err := a.passwords.hash(ctx, fresh, true)
+	hash, err := a.passwords.hashPassword(ctx, fresh, true)
 	if err != nil {
 		return 0, err
 	}
 	if ended, err = a.Accounts.SetPassword(ctx, userID, hash, token); err != nil {
 		return 0, err
 	}
-	a.audit(ctx, connexa.ActPassword, connexa.Text{})
+	a.recordAct(ctx, connexa.ActPassword, connexa.Text{})
 	_, address := Actor(ctx)
 	a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticePassword, At: a.Now(), Name: u.Name, Text: connexa.T("notice.password", u.Name, address)})
 	return ended, nil
@@ -267,7 +267,7 @@ func (a *App) EndSession(ctx context.Context, userID, id int64) error {
 	if err := a.Accounts.EndSession(ctx, userID, id); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
+	a.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
 	return nil
 }
 
@@ -278,7 +278,7 @@ func (a *App) EndOtherSessions(ctx context.Context, userID int64, keep connexa.S
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	a.audit(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", n))
+	a.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", n))
 	return n, nil
 }
 
@@ -315,8 +315,8 @@ func strangerKeys(address string) []string { return []string{addressKey(address)
 
 func accountKey(name string) string { return "account " + strings.ToLower(name) }
 
-// cut shortens s to n bytes, at the edge of a character.
-func cut(s string, n int) string {
+// cutText shortens s to n bytes, at the edge of a character.
+func cutText(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

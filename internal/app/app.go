@@ -78,9 +78,9 @@ func Actor(ctx context.Context) (name, address string) {
 	return a.name, a.address
 }
 
-// audit records an act of the person in ctx. An act that cannot be recorded is
+// recordAct records an act of the person in ctx. An act that cannot be recorded is
 // logged, and has happened all the same.
-func (a *App) audit(ctx context.Context, act connexa.Act, detail connexa.Text) {
+func (a *App) recordAct(ctx context.Context, act connexa.Act, detail connexa.Text) {
 	name, address := Actor(ctx)
 	row := connexa.AuditRow{At: a.Now(), Account: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
 	if err := a.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {

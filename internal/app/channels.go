@@ -104,12 +104,12 @@ func (a *App) TestChannel(ctx context.Context, id int64) (connexa.Channel, error
 	if err != nil {
 		return c, err
 	}
-	a.audit(ctx, connexa.ActSettings, connexa.T("audit.channel.tested", c.Name))
+	a.recordAct(ctx, connexa.ActSettings, connexa.T("audit.channel.tested", c.Name))
 	return c, a.Notifier.Test(ctx, c)
 }
 
 func (a *App) channelChanged(ctx context.Context, what connexa.Text) {
-	a.audit(ctx, connexa.ActSettings, what)
+	a.recordAct(ctx, connexa.ActSettings, what)
 	a.Notifier.Wake()
 }
 

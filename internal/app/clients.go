@@ -108,7 +108,7 @@ func (a *App) EditClient(ctx context.Context, id, revision int64, in connexa.Cli
 	if password != "" {
 		changes = append(changes, connexa.PasswordChange())
 	}
-	a.clientChanged(ctx, connexa.ActClientChanged, id, edited(connexa.T("audit.client", u.Name), changes))
+	a.clientChanged(ctx, connexa.ActClientChanged, id, editedError(connexa.T("audit.client", u.Name), changes))
 	return nil
 }
 
@@ -164,7 +164,7 @@ func (a *App) changeClient(ctx context.Context, id int64, act connexa.Act, what 
 // clientChanged tells everybody; id is zero where the list has changed.
 func (a *App) clientChanged(ctx context.Context, act connexa.Act, id int64, what connexa.Text) {
 	a.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: id})
-	a.audit(ctx, act, what)
+	a.recordAct(ctx, act, what)
 }
 
 // RevealClientPassword returns the password of an access user, and records that it did.
@@ -177,7 +177,7 @@ func (a *App) RevealClientPassword(ctx context.Context, id int64) (connexa.Secre
 	if err != nil {
 		return "", err
 	}
-	a.audit(ctx, connexa.ActReveal, connexa.T("audit.client", u.Name))
+	a.recordAct(ctx, connexa.ActReveal, connexa.T("audit.client", u.Name))
 	return password, nil
 }
 

@@ -34,20 +34,20 @@ type deletion struct {
 	left  int
 }
 
-func (d *deletion) add(n int) {
+func (d *deletion) addPending(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.total, d.left = d.total+n, d.left+n
 }
 
-func (d *deletion) gone(n int) {
+func (d *deletion) addDeleted(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left = max(0, d.left-n)
 }
 
-// set says that so many are left; none ends the deletion.
-func (d *deletion) set(left int) {
+// setPending says that so many are left; none ends the deletion.
+func (d *deletion) setPending(left int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.left = left; left == 0 {
@@ -70,13 +70,13 @@ func (a *App) deleteLater(ctx context.Context, ids []int64, s connexa.Selection)
 	a.deletion.order.Lock()
 	err := a.Nodes.ScheduleDeletion(ctx, ids)
 	if err == nil {
-		a.deletion.add(len(ids))
+		a.deletion.addPending(len(ids))
 	}
 	a.deletion.order.Unlock()
 	if err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActNodesDeleted, nodesOf(len(ids), s))
+	a.recordAct(ctx, connexa.ActNodesDeleted, nodesOf(len(ids), s))
 	a.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 	select {
 	case a.deletion.bell <- struct{}{}:
@@ -108,7 +108,7 @@ func (a *App) countDoomed(ctx context.Context) (left int, err error) {
 	a.deletion.order.Lock()
 	defer a.deletion.order.Unlock()
 	if left, err = a.Nodes.CountPendingDeletions(ctx); err == nil {
-		a.deletion.set(left)
+		a.deletion.setPending(left)
 	}
 	return left, err
 }
@@ -119,7 +119,7 @@ func (a *App) deleteDoomed(ctx context.Context) error {
 	}
 	var told, fleet time.Time
 	err := a.Nodes.DeletePending(ctx, func(gone, runs []int64) {
-		a.deletion.gone(len(gone))
+		a.deletion.addDeleted(len(gone))
 		for _, id := range gone {
 			a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 		}

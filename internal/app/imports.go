@@ -56,7 +56,7 @@ func (a *App) UploadImport(ctx context.Context, name string, test connexa.Import
 	if test == "" {
 		test = connexa.TestNone
 	}
-	if !a.testable(test) {
+	if !a.checkTestable(test) {
 		return 0, connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
 	chunk := make([]byte, importChunk)
@@ -72,7 +72,7 @@ func (a *App) UploadImport(ctx context.Context, name string, test connexa.Import
 	if err != nil {
 		return 0, err
 	}
-	if err := a.receive(ctx, id, chunk, n, r); err != nil {
+	if err := a.receiveText(ctx, id, chunk, n, r); err != nil {
 		text := connexa.T("import.error.cut")
 		if connexa.CodeOf(err) == connexa.Invalid {
 			text = connexa.TextOf(err)
@@ -85,8 +85,8 @@ func (a *App) UploadImport(ctx context.Context, name string, test connexa.Import
 	return id, nil
 }
 
-// receive keeps the text in pieces, of which the first n bytes are in chunk.
-func (a *App) receive(ctx context.Context, id int64, chunk []byte, n int, r io.Reader) error {
+// receiveText keeps the text in pieces, of which the first n bytes are in chunk.
+func (a *App) receiveText(ctx context.Context, id int64, chunk []byte, n int, r io.Reader) error {
 	for i, total := 0, 0; n > 0; i++ {
 		if total += n; total > MaxImport {
 			return connexa.Errorf(connexa.Invalid, "import.error.big", MaxImport>>20)
@@ -119,13 +119,13 @@ func fileName(s string) string {
 		}
 		return r
 	}, s)
-	return cut(s, 120)
+	return cutText(s, 120)
 }
 
 // SetImportTest says which test follows the import id; zero is one that is yet
 // to come, whose test is only looked at.
 func (a *App) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
-	if !a.testable(test) {
+	if !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
 	if id == 0 {
@@ -137,7 +137,7 @@ func (a *App) SetImportTest(ctx context.Context, id int64, test connexa.ImportTe
 // ChooseImportTest says which test follows an import, by a person who sees its
 // preview.
 func (a *App) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
-	if !a.testable(test) {
+	if !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
 	return a.Imports.ChooseImportTest(ctx, id, test)
@@ -149,14 +149,14 @@ func (a *App) ChooseImportTest(ctx context.Context, id int64, test connexa.Impor
 func (a *App) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, connexa.ImportTest, error) {
 	plan, err := a.Imports.PlanImport(ctx, i)
 	login := connexa.ImportTest(connexa.RunLogin)
-	if plan.Passwords > 0 && !i.TestChosen && i.Test == connexa.ImportTest(connexa.RunPing) && a.testable(login) {
+	if plan.Passwords > 0 && !i.TestChosen && i.Test == connexa.ImportTest(connexa.RunPing) && a.checkTestable(login) {
 		return plan, login, err
 	}
 	return plan, i.Test, err
 }
 
-// testable says whether a test can follow an import here.
-func (a *App) testable(t connexa.ImportTest) bool {
+// checkTestable says whether a test can follow an import here.
+func (a *App) checkTestable(t connexa.ImportTest) bool {
 	return t == connexa.TestNone || slices.Contains(a.Kinds, connexa.RunKind(t))
 }
 
@@ -192,7 +192,7 @@ func (a *App) ImportLines(ctx context.Context, i connexa.Import, class connexa.L
 		maskLine(i, &lines[n], reveal)
 	}
 	if reveal && len(lines) > 0 {
-		a.audit(ctx, connexa.ActReveal, connexa.T("audit.import.bad", len(lines), strconv.FormatInt(i.ID, 10)))
+		a.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", len(lines), strconv.FormatInt(i.ID, 10)))
 	}
 	return lines, more, err
 }
@@ -273,9 +273,9 @@ func (a *App) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColu
 			switch {
 			case c >= len(r) || len(col.Sample) == sampleRows:
 			case n == 0 && shape.Header:
-				col.Name = cut(r[c], 40)
+				col.Name = cutText(r[c], 40)
 			default:
-				col.Sample = append(col.Sample, covered(col.Field, r[c]))
+				col.Sample = append(col.Sample, maskValue(col.Field, r[c]))
 			}
 		}
 	}
@@ -284,12 +284,12 @@ func (a *App) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColu
 
 const sampleRows = 3
 
-// covered shows a value that can be no password, and of others the beginning.
-func covered(field, s string) string {
+// maskValue shows a value that can be no password, and of others the beginning.
+func maskValue(field, s string) string {
 	s = strings.TrimSpace(s)
 	switch field {
 	case "address", "port", "country", "state":
-		return cut(s, 40)
+		return cutText(s, 40)
 	}
 	if utf8.RuneCountInString(s) < 4 {
 		return strings.Repeat("•", utf8.RuneCountInString(s))
@@ -357,7 +357,7 @@ func (a *App) ChooseForImport(ctx context.Context, id, line int64, choice connex
 // as soon as that is done. An empty test or choice leaves what was chosen before.
 // To confirm twice is no fault.
 func (a *App) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
-	if test != "" && !a.testable(test) {
+	if test != "" && !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
 	i, err := a.Imports.Import(ctx, id)
@@ -372,7 +372,7 @@ func (a *App) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTe
 	if err := a.Imports.ConfirmImport(ctx, id, test, choice); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActImport, connexa.T("audit.import.confirmed", strconv.FormatInt(id, 10), importName(i)))
+	a.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.confirmed", strconv.FormatInt(id, 10), importName(i)))
 	a.imports.wakeUp()
 	a.importChanged(id)
 	return nil
@@ -390,7 +390,7 @@ func (a *App) CancelImport(ctx context.Context, id int64) error {
 	if err := a.Imports.CancelImport(ctx, id); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActImport, connexa.T("audit.import.cancelled", strconv.FormatInt(id, 10)))
+	a.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.cancelled", strconv.FormatInt(id, 10)))
 	a.importChanged(id)
 	return nil
 }
@@ -402,7 +402,7 @@ func (a *App) BadLines(ctx context.Context, id int64) (iter.Seq2[connexa.ImportR
 	if err != nil {
 		return nil, err
 	}
-	a.audit(ctx, connexa.ActReveal, connexa.T("audit.import.bad", i.Bad, strconv.FormatInt(id, 10)))
+	a.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", i.Bad, strconv.FormatInt(id, 10)))
 	return a.Imports.BadLines(ctx, id), nil
 }
 

@@ -137,8 +137,8 @@ func (a *App) workImport(ctx context.Context, i connexa.Import) {
 	}
 }
 
-// progress returns what tells the pages of an import, but not too often.
-func (a *App) progress(id int64, more ...connexa.Topic) func() {
+// reportProgress returns what tells the pages of an import, but not too often.
+func (a *App) reportProgress(id int64, more ...connexa.Topic) func() {
 	var last time.Time
 	return func() {
 		now := a.Now()
@@ -171,7 +171,7 @@ func (a *App) readImport(ctx context.Context, i connexa.Import) error {
 	if shape.Unmapped {
 		return a.Imports.AskForMapping(ctx, i.ID)
 	}
-	if err := a.Imports.FillImport(ctx, i.ID, rd.Rows(), a.progress(i.ID)); err != nil {
+	if err := a.Imports.FillImport(ctx, i.ID, rd.Rows(), a.reportProgress(i.ID)); err != nil {
 		return err
 	}
 	if rd.Shape().Encoding != shape.Encoding {
@@ -192,7 +192,7 @@ func (a *App) readImport(ctx context.Context, i connexa.Import) error {
 // writeImport writes a confirmed import into the fleet, and starts its test.
 func (a *App) writeImport(ctx context.Context, i connexa.Import) error {
 	ctx = WithActor(ctx, i.By, "")
-	if err := a.Imports.WriteImport(ctx, i, a.progress(i.ID, connexa.FleetChanged)); err != nil {
+	if err := a.Imports.WriteImport(ctx, i, a.reportProgress(i.ID, connexa.FleetChanged)); err != nil {
 		return err
 	}
 	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
@@ -206,7 +206,7 @@ func (a *App) writeImport(ctx context.Context, i connexa.Import) error {
 	if err := a.Imports.EndImport(ctx, i.ID); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActImport, connexa.T("audit.import.ended",
+	a.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.ended",
 		strconv.FormatInt(i.ID, 10), importName(i), i.Added, i.Updated, i.Kept, i.Same, i.Bad))
 	return nil
 }

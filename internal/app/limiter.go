@@ -21,8 +21,8 @@ type guesses struct {
 	told    bool      // a refusal since the last attempt was reported as the first one
 }
 
-// next is the time before which there is no further attempt.
-func (g *guesses) next(free int) time.Time {
+// nextAllowed is the time before which there is no further attempt.
+func (g *guesses) nextAllowed(free int) time.Time {
 	return g.last.Add(waitAfter(g.count - free + freeAttempts))
 }
 
@@ -57,18 +57,18 @@ func waitAfter(count int) time.Duration {
 	return longestWait
 }
 
-// begin counts an attempt against every key, before its outcome is known, so
+// beginTry counts an attempt against every key, before its outcome is known, so
 // that a hundred at once are not a hundred first ones. When one of the keys has
 // to wait, nothing is counted and the wait is returned; first reports whether
 // nobody was refused on account of that key since its last attempt.
-func (l *limiter) begin(keys ...string) (wait time.Duration, first bool) {
+func (l *limiter) beginTry(keys ...string) (wait time.Duration, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	var strictest *guesses
 	for _, k := range keys {
-		if g := l.keys[k]; g != nil && g.next(freeOf(k)).Sub(now) > wait {
-			wait, strictest = g.next(freeOf(k)).Sub(now), g
+		if g := l.keys[k]; g != nil && g.nextAllowed(freeOf(k)).Sub(now) > wait {
+			wait, strictest = g.nextAllowed(freeOf(k)).Sub(now), g
 		}
 	}
 	if strictest != nil {
@@ -76,16 +76,16 @@ func (l *limiter) begin(keys ...string) (wait time.Duration, first bool) {
 		return wait, first
 	}
 	for _, k := range keys {
-		g := l.get(k, now)
+		g := l.getGuesses(k, now)
 		g.count++
 		g.earlier, g.last, g.told = g.last, now, false
 	}
 	return 0, false
 }
 
-// undo takes the last attempt back, which came to no verdict or to a good one:
+// undoTry takes the last attempt back, which came to no verdict or to a good one:
 // the wait is again the one that the attempts before it left behind.
-func (l *limiter) undo(keys ...string) {
+func (l *limiter) undoTry(keys ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
@@ -96,8 +96,8 @@ func (l *limiter) undo(keys ...string) {
 	}
 }
 
-// forget clears keys: who knows the password has not been guessing.
-func (l *limiter) forget(keys ...string) {
+// forgetKey clears keys: who knows the password has not been guessing.
+func (l *limiter) forgetKey(keys ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range keys {
@@ -105,7 +105,7 @@ func (l *limiter) forget(keys ...string) {
 	}
 }
 
-func (l *limiter) get(key string, now time.Time) *guesses {
+func (l *limiter) getGuesses(key string, now time.Time) *guesses {
 	g := l.keys[key]
 	if g != nil && now.Sub(g.last) > forgetAfter {
 		*g = guesses{}

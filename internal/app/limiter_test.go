@@ -92,7 +92,7 @@ func TestUndoAndForget(t *testing.T) {
 			if w := l.waitFor("a"); w != 0 {
 				t.Fatalf("waits %v though each was taken back", w)
 			}
-			l.undo("a")
+			l.undoTry("a")
 		}
 		for range freeAttempts {
 			l.waitFor("a")
@@ -100,11 +100,11 @@ func TestUndoAndForget(t *testing.T) {
 		if l.waitFor("a") == 0 {
 			t.Error("does not wait")
 		}
-		l.forget("a")
+		l.forgetKey("a")
 		if w := l.waitFor("a"); w != 0 {
 			t.Errorf("waits %v after it was forgotten", w)
 		}
-		l.undo("never seen")
+		l.undoTry("never seen")
 	})
 }
 
@@ -119,7 +119,7 @@ func TestUndoLeavesTheWaitAsItWas(t *testing.T) {
 			if w := l.waitFor("a"); w != 0 {
 				t.Fatalf("waits %v after a login that was good", w)
 			}
-			l.undo("a")
+			l.undoTry("a")
 		}
 		if w := l.waitFor("a"); w != 0 {
 			t.Fatalf("waits %v", w)
@@ -151,7 +151,7 @@ func TestTheBooksAreBounded(t *testing.T) {
 
 // waitFor is begin for tests that ask for the wait alone.
 func (l *limiter) waitFor(keys ...string) time.Duration {
-	wait, _ := l.begin(keys...)
+	wait, _ := l.beginTry(keys...)
 	return wait
 }
 
@@ -160,19 +160,19 @@ func TestLimiterTellsTheFirstRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for range freeAttempts {
-			l.begin("a")
+			l.beginTry("a")
 		}
 		for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
-			if wait, first := l.begin("a", "b"); wait != want || !first {
+			if wait, first := l.beginTry("a", "b"); wait != want || !first {
 				t.Errorf("wait %s, first %t; want %s and the first", wait, first, want)
 			}
 			for range 5 {
-				if wait, first := l.begin("a", "c"); wait != want || first {
+				if wait, first := l.beginTry("a", "c"); wait != want || first {
 					t.Errorf("wait %s, first %t; want %s that was told", wait, first, want)
 				}
 			}
 			time.Sleep(want)
-			if wait, first := l.begin("a"); wait != 0 || first {
+			if wait, first := l.beginTry("a"); wait != 0 || first {
 				t.Errorf("wait %s, first %t; want an attempt", wait, first)
 			}
 		}

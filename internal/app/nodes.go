@@ -51,9 +51,9 @@ func (a *App) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) 
 	by, _ := Actor(ctx)
 	id, err := a.Nodes.AddNode(ctx, n, password, by)
 	if err != nil {
-		return 0, taken(err)
+		return 0, takenError(err)
 	}
-	a.audit(ctx, connexa.ActNodeAdded, nameOf(id, &n))
+	a.recordAct(ctx, connexa.ActNodeAdded, nameOf(id, &n))
 	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return id, nil
 }
@@ -92,20 +92,20 @@ func (a *App) EditNode(ctx context.Context, id, revision int64, in connexa.NodeI
 	n.ID, n.Revision = id, revision
 	by, _ := Actor(ctx)
 	if reset, err = a.Nodes.EditNode(ctx, n, password, by); err != nil {
-		return false, taken(err)
+		return false, takenError(err)
 	}
 	changes := connexa.NodeChanges(&was, &n)
 	if password != stored {
 		changes = append(changes, connexa.PasswordChange())
 	}
-	a.audit(ctx, connexa.ActNodeEdited, edited(nameOf(id, &n), changes))
+	a.recordAct(ctx, connexa.ActNodeEdited, editedError(nameOf(id, &n), changes))
 	a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return reset, nil
 }
 
-// taken gives the complaint that a server is there already to the form's field.
-func taken(err error) error {
+// takenError gives the complaint that a server is there already to the form's field.
+func takenError(err error) error {
 	if connexa.TextOf(err).Key == "error.exists" {
 		return connexa.FieldErrors{"login": connexa.T("node.taken")}
 	}
@@ -147,7 +147,7 @@ func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (
 		if what.IsZero() {
 			what = nodesOf(deleted, s)
 		}
-		a.audit(ctx, connexa.ActNodesDeleted, what)
+		a.recordAct(ctx, connexa.ActNodesDeleted, what)
 		for _, id := range ids {
 			a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 		}
@@ -170,7 +170,7 @@ func (a *App) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool
 	if secrets {
 		with = "audit.secrets"
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T(with, nodesOf(n, s)))
+	a.recordAct(ctx, connexa.ActExport, connexa.T(with, nodesOf(n, s)))
 	return a.Nodes.ExportNodes(ctx, s, secrets), nil
 }
 
@@ -184,12 +184,12 @@ func (a *App) RevealPassword(ctx context.Context, id int64) (connexa.Secret, err
 	if err != nil {
 		return "", err
 	}
-	a.audit(ctx, connexa.ActReveal, nameOf(id, &n))
+	a.recordAct(ctx, connexa.ActReveal, nameOf(id, &n))
 	return password, nil
 }
 
-// edited is the detail of an edit: what was edited, and each change.
-func edited(what connexa.Text, changes []connexa.Change) connexa.Text {
+// editedError is the detail of an edit: what was edited, and each change.
+func editedError(what connexa.Text, changes []connexa.Change) connexa.Text {
 	if len(changes) == 0 {
 		return what
 	}

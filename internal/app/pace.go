@@ -33,12 +33,12 @@ const (
 	paceNow = 2 * time.Second
 )
 
-// of returns how many jobs of the run end in a second, of late, and how long the
+// speedOf returns how many jobs of the run end in a second, of late, and how long the
 // rest will take at that rate; zero where it is not known.
 //
 // At the end it is not: the jobs that are in hand then are those of the silent
 // servers, and how fast the others were says nothing about them.
-func (p *pace) of(run connexa.Run, now time.Time) (perSecond float64, left time.Duration) {
+func (p *pace) speedOf(run connexa.Run, now time.Time) (perSecond float64, left time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if run.State != connexa.RunRunning {
@@ -66,14 +66,14 @@ func (p *pace) of(run connexa.Run, now time.Time) (perSecond float64, left time.
 	}
 	perSecond = float64(run.Done()-since.done) / took
 	left = time.Duration(float64(run.Total-run.Done()) / perSecond * float64(time.Second))
-	if left < nearEnd || left < silence && slowed(list, sample{now, run.Done()}, perSecond) {
+	if left < nearEnd || left < silence && slowedDown(list, sample{now, run.Done()}, perSecond) {
 		left = 0
 	}
 	return perSecond, left
 }
 
-// slowed says whether jobs end at less than half the rate right now.
-func slowed(list []sample, now sample, perSecond float64) bool {
+// slowedDown says whether jobs end at less than half the rate right now.
+func slowedDown(list []sample, now sample, perSecond float64) bool {
 	for _, s := range slices.Backward(list) {
 		if took := now.at.Sub(s.at); took >= paceNow {
 			return float64(now.done-s.done)/took.Seconds() < perSecond/2
@@ -85,5 +85,5 @@ func slowed(list []sample, now sample, perSecond float64) bool {
 // Pace returns how many jobs of a run end in a second, of late, and how long the
 // rest will take; zero where it is not known.
 func (a *App) Pace(run connexa.Run) (perSecond float64, left time.Duration) {
-	return a.pace.of(run, a.Now())
+	return a.pace.speedOf(run, a.Now())
 }

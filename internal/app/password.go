@@ -73,7 +73,7 @@ func parsePHC(s string) (phc, error) {
 	return h, nil
 }
 
-func (h phc) compute(password connexa.Secret) []byte {
+func (h phc) computeHash(password connexa.Secret) []byte {
 	n := keyBytes
 	if len(h.key) > 0 {
 		n = len(h.key)
@@ -110,9 +110,9 @@ func newPasswords(c cost) *passwords {
 	return &passwords{cost: c, strangers: newQueue(hashesAtOnce), known: newQueue(hashesAtOnceKnown)}
 }
 
-// enter waits for a turn; with a full queue, or after a wait that no person
+// acquireSlot waits for a turn; with a full queue, or after a wait that no person
 // would sit through, the answer is Busy. The caller calls leave.
-func (p *passwords) enter(ctx context.Context, known bool) (leave func(), err error) {
+func (p *passwords) acquireSlot(ctx context.Context, known bool) (leave func(), err error) {
 	q := p.strangers
 	if known {
 		q = p.known
@@ -137,23 +137,23 @@ func (p *passwords) enter(ctx context.Context, known bool) (leave func(), err er
 	return nil, err
 }
 
-// hash returns the PHC string of a password. known selects the queue of known
+// hashPassword returns the PHC string of a password. known selects the queue of known
 // browsers in place of that of strangers.
-func (p *passwords) hash(ctx context.Context, password connexa.Secret, known bool) (string, error) {
-	leave, err := p.enter(ctx, known)
+func (p *passwords) hashPassword(ctx context.Context, password connexa.Secret, known bool) (string, error) {
+	leave, err := p.acquireSlot(ctx, known)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
 	h := phc{cost: p.cost, salt: make([]byte, saltBytes)}
 	rand.Read(h.salt)
-	h.key = h.compute(password)
+	h.key = h.computeHash(password)
 	return h.String(), nil
 }
 
-// match says whether password is the one behind hash. For the hash "", that of
+// matchPassword says whether password is the one behind hash. For the hash "", that of
 // a user who does not exist, it does the same work and says no.
-func (p *passwords) match(ctx context.Context, hash string, password connexa.Secret, known bool) (bool, error) {
+func (p *passwords) matchPassword(ctx context.Context, hash string, password connexa.Secret, known bool) (bool, error) {
 	h := phc{cost: p.cost, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}
 	if hash == "" {
 		rand.Read(h.key)
@@ -163,12 +163,12 @@ func (p *passwords) match(ctx context.Context, hash string, password connexa.Sec
 			return false, fmt.Errorf("check a password: %w", err)
 		}
 	}
-	leave, err := p.enter(ctx, known)
+	leave, err := p.acquireSlot(ctx, known)
 	if err != nil {
 		return false, err
 	}
 	defer leave()
-	return subtle.ConstantTimeCompare(h.compute(password), h.key) == 1 && hash != "", nil
+	return subtle.ConstantTimeCompare(h.computeHash(password), h.key) == 1 && hash != "", nil
 }
 
 // randomPassword has 20 letters and digits that are not mixed up when read

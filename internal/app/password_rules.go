@@ -131,11 +131,11 @@ func tooSimple(text string) bool {
 		last = r
 		seen[r] = true
 	}
-	return len(seen) < 5 || news < 5 || repeats([]rune(text))
+	return len(seen) < 5 || news < 5 || repeatsCharacter([]rune(text))
 }
 
-// repeats says whether a text is a short one, several times.
-func repeats(text []rune) bool {
+// repeatsCharacter says whether a text is a short one, several times.
+func repeatsCharacter(text []rune) bool {
 	for unit := 1; unit < passwordShortest && unit <= len(text)/2; unit++ {
 		same := true
 		for i := unit; same && i < len(text); i++ {
@@ -164,12 +164,12 @@ func HashNewPassword(ctx context.Context, user string, password connexa.Secret) 
 	if why := weakPassword(user, password); !why.IsZero() {
 		return "", &connexa.Error{Code: connexa.Invalid, Text: why}
 	}
-	return newPasswords(usualCost).hash(ctx, password, false)
+	return newPasswords(usualCost).hashPassword(ctx, password, false)
 }
 
 // GeneratePassword makes a password up and returns it with its hash.
 func GeneratePassword(ctx context.Context) (password connexa.Secret, hash string, err error) {
 	password = randomPassword()
-	hash, err = newPasswords(usualCost).hash(ctx, password, false)
+	hash, err = newPasswords(usualCost).hashPassword(ctx, password, false)
 	return password, hash, err
 }

@@ -132,23 +132,23 @@ func TestStrangersNeverFillTheQueueOfKnownBrowsers(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		for range hashesAtOnce {
-			if _, err := p.enter(ctx, false); err != nil {
+			if _, err := p.acquireSlot(ctx, false); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range hashesQueued {
-			go func() { _, _ = p.enter(ctx, false) }()
+			go func() { _, _ = p.acquireSlot(ctx, false) }()
 		}
 		synctest.Wait()
-		if _, err := p.enter(ctx, false); connexa.CodeOf(err) != connexa.Busy {
+		if _, err := p.acquireSlot(ctx, false); connexa.CodeOf(err) != connexa.Busy {
 			t.Fatalf("the queue of strangers is not full: %v", err)
 		}
 		start := time.Now()
-		hash, err := p.hash(ctx, "x", true)
+		hash, err := p.hashPassword(ctx, "x", true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := p.match(ctx, hash, "x", true); err != nil || !ok || time.Since(start) != 0 {
+		if ok, err := p.matchPassword(ctx, hash, "x", true); err != nil || !ok || time.Since(start) != 0 {
 			t.Errorf("%t, %v after %s", ok, err, time.Since(start))
 		}
 	})

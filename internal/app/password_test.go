@@ -16,22 +16,22 @@ var light = cost{memory: 64, passes: 1, lanes: 1}
 
 func TestPasswords(t *testing.T) {
 	p := newPasswords(light)
-	hash, err := p.hash(t.Context(), "Blue-Kite-7", false)
+	hash, err := p.hashPassword(t.Context(), "Blue-Kite-7", false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(hash, "$argon2id$v=19$m=64,t=1,p=1$") || strings.Contains(hash, "Blue") {
 		t.Errorf("hash %s", hash)
 	}
-	if other, err := p.hash(t.Context(), "Blue-Kite-7", false); err != nil || other == hash {
+	if other, err := p.hashPassword(t.Context(), "Blue-Kite-7", false); err != nil || other == hash {
 		t.Errorf("no salt: %v", err)
 	}
 	for password, want := range map[connexa.Secret]bool{"Blue-Kite-7": true, "blue-kite-7": false, "": false} {
-		if got, err := p.match(t.Context(), hash, password, false); err != nil || got != want {
+		if got, err := p.matchPassword(t.Context(), hash, password, false); err != nil || got != want {
 			t.Errorf("%t, %v, want %t", got, err, want)
 		}
 	}
-	if got, err := p.match(t.Context(), "", "", false); err != nil || got {
+	if got, err := p.matchPassword(t.Context(), "", "", false); err != nil || got {
 		t.Errorf("nobody's password is %t, %v", got, err)
 	}
 }
@@ -42,7 +42,7 @@ func TestAnotherProgramsHash(t *testing.T) {
 	const hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	p := newPasswords(light)
 	for password, want := range map[connexa.Secret]bool{"password": true, "passwore": false} {
-		if got, err := p.match(t.Context(), hash, password, false); err != nil || got != want {
+		if got, err := p.matchPassword(t.Context(), hash, password, false); err != nil || got != want {
 			t.Errorf("%t, %v, want %t", got, err, want)
 		}
 	}
@@ -50,11 +50,11 @@ func TestAnotherProgramsHash(t *testing.T) {
 
 func TestHashesOfOtherCostsStillMatch(t *testing.T) {
 	old := newPasswords(cost{memory: 128, passes: 3, lanes: 2})
-	hash, err := old.hash(t.Context(), "x", false)
+	hash, err := old.hashPassword(t.Context(), "x", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := newPasswords(light).match(t.Context(), hash, "x", false); err != nil || !ok {
+	if ok, err := newPasswords(light).matchPassword(t.Context(), hash, "x", false); err != nil || !ok {
 		t.Error(ok, err)
 	}
 }
@@ -82,7 +82,7 @@ func TestBadHashes(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if _, err := newPasswords(light).match(t.Context(), "plain", "plain", false); err == nil {
+	if _, err := newPasswords(light).matchPassword(t.Context(), "plain", "plain", false); err == nil {
 		t.Error("a plain password is no hash")
 	}
 }
@@ -92,7 +92,7 @@ func TestAFewComputationsAtOnce(t *testing.T) {
 		p := newPasswords(light)
 		var leave []func()
 		for range hashesAtOnce {
-			l, err := p.enter(t.Context(), false)
+			l, err := p.acquireSlot(t.Context(), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestAFewComputationsAtOnce(t *testing.T) {
 		waited := make(chan error)
 		for range hashesQueued {
 			go func() {
-				l, err := p.enter(t.Context(), false)
+				l, err := p.acquireSlot(t.Context(), false)
 				if err == nil {
 					l()
 				}
@@ -109,7 +109,7 @@ func TestAFewComputationsAtOnce(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if _, err := p.enter(t.Context(), false); connexa.CodeOf(err) != connexa.Busy {
+		if _, err := p.acquireSlot(t.Context(), false); connexa.CodeOf(err) != connexa.Busy {
 			t.Errorf("the queue is full: %v", err)
 		}
 		leave[0]() // one place is free: the queue moves through it
@@ -118,18 +118,18 @@ func TestAFewComputationsAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		l, err := p.enter(t.Context(), false)
+		l, err := p.acquireSlot(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Nobody leaves: who waits is told so, in time.
 		start := time.Now()
-		if _, err := p.enter(t.Context(), false); connexa.CodeOf(err) != connexa.Busy || time.Since(start) != hashesWait {
+		if _, err := p.acquireSlot(t.Context(), false); connexa.CodeOf(err) != connexa.Busy || time.Since(start) != hashesWait {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := p.enter(ctx, false); err == nil {
+		if _, err := p.acquireSlot(ctx, false); err == nil {
 			t.Error("a reader who left got a turn")
 		}
 		l()

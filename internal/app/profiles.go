@@ -50,7 +50,7 @@ type ProfileNode struct {
 // ProfileNodes returns a profile, and the nodes that have an OpenVPN exit, by
 // address.
 func (a *App) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connexa.Profile, error) {
-	p, err := a.profile(ctx, id)
+	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return nil, p, err
 	}
@@ -99,7 +99,7 @@ func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, erro
 		return 0, err
 	}
 	a.profilesChanged()
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.Client))
+	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.Client))
 	return id, nil
 }
 
@@ -117,8 +117,8 @@ func (a *App) profilesChanged() {
 	a.Publish(connexa.Event{Topic: connexa.ProfilesChanged})
 }
 
-// profile returns a profile without its key.
-func (a *App) profile(ctx context.Context, id int64) (connexa.Profile, error) {
+// profileByID returns a profile without its key.
+func (a *App) profileByID(ctx context.Context, id int64) (connexa.Profile, error) {
 	list, err := a.VPNs.Profiles(ctx, 0)
 	if err != nil {
 		return connexa.Profile{}, err
@@ -132,7 +132,7 @@ func (a *App) profile(ctx context.Context, id int64) (connexa.Profile, error) {
 
 // RevokeProfile ends a profile for good: whoever is connected with it is cut off.
 func (a *App) RevokeProfile(ctx context.Context, id int64) error {
-	p, err := a.profile(ctx, id)
+	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -140,13 +140,13 @@ func (a *App) RevokeProfile(ctx context.Context, id int64) error {
 		return err
 	}
 	a.profilesChanged()
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.Client))
+	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.Client))
 	return nil
 }
 
 // DeleteProfile forgets a profile that was revoked or has expired.
 func (a *App) DeleteProfile(ctx context.Context, id int64) error {
-	p, err := a.profile(ctx, id)
+	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (a *App) DeleteProfile(ctx context.Context, id int64) error {
 		return err
 	}
 	a.profilesChanged()
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.Client))
+	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.Client))
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (a *App) ProfileFiles(ctx context.Context, id int64, nodes []int64, host st
 	if err != nil {
 		return nil, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.Client))
+	a.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.Client))
 	return files, nil
 }
 
@@ -248,7 +248,7 @@ func (a *App) LinkProfile(ctx context.Context, id, node int64, life time.Duratio
 	if life <= 0 || life > linkHours*time.Hour {
 		return "", until, connexa.Errorf(connexa.Invalid, "profile.link.life")
 	}
-	p, err := a.profile(ctx, id)
+	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return "", until, err
 	}
@@ -259,7 +259,7 @@ func (a *App) LinkProfile(ctx context.Context, id, node int64, life time.Duratio
 	if err := a.VPNs.AddProfileLink(ctx, connexa.ProfileLink{ProfileID: id, NodeID: node, ExpiresAt: until}, token); err != nil {
 		return "", until, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.Client))
+	a.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.Client))
 	a.profilesChanged()
 	return token, until, nil
 }
@@ -293,7 +293,7 @@ func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile,
 	if err := a.VPNs.UseProfileLink(ctx, l.ID); err != nil {
 		return ProfileFile{}, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.Client))
+	a.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.Client))
 	a.profilesChanged()
 	return files[0], nil
 }

@@ -47,7 +47,7 @@ func (a *App) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, erro
 	if err != nil {
 		return connexa.Run{}, fmt.Errorf("start run: %w", err)
 	}
-	a.audit(ctx, connexa.ActRunStarted, connexa.T("audit.run.started", run.Total, strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind))))
+	a.recordAct(ctx, connexa.ActRunStarted, connexa.T("audit.run.started", run.Total, strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind))))
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
 	a.Runner.Wake()
 	return run, nil
@@ -60,7 +60,7 @@ func (a *App) CancelRun(ctx context.Context, id int64) error {
 		return fmt.Errorf("cancel run %d: %w", id, err)
 	}
 	a.Runner.Cancel(working)
-	a.audit(ctx, connexa.ActRunCancelled, connexa.T("audit.run", strconv.FormatInt(id, 10)))
+	a.recordAct(ctx, connexa.ActRunCancelled, connexa.T("audit.run", strconv.FormatInt(id, 10)))
 	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	return nil
 }
@@ -83,7 +83,7 @@ func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
 	if accept {
 		what = "audit.run.accepted"
 	}
-	a.audit(ctx, connexa.ActRunResumed, connexa.T(what, strconv.FormatInt(id, 10)))
+	a.recordAct(ctx, connexa.ActRunResumed, connexa.T(what, strconv.FormatInt(id, 10)))
 }
 
 // ReleaseHeld lets logins be tried again where too many were refused in a row,
@@ -91,7 +91,7 @@ func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
 // returns the run that does, or the zero one when nothing was.
 func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 	a.Runner.LiftHolds()
-	a.audit(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
+	a.recordAct(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
 	if err := a.Runs.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
 		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)
 	}
@@ -107,7 +107,7 @@ func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 // ended with one of marks; no marks are all that did not end well. A cause that
 // is not nil narrows it.
 func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
-	old, ids, err := a.retried(ctx, id, marks, cause)
+	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
 	if err != nil {
 		return connexa.Run{}, err
 	}
@@ -116,11 +116,11 @@ func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Result, ca
 
 // Retried says of what kind RetryRun would start a run, and over how many nodes.
 func (a *App) Retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
-	old, ids, err := a.retried(ctx, id, marks, cause)
+	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
 	return old.Kind, len(ids), err
 }
 
-func (a *App) retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
+func (a *App) retriedLabel(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
 	old, err := a.Runs.Run(ctx, id)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)

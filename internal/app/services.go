@@ -110,7 +110,7 @@ func (a *App) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]conn
 	if err != nil {
 		return nil, err
 	}
-	a.audit(ctx, connexa.ActExport, connexa.T("services.exported", len(secrets)))
+	a.recordAct(ctx, connexa.ActExport, connexa.T("services.exported", len(secrets)))
 	return secrets, nil
 }
 

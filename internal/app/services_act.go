@@ -70,7 +70,7 @@ func (a *App) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Se
 	if len(nodes) == 0 {
 		return
 	}
-	a.audit(ctx, act, a.namesOf(ctx, s, nodes))
+	a.recordAct(ctx, act, a.namesOf(ctx, s, nodes))
 	for _, id := range nodes {
 		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
 	}
@@ -94,7 +94,7 @@ func (a *App) RetryService(ctx context.Context, node int64) error {
 		return err
 	}
 	a.ServiceRunner.Retry(node)
-	a.audit(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
+	a.recordAct(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
 	return nil
 }
 
@@ -119,7 +119,7 @@ func (a *App) RetryServices(ctx context.Context, s connexa.Selection) (int, erro
 	if len(down) == 0 {
 		return 0, connexa.Errorf(connexa.Conflict, "services.retry.none")
 	}
-	a.audit(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
+	a.recordAct(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
 	return len(down), nil
 }
 
@@ -139,7 +139,7 @@ func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail b
 	if err := a.Services.AllowDestinations(ctx, node, private, mail); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActServiceChanged, edited(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
+	a.recordAct(ctx, connexa.ActServiceChanged, editedError(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
 	a.ServiceRunner.Wake()
 	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil
@@ -162,7 +162,7 @@ func (a *App) RevealService(ctx context.Context, node int64) (connexa.Secret, er
 	if err != nil {
 		return "", err
 	}
-	a.audit(ctx, connexa.ActReveal, nameOf(n.ID, &n))
+	a.recordAct(ctx, connexa.ActReveal, nameOf(n.ID, &n))
 	return secret, nil
 }
 

@@ -50,7 +50,7 @@ func (a *App) changeSettings(ctx context.Context, change func(*connexa.Settings)
 	if err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActSettings, connexa.ChangesText(changes))
+	a.recordAct(ctx, connexa.ActSettings, connexa.ChangesText(changes))
 	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	return nil
 }
@@ -67,7 +67,7 @@ func (a *App) ConfirmKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActKeyConfirmed, connexa.Text{})
+	a.recordAct(ctx, connexa.ActKeyConfirmed, connexa.Text{})
 	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	return nil
 }

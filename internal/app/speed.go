@@ -114,7 +114,7 @@ func (a *App) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSettin
 // speedChanged tells of a change to what speed tests are set up with. Those that
 // wait may find that they need not any more.
 func (a *App) speedChanged(ctx context.Context, what connexa.Text) {
-	a.audit(ctx, connexa.ActSettings, what)
+	a.recordAct(ctx, connexa.ActSettings, what)
 	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	a.Runner.Wake()
 }

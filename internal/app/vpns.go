@@ -75,7 +75,7 @@ func (a *App) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int6
 	if len(nodes) == 0 {
 		return
 	}
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T(what, a.namesOf(ctx, s, nodes)))
+	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T(what, a.namesOf(ctx, s, nodes)))
 	for _, id := range nodes {
 		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
 	}
@@ -111,7 +111,7 @@ func (a *App) ShapeVPN(ctx context.Context, node int64, on bool, protocol connex
 	if err := a.VPNs.ShapeVPN(ctx, node, protocol, together); err != nil {
 		return err
 	}
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.shape", nameOf(n.ID, &n), string(protocol)))
+	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.shape", nameOf(n.ID, &n), string(protocol)))
 	a.ServiceRunner.Wake()
 	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil
@@ -165,6 +165,6 @@ func (a *App) Disconnect(ctx context.Context, node int64, name string) error {
 		return err
 	}
 	a.Running.Disconnect(node, name)
-	a.audit(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.disconnect", name, nameOf(n.ID, &n)))
+	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.disconnect", name, nameOf(n.ID, &n)))
 	return nil
 }

@@ -48,22 +48,22 @@ const faint = `(() => {
 
 func TestContrast(t *testing.T) {
 	t.Parallel()
-	b := furnished(t).openTab(t)
-	b.expect("status of 404")
-	b.login()
+	b := furnishedPanel(t).openTab(t)
+	b.expectErrors("status of 404")
+	b.logIn()
 	for _, theme := range []string{"light", "dark"} {
-		look{1280, theme, "en"}.apply(b)
+		look{1280, theme, "en"}.applyTo(b)
 		for _, page := range pages {
-			b.see(page)
-			b.do(chromedp.WaitVisible(chromedp.CSS("main")))
-			for _, text := range get[[]string](b, faint) {
+			b.waitVisible(page)
+			b.mustRun(chromedp.WaitVisible(chromedp.CSS("main")))
+			for _, text := range getValue[[]string](b, faint) {
 				t.Errorf("%s is hard to read in %s: %s", page, theme, text)
 			}
 		}
 	}
 	// The tool itself: grey on grey is found.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("h1, h2").style.setProperty("color", getComputedStyle(document.body).backgroundColor)`))
-	if found := get[[]string](b, faint); len(found) == 0 {
+	b.mustRun(chromedp.Evaluate[chromedp.Void](`document.querySelector("h1, h2").style.setProperty("color", getComputedStyle(document.body).backgroundColor)`))
+	if found := getValue[[]string](b, faint); len(found) == 0 {
 		t.Error("a heading in the colour of the page was not found")
 	}
 }

@@ -20,18 +20,18 @@ const notLive = `document.querySelector("#live").hidden === false`
 func TestThePanelGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	p.fleet(6, "good=1")
+	p.addFleet(6, "good=1")
 	b := p.openTab(t)
-	b.expect(unreachable, streamEnded)
-	b.login()
-	b.do(mark)
-	b.wait(`!(` + notLive + `)`)
-	p.stop()
-	b.wait(`window.seen && ` + notLive)
-	p.again()
+	b.expectErrors(unreachable, streamEnded)
+	b.logIn()
+	b.mustRun(mark)
+	b.waitTrue(`!(` + notLive + `)`)
+	p.stopProcess()
+	b.waitTrue(`window.seen && ` + notLive)
+	p.restartProcess()
 	// What happened while the page was deaf arrives with the stream.
-	p.client().post("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
-	b.waitFor(75*time.Second, `window.seen && !(`+notLive+`) && `+rows("ping_ok")+` === 6`)
+	p.newClient().postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
+	b.waitFor(75*time.Second, `window.seen && !(`+notLive+`) && `+tableRows("ping_ok")+` === 6`)
 }
 
 // "Try again" does not wait for its turn.
@@ -39,18 +39,18 @@ func TestTryAgain(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	b := p.openTab(t)
-	b.expect(unreachable, streamEnded)
-	b.login()
-	b.do(mark)
-	p.stop()
-	b.wait(notLive)
-	p.again()
-	until(t, patience, func() error {
-		if err := b.is(`window.seen && !(` + notLive + `)`); err == nil {
+	b.expectErrors(unreachable, streamEnded)
+	b.logIn()
+	b.mustRun(mark)
+	p.stopProcess()
+	b.waitTrue(notLive)
+	p.restartProcess()
+	waitUntil(t, patience, func() error {
+		if err := b.hasTitle(`window.seen && !(` + notLive + `)`); err == nil {
 			return nil
 		}
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-reconnect]").click()`))
-		return b.is(`window.seen && !(` + notLive + `)`)
+		b.mustRun(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-reconnect]").click()`))
+		return b.hasTitle(`window.seen && !(` + notLive + `)`)
 	})
 }
 
@@ -59,7 +59,7 @@ func TestTryAgain(t *testing.T) {
 func TestTheStreamWaitsForItsScript(t *testing.T) {
 	t.Parallel()
 	b := startPanel(t).openTab(t)
-	b.login()
+	b.logIn()
 	late := make(chan fetch.RequestID, 1)
 	if err := chromedp.Listen(b.ctx, func(event any) {
 		if e, ok := event.(*fetch.EventRequestPaused); ok {
@@ -68,14 +68,14 @@ func TestTheStreamWaitsForItsScript(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+	b.mustRun(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, target, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}); err != nil {
 			return err
 		}
 		_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/hx-sse-*"}}})
 		return err
 	}))
-	b.do(mark, chromedp.Evaluate[chromedp.Void](`location.reload()`))
+	b.mustRun(mark, chromedp.Evaluate[chromedp.Void](`location.reload()`))
 	var id fetch.RequestID
 	select {
 	case id = <-late:
@@ -84,12 +84,12 @@ func TestTheStreamWaitsForItsScript(t *testing.T) {
 	}
 	b.waitFor(patience, `!window.seen && window.htmx`) // and not for the whole page
 	// What htmx does in a task of its own has been done after two more.
-	get[bool](b, `new Promise(done => setTimeout(() => setTimeout(() => done(true))))`)
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+	getValue[bool](b, `new Promise(done => setTimeout(() => setTimeout(() => done(true))))`)
+	b.mustRun(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: id})
 		return err
 	}))
-	b.live()
+	b.waitLive()
 }
 
 // The other tests rely on it that a tab hears what a page does wrong.
@@ -105,14 +105,14 @@ func TestATabHears(t *testing.T) {
 		defer mu.Unlock()
 		heard = append(heard, text)
 	}
-	b.see("/login")
-	b.do(chromedp.Evaluate[chromedp.Void](`
+	b.waitVisible("/login")
+	b.mustRun(chromedp.Evaluate[chromedp.Void](`
 		document.body.setAttribute("style", "color: red");
 		setTimeout(() => { throw new Error("thrown by the test") });
 		console.error("written by the test");
 		fetch("/nothing-here-of-this-name")`))
 	for _, want := range []string{"Content Security Policy", "breach of the policy", "thrown by the test", "written by the test"} {
-		until(t, patience, func() error {
+		waitUntil(t, patience, func() error {
 			mu.Lock()
 			defer mu.Unlock()
 			if slices.ContainsFunc(heard, func(text string) bool { return strings.Contains(text, want) }) {
@@ -132,11 +132,11 @@ func TestTheFirstNodes(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	b := p.openTab(t)
-	b.login()
-	b.see("/nodes")
-	b.wait(`document.querySelector("#list .empty")`)
-	b.do(mark)
-	p.client().post("/nodes", map[string][]string{"address": {"192.0.2.10"}, "port": {"1723"}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "encryption": {""}})
-	b.wait(`document.querySelectorAll("#list tbody tr").length === 1 && document.querySelector("#filters")`)
-	b.wait(`window.seen && document.querySelector("#list #stream").getAttribute("hx-sse:connect").includes("page=nodes")`)
+	b.logIn()
+	b.waitVisible("/nodes")
+	b.waitTrue(`document.querySelector("#list .empty")`)
+	b.mustRun(mark)
+	p.newClient().postForm("/nodes", map[string][]string{"address": {"192.0.2.10"}, "port": {"1723"}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "encryption": {""}})
+	b.waitTrue(`document.querySelectorAll("#list tbody tr").length === 1 && document.querySelector("#filters")`)
+	b.waitTrue(`window.seen && document.querySelector("#list #stream").getAttribute("hx-sse:connect").includes("page=nodes")`)
 }

@@ -18,9 +18,9 @@ import (
 // scratch is removed when the tests are over.
 var scratch string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
-func run(m *testing.M) (code int) {
+func runTests(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "connexa-browser-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -91,8 +91,8 @@ func findChromium() (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// need skips a test that cannot run here, unless skipping is forbidden.
-func need(t *testing.T) {
+// needProgram skips a test that cannot run here, unless skipping is forbidden.
+func needProgram(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts the program and a browser")

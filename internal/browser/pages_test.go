@@ -19,15 +19,15 @@ var pages = []string{
 	"/runs", "/runs/1", "/services", "/audit", "/settings", "/channels", "/channels/new", "/channels/new?service=url", "/account", "/reauth", "/no-such-page",
 }
 
-// furnished is a panel with something on every page.
-func furnished(t *testing.T) *panel {
+// furnishedPanel is a panel with something on every page.
+func furnishedPanel(t *testing.T) *panel {
 	t.Helper()
 	p := startPanel(t)
-	p.fleet(12, "good=2,refuse=1")
-	c := p.client()
-	c.post("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
-	c.post("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // of which one refuses
-	c.post("/imports", map[string][]string{"test": {"none"}, "text": {
+	p.addFleet(12, "good=2,refuse=1")
+	c := p.newClient()
+	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
+	c.postForm("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // of which one refuses
+	c.postForm("/imports", map[string][]string{"test": {"none"}, "text": {
 		"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.0-192.0.2.9,ops,Blue-Kite-9\n"}})
 	return p
 }
@@ -35,15 +35,15 @@ func furnished(t *testing.T) *panel {
 func TestRussian(t *testing.T) {
 	t.Parallel()
 	english := onlyEnglish(t)
-	b := furnished(t).openTab(t)
-	b.expect("status of 404")
-	b.login()
-	b.speak(".side", "ru")
-	b.wait(has("nav.side", "Узлы"))
+	b := furnishedPanel(t).openTab(t)
+	b.expectErrors("status of 404")
+	b.logIn()
+	b.setLanguage(".side", "ru")
+	b.waitTrue(hasText("nav.side", "Узлы"))
 	for _, page := range pages {
-		b.see(page)
+		b.waitVisible(page)
 		// Everything that is read, or read aloud, but what the owner has typed.
-		texts := get[[]string](b, `(() => {
+		texts := getValue[[]string](b, `(() => {
 			const texts = [], walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
 			while (walk.nextNode()) if (!walk.currentNode.parentElement.closest("script, .mono")) texts.push(walk.currentNode.data);
 			for (const name of ["title", "aria-label", "placeholder", "alt"])
@@ -61,23 +61,23 @@ func TestRussian(t *testing.T) {
 	}
 }
 
-// speak chooses a language in the menu of the account, which a narrow page has
+// setLanguage chooses a language in the menu of the account, which a narrow page has
 // in its top bar and a wide one at its side.
-func (b *tab) speak(bar, lang string) {
+func (b *tab) setLanguage(bar, lang string) {
 	b.t.Helper()
-	b.see("/nodes")
-	b.click(bar + ` button[popovertarget=account]`)
-	b.do(mark)
-	b.click(`#account button[name=lang][value=` + lang + `]`)
-	b.wait(arrived + ` && document.documentElement.lang === ` + js(lang))
+	b.waitVisible("/nodes")
+	b.clickOn(bar + ` button[popovertarget=account]`)
+	b.mustRun(mark)
+	b.clickOn(`#account button[name=lang][value=` + lang + `]`)
+	b.waitTrue(arrived + ` && document.documentElement.lang === ` + quoteJS(lang))
 }
 
 // onlyEnglish is every sentence of the English catalogues that is another one in
 // the Russian ones.
 func onlyEnglish(t *testing.T) map[string]bool {
 	t.Helper()
-	need(t)
-	en, ru := catalogue(t, "en"), catalogue(t, "ru")
+	needProgram(t)
+	en, ru := loadCatalogue(t, "en"), loadCatalogue(t, "ru")
 	list := map[string]bool{}
 	placeholder := regexp.MustCompile(`\{\d\}`)
 	for key, text := range en {
@@ -94,7 +94,7 @@ func onlyEnglish(t *testing.T) map[string]bool {
 	return list
 }
 
-func catalogue(t *testing.T, lang string) map[string]string {
+func loadCatalogue(t *testing.T, lang string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "i18n", "locales", lang, "*.json"))
 	if err != nil {
@@ -121,15 +121,15 @@ func catalogue(t *testing.T, lang string) map[string]string {
 
 func TestNarrow(t *testing.T) {
 	t.Parallel()
-	b := furnished(t).openTab(t)
-	b.expect("status of 404")
-	b.size(390, 844)
-	b.login()
+	b := furnishedPanel(t).openTab(t)
+	b.expectErrors("status of 404")
+	b.setSize(390, 844)
+	b.logIn()
 	for _, lang := range []string{"en", "ru"} {
-		b.speak(".bar-top", lang)
+		b.setLanguage(".bar-top", lang)
 		for _, page := range pages {
-			b.see(page)
-			if wide := get[[]string](b, `document.fonts.ready.then(() => document.documentElement.scrollWidth <= innerWidth ? [] :
+			b.waitVisible(page)
+			if wide := getValue[[]string](b, `document.fonts.ready.then(() => document.documentElement.scrollWidth <= innerWidth ? [] :
 				[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth).slice(0, 5).map(e => e.outerHTML.slice(0, 120)))`); len(wide) > 0 {
 				t.Errorf("%s in %s scrolls sideways: %q", page, lang, wide)
 			}
@@ -137,8 +137,8 @@ func TestNarrow(t *testing.T) {
 	}
 	// The menu is in reach of a thumb.
 	for _, page := range []string{"/runs", "/imports", "/audit", "/settings", "/nodes"} {
-		b.click(`nav.side a[href="` + page + `"]`)
-		b.wait(at(page) + ` && document.querySelector('nav.side a[aria-current]').getAttribute("href") === ` + js(page))
+		b.clickOn(`nav.side a[href="` + page + `"]`)
+		b.waitTrue(pathIs(page) + ` && document.querySelector('nav.side a[aria-current]').getAttribute("href") === ` + quoteJS(page))
 	}
-	b.do(chromedp.WaitVisible(chromedp.CSS(`#q`)))
+	b.mustRun(chromedp.WaitVisible(chromedp.CSS(`#q`)))
 }

@@ -39,20 +39,20 @@ type panel struct {
 // startPanel starts the program and stops it when the test ends.
 func startPanel(t *testing.T) *panel {
 	t.Helper()
-	need(t)
+	needProgram(t)
 	p := &panel{t: t, data: t.TempDir()}
-	p.start("127.0.0.1:0")
+	p.startProcess("127.0.0.1:0")
 	t.Cleanup(func() {
-		p.stop()
+		p.stopProcess()
 		if t.Failed() {
-			t.Logf("the panel's log:\n%s", p.logged())
+			t.Logf("the panel's log:\n%s", p.waitLogged())
 		}
 	})
 	return p
 }
 
-// start returns when the panel answers.
-func (p *panel) start(listen string) {
+// startProcess returns when the panel answers.
+func (p *panel) startProcess(listen string) {
 	p.t.Helper()
 	path, err := program()
 	if err != nil {
@@ -70,21 +70,21 @@ func (p *panel) start(listen string) {
 	p.cmd, p.ended = cmd, make(chan error, 1)
 	answers := make(chan string, 1)
 	go func() {
-		p.follow(log, answers)
+		p.followLog(log, answers)
 		p.ended <- cmd.Wait()
 	}()
 	select {
 	case p.url = <-answers:
 	case err := <-p.ended:
 		p.cmd = nil
-		p.t.Fatalf("the panel ended at once: %v\n%s", err, p.logged())
+		p.t.Fatalf("the panel ended at once: %v\n%s", err, p.waitLogged())
 	case <-time.After(20 * time.Second):
-		p.t.Fatalf("the panel does not come up\n%s", p.logged())
+		p.t.Fatalf("the panel does not come up\n%s", p.waitLogged())
 	}
 }
 
-// follow keeps the log, and fails the test for what the panel calls an error.
-func (p *panel) follow(log io.Reader, answers chan<- string) {
+// followLog keeps the log, and fails the test for what the panel calls an error.
+func (p *panel) followLog(log io.Reader, answers chan<- string) {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		p.mu.Lock()
 		p.log.WriteString(lines.Text() + "\n")
@@ -102,15 +102,15 @@ func (p *panel) follow(log io.Reader, answers chan<- string) {
 	}
 }
 
-func (p *panel) logged() string {
+func (p *panel) waitLogged() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log.String()
 }
 
-// stop ends the panel as a service manager does. It is well to stop one that
+// stopProcess ends the panel as a service manager does. It is well to stop one that
 // does not run.
-func (p *panel) stop() {
+func (p *panel) stopProcess() {
 	p.t.Helper()
 	if p.cmd == nil {
 		return
@@ -132,14 +132,14 @@ func (p *panel) stop() {
 	}
 }
 
-// again starts the panel that was stopped, at the same address.
-func (p *panel) again() {
+// restartProcess starts the panel that was stopped, at the same address.
+func (p *panel) restartProcess() {
 	p.t.Helper()
 	u, err := url.Parse(p.url)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.start(u.Host)
+	p.startProcess(u.Host)
 }
 
 // client is a browser without a window, to bring a panel into a state quickly.
@@ -149,21 +149,21 @@ type client struct {
 	http http.Client
 }
 
-// client logs in.
-func (p *panel) client() *client {
+// newClient logs in.
+func (p *panel) newClient() *client {
 	p.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	c := &client{t: p.t, url: p.url, http: http.Client{Jar: jar, Timeout: 20 * time.Second}}
-	c.post("/login", url.Values{"username": {admin}, "password": {password}})
+	c.postForm("/login", url.Values{"username": {admin}, "password": {password}})
 	return c
 }
 
-// post sends a form, follows the redirect and fails the test unless the page
+// postForm sends a form, follows the redirect and fails the test unless the page
 // behind it is well.
-func (c *client) post(path string, form url.Values) {
+func (c *client) postForm(path string, form url.Values) {
 	c.t.Helper()
 	answer, err := c.http.PostForm(c.url+path, form)
 	if err != nil {
@@ -176,11 +176,11 @@ func (c *client) post(path string, form url.Values) {
 	}
 }
 
-// add puts servers of the lab into the panel, as the form does.
-func (c *client) add(nodes []lab.Node) {
+// addNode puts servers of the lab into the panel, as the form does.
+func (c *client) addNode(nodes []lab.Node) {
 	c.t.Helper()
 	for _, n := range nodes {
-		c.post("/nodes", url.Values{
+		c.postForm("/nodes", url.Values{
 			"address": {n.Addr.Addr().String()}, "port": {"1723"}, "login": {n.Login}, "password": {n.Password},
 			"country": {n.Country}, "state": {n.State}, "city": {n.City}, "zip": {n.Zip}, "provider": {n.Provider},
 			"comment": {n.Comment()}, "encryption": {""},

@@ -24,7 +24,7 @@ const (
 // needTunnels skips a test that cannot open tunnels here, unless skipping is forbidden.
 func needTunnels(t *testing.T) {
 	t.Helper()
-	need(t)
+	needProgram(t)
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
 	if err := gre.SelfTest(ctx, gre.Raw); err != nil {
@@ -35,16 +35,16 @@ func needTunnels(t *testing.T) {
 	}
 }
 
-// group is, as an expression, the button of the group of a run with that title.
-func group(title, selector string) string {
-	return `[...document.querySelectorAll(".groups .group")].find(g => g.querySelector("b").textContent.trim() === ` + js(title) + `)?.querySelector(` + js(selector) + `)`
+// groupRows is, as an expression, the button of the group of a run with that title.
+func groupRows(title, selector string) string {
+	return `[...document.querySelectorAll(".groups .group")].find(g => g.querySelector("b").textContent.trim() === ` + quoteJS(title) + `)?.querySelector(` + quoteJS(selector) + `)`
 }
 
 // pressIn clicks on what the expression names, once it is there.
 func (b *tab) pressIn(expression string) {
 	b.t.Helper()
-	b.wait(`!!` + expression)
-	b.do(chromedp.Evaluate[chromedp.Void](expression + `.click()`))
+	b.waitTrue(`!!` + expression)
+	b.mustRun(chromedp.Evaluate[chromedp.Void](expression + `.click()`))
 }
 
 // Until a session from this machine has passed GRE, servers that stop there may
@@ -53,47 +53,47 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	t.Parallel()
 	needTunnels(t)
 	p := startPanel(t)
-	p.fleet(24, "gre:silent=1")
+	p.addFleet(24, "gre:silent=1")
 	b := p.openTab(t)
-	b.login()
-	b.see("/nodes")
-	b.live()
-	b.wait(rows("not_tested") + ` === 24`)
-	b.click(loginAll)
-	b.wait(has("#runs-bar", "of 24"))
-	list := b.another()
-	list.see("/nodes")
-	list.live()
+	b.logIn()
+	b.waitVisible("/nodes")
+	b.waitLive()
+	b.waitTrue(tableRows("not_tested") + ` === 24`)
+	b.clickOn(loginAll)
+	b.waitTrue(hasText("#runs-bar", "of 24"))
+	list := b.newTab()
+	list.waitVisible("/nodes")
+	list.waitLive()
 
-	b.see("/runs/1")
-	b.live()
-	b.do(mark)
-	b.waitFor(silence, has(".run-page .banner", "IP protocol 47")+` && `+has("main .head .badge", "Paused"))
-	b.wait(`window.seen && ` + has("#runs-bar", "0 of 24"))
+	b.waitVisible("/runs/1")
+	b.waitLive()
+	b.mustRun(mark)
+	b.waitFor(silence, hasText(".run-page .banner", "IP protocol 47")+` && `+hasText("main .head .badge", "Paused"))
+	b.waitTrue(`window.seen && ` + hasText("#runs-bar", "0 of 24"))
 	// What the results say is not believed yet.
-	list.wait(rows("not_tested") + ` === 24`)
+	list.waitTrue(tableRows("not_tested") + ` === 24`)
 
-	b.click(`form[action$="/decide/discard"] button`)
+	b.clickOn(`form[action$="/decide/discard"] button`)
 	b.waitFor(silence, `window.seen && `+ended)
-	if got := groups(b); got["Nothing learnt."] != 24 || sum(got) != 24 {
+	if got := resultGroups(b); got["Nothing learnt."] != 24 || sumCounts(got) != 24 {
 		t.Errorf("after they were discarded the groups are %v", got)
 	}
-	list.wait(rows("not_tested") + ` === 24 && ![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
+	list.waitTrue(tableRows("not_tested") + ` === 24 && ![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
 
-	b.click(`.top form[action$="/retry"] button`)
-	b.wait(at("/runs/2"))
-	b.live()
+	b.clickOn(`.top form[action$="/retry"] button`)
+	b.waitTrue(pathIs("/runs/2"))
+	b.waitLive()
 	b.waitFor(silence, `!!document.querySelector('form[action$="/decide/accept"] button')`)
-	b.click(`form[action$="/decide/accept"] button`)
+	b.clickOn(`form[action$="/decide/accept"] button`)
 	b.waitFor(silence, ended)
 	const cause = "No GRE came: blocked on the way, or the server is slow."
-	if got := groups(b); got[cause] != 24 || sum(got) != 24 {
+	if got := resultGroups(b); got[cause] != 24 || sumCounts(got) != 24 {
 		t.Errorf("after they were accepted the groups are %v", got)
 	}
-	list.wait(rows("tunnel_failed") + ` === 24`)
+	list.waitTrue(tableRows("tunnel_failed") + ` === 24`)
 	// From the group to its nodes.
-	b.pressIn(group(cause, `a[href^="/nodes?"]`))
-	b.wait(`location.pathname === "/nodes" && ` + rows("tunnel_failed") + ` === 24 && ` + has("#list header", "no GRE came: blocked on the way, or the server is slow"))
+	b.pressIn(groupRows(cause, `a[href^="/nodes?"]`))
+	b.waitTrue(`location.pathname === "/nodes" && ` + tableRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the way, or the server is slow"))
 }
 
 // Refusals in a row at one address hold its other logins back, until somebody
@@ -103,62 +103,62 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	needTunnels(t)
 	p := startPanel(t)
 	fleet := labtest.Start(t, lab.Config{Nodes: 3, Seed: 3, Faults: labtest.Faults(t, "login-refused:691=1,silent=1,mppe:none=1")})
-	c := p.client()
-	c.add(fleet.Nodes())
+	c := p.newClient()
+	c.addNode(fleet.Nodes())
 	for _, n := range fleet.Nodes() {
 		if n.Behaviour.Session.Refuse == 0 {
 			continue
 		}
 		for _, login := range []string{"one", "two", "three", "four", "five", "six", "seven", "eight"} {
-			c.post("/nodes", url.Values{"address": {n.Addr.Addr().String()}, "port": {"1723"}, "login": {login}, "password": {"Blue-Kite-7"}, "encryption": {""}})
+			c.postForm("/nodes", url.Values{"address": {n.Addr.Addr().String()}, "port": {"1723"}, "login": {login}, "password": {"Blue-Kite-7"}, "encryption": {""}})
 		}
 	}
 	b := p.openTab(t)
-	b.login()
-	b.see("/nodes")
-	b.live()
-	b.wait(rows("not_tested") + ` === 11`)
-	b.do(mark)
-	b.click(loginAll)
-	b.wait(rows("login_failed") + ` === 5 && ` + rows("login_ok") + ` === 1 && window.seen`)
+	b.logIn()
+	b.waitVisible("/nodes")
+	b.waitLive()
+	b.waitTrue(tableRows("not_tested") + ` === 11`)
+	b.mustRun(mark)
+	b.clickOn(loginAll)
+	b.waitTrue(tableRows("login_failed") + ` === 5 && ` + tableRows("login_ok") + ` === 1 && window.seen`)
 	// The one whose session ran without encryption says so.
-	if n := get[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("no encryption")).length`); n != 1 {
+	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("no encryption")).length`); n != 1 {
 		t.Errorf("%d rows say that there was no encryption, want 1", n)
 	}
 
 	// The silent server keeps the run going.
-	b.see("/runs/1")
-	b.live()
-	b.wait(has(".run-page .banner", "held back after five refusals"))
-	if got := groups(b); got["Held back."] != 4 {
+	b.waitVisible("/runs/1")
+	b.waitLive()
+	b.waitTrue(hasText(".run-page .banner", "held back after five refusals"))
+	if got := resultGroups(b); got["Held back."] != 4 {
 		t.Errorf("the groups are %v", got)
 	}
-	b.do(mark)
-	b.click(`.run-page .banner form[action$="/decide/go"] button`)
-	b.wait(`!document.querySelector('.run-page .banner form[action$="/decide/go"]') && window.seen`)
-	b.see("/runs/2")
-	b.wait(ended)
+	b.mustRun(mark)
+	b.clickOn(`.run-page .banner form[action$="/decide/go"] button`)
+	b.waitTrue(`!document.querySelector('.run-page .banner form[action$="/decide/go"]') && window.seen`)
+	b.waitVisible("/runs/2")
+	b.waitTrue(ended)
 	const cause = "Wrong login or password."
-	if got := groups(b); got[cause] != 4 || sum(got) != 4 {
+	if got := resultGroups(b); got[cause] != 4 || sumCounts(got) != 4 {
 		t.Errorf("after the answer the groups are %v", got)
 	}
 
 	// A run that is over can be answered too: its group has the button.
-	b.see("/nodes?status=login_failed")
-	b.wait(rows("login_failed") + ` === 9`)
-	b.live()
-	b.click(loginAll)
-	b.wait(has("#runs-bar", "of 9"))
-	b.see("/runs/3")
-	b.wait(ended)
-	held := groups(b)["Held back."]
+	b.waitVisible("/nodes?status=login_failed")
+	b.waitTrue(tableRows("login_failed") + ` === 9`)
+	b.waitLive()
+	b.clickOn(loginAll)
+	b.waitTrue(hasText("#runs-bar", "of 9"))
+	b.waitVisible("/runs/3")
+	b.waitTrue(ended)
+	held := resultGroups(b)["Held back."]
 	if held == 0 {
-		t.Fatalf("the groups of the third run are %v", groups(b))
+		t.Fatalf("the groups of the third run are %v", resultGroups(b))
 	}
-	b.pressIn(group("Held back.", `form[action$="/decide/go"] button`))
-	b.wait(at("/runs/4"))
-	b.wait(ended)
-	if got := groups(b); sum(got) != held {
+	b.pressIn(groupRows("Held back.", `form[action$="/decide/go"] button`))
+	b.waitTrue(pathIs("/runs/4"))
+	b.waitTrue(ended)
+	if got := resultGroups(b); sumCounts(got) != held {
 		t.Errorf("%d were held back, and the groups of the run that follows are %v", held, got)
 	}
 }

@@ -19,47 +19,47 @@ const (
 	barCancel = `#runs-bar form[action$="/cancel"] button`
 )
 
-// rows says, as an expression, how many rows of the table show a status.
-func rows(status string) string {
-	return fmt.Sprintf(`document.querySelectorAll('#list tbody tr[data-key^=%s]').length`, js(status+"|"))
+// tableRows says, as an expression, how many rows of the table show a status.
+func tableRows(status string) string {
+	return fmt.Sprintf(`document.querySelectorAll('#list tbody tr[data-key^=%s]').length`, quoteJS(status+"|"))
 }
 
-// fleet runs a fleet and puts it into the panel.
-func (p *panel) fleet(nodes int, faults string) *lab.Fleet {
+// addFleet runs a fleet and puts it into the panel.
+func (p *panel) addFleet(nodes int, faults string) *lab.Fleet {
 	p.t.Helper()
 	fleet := labtest.Start(p.t, lab.Config{Nodes: nodes, Seed: 3, Faults: labtest.Faults(p.t, faults)})
-	p.client().add(fleet.Nodes())
+	p.newClient().addNode(fleet.Nodes())
 	return fleet
 }
 
 func TestRowsTurnWithoutReload(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	p.fleet(30, "good=4,refuse=1")
+	p.addFleet(30, "good=4,refuse=1")
 	b := p.openTab(t)
-	b.login()
-	b.wait(rows("not_tested") + ` === 30`)
-	b.do(mark, chromedp.Evaluate[chromedp.Void](`
+	b.logIn()
+	b.waitTrue(tableRows("not_tested") + ` === 30`)
+	b.mustRun(mark, chromedp.Evaluate[chromedp.Void](`
 		window.turned = new Set();
 		new MutationObserver(() => document.querySelectorAll("#list tbody tr:not([data-key^=not_tested])").forEach(row => turned.add(row.id)))
 			.observe(document.querySelector("#list"), {subtree: true, childList: true, attributes: true});
 		window.bars = 0;
 		new MutationObserver(() => bars += document.querySelectorAll("#runs-bar .run").length)
 			.observe(document.querySelector("#runs-bar").parentElement, {subtree: true, childList: true, characterData: true})`))
-	b.click(pingAll)
-	b.wait(rows("ping_ok") + ` === 24 && ` + rows("ping_failed") + ` === 6`)
-	b.wait(`window.seen && window.turned.size === 30 && window.bars > 0`)
+	b.clickOn(pingAll)
+	b.waitTrue(tableRows("ping_ok") + ` === 24 && ` + tableRows("ping_failed") + ` === 6`)
+	b.waitTrue(`window.seen && window.turned.size === 30 && window.bars > 0`)
 	// The chips count along.
-	b.wait(`document.querySelector("#chip-ping_ok b").textContent === "24" && document.querySelector("#chip-ping_failed b").textContent === "6"`)
-	if n := get[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("port refused")).length`); n != 6 {
+	b.waitTrue(`document.querySelector("#chip-ping_ok b").textContent === "24" && document.querySelector("#chip-ping_failed b").textContent === "6"`)
+	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("port refused")).length`); n != 6 {
 		t.Errorf("%d rows say that the port is refused, want 6", n)
 	}
 	// What the stream drew is what a fresh page shows.
 	const table = `[...document.querySelectorAll("#list tbody tr")].map(row => row.dataset.key).join("\n")`
-	live := get[string](b, table)
-	b.do(chromedp.Reload())
-	b.wait(arrived)
-	if fresh := get[string](b, table); fresh != live {
+	live := getValue[string](b, table)
+	b.mustRun(chromedp.Reload())
+	b.waitTrue(arrived)
+	if fresh := getValue[string](b, table); fresh != live {
 		t.Errorf("the page that was watched:\n%s\na fresh one:\n%s", live, fresh)
 	}
 }
@@ -67,35 +67,35 @@ func TestRowsTurnWithoutReload(t *testing.T) {
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	p.fleet(24, "good=1,silent=2")
+	p.addFleet(24, "good=1,silent=2")
 	b := p.openTab(t)
-	b.login()
-	b.do(mark)
-	b.click(pingAll)
-	b.wait(rows("ping_ok") + ` === 8`) // the others keep silent for 18 s
-	b.click(barCancel)
+	b.logIn()
+	b.mustRun(mark)
+	b.clickOn(pingAll)
+	b.waitTrue(tableRows("ping_ok") + ` === 8`) // the others keep silent for 18 s
+	b.clickOn(barCancel)
 	// 2 s on a machine of its own, and never as late as the first silent server.
-	b.waitFor(6*time.Second, has("#runs-bar", "cancelled"))
-	b.wait(`window.seen && ` + rows("not_tested") + ` === 16 && ` + rows("ping_ok") + ` === 8`)
-	b.wait(`![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
+	b.waitFor(6*time.Second, hasText("#runs-bar", "cancelled"))
+	b.waitTrue(`window.seen && ` + tableRows("not_tested") + ` === 16 && ` + tableRows("ping_ok") + ` === 8`)
+	b.waitTrue(`![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
 
-	b.see("/runs")
-	b.click(`#list a[href^="/runs/"], .runs tbody a[href^="/runs/"]`)
-	b.wait(`/^\/runs\/\d+$/.test(location.pathname)`)
-	b.wait(has("main .badge", "Cancelled"))
-	got := groups(b)
-	if total := sum(got); total != 24 || got[""] != 0 {
+	b.waitVisible("/runs")
+	b.clickOn(`#list a[href^="/runs/"], .runs tbody a[href^="/runs/"]`)
+	b.waitTrue(`/^\/runs\/\d+$/.test(location.pathname)`)
+	b.waitTrue(hasText("main .badge", "Cancelled"))
+	got := resultGroups(b)
+	if total := sumCounts(got); total != 24 || got[""] != 0 {
 		t.Errorf("the groups of the run are %v, together %d of 24", got, total)
 	}
 }
 
-// groups are the figures of a run's page by the title of the group.
-func groups(b *tab) map[string]int {
+// resultGroups are the figures of a run's page by the title of the group.
+func resultGroups(b *tab) map[string]int {
 	b.t.Helper()
-	return get[map[string]int](b, `Object.fromEntries([...document.querySelectorAll(".groups .group")].map(g => [g.querySelector("b").textContent.trim(), +g.querySelector(".n").textContent.replace(/\D/g, "")]))`)
+	return getValue[map[string]int](b, `Object.fromEntries([...document.querySelectorAll(".groups .group")].map(g => [g.querySelector("b").textContent.trim(), +g.querySelector(".n").textContent.replace(/\D/g, "")]))`)
 }
 
-func sum(m map[string]int) (n int) {
+func sumCounts(m map[string]int) (n int) {
 	for v := range maps.Values(m) {
 		n += v
 	}
@@ -105,29 +105,29 @@ func sum(m map[string]int) (n int) {
 func TestTwoTabs(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	p.fleet(12, "good=1,silent=1")
+	p.addFleet(12, "good=1,silent=1")
 	b := p.openTab(t)
-	b.login()
-	other := b.another()
-	other.see("/settings") // the bar is on every page
-	other.live()
-	third := b.another()
-	third.see("/nodes?status=not_tested")
-	third.live()
-	other.do(mark)
-	third.do(mark)
+	b.logIn()
+	other := b.newTab()
+	other.waitVisible("/settings") // the bar is on every page
+	other.waitLive()
+	third := b.newTab()
+	third.waitVisible("/nodes?status=not_tested")
+	third.waitLive()
+	other.mustRun(mark)
+	third.mustRun(mark)
 
-	b.click(pingAll)
-	other.wait(`window.seen && ` + has("#runs-bar", "of 12"))
-	third.wait(`window.seen && ` + rows("ping_ok") + ` === 6`)
+	b.clickOn(pingAll)
+	other.waitTrue(`window.seen && ` + hasText("#runs-bar", "of 12"))
+	third.waitTrue(`window.seen && ` + tableRows("ping_ok") + ` === 6`)
 	// A reload keeps the progress.
-	b.do(chromedp.Reload())
-	b.wait(arrived + ` && ` + has("#runs-bar", "6 of 12"))
-	b.live()
+	b.mustRun(chromedp.Reload())
+	b.waitTrue(arrived + ` && ` + hasText("#runs-bar", "6 of 12"))
+	b.waitLive()
 	// What one tab cancels, the others see.
-	other.click(barCancel)
-	b.wait(has("#runs-bar", "cancelled"))
-	third.wait(has("#runs-bar", "cancelled") + ` && window.seen`)
+	other.clickOn(barCancel)
+	b.waitTrue(hasText("#runs-bar", "cancelled"))
+	third.waitTrue(hasText("#runs-bar", "cancelled") + ` && window.seen`)
 }
 
 // causes are the sentences for what a lab server may be found guilty of.
@@ -141,12 +141,12 @@ var causes = map[string]string{
 	"control.version":  "another protocol version",
 }
 
-// verdicts fails the test unless every row of the node list shows what the
+// nodeVerdicts fails the test unless every row of the node list shows what the
 // behaviour of its server deserves.
-func verdicts(b *tab, fleet *lab.Fleet) {
+func nodeVerdicts(b *tab, fleet *lab.Fleet) {
 	b.t.Helper()
 	type row struct{ Key, Why, Badge string }
-	got := get[map[string]row](b, `Object.fromEntries([...document.querySelectorAll("#list tbody tr")].map(row => [
+	got := getValue[map[string]row](b, `Object.fromEntries([...document.querySelectorAll("#list tbody tr")].map(row => [
 		row.querySelector(".where a").textContent.trim(),
 		{Key: row.dataset.key, Why: row.querySelector(".why-cell").textContent.trim(), Badge: row.querySelector(".badge").textContent.trim()}]))`)
 	for _, n := range fleet.Nodes() {

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// services says, as an expression, how many rows of the page show a state.
-func services(state string) string {
-	return fmt.Sprintf(`document.querySelectorAll('#services tbody tr[data-key^=%s]').length`, js(state+"|"))
+// startServices says, as an expression, how many rows of the page show a state.
+func startServices(state string) string {
+	return fmt.Sprintf(`document.querySelectorAll('#services tbody tr[data-key^=%s]').length`, quoteJS(state+"|"))
 }
 
-// through gets a page through a proxy.
-func through(ctx context.Context, proxy, page string) (string, error) {
+// getThrough gets a page through a proxy.
+func getThrough(ctx context.Context, proxy, page string) (string, error) {
 	at, err := url.Parse(proxy)
 	if err != nil {
 		return "", err
@@ -49,52 +49,52 @@ func TestService(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	needTunnels(t)
-	p.fleet(3, "good=1")
+	p.addFleet(3, "good=1")
 	first := 21000 + 10*rand.IntN(800) // apart from the services of other panels on this machine
-	p.client().post("/settings/services", url.Values{
+	p.newClient().postForm("/settings/services", url.Values{
 		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
 		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
 	})
 	b := p.openTab(t)
-	b.login()
-	b.live()
-	b.do(mark)
+	b.logIn()
+	b.waitLive()
+	b.mustRun(mark)
 
 	// From the menu of a row: no question, and the row turns by itself.
-	b.click(`#node-1 td.menu button`)
-	b.click(`#menu-node-1 button[formaction="/services/start"]`)
-	b.waitFor(30*time.Second, has("#node-1 .serve", "Online"))
+	b.clickOn(`#node-1 td.menu button`)
+	b.clickOn(`#menu-node-1 button[formaction="/services/start"]`)
+	b.waitFor(30*time.Second, hasText("#node-1 .serve", "Online"))
 	// Two more from a selection, after the question with the count.
-	b.click(`#pick-node-2`)
-	b.click(`#pick-node-3`)
-	b.click(`#bulk button[formaction="/services/start"]`)
-	b.wait(has("#confirm", "Start 2 services?"))
-	b.click(`#confirm .primary`)
-	b.wait(arrived)
+	b.clickOn(`#pick-node-2`)
+	b.clickOn(`#pick-node-3`)
+	b.clickOn(`#bulk button[formaction="/services/start"]`)
+	b.waitTrue(hasText("#confirm", "Start 2 services?"))
+	b.clickOn(`#confirm .primary`)
+	b.waitTrue(arrived)
 	b.waitFor(30*time.Second, `[...document.querySelectorAll("#list .serve")].filter(cell => cell.textContent.includes("Online")).length === 3`)
-	if n := get[int](b, rows("not_tested")); n != 3 {
+	if n := getValue[int](b, tableRows("not_tested")); n != 3 {
 		t.Errorf("services have moved the status of %d nodes", 3-n)
 	}
 
-	b.see("/services")
-	b.live()
-	b.wait(services("online") + ` === 3`)
-	b.expect("status of 403") // the password is asked for first
-	b.click(`#node-1 td.proxy a`)
-	b.wait(at("/reauth"))
-	b.fill(`form[action="/reauth"] [name=password]`, password)
-	b.click(`form[action="/reauth"] button`)
-	b.wait(at("/services"))
-	b.wait(arrived)
-	b.live()
-	b.click(`#node-1 td.proxy a`)
-	b.wait(`document.querySelector("#line-socks5") !== null`)
-	socks := get[string](b, `document.querySelector("#line-socks5").textContent.trim()`)
-	web := get[string](b, `document.querySelector("#line-http").textContent.trim()`)
-	b.press("Escape")
+	b.waitVisible("/services")
+	b.waitLive()
+	b.waitTrue(startServices("online") + ` === 3`)
+	b.expectErrors("status of 403") // the password is asked for first
+	b.clickOn(`#node-1 td.proxy a`)
+	b.waitTrue(pathIs("/reauth"))
+	b.fillField(`form[action="/reauth"] [name=password]`, password)
+	b.clickOn(`form[action="/reauth"] button`)
+	b.waitTrue(pathIs("/services"))
+	b.waitTrue(arrived)
+	b.waitLive()
+	b.clickOn(`#node-1 td.proxy a`)
+	b.waitTrue(`document.querySelector("#line-socks5") !== null`)
+	socks := getValue[string](b, `document.querySelector("#line-socks5").textContent.trim()`)
+	web := getValue[string](b, `document.querySelector("#line-http").textContent.trim()`)
+	b.pressKey("Escape")
 
 	for _, proxy := range []string{socks, web} {
-		body, err := through(t.Context(), proxy, "http://exit.example.com/ip")
+		body, err := getThrough(t.Context(), proxy, "http://exit.example.com/ip")
 		if err != nil {
 			t.Fatalf("through the proxy: %v", err)
 		}
@@ -103,20 +103,20 @@ func TestService(t *testing.T) {
 		}
 	}
 	wrong := strings.Replace(socks, "exit-1:", "exit-1:x", 1)
-	if body, err := through(t.Context(), wrong, "http://exit.example.com/ip"); err == nil {
+	if body, err := getThrough(t.Context(), wrong, "http://exit.example.com/ip"); err == nil {
 		t.Errorf("a wrong password got %q", body)
 	}
 	// What went through is on the page soon, by itself.
-	if _, err := through(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
+	if _, err := getThrough(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
 		t.Fatal(err)
 	}
-	b.waitFor(25*time.Second, has("#node-1 .load", "↓ 3"))
+	b.waitFor(25*time.Second, hasText("#node-1 .load", "↓ 3"))
 	// Stop all: the list empties, the port is closed.
-	b.click(`#list header .danger`)
-	b.wait(has("#confirm", "Stop 3 services?"))
-	b.click(`#confirm .primary`)
-	b.wait(arrived)
-	b.waitFor(10*time.Second, has("#services", "No service is running"))
+	b.clickOn(`#list header .danger`)
+	b.waitTrue(hasText("#confirm", "Stop 3 services?"))
+	b.clickOn(`#confirm .primary`)
+	b.waitTrue(arrived)
+	b.waitFor(10*time.Second, hasText("#services", "No service is running"))
 	u, err := url.Parse(socks)
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +125,6 @@ func TestService(t *testing.T) {
 		c.Close()
 		t.Error("the port of a service that was stopped is open")
 	}
-	b.see("/nodes/1")
-	b.wait(has("#history", "Service switched off"))
+	b.waitVisible("/nodes/1")
+	b.waitTrue(hasText("#history", "Service switched off"))
 }

@@ -45,8 +45,8 @@ func (p *panel) openTab(t *testing.T) *tab {
 	return newTab(t, parent, p.url, chromedp.WithNewBrowserContext())
 }
 
-// another opens a second tab of the same person.
-func (b *tab) another() *tab {
+// newTab opens a second tab of the same person.
+func (b *tab) newTab() *tab {
 	b.t.Helper()
 	return newTab(b.t, b.ctx, b.url, chromedp.WithNewWindow(true))
 }
@@ -54,11 +54,11 @@ func (b *tab) another() *tab {
 func newTab(t *testing.T, parent context.Context, url string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	b := &tab{t: t, url: url, report: func(text string) { t.Errorf("the page complains: %s", text) }}
-	ctx, stop := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.hear))...)
+	ctx, stop := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.collectErrors))...)
 	t.Cleanup(stop)
 	b.ctx = ctx
 	// The tab lives as long as the context that opens it.
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+	b.mustRun(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, target, audits.Enable, cdp.Empty{}); err != nil {
 			return fmt.Errorf("listen to the issues of the page: %w", err)
 		}
@@ -66,41 +66,41 @@ func newTab(t *testing.T, parent context.Context, url string, options ...chromed
 		_, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return err
 	}))
-	b.size(1280, 860)
+	b.setSize(1280, 860)
 	return b
 }
 
-// hear gets everything that the tab reports.
-func (b *tab) hear(event any) {
+// collectErrors gets everything that the tab reports.
+func (b *tab) collectErrors(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
 		text := e.ExceptionDetails.Text
 		if x := e.ExceptionDetails.Exception; x != nil {
 			text += " " + x.Description
 		}
-		b.complain(text)
+		b.failWith(text)
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
 			var text []string
 			for _, arg := range e.Args {
 				text = append(text, string(arg.Value)+arg.Description)
 			}
-			b.complain(strings.Join(text, " "))
+			b.failWith(strings.Join(text, " "))
 		}
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
-			b.complain(e.Entry.Text + " " + e.Entry.URL)
+			b.failWith(e.Entry.Text + " " + e.Entry.URL)
 		}
 	case *audits.EventIssueAdded:
 		if e.Issue.Code == audits.InspectorIssueCodeContentSecurityPolicyIssue {
 			details, _ := json.Marshal(e.Issue.Details.ContentSecurityPolicyIssueDetails)
-			b.complain("breach of the policy: " + string(details))
+			b.failWith("breach of the policy: " + string(details))
 		}
 	}
 }
 
-// complain reports what the test does not expect.
-func (b *tab) complain(text string) {
+// failWith reports what the test does not expect.
+func (b *tab) failWith(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, part := range b.expected {
@@ -111,9 +111,9 @@ func (b *tab) complain(text string) {
 	b.report(text)
 }
 
-// expect allows complaints that have the text in them: a browser reports every
+// expectErrors allows complaints that have the text in them: a browser reports every
 // answer of 400 and more, also where it is the right one.
-func (b *tab) expect(text ...string) {
+func (b *tab) expectErrors(text ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expected = append(b.expected, text...)
@@ -128,15 +128,15 @@ const (
 	streamEnded   = "htmx:sse:error"
 )
 
-// do runs actions, or fails the test.
-func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+// mustRun runs actions, or fails the test.
+func (b *tab) mustRun(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	if err := b.try(actions...); err != nil {
+	if err := b.tryRun(actions...); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *tab) try(actions ...chromedp.Action[chromedp.Void]) error {
+func (b *tab) tryRun(actions ...chromedp.Action[chromedp.Void]) error {
 	if chromedp.FromContext(b.ctx).Target == nil {
 		return chromedp.Do(b.ctx, actions...) // opens the tab, which lives as long as this context
 	}
@@ -145,25 +145,25 @@ func (b *tab) try(actions ...chromedp.Action[chromedp.Void]) error {
 	return chromedp.Do(ctx, actions...)
 }
 
-func (b *tab) size(width, height int64) {
+func (b *tab) setSize(width, height int64) {
 	b.t.Helper()
-	b.do(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1)))
+	b.mustRun(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1)))
 }
 
-// see goes to a page of the panel.
-func (b *tab) see(path string) {
+// waitVisible goes to a page of the panel.
+func (b *tab) waitVisible(path string) {
 	b.t.Helper()
 	// Navigate may take the end of the page before for that of this one.
-	b.do(mark, chromedp.Navigate(b.url+path))
-	b.wait(arrived)
+	b.mustRun(mark, chromedp.Navigate(b.url+path))
+	b.waitTrue(arrived)
 }
 
-// click presses the mouse on the first element of the selector, when it can be
+// clickOn presses the mouse on the first element of the selector, when it can be
 // seen and nothing covers it. A page that is live may put another element in its
 // place at any moment, also between the press and the release: a click that did
 // not arrive is made again. What was just put there is waited for until htmx
 // knows it: before that a link is a link, and loads the whole page.
-func (b *tab) click(selector string) {
+func (b *tab) clickOn(selector string) {
 	b.t.Helper()
 	find := fmt.Sprintf(`(() => {
 		const e = document.querySelector(%[1]s)
@@ -180,34 +180,34 @@ func (b *tab) click(selector string) {
 		window.counting = true
 		window.awaited = e.contains(top) ? %[1]s : "label"
 		return at
-	})()`, js(selector))
-	until(b.t, patience, func() error {
-		at, err := evaluate[*struct{ X, Y float64 }](b, find)
+	})()`, quoteJS(selector))
+	waitUntil(b.t, patience, func() error {
+		at, err := evaluateJS[*struct{ X, Y float64 }](b, find)
 		if err != nil {
 			return fmt.Errorf("click %s: %w", selector, err)
 		}
 		if at == nil {
-			return fmt.Errorf("click %s: it is not seen on %s", selector, b.where())
+			return fmt.Errorf("click %s: it is not seen on %s", selector, b.currentURL())
 		}
-		if err := b.try(chromedp.MouseClickXY(at.X, at.Y)); err != nil {
+		if err := b.tryRun(chromedp.MouseClickXY(at.X, at.Y)); err != nil {
 			return fmt.Errorf("click %s: %w", selector, err)
 		}
 		// A page that has given way to the next one was clicked.
-		if lost, err := evaluate[bool](b, `window.arrivals === 0`); err == nil && lost {
+		if lost, err := evaluateJS[bool](b, `window.arrivals === 0`); err == nil && lost {
 			return fmt.Errorf("click %s: it did not arrive", selector)
 		}
 		return nil
 	})
 }
 
-// fill types a text into a field, in the place of what is there.
-func (b *tab) fill(selector, text string) {
+// fillField types a text into a field, in the place of what is there.
+func (b *tab) fillField(selector, text string) {
 	b.t.Helper()
 	field := chromedp.CSS(selector)
-	until(b.t, patience, func() error {
-		if err := b.try(
+	waitUntil(b.t, patience, func() error {
+		if err := b.tryRun(
 			chromedp.WaitVisible(field),
-			chromedp.Evaluate[chromedp.Void](`document.querySelector(`+js(selector)+`).select()`),
+			chromedp.Evaluate[chromedp.Void](`document.querySelector(`+quoteJS(selector)+`).select()`),
 			chromedp.SendKeys(field, text),
 		); err != nil {
 			return fmt.Errorf("type into %s: %w", selector, err)
@@ -216,9 +216,9 @@ func (b *tab) fill(selector, text string) {
 	})
 }
 
-// press strikes one key, wherever the focus is. Unlike chromedp.KeyEvent it
+// pressKey strikes one key, wherever the focus is. Unlike chromedp.KeyEvent it
 // leaves it to the page to swallow the character.
-func (b *tab) press(key string) {
+func (b *tab) pressKey(key string) {
 	b.t.Helper()
 	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key}
 	switch key {
@@ -235,7 +235,7 @@ func (b *tab) press(key string) {
 	}
 	up := down
 	up.Type, up.Text = input.DispatchKeyEventTypeKeyUp, ""
-	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+	b.mustRun(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, target, input.DispatchKeyEvent, down); err != nil {
 			return err
 		}
@@ -244,25 +244,25 @@ func (b *tab) press(key string) {
 	}))
 }
 
-// get evaluates an expression in the page and waits for its promise.
-func get[T any](b *tab, expression string) T {
+// getValue evaluates an expression in the page and waits for its promise.
+func getValue[T any](b *tab, expression string) T {
 	b.t.Helper()
-	v, err := evaluate[T](b, expression)
+	v, err := evaluateJS[T](b, expression)
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
 	return v
 }
 
-func evaluate[T any](b *tab, expression string) (T, error) {
+func evaluateJS[T any](b *tab, expression string) (T, error) {
 	ctx, stop := context.WithTimeout(b.ctx, patience)
 	defer stop()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// wait asks the page until it is whole and the expression is true, across
+// waitTrue asks the page until it is whole and the expression is true, across
 // navigations.
-func (b *tab) wait(expression string) {
+func (b *tab) waitTrue(expression string) {
 	b.t.Helper()
 	b.waitFor(patience, `document.readyState === "complete" && (`+expression+")") // half a page is no answer
 }
@@ -270,30 +270,30 @@ func (b *tab) wait(expression string) {
 // waitFor is wait with a limit, for a page that need not be whole.
 func (b *tab) waitFor(limit time.Duration, expression string) {
 	b.t.Helper()
-	until(b.t, limit, func() error {
-		ok, err := evaluate[bool](b, "!!("+expression+")")
+	waitUntil(b.t, limit, func() error {
+		ok, err := evaluateJS[bool](b, "!!("+expression+")")
 		if err != nil {
 			return fmt.Errorf("%s: %w", expression, err)
 		}
 		if !ok {
-			return fmt.Errorf("%s stays false on %s", expression, b.where())
+			return fmt.Errorf("%s stays false on %s", expression, b.currentURL())
 		}
 		return nil
 	})
 }
 
-// where is the address of the page and what can be read on it, for messages.
-func (b *tab) where() string {
-	text, err := evaluate[string](b, `location.href + "\n" + (document.querySelector("main")?.innerText ?? "").slice(0, 1500)`)
+// currentURL is the address of the page and what can be read on it, for messages.
+func (b *tab) currentURL() string {
+	text, err := evaluateJS[string](b, `location.href + "\n" + (document.querySelector("main")?.innerText ?? "").slice(0, 1500)`)
 	if err != nil {
 		return err.Error()
 	}
 	return text
 }
 
-// until asks again and again, and fails the test with the last answer when the
+// waitUntil asks again and again, and fails the test with the last answer when the
 // time is over.
-func until(t *testing.T, limit time.Duration, ask func() error) {
+func waitUntil(t *testing.T, limit time.Duration, ask func() error) {
 	t.Helper()
 	deadline, pause := time.Now().Add(limit), 20*time.Millisecond
 	for {
@@ -309,8 +309,8 @@ func until(t *testing.T, limit time.Duration, ask func() error) {
 	}
 }
 
-// js writes a value as JavaScript.
-func js(v any) string {
+// quoteJS writes a value as JavaScript.
+func quoteJS(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // no test asks for what cannot be written
@@ -318,38 +318,38 @@ func js(v any) string {
 	return string(text)
 }
 
-// at says, as an expression, that the page is that of a path.
-func at(path string) string {
-	return fmt.Sprintf(`location.pathname === %s && document.readyState === "complete"`, js(path))
+// pathIs says, as an expression, that the page is that of a path.
+func pathIs(path string) string {
+	return fmt.Sprintf(`location.pathname === %s && document.readyState === "complete"`, quoteJS(path))
 }
 
-// has says, as an expression, that an element has the text in it.
-func has(selector, text string) string {
-	return fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, js(selector), js(text))
+// hasText says, as an expression, that an element has the text in it.
+func hasText(selector, text string) string {
+	return fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, quoteJS(selector), quoteJS(text))
 }
 
-// login logs in through the form, on the way to the nodes.
-func (b *tab) login() {
+// logIn logs in through the form, on the way to the nodes.
+func (b *tab) logIn() {
 	b.t.Helper()
-	b.see("/login?next=%2Fnodes")
-	b.fill(`[name=username]`, admin)
-	b.fill(`[name=password]`, password)
-	b.click(`form[action="/login"] .btn.primary`)
-	b.wait(at("/nodes"))
-	b.live()
+	b.waitVisible("/login?next=%2Fnodes")
+	b.fillField(`[name=username]`, admin)
+	b.fillField(`[name=password]`, password)
+	b.clickOn(`form[action="/login"] .btn.primary`)
+	b.waitTrue(pathIs("/nodes"))
+	b.waitLive()
 }
 
-// live waits until the page hears its stream.
-func (b *tab) live() {
+// waitLive waits until the page hears its stream.
+func (b *tab) waitLive() {
 	b.t.Helper()
-	b.wait(`document.querySelector("#stream")?._htmx?.sse`)
+	b.waitTrue(`document.querySelector("#stream")?._htmx?.sse`)
 }
 
-// is asks the page once.
-func (b *tab) is(expression string) error {
-	ok, err := evaluate[bool](b, "!!("+expression+")")
+// hasTitle asks the page once.
+func (b *tab) hasTitle(expression string) error {
+	ok, err := evaluateJS[bool](b, "!!("+expression+")")
 	if err == nil && !ok {
-		err = fmt.Errorf("%s is false on %s", expression, b.where())
+		err = fmt.Errorf("%s is false on %s", expression, b.currentURL())
 	}
 	return err
 }

@@ -33,8 +33,8 @@ type Check struct {
 	Endpoint connexa.Endpoint `kong:"-"` // of the above, checked
 }
 
-func (c *Check) check() error {
-	if err := c.Target.check(); err != nil {
+func (c *Check) validate() error {
+	if err := c.Target.validate(); err != nil {
 		return err
 	}
 	switch {
@@ -72,7 +72,7 @@ func (t *Target) Job(password connexa.Secret) (connexa.Job, error) {
 	}, nil
 }
 
-func (t *Target) check() error {
+func (t *Target) validate() error {
 	t.Password = connexa.Secret(os.Getenv("CONNEXA_PASSWORD"))
 	password := t.Password
 	if password == "" {

@@ -146,23 +146,23 @@ func Parse(args []string, out io.Writer) (Command, error) {
 	var c Command
 	switch name, _, _ := strings.Cut(k.Command(), " "); name {
 	case "demo":
-		c.Demo, err = &cli.Demo, cli.Demo.check()
+		c.Demo, err = &cli.Demo, cli.Demo.validate()
 	case "lab":
 		c.Lab, err = &cli.Lab, checkCount("--nodes", cli.Lab.Nodes)
 	case "check":
-		c.Check, err = &cli.Check, cli.Check.check()
+		c.Check, err = &cli.Check, cli.Check.validate()
 	case "proxy":
-		c.Proxy, err = &cli.Proxy, cli.Proxy.check()
+		c.Proxy, err = &cli.Proxy, cli.Proxy.validate()
 	case "speed-server":
-		c.SpeedServer, err = &cli.SpeedServer, cli.SpeedServer.check()
+		c.SpeedServer, err = &cli.SpeedServer, cli.SpeedServer.validate()
 	case "setup-openvpn":
-		c.SetupOpenVPN, err = &cli.SetupOpenVPN, cli.SetupOpenVPN.check()
+		c.SetupOpenVPN, err = &cli.SetupOpenVPN, cli.SetupOpenVPN.validate()
 	case "passwd":
-		c.Passwd, err = &cli.Passwd, cli.Passwd.check()
+		c.Passwd, err = &cli.Passwd, cli.Passwd.validate()
 	case "version":
 		c.Version = &cli.Version
 	default:
-		c.Serve, err = &cli.Serve, cli.Serve.check()
+		c.Serve, err = &cli.Serve, cli.Serve.validate()
 	}
 	return c, err
 }
@@ -181,7 +181,7 @@ func checkCount(flag string, n int) error {
 // made up.
 func adminPassword() connexa.Secret { return connexa.Secret(os.Getenv("CONNEXA_ADMIN_PASSWORD")) }
 
-func (d *Demo) check() error {
+func (d *Demo) validate() error {
 	d.AdminPassword = adminPassword()
 	if !OnLoopback(d.Listen) && !d.InsecureHTTP {
 		return inClear(d.Listen)
@@ -189,7 +189,7 @@ func (d *Demo) check() error {
 	return checkCount("--nodes", d.Nodes)
 }
 
-func (s *Serve) check() error {
+func (s *Serve) validate() error {
 	s.AdminPassword = adminPassword()
 	s.Key = connexa.Secret(os.Getenv("CONNEXA_KEY"))
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {

@@ -16,7 +16,7 @@ type Passwd struct {
 	Password connexa.Secret `kong:"-"` // CONNEXA_NEW_PASSWORD; empty: typed, or read from standard input
 }
 
-func (p *Passwd) check() error {
+func (p *Passwd) validate() error {
 	p.Password = connexa.Secret(os.Getenv("CONNEXA_NEW_PASSWORD"))
 	if p.Generate && p.Password != "" {
 		return errors.New("give --generate or CONNEXA_NEW_PASSWORD, not both")

@@ -30,7 +30,7 @@ type Proxy struct {
 // most is the longest user or password that RFC 1929 has room for, in bytes.
 const most = 255
 
-func (p *Proxy) check() error {
+func (p *Proxy) validate() error {
 	at, err := netip.ParseAddrPort(p.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %q is not ADDRESS:PORT, such as 127.0.0.1:1080", p.Listen)
@@ -46,7 +46,7 @@ func (p *Proxy) check() error {
 	if err := p.checkVPN(); err != nil {
 		return err
 	}
-	return p.Target.check()
+	return p.Target.validate()
 }
 
 func (p *Proxy) checkVPN() error {

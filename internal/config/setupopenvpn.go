@@ -9,4 +9,4 @@ type SetupOpenVPN struct {
 	Remove bool   `env:"CONNEXA_OPENVPN_REMOVE" help:"Remove the devices and the table of nftables instead."`
 }
 
-func (s *SetupOpenVPN) check() error { return checkCount("--count", s.Count) }
+func (s *SetupOpenVPN) validate() error { return checkCount("--count", s.Count) }

@@ -22,7 +22,7 @@ type SpeedServer struct {
 	Token connexa.Secret `kong:"-"` // CONNEXA_SPEED_TOKEN; empty: make one
 }
 
-func (s *SpeedServer) check() error {
+func (s *SpeedServer) validate() error {
 	s.Token = connexa.Secret(os.Getenv("CONNEXA_SPEED_TOKEN"))
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		return fmt.Errorf("--listen: %q is not ADDRESS:PORT, such as :8081", s.Listen)

@@ -46,11 +46,11 @@ func changeValue(v any) any {
 	case s == "":
 		return T("audit.change.none")
 	}
-	return shortened(s)
+	return shortenText(s)
 }
 
-// shortened is as much of a value as the audit table keeps.
-func shortened(s string) string {
+// shortenText is as much of a value as the audit table keeps.
+func shortenText(s string) string {
 	if utf8.RuneCountInString(s) <= maxChangeValue {
 		return s
 	}
@@ -193,7 +193,7 @@ func ClientChanges(was, is *Client, zone *time.Location) []Change {
 	c.addSwitch("audit.clients.on", was.Enabled, is.Enabled)
 	c.addText("clients.may", was.scopeText(), is.scopeText())
 	c.addText("clients.quota", quotaAmount(was.Quota), quotaAmount(is.Quota))
-	c.addText("clients.period", was.Period.text(), is.Period.text())
+	c.addText("clients.period", was.Period.periodText(), is.Period.periodText())
 	c.addText("clients.expires", lastDay(was.Expires, zone), lastDay(is.Expires, zone))
 	c.addText("clients.sources", was.sourcesText(), is.sourcesText())
 	return c
@@ -207,9 +207,9 @@ func (u *Client) scopeText() Text {
 		for i, id := range u.Nodes {
 			ids[i] = strconv.FormatInt(id, 10)
 		}
-		return T("audit.clients.nodes", len(ids), shortened(strings.Join(ids, ", ")))
+		return T("audit.clients.nodes", len(ids), shortenText(strings.Join(ids, ", ")))
 	case ScopeTags:
-		return T("clients.scope.tagged", shortened(strings.Join(u.Tags, ", ")))
+		return T("clients.scope.tagged", shortenText(strings.Join(u.Tags, ", ")))
 	}
 	return T("clients.scope.all")
 }
@@ -222,7 +222,7 @@ func (u *Client) sourcesText() Text {
 	return textOr(strings.Join(list, ", "), "clients.anywhere")
 }
 
-func (p QuotaPeriod) text() Text {
+func (p QuotaPeriod) periodText() Text {
 	if p == QuotaOnce {
 		return T("clients.period.once")
 	}
@@ -246,7 +246,7 @@ func textOr(value, none string) Text {
 	if value == "" {
 		return T(none)
 	}
-	return T("audit.value", shortened(value))
+	return T("audit.value", shortenText(value))
 }
 
 // DestinationChanges lists what changed of the destinations that a service lets

@@ -67,8 +67,8 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 	if len(c.Kinds) == 0 {
 		errs.Add("kinds", "field.channel.kinds")
 	}
-	if !keep || in.addressed() {
-		c.Address = in.address(errs)
+	if !keep || in.shoutrrrURL() {
+		c.Address = in.buildAddress(errs)
 	}
 	if len(c.Address) > channelAddressLongest {
 		errs.Add(in.AddressField(), "field.channel.long", channelAddressLongest)
@@ -91,8 +91,8 @@ func (in ChannelInput) AddressField() string {
 	}
 }
 
-// addressed says whether anything was typed about the address.
-func (in ChannelInput) addressed() bool {
+// shoutrrrURL says whether anything was typed about the address.
+func (in ChannelInput) shoutrrrURL() bool {
 	var typed string
 	switch in.Service {
 	case ServiceTelegram:
@@ -110,16 +110,16 @@ func (in ChannelInput) addressed() bool {
 	return strings.TrimSpace(typed) != ""
 }
 
-func (in ChannelInput) address(errs FieldErrors) Secret {
+func (in ChannelInput) buildAddress(errs FieldErrors) Secret {
 	switch in.Service {
 	case ServiceTelegram:
-		return in.telegram(errs)
+		return in.telegramURL(errs)
 	case ServiceMail:
-		return in.mail(errs)
+		return in.mailURL(errs)
 	case ServiceWebhook:
-		return in.webhook(errs)
+		return in.webhookURL(errs)
 	default:
-		return in.other(errs)
+		return in.otherURL(errs)
 	}
 }
 
@@ -128,12 +128,12 @@ var (
 	chatName = regexp.MustCompile(`^(-?[0-9]+(:[0-9]+)?|@[A-Za-z0-9_]+)$`)
 )
 
-func (in ChannelInput) telegram(errs FieldErrors) Secret {
+func (in ChannelInput) telegramURL(errs FieldErrors) Secret {
 	token := botToken.FindStringSubmatch(strings.TrimSpace(in.Token))
 	if token == nil {
 		errs.Add("token", "field.channel.token")
 	}
-	chats := listed(in.Chat)
+	chats := splitList(in.Chat)
 	if len(chats) == 0 || slices.ContainsFunc(chats, func(c string) bool { return !chatName.MatchString(c) }) {
 		errs.Add("chat", "field.channel.chat")
 	}
@@ -147,7 +147,7 @@ func (in ChannelInput) telegram(errs FieldErrors) Secret {
 // mailPort is where a mail server takes messages from programs.
 const mailPort = "587"
 
-func (in ChannelInput) mail(errs FieldErrors) Secret {
+func (in ChannelInput) mailURL(errs FieldErrors) Secret {
 	host, port := strings.TrimSpace(in.Host), strings.TrimSpace(in.Port)
 	if host == "" || strings.ContainsAny(host, "/@?#: \t\r\n") {
 		errs.Add("host", "field.channel.host")
@@ -158,7 +158,7 @@ func (in ChannelInput) mail(errs FieldErrors) Secret {
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		errs.Add("port", "field.port")
 	}
-	from, to := listed(in.From), listed(in.To)
+	from, to := splitList(in.From), splitList(in.To)
 	if len(from) != 1 || !areMailboxes(from) {
 		errs.Add("from", "field.channel.mailbox")
 	}
@@ -186,7 +186,7 @@ func (in ChannelInput) mail(errs FieldErrors) Secret {
 // taken as options of the service. Two underscores make them plain again.
 var reservedKeys = []string{"contenttype", "disabletls", "template", "title", "titlekey", "messagekey", "method"}
 
-func (in ChannelInput) webhook(errs FieldErrors) Secret {
+func (in ChannelInput) webhookURL(errs FieldErrors) Secret {
 	u, err := url.Parse(strings.TrimSpace(in.Webhook))
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
@@ -217,7 +217,7 @@ func (in ChannelInput) webhook(errs FieldErrors) Secret {
 	return Secret(u.String())
 }
 
-func (in ChannelInput) other(errs FieldErrors) Secret {
+func (in ChannelInput) otherURL(errs FieldErrors) Secret {
 	typed := strings.TrimSpace(in.URL)
 	u, err := url.Parse(typed)
 	if err != nil || u.Scheme == "" || u.Host == "" {
@@ -240,7 +240,7 @@ func fromBrowser(u *url.URL) string {
 	}
 }
 
-func listed(text string) []string {
+func splitList(text string) []string {
 	var list []string
 	for _, s := range strings.Split(text, ",") {
 		if s = strings.TrimSpace(s); s != "" {

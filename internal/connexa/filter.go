@@ -70,35 +70,35 @@ func ParseFilter(v url.Values) (Filter, error) {
 			return Filter{}, Errorf(Invalid, "filter.many", MaxChoices)
 		}
 	}
-	for _, s := range filled(v["status"]) {
+	for _, s := range filledFields(v["status"]) {
 		if !Status(s).Known() {
 			return Filter{}, Errorf(Invalid, "filter.status", s)
 		}
 		f.Statuses = append(f.Statuses, Status(s))
 	}
-	for _, s := range filled(v["step"]) {
+	for _, s := range filledFields(v["step"]) {
 		if Step(s).Index() == 0 && Step(s) != NoStep {
 			return Filter{}, Errorf(Invalid, "filter.step", s)
 		}
 		f.Reached = append(f.Reached, Step(s))
 	}
-	for _, s := range filled(v["cause"]) {
+	for _, s := range filledFields(v["cause"]) {
 		if Cause(s).Step().Index() == 0 {
 			return Filter{}, Errorf(Invalid, "filter.cause", s)
 		}
 		f.Causes = append(f.Causes, Cause(s))
 	}
-	for _, s := range filled(v["country"]) {
+	for _, s := range filledFields(v["country"]) {
 		if s != "-" && !KnownCountry(s) {
 			return Filter{}, Errorf(Invalid, "filter.country", s)
 		}
 		f.Countries = append(f.Countries, s)
 	}
-	f.Providers, f.Tags = filled(v["provider"]), filled(v["tag"])
+	f.Providers, f.Tags = filledFields(v["provider"]), filledFields(v["tag"])
 	return f, nil
 }
 
-func filled(list []string) []string {
+func filledFields(list []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
 }
 

@@ -55,9 +55,9 @@ var (
 	proven   = []Status{LoginOK, SpeedSlow, SpeedOK}
 )
 
-// open says whether a row of the failure f is open after past. It counts
+// openFailures says whether a row of the failure f is open after past. It counts
 // nothing: it looks back for whatever speaks about f first.
-func open(past []Fact, f Fact) bool {
+func openFailures(past []Fact, f Fact) bool {
 	for _, p := range slices.Backward(past) {
 		switch {
 		case p == f:
@@ -82,14 +82,14 @@ func byHand(written map[cell][]string, from Status, facts []Fact) (Status, []Fac
 		case words[0] == "unchanged":
 		case words[0] != "suspect":
 			s = Status(words[0])
-		case open(facts[:i], f):
+		case openFailures(facts[:i], f):
 			s = Status(words[1])
 		}
 	}
 	var rows []Fact
 	if slices.Contains(proven, s) {
 		for _, f := range failures {
-			if open(facts, f) {
+			if openFailures(facts, f) {
 				rows = append(rows, f)
 			}
 		}
@@ -97,7 +97,7 @@ func byHand(written map[cell][]string, from Status, facts []Fact) (Status, []Fac
 	return s, rows
 }
 
-func rows(d FailureStreaks) (open []Fact) {
+func transitionRows(d FailureStreaks) (open []Fact) {
 	for i, n := range []int{d.NoAnswer, d.NoTunnel, d.LoginRefused} {
 		if n > 0 {
 			open = append(open, failures[i])
@@ -112,12 +112,12 @@ var (
 	anyFacts  = rapid.SliceOfN(anyFact, 0, 40)
 )
 
-// lived is a verdict that some order of facts leads to.
-func lived(t *rapid.T) Verdict {
-	return after(t, Verdict{Status: anyStatus.Draw(t, "from")}, anyFacts.Draw(t, "facts")...)
+// applyFacts is a verdict that some order of facts leads to.
+func applyFacts(t *rapid.T) Verdict {
+	return afterFact(t, Verdict{Status: anyStatus.Draw(t, "from")}, anyFacts.Draw(t, "facts")...)
 }
 
-func after(t *rapid.T, v Verdict, facts ...Fact) Verdict {
+func afterFact(t *rapid.T, v Verdict, facts ...Fact) Verdict {
 	t.Helper()
 	for _, f := range facts {
 		var err error
@@ -151,9 +151,9 @@ func TestAnyOrderOfFactsKeepsTheLaw(t *testing.T) {
 		from, facts := anyStatus.Draw(t, "from"), anyFacts.Draw(t, "facts")
 		v := Verdict{Status: from}
 		for i := range facts {
-			v = after(t, v, facts[i])
+			v = afterFact(t, v, facts[i])
 			status, open := byHand(written, from, facts[:i+1])
-			if v.Status != status || !slices.Equal(rows(v.Failures), open) || v.Failures.Suspect() != (len(open) > 0) {
+			if v.Status != status || !slices.Equal(transitionRows(v.Failures), open) || v.Failures.Suspect() != (len(open) > 0) {
 				t.Fatalf("%s after %q is %+v, want %s with open rows of %q", from, facts[:i+1], v, status, open)
 			}
 		}
@@ -162,12 +162,12 @@ func TestAnyOrderOfFactsKeepsTheLaw(t *testing.T) {
 
 func TestOnlyTheSecondFailureOfAKindTakesWhatWasProven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v, f := lived(t), anyFact.Draw(t, "fact")
+		v, f := applyFacts(t), anyFact.Draw(t, "fact")
 		if !v.Status.Validated() {
 			return
 		}
-		next := after(t, v, f)
-		open := slices.Contains(rows(v.Failures), f)
+		next := afterFact(t, v, f)
+		open := slices.Contains(transitionRows(v.Failures), f)
 		if next.Status.Validated() == open {
 			t.Errorf("%+v after %s is %+v", v, f, next)
 		}
@@ -179,13 +179,13 @@ func TestOnlyTheSecondFailureOfAKindTakesWhatWasProven(t *testing.T) {
 
 func TestAnAnswerTakesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := lived(t)
+		v := applyFacts(t)
 		want := Verdict{v.Status, v.Failures}
 		want.Failures.NoAnswer = 0
 		if slices.Contains([]Status{NotTested, PingFailed, PingOK}, v.Status) {
 			want = Verdict{Status: PingOK}
 		}
-		if got := after(t, v, Answered); got != want {
+		if got := afterFact(t, v, Answered); got != want {
 			t.Errorf("%+v after an answer is %+v, want %+v", v, got, want)
 		}
 	})
@@ -193,8 +193,8 @@ func TestAnAnswerTakesNothing(t *testing.T) {
 
 func TestNothingLearntChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := lived(t)
-		if got := after(t, v, NoFact); got != v {
+		v := applyFacts(t)
+		if got := afterFact(t, v, NoFact); got != v {
 			t.Errorf("%+v after no fact is %+v", v, got)
 		}
 		for _, unknown := range []Fact{"rumour", "ANSWERED", " "} {
@@ -225,12 +225,12 @@ func TestWhatIsARow(t *testing.T) {
 				between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place"), other)
 			}
 		}
-		if got := after(t, after(t, after(t, v, f), between...), f); got.Status.Validated() || got.Failures.Suspect() {
+		if got := afterFact(t, afterFact(t, afterFact(t, v, f), between...), f); got.Status.Validated() || got.Failures.Suspect() {
 			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
 		}
 		end := rapid.SampledFrom(ends).Draw(t, "end")
 		between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place of the end"), end)
-		if got := after(t, after(t, after(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(rows(got.Failures), f) {
+		if got := afterFact(t, afterFact(t, afterFact(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(transitionRows(got.Failures), f) {
 			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
 		}
 	})
@@ -240,7 +240,7 @@ func TestWhatIsARow(t *testing.T) {
 // along, and no row outlives its second failure.
 func TestSuspicionIsForTheProven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := lived(t)
+		v := applyFacts(t)
 		if v.Failures.Suspect() && !v.Status.Validated() {
 			t.Errorf("%+v is suspect", v)
 		}

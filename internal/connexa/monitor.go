@@ -27,7 +27,7 @@ func DefaultMonitorSettings() MonitorSettings {
 // MaxTargets is how many reference targets there may be.
 const MaxTargets = 8
 
-func (s MonitorSettings) check(errs FieldErrors) {
+func (s MonitorSettings) checkMonitor(errs FieldErrors) {
 	tags := FieldErrors{}
 	parseTags(s.Tags, tags)
 	if text, bad := tags["tags"]; bad {
@@ -201,10 +201,10 @@ type Flaps struct {
 // or came up. From not tested nothing turns, and a node that is found slow is up
 // all the same.
 func Turn(before, after Status) bool {
-	return before != NotTested && after != NotTested && up(before) != up(after)
+	return before != NotTested && after != NotTested && isUp(before) != isUp(after)
 }
 
-func up(s Status) bool { return s == PingOK || s.Validated() }
+func isUp(s Status) bool { return s == PingOK || s.Validated() }
 
 // After takes in a turn; began says that it made the node flap.
 func (f Flaps) After(at time.Time) (next Flaps, began bool) {

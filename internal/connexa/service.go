@@ -87,7 +87,7 @@ func DefaultServiceSettings() ServiceSettings {
 	return ServiceSettings{Listen: "127.0.0.1", FirstPort: 20000, LastPort: 29999, VPNFirstPort: 11000, VPNLastPort: 19999}
 }
 
-func (s ServiceSettings) check(errs FieldErrors) {
+func (s ServiceSettings) checkServices(errs FieldErrors) {
 	if a, err := netip.ParseAddr(s.Listen); err != nil || a.Zone() != "" {
 		errs.Add("service_listen", "field.service.listen")
 	}

@@ -48,7 +48,7 @@ type ServiceFilter struct {
 // ParseServiceFilter reads a filter from a query. What it does not know is an
 // error: a filter that was half understood would export more than was shown.
 func ParseServiceFilter(v url.Values) (ServiceFilter, error) {
-	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: ServiceState(v.Get("state")), Tags: filled(v["tag"])}
+	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: ServiceState(v.Get("state")), Tags: filledFields(v["tag"])}
 	switch {
 	case len(f.Text) > 200:
 		return ServiceFilter{}, Errorf(Invalid, "filter.text.long")

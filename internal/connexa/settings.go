@@ -58,9 +58,9 @@ func (s Settings) Check() error {
 	if !isZone(s.Zone) {
 		errs.Add("zone", "field.zone")
 	}
-	s.Speed.check(errs)
-	s.Service.check(errs)
-	s.Monitor.check(errs)
+	s.Speed.checkSpeed(errs)
+	s.Service.checkServices(errs)
+	s.Monitor.checkMonitor(errs)
 	switch s.Encryption {
 	case EncryptionPreferred, EncryptionRequired, EncryptionOff:
 	default:

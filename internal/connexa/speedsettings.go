@@ -23,7 +23,7 @@ func DefaultSpeedSettings() SpeedSettings {
 	return SpeedSettings{Mode: SpeedQuick, AtOnce: 2, QuickMB: 25, FullMB: 250, SlowKbit: 1000, HourGB: 20, MonthGB: 500}
 }
 
-func (s SpeedSettings) check(errs FieldErrors) {
+func (s SpeedSettings) checkSpeed(errs FieldErrors) {
 	for _, f := range []struct {
 		name             string
 		value, low, high int
@@ -63,9 +63,9 @@ func (s SpeedSettings) Deadline() time.Duration {
 	return 45 * time.Second
 }
 
-// usual is how long a test takes mostly, the way into the tunnel included: those
+// usualCost is how long a test takes mostly, the way into the tunnel included: those
 // that meet the cap end early.
-func (s SpeedSettings) usual() time.Duration {
+func (s SpeedSettings) usualCost() time.Duration {
 	if s.Mode == SpeedFull {
 		return 20 * time.Second
 	}
@@ -75,7 +75,7 @@ func (s SpeedSettings) usual() time.Duration {
 // Estimate says what tests of n nodes cost at most, and how long they take about.
 func (s SpeedSettings) Estimate(n int) (bytes int64, took time.Duration) {
 	rounds := (n + s.AtOnce - 1) / max(1, s.AtOnce)
-	return int64(n) * s.Cost(), time.Duration(rounds) * s.usual()
+	return int64(n) * s.Cost(), time.Duration(rounds) * s.usualCost()
 }
 
 // Slow says whether a download of so many bits a second is under the threshold.

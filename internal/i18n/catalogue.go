@@ -21,7 +21,7 @@ var locales embed.FS
 var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
 	all := map[Lang]map[string]message{}
 	for _, l := range Langs() {
-		words, _, err := load(locales, l)
+		words, _, err := loadCatalogue(locales, l)
 		if err != nil {
 			panic(err)
 		}
@@ -30,9 +30,9 @@ var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
 	return all
 })
 
-// load reads every file of a language, and says which keys stand in more than
+// loadCatalogue reads every file of a language, and says which keys stand in more than
 // one; a test holds that none does.
-func load(files fs.FS, l Lang) (words map[string]message, twice []string, err error) {
+func loadCatalogue(files fs.FS, l Lang) (words map[string]message, twice []string, err error) {
 	names, err := fs.Glob(files, path.Join("locales", string(l), "*.json"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the catalogue of %s: %w", l, err)
@@ -87,13 +87,13 @@ func (m *message) UnmarshalJSON(data []byte) error {
 	}
 	*m = message{}
 	for form, s := range forms {
-		(*m)[form] = split(s)
+		(*m)[form] = splitForms(s)
 	}
 	return nil
 }
 
-// split cuts s at its blanks, {0} to {9}; other braces are text.
-func split(s string) []part {
+// splitForms cuts s at its blanks, {0} to {9}; other braces are text.
+func splitForms(s string) []part {
 	var parts []part
 	for {
 		i := strings.IndexByte(s, '{')
@@ -127,11 +127,11 @@ var formNames = map[plural.Form]string{
 	plural.Few: "few", plural.Many: "many", plural.Other: "other",
 }
 
-// form picks the parts for the first whole number of args.
-func (m message) form(l Lang, args []any) []part {
+// pluralForm picks the parts for the first whole number of args.
+func (m message) pluralForm(l Lang, args []any) []part {
 	if len(m) > 1 {
 		for _, a := range args {
-			if n, ok := whole(a); ok {
+			if n, ok := wholeNumber(a); ok {
 				if parts, ok := m[pluralForm(l, n)]; ok {
 					return parts
 				}
@@ -150,9 +150,9 @@ func pluralForm(l Lang, n int64) string {
 	return formNames[plural.Cardinal.MatchPlural(tags[l], int(n%1_000_000), 0, 0, 0, 0)]
 }
 
-// whole returns a as a number without a fraction. A number that was kept as
+// wholeNumber returns a as a number without a fraction. A number that was kept as
 // JSON comes back as a float64.
-func whole(a any) (int64, bool) {
+func wholeNumber(a any) (int64, bool) {
 	switch v := a.(type) {
 	case int:
 		return int64(v), true

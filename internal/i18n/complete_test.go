@@ -41,7 +41,7 @@ func TestLanguagesAgree(t *testing.T) {
 				t.Errorf("%s: %s has the blanks %q, en has %q", l, key, got, want)
 			}
 			for form, parts := range m {
-				if got := text(parts); strings.TrimSpace(got) == "" || strings.Contains(got, "  ") {
+				if got := textOf(parts); strings.TrimSpace(got) == "" || strings.Contains(got, "  ") {
 					t.Errorf("%s: %s (%s) is %q", l, key, form, got)
 				}
 			}
@@ -55,7 +55,7 @@ func TestRussianIsRussian(t *testing.T) {
 	letters := regexp.MustCompile(`[a-z]{4,}`)
 	for key, m := range catalogue()[Russian] {
 		for _, parts := range m {
-			if s := text(parts); !cyrillic.MatchString(s) && letters.MatchString(s) && s == text(catalogue()[English][key]["other"]) && !international[key] {
+			if s := textOf(parts); !cyrillic.MatchString(s) && letters.MatchString(s) && s == textOf(catalogue()[English][key]["other"]) && !international[key] {
 				t.Errorf("%s is %q in both languages", key, s)
 			}
 		}
@@ -226,7 +226,7 @@ func walkSources(t *testing.T, see func(path, source string)) {
 	}
 }
 
-func text(parts []part) string {
+func textOf(parts []part) string {
 	var b strings.Builder
 	for _, p := range parts {
 		if p.arg >= 0 {
@@ -240,15 +240,15 @@ func text(parts []part) string {
 func allBlanks(m message) string {
 	var most string
 	for _, parts := range m {
-		if b := blanks(parts); len(b) > len(most) {
+		if b := blanksOf(parts); len(b) > len(most) {
 			most = b
 		}
 	}
 	return most
 }
 
-// blanks lists the blanks of a form, for the test that compares languages.
-func blanks(parts []part) string {
+// blanksOf lists the blanks of a form, for the test that compares languages.
+func blanksOf(parts []part) string {
 	var seen [10]bool
 	for _, p := range parts {
 		if p.arg >= 0 {

@@ -137,12 +137,12 @@ func (p *Printer) T(key string, args ...any) string {
 		return key
 	}
 	var b strings.Builder
-	for _, part := range m.form(p.lang, args) {
+	for _, part := range m.pluralForm(p.lang, args) {
 		switch {
 		case part.arg < 0:
 			b.WriteString(part.text)
 		case part.arg < len(args):
-			b.WriteString(p.value(args[part.arg]))
+			b.WriteString(p.formatValue(args[part.arg]))
 		}
 	}
 	return b.String()

@@ -17,7 +17,7 @@ func TestT(t *testing.T) {
 	}
 	en, ru := New(English, nil), New(Russian, nil)
 	for _, p := range []*Printer{en, ru} {
-		words, _, err := load(files, p.Lang())
+		words, _, err := loadCatalogue(files, p.Lang())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestLoadRefuses(t *testing.T) {
 		"no JSON":  {"locales/en/a.json": {Data: []byte(`{"k":`)}},
 		"number":   {"locales/en/a.json": {Data: []byte(`{"k":1}`)}},
 	} {
-		if _, _, err := load(files, English); err == nil {
+		if _, _, err := loadCatalogue(files, English); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -81,11 +81,11 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestNoKeyStandsTwice(t *testing.T) {
 	files := fstest.MapFS{"locales/en/a.json": {Data: []byte(`{"k":"1"}`)}, "locales/en/b.json": {Data: []byte(`{"k":"2"}`)}}
-	if words, twice, err := load(files, English); err != nil || len(twice) != 1 || len(words) != 1 {
+	if words, twice, err := loadCatalogue(files, English); err != nil || len(twice) != 1 || len(words) != 1 {
 		t.Errorf("load = %v, %v, %v; want the second k named", words, twice, err)
 	}
 	for _, l := range Langs() {
-		if _, twice, err := load(locales, l); err != nil || len(twice) > 0 {
+		if _, twice, err := loadCatalogue(locales, l); err != nil || len(twice) > 0 {
 			t.Errorf("%s: in more than one file: %v, %v", l, twice, err)
 		}
 	}

@@ -43,11 +43,11 @@ func (p *Printer) Duration(d time.Duration) string {
 	case d.Round(time.Second) < time.Minute:
 		return p.T("unit.s", p.Decimal(d.Seconds(), 0))
 	case d < time.Hour:
-		return p.pair(d.Round(time.Second), time.Minute, "unit.min", time.Second, "unit.s")
+		return p.pairUnits(d.Round(time.Second), time.Minute, "unit.min", time.Second, "unit.s")
 	case d < 24*time.Hour:
-		return p.pair(d.Round(time.Minute), time.Hour, "unit.h", time.Minute, "unit.min")
+		return p.pairUnits(d.Round(time.Minute), time.Hour, "unit.h", time.Minute, "unit.min")
 	default:
-		return p.pair(d.Round(time.Hour), 24*time.Hour, "unit.d", time.Hour, "unit.h")
+		return p.pairUnits(d.Round(time.Hour), 24*time.Hour, "unit.d", time.Hour, "unit.h")
 	}
 }
 
@@ -64,7 +64,7 @@ func (p *Printer) About(d time.Duration) string {
 	}
 }
 
-func (p *Printer) pair(d, big time.Duration, bigUnit string, small time.Duration, smallUnit string) string {
+func (p *Printer) pairUnits(d, big time.Duration, bigUnit string, small time.Duration, smallUnit string) string {
 	s := p.T(bigUnit, p.Number(int64(d/big)))
 	if rest := d % big / small; rest > 0 {
 		s += " " + p.T(smallUnit, p.Number(int64(rest)))

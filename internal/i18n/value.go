@@ -14,8 +14,8 @@ import (
 // one line. It is the narrow one, U+202F.
 const noBreak = "\u202f"
 
-// value writes one argument of a sentence.
-func (p *Printer) value(a any) string {
+// formatValue writes one argument of a sentence.
+func (p *Printer) formatValue(a any) string {
 	switch v := a.(type) {
 	case string:
 		return v
@@ -28,7 +28,7 @@ func (p *Printer) value(a any) string {
 	case nil:
 		return ""
 	}
-	if n, ok := whole(a); ok {
+	if n, ok := wholeNumber(a); ok {
 		return p.Number(n)
 	}
 	if f, ok := a.(float64); ok {
@@ -39,11 +39,11 @@ func (p *Printer) value(a any) string {
 
 // Number writes n with its groups of three: 4,688 or 4 688.
 func (p *Printer) Number(n int64) string {
-	return p.group(strconv.FormatInt(n, 10))
+	return p.groupDigits(strconv.FormatInt(n, 10))
 }
 
-// group puts separators into the whole part of a number.
-func (p *Printer) group(digits string) string {
+// groupDigits puts separators into the whole part of a number.
+func (p *Printer) groupDigits(digits string) string {
 	sign, digits := cutSign(digits)
 	if len(digits) <= 3 {
 		return sign + digits
@@ -77,7 +77,7 @@ func (p *Printer) Decimal(f float64, digits int) string {
 		return "–"
 	}
 	intPart, fraction, has := strings.Cut(strconv.FormatFloat(f, 'f', digits, 64), ".")
-	s := p.group(intPart)
+	s := p.groupDigits(intPart)
 	if !has {
 		return s
 	}

@@ -18,24 +18,24 @@ type block struct {
 	problem connexa.Text
 }
 
-func (b *block) has(field string) bool { _, ok := b.values[field]; return ok }
+func (b *block) hasField(field string) bool { _, ok := b.values[field]; return ok }
 
-// whole says whether a server can come of b as it is.
-func (b *block) whole() bool {
-	return b.has("address") && (b.has("credentials") || b.has("login") && b.has("password"))
+// isComplete says whether a server can come of b as it is.
+func (b *block) isComplete() bool {
+	return b.hasField("address") && (b.hasField("credentials") || b.hasField("login") && b.hasField("password"))
 }
 
-// fits says whether o can be more of the same server.
-func (b *block) fits(o *block) bool {
+// canTake says whether o can be more of the same server.
+func (b *block) canTake(o *block) bool {
 	for field := range o.values {
-		if b.has(field) {
+		if b.hasField(field) {
 			return false
 		}
 	}
 	return true
 }
 
-func (b *block) keep(raw string) {
+func (b *block) keepField(raw string) {
 	if b.raw.Len() < maxRaw {
 		if b.raw.Len() > 0 {
 			b.raw.WriteByte('\n')
@@ -44,35 +44,35 @@ func (b *block) keep(raw string) {
 	}
 }
 
-func (b *block) join(o *block) {
+func (b *block) joinNotes(o *block) {
 	for field, value := range o.values {
 		b.values[field] = value
 	}
-	b.keep(o.raw.String())
+	b.keepField(o.raw.String())
 	b.hidden = append(b.hidden, o.hidden...)
 	if b.problem.IsZero() {
 		b.problem = o.problem
 	}
 }
 
-func (b *block) row() connexa.ImportRow {
+func (b *block) toRow() connexa.ImportRow {
 	row := connexa.ImportRow{Line: b.line, Problem: b.problem}
 	for _, field := range Fields() {
 		value, ok := b.values[field]
 		if !ok || !row.Problem.IsZero() {
 			continue
 		}
-		if field == "credentials" && (b.has("login") || b.has("password")) {
+		if field == "credentials" && (b.hasField("login") || b.hasField("password")) {
 			row.Problem = connexa.T("import.bad.twice")
 			continue
 		}
 		if field == "location" {
 			value = b.withoutKnownPlace(value, &row.Input)
 		}
-		row.Problem = set(&row.Input, field, value)
+		row.Problem = setField(&row.Input, field, value)
 	}
-	if row = finish(row, false); !row.Problem.IsZero() {
-		row.Raw = cut(b.raw.String())
+	if row = finishRow(row, false); !row.Problem.IsZero() {
+		row.Raw = cutLabel(b.raw.String())
 		return row
 	}
 	for _, field := range b.hidden {
@@ -113,9 +113,9 @@ type skipped struct {
 	raw    strings.Builder
 }
 
-// skip leaves a setting out. Where the skipped ones look like a server all the same,
+// skipLine leaves a setting out. Where the skipped ones look like a server all the same,
 // as VPN1_HOST and VPN1_USER do, they are not lost: see close.
-func (s *blocks) skip(line int, raw string) {
+func (s *blocks) skipLine(line int, raw string) {
 	name, _, _ := strings.Cut(raw, "=")
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
 	if len(words) == 0 {
@@ -147,16 +147,16 @@ func (s *blocks) endSkipped() bool {
 		return true
 	}
 	b := &block{line: k.line, problem: connexa.T("import.bad.settings")}
-	b.keep(strings.TrimSpace(k.raw.String()))
+	b.keepField(strings.TrimSpace(k.raw.String()))
 	return s.emit(b)
 }
 
-// add takes one labelled line.
-func (s *blocks) add(line int, l labelled, raw string) bool {
+// addField takes one labelled line.
+func (s *blocks) addField(line int, l labelled, raw string) bool {
 	field := l.field
-	value, problem := unquote(l.value, l.sign, l.json)
+	value, problem := unquoteText(l.value, l.sign, l.json)
 	if value == l.value && problem.IsZero() {
-		problem = s.notation(l)
+		problem = s.noteNotation(l)
 	}
 	if value == l.value && strings.Contains(value, " #") && (field == "login" || field == "password" || field == "credentials") {
 		problem = connexa.T("import.bad.ambiguous.labels") // a comment, or the rest of the value
@@ -167,8 +167,8 @@ func (s *blocks) add(line int, l labelled, raw string) bool {
 	if s.first == "" {
 		s.first = field
 	}
-	if s.now != nil && field != "" && (field == s.first && s.now.has(field) || field == "address" && s.now.has(field)) {
-		if !s.close() {
+	if s.now != nil && field != "" && (field == s.first && s.now.hasField(field) || field == "address" && s.now.hasField(field)) {
+		if !s.closeBlock() {
 			return false
 		}
 	}
@@ -178,7 +178,7 @@ func (s *blocks) add(line int, l labelled, raw string) bool {
 		}
 		s.now = &block{line: line, values: map[string]string{}}
 	}
-	s.now.keep(raw)
+	s.now.keepField(raw)
 	if l.hidden && field != "" {
 		s.now.hidden = append(s.now.hidden, field)
 	}
@@ -187,7 +187,7 @@ func (s *blocks) add(line int, l labelled, raw string) bool {
 	case !problem.IsZero():
 		s.now.problem = problem
 		s.now.values[field] = value
-	case s.now.has(field):
+	case s.now.hasField(field):
 		s.now.problem = connexa.T("import.bad.twice")
 	default:
 		s.now.values[field] = value
@@ -201,9 +201,9 @@ var (
 	yamlAnchor = regexp.MustCompile(`^&([^ ]+) +[^ ]`)
 )
 
-// notation refuses what an unquoted value says in YAML or HTML and would be another
+// noteNotation refuses what an unquoted value says in YAML or HTML and would be another
 // login or password if it were taken as it is.
-func (s *blocks) notation(l labelled) connexa.Text {
+func (s *blocks) noteNotation(l labelled) connexa.Text {
 	if l.field == "" || !isIdentity(l.field) {
 		return connexa.Text{}
 	}
@@ -226,21 +226,21 @@ func (s *blocks) notation(l labelled) connexa.Text {
 	return connexa.Text{}
 }
 
-// blank ends the paragraph.
-func (s *blocks) blank() bool {
+// endAtBlank ends the paragraph.
+func (s *blocks) endAtBlank() bool {
 	s.paragraph = false
-	return s.close() && s.endSkipped()
+	return s.closeBlock() && s.endSkipped()
 }
 
-// close ends the block at hand: it joins the open one or takes its place.
-func (s *blocks) close() bool {
+// closeBlock ends the block at hand: it joins the open one or takes its place.
+func (s *blocks) closeBlock() bool {
 	b := s.now
 	if b == nil {
 		return true
 	}
 	s.now = nil
-	if s.open != nil && s.open.fits(b) && !(s.open.whole() && b.has("address")) {
-		s.open.join(b)
+	if s.open != nil && s.open.canTake(b) && !(s.open.isComplete() && b.hasField("address")) {
+		s.open.joinNotes(b)
 		return true
 	}
 	before := s.open
@@ -248,9 +248,9 @@ func (s *blocks) close() bool {
 	return before == nil || s.emit(before)
 }
 
-// flush ends all blocks: what follows is no label.
-func (s *blocks) flush() bool {
-	if !s.blank() {
+// flushBlocks ends all blocks: what follows is no label.
+func (s *blocks) flushBlocks() bool {
+	if !s.endAtBlank() {
 		return false
 	}
 	b := s.open

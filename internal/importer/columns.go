@@ -80,8 +80,8 @@ var byAlias = func() map[string]alias {
 	return m
 }()
 
-// key is a name of a column or label without case, blanks and marks.
-func key(name string) string {
+// columnKey is a name of a column or label without case, blanks and marks.
+func columnKey(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == 'ё' || r == 'Ё':
@@ -93,9 +93,9 @@ func key(name string) string {
 	}, name)
 }
 
-// header reads names of columns. It is one when it names an address and anything
+// readHeader reads names of columns. It is one when it names an address and anything
 // else that is known.
-func header(names []string) (mapping []string, known int, ok bool) {
+func readHeader(names []string) (mapping []string, known int, ok bool) {
 	mapping = make([]string, len(names))
 	best := map[string]int{}
 	for i, name := range names {
@@ -133,7 +133,7 @@ func namesTwice(names []string) bool {
 		if !found || !isIdentity(a.field) && a.field != "port" {
 			continue
 		}
-		if k := key(name); seen[k] {
+		if k := columnKey(name); seen[k] {
 			return true
 		} else {
 			seen[k] = true
@@ -142,8 +142,8 @@ func namesTwice(names []string) bool {
 	return false
 }
 
-// propose guesses what the columns of records hold, for a person to confirm.
-func propose(records [][]string) []string {
+// proposeMapping guesses what the columns of records hold, for a person to confirm.
+func proposeMapping(records [][]string) []string {
 	width := 0
 	for _, r := range records {
 		width = max(width, len(r))

@@ -13,9 +13,9 @@ const bar = "|"
 // looked is how many records decide about the shape.
 const looked = 20
 
-// detect finds out how the text that begins with head is to be read.
-func detect(head []byte, whole bool, d *decoder, o Options) Shape {
-	d.settle(head)
+// detectFormat finds out how the text that begins with head is to be read.
+func detectFormat(head []byte, whole bool, d *decoder, o Options) Shape {
+	d.settleEncoding(head)
 	switch {
 	case o.Format == Text:
 		return Shape{Format: Text}
@@ -32,7 +32,7 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	var best Shape
 	top := 0
 	for _, s := range separators {
-		shape, score := look(firstRecords(head, whole, s[0], d), s)
+		shape, score := inspectLines(firstRecords(head, whole, s[0], d), s)
 		if score > top {
 			best, top = shape, score
 		}
@@ -42,7 +42,7 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	case o.Format == CSV || o.Separator != "":
 		s := separators[min(len(separators), 3)-1]
 		sample := firstRecords(head, whole, s[0], d)
-		best = Shape{Format: CSV, Separator: s, Mapping: propose(sample), Sample: sample, Unmapped: true}
+		best = Shape{Format: CSV, Separator: s, Mapping: proposeMapping(sample), Sample: sample, Unmapped: true}
 	default:
 		return Shape{Format: Text}
 	}
@@ -55,10 +55,10 @@ func detect(head []byte, whole bool, d *decoder, o Options) Shape {
 	return best
 }
 
-// look judges records that were split at s: the score says how sure it is that
+// inspectLines judges records that were split at s: the score says how sure it is that
 // they are a CSV. Lines above the header are titles, as long as none of them names
 // an address.
-func look(records [][]string, s string) (shape Shape, score int) {
+func inspectLines(records [][]string, s string) (shape Shape, score int) {
 	shape = Shape{Format: CSV, Separator: s, Sample: records}
 	width, hits, leading := 0, 0, 0
 	for i, r := range records {
@@ -73,7 +73,7 @@ func look(records [][]string, s string) (shape Shape, score int) {
 		if opensWithAddress(r) { // a line of another form
 			return Shape{}, 0
 		}
-		if mapping, known, ok := header(r); ok && (i == 0 || CheckMapping(mapping) == nil) {
+		if mapping, known, ok := readHeader(r); ok && (i == 0 || CheckMapping(mapping) == nil) {
 			shape.Header, shape.Mapping, shape.Sample, shape.leading = true, mapping, records[i:], i+1
 			shape.Unmapped = CheckMapping(mapping) != nil || namesTwice(r)
 			if s == bar && !slices.ContainsFunc(records[i+1:], addressIn) {
@@ -91,7 +91,7 @@ func look(records [][]string, s string) (shape Shape, score int) {
 		shape.Header, shape.leading = true, leading
 		shape.Sample, rows = records[leading-1:], records[leading:]
 	}
-	shape.Mapping, shape.Unmapped = propose(rows), true
+	shape.Mapping, shape.Unmapped = proposeMapping(rows), true
 	return shape, hits
 }
 
@@ -147,7 +147,7 @@ func firstRecords(head []byte, whole bool, separator byte, d *decoder) [][]strin
 			head = head[size:]
 			continue
 		}
-		if rec.parse(head, separator); rec.fault != "" {
+		if rec.parseRecord(head, separator); rec.fault != "" {
 			if rec.backSize == 0 {
 				return all
 			}
@@ -156,7 +156,7 @@ func firstRecords(head []byte, whole bool, separator byte, d *decoder) [][]strin
 		}
 		cells := make([]string, len(rec.cells))
 		for i, c := range rec.cells {
-			cells[i], _ = d.text(c.text)
+			cells[i], _ = d.decodeText(c.text)
 		}
 		all = append(all, cells)
 		head = head[rec.size:]

@@ -56,28 +56,28 @@ type decoder struct {
 	encoding string
 }
 
-// name is the encoding; ASCII all the way is UTF-8.
-func (d *decoder) name() string {
+// encodingName is the encoding; ASCII all the way is UTF-8.
+func (d *decoder) encodingName() string {
 	if d.encoding == "" {
 		return UTF8
 	}
 	return d.encoding
 }
 
-// settle chooses the encoding by the bytes that stand ahead, when it is not
+// settleEncoding chooses the encoding by the bytes that stand ahead, when it is not
 // chosen yet.
-func (d *decoder) settle(ahead []byte) {
+func (d *decoder) settleEncoding(ahead []byte) {
 	if d.encoding == "" {
 		d.encoding = guessEncoding(ahead)
 	}
 }
 
-// text is b as text; ok is false when b is not of the encoding.
-func (d *decoder) text(b []byte) (s string, ok bool) {
-	if ascii(b) {
+// decodeText is b as text; ok is false when b is not of the encoding.
+func (d *decoder) decodeText(b []byte) (s string, ok bool) {
+	if isASCII(b) {
 		return string(b), true
 	}
-	d.settle(b)
+	d.settleEncoding(b)
 	var table *charmap.Charmap
 	switch d.encoding {
 	case Windows1251:
@@ -101,7 +101,7 @@ func (d *decoder) text(b []byte) (s string, ok bool) {
 	return out.String(), ok
 }
 
-func ascii(b []byte) bool {
+func isASCII(b []byte) bool {
 	for _, c := range b {
 		if c >= utf8.RuneSelf {
 			return false

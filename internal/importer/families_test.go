@@ -120,7 +120,7 @@ func TestPorts(t *testing.T) {
 		"\"ip\": \"127.5.2.4\", \"user\": \"leo\", \"pass\": \"kite7\",": "127.5.2.4: leo kite7",
 		"hello": "!form",
 	} {
-		_, got := read(t, strings.NewReader(text), Options{Format: Text})
+		_, got := readRows(t, strings.NewReader(text), Options{Format: Text})
 		if len(got) == 0 || got[0] != "1 "+want {
 			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
 		}
@@ -244,16 +244,16 @@ func TestHeadings(t *testing.T) {
 		"in text in Russian":  {"Адрес | Логин | Пароль\n192.0.2.1 a x\n", []string{"1 !header", "2 192.0.2.1: a x"}},
 		"template of labels":  {"Ip: host\nLogin: login\nPass: password\n", []string{"1 !header"}},
 	} {
-		t.Run(name, func(t *testing.T) { check(t, tt.text, Options{}, tt.want...) })
+		t.Run(name, func(t *testing.T) { checkRows(t, tt.text, Options{}, tt.want...) })
 	}
 	byHand := Options{Mapping: []string{"address", "login", "password"}}
-	check(t, "Machine,VPN account,Word\n192.0.2.1,a,x\n192.0.2.2,b,y\nMachine,VPN account,Word\n192.0.2.3,c,z\n", byHand,
+	checkRows(t, "Machine,VPN account,Word\n192.0.2.1,a,x\n192.0.2.2,b,y\nMachine,VPN account,Word\n192.0.2.3,c,z\n", byHand,
 		"2 192.0.2.1: a x", "3 192.0.2.2: b y", "5 192.0.2.3: c z")
-	check(t, "Fleet\nMachine,VPN account,Word\n192.0.2.1,a,x\n192.0.2.2,b,y\n", byHand, "3 192.0.2.1: a x", "4 192.0.2.2: b y")
-	check(t, "192.0.2.1,a,x\n192.0.2.2,b,y\nIP,Login,Password\n192.0.2.3,c,z\nServer,who,what\n", byHand,
+	checkRows(t, "Fleet\nMachine,VPN account,Word\n192.0.2.1,a,x\n192.0.2.2,b,y\n", byHand, "3 192.0.2.1: a x", "4 192.0.2.2: b y")
+	checkRows(t, "192.0.2.1,a,x\n192.0.2.2,b,y\nIP,Login,Password\n192.0.2.3,c,z\nServer,who,what\n", byHand,
 		"1 192.0.2.1: a x", "2 192.0.2.2: b y", "4 192.0.2.3: c z", "5 !header")
 	for _, names := range []string{"ip,Login,Password", "Server IP,User name,Pass", "IP-адрес сервера,Имя пользователя,Пароль", "HOST,who,what", "gateway,user,secret"} {
-		for row, err := range must(t, "192.0.2.1,a,x\n192.0.2.2,a,x\n"+names+"\n"+names+"\n", byHand).Rows() {
+		for row, err := range mustImport(t, "192.0.2.1,a,x\n192.0.2.2,a,x\n"+names+"\n"+names+"\n", byHand).Rows() {
 			if err != nil || row.Problem.IsZero() && row.Line > 2 {
 				t.Errorf("%q became the server %q, %v", names, row.Input.Address, err)
 			}
@@ -261,7 +261,7 @@ func TestHeadings(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, text string, o Options) *Reader {
+func mustImport(t *testing.T, text string, o Options) *Reader {
 	t.Helper()
 	rd, err := New(strings.NewReader(text), o)
 	if err != nil {
@@ -286,21 +286,21 @@ func TestAddressCells(t *testing.T) {
 		"пример.рф":                    "пример.рф: a x",
 		"vpn.пример.рф:1724":           "vpn.пример.рф:1724 a x",
 	} {
-		check(t, "ip,login,password\n"+cell+",a,x\n", Options{}, "2 "+want)
+		checkRows(t, "ip,login,password\n"+cell+",a,x\n", Options{}, "2 "+want)
 	}
-	check(t, "vpn.пример.рф ops1 x\nсервер.пример.рф:ops1:x\nops1:x@münchen.example:1724\n", Options{},
+	checkRows(t, "vpn.пример.рф ops1 x\nсервер.пример.рф:ops1:x\nops1:x@münchen.example:1724\n", Options{},
 		"1 vpn.пример.рф: ops1 x", "2 сервер.пример.рф: ops1 x", "3 münchen.example:1724 ops1 x")
 }
 
-// noted is a row in short with its notes.
-func noted(t *testing.T, text string, o Options) []string {
+// notedKeys is a row in short with its notes.
+func notedKeys(t *testing.T, text string, o Options) []string {
 	t.Helper()
 	var rows []string
-	for row, err := range must(t, text, o).Rows() {
+	for row, err := range mustImport(t, text, o).Rows() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := strings.TrimSpace(short(row))
+		s := strings.TrimSpace(shortText(row))
 		for _, n := range row.Notes {
 			s += " " + strings.TrimPrefix(n.Key, "import.note.")
 			for _, a := range n.Args {
@@ -325,7 +325,7 @@ func TestOptionalCells(t *testing.T) {
 		{"provider", "a\x01b", " ||||a\x01b", "hidden(provider)"}, {"tags", "none", "", "empty(tags)"},
 	} {
 		want := strings.TrimSpace("2 192.0.2.1: a x" + tt.want + " " + tt.note)
-		if got := noted(t, "ip,login,password,"+tt.column+"\n192.0.2.1,a,x,"+tt.cell+"\n", Options{}); len(got) != 1 || strings.TrimSpace(got[0]) != want {
+		if got := notedKeys(t, "ip,login,password,"+tt.column+"\n192.0.2.1,a,x,"+tt.cell+"\n", Options{}); len(got) != 1 || strings.TrimSpace(got[0]) != want {
 			t.Errorf("%s %.20q: %q, want %q", tt.column, tt.cell, got, want)
 		}
 	}
@@ -336,14 +336,14 @@ func TestOptionalCells(t *testing.T) {
 		"１７２３": "192.0.2.1:1723 a x port", " 1724\u00a0": "192.0.2.1:1724 a x", "\ufeff1724": "192.0.2.1:1724 a x", "01724": "192.0.2.1:01724 a x",
 		"99999": "!field.port", "abc": "!field.port", "0": "!field.port", "-1": "!field.port", "1723.5": "!field.port", "17 23": "!field.port", "1.000": "!field.port", "0x6bb": "!field.port", "1723;1724": "!field.port",
 	} {
-		if got := noted(t, "ip,port,login,password\n192.0.2.1,"+cell+",a,x\n", Options{}); len(got) != 1 || got[0] != "2 "+want {
+		if got := notedKeys(t, "ip,port,login,password\n192.0.2.1,"+cell+",a,x\n", Options{}); len(got) != 1 || got[0] != "2 "+want {
 			t.Errorf("port %q: %q, want %q", cell, got, want)
 		}
 	}
-	check(t, "ip,port,login,password\n192.0.2.1:1724,1724.0,a,x\n192.0.2.1:1724,NULL,b,x\n192.0.2.1:1724,1723.0,c,x\n", Options{},
+	checkRows(t, "ip,port,login,password\n192.0.2.1:1724,1724.0,a,x\n192.0.2.1:1724,NULL,b,x\n192.0.2.1:1724,1723.0,c,x\n", Options{},
 		"2 192.0.2.1:1724 a x", "3 192.0.2.1:1724 b x", "4 !ports")
 	// A password in the wrong column gets into no note.
-	for row, err := range must(t, "ip,login,password,country,city\n192.0.2.1,a,x,Blue-Kite-7,Blue-Kite-7\n", Options{}).Rows() {
+	for row, err := range mustImport(t, "ip,login,password,country,city\n192.0.2.1,a,x,Blue-Kite-7,Blue-Kite-7\n", Options{}).Rows() {
 		if text := fmt.Sprint(row.Notes); err != nil || strings.Contains(text, "Blue") || len(row.Notes) != 1 {
 			t.Errorf("notes %s, %v", text, err)
 		}
@@ -367,7 +367,7 @@ func TestHiddenCharacters(t *testing.T) {
 			if strings.TrimSpace(c) == "" && (name == "colons" || name == "at") {
 				continue // white space ends a word
 			}
-			for row, err := range must(t, text, Options{}).Rows() {
+			for row, err := range mustImport(t, text, Options{}).Rows() {
 				n++
 				if err != nil || !row.Problem.IsZero() {
 					t.Errorf("%+q in %s: %v %v", c, name, row.Problem, err)
@@ -388,14 +388,14 @@ func TestHiddenCharacters(t *testing.T) {
 			"labels": "Ip: 192.0.2.1\nLogin: ops1\nPass: Bl" + c + "ue\n",
 			"URL":    "pptp://ops1:Bl" + url.PathEscape(c) + "ue@192.0.2.1\n",
 		} {
-			for row, err := range must(t, text, Options{}).Rows() {
+			for row, err := range mustImport(t, text, Options{}).Rows() {
 				if err != nil || row.Problem.Key != "import.bad.field" || row.Problem.Args[1].(connexa.Text).Key != "field.hidden" {
 					t.Errorf("%+q inside, %s: %v %v", c, name, row.Problem, err)
 				}
 			}
 		}
 	}
-	if got := noted(t, "ip,login,password\n192.0.2.1,ops1\u200b,Blue\u00a0\n192.0.2.2,ops1,\"Blue \"\n", Options{}); !strings.HasSuffix(got[0], "hidden(login) hidden(password)") || !strings.HasSuffix(got[1], " blank") {
+	if got := notedKeys(t, "ip,login,password\n192.0.2.1,ops1\u200b,Blue\u00a0\n192.0.2.2,ops1,\"Blue \"\n", Options{}); !strings.HasSuffix(got[0], "hidden(login) hidden(password)") || !strings.HasSuffix(got[1], " blank") {
 		t.Errorf("notes: %q", got)
 	}
 }
@@ -425,7 +425,7 @@ func TestQuotesOfOtherFormats(t *testing.T) {
 		"192.0.2.1:ops1:'Blue'":                                                               `192.0.2.1: ops1 'Blue'`,
 		"192.0.2.1 - ops1:\"Blue\"":                                                           `192.0.2.1: ops1 "Blue"`,
 	} {
-		_, got := read(t, strings.NewReader("# x\n"+text), Options{})
+		_, got := readRows(t, strings.NewReader("# x\n"+text), Options{})
 		if len(got) != 1 || regexp.MustCompile(`^\d+ `).ReplaceAllString(got[0], "") != want {
 			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
 		}
@@ -507,7 +507,7 @@ psk=secret99
 		"INI": {"; ours\n[a]\nhost=192.0.2.1\nmtu=1400\nuser=a\npass=x\n[b]\nhost=192.0.2.2\nuser=b\n\n[c]\npass=z\n", []string{"3 192.0.2.1: a x", "8 !no_password", "12 !no_address"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := noted(t, tt.text, Options{})
+			got := notedKeys(t, tt.text, Options{})
 			if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
@@ -541,14 +541,14 @@ func TestJSON(t *testing.T) {
 		"names":       {"[{\"ip\":\"IP\",\"login\":\"Login\",\"password\":\"Password\"}]", []string{"1 !header"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := noted(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
+			if got := notedKeys(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 			for _, piece := range []string{"\n", "\r\n"} {
 				if strings.Contains(tt.text, "\r") {
 					break
 				}
-				check(t, strings.ReplaceAll(tt.text, "\n", piece)+"  ", Options{}, read2(t, tt.text)...)
+				checkRows(t, strings.ReplaceAll(tt.text, "\n", piece)+"  ", Options{}, read2(t, tt.text)...)
 			}
 		})
 	}
@@ -563,7 +563,7 @@ func TestJSON(t *testing.T) {
 	}
 	b.WriteString("]}\n")
 	n := 0
-	for row, err := range must(t, b.String(), Options{}).Rows() {
+	for row, err := range mustImport(t, b.String(), Options{}).Rows() {
 		if n++; err != nil || !row.Problem.IsZero() || row.Line != n {
 			t.Fatalf("row %d: %+v %v", n, row.Problem, err)
 		}
@@ -574,6 +574,6 @@ func TestJSON(t *testing.T) {
 }
 
 func read2(t *testing.T, text string) []string {
-	_, rows := read(t, strings.NewReader(text), Options{})
+	_, rows := readRows(t, strings.NewReader(text), Options{})
 	return rows
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// set puts s, as it was typed, into one field of in.
-func set(in *connexa.NodeInput, field, s string) connexa.Text {
+// setField puts s, as it was typed, into one field of in.
+func setField(in *connexa.NodeInput, field, s string) connexa.Text {
 	switch field {
 	case "address":
 		in.Address = s

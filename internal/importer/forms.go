@@ -95,7 +95,7 @@ func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 // tail is what may follow an address and is separated by blanks.
 type tail struct{ port, login, password, place string }
 
-func (t tail) into(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) {
+func (t tail) applyTail(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) {
 	if t.port != "" {
 		in.Port = t.port
 	}
@@ -161,15 +161,15 @@ func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 	case withPort && (plain || atEnd):
 		return none, problemPort
 	case withPort:
-		return tail{rest[0], rest[1], rest[2], strings.Join(rest[3:], " ")}.into(in)
+		return tail{rest[0], rest[1], rest[2], strings.Join(rest[3:], " ")}.applyTail(in)
 	case atEnd && rest[2] == "1723":
-		return tail{rest[2], rest[0], rest[1], ""}.into(in)
+		return tail{rest[2], rest[0], rest[1], ""}.applyTail(in)
 	case atEnd:
 		return none, connexa.T("import.bad.ambiguous.number")
 	case plain && (rest[0] == "1723" || hasPort && second && len(rest) > 2 || len(rest) == 2 && rest[1] == "1723" && !hasPort):
 		return none, problemPort
 	case plain:
-		return tail{"", rest[0], rest[1], strings.Join(rest[2:], " ")}.into(in)
+		return tail{"", rest[0], rest[1], strings.Join(rest[2:], " ")}.applyTail(in)
 	case !hasPort && !second && len(rest) == 3 && strings.Trim(rest[0], "0123456789") == "":
 		return none, connexa.T("field.port")
 	}
@@ -208,7 +208,7 @@ func fromAt(s string) (connexa.NodeInput, connexa.Text) {
 	switch {
 	case len(found) > 1, hostFirst && before.Port != "" && before.Port != "1723": // 1001@isp may be a login
 		return none, problemAt
-	case len(found) == 1 && strings.Contains(found[0].Login+found[0].Password, "%") && escapes(found[0].Login+found[0].Password):
+	case len(found) == 1 && strings.Contains(found[0].Login+found[0].Password, "%") && countEscapes(found[0].Login+found[0].Password):
 		return none, connexa.T("import.bad.ambiguous.percent")
 	case len(found) == 1:
 		return found[0], connexa.Text{}
@@ -240,8 +240,8 @@ func atParts(host, user string) (in connexa.NodeInput, ok bool) {
 	return in, true
 }
 
-// escapes says whether a percent sign in s begins what a URL would resolve.
-func escapes(s string) bool {
+// countEscapes says whether a percent sign in s begins what a URL would resolve.
+func countEscapes(s string) bool {
 	plain, err := url.PathUnescape(s)
 	return err == nil && plain != s
 }
@@ -259,7 +259,7 @@ func fromAtWords(words []string) (connexa.NodeInput, connexa.Text) {
 		case !problem.IsZero():
 			return none, problem
 		case isPlace(rest):
-			return tail{"", in.Login, in.Password, strings.Join(rest, " ")}.into(in)
+			return tail{"", in.Login, in.Password, strings.Join(rest, " ")}.applyTail(in)
 		case len(rest) == 1 && rest[0] == "1723" && in.Port == "":
 			in.Port = rest[0]
 			return in, problem
@@ -276,9 +276,9 @@ func fromAtWords(words []string) (connexa.NodeInput, connexa.Text) {
 	case withPort && plain, plain && isPort(rest[0]) && !hasPort, plain && len(rest) == 1 && strings.HasPrefix(rest[0], ":"):
 		return none, problemPort
 	case withPort:
-		return tail{rest[0], login, rest[1], strings.Join(rest[2:], " ")}.into(in)
+		return tail{rest[0], login, rest[1], strings.Join(rest[2:], " ")}.applyTail(in)
 	case plain:
-		return tail{"", login, rest[0], strings.Join(rest[1:], " ")}.into(in)
+		return tail{"", login, rest[0], strings.Join(rest[1:], " ")}.applyTail(in)
 	}
 	return none, problemWords
 }
@@ -303,7 +303,7 @@ func fromDashes(parts []string) (connexa.NodeInput, connexa.Text) {
 	if len(parts) > 3 {
 		return none, connexa.T("import.bad.dashes")
 	}
-	if problem := set(&in, "credentials", parts[1]); !problem.IsZero() {
+	if problem := setField(&in, "credentials", parts[1]); !problem.IsZero() {
 		return none, problem
 	}
 	if strings.ContainsAny(in.Password, " \t") {
@@ -313,7 +313,7 @@ func fromDashes(parts []string) (connexa.NodeInput, connexa.Text) {
 		if !surelyPlace(parts[2]) && !connexa.IsPlaceholder(parts[2]) {
 			return none, connexa.T("import.bad.ambiguous.dash")
 		}
-		set(&in, "location", parts[2])
+		setField(&in, "location", parts[2])
 	}
 	return in, connexa.Text{}
 }

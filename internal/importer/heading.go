@@ -21,7 +21,7 @@ var fillers = func() map[string]bool {
 // fieldOf finds the field that a name of a column or label means; ignored names
 // have the field "".
 func fieldOf(name string) (alias, bool) {
-	k := key(name)
+	k := columnKey(name)
 	a, ok := byAlias[k]
 	for _, prefix := range []string{"vpn", "pptp", "ansiblessh", "ansible"} {
 		if rest, cut := strings.CutPrefix(k, prefix); cut && !ok {

@@ -63,11 +63,11 @@ type Reader struct {
 // nothing can come of (empty, an image, a workbook) is an error for people.
 func New(r io.Reader, o Options) (*Reader, error) {
 	lines := newWindow(r)
-	head := lines.bytes()
+	head := lines.peekBytes()
 	if bom := string(head[:min(2, len(head))]); bom == "\xff\xfe" || bom == "\xfe\xff" {
 		decoder := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder()
-		lines = newWindow(transform.NewReader(lines.rest(), decoder))
-		head = lines.bytes()
+		lines = newWindow(transform.NewReader(lines.unreadBytes(), decoder))
+		head = lines.peekBytes()
 		o.Encoding = UTF16
 	} else if o.Encoding == UTF16 {
 		o.Encoding = ""
@@ -79,22 +79,22 @@ func New(r io.Reader, o Options) (*Reader, error) {
 		return nil, err
 	}
 	if len(head) >= 3 && string(head[:3]) == "\xef\xbb\xbf" {
-		lines.skip(3, 0)
-		head = lines.bytes()
+		lines.skipBytes(3, 0)
+		head = lines.peekBytes()
 		if o.Encoding == "" {
 			o.Encoding = UTF8
 		}
 	}
 	lines.decode = decoder{encoding: o.Encoding}
 	rd := &Reader{lines: lines}
-	rd.shape = detect(head, lines.atEnd(), &lines.decode, o)
+	rd.shape = detectFormat(head, lines.atEnd(), &lines.decode, o)
 	return rd, nil
 }
 
 // Shape is what is known so far; the encoding may settle while rows are read.
 func (r *Reader) Shape() Shape {
 	s := r.shape
-	s.Encoding = r.lines.decode.name()
+	s.Encoding = r.lines.decode.encodingName()
 	return s
 }
 
@@ -107,11 +107,11 @@ func (r *Reader) Rows() iter.Seq2[connexa.ImportRow, error] {
 		var rows func(func(connexa.ImportRow) bool) bool
 		switch r.shape.Format {
 		case CSV:
-			rows = newTable(r.lines, r.shape).rows
+			rows = newTable(r.lines, r.shape).readRows
 		case JSON:
-			rows = newObjects(r.lines).rows
+			rows = newObjects(r.lines).readRows
 		default:
-			rows = newProse(r.lines).rows
+			rows = newProse(r.lines).readRows
 		}
 		if !rows(emit) {
 			return
@@ -131,10 +131,10 @@ var (
 	errWorkbook = connexa.Errorf(connexa.Invalid, "import.error.workbook")
 )
 
-// finish checks what a line gave and makes a row of it; cells says that it comes
+// finishRow checks what a line gave and makes a row of it; cells says that it comes
 // from a CSV. No reason and no note repeats what was typed: a shifted column would
 // put a password into it.
-func finish(row connexa.ImportRow, cells bool) connexa.ImportRow {
+func finishRow(row connexa.ImportRow, cells bool) connexa.ImportRow {
 	if !row.Problem.IsZero() {
 		return row
 	}
@@ -147,7 +147,7 @@ func finish(row connexa.ImportRow, cells bool) connexa.ImportRow {
 	if row.Problem = readAddress(in); !row.Problem.IsZero() {
 		return row
 	}
-	tidy(&row, cells)
+	tidyRow(&row, cells)
 	for {
 		check := *in
 		if row.NoPassword {
@@ -162,7 +162,7 @@ func finish(row connexa.ImportRow, cells bool) connexa.ImportRow {
 		case !errors.As(err, &fields):
 			row.Problem = connexa.TextOf(err)
 		case !dropOptional(&row, fields):
-			row.Problem = reason(fields, in.Address)
+			row.Problem = failureReason(fields, in.Address)
 		default:
 			continue
 		}
@@ -171,8 +171,8 @@ func finish(row connexa.ImportRow, cells bool) connexa.ImportRow {
 	}
 }
 
-// reason picks the complaint that tells most and names its field.
-func reason(errs connexa.FieldErrors, address string) connexa.Text {
+// failureReason picks the complaint that tells most and names its field.
+func failureReason(errs connexa.FieldErrors, address string) connexa.Text {
 	for _, name := range []string{"address", "port", "login", "password"} {
 		text, ok := errs[name]
 		switch {
@@ -221,8 +221,8 @@ func inField(name string, text connexa.Text) connexa.Text {
 	return connexa.T("import.bad.field", fieldNames[name], text)
 }
 
-// raw keeps the beginning of a bad line.
-func raw(b []byte, d *decoder) connexa.Secret {
-	s, _ := d.text(b[:min(len(b), maxRaw)])
+// rawLine keeps the beginning of a bad line.
+func rawLine(b []byte, d *decoder) connexa.Secret {
+	s, _ := d.decodeText(b[:min(len(b), maxRaw)])
 	return connexa.Secret(s)
 }

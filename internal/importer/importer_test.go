@@ -17,7 +17,7 @@ import (
 
 // got is a row in short: "line address:port login password country|state|city|zip|provider|comment|tags"
 // or "line !reason".
-func short(r connexa.ImportRow) string {
+func shortText(r connexa.ImportRow) string {
 	if !r.Problem.IsZero() {
 		key := r.Problem.Key
 		if key == "import.bad.field" {
@@ -33,7 +33,7 @@ func short(r connexa.ImportRow) string {
 	return s + " " + strings.TrimRight(strings.Join([]string{in.Country, in.State, in.City, in.Zip, in.Provider, in.Comment, in.Tags}, "|"), "|")
 }
 
-func read(t *testing.T, r io.Reader, o Options) (*Reader, []string) {
+func readRows(t *testing.T, r io.Reader, o Options) (*Reader, []string) {
 	t.Helper()
 	rd, err := New(r, o)
 	if err != nil {
@@ -47,19 +47,19 @@ func read(t *testing.T, r io.Reader, o Options) (*Reader, []string) {
 		if (row.Problem.IsZero() && !row.NoPassword) != (row.Raw == "") {
 			t.Errorf("line %d: problem %v, raw of %d bytes", row.Line, row.Problem, len(row.Raw))
 		}
-		rows = append(rows, strings.TrimSpace(short(row)))
+		rows = append(rows, strings.TrimSpace(shortText(row)))
 	}
 	return rd, rows
 }
 
-func check(t *testing.T, text string, o Options, want ...string) {
+func checkRows(t *testing.T, text string, o Options, want ...string) {
 	t.Helper()
 	pieces := iotest.OneByteReader(strings.NewReader(text))
 	if len(text) > MaxLine/2 {
 		pieces = iotest.HalfReader(strings.NewReader(text)) // byte by byte would take long
 	}
 	for name, r := range map[string]io.Reader{"whole": strings.NewReader(text), "in pieces": pieces} {
-		_, got := read(t, r, o)
+		_, got := readRows(t, r, o)
 		if len(got) != len(want) {
 			t.Errorf("%s: %d rows, want %d:\n%s", name, len(got), len(want), strings.Join(got, "\n"))
 			return
@@ -157,10 +157,10 @@ func TestForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, ending := range []string{"\n", "\r\n", "\r"} {
-				check(t, strings.ReplaceAll(tt.text, "\n", ending), Options{}, tt.want)
-				check(t, strings.ReplaceAll(tt.text, "\n", ending)+ending, Options{}, tt.want)
+				checkRows(t, strings.ReplaceAll(tt.text, "\n", ending), Options{}, tt.want)
+				checkRows(t, strings.ReplaceAll(tt.text, "\n", ending)+ending, Options{}, tt.want)
 			}
-			check(t, "\ufeff"+tt.text, Options{}, tt.want)
+			checkRows(t, "\ufeff"+tt.text, Options{}, tt.want)
 		})
 	}
 }
@@ -196,7 +196,7 @@ Login: later
 Pass: y
 Ip: 192.0.2.91
 `
-	check(t, text, Options{},
+	checkRows(t, text, Options{},
 		"4 192.0.2.10: ops1 Blue-Kite-7 |CA",
 		"8 192.0.2.11: ops1 Blue-Kite-8",
 		"11 192.0.2.20: ops1 Blue-Kite-7 |TX",
@@ -213,18 +213,18 @@ Ip: 192.0.2.91
 }
 
 func TestRowAmidText(t *testing.T) {
-	check(t, "192.0.2.1 ops1 x\n192.0.2.2 ops1 x\n192.0.2.3,ops1,x\n", Options{},
+	checkRows(t, "192.0.2.1 ops1 x\n192.0.2.2 ops1 x\n192.0.2.3,ops1,x\n", Options{},
 		"1 192.0.2.1: ops1 x", "2 192.0.2.2: ops1 x", "3 !table")
 }
 
 func TestBlocks(t *testing.T) {
-	check(t, "Country: US\nIp: 192.0.2.1\nLogin: a\nPass: 1\n\nIp: 192.0.2.2\nLogin: b\nPass: 2\n\nCountry: DE\nIp: 192.0.2.3\nLogin: c\nPass: 3\n", Options{},
+	checkRows(t, "Country: US\nIp: 192.0.2.1\nLogin: a\nPass: 1\n\nIp: 192.0.2.2\nLogin: b\nPass: 2\n\nCountry: DE\nIp: 192.0.2.3\nLogin: c\nPass: 3\n", Options{},
 		"1 192.0.2.1: a 1 US", "6 192.0.2.2: b 2", "10 192.0.2.3: c 3 DE")
-	check(t, "Ip: 192.0.2.1\nLogin: a\nPass: 1\nFoo bar: baz\nCity: Rome\n", Options{},
+	checkRows(t, "Ip: 192.0.2.1\nLogin: a\nPass: 1\nFoo bar: baz\nCity: Rome\n", Options{},
 		"4 !label", "1 192.0.2.1: a 1 ||Rome")
-	check(t, "Login: a\n\nPass: 1\n\nIp: 192.0.2.1\n\nLogin: b\n\nPass: 2\n\nIp: 192.0.2.2\n", Options{},
+	checkRows(t, "Login: a\n\nPass: 1\n\nIp: 192.0.2.1\n\nLogin: b\n\nPass: 2\n\nIp: 192.0.2.2\n", Options{},
 		"1 192.0.2.1: a 1", "7 192.0.2.2: b 2")
-	check(t, "Ip: 192.0.2.1\nLogin: a\n\nIp: 192.0.2.2\nLogin: b\nPass: 2\n", Options{},
+	checkRows(t, "Ip: 192.0.2.1\nLogin: a\n\nIp: 192.0.2.2\nLogin: b\nPass: 2\n", Options{},
 		"1 !no_password", "4 192.0.2.2: b 2")
 }
 
@@ -264,11 +264,11 @@ func TestTables(t *testing.T) {
 		"server is a name":   {"server,ip,login,password\nbox,192.0.2.1,ops1,x\n", []string{"2 192.0.2.1: ops1 x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check(t, tt.text, Options{}, tt.want...)
-			check(t, "\ufeff"+tt.text, Options{}, tt.want...)
+			checkRows(t, tt.text, Options{}, tt.want...)
+			checkRows(t, "\ufeff"+tt.text, Options{}, tt.want...)
 			if name != "comment of lines" {
-				check(t, strings.ReplaceAll(tt.text, "\n", "\r\n"), Options{}, tt.want...)
-				check(t, strings.ReplaceAll(tt.text, "\n", "\r"), Options{}, tt.want...)
+				checkRows(t, strings.ReplaceAll(tt.text, "\n", "\r\n"), Options{}, tt.want...)
+				checkRows(t, strings.ReplaceAll(tt.text, "\n", "\r"), Options{}, tt.want...)
 			}
 		})
 	}
@@ -276,24 +276,24 @@ func TestTables(t *testing.T) {
 
 func TestMapping(t *testing.T) {
 	text := "192.0.2.1;1723;ops1;Blue-Kite-7;DE;Berlin\n192.0.2.2;1723;ops2;Blue-Kite-8;FR;Paris\n"
-	rd, _ := read(t, strings.NewReader(text), Options{})
+	rd, _ := readRows(t, strings.NewReader(text), Options{})
 	s := rd.Shape()
 	want := []string{"address", "port", "login", "password", "country", "city"}
 	if s.Format != CSV || s.Separator != ";" || s.Header || !s.Unmapped || fmt.Sprint(s.Mapping) != fmt.Sprint(want) || len(s.Sample) != 2 {
 		t.Errorf("shape is %+v", s)
 	}
-	check(t, text, Options{Mapping: []string{"address", "", "password", "login", "", "city"}},
+	checkRows(t, text, Options{Mapping: []string{"address", "", "password", "login", "", "city"}},
 		"1 192.0.2.1: Blue-Kite-7 ops1 ||Berlin", "2 192.0.2.2: Blue-Kite-8 ops2 ||Paris")
 
-	rd, _ = read(t, strings.NewReader("Box,VPN name,Word\n192.0.2.1,ops1,x\n192.0.2.2,ops1,x\n"), Options{})
+	rd, _ = readRows(t, strings.NewReader("Box,VPN name,Word\n192.0.2.1,ops1,x\n192.0.2.2,ops1,x\n"), Options{})
 	if s := rd.Shape(); !s.Header || !s.Unmapped {
 		t.Errorf("unknown names: shape is %+v", s)
 	}
-	rd, _ = read(t, strings.NewReader("ip,word\n192.0.2.1,ops1\n"), Options{Separator: ","})
+	rd, _ = readRows(t, strings.NewReader("ip,word\n192.0.2.1,ops1\n"), Options{Separator: ","})
 	if s := rd.Shape(); !s.Unmapped {
 		t.Errorf("no login: shape is %+v", s)
 	}
-	check(t, "Box,VPN name,Word\n192.0.2.1,ops1,x\n", Options{Mapping: []string{"address", "login", "password"}}, "2 192.0.2.1: ops1 x")
+	checkRows(t, "Box,VPN name,Word\n192.0.2.1,ops1,x\n", Options{Mapping: []string{"address", "login", "password"}}, "2 192.0.2.1: ops1 x")
 	for _, bad := range [][]string{nil, {"address"}, {"address", "login", "login"}, {"address", "login", "x"}} {
 		if CheckMapping(bad) == nil {
 			t.Errorf("mapping %q is taken", bad)
@@ -310,7 +310,7 @@ func TestTextIsNoTable(t *testing.T) {
 		"IP: 192.0.2.50\nCredentials: ops1:Blue,Kite,7\nLocation: Austin, TX, US",
 		"pptp://ops1:a,b,c@192.0.2.1",
 	} {
-		rd, _ := read(t, strings.NewReader(text), Options{})
+		rd, _ := readRows(t, strings.NewReader(text), Options{})
 		if f := rd.Shape().Format; f != Text {
 			t.Errorf("%q is %s", text, f)
 		}
@@ -329,20 +329,20 @@ func TestEncodings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for encoding, text := range map[string]string{UTF8: text, Windows1251: cp1251, UTF16: wide} {
-		rd, got := read(t, strings.NewReader(text), Options{})
+		rd, got := readRows(t, strings.NewReader(text), Options{})
 		if rd.Shape().Encoding != encoding || len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %s, %q", encoding, rd.Shape().Encoding, got)
 		}
 	}
 	// The first letter that tells may come late.
 	late := "ip;login;password;city\n" + strings.Repeat("192.0.2.1;ops1;x;Rome\n", 20000) + "192.0.2.2;ops1;x;\xcc\xee\xf1\xea\xe2\xe0\n"
-	rd, got := read(t, strings.NewReader(late), Options{})
+	rd, got := readRows(t, strings.NewReader(late), Options{})
 	if rd.Shape().Encoding != Windows1251 || got[20000] != "20002 192.0.2.2: ops1 x ||Москва" {
 		t.Errorf("late: %s, %q", rd.Shape().Encoding, got[20000])
 	}
-	check(t, "ip;login;password;city\n192.0.2.1;ops1;x;M\xfcnchen\n", Options{}, "2 192.0.2.1: ops1 x ||München")
-	check(t, "ip;login;password;city\n192.0.2.1;ops1;x;\xcc\xee\xf1\xea\xe2\xe0\n", Options{Encoding: UTF8}, "2 !encoding")
-	check(t, "192.0.2.1 ops1 Пароль\n192.0.2.2 ops1 \xcf\xe0\n", Options{}, "1 192.0.2.1: ops1 Пароль", "2 !encoding")
+	checkRows(t, "ip;login;password;city\n192.0.2.1;ops1;x;M\xfcnchen\n", Options{}, "2 192.0.2.1: ops1 x ||München")
+	checkRows(t, "ip;login;password;city\n192.0.2.1;ops1;x;\xcc\xee\xf1\xea\xe2\xe0\n", Options{Encoding: UTF8}, "2 !encoding")
+	checkRows(t, "192.0.2.1 ops1 Пароль\n192.0.2.2 ops1 \xcf\xe0\n", Options{}, "1 192.0.2.1: ops1 Пароль", "2 !encoding")
 }
 
 func TestNoText(t *testing.T) {
@@ -380,11 +380,11 @@ func TestLongLines(t *testing.T) {
 	just, over := strings.Repeat("x", MaxLine-len("192.0.2.2 ops1 ")), strings.Repeat("x", MaxLine)
 	for _, ending := range []string{"\n", "\r\n", "\r"} {
 		e := func(s string) string { return strings.ReplaceAll(s, "\n", ending) }
-		check(t, e("192.0.2.1 ops1 x\n192.0.2.2 ops1 "+over+"\n192.0.2.3 ops1 x\n"), Options{}, "1 192.0.2.1: ops1 x", "2 !long", "3 192.0.2.3: ops1 x")
-		check(t, e("192.0.2.2 ops1 "+just+"\n192.0.2.3 ops1 x\n"), Options{}, "1 !field.password.long", "2 192.0.2.3: ops1 x")
-		check(t, e("192.0.2.2 ops1 "+just+"x\n192.0.2.3 ops1 x\n"), Options{}, "1 !long", "2 192.0.2.3: ops1 x")
-		check(t, e("192.0.2.2 ops1 "+strings.Repeat(over, 9)), Options{}, "1 !long")
-		check(t, e("ip,login,password\n192.0.2.1,ops1,"+over+"\n192.0.2.3,ops1,x\n"), Options{}, "2 !long", "3 192.0.2.3: ops1 x")
+		checkRows(t, e("192.0.2.1 ops1 x\n192.0.2.2 ops1 "+over+"\n192.0.2.3 ops1 x\n"), Options{}, "1 192.0.2.1: ops1 x", "2 !long", "3 192.0.2.3: ops1 x")
+		checkRows(t, e("192.0.2.2 ops1 "+just+"\n192.0.2.3 ops1 x\n"), Options{}, "1 !field.password.long", "2 192.0.2.3: ops1 x")
+		checkRows(t, e("192.0.2.2 ops1 "+just+"x\n192.0.2.3 ops1 x\n"), Options{}, "1 !long", "2 192.0.2.3: ops1 x")
+		checkRows(t, e("192.0.2.2 ops1 "+strings.Repeat(over, 9)), Options{}, "1 !long")
+		checkRows(t, e("ip,login,password\n192.0.2.1,ops1,"+over+"\n192.0.2.3,ops1,x\n"), Options{}, "2 !long", "3 192.0.2.3: ops1 x")
 		// A record in quotes that never ends within the limit costs one line.
 		rows := []string{"2 !long_record"}
 		text := "ip,login,password\n192.0.2.1,ops1,\"x\n"
@@ -392,17 +392,17 @@ func TestLongLines(t *testing.T) {
 			text += "192.0.2.3,ops1,x\n"
 			rows = append(rows, fmt.Sprintf("%d 192.0.2.3: ops1 x", i+3))
 		}
-		check(t, e(text), Options{}, rows...)
-		check(t, e(text+"192.0.2.4,ops1,\"y\"\n"), Options{}, append(rows, "5003 192.0.2.4: ops1 y")...)
+		checkRows(t, e(text), Options{}, rows...)
+		checkRows(t, e(text+"192.0.2.4,ops1,\"y\"\n"), Options{}, append(rows, "5003 192.0.2.4: ops1 y")...)
 	}
 }
 
 // TestExport reads what the panel writes.
 func TestExport(t *testing.T) {
-	check(t, "address,port,login,password,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check\n"+
+	checkRows(t, "address,port,login,password,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check\n"+
 		"192.0.2.1,1723,ops1,\"a,b\"\"c:d\",US,TX,Austin,78701,Hoster,\"=1+1, 'x'\",\"one,two\",ping_ok,0,control,,12.5,0,,,2025-09-03T16:05:25Z\n", Options{},
 		`2 192.0.2.1:1723 ops1 a,b"c:d US|TX|Austin|78701|Hoster|=1+1, 'x'|one,two`)
-	check(t, "address,port,login,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check\n"+
+	checkRows(t, "address,port,login,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check\n"+
 		"192.0.2.1,1723,ops1,US,TX,Austin,78701,,,,not_tested,0,none,,,,,,\n", Options{},
 		"2 192.0.2.1:1723 ops1  nopassword US|TX|Austin|78701")
 }

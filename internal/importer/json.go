@@ -43,28 +43,28 @@ type objects struct {
 
 func newObjects(lines *window) *objects { return &objects{lines: lines} }
 
-func (o *objects) rows(emit func(connexa.ImportRow) bool) bool {
+func (o *objects) readRows(emit func(connexa.ImportRow) bool) bool {
 	for {
-		b := o.lines.bytes()
+		b := o.lines.peekBytes()
 		blank := len(b) - len(bytes.TrimLeft(b, " \t\r\n,\x1a"))
 		if blank > 0 {
-			o.skip(blank)
+			o.skipValue(blank)
 			continue
 		}
 		if len(b) == 0 {
 			return true
 		}
 		if b[0] == '[' || b[0] == ']' || b[0] == '}' {
-			o.skip(1)
+			o.skipValue(1)
 			continue
 		}
 		if b[0] == '{' && holdsServers(b) {
-			o.skip(1)
+			o.skipValue(1)
 			o.inside = true
 			continue
 		}
 		if n := o.memberOther(b); n > 0 {
-			o.skip(n)
+			o.skipValue(n)
 			continue
 		}
 		row := connexa.ImportRow{Line: o.lines.line}
@@ -72,23 +72,23 @@ func (o *objects) rows(emit func(connexa.ImportRow) bool) bool {
 		if end == 0 { // it does not end: reading goes on with the next line
 			row.Problem = problemJSON
 			line, size := cutLine(b)
-			row.Raw = raw(line, &o.lines.decode)
+			row.Raw = rawLine(line, &o.lines.decode)
 			if size == 0 {
 				o.lines.skipLong()
 			} else {
-				o.skip(size)
+				o.skipValue(size)
 			}
 		} else {
-			s, ok := o.lines.decode.text(b[:end])
+			s, ok := o.lines.decode.decodeText(b[:end])
 			if ok {
 				row = fromJSON(s, row)
 			} else {
 				row.Problem = connexa.T("import.bad.encoding")
 			}
 			if !row.Problem.IsZero() {
-				row.Raw = cut(s)
+				row.Raw = cutLabel(s)
 			}
-			o.skip(end)
+			o.skipValue(end)
 		}
 		if !emit(row) {
 			return false
@@ -119,13 +119,13 @@ func (o *objects) memberOther(b []byte) int {
 	return n + max(bytes.IndexAny(rest, ",}]\r\n"), 0)
 }
 
-// skip leaves n bytes behind and counts the lines in them.
-func (o *objects) skip(n int) {
-	b := o.lines.bytes()[:n]
-	if n > 0 && b[n-1] == '\r' && len(o.lines.bytes()) > n && o.lines.bytes()[n] == '\n' {
+// skipValue leaves n bytes behind and counts the lines in them.
+func (o *objects) skipValue(n int) {
+	b := o.lines.peekBytes()[:n]
+	if n > 0 && b[n-1] == '\r' && len(o.lines.peekBytes()) > n && o.lines.peekBytes()[n] == '\n' {
 		b = b[:n-1] // its LF comes with the next piece
 	}
-	o.lines.skip(n, lineBreaks(b))
+	o.lines.skipBytes(n, lineBreaks(b))
 }
 
 // holdsServers says whether the object at the start of b is no server but holds
@@ -207,7 +207,7 @@ func fromJSON(s string, row connexa.ImportRow) connexa.ImportRow {
 			return row
 		}
 		row.Input, row.Problem = oneLine(line)
-		return finish(row, false)
+		return finishRow(row, false)
 	}
 	members, err := membersOf(s)
 	if err != nil {
@@ -216,7 +216,7 @@ func fromJSON(s string, row connexa.ImportRow) connexa.ImportRow {
 	}
 	b := &block{line: row.Line, values: map[string]string{}}
 	b.addMembers(members)
-	made := b.row()
+	made := b.toRow()
 	made.Raw = ""
 	return made
 }
@@ -268,14 +268,14 @@ func (b *block) addMembers(members []member) {
 		if !known || a.field == "" {
 			continue
 		}
-		value, ok := scalar(m.value)
+		value, ok := scalarText(m.value)
 		switch {
 		case !ok:
 			b.problem = connexa.T("import.bad.json.value", fieldNames[a.field])
 		case value == "":
-		case b.has(a.field) && b.ranks[a.field] == a.rank, a.field == "password" && b.has("password") && b.values["password"] != value:
+		case b.hasField(a.field) && b.ranks[a.field] == a.rank, a.field == "password" && b.hasField("password") && b.values["password"] != value:
 			b.problem = problemTwice
-		case !b.has(a.field) || a.rank < b.ranks[a.field]:
+		case !b.hasField(a.field) || a.rank < b.ranks[a.field]:
 			b.values[a.field] = value
 			if b.ranks == nil {
 				b.ranks = map[string]int{}
@@ -285,8 +285,8 @@ func (b *block) addMembers(members []member) {
 	}
 }
 
-// scalar is a JSON value as a person would type it; an array of texts is a list.
-func scalar(raw json.RawMessage) (string, bool) {
+// scalarText is a JSON value as a person would type it; an array of texts is a list.
+func scalarText(raw json.RawMessage) (string, bool) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil { // null too
 		return s, true

@@ -37,12 +37,12 @@ func (k *keyfile) ofConnection(section string) (is, next bool) {
 	case "connection":
 		return true, true
 	case "vpn", "vpn-secrets":
-		return true, !k.open || k.has(section)
+		return true, !k.open || k.hasKey(section)
 	}
 	return k.open, false
 }
 
-func (k *keyfile) has(section string) bool {
+func (k *keyfile) hasKey(section string) bool {
 	for name := range k.values {
 		if strings.HasPrefix(name, section+".") {
 			return true
@@ -51,13 +51,13 @@ func (k *keyfile) has(section string) bool {
 	return false
 }
 
-func (k *keyfile) begin(line int) {
+func (k *keyfile) beginSection(line int) {
 	k.open, k.line, k.values, k.hidden = true, line, map[string]string{}, nil
 	k.raw.Reset()
 }
 
-// add takes a line of an open connection.
-func (k *keyfile) add(s string, hidden bool) {
+// addKey takes a line of an open connection.
+func (k *keyfile) addKey(s string, hidden bool) {
 	k.blank = false
 	if k.raw.Len() < maxRaw && (k.section == "connection" || strings.HasPrefix(k.section, "vpn")) {
 		k.raw.WriteString(s + "\n")
@@ -115,8 +115,8 @@ func isIdentity(field string) bool {
 	return field == "address" || field == "login" || field == "password" || field == "credentials"
 }
 
-// row is the server of the connection.
-func (k *keyfile) row() connexa.ImportRow {
+// toRow is the server of the connection.
+func (k *keyfile) toRow() connexa.ImportRow {
 	row := connexa.ImportRow{Line: k.line}
 	service := k.values["vpn.service-type"]
 	kind := k.values["connection.type"]
@@ -133,11 +133,11 @@ func (k *keyfile) row() connexa.ImportRow {
 		for _, name := range slices.Sorted(maps.Keys(k.values)) {
 			key, of := strings.CutPrefix(name, "vpn.")
 			if a, known := fieldOf(key); of && known && a.field != "" {
-				text, problem := unquote(k.values[name], '=', false)
+				text, problem := unquoteText(k.values[name], '=', false)
 				if row.Problem.IsZero() {
 					row.Problem = problem
 				}
-				set(in, a.field, text)
+				setField(in, a.field, text)
 			}
 		}
 	}
@@ -152,8 +152,8 @@ func (k *keyfile) row() connexa.ImportRow {
 	case in.Login == "" && in.Address != "":
 		row.Problem = missing["login"]
 	}
-	if row = finish(row, false); !row.Problem.IsZero() {
-		row.Raw = cut(strings.TrimSpace(k.raw.String()))
+	if row = finishRow(row, false); !row.Problem.IsZero() {
+		row.Raw = cutLabel(strings.TrimSpace(k.raw.String()))
 		return row
 	}
 	for _, field := range k.hidden {

@@ -11,7 +11,7 @@ import (
 // is read; columns are those of a CSV at that line. It yields one row, whatever was
 // typed.
 func ParseLine(text string, s Shape, columns []string) connexa.ImportRow {
-	row := connexa.ImportRow{Line: 1, Raw: cut(text)}
+	row := connexa.ImportRow{Line: 1, Raw: cutLabel(text)}
 	if connexa.TrimHidden(text) == "" {
 		row.Problem = missing["address"]
 		return row
@@ -27,11 +27,11 @@ func ParseLine(text string, s Shape, columns []string) connexa.ImportRow {
 	switch {
 	case isTable && strings.Contains(text, s.Separator) && !isJSON([]byte(text)):
 		t := newTable(lines, Shape{Separator: s.Separator, Mapping: columns})
-		t.rows(emit)
+		t.readRows(emit)
 	case s.Format == JSON || isJSON([]byte(text)):
-		newObjects(lines).rows(emit)
+		newObjects(lines).readRows(emit)
 	default:
-		newProse(lines).rows(emit)
+		newProse(lines).readRows(emit)
 	}
 	switch {
 	case len(rows) == 0:
@@ -43,7 +43,7 @@ func ParseLine(text string, s Shape, columns []string) connexa.ImportRow {
 	}
 	row.Raw, row.Columns = "", nil
 	if !row.Problem.IsZero() {
-		row.Raw, row.Columns = cut(text), columns
+		row.Raw, row.Columns = cutLabel(text), columns
 	}
 	return row
 }
@@ -79,7 +79,7 @@ var (
 )
 
 func maskLine(s string) string {
-	if l, ok := label(s); ok && l.field != "" {
+	if l, ok := findLabel(s); ok && l.field != "" {
 		name := s[:strings.IndexAny(s, ":=")+1]
 		if !plainName.MatchString(name) {
 			return masked
@@ -104,7 +104,7 @@ func maskLine(s string) string {
 // shifted column could hold a password that looks like a name.
 func maskRecord(text string, separator byte, columns []string) string {
 	var rec record
-	rec.parse([]byte(text), separator)
+	rec.parseRecord([]byte(text), separator)
 	for i, field := range columns {
 		if field != "address" || rec.fault != "" || i >= len(rec.cells) {
 			continue

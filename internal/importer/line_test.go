@@ -85,7 +85,7 @@ func TestParseLine(t *testing.T) {
 		{"ip;login;password", table, columns, "1 !form"},
 	} {
 		row := ParseLine(tt.text, tt.shape, tt.columns)
-		if got := strings.TrimSpace(short(row)); got != tt.want {
+		if got := strings.TrimSpace(shortText(row)); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
 		}
 		if bad := !row.Problem.IsZero(); bad != (row.Raw.Reveal() == tt.text && tt.text != "") && bad {

@@ -35,7 +35,7 @@ func TestMixedFiles(t *testing.T) {
 		"no YAML": {"Host: 192.0.2.1\nUser: *a\nPass: &u!|\n", []string{"1 192.0.2.1: *a &u!|"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := noted(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
+			if got := notedKeys(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
@@ -63,7 +63,7 @@ func TestHiddenAtTheEnds(t *testing.T) {
 		"192.0.2.1 ops1 пароль":                                                 "192.0.2.1: ops1 пароль",
 		"Ip: 192.0.2.1\nLogin: я\nPass: “x”":                                    "192.0.2.1: я “x”",
 	} {
-		got := noted(t, strings.NewReplacer("Z", "\u200b", "N", "\u00a0").Replace(text), Options{Format: Text})
+		got := notedKeys(t, strings.NewReplacer("Z", "\u200b", "N", "\u00a0").Replace(text), Options{Format: Text})
 		want = "1 " + strings.ReplaceAll(want, "Z", "\u200b")
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
@@ -91,24 +91,24 @@ func TestDrawnTables(t *testing.T) {
 		"RouterOS, set":      {"/interface pptp-client set 0 connect-to=192.0.2.1 user=a password=x\n/interface pptp-client\nset [ find name=two ] connect-to=192.0.2.2 user=b password=y\nset 0 disabled=yes\n", []string{"1 192.0.2.1: a x", "3 192.0.2.2: b y |||||two"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := noted(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
+			if got := notedKeys(t, tt.text, Options{}); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
 	}
 	named := Options{Mapping: []string{"", "address", "login", "password", "", ""}}
-	if got := noted(t, "| IP | Login | Password |\n|---|---|---|\n| 192.0.2.1 | a | x |\n| 192.0.2.2 | a | x|y |\n", named); fmt.Sprint(got) != "[3 192.0.2.1: a x 4 !columns]" {
+	if got := notedKeys(t, "| IP | Login | Password |\n|---|---|---|\n| 192.0.2.1 | a | x |\n| 192.0.2.2 | a | x|y |\n", named); fmt.Sprint(got) != "[3 192.0.2.1: a x 4 !columns]" {
 		t.Errorf("with columns that a person has named: %q", got)
 	}
-	if got := noted(t, "192.0.2.1|a|x\n", Options{Separator: "|"}); fmt.Sprint(got) != "[1 192.0.2.1: a x]" {
+	if got := notedKeys(t, "192.0.2.1|a|x\n", Options{Separator: "|"}); fmt.Sprint(got) != "[1 192.0.2.1: a x]" {
 		t.Errorf("bars that a person has chosen: %q", got)
 	}
-	if got := noted(t, "ip,login,password\n192.0.2.1,a,\"  \"\n", Options{}); fmt.Sprint(got) != "[2 192.0.2.1: a blank]" {
+	if got := notedKeys(t, "ip,login,password\n192.0.2.1,a,\"  \"\n", Options{}); fmt.Sprint(got) != "[2 192.0.2.1: a blank]" {
 		t.Errorf("a password of blanks: %q", got)
 	}
 	for text, asks := range map[string]bool{"IP,Login,Login,Password\n192.0.2.1,a,b,x\n": true, "IP,Port,Port,Login,Password\n192.0.2.1,,1724,a,x\n": true,
 		"IP,Note,Note,Login,Password\n192.0.2.1,,,a,x\n": false, "IP,Host,User,Login,Password\n192.0.2.1,h,b,a,x\n": false} {
-		if got := must(t, text, Options{}).Shape().Unmapped; got != asks {
+		if got := mustImport(t, text, Options{}).Shape().Unmapped; got != asks {
 			t.Errorf("%q: a person has to name the columns: %v, want %v", text, got, asks)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// tidy reads the cells that a server can do without. One that makes no sense is
+// tidyRow reads the cells that a server can do without. One that makes no sense is
 // left empty with a note: it must not cost the server.
 // cells says that the values are cells of a CSV, which may be escaped: those are
 // what they say.
-func tidy(row *connexa.ImportRow, cells bool) {
+func tidyRow(row *connexa.ImportRow, cells bool) {
 	in := &row.Input
 	tidyPort(row)
 	if in.Country != "" {

@@ -16,22 +16,22 @@ func parsePlace(s string) place {
 	s, p.zip = cutZip(s)
 	if outer, inner, ok := strings.Cut(s, "("); ok {
 		inner = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(inner), ")"))
-		p.wide(strings.TrimSpace(outer))
+		p.widest(strings.TrimSpace(outer))
 		if p.zip == "" {
 			inner, p.zip = cutZip(inner)
 		}
 		p.city = inner
 		return p
 	}
-	if parts := trimmed(strings.Split(s, "/")); len(parts) > 1 {
-		p.downward(parts)
+	if parts := trimPlace(strings.Split(s, "/")); len(parts) > 1 {
+		p.fillDown(parts)
 		return p
 	}
-	if parts := trimmed(strings.Split(s, ",")); len(parts) > 1 {
+	if parts := trimPlace(strings.Split(s, ",")); len(parts) > 1 {
 		if p.zip == "" && len(parts) > 2 && looksLikeZip(parts[len(parts)-1]) {
 			p.zip, parts = parts[len(parts)-1], parts[:len(parts)-1]
 		}
-		p.upward(parts)
+		p.fillUp(parts)
 		return p
 	}
 	if code, ok := Country(s); ok && code != "" && !usState(s) {
@@ -44,8 +44,8 @@ func parsePlace(s string) place {
 	return p
 }
 
-// wide takes the name of a state or a country; what is neither is a state.
-func (p *place) wide(s string) {
+// widest takes the name of a state or a country; what is neither is a state.
+func (p *place) widest(s string) {
 	if code, ok := Country(s); ok && code != "" && !usState(s) {
 		p.country = code
 		return
@@ -53,21 +53,21 @@ func (p *place) wide(s string) {
 	p.state = s
 }
 
-// downward takes state/city or country/state/city.
-func (p *place) downward(parts []string) {
+// fillDown takes state/city or country/state/city.
+func (p *place) fillDown(parts []string) {
 	if len(parts) > 2 {
 		if code, ok := Country(parts[0]); ok && code != "" {
 			p.country, parts = code, parts[1:]
 		}
 		p.state = parts[0]
 	} else {
-		p.wide(parts[0])
+		p.widest(parts[0])
 	}
 	p.city = strings.Join(parts[1:], "/")
 }
 
-// upward takes city, state, country; city, country; city, state or state, city.
-func (p *place) upward(parts []string) {
+// fillUp takes city, state, country; city, country; city, state or state, city.
+func (p *place) fillUp(parts []string) {
 	last := parts[len(parts)-1]
 	if code, ok := Country(last); ok && code != "" && !(len(parts) == 2 && usState(last)) {
 		p.country = code
@@ -101,8 +101,8 @@ func cutZip(s string) (rest, zip string) {
 	return rest, strings.Join(words[n:], " ")
 }
 
-// trimmed drops what is empty.
-func trimmed(parts []string) []string {
+// trimPlace drops what is empty.
+func trimPlace(parts []string) []string {
 	kept := parts[:0]
 	for _, p := range parts {
 		if p = strings.TrimSpace(p); p != "" {

@@ -22,43 +22,43 @@ type prose struct {
 
 func newProse(lines *window) *prose { return &prose{lines: lines} }
 
-func (p *prose) rows(emit func(connexa.ImportRow) bool) bool {
+func (p *prose) readRows(emit func(connexa.ImportRow) bool) bool {
 	p.emit = emit
-	p.blocks.emit = func(b *block) bool { return emit(b.row()) }
+	p.blocks.emit = func(b *block) bool { return emit(b.toRow()) }
 	for {
-		line, size, ok := p.lines.next()
+		line, size, ok := p.lines.nextLine()
 		if !ok {
-			return p.lastLine() && p.endConnection() && p.blocks.flush()
+			return p.lastLine() && p.endConnection() && p.blocks.flushBlocks()
 		}
-		if !p.line(line, size) {
+		if !p.readLine(line, size) {
 			return false
 		}
 	}
 }
 
-// line reads the line ahead and leaves it behind.
-func (p *prose) line(line []byte, size int) bool {
+// readLine reads the line ahead and leaves it behind.
+func (p *prose) readLine(line []byte, size int) bool {
 	number := p.lines.line
 	if size == 0 {
-		row := connexa.ImportRow{Line: number, Problem: connexa.T("import.bad.long"), Raw: raw(line, &p.lines.decode)}
+		row := connexa.ImportRow{Line: number, Problem: connexa.T("import.bad.long"), Raw: rawLine(line, &p.lines.decode)}
 		p.lines.skipLong()
-		return p.blocks.flush() && p.emit(row)
+		return p.blocks.flushBlocks() && p.emit(row)
 	}
-	s, ok := p.lines.decode.text(line)
-	p.lines.skip(size, 1)
+	s, ok := p.lines.decode.decodeText(line)
+	p.lines.skipBytes(size, 1)
 	s = p.trimLine(s)
 	if ok {
 		if p.router.joined.Len()+len(s) > MaxLine {
-			from, whole := p.router.take(number, s)
-			return p.blocks.flush() && p.emit(connexa.ImportRow{Line: from, Problem: connexa.T("import.bad.long"), Raw: cut(whole)})
+			from, whole := p.router.takeLine(number, s)
+			return p.blocks.flushBlocks() && p.emit(connexa.ImportRow{Line: from, Problem: connexa.T("import.bad.long"), Raw: cutLabel(whole)})
 		}
-		if p.router.continues(s) {
-			p.router.join(number, s)
+		if p.router.isContinued(s) {
+			p.router.joinLines(number, s)
 			return true
 		}
-		number, s = p.router.take(number, s)
+		number, s = p.router.takeLine(number, s)
 	}
-	return p.text(number, s, ok)
+	return p.freeText(number, s, ok)
 }
 
 // trimLine takes the blanks and the characters that nobody sees off the ends of a
@@ -108,18 +108,18 @@ func (p *prose) lastLine() bool {
 	if p.router.joined.Len() == 0 {
 		return true
 	}
-	number, s := p.router.take(0, "")
-	return p.text(number, s, true)
+	number, s := p.router.takeLine(0, "")
+	return p.freeText(number, s, true)
 }
 
-// text reads a line, which is text of the chosen encoding if ok is set.
-func (p *prose) text(number int, s string, ok bool) bool {
+// freeText reads a line, which is text of the chosen encoding if ok is set.
+func (p *prose) freeText(number int, s string, ok bool) bool {
 	switch {
 	case isComment([]byte(s)) || strings.HasPrefix(s, ";"):
 		return true
 	case strings.Trim(s, "{}[](), ;-") == "": // also the brackets around labels
 		p.keys.blank = true
-		return p.blocks.blank()
+		return p.blocks.endAtBlank()
 	}
 	if ok {
 		if done, more := p.ofProgram(number, s); done {
@@ -137,26 +137,26 @@ func (p *prose) text(number int, s string, ok bool) bool {
 	if ok && !json && !isHeadingLine(s) {
 		if several, separator, inline := inlineLabels(s); inline {
 			several[len(several)-1].hidden = several[len(several)-1].hidden || p.hiddenAfter
-			return p.blocks.flush() && p.emit(rowOfLabels(number, several, separator, s))
+			return p.blocks.flushBlocks() && p.emit(rowOfLabels(number, several, separator, s))
 		}
 		if several, separator, inline := labelsAfterName(s); inline {
-			return p.blocks.flush() && p.emit(rowOfLabels(number, several, separator, s))
+			return p.blocks.flushBlocks() && p.emit(rowOfLabels(number, several, separator, s))
 		}
-		if l, is := label(s); is {
+		if l, is := findLabel(s); is {
 			l.hidden = l.hidden || p.hiddenAfter
-			return p.blocks.add(number, l, s)
+			return p.blocks.addField(number, l, s)
 		}
 		if isSetting(s, p.blocks.paragraph) {
-			p.blocks.skip(number, s)
+			p.blocks.skipLine(number, s)
 			return true
 		}
 		if p.blocks.paragraph && unknownLabel(s) {
 			row.Problem = connexa.T("import.bad.label")
-			row.Raw = cut(s)
+			row.Raw = cutLabel(s)
 			return p.emit(row)
 		}
 	}
-	if !p.blocks.flush() {
+	if !p.blocks.flushBlocks() {
 		return false
 	}
 	switch {
@@ -167,7 +167,7 @@ func (p *prose) text(number int, s string, ok bool) bool {
 	default:
 		line := withoutBullet(s)
 		row.Input, row.Problem = oneLine(line)
-		row = finish(row, false)
+		row = finishRow(row, false)
 		if end := row.Input.Password; row.Problem.IsZero() && strings.HasSuffix(line, end) && strings.ContainsAny(end[len(end)-1:], ",;") {
 			row.Notes = append(row.Notes, connexa.T("import.note.mark", end[len(end)-1:]))
 		}
@@ -175,7 +175,7 @@ func (p *prose) text(number int, s string, ok bool) bool {
 	if row.Problem.IsZero() {
 		p.noteEnds(&row, s)
 	} else {
-		row.Raw = cut(s)
+		row.Raw = cutLabel(s)
 	}
 	return p.emit(row)
 }
@@ -198,46 +198,46 @@ func withoutBullet(s string) string {
 func (p *prose) ofProgram(number int, s string) (done, more bool) {
 	if name, is := sectionName(s); is {
 		of, next := p.keys.ofConnection(name)
-		if next && !p.endConnection() || !of && !p.blocks.flush() {
+		if next && !p.endConnection() || !of && !p.blocks.flushBlocks() {
 			return true, false
 		}
 		if of && !p.keys.open {
-			if !p.blocks.flush() {
+			if !p.blocks.flushBlocks() {
 				return true, false
 			}
-			p.keys.begin(number)
+			p.keys.beginSection(number)
 		}
 		p.keys.section = name
 		if p.keys.open {
-			p.keys.add(s, p.hiddenAfter)
+			p.keys.addKey(s, p.hiddenAfter)
 		}
 		return true, true
 	}
 	if p.keys.open {
 		if name, _, is := strings.Cut(s, "="); is && !strings.ContainsAny(strings.TrimSpace(name), ": @") && !p.keys.endsBefore(name) {
-			p.keys.add(s, p.hiddenAfter)
+			p.keys.addKey(s, p.hiddenAfter)
 			return true, true
 		}
 		if !p.endConnection() {
 			return true, false
 		}
 	}
-	if !p.router.command(s) {
+	if !p.router.parseCommand(s) {
 		return false, true
 	}
-	if !p.blocks.flush() {
+	if !p.blocks.flushBlocks() {
 		return true, false
 	}
-	in, notes, problem, is := p.router.server(s)
+	in, notes, problem, is := p.router.serverRow(s)
 	if !is {
 		return true, true
 	}
-	row := finish(connexa.ImportRow{Line: number, Input: in, Problem: problem}, false)
+	row := finishRow(connexa.ImportRow{Line: number, Input: in, Problem: problem}, false)
 	if row.Problem.IsZero() {
 		row.Notes = append(row.Notes, notes...)
 		p.noteEnds(&row, s)
 	} else {
-		row.Raw = cut(s)
+		row.Raw = cutLabel(s)
 	}
 	return true, p.emit(row)
 }
@@ -251,11 +251,11 @@ func (p *prose) endConnection() bool {
 	if len(p.keys.values) == 0 { // a section of that name in another file
 		return true
 	}
-	return p.emit(p.keys.row())
+	return p.emit(p.keys.toRow())
 }
 
-// cut keeps the beginning of a bad line.
-func cut(s string) connexa.Secret {
+// cutLabel keeps the beginning of a bad line.
+func cutLabel(s string) connexa.Secret {
 	return connexa.Secret(strings.ToValidUTF8(s[:min(len(s), maxRaw)], ""))
 }
 
@@ -331,9 +331,9 @@ type labelled struct {
 // addressAndPort is the label of an address with its port, which has a colon itself.
 var addressAndPort = regexp.MustCompile(`(?i)^(ip|host|address|server|адрес)\s?:\s?(port|порт)\s?[:=]`)
 
-// label splits "Ip: 192.0.2.10" when the name before the colon or the equals
+// findLabel splits "Ip: 192.0.2.10" when the name before the colon or the equals
 // sign is a known one.
-func label(s string) (l labelled, ok bool) {
+func findLabel(s string) (l labelled, ok bool) {
 	i := strings.IndexAny(s, ":=")
 	if i > 0 && i < 10 && s[0] > '9' {
 		if m := addressAndPort.FindStringIndex(s); m != nil {
@@ -398,7 +398,7 @@ func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 		inner, opens = strings.CutSuffix(strings.TrimSuffix(inner, ","), "}")
 		s, unclosed = connexa.TrimHidden(inner), !opens
 	}
-	first, is := label(s)
+	first, is := findLabel(s)
 	if !is || addressAndPort.MatchString(s) {
 		return nil, "", false
 	}
@@ -466,9 +466,9 @@ func labelsAfterName(s string) (list []labelled, separator string, ok bool) {
 // with the blank after it, so that none holds the next label.
 func rowOfLabels(number int, list []labelled, separator, s string) connexa.ImportRow {
 	b := &block{line: number, values: map[string]string{}}
-	b.keep(s)
+	b.keepField(s)
 	for _, l := range list {
-		value, problem := unquote(l.value, l.sign, false)
+		value, problem := unquoteText(l.value, l.sign, false)
 		if value == l.value && isIdentity(l.field) && hasMarkup(value) {
 			problem = problemMarkup
 		}
@@ -477,7 +477,7 @@ func rowOfLabels(number int, list []labelled, separator, s string) connexa.Impor
 			continue
 		case !problem.IsZero():
 			b.problem = problem
-		case b.has(l.field):
+		case b.hasField(l.field):
 			b.problem = problemTwice
 		case value == l.value && (strings.ContainsAny(value, " \t") || separator != "" && strings.Contains(value, separator)) && (l.field == "login" || l.field == "password" || l.field == "credentials"):
 			b.problem = connexa.T("import.bad.ambiguous.labels")
@@ -487,10 +487,10 @@ func rowOfLabels(number int, list []labelled, separator, s string) connexa.Impor
 			b.hidden = append(b.hidden, l.field)
 		}
 	}
-	if b.problem.IsZero() && (separator == " " || !b.has("address")) {
+	if b.problem.IsZero() && (separator == " " || !b.hasField("address")) {
 		b.problem = connexa.T("import.bad.ambiguous.labels")
 	}
-	return b.row()
+	return b.toRow()
 }
 
 // unknownLabel says whether s looks like a label among labels: a word or two, a

@@ -11,10 +11,10 @@ import (
 
 var problemQuotes = connexa.T("import.bad.quotes")
 
-// unquote takes the quotes of a format off a labelled value: those of JSON and YAML
+// unquoteText takes the quotes of a format off a labelled value: those of JSON and YAML
 // after a colon, those of a shell or an INI file after an equals sign. Quotes that
 // are no pair belong to the value; where that cannot be told, it is a problem.
-func unquote(value string, sign byte, jsonName bool) (string, connexa.Text) {
+func unquoteText(value string, sign byte, jsonName bool) (string, connexa.Text) {
 	none := connexa.Text{}
 	if jsonName && sign == ':' {
 		bare := strings.TrimSpace(strings.TrimSuffix(value, ","))
@@ -30,7 +30,7 @@ func unquote(value string, sign byte, jsonName bool) (string, connexa.Text) {
 		return value, none
 	}
 	q := value[0]
-	inner, after, ok := quoted(value, sign)
+	inner, after, ok := isQuoted(value, sign)
 	switch {
 	case !ok && strings.LastIndexByte(value, q) == 0:
 		return value, none // one quote alone
@@ -52,8 +52,8 @@ func unquote(value string, sign byte, jsonName bool) (string, connexa.Text) {
 
 var shellEscapes = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\$`, "$", "\\`", "`")
 
-// quoted splits value, which begins with a quote, behind the quote that ends it.
-func quoted(value string, sign byte) (inner, after string, ok bool) {
+// isQuoted splits value, which begins with a quote, behind the quote that ends it.
+func isQuoted(value string, sign byte) (inner, after string, ok bool) {
 	q := value[0]
 	for i := 1; i < len(value); i++ {
 		switch {

@@ -24,9 +24,9 @@ type record struct {
 	backSize, backLines int
 }
 
-// parse reads the record at the start of b, which shows more than MaxLine bytes
+// parseRecord reads the record at the start of b, which shows more than MaxLine bytes
 // or all that is left.
-func (r *record) parse(b []byte, separator byte) {
+func (r *record) parseRecord(b []byte, separator byte) {
 	*r = record{cells: r.cells[:0]}
 	line, size := cutLine(b)
 	if bytes.IndexByte(line, '"') < 0 || separator == bar[0] { // quotes in a drawn table are part of a value
@@ -43,15 +43,15 @@ func (r *record) parse(b []byte, separator byte) {
 
 func (r *record) parseQuoted(b []byte, separator byte) {
 	for at := 0; ; {
-		start := at + spaces(b[at:], separator)
+		start := at + countSpaces(b[at:], separator)
 		if start < len(b) && b[start] == '"' {
-			after, ok := r.quoted(b, start)
+			after, ok := r.readQuoted(b, start)
 			if !ok {
 				return
 			}
-			at = after + spaces(b[after:], separator)
+			at = after + countSpaces(b[after:], separator)
 			if at < len(b) && b[at] != separator && b[at] != '\n' && b[at] != '\r' {
-				r.fail(b, start, faultQuote)
+				r.failAt(b, start, faultQuote)
 				return
 			}
 		} else {
@@ -63,7 +63,7 @@ func (r *record) parseQuoted(b []byte, separator byte) {
 			at = end
 		}
 		if at > MaxLine {
-			r.fail(b, start, faultLong)
+			r.failAt(b, start, faultLong)
 			return
 		}
 		if at < len(b) && b[at] == separator {
@@ -87,17 +87,17 @@ const (
 	faultLong  = "import.bad.long_record"
 )
 
-// quoted reads the cell whose opening quote is at b[start] and returns where the
+// readQuoted reads the cell whose opening quote is at b[start] and returns where the
 // text after its closing quote begins.
-func (r *record) quoted(b []byte, start int) (after int, ok bool) {
+func (r *record) readQuoted(b []byte, start int) (after int, ok bool) {
 	var text []byte
 	for at := start + 1; ; {
 		i := bytes.IndexByte(b[at:min(len(b), MaxLine+1)], '"')
 		if i < 0 {
 			if len(b) > MaxLine {
-				r.fail(b, start, faultLong)
+				r.failAt(b, start, faultLong)
 			} else {
-				r.fail(b, start, faultQuote)
+				r.failAt(b, start, faultQuote)
 			}
 			return 0, false
 		}
@@ -106,7 +106,7 @@ func (r *record) quoted(b []byte, start int) (after int, ok bool) {
 			text = append(text, b[at:end+1]...)
 			at = end + 2
 			if at > MaxLine {
-				r.fail(b, start, faultLong)
+				r.failAt(b, start, faultLong)
 				return 0, false
 			}
 			continue
@@ -123,8 +123,8 @@ func (r *record) quoted(b []byte, start int) (after int, ok bool) {
 	}
 }
 
-// fail ends the record with a fault and finds the line after the quote at start.
-func (r *record) fail(b []byte, start int, fault string) {
+// failAt ends the record with a fault and finds the line after the quote at start.
+func (r *record) failAt(b []byte, start int, fault string) {
 	r.fault = fault
 	r.backLines = lineBreaks(b[:start])
 	_, size := cutLine(b[start:])
@@ -143,8 +143,8 @@ func lineBreaks(b []byte) int {
 	return n
 }
 
-// spaces counts the blanks at the start of b.
-func spaces(b []byte, separator byte) int {
+// countSpaces counts the blanks at the start of b.
+func countSpaces(b []byte, separator byte) int {
 	n := 0
 	for n < len(b) && (b[n] == ' ' || b[n] == '\t') && b[n] != separator {
 		n++

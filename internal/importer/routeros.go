@@ -18,8 +18,8 @@ type routerOS struct {
 
 const pptpMenu = "/interface pptp-client"
 
-// command says whether s is a line of an export.
-func (r *routerOS) command(s string) bool {
+// parseCommand says whether s is a line of an export.
+func (r *routerOS) parseCommand(s string) bool {
 	switch {
 	case strings.HasPrefix(s, "/"):
 		return len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' && !strings.Contains(s, "://")
@@ -31,21 +31,21 @@ func (r *routerOS) command(s string) bool {
 	return false
 }
 
-// continues says whether the line s goes on in the next one.
-func (r *routerOS) continues(s string) bool {
-	return strings.HasSuffix(s, `\`) && (r.joined.Len() > 0 || r.command(s) || strings.HasPrefix(s, "add "))
+// isContinued says whether the line s goes on in the next one.
+func (r *routerOS) isContinued(s string) bool {
+	return strings.HasSuffix(s, `\`) && (r.joined.Len() > 0 || r.parseCommand(s) || strings.HasPrefix(s, "add "))
 }
 
-// join keeps a line that goes on.
-func (r *routerOS) join(number int, s string) {
+// joinLines keeps a line that goes on.
+func (r *routerOS) joinLines(number int, s string) {
 	if r.joined.Len() == 0 {
 		r.from = number
 	}
 	r.joined.WriteString(strings.TrimSuffix(s, `\`))
 }
 
-// take is the whole of what was joined, with its last line.
-func (r *routerOS) take(number int, s string) (from int, whole string) {
+// takeLine is the whole of what was joined, with its last line.
+func (r *routerOS) takeLine(number int, s string) (from int, whole string) {
 	if r.joined.Len() == 0 {
 		return number, s
 	}
@@ -54,8 +54,8 @@ func (r *routerOS) take(number int, s string) (from int, whole string) {
 	return r.from, whole
 }
 
-// server reads a command. ok is false when it makes no server.
-func (r *routerOS) server(s string) (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text, ok bool) {
+// serverRow reads a command. ok is false when it makes no server.
+func (r *routerOS) serverRow(s string) (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text, ok bool) {
 	if strings.HasPrefix(s, "/") {
 		path, rest, has := strings.Cut(strings.Replace(s, "/add ", " add ", 1), " add ")
 		r.menu = "/" + strings.Join(strings.Fields(strings.ReplaceAll(path, "/", " ")), " ")

@@ -33,12 +33,12 @@ func (t *table) mapColumns(mapping []string) {
 	t.address = slices.Index(mapping, "address")
 }
 
-func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
-	if _, size, ok := separatorLine(t.lines.bytes()); ok {
-		t.lines.skip(size, 1)
+func (t *table) readRows(emit func(connexa.ImportRow) bool) bool {
+	if _, size, ok := separatorLine(t.lines.peekBytes()); ok {
+		t.lines.skipBytes(size, 1)
 	}
 	for {
-		line, size, ok := t.lines.next()
+		line, size, ok := t.lines.nextLine()
 		if !ok {
 			return true
 		}
@@ -46,36 +46,36 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 		switch {
 		case size == 0:
 			row.Problem = connexa.T("import.bad.long")
-			row.Raw, row.Columns = raw(line, &t.lines.decode), t.mapping
+			row.Raw, row.Columns = rawLine(line, &t.lines.decode), t.mapping
 			t.lines.skipLong()
 			if !emit(row) {
 				return false
 			}
 			continue
 		case isBlank(line):
-			t.lines.skip(size, 1)
+			t.lines.skipBytes(size, 1)
 			continue
 		}
-		b := t.lines.bytes()
-		t.rec.parse(b, t.separator)
+		b := t.lines.peekBytes()
+		t.rec.parseRecord(b, t.separator)
 		comment := isComment(line) && !t.startsWithData()
 		switch {
 		case comment:
-			t.lines.skip(size, 1)
+			t.lines.skipBytes(size, 1)
 			continue
 		case t.rec.fault != "":
 		case t.leading > 0:
 			t.leading--
-			t.heading = t.names()
-			t.lines.skip(t.rec.size, t.rec.lines)
+			t.heading = t.columnNames()
+			t.lines.skipBytes(t.rec.size, t.rec.lines)
 			continue
-		case t.empty() || t.isRule() || t.nextHeader():
-			t.lines.skip(t.rec.size, t.rec.lines)
+		case t.isEmptyRow() || t.isRule() || t.nextHeader():
+			t.lines.skipBytes(t.rec.size, t.rec.lines)
 			continue
 		default:
 			row.NoPassword = t.noPassword
-			t.fill(&row)
-			row = finish(row, true)
+			t.fillRow(&row)
+			row = finishRow(row, true)
 		}
 		skip, lines := t.rec.size, t.rec.lines
 		if t.rec.fault == "" && !row.Problem.IsZero() {
@@ -86,21 +86,21 @@ func (t *table) rows(emit func(connexa.ImportRow) bool) bool {
 			skip, lines = t.rec.backSize, t.rec.backLines
 		}
 		if !row.Problem.IsZero() || row.NoPassword { // without a password it is bad when its node is not known
-			row.Raw = raw(bytes.TrimRight(b[:skip], "\r\n"), &t.lines.decode)
+			row.Raw = rawLine(bytes.TrimRight(b[:skip], "\r\n"), &t.lines.decode)
 			row.Columns = t.mapping
 		}
-		t.lines.skip(skip, lines)
+		t.lines.skipBytes(skip, lines)
 		if !emit(row) {
 			return false
 		}
 	}
 }
 
-// names are the cells of the record as text.
-func (t *table) names() []string {
+// columnNames are the cells of the record as text.
+func (t *table) columnNames() []string {
 	names := make([]string, len(t.rec.cells))
 	for i, c := range t.rec.cells {
-		s, _ := t.lines.decode.text(c.text)
+		s, _ := t.lines.decode.decodeText(c.text)
 		names[i] = strings.TrimSpace(s)
 	}
 	return names
@@ -118,8 +118,8 @@ func (t *table) nextHeader() bool {
 	if len(cell) > 0 && cell[0] >= '0' && cell[0] <= '9' { // nearly every address
 		return false
 	}
-	names := t.names()
-	mapping, _, ok := header(names)
+	names := t.columnNames()
+	mapping, _, ok := readHeader(names)
 	if ok && CheckMapping(mapping) == nil && !namesTwice(names) {
 		t.mapColumns(mapping)
 		return true
@@ -133,12 +133,12 @@ func (t *table) startsWithData() bool {
 	if t.rec.fault != "" || t.address <= 0 || len(t.rec.cells) != len(t.mapping) || t.mapping[0] == "" {
 		return false
 	}
-	s, ok := t.lines.decode.text(t.rec.cells[t.address].text)
+	s, ok := t.lines.decode.decodeText(t.rec.cells[t.address].text)
 	return ok && looksLikeAddress(strings.TrimSpace(s))
 }
 
-// empty says whether the record has separators only.
-func (t *table) empty() bool {
+// isEmptyRow says whether the record has separators only.
+func (t *table) isEmptyRow() bool {
 	for _, c := range t.rec.cells {
 		if !isBlank(c.text) {
 			return false
@@ -174,14 +174,14 @@ var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]{2,3}$`)
 func (t *table) mistrustBreaks(b []byte) {
 	for i, c := range t.rec.cells {
 		if c.wraps && (len(t.rec.cells) != len(t.mapping) || t.mapping[i] != "comment") {
-			t.rec.fail(b, c.at, faultQuote)
+			t.rec.failAt(b, c.at, faultQuote)
 			return
 		}
 	}
 }
 
-// fill puts the cells of the record into row.
-func (t *table) fill(row *connexa.ImportRow) {
+// fillRow puts the cells of the record into row.
+func (t *table) fillRow(row *connexa.ImportRow) {
 	if t.separator == bar[0] && len(t.rec.cells) != len(t.mapping) {
 		row.Problem = connexa.T("import.bad.columns", len(t.rec.cells), len(t.mapping))
 		return
@@ -198,7 +198,7 @@ func (t *table) fill(row *connexa.ImportRow) {
 		if field == "" {
 			continue
 		}
-		s, ok := t.lines.decode.text(c.text)
+		s, ok := t.lines.decode.decodeText(c.text)
 		if !ok {
 			row.Problem = connexa.T("import.bad.encoding")
 			return
@@ -224,6 +224,6 @@ func (t *table) fill(row *connexa.ImportRow) {
 				row.Notes = append(row.Notes, connexa.T("import.note.shortened", fieldNames[field]))
 			}
 		}
-		row.Problem = set(&row.Input, field, s)
+		row.Problem = setField(&row.Input, field, s)
 	}
 }

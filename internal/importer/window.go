@@ -27,8 +27,8 @@ func newWindow(src io.Reader) *window {
 	return &window{src: src, buf: make([]byte, 4*MaxLine), line: 1}
 }
 
-// bytes is what stands ahead; it is good until the next call of skip.
-func (w *window) bytes() []byte {
+// peekBytes is what stands ahead; it is good until the next call of skip.
+func (w *window) peekBytes() []byte {
 	if w.end-w.pos >= ahead || w.ended {
 		return w.buf[w.pos:w.end]
 	}
@@ -55,21 +55,21 @@ func (w *window) bytes() []byte {
 // atEnd says whether bytes shows all that is left.
 func (w *window) atEnd() bool { return w.ended }
 
-// skip goes n bytes and so many lines forward.
-func (w *window) skip(n, lines int) {
+// skipBytes goes n bytes and so many lines forward.
+func (w *window) skipBytes(n, lines int) {
 	w.pos += n
 	w.line += lines
 }
 
-// rest reads on where the window stands.
-func (w *window) rest() io.Reader {
+// unreadBytes reads on where the window stands.
+func (w *window) unreadBytes() io.Reader {
 	return io.MultiReader(bytes.NewReader(bytes.Clone(w.buf[w.pos:w.end])), w.src)
 }
 
-// next is the line ahead, without its ending; size counts the ending too. A line
+// nextLine is the line ahead, without its ending; size counts the ending too. A line
 // that is too long has size 0, and what is shown is its beginning.
-func (w *window) next() (line []byte, size int, ok bool) {
-	b := w.bytes()
+func (w *window) nextLine() (line []byte, size int, ok bool) {
+	b := w.peekBytes()
 	if len(b) == 0 {
 		return nil, 0, false
 	}
@@ -103,23 +103,23 @@ func cutLine(b []byte) (line []byte, size int) {
 // skipLong leaves a line that is too long behind.
 func (w *window) skipLong() {
 	for {
-		b := w.bytes()
+		b := w.peekBytes()
 		i := bytes.IndexAny(b, "\r\n")
 		switch {
 		case i < 0:
-			w.skip(len(b), 0)
+			w.skipBytes(len(b), 0)
 			if w.atEnd() {
 				w.line++
 				return
 			}
 			continue
 		case b[i] == '\r' && i+1 == len(b) && !w.atEnd():
-			w.skip(i, 0) // its LF may be in the part that was not read yet
+			w.skipBytes(i, 0) // its LF may be in the part that was not read yet
 			continue
 		case b[i] == '\r' && i+1 < len(b) && b[i+1] == '\n':
 			i++
 		}
-		w.skip(i+1, 1)
+		w.skipBytes(i+1, 1)
 		return
 	}
 }
