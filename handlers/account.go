@@ -13,7 +13,7 @@ func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) drawAccount(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
-	list, err := h.app.Sessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
+	list, err := h.accounts.Sessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -48,7 +48,7 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 	ctx := r.Context()
 	who := accountOf(ctx).id
 	field := func(name string) connexa.Secret { return connexa.Secret(r.PostForm.Get(name)) }
-	if ended, err = h.app.ChangePassword(ctx, who, h.sessionToken(r), field("old"), field("new"), field("repeat")); err != nil {
+	if ended, err = h.accounts.ChangePassword(ctx, who, h.sessionToken(r), field("old"), field("new"), field("repeat")); err != nil {
 		return 0, err
 	}
 	if err := h.renewSession(r); err != nil {
@@ -56,7 +56,7 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 	}
 	h.login.Remove(ctx, keyProved)
 	h.login.Remove(ctx, keyMustChange)
-	u, err := h.app.Account(ctx, who)
+	u, err := h.accounts.Account(ctx, who)
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +112,7 @@ func (h *Handlers) mustChange(r *http.Request) bool {
 func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.EndSession(r.Context(), accountOf(r.Context()).id, id)
+		err = h.accounts.EndSession(r.Context(), accountOf(r.Context()).id, id)
 	}
 	if err != nil {
 		h.renderFailure(w, r, err)
@@ -123,7 +123,7 @@ func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) {
-	n, err := h.app.EndOtherSessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
+	n, err := h.accounts.EndOtherSessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

@@ -15,7 +15,7 @@ func (h *Handlers) listAudit(w http.ResponseWriter, r *http.Request) {
 	if err != nil || before < 0 {
 		before = 0
 	}
-	rows, next, err := h.app.AuditPage(r.Context(), before, auditRows)
+	rows, next, err := h.audit.AuditPage(r.Context(), before, auditRows)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

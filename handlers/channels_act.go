@@ -16,7 +16,7 @@ func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	c, err := h.app.TestChannel(r.Context(), id)
+	c, err := h.channels.TestChannel(r.Context(), id)
 	switch {
 	case connexa.CodeOf(err) == connexa.Invalid:
 		h.flashTone(w, r, views.ToneBad, connexa.TextOf(err))
@@ -45,7 +45,7 @@ func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) {
 		h.askConfirm(w, r, views.ConfirmRemoveChannel(i18n.From(r.Context()), c), connexa.T("channels.title"), views.NavSettings)
 		return
 	}
-	if err := h.app.RemoveChannel(r.Context(), c.ID); err != nil {
+	if err := h.channels.RemoveChannel(r.Context(), c.ID); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}

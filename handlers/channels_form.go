@@ -23,7 +23,7 @@ func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := readChannel(r.PostForm)
-	c, err := h.app.AddChannel(r.Context(), in)
+	c, err := h.channels.AddChannel(r.Context(), in)
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):
@@ -63,7 +63,7 @@ func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := readChannel(r.PostForm)
-	err = h.app.EditChannel(r.Context(), c.ID, in)
+	err = h.channels.EditChannel(r.Context(), c.ID, in)
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):
@@ -89,7 +89,7 @@ func (h *Handlers) pathChannel(r *http.Request) (connexa.Channel, error) {
 	if err != nil {
 		return connexa.Channel{}, err
 	}
-	return h.app.Channel(r.Context(), id)
+	return h.channels.Channel(r.Context(), id)
 }
 
 func readChannel(f url.Values) connexa.ChannelInput {

@@ -9,7 +9,7 @@ import (
 
 // listChannels answers GET /channels.
 func (h *Handlers) listChannels(w http.ResponseWriter, r *http.Request) {
-	list, err := h.app.AllChannels(r.Context())
+	list, err := h.channels.AllChannels(r.Context())
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

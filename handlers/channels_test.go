@@ -24,13 +24,14 @@ func startTelling(t *testing.T) (*panel, *browser) {
 
 // useNotifier lets the panel send to its channels.
 func (p *panel) useNotifier() {
-	p.app.Notifier = notify.New(notify.Config{
+	p.parts.notifier = notify.New(notify.Config{
 		Guard: &guard.Guard{AllowLocal: true}, Store: p.db, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Words: func(lang string, text connexa.Text) string {
 			l, _ := i18n.ParseLang(lang)
 			return i18n.New(l, nil).Text(text)
 		},
 	})
+	p.rewire()
 }
 
 const botToken = "220984411:ZZQw7rTcvCH1vGWJxfSeofSAs0K5PALQ9xy"
@@ -147,7 +148,8 @@ func (n *told) Notify(notice connexa.Notice) { n.notices = append(n.notices, not
 func TestALoginFromANewAddressIsNews(t *testing.T) {
 	p := startPanel(t, behindProxy)
 	n := &told{}
-	p.app.Notifier = n
+	p.parts.notifier = n
+	p.rewire()
 	for i, tt := range []struct {
 		address string
 		news    bool

@@ -22,7 +22,7 @@ func (h *Handlers) disableClient(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool, said string) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.EnableClient(r.Context(), id, on)
+		err = h.clients.EnableClient(r.Context(), id, on)
 	}
 	if err != nil {
 		h.renderFailure(w, r, err)
@@ -38,17 +38,17 @@ func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool,
 
 // deleteClient answers POST /clients/{id}/delete: at first with the question.
 func (h *Handlers) deleteClient(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "delete", h.app.DeleteClient, "clients.deleted")
+	h.actOnClient(w, r, "delete", h.clients.DeleteClient, "clients.deleted")
 }
 
 // resetClientUsage answers POST /clients/{id}/reset: at first with the question.
 func (h *Handlers) resetClientUsage(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "reset", h.app.ResetClientUsage, "clients.was.reset")
+	h.actOnClient(w, r, "reset", h.clients.ResetClientUsage, "clients.was.reset")
 }
 
 // renewClientPassword answers POST /clients/{id}/password: at first with the question.
 func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "password", h.app.RenewClientPassword, "clients.renewed")
+	h.actOnClient(w, r, "password", h.clients.RenewClientPassword, "clients.renewed")
 }
 
 // actOnClient asks before an act, and once that was answered with "yes" does it.
@@ -62,7 +62,7 @@ func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what stri
 		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	u, err := h.app.Client(r.Context(), id)
+	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

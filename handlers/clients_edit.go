@@ -28,7 +28,7 @@ func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := readClient(r.PostForm)
-	id, err := h.app.AddClient(r.Context(), in)
+	id, err := h.clients.AddClient(r.Context(), in)
 	if err != nil {
 		h.renderClientError(w, r, views.ClientForm{Input: in}, err)
 		return
@@ -44,12 +44,12 @@ func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	u, err := h.app.Client(r.Context(), id)
+	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
-	h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.app.PanelZone())})
+	h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.settings.PanelZone())})
 }
 
 // saveClient answers POST /clients/{id}/edit.
@@ -63,7 +63,7 @@ func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	u, err := h.app.Client(r.Context(), id)
+	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -75,7 +75,7 @@ func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
 	}
 	in := readClient(r.PostForm)
 	in.Name = u.Name
-	if err := h.app.EditClient(r.Context(), id, revision, in); err != nil {
+	if err := h.clients.EditClient(r.Context(), id, revision, in); err != nil {
 		// Who was told of another's edit may put the own one on top of it.
 		h.renderClientError(w, r, views.ClientForm{ID: id, Revision: u.Revision, Input: in}, err)
 		return
@@ -119,7 +119,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 			chosen = append(chosen, id)
 		}
 	}
-	served, err := h.app.ServedNodes(r.Context(), chosen)
+	served, err := h.services.ServedNodes(r.Context(), chosen)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -127,7 +127,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	for _, s := range served {
 		f.Nodes = append(f.Nodes, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
 	}
-	facets, err := h.app.Facets(r.Context())
+	facets, err := h.nodes.Facets(r.Context())
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

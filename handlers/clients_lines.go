@@ -15,12 +15,12 @@ func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	u, err := h.app.Client(r.Context(), id)
+	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
-	services, err := h.app.ClientServices(r.Context(), &u.Client)
+	services, err := h.clients.ClientServices(r.Context(), &u.Client)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -30,7 +30,7 @@ func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	password, err := h.app.RevealClientPassword(r.Context(), id)
+	password, err := h.clients.RevealClientPassword(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

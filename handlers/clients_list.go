@@ -52,7 +52,7 @@ func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handlers) clientsView(ctx context.Context, l clientList) (views.ClientList, error) {
 	v := views.ClientList{Text: l.text, State: l.state, Counts: map[string]int{}}
-	all, err := h.app.Clients(ctx)
+	all, err := h.clients.Clients(ctx)
 	if err != nil {
 		return v, err
 	}

@@ -31,12 +31,12 @@ func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) {
 const maxNamedNodes = 30
 
 func (h *Handlers) clientView(ctx context.Context, id int64) (views.ClientDetail, error) {
-	u, err := h.app.Client(ctx, id)
+	u, err := h.clients.Client(ctx, id)
 	if err != nil {
 		return views.ClientDetail{}, err
 	}
 	a := views.ClientDetail{ClientRow: views.ClientRow(u)}
-	list, err := h.app.ClientServices(ctx, &u.Client)
+	list, err := h.clients.ClientServices(ctx, &u.Client)
 	if err != nil {
 		return a, err
 	}
@@ -44,7 +44,7 @@ func (h *Handlers) clientView(ctx context.Context, id int64) (views.ClientDetail
 		a.Services = append(a.Services, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
 	}
 	if len(u.Nodes) > 0 && len(u.Nodes) <= maxNamedNodes {
-		a.Named, err = h.app.NodesByID(ctx, u.Nodes)
+		a.Named, err = h.nodes.NodesByID(ctx, u.Nodes)
 	}
 	return a, err
 }

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -17,9 +16,7 @@ import (
 func startClients(t *testing.T, addresses ...string) (*panel, *browser, *access.Directory) {
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
-	d := access.New(access.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
-	p.app.ClientStore, p.app.ClientUsage = p.db, d
-	return p, b, d
+	return p, b, p.parts.usage
 }
 
 // loadDirectory makes the view what the store is.

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,7 +9,6 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
@@ -81,7 +79,6 @@ func formsOf(t *testing.T, page string) []submission {
 // the other buttons beside it.
 func TestDestructiveButtonsAskFirst(t *testing.T) {
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2")
-	p.app.ClientStore, p.app.ClientUsage = p.db, access.New(access.Config{Store: p.db, Log: slog.New(slog.DiscardHandler), Now: p.clock.now})
 	p.useNotifier()
 	p.startImports()
 	b.post("/services/start", "id", "2")

@@ -30,24 +30,24 @@ func (h *Handlers) showDashboard(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err error) {
-	if v.Facets, err = h.app.Facets(ctx); err != nil {
+	if v.Facets, err = h.nodes.Facets(ctx); err != nil {
 		return v, err
 	}
 	if v.Facets.Total == 0 && v.Facets.Old { // a full fleet must not look like an empty one
-		if v.Facets.Total, err = h.app.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
+		if v.Facets.Total, err = h.nodes.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
 			return v, err
 		}
 	}
-	if v.Fleet, err = h.app.Fleet(ctx); err != nil {
+	if v.Fleet, err = h.history.Fleet(ctx); err != nil {
 		return v, err
 	}
-	if v.Runs, _, err = h.app.RunPage(ctx, false, 0, dashboardRuns); err != nil {
+	if v.Runs, _, err = h.runs.RunPage(ctx, false, 0, dashboardRuns); err != nil {
 		return v, err
 	}
-	if v.Uplink, err = h.app.Uplink(ctx); err != nil {
+	if v.Uplink, err = h.history.Uplink(ctx); err != nil {
 		return v, err
 	}
-	v.Offer, err = h.app.OffersMonitor(ctx)
+	v.Offer, err = h.monitor.OffersMonitor(ctx)
 	return v, err
 }
 

@@ -96,7 +96,7 @@ func TestDashboardHearsOfRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		heard.Reset()
-		p.app.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
+		p.parts.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
 		until(`href="/runs/` + strconv.Itoa(i+1) + `"><b>Ping`)
 	}
 }

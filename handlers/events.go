@@ -252,7 +252,7 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 
 // runBars are the runs that go on and those that ended a moment ago.
 func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
-	runs, err := h.app.ActiveRuns(ctx)
+	runs, err := h.runs.ActiveRuns(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -265,11 +265,11 @@ func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
 
 // deletionPartial is how far the deletion of many nodes is.
 func (h *Handlers) deletionPartial() views.Deletion {
-	done, total := h.app.Deletion()
+	done, total := h.nodes.Deletion()
 	return views.Deletion{Done: done, Total: total}
 }
 
 func (h *Handlers) runBar(run connexa.Run) views.RunBar {
-	perSecond, left := h.app.Pace(run)
+	perSecond, left := h.runs.Pace(run)
 	return views.RunBar{ID: run.ID, Kind: run.Kind, State: run.State, Notice: run.Notice, PerSecond: perSecond, Left: left, Tally: run.Tally}
 }

@@ -26,7 +26,7 @@ import (
 
 // Deps is what the handlers work with. All but the marked fields are needed.
 type Deps struct {
-	App           *app.App
+	App           app.App
 	Broker        *events.Broker
 	Sessions      scs.CtxStore
 	CookieSign    []byte         // 32 bytes; cookies with content are signed with it
@@ -48,7 +48,21 @@ type Deps struct {
 
 // Handlers answers every request of the panel.
 type Handlers struct {
-	app     *app.App
+	accounts *app.Accounts
+	audit    *app.Audit
+	channels *app.Channels
+	clients  *app.Clients
+	history  *app.History
+	imports  *app.Imports
+	monitor  *app.Monitor
+	nodes    *app.Nodes
+	profiles *app.Profiles
+	runs     *app.Runs
+	services *app.Services
+	settings *app.Settings
+	speed    *app.Speed
+	vpns     *app.VPNs
+
 	broker  *events.Broker
 	login   *scs.SessionManager
 	prefs   *sessions.CookieStore
@@ -78,7 +92,7 @@ func New(d Deps) (*Handlers, error) {
 		return nil, errors.New("the cookie keys have 32 bytes each")
 	}
 	h := &Handlers{
-		app: d.App, broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
+		broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
 		origin: http.NewCrossOriginProtection(), public: d.PublicURL, figures: d.Metrics, figuresFor: d.MetricsToken,
 		hosts: slices.Clone(d.Hosts), inClear: d.InClear, asRoot: d.AsRoot,
@@ -93,11 +107,18 @@ func New(d Deps) (*Handlers, error) {
 	if h.times = d.Times; h.times == (conns.Times{}) {
 		h.times = conns.UsualTimes
 	}
+	h.setServices(d.App)
 	h.origin.SetDenyHandler(http.HandlerFunc(h.crossOrigin))
 	h.login = h.newLogin(d.Sessions)
 	h.prefs = h.newPreferences(d.CookieSign, d.CookieEncrypt)
 	h.known = newKnown(d.CookieSign, d.CookieEncrypt)
 	return h, nil
+}
+
+func (h *Handlers) setServices(a app.App) {
+	h.accounts, h.audit, h.channels, h.clients, h.history = a.Accounts, a.Audit, a.Channels, a.Clients, a.History
+	h.imports, h.monitor, h.nodes, h.profiles, h.runs = a.Imports, a.Monitor, a.Nodes, a.Profiles, a.Runs
+	h.services, h.settings, h.speed, h.vpns = a.Services, a.Settings, a.Speed, a.VPNs
 }
 
 // cookieName gives a cookie the prefix with which browsers hold it to this very

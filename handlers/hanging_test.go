@@ -223,7 +223,6 @@ func TestHTTP2StreamsThatHang(t *testing.T) {
 // of a form.
 func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	p := startPanel(t)
-	p.app.Imports = p.db
 	b := p.newBrowser().logIn()
 	s := p.startServer(conns.Times{Header: patience, Request: 300 * time.Millisecond, Answer: patience, Idle: patience, Linger: 50 * time.Millisecond}, roomy, false)
 	session := "Cookie: connexa=" + b.cookieNamed("connexa") + "\n"

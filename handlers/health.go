@@ -23,7 +23,7 @@ func (h *Handlers) healthz(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	if err := h.app.Ready(ctx); err != nil {
+	if err := h.accounts.Ready(ctx); err != nil {
 		h.log.Warn("not ready", "err", err)
 		plainText(w, http.StatusServiceUnavailable, "not ready\n")
 		return

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/connexa-panel/connexa/db"
-	"github.com/connexa-panel/connexa/internal/access"
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
@@ -118,17 +117,13 @@ func startIdlePanel(t *testing.T) *idlePanel {
 	})
 	broker := &events.Broker{}
 	t.Cleanup(broker.Close)
-	accounts := access.New(access.Config{Store: p.db, Log: log, Now: time.Now})
-	a := app.New(app.Deps{
-		Nodes: p.db, Runs: p.db, Imports: p.db, Speed: p.db, Monitored: p.db, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db,
-		Services: p.db, ServiceRunner: &fakeServices{}, ClientStore: p.db, ClientUsage: accounts, Runner: restful{}, Notifier: quietly{},
-		Kinds: []connexa.RunKind{connexa.RunPing}, Publish: broker.Publish, Now: time.Now, Log: log,
-	})
+	parts := newParts(p.db, app.Env{Audit: p.db, Publish: broker.Publish, Now: time.Now, Log: log})
+	parts.services = &fakeServices{}
 	if _, err := p.db.AddFirstAccount(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}
 	sign, encrypt := p.db.CookieKeys()
-	if p.h, err = New(Deps{App: a, Broker: broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt, Now: p.virtualNow, Log: log}); err != nil {
+	if p.h, err = New(Deps{App: parts.newApp(), Broker: broker, Sessions: p.db.SessionStore(), CookieSign: sign, CookieEncrypt: encrypt, Now: p.virtualNow, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	return p

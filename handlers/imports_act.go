@@ -28,7 +28,7 @@ func importForm(r *http.Request) (int64, url.Values, error) {
 func (h *Handlers) confirmImport(w http.ResponseWriter, r *http.Request) {
 	id, form, err := importForm(r)
 	if err == nil {
-		err = h.app.ConfirmImport(r.Context(), id, connexa.ImportTest(form.Get("test")), connexa.Choice(form.Get("choice")))
+		err = h.imports.ConfirmImport(r.Context(), id, connexa.ImportTest(form.Get("test")), connexa.Choice(form.Get("choice")))
 	}
 	h.importActed(w, r, importPath(id), err)
 }
@@ -37,7 +37,7 @@ func (h *Handlers) confirmImport(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) cancelImport(w http.ResponseWriter, r *http.Request) {
 	id, _, err := importForm(r)
 	if err == nil {
-		err = h.app.CancelImport(r.Context(), id)
+		err = h.imports.CancelImport(r.Context(), id)
 	}
 	h.importActed(w, r, importPath(id), err)
 }
@@ -53,7 +53,7 @@ func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err == nil {
-		err = h.app.ChooseForImport(r.Context(), id, line, connexa.Choice(form.Get("choice")))
+		err = h.imports.ChooseForImport(r.Context(), id, line, connexa.Choice(form.Get("choice")))
 	}
 	if err == nil && isHTMX(r) {
 		h.importChosen(w, r, id, importQuery{class: string(connexa.LineConflict), after: form.Get("after")})
@@ -89,7 +89,7 @@ func (h *Handlers) importChosen(w http.ResponseWriter, r *http.Request, id int64
 func (h *Handlers) chooseImportTest(w http.ResponseWriter, r *http.Request) {
 	id, form, err := importForm(r)
 	if err == nil {
-		err = h.app.ChooseImportTest(r.Context(), id, connexa.ImportTest(form.Get("test")))
+		err = h.imports.ChooseImportTest(r.Context(), id, connexa.ImportTest(form.Get("test")))
 	}
 	if err == nil && isHTMX(r) {
 		h.importChosen(w, r, id, importQuery{})
@@ -111,7 +111,7 @@ func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) {
 	var l connexa.ImportLine
 	text := form.Get("text")
 	if err == nil {
-		l, err = h.app.CorrectImportLine(r.Context(), id, line, text)
+		l, err = h.imports.CorrectImportLine(r.Context(), id, line, text)
 	}
 	if err != nil || !isHTMX(r) {
 		h.importActed(w, r, importPath(id)+"/bad#line-"+strconv.FormatInt(line, 10), err)
@@ -148,7 +148,7 @@ func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) {
 	for n := 0; n < maxColumns && form.Has("column-"+strconv.Itoa(n)); n++ {
 		o.Mapping = append(o.Mapping, form.Get("column-"+strconv.Itoa(n)))
 	}
-	err = h.app.RereadImport(r.Context(), id, o)
+	err = h.imports.RereadImport(r.Context(), id, o)
 	if err != nil && connexa.CodeOf(err) == connexa.Invalid && !isHTMX(r) {
 		h.drawImport(w, r, http.StatusUnprocessableEntity, connexa.TextOf(err), o.Mapping)
 		return

@@ -19,7 +19,7 @@ func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) {
 	if !h.recentlyAuthenticated(w, r) {
 		return
 	}
-	lines, err := h.app.BadLines(r.Context(), id)
+	lines, err := h.imports.BadLines(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

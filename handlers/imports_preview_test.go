@@ -73,7 +73,8 @@ func TestImportPreview_CorrectsALine(t *testing.T) {
 
 func TestImportPreview_NewPasswordsComeFromTheFile(t *testing.T) {
 	p := startPanel(t)
-	p.app.Kinds = append(p.app.Kinds, connexa.RunLogin)
+	p.parts.kinds = append(p.parts.kinds, connexa.RunLogin)
+	p.rewire()
 	p.startImports()
 	b := p.newBrowser().logIn()
 	b.importText(1, "ip,login,password,city\n192.0.2.1,ops1,a,Rome\n192.0.2.2,ops1,a,Rome\n192.0.2.3,ops1,a,Rome\n")

@@ -80,15 +80,15 @@ func importQueryOf(q url.Values) importQuery {
 
 // importView is an import as its page shows it.
 func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (views.Import, error) {
-	i, err := h.app.Import(ctx, id)
+	i, err := h.imports.Import(ctx, id)
 	if err != nil {
 		return views.Import{}, err
 	}
-	v := views.Import{Import: i, Tests: h.app.ImportTests(), Encodings: h.app.ImportEncodings(), Reveal: q.reveal}
+	v := views.Import{Import: i, Tests: h.imports.ImportTests(), Encodings: h.imports.ImportEncodings(), Reveal: q.reveal}
 	v.Class, v.Named = lineClass(q.class, i)
 	switch i.State {
 	case connexa.ImportReady:
-		if v.Plan, v.Test, err = h.app.PlanImport(ctx, i); err != nil {
+		if v.Plan, v.Test, err = h.imports.PlanImport(ctx, i); err != nil {
 			return views.Import{}, err
 		}
 		v.Preset = v.Test != i.Test
@@ -98,7 +98,7 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 		if after, err := strconv.ParseInt(q.after, 10, 64); err == nil && after > 0 {
 			v.After = after
 		}
-		if v.Lines, v.More, err = h.app.ImportLines(ctx, i, v.Class, v.After, importLines, q.reveal); err != nil {
+		if v.Lines, v.More, err = h.imports.ImportLines(ctx, i, v.Class, v.After, importLines, q.reveal); err != nil {
 			return v, err
 		}
 		if i.Format != "csv" {
@@ -111,7 +111,7 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 		}
 	}
 	if i.RunID != 0 {
-		run, _, err := h.app.Run(ctx, i.RunID)
+		run, _, err := h.runs.Run(ctx, i.RunID)
 		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
 			return v, err
 		}
@@ -125,7 +125,7 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 
 // importColumns adds what a person needs to name the columns.
 func (h *Handlers) importColumns(ctx context.Context, v *views.Import) error {
-	columns, err := h.app.ImportColumns(ctx, v.Import)
+	columns, err := h.imports.ImportColumns(ctx, v.Import)
 	if err != nil {
 		return err
 	}
@@ -133,8 +133,8 @@ func (h *Handlers) importColumns(ctx context.Context, v *views.Import) error {
 		v.Columns = append(v.Columns, views.ImportColumn{Field: c.Field, Name: c.Name, Sample: c.Sample})
 	}
 	p := i18n.From(ctx)
-	for _, f := range h.app.ImportFields() {
-		v.Fields = append(v.Fields, views.Option{Value: f, Label: p.Text(h.app.ImportFieldName(f))})
+	for _, f := range h.imports.ImportFields() {
+		v.Fields = append(v.Fields, views.Option{Value: f, Label: p.Text(h.imports.ImportFieldName(f))})
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*pageStream, e
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
-	if _, err := h.app.Import(ctx, id); err != nil {
+	if _, err := h.imports.Import(ctx, id); err != nil {
 		return nil, err
 	}
 	// While the preview waits for its reader, lines that are being corrected must

@@ -21,12 +21,12 @@ func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) {
-	recent, err := h.app.RecentImports(r.Context())
+	recent, err := h.imports.RecentImports(r.Context())
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
-	v.Recent, v.Tests = recent, h.app.ImportTests()
+	v.Recent, v.Tests = recent, h.imports.ImportTests()
 	if len(v.Tests) > 1 && status == http.StatusOK {
 		v.Test = v.Tests[1] // who imports servers wants to know which of them work
 	}
@@ -41,7 +41,7 @@ func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) {
 		err = connexa.FieldErrors{"file": connexa.T("import.error.none")}
 	}
 	if err != nil && in.id != 0 {
-		err = errors.Join(err, h.app.CancelImport(r.Context(), in.id))
+		err = errors.Join(err, h.imports.CancelImport(r.Context(), in.id))
 	}
 	var large *http.MaxBytesError
 	switch {
@@ -146,7 +146,7 @@ func (u *upload) takeText(field, name string, text io.Reader) error {
 	if u.id != 0 {
 		return connexa.Errorf(connexa.Invalid, "import.error.both")
 	}
-	id, err := u.h.app.UploadImport(u.r.Context(), name, u.test, text)
+	id, err := u.h.imports.UploadImport(u.r.Context(), name, u.test, text)
 	u.id = id
 	return err
 }
@@ -157,5 +157,5 @@ func (u *upload) setTest(s string) error {
 		return nil
 	}
 	u.test = connexa.ImportTest(s)
-	return u.h.app.SetImportTest(u.r.Context(), u.id, u.test)
+	return u.h.imports.SetImportTest(u.r.Context(), u.id, u.test)
 }

@@ -27,10 +27,9 @@ func (restful) LiftHolds()     {}
 // startImports lets the panel read and write imports until stop or the end of the
 // test.
 func (p *panel) startImports() (stop func()) {
-	p.app.Imports, p.app.Runner = p.db, restful{}
 	ctx, cancel := context.WithCancel(p.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- p.app.RunImports(ctx) }()
+	go func() { done <- p.app.Imports.RunImports(ctx) }()
 	stop = func() {
 		if ctx.Err() != nil {
 			return

@@ -32,10 +32,10 @@ func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title conn
 			h.log.Error("read the runs for the bar", "err", err)
 		}
 		pg.Runs, pg.Deletion = runs, h.deletionPartial()
-		if fleet, err := h.app.Facets(r.Context()); err == nil { // else the page itself says more
+		if fleet, err := h.nodes.Facets(r.Context()); err == nil { // else the page itself says more
 			pg.Nodes = fleet.Total
 		}
-		if services, err := h.app.ServiceCounts(r.Context()); err == nil {
+		if services, err := h.services.ServiceCounts(r.Context()); err == nil {
 			for _, n := range services {
 				pg.Serving += n
 			}
@@ -52,7 +52,7 @@ func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title conn
 // pageBanners are what stays on every page until it is settled.
 func (h *Handlers) pageBanners(r *http.Request) []views.Banner {
 	var list []views.Banner
-	s, err := h.app.CurrentSettings(r.Context())
+	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
 		if r.Context().Err() == nil {
 			h.log.Error("read the settings for the banners", "err", err)

@@ -30,7 +30,7 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 	if known.ID != "" {
 		conns.Admit(r.Context())
 	}
-	user, err := h.app.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), known)
+	user, err := h.accounts.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), known)
 	if err == nil {
 		err = h.beginSession(w, r, user)
 	}
@@ -79,7 +79,7 @@ func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connex
 	if u.MustChange {
 		h.login.Put(ctx, keyMustChange, true)
 	}
-	if err := h.app.StartSession(ctx, h.sessionToken(r), u, r.UserAgent()); err != nil {
+	if err := h.accounts.StartSession(ctx, h.sessionToken(r), u, r.UserAgent()); err != nil {
 		return errors.Join(err, h.login.Destroy(ctx))
 	}
 	h.rememberBrowser(w, r, u)
@@ -93,7 +93,7 @@ func (h *Handlers) renewSession(r *http.Request) error {
 	if err := h.login.RenewToken(ctx); err != nil {
 		return err
 	}
-	return h.app.ContinueSession(ctx, h.sessionToken(r), accountOf(ctx).id, r.UserAgent())
+	return h.accounts.ContinueSession(ctx, h.sessionToken(r), accountOf(ctx).id, r.UserAgent())
 }
 
 func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {
@@ -101,6 +101,6 @@ func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	h.app.Logout(r.Context())
+	h.accounts.Logout(r.Context())
 	h.redirectTo(w, r, "/login")
 }

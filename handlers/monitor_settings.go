@@ -13,7 +13,7 @@ import (
 
 // saveMonitorSettings answers POST /settings/monitor.
 func (h *Handlers) saveMonitorSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readMonitorSettings, h.app.ChangeMonitorSettings, "/settings#monitor")
+	saveForm(h, w, r, readMonitorSettings, h.monitor.ChangeMonitorSettings, "/settings#monitor")
 }
 
 // readMonitorSettings reads the form. What is no number becomes one that is out
@@ -39,7 +39,7 @@ func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	targets, answers, err := h.app.TryTargets(r.Context(), r.PostForm.Get("monitor_targets"))
+	targets, answers, err := h.monitor.TryTargets(r.Context(), r.PostForm.Get("monitor_targets"))
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):
@@ -64,7 +64,7 @@ func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) {
 
 // declineMonitor answers POST /settings/monitor/decline: it is not offered again.
 func (h *Handlers) declineMonitor(w http.ResponseWriter, r *http.Request) {
-	if err := h.app.DeclineMonitor(r.Context()); err != nil {
+	if err := h.monitor.DeclineMonitor(r.Context()); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}

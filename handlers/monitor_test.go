@@ -96,13 +96,15 @@ func TestMonitorSettings(t *testing.T) {
 	}
 }
 
+// answerFirst finds that the first target answers and the others are silent.
+func answerFirst(_ context.Context, targets []string) []bool {
+	answers := make([]bool, len(targets))
+	answers[0] = true
+	return answers
+}
+
 func TestTargetsAreTried(t *testing.T) {
 	p := startPanel(t)
-	p.app.Deps.TryTargets = func(_ context.Context, targets []string) []bool {
-		answers := make([]bool, len(targets))
-		answers[0] = true
-		return answers
-	}
 	b := p.newBrowser().logIn()
 	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_login_hours", "6", "monitor_targets", "192.0.2.1:443, 192.0.2.2:443").
 		hasStatus(t, http.StatusOK).contains(t, "answers").contains(t, "silent").contains(t, `name="monitor_ping_minutes" type="text" value="7"`)

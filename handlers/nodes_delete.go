@@ -52,7 +52,7 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 		h.askDelete(w, r, s, back, nil) // nobody was told how many
 		return
 	}
-	n, err := h.app.DeleteNodes(r.Context(), s, shown)
+	n, err := h.nodes.DeleteNodes(r.Context(), s, shown)
 	switch {
 	case connexa.CodeOf(err) == connexa.Conflict:
 		h.askDelete(w, r, s, back, err)
@@ -70,7 +70,7 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 
 // askDelete asks before nodes are deleted; why says why it asks again.
 func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.Selection, back string, why error) {
-	n, err := h.app.CountNodes(r.Context(), s)
+	n, err := h.nodes.CountNodes(r.Context(), s)
 	if err == nil && n == 0 {
 		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
 	}
@@ -102,9 +102,9 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 // filter picks.
 func (h *Handlers) firstNodes(ctx context.Context, s connexa.Selection) ([]connexa.Node, error) {
 	if !s.All {
-		return h.app.NodesByID(ctx, s.IDs)
+		return h.nodes.NodesByID(ctx, s.IDs)
 	}
-	page, err := h.app.ListNodes(ctx, connexa.ListQuery{Filter: s.Filter, Size: 1})
+	page, err := h.nodes.ListNodes(ctx, connexa.ListQuery{Filter: s.Filter, Size: 1})
 	return page.Nodes, err
 }
 

@@ -16,7 +16,7 @@ func (h *Handlers) editNode(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	n, err := h.app.Node(r.Context(), id)
+	n, err := h.nodes.Node(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -35,7 +35,7 @@ func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	n, err := h.app.Node(r.Context(), id)
+	n, err := h.nodes.Node(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -49,7 +49,7 @@ func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) {
 	ctx, err := h.withProof(w, r)
 	var reset bool
 	if err == nil {
-		reset, err = h.app.EditNode(ctx, id, revision, in)
+		reset, err = h.nodes.EditNode(ctx, id, revision, in)
 	}
 	if err != nil {
 		// Who was told of another's edit may put the own one on top of it.

@@ -37,7 +37,7 @@ func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) {
 
 // writeNodes sends nodes as a CSV file.
 func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, secrets bool) {
-	nodes, err := h.app.ExportNodes(r.Context(), s, secrets)
+	nodes, err := h.nodes.ExportNodes(r.Context(), s, secrets)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

@@ -62,7 +62,7 @@ func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 	old := false
 	f.again = func() bool { return old }
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
-		facets, err := h.app.Facets(ctx)
+		facets, err := h.nodes.Facets(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +82,7 @@ func (h *Handlers) firstFeed() *pageStream {
 		every: time.Second,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
-			n, err := h.app.CountNodes(ctx, connexa.Selection{All: true})
+			n, err := h.nodes.CountNodes(ctx, connexa.Selection{All: true})
 			if err != nil || n == 0 {
 				return nil, err
 			}
@@ -94,7 +94,7 @@ func (h *Handlers) firstFeed() *pageStream {
 // nodeRows draws rows of the node list as they are now, in one query: the same
 // row as on the page, to be swapped in. A node that is gone takes its row away.
 func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts []templ.Component, gone []int64, err error) {
-	nodes, err := h.app.NodesByID(ctx, ids)
+	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}

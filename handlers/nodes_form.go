@@ -34,7 +34,7 @@ func inputOf(n *connexa.Node) connexa.NodeInput {
 
 // suggestions adds to the form the values in use.
 func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
-	facets, err := h.app.Facets(ctx)
+	facets, err := h.nodes.Facets(ctx)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 	tier := connexa.Tier(r.URL.Query().Get("tier"))
 	switch tier {
 	case connexa.EveryHour, connexa.EveryDay:
-		n, spans, err := h.app.NodeSums(r.Context(), id, tier)
+		n, spans, err := h.history.NodeSums(r.Context(), id, tier)
 		if err != nil {
 			h.renderFailure(w, r, err)
 			return
@@ -45,7 +45,7 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	default:
-		n, entries, err := h.app.NodeHistory(r.Context(), id)
+		n, entries, err := h.history.NodeHistory(r.Context(), id)
 		if err != nil {
 			h.renderFailure(w, r, err)
 			return

@@ -36,11 +36,11 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {
-	facets, err := h.app.Facets(ctx)
+	facets, err := h.nodes.Facets(ctx)
 	if err != nil {
 		return views.Nodes{}, err
 	}
-	page, err := h.app.ListNodes(ctx, q)
+	page, err := h.nodes.ListNodes(ctx, q)
 	if err != nil {
 		return views.Nodes{}, err
 	}
@@ -50,22 +50,22 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	}
 	fleet := facets.Total
 	if facets.Old { // an empty fleet must not look like a full one, or the other way round
-		if fleet, err = h.app.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
+		if fleet, err = h.nodes.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
 			return views.Nodes{}, err
 		}
 	}
 	v := views.Nodes{
 		Filters: views.NodeFilters{Filter: q.Filter, Facets: facets},
 		List: views.NodeList{
-			Query: q, Page: page, Rows: rows, Kinds: h.app.RunKinds(),
+			Query: q, Page: page, Rows: rows, Kinds: h.runs.RunKinds(),
 			Fleet: max(fleet, page.Total),
 		},
 	}
-	plan, err := h.app.PlanSpeed(ctx, 0)
+	plan, err := h.speed.PlanSpeed(ctx, 0)
 	if err != nil {
 		return views.Nodes{}, err
 	}
-	v.List.Serves = h.app.Serves()
+	v.List.Serves = h.services.Serves()
 	v.List.Speeds = plan.Endpoints > 0
 	v.List.Stream = nodesStream(q.Filter, page.Nodes, v.List.Speeds)
 	if v.List.Fleet == 0 { // the page has neither rows nor counts
@@ -76,11 +76,11 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 
 // rowsOf adds to nodes whether they are being tested, and their last latencies.
 func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.NodeRow, error) {
-	testing, err := h.app.Testing(ctx, idsOf(nodes))
+	testing, err := h.runs.Testing(ctx, idsOf(nodes))
 	if err != nil {
 		return nil, err
 	}
-	sparks, err := h.app.Sparks(ctx, nodes)
+	sparks, err := h.history.Sparks(ctx, nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.No
 	}
 	rows := make([]views.NodeRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.app.SpeedLive(n.ID), Kinds: h.app.RunKinds(), Serves: h.app.Serves()}
+		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.speed.SpeedLive(n.ID), Kinds: h.runs.RunKinds(), Serves: h.services.Serves()}
 		if s, ok := services[n.ID]; ok {
 			rows[i].Service = &s
 		}

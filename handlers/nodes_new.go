@@ -20,7 +20,7 @@ func (h *Handlers) addNode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := readNode(r.PostForm)
-	id, err := h.app.AddNode(r.Context(), in)
+	id, err := h.nodes.AddNode(r.Context(), in)
 	if err != nil {
 		if !h.refuseNode(w, r, views.NodeForm{Input: in}, err) {
 			h.renderFailure(w, r, err)

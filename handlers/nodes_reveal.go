@@ -15,7 +15,7 @@ func (h *Handlers) revealPassword(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	password, err := h.app.RevealPassword(r.Context(), id)
+	password, err := h.nodes.RevealPassword(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

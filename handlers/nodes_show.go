@@ -84,27 +84,27 @@ func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node, error) {
-	s, err := h.app.NodeStory(ctx, id, at.before, at.after)
+	s, err := h.history.NodeStory(ctx, id, at.before, at.after)
 	if err != nil {
 		return views.Node{}, err
 	}
-	picture, err := h.app.NodePicture(ctx, id, at.period)
+	picture, err := h.history.NodePicture(ctx, id, at.period)
 	if err != nil {
 		return views.Node{}, err
 	}
-	testing, err := h.app.Testing(ctx, []int64{id})
+	testing, err := h.runs.Testing(ctx, []int64{id})
 	if err != nil {
 		return views.Node{}, err
 	}
 	v := views.Node{
-		Node: s.Node, Testing: len(testing[id]) > 0, Beats: s.Beats, Kinds: h.app.RunKinds(),
+		Node: s.Node, Testing: len(testing[id]) > 0, Beats: s.Beats, Kinds: h.runs.RunKinds(),
 		Reveal:  fmt.Sprintf("/nodes/%d/password", id),
 		History: views.HistoryPage{Entries: s.History, CSV: fmt.Sprintf("/nodes/%d/history.csv", id)},
 		Past:    views.Pictures{Period: at.period, From: picture.From, To: picture.To, Tier: picture.Tier, Spans: picture.Spans},
 		Stream:  nodeStream(id, at),
 	}
-	v.Live = h.app.SpeedLive(id)
-	watch, schedule, err := h.app.NodeWatch(ctx, id)
+	v.Live = h.speed.SpeedLive(id)
+	watch, schedule, err := h.monitor.NodeWatch(ctx, id)
 	if err != nil {
 		return views.Node{}, err
 	}
@@ -113,7 +113,7 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		return views.Node{}, err
 	}
 	if !s.Node.Last.At.IsZero() { // else the last one was of another server or login
-		if v.Speed, err = h.app.LastSpeed(ctx, id); err != nil {
+		if v.Speed, err = h.history.LastSpeed(ctx, id); err != nil {
 			return views.Node{}, err
 		}
 	}

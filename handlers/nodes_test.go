@@ -240,8 +240,8 @@ func TestDeleteVeryManyNodes(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- p.app.RunDeletions(ctx) }()
-	waitFor(t, func() bool { _, total := p.app.Deletion(); return total == 0 })
+	go func() { ended <- p.app.Nodes.RunDeletions(ctx) }()
+	waitFor(t, func() bool { _, total := p.app.Nodes.Deletion(); return total == 0 })
 	if got := b.get("/nodes").drawnRows(); len(got) != 1 {
 		t.Errorf("left: %v", got)
 	}
@@ -336,7 +336,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	if _, err := p.app.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
+	if _, err := p.app.Nodes.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
 		t.Fatal(err)
 	}
 	parts, _, err := p.h.nodeRows(t.Context(), []int64{1, 2}, false)
@@ -369,7 +369,7 @@ func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	}
 	for i, again := range []bool{false, true} {
 		id := int64(i + 1)
-		if _, err := p.app.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{id}}, 1); err != nil {
+		if _, err := p.app.Nodes.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{id}}, 1); err != nil {
 			t.Fatal(err)
 		}
 		var text strings.Builder

@@ -21,7 +21,6 @@ import (
 
 	"github.com/connexa-panel/connexa/db"
 	"github.com/connexa-panel/connexa/internal/app"
-	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
@@ -40,7 +39,8 @@ type panel struct {
 	t     testing.TB
 	dir   string // the data folder
 	db    *db.DB
-	app   *app.App
+	parts *parts
+	app   app.App
 	h     *Handlers
 	clock *clock
 	log   *syncBuffer
@@ -96,7 +96,8 @@ func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 		}
 	})
 	broker := &events.Broker{}
-	p.app = app.New(app.Deps{Nodes: p.db, Runs: p.db, Speed: p.db, Monitored: p.db, Kinds: []connexa.RunKind{connexa.RunPing}, Accounts: p.db, Settings: p.db, Audit: p.db, Channels: p.db, Notifier: quietly{}, Publish: broker.Publish, Now: p.clock.now, Log: logger})
+	p.parts = newParts(p.db, app.Env{Audit: p.db, Publish: broker.Publish, Now: p.clock.now, Log: logger})
+	p.app = p.parts.newApp()
 	if _, err := p.db.AddFirstAccount(t.Context(), app.AdminName, lightHash(), false); err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func BenchmarkSpark(b *testing.B) {
 	p := startPanel(b)
 	p.largePast(20_000, 30)
 	ctx := i18n.With(b.Context(), i18n.New(i18n.English, time.UTC))
-	page, err := p.app.ListNodes(ctx, connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortSpeed, Desc: true}, Size: 200})
+	page, err := p.app.Nodes.ListNodes(ctx, connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortSpeed, Desc: true}, Size: 200})
 	if err != nil || len(page.Nodes) != 200 {
 		b.Fatal(len(page.Nodes), err)
 	}
@@ -159,7 +159,7 @@ func BenchmarkSpark(b *testing.B) {
 		draw(bare)
 		without = append(without, time.Since(start))
 		start = time.Now()
-		sparks, err := p.app.Sparks(ctx, page.Nodes)
+		sparks, err := p.app.History.Sparks(ctx, page.Nodes)
 		if err != nil || len(sparks) != 200 {
 			b.Fatal(len(sparks), err)
 		}

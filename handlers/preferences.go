@@ -117,7 +117,7 @@ func (h *Handlers) withPrinter(next http.Handler) http.Handler {
 		if c, err := r.Cookie(zoneCookie); err == nil {
 			zone = i18n.Zone(c.Value)
 		}
-		next.ServeHTTP(w, r.WithContext(i18n.With(r.Context(), i18n.New(lang, zone).WithHome(h.app.PanelZone()))))
+		next.ServeHTTP(w, r.WithContext(i18n.With(r.Context(), i18n.New(lang, zone).WithHome(h.settings.PanelZone()))))
 	})
 }
 

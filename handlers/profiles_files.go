@@ -43,7 +43,7 @@ func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	files, err := h.app.ProfileFiles(r.Context(), id, nodes, host)
+	files, err := h.profiles.ProfileFiles(r.Context(), id, nodes, host)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -104,7 +104,7 @@ func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "profile.link.old"))
 		return
 	}
-	if !h.app.Exits() {
+	if !h.vpns.Exits() {
 		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "profile.link.gone"))
 		return
 	}
@@ -131,7 +131,7 @@ func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	file, err := h.app.TakeProfile(r.Context(), token, host)
+	file, err := h.profiles.TakeProfile(r.Context(), token, host)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -140,10 +140,10 @@ func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) linkGood(r *http.Request, token string) error {
-	if !h.app.Exits() {
+	if !h.vpns.Exits() {
 		return connexa.Errorf(connexa.NotFound, "profile.link.gone")
 	}
-	err := h.app.ProfileLinkGood(r.Context(), token)
+	err := h.profiles.ProfileLinkGood(r.Context(), token)
 	if connexa.CodeOf(err) == connexa.NotFound {
 		return connexa.Errorf(connexa.NotFound, "profile.link.gone")
 	}

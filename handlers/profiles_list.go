@@ -18,21 +18,21 @@ func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status int, form views.ProfileForm) {
-	if !h.app.Exits() {
+	if !h.vpns.Exits() {
 		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
 		return
 	}
 	v := views.Profiles{Form: form, Now: h.now(), Node: wantedNode(r)}
 	var err error
-	if v.Clients, err = h.app.ProfileClients(r.Context()); err != nil {
+	if v.Clients, err = h.profiles.ProfileClients(r.Context()); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
-	if v.Profiles, err = h.app.Profiles(r.Context(), 0); err != nil {
+	if v.Profiles, err = h.profiles.Profiles(r.Context(), 0); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
-	if v.Links, err = h.app.ProfileLinks(r.Context()); err != nil {
+	if v.Links, err = h.profiles.ProfileLinks(r.Context()); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
@@ -66,7 +66,7 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 		form.Errors.Add("user", "field.profile.user")
 	}
 	if day := strings.TrimSpace(f.Get("expires")); day != "" {
-		if n.Expires, err = lastMoment(day, h.app.PanelZone()); err != nil {
+		if n.Expires, err = lastMoment(day, h.settings.PanelZone()); err != nil {
 			form.Errors.Add("expires", "field.profile.expires")
 		}
 	}
@@ -74,7 +74,7 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 		h.profilesView(w, r, http.StatusUnprocessableEntity, form)
 		return
 	}
-	id, err := h.app.AddProfile(r.Context(), n)
+	id, err := h.profiles.AddProfile(r.Context(), n)
 	switch {
 	case errors.As(err, &form.Errors):
 		h.profilesView(w, r, http.StatusUnprocessableEntity, form)

@@ -26,11 +26,11 @@ func (h *Handlers) profileView(r *http.Request) (v views.ProfilePage, err error)
 	if err != nil {
 		return v, err
 	}
-	if !h.app.Exits() {
+	if !h.vpns.Exits() {
 		return v, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	v.Now = h.now()
-	nodes, p, err := h.app.ProfileNodes(r.Context(), id)
+	nodes, p, err := h.profiles.ProfileNodes(r.Context(), id)
 	if err != nil {
 		return v, err
 	}
@@ -50,7 +50,7 @@ func (h *Handlers) profileView(r *http.Request) (v views.ProfilePage, err error)
 
 // vpnHost is the address that clients of OpenVPN exits are told.
 func (h *Handlers) vpnHost(r *http.Request) (host string, elsewhere bool, err error) {
-	s, err := h.app.CurrentSettings(r.Context())
+	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
 		return "", false, err
 	}
@@ -84,7 +84,7 @@ func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) {
 		h.askConfirm(w, r, views.ConfirmRevoke(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 		return
 	}
-	if err := h.app.RevokeProfile(r.Context(), v.ID); err != nil {
+	if err := h.profiles.RevokeProfile(r.Context(), v.ID); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
@@ -106,7 +106,7 @@ func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) {
 		h.askConfirm(w, r, views.ConfirmDeleteProfile(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 		return
 	}
-	if err := h.app.DeleteProfile(r.Context(), v.ID); err != nil {
+	if err := h.profiles.DeleteProfile(r.Context(), v.ID); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
@@ -148,7 +148,7 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		hours = 24
 	}
-	token, until, err := h.app.LinkProfile(r.Context(), v.ID, node, time.Duration(hours)*time.Hour)
+	token, until, err := h.profiles.LinkProfile(r.Context(), v.ID, node, time.Duration(hours)*time.Hour)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

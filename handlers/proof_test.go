@@ -114,10 +114,11 @@ func TestSecretsOfPlacesStayThere(t *testing.T) {
 		p, b := startMeasuring(t)
 		b.post("/speed/endpoints", "endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081", "endpoint_token", "blue-kite-7").leadsTo(t, "/settings#endpoints")
 		tried := make(chan connexa.Endpoint, 3)
-		p.app.Try = func(_ context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+		p.parts.try = func(_ context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
 			tried <- e
 			return connexa.Measurement{}, nil
 		}
+		p.rewire()
 		for _, url := range []string{"http://192.0.2.9:8081", "http://192.0.2.8:8082", "https://192.0.2.8:8081"} {
 			b.post("/speed/endpoints/test", "endpoint_kind", "own", "endpoint_url", url)
 			if e := <-tried; e.Token != "" {

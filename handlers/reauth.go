@@ -39,7 +39,7 @@ func (h *Handlers) confirmPassword(w http.ResponseWriter, r *http.Request) {
 // under a new token, that it was entered now.
 func (h *Handlers) markAuthenticated(r *http.Request, password connexa.Secret) error {
 	ctx := r.Context()
-	if err := h.app.Reauth(ctx, accountOf(ctx).id, password); err != nil {
+	if err := h.accounts.Reauth(ctx, accountOf(ctx).id, password); err != nil {
 		return err
 	}
 	if err := h.renewSession(r); err != nil {

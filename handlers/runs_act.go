@@ -12,7 +12,7 @@ import (
 func (h *Handlers) cancelRun(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.CancelRun(r.Context(), id)
+		err = h.runs.CancelRun(r.Context(), id)
 	}
 	h.runActed(w, r, id, connexa.T("run.cancelled.toast"), err)
 }
@@ -21,7 +21,7 @@ func (h *Handlers) cancelRun(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) resumeRun(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.ResumeRun(r.Context(), id)
+		err = h.runs.ResumeRun(r.Context(), id)
 	}
 	h.runActed(w, r, id, connexa.T("run.resumed.toast"), err)
 }
@@ -33,12 +33,12 @@ func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		switch r.PathValue("answer") {
 		case "accept":
-			h.app.DecideRun(r.Context(), id, true)
+			h.runs.DecideRun(r.Context(), id, true)
 		case "discard":
-			h.app.DecideRun(r.Context(), id, false)
+			h.runs.DecideRun(r.Context(), id, false)
 		case "go":
 			var again connexa.Run
-			if again, err = h.app.ReleaseHeld(r.Context(), id); err == nil && again.ID != 0 {
+			if again, err = h.runs.ReleaseHeld(r.Context(), id); err == nil && again.ID != 0 {
 				h.runStarted(w, r, again)
 				return
 			}
@@ -81,7 +81,7 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 	if mark := r.PostForm.Get("mark"); mark != "" {
 		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
 	}
-	kind, n, err := h.app.Retried(r.Context(), id, marks, cause)
+	kind, n, err := h.runs.Retried(r.Context(), id, marks, cause)
 	if err == nil && app.Measures(kind) && n > 1 && !isConfirmed(r) {
 		h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
 		return
@@ -90,7 +90,7 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	run, err := h.app.RetryRun(r.Context(), id, marks, cause)
+	run, err := h.runs.RetryRun(r.Context(), id, marks, cause)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -112,7 +112,7 @@ func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	marks, cause := groupOf(r.URL.Query().Get("mark"), r.URL.Query().Get("cause"))
-	ids, err := h.app.RunGroupNodes(r.Context(), id, marks[0], cause)
+	ids, err := h.runs.RunGroupNodes(r.Context(), id, marks[0], cause)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

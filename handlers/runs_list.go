@@ -18,7 +18,7 @@ func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
 		before = 0
 	}
 	monitor := r.URL.Query().Get("by") == "monitor"
-	runs, next, err := h.app.RunPage(r.Context(), monitor, before, runsSize)
+	runs, next, err := h.runs.RunPage(r.Context(), monitor, before, runsSize)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

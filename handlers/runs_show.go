@@ -32,7 +32,7 @@ func (h *Handlers) showRun(w http.ResponseWriter, r *http.Request) {
 
 // runView is a run as its page shows it.
 func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
-	run, groups, err := h.app.Run(ctx, id)
+	run, groups, err := h.runs.Run(ctx, id)
 	if err != nil {
 		return views.Run{}, err
 	}
@@ -52,7 +52,7 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 		}
 	}
 	if !run.State.Live() && run.Good > 0 {
-		v.Offer, err = h.app.OffersMonitor(ctx)
+		v.Offer, err = h.monitor.OffersMonitor(ctx)
 	}
 	return v, err
 }
@@ -102,7 +102,7 @@ func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*pageStream, erro
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
-	if _, _, err := h.app.Run(ctx, id); err != nil {
+	if _, _, err := h.runs.Run(ctx, id); err != nil {
 		return nil, err
 	}
 	return &pageStream{
@@ -125,7 +125,7 @@ func (h *Handlers) runsFeed() *pageStream {
 		every: groupsEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
-			runs, err := h.app.MovingRuns(ctx)
+			runs, err := h.runs.MovingRuns(ctx)
 			if err != nil {
 				return nil, err
 			}

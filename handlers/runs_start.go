@@ -23,7 +23,7 @@ func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
 	if asked := h.askSpeed(w, r, kind, s); asked {
 		return
 	}
-	run, err := h.app.StartRun(r.Context(), connexa.NewRun{Kind: kind, Selection: s, Label: selectionLabel(s)})
+	run, err := h.runs.StartRun(r.Context(), connexa.NewRun{Kind: kind, Selection: s, Label: selectionLabel(s)})
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

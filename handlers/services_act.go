@@ -13,7 +13,7 @@ import (
 func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) {
 	id, err := pathID(r)
 	if err == nil {
-		err = h.app.RetryService(r.Context(), id)
+		err = h.services.RetryService(r.Context(), id)
 	}
 	if err != nil {
 		h.renderFailure(w, r, err)
@@ -36,7 +36,7 @@ func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) {
 	s, err := selectionOf(r.PostForm)
 	var n int
 	if err == nil {
-		n, err = h.app.RetryServices(r.Context(), s)
+		n, err = h.services.RetryServices(r.Context(), s)
 	}
 	if err != nil {
 		h.renderFailure(w, r, err)
@@ -63,7 +63,7 @@ func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	if err := h.app.AllowDestinations(r.Context(), id, r.PostForm.Get("private") == "1", r.PostForm.Get("mail") == "1"); err != nil {
+	if err := h.services.AllowDestinations(r.Context(), id, r.PostForm.Get("private") == "1", r.PostForm.Get("mail") == "1"); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
@@ -75,14 +75,14 @@ func nodePath(id int64) string { return fmt.Sprintf("/nodes/%d", id) }
 
 // addService adds to the page of a node its service and what that moved.
 func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
-	if v.Serves = h.app.Serves(); !v.Serves {
+	if v.Serves = h.services.Serves(); !v.Serves {
 		return nil
 	}
 	if err := h.addVPN(ctx, v); err != nil {
 		return err
 	}
 	id := v.Node.ID
-	services, err := h.app.ServiceRows(ctx, []int64{id})
+	services, err := h.services.ServiceRows(ctx, []int64{id})
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,11 @@ func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
 		return nil
 	}
 	v.Service = &s
-	rates, err := h.app.ServiceRates(ctx, []int64{id})
+	rates, err := h.services.ServiceRates(ctx, []int64{id})
 	if err != nil {
 		return err
 	}
 	v.Rate = rates[id]
-	v.Past.Traffic, v.Past.TrafficEvery, err = h.app.Traffic(ctx, id, v.Past.Period)
+	v.Past.Traffic, v.Past.TrafficEvery, err = h.services.Traffic(ctx, id, v.Past.Period)
 	return err
 }

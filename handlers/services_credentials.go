@@ -16,7 +16,7 @@ func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	services, err := h.app.ServiceRows(r.Context(), []int64{id})
+	services, err := h.services.ServiceRows(r.Context(), []int64{id})
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -26,7 +26,7 @@ func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "services.never"))
 		return
 	}
-	nodes, err := h.app.NodesByID(r.Context(), []int64{id})
+	nodes, err := h.nodes.NodesByID(r.Context(), []int64{id})
 	if err == nil && len(nodes) == 0 {
 		err = connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
@@ -39,7 +39,7 @@ func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	password, err := h.app.RevealService(r.Context(), id)
+	password, err := h.services.RevealService(r.Context(), id)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -64,7 +64,7 @@ func credentialsOf(s connexa.ServiceRow, n connexa.Node, host string, password c
 // addresses and nothing was said about clients, it is the one by which this
 // browser reached the panel.
 func (h *Handlers) clientHost(r *http.Request) (host string, elsewhere bool, err error) {
-	s, err := h.app.CurrentSettings(r.Context())
+	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
 		return "", false, err
 	}

@@ -26,7 +26,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	list, err := h.app.RunningServices(r.Context(), filter)
+	list, err := h.services.RunningServices(r.Context(), filter)
 	if err == nil && len(list) == 0 {
 		err = connexa.Errorf(connexa.NotFound, "services.none.title")
 	}
@@ -43,7 +43,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	for i, s := range list {
 		ids[i] = s.Node.ID
 	}
-	secrets, err := h.app.ServiceSecrets(r.Context(), ids)
+	secrets, err := h.services.ServiceSecrets(r.Context(), ids)
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return

@@ -92,15 +92,15 @@ func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 
 // serviceLines are services of the list as they are now.
 func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.ServiceLine, error) {
-	nodes, err := h.app.NodesByID(ctx, ids)
+	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	services, err := h.app.ServiceRows(ctx, ids)
+	services, err := h.services.ServiceRows(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	rates, err := h.app.ServiceRates(ctx, ids)
+	rates, err := h.services.ServiceRates(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +119,8 @@ func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.Servi
 
 // servicesOf are the services of nodes; one that never had any is not among them.
 func (h *Handlers) servicesOf(ctx context.Context, ids []int64) (map[int64]connexa.ServiceRow, error) {
-	if !h.app.Serves() || len(ids) == 0 {
+	if !h.services.Serves() || len(ids) == 0 {
 		return nil, nil
 	}
-	return h.app.ServiceRows(ctx, ids)
+	return h.services.ServiceRows(ctx, ids)
 }

@@ -59,16 +59,16 @@ func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Services, error) {
-	v := views.Services{Filter: l.filter, Exits: h.app.Exits()}
-	s, err := h.app.CurrentSettings(ctx)
+	v := views.Services{Filter: l.filter, Exits: h.vpns.Exits()}
+	s, err := h.settings.CurrentSettings(ctx)
 	if err != nil {
 		return v, err
 	}
 	_, v.Elsewhere = s.Service.ForClients()
-	if v.Counts, err = h.app.ServiceCounts(ctx); err != nil {
+	if v.Counts, err = h.services.ServiceCounts(ctx); err != nil {
 		return v, err
 	}
-	list, err := h.app.RunningServices(ctx, l.filter)
+	list, err := h.services.RunningServices(ctx, l.filter)
 	if err != nil {
 		return v, err
 	}
@@ -87,7 +87,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 		v.Next = views.ServicesURL(l.filter, page+1)
 	}
 	if len(list) > 0 {
-		rates, err := h.app.ServiceRates(ctx, ids)
+		rates, err := h.services.ServiceRates(ctx, ids)
 		if err != nil {
 			return v, err
 		}
@@ -99,7 +99,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 			vpn := vpns[s.Node.ID]
 			v.Rows = append(v.Rows, views.ServiceLine{ServiceRow: s.Service, Node: s.Node, Rate: rates[s.Node.ID], VPN: vpn})
 			if vpn != nil && vpn.Wanted && v.Lacks == nil {
-				v.Lacks = h.app.VPNLacks(ctx)
+				v.Lacks = h.vpns.VPNLacks(ctx)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 // serviceTags are the tags of the nodes whose services run, the most frequent
 // first.
 func (h *Handlers) serviceTags(ctx context.Context) ([]connexa.Facet, error) {
-	all, err := h.app.RunningServices(ctx, connexa.ServiceFilter{})
+	all, err := h.services.RunningServices(ctx, connexa.ServiceFilter{})
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // saveServiceSettings answers POST /settings/services.
 func (h *Handlers) saveServiceSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readServiceSettings, h.app.ChangeServiceSettings, "/settings#services")
+	saveForm(h, w, r, readServiceSettings, h.settings.ChangeServiceSettings, "/settings#services")
 }
 
 // readServiceSettings reads the form. What is no number becomes one that is out

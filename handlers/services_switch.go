@@ -40,9 +40,9 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 			return
 		}
 	}
-	act, said, none := h.app.StartServices, "services.started", "services.start.none"
+	act, said, none := h.services.StartServices, "services.started", "services.start.none"
 	if !start {
-		act, said, none = h.app.StopServices, "services.stopped", "services.stop.none"
+		act, said, none = h.services.StopServices, "services.stopped", "services.stop.none"
 	}
 	// Half an act is what nobody asked for: it goes on when the reader leaves.
 	n, err := act(context.WithoutCancel(r.Context()), s, shown)
@@ -64,7 +64,7 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 // askServices asks before services are started or stopped; why says why it asks
 // again.
 func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa.Selection, start bool, why error) {
-	plan, err := h.app.PlanServices(r.Context(), s)
+	plan, err := h.services.PlanServices(r.Context(), s)
 	switch {
 	case err != nil:
 	case plan.Nodes == 0:

@@ -44,7 +44,8 @@ func startServing(t *testing.T, addresses ...string) (*panel, *browser, *fakeSer
 	t.Helper()
 	p := startPanel(t)
 	g := &fakeServices{}
-	p.app.Services, p.app.ServiceRunner = p.db, g
+	p.parts.services = g
+	p.rewire()
 	b := p.newBrowser().logIn()
 	b.addNodes(addresses...)
 	return p, b, g

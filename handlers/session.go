@@ -188,7 +188,7 @@ func (h *Handlers) watchSession(ctx context.Context, token connexa.Secret) {
 		case <-tick.C:
 		}
 		ask, done := context.WithTimeout(ctx, aliveEvery/2)
-		alive, err := h.app.SessionAlive(ask, token)
+		alive, err := h.accounts.SessionAlive(ask, token)
 		done()
 		if err == nil && !alive {
 			return

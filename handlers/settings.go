@@ -13,7 +13,7 @@ import (
 )
 
 func (h *Handlers) showSettings(w http.ResponseWriter, r *http.Request) {
-	s, err := h.app.CurrentSettings(r.Context())
+	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
 		h.renderFailure(w, r, err)
 		return
@@ -28,7 +28,7 @@ func (h *Handlers) showSettings(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readSettings, h.app.ChangeSettings, "/settings")
+	saveForm(h, w, r, readSettings, h.settings.ChangeSettings, "/settings")
 }
 
 // saveForm saves what was typed into one of the forms of the settings, and leads
@@ -70,7 +70,7 @@ func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs c
 // typedSettings is the page of the settings with what was typed into one of its
 // forms.
 func (h *Handlers) typedSettings(r *http.Request) (views.SettingsPage, error) {
-	s, err := h.app.CurrentSettings(r.Context())
+	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
 		return views.SettingsPage{}, err
 	}
@@ -121,7 +121,7 @@ func readSettings(f url.Values) connexa.Settings {
 
 // confirmKey takes the word of the admin that a copy of the key is kept.
 func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) {
-	if err := h.app.ConfirmKey(r.Context()); err != nil {
+	if err := h.settings.ConfirmKey(r.Context()); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}

@@ -21,7 +21,7 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 	if !app.Measures(kind) {
 		return false
 	}
-	n, err := h.app.CountNodes(r.Context(), s)
+	n, err := h.nodes.CountNodes(r.Context(), s)
 	var plan views.SpeedPlan
 	if err == nil {
 		plan, err = h.speedPlan(r.Context(), kind, n)
@@ -72,7 +72,7 @@ func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, p
 
 // speedPlan is what speed tests of n nodes would cost, as pages show it.
 func (h *Handlers) speedPlan(ctx context.Context, kind connexa.RunKind, n int) (views.SpeedPlan, error) {
-	p, err := h.app.PlanSpeed(ctx, n)
+	p, err := h.speed.PlanSpeed(ctx, n)
 	if err != nil {
 		return views.SpeedPlan{}, err
 	}

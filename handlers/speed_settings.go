@@ -15,7 +15,7 @@ import (
 
 // speedSetup is the part of the settings page about speed tests.
 func (h *Handlers) speedSetup(ctx context.Context) (views.SpeedSetup, error) {
-	p, err := h.app.SpeedSetup(ctx)
+	p, err := h.speed.SpeedSetup(ctx)
 	if err != nil {
 		return views.SpeedSetup{}, err
 	}
@@ -26,7 +26,7 @@ func (h *Handlers) speedSetup(ctx context.Context) (views.SpeedSetup, error) {
 
 // saveSpeedSettings answers POST /settings/speed.
 func (h *Handlers) saveSpeedSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readSpeedSettings, h.app.ChangeSpeedSettings, "/settings#speed")
+	saveForm(h, w, r, readSpeedSettings, h.speed.ChangeSpeedSettings, "/settings#speed")
 }
 
 // readSpeedSettings reads the form. What is no number becomes one that is out of
@@ -72,7 +72,7 @@ func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) {
 	}
 	e := endpointOf(r.PostForm)
 	run := r.PostForm.Get("kind") != ""
-	err := h.app.AddEndpoint(r.Context(), e)
+	err := h.speed.AddEndpoint(r.Context(), e)
 	var errs connexa.FieldErrors
 	switch {
 	case errors.As(err, &errs):
@@ -111,7 +111,7 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e := endpointOf(r.PostForm)
-	m, err := h.app.TryEndpoint(r.Context(), e)
+	m, err := h.speed.TryEndpoint(r.Context(), e)
 	var errs connexa.FieldErrors
 	if errors.As(err, &errs) {
 		for _, text := range errs {
@@ -144,7 +144,7 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 
 // preferEndpoint answers POST /speed/endpoints/first.
 func (h *Handlers) preferEndpoint(w http.ResponseWriter, r *http.Request) {
-	h.endpointAct(w, r, h.app.PreferEndpoint)
+	h.endpointAct(w, r, h.speed.PreferEndpoint)
 }
 
 // removeEndpoint answers POST /speed/endpoints/remove: at first with the question.
@@ -158,7 +158,7 @@ func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) {
 		h.askConfirm(w, r, c, connexa.T("settings.title"), views.NavSettings)
 		return
 	}
-	h.endpointAct(w, r, h.app.RemoveEndpoint)
+	h.endpointAct(w, r, h.speed.RemoveEndpoint)
 }
 
 func (h *Handlers) endpointAct(w http.ResponseWriter, r *http.Request, act func(context.Context, connexa.Endpoint) error) {

@@ -18,8 +18,8 @@ import (
 func startMeasuring(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p := startPanel(t)
-	p.app.Runner = restful{}
-	p.app.Kinds = []connexa.RunKind{connexa.RunPing, connexa.RunSpeed, connexa.RunPingSpeed}
+	p.parts.kinds = []connexa.RunKind{connexa.RunPing, connexa.RunSpeed, connexa.RunPingSpeed}
+	p.rewire()
 	return p, p.newBrowser().logIn()
 }
 
@@ -143,10 +143,11 @@ func TestEndpointsAreListedOrderedAndTried(t *testing.T) {
 	// A look at one that is stored goes with its token, and says what it found.
 	var asked connexa.Endpoint
 	var fails error
-	p.app.Try = func(_ context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+	p.parts.try = func(_ context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
 		asked = e
 		return connexa.Measurement{Endpoint: e.Name(), Latency: 12 * time.Millisecond}, fails
 	}
+	p.rewire()
 	own := []string{"endpoint_kind", "own", "endpoint_url", "http://192.0.2.8:8081"}
 	b.asHTMX("button").post("/speed/endpoints/test", own...).hasStatus(t, http.StatusOK).contains(t, "192.0.2.8:8081 answers in 12")
 	if asked.Token.Reveal() != "blue-kite-7" {
@@ -177,14 +178,14 @@ func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
 	box, done := p.h.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.NodeChanged })
 	defer done()
 	for i := range 100 { // within a moment: one is told of
-		p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: int64(i) * 1e6})
+		p.app.Speed.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: int64(i) * 1e6})
 	}
 	if list := box.Drain(); len(list) != 1 {
 		t.Errorf("%d events", len(list))
 	}
 	b.get("/nodes").contains(t, "↓ 99.0").contains(t, "Mbit/s")
 	b.get("/nodes/1").contains(t, "↓ 99.0")
-	p.app.NoteSpeed(1, connexa.SpeedLive{})
+	p.app.Speed.NoteSpeed(1, connexa.SpeedLive{})
 
 	at := p.clock.now()
 	_, err = p.db.Finish(t.Context(), jobs[0], connexa.Probed{

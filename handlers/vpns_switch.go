@@ -24,11 +24,11 @@ func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) {
 	one := connexa.Selection{IDs: []int64{id}}
 	switch {
 	case r.PostForm.Has("shape"):
-		err = h.app.ShapeVPN(r.Context(), id, on, connexa.VPNProtocol(r.PostForm.Get("protocol")), r.PostForm.Get("together") == "1")
+		err = h.vpns.ShapeVPN(r.Context(), id, on, connexa.VPNProtocol(r.PostForm.Get("protocol")), r.PostForm.Get("together") == "1")
 	case on:
-		_, err = h.app.StartVPNs(r.Context(), one)
+		_, err = h.vpns.StartVPNs(r.Context(), one)
 	default:
-		_, err = h.app.StopVPNs(r.Context(), one)
+		_, err = h.vpns.StopVPNs(r.Context(), one)
 	}
 	if err != nil {
 		h.renderFailure(w, r, err)
@@ -49,9 +49,9 @@ func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, err)
 		return
 	}
-	act, said := h.app.StartVPNs, "vpn.started"
+	act, said := h.vpns.StartVPNs, "vpn.started"
 	if r.PostForm.Get("on") != "1" {
-		act, said = h.app.StopVPNs, "vpn.stopped"
+		act, said = h.vpns.StopVPNs, "vpn.stopped"
 	}
 	n, err := act(context.WithoutCancel(r.Context()), s)
 	if err != nil {
@@ -73,7 +73,7 @@ func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) {
 		h.renderFailure(w, r, badForm(err))
 		return
 	}
-	if err := h.app.Disconnect(r.Context(), id, r.PostForm.Get("name")); err != nil {
+	if err := h.vpns.Disconnect(r.Context(), id, r.PostForm.Get("name")); err != nil {
 		h.renderFailure(w, r, err)
 		return
 	}
@@ -87,34 +87,34 @@ func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) {
 
 // addVPN adds to the page of a node its OpenVPN exit.
 func (h *Handlers) addVPN(ctx context.Context, v *views.Node) error {
-	if !h.app.Exits() {
+	if !h.vpns.Exits() {
 		return nil
 	}
 	id := v.Node.ID
-	rows, err := h.app.VPNRows(ctx, []int64{id})
+	rows, err := h.vpns.VPNRows(ctx, []int64{id})
 	if err != nil {
 		return err
 	}
 	v.VPN = &views.VPN{VPNRow: rows[id]}
-	if v.VPN.Seen, err = h.app.SeenVPN(ctx, id); err != nil {
+	if v.VPN.Seen, err = h.vpns.SeenVPN(ctx, id); err != nil {
 		return err
 	}
 	if v.VPN.Wanted {
-		v.VPN.Lacks = h.app.VPNLacks(ctx)
+		v.VPN.Lacks = h.vpns.VPNLacks(ctx)
 	}
 	return nil
 }
 
 // vpnsOf are the OpenVPN exits of services, by node.
 func (h *Handlers) vpnsOf(ctx context.Context, ids []int64) (map[int64]*views.VPN, error) {
-	if !h.app.Exits() || len(ids) == 0 {
+	if !h.vpns.Exits() || len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := h.app.VPNRows(ctx, ids)
+	rows, err := h.vpns.VPNRows(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	seen := h.app.SeenVPNs(ids)
+	seen := h.vpns.SeenVPNs(ids)
 	list := make(map[int64]*views.VPN, len(rows))
 	for id, row := range rows {
 		list[id] = &views.VPN{VPNRow: row, Seen: seen[id]}

@@ -54,7 +54,8 @@ func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
 	f := &fakeExits{seen: map[int64]connexa.VPNSeen{}}
-	p.app.VPNs, p.app.Running, p.app.Certificates, p.app.ClientStore = p.db, f, f, p.db
+	p.parts.exits = f
+	p.rewire()
 	if _, err := p.db.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, "Blue-Kite-7"); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,8 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	}
 
 	// What this machine lacks is said, with the line that mends it.
-	p.app.Lacks = lackOpenVPN
+	p.parts.missing = lackOpenVPN
+	p.rewire()
 	b.get("/services").contains(t, "OpenVPN cannot run on this machine yet.").contains(t, "apt-get install openvpn")
 	b.get("/nodes/2").contains(t, "apt-get install openvpn")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,6 +25,7 @@ type accountStore interface {
 	AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error)
 	HasAccounts(ctx context.Context) (bool, error)
 	Account(ctx context.Context, id int64) (connexa.Account, error)
+	LoginAddresses(ctx context.Context, user string) ([]string, error)
 	AccountByName(ctx context.Context, name string) (connexa.Account, error)
 	SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error)
 
@@ -51,11 +53,28 @@ func waitError(d time.Duration) error {
 	return &WaitError{Wait: (d + time.Second - 1).Truncate(time.Second)}
 }
 
+// sender sends notices to the channels.
+type sender interface{ Notify(connexa.Notice) }
+
+// Accounts are the logins of the panel and their sessions.
+type Accounts struct {
+	env       Env
+	store     accountStore
+	notifier  sender
+	passwords *passwords
+	limiter   limiter
+}
+
+// NewAccounts returns the service.
+func NewAccounts(env Env, store accountStore, notifier sender) *Accounts {
+	return &Accounts{env: env, store: store, notifier: notifier, passwords: newPasswords(usualCost)}
+}
+
 // FirstStart makes the user AdminName while there is no user at all. With an
 // empty password it makes one up and returns it, to be shown once; where mustChange is
 // set, that one has to be changed before anything else.
-func (a *App) FirstStart(ctx context.Context, password connexa.Secret, mustChange bool) (made bool, generated connexa.Secret, err error) {
-	some, err := a.Accounts.HasAccounts(ctx)
+func (a *Accounts) FirstStart(ctx context.Context, password connexa.Secret, mustChange bool) (made bool, generated connexa.Secret, err error) {
+	some, err := a.store.HasAccounts(ctx)
 	if err != nil || some {
 		return false, "", err
 	}
@@ -69,7 +88,7 @@ func (a *App) FirstStart(ctx context.Context, password connexa.Secret, mustChang
 	if err != nil {
 		return false, "", err
 	}
-	made, err = a.Accounts.AddFirstAccount(ctx, AdminName, hash, mustChange && generated != "")
+	made, err = a.store.AddFirstAccount(ctx, AdminName, hash, mustChange && generated != "")
 	if err != nil || !made {
 		return false, "", err
 	}
@@ -88,13 +107,13 @@ type KnownBrowser struct {
 // of its own in the queue, so that guesses from elsewhere cannot shut it out.
 //
 // The errors are Forbidden for a wrong pair, a *WaitError, and Busy.
-func (a *App) Login(ctx context.Context, name string, password connexa.Secret, browser KnownBrowser) (connexa.Account, error) {
+func (a *Accounts) Login(ctx context.Context, name string, password connexa.Secret, browser KnownBrowser) (connexa.Account, error) {
 	_, address := Actor(ctx)
 	name = strings.TrimSpace(name)
 	if len(name) > nameLongest || len(password) > passwordLongest {
 		name, password = "", "" // nobody's: as slow as any other guess, and counted like one
 	}
-	u, err := a.Accounts.AccountByName(ctx, name)
+	u, err := a.store.AccountByName(ctx, name)
 	if err != nil && connexa.CodeOf(err) != connexa.NotFound {
 		return connexa.Account{}, err
 	}
@@ -105,7 +124,7 @@ func (a *App) Login(ctx context.Context, name string, password connexa.Secret, b
 	}
 	if err := a.verifyPassword(ctx, u, password, try); err != nil {
 		if connexa.CodeOf(err) == connexa.Forbidden {
-			a.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
+			a.env.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
 		}
 		return connexa.Account{}, err
 	}
@@ -122,11 +141,11 @@ type attempt struct {
 
 // verifyPassword checks the password of u, or wastes the same time when there is no u,
 // and keeps the limiter's books: where it came from, and who was tried.
-func (a *App) verifyPassword(ctx context.Context, u connexa.Account, password connexa.Secret, try attempt) error {
+func (a *Accounts) verifyPassword(ctx context.Context, u connexa.Account, password connexa.Secret, try attempt) error {
 	keys := append([]string{try.who}, try.from...)
 	if wait, first := a.limiter.beginTry(keys...); wait > 0 {
 		if first { // one row for each time of waiting: a flood must not fill the table
-			a.recordAct(ctx, connexa.ActLoginFailed, connexa.T("audit.login.wait", wait.Round(time.Second)))
+			a.env.recordAct(ctx, connexa.ActLoginFailed, connexa.T("audit.login.wait", wait.Round(time.Second)))
 		}
 		return waitError(wait)
 	}
@@ -145,43 +164,45 @@ func (a *App) verifyPassword(ctx context.Context, u connexa.Account, password co
 
 // StartSession makes the session of a login that succeeded; token is what the
 // browser gets.
-func (a *App) StartSession(ctx context.Context, token connexa.Secret, u connexa.Account, agent string) error {
+func (a *Accounts) StartSession(ctx context.Context, token connexa.Secret, u connexa.Account, agent string) error {
 	_, address := Actor(ctx)
 	s := connexa.Session{AccountID: u.ID, Address: address, Agent: cutText(agent, 300)}
 	elsewhere, err := a.fromElsewhere(ctx, u.Name, address)
 	if err != nil { // who may come in is not kept out for the sake of a notice
-		a.Log.Error("compare the address of a login", "err", err)
+		a.env.Log.Error("compare the address of a login", "err", err)
 	}
-	if err := a.Accounts.StartSession(ctx, token, s); err != nil {
+	if err := a.store.StartSession(ctx, token, s); err != nil {
 		return err
 	}
-	a.recordAct(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
+	a.env.recordAct(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
 	if elsewhere {
-		a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: a.Now(), Name: u.Name, Text: connexa.T("notice.new_login", u.Name, address)})
+		a.notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: a.env.Now(), Name: u.Name, Text: connexa.T("notice.new_login", u.Name, address)})
 	}
 	return nil
 }
 
 // ContinueSession makes the row of a session that goes on under a new token: its person
 // has proven the password again.
-func (a *App) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
+func (a *Accounts) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
 	_, address := Actor(ctx)
-	return a.Accounts.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cutText(agent, 300)})
+	return a.store.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cutText(agent, 300)})
 }
 
 // SessionAlive says whether the session with that token still counts.
-func (a *App) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
-	return a.Accounts.SessionAlive(ctx, token)
+func (a *Accounts) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
+	return a.store.SessionAlive(ctx, token)
 }
 
 // Logout records that the person in ctx left; the session store forgets the
 // session.
-func (a *App) Logout(ctx context.Context) { a.recordAct(ctx, connexa.ActLogout, connexa.Text{}) }
+func (a *Accounts) Logout(ctx context.Context) {
+	a.env.recordAct(ctx, connexa.ActLogout, connexa.Text{})
+}
 
 // Ready says whether the panel can serve: the database answers and somebody may
 // log in.
-func (a *App) Ready(ctx context.Context) error {
-	some, err := a.Accounts.HasAccounts(ctx)
+func (a *Accounts) Ready(ctx context.Context) error {
+	some, err := a.store.HasAccounts(ctx)
 	if err == nil && !some {
 		err = connexa.Errorf(connexa.Busy, "error.not_ready")
 	}
@@ -189,21 +210,21 @@ func (a *App) Ready(ctx context.Context) error {
 }
 
 // Account returns the user with that id.
-func (a *App) Account(ctx context.Context, id int64) (connexa.Account, error) {
-	return a.Accounts.Account(ctx, id)
+func (a *Accounts) Account(ctx context.Context, id int64) (connexa.Account, error) {
+	return a.store.Account(ctx, id)
 }
 
 // Reauth checks the password of a person who is logged in, once more.
-func (a *App) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
+func (a *Accounts) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
 	if err := a.repeatError(ctx, userID, password); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActReauth, connexa.Text{})
+	a.env.recordAct(ctx, connexa.ActReauth, connexa.Text{})
 	return nil
 }
 
-func (a *App) repeatError(ctx context.Context, userID int64, password connexa.Secret) error {
-	u, err := a.Accounts.Account(ctx, userID)
+func (a *Accounts) repeatError(ctx context.Context, userID int64, password connexa.Secret) error {
+	u, err := a.store.Account(ctx, userID)
 	if err != nil {
 		return err
 	}
@@ -212,7 +233,7 @@ func (a *App) repeatError(ctx context.Context, userID int64, password connexa.Se
 	}
 	err = a.verifyPassword(ctx, u, password, attempt{who: fmt.Sprintf("again %d", userID), known: true})
 	if connexa.CodeOf(err) == connexa.Forbidden {
-		a.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
+		a.env.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
 	}
 	return err
@@ -221,8 +242,8 @@ func (a *App) repeatError(ctx context.Context, userID int64, password connexa.Se
 // ChangePassword gives a user a new password once the old one was proven, ends
 // all of the user's sessions but the one with that token, and returns how many.
 // FieldErrors name the fields "old", "new" and "repeat".
-func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
-	u, err := a.Accounts.Account(ctx, userID)
+func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
+	u, err := a.store.Account(ctx, userID)
 	if err != nil {
 		return 0, err
 	}
@@ -248,37 +269,37 @@ func (a *App) ChangePassword(ctx context.Context, userID int64, token, old, fres
 	if err != nil {
 		return 0, err
 	}
-	if ended, err = a.Accounts.SetPassword(ctx, userID, hash, token); err != nil {
+	if ended, err = a.store.SetPassword(ctx, userID, hash, token); err != nil {
 		return 0, err
 	}
-	a.recordAct(ctx, connexa.ActPassword, connexa.Text{})
+	a.env.recordAct(ctx, connexa.ActPassword, connexa.Text{})
 	_, address := Actor(ctx)
-	a.Notifier.Notify(connexa.Notice{Kind: connexa.NoticePassword, At: a.Now(), Name: u.Name, Text: connexa.T("notice.password", u.Name, address)})
+	a.notifier.Notify(connexa.Notice{Kind: connexa.NoticePassword, At: a.env.Now(), Name: u.Name, Text: connexa.T("notice.password", u.Name, address)})
 	return ended, nil
 }
 
 // Sessions lists a user's sessions; the one with the token current is marked.
-func (a *App) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
-	return a.Accounts.Sessions(ctx, userID, current)
+func (a *Accounts) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
+	return a.store.Sessions(ctx, userID, current)
 }
 
 // EndSession ends one session of a user.
-func (a *App) EndSession(ctx context.Context, userID, id int64) error {
-	if err := a.Accounts.EndSession(ctx, userID, id); err != nil {
+func (a *Accounts) EndSession(ctx context.Context, userID, id int64) error {
+	if err := a.store.EndSession(ctx, userID, id); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
+	a.env.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
 	return nil
 }
 
 // EndOtherSessions ends all sessions of a user but the one with the token keep,
 // and returns how many.
-func (a *App) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (int, error) {
-	n, err := a.Accounts.EndOtherSessions(ctx, userID, keep)
+func (a *Accounts) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (int, error) {
+	n, err := a.store.EndOtherSessions(ctx, userID, keep)
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	a.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", n))
+	a.env.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", n))
 	return n, nil
 }
 
@@ -324,4 +345,16 @@ func cutText(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// fromElsewhere says whether a user logs in from an address that is new: none of
+// the earlier logins came from it, or from its IPv6 network. The first login of
+// all is no news.
+func (a *Accounts) fromElsewhere(ctx context.Context, user, address string) (bool, error) {
+	known, err := a.store.LoginAddresses(ctx, user)
+	if err != nil || len(known) == 0 {
+		return false, err
+	}
+	here := addressKey(address)
+	return !slices.ContainsFunc(known, func(k string) bool { return addressKey(k) == here }), nil
 }

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"testing"
@@ -15,12 +14,9 @@ import (
 // silent is a notifier without channels.
 type silent struct{}
 
-func (silent) Check(connexa.Secret) error                  { return nil }
-func (silent) Notify(connexa.Notice)                       {}
-func (silent) Test(context.Context, connexa.Channel) error { return nil }
-func (silent) Wake()                                       {}
+func (silent) Notify(connexa.Notice) {}
 
-func newApp(t *testing.T) (*app.App, *db.DB) {
+func newAccounts(t *testing.T) (*app.Accounts, *db.DB) {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -31,13 +27,11 @@ func newApp(t *testing.T) (*app.App, *db.DB) {
 			t.Error(err)
 		}
 	})
-	return app.New(app.Deps{
-		Accounts: d, Settings: d, Audit: d, Notifier: silent{}, Publish: func(connexa.Event) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-	}), d
+	return app.NewAccounts(app.Env{Audit: d, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, d, silent{}), d
 }
 
 func TestFirstStart(t *testing.T) {
-	a, _ := newApp(t)
+	a, _ := newAccounts(t)
 	if err := a.Ready(t.Context()); connexa.CodeOf(err) != connexa.Busy {
 		t.Errorf("ready without a user: %v", err)
 	}
@@ -62,7 +56,7 @@ func TestFirstStart(t *testing.T) {
 }
 
 func TestFirstStartWithAPassword(t *testing.T) {
-	a, _ := newApp(t)
+	a, _ := newAccounts(t)
 	made, generated, err := a.FirstStart(t.Context(), "chosen by me, Kite-7", true)
 	if err != nil || !made || generated != "" {
 		t.Fatalf("%t, %t, %v", made, generated != "", err)
@@ -73,7 +67,7 @@ func TestFirstStartWithAPassword(t *testing.T) {
 }
 
 func TestAWaitIsTyped(t *testing.T) {
-	a, _ := newApp(t)
+	a, _ := newAccounts(t)
 	var wait *app.WaitError
 	for range 10 {
 		_, err := a.Login(app.WithActor(t.Context(), "", "192.0.2.7"), "nobody", "x", app.KnownBrowser{})
@@ -99,7 +93,7 @@ func TestAWaitIsTyped(t *testing.T) {
 }
 
 func TestChangePasswordChecks(t *testing.T) {
-	a, d := newApp(t)
+	a, d := newAccounts(t)
 	if _, _, err := a.FirstStart(t.Context(), "the old Kite-7 lantern", true); err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package app is what the panel does, without HTTP and without SQL: one file per
-// use case, each with the interfaces that it needs.
+// Package app holds the services of the panel, without HTTP and without SQL. A service
+// has one noun and the files named after it, and declares the interfaces that it needs.
 package app
 
 import (
@@ -10,80 +10,51 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Deps is what an App works with.
-type Deps struct {
-	Nodes         nodeStore
-	Accounts      accountStore
-	Settings      settingsStore
-	Audit         auditStore
-	Imports       importStore
-	Runs          runStore
-	Runner        runner
-	Speed         speedStore
-	Services      serviceStore
-	ServiceRunner serviceRunner
-	ClientStore   clientStore
-	ClientUsage   clientUsage
-	Channels      channelStore
-	Notifier      notifier
-	Monitored     monitorStore
-
-	VPNs         vpnStore // nil: there can be no OpenVPN exits
-	Running      exits
-	Certificates certificates
-	Lacks        func(context.Context) []connexa.VPNLack // what this machine lacks for exits; nil: nothing
-
-	Try        func(context.Context, connexa.Endpoint) (connexa.Measurement, error) // measures a little, without a tunnel
-	TryTargets func(ctx context.Context, targets []string) (answers []bool)
-	Kinds      []connexa.RunKind   // of run that can be started here
-	Publish    func(connexa.Event) // after a commit; never blocks
-	Now        func() time.Time
-	Zone       func() *time.Location // time zone of the panel's days. Defaults to UTC.
-	Log        *slog.Logger
-}
-
-// App is the service layer. Its methods are safe for use by many goroutines.
+// App lists the services of one panel. They are safe for use by many goroutines.
 type App struct {
-	Deps
-	passwords *passwords
-	limiter   limiter
-	pace      pace
-	live      live
-	imports   importBell
-	deletion  deletion
+	Accounts *Accounts
+	Audit    *Audit
+	Channels *Channels
+	Clients  *Clients
+	History  *History
+	Imports  *Imports
+	Monitor  *Monitor
+	Nodes    *Nodes
+	Profiles *Profiles
+	Runs     *Runs
+	Services *Services
+	Settings *Settings
+	Speed    *Speed
+	VPNs     *VPNs
 }
 
-// New returns an App. It starts nothing.
-func New(d Deps) *App {
-	return &App{Deps: d, passwords: newPasswords(usualCost), imports: make(importBell, 1), deletion: deletion{bell: make(chan struct{}, 1)}}
+// Env is what all services share.
+type Env struct {
+	Audit   auditStore
+	Publish func(connexa.Event)   // Publish is called after a commit. It must not block.
+	Zone    func() *time.Location // Zone returns the time zone of the panel. Defaults to UTC.
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
-type auditStore interface {
-	AddAudit(ctx context.Context, row connexa.AuditRow) error
-	AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error)
+func (e *Env) zone() *time.Location {
+	if e.Zone == nil {
+		return time.UTC
+	}
+	return e.Zone()
 }
 
 type actorKey struct{}
 
 type actor struct{ name, address string }
 
-// WithActor says on whose behalf ctx acts, and from which address.
+// WithActor returns a context with the account that acts and its address.
 func WithActor(ctx context.Context, name, address string) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor{name, address})
 }
 
-// Actor returns what WithActor put into ctx; both are empty for the panel itself.
+// Actor returns what WithActor put into ctx. Both are empty for the panel itself.
 func Actor(ctx context.Context) (name, address string) {
 	a, _ := ctx.Value(actorKey{}).(actor)
 	return a.name, a.address
-}
-
-// recordAct records an act of the person in ctx. An act that cannot be recorded is
-// logged, and has happened all the same.
-func (a *App) recordAct(ctx context.Context, act connexa.Act, detail connexa.Text) {
-	name, address := Actor(ctx)
-	row := connexa.AuditRow{At: a.Now(), Account: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
-	if err := a.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {
-		a.Log.Error("record an act", "act", string(act), "err", err)
-	}
 }

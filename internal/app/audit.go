@@ -6,10 +6,21 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// AuditPage returns up to size audit rows older than the one with the id before
-// (zero: from the newest), and the id to go on from, zero at the end.
-func (a *App) AuditPage(ctx context.Context, before int64, size int) (rows []connexa.AuditRow, next int64, err error) {
-	rows, err = a.Audit.AuditRows(ctx, before, size+1)
+type auditStore interface {
+	AddAudit(ctx context.Context, row connexa.AuditRow) error
+	AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error)
+}
+
+// Audit reads the audit log.
+type Audit struct{ store auditStore }
+
+// NewAudit returns the service of the audit log in store.
+func NewAudit(store auditStore) *Audit { return &Audit{store} }
+
+// AuditPage returns a page of the audit log, the newest rows first. The next page ends
+// before next; zero means that there is none.
+func (a *Audit) AuditPage(ctx context.Context, before int64, size int) (rows []connexa.AuditRow, next int64, err error) {
+	rows, err = a.store.AuditRows(ctx, before, size+1)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -18,4 +29,14 @@ func (a *App) AuditPage(ctx context.Context, before int64, size int) (rows []con
 		next = rows[size-1].ID
 	}
 	return rows, next, nil
+}
+
+// recordAct records an act of the account in ctx. An error is only logged: the act has
+// already happened.
+func (e *Env) recordAct(ctx context.Context, act connexa.Act, detail connexa.Text) {
+	name, address := Actor(ctx)
+	row := connexa.AuditRow{At: e.Now(), Account: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
+	if err := e.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {
+		e.Log.Error("record an act", "act", string(act), "err", err)
+	}
 }

@@ -29,9 +29,22 @@ type ClientRow struct {
 	Live connexa.ClientLive
 }
 
+// Clients may use the services of nodes.
+type Clients struct {
+	env      Env
+	store    clientStore
+	usage    clientUsage
+	services *Services
+}
+
+// NewClients returns the service.
+func NewClients(env Env, store clientStore, usage clientUsage, services *Services) *Clients {
+	return &Clients{env: env, store: store, usage: usage, services: services}
+}
+
 // Clients lists the access users by name.
-func (a *App) Clients(ctx context.Context) ([]ClientRow, error) {
-	users, err := a.ClientStore.Clients(ctx)
+func (a *Clients) Clients(ctx context.Context) ([]ClientRow, error) {
+	users, err := a.store.Clients(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +56,8 @@ func (a *App) Clients(ctx context.Context) ([]ClientRow, error) {
 }
 
 // Client returns one access user.
-func (a *App) Client(ctx context.Context, id int64) (ClientRow, error) {
-	u, err := a.ClientStore.Client(ctx, id)
+func (a *Clients) Client(ctx context.Context, id int64) (ClientRow, error) {
+	u, err := a.store.Client(ctx, id)
 	if err != nil {
 		return ClientRow{}, err
 	}
@@ -53,26 +66,26 @@ func (a *App) Client(ctx context.Context, id int64) (ClientRow, error) {
 
 // clientRow adds to a user what it does now; of one that nobody has read yet the
 // row itself tells.
-func (a *App) clientRow(u connexa.Client) ClientRow {
-	live, ok := a.ClientUsage.Live(u.ID)
+func (a *Clients) clientRow(u connexa.Client) ClientRow {
+	live, ok := a.usage.Live(u.ID)
 	if !ok {
 		live = connexa.ClientLive{Up: u.Up, Down: u.Down, SeenAt: u.SeenAt, SeenFrom: u.SeenFrom}
 	}
-	live.State = u.State(a.Now(), live.Up+live.Down) // of the row: the view follows an edit a moment later
+	live.State = u.State(a.env.Now(), live.Up+live.Down) // of the row: the view follows an edit a moment later
 	return ClientRow{u, live}
 }
 
 // AddClient checks in and adds it as an access user; without a password it makes
 // one. What is wrong with it comes as FieldErrors.
-func (a *App) AddClient(ctx context.Context, in connexa.ClientInput) (int64, error) {
-	u, password, err := connexa.ParseClient(in, a.PanelZone())
+func (a *Clients) AddClient(ctx context.Context, in connexa.ClientInput) (int64, error) {
+	u, password, err := connexa.ParseClient(in, a.env.zone())
 	if err != nil {
 		return 0, err
 	}
 	if password == "" {
 		password = randomPassword()
 	}
-	id, err := a.ClientStore.AddClient(ctx, u, password)
+	id, err := a.store.AddClient(ctx, u, password)
 	if err != nil {
 		if connexa.TextOf(err).Key == "error.exists" {
 			err = connexa.FieldErrors{"name": connexa.T("clients.taken")}
@@ -87,24 +100,24 @@ func (a *App) AddClient(ctx context.Context, in connexa.ClientInput) (int64, err
 // access user but for its name; an empty password keeps the old one. revision is
 // that of the user when the person began: when it is no longer, the edit is
 // Conflict.
-func (a *App) EditClient(ctx context.Context, id, revision int64, in connexa.ClientInput) error {
-	old, err := a.ClientStore.Client(ctx, id)
+func (a *Clients) EditClient(ctx context.Context, id, revision int64, in connexa.ClientInput) error {
+	old, err := a.store.Client(ctx, id)
 	if err != nil {
 		return err
 	}
 	in.Name = old.Name
-	u, password, err := connexa.ParseClient(in, a.PanelZone())
+	u, password, err := connexa.ParseClient(in, a.env.zone())
 	if err != nil {
 		return err
 	}
 	u.ID, u.Revision = id, revision
-	if in.Expires == connexa.ExpiryDay(old.Expires, a.PanelZone()) {
+	if in.Expires == connexa.ExpiryDay(old.Expires, a.env.zone()) {
 		u.Expires = old.Expires // it may have been set in another zone
 	}
-	if err := a.ClientStore.EditClient(ctx, u, password); err != nil {
+	if err := a.store.EditClient(ctx, u, password); err != nil {
 		return err
 	}
-	changes := connexa.ClientChanges(&old, &u, a.PanelZone())
+	changes := connexa.ClientChanges(&old, &u, a.env.zone())
 	if password != "" {
 		changes = append(changes, connexa.PasswordChange())
 	}
@@ -113,40 +126,40 @@ func (a *App) EditClient(ctx context.Context, id, revision int64, in connexa.Cli
 }
 
 // EnableClient lets an access user in, or cuts it off.
-func (a *App) EnableClient(ctx context.Context, id int64, enabled bool) error {
+func (a *Clients) EnableClient(ctx context.Context, id int64, enabled bool) error {
 	what := "audit.clients.disabled"
 	if enabled {
 		what = "audit.clients.enabled"
 	}
 	return a.changeClient(ctx, id, connexa.ActClientChanged, what, func(ctx context.Context) error {
-		return a.ClientStore.EnableClient(ctx, id, enabled)
+		return a.store.EnableClient(ctx, id, enabled)
 	})
 }
 
 // RenewClientPassword gives an access user a new password that nobody chose.
-func (a *App) RenewClientPassword(ctx context.Context, id int64) error {
+func (a *Clients) RenewClientPassword(ctx context.Context, id int64) error {
 	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.clients.password", func(ctx context.Context) error {
-		return a.ClientStore.SetClientPassword(ctx, id, randomPassword())
+		return a.store.SetClientPassword(ctx, id, randomPassword())
 	})
 }
 
 // ResetClientUsage begins the counters of an access user anew, and with them its quota.
-func (a *App) ResetClientUsage(ctx context.Context, id int64) error {
+func (a *Clients) ResetClientUsage(ctx context.Context, id int64) error {
 	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.clients.reset", func(ctx context.Context) error {
-		return a.ClientUsage.Reset(ctx, id)
+		return a.usage.Reset(ctx, id)
 	})
 }
 
 // DeleteClient deletes an access user.
-func (a *App) DeleteClient(ctx context.Context, id int64) error {
+func (a *Clients) DeleteClient(ctx context.Context, id int64) error {
 	return a.changeClient(ctx, id, connexa.ActClientDeleted, "audit.client", func(ctx context.Context) error {
-		return a.ClientStore.DeleteClient(ctx, id)
+		return a.store.DeleteClient(ctx, id)
 	})
 }
 
 // changeClient does something to an access user and tells of it.
-func (a *App) changeClient(ctx context.Context, id int64, act connexa.Act, what string, change func(context.Context) error) error {
-	u, err := a.ClientStore.Client(ctx, id)
+func (a *Clients) changeClient(ctx context.Context, id int64, act connexa.Act, what string, change func(context.Context) error) error {
+	u, err := a.store.Client(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -162,28 +175,28 @@ func (a *App) changeClient(ctx context.Context, id int64, act connexa.Act, what 
 }
 
 // clientChanged tells everybody; id is zero where the list has changed.
-func (a *App) clientChanged(ctx context.Context, act connexa.Act, id int64, what connexa.Text) {
-	a.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: id})
-	a.recordAct(ctx, act, what)
+func (a *Clients) clientChanged(ctx context.Context, act connexa.Act, id int64, what connexa.Text) {
+	a.env.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: id})
+	a.env.recordAct(ctx, act, what)
 }
 
 // RevealClientPassword returns the password of an access user, and records that it did.
-func (a *App) RevealClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
-	u, err := a.ClientStore.Client(ctx, id)
+func (a *Clients) RevealClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
+	u, err := a.store.Client(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	password, err := a.ClientStore.ClientPassword(ctx, id)
+	password, err := a.store.ClientPassword(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	a.recordAct(ctx, connexa.ActReveal, connexa.T("audit.client", u.Name))
+	a.env.recordAct(ctx, connexa.ActReveal, connexa.T("audit.client", u.Name))
 	return password, nil
 }
 
 // ClientServices lists the services that run and that an access user may use.
-func (a *App) ClientServices(ctx context.Context, u *connexa.Client) ([]NodeService, error) {
-	list, err := a.RunningServices(ctx, connexa.ServiceFilter{})
+func (a *Clients) ClientServices(ctx context.Context, u *connexa.Client) ([]NodeService, error) {
+	list, err := a.services.RunningServices(ctx, connexa.ServiceFilter{})
 	if err != nil {
 		return nil, err
 	}
@@ -194,18 +207,4 @@ func (a *App) ClientServices(ctx context.Context, u *connexa.Client) ([]NodeServ
 		}
 	}
 	return may, nil
-}
-
-// ServedNodes lists the nodes that have, or had, a service, by their addresses:
-// those that an access user may be given.
-func (a *App) ServedNodes(ctx context.Context, also []int64) ([]NodeService, error) {
-	services, err := a.Services.ServiceRows(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	ids := append([]int64(nil), also...)
-	for id := range services {
-		ids = append(ids, id)
-	}
-	return a.nodeServices(ctx, ids, services)
 }

@@ -10,6 +10,8 @@ import (
 )
 
 type historyStore interface {
+	Node(ctx context.Context, id int64) (connexa.Node, error)
+	LastSpeed(ctx context.Context, nodeID int64) (connexa.Entry, error)
 	NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error)
 	NodeHistoryAfter(ctx context.Context, nodeID, after int64, n int) ([]connexa.Entry, error)
 	NodeProbes(ctx context.Context, nodeID int64, n int) ([]connexa.Entry, error)
@@ -38,17 +40,29 @@ const (
 	beatRows  = 50
 )
 
+// History reads the history of the nodes and the figures of the dashboard.
+type History struct {
+	env      Env
+	store    historyStore
+	settings *Settings
+}
+
+// NewHistory returns the service.
+func NewHistory(env Env, store historyStore, settings *Settings) *History {
+	return &History{env: env, store: store, settings: settings}
+}
+
 // NodeStory returns a node with the probe that its status rests on, its last probe and a page of its history: the
 // one that begins before a row, the one that ends after it, or, with zeros, the
 // first.
-func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory, error) {
-	n, err := a.Nodes.Node(ctx, id)
+func (a *History) NodeStory(ctx context.Context, id, before, after int64) (NodeStory, error) {
+	n, err := a.store.Node(ctx, id)
 	if err != nil {
 		return NodeStory{}, err
 	}
 	s := NodeStory{Node: n}
 	if !n.Last.At.IsZero() { // else the last probe was of another server or login
-		s.Last, err = a.Nodes.LastProbe(ctx, id)
+		s.Last, err = a.store.LastProbe(ctx, id)
 		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
 			return NodeStory{}, err
 		}
@@ -56,7 +70,7 @@ func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory
 			return NodeStory{}, err
 		}
 	}
-	if s.Beats, err = a.Nodes.NodeProbes(ctx, id, beatRows); err != nil {
+	if s.Beats, err = a.store.NodeProbes(ctx, id, beatRows); err != nil {
 		return NodeStory{}, err
 	}
 	slices.Reverse(s.Beats)
@@ -65,8 +79,8 @@ func (a *App) NodeStory(ctx context.Context, id, before, after int64) (NodeStory
 
 // basisOf returns the probe that the status of a tested node rests on. Where its
 // row was pruned, what the node keeps of it stands in: without the trace.
-func (a *App) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, error) {
-	e, err := a.Nodes.BasisProbe(ctx, n.ID, n.Basis)
+func (a *History) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, error) {
+	e, err := a.store.BasisProbe(ctx, n.ID, n.Basis)
 	if connexa.CodeOf(err) != connexa.NotFound {
 		return e, err
 	}
@@ -82,10 +96,10 @@ func (a *App) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, erro
 }
 
 // historyPage fills in a page of history, and where the pages beside it are.
-func (a *App) historyPage(ctx context.Context, s *NodeStory, before, after int64) (err error) {
+func (a *History) historyPage(ctx context.Context, s *NodeStory, before, after int64) (err error) {
 	more := false
 	if after > 0 {
-		if s.History, err = a.Nodes.NodeHistoryAfter(ctx, s.Node.ID, after, storyRows+1); err != nil {
+		if s.History, err = a.store.NodeHistoryAfter(ctx, s.Node.ID, after, storyRows+1); err != nil {
 			return err
 		}
 		if more = len(s.History) > storyRows; more {
@@ -95,7 +109,7 @@ func (a *App) historyPage(ctx context.Context, s *NodeStory, before, after int64
 		}
 		before = 0 // fewer are left: the first page shows them
 	}
-	if s.History, err = a.Nodes.NodeHistory(ctx, s.Node.ID, before, storyRows+1); err != nil {
+	if s.History, err = a.store.NodeHistory(ctx, s.Node.ID, before, storyRows+1); err != nil {
 		return err
 	}
 	if more = len(s.History) > storyRows; more {
@@ -103,7 +117,7 @@ func (a *App) historyPage(ctx context.Context, s *NodeStory, before, after int64
 		s.Older = s.History[storyRows-1].ID
 	}
 	if before > 0 && len(s.History) > 0 {
-		newer, err := a.Nodes.NodeHistoryAfter(ctx, s.Node.ID, s.History[0].ID, 1)
+		newer, err := a.store.NodeHistoryAfter(ctx, s.Node.ID, s.History[0].ID, 1)
 		if err != nil {
 			return err
 		}
@@ -125,14 +139,14 @@ type Picture struct {
 const pictureSpans = 400
 
 // NodePicture returns the picture of a node's history.
-func (a *App) NodePicture(ctx context.Context, id int64, p connexa.Period) (Picture, error) {
-	s, err := a.Settings.Settings(ctx)
+func (a *History) NodePicture(ctx context.Context, id int64, p connexa.Period) (Picture, error) {
+	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return Picture{}, err
 	}
-	now := a.Now()
+	now := a.env.Now()
 	v := Picture{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Retention())}
-	spans, err := a.Nodes.NodeSpans(ctx, id, v.Tier, v.From)
+	spans, err := a.store.NodeSpans(ctx, id, v.Tier, v.From)
 	if err != nil {
 		return Picture{}, err
 	}
@@ -145,22 +159,22 @@ func (a *App) NodePicture(ctx context.Context, id int64, p connexa.Period) (Pict
 }
 
 // NodeHistory yields the whole history of a node, the oldest row first.
-func (a *App) NodeHistory(ctx context.Context, id int64) (connexa.Node, iter.Seq2[connexa.Entry, error], error) {
-	n, err := a.Nodes.Node(ctx, id)
+func (a *History) NodeHistory(ctx context.Context, id int64) (connexa.Node, iter.Seq2[connexa.Entry, error], error) {
+	n, err := a.store.Node(ctx, id)
 	if err != nil {
 		return n, nil, err
 	}
-	return n, a.Nodes.WholeHistory(ctx, id), nil
+	return n, a.store.WholeHistory(ctx, id), nil
 }
 
 // NodeSums returns what the probes of a node came to in each hour or day, for as
 // long as that is kept.
-func (a *App) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connexa.Node, []connexa.Bucket, error) {
-	n, err := a.Nodes.Node(ctx, id)
+func (a *History) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connexa.Node, []connexa.Bucket, error) {
+	n, err := a.store.Node(ctx, id)
 	if err != nil {
 		return n, nil, err
 	}
-	s, err := a.Settings.Settings(ctx)
+	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return n, nil, err
 	}
@@ -168,19 +182,32 @@ func (a *App) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connex
 	if tier == connexa.EveryDay {
 		days = s.HistoryDayDays
 	}
-	spans, err := a.Nodes.NodeSpans(ctx, id, tier, a.Now().Add(-time.Duration(days)*24*time.Hour))
+	spans, err := a.store.NodeSpans(ctx, id, tier, a.env.Now().Add(-time.Duration(days)*24*time.Hour))
 	return n, spans, err
 }
 
 // Sparks returns the last latencies of nodes.
-func (a *App) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error) {
-	return a.Nodes.Sparks(ctx, nodes)
+func (a *History) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error) {
+	return a.store.Sparks(ctx, nodes)
 }
 
 // Fleet returns how the nodes stand all together. It belongs to all who ask:
 // nobody changes it.
-func (a *App) Fleet(ctx context.Context) (connexa.Fleet, error) { return a.Nodes.Fleet(ctx) }
+func (a *History) Fleet(ctx context.Context) (connexa.Fleet, error) { return a.store.Fleet(ctx) }
 
 // Uplink returns how fast this machine itself was found to be; zero while that
 // was never measured.
-func (a *App) Uplink(ctx context.Context) (connexa.Uplink, error) { return a.Nodes.Uplink(ctx) }
+func (a *History) Uplink(ctx context.Context) (connexa.Uplink, error) { return a.store.Uplink(ctx) }
+
+// LastSpeed returns the last row of a node's history that holds a measurement;
+// nil: it was never measured.
+func (a *History) LastSpeed(ctx context.Context, nodeID int64) (*connexa.Entry, error) {
+	e, err := a.store.LastSpeed(ctx, nodeID)
+	switch {
+	case connexa.CodeOf(err) == connexa.NotFound:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &e, nil
+}

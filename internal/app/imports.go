@@ -50,9 +50,22 @@ type importStore interface {
 	importWork
 }
 
+// Imports reads files of nodes, shows what they would change, and writes them.
+type Imports struct {
+	env   Env
+	store importStore
+	runs  *Runs
+	bell  importBell
+}
+
+// NewImports returns the service. The caller must call RunImports.
+func NewImports(env Env, store importStore, runs *Runs) *Imports {
+	return &Imports{env: env, store: store, runs: runs, bell: make(importBell, 1)}
+}
+
 // UploadImport takes the text of an import as it comes and returns its id; the
 // reading goes on behind. What is no text at all is refused at once.
-func (a *App) UploadImport(ctx context.Context, name string, test connexa.ImportTest, r io.Reader) (int64, error) {
+func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.ImportTest, r io.Reader) (int64, error) {
 	if test == "" {
 		test = connexa.TestNone
 	}
@@ -68,7 +81,7 @@ func (a *App) UploadImport(ctx context.Context, name string, test connexa.Import
 		return 0, err
 	}
 	by, _ := Actor(ctx)
-	id, err := a.Imports.StartImport(ctx, connexa.Import{Name: fileName(name), Test: test, By: by})
+	id, err := a.store.StartImport(ctx, connexa.Import{Name: fileName(name), Test: test, By: by})
 	if err != nil {
 		return 0, err
 	}
@@ -79,19 +92,19 @@ func (a *App) UploadImport(ctx context.Context, name string, test connexa.Import
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		return 0, errors.Join(err, a.Imports.FailImport(ctx, id, text))
+		return 0, errors.Join(err, a.store.FailImport(ctx, id, text))
 	}
-	a.imports.wakeUp()
+	a.bell.wakeUp()
 	return id, nil
 }
 
 // receiveText keeps the text in pieces, of which the first n bytes are in chunk.
-func (a *App) receiveText(ctx context.Context, id int64, chunk []byte, n int, r io.Reader) error {
+func (a *Imports) receiveText(ctx context.Context, id int64, chunk []byte, n int, r io.Reader) error {
 	for i, total := 0, 0; n > 0; i++ {
 		if total += n; total > MaxImport {
 			return connexa.Errorf(connexa.Invalid, "import.error.big", MaxImport>>20)
 		}
-		if err := a.Imports.AddImportChunk(ctx, id, i, chunk[:n]); err != nil {
+		if err := a.store.AddImportChunk(ctx, id, i, chunk[:n]); err != nil {
 			return err
 		}
 		var err error
@@ -100,7 +113,7 @@ func (a *App) receiveText(ctx context.Context, id int64, chunk []byte, n int, r 
 			return fmt.Errorf("receive a file: %w", err)
 		}
 	}
-	return a.Imports.EndUpload(ctx, id)
+	return a.store.EndUpload(ctx, id)
 }
 
 func upToEnd(err error) error {
@@ -124,30 +137,30 @@ func fileName(s string) string {
 
 // SetImportTest says which test follows the import id; zero is one that is yet
 // to come, whose test is only looked at.
-func (a *App) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
+func (a *Imports) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
 	if !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
 	if id == 0 {
 		return nil
 	}
-	return a.Imports.SetImportTest(ctx, id, test)
+	return a.store.SetImportTest(ctx, id, test)
 }
 
 // ChooseImportTest says which test follows an import, by a person who sees its
 // preview.
-func (a *App) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
+func (a *Imports) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
 	if !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
-	return a.Imports.ChooseImportTest(ctx, id, test)
+	return a.store.ChooseImportTest(ctx, id, test)
 }
 
 // PlanImport counts what an import would do as it is chosen now, and names the
 // test that it should be followed by: a ping does not try passwords, so one that a
 // person has not chosen in the preview gives way to a login where passwords differ.
-func (a *App) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, connexa.ImportTest, error) {
-	plan, err := a.Imports.PlanImport(ctx, i)
+func (a *Imports) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, connexa.ImportTest, error) {
+	plan, err := a.store.PlanImport(ctx, i)
 	login := connexa.ImportTest(connexa.RunLogin)
 	if plan.Passwords > 0 && !i.TestChosen && i.Test == connexa.ImportTest(connexa.RunPing) && a.checkTestable(login) {
 		return plan, login, err
@@ -156,35 +169,35 @@ func (a *App) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportP
 }
 
 // checkTestable says whether a test can follow an import here.
-func (a *App) checkTestable(t connexa.ImportTest) bool {
-	return t == connexa.TestNone || slices.Contains(a.Kinds, connexa.RunKind(t))
+func (a *Imports) checkTestable(t connexa.ImportTest) bool {
+	return t == connexa.TestNone || slices.Contains(a.runs.kinds, connexa.RunKind(t))
 }
 
 // ImportTests lists the tests that can follow an import.
-func (a *App) ImportTests() []connexa.ImportTest {
+func (a *Imports) ImportTests() []connexa.ImportTest {
 	tests := []connexa.ImportTest{connexa.TestNone}
-	for _, k := range a.Kinds {
+	for _, k := range a.runs.kinds {
 		tests = append(tests, connexa.ImportTest(k))
 	}
 	return tests
 }
 
 // Import returns one import.
-func (a *App) Import(ctx context.Context, id int64) (connexa.Import, error) {
-	return a.Imports.Import(ctx, id)
+func (a *Imports) Import(ctx context.Context, id int64) (connexa.Import, error) {
+	return a.store.Import(ctx, id)
 }
 
 // RecentImports lists the last imports, the newest first.
-func (a *App) RecentImports(ctx context.Context) ([]connexa.Import, error) {
-	return a.Imports.Imports(ctx, importsListed)
+func (a *Imports) RecentImports(ctx context.Context) ([]connexa.Import, error) {
+	return a.store.Imports(ctx, importsListed)
 }
 
 // ImportLines lists one page of the lines of one class of an import; after is the
 // id of the last line of the page before. more says that there is another page.
 // The text of bad lines is masked unless reveal is set, which takes a recent entry of
 // the password.
-func (a *App) ImportLines(ctx context.Context, i connexa.Import, class connexa.LineClass, after int64, size int, reveal bool) (lines []connexa.ImportLine, more bool, err error) {
-	lines, err = a.Imports.ImportLines(ctx, i.ID, class, after, size+1)
+func (a *Imports) ImportLines(ctx context.Context, i connexa.Import, class connexa.LineClass, after int64, size int, reveal bool) (lines []connexa.ImportLine, more bool, err error) {
+	lines, err = a.store.ImportLines(ctx, i.ID, class, after, size+1)
 	if len(lines) > size {
 		lines, more = lines[:size], true
 	}
@@ -192,7 +205,7 @@ func (a *App) ImportLines(ctx context.Context, i connexa.Import, class connexa.L
 		maskLine(i, &lines[n], reveal)
 	}
 	if reveal && len(lines) > 0 {
-		a.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", len(lines), strconv.FormatInt(i.ID, 10)))
+		a.env.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", len(lines), strconv.FormatInt(i.ID, 10)))
 	}
 	return lines, more, err
 }
@@ -219,15 +232,15 @@ func shapeOf(i connexa.Import) importer.Shape {
 
 // CorrectImportLine reads a bad line again as a person has corrected it, and
 // returns it as the preview shows it now. Only that line is read.
-func (a *App) CorrectImportLine(ctx context.Context, id, line int64, text string) (connexa.ImportLine, error) {
-	i, err := a.Imports.Import(ctx, id)
+func (a *Imports) CorrectImportLine(ctx context.Context, id, line int64, text string) (connexa.ImportLine, error) {
+	i, err := a.store.Import(ctx, id)
 	if err != nil {
 		return connexa.ImportLine{}, err
 	}
 	if i.State != connexa.ImportReady {
 		return connexa.ImportLine{}, connexa.Errorf(connexa.Conflict, "import.error.moved_on")
 	}
-	before, err := a.Imports.ImportLine(ctx, id, line)
+	before, err := a.store.ImportLine(ctx, id, line)
 	if err != nil {
 		return connexa.ImportLine{}, err
 	}
@@ -235,11 +248,11 @@ func (a *App) CorrectImportLine(ctx context.Context, id, line int64, text string
 	if len(columns) == 0 {
 		columns = i.Mapping
 	}
-	if err := a.Imports.CorrectLine(ctx, id, line, importer.ParseLine(text, shapeOf(i), columns)); err != nil {
+	if err := a.store.CorrectLine(ctx, id, line, importer.ParseLine(text, shapeOf(i), columns)); err != nil {
 		return connexa.ImportLine{}, err
 	}
 	a.importChanged(id)
-	l, err := a.Imports.ImportLine(ctx, id, line)
+	l, err := a.store.ImportLine(ctx, id, line)
 	maskLine(i, &l, false)
 	return l, err
 }
@@ -252,8 +265,8 @@ type ImportColumn struct {
 }
 
 // ImportColumns looks at the columns of an import's text.
-func (a *App) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColumn, error) {
-	rd, err := importer.New(a.Imports.ImportText(ctx, i.ID), importOptions(i.Chosen))
+func (a *Imports) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColumn, error) {
+	rd, err := importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen))
 	if err != nil {
 		return nil, err
 	}
@@ -298,13 +311,13 @@ func maskValue(field, s string) string {
 }
 
 // ImportFields lists what a column may hold.
-func (a *App) ImportFields() []string { return importer.Fields() }
+func (a *Imports) ImportFields() []string { return importer.Fields() }
 
 // ImportFieldName is the name of a field of a mapping.
-func (a *App) ImportFieldName(field string) connexa.Text { return importer.FieldName(field) }
+func (a *Imports) ImportFieldName(field string) connexa.Text { return importer.FieldName(field) }
 
 // ImportEncodings lists the encodings that a person may choose.
-func (a *App) ImportEncodings() []string { return importer.Encodings() }
+func (a *Imports) ImportEncodings() []string { return importer.Encodings() }
 
 func importOptions(o connexa.ImportOptions) importer.Options {
 	return importer.Options{Format: o.Format, Encoding: o.Encoding, Separator: o.Separator, Mapping: o.Mapping}
@@ -312,7 +325,7 @@ func importOptions(o connexa.ImportOptions) importer.Options {
 
 // RereadImport has the text of an import read again in the way that a person
 // says.
-func (a *App) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
+func (a *Imports) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
 	switch o.Format {
 	case "", importer.CSV, importer.Text, importer.JSON:
 	default:
@@ -326,16 +339,16 @@ func (a *App) RereadImport(ctx context.Context, id int64, o connexa.ImportOption
 			return err
 		}
 	}
-	if err := a.Imports.RereadImport(ctx, id, o); err != nil {
+	if err := a.store.RereadImport(ctx, id, o); err != nil {
 		return err
 	}
-	a.imports.wakeUp()
+	a.bell.wakeUp()
 	a.importChanged(id)
 	return nil
 }
 
 // ChooseForImport says what becomes of all conflicts, or of the one of a line.
-func (a *App) ChooseForImport(ctx context.Context, id, line int64, choice connexa.Choice) error {
+func (a *Imports) ChooseForImport(ctx context.Context, id, line int64, choice connexa.Choice) error {
 	switch choice {
 	case connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth:
 	default:
@@ -343,9 +356,9 @@ func (a *App) ChooseForImport(ctx context.Context, id, line int64, choice connex
 	}
 	var err error
 	if line == 0 {
-		err = a.Imports.SetImportChoice(ctx, id, choice)
+		err = a.store.SetImportChoice(ctx, id, choice)
 	} else {
-		err = a.Imports.SetLineChoice(ctx, id, line, choice)
+		err = a.store.SetLineChoice(ctx, id, line, choice)
 	}
 	if err == nil {
 		a.importChanged(id)
@@ -356,11 +369,11 @@ func (a *App) ChooseForImport(ctx context.Context, id, line int64, choice connex
 // ConfirmImport lets an import go on to be written; when it is still being read,
 // as soon as that is done. An empty test or choice leaves what was chosen before.
 // To confirm twice is no fault.
-func (a *App) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
+func (a *Imports) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
 	if test != "" && !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
 	}
-	i, err := a.Imports.Import(ctx, id)
+	i, err := a.store.Import(ctx, id)
 	switch {
 	case err != nil:
 		return err
@@ -369,11 +382,11 @@ func (a *App) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTe
 	case i.State == connexa.ImportRunning || i.State == connexa.ImportDone:
 		return nil
 	}
-	if err := a.Imports.ConfirmImport(ctx, id, test, choice); err != nil {
+	if err := a.store.ConfirmImport(ctx, id, test, choice); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.confirmed", strconv.FormatInt(id, 10), importName(i)))
-	a.imports.wakeUp()
+	a.env.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.confirmed", strconv.FormatInt(id, 10), importName(i)))
+	a.bell.wakeUp()
 	a.importChanged(id)
 	return nil
 }
@@ -386,26 +399,26 @@ func importName(i connexa.Import) any {
 }
 
 // CancelImport ends an import. What it has written already stays.
-func (a *App) CancelImport(ctx context.Context, id int64) error {
-	if err := a.Imports.CancelImport(ctx, id); err != nil {
+func (a *Imports) CancelImport(ctx context.Context, id int64) error {
+	if err := a.store.CancelImport(ctx, id); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.cancelled", strconv.FormatInt(id, 10)))
+	a.env.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.cancelled", strconv.FormatInt(id, 10)))
 	a.importChanged(id)
 	return nil
 }
 
 // BadLines yields the bad lines of an import with what stood there, passwords
 // and all; the caller has asked the person for the password again.
-func (a *App) BadLines(ctx context.Context, id int64) (iter.Seq2[connexa.ImportRow, error], error) {
-	i, err := a.Imports.Import(ctx, id)
+func (a *Imports) BadLines(ctx context.Context, id int64) (iter.Seq2[connexa.ImportRow, error], error) {
+	i, err := a.store.Import(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	a.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", i.Bad, strconv.FormatInt(id, 10)))
-	return a.Imports.BadLines(ctx, id), nil
+	a.env.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", i.Bad, strconv.FormatInt(id, 10)))
+	return a.store.BadLines(ctx, id), nil
 }
 
-func (a *App) importChanged(id int64) {
-	a.Publish(connexa.Event{Topic: connexa.ImportChanged, ID: id})
+func (a *Imports) importChanged(id int64) {
+	a.env.Publish(connexa.Event{Topic: connexa.ImportChanged, ID: id})
 }

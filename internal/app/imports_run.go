@@ -49,9 +49,9 @@ func (b importBell) wakeUp() {
 
 // RunImports reads and writes imports until ctx is done. What an earlier process
 // left unfinished goes on where it was.
-func (a *App) RunImports(ctx context.Context) error {
-	if err := a.Imports.CutImports(ctx); err != nil {
-		a.Log.Error("end cut uploads", "err", err)
+func (a *Imports) RunImports(ctx context.Context) error {
+	if err := a.store.CutImports(ctx); err != nil {
+		a.env.Log.Error("end cut uploads", "err", err)
 	}
 	var (
 		workers sync.WaitGroup
@@ -72,15 +72,15 @@ func (a *App) RunImports(ctx context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
 		delete(busy, id)
-		a.imports.wakeUp()
+		a.bell.wakeUp()
 	}
 	expiry := time.NewTicker(importExpiry)
 	defer expiry.Stop()
 	a.expireImports(ctx)
 	for {
-		waiting, err := a.Imports.WaitingImports(ctx)
+		waiting, err := a.store.WaitingImports(ctx)
 		if err != nil && ctx.Err() == nil {
-			a.Log.Error("look for imports", "err", err)
+			a.env.Log.Error("look for imports", "err", err)
 		}
 		for _, i := range waiting {
 			if claim(i.ID) {
@@ -93,21 +93,21 @@ func (a *App) RunImports(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-a.imports:
+		case <-a.bell:
 		case <-expiry.C:
 			a.expireImports(ctx)
 		}
 	}
 }
 
-func (a *App) expireImports(ctx context.Context) {
-	if err := a.Imports.ExpireImports(ctx, a.Now().Add(-importKept)); err != nil && ctx.Err() == nil {
-		a.Log.Error("forget old imports", "err", err)
+func (a *Imports) expireImports(ctx context.Context) {
+	if err := a.store.ExpireImports(ctx, a.env.Now().Add(-importKept)); err != nil && ctx.Err() == nil {
+		a.env.Log.Error("forget old imports", "err", err)
 	}
 }
 
 // workImport does the next step of one import.
-func (a *App) workImport(ctx context.Context, i connexa.Import) {
+func (a *Imports) workImport(ctx context.Context, i connexa.Import) {
 	step := a.readImport
 	if i.State == connexa.ImportRunning {
 		step = a.writeImport
@@ -118,19 +118,19 @@ func (a *App) workImport(ctx context.Context, i connexa.Import) {
 	case err == nil || ctx.Err() != nil:
 		return
 	case connexa.CodeOf(err) == connexa.Conflict: // somebody cancelled it, or has it read anew
-		a.Log.Debug("an import moved on", "import", i.ID, "err", err)
+		a.env.Log.Debug("an import moved on", "import", i.ID, "err", err)
 		return
 	case i.State == connexa.ImportReading:
 		text := connexa.TextOf(err)
 		if connexa.CodeOf(err) == connexa.Internal {
-			a.Log.Error("read an import", "import", i.ID, "err", err)
+			a.env.Log.Error("read an import", "import", i.ID, "err", err)
 		}
-		if err = a.Imports.FailImport(ctx, i.ID, text); err == nil {
+		if err = a.store.FailImport(ctx, i.ID, text); err == nil {
 			a.importChanged(i.ID)
 			return
 		}
 	}
-	a.Log.Error("an import waits", "import", i.ID, "err", err)
+	a.env.Log.Error("an import waits", "import", i.ID, "err", err)
 	select {
 	case <-ctx.Done():
 	case <-time.After(importRetry):
@@ -138,24 +138,24 @@ func (a *App) workImport(ctx context.Context, i connexa.Import) {
 }
 
 // reportProgress returns what tells the pages of an import, but not too often.
-func (a *App) reportProgress(id int64, more ...connexa.Topic) func() {
+func (a *Imports) reportProgress(id int64, more ...connexa.Topic) func() {
 	var last time.Time
 	return func() {
-		now := a.Now()
+		now := a.env.Now()
 		if now.Sub(last) < importProgress {
 			return
 		}
 		last = now
 		a.importChanged(id)
 		for _, t := range more {
-			a.Publish(connexa.Event{Topic: t})
+			a.env.Publish(connexa.Event{Topic: t})
 		}
 	}
 }
 
 // readImport reads a text into its preview.
-func (a *App) readImport(ctx context.Context, i connexa.Import) error {
-	rd, err := importer.New(a.Imports.ImportText(ctx, i.ID), importOptions(i.Chosen))
+func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
+	rd, err := importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen))
 	if err != nil {
 		return err
 	}
@@ -163,15 +163,15 @@ func (a *App) readImport(ctx context.Context, i connexa.Import) error {
 	keep := func() error {
 		s := rd.Shape()
 		i.Format, i.Encoding, i.Separator, i.Header, i.Mapping = s.Format, s.Encoding, s.Separator, s.Header, s.Mapping
-		return a.Imports.ShapeImport(ctx, i)
+		return a.store.ShapeImport(ctx, i)
 	}
 	if err := keep(); err != nil {
 		return err
 	}
 	if shape.Unmapped {
-		return a.Imports.AskForMapping(ctx, i.ID)
+		return a.store.AskForMapping(ctx, i.ID)
 	}
-	if err := a.Imports.FillImport(ctx, i.ID, rd.Rows(), a.reportProgress(i.ID)); err != nil {
+	if err := a.store.FillImport(ctx, i.ID, rd.Rows(), a.reportProgress(i.ID)); err != nil {
 		return err
 	}
 	if rd.Shape().Encoding != shape.Encoding {
@@ -179,60 +179,60 @@ func (a *App) readImport(ctx context.Context, i connexa.Import) error {
 			return err
 		}
 	}
-	now, err := a.Imports.Import(ctx, i.ID)
+	now, err := a.store.Import(ctx, i.ID)
 	if err != nil {
 		return err
 	}
 	if now.New+now.Same+now.Conflict+now.Bad == 0 {
 		return connexa.Errorf(connexa.Invalid, "import.error.nothing")
 	}
-	return a.Imports.EndReading(ctx, i.ID, rd.Lines())
+	return a.store.EndReading(ctx, i.ID, rd.Lines())
 }
 
 // writeImport writes a confirmed import into the fleet, and starts its test.
-func (a *App) writeImport(ctx context.Context, i connexa.Import) error {
+func (a *Imports) writeImport(ctx context.Context, i connexa.Import) error {
 	ctx = WithActor(ctx, i.By, "")
-	if err := a.Imports.WriteImport(ctx, i, a.reportProgress(i.ID, connexa.FleetChanged)); err != nil {
+	if err := a.store.WriteImport(ctx, i, a.reportProgress(i.ID, connexa.FleetChanged)); err != nil {
 		return err
 	}
-	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
-	i, err := a.Imports.Import(ctx, i.ID)
+	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	i, err := a.store.Import(ctx, i.ID)
 	if err != nil {
 		return err
 	}
 	if err := a.testImport(ctx, i); err != nil {
 		return err
 	}
-	if err := a.Imports.EndImport(ctx, i.ID); err != nil {
+	if err := a.store.EndImport(ctx, i.ID); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.ended",
+	a.env.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.ended",
 		strconv.FormatInt(i.ID, 10), importName(i), i.Added, i.Updated, i.Kept, i.Same, i.Bad))
 	return nil
 }
 
 // testImport starts the run over the new and changed nodes, once.
-func (a *App) testImport(ctx context.Context, i connexa.Import) error {
+func (a *Imports) testImport(ctx context.Context, i connexa.Import) error {
 	if i.Test == connexa.TestNone || i.RunID != 0 || i.Added+i.Updated == 0 {
 		return nil
 	}
-	run, err := a.Imports.ImportRunOf(ctx, i.ID)
+	run, err := a.store.ImportRunOf(ctx, i.ID)
 	if err != nil {
 		return err
 	}
 	if run == 0 {
-		started, err := a.StartRun(ctx, connexa.NewRun{
+		started, err := a.runs.StartRun(ctx, connexa.NewRun{
 			Kind: connexa.RunKind(i.Test), ImportID: i.ID, By: i.By, Label: connexa.T("run.label.import", strconv.FormatInt(i.ID, 10)),
 		})
 		var e *connexa.Error
 		switch {
 		case errors.As(err, &e) && (e.Code == connexa.Invalid || e.Code == connexa.NotFound):
-			a.Log.Warn("an import is not tested", "import", i.ID, "err", err) // its nodes were deleted meanwhile
+			a.env.Log.Warn("an import is not tested", "import", i.ID, "err", err) // its nodes were deleted meanwhile
 			return nil
 		case err != nil:
 			return err
 		}
 		run = started.ID
 	}
-	return a.Imports.SetImportRun(ctx, i.ID, run)
+	return a.store.SetImportRun(ctx, i.ID, run)
 }

@@ -8,15 +8,19 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-type nodeStore interface {
-	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
+// nodeReader is what other services read of the nodes.
+type nodeReader interface {
 	CountNodes(ctx context.Context, s connexa.Selection) (int, error)
 	SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, error)
-	Facets(ctx context.Context) (connexa.Facets, error)
 	Node(ctx context.Context, id int64) (connexa.Node, error)
 	NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error)
+}
+
+type nodeStore interface {
+	nodeReader
+	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
+	Facets(ctx context.Context) (connexa.Facets, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
-	historyStore
 	doomStore
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
@@ -24,37 +28,53 @@ type nodeStore interface {
 	ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error]
 }
 
+// Nodes are the PPTP servers with their logins.
+type Nodes struct {
+	env      Env
+	store    nodeStore
+	settings *Settings
+	services *Services
+	deletion deletion
+}
+
+// NewNodes returns the service. The caller must call RunDeletions.
+func NewNodes(env Env, store nodeStore, settings *Settings, services *Services) *Nodes {
+	return &Nodes{env: env, store: store, settings: settings, services: services, deletion: deletion{bell: make(chan struct{}, 1)}}
+}
+
 // ListNodes returns one page of the node list.
-func (a *App) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
-	return a.Nodes.ListNodes(ctx, q)
+func (a *Nodes) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
+	return a.store.ListNodes(ctx, q)
 }
 
 // Facets returns the values that the filters of the node list offer. They belong
 // to all who ask: nobody changes them.
-func (a *App) Facets(ctx context.Context) (connexa.Facets, error) { return a.Nodes.Facets(ctx) }
+func (a *Nodes) Facets(ctx context.Context) (connexa.Facets, error) { return a.store.Facets(ctx) }
 
 // NodesByID returns the nodes of ids in that order; those that are gone are left out.
-func (a *App) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
-	return a.Nodes.NodesByID(ctx, ids)
+func (a *Nodes) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
+	return a.store.NodesByID(ctx, ids)
 }
 
 // Node returns one node.
-func (a *App) Node(ctx context.Context, id int64) (connexa.Node, error) { return a.Nodes.Node(ctx, id) }
+func (a *Nodes) Node(ctx context.Context, id int64) (connexa.Node, error) {
+	return a.store.Node(ctx, id)
+}
 
 // AddNode checks in and adds it as a node that was never tested. What is wrong
 // with it comes as FieldErrors.
-func (a *App) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) {
+func (a *Nodes) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) {
 	n, password, err := connexa.ParseNode(in)
 	if err != nil {
 		return 0, err
 	}
 	by, _ := Actor(ctx)
-	id, err := a.Nodes.AddNode(ctx, n, password, by)
+	id, err := a.store.AddNode(ctx, n, password, by)
 	if err != nil {
 		return 0, takenError(err)
 	}
-	a.recordAct(ctx, connexa.ActNodeAdded, nameOf(id, &n))
-	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	a.env.recordAct(ctx, connexa.ActNodeAdded, nameOf(id, &n))
+	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return id, nil
 }
 
@@ -65,12 +85,12 @@ func (a *App) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) 
 // revision is that of the node when the edit began; when the node has another one,
 // the error is Conflict. reset reports whether the edit took back what probes had
 // proven.
-func (a *App) EditNode(ctx context.Context, id, revision int64, in connexa.NodeInput) (reset bool, err error) {
-	was, err := a.Nodes.Node(ctx, id)
+func (a *Nodes) EditNode(ctx context.Context, id, revision int64, in connexa.NodeInput) (reset bool, err error) {
+	was, err := a.store.Node(ctx, id)
 	if err != nil {
 		return false, err
 	}
-	stored, err := a.Nodes.NodePassword(ctx, id)
+	stored, err := a.store.NodePassword(ctx, id)
 	if err != nil {
 		return false, err
 	}
@@ -82,7 +102,7 @@ func (a *App) EditNode(ctx context.Context, id, revision int64, in connexa.NodeI
 	if err != nil {
 		return false, err
 	}
-	s, err := a.Settings.Settings(ctx)
+	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -91,16 +111,16 @@ func (a *App) EditNode(ctx context.Context, id, revision int64, in connexa.NodeI
 	}
 	n.ID, n.Revision = id, revision
 	by, _ := Actor(ctx)
-	if reset, err = a.Nodes.EditNode(ctx, n, password, by); err != nil {
+	if reset, err = a.store.EditNode(ctx, n, password, by); err != nil {
 		return false, takenError(err)
 	}
 	changes := connexa.NodeChanges(&was, &n)
 	if password != stored {
 		changes = append(changes, connexa.PasswordChange())
 	}
-	a.recordAct(ctx, connexa.ActNodeEdited, editedError(nameOf(id, &n), changes))
-	a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
-	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	a.env.recordAct(ctx, connexa.ActNodeEdited, editedError(nameOf(id, &n), changes))
+	a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
+	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return reset, nil
 }
 
@@ -113,23 +133,23 @@ func takenError(err error) error {
 }
 
 // CountNodes says how many nodes s means, as of now.
-func (a *App) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
-	return a.Nodes.CountNodes(ctx, s)
+func (a *Nodes) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
+	return a.store.CountNodes(ctx, s)
 }
 
 // DeleteNodes deletes the nodes that s means, with their history. shown is the
 // count that the person agreed to: when s means another number by now, nothing
 // is deleted and the error is Conflict. More than DeletedAtOnce go a few at a
 // time behind the pages: Deletion tells how far that is.
-func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	ids, err := a.Nodes.SelectNodes(ctx, s)
+func (a *Nodes) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+	ids, err := a.store.SelectNodes(ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	if len(ids) != shown {
 		return 0, connexa.Errorf(connexa.Conflict, "nodes.delete.changed", len(ids), shown)
 	}
-	if err := a.stopServicesOf(ctx, ids); err != nil {
+	if err := a.services.stopServicesOf(ctx, ids); err != nil {
 		return 0, err
 	}
 	if len(ids) > DeletedAtOnce {
@@ -137,32 +157,32 @@ func (a *App) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (
 	}
 	var what connexa.Text
 	if len(ids) == 1 {
-		if n, err := a.Nodes.Node(ctx, ids[0]); err == nil {
+		if n, err := a.store.Node(ctx, ids[0]); err == nil {
 			what = nameOf(n.ID, &n)
 		}
 	}
 	// Half a deletion is what nobody asked for: it goes on when the reader leaves.
-	deleted, runs, err := a.Nodes.DeleteNodes(context.WithoutCancel(ctx), ids)
+	deleted, runs, err := a.store.DeleteNodes(context.WithoutCancel(ctx), ids)
 	if deleted > 0 {
 		if what.IsZero() {
 			what = nodesOf(deleted, s)
 		}
-		a.recordAct(ctx, connexa.ActNodesDeleted, what)
+		a.env.recordAct(ctx, connexa.ActNodesDeleted, what)
 		for _, id := range ids {
-			a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
+			a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 		}
 		for _, id := range runs {
-			a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+			a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 		}
-		a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+		a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	}
 	return deleted, err
 }
 
 // ExportNodes records the export and yields the nodes that s means. Whoever asks
 // for secrets has seen to it that the person may have them.
-func (a *App) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) (iter.Seq2[connexa.Exported, error], error) {
-	n, err := a.Nodes.CountNodes(ctx, s)
+func (a *Nodes) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) (iter.Seq2[connexa.Exported, error], error) {
+	n, err := a.store.CountNodes(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -170,21 +190,21 @@ func (a *App) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool
 	if secrets {
 		with = "audit.secrets"
 	}
-	a.recordAct(ctx, connexa.ActExport, connexa.T(with, nodesOf(n, s)))
-	return a.Nodes.ExportNodes(ctx, s, secrets), nil
+	a.env.recordAct(ctx, connexa.ActExport, connexa.T(with, nodesOf(n, s)))
+	return a.store.ExportNodes(ctx, s, secrets), nil
 }
 
 // RevealPassword returns the password of a node and records that it did.
-func (a *App) RevealPassword(ctx context.Context, id int64) (connexa.Secret, error) {
-	n, err := a.Nodes.Node(ctx, id)
+func (a *Nodes) RevealPassword(ctx context.Context, id int64) (connexa.Secret, error) {
+	n, err := a.store.Node(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	password, err := a.Nodes.NodePassword(ctx, id)
+	password, err := a.store.NodePassword(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	a.recordAct(ctx, connexa.ActReveal, nameOf(id, &n))
+	a.env.recordAct(ctx, connexa.ActReveal, nameOf(id, &n))
 	return password, nil
 }
 

@@ -14,6 +14,11 @@ import (
 )
 
 type profileStore interface {
+	Authority(ctx context.Context, create func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error)
+	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
+	VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error)
+	Clients(ctx context.Context) ([]connexa.Client, error)
+	Client(ctx context.Context, id int64) (connexa.Client, error)
 	AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, err error)
 	RevokeProfile(ctx context.Context, id int64) error
 	DeleteProfile(ctx context.Context, id int64) error
@@ -25,19 +30,32 @@ type profileStore interface {
 	ProfileLinks(ctx context.Context) (map[int64]int, error)
 }
 
+// Profiles are the OpenVPN certificates of clients.
+type Profiles struct {
+	env          Env
+	store        profileStore
+	certificates certificates
+	nodes        nodeReader
+}
+
+// NewProfiles returns the service.
+func NewProfiles(env Env, store profileStore, certificates certificates, nodes nodeReader) *Profiles {
+	return &Profiles{env: env, store: store, certificates: certificates, nodes: nodes}
+}
+
 // Profiles lists the profiles of an access user, or (0) of all.
-func (a *App) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
-	return a.VPNs.Profiles(ctx, user)
+func (a *Profiles) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
+	return a.store.Profiles(ctx, user)
 }
 
 // ProfileLinks counts the links that can still be used, by profile.
-func (a *App) ProfileLinks(ctx context.Context) (map[int64]int, error) {
-	return a.VPNs.ProfileLinks(ctx)
+func (a *Profiles) ProfileLinks(ctx context.Context) (map[int64]int, error) {
+	return a.store.ProfileLinks(ctx)
 }
 
 // ProfileClients lists the access users, who may have profiles.
-func (a *App) ProfileClients(ctx context.Context) ([]connexa.Client, error) {
-	return a.VPNs.Clients(ctx)
+func (a *Profiles) ProfileClients(ctx context.Context) ([]connexa.Client, error) {
+	return a.store.Clients(ctx)
 }
 
 // ProfileNode is a node for which there can be a file of a profile.
@@ -49,20 +67,20 @@ type ProfileNode struct {
 
 // ProfileNodes returns a profile, and the nodes that have an OpenVPN exit, by
 // address.
-func (a *App) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connexa.Profile, error) {
+func (a *Profiles) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connexa.Profile, error) {
 	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return nil, p, err
 	}
-	user, err := a.VPNs.Client(ctx, p.ClientID)
+	user, err := a.store.Client(ctx, p.ClientID)
 	if err != nil {
 		return nil, p, err
 	}
-	rows, err := a.VPNs.VPNRows(ctx, nil)
+	rows, err := a.store.VPNRows(ctx, nil)
 	if err != nil {
 		return nil, p, err
 	}
-	nodes, err := a.Nodes.NodesByID(ctx, slices.Collect(maps.Keys(rows)))
+	nodes, err := a.nodes.NodesByID(ctx, slices.Collect(maps.Keys(rows)))
 	if err != nil {
 		return nil, p, err
 	}
@@ -77,29 +95,29 @@ func (a *App) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connex
 }
 
 // AddProfile makes a profile of an access user with a certificate of its own.
-func (a *App) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, error) {
+func (a *Profiles) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, error) {
 	n.Label = strings.TrimSpace(n.Label)
-	if err := n.Check(a.Now()); err != nil {
+	if err := n.Check(a.env.Now()); err != nil {
 		return 0, err
 	}
-	user, err := a.VPNs.Client(ctx, n.ClientID)
+	user, err := a.store.Client(ctx, n.ClientID)
 	if err != nil {
 		return 0, err
 	}
-	caCert, caKey, err := a.VPNs.Authority(ctx, a.Certificates.Authority)
+	caCert, caKey, err := a.store.Authority(ctx, a.certificates.Authority)
 	if err != nil {
 		return 0, err
 	}
 	p := connexa.ProfileKey{Profile: connexa.Profile{ClientID: user.ID, Client: user.Name, Label: n.Label, Name: certificateName(user.Name), Password: n.Password, ExpiresAt: n.Expires}}
-	if p.Cert, p.Key, p.Serial, err = a.Certificates.Client(caCert, caKey, p.Name); err != nil {
+	if p.Cert, p.Key, p.Serial, err = a.certificates.Client(caCert, caKey, p.Name); err != nil {
 		return 0, err
 	}
-	id, err := a.VPNs.AddProfile(ctx, p)
+	id, err := a.store.AddProfile(ctx, p)
 	if err != nil {
 		return 0, err
 	}
 	a.profilesChanged()
-	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.Client))
+	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.added", p.Label, p.Client))
 	return id, nil
 }
 
@@ -113,13 +131,13 @@ func certificateName(user string) string {
 
 // profilesChanged tells the exits, which cut those off who may not stay, and the
 // pages.
-func (a *App) profilesChanged() {
-	a.Publish(connexa.Event{Topic: connexa.ProfilesChanged})
+func (a *Profiles) profilesChanged() {
+	a.env.Publish(connexa.Event{Topic: connexa.ProfilesChanged})
 }
 
 // profileByID returns a profile without its key.
-func (a *App) profileByID(ctx context.Context, id int64) (connexa.Profile, error) {
-	list, err := a.VPNs.Profiles(ctx, 0)
+func (a *Profiles) profileByID(ctx context.Context, id int64) (connexa.Profile, error) {
+	list, err := a.store.Profiles(ctx, 0)
 	if err != nil {
 		return connexa.Profile{}, err
 	}
@@ -131,33 +149,33 @@ func (a *App) profileByID(ctx context.Context, id int64) (connexa.Profile, error
 }
 
 // RevokeProfile ends a profile for good: whoever is connected with it is cut off.
-func (a *App) RevokeProfile(ctx context.Context, id int64) error {
+func (a *Profiles) RevokeProfile(ctx context.Context, id int64) error {
 	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := a.VPNs.RevokeProfile(ctx, id); err != nil {
+	if err := a.store.RevokeProfile(ctx, id); err != nil {
 		return err
 	}
 	a.profilesChanged()
-	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.Client))
+	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.revoked", p.Label, p.Client))
 	return nil
 }
 
 // DeleteProfile forgets a profile that was revoked or has expired.
-func (a *App) DeleteProfile(ctx context.Context, id int64) error {
+func (a *Profiles) DeleteProfile(ctx context.Context, id int64) error {
 	p, err := a.profileByID(ctx, id)
 	if err != nil {
 		return err
 	}
-	if p.Good(a.Now()) {
+	if p.Good(a.env.Now()) {
 		return connexa.Errorf(connexa.Conflict, "profile.delete.good")
 	}
-	if err := a.VPNs.DeleteProfile(ctx, id); err != nil {
+	if err := a.store.DeleteProfile(ctx, id); err != nil {
 		return err
 	}
 	a.profilesChanged()
-	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.Client))
+	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T("profile.audit.deleted", p.Label, p.Client))
 	return nil
 }
 
@@ -169,28 +187,28 @@ type ProfileFile struct {
 
 // ProfileFiles makes the files of a profile for nodes whose clients are told host,
 // and records that it did. Nodes without an OpenVPN exit are left out.
-func (a *App) ProfileFiles(ctx context.Context, id int64, nodes []int64, host string) ([]ProfileFile, error) {
+func (a *Profiles) ProfileFiles(ctx context.Context, id int64, nodes []int64, host string) ([]ProfileFile, error) {
 	p, files, err := a.profileFiles(ctx, id, nodes, host)
 	if err != nil {
 		return nil, err
 	}
-	a.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.Client))
+	a.env.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.files", len(files), p.Label, p.Client))
 	return files, nil
 }
 
-func (a *App) profileFiles(ctx context.Context, id int64, nodes []int64, host string) (connexa.ProfileKey, []ProfileFile, error) {
-	p, err := a.VPNs.ProfileKey(ctx, id)
+func (a *Profiles) profileFiles(ctx context.Context, id int64, nodes []int64, host string) (connexa.ProfileKey, []ProfileFile, error) {
+	p, err := a.store.ProfileKey(ctx, id)
 	if err != nil {
 		return p, nil, err
 	}
-	if !p.Good(a.Now()) {
+	if !p.Good(a.env.Now()) {
 		return p, nil, connexa.Errorf(connexa.Conflict, "profile.expired")
 	}
-	vpns, err := a.VPNs.VPNs(ctx, nodes)
+	vpns, err := a.store.VPNs(ctx, nodes)
 	if err != nil {
 		return p, nil, err
 	}
-	list, err := a.Nodes.NodesByID(ctx, nodes)
+	list, err := a.nodes.NodesByID(ctx, nodes)
 	if err != nil {
 		return p, nil, err
 	}
@@ -204,7 +222,7 @@ func (a *App) profileFiles(ctx context.Context, id int64, nodes []int64, host st
 		if n.Country != "" {
 			title = n.Country + " " + title
 		}
-		body, err := a.Certificates.File(p, v, host, title)
+		body, err := a.certificates.File(p, v, host, title)
 		if err != nil {
 			return p, nil, err
 		}
@@ -244,7 +262,7 @@ const linkHours = 24 * 7
 
 // LinkProfile makes a link that downloads the file of a profile for a node once,
 // within a time, and returns its token.
-func (a *App) LinkProfile(ctx context.Context, id, node int64, life time.Duration) (token string, until time.Time, err error) {
+func (a *Profiles) LinkProfile(ctx context.Context, id, node int64, life time.Duration) (token string, until time.Time, err error) {
 	if life <= 0 || life > linkHours*time.Hour {
 		return "", until, connexa.Errorf(connexa.Invalid, "profile.link.life")
 	}
@@ -252,28 +270,28 @@ func (a *App) LinkProfile(ctx context.Context, id, node int64, life time.Duratio
 	if err != nil {
 		return "", until, err
 	}
-	if !p.Good(a.Now()) {
+	if !p.Good(a.env.Now()) {
 		return "", until, connexa.Errorf(connexa.Conflict, "profile.expired")
 	}
-	token, until = rand.Text(), a.Now().Add(life)
-	if err := a.VPNs.AddProfileLink(ctx, connexa.ProfileLink{ProfileID: id, NodeID: node, ExpiresAt: until}, token); err != nil {
+	token, until = rand.Text(), a.env.Now().Add(life)
+	if err := a.store.AddProfileLink(ctx, connexa.ProfileLink{ProfileID: id, NodeID: node, ExpiresAt: until}, token); err != nil {
 		return "", until, err
 	}
-	a.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.Client))
+	a.env.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.link", p.Label, p.Client))
 	a.profilesChanged()
 	return token, until, nil
 }
 
 // ProfileLinkGood says whether a link can be used.
-func (a *App) ProfileLinkGood(ctx context.Context, token string) error {
-	_, err := a.VPNs.ProfileLink(ctx, token)
+func (a *Profiles) ProfileLinkGood(ctx context.Context, token string) error {
+	_, err := a.store.ProfileLink(ctx, token)
 	return err
 }
 
 // TakeProfile uses a link up and returns the file, if its user may come in. It
 // records from where that was.
-func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile, error) {
-	l, err := a.VPNs.ProfileLink(ctx, token)
+func (a *Profiles) TakeProfile(ctx context.Context, token, host string) (ProfileFile, error) {
+	l, err := a.store.ProfileLink(ctx, token)
 	if err != nil {
 		return ProfileFile{}, err
 	}
@@ -281,19 +299,19 @@ func (a *App) TakeProfile(ctx context.Context, token, host string) (ProfileFile,
 	if err != nil {
 		return ProfileFile{}, err
 	}
-	u, err := a.ClientStore.Client(ctx, p.ClientID)
+	u, err := a.store.Client(ctx, p.ClientID)
 	if err != nil {
 		return ProfileFile{}, err
 	}
 	// What was moved in the last seconds is not written yet, and lets nobody in.
-	if u.State(a.Now(), u.Up+u.Down) != connexa.ClientGranted {
+	if u.State(a.env.Now(), u.Up+u.Down) != connexa.ClientGranted {
 		// The link stays good: it may be that its user comes in again.
 		return ProfileFile{}, connexa.Errorf(connexa.Conflict, "profile.link.closed")
 	}
-	if err := a.VPNs.UseProfileLink(ctx, l.ID); err != nil {
+	if err := a.store.UseProfileLink(ctx, l.ID); err != nil {
 		return ProfileFile{}, err
 	}
-	a.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.Client))
+	a.env.recordAct(ctx, connexa.ActExport, connexa.T("profile.audit.taken", p.Label, p.Client))
 	a.profilesChanged()
 	return files[0], nil
 }

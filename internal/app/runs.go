@@ -25,77 +25,91 @@ type runStore interface {
 
 // runner is told what the store's rows cannot say by themselves.
 type runner interface {
-	Wake()
+	waker
 	Cancel(jobs []int64)
 	DecideGRE(accept bool)
 	LiftHolds()
 }
 
+// Runs starts runs and steers them.
+type Runs struct {
+	env    Env
+	store  runStore
+	runner runner
+	kinds  []connexa.RunKind
+	pace   pace
+}
+
+// NewRuns returns the service. kinds are those that can be started.
+func NewRuns(env Env, store runStore, runner runner, kinds ...connexa.RunKind) *Runs {
+	return &Runs{env: env, store: store, runner: runner, kinds: kinds}
+}
+
 // RunKinds lists the kinds of run that this panel can start.
-func (a *App) RunKinds() []connexa.RunKind { return a.Kinds }
+func (a *Runs) RunKinds() []connexa.RunKind { return a.kinds }
 
 // StartRun starts a run over a selection. A node that is being tested in that
 // way already joins.
-func (a *App) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
-	if !slices.Contains(a.Kinds, n.Kind) {
+func (a *Runs) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
+	if !slices.Contains(a.kinds, n.Kind) {
 		return connexa.Run{}, connexa.Errorf(connexa.Invalid, "run.kind", string(n.Kind))
 	}
 	if n.By == "" {
 		n.By, _ = Actor(ctx)
 	}
-	run, err := a.Runs.StartRun(ctx, n)
+	run, err := a.store.StartRun(ctx, n)
 	if err != nil {
 		return connexa.Run{}, fmt.Errorf("start run: %w", err)
 	}
-	a.recordAct(ctx, connexa.ActRunStarted, connexa.T("audit.run.started", run.Total, strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind))))
-	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
-	a.Runner.Wake()
+	a.env.recordAct(ctx, connexa.ActRunStarted, connexa.T("audit.run.started", run.Total, strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind))))
+	a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
+	a.runner.Wake()
 	return run, nil
 }
 
 // CancelRun ends a run now.
-func (a *App) CancelRun(ctx context.Context, id int64) error {
-	working, err := a.Runs.CancelRun(ctx, id)
+func (a *Runs) CancelRun(ctx context.Context, id int64) error {
+	working, err := a.store.CancelRun(ctx, id)
 	if err != nil {
 		return fmt.Errorf("cancel run %d: %w", id, err)
 	}
-	a.Runner.Cancel(working)
-	a.recordAct(ctx, connexa.ActRunCancelled, connexa.T("audit.run", strconv.FormatInt(id, 10)))
-	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	a.runner.Cancel(working)
+	a.env.recordAct(ctx, connexa.ActRunCancelled, connexa.T("audit.run", strconv.FormatInt(id, 10)))
+	a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	return nil
 }
 
 // ResumeRun lets a paused run go on before it would by itself.
-func (a *App) ResumeRun(ctx context.Context, id int64) error {
-	if err := a.Runs.ResumeRun(ctx, id); err != nil {
+func (a *Runs) ResumeRun(ctx context.Context, id int64) error {
+	if err := a.store.ResumeRun(ctx, id); err != nil {
 		return fmt.Errorf("resume run %d: %w", id, err)
 	}
-	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
-	a.Runner.Wake()
+	a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	a.runner.Wake()
 	return nil
 }
 
 // DecideRun answers the question of a run that is paused because every server
 // stops at gre: accept writes the verdicts that are held, else they are dropped.
-func (a *App) DecideRun(ctx context.Context, id int64, accept bool) {
-	a.Runner.DecideGRE(accept)
+func (a *Runs) DecideRun(ctx context.Context, id int64, accept bool) {
+	a.runner.DecideGRE(accept)
 	what := "audit.run.discarded"
 	if accept {
 		what = "audit.run.accepted"
 	}
-	a.recordAct(ctx, connexa.ActRunResumed, connexa.T(what, strconv.FormatInt(id, 10)))
+	a.env.recordAct(ctx, connexa.ActRunResumed, connexa.T(what, strconv.FormatInt(id, 10)))
 }
 
 // ReleaseHeld lets logins be tried again where too many were refused in a row,
 // takes the remark about it from run id, and tries what that run held back: it
 // returns the run that does, or the zero one when nothing was.
-func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
-	a.Runner.LiftHolds()
-	a.recordAct(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
-	if err := a.Runs.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
+func (a *Runs) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
+	a.runner.LiftHolds()
+	a.env.recordAct(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
+	if err := a.store.NoticeRun(ctx, id, connexa.Text{}); err != nil && connexa.CodeOf(err) != connexa.Conflict {
 		return connexa.Run{}, fmt.Errorf("run %d: %w", id, err)
 	}
-	a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+	a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	again, err := a.RetryRun(ctx, id, []connexa.Result{connexa.ResultHeldBack}, nil)
 	if connexa.CodeOf(err) == connexa.Invalid {
 		return connexa.Run{}, nil // no node of it is held back, or none is left
@@ -106,7 +120,7 @@ func (a *App) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 // RetryRun starts a run of the same kind over those nodes of run id whose jobs
 // ended with one of marks; no marks are all that did not end well. A cause that
 // is not nil narrows it.
-func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
+func (a *Runs) RetryRun(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
 	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
 	if err != nil {
 		return connexa.Run{}, err
@@ -115,20 +129,20 @@ func (a *App) RetryRun(ctx context.Context, id int64, marks []connexa.Result, ca
 }
 
 // Retried says of what kind RetryRun would start a run, and over how many nodes.
-func (a *App) Retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
+func (a *Runs) Retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
 	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
 	return old.Kind, len(ids), err
 }
 
-func (a *App) retriedLabel(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
-	old, err := a.Runs.Run(ctx, id)
+func (a *Runs) retriedLabel(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
+	old, err := a.store.Run(ctx, id)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
 	}
 	if len(marks) == 0 {
 		marks = slices.DeleteFunc(connexa.Results(), func(m connexa.Result) bool { return m == connexa.ResultGood || m == connexa.ResultSlow })
 	}
-	ids, err := a.Runs.RunNodes(ctx, id, marks, cause)
+	ids, err := a.store.RunNodes(ctx, id, marks, cause)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("nodes of run %d: %w", id, err)
 	}
@@ -136,12 +150,12 @@ func (a *App) retriedLabel(ctx context.Context, id int64, marks []connexa.Result
 }
 
 // Run returns a run and how its jobs ended, alike with alike.
-func (a *App) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGroup, error) {
-	run, err := a.Runs.Run(ctx, id)
+func (a *Runs) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGroup, error) {
+	run, err := a.store.Run(ctx, id)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
 	}
-	groups, err := a.Runs.RunGroups(ctx, id, groupNodes)
+	groups, err := a.store.RunGroups(ctx, id, groupNodes)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
 	}
@@ -152,15 +166,15 @@ func (a *App) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGrou
 const groupNodes = 8
 
 // RunGroupNodes returns the nodes of one group of a run.
-func (a *App) RunGroupNodes(ctx context.Context, id int64, mark connexa.Result, cause *connexa.Cause) ([]int64, error) {
-	return a.Runs.RunNodes(ctx, id, []connexa.Result{mark}, cause)
+func (a *Runs) RunGroupNodes(ctx context.Context, id int64, mark connexa.Result, cause *connexa.Cause) ([]int64, error) {
+	return a.store.RunNodes(ctx, id, []connexa.Result{mark}, cause)
 }
 
 // RunPage lists the runs of people, or of the monitor, the newest first, from the
 // one before the id before on (zero: from the newest). next is the id to ask with for the following page;
 // zero: there is none.
-func (a *App) RunPage(ctx context.Context, monitor bool, before int64, size int) (runs []connexa.Run, next int64, err error) {
-	if runs, err = a.Runs.Runs(ctx, monitor, before, size+1); err != nil {
+func (a *Runs) RunPage(ctx context.Context, monitor bool, before int64, size int) (runs []connexa.Run, next int64, err error) {
+	if runs, err = a.store.Runs(ctx, monitor, before, size+1); err != nil {
 		return nil, 0, err
 	}
 	if len(runs) > size {
@@ -175,19 +189,19 @@ const lingering = 8 * time.Second
 
 // MovingRuns lists all runs that go on and those that ended a moment ago, the
 // newest first.
-func (a *App) MovingRuns(ctx context.Context) ([]connexa.Run, error) {
-	return a.Runs.LiveRuns(ctx, a.Now().Add(-lingering))
+func (a *Runs) MovingRuns(ctx context.Context) ([]connexa.Run, error) {
+	return a.store.LiveRuns(ctx, a.env.Now().Add(-lingering))
 }
 
 // ActiveRuns is MovingRuns for the bar on every page. The monitor's are left out: they come and go every few minutes,
 // and a bar about each would teach people not to look at the bar. One that waits
 // is shown all the same, because it may ask something.
-func (a *App) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
+func (a *Runs) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
 	runs, err := a.MovingRuns(ctx)
 	return slices.DeleteFunc(runs, func(r connexa.Run) bool { return r.Monitor && r.State != connexa.RunPaused }), err
 }
 
 // Testing says which of the nodes are looked at right now, and for what.
-func (a *App) Testing(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
-	return a.Runs.LiveJobs(ctx, nodeIDs)
+func (a *Runs) Testing(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
+	return a.store.LiveJobs(ctx, nodeIDs)
 }

@@ -9,33 +9,40 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-type serviceFigures interface {
-	ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error)
-	PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error)
-	ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error)
-	ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error)
+// Services switches the services of nodes. The zero value is for a panel without services.
+type Services struct {
+	env      Env
+	store    serviceStore
+	runner   serviceRunner
+	nodes    nodeReader
+	settings *Settings
+}
+
+// NewServices returns the service.
+func NewServices(env Env, store serviceStore, runner serviceRunner, nodes nodeReader, settings *Settings) *Services {
+	return &Services{env: env, store: store, runner: runner, nodes: nodes, settings: settings}
 }
 
 // Serves says whether there can be services at all.
-func (a *App) Serves() bool { return a.Services != nil }
+func (a *Services) Serves() bool { return a.store != nil }
 
 // ServiceCounts counts the services that are wanted or still run, by state.
-func (a *App) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
-	if a.Services == nil {
+func (a *Services) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
+	if a.store == nil {
 		return nil, nil
 	}
-	return a.Services.ServiceCounts(ctx)
+	return a.store.ServiceCounts(ctx)
 }
 
 // PlanServices says what switching the services of the nodes that s means would
 // come to.
-func (a *App) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
-	return a.Services.PlanServices(ctx, s)
+func (a *Services) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
+	return a.store.PlanServices(ctx, s)
 }
 
 // ServiceRates says how fast the services of nodes moved bytes a moment ago.
-func (a *App) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
-	return a.Services.ServiceRates(ctx, nodes)
+func (a *Services) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
+	return a.store.ServiceRates(ctx, nodes)
 }
 
 // NodeService is a service with its node.
@@ -46,11 +53,11 @@ type NodeService struct {
 
 // RunningServices lists the services that are wanted or still run and that f
 // picks, by the addresses of their nodes.
-func (a *App) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]NodeService, error) {
-	if a.Services == nil {
+func (a *Services) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]NodeService, error) {
+	if a.store == nil {
 		return nil, nil
 	}
-	services, err := a.Services.ServiceRows(ctx, nil)
+	services, err := a.store.ServiceRows(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +79,9 @@ func (a *App) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]N
 }
 
 // nodeServices are nodes with their services, by address.
-func (a *App) nodeServices(ctx context.Context, ids []int64, services map[int64]connexa.ServiceRow) ([]NodeService, error) {
+func (a *Services) nodeServices(ctx context.Context, ids []int64, services map[int64]connexa.ServiceRow) ([]NodeService, error) {
 	slices.Sort(ids)
-	nodes, err := a.Nodes.NodesByID(ctx, slices.Compact(ids))
+	nodes, err := a.nodes.NodesByID(ctx, slices.Compact(ids))
 	if err != nil {
 		return nil, err
 	}
@@ -105,20 +112,25 @@ func compareAddresses(a, b string) int {
 
 // ServiceSecrets returns the passwords of the credentials of the services of
 // nodes for an export, and records that it did.
-func (a *App) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
-	secrets, err := a.Services.ServiceSecrets(ctx, nodes)
+func (a *Services) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
+	secrets, err := a.store.ServiceSecrets(ctx, nodes)
 	if err != nil {
 		return nil, err
 	}
-	a.recordAct(ctx, connexa.ActExport, connexa.T("services.exported", len(secrets)))
+	a.env.recordAct(ctx, connexa.ActExport, connexa.T("services.exported", len(secrets)))
 	return secrets, nil
 }
 
-// ChangeServiceSettings puts fresh in place of the settings of services, or says
-// with FieldErrors what is out of bounds.
-func (a *App) ChangeServiceSettings(ctx context.Context, fresh connexa.ServiceSettings) error {
-	return a.changeSettings(ctx, func(s *connexa.Settings) error {
-		s.Service = fresh
-		return nil
-	})
+// ServedNodes lists the nodes that have, or had, a service, by their addresses:
+// those that an access user may be given.
+func (a *Services) ServedNodes(ctx context.Context, also []int64) ([]NodeService, error) {
+	services, err := a.store.ServiceRows(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	ids := append([]int64(nil), also...)
+	for id := range services {
+		ids = append(ids, id)
+	}
+	return a.nodeServices(ctx, ids, services)
 }

@@ -8,7 +8,10 @@ import (
 )
 
 type serviceStore interface {
-	serviceFigures
+	ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error)
+	PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error)
+	ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error)
+	ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error)
 	WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error)
 	UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
 	ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error)
@@ -27,12 +30,12 @@ type serviceRunner interface {
 // StartServices switches the services on of the nodes that s means. shown is the
 // count that the person agreed to: when s means another number by now, nothing is
 // started and the error is Conflict. It returns how many were off.
-func (a *App) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+func (a *Services) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
 	if err := a.asShown(ctx, s, shown); err != nil {
 		return 0, err
 	}
 	by, _ := Actor(ctx)
-	nodes, err := a.Services.WantServices(ctx, s, by)
+	nodes, err := a.store.WantServices(ctx, s, by)
 	if err != nil {
 		return 0, err
 	}
@@ -41,12 +44,12 @@ func (a *App) StartServices(ctx context.Context, s connexa.Selection, shown int)
 }
 
 // StopServices is StartServices the other way.
-func (a *App) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+func (a *Services) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
 	if err := a.asShown(ctx, s, shown); err != nil {
 		return 0, err
 	}
 	by, _ := Actor(ctx)
-	nodes, err := a.Services.UnwantServices(ctx, s, by)
+	nodes, err := a.store.UnwantServices(ctx, s, by)
 	if err != nil {
 		return 0, err
 	}
@@ -54,8 +57,8 @@ func (a *App) StopServices(ctx context.Context, s connexa.Selection, shown int) 
 	return len(nodes), nil
 }
 
-func (a *App) asShown(ctx context.Context, s connexa.Selection, shown int) error {
-	n, err := a.Nodes.CountNodes(ctx, s)
+func (a *Services) asShown(ctx context.Context, s connexa.Selection, shown int) error {
+	n, err := a.nodes.CountNodes(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -66,21 +69,21 @@ func (a *App) asShown(ctx context.Context, s connexa.Selection, shown int) error
 }
 
 // servicesChanged tells everybody of services that were switched.
-func (a *App) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Selection, nodes []int64) {
+func (a *Services) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Selection, nodes []int64) {
 	if len(nodes) == 0 {
 		return
 	}
-	a.recordAct(ctx, act, a.namesOf(ctx, s, nodes))
+	a.env.recordAct(ctx, act, a.namesOf(ctx, s, nodes))
 	for _, id := range nodes {
-		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
+		a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
 	}
-	a.ServiceRunner.Wake()
+	a.runner.Wake()
 }
 
 // namesOf names one node, and counts many.
-func (a *App) namesOf(ctx context.Context, s connexa.Selection, nodes []int64) connexa.Text {
+func (a *Services) namesOf(ctx context.Context, s connexa.Selection, nodes []int64) connexa.Text {
 	if len(nodes) == 1 {
-		if n, err := a.Nodes.Node(ctx, nodes[0]); err == nil {
+		if n, err := a.nodes.Node(ctx, nodes[0]); err == nil {
 			return nameOf(n.ID, &n)
 		}
 	}
@@ -88,95 +91,95 @@ func (a *App) namesOf(ctx context.Context, s connexa.Selection, nodes []int64) c
 }
 
 // RetryService makes the service of a node try again now.
-func (a *App) RetryService(ctx context.Context, node int64) error {
-	n, err := a.Nodes.Node(ctx, node)
+func (a *Services) RetryService(ctx context.Context, node int64) error {
+	n, err := a.nodes.Node(ctx, node)
 	if err != nil {
 		return err
 	}
-	a.ServiceRunner.Retry(node)
-	a.recordAct(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
+	a.runner.Retry(node)
+	a.env.recordAct(ctx, connexa.ActServiceRetried, nameOf(n.ID, &n))
 	return nil
 }
 
 // RetryServices makes those of the services of s that are down try again now, and
 // returns how many these are. When none is, the error is Conflict.
-func (a *App) RetryServices(ctx context.Context, s connexa.Selection) (int, error) {
-	ids, err := a.Nodes.SelectNodes(ctx, s)
+func (a *Services) RetryServices(ctx context.Context, s connexa.Selection) (int, error) {
+	ids, err := a.nodes.SelectNodes(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	rows, err := a.Services.ServiceRows(ctx, ids)
+	rows, err := a.store.ServiceRows(ctx, ids)
 	if err != nil {
 		return 0, err
 	}
 	var down []int64
 	for _, id := range ids {
 		if row, ok := rows[id]; ok && row.IsDown() {
-			a.ServiceRunner.Retry(id)
+			a.runner.Retry(id)
 			down = append(down, id)
 		}
 	}
 	if len(down) == 0 {
 		return 0, connexa.Errorf(connexa.Conflict, "services.retry.none")
 	}
-	a.recordAct(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
+	a.env.recordAct(ctx, connexa.ActServiceRetried, a.namesOf(ctx, s, down))
 	return len(down), nil
 }
 
 // AllowDestinations says which destinations the service of a node lets through
 // beside the public ones.
-func (a *App) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
-	n, err := a.Nodes.Node(ctx, node)
+func (a *Services) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
+	n, err := a.nodes.Node(ctx, node)
 	if err != nil {
 		return err
 	}
-	rows, err := a.Services.ServiceRows(ctx, []int64{node})
+	rows, err := a.store.ServiceRows(ctx, []int64{node})
 	if err != nil {
 		return err
 	}
 	was, is := rows[node], rows[node]
 	is.Private, is.Mail = private, mail
-	if err := a.Services.AllowDestinations(ctx, node, private, mail); err != nil {
+	if err := a.store.AllowDestinations(ctx, node, private, mail); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActServiceChanged, editedError(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
-	a.ServiceRunner.Wake()
-	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
+	a.env.recordAct(ctx, connexa.ActServiceChanged, editedError(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
+	a.runner.Wake()
+	a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil
 }
 
 // ServiceRows returns the services of nodes, by node; nil means all that there
 // are.
-func (a *App) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
-	return a.Services.ServiceRows(ctx, nodes)
+func (a *Services) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
+	return a.store.ServiceRows(ctx, nodes)
 }
 
 // RevealService returns the password of the credential that was made for the
 // service of a node, and records that it did.
-func (a *App) RevealService(ctx context.Context, node int64) (connexa.Secret, error) {
-	n, err := a.Nodes.Node(ctx, node)
+func (a *Services) RevealService(ctx context.Context, node int64) (connexa.Secret, error) {
+	n, err := a.nodes.Node(ctx, node)
 	if err != nil {
 		return "", err
 	}
-	secret, err := a.Services.ServiceSecret(ctx, node)
+	secret, err := a.store.ServiceSecret(ctx, node)
 	if err != nil {
 		return "", err
 	}
-	a.recordAct(ctx, connexa.ActReveal, nameOf(n.ID, &n))
+	a.env.recordAct(ctx, connexa.ActReveal, nameOf(n.ID, &n))
 	return secret, nil
 }
 
 // Traffic lists what the service of a node moved in a period, in points of an even
 // length, the oldest first. Without any traffic there are none.
-func (a *App) Traffic(ctx context.Context, node int64, p connexa.Period) (points []connexa.TrafficPoint, every time.Duration, err error) {
-	s, err := a.Settings.Settings(ctx)
+func (a *Services) Traffic(ctx context.Context, node int64, p connexa.Period) (points []connexa.TrafficPoint, every time.Duration, err error) {
+	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	now := a.Now()
+	now := a.env.Now()
 	from := now.Add(-p.Length())
 	span, every := p.Traffic(s.Retention())
-	points, err = a.Services.Traffic(ctx, node, span, from)
+	points, err = a.store.Traffic(ctx, node, span, from)
 	if err != nil || len(points) == 0 {
 		return nil, every, err
 	}
@@ -188,25 +191,25 @@ const stopFor = 5 * time.Second
 
 // stopServicesOf ends the services of nodes that are about to be deleted, so that
 // nothing of them runs when they are gone.
-func (a *App) stopServicesOf(ctx context.Context, nodes []int64) error {
-	if a.Services == nil {
+func (a *Services) stopServicesOf(ctx context.Context, nodes []int64) error {
+	if a.store == nil {
 		return nil
 	}
 	by, _ := Actor(ctx)
-	stopped, err := a.Services.UnwantServices(ctx, connexa.Selection{IDs: nodes}, by)
+	stopped, err := a.store.UnwantServices(ctx, connexa.Selection{IDs: nodes}, by)
 	if err != nil {
 		return err
 	}
 	if len(stopped) == 0 {
 		return nil
 	}
-	a.ServiceRunner.Wake() // all of them stop together
+	a.runner.Wake() // all of them stop together
 	ctx, cancel := context.WithTimeout(ctx, stopFor)
 	defer cancel()
 	for _, id := range stopped {
-		if err := a.ServiceRunner.Stop(ctx, id); err != nil {
+		if err := a.runner.Stop(ctx, id); err != nil {
 			// Its row goes with the node, and the gateway goes with its row.
-			a.Log.Warn("a service was slow to stop", "node", id, "err", err)
+			a.env.Log.Warn("a service was slow to stop", "node", id, "err", err)
 			break
 		}
 	}

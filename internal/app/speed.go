@@ -13,7 +13,6 @@ type speedStore interface {
 	SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error)
 	ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.Endpoint) ([]connexa.Endpoint, error)) error
 	SpeedSpent(ctx context.Context) (connexa.SpeedSpent, error)
-	LastSpeed(ctx context.Context, nodeID int64) (connexa.Entry, error)
 	Uplink(ctx context.Context) (connexa.Uplink, error)
 }
 
@@ -36,17 +35,35 @@ type SpeedPlan struct {
 	Endpoints int   // to measure against; zero: none was chosen yet
 }
 
+// waker makes the runner look for jobs.
+type waker interface{ Wake() }
+
+// Speed plans speed tests and shows those that run.
+type Speed struct {
+	env      Env
+	store    speedStore
+	settings *Settings
+	runner   waker
+	try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error)
+	live     live
+}
+
+// NewSpeed returns the service. try measures an endpoint briefly, without a tunnel.
+func NewSpeed(env Env, store speedStore, settings *Settings, runner waker, try func(context.Context, connexa.Endpoint) (connexa.Measurement, error)) *Speed {
+	return &Speed{env: env, store: store, settings: settings, runner: runner, try: try}
+}
+
 // PlanSpeed says what speed tests of n nodes would cost.
-func (a *App) PlanSpeed(ctx context.Context, n int) (SpeedPlan, error) {
-	s, err := a.Settings.Settings(ctx)
+func (a *Speed) PlanSpeed(ctx context.Context, n int) (SpeedPlan, error) {
+	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return SpeedPlan{}, err
 	}
-	spent, err := a.Speed.SpeedSpent(ctx)
+	spent, err := a.store.SpeedSpent(ctx)
 	if err != nil {
 		return SpeedPlan{}, err
 	}
-	endpoints, err := a.Speed.SpeedEndpoints(ctx)
+	endpoints, err := a.store.SpeedEndpoints(ctx)
 	if err != nil {
 		return SpeedPlan{}, err
 	}
@@ -57,7 +74,7 @@ func (a *App) PlanSpeed(ctx context.Context, n int) (SpeedPlan, error) {
 
 // SpeedHold says why no further speed test may begin while inHand are running;
 // the zero Text: one may.
-func (a *App) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error) {
+func (a *Speed) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error) {
 	p, err := a.PlanSpeed(ctx, 1)
 	if err != nil {
 		return connexa.Text{}, err
@@ -65,7 +82,7 @@ func (a *App) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error) {
 	if p.Endpoints == 0 {
 		return connexa.T("run.notice.speed.endpoint"), nil
 	}
-	if until := p.Settings.Wait(p.Spent, inHand, a.Now().In(a.PanelZone())); !until.IsZero() {
+	if until := p.Settings.Wait(p.Spent, inHand, a.env.Now().In(a.env.zone())); !until.IsZero() {
 		return connexa.T("run.notice.speed.budget", until), nil
 	}
 	return connexa.Text{}, nil
@@ -80,54 +97,54 @@ type SpeedPage struct {
 }
 
 // SpeedSetup returns what speed tests are set up with, and what they have cost.
-func (a *App) SpeedSetup(ctx context.Context) (SpeedPage, error) {
+func (a *Speed) SpeedSetup(ctx context.Context) (SpeedPage, error) {
 	var p SpeedPage
-	s, err := a.Settings.Settings(ctx)
+	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return p, err
 	}
 	p.Settings = s.Speed
-	if p.Endpoints, err = a.Speed.SpeedEndpoints(ctx); err != nil {
+	if p.Endpoints, err = a.store.SpeedEndpoints(ctx); err != nil {
 		return p, err
 	}
-	if p.Spent, err = a.Speed.SpeedSpent(ctx); err != nil {
+	if p.Spent, err = a.store.SpeedSpent(ctx); err != nil {
 		return p, err
 	}
-	p.Uplink, err = a.Speed.Uplink(ctx)
+	p.Uplink, err = a.store.Uplink(ctx)
 	return p, err
 }
 
 // ChangeSpeedSettings puts fresh in place of the settings of speed tests, or says
 // with FieldErrors what is out of bounds.
-func (a *App) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSettings) error {
-	err := a.changeSettings(ctx, func(s *connexa.Settings) error {
+func (a *Speed) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSettings) error {
+	err := a.settings.changeSettings(ctx, func(s *connexa.Settings) error {
 		s.Speed = fresh
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	a.Runner.Wake()
+	a.runner.Wake()
 	return nil
 }
 
 // speedChanged tells of a change to what speed tests are set up with. Those that
 // wait may find that they need not any more.
-func (a *App) speedChanged(ctx context.Context, what connexa.Text) {
-	a.recordAct(ctx, connexa.ActSettings, what)
-	a.Publish(connexa.Event{Topic: connexa.PanelChanged})
-	a.Runner.Wake()
+func (a *Speed) speedChanged(ctx context.Context, what connexa.Text) {
+	a.env.recordAct(ctx, connexa.ActSettings, what)
+	a.env.Publish(connexa.Event{Topic: connexa.PanelChanged})
+	a.runner.Wake()
 }
 
 // AddEndpoint adds an endpoint behind the others, or says with FieldErrors what
 // is wrong with it. One that is there already takes the new
 // token, and the new query.
-func (a *App) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
+func (a *Speed) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	e, err := connexa.ParseEndpoint(e)
 	if err != nil {
 		return err
 	}
-	err = a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+	err = a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		if i := slices.IndexFunc(list, e.Same); i >= 0 {
 			list[i] = e
 			return list, nil
@@ -145,8 +162,8 @@ func (a *App) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 }
 
 // RemoveEndpoint takes an endpoint away.
-func (a *App) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
-	err := a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+func (a *Speed) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	err := a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		i := slices.IndexFunc(list, e.Same)
 		if i < 0 {
 			return nil, connexa.Errorf(connexa.NotFound, "speed.endpoint.gone")
@@ -161,8 +178,8 @@ func (a *App) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
 }
 
 // PreferEndpoint makes an endpoint the first that is tried.
-func (a *App) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
-	err := a.Speed.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
+func (a *Speed) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	err := a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		i := slices.IndexFunc(list, e.Same)
 		if i < 0 {
 			return nil, connexa.Errorf(connexa.NotFound, "speed.endpoint.gone")
@@ -179,8 +196,8 @@ func (a *App) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
 
 // TryEndpoint looks whether an endpoint lets itself be measured against, from
 // this machine and without a tunnel. One that is stored is asked with its token.
-func (a *App) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
-	list, err := a.Speed.SpeedEndpoints(ctx)
+func (a *Speed) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
+	list, err := a.store.SpeedEndpoints(ctx)
 	if err != nil {
 		return connexa.Measurement{}, err
 	}
@@ -190,22 +207,9 @@ func (a *App) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Meas
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
-	m, err := a.Try(ctx, e)
+	m, err := a.try(ctx, e)
 	if err != nil && m.Down == 0 {
 		return m, fmt.Errorf("try %s: %w", e.Name(), err)
 	}
 	return m, nil
-}
-
-// LastSpeed returns the last row of a node's history that holds a measurement;
-// nil: it was never measured.
-func (a *App) LastSpeed(ctx context.Context, nodeID int64) (*connexa.Entry, error) {
-	e, err := a.Speed.LastSpeed(ctx, nodeID)
-	switch {
-	case connexa.CodeOf(err) == connexa.NotFound:
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return &e, nil
 }

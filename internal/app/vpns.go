@@ -7,15 +7,12 @@ import (
 )
 
 type vpnStore interface {
-	profileStore
 	Authority(ctx context.Context, create func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error)
 	WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error)
 	UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
 	ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error
 	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
-	VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error)
-	Clients(ctx context.Context) ([]connexa.Client, error)
-	Client(ctx context.Context, id int64) (connexa.Client, error)
+	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
 }
 
 // exits are the OpenVPN exits that run.
@@ -32,26 +29,41 @@ type certificates interface {
 	File(p connexa.ProfileKey, v connexa.VPN, host, title string) ([]byte, error)
 }
 
+// VPNs switches the OpenVPN exits of services. The zero value is for a panel without them.
+type VPNs struct {
+	env          Env
+	store        vpnStore
+	exits        exits
+	certificates certificates
+	missing      func(context.Context) []connexa.VPNLack
+	services     *Services
+}
+
+// NewVPNs returns the service. missing lists what this host lacks for exits. Optional.
+func NewVPNs(env Env, store vpnStore, exits exits, certificates certificates, missing func(context.Context) []connexa.VPNLack, services *Services) *VPNs {
+	return &VPNs{env: env, store: store, exits: exits, certificates: certificates, missing: missing, services: services}
+}
+
 // Exits says whether there can be OpenVPN exits at all.
-func (a *App) Exits() bool { return a.VPNs != nil && a.Services != nil }
+func (a *VPNs) Exits() bool { return a.store != nil && a.services.Serves() }
 
 // VPNLacks says what this machine lacks for OpenVPN exits; empty: nothing.
-func (a *App) VPNLacks(ctx context.Context) []connexa.VPNLack {
-	if a.Lacks == nil {
+func (a *VPNs) VPNLacks(ctx context.Context) []connexa.VPNLack {
+	if a.missing == nil {
 		return nil
 	}
-	return a.Lacks(ctx)
+	return a.missing(ctx)
 }
 
 // StartVPNs switches the OpenVPN exits on of the nodes that s means and returns
 // how many were off. They run when their services do.
-func (a *App) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) {
-	cert, key, err := a.VPNs.Authority(ctx, a.Certificates.Authority)
+func (a *VPNs) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) {
+	cert, key, err := a.store.Authority(ctx, a.certificates.Authority)
 	if err != nil {
 		return 0, err
 	}
 	by, _ := Actor(ctx)
-	nodes, err := a.VPNs.WantVPNs(ctx, s, func(node int64) (connexa.VPNIdentity, error) { return a.Certificates.Server(cert, key, node) }, by)
+	nodes, err := a.store.WantVPNs(ctx, s, func(node int64) (connexa.VPNIdentity, error) { return a.certificates.Server(cert, key, node) }, by)
 	if err != nil {
 		return 0, err
 	}
@@ -60,9 +72,9 @@ func (a *App) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) {
 }
 
 // StopVPNs is StartVPNs the other way.
-func (a *App) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
+func (a *VPNs) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
 	by, _ := Actor(ctx)
-	nodes, err := a.VPNs.UnwantVPNs(ctx, s, by)
+	nodes, err := a.store.UnwantVPNs(ctx, s, by)
 	if err != nil {
 		return 0, err
 	}
@@ -71,24 +83,24 @@ func (a *App) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
 }
 
 // vpnsChanged tells everybody of exits that were switched.
-func (a *App) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int64, what string) {
+func (a *VPNs) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int64, what string) {
 	if len(nodes) == 0 {
 		return
 	}
-	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T(what, a.namesOf(ctx, s, nodes)))
+	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T(what, a.services.namesOf(ctx, s, nodes)))
 	for _, id := range nodes {
-		a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
+		a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
 	}
-	a.ServiceRunner.Wake()
+	a.services.runner.Wake()
 }
 
 // ShapeVPN says how the OpenVPN exit of a node is to be, and switches it on or
 // off.
-func (a *App) ShapeVPN(ctx context.Context, node int64, on bool, protocol connexa.VPNProtocol, together bool) error {
+func (a *VPNs) ShapeVPN(ctx context.Context, node int64, on bool, protocol connexa.VPNProtocol, together bool) error {
 	if protocol != connexa.VPNOverUDP && protocol != connexa.VPNOverTCP {
 		return connexa.Errorf(connexa.Invalid, "field.vpn.protocol")
 	}
-	n, err := a.Nodes.Node(ctx, node)
+	n, err := a.services.nodes.Node(ctx, node)
 	if err != nil {
 		return err
 	}
@@ -101,39 +113,39 @@ func (a *App) ShapeVPN(ctx context.Context, node int64, on bool, protocol connex
 	if err != nil {
 		return err
 	}
-	rows, err := a.VPNs.VPNRows(ctx, one.IDs)
+	rows, err := a.store.VPNRows(ctx, one.IDs)
 	if err != nil {
 		return err
 	}
 	if r, ok := rows[node]; !ok || r.Protocol == protocol && r.Together == together {
 		return nil
 	}
-	if err := a.VPNs.ShapeVPN(ctx, node, protocol, together); err != nil {
+	if err := a.store.ShapeVPN(ctx, node, protocol, together); err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.shape", nameOf(n.ID, &n), string(protocol)))
-	a.ServiceRunner.Wake()
-	a.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
+	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.shape", nameOf(n.ID, &n), string(protocol)))
+	a.services.runner.Wake()
+	a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil
 }
 
 // VPNRows returns the OpenVPN exits of nodes as they are wanted, by node; nil
 // means all that there are.
-func (a *App) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error) {
+func (a *VPNs) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error) {
 	if !a.Exits() {
 		return nil, nil
 	}
-	return a.VPNs.VPNRows(ctx, nodes)
+	return a.store.VPNRows(ctx, nodes)
 }
 
 // SeenVPN is what is seen of the OpenVPN exit of a node, with those who are
 // connected and their profiles.
-func (a *App) SeenVPN(ctx context.Context, node int64) (connexa.VPNSeen, error) {
-	seen := a.Running.SeenVPN(node)
+func (a *VPNs) SeenVPN(ctx context.Context, node int64) (connexa.VPNSeen, error) {
+	seen := a.exits.SeenVPN(node)
 	if len(seen.Clients) == 0 {
 		return seen, nil
 	}
-	profiles, err := a.VPNs.Profiles(ctx, 0)
+	profiles, err := a.store.Profiles(ctx, 0)
 	if err != nil {
 		return seen, err
 	}
@@ -149,22 +161,22 @@ func (a *App) SeenVPN(ctx context.Context, node int64) (connexa.VPNSeen, error) 
 
 // SeenVPNs is what is seen of the OpenVPN exits of nodes, by node. Clients have no
 // profiles here.
-func (a *App) SeenVPNs(nodes []int64) map[int64]connexa.VPNSeen {
+func (a *VPNs) SeenVPNs(nodes []int64) map[int64]connexa.VPNSeen {
 	seen := make(map[int64]connexa.VPNSeen, len(nodes))
 	for _, n := range nodes {
-		seen[n] = a.Running.SeenVPN(n)
+		seen[n] = a.exits.SeenVPN(n)
 	}
 	return seen
 }
 
 // Disconnect ends the OpenVPN connections with a certificate's name at the exit of
 // a node.
-func (a *App) Disconnect(ctx context.Context, node int64, name string) error {
-	n, err := a.Nodes.Node(ctx, node)
+func (a *VPNs) Disconnect(ctx context.Context, node int64, name string) error {
+	n, err := a.services.nodes.Node(ctx, node)
 	if err != nil {
 		return err
 	}
-	a.Running.Disconnect(node, name)
-	a.recordAct(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.disconnect", name, nameOf(n.ID, &n)))
+	a.exits.Disconnect(node, name)
+	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T("vpn.audit.disconnect", name, nameOf(n.ID, &n)))
 	return nil
 }

@@ -51,7 +51,7 @@ type Panel struct {
 	notifier  *notify.Notifier
 	vpnAuth   *access.VPNAuthorizer
 	preflight gateway.VPNPreflight
-	app       *app.App
+	app       app.App
 	server    *http.Server
 	listener  net.Listener
 	mux       *gre.Mux
@@ -106,22 +106,15 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.get, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notifier.Notify,
 		Work:      p.workByKind(prober),
 		Timeout:   p.timeoutOf,
-		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.SpeedHold(ctx, inHand) },
+		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.Speed.SpeedHold(ctx, inHand) },
 		GREPassed: !p.settings.get().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
 	}, gate)
 	p.monitor = monitor.New(monitor.Config{
 		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.get().Monitor }, Online: p.uplink.Online,
 		Wake: p.runner.Wake, Publish: publish, Notify: p.notifier.Notify, Log: log,
 	})
-	p.app = app.New(app.Deps{
-		Zone:     func() *time.Location { return p.settings.get().Location() },
-		Channels: p.db, Notifier: p.notifier,
-		Accounts: p.db, Settings: p.db, Audit: p.db, Runs: p.db, Imports: p.db, Runner: p.runner, Nodes: p.db,
-		Speed: p.db, Try: p.testEndpoint, Monitored: p.db, TryTargets: p.tryTargets, Services: p.db, ServiceRunner: p.gateways, ClientStore: p.db, ClientUsage: p.access,
-		VPNs: p.db, Running: p.gateways, Certificates: gateway.Issuer{Now: time.Now}, Lacks: p.preflight.Missing,
-		Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}, Publish: publish, Now: time.Now, Log: log,
-	})
-	if _, p.FirstPassword, err = p.app.FirstStart(ctx, cfg.AdminPassword, !cfg.Demo); err != nil {
+	p.app = p.newApp()
+	if _, p.FirstPassword, err = p.app.Accounts.FirstStart(ctx, cfg.AdminPassword, !cfg.Demo); err != nil {
 		return nil, fmt.Errorf("make the first user: %w", err)
 	}
 	sign, encrypt := p.db.CookieKeys()
@@ -254,8 +247,8 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.access.Run(work) })
 	g.Go(func() error { return p.followAccess(work) })
 	g.Go(func() error { return p.followProfiles(work) })
-	g.Go(func() error { return p.app.RunImports(work) })
-	g.Go(func() error { return p.app.RunDeletions(work) })
+	g.Go(func() error { return p.app.Imports.RunImports(work) })
+	g.Go(func() error { return p.app.Nodes.RunDeletions(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
 	g.Go(func() error {
 		return p.db.RunHistory(work, func() connexa.Retention { return p.settings.get().Retention() })

@@ -160,7 +160,7 @@ func (r *panelTest) pingAll() time.Duration {
 	r.tb.Helper()
 	began := time.Now()
 	r.postForm("/runs", url.Values{"kind": {"ping"}, "all": {"1"}})
-	runs, _, err := r.app.RunPage(context.Background(), false, 0, 1)
+	runs, _, err := r.app.Runs.RunPage(context.Background(), false, 0, 1)
 	if err != nil || len(runs) != 1 {
 		r.tb.Fatal(runs, err)
 	}

@@ -79,7 +79,7 @@ func awaitProbe(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connex
 	defer cancel()
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.RunChanged })
 	defer done()
-	run, err := p.app.StartRun(ctx, connexa.NewRun{Kind: kind, Selection: connexa.Selection{IDs: []int64{node}}})
+	run, err := p.app.Runs.StartRun(ctx, connexa.NewRun{Kind: kind, Selection: connexa.Selection{IDs: []int64{node}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func awaitProbe(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connex
 
 func addServer(t *testing.T, p *Panel, address, login, password string) int64 {
 	t.Helper()
-	id, err := p.app.AddNode(t.Context(), connexa.NodeInput{Address: address, Login: login, Password: password})
+	id, err := p.app.Nodes.AddNode(t.Context(), connexa.NodeInput{Address: address, Login: login, Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,17 +151,17 @@ func TestProbesShareServerWithService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.app.StartServices(t.Context(), selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := p.app.Services.StartServices(t.Context(), selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("started another number than was shown: %v", err)
 	}
-	if started, err := p.app.StartServices(t.Context(), selectNode(node), 1); err != nil || started != 1 {
+	if started, err := p.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil || started != 1 {
 		t.Fatal(started, err)
 	}
 	row := awaitServiceState(t, p, node, connexa.ServiceOnline)
 	if r := awaitService(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
 		t.Errorf("the world is said to see %s, and sees %s", r.ExitIP, n.Exit())
 	}
-	secret, err := p.app.RevealService(t.Context(), node)
+	secret, err := p.app.Services.RevealService(t.Context(), node)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,13 +208,13 @@ func TestProbesShareServerWithService(t *testing.T) {
 	if n, err := p.db.Node(t.Context(), other); err != nil || n.Status != connexa.NotTested {
 		t.Errorf("the other login's node is %s, %v", n.Status, err)
 	}
-	if _, err := p.app.StartServices(t.Context(), selectNode(other), 1); err != nil {
+	if _, err := p.app.Services.StartServices(t.Context(), selectNode(other), 1); err != nil {
 		t.Fatal(err)
 	}
 	if r := awaitServiceState(t, p, other, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
 		t.Errorf("a second service at the server failed because of %v", r.Reason)
 	}
-	if _, err := p.app.StopServices(t.Context(), selectNode(other), 1); err != nil {
+	if _, err := p.app.Services.StopServices(t.Context(), selectNode(other), 1); err != nil {
 		t.Fatal(err)
 	}
 	awaitServiceState(t, p, other, connexa.ServiceOff)
@@ -231,7 +231,7 @@ func TestProbesShareServerWithService(t *testing.T) {
 		t.Errorf("the far end sees %q, and we have %q", got, again.LocalIP)
 	}
 	// A deleted node has no service.
-	if _, err := p.app.DeleteNodes(t.Context(), selectNode(node), 1); err != nil {
+	if _, err := p.app.Nodes.DeleteNodes(t.Context(), selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := net.Dial("tcp", again.Listen.String()); err == nil {

@@ -110,10 +110,10 @@ func (s *serviceSoak) pickNodes(n int) connexa.Selection {
 // are online, some to the end and some not.
 func (s *serviceSoak) changeServices(round int) {
 	ctx := context.Background()
-	if _, err := s.p.app.StartServices(ctx, s.pickNodes(len(s.nodes)/3), len(s.nodes)/3); err != nil {
+	if _, err := s.p.app.Services.StartServices(ctx, s.pickNodes(len(s.nodes)/3), len(s.nodes)/3); err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := s.p.app.StopServices(ctx, s.pickNodes(len(s.nodes)/8), len(s.nodes)/8); err != nil {
+	if _, err := s.p.app.Services.StopServices(ctx, s.pickNodes(len(s.nodes)/8), len(s.nodes)/8); err != nil {
 		s.t.Fatal(err)
 	}
 	rows, err := s.p.db.ServiceRows(ctx, s.nodes)
@@ -198,7 +198,7 @@ func (s *serviceSoak) hasHistory(node int64) bool {
 // stopAll switches every service off and waits until all are.
 func (s *serviceSoak) stopAll() {
 	ctx := context.Background()
-	if _, err := s.p.app.StopServices(ctx, connexa.Selection{IDs: s.nodes}, len(s.nodes)); err != nil {
+	if _, err := s.p.app.Services.StopServices(ctx, connexa.Selection{IDs: s.nodes}, len(s.nodes)); err != nil {
 		s.t.Fatal(err)
 	}
 	deadline := time.Now().Add(time.Minute)

@@ -17,7 +17,7 @@ import (
 func (p *Panel) configureMeasuring(prober *probe.Prober) {
 	prober.Measure = p.measureSession
 	prober.SlowBelow = func() int64 { return int64(p.settings.get().Speed.SlowKbit) * 1000 }
-	prober.OnLive = func(node int64, l connexa.SpeedLive) { p.app.NoteSpeed(node, l) }
+	prober.OnLive = func(node int64, l connexa.SpeedLive) { p.app.Speed.NoteSpeed(node, l) }
 	prober.OnBytes = p.countSpeedBytes
 }
 
@@ -55,7 +55,7 @@ func (p *Panel) measureTunnel(ctx context.Context, tunnel speed.Tunnel, live fun
 			live(l)
 		},
 		Others: func() speed.Rates {
-			down, up := p.app.SpeedSum()
+			down, up := p.app.Speed.SpeedSum()
 			mine := own.currentRates()
 			return speed.Rates{Down: max(0, down-mine.Down), Up: max(0, up-mine.Up)}
 		},
@@ -155,13 +155,13 @@ func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
 		return nil
 	}
 	never := u.At.IsZero()
-	if down, up := p.app.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkMaxDelay))) {
+	if down, up := p.app.Speed.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkMaxDelay))) {
 		return nil // running tests would make the result too small
 	}
 	if used, err := p.db.SpeedUsed(ctx, now.Add(-uplinkUseWindow)); err != nil || !used && !never {
 		return err
 	}
-	if why, err := p.app.SpeedHold(ctx, 0); err != nil || !why.IsZero() {
+	if why, err := p.app.Speed.SpeedHold(ctx, 0); err != nil || !why.IsZero() {
 		return err // no endpoint, or no budget
 	}
 	endpoints, err := p.db.SpeedEndpoints(ctx)

@@ -76,11 +76,11 @@ func TestUplinkIsMeasuredOnceADay(t *testing.T) {
 	}))
 	defer far.Close()
 	p := idlePanel(t, far.URL)
-	p.app.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: 1e6})
+	p.app.Speed.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: 1e6})
 	if u := p.awaitUplink(t); !u.At.IsZero() {
 		t.Errorf("measured beside a test that is running: %+v", u)
 	}
-	p.app.NoteSpeed(1, connexa.SpeedLive{})
+	p.app.Speed.NoteSpeed(1, connexa.SpeedLive{})
 	first := p.awaitUplink(t)
 	if first.Found.Down == 0 || first.Found.Up == 0 || !first.Problem.IsZero() || time.Since(first.At) > time.Minute {
 		t.Errorf("%+v", first)
@@ -116,7 +116,7 @@ func TestUplinkNeedsEndpoint(t *testing.T) {
 	if u := p.awaitUplink(t); !u.At.IsZero() {
 		t.Errorf("%+v", u)
 	}
-	why, err := p.app.SpeedHold(t.Context(), 0)
+	why, err := p.app.Speed.SpeedHold(t.Context(), 0)
 	if err != nil || why.Key != "run.notice.speed.endpoint" {
 		t.Errorf("%s, %v", why, err)
 	}
@@ -124,11 +124,11 @@ func TestUplinkNeedsEndpoint(t *testing.T) {
 
 func TestSpentBudgetHoldsSpeedTests(t *testing.T) {
 	p := idlePanel(t, "http://"+tunnelEndpoint)
-	if why, err := p.app.SpeedHold(t.Context(), 0); err != nil || !why.IsZero() {
+	if why, err := p.app.Speed.SpeedHold(t.Context(), 0); err != nil || !why.IsZero() {
 		t.Errorf("%s, %v", why, err)
 	}
 	p.countSpeedBytes(20e9)
-	why, err := p.app.SpeedHold(t.Context(), 0)
+	why, err := p.app.Speed.SpeedHold(t.Context(), 0)
 	if err != nil || why.Key != "run.notice.speed.budget" || len(why.Args) != 1 {
 		t.Fatalf("%s, %v", why, err)
 	}

@@ -46,10 +46,10 @@ func newVPNSite(t *testing.T, nodes int) *vpnTest {
 	for _, n := range s.fleet.Nodes() {
 		s.nodes = append(s.nodes, addServer(t, s.Panel, n.Addr.Addr().String(), n.Login, n.Password))
 	}
-	if _, err := s.app.StartServices(t.Context(), connexa.Selection{All: true}, nodes); err != nil {
+	if _, err := s.app.Services.StartServices(t.Context(), connexa.Selection{All: true}, nodes); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.app.StartVPNs(t.Context(), connexa.Selection{All: true}); err != nil || n != nodes {
+	if n, err := s.app.VPNs.StartVPNs(t.Context(), connexa.Selection{All: true}); err != nil || n != nodes {
 		t.Fatalf("%d exits, %v", n, err)
 	}
 	if s.user, err = s.db.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, userPassword); err != nil {
@@ -74,7 +74,7 @@ func (s *vpnTest) awaitVPN(node int64, what string, wanted func(connexa.VPNSeen)
 	box, done := s.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.ServiceChanged && e.ID == node })
 	defer done()
 	for {
-		v, err := s.app.SeenVPN(ctx, node)
+		v, err := s.app.VPNs.SeenVPN(ctx, node)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -101,11 +101,11 @@ func (s *vpnTest) awaitClients(node int64, n int) []connexa.VPNClient {
 // addProfile makes a profile of the user and waits until the exits know it.
 func (s *vpnTest) addProfile(label string, password bool, expires time.Time) connexa.Profile {
 	s.t.Helper()
-	id, err := s.app.AddProfile(s.t.Context(), connexa.NewProfile{ClientID: s.user, Label: label, Password: password, Expires: expires})
+	id, err := s.app.Profiles.AddProfile(s.t.Context(), connexa.NewProfile{ClientID: s.user, Label: label, Password: password, Expires: expires})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	list, err := s.app.Profiles(s.t.Context(), s.user)
+	list, err := s.app.Profiles.Profiles(s.t.Context(), s.user)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func (s *vpnTest) awaitCondition(what string, is func() bool) {
 // profileFile is what the panel lets an admin download.
 func (s *vpnTest) profileFile(profile, node int64) []byte {
 	s.t.Helper()
-	files, err := s.app.ProfileFiles(s.t.Context(), profile, []int64{node}, "192.0.2.1")
+	files, err := s.app.Profiles.ProfileFiles(s.t.Context(), profile, []int64{node}, "192.0.2.1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestVPNProfileRights(t *testing.T) {
 			s.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: s.user})
 		}},
 		{"revoked", "This profile was revoked.", phoneFile, "", func() {
-			if err := s.app.RevokeProfile(t.Context(), phone.ID); err != nil {
+			if err := s.app.Profiles.RevokeProfile(t.Context(), phone.ID); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -268,7 +268,7 @@ func TestVPNProfileRights(t *testing.T) {
 			return err == nil
 		})
 	}
-	if _, err := s.app.ProfileFiles(t.Context(), phone.ID, s.nodes, "192.0.2.1"); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := s.app.Profiles.ProfileFiles(t.Context(), phone.ID, s.nodes, "192.0.2.1"); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("a file of a profile that was revoked: %v", err)
 	}
 
@@ -315,7 +315,7 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 	ann := vpntest.NewComputer(t, 2)
 	s := newVPNSite(t, 1)
 	node := s.nodes[0]
-	rows, err := s.app.VPNRows(t.Context(), s.nodes)
+	rows, err := s.app.VPNs.VPNRows(t.Context(), s.nodes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,14 +328,14 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 
 	// Off and on beside the proxy, which does not notice.
 	up := awaitServiceState(t, s.Panel, node, connexa.ServiceOnline).UpAt
-	if n, err := s.app.StopVPNs(t.Context(), selectNode(node)); err != nil || n != 1 {
+	if n, err := s.app.VPNs.StopVPNs(t.Context(), selectNode(node)); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
 	s.awaitVPN(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
 	if list, err := isolation.List(); err != nil || len(list) > 0 || len(vpntest.Processes(t)) > 0 {
 		t.Errorf("off, and there are devices %v and processes %v, %v", list, vpntest.Processes(t), err)
 	}
-	if _, err := s.app.StartVPNs(t.Context(), selectNode(node)); err != nil {
+	if _, err := s.app.VPNs.StartVPNs(t.Context(), selectNode(node)); err != nil {
 		t.Fatal(err)
 	}
 	v.WaitFor(vpntest.Connected, 2)
@@ -345,14 +345,14 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 	}
 
 	// The tunnel goes, and comes back.
-	if n, err := s.app.StopServices(t.Context(), selectNode(node), 1); err != nil || n != 1 {
+	if n, err := s.app.Services.StopServices(t.Context(), selectNode(node), 1); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
 	awaitServiceState(t, s.Panel, node, connexa.ServiceOff)
 	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
 		t.Error("a page comes without a service")
 	}
-	if _, err := s.app.StartServices(t.Context(), selectNode(node), 1); err != nil {
+	if _, err := s.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
 	awaitServiceState(t, s.Panel, node, connexa.ServiceOnline)

@@ -84,6 +84,6 @@ func slowedDown(list []sample, now sample, perSecond float64) bool {
 
 // Pace returns how many jobs of a run end in a second, of late, and how long the
 // rest will take; zero where it is not known.
-func (a *App) Pace(run connexa.Run) (perSecond float64, left time.Duration) {
-	return a.pace.speedOf(run, a.Now())
+func (a *Runs) Pace(run connexa.Run) (perSecond float64, left time.Duration) {
+	return a.pace.speedOf(run, a.env.Now())
 }

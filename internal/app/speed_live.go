@@ -24,8 +24,8 @@ type figure struct {
 
 // NoteSpeed takes the figure of a node's running speed test; one without a phase
 // says that it is over.
-func (a *App) NoteSpeed(node int64, l connexa.SpeedLive) {
-	now := a.Now()
+func (a *Speed) NoteSpeed(node int64, l connexa.SpeedLive) {
+	now := a.env.Now()
 	a.live.mu.Lock()
 	defer a.live.mu.Unlock()
 	if l.Phase == "" {
@@ -38,20 +38,20 @@ func (a *App) NoteSpeed(node int64, l connexa.SpeedLive) {
 	f := figure{l, a.live.nodes[node].told}
 	if now.Sub(f.told) >= liveEvery {
 		f.told = now
-		a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: node})
+		a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: node})
 	}
 	a.live.nodes[node] = f
 }
 
 // SpeedLive is the figure of a node's speed test; without a phase none is running.
-func (a *App) SpeedLive(node int64) connexa.SpeedLive {
+func (a *Speed) SpeedLive(node int64) connexa.SpeedLive {
 	a.live.mu.Lock()
 	defer a.live.mu.Unlock()
 	return a.live.nodes[node].SpeedLive
 }
 
 // SpeedSum is what the speed tests that are running move now, in bits a second.
-func (a *App) SpeedSum() (down, up int64) {
+func (a *Speed) SpeedSum() (down, up int64) {
 	a.live.mu.Lock()
 	defer a.live.mu.Unlock()
 	for _, f := range a.live.nodes {

@@ -58,7 +58,7 @@ func (d *deletion) setPending(left int) {
 
 // Deletion returns how far the deletion is that goes on behind the pages; total
 // is zero when none does.
-func (a *App) Deletion() (done, total int) {
+func (a *Nodes) Deletion() (done, total int) {
 	d := &a.deletion
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,9 +66,9 @@ func (a *App) Deletion() (done, total int) {
 }
 
 // deleteLater has nodes deleted by RunDeletions.
-func (a *App) deleteLater(ctx context.Context, ids []int64, s connexa.Selection) error {
+func (a *Nodes) deleteLater(ctx context.Context, ids []int64, s connexa.Selection) error {
 	a.deletion.order.Lock()
-	err := a.Nodes.ScheduleDeletion(ctx, ids)
+	err := a.store.ScheduleDeletion(ctx, ids)
 	if err == nil {
 		a.deletion.addPending(len(ids))
 	}
@@ -76,8 +76,8 @@ func (a *App) deleteLater(ctx context.Context, ids []int64, s connexa.Selection)
 	if err != nil {
 		return err
 	}
-	a.recordAct(ctx, connexa.ActNodesDeleted, nodesOf(len(ids), s))
-	a.Publish(connexa.Event{Topic: connexa.DeletionChanged})
+	a.env.recordAct(ctx, connexa.ActNodesDeleted, nodesOf(len(ids), s))
+	a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 	select {
 	case a.deletion.bell <- struct{}{}:
 	default:
@@ -87,11 +87,11 @@ func (a *App) deleteLater(ctx context.Context, ids []int64, s connexa.Selection)
 
 // RunDeletions deletes what DeleteNodes left to it until ctx is done. What an
 // earlier process left unfinished goes on where it was.
-func (a *App) RunDeletions(ctx context.Context) error {
+func (a *Nodes) RunDeletions(ctx context.Context) error {
 	for {
 		var again <-chan time.Time
 		if err := a.deleteDoomed(ctx); err != nil && ctx.Err() == nil {
-			a.Log.Error("delete nodes", "err", err)
+			a.env.Log.Error("delete nodes", "err", err)
 			again = time.After(deletionRetry)
 		}
 		select {
@@ -104,42 +104,42 @@ func (a *App) RunDeletions(ctx context.Context) error {
 }
 
 // countDoomed sets how many are left.
-func (a *App) countDoomed(ctx context.Context) (left int, err error) {
+func (a *Nodes) countDoomed(ctx context.Context) (left int, err error) {
 	a.deletion.order.Lock()
 	defer a.deletion.order.Unlock()
-	if left, err = a.Nodes.CountPendingDeletions(ctx); err == nil {
+	if left, err = a.store.CountPendingDeletions(ctx); err == nil {
 		a.deletion.setPending(left)
 	}
 	return left, err
 }
 
-func (a *App) deleteDoomed(ctx context.Context) error {
+func (a *Nodes) deleteDoomed(ctx context.Context) error {
 	if left, err := a.countDoomed(ctx); err != nil || left == 0 {
 		return err
 	}
 	var told, fleet time.Time
-	err := a.Nodes.DeletePending(ctx, func(gone, runs []int64) {
+	err := a.store.DeletePending(ctx, func(gone, runs []int64) {
 		a.deletion.addDeleted(len(gone))
 		for _, id := range gone {
-			a.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
+			a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 		}
 		for _, id := range runs {
-			a.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
+			a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 		}
-		now := a.Now()
+		now := a.env.Now()
 		if now.Sub(told) >= deletionTold {
 			told = now
-			a.Publish(connexa.Event{Topic: connexa.DeletionChanged})
+			a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 		}
 		if now.Sub(fleet) >= fleetTold {
 			fleet = now
-			a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+			a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 		}
 	})
 	if err == nil {
 		_, err = a.countDoomed(ctx) // some may have joined at the very end; their bell has rung
 	}
-	a.Publish(connexa.Event{Topic: connexa.DeletionChanged})
-	a.Publish(connexa.Event{Topic: connexa.FleetChanged})
+	a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
+	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return err
 }

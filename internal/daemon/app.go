@@ -1,0 +1,37 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/app"
+	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/gateway"
+)
+
+// newApp returns the services of the panel, which work on its database and its runners.
+func (p *Panel) newApp() app.App {
+	env := app.Env{
+		Audit: p.db, Publish: p.broker.Publish, Now: time.Now, Log: p.log,
+		Zone: func() *time.Location { return p.settings.get().Location() },
+	}
+	issuer := gateway.Issuer{Now: time.Now}
+	settings := app.NewSettings(env, p.db)
+	services := app.NewServices(env, p.db, p.gateways, p.db, settings)
+	runs := app.NewRuns(env, p.db, p.runner, connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed)
+	return app.App{
+		Accounts: app.NewAccounts(env, p.db, p.notifier),
+		Audit:    app.NewAudit(p.db),
+		Channels: app.NewChannels(env, p.db, p.notifier),
+		Clients:  app.NewClients(env, p.db, p.access, services),
+		History:  app.NewHistory(env, p.db, settings),
+		Imports:  app.NewImports(env, p.db, runs),
+		Monitor:  app.NewMonitor(env, p.db, settings, p.tryTargets),
+		Nodes:    app.NewNodes(env, p.db, settings, services),
+		Profiles: app.NewProfiles(env, p.db, issuer, p.db),
+		Runs:     runs,
+		Services: services,
+		Settings: settings,
+		Speed:    app.NewSpeed(env, p.db, settings, p.runner, p.testEndpoint),
+		VPNs:     app.NewVPNs(env, p.db, p.gateways, issuer, p.preflight.Missing, services),
+	}
+}
