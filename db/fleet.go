@@ -168,7 +168,7 @@ func flappingNodes(ctx context.Context, q querier, since int64) ([]connexa.Flapp
 // NoteFleet writes down how the fleet stands today, over what it wrote today
 // before.
 func (d *DB) NoteFleet(ctx context.Context) error {
-	statuses, err := countBy(ctx, d.read, "status", "TRUE")
+	statuses, err := countBy(ctx, d.read, "nodes_list", "status")
 	if err != nil {
 		return fmt.Errorf("count the fleet: %w", err)
 	}

@@ -19,16 +19,9 @@ func compareLine(mine, theirs *known, noPassword bool) []connexa.Difference {
 	if !noPassword && !bytes.Equal(mine.mac, theirs.mac) {
 		differs = append(differs, connexa.Difference{Field: "password"})
 	}
-	for _, f := range []struct{ field, mine, theirs string }{
-		{"country", mine.Country, theirs.Country},
-		{"state", mine.State, theirs.State},
-		{"city", mine.City, theirs.City},
-		{"zip", mine.Zip, theirs.Zip},
-		{"provider", mine.Provider, theirs.Provider},
-		{"comment", mine.Comment, theirs.Comment},
-	} {
-		if f.theirs != "" && f.theirs != f.mine {
-			differs = append(differs, connexa.Difference{Field: f.field, Mine: f.mine, Theirs: f.theirs})
+	for _, c := range connexa.Columns() {
+		if m, t := *c.Value(&mine.Node), *c.Value(&theirs.Node); t != "" && t != m {
+			differs = append(differs, connexa.Difference{Field: c.Name, Mine: m, Theirs: t})
 		}
 	}
 	if len(theirs.Tags) > 0 && !sameTags(mine.Tags, theirs.Tags) {
@@ -52,15 +45,9 @@ func sameTags(a, b []string) bool {
 func mergeTheirs(mine, theirs *connexa.Node) connexa.Node {
 	n := *mine
 	n.Login = theirs.Login
-	for _, f := range []struct {
-		into *string
-		text string
-	}{
-		{&n.Provider, theirs.Provider}, {&n.Country, theirs.Country}, {&n.State, theirs.State},
-		{&n.City, theirs.City}, {&n.Zip, theirs.Zip}, {&n.Comment, theirs.Comment},
-	} {
-		if f.text != "" {
-			*f.into = f.text
+	for _, c := range connexa.Columns() {
+		if t := *c.Value(theirs); t != "" {
+			*c.Value(&n) = t
 		}
 	}
 	if len(theirs.Tags) > 0 {

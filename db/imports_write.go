@@ -24,7 +24,7 @@ func (d *DB) WriteImport(ctx context.Context, i connexa.Import, told func()) err
 	}
 	w := importWriter{db: d, imp: i, onProgress: told}
 	var err error
-	if w.insert, err = d.write.PrepareContext(ctx, insertMany(insertWidth)); err != nil {
+	if w.insert, err = d.write.PrepareContext(ctx, insertNodesSQL(insertWidth)); err != nil {
 		return fmt.Errorf("prepare import %d: %w", i.ID, err)
 	}
 	defer w.insert.Close()
@@ -277,12 +277,6 @@ func (w *importWriter) lineChoice(l *ready) connexa.Choice {
 // insertWidth is how many nodes one statement inserts.
 const insertWidth = 50
 
-func insertMany(n int) string {
-	const row = `(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-	return `INSERT INTO nodes (` + nodeColumns + `, import_id, created_at, changed_at) VALUES ` +
-		strings.TrimSuffix(strings.Repeat(row+",", n), ",") + ` ON CONFLICT (address, port, login) DO NOTHING`
-}
-
 // addAll inserts new nodes. One that somebody else added since the preview is
 // treated as a conflict is.
 func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c *counts) error {
@@ -304,7 +298,7 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 		if len(part) == insertWidth {
 			res, err = many.ExecContext(ctx, values...)
 		} else {
-			res, err = tx.ExecContext(ctx, insertMany(len(part)), values...)
+			res, err = tx.ExecContext(ctx, insertNodesSQL(len(part)), values...)
 		}
 		if err != nil {
 			return fmt.Errorf("insert nodes: %w", err)
@@ -362,7 +356,7 @@ func (w *importWriter) settleConflict(ctx context.Context, tx *sql.Tx, l *ready,
 
 func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *counts) error {
 	now := toMillis(w.db.now())
-	res, err := tx.ExecContext(ctx, insertMany(1), append(slices.Clip(l.values), w.imp.ID, now, now)...)
+	res, err := tx.ExecContext(ctx, insertNodesSQL(1), append(slices.Clip(l.values), w.imp.ID, now, now)...)
 	if err != nil {
 		return fmt.Errorf("insert node: %w", err)
 	}
@@ -398,7 +392,7 @@ func (w *importWriter) applyTheirs(ctx context.Context, tx *sql.Tx, mine *known,
 		return nil
 	}
 	values := append(d.ring.nodeValues(&n, password), w.imp.ID, toMillis(d.now()), n.ID)
-	if _, err := tx.ExecContext(ctx, `UPDATE nodes SET (`+nodeColumns+`, import_id, changed_at) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?`, values...); err != nil {
+	if _, err := tx.ExecContext(ctx, updateNodeSQL("import_id", "changed_at"), values...); err != nil {
 		return fmt.Errorf("change node %d: %w", n.ID, err)
 	}
 	after := mine.Status

@@ -64,7 +64,7 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 		}
 		// A password that is kept is sealed anew with the rest.
 		values := append(d.ring.nodeValues(&n, password), toMillis(d.now()), n.ID)
-		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET (`+nodeColumns+`, changed_at) = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?`, values...); err != nil {
+		if _, err := tx.ExecContext(ctx, updateNodeSQL("changed_at"), values...); err != nil {
 			return err
 		}
 		after := old.Status

@@ -38,24 +38,27 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM flaps WHERE until > 0`).Scan(&f.Flapping); err != nil {
 		return f, err
 	}
-	for _, part := range []struct {
-		column, cond string
-		into         *[]connexa.Facet
-	}{
-		{"country", "TRUE", &f.Countries},
-		{"provider", "TRUE", &f.Providers},
-		{"tags", "tags <> ''", &f.Tags},
-	} {
-		values, err := countBy(ctx, tx, part.column, part.cond)
+	for _, c := range connexa.FilterColumns() {
+		index := "nodes_list"
+		if !c.Filter.Covered {
+			index = "nodes_" + c.Name
+		}
+		values, err := countBy(ctx, tx, index, c.Name)
 		if err != nil {
 			return f, err
 		}
-		if part.column == "tags" {
-			values = eachTag(values)
+		filled := 0
+		for _, n := range values {
+			filled += n
 		}
-		*part.into = mostFrequent(values)
+		if empty := f.Total - filled; empty > 0 && (filled > 0 || c.Filter.Covered) {
+			values[""] = empty
+		}
+		*c.Filter.Facet(&f) = mostFrequent(values)
 	}
-	return f, nil
+	tags, err := countBy(ctx, tx, "nodes_list", "tags")
+	f.Tags = mostFrequent(eachTag(tags))
+	return f, err
 }
 
 // countProbes counts the nodes by what probes found out, in one pass.
@@ -95,9 +98,10 @@ func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 	return rows.Err()
 }
 
-// countBy counts the nodes of each value of a column.
-func countBy(ctx context.Context, q querier, column, cond string) (map[string]int, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+column+`, count(*) FROM nodes INDEXED BY nodes_list WHERE `+cond+` GROUP BY 1`)
+// countBy counts the nodes of each value of a column that is in an index, those
+// without a value left out.
+func countBy(ctx context.Context, q querier, index, column string) (map[string]int, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+column+`, count(*) FROM nodes INDEXED BY `+index+` WHERE `+column+` <> '' GROUP BY 1`)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +133,7 @@ func mostFrequent(values map[string]int) []connexa.Facet {
 	facets := make([]connexa.Facet, 0, len(values))
 	for value, n := range values {
 		if value == "" {
-			value = none
+			value = connexa.NoValue
 		}
 		facets = append(facets, connexa.Facet{Value: value, Count: n})
 	}

@@ -2,28 +2,25 @@ package db
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// none stands in a filter for "has no value".
-const none = "-"
-
 // filterSQL turns f into the condition of a WHERE clause over nodes and its
 // arguments. It is the only place that does: what is listed, counted, tested,
-// exported and deleted for a filter is the same set. But for the text every
-// column of nodes that it names is in the index nodes_list.
+// exported and deleted for a filter is the same set. See sourceTable for the
+// columns that the index nodes_list lacks.
 func filterSQL(f connexa.Filter) (string, []any) {
 	var c conditions
 	if len(f.Statuses) > 0 {
 		c.addIn("status", jsonTexts(f.Statuses))
 	}
-	if len(f.Countries) > 0 {
-		c.addIn("country", emptyForNone(f.Countries))
-	}
-	if len(f.Providers) > 0 {
-		c.addIn("provider", emptyForNone(f.Providers))
+	for _, column := range connexa.FilterColumns() {
+		if chosen := *column.Filter.Chosen(&f); len(chosen) > 0 {
+			c.addIn(column.Name, emptyForNone(chosen))
+		}
 	}
 	if len(f.Causes) > 0 {
 		c.addIn("basis_cause", jsonTexts(f.Causes))
@@ -69,13 +66,20 @@ func whereSelected(s connexa.Selection) (string, []any) {
 	return "id IN (SELECT value FROM json_each(?))", []any{jsonIDs(s.IDs)}
 }
 
-// sourceTable is what to scan for f: the index answers everything but the text, and
-// for that one pass over the table beats looking up each row from the index.
+// sourceTable is what to scan for f: the index nodes_list, or the table where the
+// index lacks a column, as one pass over the table is faster than looking up each row.
 func sourceTable(f connexa.Filter) string {
-	if f.Text != "" {
-		return "nodes NOT INDEXED"
+	if isCovered(f) {
+		return "nodes INDEXED BY nodes_list"
 	}
-	return "nodes INDEXED BY nodes_list"
+	return "nodes NOT INDEXED"
+}
+
+// isCovered reports whether the index nodes_list has every column that f names.
+func isCovered(f connexa.Filter) bool {
+	return f.Text == "" && !slices.ContainsFunc(connexa.FilterColumns(), func(c *connexa.Column) bool {
+		return !c.Filter.Covered && len(*c.Filter.Chosen(&f)) > 0
+	})
 }
 
 // conditions are parts of a WHERE clause that must all hold.
@@ -128,7 +132,7 @@ func jsonTexts[T ~string](values []T) []string {
 func emptyForNone(values []string) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
-		if v != none {
+		if v != connexa.NoValue {
 			out[i] = v
 		}
 	}

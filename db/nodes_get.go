@@ -4,13 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // nodeRow are the columns that scanNode reads.
-const nodeRow = `id, address, port, login, provider, country, state, city, zip, comment, tags, encryption, allow_pap, revision,
+var nodeRow = `id, address, port, login, ` + strings.Join(columnNames(), ", ") + `, tags, encryption, allow_pap, revision,
 	status, silences, tunnel_failures, refusals, basis_kind, basis_reached, basis_cause, basis_at, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
 	vendor, peer_host, firmware, plain, created_at, changed_at, EXISTS (SELECT 1 FROM flaps WHERE node_id = nodes.id AND until > 0)`
 
@@ -83,15 +84,18 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 		basisAt                            sql.NullInt64
 		created, changed                   int64
 	)
-	err := scan(append([]any{
-		&n.ID, &n.Address, &n.Port, &n.Login, &n.Provider, &n.Country, &n.State, &n.City, &n.Zip, &n.Comment, &tags,
+	into := append(make([]any, 0, 64), &n.ID, &n.Address, &n.Port, &n.Login)
+	for _, c := range connexa.Columns() {
+		into = append(into, c.Value(&n))
+	}
+	into = append(into, &tags,
 		&n.Encryption, &n.AllowPAP, &n.Revision,
 		&n.Status, &n.Failures.NoAnswer, &n.Failures.NoTunnel, &n.Failures.LoginRefused,
 		&n.Basis.Kind, &basis, &n.Basis.Cause, &basisAt,
 		&n.Last.Kind, &height, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &looked,
 		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &n.Plain, &created, &changed, &n.Flapping,
-	}, more...)...)
-	if err != nil {
+	)
+	if err := scan(append(into, more...)...); err != nil {
 		return connexa.Node{}, err
 	}
 	n.Tags = splitTags(tags)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +61,8 @@ type indexRow struct {
 	id                                 int64
 	address                            string // its key
 	login, country, state, city        string
-	provider, tags, cause, search      string
+	filters                            []string // of connexa.FilterColumns; rows with equal values share it
+	tags, cause, search                string
 	port, created                      int64
 	status                             int64 // index in connexa.Statuses
 	reached                            int64 // height, or missing
@@ -395,7 +397,12 @@ func (s *nodeIndex) replaceRows(ids []int64, rows []indexRow) {
 
 // readIndexRows reads the nodes of a condition.
 func (d *DB) readIndexRows(ctx context.Context, cond string, args ...any) ([]indexRow, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT id, address_key, login, country, state, city, provider, tags, basis_cause, search, port, created_at,
+	filters := connexa.FilterColumns()
+	names := make([]string, len(filters))
+	for i, c := range filters {
+		names[i] = c.Name
+	}
+	rows, err := d.read.QueryContext(ctx, `SELECT `+strings.Join(names, ", ")+`, id, address_key, login, country, state, city, tags, basis_cause, search, port, created_at,
 		`+statusRank+`, iif(checked_at IS NULL, -1, basis_reached), coalesce(latency, -1), iif(attempts > 0, lost * 1000 / attempts, -1),
 		coalesce(down, -1), coalesce(checked_at, -1), silences > 0 OR tunnel_failures > 0 OR refusals > 0
 		FROM nodes WHERE `+cond, args...)
@@ -403,18 +410,25 @@ func (d *DB) readIndexRows(ctx context.Context, cond string, args ...any) ([]ind
 		return nil, fmt.Errorf("read what lists are ordered by: %w", err)
 	}
 	defer rows.Close()
-	var out []indexRow
-	words := interner{}
+	var (
+		out                               []indexRow
+		r                                 indexRow
+		country, state, city, tags, cause sql.RawBytes
+		values                            = make([]sql.RawBytes, len(filters))
+		into                              []any
+	)
+	for i := range values {
+		into = append(into, &values[i])
+	}
+	into = append(into, &r.id, &r.address, &r.login, &country, &state, &city, &tags, &cause, &r.search, &r.port, &r.created,
+		&r.status, &r.reached, &r.latency, &r.permille, &r.down, &r.checkedAt, &r.suspect)
+	words, lists := interner{}, listInterner{}
 	for rows.Next() {
-		var r indexRow
-		var country, state, city, provider, tags, cause sql.RawBytes
-		err := rows.Scan(&r.id, &r.address, &r.login, &country, &state, &city, &provider, &tags, &cause, &r.search, &r.port, &r.created,
-			&r.status, &r.reached, &r.latency, &r.permille, &r.down, &r.checkedAt, &r.suspect)
-		if err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return nil, fmt.Errorf("read what lists are ordered by: %w", err)
 		}
 		r.country, r.state, r.city = words.intern(country), words.intern(state), words.intern(city)
-		r.provider, r.tags, r.cause = words.intern(provider), words.intern(tags), words.intern(cause)
+		r.tags, r.cause, r.filters = words.intern(tags), words.intern(cause), lists.intern(values)
 		out = append(out, r)
 	}
 	return out, rows.Err()
@@ -432,11 +446,28 @@ func (w interner) intern(b []byte) string {
 	return s
 }
 
+// listInterner gives equal lists of texts one list.
+type listInterner map[string][]string
+
+func (l listInterner) intern(values []sql.RawBytes) []string {
+	var buf [128]byte
+	key := buf[:0]
+	for _, v := range values {
+		key = append(append(key, v...), '\n') // no column has line breaks
+	}
+	if list, ok := l[string(key)]; ok {
+		return list
+	}
+	list := strings.Split(strings.TrimSuffix(string(key), "\n"), "\n")
+	l[string(key)] = list
+	return list
+}
+
 // indexedPage finds the rows of a page as pageRows does, by the sheet. It returns
 // false when a list must do without it.
 func (d *DB) indexedPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, bool, error) {
 	// The index has the order by address, and stops when the page is full.
-	if q.Sort.Key == connexa.SortAddress && q.Filter.Text == "" {
+	if q.Sort.Key == connexa.SortAddress && isCovered(q.Filter) {
 		return nil, false, nil
 	}
 	for range 3 { // else this page changes faster than it can be read

@@ -23,13 +23,11 @@ func (d *DB) indexFilter(ctx context.Context, f connexa.Filter) (func(*indexRow)
 		}
 		all = append(all, func(r *indexRow) bool { return some[r.status] })
 	}
-	if len(f.Countries) > 0 {
-		some := emptyForNone(f.Countries)
-		all = append(all, func(r *indexRow) bool { return slices.Contains(some, r.country) })
-	}
-	if len(f.Providers) > 0 {
-		some := emptyForNone(f.Providers)
-		all = append(all, func(r *indexRow) bool { return slices.Contains(some, r.provider) })
+	for i, c := range connexa.FilterColumns() {
+		if chosen := *c.Filter.Chosen(&f); len(chosen) > 0 {
+			some := emptyForNone(chosen)
+			all = append(all, func(r *indexRow) bool { return slices.Contains(some, r.filters[i]) })
+		}
 	}
 	if len(f.Causes) > 0 {
 		some := jsonTexts(f.Causes)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,18 +16,45 @@ import (
 // passwordPurpose binds what is sealed and digested to the column it is for.
 const passwordPurpose = "node.password"
 
-// nodeColumns are those that a person or a file fills, in the order of nodeValues.
-const nodeColumns = `address, address_key, port, login, password, password_mac, provider, country, state, city, zip, comment,
-	tags, encryption, allow_pap, search`
+// nodeColumns are the columns that a form or a file fills, in the order of nodeValues.
+var nodeColumns = slices.Concat([]string{"address", "address_key", "port", "login", "password", "password_mac"},
+	columnNames(), []string{"tags", "encryption", "allow_pap", "search"})
+
+// columnNames are the names of connexa.Columns.
+func columnNames() []string {
+	var names []string
+	for _, c := range connexa.Columns() {
+		names = append(names, c.Name)
+	}
+	return names
+}
 
 // nodeValues are the columns of n as the table keeps them, the password sealed.
 func (k *keyring) nodeValues(n *connexa.Node, password connexa.Secret) []any {
-	return []any{
-		n.Address, addressKey(n.Address), n.Port, n.Login, k.sealPassword(password), k.passwordMAC(password),
-		n.Provider, n.Country, n.State, n.City, n.Zip, n.Comment,
-		joinTags(n.Tags), string(n.Encryption), n.AllowPAP, searchText(n),
+	values := make([]any, 0, len(nodeColumns)+3) // room for what a statement adds
+	values = append(values, n.Address, addressKey(n.Address), n.Port, n.Login, k.sealPassword(password), k.passwordMAC(password))
+	for _, c := range connexa.Columns() {
+		values = append(values, *c.Value(n))
 	}
+	return append(values, joinTags(n.Tags), string(n.Encryption), n.AllowPAP, searchText(n))
 }
+
+// insertNodesSQL inserts n nodes. Its arguments are nodeValues, the import, and when
+// the node was added and changed. It skips nodes whose address, port and login are taken.
+func insertNodesSQL(n int) string {
+	columns := append(slices.Clip(nodeColumns), "import_id", "created_at", "changed_at")
+	rows := slices.Repeat([]string{placeholders(len(columns))}, n)
+	return `INSERT INTO nodes (` + strings.Join(columns, ", ") + `) VALUES ` + strings.Join(rows, ",") + ` ON CONFLICT (address, port, login) DO NOTHING`
+}
+
+// updateNodeSQL changes one node. Its arguments are nodeValues, those of more, and the id.
+func updateNodeSQL(more ...string) string {
+	columns := append(slices.Clip(nodeColumns), more...)
+	return `UPDATE nodes SET (` + strings.Join(columns, ", ") + `) = ` + placeholders(len(columns)) + ` WHERE id = ?`
+}
+
+// placeholders is a row of n arguments.
+func placeholders(n int) string { return "(" + strings.TrimSuffix(strings.Repeat("?,", n), ",") + ")" }
 
 func (k *keyring) sealPassword(p connexa.Secret) []byte {
 	return k.seal(passwordPurpose, []byte(p.Reveal()))
@@ -53,8 +81,7 @@ type nodeInserter struct {
 // insertNodes prepares to add nodes inside tx; importID is zero when they do not
 // come from an import. The caller closes the inserter.
 func (d *DB) insertNodes(ctx context.Context, tx *sql.Tx, now time.Time, importID int64) (*nodeInserter, error) {
-	stmt, err := tx.PrepareContext(ctx, `INSERT INTO nodes (`+nodeColumns+`, import_id, created_at, changed_at)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (address, port, login) DO NOTHING`)
+	stmt, err := tx.PrepareContext(ctx, insertNodesSQL(1))
 	if err != nil {
 		return nil, fmt.Errorf("prepare nodes: %w", err)
 	}
@@ -110,6 +137,11 @@ func splitTags(s string) []string {
 // SQLite knows that of ASCII only. No field holds a line break, so a match never
 // spans two.
 func searchText(n *connexa.Node) string {
-	parts := append([]string{n.Address, n.Login, n.Provider, n.Country, n.State, n.City, n.Zip, n.Comment}, n.Tags...)
+	parts := make([]string, 0, 2+len(connexa.Columns())+len(n.Tags))
+	parts = append(parts, n.Address, n.Login)
+	for _, c := range connexa.Columns() {
+		parts = append(parts, *c.Value(n))
+	}
+	parts = append(parts, n.Tags...)
 	return strings.ToLower(strings.Join(parts, "\n"))
 }

@@ -9,10 +9,50 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-var exportHeader = []string{
-	"address", "port", "login", "country", "state", "city", "zip", "provider", "comment", "tags",
-	"status", "suspect", "step", "cause", "latency_ms", "loss", "down_mbps", "up_mbps", "last_check",
-	"status_check", "last_cause",
+// exportColumn is a column of the file.
+type exportColumn struct {
+	name  string
+	value func(*connexa.Exported) string
+}
+
+// exportColumns are the columns of the file in their order. The step and the cause
+// belong to the status; what the last probe found is in last_check and last_cause.
+func exportColumns(secrets bool) []exportColumn {
+	list := []exportColumn{
+		{"address", func(e *connexa.Exported) string { return e.Address }},
+		{"port", func(e *connexa.Exported) string { return strconv.Itoa(e.Port) }},
+		{"login", func(e *connexa.Exported) string { return e.Login }},
+	}
+	if secrets {
+		list = append(list, exportColumn{"password", func(e *connexa.Exported) string { return e.Password.Reveal() }})
+	}
+	for _, c := range connexa.Columns() {
+		list = append(list, exportColumn{c.Name, func(e *connexa.Exported) string { return *c.Value(&e.Node) }})
+	}
+	return append(list,
+		exportColumn{"tags", func(e *connexa.Exported) string { return strings.Join(e.Tags, ", ") }},
+		exportColumn{"status", func(e *connexa.Exported) string { return string(e.Status) }},
+		exportColumn{"suspect", func(e *connexa.Exported) string { return strconv.FormatBool(e.Failures.Suspect()) }},
+		exportColumn{"step", func(e *connexa.Exported) string {
+			if e.Last.At.IsZero() {
+				return ""
+			}
+			return string(e.Basis.Reached)
+		}},
+		exportColumn{"cause", func(e *connexa.Exported) string { return string(e.Basis.Cause) }},
+		exportColumn{"latency_ms", func(e *connexa.Exported) string { return formatMilliseconds(e.Last.Latency) }},
+		exportColumn{"loss", func(e *connexa.Exported) string {
+			if e.Last.Attempts == 0 {
+				return ""
+			}
+			return formatDecimal(e.Last.Loss(), 3)
+		}},
+		exportColumn{"down_mbps", func(e *connexa.Exported) string { return formatMegabits(e.Last.DownBits) }},
+		exportColumn{"up_mbps", func(e *connexa.Exported) string { return formatMegabits(e.Last.UpBits) }},
+		exportColumn{"last_check", func(e *connexa.Exported) string { return formatTime(e.Last.At) }},
+		exportColumn{"status_check", func(e *connexa.Exported) string { return formatTime(e.Basis.At) }},
+		exportColumn{"last_cause", func(e *connexa.Exported) string { return string(e.Last.Cause) }},
+	)
 }
 
 // exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids".
@@ -42,17 +82,18 @@ func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.
 		h.renderFailure(w, r, err)
 		return
 	}
-	header := exportHeader
-	if secrets {
-		header = withPassword(header, "password")
+	columns := exportColumns(secrets)
+	header := make([]string, len(columns))
+	for i, c := range columns {
+		header[i] = c.name
 	}
 	// The rows stand in one snapshot of the database: a reader that is gone must
 	// not keep it.
 	h.writeCSV(w, "nodes.csv", header, func(yield func([]string, error) bool) {
 		for e, err := range nodes {
-			row := exportRow(&e.Node)
-			if secrets {
-				row = withPassword(row, e.Password.Reveal())
+			row := make([]string, len(columns))
+			for i, c := range columns {
+				row[i] = c.value(&e)
 			}
 			if !yield(row, err) {
 				return
@@ -61,30 +102,11 @@ func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.
 	})
 }
 
-// withPassword puts the password after the login.
-func withPassword(row []string, password string) []string {
-	return append(append(append(make([]string, 0, len(row)+1), row[:3]...), password), row[3:]...)
-}
-
-// exportRow is a node as a row of the file. Step and cause belong to the status;
-// what the last probe found stands in last_check and last_cause.
-func exportRow(n *connexa.Node) []string {
-	o := &n.Last
-	row := []string{
-		n.Address, strconv.Itoa(n.Port), n.Login, n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, strings.Join(n.Tags, ", "),
-		string(n.Status), strconv.FormatBool(n.Failures.Suspect()), "", string(n.Basis.Cause), "", "", formatMegabits(o.DownBits), formatMegabits(o.UpBits), "",
-		"", string(o.Cause),
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	if !o.At.IsZero() {
-		row[12], row[18], row[19] = string(n.Basis.Reached), o.At.UTC().Format(time.RFC3339), n.Basis.At.UTC().Format(time.RFC3339)
-	}
-	if o.Latency > 0 {
-		row[14] = formatDecimal(float64(o.Latency)/float64(time.Millisecond), 3)
-	}
-	if o.Attempts > 0 {
-		row[15] = formatDecimal(o.Loss(), 3)
-	}
-	return row
+	return t.UTC().Format(time.RFC3339)
 }
 
 func formatMegabits(bits int64) string {

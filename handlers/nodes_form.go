@@ -17,19 +17,26 @@ const suggestions = 100
 
 // readNode reads what was typed into the form of a node.
 func readNode(form url.Values) connexa.NodeInput {
-	return connexa.NodeInput{
+	in := connexa.NodeInput{
 		Address: form.Get("address"), Port: form.Get("port"), Login: form.Get("login"), Password: form.Get("password"),
-		Provider: form.Get("provider"), Country: form.Get("country"), State: form.Get("state"), City: form.Get("city"), Zip: form.Get("zip"),
-		Comment: form.Get("comment"), Tags: form.Get("tags"), Encryption: form.Get("encryption"), AllowPAP: form.Get("allow_pap") == "1",
+		Tags: form.Get("tags"), Encryption: form.Get("encryption"), AllowPAP: form.Get("allow_pap") == "1",
 	}
+	for _, c := range connexa.Columns() {
+		*c.Input(&in) = form.Get(c.Name)
+	}
+	return in
 }
 
 // inputOf is a node as the form shows it: without its password.
 func inputOf(n *connexa.Node) connexa.NodeInput {
-	return connexa.NodeInput{
-		Address: n.Address, Port: strconv.Itoa(n.Port), Login: n.Login, Provider: n.Provider, Country: n.Country, State: n.State,
-		City: n.City, Zip: n.Zip, Comment: n.Comment, Tags: strings.Join(n.Tags, ", "), Encryption: string(n.Encryption), AllowPAP: n.AllowPAP,
+	in := connexa.NodeInput{
+		Address: n.Address, Port: strconv.Itoa(n.Port), Login: n.Login, Tags: strings.Join(n.Tags, ", "),
+		Encryption: string(n.Encryption), AllowPAP: n.AllowPAP,
 	}
+	for _, c := range connexa.Columns() {
+		*c.Input(&in) = *c.Value(n)
+	}
+	return in
 }
 
 // suggestions adds to the form the values in use.
@@ -40,13 +47,16 @@ func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
 	}
 	values := func(list []connexa.Facet) (out []string) {
 		for _, v := range list[:min(len(list), suggestions)] {
-			if v.Value != "-" {
+			if v.Value != connexa.NoValue {
 				out = append(out, v.Value)
 			}
 		}
 		return out
 	}
-	f.Providers, f.Tags = values(facets.Providers), values(facets.Tags)
+	f.Suggestions = map[string][]string{"tags": values(facets.Tags)}
+	for _, c := range connexa.FilterColumns() {
+		f.Suggestions[c.Name] = values(*c.Filter.Facet(&facets))
+	}
 	return nil
 }
 

@@ -295,7 +295,11 @@ func TestExportRow(t *testing.T) {
 			Latency: 12345 * time.Microsecond, Attempts: 3, Lost: 1, DownBits: 12_345_678, UpBits: 1e6,
 		},
 	}
-	got := strings.Join(exportRow(&n), "|")
+	var row []string
+	for _, c := range exportColumns(false) {
+		row = append(row, c.value(&connexa.Exported{Node: n}))
+	}
+	got := strings.Join(row, "|")
 	if want := "192.0.2.1|1723|ops1|||||||a, b c|speed_ok|true|internet||12.345|0.333|12.35|1|2026-05-01T09:00:00Z|2026-05-01T08:00:00Z|call.busy"; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}

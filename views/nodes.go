@@ -302,11 +302,22 @@ func (f NodeFilters) filterMenus(ctx context.Context) []facetMenu {
 	all := []facetMenu{
 		facetOptions("cause", p.T("nodes.filter.why"), f.Facets.Causes, causes, func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
 		f.stepOptions(p),
-		facetOptions("country", p.T("nodes.filter.country"), f.Facets.Countries, f.Filter.Countries, p.Country, p.T("nodes.filter.nocountry")),
-		facetOptions("provider", p.T("nodes.filter.provider"), f.Facets.Providers, f.Filter.Providers, same, p.T("nodes.filter.noprovider")),
-		facetOptions("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""),
 	}
+	for _, c := range connexa.FilterColumns() {
+		words := same
+		if c.Name == "country" {
+			words = p.Country
+		}
+		all = append(all, facetOptions(c.Name, p.T("nodes.filter."+c.Name), *c.Filter.Facet(&f.Facets), *c.Filter.Chosen(&f.Filter), words, emptyText(p, c.Name)))
+	}
+	all = append(all, facetOptions("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""))
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
+}
+
+// emptyText names the nodes that have no value in a column.
+func emptyText(p *i18n.Printer, column string) string {
+	key := "nodes.filter.no" + column
+	return p.T(key)
 }
 
 // causeURL is the address of the list of the nodes that stopped for that cause.
@@ -362,12 +373,14 @@ type drop struct {
 // activeFilters are the active filters that can be taken away one by one.
 func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 	v := l.Query.Filter.Values()
-	names := map[string]string{
-		"q": "nodes.filter.text", "cause": "nodes.filter.why", "country": "nodes.filter.country",
-		"provider": "nodes.filter.provider", "tag": "nodes.filter.tag", "step": "nodes.filter.step",
+	texts := map[string]string{"q": "nodes.filter.text", "cause": "nodes.filter.why", "tag": "nodes.filter.tag", "step": "nodes.filter.step"}
+	names := []string{"q", "step", "cause"}
+	for _, c := range connexa.FilterColumns() {
+		texts[c.Name] = "nodes.filter." + c.Name
+		names = append(names, c.Name)
 	}
 	var list []drop
-	for _, name := range []string{"q", "step", "cause", "country", "provider", "tag"} {
+	for _, name := range append(names, "tag") {
 		for _, value := range v[name] {
 			rest := url.Values{}
 			for n, values := range v {
@@ -381,7 +394,7 @@ func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 			if err != nil { // it was a filter a moment ago
 				continue
 			}
-			list = append(list, drop{p.T("nodes.filter.is", p.T(names[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
+			list = append(list, drop{p.T("nodes.filter.is", p.T(texts[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
 		}
 	}
 	return list
@@ -389,10 +402,8 @@ func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 
 func filterWord(p *i18n.Printer, name, value string) string {
 	switch {
-	case name == "country" && value == "-":
-		return p.T("nodes.filter.nocountry")
-	case name == "provider" && value == "-":
-		return p.T("nodes.filter.noprovider")
+	case value == connexa.NoValue && connexa.ColumnNamed(name) != nil:
+		return emptyText(p, name)
 	case name == "country":
 		return p.Country(value)
 	case name == "cause":

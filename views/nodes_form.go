@@ -1,6 +1,7 @@
 package views
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/a-h/templ"
@@ -34,6 +35,33 @@ func (f NodeForm) optionalField(name, label, class string, p *i18n.Printer) Fiel
 	a.Optional = true
 	return a
 }
+
+// columnArgs are the label and the place of the field of a column.
+func (f NodeForm) columnArgs(c *connexa.Column, p *i18n.Printer) FieldArgs {
+	class := "half"
+	switch {
+	case c.Multiline:
+		class = ""
+	case c.Name == "city" || c.Name == "zip":
+		class = "half keep"
+	}
+	return f.optionalField(c.Name, p.T("node."+c.Name), class, p)
+}
+
+// suggested lists the text fields that offer the values in use.
+func (f NodeForm) suggested() []string {
+	names := slices.Sorted(maps.Keys(f.Suggestions))
+	return slices.DeleteFunc(names, func(name string) bool { return name == "country" })
+}
+
+func (f NodeForm) listAttrs(name string) templ.Attributes {
+	if !slices.Contains(f.suggested(), name) {
+		return nil
+	}
+	return templ.Attributes{"list": listID(name)}
+}
+
+func listID(field string) string { return field + "-list" }
 
 func (f NodeForm) passwordField(p *i18n.Printer) FieldArgs {
 	a := f.fieldArgs("password", p.T("node.password"), "half")

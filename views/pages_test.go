@@ -127,7 +127,7 @@ func TestPagesEscape(t *testing.T) {
 	if page := renderPage(t, p, NodePanel(n)); strings.Contains(page, "<script") {
 		t.Error("a node lets markup through")
 	}
-	f := NodeForm{Input: connexa.NodeInput{Address: evil, Comment: evil}, Providers: []string{evil}}
+	f := NodeForm{Input: connexa.NodeInput{Address: evil, Comment: evil}, Suggestions: map[string][]string{"provider": {evil}}}
 	if page := renderPage(t, p, NodeFormPart(f)); strings.Contains(page, "<script") {
 		t.Error("a form lets markup through")
 	}

@@ -83,9 +83,9 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	suspect.Status, suspect.Failures, suspect.Later = connexa.LoginOK, connexa.FailureStreaks{NoTunnel: 1}, suspect.Basis
 	suspect.Basis = loggedIn.Basis
 	form := NodeForm{
-		Input:     connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
-		Errors:    connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
-		Providers: []string{"Example Net"}, Tags: []string{"branch"},
+		Input:       connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
+		Errors:      connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
+		Suggestions: map[string][]string{"provider": {"Example Net"}, "tags": {"branch"}},
 	}
 	edit := NodeForm{ID: 7, Input: connexa.NodeInput{Address: "203.0.113.77", Port: "1723", Login: "ops3"}, Status: connexa.SpeedOK}
 	run := sampleRun()

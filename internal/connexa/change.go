@@ -108,12 +108,9 @@ func NodeChanges(was, is *Node) []Change {
 	c.add("node.address", was.Address, is.Address)
 	c.addPort("node.port", was.Port, is.Port)
 	c.add("node.login", was.Login, is.Login)
-	c.add("node.provider", was.Provider, is.Provider)
-	c.add("node.country", was.Country, is.Country)
-	c.add("node.state", was.State, is.State)
-	c.add("node.city", was.City, is.City)
-	c.add("node.zip", was.Zip, is.Zip)
-	c.add("node.comment", was.Comment, is.Comment)
+	for _, column := range columns {
+		c.add("node."+column.Name, *column.Value(was), *column.Value(is))
+	}
 	c.add("node.tags", strings.Join(was.Tags, ", "), strings.Join(is.Tags, ", "))
 	c.addPolicy("node.encryption", was.Encryption, is.Encryption)
 	c.addSwitch("node.pap", was.AllowPAP, is.AllowPAP)

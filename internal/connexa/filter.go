@@ -21,9 +21,13 @@ type Filter struct {
 	Flapping  bool     // only nodes that flap
 }
 
+// NoValue stands in a filter and a facet for "the column is empty".
+const NoValue = "-"
+
 // IsZero says whether f picks all nodes.
 func (f Filter) IsZero() bool {
-	return f.Text == "" && !f.Suspect && !f.Flapping && len(f.Statuses)+len(f.Countries)+len(f.Providers)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0
+	return f.Text == "" && !f.Suspect && !f.Flapping && len(f.Statuses)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0 &&
+		!slices.ContainsFunc(filterColumns, func(c *Column) bool { return len(*c.Filter.Chosen(&f)) > 0 })
 }
 
 // Values is f as it stands in an address bar; ParseFilter reads it back.
@@ -41,10 +45,13 @@ func (f Filter) Values() url.Values {
 	for _, s := range f.Causes {
 		v.Add("cause", string(s))
 	}
-	for name, list := range map[string][]string{"country": f.Countries, "provider": f.Providers, "tag": f.Tags} {
-		for _, s := range list {
-			v.Add(name, s)
+	for _, c := range filterColumns {
+		for _, s := range *c.Filter.Chosen(&f) {
+			v.Add(c.Name, s)
 		}
+	}
+	for _, s := range f.Tags {
+		v.Add("tag", s)
 	}
 	if f.Suspect {
 		v.Set("suspect", "1")
@@ -65,7 +72,11 @@ func ParseFilter(v url.Values) (Filter, error) {
 	if len(f.Text) > 200 {
 		return Filter{}, Errorf(Invalid, "filter.text.long")
 	}
-	for _, name := range []string{"status", "step", "cause", "country", "provider", "tag"} {
+	names := []string{"status", "step", "cause", "tag"}
+	for _, c := range filterColumns {
+		names = append(names, c.Name)
+	}
+	for _, name := range names {
 		if len(v[name]) > MaxChoices {
 			return Filter{}, Errorf(Invalid, "filter.many", MaxChoices)
 		}
@@ -88,13 +99,19 @@ func ParseFilter(v url.Values) (Filter, error) {
 		}
 		f.Causes = append(f.Causes, Cause(s))
 	}
-	for _, s := range filledFields(v["country"]) {
-		if s != "-" && !KnownCountry(s) {
-			return Filter{}, Errorf(Invalid, "filter.country", s)
+	for _, c := range filterColumns {
+		list := filledFields(v[c.Name])
+		for _, s := range list {
+			if c.Filter.Check == nil {
+				break
+			}
+			if problem := c.Filter.Check(s); !problem.IsZero() {
+				return Filter{}, &Error{Code: Invalid, Text: problem}
+			}
 		}
-		f.Countries = append(f.Countries, s)
+		*c.Filter.Chosen(&f) = list
 	}
-	f.Providers, f.Tags = filledFields(v["provider"]), filledFields(v["tag"])
+	f.Tags = filledFields(v["tag"])
 	return f, nil
 }
 

@@ -138,26 +138,10 @@ func ParseNode(in NodeInput) (Node, Secret, error) {
 	if n.Port, err = ParsePort(in.Port); err != nil {
 		errs["port"] = err.Text
 	}
-	line := func(field, s string, most int) string {
-		switch {
-		case !isLine(s):
-			errs.Add(field, "field.control")
-		case utf8.RuneCountInString(s) > most:
-			errs.Add(field, "field.long", most)
-		}
-		return s
-	}
-	detail := func(field, s string) string { return line(field, DropHidden(s), MaxDetail) }
 	var password string
 	n.Login, password = parseLogin(in.Login, in.Password, errs)
-	n.Provider = detail("provider", in.Provider)
-	n.State = detail("state", in.State)
-	n.City = detail("city", in.City)
-	n.Zip = detail("zip", in.Zip)
-	n.Comment = line("comment", TrimHidden(strings.Map(newlineToSpace, in.Comment)), MaxComment)
-	n.Country = strings.ToUpper(DropHidden(in.Country))
-	if n.Country != "" && !KnownCountry(n.Country) {
-		errs.Add("country", "field.country", n.Country)
+	for _, c := range columns {
+		*c.Value(&n) = c.parse(*c.Input(&in), errs)
 	}
 	n.Tags = parseTags(in.Tags, errs)
 	switch n.Encryption = EncryptionPolicy(in.Encryption); n.Encryption {

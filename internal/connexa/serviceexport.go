@@ -87,7 +87,13 @@ func (f ServiceFilter) Matches(n *Node, s *ServiceRow) bool {
 		return true
 	}
 	text := strings.ToLower(f.Text)
-	return slices.ContainsFunc(append([]string{n.HostPort(), n.Login, n.Provider, n.City, n.State, n.Comment, s.Listen.String(), s.ExitIP}, n.Tags...), func(field string) bool {
+	fields := append([]string{n.HostPort(), n.Login, s.Listen.String(), s.ExitIP}, n.Tags...)
+	for _, c := range columns {
+		if c.InService {
+			fields = append(fields, *c.Value(n))
+		}
+	}
+	return slices.ContainsFunc(fields, func(field string) bool {
 		return strings.Contains(strings.ToLower(field), text)
 	})
 }

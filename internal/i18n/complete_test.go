@@ -101,8 +101,25 @@ var families = []string{
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "rung.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
+// columnKeys are the keys that the sources build from the name of a column.
+func columnKeys() (keys []string) {
+	for _, c := range connexa.Columns() {
+		keys = append(keys, "node."+c.Name, "import.field."+c.Name)
+		if c.Filter != nil {
+			keys = append(keys, "nodes.filter."+c.Name, "nodes.filter.no"+c.Name)
+		}
+	}
+	for _, field := range []string{"address", "port", "login", "password", "tags", "credentials", "location"} {
+		keys = append(keys, "import.field."+field)
+	}
+	return keys
+}
+
 func TestNoKeyIsLeftOver(t *testing.T) {
 	left := maps.Clone(catalogue()[English])
+	for _, key := range columnKeys() {
+		delete(left, key)
+	}
 	maps.DeleteFunc(left, func(key string, _ message) bool {
 		return slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(key, f) })
 	})
@@ -117,7 +134,7 @@ func TestNoKeyIsLeftOver(t *testing.T) {
 // TestKeysPutTogether holds the families of keys that the sources build from a
 // prefix and a value.
 func TestKeysPutTogether(t *testing.T) {
-	var keys []string
+	keys := columnKeys()
 	for _, s := range connexa.Statuses() {
 		keys = append(keys, "status."+string(s))
 	}

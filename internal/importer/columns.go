@@ -12,7 +12,11 @@ import (
 // Credentials are login and password with a colon between them, a location is
 // "Texas (Austin)" or "Arizona/Phoenix".
 func Fields() []string {
-	return []string{"address", "port", "login", "password", "country", "state", "city", "zip", "provider", "comment", "tags", "credentials", "location"}
+	fields := []string{"address", "port", "login", "password"}
+	for _, c := range connexa.Columns() {
+		fields = append(fields, c.Name)
+	}
+	return append(fields, "tags", "credentials", "location")
 }
 
 // CheckMapping says whether rows can come of a mapping: it names an address and
@@ -35,22 +39,16 @@ func CheckMapping(mapping []string) error {
 	return nil
 }
 
-// aliases are the names of columns and labels, as key makes them, the surest
-// first: where two columns of a file mean one field, the surer name has it.
+// aliases are the names of columns and labels besides those of connexa.Columns, as
+// columnKey makes them, the most specific first: where two columns of a file mean
+// one field, the more specific name has it.
 var aliases = map[string][]string{
 	"address": {"address", "ipaddress", "ipaddr", "ip", "ipv4", "host", "hostname", "serverip", "serveraddress", "server", "remote", "gateway",
 		"connectto", "remoteaddress", "remotehost", "endpoint", "ipport", "hostport", "url", "uri", "loginuri", "website",
 		"адрес", "адреспорт", "ipсервера", "ipадрес", "айпи", "айпиадрес", "хост", "адрессервера", "сервер"},
-	"port":     {"port", "serverport", "порт"},
-	"login":    {"login", "username", "user", "userid", "loginname", "loginusername", "account", "accountname", "логин", "пользователь", "имяпользователя", "учетнаязапись", "аккаунт"},
-	"password": {"password", "pass", "passwd", "pwd", "passw", "userpassword", "secret", "пароль", "пасс"},
-	"country":  {"country", "countrycode", "countryname", "cc", "страна", "кодстраны"},
-	"state":    {"state", "region", "province", "statecode", "regionname", "штат", "регион", "область", "край", "провинция"},
-	"city":     {"city", "town", "город"},
-	"zip":      {"zip", "zipcode", "postal", "postalcode", "postcode", "индекс", "почтовыйиндекс", "почтовыйкод"},
-	"provider": {"provider", "isp", "hoster", "hosting", "vendor", "провайдер", "хостер", "хостинг"},
-	"comment": {"comment", "comments", "note", "notes", "remark", "remarks", "description", "комментарий", "комментарии", "примечание", "примечания",
-		"заметка", "заметки", "описание"},
+	"port":        {"port", "serverport", "порт"},
+	"login":       {"login", "username", "user", "userid", "loginname", "loginusername", "account", "accountname", "логин", "пользователь", "имяпользователя", "учетнаязапись", "аккаунт"},
+	"password":    {"password", "pass", "passwd", "pwd", "passw", "userpassword", "secret", "пароль", "пасс"},
 	"tags":        {"tags", "tag", "labels", "group", "groups", "теги", "тег", "тэги", "тэг", "метки", "метка", "группа", "группы"},
 	"credentials": {"credentials", "credential", "creds", "auth", "loginpassword", "loginpass", "userpass", "логинпароль", "учетныеданные", "доступ"},
 	"location":    {"location", "place", "geo", "geolocation", "расположение", "местоположение", "место", "локация"},
@@ -69,10 +67,16 @@ type alias struct {
 
 var byAlias = func() map[string]alias {
 	m := map[string]alias{}
-	for field, names := range aliases {
+	add := func(field string, names []string) {
 		for i, name := range names {
 			m[name] = alias{field, i}
 		}
+	}
+	for field, names := range aliases {
+		add(field, names)
+	}
+	for _, c := range connexa.Columns() {
+		add(c.Name, c.Aliases)
 	}
 	for _, name := range ignored {
 		m[name] = alias{"", 0}

@@ -20,18 +20,6 @@ func setField(in *connexa.NodeInput, field, s string) connexa.Text {
 		in.Login = s
 	case "password":
 		in.Password = s
-	case "country":
-		in.Country = s
-	case "state":
-		in.State = s
-	case "city":
-		in.City = s
-	case "zip":
-		in.Zip = s
-	case "provider":
-		in.Provider = s
-	case "comment":
-		in.Comment = s
 	case "tags":
 		in.Tags = s
 	case "credentials":
@@ -57,6 +45,10 @@ func setField(in *connexa.NodeInput, field, s string) connexa.Text {
 		}
 		if p.zip != "" {
 			in.Zip = p.zip
+		}
+	default:
+		if c := connexa.ColumnNamed(field); c != nil {
+			*c.Input(in) = s
 		}
 	}
 	return connexa.Text{}

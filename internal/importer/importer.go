@@ -198,21 +198,13 @@ var missing = map[string]connexa.Text{
 }
 
 // fieldNames are the names of the fields as people read them.
-var fieldNames = map[string]connexa.Text{
-	"address":     connexa.T("import.field.address"),
-	"port":        connexa.T("import.field.port"),
-	"login":       connexa.T("import.field.login"),
-	"password":    connexa.T("import.field.password"),
-	"country":     connexa.T("import.field.country"),
-	"state":       connexa.T("import.field.state"),
-	"city":        connexa.T("import.field.city"),
-	"zip":         connexa.T("import.field.zip"),
-	"provider":    connexa.T("import.field.provider"),
-	"comment":     connexa.T("import.field.comment"),
-	"tags":        connexa.T("import.field.tags"),
-	"location":    connexa.T("import.field.location"),
-	"credentials": connexa.T("import.field.credentials"),
-}
+var fieldNames = func() map[string]connexa.Text {
+	names := map[string]connexa.Text{}
+	for _, field := range Fields() {
+		names[field] = connexa.T("import.field." + field)
+	}
+	return names
+}()
 
 // FieldName is the name of a field of a mapping as people read it.
 func FieldName(field string) connexa.Text { return fieldNames[field] }

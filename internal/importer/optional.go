@@ -23,30 +23,35 @@ func tidyRow(row *connexa.ImportRow, cells bool) {
 		}
 		in.Country = code
 	}
-	for _, f := range []struct {
-		name string
-		cell *string
-	}{{"state", &in.State}, {"city", &in.City}, {"zip", &in.Zip}, {"provider", &in.Provider}, {"tags", &in.Tags}} {
-		if *f.cell == "" {
-			continue
-		}
-		s := *f.cell
-		if cells {
-			var escaped bool
-			if s, escaped = connexa.UnescapeCell(s); escaped {
-				*f.cell = s
-				continue
-			}
-		}
-		if connexa.IsPlaceholder(s) {
-			*f.cell = ""
-			row.Notes = append(row.Notes, noteEmpty(f.name))
-		} else if clean := connexa.DropHidden(s); clean != s && utf8.RuneCountInString(clean) < utf8.RuneCountInString(strings.TrimSpace(s)) {
-			row.Notes = append(row.Notes, connexa.T("import.note.hidden", fieldNames[f.name]))
+	for _, c := range connexa.Columns() {
+		switch cell := c.Input(in); {
+		case *cell == "" || c.Name == "country":
+		case !c.Multiline:
+			tidyCell(row, c.Name, cell, cells)
+		case cells:
+			*cell, _ = connexa.UnescapeCell(*cell)
 		}
 	}
-	if cells && in.Comment != "" {
-		in.Comment, _ = connexa.UnescapeCell(in.Comment)
+	if in.Tags != "" {
+		tidyCell(row, "tags", &in.Tags, cells)
+	}
+}
+
+// tidyCell empties a placeholder and notes what it changes.
+func tidyCell(row *connexa.ImportRow, field string, cell *string, cells bool) {
+	s := *cell
+	if cells {
+		var escaped bool
+		if s, escaped = connexa.UnescapeCell(s); escaped {
+			*cell = s
+			return
+		}
+	}
+	if connexa.IsPlaceholder(s) {
+		*cell = ""
+		row.Notes = append(row.Notes, noteEmpty(field))
+	} else if clean := connexa.DropHidden(s); clean != s && utf8.RuneCountInString(clean) < utf8.RuneCountInString(strings.TrimSpace(s)) {
+		row.Notes = append(row.Notes, connexa.T("import.note.hidden", fieldNames[field]))
 	}
 }
 
@@ -132,16 +137,16 @@ func plainEnds(s string) bool {
 // dropOptional empties the cells that ParseNode refused, and says whether there
 // was one.
 func dropOptional(row *connexa.ImportRow, errs connexa.FieldErrors) bool {
-	in := &row.Input
 	dropped := false
-	for _, f := range []struct {
-		name string
-		cell *string
-	}{{"state", &in.State}, {"city", &in.City}, {"zip", &in.Zip}, {"provider", &in.Provider}, {"comment", &in.Comment}, {"tags", &in.Tags}, {"country", &in.Country}} {
-		if _, bad := errs[f.name]; bad {
-			*f.cell, dropped = "", true
-			row.Notes = append(row.Notes, noteEmpty(f.name))
+	drop := func(field string, cell *string) {
+		if _, bad := errs[field]; bad {
+			*cell, dropped = "", true
+			row.Notes = append(row.Notes, noteEmpty(field))
 		}
 	}
+	for _, c := range connexa.Columns() {
+		drop(c.Name, c.Input(&row.Input))
+	}
+	drop("tags", &row.Input.Tags)
 	return dropped
 }

@@ -169,11 +169,15 @@ var barEscape = regexp.MustCompile("\\\\[!-/:-@\\[-`{-~]|\\\\$|^`.*`$|^\\*\\*.*\
 var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]{2,3}$`)
 
 // mistrustBreaks turns a bad record with line breaks in a cell into a quote that
-// was never closed: the lines that it swallowed are read again. A comment may
-// have line breaks, as long as the columns are right.
+// was never closed: the lines that it swallowed are read again. A multiline column
+// may have line breaks, as long as the columns are right.
 func (t *table) mistrustBreaks(b []byte) {
+	multiline := func(i int) bool {
+		column := connexa.ColumnNamed(t.mapping[i])
+		return column != nil && column.Multiline
+	}
 	for i, c := range t.rec.cells {
-		if c.wraps && (len(t.rec.cells) != len(t.mapping) || t.mapping[i] != "comment") {
+		if c.wraps && (len(t.rec.cells) != len(t.mapping) || !multiline(i)) {
 			t.rec.failAt(b, c.at, faultQuote)
 			return
 		}
@@ -206,9 +210,7 @@ func (t *table) fillRow(row *connexa.ImportRow) {
 		if !row.Problem.IsZero() {
 			return
 		}
-		switch field {
-		case "state", "city", "zip", "provider", "comment", "tags": // see tidy
-		default:
+		if isIdentity(field) || field == "port" || field == "country" || field == "location" { // others: see tidyRow
 			var escaped bool
 			s, escaped = connexa.UnescapeCell(s)
 			switch {

@@ -1,0 +1,51 @@
+package connexa
+
+import (
+	"net/url"
+	"testing"
+)
+
+// Every column keeps its own value on the way from a form to a node, and through
+// the query string of its filter.
+func TestColumns(t *testing.T) {
+	valid := map[string]string{"country": "DE"}
+	var in NodeInput
+	in.Address, in.Login, in.Password = "192.0.2.1", "ops", "x"
+	want := map[string]string{}
+	aliases := map[string]string{}
+	for _, c := range Columns() {
+		value := valid[c.Name]
+		if value == "" {
+			value = "value of " + c.Name
+		}
+		*c.Input(&in), want[c.Name] = value, value
+		if c.Check == nil && c.MaxRunes == 0 {
+			t.Errorf("%s has no limit", c.Name)
+		}
+		if ColumnNamed(c.Name) != c {
+			t.Errorf("the name %s is not unique", c.Name)
+		}
+		for _, a := range c.Aliases {
+			if other := aliases[a]; other != "" {
+				t.Errorf("%s and %s have the alias %q", other, c.Name, a)
+			}
+			aliases[a] = c.Name
+		}
+	}
+	n, _, err := ParseNode(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range Columns() {
+		if got := *c.Value(&n); got != want[c.Name] {
+			t.Errorf("%s: got %q, want %q", c.Name, got, want[c.Name])
+		}
+		if c.Filter == nil {
+			continue
+		}
+		f, err := ParseFilter(url.Values{c.Name: {want[c.Name], NoValue}})
+		if got := *c.Filter.Chosen(&f); err != nil || len(got) != 2 || f.IsZero() || f.Values()[c.Name][0] != want[c.Name] {
+			t.Errorf("filter by %s: got %q, %v", c.Name, got, err)
+		}
+	}
+}
