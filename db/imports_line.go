@@ -3,94 +3,12 @@ package db
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
-
-const (
-	linePurpose   = "import.line"
-	serverPurpose = "import.server"
-)
-
-// sealLine seals a row of a file as it was typed.
-func (k *keyring) sealLine(r *connexa.ImportRow) []byte {
-	in := &r.Input
-	b := make([]byte, 1, 256)
-	if r.NoPassword {
-		b[0] = lineNoPassword
-	}
-	if len(r.Columns) > 0 {
-		b[0] |= lineColumns
-	}
-	for _, s := range []string{
-		in.Address, in.Port, in.Login, in.Password, in.Provider, in.Country, in.State, in.City, in.Zip, in.Comment, in.Tags, r.Raw.Reveal(),
-	} {
-		b = appendText(b, s)
-	}
-	if len(r.Columns) > 0 {
-		b = appendText(b, strings.Join(r.Columns, ","))
-	}
-	return k.seal(linePurpose, b)
-}
-
-// The flags in the first byte of a sealed line.
-const (
-	lineNoPassword = 1 << iota
-	lineColumns    // the columns of a CSV follow the other texts
-)
-
-func appendText(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-func cutText(b []byte) (s string, rest []byte, err error) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(len(b)-size) {
-		return "", nil, errLine
-	}
-	return string(b[size : size+int(n)]), b[size+int(n):], nil
-}
-
-var errLine = errors.New("a stored line is damaged")
-
-// openLine is the inverse of sealLine.
-func (k *keyring) openLine(sealed []byte) (r connexa.ImportRow, err error) {
-	b, err := k.unseal(linePurpose, sealed)
-	if err != nil {
-		return r, err
-	}
-	if len(b) == 0 {
-		return r, errLine
-	}
-	flags := b[0]
-	r.NoPassword = flags&lineNoPassword != 0
-	b = b[1:]
-	in := &r.Input
-	var raw string
-	for _, into := range []*string{
-		&in.Address, &in.Port, &in.Login, &in.Password, &in.Provider, &in.Country, &in.State, &in.City, &in.Zip, &in.Comment, &in.Tags, &raw,
-	} {
-		if *into, b, err = cutText(b); err != nil {
-			return r, err
-		}
-	}
-	r.Raw = connexa.Secret(raw)
-	if flags&lineColumns != 0 {
-		columns, _, err := cutText(b)
-		if err != nil {
-			return r, err
-		}
-		r.Columns = strings.Split(columns, ",")
-	}
-	return r, nil
-}
 
 // ImportLines lists up to n lines of one class, from the one after the line with
 // the id after on.
