@@ -1,45 +1,35 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/views"
 )
 
-func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request) {
-	h.drawAccount(w, r, http.StatusOK, nil)
+func (h *Handlers) showAccount(w http.ResponseWriter, r *http.Request) error {
+	return h.drawAccount(w, r, http.StatusOK, nil)
 }
 
-func (h *Handlers) drawAccount(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
+func (h *Handlers) drawAccount(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) error {
 	list, err := h.accounts.Sessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("account.title"), views.NavAccount)
 	pg.Here = "/account"
-	h.fragmentStatus(w, r, status, views.Account(pg, views.AccountPage{Errors: errs, Sessions: list}))
+	return h.renderStatus(w, r, status, views.Account(pg, views.AccountPage{Errors: errs, Sessions: list}))
 }
 
-func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	ended, err := h.givePassword(w, r)
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.drawAccount(w, r, http.StatusUnprocessableEntity, errs)
-		return
-	case err != nil:
-		h.renderFailure(w, r, err)
-		return
+	if err != nil {
+		return renderFormError(err, func(status int, errs connexa.FieldErrors) error { return h.drawAccount(w, r, status, errs) })
 	}
-	h.addFlash(w, r, connexa.T("account.password.changed", ended))
-	h.redirectTo(w, r, "/account")
+	return h.done(w, r, connexa.T("account.password.changed", ended), "/account")
 }
 
 // givePassword changes the password as the form says. The session goes on under a new
@@ -66,68 +56,53 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 
 // forcedPassword answers GET /password: who logged in with a password that was made up
 // chooses another one, and has nothing else until then.
-func (h *Handlers) forcedPassword(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) forcedPassword(w http.ResponseWriter, r *http.Request) error {
 	if !h.mustChange(r) {
-		h.redirectTo(w, r, "/account")
-		return
+		return h.redirectTo(w, r, "/account")
 	}
-	h.drawForced(w, r, http.StatusOK, nil)
+	return h.drawForced(w, r, http.StatusOK, nil)
 }
 
-func (h *Handlers) drawForced(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) {
+func (h *Handlers) drawForced(w http.ResponseWriter, r *http.Request, status int, errs connexa.FieldErrors) error {
 	next := pageAfter(r.FormValue("next"))
 	pg := h.layoutData(w, r, connexa.T("password.title"), views.NavNone)
 	pg.Here = "/password"
-	h.fragmentStatus(w, r, status, views.ForcedPassword(pg, views.ForcedPasswordForm{Errors: errs, Next: next}))
+	return h.renderStatus(w, r, status, views.ForcedPassword(pg, views.ForcedPasswordForm{Errors: errs, Next: next}))
 }
 
 // takeForcedPassword answers POST /password.
-func (h *Handlers) takeForcedPassword(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) takeForcedPassword(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	if !h.mustChange(r) {
-		h.redirectTo(w, r, "/account")
-		return
+		return h.redirectTo(w, r, "/account")
 	}
-	_, err := h.givePassword(w, r)
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.drawForced(w, r, http.StatusUnprocessableEntity, errs)
-		return
-	case err != nil:
-		h.renderFailure(w, r, err)
-		return
+	if _, err := h.givePassword(w, r); err != nil {
+		return renderFormError(err, func(status int, errs connexa.FieldErrors) error { return h.drawForced(w, r, status, errs) })
 	}
-	h.addFlash(w, r, connexa.T("password.changed"))
-	h.redirectTo(w, r, pageAfter(r.PostForm.Get("next")))
+	return h.done(w, r, connexa.T("password.changed"), pageAfter(r.PostForm.Get("next")))
 }
 
 func (h *Handlers) mustChange(r *http.Request) bool {
 	return h.login.GetBool(r.Context(), keyMustChange)
 }
 
-func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err == nil {
 		err = h.accounts.EndSession(r.Context(), accountOf(r.Context()).id, id)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("account.sessions.ended", 1))
-	h.redirectTo(w, r, "/account")
+	return h.done(w, r, connexa.T("account.sessions.ended", 1), "/account")
 }
 
-func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) error {
 	n, err := h.accounts.EndOtherSessions(r.Context(), accountOf(r.Context()).id, h.sessionToken(r))
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("account.sessions.ended", n))
-	h.redirectTo(w, r, "/account")
+	return h.done(w, r, connexa.T("account.sessions.ended", n), "/account")
 }

@@ -10,19 +10,18 @@ import (
 
 const auditRows = 50
 
-func (h *Handlers) listAudit(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listAudit(w http.ResponseWriter, r *http.Request) error {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	if err != nil || before < 0 {
 		before = 0
 	}
 	rows, next, err := h.audit.AuditPage(r.Context(), before, auditRows)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	vm := views.AuditPage{Rows: rows, First: before == 0}
 	if next != 0 {
 		vm.Older = "/audit?before=" + strconv.FormatInt(next, 10)
 	}
-	h.renderPage(w, r, views.Audit(h.layoutData(w, r, connexa.T("audit.title"), views.NavAudit), vm))
+	return h.renderPage(w, r, views.Audit(h.layoutData(w, r, connexa.T("audit.title"), views.NavAudit), vm))
 }

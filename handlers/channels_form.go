@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 
@@ -11,77 +10,64 @@ import (
 )
 
 // newChannel answers GET /channels/new with the form for a service.
-func (h *Handlers) newChannel(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) newChannel(w http.ResponseWriter, r *http.Request) error {
 	in := views.ChannelInputOf(r.URL.Query().Get("service"), i18n.From(r.Context()).Lang())
-	h.channelForm(w, r, http.StatusOK, views.ChannelForm{Input: in})
+	return h.channelForm(w, r, http.StatusOK, views.ChannelForm{Input: in})
 }
 
 // addChannel answers POST /channels.
-func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	in := readChannel(r.PostForm)
 	c, err := h.channels.AddChannel(r.Context(), in)
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.channelForm(w, r, http.StatusUnprocessableEntity, views.ChannelForm{Input: in, Errors: errs})
-	case err != nil:
-		h.renderFailure(w, r, err)
-	default:
-		h.addFlash(w, r, connexa.T("channel.added", c.Name))
-		h.redirectTo(w, r, "/channels")
+	if err != nil {
+		return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+			return h.channelForm(w, r, status, views.ChannelForm{Input: in, Errors: errs})
+		})
 	}
+	return h.done(w, r, connexa.T("channel.added", c.Name), "/channels")
 }
 
 // editChannel answers GET /channels/{id}/edit. Of the address it shows no
 // more than the list does.
-func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) error {
 	c, err := h.pathChannel(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Service: views.ChannelService(c.Service())}
 	for _, k := range c.Kinds {
 		in.Kinds = append(in.Kinds, string(k))
 	}
-	h.channelForm(w, r, http.StatusOK, views.ChannelForm{ID: c.ID, Input: in, Tail: c.Tail(), Called: c.Name})
+	return h.channelForm(w, r, http.StatusOK, views.ChannelForm{ID: c.ID, Input: in, Tail: c.Tail(), Called: c.Name})
 }
 
 // saveChannel answers POST /channels/{id}/edit.
-func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) error {
 	c, err := h.pathChannel(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	in := readChannel(r.PostForm)
-	err = h.channels.EditChannel(r.Context(), c.ID, in)
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.channelForm(w, r, http.StatusUnprocessableEntity, views.ChannelForm{ID: c.ID, Input: in, Errors: errs, Tail: c.Tail(), Called: c.Name})
-	case err != nil:
-		h.renderFailure(w, r, err)
-	default:
-		h.addFlash(w, r, connexa.T("channel.saved", in.Name))
-		h.redirectTo(w, r, "/channels")
+	if err := h.channels.EditChannel(r.Context(), c.ID, in); err != nil {
+		return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+			return h.channelForm(w, r, status, views.ChannelForm{ID: c.ID, Input: in, Errors: errs, Tail: c.Tail(), Called: c.Name})
+		})
 	}
+	return h.done(w, r, connexa.T("channel.saved", in.Name), "/channels")
 }
 
-func (h *Handlers) channelForm(w http.ResponseWriter, r *http.Request, status int, f views.ChannelForm) {
+func (h *Handlers) channelForm(w http.ResponseWriter, r *http.Request, status int, f views.ChannelForm) error {
 	title := connexa.T("channel.new.title")
 	if f.ID != 0 {
 		title = connexa.T("channel.edit.title", f.Called)
 	}
-	h.fragmentStatus(w, r, status, views.ChannelFormPage(h.layoutData(w, r, title, views.NavSettings), f))
+	return h.renderStatus(w, r, status, views.ChannelFormPage(h.layoutData(w, r, title, views.NavSettings), f))
 }
 
 func (h *Handlers) pathChannel(r *http.Request) (connexa.Channel, error) {

@@ -8,12 +8,11 @@ import (
 )
 
 // listChannels answers GET /channels.
-func (h *Handlers) listChannels(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listChannels(w http.ResponseWriter, r *http.Request) error {
 	list, err := h.channels.AllChannels(r.Context())
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("channels.title"), views.NavSettings)
-	h.renderPage(w, r, views.Channels(pg, views.ChannelsPage{List: list, NoLink: h.public == nil}))
+	return h.renderPage(w, r, views.Channels(pg, views.ChannelsPage{List: list, NoLink: h.public == nil}))
 }

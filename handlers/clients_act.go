@@ -10,75 +10,60 @@ import (
 )
 
 // enableClient answers POST /clients/{id}/enable.
-func (h *Handlers) enableClient(w http.ResponseWriter, r *http.Request) {
-	h.switchClient(w, r, true, "clients.switched.on")
+func (h *Handlers) enableClient(w http.ResponseWriter, r *http.Request) error {
+	return h.switchClient(w, r, true, "clients.switched.on")
 }
 
 // disableClient answers POST /clients/{id}/disable.
-func (h *Handlers) disableClient(w http.ResponseWriter, r *http.Request) {
-	h.switchClient(w, r, false, "clients.switched.off")
+func (h *Handlers) disableClient(w http.ResponseWriter, r *http.Request) error {
+	return h.switchClient(w, r, false, "clients.switched.off")
 }
 
-func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool, said string) {
+func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool, said string) error {
 	id, err := pathID(r)
 	if err == nil {
 		err = h.clients.EnableClient(r.Context(), id, on)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	if isHTMX(r) { // the page hears of it by its stream
-		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said)}))
-		return
-	}
-	h.addFlash(w, r, connexa.T(said))
-	h.redirectTo(w, r, clientPath(id))
+	return h.doneInPlace(w, r, views.ToneGood, connexa.T(said), clientPath(id))
 }
 
 // deleteClient answers POST /clients/{id}/delete: at first with the question.
-func (h *Handlers) deleteClient(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "delete", h.clients.DeleteClient, "clients.deleted")
+func (h *Handlers) deleteClient(w http.ResponseWriter, r *http.Request) error {
+	return h.actOnClient(w, r, "delete", h.clients.DeleteClient, "clients.deleted")
 }
 
 // resetClientUsage answers POST /clients/{id}/reset: at first with the question.
-func (h *Handlers) resetClientUsage(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "reset", h.clients.ResetClientUsage, "clients.was.reset")
+func (h *Handlers) resetClientUsage(w http.ResponseWriter, r *http.Request) error {
+	return h.actOnClient(w, r, "reset", h.clients.ResetClientUsage, "clients.was.reset")
 }
 
 // renewClientPassword answers POST /clients/{id}/password: at first with the question.
-func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) {
-	h.actOnClient(w, r, "password", h.clients.RenewClientPassword, "clients.renewed")
+func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) error {
+	return h.actOnClient(w, r, "password", h.clients.RenewClientPassword, "clients.renewed")
 }
 
 // actOnClient asks before an act, and once that was answered with "yes" does it.
-func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, int64) error, said string) {
-	id, err := pathID(r)
+func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, int64) error, said string) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+		return err
 	}
 	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if !isConfirmed(r) {
-		h.askConfirm(w, r, views.ConfirmClient(i18n.From(r.Context()), what, id, u.Name), connexa.T("clients.title"), views.NavClients)
-		return
+		return h.askConfirm(w, r, http.StatusOK, views.ConfirmClient(i18n.From(r.Context()), what, id, u.Name), connexa.T("clients.title"), views.NavClients)
 	}
 	if err := act(r.Context(), id); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T(said, u.Name))
 	to := clientPath(id)
 	if what == "delete" {
 		to = "/clients"
 	}
-	h.redirectTo(w, r, to)
+	return h.done(w, r, connexa.T(said, u.Name), to)
 }

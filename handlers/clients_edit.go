@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,75 +12,61 @@ import (
 )
 
 // newClient answers GET /clients/new with the form; "node" chooses nodes at once.
-func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) error {
 	in := connexa.ClientInput{Enabled: true, Scope: string(connexa.ScopeAll), Unit: "GB"}
 	if in.Nodes = r.URL.Query()["node"]; len(in.Nodes) > 0 {
 		in.Scope = string(connexa.ScopeNodes)
 	}
-	h.clientForm(w, r, http.StatusOK, views.ClientForm{Input: in})
+	return h.clientForm(w, r, http.StatusOK, views.ClientForm{Input: in})
 }
 
 // addClient answers POST /clients.
-func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	in := readClient(r.PostForm)
 	id, err := h.clients.AddClient(r.Context(), in)
 	if err != nil {
-		h.renderClientError(w, r, views.ClientForm{Input: in}, err)
-		return
+		return h.renderClientError(w, r, views.ClientForm{Input: in}, err)
 	}
-	h.addFlash(w, r, connexa.T("clients.added", in.Name))
-	h.redirectTo(w, r, clientPath(id))
+	return h.done(w, r, connexa.T("clients.added", in.Name), clientPath(id))
 }
 
 // editClient answers GET /clients/{id}/edit with the form.
-func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) editClient(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.settings.PanelZone())})
+	return h.clientForm(w, r, http.StatusOK, views.ClientForm{ID: id, Revision: u.Revision, Input: clientInput(&u.Client, h.settings.PanelZone())})
 }
 
 // saveClient answers POST /clients/{id}/edit.
-func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
+func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+		return err
 	}
 	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	revision, err := strconv.ParseInt(r.PostForm.Get("revision"), 10, 64)
 	if err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+		return badForm(err)
 	}
 	in := readClient(r.PostForm)
 	in.Name = u.Name
 	if err := h.clients.EditClient(r.Context(), id, revision, in); err != nil {
-		// Who was told of another's edit may put the own one on top of it.
-		h.renderClientError(w, r, views.ClientForm{ID: id, Revision: u.Revision, Input: in}, err)
-		return
+		// The form gets the new revision, so that the user can overwrite a concurrent edit.
+		return h.renderClientError(w, r, views.ClientForm{ID: id, Revision: u.Revision, Input: in}, err)
 	}
-	h.addFlash(w, r, connexa.T("settings.saved"))
-	h.redirectTo(w, r, clientPath(id))
+	return h.done(w, r, connexa.T("settings.saved"), clientPath(id))
 }
 
 // readClient reads what was typed into the form.
@@ -112,7 +97,7 @@ func clientInput(u *connexa.Client, zone *time.Location) connexa.ClientInput {
 }
 
 // clientForm draws the form: as a page, or to htmx alone.
-func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int, f views.ClientForm) {
+func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int, f views.ClientForm) error {
 	var chosen []int64
 	for _, s := range f.Input.Nodes {
 		if id, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -121,44 +106,38 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	}
 	served, err := h.services.ServedNodes(r.Context(), chosen)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	for _, s := range served {
 		f.Nodes = append(f.Nodes, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
 	}
 	facets, err := h.nodes.Facets(r.Context())
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	for _, t := range facets.Tags[:min(len(facets.Tags), suggestions)] {
 		f.Tags = append(f.Tags, t.Value)
 	}
 	f.Input.Password = "" // a page never carries one, not even one just typed
 	if isHTMX(r) {
-		h.fragmentStatus(w, r, status, views.ClientFormPart(f))
-		return
+		return h.renderStatus(w, r, status, views.ClientFormPart(f))
 	}
 	title := connexa.T("clients.new")
 	if f.ID != 0 {
 		title = connexa.T("node.edit", f.Input.Name)
 	}
-	h.fragmentStatus(w, r, status, views.ClientFormPage(h.layoutData(w, r, title, views.NavClients), f))
+	return h.renderStatus(w, r, status, views.ClientFormPage(h.layoutData(w, r, title, views.NavClients), f))
 }
 
-// renderClientError draws the form again with what is wrong with it, if err is of the
-// kind that a form can show.
-func (h *Handlers) renderClientError(w http.ResponseWriter, r *http.Request, f views.ClientForm, err error) {
-	var fields connexa.FieldErrors
-	switch {
-	case errors.As(err, &fields):
-		f.Errors = fields
-		h.clientForm(w, r, http.StatusUnprocessableEntity, f)
-	case connexa.CodeOf(err) == connexa.Conflict:
+// renderClientError is renderFormError for the form of a client, which also shows a
+// conflict.
+func (h *Handlers) renderClientError(w http.ResponseWriter, r *http.Request, f views.ClientForm, err error) error {
+	if connexa.CodeOf(err) == connexa.Conflict {
 		f.Problem = connexa.TextOf(err)
-		h.clientForm(w, r, http.StatusConflict, f)
-	default:
-		h.renderFailure(w, r, err)
+		return h.clientForm(w, r, http.StatusConflict, f)
 	}
+	return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+		f.Errors = errs
+		return h.clientForm(w, r, status, f)
+	})
 }

@@ -9,31 +9,26 @@ import (
 
 // clientLines answers GET /clients/{id}/credentials, behind the password prompt: what an
 // access user is told, ready to be copied.
-func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	u, err := h.clients.Client(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	services, err := h.clients.ClientServices(r.Context(), &u.Client)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	host, elsewhere, err := h.clientHost(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	password, err := h.clients.RevealClientPassword(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	a := views.ClientLines{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
 	for _, s := range services {
@@ -41,5 +36,5 @@ func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) {
 		line.User = u.Name
 		a.Services = append(a.Services, line)
 	}
-	h.renderPage(w, r, views.ClientLinesPage(h.layoutData(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
+	return h.renderPage(w, r, views.ClientLinesPage(h.layoutData(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
 }

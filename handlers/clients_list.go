@@ -35,19 +35,17 @@ func readClientList(v url.Values) clientList {
 
 // listClients answers GET /access: the whole page, or the list alone when htmx asks
 // for another part of it.
-func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.clientsView(r.Context(), readClientList(r.URL.Query()))
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#clients") {
-		h.renderFragment(w, r, views.ClientListPart(v))
-		return
+		return h.renderFragment(w, r, views.ClientListPart(v))
 	}
 	pg := h.layoutData(w, r, connexa.T("clients.title"), views.NavClients)
 	pg.Stream = "" // the list has its own, of the rows that it drew
-	h.renderPage(w, r, views.ClientListPage(pg, v))
+	return h.renderPage(w, r, views.ClientListPage(pg, v))
 }
 
 func (h *Handlers) clientsView(ctx context.Context, l clientList) (views.ClientList, error) {

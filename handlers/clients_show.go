@@ -10,20 +10,18 @@ import (
 )
 
 // showClient answers GET /clients/{id}.
-func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	a, err := h.clientView(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("clients.one", a.Name), views.NavClients)
 	pg.Stream = fmt.Sprintf("/events?page=person&id=%d", id)
-	h.renderPage(w, r, views.ClientPage(pg, a))
+	return h.renderPage(w, r, views.ClientPage(pg, a))
 }
 
 // maxNamedNodes is how many nodes are named on the page of an access user; more are

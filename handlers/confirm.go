@@ -13,10 +13,9 @@ func isConfirmed(r *http.Request) bool { return r.PostForm.Get("yes") == "1" }
 
 // askConfirm answers with a question: as a dialog to htmx, as a page to a browser
 // without script.
-func (h *Handlers) askConfirm(w http.ResponseWriter, r *http.Request, c views.Confirm, title connexa.Text, nav views.Nav) {
+func (h *Handlers) askConfirm(w http.ResponseWriter, r *http.Request, status int, c views.Confirm, title connexa.Text, nav views.Nav) error {
 	if isHTMX(r) {
-		h.renderFragment(w, r, views.ConfirmDialog(c))
-		return
+		return h.renderStatus(w, r, status, views.ConfirmDialog(c))
 	}
-	h.renderPage(w, r, views.ConfirmPage(h.layoutData(w, r, title, nav), c))
+	return h.renderStatus(w, r, status, views.ConfirmPage(h.layoutData(w, r, title, nav), c))
 }

@@ -17,16 +17,15 @@ const (
 )
 
 // showDashboard answers GET /: how the fleet stands, and what runs.
-func (h *Handlers) showDashboard(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showDashboard(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.dashboardView(r.Context())
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("dash.title"), views.NavDashboard)
 	pg.Nodes, pg.Charts = v.Facets.Total, true
 	pg.Stream = "/events?page=dashboard"
-	h.renderPage(w, r, views.DashboardPage(pg, v))
+	return h.renderPage(w, r, views.DashboardPage(pg, v))
 }
 
 func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err error) {

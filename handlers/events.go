@@ -55,16 +55,15 @@ func (f *pageStream) wantsEvent(e connexa.Event) bool {
 // streamEvents answers GET /events: the stream of the page that the query names. An
 // event is a hint; what it tells of is read fresh, so what the page gets is true
 // when it is sent, whatever was missed before.
-func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	f, err := h.feedOf(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	leave, err := h.streams.acquire(sessionOf(r.Context()), visitOf(r.Context()).address)
 	if err != nil {
 		h.refuseStream(w, r, err)
-		return
+		return nil
 	}
 	defer leave()
 	// The mailbox is open before the page's state is drawn: nothing falls between.
@@ -73,13 +72,14 @@ func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) {
 	s, err := openStream(w)
 	if err != nil {
 		h.log.Debug("open a stream", "err", err)
-		return
+		return nil
 	}
 	v := viewer{h: h, feed: f, stream: s, box: box}
 	if err := v.followEvents(r.Context()); err != nil && r.Context().Err() == nil {
 		h.log.Debug("a stream ended", "err", err)
 		pauseFor(r.Context(), brokenPause)
 	}
+	return nil
 }
 
 // viewer is one open page.

@@ -8,6 +8,31 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
+// parseForm reads the form of r into r.PostForm.
+func parseForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	return nil
+}
+
+// formID returns the {id} of the path and reads the form into r.PostForm.
+func formID(r *http.Request) (int64, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return 0, err
+	}
+	return id, parseForm(r)
+}
+
+// formSelection reads the form into r.PostForm and returns the selection in it.
+func formSelection(r *http.Request) (connexa.Selection, error) {
+	if err := parseForm(r); err != nil {
+		return connexa.Selection{}, err
+	}
+	return selectionOf(r.PostForm)
+}
+
 // badForm is what to say of a form that cannot be read.
 func badForm(err error) error {
 	var large *http.MaxBytesError

@@ -37,56 +37,58 @@ func (a *guards) public(pattern string, f http.HandlerFunc) {
 	a.handle(pattern, limitRequest(f, strangerBytes, pageTime))
 }
 
-// optionalAuth is for all; the session is there when there is one.
-func (a *guards) optionalAuth(pattern string, f http.HandlerFunc) {
-	a.handle(pattern, a.h.readForm(limitRequest(a.h.login.LoadAndSave(f), strangerBytes, pageTime)))
+// optionalAuth registers a page for everybody. A session is loaded if there is one.
+func (a *guards) optionalAuth(pattern string, f page) {
+	a.handle(pattern, a.h.readForm(limitRequest(a.h.login.LoadAndSave(a.h.handle(f)), strangerBytes, pageTime)))
 }
 
-// authenticated is for who is logged in.
-func (a *guards) authenticated(pattern string, f http.HandlerFunc) {
+// authenticated registers a page for logged-in accounts.
+func (a *guards) authenticated(pattern string, f page) {
 	a.limited(pattern, f, formBytes, pageTime)
 }
 
-// limited is for who is logged in. The others get their answer before anything of the
-// body is read, within the time of the server.
-func (a *guards) limited(pattern string, f http.HandlerFunc, bytes int64, d time.Duration) {
-	a.handle(pattern, a.h.login.LoadAndSave(a.h.requireLogin(limitRequest(f, bytes, d))))
+// limited registers a page for logged-in accounts with limits of body and time. Other
+// requests are answered before their body is read, within the deadlines of the server.
+func (a *guards) limited(pattern string, f page, bytes int64, d time.Duration) {
+	a.handle(pattern, a.h.login.LoadAndSave(a.h.requireLogin(limitRequest(a.h.handle(f), bytes, d))))
 }
 
-// recentAuth is a page for who has entered the password again a short while ago.
-func (a *guards) recentAuth(pattern string, f http.HandlerFunc) {
-	a.authenticated(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if a.h.recentlyAuthenticated(w, r) {
-			f(w, r)
+// recentAuth registers a page for accounts that entered the password again recently.
+func (a *guards) recentAuth(pattern string, f page) {
+	a.authenticated(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		if !a.h.recentlyAuthenticated(w, r) {
+			return nil
 		}
+		return f(w, r)
 	})
 }
 
-// slow is a page that may take its time: a download.
-func (a *guards) slow(pattern string, f http.HandlerFunc) {
+// slow registers a page that may take longTime, such as a download.
+func (a *guards) slow(pattern string, f page) {
 	a.limited(pattern, f, formBytes, longTime)
 }
 
-// upload is a page that may be sent a file.
-func (a *guards) upload(pattern string, f http.HandlerFunc) {
+// upload registers a page that accepts a file.
+func (a *guards) upload(pattern string, f page) {
 	a.limited(pattern, f, uploadBytes, longTime)
 }
 
-// stream is an endless answer for who is logged in. It stands outside
-// LoadAndSave, which would hold the session as it was when the page came; its
+// stream registers an endless answer for logged-in accounts. It does not use
+// LoadAndSave, which would keep the session as it was at the start of the request; its
 // context ends with the session instead.
-func (a *guards) stream(pattern string, f http.HandlerFunc) {
-	a.handle(pattern, a.h.streamGuard(f))
+func (a *guards) stream(pattern string, f page) {
+	a.handle(pattern, a.h.streamGuard(a.h.handle(f)))
 }
 
 // moved answers GET requests for the address from, which an earlier version had,
 // with a permanent redirect to the address to. Wildcards of from fill those of to;
 // the query stays.
 func (a *guards) moved(from, to string) {
-	a.authenticated("GET "+from, func(w http.ResponseWriter, r *http.Request) {
+	a.authenticated("GET "+from, func(w http.ResponseWriter, r *http.Request) error {
 		u := url.URL{RawQuery: r.URL.RawQuery}
 		u.Path = wildcard.ReplaceAllStringFunc(to, func(name string) string { return r.PathValue(strings.Trim(name, "{}")) })
 		http.Redirect(w, r, u.String(), http.StatusMovedPermanently)
+		return nil
 	})
 }
 
@@ -98,7 +100,7 @@ func (h *Handlers) readForm(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, strangerBytes)
 		if err := r.ParseForm(); err != nil {
-			h.renderFailure(w, r, badForm(err))
+			h.renderError(w, r, badForm(err))
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -10,8 +10,8 @@ import (
 )
 
 // notFound answers for every address that the panel does not have.
-func (h *Handlers) notFound(w http.ResponseWriter, r *http.Request) {
-	h.renderError(w, r, connexa.NotFound, connexa.T("error.no_page"))
+func (h *Handlers) notFound(w http.ResponseWriter, r *http.Request) error {
+	return connexa.Errorf(connexa.NotFound, "error.no_page")
 }
 
 // healthz says that the process answers.

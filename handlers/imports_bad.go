@@ -10,19 +10,17 @@ import (
 // badLines answers GET /imports/{id}/bad.csv: the bad lines with their numbers,
 // the reasons and what stood there. That holds passwords, so it is for who has
 // just entered the own one again.
-func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if !h.recentlyAuthenticated(w, r) {
-		return
+		return nil
 	}
 	lines, err := h.imports.BadLines(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	p := i18n.From(r.Context())
 	h.writeCSV(w, "import-"+strconv.FormatInt(id, 10)+"-bad.csv", []string{"line", "reason", "text"}, func(yield func([]string, error) bool) {
@@ -32,4 +30,5 @@ func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	})
+	return nil
 }

@@ -20,41 +20,37 @@ const importLines = 50
 func importPath(id int64) string { return "/imports/" + strconv.FormatInt(id, 10) }
 
 // showImport answers GET /imports/{id}, whatever state the import is in.
-func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) {
-	h.drawImport(w, r, http.StatusOK, connexa.Text{}, nil)
+func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) error {
+	return h.drawImport(w, r, http.StatusOK, connexa.Text{}, nil)
 }
 
 // showBadLines answers GET /imports/{id}/bad: the bad lines as they are, passwords
 // and all, to be corrected. It stands behind the password prompt.
-func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v, err := h.importView(r.Context(), id, importQuery{class: string(connexa.LineBad), after: r.URL.Query().Get("after"), reveal: true})
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("import.title"), views.NavImport)
 	pg.Stream = v.Stream()
 	w.Header().Set("Cache-Control", "no-store")
-	h.renderPage(w, r, views.ImportPage(pg, v))
+	return h.renderPage(w, r, views.ImportPage(pg, v))
 }
 
 // drawImport draws the page of an import, with what is wrong about a form on it
 // and the mapping that was sent.
-func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) {
+func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v, err := h.importView(r.Context(), id, importQueryOf(r.URL.Query()))
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v.Fault = fault
 	for i := range v.Columns {
@@ -64,7 +60,7 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 	}
 	pg := h.layoutData(w, r, connexa.T("import.title"), views.NavImport)
 	pg.Stream = v.Stream()
-	h.fragmentStatus(w, r, status, views.ImportPage(pg, v))
+	return h.renderStatus(w, r, status, views.ImportPage(pg, v))
 }
 
 // importQuery says which lines of an import a page shows.

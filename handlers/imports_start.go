@@ -16,25 +16,24 @@ import (
 const importTestField = 64
 
 // importStart answers GET /imports: where an import begins, and the last ones.
-func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) {
-	h.drawImportStart(w, r, http.StatusOK, views.ImportStart{Test: connexa.TestNone})
+func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) error {
+	return h.drawImportStart(w, r, http.StatusOK, views.ImportStart{Test: connexa.TestNone})
 }
 
-func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) {
+func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) error {
 	recent, err := h.imports.RecentImports(r.Context())
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v.Recent, v.Tests = recent, h.imports.ImportTests()
 	if len(v.Tests) > 1 && status == http.StatusOK {
 		v.Test = v.Tests[1] // who imports servers wants to know which of them work
 	}
-	h.fragmentStatus(w, r, status, views.ImportStartPage(h.layoutData(w, r, connexa.T("import.title"), views.NavImport), v))
+	return h.renderStatus(w, r, status, views.ImportStartPage(h.layoutData(w, r, connexa.T("import.title"), views.NavImport), v))
 }
 
 // startImport answers POST /imports: a file or a text, read as it comes.
-func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) error {
 	in := upload{h: h, r: r, test: connexa.TestNone}
 	err := in.readUpload()
 	if err == nil && in.id == 0 {
@@ -47,19 +46,19 @@ func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &large):
 		// The limit of a request leaves room for the form around a file.
-		h.refuseImport(w, r, http.StatusRequestEntityTooLarge, in, connexa.Errorf(connexa.Invalid, "import.error.big", app.MaxImport>>20))
+		return h.renderImportError(w, r, http.StatusRequestEntityTooLarge, in, connexa.Errorf(connexa.Invalid, "import.error.big", app.MaxImport>>20))
 	case err != nil && connexa.CodeOf(err) == connexa.Invalid:
-		h.refuseImport(w, r, http.StatusUnprocessableEntity, in, err)
+		return h.renderImportError(w, r, http.StatusUnprocessableEntity, in, err)
 	case err != nil:
-		h.renderFailure(w, r, err)
+		return err
 	default:
-		h.redirectTo(w, r, importPath(in.id))
+		return h.redirectTo(w, r, importPath(in.id))
 	}
 }
 
-// refuseImport draws the form again. What was sent is not in it: it may be large,
+// renderImportError draws the form again. What was sent is not in it: it may be large,
 // and it holds passwords.
-func (h *Handlers) refuseImport(w http.ResponseWriter, r *http.Request, status int, in upload, err error) {
+func (h *Handlers) renderImportError(w http.ResponseWriter, r *http.Request, status int, in upload, err error) error {
 	var errs connexa.FieldErrors
 	if !errors.As(err, &errs) {
 		field := in.field
@@ -68,7 +67,7 @@ func (h *Handlers) refuseImport(w http.ResponseWriter, r *http.Request, status i
 		}
 		errs = connexa.FieldErrors{field: connexa.TextOf(err)}
 	}
-	h.drawImportStart(w, r, status, views.ImportStart{Test: in.test, Errors: errs})
+	return h.drawImportStart(w, r, status, views.ImportStart{Test: in.test, Errors: errs})
 }
 
 // upload is the form of a new import on its way in.

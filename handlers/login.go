@@ -11,19 +11,18 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-func (h *Handlers) loginPage(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) loginPage(w http.ResponseWriter, r *http.Request) error {
 	next := pageAfter(r.URL.Query().Get("next"))
 	if _, ok := h.identifyAccount(r.Context()); ok {
 		http.Redirect(w, r, next, http.StatusSeeOther)
-		return
+		return nil
 	}
-	h.renderPage(w, r, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), views.LoginForm{Next: next}))
+	return h.renderPage(w, r, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), views.LoginForm{Next: next}))
 }
 
-func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	form := views.LoginForm{Name: r.PostForm.Get("username"), Next: pageAfter(r.PostForm.Get("next"))}
 	known := h.knownBrowser(r, form.Name)
@@ -37,14 +36,12 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
-			h.renderFailure(w, r, err)
-			return
+			return err
 		}
 		form.Problem, form.Wait = connexa.TextOf(err), wait
-		h.fragmentStatus(w, r, status, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), form))
-		return
+		return h.renderStatus(w, r, status, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), form))
 	}
-	h.redirectTo(w, r, form.Next)
+	return h.redirectTo(w, r, form.Next)
 }
 
 // promptStatus is the status of a password prompt that is drawn again because of
@@ -96,11 +93,10 @@ func (h *Handlers) renewSession(r *http.Request) error {
 	return h.accounts.ContinueSession(ctx, h.sessionToken(r), accountOf(ctx).id, r.UserAgent())
 }
 
-func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) logOut(w http.ResponseWriter, r *http.Request) error {
 	if err := h.login.Destroy(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	h.accounts.Logout(r.Context())
-	h.redirectTo(w, r, "/login")
+	return h.redirectTo(w, r, "/login")
 }

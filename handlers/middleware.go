@@ -131,7 +131,7 @@ func (h *Handlers) recoverPanics(next http.Handler) http.Handler {
 			if rec := recorderOf(w); rec != nil && rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			h.renderError(w, r, connexa.Internal, connexa.T("error.internal"))
+			h.renderMessage(w, r, connexa.Internal, connexa.T("error.internal"))
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -139,5 +139,5 @@ func (h *Handlers) recoverPanics(next http.Handler) http.Handler {
 
 // crossOrigin answers a form that another site sent.
 func (h *Handlers) crossOrigin(w http.ResponseWriter, r *http.Request) {
-	h.renderError(w, r, connexa.Forbidden, connexa.T("error.cross_origin"))
+	h.renderMessage(w, r, connexa.Forbidden, connexa.T("error.cross_origin"))
 }

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,8 +11,8 @@ import (
 )
 
 // saveMonitorSettings answers POST /settings/monitor.
-func (h *Handlers) saveMonitorSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readMonitorSettings, h.monitor.ChangeMonitorSettings, "/settings#monitor")
+func (h *Handlers) saveMonitorSettings(w http.ResponseWriter, r *http.Request) error {
+	return saveForm(h, w, r, readMonitorSettings, h.monitor.ChangeMonitorSettings, "/settings#monitor")
 }
 
 // readMonitorSettings reads the form. What is no number becomes one that is out
@@ -34,39 +33,30 @@ func readMonitorSettings(f url.Values) connexa.MonitorSettings {
 
 // tryTargets answers POST /settings/monitor/try: whether the reference targets
 // that were typed answer now. Nothing is saved.
-func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	targets, answers, err := h.monitor.TryTargets(r.Context(), r.PostForm.Get("monitor_targets"))
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.refuseSettings(w, r, errs)
-		return
-	case err != nil:
-		h.renderFailure(w, r, err)
-		return
+	if err != nil {
+		return h.renderSettingsError(w, r, err)
 	}
 	vm, err := h.typedSettings(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	for i, t := range targets {
 		vm.Monitor.Tried = append(vm.Monitor.Tried, views.TriedTarget{Target: t, Answered: answers[i]})
 	}
 	pg := h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings)
 	pg.Here = "/settings"
-	h.renderPage(w, r, views.Settings(pg, vm))
+	return h.renderPage(w, r, views.Settings(pg, vm))
 }
 
 // declineMonitor answers POST /settings/monitor/decline: it is not offered again.
-func (h *Handlers) declineMonitor(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) declineMonitor(w http.ResponseWriter, r *http.Request) error {
 	if err := h.monitor.DeclineMonitor(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.redirectTo(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
+	return h.redirectTo(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
 }

@@ -15,68 +15,55 @@ import (
 
 // deleteNodes answers POST /nodes/delete with a selection: at first with the
 // question and the count, and once that was answered with "yes", by deleting.
-func (h *Handlers) deleteNodes(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
-	}
-	s, err := selectionOf(r.PostForm)
+func (h *Handlers) deleteNodes(w http.ResponseWriter, r *http.Request) error {
+	s, err := formSelection(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.deleteSelection(w, r, s)
+	return h.deleteSelection(w, r, s)
 }
 
 // deleteNode answers POST /nodes/{id}/delete, which is deleteNodes for one.
-func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
-	if err == nil {
-		err = r.ParseForm()
-	}
+func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.deleteSelection(w, r, connexa.Selection{IDs: []int64{id}})
+	return h.deleteSelection(w, r, connexa.Selection{IDs: []int64{id}})
 }
 
-func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s connexa.Selection) {
+func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s connexa.Selection) error {
 	back := afterDelete(r)
 	if !isConfirmed(r) {
-		h.askDelete(w, r, s, back, nil)
-		return
+		return h.askDelete(w, r, s, back, nil)
 	}
 	shown, err := strconv.Atoi(r.PostForm.Get("count"))
 	if err != nil {
-		h.askDelete(w, r, s, back, nil) // nobody was told how many
-		return
+		return h.askDelete(w, r, s, back, nil)
 	}
 	n, err := h.nodes.DeleteNodes(r.Context(), s, shown)
 	switch {
 	case connexa.CodeOf(err) == connexa.Conflict:
-		h.askDelete(w, r, s, back, err)
+		return h.askDelete(w, r, s, back, err)
 	case err != nil:
-		h.renderFailure(w, r, err)
+		return err
 	default:
 		said := "nodes.deleted"
 		if n > app.DeletedAtOnce {
 			said = "nodes.deleting.begun"
 		}
-		h.addFlash(w, r, connexa.T(said, n))
-		h.redirectTo(w, r, back)
+		return h.done(w, r, connexa.T(said, n), back)
 	}
 }
 
 // askDelete asks before nodes are deleted; why says why it asks again.
-func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.Selection, back string, why error) {
+func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.Selection, back string, why error) error {
 	n, err := h.nodes.CountNodes(r.Context(), s)
 	if err == nil && n == 0 {
 		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	p := i18n.From(r.Context())
 	c := views.ConfirmDelete(p, n, selectionValues(s))
@@ -91,11 +78,7 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 		c.Warning = p.Err(why)
 		status = statusOf(connexa.CodeOf(why))
 	}
-	if isHTMX(r) {
-		h.fragmentStatus(w, r, status, views.ConfirmDialog(c))
-		return
-	}
-	h.fragmentStatus(w, r, status, views.ConfirmPage(h.layoutData(w, r, connexa.T("nodes.delete"), views.NavNodes), c))
+	return h.askConfirm(w, r, status, c, connexa.T("nodes.delete"), views.NavNodes)
 }
 
 // firstNodes returns the nodes of a selection, or the first of those that its

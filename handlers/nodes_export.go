@@ -58,29 +58,27 @@ func exportColumns(secrets bool) []exportColumn {
 // exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids".
 // With secrets=1 the password follows the login, for who has just entered the
 // own one again.
-func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	if !v.Has("id") && !v.Has("ids") {
 		v.Set("all", "1")
 	}
 	s, err := selectionOf(v)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	secrets := v.Get("secrets") == "1"
 	if secrets && !h.recentlyAuthenticated(w, r) {
-		return
+		return nil
 	}
-	h.writeNodes(w, r, s, secrets)
+	return h.writeNodes(w, r, s, secrets)
 }
 
 // writeNodes sends nodes as a CSV file.
-func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, secrets bool) {
+func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, secrets bool) error {
 	nodes, err := h.nodes.ExportNodes(r.Context(), s, secrets)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	columns := exportColumns(secrets)
 	header := make([]string, len(columns))
@@ -100,6 +98,7 @@ func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.
 			}
 		}
 	})
+	return nil
 }
 
 func formatTime(t time.Time) string {

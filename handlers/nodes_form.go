@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -61,36 +60,29 @@ func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
 }
 
 // nodeForm draws the form: as a page, or to htmx alone.
-func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, f views.NodeForm) {
+func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, f views.NodeForm) error {
 	if err := h.suggestions(r.Context(), &f); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	f.Input.Password = "" // a page never carries one, not even one just typed
 	if isHTMX(r) {
-		h.fragmentStatus(w, r, status, views.NodeFormPart(f))
-		return
+		return h.renderStatus(w, r, status, views.NodeFormPart(f))
 	}
 	title := connexa.T("node.new")
 	if f.ID != 0 {
 		title = connexa.T("node.edit", f.Input.Address)
 	}
-	h.fragmentStatus(w, r, status, views.NodeFormPage(h.layoutData(w, r, title, views.NavNodes), f))
+	return h.renderStatus(w, r, status, views.NodeFormPage(h.layoutData(w, r, title, views.NavNodes), f))
 }
 
-// refuseNode draws the form again with what is wrong with it, and says whether
-// err was of the kind that a form can show.
-func (h *Handlers) refuseNode(w http.ResponseWriter, r *http.Request, f views.NodeForm, err error) bool {
-	var fields connexa.FieldErrors
-	switch {
-	case errors.As(err, &fields):
-		f.Errors = fields
-		h.nodeForm(w, r, http.StatusUnprocessableEntity, f)
-	case connexa.CodeOf(err) == connexa.Conflict:
+// renderNodeError is renderFormError for the form of a node, which also shows a conflict.
+func (h *Handlers) renderNodeError(w http.ResponseWriter, r *http.Request, f views.NodeForm, err error) error {
+	if connexa.CodeOf(err) == connexa.Conflict {
 		f.Problem = connexa.TextOf(err)
-		h.nodeForm(w, r, http.StatusConflict, f)
-	default:
-		return false
+		return h.nodeForm(w, r, http.StatusConflict, f)
 	}
-	return true
+	return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+		f.Errors = errs
+		return h.nodeForm(w, r, status, f)
+	})
 }

@@ -23,19 +23,17 @@ var sumsHeader = []string{
 // exportHistory answers GET /nodes/{id}/history.csv with every row of a node's
 // history, the oldest first; with tier=hour or tier=day, with what the probes of
 // each hour or day (UTC) came to.
-func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	tier := connexa.Tier(r.URL.Query().Get("tier"))
 	switch tier {
 	case connexa.EveryHour, connexa.EveryDay:
 		n, spans, err := h.history.NodeSums(r.Context(), id, tier)
 		if err != nil {
-			h.renderFailure(w, r, err)
-			return
+			return err
 		}
 		h.writeCSV(w, historyName(&n, tier), sumsHeader, func(yield func([]string, error) bool) {
 			for i := range spans {
@@ -47,8 +45,7 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 	default:
 		n, entries, err := h.history.NodeHistory(r.Context(), id)
 		if err != nil {
-			h.renderFailure(w, r, err)
-			return
+			return err
 		}
 		h.writeCSV(w, historyName(&n, connexa.EveryProbe), historyHeader, func(yield func([]string, error) bool) {
 			for e, err := range entries {
@@ -58,6 +55,7 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	}
+	return nil
 }
 
 // historyName is the name of the file; an address has no characters that a

@@ -14,25 +14,22 @@ import (
 
 // listNodes answers GET /nodes: the whole page, or the list alone when htmx asks
 // for another part of it.
-func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 	q, err := h.listQuery(w, r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v, err := h.nodesView(r.Context(), q)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#list") {
-		h.renderFragment(w, r, templ.Join(views.NodeListPart(v.List), views.FacetsPartial(v.Filters)))
-		return
+		return h.renderFragment(w, r, templ.Join(views.NodeListPart(v.List), views.FacetsPartial(v.Filters)))
 	}
 	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
 	pg.Nodes = v.List.Fleet
 	pg.Stream = "" // the list has its own, of the rows that it drew
-	h.renderPage(w, r, views.NodesPage(pg, v))
+	return h.renderPage(w, r, views.NodesPage(pg, v))
 }
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {

@@ -9,24 +9,19 @@ import (
 )
 
 // newNode answers GET /nodes/new with the empty form.
-func (h *Handlers) newNode(w http.ResponseWriter, r *http.Request) {
-	h.nodeForm(w, r, http.StatusOK, views.NodeForm{})
+func (h *Handlers) newNode(w http.ResponseWriter, r *http.Request) error {
+	return h.nodeForm(w, r, http.StatusOK, views.NodeForm{})
 }
 
 // addNode answers POST /nodes.
-func (h *Handlers) addNode(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) addNode(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	in := readNode(r.PostForm)
 	id, err := h.nodes.AddNode(r.Context(), in)
 	if err != nil {
-		if !h.refuseNode(w, r, views.NodeForm{Input: in}, err) {
-			h.renderFailure(w, r, err)
-		}
-		return
+		return h.renderNodeError(w, r, views.NodeForm{Input: in}, err)
 	}
-	h.addFlash(w, r, connexa.T("node.added"))
-	h.redirectTo(w, r, fmt.Sprintf("/nodes/%d", id))
+	return h.done(w, r, connexa.T("node.added"), fmt.Sprintf("/nodes/%d", id))
 }

@@ -9,21 +9,18 @@ import (
 
 // revealPassword answers GET /nodes/{id}/password, behind the password prompt:
 // to htmx with the password alone, to a browser with a page around it.
-func (h *Handlers) revealPassword(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) revealPassword(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	password, err := h.nodes.RevealPassword(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if isHTMX(r) {
-		h.renderFragment(w, r, views.NodeSecret(password))
-		return
+		return h.renderFragment(w, r, views.NodeSecret(password))
 	}
 	pg := h.layoutData(w, r, connexa.T("node.password"), views.NavNodes)
-	h.renderPage(w, r, views.NodeSecretPage(pg, id, password))
+	return h.renderPage(w, r, views.NodeSecretPage(pg, id, password))
 }

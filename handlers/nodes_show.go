@@ -63,24 +63,21 @@ func (p past) historyURL(id int64) string {
 
 // showNode answers GET /nodes/{id}: the whole page, or its content when htmx asks
 // for another part of the node's past.
-func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v, err := h.nodeView(r.Context(), id, readPast(r.URL.Query()))
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#node-live") {
-		h.renderFragment(w, r, views.NodeLive(v))
-		return
+		return h.renderFragment(w, r, views.NodeLive(v))
 	}
 	pg := h.layoutData(w, r, connexa.T("node.page", v.Node.Address), views.NavNodes)
 	pg.Stream, pg.Charts = "", true // the content has its own
-	h.renderPage(w, r, views.NodePage(pg, v))
+	return h.renderPage(w, r, views.NodePage(pg, v))
 }
 
 func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node, error) {

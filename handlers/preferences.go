@@ -122,10 +122,9 @@ func (h *Handlers) withPrinter(next http.Handler) http.Handler {
 }
 
 // savePreferences takes the language and the theme, also before the login.
-func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	h.savePreference(w, r, func(p *preferences) {
 		if v := r.PostForm.Get("lang"); r.PostForm.Has("lang") {
@@ -137,5 +136,5 @@ func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) {
 			p.Theme = v
 		}
 	})
-	h.redirectTo(w, r, localPath(r.PostForm.Get("next")))
+	return h.redirectTo(w, r, localPath(r.PostForm.Get("next")))
 }

@@ -19,45 +19,40 @@ const profileType = "application/x-openvpn-profile"
 
 // profileFiles answers GET /profiles/{id}/files, behind the password prompt: the
 // file of a profile for one node, or a zip of those for several.
-func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	var nodes []int64
 	for _, text := range r.URL.Query()["node"] {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			h.renderFailure(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.id", text))
-			return
+			return connexa.Errorf(connexa.Invalid, "nodes.select.id", text)
 		}
 		nodes = append(nodes, n)
 	}
 	if len(nodes) == 0 {
-		h.renderFailure(w, r, connexa.Errorf(connexa.Invalid, "nodes.select.none"))
-		return
+		return connexa.Errorf(connexa.Invalid, "nodes.select.none")
 	}
 	host, err := h.fileHost(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	files, err := h.profiles.ProfileFiles(r.Context(), id, nodes, host)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if len(files) == 1 {
 		h.writeAttachment(w, files[0].Name, profileType, files[0].Body)
-		return
+		return nil
 	}
 	body, err := zipFiles(files)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	h.writeAttachment(w, "profiles.zip", "application/zip", body)
+	return nil
 }
 
 // zipFiles puts files into one. Two nodes may have one address, and names in a zip
@@ -97,25 +92,22 @@ func (h *Handlers) writeAttachment(w http.ResponseWriter, name, kind string, bod
 // profileByLink answers GET /profile, where a one-time link leads: with a form into
 // which the script puts the token of the link, or a person does. The token comes here
 // in a body alone.
-func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery != "" {
 		// A link of an earlier version: its token stands in the logs of whatever the
 		// request has passed.
-		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "profile.link.old"))
-		return
+		return connexa.Errorf(connexa.NotFound, "profile.link.old")
 	}
 	if !h.vpns.Exits() {
-		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "profile.link.gone"))
-		return
+		return connexa.Errorf(connexa.NotFound, "profile.link.gone")
 	}
-	h.renderPage(w, r, views.TakeProfilePage(h.layoutData(w, r, connexa.T("profile.take.title"), views.NavNone)))
+	return h.renderPage(w, r, views.TakeProfilePage(h.layoutData(w, r, connexa.T("profile.take.title"), views.NavNone)))
 }
 
 // takeProfile answers POST /profile: the file, once.
-func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	_, token, found := strings.Cut(r.PostForm.Get("token"), "#") // the whole link will do
 	if !found {
@@ -123,20 +115,18 @@ func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	token = strings.ToUpper(strings.TrimSpace(token))
 	if err := h.linkGood(r, token); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	host, err := h.fileHost(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	file, err := h.profiles.TakeProfile(r.Context(), token, host)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	h.writeAttachment(w, file.Name, profileType, file.Body)
+	return nil
 }
 
 func (h *Handlers) linkGood(r *http.Request, token string) error {

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,31 +11,27 @@ import (
 )
 
 // listProfiles answers GET /profiles: every profile, and the form that makes one.
-func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	values := map[string]string{"user": r.URL.Query().Get("user")}
-	h.profilesView(w, r, http.StatusOK, views.ProfileForm{Values: values})
+	return h.profilesView(w, r, http.StatusOK, views.ProfileForm{Values: values})
 }
 
-func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status int, form views.ProfileForm) {
+func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status int, form views.ProfileForm) error {
 	if !h.vpns.Exits() {
-		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
-		return
+		return connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	v := views.Profiles{Form: form, Now: h.now(), Node: wantedNode(r)}
 	var err error
 	if v.Clients, err = h.profiles.ProfileClients(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if v.Profiles, err = h.profiles.Profiles(r.Context(), 0); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if v.Links, err = h.profiles.ProfileLinks(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.fragmentStatus(w, r, status, views.ProfilesPage(h.layoutData(w, r, connexa.T("profiles.title"), views.NavServices), v))
+	return h.renderStatus(w, r, status, views.ProfilesPage(h.layoutData(w, r, connexa.T("profiles.title"), views.NavServices), v))
 }
 
 // wantedNode is the node for which a profile is wanted, as the page before said;
@@ -50,10 +45,9 @@ func wantedNode(r *http.Request) int64 {
 }
 
 // makeProfile answers POST /profiles.
-func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	f := r.PostForm
 	form := views.ProfileForm{Values: map[string]string{}, Errors: connexa.FieldErrors{}}
@@ -71,23 +65,20 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(form.Errors) > 0 {
-		h.profilesView(w, r, http.StatusUnprocessableEntity, form)
-		return
+		return h.profilesView(w, r, http.StatusUnprocessableEntity, form)
 	}
 	id, err := h.profiles.AddProfile(r.Context(), n)
-	switch {
-	case errors.As(err, &form.Errors):
-		h.profilesView(w, r, http.StatusUnprocessableEntity, form)
-	case err != nil:
-		h.renderFailure(w, r, err)
-	default:
-		h.addFlash(w, r, connexa.T("profile.made"))
-		to := "/profiles/" + strconv.FormatInt(id, 10)
-		if node := wantedNode(r); node != 0 {
-			to += "?node=" + strconv.FormatInt(node, 10)
-		}
-		h.redirectTo(w, r, to)
+	if err != nil {
+		return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+			form.Errors = errs
+			return h.profilesView(w, r, status, form)
+		})
 	}
+	to := "/profiles/" + strconv.FormatInt(id, 10)
+	if node := wantedNode(r); node != 0 {
+		to += "?node=" + strconv.FormatInt(node, 10)
+	}
+	return h.done(w, r, connexa.T("profile.made"), to)
 }
 
 // lastMoment is the end of a day in the panel's zone.

@@ -12,13 +12,12 @@ import (
 )
 
 // showProfile answers GET /profiles/{id}: what can be done with a profile.
-func (h *Handlers) showProfile(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showProfile(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.profileView(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
+	return h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
 }
 
 func (h *Handlers) profileView(r *http.Request) (v views.ProfilePage, err error) {
@@ -71,68 +70,57 @@ func (h *Handlers) fileHost(r *http.Request) (string, error) {
 }
 
 // revokeProfile answers POST /profiles/{id}/revoke: at first with the question.
-func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.profileView(r)
 	if err == nil {
-		err = r.ParseForm()
+		err = parseForm(r)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if !isConfirmed(r) {
-		h.askConfirm(w, r, views.ConfirmRevoke(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
-		return
+		return h.askConfirm(w, r, http.StatusOK, views.ConfirmRevoke(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 	}
 	if err := h.profiles.RevokeProfile(r.Context(), v.ID); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("profile.revoked.now", v.Label))
-	h.redirectTo(w, r, "/profiles")
+	return h.done(w, r, connexa.T("profile.revoked.now", v.Label), "/profiles")
 }
 
 // deleteProfile answers POST /profiles/{id}/delete: at first with the question.
-func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.profileView(r)
 	if err == nil {
-		err = r.ParseForm()
+		err = parseForm(r)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if !isConfirmed(r) && !v.Good(h.now()) {
-		h.askConfirm(w, r, views.ConfirmDeleteProfile(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
-		return
+		return h.askConfirm(w, r, http.StatusOK, views.ConfirmDeleteProfile(i18n.From(r.Context()), v.Profile), connexa.T("profiles.title"), views.NavServices)
 	}
 	if err := h.profiles.DeleteProfile(r.Context(), v.ID); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.redirectTo(w, r, "/profiles")
+	return h.redirectTo(w, r, "/profiles")
 }
 
 // linkProfile answers POST /profiles/{id}/link, behind the password prompt: a link
 // that downloads the file for one node once. The page shows it this once.
-func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	v, err := h.profileView(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if len(r.PostForm["node"]) != 1 {
-		h.renderFailure(w, r, connexa.Errorf(connexa.Invalid, "profile.link.one"))
-		return
+		return connexa.Errorf(connexa.Invalid, "profile.link.one")
 	}
 	node, err := strconv.ParseInt(r.PostForm.Get("node"), 10, 64)
 	if err != nil {
-		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
-		return
+		return connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	for _, n := range v.Nodes {
 		if n.Node.ID == node {
@@ -141,8 +129,7 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	base, known := h.isOutsideHost(r)
 	if !known {
-		h.renderFailure(w, r, connexa.Errorf(connexa.Conflict, "profile.link.where"))
-		return
+		return connexa.Errorf(connexa.Conflict, "profile.link.where")
 	}
 	hours, err := strconv.Atoi(r.PostForm.Get("hours"))
 	if err != nil {
@@ -150,10 +137,9 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) {
 	}
 	token, until, err := h.profiles.LinkProfile(r.Context(), v.ID, node, time.Duration(hours)*time.Hour)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v.Link = base + "/profile#" + token // a fragment is sent to no server, and stands in no log
 	v.LinkUntil, v.Picked = until, map[int64]bool{node: true}
-	h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
+	return h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
 }

@@ -9,30 +9,27 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-func (h *Handlers) reauthPage(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) reauthPage(w http.ResponseWriter, r *http.Request) error {
 	form := views.ReauthForm{Next: pageAfter(r.URL.Query().Get("next"))}
-	h.renderPage(w, r, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
+	return h.renderPage(w, r, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
 }
 
 // confirmPassword takes the password once more and lets the session see secrets for a
 // while.
-func (h *Handlers) confirmPassword(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) confirmPassword(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	form := views.ReauthForm{Next: pageAfter(r.PostForm.Get("next"))}
 	if err := h.markAuthenticated(r, connexa.Secret(r.PostForm.Get("password"))); err != nil {
 		status, wait, ok := h.promptStatus(w, err)
 		if !ok {
-			h.renderFailure(w, r, err)
-			return
+			return err
 		}
 		form.Problem, form.Wait = connexa.TextOf(err), wait
-		h.fragmentStatus(w, r, status, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
-		return
+		return h.renderStatus(w, r, status, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
 	}
-	h.redirectTo(w, r, form.Next)
+	return h.redirectTo(w, r, form.Next)
 }
 
 // markAuthenticated checks the password of the account and remembers in the session, which goes on

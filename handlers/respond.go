@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strconv"
@@ -16,25 +17,42 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
+// page answers a request, or returns an error that the adapter handle renders.
+type page func(w http.ResponseWriter, r *http.Request) error
+
+// handle adapts f to net/http. It renders the error that f returns, unless the answer has
+// begun: then it only logs it.
+func (h *Handlers) handle(f page) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := f(w, r)
+		if err == nil {
+			return
+		}
+		if rec := recorderOf(w); rec != nil && rec.status != 0 {
+			h.log.Warn("request failed after the answer began", "path", r.URL.Path, "err", err)
+			return
+		}
+		h.renderError(w, r, err)
+	}
+}
+
 // renderPage answers with a whole page.
-func (h *Handlers) renderPage(w http.ResponseWriter, r *http.Request, c templ.Component) {
-	h.fragmentStatus(w, r, http.StatusOK, c)
+func (h *Handlers) renderPage(w http.ResponseWriter, r *http.Request, c templ.Component) error {
+	return h.renderStatus(w, r, http.StatusOK, c)
 }
 
 // renderFragment answers with a part of a page.
-func (h *Handlers) renderFragment(w http.ResponseWriter, r *http.Request, c templ.Component) {
-	h.fragmentStatus(w, r, http.StatusOK, c)
+func (h *Handlers) renderFragment(w http.ResponseWriter, r *http.Request, c templ.Component) error {
+	return h.renderStatus(w, r, http.StatusOK, c)
 }
 
-// fragmentStatus answers with a component and that status. It is drawn whole
-// before the first byte goes out, so that an error can still be one.
-func (h *Handlers) fragmentStatus(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
+// renderStatus answers with a component and a status. It draws the component before it
+// writes, so that a drawing error can still be rendered.
+func (h *Handlers) renderStatus(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
 	var b bytes.Buffer
-	// Who took too long, or left, ends the context: that is no reason to fail here.
+	// An ended context is no reason to stop drawing.
 	if err := c.Render(context.WithoutCancel(r.Context()), &b); err != nil {
-		h.log.Error("draw a page", "path", r.URL.Path, "err", err)
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
+		return fmt.Errorf("draw a page: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
@@ -42,21 +60,49 @@ func (h *Handlers) fragmentStatus(w http.ResponseWriter, r *http.Request, status
 	if _, err := w.Write(b.Bytes()); err != nil {
 		h.log.Debug("send a page", "path", r.URL.Path, "err", err)
 	}
+	return nil
 }
 
-// redirectTo sends the browser on after a form.
-func (h *Handlers) redirectTo(w http.ResponseWriter, r *http.Request, to string) {
+// redirectTo sends the browser to another page after a form. It returns nil, so that a
+// handler can end with it.
+func (h *Handlers) redirectTo(w http.ResponseWriter, r *http.Request, to string) error {
 	if isHTMX(r) {
 		w.Header().Set("HX-Redirect", to)
 		w.WriteHeader(http.StatusNoContent)
-		return
+	} else {
+		http.Redirect(w, r, to, http.StatusSeeOther)
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
 }
 
-// renderFailure answers with what err has to say. This and statusOf are the only places
-// where a code becomes a status. The cause goes to the log, never to the page.
-func (h *Handlers) renderFailure(w http.ResponseWriter, r *http.Request, err error) {
+// done ends a form: the page to, which it redirects to, shows message.
+func (h *Handlers) done(w http.ResponseWriter, r *http.Request, message connexa.Text, to string) error {
+	h.addFlash(w, r, message)
+	return h.redirectTo(w, r, to)
+}
+
+// doneInPlace ends a form whose effect the page shows through its stream: htmx gets
+// message as a toast, a browser what done answers.
+func (h *Handlers) doneInPlace(w http.ResponseWriter, r *http.Request, tone views.Tone, message connexa.Text, to string) error {
+	if isHTMX(r) {
+		return h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: tone, Text: message}))
+	}
+	return h.done(w, r, message, to)
+}
+
+// renderFormError calls draw to draw a form again with a message at each field, and
+// returns any other error.
+func renderFormError(err error, draw func(status int, errs connexa.FieldErrors) error) error {
+	var errs connexa.FieldErrors
+	if errors.As(err, &errs) {
+		return draw(http.StatusUnprocessableEntity, errs)
+	}
+	return err
+}
+
+// renderError answers with the code and the text of err. It and statusOf are the only
+// places that turn a code into a status. The cause goes to the log, never to the page.
+func (h *Handlers) renderError(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := connexa.CodeOf(err), connexa.TextOf(err)
 	var large *http.MaxBytesError
 	var wait *app.WaitError
@@ -82,7 +128,7 @@ func (h *Handlers) renderFailure(w http.ResponseWriter, r *http.Request, err err
 	case code == connexa.Busy:
 		h.log.Warn("request refused", "path", r.URL.Path, "err", err)
 	}
-	h.renderError(w, r, code, text)
+	h.renderMessage(w, r, code, text)
 }
 
 // Codes that only HTTP knows.
@@ -120,19 +166,23 @@ func statusOf(code connexa.Code) int {
 	}
 }
 
-// renderError answers with a sentence: to htmx as a toast, to a browser as a page.
-func (h *Handlers) renderError(w http.ResponseWriter, r *http.Request, code connexa.Code, text connexa.Text) {
+// renderMessage answers with a message: to htmx as a toast, to a browser as a page.
+func (h *Handlers) renderMessage(w http.ResponseWriter, r *http.Request, code connexa.Code, text connexa.Text) {
 	status := statusOf(code)
 	if code == connexa.Busy {
 		w.Header().Set("Retry-After", "5")
 	}
+	c := views.ToastItem(views.Toast{Tone: views.ToneBad, Text: text})
 	if isHTMX(r) {
 		w.Header().Set("HX-Retarget", "#toasts")
 		w.Header().Set("HX-Reswap", "beforeend")
-		h.fragmentStatus(w, r, status, views.ToastItem(views.Toast{Tone: views.ToneBad, Text: text}))
-		return
+	} else {
+		c = views.Failure(h.layoutData(w, r, connexa.T("failure.title"), views.NavNone), status, text)
 	}
-	h.fragmentStatus(w, r, status, views.Failure(h.layoutData(w, r, connexa.T("failure.title"), views.NavNone), status, text))
+	if err := h.renderStatus(w, r, status, c); err != nil {
+		h.log.Error("request failed", "path", r.URL.Path, "err", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	}
 }
 
 func ceilSeconds(d time.Duration) string {

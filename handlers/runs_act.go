@@ -9,70 +9,61 @@ import (
 )
 
 // cancelRun answers POST /runs/{id}/cancel.
-func (h *Handlers) cancelRun(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err == nil {
 		err = h.runs.CancelRun(r.Context(), id)
 	}
-	h.runActed(w, r, id, connexa.T("run.cancelled.toast"), err)
+	if err != nil {
+		return err
+	}
+	return h.doneInPlace(w, r, views.ToneGood, connexa.T("run.cancelled.toast"), runPath(id))
 }
 
 // resumeRun answers POST /runs/{id}/resume.
-func (h *Handlers) resumeRun(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) resumeRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err == nil {
 		err = h.runs.ResumeRun(r.Context(), id)
 	}
-	h.runActed(w, r, id, connexa.T("run.resumed.toast"), err)
+	if err != nil {
+		return err
+	}
+	return h.doneInPlace(w, r, views.ToneGood, connexa.T("run.resumed.toast"), runPath(id))
 }
 
 // decideRun answers POST /runs/{id}/decide/{answer}: the admin's answer to the
 // question that the run shows.
-func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
-	if err == nil {
-		switch r.PathValue("answer") {
-		case "accept":
-			h.runs.DecideRun(r.Context(), id, true)
-		case "discard":
-			h.runs.DecideRun(r.Context(), id, false)
-		case "go":
-			var again connexa.Run
-			if again, err = h.runs.ReleaseHeld(r.Context(), id); err == nil && again.ID != 0 {
-				h.runStarted(w, r, again)
-				return
-			}
-		default:
-			err = connexa.Errorf(connexa.NotFound, "error.not_found")
+	if err != nil {
+		return err
+	}
+	switch r.PathValue("answer") {
+	case "accept":
+		h.runs.DecideRun(r.Context(), id, true)
+	case "discard":
+		h.runs.DecideRun(r.Context(), id, false)
+	case "go":
+		again, err := h.runs.ReleaseHeld(r.Context(), id)
+		if err != nil {
+			return err
 		}
-	}
-	h.runActed(w, r, id, connexa.T("run.resumed.toast"), err)
-}
-
-// runActed answers what was done to a run; its bar follows through the stream.
-func (h *Handlers) runActed(w http.ResponseWriter, r *http.Request, id int64, said connexa.Text, err error) {
-	switch {
-	case err != nil:
-		h.renderFailure(w, r, err)
-	case isHTMX(r):
-		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: said}))
+		if again.ID != 0 {
+			return h.runStarted(w, r, again)
+		}
 	default:
-		h.addFlash(w, r, said)
-		h.redirectTo(w, r, runPath(id))
+		return connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
+	return h.doneInPlace(w, r, views.ToneGood, connexa.T("run.resumed.toast"), runPath(id))
 }
 
 // retryRun answers POST /runs/{id}/retry: all that did not end well, or with
 // `mark` and `cause` the nodes of one group.
-func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
-	}
-	id, err := pathID(r)
+func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	var (
 		marks []connexa.Result
@@ -82,20 +73,17 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) {
 		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
 	}
 	kind, n, err := h.runs.Retried(r.Context(), id, marks, cause)
-	if err == nil && app.Measures(kind) && n > 1 && !isConfirmed(r) {
-		h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
-		return
-	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
+	}
+	if app.Measures(kind) && n > 1 && !isConfirmed(r) {
+		return h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
 	}
 	run, err := h.runs.RetryRun(r.Context(), id, marks, cause)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.runStarted(w, r, run)
+	return h.runStarted(w, r, run)
 }
 
 // groupOf is a group of a run as a form or an address names it.
@@ -105,17 +93,15 @@ func groupOf(mark, cause string) ([]connexa.Result, *connexa.Cause) {
 }
 
 // exportGroup answers GET /runs/{id}/nodes.csv with the nodes of one group.
-func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	marks, cause := groupOf(r.URL.Query().Get("mark"), r.URL.Query().Get("cause"))
 	ids, err := h.runs.RunGroupNodes(r.Context(), id, marks[0], cause)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.writeNodes(w, r, connexa.Selection{IDs: ids}, false)
+	return h.writeNodes(w, r, connexa.Selection{IDs: ids}, false)
 }

@@ -12,7 +12,7 @@ import (
 const runsSize = 50
 
 // listRuns answers GET /runs: those of people, or with by=monitor the others.
-func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) error {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	if err != nil {
 		before = 0
@@ -20,8 +20,7 @@ func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
 	monitor := r.URL.Query().Get("by") == "monitor"
 	runs, next, err := h.runs.RunPage(r.Context(), monitor, before, runsSize)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v := views.Runs{Runs: runs, Monitor: monitor}
 	first, sign := "/runs", "?"
@@ -36,5 +35,5 @@ func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) {
 	}
 	pg := h.layoutData(w, r, connexa.T("runs.title"), views.NavRuns)
 	pg.Stream = "/events?page=runs"
-	h.renderPage(w, r, views.RunsPage(pg, v))
+	return h.renderPage(w, r, views.RunsPage(pg, v))
 }

@@ -14,20 +14,18 @@ import (
 )
 
 // showRun answers GET /runs/{id}.
-func (h *Handlers) showRun(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v, err := h.runView(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("kind."+string(v.Kind)), views.NavRuns)
 	pg.Stream = "/events?page=run&id=" + strconv.FormatInt(id, 10)
-	h.renderPage(w, r, views.RunPage(pg, v))
+	return h.renderPage(w, r, views.RunPage(pg, v))
 }
 
 // runView is a run as its page shows it.

@@ -9,36 +9,29 @@ import (
 )
 
 // startRun answers POST /runs: `kind`, and a selection as selectionOf reads it.
-func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
-	}
-	s, err := selectionOf(r.PostForm)
+func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) error {
+	s, err := formSelection(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	kind := connexa.RunKind(r.PostForm.Get("kind"))
-	if asked := h.askSpeed(w, r, kind, s); asked {
-		return
+	if asked, err := h.askSpeed(w, r, kind, s); asked || err != nil {
+		return err
 	}
 	run, err := h.runs.StartRun(r.Context(), connexa.NewRun{Kind: kind, Selection: s, Label: selectionLabel(s)})
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.runStarted(w, r, run)
+	return h.runStarted(w, r, run)
 }
 
 // runStarted shows the run: a browser goes to its page, htmx stays where it is,
 // for the bar is on every page.
-func (h *Handlers) runStarted(w http.ResponseWriter, r *http.Request, run connexa.Run) {
+func (h *Handlers) runStarted(w http.ResponseWriter, r *http.Request, run connexa.Run) error {
 	if !isHTMX(r) {
-		h.redirectTo(w, r, runPath(run.ID))
-		return
+		return h.redirectTo(w, r, runPath(run.ID))
 	}
-	h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T("run.started", run.Total)}))
+	return h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T("run.started", run.Total)}))
 }
 
 // selectionLabel names a selection in a run's title.

@@ -10,65 +10,45 @@ import (
 )
 
 // retryService answers POST /nodes/{id}/service/retry.
-func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err == nil {
 		err = h.services.RetryService(r.Context(), id)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if isHTMX(r) {
-		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("services.retried")}))
-		return
+		return h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("services.retried")}))
 	}
-	h.redirectTo(w, r, nodePath(id))
+	return h.redirectTo(w, r, nodePath(id))
 }
 
 // retryServices answers POST /services/retry with a selection: those of its
 // services that are down try again, and that needs no question.
-func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
-	}
-	s, err := selectionOf(r.PostForm)
+func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) error {
+	s, err := formSelection(r)
 	var n int
 	if err == nil {
 		n, err = h.services.RetryServices(r.Context(), s)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	said := connexa.T("services.retried.many", n)
-	if isHTMX(r) {
-		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: said}))
-		return
-	}
-	h.addFlash(w, r, said)
-	h.redirectTo(w, r, afterServices(r))
+	return h.doneInPlace(w, r, views.ToneInfo, connexa.T("services.retried.many", n), afterServices(r))
 }
 
 // reachService answers POST /nodes/{id}/service/reach: which destinations beside
 // the public ones the service of a node lets through.
-func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
+func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+		return err
 	}
 	if err := h.services.AllowDestinations(r.Context(), id, r.PostForm.Get("private") == "1", r.PostForm.Get("mail") == "1"); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("settings.saved"))
-	h.redirectTo(w, r, nodePath(id))
+	return h.done(w, r, connexa.T("settings.saved"), nodePath(id))
 }
 
 func nodePath(id int64) string { return fmt.Sprintf("/nodes/%d", id) }

@@ -10,47 +10,40 @@ import (
 // serviceCredentials answers GET /nodes/{id}/service/credentials, behind the password
 // prompt: how programs use the proxy of a node. htmx gets a dialog, a browser a
 // page.
-func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	services, err := h.services.ServiceRows(r.Context(), []int64{id})
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	s, ok := services[id]
 	if !ok {
-		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "services.never"))
-		return
+		return connexa.Errorf(connexa.NotFound, "services.never")
 	}
 	nodes, err := h.nodes.NodesByID(r.Context(), []int64{id})
 	if err == nil && len(nodes) == 0 {
 		err = connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	host, elsewhere, err := h.clientHost(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	password, err := h.services.RevealService(r.Context(), id)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	a := credentialsOf(s, nodes[0], host, password)
 	a.Elsewhere = elsewhere
 	if isHTMX(r) {
-		h.renderFragment(w, r, views.ServiceCredentialsDialog(a))
-		return
+		return h.renderFragment(w, r, views.ServiceCredentialsDialog(a))
 	}
-	h.renderPage(w, r, views.ServiceCredentialsPage(h.layoutData(w, r, connexa.T("services.credentials.title", a.Name), views.NavServices), a))
+	return h.renderPage(w, r, views.ServiceCredentialsPage(h.layoutData(w, r, connexa.T("services.credentials.title", a.Name), views.NavServices), a))
 }
 
 func credentialsOf(s connexa.ServiceRow, n connexa.Node, host string, password connexa.Secret) views.ServiceCredentials {

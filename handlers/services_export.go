@@ -14,30 +14,26 @@ import (
 // exportServices answers GET /services/export with the services of the list, in
 // the shape that "format" names. The credentials are in it, so it stands behind
 // the password prompt.
-func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	shape, ok := serviceShapes[connexa.ServiceFormat(v.Get("format"))]
 	if !ok {
-		h.renderFailure(w, r, connexa.Errorf(connexa.NotFound, "error.not_found"))
-		return
+		return connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
 	filter, err := connexa.ParseServiceFilter(v)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	list, err := h.services.RunningServices(r.Context(), filter)
 	if err == nil && len(list) == 0 {
 		err = connexa.Errorf(connexa.NotFound, "services.none.title")
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	host, _, err := h.clientHost(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	ids := make([]int64, len(list))
 	for i, s := range list {
@@ -45,8 +41,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	}
 	secrets, err := h.services.ServiceSecrets(r.Context(), ids)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	var rows []exportedService
 	for _, s := range list {
@@ -56,8 +51,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	}
 	file, err := shape.write(rows)
 	if err != nil {
-		h.renderFailure(w, r, fmt.Errorf("export services: %w", err))
-		return
+		return fmt.Errorf("export services: %w", err)
 	}
 	w.Header().Set("Content-Type", shape.kind+"; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+shape.name+`"`)
@@ -65,6 +59,7 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) {
 	if _, err := w.Write(file); err != nil {
 		h.log.Debug("send an export", "err", err)
 	}
+	return nil
 }
 
 // exportedService is a service with what it takes to use it.

@@ -34,28 +34,24 @@ func readServiceList(v url.Values) (serviceList, error) {
 
 // listServices answers GET /services: the whole page, or the list alone when htmx
 // asks for another part of it.
-func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) error {
 	l, err := readServiceList(r.URL.Query())
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	v, err := h.servicesView(r.Context(), l)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#services") {
-		h.renderFragment(w, r, views.ServicesPart(v))
-		return
+		return h.renderFragment(w, r, views.ServicesPart(v))
 	}
 	if v.Tags, err = h.serviceTags(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("services.title"), views.NavServices)
 	pg.Stream = "" // the list has its own, of the rows that it drew
-	h.renderPage(w, r, views.ServicesPage(pg, v))
+	return h.renderPage(w, r, views.ServicesPage(pg, v))
 }
 
 func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Services, error) {

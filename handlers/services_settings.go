@@ -10,8 +10,8 @@ import (
 )
 
 // saveServiceSettings answers POST /settings/services.
-func (h *Handlers) saveServiceSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readServiceSettings, h.settings.ChangeServiceSettings, "/settings#services")
+func (h *Handlers) saveServiceSettings(w http.ResponseWriter, r *http.Request) error {
+	return saveForm(h, w, r, readServiceSettings, h.settings.ChangeServiceSettings, "/settings#services")
 }
 
 // readServiceSettings reads the form. What is no number becomes one that is out

@@ -14,30 +14,24 @@ import (
 // startServices answers POST /services/start with a selection. One node, named by
 // its id, is started at once. For any other selection the first answer is a
 // question with the count, and "yes" to that starts.
-func (h *Handlers) startServices(w http.ResponseWriter, r *http.Request) {
-	h.switchServices(w, r, true)
+func (h *Handlers) startServices(w http.ResponseWriter, r *http.Request) error {
+	return h.switchServices(w, r, true)
 }
 
 // stopServices is startServices the other way.
-func (h *Handlers) stopServices(w http.ResponseWriter, r *http.Request) {
-	h.switchServices(w, r, false)
+func (h *Handlers) stopServices(w http.ResponseWriter, r *http.Request) error {
+	return h.switchServices(w, r, false)
 }
 
-func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start bool) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
-	}
-	s, err := selectionOf(r.PostForm)
+func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start bool) error {
+	s, err := formSelection(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	shown := 1
 	if s.All || len(s.IDs) != 1 {
 		if shown, err = strconv.Atoi(r.PostForm.Get("count")); err != nil || !isConfirmed(r) {
-			h.askServices(w, r, s, start, nil)
-			return
+			return h.askServices(w, r, s, start, nil)
 		}
 	}
 	act, said, none := h.services.StartServices, "services.started", "services.start.none"
@@ -48,22 +42,20 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 	n, err := act(context.WithoutCancel(r.Context()), s, shown)
 	switch {
 	case connexa.TextOf(err).Key == "service.changed":
-		h.askServices(w, r, s, start, err)
+		return h.askServices(w, r, s, start, err)
 	case err != nil:
-		h.renderFailure(w, r, err)
+		return err
 	case n == 0:
-		h.renderFailure(w, r, connexa.Errorf(connexa.Conflict, none, shown))
-	case isHTMX(r) && !r.PostForm.Has("back"): // a button that asked nothing: the page hears of it by its stream
-		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T(said, n)}))
-	default:
-		h.addFlash(w, r, connexa.T(said, n))
-		h.redirectTo(w, r, afterServices(r))
+		return connexa.Errorf(connexa.Conflict, none, shown)
+	case r.PostForm.Has("back"): // the answer to a question leads back to the page under it
+		return h.done(w, r, connexa.T(said, n), afterServices(r))
 	}
+	return h.doneInPlace(w, r, views.ToneGood, connexa.T(said, n), afterServices(r))
 }
 
 // askServices asks before services are started or stopped; why says why it asks
 // again.
-func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa.Selection, start bool, why error) {
+func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa.Selection, start bool, why error) error {
 	plan, err := h.services.PlanServices(r.Context(), s)
 	switch {
 	case err != nil:
@@ -75,8 +67,7 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 		err = connexa.Errorf(connexa.Conflict, "services.stop.none", plan.Nodes)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	c := views.ConfirmServices(i18n.From(r.Context()), start, plan, selectionValues(s))
 	c.Fields = append(c.Fields, views.Hidden{Name: "back", Value: afterServices(r)})
@@ -85,11 +76,7 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 		c.Warning = i18n.From(r.Context()).Err(why)
 		status = statusOf(connexa.CodeOf(why))
 	}
-	if isHTMX(r) {
-		h.fragmentStatus(w, r, status, views.ConfirmDialog(c))
-		return
-	}
-	h.fragmentStatus(w, r, status, views.ConfirmPage(h.layoutData(w, r, connexa.T("services.title"), views.NavServices), c))
+	return h.askConfirm(w, r, status, c, connexa.T("services.title"), views.NavServices)
 }
 
 // afterServices is where an act on services leads: to the page that it came from.

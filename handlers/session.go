@@ -32,7 +32,7 @@ const (
 
 func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
 	// Not scs.New, which starts a goroutine for a store that nobody uses.
-	m := &scs.SessionManager{Store: store, Lifetime: sessionLife, Codec: scs.GobCodec{}, ErrorFunc: h.renderFailure}
+	m := &scs.SessionManager{Store: store, Lifetime: sessionLife, Codec: scs.GobCodec{}, ErrorFunc: h.renderError}
 	m.Cookie = scs.SessionCookie{
 		Name: h.cookieName("connexa"), Path: "/", Persist: true,
 		HttpOnly: true, Secure: h.secure, SameSite: http.SameSiteLaxMode,
@@ -81,7 +81,7 @@ func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 		}
 		ctx, err := h.login.Load(r.Context(), token)
 		if err != nil {
-			h.renderFailure(w, r, err)
+			h.renderError(w, r, err)
 			return
 		}
 		ctx, ok := h.identifyAccount(ctx)

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,59 +11,51 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-func (h *Handlers) showSettings(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) showSettings(w http.ResponseWriter, r *http.Request) error {
 	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	vm := views.SettingsOf(s)
 	vm.Version = h.version
 	if vm.Speed, err = h.speedSetup(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.renderPage(w, r, views.Settings(h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings), vm))
+	return h.renderPage(w, r, views.Settings(h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings), vm))
 }
 
-func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readSettings, h.settings.ChangeSettings, "/settings")
+func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) error {
+	return saveForm(h, w, r, readSettings, h.settings.ChangeSettings, "/settings")
 }
 
 // saveForm saves what was typed into one of the forms of the settings, and leads
 // back to it.
-func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read func(url.Values) T, change func(context.Context, T) error, back string) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read func(url.Values) T, change func(context.Context, T) error, back string) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	ctx, err := h.withProof(w, r)
 	if err == nil {
 		err = change(ctx, read(r.PostForm))
 	}
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.refuseSettings(w, r, errs)
-	case err != nil:
-		h.renderFailure(w, r, err)
-	default:
-		h.addFlash(w, r, connexa.T("settings.saved"))
-		h.redirectTo(w, r, back)
+	if err != nil {
+		return h.renderSettingsError(w, r, err)
 	}
+	return h.done(w, r, connexa.T("settings.saved"), back)
 }
 
-// refuseSettings draws the form again with what was typed.
-func (h *Handlers) refuseSettings(w http.ResponseWriter, r *http.Request, errs connexa.FieldErrors) {
-	vm, err := h.typedSettings(r)
-	if err != nil {
-		h.renderFailure(w, r, err)
-		return
-	}
-	vm.Errors, vm.Speed.Errors, vm.Service.Errors, vm.Monitor.Errors = errs, errs, errs, errs
-	pg := h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings)
-	pg.Here = "/settings"
-	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.Settings(pg, vm))
+// renderSettingsError is renderFormError for the forms of the settings page.
+func (h *Handlers) renderSettingsError(w http.ResponseWriter, r *http.Request, err error) error {
+	return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+		vm, err := h.typedSettings(r)
+		if err != nil {
+			return err
+		}
+		vm.Errors, vm.Speed.Errors, vm.Service.Errors, vm.Monitor.Errors = errs, errs, errs, errs
+		pg := h.layoutData(w, r, connexa.T("settings.title"), views.NavSettings)
+		pg.Here = "/settings"
+		return h.renderStatus(w, r, status, views.Settings(pg, vm))
+	})
 }
 
 // typedSettings is the page of the settings with what was typed into one of its
@@ -120,11 +111,9 @@ func readSettings(f url.Values) connexa.Settings {
 }
 
 // confirmKey takes the word of the admin that a copy of the key is kept.
-func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) {
+func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) error {
 	if err := h.settings.ConfirmKey(r.Context()); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("settings.key.confirmed"))
-	h.redirectTo(w, r, pageAfter(ownPath(r.Referer(), r.Host)))
+	return h.done(w, r, connexa.T("settings.key.confirmed"), pageAfter(ownPath(r.Referer(), r.Host)))
 }

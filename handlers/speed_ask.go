@@ -16,10 +16,10 @@ import (
 
 // askSpeed asks what must be known before a run with speed tests begins: what to
 // measure against, when nothing was chosen yet, and whether what many of them
-// cost is meant. It reports whether it has answered.
-func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, s connexa.Selection) bool {
+// cost is meant. asked reports whether it has answered.
+func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, s connexa.Selection) (asked bool, err error) {
 	if !app.Measures(kind) {
-		return false
+		return false, nil
 	}
 	n, err := h.nodes.CountNodes(r.Context(), s)
 	var plan views.SpeedPlan
@@ -27,45 +27,40 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 		plan, err = h.speedPlan(r.Context(), kind, n)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return true
+		return false, err
 	}
 	form := selectionValues(s)
 	form.Set("kind", string(kind))
 	switch {
 	case n == 0: // StartRun has words for it
-		return false
+		return false, nil
 	case plan.Endpoints == 0:
 		f := views.EndpointForm{Run: views.HiddenOf(form)}
-		h.askEndpoint(w, r, views.EndpointDialog(f), views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
-		return true
+		return true, h.askEndpoint(w, r, views.EndpointDialog(f), views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
 	case n > 1 && !isConfirmed(r):
-		h.askCost(w, r, kind, n, "/runs", form)
-		return true
+		return true, h.askCost(w, r, kind, n, "/runs", form)
 	}
-	return false
+	return false, nil
 }
 
 // askCost says what speed tests of n nodes cost, and asks whether they are meant.
 // The answer goes to url, with the form.
-func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, n int, to string, form url.Values) {
+func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, n int, to string, form url.Values) error {
 	plan, err := h.speedPlan(r.Context(), kind, n)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	c := views.ConfirmSpeed(i18n.From(r.Context()), plan, to, form)
-	h.askEndpoint(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.layoutData(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
+	return h.askEndpoint(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.layoutData(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
 }
 
 // askEndpoint answers with a question: to htmx as a dialog, whatever it meant to swap,
 // to a browser as a page.
-func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) {
+func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) error {
 	if !isHTMX(r) {
-		h.renderPage(w, r, page)
-		return
+		return h.renderPage(w, r, page)
 	}
-	h.renderFragment(w, r, templ.ComponentFunc(func(ctx context.Context, out io.Writer) error {
+	return h.renderFragment(w, r, templ.ComponentFunc(func(ctx context.Context, out io.Writer) error {
 		return views.DialogPartial().Render(templ.WithChildren(ctx, dialog), out)
 	}))
 }

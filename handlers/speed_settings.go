@@ -25,8 +25,8 @@ func (h *Handlers) speedSetup(ctx context.Context) (views.SpeedSetup, error) {
 }
 
 // saveSpeedSettings answers POST /settings/speed.
-func (h *Handlers) saveSpeedSettings(w http.ResponseWriter, r *http.Request) {
-	saveForm(h, w, r, readSpeedSettings, h.speed.ChangeSpeedSettings, "/settings#speed")
+func (h *Handlers) saveSpeedSettings(w http.ResponseWriter, r *http.Request) error {
+	return saveForm(h, w, r, readSpeedSettings, h.speed.ChangeSpeedSettings, "/settings#speed")
 }
 
 // readSpeedSettings reads the form. What is no number becomes one that is out of
@@ -59,37 +59,30 @@ func endpointOf(f url.Values) connexa.Endpoint {
 }
 
 // newEndpoint answers GET /speed/endpoints.
-func (h *Handlers) newEndpoint(w http.ResponseWriter, r *http.Request) {
-	h.renderPage(w, r, views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavSettings), views.EndpointForm{}))
+func (h *Handlers) newEndpoint(w http.ResponseWriter, r *http.Request) error {
+	return h.renderPage(w, r, views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavSettings), views.EndpointForm{}))
 }
 
 // addEndpoint answers POST /speed/endpoints. With a run in the same form, that
 // goes on.
-func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	e := endpointOf(r.PostForm)
 	run := r.PostForm.Get("kind") != ""
-	err := h.speed.AddEndpoint(r.Context(), e)
-	var errs connexa.FieldErrors
-	switch {
-	case errors.As(err, &errs):
-		h.refuseEndpoint(w, r, e, errs)
-	case err != nil:
-		h.renderFailure(w, r, err)
-	case run:
-		h.startRun(w, r)
-	default:
-		h.addFlash(w, r, connexa.T("speed.endpoint.added", e.Name()))
-		h.redirectTo(w, r, "/settings#endpoints")
+	if err := h.speed.AddEndpoint(r.Context(), e); err != nil {
+		return h.renderEndpointError(w, r, e, err)
 	}
+	if run {
+		return h.startRun(w, r)
+	}
+	return h.done(w, r, connexa.T("speed.endpoint.added", e.Name()), "/settings#endpoints")
 }
 
-// refuseEndpoint draws the form again with what was typed.
-func (h *Handlers) refuseEndpoint(w http.ResponseWriter, r *http.Request, e connexa.Endpoint, errs connexa.FieldErrors) {
-	f := views.EndpointForm{Typed: e, Errors: errs}
+// renderEndpointError is renderFormError for the form of a speed endpoint.
+func (h *Handlers) renderEndpointError(w http.ResponseWriter, r *http.Request, e connexa.Endpoint, err error) error {
+	f := views.EndpointForm{Typed: e}
 	if r.PostForm.Get("kind") != "" {
 		rest := url.Values{}
 		for name, values := range r.PostForm {
@@ -101,22 +94,23 @@ func (h *Handlers) refuseEndpoint(w http.ResponseWriter, r *http.Request, e conn
 	}
 	pg := h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavSettings)
 	pg.Here = "/speed/endpoints"
-	h.fragmentStatus(w, r, http.StatusUnprocessableEntity, views.EndpointPage(pg, f))
+	return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+		f.Errors = errs
+		return h.renderStatus(w, r, status, views.EndpointPage(pg, f))
+	})
 }
 
 // testEndpoint answers POST /speed/endpoints/test: a look without a tunnel.
-func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	e := endpointOf(r.PostForm)
 	m, err := h.speed.TryEndpoint(r.Context(), e)
 	var errs connexa.FieldErrors
 	if errors.As(err, &errs) {
 		for _, text := range errs {
-			h.renderError(w, r, connexa.Invalid, text)
-			return
+			return &connexa.Error{Code: connexa.Invalid, Text: text}
 		}
 	}
 	said := views.Toast{Tone: views.ToneGood, Text: connexa.T("speed.test.good", m.Endpoint, m.Latency)}
@@ -128,49 +122,41 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &told):
 		said = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause."+string(told.Cause())), told.Error())}
 	case err != nil && connexa.CodeOf(err) != connexa.Internal:
-		h.renderFailure(w, r, err)
-		return
+		return err
 	case err != nil:
 		h.log.Warn("try a speed endpoint", "endpoint", e.Name(), "err", err)
 		said = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause.internet.failed"), err.Error())}
 	}
 	if isHTMX(r) {
-		h.renderFragment(w, r, views.ToastPartial(said))
-		return
+		return h.renderFragment(w, r, views.ToastPartial(said))
 	}
 	h.flashTone(w, r, said.Tone, said.Text)
-	h.redirectTo(w, r, "/settings#endpoints")
+	return h.redirectTo(w, r, "/settings#endpoints")
 }
 
 // preferEndpoint answers POST /speed/endpoints/first.
-func (h *Handlers) preferEndpoint(w http.ResponseWriter, r *http.Request) {
-	h.endpointAct(w, r, h.speed.PreferEndpoint)
+func (h *Handlers) preferEndpoint(w http.ResponseWriter, r *http.Request) error {
+	return h.endpointAct(w, r, h.speed.PreferEndpoint)
 }
 
 // removeEndpoint answers POST /speed/endpoints/remove: at first with the question.
-func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	if !isConfirmed(r) {
 		c := views.ConfirmRemoveEndpoint(i18n.From(r.Context()), endpointOf(r.PostForm))
-		h.askConfirm(w, r, c, connexa.T("settings.title"), views.NavSettings)
-		return
+		return h.askConfirm(w, r, http.StatusOK, c, connexa.T("settings.title"), views.NavSettings)
 	}
-	h.endpointAct(w, r, h.speed.RemoveEndpoint)
+	return h.endpointAct(w, r, h.speed.RemoveEndpoint)
 }
 
-func (h *Handlers) endpointAct(w http.ResponseWriter, r *http.Request, act func(context.Context, connexa.Endpoint) error) {
-	err := r.ParseForm()
-	if err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+func (h *Handlers) endpointAct(w http.ResponseWriter, r *http.Request, act func(context.Context, connexa.Endpoint) error) error {
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	if err := act(r.Context(), endpointOf(r.PostForm)); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("settings.saved"))
-	h.redirectTo(w, r, "/settings#endpoints")
+	return h.done(w, r, connexa.T("settings.saved"), "/settings#endpoints")
 }

@@ -25,13 +25,14 @@ func mustParse(t *testing.T, s string) *url.URL {
 // newStream registers f as a stream at /stream.
 func (p *panel) newStream(f func(*stream, *http.Request)) {
 	mux := http.NewServeMux()
-	(&guards{h: p.h, mux: mux}).stream("GET /stream", func(w http.ResponseWriter, r *http.Request) {
+	(&guards{h: p.h, mux: mux}).stream("GET /stream", func(w http.ResponseWriter, r *http.Request) error {
 		s, err := openStream(w)
 		if err != nil {
 			p.t.Error(err)
-			return
+			return nil
 		}
 		f(s, r)
+		return nil
 	})
 	mux.Handle("/", p.Config.Handler)
 	p.Config.Handler = p.h.middleware(mux)

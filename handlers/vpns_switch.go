@@ -10,15 +10,10 @@ import (
 
 // switchVPN answers POST /nodes/{id}/vpn: the OpenVPN exit of a node on or off, and
 // how it is to be.
-func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
+func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+		return err
 	}
 	on := r.PostForm.Get("on") == "1"
 	one := connexa.Selection{IDs: []int64{id}}
@@ -31,23 +26,16 @@ func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) {
 		_, err = h.vpns.StopVPNs(r.Context(), one)
 	}
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T("settings.saved"))
-	h.redirectTo(w, r, nodePath(id)+"#vpn")
+	return h.done(w, r, connexa.T("settings.saved"), nodePath(id)+"#vpn")
 }
 
 // switchVPNs answers POST /services/vpn with a selection.
-func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
-	}
-	s, err := selectionOf(r.PostForm)
+func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) error {
+	s, err := formSelection(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
 	act, said := h.vpns.StartVPNs, "vpn.started"
 	if r.PostForm.Get("on") != "1" {
@@ -55,34 +43,21 @@ func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) {
 	}
 	n, err := act(context.WithoutCancel(r.Context()), s)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	h.addFlash(w, r, connexa.T(said, n))
-	h.redirectTo(w, r, afterServices(r))
+	return h.done(w, r, connexa.T(said, n), afterServices(r))
 }
 
 // disconnectVPN answers POST /nodes/{id}/vpn/disconnect.
-func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
+func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) error {
+	id, err := formID(r)
 	if err != nil {
-		h.renderFailure(w, r, err)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		h.renderFailure(w, r, badForm(err))
-		return
+		return err
 	}
 	if err := h.vpns.Disconnect(r.Context(), id, r.PostForm.Get("name")); err != nil {
-		h.renderFailure(w, r, err)
-		return
+		return err
 	}
-	if isHTMX(r) {
-		h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneInfo, Text: connexa.T("vpn.disconnected")}))
-		return
-	}
-	h.addFlash(w, r, connexa.T("vpn.disconnected"))
-	h.redirectTo(w, r, nodePath(id)+"#vpn")
+	return h.doneInPlace(w, r, views.ToneInfo, connexa.T("vpn.disconnected"), nodePath(id)+"#vpn")
 }
 
 // addVPN adds to the page of a node its OpenVPN exit.
