@@ -28,15 +28,21 @@ func TestFacetsCountTheFleet(t *testing.T) {
 	if f.Total != len(fleet) || f.Suspect != suspects {
 		t.Errorf("total %d, suspect %d; want %d and %d", f.Total, f.Suspect, len(fleet), suspects)
 	}
-	for name, part := range map[string]struct {
+	type part struct {
 		list   []connexa.Facet
 		filter func(value string) connexa.Filter
-	}{
-		"countries": {f.Countries, func(v string) connexa.Filter { return connexa.Filter{Countries: []string{v}} }},
-		"providers": {f.Providers, func(v string) connexa.Filter { return connexa.Filter{Providers: []string{v}} }},
-		"tags":      {f.Tags, func(v string) connexa.Filter { return connexa.Filter{Tags: []string{v}} }},
-		"causes":    {f.Causes, func(v string) connexa.Filter { return connexa.Filter{Causes: []connexa.Cause{connexa.Cause(v)}} }},
-	} {
+	}
+	parts := map[string]part{
+		"tags":   {f.Tags, func(v string) connexa.Filter { return connexa.Filter{Tags: []string{v}} }},
+		"causes": {f.Causes, func(v string) connexa.Filter { return connexa.Filter{Causes: []connexa.Cause{connexa.Cause(v)}} }},
+	}
+	for _, c := range connexa.FilterColumns() {
+		parts[c.Name] = part{*c.Filter.Facet(&f), func(v string) (f connexa.Filter) {
+			*c.Filter.Chosen(&f) = []string{v}
+			return f
+		}}
+	}
+	for name, part := range parts {
 		if len(part.list) < 2 || !slices.IsSortedFunc(part.list, func(a, b connexa.Facet) int { return b.Count - a.Count }) {
 			t.Errorf("%s: %v", name, part.list)
 		}

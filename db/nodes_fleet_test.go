@@ -68,6 +68,11 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 		}
 		place := fleetPlaces[skewedFleet(rng, len(fleetPlaces))]
 		v.Country, v.State, v.City = place.country, place.state, place.city
+		for _, c := range connexa.FilterColumns() {
+			if !c.Filter.Covered {
+				*c.Value(v) = fleetValues[rng.IntN(len(fleetValues))]
+			}
+		}
 		for _, tag := range fleetTags {
 			if rng.IntN(10) == 0 {
 				v.Tags = append(v.Tags, tag)
@@ -80,6 +85,9 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 	}
 	return nodes
 }
+
+// fleetValues are those of the columns that the index nodes_list lacks.
+var fleetValues = []string{"", "", "first", "second"}
 
 // probeNode makes up what a last probe found.
 func probeNode(rng *rand.Rand, v *connexa.Node) {
@@ -161,12 +169,17 @@ func matchesFilter(f connexa.Filter, n *connexa.Node) bool {
 	}
 	some := func(set bool, ok func() bool) bool { return !set || ok() }
 	return some(f.Text != "", func() bool {
-		hay := append([]string{n.Address, n.Login, n.Provider, n.Country, n.State, n.City, n.Zip, n.Comment}, n.Tags...)
+		hay := append([]string{n.Address, n.Login}, n.Tags...)
+		for _, c := range connexa.Columns() {
+			hay = append(hay, *c.Value(n))
+		}
 		return slices.ContainsFunc(hay, func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(f.Text)) })
 	}) &&
 		some(len(f.Statuses) > 0, func() bool { return slices.Contains(f.Statuses, n.Status) }) &&
-		some(len(f.Countries) > 0, func() bool { return slices.Contains(f.Countries, orNone(n.Country)) }) &&
-		some(len(f.Providers) > 0, func() bool { return slices.Contains(f.Providers, orNone(n.Provider)) }) &&
+		!slices.ContainsFunc(connexa.FilterColumns(), func(c *connexa.Column) bool {
+			chosen := *c.Filter.Chosen(&f)
+			return len(chosen) > 0 && !slices.Contains(chosen, orNone(*c.Value(n)))
+		}) &&
 		some(len(f.Tags) > 0, func() bool {
 			return slices.ContainsFunc(f.Tags, func(t string) bool { return slices.Contains(n.Tags, t) })
 		}) &&

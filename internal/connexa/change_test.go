@@ -47,10 +47,11 @@ func TestNodeChangesKnowEveryInput(t *testing.T) {
 	if err != nil || password == "" {
 		t.Fatal(err)
 	}
-	is, _, err := ParseNode(NodeInput{
-		Address: "192.0.2.2", Port: "1724", Login: "ops2", Password: "x", Provider: "p", Country: "DE", State: "s", City: "c", Zip: "z",
-		Comment: "k", Tags: "a, b", Encryption: "off", AllowPAP: true,
-	})
+	in := NodeInput{Address: "192.0.2.2", Port: "1724", Login: "ops2", Password: "x", Tags: "a, b", Encryption: "off", AllowPAP: true}
+	for _, c := range Columns() {
+		*c.Input(&in) = sampleValue(c)
+	}
+	is, _, err := ParseNode(in)
 	if err != nil {
 		t.Fatal(err)
 	}
