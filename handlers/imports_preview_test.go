@@ -65,7 +65,7 @@ func TestImportPreview_CorrectsALine(t *testing.T) {
 		t.Errorf("report: %+v", i)
 	}
 	b.post(at(0), "text", "x").hasStatus(t, http.StatusConflict)
-	want := "192.0.2.1,1723,ops1,a,,,Rome,,,,\n192.0.2.2,1723,ops1,Blue,,,Oslo,,,,\n192.0.2.5,1723,ops5,z,,,Rome,,,,\n192.0.2.9,1723,ops1,new,,,,,,,"
+	want := "192.0.2.1,1723,ops1,a,,,Rome\n192.0.2.2,1723,ops1,Blue,,,Oslo\n192.0.2.5,1723,ops5,z,,,Rome\n192.0.2.9,1723,ops1,new"
 	if got := p.addFleet(); got != want {
 		t.Errorf("fleet:\n%s\nwant\n%s", got, want)
 	}
