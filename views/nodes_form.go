@@ -72,7 +72,7 @@ func (f NodeForm) passwordField(p *i18n.Printer) FieldArgs {
 }
 
 func (f NodeForm) tagsText(p *i18n.Printer) FieldArgs {
-	a := f.optionalField("tags", p.T("node.tags"), "half", p)
+	a := f.optionalField("tags", p.T("node.tags"), "", p)
 	a.Help = p.T("node.tags.help")
 	return a
 }

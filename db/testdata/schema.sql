@@ -328,9 +328,11 @@ CREATE TABLE nodes (
     firmware        INTEGER NOT NULL DEFAULT 0,
     plain           INTEGER NOT NULL DEFAULT 0 CHECK (plain IN (0, 1)), -- its last session ran without encryption
     created_at      INTEGER NOT NULL,
-    changed_at      INTEGER NOT NULL, basis_kind TEXT NOT NULL DEFAULT '' CHECK (basis_kind IN ('','ping','login','speed')), basis_reached INTEGER NOT NULL DEFAULT 0 CHECK (basis_reached BETWEEN 0 AND 10), basis_cause TEXT NOT NULL DEFAULT '', basis_at INTEGER,
+    changed_at      INTEGER NOT NULL, basis_kind TEXT NOT NULL DEFAULT '' CHECK (basis_kind IN ('','ping','login','speed')), basis_reached INTEGER NOT NULL DEFAULT 0 CHECK (basis_reached BETWEEN 0 AND 10), basis_cause TEXT NOT NULL DEFAULT '', basis_at INTEGER, asn TEXT NOT NULL DEFAULT '',
     UNIQUE (address, port, login)
 ) STRICT;
+
+CREATE INDEX nodes_asn ON nodes (asn) WHERE asn <> '';
 
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
 

@@ -1,6 +1,8 @@
 package connexa
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -82,6 +84,16 @@ var columns = []*Column{
 		},
 	},
 	{
+		Name: "asn", Check: checkASN, InService: true,
+		Aliases: []string{"asn", "asnumber", "autonomoussystem", "autonomoussystemnumber", "номерas", "номерас", "автономнаясистема", "номеравтономнойсистемы"},
+		Value:   func(n *Node) *string { return &n.ASN },
+		Input:   func(in *NodeInput) *string { return &in.ASN },
+		Filter: &ColumnFilter{
+			Chosen: func(f *Filter) *[]string { return &f.ASNs },
+			Facet:  func(f *Facets) *[]Facet { return &f.ASNs },
+		},
+	},
+	{
 		Name: "comment", MaxRunes: MaxComment, Multiline: true, InService: true,
 		Aliases: []string{"comment", "comments", "note", "notes", "remark", "remarks", "description", "комментарий", "комментарии", "примечание", "примечания",
 			"заметка", "заметки", "описание"},
@@ -145,6 +157,21 @@ func checkCountry(s string) (string, Text) {
 		return code, T("field.country", code)
 	}
 	return code, Text{}
+}
+
+// checkASN reads the number of an autonomous system, with or without "AS" before
+// it, and returns it as "AS24940". The numbers 0 and 4294967295 are reserved (RFC
+// 7300, RFC 7607).
+func checkASN(s string) (string, Text) {
+	if s == "" {
+		return "", Text{}
+	}
+	digits := strings.TrimSpace(strings.TrimPrefix(strings.ToUpper(s), "AS"))
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || n == 0 || n == math.MaxUint32 {
+		return s, T("field.asn")
+	}
+	return "AS" + strconv.FormatUint(n, 10), Text{}
 }
 
 func checkCountryFilter(s string) Text {

@@ -1,13 +1,14 @@
 package connexa
 
 import (
+	"errors"
 	"net/url"
 	"testing"
 )
 
 // sampleValue is a valid value of a column.
 func sampleValue(c *Column) string {
-	if s := map[string]string{"country": "DE"}[c.Name]; s != "" {
+	if s := map[string]string{"country": "DE", "asn": "AS24940"}[c.Name]; s != "" {
 		return s
 	}
 	return "value of " + c.Name
@@ -50,6 +51,22 @@ func TestColumns(t *testing.T) {
 		f, err := ParseFilter(url.Values{c.Name: {want[c.Name], NoValue}})
 		if got := *c.Filter.Chosen(&f); err != nil || len(got) != 2 || f.IsZero() || f.Values()[c.Name][0] != want[c.Name] {
 			t.Errorf("filter by %s: got %q, %v", c.Name, got, err)
+		}
+	}
+}
+
+func TestASN(t *testing.T) {
+	for s, want := range map[string]string{
+		"AS24940": "AS24940", "as24940": "AS24940", "24940": "AS24940", " AS 24940 ": "AS24940", "AS0024940": "AS24940", "4294967294": "AS4294967294", "": "",
+		"0": "", "AS0": "", "4294967295": "", "AS": "", "-1": "", "AS24940 Example": "", "ASN24940x": "", "1.10": "", "99999999999": "",
+	} {
+		n, _, err := ParseNode(NodeInput{Address: "192.0.2.1", Login: "ops", Password: "x", ASN: s})
+		if n.ASN != want || (err != nil) != (want == "" && s != "") {
+			t.Errorf("%q: got %q, %v; want %q", s, n.ASN, err, want)
+		}
+		var errs FieldErrors
+		if errors.As(err, &errs) && errs["asn"].Key != "field.asn" {
+			t.Errorf("%q: got %v, want a problem with the field", s, errs)
 		}
 	}
 }

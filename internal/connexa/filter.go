@@ -14,6 +14,7 @@ type Filter struct {
 	Statuses  []Status
 	Countries []string // codes; "-" is "no country"
 	Providers []string // exactly as stored; "-" is "no provider"
+	ASNs      []string // as stored; "-" is "no AS number"
 	Tags      []string // any of them
 	Reached   []Step   // the last step that the last probe completed
 	Causes    []Cause  // of the last probe
@@ -198,6 +199,7 @@ type Facets struct {
 	Statuses  map[Status]int
 	Countries []Facet // the most frequent first; "-" is none
 	Providers []Facet
+	ASNs      []Facet // empty while no node has one
 	Tags      []Facet
 	Causes    []Facet
 	Reached   map[Step]int // by the last step of the last probe; what was never probed is not in it

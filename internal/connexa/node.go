@@ -33,6 +33,7 @@ type Node struct {
 	State    string // as typed
 	City     string
 	Zip      string
+	ASN      string // number of the autonomous system, such as "AS24940", or empty
 	Comment  string
 	Tags     []string
 
@@ -119,6 +120,7 @@ type NodeInput struct {
 	State      string `json:"state,omitempty"`
 	City       string `json:"city,omitempty"`
 	Zip        string `json:"zip,omitempty"`
+	ASN        string `json:"asn,omitempty"`
 	Comment    string `json:"comment,omitempty"`
 	Tags       string `json:"tags,omitempty"` // separated by commas or semicolons
 	Encryption string `json:"encryption,omitempty"`
