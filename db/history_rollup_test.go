@@ -247,14 +247,16 @@ func TestSparks(t *testing.T) {
 	nodes := addNodes(t, d, 3)
 	var rows []madeUp
 	for i := range 40 {
-		r := madeUp{node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, mark: connexa.ResultGood,
-			reached: connexa.Control, latency: time.Duration(i+1) * time.Millisecond}
-		switch {
-		case i == 38: // something accepts, that is no PPTP server
+		r := madeUp{
+			node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, mark: connexa.ResultGood,
+			reached: connexa.Control, latency: time.Duration(i+1) * time.Millisecond,
+		}
+		switch i {
+		case 38: // something accepts, that is no PPTP server
 			r.mark, r.reached = connexa.ResultBad, connexa.TCP
-		case i == 37:
+		case 37:
 			r.mark, r.latency = connexa.ResultNoFact, 0
-		case i == 36: // answers, and refuses the login
+		case 36: // answers, and refuses the login
 			r.mark, r.kind, r.reached = connexa.ResultBad, connexa.Login, connexa.LCP
 		}
 		rows = append(rows, r)

@@ -263,12 +263,12 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	times := map[time.Time]bool{}
 	for i, id := range ids {
 		w := watchOf(t, d, id)
-		switch {
-		case i == 1:
+		switch i {
+		case 1:
 			if w.DueAt.UnixMilli() != far {
 				t.Errorf("what failed is due at %s", w.DueAt)
 			}
-		case i == 3:
+		case 3:
 			if !w.DueAt.IsZero() {
 				t.Errorf("what was given up is due at %s", w.DueAt)
 			}

@@ -171,7 +171,7 @@ func countryKey(r *indexRow, desc bool) string {
 
 // numberField is the first of the orderKeys where that is a number, else nil.
 func numberField(s connexa.Sort) func(*indexRow) int64 {
-	field := textField(s.Key)
+	field := numericField(s.Key)
 	if field == nil {
 		return nil
 	}
@@ -187,7 +187,7 @@ func numberField(s connexa.Sort) func(*indexRow) int64 {
 	}
 }
 
-func textField(k connexa.SortKey) func(*indexRow) *int64 {
+func numericField(k connexa.SortKey) func(*indexRow) *int64 {
 	switch k {
 	case connexa.SortStatus:
 		return func(r *indexRow) *int64 { return &r.status }
@@ -203,6 +203,7 @@ func textField(k connexa.SortKey) func(*indexRow) *int64 {
 		return func(r *indexRow) *int64 { return &r.checkedAt }
 	case connexa.SortAdded:
 		return func(r *indexRow) *int64 { return &r.created }
+	default: // texts
 	}
 	return nil
 }
@@ -228,7 +229,7 @@ func rowOfKeys(s connexa.Sort, keys []any) *indexRow {
 	number := func(into *int64, key any) { *into, _ = key.(int64) }
 	text := func(into *string, key any) { *into, _ = key.(string) }
 	number(&r.id, keys[len(keys)-1])
-	switch field := textField(s.Key); {
+	switch field := numericField(s.Key); {
 	case field != nil:
 		number(field(&r), keys[0])
 	case s.Key == connexa.SortLogin:

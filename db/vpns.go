@@ -47,7 +47,8 @@ func (d *DB) Authority(ctx context.Context, make func() (cert string, key connex
 
 func (d *DB) readAuthority(ctx context.Context, q interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}) (cert string, key connexa.Secret, err error) {
+},
+) (cert string, key connexa.Secret, err error) {
 	var sealed []byte
 	if err := q.QueryRowContext(ctx, `SELECT cert, key FROM vpn_ca`).Scan(&cert, &sealed); err != nil {
 		return "", "", translateError(err)
@@ -116,14 +117,15 @@ func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(
 	if err != nil {
 		return err
 	}
-	port, free := firstFree(ports, int64(settings.Service.VPNFirstPort)), true
+	port := firstFree(ports, int64(settings.Service.VPNFirstPort))
 	device := firstFree(devices, 0)
 	for _, node := range nodes {
-		var p, n int64
-		if p, free = port(int64(settings.Service.VPNLastPort)); !free {
+		p, free := port(int64(settings.Service.VPNLastPort))
+		if !free {
 			return connexa.Errorf(connexa.Conflict, "vpn.ports")
 		}
-		if n, free = device(mostDevices - 1); !free {
+		n, free := device(mostDevices - 1)
+		if !free {
 			return connexa.Errorf(connexa.Conflict, "vpn.devices", mostDevices)
 		}
 		v, err := issue(node)

@@ -48,6 +48,7 @@ func (f *pageStream) wantsEvent(e connexa.Event) bool {
 		if f.services && f.rows[e.ID] {
 			return true
 		}
+	default: // no row shows the others
 	}
 	return f.wants != nil && f.wants(e)
 }

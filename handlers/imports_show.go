@@ -105,6 +105,7 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 		if err := h.importColumns(ctx, &v); err != nil {
 			return v, err
 		}
+	default: // the other states show no preview
 	}
 	if i.RunID != 0 {
 		run, _, err := h.runs.Run(ctx, i.RunID)

@@ -143,6 +143,7 @@ func (r ClientRow) scopeText(p *i18n.Printer) string {
 		return p.T("clients.scope.count", len(r.Nodes))
 	case connexa.ScopeTags:
 		return p.T("clients.scope.tagged", strings.Join(r.Tags, ", "))
+	default: // ScopeAll
 	}
 	return p.T("clients.scope.all")
 }

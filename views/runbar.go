@@ -17,6 +17,7 @@ func paceText(p *i18n.Printer, r RunBar) string {
 		return p.T("run.done")
 	case connexa.RunPaused:
 		return p.T("run.paused")
+	default: // RunRunning
 	}
 	if strings.HasPrefix(r.Notice.Key, "run.notice.speed.") { // how fast it went says nothing about how long it waits
 		return p.T("speed.waiting")

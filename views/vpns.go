@@ -34,12 +34,10 @@ func (v *VPN) hasExit() bool { return v != nil && v.Listen.IsValid() }
 // shownState is that of the exit as a person means it: one that is wanted waits for its
 // service.
 func (v *VPN) shownState() connexa.VPNState {
-	switch {
-	case v.Seen.State == "":
+	if v.Seen.State == "" {
 		return connexa.VPNOff
-	default:
-		return v.Seen.State
 	}
+	return v.Seen.State
 }
 
 // stateWord is the state in words.

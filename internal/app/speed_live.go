@@ -60,6 +60,7 @@ func (a *Speed) SpeedSum() (down, up int64) {
 			down += f.Bits
 		case connexa.PhaseUpload:
 			up += f.Bits
+		default: // latency moves next to nothing
 		}
 	}
 	return down, up

@@ -97,6 +97,6 @@ func serveSpeed(ctx context.Context, web *http.Server, l net.Listener, t conns.T
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = web.Close()
 	}
-	<-served
+	<-served //nolint:errcheck // http.ErrServerClosed
 	return err
 }

@@ -3,8 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"github.com/connexa-panel/connexa/internal/conns"
-	"github.com/connexa-panel/connexa/internal/speed"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +13,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/connexa-panel/connexa/internal/conns"
+	"github.com/connexa-panel/connexa/internal/speed"
 
 	"github.com/connexa-panel/connexa/internal/config"
 )

@@ -207,6 +207,7 @@ func (u *Client) scopeText() Text {
 		return T("audit.clients.nodes", len(ids), shortenText(strings.Join(ids, ", ")))
 	case ScopeTags:
 		return T("clients.scope.tagged", shortenText(strings.Join(u.Tags, ", ")))
+	default: // ScopeAll
 	}
 	return T("clients.scope.all")
 }

@@ -243,6 +243,7 @@ func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 		if u.Tags = parseTags(in.Tags, errs); len(u.Tags) == 0 {
 			errs.Add("tags", "field.client.tags")
 		}
+	default: // ScopeAll names nothing
 	}
 	u.Sources = parseSources(in.Sources, errs)
 	if day := strings.TrimSpace(in.Expires); day != "" {

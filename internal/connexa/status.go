@@ -76,6 +76,7 @@ func (d FailureStreaks) applyFact(f Fact) FailureStreaks {
 		d.NoAnswer = 0
 	case LoggedIn, Slow, Fast:
 		d = FailureStreaks{}
+	default: // NoFact
 	}
 	return d
 }

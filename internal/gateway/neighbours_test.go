@@ -123,7 +123,7 @@ func downloadedBytes(c *http.Client, size int64, want string) error {
 	sum := sha256.New()
 	n, err := io.Copy(sum, res.Body)
 	if got := hex.EncodeToString(sum.Sum(nil)); err != nil || n != size || got != want {
-		return fmt.Errorf("%d bytes with sum %s, %v; want %s", n, got, err, want)
+		return fmt.Errorf("%d bytes with sum %s, %w; want %s", n, got, err, want)
 	}
 	return nil
 }

@@ -67,6 +67,7 @@ func (m *Manager) probeAlone(ctx context.Context, j connexa.Job, direct Probe) (
 	switch probed.Fact {
 	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
 		m.Locks.NoteEnd(j.Address)
+	default: // no session came up
 	}
 	return probed, 0, true, err
 }

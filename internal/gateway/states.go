@@ -296,7 +296,7 @@ func (g *gateway) stateOff(ctx context.Context) state {
 	g.closeListener()
 	g.closeTunnel()
 	g.giveUpServer()
-	if context.Cause(ctx) == errUnwanted {
+	if errors.Is(context.Cause(ctx), errUnwanted) {
 		g.failures = 0
 		g.setState(ctx, connexa.ServiceOff, connexa.T("service.reason.stopped"), clearRetry, clearCause, g.setFailures)
 	}

@@ -112,7 +112,7 @@ func (d *listenerSet) close() {
 // listeners. It acquires a slot for each connection; accept must release it.
 func (d *listenerSet) acceptLoop(ctx context.Context, slots chan struct{}, accept func(node int, c *conn)) error {
 	defer d.close()
-	stop := context.AfterFunc(ctx, func() { d.set.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = d.set.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	raw, err := d.set.SyscallConn()
 	if err != nil {

@@ -271,10 +271,10 @@ func (t *connection) startReply(result control.StartResult) control.SCCRP {
 		Host:        t.node.Server.Host,
 		Vendor:      t.node.Server.Vendor,
 	}
-	switch {
-	case result == control.StartGeneralError:
+	switch result {
+	case control.StartGeneralError:
 		reply.General = control.ErrorNoResource
-	case result == control.StartVersion:
+	case control.StartVersion:
 		reply.Version = 0x0200
 	}
 	return reply
@@ -283,7 +283,7 @@ func (t *connection) startReply(result control.StartResult) control.SCCRP {
 // readMessage waits for a message. It returns nil if the client closed the connection,
 // sent another protocol, or was silent for idleTimeout.
 func (t *connection) readMessage() control.Message {
-	t.SetDeadline(time.Now().Add(idleTimeout))
+	_ = t.SetDeadline(time.Now().Add(idleTimeout))
 	m, err := t.r.Next()
 	if err != nil {
 		return nil
@@ -302,7 +302,7 @@ func (t *connection) awaitStart() []byte {
 
 // drainConn reads until the client closes the connection or is silent for idleTimeout.
 func (t *connection) drainConn() {
-	t.SetDeadline(time.Now().Add(idleTimeout))
+	_ = t.SetDeadline(time.Now().Add(idleTimeout))
 	var sink [256]byte
 	for {
 		if _, err := t.Read(sink[:]); err != nil {
@@ -312,7 +312,7 @@ func (t *connection) drainConn() {
 }
 
 func (t *connection) writeBytes(b []byte) bool {
-	t.SetDeadline(time.Now().Add(idleTimeout))
+	_ = t.SetDeadline(time.Now().Add(idleTimeout))
 	_, err := t.Write(b)
 	return err == nil
 }

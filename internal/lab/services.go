@@ -266,7 +266,7 @@ func siteHandler() http.Handler {
 // serveUpload counts the body, and hashes it if the query contains sha256.
 func serveUpload(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.New()
-	var to io.Writer = io.Discard
+	to := io.Discard
 	hashed := r.URL.Query().Has("sha256")
 	if hashed {
 		to = sum

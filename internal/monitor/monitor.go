@@ -139,6 +139,7 @@ func (m *Monitor) startDue(ctx context.Context) error {
 				continue
 			}
 			l.Login = append(l.Login, w.NodeID)
+		default: // the monitor measures no speed
 		}
 		l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
 	}

@@ -29,7 +29,7 @@ func actOpenVPN(helper string) error {
 		return err
 	}
 	unix.CloseOnExec(pair[1])
-	cmd := exec.Command(helper) //nolint:noctx // it is to outlast this process, if it can
+	cmd := exec.Command(helper)
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), tapSocketEnv+"=3", "TUNTAP_DEV_TYPE=tun")
 	cmd.ExtraFiles = []*os.File{os.NewFile(uintptr(pair[0]), "")}

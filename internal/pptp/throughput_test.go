@@ -10,9 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/connexa-panel/connexa/internal/netstack"
-	"github.com/connexa-panel/connexa/internal/pptp/gre"
-	"github.com/connexa-panel/connexa/internal/pptp/mppe"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -20,6 +17,10 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"github.com/connexa-panel/connexa/internal/netstack"
+	"github.com/connexa-panel/connexa/internal/pptp/gre"
+	"github.com/connexa-panel/connexa/internal/pptp/mppe"
 )
 
 var (

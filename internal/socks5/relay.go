@@ -48,7 +48,7 @@ func (s *Server) relayConns(m *session, early []byte, dialer Dialer, remote net.
 	})
 	err := p.copyBytes(remote, m.conn, early, m.meters.addUp)
 	p.finishDirection(err, remote, m.conn, remote)
-	<-done
+	<-done //nolint:errcheck // finishDirection has dealt with it
 	m.conn.Close()
 	remote.Close()
 }
@@ -177,7 +177,7 @@ type idleConn struct {
 func (c *idleConn) Read(b []byte) (int, error) {
 	for {
 		until := time.Now().Add(c.state.limits.poll)
-		_ = c.Conn.SetReadDeadline(until) // an error repeats at the read
+		_ = c.SetReadDeadline(until) // an error repeats at the read
 		n, err := c.Conn.Read(b)
 		now := time.Now()
 		if n > 0 {

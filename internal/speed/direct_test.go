@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"net/http/httptest"
+
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
-	"net/http/httptest"
 )
 
 func TestDirectCountsWhatArrived(t *testing.T) {

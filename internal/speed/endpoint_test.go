@@ -489,10 +489,10 @@ func TestBlackhole(t *testing.T) {
 			t.Parallel()
 			release := make(chan struct{})
 			s := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) {
-				switch {
-				case r.URL.Path == "/echo":
+				switch r.URL.Path {
+				case "/echo":
 					fmt.Fprintln(w, "203.0.113.9")
-				case r.URL.Path == stuck:
+				case stuck:
 					select {
 					case <-release:
 					case <-r.Context().Done():

@@ -51,6 +51,7 @@ func (l *loginHolds) countResult(res Result) bool {
 		}
 	case connexa.LoggedIn, connexa.Slow, connexa.Fast:
 		delete(l.addresses, j.Address)
+	default: // says nothing about the login
 	}
 	return false
 }

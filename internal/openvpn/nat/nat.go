@@ -209,9 +209,10 @@ func (n *NAT) Out(pkts [][]byte, verdicts []Verdict) {
 	for i := range pkts {
 		size := len(pkts[i])
 		verdicts[i] = n.translateOut(&pkts[i])
-		if verdicts[i] == Drop {
+		switch verdicts[i] {
+		case Drop:
 			n.counts.Dropped++
-		} else if verdicts[i] == Forward {
+		case Forward:
 			n.counts.Up += uint64(size)
 			n.counts.UpPackets++
 		}
