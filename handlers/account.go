@@ -32,8 +32,9 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) error 
 	return h.done(w, r, connexa.T("account.password.changed", ended), "/account")
 }
 
-// givePassword changes the password as the form says. The session goes on under a new
-// token and without the proof of the old password; this browser knows the new one.
+// givePassword changes the password with the posted form. The session continues under a
+// new token and without a recent authentication, and the device cookie is renewed for
+// the new password.
 func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended int, err error) {
 	ctx := r.Context()
 	who := accountOf(ctx).id
@@ -54,8 +55,8 @@ func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended i
 	return ended, nil
 }
 
-// forcedPassword answers GET /password: who logged in with a password that was made up
-// chooses another one, and has nothing else until then.
+// forcedPassword answers GET /password. An account with a generated password must
+// choose another one before it can use any other page.
 func (h *Handlers) forcedPassword(w http.ResponseWriter, r *http.Request) error {
 	if !h.mustChange(r) {
 		return h.redirectTo(w, r, "/account")

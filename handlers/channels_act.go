@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// testChannel answers POST /channels/{id}/test: it sends a message and says
-// whether it went out.
+// testChannel answers POST /channels/{id}/test. It sends a message and reports whether
+// it was sent.
 func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -27,8 +27,8 @@ func (h *Handlers) testChannel(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, "/channels")
 }
 
-// removeChannel answers POST /channels/{id}/remove: at first with the
-// question, and once that was answered with "yes", by removing.
+// removeChannel answers POST /channels/{id}/remove, first with a question. The
+// confirmed form removes the channel.
 func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) error {
 	c, err := h.pathChannel(r)
 	if err != nil {

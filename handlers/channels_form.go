@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// newChannel answers GET /channels/new with the form for a service.
+// newChannel answers GET /channels/new with the form for one kind of channel.
 func (h *Handlers) newChannel(w http.ResponseWriter, r *http.Request) error {
 	in := views.ChannelInputOf(r.URL.Query().Get("service"), i18n.From(r.Context()).Lang())
 	return h.channelForm(w, r, http.StatusOK, views.ChannelForm{Input: in})
@@ -30,8 +30,8 @@ func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) error {
 	return h.done(w, r, connexa.T("channel.added", c.Name), "/channels")
 }
 
-// editChannel answers GET /channels/{id}/edit. Of the address it shows no
-// more than the list does.
+// editChannel answers GET /channels/{id}/edit. It shows no more of the address than the
+// list does.
 func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) error {
 	c, err := h.pathChannel(r)
 	if err != nil {

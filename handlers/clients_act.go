@@ -30,22 +30,22 @@ func (h *Handlers) switchClient(w http.ResponseWriter, r *http.Request, on bool,
 	return h.doneInPlace(w, r, views.ToneGood, connexa.T(said), clientPath(id))
 }
 
-// deleteClient answers POST /clients/{id}/delete: at first with the question.
+// deleteClient answers POST /clients/{id}/delete, first with a question.
 func (h *Handlers) deleteClient(w http.ResponseWriter, r *http.Request) error {
 	return h.actOnClient(w, r, "delete", h.clients.DeleteClient, "clients.deleted")
 }
 
-// resetClientUsage answers POST /clients/{id}/reset: at first with the question.
+// resetClientUsage answers POST /clients/{id}/reset, first with a question.
 func (h *Handlers) resetClientUsage(w http.ResponseWriter, r *http.Request) error {
 	return h.actOnClient(w, r, "reset", h.clients.ResetClientUsage, "clients.was.reset")
 }
 
-// renewClientPassword answers POST /clients/{id}/password: at first with the question.
+// renewClientPassword answers POST /clients/{id}/password, first with a question.
 func (h *Handlers) renewClientPassword(w http.ResponseWriter, r *http.Request) error {
 	return h.actOnClient(w, r, "password", h.clients.RenewClientPassword, "clients.renewed")
 }
 
-// actOnClient asks before an act, and once that was answered with "yes" does it.
+// actOnClient asks for confirmation of an act. The confirmed form calls act.
 func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what string, act func(context.Context, int64) error, said string) error {
 	id, err := formID(r)
 	if err != nil {

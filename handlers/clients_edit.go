@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// newClient answers GET /clients/new with the form; "node" chooses nodes at once.
+// newClient answers GET /clients/new with the form; "node" preselects nodes.
 func (h *Handlers) newClient(w http.ResponseWriter, r *http.Request) error {
 	in := connexa.ClientInput{Enabled: true, Scope: string(connexa.ScopeAll), Unit: "GB"}
 	if in.Nodes = r.URL.Query()["node"]; len(in.Nodes) > 0 {
@@ -69,7 +69,7 @@ func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) error {
 	return h.done(w, r, connexa.T("settings.saved"), clientPath(id))
 }
 
-// readClient reads what was typed into the form.
+// readClient returns the values of the form.
 func readClient(form url.Values) connexa.ClientInput {
 	return connexa.ClientInput{
 		Name: form.Get("name"), Password: form.Get("password"), Enabled: form.Get("enabled") == "1", Scope: form.Get("scope"), Nodes: form["node"],
@@ -78,7 +78,7 @@ func readClient(form url.Values) connexa.ClientInput {
 	}
 }
 
-// clientInput is an access user as the form shows it: without its password.
+// clientInput returns a client as the form shows it, without its password.
 func clientInput(u *connexa.Client, zone *time.Location) connexa.ClientInput {
 	in := connexa.ClientInput{
 		Name: u.Name, Enabled: u.Enabled, Scope: string(u.Scope), Tags: strings.Join(u.Tags, ", "), Period: string(u.Period), Note: u.Note,
@@ -96,7 +96,7 @@ func clientInput(u *connexa.Client, zone *time.Location) connexa.ClientInput {
 	return in
 }
 
-// clientForm draws the form: as a page, or to htmx alone.
+// clientForm draws the form: a page, or only the form for htmx.
 func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int, f views.ClientForm) error {
 	var chosen []int64
 	for _, s := range f.Input.Nodes {
@@ -118,7 +118,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	for _, t := range facets.Tags[:min(len(facets.Tags), suggestions)] {
 		f.Tags = append(f.Tags, t.Value)
 	}
-	f.Input.Password = "" // a page never carries one, not even one just typed
+	f.Input.Password = "" // a page never contains a password, not even one that was just typed
 	if isHTMX(r) {
 		return h.renderStatus(w, r, status, views.ClientFormPart(f))
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// clientsEvery is how often access users are drawn again at most. What they moved
-// is told every five seconds.
+// clientsEvery is the minimum interval between two drawings of the clients. Traffic is
+// reported every five seconds.
 const clientsEvery = time.Second
 
-// clientsStream is the address of the events of exactly these access users.
+// clientsStream returns the stream URL of a list with exactly these clients.
 func clientsStream(l clientList, ids []int64) string {
 	v := url.Values{"page": {"clients"}, "rows": {encodeRows(ids)}}
 	for name, value := range map[string]string{"q": l.text, "state": l.state} {
@@ -32,7 +32,7 @@ func clientsStream(l clientList, ids []int64) string {
 	return "/events?" + v.Encode()
 }
 
-// clientsFeed is what the page of access users hears of; v is the query of
+// clientsFeed returns the page stream of the list of clients. v is the query of
 // clientsStream.
 func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
@@ -44,7 +44,7 @@ func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 	f.wants = func(e connexa.Event) bool {
 		return e.Topic == connexa.ClientChanged || e.Topic == connexa.ClientTraffic && (slices.Contains(ids, e.ID) || l.state != "")
 	}
-	drawn := map[int64]string{} // what each row showed
+	drawn := map[int64]string{} // the last drawn state of each row
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
 		v, err := h.clientsView(ctx, l)
 		if err != nil {
@@ -58,8 +58,8 @@ func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 			}
 		}
 		shown := clientIDs(v.Rows)
-		slices.Sort(shown)             // as those of the token are
-		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
+		slices.Sort(shown)             // ids is sorted, too
+		if !slices.Equal(shown, ids) { // the page requests the list again, which opens another stream
 			parts = append(parts, views.ClientListPoll(views.ClientListURL(l.text, l.state, l.page)))
 		}
 		return parts, nil
@@ -67,7 +67,7 @@ func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 	return f, nil
 }
 
-// clientFeed is what the page of one access user hears of.
+// clientFeed returns the page stream of a client page.
 func (h *Handlers) clientFeed(v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil {
@@ -80,7 +80,7 @@ func (h *Handlers) clientFeed(v url.Values) (*pageStream, error) {
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
 		a, err := h.clientView(ctx, id)
 		switch {
-		case connexa.CodeOf(err) == connexa.NotFound: // it was deleted; the page stays as it is
+		case connexa.CodeOf(err) == connexa.NotFound: // it was deleted; the page stays unchanged
 			return nil, nil
 		case err != nil:
 			return nil, err

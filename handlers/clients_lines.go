@@ -7,8 +7,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// clientLines answers GET /clients/{id}/credentials, behind the password prompt: what an
-// access user is told, ready to be copied.
+// clientLines answers GET /clients/{id}/credentials, after a recent authentication,
+// with the credentials and addresses for a client, ready to copy.
 func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// clientsSize is how many access users are on a page.
+// clientsSize is the number of clients per page.
 const clientsSize = 100
 
-// clientList says which access users are listed.
+// clientList says which clients are listed.
 type clientList struct {
 	text  string
 	state string // one of views.ClientStates; empty: all
@@ -33,8 +33,8 @@ func readClientList(v url.Values) clientList {
 	return l
 }
 
-// listClients answers GET /access: the whole page, or the list alone when htmx asks
-// for another part of it.
+// listClients answers GET /clients: the whole page, or only the list when htmx requests
+// another part of it.
 func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.clientsView(r.Context(), readClientList(r.URL.Query()))
 	if err != nil {
@@ -44,7 +44,7 @@ func (h *Handlers) listClients(w http.ResponseWriter, r *http.Request) error {
 		return h.renderFragment(w, r, views.ClientListPart(v))
 	}
 	pg := h.layoutData(w, r, connexa.T("clients.title"), views.NavClients)
-	pg.Stream = "" // the list has its own, of the rows that it drew
+	pg.Stream = "" // the list has a stream of its own for its rows
 	return h.renderPage(w, r, views.ClientListPage(pg, v))
 }
 

@@ -24,7 +24,7 @@ func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.ClientPage(pg, a))
 }
 
-// maxNamedNodes is how many nodes are named on the page of an access user; more are
+// maxNamedNodes is the maximum number of nodes that a client page names. More are
 // counted.
 const maxNamedNodes = 30
 

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	exportDeadline = 500 // rows between two looks at the clock
+	exportDeadline = 500 // rows between two extensions of the write deadline
 	exportWithin   = time.Minute
 )
 
-// csvWriter writes the CSV files of the panel. Cells that a spreadsheet would run
-// as formulas are made safe; the importer reads them back unchanged.
+// csvWriter writes the CSV files of the panel. It escapes cells that a spreadsheet
+// would run as formulas; the importer reads them back unchanged.
 type csvWriter struct {
 	out  *csv.Writer
 	safe []string
@@ -32,13 +32,14 @@ func (c *csvWriter) writeRow(row []string) error {
 	return c.out.Write(c.safe)
 }
 
-// flush writes what is left, and returns the first error of all writing.
+// flush writes the buffered rows and returns the first error of all writes.
 func (c *csvWriter) flush() error {
 	c.out.Flush()
 	return c.out.Error()
 }
 
-// writeCSV sends rows as a file. One that ends early must not look whole.
+// writeCSV sends rows as a file. After an error it aborts the connection, so that an
+// incomplete file does not look complete.
 func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string, rows iter.Seq2[[]string, error]) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
@@ -54,7 +55,7 @@ func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string,
 			break
 		}
 		if n++; n%exportDeadline == 1 {
-			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // a writer without deadlines is one of a test
+			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // writers of tests have no deadlines
 		}
 		err = out.writeRow(row)
 	}

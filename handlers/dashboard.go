@@ -13,10 +13,10 @@ import (
 
 const (
 	dashboardRuns  = 6
-	dashboardEvery = 2 * time.Second // the page is drawn no more often while things change
+	dashboardEvery = 2 * time.Second // minimum interval between two drawings of the page
 )
 
-// showDashboard answers GET /: how the fleet stands, and what runs.
+// showDashboard answers GET / with the state of the fleet and the last runs.
 func (h *Handlers) showDashboard(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.dashboardView(r.Context())
 	if err != nil {
@@ -32,7 +32,7 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 	if v.Facets, err = h.nodes.Facets(ctx); err != nil {
 		return v, err
 	}
-	if v.Facets.Total == 0 && v.Facets.Old { // a full fleet must not look like an empty one
+	if v.Facets.Total == 0 && v.Facets.Old { // a full fleet must not look empty
 		if v.Facets.Total, err = h.nodes.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
 			return v, err
 		}
@@ -50,7 +50,7 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 	return v, err
 }
 
-// dashboardFeed is what the dashboard hears of.
+// dashboardFeed returns the page stream of the dashboard.
 func (h *Handlers) dashboardFeed() *pageStream {
 	old := false
 	return &pageStream{

@@ -12,16 +12,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A browser that has logged in before keeps a cookie that says so, for one
-// account and its password of that time. It opens nothing; it only has attempts of its
-// own at the password, so that somebody who guesses elsewhere cannot lock the person out.
+// A browser that has logged in keeps a cookie with the account and the time of its
+// password. The cookie grants no access. It gives the browser its own attempts at the
+// password, so that guesses from elsewhere cannot lock the user out.
 
 const knownLife = 180 * 24 * time.Hour
 
 type knownBrowser struct {
 	ID         string // random
 	Name       string // of the account
-	PasswordAt int64  // Unix milliseconds: which password of the account it was
+	PasswordAt int64  // Unix milliseconds: the time of the password that it logged in with
 }
 
 func newKnown(sign, encrypt []byte) *securecookie.SecureCookie {
@@ -31,7 +31,7 @@ func newKnown(sign, encrypt []byte) *securecookie.SecureCookie {
 	return c
 }
 
-// knownBrowser returns the browser that asks if it has logged in as name before.
+// knownBrowser returns the requesting browser if it has logged in as name before.
 func (h *Handlers) knownBrowser(r *http.Request, name string) app.KnownBrowser {
 	b := h.readKnown(r)
 	if !strings.EqualFold(b.Name, strings.TrimSpace(name)) {
@@ -52,8 +52,8 @@ func (h *Handlers) readKnown(r *http.Request) (b knownBrowser) {
 	return b
 }
 
-// rememberBrowser notes that the browser knows the password of u as it is now. It keeps
-// the id that it had, with the attempts that were counted against it.
+// rememberBrowser stores that the browser knows the current password of u. It keeps the
+// id, and so the attempts counted against it.
 func (h *Handlers) rememberBrowser(w http.ResponseWriter, r *http.Request, u connexa.Account) {
 	b := h.readKnown(r)
 	if !strings.EqualFold(b.Name, u.Name) || b.ID == "" {

@@ -17,23 +17,23 @@ import (
 )
 
 const (
-	gather    = 80 * time.Millisecond  // how long a changed row waits for others to go with it
-	runsEvery = 250 * time.Millisecond // progress is drawn no more often than this
-	// A browser opens a stream that has begun again half a second after its end, for ever.
+	gather    = 80 * time.Millisecond  // how long a changed row waits for others
+	runsEvery = 250 * time.Millisecond // minimum interval between two drawings of the progress
+	// A browser reopens a stream half a second after its end, without limit.
 	brokenPause = 10 * time.Second
-	barsEvery   = time.Second // a bar's rate and time left go on without events
+	barsEvery   = time.Second // a bar's rate and time left change without events
 )
 
-// pageStream is what one page hears of, beside the runs and the banners, which every
-// page shows.
+// pageStream describes the updates of one page, besides the runs and the banners that
+// every page shows.
 type pageStream struct {
-	rows     map[int64]bool // the nodes that the page drew
-	services bool           // a row shows the service of its node
+	rows     map[int64]bool // the nodes of the page
+	services bool           // rows also show the service of their node
 	row      func(ctx context.Context, ids []int64) ([]templ.Component, error)
-	panel    func(ctx context.Context) ([]templ.Component, error) // what else the page shows
+	panel    func(ctx context.Context) ([]templ.Component, error) // draws the other parts of the page
 	wants    func(connexa.Event) bool                             // the events that change the panel
-	every    time.Duration                                        // the panel is drawn no more often than this
-	again    func() bool                                          // optional: the panel was drawn of old figures, and wants to be drawn once more
+	every    time.Duration                                        // minimum interval between two drawings of panel
+	again    func() bool                                          // Optional. Reports whether panel showed stale figures and must be drawn again.
 }
 
 func (f *pageStream) wantsEvent(e connexa.Event) bool {
@@ -53,9 +53,9 @@ func (f *pageStream) wantsEvent(e connexa.Event) bool {
 	return f.wants != nil && f.wants(e)
 }
 
-// streamEvents answers GET /events: the stream of the page that the query names. An
-// event is a hint; what it tells of is read fresh, so what the page gets is true
-// when it is sent, whatever was missed before.
+// streamEvents answers GET /events with the stream of the page that the query names. An
+// event is only a hint: the changed objects are read again, so the page gets the
+// current state even if it missed events.
 func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	f, err := h.feedOf(r)
 	if err != nil {
@@ -67,7 +67,7 @@ func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	defer leave()
-	// The mailbox is open before the page's state is drawn: nothing falls between.
+	// Subscribe before the first drawing, so that no event is missed in between.
 	box, done := h.broker.Subscribe(f.wantsEvent)
 	defer done()
 	s, err := openStream(w)
@@ -90,14 +90,14 @@ type viewer struct {
 	stream *stream
 	box    *events.Subscription
 
-	runsDue, panelDue time.Time // when to draw them next; zero: not before they change
+	runsDue, panelDue time.Time // when to draw next; zero means after the next change
 	runsAt, panelAt   time.Time // when they were drawn last
-	runsSent          []byte    // the bar as the page has it
+	runsSent          []byte    // the bar that the page shows
 	pingAt            time.Time
 }
 
-// followEvents draws the page as it is now and then what changes, until the session,
-// the reader or the panel goes. While nothing changes it wakes for the ping alone.
+// followEvents draws the current page and then its changes, until the session, the
+// request or the panel ends. Without changes it wakes only for pings.
 func (v *viewer) followEvents(ctx context.Context) error {
 	now := v.h.now()
 	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
@@ -122,7 +122,7 @@ func (v *viewer) followEvents(ctx context.Context) error {
 			}
 			list = append(list, v.box.Drain()...)
 		case !timeout:
-			return nil // the panel goes down
+			return nil // the panel shuts down
 		}
 		now = v.h.now()
 		if err := v.drawRows(ctx, now, v.sortEvent(list)); err != nil {
@@ -137,8 +137,7 @@ func (v *viewer) followEvents(ctx context.Context) error {
 	}
 }
 
-// sortEvent takes the events apart: it returns the rows to draw now, and notes what
-// else is due and when.
+// sortEvent returns the rows to draw now and schedules the other parts.
 func (v *viewer) sortEvent(list []connexa.Event) (rows []int64) {
 	seen := map[int64]bool{}
 	for _, e := range list {
@@ -157,10 +156,10 @@ func (v *viewer) sortEvent(list []connexa.Event) (rows []int64) {
 	return rows
 }
 
-// drawRows sends the rows and whatever is due. What was due is so no longer, whether
-// or not the page has it: a due time that stays in the past is a loop without a wait.
+// drawRows sends the rows and all due parts. It clears the due times even if there is
+// nothing to send, because a due time in the past would loop without waiting.
 func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) error {
-	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // "2 minutes ago" is as of now
+	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // relative times such as "2 minutes ago"
 	var parts []templ.Component
 	if len(rows) > 0 && v.feed.row != nil {
 		list, err := v.feed.row(ctx, rows)
@@ -201,8 +200,7 @@ func (v *viewer) drawPanel(ctx context.Context) ([]templ.Component, error) {
 	return v.feed.panel(ctx)
 }
 
-// drawRuns returns the bar of the runs, unless the page has exactly that: a run
-// that waits for hours, for its budget perhaps, looks the same at each look.
+// drawRuns returns the bar of the runs, or nothing if the page already shows it.
 func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component, error) {
 	bars, err := v.h.runBars(ctx)
 	if err != nil {
@@ -210,7 +208,7 @@ func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component
 	}
 	deletion := v.h.deletionPartial()
 	if deletion.Total > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused }) {
-		v.runsDue = now.Add(barsEvery) // one that has ended leaves the bar without an event
+		v.runsDue = now.Add(barsEvery) // an ended run leaves the bar without an event
 	}
 	var drawn bytes.Buffer
 	if err := views.RunsBarPartial(bars, deletion).Render(ctx, &drawn); err != nil {
@@ -229,7 +227,7 @@ func (v *viewer) nextDue() time.Time {
 
 func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
-// earlierOf is the earlier of two times; zero is never.
+// earlierOf returns the earlier of two times. Zero means never.
 func earlierOf(a, b time.Time) time.Time {
 	switch {
 	case a.IsZero():
@@ -251,7 +249,7 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// runBars are the runs that go on and those that ended a moment ago.
+// runBars returns the live runs and those that ended a moment ago.
 func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
 	runs, err := h.runs.ActiveRuns(ctx)
 	if err != nil {
@@ -264,7 +262,7 @@ func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
 	return bars, nil
 }
 
-// deletionPartial is how far the deletion of many nodes is.
+// deletionPartial returns the progress of the background deletion.
 func (h *Handlers) deletionPartial() views.Deletion {
 	done, total := h.nodes.Deletion()
 	return views.Deletion{Done: done, Total: total}

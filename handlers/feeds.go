@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// feedKinds makes, for each kind of page, what a page of it hears of. A page without rows or
-// a panel of its own is of the kind "" and hears of the runs alone.
+// feedKinds returns the page stream of each kind of page. The kind "" is a page without
+// rows and panel, which shows only the runs.
 var feedKinds = map[string]func(h *Handlers, ctx context.Context, query url.Values) (*pageStream, error){
 	"":          func(*Handlers, context.Context, url.Values) (*pageStream, error) { return &pageStream{}, nil },
 	"dashboard": func(h *Handlers, _ context.Context, _ url.Values) (*pageStream, error) { return h.dashboardFeed(), nil },
@@ -24,7 +24,7 @@ var feedKinds = map[string]func(h *Handlers, ctx context.Context, query url.Valu
 	"import":    (*Handlers).importFeed,
 }
 
-// feedOf is what the page that the query names hears of.
+// feedOf returns the page stream of the page that the query names.
 func (h *Handlers) feedOf(r *http.Request) (*pageStream, error) {
 	v := r.URL.Query()
 	open, ok := feedKinds[v.Get("page")]

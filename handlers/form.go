@@ -33,7 +33,7 @@ func formSelection(r *http.Request) (connexa.Selection, error) {
 	return selectionOf(r.PostForm)
 }
 
-// badForm is what to say of a form that cannot be read.
+// badForm is the error of a form that cannot be read.
 func badForm(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
@@ -42,7 +42,7 @@ func badForm(err error) error {
 	return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("error.form"), Err: err}
 }
 
-// pathID reads the {id} of an address; what is no number names nothing.
+// pathID returns the {id} of the path, or NotFound if it is not a positive number.
 func pathID(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || id <= 0 {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Limits of a request's body and duration. A client that is not logged in may send
-// strangerBytes, within the deadlines that the server sets for every request.
+// Limits of a request's body and duration. Without a login, a client may send
+// strangerBytes within the deadlines that the server sets for each request.
 const (
 	strangerBytes = 64 << 10
 	formBytes     = 1 << 20
-	uploadBytes   = 257 << 20 // a file of 256 MiB, and the form around it
+	uploadBytes   = 257 << 20 // a file of 256 MiB and the form around it
 	pageTime      = 30 * time.Second
 	longTime      = 30 * time.Minute
 )
@@ -23,16 +23,16 @@ const (
 type guards struct {
 	h        *Handlers
 	mux      *http.ServeMux
-	patterns []string // in the order of their registration
+	patterns []string // in the order of registration
 }
 
-// handle registers a handler, whoever may call it.
+// handle registers a handler without a guard.
 func (a *guards) handle(pattern string, next http.Handler) {
 	a.patterns = append(a.patterns, pattern)
 	a.mux.Handle(pattern, next)
 }
 
-// public is for all, and needs no session.
+// public registers a handler for everybody, without a session.
 func (a *guards) public(pattern string, f http.HandlerFunc) {
 	a.handle(pattern, limitRequest(f, strangerBytes, pageTime))
 }
@@ -80,9 +80,8 @@ func (a *guards) stream(pattern string, f page) {
 	a.handle(pattern, a.h.streamGuard(a.h.handle(f)))
 }
 
-// moved answers GET requests for the address from, which an earlier version had,
-// with a permanent redirect to the address to. Wildcards of from fill those of to;
-// the query stays.
+// moved redirects GET requests permanently from a path of an earlier version. Wildcards
+// of from fill those of to; the query stays.
 func (a *guards) moved(from, to string) {
 	a.authenticated("GET "+from, func(w http.ResponseWriter, r *http.Request) error {
 		u := url.URL{RawQuery: r.URL.RawQuery}
@@ -94,8 +93,8 @@ func (a *guards) moved(from, to string) {
 
 var wildcard = regexp.MustCompile(`\{\w+\}`)
 
-// readForm reads the form of somebody who may be a stranger, under the deadline that
-// the server gives to every request.
+// readForm reads the form before the login is known, within the deadlines that the
+// server sets for each request.
 func (h *Handlers) readForm(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, strangerBytes)
@@ -107,16 +106,16 @@ func (h *Handlers) readForm(next http.Handler) http.Handler {
 	})
 }
 
-// limitRequest bounds the body and the time of a request that was let in; until then the
-// deadlines of the server hold. The deadlines of the connection come on top of
-// the context's: a slow sender or reader does not look at contexts.
+// limitRequest bounds the body and the time of a request after its guard. It also sets
+// the deadlines of the connection, because a slow sender or reader does not observe the
+// context.
 func limitRequest(next http.Handler, bytes int64, d time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		until := time.Now().Add(d)
 		rc := http.NewResponseController(w)
-		// A writer without deadlines is one of a test.
+		// Writers of tests have no deadlines.
 		_ = rc.SetReadDeadline(until)
-		_ = rc.SetWriteDeadline(until.Add(5 * time.Second)) // time to say that it took too long
+		_ = rc.SetWriteDeadline(until.Add(5 * time.Second)) // time for the error page
 		ctx, cancel := context.WithDeadline(r.Context(), until)
 		defer cancel()
 		r = r.WithContext(ctx)

@@ -1,5 +1,5 @@
-// Package handlers is HTTP in, HTML out: one file per action. What an action
-// means is decided in package app, what it looks like in package views.
+// Package handlers answers HTTP requests with HTML, one file per page or act. Package
+// app has the rules, package views the markup.
 package handlers
 
 import (
@@ -24,29 +24,29 @@ import (
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
-// Deps is what the handlers work with. All but the marked fields are needed.
+// Deps is the configuration of Handlers. All fields are required unless marked.
 type Deps struct {
 	App           app.App
 	Broker        *events.Broker
 	Sessions      scs.CtxStore
-	CookieSign    []byte         // 32 bytes; cookies with content are signed with it
-	CookieEncrypt []byte         // 32 bytes; and encrypted with this one
-	PublicURL     *url.URL       // optional: where browsers reach the panel, when a proxy stands before it
-	Trusted       []netip.Prefix // optional: proxies whose X-Forwarded-For is believed
-	Hosts         []string       // optional: names and addresses of the panel, in lower case, beside that of PublicURL
-	TLS           bool           // the panel itself speaks TLS
-	InClear       bool           // browsers of other machines come without TLS, as the admin said
-	AsRoot        bool           // the process has the user id 0
-	NoTunnels     connexa.Text   // optional: this machine cannot open tunnels, why, and what mends it
-	Version       string         // optional: shown below the settings
-	Metrics       http.Handler   // optional: answers /metrics
-	MetricsToken  connexa.Secret // to who has this; empty: to nobody
-	Times         conns.Times    // of requests that were not let in; zero: conns.UsualTimes
+	CookieSign    []byte         // 32 bytes; signs the cookies
+	CookieEncrypt []byte         // 32 bytes; encrypts the cookies
+	PublicURL     *url.URL       // Optional. The URL of the panel behind a proxy.
+	Trusted       []netip.Prefix // Optional. Proxies whose X-Forwarded-For is trusted.
+	Hosts         []string       // Optional. Lower-case names and addresses of the panel besides that of PublicURL.
+	TLS           bool           // the panel serves TLS itself
+	InClear       bool           // the admin allows plain HTTP from other hosts
+	AsRoot        bool           // the process runs as root
+	NoTunnels     connexa.Text   // Optional. Says why this host cannot open tunnels, and how to fix it.
+	Version       string         // Optional. Shown below the settings.
+	Metrics       http.Handler   // Optional. Answers /metrics.
+	MetricsToken  connexa.Secret // the bearer token of /metrics; without one /metrics is off
+	Times         conns.Times    // of requests without a login. Defaults to conns.UsualTimes.
 	Now           func() time.Time
 	Log           *slog.Logger
 }
 
-// Handlers answers every request of the panel.
+// Handlers answers all requests to the panel.
 type Handlers struct {
 	accounts *app.Accounts
 	audit    *app.Audit
@@ -69,9 +69,9 @@ type Handlers struct {
 	known   *securecookie.SecureCookie
 	origin  *http.CrossOriginProtection
 	trusted []netip.Prefix
-	secure  bool     // browsers come by https
+	secure  bool     // browsers use https
 	public  *url.URL // Deps.PublicURL
-	hosts   []string // Deps.Hosts, and that of public
+	hosts   []string // Deps.Hosts and the host of public
 	inClear bool     // Deps.InClear
 	asRoot  bool     // Deps.AsRoot
 	version string
@@ -79,7 +79,7 @@ type Handlers struct {
 	log     *slog.Logger
 	noGRE   connexa.Text // Deps.NoTunnels
 	streams streamLimiter
-	watches sessionWatches // of the sessions that have streams
+	watches sessionWatches // sessions that have streams
 	times   conns.Times
 
 	figures    http.Handler   // Deps.Metrics
@@ -99,7 +99,7 @@ func New(d Deps) (*Handlers, error) {
 	}
 	if d.PublicURL != nil {
 		h.hosts = append(h.hosts, strings.ToLower(d.PublicURL.Hostname()))
-		// Behind a proxy that rewrites Host, a form's Origin is not the Host we see.
+		// Behind a proxy that rewrites Host, the Origin of a form differs from the Host.
 		if err := h.origin.AddTrustedOrigin(d.PublicURL.Scheme + "://" + d.PublicURL.Host); err != nil {
 			return nil, fmt.Errorf("public url: %w", err)
 		}
@@ -121,8 +121,8 @@ func (h *Handlers) setServices(a app.App) {
 	h.services, h.settings, h.speed, h.vpns = a.Services, a.Settings, a.Speed, a.VPNs
 }
 
-// cookieName gives a cookie the prefix with which browsers hold it to this very
-// host and to https, where there is https.
+// cookieName adds the prefix __Host- if browsers use https. It binds the cookie to this
+// host and to https.
 func (h *Handlers) cookieName(name string) string {
 	if h.secure {
 		return "__Host-" + name
@@ -130,7 +130,7 @@ func (h *Handlers) cookieName(name string) string {
 	return name
 }
 
-// account is who is logged in.
+// account is the logged-in account.
 type account struct {
 	id   int64
 	name string
@@ -138,7 +138,7 @@ type account struct {
 
 type accountKey struct{}
 
-// accountOf returns who asks; the zero person on the pages before the login.
+// accountOf returns the account of the request, or the zero account before the login.
 func accountOf(ctx context.Context) account {
 	p, _ := ctx.Value(accountKey{}).(account)
 	return p

@@ -9,17 +9,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// notFound answers for every address that the panel does not have.
+// notFound answers for all unknown paths.
 func (h *Handlers) notFound(w http.ResponseWriter, r *http.Request) error {
 	return connexa.Errorf(connexa.NotFound, "error.no_page")
 }
 
-// healthz says that the process answers.
+// healthz answers while the process runs.
 func (h *Handlers) healthz(w http.ResponseWriter, r *http.Request) {
 	plainText(w, http.StatusOK, "ok\n")
 }
 
-// readyz says whether the panel can do its work: it reads the database.
+// readyz reports whether the panel can serve. It reads the database.
 func (h *Handlers) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -34,5 +34,5 @@ func (h *Handlers) readyz(w http.ResponseWriter, r *http.Request) {
 func plainText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // the reader may have left
+	_, _ = io.WriteString(w, text) // the client may be gone
 }

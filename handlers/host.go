@@ -11,11 +11,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// The Host of a request is what the browser had in its address line. A name that
-// leads here although we do not know it is a trick: a page of that name, whose
-// address was changed to ours, would be of one origin with the panel.
+// The Host of a request is the name in the browser's address bar. A foreign name that
+// resolves to the panel is an attack (DNS rebinding): a page of that name would have
+// the same origin as the panel.
 
-// hostName is the name or address in a Host, without the port.
+// hostName returns the name or address of a Host without the port.
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -24,8 +24,8 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// withHost answers 421 to a name that is not ours. Addresses are ours, as no name was
-// looked up; so is no Host at all, which HTTP/1.0 may have.
+// withHost answers 421 to foreign names. IP addresses are accepted, because they
+// involve no name lookup, and so is a missing Host, which HTTP/1.0 allows.
 func (h *Handlers) withHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := hostName(r.Host)
@@ -43,9 +43,9 @@ func (h *Handlers) ownName(name string) bool {
 	return name == "localhost" || slices.Contains(h.hosts, name)
 }
 
-// isTrustedProxy returns the Host of a request where it may stand in links and files: it was
-// configured, or is the address of this machine that the browser is connected to. Any
-// other address may have been written by somebody between.
+// isTrustedProxy returns the Host of a request if links and files may contain it: it is
+// configured, or it is the local address of the connection. Any other value may come
+// from an attacker.
 func (h *Handlers) isTrustedProxy(r *http.Request) (host string, ok bool) {
 	name := hostName(r.Host)
 	if h.ownName(name) {
@@ -58,7 +58,7 @@ func (h *Handlers) isTrustedProxy(r *http.Request) (host string, ok bool) {
 	return "", false
 }
 
-// localAddress is our end of the connection.
+// localAddress returns the local address of the connection.
 func localAddress(r *http.Request) netip.Addr {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
@@ -71,7 +71,8 @@ func localAddress(r *http.Request) netip.Addr {
 	return at.Addr().Unmap().WithZone("")
 }
 
-// isOutsideHost is how browsers reach the panel; not ok when nothing says so.
+// isOutsideHost returns the base URL of the panel for browsers. ok is false if it is
+// unknown.
 func (h *Handlers) isOutsideHost(r *http.Request) (base string, ok bool) {
 	if h.public != nil {
 		return h.public.Scheme + "://" + h.public.Host, true
@@ -83,8 +84,8 @@ func (h *Handlers) isOutsideHost(r *http.Request) (base string, ok bool) {
 	return "http://" + host, ok
 }
 
-// asReached is host, and where that is every address of this machine, the one by
-// which this browser reached the panel.
+// asReached returns host, or, if host is the unspecified address, the address that this
+// browser used to reach the panel.
 func (h *Handlers) asReached(r *http.Request, host string) string {
 	a, err := netip.ParseAddr(host)
 	if err != nil || !a.IsUnspecified() {

@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// confirmImport answers POST /imports/{id}/confirm. While the file is still being
-// read, the import remembers it and goes on by itself.
+// confirmImport answers POST /imports/{id}/confirm. An import that is still being read
+// continues by itself afterwards.
 func (h *Handlers) confirmImport(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err == nil {
@@ -36,8 +36,8 @@ func (h *Handlers) cancelImport(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, importPath(id))
 }
 
-// chooseForImport answers POST /imports/{id}/choice: for all conflicts, or with
-// "line" for one.
+// chooseForImport answers POST /imports/{id}/choice: the choice for all conflicts, or
+// for the one of "line".
 func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -65,8 +65,7 @@ func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) error
 	return h.redirectTo(w, r, back)
 }
 
-// importChosen draws the preview after a choice: the lines, and what the import
-// does now.
+// importChosen draws the preview after a choice.
 func (h *Handlers) importChosen(w http.ResponseWriter, r *http.Request, id int64, q importQuery) error {
 	v, err := h.importView(r.Context(), id, q)
 	if err != nil {
@@ -78,8 +77,8 @@ func (h *Handlers) importChosen(w http.ResponseWriter, r *http.Request, id int64
 	return h.renderFragment(w, r, views.ImportPartial(v))
 }
 
-// chooseImportTest answers POST /imports/{id}/test: the test that follows, chosen
-// in the preview.
+// chooseImportTest answers POST /imports/{id}/test: the run that follows the import,
+// chosen in the preview.
 func (h *Handlers) chooseImportTest(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err == nil {
@@ -94,8 +93,8 @@ func (h *Handlers) chooseImportTest(w http.ResponseWriter, r *http.Request) erro
 	return h.redirectTo(w, r, importPath(id))
 }
 
-// correctLine answers POST /imports/{id}/lines/{line}: a bad line as a person has
-// corrected it. Only that line is read again.
+// correctLine answers POST /imports/{id}/lines/{line} with the corrected text of a bad
+// line. Only that line is read again.
 func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -118,13 +117,13 @@ func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if l.Class == connexa.LineBad {
-		l.Raw = connexa.Secret(text) // what was just typed, and not more
+		l.Raw = connexa.Secret(text) // only the text that was just typed
 	}
 	return h.renderFragment(w, r, templ.Join(views.ImportLinePartial(v, l), views.ImportSummaryPartial(v)))
 }
 
-// rereadImport answers POST /imports/{id}/reread: the same text with another
-// encoding, separator or mapping.
+// rereadImport answers POST /imports/{id}/reread: the same text with another encoding,
+// separator or mapping.
 func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -152,5 +151,5 @@ func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, importPath(id))
 }
 
-// maxColumns is how many columns a form may name.
+// maxColumns is the maximum number of columns in a form.
 const maxColumns = 1000

@@ -7,9 +7,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// badLines answers GET /imports/{id}/bad.csv: the bad lines with their numbers,
-// the reasons and what stood there. That holds passwords, so it is for who has
-// just entered the own one again.
+// badLines answers GET /imports/{id}/bad.csv: the bad lines with their numbers, reasons
+// and text. The text contains passwords, so it requires a recent authentication.
 func (h *Handlers) badLines(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {

@@ -14,18 +14,18 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// importLines is how many lines of a preview a page shows.
+// importLines is the number of lines of a preview per page.
 const importLines = 50
 
 func importPath(id int64) string { return "/imports/" + strconv.FormatInt(id, 10) }
 
-// showImport answers GET /imports/{id}, whatever state the import is in.
+// showImport answers GET /imports/{id} in all states of the import.
 func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) error {
 	return h.drawImport(w, r, http.StatusOK, connexa.Text{}, nil)
 }
 
-// showBadLines answers GET /imports/{id}/bad: the bad lines as they are, passwords
-// and all, to be corrected. It stands behind the password prompt.
+// showBadLines answers GET /imports/{id}/bad, after a recent authentication, with the
+// unmasked bad lines, ready to be corrected.
 func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -41,8 +41,8 @@ func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.ImportPage(pg, v))
 }
 
-// drawImport draws the page of an import, with what is wrong about a form on it
-// and the mapping that was sent.
+// drawImport draws the import page with an error of one of its forms and the posted
+// mapping.
 func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -63,18 +63,18 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 	return h.renderStatus(w, r, status, views.ImportPage(pg, v))
 }
 
-// importQuery says which lines of an import a page shows.
+// importQuery selects the lines of an import that a page shows.
 type importQuery struct {
-	class  string // empty: the first that needs a look
+	class  string // empty means the first class that needs attention
 	after  string
-	reveal bool // bad lines are shown as they are
+	reveal bool // bad lines are not masked
 }
 
 func importQueryOf(q url.Values) importQuery {
 	return importQuery{class: q.Get("class"), after: q.Get("after")}
 }
 
-// importView is an import as its page shows it.
+// importView returns an import as its page shows it.
 func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (views.Import, error) {
 	i, err := h.imports.Import(ctx, id)
 	if err != nil {
@@ -120,7 +120,7 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 	return v, nil
 }
 
-// importColumns adds what a person needs to name the columns.
+// importColumns adds the columns and the fields that they can have.
 func (h *Handlers) importColumns(ctx context.Context, v *views.Import) error {
 	columns, err := h.imports.ImportColumns(ctx, v.Import)
 	if err != nil {
@@ -136,7 +136,7 @@ func (h *Handlers) importColumns(ctx context.Context, v *views.Import) error {
 	return nil
 }
 
-// lineClass is the class that the query names; else the first that needs a look.
+// lineClass returns the class that the query names, or the first that needs attention.
 func lineClass(s string, i connexa.Import) (class connexa.LineClass, named bool) {
 	switch c := connexa.LineClass(s); c {
 	case connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad, connexa.LineNoted:
@@ -154,11 +154,11 @@ func lineClass(s string, i connexa.Import) (class connexa.LineClass, named bool)
 	}
 }
 
-// importEvery is how often the page of an import is drawn anew at most.
+// importEvery is the minimum interval between two drawings of an import.
 const importEvery = 250 * time.Millisecond
 
-// importFeed is what the page of an import hears of: the import, and the run
-// that tests it.
+// importFeed returns the page stream of an import page: the import and the run that
+// tests it.
 func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(q.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
@@ -167,8 +167,8 @@ func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*pageStream, e
 	if _, err := h.imports.Import(ctx, id); err != nil {
 		return nil, err
 	}
-	// While the preview waits for its reader, lines that are being corrected must
-	// stay as they are: then only the figures are drawn.
+	// While the preview waits for the user, its lines may be under correction, so only the
+	// figures are drawn.
 	drawn := connexa.ImportState(q.Get("state"))
 	return &pageStream{
 		every: importEvery,

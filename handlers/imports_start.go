@@ -12,10 +12,10 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// importTestField is how much of the field "test" is read.
+// importTestField is the maximum length of the field "test".
 const importTestField = 64
 
-// importStart answers GET /imports: where an import begins, and the last ones.
+// importStart answers GET /imports with the form of a new import and the last imports.
 func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) error {
 	return h.drawImportStart(w, r, http.StatusOK, views.ImportStart{Test: connexa.TestNone})
 }
@@ -27,12 +27,12 @@ func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, statu
 	}
 	v.Recent, v.Tests = recent, h.imports.ImportTests()
 	if len(v.Tests) > 1 && status == http.StatusOK {
-		v.Test = v.Tests[1] // who imports servers wants to know which of them work
+		v.Test = v.Tests[1] // preselect a test, because most users want to know which nodes work
 	}
 	return h.renderStatus(w, r, status, views.ImportStartPage(h.layoutData(w, r, connexa.T("import.title"), views.NavImport), v))
 }
 
-// startImport answers POST /imports: a file or a text, read as it comes.
+// startImport answers POST /imports with a file or a text, which it reads as a stream.
 func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) error {
 	in := upload{h: h, r: r, test: connexa.TestNone}
 	err := in.readUpload()
@@ -45,7 +45,7 @@ func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		// The limit of a request leaves room for the form around a file.
+		// The limit of the request includes the form around the file.
 		return h.renderImportError(w, r, http.StatusRequestEntityTooLarge, in, connexa.Errorf(connexa.Invalid, "import.error.big", app.MaxImport>>20))
 	case err != nil && connexa.CodeOf(err) == connexa.Invalid:
 		return h.renderImportError(w, r, http.StatusUnprocessableEntity, in, err)
@@ -56,8 +56,8 @@ func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// renderImportError draws the form again. What was sent is not in it: it may be large,
-// and it holds passwords.
+// renderImportError draws the form again without the posted data, which may be large
+// and contain passwords.
 func (h *Handlers) renderImportError(w http.ResponseWriter, r *http.Request, status int, in upload, err error) error {
 	var errs connexa.FieldErrors
 	if !errors.As(err, &errs) {
@@ -70,17 +70,17 @@ func (h *Handlers) renderImportError(w http.ResponseWriter, r *http.Request, sta
 	return h.drawImportStart(w, r, status, views.ImportStart{Test: in.test, Errors: errs})
 }
 
-// upload is the form of a new import on its way in.
+// upload reads the form of a new import.
 type upload struct {
 	h     *Handlers
 	r     *http.Request
-	id    int64 // of the import that came of it
+	id    int64 // of the new import
 	field string
 	test  connexa.ImportTest
 }
 
-// readUpload takes the parts in the order in which they come. Nothing of a file is
-// ever kept whole, in memory or in a temporary file.
+// readUpload reads the parts in their order. It never holds a whole file in memory or
+// in a temporary file.
 func (u *upload) readUpload() error {
 	parts, err := u.r.MultipartReader()
 	if errors.Is(err, http.ErrNotMultipart) {
@@ -117,7 +117,7 @@ func (u *upload) readPart(part *multipart.Part) error {
 		n, err := io.ReadFull(part, first)
 		switch {
 		case errors.Is(err, io.EOF) && part.FileName() == "":
-			return nil // left empty
+			return nil // an empty field
 		case err != nil && !errors.Is(err, io.EOF):
 			return badForm(err)
 		}
@@ -150,7 +150,7 @@ func (u *upload) takeText(field, name string, text io.Reader) error {
 	return err
 }
 
-// setTest may come before the file or after it.
+// setTest sets the test, which may come before or after the file.
 func (u *upload) setTest(s string) error {
 	if s == "" {
 		return nil

@@ -8,9 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// layoutData is what surrounds the content of a page: who is logged in, what waits to
-// be said. It takes the waiting toasts, so a page that is not drawn after all
-// loses them.
+// layoutData returns the parts of a page around its content, such as the account and
+// the banners. It consumes the waiting toasts, so a page that is not drawn loses them.
 func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title connexa.Text, nav views.Nav) views.Page {
 	who := accountOf(r.Context())
 	pg := views.Page{
@@ -21,18 +20,18 @@ func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title conn
 		Theme:   views.Theme(h.readPreferences(r).Theme),
 		Toasts:  h.takeFlashes(w, r),
 	}
-	if r.Method != http.MethodGet { // a form that was drawn again: its address answers no GET
+	if r.Method != http.MethodGet { // a form that was drawn again: its URL answers no GET
 		pg.Here = ownPath(r.Referer(), r.Host)
 	}
 	if who.id != 0 {
 		pg.Banners = h.pageBanners(r)
 		pg.Stream = "/events"
 		runs, err := h.runBars(r.Context())
-		if err != nil && r.Context().Err() == nil { // else nobody reads the page
+		if err != nil && r.Context().Err() == nil { // otherwise nobody reads the page
 			h.log.Error("read the runs for the bar", "err", err)
 		}
 		pg.Runs, pg.Deletion = runs, h.deletionPartial()
-		if fleet, err := h.nodes.Facets(r.Context()); err == nil { // else the page itself says more
+		if fleet, err := h.nodes.Facets(r.Context()); err == nil { // otherwise the page itself reports the error
 			pg.Nodes = fleet.Total
 		}
 		if services, err := h.services.ServiceCounts(r.Context()); err == nil {
@@ -49,7 +48,7 @@ func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title conn
 	return pg
 }
 
-// pageBanners are what stays on every page until it is settled.
+// pageBanners returns the banners that stay on all pages until their cause is resolved.
 func (h *Handlers) pageBanners(r *http.Request) []views.Banner {
 	var list []views.Banner
 	s, err := h.settings.CurrentSettings(r.Context())

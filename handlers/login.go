@@ -44,8 +44,8 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, form.Next)
 }
 
-// promptStatus is the status of a password prompt that is drawn again because of
-// err, and how long no password is taken; not ok when err is about something else.
+// promptStatus returns the status of a password prompt that is drawn again because of
+// err, and how long attempts are refused. ok is false if err has another cause.
 func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, wait time.Duration, ok bool) {
 	var no *app.WaitError
 	switch code := connexa.CodeOf(err); {
@@ -61,8 +61,8 @@ func (h *Handlers) promptStatus(w http.ResponseWriter, err error) (status int, w
 	return 0, 0, false
 }
 
-// beginSession gives the browser a session under a new token: one that it had
-// before, perhaps from somebody else, ends.
+// beginSession gives the browser a session under a new token. An earlier session of the
+// browser ends.
 func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connexa.Account) error {
 	ctx := r.Context()
 	if err := h.login.Destroy(ctx); err != nil {
@@ -83,8 +83,7 @@ func (h *Handlers) beginSession(w http.ResponseWriter, r *http.Request, u connex
 	return nil
 }
 
-// renewSession has the session go on under a new token: whoever has the old one, has
-// nothing.
+// renewSession continues the session under a new token and invalidates the old one.
 func (h *Handlers) renewSession(r *http.Request) error {
 	ctx := r.Context()
 	if err := h.login.RenewToken(ctx); err != nil {

@@ -8,13 +8,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// serveMetrics answers Prometheus, when it brings the token.
+// serveMetrics answers GET /metrics for requests with the token.
 func (h *Handlers) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if h.figures == nil || h.figuresFor == "" {
 		plainText(w, http.StatusNotFound, "metrics are off: see --metrics-listen and --metrics-token\n")
 		return
 	}
-	// Of one length, so that the time says nothing of the token's.
+	// Digests have one length, so that the comparison does not reveal the length of the
+	// token.
 	digest := func(s string) connexa.Secret {
 		sum := sha256.Sum256([]byte(s))
 		return connexa.Secret(sum[:])
@@ -28,5 +29,5 @@ func (h *Handlers) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	h.figures.ServeHTTP(w, r)
 }
 
-// Readers is how many event streams are open.
+// Readers returns the number of open event streams.
 func (h *Handlers) Readers() int { return h.streams.countStreams() }

@@ -13,7 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/static"
 )
 
-// middleware puts around next what every request gets, the outermost first.
+// middleware wraps next in the middleware of all requests. The last one added is the
+// outermost.
 func (h *Handlers) middleware(next http.Handler) http.Handler {
 	next = h.origin.Handler(next)
 	next = h.withHost(next)
@@ -25,8 +26,7 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 	return h.withVisit(next)
 }
 
-// contentPolicy lets a page load what we serve and run nothing that stands in
-// the page itself.
+// contentPolicy lets a page load resources of the panel and forbids inline scripts.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -40,7 +40,7 @@ func (h *Handlers) withHeaders(next http.Handler) http.Handler {
 		d.Set("Cross-Origin-Opener-Policy", "same-origin")
 		d.Set("Cross-Origin-Resource-Policy", "same-origin")
 		d.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
-		d.Set("Cache-Control", "no-store") // static files say otherwise
+		d.Set("Cache-Control", "no-store") // static files override it
 		if h.secure {
 			d.Set("Strict-Transport-Security", "max-age=31536000")
 		}
@@ -48,7 +48,7 @@ func (h *Handlers) withHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers what was answered.
+// recorder records the status and the size of an answer.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -71,7 +71,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap gives http.ResponseController access to the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // recorderOf returns the recorder that w writes to, or nil.
@@ -88,8 +88,8 @@ func recorderOf(w http.ResponseWriter) *recorder {
 	}
 }
 
-// logRequests writes one line for each request. It leaves queries out: they hold what
-// people search for, and tokens.
+// logRequests logs one line per request. It omits queries, which contain search terms
+// and tokens.
 func (h *Handlers) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -116,8 +116,8 @@ func isQuiet(path string) bool {
 	return strings.HasPrefix(path, static.Prefix) || path == "/healthz" || path == "/readyz" || path == "/metrics"
 }
 
-// recoverPanics turns a panic into a 500; when the answer has begun, into a
-// connection that ends.
+// recoverPanics answers a panic with a 500, or aborts the connection if the answer has
+// begun.
 func (h *Handlers) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -138,7 +138,7 @@ func (h *Handlers) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// crossOrigin answers a form that another site sent.
+// crossOrigin answers a form from another site.
 func (h *Handlers) crossOrigin(w http.ResponseWriter, r *http.Request) {
 	h.renderMessage(w, r, connexa.Forbidden, connexa.T("error.cross_origin"))
 }

@@ -15,8 +15,8 @@ func (h *Handlers) saveMonitorSettings(w http.ResponseWriter, r *http.Request) e
 	return saveForm(h, w, r, readMonitorSettings, h.monitor.ChangeMonitorSettings, "/settings#monitor")
 }
 
-// readMonitorSettings reads the form. What is no number becomes one that is out
-// of every bound, so that it is complained about.
+// readMonitorSettings returns the values of the form. An invalid number becomes -1,
+// which is out of all bounds, so that its field gets an error.
 func readMonitorSettings(f url.Values) connexa.MonitorSettings {
 	number := func(name string) int {
 		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
@@ -31,8 +31,8 @@ func readMonitorSettings(f url.Values) connexa.MonitorSettings {
 	}
 }
 
-// tryTargets answers POST /settings/monitor/try: whether the reference targets
-// that were typed answer now. Nothing is saved.
+// tryTargets answers POST /settings/monitor/try: it reports whether the typed reference
+// targets answer now. It saves nothing.
 func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -53,7 +53,8 @@ func (h *Handlers) tryTargets(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.Settings(pg, vm))
 }
 
-// declineMonitor answers POST /settings/monitor/decline: it is not offered again.
+// declineMonitor answers POST /settings/monitor/decline. The monitor is not offered
+// again.
 func (h *Handlers) declineMonitor(w http.ResponseWriter, r *http.Request) error {
 	if err := h.monitor.DeclineMonitor(r.Context()); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// deleteNodes answers POST /nodes/delete with a selection: at first with the
-// question and the count, and once that was answered with "yes", by deleting.
+// deleteNodes answers POST /nodes/delete with a selection, first with a question and
+// the count. The confirmed form deletes.
 func (h *Handlers) deleteNodes(w http.ResponseWriter, r *http.Request) error {
 	s, err := formSelection(r)
 	if err != nil {
@@ -23,7 +23,7 @@ func (h *Handlers) deleteNodes(w http.ResponseWriter, r *http.Request) error {
 	return h.deleteSelection(w, r, s)
 }
 
-// deleteNode answers POST /nodes/{id}/delete, which is deleteNodes for one.
+// deleteNode answers POST /nodes/{id}/delete like deleteNodes, for one node.
 func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -56,7 +56,8 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 	}
 }
 
-// askDelete asks before nodes are deleted; why says why it asks again.
+// askDelete asks for confirmation before nodes are deleted. why is the reason for
+// asking again. Optional.
 func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.Selection, back string, why error) error {
 	n, err := h.nodes.CountNodes(r.Context(), s)
 	if err == nil && n == 0 {
@@ -68,7 +69,7 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 	p := i18n.From(r.Context())
 	c := views.ConfirmDelete(p, n, selectionValues(s))
 	if n == 1 {
-		if list, err := h.firstNodes(r.Context(), s); err == nil && len(list) == 1 { // else it is gone, and the answer to the question will tell
+		if list, err := h.firstNodes(r.Context(), s); err == nil && len(list) == 1 { // otherwise it no longer exists, which the next answer reports
 			c = views.ConfirmDeleteOne(p, list[0], selectionValues(s))
 		}
 	}
@@ -81,8 +82,7 @@ func (h *Handlers) askDelete(w http.ResponseWriter, r *http.Request, s connexa.S
 	return h.askConfirm(w, r, status, c, connexa.T("nodes.delete"), views.NavNodes)
 }
 
-// firstNodes returns the nodes of a selection, or the first of those that its
-// filter picks.
+// firstNodes returns the nodes of a selection, or the first one of its filter.
 func (h *Handlers) firstNodes(ctx context.Context, s connexa.Selection) ([]connexa.Node, error) {
 	if !s.All {
 		return h.nodes.NodesByID(ctx, s.IDs)
@@ -91,8 +91,8 @@ func (h *Handlers) firstNodes(ctx context.Context, s connexa.Selection) ([]conne
 	return page.Nodes, err
 }
 
-// afterDelete is where a deletion leads: back to the list with its filters, and
-// from the page of a node, which may be gone, to the whole list.
+// afterDelete returns the next page after a deletion: the list with its filters, or the
+// whole list after a node page, which no longer exists.
 func afterDelete(r *http.Request) string {
 	from := r.PostForm.Get("back")
 	if from == "" {
@@ -106,7 +106,7 @@ func afterDelete(r *http.Request) string {
 		return "/nodes"
 	}
 	q := u.Query()
-	q.Del("cursor") // the row it names may be gone
+	q.Del("cursor") // its row may be deleted
 	u.RawQuery = q.Encode()
 	return u.RequestURI()
 }

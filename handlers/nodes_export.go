@@ -55,9 +55,8 @@ func exportColumns(secrets bool) []exportColumn {
 	)
 }
 
-// exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids".
-// With secrets=1 the password follows the login, for who has just entered the
-// own one again.
+// exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids". With
+// secrets=1 the password follows the login, which requires a recent authentication.
 func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	if !v.Has("id") && !v.Has("ids") {
@@ -85,8 +84,7 @@ func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.
 	for i, c := range columns {
 		header[i] = c.name
 	}
-	// The rows stand in one snapshot of the database: a reader that is gone must
-	// not keep it.
+	// The rows are one snapshot of the database, which a slow reader must not keep open.
 	h.writeCSV(w, "nodes.csv", header, func(yield func([]string, error) bool) {
 		for e, err := range nodes {
 			row := make([]string, len(columns))
@@ -115,8 +113,7 @@ func formatMegabits(bits int64) string {
 	return formatDecimal(float64(bits)/1e6, 2)
 }
 
-// formatDecimal is f with at most that many digits after the point, and no more than
-// it needs.
+// formatDecimal formats f with at most digits decimals and without trailing zeros.
 func formatDecimal(f float64, digits int) string {
 	s := strconv.FormatFloat(f, 'f', digits, 64)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")

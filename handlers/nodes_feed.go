@@ -12,11 +12,12 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// facetsEvery is how often the counts beside the filters are drawn at most.
+// facetsEvery is the minimum interval between two drawings of the counts beside the
+// filters.
 const facetsEvery = 500 * time.Millisecond
 
-// nodesStream is the address of the events of exactly these rows, with what it
-// takes to draw them as the page did.
+// nodesStream returns the stream URL of a list with exactly these rows and their
+// columns.
 func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 	v := f.Values()
 	v.Set("page", "nodes")
@@ -27,8 +28,7 @@ func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 	return "/events?" + v.Encode()
 }
 
-// nodesFeed is what a page of the node list hears of; v is the query of
-// nodesStream.
+// nodesFeed returns the page stream of the node list. v is the query of nodesStream.
 func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
@@ -57,7 +57,7 @@ func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 		}
 		return parts, err
 	}
-	// A run tells of its progress far less often than of its nodes.
+	// A run publishes its progress far less often than its nodes.
 	f.wants = func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged }
 	old := false
 	f.again = func() bool { return old }
@@ -72,11 +72,11 @@ func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 	return f, nil
 }
 
-// firstStream is the address of the events of a node list without nodes.
+// firstStream is the stream URL of a node list without nodes.
 const firstStream = "/events?page=first"
 
-// firstFeed is what a page of the node list hears of while there is no node: that
-// there are some.
+// firstFeed returns the page stream of a node list without nodes, which waits for the
+// first node.
 func (h *Handlers) firstFeed() *pageStream {
 	return &pageStream{
 		every: time.Second,
@@ -91,8 +91,8 @@ func (h *Handlers) firstFeed() *pageStream {
 	}
 }
 
-// nodeRows draws rows of the node list as they are now, in one query: the same
-// row as on the page, to be swapped in. A node that is gone takes its row away.
+// nodeRows draws the current rows of the node list in one query, to be swapped in. The
+// rows of deleted nodes are removed.
 func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts []templ.Component, gone []int64, err error) {
 	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
@@ -116,8 +116,7 @@ func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts
 	return parts, gone, nil
 }
 
-// nodeStream is the address of the events of one node's page, which shows that
-// part of its past.
+// nodeStream returns the stream URL of a node page with that part of its history.
 func nodeStream(id int64, at past) string {
 	v := at.queryValues()
 	v.Set("page", "node")
@@ -125,7 +124,7 @@ func nodeStream(id int64, at past) string {
 	return "/events?" + v.Encode()
 }
 
-// nodeFeed is what the page of a node hears of; v is the query of nodeStream.
+// nodeFeed returns the page stream of a node page. v is the query of nodeStream.
 func (h *Handlers) nodeFeed(v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {

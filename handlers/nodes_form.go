@@ -11,10 +11,11 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// suggestions is how many values in use a field of the form offers.
+// suggestions is the maximum number of existing values that a field of the form
+// suggests.
 const suggestions = 100
 
-// readNode reads what was typed into the form of a node.
+// readNode returns the values of the form of a node.
 func readNode(form url.Values) connexa.NodeInput {
 	in := connexa.NodeInput{
 		Address: form.Get("address"), Port: form.Get("port"), Login: form.Get("login"), Password: form.Get("password"),
@@ -26,7 +27,7 @@ func readNode(form url.Values) connexa.NodeInput {
 	return in
 }
 
-// inputOf is a node as the form shows it: without its password.
+// inputOf returns a node as the form shows it, without its password.
 func inputOf(n *connexa.Node) connexa.NodeInput {
 	in := connexa.NodeInput{
 		Address: n.Address, Port: strconv.Itoa(n.Port), Login: n.Login, Tags: strings.Join(n.Tags, ", "),
@@ -38,7 +39,7 @@ func inputOf(n *connexa.Node) connexa.NodeInput {
 	return in
 }
 
-// suggestions adds to the form the values in use.
+// suggestions adds the existing values to the form.
 func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
 	facets, err := h.nodes.Facets(ctx)
 	if err != nil {
@@ -59,12 +60,12 @@ func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
 	return nil
 }
 
-// nodeForm draws the form: as a page, or to htmx alone.
+// nodeForm draws the form: a page, or only the form for htmx.
 func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, f views.NodeForm) error {
 	if err := h.suggestions(r.Context(), &f); err != nil {
 		return err
 	}
-	f.Input.Password = "" // a page never carries one, not even one just typed
+	f.Input.Password = "" // a page never contains a password, not even one that was just typed
 	if isHTMX(r) {
 		return h.renderStatus(w, r, status, views.NodeFormPart(f))
 	}

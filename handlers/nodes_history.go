@@ -20,9 +20,9 @@ var sumsHeader = []string{
 	"latency_ms", "latency_min_ms", "latency_max_ms", "down_mbps", "down_min_mbps", "down_max_mbps", "up_mbps", "up_min_mbps", "up_max_mbps",
 }
 
-// exportHistory answers GET /nodes/{id}/history.csv with every row of a node's
-// history, the oldest first; with tier=hour or tier=day, with what the probes of
-// each hour or day (UTC) came to.
+// exportHistory answers GET /nodes/{id}/history.csv with all rows of a node's history,
+// the oldest first. With tier=hour or tier=day it sends the sums of each hour or day
+// (UTC).
 func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -58,8 +58,8 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// historyName is the name of the file; an address has no characters that a
-// header would have to be careful with.
+// historyName returns the file name. An address contains no character that needs
+// quoting in a header.
 func historyName(n *connexa.Node, tier connexa.Tier) string {
 	return fmt.Sprintf("%s-%d-%s.csv", n.Address, n.Port, tier)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// listNodes answers GET /nodes: the whole page, or the list alone when htmx asks
-// for another part of it.
+// listNodes answers GET /nodes: the whole page, or only the list when htmx requests
+// another part of it.
 func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 	q, err := h.listQuery(w, r)
 	if err != nil {
@@ -28,7 +28,7 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 	}
 	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
 	pg.Nodes = v.List.Fleet
-	pg.Stream = "" // the list has its own, of the rows that it drew
+	pg.Stream = "" // the list has a stream of its own for its rows
 	return h.renderPage(w, r, views.NodesPage(pg, v))
 }
 
@@ -46,7 +46,7 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 		return views.Nodes{}, err
 	}
 	fleet := facets.Total
-	if facets.Old { // an empty fleet must not look like a full one, or the other way round
+	if facets.Old { // an empty fleet must not look full, and a full one not empty
 		if fleet, err = h.nodes.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
 			return views.Nodes{}, err
 		}
@@ -71,7 +71,7 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	return v, nil
 }
 
-// rowsOf adds to nodes whether they are being tested, and their last latencies.
+// rowsOf adds to nodes their live jobs, last latencies and services.
 func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.NodeRow, error) {
 	testing, err := h.runs.Testing(ctx, idsOf(nodes))
 	if err != nil {
@@ -103,7 +103,7 @@ func idsOf(nodes []connexa.Node) []int64 {
 	return ids
 }
 
-// measuredSpeed says whether the list shows a column of speeds.
+// measuredSpeed reports whether the list shows speeds.
 func measuredSpeed(nodes []connexa.Node) bool {
 	return slices.ContainsFunc(nodes, func(n connexa.Node) bool { return n.Last.DownBits > 0 })
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// listQuery reads which page of the node list is asked for. A size in the
-// address becomes the reader's preference, so that it need not be in all others.
+// listQuery returns the query of the node list. A page size in the URL is stored in the
+// preferences, so that other URLs need not carry it.
 func (h *Handlers) listQuery(w http.ResponseWriter, r *http.Request) (connexa.ListQuery, error) {
 	v := r.URL.Query()
 	f, err := connexa.ParseFilter(v)
@@ -30,9 +30,9 @@ func (h *Handlers) listQuery(w http.ResponseWriter, r *http.Request) (connexa.Li
 	return q, nil
 }
 
-// selectionOf reads what an act is meant for: the nodes of "id" and "ids" (a
-// list with commas), or with "all" those that the filter in the same form picks.
-// Nothing selected is Invalid.
+// selectionOf returns the selection in a form: the nodes of "id" and "ids"
+// (comma-separated), or with "all" those of the filter in the same form. An empty
+// selection is Invalid.
 func selectionOf(form url.Values) (connexa.Selection, error) {
 	if form.Get("all") == "1" {
 		f, err := connexa.ParseFilter(form)
@@ -61,7 +61,7 @@ func selectionOf(form url.Values) (connexa.Selection, error) {
 	return s, nil
 }
 
-// selectionValues are s as a form carries it; selectionOf reads them back.
+// selectionValues returns the form values of s, the inverse of selectionOf.
 func selectionValues(s connexa.Selection) url.Values {
 	if s.All {
 		v := s.Filter.Values()

@@ -7,8 +7,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// revealPassword answers GET /nodes/{id}/password, behind the password prompt:
-// to htmx with the password alone, to a browser with a page around it.
+// revealPassword answers GET /nodes/{id}/password, after a recent authentication: only
+// the password for htmx, otherwise a page.
 func (h *Handlers) revealPassword(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {

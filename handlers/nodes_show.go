@@ -12,17 +12,16 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// past says which part of a node's past its page shows.
+// past selects the part of a node's history that its page shows.
 type past struct {
 	period        connexa.Period
-	before, after int64 // a page of its history begins or ends at this row; zeros: the first page
+	before, after int64 // the history page ends or begins at this row; zeros mean the first page
 }
 
-// usualPeriod is what a node's page shows of the past by itself.
+// usualPeriod is the default period of a node page.
 const usualPeriod = connexa.LastWeek
 
-// readPast reads what past.values wrote; what makes no sense is as if it were
-// not there.
+// readPast is the inverse of past.queryValues. It ignores invalid values.
 func readPast(v url.Values) past {
 	row := func(name string) int64 {
 		n, err := strconv.ParseInt(v.Get(name), 10, 64)
@@ -52,7 +51,7 @@ func (p past) queryValues() url.Values {
 	return v
 }
 
-// historyURL is the address of the page of a node with that part of its past.
+// historyURL returns the URL of a node page with that part of its history.
 func (p past) historyURL(id int64) string {
 	at := "/nodes/" + strconv.FormatInt(id, 10)
 	if q := p.queryValues().Encode(); q != "" {
@@ -61,8 +60,8 @@ func (p past) historyURL(id int64) string {
 	return at
 }
 
-// showNode answers GET /nodes/{id}: the whole page, or its content when htmx asks
-// for another part of the node's past.
+// showNode answers GET /nodes/{id}: the whole page, or only its content when htmx
+// requests another part of the history.
 func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -76,7 +75,7 @@ func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) error {
 		return h.renderFragment(w, r, views.NodeLive(v))
 	}
 	pg := h.layoutData(w, r, connexa.T("node.page", v.Node.Address), views.NavNodes)
-	pg.Stream, pg.Charts = "", true // the content has its own
+	pg.Stream, pg.Charts = "", true // the content has a stream of its own
 	return h.renderPage(w, r, views.NodePage(pg, v))
 }
 
@@ -109,7 +108,7 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 	if err := h.addService(ctx, &v); err != nil {
 		return views.Node{}, err
 	}
-	if !s.Node.Last.At.IsZero() { // else the last one was of another server or login
+	if !s.Node.Last.At.IsZero() { // otherwise the last probe was of another server or login
 		if v.Speed, err = h.history.LastSpeed(ctx, id); err != nil {
 			return views.Node{}, err
 		}

@@ -13,14 +13,14 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// preferences are what a browser wants, kept in a cookie of its own: they must
-// not cost a write to the database, and hold before the login.
+// preferences are the settings of a browser. They are in a cookie of their own, so that
+// they need no write to the database and apply before the login.
 type preferences struct {
-	Lang    string        `json:"lang,omitempty"`    // empty: what the browser asks for
-	Theme   string        `json:"theme,omitempty"`   // "light", "dark"; empty: as the system has it
-	Size    int           `json:"size,omitempty"`    // rows a page of the node list; zero: the usual
-	Columns []string      `json:"columns,omitempty"` // of the node list; nil: the usual
-	Flash   []views.Toast `json:"flash,omitempty"`   // to be shown once, on the next page
+	Lang    string        `json:"lang,omitempty"`    // empty means the language of the browser
+	Theme   string        `json:"theme,omitempty"`   // "light" or "dark"; empty means that of the system
+	Size    int           `json:"size,omitempty"`    // rows per page of the node list; zero means the default
+	Columns []string      `json:"columns,omitempty"` // of the node list; nil means the default
+	Flash   []views.Toast `json:"flash,omitempty"`   // shown once, on the next page
 }
 
 const (
@@ -39,8 +39,8 @@ func (h *Handlers) newPreferences(sign, encrypt []byte) *sessions.CookieStore {
 	return s
 }
 
-// readPreferences returns those of the browser that asks. A cookie that does not
-// open is none.
+// readPreferences returns the preferences of the browser. An invalid cookie counts as
+// none.
 func (h *Handlers) readPreferences(r *http.Request) preferences {
 	s, _ := h.prefs.Get(r, h.cookieName("preferences"))
 	var p preferences
@@ -52,8 +52,8 @@ func (h *Handlers) readPreferences(r *http.Request) preferences {
 	return p
 }
 
-// savePreference changes the preferences of the browser. It must come before the first
-// byte of the answer.
+// savePreference changes the preferences of the browser. It must be called before the
+// answer begins.
 func (h *Handlers) savePreference(w http.ResponseWriter, r *http.Request, change func(*preferences)) {
 	p := h.readPreferences(r)
 	change(&p)
@@ -65,13 +65,13 @@ func (h *Handlers) savePreference(w http.ResponseWriter, r *http.Request, change
 	name := h.cookieName("preferences")
 	s, _ := h.prefs.Get(r, name)
 	s.Values[preferencesKey] = string(text)
-	dropCookie(w, name) // a second change within a request replaces the first
+	dropCookie(w, name) // a later change in the same request replaces an earlier one
 	if err := s.Save(r, w); err != nil {
 		h.log.Warn("write preferences", "err", err)
 	}
 }
 
-// dropCookie takes a cookie out of an answer that has not gone out yet.
+// dropCookie removes a cookie from an answer that has not begun.
 func dropCookie(w http.ResponseWriter, name string) {
 	const header = "Set-Cookie"
 	w.Header()[header] = slices.DeleteFunc(w.Header()[header], func(line string) bool {
@@ -82,12 +82,12 @@ func dropCookie(w http.ResponseWriter, name string) {
 	}
 }
 
-// addFlash keeps good news for the next page that this browser draws.
+// addFlash stores a success message for the next page of this browser.
 func (h *Handlers) addFlash(w http.ResponseWriter, r *http.Request, t connexa.Text) {
 	h.flashTone(w, r, views.ToneGood, t)
 }
 
-// flashTone is flash for news of any tone.
+// flashTone is addFlash with a tone.
 func (h *Handlers) flashTone(w http.ResponseWriter, r *http.Request, tone views.Tone, t connexa.Text) {
 	h.savePreference(w, r, func(p *preferences) {
 		p.Flash = append(p.Flash, views.Toast{Tone: tone, Text: t})
@@ -95,7 +95,7 @@ func (h *Handlers) flashTone(w http.ResponseWriter, r *http.Request, tone views.
 	})
 }
 
-// takeFlashes takes the toasts that wait for a page.
+// takeFlashes returns and removes the stored messages.
 func (h *Handlers) takeFlashes(w http.ResponseWriter, r *http.Request) []views.Toast {
 	waiting := h.readPreferences(r).Flash
 	if len(waiting) > 0 {
@@ -104,9 +104,9 @@ func (h *Handlers) takeFlashes(w http.ResponseWriter, r *http.Request) []views.T
 	return waiting
 }
 
-// withPrinter puts the reader's language and time zone into the context: the
-// language from the preferences or the browser, the zone from a cookie that the
-// page's script writes.
+// withPrinter adds a printer for the reader's language and time zone to the context.
+// The language comes from the preferences or the browser, the zone from a cookie that
+// the page's script writes.
 func (h *Handlers) withPrinter(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		lang, ok := i18n.ParseLang(h.readPreferences(r).Lang)
@@ -121,7 +121,8 @@ func (h *Handlers) withPrinter(next http.Handler) http.Handler {
 	})
 }
 
-// savePreferences takes the language and the theme, also before the login.
+// savePreferences answers POST /preferences: the language and the theme, also before
+// the login.
 func (h *Handlers) savePreferences(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err

@@ -14,11 +14,11 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// profileType is what programs know .ovpn files by.
+// profileType is the media type of .ovpn files.
 const profileType = "application/x-openvpn-profile"
 
-// profileFiles answers GET /profiles/{id}/files, behind the password prompt: the
-// file of a profile for one node, or a zip of those for several.
+// profileFiles answers GET /profiles/{id}/files, after a recent authentication: the
+// file of a profile for one node, or a zip for several.
 func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -55,8 +55,8 @@ func (h *Handlers) profileFiles(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// zipFiles puts files into one. Two nodes may have one address, and names in a zip
-// differ.
+// zipFiles puts files into a zip. It numbers equal names, because two nodes may have
+// one address.
 func zipFiles(files []app.ProfileFile) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -89,13 +89,12 @@ func (h *Handlers) writeAttachment(w http.ResponseWriter, name, kind string, bod
 	}
 }
 
-// profileByLink answers GET /profile, where a one-time link leads: with a form into
-// which the script puts the token of the link, or a person does. The token comes here
-// in a body alone.
+// profileByLink answers GET /profile, the target of a one-time link, with a form for
+// the token. The page's script fills it in from the fragment of the URL, so that the
+// token is sent only in a body.
 func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery != "" {
-		// A link of an earlier version: its token stands in the logs of whatever the
-		// request has passed.
+		// A link of an earlier version, whose token is in the logs of all proxies on the way.
 		return connexa.Errorf(connexa.NotFound, "profile.link.old")
 	}
 	if !h.vpns.Exits() {
@@ -104,12 +103,12 @@ func (h *Handlers) profileByLink(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.TakeProfilePage(h.layoutData(w, r, connexa.T("profile.take.title"), views.NavNone)))
 }
 
-// takeProfile answers POST /profile: the file, once.
+// takeProfile answers POST /profile with the file, once.
 func (h *Handlers) takeProfile(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	_, token, found := strings.Cut(r.PostForm.Get("token"), "#") // the whole link will do
+	_, token, found := strings.Cut(r.PostForm.Get("token"), "#") // accept the whole link, too
 	if !found {
 		token = r.PostForm.Get("token")
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// listProfiles answers GET /profiles: every profile, and the form that makes one.
+// listProfiles answers GET /profiles with all profiles and the form of a new one.
 func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	values := map[string]string{"user": r.URL.Query().Get("user")}
 	return h.profilesView(w, r, http.StatusOK, views.ProfileForm{Values: values})
@@ -34,8 +34,7 @@ func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status i
 	return h.renderStatus(w, r, status, views.ProfilesPage(h.layoutData(w, r, connexa.T("profiles.title"), views.NavServices), v))
 }
 
-// wantedNode is the node for which a profile is wanted, as the page before said;
-// zero: it did not.
+// wantedNode returns the node that the user wants a profile for, or zero.
 func wantedNode(r *http.Request) int64 {
 	id, err := strconv.ParseInt(r.URL.Query().Get("node"), 10, 64)
 	if err != nil || id < 0 {
@@ -81,7 +80,7 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) error {
 	return h.done(w, r, connexa.T("profile.made"), to)
 }
 
-// lastMoment is the end of a day in the panel's zone.
+// lastMoment returns the end of a day in the panel's zone.
 func lastMoment(day string, zone *time.Location) (time.Time, error) {
 	t, err := time.ParseInLocation(time.DateOnly, day, zone)
 	if err != nil {

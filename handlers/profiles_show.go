@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// showProfile answers GET /profiles/{id}: what can be done with a profile.
+// showProfile answers GET /profiles/{id} with a profile and its files.
 func (h *Handlers) showProfile(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.profileView(r)
 	if err != nil {
@@ -47,7 +47,7 @@ func (h *Handlers) profileView(r *http.Request) (v views.ProfilePage, err error)
 	return v, nil
 }
 
-// vpnHost is the address that clients of OpenVPN exits are told.
+// vpnHost returns the address of the OpenVPN exits for clients.
 func (h *Handlers) vpnHost(r *http.Request) (host string, elsewhere bool, err error) {
 	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
@@ -57,7 +57,7 @@ func (h *Handlers) vpnHost(r *http.Request) (host string, elsewhere bool, err er
 	return h.asReached(r, host), elsewhere, nil
 }
 
-// fileHost is vpnHost for a file, which is of no use without an address to go to.
+// fileHost is vpnHost for a file, which needs a specific address.
 func (h *Handlers) fileHost(r *http.Request) (string, error) {
 	host, _, err := h.vpnHost(r)
 	if err != nil {
@@ -69,7 +69,7 @@ func (h *Handlers) fileHost(r *http.Request) (string, error) {
 	return host, nil
 }
 
-// revokeProfile answers POST /profiles/{id}/revoke: at first with the question.
+// revokeProfile answers POST /profiles/{id}/revoke, first with a question.
 func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.profileView(r)
 	if err == nil {
@@ -87,7 +87,7 @@ func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) error {
 	return h.done(w, r, connexa.T("profile.revoked.now", v.Label), "/profiles")
 }
 
-// deleteProfile answers POST /profiles/{id}/delete: at first with the question.
+// deleteProfile answers POST /profiles/{id}/delete, first with a question.
 func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.profileView(r)
 	if err == nil {
@@ -105,8 +105,8 @@ func (h *Handlers) deleteProfile(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, "/profiles")
 }
 
-// linkProfile answers POST /profiles/{id}/link, behind the password prompt: a link
-// that downloads the file for one node once. The page shows it this once.
+// linkProfile answers POST /profiles/{id}/link, after a recent authentication, with a
+// link that downloads the file for one node once. The link is shown only on this page.
 func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Link = base + "/profile#" + token // a fragment is sent to no server, and stands in no log
+	v.Link = base + "/profile#" + token // browsers do not send a fragment to servers, so it is in no log
 	v.LinkUntil, v.Picked = until, map[int64]bool{node: true}
 	return h.renderPage(w, r, views.ProfileFilesPage(h.layoutData(w, r, connexa.T("profile.page", v.Label), views.NavServices), v))
 }

@@ -14,8 +14,8 @@ func (h *Handlers) reauthPage(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.Reauth(h.layoutData(w, r, connexa.T("reauth.title"), views.NavNone), form))
 }
 
-// confirmPassword takes the password once more and lets the session see secrets for a
-// while.
+// confirmPassword answers POST /reauth. With the correct password the session may see
+// secrets for provedFor.
 func (h *Handlers) confirmPassword(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -32,8 +32,8 @@ func (h *Handlers) confirmPassword(w http.ResponseWriter, r *http.Request) error
 	return h.redirectTo(w, r, form.Next)
 }
 
-// markAuthenticated checks the password of the account and remembers in the session, which goes on
-// under a new token, that it was entered now.
+// markAuthenticated checks the password of the account and stores the time in the
+// session, which continues under a new token.
 func (h *Handlers) markAuthenticated(r *http.Request, password connexa.Secret) error {
 	ctx := r.Context()
 	if err := h.accounts.Reauth(ctx, accountOf(ctx).id, password); err != nil {
@@ -46,9 +46,9 @@ func (h *Handlers) markAuthenticated(r *http.Request, password connexa.Secret) e
 	return nil
 }
 
-// withProof returns the context of a form that may need a proof: with one if the
-// password was entered a short while ago, or stands in the form as "own_password".
-// A wrong password is a complaint at that field.
+// withProof returns the context of a form that may need a proof. The context has one
+// after a recent authentication, or if the form has the password in "own_password". A
+// wrong password is an error at that field.
 func (h *Handlers) withProof(w http.ResponseWriter, r *http.Request) (context.Context, error) {
 	ctx := r.Context()
 	if own := r.PostForm.Get("own_password"); own != "" {

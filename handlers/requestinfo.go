@@ -12,10 +12,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/conns"
 )
 
-// requestInfo is what is known about a request beside the request itself. The guard
-// adds who it was, for the log line.
+// requestInfo holds facts about a request. The guard adds the account for the log.
 type requestInfo struct {
-	address string // of the person, not of a proxy between
+	address string // of the client, not of a proxy
 	account string
 }
 
@@ -36,9 +35,9 @@ func (h *Handlers) withVisit(next http.Handler) http.Handler {
 	})
 }
 
-// clientAddress is the address that the request came from. When that is a
-// trusted proxy, it is the last address in X-Forwarded-For that is not one: what
-// stands before it anybody may have written.
+// clientAddress returns the address of the client. If the peer is a trusted proxy, it
+// is the last address in X-Forwarded-For that is not a trusted proxy; earlier ones can
+// be forged.
 func clientAddress(r *http.Request, trusted []netip.Prefix) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -63,7 +62,7 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) string {
 	return at.String()
 }
 
-// clientNetwork is what counts as one client; see conns.Network.
+// clientNetwork returns the network that counts as one client; see conns.Network.
 func clientNetwork(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {

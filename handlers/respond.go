@@ -82,7 +82,7 @@ func (h *Handlers) done(w http.ResponseWriter, r *http.Request, message connexa.
 }
 
 // doneInPlace ends a form whose effect the page shows through its stream: htmx gets
-// message as a toast, a browser what done answers.
+// message as a toast, other browsers the answer of done.
 func (h *Handlers) doneInPlace(w http.ResponseWriter, r *http.Request, tone views.Tone, message connexa.Text, to string) error {
 	if isHTMX(r) {
 		return h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: tone, Text: message}))
@@ -131,14 +131,14 @@ func (h *Handlers) renderError(w http.ResponseWriter, r *http.Request, err error
 	h.renderMessage(w, r, code, text)
 }
 
-// Codes that only HTTP knows.
+// Codes that exist only in HTTP.
 const (
 	tooLarge   connexa.Code = "too_large"
 	tooLate    connexa.Code = "too_late"    // the request did not arrive in time
-	readerLeft connexa.Code = "reader_left" // nobody reads the answer
+	readerLeft connexa.Code = "reader_left" // the client closed the request
 )
 
-// statusLeft is what the log has of an answer that nobody reads, as nginx has it.
+// statusLeft is the logged status of a request that the client closed, as in nginx.
 const statusLeft = 499
 
 func statusOf(code connexa.Code) int {

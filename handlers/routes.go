@@ -6,8 +6,8 @@ import (
 	"github.com/connexa-panel/connexa/static"
 )
 
-// Routes returns the whole panel: every address, one line each. The word before
-// a pattern says who may come and how long it may take; see guards.go.
+// Routes returns the handler of the whole panel: one line per path. The method before a
+// pattern says who may call it and how long it may take; see guards.go.
 func (h *Handlers) Routes() http.Handler { return h.middleware(h.registerRoutes().mux) }
 
 func (h *Handlers) registerRoutes() *guards {
@@ -22,7 +22,7 @@ func (h *Handlers) registerRoutes() *guards {
 	a.optionalAuth("POST /login", h.logIn)
 	a.optionalAuth("POST /preferences", h.savePreferences)
 
-	// The person.
+	// The account.
 	a.authenticated("POST /logout", h.logOut)
 	a.authenticated("GET /reauth", h.reauthPage)
 	a.authenticated("POST /reauth", h.confirmPassword)

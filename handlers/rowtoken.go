@@ -9,12 +9,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// maxRows is how many rows one page draws and its stream follows at most.
+// maxRows is the maximum number of rows of a page and its stream.
 const maxRows = 200
 
-// encodeRows packs the ids of the rows that a page drew into a token for the
-// address of its stream: sorted, the differences as varints, base64url. A page of
-// neighbours takes a byte or two a row.
+// encodeRows encodes the ids of the rows of a page as a token for the URL of its
+// stream: sorted, the differences as varints, in base64url. Neighbouring ids take one
+// or two bytes each.
 func encodeRows(ids []int64) string {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
@@ -28,8 +28,8 @@ func encodeRows(ids []int64) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeRows is the inverse of encodeRows. The empty token names no row; one
-// that encodeRows did not make, or with more than maxRows rows, is Invalid.
+// decodeRows is the inverse of encodeRows. The empty token has no rows. A malformed
+// token, or one with more than maxRows rows, is Invalid.
 func decodeRows(token string) ([]int64, error) {
 	bad := connexa.Errorf(connexa.Invalid, "error.rows")
 	if len(token) > base64.RawURLEncoding.EncodedLen(maxRows*binary.MaxVarintLen64) {

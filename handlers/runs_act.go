@@ -32,8 +32,8 @@ func (h *Handlers) resumeRun(w http.ResponseWriter, r *http.Request) error {
 	return h.doneInPlace(w, r, views.ToneGood, connexa.T("run.resumed.toast"), runPath(id))
 }
 
-// decideRun answers POST /runs/{id}/decide/{answer}: the admin's answer to the
-// question that the run shows.
+// decideRun answers POST /runs/{id}/decide/{answer}: the answer to the question that
+// the run shows.
 func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -58,8 +58,8 @@ func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) error {
 	return h.doneInPlace(w, r, views.ToneGood, connexa.T("run.resumed.toast"), runPath(id))
 }
 
-// retryRun answers POST /runs/{id}/retry: all that did not end well, or with
-// `mark` and `cause` the nodes of one group.
+// retryRun answers POST /runs/{id}/retry: all jobs with a bad result, or with `mark`
+// and `cause` the nodes of one group.
 func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -86,7 +86,7 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) error {
 	return h.runStarted(w, r, run)
 }
 
-// groupOf is a group of a run as a form or an address names it.
+// groupOf returns the group of a run that a form or a URL names.
 func groupOf(mark, cause string) ([]connexa.Result, *connexa.Cause) {
 	c := connexa.Cause(cause)
 	return []connexa.Result{connexa.Result(mark)}, &c

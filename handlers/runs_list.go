@@ -8,10 +8,11 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// runsSize is how many runs a page lists.
+// runsSize is the number of runs per page.
 const runsSize = 50
 
-// listRuns answers GET /runs: those of people, or with by=monitor the others.
+// listRuns answers GET /runs with the runs of users, or with by=monitor those of the
+// monitor.
 func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) error {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	if err != nil {

@@ -28,7 +28,7 @@ func (h *Handlers) showRun(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.RunPage(pg, v))
 }
 
-// runView is a run as its page shows it.
+// runView returns a run as its page shows it.
 func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 	run, groups, err := h.runs.Run(ctx, id)
 	if err != nil {
@@ -36,7 +36,7 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 	}
 	v := views.Run{Run: run, Bar: h.runBar(run), Answers: answersTo(run)}
 	for _, g := range groups {
-		if g.Result == connexa.ResultNone { // still to come; the progress says how many
+		if g.Result == connexa.ResultNone { // unfinished jobs; the progress counts them
 			continue
 		}
 		group := views.RunGroup{RunGroup: g, Nodes: likeGroup(g)}
@@ -55,8 +55,8 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 	return v, err
 }
 
-// likeGroup is the address of the node list with the nodes whose last probe ended
-// like those of g; empty where no filter says so.
+// likeGroup returns the URL of the node list with the nodes whose last probe ended like
+// those of g, or "" if no filter selects them.
 func likeGroup(g connexa.RunGroup) string {
 	f := connexa.Filter{Reached: []connexa.Step{g.Reached}}
 	switch {
@@ -71,7 +71,7 @@ func likeGroup(g connexa.RunGroup) string {
 	return views.NodesURL(connexa.ListQuery{Filter: f})
 }
 
-// answersTo are the buttons under a run's question.
+// answersTo returns the buttons under a run's question.
 func answersTo(run connexa.Run) []views.Action {
 	if !run.State.Live() {
 		return nil
@@ -90,11 +90,10 @@ func answersTo(run connexa.Run) []views.Action {
 	return nil
 }
 
-// groupsEvery is how often the groups of a run that goes on are counted anew at
-// most.
+// groupsEvery is the minimum interval between two counts of the groups of a live run.
 const groupsEvery = time.Second
 
-// runFeed is what the page of a run hears of.
+// runFeed returns the page stream of a run page.
 func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
@@ -116,8 +115,8 @@ func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*pageStream, erro
 	}, nil
 }
 
-// runsFeed is what the list of runs hears of: the rows of those that go on. It
-// is small, so it is drawn whole.
+// runsFeed returns the page stream of the list of runs: the rows of live runs. It draws
+// all of them, because they are few.
 func (h *Handlers) runsFeed() *pageStream {
 	return &pageStream{
 		every: groupsEvery,

@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// startRun answers POST /runs: `kind`, and a selection as selectionOf reads it.
+// startRun answers POST /runs with `kind` and a selection as read by selectionOf.
 func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) error {
 	s, err := formSelection(r)
 	if err != nil {
@@ -25,8 +25,8 @@ func (h *Handlers) startRun(w http.ResponseWriter, r *http.Request) error {
 	return h.runStarted(w, r, run)
 }
 
-// runStarted shows the run: a browser goes to its page, htmx stays where it is,
-// for the bar is on every page.
+// runStarted answers for a started run: a browser goes to its page; htmx stays, because
+// the bar is on every page.
 func (h *Handlers) runStarted(w http.ResponseWriter, r *http.Request, run connexa.Run) error {
 	if !isHTMX(r) {
 		return h.redirectTo(w, r, runPath(run.ID))
@@ -34,7 +34,7 @@ func (h *Handlers) runStarted(w http.ResponseWriter, r *http.Request, run connex
 	return h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: views.ToneGood, Text: connexa.T("run.started", run.Total)}))
 }
 
-// selectionLabel names a selection in a run's title.
+// selectionLabel names a selection in the title of a run.
 func selectionLabel(s connexa.Selection) connexa.Text {
 	switch {
 	case !s.All:

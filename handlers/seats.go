@@ -8,13 +8,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Bounds of the streams that are open at once: of everybody, of one session and of
-// one client address. A session is a browser; each of its tabs has one stream.
+// Limits of concurrent streams: in total, per session and per client network. A session
+// is a browser; each of its tabs has one stream.
 const (
 	mostStreams        = 1000
 	streamsPerSession  = 64
 	streamsPerAddress  = 256
-	streamAgainSeconds = "30" // when a browser that was refused may come again
+	streamAgainSeconds = "30" // when a refused browser may retry
 )
 
 // streamLimiter counts the open streams. The zero value is ready to use.
@@ -25,8 +25,8 @@ type streamLimiter struct {
 	byAddress map[string]int
 }
 
-// acquire takes a place, which leave gives back. The error is TooSoon when the session
-// or the address has as many streams as it may, and Busy when all places are taken.
+// acquire takes a slot, which leave releases. The error is TooSoon if the session or
+// the address has its maximum of streams, and Busy if all slots are taken.
 func (s *streamLimiter) acquire(session connexa.Secret, address string) (leave func(), err error) {
 	address = clientNetwork(address)
 	s.mu.Lock()
@@ -58,16 +58,16 @@ func (s *streamLimiter) acquire(session connexa.Secret, address string) (leave f
 	}, nil
 }
 
-// countStreams is how many streams are open.
+// countStreams returns the number of open streams.
 func (s *streamLimiter) countStreams() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
 }
 
-// refuseStream answers a stream that gets no place. The status is an error, so that
-// the script of the page waits ever longer before it asks again, and Retry-After
-// half a minute at least. There is nothing to swap: each try would leave a toast.
+// refuseStream answers a refused stream. The error status makes the page's script
+// increase its delay, and Retry-After is at least half a minute. There is no fragment
+// to swap, because each attempt would leave a toast.
 func (h *Handlers) refuseStream(w http.ResponseWriter, r *http.Request, err error) {
 	h.log.Warn("stream refused", "peer", visitOf(r.Context()).address, "err", err)
 	w.Header().Set("Retry-After", streamAgainSeconds)

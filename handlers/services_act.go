@@ -24,8 +24,8 @@ func (h *Handlers) retryService(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, nodePath(id))
 }
 
-// retryServices answers POST /services/retry with a selection: those of its
-// services that are down try again, and that needs no question.
+// retryServices answers POST /services/retry with a selection: its services that are
+// down retry now. It needs no confirmation.
 func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) error {
 	s, err := formSelection(r)
 	var n int
@@ -38,8 +38,8 @@ func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) error {
 	return h.doneInPlace(w, r, views.ToneInfo, connexa.T("services.retried.many", n), afterServices(r))
 }
 
-// reachService answers POST /nodes/{id}/service/reach: which destinations beside
-// the public ones the service of a node lets through.
+// reachService answers POST /nodes/{id}/service/reach: the non-public destinations that
+// the service of a node allows.
 func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -53,7 +53,7 @@ func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) error {
 
 func nodePath(id int64) string { return fmt.Sprintf("/nodes/%d", id) }
 
-// addService adds to the page of a node its service and what that moved.
+// addService adds the service of a node and its traffic to the node page.
 func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
 	if v.Serves = h.services.Serves(); !v.Serves {
 		return nil

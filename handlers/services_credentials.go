@@ -7,9 +7,9 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// serviceCredentials answers GET /nodes/{id}/service/credentials, behind the password
-// prompt: how programs use the proxy of a node. htmx gets a dialog, a browser a
-// page.
+// serviceCredentials answers GET /nodes/{id}/service/credentials, after a recent
+// authentication, with the address and credentials of a node's proxy: a dialog for
+// htmx, otherwise a page.
 func (h *Handlers) serviceCredentials(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
@@ -53,9 +53,9 @@ func credentialsOf(s connexa.ServiceRow, n connexa.Node, host string, password c
 	}
 }
 
-// clientHost is the address that clients are told. Where services listen on all
-// addresses and nothing was said about clients, it is the one by which this
-// browser reached the panel.
+// clientHost returns the address of the services for clients. If services listen on all
+// addresses and no address for clients is set, it is the one that this browser used to
+// reach the panel.
 func (h *Handlers) clientHost(r *http.Request) (host string, elsewhere bool, err error) {
 	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {

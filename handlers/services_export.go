@@ -11,9 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// exportServices answers GET /services/export with the services of the list, in
-// the shape that "format" names. The credentials are in it, so it stands behind
-// the password prompt.
+// exportServices answers GET /services/export with the services of the list in the
+// format "format". It contains credentials and requires a recent authentication.
 func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	shape, ok := serviceShapes[connexa.ServiceFormat(v.Get("format"))]
@@ -62,14 +61,14 @@ func (h *Handlers) exportServices(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// exportedService is a service with what it takes to use it.
+// exportedService is a service with its node and credentials.
 type exportedService struct {
 	views.ServiceCredentials
 	node    connexa.Node
 	service connexa.ServiceRow
 }
 
-// nodeLabel names a service in the lists of other programs, where names must differ.
+// nodeLabel returns a unique name of a service for the lists of other programs.
 func (s exportedService) nodeLabel() string {
 	label := s.node.HostPort() + " " + s.node.Login
 	if s.node.Country != "" {
@@ -78,7 +77,7 @@ func (s exportedService) nodeLabel() string {
 	return label
 }
 
-// serviceShape is how a list of services is written.
+// serviceShape is a file format of a list of services.
 type serviceShape struct {
 	name, kind string // of the file
 	write      func([]exportedService) ([]byte, error)
@@ -123,8 +122,8 @@ func servicesCSV(list []exportedService) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// clashProvider is a proxy provider of mihomo and Clash. A JSON text is a YAML
-// one too, which spares us the quoting rules of the latter.
+// clashProvider returns a proxy provider of mihomo and Clash. It is JSON, which is also
+// valid YAML, so that it needs no YAML quoting.
 func clashProvider(list []exportedService) ([]byte, error) {
 	type proxy struct {
 		Name     string `json:"name"`
@@ -147,8 +146,8 @@ func clashProvider(list []exportedService) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// singBoxOutbounds is a configuration of sing-box that holds outbounds alone, to
-// be merged with one's own.
+// singBoxOutbounds returns a sing-box configuration that contains only outbounds, to be
+// merged with another one.
 func singBoxOutbounds(list []exportedService) ([]byte, error) {
 	type outbound struct {
 		Type     string `json:"type"`

@@ -14,11 +14,11 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// servicesEvery is how often the states of services are counted for a page at
-// most, and how soon a rate that has ended is gone from it.
+// servicesEvery is the minimum interval between two counts of the states, and the time
+// after which an ended rate disappears.
 const servicesEvery = 2 * time.Second
 
-// servicesStream is the address of the events of exactly these services.
+// servicesStream returns the stream URL of a list with exactly these services.
 func servicesStream(l serviceList, nodes []int64) string {
 	v := l.filter.Values()
 	v.Set("page", "services")
@@ -29,7 +29,7 @@ func servicesStream(l serviceList, nodes []int64) string {
 	return "/events?" + v.Encode()
 }
 
-// servicesFeed is what the page of services hears of; v is the query of
+// servicesFeed returns the page stream of the services page. v is the query of
 // servicesStream.
 func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
@@ -60,7 +60,7 @@ func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 	f.wants = func(e connexa.Event) bool {
 		return e.Topic == connexa.ServiceChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.PanelChanged
 	}
-	moving := map[int64]bool{} // rows that were drawn with a rate; no event tells of its end
+	moving := map[int64]bool{} // rows that were drawn with a rate; no event is published when traffic stops
 	f.again = func() bool { return len(moving) > 0 }
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
 		v, err := h.servicesView(ctx, l)
@@ -81,8 +81,8 @@ func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 			}
 		}
 		maps.DeleteFunc(moving, func(id int64, _ bool) bool { return !slices.Contains(shown, id) })
-		slices.Sort(shown)             // as those of the token are
-		if !slices.Equal(shown, ids) { // the page asks for the list once more, and opens another stream with it
+		slices.Sort(shown)             // ids is sorted, too
+		if !slices.Equal(shown, ids) { // the page requests the list again, which opens another stream
 			parts = append(parts, views.ServicesAgain(views.ServicesURL(l.filter, l.page)))
 		}
 		return parts, nil
@@ -90,7 +90,7 @@ func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 	return f, nil
 }
 
-// serviceLines are services of the list as they are now.
+// serviceLines returns the current lines of services.
 func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.ServiceLine, error) {
 	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
@@ -117,7 +117,7 @@ func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.Servi
 	return rows, nil
 }
 
-// servicesOf are the services of nodes; one that never had any is not among them.
+// servicesOf returns the services of nodes. Nodes that never had one are missing.
 func (h *Handlers) servicesOf(ctx context.Context, ids []int64) (map[int64]connexa.ServiceRow, error) {
 	if !h.services.Serves() || len(ids) == 0 {
 		return nil, nil

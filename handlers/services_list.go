@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// servicesSize is how many services are on a page.
+// servicesSize is the number of services per page.
 const servicesSize = 100
 
 // serviceList says which services are listed.
@@ -32,8 +32,8 @@ func readServiceList(v url.Values) (serviceList, error) {
 	return l, err
 }
 
-// listServices answers GET /services: the whole page, or the list alone when htmx
-// asks for another part of it.
+// listServices answers GET /services: the whole page, or only the list when htmx
+// requests another part of it.
 func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) error {
 	l, err := readServiceList(r.URL.Query())
 	if err != nil {
@@ -50,7 +50,7 @@ func (h *Handlers) listServices(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("services.title"), views.NavServices)
-	pg.Stream = "" // the list has its own, of the rows that it drew
+	pg.Stream = "" // the list has a stream of its own for its rows
 	return h.renderPage(w, r, views.ServicesPage(pg, v))
 }
 
@@ -103,7 +103,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 	return v, nil
 }
 
-// serviceTags are the tags of the nodes whose services run, the most frequent
+// serviceTags returns the tags of the nodes with running services, the most frequent
 // first.
 func (h *Handlers) serviceTags(ctx context.Context) ([]connexa.Facet, error) {
 	all, err := h.services.RunningServices(ctx, connexa.ServiceFilter{})

@@ -14,8 +14,8 @@ func (h *Handlers) saveServiceSettings(w http.ResponseWriter, r *http.Request) e
 	return saveForm(h, w, r, readServiceSettings, h.settings.ChangeServiceSettings, "/settings#services")
 }
 
-// readServiceSettings reads the form. What is no number becomes one that is out
-// of every bound, so that it is complained about.
+// readServiceSettings returns the values of the form. An invalid number becomes -1,
+// which is out of all bounds, so that its field gets an error.
 func readServiceSettings(f url.Values) connexa.ServiceSettings {
 	port := func(name string) int {
 		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))

@@ -11,14 +11,14 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// startServices answers POST /services/start with a selection. One node, named by
-// its id, is started at once. For any other selection the first answer is a
-// question with the count, and "yes" to that starts.
+// startServices answers POST /services/start with a selection. One node, named by its
+// id, is started at once. Any other selection is first answered with a question and the
+// count.
 func (h *Handlers) startServices(w http.ResponseWriter, r *http.Request) error {
 	return h.switchServices(w, r, true)
 }
 
-// stopServices is startServices the other way.
+// stopServices stops services. It is otherwise like startServices.
 func (h *Handlers) stopServices(w http.ResponseWriter, r *http.Request) error {
 	return h.switchServices(w, r, false)
 }
@@ -38,7 +38,7 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 	if !start {
 		act, said, none = h.services.StopServices, "services.stopped", "services.stop.none"
 	}
-	// Half an act is what nobody asked for: it goes on when the reader leaves.
+	// A cancelled request must not leave half an act.
 	n, err := act(context.WithoutCancel(r.Context()), s, shown)
 	switch {
 	case connexa.TextOf(err).Key == "service.changed":
@@ -47,14 +47,14 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 		return err
 	case n == 0:
 		return connexa.Errorf(connexa.Conflict, none, shown)
-	case r.PostForm.Has("back"): // the answer to a question leads back to the page under it
+	case r.PostForm.Has("back"): // an answered question returns to its page
 		return h.done(w, r, connexa.T(said, n), afterServices(r))
 	}
 	return h.doneInPlace(w, r, views.ToneGood, connexa.T(said, n), afterServices(r))
 }
 
-// askServices asks before services are started or stopped; why says why it asks
-// again.
+// askServices asks for confirmation before services are started or stopped. why is the
+// reason for asking again. Optional.
 func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa.Selection, start bool, why error) error {
 	plan, err := h.services.PlanServices(r.Context(), s)
 	switch {
@@ -79,7 +79,8 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 	return h.askConfirm(w, r, status, c, connexa.T("services.title"), views.NavServices)
 }
 
-// afterServices is where an act on services leads: to the page that it came from.
+// afterServices returns the next page after an act on services: the page that it came
+// from.
 func afterServices(r *http.Request) string {
 	from := r.PostForm.Get("back")
 	if from == "" {

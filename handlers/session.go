@@ -16,22 +16,22 @@ import (
 )
 
 const (
-	sessionLife = 7 * 24 * time.Hour // the store ends it earlier when nobody comes
+	sessionLife = 7 * 24 * time.Hour // the store ends idle sessions earlier
 	provedFor   = 15 * time.Minute
 	aliveEvery  = 3 * time.Second
 )
 
-// What a session holds.
+// Keys of a session.
 const (
 	keyAccount = "user"   // int64
 	keyName    = "name"   // string
-	keyProved  = "proved" // int64, Unix time: when the password was entered again
+	keyProved  = "proved" // int64, Unix time of the last entry of the password
 
-	keyMustChange = "must_change" // bool: the password was made up, and opens nothing but the page to change it
+	keyMustChange = "must_change" // bool: the password was generated and must be changed first
 )
 
 func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
-	// Not scs.New, which starts a goroutine for a store that nobody uses.
+	// scs.New would start a goroutine for a store that is not used.
 	m := &scs.SessionManager{Store: store, Lifetime: sessionLife, Codec: scs.GobCodec{}, ErrorFunc: h.renderError}
 	m.Cookie = scs.SessionCookie{
 		Name: h.cookieName("connexa"), Path: "/", Persist: true,
@@ -40,7 +40,8 @@ func (h *Handlers) newLogin(store scs.CtxStore) *scs.SessionManager {
 	return m
 }
 
-// requireLogin lets through who is logged in and shows the others the login.
+// requireLogin passes on the requests of logged-in accounts and sends others to the
+// login page.
 func (h *Handlers) requireLogin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, ok := h.identifyAccount(r.Context())
@@ -55,10 +56,11 @@ func (h *Handlers) requireLogin(next http.Handler) http.Handler {
 	})
 }
 
-// withoutPassword are the pages for who still has to choose a password.
+// withoutPassword are the paths that are open to an account that must change its
+// password.
 var withoutPassword = map[string]bool{"/password": true, "/logout": true}
 
-// identifyAccount adds to ctx, which carries a session, whose it is.
+// identifyAccount adds the account of the session in ctx to ctx.
 func (h *Handlers) identifyAccount(ctx context.Context) (context.Context, bool) {
 	p := account{id: h.login.GetInt64(ctx, keyAccount), name: h.login.GetString(ctx, keyName)}
 	if p.id == 0 {
@@ -71,8 +73,8 @@ func (h *Handlers) identifyAccount(ctx context.Context) (context.Context, bool) 
 	return app.WithActor(ctx, p.name, v.address), true
 }
 
-// streamGuard is guard for a stream. The context of next ends within seconds of
-// the session: ended here, ended elsewhere, or over.
+// streamGuard is requireLogin for a stream. The context of next ends within seconds of
+// the session, whether it is ended here or elsewhere, or expires.
 func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var token string
@@ -102,20 +104,20 @@ func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 
 type sessionKey struct{}
 
-// sessionOf is the token of the session that a stream belongs to.
+// sessionOf returns the token of the session that a stream belongs to.
 func sessionOf(ctx context.Context) connexa.Secret {
 	token, _ := ctx.Value(sessionKey{}).(connexa.Secret)
 	return token
 }
 
-// sessionWatches are the sessions that have streams: one look at a session serves all of its
-// streams. The zero value is ready to use.
+// sessionWatches watches the sessions that have streams, with one watch per session.
+// The zero value is ready to use.
 type sessionWatches struct {
 	mu   sync.Mutex
 	list map[connexa.Secret]*watched
 }
 
-// watched is one session that is looked at.
+// watched is one watched session.
 type watched struct {
 	streams map[int]context.CancelFunc
 	next    int
@@ -123,9 +125,9 @@ type watched struct {
 	done    chan struct{}
 }
 
-// addWatch has end called when watch, which is called once for all streams of a session, says
-// that the session is over. The caller calls the returned function when its stream
-// has ended; the last one waits for the watch.
+// addWatch calls end when the session has ended. watch blocks until then; it runs once
+// for all streams of a session. The caller must call remove when its stream has ended;
+// the last call waits for watch.
 func (s *sessionWatches) addWatch(token connexa.Secret, end context.CancelFunc, watch func(context.Context, connexa.Secret)) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +151,7 @@ func (s *sessionWatches) addWatch(token connexa.Secret, end context.CancelFunc, 
 	return func() { s.removeWatch(token, w, id) }
 }
 
-// endSession ends all streams of a session that is over. One that comes after that is looked
-// at by a watch of its own.
+// endSession ends all streams of an ended session. A later stream gets a new watch.
 func (s *sessionWatches) endSession(token connexa.Secret, w *watched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,8 +177,8 @@ func (s *sessionWatches) removeWatch(token connexa.Secret, w *watched, id int) {
 	}
 }
 
-// watchSession returns when the session is over or ctx is. A database that does not
-// answer proves nothing.
+// watchSession returns when the session has ended or ctx is done. An error of the
+// database does not end it.
 func (h *Handlers) watchSession(ctx context.Context, token connexa.Secret) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
@@ -196,20 +197,20 @@ func (h *Handlers) watchSession(ctx context.Context, token connexa.Secret) {
 	}
 }
 
-// sessionToken is the session's, as the browser has it.
+// sessionToken returns the token of the session.
 func (h *Handlers) sessionToken(r *http.Request) connexa.Secret {
 	return connexa.Secret(h.login.Token(r.Context()))
 }
 
-// recentlyProved reports whether the password was entered again in this session
-// within the last 15 minutes.
+// recentlyProved reports whether the password was entered in this session within the
+// last 15 minutes.
 func (h *Handlers) recentlyProved(ctx context.Context) bool {
 	since := h.now().Sub(time.Unix(h.login.GetInt64(ctx, keyProved), 0))
 	return since >= 0 && since < provedFor
 }
 
-// recentlyAuthenticated is recentlyProved. When that is false, it has answered with the way to
-// the prompt, which leads back here.
+// recentlyAuthenticated is recentlyProved. If it returns false, it has answered with a
+// redirect to the prompt, which leads back here.
 func (h *Handlers) recentlyAuthenticated(w http.ResponseWriter, r *http.Request) bool {
 	if h.recentlyProved(r.Context()) {
 		return true
@@ -222,15 +223,15 @@ func (h *Handlers) toLogin(w http.ResponseWriter, r *http.Request) {
 	h.askPassword(w, r, "/login", http.StatusUnauthorized)
 }
 
-// askPassword sends the browser to a prompt that leads back to where it is. A script
-// cannot be redirected to a page: it gets the status, and htmx the address.
+// askPassword sends the browser to a prompt that leads back to the current page. A
+// script cannot be redirected to a page: it gets the status, and htmx the URL.
 func (h *Handlers) askPassword(w http.ResponseWriter, r *http.Request, prompt string, status int) {
 	next := r.URL.RequestURI()
 	switch {
 	case isHTMX(r) || isStream(r):
 		next = r.Header.Get("HX-Current-URL")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		next = r.Referer() // the page with the form: what was sent cannot be sent again
+		next = r.Referer() // the page with the form, because the posted form cannot be sent again
 	}
 	to := prompt
 	if next = pageAfter(ownPath(next, r.Host)); next != "/" {
@@ -250,8 +251,8 @@ func isStream(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 
-// localPath returns s when it is a path of this site, and "/" for anything that
-// a browser might take for another.
+// localPath returns s if it is a path of this site, otherwise "/". It also rejects
+// paths that browsers may take for another site.
 func localPath(s string) string {
 	if len(s) > 2000 || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.ContainsAny(s, "\\\t\r\n") {
 		return "/"
@@ -263,8 +264,8 @@ func localPath(s string) string {
 	return u.RequestURI()
 }
 
-// pageAfter is where a prompt leads once it was answered: s, unless that is
-// elsewhere or a prompt itself.
+// pageAfter returns the page after a prompt: s, unless it is on another site or a
+// prompt itself.
 func pageAfter(s string) string {
 	s = localPath(s)
 	path, _, _ := strings.Cut(s, "?")
@@ -275,7 +276,7 @@ func pageAfter(s string) string {
 	return s
 }
 
-// ownPath is localPath for what may be a whole address of this site.
+// ownPath is localPath for a path or a whole URL of this site.
 func ownPath(s, host string) string {
 	u, err := url.Parse(s)
 	if err != nil {

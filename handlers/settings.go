@@ -28,8 +28,7 @@ func (h *Handlers) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	return saveForm(h, w, r, readSettings, h.settings.ChangeSettings, "/settings")
 }
 
-// saveForm saves what was typed into one of the forms of the settings, and leads
-// back to it.
+// saveForm saves one of the forms of the settings and redirects back to it.
 func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read func(url.Values) T, change func(context.Context, T) error, back string) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -58,8 +57,7 @@ func (h *Handlers) renderSettingsError(w http.ResponseWriter, r *http.Request, e
 	})
 }
 
-// typedSettings is the page of the settings with what was typed into one of its
-// forms.
+// typedSettings returns the settings page with the posted values of one of its forms.
 func (h *Handlers) typedSettings(r *http.Request) (views.SettingsPage, error) {
 	s, err := h.settings.CurrentSettings(r.Context())
 	if err != nil {
@@ -72,11 +70,11 @@ func (h *Handlers) typedSettings(r *http.Request) (views.SettingsPage, error) {
 	}
 	values := vm.Values
 	switch {
-	case r.PostForm.Has("speed_mode"): // the other form of the page
+	case r.PostForm.Has("speed_mode"): // the speed form
 		values = vm.Speed.Values
-	case r.PostForm.Has("service_listen"): // and the third
+	case r.PostForm.Has("service_listen"): // the services form
 		values = vm.Service.Values
-	case r.PostForm.Has("monitor_ping_minutes"): // and the fourth
+	case r.PostForm.Has("monitor_ping_minutes"): // the monitor form
 		values = vm.Monitor.Values
 	}
 	for name := range values {
@@ -85,8 +83,8 @@ func (h *Handlers) typedSettings(r *http.Request) (views.SettingsPage, error) {
 	return vm, nil
 }
 
-// readSettings reads the form. What is no number becomes one that is out of
-// every bound, so that Check complains about it.
+// readSettings returns the values of the form. An invalid number becomes -1, which is
+// out of all bounds, so that its field gets an error.
 func readSettings(f url.Values) connexa.Settings {
 	number := func(name string) int {
 		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
@@ -110,7 +108,7 @@ func readSettings(f url.Values) connexa.Settings {
 	}
 }
 
-// confirmKey takes the word of the admin that a copy of the key is kept.
+// confirmKey answers POST /settings/key: the admin confirms having a copy of the key.
 func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) error {
 	if err := h.settings.ConfirmKey(r.Context()); err != nil {
 		return err

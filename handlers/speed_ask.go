@@ -14,9 +14,9 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// askSpeed asks what must be known before a run with speed tests begins: what to
-// measure against, when nothing was chosen yet, and whether what many of them
-// cost is meant. asked reports whether it has answered.
+// askSpeed asks the questions before a run with speed tests: for an endpoint if there
+// is none, and for confirmation of the cost of many tests. asked reports whether it has
+// answered.
 func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, s connexa.Selection) (asked bool, err error) {
 	if !app.Measures(kind) {
 		return false, nil
@@ -32,7 +32,7 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 	form := selectionValues(s)
 	form.Set("kind", string(kind))
 	switch {
-	case n == 0: // StartRun has words for it
+	case n == 0: // StartRun returns the error
 		return false, nil
 	case plan.Endpoints == 0:
 		f := views.EndpointForm{Run: views.HiddenOf(form)}
@@ -43,8 +43,8 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 	return false, nil
 }
 
-// askCost says what speed tests of n nodes cost, and asks whether they are meant.
-// The answer goes to url, with the form.
+// askCost asks for confirmation of the cost of speed tests of n nodes. The form is
+// posted to the URL to.
 func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.RunKind, n int, to string, form url.Values) error {
 	plan, err := h.speedPlan(r.Context(), kind, n)
 	if err != nil {
@@ -54,8 +54,8 @@ func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.
 	return h.askEndpoint(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.layoutData(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
 }
 
-// askEndpoint answers with a question: to htmx as a dialog, whatever it meant to swap,
-// to a browser as a page.
+// askEndpoint answers with a question: a dialog for htmx, regardless of its target,
+// otherwise a page.
 func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) error {
 	if !isHTMX(r) {
 		return h.renderPage(w, r, page)
@@ -65,7 +65,7 @@ func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, p
 	}))
 }
 
-// speedPlan is what speed tests of n nodes would cost, as pages show it.
+// speedPlan returns the cost of speed tests of n nodes as pages show it.
 func (h *Handlers) speedPlan(ctx context.Context, kind connexa.RunKind, n int) (views.SpeedPlan, error) {
 	p, err := h.speed.PlanSpeed(ctx, n)
 	if err != nil {

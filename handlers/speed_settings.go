@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// speedSetup is the part of the settings page about speed tests.
+// speedSetup returns the speed part of the settings page.
 func (h *Handlers) speedSetup(ctx context.Context) (views.SpeedSetup, error) {
 	p, err := h.speed.SpeedSetup(ctx)
 	if err != nil {
@@ -29,8 +29,8 @@ func (h *Handlers) saveSpeedSettings(w http.ResponseWriter, r *http.Request) err
 	return saveForm(h, w, r, readSpeedSettings, h.speed.ChangeSpeedSettings, "/settings#speed")
 }
 
-// readSpeedSettings reads the form. What is no number becomes one that is out of
-// every bound, so that it is complained about.
+// readSpeedSettings returns the values of the form. An invalid number becomes -1, which
+// is out of all bounds, so that its field gets an error.
 func readSpeedSettings(f url.Values) connexa.SpeedSettings {
 	number := func(name string) int {
 		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
@@ -50,7 +50,7 @@ func readSpeedSettings(f url.Values) connexa.SpeedSettings {
 	}
 }
 
-// endpointOf reads the endpoint that a form names.
+// endpointOf returns the endpoint that a form names.
 func endpointOf(f url.Values) connexa.Endpoint {
 	return connexa.Endpoint{
 		Kind: connexa.EndpointKind(f.Get("endpoint_kind")), URL: f.Get("endpoint_url"), UpURL: f.Get("endpoint_up_url"),
@@ -63,8 +63,8 @@ func (h *Handlers) newEndpoint(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavSettings), views.EndpointForm{}))
 }
 
-// addEndpoint answers POST /speed/endpoints. With a run in the same form, that
-// goes on.
+// addEndpoint answers POST /speed/endpoints. If the form also has a run, it starts the
+// run.
 func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -100,7 +100,8 @@ func (h *Handlers) renderEndpointError(w http.ResponseWriter, r *http.Request, e
 	})
 }
 
-// testEndpoint answers POST /speed/endpoints/test: a look without a tunnel.
+// testEndpoint answers POST /speed/endpoints/test: a brief measurement without a
+// tunnel.
 func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (h *Handlers) preferEndpoint(w http.ResponseWriter, r *http.Request) error 
 	return h.endpointAct(w, r, h.speed.PreferEndpoint)
 }
 
-// removeEndpoint answers POST /speed/endpoints/remove: at first with the question.
+// removeEndpoint answers POST /speed/endpoints/remove, first with a question.
 func (h *Handlers) removeEndpoint(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err

@@ -11,33 +11,33 @@ import (
 )
 
 const (
-	pingEvery   = 20 * time.Second // a page that hears nothing for 45 s says so
+	pingEvery   = 20 * time.Second // the page reports a lost connection after 45 s without data
 	writeWithin = 10 * time.Second
 )
 
-// stream is one open text/event-stream answer. It belongs to one goroutine.
+// stream is an open text/event-stream answer. It must be used by one goroutine.
 type stream struct {
 	w   http.ResponseWriter
 	rc  *http.ResponseController
 	buf bytes.Buffer
 }
 
-// openStream begins the answer, so that the page knows that it is connected.
+// openStream begins the answer, which tells the page that it is connected.
 func openStream(w http.ResponseWriter) (*stream, error) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold the stream back
+	h.Set("X-Accel-Buffering", "no") // otherwise nginx buffers the stream
 	s := &stream{w: w, rc: http.NewResponseController(w)}
-	// The server's ReadTimeout would end the request under the stream.
+	// The server's ReadTimeout would end the request.
 	if err := s.rc.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("open a stream: %w", err)
 	}
 	return s, s.sendPing()
 }
 
-// send renders the components as one message. It has no name: htmx swaps only
-// unnamed ones.
+// send renders the components as one unnamed message, because htmx swaps only unnamed
+// ones.
 func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
 	var page bytes.Buffer
 	for _, c := range parts {
@@ -45,7 +45,7 @@ func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
 			return fmt.Errorf("render a message: %w", err)
 		}
 	}
-	// Every line needs its own data field. A lone CR would end one too.
+	// Each line needs its own data field. A lone CR also ends a line.
 	for line := range bytes.Lines(page.Bytes()) {
 		s.buf.WriteString("data: ")
 		for i, part := range bytes.Split(bytes.TrimRight(line, "\r\n"), []byte{'\r'}) {
@@ -60,18 +60,18 @@ func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
 	return s.flush()
 }
 
-// sendEvent sends a message that htmx does not swap but gives to scripts.
+// sendEvent sends a named message, which htmx does not swap but passes to scripts.
 func (s *stream) sendEvent(name, data string) error {
 	fmt.Fprintf(&s.buf, "event: %s\ndata: %s\n\n", name, data)
 	return s.flush()
 }
 
-// sendPing keeps proxies from closing an idle stream, and tells the page that it is
-// live: as an event, because scripts do not see comments.
+// sendPing keeps proxies from closing an idle stream and tells the page that the stream
+// is live. It is an event, because scripts cannot see comments.
 func (s *stream) sendPing() error { return s.sendEvent("ping", "") }
 
-// flush writes what was gathered. The server's WriteTimeout would end a stream,
-// so each write gets a deadline of its own; a reader that is slower has gone.
+// flush writes the buffered messages. Each write has a deadline of its own, because the
+// server's WriteTimeout would end the stream. A reader that misses it counts as gone.
 func (s *stream) flush() error {
 	defer s.buf.Reset()
 	if err := s.rc.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// switchVPN answers POST /nodes/{id}/vpn: the OpenVPN exit of a node on or off, and
-// how it is to be.
+// switchVPN answers POST /nodes/{id}/vpn: it switches the OpenVPN exit of a node and
+// sets its protocol.
 func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
@@ -60,7 +60,7 @@ func (h *Handlers) disconnectVPN(w http.ResponseWriter, r *http.Request) error {
 	return h.doneInPlace(w, r, views.ToneInfo, connexa.T("vpn.disconnected"), nodePath(id)+"#vpn")
 }
 
-// addVPN adds to the page of a node its OpenVPN exit.
+// addVPN adds the OpenVPN exit of a node to the node page.
 func (h *Handlers) addVPN(ctx context.Context, v *views.Node) error {
 	if !h.vpns.Exits() {
 		return nil
@@ -80,7 +80,7 @@ func (h *Handlers) addVPN(ctx context.Context, v *views.Node) error {
 	return nil
 }
 
-// vpnsOf are the OpenVPN exits of services, by node.
+// vpnsOf returns the OpenVPN exits of services, by node.
 func (h *Handlers) vpnsOf(ctx context.Context, ids []int64) (map[int64]*views.VPN, error) {
 	if !h.vpns.Exits() || len(ids) == 0 {
 		return nil, nil

@@ -12,10 +12,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// AdminName is the user that the first start makes.
+// AdminName is the account that the first start creates.
 const AdminName = "admin"
 
-// Bounds of what is typed at a login, in bytes. Passwords of old panels may be long.
+// Limits of the input of a login, in bytes. Passwords of old panels may be long.
 const (
 	passwordLongest = 1024
 	nameLongest     = 128
@@ -36,8 +36,8 @@ type accountStore interface {
 	EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error)
 }
 
-// WaitError says that too many wrong passwords came, and how long nobody is
-// listened to. Its code is TooSoon.
+// WaitError says that too many wrong passwords were entered and how long further
+// attempts are refused. Its code is TooSoon.
 type WaitError struct {
 	Wait time.Duration
 }
@@ -48,7 +48,7 @@ func (e *WaitError) Unwrap() error {
 	return &connexa.Error{Code: connexa.TooSoon, Text: connexa.T("login.wait", e.Wait)}
 }
 
-// waitError rounds up to whole seconds: "wait 0 s" would be a riddle.
+// waitError rounds up to whole seconds, so that no message says "wait 0 s".
 func waitError(d time.Duration) error {
 	return &WaitError{Wait: (d + time.Second - 1).Truncate(time.Second)}
 }
@@ -70,9 +70,9 @@ func NewAccounts(env Env, store accountStore, notifier sender) *Accounts {
 	return &Accounts{env: env, store: store, notifier: notifier, passwords: newPasswords(usualCost)}
 }
 
-// FirstStart makes the user AdminName while there is no user at all. With an
-// empty password it makes one up and returns it, to be shown once; where mustChange is
-// set, that one has to be changed before anything else.
+// FirstStart creates the account AdminName if there is no account. For an empty
+// password it generates one and returns it, to be shown once; if mustChange is set,
+// that password must be changed before anything else.
 func (a *Accounts) FirstStart(ctx context.Context, password connexa.Secret, mustChange bool) (made bool, generated connexa.Secret, err error) {
 	some, err := a.store.HasAccounts(ctx)
 	if err != nil || some {
@@ -95,29 +95,29 @@ func (a *Accounts) FirstStart(ctx context.Context, password connexa.Secret, must
 	return true, generated, nil
 }
 
-// KnownBrowser is a browser that has logged in as a user before. The zero value is
-// any other.
+// KnownBrowser is a browser that has logged in to an account before. The zero value is
+// any other browser.
 type KnownBrowser struct {
 	ID         string
-	PasswordAt time.Time // when the password was made with which it logged in
+	PasswordAt time.Time // the time of the password that it logged in with
 }
 
-// Login checks a name and a password for the address in ctx. A browser that has
-// logged in as that user with this very password before has attempts of its own and a place
-// of its own in the queue, so that guesses from elsewhere cannot shut it out.
+// Login checks a name and a password for the address in ctx. A browser that has logged
+// in to the account with the current password has its own attempts and its own queue,
+// so that guesses from elsewhere cannot lock it out.
 //
 // The errors are Forbidden for a wrong pair, a *WaitError, and Busy.
 func (a *Accounts) Login(ctx context.Context, name string, password connexa.Secret, browser KnownBrowser) (connexa.Account, error) {
 	_, address := Actor(ctx)
 	name = strings.TrimSpace(name)
 	if len(name) > nameLongest || len(password) > passwordLongest {
-		name, password = "", "" // nobody's: as slow as any other guess, and counted like one
+		name, password = "", "" // of no account: as slow as any other guess, and counted like one
 	}
 	u, err := a.store.AccountByName(ctx, name)
 	if err != nil && connexa.CodeOf(err) != connexa.NotFound {
 		return connexa.Account{}, err
 	}
-	ctx = WithActor(ctx, u.Name, address) // empty for a stranger: people type passwords into the wrong field
+	ctx = WithActor(ctx, u.Name, address) // empty for an unknown name: people type passwords into the wrong field
 	try := attempt{from: strangerKeys(address), who: accountKey(name)}
 	if browser.ID != "" && u.ID != 0 && browser.PasswordAt.Equal(u.ChangedAt) {
 		try = attempt{who: "browser " + browser.ID, known: true}
@@ -131,20 +131,20 @@ func (a *Accounts) Login(ctx context.Context, name string, password connexa.Secr
 	return u, nil
 }
 
-// attempt is who tries a password. What a stranger does counts against the address and
-// the network, too; a known browser has nothing to do with its neighbours.
+// attempt says what an attempt at a password is counted against. Attempts of unknown
+// browsers also count against their address and network.
 type attempt struct {
 	from  []string
 	who   string
 	known bool
 }
 
-// verifyPassword checks the password of u, or wastes the same time when there is no u,
-// and keeps the limiter's books: where it came from, and who was tried.
+// verifyPassword checks the password of u, or takes the same time if u is the zero
+// account. It counts the attempt against the keys of try.
 func (a *Accounts) verifyPassword(ctx context.Context, u connexa.Account, password connexa.Secret, try attempt) error {
 	keys := append([]string{try.who}, try.from...)
 	if wait, first := a.limiter.beginTry(keys...); wait > 0 {
-		if first { // one row for each time of waiting: a flood must not fill the table
+		if first { // one row per wait, so that a flood does not fill the table
 			a.env.recordAct(ctx, connexa.ActLoginFailed, connexa.T("audit.login.wait", wait.Round(time.Second)))
 		}
 		return waitError(wait)
@@ -157,18 +157,17 @@ func (a *Accounts) verifyPassword(ctx context.Context, u connexa.Account, passwo
 	case !ok:
 		return connexa.Errorf(connexa.Forbidden, "login.wrong")
 	}
-	a.limiter.undoTry(try.from...) // an address may be many people
+	a.limiter.undoTry(try.from...) // many people may share an address
 	a.limiter.forgetKey(try.who)
 	return nil
 }
 
-// StartSession makes the session of a login that succeeded; token is what the
-// browser gets.
+// StartSession creates the session of a successful login. The browser gets token.
 func (a *Accounts) StartSession(ctx context.Context, token connexa.Secret, u connexa.Account, agent string) error {
 	_, address := Actor(ctx)
 	s := connexa.Session{AccountID: u.ID, Address: address, Agent: cutText(agent, 300)}
 	elsewhere, err := a.fromElsewhere(ctx, u.Name, address)
-	if err != nil { // who may come in is not kept out for the sake of a notice
+	if err != nil { // a missing notice must not prevent a login
 		a.env.Log.Error("compare the address of a login", "err", err)
 	}
 	if err := a.store.StartSession(ctx, token, s); err != nil {
@@ -181,26 +180,26 @@ func (a *Accounts) StartSession(ctx context.Context, token connexa.Secret, u con
 	return nil
 }
 
-// ContinueSession makes the row of a session that goes on under a new token: its person
-// has proven the password again.
+// ContinueSession creates the row of a session that continues under a new token, after
+// the password was entered again.
 func (a *Accounts) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
 	_, address := Actor(ctx)
 	return a.store.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cutText(agent, 300)})
 }
 
-// SessionAlive says whether the session with that token still counts.
+// SessionAlive reports whether the session with that token is valid.
 func (a *Accounts) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
 	return a.store.SessionAlive(ctx, token)
 }
 
-// Logout records that the person in ctx left; the session store forgets the
+// Logout records that the account in ctx logged out. The session store deletes the
 // session.
 func (a *Accounts) Logout(ctx context.Context) {
 	a.env.recordAct(ctx, connexa.ActLogout, connexa.Text{})
 }
 
-// Ready says whether the panel can serve: the database answers and somebody may
-// log in.
+// Ready returns an error unless the panel can serve: the database answers and has an
+// account.
 func (a *Accounts) Ready(ctx context.Context) error {
 	some, err := a.store.HasAccounts(ctx)
 	if err == nil && !some {
@@ -209,12 +208,12 @@ func (a *Accounts) Ready(ctx context.Context) error {
 	return err
 }
 
-// Account returns the user with that id.
+// Account returns the account with that id.
 func (a *Accounts) Account(ctx context.Context, id int64) (connexa.Account, error) {
 	return a.store.Account(ctx, id)
 }
 
-// Reauth checks the password of a person who is logged in, once more.
+// Reauth checks the password of a logged-in account again.
 func (a *Accounts) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
 	if err := a.repeatError(ctx, userID, password); err != nil {
 		return err
@@ -239,9 +238,9 @@ func (a *Accounts) repeatError(ctx context.Context, userID int64, password conne
 	return err
 }
 
-// ChangePassword gives a user a new password once the old one was proven, ends
-// all of the user's sessions but the one with that token, and returns how many.
-// FieldErrors name the fields "old", "new" and "repeat".
+// ChangePassword replaces the password of an account if old is correct, ends all of its
+// sessions except the one with that token, and returns their number. FieldErrors name
+// the fields "old", "new" and "repeat".
 func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
 	u, err := a.store.Account(ctx, userID)
 	if err != nil {
@@ -278,12 +277,12 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old,
 	return ended, nil
 }
 
-// Sessions lists a user's sessions; the one with the token current is marked.
+// Sessions lists the sessions of an account and marks the one with the token current.
 func (a *Accounts) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
 	return a.store.Sessions(ctx, userID, current)
 }
 
-// EndSession ends one session of a user.
+// EndSession ends one session of an account.
 func (a *Accounts) EndSession(ctx context.Context, userID, id int64) error {
 	if err := a.store.EndSession(ctx, userID, id); err != nil {
 		return err
@@ -292,8 +291,8 @@ func (a *Accounts) EndSession(ctx context.Context, userID, id int64) error {
 	return nil
 }
 
-// EndOtherSessions ends all sessions of a user but the one with the token keep,
-// and returns how many.
+// EndOtherSessions ends all sessions of an account except the one with the token keep,
+// and returns their number.
 func (a *Accounts) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (int, error) {
 	n, err := a.store.EndOtherSessions(ctx, userID, keep)
 	if err != nil || n == 0 {
@@ -303,8 +302,8 @@ func (a *Accounts) EndOtherSessions(ctx context.Context, userID int64, keep conn
 	return n, nil
 }
 
-// addressKey is what the limiter knows of an address. Whoever has one IPv6
-// address has the 64 bits below its network too.
+// addressKey is the key of an address in the limiter. An IPv6 address counts as its /64
+// network, which belongs to one host.
 func addressKey(address string) string {
 	if a, err := netip.ParseAddr(address); err == nil {
 		if a = a.Unmap().WithZone(""); a.Is6() {
@@ -316,8 +315,8 @@ func addressKey(address string) string {
 	return "address " + address
 }
 
-// networkKey is what the limiter knows of the network around an address: strangers
-// change addresses within it at no cost.
+// networkKey is the key of the network around an address in the limiter, because an
+// attacker can change addresses within it for free.
 func networkKey(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
@@ -331,12 +330,13 @@ func networkKey(address string) string {
 	return networkPrefix + p.String()
 }
 
-// strangerKeys are what the attempts of a stranger count against, beside the account.
+// strangerKeys are the keys that attempts of unknown browsers count against, besides
+// the account.
 func strangerKeys(address string) []string { return []string{addressKey(address), networkKey(address)} }
 
 func accountKey(name string) string { return "account " + strings.ToLower(name) }
 
-// cutText shortens s to n bytes, at the edge of a character.
+// cutText shortens s to n bytes at a character boundary.
 func cutText(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -347,9 +347,8 @@ func cutText(s string, n int) string {
 	return s[:n]
 }
 
-// fromElsewhere says whether a user logs in from an address that is new: none of
-// the earlier logins came from it, or from its IPv6 network. The first login of
-// all is no news.
+// fromElsewhere reports whether an account logs in from a new address: no earlier login
+// came from it or from its IPv6 network. The first login is not new.
 func (a *Accounts) fromElsewhere(ctx context.Context, user, address string) (bool, error) {
 	known, err := a.store.LoginAddresses(ctx, user)
 	if err != nil || len(known) == 0 {

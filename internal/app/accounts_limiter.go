@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// limiter makes guessing slow. Each key (an address, an account) has a few free
-// attempts; after them every attempt doubles the wait before the next.
+// limiter slows down guessing. Each key (an address, an account) has a few free
+// attempts; after them each attempt doubles the wait before the next.
 type limiter struct {
 	mu   sync.Mutex
 	keys map[string]*guesses
@@ -18,19 +18,18 @@ type guesses struct {
 	count   int
 	last    time.Time
 	earlier time.Time // the attempt before the last
-	told    bool      // a refusal since the last attempt was reported as the first one
+	told    bool      // a refusal since the last attempt was reported as the first
 }
 
-// nextAllowed is the time before which there is no further attempt.
+// nextAllowed is the earliest time of the next attempt.
 func (g *guesses) nextAllowed(free int) time.Time {
 	return g.last.Add(waitAfter(g.count - free + freeAttempts))
 }
 
-// networkPrefix marks the keys of whole networks, in which people are who have nothing
-// to do with each other.
+// networkPrefix marks the keys of networks, which unrelated people share.
 const networkPrefix = "network "
 
-// freeOf is how many attempts of a key have no wait behind them.
+// freeOf is the number of attempts of a key without a wait.
 func freeOf(key string) int {
 	if strings.HasPrefix(key, networkPrefix) {
 		return networkAttempts
@@ -46,7 +45,7 @@ const (
 	mostKeys        = 20_000        // about 3 MiB
 )
 
-// waitAfter is the wait that follows that many attempts in a row.
+// waitAfter is the wait after count attempts in a row.
 func waitAfter(count int) time.Duration {
 	if count < freeAttempts {
 		return 0
@@ -57,10 +56,10 @@ func waitAfter(count int) time.Duration {
 	return longestWait
 }
 
-// beginTry counts an attempt against every key, before its outcome is known, so
-// that a hundred at once are not a hundred first ones. When one of the keys has
-// to wait, nothing is counted and the wait is returned; first reports whether
-// nobody was refused on account of that key since its last attempt.
+// beginTry counts an attempt against each key before its outcome is known, so that
+// concurrent attempts are all counted. If a key has to wait, it counts nothing and
+// returns the wait; first reports whether this is the first refusal for that key since
+// its last attempt.
 func (l *limiter) beginTry(keys ...string) (wait time.Duration, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,8 +82,8 @@ func (l *limiter) beginTry(keys ...string) (wait time.Duration, first bool) {
 	return 0, false
 }
 
-// undoTry takes the last attempt back, which came to no verdict or to a good one:
-// the wait is again the one that the attempts before it left behind.
+// undoTry takes back the last attempt of each key, which succeeded or had no outcome.
+// The wait before that attempt applies again.
 func (l *limiter) undoTry(keys ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +95,7 @@ func (l *limiter) undoTry(keys ...string) {
 	}
 }
 
-// forgetKey clears keys: who knows the password has not been guessing.
+// forgetKey clears keys after the correct password.
 func (l *limiter) forgetKey(keys ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,8 +122,8 @@ func (l *limiter) getGuesses(key string, now time.Time) *guesses {
 	return g
 }
 
-// makeRoom drops what is forgotten and, where that is not enough, the keys with
-// the fewest attempts: a flood of new keys must not wash away an old grudge.
+// makeRoom drops expired keys and, if that is not enough, the keys with the fewest
+// attempts, so that a flood of new keys does not displace keys with many attempts.
 func (l *limiter) makeRoom(now time.Time) {
 	for least := 0; len(l.keys) >= mostKeys; least++ {
 		for k, g := range l.keys {

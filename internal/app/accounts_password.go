@@ -15,15 +15,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// cost is what one argon2id computation takes (RFC 9106).
+// cost is the cost of one argon2id computation (RFC 9106).
 type cost struct {
 	memory uint32 // KiB
 	passes uint32
 	lanes  uint8
 }
 
-// usualCost is that of new hashes: 19 MiB and two passes, the first choice of
-// OWASP for a machine with little memory. Old hashes name their own.
+// usualCost is the cost of new hashes: 19 MiB and two passes, the first choice of OWASP
+// for hosts with little memory. Stored hashes carry their own cost.
 var usualCost = cost{memory: 19 * 1024, passes: 2, lanes: 1}
 
 const (
@@ -33,7 +33,7 @@ const (
 
 var base64s = base64.RawStdEncoding.Strict()
 
-// phc is a password hash as the PHC string format writes it:
+// phc is a password hash in the PHC string format:
 // $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH.
 type phc struct {
 	cost
@@ -47,7 +47,7 @@ func (h phc) String() string {
 
 var errPHC = errors.New("not an argon2id hash in PHC form")
 
-// parsePHC reads a hash. Bounds keep a damaged row from asking for all memory.
+// parsePHC parses a hash. Its bounds keep a damaged row from taking all memory.
 func parsePHC(s string) (phc, error) {
 	f := strings.Split(s, "$")
 	if len(f) != 6 || f[0] != "" || f[1] != "argon2id" || f[2] != fmt.Sprintf("v=%d", argon2.Version) {
@@ -81,15 +81,15 @@ func (h phc) computeHash(password connexa.Secret) []byte {
 	return argon2.IDKey([]byte(password.Reveal()), h.salt, h.passes, h.memory, h.lanes, uint32(n))
 }
 
-// passwords hashes and compares, a few at a time: each computation holds
-// megabytes and a core, and anybody may ask for one. Who is known has a queue apart:
-// that of strangers may be full for as long as they please.
+// passwords hashes and compares passwords, a few at a time, because each computation
+// takes megabytes and a core and anybody may request one. Known browsers have their own
+// queue, because unknown ones can keep theirs full.
 type passwords struct {
 	cost             cost
 	strangers, known queue
 }
 
-// queue is a line of those who wait for a computation.
+// queue limits the computations of one kind of browser.
 type queue struct {
 	seats chan struct{} // working or waiting
 	desks chan struct{} // working
@@ -100,7 +100,7 @@ func newQueue(atOnce int) queue {
 }
 
 const (
-	hashesAtOnce      = 2 // of strangers
+	hashesAtOnce      = 2 // of unknown browsers
 	hashesAtOnceKnown = 1
 	hashesQueued      = 8
 	hashesWait        = 5 * time.Second
@@ -110,8 +110,8 @@ func newPasswords(c cost) *passwords {
 	return &passwords{cost: c, strangers: newQueue(hashesAtOnce), known: newQueue(hashesAtOnceKnown)}
 }
 
-// acquireSlot waits for a turn; with a full queue, or after a wait that no person
-// would sit through, the answer is Busy. The caller calls leave.
+// acquireSlot waits for a slot. If the queue is full or the wait too long for a person,
+// the error is Busy. The caller must call leave.
 func (p *passwords) acquireSlot(ctx context.Context, known bool) (leave func(), err error) {
 	q := p.strangers
 	if known {
@@ -138,7 +138,7 @@ func (p *passwords) acquireSlot(ctx context.Context, known bool) (leave func(), 
 }
 
 // hashPassword returns the PHC string of a password. known selects the queue of known
-// browsers in place of that of strangers.
+// browsers.
 func (p *passwords) hashPassword(ctx context.Context, password connexa.Secret, known bool) (string, error) {
 	leave, err := p.acquireSlot(ctx, known)
 	if err != nil {
@@ -151,8 +151,8 @@ func (p *passwords) hashPassword(ctx context.Context, password connexa.Secret, k
 	return h.String(), nil
 }
 
-// matchPassword says whether password is the one behind hash. For the hash "", that of
-// a user who does not exist, it does the same work and says no.
+// matchPassword reports whether hash is the hash of password. For the hash "" of a
+// missing account it takes the same time and returns false.
 func (p *passwords) matchPassword(ctx context.Context, hash string, password connexa.Secret, known bool) (bool, error) {
 	h := phc{cost: p.cost, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}
 	if hash == "" {
@@ -171,14 +171,14 @@ func (p *passwords) matchPassword(ctx context.Context, hash string, password con
 	return subtle.ConstantTimeCompare(h.computeHash(password), h.key) == 1 && hash != "", nil
 }
 
-// randomPassword has 20 letters and digits that are not mixed up when read
-// aloud, in groups of five: 98 bits.
+// randomPassword returns 20 letters and digits that are not confused when read aloud,
+// in groups of five: 98 bits.
 func randomPassword() connexa.Secret {
 	const alphabet = "abcdefghjkmnpqrstuvwxyz23456789" // 31
 	var b strings.Builder
 	for one := make([]byte, 1); b.Len() < 23; {
 		rand.Read(one)
-		if n := int(one[0]); n < 248 { // 8 × 31: no letter is likelier than another
+		if n := int(one[0]); n < 248 { // 8 × 31: all letters are equally likely
 			if b.Len()%6 == 5 {
 				b.WriteByte('-')
 			}

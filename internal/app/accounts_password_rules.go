@@ -12,23 +12,23 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Bounds of a password that a person chooses, in characters.
+// Bounds of a chosen password, in characters.
 const (
 	passwordShortest = 12
 	passwordMost     = 128
-	// Of five steps, 0 to 4; from this one on guessing takes more than 10^6 tries, which
-	// the limiter spreads over years.
+	// The minimum strength, from 0 to 4. Guessing takes more than 10^6 attempts from 2 on,
+	// which the limiter spreads over years.
 	passwordStrength = 2
-	passwordWords    = 2 // so many different words are no common password
-	// How many characters are judged at once: the time grows faster than their number,
-	// to ten seconds and more for 128 characters that stand for letters.
+	passwordWords    = 2 // different words that make a password uncommon
+	// The number of characters that are judged at once. The time grows faster than their
+	// number, to more than ten seconds for 128 characters that stand for letters.
 	passwordJudged = 32
 )
 
-// weakPassword says why a person must not choose a password; zero when they may. It
-// knows some 60,000 common passwords, words and names, and how people bend them.
-// Several different words are judged by their length alone: people choose them because
-// they are told to, and the estimate is unjust to short phrases.
+// weakPassword says why a password must not be chosen, or returns the zero Text. The
+// estimate knows about 60,000 common passwords, words and names and their usual
+// variants. A password of several different words is judged by its length only, because
+// the estimate underrates short phrases.
 func weakPassword(user string, password connexa.Secret) connexa.Text {
 	text := password.Reveal()
 	switch n := utf8.RuneCountInString(text); {
@@ -43,7 +43,7 @@ func weakPassword(user string, password connexa.Secret) connexa.Text {
 	case countWords(text, user, "connexa") >= passwordWords:
 		return connexa.Text{}
 	}
-	// What is typed with the wrong layout is no secret either.
+	// Text that is typed with the wrong layout is as weak as in the right one.
 	for _, as := range []string{text, latinKeys.Replace(strings.ToLower(text))} {
 		if tooSimple(as) || !slices.ContainsFunc(judgedParts(as), func(part string) bool { return isStrong(user, part) }) {
 			return connexa.T("field.password.common")
@@ -57,8 +57,8 @@ func isStrong(user, text string) bool {
 	return zxcvbn.PasswordStrength(text, append([]string{user}, localWords...)).Score >= passwordStrength
 }
 
-// judgedParts returns what is judged of a password: all of it, or its beginning and its
-// end. Whoever has to guess a strong part has to guess at least as long for the whole.
+// judgedParts returns the parts of a password that are judged: all of it, or its
+// beginning and its end. A password is at least as strong as its strongest part.
 func judgedParts(text string) []string {
 	r := []rune(text)
 	if len(r) <= passwordJudged {
@@ -67,8 +67,8 @@ func judgedParts(text string) []string {
 	return []string{string(r[:passwordJudged]), string(r[len(r)-passwordJudged:])}
 }
 
-// countWords counts the different words of a text, in any script, without those that
-// everybody would try. A word has at least three letters and ends before a capital.
+// countWords counts the different words of a text, in any script, except those in
+// without. A word has at least three letters and ends before a capital letter.
 func countWords(text string, without ...string) int {
 	var spaced strings.Builder
 	wasLower := false
@@ -94,7 +94,7 @@ func countWords(text string, without ...string) int {
 	return len(words)
 }
 
-// keyRows are keys, or letters, that stand beside each other.
+// keyRows are rows of adjacent keys or letters.
 var keyRows = []string{
 	"qwertyuiop", "asdfghjkl", "zxcvbnm", "abcdefghijklmnopqrstuvwxyz", "qazwsxedcrfvtgbyhnujmikolp",
 	"йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю", "абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "йфяцычувскамепинртгоь",
@@ -109,8 +109,8 @@ func isKeyRow(word string) bool {
 	})
 }
 
-// localWords are those that the English lists do not have: our own, and the Russian ones
-// that lead every list, in both layouts.
+// localWords are common passwords that the English lists lack: our own names, and the
+// most common Russian ones in both layouts.
 var localWords = func() []string {
 	words := []string{"connexa", "pptp", "panel"}
 	for _, w := range []string{"пароль", "привет", "админ", "администратор", "любовь", "солнышко", "россия", "москва", "наташа", "сервер", "доступ", "панель"} {
@@ -119,8 +119,8 @@ var localWords = func() []string {
 	return words
 }()
 
-// tooSimple says whether a password is a few characters, repeated or counted up: what
-// no list of Latin words knows.
+// tooSimple reports whether a password is a few repeated or consecutive characters,
+// which the word lists do not cover in other scripts.
 func tooSimple(text string) bool {
 	seen := map[rune]bool{}
 	news, last := 0, rune(-10)
@@ -134,7 +134,7 @@ func tooSimple(text string) bool {
 	return len(seen) < 5 || news < 5 || repeatsCharacter([]rune(text))
 }
 
-// repeatsCharacter says whether a text is a short one, several times.
+// repeatsCharacter reports whether a text is a shorter text repeated.
 func repeatsCharacter(text []rune) bool {
 	for unit := 1; unit < passwordShortest && unit <= len(text)/2; unit++ {
 		same := true
@@ -148,7 +148,8 @@ func repeatsCharacter(text []rune) bool {
 	return false
 }
 
-// latinKeys are the keys of a Russian keyboard on a Latin one.
+// latinKeys maps the letters of a Russian keyboard to the Latin letters of the same
+// keys.
 var latinKeys = func() *strings.Replacer {
 	russian, latin := []rune("йцукенгшщзхъфывапролджэячсмитьбюё"), []rune("qwertyuiop[]asdfghjkl;'zxcvbnm,.`")
 	pairs := make([]string, 0, 2*len(russian))
@@ -158,8 +159,8 @@ var latinKeys = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// HashNewPassword returns the hash of a password that somebody has chosen for a user,
-// or says why it is none.
+// HashNewPassword returns the hash of a chosen password for an account, or an error if
+// it is weak.
 func HashNewPassword(ctx context.Context, user string, password connexa.Secret) (string, error) {
 	if why := weakPassword(user, password); !why.IsZero() {
 		return "", &connexa.Error{Code: connexa.Invalid, Text: why}
@@ -167,7 +168,7 @@ func HashNewPassword(ctx context.Context, user string, password connexa.Secret) 
 	return newPasswords(usualCost).hashPassword(ctx, password, false)
 }
 
-// GeneratePassword makes a password up and returns it with its hash.
+// GeneratePassword returns a generated password and its hash.
 func GeneratePassword(ctx context.Context) (password connexa.Secret, hash string, err error) {
 	password = randomPassword()
 	hash, err = newPasswords(usualCost).hashPassword(ctx, password, false)

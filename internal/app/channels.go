@@ -17,7 +17,7 @@ type channelStore interface {
 
 // notifier sends to the channels.
 type notifier interface {
-	Check(address connexa.Secret) error // its errors for people are *connexa.Error
+	Check(address connexa.Secret) error // returns a *connexa.Error for an address that the user must correct
 	Test(ctx context.Context, c connexa.Channel) error
 	Wake()
 }
@@ -36,7 +36,7 @@ func NewChannels(env Env, store channelStore, notifier notifier) *Channels {
 	return &Channels{env: env, store: store, notifier: notifier}
 }
 
-// AllChannels lists where notices are sent to.
+// AllChannels lists the channels.
 func (a *Channels) AllChannels(ctx context.Context) ([]connexa.Channel, error) {
 	return a.store.Channels(ctx)
 }
@@ -59,8 +59,8 @@ func (a *Channels) AddChannel(ctx context.Context, in connexa.ChannelInput) (con
 	return c, nil
 }
 
-// EditChannel changes a channel, or says with FieldErrors what is wrong. Without
-// a new address it keeps the one that it has.
+// EditChannel changes a channel, or says with FieldErrors what is wrong with in. An
+// empty address keeps the stored one.
 func (a *Channels) EditChannel(ctx context.Context, id int64, in connexa.ChannelInput) error {
 	c, err := a.parseChannel(in, true)
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *Channels) parseChannel(in connexa.ChannelInput, keep bool) (connexa.Cha
 	return c, nil
 }
 
-// RemoveChannel takes a channel away.
+// RemoveChannel removes a channel.
 func (a *Channels) RemoveChannel(ctx context.Context, id int64) error {
 	c, err := a.store.Channel(ctx, id)
 	if err != nil {
@@ -107,7 +107,7 @@ func (a *Channels) RemoveChannel(ctx context.Context, id int64) error {
 	return nil
 }
 
-// TestChannel sends a message to a channel at once, whether it is on or not.
+// TestChannel sends a message to a channel now, even if the channel is off.
 func (a *Channels) TestChannel(ctx context.Context, id int64) (connexa.Channel, error) {
 	c, err := a.store.Channel(ctx, id)
 	if err != nil {

@@ -17,13 +17,13 @@ type clientStore interface {
 	ClientPassword(ctx context.Context, id int64) (connexa.Secret, error)
 }
 
-// clientUsage knows what access users do at this moment.
+// clientUsage holds the current activity of clients.
 type clientUsage interface {
 	Live(id int64) (connexa.ClientLive, bool)
 	Reset(ctx context.Context, ids ...int64) error
 }
 
-// ClientRow is an access user with what it does now.
+// ClientRow is a client with its current activity.
 type ClientRow struct {
 	connexa.Client
 	Live connexa.ClientLive
@@ -42,7 +42,7 @@ func NewClients(env Env, store clientStore, usage clientUsage, services *Service
 	return &Clients{env: env, store: store, usage: usage, services: services}
 }
 
-// Clients lists the access users by name.
+// Clients lists the clients by name.
 func (a *Clients) Clients(ctx context.Context) ([]ClientRow, error) {
 	users, err := a.store.Clients(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *Clients) Clients(ctx context.Context) ([]ClientRow, error) {
 	return rows, nil
 }
 
-// Client returns one access user.
+// Client returns one client.
 func (a *Clients) Client(ctx context.Context, id int64) (ClientRow, error) {
 	u, err := a.store.Client(ctx, id)
 	if err != nil {
@@ -64,19 +64,19 @@ func (a *Clients) Client(ctx context.Context, id int64) (ClientRow, error) {
 	return a.clientRow(u), nil
 }
 
-// clientRow adds to a user what it does now; of one that nobody has read yet the
-// row itself tells.
+// clientRow adds the current activity of a client. A client that is not loaded yet has
+// that of its row.
 func (a *Clients) clientRow(u connexa.Client) ClientRow {
 	live, ok := a.usage.Live(u.ID)
 	if !ok {
 		live = connexa.ClientLive{Up: u.Up, Down: u.Down, SeenAt: u.SeenAt, SeenFrom: u.SeenFrom}
 	}
-	live.State = u.State(a.env.Now(), live.Up+live.Down) // of the row: the view follows an edit a moment later
+	live.State = u.State(a.env.Now(), live.Up+live.Down) // from the row, because the directory follows an edit a moment later
 	return ClientRow{u, live}
 }
 
-// AddClient checks in and adds it as an access user; without a password it makes
-// one. What is wrong with it comes as FieldErrors.
+// AddClient adds a client, with a generated password if in has none, or says with
+// FieldErrors what is wrong with in.
 func (a *Clients) AddClient(ctx context.Context, in connexa.ClientInput) (int64, error) {
 	u, password, err := connexa.ParseClient(in, a.env.zone())
 	if err != nil {
@@ -96,10 +96,9 @@ func (a *Clients) AddClient(ctx context.Context, in connexa.ClientInput) (int64,
 	return id, nil
 }
 
-// EditClient checks in and puts it in place of what a person wrote about the
-// access user but for its name; an empty password keeps the old one. revision is
-// that of the user when the person began: when it is no longer, the edit is
-// Conflict.
+// EditClient replaces the settings of a client except its name; an empty password keeps
+// the stored one. revision is the revision of the client when the edit began. If the
+// client has a newer one, the error is Conflict.
 func (a *Clients) EditClient(ctx context.Context, id, revision int64, in connexa.ClientInput) error {
 	old, err := a.store.Client(ctx, id)
 	if err != nil {
@@ -125,7 +124,7 @@ func (a *Clients) EditClient(ctx context.Context, id, revision int64, in connexa
 	return nil
 }
 
-// EnableClient lets an access user in, or cuts it off.
+// EnableClient enables a client, or disables it and closes its connections.
 func (a *Clients) EnableClient(ctx context.Context, id int64, enabled bool) error {
 	what := "audit.clients.disabled"
 	if enabled {
@@ -136,28 +135,29 @@ func (a *Clients) EnableClient(ctx context.Context, id int64, enabled bool) erro
 	})
 }
 
-// RenewClientPassword gives an access user a new password that nobody chose.
+// RenewClientPassword gives a client a generated password.
 func (a *Clients) RenewClientPassword(ctx context.Context, id int64) error {
 	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.clients.password", func(ctx context.Context) error {
 		return a.store.SetClientPassword(ctx, id, randomPassword())
 	})
 }
 
-// ResetClientUsage begins the counters of an access user anew, and with them its quota.
+// ResetClientUsage resets the counters of a client, and so its quota.
 func (a *Clients) ResetClientUsage(ctx context.Context, id int64) error {
 	return a.changeClient(ctx, id, connexa.ActClientChanged, "audit.clients.reset", func(ctx context.Context) error {
 		return a.usage.Reset(ctx, id)
 	})
 }
 
-// DeleteClient deletes an access user.
+// DeleteClient deletes a client.
 func (a *Clients) DeleteClient(ctx context.Context, id int64) error {
 	return a.changeClient(ctx, id, connexa.ActClientDeleted, "audit.client", func(ctx context.Context) error {
 		return a.store.DeleteClient(ctx, id)
 	})
 }
 
-// changeClient does something to an access user and tells of it.
+// changeClient calls change for a client, publishes the change and records it. what is
+// the text key of the audit row.
 func (a *Clients) changeClient(ctx context.Context, id int64, act connexa.Act, what string, change func(context.Context) error) error {
 	u, err := a.store.Client(ctx, id)
 	if err != nil {
@@ -174,13 +174,14 @@ func (a *Clients) changeClient(ctx context.Context, id int64, act connexa.Act, w
 	return nil
 }
 
-// clientChanged tells everybody; id is zero where the list has changed.
+// clientChanged publishes and records a change. id is zero if the list of clients
+// changed.
 func (a *Clients) clientChanged(ctx context.Context, act connexa.Act, id int64, what connexa.Text) {
 	a.env.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: id})
 	a.env.recordAct(ctx, act, what)
 }
 
-// RevealClientPassword returns the password of an access user, and records that it did.
+// RevealClientPassword returns the password of a client and records the act.
 func (a *Clients) RevealClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	u, err := a.store.Client(ctx, id)
 	if err != nil {
@@ -194,7 +195,7 @@ func (a *Clients) RevealClientPassword(ctx context.Context, id int64) (connexa.S
 	return password, nil
 }
 
-// ClientServices lists the services that run and that an access user may use.
+// ClientServices lists the running services that a client may use.
 func (a *Clients) ClientServices(ctx context.Context, u *connexa.Client) ([]NodeService, error) {
 	list, err := a.services.RunningServices(ctx, connexa.ServiceFilter{})
 	if err != nil {

@@ -24,19 +24,19 @@ type historyStore interface {
 	Uplink(ctx context.Context) (connexa.Uplink, error)
 }
 
-// NodeStory is a node with what happened to it.
+// NodeStory is a node with its history.
 type NodeStory struct {
 	Node    connexa.Node
-	Basis   connexa.Entry   // the probe that the status rests on; zero: none since the last reset
-	Last    connexa.Entry   // the last probe, which may be the same; zero: none since the last reset
+	Basis   connexa.Entry   // the probe that the status rests on; zero if there is none since the last reset
+	Last    connexa.Entry   // the last probe, which may be Basis; zero if there is none since the last reset
 	History []connexa.Entry // one page, the newest first
-	Older   int64           // the page that follows ends before this row; zero: that was all
-	Newer   int64           // the page before this one begins after this row; zero: it is the first
+	Older   int64           // the next page ends before this row; zero if there is none
+	Newer   int64           // the previous page begins after this row; zero if there is none
 	Beats   []connexa.Entry // the last probes, the oldest first
 }
 
 const (
-	storyRows = 20 // of history that a node page shows
+	storyRows = 20 // rows of history on a node page
 	beatRows  = 50
 )
 
@@ -52,16 +52,16 @@ func NewHistory(env Env, store historyStore, settings *Settings) *History {
 	return &History{env: env, store: store, settings: settings}
 }
 
-// NodeStory returns a node with the probe that its status rests on, its last probe and a page of its history: the
-// one that begins before a row, the one that ends after it, or, with zeros, the
-// first.
+// NodeStory returns a node with the probe that its status rests on, its last probe and
+// a page of its history: the page before the row before, the page after the row after,
+// or, if both are zero, the first page.
 func (a *History) NodeStory(ctx context.Context, id, before, after int64) (NodeStory, error) {
 	n, err := a.store.Node(ctx, id)
 	if err != nil {
 		return NodeStory{}, err
 	}
 	s := NodeStory{Node: n}
-	if !n.Last.At.IsZero() { // else the last probe was of another server or login
+	if !n.Last.At.IsZero() { // otherwise the last probe was of another server or login
 		s.Last, err = a.store.LastProbe(ctx, id)
 		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
 			return NodeStory{}, err
@@ -77,8 +77,8 @@ func (a *History) NodeStory(ctx context.Context, id, before, after int64) (NodeS
 	return s, a.historyPage(ctx, &s, before, after)
 }
 
-// basisOf returns the probe that the status of a tested node rests on. Where its
-// row was pruned, what the node keeps of it stands in: without the trace.
+// basisOf returns the probe that the status of a tested node rests on. If its row was
+// pruned, it is rebuilt from the node without its trace.
 func (a *History) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, error) {
 	e, err := a.store.BasisProbe(ctx, n.ID, n.Basis)
 	if connexa.CodeOf(err) != connexa.NotFound {
@@ -95,7 +95,7 @@ func (a *History) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, 
 	return e, nil
 }
 
-// historyPage fills in a page of history, and where the pages beside it are.
+// historyPage fills in a page of history and the positions of the adjacent pages.
 func (a *History) historyPage(ctx context.Context, s *NodeStory, before, after int64) (err error) {
 	more := false
 	if after > 0 {
@@ -107,7 +107,7 @@ func (a *History) historyPage(ctx context.Context, s *NodeStory, before, after i
 			s.Newer, s.Older = s.History[0].ID, s.History[storyRows-1].ID
 			return nil
 		}
-		before = 0 // fewer are left: the first page shows them
+		before = 0 // too few rows: show the first page
 	}
 	if s.History, err = a.store.NodeHistory(ctx, s.Node.ID, before, storyRows+1); err != nil {
 		return err
@@ -128,14 +128,14 @@ func (a *History) historyPage(ctx context.Context, s *NodeStory, before, after i
 	return nil
 }
 
-// Picture is what a node's probes came to over a period, ready to be drawn.
+// Picture is the result of a node's probes over a period, ready to be drawn.
 type Picture struct {
 	From, To time.Time
 	Tier     connexa.Tier
 	Spans    []connexa.Bucket // the oldest first
 }
 
-// pictureSpans is how many spans one can tell apart in a picture.
+// pictureSpans is how many spans can be told apart in a picture.
 const pictureSpans = 400
 
 // NodePicture returns the picture of a node's history.
@@ -167,8 +167,7 @@ func (a *History) NodeHistory(ctx context.Context, id int64) (connexa.Node, iter
 	return n, a.store.WholeHistory(ctx, id), nil
 }
 
-// NodeSums returns what the probes of a node came to in each hour or day, for as
-// long as that is kept.
+// NodeSums returns the sums of a node's probes for each stored hour or day.
 func (a *History) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (connexa.Node, []connexa.Bucket, error) {
 	n, err := a.store.Node(ctx, id)
 	if err != nil {
@@ -191,16 +190,14 @@ func (a *History) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]c
 	return a.store.Sparks(ctx, nodes)
 }
 
-// Fleet returns how the nodes stand all together. It belongs to all who ask:
-// nobody changes it.
+// Fleet returns the state of the whole fleet. The result is shared and must not be
+// changed.
 func (a *History) Fleet(ctx context.Context) (connexa.Fleet, error) { return a.store.Fleet(ctx) }
 
-// Uplink returns how fast this machine itself was found to be; zero while that
-// was never measured.
+// Uplink returns the measured speed of this host, or zero if it was never measured.
 func (a *History) Uplink(ctx context.Context) (connexa.Uplink, error) { return a.store.Uplink(ctx) }
 
-// LastSpeed returns the last row of a node's history that holds a measurement;
-// nil: it was never measured.
+// LastSpeed returns the last row of a node's history with a measurement, or nil.
 func (a *History) LastSpeed(ctx context.Context, nodeID int64) (*connexa.Entry, error) {
 	e, err := a.store.LastSpeed(ctx, nodeID)
 	switch {

@@ -16,12 +16,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/importer"
 )
 
-// MaxImport is how large a file may be, in bytes.
+// MaxImport is the maximum size of a file, in bytes.
 const MaxImport = 256 << 20
 
 const (
-	importChunk   = 256 << 10          // bytes of a file that are kept together
-	importKept    = 7 * 24 * time.Hour // how long what was read is kept
+	importChunk   = 256 << 10          // bytes of a file that are stored together
+	importKept    = 7 * 24 * time.Hour // how long the lines of an import are kept
 	importsListed = 20
 )
 
@@ -63,8 +63,8 @@ func NewImports(env Env, store importStore, runs *Runs) *Imports {
 	return &Imports{env: env, store: store, runs: runs, bell: make(importBell, 1)}
 }
 
-// UploadImport takes the text of an import as it comes and returns its id; the
-// reading goes on behind. What is no text at all is refused at once.
+// UploadImport stores the text of an import as it arrives and returns the id of the
+// import, which RunImports then reads. It refuses input that is not text.
 func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.ImportTest, r io.Reader) (int64, error) {
 	if test == "" {
 		test = connexa.TestNone
@@ -98,7 +98,7 @@ func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.Im
 	return id, nil
 }
 
-// receiveText keeps the text in pieces, of which the first n bytes are in chunk.
+// receiveText stores the text in chunks. The first n bytes are in chunk.
 func (a *Imports) receiveText(ctx context.Context, id int64, chunk []byte, n int, r io.Reader) error {
 	for i, total := 0, 0; n > 0; i++ {
 		if total += n; total > MaxImport {
@@ -123,7 +123,7 @@ func upToEnd(err error) error {
 	return err
 }
 
-// fileName is what a browser said of a file, without its folder.
+// fileName returns the name of an uploaded file without its folder.
 func fileName(s string) string {
 	s = s[strings.LastIndexAny(s, `/\`)+1:]
 	s = strings.Map(func(r rune) rune {
@@ -135,8 +135,8 @@ func fileName(s string) string {
 	return cutText(s, 120)
 }
 
-// SetImportTest says which test follows the import id; zero is one that is yet
-// to come, whose test is only looked at.
+// SetImportTest sets the run that follows an import. For the id zero, an import that
+// does not exist yet, it only checks test.
 func (a *Imports) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
 	if !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
@@ -147,7 +147,7 @@ func (a *Imports) SetImportTest(ctx context.Context, id int64, test connexa.Impo
 	return a.store.SetImportTest(ctx, id, test)
 }
 
-// ChooseImportTest says which test follows an import, by a person who sees its
+// ChooseImportTest sets the run that follows an import, chosen by a user in its
 // preview.
 func (a *Imports) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
 	if !a.checkTestable(test) {
@@ -156,9 +156,9 @@ func (a *Imports) ChooseImportTest(ctx context.Context, id int64, test connexa.I
 	return a.store.ChooseImportTest(ctx, id, test)
 }
 
-// PlanImport counts what an import would do as it is chosen now, and names the
-// test that it should be followed by: a ping does not try passwords, so one that a
-// person has not chosen in the preview gives way to a login where passwords differ.
+// PlanImport counts what an import would change and returns the run that should follow
+// it. A ping does not try passwords, so where passwords differ a login replaces a ping
+// that the user has not chosen in the preview.
 func (a *Imports) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, connexa.ImportTest, error) {
 	plan, err := a.store.PlanImport(ctx, i)
 	login := connexa.ImportTest(connexa.RunLogin)
@@ -168,12 +168,12 @@ func (a *Imports) PlanImport(ctx context.Context, i connexa.Import) (connexa.Imp
 	return plan, i.Test, err
 }
 
-// checkTestable says whether a test can follow an import here.
+// checkTestable reports whether the panel can start t after an import.
 func (a *Imports) checkTestable(t connexa.ImportTest) bool {
 	return t == connexa.TestNone || slices.Contains(a.runs.kinds, connexa.RunKind(t))
 }
 
-// ImportTests lists the tests that can follow an import.
+// ImportTests lists the runs that can follow an import.
 func (a *Imports) ImportTests() []connexa.ImportTest {
 	tests := []connexa.ImportTest{connexa.TestNone}
 	for _, k := range a.runs.kinds {
@@ -192,10 +192,10 @@ func (a *Imports) RecentImports(ctx context.Context) ([]connexa.Import, error) {
 	return a.store.Imports(ctx, importsListed)
 }
 
-// ImportLines lists one page of the lines of one class of an import; after is the
-// id of the last line of the page before. more says that there is another page.
-// The text of bad lines is masked unless reveal is set, which takes a recent entry of
-// the password.
+// ImportLines lists one page of the lines of one class. after is the id of the last
+// line of the previous page. more reports whether there is another page. The text of
+// bad lines is masked unless reveal is set, for which the caller must require a recent
+// entry of the password.
 func (a *Imports) ImportLines(ctx context.Context, i connexa.Import, class connexa.LineClass, after int64, size int, reveal bool) (lines []connexa.ImportLine, more bool, err error) {
 	lines, err = a.store.ImportLines(ctx, i.ID, class, after, size+1)
 	if len(lines) > size {
@@ -210,7 +210,7 @@ func (a *Imports) ImportLines(ctx context.Context, i connexa.Import, class conne
 	return lines, more, err
 }
 
-// maskLine covers what a bad line may tell.
+// maskLine hides the secrets of a bad line.
 func maskLine(i connexa.Import, l *connexa.ImportLine, reveal bool) {
 	if l.Class != connexa.LineBad {
 		return
@@ -225,13 +225,13 @@ func maskLine(i connexa.Import, l *connexa.ImportLine, reveal bool) {
 	}
 }
 
-// shapeOf is how the text of an import was read.
+// shapeOf is the shape that the text of an import was read with.
 func shapeOf(i connexa.Import) importer.Shape {
 	return importer.Shape{Format: i.Format, Separator: i.Separator, Mapping: i.Mapping}
 }
 
-// CorrectImportLine reads a bad line again as a person has corrected it, and
-// returns it as the preview shows it now. Only that line is read.
+// CorrectImportLine replaces the text of a bad line, reads that line again and returns
+// it as the preview shows it.
 func (a *Imports) CorrectImportLine(ctx context.Context, id, line int64, text string) (connexa.ImportLine, error) {
 	i, err := a.store.Import(ctx, id)
 	if err != nil {
@@ -257,14 +257,14 @@ func (a *Imports) CorrectImportLine(ctx context.Context, id, line int64, text st
 	return l, err
 }
 
-// ImportColumn is one column of a CSV that a person may name.
+// ImportColumn is one column of a CSV file, whose field the user can choose.
 type ImportColumn struct {
-	Field  string   // what it holds, or seems to; "" skips it
+	Field  string   // the chosen or guessed field; "" skips the column
 	Name   string   // in the header
-	Sample []string // of the first rows, so far covered that no password is shown
+	Sample []string // of the first rows, masked so that no password is shown
 }
 
-// ImportColumns looks at the columns of an import's text.
+// ImportColumns returns the columns of an import's text.
 func (a *Imports) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColumn, error) {
 	rd, err := importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen))
 	if err != nil {
@@ -297,7 +297,7 @@ func (a *Imports) ImportColumns(ctx context.Context, i connexa.Import) ([]Import
 
 const sampleRows = 3
 
-// maskValue shows a value that can be no password, and of others the beginning.
+// maskValue returns a value that cannot be a password, and the beginning of any other.
 func maskValue(field, s string) string {
 	s = strings.TrimSpace(s)
 	switch field {
@@ -310,21 +310,20 @@ func maskValue(field, s string) string {
 	return string([]rune(s)[:2]) + "•••"
 }
 
-// ImportFields lists what a column may hold.
+// ImportFields lists the fields of a mapping.
 func (a *Imports) ImportFields() []string { return importer.Fields() }
 
-// ImportFieldName is the name of a field of a mapping.
+// ImportFieldName returns the name of a field of a mapping.
 func (a *Imports) ImportFieldName(field string) connexa.Text { return importer.FieldName(field) }
 
-// ImportEncodings lists the encodings that a person may choose.
+// ImportEncodings lists the encodings that a user may choose.
 func (a *Imports) ImportEncodings() []string { return importer.Encodings() }
 
 func importOptions(o connexa.ImportOptions) importer.Options {
 	return importer.Options{Format: o.Format, Encoding: o.Encoding, Separator: o.Separator, Mapping: o.Mapping}
 }
 
-// RereadImport has the text of an import read again in the way that a person
-// says.
+// RereadImport reads the text of an import again with the options o.
 func (a *Imports) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
 	switch o.Format {
 	case "", importer.CSV, importer.Text, importer.JSON:
@@ -347,7 +346,7 @@ func (a *Imports) RereadImport(ctx context.Context, id int64, o connexa.ImportOp
 	return nil
 }
 
-// ChooseForImport says what becomes of all conflicts, or of the one of a line.
+// ChooseForImport sets the choice for all conflicts, or for the conflict of one line.
 func (a *Imports) ChooseForImport(ctx context.Context, id, line int64, choice connexa.Choice) error {
 	switch choice {
 	case connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth:
@@ -366,9 +365,8 @@ func (a *Imports) ChooseForImport(ctx context.Context, id, line int64, choice co
 	return err
 }
 
-// ConfirmImport lets an import go on to be written; when it is still being read,
-// as soon as that is done. An empty test or choice leaves what was chosen before.
-// To confirm twice is no fault.
+// ConfirmImport starts writing an import, or does so as soon as it has been read. An
+// empty test or choice keeps the earlier one. Confirming twice is not an error.
 func (a *Imports) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
 	if test != "" && !a.checkTestable(test) {
 		return connexa.Errorf(connexa.Invalid, "import.error.test")
@@ -398,7 +396,7 @@ func importName(i connexa.Import) any {
 	return i.Name
 }
 
-// CancelImport ends an import. What it has written already stays.
+// CancelImport ends an import. Nodes that it has written stay.
 func (a *Imports) CancelImport(ctx context.Context, id int64) error {
 	if err := a.store.CancelImport(ctx, id); err != nil {
 		return err
@@ -408,8 +406,8 @@ func (a *Imports) CancelImport(ctx context.Context, id int64) error {
 	return nil
 }
 
-// BadLines yields the bad lines of an import with what stood there, passwords
-// and all; the caller has asked the person for the password again.
+// BadLines yields the bad lines of an import with their text, including passwords. The
+// caller must require a recent entry of the password.
 func (a *Imports) BadLines(ctx context.Context, id int64) (iter.Seq2[connexa.ImportRow, error], error) {
 	i, err := a.store.Import(ctx, id)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/importer"
 )
 
-// importWork is what reads and writes imports behind the pages.
+// importWork is the store of RunImports.
 type importWork interface {
 	WaitingImports(ctx context.Context) ([]connexa.Import, error)
 	CutImports(ctx context.Context) error
@@ -32,12 +32,12 @@ type importWork interface {
 
 const (
 	importsAtOnce  = 2
-	importRetry    = 10 * time.Second       // after a fault of our own
-	importProgress = 250 * time.Millisecond // progress is told no more often
-	importExpiry   = time.Hour              // how often old ones are looked for
+	importRetry    = 10 * time.Second       // after an internal error
+	importProgress = 250 * time.Millisecond // the minimum interval between two progress events
+	importExpiry   = time.Hour              // the interval between two searches for old imports
 )
 
-// importBell wakes RunImports. It holds at most one ring.
+// importBell wakes RunImports. It holds at most one signal.
 type importBell chan struct{}
 
 func (b importBell) wakeUp() {
@@ -47,8 +47,8 @@ func (b importBell) wakeUp() {
 	}
 }
 
-// RunImports reads and writes imports until ctx is done. What an earlier process
-// left unfinished goes on where it was.
+// RunImports reads and writes imports until ctx is done. It continues imports that an
+// earlier process left unfinished.
 func (a *Imports) RunImports(ctx context.Context) error {
 	if err := a.store.CutImports(ctx); err != nil {
 		a.env.Log.Error("end cut uploads", "err", err)
@@ -117,7 +117,7 @@ func (a *Imports) workImport(ctx context.Context, i connexa.Import) {
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return
-	case connexa.CodeOf(err) == connexa.Conflict: // somebody cancelled it, or has it read anew
+	case connexa.CodeOf(err) == connexa.Conflict: // a user cancelled it or changed how it is read
 		a.env.Log.Debug("an import moved on", "import", i.ID, "err", err)
 		return
 	case i.State == connexa.ImportReading:
@@ -137,7 +137,8 @@ func (a *Imports) workImport(ctx context.Context, i connexa.Import) {
 	}
 }
 
-// reportProgress returns what tells the pages of an import, but not too often.
+// reportProgress returns a function that publishes the progress of an import, limited
+// by importProgress.
 func (a *Imports) reportProgress(id int64, more ...connexa.Topic) func() {
 	var last time.Time
 	return func() {
@@ -189,7 +190,7 @@ func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
 	return a.store.EndReading(ctx, i.ID, rd.Lines())
 }
 
-// writeImport writes a confirmed import into the fleet, and starts its test.
+// writeImport writes a confirmed import into the fleet and starts its test.
 func (a *Imports) writeImport(ctx context.Context, i connexa.Import) error {
 	ctx = WithActor(ctx, i.By, "")
 	if err := a.store.WriteImport(ctx, i, a.reportProgress(i.ID, connexa.FleetChanged)); err != nil {
@@ -211,7 +212,7 @@ func (a *Imports) writeImport(ctx context.Context, i connexa.Import) error {
 	return nil
 }
 
-// testImport starts the run over the new and changed nodes, once.
+// testImport starts a run over the new and changed nodes, once.
 func (a *Imports) testImport(ctx context.Context, i connexa.Import) error {
 	if i.Test == connexa.TestNone || i.RunID != 0 || i.Added+i.Updated == 0 {
 		return nil
@@ -227,7 +228,7 @@ func (a *Imports) testImport(ctx context.Context, i connexa.Import) error {
 		var e *connexa.Error
 		switch {
 		case errors.As(err, &e) && (e.Code == connexa.Invalid || e.Code == connexa.NotFound):
-			a.env.Log.Warn("an import is not tested", "import", i.ID, "err", err) // its nodes were deleted meanwhile
+			a.env.Log.Warn("an import is not tested", "import", i.ID, "err", err) // its nodes were deleted in the meantime
 			return nil
 		case err != nil:
 			return err

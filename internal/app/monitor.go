@@ -12,7 +12,7 @@ type monitorStore interface {
 	AnyGoodRun(ctx context.Context) (bool, error)
 }
 
-// Monitor changes what the scheduled probes do.
+// Monitor changes the settings of scheduled probes and reads their plan.
 type Monitor struct {
 	env        Env
 	store      monitorStore
@@ -25,8 +25,8 @@ func NewMonitor(env Env, store monitorStore, settings *Settings, tryTargets func
 	return &Monitor{env: env, store: store, settings: settings, tryTargets: tryTargets}
 }
 
-// NodeWatch says what the monitor plans for a node; nil: the node was not
-// validated since its last edit.
+// NodeWatch returns the schedule of a node, or nil if the node was not validated since
+// its last edit.
 func (a *Monitor) NodeWatch(ctx context.Context, node int64) (*connexa.Monitored, connexa.MonitorSettings, error) {
 	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
@@ -36,8 +36,8 @@ func (a *Monitor) NodeWatch(ctx context.Context, node int64) (*connexa.Monitored
 	return w, s.Monitor, err
 }
 
-// OffersMonitor says whether the panel ought to offer the monitor: a run has ended
-// in which nodes were good, and nobody has switched it on or said no.
+// OffersMonitor reports whether to offer the monitor: a run with good nodes has ended,
+// and nobody has switched the monitor on or declined it.
 func (a *Monitor) OffersMonitor(ctx context.Context) (bool, error) {
 	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil || s.Monitor.On || !s.Monitor.Offered.IsZero() {
@@ -46,20 +46,21 @@ func (a *Monitor) OffersMonitor(ctx context.Context) (bool, error) {
 	return a.store.AnyGoodRun(ctx)
 }
 
-// ChangeMonitorSettings puts fresh in place of the settings of the monitor, or
-// says with FieldErrors what is wrong with them.
+// ChangeMonitorSettings replaces the settings of the monitor, or says with FieldErrors
+// what is wrong with them.
 func (a *Monitor) ChangeMonitorSettings(ctx context.Context, fresh connexa.MonitorSettings) error {
 	fresh.Tags, fresh.Targets = strings.Join(strings.Fields(fresh.Tags), " "), strings.Join(fresh.TargetList(), ", ")
 	return a.changeMonitor(ctx, func(s *connexa.MonitorSettings) {
 		fresh.Offered = s.Offered
 		if fresh.On && fresh.Offered.IsZero() {
-			fresh.Offered = a.env.Now() // who switches it off again need not be asked
+			fresh.Offered = a.env.Now() // so that switching it off does not bring the offer back
 		}
 		*s = fresh
 	})
 }
 
-// DeclineMonitor notes that nobody wants the monitor; it is not offered again.
+// DeclineMonitor records that the monitor is not wanted, so that it is not offered
+// again.
 func (a *Monitor) DeclineMonitor(ctx context.Context) error {
 	return a.changeMonitor(ctx, func(s *connexa.MonitorSettings) { s.Offered = a.env.Now() })
 }
@@ -71,7 +72,7 @@ func (a *Monitor) changeMonitor(ctx context.Context, change func(*connexa.Monito
 	})
 }
 
-// TryTargets says for each reference target that was typed whether it answers.
+// TryTargets reports for each reference target in typed whether it answers.
 func (a *Monitor) TryTargets(ctx context.Context, typed string) (targets []string, answers []bool, err error) {
 	s := connexa.DefaultSettings()
 	s.Monitor.Targets = typed

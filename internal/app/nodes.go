@@ -47,11 +47,11 @@ func (a *Nodes) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.Nod
 	return a.store.ListNodes(ctx, q)
 }
 
-// Facets returns the values that the filters of the node list offer. They belong
-// to all who ask: nobody changes them.
+// Facets returns the values that the filters of the node list offer. The result is
+// shared and must not be changed.
 func (a *Nodes) Facets(ctx context.Context) (connexa.Facets, error) { return a.store.Facets(ctx) }
 
-// NodesByID returns the nodes of ids in that order; those that are gone are left out.
+// NodesByID returns the nodes of ids in that order, without those that do not exist.
 func (a *Nodes) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
 	return a.store.NodesByID(ctx, ids)
 }
@@ -61,8 +61,8 @@ func (a *Nodes) Node(ctx context.Context, id int64) (connexa.Node, error) {
 	return a.store.Node(ctx, id)
 }
 
-// AddNode checks in and adds it as a node that was never tested. What is wrong
-// with it comes as FieldErrors.
+// AddNode adds a node that was never tested, or says with FieldErrors what is wrong
+// with in.
 func (a *Nodes) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error) {
 	n, password, err := connexa.ParseNode(in)
 	if err != nil {
@@ -78,13 +78,12 @@ func (a *Nodes) AddNode(ctx context.Context, in connexa.NodeInput) (int64, error
 	return id, nil
 }
 
-// EditNode checks in and replaces what an admin wrote about the node; an empty
-// password keeps the stored one. Where the stored password would go to another
-// server or be less protected (connexa.Exposes), it must be typed again, unless
-// ctx has a proof (WithProof): the complaint is at the field "password".
-// revision is that of the node when the edit began; when the node has another one,
-// the error is Conflict. reset reports whether the edit took back what probes had
-// proven.
+// EditNode replaces the descriptive columns and the login of a node; an empty password
+// keeps the stored one. If the stored password would go to another server or be less
+// protected (connexa.Exposes), it must be typed again unless ctx has a proof
+// (WithProof); the error is at the field "password". revision is the revision of the
+// node when the edit began. If the node has a newer one, the error is Conflict. reset
+// reports whether the edit reset the status.
 func (a *Nodes) EditNode(ctx context.Context, id, revision int64, in connexa.NodeInput) (reset bool, err error) {
 	was, err := a.store.Node(ctx, id)
 	if err != nil {
@@ -124,7 +123,7 @@ func (a *Nodes) EditNode(ctx context.Context, id, revision int64, in connexa.Nod
 	return reset, nil
 }
 
-// takenError gives the complaint that a server is there already to the form's field.
+// takenError turns the error that the node exists into one at the form's field.
 func takenError(err error) error {
 	if connexa.TextOf(err).Key == "error.exists" {
 		return connexa.FieldErrors{"login": connexa.T("node.taken")}
@@ -132,15 +131,15 @@ func takenError(err error) error {
 	return err
 }
 
-// CountNodes says how many nodes s means, as of now.
+// CountNodes counts the nodes of s now.
 func (a *Nodes) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
 	return a.store.CountNodes(ctx, s)
 }
 
-// DeleteNodes deletes the nodes that s means, with their history. shown is the
-// count that the person agreed to: when s means another number by now, nothing
-// is deleted and the error is Conflict. More than DeletedAtOnce go a few at a
-// time behind the pages: Deletion tells how far that is.
+// DeleteNodes deletes the nodes of s with their history. shown is the number that the
+// user confirmed; if s has another number of nodes now, nothing is deleted and the
+// error is Conflict. More than DeletedAtOnce nodes are deleted in the background;
+// Deletion returns the progress.
 func (a *Nodes) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (int, error) {
 	ids, err := a.store.SelectNodes(ctx, s)
 	if err != nil {
@@ -161,7 +160,7 @@ func (a *Nodes) DeleteNodes(ctx context.Context, s connexa.Selection, shown int)
 			what = nameOf(n.ID, &n)
 		}
 	}
-	// Half a deletion is what nobody asked for: it goes on when the reader leaves.
+	// A cancelled request must not leave half a deletion.
 	deleted, runs, err := a.store.DeleteNodes(context.WithoutCancel(ctx), ids)
 	if deleted > 0 {
 		if what.IsZero() {
@@ -179,8 +178,8 @@ func (a *Nodes) DeleteNodes(ctx context.Context, s connexa.Selection, shown int)
 	return deleted, err
 }
 
-// ExportNodes records the export and yields the nodes that s means. Whoever asks
-// for secrets has seen to it that the person may have them.
+// ExportNodes records the export and yields the nodes of s. The caller must check that
+// the user may have secrets.
 func (a *Nodes) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) (iter.Seq2[connexa.Exported, error], error) {
 	n, err := a.store.CountNodes(ctx, s)
 	if err != nil {
@@ -194,7 +193,7 @@ func (a *Nodes) ExportNodes(ctx context.Context, s connexa.Selection, secrets bo
 	return a.store.ExportNodes(ctx, s, secrets), nil
 }
 
-// RevealPassword returns the password of a node and records that it did.
+// RevealPassword returns the password of a node and records the act.
 func (a *Nodes) RevealPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	n, err := a.store.Node(ctx, id)
 	if err != nil {
@@ -208,7 +207,7 @@ func (a *Nodes) RevealPassword(ctx context.Context, id int64) (connexa.Secret, e
 	return password, nil
 }
 
-// editedError is the detail of an edit: what was edited, and each change.
+// editedError is the audit detail of an edit: the edited object and each change.
 func editedError(what connexa.Text, changes []connexa.Change) connexa.Text {
 	if len(changes) == 0 {
 		return what
@@ -216,12 +215,12 @@ func editedError(what connexa.Text, changes []connexa.Change) connexa.Text {
 	return connexa.T("audit.edited", what, connexa.ChangesText(changes))
 }
 
-// nameOf names a node in the audit table, where it outlives the node.
+// nameOf names a node in the audit log, which outlives the node.
 func nameOf(id int64, n *connexa.Node) connexa.Text {
 	return connexa.T("audit.node", strconv.FormatInt(id, 10), n.HostPort(), n.Login)
 }
 
-// nodesOf tells the audit table of so many nodes and the filter that picked them.
+// nodesOf describes n nodes and the filter that selected them in the audit log.
 func nodesOf(n int, s connexa.Selection) connexa.Text {
 	switch {
 	case !s.All:

@@ -8,14 +8,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// DeletedAtOnce is how many nodes DeleteNodes deletes while the person waits;
-// more of them go behind the pages.
+// DeletedAtOnce is the maximum number of nodes that DeleteNodes deletes before it
+// returns. RunDeletions deletes larger selections.
 const DeletedAtOnce = 500
 
 const (
-	deletionTold  = 250 * time.Millisecond // progress is told no more often
-	fleetTold     = time.Second            // and that the fleet has changed, which is dear to count
-	deletionRetry = 10 * time.Second       // after a fault of our own
+	deletionTold  = 250 * time.Millisecond // the minimum interval between two progress events
+	fleetTold     = time.Second            // the same for FleetChanged, which makes expensive counts
+	deletionRetry = 10 * time.Second       // after an internal error
 )
 
 type doomStore interface {
@@ -24,11 +24,10 @@ type doomStore interface {
 	DeletePending(ctx context.Context, told func(gone, runs []int64)) error
 }
 
-// deletion is the one that goes on behind the pages; what is ordered meanwhile
-// joins it.
+// deletion is the progress of the background deletion. Later orders join it.
 type deletion struct {
-	bell  chan struct{} // holds at most one ring
-	order sync.Mutex    // held while nodes are noted and counted, so that none counts twice
+	bell  chan struct{} // holds at most one signal
+	order sync.Mutex    // held while nodes are scheduled and counted, so that none counts twice
 	mu    sync.Mutex
 	total int
 	left  int
@@ -46,7 +45,7 @@ func (d *deletion) addDeleted(n int) {
 	d.left = max(0, d.left-n)
 }
 
-// setPending says that so many are left; none ends the deletion.
+// setPending sets the number of nodes left. Zero ends the deletion.
 func (d *deletion) setPending(left int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -56,8 +55,8 @@ func (d *deletion) setPending(left int) {
 	d.total = max(d.total, left)
 }
 
-// Deletion returns how far the deletion is that goes on behind the pages; total
-// is zero when none does.
+// Deletion returns the progress of the background deletion. total is zero if there is
+// none.
 func (a *Nodes) Deletion() (done, total int) {
 	d := &a.deletion
 	d.mu.Lock()
@@ -65,7 +64,7 @@ func (a *Nodes) Deletion() (done, total int) {
 	return d.total - d.left, d.total
 }
 
-// deleteLater has nodes deleted by RunDeletions.
+// deleteLater schedules nodes for RunDeletions.
 func (a *Nodes) deleteLater(ctx context.Context, ids []int64, s connexa.Selection) error {
 	a.deletion.order.Lock()
 	err := a.store.ScheduleDeletion(ctx, ids)
@@ -85,8 +84,8 @@ func (a *Nodes) deleteLater(ctx context.Context, ids []int64, s connexa.Selectio
 	return nil
 }
 
-// RunDeletions deletes what DeleteNodes left to it until ctx is done. What an
-// earlier process left unfinished goes on where it was.
+// RunDeletions deletes scheduled nodes until ctx is done. It continues deletions that
+// an earlier process left unfinished.
 func (a *Nodes) RunDeletions(ctx context.Context) error {
 	for {
 		var again <-chan time.Time
@@ -103,7 +102,7 @@ func (a *Nodes) RunDeletions(ctx context.Context) error {
 	}
 }
 
-// countDoomed sets how many are left.
+// countDoomed reads the number of nodes left.
 func (a *Nodes) countDoomed(ctx context.Context) (left int, err error) {
 	a.deletion.order.Lock()
 	defer a.deletion.order.Unlock()
@@ -137,7 +136,7 @@ func (a *Nodes) deleteDoomed(ctx context.Context) error {
 		}
 	})
 	if err == nil {
-		_, err = a.countDoomed(ctx) // some may have joined at the very end; their bell has rung
+		_, err = a.countDoomed(ctx) // orders may have joined at the end; their signal was already consumed
 	}
 	a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})

@@ -43,30 +43,29 @@ func NewProfiles(env Env, store profileStore, certificates certificates, nodes n
 	return &Profiles{env: env, store: store, certificates: certificates, nodes: nodes}
 }
 
-// Profiles lists the profiles of an access user, or (0) of all.
+// Profiles lists the profiles of a client, or of all clients if user is 0.
 func (a *Profiles) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
 	return a.store.Profiles(ctx, user)
 }
 
-// ProfileLinks counts the links that can still be used, by profile.
+// ProfileLinks counts the usable links of each profile.
 func (a *Profiles) ProfileLinks(ctx context.Context) (map[int64]int, error) {
 	return a.store.ProfileLinks(ctx)
 }
 
-// ProfileClients lists the access users, who may have profiles.
+// ProfileClients lists the clients, which may have profiles.
 func (a *Profiles) ProfileClients(ctx context.Context) ([]connexa.Client, error) {
 	return a.store.Clients(ctx)
 }
 
-// ProfileNode is a node for which there can be a file of a profile.
+// ProfileNode is a node that has an OpenVPN exit.
 type ProfileNode struct {
 	Node connexa.Node
 	VPN  connexa.VPNRow
-	May  bool // the access user may use it
+	May  bool // the client may use it
 }
 
-// ProfileNodes returns a profile, and the nodes that have an OpenVPN exit, by
-// address.
+// ProfileNodes returns a profile and the nodes with an OpenVPN exit, by address.
 func (a *Profiles) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, connexa.Profile, error) {
 	p, err := a.profileByID(ctx, id)
 	if err != nil {
@@ -94,7 +93,7 @@ func (a *Profiles) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, c
 	return list, p, nil
 }
 
-// AddProfile makes a profile of an access user with a certificate of its own.
+// AddProfile adds a profile of a client with a certificate of its own.
 func (a *Profiles) AddProfile(ctx context.Context, n connexa.NewProfile) (int64, error) {
 	n.Label = strings.TrimSpace(n.Label)
 	if err := n.Check(a.env.Now()); err != nil {
@@ -121,16 +120,15 @@ func (a *Profiles) AddProfile(ctx context.Context, n connexa.NewProfile) (int64,
 	return id, nil
 }
 
-// certificateName is a name that no other certificate has. It says whose it is,
-// as clients and servers write it down.
+// certificateName returns a unique name that begins with the name of the client,
+// because clients and servers log it.
 func certificateName(user string) string {
 	var b [4]byte
 	rand.Read(b[:])
 	return user[:min(len(user), 48)] + "." + hex.EncodeToString(b[:])
 }
 
-// profilesChanged tells the exits, which cut those off who may not stay, and the
-// pages.
+// profilesChanged notifies the exits, which disconnect revoked profiles, and the pages.
 func (a *Profiles) profilesChanged() {
 	a.env.Publish(connexa.Event{Topic: connexa.ProfilesChanged})
 }
@@ -148,7 +146,7 @@ func (a *Profiles) profileByID(ctx context.Context, id int64) (connexa.Profile, 
 	return list[i], nil
 }
 
-// RevokeProfile ends a profile for good: whoever is connected with it is cut off.
+// RevokeProfile ends a profile for good and disconnects its connections.
 func (a *Profiles) RevokeProfile(ctx context.Context, id int64) error {
 	p, err := a.profileByID(ctx, id)
 	if err != nil {
@@ -162,7 +160,7 @@ func (a *Profiles) RevokeProfile(ctx context.Context, id int64) error {
 	return nil
 }
 
-// DeleteProfile forgets a profile that was revoked or has expired.
+// DeleteProfile deletes a revoked or expired profile.
 func (a *Profiles) DeleteProfile(ctx context.Context, id int64) error {
 	p, err := a.profileByID(ctx, id)
 	if err != nil {
@@ -179,14 +177,14 @@ func (a *Profiles) DeleteProfile(ctx context.Context, id int64) error {
 	return nil
 }
 
-// ProfileFile is what a client imports.
+// ProfileFile is a configuration file of an OpenVPN client.
 type ProfileFile struct {
-	Name string // of the file, with its ending
+	Name string // with its extension
 	Body []byte
 }
 
-// ProfileFiles makes the files of a profile for nodes whose clients are told host,
-// and records that it did. Nodes without an OpenVPN exit are left out.
+// ProfileFiles returns the files of a profile for nodes, with host as the address of
+// the exits, and records the act. Nodes without an OpenVPN exit are left out.
 func (a *Profiles) ProfileFiles(ctx context.Context, id int64, nodes []int64, host string) ([]ProfileFile, error) {
 	p, files, err := a.profileFiles(ctx, id, nodes, host)
 	if err != nil {
@@ -234,7 +232,7 @@ func (a *Profiles) profileFiles(ctx context.Context, id int64, nodes []int64, ho
 	return p, files, nil
 }
 
-// plainTitle leaves out what a line of a profile cannot hold.
+// plainTitle removes characters that a line of a profile cannot hold.
 func plainTitle(r rune) rune {
 	if r < ' ' || r == 0x7f || r == '"' || r == '\\' {
 		return -1
@@ -242,8 +240,8 @@ func plainTitle(r rune) rune {
 	return r
 }
 
-// profileFile is what to call the file of a node: clients show it in their lists.
-// Two logins on one server have different numbers.
+// profileFile returns the file name for a node, which clients show in their lists. It is
+// not unique: nodes may have equal addresses.
 func profileFile(n connexa.Node, user string) string {
 	name := n.Address + "-" + user
 	if n.Country != "" {
@@ -257,11 +255,11 @@ func profileFile(n connexa.Node, user string) string {
 	}, name) + ".ovpn"
 }
 
-// linkHours bound how long a link can be used.
+// linkHours is the maximum lifetime of a link, in hours.
 const linkHours = 24 * 7
 
-// LinkProfile makes a link that downloads the file of a profile for a node once,
-// within a time, and returns its token.
+// LinkProfile creates a link that downloads the file of a profile for a node once,
+// within life, and returns its token.
 func (a *Profiles) LinkProfile(ctx context.Context, id, node int64, life time.Duration) (token string, until time.Time, err error) {
 	if life <= 0 || life > linkHours*time.Hour {
 		return "", until, connexa.Errorf(connexa.Invalid, "profile.link.life")
@@ -282,14 +280,14 @@ func (a *Profiles) LinkProfile(ctx context.Context, id, node int64, life time.Du
 	return token, until, nil
 }
 
-// ProfileLinkGood says whether a link can be used.
+// ProfileLinkGood returns an error unless a link can be used.
 func (a *Profiles) ProfileLinkGood(ctx context.Context, token string) error {
 	_, err := a.store.ProfileLink(ctx, token)
 	return err
 }
 
-// TakeProfile uses a link up and returns the file, if its user may come in. It
-// records from where that was.
+// TakeProfile uses up a link and returns the file if its client is allowed. It records
+// the address of the request.
 func (a *Profiles) TakeProfile(ctx context.Context, token, host string) (ProfileFile, error) {
 	l, err := a.store.ProfileLink(ctx, token)
 	if err != nil {
@@ -303,9 +301,9 @@ func (a *Profiles) TakeProfile(ctx context.Context, token, host string) (Profile
 	if err != nil {
 		return ProfileFile{}, err
 	}
-	// What was moved in the last seconds is not written yet, and lets nobody in.
+	// Traffic of the last seconds is not stored yet, so it cannot block the client here.
 	if u.State(a.env.Now(), u.Up+u.Down) != connexa.ClientGranted {
-		// The link stays good: it may be that its user comes in again.
+		// The link stays usable, because the client may be allowed again.
 		return ProfileFile{}, connexa.Errorf(connexa.Conflict, "profile.link.closed")
 	}
 	if err := a.store.UseProfileLink(ctx, l.ID); err != nil {

@@ -23,7 +23,7 @@ type runStore interface {
 	LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error)
 }
 
-// runner is told what the store's rows cannot say by themselves.
+// runner is told about changes that it cannot read from the store.
 type runner interface {
 	waker
 	Cancel(jobs []int64)
@@ -31,7 +31,7 @@ type runner interface {
 	LiftHolds()
 }
 
-// Runs starts runs and steers them.
+// Runs starts, stops and lists runs.
 type Runs struct {
 	env    Env
 	store  runStore
@@ -48,8 +48,8 @@ func NewRuns(env Env, store runStore, runner runner, kinds ...connexa.RunKind) *
 // RunKinds lists the kinds of run that this panel can start.
 func (a *Runs) RunKinds() []connexa.RunKind { return a.kinds }
 
-// StartRun starts a run over a selection. A node that is being tested in that
-// way already joins.
+// StartRun starts a run over a selection. A node that already has a job of that kind
+// joins the run with it.
 func (a *Runs) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
 	if !slices.Contains(a.kinds, n.Kind) {
 		return connexa.Run{}, connexa.Errorf(connexa.Invalid, "run.kind", string(n.Kind))
@@ -79,7 +79,7 @@ func (a *Runs) CancelRun(ctx context.Context, id int64) error {
 	return nil
 }
 
-// ResumeRun lets a paused run go on before it would by itself.
+// ResumeRun resumes a paused run before its time.
 func (a *Runs) ResumeRun(ctx context.Context, id int64) error {
 	if err := a.store.ResumeRun(ctx, id); err != nil {
 		return fmt.Errorf("resume run %d: %w", id, err)
@@ -89,8 +89,8 @@ func (a *Runs) ResumeRun(ctx context.Context, id int64) error {
 	return nil
 }
 
-// DecideRun answers the question of a run that is paused because every server
-// stops at gre: accept writes the verdicts that are held, else they are dropped.
+// DecideRun answers the question of a run that is paused because all servers fail at
+// the step gre: accept writes the held results, otherwise they are dropped.
 func (a *Runs) DecideRun(ctx context.Context, id int64, accept bool) {
 	a.runner.DecideGRE(accept)
 	what := "audit.run.discarded"
@@ -100,9 +100,9 @@ func (a *Runs) DecideRun(ctx context.Context, id int64, accept bool) {
 	a.env.recordAct(ctx, connexa.ActRunResumed, connexa.T(what, strconv.FormatInt(id, 10)))
 }
 
-// ReleaseHeld lets logins be tried again where too many were refused in a row,
-// takes the remark about it from run id, and tries what that run held back: it
-// returns the run that does, or the zero one when nothing was.
+// ReleaseHeld allows logins again after too many refusals in a row, removes the notice
+// from run id and retries the nodes that the run held back. It returns the new run, or
+// the zero run if there was nothing to retry.
 func (a *Runs) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 	a.runner.LiftHolds()
 	a.env.recordAct(ctx, connexa.ActRunResumed, connexa.T("audit.run.released", strconv.FormatInt(id, 10)))
@@ -112,14 +112,14 @@ func (a *Runs) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 	a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 	again, err := a.RetryRun(ctx, id, []connexa.Result{connexa.ResultHeldBack}, nil)
 	if connexa.CodeOf(err) == connexa.Invalid {
-		return connexa.Run{}, nil // no node of it is held back, or none is left
+		return connexa.Run{}, nil // it held back no node, or none is left
 	}
 	return again, err
 }
 
-// RetryRun starts a run of the same kind over those nodes of run id whose jobs
-// ended with one of marks; no marks are all that did not end well. A cause that
-// is not nil narrows it.
+// RetryRun starts a run of the same kind over the nodes of run id whose jobs ended with
+// one of marks, or with any bad result if marks is empty. A cause selects only jobs
+// with that cause. Optional.
 func (a *Runs) RetryRun(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
 	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
 	if err != nil {
@@ -128,7 +128,8 @@ func (a *Runs) RetryRun(ctx context.Context, id int64, marks []connexa.Result, c
 	return a.StartRun(ctx, connexa.NewRun{Kind: old.Kind, Selection: connexa.Selection{IDs: ids}, Label: connexa.T("run.label.retry", strconv.FormatInt(id, 10))})
 }
 
-// Retried says of what kind RetryRun would start a run, and over how many nodes.
+// Retried returns the kind and the number of nodes of the run that RetryRun would
+// start.
 func (a *Runs) Retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
 	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
 	return old.Kind, len(ids), err
@@ -149,7 +150,7 @@ func (a *Runs) retriedLabel(ctx context.Context, id int64, marks []connexa.Resul
 	return old, ids, nil
 }
 
-// Run returns a run and how its jobs ended, alike with alike.
+// Run returns a run and its results in groups.
 func (a *Runs) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGroup, error) {
 	run, err := a.store.Run(ctx, id)
 	if err != nil {
@@ -162,7 +163,7 @@ func (a *Runs) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGro
 	return run, groups, nil
 }
 
-// groupNodes is how many nodes a group of a run names.
+// groupNodes is how many nodes of a group are named.
 const groupNodes = 8
 
 // RunGroupNodes returns the nodes of one group of a run.
@@ -170,9 +171,9 @@ func (a *Runs) RunGroupNodes(ctx context.Context, id int64, mark connexa.Result,
 	return a.store.RunNodes(ctx, id, []connexa.Result{mark}, cause)
 }
 
-// RunPage lists the runs of people, or of the monitor, the newest first, from the
-// one before the id before on (zero: from the newest). next is the id to ask with for the following page;
-// zero: there is none.
+// RunPage lists the runs of users, or of the monitor, the newest first. before is the
+// id that the page ends before, zero for the first page; next is that of the next page,
+// zero if there is none.
 func (a *Runs) RunPage(ctx context.Context, monitor bool, before int64, size int) (runs []connexa.Run, next int64, err error) {
 	if runs, err = a.store.Runs(ctx, monitor, before, size+1); err != nil {
 		return nil, 0, err
@@ -184,24 +185,22 @@ func (a *Runs) RunPage(ctx context.Context, monitor bool, before int64, size int
 	return runs, next, nil
 }
 
-// lingering is how long the bar shows a run that is over.
+// lingering is how long the bar shows an ended run.
 const lingering = 8 * time.Second
 
-// MovingRuns lists all runs that go on and those that ended a moment ago, the
-// newest first.
+// MovingRuns lists all live runs and those that ended a moment ago, the newest first.
 func (a *Runs) MovingRuns(ctx context.Context) ([]connexa.Run, error) {
 	return a.store.LiveRuns(ctx, a.env.Now().Add(-lingering))
 }
 
-// ActiveRuns is MovingRuns for the bar on every page. The monitor's are left out: they come and go every few minutes,
-// and a bar about each would teach people not to look at the bar. One that waits
-// is shown all the same, because it may ask something.
+// ActiveRuns is MovingRuns for the bar of every page. It leaves out runs of the
+// monitor, which start every few minutes, unless they are paused and may ask something.
 func (a *Runs) ActiveRuns(ctx context.Context) ([]connexa.Run, error) {
 	runs, err := a.MovingRuns(ctx)
 	return slices.DeleteFunc(runs, func(r connexa.Run) bool { return r.Monitor && r.State != connexa.RunPaused }), err
 }
 
-// Testing says which of the nodes are looked at right now, and for what.
+// Testing returns the kinds of the live jobs of nodes.
 func (a *Runs) Testing(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
 	return a.store.LiveJobs(ctx, nodeIDs)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// pace remembers, for the runs that people look at, how far they were a moment
-// ago: the rate of the whole run would hide that it has slowed down.
+// pace remembers the recent progress of runs that are shown, because the average of a
+// whole run hides that it has slowed down.
 type pace struct {
 	mu      sync.Mutex
 	samples map[int64][]sample
@@ -21,23 +21,23 @@ type sample struct {
 }
 
 const (
-	paceSpan = 10 * time.Second // what counts as of late
+	paceSpan = 10 * time.Second // the window of the rate
 	paceStep = 500 * time.Millisecond
 
-	// A server that is silent holds its probe for this long: three attempts of 3,
-	// 5 and 8 s, with a second between them.
+	// A silent server occupies its probe for this long: three attempts of 3, 5 and 8 s with
+	// one second between them.
 	silence = 18 * time.Second
-	// With less than this to go, most of what is left is in hand already.
+	// With less time left, most remaining jobs already run.
 	nearEnd = 3 * time.Second
-	// What counts as right now, to see that a run has slowed down.
+	// The window that shows whether a run has slowed down.
 	paceNow = 2 * time.Second
 )
 
-// speedOf returns how many jobs of the run end in a second, of late, and how long the
-// rest will take at that rate; zero where it is not known.
+// speedOf returns the recent rate of a run in jobs per second and the time left at that
+// rate. Both are zero if unknown.
 //
-// At the end it is not: the jobs that are in hand then are those of the silent
-// servers, and how fast the others were says nothing about them.
+// They are unknown at the end, when the remaining jobs are those of silent servers and
+// the rate of the others says nothing about them.
 func (p *pace) speedOf(run connexa.Run, now time.Time) (perSecond float64, left time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (p *pace) speedOf(run connexa.Run, now time.Time) (perSecond float64, left 
 	}
 	p.samples[run.ID] = list
 	since := list[0]
-	if len(list) == 1 { // the first look: all there is to go by is the start
+	if len(list) == 1 { // the first sample: use the start of the run
 		since = sample{run.CreatedAt, 0}
 	}
 	took := now.Sub(since.at).Seconds()
@@ -72,7 +72,7 @@ func (p *pace) speedOf(run connexa.Run, now time.Time) (perSecond float64, left 
 	return perSecond, left
 }
 
-// slowedDown says whether jobs end at less than half the rate right now.
+// slowedDown reports whether jobs now end at less than half the rate.
 func slowedDown(list []sample, now sample, perSecond float64) bool {
 	for _, s := range slices.Backward(list) {
 		if took := now.at.Sub(s.at); took >= paceNow {
@@ -82,8 +82,8 @@ func slowedDown(list []sample, now sample, perSecond float64) bool {
 	return false
 }
 
-// Pace returns how many jobs of a run end in a second, of late, and how long the
-// rest will take; zero where it is not known.
+// Pace returns the recent rate of a run in jobs per second and the time left. Both are
+// zero if unknown.
 func (a *Runs) Pace(run connexa.Run) (perSecond float64, left time.Duration) {
 	return a.pace.speedOf(run, a.env.Now())
 }

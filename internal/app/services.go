@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Services switches the services of nodes. The zero value is for a panel without services.
+// Services switches the services of nodes. The zero value is a panel without services.
 type Services struct {
 	env      Env
 	store    serviceStore
@@ -23,7 +23,7 @@ func NewServices(env Env, store serviceStore, runner serviceRunner, nodes nodeRe
 	return &Services{env: env, store: store, runner: runner, nodes: nodes, settings: settings}
 }
 
-// Serves says whether there can be services at all.
+// Serves reports whether the panel can have services.
 func (a *Services) Serves() bool { return a.store != nil }
 
 // ServiceCounts counts the services that are wanted or still run, by state.
@@ -34,13 +34,12 @@ func (a *Services) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]
 	return a.store.ServiceCounts(ctx)
 }
 
-// PlanServices says what switching the services of the nodes that s means would
-// come to.
+// PlanServices says how many services of the nodes of s are on.
 func (a *Services) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
 	return a.store.PlanServices(ctx, s)
 }
 
-// ServiceRates says how fast the services of nodes moved bytes a moment ago.
+// ServiceRates returns the current traffic rates of the services of nodes.
 func (a *Services) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
 	return a.store.ServiceRates(ctx, nodes)
 }
@@ -51,8 +50,8 @@ type NodeService struct {
 	Service connexa.ServiceRow
 }
 
-// RunningServices lists the services that are wanted or still run and that f
-// picks, by the addresses of their nodes.
+// RunningServices lists the services that are wanted or still run and match f, by the
+// addresses of their nodes.
 func (a *Services) RunningServices(ctx context.Context, f connexa.ServiceFilter) ([]NodeService, error) {
 	if a.store == nil {
 		return nil, nil
@@ -63,7 +62,7 @@ func (a *Services) RunningServices(ctx context.Context, f connexa.ServiceFilter)
 	}
 	var ids []int64
 	for id, s := range services {
-		if s.Wanted && s.State == connexa.ServiceOff { // the manager has not looked yet
+		if s.Wanted && s.State == connexa.ServiceOff { // the manager has not started it yet
 			s.State = connexa.ServiceStarting
 			services[id] = s
 		}
@@ -78,7 +77,7 @@ func (a *Services) RunningServices(ctx context.Context, f connexa.ServiceFilter)
 	return slices.DeleteFunc(list, func(s NodeService) bool { return !f.Matches(&s.Node, &s.Service) }), nil
 }
 
-// nodeServices are nodes with their services, by address.
+// nodeServices returns nodes with their services, by address.
 func (a *Services) nodeServices(ctx context.Context, ids []int64, services map[int64]connexa.ServiceRow) ([]NodeService, error) {
 	slices.Sort(ids)
 	nodes, err := a.nodes.NodesByID(ctx, slices.Compact(ids))
@@ -95,7 +94,7 @@ func (a *Services) nodeServices(ctx context.Context, ids []int64, services map[i
 	return list, nil
 }
 
-// compareAddresses puts numbers before names, and 9.0.0.0 before 10.0.0.0.
+// compareAddresses sorts IP addresses before names, and 9.0.0.0 before 10.0.0.0.
 func compareAddresses(a, b string) int {
 	x, notX := netip.ParseAddr(a)
 	y, notY := netip.ParseAddr(b)
@@ -110,8 +109,8 @@ func compareAddresses(a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// ServiceSecrets returns the passwords of the credentials of the services of
-// nodes for an export, and records that it did.
+// ServiceSecrets returns the passwords of the services of nodes for an export and
+// records the act.
 func (a *Services) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
 	secrets, err := a.store.ServiceSecrets(ctx, nodes)
 	if err != nil {
@@ -121,8 +120,8 @@ func (a *Services) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64
 	return secrets, nil
 }
 
-// ServedNodes lists the nodes that have, or had, a service, by their addresses:
-// those that an access user may be given.
+// ServedNodes lists the nodes that have or had a service, and those of also, by
+// address. A client can be limited to them.
 func (a *Services) ServedNodes(ctx context.Context, also []int64) ([]NodeService, error) {
 	services, err := a.store.ServiceRows(ctx, nil)
 	if err != nil {

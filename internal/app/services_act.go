@@ -20,16 +20,16 @@ type serviceStore interface {
 	Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error)
 }
 
-// serviceRunner are told what the store's rows cannot say by themselves.
+// serviceRunner is told about changes that it cannot read from the store.
 type serviceRunner interface {
 	Wake()
 	Retry(node int64)
 	Stop(ctx context.Context, node int64) error
 }
 
-// StartServices switches the services on of the nodes that s means. shown is the
-// count that the person agreed to: when s means another number by now, nothing is
-// started and the error is Conflict. It returns how many were off.
+// StartServices switches on the services of the nodes of s and returns how many were
+// off. shown is the number that the user confirmed; if s has another number of nodes
+// now, nothing is started and the error is Conflict.
 func (a *Services) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
 	if err := a.asShown(ctx, s, shown); err != nil {
 		return 0, err
@@ -43,7 +43,7 @@ func (a *Services) StartServices(ctx context.Context, s connexa.Selection, shown
 	return len(nodes), nil
 }
 
-// StopServices is StartServices the other way.
+// StopServices switches services off. It is otherwise like StartServices.
 func (a *Services) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
 	if err := a.asShown(ctx, s, shown); err != nil {
 		return 0, err
@@ -68,7 +68,7 @@ func (a *Services) asShown(ctx context.Context, s connexa.Selection, shown int) 
 	return nil
 }
 
-// servicesChanged tells everybody of services that were switched.
+// servicesChanged records and publishes that services were switched.
 func (a *Services) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Selection, nodes []int64) {
 	if len(nodes) == 0 {
 		return
@@ -80,7 +80,7 @@ func (a *Services) servicesChanged(ctx context.Context, act connexa.Act, s conne
 	a.runner.Wake()
 }
 
-// namesOf names one node, and counts many.
+// namesOf names one node and counts several.
 func (a *Services) namesOf(ctx context.Context, s connexa.Selection, nodes []int64) connexa.Text {
 	if len(nodes) == 1 {
 		if n, err := a.nodes.Node(ctx, nodes[0]); err == nil {
@@ -90,7 +90,7 @@ func (a *Services) namesOf(ctx context.Context, s connexa.Selection, nodes []int
 	return nodesOf(len(nodes), s)
 }
 
-// RetryService makes the service of a node try again now.
+// RetryService makes the service of a node retry now.
 func (a *Services) RetryService(ctx context.Context, node int64) error {
 	n, err := a.nodes.Node(ctx, node)
 	if err != nil {
@@ -101,8 +101,8 @@ func (a *Services) RetryService(ctx context.Context, node int64) error {
 	return nil
 }
 
-// RetryServices makes those of the services of s that are down try again now, and
-// returns how many these are. When none is, the error is Conflict.
+// RetryServices makes the services of s that are down retry now and returns their
+// number. If there are none, the error is Conflict.
 func (a *Services) RetryServices(ctx context.Context, s connexa.Selection) (int, error) {
 	ids, err := a.nodes.SelectNodes(ctx, s)
 	if err != nil {
@@ -126,8 +126,7 @@ func (a *Services) RetryServices(ctx context.Context, s connexa.Selection) (int,
 	return len(down), nil
 }
 
-// AllowDestinations says which destinations the service of a node lets through
-// beside the public ones.
+// AllowDestinations sets which non-public destinations the service of a node allows.
 func (a *Services) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
 	n, err := a.nodes.Node(ctx, node)
 	if err != nil {
@@ -148,14 +147,13 @@ func (a *Services) AllowDestinations(ctx context.Context, node int64, private, m
 	return nil
 }
 
-// ServiceRows returns the services of nodes, by node; nil means all that there
-// are.
+// ServiceRows returns the services of nodes, by node. Nil nodes means all services.
 func (a *Services) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
 	return a.store.ServiceRows(ctx, nodes)
 }
 
-// RevealService returns the password of the credential that was made for the
-// service of a node, and records that it did.
+// RevealService returns the password of the generated credential of a service and
+// records the act.
 func (a *Services) RevealService(ctx context.Context, node int64) (connexa.Secret, error) {
 	n, err := a.nodes.Node(ctx, node)
 	if err != nil {
@@ -169,8 +167,8 @@ func (a *Services) RevealService(ctx context.Context, node int64) (connexa.Secre
 	return secret, nil
 }
 
-// Traffic lists what the service of a node moved in a period, in points of an even
-// length, the oldest first. Without any traffic there are none.
+// Traffic lists the traffic of a service in a period, in points of equal length, the
+// oldest first. It is empty without traffic.
 func (a *Services) Traffic(ctx context.Context, node int64, p connexa.Period) (points []connexa.TrafficPoint, every time.Duration, err error) {
 	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
@@ -189,8 +187,7 @@ func (a *Services) Traffic(ctx context.Context, node int64, p connexa.Period) (p
 // stopFor is how long a service may take to stop before its node is deleted.
 const stopFor = 5 * time.Second
 
-// stopServicesOf ends the services of nodes that are about to be deleted, so that
-// nothing of them runs when they are gone.
+// stopServicesOf stops the services of nodes that are about to be deleted.
 func (a *Services) stopServicesOf(ctx context.Context, nodes []int64) error {
 	if a.store == nil {
 		return nil
@@ -203,12 +200,12 @@ func (a *Services) stopServicesOf(ctx context.Context, nodes []int64) error {
 	if len(stopped) == 0 {
 		return nil
 	}
-	a.runner.Wake() // all of them stop together
+	a.runner.Wake() // so that all stop concurrently
 	ctx, cancel := context.WithTimeout(ctx, stopFor)
 	defer cancel()
 	for _, id := range stopped {
 		if err := a.runner.Stop(ctx, id); err != nil {
-			// Its row goes with the node, and the gateway goes with its row.
+			// Its row is deleted with the node, and the manager then stops it.
 			a.env.Log.Warn("a service was slow to stop", "node", id, "err", err)
 			break
 		}

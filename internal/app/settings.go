@@ -28,11 +28,11 @@ func (a *Settings) CurrentSettings(ctx context.Context) (connexa.Settings, error
 	return a.store.Settings(ctx)
 }
 
-// ChangeSettings puts fresh in place of the settings, or says with FieldErrors
-// what is out of bounds. Whether the key was confirmed and whether GRE works are
-// not settings that a form can change, and speed tests, services and the monitor
-// have forms of their own. Less encryption exposes the stored passwords of all
-// nodes that have no policy of their own, so it needs a proof (WithProof).
+// ChangeSettings replaces the settings, or says with FieldErrors what is out of bounds.
+// It keeps the confirmation of the key, the state of GRE, and the settings of speed
+// tests, services and the monitor, which have their own forms. Weaker encryption
+// exposes the stored passwords of all nodes without an own policy, so it requires a
+// proof (WithProof).
 func (a *Settings) ChangeSettings(ctx context.Context, fresh connexa.Settings) error {
 	return a.changeSettings(ctx, func(s *connexa.Settings) error {
 		if fresh.Encryption.Weaker(s.Encryption) && !Proved(ctx) {
@@ -46,8 +46,8 @@ func (a *Settings) ChangeSettings(ctx context.Context, fresh connexa.Settings) e
 	})
 }
 
-// changeSettings lets change alter the settings, checks them, records each change
-// with its old and new value, and publishes it.
+// changeSettings lets change edit the settings, checks them, and records and publishes
+// each change.
 func (a *Settings) changeSettings(ctx context.Context, change func(*connexa.Settings) error) error {
 	var changes []connexa.Change
 	err := a.store.ChangeSettings(ctx, func(s *connexa.Settings) error {
@@ -66,8 +66,8 @@ func (a *Settings) changeSettings(ctx context.Context, change func(*connexa.Sett
 	return nil
 }
 
-// ConfirmKey notes that the admin keeps a copy of the key apart from the
-// database; the banner that asks for it goes.
+// ConfirmKey records that the admin keeps a copy of the key outside the database. The
+// banner that asks for it disappears.
 func (a *Settings) ConfirmKey(ctx context.Context) error {
 	err := a.store.ChangeSettings(ctx, func(s *connexa.Settings) error {
 		if s.KeyConfirmed.IsZero() {
@@ -83,11 +83,11 @@ func (a *Settings) ConfirmKey(ctx context.Context) error {
 	return nil
 }
 
-// PanelZone is the time zone at whose midnight days of the panel begin.
+// PanelZone is the time zone of the days of the panel.
 func (a *Settings) PanelZone() *time.Location { return a.env.zone() }
 
-// ChangeServiceSettings puts fresh in place of the settings of services, or says
-// with FieldErrors what is out of bounds.
+// ChangeServiceSettings replaces the settings of services, or says with FieldErrors
+// what is out of bounds.
 func (a *Settings) ChangeServiceSettings(ctx context.Context, fresh connexa.ServiceSettings) error {
 	return a.changeSettings(ctx, func(s *connexa.Settings) error {
 		s.Service = fresh

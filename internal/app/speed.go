@@ -18,21 +18,21 @@ type speedStore interface {
 
 const (
 	maxEndpoints = 10
-	tryTime      = 15 * time.Second // for a look at an endpoint
+	tryTime      = 15 * time.Second // timeout of a test of an endpoint
 )
 
-// Measures says whether a run of that kind tests speeds.
+// Measures reports whether a run of kind k has speed tests.
 func Measures(k connexa.RunKind) bool { return k == connexa.RunSpeed || k == connexa.RunPingSpeed }
 
-// SpeedPlan is what speed tests of some nodes would cost, before they begin.
+// SpeedPlan is the cost of planned speed tests.
 type SpeedPlan struct {
 	Nodes     int
 	Settings  connexa.SpeedSettings
 	Bytes     int64         // at most
-	Took      time.Duration // about
+	Took      time.Duration // estimated
 	Spent     connexa.SpeedSpent
 	Left      int64 // of the budgets, in bytes
-	Endpoints int   // to measure against; zero: none was chosen yet
+	Endpoints int   // how many there are; zero if none was chosen yet
 }
 
 // waker makes the runner look for jobs.
@@ -53,7 +53,7 @@ func NewSpeed(env Env, store speedStore, settings *Settings, runner waker, try f
 	return &Speed{env: env, store: store, settings: settings, runner: runner, try: try}
 }
 
-// PlanSpeed says what speed tests of n nodes would cost.
+// PlanSpeed returns the cost of speed tests of n nodes.
 func (a *Speed) PlanSpeed(ctx context.Context, n int) (SpeedPlan, error) {
 	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
@@ -72,8 +72,8 @@ func (a *Speed) PlanSpeed(ctx context.Context, n int) (SpeedPlan, error) {
 	return p, nil
 }
 
-// SpeedHold says why no further speed test may begin while inHand are running;
-// the zero Text: one may.
+// SpeedHold says why no further speed test may start while inHand run. The zero Text
+// means that one may start.
 func (a *Speed) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error) {
 	p, err := a.PlanSpeed(ctx, 1)
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *Speed) SpeedHold(ctx context.Context, inHand int) (connexa.Text, error)
 	return connexa.Text{}, nil
 }
 
-// SpeedPage is all that the settings of speed tests show.
+// SpeedPage is the content of the speed settings.
 type SpeedPage struct {
 	Settings  connexa.SpeedSettings
 	Endpoints []connexa.Endpoint
@@ -96,7 +96,7 @@ type SpeedPage struct {
 	Uplink    connexa.Uplink
 }
 
-// SpeedSetup returns what speed tests are set up with, and what they have cost.
+// SpeedSetup returns the settings, endpoints and costs of speed tests.
 func (a *Speed) SpeedSetup(ctx context.Context) (SpeedPage, error) {
 	var p SpeedPage
 	s, err := a.settings.CurrentSettings(ctx)
@@ -114,8 +114,8 @@ func (a *Speed) SpeedSetup(ctx context.Context) (SpeedPage, error) {
 	return p, err
 }
 
-// ChangeSpeedSettings puts fresh in place of the settings of speed tests, or says
-// with FieldErrors what is out of bounds.
+// ChangeSpeedSettings replaces the settings of speed tests, or says with FieldErrors
+// what is out of bounds.
 func (a *Speed) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSettings) error {
 	err := a.settings.changeSettings(ctx, func(s *connexa.Settings) error {
 		s.Speed = fresh
@@ -128,17 +128,16 @@ func (a *Speed) ChangeSpeedSettings(ctx context.Context, fresh connexa.SpeedSett
 	return nil
 }
 
-// speedChanged tells of a change to what speed tests are set up with. Those that
-// wait may find that they need not any more.
+// speedChanged records and publishes a change of the endpoints and wakes the runner,
+// because waiting tests may be able to start.
 func (a *Speed) speedChanged(ctx context.Context, what connexa.Text) {
 	a.env.recordAct(ctx, connexa.ActSettings, what)
 	a.env.Publish(connexa.Event{Topic: connexa.PanelChanged})
 	a.runner.Wake()
 }
 
-// AddEndpoint adds an endpoint behind the others, or says with FieldErrors what
-// is wrong with it. One that is there already takes the new
-// token, and the new query.
+// AddEndpoint appends an endpoint, or says with FieldErrors what is wrong with it. An
+// existing endpoint gets the new token and query.
 func (a *Speed) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	e, err := connexa.ParseEndpoint(e)
 	if err != nil {
@@ -161,7 +160,7 @@ func (a *Speed) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	return nil
 }
 
-// RemoveEndpoint takes an endpoint away.
+// RemoveEndpoint removes an endpoint.
 func (a *Speed) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	err := a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		i := slices.IndexFunc(list, e.Same)
@@ -177,7 +176,7 @@ func (a *Speed) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	return nil
 }
 
-// PreferEndpoint makes an endpoint the first that is tried.
+// PreferEndpoint moves an endpoint to the front.
 func (a *Speed) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	err := a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		i := slices.IndexFunc(list, e.Same)
@@ -194,8 +193,8 @@ func (a *Speed) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
 	return nil
 }
 
-// TryEndpoint looks whether an endpoint lets itself be measured against, from
-// this machine and without a tunnel. One that is stored is asked with its token.
+// TryEndpoint measures an endpoint briefly, from this host and without a tunnel. A
+// stored endpoint is asked with its token.
 func (a *Speed) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
 	list, err := a.store.SpeedEndpoints(ctx)
 	if err != nil {

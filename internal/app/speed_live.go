@@ -7,11 +7,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// liveEvery is how often the figure of a running test is told of at most.
+// liveEvery is the minimum interval between two events about a running test.
 const liveEvery = 250 * time.Millisecond
 
-// live holds the figures of the speed tests that are running. They are of the
-// moment, so that they are kept nowhere else.
+// live holds the figures of running speed tests. They exist only in memory.
 type live struct {
 	mu    sync.Mutex
 	nodes map[int64]figure
@@ -22,15 +21,15 @@ type figure struct {
 	told time.Time
 }
 
-// NoteSpeed takes the figure of a node's running speed test; one without a phase
-// says that it is over.
+// NoteSpeed stores the figure of a node's running speed test. A figure without a phase
+// ends it.
 func (a *Speed) NoteSpeed(node int64, l connexa.SpeedLive) {
 	now := a.env.Now()
 	a.live.mu.Lock()
 	defer a.live.mu.Unlock()
 	if l.Phase == "" {
 		delete(a.live.nodes, node)
-		return // its result is told of when it is written
+		return // storing the result publishes an event
 	}
 	if a.live.nodes == nil {
 		a.live.nodes = map[int64]figure{}
@@ -43,14 +42,14 @@ func (a *Speed) NoteSpeed(node int64, l connexa.SpeedLive) {
 	a.live.nodes[node] = f
 }
 
-// SpeedLive is the figure of a node's speed test; without a phase none is running.
+// SpeedLive returns the figure of a node's speed test. It has no phase if none runs.
 func (a *Speed) SpeedLive(node int64) connexa.SpeedLive {
 	a.live.mu.Lock()
 	defer a.live.mu.Unlock()
 	return a.live.nodes[node].SpeedLive
 }
 
-// SpeedSum is what the speed tests that are running move now, in bits a second.
+// SpeedSum returns the current rates of all running speed tests, in bits per second.
 func (a *Speed) SpeedSum() (down, up int64) {
 	a.live.mu.Lock()
 	defer a.live.mu.Unlock()

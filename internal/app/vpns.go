@@ -15,13 +15,13 @@ type vpnStore interface {
 	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
 }
 
-// exits are the OpenVPN exits that run.
+// exits are the running OpenVPN exits.
 type exits interface {
 	SeenVPN(node int64) connexa.VPNSeen
 	Disconnect(node int64, name string)
 }
 
-// certificates make what OpenVPN exits and their clients are known by.
+// certificates issues the certificates of OpenVPN exits and their clients.
 type certificates interface {
 	Authority() (cert string, key connexa.Secret, err error)
 	Server(caCert string, caKey connexa.Secret, node int64) (connexa.VPNIdentity, error)
@@ -29,7 +29,7 @@ type certificates interface {
 	File(p connexa.ProfileKey, v connexa.VPN, host, title string) ([]byte, error)
 }
 
-// VPNs switches the OpenVPN exits of services. The zero value is for a panel without them.
+// VPNs switches the OpenVPN exits of services. The zero value is a panel without exits.
 type VPNs struct {
 	env          Env
 	store        vpnStore
@@ -44,10 +44,10 @@ func NewVPNs(env Env, store vpnStore, exits exits, certificates certificates, mi
 	return &VPNs{env: env, store: store, exits: exits, certificates: certificates, missing: missing, services: services}
 }
 
-// Exits says whether there can be OpenVPN exits at all.
+// Exits reports whether the panel can have OpenVPN exits.
 func (a *VPNs) Exits() bool { return a.store != nil && a.services.Serves() }
 
-// VPNLacks says what this machine lacks for OpenVPN exits; empty: nothing.
+// VPNLacks lists what this host lacks for OpenVPN exits.
 func (a *VPNs) VPNLacks(ctx context.Context) []connexa.VPNLack {
 	if a.missing == nil {
 		return nil
@@ -55,8 +55,8 @@ func (a *VPNs) VPNLacks(ctx context.Context) []connexa.VPNLack {
 	return a.missing(ctx)
 }
 
-// StartVPNs switches the OpenVPN exits on of the nodes that s means and returns
-// how many were off. They run when their services do.
+// StartVPNs switches on the OpenVPN exits of the nodes of s and returns how many were
+// off. An exit runs while its service does.
 func (a *VPNs) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) {
 	cert, key, err := a.store.Authority(ctx, a.certificates.Authority)
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *VPNs) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) 
 	return len(nodes), nil
 }
 
-// StopVPNs is StartVPNs the other way.
+// StopVPNs switches exits off. It is otherwise like StartVPNs.
 func (a *VPNs) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
 	by, _ := Actor(ctx)
 	nodes, err := a.store.UnwantVPNs(ctx, s, by)
@@ -82,7 +82,7 @@ func (a *VPNs) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
 	return len(nodes), nil
 }
 
-// vpnsChanged tells everybody of exits that were switched.
+// vpnsChanged records and publishes that exits were switched.
 func (a *VPNs) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int64, what string) {
 	if len(nodes) == 0 {
 		return
@@ -94,8 +94,7 @@ func (a *VPNs) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int
 	a.services.runner.Wake()
 }
 
-// ShapeVPN says how the OpenVPN exit of a node is to be, and switches it on or
-// off.
+// ShapeVPN sets the protocol of the OpenVPN exit of a node and switches it on or off.
 func (a *VPNs) ShapeVPN(ctx context.Context, node int64, on bool, protocol connexa.VPNProtocol, together bool) error {
 	if protocol != connexa.VPNOverUDP && protocol != connexa.VPNOverTCP {
 		return connexa.Errorf(connexa.Invalid, "field.vpn.protocol")
@@ -129,8 +128,8 @@ func (a *VPNs) ShapeVPN(ctx context.Context, node int64, on bool, protocol conne
 	return nil
 }
 
-// VPNRows returns the OpenVPN exits of nodes as they are wanted, by node; nil
-// means all that there are.
+// VPNRows returns the OpenVPN exits of nodes as configured, by node. Nil nodes means
+// all exits.
 func (a *VPNs) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error) {
 	if !a.Exits() {
 		return nil, nil
@@ -138,8 +137,8 @@ func (a *VPNs) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VP
 	return a.store.VPNRows(ctx, nodes)
 }
 
-// SeenVPN is what is seen of the OpenVPN exit of a node, with those who are
-// connected and their profiles.
+// SeenVPN returns the state of the OpenVPN exit of a node, with its connected clients
+// and their profiles.
 func (a *VPNs) SeenVPN(ctx context.Context, node int64) (connexa.VPNSeen, error) {
 	seen := a.exits.SeenVPN(node)
 	if len(seen.Clients) == 0 {
@@ -159,8 +158,8 @@ func (a *VPNs) SeenVPN(ctx context.Context, node int64) (connexa.VPNSeen, error)
 	return seen, nil
 }
 
-// SeenVPNs is what is seen of the OpenVPN exits of nodes, by node. Clients have no
-// profiles here.
+// SeenVPNs returns the state of the OpenVPN exits of nodes, by node. Its clients have
+// no profiles.
 func (a *VPNs) SeenVPNs(nodes []int64) map[int64]connexa.VPNSeen {
 	seen := make(map[int64]connexa.VPNSeen, len(nodes))
 	for _, n := range nodes {
@@ -169,8 +168,8 @@ func (a *VPNs) SeenVPNs(nodes []int64) map[int64]connexa.VPNSeen {
 	return seen
 }
 
-// Disconnect ends the OpenVPN connections with a certificate's name at the exit of
-// a node.
+// Disconnect closes the connections of a certificate name at the OpenVPN exit of a
+// node.
 func (a *VPNs) Disconnect(ctx context.Context, node int64, name string) error {
 	n, err := a.services.nodes.Node(ctx, node)
 	if err != nil {
