@@ -11,8 +11,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// clientPurpose binds what is sealed to the column it is for.
-const clientPurpose = "clients.password"
+// clientPurpose binds what is sealed to the column it is for. It cannot be renamed:
+// stored passwords would no longer open.
+const clientPurpose = "access.password"
 
 const clientColumns = `id, name, enabled, scope, tags, sources, expires_at, quota, period, note, revision,
 	bytes_up, bytes_down, counted_from, seen_at, seen_from, created_at, changed_at`

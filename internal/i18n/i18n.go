@@ -134,7 +134,9 @@ func (p *Printer) Has(key string) bool {
 func (p *Printer) T(key string, args ...any) string {
 	m, ok := p.words[key]
 	if !ok {
-		return key
+		if m, ok = p.words[currentKey(key)]; !ok {
+			return key
+		}
 	}
 	var b strings.Builder
 	for _, part := range m.pluralForm(p.lang, args) {

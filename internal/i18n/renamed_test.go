@@ -1,0 +1,26 @@
+package i18n
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// Rows that an older version wrote into the audit table are still sentences.
+func TestStoredKeysStillHaveTexts(t *testing.T) {
+	const stored = `audit.access audit.access.amount audit.access.nodes audit.access.on audit.access.unlimited
+		audit.access.disabled audit.access.enabled audit.access.password audit.access.reset
+		access.note access.may access.quota access.period access.expires access.sources access.anywhere access.never
+		access.scope.all access.scope.tagged access.period.once access.period.day access.period.week access.period.month
+		access.unit.mb access.unit.gb access.unit.tb`
+	for _, l := range Langs() {
+		for key := range strings.FieldsSeq(stored) {
+			if _, ok := catalogue()[l][currentKey(key)]; !ok {
+				t.Errorf("%s: got no text for the stored key %s", l, key)
+			}
+			if got := New(l, time.UTC).T(key, "1", "2"); got == key {
+				t.Errorf("%s: got the key %s, want its text", l, got)
+			}
+		}
+	}
+}
