@@ -8,24 +8,24 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// block is a server whose fields stand on labelled lines.
+// block is a server with one labelled line for each field.
 type block struct {
 	line    int // of its first label
 	values  map[string]string
 	ranks   map[string]int // of the names that gave the values, in JSON
 	raw     strings.Builder
-	hidden  []string // fields from whose values characters that nobody sees were removed
+	hidden  []string // fields from whose values invisible characters were removed
 	problem connexa.Text
 }
 
 func (b *block) hasField(field string) bool { _, ok := b.values[field]; return ok }
 
-// isComplete says whether a server can come of b as it is.
+// isComplete reports whether b has all that a server needs.
 func (b *block) isComplete() bool {
 	return b.hasField("address") && (b.hasField("credentials") || b.hasField("login") && b.hasField("password"))
 }
 
-// canTake says whether o can be more of the same server.
+// canTake reports whether o can belong to the same server as b.
 func (b *block) canTake(o *block) bool {
 	for field := range o.values {
 		if b.hasField(field) {
@@ -81,7 +81,8 @@ func (b *block) toRow() connexa.ImportRow {
 	return row
 }
 
-// withoutKnownPlace lets the labels of their own win over a location.
+// withoutKnownPlace fills from a location the fields that have no label of their own.
+// It returns "".
 func (b *block) withoutKnownPlace(value string, in *connexa.NodeInput) string {
 	p := parsePlace(value)
 	for _, f := range []struct{ have, more *string }{{&in.Country, &p.country}, {&in.State, &p.state}, {&in.City, &p.city}, {&in.Zip, &p.zip}} {
@@ -92,10 +93,10 @@ func (b *block) withoutKnownPlace(value string, in *connexa.NodeInput) string {
 	return ""
 }
 
-// blocks gathers labelled lines into servers. Lines without a blank one between
-// them are a paragraph. A paragraph is split where its first label, or an
-// address, comes again. A paragraph without an address may be more of the server
-// before it, so that a text with a blank line after each line can be read.
+// blocks gathers labelled lines into servers. Lines without a blank one between them
+// are a paragraph. A paragraph is split where its first label, or an address, is
+// repeated. A paragraph without an address may belong to the server before it, so that
+// a text with a blank line after each line can be read.
 type blocks struct {
 	emit      func(*block) bool
 	open      *block // of an earlier paragraph; may get more
@@ -106,15 +107,15 @@ type blocks struct {
 	anchors   map[string]bool
 }
 
-// skipped are settings whose names are not known.
+// skipped collects settings with unknown names.
 type skipped struct {
 	line   int
-	fields map[string]bool // that the names seem to mean
+	fields map[string]bool // that the names suggest
 	raw    strings.Builder
 }
 
-// skipLine leaves a setting out. Where the skipped ones look like a server all the same,
-// as VPN1_HOST and VPN1_USER do, they are not lost: see close.
+// skipLine skips a setting. If the skipped settings look like a server, such as
+// VPN1_HOST and VPN1_USER, endSkipped reports them.
 func (s *blocks) skipLine(line int, raw string) {
 	name, _, _ := strings.Cut(raw, "=")
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
@@ -151,7 +152,7 @@ func (s *blocks) endSkipped() bool {
 	return s.emit(b)
 }
 
-// addField takes one labelled line.
+// addField adds one labelled line.
 func (s *blocks) addField(line int, l labelled, raw string) bool {
 	field := l.field
 	value, problem := unquoteText(l.value, l.sign, l.json)
@@ -201,8 +202,8 @@ var (
 	yamlAnchor = regexp.MustCompile(`^&([^ ]+) +[^ ]`)
 )
 
-// noteNotation refuses what an unquoted value says in YAML or HTML and would be another
-// login or password if it were taken as it is.
+// noteNotation returns a problem for an unquoted value that is notation of YAML or
+// HTML: taken literally, it would be another login or password.
 func (s *blocks) noteNotation(l labelled) connexa.Text {
 	if l.field == "" || !isIdentity(l.field) {
 		return connexa.Text{}
@@ -232,7 +233,7 @@ func (s *blocks) endAtBlank() bool {
 	return s.closeBlock() && s.endSkipped()
 }
 
-// closeBlock ends the block at hand: it joins the open one or takes its place.
+// closeBlock ends the current block: it joins the open block or replaces it.
 func (s *blocks) closeBlock() bool {
 	b := s.now
 	if b == nil {
@@ -248,7 +249,7 @@ func (s *blocks) closeBlock() bool {
 	return before == nil || s.emit(before)
 }
 
-// flushBlocks ends all blocks: what follows is no label.
+// flushBlocks ends all blocks because the next line is not a label.
 func (s *blocks) flushBlocks() bool {
 	if !s.endAtBlank() {
 		return false

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Fields lists what a column may hold, besides the "" of one that is skipped.
-// Credentials are login and password with a colon between them, a location is
+// Fields lists the fields that a column may hold; "" is a column that is skipped.
+// Credentials are a login and a password with a colon between them. A location is
 // "Texas (Austin)" or "Arizona/Phoenix".
 func Fields() []string {
 	fields := []string{"address", "port", "login", "password"}
@@ -19,8 +19,8 @@ func Fields() []string {
 	return append(fields, "tags", "credentials", "location")
 }
 
-// CheckMapping says whether rows can come of a mapping: it names an address and
-// a login, and no field twice.
+// CheckMapping returns an error unless the mapping has an address and a login, and no
+// field twice.
 func CheckMapping(mapping []string) error {
 	seen := map[string]bool{}
 	for _, f := range mapping {
@@ -54,8 +54,8 @@ var aliases = map[string][]string{
 	"location":    {"location", "place", "geo", "geolocation", "расположение", "местоположение", "место", "локация"},
 }
 
-// ignored are names that are known to say nothing of a server's identity: what
-// the panel's own export adds, and what other lists tend to hold.
+// ignored are names of columns that do not identify a server: those of the panel's
+// export and of other common lists.
 var ignored = []string{"status", "suspect", "step", "cause", "latencyms", "latency", "loss", "downmbps", "upmbps", "lastcheck",
 	"ping", "speed", "date", "time", "added", "created", "updated", "checked", "expires", "expire", "type", "protocol", "proto", "id", "no", "number",
 	"статус", "пинг", "скорость", "дата", "время", "тип", "протокол"}
@@ -84,7 +84,8 @@ var byAlias = func() map[string]alias {
 	return m
 }()
 
-// columnKey is a name of a column or label without case, blanks and marks.
+// columnKey returns the name of a column or label in lower case, without blanks and
+// punctuation.
 func columnKey(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -97,8 +98,8 @@ func columnKey(name string) string {
 	}, name)
 }
 
-// readHeader reads names of columns. It is one when it names an address and anything
-// else that is known.
+// readHeader reads a record as names of columns. It is a header if it names an address
+// and another known column.
 func readHeader(names []string) (mapping []string, known int, ok bool) {
 	mapping = make([]string, len(names))
 	best := map[string]int{}
@@ -128,8 +129,8 @@ func readHeader(names []string) (mapping []string, known int, ok bool) {
 	return mapping, known, ok && known > 1
 }
 
-// namesTwice says whether two columns have the same name, which is that of an address,
-// a port, a login or a password: which of them is meant, only a person knows.
+// namesTwice reports whether two columns have the same name for an address, a port, a
+// login or a password. The user must then choose one.
 func namesTwice(names []string) bool {
 	seen := map[string]bool{}
 	for _, name := range names {
@@ -146,7 +147,7 @@ func namesTwice(names []string) bool {
 	return false
 }
 
-// proposeMapping guesses what the columns of records hold, for a person to confirm.
+// proposeMapping guesses what the columns of records hold. The user confirms it.
 func proposeMapping(records [][]string) []string {
 	width := 0
 	for _, r := range records {
@@ -179,7 +180,7 @@ func proposeMapping(records [][]string) []string {
 	give("address", most(looksLikeAddress))
 	port := most(func(s string) bool { return s == "1723" })
 	if after := slices.Index(mapping, "address") + 1; port < 0 && width > after+2 && after > 0 && most(isPort) == after {
-		port = after // another one, with a login and a password behind it
+		port = after // another port, followed by a login and a password
 	}
 	give("port", port)
 	free := slices.Index(mapping, "")

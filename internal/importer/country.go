@@ -10,9 +10,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Country is the ISO 3166-1 alpha-2 code of a country that was given by its code
-// of two or three letters or by its English or Russian name. Nothing given is
-// nothing found, and fine.
+// Country returns the ISO 3166-1 alpha-2 code of a country, given by its code of two
+// or three letters or by its English or Russian name. For an empty s it returns "" and
+// true.
 func Country(s string) (code string, ok bool) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -29,7 +29,7 @@ func Country(s string) (code string, ok bool) {
 
 var countryMarks = strings.NewReplacer("ё", "е", "&", " and ", ".", "", "'", "", "’", "", "-", " ", "(", " ", ")", " ", ",", " ")
 
-// countryKey is a name without case, marks and filling words.
+// countryKey returns a name in lower case, without punctuation and filler words.
 func countryKey(s string) string {
 	s = strings.ToLower(s)
 	s = countryMarks.Replace(s)
@@ -40,7 +40,7 @@ func countryKey(s string) string {
 	return strings.Join(words, " ")
 }
 
-// countries is built at the first use: the names of two languages.
+// countries maps English and Russian names to codes. It is built at the first use.
 var countries = sync.OnceValue(func() map[string]string {
 	m := map[string]string{}
 	for code, names := range countryAliases {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// bar separates the columns of a table that is drawn, as in Markdown. Text has bars
-// too, so such a table needs a header.
+// bar separates the columns of a drawn table, as in Markdown. Text has bars too, so
+// such a table needs a header.
 const bar = "|"
 
-// looked is how many records decide about the shape.
+// looked is the number of records that decide the shape.
 const looked = 20
 
-// detectFormat finds out how the text that begins with head is to be read.
+// detectFormat decides how to read the text that begins with head.
 func detectFormat(head []byte, whole bool, d *decoder, o Options) Shape {
 	d.settleEncoding(head)
 	switch {
@@ -55,9 +55,8 @@ func detectFormat(head []byte, whole bool, d *decoder, o Options) Shape {
 	return best
 }
 
-// inspectLines judges records that were split at s: the score says how sure it is that
-// they are a CSV. Lines above the header are titles, as long as none of them names
-// an address.
+// inspectLines rates records that were split at s: the higher the score, the surer
+// they are a CSV. Lines above the header are titles if none of them has an address.
 func inspectLines(records [][]string, s string) (shape Shape, score int) {
 	shape = Shape{Format: CSV, Separator: s, Sample: records}
 	width, hits, leading := 0, 0, 0
@@ -87,7 +86,7 @@ func inspectLines(records [][]string, s string) (shape Shape, score int) {
 		return Shape{}, 0
 	}
 	rows := records
-	if leading > 0 { // names that are not known
+	if leading > 0 { // unknown names
 		shape.Header, shape.leading = true, leading
 		shape.Sample, rows = records[leading-1:], records[leading:]
 	}
@@ -95,11 +94,11 @@ func inspectLines(records [][]string, s string) (shape Shape, score int) {
 	return shape, hits
 }
 
-// maxTitles is how many lines without an address may stand above a table whose
-// header is not known.
+// maxTitles is the maximum number of lines without an address above a table whose
+// header is unknown.
 const maxTitles = 5
 
-// addressIn says whether a record of several cells names an address.
+// addressIn reports whether a record of several cells has an address.
 func addressIn(r []string) bool {
 	if len(r) < 2 {
 		return false
@@ -112,7 +111,7 @@ func addressIn(r []string) bool {
 	return false
 }
 
-// hasScheme says whether s is the URL of a PPTP server.
+// hasScheme reports whether s is the URL of a PPTP server.
 func hasScheme(s string) bool {
 	if len(s) < 8 || !strings.EqualFold(s[:7], "pptp://") {
 		return false
@@ -121,8 +120,8 @@ func hasScheme(s string) bool {
 	return looksLikeAddress(s[strings.LastIndexByte(s, '@')+1:])
 }
 
-// opensWithAddress says whether a record that is no row of a table may be a server
-// in one of the forms of text.
+// opensWithAddress reports whether a record that is not a row of a table may be a
+// server in one of the text forms.
 func opensWithAddress(r []string) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(r[0]), " ")
 	host, _, _ := strings.Cut(word, ":")

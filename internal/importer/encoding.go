@@ -16,10 +16,10 @@ const (
 	UTF16       = "utf-16"       // only with a byte order mark
 )
 
-// Encodings lists those that a person may choose.
+// Encodings lists the encodings that the user may choose.
 func Encodings() []string { return []string{UTF8, Windows1251, Windows1252} }
 
-// checkText refuses what is no text.
+// checkText returns an error for data that is not text.
 func checkText(head []byte) error {
 	for _, magic := range []string{"PK\x03\x04", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"} {
 		if bytes.HasPrefix(head, []byte(magic)) {
@@ -50,13 +50,13 @@ func checkText(head []byte) error {
 	return nil
 }
 
-// decoder turns bytes into text. Without an encoding given it settles on one at
-// the first bytes that are not ASCII.
+// decoder turns bytes into text. Without a given encoding, it chooses one at the first
+// bytes that are not ASCII.
 type decoder struct {
 	encoding string
 }
 
-// encodingName is the encoding; ASCII all the way is UTF-8.
+// encodingName returns the encoding; UTF-8 if all bytes were ASCII.
 func (d *decoder) encodingName() string {
 	if d.encoding == "" {
 		return UTF8
@@ -64,15 +64,14 @@ func (d *decoder) encodingName() string {
 	return d.encoding
 }
 
-// settleEncoding chooses the encoding by the bytes that stand ahead, when it is not
-// chosen yet.
+// settleEncoding chooses the encoding by the bytes ahead, unless it is already chosen.
 func (d *decoder) settleEncoding(ahead []byte) {
 	if d.encoding == "" {
 		d.encoding = guessEncoding(ahead)
 	}
 }
 
-// decodeText is b as text; ok is false when b is not of the encoding.
+// decodeText returns b as text; ok is false if b is not valid in the encoding.
 func (d *decoder) decodeText(b []byte) (s string, ok bool) {
 	if isASCII(b) {
 		return string(b), true
@@ -110,9 +109,9 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// guessEncoding tells UTF-8 by its validity. Of the rest, Russian text has words
-// of high letters, while Western text has single ones among plain letters. It is
-// empty for plain ASCII.
+// guessEncoding recognises UTF-8 by its validity. Otherwise, Russian text has whole
+// words of non-ASCII letters, and Western text has single ones among ASCII letters. It
+// returns "" for plain ASCII.
 func guessEncoding(b []byte) string {
 	var valid, broken, high, words, amid int
 	for i := 0; i < len(b); {

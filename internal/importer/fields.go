@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// setField puts s, as it was typed, into one field of in.
+// setField sets one field of in to s, as it was typed.
 func setField(in *connexa.NodeInput, field, s string) connexa.Text {
 	switch field {
 	case "address":
@@ -54,8 +54,8 @@ func setField(in *connexa.NodeInput, field, s string) connexa.Text {
 	return connexa.Text{}
 }
 
-// readAddress takes apart what stands where an address is meant: a port after it,
-// and a URL, whose login and password count where the row has none of its own.
+// readAddress splits the value of the address field: it may have a port, or be a URL
+// with a login and a password, which apply if the row has none.
 func readAddress(in *connexa.NodeInput) connexa.Text {
 	s := connexa.TrimHidden(in.Address)
 	scheme, rest, isURL := strings.Cut(s, "://")
@@ -95,7 +95,7 @@ func readAddress(in *connexa.NodeInput) connexa.Text {
 	return splitPort(in)
 }
 
-// splitPort takes the port off an address like vpn.example.net:1723.
+// splitPort moves the port out of an address such as vpn.example.net:1723.
 func splitPort(in *connexa.NodeInput) connexa.Text {
 	host, port, ok := strings.Cut(in.Address, ":")
 	if !ok || strings.Contains(port, ":") {
@@ -113,7 +113,7 @@ func samePort(a, b string) bool {
 	return n > 0 && n == portNumber(b)
 }
 
-// isPort says whether s is a number that a port can have.
+// isPort reports whether s is a number that a port can have.
 func isPort(s string) bool {
 	if s == "" || len(s) > 5 || strings.Trim(s, "0123456789") != "" {
 		return false
@@ -122,8 +122,8 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-// knownSchemes are those that may be named in a reason: what else stands before
-// "://" could be part of a password.
+// knownSchemes are the schemes that a reason may name: other text before "://" could
+// be part of a password.
 var knownSchemes = strings.Fields("http https socks socks4 socks5 socks5h l2tp ipsec ikev2 sstp ssh ftp sftp vpn vless vmess ss ssr trojan wireguard wg openvpn hysteria tuic rdp vnc tcp udp telnet ppp pppoe ws wss")
 
 func problemScheme(scheme string) connexa.Text {
@@ -134,8 +134,8 @@ func problemScheme(scheme string) connexa.Text {
 	return connexa.T("import.bad.scheme")
 }
 
-// looksLikeAddress says whether s is meant as an address, be it a wrong one: it
-// is an IPv4 address, a range or a host name with a dot, with or without a port.
+// looksLikeAddress reports whether s is meant as an address, even if it is invalid: an
+// IPv4 address, a range or a host name with a dot, with or without a port.
 func looksLikeAddress(s string) bool {
 	s = connexa.TrimHidden(s)
 	host, port, hasPort := strings.Cut(s, ":")
@@ -151,8 +151,8 @@ func looksLikeAddress(s string) bool {
 	return looksLikeHost(host)
 }
 
-// looksLikeHost wants a dot and a last label of letters: in running text any
-// word could be a host name.
+// looksLikeHost requires a dot and a last label of letters, because any word of a text
+// could be a host name.
 func looksLikeHost(s string) bool {
 	s = strings.TrimSuffix(s, ".")
 	if strings.IndexAny(s, ".。") <= 0 {
@@ -166,7 +166,7 @@ func looksLikeHost(s string) bool {
 	return len(top) >= 2 && (top[0]|0x20 >= 'a' && top[0]|0x20 <= 'z')
 }
 
-// looksLikeRange says whether s means several addresses: 192.0.2.0/24,
+// looksLikeRange reports whether s means several addresses: 192.0.2.0/24,
 // 192.0.2.1-50, 192.0.2.1–192.0.2.50, 192.0.2.*.
 func looksLikeRange(s string) bool {
 	if net, bits, ok := strings.Cut(s, "/"); ok {

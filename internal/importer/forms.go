@@ -30,7 +30,7 @@ var markup = regexp.MustCompile(`(?i)</?(a|b|br|code|dd|div|dt|em|font|h[1-6]|i|
 
 func hasMarkup(s string) bool { return strings.ContainsAny(s, "<&") && markup.MatchString(s) }
 
-// oneLine reads a server that stands on one line, in the one form that it fits.
+// oneLine reads a server on one line, in the only form that fits.
 func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	if hasMarkup(s) {
@@ -92,7 +92,7 @@ func oneLine(s string) (connexa.NodeInput, connexa.Text) {
 	return none, missing["address"]
 }
 
-// tail is what may follow an address and is separated by blanks.
+// tail is what may follow an address, separated by blanks.
 type tail struct{ port, login, password, place string }
 
 func (t tail) applyTail(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) {
@@ -107,13 +107,13 @@ func (t tail) applyTail(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) 
 	case isCountry:
 		in.Country = code
 	default:
-		in.State = t.place // a placeholder, see tidy
+		in.State = t.place // a placeholder, see tidyRow
 	}
 	return in, connexa.Text{}
 }
 
-// isPlace says whether words are nothing, or the name of a state or country, or a
-// word that stands for none: what else follows a password could be the rest of it.
+// isPlace reports whether words are empty, the name of a state or country, or a
+// placeholder. Anything else after a password could be the rest of it.
 func isPlace(words []string) bool {
 	s := strings.Join(words, " ")
 	_, isCountry := Country(s)
@@ -121,8 +121,8 @@ func isPlace(words []string) bool {
 }
 
 // fromWords reads "192.0.2.20 ops1 Blue-Kite-7 TX" and "192.0.2.20 1723 ops1
-// Blue-Kite-7 TX", the state being optional. A number that can be the port and the
-// login is neither, unless the count of words decides it.
+// Blue-Kite-7 TX", the state being optional. A number that can be the port or the
+// login is a problem, unless the number of words decides it.
 func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	in, rest := connexa.NodeInput{Address: words[0]}, words[1:]
@@ -178,9 +178,9 @@ func fromWords(words []string) (connexa.NodeInput, connexa.Text) {
 
 func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// fromAt reads "ops1:Blue-Kite-7@192.0.2.80:1723" and the same the other way
-// round, "192.0.2.80:1723@ops1:Blue-Kite-7". A line of the forms with colons may
-// have an @ in it too.
+// fromAt reads "ops1:Blue-Kite-7@192.0.2.80:1723" and the reverse,
+// "192.0.2.80:1723@ops1:Blue-Kite-7". A line in a form with colons may also contain an
+// @.
 func fromAt(s string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	var found []connexa.NodeInput
@@ -199,7 +199,7 @@ func fromAt(s string) (connexa.NodeInput, connexa.Text) {
 		switch {
 		case !problem.IsZero() && len(found) == 0:
 			return none, problem
-		case problem.IsZero() && !usual: // a login that begins with 1723@ is none
+		case problem.IsZero() && !usual: // a login cannot begin with 1723@
 			found = append(found, in)
 		case strings.HasPrefix(problem.Key, problemAmbiguous.Key) && !usual:
 			return none, problemAt
@@ -228,8 +228,8 @@ func fromAt(s string) (connexa.NodeInput, connexa.Text) {
 	return none, missing["password"]
 }
 
-// atParts joins the two sides of an @, when they are an address and a login with
-// its password.
+// atParts joins the two sides of an @ if they are an address and a login with its
+// password.
 func atParts(host, user string) (in connexa.NodeInput, ok bool) {
 	login, password, ok := strings.Cut(user, ":")
 	if !ok || login == "" || password == "" || !addressLike(host) || looksLikeRange(host) {
@@ -240,7 +240,7 @@ func atParts(host, user string) (in connexa.NodeInput, ok bool) {
 	return in, true
 }
 
-// countEscapes says whether a percent sign in s begins what a URL would resolve.
+// countEscapes reports whether s has a percent escape of a URL.
 func countEscapes(s string) bool {
 	plain, err := url.PathUnescape(s)
 	return err == nil && plain != s
@@ -320,8 +320,8 @@ func fromDashes(parts []string) (connexa.NodeInput, connexa.Text) {
 
 var dateAtEnd = regexp.MustCompile(`\s\|\s*([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?Z?)?|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2,4}([ ,]+[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?)?$`)
 
-// cutDate takes "| 2025-09-03 16:05:25" off the end of s. The date is not kept, so
-// its order of day and month does not matter.
+// cutDate removes "| 2025-09-03 16:05:25" from the end of s. The date is not stored,
+// so the order of day and month does not matter.
 func cutDate(s string) string {
 	if i := dateAtEnd.FindStringIndex(s); i != nil {
 		return strings.TrimSpace(s[:i[0]])
@@ -329,7 +329,7 @@ func cutDate(s string) string {
 	return s
 }
 
-// surelyPlace says whether s cannot be the rest of a password: it has a state or
+// surelyPlace reports whether s cannot be the rest of a password: it has a state or
 // country that is known, or a city with a zip or a state.
 func surelyPlace(s string) bool {
 	if s == "" || strings.ContainsAny(s, "@:#$%^&*!?=+_\\<>{}[]|") {
@@ -339,9 +339,8 @@ func surelyPlace(s string) bool {
 	return p.country != "" || usState(p.state) || knownState(p.state) || p.city != "" && (p.zip != "" || p.state != "")
 }
 
-// fromColons reads the forms with colons only, which are told apart by their
-// number of colons. A password with a colon would fit the wrong form, so what
-// does not fit exactly is refused.
+// fromColons reads the forms that have only colons; the number of colons decides the
+// form. A password with a colon would fit the wrong form, so a line must fit exactly.
 func fromColons(s string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	parts := strings.Split(s, ":")
@@ -364,7 +363,7 @@ func fromColons(s string) (connexa.NodeInput, connexa.Text) {
 	case len(parts) == 2:
 		return none, missing["password"]
 	case in.Port == "" && parts[1] == "1723":
-		return none, problemPort // a login, or the port with the password missing
+		return none, problemPort // a login, or a port without a password
 	case strings.ContainsAny(parts[2], " \t"):
 		return none, problemBlank
 	case len(parts) == 3:
@@ -377,8 +376,8 @@ func fromColons(s string) (connexa.NodeInput, connexa.Text) {
 	return in, connexa.Text{}
 }
 
-// longForm says whether the last three parts can only be a country, a state and
-// a zip.
+// longForm reports whether the last three parts can only be a country, a state and a
+// zip.
 func longForm(parts []string) bool {
 	code, ok := Country(parts[3])
 	if !ok || code == "" {
@@ -394,8 +393,8 @@ func longForm(parts []string) bool {
 	return strings.IndexFunc(state, func(r rune) bool { return strings.ContainsRune("0123456789@#$%^&*!?=+_/\\|<>{}[]", r) }) < 0
 }
 
-// fromURL reads what follows "pptp://". The last @ ends the password, and
-// percent signs escape.
+// fromURL reads the rest of a URL after "pptp://". The last @ ends the password;
+// percent escapes are resolved.
 func fromURL(s string) (connexa.NodeInput, connexa.Text) {
 	none := connexa.NodeInput{}
 	at := strings.LastIndexByte(s, '@')

@@ -9,7 +9,7 @@ import (
 
 var problemHeading = connexa.T("import.bad.header")
 
-// fillers are words that stand beside the names of columns.
+// fillers are words that may accompany the name of a column.
 var fillers = func() map[string]bool {
 	m := map[string]bool{}
 	for _, w := range strings.Fields("of the for to a and or vpn pptp name vps e server от для и или впн имя сервера сервер подключения") {
@@ -18,7 +18,7 @@ var fillers = func() map[string]bool {
 	return m
 }()
 
-// fieldOf finds the field that a name of a column or label means; ignored names
+// fieldOf returns the field that the name of a column or label means; ignored names
 // have the field "".
 func fieldOf(name string) (alias, bool) {
 	k := columnKey(name)
@@ -31,8 +31,8 @@ func fieldOf(name string) (alias, bool) {
 	return a, ok
 }
 
-// columnField is fieldOf for the names of columns, of which one word may say it
-// all: "Password for the VPN".
+// columnField is fieldOf for names of columns, where one word may decide: "Password
+// for the VPN".
 func columnField(name string) (alias, bool) {
 	if a, ok := fieldOf(name); ok {
 		return a, true
@@ -50,7 +50,7 @@ func columnField(name string) (alias, bool) {
 	return found, found.field != ""
 }
 
-// namesColumn says whether s is the name of a column, such as "Login", "Server IP"
+// namesColumn reports whether s is the name of a column, such as "Login", "Server IP"
 // or "Пароль от VPN".
 func namesColumn(s string) bool {
 	if len(s) == 0 || len(s) > 60 || s[0] >= '0' && s[0] <= '9' { // nearly every address
@@ -73,8 +73,8 @@ func namesColumn(s string) bool {
 
 func notWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// isHeadingLine says whether a line of text is nothing but names of columns, the
-// address among them.
+// isHeadingLine reports whether a line of text consists of names of columns, one of
+// which is the address.
 func isHeadingLine(s string) bool {
 	if len(s) > 400 || strings.ContainsAny(s, "0123456789") {
 		return false

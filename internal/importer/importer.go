@@ -1,6 +1,6 @@
-// Package importer reads files and pasted text and yields the servers in them,
-// one by one. It holds a window of a few hundred KiB, whatever the file's size,
-// and never guesses: a line that it is not sure of is a bad line with a reason.
+// Package importer reads files and pasted text and yields the servers in them, one by
+// one. It holds a window of a few hundred KiB of any file. It never guesses: an
+// ambiguous line is a bad line with a reason.
 package importer
 
 import (
@@ -15,11 +15,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// MaxLine is how long a line, or a record in quotes, may be, in bytes. A longer
-// one is a bad line.
+// MaxLine is the maximum length of a line, or of a record with quotes, in bytes. A
+// longer one is a bad line.
 const MaxLine = 64 << 10
 
-// maxRaw is how much of a bad line is kept, in bytes.
+// maxRaw is the maximum length of a stored bad line, in bytes.
 const maxRaw = 4 << 10
 
 // The formats.
@@ -29,7 +29,7 @@ const (
 	JSON = "json"
 )
 
-// Options say how to read. What is empty is found out from the text itself.
+// Options say how to read a text. The reader detects what is empty.
 type Options struct {
 	Format    string   // CSV, Text or JSON
 	Encoding  string   // UTF8, Windows1251 or Windows1252
@@ -37,17 +37,17 @@ type Options struct {
 	Mapping   []string // of a CSV: the field of each column, as Fields names them; "" skips the column
 }
 
-// Shape is what was found out about a text.
+// Shape is the detected structure of a text.
 type Shape struct {
 	Format    string
-	Encoding  string // settled by the first line that is not ASCII
+	Encoding  string // chosen at the first line that is not ASCII
 	Separator string
 	Header    bool     // a line above the rows names the columns
 	Mapping   []string // the field of each column; without a header it is only proposed
-	// Sample holds the first records of a CSV, the header included. It shows
+	// Sample holds the first records of a CSV, including the header. It contains
 	// passwords.
 	Sample [][]string
-	// Unmapped says that a person has to name the columns first.
+	// Unmapped reports that the user must name the columns first.
 	Unmapped bool
 
 	leading int // records of a CSV above the first row: titles and the header
@@ -59,8 +59,8 @@ type Reader struct {
 	shape Shape
 }
 
-// New looks at the beginning of r and finds out how to read it. A text that
-// nothing can come of (empty, an image, a workbook) is an error for people.
+// New reads the beginning of r and decides how to read the rest. An empty text, an
+// image or a workbook is an error with a text for the user.
 func New(r io.Reader, o Options) (*Reader, error) {
 	lines := newWindow(r)
 	head := lines.peekBytes()
@@ -91,16 +91,17 @@ func New(r io.Reader, o Options) (*Reader, error) {
 	return rd, nil
 }
 
-// Shape is what is known so far; the encoding may settle while rows are read.
+// Shape returns the structure as far as it is known: the encoding may be chosen while
+// rows are read.
 func (r *Reader) Shape() Shape {
 	s := r.shape
 	s.Encoding = r.lines.decode.encodingName()
 	return s
 }
 
-// Rows yields the servers and the bad lines as they end, which for a block of
-// labels is later than a bad line inside of it. A row has Problem set when nothing can come of it. An error ends the sequence: it is
-// the source's own. Rows can be used once.
+// Rows yields the servers and the bad lines in the order in which they end: a block of
+// labels comes after a bad line inside it. A bad line has Problem set. An error of the
+// source ends the sequence. Rows can be called once.
 func (r *Reader) Rows() iter.Seq2[connexa.ImportRow, error] {
 	return func(yield func(connexa.ImportRow, error) bool) {
 		emit := func(row connexa.ImportRow) bool { return yield(row, nil) }
@@ -122,7 +123,7 @@ func (r *Reader) Rows() iter.Seq2[connexa.ImportRow, error] {
 	}
 }
 
-// Lines is how many lines were read so far.
+// Lines returns the number of lines read so far.
 func (r *Reader) Lines() int { return r.lines.line - 1 }
 
 var (
@@ -131,9 +132,9 @@ var (
 	errWorkbook = connexa.Errorf(connexa.Invalid, "import.error.workbook")
 )
 
-// finishRow checks what a line gave and makes a row of it; cells says that it comes
-// from a CSV. No reason and no note repeats what was typed: a shifted column would
-// put a password into it.
+// finishRow checks the values of a line; cells reports that they come from a CSV. No
+// reason or note repeats a value, because it could be a password from a shifted
+// column.
 func finishRow(row connexa.ImportRow, cells bool) connexa.ImportRow {
 	if !row.Problem.IsZero() {
 		return row
@@ -171,7 +172,7 @@ func finishRow(row connexa.ImportRow, cells bool) connexa.ImportRow {
 	}
 }
 
-// failureReason picks the complaint that tells most and names its field.
+// failureReason returns the most useful of the problems, with the name of its field.
 func failureReason(errs connexa.FieldErrors, address string) connexa.Text {
 	for _, name := range []string{"address", "port", "login", "password"} {
 		text, ok := errs[name]
@@ -180,7 +181,7 @@ func failureReason(errs connexa.FieldErrors, address string) connexa.Text {
 		case text.Key == "field."+name+".empty":
 			return missing[name]
 		case text.Key == "field.address.octet" && strings.Count(address, ".") != 3:
-			return connexa.T("field.address.ipv4") // the octet would be all that stands there
+			return connexa.T("field.address.ipv4") // the octet would be the whole value
 		case text.Key == "field.long" || strings.HasPrefix(text.Key, "field.hidden"):
 			return inField(name, text)
 		default:
@@ -190,14 +191,14 @@ func failureReason(errs connexa.FieldErrors, address string) connexa.Text {
 	return connexa.T("import.bad.unknown")
 }
 
-// missing are the reasons of lines that lack what a node needs.
+// missing are the reasons for lines without a required field.
 var missing = map[string]connexa.Text{
 	"address":  connexa.T("import.bad.no_address"),
 	"login":    connexa.T("import.bad.no_login"),
 	"password": connexa.T("import.bad.no_password"),
 }
 
-// fieldNames are the names of the fields as people read them.
+// fieldNames are the displayed names of the fields.
 var fieldNames = func() map[string]connexa.Text {
 	names := map[string]connexa.Text{}
 	for _, field := range Fields() {
@@ -206,14 +207,14 @@ var fieldNames = func() map[string]connexa.Text {
 	return names
 }()
 
-// FieldName is the name of a field of a mapping as people read it.
+// FieldName returns the displayed name of a field of a mapping.
 func FieldName(field string) connexa.Text { return fieldNames[field] }
 
 func inField(name string, text connexa.Text) connexa.Text {
 	return connexa.T("import.bad.field", fieldNames[name], text)
 }
 
-// rawLine keeps the beginning of a bad line.
+// rawLine returns the beginning of a bad line.
 func rawLine(b []byte, d *decoder) connexa.Secret {
 	s, _ := d.decodeText(b[:min(len(b), maxRaw)])
 	return connexa.Secret(s)

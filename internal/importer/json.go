@@ -16,8 +16,8 @@ var (
 	problemTwice = connexa.T("import.bad.twice")
 )
 
-// isJSON says whether a text begins as JSON does: with an array or an object, and
-// not with the section of an INI file.
+// isJSON reports whether a text begins with a JSON array or object, and not with the
+// section of an INI file.
 func isJSON(head []byte) bool {
 	head = bytes.TrimLeft(head, " \t\r\n")
 	if len(head) < 2 || head[0] != '{' && head[0] != '[' {
@@ -33,9 +33,9 @@ func isJSON(head []byte) bool {
 	return next[0] == '{' || next[0] == '"' || next[0] == ']'
 }
 
-// objects reads JSON: an array of objects, one object after the other, or objects
-// that hold other objects and arrays of them. Each server is parsed by itself, so
-// that a broken one costs nothing but itself.
+// objects reads JSON: an array of objects, one object after the other, or objects that
+// hold other objects and arrays of them. Each server is parsed separately, so that an
+// invalid one does not affect the others.
 type objects struct {
 	lines  *window
 	inside bool // of an object that holds servers
@@ -69,7 +69,7 @@ func (o *objects) readRows(emit func(connexa.ImportRow) bool) bool {
 		}
 		row := connexa.ImportRow{Line: o.lines.line}
 		end := valueEnd(b)
-		if end == 0 { // it does not end: reading goes on with the next line
+		if end == 0 { // it does not end: continue with the next line
 			row.Problem = problemJSON
 			line, size := cutLine(b)
 			row.Raw = rawLine(line, &o.lines.decode)
@@ -96,9 +96,9 @@ func (o *objects) readRows(emit func(connexa.ImportRow) bool) bool {
 	}
 }
 
-// memberOther is the length of the name at the start of b, inside of an object that
-// holds servers, with the value behind it unless that is an object or an array;
-// zero: there is no name.
+// memberOther returns the length of the name at the start of b, inside an object that
+// holds servers, with its value unless that is an object or an array. Zero means that
+// there is no name.
 func (o *objects) memberOther(b []byte) int {
 	if !o.inside || b[0] != '"' {
 		return 0
@@ -119,7 +119,7 @@ func (o *objects) memberOther(b []byte) int {
 	return n + max(bytes.IndexAny(rest, ",}]\r\n"), 0)
 }
 
-// skipValue leaves n bytes behind and counts the lines in them.
+// skipValue skips n bytes and counts their lines.
 func (o *objects) skipValue(n int) {
 	b := o.lines.peekBytes()[:n]
 	if n > 0 && b[n-1] == '\r' && len(o.lines.peekBytes()) > n && o.lines.peekBytes()[n] == '\n' {
@@ -128,16 +128,17 @@ func (o *objects) skipValue(n int) {
 	o.lines.skipBytes(n, lineBreaks(b))
 }
 
-// holdsServers says whether the object at the start of b is no server but holds
-// some: it has no name of an address, login or password, and an array of objects, or
-// an object that is a server or holds some in turn. Of an object that goes beyond
-// the window the beginning decides.
+// holdsServers reports whether the object at the start of b is not a server but
+// contains servers: it has no member for an address, login or password, and has an
+// array of objects, or an object that is a server or contains some. If the object
+// exceeds the window, its beginning decides.
 func holdsServers(b []byte) bool {
 	holds, _ := lookInside(b[:min(len(b), MaxLine)], 0)
 	return holds
 }
 
-// lookInside looks at the object at the start of b; fields are those it names.
+// lookInside inspects the object at the start of b; fields are the fields of its
+// members.
 func lookInside(b []byte, depth int) (holds bool, fields map[string]bool) {
 	fields = map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -167,8 +168,8 @@ func lookInside(b []byte, depth int) (holds bool, fields map[string]bool) {
 	return holds && len(fields) == 0, fields
 }
 
-// valueEnd is the length of the JSON value at the start of b, found by its
-// brackets and quotes; zero: it does not end within MaxLine bytes.
+// valueEnd returns the length of the JSON value at the start of b, by its brackets and
+// quotes. Zero means that it does not end within MaxLine bytes.
 func valueEnd(b []byte) int {
 	b = b[:min(len(b), MaxLine)]
 	depth, text := 0, false
@@ -197,8 +198,8 @@ func valueEnd(b []byte) int {
 	return len(b)
 }
 
-// fromJSON reads one server: an object with known names, or a text in one of the
-// forms of a line.
+// fromJSON reads one server: an object with known names, or a string in one of the
+// line forms.
 func fromJSON(s string, row connexa.ImportRow) connexa.ImportRow {
 	var line string
 	if json.Unmarshal([]byte(s), &line) == nil {
@@ -227,8 +228,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// membersOf lists the members of an object in their order; json.Unmarshal would
-// keep the last of two with the same name.
+// membersOf lists the members of an object in order. json.Unmarshal would keep only
+// the last of two with the same name.
 func membersOf(s string) ([]member, error) {
 	d := json.NewDecoder(strings.NewReader(s))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -255,7 +256,7 @@ func membersOf(s string) ([]member, error) {
 	return list, nil
 }
 
-// addMembers takes the known members of an object, and of the objects in it.
+// addMembers adds the known members of an object and of the objects in it.
 func (b *block) addMembers(members []member) {
 	for _, m := range members {
 		a, known := fieldOf(m.name)
@@ -285,7 +286,7 @@ func (b *block) addMembers(members []member) {
 	}
 }
 
-// scalarText is a JSON value as a person would type it; an array of texts is a list.
+// scalarText returns a JSON value as text; an array of strings becomes a list.
 func scalarText(raw json.RawMessage) (string, bool) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil { // null too

@@ -8,9 +8,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// keyfile reads connections of NetworkManager (nm-settings-keyfile(5)): sections
-// of key=value lines, of which those of the VPN make a server. In the other
-// sections are addresses of other things.
+// keyfile reads connections of NetworkManager (nm-settings-keyfile(5)): sections of
+// key=value lines. The sections of the VPN describe a server; other sections have
+// addresses of other things.
 type keyfile struct {
 	open    bool
 	blank   bool // the line before is blank
@@ -21,7 +21,7 @@ type keyfile struct {
 	raw     strings.Builder
 }
 
-// sectionName is the name in "[vpn]"; ok is false when s is no such line.
+// sectionName returns the name in "[vpn]"; ok is false if s is not a section line.
 func sectionName(s string) (name string, ok bool) {
 	if len(s) < 3 || s[0] != '[' || s[len(s)-1] != ']' || strings.ContainsAny(s, ":@,;\"{") {
 		return "", false
@@ -30,8 +30,8 @@ func sectionName(s string) (name string, ok bool) {
 	return strings.ToLower(strings.TrimSpace(name)), !strings.ContainsAny(name, "[]")
 }
 
-// ofConnection says whether a section opens, or goes on, in a connection of
-// NetworkManager, and whether it begins the next one.
+// ofConnection reports whether a section belongs to a connection of NetworkManager,
+// and whether it begins the next connection.
 func (k *keyfile) ofConnection(section string) (is, next bool) {
 	switch section {
 	case "connection":
@@ -56,7 +56,7 @@ func (k *keyfile) beginSection(line int) {
 	k.raw.Reset()
 }
 
-// addKey takes a line of an open connection.
+// addKey adds a line of the open connection.
 func (k *keyfile) addKey(s string, hidden bool) {
 	k.blank = false
 	if k.raw.Len() < maxRaw && (k.section == "connection" || strings.HasPrefix(k.section, "vpn")) {
@@ -75,8 +75,8 @@ func (k *keyfile) addKey(s string, hidden bool) {
 	}
 }
 
-// endsBefore says whether a setting of that name is none of the open connection but
-// one of a server that follows without a section.
+// endsBefore reports whether a setting with that name belongs to a server that follows
+// without a section, not to the open connection.
 func (k *keyfile) endsBefore(name string) bool {
 	a, _ := fieldOf(name)
 	if !isIdentity(a.field) {
@@ -98,7 +98,7 @@ func (k *keyfile) endsBefore(name string) bool {
 	return a.field != "address" || !slices.Contains([]string{"gateway", "address"}, strings.ToLower(strings.TrimSpace(name)))
 }
 
-// hasField says whether the section at hand has a value of that field.
+// hasField reports whether the current section has a value for the field.
 func (k *keyfile) hasField(field string) bool {
 	for name := range k.values {
 		if own, is := strings.CutPrefix(name, k.section+"."); is {
@@ -110,12 +110,12 @@ func (k *keyfile) hasField(field string) bool {
 	return false
 }
 
-// isIdentity says whether a field tells servers apart, or lets in.
+// isIdentity reports whether a field identifies a server or is a credential.
 func isIdentity(field string) bool {
 	return field == "address" || field == "login" || field == "password" || field == "credentials"
 }
 
-// toRow is the server of the connection.
+// toRow returns the server of the connection.
 func (k *keyfile) toRow() connexa.ImportRow {
 	row := connexa.ImportRow{Line: k.line}
 	service := k.values["vpn.service-type"]

@@ -7,9 +7,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// ParseLine reads a line that a person has corrected, in the way in which its text
-// is read; columns are those of a CSV at that line. It yields one row, whatever was
-// typed.
+// ParseLine reads a line that the user corrected, in the format of its text; columns
+// are those of a CSV at that line. It always returns one row.
 func ParseLine(text string, s Shape, columns []string) connexa.ImportRow {
 	row := connexa.ImportRow{Line: 1, Raw: cutLabel(text)}
 	if connexa.TrimHidden(text) == "" {
@@ -48,9 +47,9 @@ func ParseLine(text string, s Shape, columns []string) connexa.ImportRow {
 	return row
 }
 
-// Mask is what may be shown of a bad line to those who have not entered their
-// password again: an IPv4 address where one is meant, and names of labels. The rest
-// may be a password, wherever it stands.
+// Mask returns what may be shown of a bad line without entering the password again: an
+// IPv4 address in the place of an address, and names of labels. Any other part may be
+// a password.
 func Mask(text string, s Shape, columns []string) string {
 	if s.Format == CSV && s.Separator != "" {
 		return maskRecord(text, s.Separator[0], columns)
@@ -100,8 +99,8 @@ func maskLine(s string) string {
 	return address + " " + masked
 }
 
-// maskRecord shows the cell of the address, when it holds an IPv4 address: a
-// shifted column could hold a password that looks like a name.
+// maskRecord shows the cell of the address if it is an IPv4 address: in a shifted
+// column, a password could look like a host name.
 func maskRecord(text string, separator byte, columns []string) string {
 	var rec record
 	rec.parseRecord([]byte(text), separator)

@@ -9,10 +9,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// tidyRow reads the cells that a server can do without. One that makes no sense is
-// left empty with a note: it must not cost the server.
-// cells says that the values are cells of a CSV, which may be escaped: those are
-// what they say.
+// tidyRow reads the optional fields. An invalid one is emptied with a note, as it must
+// not make the line bad. cells reports that the values are cells of a CSV, which may
+// be escaped; an escaped value is taken literally.
 func tidyRow(row *connexa.ImportRow, cells bool) {
 	in := &row.Input
 	tidyPort(row)
@@ -57,8 +56,8 @@ func tidyCell(row *connexa.ImportRow, field string, cell *string, cells bool) {
 
 func noteEmpty(field string) connexa.Text { return connexa.T("import.note.empty", fieldNames[field]) }
 
-// tidyPort reads a port as spreadsheets and databases write it. What may be meant
-// as another port than the usual one stays, and is refused.
+// tidyPort reads a port as spreadsheets and databases write it. A value that may mean
+// another port than the default is left as it is, and the line is bad.
 func tidyPort(row *connexa.ImportRow) {
 	in := &row.Input
 	s := connexa.TrimHidden(in.Port)
@@ -82,8 +81,8 @@ var (
 	portPower     = regexp.MustCompile(`^[0-9](\.[0-9]{1,4})?[eE]\+?[0-9]{1,2}$`)
 )
 
-// portNumber reads 1723.0, 1,723, 1.723E+03, 1723/tcp and the digits of full
-// width; zero: it is no such thing.
+// portNumber reads 1723.0, 1,723, 1.723E+03, 1723/tcp and full-width digits. It
+// returns zero for anything else.
 func portNumber(s string) int {
 	s = strings.Map(func(r rune) rune {
 		if r >= '０' && r <= '９' {
@@ -96,7 +95,7 @@ func portNumber(s string) int {
 	var n int
 	switch m := portThousands.FindStringSubmatch(s); {
 	case m != nil && m[2] == "000":
-		return 0 // 1.000 may be one as well as a thousand
+		return 0 // 1.000 may mean 1 or 1000
 	case m != nil:
 		n, _ = strconv.Atoi(m[1] + m[2])
 	case portDecimal.MatchString(s):
@@ -114,8 +113,8 @@ func portNumber(s string) int {
 	return n
 }
 
-// noteHidden says that characters which nobody sees were taken off the ends of
-// what a server compares, and that blanks at the ends of a password stay.
+// noteHidden adds notes that invisible characters were removed from the ends of an
+// address, login or password, and that blanks at the ends of a password are kept.
 func noteHidden(row *connexa.ImportRow) {
 	in := &row.Input
 	for _, f := range []struct{ name, text string }{{"address", in.Address}, {"login", in.Login}, {"password", in.Password}} {
@@ -134,8 +133,8 @@ func plainEnds(s string) bool {
 	return s == "" || s[0] > ' ' && s[0] < 0x7f && s[len(s)-1] > ' ' && s[len(s)-1] < 0x7f
 }
 
-// dropOptional empties the cells that ParseNode refused, and says whether there
-// was one.
+// dropOptional empties the optional fields that ParseNode refused. It reports whether
+// there was one.
 func dropOptional(row *connexa.ImportRow, errs connexa.FieldErrors) bool {
 	dropped := false
 	drop := func(field string, cell *string) {

@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// place is where a server stands, as far as it was told.
+// place is the location of a server, as far as it is known.
 type place struct{ country, state, city, zip string }
 
 // parsePlace reads "Texas (Austin)", "Arizona/Phoenix 85001", "US/Arizona/Phoenix",
@@ -44,7 +44,7 @@ func parsePlace(s string) place {
 	return p
 }
 
-// widest takes the name of a state or a country; what is neither is a state.
+// widest sets the country or the state; an unknown name is a state.
 func (p *place) widest(s string) {
 	if code, ok := Country(s); ok && code != "" && !usState(s) {
 		p.country = code
@@ -53,7 +53,7 @@ func (p *place) widest(s string) {
 	p.state = s
 }
 
-// fillDown takes state/city or country/state/city.
+// fillDown reads state/city or country/state/city.
 func (p *place) fillDown(parts []string) {
 	if len(parts) > 2 {
 		if code, ok := Country(parts[0]); ok && code != "" {
@@ -66,7 +66,7 @@ func (p *place) fillDown(parts []string) {
 	p.city = strings.Join(parts[1:], "/")
 }
 
-// fillUp takes city, state, country; city, country; city, state or state, city.
+// fillUp reads city, state, country; city, country; city, state or state, city.
 func (p *place) fillUp(parts []string) {
 	last := parts[len(parts)-1]
 	if code, ok := Country(last); ok && code != "" && !(len(parts) == 2 && usState(last)) {
@@ -87,7 +87,7 @@ func (p *place) fillUp(parts []string) {
 	}
 }
 
-// cutZip takes the words with digits off the end of s.
+// cutZip removes the words with digits from the end of s.
 func cutZip(s string) (rest, zip string) {
 	words := strings.Fields(s)
 	n := len(words)
@@ -101,7 +101,7 @@ func cutZip(s string) (rest, zip string) {
 	return rest, strings.Join(words[n:], " ")
 }
 
-// trimPlace drops what is empty.
+// trimPlace removes empty parts.
 func trimPlace(parts []string) []string {
 	kept := parts[:0]
 	for _, p := range parts {
@@ -112,8 +112,8 @@ func trimPlace(parts []string) []string {
 	return kept
 }
 
-// usState says whether s is a code or a name of a state of the United States,
-// its district or its territories.
+// usState reports whether s is a code or a name of a state of the United States, its
+// district or its territories.
 func usState(s string) bool {
 	return usStates[strings.ToLower(strings.Join(strings.Fields(s), " "))]
 }
@@ -132,8 +132,8 @@ var usStates = func() map[string]bool {
 	return m
 }()
 
-// knownState says whether s is a state or province of another country by a name
-// or code that is no word of its own.
+// knownState reports whether s is a state or province of another country, by a name or
+// code that is not also a common word.
 func knownState(s string) bool {
 	return otherStates[strings.ToLower(strings.Join(strings.Fields(s), " "))]
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// prose reads running text: one server a line in one of the forms, or several
-// labelled lines that make one block. All may stand in one text.
+// prose reads free text: one server per line in one of the line forms, or blocks of
+// labelled lines. One text may mix them.
 type prose struct {
 	lines  *window
 	blocks blocks
@@ -17,7 +17,7 @@ type prose struct {
 	keys   keyfile
 	emit   func(connexa.ImportRow) bool
 
-	hiddenBefore, hiddenAfter bool // of the line at hand, see trimLine
+	hiddenBefore, hiddenAfter bool // of the current line, see trimLine
 }
 
 func newProse(lines *window) *prose { return &prose{lines: lines} }
@@ -36,7 +36,7 @@ func (p *prose) readRows(emit func(connexa.ImportRow) bool) bool {
 	}
 }
 
-// readLine reads the line ahead and leaves it behind.
+// readLine reads and skips the next line.
 func (p *prose) readLine(line []byte, size int) bool {
 	number := p.lines.line
 	if size == 0 {
@@ -61,8 +61,8 @@ func (p *prose) readLine(line []byte, size int) bool {
 	return p.freeText(number, s, ok)
 }
 
-// trimLine takes the blanks and the characters that nobody sees off the ends of a
-// line, and keeps in mind where such characters stood.
+// trimLine removes blanks and invisible characters from the ends of a line. It records
+// at which ends invisible characters were.
 func (p *prose) trimLine(s string) string {
 	inner := connexa.TrimHidden(s)
 	start := strings.Index(s, inner)
@@ -71,7 +71,7 @@ func (p *prose) trimLine(s string) string {
 	return inner
 }
 
-// noteEnds says of which field the characters were that trimLine took off.
+// noteEnds adds a note with the field from which trimLine removed characters.
 func (p *prose) noteEnds(row *connexa.ImportRow, s string) {
 	in := row.Input
 	note := func(isAt func(s, value string) bool, fields ...struct{ name, value string }) {
@@ -103,7 +103,7 @@ func addHidden(notes []connexa.Text, name string) []connexa.Text {
 	return append(notes, note)
 }
 
-// lastLine reads what was to go on in a line that did not come.
+// lastLine reads a continued line whose continuation is missing.
 func (p *prose) lastLine() bool {
 	if p.router.joined.Len() == 0 {
 		return true
@@ -112,7 +112,7 @@ func (p *prose) lastLine() bool {
 	return p.freeText(number, s, true)
 }
 
-// freeText reads a line, which is text of the chosen encoding if ok is set.
+// freeText reads a line; ok reports that it is valid in the chosen encoding.
 func (p *prose) freeText(number int, s string, ok bool) bool {
 	switch {
 	case isComment([]byte(s)) || strings.HasPrefix(s, ";"):
@@ -182,7 +182,7 @@ func (p *prose) freeText(number int, s string, ok bool) bool {
 
 var bullet = regexp.MustCompile(`^([-*•·+>–—]|[0-9]{1,5}[.)])[ \t\x{a0}]+`)
 
-// withoutBullet is s without the mark or number of a list before an address.
+// withoutBullet returns s without a list marker or number before an address.
 func withoutBullet(s string) string {
 	rest := s[len(bullet.FindString(s)):]
 	word, _, _ := strings.Cut(rest, " ")
@@ -193,8 +193,8 @@ func withoutBullet(s string) string {
 	return s
 }
 
-// ofProgram reads a line of a file that another program has written. done is false
-// when it is none.
+// ofProgram reads a line of a file that another program wrote. done is false if it is
+// not such a line.
 func (p *prose) ofProgram(number int, s string) (done, more bool) {
 	if name, is := sectionName(s); is {
 		of, next := p.keys.ofConnection(name)
@@ -242,7 +242,7 @@ func (p *prose) ofProgram(number int, s string) (done, more bool) {
 	return true, p.emit(row)
 }
 
-// endConnection ends the connection of NetworkManager that is read, if there is one.
+// endConnection ends the current connection of NetworkManager, if there is one.
 func (p *prose) endConnection() bool {
 	if !p.keys.open {
 		return true
@@ -254,13 +254,13 @@ func (p *prose) endConnection() bool {
 	return p.emit(p.keys.toRow())
 }
 
-// cutLabel keeps the beginning of a bad line.
+// cutLabel returns the beginning of a bad line.
 func cutLabel(s string) connexa.Secret {
 	return connexa.Secret(strings.ToValidUTF8(s[:min(len(s), maxRaw)], ""))
 }
 
-// addressLike says whether s stands where an address is meant, with or without a
-// port: digits and dots are meant as IPv4 even when they are wrong.
+// addressLike reports whether s is meant as an address, with or without a port: digits
+// and dots are meant as IPv4 even if they are invalid.
 func addressLike(s string) bool {
 	if looksLikeAddress(s) {
 		return true
@@ -279,7 +279,7 @@ func isIPv6(s string) bool {
 	return err == nil && a.Is6()
 }
 
-// opensWithRange says whether the first thing in s is a range of addresses.
+// opensWithRange reports whether s begins with a range of addresses.
 func opensWithRange(s string) bool {
 	word := s
 	if i := strings.IndexAny(s, " \t:,;"); i >= 0 {
@@ -300,7 +300,7 @@ func opensWithRange(s string) bool {
 	return to != "" && strings.Trim(to, "0123456789.") == "" && (strings.Count(to, ".") == 3 || !strings.Contains(parts[1], ":"))
 }
 
-// splitDashes splits s at dashes that stand between blanks.
+// splitDashes splits s at dashes between blanks.
 func splitDashes(s string) []string {
 	var parts []string
 	for {
@@ -318,21 +318,21 @@ func splitDashes(s string) []string {
 	}
 }
 
-// labelled is a value with its name before it.
+// labelled is a value after its name.
 type labelled struct {
-	field string // "" is a name that is known to say nothing
+	field string // "" for an ignored name
 	value string
 	sign  byte // between them: a colon or an equals sign
 	json  bool // the name stands in quotes, as in JSON
-	// hidden says that characters which nobody sees were taken off the ends of value.
+	// hidden reports that invisible characters were removed from the ends of value.
 	hidden bool
 }
 
 // addressAndPort is the label of an address with its port, which has a colon itself.
 var addressAndPort = regexp.MustCompile(`(?i)^(ip|host|address|server|адрес)\s?:\s?(port|порт)\s?[:=]`)
 
-// findLabel splits "Ip: 192.0.2.10" when the name before the colon or the equals
-// sign is a known one.
+// findLabel splits "Ip: 192.0.2.10" if the name before the colon or the equals sign is
+// known.
 func findLabel(s string) (l labelled, ok bool) {
 	i := strings.IndexAny(s, ":=")
 	if i > 0 && i < 10 && s[0] > '9' {
@@ -356,16 +356,16 @@ func findLabel(s string) (l labelled, ok bool) {
 	return l, ok
 }
 
-// trimValue takes the characters that nobody sees off the ends of a value and says
-// whether there were some besides white space before it.
+// trimValue removes invisible characters from the ends of a value. It reports whether
+// there were some besides white space before it.
 func trimValue(s string) (value string, hidden bool) {
 	value = connexa.TrimHidden(s)
 	start := strings.Index(s, value)
 	return value, strings.TrimSpace(s[:start]) != "" || strings.Trim(s[start+len(value):], " \t") != ""
 }
 
-// isSetting says whether s is "name=value" with a name that is not known: files of
-// other programs have many. Amid labels the name may look like a host.
+// isSetting reports whether s is "name=value" with an unknown name: files of other
+// programs have many. Among labels, the name may look like a host.
 func isSetting(s string, amid bool) bool {
 	name, value, ok := strings.Cut(s, "=")
 	name = strings.TrimPrefix(strings.TrimSpace(name), "export ")
@@ -373,7 +373,7 @@ func isSetting(s string, amid bool) bool {
 		return false
 	}
 	if value = connexa.TrimHidden(value); value != "" {
-		if _, problem := oneLine(value); problem.IsZero() { // a server is not skipped, whatever its name
+		if _, problem := oneLine(value); problem.IsZero() { // a server is never skipped
 			return false
 		}
 	}
@@ -385,9 +385,8 @@ func isSetting(s string, amid bool) bool {
 // inlineName finds a name of one word with its sign, after a blank or a separator.
 var inlineName = regexp.MustCompile(`(^|[\s,;|]+)([\p{L}][\p{L}\p{N}_-]{0,20})\s?([:=])`)
 
-// inlineLabels splits a line on which several labels stand: "ip=192.0.2.1
-// user=ops1 pass=x". separator is the mark between them, when it is the same
-// everywhere; else it is " ".
+// inlineLabels splits a line with several labels: "ip=192.0.2.1 user=ops1 pass=x".
+// separator is the character between them if it is always the same, otherwise " ".
 func inlineLabels(s string) (list []labelled, separator string, ok bool) {
 	if strings.Count(s, ":")+strings.Count(s, "=") < 2 {
 		return nil, "", false
@@ -462,8 +461,8 @@ func labelsAfterName(s string) (list []labelled, separator string, ok bool) {
 	return append(list, name), separator, true
 }
 
-// rowOfLabels makes a row of labels that stand on one line. There a value ends
-// with the blank after it, so that none holds the next label.
+// rowOfLabels makes a row of the labels on one line. A value ends at the next blank,
+// so that it never contains the next label.
 func rowOfLabels(number int, list []labelled, separator, s string) connexa.ImportRow {
 	b := &block{line: number, values: map[string]string{}}
 	b.keepField(s)
@@ -493,8 +492,8 @@ func rowOfLabels(number int, list []labelled, separator, s string) connexa.Impor
 	return b.toRow()
 }
 
-// unknownLabel says whether s looks like a label among labels: a word or two, a
-// colon and a blank.
+// unknownLabel reports whether s looks like a label: one or two words, a colon and a
+// blank.
 func unknownLabel(s string) bool {
 	name, value, ok := strings.Cut(s, ":")
 	return ok && len(name) <= 40 && !strings.Contains(name, ".") && (value == "" || value[0] == ' ' || value[0] == '\t')

@@ -11,9 +11,9 @@ import (
 
 var problemQuotes = connexa.T("import.bad.quotes")
 
-// unquoteText takes the quotes of a format off a labelled value: those of JSON and YAML
-// after a colon, those of a shell or an INI file after an equals sign. Quotes that
-// are no pair belong to the value; where that cannot be told, it is a problem.
+// unquoteText removes the quotes of a format from a labelled value: those of JSON and
+// YAML after a colon, those of a shell or an INI file after an equals sign. Unpaired
+// quotes belong to the value; an ambiguous case is a problem.
 func unquoteText(value string, sign byte, jsonName bool) (string, connexa.Text) {
 	none := connexa.Text{}
 	if jsonName && sign == ':' {
@@ -52,7 +52,7 @@ func unquoteText(value string, sign byte, jsonName bool) (string, connexa.Text) 
 
 var shellEscapes = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\$`, "$", "\\`", "`")
 
-// isQuoted splits value, which begins with a quote, behind the quote that ends it.
+// isQuoted splits value, which begins with a quote, after its closing quote.
 func isQuoted(value string, sign byte) (inner, after string, ok bool) {
 	q := value[0]
 	for i := 1; i < len(value); i++ {
@@ -71,7 +71,7 @@ func isQuoted(value string, sign byte) (inner, after string, ok bool) {
 	return "", "", false
 }
 
-// afterQuote says whether s may follow a quoted value: nothing, a comma, a
+// afterQuote reports whether s may follow a quoted value: nothing, a comma, a
 // semicolon or a comment.
 func afterQuote(s string) bool {
 	s = strings.TrimLeft(s, " \t")

@@ -6,7 +6,7 @@ import "bytes"
 type cell struct {
 	text   []byte // without its quotes; aliases the window
 	quoted bool
-	wraps  bool // it holds a line break
+	wraps  bool // it contains a line break
 	at     int  // of the opening quote, in the record
 }
 
@@ -17,15 +17,15 @@ type record struct {
 	size  int // in bytes, with its ending
 	lines int
 
-	// fault is set when the quotes do not match up. Reading then goes on at the
-	// line after the opening quote, backSize and backLines away: one forgotten
-	// quote costs one line and not the rest of the file.
+	// fault is set if the quotes are unbalanced. Reading then continues at the line after
+	// the opening quote, after backSize bytes and backLines lines, so that a missing quote
+	// costs one line and not the rest of the file.
 	fault               string
 	backSize, backLines int
 }
 
-// parseRecord reads the record at the start of b, which shows more than MaxLine bytes
-// or all that is left.
+// parseRecord reads the record at the start of b, which has more than MaxLine bytes or
+// the rest of the text.
 func (r *record) parseRecord(b []byte, separator byte) {
 	*r = record{cells: r.cells[:0]}
 	line, size := cutLine(b)
@@ -152,8 +152,8 @@ func countSpaces(b []byte, separator byte) int {
 	return n
 }
 
-// trimPadded takes the blanks off a cell that is padded by hand ("a, b , c").
-// Without a blank before it the one after it may be part of a password.
+// trimPadded removes the blanks around a cell that was padded by hand ("a, b , c").
+// Without a blank before the cell, the one after it may be part of a password.
 func trimPadded(text []byte) []byte {
 	if len(text) > 0 && (text[0] == ' ' || text[0] == '\t') {
 		return bytes.TrimSpace(text)

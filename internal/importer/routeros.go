@@ -8,17 +8,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// routerOS reads an export of MikroTik's RouterOS: the clients of the menu
-// /interface pptp-client are servers, and nothing else in it is.
+// routerOS reads an export of MikroTik's RouterOS. Only the clients of the menu
+// /interface pptp-client are servers.
 type routerOS struct {
 	menu   string // the path that the lines belong to; empty: none was named
 	joined strings.Builder
-	from   int // the line on which what is joined begins
+	from   int // the first of the joined lines
 }
 
 const pptpMenu = "/interface pptp-client"
 
-// parseCommand says whether s is a line of an export.
+// parseCommand reports whether s is a line of an export.
 func (r *routerOS) parseCommand(s string) bool {
 	switch {
 	case strings.HasPrefix(s, "/"):
@@ -31,12 +31,12 @@ func (r *routerOS) parseCommand(s string) bool {
 	return false
 }
 
-// isContinued says whether the line s goes on in the next one.
+// isContinued reports whether the line s continues on the next one.
 func (r *routerOS) isContinued(s string) bool {
 	return strings.HasSuffix(s, `\`) && (r.joined.Len() > 0 || r.parseCommand(s) || strings.HasPrefix(s, "add "))
 }
 
-// joinLines keeps a line that goes on.
+// joinLines stores a line that continues.
 func (r *routerOS) joinLines(number int, s string) {
 	if r.joined.Len() == 0 {
 		r.from = number
@@ -44,7 +44,7 @@ func (r *routerOS) joinLines(number int, s string) {
 	r.joined.WriteString(strings.TrimSuffix(s, `\`))
 }
 
-// takeLine is the whole of what was joined, with its last line.
+// takeLine returns the joined lines with their last line.
 func (r *routerOS) takeLine(number int, s string) (from int, whole string) {
 	if r.joined.Len() == 0 {
 		return number, s
@@ -54,7 +54,7 @@ func (r *routerOS) takeLine(number int, s string) (from int, whole string) {
 	return r.from, whole
 }
 
-// serverRow reads a command. ok is false when it makes no server.
+// serverRow reads a command. ok is false if it does not describe a server.
 func (r *routerOS) serverRow(s string) (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text, ok bool) {
 	if strings.HasPrefix(s, "/") {
 		path, rest, has := strings.Cut(strings.Replace(s, "/add ", " add ", 1), " add ")
@@ -88,7 +88,7 @@ func (r *routerOS) serverRow(s string) (in connexa.NodeInput, notes []connexa.Te
 	return in, notes, problem, true
 }
 
-// routerOSValues splits name=value pairs; a value may stand in quotes.
+// routerOSValues splits name=value pairs; a value may be quoted.
 func routerOSValues(s string) (values map[string]string, ok bool) {
 	values = map[string]string{}
 	for {

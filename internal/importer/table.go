@@ -14,7 +14,7 @@ type table struct {
 	lines      *window
 	separator  byte
 	mapping    []string
-	leading    int // records that are still to be skipped: titles and the header
+	leading    int // records still to skip: titles and the header
 	noPassword bool
 	address    int      // column
 	heading    []string // the names above the rows
@@ -85,7 +85,7 @@ func (t *table) readRows(emit func(connexa.ImportRow) bool) bool {
 			row.Problem = connexa.T(t.rec.fault)
 			skip, lines = t.rec.backSize, t.rec.backLines
 		}
-		if !row.Problem.IsZero() || row.NoPassword { // without a password it is bad when its node is not known
+		if !row.Problem.IsZero() || row.NoPassword { // without a password, it is bad if its node is unknown
 			row.Raw = rawLine(bytes.TrimRight(b[:skip], "\r\n"), &t.lines.decode)
 			row.Columns = t.mapping
 		}
@@ -106,9 +106,9 @@ func (t *table) columnNames() []string {
 	return names
 }
 
-// nextHeader says whether the record names columns again, as it does where tables
-// were put together. From there on the columns are those, when they are enough for
-// a server; else finish refuses the record as one of names.
+// nextHeader reports whether the record is another header, as in joined tables. If its
+// columns are enough for a server, they apply from here on; otherwise finishRow
+// refuses the record.
 func (t *table) nextHeader() bool {
 	at := t.address
 	if at < 0 || at >= len(t.rec.cells) {
@@ -127,8 +127,8 @@ func (t *table) nextHeader() bool {
 	return slices.EqualFunc(names, t.heading, strings.EqualFold)
 }
 
-// startsWithData says whether a record that looks like a comment is a row whose
-// first column is no address: a password may begin with #.
+// startsWithData reports whether a record that looks like a comment is a row whose
+// first column is not the address: a password may begin with #.
 func (t *table) startsWithData() bool {
 	if t.rec.fault != "" || t.address <= 0 || len(t.rec.cells) != len(t.mapping) || t.mapping[0] == "" {
 		return false
@@ -137,7 +137,7 @@ func (t *table) startsWithData() bool {
 	return ok && looksLikeAddress(strings.TrimSpace(s))
 }
 
-// isEmptyRow says whether the record has separators only.
+// isEmptyRow reports whether the record has only separators.
 func (t *table) isEmptyRow() bool {
 	for _, c := range t.rec.cells {
 		if !isBlank(c.text) {
@@ -147,12 +147,14 @@ func (t *table) isEmptyRow() bool {
 	return true
 }
 
-// isRule says whether the record is a line drawn between the rows of a table with bars.
+// isRule reports whether the record is a drawn line between the rows of a table with
+// bars.
 func (t *table) isRule() bool {
 	return t.separator == bar[0] && !slices.ContainsFunc(t.rec.cells, func(c cell) bool { return len(bytes.Trim(c.text, "-:=+ \t")) > 0 })
 }
 
-// ofBars refuses a cell of a drawn table that may say something else in Markdown.
+// ofBars returns a problem for a cell of a drawn table that may mean something else in
+// Markdown.
 func ofBars(s string) connexa.Text {
 	switch {
 	case hasMarkup(s):
@@ -168,9 +170,9 @@ var barEscape = regexp.MustCompile("\\\\[!-/:-@\\[-`{-~]|\\\\$|^`.*`$|^\\*\\*.*\
 // shortened is a large number as a spreadsheet writes it, without its last digits.
 var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]{2,3}$`)
 
-// mistrustBreaks turns a bad record with line breaks in a cell into a quote that
-// was never closed: the lines that it swallowed are read again. A multiline column
-// may have line breaks, as long as the columns are right.
+// mistrustBreaks treats a bad record with line breaks in a cell as an unclosed quote,
+// so that its lines are read again. A multiline column may have line breaks if the
+// number of columns is right.
 func (t *table) mistrustBreaks(b []byte) {
 	multiline := func(i int) bool {
 		column := connexa.ColumnNamed(t.mapping[i])

@@ -6,28 +6,28 @@ import (
 	"io"
 )
 
-// window slides over a text. It always shows more than MaxLine bytes, or all
-// that is left, so that a line or a record is parsed in memory and can be put
-// back by not skipping it.
+// window slides over a text. It always holds more than MaxLine bytes, or the rest of
+// the text, so that a line or a record is parsed in memory and is only consumed by
+// skipBytes.
 type window struct {
 	src      io.Reader
 	buf      []byte
 	pos, end int
 	line     int // number of the line at pos, from 1
 	ended    bool
-	err      error // of the source, but for io.EOF
+	err      error // of the source, except io.EOF
 	decode   decoder
 }
 
-// ahead is what bytes shows at least: the longest line, its ending and one more,
-// to see that it is too long.
+// ahead is the minimum length of peekBytes: the longest line, its ending and one more
+// byte, which shows that a line is too long.
 const ahead = MaxLine + 3
 
 func newWindow(src io.Reader) *window {
 	return &window{src: src, buf: make([]byte, 4*MaxLine), line: 1}
 }
 
-// peekBytes is what stands ahead; it is good until the next call of skip.
+// peekBytes returns the bytes ahead; they are valid until the next call of skipBytes.
 func (w *window) peekBytes() []byte {
 	if w.end-w.pos >= ahead || w.ended {
 		return w.buf[w.pos:w.end]
@@ -52,22 +52,22 @@ func (w *window) peekBytes() []byte {
 	return w.buf[w.pos:w.end]
 }
 
-// atEnd says whether bytes shows all that is left.
+// atEnd reports whether peekBytes returns the rest of the text.
 func (w *window) atEnd() bool { return w.ended }
 
-// skipBytes goes n bytes and so many lines forward.
+// skipBytes moves forward by n bytes and that many lines.
 func (w *window) skipBytes(n, lines int) {
 	w.pos += n
 	w.line += lines
 }
 
-// unreadBytes reads on where the window stands.
+// unreadBytes returns a reader from the position of the window.
 func (w *window) unreadBytes() io.Reader {
 	return io.MultiReader(bytes.NewReader(bytes.Clone(w.buf[w.pos:w.end])), w.src)
 }
 
-// nextLine is the line ahead, without its ending; size counts the ending too. A line
-// that is too long has size 0, and what is shown is its beginning.
+// nextLine returns the next line without its ending; size includes the ending. A line
+// that is too long has size 0, and line is its beginning.
 func (w *window) nextLine() (line []byte, size int, ok bool) {
 	b := w.peekBytes()
 	if len(b) == 0 {
@@ -100,7 +100,7 @@ func cutLine(b []byte) (line []byte, size int) {
 	}
 }
 
-// skipLong leaves a line that is too long behind.
+// skipLong skips a line that is too long.
 func (w *window) skipLong() {
 	for {
 		b := w.peekBytes()
@@ -114,7 +114,7 @@ func (w *window) skipLong() {
 			}
 			continue
 		case b[i] == '\r' && i+1 == len(b) && !w.atEnd():
-			w.skipBytes(i, 0) // its LF may be in the part that was not read yet
+			w.skipBytes(i, 0) // its LF may be in the part that is not yet read
 			continue
 		case b[i] == '\r' && i+1 < len(b) && b[i+1] == '\n':
 			i++
