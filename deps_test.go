@@ -55,6 +55,7 @@ var layers = map[string]string{
 	"internal/lab":               "internal/netstack internal/pptp internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
 	"internal/lab/labtest":       "internal/lab",
 	"internal/interop":           "", // its tests import the session
+	"deploy":                     "", // its tests read the files beside them
 	"internal/browser":           "", // its tests start the program
 	"":                           "internal/cli internal/config internal/openvpn",
 }

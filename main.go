@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -19,8 +22,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
-// version is set by the linker for a release.
-var version = ""
+// version is the version of the newest release in CHANGELOG.md. The linker may set
+// it, and commit, which go build knows by itself where there is a git folder.
+var (
+	version = "0.9.0"
+	commit  = ""
+)
 
 func main() {
 	if openvpn.IsHelper() { // a hidden command: openvpn passes no arguments
@@ -77,12 +84,27 @@ func newLogger(to *os.File) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(to, nil))
 }
 
+// versionText is the version with the commit that was built and its date, as far as
+// they are known: "0.9.0 (1a2b3c4d5e6f, 2026-11-30)".
 func versionText() string {
-	if version != "" {
+	revision, day, changed := commit, "", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				revision = cmp.Or(revision, s.Value)
+			case "vcs.time":
+				day, _, _ = strings.Cut(s.Value, "T")
+			case "vcs.modified":
+				if s.Value == "true" {
+					changed = "changed since"
+				}
+			}
+		}
+	}
+	details := slices.DeleteFunc([]string{revision[:min(12, len(revision))], day, changed}, func(s string) bool { return s == "" })
+	if len(details) == 0 {
 		return version
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+	return version + " (" + strings.Join(details, ", ") + ")"
 }

@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"debug/elf"
@@ -40,8 +40,8 @@ func TestBuildsAreHardened(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the programs of Linux are ELF")
 	}
-	args, env := readBuild(t, "Taskfile.yml")
-	_, image := readBuild(t, filepath.Join("deploy", "Dockerfile"))
+	args, env := readBuild(t, filepath.Join("..", "Taskfile.yml"))
+	_, image := readBuild(t, "Dockerfile")
 	for _, want := range []string{"-fstack-protector-strong", "-z,relro,-z,now"} {
 		for file, flags := range map[string][]string{"Taskfile.yml": env, "Dockerfile": image} {
 			if !strings.Contains(strings.Join(flags, " "), want) {
@@ -50,7 +50,7 @@ func TestBuildsAreHardened(t *testing.T) {
 		}
 	}
 	out := filepath.Join(t.TempDir(), "connexa")
-	cmd := exec.CommandContext(t.Context(), "go", append(slices.Clone(args), "-o", out, ".")...)
+	cmd := exec.CommandContext(t.Context(), "go", append(slices.Clone(args), "-o", out, "..")...)
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=1"), env...)
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, b)
@@ -90,7 +90,7 @@ func TestBuildsAreHardened(t *testing.T) {
 // TestDeploymentHasFewRights reads the files of deploy.
 func TestDeploymentHasFewRights(t *testing.T) {
 	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join("deploy", name))
+		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"bytes"
@@ -18,21 +18,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// TestMain makes this program connexa itself where it goes by that name, so that
-// a script under test calls the real commands.
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "connexa" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
 // TestUninstall installs what deploy/ installs, by the lines of its own files, and
 // lets deploy/uninstall.sh take it away, on a machine of its own: with its own
 // network, processes, /etc, /run, /usr/local/bin and /var/lib.
 func TestUninstall(t *testing.T) {
-	const inside = "CONNEXA_TEST_MACHINE"
-	if os.Getenv(inside) == "" {
+	const inside = "CONNEXA_TEST_MACHINE" // holds the path of the program
+	program := os.Getenv(inside)
+	if program == "" {
 		if os.Geteuid() != 0 {
 			t.Skip("namespaces and devices are root's to make")
 		}
@@ -44,15 +36,19 @@ func TestUninstall(t *testing.T) {
 				t.Skip(err)
 			}
 		}
+		program = filepath.Join(t.TempDir(), "connexa")
+		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "..").CombinedOutput(); err != nil {
+			t.Fatalf("build the program: %v\n%s", err, out)
+		}
 		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUninstall$", "-test.v", "-test.timeout=2m")
-		cmd.Env = append(os.Environ(), inside+"=1", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+		cmd.Env = append(os.Environ(), inside+"="+program, "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 		return
 	}
-	m := newMachine(t)
+	m := newMachine(t, program)
 	before := m.listFiles()
 	m.installPanel()
 	if list, err := isolation.List(); err != nil || len(list) != 64 {
@@ -79,12 +75,12 @@ func TestUninstall(t *testing.T) {
 		t.Errorf("%d devices, %v", len(list), err)
 	}
 	m.checkKept(append(before, "/usr/local/bin/connexa"))
-	const program, away = "/usr/local/bin/connexa", "/usr/local/bin/away"
-	if err := os.Rename(program, away); err != nil {
+	const installedAt, away = "/usr/local/bin/connexa", "/usr/local/bin/away"
+	if err := os.Rename(installedAt, away); err != nil {
 		t.Fatal(err)
 	}
 	m.runUninstall(1, "devices cxo* are left", "--purge")
-	if err := os.Rename(away, program); err != nil {
+	if err := os.Rename(away, installedAt); err != nil {
 		t.Fatal(err)
 	}
 	m.runUninstall(1, "the account connexa-ovpn is left", "--purge")
@@ -105,7 +101,7 @@ type machine struct {
 // private are the folders of which the machine has its own.
 var private = []string{"/etc", "/run", "/usr/local/bin", "/var/lib"}
 
-func newMachine(t *testing.T) *machine {
+func newMachine(t *testing.T, program string) *machine {
 	t.Helper()
 	m := &machine{t: t, deploy: map[string][]byte{}}
 	var err error
@@ -115,11 +111,11 @@ func newMachine(t *testing.T) *machine {
 			t.Fatal(err)
 		}
 	}
-	// All is read before folders are covered: the tree and this program may be in one of them.
-	m.program, err = os.ReadFile("/proc/self/exe")
+	// All is read before folders are covered: the tree and the program may be in one of them.
+	m.program, err = os.ReadFile(program)
 	must()
 	for _, name := range []string{"connexa.service", "connexa-openvpn.service", "connexa-openvpn.conf", "uninstall.sh"} {
-		m.deploy[name], err = os.ReadFile(filepath.Join("deploy", name))
+		m.deploy[name], err = os.ReadFile(name)
 		must()
 	}
 	defs, err := os.ReadFile("/etc/login.defs")
