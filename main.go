@@ -2,7 +2,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -20,13 +16,6 @@ import (
 	"github.com/connexa-panel/connexa/internal/cli"
 	"github.com/connexa-panel/connexa/internal/config"
 	"github.com/connexa-panel/connexa/internal/openvpn"
-)
-
-// version is the version of the newest release in CHANGELOG.md. The linker may set
-// it, and commit, which go build knows by itself where there is a git folder.
-var (
-	version = "0.9.0"
-	commit  = ""
 )
 
 func main() {
@@ -55,9 +44,9 @@ func runCommand(ctx context.Context, args []string, in *os.File, out io.Writer, 
 	case cmd.Passwd != nil:
 		err = cli.Passwd(ctx, *cmd.Passwd, in, out, errs)
 	case cmd.Version != nil:
-		fmt.Fprintln(out, "connexa", versionText())
+		fmt.Fprintln(out, "connexa", cli.Version())
 	case cmd.Demo != nil:
-		err = cli.Demo(ctx, *cmd.Demo, versionText(), out, log)
+		err = cli.Demo(ctx, *cmd.Demo, cli.Version(), out, log)
 	case cmd.Lab != nil:
 		err = cli.Lab(ctx, *cmd.Lab, out)
 	case cmd.SpeedServer != nil:
@@ -67,7 +56,7 @@ func runCommand(ctx context.Context, args []string, in *os.File, out io.Writer, 
 	case cmd.Proxy != nil:
 		return cli.Proxy(ctx, *cmd.Proxy, in, out, errs)
 	default:
-		err = cli.Serve(ctx, *cmd.Serve, versionText(), out, log)
+		err = cli.Serve(ctx, *cmd.Serve, cli.Version(), out, log)
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
@@ -82,29 +71,4 @@ func newLogger(to *os.File) *slog.Logger {
 		return slog.New(slog.NewTextHandler(to, nil))
 	}
 	return slog.New(slog.NewJSONHandler(to, nil))
-}
-
-// versionText is the version with the commit that was built and its date, as far as
-// they are known: "0.9.0 (1a2b3c4d5e6f, 2026-11-30)".
-func versionText() string {
-	revision, day, changed := commit, "", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch s.Key {
-			case "vcs.revision":
-				revision = cmp.Or(revision, s.Value)
-			case "vcs.time":
-				day, _, _ = strings.Cut(s.Value, "T")
-			case "vcs.modified":
-				if s.Value == "true" {
-					changed = "changed since"
-				}
-			}
-		}
-	}
-	details := slices.DeleteFunc([]string{revision[:min(12, len(revision))], day, changed}, func(s string) bool { return s == "" })
-	if len(details) == 0 {
-		return version
-	}
-	return version + " (" + strings.Join(details, ", ") + ")"
 }

@@ -26,7 +26,7 @@ func readBuild(t *testing.T, file string) (args, env []string) {
 		t.Fatalf("%s builds no position-independent program", file)
 	}
 	for _, m := range regexp.MustCompile(`(?s)"[^"]*"|\S+`).FindAllString(line[1], -1) {
-		args = append(args, strings.ReplaceAll(strings.Trim(m, `"`), "$VERSION", "test"))
+		args = append(args, strings.ReplaceAll(strings.Trim(m, `"`), "$COMMIT", "test"))
 	}
 	for _, m := range regexp.MustCompile(`(CGO_(?:CFLAGS|LDFLAGS))(?:=|: )"([^"]*)"`).FindAllStringSubmatch(text, -1) {
 		env = append(env, m[1]+"="+m[2])
