@@ -25,17 +25,17 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) error 
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	ended, err := h.givePassword(w, r)
+	ended, err := h.applyPassword(w, r)
 	if err != nil {
 		return renderFormError(err, func(status int, errs connexa.FieldErrors) error { return h.drawAccount(w, r, status, errs) })
 	}
-	return h.done(w, r, connexa.T("account.password.changed", ended), "/account")
+	return h.redirectDone(w, r, connexa.T("account.password.changed", ended), "/account")
 }
 
-// givePassword changes the password with the posted form. The session continues under a
+// applyPassword changes the password with the posted form. The session continues under a
 // new token and without a recent authentication, and the device cookie is renewed for
 // the new password.
-func (h *Handlers) givePassword(w http.ResponseWriter, r *http.Request) (ended int, err error) {
+func (h *Handlers) applyPassword(w http.ResponseWriter, r *http.Request) (ended int, err error) {
 	ctx := r.Context()
 	who := accountOf(ctx).id
 	field := func(name string) connexa.Secret { return connexa.Secret(r.PostForm.Get(name)) }
@@ -71,18 +71,18 @@ func (h *Handlers) drawForced(w http.ResponseWriter, r *http.Request, status int
 	return h.renderStatus(w, r, status, views.ForcedPassword(pg, views.ForcedPasswordForm{Errors: errs, Next: next}))
 }
 
-// takeForcedPassword answers POST /password.
-func (h *Handlers) takeForcedPassword(w http.ResponseWriter, r *http.Request) error {
+// saveForcedPassword answers POST /password.
+func (h *Handlers) saveForcedPassword(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
 	if !h.mustChange(r) {
 		return h.redirectTo(w, r, "/account")
 	}
-	if _, err := h.givePassword(w, r); err != nil {
+	if _, err := h.applyPassword(w, r); err != nil {
 		return renderFormError(err, func(status int, errs connexa.FieldErrors) error { return h.drawForced(w, r, status, errs) })
 	}
-	return h.done(w, r, connexa.T("password.changed"), pageAfter(r.PostForm.Get("next")))
+	return h.redirectDone(w, r, connexa.T("password.changed"), pageAfter(r.PostForm.Get("next")))
 }
 
 func (h *Handlers) mustChange(r *http.Request) bool {
@@ -97,7 +97,7 @@ func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("account.sessions.ended", 1), "/account")
+	return h.redirectDone(w, r, connexa.T("account.sessions.ended", 1), "/account")
 }
 
 func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) error {
@@ -105,5 +105,5 @@ func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("account.sessions.ended", n), "/account")
+	return h.redirectDone(w, r, connexa.T("account.sessions.ended", n), "/account")
 }

@@ -43,5 +43,5 @@ func (h *Handlers) removeChannel(w http.ResponseWriter, r *http.Request) error {
 	if err := h.channels.RemoveChannel(r.Context(), c.ID); err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("channel.removed", c.Name), "/channels")
+	return h.redirectDone(w, r, connexa.T("channel.removed", c.Name), "/channels")
 }

@@ -27,7 +27,7 @@ func (h *Handlers) addChannel(w http.ResponseWriter, r *http.Request) error {
 			return h.channelForm(w, r, status, views.ChannelForm{Input: in, Errors: errs})
 		})
 	}
-	return h.done(w, r, connexa.T("channel.added", c.Name), "/channels")
+	return h.redirectDone(w, r, connexa.T("channel.added", c.Name), "/channels")
 }
 
 // editChannel answers GET /channels/{id}/edit. It shows no more of the address than the
@@ -59,7 +59,7 @@ func (h *Handlers) saveChannel(w http.ResponseWriter, r *http.Request) error {
 			return h.channelForm(w, r, status, views.ChannelForm{ID: c.ID, Input: in, Errors: errs, Tail: c.Tail(), Called: c.Name})
 		})
 	}
-	return h.done(w, r, connexa.T("channel.saved", in.Name), "/channels")
+	return h.redirectDone(w, r, connexa.T("channel.saved", in.Name), "/channels")
 }
 
 func (h *Handlers) channelForm(w http.ResponseWriter, r *http.Request, status int, f views.ChannelForm) error {

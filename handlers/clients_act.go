@@ -65,5 +65,5 @@ func (h *Handlers) actOnClient(w http.ResponseWriter, r *http.Request, what stri
 	if what == "delete" {
 		to = "/clients"
 	}
-	return h.done(w, r, connexa.T(said, u.Name), to)
+	return h.redirectDone(w, r, connexa.T(said, u.Name), to)
 }

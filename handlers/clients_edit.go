@@ -30,7 +30,7 @@ func (h *Handlers) addClient(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.renderClientError(w, r, views.ClientForm{Input: in}, err)
 	}
-	return h.done(w, r, connexa.T("clients.added", in.Name), clientPath(id))
+	return h.redirectDone(w, r, connexa.T("clients.added", in.Name), clientPath(id))
 }
 
 // editClient answers GET /clients/{id}/edit with the form.
@@ -66,7 +66,7 @@ func (h *Handlers) saveClient(w http.ResponseWriter, r *http.Request) error {
 		// The form gets the new revision, so that the user can overwrite a concurrent edit.
 		return h.renderClientError(w, r, views.ClientForm{ID: id, Revision: u.Revision, Input: in}, err)
 	}
-	return h.done(w, r, connexa.T("settings.saved"), clientPath(id))
+	return h.redirectDone(w, r, connexa.T("settings.saved"), clientPath(id))
 }
 
 // readClient returns the values of the form.

@@ -54,9 +54,9 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 func (h *Handlers) dashboardFeed() *pageStream {
 	old := false
 	return &pageStream{
-		every: dashboardEvery,
-		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
-		again: func() bool { return old },
+		every:        dashboardEvery,
+		wants:        func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
+		needsRefresh: func() bool { return old },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
 			v, err := h.dashboardView(ctx)
 			if err != nil {

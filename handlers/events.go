@@ -27,13 +27,13 @@ const (
 // pageStream describes the updates of one page, besides the runs and the banners that
 // every page shows.
 type pageStream struct {
-	rows     map[int64]bool // the nodes of the page
-	services bool           // rows also show the service of their node
-	row      func(ctx context.Context, ids []int64) ([]templ.Component, error)
-	panel    func(ctx context.Context) ([]templ.Component, error) // draws the other parts of the page
-	wants    func(connexa.Event) bool                             // the events that change the panel
-	every    time.Duration                                        // minimum interval between two drawings of panel
-	again    func() bool                                          // Optional. Reports whether panel showed stale figures and must be drawn again.
+	rows         map[int64]bool // the nodes of the page
+	services     bool           // rows also show the service of their node
+	row          func(ctx context.Context, ids []int64) ([]templ.Component, error)
+	panel        func(ctx context.Context) ([]templ.Component, error) // draws the other parts of the page
+	wants        func(connexa.Event) bool                             // the events that change the panel
+	every        time.Duration                                        // minimum interval between two drawings of panel
+	needsRefresh func() bool                                          // Optional. Reports whether panel showed stale figures and must be drawn again.
 }
 
 func (f *pageStream) wantsEvent(e connexa.Event) bool {
@@ -61,7 +61,7 @@ func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := h.streams.acquire(sessionOf(r.Context()), visitOf(r.Context()).address)
+	leave, err := h.streams.acquire(sessionOf(r.Context()), requestInfoOf(r.Context()).address)
 	if err != nil {
 		h.refuseStream(w, r, err)
 		return nil
@@ -175,7 +175,7 @@ func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) erro
 			return err
 		}
 		parts = append(parts, list...)
-		if v.feed.again != nil && v.feed.again() {
+		if v.feed.needsRefresh != nil && v.feed.needsRefresh() {
 			v.panelDue = now.Add(v.feed.every)
 		}
 	}

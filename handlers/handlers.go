@@ -63,27 +63,27 @@ type Handlers struct {
 	speed    *app.Speed
 	vpns     *app.VPNs
 
-	broker  *events.Broker
-	login   *scs.SessionManager
-	prefs   *sessions.CookieStore
-	known   *securecookie.SecureCookie
-	origin  *http.CrossOriginProtection
-	trusted []netip.Prefix
-	secure  bool     // browsers use https
-	public  *url.URL // Deps.PublicURL
-	hosts   []string // Deps.Hosts and the host of public
-	inClear bool     // Deps.InClear
-	asRoot  bool     // Deps.AsRoot
-	version string
-	now     func() time.Time
-	log     *slog.Logger
-	noGRE   connexa.Text // Deps.NoTunnels
-	streams streamLimiter
-	watches sessionWatches // sessions that have streams
-	times   conns.Times
+	broker    *events.Broker
+	login     *scs.SessionManager
+	prefs     *sessions.CookieStore
+	known     *securecookie.SecureCookie
+	origin    *http.CrossOriginProtection
+	trusted   []netip.Prefix
+	secure    bool     // browsers use https
+	public    *url.URL // Deps.PublicURL
+	hosts     []string // Deps.Hosts and the host of public
+	inClear   bool     // Deps.InClear
+	asRoot    bool     // Deps.AsRoot
+	version   string
+	now       func() time.Time
+	log       *slog.Logger
+	noTunnels connexa.Text // Deps.NoTunnels
+	streams   streamLimiter
+	watches   sessionWatches // sessions that have streams
+	times     conns.Times
 
-	figures    http.Handler   // Deps.Metrics
-	figuresFor connexa.Secret // Deps.MetricsToken
+	metrics      http.Handler   // Deps.Metrics
+	metricsToken connexa.Secret // Deps.MetricsToken
 }
 
 // New returns the handlers. It starts nothing.
@@ -92,9 +92,9 @@ func New(d Deps) (*Handlers, error) {
 		return nil, errors.New("the cookie keys have 32 bytes each")
 	}
 	h := &Handlers{
-		broker: d.Broker, trusted: d.Trusted, noGRE: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
+		broker: d.Broker, trusted: d.Trusted, noTunnels: d.NoTunnels, version: d.Version, now: d.Now, log: d.Log,
 		secure: d.TLS || d.PublicURL != nil && d.PublicURL.Scheme == "https",
-		origin: http.NewCrossOriginProtection(), public: d.PublicURL, figures: d.Metrics, figuresFor: d.MetricsToken,
+		origin: http.NewCrossOriginProtection(), public: d.PublicURL, metrics: d.Metrics, metricsToken: d.MetricsToken,
 		hosts: slices.Clone(d.Hosts), inClear: d.InClear, asRoot: d.AsRoot,
 	}
 	if d.PublicURL != nil {

@@ -34,7 +34,7 @@ func (h *Handlers) withHost(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		h.log.Warn("request for another name refused", "host", r.Host, "peer", visitOf(r.Context()).address)
+		h.log.Warn("request for another name refused", "host", r.Host, "peer", requestInfoOf(r.Context()).address)
 		plainText(w, http.StatusMisdirectedRequest, i18n.From(r.Context()).Text(connexa.T("error.host", name))+"\n")
 	})
 }
@@ -43,10 +43,10 @@ func (h *Handlers) ownName(name string) bool {
 	return name == "localhost" || slices.Contains(h.hosts, name)
 }
 
-// isTrustedProxy returns the Host of a request if links and files may contain it: it is
+// trustedHost returns the Host of a request if links and files may contain it: it is
 // configured, or it is the local address of the connection. Any other value may come
 // from an attacker.
-func (h *Handlers) isTrustedProxy(r *http.Request) (host string, ok bool) {
+func (h *Handlers) trustedHost(r *http.Request) (host string, ok bool) {
 	name := hostName(r.Host)
 	if h.ownName(name) {
 		return r.Host, true
@@ -71,13 +71,13 @@ func localAddress(r *http.Request) netip.Addr {
 	return at.Addr().Unmap().WithZone("")
 }
 
-// isOutsideHost returns the base URL of the panel for browsers. ok is false if it is
+// baseURL returns the base URL of the panel for browsers. ok is false if it is
 // unknown.
-func (h *Handlers) isOutsideHost(r *http.Request) (base string, ok bool) {
+func (h *Handlers) baseURL(r *http.Request) (base string, ok bool) {
 	if h.public != nil {
 		return h.public.Scheme + "://" + h.public.Host, true
 	}
-	host, ok := h.isTrustedProxy(r)
+	host, ok := h.trustedHost(r)
 	if h.secure {
 		return "https://" + host, ok
 	}
@@ -91,7 +91,7 @@ func (h *Handlers) asReached(r *http.Request, host string) string {
 	if err != nil || !a.IsUnspecified() {
 		return host
 	}
-	if reached, ok := h.isTrustedProxy(r); ok {
+	if reached, ok := h.trustedHost(r); ok {
 		return hostName(reached)
 	}
 	if h.public != nil {

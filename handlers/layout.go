@@ -64,10 +64,10 @@ func (h *Handlers) pageBanners(r *http.Request) []views.Banner {
 	if h.asRoot {
 		list = append(list, views.Banner{ID: "banner-root", Tone: views.ToneWarn, Title: connexa.T("banner.root.title"), Text: connexa.T("banner.root.text")})
 	}
-	if !h.noGRE.IsZero() {
+	if !h.noTunnels.IsZero() {
 		list = append(list, views.Banner{
 			ID: "banner-gre", Tone: views.ToneWarn,
-			Title: connexa.T("banner.gre.title"), Text: h.noGRE,
+			Title: connexa.T("banner.gre.title"), Text: h.noTunnels,
 		})
 	}
 	if s.KeyConfirmed.IsZero() {

@@ -10,7 +10,7 @@ import (
 
 // serveMetrics answers GET /metrics for requests with the token.
 func (h *Handlers) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	if h.figures == nil || h.figuresFor == "" {
+	if h.metrics == nil || h.metricsToken == "" {
 		plainText(w, http.StatusNotFound, "metrics are off: see --metrics-listen and --metrics-token\n")
 		return
 	}
@@ -21,12 +21,12 @@ func (h *Handlers) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		return connexa.Secret(sum[:])
 	}
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || !digest(token).Equal(digest(h.figuresFor.Reveal())) {
+	if !bearer || !digest(token).Equal(digest(h.metricsToken.Reveal())) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		plainText(w, http.StatusUnauthorized, "the metrics are for who has the token\n")
 		return
 	}
-	h.figures.ServeHTTP(w, r)
+	h.metrics.ServeHTTP(w, r)
 }
 
 // Readers returns the number of open event streams.

@@ -23,7 +23,7 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 	next = h.times.Guard(next)
 	next = h.withHeaders(next)
 	next = h.logRequests(next)
-	return h.withVisit(next)
+	return h.withRequestInfo(next)
 }
 
 // contentPolicy lets a page load resources of the panel and forbids inline scripts.
@@ -94,7 +94,7 @@ func (h *Handlers) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
-		v := visitOf(r.Context())
+		v := requestInfoOf(r.Context())
 		defer func() {
 			level := slog.LevelInfo
 			switch {

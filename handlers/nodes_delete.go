@@ -33,7 +33,7 @@ func (h *Handlers) deleteNode(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s connexa.Selection) error {
-	back := afterDelete(r)
+	back := pageAfterDelete(r)
 	if !isConfirmed(r) {
 		return h.askDelete(w, r, s, back, nil)
 	}
@@ -52,7 +52,7 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 		if n > app.DeletedAtOnce {
 			said = "nodes.deleting.begun"
 		}
-		return h.done(w, r, connexa.T(said, n), back)
+		return h.redirectDone(w, r, connexa.T(said, n), back)
 	}
 }
 
@@ -91,9 +91,9 @@ func (h *Handlers) firstNodes(ctx context.Context, s connexa.Selection) ([]conne
 	return page.Nodes, err
 }
 
-// afterDelete returns the next page after a deletion: the list with its filters, or the
+// pageAfterDelete returns the next page after a deletion: the list with its filters, or the
 // whole list after a node page, which no longer exists.
-func afterDelete(r *http.Request) string {
+func pageAfterDelete(r *http.Request) string {
 	from := r.PostForm.Get("back")
 	if from == "" {
 		from = r.Header.Get("HX-Current-URL")

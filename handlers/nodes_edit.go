@@ -50,5 +50,5 @@ func (h *Handlers) saveNode(w http.ResponseWriter, r *http.Request) error {
 	if reset && n.Status != connexa.NotTested {
 		done = connexa.T("node.saved.reset")
 	}
-	return h.done(w, r, done, fmt.Sprintf("/nodes/%d", id))
+	return h.redirectDone(w, r, done, fmt.Sprintf("/nodes/%d", id))
 }

@@ -60,7 +60,7 @@ func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 	// A run publishes its progress far less often than its nodes.
 	f.wants = func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged }
 	old := false
-	f.again = func() bool { return old }
+	f.needsRefresh = func() bool { return old }
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
 		facets, err := h.nodes.Facets(ctx)
 		if err != nil {

@@ -39,8 +39,8 @@ func inputOf(n *connexa.Node) connexa.NodeInput {
 	return in
 }
 
-// suggestions adds the existing values to the form.
-func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
+// addSuggestions adds the existing values to the form.
+func (h *Handlers) addSuggestions(ctx context.Context, f *views.NodeForm) error {
 	facets, err := h.nodes.Facets(ctx)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (h *Handlers) suggestions(ctx context.Context, f *views.NodeForm) error {
 
 // nodeForm draws the form: a page, or only the form for htmx.
 func (h *Handlers) nodeForm(w http.ResponseWriter, r *http.Request, status int, f views.NodeForm) error {
-	if err := h.suggestions(r.Context(), &f); err != nil {
+	if err := h.addSuggestions(r.Context(), &f); err != nil {
 		return err
 	}
 	f.Input.Password = "" // a page never contains a password, not even one that was just typed

@@ -23,5 +23,5 @@ func (h *Handlers) addNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.renderNodeError(w, r, views.NodeForm{Input: in}, err)
 	}
-	return h.done(w, r, connexa.T("node.added"), fmt.Sprintf("/nodes/%d", id))
+	return h.redirectDone(w, r, connexa.T("node.added"), fmt.Sprintf("/nodes/%d", id))
 }

@@ -430,7 +430,7 @@ func TestNodesFeedDrawsCountsUntilTheyAreTrue(t *testing.T) {
 	draw()
 	b.addNodes("192.0.2.1", "192.0.2.2")
 	var text string
-	waitFor(t, func() bool { text = draw(); return !f.again() })
+	waitFor(t, func() bool { text = draw(); return !f.needsRefresh() })
 	if !strings.Contains(text, `hx-target="#facets"`) || !strings.Contains(text, "Not tested <b>2</b>") {
 		t.Errorf("the counts settled on\n%s", text)
 	}

@@ -43,8 +43,8 @@ func wantedNode(r *http.Request) int64 {
 	return id
 }
 
-// makeProfile answers POST /profiles.
-func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) error {
+// addProfile answers POST /profiles.
+func (h *Handlers) addProfile(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (h *Handlers) makeProfile(w http.ResponseWriter, r *http.Request) error {
 	if node := wantedNode(r); node != 0 {
 		to += "?node=" + strconv.FormatInt(node, 10)
 	}
-	return h.done(w, r, connexa.T("profile.made"), to)
+	return h.redirectDone(w, r, connexa.T("profile.made"), to)
 }
 
 // lastMoment returns the end of a day in the panel's zone.

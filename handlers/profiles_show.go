@@ -84,7 +84,7 @@ func (h *Handlers) revokeProfile(w http.ResponseWriter, r *http.Request) error {
 	if err := h.profiles.RevokeProfile(r.Context(), v.ID); err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("profile.revoked.now", v.Label), "/profiles")
+	return h.redirectDone(w, r, connexa.T("profile.revoked.now", v.Label), "/profiles")
 }
 
 // deleteProfile answers POST /profiles/{id}/delete, first with a question.
@@ -127,7 +127,7 @@ func (h *Handlers) linkProfile(w http.ResponseWriter, r *http.Request) error {
 			v.LinkFor = n.Node.Address
 		}
 	}
-	base, known := h.isOutsideHost(r)
+	base, known := h.baseURL(r)
 	if !known {
 		return connexa.Errorf(connexa.Conflict, "profile.link.where")
 	}

@@ -18,19 +18,19 @@ type requestInfo struct {
 	account string
 }
 
-type visitKey struct{}
+type requestInfoKey struct{}
 
-func visitOf(ctx context.Context) *requestInfo {
-	if v, ok := ctx.Value(visitKey{}).(*requestInfo); ok {
+func requestInfoOf(ctx context.Context) *requestInfo {
+	if v, ok := ctx.Value(requestInfoKey{}).(*requestInfo); ok {
 		return v
 	}
 	return &requestInfo{}
 }
 
-func (h *Handlers) withVisit(next http.Handler) http.Handler {
+func (h *Handlers) withRequestInfo(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &requestInfo{address: clientAddress(r, h.trusted)}
-		ctx := context.WithValue(r.Context(), visitKey{}, v)
+		ctx := context.WithValue(r.Context(), requestInfoKey{}, v)
 		next.ServeHTTP(w, r.WithContext(app.WithActor(ctx, "", v.address)))
 	})
 }

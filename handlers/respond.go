@@ -75,8 +75,8 @@ func (h *Handlers) redirectTo(w http.ResponseWriter, r *http.Request, to string)
 	return nil
 }
 
-// done ends a form: the page to, which it redirects to, shows message.
-func (h *Handlers) done(w http.ResponseWriter, r *http.Request, message connexa.Text, to string) error {
+// redirectDone ends a form: the page to, which it redirects to, shows message.
+func (h *Handlers) redirectDone(w http.ResponseWriter, r *http.Request, message connexa.Text, to string) error {
 	h.addFlash(w, r, message)
 	return h.redirectTo(w, r, to)
 }
@@ -87,7 +87,7 @@ func (h *Handlers) doneInPlace(w http.ResponseWriter, r *http.Request, tone view
 	if isHTMX(r) {
 		return h.renderFragment(w, r, views.ToastPartial(views.Toast{Tone: tone, Text: message}))
 	}
-	return h.done(w, r, message, to)
+	return h.redirectDone(w, r, message, to)
 }
 
 // renderFormError calls draw to draw a form again with a message at each field, and

@@ -31,7 +31,7 @@ func (h *Handlers) registerRoutes() *guards {
 	a.recentAuth("POST /account/sessions/{id}/end", h.endSession)
 	a.recentAuth("POST /account/sessions/end", h.endOtherSessions)
 	a.authenticated("GET /password", h.forcedPassword)
-	a.authenticated("POST /password", h.takeForcedPassword)
+	a.authenticated("POST /password", h.saveForcedPassword)
 
 	// The panel.
 	a.authenticated("GET /audit", h.listAudit)
@@ -76,7 +76,7 @@ func (h *Handlers) registerRoutes() *guards {
 	a.authenticated("POST /services/retry", h.retryServices)
 	a.recentAuth("GET /services/export", h.exportServices)
 	a.authenticated("POST /nodes/{id}/service/retry", h.retryService)
-	a.authenticated("POST /nodes/{id}/service/reach", h.reachService)
+	a.authenticated("POST /nodes/{id}/service/reach", h.allowDestinations)
 	a.recentAuth("GET /nodes/{id}/service/credentials", h.serviceCredentials)
 
 	// Clients of the services.
@@ -91,14 +91,14 @@ func (h *Handlers) registerRoutes() *guards {
 	a.authenticated("POST /clients/{id}/delete", h.deleteClient)
 	a.authenticated("POST /clients/{id}/reset", h.resetClientUsage)
 	a.authenticated("POST /clients/{id}/password", h.renewClientPassword)
-	a.recentAuth("GET /clients/{id}/credentials", h.clientLines)
+	a.recentAuth("GET /clients/{id}/credentials", h.clientCredentials)
 
 	// OpenVPN exits and their profiles.
 	a.slow("POST /services/vpn", h.switchVPNs)
 	a.authenticated("POST /nodes/{id}/vpn", h.switchVPN)
 	a.authenticated("POST /nodes/{id}/vpn/disconnect", h.disconnectVPN)
 	a.authenticated("GET /profiles", h.listProfiles)
-	a.authenticated("POST /profiles", h.makeProfile)
+	a.authenticated("POST /profiles", h.addProfile)
 	a.authenticated("GET /profiles/{id}", h.showProfile)
 	a.recentAuth("GET /profiles/{id}/files", h.profileFiles)
 	a.recentAuth("POST /profiles/{id}/link", h.linkProfile)

@@ -39,7 +39,7 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 		if g.Result == connexa.ResultNone { // unfinished jobs; the progress counts them
 			continue
 		}
-		group := views.RunGroup{RunGroup: g, Nodes: likeGroup(g)}
+		group := views.RunGroup{RunGroup: g, Nodes: groupURL(g)}
 		if g.Result != connexa.ResultDeleted {
 			q := url.Values{"mark": {string(g.Result)}, "cause": {string(g.Cause)}}
 			group.Export = runPath(id) + "/nodes.csv?" + q.Encode()
@@ -55,9 +55,9 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 	return v, err
 }
 
-// likeGroup returns the URL of the node list with the nodes whose last probe ended like
+// groupURL returns the URL of the node list with the nodes whose last probe ended like
 // those of g, or "" if no filter selects them.
-func likeGroup(g connexa.RunGroup) string {
+func groupURL(g connexa.RunGroup) string {
 	f := connexa.Filter{Reached: []connexa.Step{g.Reached}}
 	switch {
 	case g.Result.Inconclusive() || g.Result == connexa.ResultBad && g.Cause == "":

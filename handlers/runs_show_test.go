@@ -19,7 +19,7 @@ func TestLikeGroup(t *testing.T) {
 		{connexa.RunGroup{Result: connexa.ResultDeleted}, ""},
 		{connexa.RunGroup{Result: connexa.ResultHeldBack, Reached: connexa.NoStep}, ""},
 	} {
-		if got := likeGroup(c.group); got != c.want {
+		if got := groupURL(c.group); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.group, got, c.want)
 		}
 	}

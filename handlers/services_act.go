@@ -35,12 +35,12 @@ func (h *Handlers) retryServices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.doneInPlace(w, r, views.ToneInfo, connexa.T("services.retried.many", n), afterServices(r))
+	return h.doneInPlace(w, r, views.ToneInfo, connexa.T("services.retried.many", n), pageAfterServices(r))
 }
 
-// reachService answers POST /nodes/{id}/service/reach: the non-public destinations that
+// allowDestinations answers POST /nodes/{id}/service/reach: the non-public destinations that
 // the service of a node allows.
-func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) error {
+func (h *Handlers) allowDestinations(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (h *Handlers) reachService(w http.ResponseWriter, r *http.Request) error {
 	if err := h.services.AllowDestinations(r.Context(), id, r.PostForm.Get("private") == "1", r.PostForm.Get("mail") == "1"); err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("settings.saved"), nodePath(id))
+	return h.redirectDone(w, r, connexa.T("settings.saved"), nodePath(id))
 }
 
 func nodePath(id int64) string { return fmt.Sprintf("/nodes/%d", id) }

@@ -61,7 +61,7 @@ func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
 		return e.Topic == connexa.ServiceChanged || e.Topic == connexa.FleetChanged || e.Topic == connexa.PanelChanged
 	}
 	moving := map[int64]bool{} // rows that were drawn with a rate; no event is published when traffic stops
-	f.again = func() bool { return len(moving) > 0 }
+	f.needsRefresh = func() bool { return len(moving) > 0 }
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
 		v, err := h.servicesView(ctx, l)
 		if err != nil {

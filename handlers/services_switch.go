@@ -48,9 +48,9 @@ func (h *Handlers) switchServices(w http.ResponseWriter, r *http.Request, start 
 	case n == 0:
 		return connexa.Errorf(connexa.Conflict, none, shown)
 	case r.PostForm.Has("back"): // an answered question returns to its page
-		return h.done(w, r, connexa.T(said, n), afterServices(r))
+		return h.redirectDone(w, r, connexa.T(said, n), pageAfterServices(r))
 	}
-	return h.doneInPlace(w, r, views.ToneGood, connexa.T(said, n), afterServices(r))
+	return h.doneInPlace(w, r, views.ToneGood, connexa.T(said, n), pageAfterServices(r))
 }
 
 // askServices asks for confirmation before services are started or stopped. why is the
@@ -70,7 +70,7 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 		return err
 	}
 	c := views.ConfirmServices(i18n.From(r.Context()), start, plan, selectionValues(s))
-	c.Fields = append(c.Fields, views.Hidden{Name: "back", Value: afterServices(r)})
+	c.Fields = append(c.Fields, views.Hidden{Name: "back", Value: pageAfterServices(r)})
 	status := http.StatusOK
 	if why != nil {
 		c.Warning = i18n.From(r.Context()).Err(why)
@@ -79,9 +79,9 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 	return h.askConfirm(w, r, status, c, connexa.T("services.title"), views.NavServices)
 }
 
-// afterServices returns the next page after an act on services: the page that it came
+// pageAfterServices returns the next page after an act on services: the page that it came
 // from.
-func afterServices(r *http.Request) string {
+func pageAfterServices(r *http.Request) string {
 	from := r.PostForm.Get("back")
 	if from == "" {
 		from = r.Header.Get("HX-Current-URL")

@@ -354,11 +354,11 @@ func TestServicesFeed(t *testing.T) {
 	if err := p.db.SampleServices(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Down: 1e6, Open: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if draw(true); !f.again() {
+	if draw(true); !f.needsRefresh() {
 		t.Error("a rate is not looked at again")
 	}
 	p.clock.passTime(time.Minute)
-	if got := draw(true); !strings.Contains(got, `hx-target="#node-1"`) || f.again() {
+	if got := draw(true); !strings.Contains(got, `hx-target="#node-1"`) || f.needsRefresh() {
 		t.Errorf("a rate that has ended stays:\n%s", got)
 	}
 	// Another service belongs to the list: the page asks for it once more.

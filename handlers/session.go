@@ -67,7 +67,7 @@ func (h *Handlers) identifyAccount(ctx context.Context) (context.Context, bool) 
 		return ctx, false
 	}
 	conns.Admit(ctx)
-	v := visitOf(ctx)
+	v := requestInfoOf(ctx)
 	v.account = p.name
 	ctx = context.WithValue(ctx, accountKey{}, p)
 	return app.WithActor(ctx, p.name, v.address), true

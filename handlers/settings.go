@@ -40,7 +40,7 @@ func saveForm[T any](h *Handlers, w http.ResponseWriter, r *http.Request, read f
 	if err != nil {
 		return h.renderSettingsError(w, r, err)
 	}
-	return h.done(w, r, connexa.T("settings.saved"), back)
+	return h.redirectDone(w, r, connexa.T("settings.saved"), back)
 }
 
 // renderSettingsError is renderFormError for the forms of the settings page.
@@ -113,5 +113,5 @@ func (h *Handlers) confirmKey(w http.ResponseWriter, r *http.Request) error {
 	if err := h.settings.ConfirmKey(r.Context()); err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("settings.key.confirmed"), pageAfter(ownPath(r.Referer(), r.Host)))
+	return h.redirectDone(w, r, connexa.T("settings.key.confirmed"), pageAfter(ownPath(r.Referer(), r.Host)))
 }

@@ -36,7 +36,7 @@ func (h *Handlers) askSpeed(w http.ResponseWriter, r *http.Request, kind connexa
 		return false, nil
 	case plan.Endpoints == 0:
 		f := views.EndpointForm{Run: views.HiddenOf(form)}
-		return true, h.askEndpoint(w, r, views.EndpointDialog(f), views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
+		return true, h.askDialog(w, r, views.EndpointDialog(f), views.EndpointPage(h.layoutData(w, r, connexa.T("speed.choose.title"), views.NavNodes), f))
 	case n > 1 && !isConfirmed(r):
 		return true, h.askCost(w, r, kind, n, "/runs", form)
 	}
@@ -51,12 +51,12 @@ func (h *Handlers) askCost(w http.ResponseWriter, r *http.Request, kind connexa.
 		return err
 	}
 	c := views.ConfirmSpeed(i18n.From(r.Context()), plan, to, form)
-	return h.askEndpoint(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.layoutData(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
+	return h.askDialog(w, r, views.ConfirmDialog(c), views.ConfirmPage(h.layoutData(w, r, connexa.T("kind."+string(kind)), views.NavNodes), c))
 }
 
-// askEndpoint answers with a question: a dialog for htmx, regardless of its target,
+// askDialog answers with a question: a dialog for htmx, regardless of its target,
 // otherwise a page.
-func (h *Handlers) askEndpoint(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) error {
+func (h *Handlers) askDialog(w http.ResponseWriter, r *http.Request, dialog, page templ.Component) error {
 	if !isHTMX(r) {
 		return h.renderPage(w, r, page)
 	}

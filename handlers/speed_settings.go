@@ -77,7 +77,7 @@ func (h *Handlers) addEndpoint(w http.ResponseWriter, r *http.Request) error {
 	if run {
 		return h.startRun(w, r)
 	}
-	return h.done(w, r, connexa.T("speed.endpoint.added", e.Name()), "/settings#endpoints")
+	return h.redirectDone(w, r, connexa.T("speed.endpoint.added", e.Name()), "/settings#endpoints")
 }
 
 // renderEndpointError is renderFormError for the form of a speed endpoint.
@@ -159,5 +159,5 @@ func (h *Handlers) endpointAct(w http.ResponseWriter, r *http.Request, act func(
 	if err := act(r.Context(), endpointOf(r.PostForm)); err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("settings.saved"), "/settings#endpoints")
+	return h.redirectDone(w, r, connexa.T("settings.saved"), "/settings#endpoints")
 }

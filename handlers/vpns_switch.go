@@ -28,7 +28,7 @@ func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T("settings.saved"), nodePath(id)+"#vpn")
+	return h.redirectDone(w, r, connexa.T("settings.saved"), nodePath(id)+"#vpn")
 }
 
 // switchVPNs answers POST /services/vpn with a selection.
@@ -45,7 +45,7 @@ func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.done(w, r, connexa.T(said, n), afterServices(r))
+	return h.redirectDone(w, r, connexa.T(said, n), pageAfterServices(r))
 }
 
 // disconnectVPN answers POST /nodes/{id}/vpn/disconnect.

@@ -215,14 +215,14 @@ func (a *Accounts) Account(ctx context.Context, id int64) (connexa.Account, erro
 
 // Reauth checks the password of a logged-in account again.
 func (a *Accounts) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
-	if err := a.repeatError(ctx, userID, password); err != nil {
+	if err := a.reverifyPassword(ctx, userID, password); err != nil {
 		return err
 	}
 	a.env.recordAct(ctx, connexa.ActReauth, connexa.Text{})
 	return nil
 }
 
-func (a *Accounts) repeatError(ctx context.Context, userID int64, password connexa.Secret) error {
+func (a *Accounts) reverifyPassword(ctx context.Context, userID int64, password connexa.Secret) error {
 	u, err := a.store.Account(ctx, userID)
 	if err != nil {
 		return err
@@ -258,7 +258,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old,
 	if len(errs) > 0 {
 		return 0, errs
 	}
-	if err := a.repeatError(ctx, userID, old); err != nil {
+	if err := a.reverifyPassword(ctx, userID, old); err != nil {
 		if code := connexa.CodeOf(err); code == connexa.Forbidden || code == connexa.TooSoon {
 			return 0, connexa.FieldErrors{"old": connexa.TextOf(err)}
 		}

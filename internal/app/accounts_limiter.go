@@ -15,10 +15,10 @@ type limiter struct {
 
 // guesses are the attempts of one key.
 type guesses struct {
-	count   int
-	last    time.Time
-	earlier time.Time // the attempt before the last
-	told    bool      // a refusal since the last attempt was reported as the first
+	count    int
+	last     time.Time
+	earlier  time.Time // the attempt before the last
+	reported bool      // a refusal since the last attempt was reported as the first
 }
 
 // nextAllowed is the earliest time of the next attempt.
@@ -71,13 +71,13 @@ func (l *limiter) beginTry(keys ...string) (wait time.Duration, first bool) {
 		}
 	}
 	if strictest != nil {
-		first, strictest.told = !strictest.told, true
+		first, strictest.reported = !strictest.reported, true
 		return wait, first
 	}
 	for _, k := range keys {
 		g := l.getGuesses(k, now)
 		g.count++
-		g.earlier, g.last, g.told = g.last, now, false
+		g.earlier, g.last, g.reported = g.last, now, false
 	}
 	return 0, false
 }

@@ -91,12 +91,12 @@ type passwords struct {
 
 // queue limits the computations of one kind of browser.
 type queue struct {
-	seats chan struct{} // working or waiting
-	desks chan struct{} // working
+	slots   chan struct{} // working or waiting
+	working chan struct{} // working
 }
 
 func newQueue(atOnce int) queue {
-	return queue{seats: make(chan struct{}, atOnce+hashesQueued), desks: make(chan struct{}, atOnce)}
+	return queue{slots: make(chan struct{}, atOnce+hashesQueued), working: make(chan struct{}, atOnce)}
 }
 
 const (
@@ -119,21 +119,21 @@ func (p *passwords) acquireSlot(ctx context.Context, known bool) (leave func(), 
 	}
 	busy := connexa.Errorf(connexa.Busy, "login.busy")
 	select {
-	case q.seats <- struct{}{}:
+	case q.slots <- struct{}{}:
 	default:
 		return nil, busy
 	}
 	timer := time.NewTimer(hashesWait)
 	defer timer.Stop()
 	select {
-	case q.desks <- struct{}{}:
-		return func() { <-q.desks; <-q.seats }, nil
+	case q.working <- struct{}{}:
+		return func() { <-q.working; <-q.slots }, nil
 	case <-timer.C:
 		err = busy
 	case <-ctx.Done():
 		err = fmt.Errorf("wait for a turn to check a password: %w", ctx.Err())
 	}
-	<-q.seats
+	<-q.slots
 	return nil, err
 }
 

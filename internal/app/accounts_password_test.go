@@ -134,8 +134,8 @@ func TestAFewComputationsAtOnce(t *testing.T) {
 		}
 		l()
 		leave[1]()
-		if len(p.strangers.seats)+len(p.strangers.desks) != 0 {
-			t.Errorf("%d seats and %d desks are not given back", len(p.strangers.seats), len(p.strangers.desks))
+		if len(p.strangers.slots)+len(p.strangers.working) != 0 {
+			t.Errorf("%d seats and %d desks are not given back", len(p.strangers.slots), len(p.strangers.working))
 		}
 	})
 }

@@ -120,7 +120,7 @@ func (a *Clients) EditClient(ctx context.Context, id, revision int64, in connexa
 	if password != "" {
 		changes = append(changes, connexa.PasswordChange())
 	}
-	a.clientChanged(ctx, connexa.ActClientChanged, id, editedError(connexa.T("audit.client", u.Name), changes))
+	a.clientChanged(ctx, connexa.ActClientChanged, id, editedText(connexa.T("audit.client", u.Name), changes))
 	return nil
 }
 

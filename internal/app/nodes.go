@@ -21,7 +21,7 @@ type nodeStore interface {
 	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
 	Facets(ctx context.Context) (connexa.Facets, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
-	doomStore
+	deletionStore
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
 	DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error)
@@ -117,7 +117,7 @@ func (a *Nodes) EditNode(ctx context.Context, id, revision int64, in connexa.Nod
 	if password != stored {
 		changes = append(changes, connexa.PasswordChange())
 	}
-	a.env.recordAct(ctx, connexa.ActNodeEdited, editedError(nameOf(id, &n), changes))
+	a.env.recordAct(ctx, connexa.ActNodeEdited, editedText(nameOf(id, &n), changes))
 	a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
 	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 	return reset, nil
@@ -207,8 +207,8 @@ func (a *Nodes) RevealPassword(ctx context.Context, id int64) (connexa.Secret, e
 	return password, nil
 }
 
-// editedError is the audit detail of an edit: the edited object and each change.
-func editedError(what connexa.Text, changes []connexa.Change) connexa.Text {
+// editedText is the audit detail of an edit: the edited object and each change.
+func editedText(what connexa.Text, changes []connexa.Change) connexa.Text {
 	if len(changes) == 0 {
 		return what
 	}

@@ -13,12 +13,12 @@ import (
 const DeletedAtOnce = 500
 
 const (
-	deletionTold  = 250 * time.Millisecond // the minimum interval between two progress events
-	fleetTold     = time.Second            // the same for FleetChanged, which makes expensive counts
+	deletionEvery = 250 * time.Millisecond // the minimum interval between two progress events
+	fleetEvery    = time.Second            // the same for FleetChanged, which makes expensive counts
 	deletionRetry = 10 * time.Second       // after an internal error
 )
 
-type doomStore interface {
+type deletionStore interface {
 	ScheduleDeletion(ctx context.Context, ids []int64) error
 	CountPendingDeletions(ctx context.Context) (int, error)
 	DeletePending(ctx context.Context, told func(gone, runs []int64)) error
@@ -89,7 +89,7 @@ func (a *Nodes) deleteLater(ctx context.Context, ids []int64, s connexa.Selectio
 func (a *Nodes) RunDeletions(ctx context.Context) error {
 	for {
 		var again <-chan time.Time
-		if err := a.deleteDoomed(ctx); err != nil && ctx.Err() == nil {
+		if err := a.deletePending(ctx); err != nil && ctx.Err() == nil {
 			a.env.Log.Error("delete nodes", "err", err)
 			again = time.After(deletionRetry)
 		}
@@ -102,8 +102,8 @@ func (a *Nodes) RunDeletions(ctx context.Context) error {
 	}
 }
 
-// countDoomed reads the number of nodes left.
-func (a *Nodes) countDoomed(ctx context.Context) (left int, err error) {
+// countPending reads the number of nodes left.
+func (a *Nodes) countPending(ctx context.Context) (left int, err error) {
 	a.deletion.order.Lock()
 	defer a.deletion.order.Unlock()
 	if left, err = a.store.CountPendingDeletions(ctx); err == nil {
@@ -112,8 +112,8 @@ func (a *Nodes) countDoomed(ctx context.Context) (left int, err error) {
 	return left, err
 }
 
-func (a *Nodes) deleteDoomed(ctx context.Context) error {
-	if left, err := a.countDoomed(ctx); err != nil || left == 0 {
+func (a *Nodes) deletePending(ctx context.Context) error {
+	if left, err := a.countPending(ctx); err != nil || left == 0 {
 		return err
 	}
 	var told, fleet time.Time
@@ -126,17 +126,17 @@ func (a *Nodes) deleteDoomed(ctx context.Context) error {
 			a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 		}
 		now := a.env.Now()
-		if now.Sub(told) >= deletionTold {
+		if now.Sub(told) >= deletionEvery {
 			told = now
 			a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 		}
-		if now.Sub(fleet) >= fleetTold {
+		if now.Sub(fleet) >= fleetEvery {
 			fleet = now
 			a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 		}
 	})
 	if err == nil {
-		_, err = a.countDoomed(ctx) // orders may have joined at the end; their signal was already consumed
+		_, err = a.countPending(ctx) // orders may have joined at the end; their signal was already consumed
 	}
 	a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 	a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})

@@ -141,7 +141,7 @@ func (a *Services) AllowDestinations(ctx context.Context, node int64, private, m
 	if err := a.store.AllowDestinations(ctx, node, private, mail); err != nil {
 		return err
 	}
-	a.env.recordAct(ctx, connexa.ActServiceChanged, editedError(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
+	a.env.recordAct(ctx, connexa.ActServiceChanged, editedText(nameOf(n.ID, &n), connexa.DestinationChanges(was, is)))
 	a.runner.Wake()
 	a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: node})
 	return nil

@@ -18,7 +18,7 @@ type live struct {
 
 type figure struct {
 	connexa.SpeedLive
-	told time.Time
+	publishedAt time.Time
 }
 
 // NoteSpeed stores the figure of a node's running speed test. A figure without a phase
@@ -34,9 +34,9 @@ func (a *Speed) NoteSpeed(node int64, l connexa.SpeedLive) {
 	if a.live.nodes == nil {
 		a.live.nodes = map[int64]figure{}
 	}
-	f := figure{l, a.live.nodes[node].told}
-	if now.Sub(f.told) >= liveEvery {
-		f.told = now
+	f := figure{l, a.live.nodes[node].publishedAt}
+	if now.Sub(f.publishedAt) >= liveEvery {
+		f.publishedAt = now
 		a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: node})
 	}
 	a.live.nodes[node] = f

@@ -7,9 +7,9 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// clientLines answers GET /clients/{id}/credentials, after a recent authentication,
+// clientCredentials answers GET /clients/{id}/credentials, after a recent authentication,
 // with the credentials and addresses for a client, ready to copy.
-func (h *Handlers) clientLines(w http.ResponseWriter, r *http.Request) error {
+func (h *Handlers) clientCredentials(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err

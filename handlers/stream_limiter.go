@@ -69,7 +69,7 @@ func (s *streamLimiter) countStreams() int {
 // increase its delay, and Retry-After is at least half a minute. There is no fragment
 // to swap, because each attempt would leave a toast.
 func (h *Handlers) refuseStream(w http.ResponseWriter, r *http.Request, err error) {
-	h.log.Warn("stream refused", "peer", visitOf(r.Context()).address, "err", err)
+	h.log.Warn("stream refused", "peer", requestInfoOf(r.Context()).address, "err", err)
 	w.Header().Set("Retry-After", streamAgainSeconds)
 	plainText(w, statusOf(connexa.CodeOf(err)), i18n.From(r.Context()).Text(connexa.TextOf(err))+"\n")
 }
