@@ -332,6 +332,13 @@ func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 }
 
 // TestStreamsAreBounded fills the places of a session, of an address and of everybody.
+// addStreams changes the number of open streams as if n more were open.
+func (p *idlePanel) addStreams(n int) {
+	p.h.streams.mu.Lock()
+	defer p.h.streams.mu.Unlock()
+	p.h.streams.open += n
+}
+
 func TestStreamsAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
@@ -381,15 +388,11 @@ func TestStreamsAreBounded(t *testing.T) {
 		if status, _ := open("[2001:db8:1::1]:1", late); status != 0 {
 			t.Errorf("another network: %d", status)
 		}
-		p.h.streams.mu.Lock()
-		p.h.streams.open += mostStreams // as if they were there
-		p.h.streams.mu.Unlock()
+		p.addStreams(mostStreams)
 		if status, _ := open("198.51.100.1:1", late); status != http.StatusServiceUnavailable {
 			t.Errorf("one too many of all: %d", status)
 		}
-		p.h.streams.mu.Lock()
-		p.h.streams.open -= mostStreams
-		p.h.streams.mu.Unlock()
+		p.addStreams(-mostStreams)
 		if n := p.h.Readers(); n != streamsPerSession+1+streamsPerAddress+1 {
 			t.Errorf("%d streams are counted", n)
 		}

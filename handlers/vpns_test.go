@@ -112,8 +112,17 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	b.get("/nodes/2").contains(t, "apt-get install openvpn")
 }
 
-func TestProfiles(t *testing.T) {
+// startProfile starts a panel with the profile 1 of ann, and exits of three nodes.
+func startProfile(t *testing.T) (*panel, *browser) {
+	t.Helper()
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+	b.post("/services/vpn", "all", "1", "on", "1")
+	b.post("/profiles?node=2", "user", "1", "label", "phone").leadsTo(t, "/profiles/1?node=2")
+	return p, b
+}
+
+func TestProfileForm(t *testing.T) {
+	_, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/vpn", "all", "1", "on", "1")
 	b.get("/profiles?node=2").hasStatus(t, http.StatusOK).contains(t, "There is no profile yet")
 	bad := b.post("/profiles?node=2", "user", "1", "label", " ", "expires", "2001-01-01", "password", "1").hasStatus(t, http.StatusUnprocessableEntity)
@@ -122,8 +131,10 @@ func TestProfiles(t *testing.T) {
 	b.post("/profiles", "user", "x", "label", "x").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/profiles?node=2", "user", "1", "label", "phone").leadsTo(t, "/profiles/1?node=2")
 	b.get("/profiles/1?node=2").hasStatus(t, http.StatusOK).contains(t, "ann · phone").contains(t, `value="2" checked`).contains(t, "Works only on this machine").lacks(t, "CLIENT-KEY")
+}
 
-	// Its files are behind the password prompt.
+func TestProfileFiles(t *testing.T) {
+	p, b := startProfile(t)
 	b.get("/profiles/1/files?node=1").leadsTo(t, "/reauth?next="+url.QueryEscape("/profiles/1/files?node=1"))
 	b.post("/profiles/1/link", "node", "1", "hours", "24").leadsTo(t, "/reauth")
 	b.confirmPassword()
@@ -143,8 +154,14 @@ func TestProfiles(t *testing.T) {
 	}
 	b.get("/profiles/1/files").hasStatus(t, http.StatusUnprocessableEntity)
 	b.get("/profiles/99/files?node=1").hasStatus(t, http.StatusNotFound)
+	if got, want := strings.Count(p.auditActs(), "export"), 2; got != want { // a file and a zip
+		t.Errorf("got %d exports in the audit log, want %d", got, want)
+	}
+}
 
-	// A link: for whoever has it, once, and not by a look alone.
+func TestProfileLink(t *testing.T) {
+	p, b := startProfile(t)
+	b.confirmPassword()
 	b.post("/profiles/1/link", "hours", "24").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/profiles/1/link", "node", "1", "hours", "9999").hasStatus(t, http.StatusUnprocessableEntity)
 	page := b.post("/profiles/1/link", "node", "1", "hours", "24").hasStatus(t, http.StatusOK)
@@ -158,7 +175,26 @@ func TestProfiles(t *testing.T) {
 	// In an address it would stand in logs: one of an earlier version gives nothing.
 	stranger.get("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).contains(t, "older form").lacks(t, m[1])
 	stranger.post("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).lacks(t, "CLIENT-KEY")
-	// While its user may not come in, it gives nothing, and is not used up.
+	closeAndOpenClient(t, p, func() {
+		stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusConflict).contains(t, "gives nothing at present").lacks(t, "CLIENT-KEY")
+	})
+	stranger.post("/profile", "token", " "+m[0]+"\n").hasStatus(t, http.StatusOK).contains(t, "CLIENT-KEY") // pasted as a whole
+	stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusNotFound).contains(t, "used already").lacks(t, "CLIENT-KEY")
+	stranger.get("/profiles/1/files?node=1").leadsTo(t, "/login?next="+url.QueryEscape("/profiles/1/files?node=1"))
+	late := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
+	p.clock.passTime(2 * time.Hour)
+	stranger.post("/profile", "token", late).hasStatus(t, http.StatusNotFound)
+	if strings.Contains(p.log.String(), m[1]) {
+		t.Error("the log has the token of a link")
+	}
+	if got, want := strings.Count(p.auditActs(), "export"), 3; got != want { // two links made, one used
+		t.Errorf("got %d exports in the audit log, want %d", got, want)
+	}
+}
+
+// closeAndOpenClient calls f while the client 1 is disabled, expired, and over its quota.
+func closeAndOpenClient(t *testing.T, p *panel, f func()) {
+	t.Helper()
 	for _, change := range []func(*connexa.Client){
 		func(u *connexa.Client) { u.Enabled = false },
 		func(u *connexa.Client) { u.Expires = p.clock.now().Add(-time.Second) },
@@ -178,7 +214,7 @@ func TestProfiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusConflict).contains(t, "gives nothing at present").lacks(t, "CLIENT-KEY")
+		f()
 		fresh, err := p.db.Client(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -188,17 +224,10 @@ func TestProfiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stranger.post("/profile", "token", " "+m[0]+"\n").hasStatus(t, http.StatusOK).contains(t, "CLIENT-KEY") // pasted as a whole
-	stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusNotFound).contains(t, "used already").lacks(t, "CLIENT-KEY")
-	stranger.get("/profiles/1/files?node=1").leadsTo(t, "/login?next="+url.QueryEscape("/profiles/1/files?node=1"))
-	late := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
-	p.clock.passTime(2 * time.Hour)
-	stranger.post("/profile", "token", late).hasStatus(t, http.StatusNotFound)
-	if strings.Contains(p.log.String(), m[1]) {
-		t.Error("the log has the token of a link")
-	}
+}
 
-	// Revoked: asked first, then for good.
+func TestProfileIsRevoked(t *testing.T) {
+	_, b := startProfile(t)
 	b.post("/profiles/1/delete").hasStatus(t, http.StatusConflict)
 	b.post("/profiles/1/revoke").hasStatus(t, http.StatusOK).contains(t, "Revoke the profile")
 	b.post("/profiles/1/revoke", "yes", "1").leadsTo(t, "/profiles")
@@ -208,9 +237,6 @@ func TestProfiles(t *testing.T) {
 	b.post("/profiles/1/delete").hasStatus(t, http.StatusOK).contains(t, "from the list?")
 	b.post("/profiles/1/delete", "yes", "1").leadsTo(t, "/profiles")
 	b.get("/profiles/1").hasStatus(t, http.StatusNotFound)
-	if got := p.auditActs(); strings.Count(got, "export") != 5 { // one file, a zip, two links made, one used
-		t.Errorf("audit: %s", got)
-	}
 }
 
 func lackOpenVPN(context.Context) []connexa.VPNLack {
