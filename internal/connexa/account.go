@@ -12,7 +12,7 @@ type Account struct {
 	PasswordHash string // argon2id, PHC string format
 	CreatedAt    time.Time
 	ChangedAt    time.Time // of the password
-	MustChange   bool      // the password was made up by the panel, and opens nothing but the page to change it
+	MustChange   bool      // the panel generated the password; it allows only the change of the password
 }
 
 // Session is one login in one browser.
@@ -20,11 +20,11 @@ type Session struct {
 	ID        int64
 	AccountID int64
 	CreatedAt time.Time
-	SeenAt    time.Time // touched at most once a minute
+	SeenAt    time.Time // updated at most once a minute
 	ExpiresAt time.Time
 	Address   string
 	Agent     string
-	Current   bool // the one that asks
+	Current   bool // the session of the request
 }
 
 // Act is what an audit row records.
@@ -68,26 +68,26 @@ func Acts() []Act {
 	}
 }
 
-// AuditDetail is t as an audit row keeps it, so that every reader gets it in a
-// language of their own; AuditText reads it back.
+// AuditDetail encodes t for an audit row, so that each reader gets it in their own
+// language. AuditText is its inverse.
 func AuditDetail(t Text) string {
 	if t.IsZero() {
 		return ""
 	}
 	kept, err := json.Marshal(t)
-	if err != nil { // an argument that JSON has no form for
+	if err != nil { // an argument that JSON cannot encode
 		return t.String()
 	}
 	return string(kept)
 }
 
-// AuditText is the sentence of a row's detail; ok is false where it is plain words.
+// AuditText decodes the detail of a row; ok is false if the detail is plain text.
 func AuditText(detail string) (t Text, ok bool) {
 	err := json.Unmarshal([]byte(detail), &t)
 	return t, err == nil && !t.IsZero()
 }
 
-// AuditRow is one line of the audit table, which only grows.
+// AuditRow is one row of the audit table, which is append-only.
 type AuditRow struct {
 	ID      int64
 	At      time.Time

@@ -2,11 +2,11 @@ package connexa
 
 import "strings"
 
-// EscapeCell makes a value safe for a cell of a CSV: a spreadsheet takes a cell
-// that begins with =, +, -, @, a tab or a line break for a formula, also with
-// blanks before it or in full width, so an apostrophe is put before it. A value
-// that begins with an apostrophe, or that stands for "nothing" in other lists, gets
-// one too, so that UnescapeCell returns every value unchanged.
+// EscapeCell makes a value safe for a cell of a CSV. Spreadsheets read a cell that
+// begins with =, +, -, @, a tab or a line break as a formula, also after blanks or in
+// full width, so an apostrophe is put before it. A value that begins with an
+// apostrophe, or that is a placeholder, gets one too, so that UnescapeCell returns
+// every value unchanged.
 func EscapeCell(s string) string {
 	if needsEscape(s) {
 		return "'" + s
@@ -14,8 +14,8 @@ func EscapeCell(s string) string {
 	return s
 }
 
-// UnescapeCell returns the value of a cell that EscapeCell made. An apostrophe
-// that it would not have put there is part of the value.
+// UnescapeCell is the inverse of EscapeCell. An apostrophe that EscapeCell would not
+// have added is part of the value.
 func UnescapeCell(s string) (value string, escaped bool) {
 	if len(s) > 0 && s[0] == '\'' && needsEscape(s[1:]) {
 		return s[1:], true
@@ -45,7 +45,8 @@ func startsFormula(s string) bool {
 	return false
 }
 
-// IsPlaceholder says whether s is what lists write into a cell that holds nothing.
+// IsPlaceholder reports whether s is text that lists write into an empty cell, such as
+// "n/a".
 func IsPlaceholder(s string) bool {
 	s = TrimHidden(s)
 	if s == "" || len(s) > 40 {

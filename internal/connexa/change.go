@@ -9,19 +9,19 @@ import (
 
 // Change is one field that an edit changed, for the audit table.
 type Change struct {
-	Field string // key of the name of the field
+	Field string // text key of the field's name
 	From  any    // a string, a whole number or a Text; an empty string is shown as "none"
 	To    any
 }
 
-// secretChange is the change of a field whose values are not for the audit table.
+// secretChange is the change of a field whose values must not be in the audit table.
 func secretChange(field string) Change { return Change{Field: field} }
 
-// maxChangeValue is how many characters of a value the audit table keeps.
+// maxChangeValue is the maximum length of a value in the audit table, in characters.
 const maxChangeValue = 80
 
-// ChangesText is a sentence that names each change with its old and its new value.
-// It is zero when nothing changed.
+// ChangesText returns a sentence with the old and the new value of each change. It is
+// zero if nothing changed.
 func ChangesText(list []Change) Text {
 	var all Text
 	for _, c := range list {
@@ -49,7 +49,7 @@ func changeValue(v any) any {
 	return shortenText(s)
 }
 
-// shortenText is as much of a value as the audit table keeps.
+// shortenText cuts a value to maxChangeValue.
 func shortenText(s string) string {
 	if utf8.RuneCountInString(s) <= maxChangeValue {
 		return s
@@ -57,7 +57,7 @@ func shortenText(s string) string {
 	return string([]rune(s)[:maxChangeValue]) + "…"
 }
 
-// changes collects the fields in which two values differ.
+// changes collects the fields that differ between two values.
 type changes []Change
 
 func (c *changes) add(field string, from, to any) {
@@ -101,8 +101,8 @@ func (c *changes) addPolicy(field string, from, to EncryptionPolicy) {
 	}
 }
 
-// NodeChanges lists the fields in which a node differs from what it was, the
-// password left out. The name of a field is "node." and the name in the form.
+// NodeChanges lists the fields that differ between two versions of a node, without the
+// password. The name of a field is "node." and its name in the form.
 func NodeChanges(was, is *Node) []Change {
 	var c changes
 	c.add("node.address", was.Address, is.Address)
@@ -117,20 +117,19 @@ func NodeChanges(was, is *Node) []Change {
 	return c
 }
 
-// PasswordChange says that a password is another one, and neither.
+// PasswordChange records a change of the password, without the values.
 func PasswordChange() Change { return secretChange("node.password") }
 
-// Exposes reports whether a node edited from was to is would take its stored
-// password to another server, or show it to whoever answers or listens: another
-// address or port, PAP allowed, or less encryption. byDefault is the policy of
-// nodes that have none of their own.
+// Exposes reports whether a node edited from was to is would take its stored password
+// to another server, or show it to whoever answers or listens: another address or
+// port, PAP allowed, or less encryption. byDefault is the policy of nodes without one
+// of their own.
 func Exposes(was, is *Node, byDefault EncryptionPolicy) bool {
 	return was.Address != is.Address || was.Port != is.Port || is.AllowPAP && !was.AllowPAP ||
 		is.Encryption.Under(byDefault).Weaker(was.Encryption.Under(byDefault))
 }
 
-// Under returns the policy that holds where byDefault is the one of nodes that
-// have none of their own.
+// Under returns p, or byDefault if p is EncryptionDefault.
 func (p EncryptionPolicy) Under(byDefault EncryptionPolicy) EncryptionPolicy {
 	if p == EncryptionDefault {
 		return byDefault
@@ -138,13 +137,13 @@ func (p EncryptionPolicy) Under(byDefault EncryptionPolicy) EncryptionPolicy {
 	return p
 }
 
-// Weaker reports whether p protects less than q. Both are policies of their own.
+// Weaker reports whether p protects less than q. Neither may be EncryptionDefault.
 func (p EncryptionPolicy) Weaker(q EncryptionPolicy) bool {
 	strength := map[EncryptionPolicy]int{EncryptionOff: 0, EncryptionPreferred: 1, EncryptionRequired: 2}
 	return strength[p] < strength[q]
 }
 
-// Changes lists the settings in which is differs from s.
+// Changes lists the settings that differ between s and is.
 func (s Settings) Changes(is Settings) []Change {
 	var c changes
 	c.add("settings.concurrency", s.Concurrency, is.Concurrency)
@@ -182,8 +181,8 @@ func (s Settings) Changes(is Settings) []Change {
 	return c
 }
 
-// ClientChanges lists the fields in which an access user differs from what it was, the
-// name and the password left out. Last days are those of zone.
+// ClientChanges lists the fields that differ between two versions of a client, without
+// the name and the password. Last days are in zone.
 func ClientChanges(was, is *Client, zone *time.Location) []Change {
 	var c changes
 	c.add("clients.note", was.Note, is.Note)
@@ -196,7 +195,7 @@ func ClientChanges(was, is *Client, zone *time.Location) []Change {
 	return c
 }
 
-// scopeText names what an access user may use.
+// scopeText names what a client may use.
 func (u *Client) scopeText() Text {
 	switch u.Scope {
 	case ScopeNodes:
@@ -239,7 +238,7 @@ func quotaAmount(quota uint64) Text {
 	return T("audit.clients.amount", number, T("clients.unit."+strings.ToLower(unit)))
 }
 
-// textOr is a value as it is, or the words of a key for none.
+// textOr returns value as a Text, or the text of the key none if value is empty.
 func textOr(value, none string) Text {
 	if value == "" {
 		return T(none)
@@ -247,8 +246,8 @@ func textOr(value, none string) Text {
 	return T("audit.value", shortenText(value))
 }
 
-// DestinationChanges lists what changed of the destinations that a service lets
-// through beside the public ones.
+// DestinationChanges lists the changes of the non-public destinations that a service
+// allows.
 func DestinationChanges(was, is ServiceRow) []Change {
 	var c changes
 	c.addSwitch("audit.services.private", was.Private, is.Private)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Channel is a place that notices are sent to.
+// Channel is a place that notifications are sent to.
 type Channel struct {
 	ID       int64
 	Name     string // for people
@@ -20,10 +20,10 @@ type Channel struct {
 	Problem  string       // of that failure, without the address, as AuditDetail keeps it or in a service's own words
 }
 
-// ChannelLangs are the languages that messages are written in.
+// ChannelLangs lists the languages of messages.
 func ChannelLangs() []string { return []string{"en", "ru"} }
 
-// NoticeSwitches are the kinds that a channel can be told of, each by a switch.
+// NoticeSwitches lists the kinds of notification that a channel can switch on.
 func NoticeSwitches() []NoticeKind {
 	return []NoticeKind{
 		NoticeServiceFailed, NoticeServiceRecovered, NoticeNodeDown, NoticeNodeRecovered,
@@ -31,9 +31,8 @@ func NoticeSwitches() []NoticeKind {
 	}
 }
 
-// Switch returns the kind whose switch decides about k. Flapping goes with dropping
-// out, the end of flapping with recovery, and a changed password with a login from a
-// new address.
+// Switch returns the kind whose switch controls k. Flapping belongs to down, the end
+// of flapping to recovery, and a changed password to a login from a new address.
 func (k NoticeKind) Switch() NoticeKind {
 	switch k {
 	case NoticeNodeFlapping:
@@ -47,29 +46,30 @@ func (k NoticeKind) Switch() NoticeKind {
 	}
 }
 
-// Muted says that n is not to be sent anywhere: its node flaps.
+// Muted reports that n must not be sent, because its node flaps.
 func (n Notice) Muted() bool {
 	return n.Flapping && (n.Kind == NoticeNodeDown || n.Kind == NoticeNodeRecovered)
 }
 
-// Wants says whether n is to be sent to c.
+// Wants reports whether n is sent to c.
 func (c Channel) Wants(n Notice) bool {
 	return c.On && !n.Muted() && slices.Contains(c.Kinds, n.Kind.Switch())
 }
 
-// Service is the name of the service in the address: "telegram", "smtp".
+// Service returns the name of the service in the address, such as "telegram" or
+// "smtp".
 func (c Channel) Service() string {
 	scheme, _, _ := strings.Cut(c.Address.Reveal(), ":")
 	name, _, _ := strings.Cut(scheme, "+")
 	return strings.ToLower(name)
 }
 
-// tailLeast is how long a word of an address is at least, for its last four
-// characters to be shown: of a shorter one they would tell too much.
+// tailLeast is the minimum length of a word of an address whose last four characters
+// are shown. For a shorter word, they would reveal too much.
 const tailLeast = 8
 
-// Tail is what may be shown of the address: the last four characters of the word
-// that tells it from others. It is empty when that word is short.
+// Tail returns the part of the address that may be shown: the last four characters of
+// the word that distinguishes it. It is empty if that word is short.
 func (c Channel) Tail() string {
 	u, err := url.Parse(c.Address.Reveal())
 	if err != nil {
@@ -102,8 +102,8 @@ const (
 	ServiceOther    = "url" // any, by its address
 )
 
-// serviceNames are how services call themselves; mail and webhooks are words of
-// the reader's language instead.
+// serviceNames are the proper names of services. Mail and webhooks have translated
+// names instead.
 var serviceNames = map[string]string{
 	"bark": "Bark", "discord": "Discord", "googlechat": "Google Chat", "hangouts": "Google Chat", "gotify": "Gotify", "ifttt": "IFTTT",
 	"join": "Join", "lark": "Lark", "matrix": "Matrix", "mattermost": "Mattermost", "notifiarr": "Notifiarr", "ntfy": "ntfy", "opsgenie": "Opsgenie",
@@ -111,5 +111,5 @@ var serviceNames = map[string]string{
 	"teams": "Microsoft Teams", "telegram": "Telegram", "wecom": "WeCom", "zulip": "Zulip",
 }
 
-// ServiceName is how a service calls itself; empty when it has no such name.
+// ServiceName returns the proper name of a service, or "".
 func ServiceName(service string) string { return serviceNames[service] }

@@ -11,28 +11,28 @@ import (
 	"unicode/utf8"
 )
 
-// ChannelInput is what a person types about a channel.
+// ChannelInput is the content of the form of a channel, not yet checked.
 type ChannelInput struct {
 	Name  string
 	Lang  string
 	On    bool
 	Kinds []string
 
-	Service string // which of the forms it is; the fields of the others are not looked at
+	Service string // selects the form; the fields of the other forms are ignored
 
-	Token string // of Telegram's bot
-	Chat  string // or several, with commas
+	Token string // of the Telegram bot
+	Chat  string // or several, separated by commas
 
 	Host     string // of mail
 	Port     string
 	User     string
 	Password Secret
 	From     string
-	To       string // or several, with commas
-	Plain    bool   // a server without TLS is good enough
+	To       string // or several, separated by commas
+	Plain    bool   // a server without TLS is accepted
 
 	Webhook string // its address
-	Bearer  Secret // goes with each request, when there is one
+	Bearer  Secret // sent with each request. Optional.
 
 	URL string // of any service
 }
@@ -43,8 +43,8 @@ const (
 	channelAddressLongest = 2000
 )
 
-// Parse checks what was typed; the error is FieldErrors. With keep, an address
-// may be left empty.
+// Parse checks the input; the error is FieldErrors. With keep, the address may be
+// empty.
 func (in ChannelInput) Parse(keep bool) (Channel, error) {
 	errs := FieldErrors{}
 	c := Channel{Name: strings.TrimSpace(in.Name), Lang: in.Lang, On: in.On}
@@ -59,7 +59,7 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 	if !slices.Contains(ChannelLangs(), c.Lang) {
 		errs.Add("lang", "field.channel.lang")
 	}
-	for _, k := range NoticeSwitches() { // in their order, each once; what is none is left out
+	for _, k := range NoticeSwitches() { // in order, each once, without unknown kinds
 		if slices.Contains(in.Kinds, string(k)) {
 			c.Kinds = append(c.Kinds, k)
 		}
@@ -76,8 +76,7 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 	return c, errs.OrNil()
 }
 
-// AddressField is the field of the form that a complaint about the address as a
-// whole belongs to.
+// AddressField returns the form field for a problem with the whole address.
 func (in ChannelInput) AddressField() string {
 	switch in.Service {
 	case ServiceTelegram:
@@ -91,14 +90,14 @@ func (in ChannelInput) AddressField() string {
 	}
 }
 
-// shoutrrrURL says whether anything was typed about the address.
+// shoutrrrURL reports whether a field of the address was filled in.
 func (in ChannelInput) shoutrrrURL() bool {
 	var typed string
 	switch in.Service {
 	case ServiceTelegram:
 		typed = in.Token + in.Chat
 	case ServiceMail:
-		if in.Plain { // a ticked box is about the address too, and would do nothing without one
+		if in.Plain { // the checkbox belongs to the address and has no effect without one
 			return true
 		}
 		typed = in.Host + in.Port + in.User + in.Password.Reveal() + in.From + in.To
@@ -144,7 +143,7 @@ func (in ChannelInput) telegramURL(errs FieldErrors) Secret {
 	return Secret((&url.URL{Scheme: ServiceTelegram, User: url.UserPassword(token[1], token[2]), Host: ServiceTelegram, RawQuery: q.Encode()}).String())
 }
 
-// mailPort is where a mail server takes messages from programs.
+// mailPort is the submission port of a mail server (RFC 6409).
 const mailPort = "587"
 
 func (in ChannelInput) mailURL(errs FieldErrors) Secret {
@@ -172,7 +171,7 @@ func (in ChannelInput) mailURL(errs FieldErrors) Secret {
 		return ""
 	}
 	q := url.Values{"from": from, "to": {strings.Join(to, ",")}, "fromname": {"Connexa"}}
-	if !in.Plain && port != "465" { // there, TLS comes before the first word
+	if !in.Plain && port != "465" { // port 465 uses implicit TLS
 		q.Set("requirestarttls", "yes")
 	}
 	u := url.URL{Scheme: ServiceMail, Host: net.JoinHostPort(host, port), Path: "/", RawQuery: q.Encode()}
@@ -182,8 +181,8 @@ func (in ChannelInput) mailURL(errs FieldErrors) Secret {
 	return Secret(u.String())
 }
 
-// reservedKeys are the words in the query of a webhook's address that would be
-// taken as options of the service. Two underscores make them plain again.
+// reservedKeys are the query keys of a webhook's address that would be read as options
+// of the service. Two underscores before a key escape it.
 var reservedKeys = []string{"contenttype", "disabletls", "template", "title", "titlekey", "messagekey", "method"}
 
 func (in ChannelInput) webhookURL(errs FieldErrors) Secret {
@@ -227,7 +226,7 @@ func (in ChannelInput) otherURL(errs FieldErrors) Secret {
 	return Secret(fromBrowser(u))
 }
 
-// fromBrowser takes the address of a webhook as Discord and Slack show it.
+// fromBrowser reads the address of a webhook as Discord and Slack show it.
 func fromBrowser(u *url.URL) string {
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
 	switch {

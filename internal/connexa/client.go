@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of an access user.
+// Limits of a client.
 const (
 	MaxClientName     = 64
 	MinClientPassword = 8   // bytes of a password
@@ -20,21 +20,20 @@ const (
 	MaxClientQuota    = 1 << 50 // bytes
 )
 
-// ClientScope says how the nodes that an access user may use are chosen.
+// ClientScope says which nodes a client may use.
 type ClientScope string
 
 // The scopes.
 const (
 	ScopeAll   ClientScope = "all"
-	ScopeNodes ClientScope = "nodes" // those that are named
-	ScopeTags  ClientScope = "tags"  // those that have one of the tags
+	ScopeNodes ClientScope = "nodes" // the listed nodes
+	ScopeTags  ClientScope = "tags"  // nodes with one of the tags
 )
 
 // ClientScopes lists every scope.
 func ClientScopes() []ClientScope { return []ClientScope{ScopeAll, ScopeNodes, ScopeTags} }
 
-// QuotaPeriod is how often the counters of an access user begin anew by
-// themselves.
+// QuotaPeriod is the interval at which the counters of a client are reset.
 type QuotaPeriod string
 
 // The periods. They begin at midnight of the panel's zone, see Settings.Location.
@@ -50,7 +49,7 @@ func QuotaPeriods() []QuotaPeriod {
 	return []QuotaPeriod{QuotaOnce, QuotaDaily, QuotaWeekly, QuotaMonthly}
 }
 
-// Start is when the period began in which t lies, in the zone of t; zero for
+// Start returns the start of the period that contains t, in the zone of t; zero for
 // QuotaOnce.
 func (p QuotaPeriod) Start(t time.Time) time.Time {
 	year, month, day := t.Date()
@@ -66,29 +65,28 @@ func (p QuotaPeriod) Start(t time.Time) time.Time {
 	return beginOfDay(year, month, day, t.Location())
 }
 
-// IsOver says whether the period has ended that began at from, by the zone that is
-// in force since a time. Before that the zone was another one: a boundary of this
-// one that lies there is none.
+// IsOver reports whether the period that began at from has ended in zone, which is in
+// force since the given time. A boundary of this zone before that time does not count.
 func (p QuotaPeriod) IsOver(from, now time.Time, zone *time.Location, since time.Time) bool {
 	start := p.Start(now.In(zone))
 	return from.Before(start) && since.Before(start)
 }
 
-// Client is a person or a program that uses exits. Its password is kept
-// apart: who needs it asks for it by name.
+// Client is a person or a program that uses services. Its password is stored
+// separately.
 type Client struct {
 	ID       int64
-	Name     string // for good: it stands in certificates and in the programs of others
+	Name     string // permanent, because certificates and client programs contain it
 	Enabled  bool
 	Scope    ClientScope
 	Nodes    []int64        // when Scope is ScopeNodes, in order
 	Tags     []string       // when Scope is ScopeTags
-	Sources  []netip.Prefix // from which it may come; none: from anywhere
+	Sources  []netip.Prefix // allowed source addresses; empty: any
 	Expires  time.Time      // zero: never
 	Quota    uint64         // bytes up and down together; 0: none
-	Period   QuotaPeriod    // after which the counters begin anew
+	Period   QuotaPeriod    // after which the counters are reset
 	Note     string
-	Revision int64 // raised by every edit
+	Revision int64 // incremented by each edit
 
 	Up, Down    uint64    // bytes since CountedFrom
 	CountedFrom time.Time // when the counters began
@@ -98,26 +96,26 @@ type Client struct {
 	ChangedAt   time.Time
 }
 
-// ClientLogin is an access user with its password.
+// ClientLogin is a client with its password.
 type ClientLogin struct {
 	Client
 	Password Secret
 }
 
-// ClientLive is what is known of an access user at this moment.
+// ClientLive is the current state of a client.
 type ClientLive struct {
 	State    ClientRefusal // disabled, expired or spent; ClientGranted: it may use services
-	Up, Down uint64        // bytes since the counters began
-	Open     int64         // connections as they stand
+	Up, Down uint64        // bytes since the last reset
+	Open     int64         // open connections
 	SeenAt   time.Time
 	SeenFrom string
-	// The last refusal of one who knew the password, or was connected.
+	// The last refusal of a login with the right password, or of an open connection.
 	Refused     ClientRefusal
 	RefusedAt   time.Time
 	RefusedFrom string
 }
 
-// ClientCount is what an access user moved since the last one was written.
+// ClientCount is the traffic of a client since the last ClientCount.
 type ClientCount struct {
 	ClientID int64
 	Up, Down uint64
@@ -125,17 +123,17 @@ type ClientCount struct {
 	SeenFrom string
 }
 
-// ClientRefusal is why an access user may not use a service. The empty one says
-// that it may.
+// ClientRefusal is the reason why a client may not use a service. Empty means that it
+// may.
 type ClientRefusal string
 
-// The refusals. Only the admin, and who has proven the password, may learn which
-// it is.
+// The refusals. Only the admin, and a login with the right password, may learn the
+// reason.
 const (
 	ClientGranted     ClientRefusal = ""
-	ClientUnknown     ClientRefusal = "unknown"  // no such user, or another password
+	ClientUnknown     ClientRefusal = "unknown"  // unknown name or wrong password
 	ClientGone        ClientRefusal = "gone"     // was deleted while connected
-	ClientOutdated    ClientRefusal = "outdated" // has another password than when it came
+	ClientOutdated    ClientRefusal = "outdated" // the password changed while it was connected
 	ClientDisabled    ClientRefusal = "disabled"
 	ClientExpired     ClientRefusal = "expired"
 	ClientOverQuota   ClientRefusal = "spent"  // its quota
@@ -148,11 +146,11 @@ func ClientRefusals() []ClientRefusal {
 	return []ClientRefusal{ClientUnknown, ClientGone, ClientOutdated, ClientDisabled, ClientExpired, ClientOverQuota, ClientWrongSource, ClientWrongNode}
 }
 
-// Text is the sentence for the person who is refused.
+// Text returns the sentence for the refused client.
 func (r ClientRefusal) Text() Text { return T("clients.refused." + string(r)) }
 
-// State says what keeps u from every service, by what it has used: disabled,
-// expired or spent; ClientGranted: nothing.
+// State returns why u may not use any service after it has used that many bytes:
+// disabled, expired or over quota. ClientGranted means that it may.
 func (u *Client) State(now time.Time, used uint64) ClientRefusal {
 	switch {
 	case !u.Enabled:
@@ -165,7 +163,7 @@ func (u *Client) State(now time.Time, used uint64) ClientRefusal {
 	return ClientGranted
 }
 
-// MayUse says whether the service of a node is among those that u may use.
+// MayUse reports whether u may use the service of a node.
 func (u *Client) MayUse(node int64, tags []string) bool {
 	switch u.Scope {
 	case ScopeAll:
@@ -179,7 +177,7 @@ func (u *Client) MayUse(node int64, tags []string) bool {
 	return false
 }
 
-// MayComeFrom says whether u may come from an address.
+// MayComeFrom reports whether u may connect from an address.
 func (u *Client) MayComeFrom(a netip.Addr) bool {
 	if len(u.Sources) == 0 {
 		return true
@@ -188,10 +186,10 @@ func (u *Client) MayComeFrom(a netip.Addr) bool {
 	return slices.ContainsFunc(u.Sources, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// ClientInput is an access user as a form gives it: strings, not yet checked.
+// ClientInput is the content of the form of a client, not yet checked.
 type ClientInput struct {
 	Name     string
-	Password string // empty: one is made, or the old one is kept
+	Password string // empty: generate one, or keep the old one
 	Enabled  bool
 	Scope    string
 	Nodes    []string // ids
@@ -207,9 +205,9 @@ type ClientInput struct {
 // ClientUnits are the units of a quota, with their bytes.
 var ClientUnits = map[string]uint64{"MB": 1e6, "GB": 1e9, "TB": 1e12}
 
-// ParseClient checks in and returns the access user and its password, or
-// FieldErrors keyed by the field's name in lower case. A day ends in zone. An
-// empty password is no error here.
+// ParseClient checks in and returns the client and its password, or FieldErrors keyed
+// by the field's name in lower case. Days end at midnight in zone. An empty password
+// is not an error.
 func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 	errs := FieldErrors{}
 	u := Client{Name: strings.TrimSpace(in.Name), Enabled: in.Enabled, Scope: ClientScope(in.Scope), Period: QuotaPeriod(in.Period)}
@@ -268,8 +266,8 @@ func ParseClient(in ClientInput, zone *time.Location) (Client, Secret, error) {
 	return u, Secret(in.Password), nil
 }
 
-// checkClientName holds a name to what is safe in RFC 1929, in a certificate and
-// as the name of a file.
+// checkClientName checks that a name is safe in RFC 1929, in a certificate and as a
+// file name.
 func checkClientName(name string, errs FieldErrors) {
 	switch {
 	case name == "":
@@ -283,8 +281,8 @@ func checkClientName(name string, errs FieldErrors) {
 	}
 }
 
-// reservedClientName says whether a name is of the form that the credentials of
-// services have.
+// reservedClientName reports whether a name has the form of the credentials of
+// services.
 func reservedClientName(name string) bool {
 	rest, ok := strings.CutPrefix(strings.ToLower(name), "exit-")
 	return ok && rest != "" && strings.Trim(rest, "0123456789") == ""
@@ -304,7 +302,7 @@ func checkClientPassword(p string, errs FieldErrors) {
 	}
 }
 
-// ParseClientPassword checks a password that a person chose for an access user.
+// ParseClientPassword checks a password that the admin chose for a client.
 func ParseClientPassword(p string) (Secret, error) {
 	errs := FieldErrors{}
 	if p == "" {
@@ -340,7 +338,7 @@ func parseSources(s string, errs FieldErrors) []netip.Prefix {
 	return list
 }
 
-// SourceText writes a prefix as a person would: an address alone when it is one.
+// SourceText formats a prefix; a prefix of one address is written as the address.
 func SourceText(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -348,13 +346,14 @@ func SourceText(p netip.Prefix) string {
 	return p.String()
 }
 
-// EndOfDay is the first moment after the day in which t lies, in the zone of t.
+// EndOfDay returns the end of the day that contains t, in the zone of t.
 func EndOfDay(t time.Time) time.Time {
 	year, month, day := t.Date()
 	return beginOfDay(year, month, day+1, t.Location())
 }
 
-// ExpiryDay is the last day of an expiry in zone, as ClientInput has it.
+// ExpiryDay returns the last day before an expiry, in zone, in the format of
+// ClientInput.
 func ExpiryDay(t time.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return ""
@@ -362,7 +361,7 @@ func ExpiryDay(t time.Time, zone *time.Location) string {
 	return t.Add(-time.Second).In(zone).Format(time.DateOnly)
 }
 
-// QuotaText is a quota as ClientInput has it.
+// QuotaText returns a quota in the format of ClientInput.
 func QuotaText(n uint64) (number, unit string) {
 	unit = "GB"
 	if n == 0 {
@@ -384,7 +383,7 @@ func parseQuota(s, unit string, errs FieldErrors) uint64 {
 	}
 	n, err := strconv.ParseFloat(s, 64)
 	size, ok := ClientUnits[unit]
-	// NaN is neither.
+	// NaN fails both comparisons.
 	if err != nil || !ok || !(n > 0 && n*float64(size) >= 1 && n*float64(size) <= MaxClientQuota) {
 		errs.Add("quota", "field.client.quota")
 		return 0

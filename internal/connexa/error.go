@@ -1,6 +1,6 @@
-// Package connexa holds the nouns of the panel and the laws between them.
-// It imports the standard library and, for host names, golang.org/x/net/idna;
-// every other package may import it.
+// Package connexa has the types of the panel and the rules that connect them. It
+// imports the standard library and, for host names, golang.org/x/net/idna; every other
+// package may import it.
 package connexa
 
 import (
@@ -10,23 +10,22 @@ import (
 	"strings"
 )
 
-// Code says what kind of failure a caller is looking at. Handlers turn it into
-// an HTTP status; nothing else should.
+// Code is the kind of a failure. Only handlers turn it into an HTTP status.
 type Code string
 
 // The kinds of failure.
 const (
-	Invalid   Code = "invalid"   // what was asked cannot be done as asked; the sentence says what to change
-	NotFound  Code = "not_found" // no such thing, or no longer
-	Conflict  Code = "conflict"  // the thing changed, or already is
-	Forbidden Code = "forbidden" // not without a login, or the password again
-	Busy      Code = "busy"      // later, not now
-	TooSoon   Code = "too_soon"  // not before a wait that the sentence names
-	Internal  Code = "internal"  // our fault; the log knows more
+	Invalid   Code = "invalid"   // the request is invalid; the text says what to change
+	NotFound  Code = "not_found" // it does not exist, or no longer
+	Conflict  Code = "conflict"  // it was changed meanwhile, or exists already
+	Forbidden Code = "forbidden" // a login, or the password again, is required
+	Busy      Code = "busy"      // try again later
+	TooSoon   Code = "too_soon"  // try again after the time in the text
+	Internal  Code = "internal"  // a fault of the panel; the log has the details
 )
 
-// Error is a failure with a sentence a person may read. Err, when set, is for
-// the log and never for the page.
+// Error is a failure with a text for the user. Err is only for the log, never for a
+// page. Optional.
 type Error struct {
 	Code Code
 	Text Text
@@ -47,8 +46,8 @@ func Errorf(code Code, key string, args ...any) error {
 	return &Error{Code: code, Text: T(key, args...)}
 }
 
-// CodeOf returns the code carried by err: Invalid for FieldErrors, Internal
-// when there is none.
+// CodeOf returns the code of err: Invalid for FieldErrors, Internal for an error
+// without a code.
 func CodeOf(err error) Code {
 	var e *Error
 	if errors.As(err, &e) {
@@ -61,7 +60,7 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// TextOf returns the sentence that a person may read about err.
+// TextOf returns the text of err for the user.
 func TextOf(err error) Text {
 	var e *Error
 	if errors.As(err, &e) {
@@ -76,10 +75,10 @@ func TextOf(err error) Text {
 	return T("error.internal")
 }
 
-// FieldErrors says, field by field, why a form cannot be taken.
+// FieldErrors has the problem with each invalid field of a form.
 type FieldErrors map[string]Text
 
-// Add keeps the first complaint about a field.
+// Add adds a problem with a field, unless it has one already.
 func (f FieldErrors) Add(field, key string, args ...any) {
 	if _, ok := f[field]; !ok {
 		f[field] = T(key, args...)
@@ -95,7 +94,7 @@ func (f FieldErrors) Error() string {
 	return b.String()
 }
 
-// OrNil returns f as an error when it holds any.
+// OrNil returns f as an error, or nil if it is empty.
 func (f FieldErrors) OrNil() error {
 	if len(f) == 0 {
 		return nil

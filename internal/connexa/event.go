@@ -1,6 +1,6 @@
 package connexa
 
-// Topic is what kind of thing an event tells of.
+// Topic is the kind of an event.
 type Topic string
 
 // The topics.
@@ -13,15 +13,15 @@ const (
 
 	DeletionChanged Topic = "deletion" // many nodes are being deleted; ID is zero
 
-	ServiceChanged Topic = "service" // ID is the node whose gateway changed
+	ServiceChanged Topic = "service" // ID is the node of the service
 
-	ProfilesChanged Topic = "profiles"       // certificates of access users; ID is zero
-	ClientChanged   Topic = "access"         // what an admin wrote of access users; ID is the user, zero: some were added or deleted
-	ClientTraffic   Topic = "access_figures" // what an access user moved, or its state; ID is the user
+	ProfilesChanged Topic = "profiles"       // certificates of clients; ID is zero
+	ClientChanged   Topic = "access"         // edits of clients; ID is the client, or zero if some were added or deleted
+	ClientTraffic   Topic = "access_figures" // the traffic or the state of a client; ID is the client
 )
 
-// Event says that one thing changed. It carries nothing of it: whoever cares
-// reads it fresh, so an event that is late or joined with another is still true.
+// Event says that something changed. It does not carry the new value: the receiver
+// reads it, so a late or merged event is still true.
 type Event struct {
 	Topic Topic
 	ID    int64

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Filter picks nodes. Every field that is set must hold; of the values of one
-// field any may. The zero Filter picks all. The same filter counts, lists,
-// tests, exports and deletes.
+// Filter selects nodes. A node must match every field that is set, with any of the
+// values of the field. The zero Filter selects all nodes. The same filter counts,
+// lists, tests, exports and deletes.
 type Filter struct {
-	Text      string // anywhere in address, login, provider, place, comment and tags, without regard to case
+	Text      string // anywhere in the address, the login, the columns and the tags, ignoring case
 	Statuses  []Status
 	Countries []string // codes; "-" is "no country"
 	Providers []string // exactly as stored; "-" is "no provider"
@@ -22,16 +22,16 @@ type Filter struct {
 	Flapping  bool     // only nodes that flap
 }
 
-// NoValue stands in a filter and a facet for "the column is empty".
+// NoValue is the value of a filter and a facet for an empty column.
 const NoValue = "-"
 
-// IsZero says whether f picks all nodes.
+// IsZero reports whether f selects all nodes.
 func (f Filter) IsZero() bool {
 	return f.Text == "" && !f.Suspect && !f.Flapping && len(f.Statuses)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0 &&
 		!slices.ContainsFunc(filterColumns, func(c *Column) bool { return len(*c.Filter.Chosen(&f)) > 0 })
 }
 
-// Values is f as it stands in an address bar; ParseFilter reads it back.
+// Values returns f as the query of a URL. ParseFilter is its inverse.
 func (f Filter) Values() url.Values {
 	v := url.Values{}
 	if f.Text != "" {
@@ -63,11 +63,11 @@ func (f Filter) Values() url.Values {
 	return v
 }
 
-// MaxChoices is how many values a filter takes of one field.
+// MaxChoices is the maximum number of values of one field of a filter.
 const MaxChoices = 300
 
-// ParseFilter reads a filter from a query. What it does not know is an error:
-// a filter that was half understood would delete more than was shown.
+// ParseFilter reads a filter from a query. An unknown value is an error: without it, a
+// deletion could affect more nodes than were shown.
 func ParseFilter(v url.Values) (Filter, error) {
 	f := Filter{Text: strings.TrimSpace(v.Get("q")), Suspect: v.Get("suspect") == "1", Flapping: v.Get("flapping") == "1"}
 	if len(f.Text) > 200 {
@@ -120,8 +120,7 @@ func filledFields(list []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
 }
 
-// Selection is what an act is meant for: a list of nodes, or all that match a
-// filter.
+// Selection is the set of nodes of an action: a list, or all that match a filter.
 type Selection struct {
 	All    bool
 	Filter Filter  // when All
@@ -150,13 +149,14 @@ func SortKeys() []SortKey {
 	return []SortKey{SortAddress, SortLogin, SortPlace, SortStatus, SortStep, SortLatency, SortLoss, SortSpeed, SortChecked, SortAdded}
 }
 
-// Sort is an order of the node list; nodes that lack the value come last either way.
+// Sort is an order of the node list. Nodes without the value are last in both
+// directions.
 type Sort struct {
 	Key  SortKey
 	Desc bool
 }
 
-// ParseSort reads "latency" or "-latency"; what it does not know is by address.
+// ParseSort reads "latency" or "-latency". An unknown key means the order by address.
 func ParseSort(s string) Sort {
 	name, desc := strings.CutPrefix(s, "-")
 	if !slices.Contains(SortKeys(), SortKey(name)) {
@@ -177,21 +177,21 @@ func (s Sort) String() string {
 type ListQuery struct {
 	Filter Filter
 	Sort   Sort
-	Size   int    // rows a page, 1 to 200
-	Cursor string // as a NodePage gave it; empty is the first page
+	Size   int    // rows per page, 1 to 200
+	Cursor string // from a NodePage; empty: the first page
 }
 
 // NodePage is one page of the node list.
 type NodePage struct {
 	Nodes []Node
-	Total int    // that match the filter
-	From  int    // how many stand before the first of Nodes
+	Total int    // nodes that match the filter
+	From  int    // number of nodes before the first of Nodes
 	Next  string // cursor of the page after this one; empty at the end
 	Prev  string // cursor of the page before; empty at the start
 }
 
-// Facets are the values that the filters of the node list offer, with counts
-// over all nodes.
+// Facets are the values that the filters of the node list offer, with their counts
+// among all nodes.
 type Facets struct {
 	Total     int
 	Suspect   int
@@ -202,8 +202,8 @@ type Facets struct {
 	ASNs      []Facet // empty while no node has one
 	Tags      []Facet
 	Causes    []Facet
-	Reached   map[Step]int // by the last step of the last probe; what was never probed is not in it
-	Old       bool         // something was written since they were counted
+	Reached   map[Step]int // by the last step of the last probe, without nodes that were never probed
+	Old       bool         // data changed since they were counted
 }
 
 // Facet is one value with the number of nodes that have it.

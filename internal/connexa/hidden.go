@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// isHidden says whether nobody sees r: white space other than the plain blank,
-// control characters, marks of direction, fillers and what else a reader of the
-// Unicode standard may ignore (DerivedCoreProperties, Default_Ignorable_Code_Point).
+// isHidden reports whether r is invisible: white space other than the plain blank, a
+// control character, a direction mark, a filler or another default-ignorable code
+// point (DerivedCoreProperties, Default_Ignorable_Code_Point).
 func isHidden(r rune) bool {
 	switch {
 	case r < 0x7f:
@@ -21,8 +21,8 @@ func isHidden(r rune) bool {
 		r >= 0xe0000 && r <= 0xe0fff
 }
 
-// HasHidden says whether s holds a character that nobody sees, or bytes that are
-// no text.
+// HasHidden reports whether s contains an invisible character or bytes that are not
+// text.
 func HasHidden(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c < ' ' || c >= 0x7f {
@@ -33,8 +33,8 @@ func HasHidden(s string) bool {
 	return false
 }
 
-// findHidden returns the first character in s that nobody sees, and which
-// character of s it is, from 1.
+// findHidden returns the first invisible character in s and its position in
+// characters, counted from 1.
 func findHidden(s string) (r rune, at int, found bool) {
 	for i, r := range s {
 		at++
@@ -50,10 +50,9 @@ func findHidden(s string) (r rune, at int, found bool) {
 	return 0, 0, false
 }
 
-// TrimHidden takes the characters that nobody sees, and the blanks, off both ends
-// of s.
+// TrimHidden removes invisible characters and blanks from both ends of s.
 func TrimHidden(s string) string {
-	for len(s) > 0 { // the ASCII of nearly every field
+	for len(s) > 0 { // fast path for ASCII
 		if c := s[0]; c > ' ' && c < 0x7f {
 			break
 		} else if c >= 0x7f {
@@ -75,8 +74,8 @@ func TrimHidden(s string) string {
 
 func blankOrHidden(r rune) bool { return r == ' ' || isHidden(r) }
 
-// TrimSecret is TrimHidden for a password: plain blanks at its ends are part of
-// it, unless a character that nobody sees stands among them.
+// TrimSecret is TrimHidden for a password: plain blanks at its ends are kept, unless
+// an invisible character is among them.
 func TrimSecret(s string) string {
 	inner := TrimHidden(s)
 	if len(inner) == len(s) {
@@ -93,9 +92,8 @@ func TrimSecret(s string) string {
 	return inner
 }
 
-// DropHidden is s without the characters that nobody sees; white space among them
-// becomes a plain blank. It is for the fields that describe a node, never for
-// those that a server compares.
+// DropHidden removes the invisible characters from s; white space among them becomes a
+// plain blank. It is for descriptive fields, not for the address, login and password.
 func DropHidden(s string) string {
 	if s = TrimHidden(s); !HasHidden(s) {
 		return s
@@ -111,8 +109,7 @@ func DropHidden(s string) string {
 	}, s)
 }
 
-// HiddenText names the first character in s that nobody sees. It is zero when
-// there is none.
+// HiddenText names the first invisible character in s. It is zero if there is none.
 func HiddenText(s string) Text {
 	if !HasHidden(s) {
 		return Text{}

@@ -2,17 +2,16 @@ package connexa
 
 import "time"
 
-// Retention says for how many days each tier of the history is kept.
+// Retention is the number of days for which each tier of the history is kept.
 type Retention struct {
 	Raw   int // every probe
 	Hours int // sums over an hour
 	Days  int // sums over a day
 }
 
-// Bucket is what the probes of one node in one stretch of time came to. A span may
-// be a single probe.
+// Bucket summarises the probes of one node in one period. It may be a single probe.
 type Bucket struct {
-	At                            time.Time // where it begins; of a single probe, when that was
+	At                            time.Time // start of the period, or the time of a single probe
 	Good, Slow, Bad, Inconclusive int       // how the probes ended
 	Turns                         int       // probes that changed the status
 	Attempts, Lost                int
@@ -20,10 +19,10 @@ type Bucket struct {
 	Down, Up                      Sum // bits a second
 }
 
-// Done is how many probes of the span said something about the node.
+// Done returns the number of probes with a result about the node.
 func (s *Bucket) Done() int { return s.Good + s.Slow + s.Bad }
 
-// Add joins t to s, which keeps its beginning.
+// Add adds t to s. It does not change s.At.
 func (s *Bucket) Add(t Bucket) {
 	s.Good += t.Good
 	s.Slow += t.Slow
@@ -37,7 +36,7 @@ func (s *Bucket) Add(t Bucket) {
 	s.Up.Join(t.Up)
 }
 
-// Count notes how one probe ended.
+// Count adds the result of one probe.
 func (s *Bucket) Count(m Result) {
 	switch m {
 	case ResultGood:
@@ -51,9 +50,9 @@ func (s *Bucket) Count(m Result) {
 	}
 }
 
-// Measure takes in what one probe measured, in the units of the span; zero was
-// not. How fast a port accepts that no PPTP server answers on would look like
-// the latency of a good node, and is left out.
+// Measure adds the figures of one probe, in the units of the bucket; zero means not
+// measured. The latency of a probe that did not complete control is left out: it is
+// that of a port without a PPTP server.
 func (s *Bucket) Measure(reached Step, latency, down, up int64) {
 	if reached.Index() >= Control.Index() {
 		s.Latency.Add(latency)
@@ -62,20 +61,20 @@ func (s *Bucket) Measure(reached Step, latency, down, up int64) {
 	s.Up.Add(up)
 }
 
-// Sum is a figure that was measured several times. Min and Max mean nothing
-// while Count is zero.
+// Sum summarises several measurements of a figure. Min and Max are meaningless while
+// Count is zero.
 type Sum struct {
 	Count, Total, Min, Max int64
 }
 
-// Add takes in one figure; zero was not measured.
+// Add adds one measurement; zero means not measured.
 func (s *Sum) Add(v int64) {
 	if v > 0 {
 		s.Join(Sum{Count: 1, Total: v, Min: v, Max: v})
 	}
 }
 
-// Join takes in what t took in.
+// Join adds the measurements of t.
 func (s *Sum) Join(t Sum) {
 	switch {
 	case t.Count == 0:
@@ -89,7 +88,7 @@ func (s *Sum) Join(t Sum) {
 	s.Min, s.Max = min(s.Min, t.Min), max(s.Max, t.Max)
 }
 
-// Mean is the figure on average; zero when it was never measured.
+// Mean returns the average; zero without measurements.
 func (s Sum) Mean() float64 {
 	if s.Count == 0 {
 		return 0
@@ -97,7 +96,7 @@ func (s Sum) Mean() float64 {
 	return float64(s.Total) / float64(s.Count)
 }
 
-// Tier is how finely history is told.
+// Tier is a resolution of the history.
 type Tier string
 
 // The tiers, from the finest.
@@ -107,10 +106,11 @@ const (
 	EveryDay   Tier = "day"
 )
 
-// Known says whether t is a tier.
+// Known reports whether t is a tier.
 func (t Tier) Known() bool { return t == EveryProbe || t == EveryHour || t == EveryDay }
 
-// Length is the stretch that a span of the tier covers; zero for a probe.
+// Length returns the period that one bucket of the tier covers; zero for single
+// probes.
 func (t Tier) Length() time.Duration {
 	switch t {
 	case EveryHour:
@@ -122,7 +122,7 @@ func (t Tier) Length() time.Duration {
 	}
 }
 
-// Spark is the latency of a node's last probes, the oldest first.
+// Spark has the latencies of a node's last probes, the oldest first.
 type Spark []SparkPoint
 
 // SparkPoint is one probe of a Spark.
@@ -131,10 +131,10 @@ type SparkPoint struct {
 	Failed  bool
 }
 
-// MaxSpark is how many probes a Spark remembers.
+// MaxSpark is the maximum number of probes in a Spark.
 const MaxSpark = 24
 
-// SparkOf is the point of a probe; for its latency goes what is said at Measure.
+// SparkOf returns the point of a probe. See Bucket.Measure for its latency.
 func SparkOf(m Result, reached Step, latency time.Duration) SparkPoint {
 	p := SparkPoint{Failed: m == ResultBad}
 	if reached.Index() >= Control.Index() {
@@ -143,34 +143,34 @@ func SparkOf(m Result, reached Step, latency time.Duration) SparkPoint {
 	return p
 }
 
-// Fleet is how the nodes stand all together, beside what Facets counts.
+// Fleet has the figures of all nodes that Facets does not count.
 type Fleet struct {
 	Days     []FleetDay   // the oldest first
 	Speeds   []SpeedClass // of the measured nodes, the slowest first
 	Slowest  []Node       // of those with a session: by speed where any was measured, else by latency
-	Flapping []Flapper    // of late, the worst first
+	Flapping []Flapper    // recently, the worst first
 }
 
-// FleetDay is how the fleet stood at the end of a day.
+// FleetDay is the state of the fleet at the end of a day.
 type FleetDay struct {
-	At               time.Time // where the day begins, UTC
+	At               time.Time // start of the day, UTC
 	Total, Validated int
 }
 
-// SpeedClass counts the nodes whose download is at least From and under To bits
-// a second; zero To has no bound.
+// SpeedClass counts the nodes with a download of at least From and less than To bits
+// per second; zero To means no upper bound.
 type SpeedClass struct {
 	From, To int64
 	Count    int
 }
 
-// Flapper is a node that changed its status so many times.
+// Flapper is a node with the number of changes of its status.
 type Flapper struct {
 	Node
 	Turns int
 }
 
-// Period is how far back a picture of the history goes.
+// Period is the time that a chart of the history covers.
 type Period string
 
 // The periods, from the shortest.
@@ -185,7 +185,7 @@ const (
 // Periods lists every period, the shortest first.
 func Periods() []Period { return []Period{LastDay, LastWeek, LastMonth, LastQuarter, LastYear} }
 
-// Length is how long the period is; zero for what is none.
+// Length returns the length of the period; zero if it is unknown.
 func (p Period) Length() time.Duration {
 	const day = 24 * time.Hour
 	switch p {
@@ -204,8 +204,7 @@ func (p Period) Length() time.Duration {
 	}
 }
 
-// Tier is the finest tier that has the whole period and is not too fine to be
-// drawn.
+// Tier returns the finest tier that has the whole period and can still be drawn.
 func (p Period) Tier(k Retention) Tier {
 	const day = 24 * time.Hour
 	switch length := p.Length(); {
@@ -218,8 +217,8 @@ func (p Period) Tier(k Retention) Tier {
 	}
 }
 
-// Thin joins neighbours until there are at most most spans, all of one length
-// within since and until. Few enough stay as they are.
+// Thin merges neighbours until there are at most that many buckets, all of one length
+// between since and until. It does not change a list that is short enough.
 func Thin(spans []Bucket, since, until time.Time, most int) []Bucket {
 	if len(spans) <= most {
 		return spans

@@ -10,8 +10,8 @@ import (
 // idnaLookup converts host names as a browser does before it asks the DNS (UTS 46).
 var idnaLookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
 
-// asciiHost is the host name s in ASCII: labels in other scripts become punycode
-// (RFC 5891). ok is false when no name can be made of it.
+// asciiHost returns the host name s in ASCII: labels in other scripts become punycode
+// (RFC 5891). ok is false if s is not a valid name.
 func asciiHost(s string) (host string, ok bool) {
 	if isASCII(s) {
 		return s, true
@@ -20,15 +20,15 @@ func asciiHost(s string) (host string, ok bool) {
 	return host, err == nil
 }
 
-// ASCIIHost is the host name or address s as a browser sends it: in lower case, and other
-// scripts as punycode. ok is false when no name can be made of it.
+// ASCIIHost returns the host name or address s as a browser sends it: in lower case,
+// and other scripts as punycode. ok is false if s is not a valid name.
 func ASCIIHost(s string) (host string, ok bool) {
 	host, ok = asciiHost(s)
 	return strings.ToLower(host), ok
 }
 
-// UnicodeHost is a host name in its own script when address is the punycode of
-// one; else it is empty.
+// UnicodeHost returns the host name in its own script if address is punycode,
+// otherwise "".
 func UnicodeHost(address string) string {
 	if !strings.Contains(address, "xn--") {
 		return ""
@@ -37,7 +37,7 @@ func UnicodeHost(address string) string {
 	if err != nil || host == address {
 		return ""
 	}
-	if back, ok := asciiHost(host); !ok || back != address { // it would be another name
+	if back, ok := asciiHost(host); !ok || back != address { // it would be a different name
 		return ""
 	}
 	return host

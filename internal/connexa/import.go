@@ -2,44 +2,44 @@ package connexa
 
 import "time"
 
-// ImportState is where an import stands.
+// ImportState is the state of an import.
 type ImportState string
 
 // The states of an import.
 const (
 	ImportReading   ImportState = "reading"   // the file is being read into the preview
-	ImportMapping   ImportState = "mapping"   // no header: waits for a person to name the columns
-	ImportReady     ImportState = "ready"     // the preview waits for a person
+	ImportMapping   ImportState = "mapping"   // no header: waits until the user names the columns
+	ImportReady     ImportState = "ready"     // the preview waits for the user
 	ImportRunning   ImportState = "importing" // confirmed; rows are being written
 	ImportDone      ImportState = "done"
 	ImportCancelled ImportState = "cancelled"
 	ImportFailed    ImportState = "failed" // Problem says why
 )
 
-// Live says whether the panel is at work on the import.
+// Live reports whether the panel works on the import.
 func (s ImportState) Live() bool { return s == ImportReading || s == ImportRunning }
 
-// Ended says whether nothing will happen to the import any more.
+// Ended reports whether the state is final.
 func (s ImportState) Ended() bool {
 	return s == ImportDone || s == ImportCancelled || s == ImportFailed
 }
 
-// LineClass is what the preview says of a line.
+// LineClass is the class of a line in the preview.
 type LineClass string
 
 // The classes of lines.
 const (
 	LineNew      LineClass = "new"
-	LineSame     LineClass = "same"     // already there, nothing differs
-	LineConflict LineClass = "conflict" // already there, and something differs
+	LineSame     LineClass = "same"     // the node exists, nothing differs
+	LineConflict LineClass = "conflict" // the node exists, and something differs
 	LineBad      LineClass = "bad"
 )
 
-// LineNoted stands for the good lines of any class that have notes. No line is of
-// it.
+// LineNoted selects the good lines of any class that have notes. It is not the class
+// of a line.
 const LineNoted LineClass = "noted"
 
-// Choice says what to do with a conflict.
+// Choice is the decision about a conflict.
 type Choice string
 
 // The choices. KeepBoth is offered only where the logins differ.
@@ -49,13 +49,13 @@ const (
 	KeepBoth   Choice = "both"
 )
 
-// ImportTest is the test that follows an import.
+// ImportTest is the test to run after an import.
 type ImportTest string
 
-// TestNone follows an import with nothing; the others are kinds of run.
+// TestNone means no test after an import; the other values are kinds of run.
 const TestNone ImportTest = "none"
 
-// Import is a file or a text on its way into the fleet.
+// Import is the import of a file or of pasted text.
 type Import struct {
 	ID        int64
 	State     ImportState
@@ -68,14 +68,14 @@ type Import struct {
 	Header    bool   // the first line names the columns
 	Mapping   []string
 	Chosen    ImportOptions
-	Uploaded  bool // all of the text is here
-	Confirmed bool // goes on by itself once it is read
+	Uploaded  bool // the upload is complete
+	Confirmed bool // it is written without waiting once it is read
 	Test      ImportTest
 	Choice    Choice
-	// Decided says that a person chose for all conflicts: before that, the file is
-	// used where only the password differs.
+	// Decided reports that the user made a choice for all conflicts. Before that, the file
+	// wins where only the password differs.
 	Decided bool
-	// TestChosen says that a person chose the test in the preview.
+	// TestChosen reports that the user chose the test in the preview.
 	TestChosen bool
 	Noted      int // good lines with notes
 	New        int
@@ -96,9 +96,9 @@ type Import struct {
 	EndedAt    time.Time
 }
 
-// ChoiceFor is what becomes of a conflict: what was chosen for it, or what holds
-// for all. passwordOnly says that nothing but the password differs, both that both
-// logins can be kept.
+// ChoiceFor returns the choice that applies to a conflict: its own, or the one for
+// all. passwordOnly reports that only the password differs, both that both logins can
+// be kept.
 func (i *Import) ChoiceFor(chosen Choice, passwordOnly, both bool) Choice {
 	c := i.Choice
 	switch {
@@ -113,18 +113,18 @@ func (i *Import) ChoiceFor(chosen Choice, passwordOnly, both bool) Choice {
 	return c
 }
 
-// ImportPlan is what an import does when it is confirmed as it is chosen now.
+// ImportPlan is the effect of an import with the current choices.
 type ImportPlan struct {
-	Add, Change, Skip int // lines; all of them together are the lines of the preview
-	Kept              int // of Skip: conflicts that keep what is here
+	Add, Change, Skip int // lines; their sum is the number of lines in the preview
+	Kept              int // of Skip: conflicts that keep the node
 	Passwords         int // conflicts in which the password differs
-	PasswordOnly      int // of these: those in which nothing else does
-	// All is the choice that holds for every conflict; empty: they differ.
+	PasswordOnly      int // of these: conflicts in which only the password differs
+	// All is the choice for every conflict; empty if they differ.
 	All Choice
 }
 
-// ImportOptions are how a person says that a text is to be read. What is empty
-// is found out from the text.
+// ImportOptions are the user's choices about how to read a text. The importer detects
+// what is empty.
 type ImportOptions struct {
 	Format    string   `json:"format,omitempty"`
 	Encoding  string   `json:"encoding,omitempty"`
@@ -132,17 +132,17 @@ type ImportOptions struct {
 	Mapping   []string `json:"mapping,omitempty"`
 }
 
-// ImportRow is one server of a file, still as it was typed, with the number of
-// its first line. Problem is set for a bad line.
+// ImportRow is one server of a file as it was typed, with the number of its first
+// line. Problem is set for a bad line.
 type ImportRow struct {
 	Line    int
 	Input   NodeInput
-	Raw     Secret // the line itself, of a bad line, cut at 4 KiB
+	Raw     Secret // text of a bad line, cut at 4 KiB
 	Problem Text
-	Notes   []Text   // of a good line: what was understood or left out
+	Notes   []Text   // of a good line: what was interpreted or left out
 	Columns []string // of a bad line of a CSV: the field of each column, as the mapping names them
-	// NoPassword says that the file has no password column: a known node keeps
-	// its own.
+	// NoPassword reports that the file has no password column: a known node keeps its
+	// password.
 	NoPassword bool
 }
 
@@ -159,9 +159,9 @@ type ImportLine struct {
 	Country string
 	Problem Text // of a bad line
 	Differs []Difference
-	Choice  Choice // of a conflict; empty: as the import says
+	Choice  Choice // of a conflict; empty: the choice of the import
 	Both    bool   // KeepBoth may be chosen
-	// PasswordOnly says that nothing but the password differs from the node's.
+	// PasswordOnly reports that only the password differs from the node's.
 	PasswordOnly bool
 	Notes        []Text
 	Raw          Secret   // of a bad line; shown only after a recent entry of the password
@@ -171,7 +171,7 @@ type ImportLine struct {
 	Resets       bool     // TakeTheirs would reset a validated node
 }
 
-// Difference is one field in which a line and a node differ. For the password
+// Difference is one field that differs between a line and a node. For the password,
 // both texts are empty.
 type Difference struct {
 	Field        string

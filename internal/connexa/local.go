@@ -1,7 +1,7 @@
 package connexa
 
-// LocalError is a failure of this machine and no fact about a node: it has no
-// network, or has run out of ports or file descriptors.
+// LocalError is a failure of this machine, not a fact about a node: for example no
+// network, no free port or no file descriptor.
 type LocalError struct{ Err error }
 
 func (e *LocalError) Error() string { return "this machine: " + e.Err.Error() }

@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// MonitorSettings are what an admin may turn about the health monitor.
+// MonitorSettings are the settings of the monitor.
 type MonitorSettings struct {
 	On          bool
-	Tags        string    // separated by commas: nodes with any of them are looked at; empty: all
-	PingMinutes int       // between two looks at a node that is fine, 1 to 1440; 0: no pings
+	Tags        string    // separated by commas: nodes with any of them are monitored; empty: all
+	PingMinutes int       // between two pings of a node that is up, 1 to 1440; 0: no pings
 	LoginHours  int       // between two logins, 1 to 720; 0: no logins
-	Targets     string    // host:port, separated by commas: they answer while this machine is online; empty: nobody is asked
-	Offered     time.Time // when the admin said that no monitor is wanted; zero: was not asked, or has switched it on
+	Targets     string    // host:port, separated by commas: they answer while this machine is online. Optional.
+	Offered     time.Time // when the admin declined the monitor; zero: not asked yet, or switched on
 }
 
-// DefaultMonitorSettings are those of a new panel: no node is looked at unless a
-// person asks.
+// DefaultMonitorSettings returns the settings of a new panel: the monitor is off.
 func DefaultMonitorSettings() MonitorSettings {
 	return MonitorSettings{PingMinutes: 30, LoginHours: 12}
 }
 
-// MaxTargets is how many reference targets there may be.
+// MaxTargets is the maximum number of reference targets.
 const MaxTargets = 8
 
 func (s MonitorSettings) checkMonitor(errs FieldErrors) {
@@ -62,14 +61,14 @@ func isTarget(s string) bool {
 	if err != nil || n == 0 {
 		return false
 	}
-	if net.ParseIP(host) != nil { // of either version: it is asked, it is no node
+	if net.ParseIP(host) != nil { // of either version: a target is not a node
 		return true
 	}
 	address, bad := ParseAddress(host)
-	return bad == nil && strings.EqualFold(address, strings.TrimSuffix(host, ".")) // it is dialed as it is typed
+	return bad == nil && strings.EqualFold(address, strings.TrimSuffix(host, ".")) // it is dialled as it is typed
 }
 
-// TagList lists the tags of the nodes that are looked at; none: all are.
+// TagList lists the tags of the monitored nodes; empty: all nodes.
 func (s MonitorSettings) TagList() []string { return parseTags(s.Tags, FieldErrors{}) }
 
 // TargetList lists the reference targets.
@@ -77,17 +76,17 @@ func (s MonitorSettings) TargetList() []string {
 	return strings.FieldsFunc(s.Targets, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
 }
 
-// PingInterval is how long a node that is fine is left alone; zero: it is not pinged.
+// PingInterval returns the time between pings of a node that is up; zero: no pings.
 func (s MonitorSettings) PingInterval() time.Duration {
 	return time.Duration(s.PingMinutes) * time.Minute
 }
 
-// LoginInterval is how long after a login the next is due; zero: none ever is.
+// LoginInterval returns the time between logins; zero: no logins.
 func (s MonitorSettings) LoginInterval() time.Duration {
 	return time.Duration(s.LoginHours) * time.Hour
 }
 
-// Covers says whether nodes with these tags are looked at.
+// Covers reports whether nodes with these tags are monitored.
 func (s MonitorSettings) Covers(tags []string) bool {
 	want := s.TagList()
 	return len(want) == 0 || slices.ContainsFunc(want, func(t string) bool {
@@ -95,41 +94,40 @@ func (s MonitorSettings) Covers(tags []string) bool {
 	})
 }
 
-// MonitorPlan is by which of its rules the monitor looks at a node.
+// MonitorPlan is the rule by which the monitor schedules a node.
 type MonitorPlan string
 
 // The plans.
 const (
-	PlanNew     MonitorPlan = ""        // it has not thought about the node yet
-	PlanUp      MonitorPlan = "up"      // the node is fine
-	PlanDown    MonitorPlan = "down"    // it failed, and is pinged ever more rarely
-	PlanRefused MonitorPlan = "refused" // its login was refused, and is tried once a day
+	PlanNew     MonitorPlan = ""        // the node is not scheduled yet
+	PlanUp      MonitorPlan = "up"      // the node is up
+	PlanDown    MonitorPlan = "down"    // it failed and is pinged at growing intervals
+	PlanRefused MonitorPlan = "refused" // its login was refused and is tried once a day
 )
 
 // MonitorPlans lists every plan.
 func MonitorPlans() []MonitorPlan { return []MonitorPlan{PlanNew, PlanUp, PlanDown, PlanRefused} }
 
-// Monitored is what the monitor remembers of a node that was validated since its
-// last edit.
+// Monitored is the monitor's record of a node that was validated since its last edit.
 type Monitored struct {
 	NodeID   int64
-	DueAt    time.Time // of the next look, or thought; zero: none is planned
-	LoginAt  time.Time // when a login is due, while the node is fine
+	DueAt    time.Time // of the next probe or decision; zero: none is planned
+	LoginAt  time.Time // when a login is due, while the node is up
 	Plan     MonitorPlan
-	Attempts int  // looks since it failed
+	Attempts int  // probes since it failed
 	Earned   bool // it answered while it was down: one login is due
 
-	// As they stood when the watch was read.
+	// As of the time when the record was read.
 	Status Status
 	Tags   []string
-	Last   Kind // of the last probe, and when that was
+	Last   Kind // kind and time of the last probe
 	LastAt time.Time
 }
 
-// MaxRefusals is how often a login that was refused is tried again.
+// MaxRefusals is the maximum number of retries of a refused login.
 const MaxRefusals = 3
 
-// Next is the kind of the next look; empty: none is planned.
+// Next returns the kind of the next probe; empty: none is planned.
 func (w Monitored) Next() Kind {
 	switch {
 	case w.DueAt.IsZero():
@@ -141,7 +139,7 @@ func (w Monitored) Next() Kind {
 	}
 }
 
-// Why says in words why a node is looked at when it is, or why it is not.
+// Why returns the reason for the time of the next probe, or why none is planned.
 func (w *Monitored) Why(s MonitorSettings) Text {
 	switch {
 	case !s.On:
@@ -163,21 +161,20 @@ func (w *Monitored) Why(s MonitorSettings) Text {
 	}
 }
 
-// MonitorRun is what the monitor has decided about some nodes.
+// MonitorRun is a decision of the monitor about some nodes.
 type MonitorRun struct {
-	Ping, Login []int64 // nodes to look at
+	Ping, Login []int64 // nodes to probe
 	Plans       []Replan
 }
 
-// Replan puts New in the place of what the monitor remembered of a node; when
-// that is not Old any more, something has happened to the node and it is thought
-// about again.
+// Replan replaces the record Old of a node with New. If the record is not Old any
+// more, the node changed meanwhile and is scheduled again.
 type Replan struct {
 	OldDue time.Time
 	New    Monitored
 }
 
-// Reach is whether the reference targets answer.
+// Reach is the state of the reference targets.
 type Reach int
 
 // What is known of the targets.
@@ -187,26 +184,25 @@ const (
 	ReachSilent                // all of them are silent
 )
 
-// FlapWithin is how close together three changes are that make a node flap, and
-// how long it must then be quiet to have settled.
+// FlapWithin is the period in which three changes make a node flap, and the time
+// without a change after which it is stable.
 const FlapWithin = 30 * time.Minute
 
-// Flaps remembers the last times at which a node went down or came up.
+// Flaps has the last times at which a node went down or came up.
 type Flaps struct {
 	Before, Last time.Time // the last two; zero: there were none
-	Until        time.Time // when it has settled; zero: it does not flap
+	Until        time.Time // when it becomes stable; zero: it does not flap
 }
 
-// Turn says whether a status that becomes another means that the node went down
-// or came up. From not tested nothing turns, and a node that is found slow is up
-// all the same.
+// Turn reports whether a change of status means that the node went down or came up. A
+// change from not tested is neither, and a slow node is up.
 func Turn(before, after Status) bool {
 	return before != NotTested && after != NotTested && isUp(before) != isUp(after)
 }
 
 func isUp(s Status) bool { return s == PingOK || s.Validated() }
 
-// After takes in a turn; began says that it made the node flap.
+// After adds a change; began reports that the node flaps from now on.
 func (f Flaps) After(at time.Time) (next Flaps, began bool) {
 	next = Flaps{Before: f.Last, Last: at, Until: f.Until}
 	flaps := at.Before(f.Until)
@@ -216,7 +212,7 @@ func (f Flaps) After(at time.Time) (next Flaps, began bool) {
 	return next, !flaps && next.Until.After(at)
 }
 
-// StableNode is a node that has ceased to flap.
+// StableNode is a node that no longer flaps.
 type StableNode struct {
 	NodeID    int64
 	Address   string

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// DefaultPort is where PPTP servers listen (RFC 2637 section 1.3).
+// DefaultPort is the port of PPTP servers (RFC 2637 section 1.3).
 const DefaultPort = 1723
 
-// Limits of a node's fields, in runes but for the password, which is in bytes.
+// Limits of a node's fields, in runes; that of the password is in bytes.
 const (
 	MaxLogin    = 256
 	MaxPassword = 256
@@ -21,8 +21,7 @@ const (
 	MaxTag      = 40
 )
 
-// Node is one PPTP server with one login on it. Its password is kept apart: who
-// needs it asks for it by name.
+// Node is one PPTP server with one login. Its password is stored separately.
 type Node struct {
 	ID       int64
 	Address  string // IPv4 or host name, lower case
@@ -41,41 +40,41 @@ type Node struct {
 	AllowPAP   bool
 
 	Verdict
-	Revision  int64 // raised when address, port, login or password change
+	Revision  int64 // incremented when the address, port, login or password changes
 	Basis     Basis
 	Last      Outcome
 	Peer      Peer
 	Plain     bool // its last session ran without encryption
-	Flapping  bool // it goes down and comes up too often to be told of
+	Flapping  bool // it goes down and comes up too often for notifications
 	CreatedAt time.Time
 	ChangedAt time.Time
 }
 
-// EncryptionPolicy says what a node's sessions demand. The empty policy takes
-// the panel's default.
+// EncryptionPolicy is the encryption that a node's sessions require. Empty means the
+// panel's default.
 type EncryptionPolicy string
 
 // The policies.
 const (
 	EncryptionDefault   EncryptionPolicy = ""
-	EncryptionPreferred EncryptionPolicy = "preferred" // the strongest that both sides have
-	EncryptionRequired  EncryptionPolicy = "required"  // no keys, no session
+	EncryptionPreferred EncryptionPolicy = "preferred" // the strongest that both sides support
+	EncryptionRequired  EncryptionPolicy = "required"  // without keys, no session
 	EncryptionOff       EncryptionPolicy = "off"
 )
 
-// Exported is a node on its way out of the panel.
+// Exported is a node in an export.
 type Exported struct {
 	Node
-	Password Secret // empty unless it was asked for
+	Password Secret // empty unless requested
 }
 
-// HostPort is the node's address with its port, as a dialer takes it.
+// HostPort returns the node's address and port for a dialer.
 func (n *Node) HostPort() string { return n.Address + ":" + strconv.Itoa(n.Port) }
 
-// Basis is the probe that a status rests on: the one that made it, or the last
-// one that confirmed it. The reason, the step and the time that are shown beside
-// a status are these. A later probe that says nothing about the status, such as a
-// ping of a node whose login failed, leaves the basis alone.
+// Basis is the probe that determines a status: the probe that set it, or the last one
+// that confirmed it. Pages show its cause, step and time beside the status. A later
+// probe that says nothing about the status, such as a ping of a node whose login
+// failed, does not change the basis.
 type Basis struct {
 	Kind    Kind
 	At      time.Time // zero: the node was never tested
@@ -87,7 +86,7 @@ type Basis struct {
 // service.
 func (b Basis) ByService() bool { return !b.At.IsZero() && ByService(b.Reached, b.Cause) }
 
-// Outcome is what the last probe of a node, or one row of its history, saw.
+// Outcome is the result of the last probe of a node, or of one row of its history.
 type Outcome struct {
 	Kind     Kind
 	At       time.Time     // zero: never
@@ -101,7 +100,7 @@ type Outcome struct {
 	UpBits   int64
 }
 
-// Loss is the share of attempts that failed, 0 to 1.
+// Loss returns the share of failed attempts, 0 to 1.
 func (o Outcome) Loss() float64 {
 	if o.Attempts == 0 {
 		return 0
@@ -109,12 +108,12 @@ func (o Outcome) Loss() float64 {
 	return float64(o.Lost) / float64(o.Attempts)
 }
 
-// NodeInput is a node as a person or a file gives it: strings, not yet checked.
+// NodeInput is a node from a form or a file, not yet checked.
 type NodeInput struct {
 	Address    string `json:"address"`
 	Port       string `json:"port,omitempty"`
 	Login      string `json:"login"`
-	Password   string `json:"password"` // plain here on purpose: it is input; it is sealed before it is kept
+	Password   string `json:"password"` // plain on purpose: it is input, and sealed before it is stored
 	Provider   string `json:"provider,omitempty"`
 	Country    string `json:"country,omitempty"` // a code of two letters, or empty
 	State      string `json:"state,omitempty"`
@@ -127,9 +126,9 @@ type NodeInput struct {
 	AllowPAP   bool   `json:"allow_pap,omitempty"`
 }
 
-// ParseNode checks in and returns the node and its password, or FieldErrors
-// keyed by the field's name in lower case. An empty password is reported as
-// "password"; whoever edits a node and keeps its password fills it in before.
+// ParseNode checks in and returns the node and its password, or FieldErrors keyed by
+// the field's name in lower case. An empty password is an error of the field
+// "password"; to keep the password of a node, the caller fills it in.
 func ParseNode(in NodeInput) (Node, Secret, error) {
 	errs := FieldErrors{}
 	n := Node{Revision: 1, Verdict: Verdict{Status: NotTested}}
@@ -158,9 +157,9 @@ func ParseNode(in NodeInput) (Node, Secret, error) {
 	return n, Secret(password), nil
 }
 
-// parseLogin checks what a server compares byte by byte. A character that nobody
-// sees comes with copied text: at the ends it is dropped, elsewhere it is refused by
-// its name, for it would look like a wrong password for ever.
+// parseLogin checks the login and the password, which a server compares byte by byte.
+// Copied text may have invisible characters: they are removed at the ends and refused
+// elsewhere, where they would look like a wrong password.
 func parseLogin(login, password string, errs FieldErrors) (string, string) {
 	login, password = TrimHidden(login), TrimSecret(password)
 	hidden := HiddenText(login)
@@ -191,8 +190,8 @@ func newlineToSpace(r rune) rune {
 	return r
 }
 
-// parseTags splits s at commas and semicolons, drops empty and repeated tags
-// and keeps the order.
+// parseTags splits s at commas and semicolons and drops empty and repeated tags. It
+// keeps the order.
 func parseTags(s string, errs FieldErrors) []string {
 	var tags []string
 	seen := map[string]bool{}
@@ -227,9 +226,9 @@ func ParsePort(s string) (int, *Error) {
 	return int(p), nil
 }
 
-// ParseAddress reads an IPv4 address or a host name (RFC 1123 section 2.1) and
-// returns it in lower case, a name in another script as punycode. Ranges are
-// refused: each server is named with a login of its own.
+// ParseAddress reads an IPv4 address or a host name (RFC 1123 section 2.1) and returns
+// it in lower case, a name in another script as punycode. Ranges are refused, because
+// each server has its own login.
 func ParseAddress(s string) (string, *Error) {
 	bad := func(key string, args ...any) (string, *Error) {
 		return "", &Error{Code: Invalid, Text: T(key, args...)}
@@ -297,9 +296,9 @@ func parseIPv4(s string, bad func(string, ...any) (string, *Error)) (string, *Er
 	return a.String(), nil
 }
 
-// endsInNumber says whether the last label of s is a number, 0x7f for one. No name
-// ends so (RFC 1123 section 2.1), and some resolvers take it for an IPv4 address in
-// another spelling: the server would be there twice.
+// endsInNumber reports whether the last label of s is a number, such as 0x7f. No host
+// name ends so (RFC 1123 section 2.1), and some resolvers read it as an IPv4 address
+// in another notation, so that the server would be listed twice.
 func endsInNumber(s string) bool {
 	last := s[strings.LastIndexByte(s, '.')+1:]
 	if hex, ok := strings.CutPrefix(last, "0x"); ok {
@@ -312,20 +311,20 @@ func digitsAndDots(s string) bool {
 	return strings.Trim(s, "0123456789.") == ""
 }
 
-// isNetwork says whether s looks like 192.0.2.0/24.
+// isNetwork reports whether s looks like 192.0.2.0/24.
 func isNetwork(s string) bool {
 	_, bits, found := strings.Cut(s, "/")
 	return found && bits != "" && digitsAndDots(bits)
 }
 
-// isRange says whether s looks like 192.0.2.1-50 or 192.0.2.1-192.0.2.50.
+// isRange reports whether s looks like 192.0.2.1-50 or 192.0.2.1-192.0.2.50.
 func isRange(s string) bool {
 	from, to, found := strings.Cut(s, "-")
 	return found && from != "" && to != "" && strings.Contains(from, ".") && digitsAndDots(from) && digitsAndDots(to)
 }
 
-// ServerName is how a server is called in a sentence: its address, with the port
-// where that is not the usual one.
+// ServerName returns the name of a server in a sentence: its address, with the port
+// unless it is the default.
 func ServerName(address string, port int) string {
 	if port == DefaultPort || port == 0 {
 		return address

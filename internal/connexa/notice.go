@@ -2,22 +2,22 @@ package connexa
 
 import "time"
 
-// NoticeKind is what a Notice tells of.
+// NoticeKind is the kind of a Notice.
 type NoticeKind string
 
 // The kinds of notices.
 const (
 	NoticeNodeDown         NoticeKind = "node_dropped"      // a validated node lost its status
-	NoticeNodeRecovered    NoticeKind = "node_recovered"    // a node that had dropped out is validated again
-	NoticeNodeFlapping     NoticeKind = "node_flapping"     // its status changes too often: nothing is said of it until it has settled
-	NoticeNodeStable       NoticeKind = "node_settled"      // it was flapping, and has been quiet since
-	NoticeServiceFailed    NoticeKind = "gateway_failed"    // a service that is wanted gave up, or tries rarely
+	NoticeNodeRecovered    NoticeKind = "node_recovered"    // a node that was down is validated again
+	NoticeNodeFlapping     NoticeKind = "node_flapping"     // its status changes too often: no notifications until it is stable
+	NoticeNodeStable       NoticeKind = "node_settled"      // it was flapping and is stable now
+	NoticeServiceFailed    NoticeKind = "gateway_failed"    // a wanted service gave up or retries rarely
 	NoticeServiceRecovered NoticeKind = "gateway_recovered" // a service that had failed is online
-	NoticeRunFinished      NoticeKind = "run_finished"      // cancelled runs and those of the monitor are not told
-	NoticeOffline          NoticeKind = "offline"           // this machine lost its network: nothing is said of nodes meanwhile
-	NoticeOnline           NoticeKind = "online"            // and has it again
+	NoticeRunFinished      NoticeKind = "run_finished"      // not for cancelled runs and those of the monitor
+	NoticeOffline          NoticeKind = "offline"           // this machine lost its network: no notifications about nodes meanwhile
+	NoticeOnline           NoticeKind = "online"            // it has its network again
 	NoticeNewLogin         NoticeKind = "new_login"         // an admin logged in from an address not seen before
-	NoticePassword         NoticeKind = "password_changed"  // an admin has another password
+	NoticePassword         NoticeKind = "password_changed"  // the password of an admin changed
 )
 
 // NoticeKinds lists every kind.
@@ -28,15 +28,15 @@ func NoticeKinds() []NoticeKind {
 	}
 }
 
-// Notice is something that an admin who does not look at the panel may want to
-// be told. It is given after the commit of what it tells of, once, and is not
-// kept: who sends it elsewhere must take it quickly.
+// Notice is a notification for an admin who does not watch the panel. It is published
+// once, after the commit of its cause, and is not stored, so the receiver must take it
+// quickly.
 type Notice struct {
 	Kind     NoticeKind
 	At       time.Time
-	NodeID   int64  // zero: it is about no node
-	RunID    int64  // zero: it is about no run
-	Name     string // of the node, for people; or of the user
+	NodeID   int64  // zero: not about a node
+	RunID    int64  // zero: not about a run
+	Name     string // displayed name of the node, or of the account
 	Text     Text   // the whole sentence
-	Flapping bool   // the node changes too often to be told of: NoticeNodeDown and NoticeNodeRecovered are not to be sent
+	Flapping bool   // the node changes too often: NoticeNodeDown and NoticeNodeRecovered are not sent
 }

@@ -2,38 +2,38 @@ package connexa
 
 import "time"
 
-// Profile is a certificate that an access user has for one of its computers or
-// telephones. With it goes a file for each node that it is used on.
+// Profile is a certificate of a client for one of its devices. There is a profile file
+// for each node.
 type Profile struct {
 	ID        int64
-	ClientID  int64  // of the access user
+	ClientID  int64  // of the client
 	Client    string // its login
 	Label     string // for people: "phone"
 	Name      string // in the certificate: no two profiles have one name
 	Serial    string // of the certificate, hexadecimal
-	Password  bool   // the client is asked for the access user's login and password too
+	Password  bool   // the login and the password are required too
 	CreatedAt time.Time
-	ExpiresAt time.Time // zero: with its access user
+	ExpiresAt time.Time // zero: with its client
 	RevokedAt time.Time // zero: it was not
 }
 
-// Good says whether the profile lets anybody in at a time, as far as it is asked.
+// Good reports whether the profile is valid at a time.
 func (p Profile) Good(now time.Time) bool {
 	return p.RevokedAt.IsZero() && (p.ExpiresAt.IsZero() || now.Before(p.ExpiresAt))
 }
 
-// NewProfile is what an admin says of a profile that is to be made.
+// NewProfile is a request for a profile.
 type NewProfile struct {
 	ClientID int64
 	Label    string
 	Password bool
-	Expires  time.Time // zero: never by itself
+	Expires  time.Time // zero: never
 }
 
-// mostLabel is how many letters the label of a profile may have.
+// mostLabel is the maximum length of the label of a profile, in characters.
 const mostLabel = 60
 
-// Check says, field by field, what cannot be.
+// Check returns the FieldErrors of p.
 func (p NewProfile) Check(now time.Time) error {
 	errs := FieldErrors{}
 	switch n := len([]rune(p.Label)); {
@@ -48,15 +48,14 @@ func (p NewProfile) Check(now time.Time) error {
 	return errs.OrNil()
 }
 
-// ProfileKey is a profile with what its file holds of it, in PEM.
+// ProfileKey is a profile with its certificate and key, in PEM.
 type ProfileKey struct {
 	Profile
 	Cert string
 	Key  Secret
 }
 
-// ProfileLink lets whoever has its token download the file of a profile for one
-// node, once.
+// ProfileLink allows one download of the file of a profile for one node, by its token.
 type ProfileLink struct {
 	ID        int64
 	ProfileID int64

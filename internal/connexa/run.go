@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// RunKind is what a run does to each of its nodes.
+// RunKind is the test that a run makes on each of its nodes.
 type RunKind string
 
 // The kinds of run. A ping+speed run measures each node whose ping passed.
@@ -17,7 +17,7 @@ const (
 	RunPingSpeed RunKind = "ping+speed"
 )
 
-// First is the kind of the jobs that the run starts with.
+// First returns the kind of the first jobs of the run.
 func (k RunKind) First() Kind {
 	if k == RunPingSpeed {
 		return Ping
@@ -25,27 +25,27 @@ func (k RunKind) First() Kind {
 	return Kind(k)
 }
 
-// RunState is where a run stands.
+// RunState is the state of a run.
 type RunState string
 
 // The states of a run. Live ones are running and paused.
 const (
 	RunRunning   RunState = "running"
-	RunPaused    RunState = "paused" // for the reason in Notice; it goes on by itself or when told
+	RunPaused    RunState = "paused" // for the reason in Notice; it continues automatically or by the admin
 	RunDone      RunState = "done"
 	RunCancelled RunState = "cancelled"
 )
 
-// Live says whether the run still wants jobs done.
+// Live reports whether the run has not ended.
 func (s RunState) Live() bool { return s == RunRunning || s == RunPaused }
 
-// Run is what a person started: a kind of probe on a selection of nodes.
+// Run is a test of a selection of nodes that the admin or the panel started.
 type Run struct {
 	ID         int64
 	Kind       RunKind
 	State      RunState
 	Label      Text   // what was selected, in words
-	By         string // user name, or "" for the panel itself
+	By         string // name of the account, or "" for the panel
 	ImportID   int64  // zero: not from an import
 	Monitor    bool   // started by the health monitor
 	Notice     Text   // why it is paused, or a question to the admin
@@ -54,8 +54,8 @@ type Run struct {
 	Tally
 }
 
-// Tally counts the jobs of a run. Done jobs are the sum of the verdicts; after a
-// cancel Total stays and Void holds what was cancelled.
+// Tally counts the jobs of a run. After a cancel, Total stays and Inconclusive
+// includes the cancelled jobs.
 type Tally struct {
 	Total        int
 	Good         int // reached the last step of the probe
@@ -64,13 +64,13 @@ type Tally struct {
 	Inconclusive int // no fact: deleted, cancelled, not possible here, internal error
 }
 
-// Done is how many jobs have ended.
+// Done returns the number of ended jobs.
 func (t Tally) Done() int { return t.Good + t.Slow + t.Bad + t.Inconclusive }
 
 // Result is how a job of a run ended.
 type Result string
 
-// The marks. The void ones say nothing about the node.
+// The results. Inconclusive ones say nothing about the node.
 const (
 	ResultNone          Result = "" // not ended
 	ResultGood          Result = "good"
@@ -78,19 +78,19 @@ const (
 	ResultBad           Result = "bad"
 	ResultCancelled     Result = "cancelled"      // the run was cancelled first
 	ResultDeleted       Result = "deleted"        // the node was deleted first
-	ResultInternalError Result = "internal_error" // interrupted three times, or our own fault
+	ResultInternalError Result = "internal_error" // interrupted three times, or a fault of the panel
 	ResultHeldBack      Result = "held_back"      // too many refused logins at that address
 	ResultNotHere       Result = "not_here"       // this machine cannot do it
-	ResultNoFact        Result = "no_fact"        // nothing was learnt: the resolver was silent, or the admin discarded it
-	ResultInUse         Result = "in_use"         // a service holds the server
+	ResultNoFact        Result = "no_fact"        // nothing was found: the resolver did not answer, or the admin discarded the result
+	ResultInUse         Result = "in_use"         // a service uses the server
 )
 
-// Results lists every mark but ResultNone.
+// Results lists every result except ResultNone.
 func Results() []Result {
 	return []Result{ResultGood, ResultSlow, ResultBad, ResultCancelled, ResultDeleted, ResultInternalError, ResultHeldBack, ResultNotHere, ResultNoFact, ResultInUse}
 }
 
-// Inconclusive says whether m says nothing about the node.
+// Inconclusive reports whether m says nothing about the node.
 func (m Result) Inconclusive() bool {
 	switch m {
 	case ResultNone, ResultGood, ResultSlow, ResultBad:
@@ -100,7 +100,7 @@ func (m Result) Inconclusive() bool {
 	}
 }
 
-// ResultOf is the mark of a job whose probe found f.
+// ResultOf returns the result of a job whose probe found f.
 func ResultOf(f Fact) Result {
 	switch f {
 	case Answered, LoggedIn, Fast:
@@ -114,7 +114,7 @@ func ResultOf(f Fact) Result {
 	}
 }
 
-// RunGroup is the share of a run that ended alike.
+// RunGroup is the nodes of a run with the same result and cause.
 type RunGroup struct {
 	Result  Result
 	Reached Step
@@ -147,15 +147,15 @@ type NewRun struct {
 	Monitor   bool
 }
 
-// Job is one probe of one node inside one run or more, durable in the database.
+// Job is one probe of one node for one or more runs, stored in the database.
 type Job struct {
 	ID       int64
 	NodeID   int64
 	Kind     Kind
-	Attempt  int // the fence: raised by every claim
+	Attempt  int // fencing token, incremented by each claim
 	Revision int64
 	Verdict  Verdict // of the node, when the job was claimed
-	Basis    Kind    // of the probe that the verdict rests on, at that time
+	Basis    Kind    // of the probe that determined the verdict, at that time
 	Address  string
 	Port     int
 	Login    string
@@ -165,15 +165,15 @@ type Job struct {
 	AllowPAP   bool
 }
 
-// Probed is the outcome of one probe of one node, ready to be written.
+// Probed is the result of one probe of one node, ready to be written.
 type Probed struct {
 	Fact       Fact
-	Result     Result // ResultOf(Fact), or a void mark; bad also where only the measurement failed
+	Result     Result // ResultOf(Fact), or an inconclusive result; bad also if only the measurement failed
 	Outcome    Outcome
 	Peer       Peer         // empty: not seen
 	Trace      []StepResult // the steps of the probe
 	Detail     Detail
-	DetailJSON string // JSON of Trace and Detail; empty: not told yet
+	DetailJSON string // JSON of Trace and Detail; empty: not encoded yet
 }
 
 // StoredDetail is the trace and the detail as the history stores them.
@@ -182,8 +182,8 @@ type StoredDetail struct {
 	Trace []StepResult `json:"rungs,omitempty"`
 }
 
-// MarshalDetail fills in p.Story. It is the dearest part of writing a result that needs
-// no database, so whoever has time does it before.
+// MarshalDetail sets p.DetailJSON. It is the most expensive part of writing a result,
+// and needs no database, so callers do it before the transaction.
 func (p *Probed) MarshalDetail() error {
 	b, err := json.Marshal(StoredDetail{p.Detail, p.Trace})
 	if err != nil {
@@ -193,7 +193,7 @@ func (p *Probed) MarshalDetail() error {
 	return nil
 }
 
-// SessionFacts is what a session agreed on; zero when none came up.
+// SessionFacts are the negotiated parameters of a session; zero without a session.
 type SessionFacts struct {
 	Auth       string `json:"auth,omitempty"`       // "MS-CHAPv2"
 	Encryption string `json:"encryption,omitempty"` // "MPPE-128 stateless", or "none"
@@ -211,20 +211,20 @@ type Detail struct {
 	Attempts   []Text   `json:"attempts,omitempty"`   // one sentence for each attempt
 
 	Session SessionFacts `json:"session,omitzero"`
-	Speed   *Measurement `json:"speed,omitempty"` // of speed tests that got to measure
+	Speed   *Measurement `json:"speed,omitempty"` // of speed tests that reached the measurement
 }
 
-// Finished is what came of writing a Probed.
+// Finished is the effect of writing a Probed.
 type Finished struct {
 	Verdict   Verdict // of the node, after
 	Stale     bool    // the node was edited meanwhile: history only, and the job is queued again
 	Runs      []int64 // whose tallies changed
-	EndedRuns []int64 // of these, the runs that ended with it
+	EndedRuns []int64 // of these, the runs that ended
 
 	WentDown      bool // the node was validated and is not any more
 	Recovered     bool // it is validated again, and was since its last edit
-	Flapping      bool // it changes too often to be told of
-	BeganFlapping bool // this made it flap, and it was validated since its last edit
+	Flapping      bool // it changes too often for notifications
+	BeganFlapping bool // it flaps from now on, and was validated since its last edit
 }
 
 // Entry is one row of a node's history.
@@ -233,7 +233,7 @@ type Entry struct {
 	NodeID  int64
 	At      time.Time
 	What    EntryKind
-	By      string // user name, or "" for the panel itself
+	By      string // name of the account, or "" for the panel
 	RunID   int64
 	Fact    Fact
 	Result  Result
@@ -249,11 +249,11 @@ type Entry struct {
 // ByService reports whether the probe was answered by the session of a running
 // service.
 func (e *Entry) ByService() bool {
-	const older = "probe.through" // such results once kept the whole trace as reached
+	const older = "probe.through" // older versions stored the whole trace as reached
 	return e.What == EntryProbe && !e.Result.Inconclusive() && (ByService(e.Reached, e.Cause) || e.Detail.Text.Key == older)
 }
 
-// EntryKind is what a history row tells of.
+// EntryKind is the kind of a history row.
 type EntryKind string
 
 // The kinds of history rows.

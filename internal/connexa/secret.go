@@ -29,7 +29,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 // LogValue keeps it out of every slog handler.
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// Reveal returns the text. Whoever calls it answers for where it goes.
+// Reveal returns the text. The caller is responsible for where it goes.
 func (s Secret) Reveal() string { return string(s) }
 
 // Equal compares in constant time for texts of one length.

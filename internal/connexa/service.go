@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// ServiceState is what a gateway does. It says nothing about the node, and no
-// status follows from it.
+// ServiceState is the state of a service. It does not affect the status of the node.
 type ServiceState string
 
-// The states of a gateway.
+// The states of a service.
 const (
 	ServiceOff          ServiceState = "off"
 	ServiceStarting     ServiceState = "starting"     // its first session is being dialed
 	ServiceOnline       ServiceState = "online"       // a session is up, clients are served
-	ServiceReconnecting ServiceState = "reconnecting" // its session ended, or none came up: the next try is near
-	ServiceFailed       ServiceState = "failed"       // tries are rare, or wait for a person
+	ServiceReconnecting ServiceState = "reconnecting" // its session ended or failed; it is retried soon
+	ServiceFailed       ServiceState = "failed"       // retries are rare, or wait for the admin
 )
 
 // ServiceStates lists every state.
@@ -24,25 +23,25 @@ func ServiceStates() []ServiceState {
 	return []ServiceState{ServiceOff, ServiceStarting, ServiceOnline, ServiceReconnecting, ServiceFailed}
 }
 
-// ServiceReport is what is seen of the gateway of a node.
+// ServiceReport is the observed state of the service of a node.
 type ServiceReport struct {
 	NodeID   int64
 	State    ServiceState
 	Since    time.Time // of State
 	Reason   Text      // why it is in that state, or what it waits for; zero: nothing to say
 	Cause    Cause     // of the last failure; empty once a session is up
-	Failures int       // in a row, of those that count
+	Failures int       // in a row, only those that count
 	RetryAt  time.Time // of the next try; zero: none is planned
 	UpAt     time.Time // when the session came up; zero: none is up
 	LocalIP  string    // ours, inside
-	ExitIP   string    // as the world sees the node; empty: not known
+	ExitIP   string    // public address of the node; empty: unknown
 	Latency  time.Duration
 }
 
-// Service is all that the gateway of a node takes to run.
+// Service is the configuration of the service of a node.
 type Service struct {
 	NodeID     int64
-	Name       string // for people: the node's address, with its login where there are several
+	Name       string // displayed name: the node's address, with its login if there are several
 	Address    string // of the server
 	Port       int
 	Login      string
@@ -51,8 +50,8 @@ type Service struct {
 	AllowPAP   bool
 	Revision   int64 // of the node
 
-	Listen  netip.AddrPort // of its proxy; kept by the node for good
-	User    string         // the credential that was made for it
+	Listen  netip.AddrPort // of its proxy; permanent for the node
+	User    string         // its generated credential
 	Secret  Secret
 	Private bool // private networks behind the tunnel may be reached
 	Mail    bool // TCP port 25 may be reached
@@ -62,27 +61,27 @@ type Service struct {
 	Down   bool      // it has failed since then
 }
 
-// Traffic is what one gateway moved since the last sample.
+// Traffic is the traffic of one service since the last sample.
 type Traffic struct {
 	NodeID   int64
 	Up, Down uint64 // bytes
-	Open     int    // connections as they stand
+	Open     int    // open connections
 }
 
-// ServiceSettings are what an admin may turn about services.
+// ServiceSettings are the settings of services.
 type ServiceSettings struct {
 	Listen    string // address on which the proxies listen
-	FirstPort int    // of the range from which each node takes one, for good
+	FirstPort int    // of the range from which each node gets a permanent port
 	LastPort  int
-	Clients   string // address that clients are told; empty: that of Listen
+	Clients   string // address for clients; defaults to Listen
 
-	VPNListen    string // address on which OpenVPN exits listen; empty: Listen
-	VPNFirstPort int    // of their own range, from which each node takes one, for good
+	VPNListen    string // address on which OpenVPN exits listen; defaults to Listen
+	VPNFirstPort int    // of the range from which each exit gets a permanent port
 	VPNLastPort  int
 }
 
-// DefaultServiceSettings are those of a new panel: nobody but this machine
-// reaches the proxies and the OpenVPN exits.
+// DefaultServiceSettings returns the settings of a new panel: only this machine can
+// reach the proxies and the OpenVPN exits.
 func DefaultServiceSettings() ServiceSettings {
 	return ServiceSettings{Listen: "127.0.0.1", FirstPort: 20000, LastPort: 29999, VPNFirstPort: 11000, VPNLastPort: 19999}
 }
@@ -124,8 +123,7 @@ func (s ServiceSettings) checkServices(errs FieldErrors) {
 	}
 }
 
-// ForClients is the address that clients are told, and whether other machines
-// can reach it at all.
+// ForClients returns the address for clients and whether other machines can reach it.
 func (s ServiceSettings) ForClients() (address string, elsewhere bool) {
 	a, err := netip.ParseAddr(s.Listen)
 	elsewhere = err == nil && !a.IsLoopback()
@@ -137,7 +135,7 @@ func (s ServiceSettings) ForClients() (address string, elsewhere bool) {
 	}
 }
 
-// ForVPN is the address on which OpenVPN exits listen.
+// ForVPN returns the address on which OpenVPN exits listen.
 func (s ServiceSettings) ForVPN() string {
 	if s.VPNListen != "" {
 		return s.VPNListen
@@ -145,13 +143,13 @@ func (s ServiceSettings) ForVPN() string {
 	return s.Listen
 }
 
-// ForVPNClients is ForClients of the OpenVPN exits.
+// ForVPNClients is ForClients for the OpenVPN exits.
 func (s ServiceSettings) ForVPNClients() (address string, elsewhere bool) {
 	s.Listen = s.ForVPN()
 	return s.ForClients()
 }
 
-// ServiceRow is a gateway as a list shows it.
+// ServiceRow is a service in a list.
 type ServiceRow struct {
 	ServiceReport
 	Wanted   bool
@@ -163,13 +161,13 @@ type ServiceRow struct {
 	Open     int    // connections
 }
 
-// IsDown says whether the service is to run and has lost its tunnel: it can be told to
-// try again now.
+// IsDown reports whether a wanted service has no tunnel, so that it can be retried
+// now.
 func (s *ServiceRow) IsDown() bool {
 	return s.Wanted && (s.State == ServiceFailed || s.State == ServiceReconnecting)
 }
 
-// TrafficSpan is what one row of the traffic of a gateway sums up.
+// TrafficSpan is the period that one row of the traffic of a service covers.
 type TrafficSpan string
 
 // The spans.
@@ -182,7 +180,7 @@ const (
 // TrafficSpans lists every span.
 func TrafficSpans() []TrafficSpan { return []TrafficSpan{TrafficSample, TrafficHour, TrafficDay} }
 
-// TrafficPoint is what a gateway moved in a span that began at At.
+// TrafficPoint is the traffic of a service in a period that began at At.
 type TrafficPoint struct {
 	At       time.Time
 	Up, Down uint64 // bytes

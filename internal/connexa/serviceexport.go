@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// ServicePlan is what starting or stopping services would mean.
+// ServicePlan is the effect of starting or stopping services.
 type ServicePlan struct {
-	Nodes    int // that were chosen
-	On       int // of these, the services that are wanted already
-	Unproven int // of those that are off, the nodes on which no login has worked since their last edit
+	Nodes    int // selected nodes
+	On       int // of these, services that are already wanted
+	Unproven int // of those that are off, nodes without a successful login since their last edit
 }
 
-// ServiceRate is how fast a gateway moved bytes in its last sample, a second.
+// ServiceRate is the rate of a service in its last sample, per second.
 type ServiceRate struct {
 	Up, Down int64 // bits
 }
 
-// ServiceFormat is the shape of an exported list of services.
+// ServiceFormat is the format of an exported list of services.
 type ServiceFormat string
 
 // The formats.
@@ -37,16 +37,16 @@ func ServiceFormats() []ServiceFormat {
 	return []ServiceFormat{FormatSOCKS5, FormatHTTP, FormatHostPort, FormatUserPass, FormatCSV, FormatClash, FormatSingBox}
 }
 
-// ServiceFilter picks services that run. Every field that is set must hold; of
-// the tags any may. The zero ServiceFilter picks all.
+// ServiceFilter selects running services. A service must match every field that is
+// set, with any of the tags. The zero ServiceFilter selects all.
 type ServiceFilter struct {
-	Text  string // anywhere in the node's address, login, place, comment and tags, in the proxy's address and port and in the exit address, without regard to case
+	Text  string // anywhere in the node's address, login, place, comment and tags, in the proxy's address and port and in the exit address, ignoring case
 	State ServiceState
 	Tags  []string // of the node
 }
 
-// ParseServiceFilter reads a filter from a query. What it does not know is an
-// error: a filter that was half understood would export more than was shown.
+// ParseServiceFilter reads a filter from a query. An unknown value is an error:
+// without it, an export could include more than was shown.
 func ParseServiceFilter(v url.Values) (ServiceFilter, error) {
 	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: ServiceState(v.Get("state")), Tags: filledFields(v["tag"])}
 	switch {
@@ -60,7 +60,7 @@ func ParseServiceFilter(v url.Values) (ServiceFilter, error) {
 	return f, nil
 }
 
-// Values is f as it stands in an address bar; ParseServiceFilter reads it back.
+// Values returns f as the query of a URL. ParseServiceFilter is its inverse.
 func (f ServiceFilter) Values() url.Values {
 	v := url.Values{}
 	if f.Text != "" {
@@ -75,7 +75,7 @@ func (f ServiceFilter) Values() url.Values {
 	return v
 }
 
-// Matches says whether f picks the service of a node.
+// Matches reports whether f selects the service of a node.
 func (f ServiceFilter) Matches(n *Node, s *ServiceRow) bool {
 	if f.State != "" && s.State != f.State {
 		return false

@@ -2,23 +2,23 @@ package connexa
 
 import "time"
 
-// Settings are what an admin may turn, with the bounds that Check holds.
+// Settings are the settings of the panel. Check enforces their bounds.
 type Settings struct {
-	Concurrency    int              // probes at once, 1 to 2000
-	ConnectRate    int              // new connections a second, 1 to 10000
-	PerNetwork     int              // connections at once to a /24, 1 to 1000
-	PerAddress     int              // connections at once to an address, 1 to 100
+	Concurrency    int              // concurrent probes, 1 to 2000
+	ConnectRate    int              // new connections per second, 1 to 10000
+	PerNetwork     int              // concurrent connections to a /24, 1 to 1000
+	PerAddress     int              // concurrent connections to an address, 1 to 100
 	PingAttempts   int              // 1 to 3
-	Encryption     EncryptionPolicy // of nodes that have none of their own; never EncryptionDefault
-	KeyConfirmed   time.Time        // when the admin said that a copy of the key is kept; zero: not yet
+	Encryption     EncryptionPolicy // of nodes without one of their own; never EncryptionDefault
+	KeyConfirmed   time.Time        // when the admin confirmed a backup of the key; zero: not yet
 	GREPassed      time.Time        // when a session from this machine first passed gre; zero: never
-	HistoryRawDays int              // how long every probe is kept, 1 to 365
+	HistoryRawDays int              // retention of single probes, 1 to 365
 
-	HistoryHourDays int    // how long the sums over an hour are kept, 1 to 730
-	HistoryDayDays  int    // how long the sums over a day are kept, 1 to 3650
-	Zone            string // IANA name of the time zone that days of the panel begin in; empty: this machine's
+	HistoryHourDays int    // retention of hourly sums, 1 to 730
+	HistoryDayDays  int    // retention of daily sums, 1 to 3650
+	Zone            string // IANA name of the panel's time zone; defaults to this machine's
 
-	ZoneInForce string    // name of the zone that periods go by
+	ZoneInForce string    // name of the zone of the current periods
 	ZoneSince   time.Time // when it came into force
 
 	Speed   SpeedSettings
@@ -26,7 +26,7 @@ type Settings struct {
 	Monitor MonitorSettings
 }
 
-// DefaultSettings are those of a new panel.
+// DefaultSettings returns the settings of a new panel.
 func DefaultSettings() Settings {
 	return Settings{
 		Concurrency: 256, ConnectRate: 100, PerNetwork: 16, PerAddress: 2,
@@ -35,7 +35,7 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Check says, field by field, what is out of bounds.
+// Check returns the FieldErrors of s.
 func (s Settings) Check() error {
 	errs := FieldErrors{}
 	for _, f := range []struct {
@@ -69,7 +69,7 @@ func (s Settings) Check() error {
 	return errs.OrNil()
 }
 
-// Retention says how long the history is kept.
+// Retention returns how long the history is kept.
 func (s Settings) Retention() Retention {
 	return Retention{Raw: s.HistoryRawDays, Hours: s.HistoryHourDays, Days: s.HistoryDayDays}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// SpeedMode is how thorough a speed test is.
+// SpeedMode is the length of a speed test.
 type SpeedMode string
 
 // The modes of a speed test.
@@ -14,10 +14,10 @@ const (
 	SpeedFull  SpeedMode = "full"  // 10 s each way
 )
 
-// Known says whether m is a mode.
+// Known reports whether m is a mode.
 func (m SpeedMode) Known() bool { return m == SpeedQuick || m == SpeedFull }
 
-// EndpointKind is what answers a speed test.
+// EndpointKind is the kind of a speed endpoint.
 type EndpointKind string
 
 // The kinds of speed endpoint.
@@ -28,7 +28,7 @@ const (
 	EndpointURLs       EndpointKind = "urls"       // any pair of URLs
 )
 
-// Endpoint is one place to measure against.
+// Endpoint is a server for speed tests.
 type Endpoint struct {
 	Kind  EndpointKind `json:"kind"`
 	URL   string       `json:"url,omitempty"` // base URL of own and librespeed; the download of urls
@@ -36,7 +36,7 @@ type Endpoint struct {
 	Token Secret       `json:"-"` // of own; sealed where it is stored
 }
 
-// Name is how pages, logs and the history call e: never more than a host.
+// Name returns the displayed name of e: never more than a host.
 func (e Endpoint) Name() string {
 	if e.Kind == EndpointCloudflare {
 		return "speed.cloudflare.com"
@@ -48,7 +48,7 @@ func (e Endpoint) Name() string {
 	return u.Host
 }
 
-// Confidence is how much a measurement is worth.
+// Confidence is the reliability of a measurement.
 type Confidence string
 
 // The confidences, from the spread of the samples and how many there were.
@@ -58,15 +58,15 @@ const (
 	ConfidenceLow    Confidence = "low"
 )
 
-// Measurement is what a speed test found. Speeds are bits of TCP payload a
-// second, of which the far end had acknowledged every one; zero: not measured.
+// Measurement is the result of a speed test. Speeds are bits per second of TCP payload
+// that the peer acknowledged; zero: not measured.
 type Measurement struct {
 	Endpoint   string        `json:"endpoint"`          // Endpoint.Name
-	ExitIP     string        `json:"exit_ip,omitempty"` // as the endpoint sees the node; empty: it does not say
+	ExitIP     string        `json:"exit_ip,omitempty"` // public address of the node; empty: the endpoint does not report it
 	Mode       SpeedMode     `json:"mode"`
 	Down       int64         `json:"down,omitempty"`
 	Up         int64         `json:"up,omitempty"`
-	DownBytes  int64         `json:"down_bytes,omitempty"` // moved in all, slow start included
+	DownBytes  int64         `json:"down_bytes,omitempty"` // total, including slow start
 	UpBytes    int64         `json:"up_bytes,omitempty"`
 	Latency    time.Duration `json:"latency,omitempty"` // of a small request on an idle tunnel, median
 	Jitter     time.Duration `json:"jitter,omitempty"`  // mean difference of neighbours
@@ -79,7 +79,7 @@ type Measurement struct {
 	Limited    bool          `json:"limited,omitempty"` // likely by the uplink of this machine
 }
 
-// SpeedPhase is what a running speed test does.
+// SpeedPhase is the phase of a running speed test.
 type SpeedPhase string
 
 // The phases of a speed test, in order.
@@ -89,13 +89,13 @@ const (
 	PhaseUpload   SpeedPhase = "upload"
 )
 
-// SpeedLive is the figure of a test that is running.
+// SpeedLive is the current figure of a running test.
 type SpeedLive struct {
 	Phase SpeedPhase
-	Bits  int64 // a second, over the last quarter
+	Bits  int64 // per second, over the last quarter of a second
 }
 
-// Uplink is how fast this machine itself is, measured without a tunnel.
+// Uplink is the speed of this machine, measured without a tunnel.
 type Uplink struct {
 	At      time.Time   `json:"at"` // zero: never measured
 	Found   Measurement `json:"found"`

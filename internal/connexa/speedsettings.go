@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// SpeedSettings are what an admin may turn about speed tests.
+// SpeedSettings are the settings of speed tests.
 type SpeedSettings struct {
 	Mode     SpeedMode
-	AtOnce   int // tests at once, beside pings and logins, 1 to 50
-	QuickMB  int // what a quick test moves at most each way, in 10^6 bytes, 1 to 1000
-	FullMB   int // and a full one, 1 to 10000
-	SlowKbit int // a download below so many kbit/s is slow, 1 to 10^7
-	HourGB   int // what all tests may move in an hour, in 10^9 bytes, 1 to 10^5
-	MonthGB  int // and in a month, 1 to 10^7
+	AtOnce   int // concurrent tests, besides pings and logins, 1 to 50
+	QuickMB  int // limit of a quick test in each direction, in 10^6 bytes, 1 to 1000
+	FullMB   int // the same for a full test, 1 to 10000
+	SlowKbit int // a download below this many kbit/s is slow, 1 to 10^7
+	HourGB   int // budget of all tests per hour, in 10^9 bytes, 1 to 10^5
+	MonthGB  int // the same per month, 1 to 10^7
 }
 
-// DefaultSpeedSettings are those of a new panel.
+// DefaultSpeedSettings returns the settings of a new panel.
 func DefaultSpeedSettings() SpeedSettings {
 	return SpeedSettings{Mode: SpeedQuick, AtOnce: 2, QuickMB: 25, FullMB: 250, SlowKbit: 1000, HourGB: 20, MonthGB: 500}
 }
@@ -44,7 +44,7 @@ func (s SpeedSettings) checkSpeed(errs FieldErrors) {
 	}
 }
 
-// Cap is how many bytes one test moves at most each way.
+// Cap returns the maximum number of bytes of one test in each direction.
 func (s SpeedSettings) Cap() int64 {
 	if s.Mode == SpeedFull {
 		return int64(s.FullMB) * 1e6
@@ -52,10 +52,10 @@ func (s SpeedSettings) Cap() int64 {
 	return int64(s.QuickMB) * 1e6
 }
 
-// Cost is how many bytes one test moves at most in all.
+// Cost returns the maximum total number of bytes of one test.
 func (s SpeedSettings) Cost() int64 { return 2 * s.Cap() }
 
-// Deadline bounds one measurement, once the tunnel is up.
+// Deadline returns the maximum time of one measurement, once the tunnel is up.
 func (s SpeedSettings) Deadline() time.Duration {
 	if s.Mode == SpeedFull {
 		return 90 * time.Second
@@ -63,8 +63,8 @@ func (s SpeedSettings) Deadline() time.Duration {
 	return 45 * time.Second
 }
 
-// usualCost is how long a test takes mostly, the way into the tunnel included: those
-// that meet the cap end early.
+// usualCost returns the typical time of a test, including the time to set up the
+// tunnel. Tests that reach the cap end early.
 func (s SpeedSettings) usualCost() time.Duration {
 	if s.Mode == SpeedFull {
 		return 20 * time.Second
@@ -72,36 +72,35 @@ func (s SpeedSettings) usualCost() time.Duration {
 	return 10 * time.Second
 }
 
-// Estimate says what tests of n nodes cost at most, and how long they take about.
+// Estimate returns the maximum cost of tests of n nodes and about how long they take.
 func (s SpeedSettings) Estimate(n int) (bytes int64, took time.Duration) {
 	rounds := (n + s.AtOnce - 1) / max(1, s.AtOnce)
 	return int64(n) * s.Cost(), time.Duration(rounds) * s.usualCost()
 }
 
-// Slow says whether a download of so many bits a second is under the threshold.
+// Slow reports whether a download in bits per second is below the threshold.
 func (s SpeedSettings) Slow(bits int64) bool { return bits < int64(s.SlowKbit)*1000 }
 
-// HourBudget and MonthBudget are in bytes.
+// HourBudget returns how many bytes all tests may move per hour.
 func (s SpeedSettings) HourBudget() int64 { return int64(s.HourGB) * 1e9 }
 
-// MonthBudget is what all tests may move in a calendar month.
+// MonthBudget returns how many bytes all tests may move per calendar month.
 func (s SpeedSettings) MonthBudget() int64 { return int64(s.MonthGB) * 1e9 }
 
-// SpeedSpent is what speed tests have moved, in bytes.
+// SpeedSpent is the traffic of speed tests, in bytes.
 type SpeedSpent struct {
 	Hour  int64 // since the current hour began
 	Month int64 // since the current month did
 }
 
-// Left is how much more tests may move now, in bytes; never negative.
+// Left returns how many more bytes tests may move now; never negative.
 func (s SpeedSettings) Left(spent SpeedSpent) int64 {
 	return max(0, min(s.HourBudget()-spent.Hour, s.MonthBudget()-spent.Month))
 }
 
-// Wait says until when one more test has to wait while inHand others run, of
-// which each may still move all that it may; zero: it need not. A budget that is
-// smaller than one test lets one through when nothing was spent. The month is one of
-// the zone of now.
+// Wait returns until when another test must wait while inHand tests run, each of which
+// may still use its full cost; zero: no wait. A budget smaller than one test allows
+// one if nothing was spent. The month is in the zone of now.
 func (s SpeedSettings) Wait(spent SpeedSpent, inHand int, now time.Time) time.Time {
 	over := func(spent, budget int64) bool {
 		busy := spent + int64(inHand)*s.Cost()
@@ -109,7 +108,7 @@ func (s SpeedSettings) Wait(spent SpeedSpent, inHand int, now time.Time) time.Ti
 	}
 	switch {
 	case over(spent.Month, s.MonthBudget()):
-		if spent.Month+s.Cost() <= s.MonthBudget() { // what is in hand may turn out cheaper
+		if spent.Month+s.Cost() <= s.MonthBudget() { // the running tests may turn out cheaper
 			return now.Add(s.Deadline())
 		}
 		return beginOfDay(now.Year(), now.Month()+1, 1, now.Location())
@@ -122,14 +121,14 @@ func (s SpeedSettings) Wait(spent SpeedSpent, inHand int, now time.Time) time.Ti
 	return time.Time{}
 }
 
-// maxToken bounds the token of an endpoint, in bytes.
+// maxToken is the maximum length of the token of an endpoint, in bytes.
 const maxToken = 200
 
-// maxEndpointURL bounds each address of an endpoint, in bytes.
+// maxEndpointURL is the maximum length of each URL of an endpoint, in bytes.
 const maxEndpointURL = 500
 
-// ParseEndpoint checks what a person says of an endpoint; the error is
-// FieldErrors with the names "kind", "url", "up_url" and "token".
+// ParseEndpoint checks an endpoint from a form; the error is FieldErrors with the
+// names "kind", "url", "up_url" and "token".
 func ParseEndpoint(e Endpoint) (Endpoint, error) {
 	errs := FieldErrors{}
 	e.URL, e.UpURL = strings.TrimSpace(e.URL), strings.TrimSpace(e.UpURL)
@@ -169,19 +168,19 @@ func checkURL(errs FieldErrors, field, text string) {
 	}
 }
 
-// Same says whether e and o are the same place, whatever their tokens and what is
-// masked in their addresses: pages know an endpoint by its masked addresses, and one
-// that comes with another signature takes the place of the old one.
+// Same reports whether e and o are the same endpoint, ignoring tokens and the masked
+// parts of their addresses: pages identify an endpoint by its masked addresses, and
+// one with another signature replaces the old one.
 func (e Endpoint) Same(o Endpoint) bool {
 	e, o = e.Masked(), o.Masked()
 	return e.Kind == o.Kind && e.URL == o.URL && e.UpURL == o.UpURL
 }
 
-// unseen stands for what is not shown of an address.
+// unseen replaces the masked part of an address.
 const unseen = "•••"
 
-// HasSecret says whether there may be a secret in an address: it has a query, where
-// signatures and keys stand, or a user.
+// HasSecret reports whether an address may contain a secret: it has a user, or a
+// query, which may have signatures and keys.
 func HasSecret(address string) bool { return MaskURL(address) != address }
 
 // MaskURL returns an address without its query and its user.
@@ -204,17 +203,16 @@ func MaskURL(address string) string {
 	return scheme + "://" + host + path
 }
 
-// Masked returns e as pages may show it: without its token and what is secret in
-// its addresses.
+// Masked returns e for pages: without its token and the secrets in its addresses.
 func (e Endpoint) Masked() Endpoint {
 	e.URL, e.UpURL, e.Token = MaskURL(e.URL), MaskURL(e.UpURL), ""
 	return e
 }
 
-// isMasked says whether e came from a page that did not show all of it.
+// isMasked reports whether e has a masked address.
 func (e Endpoint) isMasked() bool { return strings.Contains(e.URL+e.UpURL, unseen) }
 
-// Completed returns e with what a page did not show of it, from the one in list that it is.
+// Completed returns e with its masked parts and token from the same endpoint in list.
 func (e Endpoint) Completed(list []Endpoint) Endpoint {
 	i := slices.IndexFunc(list, e.Same)
 	if i < 0 {

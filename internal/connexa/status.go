@@ -1,10 +1,10 @@
 package connexa
 
-// Status is the verdict on a node. Only a probe changes it, and an edit of what
-// was probed takes it back; a gateway has a state of its own.
+// Status is the verdict on a node. Only a probe sets it, and an edit of the probed
+// fields resets it. A service has its own state.
 type Status string
 
-// The statuses, from nothing known to everything proven.
+// The statuses, from nothing known to everything validated.
 const (
 	NotTested    Status = "not_tested"
 	PingFailed   Status = "ping_failed"   // no PPTP answer on the control port
@@ -21,14 +21,14 @@ func Statuses() []Status {
 	return []Status{NotTested, PingFailed, PingOK, TunnelFailed, LoginFailed, LoginOK, SpeedSlow, SpeedOK}
 }
 
-// Validated says whether a session has come up on the node since its last edit.
+// Validated reports whether a session has come up on the node since its last edit.
 func (s Status) Validated() bool { return statusClasses[s] == validated }
 
-// Known says whether s is a status at all.
+// Known reports whether s is a status.
 func (s Status) Known() bool { _, ok := statusClasses[s]; return ok }
 
-// Fact is the one thing that a probe found out. The empty Fact is none: the
-// probe learnt nothing about the node and changes no status.
+// Fact is the finding of a probe. The empty Fact means that the probe found nothing
+// about the node and changes no status.
 type Fact string
 
 // The facts.
@@ -43,27 +43,28 @@ const (
 	Fast         Fact = "fast"
 )
 
-// Facts lists every fact that the law knows.
+// Facts lists every fact of the transitions.
 func Facts() []Fact {
 	return []Fact{NoAnswer, Answered, NoTunnel, LoginRefused, LoggedIn, Slow, Fast}
 }
 
-// Verdict is a status with its doubt: a validated node that failed one probe
-// keeps its status; the second failure of the same kind in a row takes it.
+// Verdict is a status with the failure streaks. A validated node that failed one probe
+// keeps its status; the second failure of the same kind in a row changes it.
 type Verdict struct {
 	Status   Status
 	Failures FailureStreaks
 }
 
-// FailureStreaks counts, for a validated node, the failures in a row, each kind apart.
+// FailureStreaks counts the failures in a row of a validated node, by kind.
 type FailureStreaks struct {
 	NoAnswer, NoTunnel, LoginRefused int
 }
 
-// Suspect says whether any row of failures is open.
+// Suspect reports whether there is any unconfirmed failure.
 func (d FailureStreaks) Suspect() bool { return d != FailureStreaks{} }
 
-// applyFact adds f to the doubt: an answer ends a row of silences, a session ends all.
+// applyFact adds f to the streaks: an answer ends the streak of NoAnswer, a session
+// ends all.
 func (d FailureStreaks) applyFact(f Fact) FailureStreaks {
 	switch f {
 	case NoAnswer:
@@ -81,19 +82,19 @@ func (d FailureStreaks) applyFact(f Fact) FailureStreaks {
 	return d
 }
 
-// failuresInARow of one kind take a validated status.
+// failuresInARow is the number of failures of one kind that change a validated status.
 const failuresInARow = 2
 
 func (d FailureStreaks) confirmed() bool {
 	return max(d.NoAnswer, d.NoTunnel, d.LoginRefused) >= failuresInARow
 }
 
-// statusClass sorts the statuses by how much they have to lose.
+// statusClass groups the statuses by what is already validated.
 type statusClass int
 
 const (
 	fresh     statusClass = iota // nothing proven yet
-	failed                       // it answers, and fails further up
+	failed                       // it answers, but a later step fails
 	validated                    // a session came up at least once
 )
 
@@ -103,11 +104,11 @@ var statusClasses = map[Status]statusClass{
 	LoginOK: validated, SpeedSlow: validated, SpeedOK: validated,
 }
 
-// unchanged in a cell of the law leaves the status as it is.
+// unchanged in transitions keeps the status.
 const unchanged Status = ""
 
-// transitions says what a fact makes of a node. A validated node loses its status only
-// to a proven doubt.
+// transitions is the status after a fact. A validated node changes its status only
+// after failuresInARow failures.
 var transitions = map[Fact]map[statusClass]Status{
 	Answered:     {fresh: PingOK, failed: unchanged, validated: unchanged},
 	NoAnswer:     {fresh: PingFailed, failed: PingFailed, validated: PingFailed},
@@ -118,16 +119,16 @@ var transitions = map[Fact]map[statusClass]Status{
 	Fast:         {fresh: SpeedOK, failed: SpeedOK, validated: SpeedOK},
 }
 
-// claimedStatus says which status a fact asserts of a node by itself.
+// claimedStatus is the status that a fact implies by itself.
 var claimedStatus = map[Fact]Status{
 	NoAnswer: PingFailed, Answered: PingOK, NoTunnel: TunnelFailed, LoginRefused: LoginFailed, LoggedIn: LoginOK, Slow: SpeedSlow, Fast: SpeedOK,
 }
 
-// BecomesBasis reports whether a probe of kind k that found f becomes the basis
-// of the status after: it made that status, or it confirms it. before and by are
-// the status and the kind of its basis until now. A login that succeeds does not
-// replace the speed test after which a node is LoginOK: that one says in addition
-// why nothing was measured.
+// BecomesBasis reports whether a probe of kind k that found f becomes the basis of the
+// status after: it set or confirmed that status. before and by are the previous status
+// and the kind of its basis. A successful login does not replace the speed test after
+// which a node is LoginOK, because the speed test also has the reason why nothing was
+// measured.
 func BecomesBasis(before, after Status, by Kind, f Fact, k Kind) bool {
 	switch {
 	case f == NoFact:
@@ -140,8 +141,8 @@ func BecomesBasis(before, after Status, by Kind, f Fact, k Kind) bool {
 	return claimedStatus[f] == after
 }
 
-// After returns the verdict once f is known. NoFact changes nothing. A fact or
-// a status that the law does not know is an error and changes nothing.
+// After returns the verdict once f is known. NoFact changes nothing. An unknown fact
+// or status is an error and changes nothing.
 func (v Verdict) After(f Fact) (Verdict, error) {
 	if f == NoFact {
 		return v, nil

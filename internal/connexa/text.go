@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Text is a sentence for people: a key of the catalogue and what fills its
-// blanks. It is kept, sent and compared as a value and becomes words only in
-// the reader's language, by package i18n.
+// Text is a sentence for users: a key of the catalogue and its arguments. It is
+// stored, sent and compared as a value. Package i18n formats it in the reader's
+// language.
 type Text struct {
 	Key  string `json:"key"`
 	Args []any  `json:"args,omitempty"`
 }
 
-// T returns the Text of key, its blanks filled with args. Args are strings,
-// whole numbers, durations, times or other Texts.
+// T returns the Text of key with args. Args are strings, integers, durations, times or
+// other Texts.
 func T(key string, args ...any) Text { return Text{Key: key, Args: args} }
 
-// IsZero says whether t says nothing.
+// IsZero reports whether t is empty.
 func (t Text) IsZero() bool { return t.Key == "" }
 
-// String is for logs; people read what i18n makes of t.
+// String formats t for logs; package i18n formats it for users.
 func (t Text) String() string {
 	if len(t.Args) == 0 {
 		return t.Key
@@ -30,14 +30,14 @@ func (t Text) String() string {
 	return fmt.Sprintf("%s%v", t.Key, t.Args)
 }
 
-// jsonArg is how an argument that JSON has no form for is kept.
+// jsonArg is how an argument that JSON cannot encode is kept.
 type jsonArg struct {
 	Duration *time.Duration `json:"ns,omitempty"`
 	Time     *time.Time     `json:"time,omitempty"`
 }
 
-// MarshalJSON keeps t so that UnmarshalJSON gives the same arguments back:
-// durations and times stay what they are.
+// MarshalJSON encodes t so that UnmarshalJSON returns arguments of the same types,
+// including durations and times.
 func (t Text) MarshalJSON() ([]byte, error) {
 	type plain Text
 	kept := plain{Key: t.Key}
@@ -53,7 +53,7 @@ func (t Text) MarshalJSON() ([]byte, error) {
 	return json.Marshal(kept)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Whole numbers come back as int64.
+// UnmarshalJSON is the inverse of MarshalJSON. Integers are returned as int64.
 func (t *Text) UnmarshalJSON(data []byte) error {
 	var kept struct {
 		Key  string            `json:"key"`

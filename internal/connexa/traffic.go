@@ -2,9 +2,8 @@ package connexa
 
 import "time"
 
-// Traffic is the span in which the traffic of the whole period is still known and
-// can be told apart in a picture, and how long its points are: samples are far too
-// many for a day, and are joined.
+// Traffic returns the span that is stored for the whole period and can be drawn, and
+// the length of its points. A day has too many samples, which are merged.
 func (p Period) Traffic(k Retention) (span TrafficSpan, every time.Duration) {
 	const day = 24 * time.Hour
 	switch length := p.Length(); {
@@ -17,9 +16,9 @@ func (p Period) Traffic(k Retention) (span TrafficSpan, every time.Duration) {
 	}
 }
 
-// Evenly joins points, the oldest first, to one for each stretch of length every
-// from the one in which from lies until to. Where nothing moved, there is a point
-// that says so.
+// Evenly merges points, the oldest first, to one point for each interval of length
+// every, from the interval that contains from until to. An interval without traffic
+// has a point of zero.
 func Evenly(points []TrafficPoint, from, to time.Time, every time.Duration) []TrafficPoint {
 	begin := from.UTC().Truncate(every)
 	var list []TrafficPoint

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// VPN is all that the OpenVPN exit of a gateway takes to run.
+// VPN is the configuration of the OpenVPN exit of a service.
 type VPN struct {
-	Device   int // number of its TUN device; kept by the node for good
+	Device   int // number of its TUN device; permanent for the node
 	Listen   netip.AddrPort
 	TCP      bool
 	Together bool // clients may reach each other
 	VPNIdentity
 }
 
-// VPNIdentity is what clients know a server by, in PEM.
+// VPNIdentity is the identity of a server towards clients, in PEM.
 type VPNIdentity struct {
 	Name     string // in its certificate
 	CA       string // the CA's certificate
@@ -23,7 +23,7 @@ type VPNIdentity struct {
 	TLSCrypt Secret
 }
 
-// VPNProtocol is what OpenVPN's packets travel in.
+// VPNProtocol is the transport protocol of OpenVPN.
 type VPNProtocol string
 
 // The protocols.
@@ -35,7 +35,7 @@ const (
 // VPNProtocols lists every protocol.
 func VPNProtocols() []VPNProtocol { return []VPNProtocol{VPNOverUDP, VPNOverTCP} }
 
-// VPNRow is the OpenVPN exit of a gateway as it is wanted.
+// VPNRow is the wanted OpenVPN exit of a service.
 type VPNRow struct {
 	NodeID   int64
 	Wanted   bool
@@ -44,7 +44,7 @@ type VPNRow struct {
 	Together bool
 }
 
-// VPNState is what the OpenVPN exit of a gateway does.
+// VPNState is the state of the OpenVPN exit of a service.
 type VPNState string
 
 // The states of an exit.
@@ -58,7 +58,7 @@ const (
 // VPNStates lists every state.
 func VPNStates() []VPNState { return []VPNState{VPNOff, VPNStarting, VPNListening, VPNFailed} }
 
-// VPNSeen is what is seen of the OpenVPN exit of a gateway.
+// VPNSeen is the observed state of the OpenVPN exit of a service.
 type VPNSeen struct {
 	State   VPNState
 	Since   time.Time
@@ -68,7 +68,7 @@ type VPNSeen struct {
 	Clients []VPNClient
 }
 
-// VPNClient is somebody who is connected.
+// VPNClient is a connected client of an exit.
 type VPNClient struct {
 	Name     string // in the certificate: no two profiles have one name
 	Serial   string
@@ -79,10 +79,10 @@ type VPNClient struct {
 	Platform string
 	Up, Down uint64 // bytes, in this connection
 
-	Profile Profile // zero: it is not known any more
+	Profile Profile // zero: no longer known
 }
 
-// VPNLack is something that this machine does not have, and OpenVPN exits need.
+// VPNLack is something that OpenVPN exits need and this machine lacks.
 type VPNLack struct {
 	Code string // of package openvpn
 	Fix  string // the line for a shell

@@ -5,14 +5,14 @@ import (
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // the machine may not know the zone that the panel is to go by
+	_ "time/tzdata" // the machine may lack the zone of the panel
 )
 
 // maxZone is the longest name of a time zone, in bytes.
 const maxZone = 64
 
-// machineZone is the zone of this machine, with its IANA name where that is known:
-// the system's own is called Local.
+// machineZone is the zone of this machine, with its IANA name if it is known,
+// otherwise Local.
 var machineZone = sync.OnceValue(func() *time.Location {
 	if time.Local.String() != "Local" {
 		return time.Local
@@ -29,23 +29,22 @@ var machineZone = sync.OnceValue(func() *time.Location {
 	return time.Local
 })
 
-// Location is the time zone at whose midnight days, weeks and months of the panel
-// begin: those of quotas and of the budget of speed tests, and the end of last
-// days.
+// Location returns the time zone of the panel's days, weeks and months: those of
+// quotas, of the budget of speed tests, and of last days.
 func (s Settings) Location() *time.Location {
 	if s.Zone == "" {
 		return machineZone()
 	}
 	z, err := time.LoadLocation(s.Zone)
-	if err != nil { // Check lets none in; a database from elsewhere may have one
+	if err != nil { // Check refuses it, but another machine's database may have one
 		return machineZone()
 	}
 	return z
 }
 
-// FollowZone notes since when the zone of s is the one that is in force, and
-// reports whether that is new. A period that runs when the zone changes ends at the
-// first midnight after it, so nothing is counted twice and nothing is lost.
+// FollowZone records since when the zone of s is in force, and reports whether it
+// changed. A period during which the zone changes ends at the first midnight after the
+// change, so that nothing is counted twice or lost.
 func (s *Settings) FollowZone(now time.Time) bool {
 	name := s.Location().String()
 	if name == s.ZoneInForce {
@@ -55,8 +54,7 @@ func (s *Settings) FollowZone(now time.Time) bool {
 	return true
 }
 
-// isZone says whether name may be the zone of the panel; the empty one is the
-// machine's.
+// isZone reports whether name is a valid zone of the panel; empty is this machine's.
 func isZone(name string) bool {
 	if name == "" {
 		return true
@@ -65,8 +63,8 @@ func isZone(name string) bool {
 	return err == nil && len(name) <= maxZone && name != "Local"
 }
 
-// beginOfDay is the first moment of a day. There are days without a midnight, and
-// days with two of them.
+// beginOfDay returns the first moment of a day. Some days have no midnight, and some
+// have two.
 func beginOfDay(year int, month time.Month, day int, zone *time.Location) time.Time {
 	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
 	if noon := time.Date(year, month, day, 12, 0, 0, 0, zone); t.Day() != noon.Day() {
