@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	fleetEvery   = 10 * time.Second // a new picture of the fleet is made no more often
-	fleetDays    = 90               // that the picture goes back
+	fleetEvery   = 10 * time.Second // minimum time between two computations
+	fleetDays    = 90               // days that it covers
 	flappingDays = 7
-	fleetTop     = 6 // nodes that a list of the worst names
+	fleetTop     = 6 // length of a list of the worst nodes
 )
 
-// speedBounds are where the classes of speed begin, in bits a second.
+// speedBounds are the lower bounds of the speed classes, in bits per second.
 var speedBounds = []int64{0, 1e6, 2e6, 5e6, 10e6, 20e6, 50e6, 100e6}
 
-// Fleet returns how the nodes stand all together, a moment old while something
-// is being written. Whoever gets it must not change it.
+// Fleet returns the figures of the fleet, which may be slightly old during writes. The
+// caller must not change it.
 func (d *DB) Fleet(ctx context.Context) (connexa.Fleet, error) {
 	f, _, err := d.nodeCache.fleet.getValue(ctx, d, fleetEvery, d.computeFleet)
 	return f, err
@@ -69,8 +69,8 @@ func readFleetDays(ctx context.Context, q querier, since int64) ([]connexa.Fleet
 	return days, rows.Err()
 }
 
-// speedClasses counts the nodes with a session by what was measured last; none
-// when nothing was.
+// speedClasses counts the nodes with a session by their last measurement. It is empty
+// without measurements.
 func speedClasses(ctx context.Context, q querier) ([]connexa.SpeedClass, error) {
 	class := "0"
 	for _, from := range speedBounds[1:] {
@@ -129,8 +129,8 @@ func slowestProviders(ctx context.Context, q querier) ([]connexa.Node, error) {
 	return nil, nil
 }
 
-// flappingNodes finds the nodes that changed their status most often. Once or twice
-// is an event, and no habit.
+// flappingNodes returns the nodes that changed their status most often. One or two
+// changes do not count.
 func flappingNodes(ctx context.Context, q querier, since int64) ([]connexa.Flapper, error) {
 	rows, err := q.QueryContext(ctx, `
 		SELECT node_id, sum(turns) FROM history_days INDEXED BY history_days_turns
@@ -165,8 +165,8 @@ func flappingNodes(ctx context.Context, q querier, since int64) ([]connexa.Flapp
 	return list, nil
 }
 
-// NoteFleet writes down how the fleet stands today, over what it wrote today
-// before.
+// NoteFleet stores the state of the fleet today and replaces an earlier row of the
+// day.
 func (d *DB) NoteFleet(ctx context.Context) error {
 	statuses, err := countBy(ctx, d.read, "nodes_list", "status")
 	if err != nil {

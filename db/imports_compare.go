@@ -9,8 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// compareLine says in what theirs, of a file, differs from mine. What the file
-// leaves empty is no difference.
+// compareLine lists the fields in which theirs, from a file, differs from mine. An
+// empty field of the file is not a difference.
 func compareLine(mine, theirs *known, noPassword bool) []connexa.Difference {
 	var differs []connexa.Difference
 	if mine.Login != theirs.Login {
@@ -30,7 +30,7 @@ func compareLine(mine, theirs *known, noPassword bool) []connexa.Difference {
 	return differs
 }
 
-// sameTags compares without regard to the order.
+// sameTags compares tags, ignoring their order.
 func sameTags(a, b []string) bool {
 	if len(a) != len(b) {
 		return false
@@ -41,7 +41,7 @@ func sameTags(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-// mergeTheirs is mine with what theirs says.
+// mergeTheirs returns mine with the non-empty fields of theirs.
 func mergeTheirs(mine, theirs *connexa.Node) connexa.Node {
 	n := *mine
 	n.Login = theirs.Login
@@ -56,7 +56,8 @@ func mergeTheirs(mine, theirs *connexa.Node) connexa.Node {
 	return n
 }
 
-// server names one login on one server, logins that differ only in case alike.
+// server identifies one login on one server. Logins that differ only in case are
+// equal.
 type server struct {
 	address string
 	port    int
@@ -65,8 +66,8 @@ type server struct {
 
 func serverOf(n *connexa.Node) server { return server{n.Address, n.Port, strings.ToLower(n.Login)} }
 
-// serverNumber is a keyed digest of s. Two servers may share one; who finds a number
-// opens the line and looks.
+// serverNumber returns a keyed digest of s. Two servers may share a number, so the
+// caller opens the line and compares.
 func (k *keyring) serverNumber(s server) int64 {
 	var n uint64
 	for _, b := range k.keyedDigest(serverPurpose, s.address, strconv.Itoa(s.port), s.login)[:8] {

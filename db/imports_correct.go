@@ -8,9 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// CorrectLine puts the row that a person made of a bad line into its place in the
-// preview, in its class, or keeps it as a bad line with its new reason. The error is
-// Conflict when the line is no bad one any more.
+// CorrectLine replaces a bad line with the corrected row, in its class, or with its
+// new reason if it is still bad. The error is Conflict if the line is no longer bad.
 func (d *DB) CorrectLine(ctx context.Context, id, line int64, row connexa.ImportRow) error {
 	f := filler{db: d, id: id, batch: []connexa.ImportRow{row}, logins: map[string]uint16{}}
 	rows, err := f.classifyRow(ctx)

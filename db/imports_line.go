@@ -10,8 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// ImportLines lists up to n lines of one class, from the one after the line with
-// the id after on.
+// ImportLines lists up to n lines of one class with ids greater than after.
 func (d *DB) ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error) {
 	cond, args := `l.class = ?`, []any{string(class)}
 	if class == connexa.LineNoted {
@@ -117,15 +116,15 @@ func (d *DB) importLines(ctx context.Context, id int64, cond string, args ...any
 				return nil, err
 			}
 		} else if !ok {
-			continue // the node was deleted meanwhile: the line will be added
+			continue // the node was deleted meanwhile, so the line will add it
 		}
 		lines[i].Differs = compareLine(&mine, &theirs, typed[i].NoPassword)
 	}
 	return lines, nil
 }
 
-// BadLines yields the bad lines of an import in the order of their lines, and
-// what stood there.
+// BadLines yields the bad lines of an import with their text, in the order of the
+// file.
 func (d *DB) BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow, error] {
 	return func(yield func(connexa.ImportRow, error) bool) {
 		fail := func(err error) { yield(connexa.ImportRow{}, fmt.Errorf("bad lines of import %d: %w", id, err)) }
@@ -163,8 +162,8 @@ func (d *DB) BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow
 	}
 }
 
-// parseRow makes a node of a row that was found good. One without a password is
-// given one, for its node has its own.
+// parseRow parses a good row. A row without a password gets a placeholder, as its node
+// keeps its own password.
 func parseRow(r *connexa.ImportRow) (connexa.Node, connexa.Secret, error) {
 	in := r.Input
 	if r.NoPassword {
@@ -173,8 +172,8 @@ func parseRow(r *connexa.ImportRow) (connexa.Node, connexa.Secret, error) {
 	return connexa.ParseNode(in)
 }
 
-// known is a node, or a line of a file that would become one, with the digest of
-// its password.
+// known is a node, or the node that a line would become, with the digest of its
+// password.
 type known struct {
 	connexa.Node
 	mac []byte
@@ -213,5 +212,5 @@ func (d *DB) eachKnown(ctx context.Context, q querier, cond string, each func(kn
 	return rows.Err()
 }
 
-// nullableID is NULL for zero.
+// nullableID returns NULL for zero.
 func nullableID(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }

@@ -12,18 +12,18 @@ import (
 
 const (
 	importBatch = 500 // rows in one transaction
-	// maxBadLines is how many bad lines end the reading while there is no good one.
+	// maxBadLines is the number of bad lines that end the reading if there is no good one.
 	maxBadLines = 10_000
-	// minCrowd is how many logins an address may have before it is named, and
-	// maxCrowdAddresses how many addresses of one file are counted at most.
+	// minCrowd is the number of logins above which an address is reported, and
+	// maxCrowdAddresses the maximum number of counted addresses of a file.
 	minCrowd          = 10
 	maxCrowdAddresses = 1 << 20
 	maxCrowdNamed     = 20
 )
 
-// FillImport reads rows into the preview of an import, each in its class, in
-// batches. What was read before is removed first, so it may be called again
-// after any end. told is called after each batch.
+// FillImport reads rows into the preview of an import, in batches, and classifies
+// each. It first deletes the lines of an earlier call, so it may be called again after
+// any failure. told is called after each batch.
 func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], told func()) error {
 	for _, class := range []connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad} {
 		if err := d.dropLines(ctx, id, class); err != nil {
@@ -49,20 +49,20 @@ func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.Im
 	return f.flushBatch(ctx)
 }
 
-// EndReading closes the reading of an import: it waits for a person, or goes on
-// when that person has confirmed already.
+// EndReading ends the reading of an import. The import then waits for the user, or is
+// written if the user has already confirmed it.
 func (d *DB) EndReading(ctx context.Context, id int64, lines int) error {
 	return d.changeImport(ctx, id, `state = 'reading'`, `lines = ?1, todo = CASE WHEN confirmed THEN new + conflict ELSE 0 END,
 		state = CASE WHEN confirmed THEN 'importing' ELSE 'ready' END,
 		resets = (SELECT count(DISTINCT node_id) FROM import_lines WHERE import_id = imports.id AND class = 'conflict' AND resets)`, lines)
 }
 
-// filler sorts the rows of one import into classes.
+// filler classifies the rows of one import.
 type filler struct {
 	db      *DB
 	id      int64
 	batch   []connexa.ImportRow
-	logins  map[string]uint16 // new ones of an address, and with the first of them those that are known
+	logins  map[string]uint16 // number of logins by address: the known ones and the new ones so far
 	crowded []string
 	good    bool
 	bad     int
@@ -73,13 +73,13 @@ type filled struct {
 	row    *connexa.ImportRow
 	class  connexa.LineClass
 	server sql.NullInt64
-	first  server // of the row, when it is not bad
+	first  server // of the row, unless it is bad
 	node   int64
 	twin   int64 // id of the first line
 	near   int   // index of the first line in the batch, plus one
 	both   bool
 	resets bool
-	// password says whether that of a conflict differs: "", passwordDiffers or
+	// password reports whether the password of a conflict differs: "", passwordDiffers or
 	// passwordOnly.
 	password string
 }
@@ -90,7 +90,7 @@ const (
 	passwordOnly    = "only" // and nothing else does
 )
 
-// notesJSON is what is kept of the notes of a row.
+// notesJSON returns the stored form of the notes of a row.
 func notesJSON(r *connexa.ImportRow) string {
 	if len(r.Notes) == 0 || !r.Problem.IsZero() {
 		return ""
@@ -215,8 +215,7 @@ func (f *filler) classifyRow(ctx context.Context) ([]filled, error) {
 			f.countLine(theirs.Address, perAddress)
 			continue
 		}
-		// A file without passwords says nothing about them, be its first line
-		// that one or this.
+		// A file without passwords does not change them, whichever of the two lines it is.
 		noPassword := r.row.NoPassword
 		differs := compareLine(mine, theirs, noPassword)
 		if len(differs) == 0 {
@@ -231,8 +230,8 @@ func (f *filler) classifyRow(ctx context.Context) ([]filled, error) {
 	return rows, nil
 }
 
-// passwordOf says how the password is among the differences. A line that meets
-// another of the same file is never preferred to it.
+// passwordOf returns how the password differs. A line that conflicts with another line
+// of the file is never passwordOnly.
 func passwordOf(differs []connexa.Difference, meetsNode bool) string {
 	for _, x := range differs {
 		switch {
@@ -246,7 +245,7 @@ func passwordOf(differs []connexa.Difference, meetsNode bool) string {
 	return ""
 }
 
-// resetsStatus says whether taking the differences makes a node untested.
+// resetsStatus reports whether applying the differences resets the status of a node.
 func resetsStatus(differs []connexa.Difference) bool {
 	for _, x := range differs {
 		if wasProbed(x.Field) {
@@ -256,7 +255,7 @@ func resetsStatus(differs []connexa.Difference) bool {
 	return false
 }
 
-// pickNode prefers the node with the very login to one that differs in case.
+// pickNode returns the node with exactly this login, or else the first one.
 func pickNode(nodes []known, login string) *known {
 	for i := range nodes {
 		if nodes[i].Login == login {
@@ -269,7 +268,7 @@ func pickNode(nodes []known, login string) *known {
 	return nil
 }
 
-// nodesAt finds what is known of the addresses, and how many logins each has.
+// nodesAt returns the nodes at the addresses and the number of logins of each address.
 func (f *filler) nodesAt(ctx context.Context, addresses []string) (map[server][]known, map[string]int, error) {
 	nodes, perAddress := map[server][]known{}, map[string]int{}
 	if len(addresses) == 0 {
@@ -283,7 +282,7 @@ func (f *filler) nodesAt(ctx context.Context, addresses []string) (map[server][]
 	return nodes, perAddress, err
 }
 
-// firstLine is a line that named its server first.
+// firstLine is the first line of a server.
 type firstLine struct {
 	known
 	line int64
@@ -321,7 +320,8 @@ func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]first
 	return found, rows.Err()
 }
 
-// countLine keeps the books of an address and names it when it gets crowded.
+// countLine counts the logins of an address and reports the address if there are too
+// many.
 func (f *filler) countLine(address string, known map[string]int) {
 	n, ok := f.logins[address]
 	if !ok {

@@ -14,10 +14,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// WriteImport writes a confirmed import into the fleet, in batches. Each batch
-// is one transaction that also says that its lines are written, so that whatever
-// ends the process, the next call goes on with the first line that was not. told
-// is called after each batch. The error is Conflict when somebody cancelled.
+// WriteImport writes a confirmed import into the fleet, in batches. Each batch is one
+// transaction that also records its lines as written, so that after any crash the next
+// call continues with the first unwritten line. told is called after each batch. The
+// error is Conflict if the import was cancelled.
 func (d *DB) WriteImport(ctx context.Context, i connexa.Import, told func()) error {
 	if err := d.dropText(ctx, i.ID); err != nil {
 		return err
@@ -45,7 +45,7 @@ type importWriter struct {
 	onProgress func()
 }
 
-// ready is a line with what its node will hold.
+// ready is a line with the values of its node.
 type ready struct {
 	id         int64
 	node       connexa.Node
@@ -53,17 +53,17 @@ type ready struct {
 	values     []any // of nodeColumns
 	noPassword bool
 	choice     connexa.Choice
-	differs    string // how the password does
+	differs    string // whether the password differs
 	both       bool
 }
 
-// importWindow is how many lines are sorted at a time.
+// importWindow is the number of lines that are sorted at a time.
 const importWindow = 100_000
 
-// addNew writes the new nodes, window by window. Inside a window they are
-// written in the order of the index of the node list: a batch then touches few
-// of its pages, where a shuffled file would have every batch rewrite most of
-// them. The order is the same each time, so a number says how far it got.
+// addNew writes the new nodes, window by window. Within a window they are written in
+// the order of the index nodes_list, so that a batch touches few of its pages; with a
+// shuffled file, every batch would rewrite most of them. The order is always the same,
+// so a count records the progress.
 func (w *importWriter) addNew(ctx context.Context) error {
 	for {
 		var drained int64
@@ -72,7 +72,7 @@ func (w *importWriter) addNew(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// What an earlier window has written.
+		// The lines that an earlier window wrote.
 		err = w.db.inPieces(ctx, `DELETE FROM import_lines WHERE id IN (SELECT id FROM import_lines WHERE import_id = ?1 AND class = 'new' AND id <= ?2 LIMIT 2000)`, w.imp.ID, drained)
 		if err != nil {
 			return err
@@ -105,8 +105,8 @@ func (w *importWriter) addNew(ctx context.Context) error {
 	}
 }
 
-// processWindow lists the ids of the next new lines in the order in which they are
-// written, and the largest of them.
+// processWindow returns the ids of the next new lines in the order of writing, and the
+// largest id.
 func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []int64, end int64, err error) {
 	rows, err := w.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE import_id = ? AND class = 'new' AND id > ? ORDER BY id LIMIT ?`,
 		w.imp.ID, drained, importWindow)
@@ -143,7 +143,7 @@ func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []
 	return ids, end, nil
 }
 
-// settleConflicts does with each conflict as was chosen. A batch removes its lines.
+// settleConflicts applies the choice of each conflict. Each batch deletes its lines.
 func (w *importWriter) settleConflicts(ctx context.Context) error {
 	for {
 		ids, err := queryIDs(w.db.read.QueryContext(ctx, `SELECT id FROM import_lines WHERE import_id = ? AND class = 'conflict' ORDER BY id LIMIT ?`, w.imp.ID, importWindow))
@@ -206,7 +206,7 @@ func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write f
 	return nil
 }
 
-// openLine reads lines, in the order of ids, and makes nodes of them.
+// openLine reads lines in the order of ids and parses their nodes.
 func (w *importWriter) openLine(ctx context.Context, ids []int64) ([]ready, error) {
 	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, jsonIDs(ids))
 	if err != nil {
@@ -235,7 +235,7 @@ func (w *importWriter) openLine(ctx context.Context, ids []int64) ([]ready, erro
 	return lines, rows.Err()
 }
 
-// counts is what one batch came to.
+// counts is the result of one batch.
 type counts struct{ added, updated, kept int }
 
 func (w *importWriter) writeBatch(ctx context.Context, lines []ready, last bool, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
@@ -249,7 +249,7 @@ func (w *importWriter) writeBatch(ctx context.Context, lines []ready, last bool,
 			return err
 		}
 		if c.added > 0 {
-			// Ids only grow: those after the last one are of this batch.
+			// Ids only grow, so those greater than before are of this batch.
 			_, err := tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, before, after)
 				SELECT id, ?, 'added', ?, 'not_tested', 'not_tested' FROM nodes WHERE id > ?`, toMillis(w.db.now()), w.imp.By, before)
 			if err != nil {
@@ -261,7 +261,7 @@ func (w *importWriter) writeBatch(ctx context.Context, lines []ready, last bool,
 	})
 }
 
-// lastNode is the largest id that a node ever had.
+// lastNode returns the largest id that a node ever had.
 func lastNode(ctx context.Context, tx *sql.Tx) (id int64, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT seq FROM sqlite_sequence WHERE name = 'nodes'`).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -274,11 +274,10 @@ func (w *importWriter) lineChoice(l *ready) connexa.Choice {
 	return w.imp.ChoiceFor(l.choice, l.differs == passwordOnly, l.both)
 }
 
-// insertWidth is how many nodes one statement inserts.
+// insertWidth is the number of nodes that one statement inserts.
 const insertWidth = 50
 
-// addAll inserts new nodes. One that somebody else added since the preview is
-// treated as a conflict is.
+// addAll inserts new nodes. A node that was added since the preview is a conflict.
 func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c *counts) error {
 	last, err := lastNode(ctx, tx)
 	if err != nil {
@@ -329,7 +328,7 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 	return nil
 }
 
-// settleConflict does with a conflict as was chosen.
+// settleConflict applies the choice of a conflict.
 func (w *importWriter) settleConflict(ctx context.Context, tx *sql.Tx, l *ready, choice connexa.Choice, c *counts) error {
 	var nodes []known
 	err := w.db.eachKnown(ctx, tx, `address = ? AND port = ?`, func(k known) {
@@ -342,7 +341,7 @@ func (w *importWriter) settleConflict(ctx context.Context, tx *sql.Tx, l *ready,
 	}
 	mine := pickNode(nodes, l.node.Login)
 	switch {
-	case mine == nil && l.noPassword: // it was deleted meanwhile, and its password with it
+	case mine == nil && l.noPassword: // the node was deleted meanwhile, with its password
 		c.kept++
 		return nil
 	case mine == nil, choice == connexa.KeepBoth && mine.Login != l.node.Login:
@@ -369,7 +368,7 @@ func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *coun
 	return nil
 }
 
-// applyTheirs gives a node what its line says.
+// applyTheirs updates a node with the values of its line.
 func (w *importWriter) applyTheirs(ctx context.Context, tx *sql.Tx, mine *known, l *ready, c *counts) error {
 	d := w.db
 	n := mergeTheirs(&mine.Node, &l.node)

@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// AddNode adds a node that was never tested and returns its id. A node with the
-// same address, port and login is Conflict.
+// AddNode adds an untested node and returns its id. The error is Conflict if a node
+// with the same address, port and login exists.
 func (d *DB) AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error) {
 	var id int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -39,11 +39,11 @@ func (d *DB) AddNode(ctx context.Context, n connexa.Node, password connexa.Secre
 	return id, nil
 }
 
-// EditNode replaces what a person may write of the node n.ID and says whether
-// that took back what probes had proven: a change of address, port, login or
-// password raises the revision, sets the status to not tested and forgets the
-// last outcome, which stays in the history. When n.Revision is not the node's,
-// somebody else was faster: Conflict.
+// EditNode replaces the editable fields of the node n.ID. It reports whether the
+// status was reset: a change of address, port, login or password increments the
+// revision, sets the status to not tested and clears the last outcome, which stays in
+// the history. The error is Conflict if n.Revision is not the node's, because of a
+// concurrent edit.
 func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		var mac []byte
@@ -62,7 +62,7 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 		if len(fields) == 0 {
 			return nil
 		}
-		// A password that is kept is sealed anew with the rest.
+		// An unchanged password is sealed again too.
 		values := append(d.ring.nodeValues(&n, password), toMillis(d.now()), n.ID)
 		if _, err := tx.ExecContext(ctx, updateNodeSQL("changed_at"), values...); err != nil {
 			return err
@@ -86,19 +86,19 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 	return reset, nil
 }
 
-// resetNode makes a node one that was never probed: what is known was learnt
-// about another server or another login.
+// resetNode clears the results of a node, which are about another server or another
+// login.
 const resetNode = `UPDATE nodes SET revision = revision + 1, status = 'not_tested', silences = 0, tunnel_failures = 0, refusals = 0,
 	kind = '', reached = 0, cause = '', latency = NULL, control = NULL, attempts = 0, lost = 0, down = NULL, up = NULL,
 	basis_kind = '', basis_reached = 0, basis_cause = '', basis_at = NULL,
 	checked_at = NULL, vendor = '', peer_host = '', firmware = 0, plain = 0`
 
-// wasProbed says whether a probe goes by the field.
+// wasProbed reports whether probes use the field.
 func wasProbed(field string) bool {
 	return field == "address" || field == "port" || field == "login" || field == "password"
 }
 
-// changedFields names the fields, the password left out, in which two nodes differ.
+// changedFields lists the fields that differ between two nodes, without the password.
 func changedFields(a, b *connexa.Node) []string {
 	var fields []string
 	for _, c := range connexa.NodeChanges(a, b) {
@@ -107,7 +107,7 @@ func changedFields(a, b *connexa.Node) []string {
 	return fields
 }
 
-// fieldNames is the list of fields as a sentence in the reader's language.
+// fieldNames returns the names of fields as a Text.
 func fieldNames(fields []string) connexa.Text {
 	t := connexa.T("node." + fields[0])
 	for _, f := range fields[1:] {
@@ -116,7 +116,7 @@ func fieldNames(fields []string) connexa.Text {
 	return t
 }
 
-// recordEdit adds a row about what a person did to a node.
+// recordEdit adds a history row about an edit of a node.
 func (d *DB) recordEdit(ctx context.Context, tx *sql.Tx, e connexa.Entry) error {
 	text, err := json.Marshal(connexa.StoredDetail{Detail: e.Detail})
 	if err != nil {

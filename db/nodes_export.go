@@ -9,12 +9,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// exportChunk is how many nodes an export holds in memory.
+// exportChunk is the number of nodes that an export holds in memory.
 const exportChunk = 500
 
-// ExportNodes yields the nodes that s means, by address, all from one snapshot
-// of the database, which is held until the loop ends. Passwords are opened only
-// when secrets is set. An error is the last thing it yields.
+// ExportNodes yields the nodes of s in the order of addresses, from one snapshot of
+// the database, which is held until the loop ends. Passwords are opened only if
+// secrets is set. It ends after an error.
 func (d *DB) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error] {
 	return func(yield func(connexa.Exported, error) bool) {
 		if err := d.exportNodes(ctx, s, secrets, func(e connexa.Exported) bool { return yield(e, nil) }); err != nil {
@@ -23,14 +23,14 @@ func (d *DB) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool)
 	}
 }
 
-// exportNodes calls yield until it says false, and then returns nil.
+// exportNodes calls yield until it returns false, and then returns nil.
 func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool, yield func(connexa.Exported) bool) error {
 	tx, err := d.read.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	// The ids first: sorting whole rows would take the memory of all of them.
+	// The ids first: sorting whole rows would need memory for all of them.
 	from, order := "nodes", orderKeys(connexa.Sort{Key: connexa.SortAddress})
 	if s.All {
 		from = sourceTable(s.Filter)

@@ -9,12 +9,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// maxFacet is how many values a facet has; who looks for others finds them with the text.
+// maxFacet is the maximum number of values of a facet. Other values can be found with
+// the text filter.
 const maxFacet = 300
 
-// Facets returns the values that the filters offer. Once something was written
-// new ones are made, and a page does not wait for those of a large fleet: it
-// gets the old ones, marked so. Whoever gets them must not change them.
+// Facets returns the values that the filters offer. They are recomputed after a
+// change. For a large fleet the call does not wait and returns the old values with Old
+// set. The caller must not change them.
 func (d *DB) Facets(ctx context.Context) (connexa.Facets, error) {
 	f, old, err := d.nodeCache.facets.getValue(ctx, d, 0, d.computeFacets)
 	f.Old = old
@@ -61,7 +62,7 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 	return f, err
 }
 
-// countProbes counts the nodes by what probes found out, in one pass.
+// countProbes counts the nodes by the results of probes, in one pass.
 func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 	rows, err := q.QueryContext(ctx, `
 		SELECT status, silences + tunnel_failures + refusals > 0, checked_at IS NOT NULL, basis_reached, basis_cause, count(*)
@@ -98,8 +99,8 @@ func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 	return rows.Err()
 }
 
-// countBy counts the nodes of each value of a column that is in an index, those
-// without a value left out.
+// countBy counts the nodes of each value of a column in an index, without empty
+// values.
 func countBy(ctx context.Context, q querier, index, column string) (map[string]int, error) {
 	rows, err := q.QueryContext(ctx, `SELECT `+column+`, count(*) FROM nodes INDEXED BY `+index+` WHERE `+column+` <> '' GROUP BY 1`)
 	if err != nil {
@@ -118,7 +119,7 @@ func countBy(ctx context.Context, q querier, index, column string) (map[string]i
 	return values, rows.Err()
 }
 
-// eachTag makes counts of tags out of counts of sets of tags.
+// eachTag converts counts of sets of tags to counts of tags.
 func eachTag(sets map[string]int) map[string]int {
 	tags := make(map[string]int)
 	for set, n := range sets {

@@ -8,10 +8,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// filterSQL turns f into the condition of a WHERE clause over nodes and its
-// arguments. It is the only place that does: what is listed, counted, tested,
-// exported and deleted for a filter is the same set. See sourceTable for the
-// columns that the index nodes_list lacks.
+// filterSQL turns f into the condition of a WHERE clause over nodes and its arguments.
+// No other code does, so that lists, counts, tests, exports and deletions of a filter
+// use the same set. See sourceTable for the columns that the index nodes_list lacks.
 func filterSQL(f connexa.Filter) (string, []any) {
 	var c conditions
 	if len(f.Statuses) > 0 {
@@ -30,7 +29,7 @@ func filterSQL(f connexa.Filter) (string, []any) {
 		for i, s := range f.Reached {
 			heights[i] = s.Index()
 		}
-		// A node that was never probed stopped nowhere.
+		// A node that was never probed has no last step.
 		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", jsonIDs(heights))
 	}
 	if len(f.Tags) > 0 {
@@ -49,7 +48,7 @@ func filterSQL(f connexa.Filter) (string, []any) {
 	switch {
 	case f.Text == "":
 	case strings.Contains(f.Text, "\n"):
-		c.add("FALSE") // it would match where two fields meet
+		c.add("FALSE") // it would match the boundary of two fields
 	default:
 		c.add(`search LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(strings.ToLower(f.Text))+"%")
 	}
@@ -58,7 +57,7 @@ func filterSQL(f connexa.Filter) (string, []any) {
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// whereSelected is where for a selection.
+// whereSelected is filterSQL for a selection.
 func whereSelected(s connexa.Selection) (string, []any) {
 	if s.All {
 		return filterSQL(s.Filter)
@@ -66,8 +65,9 @@ func whereSelected(s connexa.Selection) (string, []any) {
 	return "id IN (SELECT value FROM json_each(?))", []any{jsonIDs(s.IDs)}
 }
 
-// sourceTable is what to scan for f: the index nodes_list, or the table where the
-// index lacks a column, as one pass over the table is faster than looking up each row.
+// sourceTable returns what to scan for f: the index nodes_list, or the table if the
+// index lacks a column, because one pass over the table is faster than looking up each
+// row.
 func sourceTable(f connexa.Filter) string {
 	if isCovered(f) {
 		return "nodes INDEXED BY nodes_list"
@@ -82,7 +82,7 @@ func isCovered(f connexa.Filter) bool {
 	})
 }
 
-// conditions are parts of a WHERE clause that must all hold.
+// conditions are the parts of a WHERE clause, joined with AND.
 type conditions struct {
 	parts []string
 	args  []any
@@ -93,7 +93,7 @@ func (c *conditions) add(part string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// addIn is true for any of values; one value is compared without a list.
+// addIn requires any of values; a single value is compared without a list.
 func (c *conditions) addIn(column string, values []string) {
 	if len(values) == 1 {
 		c.add(column+" = ?", values[0])
@@ -109,7 +109,7 @@ func (c *conditions) joinSQL() (string, []any) {
 	return strings.Join(c.parts, " AND "), c.args
 }
 
-// jsonIDs hands a slice of any length to SQL as one argument, for json_each.
+// jsonIDs encodes a slice as one SQL argument, for json_each.
 func jsonIDs[T int | int64 | string](values []T) string {
 	if len(values) == 0 {
 		return "[]"

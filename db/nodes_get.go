@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// nodeRow are the columns that scanNode reads.
+// nodeRow is the list of columns that scanNode reads.
 var nodeRow = `id, address, port, login, ` + strings.Join(columnNames(), ", ") + `, tags, encryption, allow_pap, revision,
 	status, silences, tunnel_failures, refusals, basis_kind, basis_reached, basis_cause, basis_at, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
 	vendor, peer_host, firmware, plain, created_at, changed_at, EXISTS (SELECT 1 FROM flaps WHERE node_id = nodes.id AND until > 0)`
@@ -30,7 +30,7 @@ func (d *DB) Node(ctx context.Context, id int64) (connexa.Node, error) {
 	return n, nil
 }
 
-// NodesByID returns the nodes of ids in that order; those that are gone are left out.
+// NodesByID returns the nodes of ids in that order, without deleted ones.
 func (d *DB) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
 	return nodesByID(ctx, d.read, ids)
 }
@@ -59,7 +59,7 @@ func nodesByID(ctx context.Context, q querier, ids []int64) ([]connexa.Node, err
 	for _, id := range ids {
 		if n, ok := found[id]; ok {
 			nodes = append(nodes, n)
-			delete(found, id) // an id named twice is one row
+			delete(found, id) // a repeated id is one row
 		}
 	}
 	return nodes, nil
@@ -74,7 +74,7 @@ func (d *DB) NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 	return d.ring.openPassword(sealed)
 }
 
-// scanNode reads the columns of nodeRow, and after them what more is asked for.
+// scanNode reads the columns of nodeRow, then those of more.
 func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 	var (
 		n                                  connexa.Node

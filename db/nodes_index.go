@@ -15,48 +15,47 @@ import (
 )
 
 const (
-	minIndexedIDs = 5000                  // how far the ids of a fleet reach from which on its lists use the sheet
-	indexCatchUp  = 1000                  // most changed nodes that are read while somebody waits for a list
-	indexWait     = 30 * time.Millisecond // a list waits for what is being read again, and does without the sheet after that
-	indexResetAt  = 50_000                // changed nodes from which on all are read again
+	minIndexedIDs = 5000                  // range of ids from which on lists use the index
+	indexCatchUp  = 1000                  // maximum number of changed nodes that a list reads before it answers
+	indexWait     = 30 * time.Millisecond // how long a list waits for a catch-up before it does without the index
+	indexResetAt  = 50_000                // number of changed nodes from which on all are read again
 	indexChunk    = 5000                  // nodes read in one transaction
-	indexMaxAge   = 10 * time.Minute      // then it is read again, for what was written past the panel
-	indexUse      = 10 * time.Second      // after a list it is kept close to what is written
+	indexMaxAge   = 10 * time.Minute      // then it is read again, in case another program wrote to the database
+	indexUse      = 10 * time.Second      // how long after a list it follows each write
 	indexDeadline = time.Minute
 )
 
-// nodeIndex holds what the nodes of a large fleet are filtered and ordered by: finding
-// a page among 100,000 nodes in it takes a fraction of what a pass over the index
-// takes, or over the table for a text. It is filled when the database is opened,
-// or when a list is asked for of a fleet that has grown. After that SQLite tells
-// of each row of nodes that the writer touches, and what a transaction touched is
-// read again before the next list. Lists do without it while it is read and while
-// it lags far behind.
+// nodeIndex is an in-memory index of the values by which the nodes of a large fleet
+// are filtered and ordered. Finding a page among 100,000 nodes takes a fraction of a
+// pass over the SQL index, or over the table for a text. It is filled when the
+// database is opened, or at a list of a fleet that has grown. After that, SQLite
+// reports each row of nodes that the writer changes, and the changed rows are read
+// again before the next list. Lists do not use it while it is filled or far behind.
 type nodeIndex struct {
 	minIDs  int64   // minIndexedIDs
-	pending []int64 // nodes touched by the transaction that is open; who has the writer's connection has this
+	pending []int64 // nodes changed by the open transaction; guarded by the writer's connection
 
 	mu          sync.RWMutex
 	rows        []indexRow    // in the order of their ids
-	deletedRows int           // rows of nodes that are no more
+	deletedRows int           // rows of deleted nodes
 	filled      time.Time     // zero: not yet
-	catchingUp  bool          // somebody reads what has changed
-	caughtUp    chan struct{} // closed when behind ends
-	refilling   bool          // what is read is the whole fleet, which takes a while
+	catchingUp  bool          // a goroutine reads the changed nodes
+	caughtUp    chan struct{} // closed when catchingUp ends
+	refilling   bool          // the whole fleet is being read, which is slow
 
 	changedMu  sync.Mutex
-	committing []int64            // pending while its transaction is about to be committed
-	changed    map[int64]struct{} // committed, and not yet read again
-	stale      bool               // changed was dropped: all are to be read again
+	committing []int64            // pending, while its transaction is being committed
+	changed    map[int64]struct{} // committed and not yet read again
+	stale      bool               // changed was dropped: all nodes must be read again
 
-	lastUsed   atomic.Int64  // when a list last asked, in Unix nanoseconds
-	filling    chan struct{} // has a token while somebody reads in the background
+	lastUsed   atomic.Int64  // time of the last list, in Unix nanoseconds
+	filling    chan struct{} // holds a token while a goroutine reads in the background
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	ctx        context.Context
 }
 
-// indexRow is a node as far as lists filter and order it.
+// indexRow has the values of a node by which lists filter and order.
 type indexRow struct {
 	id                                 int64
 	address                            string // its key
@@ -65,13 +64,13 @@ type indexRow struct {
 	tags, cause, search                string
 	port, created                      int64
 	status                             int64 // index in connexa.Statuses
-	reached                            int64 // height, or missing
+	reached                            int64 // index of the step, or missing
 	latency, permille, down, checkedAt int64 // missing where there is none
 	suspect                            bool
 	deleted                            bool // the node was deleted
 }
 
-// missing stands for NULL in a indexRow.
+// missing is NULL in an indexRow.
 const missing = -1
 
 func (s *nodeIndex) setUp() {
@@ -79,22 +78,22 @@ func (s *nodeIndex) setUp() {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 }
 
-// close waits for a filling that is under way.
+// close stops the background reads and waits for them.
 func (s *nodeIndex) close() {
 	s.stop()
 	s.background.Wait()
 }
 
 // onRowChange is called by the writer's connection for each row that it inserts,
-// updates or deletes. What is written to nodes without DB.tx or DB.fast is lost here.
+// updates or deletes. It misses writes to nodes outside DB.inTx and DB.inStmtTx.
 func (s *nodeIndex) onRowChange(table string, id int64) {
 	if table == "nodes" {
 		s.pending = append(s.pending, id)
 	}
 }
 
-// onBegin is called at the start of a transaction, with the writer's connection in
-// hand: what a transaction touched that was rolled back is as it was.
+// onBegin is called at the start of a transaction, with the writer's connection. It
+// drops the changes of a transaction that was rolled back.
 func (s *nodeIndex) onBegin() {
 	if len(s.pending) == 0 {
 		return
@@ -105,8 +104,8 @@ func (s *nodeIndex) onBegin() {
 	s.pending = s.pending[:0]
 }
 
-// beforeCommit is called before the commit: from then on readers may see what the
-// transaction has written.
+// beforeCommit is called before the commit. From then on, readers may see the changes
+// of the transaction.
 func (s *nodeIndex) beforeCommit() {
 	if len(s.pending) > 0 {
 		s.changedMu.Lock()
@@ -115,7 +114,8 @@ func (s *nodeIndex) beforeCommit() {
 	}
 }
 
-// afterCommit is called before the writer's connection is given back. Earlier, a reader could read again what is not there yet.
+// afterCommit is called after the commit, before the writer's connection is released.
+// Any earlier, a reader could read the old values again.
 func (s *nodeIndex) afterCommit() {
 	if len(s.pending) > 0 {
 		s.markChanged(s.pending)
@@ -123,7 +123,7 @@ func (s *nodeIndex) afterCommit() {
 	s.onBegin()
 }
 
-// markChanged remembers that nodes are to be read again.
+// markChanged records that nodes must be read again.
 func (s *nodeIndex) markChanged(ids []int64) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
@@ -139,8 +139,8 @@ func (s *nodeIndex) markChanged(ids []int64) {
 	}
 }
 
-// takeChanged hands out at most so many of the changed nodes, of which the caller sees
-// to it that they are read again.
+// takeChanged removes and returns up to most of the changed nodes. The caller reads
+// them again.
 func (s *nodeIndex) takeChanged(most int) (ids []int64) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
@@ -154,14 +154,14 @@ func (s *nodeIndex) takeChanged(most int) (ids []int64) {
 	return ids
 }
 
-// countChanged is how many changed nodes were not yet read again.
+// countChanged returns the number of changed nodes that were not yet read again.
 func (s *nodeIndex) countChanged() (n int, forgotten bool) {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
 	return len(s.changed), s.stale
 }
 
-// isChanged says whether any of ids may have changed since it was read.
+// isChanged reports whether any of ids may have changed since it was read.
 func (s *nodeIndex) isChanged(ids []int64) bool {
 	s.changedMu.Lock()
 	defer s.changedMu.Unlock()
@@ -171,12 +171,12 @@ func (s *nodeIndex) isChanged(ids []int64) bool {
 	}) || slices.ContainsFunc(s.committing, func(id int64) bool { return slices.Contains(ids, id) })
 }
 
-// useIndex makes the sheet show what is committed. It returns false when a list
-// must do without it.
+// useIndex brings the index up to date. It returns false if the list must do without
+// it.
 func (d *DB) useIndex(ctx context.Context) (bool, error) {
 	s := &d.nodeCache.index
 	s.lastUsed.Store(time.Now().UnixNano())
-	for range 3 { // somebody may begin to read what has changed at any time
+	for range 3 { // another goroutine may start a catch-up at any time
 		if !s.awaitCaughtUp(ctx) {
 			return false, ctx.Err()
 		}
@@ -198,8 +198,8 @@ func (d *DB) useIndex(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// catchUpNow reads what has changed while lists wait, as the sheet does not show
-// what was taken. It returns false when somebody else does.
+// catchUpNow reads the changed nodes while lists wait, because the index lacks the
+// taken ones. It returns false if another goroutine does so.
 func (d *DB) catchUpNow(ctx context.Context) (bool, error) {
 	s := &d.nodeCache.index
 	s.mu.Lock()
@@ -213,8 +213,8 @@ func (d *DB) catchUpNow(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// awaitCaughtUp waits while somebody reads what has changed, unless that takes
-// longer than to do without the sheet.
+// awaitCaughtUp waits for a catch-up for at most indexWait. It reports whether no
+// catch-up is running.
 func (s *nodeIndex) awaitCaughtUp(ctx context.Context) bool {
 	var late <-chan time.Time
 	for {
@@ -237,7 +237,7 @@ func (s *nodeIndex) awaitCaughtUp(ctx context.Context) bool {
 	}
 }
 
-// startIndex has the sheet read, if the fleet is worth it.
+// startIndex starts to fill the index if the fleet is large enough.
 func (d *DB) startIndex(ctx context.Context) error {
 	var reach int64
 	err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT max(id) FROM nodes), 0) - coalesce((SELECT min(id) FROM nodes), 0)`).Scan(&reach)
@@ -250,7 +250,7 @@ func (d *DB) startIndex(ctx context.Context) error {
 	return nil
 }
 
-// readChanged reads the nodes of ids again and hands them to replace.
+// readChanged reads the nodes of ids again and passes them to replace.
 func (d *DB) readChanged(ctx context.Context, ids []int64, replace func(ids []int64, rows []indexRow)) error {
 	if len(ids) == 0 {
 		return nil
@@ -264,8 +264,8 @@ func (d *DB) readChanged(ctx context.Context, ids []int64, replace func(ids []in
 	return nil
 }
 
-// afterCommit notes what a transaction changed, after its commit and with the
-// writer's connection in hand. While lists are looked at, the sheet is kept close.
+// afterCommit records the changes of a committed transaction, with the writer's
+// connection. While lists are in use, it starts a catch-up.
 func (d *DB) afterCommit() {
 	s := &d.nodeCache.index
 	s.afterCommit()
@@ -274,8 +274,8 @@ func (d *DB) afterCommit() {
 	}
 }
 
-// readIndex reads what changed, or all that there is, in the background, unless
-// somebody does already.
+// readIndex reads the changed nodes, or all of them, in the background, unless a
+// goroutine already does.
 func (d *DB) readIndex() {
 	s := &d.nodeCache.index
 	select {
@@ -293,7 +293,7 @@ func (d *DB) readIndex() {
 	})
 }
 
-// catchUp reads until the sheet lags hardly behind.
+// catchUp reads changed nodes until few are left.
 func (d *DB) catchUp(ctx context.Context) error {
 	s := &d.nodeCache.index
 	s.mu.Lock()
@@ -335,8 +335,8 @@ func (d *DB) catchUp(ctx context.Context) error {
 	}
 }
 
-// refillIndex reads all nodes. What is written meanwhile is noted as changed, so
-// it does not matter that the parts are read one after the other.
+// refillIndex reads all nodes, in parts. Nodes that are written meanwhile are recorded
+// as changed, so the parts need not be from one snapshot.
 func (d *DB) refillIndex(ctx context.Context) (err error) {
 	s := &d.nodeCache.index
 	s.changedMu.Lock()
@@ -368,8 +368,8 @@ func (d *DB) refillIndex(ctx context.Context) (err error) {
 	return nil
 }
 
-// replaceRows puts rows in the place of those with ids; a node that is not among
-// rows is no more. mu is held.
+// replaceRows replaces the rows of ids with rows; a node without a row was deleted. mu
+// is held.
 func (s *nodeIndex) replaceRows(ids []int64, rows []indexRow) {
 	place := func(id int64) (int, bool) {
 		return slices.BinarySearchFunc(s.rows, id, func(r indexRow, id int64) int { return cmp.Compare(r.id, id) })
@@ -395,7 +395,7 @@ func (s *nodeIndex) replaceRows(ids []int64, rows []indexRow) {
 	}
 }
 
-// readIndexRows reads the nodes of a condition.
+// readIndexRows reads the rows of the nodes that match a condition.
 func (d *DB) readIndexRows(ctx context.Context, cond string, args ...any) ([]indexRow, error) {
 	filters := connexa.FilterColumns()
 	names := make([]string, len(filters))
@@ -434,7 +434,7 @@ func (d *DB) readIndexRows(ctx context.Context, cond string, args ...any) ([]ind
 	return out, rows.Err()
 }
 
-// interner gives equal texts one string.
+// interner returns one string for equal texts.
 type interner map[string]string
 
 func (w interner) intern(b []byte) string {
@@ -446,7 +446,7 @@ func (w interner) intern(b []byte) string {
 	return s
 }
 
-// listInterner gives equal lists of texts one list.
+// listInterner returns one list for equal lists of texts.
 type listInterner map[string][]string
 
 func (l listInterner) intern(values []sql.RawBytes) []string {
@@ -463,14 +463,14 @@ func (l listInterner) intern(values []sql.RawBytes) []string {
 	return list
 }
 
-// indexedPage finds the rows of a page as pageRows does, by the sheet. It returns
-// false when a list must do without it.
+// indexedPage is pageRows with the index. It returns false if the list must do without
+// it.
 func (d *DB) indexedPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, bool, error) {
-	// The index has the order by address, and stops when the page is full.
+	// The SQL index has this order and stops when the page is full.
 	if q.Sort.Key == connexa.SortAddress && isCovered(q.Filter) {
 		return nil, false, nil
 	}
-	for range 3 { // else this page changes faster than it can be read
+	for range 3 { // otherwise the page changes faster than it can be read
 		ok, err := d.useIndex(ctx)
 		if err != nil || !ok {
 			return nil, false, err
@@ -487,10 +487,10 @@ func (d *DB) indexedPage(ctx context.Context, q connexa.ListQuery, at *position)
 	return nil, false, nil
 }
 
-// indexedRows returns nil when rows of the page have changed meanwhile.
+// indexedRows returns nil if rows of the page changed meanwhile.
 func (d *DB) indexedRows(ctx context.Context, match func(*indexRow) bool, q connexa.ListQuery, at *position) ([]pageRow, error) {
 	s := &d.nodeCache.index
-	s.mu.RLock() // until the rows are read: what is read again into the sheet is no longer noted as changed
+	s.mu.RLock() // held until the rows are read: rows that are read again are no longer recorded as changed
 	defer s.mu.RUnlock()
 	if s.catchingUp {
 		return nil, nil
@@ -505,7 +505,7 @@ func (d *DB) indexedRows(ctx context.Context, match func(*indexRow) bool, q conn
 		return nil, err
 	}
 	if len(nodes) < len(ids) || s.isChanged(ids) {
-		return nil, nil // a row shall stand where its values say
+		return nil, nil // a row must be where its values belong
 	}
 	rows := make([]pageRow, len(nodes))
 	for i, n := range nodes {
@@ -514,7 +514,7 @@ func (d *DB) indexedRows(ctx context.Context, match func(*indexRow) bool, q conn
 	return rows, nil
 }
 
-// indexedCount counts the nodes of a filter, by the sheet.
+// indexedCount counts the nodes of a filter with the index.
 func (d *DB) indexedCount(ctx context.Context, f connexa.Filter) (n int, ok bool, err error) {
 	if ok, err = d.useIndex(ctx); err != nil || !ok {
 		return 0, false, err

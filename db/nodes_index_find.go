@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// indexFilter is where for rows of the sheet.
+// indexFilter is filterSQL for rows of the index.
 func (d *DB) indexFilter(ctx context.Context, f connexa.Filter) (func(*indexRow) bool, error) {
 	var all []func(*indexRow) bool
 	if len(f.Statuses) > 0 {
@@ -63,9 +63,9 @@ func (d *DB) indexFilter(ctx context.Context, f connexa.Filter) (func(*indexRow)
 		}
 		all = append(all, func(r *indexRow) bool { return some[r.id] })
 	}
-	if f.Text != "" { // last, being the dearest
+	if f.Text != "" { // last, because it is the most expensive
 		text := strings.ToLower(f.Text)
-		lines := strings.Contains(text, "\n") // would match where two fields meet
+		lines := strings.Contains(text, "\n") // would match the boundary of two fields
 		all = append(all, func(r *indexRow) bool { return !lines && strings.Contains(r.search, text) })
 	}
 	if len(all) == 1 {
@@ -81,8 +81,8 @@ func (d *DB) indexFilter(ctx context.Context, f connexa.Filter) (func(*indexRow)
 	}, nil
 }
 
-// findRows returns at most so many of the rows that match, those nearest to at in the
-// order in which they lie from there. mu is held.
+// findRows returns at most that many matching rows: those nearest to at, in the order
+// from there. mu is held.
 func (s *nodeIndex) findRows(match func(*indexRow) bool, order connexa.Sort, at *position, most int) []indexRow {
 	down := order.Desc
 	var beyond *indexRow
@@ -99,9 +99,9 @@ func (s *nodeIndex) findRows(match func(*indexRow) bool, order connexa.Sort, at 
 	}
 	var (
 		best = make([]*indexRow, 0, 4*most)
-		last *indexRow // of the best, once there are enough
+		last *indexRow // last of best, once there are enough
 	)
-	// In the direction of the order, as rows with equal keys then come in theirs.
+	// In the direction of the order, so that rows with equal keys keep it.
 	for i := range s.rows {
 		r := &s.rows[i]
 		if down {
@@ -124,7 +124,7 @@ func (s *nodeIndex) findRows(match func(*indexRow) bool, order connexa.Sort, at 
 	return found
 }
 
-// compareRows compares rows by what orderKeys names, upwards.
+// compareRows compares rows by the orderKeys, ascending.
 func compareRows(s connexa.Sort) func(a, b *indexRow) int {
 	if number := numberField(s); number != nil {
 		return func(a, b *indexRow) int {
@@ -159,7 +159,7 @@ func comparePositions(a, b *indexRow, desc bool) int {
 	return cmp.Compare(a.id, b.id)
 }
 
-// noCountry is the key of "no country" in the upward order: it is last in either.
+// noCountry is the key of "no country" in ascending order, where it is last.
 const noCountry = "~"
 
 func countryKey(r *indexRow, desc bool) string {
@@ -169,7 +169,7 @@ func countryKey(r *indexRow, desc bool) string {
 	return r.country
 }
 
-// numberField is the first of the orderKeys where that is a number, else nil.
+// numberField returns the first of the orderKeys if it is a number, otherwise nil.
 func numberField(s connexa.Sort) func(*indexRow) int64 {
 	field := numericField(s.Key)
 	if field == nil {
@@ -208,7 +208,7 @@ func numericField(k connexa.SortKey) func(*indexRow) *int64 {
 	return nil
 }
 
-// sortKeys are the row's orderKeys.
+// sortKeys returns the row's orderKeys.
 func (r *indexRow) sortKeys(s connexa.Sort) []any {
 	if number := numberField(s); number != nil {
 		return []any{number(r), r.id}
@@ -223,7 +223,7 @@ func (r *indexRow) sortKeys(s connexa.Sort) []any {
 	}
 }
 
-// rowOfKeys is the inverse of keys, as far as order goes.
+// rowOfKeys is the inverse of sortKeys for the values that decide the order.
 func rowOfKeys(s connexa.Sort, keys []any) *indexRow {
 	var r indexRow
 	number := func(into *int64, key any) { *into, _ = key.(int64) }

@@ -39,21 +39,23 @@ func (k *keyring) nodeValues(n *connexa.Node, password connexa.Secret) []any {
 	return append(values, joinTags(n.Tags), string(n.Encryption), n.AllowPAP, searchText(n))
 }
 
-// insertNodesSQL inserts n nodes. Its arguments are nodeValues, the import, and when
-// the node was added and changed. It skips nodes whose address, port and login are taken.
+// insertNodesSQL returns a statement that inserts n nodes. Its arguments are
+// nodeValues, the import, and when the node was added and changed. It skips nodes
+// whose address, port and login are taken.
 func insertNodesSQL(n int) string {
 	columns := append(slices.Clip(nodeColumns), "import_id", "created_at", "changed_at")
 	rows := slices.Repeat([]string{placeholders(len(columns))}, n)
 	return `INSERT INTO nodes (` + strings.Join(columns, ", ") + `) VALUES ` + strings.Join(rows, ",") + ` ON CONFLICT (address, port, login) DO NOTHING`
 }
 
-// updateNodeSQL changes one node. Its arguments are nodeValues, those of more, and the id.
+// updateNodeSQL returns a statement that changes one node. Its arguments are
+// nodeValues, those of more, and the id.
 func updateNodeSQL(more ...string) string {
 	columns := append(slices.Clip(nodeColumns), more...)
 	return `UPDATE nodes SET (` + strings.Join(columns, ", ") + `) = ` + placeholders(len(columns)) + ` WHERE id = ?`
 }
 
-// placeholders is a row of n arguments.
+// placeholders returns a row of n placeholders.
 func placeholders(n int) string { return "(" + strings.TrimSuffix(strings.Repeat("?,", n), ",") + ")" }
 
 func (k *keyring) sealPassword(p connexa.Secret) []byte {
@@ -65,12 +67,12 @@ func (k *keyring) openPassword(sealed []byte) (connexa.Secret, error) {
 	return connexa.Secret(plain), err
 }
 
-// passwordMAC is equal for equal passwords.
+// passwordMAC returns a keyed digest of p, equal for equal passwords.
 func (k *keyring) passwordMAC(p connexa.Secret) []byte {
 	return k.keyedDigest(passwordPurpose, p.Reveal())
 }
 
-// nodeInserter adds nodes inside one transaction with one prepared statement.
+// nodeInserter adds nodes in one transaction with one prepared statement.
 type nodeInserter struct {
 	stmt     *sql.Stmt
 	ring     *keyring
@@ -78,8 +80,8 @@ type nodeInserter struct {
 	importID sql.NullInt64
 }
 
-// insertNodes prepares to add nodes inside tx; importID is zero when they do not
-// come from an import. The caller closes the inserter.
+// insertNodes returns an inserter for tx; importID is zero if the nodes do not come
+// from an import. The caller closes the inserter.
 func (d *DB) insertNodes(ctx context.Context, tx *sql.Tx, now time.Time, importID int64) (*nodeInserter, error) {
 	stmt, err := tx.PrepareContext(ctx, insertNodesSQL(1))
 	if err != nil {
@@ -88,8 +90,8 @@ func (d *DB) insertNodes(ctx context.Context, tx *sql.Tx, now time.Time, importI
 	return &nodeInserter{stmt, d.ring, toMillis(now), sql.NullInt64{Int64: importID, Valid: importID != 0}}, nil
 }
 
-// insertNode inserts n as a node that was never tested and returns its id; zero when
-// the address, port and login are taken, and then nothing is written.
+// insertNode inserts n as an untested node and returns its id. It returns zero and
+// writes nothing if the address, port and login are taken.
 func (i *nodeInserter) insertNode(ctx context.Context, n *connexa.Node, password connexa.Secret) (int64, error) {
 	values := append(i.ring.nodeValues(n, password), i.importID, i.now, i.now)
 	res, err := i.stmt.ExecContext(ctx, values...)
@@ -105,8 +107,8 @@ func (i *nodeInserter) insertNode(ctx context.Context, n *connexa.Node, password
 
 func (i *nodeInserter) close() error { return i.stmt.Close() }
 
-// addressKey orders addresses: IPv4 by number and before the host names, which
-// cannot begin with '!'. Two addresses never share a key.
+// addressKey returns a sort key: IPv4 addresses by number, before the host names,
+// which cannot begin with '!'. Two addresses never share a key.
 func addressKey(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || !a.Is4() {
@@ -133,9 +135,9 @@ func splitTags(s string) []string {
 	return strings.Split(s, ",")
 }
 
-// searchText is what the text filter looks through. Lower case is Go's, because
-// SQLite knows that of ASCII only. No field holds a line break, so a match never
-// spans two.
+// searchText returns the text that the text filter searches. It is lowered by Go,
+// because SQLite lowers only ASCII. No field has a line break, so a match never spans
+// two fields.
 func searchText(n *connexa.Node) string {
 	parts := make([]string, 0, 2+len(connexa.Columns())+len(n.Tags))
 	parts = append(parts, n.Address, n.Login)
