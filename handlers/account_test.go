@@ -56,8 +56,8 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "1 session has ended.")
 }
 
-// TestAnEndedSessionStaysEnded ends a session while a request of it is under
-// way that will change it.
+// TestAnEndedSessionStaysEnded ends a session during a request that changes the
+// session.
 func TestAnEndedSessionStaysEnded(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -205,7 +205,7 @@ func TestPreferences(t *testing.T) {
 	b.post("/preferences", "lang", "", "next", "/login").leadsTo(t, "/login")
 	b.get("/login").contains(t, `<html lang="ru"`)
 
-	// A cookie that somebody made is none.
+	// A forged cookie counts as none.
 	for _, c := range b.client.Jar.Cookies(mustParse(t, p.URL)) {
 		if c.Name == "preferences" {
 			c.Value = c.Value[:len(c.Value)-8] + "AAAAAAAA"

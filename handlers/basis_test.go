@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A ping that passes says nothing about why a login or a tunnel failed: reason,
-// step and time beside the status stay those of the probe that made it.
+// A passed ping says nothing about why a login or a tunnel failed: reason, step and
+// time beside the status stay those of the probe that set it.
 func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 	for _, c := range []struct {
 		fact         connexa.Fact
@@ -56,8 +56,8 @@ func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 	}
 }
 
-// The first failure of a validated node stands apart from its status, and a login
-// after a speed test does not take its figures for its own.
+// The first failure of a validated node is shown apart from its status, and a login
+// after a speed test does not show the figures of that test.
 func TestALaterFailureStandsApart(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -74,8 +74,7 @@ func TestALaterFailureStandsApart(t *testing.T) {
 	b.get("/nodes/1").contains(t, "Last test: login test").lacks(t, "Status from")
 }
 
-// Where the row of the probe that a status rests on is gone, the node still knows
-// its reason.
+// A node keeps the reason of its status after the row of the probe was pruned.
 func TestTheReasonOutlivesItsProbe(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()

@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/notify"
 )
 
-// startTelling starts a panel with a notifier that sends for real.
+// startTelling starts a panel with a notifier that really sends.
 func startTelling(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p := startPanel(t, behindProxy)
@@ -65,14 +65,14 @@ func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	b.get("/audit").contains(t, "place for notifications changed: Night shift")
-	// And with one takes it.
+	// An edit with an address replaces it.
 	b.post("/channels/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline", "token", "7:other-token", "chat", "@ops").leadsTo(t, "/channels")
 	if c, err := p.db.Channel(t.Context(), 1); err != nil || !strings.HasPrefix(c.Address.Reveal(), "telegram://7:other-token@telegram?chats=%40ops") {
 		t.Errorf("%s, %v", c.Address.Reveal(), err)
 	}
 	b.get("/audit").contains(t, "place for notifications has a new address: Night shift")
 
-	// It goes after a question.
+	// Removing needs a confirmation.
 	b.post("/channels/1/remove").hasStatus(t, http.StatusOK).contains(t, "Remove Night shift?")
 	b.asHTMX("button").post("/channels/1/remove").hasStatus(t, http.StatusOK).contains(t, "<dialog")
 	b.header = nil
@@ -137,7 +137,7 @@ func TestATestSaysWhetherItWentOut(t *testing.T) {
 	}
 }
 
-// told is a notifier that remembers.
+// told is a notifier that records notices.
 type told struct {
 	*notify.Notifier
 	notices []connexa.Notice

@@ -12,14 +12,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// startClients starts a panel with services and access users.
+// startClients starts a panel with services and clients.
 func startClients(t *testing.T, addresses ...string) (*panel, *browser, *access.Directory) {
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
 	return p, b, p.parts.usage
 }
 
-// loadDirectory makes the view what the store is.
+// loadDirectory loads the clients from the store.
 func loadDirectory(t *testing.T, d *access.Directory) {
 	t.Helper()
 	if err := d.Load(t.Context()); err != nil {
@@ -48,8 +48,7 @@ func TestClientForm(t *testing.T) {
 	b.get("/clients").hasStatus(t, http.StatusOK).contains(t, "No access users yet")
 	b.get("/clients/new?node=2").hasStatus(t, http.StatusOK).contains(t, `value="nodes" checked`).contains(t, `name="node" value="2" checked`)
 
-	// What is wrong comes back at its field, with what was typed but for the
-	// password.
+	// An error is shown at its field, with the typed values except the password.
 	bad := b.asHTMX("form#client-form").post("/clients", "name", "ann b", "password", "Blue-Kite-7", "scope", "tags", "sources", "192.0.2.0/24 x", "quota", "-1", "unit", "GB", "expires", "soon").
 		hasStatus(t, http.StatusUnprocessableEntity)
 	for _, field := range []string{"name", "tags", "sources", "quota", "expires"} {
@@ -143,8 +142,8 @@ func TestAnEditOfAClientIsRecorded(t *testing.T) {
 		lacks(t, "Blue-Kite-7")
 }
 
-// TestClientLines holds that the lines are of the services that a user may use, for
-// the address that clients are told, and stand behind the password prompt.
+// TestClientLines checks that the credentials page lists the services that a client may
+// use, with the address for clients, after a recent authentication.
 func TestClientLines(t *testing.T) {
 	p, b, d := startClients(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1")
@@ -217,8 +216,6 @@ func TestClientFeed(t *testing.T) {
 	}
 }
 
-// TestServicesAreFiltered holds that the page, its stream and the export mean the
-// same services, and that a list whose order is not that of the ids stays.
 // startRacks starts a panel with three services whose nodes have comments and tags.
 func startRacks(t *testing.T) (*panel, *browser) {
 	t.Helper()
@@ -234,6 +231,7 @@ func startRacks(t *testing.T) (*panel, *browser) {
 	return p, b
 }
 
+// TestServicesAreFiltered checks that the page and the export list the same services.
 func TestServicesAreFiltered(t *testing.T) {
 	_, b := startRacks(t)
 	b.confirmPassword()
@@ -268,6 +266,8 @@ func TestServicesAreFiltered(t *testing.T) {
 	part.lacks(t, "<html").contains(t, "q=rack")
 }
 
+// TestServicesStreamStartsWithTheDrawnList checks that an unchanged list is not requested
+// again, although its order is not that of the ids.
 func TestServicesStreamStartsWithTheDrawnList(t *testing.T) {
 	p, _ := startRacks(t)
 	l := serviceList{connexa.ServiceFilter{Tags: []string{"eu"}}, 1}

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// destructive matches the addresses of acts that cannot be taken back.
+// destructive matches the paths of acts that cannot be undone.
 var destructive = regexp.MustCompile(`/(delete|remove|revoke|reset|password)$`)
 
 // submission is what a browser posts for one button of a page.
@@ -21,8 +21,8 @@ type submission struct {
 	form url.Values
 }
 
-// formsOf lists what the buttons of a page post, without script (the action
-// of the form) and by htmx.
+// formsOf lists what the buttons of a page post, without script (to the action of the
+// form) and by htmx.
 func formsOf(t *testing.T, page string) []submission {
 	t.Helper()
 	doc, err := html.Parse(strings.NewReader(page))
@@ -75,8 +75,8 @@ func formsOf(t *testing.T, page string) []submission {
 	return list
 }
 
-// Every button that destroys something asks first, whatever its form carries for
-// the other buttons beside it.
+// Every destructive button asks for confirmation, even if its form carries the fields
+// of other buttons.
 func TestDestructiveButtonsAskFirst(t *testing.T) {
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2")
 	p.useNotifier()
@@ -126,7 +126,7 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 	}
 }
 
-// One node is switched without a question, and by no answer that its form carries.
+// One node is switched without a question, regardless of the fields of its form.
 func TestOneServiceIsSwitchedAtOnce(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
 	for _, s := range formsOf(t, b.get("/nodes").body) {

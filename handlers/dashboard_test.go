@@ -56,11 +56,11 @@ func TestDashboardRunsAndUplink(t *testing.T) {
 	if err := p.db.SetUplink(t.Context(), connexa.Uplink{At: time.Now(), Found: connexa.Measurement{Down: 412_000_000, Up: 187_000_000}}); err != nil {
 		t.Fatal(err)
 	}
-	// The picture of the fleet may be some seconds old; runs and uplink are read.
+	// The state of the fleet may be some seconds old; runs and uplink are read now.
 	b.get("/").hasStatus(t, http.StatusOK).contains(t, `href="/runs/1"`).contains(t, "412.0").contains(t, "of this machine")
 }
 
-// TestDashboardHearsOfRuns holds that an open dashboard is drawn again when a run
+// TestDashboardHearsOfRuns checks that an open dashboard is drawn again when a run
 // makes progress.
 func TestDashboardHearsOfRuns(t *testing.T) {
 	p := startPanel(t)

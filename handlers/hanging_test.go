@@ -16,14 +16,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/conns"
 )
 
-// patience is how long these tests wait for what should happen. None of them says how
-// soon it does.
+// patience is how long these tests wait for an expected event. None of them checks how
+// soon it comes.
 const patience = 20 * time.Second
 
-// roomy are bounds that no test meets.
+// roomy are bounds that no test reaches.
 var roomy = conns.Bounds{Total: 1000, PerAddress: 1000}
 
-// startServer puts the server of the panel with those times and bounds in front of p.
+// startServer serves p with those times and bounds.
 func (p *panel) startServer(times conns.Times, bounds conns.Bounds, tls bool) *httptest.Server {
 	p.t.Helper()
 	p.h.times = times
@@ -41,8 +41,8 @@ func (p *panel) startServer(times conns.Times, bounds conns.Bounds, tls bool) *h
 	return s
 }
 
-// talkTo sends text, where HOST is the server, and returns all that comes back until
-// the server closes the connection.
+// talkTo sends text, in which HOST is replaced by the server, and returns everything
+// that the server sends until it closes the connection.
 func talkTo(t *testing.T, s *httptest.Server, text string) string {
 	t.Helper()
 	c := dialServer(t, s)
@@ -81,8 +81,8 @@ const (
 	partChunk  = "Content-Type: application/x-www-form-urlencoded\nTransfer-Encoding: chunked\n\n5\nab"
 )
 
-// TestRequestsThatHangAreClosed sends requests that stop in the middle, and waits for the
-// deadline of the server.
+// TestRequestsThatHangAreClosed sends incomplete requests and waits for the deadline of
+// the server.
 func TestRequestsThatHangAreClosed(t *testing.T) {
 	p := startPanel(t)
 	short := conns.Times{Header: 200 * time.Millisecond, Request: 300 * time.Millisecond, Answer: patience, Idle: 300 * time.Millisecond, Linger: 100 * time.Millisecond}
@@ -109,8 +109,8 @@ func TestRequestsThatHangAreClosed(t *testing.T) {
 	}
 }
 
-// TestRefusalsDoNotWaitForTheBody has deadlines that never come: each answer is there,
-// and its connection closed, although the body never is.
+// TestRefusalsDoNotWaitForTheBody sets deadlines that are never reached. Each request
+// is answered and its connection closed without its body.
 func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -165,7 +165,8 @@ func TestAStrangerSendsLittle(t *testing.T) {
 	}
 }
 
-// TestABrowserMayTakeTheTime sends a form after the deadline of strangers has passed.
+// TestABrowserMayTakeTheTime sends a form of a logged-in browser after the deadline for
+// others.
 func TestABrowserMayTakeTheTime(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -173,7 +174,7 @@ func TestABrowserMayTakeTheTime(t *testing.T) {
 	c := dialServer(t, s)
 	form := "lang=en&address=192.0.2.1&port=1723&login=a&password=b"
 	sendRaw(t, c, s, fmt.Sprintf("POST /nodes HTTP/1.1\nHost: HOST\nCookie: connexa=%s\nContent-Type: application/x-www-form-urlencoded\nContent-Length: %d\n\n%s", b.cookieNamed("connexa"), len(form), form[:10]))
-	// Another connection of a stranger, opened now, is cut before the rest is sent.
+	// A connection without a login, opened now, is closed before the rest is sent.
 	talkTo(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody)
 	sendRaw(t, c, s, form[10:])
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -186,7 +187,8 @@ func TestABrowserMayTakeTheTime(t *testing.T) {
 	}
 }
 
-// TestHTTP2StreamsThatHang does the same over streams of one connection, which goes on.
+// TestHTTP2StreamsThatHang does the same with streams of one connection, which stays
+// open.
 func TestHTTP2StreamsThatHang(t *testing.T) {
 	p := startPanel(t)
 	s := p.startServer(conns.Times{Header: patience, Request: 300 * time.Millisecond, Answer: patience, Idle: patience, Linger: 50 * time.Millisecond}, roomy, true)
@@ -219,8 +221,7 @@ func TestHTTP2StreamsThatHang(t *testing.T) {
 	}
 }
 
-// TestAReaderWhoLeavesIsNoError has somebody leave, and somebody stall, in the middle
-// of a form.
+// TestAReaderWhoLeavesIsNoError closes and stalls connections in the middle of a form.
 func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -245,8 +246,8 @@ func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	}
 }
 
-// TestWhatFollowsAnUnclearBodyIsNoRequest sends two lengths for one body, and a second
-// request behind it.
+// TestWhatFollowsAnUnclearBodyIsNoRequest sends two lengths for one body, followed by a
+// second request.
 func TestWhatFollowsAnUnclearBodyIsNoRequest(t *testing.T) {
 	p := startPanel(t)
 	s := p.startServer(conns.UsualTimes, roomy, false)
@@ -264,8 +265,8 @@ func TestWhatFollowsAnUnclearBodyIsNoRequest(t *testing.T) {
 	}
 }
 
-// TestStrangersKeepNobodyOut holds every connection that there may be, and more, without
-// a whole request; the panel goes on to answer, and who is logged in stays so.
+// TestStrangersKeepNobodyOut holds more than the maximum of connections without a whole
+// request. The panel still answers, and sessions continue.
 func TestStrangersKeepNobodyOut(t *testing.T) {
 	for name, c := range map[string]struct{ hang string }{
 		"silent":     {""},

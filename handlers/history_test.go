@@ -17,7 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// probeNode writes a result of a node as a run does, at a time.
+// probeNode stores a result of a node at a time, as a run does.
 func (p *panel) probeNode(id int64, at time.Time, fact connexa.Fact, latency time.Duration) {
 	p.t.Helper()
 	ctx := p.t.Context()
@@ -49,7 +49,8 @@ func (p *panel) probeNode(id int64, at time.Time, fact connexa.Fact, latency tim
 	}
 }
 
-// chartsOf reads the figures that a page hands to its script, by the id of the chart.
+// chartsOf returns the figures that a page passes to its script, by the id of the
+// chart.
 func (a answer) chartsOf(t *testing.T) map[string]drawing {
 	t.Helper()
 	list := map[string]drawing{}
@@ -118,7 +119,7 @@ func TestChartsOfANode(t *testing.T) {
 		if d := b.get("/nodes/1?period=day").chartsOf(t)["chart-latency"]; len(d.At) != 3 || d.To-d.From != 86400 {
 			t.Errorf("a day of latency: %+v", d)
 		}
-		// The same once it is rolled up, and what is too old by itself is gone.
+		// The same after the rows were rolled up and the oldest removed.
 		if _, err := p.db.Prune(t.Context(), connexa.DefaultSettings().Retention()); err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +217,7 @@ func TestHistoryPages(t *testing.T) {
 	for at := "/nodes/1?period=day"; at != ""; {
 		a = b.get(at).hasStatus(t, http.StatusOK).contains(t, `id="period-day" href=`).contains(t, `aria-current="true"`)
 		forth = append(forth, rows(a))
-		// The stream draws the very page that is seen.
+		// The stream draws the page that is shown.
 		query := a.body[strings.Index(a.body, "/events?"):]
 		query, _, _ = strings.Cut(query, `"`)
 		if at = link(a, "next"); len(forth) == 2 && !strings.Contains(query, "before=") {

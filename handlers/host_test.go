@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// behindProxy returns a browser whose requests have that Host, wherever they go.
+// behindProxy returns a browser that sends host as the Host of all requests.
 func (p *panel) behindProxy(host string) *browser {
 	b := p.newBrowser()
 	b.client.Transport = hostly{host}
@@ -28,7 +28,7 @@ func (h hostly) RoundTrip(r *http.Request) (*http.Response, error) {
 	return transport.RoundTrip(r)
 }
 
-// TestNamesThatAreNotOurs comes under names that lead to the panel without its knowledge.
+// TestNamesThatAreNotOurs requests pages under foreign names that resolve to the panel.
 func TestNamesThatAreNotOurs(t *testing.T) {
 	p := startPanel(t, func(d *Deps) {
 		d.PublicURL = &url.URL{Scheme: "http", Host: "Panel.example.net:8443"}
@@ -78,8 +78,7 @@ func TestNamesThatAreNotOurs(t *testing.T) {
 	}
 }
 
-// TestLinksNameThePanelOnly makes links and files under addresses that the browser was
-// told by somebody else.
+// TestLinksNameThePanelOnly checks links and files in requests with a foreign Host.
 func TestLinksNameThePanelOnly(t *testing.T) {
 	for _, tt := range []struct {
 		host, forwarded, link, remote string
@@ -132,7 +131,8 @@ func TestLinksNameThePanelOnly(t *testing.T) {
 	}
 }
 
-// TestEveryPageSaysWhatIsUnsafe shows the banners of clear HTTP and of root, in both languages.
+// TestEveryPageSaysWhatIsUnsafe checks the banners of plain HTTP and of root, in both
+// languages.
 func TestEveryPageSaysWhatIsUnsafe(t *testing.T) {
 	p := startPanel(t, func(d *Deps) { d.InClear, d.AsRoot = true, true })
 	b := p.newBrowser().logIn()

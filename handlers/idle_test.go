@@ -21,8 +21,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/events"
 )
 
-// idlePages is the query of a stream of each kind of page. The test below fails
-// for a kind that is not here.
+// idlePages is the query of a stream of each kind of page. A test fails for a missing
+// kind.
 var idlePages = map[string]string{
 	"":          "",
 	"dashboard": "page=dashboard",
@@ -37,7 +37,7 @@ var idlePages = map[string]string{
 	"import":    "page=import&id=1",
 }
 
-// streamWriter is the writer of an answer that has no end.
+// streamWriter is the writer of an endless answer.
 type streamWriter struct {
 	mu     sync.Mutex
 	header http.Header
@@ -58,7 +58,7 @@ func (w *streamWriter) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// takeWritten returns what was written since the last call.
+// takeWritten returns the bytes written since the last call.
 func (w *streamWriter) takeWritten() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,9 +74,9 @@ func (quietly) Notify(connexa.Notice)                       {}
 func (quietly) Test(context.Context, connexa.Channel) error { return nil }
 func (quietly) Wake()                                       {}
 
-// idlePanel is a panel inside a bubble of time with one of everything in it. looks
-// counts how often a stream asks for the time, which is once each time it wakes;
-// past the most it calls spins.
+// idlePanel is a panel in a synctest bubble with one object of each kind. looks counts
+// how often a stream reads the clock, which it does once per wake-up; above a maximum
+// it calls spins.
 type idlePanel struct {
 	db    *db.DB
 	h     *Handlers
@@ -171,7 +171,7 @@ func (p *idlePanel) openStream(ctx context.Context, query, from string, session 
 	return w, ended
 }
 
-// fillFleet makes one of everything that has a page.
+// fillFleet creates one object of each kind that has a page.
 func (p *idlePanel) fillFleet(t *testing.T, session *http.Cookie) {
 	t.Helper()
 	for _, form := range []struct{ path, form string }{
@@ -186,23 +186,22 @@ func (p *idlePanel) fillFleet(t *testing.T, session *http.Cookie) {
 			t.Fatalf("POST %s: %d %.400s", form.path, w.Code, w.Body)
 		}
 	}
-	// Nobody works on the run or the service: an idle panel.
+	// Nothing works on the run or the service, so the panel is idle.
 	if w := p.askPage(t, http.MethodPost, "/runs/1/cancel", "", session); w.Code != http.StatusSeeOther {
 		t.Fatalf("cancel the run: %d %.400s", w.Code, w.Body)
 	}
 }
 
-// inBubble runs f in a bubble of time on one processor, as the race detector crashes
-// on several.
+// inBubble runs f in a synctest bubble on one processor, because the race detector
+// crashes on several.
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	synctest.Test(t, f)
 }
 
-// TestAnIdleStreamWakesForItsPingAlone opens a stream of every kind of page, on a panel
-// that has one of everything and on an empty one, and lets an hour pass in which
-// nothing happens.
+// TestAnIdleStreamWakesForItsPingAlone opens a stream of each kind of page, on a panel
+// with one object of each kind and on an empty one, and lets an hour pass.
 func TestAnIdleStreamWakesForItsPingAlone(t *testing.T) {
 	for _, kind := range slices.Sorted(maps.Keys(feedKinds)) {
 		query, ok := idlePages[kind]
@@ -257,8 +256,8 @@ func (p *idlePanel) staysIdle(t *testing.T, query string, session *http.Cookie) 
 	}
 }
 
-// TestAStreamOfWhatIsNotThereIsRefused has the status tell the browser: a stream that
-// begins and ends is opened again at once.
+// TestAStreamOfWhatIsNotThereIsRefused checks the status, because browsers reopen a
+// stream that begins and ends.
 func TestAStreamOfWhatIsNotThereIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
@@ -273,8 +272,8 @@ func TestAStreamOfWhatIsNotThereIsRefused(t *testing.T) {
 	})
 }
 
-// TestARunThatWaitsLeavesStreamsIdle has a run that waits for an answer of the person,
-// perhaps for days: its bar stands on every page, and does not move.
+// TestARunThatWaitsLeavesStreamsIdle has a run that waits for an answer, perhaps for
+// days. Its bar is on every page and does not change.
 func TestARunThatWaitsLeavesStreamsIdle(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
@@ -331,7 +330,6 @@ func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 	})
 }
 
-// TestStreamsAreBounded fills the places of a session, of an address and of everybody.
 // addStreams changes the number of open streams as if n more were open.
 func (p *idlePanel) addStreams(n int) {
 	p.h.streams.mu.Lock()
@@ -339,6 +337,7 @@ func (p *idlePanel) addStreams(n int) {
 	p.h.streams.open += n
 }
 
+// TestStreamsAreBounded fills the slots of a session, of an address and of all.
 func TestStreamsAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
@@ -371,7 +370,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		if status, _ := open("192.0.2.1:1", p.logIn(t)); status != 0 {
 			t.Errorf("another session of the address: %d", status)
 		}
-		// An address with many sessions; of IPv6 its whole network.
+		// One address with many sessions; for IPv6 its whole network.
 		at := func(i int) string { return "[2001:db8::" + string("123456789abcdef"[i%15]) + "]:1" }
 		for i := 0; i < streamsPerAddress; {
 			session := p.logIn(t)

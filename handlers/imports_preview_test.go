@@ -53,7 +53,7 @@ func TestImportPreview_CorrectsALine(t *testing.T) {
 	b.asHTMX("x").post(at(1), "text", "192.0.2.301;ops1;Blue").hasStatus(t, http.StatusOK).contains(t, "301 is over 255").contains(t, "192.0.2.301;ops1;Blue</textarea>").contains(t, "Add 2 · skip 3")
 	b.asHTMX("x").post(at(1), "text", "192.0.2.9;ops1;new").hasStatus(t, http.StatusOK).contains(t, "password: differs").contains(t, "Add 2 · change 1 · skip 2")
 	b.asHTMX("x").post(at(2), "text", "192.0.2.1;ops1;a").hasStatus(t, http.StatusOK).contains(t, "compared with line 2")
-	// The columns are those of the table that the line is of.
+	// The line keeps the columns of its own table.
 	b.asHTMX("x").post(at(3), "text", "Rome;z;ops5;192.0.2.5").hasStatus(t, http.StatusOK).contains(t, "192.0.2.5 · ops5").contains(t, "Add 3 · change 1 · skip 1")
 	b.asHTMX("x").post(at(3), "text", "192.0.2.6;x;ops5;Rome").hasStatus(t, http.StatusConflict)
 	b.asHTMX("x").post("/imports/2/lines/999", "text", "x").hasStatus(t, http.StatusNotFound)
@@ -85,7 +85,7 @@ func TestImportPreview_NewPasswordsComeFromTheFile(t *testing.T) {
 	if use, keep := strings.Index(line, `value="theirs" aria-pressed="true"`), strings.Index(line, `value="mine" aria-pressed="false"`); use < 0 || keep < use {
 		t.Errorf("the file is not first and chosen: %d %d", use, keep)
 	}
-	// What a person chooses holds.
+	// The choice of a user is kept.
 	b.asHTMX("x").post("/imports/2/test", "test", "ping").hasStatus(t, http.StatusOK).contains(t, `<option value="ping" selected`)
 	b.get("/imports/2").contains(t, `<option value="ping" selected`).lacks(t, "a ping does not try them")
 	lines, err := p.db.ImportLines(t.Context(), 2, connexa.LineConflict, 0, 10)
@@ -100,7 +100,8 @@ func TestImportPreview_NewPasswordsComeFromTheFile(t *testing.T) {
 	if i := p.waitUntil(2, connexa.ImportDone); i.Added != 1 || i.Updated != 0 || i.Kept != 3 {
 		t.Errorf("all kept: %+v", i)
 	}
-	// Nobody chooses: only what is nothing but a new password is taken, also by a script.
+	// Without a choice, only lines that change nothing but the password are taken, also
+	// from a script.
 	b.readyImport(3, "ip,login,password,city\n192.0.2.1,ops1,b,Rome\n192.0.2.2,ops1,b,\n192.0.2.3,ops1,b,Oslo\n", "none")
 	b.post("/imports/3/confirm").leadsTo(t, "/imports/3")
 	if i := p.waitUntil(3, connexa.ImportDone); i.Updated != 2 || i.Kept != 1 {
@@ -123,7 +124,7 @@ func TestImportPreview_Words(t *testing.T) {
 	if i := p.waitUntil(1, connexa.ImportDone); i.Added != 1 || i.Kept != 1 {
 		t.Errorf("twins: %+v", i)
 	}
-	// A page that was drawn while the text was read shows the conflicts once there are some.
+	// A page that was drawn during reading shows the conflicts afterwards.
 	b.readyImport(2, "192.0.2.1 ops1 c Germany\nвпн.пример.рф ops1 x\n192.0.2.7,ops1,x\n", "none")
 	b.get("/imports/2").contains(t, `href="/imports/2?class=conflict" aria-current="page"`).lacks(t, "class=new\" aria-current").contains(t, "state=ready").lacks(t, "class=conflict&amp;state")
 	b.get("/imports/2?class=new").contains(t, "xn--b1awf.xn--e1afmkfd.xn--p1ai").contains(t, "впн.пример.рф")
@@ -136,8 +137,8 @@ func TestImportPreview_Words(t *testing.T) {
 	b.post("/nodes", "address", "192.0.2.9", "login", "ops1", "password", "Blue\u200bKite").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "U+200B (zero width space) at character 5")
 }
 
-// TestCSV_ComesBackUnchanged holds that whatever is in a node goes through the
-// export and the import, and that no cell is a formula.
+// TestCSV_ComesBackUnchanged checks that all values of a node survive export and
+// import, and that no cell is a formula.
 func TestCSV_ComesBackUnchanged(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()

@@ -16,7 +16,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// restful takes the place of the runner of jobs: nothing is ever probed.
+// restful is a runner that never probes.
 type restful struct{}
 
 func (restful) Wake()          {}
@@ -24,8 +24,7 @@ func (restful) Cancel([]int64) {}
 func (restful) DecideGRE(bool) {}
 func (restful) LiftHolds()     {}
 
-// startImports lets the panel read and write imports until stop or the end of the
-// test.
+// startImports reads and writes imports until stop or the end of the test.
 func (p *panel) startImports() (stop func()) {
 	ctx, cancel := context.WithCancel(p.t.Context())
 	done := make(chan error, 1)
@@ -173,8 +172,8 @@ func TestImportRefusesWhatIsNoText(t *testing.T) {
 	}
 }
 
-// addFleet is the export with passwords, without the results of probes and the empty
-// cells at the end.
+// addFleet returns the export with passwords, without probe results and trailing empty
+// cells.
 func (p *panel) addFleet() string {
 	p.t.Helper()
 	b := p.newBrowser().logIn()
@@ -187,8 +186,8 @@ func (p *panel) addFleet() string {
 	return strings.Join(lines[1:], "\n")
 }
 
-// TestExportComesBack holds that what the panel writes it reads again, whatever
-// stands in the fields, and that an export without passwords changes none.
+// TestExportComesBack checks that the panel reads its own exports with any values, and
+// that an export without passwords changes none.
 func TestExportComesBack(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()
@@ -210,8 +209,8 @@ func TestExportComesBack(t *testing.T) {
 			t.Errorf("again: %+v\n%s", i, text)
 		}
 	}
-	// Into an empty panel: with passwords it is the same fleet, without them every
-	// line is bad.
+	// In an empty panel, an import with passwords gives the same fleet, and without them
+	// all lines are bad.
 	other := startPanel(t)
 	other.startImports()
 	b = other.newBrowser().logIn()
@@ -243,7 +242,7 @@ func TestImportWithMapping(t *testing.T) {
 	if i := p.waitUntil(1, connexa.ImportReady); i.New != 2 {
 		t.Errorf("preview: %+v", i)
 	}
-	// Another reading of the same text, and back.
+	// Read the same text differently, and back.
 	b.post("/imports/1/reread", "reading", "text").leadsTo(t, "/imports/1")
 	if i := p.waitUntil(1, connexa.ImportReady); i.Bad != 2 || i.Format != "text" {
 		t.Errorf("as text: %+v", i)
@@ -300,8 +299,8 @@ func TestImportChoices(t *testing.T) {
 	}
 }
 
-// TestConfirmedBeforeItIsRead confirms while nobody reads yet, and ends the
-// worker in between, as a restart does.
+// TestConfirmedBeforeItIsRead confirms before the import is read, and stops the worker
+// in between, as a restart does.
 func TestConfirmedBeforeItIsRead(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()() // it is over before the upload comes
@@ -322,7 +321,7 @@ func TestConfirmedBeforeItIsRead(t *testing.T) {
 	}
 }
 
-// TestBrokenUpload lets the connection end in the middle of a file.
+// TestBrokenUpload closes the connection in the middle of a file.
 func TestBrokenUpload(t *testing.T) {
 	p := startPanel(t)
 	p.startImports()

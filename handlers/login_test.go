@@ -145,12 +145,12 @@ func TestWrongPasswordsWait(t *testing.T) {
 	if last.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	// The account waits, wherever the next one comes from, and the right password does not help.
+	// The account waits for all addresses, even with the correct password.
 	from("192.0.2.3").post("/login", "username", "Admin", "password", adminPassword).hasStatus(t, http.StatusTooManyRequests)
-	// A browser that has logged in before has attempts of its own.
+	// A browser that has logged in before has its own attempts.
 	known.post("/logout").leadsTo(t, "/login")
 	known.logIn()
-	// The address waits, whoever is tried.
+	// The address waits for all accounts.
 	from("192.0.2.2").post("/login", "username", "somebody", "password", "x").hasStatus(t, http.StatusTooManyRequests)
 	from("192.0.2.4").post("/login", "username", "somebody", "password", "x").hasStatus(t, http.StatusUnprocessableEntity)
 }
@@ -224,7 +224,7 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
-	// Nothing in a page that the policy would refuse.
+	// No page contains anything that the policy would refuse.
 	b.logIn()
 	for _, path := range []string{"/login", "/account", "/audit", "/settings", "/reauth", "/nothing"} {
 		body := b.get(path).body
@@ -251,8 +251,8 @@ func TestSessionEndsInTime(t *testing.T) {
 	b.get("/audit").leadsTo(t, "/login?next=%2Faudit")
 }
 
-// The audit table says that somebody was refused without a look, once for each time
-// of waiting; a name that is too long is a guess like any other.
+// The audit log records one refusal per wait; a name that is too long counts like any
+// other guess.
 func TestRefusalsByTheLimiterAreRecorded(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser()

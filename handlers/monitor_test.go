@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// runMonitor does one probe of a node, as the runner does.
+// runMonitor stores one probe of a node, as the runner does.
 func (p *panel) runMonitor(node int64, kind connexa.Kind, f connexa.Fact) {
 	p.t.Helper()
 	if _, err := p.db.StartRun(p.t.Context(), connexa.NewRun{Kind: connexa.RunKind(kind), By: "admin", Label: connexa.T("run.label.picked", 1), Selection: connexa.Selection{IDs: []int64{node}}}); err != nil {
@@ -46,7 +46,7 @@ func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
 	b.get("/runs/2").contains(t, "Shall the panel keep looking?")
 	b.get("/nodes").lacks(t, "offer-monitor")
 
-	// No is no.
+	// A declined offer does not come back.
 	b.post("/settings/monitor/decline").leadsTo(t, "/")
 	b.get("/").lacks(t, "offer-monitor")
 	b.get("/runs/2").lacks(t, "offer-monitor")
@@ -88,7 +88,7 @@ func TestMonitorSettings(t *testing.T) {
 	if got := p.auditActs(); got[:len("admin:settings_changed")] != "admin:settings_changed" {
 		t.Errorf("audit: %s", got)
 	}
-	// The first form of the page leaves them alone.
+	// The first form of the page does not change them.
 	b.post("/settings", "concurrency", "12", "connect_rate", "50", "per_network", "8", "per_address", "1", "ping_attempts", "2", "history_raw_days", "30",
 		"history_hour_days", "60", "history_day_days", "400", "encryption", "required").leadsTo(t, "/settings")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != m || s.Concurrency != 12 {
@@ -128,7 +128,7 @@ func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
 	b.get("/runs").contains(t, "run-row-1").lacks(t, "run-row-2")
 	b.get("/runs?by=monitor").contains(t, "run-row-2").contains(t, "the monitor").lacks(t, "run-row-1")
 	b.get("/runs/2").contains(t, "the monitor")
-	// It puts no bar on every page, but for one that waits and may ask something.
+	// Runs of the monitor have no bar unless they are paused and may ask something.
 	b.get("/nodes").lacks(t, `id="run-bar-2"`).lacks(t, `href="/runs/2"`)
 	b.get("/").lacks(t, `href="/runs/2"`)
 	if err := p.db.PauseRun(t.Context(), 2, connexa.T("run.notice.uplink")); err != nil {

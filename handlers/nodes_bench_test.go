@@ -16,8 +16,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// largeFleet fills the panel's database with n nodes that look like those of a
-// real fleet.
+// largeFleet adds n nodes that resemble a real fleet.
 func (p *panel) largeFleet(n int) {
 	p.t.Helper()
 	pool, err := dbtest.Open(filepath.Join(p.dir, db.File))
@@ -30,9 +29,9 @@ func (p *panel) largeFleet(n int) {
 	}
 }
 
-// BenchmarkNodeListPage asks a panel with 100,000 nodes for the list as a
-// browser does, for a page deep in it: one filter and one order at a time. The
-// time is that of the handler, with its session, its words and its rows.
+// BenchmarkNodeListPage requests the list of 100,000 nodes, for a page deep in it, with
+// one filter and one order at a time. The time is that of the handler with session,
+// texts and rows.
 func BenchmarkNodeListPage(b *testing.B) {
 	p := startPanel(b)
 	p.largeFleet(100_000)
@@ -59,8 +58,8 @@ func BenchmarkNodeListPage(b *testing.B) {
 		}
 		return w.Body.String()
 	}
-	// The fleet was written past the panel, which reads in the background what lists
-	// are ordered by once somebody asks; one that is running has read it.
+	// The fleet was written behind the panel's back, so that the panel loads the orders of
+	// its lists in the background after the first request. A panel in use has loaded them.
 	for began, quick := time.Now(), 0; quick < 3 && time.Since(began) < time.Minute; quick++ {
 		start := time.Now()
 		ask("/nodes?q=user777&sort=login")

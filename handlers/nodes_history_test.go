@@ -6,8 +6,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestHistoryRowsHaveWhatTheServerSaid holds that the export has the server's own
-// words and the codes, and marks the probes that a running service answered.
+// TestHistoryRowsHaveWhatTheServerSaid checks that the export has the server's own text
+// and codes, and marks probes that a running service answered.
 func TestHistoryRowsHaveWhatTheServerSaid(t *testing.T) {
 	column := func(row []string, name string) string {
 		for i, h := range historyHeader {

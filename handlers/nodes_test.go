@@ -18,7 +18,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// addNodes puts nodes into the fleet through the form; each is an address.
+// addNodes adds one node per address with the form.
 func (b *browser) addNodes(addresses ...string) {
 	b.p.t.Helper()
 	for _, address := range addresses {
@@ -38,7 +38,7 @@ func (a answer) drawnRows() []string {
 	return ids
 }
 
-// lacks is the opposite of says.
+// lacks is the opposite of contains.
 func (a answer) lacks(t *testing.T, text string) answer {
 	t.Helper()
 	if strings.Contains(a.body, text) {
@@ -47,7 +47,7 @@ func (a answer) lacks(t *testing.T, text string) answer {
 	return a
 }
 
-// asHTMX makes a browser send what htmx sends when target is to be drawn.
+// asHTMX makes a browser send the headers that htmx sends for target.
 func (b *browser) asHTMX(target string) *browser {
 	c := *b
 	c.header = http.Header{"Hx-Request": {"true"}, "Hx-Target": {target}}
@@ -116,7 +116,7 @@ func TestNodeListPages(t *testing.T) {
 	if back := b.get(link(a, "previous")).drawnRows(); !slices.Equal(back, seen[50:100]) {
 		t.Errorf("back: %v", back)
 	}
-	// The size holds for the pages after it.
+	// The size is kept for later pages.
 	if n := len(b.get("/nodes?size=100").drawnRows()); n != 100 {
 		t.Errorf("%d rows, want 100", n)
 	}
@@ -162,7 +162,7 @@ func TestEditNode(t *testing.T) {
 	if password, err := p.db.NodePassword(t.Context(), 1); err != nil || password.Reveal() != "Blue:Kite 192.0.2.1" {
 		t.Errorf("an empty password changed it to %q, %v", password.Reveal(), err)
 	}
-	// Somebody who still sees the node as it was.
+	// An edit of an old revision.
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "ops9").
 		hasStatus(t, http.StatusConflict).contains(t, "Somebody else changed this node").contains(t, `value="ops9"`).contains(t, `name="revision" value="2"`)
 	b.post("/nodes/99/edit", "revision", "1").hasStatus(t, http.StatusNotFound)
@@ -186,7 +186,7 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 	}
 	b.post("/nodes/delete", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "cannot be undone")
 
-	// One more matches by now: nothing goes, and the new number is shown.
+	// One more node matches now: nothing is deleted, and the new number is shown.
 	b.addNodes("192.0.2.4")
 	again := b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "4 now, 3 when you were asked")
 	if n := len(b.get("/nodes").drawnRows()); n != 5 {
@@ -213,7 +213,7 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 	}
 }
 
-// Many nodes go behind the pages, and every page tells how far that is.
+// Many nodes are deleted in the background, and every page shows the progress.
 func TestDeleteVeryManyNodes(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()

@@ -26,7 +26,7 @@ import (
 
 const adminPassword = "correct horse battery"
 
-// lightHash is that of adminPassword at a cost that tests can pay many times.
+// lightHash is the hash of adminPassword at a low cost.
 var lightHash = sync.OnceValue(func() string {
 	salt := []byte("sixteen bytes of")
 	key := argon2.IDKey([]byte(adminPassword), salt, 1, 64, 1, 32)
@@ -46,7 +46,7 @@ type panel struct {
 	log   *syncBuffer
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu   sync.Mutex
 	past time.Duration
@@ -81,7 +81,7 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
-// startPanel starts a panel with the user admin; change alters what it is made of.
+// startPanel starts a panel with the account admin. change edits its Deps.
 func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 	t.Helper()
 	p := &panel{t: t, dir: t.TempDir(), clock: &clock{}, log: &syncBuffer{}}
@@ -118,12 +118,12 @@ func startPanel(t testing.TB, change ...func(*Deps)) *panel {
 	return p
 }
 
-// behindProxy lets a test choose the address that it seems to come from.
+// behindProxy lets a test choose its client address.
 func behindProxy(d *Deps) {
 	d.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
-// transport is that of browsers: a notifier puts its own in place of the default one.
+// transport is the transport of browsers, because a notifier replaces the default one.
 var transport = http.DefaultTransport.(*http.Transport).Clone()
 
 // browser is a client with cookies that shows redirects instead of following them.
@@ -147,7 +147,7 @@ func (p *panel) newBrowser() *browser {
 	}, http.Header{}}
 }
 
-// answer is a response that was read to its end.
+// answer is a response with its whole body.
 type answer struct {
 	*http.Response
 	body string
@@ -255,7 +255,7 @@ func (p *panel) auditActs() string {
 	return strings.Join(list, " ")
 }
 
-// waitFor gives what happens in the background a fair time to happen.
+// waitFor waits until ok returns true.
 func waitFor(t testing.TB, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -26,7 +26,8 @@ func (p *panel) execSQL(text string, args ...any) {
 
 const chosen = "Kite-7 lantern copper"
 
-// TestAMadeUpPasswordOpensOnePage logs in with one and tries every address there is.
+// TestAMadeUpPasswordOpensOnePage logs in with a generated password and tries all
+// paths.
 func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	p := startPanel(t)
 	p.execSQL("UPDATE accounts SET must_change = 1")
@@ -94,7 +95,7 @@ func TestTheLoginNamesTheWayBack(t *testing.T) {
 	b.get("/login").contains(t, "Не можете войти?").contains(t, "connexa passwd")
 }
 
-// TestTheTokenChangesWithEachProof has somebody else hold the token of before.
+// TestTheTokenChangesWithEachProof tries the earlier token of a session.
 func TestTheTokenChangesWithEachProof(t *testing.T) {
 	for name, proof := range map[string]func(*browser){
 		"again": func(b *browser) { b.confirmPassword() },
@@ -132,8 +133,8 @@ func TestTheTokenChangesWithEachProof(t *testing.T) {
 	}
 }
 
-// TestAChangedPasswordEndsWhatTheOldOneProved looks at the quarter of an hour, and at
-// the browsers that are known.
+// TestAChangedPasswordEndsWhatTheOldOneProved checks the recent authentication and the
+// device cookies.
 func TestAChangedPasswordEndsWhatTheOldOneProved(t *testing.T) {
 	p := startPanel(t, behindProxy)
 	b := p.newBrowser().logIn()
@@ -144,7 +145,7 @@ func TestAChangedPasswordEndsWhatTheOldOneProved(t *testing.T) {
 	b.post("/account/password", "old", adminPassword, "new", chosen, "repeat", chosen).leadsTo(t, "/account")
 	b.post("/account/sessions/end").leadsTo(t, "/reauth")
 
-	// Somebody guesses at the account until nobody but known browsers is listened to.
+	// Guess until the account refuses all unknown browsers.
 	guess := func() {
 		stranger := p.newBrowser()
 		for range 8 {
@@ -160,7 +161,8 @@ func TestAChangedPasswordEndsWhatTheOldOneProved(t *testing.T) {
 	b.post("/login", "username", "admin", "password", chosen).leadsTo(t, "/") // it knows the new one
 }
 
-// TestEndingSessionsWantsThePassword ends them without, and with the proof.
+// TestEndingSessionsWantsThePassword ends sessions without and with a recent
+// authentication.
 func TestEndingSessionsWantsThePassword(t *testing.T) {
 	p := startPanel(t)
 	b, other := p.newBrowser().logIn(), p.newBrowser().logIn()

@@ -19,8 +19,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// largePast is largeFleet with so many probes in each node, an hour between
-// them, and 90 days of how the fleet stood.
+// largePast is largeFleet with probes rows per node, one hour apart, and 90 days of
+// fleet history.
 func (p *panel) largePast(nodes, probes int) {
 	p.t.Helper()
 	pool, err := dbtest.Open(filepath.Join(p.dir, db.File))
@@ -38,8 +38,8 @@ func (p *panel) largePast(nodes, probes int) {
 			p.t.Fatal(err)
 		}
 	}
-	// As if each probe had been rolled up in its time: what the dashboard and the
-	// rows read of a past.
+	// Fill the sums that the dashboard and the rows read, as if each probe had been rolled
+	// up in time.
 	for _, query := range []string{
 		`INSERT INTO history_days (at, node_id, kind, good, slow, bad, inconclusive, turns, attempts, lost,
 			latency_count, latency_sum, latency_min, latency_max, down_count, down_sum, down_min, down_max, up_count, up_sum, up_min, up_max)
@@ -56,8 +56,8 @@ func (p *panel) largePast(nodes, probes int) {
 	}
 }
 
-// serveDirect returns a function that asks the panel as who is logged in, without a
-// connection between.
+// serveDirect returns a function that requests a page as a logged-in account, without a
+// connection.
 func (p *panel) serveDirect(b *testing.B) func(path string) int {
 	browser := p.newBrowser().logIn()
 	home, err := url.Parse(p.URL)
@@ -91,9 +91,9 @@ func reportTimes(b *testing.B, name string, took []time.Duration) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkDashboard asks for the dashboard of 100,000 nodes: when nothing
-// changes, and while results are written all the time. With LARGE set they have
-// 10 million rows of history.
+// BenchmarkDashboard requests the dashboard of 100,000 nodes, first without changes,
+// then while results are written all the time. With LARGE set they have 10 million rows
+// of history.
 func BenchmarkDashboard(b *testing.B) {
 	probes := 5
 	if os.Getenv("LARGE") != "" {
@@ -127,9 +127,8 @@ func BenchmarkDashboard(b *testing.B) {
 	}
 }
 
-// BenchmarkSpark draws the rows of a list of 200 nodes with and without their
-// lines and bars, by turns, and reports what these add: what is read, and what
-// is drawn.
+// BenchmarkSpark draws the rows of a list of 200 nodes alternately with and without
+// their sparks, and reports the difference in reading and drawing.
 func BenchmarkSpark(b *testing.B) {
 	p := startPanel(b)
 	p.largePast(20_000, 30)

@@ -11,9 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A stored password is for the server that it was given for, with the protection
-// that it was given under. To send it elsewhere takes the password itself or that
-// of the account.
+// A stored password may be sent only to its server and with its protection. Sending it
+// elsewhere requires the password itself or that of the account.
 func TestAStoredPasswordDoesNotGoElsewhereUnasked(t *testing.T) {
 	before := []string{"address", "192.0.2.1", "port", "1723", "login", "ops1", "encryption", "required", "comment", "x"}
 	with := func(pairs ...string) []string {
@@ -66,7 +65,7 @@ func TestAStoredPasswordDoesNotGoElsewhereUnasked(t *testing.T) {
 	}
 }
 
-// The password prompt counts for 15 minutes, here as elsewhere.
+// A recent authentication lasts 15 minutes, as elsewhere.
 func TestAProofLasts(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -77,8 +76,8 @@ func TestAProofLasts(t *testing.T) {
 	b.post("/nodes/1/edit", "revision", "2", "address", "192.0.2.3", "login", "ops1").hasStatus(t, http.StatusUnprocessableEntity)
 }
 
-// A node that takes the panel's encryption loses with it, so less needs a proof
-// there too.
+// Nodes without a policy use that of the panel, so weaker encryption for all requires a
+// proof, too.
 func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
@@ -100,7 +99,7 @@ func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 	b.get("/audit").contains(t, "Encryption: Required → Off").contains(t, "Tests at once: 256 → 12")
 }
 
-// Forms that keep a secret keep it for the place that it was given for.
+// Forms keep a stored secret only for the place that it was entered for.
 func TestSecretsOfPlacesStayThere(t *testing.T) {
 	t.Run("channel", func(t *testing.T) {
 		p, b := startTelling(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fakeServices stands in for the manager of services: it notes what it is told.
+// fakeServices records what the manager of services is told.
 type fakeServices struct {
 	mu      sync.Mutex
 	stopped []int64
@@ -51,7 +51,7 @@ func startServing(t *testing.T, addresses ...string) (*panel, *browser, *fakeSer
 	return p, b, g
 }
 
-// reportService writes what a manager would have seen of a gateway.
+// reportService stores a report of the manager.
 func (p *panel) reportService(g connexa.ServiceReport) {
 	p.t.Helper()
 	if g.Since.IsZero() {
@@ -62,7 +62,7 @@ func (p *panel) reportService(g connexa.ServiceReport) {
 	}
 }
 
-// confirmPassword enters the password once more.
+// confirmPassword enters the password again.
 func (b *browser) confirmPassword() {
 	b.p.t.Helper()
 	b.post("/reauth", "password", adminPassword, "next", "/services").leadsTo(b.p.t, "/services")
@@ -81,14 +81,14 @@ func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1", "back", "/nodes?q=192").leadsTo(t, "/nodes?q=192")
 	b.get("/nodes").contains(t, "2 services were switched on.").contains(t, "Starting").contains(t, "Services</span> <span class=\"count\">2")
 
-	// All that match, of which two run; and a count that is not true any more.
+	// All matching nodes, two of which run, and an outdated count.
 	b.post("/services/start", "all", "1").hasStatus(t, http.StatusOK).contains(t, "Start 1 service?").contains(t, "2 of the 3 nodes").contains(t, `name="count" value="3"`)
 	b.addNodes("192.0.2.4")
 	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "Start 2 services?").contains(t, "4 are selected, and 3 were shown")
 	b.post("/services/start", "all", "1", "count", "4", "yes", "1").leadsTo(t, "/services")
 	b.post("/services/start", "all", "1").hasStatus(t, http.StatusConflict).contains(t, "on already")
 
-	// One row, without a question.
+	// One row needs no question.
 	b.asHTMX("button").post("/services/stop", "id", "1", "count", "1", "yes", "1").hasStatus(t, http.StatusOK).contains(t, "1 service was switched off.")
 	b.post("/services/stop", "id", "1").hasStatus(t, http.StatusConflict).contains(t, "off already")
 	b.post("/services/stop", "all", "1").contains(t, "Stop 3 services?")
@@ -140,7 +140,7 @@ func TestServicesPage(t *testing.T) {
 	if !slices.Equal(g.retried, []int64{2}) {
 		t.Errorf("retried %v", g.retried)
 	}
-	// Of a selection only those that are down try again, without a question.
+	// Only the services of the selection that are down retry, without a question.
 	b.asHTMX("button").post("/services/retry", "id", "1", "id", "2", "id", "3").hasStatus(t, http.StatusOK).contains(t, "1 service tries again.")
 	if !slices.Equal(g.retried, []int64{2, 2}) {
 		t.Errorf("retried %v", g.retried)
@@ -222,7 +222,7 @@ func TestServiceCredentialsNeedThePasswordAgain(t *testing.T) {
 		t.Errorf("audit: %s", got)
 	}
 
-	// What other machines are told.
+	// The address for other hosts.
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "proxy.example.net")
 	b.get("/nodes/1/service/credentials").contains(t, login+"@proxy.example.net:20000").lacks(t, "Works only on this machine")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "")
@@ -293,7 +293,7 @@ func TestServiceSettings(t *testing.T) {
 		t.Errorf("settings %+v, %v", s.Service, err)
 	}
 
-	// No port is left for the third.
+	// There is no port left for the third.
 	b.addNodes("192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "range of ports")
 	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
@@ -350,7 +350,7 @@ func TestServicesFeed(t *testing.T) {
 	if got := draw(true); !strings.Contains(got, `hx-target="#service-states"`) || strings.Contains(got, `hx-trigger="load"`) {
 		t.Errorf("the counts:\n%s", got)
 	}
-	// A rate goes when its traffic has ended, though no event tells of that.
+	// A rate disappears after its traffic has stopped, without an event.
 	if err := p.db.SampleServices(t.Context(), p.clock.now(), []connexa.Traffic{{NodeID: 1, Down: 1e6, Open: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestServicesFeed(t *testing.T) {
 	if got := draw(true); !strings.Contains(got, `hx-target="#node-1"`) || f.needsRefresh() {
 		t.Errorf("a rate that has ended stays:\n%s", got)
 	}
-	// Another service belongs to the list: the page asks for it once more.
+	// The list has another service: the page requests it again.
 	b.post("/services/start", "id", "2", "count", "1", "yes", "1")
 	if got := draw(true); !strings.Contains(got, `hx-get="/services" hx-trigger="load"`) {
 		t.Errorf("a service that was started is not on the page:\n%s", got)

@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// startMeasuring starts a panel that can start speed tests, and runs none.
+// startMeasuring starts a panel that can start speed tests but runs none.
 func startMeasuring(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p := startPanel(t)
@@ -38,7 +38,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	p, b := startMeasuring(t)
 	b.addNodes("192.0.2.1", "192.0.2.2", "198.51.100.1")
 
-	// To a browser as a page, to htmx as a dialog, and with the run in both.
+	// A browser gets a page, htmx a dialog, both with the run.
 	asked := b.post("/runs", "kind", "speed", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "What to measure against")
 	for _, told := range []string{"It costs you the traffic of that machine", "Cloudflare sees the addresses of your nodes", "The owner sees the addresses", "pays for the traffic"} {
 		asked.contains(t, told)

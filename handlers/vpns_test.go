@@ -17,7 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fakeExits stands in for the exits that run, and for what makes certificates.
+// fakeExits is the running exits and the issuer of their certificates.
 type fakeExits struct {
 	mu     sync.Mutex
 	seen   map[int64]connexa.VPNSeen
@@ -48,8 +48,7 @@ func (f *fakeExits) File(p connexa.ProfileKey, v connexa.VPN, host, title string
 	return []byte("# " + title + "\nremote " + host + " " + strconv.Itoa(int(v.Listen.Port())) + "\n" + p.Key.Reveal()), nil
 }
 
-// startExits starts a panel whose services can have OpenVPN exits, with an access
-// user.
+// startExits starts a panel with a client whose services can have OpenVPN exits.
 func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits) {
 	t.Helper()
 	p, b, _ := startServing(t, addresses...)
@@ -95,7 +94,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	if err != nil || len(wanted) != 2 || wanted[0].VPN == nil || !wanted[0].VPN.TCP || wanted[1].VPN.Device == wanted[0].VPN.Device || wanted[1].VPN.Key != "SERVER-KEY" {
 		t.Errorf("%+v, %v", wanted, err)
 	}
-	// Off and on again: the port and the certificate stay.
+	// The port and the certificate survive off and on.
 	b.post("/services/vpn", "id", "2", "on", "0").leadsTo(t, "/services")
 	b.post("/nodes/2/vpn", "on", "1")
 	if again, err := p.db.VPNs(t.Context(), []int64{2}); err != nil || again[2] != *wanted[1].VPN {
@@ -105,7 +104,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 		t.Errorf("audit: %s", got)
 	}
 
-	// What this machine lacks is said, with the line that mends it.
+	// A missing requirement is shown with the command that fixes it.
 	p.parts.missing = lackOpenVPN
 	p.rewire()
 	b.get("/services").contains(t, "OpenVPN cannot run on this machine yet.").contains(t, "apt-get install openvpn")

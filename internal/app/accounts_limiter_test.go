@@ -56,7 +56,7 @@ func TestKeysAreApart(t *testing.T) {
 				t.Errorf("%v: waits %v, want %v", keys, got, want)
 			}
 		}
-		// A refused attempt is no attempt: the account b was tried once.
+		// A refused attempt does not count: account b was tried once.
 		if got := l.keys["account b"].count; got != 1 {
 			t.Errorf("account b was counted %d times", got)
 		}
@@ -149,13 +149,13 @@ func TestTheBooksAreBounded(t *testing.T) {
 	})
 }
 
-// waitFor is begin for tests that ask for the wait alone.
+// waitFor is beginTry without the second result.
 func (l *limiter) waitFor(keys ...string) time.Duration {
 	wait, _ := l.beginTry(keys...)
 	return wait
 }
 
-// The first refusal of each time of waiting is told from the others.
+// The first refusal of each wait is distinguished from the others.
 func TestLimiterTellsTheFirstRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter

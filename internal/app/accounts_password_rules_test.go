@@ -98,8 +98,8 @@ func TestWeakPasswords(t *testing.T) {
 	}
 }
 
-// TestLongPasswordsAreJudgedByTheirEnds bounds what a judgement costs: 128 characters that
-// stand for letters take a core for ten seconds when they are judged at once.
+// TestLongPasswordsAreJudgedByTheirEnds bounds the cost of a judgement: 128 characters
+// that stand for letters take ten seconds if they are judged at once.
 func TestLongPasswordsAreJudgedByTheirEnds(t *testing.T) {
 	for _, password := range []string{
 		strings.Repeat("4@8({[<310!|$5+7%2", 8)[:passwordMost],
@@ -128,7 +128,7 @@ func TestLongPasswordsAreJudgedByTheirEnds(t *testing.T) {
 	}
 }
 
-// TestStrangersNeverFillTheQueueOfKnownBrowsers fills the queue of strangers for good.
+// TestStrangersNeverFillTheQueueOfKnownBrowsers keeps the queue of unknown browsers full.
 func TestStrangersNeverFillTheQueueOfKnownBrowsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPasswords(light)

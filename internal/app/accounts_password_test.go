@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// light makes hashes that cost nothing.
+// light is the cost of cheap hashes.
 var light = cost{memory: 64, passes: 1, lanes: 1}
 
 func TestPasswords(t *testing.T) {
@@ -36,8 +36,8 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
-// TestAnotherProgramsHash checks a hash that was not made here: one of the tests
-// of the reference implementation (phc-winner-argon2, src/test.c).
+// TestAnotherProgramsHash checks a hash of the tests of the reference implementation
+// (phc-winner-argon2, src/test.c).
 func TestAnotherProgramsHash(t *testing.T) {
 	const hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	p := newPasswords(light)
@@ -122,7 +122,7 @@ func TestAFewComputationsAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Nobody leaves: who waits is told so, in time.
+		// No slot becomes free: waiting fails in time.
 		start := time.Now()
 		if _, err := p.acquireSlot(t.Context(), false); connexa.CodeOf(err) != connexa.Busy || time.Since(start) != hashesWait {
 			t.Errorf("%v after %v", err, time.Since(start))

@@ -45,7 +45,7 @@ func TestFirstStart(t *testing.T) {
 	if _, err := a.Login(t.Context(), app.AdminName, generated, app.KnownBrowser{}); err != nil {
 		t.Error(err)
 	}
-	// CONNEXA_ADMIN_PASSWORD acts only while no user exists.
+	// CONNEXA_ADMIN_PASSWORD has no effect once an account exists.
 	made, generated, err = a.FirstStart(t.Context(), "another long horse", true)
 	if err != nil || made || generated != "" {
 		t.Errorf("a second first start: %t, %t, %v", made, generated != "", err)
@@ -81,7 +81,7 @@ func TestAWaitIsTyped(t *testing.T) {
 	if wait == nil || wait.Wait < time.Second || connexa.CodeOf(wait) != connexa.TooSoon {
 		t.Fatalf("wait %v", wait)
 	}
-	// IPv6 neighbours of one network are one guesser.
+	// IPv6 addresses of one /64 network count as one.
 	for i := range 10 {
 		address := "2001:db8::" + string(rune('1'+i))
 		_, err := a.Login(app.WithActor(t.Context(), "", address), "name"+address, "x", app.KnownBrowser{})

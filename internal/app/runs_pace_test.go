@@ -7,7 +7,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A run is looked at twice a second; ends says how many jobs have ended by then.
+// watchPace samples a run twice a second. ends returns the number of ended jobs at a time.
 func watchPace(p *pace, total int, length time.Duration, ends func(time.Duration) int) (at []time.Duration, left []time.Duration) {
 	start := time.Unix(1_000_000, 0)
 	run := connexa.Run{ID: 1, State: connexa.RunRunning, CreatedAt: start, Tally: connexa.Tally{Total: total}}
@@ -28,8 +28,8 @@ func TestThePaceOfASteadyRun(t *testing.T) {
 	}
 }
 
-// 5,000 servers answer at once, 100 in a second; the last 14 are silent and take
-// 18 s from when they were begun.
+// 5,000 servers answer at a rate of 100 per second; the last 14 are silent and take 18 s
+// each.
 func TestNoPromiseForTheSilentOnes(t *testing.T) {
 	const good, silent = 5000, 14
 	begun := 50 * time.Second
@@ -45,7 +45,7 @@ func TestNoPromiseForTheSilentOnes(t *testing.T) {
 	}
 }
 
-// A long run that slows down for a while still says how long it takes.
+// A long run that slows down for a while still has an estimate of its time.
 func TestThePaceOfALongRunThatSlowsDown(t *testing.T) {
 	at, left := watchPace(&pace{}, 100_000, 30*time.Second, func(d time.Duration) int {
 		return int(min(d, 20*time.Second).Seconds()*100 + max(0, d-20*time.Second).Seconds()*10)
