@@ -55,66 +55,66 @@ func openStored(t *testing.T) *DB {
 
 var storedAt = time.Date(2026, 11, 2, 12, 1, 1, 0, time.UTC)
 
-func TestStoredDatabaseKeepsTheFleet(t *testing.T) {
+func TestStoredDatabaseKeepsNodes(t *testing.T) {
 	d, ctx := openStored(t), t.Context()
-	t.Run("nodes", func(t *testing.T) {
-		if n, err := d.CountNodes(ctx, connexa.Selection{All: true}); err != nil || n != 506 {
-			t.Errorf("got %d nodes, %v; want 506", n, err)
+	if n, err := d.CountNodes(ctx, connexa.Selection{All: true}); err != nil || n != 506 {
+		t.Errorf("got %d nodes, %v; want 506", n, err)
+	}
+	for i := range 6 {
+		n, err := d.Node(ctx, int64(i+1))
+		if err != nil {
+			t.Fatal(err)
 		}
-		for i := range 6 {
-			n, err := d.Node(ctx, int64(i+1))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s|%v|%s|%v|%s", n.HostPort(), n.Login, n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, n.Tags, n.Encryption, n.AllowPAP, n.ASN)
-			want := fmt.Sprintf("192.0.2.%d:%d|Ops%[1]d|DE|Sachsen|City %[1]d|0%[1]d|Provider %[3]d|comment %[1]d|[old t%[1]d]|required|%[4]v|", i+1, 1723+i%2, i%2, i == 0)
-			if got != want {
-				t.Errorf("node %d: got %s\nwant %s", i+1, got, want)
-			}
-			if p, err := d.NodePassword(ctx, n.ID); err != nil || p.Reveal() != fmt.Sprintf("Blue-Kite-%d", i+1) {
-				t.Errorf("password of node %d: %v", i+1, err)
-			}
+		got := fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s|%v|%s|%v|%s", n.HostPort(), n.Login, n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, n.Tags, n.Encryption, n.AllowPAP, n.ASN)
+		want := fmt.Sprintf("192.0.2.%d:%d|Ops%[1]d|DE|Sachsen|City %[1]d|0%[1]d|Provider %[3]d|comment %[1]d|[old t%[1]d]|required|%[4]v|", i+1, 1723+i%2, i%2, i == 0)
+		if got != want {
+			t.Errorf("node %d: got %s\nwant %s", i+1, got, want)
 		}
-		if page, err := d.ListNodes(ctx, connexa.ListQuery{Filter: connexa.Filter{Providers: []string{"Provider 1"}, Text: "city 4"}, Size: 10}); err != nil || len(page.Nodes) != 1 || page.Nodes[0].ID != 4 {
-			t.Errorf("search: got %+v, %v; want node 4", page, err)
+		if p, err := d.NodePassword(ctx, n.ID); err != nil || p.Reveal() != fmt.Sprintf("Blue-Kite-%d", i+1) {
+			t.Errorf("password of node %d: %v", i+1, err)
 		}
-	})
-	t.Run("results", func(t *testing.T) {
-		run, err := d.Run(ctx, 1)
-		if err != nil || run.State != connexa.RunRunning || run.By != "ann" || run.Tally != (connexa.Tally{Total: 3, Good: 1, Bad: 1}) {
-			t.Errorf("run: got %+v, %v", run, err)
+	}
+	if page, err := d.ListNodes(ctx, connexa.ListQuery{Filter: connexa.Filter{Providers: []string{"Provider 1"}, Text: "city 4"}, Size: 10}); err != nil || len(page.Nodes) != 1 || page.Nodes[0].ID != 4 {
+		t.Errorf("search: got %+v, %v; want node 4", page, err)
+	}
+}
+
+func TestStoredDatabaseKeepsResults(t *testing.T) {
+	d, ctx := openStored(t), t.Context()
+	run, err := d.Run(ctx, 1)
+	if err != nil || run.State != connexa.RunRunning || run.By != "ann" || run.Tally != (connexa.Tally{Total: 3, Good: 1, Bad: 1}) {
+		t.Errorf("run: got %+v, %v", run, err)
+	}
+	counts := map[connexa.Status]int{}
+	for id := range int64(3) {
+		n, err := d.Node(ctx, id+1)
+		if err != nil {
+			t.Fatal(err)
 		}
-		counts := map[connexa.Status]int{}
-		for id := range int64(3) {
-			n, err := d.Node(ctx, id+1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			counts[n.Status]++
-			if n.Status == connexa.PingOK && (n.Last.Latency != 12*time.Millisecond || !n.Last.At.Equal(storedAt) || n.Basis.Reached != connexa.Control) {
-				t.Errorf("outcome: got %+v on %+v", n.Last, n.Basis)
-			}
-			history, err := d.NodeHistory(ctx, n.ID, 0, 100)
-			if err != nil || len(history) == 0 || history[len(history)-1].What != connexa.EntryAdded || history[len(history)-1].By != "ann" {
-				t.Errorf("history of node %d: got %+v, %v", n.ID, history, err)
-			}
+		counts[n.Status]++
+		if n.Status == connexa.PingOK && (n.Last.Latency != 12*time.Millisecond || !n.Last.At.Equal(storedAt) || n.Basis.Reached != connexa.Control) {
+			t.Errorf("outcome: got %+v on %+v", n.Last, n.Basis)
 		}
-		if counts[connexa.PingOK] != 1 || counts[connexa.PingFailed] != 1 || counts[connexa.NotTested] != 1 {
-			t.Errorf("statuses: got %v", counts)
+		history, err := d.NodeHistory(ctx, n.ID, 0, 100)
+		if err != nil || len(history) == 0 || history[len(history)-1].What != connexa.EntryAdded || history[len(history)-1].By != "ann" {
+			t.Errorf("history of node %d: got %+v, %v", n.ID, history, err)
 		}
-		var entries int
-		if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM history`).Scan(&entries); err != nil || entries != 511 {
-			t.Errorf("got %d history rows, %v; want 511", entries, err)
-		}
-		jobs, err := d.Claim(ctx, connexa.Ping, 10)
-		if err != nil || len(jobs) != 1 || jobs[0].NodeID != 3 {
-			t.Fatalf("jobs: got %+v, %v; want the one of node 3", jobs, err)
-		}
-		finishJob(t, d, jobs[0], connexa.Answered)
-		if run, err := d.Run(ctx, 1); err != nil || run.State != connexa.RunDone || run.Good != 2 {
-			t.Errorf("run after its last job: got %+v, %v", run, err)
-		}
-	})
+	}
+	if counts[connexa.PingOK] != 1 || counts[connexa.PingFailed] != 1 || counts[connexa.NotTested] != 1 {
+		t.Errorf("statuses: got %v", counts)
+	}
+	var entries int
+	if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM history`).Scan(&entries); err != nil || entries != 511 {
+		t.Errorf("got %d history rows, %v; want 511", entries, err)
+	}
+	jobs, err := d.Claim(ctx, connexa.Ping, 10)
+	if err != nil || len(jobs) != 1 || jobs[0].NodeID != 3 {
+		t.Fatalf("jobs: got %+v, %v; want the one of node 3", jobs, err)
+	}
+	finishJob(t, d, jobs[0], connexa.Answered)
+	if run, err := d.Run(ctx, 1); err != nil || run.State != connexa.RunDone || run.Good != 2 {
+		t.Errorf("run after its last job: got %+v, %v", run, err)
+	}
 }
 
 func TestStoredDatabaseKeepsAccess(t *testing.T) {
@@ -185,36 +185,40 @@ func describeNode(t *testing.T, d *DB, where string, args ...any) string {
 	return fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s|%v", n.Login, p.Reveal(), n.Country, n.State, n.City, n.Zip, n.Provider, n.Comment, n.Tags)
 }
 
+func checkStoredPreview(t *testing.T, d *DB) {
+	t.Helper()
+	ctx := t.Context()
+	i := importOf(t, d, 1)
+	if i.State != connexa.ImportReady || i.New != 2 || i.Same != 1 || i.Conflict != 5 || i.Bad != 2 || i.Noted != 1 || i.Lines != 11 || i.Test != "ping" || len(i.Mapping) != 4 {
+		t.Errorf("got %+v", i)
+	}
+	conflicts, err := d.ImportLines(ctx, 1, connexa.LineConflict, 0, 100)
+	if err != nil || len(conflicts) != 5 {
+		t.Fatalf("got the conflicts %+v, %v", conflicts, err)
+	}
+	got := fmt.Sprintln(conflicts[0].Differs, conflicts[0].Choice, conflicts[1].Choice, conflicts[2].PasswordOnly, conflicts[4].Choice)
+	if want := "[{password  } {country DE FR} {comment comment 2 from the file} {tags old, t2 old, file}] theirs both true theirs\n"; got != want {
+		t.Errorf("conflicts: got %s\nwant %s", got, want)
+	}
+	noted, err := d.ImportLines(ctx, 1, connexa.LineNoted, 0, 100)
+	if err != nil || len(noted) != 1 || noted[0].City != "Осло" || noted[0].Notes[0].Key != "import.note.port" {
+		t.Errorf("noted: got %+v, %v", noted, err)
+	}
+	var bad []connexa.ImportRow
+	for r, err := range d.BadLines(ctx, 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad = append(bad, r)
+	}
+	if len(bad) != 2 || bad[0].Raw != "198.51.100.3,x,secret" || fmt.Sprintf("%q", bad[0].Columns) != `["address" "" "password" "login"]` || bad[1].Raw != "198.51.100.4" || bad[1].Columns != nil {
+		t.Errorf("bad lines: got %+v", bad)
+	}
+}
+
 func TestStoredImportThatWaits(t *testing.T) {
 	d, ctx := openStored(t), t.Context()
-	t.Run("preview", func(t *testing.T) {
-		i := importOf(t, d, 1)
-		if i.State != connexa.ImportReady || i.New != 2 || i.Same != 1 || i.Conflict != 5 || i.Bad != 2 || i.Noted != 1 || i.Lines != 11 || i.Test != "ping" || len(i.Mapping) != 4 {
-			t.Errorf("got %+v", i)
-		}
-		conflicts, err := d.ImportLines(ctx, 1, connexa.LineConflict, 0, 100)
-		if err != nil || len(conflicts) != 5 {
-			t.Fatalf("got the conflicts %+v, %v", conflicts, err)
-		}
-		got := fmt.Sprintln(conflicts[0].Differs, conflicts[0].Choice, conflicts[1].Choice, conflicts[2].PasswordOnly, conflicts[4].Choice)
-		if want := "[{password  } {country DE FR} {comment comment 2 from the file} {tags old, t2 old, file}] theirs both true theirs\n"; got != want {
-			t.Errorf("conflicts: got %s\nwant %s", got, want)
-		}
-		noted, err := d.ImportLines(ctx, 1, connexa.LineNoted, 0, 100)
-		if err != nil || len(noted) != 1 || noted[0].City != "Осло" || noted[0].Notes[0].Key != "import.note.port" {
-			t.Errorf("noted: got %+v, %v", noted, err)
-		}
-		var bad []connexa.ImportRow
-		for r, err := range d.BadLines(ctx, 1) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			bad = append(bad, r)
-		}
-		if len(bad) != 2 || bad[0].Raw != "198.51.100.3,x,secret" || fmt.Sprintf("%q", bad[0].Columns) != `["address" "" "password" "login"]` || bad[1].Raw != "198.51.100.4" || bad[1].Columns != nil {
-			t.Errorf("bad lines: got %+v", bad)
-		}
-	})
+	t.Run("preview", func(t *testing.T) { checkStoredPreview(t, d) })
 	t.Run("correction", func(t *testing.T) {
 		bad, err := d.ImportLines(ctx, 1, connexa.LineBad, 0, 100)
 		if err != nil || len(bad) != 2 {
