@@ -14,112 +14,115 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
+// portForms are lines with a number where a port can be, with the row that they give.
+var portForms = map[string]string{
+	"127.5.8.1 1723 opsone BlueKite":                                 "127.5.8.1:1723 opsone BlueKite",
+	"127.5.8.1 1724 opsone BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
+	"127.5.8.1 443 opsone BlueKite TX":                               "127.5.8.1:443 opsone BlueKite |TX",
+	"127.5.8.1 443 opsone BlueKite New York":                         "127.5.8.1:443 opsone BlueKite |New York",
+	"127.5.8.1 1723 opsone":                                          "!ambiguous.port",
+	"127.5.8.1 1723":                                                 "!no_login",
+	"127.5.8.1 1723 opsone TX":                                       "!ambiguous.port",
+	"127.5.8.1 10001 opsone Germany":                                 "!ambiguous.port",
+	"127.5.8.1 10001 BlueKite":                                       "127.5.8.1: 10001 BlueKite",
+	"127.5.8.1 100001 BlueKite":                                      "127.5.8.1: 100001 BlueKite",
+	"127.5.8.1 99999 opsone BlueKite":                                "!field.port",
+	"127.5.8.1 0 opsone BlueKite":                                    "!field.port",
+	"127.5.8.1 99999 BlueKite TX":                                    "127.5.8.1: 99999 BlueKite |TX",
+	"127.5.8.1 opsone BlueKite 1723":                                 "127.5.8.1:1723 opsone BlueKite",
+	"127.5.8.1 opsone BlueKite 1724":                                 "!ambiguous.number",
+	"127.5.8.1 opsone BlueKite 90001":                                "!words",
+	"127.5.8.1 opsone 1723":                                          "!ambiguous.port",
+	"127.5.8.1 1723 opsone 1723":                                     "!ambiguous.port",
+	"127.5.8.1:1724 1724 opsone TX":                                  "!ambiguous.port",
+	"127.5.8.1:1724 opsone BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
+	"127.5.8.1:1724 10001 BlueKite":                                  "127.5.8.1:1724 10001 BlueKite",
+	"127.5.8.1:99999 opsone BlueKite":                                "!field.port",
+	"127.5.8.1 1724 opsone:BlueKite":                                 "!ambiguous.port",
+	"pptp://127.5.8.1 opsone BlueKite":                               "127.5.8.1: opsone BlueKite",
+	"pptp://127.5.8.1:1724/ opsone BlueKite":                         "127.5.8.1:1724 opsone BlueKite",
+	"socks5://127.5.8.1 opsone BlueKite":                             "!scheme.of",
+	"127.5.8.1:1724:opsone:BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
+	"127.5.8.1:1724:opsone:BlueKite:US:TX:78701":                     "127.5.8.1:1724 opsone BlueKite US|TX||78701",
+	"127.5.8.1:70000:opsone:BlueKite":                                "!field.port",
+	"127.5.8.1:opsone:Blue Kite":                                     "!ambiguous.blank",
+	"127.5.8.1:1723:opsone:BlueKite TX":                              "!ambiguous.blank",
+	"127.5.8.1 1724 - opsone:BlueKite":                               "127.5.8.1:1724 opsone BlueKite",
+	"127.5.8.1:1724 - opsone:BlueKite - Texas/Austin":                "127.5.8.1:1724 opsone BlueKite |Texas|Austin",
+	"127.5.8.1 - 1724 - opsone:BlueKite":                             "127.5.8.1:1724 opsone BlueKite",
+	"127.5.8.1 - 1724:opsone:BlueKite":                               "!ambiguous.port",
+	"127.5.8.1 - 1723:BlueKite":                                      "!ambiguous.port",
+	"127.5.8.1:1 - 1724 - opsone:BlueKite":                           "!ports",
+	"127.5.8.1 - opsone:Blue - Kite":                                 "!ambiguous.dash",
+	"127.5.8.1 - opsone:Blue Kite":                                   "!ambiguous.blank",
+	"127.5.8.1 - opsone:Blue|2025":                                   "127.5.8.1: opsone Blue|2025",
+	"127.5.8.1 - opsone:BlueKite | 2025-09-03":                       "127.5.8.1: opsone BlueKite",
+	"127.5.8.1 opsone Blue Kite":                                     "!words",
+	"127.5.8.1 opsone BlueKite Ontario":                              "127.5.8.1: opsone BlueKite |Ontario",
+	"leo:kite7@127.5.2.1:1723":                                       "127.5.2.1:1723 leo kite7",
+	"leo:123456@127.5.2.1:1723":                                      "127.5.2.1:1723 leo 123456",
+	"leo:kite7@127.5.2.1":                                            "127.5.2.1: leo kite7",
+	"leo:p@w@vpn.example.net:1724":                                   "vpn.example.net:1724 leo p@w",
+	"leo:a:b@127.5.2.1:1724":                                         "127.5.2.1:1724 leo a:b",
+	"leo:a%41@127.5.2.1:1724":                                        "!ambiguous.percent",
+	"leo:a%@127.5.2.1:1724":                                          "127.5.2.1:1724 leo a%",
+	"leo:kite7@127.5.2.1:1724 TX":                                    "127.5.2.1:1724 leo kite7 |TX",
+	"leo:kite7@127.5.2.1 1723":                                       "127.5.2.1:1723 leo kite7",
+	"leo:kite7@127.5.2.1 x":                                          "!ambiguous.blank",
+	"leo:kite7 @ 127.5.2.1:1724":                                     "127.5.2.1:1724 leo kite7",
+	"leo:kite7@127.5.2.1:99999":                                      "!field.port",
+	"127.5.2.4:1723@leo:kite7":                                       "127.5.2.4:1723 leo kite7",
+	"127.5.2.4:1724@leo:kite7":                                       "!ambiguous.at",
+	"127.5.2.4@leo:kite7":                                            "127.5.2.4: leo kite7",
+	"vpn.example.net:1723@leo:kite7":                                 "vpn.example.net:1723 leo kite7",
+	"127.5.2.4:1723@127.5.2.5:9":                                     "!ambiguous.at",
+	"127.5.2.4:1723@leo":                                             "!no_password",
+	"leo@127.5.2.4":                                                  "!no_password",
+	"leo@127.5.2.4 kite7":                                            "127.5.2.4: leo kite7",
+	"leo@127.5.2.4 1724 kite7":                                       "127.5.2.4:1724 leo kite7",
+	"leo@127.5.2.4 1724 kite7 TX":                                    "127.5.2.4:1724 leo kite7 |TX",
+	"leo@127.5.2.4 1724 TX":                                          "!ambiguous.port",
+	"leo@127.5.2.4 1724":                                             "!ambiguous.port",
+	"leo@127.5.2.4:1724 kite7":                                       "127.5.2.4:1724 leo kite7",
+	"leo@corp.example 127.5.2.4 kite7":                               "!ambiguous.at",
+	"127.5.2.4:leo@corp:kite7":                                       "127.5.2.4: leo@corp kite7",
+	"127.5.2.4:1001@isp:kite7":                                       "!ambiguous.at",
+	"127.5.2.4 leo@corp.example kite7":                               "127.5.2.4: leo@corp.example kite7",
+	"127.5.2.4:leo:p@ss":                                             "127.5.2.4: leo p@ss",
+	"127.5.2.4:leo:p@ss.word":                                        "!ambiguous.at",
+	"john.doe:kite7@127.5.2.4:1723":                                  "!ambiguous.at",
+	"john.doe:kite7@127.5.2.4":                                       "127.5.2.4: john.doe kite7",
+	"IP: 127.5.2.4 1724\nLogin: leo\nPass: kite7":                    "127.5.2.4:1724 leo kite7",
+	"IP:Port: 127.5.2.4:1724\nLogin: leo\nPass: kite7":               "127.5.2.4:1724 leo kite7",
+	"Server: leo:kite7@127.5.2.4:1724":                               "127.5.2.4:1724 leo kite7",
+	"Server: pptp://leo:kite7@127.5.2.4:1724":                        "127.5.2.4:1724 leo kite7",
+	"Server: pptp://leo:kite7@127.5.2.4\nLogin: max\nPass: kite7":    "!logins",
+	"Ip: 127.5.2.4\nCreds: 1723:leo:kite7":                           "!ambiguous.port",
+	"IP: 127.5.2.4 Login: leo Password: kite7":                       "127.5.2.4: leo kite7",
+	"ip=127.5.2.4 port=1724 user=leo pass=kite7":                     "127.5.2.4:1724 leo kite7",
+	"ip=127.5.2.4; user=leo; pass='p w'":                             "127.5.2.4: leo p w",
+	"ip=127.5.2.4 user=leo pass=p w":                                 "!ambiguous.labels",
+	"Login: leo Password: kite7":                                     "!ambiguous.labels",
+	"192.0.2.1,ops1,x,y\n192.0.2.2 ops1 x":                           "!table",
+	"127.5.8.1 opsone BlueKite -":                                    "127.5.8.1: opsone BlueKite",
+	"127.5.8.1 opsone BlueKite n/a":                                  "127.5.8.1: opsone BlueKite",
+	"127.5.8.1 - opsone BlueKite":                                    "!credentials",
+	"127.5.8.1 - opsone:BlueKite - Unknown":                          "127.5.8.1: opsone BlueKite",
+	"127.5.8.1 - opsone - BlueKite":                                  "!credentials",
+	"127.5.8.1|1723|opsone|BlueKite":                                 "!table",
+	"{host: 127.5.2.4, user: leo, pass: kite7}":                      "127.5.2.4: leo kite7",
+	"- {host: 127.5.2.4, user: leo, pass: \"kite}7\"},":              "127.5.2.4: leo kite}7",
+	"{host: 127.5.2.4, user: leo, pass: kite7":                       "!ambiguous.labels",
+	"Host: 127.5.2.4\nLogin: leo\nPass: kite7 # main":                "!ambiguous.labels",
+	"Host: 127.5.2.4\nLogin: leo\nPass: kite7#main":                  "127.5.2.4: leo kite7#main",
+	"\"ip\": \"127.5.2.4\", \"user\": \"leo\", \"pass\": \"kite7\",": "127.5.2.4: leo kite7",
+	"hello": "!form",
+}
+
 // TestPorts holds where a port can stand in each form, and that a number which may
 // be the port or the login is neither.
 func TestPorts(t *testing.T) {
-	for text, want := range map[string]string{
-		"127.5.8.1 1723 opsone BlueKite":                                 "127.5.8.1:1723 opsone BlueKite",
-		"127.5.8.1 1724 opsone BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
-		"127.5.8.1 443 opsone BlueKite TX":                               "127.5.8.1:443 opsone BlueKite |TX",
-		"127.5.8.1 443 opsone BlueKite New York":                         "127.5.8.1:443 opsone BlueKite |New York",
-		"127.5.8.1 1723 opsone":                                          "!ambiguous.port",
-		"127.5.8.1 1723":                                                 "!no_login",
-		"127.5.8.1 1723 opsone TX":                                       "!ambiguous.port",
-		"127.5.8.1 10001 opsone Germany":                                 "!ambiguous.port",
-		"127.5.8.1 10001 BlueKite":                                       "127.5.8.1: 10001 BlueKite",
-		"127.5.8.1 100001 BlueKite":                                      "127.5.8.1: 100001 BlueKite",
-		"127.5.8.1 99999 opsone BlueKite":                                "!field.port",
-		"127.5.8.1 0 opsone BlueKite":                                    "!field.port",
-		"127.5.8.1 99999 BlueKite TX":                                    "127.5.8.1: 99999 BlueKite |TX",
-		"127.5.8.1 opsone BlueKite 1723":                                 "127.5.8.1:1723 opsone BlueKite",
-		"127.5.8.1 opsone BlueKite 1724":                                 "!ambiguous.number",
-		"127.5.8.1 opsone BlueKite 90001":                                "!words",
-		"127.5.8.1 opsone 1723":                                          "!ambiguous.port",
-		"127.5.8.1 1723 opsone 1723":                                     "!ambiguous.port",
-		"127.5.8.1:1724 1724 opsone TX":                                  "!ambiguous.port",
-		"127.5.8.1:1724 opsone BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
-		"127.5.8.1:1724 10001 BlueKite":                                  "127.5.8.1:1724 10001 BlueKite",
-		"127.5.8.1:99999 opsone BlueKite":                                "!field.port",
-		"127.5.8.1 1724 opsone:BlueKite":                                 "!ambiguous.port",
-		"pptp://127.5.8.1 opsone BlueKite":                               "127.5.8.1: opsone BlueKite",
-		"pptp://127.5.8.1:1724/ opsone BlueKite":                         "127.5.8.1:1724 opsone BlueKite",
-		"socks5://127.5.8.1 opsone BlueKite":                             "!scheme.of",
-		"127.5.8.1:1724:opsone:BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
-		"127.5.8.1:1724:opsone:BlueKite:US:TX:78701":                     "127.5.8.1:1724 opsone BlueKite US|TX||78701",
-		"127.5.8.1:70000:opsone:BlueKite":                                "!field.port",
-		"127.5.8.1:opsone:Blue Kite":                                     "!ambiguous.blank",
-		"127.5.8.1:1723:opsone:BlueKite TX":                              "!ambiguous.blank",
-		"127.5.8.1 1724 - opsone:BlueKite":                               "127.5.8.1:1724 opsone BlueKite",
-		"127.5.8.1:1724 - opsone:BlueKite - Texas/Austin":                "127.5.8.1:1724 opsone BlueKite |Texas|Austin",
-		"127.5.8.1 - 1724 - opsone:BlueKite":                             "127.5.8.1:1724 opsone BlueKite",
-		"127.5.8.1 - 1724:opsone:BlueKite":                               "!ambiguous.port",
-		"127.5.8.1 - 1723:BlueKite":                                      "!ambiguous.port",
-		"127.5.8.1:1 - 1724 - opsone:BlueKite":                           "!ports",
-		"127.5.8.1 - opsone:Blue - Kite":                                 "!ambiguous.dash",
-		"127.5.8.1 - opsone:Blue Kite":                                   "!ambiguous.blank",
-		"127.5.8.1 - opsone:Blue|2025":                                   "127.5.8.1: opsone Blue|2025",
-		"127.5.8.1 - opsone:BlueKite | 2025-09-03":                       "127.5.8.1: opsone BlueKite",
-		"127.5.8.1 opsone Blue Kite":                                     "!words",
-		"127.5.8.1 opsone BlueKite Ontario":                              "127.5.8.1: opsone BlueKite |Ontario",
-		"leo:kite7@127.5.2.1:1723":                                       "127.5.2.1:1723 leo kite7",
-		"leo:123456@127.5.2.1:1723":                                      "127.5.2.1:1723 leo 123456",
-		"leo:kite7@127.5.2.1":                                            "127.5.2.1: leo kite7",
-		"leo:p@w@vpn.example.net:1724":                                   "vpn.example.net:1724 leo p@w",
-		"leo:a:b@127.5.2.1:1724":                                         "127.5.2.1:1724 leo a:b",
-		"leo:a%41@127.5.2.1:1724":                                        "!ambiguous.percent",
-		"leo:a%@127.5.2.1:1724":                                          "127.5.2.1:1724 leo a%",
-		"leo:kite7@127.5.2.1:1724 TX":                                    "127.5.2.1:1724 leo kite7 |TX",
-		"leo:kite7@127.5.2.1 1723":                                       "127.5.2.1:1723 leo kite7",
-		"leo:kite7@127.5.2.1 x":                                          "!ambiguous.blank",
-		"leo:kite7 @ 127.5.2.1:1724":                                     "127.5.2.1:1724 leo kite7",
-		"leo:kite7@127.5.2.1:99999":                                      "!field.port",
-		"127.5.2.4:1723@leo:kite7":                                       "127.5.2.4:1723 leo kite7",
-		"127.5.2.4:1724@leo:kite7":                                       "!ambiguous.at",
-		"127.5.2.4@leo:kite7":                                            "127.5.2.4: leo kite7",
-		"vpn.example.net:1723@leo:kite7":                                 "vpn.example.net:1723 leo kite7",
-		"127.5.2.4:1723@127.5.2.5:9":                                     "!ambiguous.at",
-		"127.5.2.4:1723@leo":                                             "!no_password",
-		"leo@127.5.2.4":                                                  "!no_password",
-		"leo@127.5.2.4 kite7":                                            "127.5.2.4: leo kite7",
-		"leo@127.5.2.4 1724 kite7":                                       "127.5.2.4:1724 leo kite7",
-		"leo@127.5.2.4 1724 kite7 TX":                                    "127.5.2.4:1724 leo kite7 |TX",
-		"leo@127.5.2.4 1724 TX":                                          "!ambiguous.port",
-		"leo@127.5.2.4 1724":                                             "!ambiguous.port",
-		"leo@127.5.2.4:1724 kite7":                                       "127.5.2.4:1724 leo kite7",
-		"leo@corp.example 127.5.2.4 kite7":                               "!ambiguous.at",
-		"127.5.2.4:leo@corp:kite7":                                       "127.5.2.4: leo@corp kite7",
-		"127.5.2.4:1001@isp:kite7":                                       "!ambiguous.at",
-		"127.5.2.4 leo@corp.example kite7":                               "127.5.2.4: leo@corp.example kite7",
-		"127.5.2.4:leo:p@ss":                                             "127.5.2.4: leo p@ss",
-		"127.5.2.4:leo:p@ss.word":                                        "!ambiguous.at",
-		"john.doe:kite7@127.5.2.4:1723":                                  "!ambiguous.at",
-		"john.doe:kite7@127.5.2.4":                                       "127.5.2.4: john.doe kite7",
-		"IP: 127.5.2.4 1724\nLogin: leo\nPass: kite7":                    "127.5.2.4:1724 leo kite7",
-		"IP:Port: 127.5.2.4:1724\nLogin: leo\nPass: kite7":               "127.5.2.4:1724 leo kite7",
-		"Server: leo:kite7@127.5.2.4:1724":                               "127.5.2.4:1724 leo kite7",
-		"Server: pptp://leo:kite7@127.5.2.4:1724":                        "127.5.2.4:1724 leo kite7",
-		"Server: pptp://leo:kite7@127.5.2.4\nLogin: max\nPass: kite7":    "!logins",
-		"Ip: 127.5.2.4\nCreds: 1723:leo:kite7":                           "!ambiguous.port",
-		"IP: 127.5.2.4 Login: leo Password: kite7":                       "127.5.2.4: leo kite7",
-		"ip=127.5.2.4 port=1724 user=leo pass=kite7":                     "127.5.2.4:1724 leo kite7",
-		"ip=127.5.2.4; user=leo; pass='p w'":                             "127.5.2.4: leo p w",
-		"ip=127.5.2.4 user=leo pass=p w":                                 "!ambiguous.labels",
-		"Login: leo Password: kite7":                                     "!ambiguous.labels",
-		"192.0.2.1,ops1,x,y\n192.0.2.2 ops1 x":                           "!table",
-		"127.5.8.1 opsone BlueKite -":                                    "127.5.8.1: opsone BlueKite",
-		"127.5.8.1 opsone BlueKite n/a":                                  "127.5.8.1: opsone BlueKite",
-		"127.5.8.1 - opsone BlueKite":                                    "!credentials",
-		"127.5.8.1 - opsone:BlueKite - Unknown":                          "127.5.8.1: opsone BlueKite",
-		"127.5.8.1 - opsone - BlueKite":                                  "!credentials",
-		"127.5.8.1|1723|opsone|BlueKite":                                 "!table",
-		"{host: 127.5.2.4, user: leo, pass: kite7}":                      "127.5.2.4: leo kite7",
-		"- {host: 127.5.2.4, user: leo, pass: \"kite}7\"},":              "127.5.2.4: leo kite}7",
-		"{host: 127.5.2.4, user: leo, pass: kite7":                       "!ambiguous.labels",
-		"Host: 127.5.2.4\nLogin: leo\nPass: kite7 # main":                "!ambiguous.labels",
-		"Host: 127.5.2.4\nLogin: leo\nPass: kite7#main":                  "127.5.2.4: leo kite7#main",
-		"\"ip\": \"127.5.2.4\", \"user\": \"leo\", \"pass\": \"kite7\",": "127.5.2.4: leo kite7",
-		"hello": "!form",
-	} {
+	for text, want := range portForms {
 		_, got := readRows(t, strings.NewReader(text), Options{Format: Text})
 		if len(got) == 0 || got[0] != "1 "+want {
 			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
@@ -433,12 +436,12 @@ func TestQuotesOfOtherFormats(t *testing.T) {
 	}
 }
 
-func TestFilesOfOtherPrograms(t *testing.T) {
-	for name, tt := range map[string]struct {
-		text string
-		want []string
-	}{
-		"RouterOS": {`# 2026-11-29 12:00:00 by RouterOS 7.15
+// programFiles are files of other programs with the rows that they give.
+var programFiles = map[string]struct {
+	text string
+	want []string
+}{
+	"RouterOS": {`# 2026-11-29 12:00:00 by RouterOS 7.15
 # software id = ABCD-EFGH
 #
 /interface bridge
@@ -455,12 +458,12 @@ add address=192.168.88.1/24 interface=bridge1
 /ppp secret
 add name=ops1 password=x service=pptp
 `, []string{`7 192.0.2.1: ops1 a b"c\d$ |||||Main, office`, "9 vpn.example.net: ops2 Blue-Kite-7 |||||pptp-out2 disabled", "10 !no_password"}},
-		"RouterOS, one line": {"/interface pptp-client add connect-to=192.0.2.1 user=ops1 password=x name=a disabled=no\n", []string{"1 192.0.2.1: ops1 x |||||a"}},
-		"RouterOS, lines": {"add connect-to=192.0.2.1 user=ops1 password=\"x\" name=a disabled=no\r\nadd connect-to=192.0.2.2 user=ops1 password=\"x\\\"\r\n",
-			[]string{"1 192.0.2.1: ops1 x |||||a", "2 !routeros"}},
-		"RouterOS, long":  {"/interface pptp-client\nadd comment=\"one \\\n    two\" connect-to=192.0.2.1 \\\n    password=x \\\n    user=ops1\n", []string{"2 192.0.2.1: ops1 x |||||one two"}},
-		"RouterOS, after": {"192.0.2.5 a b\n/interface pptp-client\nadd connect-to=192.0.2.1 password=x user=ops1\n", []string{"1 192.0.2.5: a b", "3 192.0.2.1: ops1 x"}},
-		"NetworkManager": {`[connection]
+	"RouterOS, one line": {"/interface pptp-client add connect-to=192.0.2.1 user=ops1 password=x name=a disabled=no\n", []string{"1 192.0.2.1: ops1 x |||||a"}},
+	"RouterOS, lines": {"add connect-to=192.0.2.1 user=ops1 password=\"x\" name=a disabled=no\r\nadd connect-to=192.0.2.2 user=ops1 password=\"x\\\"\r\n",
+		[]string{"1 192.0.2.1: ops1 x |||||a", "2 !routeros"}},
+	"RouterOS, long":  {"/interface pptp-client\nadd comment=\"one \\\n    two\" connect-to=192.0.2.1 \\\n    password=x \\\n    user=ops1\n", []string{"2 192.0.2.1: ops1 x |||||one two"}},
+	"RouterOS, after": {"192.0.2.5 a b\n/interface pptp-client\nadd connect-to=192.0.2.1 password=x user=ops1\n", []string{"1 192.0.2.5: a b", "3 192.0.2.1: ops1 x"}},
+	"NetworkManager": {`[connection]
 id=Main office
 uuid=3c5e7b2c-6d0e-4a3c-9d0e-2d6a1c8b7f10
 type=vpn
@@ -501,12 +504,15 @@ type=wifi
 psk=secret99
 [vpn]
 `, []string{`1 192.0.2.1: ops1 Blue\Kite 7 |||||Main office`, `24 vpn.example.net: CORP\ops2 x |||||second`, "35 !connection"}},
-		"NetworkManager, openvpn":   {"[connection]\nid=a\ntype=vpn\n[vpn]\nremote=192.0.2.1\nuser=a\nservice-type=org.freedesktop.NetworkManager.openvpn\n[vpn-secrets]\npassword=x\n", []string{"1 !connection"}},
-		"NetworkManager, no secret": {"[vpn]\ngateway=192.0.2.1\nuser=a\npassword-flags=1\n\n192.0.2.2 a b\n", []string{"1 !no_password", "6 192.0.2.2: a b"}},
-		"settings": {"NAME=office\nHOST=192.0.2.1\nMTU=1400\nUSER=ops1\nfoo.bar=7\nPASSWORD=x\nRETRY=yes\n\nNAME=home\nHOST=192.0.2.2\nMTU=1400\nUSER=ops2\nPASSWORD=y\n",
-			[]string{"2 192.0.2.1: ops1 x", "10 192.0.2.2: ops2 y"}},
-		"INI": {"; ours\n[a]\nhost=192.0.2.1\nmtu=1400\nuser=a\npass=x\n[b]\nhost=192.0.2.2\nuser=b\n\n[c]\npass=z\n", []string{"3 192.0.2.1: a x", "8 !no_password", "12 !no_address"}},
-	} {
+	"NetworkManager, openvpn":   {"[connection]\nid=a\ntype=vpn\n[vpn]\nremote=192.0.2.1\nuser=a\nservice-type=org.freedesktop.NetworkManager.openvpn\n[vpn-secrets]\npassword=x\n", []string{"1 !connection"}},
+	"NetworkManager, no secret": {"[vpn]\ngateway=192.0.2.1\nuser=a\npassword-flags=1\n\n192.0.2.2 a b\n", []string{"1 !no_password", "6 192.0.2.2: a b"}},
+	"settings": {"NAME=office\nHOST=192.0.2.1\nMTU=1400\nUSER=ops1\nfoo.bar=7\nPASSWORD=x\nRETRY=yes\n\nNAME=home\nHOST=192.0.2.2\nMTU=1400\nUSER=ops2\nPASSWORD=y\n",
+		[]string{"2 192.0.2.1: ops1 x", "10 192.0.2.2: ops2 y"}},
+	"INI": {"; ours\n[a]\nhost=192.0.2.1\nmtu=1400\nuser=a\npass=x\n[b]\nhost=192.0.2.2\nuser=b\n\n[c]\npass=z\n", []string{"3 192.0.2.1: a x", "8 !no_password", "12 !no_address"}},
+}
+
+func TestFilesOfOtherPrograms(t *testing.T) {
+	for name, tt := range programFiles {
 		t.Run(name, func(t *testing.T) {
 			got := notedKeys(t, tt.text, Options{})
 			if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) {
