@@ -257,59 +257,6 @@ func (a *Imports) CorrectImportLine(ctx context.Context, id, line int64, text st
 	return l, err
 }
 
-// ImportColumn is one column of a CSV file, whose field the user can choose.
-type ImportColumn struct {
-	Field  string   // the chosen or guessed field; "" skips the column
-	Name   string   // in the header
-	Sample []string // of the first rows, masked so that no password is shown
-}
-
-// ImportColumns returns the columns of an import's text.
-func (a *Imports) ImportColumns(ctx context.Context, i connexa.Import) ([]ImportColumn, error) {
-	rd, err := importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen))
-	if err != nil {
-		return nil, err
-	}
-	shape := rd.Shape()
-	rows := shape.Sample
-	width := len(shape.Mapping)
-	for _, r := range rows {
-		width = max(width, len(r))
-	}
-	columns := make([]ImportColumn, width)
-	for c := range columns {
-		col := &columns[c]
-		if c < len(shape.Mapping) {
-			col.Field = shape.Mapping[c]
-		}
-		for n, r := range rows {
-			switch {
-			case c >= len(r) || len(col.Sample) == sampleRows:
-			case n == 0 && shape.Header:
-				col.Name = cutText(r[c], 40)
-			default:
-				col.Sample = append(col.Sample, maskValue(col.Field, r[c]))
-			}
-		}
-	}
-	return columns, nil
-}
-
-const sampleRows = 3
-
-// maskValue returns a value that cannot be a password, and the beginning of any other.
-func maskValue(field, s string) string {
-	s = strings.TrimSpace(s)
-	switch field {
-	case "address", "port", "country", "state":
-		return cutText(s, 40)
-	}
-	if utf8.RuneCountInString(s) < 4 {
-		return strings.Repeat("•", utf8.RuneCountInString(s))
-	}
-	return string([]rune(s)[:2]) + "•••"
-}
-
 // ImportFields lists the fields of a mapping.
 func (a *Imports) ImportFields() []string { return importer.Fields() }
 
