@@ -89,8 +89,8 @@ func newGallery(t *testing.T) string {
 // mixed is a fleet as owners know it: most of it works.
 const mixed = "good=92,slow=6,lossy=5,silent=4,refuse=6,ssh=3,garbage=2,half=2,denied=4,reset=3,drip=3"
 
-// The picture of the README, docs/screenshots/nodes.png: the list while a run
-// goes on.
+// TestShotOfTheReadme draws docs/screenshots/nodes.png, the list during a run, and
+// node.png, the page of a node that failed.
 func TestShotOfTheReadme(t *testing.T) {
 	dir := newGallery(t)
 	p := startPanel(t)
@@ -114,6 +114,13 @@ func TestShotOfTheReadme(t *testing.T) {
 	b.waitTrue(`document.querySelectorAll("#list tbody tr:nth-child(-n+9) .badge.bad").length > 1`)
 	g := gallery{b, dir}
 	g.saveShots("nodes.png", chromedp.CaptureScreenshot())
+
+	const failed = `document.querySelector("#list tbody tr td a.mono")`
+	b.waitVisible("/nodes?status=ping_failed")
+	b.waitTrue(failed + ` !== null`)
+	b.waitVisible(getValue[string](b, `new URL(`+failed+`.href).pathname`))
+	b.waitLive()
+	g.saveShots("node.png", chromedp.CaptureScreenshot())
 }
 
 func TestShots(t *testing.T) {
