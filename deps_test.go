@@ -3,8 +3,14 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -104,4 +110,42 @@ func TestImportsFollowTheLayers(t *testing.T) {
 			t.Errorf("the layer table has %q, which is no package: the table must not rot", pkg)
 		}
 	}
+}
+
+// TestFewFunctionsHaveOneWordNames holds that a reader can search for most functions:
+// at most a tenth of them are named by one lower-case word.
+func TestFewFunctionsHaveOneWordNames(t *testing.T) {
+	const maxShare = 0.10
+	word := regexp.MustCompile(`^[a-z]+$`)
+	all, oneWord := 0, 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != ".":
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_templ.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				all++
+				if word.MatchString(f.Name.Name) {
+					oneWord++
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := float64(oneWord) / float64(all); got > maxShare {
+		t.Errorf("%d of %d functions (%.1f %%) are named by one word, want at most %.0f %%", oneWord, all, 100*got, 100*maxShare)
+	}
+	t.Logf("%d of %d functions are named by one word", oneWord, all)
 }
