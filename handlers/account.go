@@ -29,7 +29,11 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return renderFormError(err, func(status int, errs connexa.FieldErrors) error { return h.drawAccount(w, r, status, errs) })
 	}
-	return h.redirectDone(w, r, connexa.T("account.password.changed", ended), "/account")
+	message := connexa.T("account.password.changed")
+	if ended > 0 {
+		message = connexa.T("account.password.changed.others", ended)
+	}
+	return h.redirectDone(w, r, message, "/account")
 }
 
 // applyPassword changes the password with the posted form. The session continues under a

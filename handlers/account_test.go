@@ -17,13 +17,13 @@ func TestChangePasswordEndsTheOtherSessions(t *testing.T) {
 	p := startPanel(t)
 	here, there := p.newBrowser().logIn(), p.newBrowser().logIn()
 	here.post("/account/password", "old", "wrong", "new", "another long horse", "repeat", "another long horse").
-		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "The password is wrong.")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Wrong password.")
 	here.post("/account/password", "old", adminPassword, "new", "short", "repeat", "shirt").
-		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "At least 12 characters.").contains(t, "The two are not the same.")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "At least 12 characters.").contains(t, "The passwords don’t match.")
 	there.get("/account").hasStatus(t, http.StatusOK)
 
 	here.post("/account/password", "old", adminPassword, "new", "another long horse", "repeat", "another long horse").leadsTo(t, "/account")
-	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "The password is changed; 1 other session has ended.")
+	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "Password changed; 1 other session ended.")
 	if a := here.get("/account"); strings.Contains(a.body, "The password is changed") {
 		t.Error("the toast came twice")
 	}
@@ -53,7 +53,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	there.logIn()
 	here.post("/account/sessions/end").leadsTo(t, "/account")
 	there.get("/account").leadsTo(t, "/login?next=%2Faccount")
-	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "1 session has ended.")
+	here.get("/account").hasStatus(t, http.StatusOK).contains(t, "1 session ended.")
 }
 
 // TestAnEndedSessionStaysEnded ends a session during a request that changes the
@@ -111,7 +111,7 @@ func TestPasswordAgain(t *testing.T) {
 	}
 	b.header = nil
 	b.get("/reauth?next=%2Fsecret").hasStatus(t, http.StatusOK).contains(t, `value="/secret"`)
-	b.post("/reauth", "password", "wrong", "next", "/secret").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "The password is wrong.")
+	b.post("/reauth", "password", "wrong", "next", "/secret").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Wrong password.")
 	b.get("/secret").leadsTo(t, "/reauth?next=%2Fsecret")
 	b.post("/reauth", "password", adminPassword, "next", "/secret").leadsTo(t, "/secret")
 	b.get("/secret").hasStatus(t, http.StatusOK).contains(t, "the secret")
@@ -136,7 +136,7 @@ func TestSettingsForm(t *testing.T) {
 	}
 	b.post("/settings/key").leadsTo(t, "/")
 	b.post("/settings", good...).leadsTo(t, "/settings")
-	page := b.get("/settings").hasStatus(t, http.StatusOK).contains(t, `value="12"`).contains(t, "The settings are saved.")
+	page := b.get("/settings").hasStatus(t, http.StatusOK).contains(t, `value="12"`).contains(t, "Settings saved.")
 	if strings.Contains(page.body, "banner-key") {
 		t.Error("the banner stays after the key was confirmed")
 	}

@@ -23,7 +23,7 @@ func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 		stepsReached string
 	}{
 		{connexa.LoginRefused, "Login failed", "wrong login or password", "auth.691", "lcp", "6 of 10 steps"},
-		{connexa.NoTunnel, "Tunnel failed", "no GRE came: blocked on the way, or the server is slow", "gre.no_inbound", "call", "4 of 10 steps"},
+		{connexa.NoTunnel, "Tunnel failed", "no GRE came: blocked on the path, or the server is slow", "gre.no_inbound", "call", "4 of 10 steps"},
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			p := startPanel(t)
@@ -38,7 +38,7 @@ func TestAPingLeavesTheReasonOfTheStatus(t *testing.T) {
 			b.get("/nodes?step="+c.step).contains(t, "192.0.2.1")
 			b.get("/nodes?step=control").lacks(t, `id="node-1"`)
 			b.get("/").contains(t, c.why)
-			b.get("/nodes/1").contains(t, "Status from the login test").contains(t, c.why).contains(t, "Last test: ping").contains(t, "The server answered.").lacks(t, "All is well")
+			b.get("/nodes/1").contains(t, "Status from: login test").contains(t, c.why).contains(t, "Last test: ping").contains(t, "The server answers.").lacks(t, "OK.")
 
 			rows, err := csv.NewReader(strings.NewReader(b.get("/nodes.csv").hasStatus(t, http.StatusOK).body)).ReadAll()
 			if err != nil || len(rows) != 2 {
@@ -68,7 +68,7 @@ func TestALaterFailureStandsApart(t *testing.T) {
 	b.get("/nodes").contains(t, ">Speed OK").contains(t, "10 of 10 steps").contains(t, "suspect: no GRE came")
 	b.get("/nodes?cause=gre.no_inbound").lacks(t, `id="node-1"`)
 	b.get("/nodes?suspect=1").contains(t, `id="node-1"`)
-	b.get("/nodes/1").contains(t, "Last test: login test").contains(t, "Status from the speed test").contains(t, "This happened once")
+	b.get("/nodes/1").contains(t, "Last test: login test").contains(t, "Status from: speed test").contains(t, "This happened once")
 	p.probeNode(1, at.Add(2*time.Minute), connexa.NoTunnel, 20*time.Millisecond)
 	b.get("/nodes?cause=gre.no_inbound").contains(t, `id="node-1"`)
 	b.get("/nodes/1").contains(t, "Last test: login test").lacks(t, "Status from")
@@ -90,5 +90,5 @@ func TestTheReasonOutlivesItsProbe(t *testing.T) {
 	if _, err := pool.ExecContext(t.Context(), `DELETE FROM history WHERE kind = 'login'`); err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Status from the login test").contains(t, "Wrong login or password.")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Status from: login test").contains(t, "Wrong login or password.")
 }

@@ -39,14 +39,14 @@ const botToken = "220984411:ZZQw7rTcvCH1vGWJxfSeofSAs0K5PALQ9xy"
 func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 	p, b := startTelling(t)
 	b.get("/settings").contains(t, `href="/channels"`)
-	b.get("/channels").hasStatus(t, http.StatusOK).contains(t, "Nobody is told yet").contains(t, "--public-url")
+	b.get("/channels").hasStatus(t, http.StatusOK).contains(t, "No channels yet").contains(t, "--public-url")
 	b.get("/channels/new").hasStatus(t, http.StatusOK).contains(t, "@BotFather").contains(t, `value="node_dropped" checked`).lacks(t, `value="run_finished" checked`)
 	b.get("/channels/new?service=smtp").contains(t, "Mail server")
 	b.get("/channels/new?service=carrier-pigeon").contains(t, "ntfy://ntfy.sh/TOPIC")
 
 	good := []string{"service", "telegram", "name", "Ops chat", "lang", "ru", "on", "1", "kinds", "node_dropped", "kinds", "new_login", "token", botToken, "chat", "-1005554443332"}
 	b.post("/channels", good...).leadsTo(t, "/channels")
-	list := b.get("/channels").contains(t, "Ops chat").contains(t, "Telegram ···Q9xy · Русский").contains(t, "a node that dropped out, a login from a new address, or a new password").contains(t, "none sent yet").contains(t, "Ops chat was added")
+	list := b.get("/channels").contains(t, "Ops chat").contains(t, "Telegram ···Q9xy · Русский").contains(t, "node failed, login from a new address, or new password").contains(t, "none sent yet").contains(t, "Ops chat added")
 	edit := b.get("/channels/1/edit").hasStatus(t, http.StatusOK).contains(t, "ends in Q9xy").contains(t, `value="new_login" checked`).lacks(t, `value="offline" checked`)
 	for _, page := range []answer{list, edit, b.get("/audit"), b.post("/channels/1/remove")} {
 		page.lacks(t, "ZZQw7").lacks(t, "220984411").lacks(t, "1005554443332")
@@ -64,13 +64,13 @@ func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 	if err != nil || c.Name != "Night shift" || c.On || len(c.Kinds) != 1 || !strings.Contains(c.Address.Reveal(), "ZZQw7") {
 		t.Errorf("%+v, %v", c, err)
 	}
-	b.get("/audit").contains(t, "place for notifications changed: Night shift")
+	b.get("/audit").contains(t, "channel changed: Night shift")
 	// An edit with an address replaces it.
 	b.post("/channels/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline", "token", "7:other-token", "chat", "@ops").leadsTo(t, "/channels")
 	if c, err := p.db.Channel(t.Context(), 1); err != nil || !strings.HasPrefix(c.Address.Reveal(), "telegram://7:other-token@telegram?chats=%40ops") {
 		t.Errorf("%s, %v", c.Address.Reveal(), err)
 	}
-	b.get("/audit").contains(t, "place for notifications has a new address: Night shift")
+	b.get("/audit").contains(t, "channel has a new address: Night shift")
 
 	// Removing needs a confirmation.
 	b.post("/channels/1/remove").hasStatus(t, http.StatusOK).contains(t, "Remove Night shift?")
@@ -89,14 +89,14 @@ func TestAChannelFormSaysWhatIsWrong(t *testing.T) {
 		form []string
 		says []string
 	}{
-		{[]string{"service", "telegram", "token", "nonsense", "chat", "ops"}, []string{"Give it a name", "Choose English or Russian", "Choose at least one", "A token is a number", "Enter the number of a chat", `value="nonsense"`}},
-		{[]string{"service", "smtp", "host", "mail.example.net:25", "port", "99999", "from", "me", "to", "Ann <ann@example.net>", "password", "hunter22"}, []string{"without a port", "from 1 to 65535", "one mail address", "mail addresses, without names", "needs a user", `value="mail.example.net:25"`}},
-		{[]string{"service", "generic", "webhook", "ftp://example.net/x", "bearer", "hunter22"}, []string{"Enter a whole address", `value="ftp://example.net/x"`}},
-		{[]string{"service", "generic", "webhook", "https://ann:pw@example.net/x"}, []string{"has no user"}},
+		{[]string{"service", "telegram", "token", "nonsense", "chat", "ops"}, []string{"Enter a name", "Choose English or Russian", "Select at least one event", "A token looks like", "Enter a chat ID", `value="nonsense"`}},
+		{[]string{"service", "smtp", "host", "mail.example.net:25", "port", "99999", "from", "me", "to", "Ann <ann@example.net>", "password", "hunter22"}, []string{"without a port", "from 1 to 65535", "one mail address", "mail addresses, without display names", "needs a user", `value="mail.example.net:25"`}},
+		{[]string{"service", "generic", "webhook", "ftp://example.net/x", "bearer", "hunter22"}, []string{"Enter a full URL", `value="ftp://example.net/x"`}},
+		{[]string{"service", "generic", "webhook", "https://ann:pw@example.net/x"}, []string{"contain a username"}},
 		{[]string{"service", "url", "url", "ntfy.sh/topic"}, []string{"service://"}},
-		{[]string{"service", "url", "url", "pigeon://loft/7", "name", "x", "lang", "en", "kinds", "offline"}, []string{"No such service", `value="pigeon://loft/7"`, `value="offline" checked`}},
-		{[]string{"service", "url", "url", "logger://x", "name", "x", "lang", "en", "kinds", "offline"}, []string{"No such service"}},
-		{[]string{"service", "url", "url", "discord://token-without-an-id", "name", "x", "lang", "en", "kinds", "offline"}, []string{"not how an address"}},
+		{[]string{"service", "url", "url", "pigeon://loft/7", "name", "x", "lang", "en", "kinds", "offline"}, []string{"Unknown service", `value="pigeon://loft/7"`, `value="offline" checked`}},
+		{[]string{"service", "url", "url", "logger://x", "name", "x", "lang", "en", "kinds", "offline"}, []string{"Unknown service"}},
+		{[]string{"service", "url", "url", "discord://token-without-an-id", "name", "x", "lang", "en", "kinds", "offline"}, []string{"Not a valid URL"}},
 		{[]string{"service", "url", "url", "ntfy://ntfy.sh/" + strings.Repeat("a", 2000), "name", strings.Repeat("ж", 61), "lang", "en", "kinds", "offline"}, []string{"At most 2,000", "At most 60"}},
 	} {
 		bad := b.post("/channels", tt.form...).hasStatus(t, http.StatusUnprocessableEntity).lacks(t, "hunter22")
@@ -126,12 +126,12 @@ func TestATestSaysWhetherItWentOut(t *testing.T) {
 	if body := <-got; !strings.Contains(body, "пробное сообщение") {
 		t.Errorf("sent %s", body)
 	}
-	b.get("/channels").contains(t, "A test went out to Hook").contains(t, "Last sent").contains(t, "Webhook ···n-42")
+	b.get("/channels").contains(t, "Test message sent to Hook").contains(t, "Last sent").contains(t, "Webhook ···n-42")
 
 	status = http.StatusTeapot
 	b.post("/channels/1/test").leadsTo(t, "/channels")
 	<-got
-	page := b.get("/channels").contains(t, "did not go out").contains(t, "418").contains(t, "Failed").lacks(t, "Copper").lacks(t, site.URL)
+	page := b.get("/channels").contains(t, "was not sent").contains(t, "418").contains(t, "Not sent").lacks(t, "Copper").lacks(t, site.URL)
 	if strings.Contains(page.body, strings.TrimPrefix(site.URL, "http://")) || strings.Contains(p.log.String(), "Copper") {
 		t.Error("the address is on the page or in the log")
 	}

@@ -51,7 +51,7 @@ func TestDashboardRunsAndUplink(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	b.get("/").hasStatus(t, http.StatusOK).contains(t, "Nothing was tested yet").lacks(t, "of this machine")
+	b.get("/").hasStatus(t, http.StatusOK).contains(t, "No tests yet").lacks(t, "of this machine")
 	p.probeNode(1, time.Now(), connexa.Fast, 20*time.Millisecond)
 	if err := p.db.SetUplink(t.Context(), connexa.Uplink{At: time.Now(), Found: connexa.Measurement{Down: 412_000_000, Up: 187_000_000}}); err != nil {
 		t.Fatal(err)

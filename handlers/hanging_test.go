@@ -238,7 +238,7 @@ func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 		_, path, _ := strings.Cut(line, " ")
 		waitFor(t, func() bool { return strings.Contains(p.log.String(), "method=POST path="+path+" status=") })
 	}
-	if got := talkTo(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "did not arrive in time") {
+	if got := talkTo(t, s, "POST /login HTTP/1.1\nHost: HOST\n"+partOfBody); !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "did not finish in time") {
 		t.Errorf("a form that stalls: %.300q", got)
 	}
 	if log := p.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "status=500") {

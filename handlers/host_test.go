@@ -136,7 +136,7 @@ func TestLinksNameThePanelOnly(t *testing.T) {
 func TestEveryPageSaysWhatIsUnsafe(t *testing.T) {
 	p := startPanel(t, func(d *Deps) { d.InClear, d.AsRoot = true, true })
 	b := p.newBrowser().logIn()
-	for lang, words := range map[string][2]string{"en": {"without TLS", "runs as root"}, "ru": {"без TLS", "от имени root"}} {
+	for lang, words := range map[string][2]string{"en": {"No TLS on this connection", "runs as root"}, "ru": {"без TLS", "от имени root"}} {
 		b.post("/preferences", "lang", lang)
 		for _, path := range []string{"/", "/nodes", "/settings", "/account", "/nowhere"} {
 			b.get(path).contains(t, words[0]).contains(t, words[1])

@@ -24,7 +24,7 @@ func TestImportPreview_MasksBadLines(t *testing.T) {
 	p.startImports()
 	b := p.newBrowser().logIn()
 	b.readyImport(1, "192.0.2.1 ops1 a\n192.0.2.2 ops1\n192.0.2.3:ops1:Blue:Kite\nBlue.Kite\nIp: 192.0.2.4\nPass: Kite7\n", "none")
-	b.get("/imports/1?class=bad").hasStatus(t, http.StatusOK).contains(t, "192.0.2.3 •••").contains(t, "There is no password").lacks(t, "Blue").lacks(t, "Kite").lacks(t, "<textarea")
+	b.get("/imports/1?class=bad").hasStatus(t, http.StatusOK).contains(t, "192.0.2.3 •••").contains(t, "No password").lacks(t, "Blue").lacks(t, "Kite").lacks(t, "<textarea")
 	if bad, err := p.db.ImportLines(t.Context(), 1, connexa.LineBad, 0, 10); err != nil || len(bad) != 4 {
 		t.Fatalf("bad lines: %v %v", bad, err)
 	}
@@ -50,8 +50,8 @@ func TestImportPreview_CorrectsALine(t *testing.T) {
 	at := func(n int) string { return fmt.Sprintf("/imports/2/lines/%d", lines[n].ID) }
 	answer := b.asHTMX("x").post(at(0), "text", "192.0.2.2;ops1;Blue;Oslo").hasStatus(t, http.StatusOK)
 	answer.contains(t, "192.0.2.2 · ops1").contains(t, "Oslo").contains(t, "Add 2 · skip 3").lacks(t, "Blue")
-	b.asHTMX("x").post(at(1), "text", "192.0.2.301;ops1;Blue").hasStatus(t, http.StatusOK).contains(t, "301 is over 255").contains(t, "192.0.2.301;ops1;Blue</textarea>").contains(t, "Add 2 · skip 3")
-	b.asHTMX("x").post(at(1), "text", "192.0.2.9;ops1;new").hasStatus(t, http.StatusOK).contains(t, "password: differs").contains(t, "Add 2 · change 1 · skip 2")
+	b.asHTMX("x").post(at(1), "text", "192.0.2.301;ops1;Blue").hasStatus(t, http.StatusOK).contains(t, "301 is greater than 255").contains(t, "192.0.2.301;ops1;Blue</textarea>").contains(t, "Add 2 · skip 3")
+	b.asHTMX("x").post(at(1), "text", "192.0.2.9;ops1;new").hasStatus(t, http.StatusOK).contains(t, "password: different").contains(t, "Add 2 · change 1 · skip 2")
 	b.asHTMX("x").post(at(2), "text", "192.0.2.1;ops1;a").hasStatus(t, http.StatusOK).contains(t, "compared with line 2")
 	// The line keeps the columns of its own table.
 	b.asHTMX("x").post(at(3), "text", "Rome;z;ops5;192.0.2.5").hasStatus(t, http.StatusOK).contains(t, "192.0.2.5 · ops5").contains(t, "Add 3 · change 1 · skip 1")
@@ -80,14 +80,14 @@ func TestImportPreview_NewPasswordsComeFromTheFile(t *testing.T) {
 	b.importText(1, "ip,login,password,city\n192.0.2.1,ops1,a,Rome\n192.0.2.2,ops1,a,Rome\n192.0.2.3,ops1,a,Rome\n")
 	b.readyImport(2, "ip,login,password,city\n192.0.2.1,ops1,b,Rome\n192.0.2.2,ops1,b,\n192.0.2.3,ops1,b,Oslo\n192.0.2.4,ops1,x,\n192.0.2.5,,x,\n", "ping")
 	page := b.get("/imports/2").hasStatus(t, http.StatusOK)
-	page.contains(t, "Add 1 · change 2 · skip 2").contains(t, `<option value="login" selected`).contains(t, "a ping does not try them").contains(t, "1 conflict keeps what is here")
+	page.contains(t, "Add 1 · change 2 · skip 2").contains(t, `<option value="login" selected`).contains(t, "a ping does not test them").contains(t, "1 conflict keeps its current value")
 	line := page.body[strings.Index(page.body, `<tr id="line-`):]
 	if use, keep := strings.Index(line, `value="theirs" aria-pressed="true"`), strings.Index(line, `value="mine" aria-pressed="false"`); use < 0 || keep < use {
 		t.Errorf("the file is not first and chosen: %d %d", use, keep)
 	}
 	// The choice of a user is kept.
 	b.asHTMX("x").post("/imports/2/test", "test", "ping").hasStatus(t, http.StatusOK).contains(t, `<option value="ping" selected`)
-	b.get("/imports/2").contains(t, `<option value="ping" selected`).lacks(t, "a ping does not try them")
+	b.get("/imports/2").contains(t, `<option value="ping" selected`).lacks(t, "a ping does not test them")
 	lines, err := p.db.ImportLines(t.Context(), 2, connexa.LineConflict, 0, 10)
 	if err != nil || len(lines) != 3 {
 		t.Fatal(lines, err)
@@ -119,7 +119,7 @@ func TestImportPreview_Words(t *testing.T) {
 	p.startImports()
 	b := p.newBrowser().logIn()
 	b.readyImport(1, "192.0.2.1 ops1 a\n192.0.2.1 ops1 b\n", "none")
-	b.get("/imports/1").contains(t, "Use line 1").contains(t, "Use line 2").lacks(t, "Keep mine</button></span>").contains(t, ">conflict</span>").contains(t, "Add 1 · skip 1")
+	b.get("/imports/1").contains(t, "Use line 1").contains(t, "Use line 2").lacks(t, "Keep current</button></span>").contains(t, ">conflict</span>").contains(t, "Add 1 · skip 1")
 	b.post("/imports/1/confirm").leadsTo(t, "/imports/1")
 	if i := p.waitUntil(1, connexa.ImportDone); i.Added != 1 || i.Kept != 1 {
 		t.Errorf("twins: %+v", i)
@@ -132,9 +132,9 @@ func TestImportPreview_Words(t *testing.T) {
 	p.waitUntil(2, connexa.ImportDone)
 	b.get("/nodes/2").contains(t, "впн.пример.рф").contains(t, "xn--b1awf.xn--e1afmkfd.xn--p1ai")
 	b.readyImport(3, "ip,port,login,password,country\n192.0.2.8,1723.0,ops1,x,ZZ\n", "none")
-	b.get("/imports/3").contains(t, "1 line comes with a note").contains(t, "The port is read as 1723").contains(t, "“country” makes no sense and is left empty")
-	b.get("/imports/3?class=noted").contains(t, "The port is read as 1723").contains(t, ">new</span>")
-	b.post("/nodes", "address", "192.0.2.9", "login", "ops1", "password", "Blue\u200bKite").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "U+200B (zero width space) at character 5")
+	b.get("/imports/3").contains(t, "1 line with a note").contains(t, "Port read as 1723").contains(t, "“country” is not valid and is left empty")
+	b.get("/imports/3?class=noted").contains(t, "Port read as 1723").contains(t, ">new</span>")
+	b.post("/nodes", "address", "192.0.2.9", "login", "ops1", "password", "Blue\u200bKite").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "position 5: U+200B (zero width space)")
 }
 
 // TestCSV_ComesBackUnchanged checks that all values of a node survive export and

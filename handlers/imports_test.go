@@ -122,7 +122,7 @@ func TestImportFromUploadToReport(t *testing.T) {
 	if i := p.waitUntil(1, connexa.ImportReady); i.New != 2 || i.Bad != 1 || i.Test != "ping" || i.Name != "fleet.csv" || i.By != "admin" {
 		t.Errorf("preview: %+v", i)
 	}
-	page := b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "300 is over 255").contains(t, "fleet.csv").contains(t, `action="/imports/1/confirm"`)
+	page := b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "300 is greater than 255").contains(t, "fleet.csv").contains(t, `action="/imports/1/confirm"`)
 	for _, secret := range []string{"a:b", "Blue-Kite-7"} {
 		if strings.Contains(page.body, secret) {
 			t.Errorf("the preview shows %q", secret)
@@ -144,7 +144,7 @@ func TestImportFromUploadToReport(t *testing.T) {
 
 	b.get("/imports/1/bad.csv").leadsTo(t, "/reauth?next=%2Fimports%2F1%2Fbad.csv")
 	b.post("/reauth", "password", adminPassword, "next", "/imports").leadsTo(t, "/imports")
-	want := "line,reason,text\n3,This is not an address: 300 is over 255.,192.0.2.300;ops1;Blue-Kite-7;\n"
+	want := "line,reason,text\n3,Not a valid address: 300 is greater than 255.,192.0.2.300;ops1;Blue-Kite-7;\n"
 	if got := b.get("/imports/1/bad.csv").hasStatus(t, http.StatusOK).body; got != want {
 		t.Errorf("bad lines: %q", got)
 	}
@@ -158,15 +158,15 @@ func TestImportRefusesWhatIsNoText(t *testing.T) {
 	p.startImports()
 	b := p.newBrowser().logIn()
 	b.uploadFile(part{"file", "a.csv", ""}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "The file is empty.")
-	b.uploadFile(part{"file", "a.png", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "This is not a text file.")
-	b.uploadFile(part{"text", "", ""}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose a file")
+	b.uploadFile(part{"file", "a.png", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Not a text file.")
+	b.uploadFile(part{"text", "", ""}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose file")
 	b.uploadFile(part{"file", "a.csv", "192.0.2.1 ops1 a"}, part{"text", "", "192.0.2.2 ops1 a"}).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "not both")
 	b.uploadFile(part{"text", "", "192.0.2.1 ops1 a"}, part{"test", "", "format c:"}).hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/imports", "text", "# only a comment\n").leadsTo(t, "/imports/3")
 	if i := p.waitUntil(3, connexa.ImportFailed); i.Problem.Key != "import.error.nothing" {
 		t.Errorf("a comment: %+v", i)
 	}
-	b.get("/imports/3").contains(t, "There is no server in the text")
+	b.get("/imports/3").contains(t, "No servers found")
 	if nodes := p.addFleet(); nodes != "" {
 		t.Errorf("there are nodes: %s", nodes)
 	}
@@ -237,7 +237,7 @@ func TestImportWithMapping(t *testing.T) {
 	}
 	b.post("/imports/1/confirm").hasStatus(t, http.StatusConflict)
 	b.post("/imports/1/reread", "reading", ";", "column-0", "address", "column-1", "address", "column-2", "", "column-3", "").
-		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Two columns cannot both be")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "is assigned to two columns")
 	b.post("/imports/1/reread", "reading", ";", "column-0", "address", "column-1", "login", "column-2", "password", "column-3", "city").leadsTo(t, "/imports/1")
 	if i := p.waitUntil(1, connexa.ImportReady); i.New != 2 {
 		t.Errorf("preview: %+v", i)
@@ -248,7 +248,7 @@ func TestImportWithMapping(t *testing.T) {
 		t.Errorf("as text: %+v", i)
 	}
 	b.post("/imports/1/cancel").leadsTo(t, "/imports/1")
-	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "was cancelled")
+	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "Import cancelled")
 }
 
 func TestImportEncodingCanBeChanged(t *testing.T) {
@@ -278,7 +278,7 @@ func TestImportChoices(t *testing.T) {
 	b.importText(1, "ip,login,password\n192.0.2.1,ops1,a\n192.0.2.2,ops1,a\n192.0.2.3,ops1,a\n")
 	b.uploadFile(part{"file", "a.csv", "ip,login,password\n192.0.2.1,ops1,b\n192.0.2.2,ops1,b\n192.0.2.3,OPS1,b\n"}).leadsTo(t, "/imports/2")
 	p.waitUntil(2, connexa.ImportReady)
-	b.get("/imports/2").contains(t, "password: differs").contains(t, "Keep both logins")
+	b.get("/imports/2").contains(t, "password: different").contains(t, "Keep both logins")
 	lines, err := p.db.ImportLines(t.Context(), 2, connexa.LineConflict, 0, 10)
 	if err != nil || len(lines) != 3 {
 		t.Fatal(lines, err)
@@ -311,7 +311,7 @@ func TestConfirmedBeforeItIsRead(t *testing.T) {
 	}
 	b.uploadFile(part{"text", "", text.String()}).leadsTo(t, "/imports/1")
 	b.post("/imports/1/confirm", "test", "none").leadsTo(t, "/imports/1")
-	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "goes on by itself")
+	b.get("/imports/1").hasStatus(t, http.StatusOK).contains(t, "continues by itself")
 	if i := p.waitUntil(1, connexa.ImportReading); !i.Confirmed {
 		t.Errorf("confirmed early: %+v", i)
 	}

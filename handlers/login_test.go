@@ -52,9 +52,9 @@ func TestLogin(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser()
 	b.post("/login", "username", "admin", "password", "wrong", "next", "/audit").hasStatus(t, http.StatusUnprocessableEntity).
-		contains(t, "The user name or the password is wrong.").contains(t, `value="admin"`).contains(t, `value="/audit"`)
+		contains(t, "Wrong username or password.").contains(t, `value="admin"`).contains(t, `value="/audit"`)
 	b.post("/login", "username", "nobody", "password", "wrong").hasStatus(t, http.StatusUnprocessableEntity).
-		contains(t, "The user name or the password is wrong.")
+		contains(t, "Wrong username or password.")
 	b.post("/login", "username", "ADMIN ", "password", adminPassword, "next", "/audit?before=9").leadsTo(t, "/audit?before=9")
 	b.get("/audit").hasStatus(t, http.StatusOK).contains(t, "logged in")
 	b.get("/login").leadsTo(t, "/")
@@ -141,7 +141,7 @@ func TestWrongPasswordsWait(t *testing.T) {
 		last = from("192.0.2.2").post("/login", "username", "admin", "password", "guess")
 	}
 	last.hasStatus(t, http.StatusTooManyRequests).contains(t, "Too many wrong passwords. Try again in").
-		contains(t, `data-waiting="Too many wrong passwords. Try again in {0}."`).contains(t, `data-over="You may try again now."`)
+		contains(t, `data-waiting="Too many wrong passwords. Try again in {0}."`).contains(t, `data-over="You can try again now."`)
 	if last.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}

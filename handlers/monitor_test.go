@@ -42,8 +42,8 @@ func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
 	b.get("/").lacks(t, "offer-monitor")
 	b.get("/runs/1").lacks(t, "offer-monitor")
 	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
-	b.get("/").contains(t, "Shall the panel keep looking?").contains(t, `href="/settings#monitor"`)
-	b.get("/runs/2").contains(t, "Shall the panel keep looking?")
+	b.get("/").contains(t, "Turn on automatic checks?").contains(t, `href="/settings#monitor"`)
+	b.get("/runs/2").contains(t, "Turn on automatic checks?")
 	b.get("/nodes").lacks(t, "offer-monitor")
 
 	// A declined offer does not come back.
@@ -64,8 +64,8 @@ func TestMonitorSettings(t *testing.T) {
 		{"monitor_ping_minutes", "often", "from 0 to 1,440"},
 		{"monitor_ping_minutes", "1441", "from 0 to 1,440"},
 		{"monitor_login_hours", "-1", "from 0 to 720"},
-		{"monitor_targets", "192.0.2.1", "is no target"},
-		{"monitor_targets", "192.0.2.1:0", "is no target"},
+		{"monitor_targets", "192.0.2.1", "is not a valid target"},
+		{"monitor_targets", "192.0.2.1:0", "is not a valid target"},
 		{"monitor_targets", "a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1", "At most 8 targets"},
 	} {
 		form := append([]string{}, good...)
@@ -73,7 +73,7 @@ func TestMonitorSettings(t *testing.T) {
 		b.post("/settings/monitor", form...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, bad.says).contains(t, `value="eu,  us "`).contains(t, `value="1" checked`)
 	}
 	b.post("/settings/monitor", "monitor_on", "1", "monitor_ping_minutes", "0", "monitor_login_hours", "0").
-		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "one of them must be more than 0")
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "interval above 0")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != connexa.DefaultMonitorSettings() {
 		t.Errorf("a refused form was saved: %+v, %v", s.Monitor, err)
 	}
@@ -108,8 +108,8 @@ func TestTargetsAreTried(t *testing.T) {
 	b := p.newBrowser().logIn()
 	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_login_hours", "6", "monitor_targets", "192.0.2.1:443, 192.0.2.2:443").
 		hasStatus(t, http.StatusOK).contains(t, "answers").contains(t, "silent").contains(t, `name="monitor_ping_minutes" type="text" value="7"`)
-	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", " ").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Name a target")
-	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", "here").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "is no target")
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", " ").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter a target")
+	b.post("/settings/monitor/try", "monitor_ping_minutes", "7", "monitor_targets", "here").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "is not a valid target")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor != connexa.DefaultMonitorSettings() {
 		t.Errorf("trying has saved %+v, %v", s.Monitor, err)
 	}
@@ -119,7 +119,7 @@ func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1")
-	b.get("/runs?by=monitor").contains(t, "The monitor has started no run")
+	b.get("/runs?by=monitor").contains(t, "No monitor runs yet")
 	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
 	runs, err := p.db.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{1}})
 	if err != nil || len(runs) != 1 {
@@ -137,7 +137,7 @@ func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
 	b.get("/nodes").contains(t, `href="/runs/2"`).contains(t, "Is the panel offline?")
 	b.get("/runs/2").contains(t, "Is the panel offline?")
 	b.header.Set("Accept-Language", "ru")
-	b.get("/runs/2").contains(t, "Панель без сети?").contains(t, "наблюдение")
+	b.get("/runs/2").contains(t, "Панель без сети?").contains(t, "мониторинг")
 }
 
 func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
@@ -149,9 +149,9 @@ func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes/1").contains(t, "On this one none has.")
+	b.get("/nodes/1").contains(t, "This one has not.")
 	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
-	b.get("/nodes/1").contains(t, "with the next run")
+	b.get("/nodes/1").contains(t, "in the next run")
 	plan := func(change func(*connexa.Monitored)) {
 		t.Helper()
 		w, err := p.db.MonitoredNode(t.Context(), 1)
@@ -168,20 +168,20 @@ func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
 		}
 	}
 	plan(func(w *connexa.Monitored) { w.Plan = connexa.PlanUp })
-	b.get("/nodes/1").contains(t, "The node is fine and is looked at on schedule.").contains(t, "Ping, ")
+	b.get("/nodes/1").contains(t, "The node is OK and is tested on schedule.").contains(t, "Ping, ")
 	plan(func(w *connexa.Monitored) { w.Plan, w.Attempts = connexa.PlanDown, 4 })
-	b.get("/nodes/1").contains(t, "looked at 4 times since")
+	b.get("/nodes/1").contains(t, "tested 4 times since")
 	plan(func(w *connexa.Monitored) { w.Earned = true })
-	b.get("/nodes/1").contains(t, "earned it a login").contains(t, "Login test, ")
+	b.get("/nodes/1").contains(t, "a login test is due").contains(t, "Login test, ")
 	plan(func(w *connexa.Monitored) { w.Earned, w.Plan, w.Attempts = false, connexa.PlanRefused, 2 })
 	b.get("/nodes/1").contains(t, "tried once a day: 2 of 3")
 	plan(func(w *connexa.Monitored) { w.Attempts, w.DueAt = 3, time.Time{} })
-	b.get("/nodes/1").contains(t, "The next move is yours").contains(t, "none is planned")
+	b.get("/nodes/1").contains(t, "edit the node or test it yourself").contains(t, "not scheduled")
 	err = p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error { s.Monitor.Tags = "eu"; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.get("/nodes/1").contains(t, "none of the tags")
+	b.get("/nodes/1").contains(t, "none of the monitored tags")
 }
 
 func TestAFlappingNodeIsMarked(t *testing.T) {
@@ -194,6 +194,6 @@ func TestAFlappingNodeIsMarked(t *testing.T) {
 		p.runMonitor(1, connexa.Ping, f)
 	}
 	b.get("/nodes/1").contains(t, "Flapping")
-	b.get("/nodes?q=192.0.2.1").contains(t, "Went down or came up three times")
+	b.get("/nodes?q=192.0.2.1").contains(t, "Failed or recovered three times")
 	b.get("/nodes?flapping=1").contains(t, "192.0.2.1").lacks(t, "192.0.2.2").contains(t, "1 node")
 }

@@ -67,7 +67,7 @@ func TestNodeListPage(t *testing.T) {
 	if got := b.get("/nodes?q=VPN").drawnRows(); !slices.Equal(got, []string{"3"}) {
 		t.Errorf("the search drew %v", got)
 	}
-	b.get("/nodes?q=nothing").hasStatus(t, http.StatusOK).contains(t, "Nothing matches")
+	b.get("/nodes?q=nothing").hasStatus(t, http.StatusOK).contains(t, "No nodes found")
 	b.get("/nodes?status=splendid").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "splendid")
 	b.get("/").hasStatus(t, http.StatusOK).contains(t, `href="/nodes"`)
 
@@ -112,7 +112,7 @@ func TestNodeListPages(t *testing.T) {
 	if len(seen) != 120 || seen[0] != "120" || seen[119] != "1" {
 		t.Errorf("the pages drew %v", seen)
 	}
-	a.contains(t, "101 to 120 of 120")
+	a.contains(t, "101–120 of 120")
 	if back := b.get(link(a, "previous")).drawnRows(); !slices.Equal(back, seen[50:100]) {
 		t.Errorf("back: %v", back)
 	}
@@ -133,13 +133,13 @@ func TestAddNode(t *testing.T) {
 	b := p.newBrowser().logIn()
 	b.get("/nodes/new").hasStatus(t, http.StatusOK).contains(t, `name="address"`)
 	a := b.post("/nodes", "address", "192.0.2.0/24", "login", "ops1", "password", "Blue-Kite", "comment", "typed <here>", "port", "0", "tags", "a; b")
-	a.hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Ranges are not accepted").contains(t, "A port is a number").
+	a.hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Address ranges are not accepted").contains(t, "Enter a port").
 		contains(t, `value="192.0.2.0/24"`).contains(t, "typed &lt;here&gt;").contains(t, `value="a; b"`).lacks(t, "Blue-Kite")
 	b.asHTMX("form#node-form").post("/nodes", "address", "").hasStatus(t, http.StatusUnprocessableEntity).lacks(t, "<html").contains(t, `id="node-form"`)
 
 	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "Blue-Kite").leadsTo(t, "/nodes/1")
-	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "The node was added.").contains(t, "192.0.2.1").lacks(t, "Blue-Kite").contains(t, "id=1&amp;page=node")
-	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "other").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "in the list already")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Node added.").contains(t, "192.0.2.1").lacks(t, "Blue-Kite").contains(t, "id=1&amp;page=node")
+	b.post("/nodes", "address", "192.0.2.1", "login", "ops1", "password", "other").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "already exists")
 	b.get("/nodes/99").hasStatus(t, http.StatusNotFound)
 	b.get("/nodes/x").hasStatus(t, http.StatusNotFound)
 	if got := p.auditActs(); !strings.HasPrefix(got, "admin:node_added") {
@@ -154,7 +154,7 @@ func TestEditNode(t *testing.T) {
 	b.get("/nodes/1/edit").hasStatus(t, http.StatusOK).contains(t, `value="192.0.2.1"`).contains(t, `name="revision" value="1"`).lacks(t, "Blue:Kite")
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "", "comment", "kept words").
 		hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter the login.").contains(t, "kept words").contains(t, `action="/nodes/1/edit"`)
-	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1", "password", "other").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "in the list already")
+	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.2", "login", "ops1", "password", "other").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "already exists")
 	b.post("/nodes/1/edit", "address", "192.0.2.1", "login", "ops1").hasStatus(t, http.StatusUnprocessableEntity)
 
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.7", "login", "ops1", "tags", "spare", "own_password", adminPassword).leadsTo(t, "/nodes/1")
@@ -164,7 +164,7 @@ func TestEditNode(t *testing.T) {
 	}
 	// An edit of an old revision.
 	b.post("/nodes/1/edit", "revision", "1", "address", "192.0.2.1", "login", "ops9").
-		hasStatus(t, http.StatusConflict).contains(t, "Somebody else changed this node").contains(t, `value="ops9"`).contains(t, `name="revision" value="2"`)
+		hasStatus(t, http.StatusConflict).contains(t, "Someone else has changed this node").contains(t, `value="ops9"`).contains(t, `name="revision" value="2"`)
 	b.post("/nodes/99/edit", "revision", "1").hasStatus(t, http.StatusNotFound)
 }
 
@@ -188,23 +188,23 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 
 	// One more node matches now: nothing is deleted, and the new number is shown.
 	b.addNodes("192.0.2.4")
-	again := b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "4 now, 3 when you were asked")
+	again := b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "4 now, 3 when you confirmed")
 	if n := len(b.get("/nodes").drawnRows()); n != 5 {
 		t.Fatalf("%d nodes are left, want all 5", n)
 	}
 	b.post("/nodes/delete", "all", "1", "q", "192.0.2", "count", field(again, "count"), "yes", "1", "back", "/nodes?q=192.0.2").leadsTo(t, "/nodes?q=192.0.2")
-	if got := b.get("/nodes").contains(t, "4 nodes were deleted").drawnRows(); !slices.Equal(got, []string{"4"}) {
+	if got := b.get("/nodes").contains(t, "4 nodes deleted").drawnRows(); !slices.Equal(got, []string{"4"}) {
 		t.Errorf("left: %v", got)
 	}
 
 	// One node is named.
-	b.post("/nodes/delete", "id", "4").hasStatus(t, http.StatusOK).contains(t, "198.51.100.1, login ")
-	b.post("/nodes/delete", "all", "1", "q", "198.51.100").hasStatus(t, http.StatusOK).contains(t, "198.51.100.1, login ")
+	b.post("/nodes/delete", "id", "4").hasStatus(t, http.StatusOK).contains(t, "198.51.100.1 with login ")
+	b.post("/nodes/delete", "all", "1", "q", "198.51.100").hasStatus(t, http.StatusOK).contains(t, "198.51.100.1 with login ")
 
 	b.post("/nodes/delete").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Select at least one node")
 	b.post("/nodes/delete", "ids", "1,x").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/nodes/delete", "all", "1", "status", "splendid", "yes", "1", "count", "1").hasStatus(t, http.StatusUnprocessableEntity)
-	b.post("/nodes/delete", "id", "1", "id", "2").hasStatus(t, http.StatusNotFound).contains(t, "gone already")
+	b.post("/nodes/delete", "id", "1", "id", "2").hasStatus(t, http.StatusNotFound).contains(t, "already gone")
 	b.post("/nodes/4/delete", "back", "https://elsewhere.example/nodes").hasStatus(t, http.StatusOK).contains(t, `name="back" value="/nodes"`)
 	b.post("/nodes/4/delete", "yes", "1", "count", "1").leadsTo(t, "/nodes")
 	b.get("/nodes").contains(t, "No nodes yet")
@@ -233,7 +233,7 @@ func TestDeleteVeryManyNodes(t *testing.T) {
 	selection := []string{"all", "1", "q", "192.0", "back", "/nodes"}
 	b.post("/nodes/delete", append(selection, "yes", "1", "count", strconv.Itoa(many))...).leadsTo(t, "/nodes")
 	progress := fmt.Sprintf("of %d", many)
-	b.get("/settings").contains(t, "501 nodes are being deleted").contains(t, `id="deletion-bar"`).contains(t, "0 "+progress)
+	b.get("/settings").contains(t, "Deleting 501 nodes").contains(t, `id="deletion-bar"`).contains(t, "0 "+progress)
 	if got := p.auditActs(); strings.Count(got, "nodes_deleted") != 1 {
 		t.Errorf("audit: %s", got)
 	}

@@ -65,7 +65,7 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	if res.StatusCode != http.StatusForbidden || !strings.HasPrefix(res.Header.Get("HX-Redirect"), "/password") {
 		t.Errorf("stream: %s %v", res.Status, res.Header)
 	}
-	page := b.get("/password?next=%2Fnodes").hasStatus(t, http.StatusOK).contains(t, "Choose a password").contains(t, `value="/nodes"`).lacks(t, "hx-sse:connect").lacks(t, `href="/settings"`)
+	page := b.get("/password?next=%2Fnodes").hasStatus(t, http.StatusOK).contains(t, "Choose a new password").contains(t, `value="/nodes"`).lacks(t, "hx-sse:connect").lacks(t, `href="/settings"`)
 	if strings.Contains(page.body, adminPassword) {
 		t.Error("the page has the password")
 	}
@@ -73,11 +73,11 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 		{"old", adminPassword, "new", "password1234", "repeat", "password1234"}, {"old", adminPassword, "new", adminPassword, "repeat", adminPassword},
 		{"old", "wrong", "new", chosen, "repeat", chosen}, {"old", adminPassword, "new", chosen, "repeat", "x"}, {},
 	} {
-		b.post("/password", bad...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose a password")
+		b.post("/password", bad...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose a new password")
 	}
 	b.get("/nodes").leadsTo(t, "/password?next=%2Fnodes")
 	b.post("/password", "old", adminPassword, "new", chosen, "repeat", chosen, "next", "/nodes").leadsTo(t, "/nodes")
-	b.get("/nodes").hasStatus(t, http.StatusOK).contains(t, "The password is yours now")
+	b.get("/nodes").hasStatus(t, http.StatusOK).contains(t, "The generated one no longer works")
 	b.get("/password").leadsTo(t, "/account")
 	if u, err := p.db.AccountByName(t.Context(), app.AdminName); err != nil || u.MustChange {
 		t.Errorf("%+v, %v", u.MustChange, err)

@@ -35,11 +35,11 @@ func TestAStoredPasswordDoesNotGoElsewhereUnasked(t *testing.T) {
 		{"another address", with("address", "127.0.0.66"), true, "Address: 192.0.2.1 → 127.0.0.66"},
 		{"a name", with("address", "vpn.example.net"), true, "Address: 192.0.2.1 → vpn.example.net"},
 		{"another port", with("port", "1724"), true, "Port: 1723 → 1724"},
-		{"PAP on", with("allow_pap", "1"), true, "Open password (PAP): off → on"},
+		{"PAP on", with("allow_pap", "1"), true, "Unencrypted password (PAP): off → on"},
 		{"encryption off", with("encryption", "off"), true, "Encryption: Required → Off"},
 		{"encryption preferred", with("encryption", "preferred"), true, "Encryption: Required → Preferred"},
-		{"encryption of the panel, which is preferred", with("encryption", ""), true, "Encryption: Required → As the panel has it"},
-		{"all at once", with("address", "127.0.0.66", "allow_pap", "1", "encryption", "off", "comment", "y"), true, "Comment: x → y; Encryption: Required → Off; Open password (PAP): off → on"},
+		{"encryption of the panel, which is preferred", with("encryption", ""), true, "Encryption: Required → Panel default"},
+		{"all at once", with("address", "127.0.0.66", "allow_pap", "1", "encryption", "off", "comment", "y"), true, "Comment: x → y; Encryption: Required → Off; Unencrypted password (PAP): off → on"},
 		{"another login", with("login", "ops2"), false, "Login: ops1 → ops2"},
 		{"a comment", with("comment", "y"), false, "Comment: x → y"},
 		{"the address in other letters", with("address", " 192.0.2.1 "), false, ""},
@@ -51,7 +51,7 @@ func TestAStoredPasswordDoesNotGoElsewhereUnasked(t *testing.T) {
 			b.post("/nodes", append(slices.Clone(before), "password", "STORED-secret-42")...).leadsTo(t, "/nodes/1")
 			if c.asks {
 				asked := b.post("/nodes/1/edit", c.form...).hasStatus(t, http.StatusUnprocessableEntity)
-				asked.contains(t, "The stored password would go to another server").contains(t, `name="own_password"`).lacks(t, "STORED-secret-42")
+				asked.contains(t, "the stored password would be sent to another server").contains(t, `name="own_password"`).lacks(t, "STORED-secret-42")
 				if n, err := p.db.Node(t.Context(), 1); err != nil || n.Address != "192.0.2.1" || n.Port != 1723 || n.AllowPAP || n.Encryption != connexa.EncryptionRequired {
 					t.Fatalf("without a proof it was changed: %+v, %v", n, err)
 				}
@@ -89,14 +89,14 @@ func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 	}
 	b.post("/settings", form("required")...).leadsTo(t, "/settings")
 	for _, less := range []string{"preferred", "off"} {
-		b.post("/settings", form(less)...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Less encryption exposes").contains(t, `name="own_password"`)
+		b.post("/settings", form(less)...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Weaker encryption exposes").contains(t, `name="own_password"`)
 	}
 	b.post("/settings", append(form("off"), "own_password", "wrong")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, `id="e-own_password"`)
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Encryption != connexa.EncryptionRequired {
 		t.Errorf("%+v, %v", s, err)
 	}
 	b.post("/settings", append(form("off"), "own_password", adminPassword)...).leadsTo(t, "/settings")
-	b.get("/audit").contains(t, "Encryption: Required → Off").contains(t, "Tests at once: 256 → 12")
+	b.get("/audit").contains(t, "Encryption: Required → Off").contains(t, "Concurrent tests: 256 → 12")
 }
 
 // Forms keep a stored secret only for the place that it was entered for.
@@ -136,5 +136,5 @@ func TestWhatAServiceLetsThroughIsRecorded(t *testing.T) {
 	b.get("/audit").contains(t, "Private networks: on → off; TCP port 25 (mail): off → on")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_clients", "vpn.example.net", "service_first_port", "20000", "service_last_port", "29999",
 		"vpn_listen", "", "vpn_first_port", "11000", "vpn_last_port", "19999").leadsTo(t, "/settings#services")
-	b.get("/audit").contains(t, "Proxies, listen address: 127.0.0.1 → 0.0.0.0; Address for clients: none → vpn.example.net")
+	b.get("/audit").contains(t, "Proxies: listen address: 127.0.0.1 → 0.0.0.0; Address for clients: none → vpn.example.net")
 }

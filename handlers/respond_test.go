@@ -42,7 +42,7 @@ func TestFailures(t *testing.T) {
 	t.Run("error", func(t *testing.T) {
 		b.get("/conflict").hasStatus(t, http.StatusConflict).contains(t, "<!doctype html>").contains(t, "This already exists.")
 		b.get("/broken").hasStatus(t, http.StatusInternalServerError).contains(t, "<!doctype html>").lacks(t, "not supported")
-		b.get("/nothing").hasStatus(t, http.StatusNotFound).contains(t, "There is no such page.")
+		b.get("/nothing").hasStatus(t, http.StatusNotFound).contains(t, "Page not found.")
 		b.post("/login", "username", strings.Repeat("x", 2<<20)).hasStatus(t, http.StatusRequestEntityTooLarge)
 	})
 	t.Run("error after the answer began", func(t *testing.T) {

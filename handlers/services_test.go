@@ -70,27 +70,27 @@ func (b *browser) confirmPassword() {
 
 func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
-	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "No service is running")
+	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "No services running")
 	b.get("/nodes").contains(t, "Start the services of 3 nodes").contains(t, `class="serve off"`)
 
 	ask := b.asHTMX("div#dialog").post("/services/start", "id", "1", "id", "2").hasStatus(t, http.StatusOK)
-	ask.contains(t, "Start 2 services?").contains(t, `name="count" value="2"`).contains(t, `name="ids" value="1,2"`).contains(t, "On 2 of them no login has worked")
+	ask.contains(t, "Start 2 services?").contains(t, `name="count" value="2"`).contains(t, `name="ids" value="1,2"`).contains(t, "2 of them have had no working login")
 	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
 		t.Fatalf("a question has started %v, %v", services, err)
 	}
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1", "back", "/nodes?q=192").leadsTo(t, "/nodes?q=192")
-	b.get("/nodes").contains(t, "2 services were switched on.").contains(t, "Starting").contains(t, "Services</span> <span class=\"count\">2")
+	b.get("/nodes").contains(t, "2 services started.").contains(t, "Starting").contains(t, "Services</span> <span class=\"count\">2")
 
 	// All matching nodes, two of which run, and an outdated count.
 	b.post("/services/start", "all", "1").hasStatus(t, http.StatusOK).contains(t, "Start 1 service?").contains(t, "2 of the 3 nodes").contains(t, `name="count" value="3"`)
 	b.addNodes("192.0.2.4")
-	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "Start 2 services?").contains(t, "4 are selected, and 3 were shown")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "Start 2 services?").contains(t, "4 are selected now, 3 were shown")
 	b.post("/services/start", "all", "1", "count", "4", "yes", "1").leadsTo(t, "/services")
-	b.post("/services/start", "all", "1").hasStatus(t, http.StatusConflict).contains(t, "on already")
+	b.post("/services/start", "all", "1").hasStatus(t, http.StatusConflict).contains(t, "already started")
 
 	// One row needs no question.
-	b.asHTMX("button").post("/services/stop", "id", "1", "count", "1", "yes", "1").hasStatus(t, http.StatusOK).contains(t, "1 service was switched off.")
-	b.post("/services/stop", "id", "1").hasStatus(t, http.StatusConflict).contains(t, "off already")
+	b.asHTMX("button").post("/services/stop", "id", "1", "count", "1", "yes", "1").hasStatus(t, http.StatusOK).contains(t, "1 service stopped.")
+	b.post("/services/stop", "id", "1").hasStatus(t, http.StatusConflict).contains(t, "already stopped")
 	b.post("/services/stop", "all", "1").contains(t, "Stop 3 services?")
 	b.post("/services/stop").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
@@ -124,7 +124,7 @@ func TestServicesPage(t *testing.T) {
 	if got := b.get("/services?state=failed").hasStatus(t, http.StatusOK).drawnRows(); !slices.Equal(got, []string{"2"}) {
 		t.Errorf("failed: %v", got)
 	}
-	b.get("/services?state=reconnecting").contains(t, "No service matches")
+	b.get("/services?state=reconnecting").contains(t, "No services found")
 	if got := b.get("/services?q=20001").hasStatus(t, http.StatusOK).drawnRows(); len(got) != 1 { // the port of a proxy
 		t.Errorf("port 20001: %v", got)
 	}
@@ -132,8 +132,8 @@ func TestServicesPage(t *testing.T) {
 
 	b.get("/nodes").contains(t, "Online · 20000").contains(t, "Failed")
 	node := b.get("/nodes/2").hasStatus(t, http.StatusOK)
-	node.contains(t, "Service: failed").contains(t, "The server refused the login. Wrong login or password").contains(t, "Try now").contains(t, "Service switched on")
-	b.get("/nodes/1").contains(t, "203.0.113.7").contains(t, "Traffic of the service")
+	node.contains(t, "Service: failed").contains(t, "The server refused the login. Wrong login or password").contains(t, "Retry now").contains(t, "Service started")
+	b.get("/nodes/1").contains(t, "203.0.113.7").contains(t, "Service traffic")
 
 	b.post("/nodes/2/service/retry").leadsTo(t, "/nodes/2")
 	b.post("/nodes/99/service/retry").hasStatus(t, http.StatusNotFound)
@@ -141,7 +141,7 @@ func TestServicesPage(t *testing.T) {
 		t.Errorf("retried %v", g.retried)
 	}
 	// Only the services of the selection that are down retry, without a question.
-	b.asHTMX("button").post("/services/retry", "id", "1", "id", "2", "id", "3").hasStatus(t, http.StatusOK).contains(t, "1 service tries again.")
+	b.asHTMX("button").post("/services/retry", "id", "1", "id", "2", "id", "3").hasStatus(t, http.StatusOK).contains(t, "1 service is retrying.")
 	if !slices.Equal(g.retried, []int64{2, 2}) {
 		t.Errorf("retried %v", g.retried)
 	}
@@ -209,7 +209,7 @@ func TestServiceCredentialsNeedThePasswordAgain(t *testing.T) {
 	dialog := b.asHTMX("div#dialog").get("/nodes/1/service/credentials").hasStatus(t, http.StatusOK).lacks(t, "<html")
 	for _, want := range []string{
 		"socks5://" + login + "@127.0.0.1:20000", "http://" + login + "@127.0.0.1:20000", "127.0.0.1:20000:" + login,
-		"curl --proxy socks5h://" + login + "@127.0.0.1:20000 https://", "Works only on this machine", "not online just now",
+		"curl --proxy socks5h://" + login + "@127.0.0.1:20000 https://", "Works only on this machine", "The service is offline",
 	} {
 		dialog.contains(t, want)
 	}
@@ -284,7 +284,7 @@ func TestServiceSettings(t *testing.T) {
 	p, b, _ := startServing(t)
 	b.get("/settings").hasStatus(t, http.StatusOK).contains(t, `name="service_listen"`).lacks(t, "Other machines can reach the proxies")
 	b.post("/settings/services", "service_listen", "localhost", "service_first_port", "80", "service_last_port", "x", "service_clients", "a b").
-		hasStatus(t, http.StatusUnprocessableEntity).contains(t, `value="localhost"`).contains(t, "An IP address of this machine").contains(t, `id="e-service_clients"`)
+		hasStatus(t, http.StatusUnprocessableEntity).contains(t, `value="localhost"`).contains(t, "Enter an IP address of this machine").contains(t, `id="e-service_clients"`)
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "30000", "service_last_port", "30001", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "").
 		leadsTo(t, "/settings#services")
 	b.get("/settings").contains(t, "Other machines can reach the proxies").contains(t, `value="30001"`)
@@ -295,7 +295,7 @@ func TestServiceSettings(t *testing.T) {
 
 	// There is no port left for the third.
 	b.addNodes("192.0.2.1", "192.0.2.2", "192.0.2.3")
-	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "range of ports")
+	b.post("/services/start", "all", "1", "count", "3", "yes", "1").hasStatus(t, http.StatusConflict).contains(t, "All ports for services are taken")
 	if services, err := p.db.ServiceCounts(t.Context()); err != nil || len(services) != 0 {
 		t.Errorf("half an act: %v, %v", services, err)
 	}

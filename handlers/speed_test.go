@@ -39,8 +39,8 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	b.addNodes("192.0.2.1", "192.0.2.2", "198.51.100.1")
 
 	// A browser gets a page, htmx a dialog, both with the run.
-	asked := b.post("/runs", "kind", "speed", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "What to measure against")
-	for _, told := range []string{"It costs you the traffic of that machine", "Cloudflare sees the addresses of your nodes", "The owner sees the addresses", "pays for the traffic"} {
+	asked := b.post("/runs", "kind", "speed", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "Choose a speed endpoint")
+	for _, told := range []string{"It uses that machine’s traffic", "Cloudflare sees the addresses of your nodes", "The owner sees the addresses", "pays for the traffic"} {
 		asked.contains(t, told)
 	}
 	b.asHTMX("button").post("/runs", "kind", "speed", "id", "1").hasStatus(t, http.StatusOK).lacks(t, "<html").contains(t, "<dialog").contains(t, "#dialog")
@@ -48,7 +48,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	// What is wrong with the answer is said, and the run is not lost.
 	form := asked.hiddenOf("/speed/endpoints")
 	form.Set("endpoint_url", "speed.example.net")
-	bad := b.doRequest(http.MethodPost, "/speed/endpoints", form).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter a whole address").contains(t, `value="speed.example.net"`)
+	bad := b.doRequest(http.MethodPost, "/speed/endpoints", form).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter a full URL").contains(t, `value="speed.example.net"`)
 	form = bad.hiddenOf("/speed/endpoints")
 	if form.Get("kind") != "speed" || form.Get("q") != "192.0.2" {
 		t.Fatalf("the run is lost: %v", form)
@@ -57,7 +57,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	// A good one goes on with the run, which says what it costs first.
 	form.Set("endpoint_url", "https://speed.example.net")
 	form.Set("endpoint_token", "blue-kite-7")
-	cost := b.doRequest(http.MethodPost, "/speed/endpoints", form).hasStatus(t, http.StatusOK).contains(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").contains(t, "20 GB left")
+	cost := b.doRequest(http.MethodPost, "/speed/endpoints", form).hasStatus(t, http.StatusOK).contains(t, "2 nodes × (25 MB down + 25 MB up) ≈ 100 MB").contains(t, "20 GB of the budget is left")
 	cost.lacks(t, "blue-kite-7")
 	runs, err := p.db.Runs(t.Context(), false, 0, 10)
 	if err != nil || len(runs) != 0 {
@@ -84,7 +84,7 @@ func TestABigRunSaysWhatItCostsOfTheBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.asHTMX("button").post("/runs", "kind", "ping+speed", "all", "1").hasStatus(t, http.StatusOK).
-		contains(t, "Ping 2 nodes").contains(t, "50 MB left").contains(t, "the rest waits and goes on by itself")
+		contains(t, "Ping 2 nodes").contains(t, "50 MB of the budget is left").contains(t, "the remaining tests wait and continue by themselves")
 	b.get("/settings").contains(t, "20 GB of 20 GB")
 }
 
@@ -200,7 +200,7 @@ func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.get("/nodes/1").lacks(t, "↓ 99.0")
-	for _, told := range []string{"43.1", "12.0", "203.0.113.7", "speed.example.net · Quick", "grade B", "medium", "Limited by this panel", "jitter 2", "25 MB down, 8 MB up"} {
+	for _, told := range []string{"43.1", "12.0", "203.0.113.7", "speed.example.net · Quick", "grade B", "medium", "Probably limited by this machine", "jitter 2", "25 MB down, 8 MB up"} {
 		page.contains(t, told)
 	}
 	b.get("/nodes").contains(t, "43.1")
@@ -212,11 +212,11 @@ func TestAnImportSaysWhatItsSpeedTestCosts(t *testing.T) {
 	page := importPath(1)
 	b.uploadFile(part{"file", "fleet.csv", "address,login,password\n192.0.2.1,ops,Blue-Kite-7\n192.0.2.2,ops,Blue-Kite-7\n"}).leadsTo(t, page)
 	p.waitUntil(1, connexa.ImportReady)
-	b.get(page).lacks(t, "waits until there is something to measure against")
+	b.get(page).lacks(t, "waits until you choose a speed endpoint")
 	b.post(page+"/test", "test", "speed").leadsTo(t, page)
-	b.get(page).contains(t, "waits until there is something to measure against")
+	b.get(page).contains(t, "waits until you choose a speed endpoint")
 	b.post("/speed/endpoints", "endpoint_kind", "cloudflare").leadsTo(t, "/settings#endpoints")
-	b.get(page).contains(t, "2 nodes × 25 MB down + 25 MB up ≈ 100 MB").contains(t, `value="ping+speed"`)
+	b.get(page).contains(t, "2 nodes × (25 MB down + 25 MB up) ≈ 100 MB").contains(t, `value="ping+speed"`)
 	b.post(page+"/test", "test", "ping").leadsTo(t, page)
 	b.get(page).lacks(t, "≈ 100 MB")
 }
@@ -232,7 +232,7 @@ func TestTryingARunAgainSaysWhatItCosts(t *testing.T) {
 	if _, err := p.db.CancelRun(t.Context(), run.ID); err != nil {
 		t.Fatal(err)
 	}
-	asked := b.post("/runs/1/retry").hasStatus(t, http.StatusOK).contains(t, "2 nodes × 25 MB down")
+	asked := b.post("/runs/1/retry").hasStatus(t, http.StatusOK).contains(t, "2 nodes × (25 MB down")
 	b.doRequest(http.MethodPost, "/runs/1/retry", asked.hiddenOf("/runs/1/retry")).leadsTo(t, "/runs/2")
 	if run, err := p.db.Run(t.Context(), 2); err != nil || run.Total != 2 || run.Label.Key != "run.label.retry" {
 		t.Errorf("%+v, %v", run, err)

@@ -51,7 +51,7 @@ func (v Dashboard) statusTiles(p *i18n.Printer) []tile {
 	bad := statusesWhere(func(s connexa.Status) bool { return StatusTone(s) == ToneBad })
 	return []tile{
 		{f.Total, ToneNone, p.T("dash.nodes", f.Total), "/nodes"},
-		{count(good), ToneGood, p.T("dash.validated"), nodesOf(good...)},
+		{count(good), ToneGood, p.T("dash.validated", count(good)), nodesOf(good...)},
 		{f.Suspect, ToneWarn, p.T("dash.suspect"), NodesURL(connexa.ListQuery{Filter: connexa.Filter{Suspect: true}})},
 		{count(bad), ToneBad, p.T("dash.failing"), nodesOf(bad...)},
 	}

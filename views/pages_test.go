@@ -150,7 +150,7 @@ func TestTheSessionOfANode(t *testing.T) {
 	}{
 		{"node-login", []string{"MS-CHAPv2", "MPPE-128 stateless", ">1396<", ">10.8.0.14<", "“Welcome”", "Attempt 1", "→ Start-Control"}, []string{"no encryption"}},
 		{"node-open", []string{"PAP", "no encryption", ">1400<"}, []string{">none<"}},
-		{"node-good", nil, []string{"The session", "no encryption"}},
+		{"node-good", nil, []string{"Session", "no encryption"}},
 	} {
 		page := renderPage(t, p, all[c.name])
 		for _, s := range c.has {

@@ -79,9 +79,9 @@ func TestVPNAuthorizerLocksAfterWrongPasswords(t *testing.T) {
 	now := time.Now()
 	d.now = func() time.Time { return now }
 	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}
-	denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "", "")), "needs a login")
+	denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "", "")), "requires a username")
 	for range maxWrongPasswords {
-		denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "ann", "Red-Fox-8")), "Wrong name or password")
+		denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "ann", "Red-Fox-8")), "Wrong username or password")
 	}
 	denied(t, d.Authorize(context.Background(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Too many")
 	if err := d.Authorize(context.Background(), s, loginWith(profiles["phone"], "", "")); err != nil {
@@ -112,7 +112,7 @@ func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
 		t.Error("with the new password: ", err)
 	}
 	for range maxWrongPasswords { // the new password is limited as well
-		denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Wrong name or password")
+		denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Blue-Kite-7")), "Wrong username or password")
 	}
 	denied(t, d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")), "Too many")
 }

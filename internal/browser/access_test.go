@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestAccessUser adds an access user as an admin does, uses a service as that user,
+// TestAccessUser adds a client as an admin does, uses a service as that user,
 // and switches the user off.
 func TestAccessUser(t *testing.T) {
 	t.Parallel()
@@ -31,7 +31,7 @@ func TestAccessUser(t *testing.T) {
 	b.waitLive()
 	b.waitFor(30*time.Second, startServices("online")+` === 2`)
 	b.fillField(`#q`, "nothing-like-this")
-	b.waitTrue(hasText("#services", "No service matches"))
+	b.waitTrue(hasText("#services", "No services found"))
 
 	b.waitVisible("/clients")
 	b.mustRun(mark)
@@ -93,7 +93,7 @@ func TestAccessUser(t *testing.T) {
 	b.waitTrue(hasText("#client-1 .used", "3.0 MB of 1 GB"))
 	b.clickOn(`#client-1 td.menu button`)
 	b.clickOn(`#menu-access-1 button[formaction="/clients/1/disable"]`)
-	b.waitTrue(hasText("#client-1 .state", "Off"))
+	b.waitTrue(hasText("#client-1 .state", "Disabled"))
 	if body, err := getThrough(t.Context(), socks, "http://exit.example.com/ip"); err == nil {
 		t.Errorf("who was switched off got %q", body)
 	}

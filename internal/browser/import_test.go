@@ -115,10 +115,10 @@ func TestPreviewOfFourClasses(t *testing.T) {
 		"192.0.2.0-192.0.2.9,ops,Blue-Kite-9",
 	}, "\n")), chromedp.SetValue(chromedp.CSS(`select[name=test]`), "none"))
 	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(readFigure("new") + ` === 2 && ` + readFigure("already there") + ` === 1 && ` + readFigure("onflict") + ` === 1 && ` + readFigure("bad") + ` === 1`)
+	b.waitTrue(readFigure("new") + ` === 2 && ` + readFigure("already there") + ` === 1 && ` + readFigure("onflict") + ` === 1 && ` + readFigure("invalid") + ` === 1`)
 
 	b.clickOn(`.tiles a[href*="class=bad"]`)
-	b.waitTrue(hasText("main table", "Ranges are not accepted"))
+	b.waitTrue(hasText("main table", "Address ranges are not accepted"))
 	b.clickOn(`.tiles a[href*="class=conflict"]`)
 	b.waitTrue(hasText("main table", other.Addr.Addr().String()))
 	// Only the password differs: the file comes first and is chosen. The button follows.
@@ -129,7 +129,7 @@ func TestPreviewOfFourClasses(t *testing.T) {
 	b.clickOn(`main table form[action$="/choice"] button[value=theirs]`)
 	b.waitTrue(hasText(confirm, "Add 2 · change 1 · skip 2") + ` && window.seen`)
 	b.clickOn(`form[action$="/confirm"] .btn.primary`)
-	b.waitTrue(readFigure("added") + ` === 2 && ` + readFigure("changed") + ` === 1 && ` + readFigure("already there") + ` === 1 && ` + readFigure("bad lines") + ` === 1`)
+	b.waitTrue(readFigure("added") + ` === 2 && ` + readFigure("changed") + ` === 1 && ` + readFigure("already there") + ` === 1 && ` + readFigure("invalid") + ` === 1`)
 	b.waitVisible("/nodes")
 	b.waitTrue(hasText("#list header", "4 nodes"))
 }
@@ -148,7 +148,7 @@ func TestBadLineIsCorrected(t *testing.T) {
 		"192.0.2.10 ops Blue-Kite-7", "192.0.2.11 ops Blue Kite 8", "192.0.2.12 ops", "192.0.2.13:ops:Blue:Kite",
 	}, "\n")), chromedp.SetValue(chromedp.CSS(`select[name=test]`), "none"))
 	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(readFigure("new") + ` === 1 && ` + readFigure("bad") + ` === 3 && ` + hasText(confirm, "Add 1 · skip 3"))
+	b.waitTrue(readFigure("new") + ` === 1 && ` + readFigure("invalid") + ` === 3 && ` + hasText(confirm, "Add 1 · skip 3"))
 	b.waitTrue(hasText("main table", "192.0.2.11 •••") + ` && !document.body.textContent.includes("Blue")`)
 	b.clickOn(`main .bulk a[href*="/bad"]`)
 	b.waitTrue(`location.pathname === "/reauth"`)
@@ -161,14 +161,14 @@ func TestBadLineIsCorrected(t *testing.T) {
 	b.mustRun(chromedp.SetValue(chromedp.CSS(second+` textarea`), "192.0.2.12 ops still typed here"),
 		chromedp.SetValue(chromedp.CSS(first+` textarea`), "192.0.2.11 ops"))
 	b.clickOn(first + ` .btn`)
-	b.waitTrue(hasText(first, "There is no password") + ` && document.querySelector("` + first + ` textarea").value === "192.0.2.11 ops"`)
+	b.waitTrue(hasText(first, "No password") + ` && document.querySelector("` + first + ` textarea").value === "192.0.2.11 ops"`)
 	b.mustRun(chromedp.SetValue(chromedp.CSS(first+` textarea`), "192.0.2.11 ops BlueKite8"))
 	b.clickOn(first + ` .btn`)
-	b.waitTrue(hasText(first, "192.0.2.11 · ops") + ` && ` + readFigure("bad") + ` === 2 && ` + hasText(confirm, "Add 2 · skip 2"))
+	b.waitTrue(hasText(first, "192.0.2.11 · ops") + ` && ` + readFigure("invalid") + ` === 2 && ` + hasText(confirm, "Add 2 · skip 2"))
 	// What stands in the other lines is not lost by it.
 	b.waitTrue(`window.seen && document.querySelector("` + second + ` textarea").value === "192.0.2.12 ops still typed here"`)
 	b.clickOn(confirm)
-	b.waitTrue(readFigure("added") + ` === 2 && ` + readFigure("bad lines") + ` === 2`)
+	b.waitTrue(readFigure("added") + ` === 2 && ` + readFigure("invalid") + ` === 2`)
 }
 
 func TestImportNeedsServers(t *testing.T) {

@@ -38,7 +38,7 @@ func TestLogin(t *testing.T) {
 		if getValue[bool](b, `/Try again in \d/.test(`+problem+`)`) {
 			break
 		}
-		if got := getValue[string](b, problem); got != "The user name or the password is wrong." {
+		if got := getValue[string](b, problem); got != "Wrong username or password." {
 			t.Fatalf("the page says %q", got)
 		}
 	}
@@ -47,8 +47,8 @@ func TestLogin(t *testing.T) {
 	}
 	// The right one has to wait as well, and then leads to the page asked for. The
 	// page counts down, sends nothing early and says when it is time.
-	b.waitTrue(`/Try again in \d+:\d\d\.|You may try again now/.test(` + problem + `)`)
-	b.waitTrue(`document.querySelector("#problem").textContent === "You may try again now." && !document.querySelector("form [aria-disabled]")`)
+	b.waitTrue(`/Try again in \d+:\d\d\.|You can try again now/.test(` + problem + `)`)
+	b.waitTrue(`document.querySelector("#problem").textContent === "You can try again now." && !document.querySelector("form [aria-disabled]")`)
 	try(password)
 	b.waitTrue(pathIs("/runs"))
 }

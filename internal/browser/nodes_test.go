@@ -76,7 +76,7 @@ func TestDeleteMany(t *testing.T) {
 	b.waitTrue(`document.querySelector("dialog[open]#confirm")`)
 	b.clickOn(`#confirm .btn.primary.danger`)
 	b.waitTrue(rows + ` === 5`)
-	b.waitTrue(hasText("#toasts", "3 nodes were deleted"))
+	b.waitTrue(hasText("#toasts", "3 nodes deleted"))
 	b.waitTrue(hasText("#list header", "5 nodes"))
 }
 
@@ -106,7 +106,7 @@ func TestDeleteAllThatMatch(t *testing.T) {
 	b.clickOn(`#bulk .btn.danger`)
 	b.waitTrue(hasText("dialog[open]#confirm", "Delete 54 nodes?"))
 	b.clickOn(`#confirm .btn.primary.danger`)
-	b.waitTrue(hasText("#toasts", "54 nodes were deleted"))
+	b.waitTrue(hasText("#toasts", "54 nodes deleted"))
 	// Another page of these nodes, of which it loses every row, does not stay an empty table.
 	watch.waitTrue(`window.seen && document.querySelector("#list .empty")`)
 	b.waitVisible("/nodes")

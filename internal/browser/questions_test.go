@@ -75,7 +75,7 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 
 	b.clickOn(`form[action$="/decide/discard"] button`)
 	b.waitFor(silence, `window.seen && `+ended)
-	if got := resultGroups(b); got["Nothing learnt."] != 24 || sumCounts(got) != 24 {
+	if got := resultGroups(b); got["Inconclusive."] != 24 || sumCounts(got) != 24 {
 		t.Errorf("after they were discarded the groups are %v", got)
 	}
 	list.waitTrue(tableRows("not_tested") + ` === 24 && ![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
@@ -93,7 +93,7 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	list.waitTrue(tableRows("tunnel_failed") + ` === 24`)
 	// From the group to its nodes.
 	b.pressIn(groupRows(cause, `a[href^="/nodes?"]`))
-	b.waitTrue(`location.pathname === "/nodes" && ` + tableRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the way, or the server is slow"))
+	b.waitTrue(`location.pathname === "/nodes" && ` + tableRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the path, or the server is slow"))
 }
 
 // Refusals in a row at one address hold its other logins back, until somebody
@@ -129,8 +129,8 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	// The silent server keeps the run going.
 	b.waitVisible("/runs/1")
 	b.waitLive()
-	b.waitTrue(hasText(".run-page .banner", "held back after five refusals"))
-	if got := resultGroups(b); got["Held back."] != 4 {
+	b.waitTrue(hasText(".run-page .banner", "held after five refusals"))
+	if got := resultGroups(b); got["Held."] != 4 {
 		t.Errorf("the groups are %v", got)
 	}
 	b.mustRun(mark)
@@ -151,11 +151,11 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	b.waitTrue(hasText("#runs-bar", "of 9"))
 	b.waitVisible("/runs/3")
 	b.waitTrue(ended)
-	held := resultGroups(b)["Held back."]
+	held := resultGroups(b)["Held."]
 	if held == 0 {
 		t.Fatalf("the groups of the third run are %v", resultGroups(b))
 	}
-	b.pressIn(groupRows("Held back.", `form[action$="/decide/go"] button`))
+	b.pressIn(groupRows("Held.", `form[action$="/decide/go"] button`))
 	b.waitTrue(pathIs("/runs/4"))
 	b.waitTrue(ended)
 	if got := resultGroups(b); sumCounts(got) != held {

@@ -116,7 +116,7 @@ func TestService(t *testing.T) {
 	b.waitTrue(hasText("#confirm", "Stop 3 services?"))
 	b.clickOn(`#confirm .primary`)
 	b.waitTrue(arrived)
-	b.waitFor(10*time.Second, hasText("#services", "No service is running"))
+	b.waitFor(10*time.Second, hasText("#services", "No services running"))
 	u, err := url.Parse(socks)
 	if err != nil {
 		t.Fatal(err)
@@ -126,5 +126,5 @@ func TestService(t *testing.T) {
 		t.Error("the port of a service that was stopped is open")
 	}
 	b.waitVisible("/nodes/1")
-	b.waitTrue(hasText("#history", "Service switched off"))
+	b.waitTrue(hasText("#history", "Service stopped"))
 }

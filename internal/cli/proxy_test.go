@@ -176,7 +176,7 @@ func TestProxyKeepsTrying(t *testing.T) {
 	p, out, _ := newProxy(t)
 	p.cfg.Port = "1" // nobody listens there
 	end := startProxy(t, p)
-	out.waitFor(t, "reconnecting  The tunnel could not be set up. Port refused. Again in ")
+	out.waitFor(t, "reconnecting  The tunnel could not be established. Port refused. Again in ")
 	if code := end(); code != ExitInterrupted {
 		t.Errorf("exit %d, told %q", code, out)
 	}

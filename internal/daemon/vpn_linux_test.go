@@ -200,8 +200,8 @@ func TestVPNProfileRights(t *testing.T) {
 		v.WaitFor("AUTH_FAILED,"+words, 1)
 		v.Stop()
 	}
-	refused(s.profileFile(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong name or password.")
-	refused(s.profileFile(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong name or password.")
+	refused(s.profileFile(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong username or password.")
+	refused(s.profileFile(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong username or password.")
 
 	edit := func(change func(*connexa.Client)) {
 		t.Helper()
@@ -226,16 +226,16 @@ func TestVPNProfileRights(t *testing.T) {
 		login       string
 		lose        func()
 	}{
-		{"disabled", "This user is switched off.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Enabled = false }) }},
-		{"expired", "This user's time is over.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Expires = time.Now() }) }},
-		{"out of quota", "This user's traffic is used up.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Quota = 1 }) }},
-		{"elsewhere", "This user may not come from this address.", phoneFile, "", func() {
+		{"disabled", "This client is disabled.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Enabled = false }) }},
+		{"expired", "This client has expired.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Expires = time.Now() }) }},
+		{"out of quota", "This client has used up its traffic.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Quota = 1 }) }},
+		{"elsewhere", "This client is not allowed to connect from this address.", phoneFile, "", func() {
 			edit(func(u *connexa.Client) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
 		}},
-		{"of another service", "This user may not use this service.", phoneFile, "", func() {
+		{"of another service", "This client has no access to this service.", phoneFile, "", func() {
 			edit(func(u *connexa.Client) { u.Scope, u.Nodes = connexa.ScopeNodes, nil })
 		}},
-		{"with a new password", "Wrong name or password.", laptopFile, login, func() {
+		{"with a new password", "Wrong username or password.", laptopFile, login, func() {
 			if err := s.db.SetClientPassword(t.Context(), s.user, "Green-Owl-9"); err != nil {
 				t.Fatal(err)
 			}

@@ -311,9 +311,9 @@ func (x *exits) checkTunnelLoss(c *vpntest.Computer, closed func(string)) {
 func (x *exits) checkRefusals(c *vpntest.Computer, laptop string) {
 	x.t.Helper()
 	for _, tt := range []struct{ profile, login, words string }{
-		{laptop, "ann\nRed-Fox-8\n", "Wrong name or password."},
-		{laptop, "bob\n" + userPassword + "\n", "Wrong name or password."},
-		{x.addProfile(2, "phone", false), "", "This user's time is over."},
+		{laptop, "ann\nRed-Fox-8\n", "Wrong username or password."},
+		{laptop, "bob\n" + userPassword + "\n", "Wrong username or password."},
+		{x.addProfile(2, "phone", false), "", "This client has expired."},
 	} {
 		v := c.Connect(x.profileFile(tt.profile, 0), tt.login)
 		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
@@ -331,9 +331,9 @@ func (x *exits) checkRevocation(c *vpntest.Computer, login string) {
 		login, words string
 		lose, undo   func()
 	}{
-		{x.profileFile(tablet, 0), "", "This user is switched off.", func() { x.postForm("/clients/1/disable") }, func() { x.postForm("/clients/1/enable") }},
+		{x.profileFile(tablet, 0), "", "This client is disabled.", func() { x.postForm("/clients/1/disable") }, func() { x.postForm("/clients/1/enable") }},
 		{x.profileFile(tablet, 0), "", "This profile was revoked.", func() { x.postForm("/profiles/"+tablet+"/revoke", "yes", "1") }, func() {}},
-		{x.profileFile(desk, 0), login, "Wrong name or password.", func() { x.postForm("/clients/1/password", "yes", "1") }, func() {}},
+		{x.profileFile(desk, 0), login, "Wrong username or password.", func() { x.postForm("/clients/1/password", "yes", "1") }, func() {}},
 	} {
 		v := c.Connect(tt.file, tt.login)
 		v.WaitFor(vpntest.Connected, 1)

@@ -22,18 +22,18 @@ import (
 // themselves as evidence.
 func TestCodesTextNamesServerCodes(t *testing.T) {
 	tests := []struct{ behaviour, cause, english, russian, evidence string }{
-		{"ends-at:call:cdn:3", "gre.disconnected", "The server ended the call: shut down by its administrator.", "Сервер завершил вызов: завершено его администратором.", "result 3"},
-		{"ends-at:lcp:cdn:1", "lcp.disconnected", "The server ended the call: the carrier was lost.", "Сервер завершил вызов: потеряна несущая.", "result 1"},
+		{"ends-at:call:cdn:3", "gre.disconnected", "The server ended the call: shut down by the administrator.", "Сервер завершил вызов: завершено администратором.", "result 3"},
+		{"ends-at:lcp:cdn:1", "lcp.disconnected", "The server ended the call: carrier lost.", "Сервер завершил вызов: потеряна несущая.", "result 1"},
 		{"ends-at:login:cdn:2/4", "auth.disconnected", "The server ended the call: general error, no resources left.", "Сервер завершил вызов: общая ошибка, не хватает ресурсов.", "error 4"},
 		{"ends-at:after-login:cdn:4", "ip.ended_after_login", "The server ended the call: ended on request.", "Сервер завершил вызов: завершено по запросу.", "result 4"},
-		{"ends-at:ccp:cdn:3/0/34", "ip.ended_after_login", "The server ended the call: shut down by its administrator, cause 34, no channel available.",
-			"Сервер завершил вызов: завершено его администратором, причина 34, нет свободного канала.", "cause 34"},
+		{"ends-at:ccp:cdn:3/0/34", "ip.ended_after_login", "The server ended the call: shut down by the administrator, cause 34, no channel available.",
+			"Сервер завершил вызов: завершено администратором, причина 34, нет свободного канала.", "cause 34"},
 		{"ends-at:ip:cdn:2", "ip.disconnected", "The server ended the call: general error, no reason given.", "Сервер завершил вызов: общая ошибка, причина не названа.", "result 2"},
-		{"ends-at:call:stop:3", "gre.stopped", "The server stopped the control connection: it is shutting down.", "Сервер завершил управляющее соединение: он выключается.", "shutting down"},
+		{"ends-at:call:stop:3", "gre.stopped", "The server stopped the control connection: the server is shutting down.", "Сервер завершил управляющее соединение: сервер выключается.", "shutting down"},
 		{"ends-at:ip:stop:1", "ip.stopped", "The server stopped the control connection: no reason given.", "Сервер завершил управляющее соединение: причина не названа.", "no special reason"},
 		{"call:busy", "call.busy", "The server refused the call: busy.", "Сервер отклонил вызов: занято.", "busy"},
 		{"call:refused", "call.rejected", "The server refused the call: ", "Сервер отклонил вызов: ", "refused"},
-		{"denied:4", "control.rejected", "The server refused: this address is not authorised to connect.", "Сервер отказал: этому адресу не разрешено подключаться.", "not authorised"},
+		{"denied:4", "control.rejected", "The server refused: this address is not authorized to connect.", "Сервер отказал: этому адресу не разрешено подключаться.", "not authorised"},
 	}
 	var spec []string
 	for _, tt := range tests {
