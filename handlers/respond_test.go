@@ -56,7 +56,7 @@ func TestFailures(t *testing.T) {
 	})
 	t.Run("error of a form", func(t *testing.T) {
 		b.post("/nodes", "address", "192.0.2.1", "port", "70000", "login", "ops1", "password", "x").hasStatus(t, http.StatusUnprocessableEntity).
-			contains(t, `value="70000"`).contains(t, `value="ops1"`).contains(t, "A port is a number from 1 to 65535.")
+			contains(t, `value="70000"`).contains(t, `value="ops1"`).contains(t, "Enter a port from 1 to 65535.")
 	})
 	t.Run("htmx", func(t *testing.T) {
 		b.header = http.Header{"Hx-Request": {"true"}}

@@ -86,7 +86,7 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	b.waitFor(silence, `!!document.querySelector('form[action$="/decide/accept"] button')`)
 	b.clickOn(`form[action$="/decide/accept"] button`)
 	b.waitFor(silence, ended)
-	const cause = "No GRE came: blocked on the way, or the server is slow."
+	const cause = "No GRE came: blocked on the path, or the server is slow."
 	if got := resultGroups(b); got[cause] != 24 || sumCounts(got) != 24 {
 		t.Errorf("after they were accepted the groups are %v", got)
 	}

@@ -76,12 +76,12 @@ func TestCheckNamesTheCause(t *testing.T) {
 		{"good", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
 		{"good", func(c *config.Check) { c.Password = "wrong" }, connexa.LCP, "auth.691", "Wrong login or password."},
 		{"refuse", nil, connexa.Resolve, "tcp.refused", "Port refused."},
-		{"gre:silent", nil, connexa.Call, "gre.no_inbound", "No GRE came: blocked on the way, or the server is slow."},
-		{"auth:pap", nil, connexa.GRE, "auth.pap_not_allowed", "The server wants the password in clear (PAP)."},
+		{"gre:silent", nil, connexa.Call, "gre.no_inbound", "No GRE came: blocked on the path, or the server is slow."},
+		{"auth:pap", nil, connexa.GRE, "auth.pap_not_allowed", "The server requires an unencrypted password (PAP)."},
 		{"auth:pap", func(c *config.Check) { c.AllowPAP = true }, connexa.IP, "", "All is well: a session came up, and was closed again."},
 		{"mppe:none", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
 		{"mppe:none", func(c *config.Check) { c.Encryption = "required" }, connexa.Auth, "encryption.refused", "The server refuses encryption."},
-		{"mppe-required", func(c *config.Check) { c.Encryption = "off" }, connexa.Auth, "encryption.required_by_server", "The server demands encryption."},
+		{"mppe-required", func(c *config.Check) { c.Encryption = "off" }, connexa.Auth, "encryption.required_by_server", "The server requires encryption."},
 	} {
 		t.Run(tt.faults+" "+string(tt.cause), func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +153,7 @@ func TestCheckPrintsStepsAndAdvice(t *testing.T) {
 	text := c.out.String()
 	at := 0
 	for _, want := range []string{
-		"port 1723, as " + n.Login, "✓ Name", "✓ Port", "✓ Control", "✓ Call", "✓ GRE", "✓ Link", "✗ Login", " ms   wrong login or password\n",
+		"port 1723, as " + n.Login, "✓ Name", "✓ Port", "✓ Handshake", "✓ Call", "✓ GRE", "✓ Link", "✗ Login", " ms   wrong login or password\n",
 		"\nWrong login or password.\n", "It means", "(691)", "It says     “Access denied”", "Try",
 	} {
 		i := strings.Index(text[at:], want)
