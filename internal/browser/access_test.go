@@ -92,7 +92,7 @@ func TestAccessUser(t *testing.T) {
 	b.waitLive()
 	b.waitTrue(hasText("#client-1 .used", "3.0 MB of 1 GB"))
 	b.clickOn(`#client-1 td.menu button`)
-	b.clickOn(`#menu-access-1 button[formaction="/clients/1/disable"]`)
+	b.clickOn(`#menu-client-1 button[formaction="/clients/1/disable"]`)
 	b.waitTrue(hasText("#client-1 .state", "Disabled"))
 	if body, err := getThrough(t.Context(), socks, "http://exit.example.com/ip"); err == nil {
 		t.Errorf("who was switched off got %q", body)

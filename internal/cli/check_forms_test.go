@@ -112,7 +112,7 @@ func compareForms(t *testing.T, c *checkTest, text string, object []byte) {
 	// Every field is in the text, and every labelled line of the text in a field.
 	flat := strings.Join(strings.Fields(text), " ")
 	for label, field := range map[string]string{
-		"": got.Message, "It means ": got.Means, "Seen ": got.Seen, "Try ": got.Try, "Flag ": got.Flag, "Evidence ": got.Evidence,
+		"": got.Message, "It means ": got.Means, "Seen ": got.Seen, "Try ": got.Try, "Flag ": got.Flag, "Details ": got.Evidence,
 	} {
 		if want := label + strings.Join(strings.Fields(field), " "); field != "" && !strings.Contains(flat, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)

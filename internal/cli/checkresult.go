@@ -137,7 +137,7 @@ func (c *checkResult) detailLines() []detailLine {
 	if quoted != "" {
 		quoted = "“" + quoted + "”"
 	}
-	list := []detailLine{{"It means", c.Means}, {"Seen", c.Seen}, {"It says", quoted}, {"Try", c.Try}, {"Flag", c.Flag}, {"Evidence", c.Evidence}}
+	list := []detailLine{{"It means", c.Means}, {"Seen", c.Seen}, {"It says", quoted}, {"Try", c.Try}, {"Flag", c.Flag}, {"Details", c.Evidence}}
 	if s := c.Session; s != nil {
 		list = append(list, detailLine{"Address", s.LocalIP + ", ours inside the tunnel"}, detailLine{"Login", s.Auth}, detailLine{"Encryption", s.Encryption}, detailLine{"MTU", fmt.Sprintf("%d bytes", s.MTU)})
 	}

@@ -160,7 +160,7 @@ func checkRefusedPasswords(t *testing.T, dir, fresh string) {
 		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
 		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "Too easy to guess"},
 		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
-		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "no account root"},
+		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "No account root"},
 		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
 	} {
 		err := Passwd(t.Context(), tt.cfg, stdinFile(t, tt.in), io.Discard, io.Discard)
