@@ -45,7 +45,7 @@ func startAnn(t *testing.T) (*panel, *browser, *access.Directory, connexa.Secret
 
 func TestClientForm(t *testing.T) {
 	_, b, _ := startClients(t, "192.0.2.1", "192.0.2.2")
-	b.get("/clients").hasStatus(t, http.StatusOK).contains(t, "No access users yet")
+	b.get("/clients").hasStatus(t, http.StatusOK).contains(t, "No clients yet")
 	b.get("/clients/new?node=2").hasStatus(t, http.StatusOK).contains(t, `value="nodes" checked`).contains(t, `name="node" value="2" checked`)
 
 	// An error is shown at its field, with the typed values except the password.
@@ -65,7 +65,7 @@ func TestClientPages(t *testing.T) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	b.get("/clients").contains(t, "ann").contains(t, "the office").contains(t, "1 node").contains(t, "0 kB of 2.5 GB").contains(t, "until 31 Jan 2030").contains(t, "Active")
-	b.get("/clients/1").hasStatus(t, http.StatusOK).contains(t, "192.0.2.2").contains(t, "No service runs that this user may use")
+	b.get("/clients/1").hasStatus(t, http.StatusOK).contains(t, "192.0.2.2").contains(t, "None of this client’s services is running")
 }
 
 func TestClientUsageIsShownBeforeItIsWritten(t *testing.T) {
@@ -76,13 +76,13 @@ func TestClientUsageIsShownBeforeItIsWritten(t *testing.T) {
 	}
 	g.Meter().Add(1e9, 1.5e9)
 	b.get("/clients").contains(t, "2.5 GB of 2.5 GB").contains(t, "Traffic used up").contains(t, "192.0.2.50")
-	b.get("/clients?state=active").contains(t, "No user matches")
+	b.get("/clients?state=active").contains(t, "No clients found")
 	b.get("/clients?state=spent&q=OFF").contains(t, "the office")
-	b.get("/clients?q=elsewhere").contains(t, "No user matches")
-	b.asHTMX("a#x").post("/clients/1/reset").contains(t, "Reset the counters of ann?")
+	b.get("/clients?q=elsewhere").contains(t, "No clients found")
+	b.asHTMX("a#x").post("/clients/1/reset").contains(t, "Reset the usage of ann?")
 	b.post("/clients/1/reset", "yes", "1").leadsTo(t, "/clients/1")
 	b.get("/clients/1").contains(t, "0 kB of 2.5 GB").contains(t, "Active")
-	b.get("/audit").contains(t, "access user ann: counters reset")
+	b.get("/audit").contains(t, "client ann: usage reset")
 }
 
 func TestClientIsEditedAndDeleted(t *testing.T) {
@@ -95,7 +95,7 @@ func TestClientIsEditedAndDeleted(t *testing.T) {
 	b.get("/clients/1/edit").hasStatus(t, http.StatusOK).contains(t, `value="2.5"`).contains(t, `value="2030-01-31"`).contains(t, `name="node" value="2" checked`).lacks(t, password.Reveal())
 	edit := []string{"revision", "1", "scope", "all", "unit", "GB", "expires", "2030-01-31", "name", "bob", "enabled", "1", "password", "Blue-Kite-7"}
 	b.post("/clients/1/edit", edit...).leadsTo(t, "/clients/1")
-	b.post("/clients/1/edit", edit...).hasStatus(t, http.StatusConflict).contains(t, "Somebody else has changed this user")
+	b.post("/clients/1/edit", edit...).hasStatus(t, http.StatusConflict).contains(t, "Someone else has changed this client")
 	loadDirectory(t, d)
 	if g.Revalidate() == nil {
 		t.Error("who came in with the old password may stay")
@@ -104,14 +104,14 @@ func TestClientIsEditedAndDeleted(t *testing.T) {
 		t.Errorf("after the edit: %v", err)
 	}
 
-	b.asHTMX("button").post("/clients/1/disable").hasStatus(t, http.StatusOK).contains(t, "its connections are cut")
+	b.asHTMX("button").post("/clients/1/disable").hasStatus(t, http.StatusOK).contains(t, "its connections were closed")
 	loadDirectory(t, d)
 	if err := g.Revalidate(); err == nil {
 		t.Error("who was switched off may stay")
 	}
-	b.get("/clients/1").contains(t, "This user is switched off.")
+	b.get("/clients/1").contains(t, "This client is disabled.")
 	b.post("/clients/1/enable").leadsTo(t, "/clients/1")
-	b.post("/clients/1/password").contains(t, "Make a new password for ann?")
+	b.post("/clients/1/password").contains(t, "Generate a new password for ann?")
 	b.post("/clients/1/password", "yes", "1").leadsTo(t, "/clients/1")
 	if renewed, err := p.db.ClientPassword(t.Context(), 1); err != nil || renewed == "Blue-Kite-7" {
 		t.Errorf("no new password: %v", err)
@@ -129,7 +129,7 @@ func TestClientIsEditedAndDeleted(t *testing.T) {
 	if got := strings.Join(acts[len(acts)-6:], " "); got != want {
 		t.Errorf("got the acts %s, want %s", got, want)
 	}
-	b.get("/audit").contains(t, "access user ann: switched off").contains(t, "access user ann: new password")
+	b.get("/audit").contains(t, "client ann: disabled").contains(t, "client ann: new password")
 }
 
 func TestAnEditOfAClientIsRecorded(t *testing.T) {
@@ -137,8 +137,8 @@ func TestAnEditOfAClientIsRecorded(t *testing.T) {
 	b.post("/clients", "name", "ann", "scope", "nodes", "node", "2", "quota", "2,5", "unit", "GB", "enabled", "1").leadsTo(t, "/clients/1")
 	b.post("/clients/1/edit", "revision", "1", "scope", "all", "quota", "1", "unit", "TB", "period", "month", "expires", "2030-01-31",
 		"sources", "192.0.2.0/24", "password", "Blue-Kite-7").leadsTo(t, "/clients/1")
-	b.get("/audit").contains(t, "access user ann: Switched on: on → off; May use: 1 node: 2 → All services; Traffic: 2.5 GB → 1 TB; "+
-		"Counters begin anew: by hand only → on the 1st of each month; Last day: no end → 2030-01-31; May come from: any address → 192.0.2.0/24; Password: changed").
+	b.get("/audit").contains(t, "client ann: Enabled: on → off; Access to: 1 node: 2 → All services; Traffic limit: 2.5 GB → 1 TB; "+
+		"Reset usage: manually → on the 1st of each month; Expires: no end date → 2030-01-31; Allowed IP addresses: any address → 192.0.2.0/24; Password: changed").
 		lacks(t, "Blue-Kite-7")
 }
 

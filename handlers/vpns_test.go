@@ -63,9 +63,9 @@ func startExits(t *testing.T, addresses ...string) (*panel, *browser, *fakeExits
 
 func TestSwitchingOpenVPN(t *testing.T) {
 	p, b, f := startExits(t, "192.0.2.1", "192.0.2.2")
-	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Switch OpenVPN on")
+	b.get("/nodes/1").hasStatus(t, http.StatusOK).contains(t, "Enable OpenVPN")
 	b.post("/nodes/1/vpn", "on", "1").leadsTo(t, "/nodes/1#vpn")
-	b.get("/nodes/1").contains(t, "Switch OpenVPN off").contains(t, "udp 127.0.0.1:11000").contains(t, "waits for the service")
+	b.get("/nodes/1").contains(t, "Disable OpenVPN").contains(t, "udp 127.0.0.1:11000").contains(t, "waiting for service")
 	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "tcp", "together", "1").leadsTo(t, "/nodes/1#vpn")
 	b.post("/nodes/1/vpn", "on", "1", "shape", "1", "protocol", "sctp").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/nodes/99/vpn", "on", "0", "shape", "1", "protocol", "udp").hasStatus(t, http.StatusNotFound)
@@ -84,9 +84,9 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	f.seen[2] = connexa.VPNSeen{State: connexa.VPNListening, Since: p.clock.now(), Clients: []connexa.VPNClient{
 		{Name: "ann.1", Serial: "77", From: netip.MustParseAddrPort("198.51.100.9:1194"), Since: p.clock.now(), Down: 3e6},
 	}}
-	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "OpenVPN was switched on for 1 service.").contains(t, "OpenVPN: 1 client")
+	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "OpenVPN enabled for 1 service.").contains(t, "OpenVPN: 1 connection")
 	b.get("/nodes/2").contains(t, "198.51.100.9").contains(t, "ann.1").lacks(t, "cannot run on this machine")
-	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").hasStatus(t, http.StatusOK).contains(t, "was disconnected")
+	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").hasStatus(t, http.StatusOK).contains(t, "Disconnected.")
 	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {
 		t.Errorf("%q", f.kicked)
 	}
@@ -107,7 +107,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	// A missing requirement is shown with the command that fixes it.
 	p.parts.missing = lackOpenVPN
 	p.rewire()
-	b.get("/services").contains(t, "OpenVPN cannot run on this machine yet.").contains(t, "apt-get install openvpn")
+	b.get("/services").contains(t, "OpenVPN can’t run on this machine yet.").contains(t, "apt-get install openvpn")
 	b.get("/nodes/2").contains(t, "apt-get install openvpn")
 }
 
@@ -123,7 +123,7 @@ func startProfile(t *testing.T) (*panel, *browser) {
 func TestProfileForm(t *testing.T) {
 	_, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/vpn", "all", "1", "on", "1")
-	b.get("/profiles?node=2").hasStatus(t, http.StatusOK).contains(t, "There is no profile yet")
+	b.get("/profiles?node=2").hasStatus(t, http.StatusOK).contains(t, "No profiles yet")
 	bad := b.post("/profiles?node=2", "user", "1", "label", " ", "expires", "2001-01-01", "password", "1").hasStatus(t, http.StatusUnprocessableEntity)
 	bad.contains(t, `value="2001-01-01"`).contains(t, `id="e-label"`).contains(t, `id="e-expires"`).contains(t, "checked")
 	b.post("/profiles", "user", "99", "label", "x").hasStatus(t, http.StatusNotFound)
@@ -172,13 +172,13 @@ func TestProfileLink(t *testing.T) {
 	stranger.get("/profile").hasStatus(t, http.StatusOK).contains(t, "This link works once").lacks(t, "CLIENT-KEY").lacks(t, m[1])
 	b.get("/profiles").contains(t, "1 unused link")
 	// In an address it would stand in logs: one of an earlier version gives nothing.
-	stranger.get("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).contains(t, "older form").lacks(t, m[1])
+	stranger.get("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).contains(t, "an old format").lacks(t, m[1])
 	stranger.post("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).lacks(t, "CLIENT-KEY")
 	closeAndOpenClient(t, p, func() {
-		stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusConflict).contains(t, "gives nothing at present").lacks(t, "CLIENT-KEY")
+		stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusConflict).contains(t, "does not work now").lacks(t, "CLIENT-KEY")
 	})
 	stranger.post("/profile", "token", " "+m[0]+"\n").hasStatus(t, http.StatusOK).contains(t, "CLIENT-KEY") // pasted as a whole
-	stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusNotFound).contains(t, "used already").lacks(t, "CLIENT-KEY")
+	stranger.post("/profile", "token", m[1]).hasStatus(t, http.StatusNotFound).contains(t, "has been used").lacks(t, "CLIENT-KEY")
 	stranger.get("/profiles/1/files?node=1").leadsTo(t, "/login?next="+url.QueryEscape("/profiles/1/files?node=1"))
 	late := regexp.MustCompile(`/profile#([A-Z2-7]{26})`).FindStringSubmatch(b.post("/profiles/1/link", "node", "1", "hours", "1").body)[1]
 	p.clock.passTime(2 * time.Hour)
