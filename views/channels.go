@@ -128,8 +128,8 @@ func langName(code string) string {
 	return l.Name()
 }
 
-// toldOf lists the events of a channel.
-func toldOf(p *i18n.Printer, c connexa.Channel) string {
+// channelEvents lists the events of a channel.
+func channelEvents(p *i18n.Printer, c connexa.Channel) string {
 	if len(c.Kinds) == len(connexa.NoticeSwitches()) {
 		return p.T("channels.told.all")
 	}
@@ -140,8 +140,8 @@ func toldOf(p *i18n.Printer, c connexa.Channel) string {
 	return strings.Join(list, ", ")
 }
 
-// failingChannels says that the last message did not go out.
-func failingChannels(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
+// isFailing says that the last message did not go out.
+func isFailing(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
 
 func secretInput(extra templ.Attributes) templ.Attributes {
 	a := templ.Attributes{"class": "mono", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "maxlength": "2000"}

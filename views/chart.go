@@ -98,7 +98,7 @@ type PeriodLink struct {
 func (v Pictures) allCharts(p *i18n.Printer) []chart {
 	var list []chart
 	if len(v.Spans) > 0 {
-		list = v.hasProbes(p)
+		list = v.probeCharts(p)
 	}
 	if len(v.Traffic) > 0 {
 		list = append(list, v.trafficChart(p))
@@ -106,19 +106,19 @@ func (v Pictures) allCharts(p *i18n.Printer) []chart {
 	return list
 }
 
-// hasProbes are the charts of what the tests saw.
-func (v Pictures) hasProbes(p *i18n.Printer) []chart {
+// probeCharts are the charts of what the tests saw.
+func (v Pictures) probeCharts(p *i18n.Printer) []chart {
 	// Without an answer there is a gap in the line of latencies; without a
 	// measurement there is none in that of speeds.
-	list := []chart{v.periodLabel(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latencyChart(p)}
-	if fast := v.periodLabel(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
+	list := []chart{v.bucketsWith(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latencyChart(p)}
+	if fast := v.bucketsWith(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
 		list = append(list, fast.speedChart(p))
 	}
 	return list
 }
 
-// periodLabel keeps the spans that a chart is about.
-func (v Pictures) periodLabel(about func(*connexa.Bucket) bool) Pictures {
+// bucketsWith keeps the spans that a chart is about.
+func (v Pictures) bucketsWith(about func(*connexa.Bucket) bool) Pictures {
 	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Bucket) bool { return !about(&s) })
 	return v
 }

@@ -68,8 +68,8 @@ func (a TraceArgs) ariaLabel(p *i18n.Printer) string {
 	return label
 }
 
-// needsProof reports whether a form has to offer the field for the own password.
-func needsProof(errs connexa.FieldErrors, field string) bool {
+// needsPassword reports whether a form has to offer the field for the own password.
+func needsPassword(errs connexa.FieldErrors, field string) bool {
 	_, wrong := errs["own_password"]
 	return wrong || strings.HasPrefix(errs[field].Key, "account.proof.")
 }

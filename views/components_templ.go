@@ -1508,7 +1508,7 @@ func ownPassword(errs connexa.FieldErrors, field string) templ.Component {
 			templ_7745c5c3_Var73 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if needsProof(errs, field) {
+		if needsPassword(errs, field) {
 			p := i18n.From(ctx)
 			templ_7745c5c3_Err = Input(InputArgs{
 				FieldArgs: FieldArgs{Name: "own_password", Label: p.T("account.own_password"), Help: p.T("account.own_password.help"), Error: errs["own_password"], Class: "half"},

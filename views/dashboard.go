@@ -86,7 +86,7 @@ func rankCounts(list []rank) []rank {
 
 func (v Dashboard) statusCounts(p *i18n.Printer) []rank {
 	var list []rank
-	for _, s := range reverseSort(connexa.Statuses()) {
+	for _, s := range reversed(connexa.Statuses()) {
 		if n := v.Facets.Statuses[s]; n > 0 {
 			list = append(list, rank{label: p.T("status." + string(s)), url: nodesOf(s), tone: StatusTone(s), count: n})
 		}

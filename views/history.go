@@ -69,7 +69,7 @@ func historyResult(p *i18n.Printer, e connexa.Entry) string {
 	case e.Result == connexa.ResultGood && e.Cause == "":
 		return p.T("history.good")
 	case e.Result.Inconclusive():
-		return hasNoSentence(p.T("mark." + string(e.Result)))
+		return asPhrase(p.T("mark." + string(e.Result)))
 	case e.Cause != "":
 		return CauseText(p, e.Cause)
 	default:
@@ -77,8 +77,8 @@ func historyResult(p *i18n.Printer, e connexa.Entry) string {
 	}
 }
 
-// hasNoSentence is a sentence as a word among others in a table.
-func hasNoSentence(s string) string { return strings.TrimSuffix(lowerFirst(s), ".") }
+// asPhrase is a sentence as a word among others in a table.
+func asPhrase(s string) string { return strings.TrimSuffix(lowerFirst(s), ".") }
 
 func historyTone(e connexa.Entry) string {
 	switch {

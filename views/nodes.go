@@ -359,7 +359,7 @@ func facetOptions(name, label string, list []connexa.Facet, chosen []string, wor
 
 // statusOptions are those that the chips show: the ones that exist or are chosen.
 func (f NodeFilters) statusOptions() []connexa.Status {
-	return slices.DeleteFunc(reverseSort(connexa.Statuses()), func(s connexa.Status) bool {
+	return slices.DeleteFunc(reversed(connexa.Statuses()), func(s connexa.Status) bool {
 		return f.Facets.Statuses[s] == 0 && !slices.Contains(f.Filter.Statuses, s)
 	})
 }
@@ -415,8 +415,8 @@ func filterWord(p *i18n.Printer, name, value string) string {
 	}
 }
 
-// reverseSort returns list from its end.
-func reverseSort[T any](list []T) []T {
+// reversed returns list from its end.
+func reversed[T any](list []T) []T {
 	list = slices.Clone(list)
 	slices.Reverse(list)
 	return list

@@ -27,13 +27,13 @@ func TestAccessUser(t *testing.T) {
 	c.postForm("/services/start", url.Values{"ids": {"1,2"}, "count": {"2"}, "yes": {"1"}})
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/services")
+	b.openPage("/services")
 	b.waitLive()
-	b.waitFor(30*time.Second, startServices("online")+` === 2`)
+	b.waitFor(30*time.Second, countServices("online")+` === 2`)
 	b.fillField(`#q`, "nothing-like-this")
 	b.waitTrue(hasText("#services", "No services found"))
 
-	b.waitVisible("/clients")
+	b.openPage("/clients")
 	b.mustRun(mark)
 	b.clickOn(`.empty .primary`)
 	b.waitTrue(arrived + ` && document.querySelector("#client-form")`)
@@ -78,7 +78,7 @@ func TestAccessUser(t *testing.T) {
 	}
 
 	// What the user moves is on the page by itself.
-	b.waitVisible("/clients")
+	b.openPage("/clients")
 	b.waitLive()
 	if _, err := getThrough(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestAccessUser(t *testing.T) {
 	b.expectErrors(unreachable, streamEnded)
 	p.stopProcess()
 	p.restartProcess()
-	b.waitVisible("/clients")
+	b.openPage("/clients")
 	b.waitLive()
 	b.waitTrue(hasText("#client-1 .used", "3.0 MB of 1 GB"))
 	b.clickOn(`#client-1 td.menu button`)

@@ -54,7 +54,7 @@ func TestContrast(t *testing.T) {
 	for _, theme := range []string{"light", "dark"} {
 		look{1280, theme, "en"}.applyTo(b)
 		for _, page := range pages {
-			b.waitVisible(page)
+			b.openPage(page)
 			b.mustRun(chromedp.WaitVisible(chromedp.CSS("main")))
 			for _, text := range getValue[[]string](b, faint) {
 				t.Errorf("%s is hard to read in %s: %s", page, theme, text)

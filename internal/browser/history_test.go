@@ -12,7 +12,7 @@ func TestDashboard(t *testing.T) {
 	p := startPanel(t)
 	p.addFleet(4, "good=1")
 	b := p.openTab(t)
-	b.waitVisible("/login")
+	b.openPage("/login")
 	b.fillField(`[name=username]`, admin)
 	b.fillField(`[name=password]`, password)
 	b.clickOn(`form[action="/login"] .btn.primary`)
@@ -23,7 +23,7 @@ func TestDashboard(t *testing.T) {
 	p.newClient().postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
 	b.waitTrue(`window.seen && ` + hasText("#last-runs .badge", "Done") + ` && ` + hasText("#dashboard .ranks", "Ping OK"))
 	b.clickOn(`#dashboard .ranks a`)
-	b.waitTrue(pathIs("/nodes") + ` && ` + tableRows("ping_ok") + ` === 4`)
+	b.waitTrue(pathIs("/nodes") + ` && ` + countRows("ping_ok") + ` === 4`)
 }
 
 // The charts of a node are drawn under the policy of the page, tell their figures
@@ -35,7 +35,7 @@ func TestNodeCharts(t *testing.T) {
 	c := p.newClient()
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/nodes/1")
+	b.openPage("/nodes/1")
 	b.waitLive()
 	b.waitTrue(hasText("#pictures", "No tests in this period."))
 	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "id": {"1"}})

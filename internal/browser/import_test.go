@@ -20,8 +20,8 @@ const ladder = "good=6,slow=2,lossy=1,lossy:3=1,refuse=2,silent=1,garbage=1,half
 // importRun is the progress of the run on the page of the import.
 const importRun = `[id^=import-] .run`
 
-// readFigure is, as an expression, the number on the tile with the name in it.
-func readFigure(name string) string {
+// tileFigure is, as an expression, the number on the tile with the name in it.
+func tileFigure(name string) string {
 	return fmt.Sprintf(`+([...document.querySelectorAll(".tiles .tile")].find(t => t.textContent.includes(%s))?.querySelector("b").textContent.replace(/\D/g, "") ?? NaN)`, quoteJS(name))
 }
 
@@ -46,27 +46,27 @@ func TestImportAndWatch(t *testing.T) {
 	b.mustRun(chromedp.SetUploadFiles(chromedp.CSS(`input[type=file][name=file]`), []string{file}),
 		chromedp.SetValue(chromedp.CSS(`select[name=test]`), "ping"))
 	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(`/^\/imports\/\d+$/.test(location.pathname) && ` + readFigure("new") + ` === 44`)
+	b.waitTrue(`/^\/imports\/\d+$/.test(location.pathname) && ` + tileFigure("new") + ` === 44`)
 	if page := getValue[string](b, `document.documentElement.outerHTML`); strings.Contains(page, fleet.Nodes()[0].Password) {
 		t.Error("the preview shows a password")
 	}
 	here := getValue[string](b, `location.pathname`)
 	b.mustRun(chromedp.Reload()) // the preview outlives it
-	b.waitTrue(readFigure("new") + ` === 44`)
+	b.waitTrue(tileFigure("new") + ` === 44`)
 	b.clickOn(`form[action$="/confirm"] .btn.primary`)
-	b.waitTrue(readFigure("added") + ` === 44 && ` + hasText(importRun, "of 44"))
+	b.waitTrue(tileFigure("added") + ` === 44 && ` + hasText(importRun, "of 44"))
 	b.waitLive()
 	b.mustRun(mark)
 
 	watch := b.newTab()
-	watch.waitVisible("/nodes")
+	watch.openPage("/nodes")
 	watch.waitLive()
 	watch.mustRun(mark)
-	watch.waitTrue(`window.seen && ` + tableRows("ping_ok") + ` > 8`)
+	watch.waitTrue(`window.seen && ` + countRows("ping_ok") + ` > 8`)
 	// A silent server takes 18 s. The page of the import counts along by itself.
 	const deadline = 60 * time.Second
 	b.waitFor(deadline, `window.seen && `+hasText(importRun, "44 of 44"))
-	watch.waitFor(patience, `window.seen && `+tableRows("not_tested")+` === 0 && !document.querySelector('#list tbody tr[data-key*="|true|"]')`)
+	watch.waitFor(patience, `window.seen && `+countRows("not_tested")+` === 0 && !document.querySelector('#list tbody tr[data-key*="|true|"]')`)
 	nodeVerdicts(watch, fleet)
 
 	want := map[string]int{}
@@ -89,23 +89,23 @@ func TestImportAndWatch(t *testing.T) {
 		t.Errorf("the groups of the run are %v, together %d of 44", got, sumCounts(got))
 	}
 	// Once more: nothing of it is new.
-	b.waitVisible(here)
-	b.waitTrue(readFigure("added") + ` === 44`)
-	b.waitVisible("/imports")
+	b.openPage(here)
+	b.waitTrue(tileFigure("added") + ` === 44`)
+	b.openPage("/imports")
 	b.mustRun(chromedp.SetUploadFiles(chromedp.CSS(`input[type=file][name=file]`), []string{file}))
 	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(readFigure("already there") + ` === 44 && ` + readFigure("new") + ` === 0`)
+	b.waitTrue(tileFigure("already there") + ` === 44 && ` + tileFigure("new") + ` === 0`)
 }
 
 func TestPreviewOfFourClasses(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	fleet := printPage(2)
+	fleet := silentFleet(2)
 	p.newClient().addNode(fleet)
 	same, other := fleet[0], fleet[1]
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/imports")
+	b.openPage("/imports")
 	b.mustRun(chromedp.SetValue(chromedp.CSS(`textarea[name=text]`), strings.Join([]string{
 		"address,login,password",
 		fmt.Sprintf("%s,%s,%s", same.Addr.Addr(), same.Login, same.Password),
@@ -115,7 +115,7 @@ func TestPreviewOfFourClasses(t *testing.T) {
 		"192.0.2.0-192.0.2.9,ops,Blue-Kite-9",
 	}, "\n")), chromedp.SetValue(chromedp.CSS(`select[name=test]`), "none"))
 	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(readFigure("new") + ` === 2 && ` + readFigure("already there") + ` === 1 && ` + readFigure("onflict") + ` === 1 && ` + readFigure("invalid") + ` === 1`)
+	b.waitTrue(tileFigure("new") + ` === 2 && ` + tileFigure("already there") + ` === 1 && ` + tileFigure("onflict") + ` === 1 && ` + tileFigure("invalid") + ` === 1`)
 
 	b.clickOn(`.tiles a[href*="class=bad"]`)
 	b.waitTrue(hasText("main table", "Address ranges are not accepted"))
@@ -129,8 +129,8 @@ func TestPreviewOfFourClasses(t *testing.T) {
 	b.clickOn(`main table form[action$="/choice"] button[value=theirs]`)
 	b.waitTrue(hasText(confirm, "Add 2 · change 1 · skip 2") + ` && window.seen`)
 	b.clickOn(`form[action$="/confirm"] .btn.primary`)
-	b.waitTrue(readFigure("added") + ` === 2 && ` + readFigure("changed") + ` === 1 && ` + readFigure("already there") + ` === 1 && ` + readFigure("invalid") + ` === 1`)
-	b.waitVisible("/nodes")
+	b.waitTrue(tileFigure("added") + ` === 2 && ` + tileFigure("changed") + ` === 1 && ` + tileFigure("already there") + ` === 1 && ` + tileFigure("invalid") + ` === 1`)
+	b.openPage("/nodes")
 	b.waitTrue(hasText("#list header", "4 nodes"))
 }
 
@@ -143,12 +143,12 @@ func TestBadLineIsCorrected(t *testing.T) {
 	p := startPanel(t)
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/imports")
+	b.openPage("/imports")
 	b.mustRun(chromedp.SetValue(chromedp.CSS(`textarea[name=text]`), strings.Join([]string{
 		"192.0.2.10 ops Blue-Kite-7", "192.0.2.11 ops Blue Kite 8", "192.0.2.12 ops", "192.0.2.13:ops:Blue:Kite",
 	}, "\n")), chromedp.SetValue(chromedp.CSS(`select[name=test]`), "none"))
 	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(readFigure("new") + ` === 1 && ` + readFigure("invalid") + ` === 3 && ` + hasText(confirm, "Add 1 · skip 3"))
+	b.waitTrue(tileFigure("new") + ` === 1 && ` + tileFigure("invalid") + ` === 3 && ` + hasText(confirm, "Add 1 · skip 3"))
 	b.waitTrue(hasText("main table", "192.0.2.11 •••") + ` && !document.body.textContent.includes("Blue")`)
 	b.clickOn(`main .bulk a[href*="/bad"]`)
 	b.waitTrue(`location.pathname === "/reauth"`)
@@ -164,11 +164,11 @@ func TestBadLineIsCorrected(t *testing.T) {
 	b.waitTrue(hasText(first, "No password") + ` && document.querySelector("` + first + ` textarea").value === "192.0.2.11 ops"`)
 	b.mustRun(chromedp.SetValue(chromedp.CSS(first+` textarea`), "192.0.2.11 ops BlueKite8"))
 	b.clickOn(first + ` .btn`)
-	b.waitTrue(hasText(first, "192.0.2.11 · ops") + ` && ` + readFigure("invalid") + ` === 2 && ` + hasText(confirm, "Add 2 · skip 2"))
+	b.waitTrue(hasText(first, "192.0.2.11 · ops") + ` && ` + tileFigure("invalid") + ` === 2 && ` + hasText(confirm, "Add 2 · skip 2"))
 	// What stands in the other lines is not lost by it.
 	b.waitTrue(`window.seen && document.querySelector("` + second + ` textarea").value === "192.0.2.12 ops still typed here"`)
 	b.clickOn(confirm)
-	b.waitTrue(readFigure("added") + ` === 2 && ` + readFigure("invalid") + ` === 2`)
+	b.waitTrue(tileFigure("added") + ` === 2 && ` + tileFigure("invalid") + ` === 2`)
 }
 
 func TestImportNeedsServers(t *testing.T) {
@@ -176,7 +176,7 @@ func TestImportNeedsServers(t *testing.T) {
 	b := startPanel(t).openTab(t)
 	b.expectErrors(unprocessable)
 	b.logIn()
-	b.waitVisible("/imports")
+	b.openPage("/imports")
 	b.mustRun(mark)
 	b.clickOn(`form[action="/imports"] .btn.primary`)
 	b.waitTrue(arrived + ` && document.querySelector("#e-file")?.textContent.trim()`)

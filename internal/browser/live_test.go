@@ -31,7 +31,7 @@ func TestThePanelGoesAndComesBack(t *testing.T) {
 	p.restartProcess()
 	// What happened while the page was deaf arrives with the stream.
 	p.newClient().postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
-	b.waitFor(75*time.Second, `window.seen && !(`+notLive+`) && `+tableRows("ping_ok")+` === 6`)
+	b.waitFor(75*time.Second, `window.seen && !(`+notLive+`) && `+countRows("ping_ok")+` === 6`)
 }
 
 // "Try again" does not wait for its turn.
@@ -46,11 +46,11 @@ func TestTryAgain(t *testing.T) {
 	b.waitTrue(notLive)
 	p.restartProcess()
 	waitUntil(t, patience, func() error {
-		if err := b.hasTitle(`window.seen && !(` + notLive + `)`); err == nil {
+		if err := b.checkOnce(`window.seen && !(` + notLive + `)`); err == nil {
 			return nil
 		}
 		b.mustRun(chromedp.Evaluate[chromedp.Void](`document.querySelector("[data-reconnect]").click()`))
-		return b.hasTitle(`window.seen && !(` + notLive + `)`)
+		return b.checkOnce(`window.seen && !(` + notLive + `)`)
 	})
 }
 
@@ -105,7 +105,7 @@ func TestATabHears(t *testing.T) {
 		defer mu.Unlock()
 		heard = append(heard, text)
 	}
-	b.waitVisible("/login")
+	b.openPage("/login")
 	b.mustRun(chromedp.Evaluate[chromedp.Void](`
 		document.body.setAttribute("style", "color: red");
 		setTimeout(() => { throw new Error("thrown by the test") });
@@ -133,7 +133,7 @@ func TestTheFirstNodes(t *testing.T) {
 	p := startPanel(t)
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.waitTrue(`document.querySelector("#list .empty")`)
 	b.mustRun(mark)
 	p.newClient().postForm("/nodes", map[string][]string{"address": {"192.0.2.10"}, "port": {"1723"}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "encryption": {""}})

@@ -14,7 +14,7 @@ func TestLogin(t *testing.T) {
 	b.expectErrors(unprocessable, tooMany)
 
 	// A page that was asked for before the login comes after it.
-	b.waitVisible("/runs")
+	b.openPage("/runs")
 	b.waitTrue(pathIs("/login"))
 
 	b.fillField(`[name=username]`, admin)
@@ -60,7 +60,7 @@ func TestLogoutEndsTheOtherTab(t *testing.T) {
 	b.logIn()
 	other := b.newTab()
 	other.expectErrors(unauthorized, streamEnded)
-	other.waitVisible("/nodes")
+	other.openPage("/nodes")
 	other.waitLive()
 
 	b.clickOn(`button[popovertarget=account].entry`)
@@ -68,7 +68,7 @@ func TestLogoutEndsTheOtherTab(t *testing.T) {
 	b.waitTrue(pathIs("/login"))
 	// The stream ends within 5 s, and the page asks for the login or says that it hears no more.
 	other.waitTrue(pathIs("/login") + ` || document.querySelector("#live")?.hidden === false`)
-	other.waitVisible("/nodes")
+	other.openPage("/nodes")
 	other.waitTrue(pathIs("/login"))
 }
 
@@ -89,7 +89,7 @@ func (p *panel) forcedLogin(t *testing.T) (*tab, string) {
 	}
 	b := p.openTab(t)
 	b.expectErrors(unprocessable)
-	b.waitVisible("/login?next=%2Fruns")
+	b.openPage("/login?next=%2Fruns")
 	b.fillField(`[name=username]`, admin)
 	b.fillField(`[name=password]`, string(made[1]))
 	b.clickOn(loginButton)
@@ -103,7 +103,7 @@ func TestAMadeUpPasswordIsChangedFirst(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	b, made := p.forcedLogin(t)
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.waitTrue(pathIs("/password"))
 	b.fillField(`[name=old]`, made)
 	b.fillField(`[name=new]`, "password1234")

@@ -10,8 +10,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 )
 
-// printPage is a fleet that nobody listens on: enough for pages that test nothing.
-func printPage(n int) []lab.Node {
+// silentFleet is a fleet that nobody listens on: enough for pages that test nothing.
+func silentFleet(n int) []lab.Node {
 	fleet, err := lab.New(lab.Config{Nodes: n, Seed: 7})
 	if err != nil {
 		panic(err) // only a number out of bounds does that
@@ -48,7 +48,7 @@ func TestFormKeepsWhatWasTyped(t *testing.T) {
 	b.fillField(`#f-password`, "Blue-Kite-7")
 	b.clickOn(`#node-form .btn.primary`)
 	b.waitTrue(`/^\/nodes/.test(location.pathname) && document.querySelector("#toasts .toast")`)
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.waitTrue(hasText("#list tbody tr .where", "192.0.2.70"))
 	b.waitTrue(hasText("#list tbody tr .state", "Not tested"))
 }
@@ -56,7 +56,7 @@ func TestFormKeepsWhatWasTyped(t *testing.T) {
 func TestDeleteMany(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	fleet := printPage(8)
+	fleet := silentFleet(8)
 	p.newClient().addNode(fleet)
 	b := p.openTab(t)
 	b.logIn()
@@ -92,10 +92,10 @@ func TestDeleteAllThatMatch(t *testing.T) {
 	b := p.openTab(t)
 	b.logIn()
 	watch := b.newTab()
-	watch.waitVisible("/nodes?q=paper")
+	watch.openPage("/nodes?q=paper")
 	watch.waitLive()
 	watch.mustRun(mark)
-	b.waitVisible("/nodes?q=paper")
+	b.openPage("/nodes?q=paper")
 	b.waitTrue(hasText("#list header", "54 nodes"))
 	if n := getValue[int](b, `document.querySelectorAll("#list tbody tr").length`); n >= 54 {
 		t.Fatalf("%d rows on a page", n)
@@ -109,7 +109,7 @@ func TestDeleteAllThatMatch(t *testing.T) {
 	b.waitTrue(hasText("#toasts", "54 nodes deleted"))
 	// Another page of these nodes, of which it loses every row, does not stay an empty table.
 	watch.waitTrue(`window.seen && document.querySelector("#list .empty")`)
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.waitTrue(hasText("#list tbody", "198.51.100.7"))
 	b.waitTrue(`document.querySelectorAll("#list tbody tr").length === 1`)
 }
@@ -117,7 +117,7 @@ func TestDeleteAllThatMatch(t *testing.T) {
 func TestSearchAndKeys(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	fleet := printPage(12)
+	fleet := silentFleet(12)
 	p.newClient().addNode(fleet)
 	b := p.openTab(t)
 	b.logIn()
@@ -139,7 +139,7 @@ func TestSearchAndKeys(t *testing.T) {
 	b.mustRun(chromedp.Reload()) // the address keeps the filter
 	b.waitTrue(arrived + ` && document.querySelectorAll("#list tbody tr").length === 1`)
 
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.pressKey("?")
 	b.waitTrue(`document.querySelector("#help").open`)
 	b.pressKey("Escape")
@@ -152,7 +152,7 @@ func TestSearchAndKeys(t *testing.T) {
 func TestSort(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	p.newClient().addNode(printPage(12))
+	p.newClient().addNode(silentFleet(12))
 	b := p.openTab(t)
 	b.logIn()
 	const (

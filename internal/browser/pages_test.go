@@ -41,7 +41,7 @@ func TestRussian(t *testing.T) {
 	b.setLanguage(".side", "ru")
 	b.waitTrue(hasText("nav.side", "Узлы"))
 	for _, page := range pages {
-		b.waitVisible(page)
+		b.openPage(page)
 		// Everything that is read, or read aloud, but what the owner has typed.
 		texts := getValue[[]string](b, `(() => {
 			const texts = [], walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
@@ -65,7 +65,7 @@ func TestRussian(t *testing.T) {
 // in its top bar and a wide one at its side.
 func (b *tab) setLanguage(bar, lang string) {
 	b.t.Helper()
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.clickOn(bar + ` button[popovertarget=account]`)
 	b.mustRun(mark)
 	b.clickOn(`#account button[name=lang][value=` + lang + `]`)
@@ -128,7 +128,7 @@ func TestNarrow(t *testing.T) {
 	for _, lang := range []string{"en", "ru"} {
 		b.setLanguage(".bar-top", lang)
 		for _, page := range pages {
-			b.waitVisible(page)
+			b.openPage(page)
 			if wide := getValue[[]string](b, `document.fonts.ready.then(() => document.documentElement.scrollWidth <= innerWidth ? [] :
 				[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth).slice(0, 5).map(e => e.outerHTML.slice(0, 120)))`); len(wide) > 0 {
 				t.Errorf("%s in %s scrolls sideways: %q", page, lang, wide)

@@ -35,8 +35,8 @@ func needTunnels(t *testing.T) {
 	}
 }
 
-// groupRows is, as an expression, the button of the group of a run with that title.
-func groupRows(title, selector string) string {
+// groupButton is, as an expression, the button of the group of a run with that title.
+func groupButton(title, selector string) string {
 	return `[...document.querySelectorAll(".groups .group")].find(g => g.querySelector("b").textContent.trim() === ` + quoteJS(title) + `)?.querySelector(` + quoteJS(selector) + `)`
 }
 
@@ -56,29 +56,29 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	p.addFleet(24, "gre:silent=1")
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.waitLive()
-	b.waitTrue(tableRows("not_tested") + ` === 24`)
+	b.waitTrue(countRows("not_tested") + ` === 24`)
 	b.clickOn(loginAll)
 	b.waitTrue(hasText("#runs-bar", "of 24"))
 	list := b.newTab()
-	list.waitVisible("/nodes")
+	list.openPage("/nodes")
 	list.waitLive()
 
-	b.waitVisible("/runs/1")
+	b.openPage("/runs/1")
 	b.waitLive()
 	b.mustRun(mark)
 	b.waitFor(silence, hasText(".run-page .banner", "IP protocol 47")+` && `+hasText("main .head .badge", "Paused"))
 	b.waitTrue(`window.seen && ` + hasText("#runs-bar", "0 of 24"))
 	// What the results say is not believed yet.
-	list.waitTrue(tableRows("not_tested") + ` === 24`)
+	list.waitTrue(countRows("not_tested") + ` === 24`)
 
 	b.clickOn(`form[action$="/decide/discard"] button`)
 	b.waitFor(silence, `window.seen && `+ended)
 	if got := resultGroups(b); got["Inconclusive."] != 24 || sumCounts(got) != 24 {
 		t.Errorf("after they were discarded the groups are %v", got)
 	}
-	list.waitTrue(tableRows("not_tested") + ` === 24 && ![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
+	list.waitTrue(countRows("not_tested") + ` === 24 && ![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
 
 	b.clickOn(`.top form[action$="/retry"] button`)
 	b.waitTrue(pathIs("/runs/2"))
@@ -90,10 +90,10 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	if got := resultGroups(b); got[cause] != 24 || sumCounts(got) != 24 {
 		t.Errorf("after they were accepted the groups are %v", got)
 	}
-	list.waitTrue(tableRows("tunnel_failed") + ` === 24`)
+	list.waitTrue(countRows("tunnel_failed") + ` === 24`)
 	// From the group to its nodes.
-	b.pressIn(groupRows(cause, `a[href^="/nodes?"]`))
-	b.waitTrue(`location.pathname === "/nodes" && ` + tableRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the path, or the server is slow"))
+	b.pressIn(groupButton(cause, `a[href^="/nodes?"]`))
+	b.waitTrue(`location.pathname === "/nodes" && ` + countRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the path, or the server is slow"))
 }
 
 // Refusals in a row at one address hold its other logins back, until somebody
@@ -115,19 +115,19 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	}
 	b := p.openTab(t)
 	b.logIn()
-	b.waitVisible("/nodes")
+	b.openPage("/nodes")
 	b.waitLive()
-	b.waitTrue(tableRows("not_tested") + ` === 11`)
+	b.waitTrue(countRows("not_tested") + ` === 11`)
 	b.mustRun(mark)
 	b.clickOn(loginAll)
-	b.waitTrue(tableRows("login_failed") + ` === 5 && ` + tableRows("login_ok") + ` === 1 && window.seen`)
+	b.waitTrue(countRows("login_failed") + ` === 5 && ` + countRows("login_ok") + ` === 1 && window.seen`)
 	// The one whose session ran without encryption says so.
 	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("no encryption")).length`); n != 1 {
 		t.Errorf("%d rows say that there was no encryption, want 1", n)
 	}
 
 	// The silent server keeps the run going.
-	b.waitVisible("/runs/1")
+	b.openPage("/runs/1")
 	b.waitLive()
 	b.waitTrue(hasText(".run-page .banner", "held after five refusals"))
 	if got := resultGroups(b); got["Held."] != 4 {
@@ -136,7 +136,7 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	b.mustRun(mark)
 	b.clickOn(`.run-page .banner form[action$="/decide/go"] button`)
 	b.waitTrue(`!document.querySelector('.run-page .banner form[action$="/decide/go"]') && window.seen`)
-	b.waitVisible("/runs/2")
+	b.openPage("/runs/2")
 	b.waitTrue(ended)
 	const cause = "Wrong login or password."
 	if got := resultGroups(b); got[cause] != 4 || sumCounts(got) != 4 {
@@ -144,18 +144,18 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	}
 
 	// A run that is over can be answered too: its group has the button.
-	b.waitVisible("/nodes?status=login_failed")
-	b.waitTrue(tableRows("login_failed") + ` === 9`)
+	b.openPage("/nodes?status=login_failed")
+	b.waitTrue(countRows("login_failed") + ` === 9`)
 	b.waitLive()
 	b.clickOn(loginAll)
 	b.waitTrue(hasText("#runs-bar", "of 9"))
-	b.waitVisible("/runs/3")
+	b.openPage("/runs/3")
 	b.waitTrue(ended)
 	held := resultGroups(b)["Held."]
 	if held == 0 {
 		t.Fatalf("the groups of the third run are %v", resultGroups(b))
 	}
-	b.pressIn(groupRows("Held.", `form[action$="/decide/go"] button`))
+	b.pressIn(groupButton("Held.", `form[action$="/decide/go"] button`))
 	b.waitTrue(pathIs("/runs/4"))
 	b.waitTrue(ended)
 	if got := resultGroups(b); sumCounts(got) != held {

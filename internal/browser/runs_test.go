@@ -19,8 +19,8 @@ const (
 	barCancel = `#runs-bar form[action$="/cancel"] button`
 )
 
-// tableRows says, as an expression, how many rows of the table show a status.
-func tableRows(status string) string {
+// countRows says, as an expression, how many rows of the table show a status.
+func countRows(status string) string {
 	return fmt.Sprintf(`document.querySelectorAll('#list tbody tr[data-key^=%s]').length`, quoteJS(status+"|"))
 }
 
@@ -38,7 +38,7 @@ func TestRowsTurnWithoutReload(t *testing.T) {
 	p.addFleet(30, "good=4,refuse=1")
 	b := p.openTab(t)
 	b.logIn()
-	b.waitTrue(tableRows("not_tested") + ` === 30`)
+	b.waitTrue(countRows("not_tested") + ` === 30`)
 	b.mustRun(mark, chromedp.Evaluate[chromedp.Void](`
 		window.turned = new Set();
 		new MutationObserver(() => document.querySelectorAll("#list tbody tr:not([data-key^=not_tested])").forEach(row => turned.add(row.id)))
@@ -47,7 +47,7 @@ func TestRowsTurnWithoutReload(t *testing.T) {
 		new MutationObserver(() => bars += document.querySelectorAll("#runs-bar .run").length)
 			.observe(document.querySelector("#runs-bar").parentElement, {subtree: true, childList: true, characterData: true})`))
 	b.clickOn(pingAll)
-	b.waitTrue(tableRows("ping_ok") + ` === 24 && ` + tableRows("ping_failed") + ` === 6`)
+	b.waitTrue(countRows("ping_ok") + ` === 24 && ` + countRows("ping_failed") + ` === 6`)
 	b.waitTrue(`window.seen && window.turned.size === 30 && window.bars > 0`)
 	// The chips count along.
 	b.waitTrue(`document.querySelector("#chip-ping_ok b").textContent === "24" && document.querySelector("#chip-ping_failed b").textContent === "6"`)
@@ -72,14 +72,14 @@ func TestCancel(t *testing.T) {
 	b.logIn()
 	b.mustRun(mark)
 	b.clickOn(pingAll)
-	b.waitTrue(tableRows("ping_ok") + ` === 8`) // the others keep silent for 18 s
+	b.waitTrue(countRows("ping_ok") + ` === 8`) // the others keep silent for 18 s
 	b.clickOn(barCancel)
 	// 2 s on a machine of its own, and never as late as the first silent server.
 	b.waitFor(6*time.Second, hasText("#runs-bar", "cancelled"))
-	b.waitTrue(`window.seen && ` + tableRows("not_tested") + ` === 16 && ` + tableRows("ping_ok") + ` === 8`)
+	b.waitTrue(`window.seen && ` + countRows("not_tested") + ` === 16 && ` + countRows("ping_ok") + ` === 8`)
 	b.waitTrue(`![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
 
-	b.waitVisible("/runs")
+	b.openPage("/runs")
 	b.clickOn(`#list a[href^="/runs/"], .runs tbody a[href^="/runs/"]`)
 	b.waitTrue(`/^\/runs\/\d+$/.test(location.pathname)`)
 	b.waitTrue(hasText("main .badge", "Cancelled"))
@@ -109,17 +109,17 @@ func TestTwoTabs(t *testing.T) {
 	b := p.openTab(t)
 	b.logIn()
 	other := b.newTab()
-	other.waitVisible("/settings") // the bar is on every page
+	other.openPage("/settings") // the bar is on every page
 	other.waitLive()
 	third := b.newTab()
-	third.waitVisible("/nodes?status=not_tested")
+	third.openPage("/nodes?status=not_tested")
 	third.waitLive()
 	other.mustRun(mark)
 	third.mustRun(mark)
 
 	b.clickOn(pingAll)
 	other.waitTrue(`window.seen && ` + hasText("#runs-bar", "of 12"))
-	third.waitTrue(`window.seen && ` + tableRows("ping_ok") + ` === 6`)
+	third.waitTrue(`window.seen && ` + countRows("ping_ok") + ` === 6`)
 	// A reload keeps the progress.
 	b.mustRun(chromedp.Reload())
 	b.waitTrue(arrived + ` && ` + hasText("#runs-bar", "6 of 12"))

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// startServices says, as an expression, how many rows of the page show a state.
-func startServices(state string) string {
+// countServices says, as an expression, how many rows of the page show a state.
+func countServices(state string) string {
 	return fmt.Sprintf(`document.querySelectorAll('#services tbody tr[data-key^=%s]').length`, quoteJS(state+"|"))
 }
 
@@ -72,13 +72,13 @@ func TestService(t *testing.T) {
 	b.clickOn(`#confirm .primary`)
 	b.waitTrue(arrived)
 	b.waitFor(30*time.Second, `[...document.querySelectorAll("#list .serve")].filter(cell => cell.textContent.includes("Online")).length === 3`)
-	if n := getValue[int](b, tableRows("not_tested")); n != 3 {
+	if n := getValue[int](b, countRows("not_tested")); n != 3 {
 		t.Errorf("services have moved the status of %d nodes", 3-n)
 	}
 
-	b.waitVisible("/services")
+	b.openPage("/services")
 	b.waitLive()
-	b.waitTrue(startServices("online") + ` === 3`)
+	b.waitTrue(countServices("online") + ` === 3`)
 	b.expectErrors("status of 403") // the password is asked for first
 	b.clickOn(`#node-1 td.proxy a`)
 	b.waitTrue(pathIs("/reauth"))
@@ -125,6 +125,6 @@ func TestService(t *testing.T) {
 		c.Close()
 		t.Error("the port of a service that was stopped is open")
 	}
-	b.waitVisible("/nodes/1")
+	b.openPage("/nodes/1")
 	b.waitTrue(hasText("#history", "Service stopped"))
 }

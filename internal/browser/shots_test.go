@@ -56,7 +56,7 @@ func (g *gallery) takeShot(name, path string, acts ...func()) {
 	g.t.Helper()
 	for _, l := range allLooks() {
 		l.applyTo(g.tab)
-		g.waitVisible(path)
+		g.openPage(path)
 		for _, act := range acts {
 			act()
 		}
@@ -105,20 +105,20 @@ func TestShotOfTheReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.postForm("/imports", url.Values{"test": {"ping"}, "text": {list.String()}})
-	b.waitVisible("/imports/1")
-	b.waitTrue(readFigure("new") + ` === 130`)
+	b.openPage("/imports/1")
+	b.waitTrue(tileFigure("new") + ` === 130`)
 	c.postForm("/imports/1/confirm", url.Values{"test": {"ping"}})
 	allLooks()[0].applyTo(b)
-	b.waitVisible("/nodes?sort=address")
+	b.openPage("/nodes?sort=address")
 	b.waitLive()
 	b.waitTrue(`document.querySelectorAll("#list tbody tr:nth-child(-n+9) .badge.bad").length > 1`)
 	g := gallery{b, dir}
 	g.saveShots("nodes.png", chromedp.CaptureScreenshot())
 
 	const failed = `document.querySelector("#list tbody tr td a.mono")`
-	b.waitVisible("/nodes?status=ping_failed")
+	b.openPage("/nodes?status=ping_failed")
 	b.waitTrue(failed + ` !== null`)
-	b.waitVisible(getValue[string](b, `new URL(`+failed+`.href).pathname`))
+	b.openPage(getValue[string](b, `new URL(`+failed+`.href).pathname`))
 	b.waitLive()
 	g.saveShots("node.png", chromedp.CaptureScreenshot())
 }
@@ -131,7 +131,7 @@ func TestShots(t *testing.T) {
 	b.expectErrors(unprocessable, tooMany, "status of 404")
 	g := &gallery{b, dir}
 
-	b.waitVisible("/login")
+	b.openPage("/login")
 	g.takeShot("login", "/login")
 	g.takeShot("login-wrong", "/login", func() {
 		b.fillField(`[name=username]`, admin)
@@ -141,13 +141,13 @@ func TestShots(t *testing.T) {
 		b.waitTrue(arrived)
 	})
 	waitUntil(t, 5*patience, func() error {
-		b.waitVisible("/login")
+		b.openPage("/login")
 		b.fillField(`[name=username]`, admin)
 		b.fillField(`[name=password]`, password)
 		b.mustRun(mark)
 		b.clickOn(loginButton)
 		b.waitTrue(arrived)
-		return b.hasTitle(pathIs("/"))
+		return b.checkOnce(pathIs("/"))
 	})
 	g.takeShot("nodes-empty", "/nodes")
 	c.postForm("/settings/key", nil)
@@ -170,8 +170,8 @@ func TestShots(t *testing.T) {
 	list := strings.Replace(text.String(), known[1].Password, "Another-Password-1", 1) +
 		"192.0.2.0-192.0.2.9,1723,ops,Blue-Kite-9,US,,,,,,\n192.0.2.300,1723,ops,Blue-Kite-9,US,,,,,,\n192.0.2.30,1723,,Blue-Kite-9,US,,,,,,\n"
 	c.postForm("/imports", url.Values{"test": {"ping"}, "text": {list}})
-	b.waitVisible("/imports/1")
-	b.waitTrue(readFigure("") + ` >= 0`)
+	b.openPage("/imports/1")
+	b.waitTrue(tileFigure("") + ` >= 0`)
 	for _, class := range []string{"new", "same", "conflict", "bad"} {
 		g.takeShot("preview-"+class, "/imports/1?class="+class)
 	}
@@ -180,7 +180,7 @@ func TestShots(t *testing.T) {
 	g.takeShot("nodes-running", "/nodes", running)
 	g.takeShot("run-running", "/runs/1")
 	g.takeShot("import-running", "/imports/1")
-	b.waitVisible("/runs/1")
+	b.openPage("/runs/1")
 	b.waitFor(4*patience, `document.querySelector(".groups .group") && !document.querySelector('form[action$="/cancel"]')`)
 
 	g.takeShot("import-report", "/imports/1")
@@ -199,7 +199,7 @@ func TestShots(t *testing.T) {
 		kind lab.Kind
 	}{{"good", lab.Good}, {"lossy", lab.Lossy}, {"refused", lab.Refuse}, {"garbage", lab.Garbage}} {
 		i := slices.IndexFunc(fleet.Nodes(), func(have lab.Node) bool { return cmp.Or(have.Behaviour.Kind, lab.Good) == n.kind })
-		b.waitVisible("/nodes?q=" + fleet.Nodes()[i].Addr.Addr().String())
+		b.openPage("/nodes?q=" + fleet.Nodes()[i].Addr.Addr().String())
 		g.takeShot("node-"+n.name, getValue[string](b, `document.querySelector("#list tbody .where a").getAttribute("href")`))
 	}
 	g.takeShot("node-edit", "/nodes/1/edit")
@@ -245,9 +245,9 @@ func TestShotsOfAccess(t *testing.T) {
 	} {
 		c.postForm("/clients", u)
 	}
-	b.waitVisible("/services")
+	b.openPage("/services")
 	b.waitLive()
-	b.waitFor(30*patience, startServices("online")+` === 6`)
+	b.waitFor(30*patience, countServices("online")+` === 6`)
 	g.takeShot("services", "/services")
 	g.takeShot("services-none", "/services?q=nothing-like-this&tag=fast")
 	g.takeShot("access", "/clients")
@@ -263,7 +263,7 @@ func TestShotsOfAccess(t *testing.T) {
 		b.clickOn(`#client-form .btn.primary`)
 		b.waitTrue(`document.querySelector("#e-name")`)
 	})
-	b.waitVisible("/clients/2/credentials")
+	b.openPage("/clients/2/credentials")
 	b.fillField(`form[action="/reauth"] [name=password]`, password)
 	b.clickOn(`form[action="/reauth"] button`)
 	b.waitTrue(pathIs("/clients/2/credentials"))
@@ -286,7 +286,7 @@ func TestShotsOfPasswords(t *testing.T) {
 		b.clickOn(changeButton)
 		b.waitTrue(arrived)
 	})
-	b.waitVisible("/password")
+	b.openPage("/password")
 	b.fillField(`[name=old]`, made)
 	b.fillField(`[name=new]`, password)
 	b.fillField(`[name=repeat]`, password)
@@ -295,6 +295,6 @@ func TestShotsOfPasswords(t *testing.T) {
 	g.takeShot("banners", "/account")
 	g.takeShot("reauth-for-sessions", "/reauth?next=%2Faccount")
 	out := gallery{p.openTab(t), dir}
-	out.waitVisible("/login")
+	out.openPage("/login")
 	out.takeShot("login", "/login")
 }

@@ -150,8 +150,8 @@ func (b *tab) setSize(width, height int64) {
 	b.mustRun(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1)))
 }
 
-// waitVisible goes to a page of the panel.
-func (b *tab) waitVisible(path string) {
+// openPage goes to a page of the panel.
+func (b *tab) openPage(path string) {
 	b.t.Helper()
 	// Navigate may take the end of the page before for that of this one.
 	b.mustRun(mark, chromedp.Navigate(b.url+path))
@@ -331,7 +331,7 @@ func hasText(selector, text string) string {
 // logIn logs in through the form, on the way to the nodes.
 func (b *tab) logIn() {
 	b.t.Helper()
-	b.waitVisible("/login?next=%2Fnodes")
+	b.openPage("/login?next=%2Fnodes")
 	b.fillField(`[name=username]`, admin)
 	b.fillField(`[name=password]`, password)
 	b.clickOn(`form[action="/login"] .btn.primary`)
@@ -345,8 +345,8 @@ func (b *tab) waitLive() {
 	b.waitTrue(`document.querySelector("#stream")?._htmx?.sse`)
 }
 
-// hasTitle asks the page once.
-func (b *tab) hasTitle(expression string) error {
+// checkOnce asks the page once.
+func (b *tab) checkOnce(expression string) error {
 	ok, err := evaluateJS[bool](b, "!!("+expression+")")
 	if err == nil && !ok {
 		err = fmt.Errorf("%s is false on %s", expression, b.currentURL())
