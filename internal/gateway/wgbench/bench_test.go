@@ -36,8 +36,8 @@ const (
 	endless = int64(1) << 38
 )
 
-// serve starts a proxy whose clients leave by way, and returns its address.
-func serve(b *testing.B, way socks5.Way) string {
+// startProxy starts a proxy whose clients use dialer, and returns its address.
+func startProxy(b *testing.B, dialer socks5.Dialer) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,8 +47,8 @@ func serve(b *testing.B, way socks5.Way) string {
 		Login: func(u, p string, _ netip.Addr) (socks5.Client, bool) {
 			return socks5.Client{Name: u}, u == user && p == password
 		},
-		Way:   func(context.Context) (socks5.Way, error) { return way, nil },
-		Rules: func() socks5.Rules { return socks5.Rules{Private: true} },
+		Dialer: func(context.Context) (socks5.Dialer, error) { return dialer, nil },
+		Rules:  func() socks5.Rules { return socks5.Rules{Private: true} },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
@@ -80,7 +80,7 @@ func pptpProxy(b *testing.B) string {
 	if got := t.Info().Encryption; got != "MPPE-128 stateless" {
 		b.Fatal("the tunnel has ", got)
 	}
-	return serve(b, t)
+	return startProxy(b, t)
 }
 
 var (
@@ -124,7 +124,7 @@ func wireguardProxy(b *testing.B) string {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = web.Serve(l) }()
 	b.Cleanup(func() { web.Close(); <-done })
-	return serve(b, wireguardWay{nearNet})
+	return startProxy(b, wireguardDialer{nearNet})
 }
 
 // noise answers as the web of the lab does.
@@ -155,19 +155,19 @@ func freeUDP(b *testing.B) int {
 	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
-// wireguardWay leads the clients of a proxy into a WireGuard tunnel.
-type wireguardWay struct{ net *netstack.Net }
+// wireguardDialer leads the clients of a proxy into a WireGuard tunnel.
+type wireguardDialer struct{ net *netstack.Net }
 
-func (w wireguardWay) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+func (w wireguardDialer) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Name: host, IsNotFound: true}
 }
 
-func (w wireguardWay) DialAddr(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
+func (w wireguardDialer) DialAddr(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
 	return w.net.DialContextTCPAddrPort(ctx, to)
 }
 
-func (w wireguardWay) ListenUDP(uint16) (net.PacketConn, error) { return w.net.ListenUDP(nil) }
-func (w wireguardWay) Dead() <-chan struct{}                    { return nil }
+func (w wireguardDialer) ListenUDP(uint16) (net.PacketConn, error) { return w.net.ListenUDP(nil) }
+func (w wireguardDialer) Dead() <-chan struct{}                    { return nil }
 
 // rate downloads n streams through a proxy and returns their sum in Mbit/s, over
 // a while in which all of them flow.
