@@ -6,8 +6,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Tokens of a User-Agent, the telling ones first: Edge and Opera call
-// themselves Chrome too, and everything calls itself Mozilla.
+// These are tokens of a User-Agent header. The more specific ones are first: Edge and
+// Opera also send Chrome's, and all browsers send Mozilla's.
 var (
 	browsers = [][2]string{
 		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"YaBrowser/", "Yandex"}, {"Firefox/", "Firefox"}, {"HeadlessChrome/", "Chrome"},
@@ -18,7 +18,8 @@ var (
 	}
 )
 
-// deviceName names a browser as a person would: "Firefox, Windows".
+// deviceName returns the browser and the operating system of a User-Agent header, such
+// as "Firefox, Windows".
 func deviceName(p *i18n.Printer, agent string) string {
 	var parts []string
 	for _, kind := range [][][2]string{browsers, systems} {

@@ -5,8 +5,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// auditDetail is the detail of a row in the reader's language, where it is a
-// sentence of ours.
+// auditDetail returns the detail of a row, translated if it is a key of the catalogue.
 func auditDetail(p *i18n.Printer, detail string) string {
 	if t, ok := connexa.AuditText(detail); ok && p.Has(t.Key) {
 		return p.Text(t)
@@ -14,7 +13,7 @@ func auditDetail(p *i18n.Printer, detail string) string {
 	return detail
 }
 
-// actTone marks what an admin looks for first.
+// actTone returns the colour of an act: important ones stand out.
 func actTone(a connexa.Act) Tone {
 	switch a {
 	case connexa.ActLoginFailed, connexa.ActNodesDeleted:

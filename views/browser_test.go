@@ -19,14 +19,14 @@ import (
 	"github.com/connexa-panel/connexa/static"
 )
 
-// fake is a panel with just enough behind it for the page's script.
+// fake is a server with just enough behind it to test the page's script.
 type fake struct {
 	*httptest.Server
 	p *i18n.Printer
 
 	mu       sync.Mutex
-	asked    []string // requests, in order
-	refusal  int      // the status that /events answers; zero: it streams
+	asked    []string // requests in order
+	refusal  int      // status of the answer to /events; 0 streams
 	messages chan string
 }
 
@@ -102,7 +102,7 @@ func newFake(t *testing.T) *fake {
 	return f
 }
 
-// refuseStream makes /events answer with that status from now on; zero lets it stream.
+// refuseStream sets the status with which /events answers from now on; 0 streams.
 func (f *fake) refuseStream(status int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,17 +136,17 @@ func openPage(t *testing.T, ctx context.Context, url string) {
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}
-	// A font that arrives late moves what is about to be clicked.
+	// A font that arrives late would move the elements to click.
 	waitUntil(t, ctx, `document.readyState === "complete" && document.fonts.status === "loaded"`)
 }
 
-// waitSettled waits until htmx has drawn what it asked for.
+// waitSettled waits until htmx has no requests in flight.
 func waitSettled(t *testing.T, ctx context.Context) {
 	t.Helper()
 	waitUntil(t, ctx, `!document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling")`)
 }
 
-// waitUntil waits for an expression to hold in the page, across navigations.
+// waitUntil waits until an expression is true in the page, across navigations.
 func waitUntil(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	look := `(() => { try { return !!(` + expression + `) } catch { return false } })()`
@@ -237,7 +237,7 @@ func TestFiltersAndOrder(t *testing.T) {
 	waitSettled(t, ctx)
 	pressKey(t, ctx, "/")
 	waitUntil(t, ctx, `document.activeElement.id === "q"`)
-	fetchPage(t, ctx, `document.activeElement.value = ""`) // driven keys type even where the page prevents it
+	fetchPage(t, ctx, `document.activeElement.value = ""`) // keys of the driver type text even if the page prevents it
 	pressKey(t, ctx, "ops")
 	waitUntil(t, ctx, `new URLSearchParams(location.search).get("q") === "ops"`)
 	if got := fetchPage(t, ctx, `location.search`); got != "?q=ops&status=ping_failed&sort=latency" {

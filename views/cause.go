@@ -5,14 +5,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// CauseText is one short sentence about a cause. One that the catalogue does
-// not know is told by its step; the empty cause says nothing.
+// CauseText returns a short sentence about a cause. If the catalogue has none, it
+// names the step. It returns "" for the empty cause.
 func CauseText(p *i18n.Printer, c connexa.Cause) string { return causeWords(p, c, "") }
 
-// CauseMeaning says what a cause means.
+// CauseMeaning explains a cause.
 func CauseMeaning(p *i18n.Printer, c connexa.Cause) string { return causeWords(p, c, ".more") }
 
-// CauseAdvice says what to try.
+// CauseAdvice says what to try against a cause.
 func CauseAdvice(p *i18n.Printer, c connexa.Cause) string { return causeWords(p, c, ".try") }
 
 func causeWords(p *i18n.Printer, c connexa.Cause, part string) string {

@@ -10,38 +10,38 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// ChannelsPage is where notices are sent to.
+// ChannelsPage is the page of notification channels.
 type ChannelsPage struct {
 	List   []connexa.Channel
-	NoLink bool // messages cannot lead to the panel
+	NoLink bool // messages cannot contain links to the panel
 }
 
-// ChannelForm is the form that adds a channel or edits one: what was typed, and
-// what is wrong with it.
+// ChannelForm is the form that adds or edits a channel: the values that were typed and
+// their errors.
 type ChannelForm struct {
-	ID     int64 // zero: a new channel
+	ID     int64 // 0 for a new channel
 	Input  connexa.ChannelInput
 	Errors connexa.FieldErrors
-	Tail   string // what may be shown of the address that it has
+	Tail   string // the end of the stored address, which may be shown
 	Called string // the name of the channel that is edited
 }
 
-// ChannelInputOf is the form of a new channel, of a kind of service, in the
-// reader's language.
+// ChannelInputOf returns the initial values of the form for a new channel of a
+// service. lang is the language of its messages.
 func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
 	in := connexa.ChannelInput{Service: ChannelService(service), Lang: string(lang), On: true}
 	for _, k := range connexa.NoticeSwitches() {
-		if k != connexa.NoticeRunFinished { // who starts a run looks at it
+		if k != connexa.NoticeRunFinished { // whoever starts a run sees its end on the page
 			in.Kinds = append(in.Kinds, string(k))
 		}
 	}
 	return in
 }
 
-// channelServices are the kinds of services that have a form.
+// channelServices are the services with a form of their own.
 var channelServices = []string{connexa.ServiceTelegram, connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther}
 
-// ChannelService is the form for a service.
+// ChannelService returns the form for a service.
 func ChannelService(service string) string {
 	switch service {
 	case connexa.ServiceTelegram, connexa.ServiceMail, connexa.ServiceWebhook:
@@ -53,8 +53,8 @@ func ChannelService(service string) string {
 	}
 }
 
-// channelExamples are addresses of some services. What is in capitals is to be
-// replaced.
+// channelExamples are example addresses of some services. The parts in capitals are
+// placeholders.
 var channelExamples = [][2]string{
 	{"Discord", "https://discord.com/api/webhooks/ID/TOKEN"},
 	{"Slack", "https://hooks.slack.com/services/T…/B…/…"},
@@ -81,7 +81,7 @@ func (f ChannelForm) fieldArgs(name, label, help, class string) FieldArgs {
 
 func (f ChannelForm) optionalField(name, label, help, class string) FieldArgs {
 	a := f.fieldArgs(name, label, help, class)
-	a.Optional = f.ID == 0 // of an address that is kept, every field is
+	a.Optional = f.ID == 0 // an edit may leave each field of the address empty, so that none needs the mark
 	return a
 }
 
@@ -94,7 +94,7 @@ func (f ChannelForm) wantsKind(k connexa.NoticeKind) bool {
 	return false
 }
 
-// portField is what stands in the field of the port.
+// portField returns the value of the port field.
 func (f ChannelForm) portField() string {
 	if f.Input.Port == "" && f.ID == 0 {
 		return "587"
@@ -102,7 +102,7 @@ func (f ChannelForm) portField() string {
 	return f.Input.Port
 }
 
-// serviceCalled is the name of a service.
+// serviceCalled returns the name of a service.
 func serviceCalled(p *i18n.Printer, service string) string {
 	if name := connexa.ServiceName(service); name != "" {
 		return name
@@ -113,8 +113,8 @@ func serviceCalled(p *i18n.Printer, service string) string {
 	return service
 }
 
-// addressShown is what may be shown of an address: the service, and the last
-// characters.
+// addressShown returns the parts of an address that may be shown: the service and the
+// last characters.
 func addressShown(p *i18n.Printer, c connexa.Channel) string {
 	shown := serviceCalled(p, c.Service())
 	if tail := c.Tail(); tail != "" {
@@ -128,7 +128,7 @@ func langName(code string) string {
 	return l.Name()
 }
 
-// channelEvents lists the events of a channel.
+// channelEvents lists the events that a channel receives.
 func channelEvents(p *i18n.Printer, c connexa.Channel) string {
 	if len(c.Kinds) == len(connexa.NoticeSwitches()) {
 		return p.T("channels.told.all")
@@ -140,7 +140,7 @@ func channelEvents(p *i18n.Printer, c connexa.Channel) string {
 	return strings.Join(list, ", ")
 }
 
-// isFailing says that the last message did not go out.
+// isFailing reports whether the last message could not be sent.
 func isFailing(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
 
 func secretInput(extra templ.Attributes) templ.Attributes {
@@ -151,7 +151,7 @@ func secretInput(extra templ.Attributes) templ.Attributes {
 	return a
 }
 
-// ConfirmRemoveChannel asks before a channel is removed.
+// ConfirmRemoveChannel asks for confirmation before a channel is removed.
 func ConfirmRemoveChannel(p *i18n.Printer, c connexa.Channel) Confirm {
 	return Confirm{
 		Title: p.T("channel.remove.title", c.Name), Text: p.T("channel.remove.text"), URL: channelURL(c.ID) + "/remove",

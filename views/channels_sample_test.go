@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// channelSamples are the pages of notifications.
+// channelSamples returns the notification pages.
 func channelSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	list := []connexa.Channel{
 		{ID: 1, Name: "Ops chat", Address: "telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-100123", Lang: "ru", On: true, Kinds: connexa.NoticeSwitches(), SentAt: now.Add(-3 * time.Minute)},
@@ -56,7 +56,7 @@ func TestAnAddressIsShownByItsEnd(t *testing.T) {
 		"generic+https://hooks.example.net/in/Copper-Lantern-42/":                            "Webhook ···n-42",
 		"discord://token_of-webhook@123456789":                                               "Discord ···6789",
 		"gotify://push.example.net/Aq7.xyz-secret_1":                                         "Gotify ···et_1",
-		"ntfy://ntfy.sh/ops": "ntfy", // the end of a short word would be most of it
+		"ntfy://ntfy.sh/ops": "ntfy", // the tail would be most of such a short word
 		"carrier-pigeon://%": "carrier-pigeon",
 	} {
 		if got := addressShown(p, connexa.Channel{Address: address}); got != want {

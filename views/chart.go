@@ -12,25 +12,25 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// chart is a picture over time. The page's script draws it; what it says in all
-// stands beside it in words.
+// chart holds the data of a chart over time, which the page's script draws. A summary
+// stands beside it as text.
 type chart struct {
-	ID      string `json:"-"` // of the element
+	ID      string `json:"-"` // id of the element
 	Title   string `json:"-"`
 	Summary string `json:"-"`
 	Tall    bool   `json:"-"`
-	Sync    bool   `json:"-"` // the pointer shows the same moment in the others of the page
+	Sync    bool   `json:"-"` // the pointer marks the same moment in the page's other charts
 
-	From   int64       `json:"from"` // Unix seconds, as all times
+	From   int64       `json:"from"` // all times are Unix seconds
 	To     int64       `json:"to"`
-	Step   int64       `json:"step"` // seconds that a point stands for; zero: a moment
+	Step   int64       `json:"step"` // seconds that a point covers; 0 for a moment
 	At     []int64     `json:"at"`
 	Lines  []chartLine `json:"lines"`
-	Failed []int       `json:"failed,omitempty"` // of Done, at each point
+	Failed []int       `json:"failed,omitempty"` // failed probes of Done, for each point
 	Done   []int       `json:"done,omitempty"`
-	Unit   string      `json:"unit"` // a pattern, "{0} ms"
+	Unit   string      `json:"unit"` // a pattern such as "{0} ms"
 	Digits int         `json:"digits"`
-	Whole  bool        `json:"whole,omitempty"` // its figures are whole numbers
+	Whole  bool        `json:"whole,omitempty"` // its values are whole numbers
 	Words  chartWords  `json:"words"`
 }
 
@@ -42,16 +42,16 @@ type chartLine struct {
 	High   figures `json:"high,omitempty"`
 }
 
-// chartWords are the sentences with which the script tells of failures.
+// chartWords are the sentences with which the script describes failures.
 type chartWords struct {
 	One  string `json:"one,omitempty"`
 	Some string `json:"some,omitempty"`
 }
 
-// figures are the heights of a line; what is no number was not measured.
+// figures are the values of a line. NaN marks a missing measurement.
 type figures []float64
 
-// MarshalJSON writes gaps as null, and no more digits than anybody can see.
+// MarshalJSON writes gaps as null and rounds to two decimals.
 func (f figures) MarshalJSON() ([]byte, error) {
 	b := []byte{'['}
 	for i, v := range f {
@@ -69,13 +69,13 @@ func (f figures) MarshalJSON() ([]byte, error) {
 
 func (c chart) chartJSON() string {
 	b, err := json.Marshal(c)
-	if err != nil { // numbers and strings have a JSON form
+	if err != nil { // numbers and strings always have a JSON form
 		return "{}"
 	}
 	return string(b)
 }
 
-// Pictures are the charts of a node's page.
+// Pictures holds the charts of a node page.
 type Pictures struct {
 	Period  connexa.Period
 	Periods []PeriodLink
@@ -84,17 +84,17 @@ type Pictures struct {
 	Tier    connexa.Tier
 	Spans   []connexa.Bucket
 
-	Traffic      []connexa.TrafficPoint // of the node's service, evenly; none: it moved nothing
+	Traffic      []connexa.TrafficPoint // of the node's service, at even intervals; empty if it had no traffic
 	TrafficEvery time.Duration
 }
 
-// PeriodLink leads to the same page with another period.
+// PeriodLink links to the same page with another period.
 type PeriodLink struct {
 	Period connexa.Period
 	URL    string
 }
 
-// allCharts are those that there is something to draw for.
+// allCharts returns the charts for which there is data.
 func (v Pictures) allCharts(p *i18n.Printer) []chart {
 	var list []chart
 	if len(v.Spans) > 0 {
@@ -106,10 +106,10 @@ func (v Pictures) allCharts(p *i18n.Printer) []chart {
 	return list
 }
 
-// probeCharts are the charts of what the tests saw.
+// probeCharts returns the charts of probe results.
 func (v Pictures) probeCharts(p *i18n.Printer) []chart {
-	// Without an answer there is a gap in the line of latencies; without a
-	// measurement there is none in that of speeds.
+	// A failed probe leaves a gap in the latency line. A probe without a speed test leaves
+	// no gap in the speed line.
 	list := []chart{v.bucketsWith(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latencyChart(p)}
 	if fast := v.bucketsWith(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
 		list = append(list, fast.speedChart(p))
@@ -117,7 +117,7 @@ func (v Pictures) probeCharts(p *i18n.Printer) []chart {
 	return list
 }
 
-// bucketsWith keeps the spans that a chart is about.
+// bucketsWith returns v with only those buckets for which about returns true.
 func (v Pictures) bucketsWith(about func(*connexa.Bucket) bool) Pictures {
 	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Bucket) bool { return !about(&s) })
 	return v
@@ -134,8 +134,8 @@ func (v Pictures) chartFrame(id, title string, p *i18n.Printer) chart {
 	return c
 }
 
-// lineOf is the line of one figure, with the band between the least and the most
-// when a point stands for several measurements.
+// lineOf returns the line of one figure. If a point covers several measurements, it
+// has a band from their minimum to their maximum.
 func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Bucket) connexa.Sum) (chartLine, connexa.Sum) {
 	l := chartLine{Name: name, Values: make(figures, len(v.Spans)), Low: make(figures, len(v.Spans)), High: make(figures, len(v.Spans))}
 	var all connexa.Sum
@@ -203,8 +203,8 @@ func (v Pictures) speedChart(p *i18n.Printer) chart {
 	return c
 }
 
-// trafficChart is how much went through the node's service, as a speed: what a span
-// moved, spread over its length.
+// trafficChart shows the traffic of the node's service as a rate: the bytes of each
+// point divided by its length.
 func (v Pictures) trafficChart(p *i18n.Printer) chart {
 	c := chart{
 		ID: "chart-traffic", Title: p.T("chart.traffic"), Unit: p.T("unit.mbit", "{0}"), Digits: 1, Sync: true,
@@ -219,7 +219,7 @@ func (v Pictures) trafficChart(p *i18n.Printer) chart {
 		sumDown, sumUp, most = sumDown+t.Down, sumUp+t.Up, max(most, down[i], up[i])
 	}
 	scale := 1e6
-	if most < scale { // in megabits all of it would be nothing
+	if most < scale { // all values would be near 0 in Mbit/s
 		scale = 1e3
 		c.Title, c.Unit = p.T("chart.traffic.small"), p.T("unit.kbit", "{0}")
 	}

@@ -10,29 +10,29 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// ClientRow is an access user of the list.
+// ClientRow is a client in the list.
 type ClientRow struct {
 	connexa.Client
 	Live connexa.ClientLive
 }
 
-// ClientList is the page of access users.
+// ClientList is the clients page.
 type ClientList struct {
-	Text   string         // that is looked for
-	State  string         // only these are listed: one of ClientStates; empty: all
-	Counts map[string]int // by state, of all
-	Rows   []ClientRow    // of this page of the list
-	Total  int            // that match
+	Text   string         // the search text
+	State  string         // filter: one of ClientStates, or empty for all
+	Counts map[string]int // of all clients, by state
+	Rows   []ClientRow    // of the current page
+	Total  int            // number of clients that match
 	From   int
 	Prev   string
 	Next   string
 	Stream string
 }
 
-// ClientActive is the state of an access user that nothing keeps out.
+// ClientActive is the state of a client that is not refused.
 const ClientActive = "active"
 
-// ClientState is the word of a state in addresses and keys of the catalogue.
+// ClientState returns the name of a state as used in URLs and catalogue keys.
 func ClientState(r connexa.ClientRefusal) string {
 	if r == connexa.ClientGranted {
 		return ClientActive
@@ -40,7 +40,7 @@ func ClientState(r connexa.ClientRefusal) string {
 	return string(r)
 }
 
-// ClientStates lists the states that the list can be narrowed to.
+// ClientStates lists the states that the list can be filtered by.
 func ClientStates() []string {
 	return []string{ClientActive, string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)}
 }
@@ -53,7 +53,7 @@ func (v ClientList) countAll() int {
 	return n
 }
 
-// stateChips are those that the chips show: those that exist.
+// stateChips returns the states that occur.
 func (v ClientList) stateChips() []string {
 	var list []string
 	for _, s := range ClientStates() {
@@ -68,7 +68,7 @@ func (v ClientList) pagerArgs() Pager {
 	return Pager{From: min(v.From+1, v.Total), To: v.From + len(v.Rows), Total: v.Total, Prev: v.Prev, Next: v.Next, Target: "#clients"}
 }
 
-// ClientListURL is the address of a page of the list.
+// ClientListURL returns the URL of a page of the list.
 func ClientListURL(text, state string, page int) string {
 	v := url.Values{}
 	if text != "" {
@@ -101,15 +101,16 @@ func clientTone(r connexa.ClientRefusal) Tone {
 	}
 }
 
-// rowKey is what a row shows, so that the page's script sees a change of state.
+// rowKey identifies the shown content of a row, so that the page's script notices a
+// change of state.
 func (r ClientRow) rowKey() string {
 	return ClientState(r.Live.State) + strconv.FormatInt(r.Revision, 10)
 }
 
-// usedBytes is what the user has moved of its quota.
+// usedBytes returns the traffic that counts against the quota.
 func (r ClientRow) usedBytes() uint64 { return r.Live.Up + r.Live.Down }
 
-// usedShare is how much of the quota is used, in thousandths of a bar.
+// usedShare returns the used part of the quota in thousandths, the unit of the bar.
 func (r ClientRow) usedShare() string {
 	if r.Quota == 0 {
 		return "0"
@@ -117,7 +118,7 @@ func (r ClientRow) usedShare() string {
 	return strconv.FormatUint(uint64(min(1, float64(r.usedBytes())/float64(r.Quota))*1000), 10)
 }
 
-// shareTone is the colour of the bar of the quota.
+// shareTone returns the colour of the quota bar.
 func (r ClientRow) shareTone() string {
 	switch {
 	case r.usedBytes() >= r.Quota:
@@ -128,7 +129,7 @@ func (r ClientRow) shareTone() string {
 	return "info"
 }
 
-// usageText is the traffic in words: of a quota, or in all.
+// usageText describes the traffic, with the quota if there is one.
 func (r ClientRow) usageText(p *i18n.Printer) string {
 	if r.Quota == 0 {
 		return p.Volume(int64(r.usedBytes()))
@@ -136,7 +137,7 @@ func (r ClientRow) usageText(p *i18n.Printer) string {
 	return p.T("clients.used.of", p.Volume(int64(r.usedBytes())), p.Volume(int64(r.Quota)))
 }
 
-// scopeText says in a few words what the user may use.
+// scopeText describes in a few words what the client may use.
 func (r ClientRow) scopeText(p *i18n.Printer) string {
 	switch r.Scope {
 	case connexa.ScopeNodes:
@@ -148,7 +149,8 @@ func (r ClientRow) scopeText(p *i18n.Printer) string {
 	return p.T("clients.scope.all")
 }
 
-// sourcesText are the addresses from which the user may come, with commas.
+// sourcesText returns the addresses that the client may log in from, separated by
+// commas.
 func (r ClientRow) sourcesText() string {
 	list := make([]string, len(r.Sources))
 	for i, s := range r.Sources {
@@ -157,26 +159,26 @@ func (r ClientRow) sourcesText() string {
 	return strings.Join(list, ", ")
 }
 
-// lastDay is the last day on which the user may come.
+// lastDay returns the last day on which the client may log in.
 func (r ClientRow) lastDay(p *i18n.Printer) string { return p.HomeDay(r.Expires.Add(-time.Second)) }
 
-// ClientDetail is the page of one access user.
+// ClientDetail is the page of one client.
 type ClientDetail struct {
 	ClientRow
-	Services []ServiceLine  // that run and that the user may use
-	Named    []connexa.Node // when they are named one by one
+	Services []ServiceLine  // running services that the client may use
+	Named    []connexa.Node // nodes of the client, if it may use only listed ones
 	Stream   string
 }
 
-// ClientForm is the form that adds an access user or edits one.
+// ClientForm is the form that adds or edits a client.
 type ClientForm struct {
-	ID       int64 // zero: a new one
+	ID       int64 // 0 for a new client
 	Revision int64
 	Input    connexa.ClientInput
 	Errors   connexa.FieldErrors
 	Problem  connexa.Text
-	Nodes    []ServiceLine // that may be chosen
-	Tags     []string      // in use, as suggestions
+	Nodes    []ServiceLine // nodes to choose from
+	Tags     []string      // tags in use, as suggestions
 }
 
 func (f ClientForm) actionURL() string {
@@ -238,17 +240,17 @@ func quotaUnits(p *i18n.Printer) []Option {
 	return []Option{{"MB", p.T("clients.unit.mb")}, {"GB", p.T("clients.unit.gb")}, {"TB", p.T("clients.unit.tb")}}
 }
 
-// ClientLines are the lines that an access user is given.
+// ClientLines is the page with the lines that an admin copies for a client.
 type ClientLines struct {
 	ID        int64
 	Name      string
 	Password  connexa.Secret
 	State     connexa.ClientRefusal
-	Services  []ServiceCredentials // with the user's name and password
+	Services  []ServiceCredentials // with the name and password of the client
 	Elsewhere bool
 }
 
-// clientBlock is every line in one format.
+// clientBlock holds the lines of all services in one format.
 type clientBlock struct {
 	id, name string
 	lines    []credentialLine
@@ -267,7 +269,7 @@ func (a ClientLines) lineBlocks(p *i18n.Printer) []clientBlock {
 	return blocks
 }
 
-// joinedLines is the whole block, a line each.
+// joinedLines returns the block with one service per line.
 func (b clientBlock) joinedLines() string {
 	var out strings.Builder
 	for _, l := range b.lines {
@@ -276,8 +278,8 @@ func (b clientBlock) joinedLines() string {
 	return out.String()
 }
 
-// ConfirmClient asks before an access user is deleted, or before its counters or
-// its password are made anew: what is the key of its sentences.
+// ConfirmClient asks for confirmation before a client is deleted, its counters are
+// reset or it gets a new password. what is the prefix of the catalogue keys.
 func ConfirmClient(p *i18n.Printer, what string, id int64, name string) Confirm {
 	return Confirm{
 		Title: p.T("clients.ask."+what+".title", name), Text: p.T("clients.ask." + what + ".text"),

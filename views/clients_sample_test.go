@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// clientSamples are the pages about access users.
+// clientSamples returns the client pages.
 func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	row := func(id int64, name string, change func(*ClientRow)) ClientRow {
 		r := ClientRow{Client: connexa.Client{ID: id, Name: name, Enabled: true, Scope: connexa.ScopeAll, CountedFrom: now.Add(-300 * time.Hour), CreatedAt: now.Add(-900 * time.Hour)}}

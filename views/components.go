@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// StatusTone is the colour of a status.
+// StatusTone returns the colour of a status.
 func StatusTone(s connexa.Status) Tone {
 	switch s {
 	case connexa.LoginOK, connexa.SpeedOK, connexa.PingOK:
@@ -24,7 +24,7 @@ func StatusTone(s connexa.Status) Tone {
 	}
 }
 
-// ResultTone is the colour of how a job ended.
+// ResultTone returns the colour of a result.
 func ResultTone(m connexa.Result) Tone {
 	switch m {
 	case connexa.ResultGood:
@@ -38,7 +38,7 @@ func ResultTone(m connexa.Result) Tone {
 	}
 }
 
-// stepBars are the classes of the ladder's ten bars.
+// stepBars returns the CSS classes of the ten bars of a trace.
 func (a TraceArgs) stepBars() []string {
 	height := a.Reached.Index()
 	classes := make([]string, len(connexa.Steps()))
@@ -68,13 +68,14 @@ func (a TraceArgs) ariaLabel(p *i18n.Printer) string {
 	return label
 }
 
-// needsPassword reports whether a form has to offer the field for the own password.
+// needsPassword reports whether a form must show the field for the admin's own
+// password.
 func needsPassword(errs connexa.FieldErrors, field string) bool {
 	_, wrong := errs["own_password"]
 	return wrong || strings.HasPrefix(errs[field].Key, "account.proof.")
 }
 
-// FieldAttrs are the attributes that tie a control to its Field.
+// FieldAttrs returns the attributes that connect a control to its Field.
 func FieldAttrs(a FieldArgs) templ.Attributes {
 	attrs := templ.Attributes{"id": "f-" + a.Name}
 	switch {
@@ -94,8 +95,8 @@ func orText(kind string) string {
 	return kind
 }
 
-// drawnInto makes a link one that htmx follows into target; the address bar
-// follows too.
+// drawnInto returns attributes that let htmx load a link into target and update the
+// address bar.
 func drawnInto(url, target string) templ.Attributes {
 	if target == "" {
 		return nil

@@ -9,16 +9,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// ConfirmDeleteOne is ConfirmDelete for a single node, which it names.
+// ConfirmDeleteOne is ConfirmDelete for a single node, whose name it shows.
 func ConfirmDeleteOne(p *i18n.Printer, n connexa.Node, selection url.Values) Confirm {
 	c := ConfirmDelete(p, 1, selection)
 	c.Text = p.T("nodes.delete.one", serverText(n.Address, n.Port), n.Login)
 	return c
 }
 
-// ConfirmDelete asks before n nodes are deleted. The selection is the posted
-// form that chose them; the answer carries it along with "yes" and the number
-// that was shown, so that no more than that is deleted.
+// ConfirmDelete asks for confirmation before n nodes are deleted. selection is the
+// posted form that chose them. The confirmed form contains it, together with "yes" and
+// n, so that no more than n nodes are deleted.
 func ConfirmDelete(p *i18n.Printer, n int, selection url.Values) Confirm {
 	fields := slices.DeleteFunc(hiddenFields(selection), func(h Hidden) bool { return h.Name == "yes" || h.Name == "count" })
 	return Confirm{
@@ -32,8 +32,8 @@ func ConfirmDelete(p *i18n.Printer, n int, selection url.Values) Confirm {
 	}
 }
 
-// ConfirmRemoveEndpoint asks before a speed endpoint is removed: its token, if it
-// has one, goes with it.
+// ConfirmRemoveEndpoint asks for confirmation before a speed endpoint and its token
+// are removed.
 func ConfirmRemoveEndpoint(p *i18n.Printer, e connexa.Endpoint) Confirm {
 	return Confirm{
 		Title: p.T("speed.remove.title", e.Name()), Text: p.T("speed.remove.text"), Warning: p.T("speed.remove.warning"),
@@ -41,8 +41,8 @@ func ConfirmRemoveEndpoint(p *i18n.Printer, e connexa.Endpoint) Confirm {
 	}
 }
 
-// ConfirmDeleteProfile asks before a profile that no longer works is taken off
-// the list.
+// ConfirmDeleteProfile asks for confirmation before an unusable profile is removed
+// from the list.
 func ConfirmDeleteProfile(p *i18n.Printer, x connexa.Profile) Confirm {
 	return Confirm{
 		Title: p.T("profile.delete.title", x.Label, x.Client), Text: p.T("profile.delete.text"), Warning: p.T("profile.delete.warning"),

@@ -7,16 +7,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Dashboard is the start page: how the fleet stands.
+// Dashboard is the start page, an overview of the fleet.
 type Dashboard struct {
 	Facets connexa.Facets
 	Fleet  connexa.Fleet
-	Runs   []connexa.Run  // the last ones, the newest first
-	Uplink connexa.Uplink // zero: never measured
-	Offer  bool           // of the health monitor
+	Runs   []connexa.Run  // the latest runs, newest first
+	Uplink connexa.Uplink // zero if never measured
+	Offer  bool           // offer to switch the monitor on
 }
 
-// tile is one big figure that leads to the nodes behind it.
+// tile is a count that links to the counted nodes.
 type tile struct {
 	count int
 	tone  Tone
@@ -24,7 +24,7 @@ type tile struct {
 	url   string
 }
 
-// nodesOf is the address of the nodes with one of the statuses.
+// nodesOf returns the URL of the list of nodes with one of the statuses.
 func nodesOf(statuses ...connexa.Status) string {
 	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Statuses: statuses}})
 }
@@ -57,13 +57,13 @@ func (v Dashboard) statusTiles(p *i18n.Printer) []tile {
 	}
 }
 
-// rank is one line of a list of counts: what, how many, and a bar of that length.
+// rank is one row of a list of counts, with a bar.
 type rank struct {
 	label string
-	url   string // of the nodes behind it; empty: no filter finds them
+	url   string // list of the counted nodes; empty if no filter selects them
 	tone  Tone
 	count int
-	most  int // of the list; its bar is full
+	most  int // the largest count of the list, whose bar is full
 }
 
 func (r rank) barWidth() string {
@@ -94,7 +94,8 @@ func (v Dashboard) statusCounts(p *i18n.Printer) []rank {
 	return rankCounts(list)
 }
 
-// rankRows is how many lines a list of counts has; the rest is one line more.
+// rankRows is the maximum number of rows of a list of counts. One more row sums up the
+// rest.
 const rankRows = 7
 
 func (v Dashboard) topCountries(p *i18n.Printer) []rank {
@@ -151,7 +152,8 @@ func (v Dashboard) countMeasured() (n int) {
 	return n
 }
 
-// historyChart is the chart of the fleet over time; a single day is no line.
+// historyChart returns the chart of the fleet over time. A single day is not enough
+// for a chart.
 func (v Dashboard) historyChart(p *i18n.Printer) (chart, bool) {
 	days := v.Fleet.Days
 	if len(days) < 2 {
@@ -173,7 +175,7 @@ func (v Dashboard) historyChart(p *i18n.Printer) (chart, bool) {
 	return c, true
 }
 
-// slowText is what makes a node one of the slowest.
+// slowText returns the speed or latency for which a node is listed among the slowest.
 func slowText(p *i18n.Printer, n *connexa.Node) string {
 	if n.Last.DownBits > 0 {
 		return p.Speed(n.Last.DownBits)

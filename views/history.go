@@ -9,14 +9,14 @@ import (
 
 // HistoryPage is one page of a node's history.
 type HistoryPage struct {
-	Entries []connexa.Entry // the newest first
-	Older   string          // address of the page that follows; empty: that was all
+	Entries []connexa.Entry // newest first
+	Older   string          // URL of the next page; empty on the last one
 	Newer   string
-	CSV     string // address of the export
+	CSV     string // URL of the export
 }
 
-// beatClass is the look of one probe in the bar: low ones failed, so that colour
-// is not alone.
+// beatClass returns the CSS class of a probe in the bar chart of recent probes. Bars
+// of failed probes are lower, because colour alone is not accessible.
 func beatClass(m connexa.Result) string {
 	switch m {
 	case connexa.ResultGood:
@@ -30,7 +30,7 @@ func beatClass(m connexa.Result) string {
 	}
 }
 
-// beatWords tell of one probe in the bar.
+// beatWords describes a probe in the bar chart.
 func beatWords(p *i18n.Printer, e connexa.Entry) string {
 	return p.When(e.At) + " · " + p.T("history.probe", p.T("kind."+string(e.Kind)), probeWords(p, e))
 }
@@ -61,7 +61,7 @@ func (n Node) beatsLabel(p *i18n.Printer) string {
 	return strings.Join(parts, ", ")
 }
 
-// historyResult tells how one row of the history ended.
+// historyResult describes the result of a history entry.
 func historyResult(p *i18n.Printer, e connexa.Entry) string {
 	switch {
 	case e.What != connexa.EntryProbe:
@@ -77,7 +77,8 @@ func historyResult(p *i18n.Printer, e connexa.Entry) string {
 	}
 }
 
-// asPhrase is a sentence as a word among others in a table.
+// asPhrase turns a sentence into a phrase for a table cell: no capital first letter
+// and no full stop.
 func asPhrase(s string) string { return strings.TrimSuffix(lowerFirst(s), ".") }
 
 func historyTone(e connexa.Entry) string {
@@ -108,7 +109,8 @@ func historyIcon(e connexa.Entry) string {
 	}
 }
 
-// measuredHow tells how a speed was measured, in one line.
+// measuredHow describes a speed measurement in one line: its confidence, jitter, exit
+// address and endpoint.
 func measuredHow(p *i18n.Printer, m *connexa.Measurement) string {
 	if m == nil {
 		return ""

@@ -12,45 +12,45 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// ImportStart is the page on which an import begins.
+// ImportStart is the page on which an import starts.
 type ImportStart struct {
-	Text   string // that was pasted
+	Text   string // the pasted text
 	Test   connexa.ImportTest
 	Tests  []connexa.ImportTest
-	Errors connexa.FieldErrors // "file" and "text"
+	Errors connexa.FieldErrors // keys: "file" and "text"
 	Recent []connexa.Import
 }
 
-// Import is the page of one import, from its reading to its report.
+// Import is the page of one import, from the preview to the report.
 type Import struct {
 	connexa.Import
 	Tests     []connexa.ImportTest
 	Encodings []string
-	Class     connexa.LineClass // of the lines that are shown
-	Named     bool              // the reader chose the class; else it follows the import
-	Reveal    bool              // bad lines are shown as they are, to be corrected
+	Class     connexa.LineClass // class of the shown lines
+	Named     bool              // the reader chose Class; otherwise it depends on the state
+	Reveal    bool              // show the text of bad lines, so that they can be corrected
 	Plan      connexa.ImportPlan
-	Preset    bool // the test is not the one that was chosen, for passwords differ
+	Preset    bool // Test differs from the chosen one, because passwords differ
 	Lines     []connexa.ImportLine
-	After     int64 // the page of lines begins after this one
+	After     int64 // id of the last line of the previous page
 	More      bool  // there is another page
 	Columns   []ImportColumn
-	Fields    []Option     // what a column may hold
-	Fault     connexa.Text // of what was just asked for
-	Run       *RunBar      // of the test; nil: none
-	Cost      SpeedPlan    // of a speed test of the new and changed nodes
+	Fields    []Option     // fields that a column may be mapped to
+	Fault     connexa.Text // error of the last request
+	Run       *RunBar      // run of the chosen test, or nil
+	Cost      SpeedPlan    // cost of a speed test of the new and changed nodes
 }
 
-// ImportColumn is one column of a CSV.
+// ImportColumn is one column of a CSV file.
 type ImportColumn struct {
 	Field  string
-	Name   string // in the header
+	Name   string // from the header row
 	Sample []string
 }
 
 func importURL(id int64) string { return "/imports/" + strconv.FormatInt(id, 10) }
 
-// Stream is the address of the page's events.
+// Stream returns the URL of the page's event stream.
 func (v Import) Stream() string {
 	q := url.Values{"page": {"import"}, "id": {strconv.FormatInt(v.ID, 10)}, "state": {string(v.State)}}
 	if v.Named {
@@ -64,8 +64,8 @@ func (v Import) Stream() string {
 
 func (v Import) classURL(c connexa.LineClass) string { return importURL(v.ID) + "?class=" + string(c) }
 
-// pageURL is the page of lines that begins after the one with that id; revealed
-// lines stay so.
+// pageURL returns the URL of the page of lines after the line with the id after. Lines
+// whose text is shown keep it.
 func (v Import) pageURL(after int64) string {
 	to := v.classURL(v.Class)
 	if v.Reveal {
@@ -79,7 +79,7 @@ func (v Import) pageURL(after int64) string {
 
 func (v Import) nextURL() string { return v.pageURL(v.Lines[len(v.Lines)-1].ID) }
 
-// correctURL leads to the bad lines of this page as they are.
+// correctURL returns the URL of this page with the text of its bad lines, at one line.
 func (v Import) correctURL(line int64) string {
 	to := importURL(v.ID) + "/bad"
 	if v.After > 0 {
@@ -140,7 +140,7 @@ func importName(p *i18n.Printer, i connexa.Import) string {
 	return i.Name
 }
 
-// subtitleText is what was found out about the text.
+// subtitleText describes what was detected about the text.
 func (v Import) subtitleText(p *i18n.Printer) string {
 	parts := []string{p.Bytes(v.Bytes)}
 	if v.Import.Lines > 0 {
@@ -181,7 +181,7 @@ func separatorName(p *i18n.Printer, s string) string {
 	}
 }
 
-// readingText is the way in which the text is read, as one choice.
+// readingText returns the format or the separator as one value of the select.
 func (v Import) readingText() string {
 	switch {
 	case v.Format == "text":
@@ -230,12 +230,12 @@ func testOptions(p *i18n.Printer, tests []connexa.ImportTest) []Option {
 	return options
 }
 
-// linePlace is where a line says that its server stands.
+// linePlace returns the place that a line names.
 func linePlace(p *i18n.Printer, l connexa.ImportLine) string {
 	return p.Place(l.City, l.State, l.Country)
 }
 
-// differenceText is one field in which a line and a node differ, in words.
+// differenceText describes one field in which a line and a node differ.
 func differenceText(p *i18n.Printer, d connexa.Difference) string {
 	field := p.T("import.field." + d.Field)
 	switch {
@@ -248,13 +248,13 @@ func differenceText(p *i18n.Printer, d connexa.Difference) string {
 	}
 }
 
-// chosenTest is the choice that holds for a conflict.
+// chosenTest returns the choice that applies to a conflict.
 func (v Import) chosenTest(l connexa.ImportLine) connexa.Choice {
 	return v.Import.ChoiceFor(l.Choice, l.PasswordOnly, l.Both)
 }
 
-// choiceOptions are those of a conflict in the order in which they are offered: the file
-// comes first where only the password differs.
+// choiceOptions returns the choices of a conflict in their order. With fileFirst,
+// TakeTheirs comes first.
 func choiceOptions(fileFirst, both bool) []connexa.Choice {
 	list := []connexa.Choice{connexa.KeepMine, connexa.TakeTheirs}
 	if fileFirst {
@@ -266,8 +266,8 @@ func choiceOptions(fileFirst, both bool) []connexa.Choice {
 	return list
 }
 
-// choiceName says what a choice does with a line. Two lines of the same file are
-// nobody's.
+// choiceName describes the effect of a choice. Two lines of the same file that
+// conflict are named by their line numbers.
 func choiceName(p *i18n.Printer, c connexa.Choice, l connexa.ImportLine) string {
 	switch {
 	case l.Twin == 0 || c == connexa.KeepBoth:
@@ -279,7 +279,7 @@ func choiceName(p *i18n.Printer, c connexa.Choice, l connexa.ImportLine) string 
 	}
 }
 
-// buttonText is what the confirmation says: what will be done.
+// buttonText returns the label of the confirm button: what the import will do.
 func (v Import) buttonText(p *i18n.Printer) string {
 	if v.Confirmed {
 		return p.T("import.confirmed")
@@ -299,33 +299,33 @@ func (v Import) buttonText(p *i18n.Printer) string {
 	return capitalize(strings.Join(parts, " · "))
 }
 
-// capitalize is s with its first letter as that of a sentence.
+// capitalize returns s with an upper-case first letter.
 func capitalize(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// speedTest says whether the test that is chosen measures.
+// speedTest reports whether the chosen test measures speed.
 func (v Import) speedTest() bool {
 	return v.Test == connexa.ImportTest(connexa.RunSpeed) || v.Test == connexa.ImportTest(connexa.RunPingSpeed)
 }
 
-// lineRows is how many lines of text a bad line takes.
+// lineRows returns the height of the text field of a bad line, in rows.
 func lineRows(l connexa.ImportLine) string {
 	return strconv.Itoa(min(8, 1+strings.Count(strings.TrimRight(l.Raw.Reveal(), "\n"), "\n")))
 }
 
 func (v Import) crowdedNames() string { return strings.Join(v.Crowded, ", ") }
 
-// writtenText is the progress of the writing as a meter shows it.
+// writtenText returns the progress of writing in the form that a Meter shows.
 func (v Import) writtenText() connexa.Tally {
 	return connexa.Tally{Total: v.Todo, Good: v.Written}
 }
 
-// columnName names the choice for one column.
+// columnName returns the form field name of a column's mapping.
 func columnName(n int) string { return "column-" + strconv.Itoa(n) }
 
-// What may be imported, by example.
+// These are examples of text that can be imported.
 const (
 	importTable = "address,login,password,country,city\n192.0.2.10,ops1,Blue-Kite-7,US,Austin"
 	importForms = "192.0.2.20 ops1 Blue-Kite-7 TX\n" +

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// importSamples are the pages of imports in their states.
+// importSamples returns the import page in its states.
 func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	i := connexa.Import{
 		ID: 5, State: connexa.ImportReady, Name: "fleet-november.csv", Bytes: 81_204, Lines: 1204, Format: "csv", Encoding: "windows-1251", Separator: ";",

@@ -8,20 +8,20 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// MonitorSetup is the form of the settings of the health monitor.
+// MonitorSetup is the form of the monitor's settings.
 type MonitorSetup struct {
 	Values map[string]string
 	Errors connexa.FieldErrors
-	Tried  []TriedTarget // what came of asking the targets, when that was asked for
+	Tried  []TriedTarget // results of the targets, if the admin had them tested
 }
 
-// TriedTarget is a reference target that was asked.
+// TriedTarget is the result of one reference target.
 type TriedTarget struct {
 	Target   string
 	Answered bool
 }
 
-// MonitorSetupOf is the form as the settings fill it.
+// MonitorSetupOf returns the form filled with s.
 func MonitorSetupOf(s connexa.MonitorSettings) MonitorSetup {
 	on := ""
 	if s.On {
@@ -36,16 +36,16 @@ func MonitorSetupOf(s connexa.MonitorSettings) MonitorSetup {
 	}}
 }
 
-// Watched says when the monitor looks at a node next, and why.
+// Watched holds when the monitor probes a node next, and why.
 type Watched struct {
 	On   bool
-	Next connexa.Kind // empty: it does not
+	Next connexa.Kind // empty if no probe is scheduled
 	At   time.Time
-	Soon bool // that is now, or was: its turn comes with the next run
+	Soon bool // it is due: the next run of the monitor includes it
 	Why  connexa.Text
 }
 
-// WatchedOf is what the page of a node says about the monitor.
+// WatchedOf returns the part of a node page about the monitor.
 func WatchedOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) Watched {
 	v := Watched{On: s.On, Why: w.Why(s)}
 	if s.On && w != nil && s.Covers(w.Tags) {
@@ -54,7 +54,7 @@ func WatchedOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) W
 	return v
 }
 
-// nextText says when and how the node is looked at next.
+// nextText describes the next scheduled probe.
 func (v Watched) nextText(p *i18n.Printer) string {
 	switch {
 	case v.Next == "":

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// monitorSamples are pages on which the health monitor shows.
+// monitorSamples returns pages with parts of the monitor.
 func monitorSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[string]templ.Component {
 	s := connexa.DefaultSettings()
 	s.Monitor.On, s.Monitor.Tags, s.Monitor.Targets = true, "eu", "192.0.2.1:443, dns.example.net:53"

@@ -13,54 +13,54 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Nodes is the page of the node list: its filters and the list below them.
+// Nodes is the node list page: the filters and the list below them.
 type Nodes struct {
 	Filters NodeFilters
 	List    NodeList
 }
 
-// NodeFilters are the filters of the node list, with counts over the fleet.
+// NodeFilters are the filters of the node list, with counts over the whole fleet.
 type NodeFilters struct {
 	Filter connexa.Filter
 	Facets connexa.Facets
 }
 
-// NodeList is one page of the node list: what htmx draws again when a filter,
-// the order or the page changes.
+// NodeList is one page of the node list. htmx replaces it when a filter, the order or
+// the page changes.
 type NodeList struct {
-	Query  connexa.ListQuery // as it was asked for
+	Query  connexa.ListQuery // as requested
 	Page   connexa.NodePage
-	Fleet  int               // nodes in all; zero draws the first steps
-	Rows   []NodeRow         // of Page.Nodes
-	Kinds  []connexa.RunKind // that can be started
-	Stream string            // address of the events of exactly these rows
-	Speeds bool              // the column of speeds is there, whether or not a row has one
+	Fleet  int               // number of all nodes; 0 shows the first steps instead
+	Rows   []NodeRow         // one for each of Page.Nodes
+	Kinds  []connexa.RunKind // kinds of runs that can be started
+	Stream string            // URL of the event stream for exactly these rows
+	Speeds bool              // show the speed column, even if no row has a speed
 	Serves bool              // services can be started here
 }
 
 // NodeRow is one node of the list.
 type NodeRow struct {
 	connexa.Node
-	Testing bool              // a job of it is running
-	Spark   connexa.Spark     // its last latencies
-	Live    connexa.SpeedLive // of its speed test; without a phase none is running
-	Kinds   []connexa.RunKind // that can be started
+	Testing bool              // one of its jobs is running
+	Spark   connexa.Spark     // its recent latencies
+	Live    connexa.SpeedLive // its running speed test; no Phase if there is none
+	Kinds   []connexa.RunKind // kinds of runs that can be started
 
 	Serves  bool                // services can be started here
-	Service *connexa.ServiceRow // nil: it never had one
+	Service *connexa.ServiceRow // nil if the node never had one
 }
 
-// Sizes are the numbers of rows a page that the list offers.
+// Sizes are the available numbers of rows per page.
 var Sizes = []int{50, 100, 200}
 
-// NodesURL is the address of one page of the node list.
+// NodesURL returns the URL of one page of the node list.
 func NodesURL(q connexa.ListQuery) string { return nodesURL("/nodes", q) }
 
-// NodesCSV is the address of the export of all nodes that match.
+// NodesCSV returns the URL of the export of all matching nodes.
 func NodesCSV(f connexa.Filter) string { return nodesURL("/nodes.csv", connexa.ListQuery{Filter: f}) }
 
-// NodesSecretCSV is NodesCSV with the passwords. It may lead to the password
-// prompt first, so a link to it is not one to download.
+// NodesSecretCSV is NodesCSV with passwords. It may lead to the password prompt first,
+// so the link has no download attribute.
 func NodesSecretCSV(f connexa.Filter) string {
 	v := f.Values()
 	v.Set("secrets", "1")
@@ -84,8 +84,8 @@ func nodesURL(path string, q connexa.ListQuery) string {
 	return path + "?" + v.Encode()
 }
 
-// pagerArgs leads through the list. The size is a preference of the reader and
-// need not be in every address.
+// pagerArgs returns the links to other pages. The page size is omitted if it is the
+// reader's preference.
 func (l NodeList) pagerArgs() Pager {
 	at := func(cursor string) string {
 		if cursor == "" {
@@ -107,10 +107,10 @@ func (l NodeList) sizeURL(size int) string {
 	return NodesURL(q)
 }
 
-// selectionFields is the filter as a form carries it, for "all that match".
+// selectionFields returns the filter as form fields, for acts on all matching nodes.
 func (l NodeList) selectionFields() []Hidden { return hiddenFields(l.Query.Filter.Values()) }
 
-// HiddenOf are the fields of a form that another form carries along.
+// HiddenOf returns the values of one form as hidden fields of another.
 func HiddenOf(v url.Values) []Hidden { return hiddenFields(v) }
 
 func hiddenFields(v url.Values) []Hidden {
@@ -124,17 +124,17 @@ func hiddenFields(v url.Values) []Hidden {
 	return list
 }
 
-// showsSpeed says whether there is a column of speeds.
+// showsSpeed reports whether the list has a speed column.
 func (l NodeList) showsSpeed() bool {
 	return l.Speeds || slices.ContainsFunc(l.Rows, func(r NodeRow) bool { return r.Last.DownBits > 0 })
 }
 
-// column is one heading of the list.
+// column is one column heading of the list.
 type column struct {
 	class string
-	key   connexa.SortKey // empty: cannot be ordered by
+	key   connexa.SortKey // empty if the list cannot be sorted by it
 	label string
-	desc  bool // the first click begins with the largest
+	desc  bool // the first click sorts in descending order
 }
 
 func (l NodeList) tableColumns(p *i18n.Printer) []column {
@@ -154,7 +154,7 @@ func (l NodeList) tableColumns(p *i18n.Printer) []column {
 	return append(list, column{"num seen", connexa.SortChecked, p.T("nodes.column.checked"), true})
 }
 
-// sortedBy is the value of aria-sort for a column.
+// sortedBy returns the value of aria-sort for a column.
 func (l NodeList) sortedBy(c column) string {
 	switch {
 	case l.sortHref().Key != c.key:
@@ -173,7 +173,8 @@ func (l NodeList) sortHref() connexa.Sort {
 	return l.Query.Sort
 }
 
-// sortURL orders by c, or the other way round when it already is.
+// sortURL returns the URL that sorts by c, or reverses the order if the list is
+// already sorted by c.
 func (l NodeList) sortURL(c column) string {
 	q := l.Query
 	q.Cursor, q.Size = "", 0
@@ -184,7 +185,7 @@ func (l NodeList) sortURL(c column) string {
 	return NodesURL(q)
 }
 
-// chipID tells chips apart: by what they pick, or for a yes by their name.
+// chipID returns the id of a chip: its value or, if the value is "1", its name.
 func chipID(name, value string) string {
 	if value == "1" {
 		return "chip-" + name
@@ -203,14 +204,15 @@ func sortIcon(order string) string {
 	}
 }
 
-// formatMbit is a speed without its unit, which stands in the heading.
+// formatMbit returns a speed without its unit, which is in the column heading.
 func formatMbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(bits)/1e6, 1) }
 
-// answeredBy says whether the last probe found a PPTP server. How fast a port
-// accepts that is not one would look like the latency of a good node.
+// answeredBy reports whether the last probe reached a PPTP server. Otherwise the
+// latency is not shown: it would look like that of a good node.
 func (r NodeRow) answeredBy() bool { return r.Last.Reached.Index() >= connexa.Control.Index() }
 
-// rowKey is what a row shows, so that the page's script sees a change.
+// rowKey identifies the shown content of a row, so that the page's script notices a
+// change.
 func (r NodeRow) rowKey() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Basis.Reached), string(r.Basis.Cause), strconv.FormatInt(r.Basis.At.UnixMilli(), 36), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
@@ -218,7 +220,7 @@ func (r NodeRow) rowKey() string {
 	}, "|")
 }
 
-// serverText is the address, with the port where it is not the usual one.
+// serverText returns the address, and the port unless it is the default.
 func serverText(address string, port int) string {
 	if port == connexa.DefaultPort || port == 0 {
 		return address
@@ -226,12 +228,12 @@ func serverText(address string, port int) string {
 	return address + ":" + strconv.Itoa(port)
 }
 
-// Reason is why a node has the status that it has, in a short sentence: the cause
-// of the probe that the status rests on. It is empty when nothing failed there.
+// Reason returns a short sentence with the cause of a node's basis. It is empty if
+// that probe did not fail.
 func Reason(p *i18n.Printer, n *connexa.Node) string { return CauseText(p, n.Basis.Cause) }
 
-// laterReason is what failed since the probe that the status rests on, and the
-// class of its ink; empty when nothing did.
+// laterReason returns what failed after the basis of the status and the CSS class of
+// that text, or "" if nothing failed.
 func laterReason(p *i18n.Printer, n *connexa.Node) (why, tone string) {
 	if n.Last.At.After(n.Basis.At) {
 		why = CauseText(p, n.Last.Cause)
@@ -247,7 +249,7 @@ func laterReason(p *i18n.Printer, n *connexa.Node) (why, tone string) {
 	return "", ""
 }
 
-// basisTitle says which probe the status of a node rests on, and when that was.
+// basisTitle names the probe that is the basis of a node's status, and its time.
 func basisTitle(p *i18n.Printer, n *connexa.Node) string {
 	if n.Basis.At.IsZero() {
 		return ""
@@ -259,7 +261,7 @@ func basisTitle(p *i18n.Printer, n *connexa.Node) string {
 	return title
 }
 
-// detailParts are the second line about a place.
+// detailParts returns the second line of the place column.
 func detailParts(p *i18n.Printer, n *connexa.Node) string {
 	var parts []string
 	for _, s := range []string{p.Country(n.Country), n.Provider} {
@@ -276,12 +278,12 @@ func placeText(p *i18n.Printer, n *connexa.Node) string {
 
 func stateOf(p *i18n.Printer, n *connexa.Node) string { return p.State(n.Country, n.State) }
 
-// menu of a filter: one field with its values.
+// facetMenu is the menu of a filter: one field with its values.
 type facetMenu struct {
-	name  string // of the field
+	name  string // of the form field
 	label string
 	list  []facetOption
-	on    int // how many are chosen
+	on    int // number of chosen values
 }
 
 type facetOption struct {
@@ -291,7 +293,8 @@ type facetOption struct {
 	on    bool
 }
 
-// filterMenus are the filters beside the search; one without values stays away.
+// filterMenus returns the filters beside the search field, without those that have no
+// values.
 func (f NodeFilters) filterMenus(ctx context.Context) []facetMenu {
 	p := i18n.From(ctx)
 	same := func(s string) string { return s }
@@ -314,19 +317,19 @@ func (f NodeFilters) filterMenus(ctx context.Context) []facetMenu {
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
 }
 
-// emptyText names the nodes that have no value in a column.
+// emptyText is the label for nodes without a value in a column.
 func emptyText(p *i18n.Printer, column string) string {
 	key := "nodes.filter.no" + column
 	return p.T(key)
 }
 
-// causeURL is the address of the list of the nodes that stopped for that cause.
+// causeURL returns the URL of the list of nodes with a cause.
 func causeURL(c connexa.Cause) string {
 	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}})
 }
 
-// stepOptions offers every step that a last probe may have ended on: also those that
-// none has yet, for the page stays open while they are tested.
+// stepOptions offers all steps, including those that no node has ended on: the page
+// stays open while probes run.
 func (f NodeFilters) stepOptions(p *i18n.Printer) facetMenu {
 	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
 	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Steps()...) {
@@ -349,7 +352,7 @@ func facetOptions(name, label string, list []connexa.Facet, chosen []string, wor
 	for _, f := range list {
 		add(f.Value, f.Count)
 	}
-	for _, value := range chosen { // what no node has any more can still be let go
+	for _, value := range chosen { // a chosen value that no node has any more must stay visible, so that it can be removed
 		if !seen[value] {
 			add(value, 0)
 		}
@@ -357,20 +360,20 @@ func facetOptions(name, label string, list []connexa.Facet, chosen []string, wor
 	return m
 }
 
-// statusOptions are those that the chips show: the ones that exist or are chosen.
+// statusOptions returns the statuses that occur or are chosen.
 func (f NodeFilters) statusOptions() []connexa.Status {
 	return slices.DeleteFunc(reversed(connexa.Statuses()), func(s connexa.Status) bool {
 		return f.Facets.Statuses[s] == 0 && !slices.Contains(f.Filter.Statuses, s)
 	})
 }
 
-// drop is one active filter with the address of the list without it.
+// drop is one active filter with the URL of the list without it.
 type drop struct {
 	label string
 	url   string
 }
 
-// activeFilters are the active filters that can be taken away one by one.
+// activeFilters returns the active filters that can be removed one by one.
 func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 	v := l.Query.Filter.Values()
 	texts := map[string]string{"q": "nodes.filter.text", "cause": "nodes.filter.why", "tag": "nodes.filter.tag", "step": "nodes.filter.step"}
@@ -391,7 +394,7 @@ func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 				}
 			}
 			f, err := connexa.ParseFilter(rest)
-			if err != nil { // it was a filter a moment ago
+			if err != nil { // not expected: it is part of a valid filter
 				continue
 			}
 			list = append(list, drop{p.T("nodes.filter.is", p.T(texts[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
@@ -415,20 +418,20 @@ func filterWord(p *i18n.Printer, name, value string) string {
 	}
 }
 
-// reversed returns list from its end.
+// reversed returns a copy of list in reverse order.
 func reversed[T any](list []T) []T {
 	list = slices.Clone(list)
 	slices.Reverse(list)
 	return list
 }
 
-// asksText are the attributes of a button that asks for the dialog of an act on
-// the form around it.
+// asksText returns the attributes of a button that posts the form around it and shows
+// the answer as a dialog.
 func asksText(url string) templ.Attributes {
 	return templ.Attributes{"hx-post": url, "hx-target": "#dialog", "hx-swap": "innerHTML"}
 }
 
-// measuresSpeed says whether a run of kind k measures speed.
+// measuresSpeed reports whether a run of kind k measures speed.
 func measuresSpeed(k connexa.RunKind) bool {
 	return k == connexa.RunSpeed || k == connexa.RunPingSpeed
 }

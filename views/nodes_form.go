@@ -36,7 +36,7 @@ func (f NodeForm) optionalField(name, label, class string, p *i18n.Printer) Fiel
 	return a
 }
 
-// columnArgs are the label and the place of the field of a column.
+// columnArgs returns the label and the layout of a column's field.
 func (f NodeForm) columnArgs(c *connexa.Column, p *i18n.Printer) FieldArgs {
 	class := "half"
 	switch {
@@ -48,7 +48,7 @@ func (f NodeForm) columnArgs(c *connexa.Column, p *i18n.Printer) FieldArgs {
 	return f.optionalField(c.Name, p.T("node."+c.Name), class, p)
 }
 
-// suggested lists the text fields that offer the values in use.
+// suggested returns the text fields that suggest values in use.
 func (f NodeForm) suggested() []string {
 	names := slices.Sorted(maps.Keys(f.Suggestions))
 	return slices.DeleteFunc(names, func(name string) bool { return name == "country" })
@@ -81,7 +81,7 @@ func monoField(complete, mode string) templ.Attributes {
 	return templ.Attributes{"class": "mono", "autocomplete": complete, "inputmode": mode, "autocapitalize": "none", "spellcheck": "false"}
 }
 
-// countryOptions are all of them by name, in the reader's order.
+// countryOptions returns all countries by name, sorted in the reader's language.
 func countryOptions(p *i18n.Printer) []Option {
 	list := make([]Option, 0, len(connexa.Countries())+1)
 	for _, code := range connexa.Countries() {

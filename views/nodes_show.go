@@ -31,14 +31,14 @@ func (n Node) subtitleText(p *i18n.Printer) string {
 	return strings.Join(parts, " · ")
 }
 
-// step is one rung as the page shows it.
+// step is one step of a trace as the page shows it.
 type step struct {
 	class, icon, name, note, took string
 }
 
-// goodNews begins the sentence about a probe in which nothing failed. "All is
-// well" is for a node whose last probe made or confirmed its status; otherwise each
-// of the two probes says only what it found.
+// goodNews returns the first sentence about a probe without failures. It says that all
+// is well only if the node's last probe made or confirmed its status. Otherwise it
+// says only what the probe found.
 func goodNews(p *i18n.Printer, n Node, e *connexa.Entry) string {
 	if e.ByService() {
 		return p.T("node.passed.service")
@@ -49,8 +49,8 @@ func goodNews(p *i18n.Printer, n Node, e *connexa.Entry) string {
 	return p.T("node.good")
 }
 
-// stepLines are the steps of a probe, up to the one that its kind aims at. Of a
-// probe that a running service answered only what was looked at is ticked.
+// stepLines returns the steps of a probe up to the last one of its kind. If a running
+// service answered the probe, only steps that were actually tested are ticked.
 func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 	seen := map[connexa.Step]connexa.StepResult{}
 	for _, r := range e.Trace {
@@ -85,7 +85,7 @@ func stepLines(p *i18n.Printer, e *connexa.Entry) []step {
 	return list
 }
 
-// stepGoal is the step that a kind of probe climbs to.
+// stepGoal returns the last step of a kind of probe.
 func stepGoal(k connexa.Kind) connexa.Step {
 	switch k {
 	case connexa.Login:
@@ -97,7 +97,7 @@ func stepGoal(k connexa.Kind) connexa.Step {
 	}
 }
 
-// probeFigures says in one sentence what a good probe measured.
+// probeFigures describes what a good probe measured.
 func probeFigures(p *i18n.Printer, e *connexa.Entry) string {
 	var parts []string
 	if e.DownBits > 0 {
@@ -112,7 +112,7 @@ func probeFigures(p *i18n.Printer, e *connexa.Entry) string {
 	return strings.Join(parts, " ")
 }
 
-// historyLine tells one row of the history in words.
+// historyLine describes one history entry.
 func historyLine(p *i18n.Printer, e connexa.Entry) string {
 	switch e.What {
 	case connexa.EntryProbe:
@@ -144,7 +144,7 @@ func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	}
 }
 
-// fingerprintText is how the server names itself.
+// fingerprintText returns the vendor, host name and firmware that a server reports.
 func fingerprintText(p *i18n.Printer, peer connexa.Peer) string {
 	var parts []string
 	for _, s := range []string{peer.Vendor, peer.Host} {
@@ -165,7 +165,8 @@ func policyKey(e connexa.EncryptionPolicy) string {
 	return string(e)
 }
 
-// endSentence makes a row's words stand alone: a capital first, a full stop last.
+// endSentence turns a phrase into a sentence: an upper-case first letter and a full
+// stop.
 func endSentence(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	if size == 0 {

@@ -1,7 +1,6 @@
-// Package views draws the pages: templ components over view models. A view
-// model is a plain struct of values that are ready to be shown; components know
-// no store, no request and no session. Words, numbers and times come from the
-// i18n.Printer in the context.
+// Package views renders the pages with templ components from view models. A view model
+// is a plain struct of values that are ready to show; components use no store, request
+// or session. Texts, numbers and times come from the i18n.Printer in the context.
 package views
 
 import (
@@ -11,10 +10,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Nav names an entry of the main menu.
+// Nav identifies an entry of the main menu.
 type Nav string
 
-// The entries. NavNone marks none of them.
+// These are the entries of the main menu. NavNone marks none of them as current.
 const (
 	NavNone      Nav = ""
 	NavDashboard Nav = "dashboard"
@@ -31,37 +30,35 @@ const (
 // Theme is the reader's choice of colours. The empty theme follows the system.
 type Theme string
 
-// The themes.
 const (
 	ThemeSystem Theme = ""
 	ThemeLight  Theme = "light"
 	ThemeDark   Theme = "dark"
 )
 
-// Page is what surrounds the content of every page.
+// Page holds what surrounds the content of every page.
 type Page struct {
 	Title   string // in the reader's language
 	Nav     Nav
-	Account string // name of the person logged in
-	Here    string // path and query of this page, to come back to
+	Account string // name of the account
+	Here    string // path and query of this page, for the return from a form
 	Theme   Theme
-	Stream  string // address of the page's events; empty: none, or the content has its own Stream
-	Narrow  bool   // content is read rather than scanned
-	Charts  bool   // it has some
-	Nodes   int    // counts beside the menu's entries; zero shows nothing
-	Live    int    // runs that are going on
-	Serving int    // services that are wanted
+	Stream  string // URL of the page's event stream; empty if there is none, or the content has its own Stream
+	Narrow  bool   // limit the width, for pages with running text
+	Charts  bool   // the page has charts
+	Nodes   int    // counts beside the menu entries; 0 is not shown
+	Live    int    // running runs
+	Serving int    // enabled services
 	Runs    []RunBar
 	Banners []Banner
 	Toasts  []Toast
 
-	Deletion Deletion // of many nodes, behind the pages
+	Deletion Deletion // deletion of many nodes in the background
 }
 
-// Tone is what a colour means.
+// Tone is the meaning of a colour.
 type Tone string
 
-// The tones.
 const (
 	ToneNone Tone = ""
 	ToneInfo Tone = "info"
@@ -70,23 +67,23 @@ const (
 	ToneBad  Tone = "bad"
 )
 
-// Toast is a short word about an outcome. It goes away by itself, unless it is
-// bad news.
+// Toast is a short message about an outcome. It disappears by itself unless its Tone
+// is ToneBad.
 type Toast struct {
 	Tone Tone
 	Text connexa.Text
 }
 
-// Banner stays on every page until its reason is gone.
+// Banner is shown on every page as long as its reason lasts.
 type Banner struct {
-	ID     string // of the element, "banner-key"
+	ID     string // id of the element, "banner-key"
 	Tone   Tone
 	Title  connexa.Text
 	Text   connexa.Text
-	Action *Action // may be nil
+	Action *Action // optional
 }
 
-// Action is a button that posts to URL, or a link when Get is set.
+// Action is a button that posts to URL, or a link if Get is set.
 type Action struct {
 	Text connexa.Text
 	URL  string
@@ -116,7 +113,7 @@ func (pg Page) menuEntries(ctx context.Context) []entry {
 	}
 }
 
-// iconName is the sign of a tone, so that colour is never alone.
+// iconName returns the icon of a tone, because colour alone is not accessible.
 func (t Tone) iconName() string {
 	switch t {
 	case ToneGood:

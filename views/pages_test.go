@@ -22,7 +22,7 @@ func renderPage(t *testing.T, p *i18n.Printer, c templ.Component) string {
 	return b.String()
 }
 
-// forbidden is what our Content-Security-Policy would refuse.
+// forbidden holds patterns that violate our Content-Security-Policy.
 var forbidden = map[string]*regexp.Regexp{
 	"an inline style":   regexp.MustCompile(`<style|\sstyle=`),
 	"an inline script":  regexp.MustCompile(`<script(?:\s[^>]*)?>[^<]`),
@@ -80,8 +80,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A form that asks nothing must not carry the answer to a question: the routes
-// behind its other buttons would take it for one.
+// A form that does not ask for confirmation must not contain the field "yes": the
+// routes of its other buttons would take it for a confirmation.
 func TestOnlyAQuestionCarriesItsAnswer(t *testing.T) {
 	p := i18n.New(i18n.English, nil).At(now)
 	forms := regexp.MustCompile(`(?s)<form\b[^>]*>.*?</form>`)
@@ -258,7 +258,7 @@ func TestConfirmDeleteCarriesTheSelection(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	v := connexa.Filter{Text: "x", Statuses: []connexa.Status{connexa.PingFailed}}.Values()
 	v.Set("all", "1")
-	v.Set("yes", "1") // asked again
+	v.Set("yes", "1") // a repeated request
 	v.Set("count", "3")
 	c := ConfirmDelete(p, 4, v)
 	var got []string

@@ -10,33 +10,33 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Profiles is the page of profiles.
+// Profiles is the profiles page.
 type Profiles struct {
-	Clients  []connexa.Client // that may have one
+	Clients  []connexa.Client // clients that may have a profile
 	Profiles []connexa.Profile
-	Links    map[int64]int // that can still be used, by profile
+	Links    map[int64]int // unused one-time links, by profile
 	Form     ProfileForm
 	Now      time.Time
-	Node     int64 // the profile is wanted for this node; zero: not said
+	Node     int64 // node that the profile is for; 0 if unknown
 }
 
-// ProfileForm is the form that makes a profile.
+// ProfileForm is the form that creates a profile.
 type ProfileForm struct {
 	Values map[string]string
 	Errors connexa.FieldErrors
 }
 
-// ProfilePage is the page of one profile: its files.
+// ProfilePage is the page of one profile, with its files.
 type ProfilePage struct {
 	connexa.Profile
 	Nodes     []ProfileNode
 	Now       time.Time
 	Links     int
 	Host      string
-	Elsewhere bool   // other machines reach the exits
-	Link      string // one that was made just now
+	Elsewhere bool   // the exits are reachable from other machines
+	Link      string // the link that was just created
 	LinkUntil time.Time
-	LinkFor   string // its node
+	LinkFor   string // the node of Link
 	Picked    map[int64]bool
 }
 
@@ -44,7 +44,7 @@ type ProfilePage struct {
 type ProfileNode struct {
 	Node connexa.Node
 	VPN  connexa.VPNRow
-	May  bool // the access user may use it
+	May  bool // the client may use it
 }
 
 func profileURL(id int64) string { return "/profiles/" + strconv.FormatInt(id, 10) }
@@ -56,7 +56,7 @@ func profilesURL(node int64) string {
 	return "/profiles?" + url.Values{"node": {strconv.FormatInt(node, 10)}}.Encode()
 }
 
-// profileState is whether a profile lets anybody in, as far as it is asked.
+// profileState returns the state of a profile, without checks of its client.
 func profileState(p connexa.Profile, now time.Time) (tone Tone, key string) {
 	switch {
 	case !p.RevokedAt.IsZero():
@@ -75,7 +75,7 @@ func (v Profiles) clientOptions() []Option {
 	return options
 }
 
-// noteText is what stands beside a node in the list of a profile's files.
+// noteText returns the details of a node in the list of a profile's files.
 func (n ProfileNode) noteText(p *i18n.Printer) string {
 	text := string(n.VPN.Protocol) + " " + strconv.Itoa(int(n.VPN.Listen.Port()))
 	if where := placeText(p, &n.Node); where != "" {
@@ -97,7 +97,7 @@ func withNode(at string, node int64) string {
 	return at + "?node=" + strconv.FormatInt(node, 10)
 }
 
-// flagValue is how a form says yes or no.
+// flagValue returns the form value of a boolean.
 func flagValue(b bool) string {
 	if b {
 		return "1"
@@ -105,7 +105,7 @@ func flagValue(b bool) string {
 	return "0"
 }
 
-// ConfirmRevoke asks before a profile is revoked.
+// ConfirmRevoke asks for confirmation before a profile is revoked.
 func ConfirmRevoke(p *i18n.Printer, x connexa.Profile) Confirm {
 	return Confirm{
 		Title: p.T("profile.revoke.title", x.Label, x.Client), Text: p.T("profile.revoke.text"), Warning: p.T("profile.revoke.warning"),
@@ -113,7 +113,7 @@ func ConfirmRevoke(p *i18n.Printer, x connexa.Profile) Confirm {
 	}
 }
 
-// noteText is what there is to know of a profile beside whose it is.
+// noteText returns the details of a profile except its owner.
 func (v Profiles) noteText(p *i18n.Printer, x connexa.Profile) string {
 	parts := []string{p.When(x.CreatedAt)}
 	if !x.ExpiresAt.IsZero() {

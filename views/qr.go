@@ -7,13 +7,13 @@ import (
 	"rsc.io/qr"
 )
 
-// qrMargin is the white around a QR code that readers need, in modules.
+// qrMargin is the required white margin around a QR code, in modules.
 const qrMargin = 4
 
-// qrDrawing is a QR code as paths of an SVG, one unit a module.
+// qrDrawing is a QR code as SVG paths with one unit per module.
 type qrDrawing struct{ box, paper, path string }
 
-// qrCode draws text; what is too long for a code has no drawing.
+// qrCode draws text. It returns the zero qrDrawing if text is too long for a code.
 func qrCode(text string) qrDrawing {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {

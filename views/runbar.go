@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// paceText says how fast a run goes and how long it will take, or how it ended.
+// paceText describes the speed of a run and the time left, or how it ended.
 func paceText(p *i18n.Printer, r RunBar) string {
 	switch r.State {
 	case connexa.RunCancelled:
@@ -19,7 +19,7 @@ func paceText(p *i18n.Printer, r RunBar) string {
 		return p.T("run.paused")
 	default: // RunRunning
 	}
-	if strings.HasPrefix(r.Notice.Key, "run.notice.speed.") { // how fast it went says nothing about how long it waits
+	if strings.HasPrefix(r.Notice.Key, "run.notice.speed.") { // the rate so far does not tell how long a run waits for its budget
 		return p.T("speed.waiting")
 	}
 	var parts []string

@@ -20,7 +20,7 @@ func runTone(s connexa.RunState) Tone {
 	}
 }
 
-// byName names who did something.
+// byName names the account behind an act, or the panel if name is empty.
 func byName(p *i18n.Printer, name string) string {
 	if name == "" {
 		return p.T("runs.by.panel")
@@ -36,7 +36,7 @@ func starterText(p *i18n.Printer, r connexa.Run) string {
 	return byName(p, r.By)
 }
 
-// tookText is how long a finished run went on.
+// tookText returns the duration of a finished run.
 func tookText(p *i18n.Printer, r connexa.Run) string {
 	if r.FinishedAt.IsZero() {
 		return "–"
@@ -62,7 +62,7 @@ func (r Run) paceText(p *i18n.Printer) string {
 	return paceText(p, bar)
 }
 
-// groupTitle names what the nodes of a group have in common.
+// groupTitle names the common result or cause of a group.
 func (g RunGroup) groupTitle(p *i18n.Printer) string {
 	if g.Cause != "" && !g.Result.Inconclusive() {
 		return endSentence(CauseText(p, g.Cause))
@@ -70,7 +70,7 @@ func (g RunGroup) groupTitle(p *i18n.Printer) string {
 	return endSentence(p.T("mark." + string(g.Result)))
 }
 
-// moreCount says what that means, and for a failure what to try.
+// moreCount explains the title and, for a failure, says what to try.
 func (g RunGroup) moreCount(p *i18n.Printer) string {
 	switch {
 	case g.Result.Inconclusive():

@@ -11,10 +11,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// now is when the samples happen.
+// now is the time of the samples.
 var now = time.Date(2026, 11, 22, 14, 2, 5, 0, time.UTC)
 
-// pageSamples are pages full of invented data, by name.
+// pageSamples returns pages full of invented data, by name.
 func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	at := func(nav Nav, title string, runs ...RunBar) Page {
 		return Page{Title: title, Nav: nav, Account: "admin", Here: "/", Theme: theme, Nodes: 4688, Live: len(runs), Runs: runs}
@@ -160,10 +160,10 @@ func sampleRows() []NodeRow {
 	rows[3].Last.DownBits, rows[3].Last.UpBits = 800_000, 400_000
 	rows[2].Failures = connexa.FailureStreaks{NoAnswer: 1}
 	rows[2].Basis = connexa.Basis{Kind: connexa.Speed, At: now.Add(-time.Hour), Reached: connexa.Internet}
-	rows[6].Basis.Kind, rows[6].Basis.At = connexa.Login, now.Add(-time.Hour) // and pinged since
+	rows[6].Basis.Kind, rows[6].Basis.At = connexa.Login, now.Add(-time.Hour) // pinged after its basis
 	rows[6].Last.Reached, rows[6].Last.Cause = connexa.Control, ""
 	rows[4].Testing = true
-	rows[5].Basis.Reached, rows[5].Last.Reached = connexa.NoStep, connexa.NoStep // its service answered
+	rows[5].Basis.Reached, rows[5].Last.Reached = connexa.NoStep, connexa.NoStep // its service answered the probe
 	rows[5].Port = 11723
 	for i := int64(12); i < 24; i++ {
 		rows = append(rows, row(i, connexa.PingOK, fmt.Sprintf("192.0.2.%d", 100+i), "ops1", "Phoenix", "AZ", "US", "Example Cable", probe(time.Hour, connexa.Control, "", 90+int(i), 0)))

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// ServiceTone is the colour of the state of a service.
+// ServiceTone returns the colour of a service state.
 func ServiceTone(s connexa.ServiceState) Tone {
 	switch s {
 	case connexa.ServiceStarting:
@@ -26,33 +26,33 @@ func ServiceTone(s connexa.ServiceState) Tone {
 	}
 }
 
-// ServiceLine is one service of the page of services, with its node.
+// ServiceLine is one service of the services page, with its node.
 type ServiceLine struct {
 	connexa.ServiceRow
 	Node connexa.Node
 	Rate connexa.ServiceRate
-	VPN  *VPN // nil: there can be no OpenVPN exits, or it never had one
+	VPN  *VPN // nil if exits are impossible here or the node never had one
 }
 
-// Services is the page of services.
+// Services is the services page.
 type Services struct {
-	Filter connexa.ServiceFilter // only these are listed
-	Tags   []connexa.Facet       // of the nodes whose services run
+	Filter connexa.ServiceFilter // which services are listed
+	Tags   []connexa.Facet       // tags of the nodes with a running service
 	Counts map[connexa.ServiceState]int
-	Rows   []ServiceLine // of this page of the list
-	IDs    []int64       // nodes of the whole list, to stop all of it
+	Rows   []ServiceLine // of the current page
+	IDs    []int64       // node ids of the whole list, for "stop all"
 	From   int
 	Prev   string
 	Next   string
 	Stream string
 
-	Elsewhere bool // other machines reach the proxies
+	Elsewhere bool // the proxies are reachable from other machines
 
-	Exits bool              // there can be OpenVPN exits
-	Lacks []connexa.VPNLack // of this machine, when exits are wanted
+	Exits bool              // OpenVPN exits are possible
+	Lacks []connexa.VPNLack // what this machine lacks, if exits are enabled
 }
 
-// countAll is how many services there are.
+// countAll returns the number of services.
 func (v Services) countAll() int {
 	n := 0
 	for _, count := range v.Counts {
@@ -61,7 +61,7 @@ func (v Services) countAll() int {
 	return n
 }
 
-// stateChips are those that the chips show: the worst first, and those that exist.
+// stateChips returns the states that occur, worst first.
 func (v Services) stateChips() []connexa.ServiceState {
 	var list []connexa.ServiceState
 	for _, s := range []connexa.ServiceState{connexa.ServiceOnline, connexa.ServiceStarting, connexa.ServiceReconnecting, connexa.ServiceFailed} {
@@ -84,12 +84,13 @@ func (v Services) rowIDs() string {
 	return strings.Join(texts, ",")
 }
 
-// tagMenu offers the tags.
+// tagMenu returns the menu of tags.
 func (v Services) tagMenu(p *i18n.Printer) facetMenu {
 	return facetOptions("tag", p.T("nodes.filter.tag"), v.Tags, v.Filter.Tags, func(s string) string { return s }, "")
 }
 
-// activeFilters are the parts of the filter, each with the list without it.
+// activeFilters returns the parts of the filter, each with the URL of the list without
+// it.
 func (v Services) activeFilters(p *i18n.Printer) []drop {
 	var list []drop
 	if v.Filter.Text != "" {
@@ -105,7 +106,7 @@ func (v Services) activeFilters(p *i18n.Printer) []drop {
 	return list
 }
 
-// ServicesURL is the address of the page of the services that a filter picks.
+// ServicesURL returns the URL of a page of the services that match f.
 func ServicesURL(f connexa.ServiceFilter, page int) string {
 	v := f.Values()
 	if page > 1 {
@@ -117,7 +118,7 @@ func ServicesURL(f connexa.ServiceFilter, page int) string {
 	return "/services?" + v.Encode()
 }
 
-// inState is f, narrowed to a state.
+// inState returns f limited to one state.
 func inState(f connexa.ServiceFilter, s connexa.ServiceState) connexa.ServiceFilter {
 	f.State = s
 	return f
@@ -129,18 +130,19 @@ func serviceExportURL(f connexa.ServiceFormat, filter connexa.ServiceFilter) str
 	return "/services/export?" + v.Encode()
 }
 
-// rowKey is what a row shows, so that the page's script sees a change of state.
+// rowKey identifies the shown content of a row, so that the page's script notices a
+// change of state.
 func (s ServiceLine) rowKey() string {
 	return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP + "|" + s.VPN.rowKey()
 }
 
-// isBusy says whether the service is to be stopped rather than started.
+// isBusy reports whether the row offers to stop the service instead of starting it.
 func isBusy(s *connexa.ServiceRow) bool {
 	return s != nil && (s.Wanted || s.State != connexa.ServiceOff)
 }
 
-// serviceState is the state as a person means it: what was switched on a moment
-// ago is starting, though nothing has happened yet.
+// serviceState returns the state to show: an enabled service that has not started yet
+// is shown as starting.
 func serviceState(s *connexa.ServiceRow) connexa.ServiceState {
 	switch {
 	case s == nil:
@@ -151,8 +153,8 @@ func serviceState(s *connexa.ServiceRow) connexa.ServiceState {
 	return s.State
 }
 
-// serviceWord is the state of a service in the list of nodes, with the port of
-// one that serves.
+// serviceWord names the state of a service in the node list, with the port if it is
+// online.
 func serviceWord(p *i18n.Printer, s *connexa.ServiceRow) string {
 	word := p.T("service.state." + string(serviceState(s)))
 	if s != nil && s.State == connexa.ServiceOnline {
@@ -161,8 +163,8 @@ func serviceWord(p *i18n.Printer, s *connexa.ServiceRow) string {
 	return word
 }
 
-// serviceWhy is why a service is in its state, in words: the reason, and for one
-// that failed also the cause.
+// serviceWhy explains the state of a service: the reason and, after a failure, the
+// cause.
 func serviceWhy(p *i18n.Printer, s *connexa.ServiceRow) string {
 	if s == nil || !isBusy(s) {
 		return ""
@@ -177,8 +179,8 @@ func serviceWhy(p *i18n.Printer, s *connexa.ServiceRow) string {
 	return strings.Join(parts, " ")
 }
 
-// serviceWhyBrief is serviceWhy where there is little room: of one that failed the
-// cause alone, as the reason says little that the cause does not.
+// serviceWhyBrief is serviceWhy for narrow places. After a failure it returns only the
+// cause, which says more than the reason.
 func serviceWhyBrief(p *i18n.Printer, s *connexa.ServiceRow) string {
 	if why := serviceCause(p, s); why != "" && isBusy(s) {
 		return why
@@ -193,15 +195,15 @@ func serviceCause(p *i18n.Printer, s *connexa.ServiceRow) string {
 	return endSentence(CauseText(p, s.Cause))
 }
 
-// ServiceCredentials is how programs use the proxy of a service: what a person copies.
+// ServiceCredentials holds what a program needs to use the proxy of a service.
 type ServiceCredentials struct {
 	NodeID    int64
 	Name      string // of the node
-	Host      string // that clients are told
+	Host      string // host name for clients
 	Port      int
 	User      string
 	Password  connexa.Secret
-	Elsewhere bool // other machines reach it
+	Elsewhere bool // it is reachable from other machines
 	Online    bool
 }
 
@@ -218,7 +220,7 @@ func (a ServiceCredentials) allLines(p *i18n.Printer) []credentialLine {
 	}
 }
 
-// Line is the access in one of the formats that are a line.
+// Line returns the credentials in a format that fits on one line.
 func (a ServiceCredentials) Line(f connexa.ServiceFormat) string {
 	at := a.HostPort()
 	switch f {
@@ -233,7 +235,7 @@ func (a ServiceCredentials) Line(f connexa.ServiceFormat) string {
 	}
 }
 
-// HostPort is where clients find the proxy.
+// HostPort returns the address of the proxy for clients.
 func (a ServiceCredentials) HostPort() string { return joinPort(a.Host, a.Port) }
 
 func joinPort(host string, port int) string {
@@ -243,14 +245,14 @@ func joinPort(host string, port int) string {
 	return host + ":" + strconv.Itoa(port)
 }
 
-// ServiceSetup is the form of the settings of services.
+// ServiceSetup is the form of the service settings.
 type ServiceSetup struct {
 	Values map[string]string
 	Errors connexa.FieldErrors
-	Public bool // other machines reach the proxies
+	Public bool // the proxies are reachable from other machines
 }
 
-// ServiceSetupOf is the form as the settings fill it.
+// ServiceSetupOf returns the form filled with s.
 func ServiceSetupOf(s connexa.ServiceSettings) ServiceSetup {
 	_, elsewhere := s.ForClients()
 	return ServiceSetup{
@@ -267,7 +269,7 @@ func ServiceSetupOf(s connexa.ServiceSettings) ServiceSetup {
 	}
 }
 
-// ConfirmServices asks before services are started or stopped.
+// ConfirmServices asks for confirmation before services are started or stopped.
 func ConfirmServices(p *i18n.Printer, start bool, plan connexa.ServicePlan, selection url.Values) Confirm {
 	fields := append(hiddenFields(selection), Hidden{"count", strconv.Itoa(plan.Nodes)}, Hidden{"yes", "1"})
 	if start {

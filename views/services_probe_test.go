@@ -9,9 +9,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// TestAServiceAnswersForAServer holds that a probe which a running service answered
-// shows as reached only what was looked at, on the node page, the run page and in
-// the row of the node list.
+// TestAServiceAnswersForAServer checks that a probe which a running service answered
+// shows only tested steps as reached, on the node page, on the run page and in the
+// node list.
 func TestAServiceAnswersForAServer(t *testing.T) {
 	probe := func(kind connexa.Kind, cause connexa.Cause, text string, rungs ...connexa.StepResult) connexa.Entry {
 		mark := connexa.ResultGood
@@ -30,7 +30,7 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		entry connexa.Entry
-		want  string // the classes of the steps
+		want  string // CSS classes of the steps
 	}{
 		{"ping", probe(connexa.Ping, "", "probe.through.ping", control), "later later ok"},
 		{"ping that the tunnel answers", probe(connexa.Ping, "", "probe.through.ping.lcp", lcp), "later later later"},
@@ -58,7 +58,7 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 				}
 				b := connexa.Basis{Kind: tt.entry.Kind, At: now, Reached: tt.entry.Reached, Cause: tt.entry.Cause}
 				if tt.entry.Reached != connexa.NoStep {
-					continue // the row of an old database does not know
+					continue // a row of an old database lacks this information
 				}
 				a := TraceArgs{Reached: b.Reached, Cause: b.Cause, ByService: b.ByService()}
 				if strings.Contains(strings.Join(a.stepBars(), " "), "ok") || !strings.Contains(a.ariaLabel(p), p.T("ladder.service")) {
@@ -76,8 +76,8 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 	}
 }
 
-// TestOtherProbesAreNotByAService holds that no other result is taken for one that
-// a service answered.
+// TestOtherProbesAreNotByAService checks that no other result looks like one that a
+// service answered.
 func TestOtherProbesAreNotByAService(t *testing.T) {
 	for _, e := range []connexa.Entry{
 		{What: connexa.EntryProbe, Result: connexa.ResultBad, Outcome: connexa.Outcome{Reached: connexa.NoStep, Cause: "resolve.nxdomain"}},

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// serviceSamples are the pages about services.
+// serviceSamples returns the service pages.
 func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	pg.Serving, pg.Charts = 37, true
 	line := func(id int64, port uint16, change func(*ServiceLine)) ServiceLine {
@@ -64,7 +64,7 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	return pages
 }
 
-// vpnSamples are the pages about OpenVPN exits.
+// vpnSamples returns the OpenVPN pages.
 func vpnSamples(pg Page, services *Services, node Node) map[string]templ.Component {
 	exit := VPN{VPNRow: connexa.VPNRow{NodeID: 7, Wanted: true, Protocol: connexa.VPNOverUDP, Listen: netip.MustParseAddrPort("203.0.113.5:11007")}}
 	exit.Seen = connexa.VPNSeen{State: connexa.VPNListening, Since: now.Add(-2 * time.Hour), Log: []string{"2026-11-20 11:04:31 Initialization Sequence Completed"}}

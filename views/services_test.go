@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// TestQRCodeIsWhatWasEncoded holds the drawing against the code, module by module.
+// TestQRCodeIsWhatWasEncoded compares the drawing with the code, module by module.
 func TestQRCodeIsWhatWasEncoded(t *testing.T) {
 	const text = "socks5://exit-7:MNRH5ZEWAL72YA4N536263756V@proxy.example.net:20007"
 	code, err := qr.Encode(text, qr.M)

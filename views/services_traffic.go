@@ -9,8 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// exitDetails are the second line about an exit: the country of the node and the
-// way there.
+// exitDetails returns the second line about an exit: the country of the node and the
+// latency.
 func exitDetails(p *i18n.Printer, s ServiceLine) string {
 	var parts []string
 	if s.Node.Country != "" {
@@ -35,7 +35,7 @@ func serviceWhyTone(s *connexa.ServiceRow) string {
 	}
 }
 
-// opensDialog are the attributes of a link whose page is also a dialog.
+// opensDialog returns the attributes of a link that opens its page as a dialog.
 func opensDialog(url string) templ.Attributes {
 	return templ.Attributes{"hx-get": url, "hx-target": "#dialog", "hx-swap": "innerHTML"}
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// SettingsPage is the form of the settings: what was typed, by the name of the
-// field, and what is wrong with it.
+// SettingsPage is the settings form: the values that were typed and their errors, by
+// field name.
 type SettingsPage struct {
 	Values       map[string]string
 	Errors       connexa.FieldErrors
-	KeyConfirmed time.Time // zero: not yet
-	Version      string    // of the program
+	KeyConfirmed time.Time // zero if not confirmed yet
+	Version      string    // version of the program
 	Speed        SpeedSetup
 	Service      ServiceSetup
 	Monitor      MonitorSetup
 }
 
-// SettingsOf is the form as the settings fill it.
+// SettingsOf returns the form filled with s.
 func SettingsOf(s connexa.Settings) SettingsPage {
 	return SettingsPage{
 		Values: map[string]string{

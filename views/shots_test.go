@@ -22,18 +22,18 @@ import (
 	"github.com/connexa-panel/connexa/static"
 )
 
-// Pictures of every page, to be looked at:
+// These flags make TestShots save pictures of every page:
 //
-//	go test ./views -run TestShots -shots DIR [-only nodes]
+// \tgo test ./views -run TestShots -shots DIR [-only nodes]
 var (
 	shots = flag.String("shots", "", "a folder for pictures of the pages")
 	only  = flag.String("only", "", "only pages whose picture has this in its name")
 )
 
-// policy is the one that the panel sends.
+// policy is the Content-Security-Policy that the panel sends.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// sampleSite serves the samples as /LANG/THEME/NAME.
+// sampleSite serves the samples at /LANG/THEME/NAME.
 func sampleSite(t *testing.T) *httptest.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+static.Prefix, static.Handler())
@@ -61,9 +61,8 @@ func sampleSite(t *testing.T) *httptest.Server {
 	return site
 }
 
-// newBrowser starts Chromium, or skips the test where there is none. What a page
-// writes to its console as an error, such as a breach of the policy, fails the
-// test.
+// newBrowser starts Chromium, or skips the test if there is none. Errors in the page's
+// console, such as a violation of the policy, fail the test.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	if !slices.ContainsFunc([]string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, func(name string) bool {

@@ -8,29 +8,30 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// The box of a spark, in its own units. Its lines are thin whatever its size.
+// These are the dimensions of a spark in its own units. Its lines stay thin at any
+// size.
 const (
 	sparkWide = 72
 	sparkHigh = 20
-	sparkLeft = 2 // of a point that stands alone, on both sides
+	sparkLeft = 2 // margin for the dot of a single point, on both sides
 )
 
-// spark is a line of latencies as the pieces between failures, and the marks
-// where probes failed. It always begins at zero, so that a jump from 20 to 24 ms
-// does not look like one from 20 to 200.
+// spark is the line of recent latencies, broken at failures, and marks for failed
+// probes. Its scale starts at 0, so that a change from 20 to 24 ms looks small.
 type spark struct {
-	lines string // of a path
+	lines string // data of an SVG path
 	marks string
 }
 
-// sparkOf draws the last probes from the right: a young node has a short line.
+// sparkOf draws the recent probes aligned to the right. The line of a node with few
+// probes is short.
 func sparkOf(s connexa.Spark) spark {
 	var all connexa.Sum
 	for _, p := range s {
 		all.Add(int64(p.Latency))
 	}
-	// A calm node is a line across the middle. The least scale is 50 ms: below it,
-	// a difference is none.
+	// The line of a node with steady latency is in the middle. The scale is at least 50
+	// ms, because smaller differences do not matter.
 	scale := max(float64(all.Max), 2*all.Mean(), float64(50*time.Millisecond))
 	const step = float64(sparkWide-2*sparkLeft) / (connexa.MaxSpark - 1)
 	var lines, marks []byte
@@ -52,7 +53,7 @@ func sparkOf(s connexa.Spark) spark {
 			lines = append(lines, 'M')
 		}
 		lines = appendPoint(lines, x, y)
-		if !joined && (i+1 == len(s) || s[i+1].Latency == 0) { // alone: a dot
+		if !joined && (i+1 == len(s) || s[i+1].Latency == 0) { // a single point is drawn as a dot
 			lines = append(lines, 'h', '0')
 		}
 		joined = true
@@ -65,7 +66,7 @@ func appendPoint(b []byte, x, y float64) []byte {
 	return strconv.AppendFloat(append(b, ' '), y, 'f', 1, 64)
 }
 
-// sparkLabel tells of a spark in words.
+// sparkLabel describes a spark as text.
 func sparkLabel(p *i18n.Printer, s connexa.Spark) string {
 	var latency connexa.Sum
 	failed := 0
@@ -85,10 +86,10 @@ func sparkLabel(p *i18n.Printer, s connexa.Spark) string {
 	return text
 }
 
-// fastBits is the speed that fills the bar of a row.
+// fastBits is the speed in bits per second that fills the bar of a row.
 const fastBits = 100e6
 
-// barWidth is the length of the bar of a speed, in the hundredths of a full one.
+// barWidth returns the width of a speed bar in per cent.
 func barWidth(bits int64) string {
 	return strconv.FormatFloat(min(100, max(1, float64(bits)*100/fastBits)), 'f', 1, 64)
 }

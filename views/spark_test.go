@@ -17,7 +17,7 @@ func TestSparkOf(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		spark       connexa.Spark
-		lines, dots int // pieces of the line, and those of a single point
+		lines, dots int // parts of the line, and those with a single point
 		points      int
 		marks       int
 	}{
@@ -38,12 +38,12 @@ func TestSparkOf(t *testing.T) {
 			}
 		}
 	}
-	// The same latencies make the same height, whatever came before them.
+	// A latency of 1 ms is near the bottom, because of the minimum scale.
 	flat := sparkOf(connexa.Spark{ms(1), ms(1)})
 	if !strings.Contains(flat.lines, " 18.6") {
 		t.Errorf("1 ms stands high: %q", flat.lines)
 	}
-	// The newest point is at the right end, and a full spark reaches the left one.
+	// The newest point is at the right end, and a full spark reaches the left end.
 	full := make(connexa.Spark, connexa.MaxSpark)
 	for i := range full {
 		full[i] = ms(100)

@@ -11,27 +11,28 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// SpeedPlan is what speed tests of some nodes would cost, before they begin.
+// SpeedPlan is the estimated cost of speed tests before they start.
 type SpeedPlan struct {
 	Kind      connexa.RunKind
 	Nodes     int
-	Cap       int64         // bytes that each moves at most each way
-	Bytes     int64         // of all, at most
-	Took      time.Duration // of all, about
-	Left      int64         // bytes of the budgets
-	Endpoints int           // zero: none was chosen yet
+	Cap       int64         // maximum bytes per test and direction
+	Bytes     int64         // maximum bytes of all tests
+	Took      time.Duration // approximate time of all tests
+	Left      int64         // remaining bytes of the budgets
+	Endpoints int           // 0 if none is configured
 }
 
-// estimateText is the sum of it in one sentence.
+// estimateText summarizes the estimate in one sentence.
 func (s SpeedPlan) estimateText(p *i18n.Printer) string {
 	each := p.Volume(s.Cap)
 	return p.T("speed.estimate", s.Nodes, each, each, p.Volume(s.Bytes), p.About(s.Took))
 }
 
-// leftBytes says what is left of the budgets.
+// leftBytes states the remaining budget.
 func (s SpeedPlan) leftBytes(p *i18n.Printer) string { return p.T("speed.left", p.Volume(s.Left)) }
 
-// waitsUntil says that the budgets do not reach; empty when they do.
+// waitsUntil warns that tests must wait for the budgets. It is empty if the budgets
+// suffice.
 func (s SpeedPlan) waitsUntil(p *i18n.Printer) string {
 	if s.Bytes <= s.Left {
 		return ""
@@ -39,8 +40,8 @@ func (s SpeedPlan) waitsUntil(p *i18n.Printer) string {
 	return p.T("speed.waits")
 }
 
-// ConfirmSpeed asks before speed tests begin. The form is the one that chose the
-// nodes; the answer carries it to an address, along with "yes".
+// ConfirmSpeed asks for confirmation before speed tests start. form is the one that
+// chose the nodes. The confirmed form contains it, together with "yes".
 func ConfirmSpeed(p *i18n.Printer, s SpeedPlan, to string, form url.Values) Confirm {
 	fields := slices.DeleteFunc(hiddenFields(form), func(h Hidden) bool { return h.Name == "yes" || h.Name == "kind" })
 	return Confirm{
@@ -53,11 +54,11 @@ func ConfirmSpeed(p *i18n.Printer, s SpeedPlan, to string, form url.Values) Conf
 	}
 }
 
-// EndpointForm is what a person is asked about a speed endpoint.
+// EndpointForm is the form that asks for a speed endpoint.
 type EndpointForm struct {
-	Typed  connexa.Endpoint    // what was typed; the zero Endpoint asks afresh
-	Errors connexa.FieldErrors // about it
-	Run    []Hidden            // the form of the run that goes on afterwards; empty: none does
+	Typed  connexa.Endpoint    // the values that were typed; zero for an empty form
+	Errors connexa.FieldErrors // errors of Typed
+	Run    []Hidden            // the form of the run to start afterwards; empty if there is none
 }
 
 func (f EndpointForm) errorOf(kind connexa.EndpointKind, field string) connexa.Text {
@@ -74,7 +75,8 @@ func (f EndpointForm) typedValue(kind connexa.EndpointKind, value string) string
 	return value
 }
 
-// isOpen says which of the choices is open: the first, or the one that was typed into.
+// isOpen reports whether a choice is expanded: the one that was typed into, or else
+// the first.
 func (f EndpointForm) isOpen(kind connexa.EndpointKind) bool {
 	if f.Typed.Kind == "" {
 		return kind == connexa.EndpointOwn
@@ -86,15 +88,15 @@ var endpointKinds = []connexa.EndpointKind{
 	connexa.EndpointOwn, connexa.EndpointLibreSpeed, connexa.EndpointCloudflare, connexa.EndpointURLs,
 }
 
-// endpointFields name an endpoint in a form, without what is secret of it.
+// endpointFields returns the fields that identify an endpoint, without its secrets.
 func endpointFields(e connexa.Endpoint) []Hidden {
 	e = e.Masked()
 	return []Hidden{{"endpoint_kind", string(e.Kind)}, {"endpoint_url", e.URL}, {"endpoint_up_url", e.UpURL}}
 }
 
-// SpeedSetup is the part of the settings about speed tests.
+// SpeedSetup is the speed test part of the settings.
 type SpeedSetup struct {
-	Values    map[string]string // of the form, by the name of the field
+	Values    map[string]string // by field name
 	Errors    connexa.FieldErrors
 	Endpoints []connexa.Endpoint
 	Spent     connexa.SpeedSpent
@@ -102,7 +104,7 @@ type SpeedSetup struct {
 	Uplink    connexa.Uplink
 }
 
-// SpeedSetupOf is the form as the settings fill it.
+// SpeedSetupOf returns the form filled with s.
 func SpeedSetupOf(s connexa.SpeedSettings) SpeedSetup {
 	return SpeedSetup{Settings: s, Values: map[string]string{
 		"speed_mode":      string(s.Mode),
@@ -115,12 +117,12 @@ func SpeedSetupOf(s connexa.SpeedSettings) SpeedSetup {
 	}}
 }
 
-// spentText says what tests have moved of what they may.
+// spentText states the used and the total budgets.
 func (s SpeedSetup) spentText(p *i18n.Printer) string {
 	return p.T("speed.spent", p.Volume(s.Spent.Hour), p.Volume(s.Settings.HourBudget()), p.Volume(s.Spent.Month), p.Volume(s.Settings.MonthBudget()))
 }
 
-// uplinkText is what is known of this machine's own line.
+// uplinkText describes the last measurement of this machine's uplink.
 func (s SpeedSetup) uplinkText(p *i18n.Printer) string {
 	var parts []string
 	if s.Uplink.Found.Down > 0 {
@@ -135,7 +137,7 @@ func (s SpeedSetup) uplinkText(p *i18n.Printer) string {
 	return strings.Join(parts, " ")
 }
 
-// liveSpeed is the figure of a running test in one word; empty before there is one.
+// liveSpeed returns the current figure of a running test, or "" before there is one.
 func liveSpeed(p *i18n.Printer, l connexa.SpeedLive) string {
 	switch l.Phase {
 	case connexa.PhaseDownload:
@@ -147,7 +149,7 @@ func liveSpeed(p *i18n.Printer, l connexa.SpeedLive) string {
 	}
 }
 
-// speedOrNone is a speed, or that there is none.
+// speedOrNone returns a speed, or the text for a missing one.
 func speedOrNone(p *i18n.Printer, bits int64) string {
 	if bits <= 0 {
 		return p.T("speed.none")
@@ -155,7 +157,7 @@ func speedOrNone(p *i18n.Printer, bits int64) string {
 	return p.Speed(bits)
 }
 
-// loadedText is the latency of small requests while the line is full.
+// loadedText returns the latency under load.
 func loadedText(p *i18n.Printer, m *connexa.Measurement) string {
 	var parts []string
 	if m.LoadedDown > 0 {
@@ -189,11 +191,11 @@ func confidenceTone(c connexa.Confidence) Tone {
 	}
 }
 
-// evenSpread is a spread of samples that is no reason for doubt.
+// evenSpread is the spread of samples below which it does not lower the confidence.
 const evenSpread = 0.1
 
-// whyConfident says what the confidence of m rests on: the spread of its samples,
-// or that they were too few.
+// whyConfident gives the reason for the confidence of m: the spread of its samples, or
+// a test that was too short.
 func whyConfident(p *i18n.Printer, m *connexa.Measurement) string {
 	if m.Confidence == connexa.ConfidenceLow && m.Spread < evenSpread {
 		return p.T("speed.short")

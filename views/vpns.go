@@ -9,12 +9,12 @@ import (
 
 // VPN is the OpenVPN exit of a node.
 type VPN struct {
-	connexa.VPNRow // without a port it never had one
+	connexa.VPNRow // without Listen if the node never had an exit
 	Seen           connexa.VPNSeen
-	Lacks          []connexa.VPNLack // of this machine
+	Lacks          []connexa.VPNLack // what this machine lacks
 }
 
-// VPNTone is the colour of the state of an exit.
+// VPNTone returns the colour of an exit state.
 func VPNTone(s connexa.VPNState) Tone {
 	switch s {
 	case connexa.VPNStarting:
@@ -28,11 +28,10 @@ func VPNTone(s connexa.VPNState) Tone {
 	}
 }
 
-// hasExit says whether the node ever had an exit.
+// hasExit reports whether the node ever had an exit.
 func (v *VPN) hasExit() bool { return v != nil && v.Listen.IsValid() }
 
-// shownState is that of the exit as a person means it: one that is wanted waits for its
-// service.
+// shownState returns the state to show, which is off if no state was reported.
 func (v *VPN) shownState() connexa.VPNState {
 	if v.Seen.State == "" {
 		return connexa.VPNOff
@@ -40,7 +39,7 @@ func (v *VPN) shownState() connexa.VPNState {
 	return v.Seen.State
 }
 
-// stateWord is the state in words.
+// stateWord names the state. An enabled exit that is off waits for its service.
 func (v *VPN) stateWord(p *i18n.Printer) string {
 	if s := v.shownState(); s != connexa.VPNOff || !v.Wanted {
 		return p.T("vpn.state." + string(s))
@@ -48,10 +47,10 @@ func (v *VPN) stateWord(p *i18n.Printer) string {
 	return p.T("vpn.state.waits")
 }
 
-// listenText is where clients of the exit come to, in the notation of the page.
+// listenText returns the protocol and the address that the exit listens on.
 func (v *VPN) listenText() string { return string(v.Protocol) + " " + v.Listen.String() }
 
-// lineText is the exit in the list of services.
+// lineText describes the exit in the services list.
 func (v *VPN) lineText(p *i18n.Printer) string {
 	switch s := v.shownState(); s {
 	case connexa.VPNListening:
@@ -63,7 +62,7 @@ func (v *VPN) lineText(p *i18n.Printer) string {
 	}
 }
 
-// rowKey is what the list of services shows of the exit.
+// rowKey identifies what the services list shows of the exit.
 func (v *VPN) rowKey() string {
 	if v == nil || !v.Wanted {
 		return ""
@@ -71,7 +70,7 @@ func (v *VPN) rowKey() string {
 	return string(v.shownState()) + strconv.Itoa(len(v.Seen.Clients))
 }
 
-// vpnClient is whose client it is, and which of its computers.
+// vpnClient returns the client's name and the label of its profile, if it has one.
 func vpnClient(c connexa.VPNClient) (who, what string) {
 	if c.Profile.ID == 0 {
 		return c.Name, ""
