@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// TestAccessUser adds a client as an admin does, uses a service as that user,
-// and switches the user off.
-func TestAccessUser(t *testing.T) {
+// TestClientUsesService adds a client in the panel, uses a service as that client, and
+// disables the client.
+func TestClientUsesService(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	needTunnels(t)
 	p.addFleet(2, "good=1")
 	c := p.newClient()
-	first := 21000 + 10*rand.IntN(800) // apart from the services of other panels on this machine
+	first := 21000 + 10*rand.IntN(800) // avoids the services of other panels on this machine
 	c.postForm("/settings/services", url.Values{
 		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
 		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
@@ -77,14 +77,14 @@ func TestAccessUser(t *testing.T) {
 		t.Errorf("through the other service came %q", body)
 	}
 
-	// What the user moves is on the page by itself.
+	// The traffic of the client appears without a reload.
 	b.openPage("/clients")
 	b.waitLive()
 	if _, err := getThrough(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
 		t.Fatal(err)
 	}
 	b.waitFor(15*time.Second, hasText("#client-1 .used", "3.0 MB of 1 GB")+` && `+hasText("#client-1 .seen", "127.0.0.1"))
-	// It outlives the process.
+	// The counts survive a restart.
 	b.expectErrors(unreachable, streamEnded)
 	p.stopProcess()
 	p.restartProcess()

@@ -6,8 +6,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// faint finds the texts of a page that WCAG 2.2 calls too faint at level AA:
-// less than 4.5 to 1, or 3 to 1 where they are large.
+// faint finds texts whose contrast fails WCAG 2.2 level AA: less than 4.5 to 1, or 3
+// to 1 for large text.
 const faint = `(() => {
 	const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
 	const rgba = (color) => {
@@ -61,7 +61,7 @@ func TestContrast(t *testing.T) {
 			}
 		}
 	}
-	// The tool itself: grey on grey is found.
+	// This checks faint itself: it must find grey text on grey.
 	b.mustRun(chromedp.Evaluate[chromedp.Void](`document.querySelector("h1, h2").style.setProperty("color", getComputedStyle(document.body).backgroundColor)`))
 	if found := getValue[[]string](b, faint); len(found) == 0 {
 		t.Error("a heading in the colour of the page was not found")

@@ -26,8 +26,8 @@ func TestDashboard(t *testing.T) {
 	b.waitTrue(pathIs("/nodes") + ` && ` + countRows("ping_ok") + ` === 4`)
 }
 
-// The charts of a node are drawn under the policy of the page, tell their figures
-// to the keyboard, and take in what the stream brings without being drawn anew.
+// The page's policy allows the charts of a node. They announce their values to the
+// keyboard, and the stream updates them without a new drawing.
 func TestNodeCharts(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
@@ -47,7 +47,7 @@ func TestNodeCharts(t *testing.T) {
 	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "id": {"1"}})
 	b.waitTrue(`document.querySelectorAll(".beats i").length === 2 && JSON.parse(document.querySelector("#chart-latency").dataset.chart).at.length === 2`)
 	b.waitTrue(`document.querySelector("#chart-latency").kept && document.querySelectorAll("#chart-latency canvas").length === 1`)
-	// Another period is another part of the page, with a stream of its own.
+	// Another period replaces a part of the page, which has its own stream.
 	b.clickOn(`#period-quarter`)
 	b.waitTrue(`window.seen && location.search === "?period=quarter" && document.querySelector("#chart-latency canvas") && document.querySelector("#period-quarter[aria-current]")`)
 	b.waitTrue(`document.querySelector("#stream").getAttribute("hx-sse:connect").includes("period=quarter")`)

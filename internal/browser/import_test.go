@@ -14,23 +14,23 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 )
 
-// ladder is every way in which a server of the lab behaves.
-const ladder = "good=6,slow=2,lossy=1,lossy:3=1,refuse=2,silent=1,garbage=1,half=1,ssh=1,denied:2=1,denied:3=1,denied:4=1,denied:5=1,reset=1,drip=1"
+// allBehaviours has all behaviours of simulated servers.
+const allBehaviours = "good=6,slow=2,lossy=1,lossy:3=1,refuse=2,silent=1,garbage=1,half=1,ssh=1,denied:2=1,denied:3=1,denied:4=1,denied:5=1,reset=1,drip=1"
 
-// importRun is the progress of the run on the page of the import.
+// importRun selects the progress of the run on the import page.
 const importRun = `[id^=import-] .run`
 
-// tileFigure is, as an expression, the number on the tile with the name in it.
+// tileFigure returns an expression for the number on the tile with a name.
 func tileFigure(name string) string {
 	return fmt.Sprintf(`+([...document.querySelectorAll(".tiles .tile")].find(t => t.textContent.includes(%s))?.querySelector("b").textContent.replace(/\D/g, "") ?? NaN)`, quoteJS(name))
 }
 
-// The main job: a file goes in, and the truth about each server comes out while
-// a person watches.
+// TestImportAndWatch does the main task: it imports a file and watches the result for
+// each server appear.
 func TestImportAndWatch(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	fleet := labtest.Start(t, lab.Config{Nodes: 44, Seed: 5, Faults: labtest.Faults(t, ladder)})
+	fleet := labtest.Start(t, lab.Config{Nodes: 44, Seed: 5, Faults: labtest.Faults(t, allBehaviours)})
 	file := filepath.Join(t.TempDir(), "fleet.csv")
 	var csv strings.Builder
 	if err := fleet.WriteCSV(&csv); err != nil {
@@ -51,7 +51,7 @@ func TestImportAndWatch(t *testing.T) {
 		t.Error("the preview shows a password")
 	}
 	here := getValue[string](b, `location.pathname`)
-	b.mustRun(chromedp.Reload()) // the preview outlives it
+	b.mustRun(chromedp.Reload()) // the preview survives a reload
 	b.waitTrue(tileFigure("new") + ` === 44`)
 	b.clickOn(`form[action$="/confirm"] .btn.primary`)
 	b.waitTrue(tileFigure("added") + ` === 44 && ` + hasText(importRun, "of 44"))
@@ -63,7 +63,8 @@ func TestImportAndWatch(t *testing.T) {
 	watch.waitLive()
 	watch.mustRun(mark)
 	watch.waitTrue(`window.seen && ` + countRows("ping_ok") + ` > 8`)
-	// A silent server takes 18 s. The page of the import counts along by itself.
+	// A silent server takes 18 s. The counts of the import page must update without a
+	// reload.
 	const deadline = 60 * time.Second
 	b.waitFor(deadline, `window.seen && `+hasText(importRun, "44 of 44"))
 	watch.waitFor(patience, `window.seen && `+countRows("not_tested")+` === 0 && !document.querySelector('#list tbody tr[data-key*="|true|"]')`)
@@ -73,7 +74,7 @@ func TestImportAndWatch(t *testing.T) {
 	for _, n := range fleet.Nodes() {
 		want[n.Behaviour.Expect().Status]++
 	}
-	// The counts beside the filters are drawn less often than the rows.
+	// The counts of the filters are updated less often than the rows.
 	waitUntil(t, patience, func() error {
 		chips := getValue[map[string]int](watch, `Object.fromEntries([...document.querySelectorAll("#facets label.chip")].map(c => [c.id.replace("chip-", ""), +c.querySelector("b").textContent]))`)
 		for status, n := range want {
@@ -88,7 +89,7 @@ func TestImportAndWatch(t *testing.T) {
 	if got := resultGroups(b); sumCounts(got) != 44 {
 		t.Errorf("the groups of the run are %v, together %d of 44", got, sumCounts(got))
 	}
-	// Once more: nothing of it is new.
+	// A second import of the same file finds nothing new.
 	b.openPage(here)
 	b.waitTrue(tileFigure("added") + ` === 44`)
 	b.openPage("/imports")
@@ -121,7 +122,8 @@ func TestPreviewOfFourClasses(t *testing.T) {
 	b.waitTrue(hasText("main table", "Address ranges are not accepted"))
 	b.clickOn(`.tiles a[href*="class=conflict"]`)
 	b.waitTrue(hasText("main table", other.Addr.Addr().String()))
-	// Only the password differs: the file comes first and is chosen. The button follows.
+	// Only the password differs, so the file's choice is first and selected. The button
+	// shows the new counts.
 	b.waitTrue(hasText(confirm, "Add 2 · change 1 · skip 2"))
 	b.mustRun(mark)
 	b.clickOn(`main table form[action$="/choice"] button[value=mine]`)
@@ -134,10 +136,10 @@ func TestPreviewOfFourClasses(t *testing.T) {
 	b.waitTrue(hasText("#list header", "4 nodes"))
 }
 
-// confirm is the button that lets an import be written.
+// confirm selects the button that confirms an import.
 const confirm = `form[action$="/confirm"] .btn.primary`
 
-// A bad line is corrected in its place: the page stays, and the figures follow.
+// A bad line is corrected on the page, without a reload, and the counts are updated.
 func TestBadLineIsCorrected(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
@@ -165,7 +167,7 @@ func TestBadLineIsCorrected(t *testing.T) {
 	b.mustRun(chromedp.SetValue(chromedp.CSS(first+` textarea`), "192.0.2.11 ops BlueKite8"))
 	b.clickOn(first + ` .btn`)
 	b.waitTrue(hasText(first, "192.0.2.11 · ops") + ` && ` + tileFigure("invalid") + ` === 2 && ` + hasText(confirm, "Add 2 · skip 2"))
-	// What stands in the other lines is not lost by it.
+	// The text of other lines is kept.
 	b.waitTrue(`window.seen && document.querySelector("` + second + ` textarea").value === "192.0.2.12 ops still typed here"`)
 	b.clickOn(confirm)
 	b.waitTrue(tileFigure("added") + ` === 2 && ` + tileFigure("invalid") + ` === 2`)

@@ -16,7 +16,8 @@ import (
 
 const notLive = `document.querySelector("#live").hidden === false`
 
-// A page says so when it hears nothing, and tells the truth again by itself.
+// A page shows when its stream is interrupted, and becomes current again without a
+// reload.
 func TestThePanelGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
@@ -29,12 +30,12 @@ func TestThePanelGoesAndComesBack(t *testing.T) {
 	p.stopProcess()
 	b.waitTrue(`window.seen && ` + notLive)
 	p.restartProcess()
-	// What happened while the page was deaf arrives with the stream.
+	// Changes during the interruption arrive with the next stream.
 	p.newClient().postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
 	b.waitFor(75*time.Second, `window.seen && !(`+notLive+`) && `+countRows("ping_ok")+` === 6`)
 }
 
-// "Try again" does not wait for its turn.
+// "Try again" reconnects at once.
 func TestTryAgain(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
@@ -54,8 +55,8 @@ func TestTryAgain(t *testing.T) {
 	})
 }
 
-// The scripts of a page arrive in any order. htmx must not look at the page
-// before its extension for streams is there.
+// The scripts of a page arrive in any order. htmx must not process the page before its
+// stream extension is loaded.
 func TestTheStreamWaitsForItsScript(t *testing.T) {
 	t.Parallel()
 	b := startPanel(t).openTab(t)
@@ -82,8 +83,8 @@ func TestTheStreamWaitsForItsScript(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the page does not ask for its extension")
 	}
-	b.waitFor(patience, `!window.seen && window.htmx`) // and not for the whole page
-	// What htmx does in a task of its own has been done after two more.
+	b.waitFor(patience, `!window.seen && window.htmx`) // without waiting for the whole page
+	// After two more tasks, the task that htmx has queued is done.
 	getValue[bool](b, `new Promise(done => setTimeout(() => setTimeout(() => done(true))))`)
 	b.mustRun(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: id})
@@ -92,7 +93,7 @@ func TestTheStreamWaitsForItsScript(t *testing.T) {
 	b.waitLive()
 }
 
-// The other tests rely on it that a tab hears what a page does wrong.
+// The other tests depend on this: a tab reports the errors of a page.
 func TestATabHears(t *testing.T) {
 	t.Parallel()
 	var (
@@ -127,7 +128,7 @@ type unheard string
 
 func (u unheard) Error() string { return "the tab does not hear of: " + string(u) }
 
-// The list of an empty panel fills itself when the first nodes come.
+// The list of an empty panel shows the first nodes without a reload.
 func TestTheFirstNodes(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)

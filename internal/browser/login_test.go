@@ -13,7 +13,7 @@ func TestLogin(t *testing.T) {
 	b := startPanel(t).openTab(t)
 	b.expectErrors(unprocessable, tooMany)
 
-	// A page that was asked for before the login comes after it.
+	// A login leads to the page that was requested before it.
 	b.openPage("/runs")
 	b.waitTrue(pathIs("/login"))
 
@@ -45,8 +45,8 @@ func TestLogin(t *testing.T) {
 	if tries < 3 || tries == 12 {
 		t.Errorf("a wait is shown after %d wrong passwords", tries)
 	}
-	// The right one has to wait as well, and then leads to the page asked for. The
-	// page counts down, sends nothing early and says when it is time.
+	// The correct password must wait too, and then leads to the requested page. The page
+	// counts down, sends nothing early, and shows when the wait is over.
 	b.waitTrue(`/Try again in \d+:\d\d\.|You can try again now/.test(` + problem + `)`)
 	b.waitTrue(`document.querySelector("#problem").textContent === "You can try again now." && !document.querySelector("form [aria-disabled]")`)
 	try(password)
@@ -66,13 +66,14 @@ func TestLogoutEndsTheOtherTab(t *testing.T) {
 	b.clickOn(`button[popovertarget=account].entry`)
 	b.clickOn(`form[action="/logout"] button`)
 	b.waitTrue(pathIs("/login"))
-	// The stream ends within 5 s, and the page asks for the login or says that it hears no more.
+	// The stream ends within 5 s. Then the page shows the login or says that it is not
+	// live.
 	other.waitTrue(pathIs("/login") + ` || document.querySelector("#live")?.hidden === false`)
 	other.openPage("/nodes")
 	other.waitTrue(pathIs("/login"))
 }
 
-// forcedLogin gives the admin a password that the program makes up, and logs in with it.
+// forcedLogin sets a generated password for the admin and logs in with it.
 func (p *panel) forcedLogin(t *testing.T) (*tab, string) {
 	t.Helper()
 	path, err := program()

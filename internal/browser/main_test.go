@@ -15,7 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// scratch is removed when the tests are over.
+// scratch is a folder that is removed after all tests.
 var scratch string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -31,7 +31,7 @@ func runTests(m *testing.M) (code int) {
 	err = nil
 	if chromiumStarted {
 		ctx, stop := context.WithTimeout(chromiumContext, 10*time.Second)
-		err = chromedp.Cancel(ctx) // waits for its end, so that it writes no more
+		err = chromedp.Cancel(ctx) // wait until the browser has exited, so that it writes no more files
 		stop()
 	}
 	if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
@@ -41,8 +41,8 @@ func runTests(m *testing.M) (code int) {
 	return code
 }
 
-// program builds the program once, without the race detector, which would make a
-// login take seconds, and returns its path.
+// program builds the program once and returns its path. It builds without the race
+// detector, with which a login takes seconds.
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "connexa")
 	build := exec.Command("go", "build", "-race=false", "-o", path, "github.com/connexa-panel/connexa")
@@ -57,7 +57,7 @@ var (
 	chromiumStarted bool
 )
 
-// chromium starts one browser for all tests. Each test gets cookies of its own.
+// chromium starts one browser for all tests. Each test has its own cookies.
 var chromium = sync.OnceValues(func() (context.Context, error) {
 	path, err := findChromium()
 	if err != nil {
@@ -66,8 +66,8 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(filepath.Join(scratch, "chromium")),
-		chromedp.Env("TMPDIR="+scratch), // what it leaves there goes with the rest
-		chromedp.NoSandbox,              // which does not run as root
+		chromedp.Env("TMPDIR="+scratch), // temporary files of Chromium are removed with scratch
+		chromedp.NoSandbox,              // the sandbox does not work as root
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
@@ -91,7 +91,8 @@ func findChromium() (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// needProgram skips a test that cannot run here, unless skipping is forbidden.
+// needProgram skips a test that cannot run on this machine, or fails it if skipping is
+// forbidden.
 func needProgram(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

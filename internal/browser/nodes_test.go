@@ -10,11 +10,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 )
 
-// silentFleet is a fleet that nobody listens on: enough for pages that test nothing.
+// silentFleet returns n nodes without servers, for pages that start no probes.
 func silentFleet(n int) []lab.Node {
 	fleet, err := lab.New(lab.Config{Nodes: n, Seed: 7})
 	if err != nil {
-		panic(err) // only a number out of bounds does that
+		panic(err) // n is out of range
 	}
 	return fleet.Nodes()
 }
@@ -24,7 +24,7 @@ func TestFormKeepsWhatWasTyped(t *testing.T) {
 	b := startPanel(t).openTab(t)
 	b.expectErrors(unprocessable)
 	b.logIn()
-	b.waitTrue(`document.querySelector(".empty a[href='/nodes/new']")`) // what to do next
+	b.waitTrue(`document.querySelector(".empty a[href='/nodes/new']")`) // the empty list offers the next step
 	b.clickOn(`.top a[href="/nodes/new"]`)
 	b.waitTrue(pathIs("/nodes/new"))
 	b.fillField(`#f-address`, "192.0.2.700")
@@ -63,7 +63,7 @@ func TestDeleteMany(t *testing.T) {
 	const rows = `document.querySelectorAll("#list tbody tr").length`
 	b.waitTrue(rows + ` === 8`)
 
-	// A range: a click, and a click with shift.
+	// This selects a range: a click, then a click with Shift.
 	b.clickOn(`#list tbody tr:nth-child(2) .pick input`)
 	b.mustRun(chromedp.Evaluate[chromedp.Void](`document.querySelector("#list tbody tr:nth-child(4) .pick input").dispatchEvent(new MouseEvent("click", {shiftKey: true, bubbles: true, cancelable: true}))`))
 	b.waitTrue(`document.querySelector("[data-count]").textContent === "3"`)
@@ -80,7 +80,7 @@ func TestDeleteMany(t *testing.T) {
 	b.waitTrue(hasText("#list header", "5 nodes"))
 }
 
-// All that match, and not only those on the page.
+// This deletes all matching nodes, not only those on the page.
 func TestDeleteAllThatMatch(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
@@ -107,7 +107,8 @@ func TestDeleteAllThatMatch(t *testing.T) {
 	b.waitTrue(hasText("dialog[open]#confirm", "Delete 54 nodes?"))
 	b.clickOn(`#confirm .btn.primary.danger`)
 	b.waitTrue(hasText("#toasts", "54 nodes deleted"))
-	// Another page of these nodes, of which it loses every row, does not stay an empty table.
+	// Another tab loses all rows of its page. It must show the empty state, not an empty
+	// table.
 	watch.waitTrue(`window.seen && document.querySelector("#list .empty")`)
 	b.openPage("/nodes")
 	b.waitTrue(hasText("#list tbody", "198.51.100.7"))
@@ -136,7 +137,7 @@ func TestSearchAndKeys(t *testing.T) {
 	b.waitTrue(`document.querySelectorAll("#list tbody tr").length === 1`)
 	b.waitTrue(hasText("#list tbody .where", fleet[4].Addr.Addr().String()))
 	b.waitTrue(`new URLSearchParams(location.search).get("q") && window.seen && document.activeElement.id === "q"`)
-	b.mustRun(chromedp.Reload()) // the address keeps the filter
+	b.mustRun(chromedp.Reload()) // the URL contains the filter
 	b.waitTrue(arrived + ` && document.querySelectorAll("#list tbody tr").length === 1`)
 
 	b.openPage("/nodes")
@@ -163,8 +164,8 @@ func TestSort(t *testing.T) {
 	b.waitTrue(`document.querySelector("#sort-address").closest("th").getAttribute("aria-sort") !== "none"`)
 	b.waitTrue(first)
 	one := getValue[string](b, first)
-	// A link that was just drawn may be pressed before htmx knows it: then the whole
-	// page comes, in the same order. Else the list alone does, and keeps the focus.
+	// A link may be clicked before htmx has processed it. Then the whole page loads, in
+	// the same order. Otherwise only the list is replaced, and the focus stays.
 	for n := range 6 {
 		b.waitLive()
 		b.mustRun(mark)

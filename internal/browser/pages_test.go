@@ -13,20 +13,20 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The pages of a panel that has nodes, a run and an import, each numbered 1.
+// pages are the pages of a panel with nodes, a run and an import, each with id 1.
 var pages = []string{
 	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/imports", "/imports/1",
 	"/runs", "/runs/1", "/services", "/audit", "/settings", "/channels", "/channels/new", "/channels/new?service=url", "/account", "/reauth", "/no-such-page",
 }
 
-// furnishedPanel is a panel with something on every page.
+// furnishedPanel starts a panel with content on every page.
 func furnishedPanel(t *testing.T) *panel {
 	t.Helper()
 	p := startPanel(t)
 	p.addFleet(12, "good=2,refuse=1")
 	c := p.newClient()
 	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
-	c.postForm("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // of which one refuses
+	c.postForm("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // one of the servers refuses
 	c.postForm("/imports", map[string][]string{"test": {"none"}, "text": {
 		"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.0-192.0.2.9,ops,Blue-Kite-9\n"}})
 	return p
@@ -42,7 +42,7 @@ func TestRussian(t *testing.T) {
 	b.waitTrue(hasText("nav.side", "Узлы"))
 	for _, page := range pages {
 		b.openPage(page)
-		// Everything that is read, or read aloud, but what the owner has typed.
+		// These are all visible texts and labels, without the values that the owner has typed.
 		texts := getValue[[]string](b, `(() => {
 			const texts = [], walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
 			while (walk.nextNode()) if (!walk.currentNode.parentElement.closest("script, .mono")) texts.push(walk.currentNode.data);
@@ -61,8 +61,8 @@ func TestRussian(t *testing.T) {
 	}
 }
 
-// setLanguage chooses a language in the menu of the account, which a narrow page has
-// in its top bar and a wide one at its side.
+// setLanguage chooses a language in the account menu, which is in the top bar of a
+// narrow page and in the sidebar of a wide one.
 func (b *tab) setLanguage(bar, lang string) {
 	b.t.Helper()
 	b.openPage("/nodes")
@@ -72,8 +72,7 @@ func (b *tab) setLanguage(bar, lang string) {
 	b.waitTrue(arrived + ` && document.documentElement.lang === ` + quoteJS(lang))
 }
 
-// onlyEnglish is every sentence of the English catalogues that is another one in
-// the Russian ones.
+// onlyEnglish returns the English sentences that differ from the Russian ones.
 func onlyEnglish(t *testing.T) map[string]bool {
 	t.Helper()
 	needProgram(t)
@@ -135,7 +134,7 @@ func TestNarrow(t *testing.T) {
 			}
 		}
 	}
-	// The menu is in reach of a thumb.
+	// On a phone the menu is at the bottom.
 	for _, page := range []string{"/runs", "/imports", "/audit", "/settings", "/nodes"} {
 		b.clickOn(`nav.side a[href="` + page + `"]`)
 		b.waitTrue(pathIs(page) + ` && document.querySelector('nav.side a[aria-current]').getAttribute("href") === ` + quoteJS(page))

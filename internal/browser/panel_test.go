@@ -23,11 +23,11 @@ const (
 	password = "Copper-Lantern-42"
 )
 
-// panel is the program over a data folder of its own.
+// panel is a process of the program with its own data folder.
 type panel struct {
 	t    *testing.T
 	data string
-	url  string // the same after a restart
+	url  string // stays the same after a restart
 
 	cmd   *exec.Cmd
 	ended chan error
@@ -36,7 +36,7 @@ type panel struct {
 	log strings.Builder
 }
 
-// startPanel starts the program and stops it when the test ends.
+// startPanel starts the program and stops it at the end of the test.
 func startPanel(t *testing.T) *panel {
 	t.Helper()
 	needProgram(t)
@@ -51,7 +51,7 @@ func startPanel(t *testing.T) *panel {
 	return p
 }
 
-// startProcess returns when the panel answers.
+// startProcess starts the program and waits until it answers.
 func (p *panel) startProcess(listen string) {
 	p.t.Helper()
 	path, err := program()
@@ -83,7 +83,7 @@ func (p *panel) startProcess(listen string) {
 	}
 }
 
-// followLog keeps the log, and fails the test for what the panel calls an error.
+// followLog stores the log. An error in the log fails the test.
 func (p *panel) followLog(log io.Reader, answers chan<- string) {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		p.mu.Lock()
@@ -91,7 +91,7 @@ func (p *panel) followLog(log io.Reader, answers chan<- string) {
 		p.mu.Unlock()
 		var entry struct{ Level, Msg, URL string }
 		if json.Unmarshal(lines.Bytes(), &entry) != nil {
-			continue // a panic, perhaps; the exit code tells
+			continue // possibly a panic, which the exit code reveals
 		}
 		if entry.Level == "ERROR" {
 			p.t.Errorf("the panel logged an error: %s", lines.Text())
@@ -108,8 +108,8 @@ func (p *panel) waitLogged() string {
 	return p.log.String()
 }
 
-// stopProcess ends the panel as a service manager does. It is well to stop one that
-// does not run.
+// stopProcess stops the panel as a service manager does. It does nothing if the panel
+// is not running.
 func (p *panel) stopProcess() {
 	p.t.Helper()
 	if p.cmd == nil {
@@ -127,12 +127,12 @@ func (p *panel) stopProcess() {
 		}
 	case <-time.After(10 * time.Second):
 		p.t.Error("the panel did not stop in time")
-		_ = cmd.Process.Kill() // it may have ended just now
+		_ = cmd.Process.Kill() // the process may have ended already
 		<-p.ended
 	}
 }
 
-// restartProcess starts the panel that was stopped, at the same address.
+// restartProcess starts the stopped panel again at the same address.
 func (p *panel) restartProcess() {
 	p.t.Helper()
 	u, err := url.Parse(p.url)
@@ -142,14 +142,14 @@ func (p *panel) restartProcess() {
 	p.startProcess(u.Host)
 }
 
-// client is a browser without a window, to bring a panel into a state quickly.
+// client is an HTTP client with a login. It prepares a panel faster than the browser.
 type client struct {
 	t    *testing.T
 	url  string
 	http http.Client
 }
 
-// newClient logs in.
+// newClient returns a client that is logged in.
 func (p *panel) newClient() *client {
 	p.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -161,8 +161,8 @@ func (p *panel) newClient() *client {
 	return c
 }
 
-// postForm sends a form, follows the redirect and fails the test unless the page
-// behind it is well.
+// postForm posts a form and follows the redirect. The test fails unless the final
+// status is OK.
 func (c *client) postForm(path string, form url.Values) {
 	c.t.Helper()
 	answer, err := c.http.PostForm(c.url+path, form)
@@ -176,7 +176,7 @@ func (c *client) postForm(path string, form url.Values) {
 	}
 }
 
-// addNode puts servers of the lab into the panel, as the form does.
+// addNode adds simulated servers to the panel through the form.
 func (c *client) addNode(nodes []lab.Node) {
 	c.t.Helper()
 	for _, n := range nodes {

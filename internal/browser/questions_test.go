@@ -17,11 +17,12 @@ import (
 const (
 	loginAll = `#list header button[name=kind][value=login]`
 	ended    = `[...document.querySelectorAll("main .head .badge")].some(badge => badge.textContent.includes("Done"))`
-	// A server that says nothing is given up after this, at the latest.
+	// silence is the maximum time until a silent server has failed.
 	silence = time.Minute
 )
 
-// needTunnels skips a test that cannot open tunnels here, unless skipping is forbidden.
+// needTunnels skips a test if this machine cannot open tunnels, or fails it if
+// skipping is forbidden.
 func needTunnels(t *testing.T) {
 	t.Helper()
 	needProgram(t)
@@ -35,20 +36,20 @@ func needTunnels(t *testing.T) {
 	}
 }
 
-// groupButton is, as an expression, the button of the group of a run with that title.
+// groupButton returns an expression for an element of the run group with a title.
 func groupButton(title, selector string) string {
 	return `[...document.querySelectorAll(".groups .group")].find(g => g.querySelector("b").textContent.trim() === ` + quoteJS(title) + `)?.querySelector(` + quoteJS(selector) + `)`
 }
 
-// pressIn clicks on what the expression names, once it is there.
+// pressIn clicks the element of an expression when it exists.
 func (b *tab) pressIn(expression string) {
 	b.t.Helper()
 	b.waitTrue(`!!` + expression)
 	b.mustRun(chromedp.Evaluate[chromedp.Void](expression + `.click()`))
 }
 
-// Until a session from this machine has passed GRE, servers that stop there may
-// be good, and the machine behind a firewall.
+// Before any session from this machine has passed GRE, failures at GRE may be caused
+// by a firewall in front of this machine.
 func TestManyServersThatStopAtGRE(t *testing.T) {
 	t.Parallel()
 	needTunnels(t)
@@ -70,7 +71,7 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	b.mustRun(mark)
 	b.waitFor(silence, hasText(".run-page .banner", "IP protocol 47")+` && `+hasText("main .head .badge", "Paused"))
 	b.waitTrue(`window.seen && ` + hasText("#runs-bar", "0 of 24"))
-	// What the results say is not believed yet.
+	// The results are not applied to the nodes yet.
 	list.waitTrue(countRows("not_tested") + ` === 24`)
 
 	b.clickOn(`form[action$="/decide/discard"] button`)
@@ -91,13 +92,13 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 		t.Errorf("after they were accepted the groups are %v", got)
 	}
 	list.waitTrue(countRows("tunnel_failed") + ` === 24`)
-	// From the group to its nodes.
+	// The group links to its nodes.
 	b.pressIn(groupButton(cause, `a[href^="/nodes?"]`))
 	b.waitTrue(`location.pathname === "/nodes" && ` + countRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the path, or the server is slow"))
 }
 
-// Refusals in a row at one address hold its other logins back, until somebody
-// says go on.
+// Several refused logins in a row at one address hold the other logins of that
+// address, until the admin continues.
 func TestLoginsThatAreHeldBack(t *testing.T) {
 	t.Parallel()
 	needTunnels(t)
@@ -121,12 +122,12 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	b.mustRun(mark)
 	b.clickOn(loginAll)
 	b.waitTrue(countRows("login_failed") + ` === 5 && ` + countRows("login_ok") + ` === 1 && window.seen`)
-	// The one whose session ran without encryption says so.
+	// The row of a session without encryption shows that.
 	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("no encryption")).length`); n != 1 {
 		t.Errorf("%d rows say that there was no encryption, want 1", n)
 	}
 
-	// The silent server keeps the run going.
+	// The silent server keeps the run running.
 	b.openPage("/runs/1")
 	b.waitLive()
 	b.waitTrue(hasText(".run-page .banner", "held after five refusals"))
@@ -143,7 +144,7 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 		t.Errorf("after the answer the groups are %v", got)
 	}
 
-	// A run that is over can be answered too: its group has the button.
+	// A finished run can be decided too: its group has the button.
 	b.openPage("/nodes?status=login_failed")
 	b.waitTrue(countRows("login_failed") + ` === 9`)
 	b.waitLive()

@@ -19,12 +19,12 @@ const (
 	barCancel = `#runs-bar form[action$="/cancel"] button`
 )
 
-// countRows says, as an expression, how many rows of the table show a status.
+// countRows returns an expression for the number of rows with a status.
 func countRows(status string) string {
 	return fmt.Sprintf(`document.querySelectorAll('#list tbody tr[data-key^=%s]').length`, quoteJS(status+"|"))
 }
 
-// addFleet runs a fleet and puts it into the panel.
+// addFleet starts a fleet and adds it to the panel.
 func (p *panel) addFleet(nodes int, faults string) *lab.Fleet {
 	p.t.Helper()
 	fleet := labtest.Start(p.t, lab.Config{Nodes: nodes, Seed: 3, Faults: labtest.Faults(p.t, faults)})
@@ -49,12 +49,12 @@ func TestRowsTurnWithoutReload(t *testing.T) {
 	b.clickOn(pingAll)
 	b.waitTrue(countRows("ping_ok") + ` === 24 && ` + countRows("ping_failed") + ` === 6`)
 	b.waitTrue(`window.seen && window.turned.size === 30 && window.bars > 0`)
-	// The chips count along.
+	// The counts of the chips are updated too.
 	b.waitTrue(`document.querySelector("#chip-ping_ok b").textContent === "24" && document.querySelector("#chip-ping_failed b").textContent === "6"`)
 	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("port refused")).length`); n != 6 {
 		t.Errorf("%d rows say that the port is refused, want 6", n)
 	}
-	// What the stream drew is what a fresh page shows.
+	// A fresh page must equal the page that the stream has updated.
 	const table = `[...document.querySelectorAll("#list tbody tr")].map(row => row.dataset.key).join("\n")`
 	live := getValue[string](b, table)
 	b.mustRun(chromedp.Reload())
@@ -72,9 +72,10 @@ func TestCancel(t *testing.T) {
 	b.logIn()
 	b.mustRun(mark)
 	b.clickOn(pingAll)
-	b.waitTrue(countRows("ping_ok") + ` === 8`) // the others keep silent for 18 s
+	b.waitTrue(countRows("ping_ok") + ` === 8`) // the others are silent for 18 s
 	b.clickOn(barCancel)
-	// 2 s on a machine of its own, and never as late as the first silent server.
+	// This takes 2 s on an idle machine. It must end before the first silent server has
+	// failed.
 	b.waitFor(6*time.Second, hasText("#runs-bar", "cancelled"))
 	b.waitTrue(`window.seen && ` + countRows("not_tested") + ` === 16 && ` + countRows("ping_ok") + ` === 8`)
 	b.waitTrue(`![...document.querySelectorAll("#list tbody .badge")].some(badge => badge.textContent.includes("Testing"))`)
@@ -89,7 +90,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// resultGroups are the figures of a run's page by the title of the group.
+// resultGroups returns the counts on a run page by the titles of the groups.
 func resultGroups(b *tab) map[string]int {
 	b.t.Helper()
 	return getValue[map[string]int](b, `Object.fromEntries([...document.querySelectorAll(".groups .group")].map(g => [g.querySelector("b").textContent.trim(), +g.querySelector(".n").textContent.replace(/\D/g, "")]))`)
@@ -124,13 +125,13 @@ func TestTwoTabs(t *testing.T) {
 	b.mustRun(chromedp.Reload())
 	b.waitTrue(arrived + ` && ` + hasText("#runs-bar", "6 of 12"))
 	b.waitLive()
-	// What one tab cancels, the others see.
+	// A cancel in one tab is visible in the others.
 	other.clickOn(barCancel)
 	b.waitTrue(hasText("#runs-bar", "cancelled"))
 	third.waitTrue(hasText("#runs-bar", "cancelled") + ` && window.seen`)
 }
 
-// causes are the sentences for what a lab server may be found guilty of.
+// causes are the sentences for the causes that simulated servers produce.
 var causes = map[string]string{
 	"tcp.refused":      "port refused",
 	"control.timeout":  "port open, no PPTP answer",
@@ -141,8 +142,8 @@ var causes = map[string]string{
 	"control.version":  "another protocol version",
 }
 
-// nodeVerdicts fails the test unless every row of the node list shows what the
-// behaviour of its server deserves.
+// nodeVerdicts checks that every row of the node list shows the expected status and
+// cause of its server.
 func nodeVerdicts(b *tab, fleet *lab.Fleet) {
 	b.t.Helper()
 	type row struct{ Key, Why, Badge string }

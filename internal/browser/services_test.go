@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// countServices says, as an expression, how many rows of the page show a state.
+// countServices returns an expression for the number of services in a state.
 func countServices(state string) string {
 	return fmt.Sprintf(`document.querySelectorAll('#services tbody tr[data-key^=%s]').length`, quoteJS(state+"|"))
 }
 
-// getThrough gets a page through a proxy.
+// getThrough fetches a page through a proxy.
 func getThrough(ctx context.Context, proxy, page string) (string, error) {
 	at, err := url.Parse(proxy)
 	if err != nil {
@@ -43,14 +43,13 @@ func getThrough(ctx context.Context, proxy, page string) (string, error) {
 	return string(body), err
 }
 
-// TestService starts a service as an admin does, uses it as a program does, and
-// stops it.
+// TestService starts a service in the panel, uses it as a program does, and stops it.
 func TestService(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	needTunnels(t)
 	p.addFleet(3, "good=1")
-	first := 21000 + 10*rand.IntN(800) // apart from the services of other panels on this machine
+	first := 21000 + 10*rand.IntN(800) // avoids the services of other panels on this machine
 	p.newClient().postForm("/settings/services", url.Values{
 		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
 		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
@@ -60,11 +59,12 @@ func TestService(t *testing.T) {
 	b.waitLive()
 	b.mustRun(mark)
 
-	// From the menu of a row: no question, and the row turns by itself.
+	// The row menu starts a service without a confirmation, and the row changes without a
+	// reload.
 	b.clickOn(`#node-1 td.menu button`)
 	b.clickOn(`#menu-node-1 button[formaction="/services/start"]`)
 	b.waitFor(30*time.Second, hasText("#node-1 .serve", "Online"))
-	// Two more from a selection, after the question with the count.
+	// A selection starts two more, after a confirmation with the count.
 	b.clickOn(`#pick-node-2`)
 	b.clickOn(`#pick-node-3`)
 	b.clickOn(`#bulk button[formaction="/services/start"]`)
@@ -79,7 +79,7 @@ func TestService(t *testing.T) {
 	b.openPage("/services")
 	b.waitLive()
 	b.waitTrue(countServices("online") + ` === 3`)
-	b.expectErrors("status of 403") // the password is asked for first
+	b.expectErrors("status of 403") // the panel asks for the password first
 	b.clickOn(`#node-1 td.proxy a`)
 	b.waitTrue(pathIs("/reauth"))
 	b.fillField(`form[action="/reauth"] [name=password]`, password)
@@ -106,12 +106,12 @@ func TestService(t *testing.T) {
 	if body, err := getThrough(t.Context(), wrong, "http://exit.example.com/ip"); err == nil {
 		t.Errorf("a wrong password got %q", body)
 	}
-	// What went through is on the page soon, by itself.
+	// The traffic soon appears without a reload.
 	if _, err := getThrough(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
 		t.Fatal(err)
 	}
 	b.waitFor(25*time.Second, hasText("#node-1 .load", "↓ 3"))
-	// Stop all: the list empties, the port is closed.
+	// "Stop all" empties the list and closes the ports.
 	b.clickOn(`#list header .danger`)
 	b.waitTrue(hasText("#confirm", "Stop 3 services?"))
 	b.clickOn(`#confirm .primary`)

@@ -16,7 +16,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 )
 
-// gallery draws pages, each in every look that there is.
+// gallery takes pictures of pages in all themes, sizes and languages.
 type gallery struct {
 	*tab
 	dir string
@@ -50,8 +50,7 @@ func (l look) applyTo(b *tab) {
 		chromedp.EvalAwaitPromise))
 }
 
-// takeShot takes a picture of a page in every look, whole. With acts, it does them
-// first.
+// takeShot takes a picture of a whole page in every look, after acts.
 func (g *gallery) takeShot(name, path string, acts ...func()) {
 	g.t.Helper()
 	for _, l := range allLooks() {
@@ -76,7 +75,7 @@ func (g *gallery) saveShots(file string, shot chromedp.Action[[]byte]) {
 	}
 }
 
-// newGallery is the folder that the pictures go to.
+// newGallery returns the folder for the pictures.
 func newGallery(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("CONNEXA_SHOTS")
@@ -86,11 +85,11 @@ func newGallery(t *testing.T) string {
 	return dir
 }
 
-// mixed is a fleet as owners know it: most of it works.
+// mixed is a realistic fleet: most servers work.
 const mixed = "good=92,slow=6,lossy=5,silent=4,refuse=6,ssh=3,garbage=2,half=2,denied=4,reset=3,drip=3"
 
 // TestShotOfTheReadme draws docs/screenshots/nodes.png, the list during a run, and
-// node.png, the page of a node that failed.
+// node.png, the page of a failed node.
 func TestShotOfTheReadme(t *testing.T) {
 	dir := newGallery(t)
 	p := startPanel(t)
@@ -98,7 +97,7 @@ func TestShotOfTheReadme(t *testing.T) {
 	b.logIn()
 	c := p.newClient()
 	c.postForm("/settings/key", nil)
-	// A seed whose first rows show a bit of everything.
+	// With this seed the first rows show a variety of results.
 	fleet := labtest.Start(t, lab.Config{Nodes: 130, Seed: 187976, Faults: labtest.Faults(t, mixed)})
 	var list strings.Builder
 	if err := fleet.WriteCSV(&list); err != nil {
@@ -126,7 +125,7 @@ func TestShotOfTheReadme(t *testing.T) {
 func TestShots(t *testing.T) {
 	dir := newGallery(t)
 	p := startPanel(t)
-	c := p.newClient() // before wrong passwords are tried
+	c := p.newClient() // logs in before wrong passwords are tried
 	b := p.openTab(t)
 	b.expectErrors(unprocessable, tooMany, "status of 404")
 	g := &gallery{b, dir}
@@ -270,8 +269,8 @@ func TestShotsOfAccess(t *testing.T) {
 	g.takeShot("client-lines", "/clients/2/credentials")
 }
 
-// TestShotsOfPasswords draws the way in: the login, the page that changes a made-up
-// password, and what stands above every page of a panel of root.
+// TestShotsOfPasswords draws the login, the forced change of a generated password, and
+// the banner of a panel that runs as root.
 func TestShotsOfPasswords(t *testing.T) {
 	dir := newGallery(t)
 	p := startPanel(t)

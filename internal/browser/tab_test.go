@@ -18,24 +18,24 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a test waits for what a person would expect at once: the
-// machine may be busy with other tests.
+// patience is the time limit for events that are normally immediate. The machine may
+// be busy with other tests.
 const patience = 15 * time.Second
 
-// tab is a page in the browser. What a page writes to its console as an error or
-// a warning fails the test, and so does a breach of the policy for content.
+// tab is a page in the browser. Errors and warnings in its console and violations of
+// the Content-Security-Policy fail the test.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 	url string // of the panel
 
-	report func(text string) // gets what the page did wrong
+	report func(text string) // called with the errors of the page
 
 	mu       sync.Mutex
 	expected []string
 }
 
-// openTab opens a tab with cookies of its own.
+// openTab opens a tab with its own cookies.
 func (p *panel) openTab(t *testing.T) *tab {
 	t.Helper()
 	parent, err := chromium()
@@ -45,7 +45,7 @@ func (p *panel) openTab(t *testing.T) *tab {
 	return newTab(t, parent, p.url, chromedp.WithNewBrowserContext())
 }
 
-// newTab opens a second tab of the same person.
+// newTab opens a second tab with the same cookies.
 func (b *tab) newTab() *tab {
 	b.t.Helper()
 	return newTab(b.t, b.ctx, b.url, chromedp.WithNewWindow(true))
@@ -62,7 +62,7 @@ func newTab(t *testing.T, parent context.Context, url string, options ...chromed
 		if _, err := cdp.Call(ctx, target, audits.Enable, cdp.Empty{}); err != nil {
 			return fmt.Errorf("listen to the issues of the page: %w", err)
 		}
-		// A page in the background would stop its stream.
+		// Without focus emulation a background page would stop its stream.
 		_, err := cdp.Call(ctx, target, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return err
 	}))
@@ -70,7 +70,7 @@ func newTab(t *testing.T, parent context.Context, url string, options ...chromed
 	return b
 }
 
-// collectErrors gets everything that the tab reports.
+// collectErrors receives all events of the tab and reports its errors.
 func (b *tab) collectErrors(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
@@ -99,7 +99,7 @@ func (b *tab) collectErrors(event any) {
 	}
 }
 
-// failWith reports what the test does not expect.
+// failWith reports text unless the test expects it.
 func (b *tab) failWith(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,15 +111,15 @@ func (b *tab) failWith(text string) {
 	b.report(text)
 }
 
-// expectErrors allows complaints that have the text in them: a browser reports every
-// answer of 400 and more, also where it is the right one.
+// expectErrors allows console messages that contain one of the texts. A browser
+// reports all responses with status 400 or higher, even expected ones.
 func (b *tab) expectErrors(text ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expected = append(b.expected, text...)
 }
 
-// Answers that a browser reports although they are right.
+// These are parts of messages about expected responses.
 const (
 	unprocessable = "status of 422"
 	tooMany       = "status of 429"
@@ -128,7 +128,7 @@ const (
 	streamEnded   = "htmx:sse:error"
 )
 
-// mustRun runs actions, or fails the test.
+// mustRun runs actions; an error fails the test.
 func (b *tab) mustRun(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := b.tryRun(actions...); err != nil {
@@ -138,7 +138,7 @@ func (b *tab) mustRun(actions ...chromedp.Action[chromedp.Void]) {
 
 func (b *tab) tryRun(actions ...chromedp.Action[chromedp.Void]) error {
 	if chromedp.FromContext(b.ctx).Target == nil {
-		return chromedp.Do(b.ctx, actions...) // opens the tab, which lives as long as this context
+		return chromedp.Do(b.ctx, actions...) // the first action opens the tab, which lives as long as this context
 	}
 	ctx, stop := context.WithTimeout(b.ctx, patience)
 	defer stop()
@@ -150,19 +150,18 @@ func (b *tab) setSize(width, height int64) {
 	b.mustRun(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1)))
 }
 
-// openPage goes to a page of the panel.
+// openPage loads a page of the panel.
 func (b *tab) openPage(path string) {
 	b.t.Helper()
-	// Navigate may take the end of the page before for that of this one.
+	// Navigate may mistake the end of the previous page for that of this one.
 	b.mustRun(mark, chromedp.Navigate(b.url+path))
 	b.waitTrue(arrived)
 }
 
-// clickOn presses the mouse on the first element of the selector, when it can be
-// seen and nothing covers it. A page that is live may put another element in its
-// place at any moment, also between the press and the release: a click that did
-// not arrive is made again. What was just put there is waited for until htmx
-// knows it: before that a link is a link, and loads the whole page.
+// clickOn clicks the first element that matches selector, when it is visible and not
+// covered. A live page may replace the element at any time, even during the click, so
+// a click that did not arrive is repeated. clickOn waits until htmx has processed a
+// new element: before that a link would load the whole page.
 func (b *tab) clickOn(selector string) {
 	b.t.Helper()
 	find := fmt.Sprintf(`(() => {
@@ -192,7 +191,7 @@ func (b *tab) clickOn(selector string) {
 		if err := b.tryRun(chromedp.MouseClickXY(at.X, at.Y)); err != nil {
 			return fmt.Errorf("click %s: %w", selector, err)
 		}
-		// A page that has given way to the next one was clicked.
+		// If the page has changed since, the click did arrive.
 		if lost, err := evaluateJS[bool](b, `window.arrivals === 0`); err == nil && lost {
 			return fmt.Errorf("click %s: it did not arrive", selector)
 		}
@@ -200,7 +199,7 @@ func (b *tab) clickOn(selector string) {
 	})
 }
 
-// fillField types a text into a field, in the place of what is there.
+// fillField replaces the text of a field.
 func (b *tab) fillField(selector, text string) {
 	b.t.Helper()
 	field := chromedp.CSS(selector)
@@ -216,8 +215,8 @@ func (b *tab) fillField(selector, text string) {
 	})
 }
 
-// pressKey strikes one key, wherever the focus is. Unlike chromedp.KeyEvent it
-// leaves it to the page to swallow the character.
+// pressKey presses one key with the current focus. Unlike chromedp.KeyEvent it lets
+// the page suppress the character.
 func (b *tab) pressKey(key string) {
 	b.t.Helper()
 	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key}
@@ -260,14 +259,14 @@ func evaluateJS[T any](b *tab, expression string) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// waitTrue asks the page until it is whole and the expression is true, across
+// waitTrue waits until the page is complete and the expression is true, across
 // navigations.
 func (b *tab) waitTrue(expression string) {
 	b.t.Helper()
-	b.waitFor(patience, `document.readyState === "complete" && (`+expression+")") // half a page is no answer
+	b.waitFor(patience, `document.readyState === "complete" && (`+expression+")") // an incomplete page gives no valid answer
 }
 
-// waitFor is wait with a limit, for a page that need not be whole.
+// waitFor is waitTrue with a time limit, for a page that need not be complete.
 func (b *tab) waitFor(limit time.Duration, expression string) {
 	b.t.Helper()
 	waitUntil(b.t, limit, func() error {
@@ -282,7 +281,7 @@ func (b *tab) waitFor(limit time.Duration, expression string) {
 	})
 }
 
-// currentURL is the address of the page and what can be read on it, for messages.
+// currentURL returns the URL of the page and its visible text, for messages.
 func (b *tab) currentURL() string {
 	text, err := evaluateJS[string](b, `location.href + "\n" + (document.querySelector("main")?.innerText ?? "").slice(0, 1500)`)
 	if err != nil {
@@ -291,8 +290,8 @@ func (b *tab) currentURL() string {
 	return text
 }
 
-// waitUntil asks again and again, and fails the test with the last answer when the
-// time is over.
+// waitUntil calls ask until it returns nil. After limit the test fails with the last
+// error.
 func waitUntil(t *testing.T, limit time.Duration, ask func() error) {
 	t.Helper()
 	deadline, pause := time.Now().Add(limit), 20*time.Millisecond
@@ -309,26 +308,26 @@ func waitUntil(t *testing.T, limit time.Duration, ask func() error) {
 	}
 }
 
-// quoteJS writes a value as JavaScript.
+// quoteJS returns a value as a JavaScript literal.
 func quoteJS(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // no test asks for what cannot be written
+		panic(err) // not expected: tests pass only values with a JSON form
 	}
 	return string(text)
 }
 
-// pathIs says, as an expression, that the page is that of a path.
+// pathIs returns an expression that is true on the page with a path.
 func pathIs(path string) string {
 	return fmt.Sprintf(`location.pathname === %s && document.readyState === "complete"`, quoteJS(path))
 }
 
-// hasText says, as an expression, that an element has the text in it.
+// hasText returns an expression that is true if an element contains a text.
 func hasText(selector, text string) string {
 	return fmt.Sprintf(`document.querySelector(%s)?.textContent.includes(%s)`, quoteJS(selector), quoteJS(text))
 }
 
-// logIn logs in through the form, on the way to the nodes.
+// logIn logs in through the form and opens the node list.
 func (b *tab) logIn() {
 	b.t.Helper()
 	b.openPage("/login?next=%2Fnodes")
@@ -339,13 +338,14 @@ func (b *tab) logIn() {
 	b.waitLive()
 }
 
-// waitLive waits until the page hears its stream.
+// waitLive waits until the page's stream is open.
 func (b *tab) waitLive() {
 	b.t.Helper()
 	b.waitTrue(`document.querySelector("#stream")?._htmx?.sse`)
 }
 
-// checkOnce asks the page once.
+// checkOnce evaluates an expression once. It returns an error unless the result is
+// true.
 func (b *tab) checkOnce(expression string) error {
 	ok, err := evaluateJS[bool](b, "!!("+expression+")")
 	if err == nil && !ok {
@@ -354,8 +354,8 @@ func (b *tab) checkOnce(expression string) error {
 	return err
 }
 
-// mark leaves a sign in the page that is gone once another page is there.
+// mark sets a variable in the page, which is missing after a navigation.
 var mark = chromedp.Evaluate[chromedp.Void](`window.seen = true`)
 
-// arrived says, as an expression, that the marked page has given way to another.
+// arrived is an expression that is true when a page without the mark is complete.
 const arrived = `!window.seen && document.readyState === "complete"`
