@@ -24,8 +24,8 @@ func TestBefore(t *testing.T) {
 	}
 }
 
-// Timers that are set at different times go off at once, none of them late, and
-// one that sets itself anew keeps its period.
+// TestTogether checks that timers which are set at different times fire together and
+// never late, and that a timer which resets itself keeps its period.
 func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every, period = 100 * time.Millisecond, 10 * time.Second
@@ -41,7 +41,7 @@ func TestTogether(t *testing.T) {
 		}
 		time.Sleep(Within(period, every))
 		for range 3 {
-			time.Sleep(time.Millisecond) // the timer's callback begins a little later
+			time.Sleep(time.Millisecond) // the timer's callback starts slightly later
 			if w := Within(period, every); w != period-time.Millisecond {
 				t.Errorf("the next is in %v", w)
 			}

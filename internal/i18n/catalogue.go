@@ -16,8 +16,8 @@ import (
 //go:embed locales
 var locales embed.FS
 
-// catalogue is read once. The files are compiled in, and a test reads them, so
-// that a file which cannot be read is a broken build.
+// catalogue is parsed once from the embedded files. It panics if a file is invalid; a
+// test parses them all.
 var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
 	all := map[Lang]map[string]message{}
 	for _, l := range Langs() {
@@ -30,8 +30,8 @@ var catalogue = sync.OnceValue(func() map[Lang]map[string]message {
 	return all
 })
 
-// loadCatalogue reads every file of a language, and says which keys stand in more than
-// one; a test holds that none does.
+// loadCatalogue reads all files of a language. twice lists the keys that occur in
+// several files; a test checks that there are none.
 func loadCatalogue(files fs.FS, l Lang) (words map[string]message, twice []string, err error) {
 	names, err := fs.Glob(files, path.Join("locales", string(l), "*.json"))
 	if err != nil {
@@ -58,17 +58,18 @@ func loadCatalogue(files fs.FS, l Lang) (words map[string]message, twice []strin
 	return words, twice, nil
 }
 
-// message is one sentence in every plural form it has; one that does not
-// depend on a number has the form "other" only.
+// message is one sentence in all its plural forms. A sentence that does not depend on
+// a number has only the form "other".
 type message map[string][]part
 
-// part is a piece of text, or the blank for an argument when arg is not -1.
+// part is a piece of text, or a placeholder for the argument with index arg if arg is
+// not -1.
 type part struct {
 	text string
 	arg  int
 }
 
-// UnmarshalJSON reads a sentence, or an object of plural forms.
+// UnmarshalJSON parses a sentence, or an object of plural forms.
 func (m *message) UnmarshalJSON(data []byte) error {
 	forms := map[string]string{}
 	if len(data) > 0 && data[0] == '{' {
@@ -92,7 +93,7 @@ func (m *message) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// splitForms cuts s at its blanks, {0} to {9}; other braces are text.
+// splitForms splits s at its placeholders {0} to {9}. Other braces are text.
 func splitForms(s string) []part {
 	var parts []part
 	for {
@@ -127,7 +128,7 @@ var formNames = map[plural.Form]string{
 	plural.Few: "few", plural.Many: "many", plural.Other: "other",
 }
 
-// pluralForm picks the parts for the first whole number of args.
+// pluralForm returns the parts of the plural form for the first whole number of args.
 func (m message) pluralForm(l Lang, args []any) []part {
 	if len(m) > 1 {
 		for _, a := range args {
@@ -146,12 +147,12 @@ func pluralForm(l Lang, n int64) string {
 	if n < 0 {
 		n = -n
 	}
-	// The rules look at the last digits only; MatchPlural takes an int.
+	// The plural rules depend only on the last digits, and MatchPlural takes an int.
 	return formNames[plural.Cardinal.MatchPlural(tags[l], int(n%1_000_000), 0, 0, 0, 0)]
 }
 
-// wholeNumber returns a as a number without a fraction. A number that was kept as
-// JSON comes back as a float64.
+// wholeNumber returns a as an integer if it has no fraction. Numbers that were stored
+// as JSON are float64.
 func wholeNumber(a any) (int64, bool) {
 	switch v := a.(type) {
 	case int:

@@ -14,8 +14,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// forms are the CLDR cardinal forms of whole numbers, and "other", which is
-// what a number with a fraction takes.
+// forms are the CLDR cardinal forms of whole numbers, and "other", which numbers with
+// a fraction use.
 var forms = map[Lang][]string{English: {"one", "other"}, Russian: {"few", "many", "one", "other"}}
 
 func TestLanguagesAgree(t *testing.T) {
@@ -49,7 +49,7 @@ func TestLanguagesAgree(t *testing.T) {
 	}
 }
 
-// TestRussianIsRussian finds sentences that were left in English.
+// TestRussianIsRussian finds sentences that are still in English.
 func TestRussianIsRussian(t *testing.T) {
 	cyrillic := regexp.MustCompile(`\p{Cyrillic}`)
 	letters := regexp.MustCompile(`[a-z]{4,}`)
@@ -62,7 +62,7 @@ func TestRussianIsRussian(t *testing.T) {
 	}
 }
 
-// international are keys that read the same in every language.
+// international are keys whose texts are equal in all languages.
 var international = map[string]bool{"services.format.clash": true, "services.format.singbox": true}
 
 var uses = []*regexp.Regexp{
@@ -78,7 +78,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 		for _, re := range uses {
 			for _, m := range re.FindAllStringSubmatch(source, -1) {
 				key := m[1]
-				if strings.HasSuffix(key, ".") { // put together; the parts are tested where they are listed
+				if strings.HasSuffix(key, ".") { // a prefix; the whole keys are tested where they are listed
 					continue
 				}
 				used++
@@ -95,13 +95,13 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 	}
 }
 
-// families are keys that the sources put together from a prefix and a value.
+// families are the prefixes of keys that the sources build at run time.
 var families = []string{
 	"clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "rung.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
-// columnKeys are the keys that the sources build from the name of a column.
+// columnKeys returns the keys that the sources build from the name of a column.
 func columnKeys() (keys []string) {
 	for _, c := range connexa.Columns() {
 		keys = append(keys, "node."+c.Name, "import.field."+c.Name)
@@ -131,8 +131,8 @@ func TestNoKeyIsLeftOver(t *testing.T) {
 	}
 }
 
-// TestKeysPutTogether holds the families of keys that the sources build from a
-// prefix and a value.
+// TestKeysPutTogether checks that all keys exist that the sources build from a prefix
+// and a value.
 func TestKeysPutTogether(t *testing.T) {
 	keys := columnKeys()
 	for _, s := range connexa.Statuses() {
@@ -198,8 +198,7 @@ func TestKeysPutTogether(t *testing.T) {
 	}
 }
 
-// TestCausesAreWhole holds that a cause has its sentence, what it means and
-// what to try.
+// TestCausesAreWhole checks that each cause has a sentence, an explanation and advice.
 func TestCausesAreWhole(t *testing.T) {
 	for key := range catalogue()[English] {
 		name, ok := strings.CutPrefix(key, "cause.")
@@ -264,7 +263,7 @@ func allBlanks(m message) string {
 	return most
 }
 
-// blanksOf lists the blanks of a form, for the test that compares languages.
+// blanksOf returns the placeholders of a form, for the comparison of languages.
 func blanksOf(parts []part) string {
 	var seen [10]bool
 	for _, p := range parts {

@@ -1,6 +1,6 @@
-// Package i18n turns connexa.Text and plain values into words, numbers, times
-// and places in the reader's language and time zone. Its catalogue is embedded;
-// each part of the panel has a file of its own in locales/LANGUAGE.
+// Package i18n formats connexa.Text and plain values as text, numbers, times and
+// places in the reader's language and time zone. Its catalogue is embedded, with one
+// file in locales/LANGUAGE for each part of the panel.
 package i18n
 
 import (
@@ -14,10 +14,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Lang is a language that the panel speaks, by its ISO 639-1 code.
+// Lang is a supported language, as its ISO 639-1 code.
 type Lang string
 
-// The languages.
 const (
 	English Lang = "en"
 	Russian Lang = "ru"
@@ -26,7 +25,7 @@ const (
 // Langs lists the languages in the order that menus show them.
 func Langs() []Lang { return []Lang{English, Russian} }
 
-// Name is what the language calls itself.
+// Name returns the language's name in that language.
 func (l Lang) Name() string {
 	if l == Russian {
 		return "Русский"
@@ -34,7 +33,7 @@ func (l Lang) Name() string {
 	return "English"
 }
 
-// ParseLang returns the language with that code, if the panel speaks it.
+// ParseLang returns the supported language with a code.
 func ParseLang(code string) (Lang, bool) {
 	for _, l := range Langs() {
 		if string(l) == code {
@@ -44,12 +43,12 @@ func ParseLang(code string) (Lang, bool) {
 	return English, false
 }
 
-// longestAccept bounds how much of an Accept-Language header is looked at.
+// longestAccept is the number of bytes of an Accept-Language header that are parsed.
 const longestAccept = 512
 
 var matcher = language.NewMatcher([]language.Tag{language.English, language.Russian})
 
-// Accept picks the language that an Accept-Language header likes best.
+// Accept returns the supported language that an Accept-Language header prefers.
 func Accept(header string) Lang {
 	if len(header) > longestAccept {
 		header = header[:longestAccept]
@@ -65,12 +64,12 @@ func Accept(header string) Lang {
 	return Langs()[i]
 }
 
-// Printer speaks one language to one reader. It holds no state that changes and
-// is safe for use by many goroutines.
+// Printer formats texts and values for one reader. It is immutable and safe for
+// concurrent use.
 type Printer struct {
 	lang    Lang
 	zone    *time.Location
-	home    *time.Location // the panel's
+	home    *time.Location // the panel's time zone
 	now     func() time.Time
 	words   map[string]message
 	regions display.Namer
@@ -88,23 +87,22 @@ func New(lang Lang, zone *time.Location) *Printer {
 	return p
 }
 
-// At returns a copy of p for which it is now t.
+// At returns a copy of p whose current time is t.
 func (p *Printer) At(t time.Time) *Printer {
 	q := *p
 	q.now = func() time.Time { return t }
 	return &q
 }
 
-// WithHome returns a copy of p for a panel whose days begin in a zone. By itself a
-// Printer takes the reader's.
+// WithHome returns a copy of p with the panel's time zone, which decides when days
+// begin. Defaults to the reader's zone.
 func (p *Printer) WithHome(zone *time.Location) *Printer {
 	q := *p
 	q.home = zone
 	return &q
 }
 
-// HomeName is the name of the zone in which days of the panel begin, with its
-// distance from UTC now.
+// HomeName returns the name of the panel's time zone with its current offset from UTC.
 func (p *Printer) HomeName() string {
 	name, offset := p.home.String(), p.now().In(p.home).Format("UTC-07:00")
 	switch {
@@ -116,21 +114,20 @@ func (p *Printer) HomeName() string {
 	return name + ", " + offset
 }
 
-// Lang is the language that p speaks.
+// Lang returns the language of p.
 func (p *Printer) Lang() Lang { return p.lang }
 
-// Zone is the reader's time zone.
+// Zone returns the reader's time zone.
 func (p *Printer) Zone() *time.Location { return p.zone }
 
-// Has says whether the catalogue knows key.
+// Has reports whether the catalogue has key.
 func (p *Printer) Has(key string) bool {
 	_, ok := p.words[key]
 	return ok
 }
 
-// T returns the sentence of key, its blanks filled with args; the first whole
-// number among them chooses the plural form. A key that the catalogue does not
-// know is shown as it is.
+// T returns the sentence of key with args in its placeholders. The first whole number
+// in args selects the plural form. An unknown key is returned unchanged.
 func (p *Printer) T(key string, args ...any) string {
 	m, ok := p.words[key]
 	if !ok {
@@ -150,7 +147,7 @@ func (p *Printer) T(key string, args ...any) string {
 	return b.String()
 }
 
-// Text returns what t says; nothing when it says nothing.
+// Text returns the sentence of t, or "" if t is zero.
 func (p *Printer) Text(t connexa.Text) string {
 	if t.IsZero() {
 		return ""
@@ -158,19 +155,19 @@ func (p *Printer) Text(t connexa.Text) string {
 	return p.T(t.Key, t.Args...)
 }
 
-// Err returns the sentence that a person may read about err.
+// Err returns the sentence for err that may be shown to users.
 func (p *Printer) Err(err error) string { return p.Text(connexa.TextOf(err)) }
 
 type printerKey struct{}
 
-// With puts p into ctx, for the pages that are drawn with it.
+// With returns a copy of ctx with p, which the templates use.
 func With(ctx context.Context, p *Printer) context.Context {
 	return context.WithValue(ctx, printerKey{}, p)
 }
 
 var fallback = New(English, time.UTC)
 
-// From returns the Printer in ctx; without one, an English one in UTC.
+// From returns the Printer in ctx, or one for English and UTC.
 func From(ctx context.Context) *Printer {
 	if p, ok := ctx.Value(printerKey{}).(*Printer); ok {
 		return p

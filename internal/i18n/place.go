@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Country is the name of the country with that ISO 3166-1 code; a code that
-// has no name is shown as it is.
+// Country returns the name of the country with an ISO 3166-1 code, or the code if it
+// has no name.
 func (p *Printer) Country(code string) string {
 	if !connexa.KnownCountry(code) {
 		return code
@@ -24,9 +24,8 @@ func (p *Printer) Country(code string) string {
 	return code
 }
 
-// State is the name of a state or province that was given by its ISO 3166-2
-// code ("CA", "US-CA"), where the catalogue has the country's; else it is
-// shown as typed.
+// State returns the name of the state or province with an ISO 3166-2 code ("CA",
+// "US-CA"). If the catalogue lacks it, the input is returned.
 func (p *Printer) State(country, state string) string {
 	code := strings.ToUpper(strings.TrimSpace(state))
 	code = strings.TrimPrefix(code, country+"-")
@@ -36,9 +35,9 @@ func (p *Printer) State(country, state string) string {
 	return state
 }
 
-// Place joins what is known of a place, the nearest first: Phoenix, Arizona,
-// United States. Beside a city, a code of a state that has no name here is left
-// out: "Warszawa, 14" tells a reader less than "Warszawa".
+// Place joins the known parts of a place, the smallest first: Phoenix, Arizona, United
+// States. After a city, a state code without a name is omitted: "Warszawa, 14" is less
+// clear than "Warszawa".
 func (p *Printer) Place(city, state, country string) string {
 	if city != "" && isCode(p.State(country, state)) {
 		state = ""
@@ -46,7 +45,7 @@ func (p *Printer) Place(city, state, country string) string {
 	return p.FullPlace(city, state, country)
 }
 
-// isCode says whether s looks like a code and not like a name: 14, HDF, PL-14.
+// isCode reports whether s looks like a code instead of a name: 14, HDF, PL-14.
 func isCode(s string) bool {
 	if head, rest, ok := strings.Cut(s, "-"); ok && len(head) == 2 {
 		return isCode(head) && isCode(rest)
@@ -54,7 +53,7 @@ func isCode(s string) bool {
 	return len(s) <= 3 && strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// FullPlace is Place with nothing left out.
+// FullPlace is Place without omissions.
 func (p *Printer) FullPlace(city, state, country string) string {
 	var parts []string
 	for _, s := range []string{city, p.State(country, state), p.Country(country)} {

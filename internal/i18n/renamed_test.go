@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Rows that an older version wrote into the audit table are still sentences.
+// Rows of the audit table that older versions wrote still have texts.
 func TestStoredKeysStillHaveTexts(t *testing.T) {
 	const stored = `audit.access audit.access.amount audit.access.nodes audit.access.on audit.access.unlimited
 		audit.access.disabled audit.access.enabled audit.access.password audit.access.reset

@@ -6,13 +6,13 @@ import (
 	"strconv"
 	"sync"
 	"time"
-	_ "time/tzdata" // readers live in zones that the machine may not know
+	_ "time/tzdata" // the machine may lack the readers' time zones
 )
 
-var zones sync.Map // name → *time.Location; only names that exist, so it is bounded
+var zones sync.Map // name → *time.Location; bounded, because it only has names that exist
 
-// Zone returns the time zone of that IANA name; UTC when there is none. The
-// name comes from the reader's browser and may be anything.
+// Zone returns the time zone with an IANA name, or UTC. The name comes from the
+// reader's browser and may be any text.
 func Zone(name string) *time.Location {
 	if z, ok := zones.Load(name); ok {
 		return z.(*time.Location)
@@ -28,8 +28,8 @@ func Zone(name string) *time.Location {
 	return z
 }
 
-// Duration writes d as short as it stays true: <1 ms, 97 ms, 1.3 s, 44 s,
-// 2 min 5 s, 1 h 5 min, 3 d 4 h.
+// Duration formats d briefly: <1 ms, 97 ms, 1.3 s, 44 s, 2 min 5 s, 1 h 5 min, 3 d 4
+// h.
 func (p *Printer) Duration(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -51,8 +51,7 @@ func (p *Printer) Duration(d time.Duration) string {
 	}
 }
 
-// About writes d the way one says how long something will take: its largest
-// unit only.
+// About formats an estimated duration by its largest unit only.
 func (p *Printer) About(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -72,9 +71,9 @@ func (p *Printer) pairUnits(d, big time.Duration, bigUnit string, small time.Dur
 	return s
 }
 
-// Ago writes how long ago t was: now, 12 s ago, 5 min ago, 2 h ago, 3 d ago;
-// after a month the day itself. The zero time was never. The page's script
-// keeps what it wrote fresh with the same sentences and steps.
+// Ago formats the time since t: now, 12 s ago, 5 min ago, 2 h ago, 3 d ago; after a
+// month it returns the day. The zero time is "never". The page's script updates these
+// texts with the same sentences and limits.
 func (p *Printer) Ago(t time.Time) string {
 	if t.IsZero() {
 		return p.T("time.never")
@@ -95,7 +94,8 @@ func (p *Printer) Ago(t time.Time) string {
 	}
 }
 
-// Exact writes t to the second in the reader's zone; in UTC it says so.
+// Exact formats t to the second in the reader's zone. If that is UTC, the text says
+// so.
 func (p *Printer) Exact(t time.Time) string {
 	if t.IsZero() {
 		return p.T("time.never")
@@ -107,10 +107,10 @@ func (p *Printer) Exact(t time.Time) string {
 	return s
 }
 
-// Day writes the day of t in the reader's zone: 22 Nov 2026.
+// Day formats the day of t in the reader's zone: 22 Nov 2026.
 func (p *Printer) Day(t time.Time) string { return p.dayIn(t, p.zone) }
 
-// HomeDay is Day in the panel's zone, in place of the reader's.
+// HomeDay is Day in the panel's zone.
 func (p *Printer) HomeDay(t time.Time) string { return p.dayIn(t, p.home) }
 
 func (p *Printer) dayIn(t time.Time, zone *time.Location) string {
@@ -118,8 +118,8 @@ func (p *Printer) dayIn(t time.Time, zone *time.Location) string {
 	return fmt.Sprintf("%d %s %d", d, p.T("time.month."+strconv.Itoa(int(m))), y)
 }
 
-// When writes t for a list that is read from the top: the time of today, the
-// day and the time before.
+// When formats t for a list in order of time: only the time if t is today, otherwise
+// the day and the time.
 func (p *Printer) When(t time.Time) string {
 	if t.IsZero() {
 		return p.T("time.never")

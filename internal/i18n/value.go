@@ -10,11 +10,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// noBreak keeps a number and its unit, and the groups of a Russian number, on
-// one line. It is the narrow one, U+202F.
+// noBreak is U+202F, the narrow no-break space. It keeps a number and its unit, and
+// the digit groups of a Russian number, on one line.
 const noBreak = "\u202f"
 
-// formatValue writes one argument of a sentence.
+// formatValue formats one argument of a sentence.
 func (p *Printer) formatValue(a any) string {
 	switch v := a.(type) {
 	case string:
@@ -37,12 +37,12 @@ func (p *Printer) formatValue(a any) string {
 	return fmt.Sprint(a)
 }
 
-// Number writes n with its groups of three: 4,688 or 4 688.
+// Number formats n with digit groups: 4,688 or 4 688.
 func (p *Printer) Number(n int64) string {
 	return p.groupDigits(strconv.FormatInt(n, 10))
 }
 
-// groupDigits puts separators into the whole part of a number.
+// groupDigits inserts group separators into the integer part of a number.
 func (p *Printer) groupDigits(digits string) string {
 	sign, digits := cutSign(digits)
 	if len(digits) <= 3 {
@@ -70,8 +70,8 @@ func cutSign(digits string) (sign, rest string) {
 	return "", digits
 }
 
-// Decimal writes f with so many digits after the point or comma. What is no
-// number is a dash.
+// Decimal formats f with the given number of digits after the point or comma. NaN and
+// infinities become a dash.
 func (p *Printer) Decimal(f float64, digits int) string {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return "–"
@@ -87,8 +87,8 @@ func (p *Printer) Decimal(f float64, digits int) string {
 	return s + "." + fraction
 }
 
-// Percent writes a share of 0 to 1: 1% or 1 %. A share that is neither none
-// nor all never looks as if it were.
+// Percent formats a share from 0 to 1: 1% or 1 %. Rounding never yields 0 % or 100 %
+// for other shares.
 func (p *Printer) Percent(share float64) string {
 	n := math.Round(share * 100)
 	switch {
@@ -100,8 +100,7 @@ func (p *Printer) Percent(share float64) string {
 	return p.T("unit.percent", p.Decimal(n, 0))
 }
 
-// Speed writes bits per second as Mbit/s; the far ends of the scale get a unit
-// of their own.
+// Speed formats bits per second as Mbit/s, or as kbit/s below 0.1 Mbit/s.
 func (p *Printer) Speed(bits int64) string {
 	switch mbit := float64(bits) / 1e6; {
 	case mbit < 0.1:
@@ -113,7 +112,7 @@ func (p *Printer) Speed(bits int64) string {
 	}
 }
 
-// Bytes writes a size in binary units.
+// Bytes formats a size in binary units.
 func (p *Printer) Bytes(n int64) string {
 	units := []string{"unit.byte", "unit.kib", "unit.mib", "unit.gib"}
 	f, i := float64(n), 0

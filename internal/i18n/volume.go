@@ -1,6 +1,6 @@
 package i18n
 
-// Volume writes how much was moved, in the decimal units that traffic is sold in.
+// Volume formats an amount of traffic in decimal units, as providers do.
 func (p *Printer) Volume(n int64) string {
 	units := []string{"unit.kb", "unit.mb", "unit.gb", "unit.tb"}
 	f, i := float64(n)/1e3, 0
