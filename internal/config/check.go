@@ -7,9 +7,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Target is one server and how to log in to it. Its password comes from
-// CONNEXA_PASSWORD or is asked for: the command line is open to every user of
-// the machine, and stays in the shell's history.
+// Target is a server and a login on it. The password comes from CONNEXA_PASSWORD or a
+// prompt, never from a flag: other users of the machine can read the command line, and
+// the shell stores it in its history.
 type Target struct {
 	Address    string `arg:"" name:"addr" help:"IPv4 address or host name of the server."`
 	Login      string `required:"" env:"LOGIN" placeholder:"L" help:"Login on the server. Its password comes from CONNEXA_PASSWORD, or you are asked for it."`
@@ -17,10 +17,10 @@ type Target struct {
 	Encryption string `default:"preferred" enum:"preferred,required,off" env:"ENCRYPTION" help:"What the session demands: preferred (the default), required or off."`
 	AllowPAP   bool   `name:"allow-pap" env:"ALLOW_PAP" help:"Let the password be sent in clear where the server knows no better way."`
 
-	Password connexa.Secret `kong:"-"` // CONNEXA_PASSWORD; empty: ask
+	Password connexa.Secret `kong:"-"` // CONNEXA_PASSWORD; prompted for if empty
 }
 
-// Check is one climb of the ladder from a terminal.
+// Check configures one probe from the command line.
 type Check struct {
 	Target `embed:"" envprefix:"CONNEXA_CHECK_"`
 	JSON   bool `name:"json" env:"CONNEXA_CHECK_JSON" help:"Print one JSON object, and nothing while the check goes on."`
@@ -30,7 +30,7 @@ type Check struct {
 	SpeedUp     string `name:"speed-up" env:"CONNEXA_CHECK_SPEED_UP" placeholder:"URL" help:"And by sending to this."`
 	SpeedServer string `name:"speed-server" env:"CONNEXA_CHECK_SPEED_SERVER" placeholder:"URL" help:"Measure against a connexa speed-server; its token comes from CONNEXA_SPEED_TOKEN."`
 
-	Endpoint connexa.Endpoint `kong:"-"` // of the above, checked
+	Endpoint connexa.Endpoint `kong:"-"` // parsed from the flags above
 }
 
 func (c *Check) validate() error {
@@ -56,8 +56,8 @@ func (c *Check) validate() error {
 	return err
 }
 
-// Job is the login at the target with password. The error is
-// connexa.FieldErrors, whose fields are named as the flags.
+// Job returns a login job for the target with password. The error is
+// connexa.FieldErrors, keyed by the names of the flags.
 func (t *Target) Job(password connexa.Secret) (connexa.Job, error) {
 	n, password, err := connexa.ParseNode(connexa.NodeInput{
 		Address: t.Address, Port: t.Port, Login: t.Login, Password: password.Reveal(),
@@ -76,7 +76,7 @@ func (t *Target) validate() error {
 	t.Password = connexa.Secret(os.Getenv("CONNEXA_PASSWORD"))
 	password := t.Password
 	if password == "" {
-		password = "yet to be typed" // the rest is checked before anybody is asked
+		password = "yet to be typed" // validates the other fields before the prompt
 	}
 	_, err := t.Job(password)
 	return err

@@ -29,7 +29,7 @@ func TestCheckFlags(t *testing.T) {
 	}
 }
 
-// A character that nobody sees would be a wrong password for ever.
+// An invisible character in a password would make every login fail.
 func TestCheckNamesHiddenCharacters(t *testing.T) {
 	t.Setenv("CONNEXA_PASSWORD", "Blue\u200bKite")
 	if _, err := Parse([]string{"check", "192.0.2.1", "--login", "ops1"}, io.Discard); err == nil {
@@ -72,7 +72,7 @@ func TestCheckSpeedFlags(t *testing.T) {
 func TestCheckVariables(t *testing.T) {
 	t.Setenv("CONNEXA_CHECK_LOGIN", "ops1")
 	t.Setenv("CONNEXA_CHECK_ENCRYPTION", "off")
-	t.Setenv("CONNEXA_PORT", "tcp://10.0.0.1:8080") // as Kubernetes sets it for a service named connexa
+	t.Setenv("CONNEXA_PORT", "tcp://10.0.0.1:8080") // Kubernetes sets this for a service named connexa
 	c, err := Parse(strings.Fields("check 192.0.2.1"), io.Discard)
 	if err != nil || c.Check.Login != "ops1" || c.Check.Encryption != "off" || c.Check.Password != "" {
 		t.Errorf("%+v, %v", c.Check, err)

@@ -1,6 +1,6 @@
-// Package config reads flags and environment into one checked struct per
-// command. Every flag has its CONNEXA_… variable; secrets have only that, but for
-// the token of the metrics, which opens nothing else.
+// Package config reads flags and environment into one validated struct per command.
+// Every flag has a CONNEXA_… variable. Secrets have only the variable, except the
+// metrics token, which gives access to nothing else.
 package config
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Serve is the panel.
+// Serve configures the panel.
 type Serve struct {
 	Listen       string   `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
 	Data         string   `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database and its key. One process at a time."`
@@ -36,21 +36,22 @@ type Serve struct {
 
 	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 	Key           connexa.Secret `kong:"-"` // CONNEXA_KEY
-	Public        *url.URL       `kong:"-"` // PublicURL, checked; nil: not set
-	Proxies       []netip.Prefix `kong:"-"` // TrustedProxy, checked
-	Demo          bool           `kong:"-"` // nothing of it lasts: its password is not to be changed, nor its rights to be warned of
-	Hosts         []string       `kong:"-"` // AllowedHost and the names of the panel, checked: without a port, in lower case
+	Public        *url.URL       `kong:"-"` // parsed PublicURL, or nil
+	Proxies       []netip.Prefix `kong:"-"` // parsed TrustedProxy
+	Demo          bool           `kong:"-"` // a temporary panel: no forced password change and no warning about root
+	Hosts         []string       `kong:"-"` // AllowedHost and the panel's own names, in lower case and without a port
 }
 
-// TLS says whether the panel itself speaks HTTPS.
+// TLS reports whether the panel itself serves HTTPS.
 func (s *Serve) TLS() bool { return s.TLSCert != "" || s.ACMEDomain != "" }
 
-// InClear says whether browsers on other machines reach the panel by HTTP without TLS.
+// InClear reports whether browsers on other machines reach the panel over HTTP without
+// TLS.
 func (s *Serve) InClear() bool {
 	return !s.TLS() && !(s.Public != nil && s.Public.Scheme == "https") && !OnLoopback(s.Listen)
 }
 
-// OnLoopback says whether nobody but this machine reaches an address to listen at.
+// OnLoopback reports whether a listen address is reachable only from this machine.
 func OnLoopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -60,14 +61,14 @@ func OnLoopback(listen string) bool {
 	return err == nil && a.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// inClear says what to do about clear HTTP.
+// inClear returns the error for HTTP without TLS. It says what to do.
 func inClear(listen string) error {
 	return fmt.Errorf("--listen %s: other machines reach this address, and without TLS whoever is on the way reads the password, the session and the "+
 		"passwords of your servers. Give --tls-cert and --tls-key, or --acme-domain, or --public-url https://… when a proxy speaks TLS; "+
 		"or listen on 127.0.0.1 and come by ssh -L. --insecure-http (CONNEXA_INSECURE_HTTP=1) does it all the same", listen)
 }
 
-// Demo is the panel on a fresh data folder with a simulated fleet.
+// Demo configures a panel with a fresh data folder and a simulated fleet.
 type Demo struct {
 	Listen string `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
 	Nodes  int    `default:"200" env:"CONNEXA_DEMO_NODES" placeholder:"N" help:"How many servers are simulated, 1 to 10000."`
@@ -77,7 +78,7 @@ type Demo struct {
 	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 }
 
-// Lab is the simulated fleet alone.
+// Lab configures the simulated fleet without a panel.
 type Lab struct {
 	Nodes  int    `required:"" env:"CONNEXA_LAB_NODES" placeholder:"N" help:"How many servers, 1 to 10000."`
 	CSV    string `name:"csv" required:"" env:"CONNEXA_LAB_CSV" placeholder:"FILE" help:"Where to write the fleet, ready to import."`
@@ -85,7 +86,7 @@ type Lab struct {
 	Seed   uint64 `default:"1" env:"CONNEXA_LAB_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
 }
 
-// Version prints the version.
+// Version is the command that prints the version.
 type Version struct{}
 
 // Command is one parsed command line; exactly one of its fields is set.
@@ -103,11 +104,11 @@ type Command struct {
 	Passwd       *Passwd
 }
 
-// ErrHelp says that help was asked for and printed.
+// ErrHelp is returned after help was requested and printed.
 var ErrHelp = errors.New("help was printed")
 
-// Parse reads a command line without the program's name. Help goes to out. An
-// error other than ErrHelp is bad use and says what to do.
+// Parse parses a command line without the program's name. Help goes to out. Any other
+// error than ErrHelp is a usage error and says what to do.
 func Parse(args []string, out io.Writer) (Command, error) {
 	var cli struct {
 		Serve        Serve        `cmd:"" default:"withargs" help:"Run the panel (the default)."`
@@ -167,7 +168,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 	return c, err
 }
 
-// leastToken is how long a token must be that strangers may guess at.
+// leastToken is the minimum length of a token, against guessing.
 const leastToken = 16
 
 func checkCount(flag string, n int) error {
@@ -177,8 +178,8 @@ func checkCount(flag string, n int) error {
 	return nil
 }
 
-// adminPassword is what the first user of a new panel is to have; empty: one is
-// made up.
+// adminPassword returns the password for the first account of a new panel. If it is
+// empty, the panel generates one.
 func adminPassword() connexa.Secret { return connexa.Secret(os.Getenv("CONNEXA_ADMIN_PASSWORD")) }
 
 func (d *Demo) validate() error {
@@ -233,7 +234,7 @@ func (s *Serve) validate() error {
 	return nil
 }
 
-// checkHosts gathers the names under which the panel answers.
+// checkHosts collects the host names under which the panel answers.
 func (s *Serve) checkHosts() error {
 	if s.Public != nil {
 		s.Hosts = append(s.Hosts, s.Public.Hostname())
@@ -263,7 +264,7 @@ func (s *Serve) checkHosts() error {
 	return nil
 }
 
-// hostName returns a name or address in the form in which browsers send it as Host.
+// hostName returns a name or an address in the form of a browser's Host header.
 func hostName(given string) (string, error) {
 	name, ok := connexa.ASCIIHost(strings.TrimSuffix(given, "."))
 	if !ok {
@@ -272,8 +273,8 @@ func hostName(given string) (string, error) {
 	return name, nil
 }
 
-// asBrowsersWrite is the host and port of u as they stand in the Host and the Origin of a
-// browser: without the port that the scheme has anyway.
+// asBrowsersWrite returns the host and port of u in the form of a browser's Host and
+// Origin headers: without the default port of the scheme.
 func asBrowsersWrite(u *url.URL) (string, error) {
 	name, err := hostName(u.Hostname())
 	if err != nil {

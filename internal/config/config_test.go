@@ -67,7 +67,8 @@ func TestBadUseSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// TestClearHTTPIsRefused starts on addresses that other machines reach, and on others.
+// TestClearHTTPIsRefused listens on addresses with and without access from other
+// machines.
 func TestClearHTTPIsRefused(t *testing.T) {
 	for words, want := range map[string]bool{
 		"--listen 0.0.0.0:8080":                                        false,
@@ -101,7 +102,8 @@ func TestClearHTTPIsRefused(t *testing.T) {
 	}
 }
 
-// TestNamesAreAsBrowsersWriteThem gives the panel names that browsers write in another way.
+// TestNamesAreAsBrowsersWriteThem configures host names that browsers write
+// differently.
 func TestNamesAreAsBrowsersWriteThem(t *testing.T) {
 	for given, want := range map[string]string{
 		"https://панель.рф":              "https://xn--80aksgi6f.xn--p1ai",

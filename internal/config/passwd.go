@@ -7,13 +7,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Passwd gives a user of the panel a new password.
+// Passwd configures the command that sets the password of an account.
 type Passwd struct {
 	Data     string `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database."`
 	User     string `default:"admin" placeholder:"NAME" help:"The user, admin by default."`
 	Generate bool   `help:"Make a password up and print it; it has to be changed at the first login."`
 
-	Password connexa.Secret `kong:"-"` // CONNEXA_NEW_PASSWORD; empty: typed, or read from standard input
+	Password connexa.Secret `kong:"-"` // CONNEXA_NEW_PASSWORD; if empty, prompted for or read from standard input
 }
 
 func (p *Passwd) validate() error {

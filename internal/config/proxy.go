@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Proxy is one tunnel with a proxy on it, from a terminal.
+// Proxy configures one tunnel with a proxy, without a panel.
 type Proxy struct {
 	Target `embed:"" envprefix:"CONNEXA_PROXY_"`
 	Listen string `default:"127.0.0.1:1080" env:"CONNEXA_PROXY_LISTEN" placeholder:"ADDR" help:"Address and port of the proxy."`
@@ -22,12 +22,12 @@ type Proxy struct {
 	ProfileOut  string `env:"CONNEXA_PROXY_PROFILE_OUT" placeholder:"FILE" help:"File that the OpenVPN profile is written to. It holds a key."`
 	ProfileHost string `env:"CONNEXA_PROXY_PROFILE_HOST" placeholder:"HOST" help:"How the profile's client reaches this machine; without it, the address of --openvpn."`
 
-	At            netip.AddrPort `kong:"-"` // Listen, checked
-	VPNAt         netip.AddrPort `kong:"-"` // OpenVPN, checked; invalid: there is to be none
-	ProxyPassword connexa.Secret `kong:"-"` // CONNEXA_PROXY_PASSWORD; empty: make one
+	At            netip.AddrPort `kong:"-"` // parsed Listen
+	VPNAt         netip.AddrPort `kong:"-"` // parsed OpenVPN; invalid if there is no exit
+	ProxyPassword connexa.Secret `kong:"-"` // CONNEXA_PROXY_PASSWORD; generated if empty
 }
 
-// most is the longest user or password that RFC 1929 has room for, in bytes.
+// most is the maximum length of a user name or password in RFC 1929, in bytes.
 const most = 255
 
 func (p *Proxy) validate() error {

@@ -1,7 +1,7 @@
 package config
 
-// SetupOpenVPN makes, as root and once after each boot, what exits for OpenVPN
-// clients need and a panel without CAP_NET_ADMIN cannot make itself.
+// SetupOpenVPN configures the command that creates what OpenVPN exits need but a panel
+// without CAP_NET_ADMIN cannot create. It runs as root, once after each boot.
 type SetupOpenVPN struct {
 	Count  int    `default:"16" env:"CONNEXA_OPENVPN_COUNT" placeholder:"N" help:"How many devices there are to be at least, cxo0 and on: as many nodes can have OpenVPN switched on."`
 	User   string `default:"connexa" env:"CONNEXA_OPENVPN_USER" placeholder:"NAME" help:"Account of the panel. It gets the devices where there is no account connexa-ovpn, and no --owner."`

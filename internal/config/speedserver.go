@@ -9,7 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// SpeedServer is the far end of speed tests, on a machine with bandwidth.
+// SpeedServer configures an endpoint for speed tests, on a machine with enough
+// bandwidth.
 type SpeedServer struct {
 	Listen    string `default:":8081" env:"CONNEXA_SPEED_LISTEN" placeholder:"ADDR" help:"Address and port of the server, :8081 by default."`
 	TLSCert   string `name:"tls-cert" env:"CONNEXA_SPEED_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM) for HTTPS."`
@@ -19,7 +20,7 @@ type SpeedServer struct {
 	PerAddr   int    `name:"per-address" default:"24" env:"CONNEXA_SPEED_PER_ADDRESS" placeholder:"N" help:"Most requests at once of one address."`
 	RateMbit  int    `name:"rate-mbit" default:"0" env:"CONNEXA_SPEED_RATE_MBIT" placeholder:"N" help:"Most Mbit/s each way, of everybody together; 0 is no limit."`
 
-	Token connexa.Secret `kong:"-"` // CONNEXA_SPEED_TOKEN; empty: make one
+	Token connexa.Secret `kong:"-"` // CONNEXA_SPEED_TOKEN; generated if empty
 }
 
 func (s *SpeedServer) validate() error {
