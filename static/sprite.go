@@ -1,9 +1,9 @@
 //go:build ignore
 
-// Sprite draws the icons that the panel uses into icons.svg, out of the files
-// of lucide-static (npm install lucide-static@1.62.0):
+// Sprite writes icons.svg, the icons that the panel uses, from the files of
+// lucide-static (npm install lucide-static@1.62.0):
 //
-//	go run sprite.go -icons node_modules/lucide-static/icons
+// \tgo run sprite.go -icons node_modules/lucide-static/icons
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// icons are the names by which the pages ask, and the lucide icon of each.
+// icons maps the names that pages use to lucide icons.
 var icons = [][2]string{
 	{"dashboard", "layout-dashboard"}, {"nodes", "server"}, {"import", "download"}, {"export", "upload"}, {"runs", "activity"}, {"services", "globe"}, {"audit", "scroll-text"},
 	{"settings", "settings-2"}, {"user", "circle-user-round"}, {"people", "users"}, {"login", "log-in"}, {"logout", "log-out"}, {"key", "key-round"},

@@ -1,10 +1,10 @@
-// Package static holds the files that browsers fetch and keep: scripts, the
-// stylesheet, fonts and icons. Each is served under a name that changes with
-// its content, so that a browser may keep it for ever.
+// Package static holds the files that browsers fetch and cache: scripts, the
+// stylesheet, fonts and icons. Each URL contains a hash of the file's content, so that
+// browsers may cache it forever.
 //
-// Vendored, each with its licence beside it: htmx.org 4.0.1 and its hx-sse
-// extension, uPlot 1.6.32 (npm), Inter (@fontsource-variable/inter 5.3.0), and
-// icons of lucide-static 1.62.0, drawn together in icons.svg by sprite.go.
+// Vendored, each with its licence beside it: htmx.org 4.0.1 and its hx-sse extension,
+// uPlot 1.6.32 (npm), Inter (@fontsource-variable/inter 5.3.0), and icons of
+// lucide-static 1.62.0, combined in icons.svg by sprite.go.
 package static
 
 import (
@@ -29,12 +29,12 @@ import (
 //go:embed *.css *.js *.svg *.woff2 *-LICENSE.txt
 var files embed.FS
 
-// Prefix is where Handler is to be mounted.
+// Prefix is the path that Handler must be mounted at.
 const Prefix = "/static/"
 
-// URL returns the address of a file of this package under its lasting name:
-// "app.css" is "/static/app.4c1f09ab2d.css". A name that does not exist gives
-// an address that answers 404, which a test of the pages finds.
+// URL returns the path of a file, with its hash: "app.css" is
+// "/static/app.4c1f09ab2d.css". The path of an unknown name answers 404, which a test
+// of the pages finds.
 func URL(name string) string {
 	if a, ok := assets().byName[name]; ok {
 		return Prefix + a.hashed
@@ -42,12 +42,12 @@ func URL(name string) string {
 	return Prefix + name
 }
 
-// asset is one file, ready to be sent.
+// asset is one file with its headers.
 type asset struct {
-	hashed string // its lasting name
-	kind   string // its Content-Type
+	hashed string // name with the hash
+	kind   string // Content-Type
 	body   []byte
-	zipped []byte // nil where it does not pay
+	zipped []byte // nil if compression saves too little
 }
 
 type collection struct {
@@ -55,8 +55,8 @@ type collection struct {
 	byHash map[string]*asset // "app.4c1f09ab2d.css"
 }
 
-// assets are made once. The files are compiled in; one that cannot be read is
-// a broken build, and a test reads them all.
+// assets is built once from the embedded files. It panics if a file cannot be read; a
+// test reads them all.
 var assets = sync.OnceValue(func() collection {
 	c, err := collectFiles(files)
 	if err != nil {
@@ -73,7 +73,7 @@ func collectFiles(from fs.FS) (collection, error) {
 	}
 	var sheets []string
 	for _, name := range names {
-		if path.Ext(name) == ".css" { // after the files that they name
+		if path.Ext(name) == ".css" { // CSS files come last, because they contain the hashed names of others
 			sheets = append(sheets, name)
 			continue
 		}
@@ -125,7 +125,8 @@ func (c *collection) addFile(from fs.FS, name string) error {
 	return nil
 }
 
-// kindOf does not leave to the machine's tables what browsers insist on.
+// kindOf returns the Content-Type of a file extension. It does not depend on the MIME
+// tables of the machine for the types that browsers insist on.
 func kindOf(ext string) string {
 	switch ext {
 	case ".css":
@@ -142,7 +143,7 @@ func kindOf(ext string) string {
 	return mime.TypeByExtension(ext)
 }
 
-// compressFile returns nil when it would save less than a tenth.
+// compressFile returns nil if compression saves less than a tenth.
 func compressFile(body []byte) []byte {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -155,8 +156,7 @@ func compressFile(body []byte) []byte {
 	return b.Bytes()
 }
 
-// Handler serves the files under Prefix by their lasting names, and nothing
-// else.
+// Handler serves the files by their hashed names under Prefix.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

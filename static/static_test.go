@@ -81,8 +81,8 @@ func TestTheStylesheetFindsItsFonts(t *testing.T) {
 	}
 }
 
-// TestNothingNeedsMoreThanThePolicy holds what our Content-Security-Policy
-// forbids out of our own files.
+// TestNothingNeedsMoreThanThePolicy checks that our files contain nothing that our
+// Content-Security-Policy forbids.
 func TestNothingNeedsMoreThanThePolicy(t *testing.T) {
 	for _, name := range []string{"app.css", "app.js"} {
 		text := string(assets().byName[name].body)

@@ -20,10 +20,11 @@ import (
 )
 
 // allowed are the licences that code under Apache-2.0 may be distributed with. MPL-2.0
-// and OFL-1.1 ask that changes to their own files stay under them; none was changed.
+// and OFL-1.1 require that changes to their own files stay under them; we changed
+// none.
 var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MPL-2.0", "OFL-1.1", "Unlicense", "0BSD", "Zlib"}
 
-// assets are the files of others under static, by the name of their licence's file.
+// assets are the vendored files under static, each with the file name of its licence.
 var assets = []component{
 	{"htmx and its SSE extension", "4.0.1", "static/htmx-LICENSE.txt"},
 	{"Lucide icons", "", "static/icons-LICENSE.txt"},
@@ -31,7 +32,7 @@ var assets = []component{
 	{"uPlot", "1.6.32", "static/uplot-LICENSE.txt"},
 }
 
-type component struct{ name, version, licence string } // licence is a file first, then an identifier
+type component struct{ name, version, licence string } // licence is a file name at first, then an identifier
 
 func main() {
 	if err := printList(os.Stdout, "../.."); err != nil {
@@ -72,8 +73,8 @@ func printTable(out io.Writer, title string, list []component) {
 	}
 }
 
-// linkedModules lists the modules that the program links, with the folder of each in
-// the place of the licence.
+// linkedModules returns the modules that are linked into the program. Their licence
+// field holds the module's folder.
 func linkedModules(root string) ([]component, error) {
 	cmd := exec.Command("go", "list", "-deps", "-json=Module", ".")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
@@ -102,8 +103,8 @@ func linkedModules(root string) ([]component, error) {
 	return slices.SortedFunc(maps.Values(found), func(a, b component) int { return cmp.Compare(a.name, b.name) }), nil
 }
 
-// identifyLicence returns the SPDX identifiers of the licence at path, a file or the
-// folder of a module.
+// identifyLicence returns the SPDX identifiers of the licence at path, which is a file
+// or a module's folder.
 func identifyLicence(path string) (string, error) {
 	files := []string{path}
 	if info, err := os.Stat(path); err != nil {
@@ -119,7 +120,7 @@ func identifyLicence(path string) (string, error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // a folder
+			continue // a directory
 		}
 		for _, m := range licensecheck.Scan(text).Match {
 			if !m.IsURL {

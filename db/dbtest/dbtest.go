@@ -1,6 +1,6 @@
-// Package dbtest fills databases for tests, benchmarks and looking at pages:
-// fleets as large as real ones, with a past. It writes what the panel would have
-// written, without the panel's care.
+// Package dbtest fills databases for tests, benchmarks and previews of pages with
+// large fleets and their history. It writes the same rows as the panel, but directly
+// with SQL and without the panel's checks.
 package dbtest
 
 import (
@@ -12,7 +12,7 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the driver
 )
 
-// Open opens the file of a database beside the panel that may have it open.
+// Open opens a database file. A panel may have it open at the same time.
 func Open(path string) (*sql.DB, error) {
 	pool, err := sql.Open("sqlite3", "file:"+path+"?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=OFF&_cache_size=-200000")
 	if err != nil {
@@ -22,10 +22,10 @@ func Open(path string) (*sql.DB, error) {
 	return pool, nil
 }
 
-// Fleet adds n nodes that look like those of a real fleet: some countries,
-// providers and causes are frequent, most are not.
+// Fleet adds n nodes with realistic values: some countries, providers and causes are
+// frequent, most are rare.
 func Fleet(ctx context.Context, pool *sql.DB, n int) error {
-	// abs(random()) % m spreads evenly; the product of two leans to the low end.
+	// abs(random()) % m is uniform; a product of two favours small values.
 	_, err := pool.ExecContext(ctx, `
 		WITH RECURSIVE i(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM i WHERE i < ?),
 		r AS MATERIALIZED (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
@@ -54,10 +54,10 @@ func Fleet(ctx context.Context, pool *sql.DB, n int) error {
 	return nil
 }
 
-// Past gives every node that was tested a probe in each stretch of length every
-// between from and until, and lets its row say what the last one saw. Each node
-// has a latency and a speed of its own, which drift over the day; those that fail
-// began to do so at a day of their own, and some flap.
+// Past adds a probe for every tested node in each interval of length every from from
+// to until, and updates the node with its last probe. Each node has its own latency
+// and speed, which vary with the time of day. Failing nodes started to fail on
+// different days, and some nodes flap.
 func Past(ctx context.Context, pool *sql.DB, from, until time.Time, every time.Duration) error {
 	slots := int(until.Sub(from) / every)
 	for i := range slots {
@@ -97,9 +97,9 @@ const present = `
 		up = (SELECT h.up FROM history h WHERE h.node_id = nodes.id AND h.up IS NOT NULL ORDER BY h.id DESC LIMIT 1)
 	WHERE EXISTS (SELECT 1 FROM history h WHERE h.node_id = nodes.id AND h.what = 'probe')`
 
-// Traffic lets the service of each node that passed its speed test have moved
-// something in each hour of so many days before until, and in a sample of each
-// minute of the last one: more in the evening, little at night, and nothing now and then.
+// Traffic adds traffic for the service of each node whose status is speed_ok: for each
+// hour of the given number of days before until, and for each minute of the last day.
+// There is more traffic in the evening than at night, and sometimes none.
 func Traffic(ctx context.Context, pool *sql.DB, until time.Time, days int) error {
 	day := int64(24 * time.Hour / time.Millisecond)
 	_, err := pool.ExecContext(ctx, `
@@ -131,7 +131,7 @@ func Traffic(ctx context.Context, pool *sql.DB, until time.Time, days int) error
 	return nil
 }
 
-// FleetDays makes up how the fleet stood at the end of each day before until.
+// FleetDays adds invented totals of the fleet for the end of each day before until.
 func FleetDays(ctx context.Context, pool *sql.DB, until time.Time, days int) error {
 	day := int64(24 * time.Hour / time.Millisecond)
 	_, err := pool.ExecContext(ctx, `

@@ -13,7 +13,7 @@ import (
 type Source struct {
 	Fleet   func(context.Context) (connexa.Facets, error)
 	Jobs    func(context.Context) ([]connexa.LiveJobs, error)
-	Runs    func(context.Context) ([]connexa.Run, error) // live ones
+	Runs    func(context.Context) ([]connexa.Run, error) // live runs
 	Tunnels func() Tunnels
 	Readers func() int // open event streams
 }
@@ -24,8 +24,8 @@ type Tunnels struct {
 	Calling int // tunnels whose call was made and that received no GRE packet yet
 	Up      int // tunnels that receive GRE packets
 
-	Received, Late, Duplicate, Old uint64 // Late: of Received, those that came after a newer packet
-	Missing                        uint64 // sequence numbers that were skipped, including those of Late
+	Received, Late, Duplicate, Old uint64 // Late counts those of Received that came after a newer packet
+	Missing                        uint64 // skipped sequence numbers, including those of Late
 	Sent, SendFails                uint64
 }
 
