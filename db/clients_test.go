@@ -17,87 +17,100 @@ func TestClients(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	d.now = func() time.Time { return now }
 	nodes := addNodes(t, d, 3)
-	ann := connexa.Client{
+	want := connexa.Client{
 		Name: "ann", Enabled: true, Scope: connexa.ScopeNodes, Nodes: nodes[:2], Quota: 1e9, Period: connexa.QuotaMonthly, Note: "office",
 		Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")}, Expires: now.Add(time.Hour),
 	}
-	id, err := d.AddClient(ctx, ann, "Blue-Kite-7")
+	id, err := d.AddClient(ctx, want, "Blue-Kite-7")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.AddClient(ctx, connexa.Client{Name: "ANN", Scope: connexa.ScopeAll}, "Blue-Kite-8"); connexa.CodeOf(err) != connexa.Conflict {
-		t.Errorf("the same name in other letters: %v", err)
-	}
-	want := ann
 	want.ID, want.Revision, want.CountedFrom, want.CreatedAt, want.ChangedAt = id, 1, now, now, now
-	is := func(when string) {
-		t.Helper()
-		got, err := d.Client(ctx, id)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v, %v; want %+v", when, got, err, want)
+	t.Run("an added client is stored", func(t *testing.T) {
+		checkClient(t, d, want)
+		if _, err := d.AddClient(ctx, connexa.Client{Name: "ANN", Scope: connexa.ScopeAll}, "Blue-Kite-8"); connexa.CodeOf(err) != connexa.Conflict {
+			t.Errorf("the same name in capitals: got %v, want %v", err, connexa.Conflict)
 		}
-		all, err := d.Clients(ctx)
-		if err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], want) {
-			t.Errorf("%s, in the list: %+v, %v", when, all, err)
+	})
+	t.Run("an edit keeps the password", func(t *testing.T) {
+		now = now.Add(time.Minute)
+		want.Scope, want.Nodes, want.Tags, want.Sources, want.ChangedAt, want.Revision = connexa.ScopeTags, nil, []string{"fast", "eu"}, nil, now, 2
+		edit := want
+		edit.Revision = 1
+		if err := d.EditClient(ctx, edit, ""); err != nil {
+			t.Fatal(err)
 		}
-	}
-	is("added")
+		checkClient(t, d, want)
+		if err := d.EditClient(ctx, edit, "Blue-Kite-9"); connexa.TextOf(err).Key != "clients.edit.changed" {
+			t.Errorf("an edit of an old revision: got %v, want clients.edit.changed", err)
+		}
+		if p, err := d.ClientPassword(ctx, id); err != nil || p != "Blue-Kite-7" {
+			t.Errorf("got another password, %v; want the one before the edit", err)
+		}
+	})
+	t.Run("a password and a disabled client are what a login sees", func(t *testing.T) {
+		if err := d.SetClientPassword(ctx, id, "Blue-Kite-8"); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.EnableClient(ctx, id, false); err != nil {
+			t.Fatal(err)
+		}
+		want.Enabled, want.Revision = false, 4
+		checkClient(t, d, want)
+		if l, err := d.ClientLogins(ctx); err != nil || len(l) != 1 || l[0].Password != "Blue-Kite-8" || !reflect.DeepEqual(l[0].Client, want) {
+			t.Errorf("got logins %+v, %v; want %+v with the new password", l, err, want)
+		}
+	})
+	t.Run("traffic is added until it is reset", func(t *testing.T) { checkClientTraffic(t, d, want) })
+	t.Run("a deleted client is not found", func(t *testing.T) { checkDeletedClient(t, d, want) })
+}
 
-	now = now.Add(time.Minute)
-	want.Scope, want.Nodes, want.Tags, want.Sources, want.ChangedAt, want.Revision = connexa.ScopeTags, nil, []string{"fast", "eu"}, nil, now, 2
-	edit := want
-	edit.Revision = 1
-	if err := d.EditClient(ctx, edit, ""); err != nil {
-		t.Fatal(err)
-	}
-	is("edited")
-	if err := d.EditClient(ctx, edit, "Blue-Kite-9"); connexa.TextOf(err).Key != "clients.edit.changed" {
-		t.Errorf("an edit of what has changed: %v", err)
-	}
-	if p, err := d.ClientPassword(ctx, id); err != nil || p != "Blue-Kite-7" {
-		t.Errorf("the password did not stay: %v", err)
-	}
-	if err := d.SetClientPassword(ctx, id, "Blue-Kite-8"); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.EnableClient(ctx, id, false); err != nil {
-		t.Fatal(err)
-	}
-	want.Enabled, want.Revision = false, 4
-	is("disabled")
-	if l, err := d.ClientLogins(ctx); err != nil || len(l) != 1 || l[0].Password != "Blue-Kite-8" || !reflect.DeepEqual(l[0].Client, want) {
-		t.Errorf("logins %+v, %v", l, err)
-	}
-
-	seen := now.Add(time.Second)
-	for _, c := range []connexa.ClientCount{{ClientID: id, Up: 1, Down: 10, SeenAt: seen, SeenFrom: "192.0.2.7"}, {ClientID: id, Up: 2, Down: 20}} {
-		if err := d.AddClientTraffic(ctx, []connexa.ClientCount{c, {ClientID: id + 1, Up: 5}}); err != nil {
+func checkClientTraffic(t *testing.T, d *DB, want connexa.Client) {
+	seen := d.now().Add(time.Second)
+	for _, c := range []connexa.ClientCount{{ClientID: want.ID, Up: 1, Down: 10, SeenAt: seen, SeenFrom: "192.0.2.7"}, {ClientID: want.ID, Up: 2, Down: 20}} {
+		if err := d.AddClientTraffic(t.Context(), []connexa.ClientCount{c, {ClientID: want.ID + 1, Up: 5}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want.Up, want.Down, want.SeenAt, want.SeenFrom = 3, 30, seen, "192.0.2.7"
-	is("counted")
-	if err := d.ResetClientUsage(ctx, []int64{id}, seen); err != nil {
+	checkClient(t, d, want)
+	if err := d.ResetClientUsage(t.Context(), []int64{want.ID}, seen); err != nil {
 		t.Fatal(err)
 	}
 	want.Up, want.Down, want.CountedFrom = 0, 0, seen
-	is("reset")
+	checkClient(t, d, want)
+}
 
-	if err := d.DeleteClient(ctx, id); err != nil {
+// checkDeletedClient deletes a client and checks that nothing can be done with it.
+func checkDeletedClient(t *testing.T, d *DB, c connexa.Client) {
+	if err := d.DeleteClient(t.Context(), c.ID); err != nil {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"delete": d.DeleteClient(ctx, id), "enable": d.EnableClient(ctx, id, true), "password": d.SetClientPassword(ctx, id, "Blue-Kite-7"),
-		"edit": d.EditClient(ctx, want, ""),
+		"delete": d.DeleteClient(t.Context(), c.ID), "enable": d.EnableClient(t.Context(), c.ID, true), "password": d.SetClientPassword(t.Context(), c.ID, "Blue-Kite-7"),
+		"edit": d.EditClient(t.Context(), c, ""),
 	} {
 		if connexa.CodeOf(err) != connexa.NotFound {
-			t.Errorf("%s one who is gone: %v", what, err)
+			t.Errorf("%s: got %v, want %v", what, err, connexa.NotFound)
 		}
 	}
 }
 
-// TestClientLosesDeletedNodes holds that a deleted node leaves nothing behind that
-// a later one could inherit, and that none is left does not mean all.
+// checkClient compares the only client of d, and the list of clients, with want.
+func checkClient(t *testing.T, d *DB, want connexa.Client) {
+	t.Helper()
+	got, err := d.Client(t.Context(), want.ID)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	all, err := d.Clients(t.Context())
+	if err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], want) {
+		t.Errorf("in the list: got %+v, %v; want %+v", all, err, want)
+	}
+}
+
+// TestClientLosesDeletedNodes checks that a deleted node leaves nothing behind that
+// a later node could inherit, and that no nodes left does not mean all nodes.
 func TestClientLosesDeletedNodes(t *testing.T) {
 	d := openFleet(t)
 	nodes := addNodes(t, d, 2)
@@ -129,8 +142,8 @@ func TestServiceTags(t *testing.T) {
 	}
 }
 
-// TestAuditOutlivesItsMigration holds that the table that a migration makes anew
-// keeps what was in it, and goes on growing only.
+// TestAuditOutlivesItsMigration checks that the table that a migration creates again
+// keeps its rows and stays append-only.
 func TestAuditOutlivesItsMigration(t *testing.T) {
 	first, err := migrations.FS.ReadFile("00001_start.sql")
 	if err != nil {

@@ -11,20 +11,81 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestFleetAgainstEveryNode holds the picture of a fleet against a look at every
-// node and every row of its history.
+// TestFleetAgainstEveryNode compares the summary of a fleet with one that is made
+// from every node and every row of its history.
 func TestFleetAgainstEveryNode(t *testing.T) {
 	today := time.Date(2026, 5, 20, 15, 0, 0, 0, time.UTC)
 	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return today })
 	defer d.Close()
 	fleet := putFleet(t, d, makeFleet(9, 400))
-	rng := rand.New(rand.NewPCG(9, 9))
-	ids := make([]int64, len(fleet))
-	for i, n := range fleet {
-		ids[i] = n.ID
+	turns := putTurns(t, d, fleet, today)
+	if _, err := d.RollUp(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	// Half the rows are too old to count; some nodes change far more than others.
-	rows := someHistory(rng, ids, 4000, today.Add(-14*24*time.Hour), 5*time.Minute)
+	got, err := d.Fleet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured := slices.DeleteFunc(slices.Clone(fleet), func(n connexa.Node) bool { return n.Last.DownBits == 0 || !n.Status.Validated() })
+	t.Run("speed classes", func(t *testing.T) { checkSpeedClasses(t, got.Speeds, measured) })
+	t.Run("slowest nodes", func(t *testing.T) {
+		slices.SortFunc(measured, func(a, b connexa.Node) int {
+			return cmp.Or(cmp.Compare(a.Last.DownBits, b.Last.DownBits), cmp.Compare(a.ID, b.ID))
+		})
+		if len(got.Slowest) != fleetTop {
+			t.Errorf("got %d nodes, want %d", len(got.Slowest), fleetTop)
+		}
+		for i, n := range got.Slowest {
+			if n.ID != measured[i].ID {
+				t.Errorf("place %d: got node %d, want %d", i, n.ID, measured[i].ID)
+			}
+		}
+	})
+	t.Run("flapping nodes", func(t *testing.T) {
+		worst := slices.SortedFunc(maps.Keys(turns), func(a, b int64) int {
+			return cmp.Or(cmp.Compare(turns[b], turns[a]), cmp.Compare(a, b))
+		})
+		if len(got.Flapping) != fleetTop {
+			t.Fatalf("got %d nodes, want %d", len(got.Flapping), fleetTop)
+		}
+		for i, f := range got.Flapping {
+			if f.ID != worst[i] || f.Turns != turns[worst[i]] {
+				t.Errorf("place %d: got node %d with %d turns, want %d with %d", i, f.ID, f.Turns, worst[i], turns[worst[i]])
+			}
+		}
+	})
+	if len(got.Days) != 0 {
+		t.Errorf("got days %+v, want none", got.Days)
+	}
+}
+
+func checkSpeedClasses(t *testing.T, got []connexa.SpeedClass, measured []connexa.Node) {
+	classes := map[int]int{}
+	for _, n := range measured {
+		class := 0
+		for i, from := range speedBounds {
+			if n.Last.DownBits >= from {
+				class = i
+			}
+		}
+		classes[class]++
+	}
+	if len(got) != len(speedBounds) {
+		t.Fatalf("got %d classes, want %d", len(got), len(speedBounds))
+	}
+	for i, c := range got {
+		if c.Count != classes[i] || c.From != speedBounds[i] {
+			t.Errorf("got class %+v, want %d nodes from %d", c, classes[i], speedBounds[i])
+		}
+	}
+}
+
+// putTurns stores a history in which half the rows are too old to count and some
+// nodes change far more than others. It returns the turns that count, by node.
+func putTurns(t *testing.T, d *DB, fleet []connexa.Node, today time.Time) map[int64]int {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(9, 9))
+	rows := someHistory(rng, nodeIDs(fleet), 4000, today.Add(-14*24*time.Hour), 5*time.Minute)
 	turns := map[int64]int{}
 	since := today.Add(-flappingDays * 24 * time.Hour)
 	for i := range rows {
@@ -35,61 +96,7 @@ func TestFleetAgainstEveryNode(t *testing.T) {
 		}
 	}
 	putHistory(t, d, rows)
-	if _, err := d.RollUp(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	got, err := d.Fleet(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	classes := map[int]int{}
-	var measured []connexa.Node
-	for _, n := range fleet {
-		if n.Last.DownBits == 0 || !n.Status.Validated() {
-			continue
-		}
-		measured = append(measured, n)
-		class := 0
-		for i, from := range speedBounds {
-			if n.Last.DownBits >= from {
-				class = i
-			}
-		}
-		classes[class]++
-	}
-	if len(got.Speeds) != len(speedBounds) {
-		t.Fatalf("%d classes of speed", len(got.Speeds))
-	}
-	for i, c := range got.Speeds {
-		if c.Count != classes[i] || c.From != speedBounds[i] {
-			t.Errorf("class %+v, want %d nodes", c, classes[i])
-		}
-	}
-	slices.SortFunc(measured, func(a, b connexa.Node) int {
-		return cmp.Or(cmp.Compare(a.Last.DownBits, b.Last.DownBits), cmp.Compare(a.ID, b.ID))
-	})
-	for i, n := range got.Slowest {
-		if n.ID != measured[i].ID {
-			t.Errorf("the slowest node %d is %d, want %d", i, n.ID, measured[i].ID)
-		}
-	}
-	if len(got.Slowest) != fleetTop {
-		t.Errorf("%d slowest nodes", len(got.Slowest))
-	}
-	worst := slices.SortedFunc(maps.Keys(turns), func(a, b int64) int {
-		return cmp.Or(cmp.Compare(turns[b], turns[a]), cmp.Compare(a, b))
-	})
-	if len(got.Flapping) != fleetTop {
-		t.Fatalf("%d flapping nodes", len(got.Flapping))
-	}
-	for i, f := range got.Flapping {
-		if f.ID != worst[i] || f.Turns != turns[worst[i]] {
-			t.Errorf("flapping node %d is %d with %d turns, want %d with %d", i, f.ID, f.Turns, worst[i], turns[worst[i]])
-		}
-	}
-	if len(got.Days) != 0 {
-		t.Errorf("days out of nothing: %+v", got.Days)
-	}
+	return turns
 }
 
 // TestFleetWithoutMeasurements names the nodes with the longest latency.

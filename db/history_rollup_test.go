@@ -159,8 +159,8 @@ func TestRollAfterTheNewestRowsWent(t *testing.T) {
 	sameSpans(t, d, nodes[:1], append(kept, more...), connexa.EveryDay, start)
 }
 
-// TestPruneByTiers lets two years pass and holds each tier against what it has
-// to keep, with restarts and broken rounds on the way.
+// TestPruneByTiers lets two years pass, with restarts and stopped rounds, and
+// checks what each tier keeps.
 func TestPruneByTiers(t *testing.T) {
 	dir := t.TempDir()
 	start := time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -183,7 +183,7 @@ func TestPruneByTiers(t *testing.T) {
 			stopped, cancel := context.WithCancel(t.Context())
 			cancel()
 			if _, err := d.Prune(stopped, keep); !errors.Is(err, context.Canceled) {
-				t.Fatalf("a round that was stopped returned %v", err)
+				t.Fatalf("a stopped round: got %v, want %v", err, context.Canceled)
 			}
 		default:
 			if _, err := d.Prune(t.Context(), keep); err != nil {
@@ -194,49 +194,52 @@ func TestPruneByTiers(t *testing.T) {
 	if _, err := d.Prune(t.Context(), keep); err != nil {
 		t.Fatal(err)
 	}
-	since := func(days int) (left []madeUp, from time.Time) {
-		from = today.Add(-time.Duration(days) * 24 * time.Hour)
-		return slices.DeleteFunc(slices.Clone(rows), func(r madeUp) bool { return r.at.Before(from) }), from
+	ago := func(days int) time.Time { return today.Add(-time.Duration(days) * 24 * time.Hour) }
+	since := func(from time.Time) []madeUp {
+		return slices.DeleteFunc(slices.Clone(rows), func(r madeUp) bool { return r.at.Before(from) })
 	}
-	for _, tier := range []struct {
-		tier connexa.Tier
-		days int
-	}{{connexa.EveryProbe, 14}, {connexa.EveryHour, 90}, {connexa.EveryDay, 730}} {
-		left, from := since(tier.days)
-		if tier.tier == connexa.EveryProbe {
-			for _, id := range nodes {
-				spans, err := d.NodeSpans(t.Context(), id, tier.tier, from)
-				want := 0
-				for _, r := range left {
-					if r.node == id && r.what == connexa.EntryProbe && !r.stale {
-						want++
-					}
-				}
-				if err != nil || len(spans) != want {
-					t.Errorf("node %d has %d probes, %v; want %d", id, len(spans), err, want)
-				}
-			}
-			continue
+	t.Run("14 days of probes are kept", func(t *testing.T) { checkProbesKept(t, d, nodes, since(ago(14)), ago(14)) })
+	t.Run("90 days of hours are kept", func(t *testing.T) { sameSpans(t, d, nodes, since(ago(90)), connexa.EveryHour, ago(90)) })
+	t.Run("730 days of days are kept", func(t *testing.T) { sameSpans(t, d, nodes, since(ago(730)), connexa.EveryDay, ago(730)) })
+	t.Run("older rows are deleted", func(t *testing.T) { checkOlderRowsDeleted(t, d, keep, ago) })
+	t.Run("older changes of status are kept", func(t *testing.T) {
+		var n int
+		if err := d.read.QueryRow(`SELECT count(*) FROM history WHERE before <> after AND at < ?`, ago(14).UnixMilli()).Scan(&n); err != nil || n == 0 {
+			t.Errorf("got %d rows, %v; want some", n, err)
 		}
-		sameSpans(t, d, nodes, left, tier.tier, from)
+	})
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
 	}
-	for query, from := range map[string]int{
+}
+
+func checkOlderRowsDeleted(t *testing.T, d *DB, keep connexa.Retention, ago func(days int) time.Time) {
+	for query, days := range map[string]int{
 		`SELECT count(*) FROM history WHERE what = 'probe' AND before = after AND at < ?`: keep.Raw,
 		`SELECT count(*) FROM history_hours WHERE at < ?`:                                 keep.Hours,
 		`SELECT count(*) FROM history_days WHERE at < ?`:                                  keep.Days,
 	} {
 		var n int
-		if err := d.read.QueryRow(query, today.Add(-time.Duration(from)*24*time.Hour).UnixMilli()).Scan(&n); err != nil || n != 0 {
-			t.Errorf("%s: %d rows are too old, %v", query, n, err)
+		if err := d.read.QueryRow(query, ago(days).UnixMilli()).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%s: got %d rows, %v; want 0", query, n, err)
 		}
 	}
-	// Who wants more kept than before does not lose what the last round looked at.
-	var stay int
-	if err := d.read.QueryRow(`SELECT count(*) FROM history WHERE before <> after AND at < ?`, today.Add(-14*24*time.Hour).UnixMilli()).Scan(&stay); err != nil || stay == 0 {
-		t.Errorf("%d old rows explain a status, %v", stay, err)
-	}
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
+}
+
+// checkProbesKept compares the number of probes since from with those in rows.
+func checkProbesKept(t *testing.T, d *DB, nodes []int64, rows []madeUp, from time.Time) {
+	t.Helper()
+	for _, id := range nodes {
+		spans, err := d.NodeSpans(t.Context(), id, connexa.EveryProbe, from)
+		want := 0
+		for _, r := range rows {
+			if r.node == id && r.what == connexa.EntryProbe && !r.stale {
+				want++
+			}
+		}
+		if err != nil || len(spans) != want {
+			t.Errorf("node %d: got %d probes, %v; want %d", id, len(spans), err, want)
+		}
 	}
 }
 

@@ -91,81 +91,91 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	}
 }
 
-func TestThreeTurnsInHalfAnHourFlap(t *testing.T) {
+func TestNodeFlapsAfterThreeChangesInHalfAnHour(t *testing.T) {
 	d, ids, pass := openWithClock(t, 2)
 	node := ids[0]
-	flapping := func() bool {
-		n, err := d.Node(t.Context(), node)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Flapping: true}})
-		if err != nil || (list == 1) != n.Flapping {
-			t.Fatalf("%d nodes flap by the filter, %v by the row, %v", list, n.Flapping, err)
-		}
-		return n.Flapping
-	}
-	// The first way up is no flapping: nothing comes and goes.
-	lookOnce(t, d, node, connexa.Ping, connexa.Answered)
-	lookOnce(t, d, node, connexa.Login, connexa.LoggedIn)
-	lookOnce(t, d, node, connexa.Speed, connexa.Fast)
-	lookOnce(t, d, node, connexa.Speed, connexa.Slow)
-	if flapping() {
-		t.Fatal("a new node flaps")
-	}
-	down := func() connexa.Finished {
+	down := func(t *testing.T) connexa.Finished {
 		lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
 		return lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
 	}
-	up := func() connexa.Finished { return lookOnce(t, d, node, connexa.Login, connexa.LoggedIn) }
-	if done := down(); done.Flapping || done.BeganFlapping {
-		t.Errorf("%+v", done)
-	}
-	pass(20 * time.Minute)
-	if done := up(); done.Flapping || done.BeganFlapping {
-		t.Errorf("%+v", done)
-	}
-	pass(10 * time.Minute)
-	if done := down(); !done.Flapping || !done.BeganFlapping || !done.WentDown {
-		t.Errorf("the third change in 30 minutes: %+v", done)
-	}
-	if !flapping() {
-		t.Fatal("it does not flap")
-	}
-	f, err := d.Facets(t.Context())
-	if err != nil || f.Flapping != 1 {
-		t.Errorf("%d flap in the facets, %v", f.Flapping, err)
-	}
-	// A change keeps it so, and it is not told again.
-	pass(29 * time.Minute)
-	if done := up(); !done.Flapping || done.BeganFlapping {
-		t.Errorf("%+v", done)
-	}
-	pass(29 * time.Minute)
-	if list, err := d.EndFlapping(t.Context()); len(list) != 0 || err != nil || !flapping() {
-		t.Errorf("settled early: %+v, %v", list, err)
-	}
+	up := func(t *testing.T) connexa.Finished { return lookOnce(t, d, node, connexa.Login, connexa.LoggedIn) }
+
+	t.Run("the first way up is no change", func(t *testing.T) {
+		lookOnce(t, d, node, connexa.Ping, connexa.Answered)
+		lookOnce(t, d, node, connexa.Login, connexa.LoggedIn)
+		lookOnce(t, d, node, connexa.Speed, connexa.Fast)
+		lookOnce(t, d, node, connexa.Speed, connexa.Slow)
+		checkFlapping(t, d, node, false)
+	})
+	t.Run("the third change begins it", func(t *testing.T) {
+		if got := down(t); got.Flapping || got.BeganFlapping {
+			t.Errorf("first change: got %+v, want no flapping", got)
+		}
+		pass(20 * time.Minute)
+		if got := up(t); got.Flapping || got.BeganFlapping {
+			t.Errorf("second change: got %+v, want no flapping", got)
+		}
+		pass(10 * time.Minute)
+		if got := down(t); !got.Flapping || !got.BeganFlapping || !got.WentDown {
+			t.Errorf("third change in 30 minutes: got %+v, want that flapping began", got)
+		}
+		checkFlapping(t, d, node, true)
+		if f, err := d.Facets(t.Context()); err != nil || f.Flapping != 1 {
+			t.Errorf("got %d flapping in the facets, %v; want 1", f.Flapping, err)
+		}
+	})
+	t.Run("another change prolongs it and is not reported", func(t *testing.T) {
+		pass(29 * time.Minute)
+		if got := up(t); !got.Flapping || got.BeganFlapping {
+			t.Errorf("got %+v, want that it still flaps", got)
+		}
+		pass(29 * time.Minute)
+		if list, err := d.EndFlapping(t.Context()); len(list) != 0 || err != nil {
+			t.Errorf("ended after 29 minutes: got %+v, %v; want none", list, err)
+		}
+		checkFlapping(t, d, node, true)
+	})
 	pass(time.Minute)
+	t.Run("it ends once after 30 minutes without a change", func(t *testing.T) { checkFlappingEndsOnce(t, d, node) })
+	t.Run("slow changes do not begin it", func(t *testing.T) {
+		for range 3 {
+			pass(20 * time.Minute)
+			down(t)
+			pass(20 * time.Minute)
+			up(t)
+		}
+		checkFlapping(t, d, node, false)
+	})
+}
+
+func checkFlappingEndsOnce(t *testing.T, d *DB, node int64) {
 	list, err := d.EndFlapping(t.Context())
-	if err != nil || len(list) != 1 || list[0].NodeID != node || list[0].Status != connexa.LoginOK || !list[0].Monitored || flapping() {
-		t.Errorf("settled: %+v, %v", list, err)
+	if err != nil || len(list) != 1 || list[0].NodeID != node || list[0].Status != connexa.LoginOK || !list[0].Monitored {
+		t.Errorf("got %+v, %v; want node %d, monitored and %s", list, err, node, connexa.LoginOK)
 	}
+	checkFlapping(t, d, node, false)
 	if list, err := d.EndFlapping(t.Context()); len(list) != 0 || err != nil {
-		t.Errorf("settled twice: %+v, %v", list, err)
-	}
-	// Slow changes are no flapping.
-	for range 3 {
-		pass(20 * time.Minute)
-		down()
-		pass(20 * time.Minute)
-		up()
-	}
-	if flapping() {
-		t.Error("a change every 20 minutes is flapping")
+		t.Errorf("ended twice: got %+v, %v; want none", list, err)
 	}
 }
 
-func TestTheMonitorLooksThroughOrdinaryRuns(t *testing.T) {
+// checkFlapping compares the node's row and the filter with want.
+func checkFlapping(t *testing.T, d *DB, node int64, want bool) {
+	t.Helper()
+	n, err := d.Node(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Flapping: true}})
+	if err != nil || (found == 1) != n.Flapping {
+		t.Fatalf("the filter finds %d nodes, %v; the row has %v", found, err, n.Flapping)
+	}
+	if n.Flapping != want {
+		t.Fatalf("got flapping %v, want %v", n.Flapping, want)
+	}
+}
+
+func TestMonitorStartsOrdinaryRuns(t *testing.T) {
 	d, ids, pass := openWithClock(t, 6)
 	for _, id := range ids[:4] {
 		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
@@ -173,66 +183,87 @@ func TestTheMonitorLooksThroughOrdinaryRuns(t *testing.T) {
 	pass(time.Second)
 	due, err := d.DueMonitored(t.Context(), 3)
 	if err != nil || len(due) != 3 {
-		t.Fatalf("%+v, %v", due, err)
+		t.Fatalf("got %d due nodes, %v; want 3", len(due), err)
 	}
 	if n, err := d.CountMonitored(t.Context()); n != 4 || err != nil {
-		t.Errorf("%d watched, %v", n, err)
+		t.Errorf("got %d monitored nodes, %v; want 4", n, err)
 	}
-	// A person has started a ping of the first already: it is joined.
+	// The ping of the first node joins that of an account.
 	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, By: "ann", Selection: connexa.Selection{IDs: []int64{due[0].NodeID}}}); err != nil {
 		t.Fatal(err)
 	}
-	l := connexa.MonitorRun{Ping: []int64{due[0].NodeID, due[1].NodeID}, Login: []int64{due[2].NodeID}}
+	startMonitorRuns(t, d, due)
+	t.Run("plans are stored unless the node has changed", func(t *testing.T) {
+		first, second, third := watchOf(t, d, due[0].NodeID), watchOf(t, d, due[1].NodeID), watchOf(t, d, due[2].NodeID)
+		if !first.DueAt.Equal(d.now().Add(time.Hour)) || !first.LoginAt.Equal(d.now().Add(2*time.Hour)) || first.Plan != connexa.PlanDown || first.Attempts != 3 || !first.Earned {
+			t.Errorf("got %+v, want the new plan", first)
+		}
+		if !second.DueAt.Equal(due[1].DueAt) || second.Plan != connexa.PlanNew {
+			t.Errorf("got %+v for the node that has changed, want its old plan", second)
+		}
+		if !third.DueAt.IsZero() {
+			t.Errorf("got %+v, want no next time", third)
+		}
+	})
+	t.Run("a queued ping is joined", func(t *testing.T) {
+		if jobs := claimNext(t, d, 10); len(jobs) != 2 {
+			t.Errorf("got %d pings, want 2", len(jobs))
+		}
+	})
+	t.Run("runs of accounts and of the monitor are listed apart", func(t *testing.T) {
+		started, err := d.Runs(t.Context(), false, 0, 10)
+		if err != nil || len(started) != 5 || started[0].Monitor {
+			t.Errorf("got %+v, %v; want 5 runs of accounts", started, err)
+		}
+		monitored, err := d.Runs(t.Context(), true, 0, 10)
+		if err != nil || len(monitored) != 2 || !monitored[0].Monitor {
+			t.Errorf("got %+v, %v; want 2 runs of the monitor", monitored, err)
+		}
+	})
+	t.Run("new tags make a node without a next time due", func(t *testing.T) {
+		n, err := d.Node(t.Context(), due[2].NodeID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Tags = []string{"eu"}
+		if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		if w := watchOf(t, d, n.ID); w.DueAt.IsZero() || w.DueAt.After(d.now()) || len(w.Tags) != 1 {
+			t.Errorf("got %+v, want it due with one tag", w)
+		}
+	})
+	t.Run("a deleted node is not monitored", func(t *testing.T) { checkDeletedUnmonitored(t, d, due[0].NodeID) })
+}
+
+func checkDeletedUnmonitored(t *testing.T, d *DB, node int64) {
+	if _, _, err := d.DeleteNodes(t.Context(), []int64{node}); err != nil {
+		t.Fatal(err)
+	}
+	if w := watchOf(t, d, node); w != nil {
+		t.Errorf("got %+v, want nil", w)
+	}
+	if _, err := d.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{node}}); connexa.CodeOf(err) != connexa.Invalid {
+		t.Errorf("a run of deleted nodes: got %v, want %v", err, connexa.Invalid)
+	}
+}
+
+// startMonitorRuns starts pings of the first two due nodes and a login of the
+// third. The second node has changed since it was read, and the third gets no
+// next time.
+func startMonitorRuns(t *testing.T, d *DB, due []connexa.Monitored) {
+	t.Helper()
+	run := connexa.MonitorRun{Ping: []int64{due[0].NodeID, due[1].NodeID}, Login: []int64{due[2].NodeID}}
 	for _, w := range due {
 		next := w
 		next.DueAt, next.LoginAt, next.Plan, next.Attempts, next.Earned = d.now().Add(time.Hour), d.now().Add(2*time.Hour), connexa.PlanDown, 3, true
-		l.Plans = append(l.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
+		run.Plans = append(run.Plans, connexa.Replan{OldDue: w.DueAt, New: next})
 	}
-	l.Plans[1].OldDue = l.Plans[1].OldDue.Add(-time.Second) // something has happened to it meanwhile
-	l.Plans[2].New.DueAt = time.Time{}                      // and of this one nothing more is planned
-	runs, err := d.StartMonitorRun(t.Context(), l)
+	run.Plans[1].OldDue = run.Plans[1].OldDue.Add(-time.Second)
+	run.Plans[2].New.DueAt = time.Time{}
+	runs, err := d.StartMonitorRun(t.Context(), run)
 	if err != nil || len(runs) != 2 || !runs[0].Monitor || runs[0].By != "" || runs[0].Total != 2 || runs[1].Kind != connexa.RunLogin {
-		t.Fatalf("%+v, %v", runs, err)
-	}
-	first, second, third := watchOf(t, d, due[0].NodeID), watchOf(t, d, due[1].NodeID), watchOf(t, d, due[2].NodeID)
-	if !first.DueAt.Equal(d.now().Add(time.Hour)) || !first.LoginAt.Equal(d.now().Add(2*time.Hour)) || first.Plan != connexa.PlanDown || first.Attempts != 3 || !first.Earned {
-		t.Errorf("%+v", first)
-	}
-	if !second.DueAt.Equal(due[1].DueAt) || second.Plan != connexa.PlanNew {
-		t.Errorf("what had changed was written over: %+v", second)
-	}
-	if !third.DueAt.IsZero() {
-		t.Errorf("%+v", third)
-	}
-	if jobs := claimNext(t, d, 10); len(jobs) != 2 {
-		t.Errorf("%d pings, want that of the person joined", len(jobs))
-	}
-	people, err := d.Runs(t.Context(), false, 0, 10)
-	if err != nil || len(people) != 5 || people[0].Monitor {
-		t.Errorf("%+v, %v", people, err)
-	}
-	its, err := d.Runs(t.Context(), true, 0, 10)
-	if err != nil || len(its) != 2 || !its[0].Monitor {
-		t.Errorf("%+v, %v", its, err)
-	}
-	// Tags that come wake what sleeps.
-	n, err := d.Node(t.Context(), due[2].NodeID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Tags = []string{"eu"}
-	if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil {
-		t.Fatal(err)
-	}
-	if w := watchOf(t, d, n.ID); w.DueAt.IsZero() || w.DueAt.After(d.now()) || len(w.Tags) != 1 {
-		t.Errorf("%+v", w)
-	}
-	// A node that is deleted takes its watch along, and its look.
-	if _, _, err := d.DeleteNodes(t.Context(), []int64{due[0].NodeID}); err != nil || watchOf(t, d, due[0].NodeID) != nil {
-		t.Error(err)
-	}
-	if _, err := d.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{due[0].NodeID}}); connexa.CodeOf(err) != connexa.Invalid {
-		t.Errorf("a look at what is gone: %v", err)
+		t.Fatalf("got %+v, %v; want a ping of 2 nodes and a login", runs, err)
 	}
 }
 

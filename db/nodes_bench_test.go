@@ -145,7 +145,7 @@ func shareOf(list []time.Duration, part float64) time.Duration {
 
 // BenchmarkNodeListBusy asks for pages while 1,000 results a second are written,
 // each in a transaction of its own, and an import adds nodes in batches. The panel
-// has been running for a while: the sheet was filled when it was started.
+// has been running for a while: the node index was filled when it was started.
 func BenchmarkNodeListBusy(b *testing.B) {
 	d := openFleet(b)
 	fleet := putFleet(b, d, makeFleet(1, 100_000))

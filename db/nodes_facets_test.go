@@ -8,66 +8,79 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
+func TestFacetsOfEmptyFleet(t *testing.T) {
+	f, err := openFleet(t).Facets(t.Context())
+	if err != nil || f.Total != 0 || len(f.Countries) != 0 {
+		t.Fatalf("got %+v, %v; want no nodes and no countries", f, err)
+	}
+}
+
+// TestFacetsCountTheFleet checks that the count beside a value is the number of
+// rows that a click on it shows.
 func TestFacetsCountTheFleet(t *testing.T) {
 	d := openFleet(t)
-	ctx := t.Context()
-	if f, err := d.Facets(ctx); err != nil || f.Total != 0 || len(f.Countries) != 0 {
-		t.Fatalf("an empty fleet has %+v, %v", f, err)
-	}
 	fleet := putFleet(t, d, makeFleet(5, 300))
 	f, err := freshFacets(t, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	suspects := 0
-	for i := range fleet {
-		if fleet[i].Failures.Suspect() {
-			suspects++
-		}
-	}
-	if f.Total != len(fleet) || f.Suspect != suspects {
-		t.Errorf("total %d, suspect %d; want %d and %d", f.Total, f.Suspect, len(fleet), suspects)
-	}
-	type part struct {
-		list   []connexa.Facet
-		filter func(value string) connexa.Filter
-	}
-	parts := map[string]part{
-		"tags":   {f.Tags, func(v string) connexa.Filter { return connexa.Filter{Tags: []string{v}} }},
-		"causes": {f.Causes, func(v string) connexa.Filter { return connexa.Filter{Causes: []connexa.Cause{connexa.Cause(v)}} }},
-	}
-	for _, c := range connexa.FilterColumns() {
-		parts[c.Name] = part{*c.Filter.Facet(&f), func(v string) (f connexa.Filter) {
-			*c.Filter.Chosen(&f) = []string{v}
-			return f
-		}}
-	}
-	for name, part := range parts {
-		if len(part.list) < 2 || !slices.IsSortedFunc(part.list, func(a, b connexa.Facet) int { return b.Count - a.Count }) {
-			t.Errorf("%s: %v", name, part.list)
-		}
-		for _, facet := range part.list {
-			// The count beside a value is how many rows a click on it shows.
-			n, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: part.filter(facet.Value)})
-			if err != nil || n != facet.Count {
-				t.Errorf("%s: %q has %d, its filter finds %d, %v", name, facet.Value, facet.Count, n, err)
+	t.Run("total and suspect nodes", func(t *testing.T) {
+		suspects := 0
+		for i := range fleet {
+			if fleet[i].Failures.Suspect() {
+				suspects++
 			}
 		}
-	}
-	probed := 0
-	for step, n := range f.Reached {
-		if got, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.Filter{Reached: []connexa.Step{step}}}); err != nil || got != n {
-			t.Errorf("%s: %d, its filter finds %d, %v", step, n, got, err)
+		if f.Total != len(fleet) || f.Suspect != suspects {
+			t.Errorf("got total %d, suspect %d; want %d and %d", f.Total, f.Suspect, len(fleet), suspects)
 		}
-		probed += n
+	})
+	t.Run("tags", func(t *testing.T) {
+		checkFacets(t, d, f.Tags, func(v string) connexa.Filter { return connexa.Filter{Tags: []string{v}} })
+	})
+	t.Run("causes", func(t *testing.T) {
+		checkFacets(t, d, f.Causes, func(v string) connexa.Filter { return connexa.Filter{Causes: []connexa.Cause{connexa.Cause(v)}} })
+	})
+	for _, c := range connexa.FilterColumns() {
+		t.Run("column "+c.Name, func(t *testing.T) {
+			checkFacets(t, d, *c.Filter.Facet(&f), func(v string) (f connexa.Filter) {
+				*c.Filter.Chosen(&f) = []string{v}
+				return f
+			})
+		})
 	}
-	if probed == 0 || probed == len(fleet) {
-		t.Errorf("%d of %d nodes count as probed", probed, len(fleet))
-	}
-	for status, n := range f.Statuses {
-		if got, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.Filter{Statuses: []connexa.Status{status}}}); err != nil || got != n {
-			t.Errorf("%s: %d, its filter finds %d, %v", status, n, got, err)
+	t.Run("steps", func(t *testing.T) {
+		probed := 0
+		for step, n := range f.Reached {
+			checkFacetCount(t, d, string(step), n, connexa.Filter{Reached: []connexa.Step{step}})
+			probed += n
 		}
+		if probed == 0 || probed == len(fleet) {
+			t.Errorf("got %d probed nodes, want more than none and fewer than %d", probed, len(fleet))
+		}
+	})
+	t.Run("statuses", func(t *testing.T) {
+		for status, n := range f.Statuses {
+			checkFacetCount(t, d, string(status), n, connexa.Filter{Statuses: []connexa.Status{status}})
+		}
+	})
+}
+
+// checkFacets checks the order and the counts of the values in list.
+func checkFacets(t *testing.T, d *DB, list []connexa.Facet, filter func(value string) connexa.Filter) {
+	t.Helper()
+	if len(list) < 2 || !slices.IsSortedFunc(list, func(a, b connexa.Facet) int { return b.Count - a.Count }) {
+		t.Errorf("got %v, want several values, the most frequent first", list)
+	}
+	for _, facet := range list {
+		checkFacetCount(t, d, facet.Value, facet.Count, filter(facet.Value))
+	}
+}
+
+func checkFacetCount(t *testing.T, d *DB, value string, count int, filter connexa.Filter) {
+	t.Helper()
+	if want, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: filter}); err != nil || count != want {
+		t.Errorf("%q: got a count of %d, want %d as its filter finds, %v", value, count, want, err)
 	}
 }
 

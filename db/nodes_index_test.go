@@ -17,7 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fillIndex makes the lists of d use its sheet.
+// fillIndex makes the lists of d use its node index.
 func fillIndex(tb testing.TB, d *DB) {
 	tb.Helper()
 	if err := d.refillIndex(tb.Context()); err != nil {
@@ -25,11 +25,11 @@ func fillIndex(tb testing.TB, d *DB) {
 	}
 }
 
-// inSheet finds a page in the sheet alone.
-func inSheet(ctx context.Context, tb interface{ Fatal(...any) }, d *DB, q connexa.ListQuery) []int64 {
+// indexedIDs returns the ids of a page from the node index only.
+func indexedIDs(ctx context.Context, tb interface{ Fatal(...any) }, d *DB, q connexa.ListQuery) []int64 {
 	rows, ok, err := d.indexedPage(ctx, q, parseCursor(q.Cursor, q.Sort))
 	if err != nil || !ok {
-		tb.Fatal("the sheet is not used: ", err)
+		tb.Fatal("node index not used: ", err)
 	}
 	var found []int64
 	for _, r := range rows {
@@ -38,9 +38,9 @@ func inSheet(ctx context.Context, tb interface{ Fatal(...any) }, d *DB, q connex
 	return found
 }
 
-// TestSheetFollows changes a fleet in every way that the panel has, and in
-// transactions that are rolled back, and compares what the sheet finds with SQL.
-func TestSheetFollows(t *testing.T) {
+// TestNodeIndexFollowsChanges changes a fleet in every way that the panel has, and
+// in transactions that are rolled back, and compares the node index with SQL.
+func TestNodeIndexFollowsChanges(t *testing.T) {
 	ctx := t.Context()
 	dir, opened := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -50,131 +50,141 @@ func TestSheetFollows(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		seed := uint64(0)
-		add := func(n int) []connexa.Node {
-			seed++
-			var out []connexa.Node
-			err := d.inTx(ctx, func(tx *sql.Tx) error {
-				ins, err := d.insertNodes(ctx, tx, fleetStart, 0)
-				if err != nil {
-					return err
-				}
-				defer ins.close()
-				for _, v := range makeFleet(seed, n) {
-					if v.ID, err = ins.insertNode(ctx, &v, "x"); err != nil {
-						return err
-					}
-					if v.ID != 0 {
-						out = append(out, v)
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return out
-		}
-		fleet := add(60)
+		f := changingFleet{DB: d, ctx: ctx, rng: rand.New(rand.NewPCG(3, 3))}
+		f.add(t, 60)
 		if err := d.refillIndex(ctx); err != nil {
 			t.Fatal(err)
 		}
-		rng := rand.New(rand.NewPCG(3, 3))
-		probe := func(n *connexa.Node, end error) {
-			probeNode(rng, n)
-			err := d.inStmtTx(ctx, func(tx *stmtTx) error {
-				o := n.Last
-				if err := tx.exec(`UPDATE nodes SET status = ?, silences = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, down = ?, checked_at = ? WHERE id = ?`,
-					string(n.Status), int64(n.Failures.NoAnswer), int64(n.Basis.Reached.Index()), string(n.Basis.Cause), toMicros(o.Latency), int64(o.Attempts), int64(o.Lost), positiveOrNil(o.DownBits), toMillis(o.At), n.ID); err != nil {
-					return err
-				}
-				return end
-			})
-			if !errors.Is(err, end) {
-				t.Fatal(err)
-			}
-		}
-		broken := errors.New("broken")
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"probe", "probe", "rollback", "add", "delete", "edit", "flap", "forget", "lag"}).Draw(t, "what") {
-			case "probe":
-				for range 5 {
-					probe(&fleet[rng.IntN(len(fleet))], nil)
-				}
-			case "rollback":
-				probe(&fleet[rng.IntN(len(fleet))], broken)
-			case "add":
-				fleet = append(fleet, add(7)...)
-			case "delete":
-				i := rng.IntN(len(fleet) - 5)
-				if _, _, err := d.DeleteNodes(ctx, nodeIDs(fleet[i:i+4])); err != nil {
-					t.Fatal(err)
-				}
-				fleet = slices.Delete(fleet, i, i+4)
-			case "edit":
-				err := d.inTx(ctx, func(tx *sql.Tx) error {
-					_, err := tx.ExecContext(ctx, `UPDATE nodes SET country = 'JP', tags = ',old,', login = login || 'x', search = search || 'x' WHERE id % 7 = ?`, rng.IntN(7))
-					return err
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-			case "flap":
-				err := d.inTx(ctx, func(tx *sql.Tx) error {
-					_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO flaps (node_id, before_at, last_at, until) VALUES (?, 1, 2, ?)`, fleet[rng.IntN(len(fleet))].ID, rng.IntN(2))
-					return err
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-			case "forget":
-				d.nodeCache.index.changedMu.Lock()
-				d.nodeCache.index.stale = true
-				d.nodeCache.index.changedMu.Unlock()
-				if err := d.catchUp(ctx); err != nil {
-					t.Fatal(err)
-				}
-			case "lag":
-				if err := d.catchUp(ctx); err != nil {
-					t.Fatal(err)
-				}
-			}
+			f.change(t, rapid.SampledFrom([]string{"probe", "probe", "rollback", "add", "delete", "edit", "flap", "forget", "lag"}).Draw(t, "what"))
 			q := connexa.ListQuery{Filter: drawFilter(t), Sort: drawSort(t), Size: 10}
 			q.Filter.Flapping = rapid.IntRange(0, 4).Draw(t, "flapping?") == 0
 			if q.Sort.Key == connexa.SortAddress && q.Filter.Text == "" {
-				q.Filter.Text = "user" // else the index has the order
+				q.Filter.Text = "user" // without it the SQL index has the order
 			}
-			for range 4 {
-				want, err := d.indexPage(ctx, q, parseCursor(q.Cursor, q.Sort))
-				if err != nil {
-					t.Fatal(err)
-				}
-				var wanted []int64
-				for _, r := range want {
-					wanted = append(wanted, r.node.ID)
-				}
-				if got := inSheet(ctx, t, d, q); !slices.Equal(got, wanted) {
-					t.Fatalf("%+v\n got %v\nwant %v", q, got, wanted)
-				}
-				n, ok, err := d.indexedCount(ctx, q.Filter)
-				if all, _ := countRows(ctx, d.read, q.Filter); err != nil || !ok || n != all {
-					t.Fatalf("%+v: %d, %v, %v; want %d", q.Filter, n, ok, err, all)
-				}
-				page, err := d.ListNodes(ctx, q)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if q.Cursor = page.Next; q.Cursor == "" {
-					break
-				}
-			}
+			f.checkPages(t, q)
 		}
 	})
 }
 
-// A large fleet gets its sheet when its list is asked for, also after more has
-// changed than is kept in mind.
-func TestSheetIsFilled(t *testing.T) {
+// changingFleet is a fleet and the nodes that it has after each change.
+type changingFleet struct {
+	*DB
+	ctx   context.Context
+	rng   *rand.Rand
+	seed  uint64
+	nodes []connexa.Node
+}
+
+func (f *changingFleet) add(t *rapid.T, n int) {
+	f.seed++
+	err := f.inTx(f.ctx, func(tx *sql.Tx) error {
+		ins, err := f.insertNodes(f.ctx, tx, fleetStart, 0)
+		if err != nil {
+			return err
+		}
+		defer ins.close()
+		for _, v := range makeFleet(f.seed, n) {
+			if v.ID, err = ins.insertNode(f.ctx, &v, "x"); err != nil {
+				return err
+			}
+			if v.ID != 0 {
+				f.nodes = append(f.nodes, v)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// probe stores a result of any node in a transaction that ends with end.
+func (f *changingFleet) probe(t *rapid.T, end error) {
+	n := &f.nodes[f.rng.IntN(len(f.nodes))]
+	probeNode(f.rng, n)
+	err := f.inStmtTx(f.ctx, func(tx *stmtTx) error {
+		o := n.Last
+		if err := tx.exec(`UPDATE nodes SET status = ?, silences = ?, basis_reached = ?, basis_cause = ?, latency = ?, attempts = ?, lost = ?, down = ?, checked_at = ? WHERE id = ?`,
+			string(n.Status), int64(n.Failures.NoAnswer), int64(n.Basis.Reached.Index()), string(n.Basis.Cause), toMicros(o.Latency), int64(o.Attempts), int64(o.Lost), positiveOrNil(o.DownBits), toMillis(o.At), n.ID); err != nil {
+			return err
+		}
+		return end
+	})
+	if !errors.Is(err, end) {
+		t.Fatalf("got %v, want %v", err, end)
+	}
+}
+
+func (f *changingFleet) change(t *rapid.T, what string) {
+	exec := func(query string, args ...any) error {
+		return f.inTx(f.ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(f.ctx, query, args...)
+			return err
+		})
+	}
+	var err error
+	switch what {
+	case "probe":
+		for range 5 {
+			f.probe(t, nil)
+		}
+	case "rollback":
+		f.probe(t, errors.New("broken"))
+	case "add":
+		f.add(t, 7)
+	case "delete":
+		i := f.rng.IntN(len(f.nodes) - 5)
+		_, _, err = f.DeleteNodes(f.ctx, nodeIDs(f.nodes[i:i+4]))
+		f.nodes = slices.Delete(f.nodes, i, i+4)
+	case "edit":
+		err = exec(`UPDATE nodes SET country = 'JP', tags = ',old,', login = login || 'x', search = search || 'x' WHERE id % 7 = ?`, f.rng.IntN(7))
+	case "flap":
+		err = exec(`INSERT OR REPLACE INTO flaps (node_id, before_at, last_at, until) VALUES (?, 1, 2, ?)`, f.nodes[f.rng.IntN(len(f.nodes))].ID, f.rng.IntN(2))
+	case "forget":
+		f.nodeCache.index.changedMu.Lock()
+		f.nodeCache.index.stale = true
+		f.nodeCache.index.changedMu.Unlock()
+		err = f.catchUp(f.ctx)
+	case "lag":
+		err = f.catchUp(f.ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkPages compares four pages and the count of the node index with SQL.
+func (f *changingFleet) checkPages(t *rapid.T, q connexa.ListQuery) {
+	for range 4 {
+		rows, err := f.indexPage(f.ctx, q, parseCursor(q.Cursor, q.Sort))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []int64
+		for _, r := range rows {
+			want = append(want, r.node.ID)
+		}
+		if got := indexedIDs(f.ctx, t, f.DB, q); !slices.Equal(got, want) {
+			t.Fatalf("%+v\n got %v\nwant %v", q, got, want)
+		}
+		n, ok, err := f.indexedCount(f.ctx, q.Filter)
+		if all, _ := countRows(f.ctx, f.read, q.Filter); err != nil || !ok || n != all {
+			t.Fatalf("%+v: got %d, %v, %v; want %d", q.Filter, n, ok, err, all)
+		}
+		page, err := f.ListNodes(f.ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			break
+		}
+	}
+}
+
+// TestNodeIndexIsFilled checks that the list of a large fleet fills the node index,
+// also after more changes than it records.
+func TestNodeIndexIsFilled(t *testing.T) {
 	d := openFleet(t)
 	d.nodeCache.index.minIDs = 100
 	fleet := putFleet(t, d, makeFleet(9, 300))
@@ -186,7 +196,7 @@ func TestSheetIsFilled(t *testing.T) {
 		}
 		d.nodeCache.index.background.Wait()
 		if _, ok, err := d.indexedPage(t.Context(), q, nil); ok != want || err != nil {
-			t.Fatalf("the sheet is used: %v, want %v; %v", ok, want, err)
+			t.Fatalf("node index used: got %v, want %v; %v", ok, want, err)
 		}
 	}
 	filled(true)
@@ -196,12 +206,12 @@ func TestSheetIsFilled(t *testing.T) {
 	}
 	d.nodeCache.index.markChanged(many)
 	if _, ok, err := d.indexedPage(t.Context(), q, nil); ok || err != nil {
-		t.Fatal("a sheet that lags far behind is used")
+		t.Fatal("got a page from a node index that is far behind, want none")
 	}
 	d.nodeCache.index.background.Wait()
 	filled(true)
 
-	// What goes round the panel is found when the sheet is read again.
+	// A change by another process is found when the node index is filled again.
 	pool, err := dbtest.Open(d.path)
 	if err != nil {
 		t.Fatal(err)
@@ -212,13 +222,13 @@ func TestSheetIsFilled(t *testing.T) {
 	}
 	d.nodeCache.index.filled = time.Now().Add(-2 * indexMaxAge)
 	filled(true)
-	if got := inSheet(t.Context(), t, d, q); got[0] != fleet[200].ID {
+	if got := indexedIDs(t.Context(), t, d, q); got[0] != fleet[200].ID {
 		t.Errorf("the first by login is %d, want %d", got[0], fleet[200].ID)
 	}
 }
 
-// A small fleet does without.
-func TestSmallFleetHasNoSheet(t *testing.T) {
+// TestSmallFleetHasNoNodeIndex checks that a small fleet is listed by SQL.
+func TestSmallFleetHasNoNodeIndex(t *testing.T) {
 	d := openFleet(t)
 	putFleet(t, d, makeFleet(9, 300))
 	for range 2 {
@@ -228,13 +238,13 @@ func TestSmallFleetHasNoSheet(t *testing.T) {
 		d.nodeCache.index.background.Wait()
 	}
 	if !d.nodeCache.index.filled.IsZero() {
-		t.Error("the sheet was filled")
+		t.Error("the node index was filled, want it empty")
 	}
 }
 
-// TestSheetBesideWriters asks for pages while nodes come, change and go: a row
-// stands where its values say, and a page has as many rows as there are.
-func TestSheetBesideWriters(t *testing.T) {
+// TestNodeIndexBesideWriters asks for pages while nodes are added, changed and
+// deleted: rows are in the order of their values, and no row of a page is missing.
+func TestNodeIndexBesideWriters(t *testing.T) {
 	d := openFleet(t)
 	d.nodeCache.index.minIDs = 1
 	fleet := putFleet(t, d, makeFleet(5, 400))

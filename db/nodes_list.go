@@ -144,7 +144,7 @@ func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([
 	return d.indexPage(ctx, q, at)
 }
 
-// indexPage is pageRows without the sheet.
+// indexPage is pageRows without the node index.
 func (d *DB) indexPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
 	// One snapshot for the order and the rows: a row stands where its values say.
 	tx, err := d.read.BeginTx(ctx, nil)

@@ -16,60 +16,75 @@ func TestServicesOnAndOff(t *testing.T) {
 	ids := addNodes(t, d, 3)
 	started, err := d.WantServices(ctx, connexa.Selection{All: true}, "ann")
 	if err != nil || !slices.Equal(started, ids) {
-		t.Fatalf("started %v, %v", started, err)
-	}
-	if again, err := d.WantServices(ctx, selectOnly(ids[0]), "ann"); err != nil || len(again) != 0 {
-		t.Errorf("started again: %v, %v", again, err)
+		t.Fatalf("started %v, %v; want %v", started, err, ids)
 	}
 	first, err := d.WantedServices(ctx)
 	if err != nil || len(first) != 3 {
-		t.Fatalf("wanted %v, %v", first, err)
+		t.Fatalf("got %d wanted services, %v; want 3", len(first), err)
 	}
-	for i, s := range first {
-		n, err := d.Node(ctx, s.NodeID)
-		if err != nil {
+	t.Run("a running service is not started again", func(t *testing.T) {
+		if again, err := d.WantServices(ctx, selectOnly(ids[0]), "ann"); err != nil || len(again) != 0 {
+			t.Errorf("started %v, %v; want none", again, err)
+		}
+	})
+	t.Run("a service has the account of its node and a listener", func(t *testing.T) {
+		for i, s := range first {
+			checkService(t, d, s, "127.0.0.1:2000"+string(rune('0'+i)))
+		}
+	})
+	t.Run("ports and credentials survive a stop", func(t *testing.T) {
+		stopped, err := d.UnwantServices(ctx, selectOnly(ids[1]), "bob")
+		if err != nil || !slices.Equal(stopped, ids[1:2]) {
+			t.Errorf("stopped %v, %v; want %v", stopped, err, ids[1:2])
+		}
+		if _, err := d.WantServices(ctx, selectOnly(ids[1]), "ann"); err != nil {
 			t.Fatal(err)
 		}
-		password, err := d.NodePassword(ctx, s.NodeID)
-		if err != nil {
+		if again, err := d.WantedServices(ctx); err != nil || !slices.Equal(again, first) {
+			t.Errorf("got %+v, %v; want %+v", again, err, first)
+		}
+	})
+	t.Run("the history says who started and stopped it", func(t *testing.T) {
+		h, err := d.NodeHistory(ctx, ids[1], 0, 9)
+		var got []string
+		for _, e := range h {
+			if e.What == connexa.EntryService {
+				got = append(got, e.By+" "+e.Detail.Text.Key)
+			}
+		}
+		if want := []string{"ann service.wanted", "bob service.unwanted", "ann service.wanted"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	})
+	t.Run("a deleted node takes its service along", func(t *testing.T) {
+		if _, _, err := d.DeleteNodes(ctx, ids[:1]); err != nil {
 			t.Fatal(err)
 		}
-		if s.Address != n.Address || s.Port != n.Port || s.Login != n.Login || s.Password != password || len(s.Secret) < 20 || s.User == "" {
-			t.Errorf("service %+v of node %+v", s, n)
+		if rows, err := d.ServiceRows(ctx, nil); err != nil || len(rows) != 2 {
+			t.Errorf("got %v, %v; want 2 rows", rows, err)
 		}
-		if got := s.Listen.String(); got != "127.0.0.1:2000"+string(rune('0'+i)) {
-			t.Errorf("service %d listens at %s", i, got)
-		}
-		if secret, err := d.ServiceSecret(ctx, s.NodeID); err != nil || secret != s.Secret {
-			t.Errorf("the secret comes back as another one: %v", err)
-		}
-	}
-	stopped, err := d.UnwantServices(ctx, selectOnly(ids[1]), "bob")
-	if err != nil || !slices.Equal(stopped, ids[1:2]) {
-		t.Errorf("stopped %v, %v", stopped, err)
-	}
-	// Ports and credentials stay, whatever was on in between.
-	if _, err := d.WantServices(ctx, selectOnly(ids[1]), "ann"); err != nil {
+	})
+}
+
+// checkService compares a service with its node.
+func checkService(t *testing.T, d *DB, s connexa.Service, listen string) {
+	t.Helper()
+	n, err := d.Node(t.Context(), s.NodeID)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := d.WantedServices(ctx); err != nil || !slices.Equal(again, first) {
-		t.Errorf("after a while: %+v, %v; want %+v", again, err, first)
-	}
-	h, err := d.NodeHistory(ctx, ids[1], 0, 9)
-	var told []string
-	for _, e := range h {
-		if e.What == connexa.EntryService {
-			told = append(told, e.By+" "+e.Detail.Text.Key)
-		}
-	}
-	if err != nil || !slices.Equal(told, []string{"ann service.wanted", "bob service.unwanted", "ann service.wanted"}) {
-		t.Errorf("history %q, %v", told, err)
-	}
-	if _, _, err := d.DeleteNodes(ctx, ids[:1]); err != nil {
+	password, err := d.NodePassword(t.Context(), s.NodeID)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if rows, err := d.ServiceRows(ctx, nil); err != nil || len(rows) != 2 {
-		t.Errorf("rows after a deletion: %v, %v", rows, err)
+	if s.Address != n.Address || s.Port != n.Port || s.Login != n.Login || s.Password != password || len(s.Secret) < 20 || s.User == "" {
+		t.Errorf("got service %+v, want the account of node %+v, a user and a secret", s, n)
+	}
+	if got := s.Listen.String(); got != listen {
+		t.Errorf("service of node %d listens at %s, want %s", s.NodeID, got, listen)
+	}
+	if secret, err := d.ServiceSecret(t.Context(), s.NodeID); err != nil || secret != s.Secret {
+		t.Errorf("ServiceSecret returns another secret than WantedServices, %v", err)
 	}
 }
 
@@ -94,13 +109,16 @@ func TestPortsRunOut(t *testing.T) {
 	}
 }
 
-func TestWhatIsSeenOfAService(t *testing.T) {
+func TestServiceReports(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
 	node := addNodes(t, d, 1)[0]
-	if err := d.SaveServiceReport(ctx, connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline}); connexa.CodeOf(err) != connexa.NotFound {
-		t.Errorf("a gateway that was never made: %v", err)
-	}
+	t.Run("a service that was never started has none", func(t *testing.T) {
+		err := d.SaveServiceReport(ctx, connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline})
+		if connexa.CodeOf(err) != connexa.NotFound {
+			t.Errorf("got %v, want %v", err, connexa.NotFound)
+		}
+	})
 	if _, err := d.WantServices(ctx, selectOnly(node), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -110,42 +128,70 @@ func TestWhatIsSeenOfAService(t *testing.T) {
 	}
 	now := d.now().UTC().Truncate(time.Millisecond)
 	d.now = func() time.Time { return now }
-	online := connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline, Since: now, UpAt: now, LocalIP: "10.0.0.2", ExitIP: "192.0.2.1", Latency: 20 * time.Millisecond}
-	lost := connexa.ServiceReport{
-		NodeID: node, State: connexa.ServiceReconnecting, Since: now, Reason: connexa.T("service.reason.ended"), Cause: "lcp.no_echo",
-		Failures: 1, RetryAt: now.Add(time.Second),
-	}
-	again := lost
-	again.Reason, again.Failures = connexa.T("service.reason.try"), 2
-	for _, g := range []connexa.ServiceReport{{NodeID: node, State: connexa.ServiceStarting, Since: now}, online, lost, again} {
-		if err := d.SaveServiceReport(ctx, g); err != nil {
+	t.Run("the row shows the last report", func(t *testing.T) {
+		online := connexa.ServiceReport{NodeID: node, State: connexa.ServiceOnline, Since: now, UpAt: now, LocalIP: "10.0.0.2", ExitIP: "192.0.2.1", Latency: 20 * time.Millisecond}
+		lost := connexa.ServiceReport{
+			NodeID: node, State: connexa.ServiceReconnecting, Since: now, Reason: connexa.T("service.reason.ended"), Cause: "lcp.no_echo",
+			Failures: 1, RetryAt: now.Add(time.Second),
+		}
+		again := lost
+		again.Reason, again.Failures = connexa.T("service.reason.try"), 2
+		for _, report := range []connexa.ServiceReport{{NodeID: node, State: connexa.ServiceStarting, Since: now}, online, lost, again} {
+			saveReport(t, d, report)
+		}
+		list, err := d.WantedServices(ctx)
+		if err != nil || !list[0].LastUp.Equal(now) {
+			t.Errorf("got last up %v, %v; want %v", list[0].LastUp, err, now)
+		}
+	})
+	t.Run("the history has a failure that repeats once", func(t *testing.T) { checkReportHistory(t, d, node) })
+	t.Run("the verdict of the node stays", func(t *testing.T) {
+		if after, err := d.Node(ctx, node); err != nil || after.Verdict != before.Verdict {
+			t.Errorf("got %+v, %v; want %+v", after.Verdict, err, before.Verdict)
+		}
+	})
+	t.Run("a failure lasts until the service is online or off", func(t *testing.T) { checkServiceDown(t, d, node, now) })
+	t.Run("a restart of the panel starts it", func(t *testing.T) {
+		if err := d.RecoverServices(ctx); err != nil {
 			t.Fatal(err)
 		}
-		rows, err := d.ServiceRows(ctx, []int64{node})
-		if got := rows[node].ServiceReport; err != nil || got.Reason.String() != g.Reason.String() {
-			t.Errorf("%+v, %v", got, err)
-		} else if got.Reason, g.Reason = (connexa.Text{}), (connexa.Text{}); !sameService(got, g) {
-			t.Errorf("saved %+v, read %+v", g, got)
+		if rows, err := d.ServiceRows(ctx, nil); err != nil || rows[node].State != connexa.ServiceStarting || rows[node].Cause != "" {
+			t.Errorf("got %+v, %v; want %s without a cause", rows[node], err, connexa.ServiceStarting)
 		}
-	}
-	list, err := d.WantedServices(ctx)
-	if err != nil || !list[0].LastUp.Equal(now) {
-		t.Errorf("last up %v, %v; want %v", list[0].LastUp, err, now)
-	}
-	h, err := d.NodeHistory(ctx, node, 0, 9)
-	var told []connexa.Cause
+	})
+}
+
+// checkReportHistory expects two reports of the same failure as one entry.
+func checkReportHistory(t *testing.T, d *DB, node int64) {
+	h, err := d.NodeHistory(t.Context(), node, 0, 9)
+	var got []connexa.Cause
 	for _, e := range h {
 		if e.What == connexa.EntryService && e.By == "" && e.Detail.Text.Key != "service.wanted" {
-			told = append(told, e.Cause)
+			got = append(got, e.Cause)
 		}
 	}
-	if err != nil || !slices.Equal(told, []connexa.Cause{"lcp.no_echo", "", ""}) { // the same failure once more is no news
-		t.Errorf("history %q, %v", told, err)
+	if want := []connexa.Cause{"lcp.no_echo", "", ""}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got causes %q, %v; want %q", got, err, want)
 	}
-	if after, err := d.Node(ctx, node); err != nil || after.Verdict != before.Verdict {
-		t.Errorf("the node's verdict was %+v and is %+v, %v", before.Verdict, after.Verdict, err)
+}
+
+// saveReport saves a report and compares the row with it.
+func saveReport(t *testing.T, d *DB, want connexa.ServiceReport) {
+	t.Helper()
+	if err := d.SaveServiceReport(t.Context(), want); err != nil {
+		t.Fatal(err)
 	}
-	// That it has failed outlasts whatever is no end of that, a restart too.
+	rows, err := d.ServiceRows(t.Context(), []int64{want.NodeID})
+	if got := rows[want.NodeID].ServiceReport; err != nil || got.Reason.String() != want.Reason.String() {
+		t.Errorf("got reason %q, %v; want %q", got.Reason, err, want.Reason)
+	} else if got.Reason, want.Reason = (connexa.Text{}), (connexa.Text{}); !sameService(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// checkServiceDown saves reports, with a restart of the panel among them (""), and
+// checks after each whether the service counts as down.
+func checkServiceDown(t *testing.T, d *DB, node int64, now time.Time) {
 	for _, tt := range []struct {
 		state connexa.ServiceState
 		down  bool
@@ -153,23 +199,18 @@ func TestWhatIsSeenOfAService(t *testing.T) {
 		{connexa.ServiceReconnecting, false}, {connexa.ServiceFailed, true}, {connexa.ServiceReconnecting, true}, {"", true},
 		{connexa.ServiceStarting, true}, {connexa.ServiceOnline, false}, {connexa.ServiceFailed, true}, {connexa.ServiceOff, false},
 	} {
+		var err error
 		if tt.state == "" {
-			err = d.RecoverServices(ctx)
+			err = d.RecoverServices(t.Context())
 		} else {
-			err = d.SaveServiceReport(ctx, connexa.ServiceReport{NodeID: node, State: tt.state, Since: now})
+			err = d.SaveServiceReport(t.Context(), connexa.ServiceReport{NodeID: node, State: tt.state, Since: now})
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list, err := d.WantedServices(ctx); err != nil || list[0].Down != tt.down {
-			t.Errorf("after %q it is down: %v, %v", tt.state, list[0].Down, err)
+		if list, err := d.WantedServices(t.Context()); err != nil || list[0].Down != tt.down {
+			t.Errorf("after %q: got down %v, %v; want %v", tt.state, list[0].Down, err, tt.down)
 		}
-	}
-	if err := d.RecoverServices(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if rows, err := d.ServiceRows(ctx, nil); err != nil || rows[node].State != connexa.ServiceStarting || rows[node].Cause != "" {
-		t.Errorf("after a restart: %+v, %v", rows[node], err)
 	}
 }
 

@@ -244,18 +244,10 @@ func TestTheTokenOfAnEndpointIsSealed(t *testing.T) {
 }
 
 // TestAddressesWithSecretsAreSealed has endpoints of an earlier version, whose
-// queries stand in clear, and new ones.
+// queries are stored in clear, and new ones.
 func TestAddressesWithSecretsAreSealed(t *testing.T) {
 	dir := t.TempDir()
-	open := func() *DB {
-		t.Helper()
-		d, err := Open(t.Context(), Options{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	d := open()
+	d := openDirUnclosed(t, dir)
 	for i, row := range [][2]string{
 		{"https://a.example/f?sig=Copper-Lantern", "https://a.example/up?key=Blue-Kite"}, {"https://user:Red-Fox@b.example/f", ""}, {"https://c.example/plain", ""},
 	} {
@@ -267,49 +259,67 @@ func TestAddressesWithSecretsAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := []string{"Copper-Lantern", "Blue-Kite", "Red-Fox", "Green-Owl"}
-	inFiles := func() string {
-		t.Helper()
-		files, err := filepath.Glob(filepath.Join(dir, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
+	if findInFiles(t, dir, secrets) == "" {
+		t.Fatal("the files of the earlier version hold no secret, want at least one")
+	}
+	for _, opened := range []string{"first", "second"} {
+		ok := t.Run(opened+" time opened", func(t *testing.T) {
+			d := openDirUnclosed(t, dir)
+			list, err := d.SpeedEndpoints(t.Context())
+			if err != nil || len(list) < 3 || list[0].URL != "https://a.example/f?sig=Copper-Lantern" || list[0].UpURL != "https://a.example/up?key=Blue-Kite" ||
+				list[1].URL != "https://user:Red-Fox@b.example/f" || list[2].URL != "https://c.example/plain" {
+				t.Fatalf("got %+v, %v; want the stored addresses", list, err)
+			}
+			err = d.ChangeSpeedEndpoints(t.Context(), func(l []connexa.Endpoint) ([]connexa.Endpoint, error) {
+				return append(l, connexa.Endpoint{Kind: connexa.EndpointLibreSpeed, URL: "https://d.example/?k=Green-Owl"}), nil
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, s := range secrets {
-				if bytes.Contains(b, []byte(s)) {
-					return s + " in " + filepath.Base(f)
-				}
+			if found := findInFiles(t, dir, secrets); found != "" {
+				t.Errorf("got %s while the database is open, want no secret", found)
 			}
-		}
-		return ""
-	}
-	if inFiles() == "" {
-		t.Fatal("the test cannot fail")
-	}
-	for range 2 {
-		d = open()
-		list, err := d.SpeedEndpoints(t.Context())
-		if err != nil || len(list) < 3 || list[0].URL != "https://a.example/f?sig=Copper-Lantern" || list[0].UpURL != "https://a.example/up?key=Blue-Kite" ||
-			list[1].URL != "https://user:Red-Fox@b.example/f" || list[2].URL != "https://c.example/plain" {
-			t.Fatalf("%+v, %v", list, err)
-		}
-		err = d.ChangeSpeedEndpoints(t.Context(), func(l []connexa.Endpoint) ([]connexa.Endpoint, error) {
-			return append(l, connexa.Endpoint{Kind: connexa.EndpointLibreSpeed, URL: "https://d.example/?k=Green-Owl"}), nil
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if found := findInFiles(t, dir, secrets); found != "" {
+				t.Errorf("got %s after the database is closed, want no secret", found)
+			}
 		})
+		if !ok {
+			return
+		}
+	}
+}
+
+// openDirUnclosed opens a database that the test closes.
+func openDirUnclosed(t *testing.T, dir string) *DB {
+	t.Helper()
+	d, err := Open(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// findInFiles returns the first of the words that a file in dir holds, with the
+// name of the file, or "".
+func findInFiles(t *testing.T, dir string, words []string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got files %v, %v; want some", files, err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if left := inFiles(); left != "" {
-			t.Errorf("open: %s", left)
-		}
-		if err := d.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if left := inFiles(); left != "" {
-			t.Errorf("closed: %s", left)
+		for _, word := range words {
+			if bytes.Contains(b, []byte(word)) {
+				return word + " in " + filepath.Base(f)
+			}
 		}
 	}
+	return ""
 }
