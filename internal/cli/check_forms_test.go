@@ -12,9 +12,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestCheckFormsAgree holds, for every behaviour of the lab that a check
-// can meet, that the text writes each step once and in order, and that the text and
-// the JSON object say the same of the same climb.
+// TestCheckFormsAgree checks, for every behaviour of the lab that a check can meet,
+// that the text shows each step once and in order, and that the text and the JSON
+// object of the same probe agree.
 func TestCheckFormsAgree(t *testing.T) {
 	for _, tt := range []struct {
 		faults string
@@ -109,7 +109,8 @@ func compareForms(t *testing.T, c *checkTest, text string, object []byte) {
 			t.Errorf("the cause is %s and the last step %+v", got.Cause, last)
 		}
 	}
-	// Every field is in the text, and every labelled line of the text in a field.
+	// Every field of the object is in the text, and every labelled line of the text is in
+	// the object.
 	flat := strings.Join(strings.Fields(text), " ")
 	for label, field := range map[string]string{
 		"": got.Message, "It means ": got.Means, "Seen ": got.Seen, "Try ": got.Try, "Flag ": got.Flag, "Details ": got.Evidence,
@@ -131,8 +132,8 @@ func compareForms(t *testing.T, c *checkTest, text string, object []byte) {
 	}
 }
 
-// TestCheckAdvisesFlagOnlyWhereItHelps holds that no flag is named that is given
-// already or cannot help.
+// TestCheckAdvisesFlagOnlyWhereItHelps checks that no flag is advised that is already
+// set or cannot help.
 func TestCheckAdvisesFlagOnlyWhereItHelps(t *testing.T) {
 	for _, tt := range []struct {
 		cause  connexa.Cause

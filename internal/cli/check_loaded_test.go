@@ -2,7 +2,8 @@ package cli
 
 import "testing"
 
-// A direction that was not measured has no latency under load.
+// TestLoadedTextOfMeasuredDirections checks that a direction which was not measured
+// has no latency under load.
 func TestLoadedTextOfMeasuredDirections(t *testing.T) {
 	for want, m := range map[string]speedResult{
 		"29.0 ms down: bufferbloat grade A":             {LoadedDown: 29, Grade: "A"},

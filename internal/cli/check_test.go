@@ -24,14 +24,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// checkTest is one check of one server.
+// checkTest is a check of one server.
 type checkTest struct {
 	*checker
 	out, errs bytes.Buffer
 }
 
-// newCheckTest aims a check at a server of its own that behaves as faults says, with
-// the login that it takes. GRE stays inside this process.
+// newCheckTest prepares a check of its own simulated server with the behaviour faults
+// and a valid login. GRE stays inside this process.
 func newCheckTest(t *testing.T, faults string) (*checkTest, lab.Node) {
 	t.Helper()
 	wires := gre.NewSwitch()
@@ -53,7 +53,7 @@ func newCheckTest(t *testing.T, faults string) (*checkTest, lab.Node) {
 	return c, n
 }
 
-// runCheck runs c for its JSON.
+// runCheck runs c and returns its JSON result and exit code.
 func (c *checkTest) runCheck(t *testing.T) (checkResult, int) {
 	t.Helper()
 	c.cfg.JSON = true
@@ -112,7 +112,7 @@ func TestCheckNamesTheCause(t *testing.T) {
 	}
 }
 
-// TestCheckJSON holds the shape that scripts rely on.
+// TestCheckJSON checks the JSON structure that scripts depend on.
 func TestCheckJSON(t *testing.T) {
 	numbers := regexp.MustCompile(`"ms":[0-9.]+,"note":"[^"]+"`)
 	run := func(c *checkTest) string {

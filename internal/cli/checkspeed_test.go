@@ -14,7 +14,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// newSpeedCheckTest is a try that measures against what the fleet has inside its tunnels.
+// newSpeedCheckTest is newCheckTest with a speed test against the endpoint inside the
+// fleet's tunnels.
 func newSpeedCheckTest(t *testing.T, faults string) *checkTest {
 	t.Helper()
 	c, _ := newCheckTest(t, faults)
@@ -30,8 +31,8 @@ func TestCheckSpeed(t *testing.T) {
 	if code != 0 || got.Reached != connexa.Internet || got.Cause != "" || got.Session == nil || got.Speed == nil {
 		t.Fatalf("exit %d: %+v", code, got)
 	}
-	// Whatever the machine does meanwhile: no more than the line carries, and not a
-	// small part of it.
+	// Even on a busy machine the result is at most the rate of the line and at least a
+	// tenth of it.
 	if s := got.Speed; s.DownMbps > 22 || s.DownMbps < 2 || s.UpMbps == nil || *s.UpMbps > 5.5 || *s.UpMbps < .5 || s.LatencyMS <= 0 || s.Confidence == "" {
 		t.Errorf("%+v", s)
 	}
@@ -79,8 +80,8 @@ func TestCheckSpeedNamesTheCause(t *testing.T) {
 	}
 }
 
-// TestCheckSpeedWithoutUpload has results whose upload has no figure: the JSON has
-// none either, and says why.
+// TestCheckSpeedWithoutUpload uses results without an upload figure: the JSON has none
+// either, and has the reason.
 func TestCheckSpeedWithoutUpload(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err   error

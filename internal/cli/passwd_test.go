@@ -22,7 +22,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// stdinFile is a file that holds what somebody sends to standard input.
+// stdinFile returns a file that contains the text of a standard input.
 func stdinFile(t *testing.T, text string) *os.File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "in")
@@ -37,7 +37,7 @@ func stdinFile(t *testing.T, text string) *os.File {
 	return f
 }
 
-// newBrowser is a browser that follows no redirects.
+// newBrowser returns a client that follows no redirects.
 func newBrowser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -47,7 +47,8 @@ func newBrowser(t *testing.T) *http.Client {
 	return &http.Client{Jar: jar, Transport: new(http.Transport), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// requestTarget says where an address, or a form sent to it, leads.
+// requestTarget sends a request, with a form if there is one, and returns the status
+// and the redirect target.
 func requestTarget(t *testing.T, c *http.Client, at string, form url.Values) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)
@@ -66,7 +67,7 @@ func requestTarget(t *testing.T, c *http.Client, at string, form url.Values) str
 	return strings.TrimSpace(res.Status[:3] + " " + res.Header.Get("Location"))
 }
 
-// startPanel runs a panel with that configuration until the test ends.
+// startPanel runs a panel with cfg until the end of the test.
 func startPanel(t *testing.T, cfg config.Serve) *daemon.Panel {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -79,14 +80,14 @@ func startPanel(t *testing.T, cfg config.Serve) *daemon.Panel {
 	go func() { ended <- p.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // it may not have begun
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // the panel may not have started
 			t.Errorf("the panel ended with %v", err)
 		}
 	})
 	return p
 }
 
-// auditRows returns the last rows of the audit log in a data folder.
+// auditRows returns the latest rows of the audit log in a data folder.
 func auditRows(t *testing.T, dir string) ([]connexa.AuditRow, error) {
 	t.Helper()
 	store, err := db.Open(t.Context(), db.Options{Dir: dir})
@@ -101,7 +102,7 @@ func loginForm(password connexa.Secret) url.Values {
 	return url.Values{"username": {"admin"}, "password": {password.Reveal()}}
 }
 
-// TestPasswd sets passwords while a panel runs, and when it does not.
+// TestPasswd sets passwords while a panel runs, and while none runs.
 func TestPasswd(t *testing.T) {
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
@@ -122,7 +123,8 @@ func TestPasswd(t *testing.T) {
 		t.Error(entries, err)
 	}
 
-	// While it runs, from standard input: the session ends, the new password opens all.
+	// A running panel ends the session and accepts the new password, which is read from
+	// standard input.
 	var out bytes.Buffer
 	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "ADMIN"}, stdinFile(t, fresh+"\r\n"), &out, io.Discard); err != nil {
 		t.Fatal(err)
@@ -148,7 +150,7 @@ func TestPasswd(t *testing.T) {
 	checkGeneratedPassword(t, dir)
 }
 
-// checkRefusedPasswords tries inputs that change nothing.
+// checkRefusedPasswords tries inputs that must change nothing.
 func checkRefusedPasswords(t *testing.T, dir, fresh string) {
 	t.Helper()
 	for name, tt := range map[string]struct {
@@ -170,8 +172,8 @@ func checkRefusedPasswords(t *testing.T, dir, fresh string) {
 	}
 }
 
-// checkGeneratedPassword generates a password while no panel runs. The first login must
-// change it.
+// checkGeneratedPassword generates a password while no panel runs. The first login
+// must change it.
 func checkGeneratedPassword(t *testing.T, dir string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -198,8 +200,8 @@ func checkGeneratedPassword(t *testing.T, dir string) {
 	}
 }
 
-// TestWeakFirstPasswordIsRefused starts with one in the environment, on a fresh folder
-// and on one that has a user.
+// TestWeakFirstPasswordIsRefused sets a weak password in the environment, for a fresh
+// data folder and for one that has an account.
 func TestWeakFirstPasswordIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	for _, password := range []connexa.Secret{"x", "password", "Kite-7-blue", "aaaaaaaaaaaa", "connexa-admin-2026", "admin-admin-2026"} {
@@ -216,5 +218,5 @@ func TestWeakFirstPasswordIsRefused(t *testing.T) {
 	t.Run("once", func(t *testing.T) {
 		startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "Blue-Kite-7-Blue-Kite"})
 	})
-	startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "x"}) // an existing panel goes on
+	startPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: other, AdminPassword: "x"}) // an existing panel starts
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// output is what a command writes, while it does.
+// output collects the output of a running command.
 type output struct {
 	mu      sync.Mutex
 	text    strings.Builder
@@ -44,7 +44,7 @@ func (w *output) Write(b []byte) (int, error) {
 
 func (w *output) String() string { w.mu.Lock(); defer w.mu.Unlock(); return w.text.String() }
 
-// waitFor waits until something has been written.
+// waitFor waits until the output contains part.
 func (w *output) waitFor(t *testing.T, part string) string {
 	t.Helper()
 	late := time.After(time.Minute)
@@ -67,7 +67,8 @@ func (w *output) waitFor(t *testing.T, part string) string {
 	}
 }
 
-// newProxy aims a proxy at a good server of its own. GRE stays in this process.
+// newProxy prepares a proxy through its own good server. GRE stays inside this
+// process.
 func newProxy(t *testing.T) (*proxy, *output, *output) {
 	t.Helper()
 	wires := gre.NewSwitch()
@@ -91,7 +92,7 @@ func newProxy(t *testing.T) (*proxy, *output, *output) {
 	return p, out, errs
 }
 
-// startProxy runs a proxy; end interrupts it and returns the exit code.
+// startProxy runs a proxy. end interrupts it and returns the exit code.
 func startProxy(t *testing.T, p *proxy) (end func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -129,7 +130,7 @@ func TestProxyServes(t *testing.T) {
 	if _, err := net.Dial("tcp", p.cfg.At.String()); err == nil {
 		t.Error("the port is still open")
 	}
-	// The next start has the same password, and does not print it again.
+	// The next start uses the same password and does not print it again.
 	info, err := os.Stat(filepath.Join(p.cfg.Data, "proxy-password"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
@@ -174,7 +175,7 @@ func TestProxyGivesUp(t *testing.T) {
 func TestProxyKeepsTrying(t *testing.T) {
 	t.Parallel()
 	p, out, _ := newProxy(t)
-	p.cfg.Port = "1" // nobody listens there
+	p.cfg.Port = "1" // no listener
 	end := startProxy(t, p)
 	out.waitFor(t, "reconnecting  The tunnel could not be established. Port refused. Again in ")
 	if code := end(); code != ExitInterrupted {

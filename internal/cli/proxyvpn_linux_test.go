@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestProxyWithOpenVPN does without the panel, twice, with one profile.
+// TestProxyWithOpenVPN connects an OpenVPN client without a panel, twice with the same
+// profile.
 func TestProxyWithOpenVPN(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return

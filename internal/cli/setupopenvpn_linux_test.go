@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// TestSetupOpenVPN runs the command in a network namespace of its own.
+// TestSetupOpenVPN runs the command in its own network namespace.
 func TestSetupOpenVPN(t *testing.T) {
 	const inside = "CONNEXA_TEST_SETUP"
 	if os.Getenv(inside) == "" {
@@ -33,7 +33,7 @@ func TestSetupOpenVPN(t *testing.T) {
 		return
 	}
 	var out bytes.Buffer
-	for range 2 { // the second time changes nothing
+	for range 2 { // the second run changes nothing
 		out.Reset()
 		if err := SetupOpenVPN(config.SetupOpenVPN{Count: 3, Owner: "nobody", User: "connexa"}, &out); err != nil {
 			t.Fatal(err)
@@ -47,7 +47,7 @@ func TestSetupOpenVPN(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// A smaller count takes nobody's device away, and another owner gets all.
+	// A smaller count removes no device. Another owner gets all devices.
 	index := interfaceIndex(t, "cxo2")
 	again := func(count int, owner, want string) {
 		t.Helper()

@@ -20,7 +20,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/config"
 )
 
-// serverOutput is what a program says, for who waits for it.
+// serverOutput collects the output of a running command.
 type serverOutput struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -37,7 +37,7 @@ func (h *serverOutput) Write(b []byte) (int, error) {
 	return h.text.Write(b)
 }
 
-// waitForMatch waits until what re finds was said.
+// waitForMatch waits until the output matches re and returns the first group.
 func (h *serverOutput) waitForMatch(ctx context.Context, re *regexp.Regexp) string {
 	for {
 		h.mu.Lock()
@@ -105,7 +105,7 @@ func TestSpeedServerStartErrors(t *testing.T) {
 	}
 }
 
-// holdConn opens a connection and sends the beginning of a request.
+// holdConn opens a connection and sends the start of a request.
 func holdConn(t *testing.T, at, text string) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
@@ -124,7 +124,8 @@ func holdConn(t *testing.T, at, text string) net.Conn {
 
 const unfinished = " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na"
 
-// TestSpeedServerRefusesWithoutTheBody has deadlines that never come.
+// TestSpeedServerRefusesWithoutTheBody uses deadlines that never expire: the refusal
+// must come before the body.
 func TestSpeedServerRefusesWithoutTheBody(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -155,7 +156,8 @@ func TestSpeedServerRefusesWithoutTheBody(t *testing.T) {
 	}
 }
 
-// TestSpeedServerClosesIdleStrangers opens many more connections than it takes requests.
+// TestSpeedServerClosesIdleStrangers opens more connections than the server accepts
+// requests.
 func TestSpeedServerClosesIdleStrangers(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	out := &serverOutput{more: make(chan struct{}, 1)}

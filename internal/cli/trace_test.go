@@ -10,8 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// TestTracePrinterWritesEachStepOnce has steps that are taken back, come twice or come too
-// late.
+// TestTracePrinterWritesEachStepOnce adds steps that are revised, repeated or late.
 func TestTracePrinterWritesEachStepOnce(t *testing.T) {
 	ok := func(steps ...pptp.Step) (list []pptp.StepResult) {
 		for i, s := range steps {
@@ -57,8 +56,8 @@ func TestTracePrinterWritesEachStepOnce(t *testing.T) {
 	}
 }
 
-// checkPrintedTrace prints the steps and compares them with wantSteps, in which a minus
-// marks a failed step.
+// checkPrintedTrace prints the steps and compares them with wantSteps, in which a
+// minus marks a failed step.
 func checkPrintedTrace(t *testing.T, heard []pptp.StepResult, final []connexa.StepResult, wantSteps string) {
 	t.Helper()
 	var out strings.Builder
@@ -110,8 +109,8 @@ func TestWrapText(t *testing.T) {
 	}
 }
 
-// TestTracePrinterInterrupted holds that what an interrupt makes fail has not
-// failed.
+// TestTracePrinterInterrupted checks that a step which an interrupt has ended is not
+// shown as failed.
 func TestTracePrinterInterrupted(t *testing.T) {
 	var out strings.Builder
 	l := newTracePrinter(&out, i18n.New(i18n.English, nil))

@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/conns"
 )
 
-// holdConn opens a connection and sends the beginning of a request.
+// holdConn opens a connection and sends the start of a request.
 func holdConn(t *testing.T, at, text string) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
@@ -32,7 +32,7 @@ func holdConn(t *testing.T, at, text string) net.Conn {
 
 const unfinished = " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na"
 
-// TestPanelServersHaveDeadlines looks at what Run would serve.
+// TestPanelServersHaveDeadlines checks the servers that Run starts.
 func TestPanelServersHaveDeadlines(t *testing.T) {
 	p := newPanel(t, config.Serve{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminPassword: adminPassword, MetricsListen: "127.0.0.1:0", Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}})
 	for name, s := range map[string]*http.Server{"panel": p.server, "metrics": p.metricsServer} {

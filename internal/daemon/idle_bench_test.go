@@ -18,12 +18,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 )
 
-// BenchmarkIdleTabs opens 1,000 streams of all kinds of pages while nothing happens,
-// and reports the share of a core that the process takes, both ends of the
-// connections included, beside the share before the first one.
+// BenchmarkIdleTabs opens 1,000 streams of all kinds of pages while nothing happens.
+// It reports the share of a core that the process uses for both ends of the
+// connections, and the share without streams.
 func BenchmarkIdleTabs(b *testing.B) {
 	const streams, perSession, addresses = 1000, 50, 5
-	fleet, err := lab.New(lab.Config{Nodes: 200, Seed: 1}) // nobody connects to it
+	fleet, err := lab.New(lab.Config{Nodes: 200, Seed: 1}) // without servers
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func BenchmarkIdleTabs(b *testing.B) {
 	}
 	b.ResetTimer()
 	for range b.N {
-		time.Sleep(15 * time.Second) // the run has ended, and its bar is gone
+		time.Sleep(15 * time.Second) // wait until the run has ended and its bar is hidden
 		alone := coreShare(20 * time.Second)
 		var session string
 		var (
@@ -51,7 +51,7 @@ func BenchmarkIdleTabs(b *testing.B) {
 			}
 			open = append(open, openRawStream(b, p.listener.Addr().String(), i%addresses, kinds[i%len(kinds)], session, &ended))
 		}
-		time.Sleep(25 * time.Second) // each has had a ping
+		time.Sleep(25 * time.Second) // wait until each stream has sent a ping
 		idle := coreShare(60 * time.Second)
 		if n := ended.Load(); n != 0 {
 			b.Fatalf("%d streams have ended", n)
@@ -70,11 +70,11 @@ func BenchmarkIdleTabs(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// coreShare is how much of one core this process takes for a while.
+// coreShare returns the share of one core that this process uses during d.
 func coreShare(d time.Duration) float64 {
 	used := func() time.Duration {
 		var u syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // never fails for the own process
+		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for the own process
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
 	before, start := used(), time.Now()
@@ -120,8 +120,8 @@ func (r *panelTest) getPage(tb testing.TB, path string) {
 	}
 }
 
-// openRawStream opens a stream from one of the addresses of this machine and reads it
-// until it is closed.
+// openRawStream opens a stream from one of several local addresses and reads it until
+// it is closed.
 func openRawStream(tb testing.TB, at string, from int, query, session string, ended *atomic.Int64) net.Conn {
 	tb.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+from))}, Timeout: 10 * time.Second}

@@ -28,7 +28,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// childVar makes the test program be a panel over the folder that it names.
+// childVar names the environment variable that makes the test program run a panel. Its
+// value is the data folder.
 const childVar = "CONNEXA_TEST_PANEL"
 
 func TestMain(m *testing.M) {
@@ -55,7 +56,7 @@ func serveChild(dir string) error {
 	return p.Run(context.Background())
 }
 
-// childPanel is a panel in a process of its own, so that it can be killed.
+// childPanel is a panel in its own process, so that it can be killed.
 type childPanel struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -160,7 +161,7 @@ func TestPanelKilledTenTimesLosesNothing(t *testing.T) {
 	ledger := openLedger(t, dir)
 	known := map[int64]string{}
 	for i := range 10 {
-		time.Sleep(time.Duration(20+rand.IntN(350)) * time.Millisecond) // a random moment is what is tested
+		time.Sleep(time.Duration(20+rand.IntN(350)) * time.Millisecond) // the kill must come at a random moment
 		for id, row := range ledger.readHistory() {
 			known[id] = row
 		}
@@ -185,7 +186,7 @@ func TestPanelKilledTenTimesLosesNothing(t *testing.T) {
 	t.Logf("%d results were committed before a kill", len(known))
 }
 
-// storedState reads the database of a panel that another process writes.
+// storedState reads the database of a panel in another process.
 type storedState struct {
 	t  *testing.T
 	db *sql.DB
@@ -201,7 +202,7 @@ func openLedger(t *testing.T, dir string) storedState {
 	return storedState{t, d}
 }
 
-// readHistory is every probe's row, as one text each.
+// readHistory returns the history rows of all probes as text, by id.
 func (l storedState) readHistory() map[int64]string {
 	l.t.Helper()
 	rows, err := l.db.Query(`SELECT id, node_id || ' ' || fact || ' ' || after || ' ' || cause FROM history WHERE what = 'probe'`)
@@ -239,7 +240,7 @@ func (l storedState) isSettled() bool {
 		l.countRows(`SELECT count(*) FROM runs WHERE state = 'done'`) == 1
 }
 
-// checkNodes says what is wrong with the fleet after the run.
+// checkNodes checks the fleet after the run.
 func (l storedState) checkNodes(nodes []lab.Node) {
 	l.t.Helper()
 	if n := l.countRows(`SELECT count(*) FROM nodes`); n != len(nodes) {
@@ -262,13 +263,13 @@ func (l storedState) checkNodes(nodes []lab.Node) {
 		}
 		want := n.Behaviour.Expect().Status
 		if mark == string(connexa.ResultInternalError) {
-			want = string(connexa.NotTested) // interrupted three times: no fact
+			want = string(connexa.NotTested) // it was interrupted three times
 		}
 		if status != want {
 			l.t.Errorf("%s (%s) is %s, want %s", n.Addr, n.Behaviour, status, want)
 		}
 	}
-	// Ten kills in a row interrupt many a job three times; most get through.
+	// Ten kills in a row interrupt some jobs three times; most jobs end normally.
 	if n := l.countRows(`SELECT count(*) FROM jobs WHERE result = 'internal_error'`); n > len(nodes)/2 {
 		l.t.Errorf("%d of %d jobs gave up", n, len(nodes))
 	}

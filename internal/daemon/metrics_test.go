@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// getWithToken returns the status and body of a page.
+// getWithToken returns the status and the body of a page.
 func getWithToken(t *testing.T, client *http.Client, url, token string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -56,7 +56,7 @@ func TestPanelMetrics(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
-	client := &http.Client{Transport: new(http.Transport)} // the default one is replaced by notifications
+	client := &http.Client{Transport: new(http.Transport)} // notifications replace the default transport
 	for url, token := range map[string]string{own + "/metrics": "", p.URL() + "/metrics": token} {
 		status, text := getWithToken(t, client, url, token)
 		if status != http.StatusOK {

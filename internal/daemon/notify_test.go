@@ -15,7 +15,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// The whole way of a notice: from who gives it, through a running panel, to a
+// TestPanelSendsNotice sends a notice from its source through a running panel to a
 // webhook, in the language of the channel.
 func TestPanelSendsNotice(t *testing.T) {
 	got := make(chan string, 1)
@@ -53,7 +53,7 @@ func TestPanelSendsNotice(t *testing.T) {
 	p.notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: time.Now(), Name: "ann", Text: connexa.T("notice.new_login", "ann", "127.0.0.1")})
 	select {
 	case body := <-got:
-		if !strings.Contains(body, "ann: вход с нового адреса 127.0.0.1.") || strings.Contains(body, "http") { // nobody said where the panel is reached
+		if !strings.Contains(body, "ann: вход с нового адреса 127.0.0.1.") || strings.Contains(body, "http") { // the public URL is not set
 			t.Errorf("sent %s", body)
 		}
 	case <-time.After(30 * time.Second):

@@ -28,10 +28,10 @@ import (
 
 const (
 	adminPassword  = "Blue-Kite-7-Blue-Kite"
-	tunnelEndpoint = "speed.lab.test" // a speed server inside the tunnels of a fleet
+	tunnelEndpoint = "speed.lab.test" // tunnelEndpoint is a speed server inside the tunnels of a fleet.
 )
 
-// panelTest is a Panel on a free port with somebody logged in.
+// panelTest is a panel on a free port with a login.
 type panelTest struct {
 	*Panel
 	tb     testing.TB
@@ -40,8 +40,8 @@ type panelTest struct {
 	ended  chan error
 }
 
-// startPanel runs a panel over dir until the test ends; tune may change it before
-// it runs.
+// startPanel runs a panel on dir until the end of the test. tune may change it before
+// it starts.
 func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *panelTest {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -64,7 +64,7 @@ func startPanel(tb testing.TB, dir string, tune ...func(*Panel)) *panelTest {
 	return r
 }
 
-// newPanel runs a panel with that configuration until the test ends.
+// newPanel runs a panel with cfg until the end of the test.
 func newPanel(tb testing.TB, cfg config.Serve) *Panel {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -77,14 +77,14 @@ func newPanel(tb testing.TB, cfg config.Serve) *Panel {
 	go func() { ended <- p.Run(ctx) }()
 	tb.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // it may not have begun
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // the panel may not have started
 			tb.Errorf("the panel ended with %v", err)
 		}
 	})
 	return p
 }
 
-// shutdown ends the panel as a signal does.
+// shutdown stops the panel as a signal does.
 func (r *panelTest) shutdown() {
 	r.stop()
 	if err, ok := <-r.ended; ok && err != nil {
@@ -132,8 +132,8 @@ func (r *panelTest) addNodes(nodes []lab.Node) {
 	}
 }
 
-// readStream reads the stream of the page that query names, until the panel ends,
-// and counts its lines.
+// readStream reads the stream of a page until the panel stops, and calls line for each
+// of its lines.
 func (r *panelTest) readStream(query string, line func(string)) {
 	r.tb.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, r.URL()+"/events?"+query, nil)
@@ -147,15 +147,15 @@ func (r *panelTest) readStream(query string, line func(string)) {
 	go func() {
 		defer res.Body.Close()
 		sc := bufio.NewScanner(res.Body)
-		sc.Buffer(nil, 16<<20) // a message has all rows of a page in one line
+		sc.Buffer(nil, 16<<20) // one line of a message contains all rows of a page
 		for sc.Scan() {
 			line(sc.Text())
 		}
 	}()
 }
 
-// pingAll runs a ping over all nodes and returns how long it took, from the
-// button to the last result.
+// pingAll runs a ping over all nodes and returns the time from the click to the last
+// result.
 func (r *panelTest) pingAll() time.Duration {
 	r.tb.Helper()
 	began := time.Now()
@@ -177,8 +177,8 @@ func (r *panelTest) pingAll() time.Duration {
 	return took
 }
 
-// bareLoop does the same handshakes at the same concurrency and calls after for
-// each.
+// bareLoop does the same handshakes with the same concurrency, without a panel, and
+// calls after for each.
 func bareLoop(tb testing.TB, nodes []lab.Node, concurrency int, after func(i int) error) time.Duration {
 	tb.Helper()
 	began := time.Now()
@@ -210,10 +210,10 @@ func bareLoop(tb testing.TB, nodes []lab.Node, concurrency int, after func(i int
 	return time.Since(began)
 }
 
-// BenchmarkPing is a ping of 10,000 good servers through the whole panel, saved
-// and streamed to a page with 200 rows, against a bare loop that saves each
-// result with one bare SQL transaction (the node's row, its job's, one of
-// history, the same tables and indexes), and one that keeps nothing.
+// BenchmarkPing pings 10,000 good servers through the whole panel, stored and streamed
+// to a page with 200 rows. It compares this with a bare loop that stores each result
+// in one plain SQL transaction (the rows of the node, the job and the history, with
+// the same tables and indexes), and with one that stores nothing.
 func BenchmarkPing(b *testing.B) {
 	const n = 10_000
 	fleet := labtest.Start(b, lab.Config{Nodes: n, Seed: 1})
@@ -223,7 +223,7 @@ func BenchmarkPing(b *testing.B) {
 	p.addNodes(nodes)
 	var heard atomic.Int64
 	p.readStream("page=nodes&rows="+rowsFrom(1, 200), func(string) { heard.Add(1) })
-	p.pingAll() // makes the job and history tables what they are in life
+	p.pingAll() // fills the job and history tables to a realistic size
 	copied := filepath.Join(b.TempDir(), "bare.db")
 	bare := openBare(b, filepath.Join(dir, "connexa.db"), copied)
 	b.ResetTimer()
@@ -247,8 +247,8 @@ func BenchmarkPing(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// openBare copies the database and returns what a plain program would do with a
-// result.
+// openBare copies the database and returns a function that stores a result as a simple
+// program would.
 func openBare(tb testing.TB, from, to string) func(i int) error {
 	tb.Helper()
 	src, err := sql.Open("sqlite3", "file:"+from+"?mode=ro")

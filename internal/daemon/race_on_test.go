@@ -2,6 +2,6 @@
 
 package daemon
 
-// mixedNodes and mixedAtOnce are fewer under the race detector, which makes a
-// speed test many times as dear.
+// mixedNodes and mixedAtOnce are smaller under the race detector, because it makes
+// speed tests many times as expensive.
 const mixedNodes, mixedAtOnce = 120, 4

@@ -18,8 +18,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// TestKilledPanelRestoresServices kills a panel in the middle of downloads
-// through its services, some times, and wants them back where they were.
+// TestKilledPanelRestoresServices kills a panel repeatedly during downloads through
+// its services. They must come back on the same ports.
 func TestKilledPanelRestoresServices(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -61,8 +61,7 @@ func TestKilledPanelRestoresServices(t *testing.T) {
 	}
 }
 
-// wantServices puts nodes into a fresh data folder and switches their services
-// on.
+// wantServices adds nodes to a fresh data folder and enables their services.
 func wantServices(t *testing.T, dir string, nodes []lab.Node) []connexa.Service {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Options{Dir: dir})
@@ -80,7 +79,7 @@ func wantServices(t *testing.T, dir string, nodes []lab.Node) []connexa.Service 
 		}
 	}
 	err = d.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
-		s.Service.FirstPort = 29000 // away from a panel that may run beside this test
+		s.Service.FirstPort = 29000 // avoids the ports of another panel on this machine
 		return nil
 	})
 	if err != nil {
@@ -96,8 +95,8 @@ func wantServices(t *testing.T, dir string, nodes []lab.Node) []connexa.Service 
 	return services
 }
 
-// askUntilBack gets a page through a service, within a minute. done ends the
-// request.
+// askUntilBack requests a page through a service until it succeeds, for at most a
+// minute. done ends the request.
 func askUntilBack(t *testing.T, s connexa.Service, page string) (res *http.Response, done func()) {
 	t.Helper()
 	at := &url.URL{Scheme: "socks5", Host: s.Listen.String(), User: url.UserPassword(s.User, s.Secret.Reveal())}

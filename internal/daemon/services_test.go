@@ -20,7 +20,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// runPanel runs a panel in this process; stop ends it as a signal does.
+// runPanel runs a panel in this process. stop stops it as a signal does.
 func runPanel(t *testing.T, dir string, wires gre.Opener) (p *Panel, stop func()) {
 	t.Helper()
 	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: dir, AdminPassword: adminPassword, AllowLocal: true}, wires, "test", slog.New(slog.DiscardHandler))
@@ -51,7 +51,7 @@ func awaitServiceState(t *testing.T, p *Panel, node int64, want connexa.ServiceS
 	return awaitService(t, p, node, func(r connexa.ServiceRow) bool { return r.State == want })
 }
 
-// awaitService waits until the service of a node is as wanted.
+// awaitService waits until wanted returns true for the service of a node.
 func awaitService(t *testing.T, p *Panel, node int64, wanted func(connexa.ServiceRow) bool) connexa.ServiceRow {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -72,7 +72,7 @@ func awaitService(t *testing.T, p *Panel, node int64, wanted func(connexa.Servic
 	}
 }
 
-// awaitProbe runs a kind of probe on a node and returns what the history tells of it.
+// awaitProbe runs a kind of probe on a node and returns its history entry.
 func awaitProbe(t *testing.T, p *Panel, kind connexa.RunKind, node int64) connexa.Entry {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -119,7 +119,8 @@ func addServer(t *testing.T, p *Panel, address, login, password string) int64 {
 
 func selectNode(id int64) connexa.Selection { return connexa.Selection{IDs: []int64{id}} }
 
-// TestProbesShareServerWithService is about what happens at a server while a service holds it.
+// TestProbesShareServerWithService probes a server while a service has a session with
+// it.
 func TestProbesShareServerWithService(t *testing.T) {
 	wires := gre.NewSwitch()
 	sites := map[string]http.Handler{tunnelEndpoint: speed.NewServer(speed.ServerOptions{})}
@@ -192,7 +193,7 @@ func TestProbesShareServerWithService(t *testing.T) {
 			t.Errorf("%s of another login: %s, %v, %s", kind, e.Result, e.Detail.Text, e.Cause)
 		}
 	}
-	// Another name of the server is found out when it is looked up.
+	// The lookup reveals that another name belongs to the same server.
 	for _, kind := range []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed} {
 		work := p.gateways.ShareServers(func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
 			return connexa.Probed{}, p.gateways.Resolved(j, n.Addr.Addr())
@@ -219,7 +220,7 @@ func TestProbesShareServerWithService(t *testing.T) {
 	}
 	awaitServiceState(t, p, other, connexa.ServiceOff)
 
-	// A restart brings it back on the same port, with the same credential.
+	// A restart brings the service back on the same port with the same credentials.
 	stop()
 	p, _ = runPanel(t, dir, wires.Open)
 	again := awaitServiceState(t, p, node, connexa.ServiceOnline)

@@ -9,9 +9,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 )
 
-// BenchmarkSilent is a run over 2,000 servers that accept and say nothing. It
-// reports how long the run took against what the attempts of a silent server
-// take (3 + 1 + 5 + 1 + 8 seconds) for each batch of the concurrency.
+// BenchmarkSilent runs a probe of 2,000 servers that accept connections and say
+// nothing. It compares the time with that of one silent server's attempts (3 + 1 + 5 +
+// 1 + 8 seconds) multiplied by the number of batches.
 func BenchmarkSilent(b *testing.B) {
 	const n = 2000
 	fleet := labtest.Start(b, lab.Config{Nodes: n, Seed: 1, Faults: labtest.Faults(b, "silent=1")})

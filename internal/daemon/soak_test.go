@@ -21,10 +21,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 )
 
-// TestSoak tests a faulty fleet again and again for as long as SOAK says (20m by
-// default), with open pages and cancels in between, while services are switched on
-// and off, lose their servers and are used. In the end nothing has leaked, no run
-// is stuck, and every service is online or says why not.
+// TestSoak probes a faulty fleet repeatedly for the duration in SOAK, 20m by default.
+// Meanwhile pages are open, runs are cancelled, and services are started, used,
+// interrupted and stopped. At the end nothing has leaked, no run is stuck, and every
+// service is online or has a reason.
 func TestSoak(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil {
@@ -65,7 +65,7 @@ func TestSoak(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		services.changeServices(round)
-		if round == 3 { // warm
+		if round == 3 { // the process is warmed up
 			services.stopAll()
 			before, goroutines = readHeap(), runtime.NumGoroutine()
 		}
@@ -79,7 +79,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// serviceSoak switches the services of the first nodes and uses them.
+// serviceSoak starts, stops and uses the services of the first nodes.
 type serviceSoak struct {
 	t     *testing.T
 	p     *panelTest
@@ -97,7 +97,7 @@ func newServiceSoak(t *testing.T, p *panelTest, n int64) *serviceSoak {
 	return s
 }
 
-// pickNodes chooses nodes at random.
+// pickNodes returns n random nodes.
 func (s *serviceSoak) pickNodes(n int) connexa.Selection {
 	var ids []int64
 	for _, i := range s.rnd.Perm(len(s.nodes))[:n] {
@@ -106,8 +106,8 @@ func (s *serviceSoak) pickNodes(n int) connexa.Selection {
 	return connexa.Selection{IDs: ids}
 }
 
-// changeServices switches some services on and others off, and downloads through those that
-// are online, some to the end and some not.
+// changeServices starts some services and stops others. It downloads through services
+// that are online; some downloads are not completed.
 func (s *serviceSoak) changeServices(round int) {
 	ctx := context.Background()
 	if _, err := s.p.app.Services.StartServices(ctx, s.pickNodes(len(s.nodes)/3), len(s.nodes)/3); err != nil {
@@ -129,8 +129,8 @@ func (s *serviceSoak) changeServices(round int) {
 	}
 }
 
-// useProxy downloads through a service. A server that goes away in the middle is what
-// this test is about, so no error is one.
+// useProxy downloads through a service. Servers are expected to fail during a
+// download, so errors are only counted.
 func (s *serviceSoak) useProxy(ctx context.Context, r connexa.ServiceRow, round int) {
 	secret, err := s.p.db.ServiceSecret(ctx, r.NodeID)
 	if err != nil {
@@ -152,8 +152,8 @@ func (s *serviceSoak) useProxy(ctx context.Context, r connexa.ServiceRow, round 
 	}
 }
 
-// checkExplained waits until every service that is wanted is online or says why it is
-// not, and holds that the last change of each is in its node's history.
+// checkExplained waits until every enabled service is online or has a reason, and
+// checks that its last change is in the node's history.
 func (s *serviceSoak) checkExplained() {
 	ctx := context.Background()
 	deadline := time.Now().Add(2 * time.Minute)
@@ -186,7 +186,7 @@ func (s *serviceSoak) checkExplained() {
 	}
 }
 
-// hasHistory says whether the history of a node tells of its service.
+// hasHistory reports whether the history of a node has an entry about its service.
 func (s *serviceSoak) hasHistory(node int64) bool {
 	h, err := s.p.db.NodeHistory(context.Background(), node, 0, 50)
 	if err != nil {
@@ -195,7 +195,7 @@ func (s *serviceSoak) hasHistory(node int64) bool {
 	return slices.ContainsFunc(h, func(e connexa.Entry) bool { return e.What == connexa.EntryService })
 }
 
-// stopAll switches every service off and waits until all are.
+// stopAll stops all services and waits until they are off.
 func (s *serviceSoak) stopAll() {
 	ctx := context.Background()
 	if _, err := s.p.app.Services.StopServices(ctx, connexa.Selection{IDs: s.nodes}, len(s.nodes)); err != nil {

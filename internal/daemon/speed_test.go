@@ -17,12 +17,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// mixed are servers of every sort that a speed test meets. Those at 300 kbit/s
-// are under the threshold.
+// mixed has servers of all kinds that matter to a speed test. Servers with 300 kbit/s
+// are below the threshold for slow.
 const mixed = "good=58,rate:300k/300k=2,refuse=12,ssh=4,silent=1,login-refused:691=8,no-internet=3,endpoint:429=5,endpoint:503=3,gre:silent=2,terminate:Too_many_users=2"
 
-// prepareData makes the data folder of a panel that measures little, against the
-// speed server inside the fleet's tunnels.
+// prepareData creates the data folder of a panel with small speed tests against the
+// endpoint inside the tunnels.
 func prepareData(t *testing.T, dir string) {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Options{Dir: dir})
@@ -71,9 +71,9 @@ func (c *childPanel) importFile(file []byte, test string) {
 	c.postForm(page+"/confirm", "application/x-www-form-urlencoded", nil)
 }
 
-// TestKilledPingSpeedRunEndsCorrectly kills the panel in the middle of such a run
-// over a mixed fleet. What was committed stays, the run ends with every node
-// counted once, and every node has the status that its server deserves.
+// TestKilledPingSpeedRunEndsCorrectly kills the panel during a ping and speed run over
+// a mixed fleet. Committed results must stay, the run must end with each node counted
+// once, and each node must have the status that fits its server.
 func TestKilledPingSpeedRunEndsCorrectly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -127,7 +127,7 @@ func TestKilledPingSpeedRunEndsCorrectly(t *testing.T) {
 	}
 }
 
-// awaitState waits for something that must come.
+// awaitState waits at most most until come returns true.
 func (l storedState) awaitState(what string, most time.Duration, come func() bool) {
 	l.t.Helper()
 	for deadline := time.Now().Add(most); !come(); time.Sleep(50 * time.Millisecond) {
@@ -137,7 +137,7 @@ func (l storedState) awaitState(what string, most time.Duration, come func() boo
 	}
 }
 
-// checkDeserved compares a node with what its server makes of a ping and a speed test.
+// checkDeserved compares a node with the expected result of a ping and a speed test.
 func (l storedState) checkDeserved(n lab.Node) {
 	l.t.Helper()
 	want := n.Behaviour.ExpectSpeed(lab.Policy{})
@@ -150,7 +150,7 @@ func (l storedState) checkDeserved(n lab.Node) {
 	}
 	measured := want.Status == string(connexa.SpeedOK)
 	limited := strings.HasPrefix(n.Behaviour.String(), "rate:")
-	if measured && (limited || down.Int64 < 1_000_000) { // a busy machine may be slower than any line
+	if measured && (limited || down.Int64 < 1_000_000) { // a busy machine may be slower than the line
 		want.Status = string(connexa.SpeedSlow)
 	}
 	if limited && down.Int64 > 330_000 {

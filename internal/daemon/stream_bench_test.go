@@ -19,18 +19,18 @@ import (
 
 var drawnRow = regexp.MustCompile(`<tr id="?node-(\d+)`)
 
-// BenchmarkStream commits 1,000 results a second while 20 pages of 200 rows each
-// follow; b.N is seconds. It reports how long after its commit a result is on a
-// page, and how the memory grew from the first third to the end.
+// BenchmarkStream commits 1,000 results a second while 20 pages with 200 rows each
+// follow; b.N is in seconds. It reports the delay between a commit and its appearance
+// on a page, and the growth of the memory from the first third to the end.
 func BenchmarkStream(b *testing.B) {
 	const nodes, pages, rows, rate = 4000, 20, 200, 1000
-	fleet, err := lab.New(lab.Config{Nodes: nodes, Seed: 1}) // nobody connects to it
+	fleet, err := lab.New(lab.Config{Nodes: nodes, Seed: 1}) // without servers
 	if err != nil {
 		b.Fatal(err)
 	}
 	var (
 		mu        sync.Mutex
-		committed = map[int64]time.Time{} // the first commit that no page has shown yet
+		committed = map[int64]time.Time{} // first commit that no page has shown yet
 		lags      []time.Duration
 		results   int
 	)
@@ -44,7 +44,7 @@ func BenchmarkStream(b *testing.B) {
 			}, nil
 		}
 		publish := p.runner.Publish
-		p.runner.Publish = func(e connexa.Event) { // after the commit
+		p.runner.Publish = func(e connexa.Event) { // called after the commit
 			if e.Topic == connexa.NodeChanged && e.ID <= pages*rows {
 				mu.Lock()
 				results++
@@ -109,7 +109,7 @@ func readHeap() (m runtime.MemStats) {
 	return m
 }
 
-// rowsFrom is the row token of n neighbours.
+// rowsFrom returns the row token of n consecutive nodes.
 func rowsFrom(first int64, n int) string {
 	t := binary.AppendUvarint(nil, uint64(first))
 	for range n - 1 {

@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// idlePanel is a panel that does nothing yet, with an endpoint.
+// idlePanel returns a panel that is not running, with an endpoint.
 func idlePanel(t *testing.T, endpoint string) *Panel {
 	t.Helper()
 	p, err := New(t.Context(), config.Serve{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminPassword: adminPassword, AllowLocal: true}, gre.NewSwitch().Open, "test", slog.New(slog.DiscardHandler))
@@ -51,7 +51,7 @@ func idlePanel(t *testing.T, endpoint string) *Panel {
 	return p
 }
 
-// awaitUplink lets the panel look at its uplink, and says what it knows then.
+// awaitUplink measures the uplink if that is due, and returns the stored result.
 func (p *Panel) awaitUplink(t *testing.T) connexa.Uplink {
 	t.Helper()
 	if err := p.measureUplinkIfDue(t.Context()); err != nil {
@@ -92,7 +92,7 @@ func TestUplinkIsMeasuredOnceADay(t *testing.T) {
 	if again := p.awaitUplink(t); !again.At.Equal(first.At) {
 		t.Error("measured again on the same day")
 	}
-	// A day later, when the far end refuses, the old figure is still the best.
+	// A day later the endpoint refuses, and the old figure stays.
 	refuses.Store(true)
 	first.At = first.At.Add(-25 * time.Hour)
 	if err := p.db.SetUplink(t.Context(), first); err != nil {

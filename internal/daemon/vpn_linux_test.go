@@ -17,7 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// vpnTest is a panel whose services have OpenVPN exits, in a namespace of its own.
+// vpnTest is a panel in its own namespace whose services have OpenVPN exits.
 type vpnTest struct {
 	*Panel
 	t     *testing.T
@@ -63,10 +63,10 @@ func newVPNSite(t *testing.T, nodes int) *vpnTest {
 	return s
 }
 
-// Publish tells the panel of something that the test did behind its back.
+// Publish publishes an event for a change that the test made directly in the database.
 func (s *vpnTest) Publish(e connexa.Event) { s.broker.Publish(e) }
 
-// awaitVPN waits until the exit of a node is as wanted.
+// awaitVPN waits until wanted returns true for the exit of a node.
 func (s *vpnTest) awaitVPN(node int64, what string, wanted func(connexa.VPNSeen) bool) connexa.VPNSeen {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
@@ -92,13 +92,13 @@ func (s *vpnTest) awaitListening(node int64) {
 	s.awaitVPN(node, "listening", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNListening })
 }
 
-// awaitClients waits until so many are connected.
+// awaitClients waits until n clients are connected.
 func (s *vpnTest) awaitClients(node int64, n int) []connexa.VPNClient {
 	s.t.Helper()
 	return s.awaitVPN(node, fmt.Sprint("with clients: ", n), func(v connexa.VPNSeen) bool { return len(v.Clients) == n }).Clients
 }
 
-// addProfile makes a profile of the user and waits until the exits know it.
+// addProfile creates a profile of the client and waits until the exits know it.
 func (s *vpnTest) addProfile(label string, password bool, expires time.Time) connexa.Profile {
 	s.t.Helper()
 	id, err := s.app.Profiles.AddProfile(s.t.Context(), connexa.NewProfile{ClientID: s.user, Label: label, Password: password, Expires: expires})
@@ -119,7 +119,7 @@ func (s *vpnTest) addProfile(label string, password bool, expires time.Time) con
 	return connexa.Profile{}
 }
 
-// awaitCondition waits for something that no event tells of.
+// awaitCondition polls until is returns true, for conditions without an event.
 func (s *vpnTest) awaitCondition(what string, is func() bool) {
 	s.t.Helper()
 	limit := time.After(time.Minute)
@@ -134,7 +134,7 @@ func (s *vpnTest) awaitCondition(what string, is func() bool) {
 	}
 }
 
-// profileFile is what the panel lets an admin download.
+// profileFile returns the profile file that an admin can download.
 func (s *vpnTest) profileFile(profile, node int64) []byte {
 	s.t.Helper()
 	files, err := s.app.Profiles.ProfileFiles(s.t.Context(), profile, []int64{node}, "192.0.2.1")
@@ -144,7 +144,7 @@ func (s *vpnTest) profileFile(profile, node int64) []byte {
 	return files[0].Body
 }
 
-// checkExit wants a client to leave by a node.
+// checkExit checks that the traffic of a computer leaves through node i.
 func (s *vpnTest) checkExit(c *vpntest.Computer, i int) {
 	s.t.Helper()
 	page, err := c.Get("http://exit.test/")
@@ -156,8 +156,8 @@ func (s *vpnTest) checkExit(c *vpntest.Computer, i int) {
 	}
 }
 
-// TestVPNClientOfPanel connects the real client with profiles of the panel, by
-// certificate and with a password, on one node after another.
+// TestVPNClientOfPanel connects the real client with profiles of the panel, with a
+// certificate and with a password, to several nodes in turn.
 func TestVPNClientOfPanel(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -183,8 +183,8 @@ func TestVPNClientOfPanel(t *testing.T) {
 	v.Stop()
 }
 
-// TestVPNProfileRights: the client shows the right words when it is refused, and is
-// cut off within five seconds when it loses the right while connected.
+// TestVPNProfileRights checks that a refused client shows the correct reason, and that
+// a connected client is disconnected within five seconds after it loses its right.
 func TestVPNProfileRights(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -272,14 +272,14 @@ func TestVPNProfileRights(t *testing.T) {
 		t.Errorf("a file of a profile that was revoked: %v", err)
 	}
 
-	// A profile with a day of its own.
+	// This profile has its own expiry.
 	soon := time.Now().Add(time.Second)
 	tablet := s.addProfile("tablet", false, soon)
 	file := s.profileFile(tablet.ID, node)
 	s.awaitCondition("its time is over", func() bool { return time.Now().After(soon) })
 	refused(file, "", "This profile has expired.")
 
-	// What went through is counted for the user, however it came.
+	// Traffic counts for the client, whatever profile it used.
 	v := ann.Connect(s.profileFile(s.addProfile("phone", false, time.Time{}).ID, node), "")
 	v.WaitFor(vpntest.Connected, 1)
 	before, _ := s.access.Live(s.user)
@@ -306,8 +306,8 @@ func TestVPNProfileRights(t *testing.T) {
 	}
 }
 
-// TestVPNExitSurvivesRestarts kills openvpn, and the panel with everything in it; the client
-// is back by itself, and meanwhile nothing of it leaves another way.
+// TestVPNExitSurvivesRestarts kills openvpn, and the panel. The client must reconnect
+// by itself, and until then none of its traffic may leave outside the tunnel.
 func TestVPNExitSurvivesRestarts(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -321,12 +321,12 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 	}
 	wire := vpntest.Listen(t, rows[node].Listen.Port())
 	v := ann.Connect(append(s.profileFile(s.addProfile("phone", false, time.Time{}).ID, node),
-		// It notices within seconds that its server has gone; by itself, within 30.
+		// The client notices a lost server within seconds. Without these options it takes 30.
 		"ping 1\nping-restart 4\npull-filter ignore \"ping\"\n"...), "")
 	v.WaitFor(vpntest.Connected, 1)
 	s.checkExit(ann, 0)
 
-	// Off and on beside the proxy, which does not notice.
+	// Stopping and starting the exit does not affect the proxy.
 	up := awaitServiceState(t, s.Panel, node, connexa.ServiceOnline).UpAt
 	if n, err := s.app.VPNs.StopVPNs(t.Context(), selectNode(node)); err != nil || n != 1 {
 		t.Fatal(n, err)
@@ -344,7 +344,7 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 		t.Error("the tunnel was dialed again because of OpenVPN")
 	}
 
-	// The tunnel goes, and comes back.
+	// The tunnel is stopped and started again.
 	if n, err := s.app.Services.StopServices(t.Context(), selectNode(node), 1); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
@@ -395,7 +395,7 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 		t.Error("a page comes without a panel")
 	}
 
-	// The next panel is a process of its own.
+	// The next panel runs in its own process.
 	c := startChild(t, s.dir)
 	back("another panel was started")
 	c.kill()
@@ -409,7 +409,7 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 	back("openvpn was killed once more")
 	c.kill()
 
-	// What a panel that was killed has left, the next one takes over, and away.
+	// The next panel takes over what a killed panel has left, and removes it.
 	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
 	back("the panel was killed again")
 	s.stop()
